@@ -16,6 +16,10 @@ void add_card(CLI::App& app, const Environment& environment, int& exit_code);
 void add_list(CLI::App& app, const Environment& environment, int& exit_code);
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code);
 void add_unbind(CLI::App& app, const Environment& environment, int& exit_code);
+void add_nvm(CLI::App& app, const Environment& environment, int& exit_code);
+void add_regs(CLI::App& app, const Environment& environment, int& exit_code);
+void add_selftest(CLI::App& app, const Environment& environment, int& exit_code);
+void add_wol(CLI::App& app, const Environment& environment, int& exit_code);
 void add_info(CLI::App& app, const Environment& environment, int& exit_code);
 
 }  // namespace pollux::tool

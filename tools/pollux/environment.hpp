@@ -22,6 +22,9 @@ using DriverOf = std::function<std::string(std::uint16_t vendor, std::uint16_t d
 /// Opens a port of `Environment::context` by its URI; empty if a command may only read the machine's files.
 using OpenPort = std::function<Result<Port>(const std::string& uri)>;
 
+/// Asks the user whether to go on.
+using Confirm = std::function<bool(const std::string& question)>;
+
 /// Everything that a command uses. It refers to objects of the caller, which outlive it.
 struct Environment {
   pci::SystemPaths paths;
@@ -33,6 +36,7 @@ struct Environment {
   std::ostream& err;  ///< failures and how to fix them
   Context& context;   ///< for ports and the buffers of started ports
   OpenPort open_port = {};
+  Confirm confirm = {};  ///< empty: nobody can be asked
 };
 
 }  // namespace pollux::tool

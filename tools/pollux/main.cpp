@@ -2,9 +2,11 @@
 // The `pollux` command: lists ports, moves them between the kernel and Pollux, and exports in-process cards.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <iostream>
+#include <string>
 
 #include "../../examples/common/standard_streams.hpp"
 #include "commands.hpp"
@@ -20,6 +22,13 @@ spdlog::level::level_enum level_of(pollux::LogLevel level) {
     case pollux::LogLevel::error: return spdlog::level::err;
   }
   return spdlog::level::err;
+}
+
+bool ask(const std::string& question) {
+  std::cerr << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
 }
 
 int run(int argc, char** argv) {
@@ -41,6 +50,7 @@ int run(int argc, char** argv) {
     return "";
   };
   Environment environment{{}, clock, network, options.log, driver_of, std::cout, std::cerr, context};
+  if (::isatty(STDIN_FILENO) != 0) environment.confirm = ask;
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 
   int exit_code = kSuccess;
@@ -54,6 +64,10 @@ int run(int argc, char** argv) {
   add_list(app, environment, exit_code);
   add_bind(app, environment, exit_code);
   add_unbind(app, environment, exit_code);
+  add_nvm(app, environment, exit_code);
+  add_regs(app, environment, exit_code);
+  add_selftest(app, environment, exit_code);
+  add_wol(app, environment, exit_code);
   add_info(app, environment, exit_code);
   try {
     app.parse(argc, argv);

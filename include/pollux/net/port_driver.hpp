@@ -11,6 +11,7 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/device/register_info.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/capability.hpp"
 #include "pollux/net/drain_reason.hpp"
@@ -48,6 +49,7 @@ struct RegisterValue {
   std::string name;  ///< name in the datasheet, with an index if there are several, such as "RDT[3]"
   std::uint32_t offset = 0;
   std::uint32_t value = 0;
+  std::span<const FieldInfo> fields = {};  ///< of the register; refers to memory that the driver's code owns
 };
 
 /// Capability (see capability.hpp): reads the card's registers. Reading changes nothing on the card, since

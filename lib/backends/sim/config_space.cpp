@@ -10,6 +10,10 @@ constexpr std::uint32_t kPendingOffset = 0x2000;
 constexpr std::uint32_t kHasCapabilities = 0x0010;
 constexpr std::uint32_t kEthernetClass = 0x020000;
 constexpr std::uint32_t kPinA = 1;
+// The power management capability: PME from D0, D3hot and D3cold, and the bit that enables it. Without these, Linux's
+// igb offers no wake-on-LAN. PME_Status is not modelled.
+constexpr std::uint32_t kWakesFrom = 0xC800;
+constexpr std::uint32_t kWakeEnable = 0x0100;
 // Device Capabilities: payloads of 512 bytes, exit latencies of 512 ns from L0s and 64 us from L1, role-based error
 // reporting, function level reset. Linux disables power saving of links to devices without role-based error reporting.
 constexpr std::uint32_t kCanReset = 1U << 28;
@@ -59,8 +63,8 @@ ConfigSpace::ConfigSpace(DeviceModel& card) {
 void ConfigSpace::define_interrupts(const DeviceModel& card) {
   if (!card.is_function()) {
     define(kInterruptPin, 1, kPinA);
-    define(kPowerManagement, 4, 0x00030001 | kMsi << 8);
-    define(kPowerState, 2, 0, kPowerStateMask);
+    define(kPowerManagement, 4, kWakesFrom << 16 | 0x00030001 | kMsi << 8);
+    define(kPowerState, 2, 0, kPowerStateMask | kWakeEnable);
     define(kMsi, 2, 0x0005 | kMsix << 8);
     define(kMsiControl, 2, 0x0080, kMsiEnable);  // 64-bit address, one message
     define(kMsi + 4, 4, 0, 0xFFFFFFFC);

@@ -120,3 +120,27 @@ def settings(lab: Lab) -> None:
         lab.guest.check(f"ip -n left link set port promisc {state}")
         network.ping(lab, 1400, 5)
     network.copy(lab, "left", 4)
+
+
+NO_PINS = "QEMU's card has no EEPROM at its pins: EECD.GNT never sets (differences.md, D-EEPINS)"
+
+
+@on_every_card(short=MODEL, absent={"qemu10": NO_PINS, "qemu11": NO_PINS})
+def eeprom_is_written(lab: Lab) -> None:
+    """`ethtool -E` writes a word; it reads back, and the checksum stays valid"""
+    lab.connect()
+    # The value that ethtool wants as proof that the card is meant: device and vendor of an 82576.
+    for offset, value in ((0x40, 0x5A), (0x41, 0xC3)):
+        lab.on("left", f"ethtool -E port magic 0x10c98086 offset {offset} value {value}")
+    raw = lab.on("left", "sh -c 'ethtool -e port raw on length 128 | base64 -w 0'")
+    _require_eeprom(lab, raw)
+    require(base64.b64decode(raw)[0x40:0x42] == bytes((0x5A, 0xC3)), "the EEPROM does not have the bytes that were written")
+
+
+@on_every_card(short=MODEL)
+def wake_on_lan_is_set(lab: Lab) -> None:
+    """`ethtool -s wol` offers and sets magic packets, unicasts, multicasts, broadcasts and changes of the link"""
+    lab.connect()
+    require("Supports Wake-on: pumbg" in lab.on("left", "ethtool port"), "not every event is offered")
+    lab.on("left", "ethtool -s port wol gu")
+    require("\tWake-on: ug" in lab.on("left", "ethtool port"), "the events that were set are not reported")

@@ -12,7 +12,7 @@ namespace {
 class CardNvmPins : public testing::Test {
  protected:
   static constexpr unsigned kWrite = 0x02, kRead = 0x03, kWriteDisable = 0x04, kReadStatus = 0x05, kWriteEnable = 0x06;
-  static constexpr unsigned kAddressBit8 = 0x08;
+  static constexpr unsigned kAddressBit8 = 0x08, kWriteStatus = 0x01;
 
   void SetUp() override { set(hw::EECD::REQ | hw::EECD::CS); }
   void set(hw::EECD::Setting setting) { fixture.write<hw::EECD>(fixture.read<hw::EECD>().with(setting)); }
@@ -49,6 +49,13 @@ class CardNvmPins : public testing::Test {
     const unsigned value = shift_in(8);
     end();
     return value;
+  }
+  void write_status(unsigned value) {
+    execute(kWriteEnable);
+    begin(kWriteStatus);
+    shift_out(value, 8);
+    end();
+    fixture.pass(NvmPins::kWriteTime);
   }
   /// The word as the pins deliver it: low byte first.
   [[nodiscard]] unsigned read_word(unsigned number) {
@@ -137,6 +144,31 @@ TEST_F(CardNvmPins, AnswerOnlyTheStatusWhileBusy) {
   fixture.pass(NvmPins::kWriteTime);
   EXPECT_EQ(read_word(0), 0x1122u);
   EXPECT_NE(read_word(1), 0x3344u);
+}
+
+TEST_F(CardNvmPins, ProtectedPagesKeepTheirWords) {
+  write_status(0xFF);
+  EXPECT_EQ(status(), 0x0Cu) << "only the protection bits are stored";
+  write_status(0x04);
+  for (const auto& [word, protects] : {std::pair{0xBFu, false}, {0xC0u, true}, {0xFFu, true}}) {
+    execute(kWriteEnable);
+    write_words(word, {0x1122});
+    fixture.pass(NvmPins::kWriteTime);
+    EXPECT_EQ(read_word(word), protects ? 0xFFFFu : 0x1122u) << word;
+  }
+  write_status(0x08);
+  execute(kWriteEnable);
+  write_words(0x80, {0x3344});
+  fixture.pass(NvmPins::kWriteTime);
+  EXPECT_EQ(read_word(0x80), 0xFFFFu);
+  fixture.card.reset();
+  fixture.pass(std::chrono::milliseconds(2));
+  set(hw::EECD::REQ | hw::EECD::CS);
+  EXPECT_EQ(status(), 0x08u) << "a reset does not end the protection";
+  begin(kWriteStatus);
+  shift_out(0, 8);
+  end();
+  EXPECT_EQ(status(), 0x08u) << "not enabled";
 }
 
 TEST(CardNvmWords, AdvertisePauseFrames) {

@@ -17,7 +17,8 @@ std::vector<RegisterValue> dump_registers(const Bar& bar, std::span<const Regist
       const std::uint32_t offset = info.at(i);
       values.push_back({.name = info.stride.count == 1 ? std::string(info.name) : fmt::format("{}[{}]", info.name, i),
                         .offset = offset,
-                        .value = bar.read(offset, info.bits / 8)});
+                        .value = bar.read(offset, info.bits / 8),
+                        .fields = info.fields});
     }
   }
   return values;
@@ -29,8 +30,10 @@ void dump_aliases(const Bar& bar, std::span<const RegisterInfo> table, std::uint
     if (!readable(info.access)) continue;
     for (std::uint32_t i = 0; i < std::min(queues, info.alias.count); ++i) {
       const std::uint32_t offset = info.alias.offset + i * info.alias.bytes;
-      values.push_back(
-          {.name = fmt::format("{}[{}]", info.name, i), .offset = offset, .value = bar.read(offset, info.bits / 8)});
+      values.push_back({.name = fmt::format("{}[{}]", info.name, i),
+                        .offset = offset,
+                        .value = bar.read(offset, info.bits / 8),
+                        .fields = info.fields});
     }
   }
 }

@@ -86,6 +86,7 @@ Result<void> Port::bring_up() {
   auto mac = igb::permanent_mac(card_);
   if (!mac) return pass_on(std::move(mac));
   permanent_mac_ = *mac;
+  mac_ = *mac;
   announce_driver(card_, true);
   statistics_.attach(card_.regs, *card_.traits);
   use_registers({.bar = *bar,
@@ -132,6 +133,7 @@ Result<void> Port::start(const PortSettings& settings) {
   if (strip_vlans_) write_vlan_stripping(card_, true);
   if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);
   queues()->let_card_insert_tags(card_inserts_tags());
+  mac_ = settings.mac;
   mtu_ = settings.mtu;
   all_multicast_ = settings.promiscuous || settings.all_multicast;
   pools_.start(pool_settings());
@@ -201,9 +203,11 @@ Result<void> Port::release(bool failed) {
   Result<void> result;
   statistics_.accumulate();
   if (!failed) {
+    const bool link_was_up = wake_.wake_events().any() && read_link(card_).up;
     result = reset_card(card_);
     if (result) {
       packet_buffers_.restore();
+      result = wake_.arm(mac_, link_was_up);
       announce_driver(card_, false);
     }
     card_.regs.bar().flush();

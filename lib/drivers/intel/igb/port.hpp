@@ -10,6 +10,7 @@
 #include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
+#include "drivers/intel/igb/nvm_control.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/rss.hpp"
@@ -17,12 +18,14 @@
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/igb/tx_rate.hpp"
 #include "drivers/intel/igb/vlan.hpp"
+#include "drivers/intel/igb/wake.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/loopback.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/self_test.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -30,6 +33,7 @@ namespace pollux::drivers::igb {
 class Port final : public intel::QueuePort,
                    private RegisterDump,
                    private Loopback,
+                   private SelfTest,
                    private VlanFilter,
                    private VlanStripping,
                    private DoubleVlan,
@@ -77,6 +81,11 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_loopback(LoopbackMode mode) override;
   [[nodiscard]] LoopbackMode loopback() const override { return loopback_; }
 
+  [[nodiscard]] Result<std::vector<SelfTestResult>> test_offline() override;
+  [[nodiscard]] Result<std::vector<SelfTestResult>> test_online() override;
+  [[nodiscard]] Result<SelfTestResult> test_messages();
+  [[nodiscard]] Result<SelfTestResult> test_vector();
+
   [[nodiscard]] Result<void> expect_open() const;
   [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;
   [[nodiscard]] Result<void> set_vlan_stripping(bool on) override;
@@ -116,6 +125,9 @@ class Port final : public intel::QueuePort,
   AddressFilters addresses_{card_, address_hooks()};
   /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
   bool is_qemus_;
+  NvmControl nvm_{card_, !is_qemus_};
+  WakeControl wake_{card_};
+  MacAddress mac_{};            // of the last start or call of set_mac
   VlanTable vlans_;             // received VLANs, if the filter is on
   bool filters_vlans_ = false;  // since the first call of set_vlan
   bool strip_vlans_ = false;

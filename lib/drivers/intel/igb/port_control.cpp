@@ -28,6 +28,7 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
 }
 
 Result<void> Port::set_mac(const MacAddress& mac) {
+  mac_ = mac;
   write_address(card_, 0, mac, pools_.own_pools());
   return flush_registers(card_);
 }
@@ -63,6 +64,9 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
   if (id == UnicastFilter::kId) return static_cast<UnicastFilter*>(&addresses_);
   if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(&addresses_);
+  if (id == Nvm::kId) return static_cast<Nvm*>(&nvm_);
+  if (id == SelfTest::kId) return static_cast<SelfTest*>(this);
+  if (id == WakeOnLan::kId) return static_cast<WakeOnLan*>(&wake_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);

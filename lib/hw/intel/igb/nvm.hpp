@@ -27,10 +27,15 @@ inline constexpr std::uint16_t kInitControl3Port1 = 0x14;
 inline constexpr std::uint16_t kInitControl3Port0 = 0x24;
 inline constexpr std::uint16_t kAlternateMacPointer = 0x37;
 inline constexpr std::uint16_t kChecksum = 0x3F;
+inline constexpr std::uint16_t kTrackId = 0x42;  ///< two words, low word first; valid if bit 15 of the second is set
 
 /// Bits of kInitControl2: the pause frames that a driver advertises by default, symmetric and asymmetric. With neither
 /// bit it advertises none (Linux igb, e1000_mac.c, igb_set_default_fc; DPDK e1000, NVM_WORD0F_PAUSE_MASK).
 inline constexpr std::uint16_t kPauseBoth = 0x3000;
+
+/// Bit of kInitControl3Port0 and kInitControl3Port1: the port may wake the machine. Linux igb, igb_main.c, igb_probe
+/// (IGB_EEPROM_APME).
+inline constexpr std::uint16_t kMayWake = 0x0400;
 
 /// The properties in which the NVMs of cards differ.
 struct NvmTraits {

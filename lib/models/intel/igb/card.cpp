@@ -26,7 +26,11 @@ Card::Card(CardOptions options)
                   options_.lan_id),
       nvm_(registers_, timers_, traits_.nvm, [this] { return semaphores_.begin_nvm_read(); }),
       phy_(registers_, timers_, traits_.phy,
-           {.link_changed = [this] { control_.update_link(); },
+           {.link_changed =
+                [this] {
+                  wake_.link_is(phy_.link_up());
+                  control_.update_link();
+                },
             .configuration_changed = [this] { update_configured(); },
             .accessed = [this] { semaphores_.access_phy(); }}),
       time_(registers_, timers_),
@@ -153,6 +157,7 @@ void Card::on_interrupt(std::function<void(unsigned vector)> handler) { interrup
 
 void Card::receive(std::span<const std::byte> frame) noexcept {
   if (removed_) return;
+  if (phy_.link_up()) wake_.frame(frame);
   const bool link_up = control_.link_up() && !in_reset_;
   if (link_up && FlowControl::concerns(frame) && flow_.take(frame)) return;
   receive_.frame(frame, link_up);

@@ -25,6 +25,7 @@
 #include "models/intel/igb/time_sync.hpp"
 #include "models/intel/igb/timers.hpp"
 #include "models/intel/igb/transmit.hpp"
+#include "models/intel/igb/wake.hpp"
 #include "pollux/device/device_model.hpp"
 
 namespace pollux::models::igb {
@@ -142,6 +143,7 @@ class Card final : public DeviceModel {
   Semaphores semaphores_;
   Nvm nvm_;
   Phy phy_;
+  Wake wake_{registers_};
   TimeSync time_;
   GeneralTimers general_timers_;
   Receive receive_;

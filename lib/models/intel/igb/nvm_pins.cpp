@@ -5,17 +5,12 @@
 #include <functional>
 #include <utility>
 
+#include "hw/intel/igb/eeprom.hpp"
+
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::uint8_t kWrite = 0x02;
-constexpr std::uint8_t kRead = 0x03;
-constexpr std::uint8_t kWriteDisable = 0x04;
-constexpr std::uint8_t kReadStatus = 0x05;
-constexpr std::uint8_t kWriteEnable = 0x06;
-constexpr std::uint8_t kAddressBit8 = 0x08;
-constexpr std::uint8_t kBusy = 0x01;
-constexpr std::uint8_t kWriteEnabled = 0x02;
+namespace eeprom = pollux::hw::igb::eeprom;
 
 }  // namespace
 
@@ -30,6 +25,7 @@ void NvmPins::reset() {
   clock_ = false;
   out_ = false;
   page_changed_ = {};
+  new_protection_.reset();
 }
 
 bool NvmPins::set(bool select_high, bool clock, bool data_in) {
@@ -65,9 +61,10 @@ void NvmPins::take_byte(std::uint8_t byte) {
   switch (phase_) {
     case Phase::instruction: return begin(byte);
     case Phase::address:
-      address_ = byte | ((instruction_ & kAddressBit8) != 0 ? std::size_t{0x100} : 0);
-      phase_ = (instruction_ & ~kAddressBit8) == kRead ? Phase::read : Phase::write;
+      address_ = byte | ((instruction_ & eeprom::kAddressBit8) != 0 ? std::size_t{0x100} : 0);
+      phase_ = (instruction_ & ~eeprom::kAddressBit8) == eeprom::kRead ? Phase::read : Phase::write;
       return;
+    case Phase::new_status: new_protection_ = (byte & eeprom::kProtection) >> eeprom::kProtectionShift; return;
     case Phase::write:
       page_[address_ % kPageBytes] = byte;
       page_changed_[address_ % kPageBytes] = true;
@@ -81,30 +78,45 @@ void NvmPins::take_byte(std::uint8_t byte) {
 void NvmPins::begin(std::uint8_t instruction) {
   instruction_ = instruction;
   phase_ = Phase::ignored;
-  if (instruction == kReadStatus) phase_ = Phase::status;
+  if (instruction == eeprom::kReadStatus) phase_ = Phase::status;
   if (timers_.running(written_)) return;
-  if (instruction == kWriteEnable) write_enabled_ = true;
-  if (instruction == kWriteDisable) write_enabled_ = false;
-  const auto plain = static_cast<std::uint8_t>(instruction & ~kAddressBit8);
-  if (plain == kRead || (plain == kWrite && write_enabled_)) phase_ = Phase::address;
+  if (instruction == eeprom::kWriteEnable) write_enabled_ = true;
+  if (instruction == eeprom::kWriteDisable) write_enabled_ = false;
+  const auto plain = static_cast<std::uint8_t>(instruction & ~eeprom::kAddressBit8);
+  if (plain == eeprom::kRead || (plain == eeprom::kWrite && write_enabled_)) phase_ = Phase::address;
+  if (instruction == eeprom::kWriteStatus && write_enabled_) phase_ = Phase::new_status;
 }
 
 std::uint8_t NvmPins::next_out() {
   if (phase_ == Phase::status) {
-    return static_cast<std::uint8_t>((timers_.running(written_) ? kBusy : 0) | (write_enabled_ ? kWriteEnabled : 0));
+    return static_cast<std::uint8_t>((timers_.running(written_) ? eeprom::kBusy : 0) |
+                                     (write_enabled_ ? eeprom::kWriteEnabled : 0) |
+                                     protection_ << eeprom::kProtectionShift);
   }
   const std::size_t address = address_;
   address_ = (address_ + 1) % kBytes;
   return read_byte(address);
 }
 
-/// Executes a write that ended at a byte's end.
+/// Executes a write that ended at a byte's end. One to a protected page changes nothing.
 void NvmPins::deselected() {
+  if (phase_ == Phase::new_status && bits_ == 0 && new_protection_) {
+    protection_ = *new_protection_;
+    return begin_write();
+  }
   if (phase_ != Phase::write || bits_ != 0 || std::ranges::none_of(page_changed_, std::identity())) return;
   const std::size_t page = address_ / kPageBytes * kPageBytes;
+  if (page >= eeprom::first_protected(protection_, kBytes)) {
+    write_enabled_ = false;
+    return;
+  }
   for (std::size_t i = 0; i < kPageBytes; ++i) {
     if (page_changed_[i]) write_byte(page + i, page_[i]);
   }
+  begin_write();
+}
+
+void NvmPins::begin_write() {
   write_enabled_ = false;
   timers_.start(written_, kWriteTime);
 }

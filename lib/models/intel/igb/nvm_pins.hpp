@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "models/intel/igb/timers.hpp"
@@ -11,8 +12,8 @@
 namespace pollux::models::igb {
 
 /// A serial EEPROM at the pins of EECD: 512 bytes, addressed by 8 bits and bit 3 of the instruction, in pages of 8
-/// bytes. Instructions: DPDK e1000, e1000_defines.h, NVM_*_OPCODE_SPI; their use: e1000_nvm.c, e1000_read_nvm_spi and
-/// e1000_write_nvm_spi. [I-M-SPI]
+/// bytes. The protection in its status register outlives every reset. Instructions: hw/intel/igb/eeprom.hpp; their use:
+/// DPDK e1000, e1000_nvm.c, e1000_read_nvm_spi and e1000_write_nvm_spi. [I-M-SPI]
 class NvmPins {
  public:
   static constexpr std::size_t kBytes = 512;
@@ -28,13 +29,14 @@ class NvmPins {
   void reset();
 
  private:
-  enum class Phase : std::uint8_t { instruction, address, read, write, status, ignored };
+  enum class Phase : std::uint8_t { instruction, address, read, write, status, new_status, ignored };
 
   void rising_clock(bool data_in);
   void take_byte(std::uint8_t byte);
   void begin(std::uint8_t instruction);
   [[nodiscard]] std::uint8_t next_out();
   void deselected();
+  void begin_write();
   [[nodiscard]] std::uint8_t read_byte(std::size_t address) const;
   void write_byte(std::size_t address, std::uint8_t value);
 
@@ -52,6 +54,8 @@ class NvmPins {
   bool clock_ = false;
   bool out_ = false;
   bool write_enabled_ = false;
+  unsigned protection_ = 0;  // 0 to 3, see eeprom::first_protected
+  std::optional<unsigned> new_protection_;
 };
 
 }  // namespace pollux::models::igb

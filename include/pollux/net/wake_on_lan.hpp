@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/capability.hpp"
+
+namespace pollux {
+
+/// What makes a port wake a sleeping machine.
+struct WakeEvents {
+  bool magic = false;        ///< a magic packet with the port's address
+  bool unicast = false;      ///< a frame to the port's address
+  bool multicast = false;    ///< any multicast frame
+  bool broadcast = false;    ///< any broadcast frame
+  bool link_change = false;  ///< the link comes up. Not armed if it is up when the port is closed
+
+  [[nodiscard]] bool any() const noexcept { return magic || unicast || multicast || broadcast || link_change; }
+  friend bool operator==(const WakeEvents&, const WakeEvents&) noexcept = default;
+};
+
+/// Capability (see capability.hpp): wake-on-LAN. The port arms its card when it is closed: the card then asks for power
+/// (PME) at one of the events. Whether the machine wakes depends on what comes after: a reset of the card by the
+/// platform may end it, and the machine's firmware and the kernel must enable wake-up by the card. Off by default.
+class POLLUX_API WakeOnLan {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.WakeOnLan.1");
+
+  virtual ~WakeOnLan() = default;
+  /// The events that this port can be set to; none if its board does not wire it. Errors: bad_state (the port is
+  /// closed), device_removed, timeout (the NVM).
+  [[nodiscard]] virtual Result<WakeEvents> wake_support() = 0;
+  /// The events that are set. They stay set until the port is closed.
+  [[nodiscard]] virtual WakeEvents wake_events() const = 0;
+  /// Replaces the events; none: the port does not wake. Errors: those of `wake_support`, not_supported (an event that
+  /// is not among them).
+  [[nodiscard]] virtual Result<void> set_wake_events(const WakeEvents& events) = 0;
+};
+
+}  // namespace pollux
