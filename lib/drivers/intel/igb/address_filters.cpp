@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "net/config_check.hpp"
 
@@ -76,7 +77,7 @@ Result<void> AddressFilters::set_multicast(std::span<const MacAddress> groups) {
 Result<void> AddressFilters::apply() {
   if (!hooks_.running()) return {};
   write();
-  return flush_registers(card_);
+  return intel::flush_registers(card_);
 }
 
 void AddressFilters::start() {
