@@ -263,6 +263,31 @@ TEST_F(PortLinkControl, ReadsAndWritesRegistersOfThePhy) {
   EXPECT_EQ(fixture_.card.with([](models::igb::Card& card) { return card.phy().other_pages(); }), 0u);
 }
 
+// Two ports at the ends of a wire: each sees what the other one offers.
+TEST(LinkedPorts, SeeEachOthersModes) {
+  ContextOptions context_options;
+  context_options.clock = std::make_shared<ManualClock>();
+  Context context(context_options);
+  Mempool pool = Mempool::create(context, {.count = 1024}).value();
+  const PortConfig config{.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}};
+  Port left = open(context, "sim:0", config).value();
+  Port right = open(context, "sim:1", config).value();
+  const auto both_up = [&] { return left.wait_for_link(seconds(5)) && right.wait_for_link(seconds(5)); };
+  ASSERT_TRUE(both_up());
+  const auto seen_by_right = [&] { return right.capability<LinkControl>()->link_details().value(); };
+  ASSERT_TRUE(left.capability<LinkControl>()->set_link_config({.advertised = {LinkMode::full_10, LinkMode::half_100}}));
+  EXPECT_FALSE(right.link().up);
+  ASSERT_TRUE(both_up());
+  EXPECT_EQ(seen_by_right().partner->modes, (LinkModes{LinkMode::full_10, LinkMode::half_100}));
+  EXPECT_EQ(to_string(right.link()), "up, 100 Mb/s, half duplex");
+  ASSERT_TRUE(left.capability<LinkControl>()->set_link_config({.forced = LinkMode::full_10}));
+  ASSERT_TRUE(both_up());
+  EXPECT_FALSE(seen_by_right().partner->negotiates);
+  EXPECT_EQ(to_string(right.link()), "up, 10 Mb/s, half duplex") << "the duplex mode is not seen";
+  ASSERT_TRUE(left.capability<LinkControl>()->set_phy_enabled(false));
+  EXPECT_FALSE(right.link().up);
+}
+
 // A PHY of an unknown kind has the registers of clause 22 only, so the driver touches no others.
 TEST(PortWithUnknownPhy, NegotiatesByStandardRegisters) {
   hw::igb::CardTraits traits = hw::igb::kCards[0];
