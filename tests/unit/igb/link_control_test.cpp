@@ -86,6 +86,7 @@ TEST_F(PortLinkControl, ForcesAMode) {
     EXPECT_THAT(link_soon(), HasSubstr(std::to_string(speed_of(mode)) + " Mb/s"));
     EXPECT_EQ(fixture_.port.link().duplex, duplex_of(mode));
     EXPECT_FALSE(fixture_.port.link().autonegotiated);
+    EXPECT_EQ((phy(mii::kControl) & mii::kControlFullDuplex) != 0, duplex_of(mode) == Duplex::full) << "in the PHY";
     EXPECT_TRUE(fixture_.card.value<reg::CTRL>().has(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX));
     EXPECT_EQ(phy(mii::kPortControl) & (mii::kPortControlAutoMdix | mii::kPortControlMdix), 0) << "MDI is forced";
     restart();
