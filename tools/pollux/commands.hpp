@@ -13,7 +13,10 @@ namespace pollux::tool {
 
 void add_addr(CLI::App& app, const Environment& environment, int& exit_code);
 void add_card(CLI::App& app, const Environment& environment, int& exit_code);
+void add_led(CLI::App& app, const Environment& environment, int& exit_code);
+void add_link(CLI::App& app, const Environment& environment, int& exit_code);
 void add_list(CLI::App& app, const Environment& environment, int& exit_code);
+void add_phy(CLI::App& app, const Environment& environment, int& exit_code);
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code);
 void add_unbind(CLI::App& app, const Environment& environment, int& exit_code);
 void add_nvm(CLI::App& app, const Environment& environment, int& exit_code);

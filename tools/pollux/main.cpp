@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The `pollux` command: lists ports, moves them between the kernel and Pollux, and exports in-process cards.
+// The `pollux` command: lists ports, moves them between the kernel and Pollux, controls their links, and
+// exports in-process cards.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -61,7 +62,10 @@ int run(int argc, char** argv) {
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
   add_card(app, environment, exit_code);
+  add_led(app, environment, exit_code);
+  add_link(app, environment, exit_code);
   add_list(app, environment, exit_code);
+  add_phy(app, environment, exit_code);
   add_bind(app, environment, exit_code);
   add_unbind(app, environment, exit_code);
   add_nvm(app, environment, exit_code);

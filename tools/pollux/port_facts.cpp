@@ -3,26 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
-
 #include "pollux/mem/mempool.hpp"
+#include "started_port.hpp"
 
 namespace pollux::tool {
 namespace {
-
-/// Autonegotiation to 1000BASE-T takes about three seconds.
-constexpr Duration kLinkLimit = std::chrono::seconds(5);
-constexpr std::uint32_t kRing = 64;
-
-Result<void> start(Port& port, const Mempool& pool) {
-  const PortLimits& limits = port.info().limits;
-  const std::uint32_t ring = std::clamp(kRing, limits.min_ring, limits.max_ring);
-  if (auto configured = port.configure({.rx = {.pool = &pool, .ring = ring}, .tx = {.ring = ring}}); !configured) {
-    return configured;
-  }
-  return port.start();
-}
 
 /// Starts the port to read its link, since the link of a port that was never started is always down. A link that does
 /// not come up within kLinkLimit is down. Stops the port afterwards.
@@ -30,7 +15,7 @@ Result<Link> find_link(Context& context, Port& port) {
   auto pool = Mempool::create(context, {.count = 256, .name = "info"});
   if (!pool) return tl::unexpected<Error>(pool.error());
   Result<Link> link = Link{};
-  if (const auto started = start(port, *pool); !started) {
+  if (const auto started = start_port(port, *pool); !started) {
     link = tl::unexpected<Error>(started.error());
   } else {
     static_cast<void>(port.wait_for_link(kLinkLimit));

@@ -101,7 +101,7 @@ Result<void> RawPort::start_link() {
   regs().write<reg::CTRL>(control.with(reg::CTRL::SLU)
                               .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)
                               .without(reg::CTRL::RFCE | reg::CTRL::TFCE));
-  return drivers::igb::start_autonegotiation(card_, 0);
+  return drivers::igb::set_up_phy(card_, {}, 0);
 }
 
 Result<void> RawPort::wait_for_link() {

@@ -15,7 +15,7 @@ enum class Duplex { half, full };
 struct Link {
   bool up = false;
   std::uint32_t speed = 0;       ///< Mb/s: 10, 100 or 1,000; 10,000 for a port without a card; 0 while down
-  Duplex duplex = Duplex::full;  ///< half: the card handles collisions and back-off, which no simulated card has
+  Duplex duplex = Duplex::full;  ///< half: the card handles collisions and back-off
   bool autonegotiated = true;
 
   [[nodiscard]] bool operator==(const Link&) const = default;

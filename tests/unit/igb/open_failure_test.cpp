@@ -60,9 +60,21 @@ TEST(OpenFails, WhenTheNvmDoesNotAnswer) {
 TEST(OpenFails, OnAPortThatIsNotCopper) {
   IgbFixture serdes({.device_id = 0x10E7});
   EXPECT_EQ(open_error(serdes).code, ErrorCode::not_supported);
-  IgbFixture sgmii;
-  sgmii.faults->on_read = answer(reg::CTRL_EXT::offset(), 2u << 22);
-  EXPECT_EQ(open_error(sgmii).code, ErrorCode::not_supported);
+  for (const auto& [mode, medium] :
+       {std::pair{1u, "1000BASE-KX"}, {2u, "SGMII with a pluggable module"}, {3u, "SerDes"}}) {
+    IgbFixture other;
+    other.faults->on_read = answer(reg::CTRL_EXT::offset(), mode << 22);
+    const Error error = open_error(other);
+    EXPECT_EQ(error.code, ErrorCode::not_supported);
+    EXPECT_NE(error.what.find(medium), std::string::npos) << error.what;
+    EXPECT_NE(error.hint.find("copper"), std::string::npos);
+  }
+  IgbFixture external;
+  external.faults->on_read = [](std::uint32_t offset) -> std::optional<std::uint32_t> {
+    if (offset == reg::CTRL_EXT::offset()) return 2u << 22;
+    return offset == reg::MDIC::offset() ? std::optional(1u << 31) : std::nullopt;
+  };
+  EXPECT_NE(open_error(external).what.find("SGMII with an external PHY"), std::string::npos);
 }
 
 TEST(OpenFails, WhenTheDeviceCannotBeReset) {

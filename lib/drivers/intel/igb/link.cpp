@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/link.hpp"
 
+#include <optional>
+
 #include "drivers/intel/igb/phy.hpp"
 
 namespace pollux::drivers::igb {
@@ -16,26 +18,59 @@ std::uint32_t speed_of(reg::STATUS::Value status) {
 
 }  // namespace
 
-// Linux, e1000_82575.c, igb_set_sfp_media_type_82575 and igb_get_invariants_82575, also read the media from CTRL_EXT.
+namespace {
+
+/// The medium of a port that is not set to copper, and what to do. Linux, e1000_82575.c, igb_get_invariants_82575 and
+/// igb_sgmii_uses_mdio_82575: behind SGMII there is a PHY on MDIO if MDIC.DESTINATION is set, otherwise a pluggable
+/// module on I2C.
+struct Medium {
+  const char* name;
+  const char* hint;
+};
+Medium medium_of(reg::CTRL_EXT::Value mode, reg::MDIC::Value management) {
+  constexpr const char* kOtherPort = "use a port with the internal copper PHY";
+  switch (mode.get(reg::CTRL_EXT::LINK_MODE)) {
+    case 1: return {"1000BASE-KX, the backplane of a blade", kOtherPort};
+    case 2:
+      if (management.has(reg::MDIC::DESTINATION)) return {"SGMII with an external PHY", kOtherPort};
+      return {"SGMII with a pluggable module (SFP)", kOtherPort};
+    default:
+      return {"SerDes: fiber, a pluggable module (SFP) or a backplane",
+              "use a port with the internal copper PHY; on a board with both media, select copper in its NVM"};
+  }
+}
+
+}  // namespace
+
+// [I-MEDIA] Linux, e1000_82575.c, igb_set_sfp_media_type_82575 and igb_get_invariants_82575, also read the media from
+// CTRL_EXT.
 Result<void> check_link_mode(const Card& card) {
   const auto mode = read_with_retry<reg::CTRL_EXT>(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (mode.has(reg::CTRL_EXT::LINK_COPPER)) return {};
+  const Medium medium = medium_of(mode, card.regs.read<reg::MDIC>());
   return fail(ErrorCode::not_supported,
-              fmt::format("{}: the port is not set to copper (CTRL_EXT.LINK_MODE is {})", card.name,
-                          mode.get(reg::CTRL_EXT::LINK_MODE)),
-              "only ports with the internal copper PHY are driven; SerDes, SGMII and fiber ports are not");
+              fmt::format("{}: the port is not set to copper but to {} (CTRL_EXT.LINK_MODE is {})", card.name,
+                          medium.name, mode.get(reg::CTRL_EXT::LINK_MODE)),
+              medium.hint);
 }
 
 namespace {
 
-// Linux, e1000_82575.c, igb_setup_copper_link_82575, does the same: sets SLU, forces neither speed nor duplex.
-Result<void> set_link_up(const Card& card) {
+// Linux, e1000_82575.c, igb_setup_copper_link_82575, does the same: sets SLU, forces neither speed nor duplex, unless
+// the PHY is forced (e1000_phy.c, igb_phy_force_speed_duplex_setup).
+Result<void> set_link_up(const Card& card, std::optional<LinkMode> forced) {
   const auto control = read_with_retry<reg::CTRL>(card);
   if (control.all_ones()) return fail_removed(card.name);
-  card.regs.write<reg::CTRL>(control.with(reg::CTRL::SLU)
-                                 .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)
-                                 .without(reg::CTRL::RFCE | reg::CTRL::TFCE));
+  auto next = control.with(reg::CTRL::SLU)
+                  .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)
+                  .without(reg::CTRL::RFCE | reg::CTRL::TFCE);
+  if (forced) {
+    next = next.without(reg::CTRL::FD)
+               .with(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::SPEED(speed_of(*forced) == 100 ? 1 : 0));
+    if (duplex_of(*forced) == Duplex::full) next = next.with(reg::CTRL::FD);
+  }
+  card.regs.write<reg::CTRL>(next);
   return {};
 }
 
@@ -49,7 +84,7 @@ Result<void> use_link_of_session(const Card& card, LoopbackMode loopback) {
   }
   card.log(LogLevel::info,
            "a management session holds the link (MANC.BLK_PHY_RST_ON_IDE); the PHY is left as the firmware has set it");
-  return set_link_up(card);
+  return set_link_up(card, std::nullopt);
 }
 
 // [I-LOOPBACK] Linux, igb_ethtool.c, igb_integrated_phy_loopback: the MAC is forced to the PHY's speed and duplex mode.
@@ -61,20 +96,28 @@ Result<void> start_phy_loopback(const Card& card) {
 
 }  // namespace
 
-Result<void> start_link(const Card& card, LoopbackMode loopback, std::uint16_t pause) {
-  const auto management = read_with_retry<reg::MANC>(card);
-  if (card.regs.removed()) return fail_removed(card.name);
-  if (management.has(reg::MANC::BLK_PHY_RST_ON_IDE)) return use_link_of_session(card, loopback);
-  if (auto reset = reset_phy(card); !reset) return reset;
-  if (auto up = set_link_up(card); !up) return up;
-  return loopback == LoopbackMode::phy ? start_phy_loopback(card) : start_autonegotiation(card, pause);
+bool session_holds_link(const Card& card) {
+  return read_with_retry<reg::MANC>(card).has(reg::MANC::BLK_PHY_RST_ON_IDE);
 }
 
-Result<void> restart_link(const Card& card, LoopbackMode loopback, std::uint16_t pause) {
-  const auto management = read_with_retry<reg::MANC>(card);
+Result<void> start_link(const Card& card, const LinkSetup& setup) {
+  const bool session = session_holds_link(card);
   if (card.regs.removed()) return fail_removed(card.name);
-  const bool keeps_link = management.has(reg::MANC::BLK_PHY_RST_ON_IDE) || loopback == LoopbackMode::phy;
-  return keeps_link ? Result<void>() : start_autonegotiation(card, pause);
+  if (session) return use_link_of_session(card, setup.loopback);
+  if (auto reset = reset_phy(card); !reset) return reset;
+  const bool loops = setup.loopback == LoopbackMode::phy;
+  if (auto up = set_link_up(card, loops ? std::nullopt : setup.config.forced); !up) return up;
+  if (loops) return start_phy_loopback(card);
+  return setup.enabled ? set_up_phy(card, setup.config, setup.pause) : stop_phy(card);
+}
+
+Result<void> restart_link(const Card& card, const LinkSetup& setup) {
+  const bool session = session_holds_link(card);
+  if (card.regs.removed()) return fail_removed(card.name);
+  if (session || setup.loopback == LoopbackMode::phy) return {};
+  if (!setup.enabled) return stop_phy(card);
+  if (auto up = set_link_up(card, setup.config.forced); !up) return up;
+  return set_up_phy(card, setup.config, setup.pause);
 }
 
 Link read_link(const Card& card) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
+
 #include "drivers/intel/igb/card.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/link_control.hpp"
 #include "pollux/net/loopback.hpp"
 
 namespace pollux::drivers::igb {
@@ -10,15 +13,25 @@ namespace pollux::drivers::igb {
 /// Error not_supported if the port is not set to its internal copper PHY.
 [[nodiscard]] Result<void> check_link_mode(const Card& card);
 
-/// Starts the link. Takes at most about 200 ms. During a management session of the firmware, it uses the existing
-/// link and does not touch the PHY. The MAC uses the speed and duplex that the PHY negotiates; flow control is off.
-/// The PHY advertises the bits `pause`. Returns before the link is up. Errors: those of `reset_phy` and
-/// `start_autonegotiation`.
-[[nodiscard]] Result<void> start_link(const Card& card, LoopbackMode loopback, std::uint16_t pause);
+/// What the link of a port is set to.
+struct LinkSetup {
+  LoopbackMode loopback = LoopbackMode::none;
+  LinkConfig config = {};
+  bool enabled = true;      ///< false: the PHY stays powered down
+  std::uint16_t pause = 0;  ///< the pause bits that the PHY advertises
+};
 
-/// Negotiates again, with other bits `pause`. Does nothing while a management session or a loopback holds the link.
-/// Errors: those of `start_autonegotiation`.
-[[nodiscard]] Result<void> restart_link(const Card& card, LoopbackMode loopback, std::uint16_t pause);
+/// True while a management session of the firmware holds the link.
+[[nodiscard]] bool session_holds_link(const Card& card);
+
+/// Starts the link. Takes at most about 200 ms. During a management session of the firmware, it uses the existing
+/// link and does not touch the PHY. The MAC uses the speed and duplex that the PHY negotiates, or the forced ones; flow
+/// control is off. Returns before the link is up. Errors: those of `reset_phy` and `set_up_phy`.
+[[nodiscard]] Result<void> start_link(const Card& card, const LinkSetup& setup);
+
+/// Applies another setup to a link that was started; flow control is off afterwards. Does nothing while a management
+/// session or a loopback holds the link. Errors: those of `set_up_phy`.
+[[nodiscard]] Result<void> restart_link(const Card& card, const LinkSetup& setup);
 
 /// Reads the link from STATUS. A removed card has no link.
 [[nodiscard]] Link read_link(const Card& card);

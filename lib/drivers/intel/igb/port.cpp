@@ -59,6 +59,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
       card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
       is_qemus_(is_qemus(device_->identity())) {
   queues()->allow_sleeping(device_->interrupt_vectors());
+  if (is_qemus_) link_settings_.set_qemu();
 }
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
@@ -121,7 +122,8 @@ Result<void> Port::start(const PortSettings& settings) {
   running_ = true;
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
-  if (auto link = start_link(card_, loopback_, advertised(flow_config_)); !link) return link;
+  if (auto link = link_settings_.start(loopback_, advertised(flow_config_)); !link) return link;
+  led_.start();
   tx_rates_.forget();
   packet_buffers_.write(config().packet_buffers);
   if (auto flow = start_flow_control(false); !flow) return flow;
@@ -166,6 +168,7 @@ Result<void> Port::start_queue(QueueId queue) {
 Result<void> Port::halt() {
   running_ = false;
   rss_.stop();
+  link_settings_.stop();
   flow_filters_.stop();
   mask_interrupts(card_);
   auto ended = end_dma();

@@ -10,6 +10,8 @@
 #include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
+#include "drivers/intel/igb/led.hpp"
+#include "drivers/intel/igb/link_settings.hpp"
 #include "drivers/intel/igb/nvm_control.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/pools.hpp"
@@ -117,6 +119,8 @@ class Port final : public intel::QueuePort,
   Card card_;
   MacAddress permanent_mac_{};
   LoopbackMode loopback_ = LoopbackMode::none;
+  LinkSettings link_settings_{card_, [this] { return start_flow_control(flow_config_.pause.any()); }};
+  LedControl led_{card_};
   RssControl rss_{card_};
   TxRates tx_rates_{card_};
   FlowFilters flow_filters_{card_};

@@ -8,7 +8,6 @@
 #include "drivers/intel/forward/make_forward_path.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/interrupts.hpp"
-#include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/register_dump.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
@@ -69,6 +68,9 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == WakeOnLan::kId) return static_cast<WakeOnLan*>(&wake_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
+  if (id == LinkControl::kId) return static_cast<LinkControl*>(&link_settings_);
+  if (id == PhyRegisters::kId) return static_cast<PhyRegisters*>(&link_settings_);
+  if (id == IdentifyLed::kId) return static_cast<IdentifyLed*>(&led_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
   if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
@@ -207,7 +209,7 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
 }
 
 Link Port::link() {
-  const Link link = read_link(card_);
+  const Link link = link_settings_.link();
   settle_flow_control(link);
   if (running_) tx_rates_.follow(link);
   return link;

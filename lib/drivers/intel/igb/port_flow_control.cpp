@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "drivers/intel/igb/flow_control.hpp"
-#include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "net/frame_size.hpp"
@@ -27,7 +26,7 @@ Result<void> Port::set_flow_control(const FlowControlConfig& config) {
   const FlowControlConfig before = std::exchange(flow_config_, config);
   if (!running_) return {};
   if (advertised(before) != advertised(config)) {
-    if (auto restarted = restart_link(card_, loopback_, advertised(config)); !restarted) return restarted;
+    if (auto restarted = link_settings_.advertise_pause(advertised(config)); !restarted) return restarted;
   }
   return start_flow_control(before.pause.any());
 }
@@ -46,13 +45,13 @@ Result<void> Port::start_flow_control(bool was_on) {
   return write_flow_control(card_, *valid, pause_);
 }
 
-// The partner's abilities are known once the link is up. Pause frames need full duplex (IEEE 802.3, 31B.1). A PHY that
-// does not answer is asked again the next time.
+// The partner's abilities are known once the link is up, if it was negotiated. Pause frames need full duplex (IEEE
+// 802.3, 31B.1). A PHY that does not answer is asked again the next time.
 void Port::settle_flow_control(const Link& link) {
   if (!running_ || !flow_config_.autonegotiate || !flow_config_.pause.any()) return;
   if (link.up == pause_is_settled_) return;
   PauseModes modes;
-  if (link.up && link.duplex == Duplex::full) {
+  if (link.up && link.autonegotiated && link.duplex == Duplex::full) {
     const auto partner = partner_abilities(card_);
     if (!partner) return card_.log(LogLevel::warning, partner.error().what + "; flow control stays off");
     modes = negotiated_pause(flow_config_.pause, *partner);

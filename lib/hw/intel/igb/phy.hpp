@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 /// The 82576's internal copper PHY, which is accessed through MDIC: the registers of IEEE 802.3 clause 22 and a few of
@@ -62,6 +63,8 @@ inline constexpr std::uint16_t k100Half = 0x0080;
 inline constexpr std::uint16_t k100Full = 0x0100;
 inline constexpr std::uint16_t kPause = 0x0400;
 inline constexpr std::uint16_t kPauseAsymmetric = 0x0800;
+// Expansion (6).
+inline constexpr std::uint16_t kPartnerNegotiates = 0x0001;
 // 1000BASE-T control (9).
 inline constexpr std::uint16_t kGigabitHalf = 0x0100;
 inline constexpr std::uint16_t kGigabitFull = 0x0200;
@@ -89,5 +92,25 @@ inline constexpr unsigned kPageShift = 5;
 // Power management (25): low-power link-up.
 inline constexpr std::uint16_t kLowPowerD0 = 0x0002;
 inline constexpr std::uint16_t kLowPowerOther = 0x0004;
+
+// Registers of other pages: Linux igb, e1000_phy.h, IGP01E1000_PHY_PCS_INIT_REG (0x00B4) and IGP02E1000_PHY_AGC_A to
+// IGP02E1000_PHY_AGC_D (0x11B1, 0x12B1, 0x14B1, 0x18B1). The polarity at 1000 Mb/s:
+inline constexpr std::uint32_t kPcsPage = 0x00B4 >> kPageShift;
+inline constexpr std::uint32_t kPcsInit = 0x00B4 & 31;
+inline constexpr std::uint16_t kPcsPolarityReversed = 0x0078;
+// The gain of the four channels' amplifiers.
+inline constexpr std::array<std::uint32_t, 4> kGainPages{0x11B1 >> kPageShift, 0x12B1 >> kPageShift,
+                                                         0x14B1 >> kPageShift, 0x18B1 >> kPageShift};
+inline constexpr std::uint32_t kGain = 0x11B1 & 31;
+inline constexpr unsigned kGainShift = 9;
+/// The metres of cable of each gain: Linux igb, e1000_phy.c, e1000_igp_2_cable_length_table.
+inline constexpr std::array<std::uint8_t, 113> kMetresOfGain{
+    0,   0,   0,   0,   0,  0,  0,  0,   3,   5,   8,   11,  13,  16,  18,  21,  0,   0,   0,   3,   6,   10,  13,
+    16,  19,  23,  26,  29, 32, 35, 38,  41,  6,   10,  14,  18,  22,  26,  30,  33,  37,  41,  44,  48,  51,  54,
+    58,  61,  21,  26,  31, 35, 40, 44,  49,  53,  57,  61,  65,  68,  72,  75,  79,  82,  40,  45,  51,  56,  61,
+    66,  70,  75,  79,  83, 87, 91, 94,  98,  101, 104, 60,  66,  72,  77,  82,  87,  92,  96,  100, 104, 108, 111,
+    114, 117, 119, 121, 83, 89, 95, 100, 105, 109, 113, 116, 119, 122, 124, 104, 109, 114, 118, 121, 124};
+/// The length that is estimated may be wrong by this: Linux igb, e1000_phy.h, IGP02E1000_AGC_RANGE.
+inline constexpr unsigned kMetresOfError = 15;
 
 }  // namespace pollux::hw::igb::phy

@@ -172,6 +172,7 @@ bool Card::can_receive() const noexcept { return !removed_ && !in_reset_ && cont
 void Card::link_changed() {
   flow_.set_link(control_.link_up(), phy_.speed());
   transmit_.set_speed(phy_.speed());
+  transmit_.collisions().set_half_duplex(!control_.full_duplex());
   transmit_.set_link(control_.link_up());
 }
 

@@ -109,11 +109,15 @@ void Control::update_link() {
   interrupts_.raise(hw::ICR::LSC);
 }
 
+bool Control::full_duplex() const {
+  const hw::CTRL::Value control = registers_.get<hw::CTRL>();
+  return control.has(hw::CTRL::FRCDPX) ? control.has(hw::CTRL::FD) : phy_.full_duplex();
+}
+
 hw::STATUS::Value Control::status() const {
   const hw::CTRL::Value control = registers_.get<hw::CTRL>();
   hw::STATUS::Value value = hw::STATUS::LAN_ID(lan_id_);
-  const bool full = control.has(hw::CTRL::FRCDPX) ? control.has(hw::CTRL::FD) : phy_.full_duplex();
-  if (full) value = value.with(hw::STATUS::FD);
+  if (full_duplex()) value = value.with(hw::STATUS::FD);
   if (link_up_) value = value.with(hw::STATUS::LU);
   if (paused_) value = value.with(hw::STATUS::TXOFF);
   if (functions_ != 0) value = value.with(hw::STATUS::NUM_VFS(functions_) | hw::STATUS::IOV_MODE);

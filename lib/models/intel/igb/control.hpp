@@ -46,6 +46,8 @@ class Control {
   void set_functions(unsigned count) noexcept { functions_ = count; }
 
   [[nodiscard]] bool link_up() const noexcept { return link_up_; }
+  /// The duplex mode of the link: the PHY's, or the one that CTRL forces.
+  [[nodiscard]] bool full_duplex() const;
 
  private:
   void write_control(hw::CTRL::Value value);

@@ -40,6 +40,7 @@ constexpr std::uint16_t kStatusAbilities = 0x7949;
 constexpr std::uint16_t kAdvertiseAll = 0x0DE1;
 constexpr std::uint16_t kGigabitControlAll = 0x0F00;
 constexpr std::uint16_t kExtendedGigabit = 0x3000;
+constexpr unsigned kNumberMask = 31;
 /// The page that others have left selected.
 constexpr std::uint16_t kUsedPage = 7U << mii::kPageShift;
 /// The answer to a frame that the PHY does not take: I210 datasheet, p. 90 (3.7.2.2).
@@ -138,7 +139,7 @@ void Phy::start_frame(hw::MDIC::Value request) {
 void Phy::finish_frame() {
   const hw::MDIC::Value request = registers_.get<hw::MDIC>();
   const std::uint32_t number = request.get(hw::MDIC::REGADD);
-  const Allowed may = allowed(number);
+  const Allowed may = other_register(number) ? Allowed::reading : allowed(number);
   const bool reads = request.has(hw::MDIC::READ) && (may == Allowed::reading || may == Allowed::both);
   const bool writes = request.has(hw::MDIC::WRITE) && (may == Allowed::writing || may == Allowed::both);
   hw::MDIC::Value answer = request.with(hw::MDIC::READY);
@@ -155,7 +156,8 @@ void Phy::finish_frame() {
   registers_.set<hw::MDIC>(answer);
 }
 
-// The registers from 16 on have pages. Only page 0 is modelled: the others read as zero and ignore writes.
+// The registers from 16 on have pages. Only page 0 is modelled: the others read as zero, or as a test has set them, and
+// ignore writes.
 bool Phy::on_other_page(std::uint32_t number) {
   const bool paged = number >= mii::kFirstPaged && number != mii::kPageSelect;
   if (!paged || values_[mii::kPageSelect] >> mii::kPageShift == 0) return false;
@@ -163,7 +165,15 @@ bool Phy::on_other_page(std::uint32_t number) {
   return true;
 }
 
+std::optional<std::uint16_t> Phy::other_register(std::uint32_t number) const {
+  if (number < mii::kFirstPaged) return std::nullopt;
+  const auto found =
+      other_registers_.find(static_cast<std::uint16_t>((values_[mii::kPageSelect] & ~kNumberMask) | number));
+  return found == other_registers_.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::uint16_t Phy::read(std::uint32_t number) {
+  if (const auto set = other_register(number)) return *set;
   if (on_other_page(number)) return 0;
   if (number != mii::kStatus) return values_[number];
   const bool reported = link_up_ && !link_was_lost_;

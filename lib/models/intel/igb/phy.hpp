@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -54,6 +56,14 @@ class Phy {
   void restore_defaults();
   /// What the card writes into the PHY after each reset of it. Initially low-power link-up and another page.
   void set_configuration(std::vector<Setting> settings) { configuration_ = std::move(settings); }
+  /// Gives a register of another page a value, which it keeps; `selection` is the value of the page select register
+  /// (page * 32 + number). All other registers of other pages read as zero.
+  void set_on_other_page(std::uint16_t selection, std::uint16_t value) { other_registers_[selection] = value; }
+  /// What the PHY finds out about the cable when the link is up.
+  void set_cable(bool mdix, bool polarity_reversed) noexcept {
+    mdix_ = mdix;
+    polarity_reversed_ = polarity_reversed;
+  }
   /// False from a reset of the PHY until the card has configured it.
   [[nodiscard]] bool configured() const noexcept { return configured_; }
   /// Whether the card passes accesses to the PHY. It does not while it reads its NVM.
@@ -94,6 +104,8 @@ class Phy {
   void finish_frame();
   [[nodiscard]] bool session() const;
   [[nodiscard]] bool on_other_page(std::uint32_t number);
+  /// The value that a test has given to a register of the selected page.
+  [[nodiscard]] std::optional<std::uint16_t> other_register(std::uint32_t number) const;
   [[nodiscard]] std::uint16_t read(std::uint32_t number);
   void write(std::uint32_t number, std::uint16_t value);
   void write_control(std::uint16_t value);
@@ -131,6 +143,9 @@ class Phy {
   Timers::Id configured_timer_;
   std::array<std::uint16_t, 32> values_{};
   std::vector<Setting> configuration_;
+  std::map<std::uint16_t, std::uint16_t> other_registers_;
+  bool mdix_ = false;
+  bool polarity_reversed_ = false;
   LinkPartner partner_;
   LinkSignal announced_;
   bool untouched_ = true;  // no software has used the PHY since power-on

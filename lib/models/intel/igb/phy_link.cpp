@@ -215,7 +215,10 @@ void Phy::raise_link(std::uint32_t speed, bool full_duplex) {
   speed_ = speed;
   full_duplex_ = full_duplex;
   link_up_ = true;
-  values_[mii::kPortStatus] = speed_ == 2 ? mii::kPortSpeed1000 : static_cast<std::uint16_t>((speed_ + 1) << 14);
+  const unsigned crossed = mdix_ ? unsigned{mii::kPortMdix} : 0U;
+  const unsigned reversed = polarity_reversed_ && speed_ == 0 ? unsigned{mii::kPortPolarityReversed} : 0U;
+  const unsigned speed_bits = speed_ == 2 ? unsigned{mii::kPortSpeed1000} : (speed_ + 1) << 14;
+  values_[mii::kPortStatus] = static_cast<std::uint16_t>(speed_bits | crossed | reversed);
   actions_.link_changed();
 }
 

@@ -18,7 +18,8 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
       statistics_(statistics),
       time_(time),
       pools_(pools),
-      rates_(registers, timers) {
+      rates_(registers, timers),
+      collisions_(registers, statistics) {
   queues_.reserve(hw::kTxQueues);
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
@@ -167,6 +168,7 @@ void Transmit::send_with_own_fcs(std::uint32_t number, std::span<const std::byte
   const auto body = frame.first(frame.size() - hw::kCrcBytes);
   const std::uint32_t right = frame_check_sequence(body);
   if (std::memcmp(&right, frame.data() + body.size(), sizeof right) == 0) return send_to_wire(number, body, flags, 0);
+  if (!collisions_.send()) return;
   statistics_.sent(body);
   rates_.sent(number, body.size());
   if (corrupt_out_) corrupt_out_(body);
@@ -204,6 +206,7 @@ void Transmit::send_to_wire(std::uint32_t number, std::span<const std::byte> fra
   const bool inside = pools_.switches() && switch_ && switch_(bytes, pool);
   if (pools_.enabled()) statistics_.sent_by_pool(pool, bytes, inside);
   if (inside) return;
+  if (!collisions_.send()) return;
   statistics_.sent(bytes);
   rates_.sent(number, bytes.size());
   if ((flags & intel::tx::kTimeStamp) != 0) time_.sent();

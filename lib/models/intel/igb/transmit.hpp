@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/collisions.hpp"
 #include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/pools.hpp"
 #include "models/intel/igb/statistics.hpp"
@@ -63,6 +64,7 @@ class Transmit final : private TxSink {
   void hold(Hold why, bool held);
   /// `speed`: of the link, in the encoding of STATUS.SPEED.
   void set_speed(std::uint32_t speed) noexcept { rates_.set_speed(speed); }
+  [[nodiscard]] Collisions& collisions() noexcept { return collisions_; }
 
   [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
@@ -102,6 +104,7 @@ class Transmit final : private TxSink {
   TxOffload request_;  // whose frames are being sent
   std::uint32_t request_queue_ = 0;
   TxRates rates_;
+  Collisions collisions_;
   std::array<Timers::Id, hw::kTxQueues> rate_timer_{};
   std::uint32_t current_ = 0;  // the queue that is being processed
   bool link_up_ = false;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/capability.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux {
+
+/// Speed in Mb/s and duplex mode of a link on twisted pairs.
+enum class LinkMode : std::uint8_t { half_10, full_10, half_100, full_100, half_1000, full_1000 };
+
+inline constexpr std::array kLinkModes{LinkMode::half_10,  LinkMode::full_10,   LinkMode::half_100,
+                                       LinkMode::full_100, LinkMode::half_1000, LinkMode::full_1000};
+
+/// In Mb/s.
+[[nodiscard]] constexpr std::uint32_t speed_of(LinkMode mode) noexcept {
+  return mode < LinkMode::half_100 ? 10 : mode < LinkMode::half_1000 ? 100 : 1000;
+}
+[[nodiscard]] constexpr Duplex duplex_of(LinkMode mode) noexcept {
+  return static_cast<unsigned>(mode) % 2 == 0 ? Duplex::half : Duplex::full;
+}
+
+/// A set of modes.
+class LinkModes {
+ public:
+  constexpr LinkModes() = default;
+  constexpr LinkModes(std::initializer_list<LinkMode> modes) noexcept {
+    for (const LinkMode mode : modes) insert(mode);
+  }
+  constexpr void insert(LinkMode mode) noexcept { bits_ = static_cast<std::uint8_t>(bits_ | bit(mode)); }
+  [[nodiscard]] constexpr bool contains(LinkMode mode) const noexcept { return (bits_ & bit(mode)) != 0; }
+  [[nodiscard]] constexpr bool contains(const LinkModes& others) const noexcept {
+    return (bits_ & others.bits_) == others.bits_;
+  }
+  [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
+  [[nodiscard]] constexpr bool operator==(const LinkModes&) const = default;
+
+ private:
+  static constexpr unsigned bit(LinkMode mode) noexcept { return 1U << static_cast<unsigned>(mode); }
+
+  std::uint8_t bits_ = 0;
+};
+
+/// "100/full"
+[[nodiscard]] POLLUX_API std::string to_string(LinkMode mode);
+/// "10/half 100/full", the slowest first; "none" for an empty set.
+[[nodiscard]] POLLUX_API std::string to_string(const LinkModes& modes);
+/// The mode that `to_string` writes as `text`; empty if there is none.
+[[nodiscard]] POLLUX_API std::optional<LinkMode> parse_link_mode(std::string_view text);
+
+/// All modes but 1000 Mb/s with half duplex, which cards of this time do not have.
+inline constexpr LinkModes kUsualLinkModes{LinkMode::half_10, LinkMode::full_10, LinkMode::half_100, LinkMode::full_100,
+                                           LinkMode::full_1000};
+
+/// How a link finds its mode.
+struct LinkConfig {
+  /// The modes that are offered to the link partner (IEEE 802.3, clause 28). What is offered of pause frames belongs to
+  /// FlowControl.
+  LinkModes advertised = kUsualLinkModes;
+  /// A mode that is used without negotiation; `advertised` is then not used. 10 or 100 Mb/s, since 1000 Mb/s needs
+  /// negotiation (IEEE 802.3). A link partner that negotiates finds the speed, but assumes half duplex.
+  std::optional<LinkMode> forced = {};
+
+  [[nodiscard]] bool operator==(const LinkConfig&) const = default;
+};
+
+/// What the link partner offers.
+struct PartnerAbilities {
+  bool negotiates = false;  ///< false: it was found by parallel detection, and `modes` has what that shows
+  LinkModes modes = {};
+  bool pause = false;             ///< symmetric pause frames
+  bool asymmetric_pause = false;  ///< pause frames in one direction
+
+  [[nodiscard]] bool operator==(const PartnerAbilities&) const = default;
+};
+
+/// The length of the cable in metres, as the PHY estimates it.
+struct CableLength {
+  std::uint16_t min = 0;
+  std::uint16_t max = 0;
+
+  [[nodiscard]] bool operator==(const CableLength&) const = default;
+};
+
+/// The link and its PHY as they are. The members that may be empty are known only while the link is up, and only if the
+/// PHY reports them.
+struct LinkDetails {
+  Link link = {};
+  LinkConfig config = {};
+  bool phy_enabled = true;
+  LinkModes supported = {};
+  std::string phy;           ///< the kind of PHY, such as "IGP03"
+  std::uint32_t phy_id = 0;  ///< registers 2 (high half) and 3
+  std::optional<PartnerAbilities> partner = {};
+  std::optional<bool> mdix = {};               ///< the pairs are crossed here (MDI-X)
+  std::optional<bool> polarity_reversed = {};  ///< the two wires of a pair are swapped
+  std::optional<CableLength> cable = {};       ///< at 1000 Mb/s
+};
+
+/// Capability (see capability.hpp): the modes of the link, and its PHY. Settings stay in force, through stops, starts
+/// and resets, until the port is closed. A call on a started port takes the link down; it returns before the link is up
+/// again, which takes up to some seconds (see Port::wait_for_link and PortEvents). On another port it takes effect at
+/// the start. A PHY that fails in the middle of a change is set up as before by the next start.
+class POLLUX_API LinkControl {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.LinkControl.1");
+
+  virtual ~LinkControl() = default;
+  [[nodiscard]] virtual LinkModes supported_modes() const = 0;
+  [[nodiscard]] virtual LinkConfig link_config() const = 0;
+  /// Errors: invalid_argument (no mode, or 1000 Mb/s forced), not_supported (a mode that the card lacks; QEMU's card
+  /// has no forced modes), busy (a management session or a loopback holds the link), bad_state (closed),
+  /// device_removed, timeout, device_fault (the PHY).
+  [[nodiscard]] virtual Result<void> set_link_config(const LinkConfig& config) = 0;
+  /// Negotiates again. Errors: bad_state (not started, a forced mode, or the PHY is stopped), and those above.
+  [[nodiscard]] virtual Result<void> restart_negotiation() = 0;
+  [[nodiscard]] virtual bool phy_enabled() const = 0;
+  /// Stops or starts the PHY. A stopped one uses little power and sends nothing, so the link partner has no link,
+  /// either. Stopping takes effect at once on any open port; a port that is opened again starts its PHY. Errors:
+  /// not_supported (QEMU's card), and those above.
+  [[nodiscard]] virtual Result<void> set_phy_enabled(bool enabled) = 0;
+  /// Asks the PHY, which takes some milliseconds. Errors: bad_state (closed), device_removed, timeout, device_fault.
+  [[nodiscard]] virtual Result<LinkDetails> link_details() = 0;
+};
+
+/// Checks a setting against the modes of a card. `port` is its name in the error. Errors: invalid_argument,
+/// not_supported.
+[[nodiscard]] POLLUX_API Result<void> check_link_config(std::string_view port, const LinkConfig& config,
+                                                        const LinkModes& supported);
+
+/// A register of a PHY on the card's management bus (IEEE 802.3, clause 22).
+struct PhyRegister {
+  std::uint8_t number = 0;                   ///< 0 to 31
+  std::uint16_t page = 0;                    ///< for the registers from 16 on of a PHY that has pages, up to 2,047
+  std::optional<std::uint8_t> address = {};  ///< 0 to 31; empty: the card's own PHY
+};
+
+/// Capability (see capability.hpp): reads and writes registers of the PHY, for tools. The driver does not know of
+/// values that are written here; the next start of the port, or the next call of LinkControl, may overwrite them.
+class POLLUX_API PhyRegisters {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.PhyRegisters.1");
+
+  virtual ~PhyRegisters() = default;
+  /// Reading some registers clears bits of them, such as the link bit of register 1. Errors: invalid_argument (outside
+  /// the ranges, or a page of a PHY without pages), bad_state (closed), device_removed, timeout, device_fault (the PHY
+  /// does not answer at that address, or does not have the register).
+  [[nodiscard]] virtual Result<std::uint16_t> read_phy_register(const PhyRegister& which) = 0;
+  [[nodiscard]] virtual Result<void> write_phy_register(const PhyRegister& which, std::uint16_t value) = 0;
+};
+
+}  // namespace pollux

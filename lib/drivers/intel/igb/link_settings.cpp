@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/link_settings.hpp"
+
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "drivers/intel/igb/phy.hpp"
+#include "drivers/intel/igb/semaphore.hpp"
+#include "hw/intel/igb/phy.hpp"
+
+namespace pollux::drivers::igb {
+
+Result<void> LinkSettings::start(LoopbackMode loopback, std::uint16_t pause) {
+  running_ = true;
+  setup_.loopback = loopback;
+  setup_.pause = pause;
+  return start_link(card_, setup_);
+}
+
+Result<void> LinkSettings::advertise_pause(std::uint16_t pause) {
+  setup_.pause = pause;
+  return setup_.enabled && !setup_.config.forced ? restart_link(card_, setup_) : Result<void>();
+}
+
+// The MAC of a started port is forced together with its PHY, unless the PHY loops.
+Link LinkSettings::link() const {
+  Link link = read_link(card_);
+  if (link.up) link.autonegotiated = !setup_.config.forced || setup_.loopback == LoopbackMode::phy;
+  return link;
+}
+
+LinkModes LinkSettings::supported_modes() const { return kPhyModes; }
+
+Result<void> LinkSettings::expect_open() const {
+  if (!card_.regs.bar()) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
+  }
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  return {};
+}
+
+Result<void> LinkSettings::expect_free() const {
+  if (running_ && setup_.loopback == LoopbackMode::phy) {
+    return fail(ErrorCode::busy, fmt::format("{}: the PHY loops frames back, so it has no link to set", card_.name),
+                "stop the port and end the loopback (Loopback::set_loopback)");
+  }
+  const bool session = session_holds_link(card_);
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (!session) return {};
+  return fail(ErrorCode::busy, fmt::format("{}: a management session holds the link", card_.name),
+              "end the session of the management firmware (MANC.BLK_PHY_RST_ON_IDE)");
+}
+
+Result<void> LinkSettings::refuse_on_qemu(const char* what) const {
+  if (!is_qemus_) return {};
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: {}: QEMU's PHY has a link by autonegotiation alone", card_.name, what),
+              "leave the link to autonegotiation, or use the in-process card (sim:0)");
+}
+
+/// Keeps `setup`, and applies it if the port is started.
+Result<void> LinkSettings::change(const LinkSetup& setup) {
+  const LinkSetup before = std::exchange(setup_, setup);
+  if (!running_) return {};
+  auto applied = restart_link(card_, setup_);
+  if (!applied) {
+    setup_ = before;
+    return applied;
+  }
+  return restarted_();
+}
+
+Result<void> LinkSettings::set_link_config(const LinkConfig& config) {
+  if (auto open = expect_open(); !open) return open;
+  if (auto valid = check_link_config(card_.name, config, supported_modes()); !valid) return valid;
+  if (config.forced) {
+    if (auto possible = refuse_on_qemu("a forced mode"); !possible) return possible;
+  }
+  if (auto free = expect_free(); !free) return free;
+  LinkSetup setup = setup_;
+  setup.config = config;
+  return change(setup);
+}
+
+Result<void> LinkSettings::restart_negotiation() {
+  if (auto open = expect_open(); !open) return open;
+  const auto refused = [this](const char* why, const char* hint) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: cannot negotiate: {}", card_.name, why), hint);
+  };
+  if (!running_) return refused("the port is not started", "start it; that negotiates");
+  if (!setup_.enabled) return refused("the PHY is stopped", "start the PHY (LinkControl::set_phy_enabled)");
+  if (setup_.config.forced) {
+    return refused("the mode of the link is forced", "advertise modes instead (LinkConfig::advertised)");
+  }
+  if (auto free = expect_free(); !free) return free;
+  return change(setup_);
+}
+
+Result<void> LinkSettings::set_phy_enabled(bool enabled) {
+  if (auto open = expect_open(); !open) return open;
+  if (!enabled) {
+    if (auto possible = refuse_on_qemu("stopping the PHY"); !possible) return possible;
+  }
+  if (enabled == setup_.enabled) return {};
+  if (auto free = expect_free(); !free) return free;
+  if (!enabled && !running_) {
+    if (auto stopped = stop_phy(card_); !stopped) return stopped;
+  }
+  LinkSetup setup = setup_;
+  setup.enabled = enabled;
+  return change(setup);
+}
+
+Result<LinkDetails> LinkSettings::link_details() {
+  if (auto open = expect_open(); !open) return pass_on(std::move(open));
+  const Link link = this->link();
+  const auto report = report_phy(card_, link.up);
+  if (!report) return tl::unexpected<Error>(report.error());
+  return LinkDetails{.link = link,
+                     .config = setup_.config,
+                     .phy_enabled = setup_.enabled,
+                     .supported = supported_modes(),
+                     .phy = std::string(report->kind->name()),
+                     .phy_id = report->id,
+                     .partner = report->partner,
+                     .mdix = report->cable.mdix,
+                     .polarity_reversed = report->cable.polarity_reversed,
+                     .cable = report->cable.length};
+}
+
+// The page is selected as the internal PHY does it. A PHY at another address may do it differently.
+Result<MdioRegister> LinkSettings::checked(const PhyRegister& which) const {
+  namespace phy = hw::igb::phy;
+  constexpr unsigned kLastRegister = 31;
+  constexpr unsigned kLastPage = 0xFFFF >> phy::kPageShift;
+  const auto refused = [this](const std::string& what, const char* hint) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", card_.name, what), hint);
+  };
+  const std::uint32_t own = card_.traits->phy.address;
+  const std::uint32_t address = which.address.value_or(static_cast<std::uint8_t>(own));
+  if (which.number > kLastRegister) {
+    return refused(fmt::format("a PHY has no register {}", which.number), "registers are 0 to 31");
+  }
+  if (address > kLastRegister) {
+    return refused(fmt::format("{} is not the address of a PHY", address), "addresses are 0 to 31");
+  }
+  if (which.page > kLastPage) return refused(fmt::format("there is no page {}", which.page), "pages are 0 to 2,047");
+  const bool paged = which.number >= phy::kFirstPaged && which.number != phy::kPageSelect && address == own;
+  if (which.page != 0 && !paged) {
+    return refused(fmt::format("register {} of the PHY at address {} has no pages", which.number, address),
+                   "only the registers 16 to 30 of the card's own PHY have pages");
+  }
+  return MdioRegister{.address = address, .page = which.page, .number = which.number};
+}
+
+Result<std::uint16_t> LinkSettings::read_phy_register(const PhyRegister& which) {
+  if (auto open = expect_open(); !open) return pass_on(std::move(open));
+  const auto valid = checked(which);
+  if (!valid) return tl::unexpected<Error>(valid.error());
+  auto acquired = SharedResource::acquire(card_, Shared::phy);
+  if (!acquired) return pass_on(std::move(acquired));
+  return read_mdio(card_, *valid);
+}
+
+Result<void> LinkSettings::write_phy_register(const PhyRegister& which, std::uint16_t value) {
+  if (auto open = expect_open(); !open) return open;
+  const auto valid = checked(which);
+  if (!valid) return tl::unexpected<Error>(valid.error());
+  auto acquired = SharedResource::acquire(card_, Shared::phy);
+  if (!acquired) return pass_on(std::move(acquired));
+  return write_mdio(card_, *valid, value);
+}
+
+}  // namespace pollux::drivers::igb

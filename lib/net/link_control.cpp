@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/link_control.hpp"
+
+#include <fmt/format.h>
+
+namespace pollux {
+
+std::string to_string(LinkMode mode) {
+  return fmt::format("{}/{}", speed_of(mode), duplex_of(mode) == Duplex::half ? "half" : "full");
+}
+
+std::string to_string(const LinkModes& modes) {
+  std::string all;
+  for (const LinkMode mode : kLinkModes) {
+    if (!modes.contains(mode)) continue;
+    if (!all.empty()) all += ' ';
+    all += to_string(mode);
+  }
+  return all.empty() ? "none" : all;
+}
+
+std::optional<LinkMode> parse_link_mode(std::string_view text) {
+  for (const LinkMode mode : kLinkModes) {
+    if (to_string(mode) == text) return mode;
+  }
+  return std::nullopt;
+}
+
+Result<void> check_link_config(std::string_view port, const LinkConfig& config, const LinkModes& supported) {
+  const std::string hint = fmt::format("the port's modes are {}", to_string(supported));
+  if (config.forced) {
+    if (speed_of(*config.forced) == 1000) {
+      return fail(ErrorCode::invalid_argument, fmt::format("{}: 1000 Mb/s cannot be forced", port),
+                  "1000 Mb/s needs negotiation (IEEE 802.3): advertise 1000/full alone");
+    }
+    if (supported.contains(*config.forced)) return {};
+    return fail(ErrorCode::not_supported, fmt::format("{}: {} is not supported", port, to_string(*config.forced)),
+                hint);
+  }
+  if (config.advertised.empty()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: no mode is advertised", port),
+                "name at least one mode; to have no link, stop the PHY");
+  }
+  if (supported.contains(config.advertised)) return {};
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: {} has modes that are not supported", port, to_string(config.advertised)), hint);
+}
+
+}  // namespace pollux
