@@ -37,6 +37,7 @@
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/net/shared_tx_queue.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
+#include "pollux/net/virtual_functions.hpp"
 #include "pollux/open.hpp"
 #include "pollux/runtime/awaitables.hpp"
 #include "pollux/runtime/flow_table.hpp"
