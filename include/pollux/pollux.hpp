@@ -41,6 +41,7 @@
 #include "pollux/net/self_test.hpp"
 #include "pollux/net/shared_tx_queue.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
+#include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 #include "pollux/open.hpp"
 #include "pollux/runtime/awaitables.hpp"

@@ -37,6 +37,12 @@ Result<std::span<const int>> DeviceDecorator::enable_interrupts(unsigned count) 
 }
 
 int DeviceDecorator::error_event() const { return inner_->error_event(); }
+unsigned DeviceDecorator::max_functions() { return inner_->max_functions(); }
+
+unsigned DeviceDecorator::functions() { return inner_->functions(); }
+
+Result<void> DeviceDecorator::set_functions(unsigned count) { return inner_->set_functions(count); }
+
 int DeviceDecorator::removal_event() const { return inner_->removal_event(); }
 bool DeviceDecorator::removed() const { return inner_->removed(); }
 Device::Wakeup DeviceDecorator::next_wakeup() const { return inner_->next_wakeup(); }

@@ -31,6 +31,9 @@ class DeviceDecorator : public Device {
   [[nodiscard]] DmaDomain& dma_domain() override;
   [[nodiscard]] unsigned interrupt_vectors() const override;
   [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  [[nodiscard]] unsigned max_functions() override;
+  [[nodiscard]] unsigned functions() override;
+  [[nodiscard]] Result<void> set_functions(unsigned count) override;
   [[nodiscard]] int error_event() const override;
   [[nodiscard]] int removal_event() const override;
   [[nodiscard]] bool removed() const override;

@@ -25,9 +25,9 @@ ALLOWED = {
     "drivers/*/queue": ["base", "mem", "device", "net", f"hw/{VENDOR}"],
     "drivers/*/forward": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
     "drivers/*/common": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
-    "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"drivers/{VENDOR}/queue",
-                    f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common"],
-    # The model of a card includes its virtual functions.
+    # The driver and the model of a card include what its virtual functions have: their messages and registers.
+    "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf",
+                    f"drivers/{VENDOR}/queue", f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common"],
     "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf"],
     "backends/vfio": ["base", "mem", "device", "pci"],
     "backends/*": ["base", "mem", "device"],

@@ -72,6 +72,7 @@ int run(int argc, char** argv) {
   add_regs(app, environment, exit_code);
   add_selftest(app, environment, exit_code);
   add_wol(app, environment, exit_code);
+  add_vf(app, environment, exit_code);
   add_info(app, environment, exit_code);
   try {
     app.parse(argc, argv);

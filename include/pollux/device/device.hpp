@@ -60,6 +60,14 @@ class POLLUX_API Device {
   /// Enables `count` vectors; 0 disables all. Each vector signals an eventfd, which poll(2) can wait for. One call
   /// enables all vectors, because Linux before 6.5 cannot add vectors one by one. The Device owns the descriptors.
   [[nodiscard]] virtual Result<std::span<const int>> enable_interrupts(unsigned count) = 0;
+  /// How many virtual functions (SR-IOV) the card can have; 0: none, or the backend cannot enable them.
+  [[nodiscard]] virtual unsigned max_functions() { return 0; }
+  /// How many virtual functions are enabled.
+  [[nodiscard]] virtual unsigned functions() { return 0; }
+  /// Enables the first `count` virtual functions; 0 disables all. They can be opened from then on. Their number can
+  /// only change from or to 0. Errors: not_supported, invalid_argument (more than max_functions), busy, and those of
+  /// the platform.
+  [[nodiscard]] virtual Result<void> set_functions(unsigned count);
   /// The eventfd that the platform signals on an uncorrected PCI error; -1 if the backend has none.
   [[nodiscard]] virtual int error_event() const { return -1; }
   /// The eventfd that is signalled when the host asks for the device to be released; -1 if the backend has none.
@@ -76,5 +84,10 @@ class POLLUX_API Device {
   /// thread.
   [[nodiscard]] virtual Wakeup next_wakeup() const { return {}; }
 };
+
+inline Result<void> Device::set_functions(unsigned /*count*/) {
+  return fail(ErrorCode::not_supported, name() + ": virtual functions cannot be enabled through this backend",
+              "use a card of vfio: or sim:");
+}
 
 }  // namespace pollux

@@ -63,6 +63,8 @@ class ConfigSpace {
   void enable_msix(bool enabled) noexcept;
   /// Sets the status register's interrupt bit, which reads do not change.
   void set_interrupt_pending(bool pending) noexcept;
+  /// The number of virtual functions that the card can have.
+  [[nodiscard]] unsigned max_functions() const noexcept { return max_functions_; }
   /// The number of virtual functions that are enabled.
   [[nodiscard]] unsigned functions() const noexcept;
   /// Sets the capability of virtual functions to its values after a reset.

@@ -137,6 +137,24 @@ Result<void> SimDevice::reset() {
   return {};
 }
 
+// PCI Express Base, "Single Root I/O Virtualization": NumVFs may change only while VF Enable is clear. As in Linux,
+// drivers/pci/pci-sysfs.c, sriov_numvfs_store.
+Result<void> SimDevice::set_functions(unsigned count) {
+  if (count > max_functions()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: {} virtual functions were requested, and it can have {}", name_, count, max_functions()),
+        "request fewer, of a card that has virtual functions");
+  }
+  if (count == functions()) return {};
+  if (count != 0 && functions() != 0) {
+    return fail(ErrorCode::busy, fmt::format("{}: {} virtual functions are enabled", name_, functions()),
+                "disable them first");
+  }
+  if (auto numbered = write_config(ConfigSpace::kFunctionsNumber, 2, count); !numbered) return numbered;
+  return write_config(ConfigSpace::kFunctionsControl, 2, count == 0 ? 0 : ConfigSpace::kFunctionsEnable);
+}
+
 // A reset clears the MSI-X table. The platform restores it, as the kernel does after a function-level reset.
 void SimDevice::reset_card(DeviceModel& card) {
   card.reset();

@@ -36,6 +36,9 @@ class SimDevice final : public Device {
   [[nodiscard]] Domain& dma_domain() override { return *domain_; }
   [[nodiscard]] unsigned interrupt_vectors() const override { return vectors_; }
   [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  [[nodiscard]] unsigned max_functions() override { return config_.max_functions(); }
+  [[nodiscard]] unsigned functions() override { return config_.functions(); }
+  [[nodiscard]] Result<void> set_functions(unsigned count) override;
   [[nodiscard]] Wakeup next_wakeup() const override { return wire_->next_wakeup(); }
 
   [[nodiscard]] Wire& wire() noexcept { return *wire_; }

@@ -9,7 +9,7 @@
 namespace pollux::vfio {
 
 Result<ContainerRegistry::Share> ContainerRegistry::acquire(ContextState& context, const Host& host,
-                                                            const pci::DeviceInfo& device) {
+                                                            const pci::DeviceInfo& device, const std::string& token) {
   const std::lock_guard lock(mutex_);
   const std::uint32_t number = *device.iommu_group;
   if (!groups_.contains(number)) {
@@ -22,7 +22,7 @@ Result<ContainerRegistry::Share> ContainerRegistry::acquire(ContextState& contex
     return fail(ErrorCode::busy, fmt::format("{} is already open in this Context", device.address.to_string()),
                 "use the open port, or close it first");
   }
-  auto descriptor = open.group.open_device(device.address);
+  auto descriptor = open.group.open_device(device.address, token);
   if (!descriptor) {
     if (open.devices.empty()) close_group(context, number);
     return pass_on(std::move(descriptor));

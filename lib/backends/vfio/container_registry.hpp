@@ -32,7 +32,8 @@ class ContainerRegistry {
   /// Opens `device`, and its group and the container if they are not open yet. A failed call changes nothing. Error
   /// `busy` for a device that is already open in this Context, because the kernel would allow a second open. Other
   /// errors: those of the container and of Group.
-  [[nodiscard]] Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  [[nodiscard]] Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device,
+                                      const std::string& token);
   /// Call once for each `acquire`, after the device's descriptor was closed. The last call unmaps all memory and closes
   /// the container.
   void release(ContextState& context, std::uint32_t group, pci::Address device);

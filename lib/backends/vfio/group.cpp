@@ -93,10 +93,20 @@ Result<void> Group::join(const GroupContainer& container) {
   }
 }
 
-Result<Descriptor> Group::open_device(pci::Address address) const {
-  std::string name = address.to_string();
-  const int opened = descriptor_.ioctl(VFIO_GROUP_GET_DEVICE_FD, name.data());
+Result<Descriptor> Group::open_device(pci::Address address, const std::string& token) const {
+  const std::string name = address.to_string();
+  std::string request = token.empty() ? name : fmt::format("{} vf_token={}", name, token);
+  const int opened = descriptor_.ioctl(VFIO_GROUP_GET_DEVICE_FD, request.data());
   if (opened >= 0) return Descriptor(descriptor_.shared_kernel(), opened);
+  // Linux, drivers/vfio/pci/vfio_pci_core.c, vfio_pci_validate_vf_token.
+  if (opened == -EACCES || (opened == -EINVAL && !token.empty())) {
+    return fail_errno(
+        ErrorCode::permission_denied,
+        fmt::format("{} cannot be opened {}", name, token.empty() ? "without a vf_token" : "with this vf_token"),
+        -opened,
+        "open a physical function that VFIO has and its virtual functions with the same ?vf_token=UUID; give no other "
+        "device a token");
+  }
   switch (-opened) {
     case ENODEV:
       return fail_errno(ErrorCode::not_bound, fmt::format("{} is not bound to VFIO", name), -opened,

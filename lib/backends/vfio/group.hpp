@@ -25,8 +25,9 @@ class Group {
 
   /// Adds the group to the container's address space. Error `not_supported` if the container cannot take this group.
   [[nodiscard]] Result<void> join(const GroupContainer& container);
-  /// Opens one of the group's devices. Call after `join` and after the container's `set_iommu`.
-  [[nodiscard]] Result<Descriptor> open_device(pci::Address address) const;
+  /// Opens one of the group's devices. `token`: see VfioUri; empty: none. Error `permission_denied`: it needs another.
+  /// Call after `join` and after the container's `set_iommu`.
+  [[nodiscard]] Result<Descriptor> open_device(pci::Address address, const std::string& token) const;
   [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
 
  private:

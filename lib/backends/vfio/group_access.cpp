@@ -47,8 +47,8 @@ struct NoIommuRegistry : ContainerRegistry {
 };
 
 Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, const Host& host,
-                                const pci::DeviceInfo& device) {
-  auto share = registry.acquire(*context.state(), host, device);
+                                const pci::DeviceInfo& device, const std::string& token) {
+  auto share = registry.acquire(*context.state(), host, device, token);
   if (!share) return pass_on(std::move(share));
   auto access = std::make_unique<GroupAccess>(context.state(), registry, std::move(share->container),
                                               *device.iommu_group, device.address);
@@ -57,13 +57,14 @@ Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, c
 
 }  // namespace
 
-Result<OpenedDevice> open_through_group(Context& context, const Host& host, const pci::DeviceInfo& device) {
-  return open_group(context, context.service<TypeOneRegistry>(), host, device);
+Result<OpenedDevice> open_through_group(Context& context, const Host& host, const pci::DeviceInfo& device,
+                                        const std::string& token) {
+  return open_group(context, context.service<TypeOneRegistry>(), host, device, token);
 }
 
 Result<OpenedDevice> open_without_iommu(Context& context, const Host& host, const pci::DeviceInfo& device) {
   auto& registry = context.service<NoIommuRegistry>();
-  auto opened = open_group(context, registry, host, device);
+  auto opened = open_group(context, registry, host, device, {});
   if (opened && !registry.warned.exchange(true)) {
     context.log(LogLevel::warning,
                 fmt::format("{} is used without an IOMMU: the card, or a bug in the program that gives it addresses, "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "pollux/base/error.hpp"
@@ -20,10 +21,11 @@ enum class AccessMode {
 struct VfioUri {
   pci::Address address;
   AccessMode mode = AccessMode::automatic;
+  std::string token = {};  ///< a UUID that a physical function and its virtual functions share; empty: none
 };
 
-/// Parses "0000:01:00.0" or "01:00.0", optionally with "?via=iommufd", "?via=group" or "?via=noiommu". Error
-/// `invalid_argument`.
+/// Parses "0000:01:00.0" or "01:00.0", optionally with "?via=iommufd", "?via=group" or "?via=noiommu", and with
+/// "?vf_token=UUID"; '&' separates both. A token needs the group. Error `invalid_argument`.
 [[nodiscard]] Result<VfioUri> parse_uri(std::string_view text);
 
 }  // namespace pollux::vfio

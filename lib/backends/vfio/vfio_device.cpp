@@ -5,18 +5,32 @@
 #include <linux/vfio.h>
 
 #include <cerrno>
+#include <string>
+#include <utility>
+
+#include "pci/sysfs.hpp"
 
 namespace pollux::vfio {
+namespace {
 
-Result<std::unique_ptr<Device>> VfioDevice::create(Clock& clock, const pci::DeviceInfo& info, OpenedDevice opened) {
-  std::unique_ptr<VfioDevice> device(new VfioDevice(info, std::move(opened)));
+/// SR-IOV counts functions in 16 bits.
+constexpr std::uint32_t kMaxFunctions = 0xFFFF;
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> VfioDevice::create(Clock& clock, const pci::DeviceInfo& info, OpenedDevice opened,
+                                                   std::filesystem::path attributes) {
+  std::unique_ptr<VfioDevice> device(new VfioDevice(info, std::move(opened), std::move(attributes)));
   if (auto described = device->describe(); !described) return pass_on(std::move(described));
   if (auto up = device->bring_up(clock); !up) return pass_on(std::move(up));
   return device;
 }
 
-VfioDevice::VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened)
-    : name_("vfio:" + info.address.to_string()), numa_node_(info.numa_node), opened_(std::move(opened)) {}
+VfioDevice::VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, std::filesystem::path attributes)
+    : name_("vfio:" + info.address.to_string()),
+      numa_node_(info.numa_node),
+      attributes_(std::move(attributes)),
+      opened_(std::move(opened)) {}
 
 // The order of the members does the rest: it disables events, unmaps BARs, closes the descriptor, and releases the
 // group and container.
@@ -118,6 +132,31 @@ bool VfioDevice::removed() const {
   if (!requested_back && !parts_->config.unresponsive()) return false;
   removed_.store(true, std::memory_order_relaxed);
   return true;
+}
+
+unsigned VfioDevice::max_functions() {
+  return pci::sysfs::read_number(attributes_ / "sriov_totalvfs", kMaxFunctions).value_or(0);
+}
+
+unsigned VfioDevice::functions() {
+  return pci::sysfs::read_number(attributes_ / "sriov_numvfs", kMaxFunctions).value_or(0);
+}
+
+// The kernel then creates the functions: Linux, drivers/vfio/pci/vfio_pci.c, vfio_pci_sriov_configure, which needs the
+// module's parameter. A number other than 0 can only follow 0.
+Result<void> VfioDevice::set_functions(unsigned count) {
+  if (count == functions()) return {};
+  if (count > max_functions()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: {} virtual functions were requested, and it can have {}", name_, count, max_functions()),
+        "request fewer, of a card that has virtual functions");
+  }
+  auto written = pci::sysfs::write(attributes_ / "sriov_numvfs", std::to_string(count));
+  if (written || written.error().code == ErrorCode::permission_denied) return written;
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: the kernel refuses virtual functions: {}", name_, written.error().what),
+              "echo 1 > /sys/module/vfio_pci/parameters/enable_sriov; and disable the functions that are enabled");
 }
 
 }  // namespace pollux::vfio

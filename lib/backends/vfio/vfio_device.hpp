@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,9 +23,9 @@ class VfioDevice final : public Device {
  public:
   /// Takes ownership of the descriptor and brings the function into a known state: powered, memory decoding on, bus
   /// mastering off, INTx masked, error and removal-request events enabled if the device has them. Errors:
-  /// `device_removed`, `not_supported`, `device_fault`, `io_error`, `timeout`.
+  /// `device_removed`, `not_supported`, `device_fault`, `io_error`, `timeout`. `attributes`: its directory in sysfs.
   [[nodiscard]] static Result<std::unique_ptr<Device>> create(Clock& clock, const pci::DeviceInfo& info,
-                                                              OpenedDevice opened);
+                                                              OpenedDevice opened, std::filesystem::path attributes);
   ~VfioDevice() override;
 
   const std::string& name() const override { return name_; }
@@ -38,6 +39,9 @@ class VfioDevice final : public Device {
   DmaDomain& dma_domain() override { return opened_.access->dma_domain(); }
   unsigned interrupt_vectors() const override { return parts_->vectors.available(); }
   Result<std::span<const int>> enable_interrupts(unsigned count) override;
+  unsigned max_functions() override;
+  unsigned functions() override;
+  Result<void> set_functions(unsigned count) override;
   int error_event() const override { return parts_->error.event(); }
   int removal_event() const override { return parts_->removal.event(); }
   /// Also true after the host has requested the device back: in both cases the device must be closed.
@@ -53,12 +57,13 @@ class VfioDevice final : public Device {
     Interrupts vectors;
   };
 
-  VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened);
+  VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, std::filesystem::path attributes);
   [[nodiscard]] Result<void> describe();
   [[nodiscard]] Result<void> bring_up(Clock& clock);
 
   std::string name_;
   int numa_node_;
+  std::filesystem::path attributes_;  // the device's directory in sysfs
   PciIdentity identity_;
   bool resettable_ = false;
   bool mastering_ = false;

@@ -180,7 +180,7 @@ TEST_F(MailboxTest, TheErrorOfARefusalHasTheValueAndAHint) {
   function.refuses = Message::set_address;
   const auto set = request_address(card, mailbox, kMac);
   ASSERT_FALSE(set);
-  EXPECT_EQ(set.error().code, ErrorCode::not_supported);
+  EXPECT_EQ(set.error().code, ErrorCode::permission_denied);
   EXPECT_THAT(set.error().what, HasSubstr("02:11:22:33:44:55"));
   EXPECT_THAT(set.error().hint, HasSubstr("trust on"));
   EXPECT_TRUE(request_vlan(card, mailbox, 7, true));

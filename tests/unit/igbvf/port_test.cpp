@@ -116,7 +116,7 @@ TEST_F(FunctionPort, KeepsItsAddressIfAnotherIsRefused) {
   function->refuses = Message::set_address;
   const auto set = port.set_mac(kOther);
   ASSERT_FALSE(set);
-  EXPECT_EQ(set.error().code, ErrorCode::not_supported);
+  EXPECT_EQ(set.error().code, ErrorCode::permission_denied);
   EXPECT_EQ(port.mac(), kAssigned);
   function->refuses.reset();
   ASSERT_TRUE(port.set_mac(kOther));

@@ -38,6 +38,7 @@ class Command : public testing::Test {
     add_bind(app, environment, exit_code);
     add_unbind(app, environment, exit_code);
     add_addr(app, environment, exit_code);
+    add_vf(app, environment, exit_code);
     add_info(app, environment, exit_code);
     try {
       app.parse(arguments);
@@ -183,6 +184,24 @@ TEST_F(Command, AddrShowsAndSetsWhatAPortReceives) {
   EXPECT_EQ(run("addr null: --unicast 02:00:00:00:00:01"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("no filter for unicast addresses"));
   EXPECT_EQ(run("addr"), kUsage);
+}
+
+TEST_F(Command, VfShowsCreatesAndRemovesVirtualFunctions) {
+  EXPECT_EQ(run("vf list sim:0"), kFailure) << "no port may be opened";
+  open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };
+  EXPECT_EQ(run("vf list sim:0"), kSuccess);
+  EXPECT_EQ(out.str(), "sim:0: 0 of 7 virtual functions\n");
+  EXPECT_EQ(run("vf create 2 sim:0"), kSuccess);
+  EXPECT_EQ(out.str(), "sim:0: 2 of 7 virtual functions\n");
+  EXPECT_EQ(run("vf create 3 sim:0 --json"), kSuccess);
+  const auto json = nlohmann::json::parse(out.str());
+  EXPECT_EQ(json, (nlohmann::json{{"port", "sim:0"}, {"functions", 3}, {"max_functions", 7}}));
+  EXPECT_EQ(run("vf remove sim:0"), kSuccess);
+  EXPECT_EQ(out.str(), "sim:0: 0 of 7 virtual functions\n");
+  EXPECT_EQ(run("vf create 2 null:"), kFailure);
+  EXPECT_NE(err.str().find("no virtual functions"), std::string::npos) << err.str();
+  EXPECT_EQ(run("vf create 8 sim:0"), kUsage);
+  EXPECT_EQ(run("vf"), kUsage);
 }
 
 TEST_F(Command, UsageErrorsAreReported) {

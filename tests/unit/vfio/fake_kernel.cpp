@@ -297,9 +297,13 @@ int FakeKernel::group_ioctl(Handle& handle, unsigned long request, void* argumen
   if (request == VFIO_GROUP_SET_CONTAINER) return set_container(handle, argument);
   if (request == VFIO_GROUP_GET_DEVICE_FD) {
     if (const int error = enter("GROUP_GET_DEVICE_FD"); error < 0) return error;
-    const std::string name = static_cast<const char*>(argument);
+    const std::string request_text = static_cast<const char*>(argument);
+    const std::string name = request_text.substr(0, request_text.find(' '));
     const auto card = cards.find(name);
     if (card == cards.end() || card->second.group != number) return -ENODEV;
+    // Linux, vfio_pci_core.c, vfio_pci_core_match_token_uuid and vfio_pci_validate_vf_token.
+    const std::string token = request_text == name ? "" : request_text.substr(name.size());
+    if (token != card->second.token) return card->second.token.empty() ? -EINVAL : -EACCES;
     if (!handle.joined || !handles_.at(handle.container).iommu_set) return -EINVAL;
     return add({Kind::device, name});
   }

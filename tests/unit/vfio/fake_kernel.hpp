@@ -39,7 +39,8 @@ struct FakeCard {
   [[nodiscard]] unsigned get16(std::size_t offset) const;
 
   std::uint32_t group = 0;
-  std::string file;  ///< the device's own file, such as "vfio0"; empty: the kernel creates none
+  std::string token = {};  ///< as in the request that opens it, " vf_token=UUID"; empty: it has none
+  std::string file;        ///< the device's own file, such as "vfio0"; empty: the kernel creates none
   std::uint32_t flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
   std::uint32_t region_count = VFIO_PCI_NUM_REGIONS;
   std::map<std::uint32_t, FakeRegion> regions;

@@ -233,5 +233,41 @@ TEST(OpenVfio, FailsIfExistingMemoryCannotBeMapped) {
   fixture.expect_clean();
 }
 
+TEST(OpenVfio, GivesAVirtualFunctionsTokenToTheKernel) {
+  const std::string token = "vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d";
+  Fixture fixture;
+  fixture.card().token = " " + token;
+  const Error without = fixture.open_error();
+  EXPECT_EQ(without.code, ErrorCode::permission_denied);
+  EXPECT_THAT(without.what, HasSubstr("without a vf_token"));
+  EXPECT_THAT(without.hint, HasSubstr("?vf_token=UUID"));
+  const Error wrong = fixture.open_error(kFirst + "?vf_token=00000000-8445-11ea-8900-1f9ce7d5650d");
+  EXPECT_EQ(wrong.code, ErrorCode::permission_denied);
+  fixture.expect_clean();
+  EXPECT_TRUE(fixture.open(kFirst + "?" + token));
+  EXPECT_TRUE(fixture.open(kFirst + "?via=group&" + token));
+  EXPECT_EQ(fixture.open_error(kSecond + "?" + token).code, ErrorCode::permission_denied) << "it has no token";
+}
+
+TEST(OpenVfio, EnablesVirtualFunctionsThroughTheKernel) {
+  Fixture fixture;
+  const auto directory = fixture.machine.paths.sys / "bus/pci/devices" / kFirst;
+  auto device = fixture.open();
+  ASSERT_TRUE(device) << device.error().message();
+  EXPECT_EQ((*device)->max_functions(), 0u);
+  EXPECT_FALSE((*device)->set_functions(1)) << "a card without them";
+  fixture.machine.write(directory / "sriov_totalvfs", "7\n");
+  fixture.machine.write(directory / "sriov_numvfs", "0\n");
+  EXPECT_EQ((*device)->max_functions(), 7u);
+  EXPECT_EQ((*device)->set_functions(8).error().code, ErrorCode::invalid_argument);
+  ASSERT_TRUE((*device)->set_functions(2));
+  EXPECT_EQ((*device)->functions(), 2u);
+  std::filesystem::remove(directory / "sriov_numvfs");
+  const auto refused = (*device)->set_functions(3);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(refused.error().hint, HasSubstr("enable_sriov"));
+}
+
 }  // namespace
 }  // namespace pollux::vfio::test

@@ -17,6 +17,30 @@ TEST(VfioUriTest, HasAnAddressAndAnAccessMode) {
   EXPECT_EQ(parsed->address.to_string(), "0000:ab:1f.7");
 }
 
+TEST(VfioUriTest, HasATokenForTheGroup) {
+  constexpr const char* kToken = "14d63f20-8445-11ea-8900-1f9ce7d5650d";
+  for (const char* text : {"0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d",
+                           "0000:01:00.0?via=group&vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d",
+                           "0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d&via=group"}) {
+    const auto parsed = parse_uri(text);
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(parsed->token, kToken);
+  }
+  for (const char* text :
+       {"0000:01:00.0?vf_token=", "0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650",
+        "0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650g",
+        "0000:01:00.0?vf_token=14d63f20x8445-11ea-8900-1f9ce7d5650d",
+        "0000:01:00.0?via=iommufd&vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d",
+        "0000:01:00.0?via=noiommu&vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d",
+        "0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d&",
+        "0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d&vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d"}) {
+    const auto refused = parse_uri(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+    EXPECT_THAT(refused.error().hint, testing::HasSubstr("vf_token=UUID")) << text;
+  }
+}
+
 TEST(VfioUriTest, RejectsEverythingElseAndListsTheModes) {
   for (const char* text : {"0000:01:00.0?", "0000:01:00.0?via", "0000:01:00.0?via=", "0000:01:00.0?via=iommu",
                            "0000:01:00.0?via=group&via=group", "0000:01:00.0?Via=group", "0000:01:00.0?via=groups",

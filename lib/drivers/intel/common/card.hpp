@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ struct Card {
   Registers regs;
   std::shared_ptr<ContextState> context;
   std::string name;  ///< the port's URI, for messages
+  /// The card's queue that is the port's queue 0; the others follow it. Not 0 if queues before it belong to virtual
+  /// functions.
+  std::uint32_t first_queue = 0;
 
   [[nodiscard]] Clock& clock() const noexcept { return context->clock(); }
   void log(LogLevel level, std::string_view message) const {

@@ -64,10 +64,14 @@ struct RxQueueFormat {
 template <class Registers>
 [[nodiscard]] Result<void> check_rx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
                                          reg::SRRCTL::Setting format) {
-  auto checked = check_written<reg::RDBAL>(card, "RDBAL", queue, static_cast<std::uint32_t>(ring.iova));
-  if (checked) checked = check_written<reg::RDBAH>(card, "RDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
-  if (checked) checked = check_written<reg::RDLEN>(card, "RDLEN", queue, ring.bytes());
-  if (checked) checked = check_written<reg::SRRCTL>(card, "SRRCTL", queue, format.bits(), format.mask());
+  auto checked =
+      check_written<reg::RDBAL>(card, "RDBAL", card.first_queue + queue, static_cast<std::uint32_t>(ring.iova));
+  if (checked)
+    checked =
+        check_written<reg::RDBAH>(card, "RDBAH", card.first_queue + queue, static_cast<std::uint32_t>(ring.iova >> 32));
+  if (checked) checked = check_written<reg::RDLEN>(card, "RDLEN", card.first_queue + queue, ring.bytes());
+  if (checked)
+    checked = check_written<reg::SRRCTL>(card, "SRRCTL", card.first_queue + queue, format.bits(), format.mask());
   return checked;
 }
 
@@ -85,24 +89,28 @@ template <class Registers>
 template <class Registers>
 [[nodiscard]] Result<void> program_rx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
                                            const RxQueueFormat& wanted) {
-  write_register<reg::RXDCTL>(card, queue, {});
-  write_register<reg::RDBAL>(card, queue, reg::RDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
-  write_register<reg::RDBAH>(card, queue, reg::RDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
-  write_register<reg::RDLEN>(card, queue, reg::RDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
-  write_register<reg::RDH>(card, queue, {});
-  write_register<reg::RDT>(card, queue, {});
+  write_register<reg::RXDCTL>(card, card.first_queue + queue, {});
+  write_register<reg::RDBAL>(card, card.first_queue + queue, reg::RDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
+  write_register<reg::RDBAH>(card, card.first_queue + queue,
+                             reg::RDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
+  write_register<reg::RDLEN>(card, card.first_queue + queue, reg::RDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
+  write_register<reg::RDH>(card, card.first_queue + queue, {});
+  write_register<reg::RDT>(card, card.first_queue + queue, {});
   const reg::SRRCTL::Setting format = descriptor_format(wanted);
-  write_register<reg::SRRCTL>(card, queue, wanted.drop ? format | reg::SRRCTL::DROP_EN : format);
+  write_register<reg::SRRCTL>(card, card.first_queue + queue, wanted.drop ? format | reg::SRRCTL::DROP_EN : format);
   if (auto checked = check_rx_ring(card, queue, ring, format); !checked) return checked;
-  write_register<reg::RXDCTL>(card, queue, wanted.thresholds | reg::RXDCTL::ENABLE);
+  write_register<reg::RXDCTL>(card, card.first_queue + queue, wanted.thresholds | reg::RXDCTL::ENABLE);
   return {};
 }
 
 template <class Registers>
 [[nodiscard]] Result<void> check_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
-  auto checked = check_written<reg::TDBAL>(card, "TDBAL", queue, static_cast<std::uint32_t>(ring.iova));
-  if (checked) checked = check_written<reg::TDBAH>(card, "TDBAH", queue, static_cast<std::uint32_t>(ring.iova >> 32));
-  if (checked) checked = check_written<reg::TDLEN>(card, "TDLEN", queue, ring.bytes());
+  auto checked =
+      check_written<reg::TDBAL>(card, "TDBAL", card.first_queue + queue, static_cast<std::uint32_t>(ring.iova));
+  if (checked)
+    checked =
+        check_written<reg::TDBAH>(card, "TDBAH", card.first_queue + queue, static_cast<std::uint32_t>(ring.iova >> 32));
+  if (checked) checked = check_written<reg::TDLEN>(card, "TDLEN", card.first_queue + queue, ring.bytes());
   return checked;
 }
 
@@ -110,15 +118,17 @@ template <class Registers>
 template <class Registers>
 [[nodiscard]] Result<void> program_head(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
   if (ring.head == nullptr) {  // DD bits in the descriptors report sent frames
-    write_register<reg::TDWBAL>(card, queue, {});
+    write_register<reg::TDWBAL>(card, card.first_queue + queue, {});
     return {};
   }
   const auto low = static_cast<std::uint32_t>(ring.head_iova) | reg::TDWBAL::HEAD_WB_EN.bits();
-  write_register<reg::TDWBAH>(card, queue, reg::TDWBAH::Value(static_cast<std::uint32_t>(ring.head_iova >> 32)));
-  write_register<reg::TDWBAL>(card, queue, reg::TDWBAL::Value(low));
-  auto checked = check_written<reg::TDWBAL>(card, "TDWBAL", queue, low);
+  write_register<reg::TDWBAH>(card, card.first_queue + queue,
+                              reg::TDWBAH::Value(static_cast<std::uint32_t>(ring.head_iova >> 32)));
+  write_register<reg::TDWBAL>(card, card.first_queue + queue, reg::TDWBAL::Value(low));
+  auto checked = check_written<reg::TDWBAL>(card, "TDWBAL", card.first_queue + queue, low);
   if (!checked) return checked;
-  return check_written<reg::TDWBAH>(card, "TDWBAH", queue, static_cast<std::uint32_t>(ring.head_iova >> 32));
+  return check_written<reg::TDWBAH>(card, "TDWBAH", card.first_queue + queue,
+                                    static_cast<std::uint32_t>(ring.head_iova >> 32));
 }
 
 // Linux, igb_main.c, igb_configure_tx_ring: disable, length, base, head and tail 0.
@@ -126,15 +136,16 @@ template <class Registers>
 template <class Registers>
 [[nodiscard]] Result<void> program_tx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
                                            reg::TXDCTL::Setting thresholds) {
-  write_register<reg::TXDCTL>(card, queue, {});
-  write_register<reg::TDLEN>(card, queue, reg::TDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
-  write_register<reg::TDBAL>(card, queue, reg::TDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
-  write_register<reg::TDBAH>(card, queue, reg::TDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
+  write_register<reg::TXDCTL>(card, card.first_queue + queue, {});
+  write_register<reg::TDLEN>(card, card.first_queue + queue, reg::TDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
+  write_register<reg::TDBAL>(card, card.first_queue + queue, reg::TDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
+  write_register<reg::TDBAH>(card, card.first_queue + queue,
+                             reg::TDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
   if (auto headed = program_head(card, queue, ring); !headed) return headed;
-  write_register<reg::TDH>(card, queue, {});
-  write_register<reg::TDT>(card, queue, {});
+  write_register<reg::TDH>(card, card.first_queue + queue, {});
+  write_register<reg::TDT>(card, card.first_queue + queue, {});
   if (auto checked = check_tx_ring(card, queue, ring); !checked) return checked;
-  write_register<reg::TXDCTL>(card, queue, thresholds | reg::TXDCTL::ENABLE);
+  write_register<reg::TXDCTL>(card, card.first_queue + queue, thresholds | reg::TXDCTL::ENABLE);
   return {};
 }
 
@@ -142,21 +153,21 @@ template <class Registers>
 template <class Registers>
 [[nodiscard]] Result<void> wait_rx_enabled(const Card<Registers>& card, std::uint32_t queue) {
   return wait_for(card, fmt::format("RXDCTL[{}].ENABLE after the queue was enabled", queue), kQueueEnableLimit,
-                  [&] { return read_register<reg::RXDCTL>(card, queue).has(reg::RXDCTL::ENABLE); });
+                  [&] { return read_register<reg::RXDCTL>(card, card.first_queue + queue).has(reg::RXDCTL::ENABLE); });
 }
 template <class Registers>
 [[nodiscard]] Result<void> wait_tx_enabled(const Card<Registers>& card, std::uint32_t queue) {
   return wait_for(card, fmt::format("TXDCTL[{}].ENABLE after the queue was enabled", queue), kQueueEnableLimit,
-                  [&] { return read_register<reg::TXDCTL>(card, queue).has(reg::TXDCTL::ENABLE); });
+                  [&] { return read_register<reg::TXDCTL>(card, card.first_queue + queue).has(reg::TXDCTL::ENABLE); });
 }
 
 /// Hands a filled receive ring to the card. Needs the queue enabled. Errors: device_removed, device_fault.
 template <class Registers>
 [[nodiscard]] Result<void> arm_rx_ring(const Card<Registers>& card, QueueSet& queues, std::uint32_t queue) {
   const std::uint32_t tail = queues.rx(queue)->first_tail();
-  write_register<reg::RDT>(card, queue, reg::RDT::TAIL(tail));
+  write_register<reg::RDT>(card, card.first_queue + queue, reg::RDT::TAIL(tail));
   // Reads RDT back: a queue that is not really enabled ignores the write.
-  return check_written<reg::RDT>(card, "RDT", queue, tail);
+  return check_written<reg::RDT>(card, "RDT", card.first_queue + queue, tail);
 }
 
 template <class Registers>
@@ -170,10 +181,10 @@ template <class Registers>
 template <class Registers>
 [[nodiscard]] bool queues_disabled(const Card<Registers>& card, std::uint32_t rx_queues, std::uint32_t tx_queues) {
   for (std::uint32_t queue = 0; queue < rx_queues; ++queue) {
-    if (read_register<reg::RXDCTL>(card, queue).has(reg::RXDCTL::ENABLE)) return false;
+    if (read_register<reg::RXDCTL>(card, card.first_queue + queue).has(reg::RXDCTL::ENABLE)) return false;
   }
   for (std::uint32_t queue = 0; queue < tx_queues; ++queue) {
-    if (read_register<reg::TXDCTL>(card, queue).has(reg::TXDCTL::ENABLE)) return false;
+    if (read_register<reg::TXDCTL>(card, card.first_queue + queue).has(reg::TXDCTL::ENABLE)) return false;
   }
   return true;
 }
@@ -183,8 +194,10 @@ template <class Registers>
 /// steps end DMA in any case.
 template <class Registers>
 void disable_queues(const Card<Registers>& card, std::uint32_t rx_queues, std::uint32_t tx_queues) {
-  for (std::uint32_t queue = 0; queue < rx_queues; ++queue) clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, queue);
-  for (std::uint32_t queue = 0; queue < tx_queues; ++queue) clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, queue);
+  for (std::uint32_t queue = 0; queue < rx_queues; ++queue)
+    clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, card.first_queue + queue);
+  for (std::uint32_t queue = 0; queue < tx_queues; ++queue)
+    clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, card.first_queue + queue);
   const auto disabled = wait_for(card, "the clearing of RXDCTL.ENABLE and TXDCTL.ENABLE", kQueueEnableLimit,
                                  [&] { return queues_disabled(card, rx_queues, tx_queues); });
   if (!disabled) card.log(LogLevel::warning, disabled.error().what);
@@ -215,15 +228,16 @@ template <class Registers>
 template <class Registers>
 [[nodiscard]] Result<void> halt_queue(const Card<Registers>& card, QueueId queue, QueueSet& queues, bool link_up) {
   if (queue.receives()) {
-    clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, queue.index);
+    clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, card.first_queue + queue.index);
   } else {
     TxQueue& tx = *queues.tx(queue.index);
     if (link_up) wait_for_transmit(card, [&] { return tx.reclaim_sent() == 0; });
-    clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, queue.index);
+    clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, card.first_queue + queue.index);
   }
   const auto off = [&] {
-    return queue.receives() ? !read_register<reg::RXDCTL>(card, queue.index).has(reg::RXDCTL::ENABLE)
-                            : !read_register<reg::TXDCTL>(card, queue.index).has(reg::TXDCTL::ENABLE);
+    return queue.receives()
+               ? !read_register<reg::RXDCTL>(card, card.first_queue + queue.index).has(reg::RXDCTL::ENABLE)
+               : !read_register<reg::TXDCTL>(card, card.first_queue + queue.index).has(reg::TXDCTL::ENABLE);
   };
   const char* const name = queue.receives() ? "RXDCTL" : "TXDCTL";
   auto halted = wait_for(card, fmt::format("the clearing of {}[{}].ENABLE", name, queue.index), kQueueEnableLimit, off);

@@ -12,6 +12,10 @@ constexpr std::uint32_t kOtherBit = 1U << kOtherVector;
 // IVAR[n] has the vectors of queues n and n + 8.
 void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, std::uint32_t count) {
   constexpr std::uint32_t kEntries = reg::IVAR::kCount;
+  if (card.first_queue != 0) {  // the port has one queue behind those of virtual functions
+    card.regs.write<reg::IVAR>(card.first_queue, reg::IVAR::RX_LOW(interrupts.vector_of(0)) | reg::IVAR::RX_LOW_VALID);
+    return;
+  }
   for (std::uint32_t entry = 0; entry < std::min(count, kEntries); ++entry) {
     reg::IVAR::Setting vectors = reg::IVAR::RX_LOW(interrupts.vector_of(entry)) | reg::IVAR::RX_LOW_VALID;
     if (const std::uint32_t high = entry + kEntries; high < count) {

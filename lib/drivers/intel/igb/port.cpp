@@ -90,11 +90,7 @@ Result<void> Port::bring_up() {
   mac_ = *mac;
   announce_driver(card_, true);
   statistics_.attach(card_.regs, *card_.traits);
-  use_registers({.bar = *bar,
-                 .rdh = reg::RDH::offset(0),
-                 .rdt = reg::RDT::offset(0),
-                 .tdt = reg::TDT::offset(0),
-                 .stride = reg::RDT::offset(1) - reg::RDT::offset(0)});
+  if (auto adopted = functions_.adopt(); !adopted) return adopted;
   return flush_registers(card_);
 }
 
@@ -103,6 +99,11 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   if (auto fits = rss_.check(queues); !fits) return fits;
   if (auto fits = flow_filters_.check(queues); !fits) return fits;
   if (auto fits = pools_.check_queues(queues); !fits) return fits;
+  if (functions_.enabled() && std::max<std::size_t>(config.rx_queues(), config.tx_queues()) > 1) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: with virtual functions the port has one queue", card_.name),
+                "configure one receive and one transmit queue, or disable the functions first");
+  }
   // The water marks must fit into the buffer of the new size.
   if (flow_config_.pause.any() && !card_.regs.removed()) {
     if (auto fits = checked(flow_config_, config.packet_buffers); !fits) return pass_on(std::move(fits));
@@ -129,7 +130,7 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto flow = start_flow_control(false); !flow) return flow;
   // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);
-  write_address(card_, 0, settings.mac, pools_.own_pools());
+  write_address(card_, 0, settings.mac, own_pools());
   addresses_.start();
   write_vlans(card_, pools_.enabled() ? pools_.vlans() : vlans_);
   if (strip_vlans_) write_vlan_stripping(card_, true);
@@ -139,9 +140,13 @@ Result<void> Port::start(const PortSettings& settings) {
   mtu_ = settings.mtu;
   all_multicast_ = settings.promiscuous || settings.all_multicast;
   pools_.start(pool_settings());
+  functions_.start(pool_settings(), filters_vlans_ ? &vlans_ : nullptr);
   statistics_.discard();
-  statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
-                            [this] { return queues()->delivered(queue_registers(), card_.clock()); });
+  // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
+  if (!functions_.enabled()) {
+    statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
+                              [this] { return queues()->delivered(queue_registers(), card_.clock()); });
+  }
   enable_interrupts(card_, *queues(), config().rx_queues());
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
@@ -152,6 +157,7 @@ Result<void> Port::start(const PortSettings& settings) {
     return receive;
   }
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
+  functions_.announce();
   return flush_registers(card_);
 }
 
@@ -170,6 +176,7 @@ Result<void> Port::halt() {
   rss_.stop();
   link_settings_.stop();
   flow_filters_.stop();
+  functions_.stop();
   mask_interrupts(card_);
   auto ended = end_dma();
   statistics_.accumulate();

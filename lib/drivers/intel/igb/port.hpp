@@ -10,6 +10,7 @@
 #include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
+#include "drivers/intel/igb/functions.hpp"
 #include "drivers/intel/igb/led.hpp"
 #include "drivers/intel/igb/link_settings.hpp"
 #include "drivers/intel/igb/nvm_control.hpp"
@@ -104,6 +105,13 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] QueuePoolsConfig queue_pools() const override { return pools_.setting(); }
   [[nodiscard]] PoolControl::Common pool_settings() const;
   [[nodiscard]] AddressFilters::Hooks address_hooks();
+  /// Writes what pools and virtual functions have of the port's other settings.
+  void write_pool_settings();
+  /// RAH.POOLSEL of the port's own address.
+  [[nodiscard]] std::uint32_t own_pools() const noexcept { return pools_.own_pools() | functions_.own_pools(); }
+  [[nodiscard]] FunctionControl::Hooks function_hooks();
+  [[nodiscard]] Result<void> check_functions(unsigned count) const;
+  void functions_changed(unsigned count);
   [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
   [[nodiscard]] FlowControlState flow_control() override;
   [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
@@ -127,6 +135,7 @@ class Port final : public intel::QueuePort,
   PacketBufferSizes packet_buffers_{card_};
   PoolControl pools_{card_};
   AddressFilters addresses_{card_, address_hooks()};
+  FunctionControl functions_{card_, tx_rates_, function_hooks()};
   /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
   bool is_qemus_;
   NvmControl nvm_{card_, !is_qemus_};

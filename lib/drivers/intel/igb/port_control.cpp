@@ -18,6 +18,8 @@ namespace {
 
 /// For a sending thread to end its burst, and for a full ring to be sent.
 constexpr Duration kTransmitLimit = milliseconds(100);
+/// Without interrupts. A virtual function's driver waits a second for an answer.
+constexpr Duration kMailboxInterval = milliseconds(10);
 
 }  // namespace
 
@@ -28,7 +30,7 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
 
 Result<void> Port::set_mac(const MacAddress& mac) {
   mac_ = mac;
-  write_address(card_, 0, mac, pools_.own_pools());
+  write_address(card_, 0, mac, own_pools());
   return flush_registers(card_);
 }
 
@@ -37,14 +39,14 @@ Result<void> Port::set_mtu(std::uint32_t bytes) {
   if (!running_) return {};
   mtu_ = bytes;
   write_receive_limit(card_, receive_limit());
-  pools_.write_common(pool_settings());
+  write_pool_settings();
   return flush_registers(card_);
 }
 
 Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
   write_receive_control(card_, receive_control({.promiscuous = promiscuous, .all_multicast = all_multicast}));
   all_multicast_ = promiscuous || all_multicast;
-  pools_.write_common(pool_settings());
+  write_pool_settings();
   return flush_registers(card_);
 }
 
@@ -53,7 +55,7 @@ ReceiveControl Port::receive_control(const PortSettings& settings) const {
           .all_multicast = settings.all_multicast,
           .keep_fcs = config().keep_fcs,
           .keep_bad_frames = config().keep_bad_frames,
-          .filter_vlans = pools_.enabled() ? pools_.vlans().any() : filters_vlans_,
+          .filter_vlans = functions_.enabled() || (pools_.enabled() ? pools_.vlans().any() : filters_vlans_),
           .loopback = loopback_};
 }
 
@@ -74,6 +76,8 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
   if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
+  if (id == VirtualFunctions::kId && functions_.max_functions() != 0)
+    return static_cast<VirtualFunctions*>(&functions_);
   if (id == QueuePools::kId) return static_cast<QueuePools*>(this);
   if (id == pollux::Interrupts::kId) return interrupt_capability();
   return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
@@ -104,11 +108,14 @@ Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the VLAN filter cannot be used with pools", card_.name),
                 "name the VLANs in QueuePool::vlans");
   }
+  if (functions_.enabled()) {
+    if (auto set = functions_.set_port_vlan(vlan, receive); !set) return set;
+  }
   vlans_.set(0);
   vlans_.set(vlan, receive);
-  if (!running_) {
+  if (!running_ || functions_.enabled()) {
     filters_vlans_ = true;
-    return {};
+    return running_ ? flush_registers(card_) : Result<void>();
   }
   write_vlan(card_, vlans_, vlan);
   write_vlan(card_, vlans_, 0);
@@ -122,7 +129,7 @@ Result<void> Port::set_vlan_stripping(bool on) {
     strip_vlans_ = on;
     if (!running_) return;
     write_vlan_stripping(card_, on);
-    pools_.write_common(pool_settings());
+    write_pool_settings();
   });
 }
 
@@ -150,6 +157,11 @@ Result<void> Port::change_tags(const std::function<void()>& change) {
 AddressFilters::Hooks Port::address_hooks() {
   return {.check = [this]() -> Result<void> {
             if (auto is_open = expect_open(); !is_open) return is_open;
+            if (functions_.enabled()) {
+              return fail(ErrorCode::not_supported,
+                          fmt::format("{}: further addresses cannot be used with virtual functions", card_.name),
+                          "use set_all_multicast or set_promiscuous");
+            }
             if (!pools_.enabled()) return {};
             return fail(ErrorCode::not_supported,
                         fmt::format("{}: further addresses cannot be used with pools", card_.name),
@@ -177,6 +189,7 @@ Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
     if (addresses_.any())
       return refused("while the port has further addresses", "clear them and name them in QueuePool::addresses");
     if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
+    if (functions_.enabled()) return refused("while there are virtual functions", "disable the functions first");
   }
   const bool configured = !this->config().rx.empty();
   const std::uint32_t queues = configured ? this->config().rx_queues() : card_.traits->queues;
@@ -203,7 +216,7 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
     outer_vlan_type_ = ether_type;
     if (!running_) return;
     write_receive_limit(card_, receive_limit());
-    pools_.write_common(pool_settings());
+    write_pool_settings();
     write_outer_vlan_type(card_, ether_type);
   });
 }
@@ -228,9 +241,12 @@ Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (running_) acknowledge_interrupts(card_, *queues());
-  static_cast<void>(link());  // flow control and rate limits follow the link
+  functions_.follow(link());  // flow control and rate limits follow the link, too
+  functions_.service();
   statistics_.accumulate();
-  return Statistics::kUpdateInterval;
+  const auto* const interrupts = queues()->interrupts();
+  const bool must_poll = functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
+  return must_poll ? kMailboxInterval : Statistics::kUpdateInterval;
 }
 
 std::vector<int> Port::events() const {

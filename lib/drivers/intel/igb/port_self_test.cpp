@@ -36,6 +36,10 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
     return fail(ErrorCode::bad_state, fmt::format("{}: the port is started", card_.name),
                 "stop it first, or call test_online");
   }
+  if (functions_.enabled()) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: the test would reset the port's virtual functions", card_.name),
+                "disable the functions first (VirtualFunctions)");
+  }
   const LoopbackMode loop = is_qemus_ ? LoopbackMode::mac : LoopbackMode::phy;
   const std::array<std::function<Result<SelfTestResult>()>, 5> parts{
       [this] { return Result<SelfTestResult>(test_registers(card_)); },

@@ -32,9 +32,9 @@ Statistics::Values Statistics::read() const {
       values.card[i] = high << 32 | low;
     }
   }
-  for (std::uint32_t queue = 0; queue < queues_; ++queue) {
+  for (std::uint32_t queue = 0; queue < std::min(used_queues_, queues_); ++queue) {
     // [I-RQDPC] 12 bits, so only a lower bound if more frames were dropped since the last read.
-    const auto dropped = regs_.read_and_clear<reg::RQDPC>(queue);
+    const auto dropped = regs_.read_and_clear<reg::RQDPC>(first_queue_ + queue);
     if (!dropped.all_ones()) values.no_descriptor[queue] = dropped.get(reg::RQDPC::COUNT);
   }
   return values;
@@ -84,6 +84,12 @@ void Statistics::discard() {
 void Statistics::detach() {
   const std::lock_guard lock(mutex_);
   attached_ = false;
+}
+
+void Statistics::use_queues(std::uint32_t first, std::uint32_t count) {
+  const std::lock_guard lock(mutex_);
+  first_queue_ = first;
+  used_queues_ = count;
 }
 
 void Statistics::begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far) {

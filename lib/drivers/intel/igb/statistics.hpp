@@ -86,6 +86,9 @@ class Statistics {
   /// Stops reading the registers. Call it before they become invalid.
   void detach();
 
+  /// The port's receive queues are `count` of the card's, from `first` on. Others' drops are not the port's.
+  void use_queues(std::uint32_t first, std::uint32_t count);
+
   /// Receiving starts. `delivered`: frames delivered before. `may_wait`: see MissedFrames. `so_far` is called at each
   /// read of the counters until `end_receive`.
   void begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far);
@@ -116,7 +119,9 @@ class Statistics {
   std::mutex mutex_;
   hw::igb::Registers regs_;
   std::array<bool, kCardCounters.size()> unread_{};
-  std::uint32_t queues_ = 0;
+  std::uint32_t queues_ = 0;       // of the card
+  std::uint32_t first_queue_ = 0;  // of the port
+  std::uint32_t used_queues_ = hw::igb::kRxQueues;
   bool attached_ = false;
   Values total_;
   MissedFrames missed_;

@@ -29,13 +29,13 @@ Result<void> TxRates::set_tx_rate(std::uint16_t queue, std::uint32_t megabits) {
   if (!card_.regs.bar()) {
     return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
   }
-  if (queue >= megabits_.size() || queue >= card_.traits->queues) {
+  if (queue + functions_ >= megabits_.size() || queue >= card_.traits->queues) {
     return refuse(card_.name, fmt::format("rate limit: there is no transmit queue {}", queue),
                   fmt::format("the card has {} of them, counted from 0", card_.traits->queues));
   }
   if (auto valid = check(megabits); !valid) return valid;
   megabits_[queue] = megabits;
-  if (speed_ != 0) write(queue);
+  if (speed_ != 0) write(functions_ + queue);
   return {};
 }
 
@@ -49,6 +49,14 @@ Result<void> TxRates::set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabit
     return refuse(card_.name, fmt::format("rate limit: there is no pool {}", pool),
                   "set the pools first (QueuePools); they are counted from 0");
   }
+  return limit_pool(pool, megabits);
+}
+
+Result<void> TxRates::set_function_rate(std::uint16_t function, std::uint32_t megabits) {
+  return limit_pool(function, megabits);
+}
+
+Result<void> TxRates::limit_pool(std::uint16_t pool, std::uint32_t megabits) {
   if (auto valid = check(megabits); !valid) return valid;
   pool_megabits_[pool] = megabits;
   if (speed_ == 0) return {};
@@ -63,9 +71,14 @@ void TxRates::set_pools(std::size_t pools) noexcept {
   for (std::size_t pool = pools; pool < pool_megabits_.size(); ++pool) pool_megabits_[pool] = 0;
 }
 
+void TxRates::set_functions(std::uint32_t functions) noexcept {
+  functions_ = functions;
+  pool_megabits_.fill(0);
+}
+
 // The lower one of the queue's own limit and its share of the pool's.
 TxRates::Rate TxRates::rate_of(std::uint32_t queue) const noexcept {
-  const Rate own{.megabits = megabits_[queue]};
+  const Rate own{.megabits = queue < functions_ ? 0 : megabits_[queue - functions_]};
   const std::uint32_t number = hw::igb::pool_of(queue);
   const Rate pool{.megabits = pool_megabits_[number],
                   .queues = number + hw::igb::kPools < queues_ ? kQueuesOfAPool : 1};

@@ -27,6 +27,14 @@ class TxRates final : public TxRateLimit {
   /// The port has `pools` pools from now on; limits of others end. Call it on a stopped port.
   void set_pools(std::size_t pools) noexcept;
 
+  /// The port's queue 0 is the card's queue `functions` from now on; each of the queues before it belongs to a virtual
+  /// function. All functions' limits end. Call it on a stopped port.
+  void set_functions(std::uint32_t functions) noexcept;
+  /// Limits a virtual function's queue. Errors: see set_tx_rate.
+  [[nodiscard]] Result<void> set_function_rate(std::uint16_t function, std::uint32_t megabits);
+  /// Whether `megabits` can be a limit. Errors: see set_tx_rate.
+  [[nodiscard]] Result<void> check(std::uint32_t megabits) const;
+
   /// The card was reset: no limit is in force.
   void forget() noexcept { speed_ = 0; }
   /// Call it on a running port with its link.
@@ -38,7 +46,7 @@ class TxRates final : public TxRateLimit {
     std::uint32_t megabits = 0;
     std::uint32_t queues = 1;
   };
-  [[nodiscard]] Result<void> check(std::uint32_t megabits) const;
+  [[nodiscard]] Result<void> limit_pool(std::uint16_t pool, std::uint32_t megabits);
   [[nodiscard]] Rate rate_of(std::uint32_t queue) const noexcept;
   void write(std::uint32_t queue) const;
 
@@ -47,6 +55,7 @@ class TxRates final : public TxRateLimit {
   std::array<std::uint32_t, hw::igb::kPools> pool_megabits_{};
   std::size_t pools_ = 0;
   std::uint32_t queues_ = 0;
+  std::uint32_t functions_ = 0;
   std::uint32_t speed_ = 0;  // of the link for which the registers were written; 0: they were not
 };
 

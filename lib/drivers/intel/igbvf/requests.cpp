@@ -21,8 +21,8 @@ Result<void> request(const Card& card, Mailbox& mailbox, std::span<const std::ui
   const auto answer = mailbox.ask(card, words);
   if (!answer) return tl::unexpected<Error>(answer.error());
   if (!refused(*answer)) return {};
-  return fail(ErrorCode::not_supported, fmt::format("{}: the physical function's driver refuses {}", card.name, what),
-              std::string(hint));
+  return fail(ErrorCode::permission_denied,
+              fmt::format("{}: the physical function's driver refuses {}", card.name, what), std::string(hint));
 }
 
 /// The index of an address in the multicast table: its bits 47:36. Linux igbvf, vf.c, e1000_hash_mc_addr_vf.

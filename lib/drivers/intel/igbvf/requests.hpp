@@ -9,7 +9,7 @@
 #include "pollux/net/link.hpp"
 
 /// The requests of a virtual function to its physical function. Errors of each: those of Mailbox::ask, and
-/// not_supported if the physical function's driver refuses.
+/// permission_denied if the physical function's driver refuses.
 namespace pollux::drivers::igbvf {
 
 /// Resets the function and tells the physical function. Afterwards the queues are disabled and requests may be sent.

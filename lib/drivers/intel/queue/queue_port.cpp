@@ -99,6 +99,11 @@ Result<void> QueuePort::configure(const ValidatedConfig& config) {
   return {};
 }
 
+void QueuePort::move_queues(const QueueRegisters& registers) {
+  use_registers(registers);
+  if (!config_.rx.empty() || !config_.tx.empty()) queues_->setup(registers_, config_, rings_, context_, info_.index);
+}
+
 void QueuePort::retire() noexcept {
   queues_->retire();
   rings_ = {};

@@ -55,6 +55,8 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts {
 
   /// Call it before `configure`.
   void use_registers(const QueueRegisters& registers) noexcept { registers_ = registers; }
+  /// The same for a port that may be configured. No ring may hold a buffer.
+  void move_queues(const QueueRegisters& registers);
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/function_filters.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "drivers/intel/igb/filters.hpp"
+
+namespace pollux::drivers::igb {
+
+bool FunctionVlans::has_room(std::uint16_t vlan) const noexcept {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [vlan](const Entry& entry) { return entry.vlan == vlan || entry.vlan == 0; });
+}
+
+// Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set and igb_find_vlvf_slot.
+bool FunctionVlans::set(std::uint16_t vlan, std::uint32_t pool, bool receive, bool write) {
+  const auto find = [this](std::uint16_t wanted) {
+    return std::find_if(entries_.begin(), entries_.end(), [wanted](const Entry& e) { return e.vlan == wanted; });
+  };
+  auto entry = find(vlan);
+  if (entry == entries_.end()) {
+    if (!receive) return true;
+    entry = find(0);
+    if (entry == entries_.end()) return false;
+    *entry = {.vlan = vlan, .pools = 0};
+  }
+  entry->pools = receive ? entry->pools | 1U << pool : entry->pools & ~(1U << pool);
+  if (write) this->write(static_cast<std::size_t>(entry - entries_.begin()));
+  if (entry->pools == 0) *entry = {};
+  return true;
+}
+
+void FunctionVlans::remove(std::uint32_t pool, bool write) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
+    if ((entry.pools & 1U << pool) == 0) continue;
+    entry.pools &= ~(1U << pool);
+    if (write) this->write(i);
+    if (entry.pools == 0) entry = {};
+  }
+}
+
+// With all VLANs for the port, VFTA lets every tag pass, and what no entry names goes to the default pool. Linux,
+// igb_main.c, igb_vlan_promisc_enable.
+void FunctionVlans::write_all(std::uint32_t port_pool, bool port_receives_all) {
+  port_bits_ = port_receives_all ? 1U << port_pool : 0;
+  for (std::uint32_t word = 0; port_receives_all && word < reg::kVlanTableWords; ++word) {
+    card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(~std::uint32_t{0}));
+  }
+  // VLAN 0 is a priority tag, which belongs to no VLAN.
+  if (!port_receives_all) card_.regs.write<reg::VFTA>(0, reg::VFTA::Value(1));
+  for (std::size_t i = 0; i < entries_.size(); ++i) write(i);
+}
+
+void FunctionVlans::write(std::size_t index) const {
+  const Entry& entry = entries_[index];
+  const auto number = static_cast<std::uint32_t>(index);
+  if (entry.pools == 0) {
+    card_.regs.write<reg::VLVF>(number, {});
+  } else {
+    card_.regs.write<reg::VLVF>(number, reg::VLVF::VLANID(entry.vlan) | reg::VLVF::POOLSEL(entry.pools | port_bits_) |
+                                            reg::VLVF::VLANID_ENABLE);
+  }
+  if (port_bits_ != 0 || entry.vlan == 0) return;
+  const std::uint32_t word = entry.vlan / 32U;
+  std::uint32_t bits = word == 0 ? 1 : 0;
+  for (const Entry& other : entries_) {
+    if (other.pools != 0 && other.vlan / 32U == word) bits |= 1U << other.vlan % 32U;
+  }
+  card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(bits));
+}
+
+// Linux, igb_main.c, igb_set_vf_mac.
+void FunctionAddresses::write_own(unsigned function, const std::optional<MacAddress>& mac) const {
+  const std::uint32_t index = card_.traits->exact_addresses - (function + 1);
+  if (mac) {
+    write_address(card_, index, *mac, 1U << function);
+  } else {
+    clear_entry(index);
+  }
+}
+
+void FunctionAddresses::clear_entry(std::uint32_t index) const {
+  card_.regs.write<reg::RAH>(index, {});
+  card_.regs.write<reg::RAL>(index, {});
+  card_.regs.flush();
+}
+
+// Linux, igb_main.c, igb_set_vf_mac_filter.
+bool FunctionAddresses::add(unsigned function, const MacAddress& mac, unsigned functions) {
+  for (std::uint32_t index = 1; index < card_.traits->exact_addresses - functions; ++index) {
+    if (others_[index].used) continue;
+    others_[index] = {.function = function, .used = true};
+    write_address(card_, index, mac, 1U << function);
+    return true;
+  }
+  return false;
+}
+
+void FunctionAddresses::remove_others(unsigned function) {
+  for (std::uint32_t index = 1; index < others_.size(); ++index) {
+    if (!others_[index].used || others_[index].function != function) continue;
+    others_[index] = {};
+    clear_entry(index);
+  }
+}
+
+// The table is the union of all functions' groups: Linux, igb_main.c, igb_restore_vf_multicasts; e1000_mac.c,
+// igb_mta_set.
+void FunctionAddresses::set_hashes(unsigned function, std::vector<std::uint16_t> hashes) {
+  hashes_[function] = std::move(hashes);
+  std::array<std::uint32_t, reg::kMulticastTableWords> table{};
+  for (const auto& all : hashes_) {
+    for (const std::uint16_t hash : all) table[hash / 32U % table.size()] |= 1U << hash % 32U;
+  }
+  for (std::uint32_t word = 0; word < table.size(); ++word) {
+    if (table[word] != table_[word]) card_.regs.write<reg::MTA>(word, reg::MTA::Value(table[word]));
+  }
+  table_ = table;
+}
+
+void FunctionAddresses::forget() noexcept {
+  others_ = {};
+  table_ = {};
+  for (auto& hashes : hashes_) hashes.clear();
+}
+
+}  // namespace pollux::drivers::igb

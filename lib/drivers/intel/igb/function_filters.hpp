@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/vlan.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux::drivers::igb {
+
+/// The VLANs of the pools of virtual functions and of the port (VLVF and VFTA). An entry keeps its place while it is in
+/// use, so that a change of one VLAN does not interrupt another.
+class FunctionVlans {
+ public:
+  /// `card` outlives the object.
+  explicit FunctionVlans(const Card& card) noexcept : card_(card) {}
+
+  /// Adds `pool` to `vlan`, or removes it. `write`: the port runs. Returns false if the table is full.
+  [[nodiscard]] bool set(std::uint16_t vlan, std::uint32_t pool, bool receive, bool write);
+  /// Whether `vlan` is in the table, or there is room for it.
+  [[nodiscard]] bool has_room(std::uint16_t vlan) const noexcept;
+  /// Removes `pool` from all VLANs.
+  void remove(std::uint32_t pool, bool write);
+  /// Writes all entries, after a reset. `port_pool` receives all VLANs if `port_receives_all`.
+  void write_all(std::uint32_t port_pool, bool port_receives_all);
+  void clear() noexcept { entries_ = {}; }
+
+ private:
+  struct Entry {
+    std::uint16_t vlan = 0;  ///< 0: unused
+    std::uint32_t pools = 0;
+  };
+  void write(std::size_t index) const;
+
+  const Card& card_;
+  std::array<Entry, reg::VLVF::kCount> entries_{};
+  std::uint32_t port_bits_ = 0;  // of the port's pool, if it receives all VLANs
+};
+
+/// The addresses of virtual functions: function n's own in the receive address entry n from the end, its other ones in
+/// entries 1 and up; and the hashes of their multicast groups (MTA).
+class FunctionAddresses {
+ public:
+  explicit FunctionAddresses(const Card& card) noexcept : card_(card) {}
+
+  /// Sets or removes the function's own address.
+  void write_own(unsigned function, const std::optional<MacAddress>& mac) const;
+  /// Another address of a function, of `functions`. Returns false if there is no room.
+  [[nodiscard]] bool add(unsigned function, const MacAddress& mac, unsigned functions);
+  void remove_others(unsigned function);
+  void set_hashes(unsigned function, std::vector<std::uint16_t> hashes);
+  [[nodiscard]] bool has_hashes(unsigned function) const { return !hashes_[function].empty(); }
+  /// The card was reset, and all functions with it: there are no other addresses and no groups.
+  void forget() noexcept;
+
+ private:
+  struct Other {
+    unsigned function = 0;
+    bool used = false;
+  };
+  void clear_entry(std::uint32_t index) const;
+
+  const Card& card_;
+  std::array<Other, hw::igb::kExactAddresses> others_{};
+  std::array<std::vector<std::uint16_t>, hw::igb::kPools> hashes_;
+  std::array<std::uint32_t, reg::kMulticastTableWords> table_{};
+};
+
+}  // namespace pollux::drivers::igb

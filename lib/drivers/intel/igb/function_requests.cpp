@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The requests of virtual functions. Whatever is in a message is untrusted.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "drivers/intel/igb/functions.hpp"
+#include "net/port_identity.hpp"
+#include "pollux/net/frame_filters.hpp"
+
+namespace pollux::drivers::igb {
+namespace {
+
+using hw::igbvf::Message;
+using Refused = VirtualFunctionRefusal;
+
+/// Information of set_address: Linux igb, e1000_mbx.h, E1000_VF_MAC_FILTER_CLR and _ADD.
+constexpr std::uint32_t kRemoveOthers = 1;
+constexpr std::uint32_t kAddOther = 2;
+constexpr std::uint32_t kVlanMask = 0xFFF;
+
+std::uint32_t information_of(std::uint32_t word) noexcept { return word >> hw::igbvf::kInformationShift & 0xFF; }
+
+MacAddress address_in(const MailboxWords& words) noexcept {
+  MacAddress mac{};
+  std::memcpy(mac.data(), &words[1], mac.size());
+  return mac;
+}
+
+}  // namespace
+
+// Linux, igb_main.c, igb_vf_reset_event.
+void FunctionControl::on_reset(unsigned number) {
+  ++functions_[number].state.resets;
+  forget_requests(number);
+  apply(number);
+}
+
+// Linux, igb_main.c, igb_rcv_msg_from_vf. A message that is an answer of ours needs none.
+void FunctionControl::on_request(unsigned number) {
+  VirtualFunctionState& state = functions_[number].state;
+  const auto words = read_message(card_, number);
+  if (!words) {
+    state.driver_up = false;
+    ++state.refused[static_cast<std::size_t>(Refused::mailbox_held)];
+    return write_traffic();
+  }
+  ++state.requests;
+  if (((*words)[0] & (hw::igbvf::kAccepted | hw::igbvf::kRefused)) != 0) return;
+  if ((*words)[0] == static_cast<std::uint32_t>(Message::reset)) return answer_reset(number);
+  const Refusal refusal = state.driver_up ? carry_out(number, *words) : Refused::not_ready;
+  if (refusal) ++state.refused[static_cast<std::size_t>(*refusal)];
+  std::uint32_t answer = (*words)[0] & (hw::igbvf::kKindMask | 0xFFU << hw::igbvf::kInformationShift);
+  answer |= refusal ? hw::igbvf::kRefused : hw::igbvf::kAccepted;
+  if (state.driver_up) answer |= hw::igbvf::kClearToSend;
+  static_cast<void>(write_message(card_, number, {&answer, 1}));
+}
+
+// Linux, igb_main.c, igb_vf_reset_msg.
+void FunctionControl::answer_reset(unsigned number) {
+  VirtualFunctionState& state = functions_[number].state;
+  forget_requests(number);
+  state.driver_up = true;
+  apply(number);
+  std::array<std::uint32_t, 3> words{hw::igbvf::first_word(Message::reset)};
+  if (state.mac) std::memcpy(&words[1], state.mac->data(), state.mac->size());
+  words[0] |= state.mac ? hw::igbvf::kAccepted : hw::igbvf::kRefused;
+  static_cast<void>(write_message(card_, number, words));
+}
+
+FunctionControl::Refusal FunctionControl::carry_out(unsigned number, const MailboxWords& words) {
+  switch (hw::igbvf::kind_of(words[0])) {
+    case Message::set_address: return request_address(number, words);
+    case Message::set_multicast: return request_multicast(number, words);
+    case Message::set_vlan: return request_vlan(number, words);
+    case Message::set_max_frame: return request_max_frame(number, words[1]);
+    case Message::set_promiscuous: return request_promiscuous(number, words[0]);
+    default: return Refused::unknown_request;
+  }
+}
+
+// Linux, igb_main.c, igb_set_vf_mac_addr.
+FunctionControl::Refusal FunctionControl::request_address(unsigned number, const MailboxWords& words) {
+  VirtualFunctionState& state = functions_[number].state;
+  const std::uint32_t action = information_of(words[0]);
+  const MacAddress mac = address_in(words);
+  if (action != kRemoveOthers) {
+    if (state.config.mac && !state.config.trusted) return Refused::address_is_set;
+    if (!is_station_address(mac)) return Refused::invalid_address;
+  }
+  if (action != 0) return request_other_address(number, action, mac);
+  state.mac = mac;
+  addresses_.write_own(number, mac);
+  return {};
+}
+
+// Linux, igb_main.c, igb_set_vf_mac_filter.
+FunctionControl::Refusal FunctionControl::request_other_address(unsigned number, std::uint32_t action,
+                                                                const MacAddress& mac) {
+  if (action == kRemoveOthers) {
+    addresses_.remove_others(number);
+    return {};
+  }
+  if (action != kAddOther) return Refused::unknown_request;
+  if (!addresses_.add(number, mac, count_)) return Refused::too_many_addresses;
+  return {};
+}
+
+// Linux, igb_main.c, igb_set_vf_multicasts: of more than 30 groups it takes the first 30 and lets all pass.
+FunctionControl::Refusal FunctionControl::request_multicast(unsigned number, const MailboxWords& words) {
+  const std::size_t requested = information_of(words[0]);
+  std::vector<std::uint16_t> hashes(std::min(requested, hw::igbvf::kMaxMulticast));
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    hashes[i] = static_cast<std::uint16_t>(words[1 + i / 2] >> 16 * (i % 2) & 0xFFF);
+  }
+  if (requested > hw::igbvf::kMaxMulticast) functions_[number].all_multicast = true;
+  addresses_.set_hashes(number, std::move(hashes));
+  write_limits(number);
+  return {};
+}
+
+// Linux, igb_main.c, igb_rcv_msg_from_vf and igb_set_vf_vlan_msg.
+FunctionControl::Refusal FunctionControl::request_vlan(unsigned number, const MailboxWords& words) {
+  if (functions_[number].state.config.vlan != 0) return Refused::vlan_is_set;
+  const auto vlan = static_cast<std::uint16_t>(words[1] & kVlanMask);
+  if (vlan == 0) return {};  // a priority tag, which always passes
+  if (!check_vlan(card_.name, vlan)) return Refused::invalid_vlan;
+  if (!vlans_.set(vlan, number, information_of(words[0]) != 0, true)) return Refused::too_many_vlans;
+  return {};
+}
+
+// Linux, igb_main.c, igb_set_vf_rlpml, which takes any length.
+FunctionControl::Refusal FunctionControl::request_max_frame(unsigned number, std::uint32_t bytes) {
+  if (bytes < hw::igb::kMinFrameBytes || bytes > card_.traits->max_frame) return Refused::invalid_frame_length;
+  functions_[number].max_frame = bytes;
+  write_limits(number);
+  return {};
+}
+
+// Linux, igb_main.c, igb_set_vf_promisc.
+FunctionControl::Refusal FunctionControl::request_promiscuous(unsigned number, std::uint32_t word) {
+  const std::uint32_t modes = information_of(word);
+  if ((modes & ~hw::igbvf::kPromiscuousMulticast) != 0) return Refused::promiscuous;
+  functions_[number].all_multicast = modes != 0;
+  write_limits(number);
+  return {};
+}
+
+}  // namespace pollux::drivers::igb

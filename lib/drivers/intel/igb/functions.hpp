@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "drivers/intel/igb/function_filters.hpp"
+#include "drivers/intel/igb/mailbox.hpp"
+#include "drivers/intel/igb/pools.hpp"
+#include "drivers/intel/igb/tx_rate.hpp"
+#include "pollux/net/virtual_functions.hpp"
+
+namespace pollux::drivers::igb {
+
+/// The virtual functions of a port: keeps their settings, writes them to the card, and answers their requests. Without
+/// functions it accesses no register. Function n has pool n; the port has the pool after the last function's.
+class FunctionControl final : public VirtualFunctions {
+ public:
+  /// What the port does for a change of the number of functions.
+  struct Hooks {
+    std::function<Result<void>(unsigned count)> check;  ///< whether it is possible now
+    std::function<void(unsigned count)> changed;
+    std::function<Result<void>()> expect_open;
+  };
+  /// `card` and `rates` outlive the object.
+  FunctionControl(const Card& card, TxRates& rates, Hooks hooks);
+
+  [[nodiscard]] unsigned max_functions() const override { return max_; }
+  [[nodiscard]] unsigned functions() const override { return count_; }
+  [[nodiscard]] Result<void> set_functions(unsigned count) override;
+  [[nodiscard]] Result<void> set_function(unsigned number, const VirtualFunctionConfig& config) override;
+  [[nodiscard]] Result<VirtualFunctionState> function(unsigned number) override;
+  [[nodiscard]] Result<void> reset_function(unsigned number) override;
+
+  /// Takes the functions that are enabled already, with default settings. Error not_supported: no queue is left.
+  [[nodiscard]] Result<void> adopt();
+  [[nodiscard]] bool enabled() const noexcept { return count_ != 0; }
+  /// RAH.POOLSEL of the port's own address.
+  [[nodiscard]] std::uint32_t own_pools() const noexcept { return enabled() ? 1U << count_ : 0; }
+
+  /// Writes the functions' settings and those of the port's pool. At each start, after the filters were cleared, and
+  /// before the card receives. `vlans`: those that the port receives; nullptr: all.
+  void start(const PoolControl::Common& common, const VlanTable* vlans);
+  /// Tells the functions that they can begin. At the end of a start.
+  void announce() const;
+  /// Stops the functions' traffic and tells them. They must begin again after the next start.
+  void stop();
+  /// Writes what depends on the port's other settings.
+  void write_common(const PoolControl::Common& common);
+  /// The port receives `vlan`, or no longer; from the first call on it does not receive all.
+  [[nodiscard]] Result<void> set_port_vlan(std::uint16_t vlan, bool receive);
+  /// Answers at most one request of each function.
+  void service();
+  /// Tells the functions that the link has changed.
+  void follow(const Link& link);
+
+ private:
+  using Refusal = std::optional<VirtualFunctionRefusal>;
+  static constexpr std::size_t kCounted = 7;
+  struct Function {
+    VirtualFunctionState state;
+    bool all_multicast = false;
+    std::uint32_t max_frame = 0;
+    std::array<std::uint32_t, kCounted> counted{};  ///< the card's counters at the last look
+  };
+
+  [[nodiscard]] Result<void> check(unsigned number, const VirtualFunctionConfig& config) const;
+  [[nodiscard]] Result<void> expect(unsigned number) const;
+  void apply(unsigned number);
+  void forget_requests(unsigned number);
+  void write_limits(unsigned number) const;
+  void write_port_pool() const;
+  void write_traffic() const;
+  void write_spoof_checks() const;
+  void write_inserted_tag(unsigned number) const;
+  void send_control(unsigned number) const;
+  void count(unsigned number);
+  void count_forged();
+
+  // function_requests.cpp
+  void on_reset(unsigned number);
+  void on_request(unsigned number);
+  void answer_reset(unsigned number);
+  [[nodiscard]] Refusal carry_out(unsigned number, const MailboxWords& words);
+  [[nodiscard]] Refusal request_address(unsigned number, const MailboxWords& words);
+  [[nodiscard]] Refusal request_other_address(unsigned number, std::uint32_t action, const MacAddress& mac);
+  [[nodiscard]] Refusal request_multicast(unsigned number, const MailboxWords& words);
+  [[nodiscard]] Refusal request_vlan(unsigned number, const MailboxWords& words);
+  [[nodiscard]] Refusal request_max_frame(unsigned number, std::uint32_t bytes);
+  [[nodiscard]] Refusal request_promiscuous(unsigned number, std::uint32_t word);
+
+  const Card& card_;
+  TxRates& rates_;
+  Hooks hooks_;
+  unsigned max_;
+  unsigned count_ = 0;
+  std::array<Function, hw::igb::kPools> functions_{};
+  FunctionVlans vlans_{card_};
+  FunctionAddresses addresses_{card_};
+  PoolControl::Common common_;
+  bool link_up_ = false;
+  bool running_ = false;
+};
+
+}  // namespace pollux::drivers::igb

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the port does for its virtual functions.
+#include "drivers/intel/igb/port.hpp"
+
+namespace pollux::drivers::igb {
+
+FunctionControl::Hooks Port::function_hooks() {
+  return {.check = [this](unsigned count) { return check_functions(count); },
+          .changed = [this](unsigned count) { functions_changed(count); },
+          .expect_open = [this] { return expect_open(); }};
+}
+
+Result<void> Port::check_functions(unsigned count) const {
+  if (auto is_open = expect_open(); !is_open) return is_open;
+  const auto refused = [this](const char* why, const char* hint) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: virtual functions cannot be changed {}", card_.name, why), hint);
+  };
+  if (running_) return refused("while the port is started", "stop the port, change them, start it again");
+  if (count == 0) return {};
+  if (pools_.enabled()) return refused("while there are pools", "set no pools first (QueuePools)");
+  if (addresses_.any()) return refused("while the port has further addresses", "clear them first");
+  if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
+  if (config().rx_queues() > 1 || config().tx_queues() > 1) {
+    return refused("while the port has several queues", "configure it with one queue first");
+  }
+  return {};
+}
+
+// Linux, igb_main.c, igb_cache_ring_register: the first queues belong to the functions.
+void Port::functions_changed(unsigned count) {
+  card_.first_queue = count;
+  const intel::QueueRegisters registers{.bar = card_.regs.bar(),
+                                        .rdh = reg::RDH::offset(count),
+                                        .rdt = reg::RDT::offset(count),
+                                        .tdt = reg::TDT::offset(count),
+                                        .stride = reg::RDT::offset(1) - reg::RDT::offset(0)};
+  move_queues(registers);
+  statistics_.use_queues(count, count == 0 ? hw::igb::kRxQueues : 1);
+  rss_.set_pools(count == 0 ? 0 : 1);
+  flow_filters_.set_pools(count != 0);
+}
+
+void Port::write_pool_settings() {
+  pools_.write_common(pool_settings());
+  functions_.write_common(pool_settings());
+}
+
+}  // namespace pollux::drivers::igb

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "commands.hpp"
+#include "pci_facts.hpp"
+#include "pollux/net/virtual_functions.hpp"
+#include "report.hpp"
+
+namespace pollux::tool {
+namespace {
+
+struct VfOptions {
+  std::string port;
+  unsigned count = 0;
+  bool json = false;
+};
+
+Result<void> check_opens(const Environment& environment, const std::string& port) {
+  if (environment.open_port != nullptr) return {};
+  return fail(ErrorCode::not_supported, fmt::format("{}: ports cannot be opened here", port), "use the pollux command");
+}
+
+void print(const Environment& environment, const VfOptions& options, unsigned enabled, unsigned possible) {
+  if (options.json) {
+    const nlohmann::json json{{"port", options.port}, {"functions", enabled}, {"max_functions", possible}};
+    environment.out << json.dump(2, ' ', false, kReplaceBadText) << '\n';
+  } else {
+    environment.out << fmt::format("{}: {} of {} virtual functions\n", options.port, enabled, possible);
+  }
+}
+
+/// Opens the port, sets the number of its virtual functions if `count` has one, and prints it.
+int run_vf(const Environment& environment, const VfOptions& options, std::optional<unsigned> count) {
+  if (auto opens = check_opens(environment, options.port); !opens) return report(environment, opens.error());
+  auto port = environment.open_port(options.port);
+  if (!port) return report(environment, port.error());
+  const auto functions = port->capability<VirtualFunctions>();
+  if (!functions) {
+    return report(environment,
+                  Error{ErrorCode::not_supported, fmt::format("{}: the port has no virtual functions", options.port),
+                        "use the physical function of a card that has them, such as the 82576"});
+  }
+  // The kernel changes a number of functions only from or to 0.
+  if (count && functions->functions() != *count) {
+    if (auto none = functions->set_functions(0); !none) return report(environment, none.error());
+    if (auto set = functions->set_functions(*count); !set) return report(environment, set.error());
+  }
+  const unsigned enabled = functions->functions();
+  print(environment, options, enabled, functions->max_functions());
+  return kSuccess;
+}
+
+void add_common(CLI::App& command, const std::shared_ptr<VfOptions>& options) {
+  command.add_option("port", options->port, "The physical function, such as vfio:0000:01:00.0?vf_token=UUID")
+      ->required();
+  command.add_flag("--json", options->json, "Print JSON");
+}
+
+}  // namespace
+
+void add_vf(CLI::App& app, const Environment& environment, int& exit_code) {
+  auto options = std::make_shared<VfOptions>();
+  CLI::App* const command = app.add_subcommand("vf", "Show, create or remove the virtual functions of a card");
+  command->require_subcommand(1);
+  command->footer(
+      "Examples:\n"
+      "  pollux vf create 2 vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d\n"
+      "  pollux vf list 0000:01:00.0\n"
+      "VFIO keeps the functions when the command ends (module parameter enable_sriov=1); those of sim: end with it.\n"
+      "A program that has the port open serves them and sets their addresses, VLANs and rates.");
+  CLI::App* const list = command->add_subcommand("list", "Show how many there are");
+  add_common(*list, options);
+  list->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, std::nullopt); });
+  CLI::App* const create = command->add_subcommand("create", "Create virtual functions, instead of those that exist");
+  create->add_option("count", options->count, "How many")->required()->check(CLI::Range(1U, 7U));
+  add_common(*create, options);
+  create->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, options->count); });
+  CLI::App* const remove = command->add_subcommand("remove", "Remove all virtual functions");
+  add_common(*remove, options);
+  remove->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, 0U); });
+}
+
+}  // namespace pollux::tool
