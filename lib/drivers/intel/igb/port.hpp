@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/card_clock.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
+#include "drivers/intel/igb/stamp_latches.hpp"
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/igb/tx_rate.hpp"
 #include "drivers/intel/igb/vlan.hpp"
@@ -109,6 +111,8 @@ class Port final : public intel::QueuePort,
   RssControl rss_{card_};
   TxRates tx_rates_{card_};
   FlowFilters flow_filters_{card_};
+  CardClock clock_{card_};
+  StampLatches stamps_{card_, clock_, flow_filters_};
   PacketBufferSizes packet_buffers_{card_};
   PoolControl pools_{card_};
   /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).

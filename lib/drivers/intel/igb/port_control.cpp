@@ -63,6 +63,8 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == Rss::kId) return static_cast<Rss*>(&rss_);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
+  if (id == PortClock::kId) return static_cast<PortClock*>(&clock_);
+  if (id == FrameStamps::kId) return static_cast<FrameStamps*>(&stamps_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
   if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
@@ -201,7 +203,10 @@ Stats Port::stats() {
   return stats;
 }
 
-void Port::append_counters(std::vector<Counter>& counters) { statistics_.append(counters); }
+void Port::append_counters(std::vector<Counter>& counters) {
+  statistics_.append(counters);
+  stamps_.append_counters(counters);
+}
 
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
@@ -209,6 +214,8 @@ Result<Duration> Port::service() {
   if (running_) acknowledge_interrupts(card_, *queues());
   static_cast<void>(link());  // flow control and rate limits follow the link
   statistics_.accumulate();
+  clock_.follow();
+  stamps_.release_unread();
   return Statistics::kUpdateInterval;
 }
 

@@ -88,7 +88,8 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
   return kRequest ? prepare_request(drops, frame,
                                     {.max_frame = queue.max_frame_,
                                      .inserts_tags = queue.card_inserts_tags_,
-                                     .segments_tunnels = queue.segments_tunnels_},
+                                     .segments_tunnels = queue.segments_tunnels_,
+                                     .stamps_frames = queue.stamps_frames_},
                                     command)
                   : nullptr;
 }
@@ -151,8 +152,8 @@ POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& fra
   }
 }
 
-POLLUX_COLD void TxHotPath::clear_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept {
-  for (RingIndex at = first; at != end; ++at) queue.ring_[at.slot(queue.mask_)].hi &= ~bits;
+POLLUX_COLD void TxHotPath::invert_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept {
+  for (RingIndex at = first; at != end; ++at) queue.ring_[at.slot(queue.mask_)].hi ^= bits;
 }
 
 template <bool kRequest>
@@ -183,8 +184,8 @@ POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf
   } else {
     put_whole(queue, next, *frame, command.payload, flags);
   }
-  if (kRequest && command.cleared != 0) [[unlikely]]
-    clear_bits(queue, first, next, command.cleared);
+  if (kRequest && command.inverted != 0) [[unlikely]]
+    invert_bits(queue, first + contexts, next, command.inverted);
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
   if (kRequest && command.repeats) remember_request(queue, *frame, command);
