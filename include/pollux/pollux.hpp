@@ -41,6 +41,7 @@
 #include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/open.hpp"
 #include "pollux/runtime/awaitables.hpp"
+#include "pollux/runtime/clock_servo.hpp"
 #include "pollux/runtime/flow_table.hpp"
 #include "pollux/runtime/gro.hpp"
 #include "pollux/runtime/gso.hpp"

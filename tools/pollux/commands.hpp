@@ -15,6 +15,7 @@ void add_card(CLI::App& app, const Environment& environment, int& exit_code);
 void add_list(CLI::App& app, const Environment& environment, int& exit_code);
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code);
 void add_unbind(CLI::App& app, const Environment& environment, int& exit_code);
+void add_time(CLI::App& app, const Environment& environment, int& exit_code);
 void add_info(CLI::App& app, const Environment& environment, int& exit_code);
 
 }  // namespace pollux::tool

@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
   add_list(app, environment, exit_code);
   add_bind(app, environment, exit_code);
   add_unbind(app, environment, exit_code);
+  add_time(app, environment, exit_code);
   add_info(app, environment, exit_code);
   try {
     app.parse(argc, argv);
