@@ -105,7 +105,7 @@ std::uint64_t StampLatches::read_tx() const {
 Result<std::optional<RxFrameStamp>> StampLatches::take_rx_stamp() {
   if (auto runs = expect_running(); !runs) return pass_on(std::move(runs));
   if (!rx_valid()) return std::nullopt;
-  // The identity is read before the stamp is released, since the next frame replaces it.
+  // [I-RXSATR] The identity is read before the stamp is released, since the next frame replaces it.
   const std::uint32_t low = card_.regs.read<reg::RXSATRL>().raw();
   const std::uint32_t high = card_.regs.read<reg::RXSATRH>().raw();
   const std::uint64_t counter = read_rx();
