@@ -306,7 +306,6 @@ std::uint64_t* prepare_most(TxDrops& drops, Mbuf& frame, TxOffload request, cons
 POLLUX_COLD std::uint64_t* prepare_special(TxDrops& drops, Mbuf& frame, TxOffload request, const TxAbilities& card,
                                            TxCommand& command) noexcept {
   if ((request.flags & TxOffload::without_fcs) != 0) return prepare_with_fcs(drops, frame, request, command);
-  if (!card.stamps_frames) return &drops.unsupported_offload;
   if (is_segmented(request)) return &drops.bad_offload;
   request.flags &= ~TxOffload::timestamp;
   std::uint64_t* const counter = prepare_most(drops, frame, request, card, command);

@@ -58,7 +58,10 @@ template <bool kRequest>
 POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
   TxDrops& drops = queue.drops_;
   // A frame with an offload request may need one more slot, for its context.
-  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) != 0) return &drops.unsupported_offload;
+  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~kTxUsualOffloads) != 0) [[unlikely]] {
+    const bool is_known = (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) == 0;
+    if (!is_known || !queue.stamps_frames_) return &drops.unsupported_offload;
+  }
   const bool is_long = kRequest && is_segmented(MbufAccess::tx_offload(frame));
   const std::uint32_t max_segments =
       std::min(is_long ? kMaxTsoSegments : TxQueue::kMaxSegments, queue.mask_ - (kRequest ? 1 : 0));
@@ -88,8 +91,7 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
   return kRequest ? prepare_request(drops, frame,
                                     {.max_frame = queue.max_frame_,
                                      .inserts_tags = queue.card_inserts_tags_,
-                                     .segments_tunnels = queue.segments_tunnels_,
-                                     .stamps_frames = queue.stamps_frames_},
+                                     .segments_tunnels = queue.segments_tunnels_},
                                     command)
                   : nullptr;
 }
