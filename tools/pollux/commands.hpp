@@ -24,6 +24,7 @@ void add_regs(CLI::App& app, const Environment& environment, int& exit_code);
 void add_selftest(CLI::App& app, const Environment& environment, int& exit_code);
 void add_wol(CLI::App& app, const Environment& environment, int& exit_code);
 void add_vf(CLI::App& app, const Environment& environment, int& exit_code);
+void add_time(CLI::App& app, const Environment& environment, int& exit_code);
 void add_info(CLI::App& app, const Environment& environment, int& exit_code);
 
 }  // namespace pollux::tool

@@ -73,6 +73,7 @@ int run(int argc, char** argv) {
   add_selftest(app, environment, exit_code);
   add_wol(app, environment, exit_code);
   add_vf(app, environment, exit_code);
+  add_time(app, environment, exit_code);
   add_info(app, environment, exit_code);
   try {
     app.parse(argc, argv);

@@ -51,6 +51,8 @@ class POLLUX_API RxMetadata {
   /// Whether the card reported an error in the frame: a wrong FCS, for example. Such frames are received only with
   /// PortConfig::keep_bad_frames. The other members of a bad frame say nothing.
   [[nodiscard]] bool is_bad_frame() const noexcept { return (high_ & kDataError) != 0; }
+  /// Whether the card noted when this frame arrived: FrameStamps.
+  [[nodiscard]] bool is_stamped() const noexcept { return (high_ & kTimeStamped) != 0; }
   /// The status of the IPv4 header checksum. `partial` means that the frame came from software that did not compute the
   /// checksum. The offload request in the mbuf (`Mbuf::tx_offload`) lets the next port compute it.
   [[nodiscard]] ChecksumStatus ip_checksum() const noexcept {
@@ -91,6 +93,7 @@ class POLLUX_API RxMetadata {
   static constexpr std::uint64_t kEtherFilter = std::uint64_t{1} << 15;
   static constexpr unsigned kHashShift = 32;
   static constexpr std::uint64_t kVlan = std::uint64_t{1} << 3;
+  static constexpr std::uint64_t kTimeStamped = std::uint64_t{1} << 16;
   static constexpr std::uint64_t kDataError = std::uint64_t{1} << 31;
   static constexpr unsigned kLengthShift = 32;  // of the high word
   static constexpr unsigned kVlanShift = 48;

@@ -50,7 +50,9 @@ void Channel::put(std::span<const std::byte> bytes, Duration now, WireCounters& 
   } else if (mangled && change_a_byte(frame, kAddressBytes, where)) {
     ++counters.mangled;
   }
-  const Duration arrival = sent_at_ + options_.delay;
+  const auto jitter =
+      Duration(static_cast<Duration::rep>(jitter_.up_to(static_cast<std::uint64_t>(options_.jitter.count()))));
+  const Duration arrival = sent_at_ + options_.delay + jitter;
   std::optional<Frame> copy;
   if (duplicated) copy = frame;
   if (reordered && in_flight_.size() + held_.size() < kCapacity) {

@@ -25,6 +25,8 @@ class Random {
     return value ^ value >> 31;
   }
   /// True with the given probability.
+  /// From 0 to `limit`, uniformly. `limit` is far below 2^64, so the remainder is no bias that matters.
+  [[nodiscard]] std::uint64_t up_to(std::uint64_t limit) noexcept { return next() % (limit + 1); }
   [[nodiscard]] bool chance(double probability) noexcept {
     return static_cast<double>(next() >> 11) * 0x1.0p-53 < probability;
   }
@@ -47,7 +49,8 @@ class Channel {
   static constexpr std::size_t kCapacity = 1 << 16;
 
   /// `direction` gives each direction its own random sequence.
-  Channel(const WireOptions& options, unsigned direction) : options_(options), random_(options.seed * 2 + direction) {}
+  Channel(const WireOptions& options, unsigned direction)
+      : options_(options), random_(options.seed * 2 + direction), jitter_(~(options.seed * 2 + direction)) {}
 
   /// Sends a frame (without FCS) at `now`, applies the impairments and counts them.
   /// `corrupt`: its frame check sequence is wrong already.
@@ -82,6 +85,7 @@ class Channel {
 
   WireOptions options_;
   Random random_;
+  Random jitter_;  // another sequence, so that jitter does not change which frames the impairments select
   std::map<Arrival, Frame> in_flight_;
   std::deque<Held> held_;  // held back for reordering, in sending order
   std::uint64_t sequence_ = 0;

@@ -48,10 +48,10 @@ bool set_probability(double& probability, std::string_view value) {
   return parsed.has_value();
 }
 
-bool set_delay(Setup& setup, std::string_view value) {
+bool set_delay(Duration& delay, std::string_view value) {
   const auto parsed = quantity(value, kTimeUnits);
   if (!parsed || *parsed > static_cast<double>(WireOptions::kMaxDelay.count())) return false;
-  setup.wire.delay = Duration(static_cast<Duration::rep>(std::llround(*parsed)));
+  delay = Duration(static_cast<Duration::rep>(std::llround(*parsed)));
   return true;
 }
 
@@ -79,10 +79,12 @@ struct Option {
   bool (*set)(Setup& setup, std::string_view value);
 };
 
+constexpr std::string_view kDelay = "a time up to 10s, such as 10us";
 constexpr std::string_view kProbability = "a probability from 0 to 1, such as 0.01 or 1%";
 constexpr std::array kOptions{
     Option{"rate", "bits per second from 1k, such as 100M or 1G", set_rate},
-    Option{"delay", "a time up to 10s, such as 10us", set_delay},
+    Option{"delay", kDelay, [](Setup& s, std::string_view v) { return set_delay(s.wire.delay, v); }},
+    Option{"jitter", kDelay, [](Setup& s, std::string_view v) { return set_delay(s.wire.jitter, v); }},
     Option{"loss", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.loss, v); }},
     Option{"corrupt", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.corrupt, v); }},
     Option{"mangle", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.mangle, v); }},
@@ -139,6 +141,9 @@ Result<void> check(const WireOptions& options) {
   }
   if (options.delay < Duration(0) || options.delay > WireOptions::kMaxDelay) {
     return refuse(fmt::format("a delay of {} ns", options.delay.count()), "choose up to 10 s");
+  }
+  if (options.jitter < Duration(0) || options.jitter > WireOptions::kMaxDelay) {
+    return refuse(fmt::format("a jitter of {} ns", options.jitter.count()), "choose up to 10 s");
   }
   if (options.rate != 0 && options.rate < WireOptions::kMinRate) {
     return refuse(fmt::format("a rate of {} bits per second", options.rate), "choose at least 1000, or 0 for no limit");

@@ -24,7 +24,7 @@ struct Setup {
 /// The part of a URI after "sim:": NUMBER, NUMBER?OPTION,OPTION,..., or NUMBER.vfFUNCTION, a virtual function of a card
 /// that is open. The options:
 ///   rate=1G            bits per second, with k, M or G
-///   delay=10us         with ns, us, ms or s
+///   delay=10us         with ns, us, ms or s; jitter=1us adds a random time up to that
 ///   loss=0.01          a probability, or loss=1%; the same for corrupt, mangle, duplicate, reorder
 ///   seed=7
 ///   pcap-in=FILE, pcap-out=FILE, tap=NAME, socket-local=PATH, socket-remote=PATH

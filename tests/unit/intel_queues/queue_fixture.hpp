@@ -21,6 +21,7 @@ struct CardFixtureOptions {
   bool split_memory = false;  ///< the receive pool is in two segments with distant IOVAs
   bool rx_head = false;       ///< the receive queue can read RDH
   bool tunnels = false;       ///< the card segments packets in tunnels
+  bool stamps = false;        ///< the card stamps frames
   bool tx_head = false;       ///< the card reports sent frames by its head
   bool tx_cache = true;       ///< the transmit queue starts with the receive queue's cache
   std::uint32_t cache = 0;    ///< capacity

@@ -183,7 +183,8 @@ void StrictTransmitter::check_queued(std::uint32_t index) {
   constexpr std::uint64_t kAllowed = tx::kDataLengthMask | tx::kData | tx::kEndOfPacket | tx::kReportStatus |
                                      tx::kPayloadMask << tx::kPayloadShift | kRequestFlags |
                                      std::uint64_t{1} << tx::kContextShift;
-  if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & required_) != required_ || (queued.hi & ~kAllowed) != 0) {
+  if (tx::type(queued.hi) != tx::kTypeData || (queued.hi & required_) != required_ ||
+      (queued.hi & ~(kAllowed | also_allowed_)) != 0) {
     memory_.violate(fmt::format("slot {} holds {:#x}, which is not a data descriptor", index, queued.hi));
   }
   const std::uint32_t bytes = tx::data_length(queued.hi);

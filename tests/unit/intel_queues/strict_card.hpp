@@ -124,6 +124,8 @@ class StrictTransmitter {
   [[nodiscard]] std::uint32_t contexts() const { return contexts_seen_; }
   /// Accepts frames that bring their own check sequence.
   void accept_own_fcs() { required_ = hw::intel::tx::kData & ~hw::intel::tx::kInsertCrc; }
+  /// Accepts requests for time stamps.
+  void accept_stamps() { also_allowed_ = hw::intel::tx::kTimeStamp; }
   /// Forgets frames that a stopped card does not send.
   void expect_no_more() { expected_.clear(); }
 
@@ -142,7 +144,8 @@ class StrictTransmitter {
   std::uint64_t ring_iova_;
   std::uint32_t size_;
   std::uint64_t required_ = hw::intel::tx::kData;  // in each data descriptor
-  std::uint64_t* reported_head_;                   // nullptr: done bits report frames
+  std::uint64_t also_allowed_ = 0;
+  std::uint64_t* reported_head_;  // nullptr: done bits report frames
   std::uint32_t head_ = 0;
   std::uint32_t tail_seen_ = 0;
   std::uint32_t pending_ = 0;

@@ -40,6 +40,7 @@ class Command : public testing::Test {
     add_addr(app, environment, exit_code);
     add_vf(app, environment, exit_code);
     add_info(app, environment, exit_code);
+    add_time(app, environment, exit_code);
     try {
       app.parse(arguments);
     } catch (const CLI::ParseError&) {
@@ -202,6 +203,24 @@ TEST_F(Command, VfShowsCreatesAndRemovesVirtualFunctions) {
   EXPECT_NE(err.str().find("no virtual functions"), std::string::npos) << err.str();
   EXPECT_EQ(run("vf create 8 sim:0"), kUsage);
   EXPECT_EQ(run("vf"), kUsage);
+}
+
+TEST_F(Command, TimeShowsAndSetsTheClock) {
+  open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };
+  EXPECT_EQ(run("time sim:0 --set 1500000000 --adjust 3000000000"), kSuccess) << err.str();
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("time       4.5"), HasSubstr("frequency  +0.0 ppb"), HasSubstr("16 ns")));
+  EXPECT_EQ(run("time sim:0 --set now --frequency 1000 --json"), kSuccess) << err.str();
+  const auto shown = nlohmann::json::parse(out.str());
+  EXPECT_NEAR(shown.at("frequency_ppb").get<double>(), 1000, 60);
+  EXPECT_GT(shown.at("time_ns").get<std::int64_t>(), std::int64_t{1'700'000'000} * 1'000'000'000);
+  EXPECT_EQ(shown.at("tick_ns"), 16);
+  EXPECT_EQ(run("time sim:0 --set tomorrow"), kUsage);
+  EXPECT_THAT(err.str(), HasSubstr("--set now"));
+  EXPECT_EQ(run("time sim:0 --frequency 2e9"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("ppb"));
+  EXPECT_EQ(run("time null:"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("has no clock"));
+  EXPECT_EQ(run("time"), kUsage);
 }
 
 TEST_F(Command, UsageErrorsAreReported) {

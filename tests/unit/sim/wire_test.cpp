@@ -26,9 +26,9 @@ TEST(SimWireOptions, HaveRanges) {
   EXPECT_TRUE(check({}));
   EXPECT_TRUE(check({.rate = 1000, .delay = 10s, .loss = 1, .corrupt = 1, .reorder = 1}));
   for (const WireOptions& bad :
-       {WireOptions{.rate = 999}, WireOptions{.delay = 11s}, WireOptions{.delay = -1ns}, WireOptions{.loss = 1.01},
-        WireOptions{.corrupt = -0.1}, WireOptions{.mangle = 2}, WireOptions{.duplicate = -1},
-        WireOptions{.reorder = std::numeric_limits<double>::quiet_NaN()}}) {
+       {WireOptions{.rate = 999}, WireOptions{.delay = 11s}, WireOptions{.delay = -1ns}, WireOptions{.jitter = 11s},
+        WireOptions{.jitter = -1ns}, WireOptions{.loss = 1.01}, WireOptions{.corrupt = -0.1}, WireOptions{.mangle = 2},
+        WireOptions{.duplicate = -1}, WireOptions{.reorder = std::numeric_limits<double>::quiet_NaN()}}) {
     const auto refused = check(bad);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
@@ -43,6 +43,30 @@ TEST(SimWireWith, NoOptionsDeliversAtOnce) {
   EXPECT_EQ(pair.numbers(), counting(10));
   EXPECT_EQ(pair.wire->counters(0).carried, 10u);
   EXPECT_TRUE(pair.conserved());
+}
+
+TEST(SimWireWith, JitterIsUniformAndRepeatable) {
+  const auto delays = [](std::uint64_t seed) {
+    ProbePair pair({.delay = 5us, .jitter = 10us, .seed = seed});
+    std::vector<Duration> all;
+    for (unsigned i = 0; i < 2000; ++i) {
+      const Time sent = pair.clock.now();
+      pair.send(i);
+      pair.clock.advance(20us);
+      all.push_back(pair.right->arrivals_.at(i).at - sent);
+    }
+    return all;
+  };
+  const auto seen = delays(1);
+  const auto [lowest, highest] = std::minmax_element(seen.begin(), seen.end());
+  EXPECT_GE(*lowest, 5us);
+  EXPECT_LT(*lowest, 5'100ns);
+  EXPECT_LE(*highest, 15us);
+  EXPECT_GT(*highest, 14'900ns);
+  EXPECT_NEAR(std::chrono::duration<double>(std::accumulate(seen.begin(), seen.end(), Duration(0))).count() / 2000,
+              10e-6, 0.3e-6);
+  EXPECT_EQ(delays(1), seen);
+  EXPECT_NE(delays(2), seen);
 }
 
 TEST(SimWireWith, DelayIsExactToTheNanosecond) {

@@ -18,6 +18,7 @@ struct WireOptions {
   std::uint64_t rate =
       0;                 ///< bits per second, with preamble and gap; 0: unlimited. The card is paused, no frame is lost
   Duration delay{0};     ///< from a frame's last bit sent to its arrival, at most kMaxDelay
+  Duration jitter{0};    ///< a random time up to this is added to each delay, at most kMaxDelay; frames may overtake
   double loss = 0;       ///< probability that a frame is lost
   double corrupt = 0;    ///< that a byte is changed, which the receiver detects by the frame check sequence
   double mangle = 0;     ///< that a byte after the addresses is changed, which the receiver cannot detect
@@ -32,8 +33,8 @@ struct WireOptions {
 
   /// True if the wire neither delays nor changes frames.
   [[nodiscard]] bool is_transparent() const noexcept {
-    return rate == 0 && delay == Duration(0) && loss == 0 && corrupt == 0 && mangle == 0 && duplicate == 0 &&
-           reorder == 0;
+    return rate == 0 && delay == Duration(0) && jitter == Duration(0) && loss == 0 && corrupt == 0 && mangle == 0 &&
+           duplicate == 0 && reorder == 0;
   }
   friend bool operator==(const WireOptions&, const WireOptions&) = default;
 };

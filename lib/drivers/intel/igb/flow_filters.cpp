@@ -48,11 +48,33 @@ Result<std::uint32_t> FlowFilters::free_slot(CardFilter::Kind kind) const {
   for (std::uint32_t slot = 0; slot < filters_of(kind); ++slot) {
     const bool used = std::any_of(entries_.begin(), entries_.end(),
                                   [&](const Entry& entry) { return entry.filter.kind == kind && entry.slot == slot; });
-    if (!used) return slot;
+    if (!used && !is_reserved(kind, slot)) return slot;
   }
   return fail(ErrorCode::busy,
               fmt::format("{}: all {} {} filters of the card are in use", card_.name, filters_of(kind), name_of(kind)),
               "remove a rule, or use SoftwareClassifier");
+}
+
+bool FlowFilters::is_reserved(CardFilter::Kind kind, std::uint32_t slot) const noexcept {
+  if (slot != kStampFilter) return false;
+  return kind == CardFilter::Kind::ether_type ? stamps_ether_type_
+                                              : kind == CardFilter::Kind::five_tuple && stamps_five_tuple_;
+}
+
+Result<void> FlowFilters::reserve_for_stamps(bool ether_type, bool five_tuple) {
+  for (const Entry& entry : entries_) {
+    const CardFilter& filter = entry.filter;
+    const bool is_type = filter.kind == CardFilter::Kind::ether_type;
+    const bool wanted = is_type ? ether_type : five_tuple && filter.kind == CardFilter::Kind::five_tuple;
+    if (!wanted || (entry.slot != kStampFilter && !(is_type && filter.ether_type == kPtpType))) continue;
+    return fail(ErrorCode::busy,
+                fmt::format("{}: the {} filter for time stamps is used by flow rule {}", card_.name,
+                            name_of(filter.kind), static_cast<std::uint64_t>(entry.installed.id)),
+                "remove that rule first");
+  }
+  stamps_ether_type_ = ether_type;
+  stamps_five_tuple_ = five_tuple;
+  return {};
 }
 
 // The card decides by the SYN filter either before or after all five-tuple filters.
@@ -64,6 +86,11 @@ bool FlowFilters::goes_first(const Entry& syn) const {
 }
 
 Result<void> FlowFilters::check_conflicts(const Entry& added) const {
+  if (added.filter.kind == CardFilter::Kind::ether_type && stamps_ether_type_ && added.filter.ether_type == kPtpType) {
+    return fail(ErrorCode::busy,
+                fmt::format("{}: EtherType {:#06x} selects frames for time stamps", card_.name, kPtpType),
+                "turn these stamps off first (FrameStamps), or use SoftwareClassifier");
+  }
   bool syn_before = false, syn_after = false;
   const auto compare = [&](const Entry& syn, const Entry& tuple) {
     if (syn.filter.kind != CardFilter::Kind::syn || tuple.filter.kind != CardFilter::Kind::five_tuple) return;

@@ -24,6 +24,11 @@ class FlowFilters final : public FlowRules {
   void configured(std::uint32_t queues) noexcept { queues_ = queues; }
   /// Whether the queues belong to pools: then no rule can be added.
   void set_pools(bool pools) noexcept { pools_ = pools; }
+  /// The EtherType filter and the five-tuple filter that select frames for time stamps (StampLatches).
+  static constexpr std::uint32_t kStampFilter = 7;
+  static constexpr std::uint32_t kPtpType = 0x88F7;  ///< PTP over Ethernet: IEEE 1588, annex F
+  /// From now on rules do not use these filters, or may use them again. Error busy, with nothing changed.
+  [[nodiscard]] Result<void> reserve_for_stamps(bool ether_type, bool five_tuple);
   /// Writes the rules. Called at each start, after a reset. Changes reach the card at once from now on.
   void start();
   void stop() noexcept { running_ = false; }
@@ -56,6 +61,7 @@ class FlowFilters final : public FlowRules {
 
   [[nodiscard]] Result<Entry> make_entry(const FlowRule& rule) const;
   [[nodiscard]] Result<std::uint32_t> free_slot(CardFilter::Kind kind) const;
+  [[nodiscard]] bool is_reserved(CardFilter::Kind kind, std::uint32_t slot) const noexcept;
   [[nodiscard]] Result<void> check_conflicts(const Entry& added) const;
   [[nodiscard]] Image image() const;
   [[nodiscard]] FiveTuple five_tuple(const Entry& entry) const;
@@ -70,6 +76,8 @@ class FlowFilters final : public FlowRules {
   std::uint32_t queues_ = 0;  // 0 until the port is configured
   bool running_ = false;
   bool pools_ = false;
+  bool stamps_ether_type_ = false;  // the filter kStampFilter is reserved
+  bool stamps_five_tuple_ = false;
 };
 
 }  // namespace pollux::drivers::igb

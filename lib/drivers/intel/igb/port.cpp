@@ -44,7 +44,8 @@ PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::ui
   limits.packet_buffers = packet_buffer_limits(card);
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
   info.missed_count = missed_count(device.identity());
-  info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan;
+  info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;
+  info.offloads.tx_flags |= TxOffload::timestamp;
   // QEMU's card segments what it finds behind the outer IP header (hw/net/net_tx_pkt.c).
   info.offloads.segments_tunnels = !is_qemus(device.identity());
   return info;
@@ -121,10 +122,12 @@ Result<void> Port::configure(const ValidatedConfig& config) {
 Result<void> Port::start(const PortSettings& settings) {
   statistics_.accumulate();
   running_ = true;
+  clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
   if (auto link = link_settings_.start(loopback_, advertised(flow_config_)); !link) return link;
   led_.start();
+  clock_.resume();
   tx_rates_.forget();
   packet_buffers_.write(config().packet_buffers);
   if (auto flow = start_flow_control(false); !flow) return flow;
@@ -152,6 +155,7 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   flow_filters_.start();
+  stamps_.start();
   if (auto receive = start_receive(card_, config(), receive_limit(), rings(), receive_control(settings), rss_);
       !receive) {
     return receive;
@@ -177,6 +181,7 @@ Result<void> Port::halt() {
   link_settings_.stop();
   flow_filters_.stop();
   functions_.stop();
+  stamps_.stop();
   mask_interrupts(card_);
   auto ended = end_dma();
   statistics_.accumulate();
@@ -189,6 +194,7 @@ Result<void> Port::end_dma() {
   if (!quiet && quiet.error().code == ErrorCode::timeout) {
     card_.log(LogLevel::warning, quiet.error().what + "; turning bus mastering off and resetting the function");
     statistics_.accumulate();  // the reset clears the counters
+    clock_.suspend();
     quiet = force_off_bus(card_);
   } else if (quiet) {
     quiet = device_->set_bus_master(false);
@@ -222,6 +228,7 @@ Result<void> Port::release(bool failed) {
     }
     card_.regs.bar().flush();
   }
+  stamps_.stop();
   statistics_.detach();
   card_.regs = {};
   if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());

@@ -9,6 +9,7 @@
 
 #include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/card_clock.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/functions.hpp"
 #include "drivers/intel/igb/led.hpp"
@@ -18,6 +19,7 @@
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
+#include "drivers/intel/igb/stamp_latches.hpp"
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/igb/tx_rate.hpp"
 #include "drivers/intel/igb/vlan.hpp"
@@ -132,6 +134,8 @@ class Port final : public intel::QueuePort,
   RssControl rss_{card_};
   TxRates tx_rates_{card_};
   FlowFilters flow_filters_{card_};
+  CardClock clock_{card_};
+  StampLatches stamps_{card_, clock_, flow_filters_};
   PacketBufferSizes packet_buffers_{card_};
   PoolControl pools_{card_};
   AddressFilters addresses_{card_, address_hooks()};

@@ -73,6 +73,8 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == LinkControl::kId) return static_cast<LinkControl*>(&link_settings_);
   if (id == PhyRegisters::kId) return static_cast<PhyRegisters*>(&link_settings_);
   if (id == IdentifyLed::kId) return static_cast<IdentifyLed*>(&led_);
+  if (id == PortClock::kId) return static_cast<PortClock*>(&clock_);
+  if (id == FrameStamps::kId) return static_cast<FrameStamps*>(&stamps_);
   if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
   if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
   if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
@@ -235,7 +237,10 @@ Stats Port::stats() {
   return stats;
 }
 
-void Port::append_counters(std::vector<Counter>& counters) { statistics_.append(counters); }
+void Port::append_counters(std::vector<Counter>& counters) {
+  statistics_.append(counters);
+  stamps_.append_counters(counters);
+}
 
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
@@ -244,6 +249,8 @@ Result<Duration> Port::service() {
   functions_.follow(link());  // flow control and rate limits follow the link, too
   functions_.service();
   statistics_.accumulate();
+  clock_.follow();
+  stamps_.release_unread();
   const auto* const interrupts = queues()->interrupts();
   const bool must_poll = functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
   return must_poll ? kMailboxInterval : Statistics::kUpdateInterval;

@@ -45,6 +45,7 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
       [this] { return Result<SelfTestResult>(test_registers(card_)); },
       [this] { return Result<SelfTestResult>(test_nvm(card_)); }, [this] { return test_messages(); },
       [this, loop] { return test_loopback(card_, loop); }, [this] { return Result<SelfTestResult>(test_link(card_)); }};
+  clock_.suspend();
   std::vector<SelfTestResult> results;
   for (const auto& part : parts) {
     if (auto reset = reset_card(card_); !reset) return pass_on(std::move(reset));
@@ -54,6 +55,7 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
     results.push_back(*std::move(result));
   }
   if (auto reset = reset_card(card_); !reset) return pass_on(std::move(reset));
+  clock_.resume();
   announce_driver(card_, true);
   statistics_.discard();
   return results;

@@ -61,7 +61,7 @@ PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
 }
 
 OffloadLimits queue_offloads() noexcept {
-  return {.tx_flags = kTxOffloads,
+  return {.tx_flags = kTxUsualOffloads,
           .tx_software_flags = kTxSoftwareOffloads,
           .rx_flags = RxOffload::ipv4_checksum | RxOffload::tcp_checksum | RxOffload::udp_checksum |
                       RxOffload::rss_hash | RxOffload::packet_type,

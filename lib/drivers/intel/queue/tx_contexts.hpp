@@ -20,7 +20,7 @@ class TxQueue;
 struct TxCommand {
   hw::intel::Descriptor context;  ///< without an index; only if `has_context`
   std::uint64_t flags = 0;        ///< for each of the frame's data descriptors
-  std::uint64_t cleared = 0;      ///< bits that are clear in each of them, although others have them set
+  std::uint64_t inverted = 0;     ///< bits of each of them that differ from those of other frames
   std::uint32_t payload = 0;      ///< bytes: the frame's, or with segmentation those after its headers
   std::uint32_t shortest = 0;     ///< if `repeats`: bytes of the shortest frame that the request may have
   bool has_context = false;

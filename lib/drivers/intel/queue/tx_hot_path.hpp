@@ -93,8 +93,8 @@ struct TxHotPath {
                         std::uint64_t flags) noexcept;
   static void put_split(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                         std::uint64_t flags) noexcept;
-  /// Clears bits of the descriptors from `first` to `end`.
-  static void clear_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept;
+  /// Inverts bits of the data descriptors from `first` to `end`.
+  static void invert_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept;
   /// Frees a frame and counts it in `counter`.
   static Outcome drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept;
   /// For a frame and its context in the slots from `first` to `end`: marks its groups as mixed. Groups that end inside

@@ -25,6 +25,7 @@ struct TxQueueSetup {
   std::uint64_t* head = nullptr;          ///< as in Ring
   std::uint32_t max_frame = 0;            ///< bytes without FCS
   bool segments_tunnels = false;          ///< OffloadLimits::segments_tunnels
+  bool stamps_frames = false;             ///< the card fulfils TxOffload::timestamp
   Doorbell tail;
   std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer returns to its pool's shared list
   std::shared_ptr<const ContextState> context;  ///< mbufs of other Contexts are dropped
@@ -165,6 +166,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   std::uint32_t max_frame_ = 0;
   bool card_inserts_tags_ = false;
   bool segments_tunnels_ = false;
+  bool stamps_frames_ = false;
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
   bool has_spares_ = false;  // every slot has a buffer, in flight or not

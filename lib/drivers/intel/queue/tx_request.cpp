@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_queue.hpp"
 #include "drivers/intel/queue/tx_tunnel.hpp"
 #include "pollux/net/checksum_offload.hpp"
@@ -175,7 +176,7 @@ std::uint64_t* prepare_with_fcs(TxDrops& drops, const Mbuf& frame, const TxOfflo
                                 TxCommand& command) noexcept {
   if (request.flags != TxOffload::without_fcs) return &drops.bad_offload;
   if (frame.packet_length() < kMinWithFcs) return &drops.too_short;
-  command.cleared = tx::kInsertCrc;
+  command.inverted = tx::kInsertCrc;
   return nullptr;
 }
 
@@ -265,9 +266,11 @@ std::array<std::uint32_t, 2> cleared_for_segments(const Mbuf& frame, const TxOff
   return {ip + kIpv4Checksum, ip + kIpv4Length};
 }
 
-std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& card, TxCommand& command) noexcept {
-  TxOffload request = frame.tx_offload();
-  if ((request.flags & TxOffload::without_fcs) != 0) return prepare_with_fcs(drops, frame, request, command);
+namespace {
+
+// Everything but time stamps, and frames with their own check sequence.
+std::uint64_t* prepare_most(TxDrops& drops, Mbuf& frame, TxOffload request, const TxAbilities& card,
+                            TxCommand& command) noexcept {
   const auto transport = requested_transport(request.flags);
   if (!transport) return &drops.bad_offload;
   const bool has_sums = (request.flags & TxOffload::kChecksums) != 0;
@@ -296,6 +299,28 @@ std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& c
   prepare_tag(tag, command);
   command.repeats = command.has_context;
   return nullptr;
+}
+
+// The card stamps one frame at a time, so a request for a stamp is never repeated, and none is made for segments.
+// A frame that finds no room keeps its request.
+POLLUX_COLD std::uint64_t* prepare_special(TxDrops& drops, Mbuf& frame, TxOffload request, const TxAbilities& card,
+                                           TxCommand& command) noexcept {
+  if ((request.flags & TxOffload::without_fcs) != 0) return prepare_with_fcs(drops, frame, request, command);
+  if (is_segmented(request)) return &drops.bad_offload;
+  request.flags &= ~TxOffload::timestamp;
+  std::uint64_t* const counter = prepare_most(drops, frame, request, card, command);
+  command.inverted |= tx::kTimeStamp;
+  command.repeats = false;
+  return counter;
+}
+
+}  // namespace
+
+std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& card, TxCommand& command) noexcept {
+  const TxOffload request = frame.tx_offload();
+  if ((request.flags & (TxOffload::without_fcs | TxOffload::timestamp)) != 0) [[unlikely]]
+    return prepare_special(drops, frame, request, card, command);
+  return prepare_most(drops, frame, request, card, command);
 }
 
 }  // namespace pollux::drivers::intel

@@ -15,9 +15,11 @@ struct TxDrops;
 
 /// The offload requests that a queue fulfils. Software always inserts outer VLAN tags.
 inline constexpr std::uint32_t kTxSoftwareOffloads = TxOffload::insert_outer_vlan;
-inline constexpr std::uint32_t kTxOffloads = TxOffload::kChecksums | TxOffload::tcp_segmentation |
-                                             TxOffload::udp_segmentation | TxOffload::without_fcs |
-                                             TxOffload::insert_vlan | kTxSoftwareOffloads;
+inline constexpr std::uint32_t kTxUsualOffloads = TxOffload::kChecksums | TxOffload::tcp_segmentation |
+                                                  TxOffload::udp_segmentation | TxOffload::without_fcs |
+                                                  TxOffload::insert_vlan | kTxSoftwareOffloads;
+/// With those of cards that stamp frames (TxQueueSetup::stamps_frames).
+inline constexpr std::uint32_t kTxOffloads = kTxUsualOffloads | TxOffload::timestamp;
 
 /// Bytes of the shortest frame that brings its own frame check sequence. [I-NOFCS]
 inline constexpr std::uint32_t kMinWithFcs = 64;

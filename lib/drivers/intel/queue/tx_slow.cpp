@@ -58,7 +58,10 @@ template <bool kRequest>
 POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
   TxDrops& drops = queue.drops_;
   // A frame with an offload request may need one more slot, for its context.
-  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) != 0) return &drops.unsupported_offload;
+  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~kTxUsualOffloads) != 0) [[unlikely]] {
+    const bool is_known = (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) == 0;
+    if (!is_known || !queue.stamps_frames_) return &drops.unsupported_offload;
+  }
   const bool is_long = kRequest && is_segmented(MbufAccess::tx_offload(frame));
   const std::uint32_t max_segments =
       std::min(is_long ? kMaxTsoSegments : TxQueue::kMaxSegments, queue.mask_ - (kRequest ? 1 : 0));
@@ -151,8 +154,8 @@ POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& fra
   }
 }
 
-POLLUX_COLD void TxHotPath::clear_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept {
-  for (RingIndex at = first; at != end; ++at) queue.ring_[at.slot(queue.mask_)].hi &= ~bits;
+POLLUX_COLD void TxHotPath::invert_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept {
+  for (RingIndex at = first; at != end; ++at) queue.ring_[at.slot(queue.mask_)].hi ^= bits;
 }
 
 template <bool kRequest>
@@ -183,8 +186,8 @@ POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf
   } else {
     put_whole(queue, next, *frame, command.payload, flags);
   }
-  if (kRequest && command.cleared != 0) [[unlikely]]
-    clear_bits(queue, first, next, command.cleared);
+  if (kRequest && command.inverted != 0) [[unlikely]]
+    invert_bits(queue, first + contexts, next, command.inverted);
   queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
   move_reports(queue, first, next);
   if (kRequest && command.repeats) remember_request(queue, *frame, command);

@@ -49,7 +49,7 @@ void TimeSync::install_hooks() {
     set_clock(std::uint64_t{value} << 32 | low_written_);
   });
   registers_.on_write<hw::TIMINCA>([this](std::uint32_t, std::uint32_t value) {
-    set_clock(clock());
+    rebase();
     registers_.set<hw::TIMINCA>(hw::TIMINCA::Value(value));
   });
   registers_.on_write<hw::TIMADJH>([this](std::uint32_t, std::uint32_t value) { adjust(value); });
@@ -93,6 +93,15 @@ std::uint64_t TimeSync::clock() const {
 void TimeSync::set_clock(std::uint64_t value) {
   base_ = value;
   base_time_ = timers_.now();
+}
+
+// The new increment is added from the next tick on, so what has passed of a tick is not lost.
+void TimeSync::rebase() {
+  const auto period =
+      Duration(static_cast<Duration::rep>(registers_.get<hw::TIMINCA>().get(hw::TIMINCA::PERIOD) * kPeriodUnit));
+  if (period == Duration(0)) return set_clock(base_);
+  base_ = clock();
+  base_time_ = timers_.now() - (timers_.now() - base_time_) % period;
 }
 
 /// TIMADJH's highest bit is the sign of the adjustment.

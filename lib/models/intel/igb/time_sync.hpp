@@ -28,6 +28,7 @@ class TimeSync {
   void install_hooks();
   [[nodiscard]] std::uint64_t clock() const;
   void set_clock(std::uint64_t value);
+  void rebase();
   void adjust(std::uint32_t high);
   [[nodiscard]] bool is_event(std::span<const std::byte> frame, const Headers& headers) const;
   [[nodiscard]] bool ether_type_selected(std::uint16_t ether_type) const;

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/card_clock.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "net/config_check.hpp"
+
+namespace pollux::drivers::igb {
+namespace {
+
+constexpr Duration kTick{16};
+constexpr double kBillion = 1e9;
+constexpr double kStep = kBillion / CardClock::kNominal;  // 119.2 ppb
+/// TIMINCA.VALUE has 24 bits, so the rate can nearly double (Linux, igb_ptp.c, igb_ptp_init: max_adj).
+constexpr std::int64_t kMaxSteps = (std::int64_t{1} << 24) - 1 - CardClock::kNominal;
+/// The parts of a nanosecond in the counter.
+constexpr std::uint64_t kParts = (std::uint64_t{1} << CardClock::kShift) - 1;
+/// Leaves room for 146 years of running.
+constexpr Time kMaxTime = Time::max() / 2;
+
+std::int64_t steps_of(std::uint32_t increment) noexcept { return std::int64_t{increment} - CardClock::kNominal; }
+
+}  // namespace
+
+// [I-SYSTIM] On cards whose low half latches the high half, one pair would do (Linux, igb_ptp.c, igb_ptp_read_82576).
+// If the high half did not change between two pairs, the first pair is right with and without a latch. Otherwise the
+// second one was read just after the low half has wrapped, which it does every 8 ms.
+std::uint64_t CardClock::read_counter() const {
+  const auto pair = [this] {
+    const std::uint64_t low = card_.regs.read<reg::SYSTIML>().raw();
+    return std::uint64_t{card_.regs.read<reg::SYSTIMH>().raw()} << 32 | low;
+  };
+  const std::uint64_t first = pair();
+  const std::uint64_t second = pair();
+  return first >> 32 == second >> 32 ? first : second;
+}
+
+// Linux, igb_ptp.c, igb_ptp_init.
+void CardClock::start_counter() {
+  card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment_));
+  card_.regs.flush();
+  counter_ = read_counter();
+  state_ = State::running;
+}
+
+Result<void> CardClock::run() {
+  if (!card_.regs.bar()) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: the clock cannot be used: the port is closed", card_.name),
+                "open the port again");
+  }
+  if (state_ == State::off) start_counter();
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  return {};
+}
+
+// Moves the pair of counter and time to now. The difference is right across a wrap.
+Result<void> CardClock::update() {
+  if (auto runs = run(); !runs) return runs;
+  if (state_ == State::suspended) {
+    const Time now = card_.clock().now();
+    time_ += now - suspended_at_;
+    suspended_at_ = now;
+    return {};
+  }
+  const std::uint64_t counter = read_counter();
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  const std::uint64_t passed = counter - counter_;
+  const std::uint64_t parts = fraction_ + (passed & kParts);
+  // The card may claim anything, so the time is kept in its range.
+  time_ = std::min(time_ + Duration(static_cast<Duration::rep>((passed >> kShift) + (parts >> kShift))), kMaxTime);
+  fraction_ = parts & kParts;
+  counter_ = counter;
+  return {};
+}
+
+Result<Time> CardClock::time() {
+  if (auto updated = update(); !updated) return pass_on(std::move(updated));
+  return time_;
+}
+
+Result<void> CardClock::set_time(Time time) {
+  if (time < Time(0) || time > kMaxTime) {
+    return refuse(card_.name, fmt::format("clock: {} ns is not between 0 and {}", time.count(), kMaxTime.count()),
+                  "count from a later origin");
+  }
+  if (auto updated = update(); !updated) return updated;
+  time_ = time;
+  fraction_ = 0;
+  return {};
+}
+
+Result<void> CardClock::adjust_time(Duration offset) {
+  if (auto updated = update(); !updated) return updated;
+  if (offset < -time_ || offset > kMaxTime - time_) {
+    return refuse(card_.name, fmt::format("clock: an offset of {} ns leaves the range of the clock", offset.count()),
+                  fmt::format("it is at {} ns", time_.count()));
+  }
+  time_ += offset;
+  return {};
+}
+
+// The counter goes on with another increment, so that no time is lost: Linux, igb_ptp.c, igb_ptp_adjfreq_82576.
+Result<double> CardClock::set_frequency(double ppb) {
+  if (!(std::abs(ppb) <= limits().max_frequency)) {
+    return refuse(card_.name, fmt::format("clock: a frequency of {} ppb is out of range", ppb),
+                  fmt::format("use at most {:.0f} ppb in either direction", limits().max_frequency));
+  }
+  if (auto runs = run(); !runs) return pass_on(std::move(runs));
+  increment_ = static_cast<std::uint32_t>(CardClock::kNominal + std::llround(ppb / kStep));
+  if (state_ == State::running) {
+    card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment_));
+    card_.regs.flush();
+    if (card_.regs.removed()) return fail_removed(card_.name);
+  }
+  return frequency();
+}
+
+double CardClock::frequency() const { return static_cast<double>(steps_of(increment_)) * kStep; }
+
+PortClockLimits CardClock::limits() const {
+  return {.max_frequency = static_cast<double>(kMaxSteps) * kStep, .frequency_step = kStep, .tick = kTick};
+}
+
+void CardClock::suspend() {
+  if (state_ != State::running) return;
+  static_cast<void>(update());
+  suspended_at_ = card_.clock().now();
+  state_ = State::suspended;
+}
+
+void CardClock::resume() {
+  if (state_ != State::suspended) return;
+  static_cast<void>(update());
+  start_counter();
+}
+
+void CardClock::follow() {
+  if (state_ == State::running) static_cast<void>(update());
+}
+
+Time CardClock::time_of(std::uint64_t counter) const noexcept {
+  const std::uint64_t since = counter - counter_;
+  const std::uint64_t parts = (since & kParts) + fraction_;
+  return time_ + Duration((static_cast<std::int64_t>(since) >> kShift) + static_cast<std::int64_t>(parts >> kShift));
+}
+
+}  // namespace pollux::drivers::igb

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/igb/stamp_latches.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "drivers/intel/common/ring_setup.hpp"
+
+namespace pollux::drivers::igb {
+namespace {
+
+/// Linux, igb_ptp.c, igb_ptp_rx_hang: five seconds; the sender waits for fifteen (IGB_PTP_TX_TIMEOUT).
+constexpr Duration kUnreadLimit = std::chrono::seconds(5);
+
+constexpr std::uint32_t kUdp = 17;
+/// Port 319 in the byte order of the wire (Linux, igb_ptp.c, igb_ptp_set_timestamp_mode).
+constexpr std::uint32_t kEventPort = 0x3F01;
+// Linux, e1000_defines.h, E1000_TSYNCRXCFG_PTP_V1_*.
+constexpr std::uint32_t kSyncOf1 = 0;
+constexpr std::uint32_t kDelayRequestOf1 = 1;
+
+bool uses_ethernet(StampedMessages messages) noexcept {
+  return messages == StampedMessages::ptp2_ethernet || messages == StampedMessages::ptp2;
+}
+bool uses_udp(StampedMessages messages) noexcept {
+  return messages != StampedMessages::none && messages != StampedMessages::ptp2_ethernet;
+}
+
+reg::TSYNCRXCTL::Value receive_control(StampedMessages messages) noexcept {
+  switch (messages) {
+    case StampedMessages::none: break;
+    case StampedMessages::ptp1_sync:
+    case StampedMessages::ptp1_delay_request: return reg::TSYNCRXCTL::ENABLED | reg::TSYNCRXCTL::L4_V1;
+    case StampedMessages::ptp2_ethernet:
+    case StampedMessages::ptp2_udp:
+    case StampedMessages::ptp2: return reg::TSYNCRXCTL::ENABLED | reg::TSYNCRXCTL::EVENT_V2;
+  }
+  return {};
+}
+
+}  // namespace
+
+// Linux, igb_ptp.c, igb_ptp_set_timestamp_mode. Frames of the filters are given to no queue.
+void StampLatches::write() const {
+  const StampedMessages messages = config_.receive;
+  constexpr std::uint32_t kFilter = FlowFilters::kStampFilter;
+  if (uses_ethernet(messages)) {
+    card_.regs.write<reg::ETQF>(
+        kFilter, reg::ETQF::ETYPE(FlowFilters::kPtpType) | reg::ETQF::FILTER_ENABLE | reg::ETQF::TIME_STAMP);
+  }
+  if (uses_udp(messages)) {
+    card_.regs.write<reg::IMIR>(kFilter, reg::IMIR::PORT(kEventPort));
+    card_.regs.write<reg::IMIREXT>(kFilter, reg::IMIREXT::SIZE_BP | reg::IMIREXT::CTRL_BP);
+    card_.regs.write<reg::SPQF>(kFilter, reg::SPQF::PORT(kEventPort));
+    card_.regs.write<reg::FTQF>(kFilter, reg::FTQF::PROTOCOL(kUdp) | reg::FTQF::VF_BP | reg::FTQF::TIME_STAMP |
+                                             reg::FTQF::SOURCE_ADDRESS_BP | reg::FTQF::DESTINATION_ADDRESS_BP);
+  }
+  card_.regs.write<reg::TSYNCRXCFG>(
+      reg::TSYNCRXCFG::CTRLT(messages == StampedMessages::ptp1_delay_request ? kDelayRequestOf1 : kSyncOf1));
+  card_.regs.write<reg::TSYNCTXCTL>(config_.transmit ? reg::TSYNCTXCTL::Value(reg::TSYNCTXCTL::ENABLED)
+                                                     : reg::TSYNCTXCTL::Value());
+  card_.regs.write<reg::TSYNCRXCTL>(receive_control(messages));
+}
+
+Result<void> StampLatches::set_frame_stamps(const FrameStampsConfig& config) {
+  if (auto runs = clock_.run(); !runs) return runs;
+  const bool had_ethernet = uses_ethernet(config_.receive);
+  const bool had_udp = uses_udp(config_.receive);
+  if (auto reserved = filters_.reserve_for_stamps(uses_ethernet(config.receive), uses_udp(config.receive)); !reserved) {
+    return reserved;
+  }
+  config_ = config;
+  if (!running_) return {};
+  if (had_ethernet && !uses_ethernet(config.receive)) card_.regs.write<reg::ETQF>(FlowFilters::kStampFilter, {});
+  if (had_udp && !uses_udp(config.receive)) card_.regs.write<reg::FTQF>(FlowFilters::kStampFilter, {});
+  write();
+  release();
+  return flush_registers(card_);
+}
+
+void StampLatches::start() {
+  running_ = true;
+  rx_.seen_at = tx_.seen_at = std::nullopt;
+  if (config_ != FrameStampsConfig{}) write();
+}
+
+Result<void> StampLatches::expect_running() const {
+  if (running_) return {};
+  return fail(ErrorCode::bad_state, fmt::format("{}: there are no time stamps: the port is not started", card_.name),
+              "start the port");
+}
+
+// [I-M-SYSTIM] QEMU releases the stamp when RXSATRH is read; silicon and the in-process card when RXSTMPH is. Reading
+// both releases it everywhere.
+std::uint64_t StampLatches::read_rx() const {
+  const std::uint64_t low = card_.regs.read<reg::RXSTMPL>().raw();
+  return std::uint64_t{card_.regs.read<reg::RXSTMPH>().raw()} << 32 | low;
+}
+std::uint64_t StampLatches::read_tx() const {
+  const std::uint64_t low = card_.regs.read<reg::TXSTMPL>().raw();
+  return std::uint64_t{card_.regs.read<reg::TXSTMPH>().raw()} << 32 | low;
+}
+
+Result<std::optional<RxFrameStamp>> StampLatches::take_rx_stamp() {
+  if (auto runs = expect_running(); !runs) return pass_on(std::move(runs));
+  if (!rx_valid()) return std::nullopt;
+  // [I-RXSATR] The identity is read before the stamp is released, since the next frame replaces it.
+  const std::uint32_t low = card_.regs.read<reg::RXSATRL>().raw();
+  const std::uint32_t high = card_.regs.read<reg::RXSATRH>().raw();
+  const std::uint64_t counter = read_rx();
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  rx_.seen_at = std::nullopt;
+  ++rx_.taken;
+  RxFrameStamp stamp{.time = clock_.time_of(counter),
+                     .sequence = static_cast<std::uint16_t>((high >> 24 & 0xFF) | (high >> 8 & 0xFF00))};
+  const std::uint64_t source = std::uint64_t{high & 0xFFFF} << 32 | low;
+  for (unsigned i = 0; i < stamp.source.size(); ++i) stamp.source[i] = static_cast<std::uint8_t>(source >> 8 * i);
+  return stamp;
+}
+
+Result<std::optional<Time>> StampLatches::take_tx_stamp() {
+  if (auto runs = expect_running(); !runs) return pass_on(std::move(runs));
+  if (!tx_valid()) return std::nullopt;
+  const std::uint64_t counter = read_tx();
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  tx_.seen_at = std::nullopt;
+  ++tx_.taken;
+  return clock_.time_of(counter);
+}
+
+void StampLatches::release() {
+  static_cast<void>(card_.regs.read<reg::RXSATRH>());
+  static_cast<void>(read_rx());
+  static_cast<void>(read_tx());
+  rx_.seen_at = tx_.seen_at = std::nullopt;
+}
+
+bool StampLatches::has_waited(Latch& latch, bool valid) const {
+  if (!valid) {
+    latch.seen_at = std::nullopt;
+    return false;
+  }
+  const Time now = card_.clock().now();
+  if (!latch.seen_at) latch.seen_at = now;
+  return now - *latch.seen_at >= kUnreadLimit;
+}
+
+// A stamp of a frame that the program has dropped would prevent all others. Linux, igb_ptp.c, igb_ptp_rx_hang.
+void StampLatches::release_unread() {
+  if (!running_ || config_ == FrameStampsConfig{}) return;
+  if (has_waited(rx_, rx_valid())) {
+    static_cast<void>(card_.regs.read<reg::RXSATRH>());
+    static_cast<void>(read_rx());
+    rx_.seen_at = std::nullopt;
+    ++rx_.unread;
+  }
+  if (has_waited(tx_, tx_valid())) {
+    static_cast<void>(read_tx());
+    tx_.seen_at = std::nullopt;
+    ++tx_.unread;
+  }
+}
+
+void StampLatches::append_counters(std::vector<Counter>& counters) const {
+  counters.push_back({"rx_stamps_taken", rx_.taken});
+  counters.push_back({"rx_stamps_unread", rx_.unread});
+  counters.push_back({"tx_stamps_taken", tx_.taken});
+  counters.push_back({"tx_stamps_unread", tx_.unread});
+}
+
+}  // namespace pollux::drivers::igb
