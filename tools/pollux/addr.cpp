@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "../../examples/common/mac_text.hpp"
 #include "commands.hpp"
-#include "common/mac_text.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "report.hpp"
 
@@ -36,7 +36,7 @@ Result<std::vector<MacAddress>> parse_all(const std::vector<std::string>& texts)
   return all;
 }
 
-tl::unexpected<Error> lacks(const std::string& port, const char* what) {
+tl::unexpected<Error> lacks_filter(const std::string& port, const char* what) {
   return fail(ErrorCode::not_supported, fmt::format("{} has no filter for {}", port, what),
               "use a port that has it, or promiscuous mode");
 }
@@ -49,9 +49,9 @@ Result<void> change(Port& port, const AddrOptions& options) {
     if (!*parsed) return tl::unexpected<Error>(parsed->error());
   }
   const auto unicast_filter = port.capability<UnicastFilter>();
-  if (!unicast->empty() && !unicast_filter) return lacks(options.port, "unicast addresses");
+  if (!unicast->empty() && !unicast_filter) return lacks_filter(options.port, "unicast addresses");
   const auto groups_filter = port.capability<MulticastFilter>();
-  if (!groups->empty() && !groups_filter) return lacks(options.port, "multicast groups");
+  if (!groups->empty() && !groups_filter) return lacks_filter(options.port, "multicast groups");
   if (!own->empty()) {
     if (auto set = port.set_mac(own->front()); !set) return set;
   }

@@ -21,10 +21,6 @@ namespace words = hw::igb::nvm;
 constexpr Duration kReadLimit = milliseconds(500);
 /// A word that takes longer than this waits for another client, and is polled less often.
 constexpr Duration kUsualReadTime = milliseconds(1);
-/// After this time a reader releases the NVM for others. They take it away from an owner that holds it for a second.
-constexpr Duration kHoldLimit = milliseconds(200);
-/// Longer than the interval at which others try to acquire the NVM (SharedResource).
-constexpr Duration kPauseForOthers = milliseconds(10);
 /// Before words with a bad checksum are read a second time.
 constexpr Duration kSecondLook = milliseconds(10);
 

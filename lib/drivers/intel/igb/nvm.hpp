@@ -10,6 +10,12 @@
 
 namespace pollux::drivers::igb {
 
+/// After this time who reads or writes releases the NVM for others. They take it away from an owner that holds it for a
+/// second.
+inline constexpr Duration kHoldLimit = milliseconds(200);
+/// Longer than the interval at which others try to acquire the NVM (SharedResource).
+inline constexpr Duration kPauseForOthers = milliseconds(10);
+
 /// Reads NVM words from `first` on. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> words);
 

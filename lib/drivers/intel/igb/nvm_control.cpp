@@ -15,10 +15,6 @@ namespace {
 namespace eeprom = hw::igb::eeprom;
 namespace layout = hw::igb::nvm;
 
-/// After this time a writer releases the NVM for others, for as long as they need to acquire it.
-constexpr Duration kHoldLimit = milliseconds(200);
-constexpr Duration kPauseForOthers = milliseconds(10);
-
 // Linux, e1000_nvm.c, igb_get_fw_version. The digits of the minor version are decimal. Older images have an image id in
 // their lowest digit, newer ones a track id elsewhere.
 NvmVersion version_of(std::uint16_t word, std::uint16_t track_low, std::uint16_t track_high) {

@@ -90,7 +90,7 @@ SelfTestResult test_interrupts(const Card& card, int event) {
 }
 
 SelfTestResult test_link(const Card& card) {
-  if (auto started = start_link(card, LoopbackMode::none, 0); !started) {
+  if (auto started = start_link(card, LinkSetup()); !started) {
     return failed_part(SelfTestPart::link, started.error().what);
   }
   const auto up = wait_for(

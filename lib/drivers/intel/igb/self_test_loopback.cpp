@@ -128,7 +128,7 @@ Result<void> start_queues(const Card& card, const LoopbackFrames& frames, Loopba
 
 /// Why the frames do not come back.
 Result<void> exchange(const Card& card, LoopbackFrames& frames, LoopbackMode mode) {
-  if (auto link = start_link(card, mode, 0); !link) return link;
+  if (auto link = start_link(card, LinkSetup{.loopback = mode}); !link) return link;
   auto up = wait_for(
       card, "the link of the loopback", kLoopLinkLimit, [&] { return read_link(card).up; }, milliseconds(10));
   if (!up) return up;

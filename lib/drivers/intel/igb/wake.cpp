@@ -69,7 +69,7 @@ Result<void> WakeControl::arm(const MacAddress& mac, bool link_was_up) const {
   if (!events.any()) return {};
   clear_filters(card_);
   write_address(card_, 0, mac, 0);
-  if (auto link = start_link(card_, LoopbackMode::none, 0); !link) return link;
+  if (auto link = start_link(card_, LinkSetup()); !link) return link;
   const auto accept = reg::RCTL::BAM | reg::RCTL::RXEN;
   card_.regs.write<reg::RCTL>(events.multicast ? accept | reg::RCTL::MPE : accept);
   modify<reg::CTRL>(card_, reg::CTRL::ADVD3WUC);
