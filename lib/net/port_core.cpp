@@ -120,6 +120,12 @@ Result<Duration> PortCore::serve() {
   serviced_ = context_->clock().now();
   reported_ = false;
   if (within) interval_ = *within;
+  if (const auto hung = machine_->take_hung_queue()) {
+    // The reset may have replaced the driver's eventfds.
+    if (task_) context_->scheduler().set_events(*task_, {});
+    if (task_) context_->scheduler().set_events(*task_, machine_->events());
+    events_.note_tx_timeout(*hung);
+  }
   note_events();
   return within;
 }

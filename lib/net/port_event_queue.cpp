@@ -10,6 +10,8 @@ std::string to_string(const PortEvent& event) {
     case PortEventKind::link_up: return "link " + to_string(event.link);
     case PortEventKind::link_down: return "link down";
     case PortEventKind::removed: return "removed: " + event.error.message();
+    case PortEventKind::tx_timeout:
+      return "transmit queue " + std::to_string(event.queue) + " sent nothing; the port was reset";
     case PortEventKind::error: break;
   }
   return "error: " + event.error.message();
@@ -35,7 +37,7 @@ void PortEventQueue::note_link(const Link& now) {
   if (handler_ == nullptr || now == link_) return;
   const bool changed = now.up || link_.up;
   link_ = now;
-  if (changed) events_.push_back({now.up ? PortEventKind::link_up : PortEventKind::link_down, now, {}});
+  if (changed) events_.push_back({now.up ? PortEventKind::link_up : PortEventKind::link_down, now, {}, 0});
 }
 
 void PortEventQueue::note_failure(const Error& why) {
@@ -43,7 +45,12 @@ void PortEventQueue::note_failure(const Error& why) {
   if (handler_ == nullptr || std::exchange(failed_, true)) return;
   link_ = {};
   const bool removed = why.code == ErrorCode::device_removed;
-  events_.push_back({removed ? PortEventKind::removed : PortEventKind::error, {}, why});
+  events_.push_back({removed ? PortEventKind::removed : PortEventKind::error, {}, why, 0});
+}
+
+void PortEventQueue::note_tx_timeout(std::uint16_t queue) {
+  const std::lock_guard guard(mutex_);
+  if (handler_ != nullptr) events_.push_back({PortEventKind::tx_timeout, {}, {}, queue});
 }
 
 void PortEventQueue::deliver() {

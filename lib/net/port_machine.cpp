@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "net/port_state.hpp"
 #include "net/queue_observation.hpp"
 #include "net/stats.hpp"
+#include "pollux/net/transmit_watch.hpp"
 
 namespace pollux {
 namespace {
@@ -91,6 +93,7 @@ EffectiveConfig PortMachine::config() const {
                          .keep_bad_frames = config_.keep_bad_frames,
                          .count_bytes = config_.count_bytes,
                          .packet_buffers = config_.packet_buffers,
+                         .tx_timeout = config_.tx_timeout,
                          .burst_mode = best_of(config_.burst_mode)};
   for (const ValidatedRxQueue& queue : config_.rx) {
     config.rx.push_back({.ring = queue.ring,
@@ -262,6 +265,7 @@ Result<void> PortMachine::set_mac(const MacAddress& mac) {
   if (state_ == PortState::started) {
     if (auto set = driver_->set_mac(mac); !set) return set;
   }
+  driver_->note_mac(mac);
   mac_ = mac;
   return {};
 }
@@ -309,6 +313,7 @@ std::vector<Counter> PortMachine::extended_stats() {
   const bool is_card = info().limits.rings_hold_buffers;
   std::vector<Counter> counters = named_counters(stats(), {.misses = is_card, .bytes = config_.count_bytes});
   if (is_card) counters.push_back({"removed_buffers", removed_buffers_});
+  if (is_card) counters.push_back({"tx_timeouts", tx_timeouts_});
   driver_->append_counters(counters);
   return counters;
 }
@@ -318,7 +323,42 @@ Result<Duration> PortMachine::service() {
   if (auto fits = expect(kAlive, "service"); !fits) return pass_on(std::move(fits));
   auto within = driver_->service();
   if (!within) return enter_failed(within.error());
-  return within;
+  if (state_ != PortState::started || config_.tx_timeout == Duration(0)) return within;
+  return watch_transmit(*within);
+}
+
+Result<Duration> PortMachine::watch_transmit(Duration within) {
+  auto* const watch = static_cast<TransmitWatch*>(driver_->capability(TransmitWatch::kId));
+  if (watch == nullptr) return within;
+  const TransmitWatch::Report report = watch->watch_transmit(config_.tx_timeout);
+  if (report.progress == TransmitWatch::Progress::idle) return within;
+  if (report.progress == TransmitWatch::Progress::stands) {
+    if (auto reset = reset_hung(report.queue); !reset) return pass_on(std::move(reset));
+  }
+  return std::min(within, config_.tx_timeout);
+}
+
+// Linux, igb_main.c, igb_tx_timeout and igb_reset_task. If a thread does not leave its burst, the next service tries
+// again.
+Result<void> PortMachine::reset_hung(std::uint16_t queue) {
+  if (!driver_->close_queues(kPollerLimit)) return {};
+  const std::set<std::uint16_t> rx = stopped_rx_;
+  const std::set<std::uint16_t> tx = stopped_tx_;
+  if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
+  drain_rings(DrainReason::stopped);
+  forget_stopped_queues();
+  state_ = PortState::configured;
+  ++tx_timeouts_;
+  hung_queue_ = queue;
+  auto restored = start();
+  for (const std::uint16_t index : rx) {
+    if (restored) restored = stop_queue({QueueDirection::receive, index});
+  }
+  for (const std::uint16_t index : tx) {
+    if (restored) restored = stop_queue({QueueDirection::transmit, index});
+  }
+  if (!restored && state_ != PortState::failed) return enter_failed(restored.error());
+  return restored;
 }
 
 }  // namespace pollux

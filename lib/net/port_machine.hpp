@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mem/context_state.hpp"
@@ -75,6 +76,8 @@ class PortMachine {
   [[nodiscard]] std::vector<Counter> extended_stats();
   [[nodiscard]] Result<Duration> service();
   [[nodiscard]] std::vector<int> events() const { return driver_->events(); }
+  /// The transmit queue for which `service` has reset the port since the last call.
+  [[nodiscard]] std::optional<std::uint16_t> take_hung_queue() noexcept { return std::exchange(hung_queue_, {}); }
 
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
@@ -89,6 +92,9 @@ class PortMachine {
   /// Takes effect at once on a started port. If the driver rejects it, nothing changes.
   [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast);
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
+  /// Resets the port if a transmit queue hangs. Returns when the service must run again, at most `within`.
+  [[nodiscard]] Result<Duration> watch_transmit(Duration within);
+  [[nodiscard]] Result<void> reset_hung(std::uint16_t queue);
   void drain_rings(DrainReason reason);
   [[nodiscard]] Result<void> release_device();
   /// Whether the port is in one of these states and has the queue.
@@ -110,8 +116,10 @@ class PortMachine {
   MacAddress mac_;
   std::set<std::uint16_t> stopped_rx_;  // queues that were stopped while the port runs
   std::set<std::uint16_t> stopped_tx_;
-  bool filled_ = false;                             // the rings may hold buffers
-  bool poller_stuck_ = false;                       // a thread did not leave its burst
+  bool filled_ = false;        // the rings may hold buffers
+  bool poller_stuck_ = false;  // a thread did not leave its burst
+  std::optional<std::uint16_t> hung_queue_;
+  std::uint64_t tx_timeouts_ = 0;
   std::atomic<std::uint64_t> removed_buffers_ = 0;  // buffers drained after the card was removed or failed
 };
 

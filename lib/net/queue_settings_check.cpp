@@ -4,12 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "net/config_check.hpp"
 
 namespace pollux {
 namespace {
+
+constexpr Duration kMinTxTimeout = std::chrono::milliseconds(100);
+constexpr Duration kMaxTxTimeout = std::chrono::hours(1);
 
 tl::unexpected<Error> cannot(const PortInfo& port, std::string what, std::string hint) {
   return fail(ErrorCode::not_supported, fmt::format("{}: {}", port.name, what), std::move(hint));
@@ -167,6 +171,12 @@ Result<void> check_port_settings(const PortConfig& config, const PortInfo& port)
     return cannot(
         port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
         "count in the program, or set PortLimits::count_bytes in a driver whose queues implement observers()");
+  }
+  if (config.tx_timeout != Duration(0) && (config.tx_timeout < kMinTxTimeout || config.tx_timeout > kMaxTxTimeout)) {
+    return refuse(port.name,
+                  fmt::format("tx_timeout = {} ms is neither 0 nor from 100 to 3,600,000 ms",
+                              std::chrono::duration_cast<std::chrono::milliseconds>(config.tx_timeout).count()),
+                  "0 turns the watchdog off");
   }
   return check_packet_buffers(config.packet_buffers, port);
 }

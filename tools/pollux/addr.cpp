@@ -41,24 +41,32 @@ tl::unexpected<Error> lacks_filter(const std::string& port, const char* what) {
               "use a port that has it, or promiscuous mode");
 }
 
-Result<void> change(Port& port, const AddrOptions& options) {
-  const auto own = parse_all(options.mac.empty() ? std::vector<std::string>{} : std::vector{options.mac});
-  const auto unicast = parse_all(options.unicast);
-  const auto groups = parse_all(options.multicast);
+struct Wanted {
+  std::vector<MacAddress> own, unicast, groups;
+};
+
+Result<Wanted> wanted(const AddrOptions& options) {
+  auto own = parse_all(options.mac.empty() ? std::vector<std::string>{} : std::vector{options.mac});
+  auto unicast = parse_all(options.unicast);
+  auto groups = parse_all(options.multicast);
   for (const auto* parsed : {&own, &unicast, &groups}) {
     if (!*parsed) return tl::unexpected<Error>(parsed->error());
   }
+  return Wanted{*std::move(own), *std::move(unicast), *std::move(groups)};
+}
+
+Result<void> change(Port& port, const AddrOptions& options, const Wanted& addresses) {
   const auto unicast_filter = port.capability<UnicastFilter>();
-  if (!unicast->empty() && !unicast_filter) return lacks_filter(options.port, "unicast addresses");
+  if (!addresses.unicast.empty() && !unicast_filter) return lacks_filter(options.port, "unicast addresses");
   const auto groups_filter = port.capability<MulticastFilter>();
-  if (!groups->empty() && !groups_filter) return lacks_filter(options.port, "multicast groups");
-  if (!own->empty()) {
-    if (auto set = port.set_mac(own->front()); !set) return set;
+  if (!addresses.groups.empty() && !groups_filter) return lacks_filter(options.port, "multicast groups");
+  if (!addresses.own.empty()) {
+    if (auto set = port.set_mac(addresses.own.front()); !set) return set;
   }
-  if (!unicast->empty()) {
-    if (auto set = unicast_filter->set_unicast(*unicast); !set) return set;
+  if (!addresses.unicast.empty()) {
+    if (auto set = unicast_filter->set_unicast(addresses.unicast); !set) return set;
   }
-  return groups->empty() ? Result<void>() : groups_filter->set_multicast(*groups);
+  return addresses.groups.empty() ? Result<void>() : groups_filter->set_multicast(addresses.groups);
 }
 
 void print(const Environment& environment, Port& port, const AddrOptions& options) {
@@ -81,9 +89,11 @@ void print(const Environment& environment, Port& port, const AddrOptions& option
 }
 
 int run_addr(const Environment& environment, const AddrOptions& options) {
+  const auto addresses = wanted(options);
+  if (!addresses) return report(environment, addresses.error(), kUsage);
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());
-  if (auto changed = change(*port, options); !changed) return report(environment, changed.error());
+  if (auto changed = change(*port, options, *addresses); !changed) return report(environment, changed.error());
   print(environment, *port, options);
   return kSuccess;
 }

@@ -88,7 +88,8 @@ Result<Change> parse_copy(const NvmOptions& options, const NvmInfo& info, std::s
                 fmt::format("{} has {} words; the NVM has {}", options.restore, copy->size(), info.words),
                 "restore a copy of this card");
   }
-  for (const std::uint32_t word : {kDeviceIdWord, kVendorIdWord}) {
+  // The first three words are the MAC address.
+  for (const std::uint32_t word : {0U, 1U, 2U, kDeviceIdWord, kVendorIdWord}) {
     if (word < copy->size() && (*copy)[word] != now[word] && !options.force) {
       return other(fmt::format("word {:#x} is {:#06x}, not {:#06x}", word, (*copy)[word], now[word]));
     }
@@ -125,11 +126,15 @@ std::string default_stem(const std::string& port) {
   return stem;
 }
 
+/// With a wrong checksum no driver accepts the card, so a failed change puts the old words back. Words that are equal
+/// are not written.
 Result<void> change_words(const Environment& environment, Nvm& nvm, const std::vector<Change>& changes,
-                          const std::string& copy) {
+                          std::span<const std::uint16_t> now, const std::string& copy) {
   for (const Change& change : changes) {
     if (auto written = nvm.write_nvm(change.first, change.words); !written) {
       Error error = std::move(written).error();
+      const auto back = nvm.write_nvm(0, now);
+      error.what += back ? "; the old contents were written again" : "; and so did writing the old contents again";
       error.hint += fmt::format("; the old contents are in {}", copy);
       return tl::unexpected<Error>(std::move(error));
     }
@@ -157,7 +162,7 @@ Result<void> change(const Environment& environment, const NvmOptions& options, N
   if (!changes->empty()) {
     auto copy = save_new_copy(options.save.empty() ? default_stem(options.port) : options.save, *now);
     if (!copy) return pass_on(std::move(copy));
-    if (auto changed = change_words(environment, nvm, *changes, *copy); !changed) return changed;
+    if (auto changed = change_words(environment, nvm, *changes, *now, *copy); !changed) return changed;
   }
   return options.protect.empty() ? Result<void>() : nvm.set_nvm_protection(kProtections.at(options.protect));
 }

@@ -88,7 +88,7 @@ Result<void> access(const Environment& environment, const PhyOptions& options, c
   const auto phy = port.capability<PhyRegisters>();
   if (!phy) return lacks(options.port, "PHY");
   for (const PhyWrite& write : writes) {
-    const auto written = phy->write_phy_register({write.number, options.page, options.address}, write.value);
+    auto written = phy->write_phy_register({write.number, options.page, options.address}, write.value);
     if (!written) return written;
   }
   auto found = nlohmann::json::array();

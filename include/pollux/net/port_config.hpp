@@ -115,6 +115,10 @@ struct PortConfig {
   /// frames (FlowControl), sooner, and no frame waits in it for long. FlowControl's water marks follow from its size.
   /// The sizes apply from the next start on. Needs PortLimits::packet_buffers.
   PacketBuffers packet_buffers = {};
+  /// After this time, in which a transmit queue had frames and sent none although the link was up and no pause was
+  /// requested, the port's service resets the port and restores all settings (PortEventKind::tx_timeout, counter
+  /// `tx_timeouts`). 0: never. At least 100 ms. Linux's igb has the same five seconds (igb_main.c, watchdog_timeo).
+  Duration tx_timeout = std::chrono::seconds(5);
   /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
   /// `best` only for tests and measurements.
   BurstMode burst_mode = BurstMode::best;
@@ -160,6 +164,7 @@ struct EffectiveConfig {
   bool keep_bad_frames = false;
   bool count_bytes = false;
   PacketBuffers packet_buffers = {};  ///< as requested
+  Duration tx_timeout{0};
   /// Never `best`; small rings and pools in several segments use `scalar` anyway.
   BurstMode burst_mode = BurstMode::scalar;
 

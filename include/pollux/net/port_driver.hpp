@@ -90,6 +90,9 @@ class POLLUX_API PortDriver {
   [[nodiscard]] virtual const PortInfo& info() const = 0;
   /// The address of the port until another one is set.
   [[nodiscard]] virtual MacAddress permanent_mac() const = 0;
+  /// The port's address is `mac` now, in any state but failed and closed. For drivers that use it while the port is not
+  /// started; start() and set_mac() name it, too.
+  virtual void note_mac(const MacAddress& /*mac*/) noexcept {}
 
   /// Called in states opened and configured. Sets up the queues. On failure nothing has changed.
   [[nodiscard]] virtual Result<void> configure(const ValidatedConfig& config) = 0;

@@ -16,16 +16,21 @@ enum class PortEventKind : std::uint8_t {
   link_down,  ///< the link went down, or the port was stopped
   removed,    ///< the device was removed, or the host asks for it back; the port is `failed`
   error,      ///< the device does not work any more; the port is `failed`
+  /// A transmit queue had frames and sent none for PortConfig::tx_timeout. The port was reset, works again with all
+  /// settings, and has no link until it has negotiated one. Frames that were in its rings are lost and counted.
+  tx_timeout,
 };
 
 /// What happened to a port.
 struct PortEvent {
   PortEventKind kind = PortEventKind::link_down;
-  Link link;    ///< of link_up; down for all others
-  Error error;  ///< of removed and error: why the port has failed, and how to recover
+  Link link;                ///< of link_up; down for all others
+  Error error;              ///< of removed and error: why the port has failed, and how to recover
+  std::uint16_t queue = 0;  ///< of tx_timeout: the transmit queue
 };
 
-/// "link up, 1000 Mb/s, full duplex", "link down", "removed: ..." or "error: ..."
+/// "link up, 1000 Mb/s, full duplex", "link down", "removed: ...", "error: ..." or "transmit queue 0 sent
+/// nothing; the port was reset"
 [[nodiscard]] POLLUX_API std::string to_string(const PortEvent& event);
 
 /// See Port::on_event. It must not throw.

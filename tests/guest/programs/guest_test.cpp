@@ -245,7 +245,7 @@ TEST(VirtualFunction, KeepsAnAssignedAddress) {
   const MacAddress given = port->mac();
   const auto set = port->set_mac(kOtherAddress);
   ASSERT_FALSE(set);
-  EXPECT_EQ(set.error().code, ErrorCode::not_supported);
+  EXPECT_EQ(set.error().code, ErrorCode::permission_denied);
   EXPECT_NE(set.error().hint.find("trust on"), std::string::npos) << set.error().hint;
   EXPECT_EQ(port->mac(), given);
   EXPECT_EQ(port->state(), PortState::started);

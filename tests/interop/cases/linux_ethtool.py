@@ -122,7 +122,7 @@ def settings(lab: Lab) -> None:
     network.copy(lab, "left", 4)
 
 
-NO_PINS = "QEMU's card has no EEPROM at its pins: EECD.GNT never sets (differences.md, D-EEPINS)"
+NO_PINS = "QEMU's card has no EEPROM at its pins: EECD.GNT never sets (differences.md, I-SPI)"
 
 
 @on_every_card(short=MODEL, absent={"qemu10": NO_PINS, "qemu11": NO_PINS})

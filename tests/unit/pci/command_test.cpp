@@ -178,7 +178,7 @@ TEST_F(Command, AddrShowsAndSetsWhatAPortReceives) {
   const auto shown = nlohmann::json::parse(out.str());
   EXPECT_EQ(shown.at("max_unicast"), 23);
   EXPECT_EQ(shown.at("multicast").at(0), "01:00:5e:00:00:01");
-  EXPECT_EQ(run("addr sim:0 --unicast 02:00:00:00:00"), kFailure);
+  EXPECT_EQ(run("addr sim:0 --unicast 02:00:00:00:00"), kUsage);
   EXPECT_THAT(err.str(), HasSubstr("six bytes"));
   EXPECT_EQ(run("addr sim:0 --unicast 01:00:5e:00:00:01"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("set_multicast"));

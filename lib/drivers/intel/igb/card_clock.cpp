@@ -19,6 +19,8 @@ constexpr double kStep = kBillion / CardClock::kNominal;  // 119.2 ppb
 constexpr std::int64_t kMaxSteps = (std::int64_t{1} << 24) - 1 - CardClock::kNominal;
 /// The parts of a nanosecond in the counter.
 constexpr std::uint64_t kParts = (std::uint64_t{1} << CardClock::kShift) - 1;
+/// [I-SYSTIM] More than can pass while TIMINCA is written: then the counter itself has jumped. A second.
+constexpr std::uint64_t kJump = std::uint64_t{1'000'000'000} << CardClock::kShift;
 /// Leaves room for 146 years of running.
 constexpr Time kMaxTime = Time::max() / 2;
 
@@ -27,8 +29,8 @@ std::int64_t steps_of(std::uint32_t increment) noexcept { return std::int64_t{in
 }  // namespace
 
 // [I-SYSTIM] On cards whose low half latches the high half, one pair would do (Linux, igb_ptp.c, igb_ptp_read_82576).
-// If the high half did not change between two pairs, the first pair is right with and without a latch. Otherwise the
-// second one was read just after the low half has wrapped, which it does every 8 ms.
+// Without a latch a pair is wrong if the low half wraps between its two reads. If the two pairs have the same high half
+// and are in order, neither did. Otherwise it has just wrapped, and does so again only after 8 ms, so a third is right.
 std::uint64_t CardClock::read_counter() const {
   const auto pair = [this] {
     const std::uint64_t low = card_.regs.read<reg::SYSTIML>().raw();
@@ -36,7 +38,7 @@ std::uint64_t CardClock::read_counter() const {
   };
   const std::uint64_t first = pair();
   const std::uint64_t second = pair();
-  return first >> 32 == second >> 32 ? first : second;
+  return first >> 32 == second >> 32 && first <= second ? first : pair();
 }
 
 // Linux, igb_ptp.c, igb_ptp_init.
@@ -109,12 +111,14 @@ Result<double> CardClock::set_frequency(double ppb) {
     return refuse(card_.name, fmt::format("clock: a frequency of {} ppb is out of range", ppb),
                   fmt::format("use at most {:.0f} ppb in either direction", limits().max_frequency));
   }
-  if (auto runs = run(); !runs) return pass_on(std::move(runs));
+  if (auto updated = update(); !updated) return pass_on(std::move(updated));
   increment_ = static_cast<std::uint32_t>(CardClock::kNominal + std::llround(ppb / kStep));
   if (state_ == State::running) {
     card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment_));
     card_.regs.flush();
+    const std::uint64_t counter = read_counter();
     if (card_.regs.removed()) return fail_removed(card_.name);
+    if (counter - counter_ > kJump) counter_ = counter;
   }
   return frequency();
 }

@@ -45,12 +45,10 @@ void FunctionVlans::remove(std::uint32_t pool, bool write) {
 // igb_main.c, igb_vlan_promisc_enable.
 void FunctionVlans::write_all(std::uint32_t port_pool, bool port_receives_all) {
   port_bits_ = port_receives_all ? 1U << port_pool : 0;
-  for (std::uint32_t word = 0; port_receives_all && word < reg::kVlanTableWords; ++word) {
-    card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(~std::uint32_t{0}));
-  }
-  // VLAN 0 is a priority tag, which belongs to no VLAN.
-  if (!port_receives_all) card_.regs.write<reg::VFTA>(0, reg::VFTA::Value(1));
   for (std::size_t i = 0; i < entries_.size(); ++i) write(i);
+  for (std::uint32_t word = 0; word < reg::kVlanTableWords; ++word) {
+    card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(port_receives_all ? ~std::uint32_t{0} : bits_of_word(word)));
+  }
 }
 
 void FunctionVlans::write(std::size_t index) const {
@@ -64,11 +62,16 @@ void FunctionVlans::write(std::size_t index) const {
   }
   if (port_bits_ != 0 || entry.vlan == 0) return;
   const std::uint32_t word = entry.vlan / 32U;
+  card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(bits_of_word(word)));
+}
+
+// VLAN 0 is a priority tag, which belongs to no VLAN.
+std::uint32_t FunctionVlans::bits_of_word(std::uint32_t word) const noexcept {
   std::uint32_t bits = word == 0 ? 1 : 0;
-  for (const Entry& other : entries_) {
-    if (other.pools != 0 && other.vlan / 32U == word) bits |= 1U << other.vlan % 32U;
+  for (const Entry& entry : entries_) {
+    if (entry.pools != 0 && entry.vlan / 32U == word) bits |= 1U << entry.vlan % 32U;
   }
-  card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(bits));
+  return bits;
 }
 
 // Linux, igb_main.c, igb_set_vf_mac.

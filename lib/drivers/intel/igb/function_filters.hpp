@@ -35,6 +35,7 @@ class FunctionVlans {
     std::uint32_t pools = 0;
   };
   void write(std::size_t index) const;
+  [[nodiscard]] std::uint32_t bits_of_word(std::uint32_t word) const noexcept;
 
   const Card& card_;
   std::array<Entry, reg::VLVF::kCount> entries_{};

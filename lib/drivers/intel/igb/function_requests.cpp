@@ -47,6 +47,7 @@ void FunctionControl::on_request(unsigned number) {
   }
   ++state.requests;
   if (((*words)[0] & (hw::igbvf::kAccepted | hw::igbvf::kRefused)) != 0) return;
+  if (hw::igbvf::kind_of((*words)[0]) == Message::control) return;  // ours, which has replaced a request
   if ((*words)[0] == static_cast<std::uint32_t>(Message::reset)) return answer_reset(number);
   const Refusal refusal = state.driver_up ? carry_out(number, *words) : Refused::not_ready;
   if (refusal) ++state.refused[static_cast<std::size_t>(*refusal)];
@@ -113,7 +114,7 @@ FunctionControl::Refusal FunctionControl::request_multicast(unsigned number, con
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     hashes[i] = static_cast<std::uint16_t>(words[1 + i / 2] >> 16 * (i % 2) & 0xFFF);
   }
-  if (requested > hw::igbvf::kMaxMulticast) functions_[number].all_multicast = true;
+  functions_[number].many_groups = requested > hw::igbvf::kMaxMulticast;
   addresses_.set_hashes(number, std::move(hashes));
   write_limits(number);
   return {};

@@ -42,6 +42,7 @@ Result<void> FunctionControl::adopt() {
 
 Result<void> FunctionControl::set_functions(unsigned count) {
   if (auto possible = hooks_.check(count); !possible) return possible;
+  if (count == 0 && count_ == 0) return {};  // there may be pools, whose settings stay
   if (count > max_functions()) {
     return refuse(card_.name, fmt::format("{} virtual functions are more than {}", count, max_functions()),
                   "the card keeps the queues of one for the port itself");
@@ -155,7 +156,7 @@ void FunctionControl::start(const PoolControl::Common& common, const VlanTable* 
   write_port_pool();
   for (unsigned number = 0; number < count_; ++number) {
     apply(number);
-    count(number);
+    functions_[number].counted = read_counters(number);  // the reset has cleared them
   }
   card_.regs.write<reg::VT_CTL>(reg::VT_CTL::DEFAULT_POOL(count_) | reg::VT_CTL::REPLICATION_EN);
   card_.regs.write<reg::RPLOLR>(common.keep_fcs ? reg::RPLOLR::Value(reg::RPLOLR::STRVLAN)
@@ -202,6 +203,7 @@ void FunctionControl::forget_requests(unsigned number) {
   Function& function = functions_[number];
   function.state.driver_up = false;
   function.all_multicast = false;
+  function.many_groups = false;
   function.max_frame = kDefaultFrame;
   if (!function.state.config.mac) function.state.mac.reset();
   vlans_.remove(number, running_);
@@ -220,7 +222,7 @@ void FunctionControl::write_limits(unsigned number) const {
       reg::VMOLR::RLPML(function.max_frame) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::STRVLAN;
   if (!common_.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
   if (function.state.config.vlan == 0) value = value.with(reg::VMOLR::AUPE);
-  if (function.all_multicast) value = value.with(reg::VMOLR::MPME);
+  if (function.all_multicast || function.many_groups) value = value.with(reg::VMOLR::MPME);
   if (addresses_.has_hashes(number)) value = value.with(reg::VMOLR::ROMPE);
   card_.regs.write<reg::VMOLR>(number, value);
 }
@@ -291,12 +293,15 @@ void FunctionControl::service() {
 }
 
 // These wrap, and a read does not clear them: Linux igbvf, netdev.c, igbvf_update_stats.
+std::array<std::uint32_t, FunctionControl::kCounted> FunctionControl::read_counters(unsigned number) const {
+  return {card_.regs.read<reg::PVFGPRC>(number).raw(),  card_.regs.read<reg::PVFGORC>(number).raw(),
+          card_.regs.read<reg::PVFGPTC>(number).raw(),  card_.regs.read<reg::PVFGOTC>(number).raw(),
+          card_.regs.read<reg::PVFMPRC>(number).raw(),  card_.regs.read<reg::PVFGPRLBC>(number).raw(),
+          card_.regs.read<reg::PVFGPTLBC>(number).raw()};
+}
+
 void FunctionControl::count(unsigned number) {
-  const std::array<std::uint32_t, kCounted> now{
-      card_.regs.read<reg::PVFGPRC>(number).raw(),  card_.regs.read<reg::PVFGORC>(number).raw(),
-      card_.regs.read<reg::PVFGPTC>(number).raw(),  card_.regs.read<reg::PVFGOTC>(number).raw(),
-      card_.regs.read<reg::PVFMPRC>(number).raw(),  card_.regs.read<reg::PVFGPRLBC>(number).raw(),
-      card_.regs.read<reg::PVFGPTLBC>(number).raw()};
+  const auto now = read_counters(number);
   if (card_.regs.removed()) return;
   VirtualFunctionCounters& counters = functions_[number].state.counters;
   const std::array<std::uint64_t*, kCounted> totals{

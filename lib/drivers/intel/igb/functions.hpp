@@ -62,6 +62,7 @@ class FunctionControl final : public VirtualFunctions {
   struct Function {
     VirtualFunctionState state;
     bool all_multicast = false;
+    bool many_groups = false;  // more than a message holds, so that all pass
     std::uint32_t max_frame = 0;
     std::array<std::uint32_t, kCounted> counted{};  ///< the card's counters at the last look
   };
@@ -76,6 +77,7 @@ class FunctionControl final : public VirtualFunctions {
   void write_spoof_checks() const;
   void write_inserted_tag(unsigned number) const;
   void send_control(unsigned number) const;
+  [[nodiscard]] std::array<std::uint32_t, kCounted> read_counters(unsigned number) const;
   void count(unsigned number);
   void count_forged();
 

@@ -67,6 +67,7 @@ Result<void> LinkSettings::change(const LinkSetup& setup) {
   auto applied = restart_link(card_, setup_);
   if (!applied) {
     setup_ = before;
+    if (!card_.regs.removed()) static_cast<void>(restarted_());  // the MAC's flow control is off now
     return applied;
   }
   return restarted_();
@@ -98,6 +99,8 @@ Result<void> LinkSettings::restart_negotiation() {
   return change(setup_);
 }
 
+Result<void> LinkSettings::after_reset() const { return setup_.enabled ? Result<void>() : stop_phy(card_); }
+
 Result<void> LinkSettings::set_phy_enabled(bool enabled) {
   if (auto open = expect_open(); !open) return open;
   if (!enabled) {
@@ -105,6 +108,10 @@ Result<void> LinkSettings::set_phy_enabled(bool enabled) {
   }
   if (enabled == setup_.enabled) return {};
   if (auto free = expect_free(); !free) return free;
+  if (!enabled && read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) {
+    return fail(ErrorCode::busy, fmt::format("{}: a management controller (BMC) receives by this PHY", card_.name),
+                "turn its pass-through off first (MANC.RCV_TCO_EN)");
+  }
   if (!enabled && !running_) {
     if (auto stopped = stop_phy(card_); !stopped) return stopped;
   }

@@ -33,6 +33,8 @@ class LinkSettings final : public LinkControl, public PhyRegisters {
   [[nodiscard]] Link link() const;
 
   [[nodiscard]] LinkModes supported_modes() const override;
+  /// Stops the PHY again after others have used it while the port is not started.
+  [[nodiscard]] Result<void> after_reset() const;
   [[nodiscard]] LinkConfig link_config() const override { return setup_.config; }
   [[nodiscard]] Result<void> set_link_config(const LinkConfig& config) override;
   [[nodiscard]] Result<void> restart_negotiation() override;

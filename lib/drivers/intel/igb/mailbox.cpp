@@ -8,8 +8,13 @@ using P2V = reg::P2VMAILBOX;
 
 // PFU reads back as set only if the function does not hold the memory. A function holds it while it writes a message,
 // which it has done when its request arrives; so one that still holds it is told to release it (RVFU).
-bool lock(const Card& card, unsigned function) {
+// RVFU also drops a request that waits, so a message of ours waits instead (Linux, e1000_mbx.c,
+// igb_obtain_mbx_lock_pf).
+enum class IfHeld : bool { give_up, revoke };
+
+bool lock(const Card& card, unsigned function, IfHeld what) {
   for (const bool revoke : {false, true}) {
+    if (revoke && what == IfHeld::give_up) return false;
     if (revoke) card.regs.write<P2V>(function, P2V::RVFU);
     card.regs.write<P2V>(function, P2V::PFU);
     const auto value = card.regs.read<P2V>(function);
@@ -33,7 +38,7 @@ MailboxEvents take_mailbox_events(const Card& card, unsigned count) {
 
 // Linux, e1000_mbx.c, igb_read_mbx_pf: the write of ACK without PFU also releases the memory.
 std::optional<MailboxWords> read_message(const Card& card, unsigned function) {
-  if (!lock(card, function)) return std::nullopt;
+  if (!lock(card, function, IfHeld::revoke)) return std::nullopt;
   MailboxWords words{};
   const auto first = static_cast<std::uint32_t>(function * words.size());
   for (std::uint32_t i = 0; i < words.size(); ++i) words[i] = card.regs.read<reg::VMBMEM>(first + i).raw();
@@ -43,7 +48,7 @@ std::optional<MailboxWords> read_message(const Card& card, unsigned function) {
 
 // Linux, e1000_mbx.c, igb_write_mbx_pf.
 bool write_message(const Card& card, unsigned function, std::span<const std::uint32_t> words) {
-  if (!lock(card, function)) return false;
+  if (!lock(card, function, IfHeld::give_up)) return false;
   const auto first = static_cast<std::uint32_t>(function * hw::igbvf::kMessageWords);
   for (std::uint32_t i = 0; i < words.size(); ++i) {
     card.regs.write<reg::VMBMEM>(first + i, reg::VMBMEM::Value(words[i]));

@@ -38,6 +38,7 @@ Result<reg::MDIC::Value> access(const Card& card, std::uint32_t address, std::ui
 // The registers from 16 on have pages. Register 31 selects one (Linux, e1000_phy.c, igb_read_phy_reg_igp).
 Result<void> select_page(const Card& card, const MdioRegister& which) {
   if (which.number < phy::kFirstPaged || which.number == phy::kPageSelect) return {};
+  if (which.address != card.traits->phy.address) return {};  // another PHY may have something else in register 31
   const std::uint32_t selection = which.page << phy::kPageShift | which.number;
   auto selected = access(card, which.address, phy::kPageSelect, reg::MDIC::WRITE | reg::MDIC::DATA(selection));
   if (!selected) return pass_on(std::move(selected));

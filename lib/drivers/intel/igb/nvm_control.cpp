@@ -15,6 +15,12 @@ namespace {
 namespace eeprom = hw::igb::eeprom;
 namespace layout = hw::igb::nvm;
 
+/// The words that EERD.ADDR reaches. Linux, e1000_82575.c, igb_init_nvm_params_82575, reads a larger NVM by its pins,
+/// too.
+constexpr std::uint32_t kEerdWords = 1U << 14;
+/// Read at once by the pins, so that others need not wait for long.
+constexpr std::uint32_t kPieceWords = 256;
+
 // Linux, e1000_nvm.c, igb_get_fw_version. The digits of the minor version are decimal. Older images have an image id in
 // their lowest digit, newer ones a track id elsewhere.
 NvmVersion version_of(std::uint16_t word, std::uint16_t track_low, std::uint16_t track_high) {
@@ -78,9 +84,24 @@ Result<NvmInfo> NvmControl::nvm_info() {
 Result<std::vector<std::uint16_t>> NvmControl::read_nvm(std::uint32_t first, std::uint32_t count) {
   if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
   if (auto fits = check_range(first, count); !fits) return pass_on(std::move(fits));
+  if (first + count > kEerdWords) return read_by_pins(first, count);
   std::vector<std::uint16_t> words(count);
   if (auto read = igb::read_nvm(card_, static_cast<std::uint16_t>(first), words); !read)
     return pass_on(std::move(read));
+  return words;
+}
+
+Result<std::vector<std::uint16_t>> NvmControl::read_by_pins(std::uint32_t first, std::uint32_t count) const {
+  if (auto usable = expect_pins(); !usable) return pass_on(std::move(usable));
+  std::vector<std::uint16_t> words;
+  while (words.size() < count) {
+    const auto at = first + static_cast<std::uint32_t>(words.size());
+    auto pins = NvmPins::acquire(card_);
+    if (!pins) return pass_on(std::move(pins));
+    auto piece = pins->read(at, std::min(kPieceWords, first + count - at));
+    if (!piece) return piece;
+    words.insert(words.end(), piece->begin(), piece->end());
+  }
   return words;
 }
 

@@ -31,6 +31,7 @@ class NvmControl final : public Nvm {
 
   [[nodiscard]] Result<void> expect_open() const;
   [[nodiscard]] Result<void> expect_pins() const;
+  [[nodiscard]] Result<std::vector<std::uint16_t>> read_by_pins(std::uint32_t first, std::uint32_t count) const;
   [[nodiscard]] Result<void> check_range(std::uint32_t first, std::size_t count) const;
   [[nodiscard]] Result<void> check_protection(std::uint32_t end) const;
   /// The checksum word that the NVM needs once `wanted` is written.

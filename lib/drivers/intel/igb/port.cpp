@@ -100,7 +100,7 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   if (auto fits = rss_.check(queues); !fits) return fits;
   if (auto fits = flow_filters_.check(queues); !fits) return fits;
   if (auto fits = pools_.check_queues(queues); !fits) return fits;
-  if (functions_.enabled() && std::max<std::size_t>(config.rx_queues(), config.tx_queues()) > 1) {
+  if (functions_.enabled() && (config.rx_queues() != 1 || config.tx_queues() != 1)) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: with virtual functions the port has one queue", card_.name),
                 "configure one receive and one transmit queue, or disable the functions first");
@@ -219,11 +219,10 @@ Result<void> Port::release(bool failed) {
   Result<void> result;
   statistics_.accumulate();
   if (!failed) {
-    const bool link_was_up = wake_.wake_events().any() && read_link(card_).up;
     result = reset_card(card_);
     if (result) {
       packet_buffers_.restore();
-      result = wake_.arm(mac_, link_was_up);
+      result = wake_.arm(mac_, link_settings_.link_config());
       announce_driver(card_, false);
     }
     card_.regs.bar().flush();

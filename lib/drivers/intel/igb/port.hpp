@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "drivers/intel/igb/address_filters.hpp"
@@ -51,6 +52,7 @@ class Port final : public intel::QueuePort,
                                                                 std::unique_ptr<Device> device);
 
   [[nodiscard]] MacAddress permanent_mac() const override { return permanent_mac_; }
+  void note_mac(const MacAddress& mac) noexcept override { mac_ = mac; }
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                   std::uint16_t tx_queue) override;
 
@@ -77,6 +79,7 @@ class Port final : public intel::QueuePort,
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
        std::uint16_t index);
 
+  [[nodiscard]] bool may_transmit() const override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] Result<void> bring_up();
@@ -86,7 +89,9 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_loopback(LoopbackMode mode) override;
   [[nodiscard]] LoopbackMode loopback() const override { return loopback_; }
 
+  using SelfTestStep = std::function<Result<SelfTestResult>()>;
   [[nodiscard]] Result<std::vector<SelfTestResult>> test_offline() override;
+  [[nodiscard]] Result<std::vector<SelfTestResult>> run_parts(std::span<const SelfTestStep> parts);
   [[nodiscard]] Result<std::vector<SelfTestResult>> test_online() override;
   [[nodiscard]] Result<SelfTestResult> test_messages();
   [[nodiscard]] Result<SelfTestResult> test_vector();

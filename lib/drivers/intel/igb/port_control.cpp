@@ -68,6 +68,7 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == Nvm::kId) return static_cast<Nvm*>(&nvm_);
   if (id == SelfTest::kId) return static_cast<SelfTest*>(this);
   if (id == WakeOnLan::kId) return static_cast<WakeOnLan*>(&wake_);
+  if (id == pollux::TransmitWatch::kId) return transmit_watch();
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == LinkControl::kId) return static_cast<LinkControl*>(&link_settings_);
@@ -223,6 +224,11 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
   });
 }
 
+bool Port::may_transmit() const {
+  const auto status = card_.regs.read<reg::STATUS>();
+  return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
+}
+
 Link Port::link() {
   const Link link = link_settings_.link();
   settle_flow_control(link);
@@ -246,13 +252,14 @@ Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (running_) acknowledge_interrupts(card_, *queues());
-  functions_.follow(link());  // flow control and rate limits follow the link, too
-  functions_.service();
+  const Link now = link();  // flow control and rate limits follow the link, too
+  functions_.service();     // before messages about the link, which would replace requests
+  functions_.follow(now);
   statistics_.accumulate();
   clock_.follow();
   stamps_.release_unread();
   const auto* const interrupts = queues()->interrupts();
-  const bool must_poll = functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
+  const bool must_poll = running_ && functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
   return must_poll ? kMailboxInterval : Statistics::kUpdateInterval;
 }
 

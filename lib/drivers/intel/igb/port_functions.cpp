@@ -20,8 +20,9 @@ Result<void> Port::check_functions(unsigned count) const {
   if (pools_.enabled()) return refused("while there are pools", "set no pools first (QueuePools)");
   if (addresses_.any()) return refused("while the port has further addresses", "clear them first");
   if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
-  if (config().rx_queues() > 1 || config().tx_queues() > 1) {
-    return refused("while the port has several queues", "configure it with one queue first");
+  const bool is_configured = config().rx_queues() + config().tx_queues() != 0;
+  if (is_configured && (config().rx_queues() != 1 || config().tx_queues() != 1)) {
+    return refused("while the port has other queues than one in each direction", "configure it with these first");
   }
   return {};
 }

@@ -41,11 +41,25 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
                 "disable the functions first (VirtualFunctions)");
   }
   const LoopbackMode loop = is_qemus_ ? LoopbackMode::mac : LoopbackMode::phy;
-  const std::array<std::function<Result<SelfTestResult>()>, 5> parts{
+  const std::array<SelfTestStep, 5> parts{
       [this] { return Result<SelfTestResult>(test_registers(card_)); },
       [this] { return Result<SelfTestResult>(test_nvm(card_)); }, [this] { return test_messages(); },
       [this, loop] { return test_loopback(card_, loop); }, [this] { return Result<SelfTestResult>(test_link(card_)); }};
   clock_.suspend();
+  auto results = run_parts(parts);
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  auto reset = reset_card(card_);
+  clock_.resume();
+  announce_driver(card_, true);
+  led_.start();
+  statistics_.discard();
+  if (reset) reset = link_settings_.after_reset();
+  if (results && !reset) return pass_on(std::move(reset));
+  return results;
+}
+
+// Each part begins with a card that was just reset.
+Result<std::vector<SelfTestResult>> Port::run_parts(std::span<const SelfTestStep> parts) {
   std::vector<SelfTestResult> results;
   for (const auto& part : parts) {
     if (auto reset = reset_card(card_); !reset) return pass_on(std::move(reset));
@@ -54,10 +68,6 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
     if (!result) return pass_on(std::move(result));
     results.push_back(*std::move(result));
   }
-  if (auto reset = reset_card(card_); !reset) return pass_on(std::move(reset));
-  clock_.resume();
-  announce_driver(card_, true);
-  statistics_.discard();
   return results;
 }
 

@@ -12,6 +12,8 @@
 namespace pollux::drivers::igb {
 namespace {
 
+/// For the negotiation of a link.
+constexpr Duration kWakeLinkLimit = std::chrono::seconds(5);
 constexpr WakeEvents kAllEvents{true, true, true, true, true};
 
 bool includes(const WakeEvents& all, const WakeEvents& some) noexcept {
@@ -63,13 +65,18 @@ Result<void> WakeControl::set_wake_events(const WakeEvents& events) {
 
 // [I-WAKE] Linux, igb_main.c, __igb_shutdown: filters that accept the frames, CTRL.ADVD3WUC, no more requests, then WUC
 // and WUFC. WUS keeps old events until it is cleared (igb_resume).
-Result<void> WakeControl::arm(const MacAddress& mac, bool link_was_up) const {
+Result<void> WakeControl::arm(const MacAddress& mac, const LinkConfig& config) const {
   WakeEvents events = events_;
-  if (link_was_up) events.link_change = false;
   if (!events.any()) return {};
   clear_filters(card_);
   write_address(card_, 0, mac, 0);
-  if (auto link = start_link(card_, LinkSetup()); !link) return link;
+  if (auto link = start_link(card_, {.config = config}); !link) return link;
+  if (events.link_change) {
+    const auto up = wait_for(
+        card_, "the link", kWakeLinkLimit, [&] { return read_link(card_).up; }, milliseconds(10));
+    if (up) events.link_change = false;
+    if (!events.any()) return {};
+  }
   const auto accept = reg::RCTL::BAM | reg::RCTL::RXEN;
   card_.regs.write<reg::RCTL>(events.multicast ? accept | reg::RCTL::MPE : accept);
   modify<reg::CTRL>(card_, reg::CTRL::ADVD3WUC);

@@ -3,6 +3,7 @@
 
 #include "drivers/intel/igb/card.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/link_control.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux::drivers::igb {
@@ -16,9 +17,9 @@ class WakeControl final : public WakeOnLan {
   [[nodiscard]] WakeEvents wake_events() const override { return events_; }
   [[nodiscard]] Result<void> set_wake_events(const WakeEvents& events) override;
 
-  /// Arms the card with the events, if there are any. `link_was_up`: before the reset, which the card needs first.
-  /// Errors: those of `start_link` and `disable_master`.
-  [[nodiscard]] Result<void> arm(const MacAddress& mac, bool link_was_up) const;
+  /// Arms the card with the events, if there are any, after a reset. The link is `config`'s; a change of the link wakes
+  /// only if it does not come up now. Errors: those of `start_link` and `disable_master`.
+  [[nodiscard]] Result<void> arm(const MacAddress& mac, const LinkConfig& config) const;
 
  private:
   [[nodiscard]] Result<bool> may_wake() const;

@@ -49,6 +49,7 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
  private:
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
 
+  [[nodiscard]] bool may_transmit() const override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] Result<void> bring_up();

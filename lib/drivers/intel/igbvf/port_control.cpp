@@ -104,6 +104,11 @@ Stats Port::stats() {
 
 // A reset of the physical function disables this function and forgets its requests. A port that is not running recovers
 // at its next start.
+bool Port::may_transmit() const {
+  const auto status = card_.regs.read<reg::STATUS>();
+  return !was_reset_ && !status.all_ones() && status.has(reg::STATUS::LU);
+}
+
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
@@ -127,6 +132,7 @@ std::vector<int> Port::events() const {
 
 void* Port::capability(CapabilityId id) noexcept {
   if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
+  if (id == pollux::TransmitWatch::kId) return transmit_watch();
   if (id == pollux::Interrupts::kId) return interrupt_capability();
   if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(this);
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);

@@ -104,6 +104,14 @@ void QueuePort::move_queues(const QueueRegisters& registers) {
   if (!config_.rx.empty() || !config_.tx.empty()) queues_->setup(registers_, config_, rings_, context_, info_.index);
 }
 
+TransmitWatch::Report QueuePort::watch_transmit(Duration limit) {
+  if (may_transmit()) {
+    return tx_watch_.look(registers_, static_cast<std::uint16_t>(config_.tx_queues()), context_->clock().now(), limit);
+  }
+  tx_watch_.forget();
+  return {};
+}
+
 void QueuePort::retire() noexcept {
   queues_->retire();
   rings_ = {};

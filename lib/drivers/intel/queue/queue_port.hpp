@@ -9,6 +9,7 @@
 
 #include "drivers/intel/queue/queue_set.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
+#include "drivers/intel/queue/tx_watch.hpp"
 #include "mem/context_state.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/device/device.hpp"
@@ -31,7 +32,7 @@ namespace pollux::drivers::intel {
 
 /// The part of a driver that handles queues and their memory. A card's driver derives from it and adds the control of
 /// the card.
-class QueuePort : public PortDriver, private QueueRestart, private Interrupts {
+class QueuePort : public PortDriver, private QueueRestart, private Interrupts, private TransmitWatch {
  public:
   [[nodiscard]] const PortInfo& info() const final { return info_; }
 
@@ -61,6 +62,9 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts {
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
   [[nodiscard]] Interrupts* interrupt_capability() noexcept { return this; }
+  [[nodiscard]] TransmitWatch* transmit_watch() noexcept { return this; }
+  /// Whether the card may send now: it has a link, and its link partner asks for no pause. The port is started.
+  [[nodiscard]] virtual bool may_transmit() const = 0;
 
  private:
   /// The new ring, buffers and settings of a queue that is restarted.
@@ -85,6 +89,7 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts {
   void exchange(QueueId queue) noexcept final;
   void open_queue(QueueId queue) noexcept final;
 
+  [[nodiscard]] Report watch_transmit(Duration limit) final;
   [[nodiscard]] Result<QueueInterrupts*> expect_vectors();
   [[nodiscard]] Result<QueueInterrupts*> expect_rx_queue(std::uint16_t queue);
   [[nodiscard]] Result<std::vector<unsigned>> rx_vectors() final;
@@ -98,6 +103,7 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts {
   RingMemory rings_;
   std::shared_ptr<QueueSet> queues_;
   std::optional<PreparedQueue> prepared_;
+  TxWatch tx_watch_;
 };
 
 }  // namespace pollux::drivers::intel

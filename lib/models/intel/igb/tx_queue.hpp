@@ -60,6 +60,8 @@ class TxQueue {
   void set_enabled(bool enabled);
   void write_head(std::uint32_t value);
 
+  /// For tests: the queue fetches no descriptor until it is reset.
+  void hang() noexcept { broken_ = true; }
   /// Fetches descriptors up to the tail while `sink` is ready, and passes each whole frame to it. True if a write-back
   /// was made or is pending.
   bool process(TxSink& sink);

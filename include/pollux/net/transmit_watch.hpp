@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/net/capability.hpp"
+
+namespace pollux {
+
+/// Capability (see capability.hpp) of a driver, for Port's watchdog: whether a transmit queue still sends. Applications
+/// do not need it; PortConfig::tx_timeout is the setting.
+class POLLUX_API TransmitWatch {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.TransmitWatch.1");
+
+  enum class Progress : std::uint8_t {
+    idle,    ///< nothing to send, or the port may not send: no link, or the link partner asks for a pause
+    sends,   ///< frames wait, and the queue has moved on within the limit
+    stands,  ///< frames wait, and for the limit none was sent
+  };
+  struct Report {
+    Progress progress = Progress::idle;
+    std::uint16_t queue = 0;  ///< of `stands`
+  };
+
+  virtual ~TransmitWatch() = default;
+  /// Looks at all transmit queues of a started port, as seldom or often as the service runs.
+  [[nodiscard]] virtual Report watch_transmit(Duration limit) = 0;
+};
+
+}  // namespace pollux
