@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The guest's two ports in network namespaces of their own, `left` and `right`, and traffic between them."""
 
+import contextlib
 import json
 import typing
 
@@ -62,6 +63,19 @@ def iperf(lab: "Lab", options: str, address: str = ADDRESS["right"], seconds: fl
     report = json.loads(output)
     require("error" not in report, f"iperf3: {report.get('error')}")
     return report["end"]
+
+
+@contextlib.contextmanager
+def small_window(lab: "Lab", side: str) -> typing.Iterator[None]:
+    """Meanwhile, TCP connections that `side` accepts never have more data under way than a quarter of the default ring holds: a receiver
+    that gets no processor time for a while then slows the sender down instead of losing frames."""
+    before = lab.on(side, "cat /proc/sys/net/ipv4/tcp_rmem").strip()
+    set_buffers = f"ip netns exec {side} sh -c \"echo '{{}}' >/proc/sys/net/ipv4/tcp_rmem\""
+    lab.guest.check(set_buffers.format("4096 65536 65536"))
+    try:
+        yield
+    finally:
+        lab.guest.check(set_buffers.format(before))
 
 
 def copy(lab: "Lab", source: str, mebibytes: int = 16, addresses: dict[str, str] = ADDRESS, seconds: float = 90) -> None:
