@@ -65,6 +65,13 @@ def iperf(lab: "Lab", options: str, address: str = ADDRESS["right"], seconds: fl
     return report["end"]
 
 
+def know_neighbours(lab: "Lab") -> None:
+    """From now on, neither side asks for the other's MAC address: frames of ARP are short, and QEMU's card does not pad them."""
+    for here, there in (SIDES, SIDES[::-1]):
+        mac = lab.on(there, "cat /sys/class/net/port/address").strip()
+        lab.guest.check(f"ip -n {here} neigh replace {ADDRESS[there]} lladdr {mac} dev port nud permanent")
+
+
 @contextlib.contextmanager
 def small_window(lab: "Lab", side: str) -> typing.Iterator[None]:
     """Meanwhile, TCP connections that `side` accepts never have more data under way than a quarter of the default ring holds: a receiver
