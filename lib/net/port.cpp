@@ -18,6 +18,11 @@ Result<std::unique_ptr<ForwardPath>> PortDriver::forward_path(std::uint16_t, Por
               "forward with rx_burst and tx_burst, which every port has");
 }
 
+Result<void> PortDriver::attach(std::unique_ptr<Device>) {
+  return fail(ErrorCode::not_supported, info().name + ": the " + info().driver + " driver keeps its device",
+              "close the port and open it again");
+}
+
 std::uint32_t PortDriver::drain(DrainReason) noexcept { return 0; }
 
 Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
@@ -85,6 +90,16 @@ Result<void> Port::start_tx(std::uint16_t queue) {
 Result<void> Port::start() { return core_->start(); }
 
 Result<void> Port::stop() { return core_->stop(); }
+
+Result<void> Port::suspend() {
+  return core_->restart([](PortMachine& machine) { return machine.suspend(); });
+}
+
+Result<void> Port::resume() { return core_->resume(); }
+
+Result<void> Port::detach() { return core_->detach(); }
+
+Result<void> Port::attach(std::unique_ptr<Device> device) { return core_->attach(std::move(device)); }
 
 Result<void> Port::close() { return core_->close(); }
 

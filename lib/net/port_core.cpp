@@ -83,22 +83,46 @@ void PortCore::note_events() {
 }
 
 // The start may replace the driver's eventfds, and the number of an old one may then belong to a new descriptor.
-Result<void> PortCore::start_and_watch() {
-  const auto held = lock();
+Result<void> PortCore::start_and_watch(const std::function<Result<void>(PortMachine&)>& start) {
+  auto held = lock();
   if (task_) context_->scheduler().set_events(*task_, {});
-  auto started = machine_->start();
+  auto started = start(*machine_);
   if (task_) context_->scheduler().set_events(*task_, machine_->events());
   serviced_ = context_->clock().now();
   reported_ = false;
   leave_if_failed();
   note_events();
+  held.unlock();
+  events_.deliver();
   return started;
 }
 
 Result<void> PortCore::start() {
-  auto started = start_and_watch();
+  return start_and_watch([](PortMachine& machine) { return machine.start(); });
+}
+
+Result<void> PortCore::resume() {
+  return start_and_watch([](PortMachine& machine) { return machine.resume(); });
+}
+
+// The device's events are closed with it.
+Result<void> PortCore::detach() {
+  auto held = lock();
+  leave_control();
+  auto detached = machine_->detach();
+  if (machine_->is_alive()) join_control();
+  note_events();
+  held.unlock();
   events_.deliver();
-  return started;
+  return detached;
+}
+
+Result<void> PortCore::attach(std::unique_ptr<Device> device) {
+  return start_and_watch([&](PortMachine& machine) {
+    auto attached = machine.attach(std::move(device));
+    if (machine.is_alive() && !task_) join_control();
+    return attached;
+  });
 }
 
 Result<void> PortCore::stop() {
@@ -164,7 +188,7 @@ Result<void> PortCore::close() {
   leave_control();  // the device's events are closed with it
   auto closed = machine_->close();
   // If a poller did not finish its burst, the port stays started and needs its service.
-  if (machine_->state() == PortState::started) join_control();
+  if (machine_->is_alive()) join_control();
   return closed;
 }
 

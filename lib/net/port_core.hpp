@@ -48,6 +48,9 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   /// Calls one of PortMachine's restarts, after which the port may have failed.
   [[nodiscard]] Result<void> restart(const std::function<Result<void>(PortMachine&)>& restart);
   [[nodiscard]] Result<void> stop();
+  [[nodiscard]] Result<void> resume();
+  [[nodiscard]] Result<void> detach();
+  [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device);
   [[nodiscard]] Result<Duration> service();
   [[nodiscard]] Result<void> close();
   /// Called by the Port's destructor: closes the port and destroys the driver.
@@ -63,7 +66,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
 
   [[nodiscard]] Result<Duration> serve();
-  [[nodiscard]] Result<void> start_and_watch();
+  /// Calls one of PortMachine's functions that start the driver, and watches the driver's events from then on.
+  [[nodiscard]] Result<void> start_and_watch(const std::function<Result<void>(PortMachine&)>& start);
   [[nodiscard]] Result<Time> run_service();
   /// Notes the state of the link, and a failure, for the port's handler.
   void note_events();

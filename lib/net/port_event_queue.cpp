@@ -34,6 +34,7 @@ bool PortEventQueue::has_handler() {
 
 void PortEventQueue::note_link(const Link& now) {
   const std::lock_guard guard(mutex_);
+  failed_ = false;  // a port that works again may fail again
   if (handler_ == nullptr || now == link_) return;
   const bool changed = now.up || link_.up;
   link_ = now;

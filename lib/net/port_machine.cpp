@@ -12,14 +12,15 @@
 #include "net/port_state.hpp"
 #include "net/queue_observation.hpp"
 #include "net/stats.hpp"
-#include "pollux/net/transmit_watch.hpp"
 
 namespace pollux {
 namespace {
 
 constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
+constexpr auto kServed = {PortState::opened, PortState::configured, PortState::started, PortState::suspended};
 constexpr auto kConfigured = {PortState::configured, PortState::started};
-constexpr auto kObserved = {PortState::configured, PortState::started, PortState::failed};
+constexpr auto kObserved = {PortState::configured, PortState::started, PortState::failed, PortState::suspended,
+                            PortState::detached};
 
 }  // namespace
 
@@ -40,6 +41,10 @@ PortMachine::~PortMachine() {
 
 Result<void> PortMachine::expect(std::initializer_list<PortState> states, std::string_view call) const {
   return expect_state(state_, states, info().name, call, failure_);
+}
+
+bool PortMachine::is_alive() const noexcept {
+  return std::find(kServed.begin(), kServed.end(), state_) != kServed.end();
 }
 
 Result<void> PortMachine::configure(const PortConfig& config) {
@@ -141,6 +146,7 @@ Result<void> PortMachine::stop() {
 }
 
 tl::unexpected<Error> PortMachine::enter_failed(Error why) {
+  if (state_ != PortState::suspended) remember();
   if (state_ == PortState::started && !poller_stuck_) {
     if (const auto closed = driver_->close_queues(kPollerLimit); !closed) poller_stuck_ = true;
     // The card may still be able to stop, for example if the host only requests the device back.
@@ -169,7 +175,7 @@ Result<void> PortMachine::close() {
 Result<void> PortMachine::release_device() {
   const bool failed = state_ == PortState::failed;
   const bool harmless = !failed || driver_->make_harmless();
-  auto result = driver_->release(failed);
+  auto result = state_ == PortState::detached ? Result<void>() : driver_->release(failed);
   if (harmless && !poller_stuck_) {
     if (filled_) drain_rings(DrainReason::removed);
     detach_observers();
@@ -299,7 +305,7 @@ Result<void> PortMachine::set_promiscuity(bool promiscuous, bool all_multicast) 
 }
 
 Link PortMachine::link() {
-  if (state_ == PortState::closed || state_ == PortState::failed) return {};
+  if (std::find(kAlive.begin(), kAlive.end(), state_) == kAlive.end()) return {};
   return driver_->link();
 }
 
@@ -320,45 +326,11 @@ std::vector<Counter> PortMachine::extended_stats() {
 
 Result<Duration> PortMachine::service() {
   if (state_ == PortState::failed) return tl::unexpected<Error>(failure_);
-  if (auto fits = expect(kAlive, "service"); !fits) return pass_on(std::move(fits));
+  if (auto fits = expect(kServed, "service"); !fits) return pass_on(std::move(fits));
   auto within = driver_->service();
   if (!within) return enter_failed(within.error());
   if (state_ != PortState::started || config_.tx_timeout == Duration(0)) return within;
   return watch_transmit(*within);
-}
-
-Result<Duration> PortMachine::watch_transmit(Duration within) {
-  auto* const watch = static_cast<TransmitWatch*>(driver_->capability(TransmitWatch::kId));
-  if (watch == nullptr) return within;
-  const TransmitWatch::Report report = watch->watch_transmit(config_.tx_timeout);
-  if (report.progress == TransmitWatch::Progress::idle) return within;
-  if (report.progress == TransmitWatch::Progress::stands) {
-    if (auto reset = reset_hung(report.queue); !reset) return pass_on(std::move(reset));
-  }
-  return std::min(within, config_.tx_timeout);
-}
-
-// Linux, igb_main.c, igb_tx_timeout and igb_reset_task. If a thread does not leave its burst, the next service tries
-// again.
-Result<void> PortMachine::reset_hung(std::uint16_t queue) {
-  if (!driver_->close_queues(kPollerLimit)) return {};
-  const std::set<std::uint16_t> rx = stopped_rx_;
-  const std::set<std::uint16_t> tx = stopped_tx_;
-  if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
-  drain_rings(DrainReason::stopped);
-  forget_stopped_queues();
-  state_ = PortState::configured;
-  ++tx_timeouts_;
-  hung_queue_ = queue;
-  auto restored = start();
-  for (const std::uint16_t index : rx) {
-    if (restored) restored = stop_queue({QueueDirection::receive, index});
-  }
-  for (const std::uint16_t index : tx) {
-    if (restored) restored = stop_queue({QueueDirection::transmit, index});
-  }
-  if (!restored && state_ != PortState::failed) return enter_failed(restored.error());
-  return restored;
 }
 
 }  // namespace pollux

@@ -25,6 +25,8 @@ inline constexpr Duration kPollerLimit = std::chrono::seconds(1);
 ///
 ///     opened -- configure --> configured -- start --> started -- stop --> configured
 ///     any -- close --> closed;   any -- the card was removed, faulty or does not stop --> failed -- close --> closed
+///     opened, configured, started -- suspend --> suspended -- resume --> the state before
+///     any, also failed -- detach --> detached -- attach --> the state before
 ///
 /// Port documents the functions.
 /// Thread rule: one thread at a time.
@@ -51,7 +53,13 @@ class PortMachine {
   [[nodiscard]] Result<void> start_queue(QueueId queue);
   [[nodiscard]] Result<void> start();
   [[nodiscard]] Result<void> stop();
+  [[nodiscard]] Result<void> suspend();
+  [[nodiscard]] Result<void> resume();
+  [[nodiscard]] Result<void> detach();
+  [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device);
   [[nodiscard]] Result<void> close();
+  /// Whether the port has a device that works: `service` may be called.
+  [[nodiscard]] bool is_alive() const noexcept;
 
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) const { return driver_->rx_queue(index); }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) const { return driver_->tx_queue(index); }
@@ -95,7 +103,20 @@ class PortMachine {
   /// Resets the port if a transmit queue hangs. Returns when the service must run again, at most `within`.
   [[nodiscard]] Result<Duration> watch_transmit(Duration within);
   [[nodiscard]] Result<void> reset_hung(std::uint16_t queue);
+  /// Notes the state, to which `restore` returns.
+  void remember();
+  /// Returns to the state that was noted, with a device that was just taken over, reset or halted. If the port does not
+  /// start again, it has failed.
+  [[nodiscard]] Result<void> restore();
   void drain_rings(DrainReason reason);
+  /// Where `restore` returns to.
+  struct Before {
+    PortState state = PortState::opened;
+    std::set<std::uint16_t> stopped_rx;
+    std::set<std::uint16_t> stopped_tx;
+  };
+  /// Fails on the way from or to `before`.
+  [[nodiscard]] tl::unexpected<Error> enter_failed(Error why, const Before& before);
   [[nodiscard]] Result<void> release_device();
   /// Whether the port is in one of these states and has the queue.
   [[nodiscard]] Result<void> expect_queue(std::initializer_list<PortState> states, std::string_view call,
@@ -116,6 +137,7 @@ class PortMachine {
   MacAddress mac_;
   std::set<std::uint16_t> stopped_rx_;  // queues that were stopped while the port runs
   std::set<std::uint16_t> stopped_tx_;
+  Before before_;              // of a port that is suspended, detached or failed
   bool filled_ = false;        // the rings may hold buffers
   bool poller_stuck_ = false;  // a thread did not leave its burst
   std::optional<std::uint16_t> hung_queue_;

@@ -16,6 +16,8 @@ std::string_view describe(PortState state) {
     case PortState::started: return "started";
     case PortState::closed: return "closed";
     case PortState::failed: return "failed";
+    case PortState::suspended: return "suspended";
+    case PortState::detached: return "detached";
   }
   return "unknown";
 }
@@ -27,6 +29,8 @@ std::string_view hint_for(PortState state) {
     case PortState::started: return "stop the port first";
     case PortState::closed: return "open the port again";
     case PortState::failed: return "close the port and open it again";
+    case PortState::suspended: return "resume the port first";
+    case PortState::detached: return "attach a device first";
   }
   return "";
 }

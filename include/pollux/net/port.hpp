@@ -10,6 +10,7 @@
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
+#include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/capability.hpp"
@@ -73,6 +74,31 @@ class POLLUX_API Port {
   /// Stops traffic and DMA, and returns the buffers in the rings to their pools under a named counter. Waits (bounded)
   /// for pollers on other threads; afterwards their bursts are empty.
   [[nodiscard]] Result<void> stop();
+  /// Prepares the port for a sleep of the machine: stops it as `stop` does, resets the card, and arms the events of
+  /// WakeOnLan, or powers the PHY down if there are none. All settings are kept. Afterwards only `resume`, `detach`,
+  /// `close` and calls that read the configuration or counters are allowed. States: opened, configured, started.
+  /// Source: Linux, igb_main.c, igb_suspend. Errors: bad_state, timeout (a poller does not leave its burst; nothing
+  /// has changed). After any other error the port is `failed`.
+  [[nodiscard]] Result<void> suspend();
+  /// Resets the card and brings the port back to the state that it had before `suspend`, with all settings: those of
+  /// the configuration, of setters and of capabilities. A port that was started has no link until it has negotiated
+  /// one, and queues that were stopped alone stay stopped. The time of PortClock goes on by the Context's clock, which
+  /// may not count the sleep (SteadyClock does not). Source: Linux, igb_main.c, igb_resume. Errors: bad_state; after
+  /// any other error the port is `failed`.
+  [[nodiscard]] Result<void> resume();
+  /// Stops the port and releases its device, so that the host can take it back, replace it or reset its slot. The
+  /// queues, all settings and `info` stay; bursts are empty. This is also the way out of state `failed` after the card
+  /// was removed or had an error. States: all but detached and closed. Errors: bad_state, not_supported (the driver
+  /// cannot attach another device), timeout and busy (a poller does not leave its burst), and for a card whose DMA
+  /// does not end the error with which it failed; nothing is released then. An error in state `detached` says that the
+  /// device was released without a proper shutdown.
+  [[nodiscard]] Result<void> detach();
+  /// Gives a detached port a device: the one it had, opened again (open_device), or another card of the same device id.
+  /// The port takes it over, goes back to the state that it had before `detach` or before it failed, and restores all
+  /// settings as `resume` does. An address that was set is kept; otherwise the port has the new card's. Errors:
+  /// bad_state, invalid_argument (no device), not_supported (another kind of card), and those of `open`: the port then
+  /// stays detached, and `device` is released. If the port does not start, it is `failed`.
+  [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device);
   /// Stops the port if it is started and releases the device. The destructor does the same but cannot report an error.
   [[nodiscard]] Result<void> close();
 

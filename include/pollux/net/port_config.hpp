@@ -210,7 +210,9 @@ enum class PortState {
   configured,  ///< queues exist, DMA is off
   started,     ///< frames flow
   closed,      ///< the device is released; the port can only be destroyed
-  failed,      ///< the card was removed or did not stop; only close is allowed
+  failed,      ///< the card was removed or did not stop; only close and detach are allowed
+  suspended,   ///< DMA is off, and the card waits for wake-up events or sleeps: see Port::suspend
+  detached,    ///< the device is released, and another one may take its place: see Port::detach
 };
 
 }  // namespace pollux

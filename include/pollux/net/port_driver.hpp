@@ -11,6 +11,7 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/device/device.hpp"
 #include "pollux/device/register_info.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/capability.hpp"
@@ -149,9 +150,22 @@ class POLLUX_API PortDriver {
     return static_cast<C*>(capability(C::kId));
   }
 
+  /// Called in states opened and configured, with no buffer in a ring. Prepares the card for a sleep of the machine: it
+  /// accesses no memory, and waits for its wake-up events if it has any. After an error the port has failed.
+  [[nodiscard]] virtual Result<void> suspend() { return {}; }
+  /// Called in state suspended. The card may have lost its settings. After an error the port has failed; otherwise
+  /// `start` may follow.
+  [[nodiscard]] virtual Result<void> resume() { return {}; }
+  /// Whether `attach` may follow `release`.
+  [[nodiscard]] virtual bool can_attach() const noexcept { return false; }
+  /// Called in state detached, after `release`. Takes the device over; `permanent_mac` is then that of the new card.
+  /// The queues keep their configuration. On an error the device is released.
+  [[nodiscard]] virtual Result<void> attach(std::unique_ptr<Device> device);
+
   /// Called in state failed. Returns whether the card can no longer access memory, and if necessary prevents it.
   [[nodiscard]] virtual bool make_harmless() { return true; }
-  /// Releases the device; shuts it down properly unless the port has `failed`. Called once, before the last `drain`.
+  /// Releases the device; shuts it down properly unless the port has `failed`. Called before the last `drain`, and once
+  /// for each device.
   [[nodiscard]] virtual Result<void> release(bool failed) = 0;
   /// Called after release(), with no buffer in a ring. Removes the queues and frees their memory.
   virtual void retire() noexcept = 0;

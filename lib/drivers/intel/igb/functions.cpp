@@ -40,6 +40,22 @@ Result<void> FunctionControl::adopt() {
   return {};
 }
 
+Result<void> FunctionControl::attach() {
+  const unsigned enabled = card_.device->functions();
+  if (enabled != count_ && enabled != 0) {
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: the card has {} virtual functions enabled, and the port had {}", card_.name, enabled, count_),
+        "disable the card's functions first");
+  }
+  if (enabled != count_) {
+    if (auto set = card_.device->set_functions(count_); !set) return set;
+  }
+  max_ = std::min(card_.device->max_functions(), kMaxFunctions);
+  for (Function& function : functions_) function.counted = {};
+  return {};
+}
+
 Result<void> FunctionControl::set_functions(unsigned count) {
   if (auto possible = hooks_.check(count); !possible) return possible;
   if (count == 0 && count_ == 0) return {};  // there may be pools, whose settings stay

@@ -36,6 +36,9 @@ class FunctionControl final : public VirtualFunctions {
 
   /// Takes the functions that are enabled already, with default settings. Error not_supported: no queue is left.
   [[nodiscard]] Result<void> adopt();
+  /// The card was replaced: enables as many functions as there were, with their settings. Errors: not_supported, and
+  /// those of Device::set_functions.
+  [[nodiscard]] Result<void> attach();
   [[nodiscard]] bool enabled() const noexcept { return count_ != 0; }
   /// RAH.POOLSEL of the port's own address.
   [[nodiscard]] std::uint32_t own_pools() const noexcept { return enabled() ? 1U << count_ : 0; }

@@ -23,11 +23,12 @@
 #include "net/port_identity.hpp"
 
 namespace pollux::drivers::igb {
-namespace {
 
-bool is_qemus(const PciIdentity& identity) {
+bool is_qemus(const PciIdentity& identity) noexcept {
   return identity.subsystem_vendor == reg::kQemuSubsystemVendor && identity.subsystem_device == reg::kQemuSubsystem;
 }
+
+namespace {
 
 // [I-OVERRUN] QEMU's card does not count frames without a descriptor. Nor does it count those that QEMU's network drops
 // while the card cannot receive.
@@ -58,7 +59,8 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
       card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
-      is_qemus_(is_qemus(device_->identity())) {
+      is_qemus_(is_qemus(device_->identity())),
+      identity_(device_->identity()) {
   queues()->allow_sleeping(device_->interrupt_vectors());
   if (is_qemus_) link_settings_.set_qemu();
 }
@@ -68,7 +70,7 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
   std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
-  if (auto up = port->bring_up(); !up) {
+  if (auto up = port->bring_up([&] { return port->functions_.adopt(); }); !up) {
     // No queue is in use yet, so there is no DMA to stop.
     static_cast<void>(port->release(true));
     context->return_port_index(*index);
@@ -77,7 +79,7 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
   return std::unique_ptr<PortDriver>(std::move(port));
 }
 
-Result<void> Port::bring_up() {
+Result<void> Port::bring_up(const std::function<Result<void>()>& functions) {
   auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   card_.regs = hw::igb::Registers(*bar);
@@ -91,7 +93,7 @@ Result<void> Port::bring_up() {
   mac_ = *mac;
   announce_driver(card_, true);
   statistics_.attach(card_.regs, *card_.traits);
-  if (auto adopted = functions_.adopt(); !adopted) return adopted;
+  if (auto found = functions(); !found) return found;
   return flush_registers(card_);
 }
 
@@ -218,6 +220,8 @@ bool Port::make_harmless() {
 Result<void> Port::release(bool failed) {
   Result<void> result;
   statistics_.accumulate();
+  clock_.suspend();
+  asleep_ = false;
   if (!failed) {
     result = reset_card(card_);
     if (result) {
@@ -232,6 +236,7 @@ Result<void> Port::release(bool failed) {
   card_.regs = {};
   if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
   device_.reset();
+  card_.device = nullptr;
   return result;
 }
 

@@ -35,6 +35,9 @@
 
 namespace pollux::drivers::igb {
 
+/// Whether it is QEMU's card.
+[[nodiscard]] bool is_qemus(const PciIdentity& identity) noexcept;
+
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
 class Port final : public intel::QueuePort,
                    private RegisterDump,
@@ -72,6 +75,10 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] std::vector<int> events() const override;
   [[nodiscard]] void* capability(CapabilityId id) noexcept override;
 
+  [[nodiscard]] Result<void> suspend() override;
+  [[nodiscard]] Result<void> resume() override;
+  [[nodiscard]] bool can_attach() const noexcept override { return true; }
+  [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device) override;
   [[nodiscard]] bool make_harmless() override;
   [[nodiscard]] Result<void> release(bool failed) override;
 
@@ -82,7 +89,9 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] bool may_transmit() const override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
-  [[nodiscard]] Result<void> bring_up();
+  /// Takes the card over, and has `functions` find out which virtual functions there are.
+  [[nodiscard]] Result<void> bring_up(const std::function<Result<void>()>& functions);
+  [[nodiscard]] Result<void> check_same_card(const Device& device) const;
   /// Ends the card's DMA, then disables bus mastering in its PCI command register. Needs the queues closed.
   [[nodiscard]] Result<void> end_dma();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
@@ -119,6 +128,7 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] FunctionControl::Hooks function_hooks();
   [[nodiscard]] Result<void> check_functions(unsigned count) const;
   void functions_changed(unsigned count);
+  [[nodiscard]] intel::QueueRegisters ring_registers() const;
   [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
   [[nodiscard]] FlowControlState flow_control() override;
   [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
@@ -147,6 +157,7 @@ class Port final : public intel::QueuePort,
   FunctionControl functions_{card_, tx_rates_, function_hooks()};
   /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
   bool is_qemus_;
+  PciIdentity identity_;
   NvmControl nvm_{card_, !is_qemus_};
   WakeControl wake_{card_};
   MacAddress mac_{};            // of the last start or call of set_mac
@@ -160,6 +171,7 @@ class Port final : public intel::QueuePort,
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link
   bool running_ = false;           // between start and halt
+  bool asleep_ = false;            // between suspend and resume
   bool dma_ended_ = true;          // false while DMA may be going on
   Statistics statistics_;
 };

@@ -251,6 +251,7 @@ void Port::append_counters(std::vector<Counter>& counters) {
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  if (asleep_) return Statistics::kUpdateInterval;
   if (running_) acknowledge_interrupts(card_, *queues());
   const Link now = link();  // flow control and rate limits follow the link, too
   functions_.service();     // before messages about the link, which would replace requests

@@ -27,15 +27,18 @@ Result<void> Port::check_functions(unsigned count) const {
   return {};
 }
 
+intel::QueueRegisters Port::ring_registers() const {
+  return {.bar = card_.regs.bar(),
+          .rdh = reg::RDH::offset(card_.first_queue),
+          .rdt = reg::RDT::offset(card_.first_queue),
+          .tdt = reg::TDT::offset(card_.first_queue),
+          .stride = reg::RDT::offset(1) - reg::RDT::offset(0)};
+}
+
 // Linux, igb_main.c, igb_cache_ring_register: the first queues belong to the functions.
 void Port::functions_changed(unsigned count) {
   card_.first_queue = count;
-  const intel::QueueRegisters registers{.bar = card_.regs.bar(),
-                                        .rdh = reg::RDH::offset(count),
-                                        .rdt = reg::RDT::offset(count),
-                                        .tdt = reg::TDT::offset(count),
-                                        .stride = reg::RDT::offset(1) - reg::RDT::offset(0)};
-  move_queues(registers);
+  move_queues(ring_registers());
   statistics_.use_queues(count, count == 0 ? hw::igb::kRxQueues : 1);
   rss_.set_pools(count == 0 ? 0 : 1);
   flow_filters_.set_pools(count != 0);

@@ -58,6 +58,12 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts, p
   void use_registers(const QueueRegisters& registers) noexcept { registers_ = registers; }
   /// The same for a port that may be configured. No ring may hold a buffer.
   void move_queues(const QueueRegisters& registers);
+  /// The same for a port whose device was replaced: the queues keep their rings, caches and counters. No ring may hold
+  /// a buffer.
+  void exchange_registers(const QueueRegisters& registers) noexcept {
+    use_registers(registers);
+    queues_->exchange_registers(registers);
+  }
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }

@@ -126,6 +126,13 @@ void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& con
   tx_count_ = config.tx_queues();
 }
 
+void QueueSet::exchange_registers(const QueueRegisters& registers) noexcept {
+  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) {
+    rx_[queue].exchange_registers(registers.rx_tail(queue), registers.bar, registers.rx_head(queue));
+  }
+  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) tx_[queue].exchange_registers(registers.tx_tail(queue));
+}
+
 void QueueSet::allow_sleeping(unsigned vectors) {
   if (vectors == 0) return;
   interrupts_.emplace(vectors, static_cast<unsigned>(rx_.size()));

@@ -52,6 +52,8 @@ class QueueSet {
   [[nodiscard]] TxQueueSetup tx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
                                       std::uint32_t queue, const Ring& ring,
                                       const std::shared_ptr<const ContextState>& context) const;
+  /// The queues access another device's registers from now on. Needs them closed.
+  void exchange_registers(const QueueRegisters& registers) noexcept;
   /// Ends the use of all queues: the rings are not read any more. No ring may hold a buffer.
   void retire() noexcept {
     rx_count_ = 0;

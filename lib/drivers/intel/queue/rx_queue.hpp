@@ -112,6 +112,12 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
                       std::span<Mbuf*> kept_headers = {}) noexcept;
   /// As `setup` with new slots and, if these have buffers, as `fill`. Call it on a drained queue.
   void replace(RxQueueSetup setup, RxSlots slots) noexcept;
+  /// Another device has the queue. Needs the gate closed.
+  void exchange_registers(const Doorbell& tail, const Bar& registers, std::uint32_t head_offset) noexcept {
+    tail_ = tail;
+    registers_ = registers;
+    head_offset_ = head_offset;
+  }
 
   /// Lends the queue to `borrower`, which moves its frames from now on. Needs the gate closed, and no other borrower.
   void lend(QueueBorrower& borrower) noexcept;

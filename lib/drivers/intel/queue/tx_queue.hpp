@@ -91,6 +91,8 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
   /// As `setup` with new slots: `slots` has an element for each descriptor. Call it on a drained queue.
   void replace(TxQueueSetup setup, std::vector<Mbuf*> slots) noexcept;
+  /// Another device has the queue. Needs the gate closed.
+  void exchange_registers(const Doorbell& tail) noexcept { tail_ = tail; }
 
   /// Whether the card inserts VLAN tags. Needs the gate closed, and with `false` an empty ring.
   void let_card_insert_tags(bool on) noexcept;
