@@ -1,45 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the driver of the physical function writes to the card for virtual functions. The test is function 0.
+// What the driver of the physical function writes to the card for virtual functions.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <vector>
 
 #include "hw/intel/igbvf/messages.hpp"
-#include "hw/intel/igbvf/registers.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/net/virtual_functions.hpp"
-#include "support/fixture.hpp"
+#include "unit/igb/physical_function.hpp"
 
 namespace pollux::test {
 namespace {
 
 namespace card_reg = hw::igb;
 namespace vf = hw::igbvf;
-using Refusal = VirtualFunctionRefusal;
 
-class PhysicalFunction : public testing::Test {
+class FunctionSettings : public PhysicalFunction {
  protected:
-  static constexpr std::uint32_t kSecondQueue = hw::igb::kPools;  // of function 0
-
-  void SetUp() override { ASSERT_TRUE(fixture.port.stop()); }
-  void enable(unsigned count) {
-    const auto enabled = functions->set_functions(count);
-    ASSERT_TRUE(enabled) << enabled.error().message();
-    start();
-  }
-  void start() {
-    const auto started = fixture.port.start();
-    ASSERT_TRUE(started) << started.error().message();
-    ASSERT_TRUE(fixture.port.wait_for_link(std::chrono::seconds(5)));
-    ASSERT_TRUE(fixture.port.service());
-  }
   /// Notes the rate limits that the driver writes from now on.
   void note_rates() {
     fixture.card.with([this](models::igb::Card& card) {
@@ -62,42 +45,15 @@ class PhysicalFunction : public testing::Test {
     });
     ASSERT_TRUE(fixture.port.service());
   }
-  /// Function 0 sends a message. Returns the first word that is in the mailbox after the driver was serviced.
-  std::uint32_t send(const std::vector<std::uint32_t>& words) {
-    const auto write = [this](std::uint32_t offset, std::uint32_t value) {
-      fixture.card.with([=](models::igb::Card& card) {
-        card.function(0)->write32(vf::kRegisterBar, offset, value);
-        return 0;
-      });
-    };
-    write(vf::V2PMAILBOX::offset(), vf::V2PMAILBOX::Value(vf::V2PMAILBOX::VFU).raw());
-    for (std::uint32_t i = 0; i < words.size(); ++i) write(vf::VMBMEM::offset(i), words[i]);
-    write(vf::V2PMAILBOX::offset(), vf::V2PMAILBOX::Value(vf::V2PMAILBOX::REQ).raw());
-    EXPECT_TRUE(fixture.port.service());
-    return fixture.card.value<card_reg::VMBMEM>(0).raw();
-  }
   [[nodiscard]] bool joins(std::uint16_t vlan) {
     return (send({vf::first_word(vf::Message::set_vlan, 1), vlan}) & vf::kRefused) == 0;
   }
-  /// The pools of each VLAN in the card's table.
-  [[nodiscard]] std::map<std::uint32_t, std::uint32_t> vlans() {
-    std::map<std::uint32_t, std::uint32_t> table;
-    for (std::uint32_t i = 0; i < card_reg::VLVF::kCount; ++i) {
-      const auto entry = fixture.card.value<card_reg::VLVF>(i);
-      if (!entry.has(card_reg::VLVF::VLANID_ENABLE)) continue;
-      table[entry.get(card_reg::VLVF::VLANID)] = entry.get(card_reg::VLVF::POOLSEL);
-    }
-    return table;
-  }
-  [[nodiscard]] VirtualFunctionState state(unsigned number = 0) { return *functions->function(number); }
 
   std::map<std::uint32_t, card_reg::RTTBCNRC::Value> rates;
   std::uint32_t selected = 0;
-  CardFixture fixture{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}}}};
-  Capability<VirtualFunctions> functions = fixture.port.capability<VirtualFunctions>();
 };
 
-TEST_F(PhysicalFunction, SharesALimitBetweenTheQueuesThatAFunctionUses) {
+TEST_F(FunctionSettings, SharesALimitBetweenTheQueuesThatAFunctionUses) {
   enable(2);
   note_rates();
   ASSERT_TRUE(functions->set_function(0, {.max_rate = 100}));
@@ -114,7 +70,7 @@ TEST_F(PhysicalFunction, SharesALimitBetweenTheQueuesThatAFunctionUses) {
   EXPECT_EQ(factor(kSecondQueue), 0u);
 }
 
-TEST_F(PhysicalFunction, DoesNotLimitTheQueuesOfFunctionsByThoseOfThePort) {
+TEST_F(FunctionSettings, DoesNotLimitTheQueuesOfFunctionsByThoseOfThePort) {
   const auto limits = fixture.port.capability<TxRateLimit>();
   ASSERT_TRUE(limits->set_tx_rate(6, 10));
   ASSERT_TRUE(functions->set_functions(2));
@@ -127,7 +83,7 @@ TEST_F(PhysicalFunction, DoesNotLimitTheQueuesOfFunctionsByThoseOfThePort) {
   EXPECT_EQ(factor(kSecondQueue), 0u);
 }
 
-TEST_F(PhysicalFunction, RefusesStampsOfSentFramesWithFunctionsAndFunctionsWithStamps) {
+TEST_F(FunctionSettings, RefusesStampsOfSentFramesWithFunctionsAndFunctionsWithStamps) {
   const auto stamps = fixture.port.capability<FrameStamps>();
   ASSERT_TRUE(stamps->set_frame_stamps({.transmit = true}));
   const auto while_stamped = functions->set_functions(1);
@@ -148,7 +104,7 @@ TEST_F(PhysicalFunction, RefusesStampsOfSentFramesWithFunctionsAndFunctionsWithS
   EXPECT_TRUE(stamps->set_frame_stamps({.transmit = true}));
 }
 
-TEST_F(PhysicalFunction, GivesTheRoomOfOldRequestsToThePort) {
+TEST_F(FunctionSettings, GivesTheRoomOfOldRequestsToThePort) {
   enable(2);
   ASSERT_TRUE(functions->set_function(1, {.vlan = 7}));
   send({vf::first_word(vf::Message::reset)});
@@ -167,7 +123,7 @@ TEST_F(PhysicalFunction, GivesTheRoomOfOldRequestsToThePort) {
   for (std::uint16_t vlan = 200; vlan < 231; ++vlan) EXPECT_EQ(table[vlan], 0b100u) << vlan;
 }
 
-TEST_F(PhysicalFunction, FiltersThePortsVlansWhileItRuns) {
+TEST_F(FunctionSettings, FiltersThePortsVlansWhileItRuns) {
   enable(2);
   send({vf::first_word(vf::Message::reset)});
   ASSERT_TRUE(joins(9));
@@ -182,7 +138,7 @@ TEST_F(PhysicalFunction, FiltersThePortsVlansWhileItRuns) {
   EXPECT_EQ(vlans(), left);
 }
 
-TEST_F(PhysicalFunction, LetsAllGroupsPassIfAMessageCannotHoldThem) {
+TEST_F(FunctionSettings, LetsAllGroupsPassIfAMessageCannotHoldThem) {
   using card_reg::VMOLR;
   enable(1);
   send({vf::first_word(vf::Message::reset)});
@@ -196,7 +152,7 @@ TEST_F(PhysicalFunction, LetsAllGroupsPassIfAMessageCannotHoldThem) {
 }
 
 // A message of the driver may have replaced a request that it had not read yet.
-TEST_F(PhysicalFunction, DoesNotAnswerItsOwnMessage) {
+TEST_F(FunctionSettings, DoesNotAnswerItsOwnMessage) {
   enable(1);
   send({vf::first_word(vf::Message::reset)});
   const auto before = state();
@@ -206,7 +162,7 @@ TEST_F(PhysicalFunction, DoesNotAnswerItsOwnMessage) {
   EXPECT_EQ(state().refused, before.refused);
 }
 
-TEST_F(PhysicalFunction, KeepsCountersOverARestart) {
+TEST_F(FunctionSettings, KeepsCountersOverARestart) {
   enable(1);
   const auto count = [this](std::uint32_t packets) {
     fixture.card.with([packets](models::igb::Card& card) {
@@ -224,7 +180,7 @@ TEST_F(PhysicalFunction, KeepsCountersOverARestart) {
   EXPECT_EQ(state().counters.rx_packets, 7u);
 }
 
-TEST_F(PhysicalFunction, NeedsOneQueueInEachDirection) {
+TEST_F(FunctionSettings, NeedsOneQueueInEachDirection) {
   for (const auto& [receives, transmits] : std::vector<std::array<std::uint16_t, 2>>{{1, 0}, {0, 1}, {2, 1}, {1, 2}}) {
     PortConfig config = fixture.config;
     config.rx.pool = &fixture.pool;
