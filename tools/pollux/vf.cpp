@@ -74,7 +74,8 @@ void add_vf(CLI::App& app, const Environment& environment, int& exit_code) {
       "  pollux vf create 2 vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d\n"
       "  pollux vf list 0000:01:00.0\n"
       "VFIO keeps the functions when the command ends (module parameter enable_sriov=1); those of sim: end with it.\n"
-      "A program that has the port open serves them and sets their addresses, VLANs and rates.");
+      "Addresses, VLANs, rates and trust are in force only while a program has the port open, and only that program\n"
+      "can set them (VirtualFunctions::set_function). So this command has no 'set'.");
   CLI::App* const list = command->add_subcommand("list", "Show how many there are");
   add_common(*list, options);
   list->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, std::nullopt); });

@@ -53,7 +53,7 @@ Result<std::unique_ptr<Device>> open_vfio(Context& context, std::string_view uri
   if (!info) return pass_on(std::move(info));
   auto opened = open_device(*parsed, context, host, *info);
   if (!opened) return pass_on(std::move(opened));
-  return VfioDevice::create(context.clock(), *info, std::move(*opened), pci::sysfs::device(host.paths, info->address));
+  return VfioDevice::create(context.clock(), *info, std::move(*opened), host.paths);
 }
 
 }  // namespace pollux::vfio

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "pci/sysfs.hpp"
+#include "pci/vfio_use.hpp"
+#include "pollux/pci/address.hpp"
 
 namespace pollux::vfio {
 namespace {
@@ -19,17 +21,19 @@ constexpr std::uint32_t kMaxFunctions = 0xFFFF;
 }  // namespace
 
 Result<std::unique_ptr<Device>> VfioDevice::create(Clock& clock, const pci::DeviceInfo& info, OpenedDevice opened,
-                                                   std::filesystem::path attributes) {
-  std::unique_ptr<VfioDevice> device(new VfioDevice(info, std::move(opened), std::move(attributes)));
+                                                   pci::SystemPaths paths) {
+  std::unique_ptr<VfioDevice> device(new VfioDevice(info, std::move(opened), std::move(paths)));
   if (auto described = device->describe(); !described) return pass_on(std::move(described));
   if (auto up = device->bring_up(clock); !up) return pass_on(std::move(up));
   return device;
 }
 
-VfioDevice::VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, std::filesystem::path attributes)
+VfioDevice::VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, pci::SystemPaths paths)
     : name_("vfio:" + info.address.to_string()),
       numa_node_(info.numa_node),
-      attributes_(std::move(attributes)),
+      paths_(std::move(paths)),
+      info_(info),
+      attributes_(pci::sysfs::device(paths_, info.address)),
       opened_(std::move(opened)) {}
 
 // The order of the members does the rest: it disables events, unmaps BARs, closes the descriptor, and releases the
@@ -142,6 +146,25 @@ unsigned VfioDevice::functions() {
   return pci::sysfs::read_number(attributes_ / "sriov_numvfs", kMaxFunctions).value_or(0);
 }
 
+// The kernel removes a function only after all processes have closed it, and the write to sriov_numvfs waits for that
+// without limit: Linux, drivers/vfio/vfio_main.c, vfio_unregister_group_dev. A process that opens one after this check
+// still delays the write.
+Result<void> VfioDevice::check_functions_unused() const {
+  for (const std::string& entry : pci::sysfs::entries(attributes_)) {
+    if (!entry.starts_with("virtfn")) continue;
+    const auto address = pci::Address::parse(pci::sysfs::link_target_name(attributes_ / entry));
+    if (!address) continue;
+    auto function = pci::read_device(paths_, *address);
+    if (!function || function->driver != "vfio-pci") continue;
+    if (function->iommu_group == info_.iommu_group) function->iommu_group.reset();  // which this process has open
+    auto unused = pci::check_not_open(paths_, *function);
+    if (unused || unused.error().code != ErrorCode::group_in_use) continue;
+    return fail(ErrorCode::busy, fmt::format("{}: its virtual function {}", name_, unused.error().what),
+                "close the virtual function there first; the kernel would wait for that without limit");
+  }
+  return {};
+}
+
 // The kernel then creates the functions: Linux, drivers/vfio/pci/vfio_pci.c, vfio_pci_sriov_configure, which needs the
 // module's parameter. A number other than 0 can only follow 0.
 Result<void> VfioDevice::set_functions(unsigned count) {
@@ -152,6 +175,7 @@ Result<void> VfioDevice::set_functions(unsigned count) {
         fmt::format("{}: {} virtual functions were requested, and it can have {}", name_, count, max_functions()),
         "request fewer, of a card that has virtual functions");
   }
+  if (auto unused = check_functions_unused(); !unused) return unused;
   auto written = pci::sysfs::write(attributes_ / "sriov_numvfs", std::to_string(count));
   if (written || written.error().code == ErrorCode::permission_denied) return written;
   return fail(ErrorCode::not_supported,

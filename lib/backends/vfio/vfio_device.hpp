@@ -15,6 +15,7 @@
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/pci/device_info.hpp"
+#include "pollux/pci/paths.hpp"
 
 namespace pollux::vfio {
 
@@ -23,9 +24,9 @@ class VfioDevice final : public Device {
  public:
   /// Takes ownership of the descriptor and brings the function into a known state: powered, memory decoding on, bus
   /// mastering off, INTx masked, error and removal-request events enabled if the device has them. Errors:
-  /// `device_removed`, `not_supported`, `device_fault`, `io_error`, `timeout`. `attributes`: its directory in sysfs.
+  /// `device_removed`, `not_supported`, `device_fault`, `io_error`, `timeout`.
   [[nodiscard]] static Result<std::unique_ptr<Device>> create(Clock& clock, const pci::DeviceInfo& info,
-                                                              OpenedDevice opened, std::filesystem::path attributes);
+                                                              OpenedDevice opened, pci::SystemPaths paths);
   ~VfioDevice() override;
 
   const std::string& name() const override { return name_; }
@@ -57,12 +58,15 @@ class VfioDevice final : public Device {
     Interrupts vectors;
   };
 
-  VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, std::filesystem::path attributes);
+  VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, pci::SystemPaths paths);
   [[nodiscard]] Result<void> describe();
   [[nodiscard]] Result<void> bring_up(Clock& clock);
+  [[nodiscard]] Result<void> check_functions_unused() const;
 
   std::string name_;
   int numa_node_;
+  pci::SystemPaths paths_;
+  pci::DeviceInfo info_;
   std::filesystem::path attributes_;  // the device's directory in sysfs
   PciIdentity identity_;
   bool resettable_ = false;

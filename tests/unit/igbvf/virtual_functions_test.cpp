@@ -66,6 +66,26 @@ TEST_F(PhysicalAndVirtual, ForgedFramesAreDroppedAndReported) {
   EXPECT_EQ(state(0).spoof_events, 1u);
 }
 
+TEST_F(PhysicalAndVirtual, TagsOfForeignVlansAreDroppedAndReported) {
+  open_functions();
+  test::Frame tagged = frame(partner->mac(), kFirst);
+  const std::byte tag[]{std::byte{0x81}, std::byte{0x00}, std::byte{0x00}, std::byte{0x09}};
+  tagged.insert(tagged.begin() + 12, std::begin(tag), std::end(tag));
+  transmit(*first, tagged);
+  EXPECT_THAT(received(*partner), testing::IsEmpty());
+  EXPECT_EQ(state(0).spoof_events, 1u);
+  ASSERT_TRUE(served([&] { return first->capability<VlanFilter>()->set_vlan(9, true); }));
+  transmit(*first, tagged);
+  EXPECT_THAT(received(*partner), testing::ElementsAre(tagged));
+  ASSERT_TRUE(functions->set_function(1, {.mac = kSecond, .spoof_check = false}));
+  test::Frame others = tagged;
+  std::memcpy(others.data() + 6, kSecond.data(), kSecond.size());
+  transmit(*second, others);
+  EXPECT_THAT(received(*partner), testing::ElementsAre(others)) << "not checked";
+  EXPECT_EQ(state(0).spoof_events, 1u);
+  EXPECT_EQ(state(1).spoof_events, 0u);
+}
+
 TEST_F(PhysicalAndVirtual, AnAddressThatIsSetCannotBeReplacedWithoutTrust) {
   open_functions();
   const auto denied = served([&] { return first->set_mac(kForeign); });

@@ -131,6 +131,37 @@ TEST_F(CardPools, DropsFramesWithAForeignSource) {
   EXPECT_EQ(fixture.read<hw::WVBR>().raw(), 0u);
 }
 
+TEST_F(CardPools, DropsTagsOfVlansInWhichThePoolIsNot) {
+  auto tagged = FunctionFixture::frame_between(kOwn, kForeign);
+  const auto send_tagged = [&](std::uint8_t vlan) {
+    auto frame = tagged;
+    const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0}, std::byte{0x60}, std::byte{vlan}};
+    frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+    fixture.own_send(frame);
+    return fixture.sent.size();
+  };
+  fixture.write<hw::VLVF>(3, hw::VLVF::VLANID(5) | hw::VLVF::POOLSEL(1) | hw::VLVF::VLANID_ENABLE);
+  fixture.write<hw::VLVF>(4, hw::VLVF::VLANID(6) | hw::VLVF::POOLSEL(2) | hw::VLVF::VLANID_ENABLE);
+  EXPECT_EQ(send_tagged(6), 1u) << "not checked";
+  fixture.write<hw::DTXSWC>(fixture.read<hw::DTXSWC>().with(hw::DTXSWC::VLAN_SPOOF(1)));
+  EXPECT_EQ(send_tagged(5), 2u);
+  EXPECT_EQ(send_tagged(6), 2u) << "another pool's";
+  EXPECT_EQ(send_tagged(7), 2u) << "nobody's";
+  EXPECT_EQ(send_tagged(0), 3u) << "a priority tag";
+  fixture.own_send(tagged);
+  EXPECT_EQ(fixture.sent.size(), 4u) << "without a tag";
+  EXPECT_EQ(fixture.card.transmitter().losses().foreign_vlan, 2u);
+  EXPECT_EQ(fixture.card.transmitter().losses().forged, 0u);
+  EXPECT_TRUE(fixture.read<hw::ICR>().has(hw::ICR::DOUTSYNC));
+  EXPECT_EQ(fixture.read<hw::WVBR>().raw(), 1u);
+  fixture.write<hw::VMVIR>(0, hw::VMVIR::TAG(6) | hw::VMVIR::ALWAYS_DEFAULT);
+  fixture.own_send(tagged);
+  EXPECT_EQ(fixture.sent.size(), 4u) << "the tag that the card inserts";
+  fixture.write<hw::VMVIR>(0, hw::VMVIR::TAG(5) | hw::VMVIR::ALWAYS_DEFAULT);
+  fixture.own_send(tagged);
+  EXPECT_EQ(fixture.sent.size(), 5u);
+}
+
 TEST_F(CardPools, ObeysTheEnablesOfThePhysicalFunction) {
   fixture.write<hw::VFRE>(hw::VFRE::POOLS(0xFE));
   fixture.card.receive(FunctionFixture::frame(60, kOwn));

@@ -269,5 +269,30 @@ TEST(OpenVfio, EnablesVirtualFunctionsThroughTheKernel) {
   EXPECT_THAT(refused.error().hint, HasSubstr("enable_sriov"));
 }
 
+// The kernel would wait for the process without limit.
+TEST(OpenVfio, KeepsFunctionsThatAProcessHasOpen) {
+  Fixture fixture;
+  const std::string function = "0000:01:10.0";
+  fixture.add(function, 9);
+  fixture.machine.write(fixture.machine.paths.dev / "vfio/9", "");
+  const auto directory = fixture.machine.paths.sys / "bus/pci/devices" / kFirst;
+  fixture.machine.write(directory / "sriov_totalvfs", "7\n");
+  fixture.machine.write(directory / "sriov_numvfs", "1\n");
+  std::filesystem::create_symlink(directory.parent_path() / function, directory / "virtfn0");
+  auto device = fixture.open();
+  ASSERT_TRUE(device) << device.error().message();
+  fixture.machine.add_process(4711, "holder", fixture.machine.paths.dev / "vfio/9");
+  const auto refused = (*device)->set_functions(0);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::busy);
+  EXPECT_THAT(refused.error().what, HasSubstr(function + " is open in process 4711 (holder)"));
+  EXPECT_THAT(refused.error().hint, HasSubstr("close the virtual function"));
+  EXPECT_EQ((*device)->functions(), 1u);
+  std::filesystem::remove_all(fixture.machine.paths.proc / "4711");
+  const auto removed = (*device)->set_functions(0);
+  EXPECT_TRUE(removed) << removed.error().message();
+  EXPECT_EQ((*device)->functions(), 0u);
+}
+
 }  // namespace
 }  // namespace pollux::vfio::test

@@ -161,13 +161,14 @@ void FunctionControl::start(const PoolControl::Common& common, const VlanTable* 
   running_ = true;
   link_up_ = false;
   addresses_.forget();
-  vlans_.remove(count_, false);
+  // First the functions', so that what they requested before leaves room for the port's.
+  vlans_.clear();
+  for (unsigned number = 0; number < count_; ++number) forget_requests(number);
   for (std::size_t vlan = 1; vlans != nullptr && vlan < vlans->size(); ++vlan) {
     if (!vlans->test(vlan)) continue;
     if (vlans_.set(static_cast<std::uint16_t>(vlan), count_, true, false)) continue;
     card_.log(LogLevel::warning, fmt::format("there is no room for VLAN {}; the port does not receive it", vlan));
   }
-  for (unsigned number = 0; number < count_; ++number) forget_requests(number);
   vlans_.write_all(count_, vlans == nullptr);
   write_port_pool();
   for (unsigned number = 0; number < count_; ++number) {
@@ -194,7 +195,7 @@ void FunctionControl::stop() {
   count_forged();
   for (unsigned number = 0; number < count_; ++number) {
     count(number);
-    functions_[number].state.driver_up = false;
+    forget_requests(number);  // its VLANs must not take the room of those that are set while the port is stopped
     send_control(number);
   }
   write_traffic();
@@ -304,8 +305,15 @@ void FunctionControl::service() {
     if ((events.resets & bit) != 0) on_reset(number);
     if ((events.requests & bit) != 0) on_request(number);
     count(number);
+    follow_second_queue(number);
   }
   count_forged();
+}
+
+void FunctionControl::follow_second_queue(unsigned number) {
+  if (!rates_.limits_function(number)) return;
+  const auto second = card_.regs.read<reg::TXDCTL>(number + hw::igb::kPools);
+  if (!second.all_ones()) rates_.note_second_queue(number, second.has(reg::TXDCTL::ENABLE));
 }
 
 // These wrap, and a read does not clear them: Linux igbvf, netdev.c, igbvf_update_stats.

@@ -83,6 +83,7 @@ class FunctionControl final : public VirtualFunctions {
   [[nodiscard]] std::array<std::uint32_t, kCounted> read_counters(unsigned number) const;
   void count(unsigned number);
   void count_forged();
+  void follow_second_queue(unsigned number);
 
   // function_requests.cpp
   void on_reset(unsigned number);

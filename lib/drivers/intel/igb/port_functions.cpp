@@ -20,6 +20,9 @@ Result<void> Port::check_functions(unsigned count) const {
   if (pools_.enabled()) return refused("while there are pools", "set no pools first (QueuePools)");
   if (addresses_.any()) return refused("while the port has further addresses", "clear them first");
   if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
+  if (stamps_.frame_stamps().transmit) {
+    return refused("while sent frames are stamped", "set FrameStampsConfig::transmit to false first");
+  }
   const bool is_configured = config().rx_queues() + config().tx_queues() != 0;
   if (is_configured && (config().rx_queues() != 1 || config().tx_queues() != 1)) {
     return refused("while the port has other queues than one in each direction", "configure it with these first");
@@ -42,6 +45,7 @@ void Port::functions_changed(unsigned count) {
   statistics_.use_queues(count, count == 0 ? hw::igb::kRxQueues : 1);
   rss_.set_pools(count == 0 ? 0 : 1);
   flow_filters_.set_pools(count != 0);
+  stamps_.refuse_transmit(count != 0);
 }
 
 void Port::write_pool_settings() {

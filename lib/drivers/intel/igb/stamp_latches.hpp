@@ -27,6 +27,8 @@ class StampLatches final : public FrameStamps {
   /// Writes the settings after a reset, which clears them; the clock runs again.
   void start();
   void stop() noexcept { running_ = false; }
+  /// Virtual functions share the latch of sent frames, and could replace the port's stamp with one of their own.
+  void refuse_transmit(bool refused) noexcept { refuses_transmit_ = refused; }
   /// Releases stamps that have waited too long. Call it regularly while the port runs.
   void release_unread();
   void append_counters(std::vector<Counter>& counters) const;
@@ -53,6 +55,7 @@ class StampLatches final : public FrameStamps {
   FrameStampsConfig config_;
   Latch rx_, tx_;
   bool running_ = false;
+  bool refuses_transmit_ = false;
 };
 
 }  // namespace pollux::drivers::igb

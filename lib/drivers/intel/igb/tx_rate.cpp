@@ -29,9 +29,11 @@ Result<void> TxRates::set_tx_rate(std::uint16_t queue, std::uint32_t megabits) {
   if (!card_.regs.bar()) {
     return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
   }
-  if (queue + functions_ >= megabits_.size() || queue >= card_.traits->queues) {
+  // The other queues belong to the functions, or to no pool.
+  const std::uint32_t queues = functions_ == 0 ? card_.traits->queues : 1;
+  if (queue >= queues) {
     return refuse(card_.name, fmt::format("rate limit: there is no transmit queue {}", queue),
-                  fmt::format("the card has {} of them, counted from 0", card_.traits->queues));
+                  fmt::format("the port has {} of them, counted from 0", queues));
   }
   if (auto valid = check(megabits); !valid) return valid;
   megabits_[queue] = megabits;
@@ -59,9 +61,12 @@ Result<void> TxRates::set_function_rate(std::uint16_t function, std::uint32_t me
 Result<void> TxRates::limit_pool(std::uint16_t pool, std::uint32_t megabits) {
   if (auto valid = check(megabits); !valid) return valid;
   pool_megabits_[pool] = megabits;
-  if (speed_ == 0) return {};
-  for (std::uint32_t queue = pool; queue < megabits_.size(); queue += hw::igb::kPools) write(queue);
+  if (speed_ != 0) write_pool(pool);
   return {};
+}
+
+void TxRates::write_pool(std::uint32_t pool) const {
+  for (std::uint32_t queue = pool; queue < megabits_.size(); queue += hw::igb::kPools) write(queue);
 }
 
 std::uint32_t TxRates::pool_tx_rate(std::uint16_t pool) const { return pool < pools_ ? pool_megabits_[pool] : 0; }
@@ -74,12 +79,34 @@ void TxRates::set_pools(std::size_t pools) noexcept {
 void TxRates::set_functions(std::uint32_t functions) noexcept {
   functions_ = functions;
   pool_megabits_.fill(0);
+  uses_both_.reset();
+}
+
+TxRates::Rate TxRates::own_rate_of(std::uint32_t queue) const noexcept {
+  if (functions_ == 0) return {.megabits = megabits_[queue]};
+  return {.megabits = queue == functions_ ? megabits_[0] : 0};
+}
+
+// A function's drivers use one queue, which has the whole limit. The second queue has next to nothing until the
+// function enables it; then both have a half. So their sum never exceeds the limit by more than that.
+TxRates::Rate TxRates::function_rate_of(std::uint32_t queue) const noexcept {
+  const std::uint32_t function = hw::igb::pool_of(queue);
+  const std::uint32_t megabits = pool_megabits_[function];
+  if (uses_both_[function]) return {.megabits = megabits, .queues = kQueuesOfAPool};
+  return {.megabits = megabits, .is_slowest = queue != function && megabits != 0};
+}
+
+void TxRates::note_second_queue(std::uint32_t function, bool used) {
+  if (uses_both_[function] == used) return;
+  uses_both_[function] = used;
+  if (speed_ != 0) write_pool(function);
 }
 
 // The lower one of the queue's own limit and its share of the pool's.
 TxRates::Rate TxRates::rate_of(std::uint32_t queue) const noexcept {
-  const Rate own{.megabits = queue < functions_ ? 0 : megabits_[queue - functions_]};
   const std::uint32_t number = hw::igb::pool_of(queue);
+  if (number < functions_) return function_rate_of(queue);
+  const Rate own = own_rate_of(queue);
   const Rate pool{.megabits = pool_megabits_[number],
                   .queues = number + hw::igb::kPools < queues_ ? kQueuesOfAPool : 1};
   if (pool.megabits == 0) return own;
@@ -102,7 +129,9 @@ void TxRates::write(std::uint32_t queue) const {
   const std::uint32_t shares = speed_ * rate.queues;
   card_.regs.write<reg::RTTDQSEL>(reg::RTTDQSEL::QUEUE(queue));
   card_.regs.write<reg::RTTBCNRM>(reg::RTTBCNRM::MMW_SIZE(kCatchUp));
-  if (rate.megabits == 0 || rate.megabits >= shares) {
+  if (rate.is_slowest) {
+    card_.regs.write<reg::RTTBCNRC>(reg::RTTBCNRC::RS_ENA | reg::RTTBCNRC::RF_INT(kOne - 1));
+  } else if (rate.megabits == 0 || rate.megabits >= shares) {
     card_.regs.write<reg::RTTBCNRC>({});
   } else {
     card_.regs.write<reg::RTTBCNRC>(reg::RTTBCNRC::RS_ENA | reg::RTTBCNRC::RF_INT(shares / rate.megabits) |

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 
 #include "drivers/intel/igb/card.hpp"
@@ -30,8 +31,11 @@ class TxRates final : public TxRateLimit {
   /// The port's queue 0 is the card's queue `functions` from now on; each of the queues before it belongs to a virtual
   /// function. All functions' limits end. Call it on a stopped port.
   void set_functions(std::uint32_t functions) noexcept;
-  /// Limits a virtual function's queue. Errors: see set_tx_rate.
+  /// Limits what a virtual function's queues send together. Errors: see set_tx_rate.
   [[nodiscard]] Result<void> set_function_rate(std::uint16_t function, std::uint32_t megabits);
+  [[nodiscard]] bool limits_function(std::uint32_t function) const noexcept { return pool_megabits_[function] != 0; }
+  /// Whether the function has enabled its second queue, with which it shares its limit.
+  void note_second_queue(std::uint32_t function, bool used);
   /// Whether `megabits` can be a limit. Errors: see set_tx_rate.
   [[nodiscard]] Result<void> check(std::uint32_t megabits) const;
 
@@ -45,14 +49,19 @@ class TxRates final : public TxRateLimit {
   struct Rate {
     std::uint32_t megabits = 0;
     std::uint32_t queues = 1;
+    bool is_slowest = false;  ///< the lowest rate of the card instead
   };
   [[nodiscard]] Result<void> limit_pool(std::uint16_t pool, std::uint32_t megabits);
+  void write_pool(std::uint32_t pool) const;
+  [[nodiscard]] Rate own_rate_of(std::uint32_t queue) const noexcept;
+  [[nodiscard]] Rate function_rate_of(std::uint32_t queue) const noexcept;
   [[nodiscard]] Rate rate_of(std::uint32_t queue) const noexcept;
   void write(std::uint32_t queue) const;
 
   const igb::Card& card_;
   std::array<std::uint32_t, hw::igb::kTxQueues> megabits_{};
   std::array<std::uint32_t, hw::igb::kPools> pool_megabits_{};
+  std::bitset<hw::igb::kPools> uses_both_;  ///< functions whose second queue is enabled
   std::size_t pools_ = 0;
   std::uint32_t queues_ = 0;
   std::uint32_t functions_ = 0;

@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint32_t kAllPools = bit(hw::kPools) - 1;
 constexpr std::uint32_t kUntaggedLimit = 1518;
 constexpr std::size_t kSourceAddress = 6;
+constexpr std::uint32_t kVlanMask = 0xFFF;
 /// The bit of an entry of the redirection table that selects a pool's second queue: Linux, igb_main.c,
 /// igb_setup_mrqc and igb_write_rss_indir_tbl (shift 3). QEMU tests bit 0.
 constexpr std::uint32_t kSecondQueue = 0x8;
@@ -49,11 +50,14 @@ std::uint32_t Pools::by_address(std::span<const std::byte> frame, bool& exact) c
 // VLVF has the pools of a VLAN. A pool gets untagged frames only with VMOLR.AUPE.
 std::uint32_t Pools::by_vlan(const Headers& headers) const {
   if (!registers_.get<hw::RCTL>().has(hw::RCTL::VFE)) return kAllPools;
-  if (!headers.tagged) return with(hw::VMOLR::AUPE);
+  return headers.tagged ? members_of(headers.vlan) : with(hw::VMOLR::AUPE);
+}
+
+std::uint32_t Pools::members_of(std::uint16_t tag) const {
   std::uint32_t pools = 0;
   for (std::uint32_t i = 0; i < hw::VLVF::kCount; ++i) {
     const hw::VLVF::Value entry = registers_.get<hw::VLVF>(i);
-    const bool matches = entry.get(hw::VLVF::VLANID) == (headers.vlan & 0xFFFU);
+    const bool matches = entry.get(hw::VLVF::VLANID) == (tag & kVlanMask);
     if (matches && entry.has(hw::VLVF::VLANID_ENABLE)) pools |= entry.get(hw::VLVF::POOLSEL);
   }
   return pools;
@@ -114,6 +118,11 @@ bool Pools::switches() const { return enabled() && registers_.get<hw::DTXSWC>().
 bool Pools::forged(std::span<const std::byte> frame, std::uint32_t pool) const {
   if (!enabled() || (registers_.get<hw::DTXSWC>().get(hw::DTXSWC::MAC_SPOOF) & bit(pool)) == 0) return false;
   return (filter_.exact_pools(frame, kSourceAddress) & bit(pool)) == 0;
+}
+
+bool Pools::foreign_vlan(std::uint16_t tag, std::uint32_t pool) const {
+  const bool checked = enabled() && (registers_.get<hw::DTXSWC>().get(hw::DTXSWC::VLAN_SPOOF) & bit(pool)) != 0;
+  return checked && (tag & kVlanMask) != 0 && (members_of(tag) & bit(pool)) == 0;
 }
 
 }  // namespace pollux::models::igb

@@ -38,11 +38,14 @@ class Pools {
   [[nodiscard]] bool switches() const;
   /// Whether a frame of `pool` has a source address that is not the pool's, while that is checked.
   [[nodiscard]] bool forged(std::span<const std::byte> frame, std::uint32_t pool) const;
+  /// Whether `pool` is not in the VLAN of a tag that it sends, while that is checked. A priority tag is in no VLAN.
+  [[nodiscard]] bool foreign_vlan(std::uint16_t tag, std::uint32_t pool) const;
 
  private:
   [[nodiscard]] std::uint32_t with(hw::VMOLR::Setting bit) const;
   [[nodiscard]] std::uint32_t by_address(std::span<const std::byte> frame, bool& exact) const;
   [[nodiscard]] std::uint32_t by_vlan(const Headers& headers) const;
+  [[nodiscard]] std::uint32_t members_of(std::uint16_t tag) const;
   [[nodiscard]] std::uint32_t longer_than_limit(std::size_t bytes, const Headers& headers) const;
 
   RegisterFile& registers_;

@@ -9,6 +9,11 @@
 namespace pollux::models::igb {
 
 namespace intel = pollux::hw::intel;
+namespace {
+
+constexpr std::size_t kTypeOffset = 12;
+
+}  // namespace
 
 Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
                    TimeSync& time, const Pools& pools)
@@ -150,7 +155,7 @@ void Transmit::send(std::uint32_t number, TxFrame& frame) {
   if (frame.unreadable) return void(++losses_.unreadable);
   if (frame.too_long) return void(++losses_.too_long);
   if (frame.bytes.empty()) return void(++losses_.empty);
-  if (reject_forged(number, frame.bytes)) return;
+  if (reject_forged(number, frame)) return;
   if ((frame.flags & intel::tx::kInsertCrc) == 0) return send_with_own_fcs(number, frame.bytes, frame.flags);
   request_queue_ = number;
   if ((frame.flags & TxOffload::kFlags) == 0) {
@@ -183,25 +188,38 @@ void Transmit::continue_request() {
 }
 
 // A queue's bit in WVBR: Linux, igb_main.c, igb_spoof_check. The interrupt: igb_msix_other, on ICR.DOUTSYNC.
-bool Transmit::reject_forged(std::uint32_t number, std::span<const std::byte> frame) {
-  if (frame.size() < kMacHeaderBytes || !pools_.forged(frame, hw::pool_of(number))) return false;
-  ++losses_.forged;
+bool Transmit::reject_forged(std::uint32_t number, const TxFrame& frame) {
+  if (!pools_.enabled() || frame.bytes.size() < kMacHeaderBytes) return false;
+  const std::uint32_t pool = hw::pool_of(number);
+  // The outer tag as it would leave the card.
+  auto tag = inserted_tag(number, frame.flags, intel::tx::context_of(frame.context).vlan);
+  if (!tag && frame.bytes.size() >= kMacHeaderBytes + hw::kVlanTagBytes &&
+      read_big16(frame.bytes, kTypeOffset) == registers_.get<hw::VET>().get(hw::VET::TYPE)) {
+    tag = read_big16(frame.bytes, kTypeOffset + 2);
+  }
+  const bool forged = pools_.forged(frame.bytes, pool);
+  if (!forged && !(tag && pools_.foreign_vlan(*tag, pool))) return false;
+  ++(forged ? losses_.forged : losses_.foreign_vlan);
   registers_.set<hw::WVBR>(hw::WVBR::Value(registers_.get<hw::WVBR>().raw() | bit(number)));
   interrupts_.raise(hw::ICR::DOUTSYNC);
   return true;
 }
 
 // VMVIR replaces the tag that a pool requests: QEMU, igb_core.c, igb_tx_insert_vlan.
+std::optional<std::uint16_t> Transmit::inserted_tag(std::uint32_t number, std::uint64_t flags,
+                                                    std::uint16_t vlan) const {
+  const bool requested = (flags & intel::tx::kInsertVlan) != 0;
+  if (!pools_.enabled()) return requested ? std::optional(vlan) : std::nullopt;
+  const hw::VMVIR::Value own = registers_.get<hw::VMVIR>(hw::pool_of(number));
+  if (own.has(hw::VMVIR::ALWAYS_DEFAULT)) return static_cast<std::uint16_t>(own.get(hw::VMVIR::TAG));
+  return requested && !own.has(hw::VMVIR::NEVER_INSERT) ? std::optional(vlan) : std::nullopt;
+}
+
 void Transmit::send_to_wire(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags,
                             std::uint16_t vlan) {
-  bool tag = (flags & intel::tx::kInsertVlan) != 0;
-  if (pools_.enabled()) {
-    const hw::VMVIR::Value own = registers_.get<hw::VMVIR>(hw::pool_of(number));
-    if (own.has(hw::VMVIR::ALWAYS_DEFAULT)) vlan = static_cast<std::uint16_t>(own.get(hw::VMVIR::TAG));
-    tag = own.has(hw::VMVIR::ALWAYS_DEFAULT) || (tag && !own.has(hw::VMVIR::NEVER_INSERT));
-  }
-  tag = tag && frame.size() >= kMacHeaderBytes;
-  const std::span<const std::byte> bytes = with_tag_and_padding(frame, tag, vlan);
+  const std::optional<std::uint16_t> inserted = inserted_tag(number, flags, vlan);
+  const bool tag = inserted && frame.size() >= kMacHeaderBytes;
+  const std::span<const std::byte> bytes = with_tag_and_padding(frame, tag, inserted.value_or(0));
   const std::uint32_t pool = hw::pool_of(number);
   const bool inside = pools_.switches() && switch_ && switch_(bytes, pool);
   if (pools_.enabled()) statistics_.sent_by_pool(pool, bytes, inside);

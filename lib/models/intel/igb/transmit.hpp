@@ -37,8 +37,9 @@ class Transmit final : private TxSink {
     std::uint64_t unsupported = 0;  ///< descriptors of an unsupported format
     std::uint64_t without_crc = 0;  ///< without IFCS, and too short for a frame with its own FCS
     std::uint64_t empty = 0;
-    std::uint64_t forged = 0;       ///< a pool's frame with another source address than the pool's
-    std::uint64_t bad_offload = 0;  ///< an offload request whose context does not match the frame
+    std::uint64_t forged = 0;        ///< a pool's frame with another source address than the pool's
+    std::uint64_t foreign_vlan = 0;  ///< a pool's frame with the tag of a VLAN in which the pool is not
+    std::uint64_t bad_offload = 0;   ///< an offload request whose context does not match the frame
   };
 
   Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& interrupts, Statistics& statistics,
@@ -82,7 +83,10 @@ class Transmit final : private TxSink {
   void send_with_own_fcs(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags);
   void continue_request();
   void send_to_wire(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags, std::uint16_t vlan);
-  [[nodiscard]] bool reject_forged(std::uint32_t number, std::span<const std::byte> frame);
+  [[nodiscard]] bool reject_forged(std::uint32_t number, const TxFrame& frame);
+  /// The tag that the card inserts into a frame for which the queue requests `vlan`.
+  [[nodiscard]] std::optional<std::uint16_t> inserted_tag(std::uint32_t number, std::uint64_t flags,
+                                                          std::uint16_t vlan) const;
   [[nodiscard]] std::span<const std::byte> with_tag_and_padding(std::span<const std::byte> frame, bool tag,
                                                                 std::uint16_t vlan);
 

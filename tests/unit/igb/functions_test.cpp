@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the driver of the physical function writes to the card for virtual functions.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "hw/intel/igbvf/messages.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/frame_stamps.hpp"
+#include "pollux/net/tx_rate_limit.hpp"
+#include "pollux/net/virtual_functions.hpp"
+#include "unit/igb/physical_function.hpp"
+
+namespace pollux::test {
+namespace {
+
+namespace card_reg = hw::igb;
+namespace vf = hw::igbvf;
+
+class FunctionSettings : public PhysicalFunction {
+ protected:
+  /// Notes the rate limits that the driver writes from now on.
+  void note_rates() {
+    fixture.card.with([this](models::igb::Card& card) {
+      card.registers().on_write<card_reg::RTTDQSEL>([this](std::uint32_t, std::uint32_t queue) { selected = queue; });
+      card.registers().on_write<card_reg::RTTBCNRC>(
+          [this](std::uint32_t, std::uint32_t value) { rates[selected] = card_reg::RTTBCNRC::Value(value); });
+      return 0;
+    });
+  }
+  /// The link's speed, 1000 Mb/s, divided by the queue's limit; 0 without a limit.
+  [[nodiscard]] std::uint32_t factor(std::uint32_t queue) {
+    const auto rate = rates[queue];
+    return rate.has(card_reg::RTTBCNRC::RS_ENA) ? rate.get(card_reg::RTTBCNRC::RF_INT) : 0;
+  }
+  void enable_second_queue(bool on) {
+    fixture.card.with([on](models::igb::Card& card) {
+      card.registers().set<card_reg::TXDCTL>(
+          kSecondQueue, on ? card_reg::TXDCTL::Value(card_reg::TXDCTL::ENABLE) : card_reg::TXDCTL::Value());
+      return 0;
+    });
+    ASSERT_TRUE(fixture.port.service());
+  }
+  [[nodiscard]] bool joins(std::uint16_t vlan) {
+    return (send({vf::first_word(vf::Message::set_vlan, 1), vlan}) & vf::kRefused) == 0;
+  }
+
+  std::map<std::uint32_t, card_reg::RTTBCNRC::Value> rates;
+  std::uint32_t selected = 0;
+};
+
+TEST_F(FunctionSettings, SharesALimitBetweenTheQueuesThatAFunctionUses) {
+  enable(2);
+  note_rates();
+  ASSERT_TRUE(functions->set_function(0, {.max_rate = 100}));
+  EXPECT_EQ(factor(0), 10u);
+  EXPECT_EQ(factor(kSecondQueue), 0x3FFFu) << "the lowest rate, until the function enables the queue";
+  enable_second_queue(true);
+  EXPECT_EQ(factor(0), 20u);
+  EXPECT_EQ(factor(kSecondQueue), 20u);
+  enable_second_queue(false);
+  EXPECT_EQ(factor(0), 10u);
+  EXPECT_EQ(factor(kSecondQueue), 0x3FFFu);
+  ASSERT_TRUE(functions->set_function(0, {}));
+  EXPECT_EQ(factor(0), 0u);
+  EXPECT_EQ(factor(kSecondQueue), 0u);
+}
+
+TEST_F(FunctionSettings, DoesNotLimitTheQueuesOfFunctionsByThoseOfThePort) {
+  const auto limits = fixture.port.capability<TxRateLimit>();
+  ASSERT_TRUE(limits->set_tx_rate(6, 10));
+  ASSERT_TRUE(functions->set_functions(2));
+  note_rates();
+  start();
+  EXPECT_EQ(factor(kSecondQueue), 0u) << "2 + 6 is function 0's";
+  EXPECT_EQ(limits->set_tx_rate(6, 20).error().code, ErrorCode::invalid_argument);
+  ASSERT_TRUE(limits->set_tx_rate(0, 50));
+  EXPECT_EQ(factor(2), 20u) << "the port's only queue";
+  EXPECT_EQ(factor(kSecondQueue), 0u);
+}
+
+TEST_F(FunctionSettings, RefusesStampsOfSentFramesWithFunctionsAndFunctionsWithStamps) {
+  const auto stamps = fixture.port.capability<FrameStamps>();
+  ASSERT_TRUE(stamps->set_frame_stamps({.transmit = true}));
+  const auto while_stamped = functions->set_functions(1);
+  ASSERT_FALSE(while_stamped);
+  EXPECT_EQ(while_stamped.error().code, ErrorCode::bad_state);
+  EXPECT_THAT(while_stamped.error().hint, testing::HasSubstr("transmit to false"));
+  ASSERT_TRUE(stamps->set_frame_stamps({}));
+  enable(1);
+  const auto with_functions = stamps->set_frame_stamps({.transmit = true});
+  ASSERT_FALSE(with_functions);
+  EXPECT_EQ(with_functions.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(with_functions.error().hint, testing::HasSubstr("disable the functions"));
+  EXPECT_EQ(stamps->frame_stamps(), FrameStampsConfig{});
+  EXPECT_FALSE(fixture.card.value<card_reg::TSYNCTXCTL>().has(card_reg::TSYNCTXCTL::ENABLED));
+  EXPECT_TRUE(stamps->set_frame_stamps({.receive = StampedMessages::ptp2_ethernet}));
+  ASSERT_TRUE(fixture.port.stop());
+  ASSERT_TRUE(functions->set_functions(0));
+  EXPECT_TRUE(stamps->set_frame_stamps({.transmit = true}));
+}
+
+TEST_F(FunctionSettings, GivesTheRoomOfOldRequestsToThePort) {
+  enable(2);
+  ASSERT_TRUE(functions->set_function(1, {.vlan = 7}));
+  send({vf::first_word(vf::Message::reset)});
+  for (std::uint16_t vlan = 100; vlan < 131; ++vlan) ASSERT_TRUE(joins(vlan)) << vlan;
+  EXPECT_FALSE(joins(131)) << "the table is full";
+  ASSERT_TRUE(fixture.port.stop());
+  const auto filter = fixture.port.capability<VlanFilter>();
+  for (std::uint16_t vlan = 200; vlan < 231; ++vlan) {
+    const auto set = filter->set_vlan(vlan, true);
+    ASSERT_TRUE(set) << set.error().message();
+  }
+  start();
+  auto table = vlans();
+  EXPECT_EQ(table.size(), 32u);
+  EXPECT_EQ(table[7], 0b010u);
+  for (std::uint16_t vlan = 200; vlan < 231; ++vlan) EXPECT_EQ(table[vlan], 0b100u) << vlan;
+}
+
+TEST_F(FunctionSettings, FiltersThePortsVlansWhileItRuns) {
+  enable(2);
+  send({vf::first_word(vf::Message::reset)});
+  ASSERT_TRUE(joins(9));
+  EXPECT_EQ(vlans()[9], 0b101u) << "without a filter the port receives it, too";
+  const auto filter = fixture.port.capability<VlanFilter>();
+  ASSERT_TRUE(filter->set_vlan(10, true));
+  const std::map<std::uint32_t, std::uint32_t> filtered{{9, 0b001}, {10, 0b100}};
+  EXPECT_EQ(vlans(), filtered);
+  EXPECT_EQ(fixture.card.value<card_reg::VFTA>(0).raw(), 1U << 0 | 1U << 9 | 1U << 10);
+  ASSERT_TRUE(filter->set_vlan(10, false));
+  const std::map<std::uint32_t, std::uint32_t> left{{9, 0b001}};
+  EXPECT_EQ(vlans(), left);
+}
+
+TEST_F(FunctionSettings, LetsAllGroupsPassIfAMessageCannotHoldThem) {
+  using card_reg::VMOLR;
+  enable(1);
+  send({vf::first_word(vf::Message::reset)});
+  send({vf::first_word(vf::Message::set_multicast, 30), 0x0001'0002});
+  EXPECT_FALSE(fixture.card.value<VMOLR>(0).has(VMOLR::MPME));
+  EXPECT_TRUE(fixture.card.value<VMOLR>(0).has(VMOLR::ROMPE));
+  send({vf::first_word(vf::Message::set_multicast, 31), 0x0001'0002});
+  EXPECT_TRUE(fixture.card.value<VMOLR>(0).has(VMOLR::MPME));
+  send({vf::first_word(vf::Message::set_multicast, 1), 0x0001'0002});
+  EXPECT_FALSE(fixture.card.value<VMOLR>(0).has(VMOLR::MPME)) << "they fit again";
+}
+
+// A message of the driver may have replaced a request that it had not read yet.
+TEST_F(FunctionSettings, DoesNotAnswerItsOwnMessage) {
+  enable(1);
+  send({vf::first_word(vf::Message::reset)});
+  const auto before = state();
+  const std::uint32_t own = vf::first_word(vf::Message::control) | vf::kClearToSend;
+  EXPECT_EQ(send({own}), own) << "left as it was";
+  EXPECT_EQ(state().requests, before.requests + 1);
+  EXPECT_EQ(state().refused, before.refused);
+}
+
+TEST_F(FunctionSettings, KeepsCountersOverARestart) {
+  enable(1);
+  const auto count = [this](std::uint32_t packets) {
+    fixture.card.with([packets](models::igb::Card& card) {
+      card.registers().set<card_reg::PVFGPRC>(0, card_reg::PVFGPRC::Value(packets));
+      return 0;
+    });
+  };
+  count(5);
+  EXPECT_EQ(state().counters.rx_packets, 5u);
+  ASSERT_TRUE(fixture.port.stop());
+  start();
+  EXPECT_EQ(fixture.card.value<card_reg::PVFGPRC>(0).raw(), 0u) << "the reset has cleared it";
+  EXPECT_EQ(state().counters.rx_packets, 5u);
+  count(2);
+  EXPECT_EQ(state().counters.rx_packets, 7u);
+}
+
+TEST_F(FunctionSettings, NeedsOneQueueInEachDirection) {
+  for (const auto& [receives, transmits] : std::vector<std::array<std::uint16_t, 2>>{{1, 0}, {0, 1}, {2, 1}, {1, 2}}) {
+    PortConfig config = fixture.config;
+    config.rx.pool = &fixture.pool;
+    config.rx_queues = receives;
+    config.tx_queues = transmits;
+    ASSERT_TRUE(fixture.port.configure(config));
+    EXPECT_EQ(functions->set_functions(1).error().code, ErrorCode::bad_state) << receives << ", " << transmits;
+    config.rx_queues = config.tx_queues = 1;
+    ASSERT_TRUE(fixture.port.configure(config));
+    ASSERT_TRUE(functions->set_functions(1));
+    config.rx_queues = receives;
+    config.tx_queues = transmits;
+    EXPECT_EQ(fixture.port.configure(config).error().code, ErrorCode::invalid_argument);
+    ASSERT_TRUE(functions->set_functions(0));
+  }
+}
+
+}  // namespace
+}  // namespace pollux::test
