@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "hw/intel/igbvf/messages.hpp"
@@ -160,6 +161,60 @@ TEST_F(FunctionSettings, DoesNotAnswerItsOwnMessage) {
   EXPECT_EQ(send({own}), own) << "left as it was";
   EXPECT_EQ(state().requests, before.requests + 1);
   EXPECT_EQ(state().refused, before.refused);
+}
+
+// Linux's igbvf does so every 2 s until it has a link.
+TEST_F(FunctionSettings, TellsADriverThatReadsItsMailboxAgainWhetherItMaySendRequests) {
+  enable(1);
+  ASSERT_TRUE(functions->set_function(0, {.mac = MacAddress{2, 0, 0, 0, 0, 7}}));
+  const std::uint32_t notice = vf::first_word(vf::Message::control);
+  ASSERT_TRUE(fixture.port.stop());
+  start();
+  EXPECT_EQ(read_mailbox(), notice) << "of the restart; left as it was by the first reading";
+  EXPECT_EQ(read_mailbox(), vf::kRefused) << "it must announce itself";
+  EXPECT_EQ(read_mailbox(), vf::kRefused);
+  const std::uint32_t answer = vf::first_word(vf::Message::reset) | vf::kAccepted;
+  EXPECT_EQ(send({vf::first_word(vf::Message::reset)}), answer);
+  EXPECT_EQ(read_mailbox(), answer) << "left as it was by the first reading";
+  EXPECT_EQ(read_mailbox(), notice | vf::kClearToSend);
+  EXPECT_EQ(read_mailbox(), notice | vf::kClearToSend);
+}
+
+TEST_F(FunctionSettings, DoesNotReplaceARequestByAMessageAboutAReading) {
+  enable(1);
+  const auto before = state().requests;
+  static_cast<void>(read_mailbox());
+  acknowledge();
+  const std::uint32_t refused = vf::first_word(vf::Message::set_vlan, 1) | vf::kRefused;
+  EXPECT_EQ(send({vf::first_word(vf::Message::set_vlan, 1), 5}), refused) << "it has not announced itself";
+  EXPECT_EQ(state().requests, before + 1);
+}
+
+// Both happen between two of the port's reads.
+TEST_F(FunctionSettings, DoesNotTakeAResetForOneAfterTheAnnouncementThatFollowsIt) {
+  enable(1);
+  bool has_happened = false;
+  fixture.card.with([&](models::igb::Card& card) {
+    const auto happen = [&has_happened, &card] {
+      if (std::exchange(has_happened, true)) return;
+      card.function(0)->write32(vf::kRegisterBar, vf::CTRL::offset(), vf::CTRL::Value(vf::CTRL::RST).raw());
+      write_message(card, std::array{vf::first_word(vf::Message::reset)});
+    };
+    const auto happen_after_reading = [&card, happen]<class R>(R) {
+      card.registers().on_read<R>([&card, happen](std::uint32_t) {
+        const std::uint32_t value = card.registers().get<R>().raw();
+        happen();
+        return value;
+      });
+    };
+    happen_after_reading(card_reg::MBVFICR{});
+    happen_after_reading(card_reg::VFLRE{});
+    return 0;
+  });
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(fixture.port.service());
+  ASSERT_TRUE(has_happened);
+  EXPECT_EQ(state().resets, 1u);
+  EXPECT_TRUE(state().driver_up);
 }
 
 TEST_F(FunctionSettings, KeepsCountersOverARestart) {

@@ -36,20 +36,30 @@ class PhysicalFunction : public testing::Test {
   /// Function 0 sends a message. Returns the first word that is in the mailbox after the driver was serviced.
   std::uint32_t send(const std::vector<std::uint32_t>& words) { return send(std::span(words)); }
   std::uint32_t send(std::span<const std::uint32_t> words, bool releases = true) {
-    using hw::igbvf::V2PMAILBOX;
     fixture.card.with([&](models::igb::Card& card) {
-      DeviceModel& function = *card.function(0);
-      const auto write = [&function](std::uint32_t offset, std::uint32_t value) {
-        function.write32(hw::igbvf::kRegisterBar, offset, value);
-      };
-      write(V2PMAILBOX::offset(), V2PMAILBOX::Value(V2PMAILBOX::VFU).raw());
-      for (std::uint32_t i = 0; i < words.size(); ++i) write(hw::igbvf::VMBMEM::offset(i), words[i]);
-      const V2PMAILBOX::Value request(V2PMAILBOX::REQ);
-      write(V2PMAILBOX::offset(), (releases ? request : request.with(V2PMAILBOX::VFU)).raw());
+      write_message(card, words, releases);
       return 0;
     });
-    EXPECT_TRUE(fixture.port.service());
-    return fixture.card.value<hw::igb::VMBMEM>(0).raw();
+    return serviced();
+  }
+  /// Function 0 tells that it has read its mailbox. Returns what is there after the driver was serviced.
+  std::uint32_t read_mailbox() {
+    acknowledge();
+    return serviced();
+  }
+  void acknowledge() {
+    using hw::igbvf::V2PMAILBOX;
+    fixture.card.with([&](models::igb::Card& card) {
+      write(card, V2PMAILBOX::offset(), V2PMAILBOX::Value(V2PMAILBOX::ACK).raw());
+      return 0;
+    });
+  }
+  static void write_message(models::igb::Card& card, std::span<const std::uint32_t> words, bool releases = true) {
+    using hw::igbvf::V2PMAILBOX;
+    write(card, V2PMAILBOX::offset(), V2PMAILBOX::Value(V2PMAILBOX::VFU).raw());
+    for (std::uint32_t i = 0; i < words.size(); ++i) write(card, hw::igbvf::VMBMEM::offset(i), words[i]);
+    const V2PMAILBOX::Value request(V2PMAILBOX::REQ);
+    write(card, V2PMAILBOX::offset(), (releases ? request : request.with(V2PMAILBOX::VFU)).raw());
   }
   /// The pools of each VLAN in the card's table.
   [[nodiscard]] std::map<std::uint32_t, std::uint32_t> vlans() {
@@ -63,6 +73,16 @@ class PhysicalFunction : public testing::Test {
   }
   [[nodiscard]] VirtualFunctionState state(unsigned number = 0) { return *functions->function(number); }
 
+ private:
+  static void write(models::igb::Card& card, std::uint32_t offset, std::uint32_t value) {
+    card.function(0)->write32(hw::igbvf::kRegisterBar, offset, value);
+  }
+  std::uint32_t serviced() {
+    EXPECT_TRUE(fixture.port.service());
+    return fixture.card.value<hw::igb::VMBMEM>(0).raw();
+  }
+
+ protected:
   CardFixture fixture{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}}}};
   Capability<VirtualFunctions> functions = fixture.port.capability<VirtualFunctions>();
 };

@@ -2,6 +2,7 @@
 // The requests of virtual functions. Whatever is in a message is untrusted.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "drivers/intel/igb/functions.hpp"
@@ -54,7 +55,7 @@ void FunctionControl::on_request(unsigned number) {
   std::uint32_t answer = (*words)[0] & (hw::igbvf::kKindMask | 0xFFU << hw::igbvf::kInformationShift);
   answer |= refusal ? hw::igbvf::kRefused : hw::igbvf::kAccepted;
   if (state.driver_up) answer |= hw::igbvf::kClearToSend;
-  static_cast<void>(write_message(card_, number, {&answer, 1}));
+  send(number, {&answer, 1});
 }
 
 // Linux, igb_main.c, igb_vf_reset_msg.
@@ -66,7 +67,21 @@ void FunctionControl::answer_reset(unsigned number) {
   std::array<std::uint32_t, 3> words{hw::igbvf::first_word(Message::reset)};
   if (state.mac) std::memcpy(&words[1], state.mac->data(), state.mac->size());
   words[0] |= state.mac ? hw::igbvf::kAccepted : hw::igbvf::kRefused;
-  static_cast<void>(write_message(card_, number, words));
+  send(number, words);
+}
+
+// Linux, igb_main.c, igb_rcv_ack_from_vf. Without a link, Linux's igbvf reads what is in its mailbox every 2 s, whether
+// it is new or not. It takes the link for up when it finds kClearToSend, and announces itself again when it finds
+// kRefused, or kClearToSend after an answer that came too late (vf.c, e1000_check_for_link_vf). The answer to an
+// announcement has neither flag. So a second reading gets a message that has one of them; otherwise a driver that
+// missed that answer would wait until the link changes.
+void FunctionControl::on_acknowledgement(unsigned number, bool has_requested) {
+  Function& function = functions_[number];
+  if (std::exchange(function.is_unread, false) || function.tells_state) return;
+  if (has_requested) return;  // the answer will tell it, and a message now would replace the request
+  if (function.state.driver_up) return send_control(number);
+  const std::uint32_t not_ready = hw::igbvf::kRefused;
+  send(number, {&not_ready, 1});
 }
 
 FunctionControl::Refusal FunctionControl::carry_out(unsigned number, const MailboxWords& words) {

@@ -284,11 +284,17 @@ void FunctionControl::write_inserted_tag(unsigned number) const {
   card_.regs.write<reg::VMVIR>(number, value);
 }
 
-void FunctionControl::send_control(unsigned number) const {
+// A function that holds its mailbox misses the message.
+void FunctionControl::send(unsigned number, std::span<const std::uint32_t> words) {
+  if (!write_message(card_, number, words)) return;
+  functions_[number].is_unread = true;
+  functions_[number].tells_state = (words[0] & (hw::igbvf::kClearToSend | hw::igbvf::kRefused)) != 0;
+}
+
+void FunctionControl::send_control(unsigned number) {
   const bool ready = functions_[number].state.driver_up;
   const std::uint32_t word = hw::igbvf::first_word(hw::igbvf::Message::control) | (ready ? hw::igbvf::kClearToSend : 0);
-  // A function that holds its mailbox misses the message.
-  static_cast<void>(write_message(card_, number, {&word, 1}));
+  send(number, {&word, 1});
 }
 
 // Linux, igb_main.c, igb_watchdog_task.
@@ -303,7 +309,9 @@ void FunctionControl::service() {
   for (unsigned number = 0; number < count_; ++number) {
     const std::uint32_t bit = 1U << number;
     if ((events.resets & bit) != 0) on_reset(number);
-    if ((events.requests & bit) != 0) on_request(number);
+    const bool has_requested = (events.requests & bit) != 0;
+    if ((events.acknowledgements & bit) != 0) on_acknowledgement(number, has_requested);
+    if (has_requested) on_request(number);
     count(number);
     follow_second_queue(number);
   }

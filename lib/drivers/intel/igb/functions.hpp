@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 
 #include "drivers/intel/igb/function_filters.hpp"
 #include "drivers/intel/igb/mailbox.hpp"
@@ -66,6 +67,10 @@ class FunctionControl final : public VirtualFunctions {
     VirtualFunctionState state;
     bool all_multicast = false;
     bool many_groups = false;  // more than a message holds, so that all pass
+    // Of the port's last message: whether the function's driver has not read it, and whether it tells the driver either
+    // that it may send requests or that it must announce itself.
+    bool is_unread = false;
+    bool tells_state = false;
     std::uint32_t max_frame = 0;
     std::array<std::uint32_t, kCounted> counted{};  ///< the card's counters at the last look
   };
@@ -79,7 +84,8 @@ class FunctionControl final : public VirtualFunctions {
   void write_traffic() const;
   void write_spoof_checks() const;
   void write_inserted_tag(unsigned number) const;
-  void send_control(unsigned number) const;
+  void send(unsigned number, std::span<const std::uint32_t> words);
+  void send_control(unsigned number);
   [[nodiscard]] std::array<std::uint32_t, kCounted> read_counters(unsigned number) const;
   void count(unsigned number);
   void count_forged();
@@ -88,6 +94,7 @@ class FunctionControl final : public VirtualFunctions {
   // function_requests.cpp
   void on_reset(unsigned number);
   void on_request(unsigned number);
+  void on_acknowledgement(unsigned number, bool has_requested);
   void answer_reset(unsigned number);
   [[nodiscard]] Refusal carry_out(unsigned number, const MailboxWords& words);
   [[nodiscard]] Refusal request_address(unsigned number, const MailboxWords& words);

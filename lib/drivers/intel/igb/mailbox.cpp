@@ -25,15 +25,19 @@ bool lock(const Card& card, unsigned function, IfHeld what) {
 
 }  // namespace
 
-// Linux, e1000_mbx.c, igb_check_for_rst_pf and igb_check_for_msg_pf. Acknowledgements of our answers need no action.
+// Linux, e1000_mbx.c, igb_check_for_rst_pf, igb_check_for_msg_pf and igb_check_for_ack_pf. A function announces itself
+// after its reset, so the resets are read last: a reset read earlier could be an older one than the announcement, and
+// the next call would then take the newer one for the end of the announced driver.
 MailboxEvents take_mailbox_events(const Card& card, unsigned count) {
-  const auto resets = card.regs.read<reg::VFLRE>();
   const auto causes = card.regs.read<reg::MBVFICR>();
+  const auto resets = card.regs.read<reg::VFLRE>();
   if (resets.all_ones() || causes.all_ones()) return {};
   if (resets.raw() != 0) card.regs.write<reg::VFLRE>(resets);
   if (causes.raw() != 0) card.regs.write<reg::MBVFICR>(causes);
   const std::uint32_t existing = (1U << count) - 1;
-  return {.resets = resets.get(reg::VFLRE::POOLS) & existing, .requests = causes.get(reg::MBVFICR::REQUEST) & existing};
+  return {.resets = resets.get(reg::VFLRE::POOLS) & existing,
+          .requests = causes.get(reg::MBVFICR::REQUEST) & existing,
+          .acknowledgements = causes.get(reg::MBVFICR::ACKNOWLEDGE) & existing};
 }
 
 // Linux, e1000_mbx.c, igb_read_mbx_pf: the write of ACK without PFU also releases the memory.

@@ -18,6 +18,7 @@ using MailboxWords = std::array<std::uint32_t, hw::igbvf::kMessageWords>;
 struct MailboxEvents {
   std::uint32_t resets = 0;
   std::uint32_t requests = 0;
+  std::uint32_t acknowledgements = 0;
 };
 /// Reads and clears the events of the first `count` functions.
 [[nodiscard]] MailboxEvents take_mailbox_events(const Card& card, unsigned count);
