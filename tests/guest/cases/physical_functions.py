@@ -92,7 +92,10 @@ def the_kernels_igbvf_drives_a_virtual_function_of_a_pollux_port(fixture: Fixtur
             move left {function} 10.0.0.1
             move right {fixture.addresses[G]} 10.0.0.2
             for side in left right; do
-              await 20 ip netns exec $side grep -q 1 /sys/class/net/port/carrier || fail no link in namespace $side
+              await 20 ip netns exec $side grep -q 1 /sys/class/net/port/carrier || {{
+                dmesg | grep igb | tail -n 20
+                fail no link in namespace $side
+              }}
             done
             """, 90)
             for size in (10, 1400):

@@ -98,11 +98,16 @@ class Forwarder:
         """Records that l2fwd has already ended and was waited for."""
         self._running = False
 
-    def __exit__(self, *_) -> None:
-        if self._running and self._guest.alive():
-            # An error while cleaning up must not hide the original one; Fixture.tidy checks again.
-            with contextlib.suppress(LabError):
-                self._guest.run(f"interrupt {self._name} KILL; finish {self._name} 10", 20)
+    def __exit__(self, _, error: BaseException | None, __) -> None:
+        if not self._running or not self._guest.alive():
+            return
+        ended = ""
+        # An error while cleaning up must not hide the original one; Fixture.tidy checks again.
+        with contextlib.suppress(LabError):
+            self._guest.run(f"interrupt {self._name} INT; finish {self._name} 5 >/dev/null", 20)
+            ended = self._guest.run(f"tail -n 20 /run/{self._name}.err; tail -n 1 /run/{self._name}.out", 20).out
+        if isinstance(error, (AssertionError, LabError)):
+            raise AssertionError(f"{error}\n{self._name} then ended with:\n{ended}") from error
 
 
 def generate(guest: Guest, *words: str, seconds: float = 120) -> dict:
