@@ -217,6 +217,29 @@ TEST_F(FunctionSettings, DoesNotTakeAResetForOneAfterTheAnnouncementThatFollowsI
   EXPECT_TRUE(state().driver_up);
 }
 
+// The function repeats a request that it takes for lost, gets the answer after all, and resets itself.
+TEST_F(FunctionSettings, DoesNotTakeAResetForOneAfterTheAnnouncementIfAnEarlierRequestIsStillThere) {
+  enable(1);
+  bool has_happened = false;
+  fixture.card.with([&](models::igb::Card& card) {
+    write_message(card, std::array{vf::first_word(vf::Message::reset)});
+    card.registers().on_read<card_reg::VFLRE>([&has_happened, &card](std::uint32_t) {
+      const std::uint32_t value = card.registers().get<card_reg::VFLRE>().raw();
+      if (std::exchange(has_happened, true)) return value;
+      card.function(0)->write32(vf::kRegisterBar, vf::CTRL::offset(), vf::CTRL::Value(vf::CTRL::RST).raw());
+      write_message(card, std::array{vf::first_word(vf::Message::reset)});
+      return value;
+    });
+    return 0;
+  });
+  ASSERT_TRUE(fixture.port.service());
+  ASSERT_TRUE(has_happened);
+  EXPECT_EQ(state().requests, 1u) << "the repeated one, which the announcement has replaced";
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(fixture.port.service());
+  EXPECT_EQ(state().resets, 1u);
+  EXPECT_TRUE(state().driver_up);
+}
+
 TEST_F(FunctionSettings, KeepsCountersOverARestart) {
   enable(1);
   const auto count = [this](std::uint32_t packets) {

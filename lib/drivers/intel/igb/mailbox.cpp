@@ -40,6 +40,14 @@ MailboxEvents take_mailbox_events(const Card& card, unsigned count) {
           .acknowledgements = causes.get(reg::MBVFICR::ACKNOWLEDGE) & existing};
 }
 
+bool take_reset(const Card& card, unsigned function) {
+  const auto resets = card.regs.read<reg::VFLRE>();
+  const std::uint32_t own = 1U << function;
+  if (resets.all_ones() || (resets.get(reg::VFLRE::POOLS) & own) == 0) return false;
+  card.regs.write<reg::VFLRE>(reg::VFLRE::POOLS(own));
+  return true;
+}
+
 // Linux, e1000_mbx.c, igb_read_mbx_pf: the write of ACK without PFU also releases the memory.
 std::optional<MailboxWords> read_message(const Card& card, unsigned function) {
   if (!lock(card, function, IfHeld::revoke)) return std::nullopt;

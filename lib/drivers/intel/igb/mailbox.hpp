@@ -22,6 +22,8 @@ struct MailboxEvents {
 };
 /// Reads and clears the events of the first `count` functions.
 [[nodiscard]] MailboxEvents take_mailbox_events(const Card& card, unsigned count);
+/// Whether this function was reset since the events were taken. Clears that event alone.
+[[nodiscard]] bool take_reset(const Card& card, unsigned function);
 
 /// Reads the message of a function and acknowledges it. nullopt: the function holds the memory, and does not release it
 /// when told to; or the card was removed.
