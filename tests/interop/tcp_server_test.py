@@ -1,54 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""curl fetches documents from the example `tcp_server` over the kernel's TCP: unharmed on a TAP interface, and over a wire that
-loses frames."""
+"""curl fetches documents from the example `tcp_server` over the kernel's TCP, on a TAP interface."""
 
-import array
 import hashlib
 import pathlib
-import re
 import socket
 import subprocess
 import sys
 import tempfile
 import unittest
 
-from namespaces import Program, enter_own_namespace, run
+from namespaces import enter_own_namespace, run
+from tcp_server_fixture import SERVING, ServerFixture, digest_of_document
 
 SERVER = sys.argv.pop()
-HOST, SERVING = "10.6.0.1", "10.6.0.2"
 
 
 def setUpModule():
     enter_own_namespace()
 
 
-def digest_of_document(length: int) -> str:
-    """The 64-bit numbers 0, 1, 2, ... with the least significant byte first."""
-    numbers = array.array("Q", range(length // 8 + 1))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return hashlib.sha256(numbers.tobytes()[:length]).hexdigest()
-
-
-class CurlAndServer(unittest.TestCase):
-    def begin(self, port: str, *words: str) -> None:
-        self.server = Program([SERVER, port, "--ip", SERVING, *words], "serving")
-        self.addCleanup(self.server.end)
-        pathlib.Path("/proc/sys/net/ipv6/conf/plt0/disable_ipv6").write_text("1")
-        run("ip", "addr", "add", f"{HOST}/24", "dev", "plt0")
-        run("ip", "link", "set", "plt0", "up")
-
-    def fetch(self, *words: str) -> tuple[int, str]:
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder, "document")
-            subprocess.run(["curl", "--silent", "--show-error", "--max-time", "240", "--output", path, *words, f"http://{SERVING}/"],
-                           check=True, timeout=300)
-            content = path.read_bytes()
-        return len(content), hashlib.sha256(content).hexdigest()
-
-    def counts(self) -> dict[str, int]:
-        said = self.server.summary()
-        return {name: int(count) for count, name in re.findall(r"(\d+) (\w+)", said)}
+class CurlAndServer(ServerFixture):
+    program = SERVER
 
     def test_a_hundred_megabytes_arrive_unharmed(self):
         self.begin("tap:plt0", "--bytes", "100000000")
@@ -72,10 +44,6 @@ class CurlAndServer(unittest.TestCase):
                 self.assertEqual(client.wait(timeout=240), 0)
                 content = pathlib.Path(folder, str(number)).read_bytes()
                 self.assertEqual(hashlib.sha256(content).hexdigest(), digest_of_document(3_000_000))
-
-    def test_a_lossy_wire_delays_but_does_not_harm(self):
-        self.begin("sim:0?tap=plt0,loss=0.01,seed=5", "--bytes", "3000000")
-        self.assertEqual(self.fetch(), (3_000_000, digest_of_document(3_000_000)))
 
     def test_the_server_ends_while_a_connection_is_open(self):
         self.begin("tap:plt0", "--bytes", "100000000")

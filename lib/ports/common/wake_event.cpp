@@ -39,14 +39,20 @@ bool WakeEvent::make() {
 }
 
 // A thread first gets the descriptor and then checks for events. A caller of `raise` first stores its event and then
-// loads `raised_by_` here. All are in one (sequentially consistent) order, so no wakeup is lost.
+// loads `raised_by_` here. All are in one (sequentially consistent) order, so no wakeup is lost. The mark is set last:
+// a `clear` that comes between leaves the descriptor readable, which wakes the thread once too often, and the next one
+// clears it.
 void WakeEvent::raise() noexcept {
-  if (const int event = raised_by_.load(); event >= 0) static_cast<void>(::eventfd_write(event, 1));
+  const int event = raised_by_.load();
+  if (event < 0) return;
+  static_cast<void>(::eventfd_write(event, 1));
+  is_raised_.store(true);
 }
 
 void WakeEvent::clear() noexcept {
+  if (!is_raised_.exchange(false)) return;
   eventfd_t raised = 0;
-  if (const int event = raised_by_.load(); event >= 0) static_cast<void>(::eventfd_read(event, &raised));
+  static_cast<void>(::eventfd_read(raised_by_.load(), &raised));
 }
 
 void WakeEvent::forget_source() noexcept {

@@ -22,7 +22,7 @@ class WakeEvent {
   [[nodiscard]] int descriptor() noexcept;
   /// Makes the descriptor readable. Does nothing before the first call of `descriptor`.
   void raise() noexcept;
-  /// Undoes `raise`. The source is left as it is.
+  /// Undoes a `raise` that has returned. Needs no system call if there was none. The source is left as it is.
   void clear() noexcept;
   /// The source no longer wakes the thread.
   void forget_source() noexcept;
@@ -36,6 +36,7 @@ class WakeEvent {
   FileDescriptor both_;              // an epoll instance for the event and the source, if there is one
   std::atomic<int> raised_by_{-1};   // event_, once it is made
   std::atomic<int> descriptor_{-1};  // to wait for, once it has been created
+  std::atomic<bool> is_raised_{false};
 };
 
 }  // namespace pollux::ports

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "net/checksums.hpp"
 #include "pollux/net/rx_metadata.hpp"
@@ -54,6 +55,7 @@ std::int64_t RxQueue::read_frame() noexcept {
   if (bytes >= 0) return std::max<std::int64_t>(bytes - static_cast<std::int64_t>(kHeaderBytes), 0);
   // The interface was deleted; the file stays open (Linux, drivers/net/tun.c, tun_chr_read_iter: EBADFD).
   if (errno == EBADFD) deleted_.store(true, std::memory_order_relaxed);
+  saw_empty_ = true;
   return 0;
 }
 
@@ -135,6 +137,7 @@ MbufPtr RxQueue::build_superframe(std::uint32_t bytes) noexcept {
 
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
+  queue.saw_empty_ = false;
   std::uint32_t received = 0;
   // Dropped frames count towards the limit, too.
   for (std::uint32_t reads = 0; reads < limit; ++reads) {
@@ -159,15 +162,19 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   return received;
 }
 
-// The interface's own descriptor is readable while the kernel has frames for it.
+// The interface's own descriptor is readable while the kernel has frames for it. So if a burst has just found none, a
+// frame that has come since wakes the program, and poll(2) would say nothing more.
 bool RxQueue::watch() noexcept {
-  pollfd waiting{descriptor_, POLLIN, 0};
-  if (::poll(&waiting, 1, 0) != 1) return true;
-  if ((waiting.revents & POLLERR) == 0) return false;
+  if (!std::exchange(saw_empty_, false)) {
+    pollfd waiting{descriptor_, POLLIN, 0};
+    if (::poll(&waiting, 1, 0) == 1) {
+      if ((waiting.revents & POLLERR) == 0) return false;
+      deleted_.store(true, std::memory_order_relaxed);
+    }
+  }
   // The interface was deleted (Linux, drivers/net/tun.c, tun_chr_poll: EPOLLERR). Its descriptor would stay readable,
   // so it is no longer watched.
-  deleted_.store(true, std::memory_order_relaxed);
-  wake_event_.forget_source();
+  if (is_deleted()) wake_event_.forget_source();
   return true;
 }
 

@@ -51,6 +51,7 @@ class RxQueue final : public ports::RxQueue {
   std::size_t reserved_ = 0;                    // number of mbufs in segments_; 0 between bursts
   std::uint32_t room_ = 0;                      // bytes in these mbufs
   std::array<std::uint8_t, 64> overflow_{};     // gets bytes only of a frame that is too long
+  bool saw_empty_ = false;                      // the last burst found no more frames; false after `watch`
   std::atomic<bool> deleted_{false};
 };
 

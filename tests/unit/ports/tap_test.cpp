@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -115,6 +116,28 @@ TEST_F(TapPort, ExchangesFramesWithTheKernel) {
   kernel.send(back);
   EXPECT_THAT(poll(port), ElementsAre(back));
   EXPECT_THAT(poll(port), IsEmpty());
+}
+
+// The kernel is not asked again after a burst that has found nothing: the descriptor is readable if a frame has come.
+TEST_F(TapPort, AFrameThatComesAfterTheLastBurstWakes) {
+  Port port = started("tap:plx0");
+  KernelEnd kernel("plx0");
+  pollux::RxQueue& queue = port.rx(0);
+  const auto is_readable = [&queue] {
+    pollfd waiting{queue.event_fd(), POLLIN, 0};
+    return ::poll(&waiting, 1, 0) == 1;
+  };
+  static_cast<void>(queue.arm());  // reports the start
+  EXPECT_THAT(poll(port), IsEmpty());
+  EXPECT_TRUE(queue.arm());
+  EXPECT_FALSE(is_readable());
+  EXPECT_THAT(poll(port), IsEmpty());
+  const Bytes frame = ether(numbered(60, 1));
+  kernel.send(frame);
+  EXPECT_TRUE(queue.arm());
+  EXPECT_TRUE(is_readable());
+  EXPECT_FALSE(queue.arm()) << "no burst has been empty since";
+  EXPECT_THAT(poll(port), ElementsAre(frame));
 }
 
 TEST_F(TapPort, ReadsLongFramesIntoChainsAndKeepsNoSpareBuffer) {
