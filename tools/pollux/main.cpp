@@ -6,12 +6,15 @@
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "../../examples/common/standard_streams.hpp"
 #include "commands.hpp"
 #include "pollux/pollux.hpp"
+#include "shell.hpp"
 
 namespace {
 
@@ -30,6 +33,14 @@ bool ask(const std::string& question) {
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+/// no-color.org: a set NO_COLOR turns colours off.
+bool shows_colours() {
+  const char* const off = std::getenv("NO_COLOR");
+  const char* const terminal = std::getenv("TERM");
+  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
+  return (off == nullptr || *off == '\0') && !dumb && ::isatty(STDOUT_FILENO) != 0;
 }
 
 int run(int argc, char** argv) {
@@ -52,6 +63,8 @@ int run(int argc, char** argv) {
   };
   Environment environment{{}, clock, network, options.log, driver_of, std::cout, std::cerr, context};
   if (::isatty(STDIN_FILENO) != 0) environment.confirm = ask;
+  environment.colours = shows_colours();
+  environment.run_shell = &run_shell;
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 
   int exit_code = kSuccess;
@@ -62,6 +75,7 @@ int run(int argc, char** argv) {
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
   add_card(app, environment, exit_code);
+  add_doctor(app, environment, exit_code);
   add_led(app, environment, exit_code);
   add_link(app, environment, exit_code);
   add_list(app, environment, exit_code);
