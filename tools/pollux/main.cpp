@@ -62,7 +62,10 @@ int run(int argc, char** argv) {
     return "";
   };
   Environment environment{{}, clock, network, options.log, driver_of, std::cout, std::cerr, context};
-  if (::isatty(STDIN_FILENO) != 0) environment.confirm = ask;
+  if (::isatty(STDIN_FILENO) != 0) {
+    environment.confirm = ask;
+    environment.terminal = STDIN_FILENO;
+  }
   environment.colours = shows_colours();
   environment.run_shell = &run_shell;
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
@@ -84,6 +87,7 @@ int run(int argc, char** argv) {
   add_unbind(app, environment, exit_code);
   add_nvm(app, environment, exit_code);
   add_regs(app, environment, exit_code);
+  add_setup_user(app, environment, exit_code);
   add_selftest(app, environment, exit_code);
   add_wol(app, environment, exit_code);
   add_vf(app, environment, exit_code);
