@@ -46,7 +46,7 @@ struct Environment {
   Confirm confirm = {};  ///< empty: nobody can be asked
   bool colours = false;  ///< `out` is a terminal that shows colours
   RunShell run_shell = {};
-  int terminal = -1;  ///< where the user types; -1: nowhere
+  int terminal = -1;                       ///< where the user types; -1: nowhere
   const doctor::Caller* caller = nullptr;  ///< the user for whom `pollux doctor` checks; null: that of this process
 };
 

@@ -78,10 +78,12 @@ int run(int argc, char** argv) {
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
   add_card(app, environment, exit_code);
+  add_completion(app, environment, exit_code);
   add_doctor(app, environment, exit_code);
   add_led(app, environment, exit_code);
   add_link(app, environment, exit_code);
   add_list(app, environment, exit_code);
+  add_manual(app, environment, exit_code);
   add_phy(app, environment, exit_code);
   add_bind(app, environment, exit_code);
   add_unbind(app, environment, exit_code);
@@ -93,6 +95,14 @@ int run(int argc, char** argv) {
   add_vf(app, environment, exit_code);
   add_time(app, environment, exit_code);
   add_info(app, environment, exit_code);
+  app.footer(
+      "Examples:\n"
+      "  pollux doctor\n"
+      "  pollux list\n"
+      "  pollux bind 0000:01:00.0\n"
+      "  pollux info vfio:0000:01:00.0\n"
+      "`pollux COMMAND --help` has the options and examples of each command. The status is 0 after success, 1 after a\n"
+      "failure, and 2 if the arguments are wrong.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

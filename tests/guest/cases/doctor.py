@@ -43,7 +43,8 @@ def unload(fixture: Fixture) -> None:
 def require_frames(fixture: Fixture) -> None:
     """A and B forward frames."""
     with fixture.l2fwd(A, B) as l2fwd:
-        require_counts(l2fwd.stop(), pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 100))
+        passed = pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 100)
+        require_counts(l2fwd.stop(), passed)
 
 
 @case(LAB)
