@@ -24,15 +24,13 @@ std::set<unsigned> parse_cpus(std::string_view list) {
   const char* const end = list.data() + list.size();
   while (at != end) {
     unsigned first = 0;
-    auto [stop, error] = std::from_chars(at, end, first);
+    std::from_chars_result parsed = std::from_chars(at, end, first);
     unsigned last = first;
-    if (error == std::errc{} && stop != end && *stop == '-') {
-      std::tie(stop, error) = [&] {
-        const auto parsed = std::from_chars(stop + 1, end, last);
-        return std::pair(parsed.ptr, parsed.ec);
-      }();
+    if (parsed.ec == std::errc{} && parsed.ptr != end && *parsed.ptr == '-') {
+      parsed = std::from_chars(parsed.ptr + 1, end, last);
     }
-    if (error != std::errc{} || last >= kMostCpus || (stop != end && *stop != ',')) return {};
+    const char* const stop = parsed.ptr;
+    if (parsed.ec != std::errc{} || last >= kMostCpus || (stop != end && *stop != ',')) return {};
     for (unsigned cpu = first; cpu <= last; ++cpu) cpus.insert(cpu);
     at = stop == end ? end : stop + 1;
   }
