@@ -52,10 +52,10 @@ Result<bool> ends_answer(std::uint16_t type, Bytes payload, bool is_dump) {
   return done || !is_dump;
 }
 
-Payload& Payload::add(std::uint16_t type, std::uint32_t value) {
-  const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + sizeof value), type};
+Payload& Payload::add(std::uint16_t type, Bytes value) {
+  const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + value.size()), type};
   append(&header, sizeof header);
-  append(&value, sizeof value);
+  append(value.data(), value.size());
   return *this;
 }
 
@@ -92,6 +92,16 @@ Result<void> Socket::get(std::uint16_t type, const Payload& request, const Handl
   auto progress = collect(false, handler);
   if (!progress) return pass_on(std::move(progress));
   return {};
+}
+
+Result<void> Socket::change(std::uint16_t type, std::uint16_t flags, const Payload& request) {
+  const auto request_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
+  if (auto sent = send(type, request_flags, request); !sent) return sent;
+  auto progress = collect(false, [](std::uint16_t, Bytes) {});
+  if (progress) return {};
+  progress.error().what = "the kernel did not accept a setting of the network: " + progress.error().what;
+  progress.error().hint = "see the kernel's log: dmesg | tail";
+  return pass_on(std::move(progress));
 }
 
 Result<void> Socket::send(std::uint16_t type, std::uint16_t flags, const Payload& request) {

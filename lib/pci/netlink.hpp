@@ -13,7 +13,7 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
-/// An rtnetlink client that only reads: requests, dumps, attributes. Every length is checked before it is used.
+/// An rtnetlink client: requests, dumps, changes, attributes. Every length is checked before it is used.
 namespace pollux::pci::netlink {
 
 using Bytes = std::span<const std::byte>;
@@ -47,7 +47,10 @@ class Payload {
   explicit Payload(const T& header) {
     append(&header, sizeof header);
   }
-  Payload& add(std::uint16_t type, std::uint32_t value);
+  /// A payload with header and attributes, as a dump returned it.
+  explicit Payload(Bytes message) : bytes_(message.begin(), message.end()) {}
+  Payload& add(std::uint16_t type, std::uint32_t value) { return add(type, std::as_bytes(std::span(&value, 1))); }
+  Payload& add(std::uint16_t type, Bytes value);
   [[nodiscard]] Bytes bytes() const { return bytes_; }
 
  private:
@@ -69,6 +72,8 @@ class Socket {
                                   const Handler& handler);
   /// Requests one object.
   [[nodiscard]] Result<void> get(std::uint16_t type, const Payload& request, const Handler& handler);
+  /// Requests a change and waits until the kernel has made it. `flags`: such as NLM_F_CREATE.
+  [[nodiscard]] Result<void> change(std::uint16_t type, std::uint16_t flags, const Payload& request);
 
  private:
   struct Progress {

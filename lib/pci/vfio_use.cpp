@@ -29,17 +29,14 @@ std::vector<fs::path> nodes_of(const SystemPaths& paths, const DeviceInfo& devic
   return nodes;
 }
 
-bool has_open(const fs::path& process, const std::vector<fs::path>& nodes) {
+/// The node of `nodes` that the process has open.
+std::optional<fs::path> open_node(const fs::path& process, const std::vector<fs::path>& nodes) {
   for (const std::string& number : sysfs::entries(process / "fd")) {
     std::error_code error;
     const fs::path target = fs::read_symlink(process / "fd" / number, error);
-    if (!error && std::find(nodes.begin(), nodes.end(), target) != nodes.end()) return true;
+    if (!error && std::find(nodes.begin(), nodes.end(), target) != nodes.end()) return target;
   }
-  return false;
-}
-
-tl::unexpected<Error> in_use(const DeviceInfo& device, const std::string& holder, const std::string& hint) {
-  return fail(ErrorCode::group_in_use, fmt::format("{} is open in {}", device.address.to_string(), holder), hint);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -49,21 +46,29 @@ int probe_node(const fs::path& node) {
   return attempt ? 0 : errno;
 }
 
-Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
+std::optional<DeviceHolder> find_holder(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
   const auto nodes = nodes_of(paths, device);
   for (const std::string& process : sysfs::entries(paths.proc)) {
     if (process.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (!has_open(paths.proc / process, nodes)) continue;
-    const auto name = sysfs::read_text(paths.proc / process / "comm").value_or("?");
-    return in_use(device, fmt::format("process {} ({})", process, name), "end that process first: kill " + process);
+    const auto node = open_node(paths.proc / process, nodes);
+    if (node) return DeviceHolder{process, sysfs::read_text(paths.proc / process / "comm").value_or("?"), *node};
   }
   // A process in another PID namespace is not visible in /proc. But a group can be opened only once, so opening fails.
   for (const fs::path& node : nodes) {
-    if (probe(node) == EBUSY) {
-      return in_use(device, "a process that is not visible here", "end it first: fuser -v " + node.string());
-    }
+    if (probe(node) == EBUSY) return DeviceHolder{{}, {}, node};
   }
-  return {};
+  return std::nullopt;
+}
+
+Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
+  const auto holder = find_holder(paths, device, probe);
+  if (!holder) return {};
+  const bool visible = !holder->process.empty();
+  return fail(
+      ErrorCode::group_in_use,
+      visible ? fmt::format("{} is open in process {} ({})", device.address.to_string(), holder->process, holder->name)
+              : fmt::format("{} is open in a process that is not visible here", device.address.to_string()),
+      visible ? "end that process first: kill " + holder->process : "end it first: fuser -v " + holder->node.string());
 }
 
 }  // namespace pollux::pci

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
+#include <string>
 
 #include "pollux/base/error.hpp"
 #include "pollux/pci/device_info.hpp"
@@ -13,6 +15,17 @@ namespace pollux::pci {
 /// Opens a character device and closes it again. Returns 0 or the errno of open.
 using NodeProbe = std::function<int(const std::filesystem::path& node)>;
 [[nodiscard]] int probe_node(const std::filesystem::path& node);
+
+/// Who has a device or its IOMMU group open.
+struct DeviceHolder {
+  std::string process;         ///< the number of the process; empty: it is not visible in /proc
+  std::string name;            ///< of the process
+  std::filesystem::path node;  ///< the device file that it has open
+};
+
+/// Returns nullopt if no process has the device or its IOMMU group open.
+[[nodiscard]] std::optional<DeviceHolder> find_holder(const SystemPaths& paths, const DeviceInfo& device,
+                                                      const NodeProbe& probe = probe_node);
 
 /// Error: `group_in_use` if a process has the device or its IOMMU group open. The error names the process if it is
 /// visible in /proc. Unbinding such a device from vfio-pci would block uninterruptibly until that process closes it.

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <set>
 
 #include "commands.hpp"
+#include "confirm/confirmed_bind.hpp"
 #include "pollux/pci/binding.hpp"
 #include "pollux/pci/handover.hpp"
 #include "report.hpp"
@@ -17,6 +20,8 @@ struct BindOptions {
   std::vector<std::string> ports;
   bool force = false;
   std::string user;
+  unsigned confirm = 0;  ///< seconds; 0: no confirmation is needed
+  bool confirmed = false;
 };
 
 int hand_over(const Environment& environment, const std::vector<pci::BindOutcome>& outcomes, const pci::User& user) {
@@ -35,7 +40,17 @@ int hand_over(const Environment& environment, const std::vector<pci::BindOutcome
   return kSuccess;
 }
 
+int bind_and_hand_over(const Environment& environment, const std::vector<pci::Address>& addresses,
+                       const pci::BindOptions& options, const std::optional<pci::User>& user) {
+  pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
+  const auto outcomes = binder.bind(addresses, options);
+  if (!outcomes) return report(environment, outcomes.error());
+  print_outcomes(environment, *outcomes);
+  return user ? hand_over(environment, *outcomes, *user) : kSuccess;
+}
+
 int run_bind(const Environment& environment, const BindOptions& options) {
+  if (options.confirmed) return confirm_binding(environment);
   const auto addresses = parse_addresses(options.ports);
   if (!addresses) return report(environment, addresses.error(), kUsage);
   std::optional<pci::User> user;
@@ -44,11 +59,12 @@ int run_bind(const Environment& environment, const BindOptions& options) {
     if (!found) return report(environment, found.error());
     user = *found;
   }
-  pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
-  const auto outcomes = binder.bind(*addresses, {.force = options.force});
-  if (!outcomes) return report(environment, outcomes.error());
-  print_outcomes(environment, *outcomes);
-  return user ? hand_over(environment, *outcomes, *user) : kSuccess;
+  const pci::BindOptions how{.force = options.force};
+  const auto bind = [&] { return bind_and_hand_over(environment, *addresses, how, user); };
+  if (options.confirm == 0) return bind();
+  HostActions actions;
+  actions.kill = [](int process, int signal) { ::kill(process, signal); };
+  return bind_with_confirmation(environment, *addresses, how, std::chrono::seconds(options.confirm), actions, bind);
 }
 
 }  // namespace
@@ -56,12 +72,29 @@ int run_bind(const Environment& environment, const BindOptions& options) {
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<BindOptions>();
   CLI::App* command = app.add_subcommand("bind", "Move ports from the kernel to vfio-pci: all of them or none");
-  command->add_option("ports", options->ports, "PCI addresses, such as 0000:01:00.0")->required();
+  CLI::Option* ports = command->add_option("ports", options->ports, "PCI addresses, such as 0000:01:00.0");
   command->add_flag("--force", options->force,
                     "Bind a port although the host uses it, or a device that is not a network controller");
   command->add_option("--user", options->user,
                       "Let this user open the ports, and print the memlock limit that they need");
-  command->callback([options, &environment, &exit_code] { exit_code = run_bind(environment, *options); });
+  command
+      ->add_option("--confirm", options->confirm,
+                   "Give the ports back, with their interfaces' addresses and routes, after this many seconds, unless "
+                   "Enter is pressed or `pollux bind --confirmed` is run; also if this session is lost meanwhile")
+      ->check(CLI::Range(1U, 3600U));
+  CLI::Option* confirmed = command->add_flag("--confirmed", options->confirmed, "Keep what --confirm has bound");
+  confirmed->excludes(ports);
+  command->footer(
+      "pollux bind 0000:01:00.0 0000:01:00.1\n"
+      "pollux bind --user alice 0000:01:00.0\n"
+      "pollux bind --force --confirm 60 0000:01:00.0\n"
+      "With --confirm nobody is locked out by binding the port of the own session: if nothing confirms, it comes "
+      "back.\n"
+      "A program that has the port open then is ended.");
+  command->callback([options, &environment, &exit_code] {
+    if (!options->confirmed && options->ports.empty()) throw CLI::RequiredError("ports");
+    exit_code = run_bind(environment, *options);
+  });
 }
 
 }  // namespace pollux::tool

@@ -174,6 +174,8 @@ void add_card(CLI::App& app, const Environment& environment, int& exit_code) {
       ->allow_extra_args(false);
   command->add_flag("--once", options->once, "End when the clients have left");
   command->footer(
+      "pollux card --socket /tmp/a --socket /tmp/b\n"
+      "pollux card --socket /tmp/a --wire tap=x0\n"
       "The cards of two sockets are connected by a wire, unless each has a wire of its own. Ctrl-C ends the command.\n"
       "QEMU 11: -object memory-backend-memfd,id=ram,size=1G,share=on -machine q35,memory-backend=ram\n"
       "  -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"PATH\"}}'");

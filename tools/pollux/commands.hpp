@@ -13,8 +13,12 @@ namespace pollux::tool {
 
 void add_addr(CLI::App& app, const Environment& environment, int& exit_code);
 void add_card(CLI::App& app, const Environment& environment, int& exit_code);
+void add_completion(CLI::App& app, const Environment& environment, int& exit_code);
+void add_doctor(CLI::App& app, const Environment& environment, int& exit_code);
 void add_led(CLI::App& app, const Environment& environment, int& exit_code);
 void add_link(CLI::App& app, const Environment& environment, int& exit_code);
+void add_manual(CLI::App& app, const Environment& environment, int& exit_code);
+void add_setup_user(CLI::App& app, const Environment& environment, int& exit_code);
 void add_list(CLI::App& app, const Environment& environment, int& exit_code);
 void add_phy(CLI::App& app, const Environment& environment, int& exit_code);
 void add_bind(CLI::App& app, const Environment& environment, int& exit_code);

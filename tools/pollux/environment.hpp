@@ -14,6 +14,10 @@
 
 namespace pollux::tool {
 
+namespace doctor {
+struct Caller;
+}
+
 enum ExitCode : int { kSuccess = 0, kFailure = 1, kUsage = 2 };
 
 /// The name of Pollux's driver for a card with these PCI ids; empty if there is none.
@@ -24,6 +28,9 @@ using OpenPort = std::function<Result<Port>(const std::string& uri)>;
 
 /// Asks the user whether to go on.
 using Confirm = std::function<bool(const std::string& question)>;
+
+/// Runs a command of the shell to its end, with the user's terminal. Returns its exit status.
+using RunShell = std::function<int(const std::string& command)>;
 
 /// Everything that a command uses. It refers to objects of the caller, which outlive it.
 struct Environment {
@@ -37,6 +44,10 @@ struct Environment {
   Context& context;   ///< for ports and the buffers of started ports
   OpenPort open_port = {};
   Confirm confirm = {};  ///< empty: nobody can be asked
+  bool colours = false;  ///< `out` is a terminal that shows colours
+  RunShell run_shell = {};
+  int terminal = -1;                       ///< where the user types; -1: nowhere
+  const doctor::Caller* caller = nullptr;  ///< the user for whom `pollux doctor` checks; null: that of this process
 };
 
 }  // namespace pollux::tool

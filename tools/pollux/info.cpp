@@ -81,6 +81,11 @@ void add_info(CLI::App& app, const Environment& environment, int& exit_code) {
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or the bare PCI address")->required();
   command->add_flag("--registers", options->registers, "Show the card's registers, too (if Pollux can open the port)");
   command->add_flag("--json", options->json, "Print JSON");
+  command->footer(
+      "pollux info vfio:0000:01:00.0\n"
+      "pollux info sim:0 --registers --json\n"
+      "Of a port that the kernel has, the PCI facts are shown. A port that is bound to vfio-pci is opened and "
+      "started.");
   command->callback([options, &environment, &exit_code] { exit_code = run_info(environment, *options); });
 }
 

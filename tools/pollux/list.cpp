@@ -77,6 +77,10 @@ void add_list(CLI::App& app, const Environment& environment, int& exit_code) {
   CLI::App* command = app.add_subcommand("list", "List the machine's network controllers and their drivers");
   command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--all", options->all, "List every PCI device");
+  command->footer(
+      "pollux list\n"
+      "pollux list --all --json\n"
+      "\"POLLUX\" is the driver in Pollux, \"KERNEL\" the one that has the card now.");
   command->callback([options, &environment, &exit_code] { exit_code = run_list(environment, *options); });
 }
 

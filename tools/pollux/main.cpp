@@ -6,12 +6,15 @@
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "../../examples/common/standard_streams.hpp"
 #include "commands.hpp"
 #include "pollux/pollux.hpp"
+#include "shell.hpp"
 
 namespace {
 
@@ -30,6 +33,14 @@ bool ask(const std::string& question) {
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+/// no-color.org: a set NO_COLOR turns colours off.
+bool shows_colours() {
+  const char* const off = std::getenv("NO_COLOR");
+  const char* const terminal = std::getenv("TERM");
+  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
+  return (off == nullptr || *off == '\0') && !dumb && ::isatty(STDOUT_FILENO) != 0;
 }
 
 int run(int argc, char** argv) {
@@ -51,7 +62,12 @@ int run(int argc, char** argv) {
     return "";
   };
   Environment environment{{}, clock, network, options.log, driver_of, std::cout, std::cerr, context};
-  if (::isatty(STDIN_FILENO) != 0) environment.confirm = ask;
+  if (::isatty(STDIN_FILENO) != 0) {
+    environment.confirm = ask;
+    environment.terminal = STDIN_FILENO;
+  }
+  environment.colours = shows_colours();
+  environment.run_shell = &run_shell;
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 
   int exit_code = kSuccess;
@@ -62,19 +78,31 @@ int run(int argc, char** argv) {
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
   add_card(app, environment, exit_code);
+  add_completion(app, environment, exit_code);
+  add_doctor(app, environment, exit_code);
   add_led(app, environment, exit_code);
   add_link(app, environment, exit_code);
   add_list(app, environment, exit_code);
+  add_manual(app, environment, exit_code);
   add_phy(app, environment, exit_code);
   add_bind(app, environment, exit_code);
   add_unbind(app, environment, exit_code);
   add_nvm(app, environment, exit_code);
   add_regs(app, environment, exit_code);
+  add_setup_user(app, environment, exit_code);
   add_selftest(app, environment, exit_code);
   add_wol(app, environment, exit_code);
   add_vf(app, environment, exit_code);
   add_time(app, environment, exit_code);
   add_info(app, environment, exit_code);
+  app.footer(
+      "Examples:\n"
+      "  pollux doctor\n"
+      "  pollux list\n"
+      "  pollux bind 0000:01:00.0\n"
+      "  pollux info vfio:0000:01:00.0\n"
+      "`pollux COMMAND --help` has the options and examples of each command. The status is 0 after success, 1 after a\n"
+      "failure, and 2 if the arguments are wrong.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -25,6 +25,9 @@ void add_unbind(CLI::App& app, const Environment& environment, int& exit_code) {
   auto ports = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("unbind", "Return ports to the drivers that they had before `pollux bind`");
   command->add_option("ports", *ports, "PCI addresses, such as 0000:01:00.0")->required();
+  command->footer(
+      "pollux unbind 0000:01:00.0 0000:01:00.1\n"
+      "A port that a program has open is not unbound.");
   command->callback([ports, &environment, &exit_code] { exit_code = run_unbind(environment, *ports); });
 }
 

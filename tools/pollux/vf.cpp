@@ -78,13 +78,16 @@ void add_vf(CLI::App& app, const Environment& environment, int& exit_code) {
       "can set them (VirtualFunctions::set_function). So this command has no 'set'.");
   CLI::App* const list = command->add_subcommand("list", "Show how many there are");
   add_common(*list, options);
+  list->footer("pollux vf list 0000:01:00.0\npollux vf list sim:0 --json");
   list->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, std::nullopt); });
   CLI::App* const create = command->add_subcommand("create", "Create virtual functions, instead of those that exist");
   create->add_option("count", options->count, "How many")->required()->check(CLI::Range(1U, 7U));
   add_common(*create, options);
+  create->footer("pollux vf create 2 sim:0");
   create->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, options->count); });
   CLI::App* const remove = command->add_subcommand("remove", "Remove all virtual functions");
   add_common(*remove, options);
+  remove->footer("pollux vf remove 0000:01:00.0");
   remove->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, 0U); });
 }
 

@@ -13,10 +13,11 @@ struct SystemPaths {
   std::filesystem::path dev = "/dev";
   std::filesystem::path run = "/run";
   std::filesystem::path pci_ids = {};  ///< list of names for libpci; empty: libpci's default
+  std::filesystem::path etc = "/etc";  ///< the machine's configuration
 
   /// All mount points below `directory`, as in a chroot. Names still come from libpci's default list.
   [[nodiscard]] static SystemPaths below(const std::filesystem::path& directory) {
-    return {directory / "sys", directory / "proc", directory / "dev", directory / "run", {}};
+    return {directory / "sys", directory / "proc", directory / "dev", directory / "run", {}, directory / "etc"};
   }
 };
 

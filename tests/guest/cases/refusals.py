@@ -64,11 +64,11 @@ def a_port_handed_to_a_user_works_for_that_user(fixture: Fixture) -> None:
     works_for_a_user(fixture)
 
 
-def works_for_a_user(fixture: Fixture) -> None:
-    """A and B belong to the user `plain`, who forwards frames between them."""
+def works_for_a_user(fixture: Fixture, limit: str = "ulimit -l unlimited", as_user: str = AS_USER) -> None:
+    """The user `plain` may open A and B, and forwards frames between them."""
     fixture.guest.check(f"""
-    ulimit -l unlimited
-    spawn plain {AS_USER} l2fwd {fixture.uri(A)} {fixture.uri(B)} --json
+    {limit}
+    spawn plain {as_user} l2fwd {fixture.uri(A)} {fixture.uri(B)} --json
     await_line plain '^l2fwd: forwarding' 30
     """, 40)
     passed = pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 500)

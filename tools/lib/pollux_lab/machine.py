@@ -87,7 +87,7 @@ class Machine:
             "-chardev", f"socket,id=channel,fd={channel_fd}",
             "-chardev", f"socket,id=monitor,fd={monitor_fd}", "-mon", "chardev=monitor,mode=control",
             "-device", "virtio-serial-pci,addr=2", "-device", "virtserialport,chardev=channel,name=lab",
-            "-kernel", str(image), "-initrd", str(initrd), "-append", self._kernel_line(),
+            "-kernel", str(image), "-initrd", str(initrd), "-append", self.kernel_line(),
         ]
         for index, port in enumerate(self.ports):
             line += self._card(index, port)
@@ -111,7 +111,7 @@ class Machine:
         # The IOMMU is present even if a case boots without it: only the kernel argument turns it off.
         return ["-m", str(self.memory_mib), *iommu]
 
-    def _kernel_line(self) -> str:
+    def kernel_line(self) -> str:
         # On a busy host the kernel's timer test would see too few ticks and panic.
         words = ["console=ttyS0", "quiet", "panic=-1", "no_timer_check", f"lab.hugepages={self.huge_pages}"]
         words += ["intel_iommu=on", "iommu=pt"] if self.iommu else ["intel_iommu=off"]

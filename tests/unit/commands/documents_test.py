@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the pollux command says about itself: --help and man pages of each subcommand, and completion in bash, zsh and fish. The shells and
+mandoc judge."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+POLLUX = sys.argv.pop(1) if len(sys.argv) > 1 else "pollux"
+
+
+def run(*words: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, **options)
+
+
+def help_of(*path: str) -> str:
+    shown = run(POLLUX, *path, "--help")
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
+
+
+def subcommands(*path: str) -> list[str]:
+    _, _, listed = help_of(*path).partition("\nSubcommands:\n")
+    return re.findall(r"^  (\S+)", listed.split("\n\n")[0], re.MULTILINE)
+
+
+def all_paths() -> list[tuple[str, ...]]:
+    paths: list[tuple[str, ...]] = []
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        path = waiting.pop(0)
+        paths.append(path)
+        waiting += [(*path, name) for name in subcommands(*path)]
+    return paths
+
+
+class Help(unittest.TestCase):
+    def test_each_command_has_examples_with_options_that_it_has(self):
+        for path in all_paths():
+            with self.subTest(path):
+                text = help_of(*path)
+                examples = re.findall(r"^ *(?:sudo )?(pollux\b.*)$", text, re.MULTILINE)
+                self.assertTrue([line for line in examples if line.startswith(" ".join(("pollux", *path)))], text)
+                for line in examples:
+                    for option in re.findall(r" (--[a-z-]+)", line.split(" > ")[0]):
+                        if line.startswith(" ".join(("pollux", *path))) and path:
+                            self.assertRegex(text, re.escape(option) + r"\b", line)
+
+    def test_there_are_many_commands(self):
+        self.assertGreater(len(all_paths()), 15)
+        self.assertIn(("vf", "create"), all_paths())
+
+    def test_errors_are_status_2(self):
+        for words in (["nonsense"], ["bind"], ["list", "--nonsense"], ["completion", "tcsh"], []):
+            self.assertEqual(run(POLLUX, *words).returncode, 2, words)
+
+    def test_no_colours_without_a_terminal(self):
+        self.assertNotIn("\033", run(POLLUX, "doctor").stdout)
+
+    def test_colours_on_a_terminal_unless_they_are_turned_off(self):
+        def on_terminal(**variables: str) -> str:
+            return run("script", "-qec", f"{POLLUX} doctor", "/dev/null", env={"PATH": "/usr/bin:/bin", **variables}).stdout
+        self.assertIn("\033[", on_terminal(TERM="xterm"))
+        for variables in ({"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}):
+            shown = on_terminal(**variables)
+            self.assertIn("mounts", shown)
+            self.assertNotIn("\033", shown, variables)
+
+
+class Manual(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.assertEqual(run(POLLUX, "manual", str(self.folder)).returncode, 0)
+
+    def test_there_is_a_page_for_each_command(self):
+        expected = {"-".join(("pollux", *path)) + ".1" for path in all_paths()}
+        self.assertEqual({page.name for page in self.folder.iterdir()}, expected)
+
+    def test_mandoc_finds_no_fault(self):
+        if not shutil.which("mandoc"):
+            self.skipTest("mandoc is not installed")
+        linted = run("mandoc", "-T", "lint", "-W", "warning", *map(str, sorted(self.folder.iterdir())))
+        # The pages have no date, so that the same source makes the same pages.
+        faults = [line for line in linted.stdout.splitlines() if "missing date" not in line]
+        self.assertEqual(faults, [])
+
+    def test_pages_show_options_and_examples(self):
+        if not shutil.which("mandoc"):
+            self.skipTest("mandoc is not installed")
+        shown = run("mandoc", "-T", "ascii", str(self.folder / "pollux-bind.1")).stdout
+        text = re.sub(r".\x08", "", shown)
+        for part in ("pollux-bind - Move ports", "--confirm UINT", "Keep what --confirm has bound",
+                     "pollux bind --force --confirm 60 0000:01:00.0", "EXIT STATUS", "SEE ALSO"):
+            self.assertIn(part, text)
+
+    def test_a_folder_that_cannot_be_written(self):
+        refused = run(POLLUX, "manual", "/dev/null/below")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("cannot write", refused.stderr)
+
+
+# What each line completes to, by shells that split words at ':' and by those that do not.
+CASES = {
+    "pollux unb": {"unbind"},
+    "pollux bind --conf": {"--confirm", "--confirmed"},
+    "pollux -v vf cr": {"create"},
+    "pollux completion z": {"zsh"},
+    "pollux doctor --fi": {"--fix"},
+    "pollux info --nonsense-": set(),
+}
+
+
+class Completion(unittest.TestCase):
+    def script(self, shell: str) -> str:
+        if not shutil.which(shell):
+            self.skipTest(f"{shell} is not installed")
+        shown = run(POLLUX, "completion", shell)
+        self.assertEqual(shown.returncode, 0)
+        path = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "script"
+        path.write_text(shown.stdout)
+        return str(path)
+
+    def check(self, complete) -> None:
+        for line, expected in CASES.items():
+            with self.subTest(line):
+                self.assertEqual(complete(line), expected)
+        self.assertEqual(complete("pollux "), complete("pollux ") | set(subcommands()))
+        self.assertTrue({"sim:0", "0"} & complete("pollux info sim:"), "ports")
+
+    def test_bash(self):
+        script = self.script("bash")
+
+        def complete(line: str) -> set[str]:
+            done = run("bash", "-uc", 'source "$1"; COMP_LINE=$2 COMP_POINT=${#2}; _pollux; printf "%s\\n" "${COMPREPLY[@]}"', "bash",
+                       script, line)
+            self.assertEqual(done.stderr, "")
+            return set(done.stdout.split())
+        self.check(complete)
+
+    def test_zsh(self):
+        script = self.script("zsh")
+        # Stand-ins for zsh's completion system, which works only at a prompt: they print what would be offered.
+        stand_ins = """
+        _describe() { local entry; for entry in ${(P)2}; do entry=${entry//\\\\:/@@}; entry=${entry%%:*}; print -r -- ${entry//@@/:}; done }
+        compadd() { shift; print -rl -- $@ }
+        _files() { : }; compdef() { : }
+        """
+
+        def complete(line: str) -> set[str]:
+            code = stand_ins + 'source $1; words=("${(@s: :)2}"); CURRENT=$#words; _pollux'
+            done = run("zsh", "-fc", code, "zsh", script, line)
+            self.assertEqual(done.stderr, "")
+            return {word for word in done.stdout.split() if word.startswith(line.split(" ")[-1])}
+        self.check(complete)
+
+    def test_fish(self):
+        script = self.script("fish")
+
+        def complete(line: str) -> set[str]:
+            with tempfile.TemporaryDirectory() as home:
+                done = run("fish", "--no-config", "-c", f"source {script}; complete -C '{line}'", env={"HOME": home, "PATH": "/usr/bin:/bin"})
+            self.assertEqual(done.stderr, "")
+            return {entry.split("\t")[0] for entry in done.stdout.splitlines()}
+        self.check(complete)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A binding that waits for its confirmation: the file that stands for it, the guard's process, the command.
+#include <sys/wait.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include "commands.hpp"
+#include "confirm/confirmed_bind.hpp"
+#include "fixture.hpp"
+
+namespace pollux::tool {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+struct Pending : Machine {};
+
+TEST_F(Pending, CanBeConfirmedOnce) {
+  const auto pending = PendingBinding::create(machine.paths);
+  ASSERT_TRUE(pending) << pending.error().message();
+  EXPECT_TRUE(pending->waits());
+  EXPECT_TRUE(PendingBinding::confirm(machine.paths));
+  EXPECT_FALSE(pending->waits());
+  EXPECT_FALSE(pending->claim()) << "it was confirmed";
+  const auto again = PendingBinding::confirm(machine.paths);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, ErrorCode::not_found);
+}
+
+TEST_F(Pending, CannotBeConfirmedOnceItIsRolledBack) {
+  const auto pending = PendingBinding::create(machine.paths);
+  EXPECT_TRUE(pending->claim());
+  EXPECT_FALSE(PendingBinding::confirm(machine.paths));
+}
+
+TEST_F(Pending, IsTheOnlyOne) {
+  {
+    const auto pending = PendingBinding::create(machine.paths);
+    const auto other = PendingBinding::create(machine.paths);
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().code, ErrorCode::busy);
+    EXPECT_THAT(other.error().hint, HasSubstr("pollux bind --confirmed"));
+  }
+  EXPECT_TRUE(PendingBinding::create(machine.paths)) << "the other has ended";
+}
+
+/// Real time and real processes. Nothing is bound, so the roll-back only restores the interface.
+struct ConfirmedBind : Machine {
+  ConfirmedBind() {
+    actions.restore = [file = machine.paths.run / "restored", this](const pci::InterfaceBackup& backup,
+                                                                    const std::string&) -> Result<void> {
+      machine.write(file, backup.name);
+      return {};
+    };
+    EXPECT_EQ(::pipe(keyboard.data()), 0);
+  }
+  ~ConfirmedBind() override {
+    for (const int end : keyboard) ::close(end);
+  }
+  Environment real() { return {machine.paths, clock, network, {}, {}, out, err, context}; }
+  int run(const Environment& with, Duration limit, int exit_code = kSuccess) {
+    return bind_with_confirmation(with, {port}, {}, limit, actions, [=] { return exit_code; });
+  }
+  [[nodiscard]] bool is_restored() const { return machine.read(machine.paths.run / "restored") == "eth1"; }
+
+  SteadyClock clock;
+  std::array<int, 2> keyboard{};
+};
+
+TEST_F(ConfirmedBind, EnterKeepsThePorts) {
+  Environment with = real();
+  with.terminal = keyboard[0];
+  ASSERT_EQ(::write(keyboard[1], "\n", 1), 1);
+  EXPECT_EQ(run(with, seconds(30)), kSuccess) << err.str();
+  EXPECT_THAT(out.str(), HasSubstr("confirmed: the ports stay bound"));
+  EXPECT_FALSE(is_restored());
+}
+
+TEST_F(ConfirmedBind, WithoutEnterTheyAreGivenBack) {
+  Environment with = real();
+  with.terminal = keyboard[0];
+  ASSERT_EQ(::write(keyboard[1], "n", 1), 1);
+  EXPECT_EQ(run(with, milliseconds(200)), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("not confirmed: the ports are as before"));
+  EXPECT_TRUE(is_restored());
+}
+
+TEST_F(ConfirmedBind, ATerminalThatIsGoneConfirmsNothing) {
+  Environment with = real();
+  with.terminal = keyboard[0];
+  ::close(keyboard[1]);
+  keyboard[1] = -1;
+  EXPECT_EQ(run(with, milliseconds(200)), kFailure);
+  EXPECT_TRUE(is_restored());
+}
+
+TEST_F(ConfirmedBind, AFailedBindIsRolledBackAtOnce) {
+  EXPECT_EQ(run(real(), seconds(30), kUsage), kUsage);
+  EXPECT_TRUE(is_restored());
+}
+
+TEST_F(ConfirmedBind, WithoutATerminalItReturnsAndTheGuardStays) {
+  // A process that ends right after the bind, as the one that a lost session kills.
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(run(real(), milliseconds(300)));
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(wait_until(
+      clock, "the roll-back", seconds(20), [&] { return is_restored(); }, milliseconds(10)));
+}
+
+TEST_F(ConfirmedBind, TheCommandChecksItsArguments) {
+  int exit_code = kSuccess;
+  CLI::App app("", "pollux");
+  add_bind(app, environment, exit_code);
+  for (const char* wrong :
+       {"bind", "bind --confirm 0 0000:01:00.0", "bind --confirm 3601 0000:01:00.0", "bind --confirmed 0000:01:00.0"}) {
+    EXPECT_THROW(app.parse(wrong), CLI::ParseError) << wrong;
+  }
+  app.parse("bind --confirmed");
+  EXPECT_EQ(exit_code, kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("no binding waits"));
+  ASSERT_TRUE(PendingBinding::create(machine.paths));
+  app.parse("bind --confirmed");
+  EXPECT_EQ(exit_code, kSuccess);
+}
+
+}  // namespace
+}  // namespace pollux::tool

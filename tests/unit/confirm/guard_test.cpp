@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The roll-back, and the guard that decides on it.
+#include <unistd.h>
+
+#include "fixture.hpp"
+
+namespace pollux::tool {
+namespace {
+
+using std::chrono::seconds;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct RollbackCase : Machine {};
+struct Guard : Machine {
+  GuardOutcome guard(int now = -1) {
+    const auto rollback = prepare();
+    EXPECT_TRUE(rollback);
+    bind();
+    start = machine.clock.now();
+    return guard_binding(environment, *pending, *rollback, start + seconds(2), now);
+  }
+  Result<PendingBinding> pending = PendingBinding::create(machine.paths);
+  Duration start{};
+};
+
+TEST_F(RollbackCase, GivesPortsBackWithTheirInterfaces) {
+  const auto rollback = prepare();
+  ASSERT_TRUE(rollback) << rollback.error().message();
+  bind();
+  EXPECT_TRUE(rollback->run(environment));
+  EXPECT_EQ(machine.driver_of(port), "igb");
+  EXPECT_THAT(events, ElementsAre("restore eth1 as eth1"));
+}
+
+TEST_F(RollbackCase, LeavesAPortAloneThatWasBoundBefore) {
+  bind();
+  EXPECT_TRUE(prepare()->run(environment));
+  EXPECT_EQ(machine.driver_of(port), "vfio-pci");
+  EXPECT_THAT(events, IsEmpty());
+}
+
+TEST_F(RollbackCase, RestoresTheInterfacesAlsoIfNothingWasBound) {
+  EXPECT_TRUE(prepare()->run(environment));
+  EXPECT_THAT(events, ElementsAre("restore eth1 as eth1"));
+}
+
+TEST_F(RollbackCase, FindsAnInterfaceThatHasAnotherNameNow) {
+  const auto rollback = prepare();
+  bind();
+  std::filesystem::rename(machine.device(port) / "net/eth1", machine.device(port) / "net/enp1s0");
+  EXPECT_TRUE(rollback->run(environment));
+  EXPECT_THAT(events, ElementsAre("restore eth1 as enp1s0"));
+}
+
+TEST_F(RollbackCase, ReportsAnInterfaceThatDoesNotComeBack) {
+  const auto rollback = prepare();
+  bind();
+  std::filesystem::remove_all(machine.device(port) / "net/eth1");
+  const auto done = rollback->run(environment);
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().what, AllOf(HasSubstr("0000:01:00.0"), HasSubstr("no interface again")));
+}
+
+TEST_F(RollbackCase, ReportsWhatCannotBeRestored) {
+  const auto rollback = prepare();
+  restored = fail(ErrorCode::io_error, "the route was rejected");
+  const auto done = rollback->run(environment);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().what, "the route was rejected");
+}
+
+TEST_F(RollbackCase, EndsAProcessThatHasThePortOpen) {
+  const auto rollback = prepare();
+  bind();
+  machine.add_process(42, "l2fwd", machine.paths.dev / "vfio/7");
+  deadly = 9;
+  EXPECT_TRUE(rollback->run(environment));
+  EXPECT_THAT(events, ElementsAre("kill 42 by 15", "kill 42 by 9", "restore eth1 as eth1"));
+  EXPECT_EQ(machine.driver_of(port), "igb");
+}
+
+TEST_F(RollbackCase, RefusesWhatWouldBeLostForGood) {
+  pci::NetworkNamespace& own = network.state.namespaces[0];
+  own.links.push_back({.index = 3, .name = "eth1.5", .kind = "vlan", .lower = 2});
+  own.addresses.push_back({3, pci::test::prefix("192.0.2.7/24")});
+  const auto rollback = prepare();
+  ASSERT_FALSE(rollback);
+  EXPECT_EQ(rollback.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(rollback.error().what, HasSubstr("eth1.5 has the address 192.0.2.7/24"));
+}
+
+TEST_F(Guard, RollsBackWhenTheTimeIsOver) {
+  EXPECT_EQ(guard(), GuardOutcome::rolled_back);
+  EXPECT_EQ(machine.driver_of(port), "igb");
+  EXPECT_GE(machine.clock.now() - start, seconds(2));
+  EXPECT_FALSE(PendingBinding::confirm(machine.paths)) << "it is too late";
+}
+
+TEST_F(Guard, LeavesWhatIsConfirmed) {
+  machine.clock.follow([this](Duration now) {
+    if (now - start <= seconds(1) || !pending->waits()) return;
+    EXPECT_TRUE(PendingBinding::confirm(machine.paths));
+  });
+  EXPECT_EQ(guard(), GuardOutcome::confirmed);
+  EXPECT_EQ(machine.driver_of(port), "vfio-pci");
+  EXPECT_LT(machine.clock.now() - start, seconds(2));
+  EXPECT_THAT(events, IsEmpty());
+}
+
+TEST_F(Guard, RollsBackAtOnceIfAsked) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  ASSERT_EQ(::write(pipe[1], "r", 1), 1);
+  EXPECT_EQ(guard(pipe[0]), GuardOutcome::rolled_back);
+  EXPECT_LT(machine.clock.now() - start, seconds(1));
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+}
+
+TEST_F(Guard, GoesOnWhenTheProcessThatStartedItEnds) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  ::close(pipe[1]);
+  EXPECT_EQ(guard(pipe[0]), GuardOutcome::rolled_back);
+  EXPECT_GE(machine.clock.now() - start, seconds(2));
+  ::close(pipe[0]);
+}
+
+TEST_F(Guard, SaysThatARollbackFailed) {
+  restored = fail(ErrorCode::io_error, "the route was rejected");
+  EXPECT_EQ(guard(), GuardOutcome::failed);
+}
+
+}  // namespace
+}  // namespace pollux::tool

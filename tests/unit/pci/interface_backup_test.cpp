@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Saves and restores an interface of the real kernel, in a network namespace of the test's own thread.
+#include "pci/interface_backup.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace pollux::pci {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+bool ip(const std::string& words) { return std::system(("ip " + words + " 2>/dev/null").c_str()) == 0; }
+
+std::string output(const std::string& command) {
+  std::string text;
+  FILE* const pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return text;
+  std::array<char, 512> part{};
+  while (::fgets(part.data(), part.size(), pipe) != nullptr) text += part.data();
+  ::pclose(pipe);
+  return text;
+}
+
+/// Runs `body` in a new network namespace, which ends with it.
+void in_own_namespace(const std::function<void()>& body) {
+  bool entered = false;
+  std::thread thread([&] {
+    entered = ::unshare(CLONE_NEWNET) == 0;
+    if (entered) body();
+  });
+  thread.join();
+  if (!entered) GTEST_SKIP() << "network namespaces need root";
+}
+
+/// The interface w0, with all that can be restored.
+void make_interface() {
+  ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
+  ASSERT_TRUE(ip("link set w1 up"));
+  ASSERT_TRUE(ip("link set w0 address 02:00:00:00:00:07 mtu 1400 up"));
+  ASSERT_TRUE(ip("addr add 192.0.2.7/24 dev w0"));
+  ASSERT_TRUE(ip("addr add 2001:db8::7/64 dev w0 nodad"));
+  ASSERT_TRUE(ip("route add default via 192.0.2.1 metric 50"));
+  ASSERT_TRUE(ip("route add 198.51.100.0/24 dev w0 table 77"));
+  ASSERT_TRUE(ip("-6 route add default via 2001:db8::1"));
+}
+
+std::string shown() { return output("ip addr show w0; ip route show table all; ip -6 route show"); }
+
+TEST(InterfaceBackup, RestoresAnInterfaceThatWasMadeAgain) {
+  in_own_namespace([] {
+    make_interface();
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup) << backup.error().message();
+    ASSERT_TRUE(ip("link del w0"));
+    ASSERT_TRUE(ip("link add x0 type veth peer name x1")) << "so that the index differs";
+    ASSERT_TRUE(ip("link add new0 type veth peer name w1"));
+    ASSERT_TRUE(ip("link set w1 up"));
+    ASSERT_THAT(shown(), Not(HasSubstr("192.0.2.7")));
+    for (int time = 0; time < 2; ++time) {
+      const auto restored = restore_interface(*backup, time == 0 ? "new0" : "w0");
+      ASSERT_TRUE(restored) << restored.error().message();
+      EXPECT_THAT(shown(),
+                  AllOf(HasSubstr("02:00:00:00:00:07"), HasSubstr("mtu 1400"), HasSubstr("192.0.2.7/24"),
+                        HasSubstr("2001:db8::7/64"), HasSubstr("default via 192.0.2.1 dev w0 metric 50"),
+                        HasSubstr("198.51.100.0/24 dev w0 table 77"), HasSubstr("default via 2001:db8::1 dev w0")));
+    }
+  });
+}
+
+TEST(InterfaceBackup, RestoresABridgesMember) {
+  in_own_namespace([] {
+    ASSERT_TRUE(ip("link add br0 type bridge"));
+    ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
+    ASSERT_TRUE(ip("link set w0 master br0"));
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup);
+    ASSERT_TRUE(ip("link del w0"));
+    ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
+    ASSERT_TRUE(restore_interface(*backup, "w0"));
+    EXPECT_THAT(output("ip link show w0"), AllOf(HasSubstr("master br0"), HasSubstr("state DOWN"))) << "it was down";
+  });
+}
+
+TEST(InterfaceBackup, RejectsWhatIsNotThere) {
+  const auto backup = back_up_interface("no-such-one");
+  ASSERT_FALSE(backup);
+  EXPECT_EQ(backup.error().code, ErrorCode::not_found);
+  EXPECT_FALSE(restore_interface({}, "no-such-one"));
+}
+
+TEST(InterfaceBackup, ReportsWhatTheKernelRejects) {
+  in_own_namespace([] {
+    ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
+    auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup);
+    backup->mtu = 1;
+    const auto restored = restore_interface(*backup, "w0");
+    ASSERT_FALSE(restored);
+    EXPECT_THAT(restored.error().what, HasSubstr("did not accept"));
+  });
+}
+
+}  // namespace
+}  // namespace pollux::pci

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "confirm/rollback.hpp"
+
+#include <fmt/format.h>
+#include <csignal>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+
+#include "pci/sysfs.hpp"
+#include "pci/vfio_use.hpp"
+#include "pollux/pci/binding.hpp"
+#include "pollux/pci/device_info.hpp"
+#include "pollux/pci/host_use.hpp"
+#include "pollux/pci/iommu_group.hpp"
+
+namespace pollux::tool {
+namespace {
+
+constexpr Duration kPollInterval = std::chrono::milliseconds(50);
+
+Result<void> check_restorable(const pci::NetworkState& state, const pci::SystemPaths& paths,
+                              const pci::DeviceInfo& device) {
+  for (const pci::HostUse& use : pci::find_host_use(state, pci::bus_names(paths, device.address))) {
+    const auto& own = device.interfaces;
+    if (std::find(own.begin(), own.end(), use.interface) != own.end()) continue;
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} {} in {}: a roll-back could not restore this", use.interface, use.reason,
+                            use.network_namespace),
+                "remove that interface first, or bind without --confirm");
+  }
+  return {};
+}
+
+std::vector<std::string> interfaces_of(const pci::SystemPaths& paths, pci::Address address) {
+  const auto device = pci::read_device(paths, address);
+  return device ? device->interfaces : std::vector<std::string>{};
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+Result<Rollback> Rollback::prepare(const Environment& environment, HostActions actions,
+                                   const std::vector<pci::Address>& addresses) {
+  Rollback rollback;
+  auto state = environment.network.read();
+  if (!state) return pass_on(std::move(state));
+  for (const pci::Address& address : addresses) {
+    auto device = pci::read_device(environment.paths, address);
+    if (!device) return pass_on(std::move(device));
+    if (pci::is_vfio_driver(device->driver)) continue;
+    if (auto able = check_restorable(*state, environment.paths, *device); !able) return pass_on(std::move(able));
+    Port port{address, {}};
+    for (const std::string& interface : device->interfaces) {
+      auto saved = actions.save(interface);
+      if (!saved) return pass_on(std::move(saved));
+      port.interfaces.push_back(*std::move(saved));
+    }
+    rollback.ports_.push_back(std::move(port));
+  }
+  rollback.actions_ = std::move(actions);
+  return rollback;
+}
+
+Result<void> Rollback::run(const Environment& environment) const {
+  Result<void> first_error;
+  for (const Port& port : ports_) {
+    end_holder(environment, port);
+    auto given = give_back(environment, port);
+    if (first_error && !given) first_error = std::move(given);
+  }
+  return first_error;
+}
+
+// The kernel cannot take a device from a process that has it open: the unbind would wait for its end.
+void Rollback::end_holder(const Environment& environment, const Port& port) const {
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    const auto device = pci::read_device(environment.paths, port.address);
+    const auto holder = device ? pci::find_holder(environment.paths, *device) : std::nullopt;
+    int process = 0;
+    if (!holder) return;
+    const std::string& number = holder->process;
+    if (std::from_chars(number.data(), number.data() + number.size(), process).ec != std::errc{} || process <= 1)
+      return;
+    if (actions_.kill) actions_.kill(process, signal);
+    static_cast<void>(wait_until(
+        environment.clock, "the end of the process", kEndLimit,
+        [&] { return !pci::find_holder(environment.paths, *device).has_value(); }, kPollInterval));
+  }
+}
+
+Result<void> Rollback::give_back(const Environment& environment, const Port& port) const {
+  pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
+  if (auto unbound = binder.unbind(std::array{port.address}); !unbound) return pass_on(std::move(unbound));
+  Result<void> first_error;
+  for (const pci::InterfaceBackup& interface : port.interfaces) {
+    const auto names = [&] { return interfaces_of(environment.paths, port.address); };
+    // udev may rename the interface some time after it has appeared. restore() renames it if that does not happen.
+    static_cast<void>(wait_until(
+        environment.clock, interface.name, kInterfaceLimit, [&] { return has(names(), interface.name); },
+        kPollInterval));
+    const auto now = names();
+    if (now.empty()) {
+      return fail(ErrorCode::timeout, fmt::format("{} has no interface again", port.address.to_string()),
+                  "see the kernel's log: dmesg | tail");
+    }
+    auto restored = actions_.restore(interface, has(now, interface.name) ? interface.name : now.front());
+    if (first_error && !restored) first_error = std::move(restored);
+  }
+  return first_error;
+}
+
+}  // namespace pollux::tool

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pollux doctor`: finds what stands between the machine and a running port, and says or does what mends it.
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <ostream>
+
+#include "commands.hpp"
+#include "doctor/diagnosis.hpp"
+#include "pci_facts.hpp"
+#include "report.hpp"
+
+namespace pollux::tool {
+namespace doctor {
+namespace {
+
+struct DoctorOptions {
+  std::string port;
+  std::string user;
+  bool start = false;
+  bool fix = false;
+  bool yes = false;
+  bool json = false;
+};
+
+Result<Caller> find_caller(const Environment& environment, const DoctorOptions& options) {
+  if (!options.user.empty()) return caller_named(options.user);
+  return environment.caller != nullptr ? *environment.caller : this_caller(environment.paths);
+}
+
+Result<Subject> read_subject(const Environment& environment, const DoctorOptions& options) {
+  auto caller = find_caller(environment, options);
+  if (!caller) return pass_on(std::move(caller));
+  Subject subject{environment, *std::move(caller), {}, options.port, options.start};
+  if (options.port.empty()) return subject;
+  const auto addresses = parse_addresses({options.port});
+  if (!addresses) return tl::unexpected<Error>(addresses.error());
+  auto device = pci::read_device(environment.paths, addresses->front());
+  if (!device) return pass_on(std::move(device));
+  subject.device = *std::move(device);
+  return subject;
+}
+
+int run_doctor(const Environment& environment, const DoctorOptions& options) {
+  if (options.fix && !environment.run_shell) return kFailure;
+  const auto read = [&] { return read_subject(environment, options); };
+  const auto subject = read();
+  if (!subject) return report(environment, subject.error(), kUsage);
+  Diagnosis diagnosis = diagnose(*subject);
+  std::vector<Attempt> attempts;
+  if (options.fix) attempts = fix(read, diagnosis, environment, options.yes);
+  if (options.json) {
+    environment.out << to_json(*subject, diagnosis, attempts).dump(2, ' ', false, kReplaceBadText) << '\n';
+  } else {
+    print_diagnosis(*subject, diagnosis);
+  }
+  return count(diagnosis, State::error) == 0 ? kSuccess : kFailure;
+}
+
+}  // namespace
+
+Diagnosis diagnose(const Subject& subject) {
+  Diagnosis diagnosis;
+  for (const Check& check : all_checks()) {
+    if (check.scope == Scope::port && !subject.device) continue;
+    diagnosis.push_back({&check, check.run(subject)});
+  }
+  return diagnosis;
+}
+
+}  // namespace doctor
+
+void add_doctor(CLI::App& app, const Environment& environment, int& exit_code) {
+  auto options = std::make_shared<doctor::DoctorOptions>();
+  CLI::App* command = app.add_subcommand("doctor", "Find what keeps this machine or a port from running, and mend it");
+  command->add_option("port", options->port, "A port, such as 0000:01:00.0; without it, only the machine is checked");
+  command->add_option("--user", options->user, "Check what this user may do, instead of yourself");
+  command->add_flag("--start", options->start, "Also open and start the port, which resets the card, to see its link");
+  command->add_flag("--fix", options->fix, "Run the commands that take nothing from the host, each after asking");
+  command->add_flag("--yes", options->yes, "With --fix: do not ask")->needs("--fix");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->footer(
+      "pollux doctor\n"
+      "pollux doctor 0000:01:00.0\n"
+      "sudo pollux doctor --fix --user alice 0000:01:00.0\n"
+      "For each check: ok, warning (the port runs, but worse), error (it does not run) or unknown; what was found, "
+      "why\n"
+      "it matters, and the command that mends it. The status is 0 without errors, 1 with errors, and 2 if the port\n"
+      "does not exist.");
+  command->callback([options, &environment, &exit_code] { exit_code = doctor::run_doctor(environment, *options); });
+}
+
+}  // namespace pollux::tool

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The IOMMU: whether the machine has one, whether the kernel uses it, and whether it covers the port.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "doctor/checks.hpp"
+#include "doctor/vfio_files.hpp"
+#include "pci/sysfs.hpp"
+
+namespace pollux::tool::doctor {
+namespace {
+
+namespace sysfs = pci::sysfs;
+
+/// What the firmware's tables say about the machine's IOMMU.
+struct Firmware {
+  const char* name;       ///< of the technique; null: the firmware announces no IOMMU
+  const char* parameter;  ///< of the kernel
+};
+
+// The ACPI tables are named DMAR (Intel) and IVRS (AMD). Linux, drivers/iommu/intel/dmar.c and
+// drivers/iommu/amd/init.c.
+Firmware read_firmware(const pci::SystemPaths& paths) {
+  const auto tables = paths.sys / "firmware/acpi/tables";
+  if (sysfs::exists(tables / "DMAR")) return {"Intel VT-d", "intel_iommu=on"};
+  if (sysfs::exists(tables / "IVRS")) return {"AMD-Vi", "amd_iommu=on"};
+  return {nullptr, nullptr};
+}
+
+void advise_to_enable(const Subject& subject, Finding& finding) {
+  const Firmware firmware = read_firmware(subject.paths());
+  if (firmware.name == nullptr) {
+    finding.advice =
+        "enable VT-d (Intel) or AMD-Vi (AMD) in the firmware's setup; then boot with the kernel parameter "
+        "intel_iommu=on or amd_iommu=on";
+    return;
+  }
+  finding.found += fmt::format("; the firmware announces {}", firmware.name);
+  finding.advice = fmt::format("boot with the kernel parameter {}", firmware.parameter);
+  if (!sysfs::exists(subject.paths().etc / "default/grub")) return;
+  finding.remedy = Remedy{fmt::format(
+      "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{} /' /etc/default/grub && update-grub && reboot", firmware.parameter)};
+}
+
+}  // namespace
+
+Finding check_iommu(const Subject& subject) {
+  const auto groups = real_groups(subject.paths());
+  if (!groups.empty()) {
+    const bool covered = !subject.device || (subject.device->iommu_group &&
+                                             !is_noiommu_group(subject.paths(), *subject.device->iommu_group));
+    const auto units = sysfs::entries(subject.paths().sys / "class/iommu");
+    const std::string on =
+        fmt::format("on{}{}, {} groups", units.empty() ? "" : ": ", fmt::join(units, ", "), groups.size());
+    if (covered) return {State::ok, on};
+    return {State::error, on + ", but none of them has the port", {}, "no IOMMU covers its slot: use another slot"};
+  }
+  const bool without = noiommu_mode(subject.paths()).value_or(false);
+  Finding finding{without ? State::warning : State::error,
+                  without ? "off; VFIO's no-IOMMU mode is on: the card can access all of this machine's memory"
+                          : "off: there are no IOMMU groups"};
+  advise_to_enable(subject, finding);
+  return finding;
+}
+
+}  // namespace pollux::tool::doctor

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who has the port: the host's network, the other devices of its group, a driver, a process.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "doctor/checks.hpp"
+#include "doctor/vfio_files.hpp"
+#include "pci/sysfs.hpp"
+#include "pci/vfio_use.hpp"
+#include "pollux/pci/binding.hpp"
+#include "pollux/pci/host_use.hpp"
+#include "pollux/pci/iommu_group.hpp"
+
+namespace pollux::tool::doctor {
+namespace {
+
+std::vector<pci::HostUse> uses_of(const pci::SystemPaths& paths, const pci::NetworkState& state, pci::Address address) {
+  return pci::find_host_use(state, pci::bus_names(paths, address));
+}
+
+/// Who may have the port afterwards, as an option of `pollux bind`.
+std::string user_option(const Subject& subject) {
+  return subject.caller.uid == 0 ? std::string() : fmt::format(" --user {}", subject.caller.name);
+}
+
+/// The shell command that removes the group's obstacles, and whether it takes nothing from the host.
+Remedy free_group(const Subject& subject, const std::vector<pci::GroupMember>& obstacles) {
+  const auto network = subject.environment.network.read();
+  std::vector<std::string> steps;
+  std::string bind = "pollux bind" + user_option(subject) + " " + subject.device->address.to_string();
+  bool safe = network.has_value() && uses_of(subject.paths(), *network, subject.device->address).empty();
+  for (const pci::GroupMember& member : obstacles) {
+    if (member.address && member.network_controller) {
+      bind += " " + member.name;
+      safe = safe && uses_of(subject.paths(), *network, *member.address).empty();
+      continue;
+    }
+    safe = false;
+    steps.push_back(fmt::format("echo {0} > /sys/bus/{1}/devices/{0}/driver/unbind", member.name,
+                                member.address ? "pci" : "platform"));
+  }
+  steps.push_back(bind);
+  return {fmt::format("{}", fmt::join(steps, " && ")), true, safe};
+}
+
+}  // namespace
+
+Finding check_host_use(const Subject& subject) {
+  const pci::DeviceInfo& device = *subject.device;
+  const auto state = subject.environment.network.read();
+  if (!state) return {State::unknown, state.error().what, {}, state.error().hint};
+  const auto uses = uses_of(subject.paths(), *state, device.address);
+  std::string found = device.interfaces.empty()
+                          ? "the kernel has no interface on it"
+                          : fmt::format("{} has no address, route or bridge", fmt::join(device.interfaces, ", "));
+  if (uses.empty() && state->unseen.empty()) return {State::ok, found};
+  if (uses.empty()) {
+    const auto limits = fmt::format("; {} network namespaces cannot be read", state->unseen.size());
+    return {State::unknown, found + limits, {}, "run `pollux doctor` as root"};
+  }
+  std::vector<std::string> reasons;
+  std::vector<std::string> remedies;
+  for (const pci::HostUse& use : uses) {
+    reasons.push_back(fmt::format("{} {} in {}", use.interface, use.reason, use.network_namespace));
+    if (!use.remedy.empty()) remedies.push_back(use.remedy);
+  }
+  return {State::error, fmt::format("{}", fmt::join(reasons, "; ")),
+          Remedy{fmt::format("{}", fmt::join(remedies, " && "))},
+          "if you reach this machine through the port, use another one, or `pollux bind --force --confirm 60`"};
+}
+
+Finding check_group(const Subject& subject) {
+  const pci::DeviceInfo& device = *subject.device;
+  if (!device.iommu_group || is_noiommu_group(subject.paths(), *device.iommu_group)) {
+    return {State::unknown, "the port has no IOMMU group"};
+  }
+  const auto group = pci::read_group(subject.paths(), *device.iommu_group);
+  if (!group) return {State::unknown, group.error().what, {}, group.error().hint};
+  const auto obstacles = group->obstacles(std::array{device.address});
+  if (obstacles.empty()) return {State::ok, fmt::format("group {}, {} devices", group->number, group->members.size())};
+  std::vector<std::string> listed;
+  for (const pci::GroupMember& member : obstacles) listed.push_back(fmt::format("{} ({})", member.name, member.driver));
+  return {State::error, fmt::format("group {}: drivers of the kernel have {}", group->number, fmt::join(listed, ", ")),
+          free_group(subject, obstacles), "or move the card to a slot with a group of its own"};
+}
+
+Finding check_driver(const Subject& subject) {
+  const pci::DeviceInfo& device = *subject.device;
+  if (pci::is_vfio_driver(device.driver)) return {State::ok, device.driver};
+  const pci::Binder binder(subject.paths(), subject.environment.clock, subject.environment.network);
+  const auto bindable = binder.check_bind(std::array{device.address});
+  Finding finding{State::error, device.driver.empty() ? "none" : device.driver};
+  finding.remedy =
+      Remedy{"pollux bind" + user_option(subject) + " " + device.address.to_string(), true, bindable.has_value()};
+  const bool not_root = !bindable && bindable.error().code == ErrorCode::permission_denied;
+  if (!bindable && !not_root) finding.advice = "first mend what is above: " + bindable.error().what;
+  return finding;
+}
+
+Finding check_holder(const Subject& subject) {
+  const auto holder = pci::find_holder(subject.paths(), *subject.device);
+  if (!holder) return {State::ok, "no process has it open"};
+  if (holder->process.empty()) {
+    return {State::error, fmt::format("a process that is not visible here has {} open", holder->node.string()),
+            Remedy{"fuser -v " + holder->node.string()}, "end the process that this shows on the host"};
+  }
+  return {State::error, fmt::format("process {} ({}) has it open", holder->process, holder->name),
+          Remedy{"kill " + holder->process}, "it loses the port; wait for its end instead if it does its work"};
+}
+
+Finding check_permissions(const Subject& subject) {
+  const pci::DeviceInfo& device = *subject.device;
+  if (!pci::is_vfio_driver(device.driver)) return {State::unknown, "the files appear when the port is bound"};
+  const VfioFiles files = vfio_files(subject.paths(), device);
+  if (!files.noiommu.empty()) {
+    if (subject.caller.uid == 0) return {State::ok, "root may use the port without an IOMMU"};
+    return {State::error, "without an IOMMU only root can open a port", {}, "run the program as root"};
+  }
+  std::vector<std::string> denied;
+  for (const auto* mode : {&files.iommufd, &files.group}) {
+    if (mode->empty()) continue;
+    const auto refused = [&](const std::filesystem::path& file) { return !subject.caller.may_open(file); };
+    if (std::none_of(mode->begin(), mode->end(), refused)) {
+      return {State::ok, fmt::format("{} may open {}", subject.caller.name, mode->back().string())};
+    }
+    for (const auto& file : *mode) {
+      if (refused(file)) denied.push_back(file.string());
+    }
+  }
+  if (denied.empty()) {
+    return {State::error, "there is no device file of the port", {}, "in a container, pass /dev/vfio into it"};
+  }
+  const std::string container = (subject.paths().dev / "vfio/vfio").string();
+  std::string command = fmt::format("pollux bind --user {} {}", subject.caller.name, device.address.to_string());
+  if (std::find(denied.begin(), denied.end(), container) != denied.end()) command += " && chmod 0666 " + container;
+  return {State::error, fmt::format("{} may not open {}", subject.caller.name, fmt::join(denied, ", ")),
+          Remedy{command, true, true},
+          fmt::format("for all ports and each start: pollux setup-user {}", subject.caller.name)};
+}
+
+}  // namespace pollux::tool::doctor
