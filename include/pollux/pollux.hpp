@@ -45,6 +45,8 @@
 #include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
+#include "pollux/observe/capture.hpp"
+#include "pollux/observe/capture_thread.hpp"
 #include "pollux/open.hpp"
 #include "pollux/runtime/awaitables.hpp"
 #include "pollux/runtime/clock_servo.hpp"

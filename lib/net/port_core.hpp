@@ -39,6 +39,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
   /// The caller must hold the lock, except to use the driver's queues and properties that do not change.
   [[nodiscard]] PortMachine& machine() noexcept { return *machine_; }
+  /// Whether the Port was destroyed; there is no machine then. The caller must hold the lock.
+  [[nodiscard]] bool is_retired() const noexcept { return !machine_; }
 
   /// See Port::on_event.
   void on_event(PortEventHandler handler) { events_.set_handler(std::move(handler)); }

@@ -199,6 +199,8 @@ class POLLUX_API Port {
   std::shared_ptr<PortCore> core_;
   PortDriver* driver_;  // owned by core_; a copy for quick access to queues
   std::uint64_t user_ = 0;
+
+  friend struct PortAccess;
 };
 
 }  // namespace pollux
