@@ -193,6 +193,9 @@ class POLLUX_API Port {
   void set_user(std::uint64_t value) noexcept { user_ = value; }
 
  private:
+  friend class OpenPort;
+  /// Another reference to a port; see OpenPort.
+  explicit Port(std::shared_ptr<PortCore> core);
   [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 
