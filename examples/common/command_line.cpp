@@ -70,7 +70,7 @@ void add_port_options(CLI::App& app, PortOptions& options) {
 
 void add_telemetry_option(CLI::App& app, PortOptions& options) {
   app.add_flag("--telemetry", options.telemetry,
-               "Let `pollux ports`, `stats`, `top` and others look at the ports and change their settings");
+               "Let `pollux ports`, `stats` and other clients look at the ports and change their settings");
 }
 
 CLI::Range frame_count() {

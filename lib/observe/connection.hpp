@@ -14,7 +14,7 @@ namespace pollux::observe {
 class Connection {
  public:
   static constexpr std::size_t kMaxRequest = std::size_t{64} << 10;  ///< bytes of a line
-  static constexpr std::size_t kMaxQueued = std::size_t{4} << 20;    ///< bytes of replies
+  static constexpr std::size_t kMaxQueued = std::size_t{1} << 20;    ///< bytes of replies
 
   /// `socket` does not block.
   Connection(std::uint64_t id, FileDescriptor socket) : id_(id), socket_(std::move(socket)) {}

@@ -25,6 +25,10 @@ void add_selftest(CLI::App& app, const Environment& environment, int& exit_code)
 void add_wol(CLI::App& app, const Environment& environment, int& exit_code);
 void add_vf(CLI::App& app, const Environment& environment, int& exit_code);
 void add_time(CLI::App& app, const Environment& environment, int& exit_code);
+/// Only in builds with prometheus-cpp (POLLUX_HAS_EXPORTER).
+void add_exporter(CLI::App& app, const Environment& environment, int& exit_code);
+void add_ports(CLI::App& app, const Environment& environment, int& exit_code);
+void add_stats(CLI::App& app, const Environment& environment, int& exit_code);
 void add_info(CLI::App& app, const Environment& environment, int& exit_code);
 
 }  // namespace pollux::tool

@@ -74,6 +74,11 @@ int run(int argc, char** argv) {
   add_wol(app, environment, exit_code);
   add_vf(app, environment, exit_code);
   add_time(app, environment, exit_code);
+#ifdef POLLUX_HAS_EXPORTER
+  add_exporter(app, environment, exit_code);
+#endif
+  add_ports(app, environment, exit_code);
+  add_stats(app, environment, exit_code);
   add_info(app, environment, exit_code);
   try {
     app.parse(argc, argv);

@@ -53,7 +53,7 @@ struct TelemetryOptions {
 };
 
 /// Answers other processes' questions about the ports of a Context, and lets them change settings, through a Unix
-/// socket; docs/telemetry.md has the protocol. `pollux ports`, `stats`, `top`, `exporter` and `ethtool` are clients.
+/// socket; docs/telemetry.md has the protocol. `pollux ports`, `stats` and `exporter` are clients.
 ///
 ///     auto telemetry = pollux::Telemetry::create(context);
 ///
