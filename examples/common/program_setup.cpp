@@ -56,6 +56,7 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
 Result<void> ProgramSetup::start_telemetry() {
   TelemetryOptions options;
   options.account = [this] { return account_ ? account_() : std::nullopt; };
+  options.drops = [this] { return drops_ ? drops_() : std::vector<const DropCounter*>(); };
   auto telemetry = Telemetry::create(context_, std::move(options));
   if (!telemetry) return pass_on(std::move(telemetry));
   telemetry_ = *std::move(telemetry);

@@ -38,6 +38,8 @@ class ProgramSetup {
   [[nodiscard]] Result<void> service(Duration now);
   /// Computes the program's account for telemetry, on the thread that calls `service`; an empty function ends that.
   void set_account(std::function<std::optional<TelemetryAccount>()> account) { account_ = std::move(account); }
+  /// The program's drop counters, for captures through telemetry; an empty function ends that.
+  void set_drops(std::function<std::vector<const DropCounter*>()> drops) { drops_ = std::move(drops); }
   /// Describes each link that changed since the last call, such as "vfio:0000:01:00.0: link down".
   [[nodiscard]] std::vector<std::string> link_changes();
 
@@ -55,6 +57,7 @@ class ProgramSetup {
   std::vector<Link> links_;
   Time service_due_{0};
   std::function<std::optional<TelemetryAccount>()> account_;
+  std::function<std::vector<const DropCounter*>()> drops_;
   std::optional<Telemetry> telemetry_;
 };
 

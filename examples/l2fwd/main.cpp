@@ -122,8 +122,10 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
            options.port.fused ? ", from ring to ring" : "");
 
   (*setup)->set_account(account_of(**setup, **workers, options.circulate));
+  (*setup)->set_drops([&] { return (*workers)->drops(); });
   const Result<void> forwarded = forward(options, **setup, **workers, report, stop, log);
   (*setup)->set_account({});
+  (*setup)->set_drops({});
   if (!forwarded) static_cast<void>((*workers)->stop());
   const Duration ended = (*setup)->clock().now();
   // Only stop_all can tell when the queues of a forward path are empty.

@@ -2,45 +2,68 @@
 #include "pollux/mem/drop_counter.hpp"
 
 #include <algorithm>
-#include <mutex>
+#include <utility>
 #include <vector>
 
 namespace pollux {
 
-/// Exists from the first `attach` to the end of the counter, so that a thread that drops frames may always use it.
-struct DropCounter::Observers {
-  std::mutex lock;
-  std::vector<DropObserver*> list;
+/// The observers of a counter. It lives as long as the counter or an attachment.
+class DropObservers {
+ public:
+  explicit DropObservers(const DropCounter& counter) noexcept : counter_(&counter) {}
+
+  void attach(DropObserver& observer) {
+    const std::lock_guard lock(mutex_);
+    list_.push_back(&observer);
+    if (counter_ != nullptr) counter_->observed_.store(this, std::memory_order_release);
+  }
+  void detach(DropObserver& observer) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::ranges::find(list_, &observer);
+    if (found != list_.end()) list_.erase(found);
+    if (counter_ != nullptr && list_.empty()) counter_->observed_.store(nullptr, std::memory_order_release);
+  }
+  /// The counter ends.
+  void forget_counter() noexcept {
+    const std::lock_guard lock(mutex_);
+    counter_ = nullptr;
+  }
+  // The thread that drops frames never waits: while the list is being changed, the frames are not shown.
+  void show(const DropCounter& reason, std::span<Mbuf* const> frames) noexcept {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return;
+    for (DropObserver* const observer : list_) observer->dropped(reason, frames);
+  }
+
+ private:
+  std::mutex mutex_;
+  const DropCounter* counter_;
+  std::vector<DropObserver*> list_;
 };
 
-DropCounter::~DropCounter() { delete observers_.load(std::memory_order_acquire); }
+DropAttachment::DropAttachment(std::shared_ptr<DropObservers> observers, DropObserver& observer) noexcept
+    : observers_(std::move(observers)), observer_(&observer) {}
 
-// The thread that drops frames never waits: while the list is being changed, the frames are not shown.
+DropAttachment::DropAttachment(DropAttachment&& other) noexcept
+    : observers_(std::move(other.observers_)), observer_(other.observer_) {}
+
+DropAttachment::~DropAttachment() {
+  if (observers_ != nullptr) observers_->detach(*observer_);
+}
+
+DropCounter::~DropCounter() {
+  if (observers_ != nullptr) observers_->forget_counter();
+}
+
 void DropCounter::show(std::span<Mbuf* const> frames) const noexcept {
-  Observers* const all = observed_.load(std::memory_order_acquire);
-  if (all == nullptr || frames.empty()) return;
-  const std::unique_lock lock(all->lock, std::try_to_lock);
-  if (!lock) return;
-  for (DropObserver* const observer : all->list) observer->dropped(*this, frames);
+  DropObservers* const all = observed_.load(std::memory_order_acquire);
+  if (all != nullptr && !frames.empty()) all->show(*this, frames);
 }
 
-void DropCounter::attach(DropObserver& observer) const {
-  Observers* all = observers_.load(std::memory_order_acquire);
-  if (all == nullptr) {
-    auto made = std::make_unique<Observers>();
-    if (observers_.compare_exchange_strong(all, made.get(), std::memory_order_acq_rel)) all = made.release();
-  }
-  const std::lock_guard lock(all->lock);
-  if (std::ranges::find(all->list, &observer) == all->list.end()) all->list.push_back(&observer);
-  observed_.store(all, std::memory_order_release);
-}
-
-void DropCounter::detach(DropObserver& observer) const noexcept {
-  Observers* const all = observers_.load(std::memory_order_acquire);
-  if (all == nullptr) return;
-  const std::lock_guard lock(all->lock);
-  std::erase(all->list, &observer);
-  if (all->list.empty()) observed_.store(nullptr, std::memory_order_release);
+DropAttachment DropCounter::attach(DropObserver& observer) const {
+  std::call_once(has_observers_, [this] { observers_ = std::make_shared<DropObservers>(*this); });
+  observers_->attach(observer);
+  return DropAttachment(observers_, observer);
 }
 
 }  // namespace pollux

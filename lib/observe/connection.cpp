@@ -58,4 +58,12 @@ void Connection::flush() {
   }
 }
 
+FileDescriptor Connection::release(std::string& unsent) {
+  unsent = replies_.substr(sent_);
+  replies_.clear();
+  sent_ = 0;
+  broken_ = true;
+  return std::move(socket_);
+}
+
 }  // namespace pollux::observe

@@ -37,6 +37,9 @@ class Connection {
   [[nodiscard]] bool has_replies() const noexcept { return sent_ < replies_.size(); }
   [[nodiscard]] bool is_too_slow() const noexcept { return replies_.size() - sent_ > kMaxQueued; }
 
+  /// Gives the socket, and the replies that were not sent, to another owner. The connection is over then.
+  [[nodiscard]] FileDescriptor release(std::string& unsent);
+
   /// The client sends no more, and has all replies; or the connection is broken.
   [[nodiscard]] bool is_over() const noexcept { return broken_ || (ended_ && !has_request() && !has_replies()); }
 

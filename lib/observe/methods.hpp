@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
 #include "observe/named_ports.hpp"
 #include "observe/port_meters.hpp"
 #include "observe/request.hpp"
+#include "pollux/observe/capture.hpp"
 #include "pollux/observe/telemetry.hpp"
 
 namespace pollux::observe {
@@ -32,6 +34,8 @@ struct Server {
   PortMeters& meters;
   ClientCounts& counts;
   std::uint64_t client = 0;  ///< that of the request
+  /// Set by a method whose connection carries a capture after the answer.
+  std::unique_ptr<Capture> capture = {};
 };
 
 using Method = Result<Json>(Server& server, const Params& params);
@@ -50,6 +54,7 @@ struct MethodEntry {
 [[nodiscard]] std::span<const MethodEntry> state_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> setting_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> control_methods() noexcept;
+[[nodiscard]] std::span<const MethodEntry> capture_methods() noexcept;
 
 /// Executes a request. Errors: not_found (no such method or port), permission_denied (the server is read-only), and
 /// those of the method.

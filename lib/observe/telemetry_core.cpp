@@ -47,6 +47,7 @@ Result<Time> TelemetryCore::run() {
   const std::lock_guard lock(mutex_);
   if (closed_) return Time::max();
   static_cast<void>(ports_.all());
+  forget_ended_captures();
   bool has_more = accept_clients();
   for (Connection& client : clients_) has_more = serve(client) || has_more;
   disconnect_finished();
@@ -67,10 +68,11 @@ bool TelemetryCore::accept_clients() {
       continue;
     }
     Connection client(++last_client_, std::move(socket));
-    if (clients_.size() >= options_.max_clients || !watch(client, EPOLLIN, EPOLL_CTL_ADD)) {
+    if (clients_.size() + captures_.size() >= options_.max_clients || !watch(client, EPOLLIN, EPOLL_CTL_ADD)) {
       ++counts_.too_many;
-      const auto busy = fail(ErrorCode::busy, fmt::format("the program has {} telemetry clients", clients_.size()),
-                             "end one of them, or raise TelemetryOptions::max_clients");
+      const auto busy =
+          fail(ErrorCode::busy, fmt::format("the program has {} telemetry clients", clients_.size() + captures_.size()),
+               "end one of them, or raise TelemetryOptions::max_clients");
       client.reply(observe::answer(nullptr, busy));
       client.flush();
       continue;
@@ -94,7 +96,8 @@ bool TelemetryCore::serve(Connection& client) {
     client.receive();
     const auto line = client.next_request();
     if (!line) break;
-    client.reply(reply_to(*line, client.id()));
+    answer_to(*line, client);
+    if (client.is_over()) return false;
     client.flush();
   }
   client.flush();
@@ -103,9 +106,9 @@ bool TelemetryCore::serve(Connection& client) {
   return requests == kRequestsPerRun;
 }
 
-std::string TelemetryCore::reply_to(const std::string& line, std::uint64_t client) {
+void TelemetryCore::answer_to(const std::string& line, Connection& client) {
   ++counts_.requests;
-  observe::Server server{context_, options_, ports_, meters_, counts_, client};
+  observe::Server server{context_, options_, ports_, meters_, counts_, client.id(), nullptr};
   observe::Json id;
   Result<observe::Json> result;
   if (auto request = observe::parse_request(line, id)) {
@@ -114,7 +117,26 @@ std::string TelemetryCore::reply_to(const std::string& line, std::uint64_t clien
     result = pass_on(std::move(request));
   }
   if (!result) ++counts_.errors;
-  return observe::answer(id, result);
+  client.reply(observe::answer(id, result));
+  if (server.capture != nullptr) hand_over(client, std::move(server.capture));
+}
+
+// The capture's thread writes the answer, too, so that nothing is between them.
+void TelemetryCore::hand_over(Connection& client, std::unique_ptr<Capture> capture) {
+  static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, client.descriptor(), nullptr));
+  std::string unsent;
+  FileDescriptor socket = client.release(unsent);
+  auto thread = CaptureThread::start(std::move(capture), socket.release(), unsent);
+  if (thread) return captures_.push_back(*std::move(thread));
+  context_.log(LogLevel::error, thread.error().message());
+}
+
+void TelemetryCore::forget_ended_captures() {
+  std::erase_if(captures_, [this](const std::unique_ptr<CaptureThread>& capture) {
+    if (capture->is_running()) return false;
+    if (const auto result = capture->result(); !result) context_.log(LogLevel::warning, result.error().message());
+    return true;
+  });
 }
 
 void TelemetryCore::disconnect_finished() {
@@ -139,6 +161,8 @@ void TelemetryCore::close() {
   std::vector<OpenPort> ports = open_ports(context_);
   for (const Connection& client : clients_) meters_.forget_client(client.id(), ports);
   clients_.clear();
+  for (const auto& capture : captures_) capture->end();
+  captures_.clear();
   listener_.reset();
   ports_.forget_all();
 }

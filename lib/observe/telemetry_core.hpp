@@ -13,6 +13,7 @@
 #include "observe/connection.hpp"
 #include "observe/listener.hpp"
 #include "observe/methods.hpp"
+#include "pollux/observe/capture_thread.hpp"
 
 namespace pollux {
 
@@ -46,7 +47,10 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   /// Returns whether the client may have sent more requests.
   [[nodiscard]] bool serve(observe::Connection& client);
   void disconnect_finished();
-  [[nodiscard]] std::string reply_to(const std::string& line, std::uint64_t client);
+  /// Answers the request. A connection that carries a capture from now on is over afterwards.
+  void answer_to(const std::string& line, observe::Connection& client);
+  void hand_over(observe::Connection& client, std::unique_ptr<Capture> capture);
+  void forget_ended_captures();
 
   Context& context_;
   TelemetryOptions options_;
@@ -58,6 +62,7 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   observe::PortMeters meters_;
   observe::ClientCounts counts_;
   std::list<observe::Connection> clients_;
+  std::list<std::unique_ptr<CaptureThread>> captures_;  // each has the connection of a client
   std::uint64_t last_client_ = 0;
   bool closed_ = false;
 };

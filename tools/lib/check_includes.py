@@ -24,6 +24,8 @@ def search_path(source: pathlib.Path) -> list[pathlib.Path]:
     places = [pathlib.Path("include"), pathlib.Path("lib")]
     if source.parts[0] == "examples":
         places.append(pathlib.Path("examples"))
+    if source.parts[:2] == ("tools", "pollux"):
+        places.append(pathlib.Path("tools/pollux"))
     return places
 
 

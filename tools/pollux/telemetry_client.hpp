@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
@@ -32,6 +33,12 @@ class TelemetryClient {
   /// `limit`), io_error (the program ended or sent nonsense).
   [[nodiscard]] Result<TelemetryJson> call(std::string_view method, TelemetryJson params = TelemetryJson::object(),
                                            std::chrono::milliseconds limit = kLimit);
+
+  /// Gives the connection to another owner, with what the program has sent after its last answer.
+  [[nodiscard]] FileDescriptor release(std::string& rest) noexcept {
+    rest = std::move(received_);
+    return std::move(socket_);
+  }
 
  private:
   TelemetryClient(std::string name, FileDescriptor socket) : name_(std::move(name)), socket_(std::move(socket)) {}

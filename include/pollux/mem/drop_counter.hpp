@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -16,7 +17,7 @@ class DropCounter;
 class Mbuf;
 
 /// Observes the frames that are dropped under DropCounters, for example to capture them: `DropCounter::attach`.
-/// Ownership: the program's. It must live until it is detached from each counter, or these are destroyed.
+/// Ownership: the program's. It must outlive its DropAttachments.
 class POLLUX_API DropObserver {
  public:
   DropObserver() = default;
@@ -27,6 +28,24 @@ class POLLUX_API DropObserver {
   /// `frames` are about to be freed. They may be read and copied, but not changed or freed. Called by the thread that
   /// drops them: an observer of the counters of several threads is called by all of these threads, and must not wait.
   virtual void dropped(const DropCounter& reason, std::span<Mbuf* const> frames) noexcept = 0;
+};
+
+class DropObservers;
+
+/// The connection of an observer to a DropCounter; the destructor detaches it. When this returns, the observer is not
+/// called any more; it waits while it is being called. It may outlive the counter. Thread rule: any thread.
+class POLLUX_API DropAttachment {
+ public:
+  DropAttachment(DropAttachment&& other) noexcept;
+  DropAttachment& operator=(DropAttachment&&) = delete;
+  ~DropAttachment();
+
+ private:
+  friend class DropCounter;
+  DropAttachment(std::shared_ptr<DropObservers> observers, DropObserver& observer) noexcept;
+
+  std::shared_ptr<DropObservers> observers_;
+  DropObserver* observer_;
 };
 
 /// A named reason for which an application drops frames, and the number of frames dropped for it.
@@ -56,19 +75,17 @@ class POLLUX_API DropCounter {
   [[nodiscard]] bool is_observed() const noexcept { return observed_.load(std::memory_order_acquire) != nullptr; }
   void show(std::span<Mbuf* const> frames) const noexcept;
 
-  /// Calls `observer` with all frames that are dropped from now on. A second call with the same observer does nothing.
-  void attach(DropObserver& observer) const;
-  /// When this returns, `observer` is not called any more. Waits while it is being called. Does nothing if it is not
-  /// attached.
-  void detach(DropObserver& observer) const noexcept;
+  /// Calls `observer` with all frames that are dropped from now on, until the result is destroyed.
+  [[nodiscard]] DropAttachment attach(DropObserver& observer) const;
 
  private:
-  struct Observers;
+  friend class DropObservers;
 
   std::string name_;
   std::atomic<std::uint64_t> value_{0};
-  mutable std::atomic<Observers*> observed_{nullptr};  // observers_ while one is attached
-  mutable std::atomic<Observers*> observers_{nullptr};
+  mutable std::atomic<DropObservers*> observed_{nullptr};  // observers_ while one is attached
+  mutable std::once_flag has_observers_;                   // from the first attach on
+  mutable std::shared_ptr<DropObservers> observers_;
 };
 
 }  // namespace pollux

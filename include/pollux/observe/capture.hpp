@@ -26,8 +26,8 @@ struct CaptureOptions {
   /// Bytes of the ring of each queue, rounded up to a power of two: 4 KiB to 256 MiB, and at least twice as many as a
   /// record of `snaplen` bytes needs. A frame takes its own length, and 48 to 63 bytes more.
   std::size_t ring_bytes = std::size_t{4} << 20;
-  /// Counters of the program whose dropped frames are captured, too: those that this port has received. They must
-  /// outlive the Capture.
+  /// Counters of the program whose dropped frames are captured, too: those that this port has received. They may be
+  /// destroyed before the Capture.
   std::vector<const DropCounter*> drops = {};
   std::string name = {};         ///< of the port in the file; empty: its URI
   std::string application = {};  ///< the program's name in the file

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
@@ -20,13 +21,17 @@ class POLLUX_API CaptureThread {
   /// How long a slow reader may take for the end of the file.
   static constexpr Duration kFinishLimit = std::chrono::seconds(1);
 
-  /// Takes ownership of `descriptor`, also on failure. Error io_error: the thread cannot be started.
-  [[nodiscard]] static Result<std::unique_ptr<CaptureThread>> start(std::unique_ptr<Capture> capture, int descriptor);
+  /// Takes ownership of `descriptor`, also on failure. `first` is written before the capture. Error io_error: the
+  /// thread cannot be started.
+  [[nodiscard]] static Result<std::unique_ptr<CaptureThread>> start(std::unique_ptr<Capture> capture, int descriptor,
+                                                                    const std::string& first = {});
   CaptureThread(const CaptureThread&) = delete;
   CaptureThread& operator=(const CaptureThread&) = delete;
   /// Ends the capture, and waits for that: at most about kFinishLimit.
   ~CaptureThread();
 
+  /// Asks the capture to end, and does not wait for that.
+  void end() noexcept;
   [[nodiscard]] bool is_running() const noexcept;
   /// Why it has ended: no error if the reader did, or the port. Errors: io_error (such as a full disk), timeout (the
   /// reader did not take the end of the file). While it runs there is no error.

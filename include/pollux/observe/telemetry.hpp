@@ -10,10 +10,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
+#include "pollux/mem/drop_counter.hpp"
 
 namespace pollux {
 
@@ -50,6 +52,9 @@ struct TelemetryOptions {
   /// Computes the program's account; nullopt if it cannot now. It runs on the thread that runs the Control, for each
   /// request of it, and must not throw. Empty: the program has no account.
   std::function<std::optional<TelemetryAccount>()> account = {};
+  /// The counters under which the program drops frames, which captures show then (Capture). It runs on the thread that
+  /// runs the Control, when a capture starts, and must not throw. Empty: captures show no dropped frames.
+  std::function<std::vector<const DropCounter*>()> drops = {};
 };
 
 /// Answers other processes' questions about the ports of a Context, and lets them change settings, through a Unix
@@ -57,9 +62,10 @@ struct TelemetryOptions {
 ///
 ///     auto telemetry = pollux::Telemetry::create(context);
 ///
-/// It works in the Context's Control: without a thread of its own, and at no cost to the frames. A program that calls
-/// Control::run_due when it is due answers within 20 ms, one that waits for Control::event_fd at once. A request takes
-/// as long as the call of Port that it stands for.
+/// It works in the Context's Control: without a thread of its own, and at no cost to the frames. A capture that a
+/// client starts has a thread while it runs (CaptureThread). A program that calls Control::run_due when it is due
+/// answers within 20 ms, one that waits for Control::event_fd at once. A request takes as long as the call of Port that
+/// it stands for.
 ///
 /// Every port of the Context has a name while Telemetry lives: plx0, plx1, ..., of at most 15 bytes, that no other
 /// process of the user has. Ports may be opened, moved and closed at any time.

@@ -108,7 +108,7 @@ void Capture::Core::append_header(Bytes& out) const {
 void Capture::Core::append_frame(Bytes& out, std::uint32_t source, const FrameRecord& record) {
   const Source& from = sources_[source];
   comment_.clear();
-  if (from.kind == Source::Kind::drops) append_part(comment_, "dropped: " + drops_->counters()[record.reason]->name());
+  if (from.kind == Source::Kind::drops) append_part(comment_, "dropped: " + drops_->name_of(record.reason));
   if ((record.flags & FrameRecord::bad_frame) != 0) append_part(comment_, "the card reported an error in this frame");
   if (record.stamp != 0) {
     constexpr std::uint64_t kSecond = 1'000'000'000;

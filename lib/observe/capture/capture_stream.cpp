@@ -27,9 +27,11 @@ tl::unexpected<Error> write_failed(int error) {
 
 }  // namespace
 
-CaptureStream::CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor descriptor)
+CaptureStream::CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor descriptor, const std::string& first)
     : capture_(std::move(capture)), descriptor_(std::move(descriptor)), is_socket_(is_a_socket(descriptor_.get())) {
   buffer_.reserve(kBuffer + (std::size_t{1} << 16));
+  const auto* const bytes = reinterpret_cast<const std::byte*>(first.data());
+  buffer_.assign(bytes, bytes + first.size());
 }
 
 Result<CaptureStream::State> CaptureStream::flush() {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
@@ -24,7 +25,8 @@ class CaptureStream {
     closed,   ///< the other end was closed
   };
 
-  CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor descriptor);
+  /// `first` is written before the capture.
+  CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor descriptor, const std::string& first = {});
 
   /// Writes what was captured and what the descriptor takes. Never waits for a socket or a non-blocking pipe. Error
   /// io_error: writing failed.

@@ -32,13 +32,13 @@ constexpr Duration kPortInterval = std::chrono::milliseconds(50);
 
 class CaptureThread::Core {
  public:
-  Core(std::unique_ptr<Capture> capture, FileDescriptor descriptor, FileDescriptor stop)
-      : stream_(std::in_place, std::move(capture), std::move(descriptor)), stop_(std::move(stop)) {}
+  Core(std::unique_ptr<Capture> capture, FileDescriptor descriptor, FileDescriptor stop, const std::string& first)
+      : stream_(std::in_place, std::move(capture), std::move(descriptor), first), stop_(std::move(stop)) {}
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
   ~Core() {
     if (!thread_.joinable()) return;
-    static_cast<void>(::eventfd_write(stop_.get(), 1));
+    end();
     thread_.join();
   }
 
@@ -46,6 +46,7 @@ class CaptureThread::Core {
     const SignalsBlocked blocked;
     thread_ = std::thread([this] { work(); });
   }
+  void end() noexcept { static_cast<void>(::eventfd_write(stop_.get(), 1)); }
   [[nodiscard]] bool is_running() const noexcept { return running_.load(std::memory_order_acquire); }
   [[nodiscard]] Result<void> result() const {
     const std::lock_guard lock(mutex_);
@@ -108,11 +109,12 @@ bool CaptureThread::Core::wait(int milliseconds, bool blocked) {
   return waiting[1].revents != 0 || (waiting[0].revents & kGone) != 0;
 }
 
-Result<std::unique_ptr<CaptureThread>> CaptureThread::start(std::unique_ptr<Capture> capture, int descriptor) {
+Result<std::unique_ptr<CaptureThread>> CaptureThread::start(std::unique_ptr<Capture> capture, int descriptor,
+                                                            const std::string& first) {
   FileDescriptor target(descriptor);
   FileDescriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop) return fail_errno(ErrorCode::io_error, "no file descriptor is left for a capture", errno, kHint);
-  auto core = std::make_unique<Core>(std::move(capture), std::move(target), std::move(stop));
+  auto core = std::make_unique<Core>(std::move(capture), std::move(target), std::move(stop), first);
   try {
     core->start();
   } catch (const std::system_error& error) {
@@ -124,6 +126,7 @@ Result<std::unique_ptr<CaptureThread>> CaptureThread::start(std::unique_ptr<Capt
 CaptureThread::CaptureThread(std::unique_ptr<Core> core) noexcept : core_(std::move(core)) {}
 CaptureThread::~CaptureThread() = default;
 
+void CaptureThread::end() noexcept { core_->end(); }
 bool CaptureThread::is_running() const noexcept { return core_->is_running(); }
 Result<void> CaptureThread::result() const { return core_->result(); }
 

@@ -2,6 +2,7 @@
 #include "observe/capture/queue_tap.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "pollux/net/rx_metadata.hpp"
 
@@ -49,12 +50,18 @@ void TxTap::sending(const TxQueue& /*queue*/, std::span<Mbuf* const> frames) noe
 
 void TxTap::sent(const TxQueue& /*queue*/, std::uint32_t count) noexcept { tap_.publish(count); }
 
+DropTap::DropTap(const TapSettings& settings, const Clock& clock, std::vector<const DropCounter*> counters,
+                 std::uint16_t port)
+    : tap_(settings), clock_(clock), counters_(std::move(counters)), port_(port) {
+  for (const DropCounter* const counter : counters_) names_.push_back(counter->name());
+}
+
 void DropTap::attach() {
-  for (const DropCounter* const counter : counters_) counter->attach(*this);
+  for (const DropCounter* const counter : counters_) attachments_.push_back(counter->attach(*this));
 }
 
 void DropTap::detach() noexcept {
-  for (const DropCounter* const counter : counters_) counter->detach(*this);
+  attachments_.clear();
   const std::lock_guard lock(producer_);
   tap_.count_lost(missed_.exchange(0, std::memory_order_relaxed));
 }

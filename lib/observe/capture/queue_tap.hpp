@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "observe/capture/frame_tap.hpp"
@@ -39,9 +40,9 @@ class TxTap final : public TxObserver {
 /// threads. One that drops frames while another one does so does not wait: these frames are counted as lost.
 class DropTap final : public DropObserver {
  public:
-  /// A record's `reason` is an index of `counters`, which outlive this.
-  DropTap(const TapSettings& settings, const Clock& clock, std::vector<const DropCounter*> counters, std::uint16_t port)
-      : tap_(settings), clock_(clock), counters_(std::move(counters)), port_(port) {}
+  /// A record's `reason` is an index of `counters`. They exist when `attach` is called, and may end before this.
+  DropTap(const TapSettings& settings, const Clock& clock, std::vector<const DropCounter*> counters,
+          std::uint16_t port);
   DropTap(const DropTap&) = delete;
   DropTap& operator=(const DropTap&) = delete;
   ~DropTap() override { detach(); }
@@ -51,7 +52,7 @@ class DropTap final : public DropObserver {
   void dropped(const DropCounter& reason, std::span<Mbuf* const> frames) noexcept override;
 
   [[nodiscard]] FrameTap& tap() noexcept { return tap_; }
-  [[nodiscard]] const std::vector<const DropCounter*>& counters() const noexcept { return counters_; }
+  [[nodiscard]] const std::string& name_of(std::uint16_t reason) const noexcept { return names_[reason]; }
 
  private:
   [[nodiscard]] std::uint32_t count_ours(std::span<Mbuf* const> frames) const noexcept;
@@ -59,6 +60,8 @@ class DropTap final : public DropObserver {
   FrameTap tap_;
   const Clock& clock_;
   const std::vector<const DropCounter*> counters_;
+  std::vector<std::string> names_;
+  std::vector<DropAttachment> attachments_;
   const std::uint16_t port_;
   std::mutex producer_;
   std::atomic<std::uint32_t> missed_{0};  // frames of threads that did not get the lock
