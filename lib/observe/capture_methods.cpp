@@ -51,7 +51,7 @@ Result<CaptureOptions> read_options(const Params& params) {
 
 // Which queue had received a dropped frame is not known, so a capture of one queue shows no drops unless it is asked
 // to.
-Result<Json> start(Server& server, NamedPort& named, const Params& params) {
+Result<Json> start_capture(Server& server, NamedPort& named, const Params& params) {
   auto options = read_options(params);
   if (!options) return pass_on(std::move(options));
   const auto drops = params.flag_or("drops", !options->queue);
@@ -66,10 +66,10 @@ Result<Json> start(Server& server, NamedPort& named, const Params& params) {
   return Json{{"name", named.name}, {"uri", named.port->info().name}};
 }
 
-constexpr std::array kMethods{MethodEntry{.name = "capture.start", .of_port = &start}};
+constexpr std::array kCaptureMethods{MethodEntry{.name = "capture.start", .of_port = &start_capture}};
 
 }  // namespace
 
-std::span<const MethodEntry> capture_methods() noexcept { return kMethods; }
+std::span<const MethodEntry> capture_methods() noexcept { return kCaptureMethods; }
 
 }  // namespace pollux::observe

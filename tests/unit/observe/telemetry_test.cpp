@@ -120,6 +120,7 @@ TEST(Telemetry, EveryReadingMethodAnswersForACard) {
   TestClient client = fixture.client();
   for (const Json& method : client.result("methods")) {
     if (method["changes"] || method["method"] == "port.watch") continue;
+    if (method["method"] == "capture.start") continue;  // it takes the connection
     const Json answer = client.ask(method["method"], kPlx0);
     EXPECT_TRUE(answer.contains("result")) << answer.dump();
   }
