@@ -19,6 +19,8 @@ std::span<const Case> cases() {
       Case{"forward_task", kPollux, &forward_task, true, false},
       Case{"forward_queues", kPollux, &forward_queues},
       Case{"forward_observed", kPollux, &forward_observed},
+      Case{"forward_captured", kPollux, &forward_captured},
+      Case{"forward_unmatched", kPollux, &forward_unmatched},
       Case{"forward_raw", kPollux, &forward_raw},
       Case{"fused", kPollux, &fused},
       Case{"ring_port", kPollux, &ring_port, false, false},

@@ -12,7 +12,8 @@ namespace pollux::bench {
 namespace {
 
 /// Cases that are compared with `forward` and have no counts of their own in each mode.
-constexpr std::array<std::string_view, 3> kOtherForwards{"forward_queues", "forward_observed", "forward_raw"};
+constexpr std::array<std::string_view, 5> kOtherForwards{"forward_queues", "forward_observed", "forward_captured",
+                                                         "forward_unmatched", "forward_raw"};
 
 /// Cases that are also gated with several queues, whose rings are so small that every slot is used.
 constexpr std::array<std::string_view, 3> kOnQueues{"forward_poller", "forward_run_loop", "forward_task"};

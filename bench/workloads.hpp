@@ -18,6 +18,8 @@ std::unique_ptr<Workload> forward_run_loop(const Setup& setup);
 std::unique_ptr<Workload> forward_task(const Setup& setup);
 std::unique_ptr<Workload> forward_queues(const Setup& setup);
 std::unique_ptr<Workload> forward_observed(const Setup& setup);
+std::unique_ptr<Workload> forward_captured(const Setup& setup);
+std::unique_ptr<Workload> forward_unmatched(const Setup& setup);
 std::unique_ptr<Workload> forward_raw(const Setup& setup);
 std::unique_ptr<Workload> fused(const Setup& setup);
 std::unique_ptr<Workload> ring_port(const Setup& setup);

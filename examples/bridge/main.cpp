@@ -40,6 +40,7 @@ std::optional<int> read_options(int argc, char** argv, BridgeOptions& options) {
       ->check(number(0.001, 1e6))
       ->capture_default_str();
   add_seconds_option(app, options.seconds);
+  add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);
 }
 

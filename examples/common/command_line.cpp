@@ -65,6 +65,12 @@ void add_port_options(CLI::App& app, PortOptions& options) {
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(number(0, 3600))
       ->capture_default_str();
+  add_telemetry_option(app, options);
+}
+
+void add_telemetry_option(CLI::App& app, PortOptions& options) {
+  app.add_flag("--telemetry", options.telemetry,
+               "Let `pollux ports`, `stats` and other clients look at the ports and change their settings");
 }
 
 CLI::Range frame_count() {

@@ -15,6 +15,8 @@ namespace pollux::examples {
 void add_port_options(CLI::App& app, PortOptions& options);
 /// --queues and --cores, for programs that work on several queues.
 void add_queue_options(CLI::App& app, PortOptions& options);
+/// --telemetry. `add_port_options` has it, too.
+void add_telemetry_option(CLI::App& app, PortOptions& options);
 /// What no single option shows. For the callback of `app`. Throws CLI::ValidationError.
 void check_queue_options(const PortOptions& options);
 /// Checks a number of frames: at least one.

@@ -29,6 +29,7 @@ struct PortOptions {
   std::uint16_t queues = 1;          ///< in each direction of each port
   std::vector<unsigned> cores = {};  ///< a thread on each; empty: `workers` threads, which may run anywhere
   std::size_t workers = 1;           ///< threads that poll queues; without effect if there are cores
+  bool telemetry = false;            ///< answer requests of `pollux ports`, `pollux stats` and other clients
   bool fused = false;                ///< ports forward by exchanging buffers; a second transmit queue is for bursts
 };
 

@@ -47,7 +47,21 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   for (Port& port : setup->ports_) {
     if (auto started = port.start(); !started) return pass_on(std::move(started));
   }
+  if (options.telemetry) {
+    if (auto started = setup->start_telemetry(); !started) return pass_on(std::move(started));
+  }
   return setup;
+}
+
+Result<void> ProgramSetup::start_telemetry() {
+  TelemetryOptions options;
+  options.account = [this] { return account_ ? account_() : std::nullopt; };
+  options.drops = [this] { return drops_ ? drops_() : std::vector<const DropCounter*>(); };
+  auto telemetry = Telemetry::create(context_, std::move(options));
+  if (!telemetry) return pass_on(std::move(telemetry));
+  telemetry_ = *std::move(telemetry);
+  context_.log(LogLevel::info, "telemetry on " + telemetry_->socket());
+  return {};
 }
 
 // Each queue uses the cache of the thread that polls it.

@@ -4,7 +4,9 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/options.hpp"
@@ -34,12 +36,17 @@ class ProgramSetup {
 
   /// Call often: runs the Context's Control when it is due. Errors: device_removed, device_fault.
   [[nodiscard]] Result<void> service(Duration now);
+  /// Computes the program's account for telemetry, on the thread that calls `service`; an empty function ends that.
+  void set_account(std::function<std::optional<TelemetryAccount>()> account) { account_ = std::move(account); }
+  /// The program's drop counters, for captures through telemetry; an empty function ends that.
+  void set_drops(std::function<std::vector<const DropCounter*>()> drops) { drops_ = std::move(drops); }
   /// Describes each link that changed since the last call, such as "vfio:0000:01:00.0: link down".
   [[nodiscard]] std::vector<std::string> link_changes();
 
  private:
   [[nodiscard]] PortConfig config_of(const Port& port, const PortOptions& options) const;
   [[nodiscard]] Result<void> fuse();
+  [[nodiscard]] Result<void> start_telemetry();
   explicit ProgramSetup(ContextOptions options) : context_(std::move(options)) {}
 
   Context context_;
@@ -49,6 +56,9 @@ class ProgramSetup {
   std::vector<std::unique_ptr<ForwardPath>> forward_paths_;
   std::vector<Link> links_;
   Time service_due_{0};
+  std::function<std::optional<TelemetryAccount>()> account_;
+  std::function<std::vector<const DropCounter*>()> drops_;
+  std::optional<Telemetry> telemetry_;
 };
 
 }  // namespace pollux::examples

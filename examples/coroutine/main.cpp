@@ -38,6 +38,7 @@ std::optional<int> read_options(int argc, char** argv, CoroutineOptions& options
   app.footer("Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.ports, "Two ports, such as tap:plx0 or vfio:0000:01:00.0")->required()->expected(2);
   add_seconds_option(app, options.seconds);
+  add_telemetry_option(app, options.port);
   return parse(app, argc, argv);
 }
 

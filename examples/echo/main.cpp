@@ -46,6 +46,7 @@ std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
       ->required();
   app.add_option("--udp-port", options.udp_port, "The UDP port that answers")->check(CLI::Range(1, 65535));
   add_seconds_option(app, options.seconds);
+  add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);
 }
 

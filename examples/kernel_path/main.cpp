@@ -69,6 +69,7 @@ std::optional<int> read_options(int argc, char** argv, KernelPathProgram& option
   app.add_option("--udp-port", options.udp_port, "The UDP port that the program answers itself")
       ->check(CLI::Range(1, 65535));
   add_seconds_option(app, options.seconds);
+  add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);
 }
 

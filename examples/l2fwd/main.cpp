@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <chrono>
+#include <functional>
+#include <optional>
 
 #include "common/log.hpp"
 #include "common/output.hpp"
@@ -51,6 +53,27 @@ class ReturnWatch {
   bool over_;
 };
 
+TelemetryAccount telemetry_account(const Account& account) {
+  return {.received = account.received,
+          .made = account.made,
+          .sent = account.sent,
+          .in_flight = account.in_flight,
+          .kept = account.kept,
+          .drops = account.drops};
+}
+
+/// Telemetry asks for the account between two bursts, so no frame is in the hands of a forwarder.
+std::function<std::optional<TelemetryAccount>()> account_of(ProgramSetup& setup, Workers& workers, std::uint64_t made) {
+  return [&setup, &workers, made]() -> std::optional<TelemetryAccount> {
+    Account account;
+    const auto taken =
+        workers.between_bursts([&] { account = take_account(setup.ports(), setup.pool(), workers.drops()); });
+    if (!taken) return std::nullopt;
+    account.made = made;
+    return telemetry_account(account);
+  };
+}
+
 /// Forwards until the end is requested or reached. Fails if a card fails.
 Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Workers& workers, L2fwdReport& report,
                      const StopSignals& stop, spdlog::logger& log) {
@@ -98,7 +121,11 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
            options.port.burst, options.update_macs ? "addresses rewritten" : "addresses unchanged",
            options.port.fused ? ", from ring to ring" : "");
 
+  (*setup)->set_account(account_of(**setup, **workers, options.circulate));
+  (*setup)->set_drops([&] { return (*workers)->drops(); });
   const Result<void> forwarded = forward(options, **setup, **workers, report, stop, log);
+  (*setup)->set_account({});
+  (*setup)->set_drops({});
   if (!forwarded) static_cast<void>((*workers)->stop());
   const Duration ended = (*setup)->clock().now();
   // Only stop_all can tell when the queues of a forward path are empty.

@@ -11,6 +11,8 @@ namespace {
 
 /// Polls in one run of a thread's task.
 constexpr int kPollsPerRun = 256;
+/// How long a thread may take to finish its bursts.
+constexpr Duration kPauseLimit = std::chrono::milliseconds(100);
 /// How long the program's own thread sleeps while others forward.
 constexpr Duration kRest = std::chrono::milliseconds(5);
 
@@ -57,6 +59,19 @@ Result<void> Workers::stop() { return threads_ ? threads_->stop() : Result<void>
 void Workers::run(int polls, Clock& clock) noexcept {
   if (threads_) return clock.sleep_for(kRest);
   for (int i = 0; i < polls && !limit_reached(); ++i) forwarders_.front().poll();
+}
+
+Result<void> Workers::between_bursts(const std::function<void()>& work) { return between_bursts_from(0, work); }
+
+// Each thread waits in its loop for the next one, so that all wait while `work` runs.
+Result<void> Workers::between_bursts_from(std::size_t thread, const std::function<void()>& work) {
+  if (!threads_ || thread == threads_->size()) {
+    work();
+    return {};
+  }
+  Result<void> others;
+  auto invoked = threads_->loop(thread).invoke([&] { others = between_bursts_from(thread + 1, work); }, kPauseLimit);
+  return invoked ? others : invoked;
 }
 
 bool Workers::limit_reached() const noexcept { return std::ranges::all_of(forwarders_, &Forwarder::limit_reached); }

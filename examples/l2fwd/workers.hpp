@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,6 +23,9 @@ class Workers {
   [[nodiscard]] Result<void> start();
   /// Without threads of its own: polls `polls` times. Otherwise waits for a moment.
   void run(int polls, Clock& clock) noexcept;
+  /// Runs `work` while no forwarder holds frames: between two bursts of all threads. Error timeout: a thread did not
+  /// come to that point; then `work` has not run.
+  [[nodiscard]] Result<void> between_bursts(const std::function<void()>& work);
   /// The threads end.
   [[nodiscard]] Result<void> stop();
 
@@ -33,6 +38,7 @@ class Workers {
 
  private:
   Workers() = default;
+  [[nodiscard]] Result<void> between_bursts_from(std::size_t thread, const std::function<void()>& work);
 
   std::deque<Forwarder> forwarders_;
   std::unique_ptr<RunLoopThreads> threads_;  // nullptr: the program's own thread polls

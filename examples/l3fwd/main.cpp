@@ -45,6 +45,7 @@ std::optional<int> read_options(int argc, char** argv, L3fwdOptions& options) {
   app.add_option("--routes", options.file, "A file of routes, one a line; '#' begins a comment");
   app.add_option("--look-up", options.lookups, "Print the routes of these addresses, and end; opens no port");
   add_seconds_option(app, options.seconds);
+  add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);
 }
 

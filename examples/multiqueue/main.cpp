@@ -35,6 +35,7 @@ std::optional<int> read_options(int argc, char** argv, MultiqueueOptions& option
       "order. Ctrl-C ends the program with the frames of each queue.");
   app.add_option("PORT", options.port, "A port of a card, such as vfio:0000:01:00.0 or sim:0")->required();
   add_seconds_option(app, options.seconds);
+  add_telemetry_option(app, options.ports);
   add_queue_options(app, options.ports);
   app.callback([&options] {
     check_queue_options(options.ports);

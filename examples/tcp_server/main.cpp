@@ -53,6 +53,7 @@ std::optional<int> read_options(int argc, char** argv, ServerOptions& options) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))
       ->capture_default_str();
   add_seconds_option(app, options.seconds);
+  add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);
 }
 

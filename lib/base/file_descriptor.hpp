@@ -23,6 +23,8 @@ class FileDescriptor {
 
   /// -1 if there is none.
   [[nodiscard]] int get() const noexcept { return number_; }
+  /// The caller closes it.
+  [[nodiscard]] int release() noexcept { return std::exchange(number_, -1); }
   [[nodiscard]] explicit operator bool() const noexcept { return number_ >= 0; }
 
  private:

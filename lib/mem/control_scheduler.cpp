@@ -68,6 +68,11 @@ int ControlScheduler::event_fd() {
   return events_->descriptor();
 }
 
+bool ControlScheduler::has_event_fd() {
+  const std::lock_guard lock(mutex_);
+  return events_.has_value();
+}
+
 Time ControlScheduler::next_due() const {
   Time due = Time::max();
   for (const auto& [id, entry] : entries_) {

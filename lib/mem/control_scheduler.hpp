@@ -37,6 +37,8 @@ class ControlScheduler {
   void set_events(TaskId id, std::vector<int> events);
 
   [[nodiscard]] int event_fd();
+  /// Whether `event_fd` was called: tasks then run as soon as one of their events is raised.
+  [[nodiscard]] bool has_event_fd();
   /// See Control::run_due.
   [[nodiscard]] Result<Time> run_due();
   /// Like run_due, without returning stored failures.

@@ -8,32 +8,16 @@
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <system_error>
 #include <utility>
 
+#include "base/signals_blocked.hpp"
 #include "mem/control_scheduler.hpp"
 
 namespace pollux {
 namespace {
 
 constexpr const char* kHint = "call context.control().run_due() in the program's own loop, or raise ulimit -n and -u";
-
-/// Blocks all signals for the calling thread, and for threads that it starts meanwhile, until it is destroyed.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

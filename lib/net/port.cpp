@@ -28,6 +28,8 @@ std::uint32_t PortDriver::drain(DrainReason) noexcept { return 0; }
 Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
     : core_(PortCore::create(std::move(context), std::move(driver))), driver_(&core_->machine().driver()) {}
 
+Port::Port(std::shared_ptr<PortCore> core) : core_(std::move(core)), driver_(&core_->machine().driver()) {}
+
 Port::Port(Port&& other) noexcept
     : core_(std::move(other.core_)), driver_(std::exchange(other.driver_, nullptr)), user_(other.user_) {}
 

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <typeinfo>
 #include <utility>
 
 #include "mem/context_state.hpp"
+#include "net/port_registry.hpp"
 
 namespace pollux {
 namespace {
@@ -19,6 +21,11 @@ constexpr bool kChecked = false;
 
 /// The service interval until the driver returns one.
 constexpr Duration kDefaultInterval = std::chrono::seconds(10);
+
+PortRegistry& registry(ContextState& context) {
+  return *static_cast<PortRegistry*>(context.service_slot(
+      typeid(PortRegistry), [] { return std::shared_ptr<void>(std::make_shared<PortRegistry>()); }));
+}
 
 double to_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
 
@@ -34,6 +41,7 @@ std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context
   // An event of the device may start the task at once, on the Control's thread.
   const std::lock_guard lock(core->mutex_);
   core->join_control();
+  core->id_ = registry(*core->context_).add(core);
   return core;
 }
 
@@ -192,7 +200,15 @@ Result<void> PortCore::close() {
   return closed;
 }
 
+std::shared_lock<std::shared_mutex> PortCore::try_use() {
+  std::shared_lock in_use(use_, std::try_to_lock);
+  if (in_use && !machine_) in_use.unlock();
+  return in_use;
+}
+
 void PortCore::retire() {
+  registry(*context_).remove(id_);
+  const std::unique_lock unused(use_);
   events_.set_handler({});
   const auto held = lock();
   leave_control();

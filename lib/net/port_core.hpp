@@ -2,10 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <utility>
 
 #include "mem/control_scheduler.hpp"
@@ -39,6 +41,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
   /// The caller must hold the lock, except to use the driver's queues and properties that do not change.
   [[nodiscard]] PortMachine& machine() noexcept { return *machine_; }
+  /// Whether the Port was destroyed; there is no machine then. The caller must hold the lock.
+  [[nodiscard]] bool is_retired() const noexcept { return !machine_; }
 
   /// See Port::on_event.
   void on_event(PortEventHandler handler) { events_.set_handler(std::move(handler)); }
@@ -53,8 +57,10 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device);
   [[nodiscard]] Result<Duration> service();
   [[nodiscard]] Result<void> close();
-  /// Called by the Port's destructor: closes the port and destroys the driver.
+  /// Called by the Port's destructor: closes the port and destroys the driver. Waits while the port is in use.
   void retire();
+  /// Keeps the port from being destroyed while the lock is held (OpenPort). No lock: it is being destroyed.
+  [[nodiscard]] std::shared_lock<std::shared_mutex> try_use();
 
   /// Report the misuse and return a queue that carries no frames.
   [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
@@ -82,6 +88,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   std::optional<PortMachine> machine_;
   MissingRxQueue missing_rx_;
   MissingTxQueue missing_tx_;
+  std::shared_mutex use_;
+  std::uint64_t id_ = 0;  // in the Context's PortRegistry
   std::mutex mutex_;
   PortEventQueue events_;
   std::optional<ControlScheduler::TaskId> task_;  // empty: not registered with the Control

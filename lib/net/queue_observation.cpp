@@ -16,7 +16,10 @@ constexpr Site kObserverSite{"a queue's observer", 0};
 std::uint32_t RxQueue::burst_observed(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   const RxObservers& all = *queue.observers();
   const std::uint32_t count = all.next_(queue, out, limit);
-  if (count == 0) return 0;
+  if (count == 0) {
+    for (RxObserver* const observer : all.observers_) observer->found_none(queue);
+    return 0;
+  }
   for (std::uint32_t i = 0; i < count; ++i) {
     for (Mbuf* segment = out[i]; segment != nullptr; segment = segment->next())
       MbufAccess::stamp(*segment, kObserverSite);

@@ -34,6 +34,7 @@ ALLOWED = {
     "servers/*": ["base", "mem", "device"],
     "ports/*": ["base", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "net"],
+    "observe": ["base", "mem", "device", "net", "runtime"],
     "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*"],
 }
 # The depth of the folders that are independent parts of a layer.

@@ -12,6 +12,7 @@ class App;
 namespace pollux::tool {
 
 void add_addr(CLI::App& app, const Environment& environment, int& exit_code);
+void add_capture(CLI::App& app, const Environment& environment, int& exit_code);
 void add_card(CLI::App& app, const Environment& environment, int& exit_code);
 void add_completion(CLI::App& app, const Environment& environment, int& exit_code);
 void add_doctor(CLI::App& app, const Environment& environment, int& exit_code);
@@ -29,6 +30,10 @@ void add_selftest(CLI::App& app, const Environment& environment, int& exit_code)
 void add_wol(CLI::App& app, const Environment& environment, int& exit_code);
 void add_vf(CLI::App& app, const Environment& environment, int& exit_code);
 void add_time(CLI::App& app, const Environment& environment, int& exit_code);
+/// Only in builds with prometheus-cpp (POLLUX_HAS_EXPORTER).
+void add_exporter(CLI::App& app, const Environment& environment, int& exit_code);
+void add_ports(CLI::App& app, const Environment& environment, int& exit_code);
+void add_stats(CLI::App& app, const Environment& environment, int& exit_code);
 void add_info(CLI::App& app, const Environment& environment, int& exit_code);
 
 }  // namespace pollux::tool

@@ -77,6 +77,7 @@ int run(int argc, char** argv) {
   app.add_flag_callback(
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
+  add_capture(app, environment, exit_code);
   add_card(app, environment, exit_code);
   add_completion(app, environment, exit_code);
   add_doctor(app, environment, exit_code);
@@ -94,6 +95,11 @@ int run(int argc, char** argv) {
   add_wol(app, environment, exit_code);
   add_vf(app, environment, exit_code);
   add_time(app, environment, exit_code);
+#ifdef POLLUX_HAS_EXPORTER
+  add_exporter(app, environment, exit_code);
+#endif
+  add_ports(app, environment, exit_code);
+  add_stats(app, environment, exit_code);
   add_info(app, environment, exit_code);
   app.footer(
       "Examples:\n"

@@ -83,14 +83,15 @@ class Burst {
     return true;
   }
 
-  /// Frees all mbufs and counts them under `reason`. The overload with a cache takes about a tenth of the time.
+  /// Frees all mbufs and counts them under `reason`, whose observers see them first. The overload with a cache takes
+  /// about a tenth of the time.
   void drop(DropCounter& reason) noexcept {
-    reason.add(size_);
+    reason.add(std::span<Mbuf* const>(mbufs_, size_));
     for (std::uint32_t i = 0; i < size_; ++i) MbufDeleter{}(mbufs_[i]);
     size_ = 0;
   }
   void drop(DropCounter& reason, MempoolCache& cache, Site site = Site::here()) noexcept {
-    reason.add(size_);
+    reason.add(std::span<Mbuf* const>(mbufs_, size_));
     cache.free_bulk({mbufs_, size_}, site);
     size_ = 0;
   }
@@ -98,9 +99,12 @@ class Burst {
   /// Returns the number of freed mbufs.
   template <std::predicate<Mbuf&> Predicate>
   std::uint32_t drop_if(DropCounter& reason, Predicate predicate) noexcept {
+    const bool observed = reason.is_observed();
     std::uint32_t kept = 0;
     for (std::uint32_t i = 0; i < size_; ++i) {
       if (predicate(*mbufs_[i])) {
+        if (observed) [[unlikely]]
+          reason.show({&mbufs_[i], 1});
         MbufDeleter{}(mbufs_[i]);
       } else {
         mbufs_[kept++] = mbufs_[i];

@@ -193,12 +193,17 @@ class POLLUX_API Port {
   void set_user(std::uint64_t value) noexcept { user_ = value; }
 
  private:
+  friend class OpenPort;
+  /// Another reference to a port; see OpenPort.
+  explicit Port(std::shared_ptr<PortCore> core);
   [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 
   std::shared_ptr<PortCore> core_;
   PortDriver* driver_;  // owned by core_; a copy for quick access to queues
   std::uint64_t user_ = 0;
+
+  friend struct PortAccess;
 };
 
 }  // namespace pollux

@@ -26,8 +26,10 @@ class POLLUX_API RxObserver {
   virtual ~RxObserver() = default;
 
   /// A burst is about to return `frames`, at least one. They may be read, copied and cloned, but not changed or
-  /// freed. Empty bursts are not reported. The function must not call the port: see Port's thread rule.
+  /// freed. The function must not call the port: see Port's thread rule.
   virtual void received(const RxQueue& queue, std::span<Mbuf* const> frames) noexcept = 0;
+  /// A burst found no frames.
+  virtual void found_none(const RxQueue& /*queue*/) noexcept {}
 };
 
 /// Observes the frames that a program passes to a transmit queue. The rules of RxObserver apply.

@@ -114,6 +114,7 @@ class POLLUX_API SegmentingTx {
   [[nodiscard]] std::uint32_t send_frames(std::uint32_t count) noexcept;
   void take(MbufPtr& frame) noexcept;
   [[nodiscard]] bool send_ready() noexcept;
+  void drop(MbufPtr frame, DropCounter& reason) noexcept;
 
   TxQueue& queue_;
   OffloadLimits limits_;

@@ -12,6 +12,12 @@ SegmentingTx::~SegmentingTx() {
   drop_unnamed({&frame, 1});
 }
 
+void SegmentingTx::drop(MbufPtr frame, DropCounter& reason) noexcept {
+  Mbuf* const dropped = frame.get();
+  reason.add({&dropped, 1});
+  cache_.free(std::move(frame));
+}
+
 /// Whether all that was ready is in the queue.
 bool SegmentingTx::send_ready() noexcept {
   while (!ready_.empty() || !segmenter_.is_complete()) {
@@ -19,8 +25,7 @@ bool SegmentingTx::send_ready() noexcept {
       // Mbufs that the queue has sent may be what is missing.
       queue_.tx_done_cleanup();
       if (segmenter_.next(cache_, ready_) == Segmenter::Outcome::no_memory && ready_.empty()) {
-        no_memory_.add(1);
-        cache_.free(segmenter_.abandon());
+        drop(segmenter_.abandon(), no_memory_);
         continue;
       }
     }
@@ -35,8 +40,7 @@ void SegmentingTx::take(MbufPtr& frame) noexcept {
   if (port_segments(limits_, *frame)) {
     static_cast<void>(ready_.push(frame));
   } else if (!segmenter_.start(frame, limits_)) {
-    bad_request_.add(1);
-    cache_.free(std::move(frame));
+    drop(std::move(frame), bad_request_);
   }
 }
 

@@ -14,8 +14,9 @@ namespace pollux::queueing {
 
 /// Frees a frame and counts it under `why`.
 inline void drop(Mbuf& frame, DropCounter& why) noexcept {
-  MbufDeleter{}(&frame);
-  why.add(1);
+  Mbuf* const dropped = &frame;
+  why.add({&dropped, 1});
+  MbufDeleter{}(dropped);
 }
 
 [[nodiscard]] inline NamedCount named(const DropCounter& counter) { return {counter.name(), counter.value()}; }

@@ -147,7 +147,7 @@ bool PacketSteering::Core::put(Mbuf* frame, Time now) noexcept {
   Slot& slot = slots_[slot_of(hash)];
   SteeredQueue& queue = choose(slot, wanted(hash, now));
   if (!queue.stage(frame)) {
-    queue.count_dropped(1);
+    queue.count_dropped({&frame, 1});
     return false;
   }
   slot.tail = queue.tail();

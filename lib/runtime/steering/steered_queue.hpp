@@ -40,7 +40,8 @@ class SteeredQueue final : public RxQueue {
   [[nodiscard]] bool has_handled(std::uint64_t position) const noexcept {
     return handled_.load(std::memory_order_acquire) >= position;
   }
-  void count_dropped(std::uint64_t frames) noexcept { ring_full_.add(frames); }
+  /// The caller frees `frames` next.
+  void count_dropped(std::span<Mbuf* const> frames) noexcept { ring_full_.add(frames); }
 
   // For the consumer.
   [[nodiscard]] int event_fd() const override { return event_.get(); }

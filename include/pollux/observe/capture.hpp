@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pollux/base/api.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/mem/drop_counter.hpp"
+#include "pollux/net/port.hpp"
+
+namespace pollux {
+
+struct CaptureOptions {
+  std::optional<std::uint16_t> queue = {};  ///< the receive and transmit queue with that index; empty: all queues
+  bool receive = true;                      ///< capture received frames
+  bool transmit = true;                     ///< capture frames that transmit queues take
+  std::string filter = {};                  ///< libpcap's expression (pcap-filter(7)), at most 4,096 bytes; empty: all
+  std::uint32_t snaplen = 262144;           ///< bytes to copy of each frame, 1 to 262,144
+  /// Bytes of the ring of each queue, rounded up to a power of two: 4 KiB to 256 MiB, and at least twice as many as a
+  /// record of `snaplen` bytes needs. A frame takes its own length, and 48 to 63 bytes more.
+  std::size_t ring_bytes = std::size_t{4} << 20;
+  /// Counters of the program whose dropped frames are captured, too: those that this port has received. They may be
+  /// destroyed before the Capture.
+  std::vector<const DropCounter*> drops = {};
+  std::string name = {};         ///< of the port in the file; empty: its URI
+  std::string application = {};  ///< the program's name in the file
+  /// The time of day when the Context's clock is 0, since 1970. Empty: by the machine's clock at the start.
+  std::optional<Duration> epoch = {};
+};
+
+/// The frames of a capture: each that was `seen` was `captured`, `lost`, or did not match the filter.
+struct CaptureCounts {
+  std::uint64_t seen = 0;      ///< frames of the captured queues
+  std::uint64_t captured = 0;  ///< frames that matched and were copied
+  std::uint64_t lost = 0;      ///< frames that matched and found no room in the ring of their queue
+};
+
+/// Copies the frames of a running port, as pcapng. The thread that polls a queue filters and copies its frames into a
+/// ring, and never waits; what finds no room there is counted, in the file, too. Another thread reads the rings:
+/// `drain`. While no capture is attached, it costs nothing.
+///
+///     auto capture = pollux::Capture::start(port, {.filter = "icmp"});
+///     std::vector<std::byte> out;
+///     while (running) {
+///       (*capture)->drain(out, 1 << 20);
+///       file.write(out); out.clear();
+///     }
+///     auto stopped = (*capture)->stop();
+///     (*capture)->drain(out, SIZE_MAX);
+///     (*capture)->finish(out);
+///
+/// Each direction of a queue is an interface of the file, and the drops of the program are another one. A frame has the
+/// time of its burst, to the nanosecond, and its direction; a dropped frame has the name of its DropCounter as comment.
+/// A frame with a time stamp of the card (Mbuf::timestamp) has it as comment. VLAN tags that the card has removed or
+/// will insert are in their places; of two tags, the outer one that is to be inserted is left out. Checksums that the
+/// card will compute are not computed. `finish` writes what each interface has seen, captured and lost, and what the
+/// port has dropped meanwhile.
+///
+/// The port may be closed and destroyed meanwhile; then the capture has no more frames.
+/// Thread rule: one thread at a time calls `drain`, `stop` and `finish`, and destroys it; any thread calls the others.
+class POLLUX_API Capture {
+ public:
+  /// Attaches to the queues. Their bursts are empty for some microseconds.
+  /// Errors: invalid_argument (a filter that libpcap rejects, no such queue, a limit that is exceeded), bad_state (the
+  /// port has no queues), busy (a forward path moves the frames of a queue; a queue without one can be captured by its
+  /// number), not_supported (the driver's queues cannot be observed), timeout (a thread does not leave its burst).
+  /// Nothing is attached then.
+  [[nodiscard]] static Result<std::unique_ptr<Capture>> start(Port& port, const CaptureOptions& options = {});
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+  /// Detaches from the queues.
+  ~Capture();
+
+  /// Appends the captured frames to `out`, in the order of their times, as blocks of pcapng; the first call begins with
+  /// the file's header. Ends when the rings are empty, or when `out` has `limit` bytes or more. Returns whether frames
+  /// are left.
+  bool drain(std::vector<std::byte>& out, std::size_t limit);
+  /// Detaches from the queues. Frames that are in the rings can still be read. Error timeout: a thread does not leave
+  /// its burst; call it again.
+  [[nodiscard]] Result<void> stop();
+  /// Appends the statistics, the file's last blocks.
+  void finish(std::vector<std::byte>& out);
+
+  /// The sum of all queues; without the program's drops.
+  [[nodiscard]] CaptureCounts counts() const;
+  /// False once the port is closed or destroyed: no more frames will come.
+  [[nodiscard]] bool is_port_open() const;
+
+ private:
+  class Core;
+  explicit Capture(std::shared_ptr<Core> core) noexcept;
+
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/mem/drop_counter.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace pollux {
+
+/// The observers of a counter. It lives as long as the counter or an attachment.
+class DropObservers {
+ public:
+  explicit DropObservers(const DropCounter& counter) noexcept : counter_(&counter) {}
+
+  void attach(DropObserver& observer) {
+    const std::lock_guard lock(mutex_);
+    list_.push_back(&observer);
+    if (counter_ != nullptr) counter_->observed_.store(this, std::memory_order_release);
+  }
+  void detach(DropObserver& observer) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::ranges::find(list_, &observer);
+    if (found != list_.end()) list_.erase(found);
+    if (counter_ != nullptr && list_.empty()) counter_->observed_.store(nullptr, std::memory_order_release);
+  }
+  /// The counter ends.
+  void forget_counter() noexcept {
+    const std::lock_guard lock(mutex_);
+    counter_ = nullptr;
+  }
+  // The thread that drops frames never waits: while the list is being changed, the frames are not shown.
+  void show(const DropCounter& reason, std::span<Mbuf* const> frames) noexcept {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return;
+    for (DropObserver* const observer : list_) observer->dropped(reason, frames);
+  }
+
+ private:
+  std::mutex mutex_;
+  const DropCounter* counter_;
+  std::vector<DropObserver*> list_;
+};
+
+DropAttachment::DropAttachment(std::shared_ptr<DropObservers> observers, DropObserver& observer) noexcept
+    : observers_(std::move(observers)), observer_(&observer) {}
+
+DropAttachment::DropAttachment(DropAttachment&& other) noexcept
+    : observers_(std::move(other.observers_)), observer_(other.observer_) {}
+
+DropAttachment::~DropAttachment() {
+  if (observers_ != nullptr) observers_->detach(*observer_);
+}
+
+DropCounter::~DropCounter() {
+  if (observers_ != nullptr) observers_->forget_counter();
+}
+
+void DropCounter::show(std::span<Mbuf* const> frames) const noexcept {
+  DropObservers* const all = observed_.load(std::memory_order_acquire);
+  if (all != nullptr && !frames.empty()) all->show(*this, frames);
+}
+
+DropAttachment DropCounter::attach(DropObserver& observer) const {
+  std::call_once(has_observers_, [this] { observers_ = std::make_shared<DropObservers>(*this); });
+  observers_->attach(observer);
+  return DropAttachment(observers_, observer);
+}
+
+}  // namespace pollux

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "observe/capture/pcapng.hpp"
+#include "observe/capture/queue_tap.hpp"
+#include "pollux/net/stats.hpp"
+#include "pollux/observe/capture.hpp"
+
+namespace pollux {
+
+class ContextState;
+class PortCore;
+
+/// The taps of a Capture and what the file says about them.
+class Capture::Core {
+ public:
+  /// A direction of a queue, or the program's drops: an interface of the file.
+  struct Source {
+    enum class Kind : std::uint8_t { receive, transmit, drops };
+    Kind kind;
+    std::uint16_t queue;  ///< of `receive` and `transmit`
+    observe::FrameTap* tap;
+  };
+
+  Core(std::shared_ptr<ContextState> context, std::shared_ptr<PortCore> port, const CaptureOptions& options,
+       observe::FrameFilter filter);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  ~Core();
+
+  [[nodiscard]] Result<void> attach();
+  /// A port that is closed has detached its observers already.
+  [[nodiscard]] Result<void> detach();
+  [[nodiscard]] bool is_port_open() const;
+  [[nodiscard]] CaptureCounts counts() const;
+
+  bool drain(observe::pcapng::Bytes& out, std::size_t limit);
+  void finish(observe::pcapng::Bytes& out);
+
+  /// Without it, the Context would own itself where it keeps this: the taps stay usable, and nothing else.
+  [[nodiscard]] std::shared_ptr<ContextState> release_context() noexcept {
+    port_.reset();
+    return std::exchange(context_, nullptr);
+  }
+
+ private:
+  struct Rx {
+    Rx(const observe::TapSettings& settings, const Clock& clock, std::uint16_t index)
+        : tap(settings, clock), queue(index) {}
+    observe::RxTap tap;
+    std::uint16_t queue;
+    bool attached = false;
+  };
+  struct Tx {
+    Tx(const observe::TapSettings& settings, const Clock& clock, std::uint16_t index)
+        : tap(settings, clock), queue(index) {}
+    observe::TxTap tap;
+    std::uint16_t queue;
+    bool attached = false;
+  };
+  [[nodiscard]] Result<void> make_taps();
+  [[nodiscard]] Result<void> attach_taps();
+  void note_port();
+  void append_header(observe::pcapng::Bytes& out) const;
+  void append_frame(observe::pcapng::Bytes& out, std::uint32_t source, const observe::FrameRecord& record);
+  /// What the port has dropped since the start, by reason: of one direction.
+  [[nodiscard]] std::string port_drops(const Stats& now, std::string_view direction) const;
+  [[nodiscard]] std::optional<std::uint64_t> queue_drops(const Stats& now, const Source& source) const;
+  [[nodiscard]] std::uint64_t time_of_day(Time time) const noexcept;
+
+  std::shared_ptr<ContextState> context_;
+  std::shared_ptr<PortCore> port_;
+  const CaptureOptions options_;
+  observe::TapSettings settings_;
+  std::list<Rx> rx_;
+  std::list<Tx> tx_;
+  std::optional<observe::DropTap> drops_;
+  std::vector<Source> sources_;  // by interface
+
+  // Of the port, at the start.
+  std::string name_;
+  std::string about_;
+  std::array<std::uint8_t, 6> mac_{};
+  std::uint64_t speed_ = 0;
+  std::uint8_t fcs_bytes_ = 0;
+  Stats before_;
+  Duration epoch_{0};
+  Time started_{0};
+  Time last_time_{0};
+
+  bool has_header_ = false;
+  std::string comment_;  // kept for its memory
+};
+
+}  // namespace pollux

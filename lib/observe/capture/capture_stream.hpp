@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/observe/capture.hpp"
+
+namespace pollux::observe {
+
+/// Writes a capture to a descriptor. At most about kBuffer bytes wait for a slow reader.
+/// Thread rule: one thread at a time.
+class CaptureStream {
+ public:
+  static constexpr std::size_t kBuffer = std::size_t{1} << 20;
+
+  enum class State {
+    idle,     ///< nothing is left to write
+    blocked,  ///< the descriptor takes no more bytes now
+    closed,   ///< the other end was closed
+  };
+
+  /// `first` is written before the capture.
+  CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor descriptor, const std::string& first = {});
+
+  /// Writes what was captured and what the descriptor takes. Never waits for a socket or a non-blocking pipe. Error
+  /// io_error: writing failed.
+  [[nodiscard]] Result<State> run();
+  /// Ends the capture: detaches it, writes what is left, and the statistics. Error timeout: the reader did not take all
+  /// within `limit` of real time.
+  [[nodiscard]] Result<void> finish(Duration limit);
+
+  [[nodiscard]] const Capture& capture() const noexcept { return *capture_; }
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+
+ private:
+  [[nodiscard]] Result<State> flush();
+
+  std::unique_ptr<Capture> capture_;
+  FileDescriptor descriptor_;
+  bool is_socket_;
+  std::vector<std::byte> buffer_;
+  std::size_t written_ = 0;  // of buffer_
+};
+
+}  // namespace pollux::observe

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/observe/capture_thread.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "base/signals_blocked.hpp"
+#include "observe/capture/capture_stream.hpp"
+
+namespace pollux {
+namespace {
+
+constexpr const char* kHint = "raise ulimit -n and -u, or end other captures";
+// Between two readings of the rings. In the longer time a ring of the default size takes 30,000 short frames.
+constexpr int kBusyMilliseconds = 1;
+constexpr int kIdleMilliseconds = 5;
+constexpr int kBlockedMilliseconds = 100;
+/// How often the port is looked at.
+constexpr Duration kPortInterval = std::chrono::milliseconds(50);
+
+}  // namespace
+
+class CaptureThread::Core {
+ public:
+  Core(std::unique_ptr<Capture> capture, FileDescriptor descriptor, FileDescriptor stop, const std::string& first)
+      : stream_(std::in_place, std::move(capture), std::move(descriptor), first), stop_(std::move(stop)) {}
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  ~Core() {
+    if (!thread_.joinable()) return;
+    end();
+    thread_.join();
+  }
+
+  void start() {
+    const SignalsBlocked blocked;
+    thread_ = std::thread([this] { work(); });
+  }
+  void end() noexcept { static_cast<void>(::eventfd_write(stop_.get(), 1)); }
+  [[nodiscard]] bool is_running() const noexcept { return running_.load(std::memory_order_acquire); }
+  [[nodiscard]] Result<void> result() const {
+    const std::lock_guard lock(mutex_);
+    return result_;
+  }
+
+ private:
+  void work();
+  [[nodiscard]] Result<void> write();
+  /// Waits for the reader or for more frames. Returns whether the capture is to end.
+  [[nodiscard]] bool wait(int milliseconds, bool blocked);
+
+  std::optional<observe::CaptureStream> stream_;  // the thread's; empty once it has ended
+  FileDescriptor stop_;
+  mutable std::mutex mutex_;
+  Result<void> result_;
+  std::atomic<bool> running_{true};
+  std::thread thread_;
+};
+
+void CaptureThread::Core::work() {
+  pthread_setname_np(pthread_self(), "pollux-capture");
+  auto result = write();
+  stream_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    result_ = std::move(result);
+  }
+  running_.store(false, std::memory_order_release);
+}
+
+Result<void> CaptureThread::Core::write() {
+  using State = observe::CaptureStream::State;
+  const SteadyClock clock;
+  Time look_at_port = clock.now() + kPortInterval;
+  std::uint64_t seen = 0;
+  bool over = false;
+  while (!over) {
+    auto state = stream_->run();
+    if (!state) return pass_on(std::move(state));
+    if (*state == State::closed) return stream_->finish(Duration(0));
+    const std::uint64_t now_seen = stream_->capture().counts().seen;
+    const int busy = now_seen != seen ? kBusyMilliseconds : kIdleMilliseconds;
+    seen = now_seen;
+    over = wait(*state == State::blocked ? kBlockedMilliseconds : busy, *state == State::blocked);
+    if (clock.now() < look_at_port) continue;
+    look_at_port = clock.now() + kPortInterval;
+    over = over || !stream_->capture().is_port_open();
+  }
+  return stream_->finish(kFinishLimit);
+}
+
+// A reader that has nothing to say shuts its side down when it wants the capture to end. What it sends is ignored.
+bool CaptureThread::Core::wait(int milliseconds, bool blocked) {
+  const auto out = static_cast<short>(blocked ? POLLOUT : 0);
+  std::array<pollfd, 2> waiting{pollfd{stream_->descriptor(), static_cast<short>(out | POLLRDHUP), 0},
+                                pollfd{stop_.get(), POLLIN, 0}};
+  if (::poll(waiting.data(), waiting.size(), milliseconds) <= 0) return false;
+  constexpr short kGone = POLLRDHUP | POLLHUP | POLLERR;
+  return waiting[1].revents != 0 || (waiting[0].revents & kGone) != 0;
+}
+
+Result<std::unique_ptr<CaptureThread>> CaptureThread::start(std::unique_ptr<Capture> capture, int descriptor,
+                                                            const std::string& first) {
+  FileDescriptor target(descriptor);
+  FileDescriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop) return fail_errno(ErrorCode::io_error, "no file descriptor is left for a capture", errno, kHint);
+  auto core = std::make_unique<Core>(std::move(capture), std::move(target), std::move(stop), first);
+  try {
+    core->start();
+  } catch (const std::system_error& error) {
+    return fail_errno(ErrorCode::io_error, "the thread of a capture cannot be started", error.code().value(), kHint);
+  }
+  return std::unique_ptr<CaptureThread>(new CaptureThread(std::move(core)));
+}
+
+CaptureThread::CaptureThread(std::unique_ptr<Core> core) noexcept : core_(std::move(core)) {}
+CaptureThread::~CaptureThread() = default;
+
+void CaptureThread::end() noexcept { core_->end(); }
+bool CaptureThread::is_running() const noexcept { return core_->is_running(); }
+Result<void> CaptureThread::result() const { return core_->result(); }
+
+}  // namespace pollux

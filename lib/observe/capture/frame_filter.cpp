@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "observe/capture/frame_filter.hpp"
+
+#include <fmt/format.h>
+#include <pcap/pcap.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace pollux::observe {
+namespace {
+
+struct CloseHandle {
+  void operator()(pcap_t* handle) const noexcept { ::pcap_close(handle); }
+};
+
+// The largest snapshot length of tcpdump. What is copied of a frame is another setting.
+constexpr int kSnapLength = 262144;
+
+bool is_printable(char c) { return c >= ' ' && c <= '~'; }
+
+}  // namespace
+
+void FrameFilter::Free::operator()(bpf_program* program) const noexcept {
+  ::pcap_freecode(program);
+  delete program;
+}
+
+Result<FrameFilter> FrameFilter::compile(const std::string& expression, const std::string& port) {
+  FrameFilter filter;
+  if (expression.empty()) return filter;
+  if (expression.size() > kMaxLength) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the capture filter has {} bytes", port, expression.size()),
+                fmt::format("use at most {} bytes", kMaxLength));
+  }
+  // libpcap's parser ends at a zero byte.
+  if (!std::ranges::all_of(expression, is_printable)) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the capture filter has a character that is not ASCII text", port),
+                "write it as for tcpdump; pcap-filter(7) has the syntax");
+  }
+  const std::unique_ptr<pcap_t, CloseHandle> handle(::pcap_open_dead(DLT_EN10MB, kSnapLength));
+  if (handle == nullptr)
+    return fail(ErrorCode::no_memory, port + ": libpcap has no memory for the capture filter", "free some memory");
+  auto program = std::make_unique<bpf_program>();
+  constexpr int kOptimize = 1;
+  if (::pcap_compile(handle.get(), program.get(), expression.c_str(), kOptimize, PCAP_NETMASK_UNKNOWN) != 0) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: bad capture filter '{}': {}", port, expression, ::pcap_geterr(handle.get())),
+                "write it as for tcpdump; pcap-filter(7) has the syntax");
+  }
+  filter.program_.reset(program.release());
+  return filter;
+}
+
+bool FrameFilter::accepts(const std::uint8_t* data, std::uint32_t length, std::uint32_t held) const noexcept {
+  return program_ == nullptr || ::bpf_filter(program_->bf_insns, data, length, held) != 0;
+}
+
+}  // namespace pollux::observe

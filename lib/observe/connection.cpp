@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "observe/connection.hpp"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+namespace pollux::observe {
+
+void Connection::receive() {
+  std::array<char, 4096> chunk;
+  while (!ended_ && !broken_ && !has_request() && received_.size() <= kMaxRequest) {
+    const ssize_t count = ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (count > 0) {
+      received_.append(chunk.data(), static_cast<std::size_t>(count));
+    } else if (count == 0) {
+      ended_ = true;
+    } else if (errno != EINTR) {
+      broken_ = errno != EAGAIN && errno != EWOULDBLOCK;
+      return;
+    }
+  }
+}
+
+std::optional<std::string> Connection::next_request() {
+  const std::size_t end = received_.find('\n');
+  if (end == std::string::npos) return std::nullopt;
+  std::string line = received_.substr(0, end);
+  received_.erase(0, end + 1);
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return line;
+}
+
+void Connection::reply(const std::string& line) {
+  if (sent_ == replies_.size()) {
+    replies_.clear();
+    sent_ = 0;
+  }
+  replies_ += line;
+  replies_ += '\n';
+}
+
+void Connection::flush() {
+  while (has_replies() && !broken_) {
+    const ssize_t count =
+        ::send(socket_.get(), replies_.data() + sent_, replies_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) {
+      sent_ += static_cast<std::size_t>(count);
+    } else if (errno != EINTR) {
+      broken_ = errno != EAGAIN && errno != EWOULDBLOCK;
+      break;
+    }
+  }
+  if (sent_ == replies_.size()) {
+    replies_.clear();
+    sent_ = 0;
+  }
+}
+
+FileDescriptor Connection::release(std::string& unsent) {
+  unsent = replies_.substr(sent_);
+  replies_.clear();
+  sent_ = 0;
+  broken_ = true;
+  return std::move(socket_);
+}
+
+}  // namespace pollux::observe

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "observe/listener.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace pollux::observe {
+namespace {
+
+constexpr int kBacklog = 16;
+/// Sockets of one process, one for each Context with telemetry.
+constexpr unsigned kMaxSockets = 64;
+
+struct ClaimedPath {
+  std::string path;
+  std::optional<Claim> claim;
+};
+
+Result<ClaimedPath> claim_path(const ListenerOptions& options) {
+  if (!options.socket.empty()) return ClaimedPath{options.socket, std::nullopt};
+  for (unsigned number = 0; number < kMaxSockets; ++number) {
+    const std::string name = number == 0 ? fmt::format("{}", ::getpid()) : fmt::format("{}-{}", ::getpid(), number);
+    auto claim = Claim::take(options.directory, name);
+    if (!claim) return pass_on(std::move(claim));
+    if (*claim) return ClaimedPath{options.directory + '/' + name + ".sock", *std::move(claim)};
+  }
+  return fail(ErrorCode::busy, fmt::format("this process has {} telemetry sockets", kMaxSockets),
+              "destroy Telemetry objects that are not needed");
+}
+
+Result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() < sizeof address.sun_path) {
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    return address;
+  }
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{}: the path of a socket has at most {} bytes", path, sizeof address.sun_path - 1),
+              "set TelemetryOptions::socket or directory to a shorter path");
+}
+
+const sockaddr* generic(const sockaddr_un& address) {
+  return reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): as bind(2) wants it
+}
+
+FileDescriptor make_socket() {
+  return FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+
+/// Removes a socket that nobody listens to. Whatever else has the path stays, and then bind fails.
+void remove_unused(const std::string& path, const sockaddr_un& address) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return;
+  const FileDescriptor probe = make_socket();
+  if (::connect(probe.get(), generic(address), sizeof address) != 0 && errno == ECONNREFUSED)
+    static_cast<void>(::unlink(path.c_str()));
+}
+
+/// The permissions are set before the socket has a name, so that it is open to nobody else for a moment.
+Result<void> bind_to(int socket, const std::string& path, const sockaddr_un& address, const ListenerOptions& options) {
+  static_cast<void>(::fchmod(socket, options.mode & 0700));
+  if (::bind(socket, generic(address), sizeof address) != 0) {
+    const int error = errno;
+    return fail_errno(error == EADDRINUSE ? ErrorCode::busy : ErrorCode::io_error, "cannot make the socket " + path,
+                      error, "choose another TelemetryOptions::socket, in a directory that the program may write to");
+  }
+  const bool owned = !options.group || ::chown(path.c_str(), static_cast<uid_t>(-1), *options.group) == 0;
+  if (owned && ::chmod(path.c_str(), options.mode) == 0 && ::listen(socket, kBacklog) == 0) return {};
+  const int error = errno;
+  static_cast<void>(::unlink(path.c_str()));
+  return fail_errno(ErrorCode::io_error, "cannot set the permissions of the socket " + path, error,
+                    "use a group that the program's user belongs to");
+}
+
+}  // namespace
+
+Result<Listener> Listener::create(const ListenerOptions& options) {
+  auto claimed = claim_path(options);
+  if (!claimed) return pass_on(std::move(claimed));
+  const auto address = address_of(claimed->path);
+  if (!address) return tl::unexpected<Error>(address.error());
+  FileDescriptor socket = make_socket();
+  if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a telemetry socket", errno);
+  remove_unused(claimed->path, *address);
+  if (auto bound = bind_to(socket.get(), claimed->path, *address, options); !bound) return pass_on(std::move(bound));
+  return Listener(std::move(claimed->path), std::move(claimed->claim), std::move(socket), options.group);
+}
+
+Listener::~Listener() {
+  if (socket_) static_cast<void>(::unlink(path_.c_str()));
+}
+
+FileDescriptor Listener::accept(bool& denied) const {
+  FileDescriptor client;
+  do {
+    client = FileDescriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  } while (!client && (errno == EINTR || errno == ECONNABORTED));
+  denied = client && !may_connect(client.get());
+  return client;
+}
+
+bool Listener::may_connect(int client) const {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+  if (!group_) return false;
+  if (peer.gid == *group_) return true;
+  std::vector<gid_t> groups(64);
+  size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  // With more groups the call says how much room they need.
+  if (::getsockopt(client, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) {
+    if (errno != ERANGE) return false;
+    groups.resize(size / sizeof(gid_t));
+    if (::getsockopt(client, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) return false;
+  }
+  groups.resize(size / sizeof(gid_t));
+  return std::ranges::find(groups, *group_) != groups.end();
+}
+
+}  // namespace pollux::observe

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "observe/named_ports.hpp"
+#include "observe/port_meters.hpp"
+#include "observe/request.hpp"
+#include "pollux/observe/capture.hpp"
+#include "pollux/observe/telemetry.hpp"
+
+namespace pollux::observe {
+
+/// Clients that the server has or had.
+struct ClientCounts {
+  std::uint64_t connected = 0;  ///< now
+  std::uint64_t accepted = 0;
+  std::uint64_t denied = 0;    ///< may not connect
+  std::uint64_t too_many = 0;  ///< beyond TelemetryOptions::max_clients
+  std::uint64_t too_slow = 0;  ///< disconnected: did not read their replies
+  std::uint64_t too_long = 0;  ///< disconnected: sent a line that is too long
+  std::uint64_t requests = 0;
+  std::uint64_t errors = 0;  ///< requests that were answered with an error
+};
+
+/// What methods work with.
+struct Server {
+  Context& context;
+  const TelemetryOptions& options;
+  NamedPorts& ports;
+  PortMeters& meters;
+  ClientCounts& counts;
+  std::uint64_t client = 0;  ///< that of the request
+  /// Set by a method whose connection carries a capture after the answer.
+  std::unique_ptr<Capture> capture = {};
+};
+
+using Method = Result<Json>(Server& server, const Params& params);
+using PortMethod = Result<Json>(Server& server, NamedPort& port, const Params& params);
+
+/// A method of the protocol. It has either function; `of_port` has a parameter "port".
+struct MethodEntry {
+  std::string_view name;
+  bool changes = false;  ///< refused by a server that is read-only
+  Method* general = nullptr;
+  PortMethod* of_port = nullptr;
+};
+
+/// The tables of methods, each in its own file.
+[[nodiscard]] std::span<const MethodEntry> program_methods() noexcept;
+[[nodiscard]] std::span<const MethodEntry> state_methods() noexcept;
+[[nodiscard]] std::span<const MethodEntry> setting_methods() noexcept;
+[[nodiscard]] std::span<const MethodEntry> control_methods() noexcept;
+[[nodiscard]] std::span<const MethodEntry> capture_methods() noexcept;
+
+/// Executes a request. Errors: not_found (no such method or port), permission_denied (the server is read-only), and
+/// those of the method.
+[[nodiscard]] Result<Json> execute(Server& server, const Request& request);
+/// All methods, as the method "methods" lists them.
+[[nodiscard]] Json list_methods();
+
+/// The capability, or error not_supported: `port` has no `what`.
+template <class C>
+[[nodiscard]] Result<Capability<C>> need(NamedPort& port, std::string_view what) {
+  auto capability = port.port->capability<C>();
+  if (capability) return capability;
+  return fail(ErrorCode::not_supported, port.port->info().name + " has no " + std::string(what),
+              "the method port.info lists the capabilities of a port");
+}
+
+/// The answer of a method that changes something: null.
+[[nodiscard]] inline Result<Json> done(Result<void>&& result) {
+  if (!result) return pass_on(std::move(result));
+  return Json(nullptr);
+}
+
+}  // namespace pollux::observe

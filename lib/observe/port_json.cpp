@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "observe/port_json.hpp"
+
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+#include <utility>
+
+#include "pollux/net/tx_queue.hpp"
+
+namespace pollux::observe {
+namespace {
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json names_of(std::uint32_t flags, std::span<const std::pair<std::uint32_t, std::string_view>> names) {
+  Json all = Json::array();
+  for (const auto& [flag, name] : names) {
+    if ((flags & flag) != 0) all.push_back(name);
+  }
+  return all;
+}
+
+using FlagName = std::pair<std::uint32_t, std::string_view>;
+
+constexpr std::array kTxFlags{
+    FlagName{TxOffload::ipv4_checksum, "ipv4_checksum"},
+    FlagName{TxOffload::tcp_checksum, "tcp_checksum"},
+    FlagName{TxOffload::udp_checksum, "udp_checksum"},
+    FlagName{TxOffload::sctp_checksum, "sctp_checksum"},
+    FlagName{TxOffload::tcp_segmentation, "tcp_segmentation"},
+    FlagName{TxOffload::insert_vlan, "insert_vlan"},
+    FlagName{TxOffload::timestamp, "timestamp"},
+    FlagName{TxOffload::udp_segmentation, "udp_segmentation"},
+    FlagName{TxOffload::insert_outer_vlan, "insert_outer_vlan"},
+    FlagName{TxOffload::outer_ipv4_checksum, "outer_ipv4_checksum"},
+    FlagName{TxOffload::outer_udp_checksum, "outer_udp_checksum"},
+    FlagName{TxOffload::without_fcs, "without_fcs"},
+};
+
+constexpr std::array kRxFlags{
+    FlagName{RxOffload::ipv4_checksum, "ipv4_checksum"},
+    FlagName{RxOffload::tcp_checksum, "tcp_checksum"},
+    FlagName{RxOffload::udp_checksum, "udp_checksum"},
+    FlagName{RxOffload::sctp_checksum, "sctp_checksum"},
+    FlagName{RxOffload::partial_checksum, "partial_checksum"},
+    FlagName{RxOffload::rss_hash, "rss_hash"},
+    FlagName{RxOffload::packet_type, "packet_type"},
+    FlagName{RxOffload::vlan, "vlan"},
+    FlagName{RxOffload::timestamp, "timestamp"},
+};
+
+Json pause_json(const PauseModes& modes) { return {{"receive", modes.receive}, {"transmit", modes.transmit}}; }
+
+Json counts_json(const QueueStats& stats, bool counts_bytes) {
+  Json json{{"packets", stats.packets}, {"drops", stats.drops}};
+  json["bytes"] = counts_bytes ? Json(stats.bytes) : Json(nullptr);
+  return json;
+}
+
+}  // namespace
+
+std::string_view name_of(PortState state) noexcept {
+  switch (state) {
+    case PortState::opened: return "opened";
+    case PortState::configured: return "configured";
+    case PortState::started: return "started";
+    case PortState::closed: return "closed";
+    case PortState::failed: return "failed";
+    case PortState::suspended: return "suspended";
+    case PortState::detached: return "detached";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Duplex duplex) noexcept { return duplex == Duplex::half ? "half" : "full"; }
+
+Json link_json(const Link& link) {
+  return {{"up", link.up},
+          {"speed", link.speed},
+          {"duplex", name_of(link.duplex)},
+          {"autonegotiated", link.autonegotiated}};
+}
+
+Json modes_json(const LinkModes& modes) {
+  Json all = Json::array();
+  for (const LinkMode mode : kLinkModes) {
+    if (modes.contains(mode)) all.push_back(to_string(mode));
+  }
+  return all;
+}
+
+Json details_json(const LinkDetails& details) {
+  Json json{{"phy_enabled", details.phy_enabled},
+            {"phy", details.phy},
+            {"phy_id", details.phy_id},
+            {"supported", modes_json(details.supported)},
+            {"advertised", modes_json(details.config.advertised)}};
+  json["forced"] = details.config.forced ? Json(to_string(*details.config.forced)) : Json(nullptr);
+  json["partner"] = nullptr;
+  if (details.partner) {
+    json["partner"] = {{"negotiates", details.partner->negotiates},
+                       {"modes", modes_json(details.partner->modes)},
+                       {"pause", details.partner->pause},
+                       {"asymmetric_pause", details.partner->asymmetric_pause}};
+  }
+  json["mdix"] = or_null(details.mdix);
+  json["polarity_reversed"] = or_null(details.polarity_reversed);
+  json["cable_metres"] = nullptr;
+  if (details.cable) json["cable_metres"] = {{"min", details.cable->min}, {"max", details.cable->max}};
+  return json;
+}
+
+Json limits_json(const PortLimits& limits) {
+  return {{"max_rx_queues", limits.max_rx_queues},
+          {"max_tx_queues", limits.max_tx_queues},
+          {"min_ring", limits.min_ring},
+          {"max_ring", limits.max_ring},
+          {"min_mtu", limits.min_mtu},
+          {"max_mtu", limits.max_mtu},
+          {"min_frame", limits.min_frame},
+          {"max_rx_segments", limits.max_rx_segments},
+          {"max_tx_segments", limits.max_tx_segments},
+          {"promiscuous", limits.promiscuous}};
+}
+
+Json config_json(const EffectiveConfig& config) {
+  Json rx = Json::array();
+  for (const EffectiveRxQueue& queue : config.rx) {
+    rx.push_back({{"ring", queue.ring},
+                  {"buffer_bytes", queue.buffer_bytes},
+                  {"pool", queue.pool},
+                  {"copy_break", queue.copy_break},
+                  {"header_bytes", queue.header_bytes},
+                  {"drops", queue.drops},
+                  {"stopped", queue.stopped}});
+  }
+  Json tx = Json::array();
+  for (const EffectiveTxQueue& queue : config.tx)
+    tx.push_back({{"ring", queue.ring}, {"head_write_back", queue.head_write_back}, {"stopped", queue.stopped}});
+  return {
+      {"mtu", config.mtu},
+      {"promiscuous", config.promiscuous},
+      {"all_multicast", config.all_multicast},
+      {"keep_fcs", config.keep_fcs},
+      {"keep_bad_frames", config.keep_bad_frames},
+      {"count_bytes", config.count_bytes},
+      {"packet_buffers", {{"receive", config.packet_buffers.receive}, {"transmit", config.packet_buffers.transmit}}},
+      {"tx_timeout_ns", config.tx_timeout.count()},
+      {"burst_mode", name(config.burst_mode)},
+      {"rx", std::move(rx)},
+      {"tx", std::move(tx)}};
+}
+
+Json stats_json(const Stats& stats) {
+  Json drops = Json::object();
+  for (const Counter& drop : stats.drops) drops[drop.name] = drop.value;
+  return {{"rx_packets", stats.rx_packets},
+          {"tx_packets", stats.tx_packets},
+          {"rx_bytes", stats.rx_bytes},
+          {"tx_bytes", stats.tx_bytes},
+          {"rx_errors", stats.rx_errors},
+          {"tx_errors", stats.tx_errors},
+          {"rx_dropped", stats.rx_dropped},
+          {"tx_dropped", stats.tx_dropped},
+          {"multicast", stats.multicast},
+          {"collisions", stats.collisions},
+          {"rx_length_errors", stats.rx_length_errors},
+          {"rx_over_errors", stats.rx_over_errors},
+          {"rx_crc_errors", stats.rx_crc_errors},
+          {"rx_frame_errors", stats.rx_frame_errors},
+          {"rx_fifo_errors", stats.rx_fifo_errors},
+          {"rx_missed_errors", stats.rx_missed_errors},
+          {"tx_aborted_errors", stats.tx_aborted_errors},
+          {"tx_carrier_errors", stats.tx_carrier_errors},
+          {"tx_fifo_errors", stats.tx_fifo_errors},
+          {"tx_heartbeat_errors", stats.tx_heartbeat_errors},
+          {"tx_window_errors", stats.tx_window_errors},
+          {"rx_burst_packets", stats.rx_burst_packets},
+          {"tx_burst_packets", stats.tx_burst_packets},
+          {"drops", std::move(drops)}};
+}
+
+// Removed queues that counted something are among the statistics, but not in the configuration.
+Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) {
+  Json rx = Json::array();
+  for (std::size_t i = 0; i < stats.rx_queues.size(); ++i) {
+    Json queue = counts_json(stats.rx_queues[i], config.count_bytes);
+    queue["missed_at_least"] = stats.rx_queues[i].missed_at_least;
+    queue["configured"] = i < config.rx.size();
+    rx.push_back(std::move(queue));
+  }
+  Json tx = Json::array();
+  for (std::size_t i = 0; i < stats.tx_queues.size(); ++i) {
+    Json queue = counts_json(stats.tx_queues[i], config.count_bytes);
+    const TxQueue* const here = port.tx_queue(static_cast<std::uint16_t>(i));
+    queue["in_flight"] = here == nullptr ? 0 : here->in_flight();
+    queue["configured"] = i < config.tx.size();
+    tx.push_back(std::move(queue));
+  }
+  return {{"rx", std::move(rx)}, {"tx", std::move(tx)}};
+}
+
+Json offloads_json(const OffloadLimits& offloads) {
+  return {
+      {"tx", names_of(offloads.tx_flags, kTxFlags)}, {"tx_software", names_of(offloads.tx_software_flags, kTxFlags)},
+      {"rx", names_of(offloads.rx_flags, kRxFlags)}, {"max_tso", offloads.max_tso},
+      {"max_segments", offloads.max_segments},       {"segments_tunnels", offloads.segments_tunnels}};
+}
+
+Json rss_json(const RssConfig& config, std::uint32_t table_size) {
+  std::string key;
+  for (const auto byte : config.key) key += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  Json types = Json::array();
+  for (const RssTypeName& type : kRssTypeNames) {
+    if (config.types.has(type.bit)) types.push_back(type.name);
+  }
+  return {{"key", key},
+          {"table", config.table},
+          {"table_size", table_size},
+          {"types", std::move(types)},
+          {"symmetric", config.symmetric}};
+}
+
+Json flow_control_json(const FlowControlState& state) {
+  return {{"autonegotiate", state.config.autonegotiate}, {"pause", pause_json(state.config.pause)},
+          {"active", pause_json(state.active)},          {"pause_time", state.config.pause_time},
+          {"high_water", state.config.high_water},       {"low_water", state.config.low_water},
+          {"packet_buffer", state.packet_buffer}};
+}
+
+Json pool_json(const Mempool& pool) {
+  const MempoolStats stats = pool.stats();
+  const MempoolOptions& options = pool.options();
+  return {{"name", options.name},
+          {"count", stats.count},
+          {"data_room", options.data_room},
+          {"headroom", options.headroom},
+          {"shared", stats.shared},
+          {"cached", stats.cached},
+          {"in_use", stats.in_use()},
+          {"allocation_failures", stats.allocation_failures},
+          {"unnamed_drops", stats.unnamed_drops},
+          {"ports", Json::array()}};
+}
+
+}  // namespace pollux::observe

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "observe/queue_meter.hpp"
+
+#include <chrono>
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+namespace pollux::observe {
+namespace {
+
+void add_to(std::atomic<std::uint64_t>& counter, std::uint64_t value) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+std::uint64_t read_cycles() noexcept {
+#if defined(__x86_64__)
+  return __rdtsc();
+#elif defined(__aarch64__)
+  std::uint64_t value;
+  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
+  return value;
+#else
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+#endif
+}
+
+double CycleRate::per_second() const {
+  const Duration passed = clock_.now() - start_;
+  if (passed < std::chrono::milliseconds(1)) return 0;
+  return static_cast<double>(read_cycles() - cycles_) / std::chrono::duration<double>(passed).count();
+}
+
+void RxMeter::polled(std::uint64_t frames) noexcept {
+  const std::uint64_t now = read_cycles();
+  if (last_poll_ != 0) {
+    const std::uint64_t interval = now - last_poll_;
+    poll_intervals_.add(interval);
+    if (last_frames_ != 0) {
+      add_to(busy_cycles_, interval);
+      add_to(busy_frames_, last_frames_);
+    }
+  }
+  last_poll_ = now;
+  last_frames_ = frames;
+}
+
+void RxMeter::received(const RxQueue&, std::span<Mbuf* const> frames) noexcept {
+  add_to(bursts_, 1);
+  add_to(frames_, frames.size());
+  burst_sizes_.add(frames.size());
+  polled(frames.size());
+}
+
+void RxMeter::found_none(const RxQueue&) noexcept {
+  add_to(empty_polls_, 1);
+  polled(0);
+}
+
+void TxMeter::sending(const TxQueue&, std::span<Mbuf* const> frames) noexcept { given_ = frames.size(); }
+
+void TxMeter::sent(const TxQueue&, std::uint32_t count) noexcept {
+  add_to(bursts_, 1);
+  add_to(frames_, count);
+  add_to(refused_, given_ - count);
+  burst_sizes_.add(count);
+}
+
+}  // namespace pollux::observe

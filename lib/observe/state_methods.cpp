@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Methods that read the state of a port.
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "observe/methods.hpp"
+#include "observe/port_json.hpp"
+#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/frame_stamps.hpp"
+#include "pollux/net/identify_led.hpp"
+#include "pollux/net/interrupts.hpp"
+#include "pollux/net/nvm.hpp"
+#include "pollux/net/port_clock.hpp"
+#include "pollux/net/self_test.hpp"
+#include "pollux/net/wake_on_lan.hpp"
+
+namespace pollux::observe {
+namespace {
+
+Json capabilities_of(Port& port) {
+  Json all = Json::array();
+  const auto add = [&all](bool there, std::string_view name) {
+    if (there) all.push_back(name);
+  };
+  add(bool(port.capability<LinkControl>()), "link_control");
+  add(bool(port.capability<FlowControl>()), "flow_control");
+  add(bool(port.capability<Rss>()), "rss");
+  add(bool(port.capability<Interrupts>()), "interrupts");
+  add(bool(port.capability<PortClock>()), "clock");
+  add(bool(port.capability<RegisterDump>()), "registers");
+  add(bool(port.capability<IdentifyLed>()), "led");
+  add(bool(port.capability<SelfTest>()), "self_test");
+  add(bool(port.capability<Nvm>()), "nvm");
+  add(bool(port.capability<WakeOnLan>()), "wake");
+  add(bool(port.capability<FlowRules>()), "flow_rules");
+  add(bool(port.capability<PhyRegisters>()), "phy_registers");
+  return all;
+}
+
+Result<Json> info(Server&, NamedPort& named, const Params&) {
+  Port& port = *named.port;
+  const PortInfo& info = port.info();
+  return Json{{"name", named.name},
+              {"uri", info.name},
+              {"driver", info.driver},
+              {"card", info.card},
+              {"backend", info.backend},
+              {"index", info.index},
+              {"numa_node", info.numa_node},
+              {"state", name_of(port.state())},
+              {"mac", to_string(port.mac())},
+              {"mtu", port.mtu()},
+              {"limits", limits_json(info.limits)},
+              {"missed_count", info.missed_count == MissedCount::exact ? "exact" : "lower_bound"},
+              {"capabilities", capabilities_of(port)}};
+}
+
+Result<Json> config(Server&, NamedPort& named, const Params&) { return config_json(named.port->config()); }
+
+Result<Json> stats(Server& server, NamedPort& named, const Params&) {
+  Json json{{"time_ns", server.context.clock().now().count()}, {"state", name_of(named.port->state())}};
+  json.update(stats_json(named.port->stats()));
+  return json;
+}
+
+Result<Json> queues(Server& server, NamedPort& named, const Params&) {
+  Json json{{"time_ns", server.context.clock().now().count()}};
+  json.update(queues_json(named.port->stats(), named.port->config(), *named.port));
+  return json;
+}
+
+Result<Json> xstats(Server& server, NamedPort& named, const Params&) {
+  Json counters = Json::object();
+  for (const Counter& counter : named.port->extended_stats()) counters[counter.name] = counter.value;
+  return Json{{"time_ns", server.context.clock().now().count()}, {"counters", std::move(counters)}};
+}
+
+Result<Json> registers(Server&, NamedPort& named, const Params& params) {
+  const auto with_fields = params.flag_or("fields", false);
+  if (!with_fields) return tl::unexpected<Error>(with_fields.error());
+  const auto dump = need<RegisterDump>(named, "registers");
+  if (!dump) return tl::unexpected<Error>(dump.error());
+  Json all = Json::array();
+  for (const RegisterValue& value : (*dump)->registers()) {
+    Json one{{"name", value.name}, {"offset", value.offset}, {"value", value.value}};
+    if (*with_fields) {
+      one["fields"] = Json::object();
+      for (const FieldInfo& field : value.fields)
+        one["fields"][std::string(field.name)] = (value.value & field.mask()) >> field.lo;
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+Result<Json> link(Server&, NamedPort& named, const Params& params) {
+  const auto with_details = params.flag_or("details", false);
+  if (!with_details) return tl::unexpected<Error>(with_details.error());
+  Json json = link_json(named.port->link());
+  if (!*with_details) return json;
+  json["details"] = nullptr;
+  const auto control = named.port->capability<LinkControl>();
+  if (!control) return json;
+  const auto details = control->link_details();
+  if (!details) return tl::unexpected<Error>(details.error());
+  json["details"] = details_json(*details);
+  return json;
+}
+
+Result<Json> offloads(Server&, NamedPort& named, const Params&) { return offloads_json(named.port->offloads()); }
+
+Result<Json> rss(Server&, NamedPort& named, const Params&) {
+  const auto rss = need<Rss>(named, "receive-side scaling");
+  if (!rss) return tl::unexpected<Error>(rss.error());
+  const RssConfig config = (*rss)->rss();
+  return rss_json(config, (*rss)->table_size());
+}
+
+Result<Json> flow_control(Server&, NamedPort& named, const Params&) {
+  const auto control = need<FlowControl>(named, "flow control");
+  if (!control) return tl::unexpected<Error>(control.error());
+  return flow_control_json((*control)->flow_control());
+}
+
+// A port whose vectors are not enabled has none.
+Result<Json> interrupts(Server&, NamedPort& named, const Params&) {
+  const auto interrupts = need<Interrupts>(named, "interrupts");
+  if (!interrupts) return tl::unexpected<Error>(interrupts.error());
+  const auto vectors = (*interrupts)->rx_vectors();
+  const std::size_t count = named.port->config().rx.size();
+  Json queues = Json::array();
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto moderation = (*interrupts)->moderation(static_cast<std::uint16_t>(i));
+    Json queue{{"vector", nullptr}, {"interval_us", nullptr}, {"adaptive", nullptr}};
+    if (vectors && i < vectors->size()) queue["vector"] = (*vectors)[i];
+    if (moderation) {
+      queue["interval_us"] = std::chrono::duration_cast<std::chrono::microseconds>(moderation->interval).count();
+      queue["adaptive"] = moderation->adaptive;
+    }
+    queues.push_back(std::move(queue));
+  }
+  const auto longest = std::chrono::duration_cast<std::chrono::microseconds>(Interrupts::kMaxInterval).count();
+  return Json{{"rx", std::move(queues)}, {"max_interval_us", longest}};
+}
+
+Result<Json> time(Server&, NamedPort& named, const Params&) {
+  const auto clock = need<PortClock>(named, "clock");
+  if (!clock) return tl::unexpected<Error>(clock.error());
+  const auto now = (*clock)->time();
+  if (!now) return tl::unexpected<Error>(now.error());
+  const double frequency = (*clock)->frequency();
+  const PortClockLimits limits = (*clock)->limits();
+  return Json{{"time_ns", now->count()},
+              {"frequency_ppb", frequency},
+              {"max_frequency_ppb", limits.max_frequency},
+              {"tick_ns", limits.tick.count()}};
+}
+
+Result<Json> watch(Server& server, NamedPort& named, const Params& params) {
+  const auto on = params.flag("on");
+  if (!on) return tl::unexpected<Error>(on.error());
+  if (*on) return done(server.meters.watch(named.port, server.client));
+  server.meters.unwatch(named.port, server.client);
+  return Json(nullptr);
+}
+
+Result<Json> histograms(Server& server, NamedPort& named, const Params&) {
+  const PortMeters::Queues* const meters = server.meters.find(named.port);
+  if (meters == nullptr) return Json(nullptr);
+  return meters_json(*meters, server.meters.cycles_per_second());
+}
+
+constexpr std::array kStateMethods{
+    MethodEntry{.name = "port.info", .of_port = info},
+    MethodEntry{.name = "port.config", .of_port = config},
+    MethodEntry{.name = "port.stats", .of_port = stats},
+    MethodEntry{.name = "port.queues", .of_port = queues},
+    MethodEntry{.name = "port.xstats", .of_port = xstats},
+    MethodEntry{.name = "port.registers", .of_port = registers},
+    MethodEntry{.name = "port.link", .of_port = link},
+    MethodEntry{.name = "port.offloads", .of_port = offloads},
+    MethodEntry{.name = "port.rss", .of_port = rss},
+    MethodEntry{.name = "port.flow_control", .of_port = flow_control},
+    MethodEntry{.name = "port.interrupts", .of_port = interrupts},
+    MethodEntry{.name = "port.time", .of_port = time},
+    MethodEntry{.name = "port.watch", .of_port = watch},
+    MethodEntry{.name = "port.histograms", .of_port = histograms},
+};
+
+}  // namespace
+
+std::span<const MethodEntry> state_methods() noexcept { return kStateMethods; }
+
+}  // namespace pollux::observe

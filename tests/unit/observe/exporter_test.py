@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Lets Prometheus's own tools judge `pollux exporter` and its alert rules, and a Prometheus scrape a running l2fwd."""
+
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+
+POLLUX = sys.argv.pop()
+L2FWD = sys.argv.pop()
+SECONDS = 60
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+RULES = ROOT / "docs" / "prometheus"
+
+
+def tool(name: str) -> str:
+    folder = subprocess.run([ROOT / "tools/lib/prometheus"], capture_output=True, text=True, timeout=300, check=False)
+    if folder.returncode != 0:
+        raise AssertionError(folder.stderr)
+    return str(pathlib.Path(folder.stdout.strip()) / name)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+        return answer.read().decode()
+
+
+class Exporter(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.directory = pathlib.Path(folder.name)
+        self.environment = {"XDG_RUNTIME_DIR": folder.name, "PATH": "/usr/bin:/bin"}
+
+    def start(self, *words: str) -> subprocess.Popen:
+        program = subprocess.Popen(words, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.directory)
+        self.addCleanup(program.communicate)
+        self.addCleanup(program.kill)
+        return program
+
+    def start_l2fwd(self) -> subprocess.Popen:
+        program = self.start(L2FWD, "sim:0", "sim:1", "--telemetry", "--circulate", "64")
+        self.wait_for(lambda: "pollux_program_received_packets_total" in self.metrics())
+        return program
+
+    def wait_for(self, condition) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+
+    def metrics(self) -> str:
+        return subprocess.run([POLLUX, "exporter", "--once"], env=self.environment, capture_output=True, text=True, timeout=SECONDS,
+                              check=True).stdout
+
+    def value(self, metrics: str, start: str) -> float:
+        lines = [line for line in metrics.splitlines() if line.startswith(start)]
+        self.assertEqual(len(lines), 1, f"{start} in {metrics}")
+        return float(lines[0].rsplit(" ", 1)[1])
+
+    def test_without_programs_there_are_no_metrics(self):
+        self.assertEqual(self.metrics(), "")
+
+    def test_promtool_finds_nothing_wrong_with_the_metrics(self):
+        promtool = tool("promtool")
+        self.start_l2fwd()
+        outcome = subprocess.run([promtool, "check", "metrics"], input=self.metrics(), capture_output=True, text=True, timeout=SECONDS,
+                                 check=False)
+        self.assertEqual((outcome.returncode, outcome.stdout + outcome.stderr), (0, ""))
+
+    def test_counters_are_those_of_the_program(self):
+        program = self.start_l2fwd()
+        metrics = self.metrics()
+        labels = f'{{pid="{program.pid}",program="l2fwd"'
+        self.assertEqual(self.value(metrics, f'pollux_program_up{{pid="{program.pid}"}}'), 1)
+        self.assertEqual(self.value(metrics, f"pollux_program_account_holds{labels}"), 1)
+        self.assertEqual(self.value(metrics, f'pollux_port_link_up{labels},port="plx0"'), 1)
+        self.assertEqual(self.value(metrics, f'pollux_port_speed_bytes{labels},port="plx1"'), 125e6)
+        sent = self.value(metrics, f'pollux_port_transmit_packets_total{labels},port="plx0"')
+        self.assertGreater(sent, 0)
+        self.assertGreater(self.value(self.metrics(), f'pollux_port_transmit_packets_total{labels},port="plx0"'), sent)
+        self.assertEqual(self.value(metrics, f'pollux_port_dropped_packets_total{labels},port="plx0",reason="tx_too_long"'), 0)
+
+    def test_a_program_that_hangs_is_down(self):
+        program = self.start_l2fwd()
+        program.send_signal(signal.SIGSTOP)
+        self.assertEqual(self.value(self.metrics(), "pollux_program_up"), 0)
+        program.send_signal(signal.SIGCONT)
+
+    def test_an_address_that_is_in_use_is_an_error(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            outcome = subprocess.run([POLLUX, "exporter", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"], env=self.environment,
+                                     capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual(outcome.returncode, 1)
+        self.assertIn("--listen", outcome.stderr)
+
+    def test_prometheus_scrapes_it(self):
+        prometheus = tool("prometheus")
+        program = self.start_l2fwd()
+        metrics_port, query_port = free_port(), free_port()
+        self.start(POLLUX, "exporter", "--listen", f"127.0.0.1:{metrics_port}")
+        (self.directory / "prometheus.yml").write_text(
+            f"global: {{scrape_interval: 200ms}}\nrule_files: ['{RULES}/alerts.yml']\n"
+            f"scrape_configs: [{{job_name: pollux, static_configs: [{{targets: ['127.0.0.1:{metrics_port}']}}]}}]\n")
+        self.start(prometheus, f"--config.file={self.directory}/prometheus.yml",
+                   f"--web.listen-address=127.0.0.1:{query_port}", f"--storage.tsdb.path={self.directory}/data")
+        query = urllib.parse.quote('rate(pollux_port_transmit_packets_total{port="plx0"}[5s])')
+        rates: list[dict] = []
+
+        def is_scraped() -> bool:
+            try:
+                rates[:] = json.loads(fetch(f"http://127.0.0.1:{query_port}/api/v1/query?query={query}"))["data"]["result"]
+            except (urllib.error.URLError, ConnectionError):
+                return False
+            return bool(rates) and float(rates[0]["value"][1]) > 0
+
+        self.wait_for(is_scraped)
+        self.assertEqual(rates[0]["metric"]["program"], "l2fwd")
+        self.assertEqual(rates[0]["metric"]["pid"], str(program.pid))
+
+    def test_the_alert_rules_alert(self):
+        promtool = tool("promtool")
+        for words in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
+            outcome = subprocess.run([promtool, *words], cwd=RULES, capture_output=True, text=True, timeout=SECONDS, check=False)
+            self.assertEqual(outcome.returncode, 0, outcome.stdout + outcome.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

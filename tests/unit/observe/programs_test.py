@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Looks at a running l2fwd with the pollux command, and with a client of its own, while frames circulate."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+POLLUX = sys.argv.pop()
+L2FWD = sys.argv.pop()
+SECONDS = 60
+
+
+class Client:
+    """One connection to a program's socket."""
+
+    def __init__(self, path: pathlib.Path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(SECONDS)
+        self.socket.connect(str(path))
+        self.lines = self.socket.makefile("r")
+
+    def result(self, method: str, **params):
+        self.socket.sendall(json.dumps({"id": 1, "method": method, "params": params}).encode() + b"\n")
+        answer = json.loads(self.lines.readline())
+        if "error" in answer:
+            raise AssertionError(answer["error"])
+        return answer["result"]
+
+    def close(self) -> None:
+        self.lines.close()
+        self.socket.close()
+
+
+class RunningProgram(unittest.TestCase):
+    def setUp(self):
+        self.directory = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.environment = {"XDG_RUNTIME_DIR": str(self.directory), "PATH": "/usr/bin:/bin"}
+
+    def enterContext(self, manager):  # unittest has it from Python 3.11 on
+        value = manager.__enter__()
+        self.addCleanup(manager.__exit__, None, None, None)
+        return value
+
+    @contextlib.contextmanager
+    def l2fwd(self, *words: str):
+        program = subprocess.Popen([L2FWD, "sim:0", "sim:1", "--telemetry", "--circulate", "64", *words], env=self.environment,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            path = self.directory / "pollux" / f"{program.pid}.sock"
+            deadline = time.monotonic() + SECONDS
+            while not path.exists() and program.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            client = Client(path)
+            # Frames circulate once the links are up.
+            while not (client.result("account") or {"received": 0})["received"] and time.monotonic() < deadline:
+                time.sleep(0.01)
+            yield client
+            client.close()
+            program.send_signal(signal.SIGINT)
+            output, errors = program.communicate(timeout=SECONDS)
+            self.assertEqual(program.returncode, 0, output + errors)
+        finally:
+            program.kill()
+            program.communicate()
+
+    def pollux(self, *words: str, status: int = 0) -> str:
+        outcome = subprocess.run([POLLUX, *words], env=self.environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual(outcome.returncode, status, outcome.stdout + outcome.stderr)
+        return outcome.stdout + outcome.stderr
+
+    def check_account(self, client: Client) -> None:
+        before = client.result("account")
+        for _ in range(20):
+            now = client.result("account")
+            total = now["received"] + now["made"]
+            self.assertEqual(total, now["sent"] + now["dropped"] + now["in_flight"] + now["kept"], now)
+            self.assertEqual(now["dropped"], sum(now["drops"].values()))
+            self.assertTrue(now["holds"])
+            self.assertGreaterEqual(now["received"], before["received"])
+        self.assertGreater(now["received"], before["received"], "no frame was forwarded meanwhile")
+
+    def test_the_account_holds_in_every_answer(self):
+        with self.l2fwd() as client:
+            self.check_account(client)
+
+    def test_the_account_holds_in_every_answer_of_two_threads(self):
+        cores = sorted(os.sched_getaffinity(0))[:2]
+        if len(cores) < 2:
+            self.skipTest("two threads need two processors")
+        with self.l2fwd("--queues", "2", "--cores", ",".join(map(str, cores))) as client:
+            self.check_account(client)
+
+    def test_a_port_that_is_reset_under_traffic_loses_nothing_unnamed(self):
+        with self.l2fwd() as client:
+            client.result("port.reset", port="plx1")
+            account = client.result("account")
+            self.assertTrue(account["holds"], account)
+            self.assertEqual(client.result("port.info", port="plx1")["state"], "started")
+
+    def test_ports_and_stats_show_it(self):
+        with self.l2fwd():
+            ports = json.loads(self.pollux("ports", "--json"))
+            self.assertEqual([(port["name"], port["uri"], port["program"]) for port in ports],
+                             [("plx0", "sim:0", "l2fwd"), ("plx1", "sim:1", "l2fwd")])
+            table = self.pollux("ports").splitlines()
+            self.assertEqual(table[0].split(), ["PORT", "PID", "PROGRAM", "DRIVER", "STATE", "URI"])
+            self.assertEqual(table[1].split(), ["plx0", str(ports[0]["pid"]), "l2fwd", "igb", "started", "sim:0"])
+            for name in ("plx1", "sim:1"):
+                stats = json.loads(self.pollux("stats", name, "--json"))
+                self.assertEqual(stats["uri"], "sim:1")
+                self.assertTrue(stats["account"]["holds"])
+            self.assertIn("holds", self.pollux("stats", "plx0"))
+            self.assertIn("rx_crc_errors", self.pollux("stats", "plx0", "--all"))
+            several = self.pollux("stats", str(ports[0]["pid"]), status=1)
+            self.assertIn("plx0 (sim:0", several)
+            self.assertIn("plx1 (sim:1", several)
+            self.assertIn("plx0 (sim:0", self.pollux("stats", "plx7", status=1))
+
+    def test_a_program_without_telemetry_is_not_there(self):
+        self.assertEqual(json.loads(self.pollux("ports", "--json")), [])
+        self.assertIn("--telemetry", self.pollux("stats", "plx0", status=1))
+
+    def test_a_program_that_was_killed_leaves_no_name(self):
+        program = subprocess.Popen([L2FWD, "sim:0", "sim:1", "--telemetry"], env=self.environment, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        while not (self.directory / "pollux" / "plx1.lock").exists():
+            time.sleep(0.01)
+        program.kill()
+        program.wait(SECONDS)
+        self.assertTrue((self.directory / "pollux" / f"{program.pid}.sock").exists())
+        with self.l2fwd():
+            self.assertEqual([port["name"] for port in json.loads(self.pollux("ports", "--json"))], ["plx0", "plx1"])
+            self.assertFalse((self.directory / "pollux" / f"{program.pid}.sock").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

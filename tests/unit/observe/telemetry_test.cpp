@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "fixture.hpp"
+#include "pollux/net/flow_control.hpp"
+#include "pollux/net/identify_led.hpp"
+#include "pollux/net/link_control.hpp"
+#include "pollux/net/rss.hpp"
+
+namespace pollux::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const Json kPlx0{{"port", "plx0"}};
+
+TEST(Telemetry, TellsAboutTheProcessAndItsPorts) {
+  TelemetryFixture fixture({.program = "test"});
+  TestClient client = fixture.client();
+  const Json process = client.result("process");
+  EXPECT_EQ(process["pid"], ::getpid());
+  EXPECT_EQ(process["program"], "test");
+  EXPECT_EQ(process["protocol"], 1);
+  EXPECT_EQ(process["clients"]["connected"], 1);
+  const Json ports = client.result("ports");
+  ASSERT_EQ(ports.size(), 1U);
+  EXPECT_EQ(ports[0]["name"], "plx0");
+  EXPECT_EQ(ports[0]["uri"], "sim:lab");
+  EXPECT_EQ(ports[0]["driver"], "igb");
+  EXPECT_EQ(ports[0]["state"], "started");
+}
+
+TEST(Telemetry, SocketBelongsToItsUser) {
+  TelemetryFixture fixture;
+  struct stat found {};
+  ASSERT_EQ(::stat(fixture.telemetry.socket().c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 07777U, 0600U);
+  EXPECT_EQ(found.st_uid, ::geteuid());
+}
+
+TEST(Telemetry, RemovesItsFilesAtTheEnd) {
+  TemporaryDirectory directory;
+  {
+    TelemetryFixture fixture({.directory = directory.path()});
+    EXPECT_TRUE(directory.has(std::to_string(::getpid()) + ".sock"));
+    EXPECT_TRUE(directory.has("plx0.lock"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+// Names are unique among all programs of a user, here among two Contexts.
+TEST(Telemetry, NoTwoPortsHaveOneName) {
+  TemporaryDirectory directory;
+  TelemetryFixture first({.directory = directory.path()});
+  TelemetryFixture second({.directory = directory.path()});
+  TestClient client = second.client();
+  EXPECT_EQ(client.result("ports")[0]["name"], "plx1");
+  EXPECT_EQ(client.error("port.stats", kPlx0), "not_found");
+}
+
+TEST(Telemetry, NamesOfClosedPortsAreFreeAgain) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  ASSERT_TRUE(fixture.port.close());
+  EXPECT_TRUE(client.result("ports").empty());
+  EXPECT_FALSE(fixture.directory.has("plx0.lock"));
+  auto ring = open(fixture.context, "ring:a:0", {.rx = {.pool = &fixture.pool}});
+  ASSERT_TRUE(ring);
+  EXPECT_EQ(client.result("ports")[0]["name"], "plx0");
+  EXPECT_EQ(client.result("port.info", {{"port", "ring:a:0"}})["uri"], "ring:a:0");
+}
+
+TEST(Telemetry, FollowsAPortThatMovesAndEnds) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  {
+    const Port moved = std::move(fixture.port);
+    EXPECT_EQ(client.result("port.info", kPlx0)["state"], "started");
+  }
+  EXPECT_TRUE(client.result("ports").empty());
+  EXPECT_EQ(client.error("port.info", kPlx0), "not_found");
+}
+
+TEST(Telemetry, CountersAreThoseOfThePort) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  for (unsigned i = 0; i < 5; ++i) fixture.inject(counting_frame(100, i));
+  fixture.clock->advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(fixture.receive_all().size(), 5U);
+  ASSERT_TRUE(fixture.transmit(counting_frame(60)));
+  fixture.clock->advance(std::chrono::milliseconds(1));
+  const Json stats = client.result("port.stats", kPlx0);
+  EXPECT_EQ(stats["rx_packets"], 5);
+  EXPECT_EQ(stats["rx_burst_packets"], 5);
+  EXPECT_EQ(stats["tx_burst_packets"], 1);
+  EXPECT_EQ(stats["drops"]["rx_pool_empty"], 0);
+  const Stats direct = fixture.port.stats();
+  EXPECT_EQ(stats["rx_bytes"], direct.rx_bytes);
+  EXPECT_EQ(stats["tx_packets"], direct.tx_packets);
+  const Json queues = client.result("port.queues", kPlx0);
+  EXPECT_EQ(queues["rx"][0]["packets"], 5);
+  EXPECT_TRUE(queues["rx"][0]["bytes"].is_null()) << "bytes are not counted";
+  EXPECT_EQ(queues["tx"][0]["in_flight"], 1);
+  const Json counters = client.result("port.xstats", kPlx0)["counters"];
+  for (const Counter& counter : fixture.port.extended_stats()) EXPECT_TRUE(counters.contains(counter.name));
+  EXPECT_EQ(client.result("pools")[0]["count"], 1024);
+  EXPECT_THAT(client.result("pools")[0]["ports"], ElementsAre("plx0"));
+}
+
+TEST(Telemetry, EveryReadingMethodAnswersForACard) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  for (const Json& method : client.result("methods")) {
+    if (method["changes"] || method["method"] == "port.watch") continue;
+    if (method["method"] == "capture.start") continue;  // it takes the connection
+    const Json answer = client.ask(method["method"], kPlx0);
+    EXPECT_TRUE(answer.contains("result")) << answer.dump();
+  }
+  EXPECT_EQ(client.result("port.link", {{"port", "plx0"}, {"details", true}})["details"]["phy_enabled"], true);
+  const Json registers = client.result("port.registers", {{"port", "plx0"}, {"fields", true}});
+  ASSERT_FALSE(registers.empty());
+  EXPECT_EQ(registers[0]["name"], "CTRL");
+  EXPECT_EQ(registers[0]["fields"]["SLU"], 1);
+}
+
+TEST(Telemetry, APortWithoutACardSaysWhatItLacks) {
+  TelemetryFixture fixture;
+  auto null = open(fixture.context, "null:", {.rx = {.pool = &fixture.pool}});
+  ASSERT_TRUE(null);
+  TestClient client = fixture.client();
+  const Json port{{"port", "null:"}};
+  for (const char* method : {"port.registers", "port.rss", "port.flow_control", "port.interrupts", "port.time"})
+    EXPECT_EQ(client.error(method, port), "not_supported") << method;
+  EXPECT_TRUE(client.result("port.info", port)["capabilities"].empty());
+  EXPECT_EQ(client.result("port.stats", port)["rx_packets"], 0);
+}
+
+TEST(Telemetry, ChangesSettings) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const auto set = [&](const char* method, Json params) {
+    params["port"] = "plx0";
+    EXPECT_EQ(client.error(method, params), "") << method;
+  };
+  set("port.set_mtu", {{"mtu", 1200}});
+  EXPECT_EQ(fixture.port.mtu(), 1200U);
+  set("port.set_mac", {{"mac", "02:00:00:00:00:07"}});
+  EXPECT_EQ(to_string(fixture.port.mac()), "02:00:00:00:00:07");
+  set("port.set_promiscuous", {{"on", true}});
+  set("port.set_all_multicast", {{"on", true}});
+  EXPECT_TRUE(fixture.port.config().promiscuous && fixture.port.config().all_multicast);
+  set("port.set_led", {{"mode", "blink"}});
+  EXPECT_EQ(fixture.port.capability<IdentifyLed>()->led(), LedMode::blink);
+  set("port.set_pause", {{"receive", true}, {"pause_time", 100}});
+  const FlowControlConfig pause = fixture.port.capability<FlowControl>()->flow_control().config;
+  EXPECT_TRUE(pause.pause.receive && !pause.pause.transmit && pause.autonegotiate);
+  EXPECT_EQ(pause.pause_time, 100);
+  set("port.set_link", {{"advertised", {"100/full"}}});
+  EXPECT_EQ(fixture.port.capability<LinkControl>()->link_config().advertised, LinkModes{LinkMode::full_100});
+  set("port.set_link", {{"forced", "10/half"}});
+  EXPECT_EQ(fixture.port.capability<LinkControl>()->link_config().forced, LinkMode::half_10);
+  set("port.set_link", {{"forced", nullptr}});
+  EXPECT_FALSE(fixture.port.capability<LinkControl>()->link_config().forced);
+  set("port.restart_link", {});
+  set("port.set_phy", {{"enabled", false}});
+  EXPECT_FALSE(fixture.port.capability<LinkControl>()->phy_enabled());
+}
+
+TEST(Telemetry, ChangesHowFramesAreSpread) {
+  CardFixtureOptions card;
+  card.port.rx_queues = 2;
+  TelemetryFixture fixture({}, card);
+  TestClient client = fixture.client();
+  Json rss = client.result("port.rss", kPlx0);
+  ASSERT_EQ(rss["table"].size(), rss["table_size"]);
+  std::vector<std::uint16_t> table(rss["table_size"].get<std::size_t>(), 1);
+  EXPECT_EQ(client.error("port.set_rss", {{"port", "plx0"}, {"table", table}, {"types", {"ipv4", "udp_ipv4"}}}), "");
+  RssConfig now = fixture.port.capability<Rss>()->rss();
+  EXPECT_EQ(now.table, table);
+  EXPECT_EQ(now.types.bits, RssTypes::ipv4 | RssTypes::udp_ipv4);
+  EXPECT_EQ(client.error("port.set_rss", {{"port", "plx0"}, {"key", std::string(80, 'a')}}), "");
+  EXPECT_EQ(client.result("port.rss", kPlx0)["key"], std::string(80, 'a'));
+  now = fixture.port.capability<Rss>()->rss();
+  for (const Json& wrong : {Json{{"key", "zz"}}, Json{{"table", {7}}}, Json{{"table", "x"}}, Json{{"types", {"x"}}}}) {
+    Json params = wrong;
+    params["port"] = "plx0";
+    EXPECT_EQ(client.error("port.set_rss", params), "invalid_argument") << wrong.dump();
+  }
+  EXPECT_EQ(fixture.port.capability<Rss>()->rss(), now);
+}
+
+TEST(Telemetry, StopsStartsAndResetsAPort) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.error("port.stop", kPlx0), "");
+  EXPECT_EQ(fixture.port.state(), PortState::configured);
+  EXPECT_EQ(client.error("port.stop", kPlx0), "bad_state");
+  EXPECT_EQ(client.error("port.start", kPlx0), "");
+  EXPECT_EQ(client.error("port.reset", kPlx0), "");
+  EXPECT_EQ(fixture.port.state(), PortState::started);
+}
+
+TEST(Telemetry, TestsALivePortOfflineOnlyIfAsked) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const Json online = client.result("port.self_test", kPlx0);
+  ASSERT_EQ(online.size(), 1U);
+  EXPECT_EQ(online[0]["part"], "link");
+  EXPECT_EQ(client.error("port.self_test", {{"port", "plx0"}, {"offline", true}}), "busy");
+  EXPECT_EQ(fixture.port.state(), PortState::started);
+  const Json offline = client.result("port.self_test", {{"port", "plx0"}, {"offline", true}, {"interrupt", true}});
+  EXPECT_GT(offline.size(), 1U);
+  for (const Json& part : offline) EXPECT_NE(part["outcome"], "failed") << part.dump();
+  EXPECT_EQ(fixture.port.state(), PortState::started);
+}
+
+TEST(Telemetry, RejectsWrongParametersAndChangesNothing) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const EffectiveConfig before = fixture.port.config();
+  const std::vector<std::pair<const char*, Json>> wrong{
+      {"port.set_mtu", {{"mtu", "big"}}},
+      {"port.set_mtu", {{"mtu", -1}}},
+      {"port.set_mtu", {{"mtu", 1e30}}},
+      {"port.set_mtu", {{"mtu", 100000}}},
+      {"port.set_mtu", Json::object()},
+      {"port.set_mac", {{"mac", "02:00:00:00:00"}}},
+      {"port.set_mac", {{"mac", "02-00-00-00-00-01"}}},
+      {"port.set_mac", {{"mac", "01:00:00:00:00:01"}}},
+      {"port.set_promiscuous", {{"on", 1}}},
+      {"port.set_link", {{"advertised", "100/full"}}},
+      {"port.set_link", {{"advertised", {"100/both"}}}},
+      {"port.set_link", {{"forced", 100}}},
+      {"port.set_pause", {{"receive", "yes"}}},
+      {"port.set_pause", {{"pause_time", 70000}}},
+      {"port.set_moderation", {{"queue", 99}, {"interval_us", 10}}},
+      {"port.set_moderation", {{"queue", 0}}},
+      {"port.set_led", {{"mode", "party"}}},
+      {"port.set_phy", Json::object()},
+      {"port.watch", Json::object()},
+      {"port.registers", {{"fields", 3}}},
+  };
+  for (const auto& [method, params] : wrong) {
+    Json whole = params;
+    whole["port"] = "plx0";
+    EXPECT_EQ(client.error(method, whole), "invalid_argument") << method << ' ' << params.dump();
+  }
+  EXPECT_EQ(client.error("port.stats", {{"port", 7}}), "invalid_argument");
+  EXPECT_EQ(client.error("port.stats"), "invalid_argument");
+  EXPECT_EQ(client.error("port.fly", kPlx0), "not_found");
+  EXPECT_EQ(fixture.port.config(), before);
+  EXPECT_EQ(client.result("process")["clients"]["errors"], wrong.size() + 3);
+}
+
+TEST(Telemetry, ReadOnlyTelemetryChangesNothing) {
+  TelemetryFixture fixture({.read_only = true});
+  TestClient client = fixture.client();
+  int refused = 0;
+  for (const Json& method : client.result("methods")) {
+    if (!method["changes"]) continue;
+    EXPECT_EQ(client.error(method["method"], kPlx0), "permission_denied") << method.dump();
+    ++refused;
+  }
+  EXPECT_GT(refused, 10);
+  EXPECT_EQ(client.result("port.stats", kPlx0)["state"], "started");
+}
+
+TEST(Telemetry, SeveralPortsOfOneUriAreAmbiguous) {
+  TelemetryFixture fixture;
+  auto first = open(fixture.context, "null:", {.rx = {.pool = &fixture.pool}});
+  auto second = open(fixture.context, "null:", {.rx = {.pool = &fixture.pool}});
+  ASSERT_TRUE(first && second);
+  TestClient client = fixture.client();
+  const Json answer = client.ask("port.info", {{"port", "null:"}});
+  EXPECT_EQ(answer["error"]["code"], "invalid_argument");
+  EXPECT_THAT(answer["error"]["hint"].get<std::string>(), HasSubstr("plx1 (null:), plx2 (null:)"));
+}
+
+TEST(Telemetry, ReportsTheAccountOfTheProgram) {
+  TelemetryAccount account{.received = 10, .sent = 6, .in_flight = 1, .drops = {{"tx_ring_full", 3}}};
+  TelemetryFixture fixture({.account = [&] { return account; }});
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.result("account")["holds"], true);
+  EXPECT_EQ(client.result("account")["dropped"], 3);
+  account.sent = 5;
+  EXPECT_EQ(client.result("account")["holds"], false);
+  TelemetryFixture without;
+  TestClient other = without.client();
+  EXPECT_TRUE(other.result("account").is_null());
+}
+
+}  // namespace
+}  // namespace pollux::test

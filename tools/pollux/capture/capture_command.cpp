@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pollux capture`: the frames of a port of a running program.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <cerrno>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "../../../examples/common/stop_signals.hpp"
+#include "capture/captured_port.hpp"
+#include "capture/copy_capture.hpp"
+#include "commands.hpp"
+#include "report.hpp"
+
+namespace pollux::tool {
+namespace {
+
+struct CaptureCommand {
+  std::string port;
+  std::vector<std::string> filter;
+  std::string file;
+  std::uint32_t snaplen = 262144;
+  std::optional<std::uint64_t> frames;
+  std::optional<double> seconds;
+  std::string direction = "both";
+  bool drops = false;
+};
+
+/// The file, or a copy of standard output for "-".
+Result<FileDescriptor> open_output(const std::string& file) {
+  if (file == "-") {
+    if (::isatty(STDOUT_FILENO) != 0) {
+      return fail(ErrorCode::invalid_argument, "a capture is not written to a terminal",
+                  "pipe it, as in: pollux capture plx0 -w - | tshark -r -");
+    }
+    FileDescriptor copy(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+    if (copy) return copy;
+  } else {
+    constexpr mode_t kMode = 0666;  // less the umask
+    FileDescriptor opened(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
+    if (opened) return opened;
+  }
+  const int error = errno;
+  const ErrorCode code = error == EACCES || error == EROFS ? ErrorCode::permission_denied : ErrorCode::io_error;
+  return fail_errno(code, "cannot open " + file, error, "name a file that can be written, or - for standard output");
+}
+
+std::string joined_words(const std::vector<std::string>& words) {
+  std::string all;
+  for (const std::string& word : words) all = joined(all, word);
+  return all;
+}
+
+Result<void> capture(const Environment& environment, const CaptureCommand& command) {
+  const examples::StopSignals stop;
+  const auto from = select_captured_port(running_ports(telemetry_directories()), command.port);
+  if (!from) return tl::unexpected<Error>(from.error());
+  CaptureRequest request{.filter = joined_words(command.filter),
+                         .snaplen = command.snaplen,
+                         .receive = command.direction != "out",
+                         .transmit = command.direction != "in"};
+  if (command.drops) request.drops = true;
+  if (command.direction == "out") request.drops = command.drops;
+  // The program rejects a bad filter or queue before a file is overwritten.
+  auto running = start_capture(*from, request);
+  if (!running) return pass_on(std::move(running));
+  const auto out = open_output(command.file);
+  if (!out) return tl::unexpected<Error>(out.error());
+  environment.err << fmt::format("capturing {} ({} of {}, process {}); Ctrl-C ends it\n", command.port, from->port.uri,
+                                 from->port.program, from->port.pid)
+                  << std::flush;
+  CopyLimits limits{.frames = command.frames, .time = {}, .stop = [&stop] { return stop.raised(); }};
+  if (command.seconds)
+    limits.time = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(*command.seconds));
+  const auto counts = copy_capture(*std::move(running), out->get(), limits);
+  if (!counts) return tl::unexpected<Error>(counts.error());
+  environment.err << fmt::format("{} frames captured, {} lost by the tap\n", counts->frames(), counts->lost());
+  return {};
+}
+
+}  // namespace
+
+void add_capture(CLI::App& app, const Environment& environment, int& exit_code) {
+  constexpr double kMaxSeconds = 1e9;
+  constexpr std::uint32_t kMaxSnaplen = 262144;
+  auto options = std::make_shared<CaptureCommand>();
+  CLI::App* command = app.add_subcommand("capture", "Capture the frames of a running program's port, as pcapng");
+  command
+      ->add_option("port", options->port,
+                   "A port of `pollux ports`: its name, its URI or its process, perhaps with a queue, as in plx0/2")
+      ->required();
+  command->add_option("filter", options->filter, "An expression of pcap-filter(7), as for tcpdump");
+  command->add_option("-w,--write", options->file, "The file; - is standard output")->required();
+  command->add_option("-s,--snaplen", options->snaplen, "Bytes of each frame (the default is 262144)")
+      ->check(CLI::Range(std::uint32_t{1}, kMaxSnaplen));
+  command->add_option("-c,--count", options->frames, "End after so many frames")
+      ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}));
+  command->add_option("--seconds", options->seconds, "End after this time")->check(CLI::Range(0.0, kMaxSeconds));
+  command->add_option("--direction", options->direction, "in, out or both (the default)")
+      ->check(CLI::IsMember({"in", "out", "both"}));
+  command->add_flag("--drops", options->drops,
+                    "Show frames that the program drops, with the reason; the default unless one queue is selected");
+  command->footer(
+      "The program needs telemetry, as with l2fwd --telemetry. It waits for nothing: what the capture has no room for is\n"
+      "counted in the file. Queues of a forward path (l2fwd --fused) cannot be captured.\n"
+      "Examples:\n"
+      "  pollux capture plx0 -w x.pcapng\n"
+      "  pollux capture plx0/1 'tcp port 80' -w - | tshark -r -\n"
+      "  wireshark -k -i plx0       with pollux-extcap in Wireshark's folder for extcap: docs/capture.md");
+  command->callback([options, &environment, &exit_code] {
+    const auto captured = capture(environment, *options);
+    exit_code = captured ? kSuccess : report(environment, captured.error());
+  });
+}
+
+}  // namespace pollux::tool

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "telemetry_client.hpp"
+
+namespace pollux::tool {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+/// A program that does not answer in this time is down. A scrape ends after 10 seconds by default.
+constexpr std::chrono::milliseconds kAnswerLimit{2000};
+
+/// Collects samples of metrics by the name of the metric.
+class Samples {
+ public:
+  void counter(const std::string& name, const std::string& help, const Labels& labels, const TelemetryJson& value) {
+    if (ClientMetric* const sample = add(name, help, MetricType::Counter, labels, value))
+      sample->counter.value = value.get<double>();
+  }
+  void gauge(const std::string& name, const std::string& help, const Labels& labels, const TelemetryJson& value) {
+    if (ClientMetric* const sample = add(name, help, MetricType::Gauge, labels, value))
+      sample->gauge.value = value.get<double>();
+  }
+  [[nodiscard]] std::vector<prometheus::MetricFamily> take() {
+    std::vector<prometheus::MetricFamily> all;
+    for (auto& [name, family] : families_) all.push_back(std::move(family));
+    return all;
+  }
+
+ private:
+  /// nullptr: `value` is no number, since the program does not know it.
+  ClientMetric* add(const std::string& name, const std::string& help, MetricType type, const Labels& labels,
+                    const TelemetryJson& value) {
+    if (!value.is_number()) return nullptr;
+    prometheus::MetricFamily& family = families_["pollux_" + name];
+    family.name = "pollux_" + name;
+    family.help = help;
+    family.type = type;
+    ClientMetric& sample = family.metric.emplace_back();
+    sample.label = labels;
+    return &sample;
+  }
+
+  std::map<std::string, prometheus::MetricFamily> families_;
+};
+
+Labels with(Labels labels, std::initializer_list<ClientMetric::Label> more) {
+  labels.insert(labels.end(), more);
+  return labels;
+}
+
+/// A counter of the method port.stats and its metric. The names are those of node_exporter's network metrics.
+struct StatsMetric {
+  const char* member;
+  const char* metric;
+  const char* help;
+};
+constexpr std::array kStatsMetrics{
+    StatsMetric{"rx_packets", "port_receive_packets_total", "Good frames that the port received."},
+    StatsMetric{"tx_packets", "port_transmit_packets_total", "Good frames that the port sent."},
+    StatsMetric{"rx_bytes", "port_receive_bytes_total", "Bytes of good frames received, without FCS."},
+    StatsMetric{"tx_bytes", "port_transmit_bytes_total", "Bytes of good frames sent, without FCS."},
+    StatsMetric{"rx_errors", "port_receive_errors_total", "Bad frames that arrived."},
+    StatsMetric{"tx_errors", "port_transmit_errors_total", "Frames that the card failed to send."},
+    StatsMetric{"rx_missed_errors", "port_receive_missed_packets_total",
+                "Frames for which the card or a ring had no room. A lower bound for some cards."},
+    StatsMetric{"multicast", "port_receive_multicast_packets_total", "Multicast frames received."},
+    StatsMetric{"collisions", "port_transmit_collisions_total", "Collisions, half duplex."},
+    StatsMetric{"rx_burst_packets", "port_receive_burst_packets_total", "Frames that the program received."},
+    StatsMetric{"tx_burst_packets", "port_transmit_burst_packets_total", "Frames that the port took from the program."},
+};
+
+void add_stats(Samples& samples, const Labels& labels, const TelemetryJson& stats) {
+  for (const StatsMetric& metric : kStatsMetrics)
+    samples.counter(metric.metric, metric.help, labels, member(stats, metric.member));
+  samples.gauge("port_started", "Whether the port is started.", labels, text_of(stats, "state") == "started" ? 1 : 0);
+  const TelemetryJson drops = member(stats, "drops");
+  if (!drops.is_object()) return;
+  for (const auto& [reason, count] : drops.items()) {
+    samples.counter("port_dropped_packets_total", "Frames that the library dropped, by reason.",
+                    with(labels, {{"reason", reason}}), count);
+  }
+}
+
+void add_queues(Samples& samples, const Labels& labels, const TelemetryJson& queues, const char* member_name,
+                const std::string& direction) {
+  const TelemetryJson all = member(queues, member_name);
+  for (std::size_t i = 0; all.is_array() && i < all.size(); ++i) {
+    const Labels queue = with(labels, {{"queue", fmt::format("{}", i)}});
+    samples.counter(fmt::format("queue_{}_packets_total", direction), fmt::format("Frames of a {} queue.", direction),
+                    queue, member(all[i], "packets"));
+    samples.counter(fmt::format("queue_{}_dropped_packets_total", direction),
+                    fmt::format("Frames that the library dropped in a {} queue.", direction), queue,
+                    member(all[i], "drops"));
+    samples.gauge("queue_in_flight_descriptors", "Slots of a transmit ring whose buffers are not freed yet.", queue,
+                  member(all[i], "in_flight"));
+  }
+}
+
+TelemetryJson number_of(const TelemetryJson& flag) { return flag == true ? 1 : 0; }
+
+void add_link(Samples& samples, const Labels& labels, const TelemetryJson& link) {
+  constexpr double kBytesPerMegabit = 1e6 / 8;
+  samples.gauge("port_link_up", "Whether the link is up.", labels, number_of(member(link, "up")));
+  const TelemetryJson speed = member(link, "speed");
+  if (speed.is_number())
+    samples.gauge("port_speed_bytes", "Speed of the link in bytes per second.", labels,
+                  speed.get<double>() * kBytesPerMegabit);
+}
+
+void add_pools(Samples& samples, const Labels& labels, const TelemetryJson& pools) {
+  for (std::size_t i = 0; pools.is_array() && i < pools.size(); ++i) {
+    const Labels pool = with(labels, {{"pool", text_of(pools[i], "name")}, {"index", fmt::format("{}", i)}});
+    samples.gauge("pool_mbufs", "Mbufs of a pool.", pool, member(pools[i], "count"));
+    samples.gauge("pool_used_mbufs", "Mbufs that are in use.", pool, member(pools[i], "in_use"));
+    samples.counter("pool_allocation_failures_total", "Allocations that failed: the pool was exhausted.", pool,
+                    member(pools[i], "allocation_failures"));
+    samples.counter("pool_unnamed_drops_total", "Mbufs that were freed without a reason.", pool,
+                    member(pools[i], "unnamed_drops"));
+  }
+}
+
+void add_account(Samples& samples, const Labels& labels, const TelemetryJson& account) {
+  if (!account.is_object()) return;
+  const auto count = [&](const char* name, const char* help) {
+    samples.counter(fmt::format("program_{}_packets_total", name), help, labels, member(account, name));
+  };
+  count("received", "Frames that the ports of the program delivered.");
+  count("made", "Frames that the program made.");
+  count("sent", "Frames of the program that left its ports.");
+  count("dropped", "Frames that the ports or the program dropped.");
+  samples.gauge("program_in_flight_packets", "Frames that the ports have not sent yet.", labels,
+                member(account, "in_flight"));
+  samples.gauge("program_account_holds", "Whether every frame of the program is accounted for.", labels,
+                number_of(member(account, "holds")));
+}
+
+/// Asks one program. False: it did not answer a request.
+bool add_program(Samples& samples, TelemetryClient& client, Labels labels) {
+  const auto ask = [&](const char* method, TelemetryJson params = TelemetryJson::object()) {
+    return client.call(method, std::move(params), kAnswerLimit);
+  };
+  const auto process = ask("process");
+  if (!process) return false;
+  labels.push_back({"program", text_of(*process, "program")});
+  samples.gauge("program_info", "A running program.", with(labels, {{"version", text_of(*process, "version")}}), 1);
+  const auto ports = ask("ports");
+  const auto pools = ask("pools");
+  const auto account = ask("account");
+  if (!ports || !pools || !account) return false;
+  add_pools(samples, labels, *pools);
+  add_account(samples, labels, *account);
+  for (const TelemetryJson& one : *ports) {
+    const Labels port = with(labels, {{"port", text_of(one, "name")}});
+    const TelemetryJson params{{"port", text_of(one, "name")}};
+    const auto stats = ask("port.stats", params);
+    const auto queues = ask("port.queues", params);
+    const auto link = ask("port.link", params);
+    if (!stats || !queues || !link) continue;  // closed meanwhile
+    samples.gauge(
+        "port_info", "An open port.",
+        with(port, {{"uri", text_of(one, "uri")}, {"driver", text_of(one, "driver")}, {"card", text_of(one, "card")}}),
+        1);
+    add_stats(samples, port, *stats);
+    add_queues(samples, port, *queues, "rx", "receive");
+    add_queues(samples, port, *queues, "tx", "transmit");
+    add_link(samples, port, *link);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<prometheus::MetricFamily> ProgramMetrics::Collect() const {
+  Samples samples;
+  for (const std::string& socket : telemetry_sockets(directories_())) {
+    const Labels process{{"pid", std::filesystem::path(socket).stem().string()}};
+    auto client = TelemetryClient::connect(socket);
+    // Nobody listens: the process has ended, and the next program removes its socket.
+    if (!client) continue;
+    const bool answered = add_program(samples, *client, process);
+    samples.gauge("program_up", "Whether the program answers.", process, answered ? 1 : 0);
+  }
+  return samples.take();
+}
+
+}  // namespace pollux::tool

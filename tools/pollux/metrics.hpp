@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace pollux::tool {
+
+/// Asks all running programs for their counters, at each scrape. docs/prometheus.md lists the metrics.
+class ProgramMetrics final : public prometheus::Collectable {
+ public:
+  /// `directories` returns where programs have their sockets.
+  explicit ProgramMetrics(std::function<std::vector<std::string>()> directories)
+      : directories_(std::move(directories)) {}
+
+  [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
+
+ private:
+  std::function<std::vector<std::string>()> directories_;
+};
+
+}  // namespace pollux::tool

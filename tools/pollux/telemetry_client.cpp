@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "telemetry_client.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "observe/claim.hpp"
+
+namespace pollux::tool {
+namespace {
+
+/// No answer is longer: docs/telemetry.md.
+constexpr std::size_t kLongestAnswer = std::size_t{8} << 20;
+
+constexpr std::array kCodes{ErrorCode::invalid_argument, ErrorCode::bad_state,         ErrorCode::not_found,
+                            ErrorCode::not_supported,    ErrorCode::permission_denied, ErrorCode::busy,
+                            ErrorCode::no_memory,        ErrorCode::timeout,           ErrorCode::io_error,
+                            ErrorCode::device_removed,   ErrorCode::device_fault,      ErrorCode::no_iommu};
+
+Error error_of(const TelemetryJson& error) {
+  const std::string name = text_of(error, "code");
+  const auto* const code = std::ranges::find(kCodes, name, [](ErrorCode one) { return to_string(one); });
+  return {code == kCodes.end() ? ErrorCode::io_error : *code, text_of(error, "what"), text_of(error, "hint")};
+}
+
+std::vector<std::string> names_of(const std::vector<RunningPort>& ports) {
+  std::vector<std::string> names;
+  for (const RunningPort& port : ports)
+    names.push_back(fmt::format("{} ({} of {}, process {})", port.name, port.uri, port.program, port.pid));
+  return names;
+}
+
+}  // namespace
+
+TelemetryJson member(const TelemetryJson& json, const char* name) {
+  if (!json.is_object()) return nullptr;
+  const auto found = json.find(name);
+  return found == json.end() ? TelemetryJson(nullptr) : *found;
+}
+
+std::string text_of(const TelemetryJson& json, const char* name) {
+  const TelemetryJson found = member(json, name);
+  return found.is_string() ? found.get<std::string>() : std::string();
+}
+
+Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return fail(ErrorCode::not_found, path + ": no socket has a path that long", "name the socket of a program");
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a socket", errno);
+  const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
+  if (::connect(socket.get(), generic, sizeof address) == 0) return TelemetryClient(path, std::move(socket));
+  const int error = errno;
+  const bool denied = error == EACCES || error == EPERM;
+  return fail_errno(denied ? ErrorCode::permission_denied : ErrorCode::not_found, "cannot connect to " + path, error,
+                    denied ? "run as the program's user, or as root" : "start the program with --telemetry");
+}
+
+Result<void> TelemetryClient::wait_for(short events, Deadline deadline) const {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  pollfd waiting{socket_.get(), events, 0};
+  const int ready = left.count() <= 0 ? 0 : ::poll(&waiting, 1, static_cast<int>(left.count()));
+  if (ready > 0 || (ready < 0 && errno == EINTR)) return {};
+  return fail(ErrorCode::timeout, name_ + ": the program does not answer",
+              "it must call Control::run_due when it is due; see whether it is stopped");
+}
+
+Result<void> TelemetryClient::send(std::string_view line, Deadline deadline) const {
+  while (!line.empty()) {
+    const ssize_t count = ::send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count > 0) {
+      line.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN || errno == EINTR) {
+      if (auto ready = wait_for(POLLOUT, deadline); !ready) return ready;
+    } else {
+      return fail_errno(ErrorCode::io_error, name_ + ": cannot send", errno, "see whether the program has ended");
+    }
+  }
+  return {};
+}
+
+Result<std::string> TelemetryClient::receive(Deadline deadline) {
+  for (std::size_t searched = 0; received_.size() < kLongestAnswer;) {
+    if (const auto end = received_.find('\n', searched); end != std::string::npos) {
+      std::string line = received_.substr(0, end);
+      received_.erase(0, end + 1);
+      return line;
+    }
+    searched = received_.size();
+    std::array<char, 16384> chunk;
+    const ssize_t count = ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (count > 0) {
+      received_.append(chunk.data(), static_cast<std::size_t>(count));
+    } else if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+      if (auto ready = wait_for(POLLIN, deadline); !ready) return pass_on(std::move(ready));
+    } else {
+      return fail(ErrorCode::io_error, name_ + ": the program has ended, or disconnected this client",
+                  "see what the program reports");
+    }
+  }
+  return fail(ErrorCode::io_error, name_ + ": the answer is too long", "see what listens to that socket");
+}
+
+Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJson params,
+                                            std::chrono::milliseconds limit) {
+  const Deadline deadline = std::chrono::steady_clock::now() + limit;
+  const TelemetryJson request{{"id", ++last_id_}, {"method", method}, {"params", std::move(params)}};
+  if (auto sent = send(request.dump(-1, ' ', false, TelemetryJson::error_handler_t::replace) + '\n', deadline); !sent)
+    return pass_on(std::move(sent));
+  // An answer that came too late for an earlier request is skipped.
+  for (;;) {
+    const auto line = receive(deadline);
+    if (!line) return tl::unexpected<Error>(line.error());
+    TelemetryJson answer = TelemetryJson::parse(*line, nullptr, false);
+    if (!answer.is_object())
+      return fail(ErrorCode::io_error, name_ + ": the answer is no JSON object", "see what listens to that socket");
+    if (answer.contains("error") && answer["error"].is_object() && (answer["id"].is_null() || answer["id"] == last_id_))
+      return tl::unexpected<Error>(error_of(answer["error"]));
+    if (answer.contains("result") && answer["id"] == last_id_) return std::move(answer["result"]);
+  }
+}
+
+std::vector<std::string> telemetry_directories() {
+  std::vector<std::string> directories{observe::default_directory()};
+  if (::geteuid() != 0) return directories;
+  std::error_code error;
+  for (auto entry = std::filesystem::directory_iterator("/run/user", error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+    directories.push_back((entry->path() / "pollux").string());
+  if (std::ranges::find(directories, "/run/pollux") == directories.end()) directories.emplace_back("/run/pollux");
+  return directories;
+}
+
+std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories) {
+  std::vector<std::string> sockets;
+  for (const std::string& directory : directories) {
+    std::error_code error;
+    for (auto entry = std::filesystem::directory_iterator(directory, error);
+         !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+      if (entry->path().extension() == ".sock") sockets.push_back(entry->path().string());
+    }
+  }
+  std::ranges::sort(sockets);
+  return sockets;
+}
+
+Result<std::vector<RunningPort>> ports_of(const std::string& socket) {
+  auto client = TelemetryClient::connect(socket);
+  if (!client) return pass_on(std::move(client));
+  const auto process = client->call("process");
+  if (!process) return tl::unexpected<Error>(process.error());
+  const auto ports = client->call("ports");
+  if (!ports) return tl::unexpected<Error>(ports.error());
+  const TelemetryJson id = member(*process, "pid");
+  const std::int64_t pid = id.is_number_integer() ? id.get<std::int64_t>() : 0;
+  std::vector<RunningPort> all;
+  for (const TelemetryJson& port : *ports) {
+    all.push_back({text_of(port, "name"), text_of(port, "uri"), text_of(port, "driver"), text_of(port, "state"), pid,
+                   text_of(*process, "program"), socket});
+  }
+  return all;
+}
+
+std::vector<RunningPort> running_ports(const std::vector<std::string>& directories) {
+  std::vector<RunningPort> all;
+  for (const std::string& socket : telemetry_sockets(directories)) {
+    if (auto ports = ports_of(socket)) std::ranges::move(*ports, std::back_inserter(all));
+  }
+  return all;
+}
+
+Result<RunningPort> select_port(const std::vector<RunningPort>& ports, const std::string& text) {
+  std::vector<RunningPort> found;
+  std::ranges::copy_if(ports, std::back_inserter(found), [&](const RunningPort& port) {
+    return port.name == text || port.uri == text || fmt::format("{}", port.pid) == text;
+  });
+  if (found.size() == 1) return found.front();
+  if (!found.empty()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' may be several ports", text),
+                fmt::format("name one of {}", fmt::join(names_of(found), ", ")));
+  }
+  const std::string hint =
+      ports.empty() ? "no running program has telemetry: start one with --telemetry, or make a pollux::Telemetry in it"
+                    : fmt::format("name one of {}", fmt::join(names_of(ports), ", "));
+  return fail(ErrorCode::not_found, fmt::format("no running program has a port '{}'", text), hint);
+}
+
+}  // namespace pollux::tool

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/error.hpp"
+
+namespace pollux::tool {
+
+using TelemetryJson = nlohmann::ordered_json;
+
+/// The member of an object, or null: a program may be of another version, or send anything.
+[[nodiscard]] TelemetryJson member(const TelemetryJson& json, const char* name);
+/// A member that is a string; empty if it is none.
+[[nodiscard]] std::string text_of(const TelemetryJson& json, const char* name);
+
+/// A connection to the telemetry of a running program: docs/telemetry.md.
+class TelemetryClient {
+ public:
+  static constexpr std::chrono::seconds kLimit{5};
+
+  /// Errors: not_found (no socket there, or nobody listens), permission_denied, io_error.
+  [[nodiscard]] static Result<TelemetryClient> connect(const std::string& socket);
+
+  /// Sends a request and waits for its answer. Errors: that of the answer, timeout (the program does not answer within
+  /// `limit`), io_error (the program ended or sent nonsense).
+  [[nodiscard]] Result<TelemetryJson> call(std::string_view method, TelemetryJson params = TelemetryJson::object(),
+                                           std::chrono::milliseconds limit = kLimit);
+
+  /// Gives the connection to another owner, with what the program has sent after its last answer.
+  [[nodiscard]] FileDescriptor release(std::string& rest) noexcept {
+    rest = std::move(received_);
+    return std::move(socket_);
+  }
+
+ private:
+  TelemetryClient(std::string name, FileDescriptor socket) : name_(std::move(name)), socket_(std::move(socket)) {}
+  using Deadline = std::chrono::steady_clock::time_point;
+  [[nodiscard]] Result<void> wait_for(short events, Deadline deadline) const;
+  [[nodiscard]] Result<void> send(std::string_view line, Deadline deadline) const;
+  [[nodiscard]] Result<std::string> receive(Deadline deadline);
+
+  std::string name_;
+  FileDescriptor socket_;
+  std::string received_;
+  std::uint64_t last_id_ = 0;
+};
+
+/// A port of a running program.
+struct RunningPort {
+  std::string name;  ///< "plx0"
+  std::string uri;
+  std::string driver;
+  std::string state;
+  std::int64_t pid = 0;
+  std::string program;
+  std::string socket;
+};
+
+/// Where programs have their sockets: the user's directory, and for root also those of other users.
+[[nodiscard]] std::vector<std::string> telemetry_directories();
+/// The sockets in these directories, also of programs that have ended.
+[[nodiscard]] std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories);
+/// The ports of all programs that answer. Those that do not are left out.
+[[nodiscard]] std::vector<RunningPort> running_ports(const std::vector<std::string>& directories);
+/// The ports of the program behind one socket. Errors: those of TelemetryClient.
+[[nodiscard]] Result<std::vector<RunningPort>> ports_of(const std::string& socket);
+
+/// The port that `text` names: its name, its URI, or the id of a process that has one port. Errors: not_found and
+/// invalid_argument (several); the hint lists the candidates.
+[[nodiscard]] Result<RunningPort> select_port(const std::vector<RunningPort>& ports, const std::string& text);
+
+}  // namespace pollux::tool
