@@ -286,6 +286,7 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
                         .count_bytes = config.count_bytes,
                         .packet_buffers = config.packet_buffers,
                         .tx_timeout = config.tx_timeout,
+                        .rx_timeout = config.rx_timeout,
                         .burst_mode = config.burst_mode};
   if (auto tx = check_tx_queues(config, port, context, valid); !tx) return pass_on(std::move(tx));
   if (auto rx = check_rx_queues(config, port, context, valid); !rx) return pass_on(std::move(rx));

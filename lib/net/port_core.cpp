@@ -156,8 +156,9 @@ Result<Duration> PortCore::serve() {
     // The reset may have replaced the driver's eventfds.
     if (task_) context_->scheduler().set_events(*task_, {});
     if (task_) context_->scheduler().set_events(*task_, machine_->events());
-    events_.note_tx_timeout(*hung);
+    events_.note_timeout(PortEventKind::tx_timeout, *hung);
   }
+  if (const auto hung = machine_->take_hung_rx_queue()) events_.note_timeout(PortEventKind::rx_timeout, *hung);
   note_events();
   return within;
 }

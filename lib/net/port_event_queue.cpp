@@ -12,6 +12,8 @@ std::string to_string(const PortEvent& event) {
     case PortEventKind::removed: return "removed: " + event.error.message();
     case PortEventKind::tx_timeout:
       return "transmit queue " + std::to_string(event.queue) + " sent nothing; the port was reset";
+    case PortEventKind::rx_timeout:
+      return "receive queue " + std::to_string(event.queue) + " takes none of the frames that arrive";
     case PortEventKind::error: break;
   }
   return "error: " + event.error.message();
@@ -49,9 +51,9 @@ void PortEventQueue::note_failure(const Error& why) {
   events_.push_back({removed ? PortEventKind::removed : PortEventKind::error, {}, why, 0});
 }
 
-void PortEventQueue::note_tx_timeout(std::uint16_t queue) {
+void PortEventQueue::note_timeout(PortEventKind kind, std::uint16_t queue) {
   const std::lock_guard guard(mutex_);
-  if (handler_ != nullptr) events_.push_back({PortEventKind::tx_timeout, {}, {}, queue});
+  if (handler_ != nullptr) events_.push_back({kind, {}, {}, queue});
 }
 
 void PortEventQueue::deliver() {

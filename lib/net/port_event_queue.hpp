@@ -23,7 +23,8 @@ class PortEventQueue {
 
   /// Adds an event if `now` differs from the link that was noted last.
   void note_link(const Link& now);
-  void note_tx_timeout(std::uint16_t queue);
+  /// `kind`: tx_timeout or rx_timeout.
+  void note_timeout(PortEventKind kind, std::uint16_t queue);
   /// Adds an event once for each handler.
   void note_failure(const Error& why);
   /// Calls the handler with each event, in order. Call it without the port's lock.

@@ -99,6 +99,7 @@ EffectiveConfig PortMachine::config() const {
                          .count_bytes = config_.count_bytes,
                          .packet_buffers = config_.packet_buffers,
                          .tx_timeout = config_.tx_timeout,
+                         .rx_timeout = config_.rx_timeout,
                          .burst_mode = best_of(config_.burst_mode)};
   for (const ValidatedRxQueue& queue : config_.rx) {
     config.rx.push_back({.ring = queue.ring,
@@ -320,6 +321,7 @@ std::vector<Counter> PortMachine::extended_stats() {
   std::vector<Counter> counters = named_counters(stats(), {.misses = is_card, .bytes = config_.count_bytes});
   if (is_card) counters.push_back({"removed_buffers", removed_buffers_});
   if (is_card) counters.push_back({"tx_timeouts", tx_timeouts_});
+  if (is_card) counters.push_back({"rx_timeouts", rx_timeouts_});
   driver_->append_counters(counters);
   return counters;
 }
@@ -329,8 +331,9 @@ Result<Duration> PortMachine::service() {
   if (auto fits = expect(kServed, "service"); !fits) return pass_on(std::move(fits));
   auto within = driver_->service();
   if (!within) return enter_failed(within.error());
-  if (state_ != PortState::started || config_.tx_timeout == Duration(0)) return within;
-  return watch_transmit(*within);
+  if (state_ != PortState::started) return within;
+  if (config_.rx_timeout != Duration(0)) watch_receive();
+  return config_.tx_timeout == Duration(0) ? within : watch_transmit(*within);
 }
 
 }  // namespace pollux

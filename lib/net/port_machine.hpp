@@ -86,6 +86,8 @@ class PortMachine {
   [[nodiscard]] std::vector<int> events() const { return driver_->events(); }
   /// The transmit queue for which `service` has reset the port since the last call.
   [[nodiscard]] std::optional<std::uint16_t> take_hung_queue() noexcept { return std::exchange(hung_queue_, {}); }
+  /// The receive queue that the last service found hung.
+  [[nodiscard]] std::optional<std::uint16_t> take_hung_rx_queue() noexcept { return std::exchange(hung_rx_queue_, {}); }
 
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
@@ -103,6 +105,7 @@ class PortMachine {
   /// Resets the port if a transmit queue hangs. Returns when the service must run again, at most `within`.
   [[nodiscard]] Result<Duration> watch_transmit(Duration within);
   [[nodiscard]] Result<void> reset_hung(std::uint16_t queue);
+  void watch_receive();
   /// Notes the state, to which `restore` returns.
   void remember();
   /// Returns to the state that was noted, with a device that was just taken over, reset or halted. If the port does not
@@ -142,6 +145,8 @@ class PortMachine {
   bool poller_stuck_ = false;  // a thread did not leave its burst
   std::optional<std::uint16_t> hung_queue_;
   std::uint64_t tx_timeouts_ = 0;
+  std::optional<std::uint16_t> hung_rx_queue_;
+  std::uint64_t rx_timeouts_ = 0;
   std::atomic<std::uint64_t> removed_buffers_ = 0;  // buffers drained after the card was removed or failed
 };
 

@@ -7,6 +7,7 @@
 
 #include "net/config_check.hpp"
 #include "net/port_machine.hpp"
+#include "pollux/net/receive_watch.hpp"
 #include "pollux/net/transmit_watch.hpp"
 
 namespace pollux {
@@ -108,6 +109,14 @@ Result<Duration> PortMachine::watch_transmit(Duration within) {
     if (auto reset = reset_hung(report.queue); !reset) return pass_on(std::move(reset));
   }
   return std::min(within, config_.tx_timeout);
+}
+
+// The program decides what to do: a restart of the queue may lose less than a reset of the port.
+void PortMachine::watch_receive() {
+  auto* const watch = static_cast<ReceiveWatch*>(driver_->capability(ReceiveWatch::kId));
+  if (watch == nullptr) return;
+  hung_rx_queue_ = watch->watch_receive(config_.rx_timeout);
+  if (hung_rx_queue_) ++rx_timeouts_;
 }
 
 // Linux, igb_main.c, igb_tx_timeout and igb_reset_task. If a thread does not leave its burst, the next service tries

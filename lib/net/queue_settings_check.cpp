@@ -12,8 +12,8 @@
 namespace pollux {
 namespace {
 
-constexpr Duration kMinTxTimeout = std::chrono::milliseconds(100);
-constexpr Duration kMaxTxTimeout = std::chrono::hours(1);
+constexpr Duration kMinTimeout = std::chrono::milliseconds(100);
+constexpr Duration kMaxTimeout = std::chrono::hours(1);
 
 tl::unexpected<Error> cannot(const PortInfo& port, std::string what, std::string hint) {
   return fail(ErrorCode::not_supported, fmt::format("{}: {}", port.name, what), std::move(hint));
@@ -172,10 +172,11 @@ Result<void> check_port_settings(const PortConfig& config, const PortInfo& port)
         port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
         "count in the program, or set PortLimits::count_bytes in a driver whose queues implement observers()");
   }
-  if (config.tx_timeout != Duration(0) && (config.tx_timeout < kMinTxTimeout || config.tx_timeout > kMaxTxTimeout)) {
+  for (const auto& [name, timeout] : {std::pair{"tx_timeout", config.tx_timeout}, {"rx_timeout", config.rx_timeout}}) {
+    if (timeout == Duration(0) || (timeout >= kMinTimeout && timeout <= kMaxTimeout)) continue;
     return refuse(port.name,
-                  fmt::format("tx_timeout = {} ms is neither 0 nor from 100 to 3,600,000 ms",
-                              std::chrono::duration_cast<std::chrono::milliseconds>(config.tx_timeout).count()),
+                  fmt::format("{} = {} ms is neither 0 nor from 100 to 3,600,000 ms", name,
+                              std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()),
                   "0 turns the watchdog off");
   }
   return check_packet_buffers(config.packet_buffers, port);

@@ -55,6 +55,7 @@ CONFORMANCE_TEST_WHERE(Control, ReturnsTheConfigurationInForce, traits.two_ports
       .promiscuous = traits().promiscuous,
       .all_multicast = false,
       .tx_timeout = std::chrono::seconds(5),
+      .rx_timeout = std::chrono::seconds(5),
       .burst_mode = BurstMode::scalar};
   EXPECT_EQ(right().config(), expected);
   EXPECT_NE(left().config().burst_mode, BurstMode::best);
@@ -73,8 +74,11 @@ CONFORMANCE_TEST_WHERE(Control, ReturnsTheConfigurationInForce, traits.two_ports
   EXPECT_FALSE(right().configure(refused));
   EXPECT_EQ(right().config(), expected) << "a rejected configuration must change nothing";
   ASSERT_TRUE(right().configure({.tx = {.ring = 64}, .rx_queues = 0}));
-  expected = {
-      .tx = {{.ring = 64}}, .mtu = 1500, .tx_timeout = std::chrono::seconds(5), .burst_mode = best_of(BurstMode::best)};
+  expected = {.tx = {{.ring = 64}},
+              .mtu = 1500,
+              .tx_timeout = std::chrono::seconds(5),
+              .rx_timeout = std::chrono::seconds(5),
+              .burst_mode = best_of(BurstMode::best)};
   EXPECT_EQ(right().config(), expected);
   ASSERT_TRUE(right().close());
   EXPECT_TRUE(right().config().tx.empty());

@@ -26,7 +26,8 @@ class POLLUX_API UnicastFilter {
   /// bad_state (closed), not_supported (the port has pools, whose addresses are settings of theirs); device_removed.
   [[nodiscard]] virtual Result<void> set_unicast(std::span<const MacAddress> addresses) = 0;
   [[nodiscard]] virtual std::vector<MacAddress> unicast() const = 0;
-  /// How many addresses the card compares besides the port's own.
+  /// How many further addresses the port takes: those that the card compares, or, for a port with virtual functions, as
+  /// many as its hash table has bits. A hash may let other addresses pass, too. Linux, igb_main.c, igb_set_uta.
   [[nodiscard]] virtual std::size_t max_unicast() const = 0;
 };
 

@@ -119,6 +119,10 @@ struct PortConfig {
   /// requested, the port's service resets the port and restores all settings (PortEventKind::tx_timeout, counter
   /// `tx_timeouts`). 0: never. At least 100 ms. Linux's igb has the same five seconds (igb_main.c, watchdog_timeo).
   Duration tx_timeout = std::chrono::seconds(5);
+  /// After this time, in which a receive queue had free descriptors and took none of the frames that the card counted,
+  /// the port's service reports it (PortEventKind::rx_timeout, counter `rx_timeouts`). 0: never. At least 100 ms. Needs
+  /// a card that counts its frames: an 82576's physical function.
+  Duration rx_timeout = std::chrono::seconds(5);
   /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
   /// `best` only for tests and measurements.
   BurstMode burst_mode = BurstMode::best;
@@ -165,6 +169,7 @@ struct EffectiveConfig {
   bool count_bytes = false;
   PacketBuffers packet_buffers = {};  ///< as requested
   Duration tx_timeout{0};
+  Duration rx_timeout{0};
   /// Never `best`; small rings and pools in several segments use `scalar` anyway.
   BurstMode burst_mode = BurstMode::scalar;
 

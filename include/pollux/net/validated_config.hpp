@@ -49,6 +49,7 @@ struct POLLUX_API ValidatedConfig {
   bool count_bytes = false;
   PacketBuffers packet_buffers = {};
   Duration tx_timeout{0};
+  Duration rx_timeout{0};
   BurstMode burst_mode = BurstMode::best;
   /// Options of the pool that the port creates for queues without one, and that pool once it exists.
   std::optional<MempoolOptions> own_pool = std::nullopt;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <vector>
 
 #include "unit/igbvf/physical_and_virtual.hpp"
 
@@ -176,6 +177,74 @@ TEST_F(PhysicalAndVirtual, GroupsReachTheFunctionsThatRequestThem) {
   ASSERT_TRUE(served([&] { return second->set_all_multicast(true); }));
   transmit(*partner, in);
   EXPECT_THAT(received(*second), testing::ElementsAre(in));
+}
+
+// Functions have the receive addresses, so those of the port pass by their hash (UTA and MTA).
+TEST_F(PhysicalAndVirtual, ThePortsFurtherAddressesPassByTheirHash) {
+  first.emplace(opened("sim:0.vf0"));
+  const MacAddress group{0x01, 0x00, 0x5E, 0x00, 0x00, 0x07};
+  const auto unicast = physical->capability<UnicastFilter>();
+  const auto passes = [&](const MacAddress& to) {
+    transmit(*partner, frame(to, partner->mac()));
+    return received(*physical).size() == 1;
+  };
+  EXPECT_FALSE(passes(kForeign));
+  EXPECT_FALSE(passes(group));
+  ASSERT_TRUE(unicast->set_unicast({&kForeign, 1}));
+  ASSERT_TRUE(physical->capability<MulticastFilter>()->set_multicast({&group, 1}));
+  for (const bool restarted : {false, true}) {
+    EXPECT_TRUE(passes(kForeign)) << restarted;
+    EXPECT_TRUE(passes(group)) << restarted;
+    if (restarted) continue;
+    EXPECT_THAT(received(*first), testing::IsEmpty());
+    transmit(*first, frame(kForeign, kFirst));
+    EXPECT_THAT(received(*physical), testing::SizeIs(1)) << "from a function, too";
+    ASSERT_TRUE(physical->stop());
+    ASSERT_TRUE(physical->start());
+    clock->advance(3s);
+    ASSERT_TRUE(physical->service());
+  }
+  ASSERT_TRUE(unicast->set_unicast({}));
+  EXPECT_FALSE(passes(kForeign));
+  EXPECT_TRUE(passes(group));
+}
+
+TEST_F(PhysicalAndVirtual, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
+  std::vector<MacAddress> many;
+  for (std::uint8_t i = 0; i < 40; ++i) many.push_back({0x02, 0, 0, 0, i, 0x77});
+  const auto unicast = physical->capability<UnicastFilter>();
+  EXPECT_EQ(unicast->max_unicast(), 4096U);
+  ASSERT_TRUE(unicast->set_unicast(many));
+  transmit(*partner, frame(many.back(), partner->mac()));
+  EXPECT_THAT(received(*physical), testing::SizeIs(1));
+  ASSERT_TRUE(physical->stop());
+  const auto refused = functions->set_functions(0);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("set fewer first"));
+  many.resize(23);
+  ASSERT_TRUE(unicast->set_unicast(many));
+  ASSERT_TRUE(functions->set_functions(0));
+  ASSERT_TRUE(physical->start());
+  clock->advance(3s);
+  EXPECT_EQ(unicast->max_unicast(), 23U);
+  transmit(*partner, frame(many.back(), partner->mac()));
+  EXPECT_THAT(received(*physical), testing::SizeIs(1)) << "compared exactly now";
+}
+
+// Linux, igb_main.c, igb_set_rx_mode: what no receive address matches goes to the port, too.
+TEST_F(PhysicalAndVirtual, APromiscuousPortReceivesWhatFunctionsSendToOthers) {
+  open_functions();
+  for (const bool promiscuous : {false, true, false}) {
+    ASSERT_TRUE(physical->set_promiscuous(promiscuous));
+    transmit(*first, frame(kForeign, kFirst));
+    EXPECT_THAT(received(*partner), testing::SizeIs(0));
+    EXPECT_THAT(received(*physical), testing::SizeIs(promiscuous ? 1 : 0));
+    transmit(*first, frame(kSecond, kFirst));
+    EXPECT_THAT(received(*second), testing::SizeIs(1));
+    EXPECT_THAT(received(*physical), testing::IsEmpty()) << "it has an owner";
+    transmit(*partner, frame(kForeign, partner->mac()));
+    EXPECT_THAT(received(*physical), testing::SizeIs(promiscuous ? 1 : 0)) << "from the wire";
+  }
 }
 
 TEST_F(PhysicalAndVirtual, ADisabledFunctionNeitherSendsNorReceives) {

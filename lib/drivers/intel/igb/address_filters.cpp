@@ -13,8 +13,8 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// Of groups in one request: far more than bits in the hash table.
-constexpr std::size_t kMaxGroups = 4096;
+/// Addresses in one request: as many as bits in the hash table.
+constexpr std::size_t kMaxHashed = 4096;
 
 bool is_group(const MacAddress& address) { return (address[0] & 1) != 0; }
 
@@ -28,7 +28,7 @@ Result<void> check_unicast(const Card& card, std::span<const MacAddress> address
   if (all.size() != addresses.size()) return refuse(card.name, "a unicast address is given twice", "name each once");
   if (addresses.size() <= most) return {};
   return refuse(card.name, fmt::format("{} unicast addresses are more than {}", addresses.size(), most),
-                "the card compares so many besides the port's own; set_promiscuous(true) receives all");
+                "the card has room for so many besides the port's own; set_promiscuous(true) receives all");
 }
 
 Result<void> check_groups(const Card& card, std::span<const MacAddress> groups) {
@@ -37,15 +37,21 @@ Result<void> check_groups(const Card& card, std::span<const MacAddress> groups) 
     return refuse(card.name, fmt::format("{} is not a multicast address", to_string(*wrong)),
                   "the first byte of a multicast address is odd");
   }
-  if (groups.size() <= kMaxGroups) return {};
-  return refuse(card.name, fmt::format("{} multicast groups are more than {}", groups.size(), kMaxGroups),
+  if (groups.size() <= kMaxHashed) return {};
+  return refuse(card.name, fmt::format("{} multicast groups are more than {}", groups.size(), kMaxHashed),
                 "use set_all_multicast");
 }
 
-/// The bit of MTA for a group while RCTL.MO is 0: bits 47 to 36 of the address. Linux, e1000_mac.c,
+/// The bit of MTA, or of UTA, for an address while RCTL.MO is 0: bits 47 to 36 of the address. Linux, e1000_mac.c,
 /// igb_hash_mc_addr.
-std::uint32_t hash_of(const MacAddress& group) {
-  return (std::uint32_t{group[4]} >> 4 | std::uint32_t{group[5]} << 4) & 0xFFF;
+std::uint16_t hash_of(const MacAddress& address) {
+  return static_cast<std::uint16_t>((std::uint32_t{address[4]} >> 4 | std::uint32_t{address[5]} << 4) & 0xFFF);
+}
+
+std::vector<std::uint16_t> hashes_of(std::span<const MacAddress> addresses) {
+  std::vector<std::uint16_t> hashes;
+  for (const MacAddress& address : addresses) hashes.push_back(hash_of(address));
+  return hashes;
 }
 
 template <class Table>
@@ -57,7 +63,9 @@ Table table_of(std::span<const MacAddress> groups) {
 
 }  // namespace
 
-std::size_t AddressFilters::max_unicast() const { return card_.traits->exact_addresses - std::size_t{1}; }
+std::size_t AddressFilters::exact_entries() const { return card_.traits->exact_addresses - std::size_t{1}; }
+
+std::size_t AddressFilters::max_unicast() const { return hooks_.functions() != nullptr ? kMaxHashed : exact_entries(); }
 
 Result<void> AddressFilters::set_unicast(std::span<const MacAddress> addresses) {
   if (auto usable = hooks_.check(); !usable) return usable;
@@ -87,6 +95,9 @@ void AddressFilters::start() {
 }
 
 void AddressFilters::write() {
+  if (FunctionControl* const functions = hooks_.functions()) {
+    return functions->set_port_hashes(hashes_of(unicast_), hashes_of(multicast_));
+  }
   std::vector<MacAddress> exact = unicast_;
   if (exact_groups()) exact.insert(exact.end(), multicast_.begin(), multicast_.end());
   const Table table = exact_groups() ? Table{} : table_of<Table>(multicast_);

@@ -11,18 +11,21 @@
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/functions.hpp"
 #include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::igb {
 
 /// The addresses that a port without pools receives besides its own. Unicast addresses are compared exactly, in the
 /// receive addresses from 1 on. So are multicast groups if all of them fit beside these; otherwise they pass by their
-/// hash, which lets other groups pass, too.
+/// hash, which lets other groups pass, too. Virtual functions have the receive addresses for themselves, so all
+/// addresses of their port pass by their hash.
 class AddressFilters final : public UnicastFilter, public MulticastFilter {
  public:
   struct Hooks {
-    std::function<Result<void>()> check;  ///< whether the port is open and has no pools
-    std::function<bool()> running;        ///< a stopped port writes its addresses when it starts
+    std::function<Result<void>()> check;          ///< whether the port is open and has no pools
+    std::function<bool()> running;                ///< a stopped port writes its addresses when it starts
+    std::function<FunctionControl*()> functions;  ///< nullptr if there are no virtual functions
   };
 
   AddressFilters(const Card& card, Hooks hooks) : card_(card), hooks_(std::move(hooks)) {}
@@ -33,14 +36,17 @@ class AddressFilters final : public UnicastFilter, public MulticastFilter {
   [[nodiscard]] Result<void> set_multicast(std::span<const MacAddress> groups) override;
 
   [[nodiscard]] bool any() const noexcept { return !unicast_.empty() || !multicast_.empty(); }
-  /// Writes everything, after clear_filters.
+  /// Whether the card can compare the unicast addresses without virtual functions.
+  [[nodiscard]] bool fit_exactly() const { return unicast_.size() <= exact_entries(); }
+  /// Writes everything, after clear_filters and the start of virtual functions.
   void start();
 
  private:
   using Table = std::array<std::uint32_t, reg::kMulticastTableWords>;
 
   /// Groups are compared exactly.
-  [[nodiscard]] bool exact_groups() const { return unicast_.size() + multicast_.size() <= max_unicast(); }
+  [[nodiscard]] bool exact_groups() const { return unicast_.size() + multicast_.size() <= exact_entries(); }
+  [[nodiscard]] std::size_t exact_entries() const;
   [[nodiscard]] Result<void> apply();
   /// Writes the card's registers so that no address that stays in the list is missing at any time.
   void write();

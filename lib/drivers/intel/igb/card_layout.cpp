@@ -58,12 +58,16 @@ bool igb_is_counter(std::uint32_t offset) noexcept {
 }
 
 // The driver reads ICR when a message has come, which a replay delivers at another time, and does not use its value.
-// With each service it compares the heads and tails of transmit rings (TxWatch).
+// With each service it compares the heads and tails of rings (TxWatch, RxWatch).
 bool igb_is_status(std::uint32_t offset) noexcept {
   if (offset == reg::STATUS::offset(0) || offset == reg::ICR::offset(0)) return true;
   for (std::uint32_t queue = 0; queue < hw::igb::kTxQueues; ++queue) {
     if (offset == reg::TDH::offset(queue) || offset == reg::TDT::offset(queue)) return true;
     if (offset == reg::TXDCTL::offset(queue)) return true;
+  }
+  for (std::uint32_t queue = 0; queue < hw::igb::kRxQueues; ++queue) {
+    if (offset == reg::RDH::offset(queue) || offset == reg::RDT::offset(queue)) return true;
+    if (offset == reg::RXDCTL::offset(queue)) return true;
   }
   return false;
 }

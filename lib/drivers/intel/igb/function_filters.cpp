@@ -113,7 +113,7 @@ void FunctionAddresses::remove_others(unsigned function) {
 // igb_mta_set.
 void FunctionAddresses::set_hashes(unsigned function, std::vector<std::uint16_t> hashes) {
   hashes_[function] = std::move(hashes);
-  std::array<std::uint32_t, reg::kMulticastTableWords> table{};
+  Table table{};
   for (const auto& all : hashes_) {
     for (const std::uint16_t hash : all) table[hash / 32U % table.size()] |= 1U << hash % 32U;
   }
@@ -123,9 +123,29 @@ void FunctionAddresses::set_hashes(unsigned function, std::vector<std::uint16_t>
   table_ = table;
 }
 
+void FunctionAddresses::set_unicast_hashes(const std::vector<std::uint16_t>& hashes) {
+  unicast_ = {};
+  for (const std::uint16_t hash : hashes) unicast_[hash / 32U % unicast_.size()] |= 1U << hash % 32U;
+  write_unicast_table();
+}
+
+void FunctionAddresses::let_all_unicast_pass(bool on) {
+  all_unicast_ = on;
+  write_unicast_table();
+}
+
+void FunctionAddresses::write_unicast_table() {
+  for (std::uint32_t word = 0; word < written_.size(); ++word) {
+    const std::uint32_t bits = all_unicast_ ? ~std::uint32_t{0} : unicast_[word];
+    if (bits == std::exchange(written_[word], bits)) continue;
+    card_.regs.write<reg::UTA>(word, reg::UTA::Value(bits));
+  }
+}
+
 void FunctionAddresses::forget() noexcept {
   others_ = {};
-  table_ = {};
+  table_ = unicast_ = written_ = {};
+  all_unicast_ = false;
   for (auto& hashes : hashes_) hashes.clear();
 }
 

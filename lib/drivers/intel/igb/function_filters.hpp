@@ -43,7 +43,8 @@ class FunctionVlans {
 };
 
 /// The addresses of virtual functions: function n's own in the receive address entry n from the end, its other ones in
-/// entries 1 and up; and the hashes of their multicast groups (MTA).
+/// entries 1 and up; and the hashes of their multicast groups (MTA). The port, as the function after the last, has
+/// hashes alone, also of unicast addresses (UTA).
 class FunctionAddresses {
  public:
   explicit FunctionAddresses(const Card& card) noexcept : card_(card) {}
@@ -54,8 +55,13 @@ class FunctionAddresses {
   [[nodiscard]] bool add(unsigned function, const MacAddress& mac, unsigned functions);
   void remove_others(unsigned function);
   void set_hashes(unsigned function, std::vector<std::uint16_t> hashes);
+  /// Of the port's further unicast addresses.
+  void set_unicast_hashes(const std::vector<std::uint16_t>& hashes);
+  void let_all_unicast_pass(bool on);
+  /// Whether any unicast address passes by its hash.
+  [[nodiscard]] bool passes_unicast() const noexcept { return all_unicast_ || unicast_ != Table{}; }
   [[nodiscard]] bool has_hashes(unsigned function) const { return !hashes_[function].empty(); }
-  /// The card was reset, and all functions with it: there are no other addresses and no groups.
+  /// The card was reset, and all functions with it: there are no other addresses and no hashes.
   void forget() noexcept;
 
  private:
@@ -63,12 +69,18 @@ class FunctionAddresses {
     unsigned function = 0;
     bool used = false;
   };
+  using Table = std::array<std::uint32_t, reg::kMulticastTableWords>;
+  static_assert(reg::kMulticastTableWords == reg::kUnicastTableWords);
   void clear_entry(std::uint32_t index) const;
+  void write_unicast_table();
 
   const Card& card_;
   std::array<Other, hw::igb::kExactAddresses> others_{};
   std::array<std::vector<std::uint16_t>, hw::igb::kPools> hashes_;
-  std::array<std::uint32_t, reg::kMulticastTableWords> table_{};
+  Table table_{};    // as in MTA
+  Table unicast_{};  // of the port's further addresses
+  Table written_{};  // as in UTA
+  bool all_unicast_ = false;
 };
 
 }  // namespace pollux::drivers::igb

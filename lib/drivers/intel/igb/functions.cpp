@@ -207,6 +207,12 @@ void FunctionControl::write_common(const PoolControl::Common& common) {
   write_port_pool();
 }
 
+void FunctionControl::set_port_hashes(const std::vector<std::uint16_t>& unicast, std::vector<std::uint16_t> groups) {
+  addresses_.set_hashes(count_, std::move(groups));
+  addresses_.set_unicast_hashes(unicast);
+  write_port_pool();
+}
+
 Result<void> FunctionControl::set_port_vlan(std::uint16_t vlan, bool receive) {
   if (vlans_.set(vlan, count_, receive, false)) {
     if (running_) vlans_.write_all(count_, false);
@@ -244,12 +250,17 @@ void FunctionControl::write_limits(unsigned number) const {
   card_.regs.write<reg::VMOLR>(number, value);
 }
 
-void FunctionControl::write_port_pool() const {
+// The unicast table serves the port's pool alone. In promiscuous mode all of its bits are set: Linux, igb_main.c,
+// igb_set_rx_mode and igb_set_uta.
+void FunctionControl::write_port_pool() {
   reg::VMOLR::Value value =
       reg::VMOLR::RLPML(limit_bytes(card_, common_.limit)) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::AUPE;
   if (common_.strip_vlans) value = value.with(reg::VMOLR::STRVLAN);
   if (!common_.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
   if (common_.all_multicast) value = value.with(reg::VMOLR::MPME);
+  if (addresses_.has_hashes(count_)) value = value.with(reg::VMOLR::ROMPE);
+  addresses_.let_all_unicast_pass(common_.promiscuous);
+  if (addresses_.passes_unicast()) value = value.with(reg::VMOLR::ROPE);
   card_.regs.write<reg::VMOLR>(count_, value);
 }
 

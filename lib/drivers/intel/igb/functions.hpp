@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "drivers/intel/igb/function_filters.hpp"
 #include "drivers/intel/igb/mailbox.hpp"
@@ -55,6 +56,8 @@ class FunctionControl final : public VirtualFunctions {
   void write_common(const PoolControl::Common& common);
   /// The port receives `vlan`, or no longer; from the first call on it does not receive all.
   [[nodiscard]] Result<void> set_port_vlan(std::uint16_t vlan, bool receive);
+  /// The hashes of further addresses that the port receives. The port runs.
+  void set_port_hashes(const std::vector<std::uint16_t>& unicast, std::vector<std::uint16_t> groups);
   /// Answers at most one request of each function.
   void service();
   /// Tells the functions that the link has changed.
@@ -80,7 +83,7 @@ class FunctionControl final : public VirtualFunctions {
   void apply(unsigned number);
   void forget_requests(unsigned number);
   void write_limits(unsigned number) const;
-  void write_port_pool() const;
+  void write_port_pool();
   void write_traffic() const;
   void write_spoof_checks() const;
   void write_inserted_tag(unsigned number) const;

@@ -19,6 +19,7 @@ class PoolControl {
     bool strip_vlans = false;
     bool keep_fcs = false;
     bool all_multicast = false;
+    bool promiscuous = false;
   };
 
   /// `card` outlives the object.

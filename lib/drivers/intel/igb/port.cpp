@@ -136,7 +136,6 @@ Result<void> Port::start(const PortSettings& settings) {
   // A card that reads its NVM late would replace an address that was written before.
   clear_filters(card_);
   write_address(card_, 0, settings.mac, own_pools());
-  addresses_.start();
   write_vlans(card_, pools_.enabled() ? pools_.vlans() : vlans_);
   if (strip_vlans_) write_vlan_stripping(card_, true);
   if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);
@@ -144,8 +143,10 @@ Result<void> Port::start(const PortSettings& settings) {
   mac_ = settings.mac;
   mtu_ = settings.mtu;
   all_multicast_ = settings.promiscuous || settings.all_multicast;
+  promiscuous_ = settings.promiscuous;
   pools_.start(pool_settings());
   functions_.start(pool_settings(), filters_vlans_ ? &vlans_ : nullptr);
+  addresses_.start();
   statistics_.discard();
   // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
   if (!functions_.enabled()) {
@@ -158,8 +159,7 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   flow_filters_.start();
   stamps_.start();
-  if (auto receive = start_receive(card_, config(), receive_limit(), rings(), receive_control(settings), rss_);
-      !receive) {
+  if (auto receive = start_receive(card_, config(), card_limit(), rings(), receive_control(settings), rss_); !receive) {
     return receive;
   }
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;

@@ -87,6 +87,7 @@ class Port final : public intel::QueuePort,
        std::uint16_t index);
 
   [[nodiscard]] bool may_transmit() const override;
+  [[nodiscard]] intel::CountedFrames counted_frames() override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   /// Takes the card over, and has `functions` find out which virtual functions there are.
@@ -117,6 +118,8 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) override;
   [[nodiscard]] std::optional<std::uint16_t> outer_vlan_type() const override { return outer_vlan_type_; }
   [[nodiscard]] ReceiveLimit receive_limit() const noexcept { return {mtu_, outer_vlan_type_.has_value()}; }
+  /// The limit of the whole card, for the frames of virtual functions, too.
+  [[nodiscard]] ReceiveLimit card_limit() const noexcept;
   [[nodiscard]] Result<void> set_queue_pools(const QueuePoolsConfig& config) override;
   [[nodiscard]] QueuePoolsConfig queue_pools() const override { return pools_.setting(); }
   [[nodiscard]] PoolControl::Common pool_settings() const;
@@ -167,6 +170,7 @@ class Port final : public intel::QueuePort,
   std::optional<std::uint16_t> outer_vlan_type_;
   std::uint32_t mtu_ = 0;  // of the last start
   bool all_multicast_ = false;
+  bool promiscuous_ = false;
   FlowControlConfig flow_config_;
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link

@@ -38,7 +38,7 @@ Result<void> Port::set_mac(const MacAddress& mac) {
 Result<void> Port::set_mtu(std::uint32_t bytes) {
   if (!running_) return {};
   mtu_ = bytes;
-  write_receive_limit(card_, receive_limit());
+  write_receive_limit(card_, card_limit());
   write_pool_settings();
   return flush_registers(card_);
 }
@@ -46,6 +46,7 @@ Result<void> Port::set_mtu(std::uint32_t bytes) {
 Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
   write_receive_control(card_, receive_control({.promiscuous = promiscuous, .all_multicast = all_multicast}));
   all_multicast_ = promiscuous || all_multicast;
+  promiscuous_ = promiscuous;
   write_pool_settings();
   return flush_registers(card_);
 }
@@ -69,6 +70,7 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == SelfTest::kId) return static_cast<SelfTest*>(this);
   if (id == WakeOnLan::kId) return static_cast<WakeOnLan*>(&wake_);
   if (id == pollux::TransmitWatch::kId) return transmit_watch();
+  if (id == pollux::ReceiveWatch::kId) return receive_watch();
   if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == LinkControl::kId) return static_cast<LinkControl*>(&link_settings_);
@@ -160,24 +162,21 @@ Result<void> Port::change_tags(const std::function<void()>& change) {
 AddressFilters::Hooks Port::address_hooks() {
   return {.check = [this]() -> Result<void> {
             if (auto is_open = expect_open(); !is_open) return is_open;
-            if (functions_.enabled()) {
-              return fail(ErrorCode::not_supported,
-                          fmt::format("{}: further addresses cannot be used with virtual functions", card_.name),
-                          "use set_all_multicast or set_promiscuous");
-            }
             if (!pools_.enabled()) return {};
             return fail(ErrorCode::not_supported,
                         fmt::format("{}: further addresses cannot be used with pools", card_.name),
                         "name the addresses in QueuePool::addresses");
           },
-          .running = [this] { return running_; }};
+          .running = [this] { return running_; },
+          .functions = [this]() -> FunctionControl* { return functions_.enabled() ? &functions_ : nullptr; }};
 }
 
 PoolControl::Common Port::pool_settings() const {
   return {.limit = receive_limit(),
           .strip_vlans = strip_vlans_,
           .keep_fcs = config().keep_fcs,
-          .all_multicast = all_multicast_};
+          .all_multicast = all_multicast_,
+          .promiscuous = promiscuous_};
 }
 
 Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
@@ -218,7 +217,7 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
   return change_tags([this, ether_type] {
     outer_vlan_type_ = ether_type;
     if (!running_) return;
-    write_receive_limit(card_, receive_limit());
+    write_receive_limit(card_, card_limit());
     write_pool_settings();
     write_outer_vlan_type(card_, ether_type);
   });
@@ -227,6 +226,14 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
 bool Port::may_transmit() const {
   const auto status = card_.regs.read<reg::STATUS>();
   return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
+}
+
+// The card counts the frames of all pools together.
+intel::CountedFrames Port::counted_frames() {
+  auto [all, dropped] = statistics_.counted_frames();
+  dropped.resize(config().rx_queues());
+  if (pools_.enabled() || functions_.enabled()) return {.all = std::nullopt, .dropped = std::move(dropped)};
+  return {.all = all, .dropped = std::move(dropped)};
 }
 
 Link Port::link() {

@@ -125,6 +125,13 @@ std::uint64_t Statistics::counted_no_descriptor() const {
 
 std::uint64_t Statistics::no_descriptor() const { return std::max(missed_.no_descriptor(), counted_no_descriptor()); }
 
+// Without the frames that firmware takes, which may be among the good ones and reach no queue.
+std::pair<std::uint64_t, std::vector<std::uint64_t>> Statistics::counted_frames() {
+  const std::lock_guard lock(mutex_);
+  const auto& dropped = total_.no_descriptor;
+  return {value("GPRC") + value("MPC") - value("MGTPRC"), {dropped.begin(), dropped.end()}};
+}
+
 // The mapping follows Linux, igb_main.c, igb_update_stats, except that each sum includes all its parts, as if_link.h
 // defines it. RLEC includes undersized and oversized frames. SYMERRS counts symbols, not frames; RXERRC counts the
 // frames with such symbols.

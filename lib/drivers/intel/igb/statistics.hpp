@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "drivers/intel/igb/missed_frames.hpp"
@@ -96,6 +97,10 @@ class Statistics {
   void frames_may_wait();
   /// Receiving has ended. Call it after the last `accumulate`.
   void end_receive(std::uint64_t delivered);
+
+  /// As of the last read of the registers: the frames that passed the filters or found the packet buffer full, and are
+  /// not the firmware's; and those that were dropped for want of descriptors, by the port's queues.
+  [[nodiscard]] std::pair<std::uint64_t, std::vector<std::uint64_t>> counted_frames();
 
   /// Accumulates first. Fills in the counters of the card.
   void fill(Stats& stats);

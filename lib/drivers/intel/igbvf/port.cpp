@@ -115,7 +115,11 @@ Result<void> Port::bring_up() {
   auto mac = reset_function(card_, mailbox_);
   if (!mac) return pass_on(std::move(mac));
   given_mac_ = mac->value_or(MacAddress{});
-  permanent_mac_ = is_station_address(given_mac_) ? given_mac_ : random_station_address();
+  if (is_station_address(given_mac_)) {
+    permanent_mac_ = given_mac_;
+  } else if (!is_station_address(permanent_mac_)) {  // else another device had one before
+    permanent_mac_ = random_station_address();
+  }
   statistics_.attach(card_.regs);
   use_registers({.bar = *bar,
                  .rdh = offset_of<hw::intel::RDH>(),
@@ -196,6 +200,26 @@ Result<void> Port::halt() {
   if (auto settled = flush_registers(card_); !settled) return settled;
   if (auto off = device_->set_bus_master(false); !off) return off;
   dma_ended_ = true;
+  return {};
+}
+
+// The settings are requested by the start that may follow.
+Result<void> Port::attach(std::unique_ptr<Device> device) {
+  const PciIdentity other = device->identity();
+  if (other.vendor != hw::igbvf::kVendorId || other.device != hw::igbvf::kDeviceId) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: {} ({:04x}:{:04x}) is not a virtual function of an 82576", card_.name, device->name(),
+                            other.vendor, other.device),
+                "attach a virtual function, or open a port for this device");
+  }
+  device_ = std::move(device);
+  dma_ended_ = true;
+  was_reset_ = false;
+  if (auto up = bring_up(); !up) {
+    static_cast<void>(release(true));
+    return up;
+  }
+  exchange_registers(queue_registers());
   return {};
 }
 

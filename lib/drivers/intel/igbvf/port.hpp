@@ -43,6 +43,8 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   [[nodiscard]] std::vector<int> events() const override;
   [[nodiscard]] void* capability(CapabilityId id) noexcept override;
 
+  [[nodiscard]] bool can_attach() const noexcept override { return true; }
+  [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device) override;
   [[nodiscard]] bool make_harmless() override;
   [[nodiscard]] Result<void> release(bool failed) override;
 

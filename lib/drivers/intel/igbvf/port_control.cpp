@@ -115,8 +115,9 @@ Result<Duration> Port::service() {
   if (mailbox_.take_reset_notice(card_)) {
     was_reset_ = true;
     if (running_) {
-      return fail(ErrorCode::device_fault, fmt::format("{}: the physical function was reset", card_.name),
-                  "close the port and open it again once the physical function is up");
+      return fail(
+          ErrorCode::device_fault, fmt::format("{}: the physical function was reset", card_.name),
+          "once the physical function is up, close the port and open it again, or detach it and attach its device");
     }
   }
   statistics_.accumulate();

@@ -112,6 +112,15 @@ TransmitWatch::Report QueuePort::watch_transmit(Duration limit) {
   return {};
 }
 
+std::optional<std::uint16_t> QueuePort::watch_receive(Duration limit) {
+  return rx_watch_.look(registers_, *queues_, config_.rx_queues(), counted_frames(), context_->clock().now(), limit);
+}
+
+void QueuePort::open_queues() noexcept {
+  rx_watch_.forget();
+  queues_->open();
+}
+
 void QueuePort::retire() noexcept {
   queues_->retire();
   rings_ = {};

@@ -9,12 +9,14 @@
 
 #include "drivers/intel/queue/queue_set.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
+#include "drivers/intel/queue/rx_watch.hpp"
 #include "drivers/intel/queue/tx_watch.hpp"
 #include "mem/context_state.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/receive_watch.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -32,7 +34,11 @@ namespace pollux::drivers::intel {
 
 /// The part of a driver that handles queues and their memory. A card's driver derives from it and adds the control of
 /// the card.
-class QueuePort : public PortDriver, private QueueRestart, private Interrupts, private TransmitWatch {
+class QueuePort : public PortDriver,
+                  private QueueRestart,
+                  private Interrupts,
+                  private TransmitWatch,
+                  private ReceiveWatch {
  public:
   [[nodiscard]] const PortInfo& info() const final { return info_; }
 
@@ -40,7 +46,7 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts, p
   [[nodiscard]] pollux::RxQueue* rx_queue(std::uint16_t index) final { return queues_->rx(index); }
   [[nodiscard]] pollux::TxQueue* tx_queue(std::uint16_t index) final { return queues_->tx(index); }
   [[nodiscard]] Result<void> fill() final { return queues_->fill(); }
-  void open_queues() noexcept final { queues_->open(); }
+  void open_queues() noexcept final;
   [[nodiscard]] Result<void> close_queues(Duration limit) final { return queues_->close(context_->clock(), limit); }
   std::uint32_t drain(DrainReason reason) noexcept override { return queues_->drain(reason); }
   /// A card's driver adds `halt_queue` and `start_queue`.
@@ -69,8 +75,12 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts, p
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
   [[nodiscard]] Interrupts* interrupt_capability() noexcept { return this; }
   [[nodiscard]] TransmitWatch* transmit_watch() noexcept { return this; }
+  /// For a driver that overrides `counted_frames`.
+  [[nodiscard]] ReceiveWatch* receive_watch() noexcept { return this; }
   /// Whether the card may send now: it has a link, and its link partner asks for no pause. The port is started.
   [[nodiscard]] virtual bool may_transmit() const = 0;
+  /// What the card has counted, as of the last service. The port is started.
+  [[nodiscard]] virtual CountedFrames counted_frames() { return {}; }
 
  private:
   /// The new ring, buffers and settings of a queue that is restarted.
@@ -96,6 +106,7 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts, p
   void open_queue(QueueId queue) noexcept final;
 
   [[nodiscard]] Report watch_transmit(Duration limit) final;
+  [[nodiscard]] std::optional<std::uint16_t> watch_receive(Duration limit) final;
   [[nodiscard]] Result<QueueInterrupts*> expect_vectors();
   [[nodiscard]] Result<QueueInterrupts*> expect_rx_queue(std::uint16_t queue);
   [[nodiscard]] Result<std::vector<unsigned>> rx_vectors() final;
@@ -110,6 +121,7 @@ class QueuePort : public PortDriver, private QueueRestart, private Interrupts, p
   std::shared_ptr<QueueSet> queues_;
   std::optional<PreparedQueue> prepared_;
   TxWatch tx_watch_;
+  RxWatch rx_watch_;
 };
 
 }  // namespace pollux::drivers::intel

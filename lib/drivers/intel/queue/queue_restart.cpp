@@ -94,6 +94,7 @@ Result<void> QueuePort::close_queue(QueueId queue, Duration limit) {
 
 void QueuePort::open_queue(QueueId queue) noexcept {
   if (queue.receives()) {
+    rx_watch_.forget();
     queues_->rx(queue.index)->open();
   } else {
     queues_->tx(queue.index)->open();

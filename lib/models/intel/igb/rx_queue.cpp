@@ -26,6 +26,7 @@ intel::Descriptor legacy(std::uint64_t address, const intel::rx::WriteBack& what
 
 void RxQueue::reset() {
   broken_ = false;
+  hangs_ = false;
   waiting_.discard();
   // After a reset queue 0 is enabled and writes back each descriptor (QEMU, igb_core.c, igb_mac_reg_init).
   enabled_ = number_ == 0;
@@ -34,7 +35,7 @@ void RxQueue::reset() {
 }
 
 void RxQueue::set_enabled(bool enabled) {
-  if (enabled && !enabled_) broken_ = false;
+  if (enabled && !enabled_) broken_ = hangs_ = false;
   if (!enabled) flush_write_backs();
   enabled_ = enabled;
   const hw::RXDCTL::Value control = registers_.get<hw::RXDCTL>(number_);
@@ -60,7 +61,7 @@ std::uint32_t RxQueue::ring_size() const { return registers_.get<hw::RDLEN>(numb
 
 std::uint32_t RxQueue::armed() const {
   const std::uint32_t size = ring_size();
-  if (!enabled_ || broken_ || head() >= size || tail() >= size) return 0;
+  if (!enabled_ || broken_ || hangs_ || head() >= size || tail() >= size) return 0;
   return tail() >= head() ? tail() - head() : size - head() + tail();
 }
 

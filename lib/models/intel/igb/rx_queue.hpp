@@ -28,6 +28,8 @@ class RxQueue {
   /// Called when RXDCTL.ENABLE takes effect.
   void set_enabled(bool enabled);
   void write_head(std::uint32_t value);
+  /// For tests: the queue takes no frame until it is enabled again.
+  void hang() noexcept { hangs_ = true; }
   void write_tail(std::uint32_t value);
 
   enum class Outcome {
@@ -75,6 +77,7 @@ class RxQueue {
   std::uint32_t number_;
   bool enabled_ = false;
   bool broken_ = false;  // true until the queue is enabled again
+  bool hangs_ = false;
   std::uint32_t left_ = 0;
   std::uint64_t early_tails_ = 0;
   WriteBacks waiting_;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/queue/rx_watch.hpp"
+
+#include "hw/intel/registers_rx_queue.hpp"
+
+namespace pollux::drivers::intel {
+namespace {
+
+constexpr std::uint32_t kToControl = hw::intel::RXDCTL::offset(0) - hw::intel::RDT::offset(0);
+/// For one frame: the longest, 9,728 bytes, in the smallest buffers, 1 KiB.
+constexpr std::uint32_t kMostDescriptors = 10;
+
+}  // namespace
+
+// The counters are read before the head: a frame that they count before `base` may still be on its way at the first
+// look, but not at a later one.
+bool RxWatch::Evidence::holds(std::uint64_t counted, Time now, Duration limit) {
+  if (!base) base = counted;
+  if (counted != *base && !since) since = now;
+  return since && now - *since >= limit;
+}
+
+bool RxWatch::stands(Queue& queue, const QueueRegisters& registers, RxQueue& ring, std::uint16_t number) {
+  const std::uint32_t head = registers.bar.read32(registers.rx_head(number));
+  const std::uint64_t packets = ring.packets();
+  if (queue.head != head || queue.packets != packets) {
+    queue = {.head = head, .packets = packets, .dropped = {}};
+    return false;
+  }
+  const std::uint32_t tail_register = registers.rdt + number * registers.stride;
+  const std::uint32_t free = (registers.bar.read32(tail_register) - head) & ring.slot_mask();
+  const hw::intel::RXDCTL::Value control(registers.bar.read32(tail_register + kToControl));
+  if (free >= kMostDescriptors && control.has(hw::intel::RXDCTL::ENABLE)) return true;
+  queue.dropped = {};
+  return false;
+}
+
+std::optional<std::uint16_t> RxWatch::look(const QueueRegisters& registers, QueueSet& queues, std::uint16_t count,
+                                           const CountedFrames& counted, Time now, Duration limit) {
+  queues_.resize(count);
+  std::optional<std::uint16_t> hangs;
+  bool all_stand = counted.all.has_value();
+  for (std::uint16_t number = 0; number < count; ++number) {
+    Queue& queue = queues_[number];
+    if (!stands(queue, registers, *queues.rx(number), number)) {
+      all_stand = false;
+    } else if (number < counted.dropped.size() && queue.dropped.holds(counted.dropped[number], now, limit) && !hangs) {
+      hangs = number;
+    }
+  }
+  if (!all_stand) {
+    all_ = {};
+  } else if (count != 0 && all_.holds(*counted.all, now, limit) && !hangs) {
+    hangs = std::uint16_t{0};
+  }
+  if (hangs) forget();
+  return hangs;
+}
+
+void RxWatch::forget() noexcept {
+  queues_.clear();
+  all_ = {};
+}
+
+}  // namespace pollux::drivers::intel
