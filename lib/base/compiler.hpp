@@ -43,6 +43,10 @@ template <class Value>
   return value;
 }
 
+/// Makes the compiler read memory again instead of keeping values of it in registers: no instruction, and one less to
+/// save and restore for each register. Where a value is used as an operand in memory, reading it again costs nothing.
+POLLUX_ALWAYS_INLINE void forget_memory() noexcept { __asm__ volatile("" : : : "memory"); }
+
 /// Stores a value that one thread writes and others may read.
 template <class Value>
 POLLUX_ALWAYS_INLINE void publish(Value& target, Value value) noexcept {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint32_t kMaxSegmentLength = 65535;  // limit of the length field in descriptors and mbufs
 constexpr std::uint32_t kMaxSegments = 255;
+constexpr std::uint32_t kMaxUnits = 255;    // limit of whole_units_
 constexpr std::uint32_t kMaxUsers = 65000;  // mbufs that use one buffer: well below the range of reference_count_
 
 }  // namespace
@@ -33,25 +34,13 @@ bool Mbuf::reserve(std::uint32_t bytes) noexcept {
   return true;
 }
 
-std::uint8_t* Mbuf::append(std::uint32_t bytes) noexcept {
-  // A function of its own, so that the usual case needs no register for it.
-  struct Slow {
-    static POLLUX_NOINLINE std::uint8_t* append_to(Mbuf& mbuf, std::uint32_t more) noexcept {
-      Mbuf& last = mbuf.last_segment();
-      if (more > last.tailroom() || last.data_length_ + more > kMaxSegmentLength) return nullptr;
-      std::uint8_t* const start = last.tail();
-      last.data_length_ = static_cast<std::uint16_t>(last.data_length_ + more);
-      if ((mbuf.special_ & kMultiSegment) != 0) mbuf.packet_length_ += more;
-      return start;
-    }
-  };
-  // The usual case: a direct, single-segment mbuf, whose buffer is shorter than the longest segment.
-  if (special_ != 0) [[unlikely]]
-    return Slow::append_to(*this, bytes);
-  const std::uint32_t end = data_offset_ + std::uint32_t{data_length_};
-  if (bytes > pool_->buffer_size() - end) return nullptr;
-  data_length_ = static_cast<std::uint16_t>(data_length_ + bytes);
-  return buffer_ + end;
+POLLUX_NOINLINE std::uint8_t* Mbuf::append_slow(std::uint32_t bytes) noexcept {
+  Mbuf& last = last_segment();
+  if (bytes > last.tailroom() || last.data_length_ + bytes > kMaxSegmentLength) return nullptr;
+  std::uint8_t* const start = last.tail();
+  last.data_length_ = static_cast<std::uint16_t>(last.data_length_ + bytes);
+  if ((special_ & kMultiSegment) != 0) packet_length_ += bytes;
+  return start;
 }
 
 std::uint8_t* Mbuf::prepend(std::uint32_t bytes) noexcept {
@@ -140,6 +129,7 @@ void Mbuf::copy_metadata_to(Mbuf& copy) const noexcept {
 // Updates the request after `bytes` were prepended. False, with nothing changed, if a length would exceed 16 bits.
 bool Mbuf::grow_offload(std::uint32_t bytes) noexcept {
   TxOffload& offload = tx_offload_;
+  if (!offload.has_lengths()) return true;
   std::uint16_t& first = offload.outer_l2 + offload.outer_l3 != 0 ? offload.outer_l2 : offload.l2;
   if (first + bytes > kMaxSegmentLength) return false;
   first = static_cast<std::uint16_t>(first + bytes);
@@ -148,7 +138,7 @@ bool Mbuf::grow_offload(std::uint32_t bytes) noexcept {
 
 // Updates the request after `bytes` were stripped, and cancels requests for headers that lost a part.
 void Mbuf::shrink_offload(std::uint32_t bytes) noexcept {
-  TxOffload& offload = tx_offload_;
+  TxOffload offload = tx_offload();
   const auto consumes = [&bytes](std::uint16_t& header) {
     const std::uint32_t part = std::min<std::uint32_t>(bytes, header);
     header = static_cast<std::uint16_t>(header - part);
@@ -161,7 +151,7 @@ void Mbuf::shrink_offload(std::uint32_t bytes) noexcept {
   if (consumes(offload.l2)) offload.flags &= ~std::uint32_t{TxOffload::outer_udp_checksum};
   if (consumes(offload.l3)) offload.flags &= ~std::uint32_t{TxOffload::ipv4_checksum};
   if (bytes != 0) offload.flags &= kHeaderless;
-  set_tx_offload(TxOffload(offload));
+  set_tx_offload(offload);
 }
 
 MbufPtr Mbuf::clone(MempoolCache& cache, Site site) noexcept {
@@ -241,6 +231,7 @@ Mbuf* MbufAccess::construct(void* memory, MempoolCore& pool, std::uint8_t pool_i
   mbuf->pool_id_ = pool_id;
   mbuf->buffer_ = reinterpret_cast<std::uint8_t*>(mbuf) + Mbuf::kHeaderSize;
   mbuf->iova_ = pool.buffer_iova(*mbuf);
+  mbuf->whole_units_ = static_cast<std::uint8_t>(std::min(pool.buffer_size() / Mbuf::kUnit, kMaxUnits));
   set_word(*mbuf, pool.empty_word(RxFormat::none, Mbuf::kNoPort));
   return mbuf;
 }

@@ -78,7 +78,20 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] bool reserve(std::uint32_t bytes) noexcept;
   /// Grows the last segment by `bytes` at its end and returns the start of the new bytes. Returns nullptr, with nothing
   /// changed, if there is too little tailroom or the segment would exceed 65,535 bytes.
-  [[nodiscard]] std::uint8_t* append(std::uint32_t bytes) noexcept;
+  [[nodiscard]] std::uint8_t* append(std::uint32_t bytes) noexcept {
+    // One comparison covers most mbufs: bits of `special_` exceed every size. The pool's id, between it and the length,
+    // is masked out.
+    constexpr std::uint32_t kLengthAndSpecial = 0xFF00FFFF;
+    std::uint32_t length = 0;
+    std::memcpy(&length, &data_length_, sizeof length);
+    const std::uint64_t end = std::uint64_t{length & kLengthAndSpecial} + data_offset_;
+    if (end + bytes > whole_units_ * kUnit) [[unlikely]]
+      return append_slow(bytes);
+    data_length_ = static_cast<std::uint16_t>(data_length_ + bytes);
+    std::uint8_t* const start = buffer_ + end;
+    if (start == nullptr) __builtin_unreachable();  // so the caller's check for nullptr costs nothing here
+    return start;
+  }
   /// Grows the frame by `bytes` at its front and returns the new start. Returns nullptr, with nothing changed, if there
   /// is too little headroom, or if the segment's length or a header length of the offload request would exceed 16 bits.
   [[nodiscard]] std::uint8_t* prepend(std::uint32_t bytes) noexcept;
@@ -120,11 +133,24 @@ class POLLUX_API alignas(64) Mbuf {
   /// nothing. Call it on the first mbuf of a frame. `prepend` and `strip` keep the header lengths of the request up to
   /// date. `strip` cancels requests for a header that it removes.
   void set_tx_offload(const TxOffload& offload) noexcept {
-    tx_offload_ = offload;
+    // Word by word, as queues compare it: a load of a word that several stores have written waits for them.
+    const auto copy = [&](std::size_t from, std::size_t end) {
+      std::memcpy(reinterpret_cast<std::byte*>(&tx_offload_) + from,
+                  reinterpret_cast<const std::byte*>(&offload) + from, end - from);
+    };
+    copy(0, offsetof(TxOffload, l2));
+    if (offload.has_lengths()) {
+      copy(offsetof(TxOffload, l2), offsetof(TxOffload, l4));
+      copy(offsetof(TxOffload, l4), sizeof offload);
+    }
     special_ = static_cast<std::uint8_t>(offload.flags != 0 ? special_ | kOffload : special_ & ~kOffload);
   }
-  /// The offload request; all zero if there is none.
-  [[nodiscard]] TxOffload tx_offload() const noexcept { return (special_ & kOffload) != 0 ? tx_offload_ : TxOffload{}; }
+  /// The offload request; all zero if there is none. Lengths that it does not need are zero, too.
+  [[nodiscard]] TxOffload tx_offload() const noexcept {
+    if ((special_ & kOffload) == 0) return {};
+    if (tx_offload_.has_lengths()) return tx_offload_;
+    return {.flags = tx_offload_.flags, .vlan = tx_offload_.vlan, .outer_vlan = tx_offload_.outer_vlan};
+  }
   /// Whether a checksum of the frame must still be computed, by the port that sends it or by `complete_checksums`.
   [[nodiscard]] bool has_partial_checksum() const noexcept {
     return (special_ & kOffload) != 0 && (tx_offload_.flags & TxOffload::kChecksums) != 0;
@@ -184,7 +210,12 @@ class POLLUX_API alignas(64) Mbuf {
     kTimestamped = 32,  ///< timestamp_ is valid
   };
 
+  /// The unit of whole_units_, in bytes.
+  static constexpr std::uint32_t kUnit = 256;
+
   [[nodiscard]] Mbuf& last_segment() noexcept;
+  /// `append` for mbufs that are special, and for the end of a buffer.
+  [[nodiscard]] std::uint8_t* append_slow(std::uint32_t bytes) noexcept;
   [[nodiscard]] Mbuf& buffer_owner() noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
   [[nodiscard]] const Mbuf& buffer_owner() const noexcept { return (special_ & kClone) != 0 ? *root_ : *this; }
   void share_with(Mbuf& clone) noexcept;
@@ -211,7 +242,7 @@ class POLLUX_API alignas(64) Mbuf {
   MempoolCore* pool_ = nullptr;
   std::atomic<std::uint16_t> reference_count_{1};
   std::uint8_t segment_count_ = 1;
-  std::uint8_t unused_ = 0;
+  std::uint8_t whole_units_ = 0;  // bytes of the mbuf's own buffer in units of kUnit, rounded down; at most 255
   std::uint32_t packet_length_ = 0;
 
   // Second line: what the other mbufs need.

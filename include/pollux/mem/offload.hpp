@@ -21,7 +21,8 @@ enum class ChecksumStatus : std::uint8_t {
 /// card reads beyond one. It need not look at the headers of a frame whose request repeats that of an earlier one: if
 /// they differ from what the request says, such a frame may be sent with wrong checksums.
 ///
-/// The four lengths describe consecutive headers. The outer lengths are 0 for a frame without a tunnel:
+/// The four lengths describe consecutive headers. A request whose flags need none of them (kWithoutLengths) has no
+/// lengths: they are ignored, and read as 0. The outer lengths are 0 for a frame without a tunnel:
 ///
 ///     outer_l2 | outer_l3 | l2                      | l3 | l4 | payload
 ///                           with the tunnel's own
@@ -50,6 +51,8 @@ struct TxOffload {
   /// The flags that request a checksum.
   static constexpr std::uint32_t kL4Checksums = tcp_checksum | udp_checksum | sctp_checksum;
   static constexpr std::uint32_t kChecksums = kL4Checksums | ipv4_checksum;
+  /// The flags that need none of the lengths.
+  static constexpr std::uint32_t kWithoutLengths = insert_vlan | insert_outer_vlan | timestamp | without_fcs;
 
   // What a tag needs is in the first eight bytes, and what a checksum needs in the first sixteen, so that a queue can
   // compare it in one or two words.
@@ -64,6 +67,8 @@ struct TxOffload {
   std::uint16_t l4 = 0;            ///< bytes: TCP or UDP header, for segmentation
   std::uint16_t segment_size = 0;  ///< bytes of payload a segment, for segmentation
 
+  /// Whether a flag needs the lengths below. Otherwise they are ignored.
+  [[nodiscard]] constexpr bool has_lengths() const noexcept { return (flags & ~kWithoutLengths) != 0; }
   [[nodiscard]] constexpr bool operator==(const TxOffload&) const noexcept = default;
   /// Bytes before the IP header of length `l3`, and before the transport header.
   [[nodiscard]] constexpr std::uint32_t l3_offset() const noexcept { return std::uint32_t{outer_l2} + outer_l3 + l2; }

@@ -36,7 +36,7 @@ class POLLUX_API ForwardPath {
  public:
   static constexpr std::uint32_t kMaxBurst = 64;
   /// The driver's function: fills `frames`, writes their descriptors and stores the transmit queue's new tail in
-  /// `tail_`. `limit` is 1 to kMaxBurst.
+  /// `tail_`. Takes at most `limit` and kMaxBurst frames.
   using BurstFunction = std::uint32_t(ForwardPath& path, ForwardedFrame* frames, std::uint32_t limit) noexcept;
   using ControlLocks = std::array<std::unique_lock<std::mutex>, 2>;
 
@@ -49,16 +49,17 @@ class POLLUX_API ForwardPath {
   /// cannot be sent are counted in the statistics of the port that rejected them. Never waits.
   template <std::invocable<ForwardedFrame&> Edit>
   [[gnu::always_inline]] std::uint32_t burst(std::uint32_t limit, Edit&& edit) noexcept {
-    if (limit - 1 >= kMaxBurst) [[unlikely]] {
-      if (limit == 0) return 0;
-      limit = kMaxBurst;
-    }
     ForwardedFrame frames[kMaxBurst];
     return gate_.call_then(
         [&](std::uint32_t count) noexcept {
           if (count == 0) return;
           ForwardedFrame* frame = frames;
-          for (std::uint32_t left = count; left != 0; --left) edit(*frame++);
+          do {
+            edit(*frame++);
+            // Counting the frames takes fewer instructions for a single one than computing the array's end, to which
+            // the compiler would change this loop.
+            __asm__("" : "+r"(count));
+          } while (--count != 0);
           if (doorbell_.is_mapped()) [[likely]] {
             doorbell_.ring_mapped(tail_);
           } else {

@@ -31,6 +31,24 @@ TEST(MbufLimits, TheLargestBufferIsUsedToItsLastByte) {
   EXPECT_EQ(mbuf->tailroom(), 0u);
 }
 
+// `append` compares with the size in larger units first. These sizes end before, at and after such a unit.
+TEST(MbufLimits, AppendReachesTheEndOfBuffersOfAnySize) {
+  test::PoolFixture fixture;
+  for (const std::uint32_t room : {64u, 128u, 192u, 256u, 320u, 2048u, 2112u}) {
+    SCOPED_TRACE(room);
+    Mempool pool = fixture.pool({.count = 1, .data_room = room});
+    MbufPtr mbuf = pool.allocate();
+    const std::uint32_t tailroom = mbuf->tailroom();
+    std::uint8_t* const start = mbuf->data();
+    for (std::uint32_t length = 0; length < tailroom; ++length) ASSERT_EQ(mbuf->append(1), start + length);
+    EXPECT_EQ(mbuf->append(1), nullptr);
+    EXPECT_EQ(mbuf->length(), tailroom);
+    ASSERT_TRUE(mbuf->trim(tailroom));
+    EXPECT_EQ(mbuf->append(tailroom + 1), nullptr);
+    EXPECT_EQ(mbuf->append(tailroom), start);
+  }
+}
+
 TEST(MbufLimits, ReserveReachesTheEndAndNoFurther) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 1, .data_room = 65280 - 1024, .headroom = 1024});
@@ -201,6 +219,22 @@ TEST(MbufState, OffloadRequestsAreReturnedUnchanged) {
   EXPECT_FALSE(mbuf->has_partial_checksum());
   mbuf->set_tx_offload({.flags = TxOffload::insert_vlan});
   EXPECT_FALSE(mbuf->has_partial_checksum());
+}
+
+TEST(MbufState, ARequestWithoutHeadersHasNoLengths) {
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 1});
+  MbufPtr mbuf = pool.allocate();
+  ASSERT_NE(mbuf->append(60), nullptr);
+  mbuf->set_tx_offload({.flags = TxOffload::tcp_checksum, .l2 = 65535, .l3 = 20, .l4 = 20, .segment_size = 1});
+  constexpr TxOffload kTag{.flags = TxOffload::insert_vlan, .vlan = 7};
+  mbuf->set_tx_offload(kTag);
+  EXPECT_EQ(mbuf->tx_offload(), kTag) << "not with the lengths of the earlier request";
+  ASSERT_NE(mbuf->prepend(4), nullptr) << "the earlier l2 could not grow";
+  ASSERT_NE(mbuf->strip(8), nullptr);
+  EXPECT_EQ(mbuf->tx_offload(), kTag);
+  mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 7, .l2 = 14});
+  EXPECT_EQ(mbuf->tx_offload(), kTag) << "lengths that nothing needs are ignored";
 }
 
 TEST(MbufState, TheApplicationsFieldKeepsItsValue) {

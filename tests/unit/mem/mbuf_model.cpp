@@ -32,7 +32,7 @@ bool ModelFrame::append(const std::vector<std::uint8_t>& bytes) {
 bool ModelFrame::prepend(const std::vector<std::uint8_t>& bytes) {
   ModelSegment& segment = first();
   if (bytes.size() > segment.headroom() || segment.length + bytes.size() > 65535) return false;
-  if (offload.flags != 0) {
+  if (offload.has_lengths()) {
     std::uint16_t& header = offload.outer_l2 == 0 && offload.outer_l3 == 0 ? offload.l2 : offload.outer_l2;
     if (header + bytes.size() > 65535) return false;
     header = static_cast<std::uint16_t>(header + bytes.size());
@@ -70,7 +70,14 @@ void ModelFrame::strip_request(std::size_t bytes) {
   offload.outer_l3 = left(outer_l3, l2);
   offload.l2 = left(l2, l3);
   offload.l3 = left(l3, l4);
+  forget_unused_lengths();
+}
+
+void ModelFrame::forget_unused_lengths() {
+  constexpr std::uint32_t kTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
   if (offload.flags == 0) offload = {};
+  if ((offload.flags & ~(kTags | TxOffload::timestamp | TxOffload::without_fcs)) == 0)
+    offload = {.flags = offload.flags, .vlan = offload.vlan, .outer_vlan = offload.outer_vlan};
 }
 
 bool ModelFrame::trim(std::size_t bytes) {

@@ -44,6 +44,8 @@ struct ModelFrame {
   [[nodiscard]] bool prepend(const std::vector<std::uint8_t>& bytes);
   [[nodiscard]] bool strip(std::size_t bytes);
   void strip_request(std::size_t bytes);
+  /// A request has lengths only if it needs them.
+  void forget_unused_lengths();
   [[nodiscard]] bool trim(std::size_t bytes);
   [[nodiscard]] bool chain(ModelFrame&& more);
   [[nodiscard]] ModelFrame clone();

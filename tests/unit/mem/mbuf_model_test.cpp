@@ -263,6 +263,7 @@ class ModelChecker {
     }
     pair.mbuf->set_tx_offload(wanted);
     pair.model.offload = wanted;
+    pair.model.forget_unused_lengths();
     return difference(*pair.mbuf, pair.model);
   }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "drivers/intel/forward/forward_hot_path.hpp"
 #include "drivers/intel/queue/rx_burst.hpp"
@@ -24,39 +25,34 @@ struct ForwardRun {
 /// The shortest frame's length in both halves of a word, as in ForwardedFrame.
 inline constexpr std::uint64_t kMinFrameTwice = std::uint64_t{TxQueue::kMinFrame} << 32 | TxQueue::kMinFrame;
 
-/// Moves a fast-path frame; `flags` are added to the transmit command. Returns false and changes nothing if the frame
-/// needs the slow path.
+/// The bytes of a frame beyond the shortest; more than `max_excess` if it has not arrived or needs the slow path. This
+/// is the comparison of take_fast. The limits also fit what may be sent.
+POLLUX_ALWAYS_INLINE std::uint64_t excess_of(const ForwardFastPath& fast_path, std::uint64_t status) noexcept {
+  return std::rotl((status & fast_path.mask) - fast_path.expected, 32);
+}
+
+/// The IOVA of the frame in an mbuf of the receive queue's pool.
 template <bool OneDelta>
-POLLUX_ALWAYS_INLINE bool move_fast(const ForwardFastPath& fast_path, hw::intel::Descriptor& rx_descriptor,
-                                    std::uint64_t status, Mbuf*& rx_slot, hw::intel::Descriptor& tx_descriptor,
-                                    Mbuf*& tx_slot, ForwardedFrame& frame, std::uint64_t flags = 0) noexcept {
-  // The comparison of take_fast. The limits also fit what may be sent.
-  const std::uint64_t excess = std::rotl((status & fast_path.mask) - fast_path.expected, 32);
-  if (excess > fast_path.max_excess) [[unlikely]]
-    return false;
-  Mbuf* const received = rx_slot;
-  Mbuf* const spare = tx_slot;
-  rx_slot = spare;
-  tx_slot = received;
-  const auto iova_of = [&](Mbuf* mbuf) {
-    if constexpr (OneDelta) return reinterpret_cast<std::uintptr_t>(mbuf) + fast_path.iova_delta;
-    return MbufAccess::iova(*mbuf) + fast_path.data_delta - Mbuf::kHeaderSize;
-  };
-  rx_descriptor = hw::intel::rx::armed(iova_of(spare));
-  tx_descriptor = {iova_of(received), excess * fast_path.per_byte + fast_path.command + flags};
-  const auto length = static_cast<std::uint32_t>(excess) + TxQueue::kMinFrame;
-  frame = {reinterpret_cast<std::uint8_t*>(received) + fast_path.data_delta, length, length};
-  return true;
+POLLUX_ALWAYS_INLINE std::uint64_t frame_iova(const ForwardFastPath& fast_path, Mbuf* mbuf) noexcept {
+  if constexpr (OneDelta) return reinterpret_cast<std::uintptr_t>(mbuf) + fast_path.iova_delta;
+  return MbufAccess::iova(*mbuf) + fast_path.data_delta - Mbuf::kHeaderSize;
 }
 
 /// Moves the run's frame `i`. Returns false if it has not arrived or needs the slow path.
 template <bool OneDelta>
 POLLUX_ALWAYS_INLINE bool move_next(const ForwardFastPath& fast_path, const ForwardRun& run, std::intptr_t i) noexcept {
   const std::uint64_t status = io::load_acquire(run.rx_descriptors[i].hi);
-  if (!move_fast<OneDelta>(fast_path, run.rx_descriptors[i], status, run.rx_slots[i], run.tx_descriptors[i],
-                           run.tx_slots[i], run.frames[i])) {
+  const std::uint64_t excess = excess_of(fast_path, status);
+  if (excess > fast_path.max_excess) [[unlikely]]
     return false;
-  }
+  Mbuf* const received = run.rx_slots[i];
+  Mbuf* const spare = run.tx_slots[i];
+  run.rx_slots[i] = spare;
+  run.tx_slots[i] = received;
+  run.rx_descriptors[i] = hw::intel::rx::armed(frame_iova<OneDelta>(fast_path, spare));
+  run.tx_descriptors[i] = {frame_iova<OneDelta>(fast_path, received), excess * fast_path.per_byte + fast_path.command};
+  const auto length = static_cast<std::uint32_t>(excess) + TxQueue::kMinFrame;
+  run.frames[i] = {reinterpret_cast<std::uint8_t*>(received) + fast_path.data_delta, length, length};
   prefetch_frame(run.rx_slots[i + RxHotPath::kPrefetchDistance]);
   return true;
 }
@@ -74,11 +70,14 @@ struct ScalarForwardLoop {
   }
 };
 
-// Cleans done groups until `wanted` slots are free or none is done. Returns the number of free slots.
+// If fewer than `wanted` slots are free, cleans done groups until there are some more than that, or none is done.
+// Returns the number of free slots.
 template <bool Small>
 POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::make_room(TxInternals tx, std::uint32_t wanted) noexcept {
   std::uint32_t room = TxHotPath::free_slots(tx, tx.next());
-  while (room < wanted && TxHotPath::oldest_done<Small>(tx)) {
+  if (room >= wanted) [[likely]]
+    return room;
+  while (room < wanted + kCleanAhead && TxHotPath::oldest_done<Small>(tx)) {
     const std::uint32_t slots = TxHotPath::group_mask<Small>(tx) + 1 - (tx.clean().value() & tx.group_mask());
     if (tx.mixed(tx.clean().slot(tx.mask()))) [[unlikely]]
       TxHotPath::end_group(tx);
@@ -94,6 +93,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path
                                                               std::uint32_t limit) noexcept {
   const RxInternals rx(*path.rx_);
   const TxInternals tx(*path.tx_);
+  limit = std::min(limit, ForwardPath::kMaxBurst);
   std::uint32_t moved = 0;
   std::uint32_t fast = 0;
   while (moved < limit) {
@@ -129,32 +129,44 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst_loop(ForwardQueue& path
   RxHotPath::count_packets(rx, fast);
   add_to(tx.packets(), fast);
   path.tail_ = tx.next().slot(tx.mask());
+  path.one_by_one_end_ =
+      path.tail_ + std::min({TxHotPath::free_slots(tx, tx.next()), tx.mask() - path.tail_, rx.mask() - rx.next()});
   return moved;
 }
 
-// Exactly one frame has arrived: no loop and no copied constants.
+// Exactly one frame has arrived: no loop, no copied constants, and neither ring ends here (`one_by_one_end_`). The
+// statements are in an order that needs few registers, since each that the function saves costs two instructions.
 template <bool Remote, bool OneDelta>
 POLLUX_ALWAYS_INLINE bool ForwardHotPath::burst_one(ForwardQueue& path, RxInternals rx, ForwardedFrame& frame,
-                                                    std::uint32_t slot, hw::intel::Descriptor& descriptor,
+                                                    std::size_t slot, hw::intel::Descriptor& descriptor,
                                                     std::uint64_t status) noexcept {
+  const ForwardFastPath& fast_path = path.fast_path_;
+  const std::uint64_t excess = excess_of(fast_path, status);
+  if (excess > fast_path.max_excess || path.tail_ == path.one_by_one_end_) [[unlikely]]
+    return false;
   const TxInternals tx(*path.tx_);
-  const RingIndex next = tx.next();
-  if (TxHotPath::free_slots(tx, next) == 0) [[unlikely]]
-    return false;
-  const std::uint32_t tx_slot = next.slot(tx.mask());
-  Mbuf** const slot_mbuf = rx.slots() + slot;
-  if (!move_fast<OneDelta>(path.fast_path_, descriptor, status, *slot_mbuf, tx.ring()[tx_slot], tx.slots()[tx_slot],
-                           frame, hw::intel::tx::kReportStatus)) [[unlikely]] {
-    return false;
-  }
-  prefetch_frame(slot_mbuf[RxHotPath::kPrefetchDistance]);
+  hw::intel::Descriptor& sent = tx.ring()[path.tail_];
+  const auto length = static_cast<std::uint32_t>(excess) + TxQueue::kMinFrame;
+  frame.length = length;
+  forget_memory();  // otherwise three instructions store both lengths at once
+  frame.packet_length = length;
+  sent.hi = excess * fast_path.per_byte + fast_path.last_command;
+  Mbuf** const rx_slot = rx.slots() + slot;
+  prefetch_frame(rx_slot[RxHotPath::kPrefetchDistance]);
+  Mbuf* const received = *rx_slot;
+  sent.lo = frame_iova<OneDelta>(fast_path, received);
+  frame.data = reinterpret_cast<std::uint8_t*>(received) + fast_path.data_delta;
+  forget_memory();
+  Mbuf* const spare = std::exchange(tx.slots()[path.tail_], received);
+  *rx_slot = spare;
+  descriptor = hw::intel::rx::armed(frame_iova<OneDelta>(fast_path, spare));
   RxHotPath::count_packets(rx, 1);
   add_to(tx.packets(), 1);
-  tx.next() = next + 1;
-  path.tail_ = (next + 1).slot(tx.mask());
-  const std::uint32_t after = slot + 1;
-  publish(rx.next(), after & rx.mask());
-  if ((after & rx.group_mask()) == 0) RxHotPath::ring_tail<Remote>(rx, slot);
+  ++tx.next();
+  ++path.tail_;
+  const std::uint32_t after = rx.next() + 1;
+  publish(rx.next(), after);
+  if ((after & rx.group_mask()) == 0) RxHotPath::ring_tail<Remote>(rx, after - 1);
   return true;
 }
 
@@ -163,13 +175,14 @@ POLLUX_ALWAYS_INLINE std::uint32_t ForwardHotPath::burst(ForwardPath& base, Forw
                                                          std::uint32_t limit) noexcept {
   ForwardQueue& path = static_cast<ForwardQueue&>(base);
   const RxInternals rx(*path.rx_);
-  const std::uint32_t slot = rx.next();
+  const std::size_t slot = rx.next();
   hw::intel::Descriptor& descriptor = rx.ring()[slot];
   const std::uint64_t status = io::load_acquire(descriptor.hi);
   if (!hw::intel::rx::done(status)) {
     if constexpr (Remote) rx.tail().flush();
     if (path.waiting_ == nullptr) return 0;
-  } else if (limit == 1 || !hw::intel::rx::done(io::load_acquire(rx.ring()[(slot + 1) & rx.mask()].hi))) {
+  } else if (limit == 1 ||
+             (limit != 0 && !hw::intel::rx::done(io::load_acquire(rx.ring()[(slot + 1) & rx.mask()].hi)))) {
     if (burst_one<Remote, OneDelta>(path, rx, *frames, slot, descriptor, status)) return 1;
   }
   return BurstLoop(path, frames, limit);

@@ -5,6 +5,7 @@
 
 #include "drivers/intel/forward/forward_queue.hpp"
 #include "drivers/intel/queue/queue_internals.hpp"
+#include "drivers/intel/queue/tx_hot_path.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -23,8 +24,11 @@ struct ForwardHotPath {
   static bool slow(ForwardQueue& path, ForwardedFrame& frame) noexcept;
 
  private:
+  /// Slots that are cleaned beyond those that a burst needs, so that bursts of one need no cleaning for a while.
+  static constexpr std::uint32_t kCleanAhead = 4 * TxHotPath::kGroup;
+
   template <bool Remote, bool OneDelta>
-  static bool burst_one(ForwardQueue& path, RxInternals rx, ForwardedFrame& frame, std::uint32_t slot,
+  static bool burst_one(ForwardQueue& path, RxInternals rx, ForwardedFrame& frame, std::size_t slot,
                         hw::intel::Descriptor& descriptor, std::uint64_t status) noexcept;
   template <bool Small>
   static std::uint32_t make_room(TxInternals tx, std::uint32_t wanted) noexcept;

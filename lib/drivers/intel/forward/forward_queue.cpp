@@ -41,8 +41,10 @@ void ForwardQueue::open() noexcept {
                 .iova_delta = rx.fast_path().iova_delta,
                 .data_delta = Mbuf::kHeaderSize + pool.data_offset(),
                 .command = tx.fast_path().command,
+                .last_command = tx.fast_path().command + hw::intel::tx::kReportStatus,
                 .per_byte = tx.fast_path().per_byte};
   update_fast_path();
+  one_by_one_end_ = tail_;
   doorbell_ = tx.tail();
   const bool remote = rx.tail().is_remote();
   const bool small = tx.group_mask() + 1 < TxHotPath::kGroup;

@@ -12,13 +12,14 @@ namespace pollux::drivers::intel {
 
 /// The parameters of the forward fast path: RxFastPath and TxFastPath in one.
 struct ForwardFastPath {
-  std::uint64_t mask = 0;        ///< as in RxFastPath
-  std::uint64_t expected = 0;    ///< as in RxFastPath, for a frame of TxQueue::kMinFrame bytes
-  std::uint64_t max_excess = 0;  ///< longest frame that both rings take, less the shortest, in bytes
-  std::uint64_t iova_delta = 0;  ///< from an mbuf's address to its frame's IOVA
-  std::uint64_t data_delta = 0;  ///< from an mbuf's address to its frame's address
-  std::uint64_t command = 0;     ///< as in TxFastPath
-  std::uint64_t per_byte = 0;    ///< as in TxFastPath
+  std::uint64_t mask = 0;          ///< as in RxFastPath
+  std::uint64_t expected = 0;      ///< as in RxFastPath, for a frame of TxQueue::kMinFrame bytes
+  std::uint64_t max_excess = 0;    ///< longest frame that both rings take, less the shortest, in bytes
+  std::uint64_t iova_delta = 0;    ///< from an mbuf's address to its frame's IOVA
+  std::uint64_t data_delta = 0;    ///< from an mbuf's address to its frame's address
+  std::uint64_t command = 0;       ///< as in TxFastPath
+  std::uint64_t last_command = 0;  ///< the same for the last frame of a burst: with RS
+  std::uint64_t per_byte = 0;      ///< as in TxFastPath
 };
 
 /// A forward path from a receive queue to a transmit queue. The queues notify it when they open and close. It returns
@@ -48,6 +49,8 @@ class ForwardQueue final : public ForwardPath, private QueueBorrower {
   RxQueue* rx_;
   TxQueue* tx_;
   ForwardFastPath fast_path_;
+  /// The value of `tail_` at which single frames need the loop: there is no room, or a ring ends. The loop sets it.
+  std::uint32_t one_by_one_end_ = 0;
   Mbuf* waiting_ = nullptr;  // a slow-path frame for which the transmit ring had no room
   std::shared_ptr<void> rx_owner_;
   std::shared_ptr<void> tx_owner_;
