@@ -12,6 +12,7 @@ class App;
 namespace pollux::tool {
 
 void add_addr(CLI::App& app, const Environment& environment, int& exit_code);
+void add_bench(CLI::App& app, const Environment& environment, int& exit_code);
 void add_card(CLI::App& app, const Environment& environment, int& exit_code);
 void add_led(CLI::App& app, const Environment& environment, int& exit_code);
 void add_link(CLI::App& app, const Environment& environment, int& exit_code);

@@ -61,6 +61,7 @@ int run(int argc, char** argv) {
   app.add_flag_callback(
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
+  add_bench(app, environment, exit_code);
   add_card(app, environment, exit_code);
   add_led(app, environment, exit_code);
   add_link(app, environment, exit_code);
