@@ -13,6 +13,7 @@ namespace pollux::tool {
 
 void add_addr(CLI::App& app, const Environment& environment, int& exit_code);
 void add_capture(CLI::App& app, const Environment& environment, int& exit_code);
+void add_bench(CLI::App& app, const Environment& environment, int& exit_code);
 void add_card(CLI::App& app, const Environment& environment, int& exit_code);
 void add_completion(CLI::App& app, const Environment& environment, int& exit_code);
 void add_doctor(CLI::App& app, const Environment& environment, int& exit_code);

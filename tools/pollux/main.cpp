@@ -78,6 +78,7 @@ int run(int argc, char** argv) {
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
   add_capture(app, environment, exit_code);
+  add_bench(app, environment, exit_code);
   add_card(app, environment, exit_code);
   add_completion(app, environment, exit_code);
   add_doctor(app, environment, exit_code);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+#include "pollux/base/clock.hpp"
+
+namespace pollux::examples {
+
+/// Bytes that a frame occupies on the wire beyond those that its size counts: preamble, start delimiter and inter-frame
+/// gap (IEEE 802.3, clauses 3 and 4). A size includes the frame check sequence.
+inline constexpr std::uint64_t kGapBytes = 20;
+
+/// The bits of a frame's slot on the wire. `size` is in bytes and includes the frame check sequence.
+[[nodiscard]] constexpr std::uint64_t slot_bits(std::uint64_t size) noexcept { return (size + kGapBytes) * 8; }
+
+/// The moments at which frames start at an exact rate. Frame n starts at start + (the sum of the weights before it) /
+/// rate, rounded down to a nanosecond. The remainder is kept, so no error accumulates.
+class SlotSchedule {
+ public:
+  /// `rate` is in weight per second, above 0: bits per second with weights in bits, or frames per second with weights
+  /// of 1.
+  SlotSchedule(Time start, std::uint64_t rate) noexcept : next_(start), rate_(rate) {}
+
+  /// When the next frame starts.
+  [[nodiscard]] Time next() const noexcept { return next_; }
+  /// Goes on to the frame after the next. `weight` is that of the next one, at most 10^9.
+  void advance(std::uint64_t weight) noexcept {
+    const std::uint64_t nanoseconds = remainder_ + weight % rate_ * kNanoseconds;
+    next_ += Duration(static_cast<Duration::rep>(weight / rate_ * kNanoseconds + nanoseconds / rate_));
+    remainder_ = nanoseconds % rate_;
+  }
+  /// The next frame starts at `time` instead, if that is later.
+  void delay_until(Time time) noexcept {
+    if (time <= next_) return;
+    next_ = time;
+    remainder_ = 0;
+  }
+
+ private:
+  static constexpr std::uint64_t kNanoseconds = 1'000'000'000;
+
+  Time next_;
+  std::uint64_t rate_;
+  std::uint64_t remainder_ = 0;  // in 1 / rate_ nanoseconds
+};
+
+}  // namespace pollux::examples
