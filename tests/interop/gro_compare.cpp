@@ -32,8 +32,8 @@ using namespace pollux;
 using test::MergedFrame;
 using test::SequenceKind;
 
-/// A kernel's batch may end early: see KernelGro::merge. A difference counts if it comes each time. On a busy machine more
-/// than half of the batches in a guest end early.
+/// A kernel's batch may end early: see KernelGro::merge. A difference counts if it comes each time. On a busy machine
+/// more than half of the batches in a guest end early.
 constexpr int kAttempts = 100;
 
 template <class T>

@@ -25,7 +25,7 @@ def search_path(source: pathlib.Path) -> list[pathlib.Path]:
     if source.parts[0] == "examples":
         places.append(pathlib.Path("examples"))
     if source.parts[:2] == ("tools", "pollux"):
-        places.append(pathlib.Path("tools/pollux"))
+        places += [pathlib.Path("tools/pollux"), pathlib.Path("examples")]
     return places
 
 

@@ -58,8 +58,9 @@ void FunctionControl::on_request(unsigned number) {
   send(number, {&answer, 1});
 }
 
-// Linux, igb_main.c, igb_vf_reset_msg. A function announces itself after its reset. Where its last request came late and
-// was repeated, the announcement may be read before the event of that reset, which must not end the announced driver.
+// Linux, igb_main.c, igb_vf_reset_msg. A function announces itself after its reset. Where its last request came late
+// and was repeated, the announcement may be read before the event of that reset, which must not end the announced
+// driver.
 void FunctionControl::answer_reset(unsigned number) {
   VirtualFunctionState& state = functions_[number].state;
   if (take_reset(card_, number)) ++state.resets;
