@@ -27,7 +27,7 @@ namespace {
 using test::counting_frame;
 using testing::HasSubstr;
 
-constexpr std::uint32_t kFrames = 200'000;
+constexpr std::uint32_t kFrames = 50'000;
 
 TEST(FrameRingThreads, TheReaderGetsWhatWasPublishedWholeAndInOrder) {
   observe::FrameRing ring(1 << 14);
@@ -145,7 +145,7 @@ struct CaptureThreads : testing::Test {
 };
 
 TEST_F(CaptureThreads, AtFullRateEveryFrameIsCapturedOrCountedAndNoneIsLostByTheProgram) {
-  constexpr std::uint64_t kCount = 100'000;
+  constexpr std::uint64_t kCount = 50'000;
   auto thread = start({.name = "plx0"}, connect());
   ASSERT_NE(thread, nullptr);
   std::vector<std::byte> bytes;
