@@ -76,13 +76,15 @@ template <class Queue, class Change>
 Result<void> QueueObservation::change(Queue& queue, std::string_view port, Clock& clock, Duration limit,
                                       Change&& apply) {
   auto* const before = queue.gate_.current();
-  if (auto closed = queue.gate_.close(&Queue::idle, clock, limit); !closed) {
+  auto* const all = queue.observers();
+  // Meanwhile bursts go past the observers. They must not be empty: a program may drop frames that a queue does not
+  // take.
+  auto* const unobserved = before == &Queue::burst_observed ? all->next_ : before;
+  if (auto left = queue.gate_.close(unobserved, clock, limit); !left) {
     queue.gate_.open(before);
-    return fail(closed.error().code, fmt::format("{}: {}", port, closed.error().what),
+    return fail(left.error().code, fmt::format("{}: {}", port, left.error().what),
                 "nothing was changed; let the polling thread finish its burst, then call again");
   }
-  auto* const all = queue.observers();
-  auto* const unobserved = before == &Queue::burst_observed ? all->next_ : before;
   auto* const own = unobserved == &Queue::burst_counted ? all->own_ : unobserved;
   apply();
   if (own != &Queue::idle) queue.open_bursts(own);
@@ -101,7 +103,7 @@ Result<void> QueueObservation::attach_to(Queue& queue, Observer& observer, std::
     return fail(ErrorCode::busy, fmt::format("{}: the queue cannot be observed: {}", port, all->obstacle_),
                 "destroy the forward path first, and forward with rx_burst and tx_burst");
   }
-  // Nothing may fail while the gate is closed. Until it is closed, a poller reads the current list.
+  // Nothing may fail while bursts go past the observers. Until then a poller reads the current list.
   auto list = all->observers_;
   if (std::find(list.begin(), list.end(), &observer) != list.end()) {
     return fail(ErrorCode::busy, fmt::format("{}: the observer is attached to this queue already", port),

@@ -13,9 +13,9 @@ namespace pollux {
 /// Attaches observers to queues and lets them count bytes. Thread rule: the port's control thread. `port` is for
 /// messages.
 struct QueueObservation {
-  /// While the gate is closed bursts yield and take nothing, for microseconds. Errors: busy (attached already, or the
-  /// queue has a forward path), not_supported (the driver's queue does not implement `observers`), timeout (a poller
-  /// did not leave its burst). On failure nothing has changed.
+  /// For microseconds bursts go past all observers of the queue; they receive and send as always. Errors: busy
+  /// (attached already, or the queue has a forward path), not_supported (the driver's queue does not implement
+  /// `observers`), timeout (a poller did not leave its burst). On failure nothing has changed.
   [[nodiscard]] static Result<void> attach(RxQueue& queue, RxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
   [[nodiscard]] static Result<void> attach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
@@ -31,12 +31,14 @@ struct QueueObservation {
   static void count_bytes(Queue& queue, bool on) noexcept {
     if (auto* const all = queue.observers()) all->counts_bytes_ = on;
   }
-  /// Where the gate leads: to `own`, or to one of the other two, which call it. With the gate closed.
+  /// Where the gate leads: to `own`, or to one of the other two, which call it. With the gate closed, or with bursts
+  /// that may read the values that are there already.
   template <class Observers, class Function>
   [[nodiscard]] static Function* through(Observers& all, Function* own, Function* counted,
                                          Function* observed) noexcept {
-    all.own_ = own;
-    all.next_ = all.counts_bytes_ ? counted : own;
+    Function* const next = all.counts_bytes_ ? counted : own;
+    if (all.own_ != own) all.own_ = own;
+    if (all.next_ != next) all.next_ = next;
     return all.empty() ? all.next_ : observed;
   }
   /// Detaches all observers. Call it with the gate closed.

@@ -50,8 +50,8 @@ class POLLUX_API TxObserver {
 };
 
 /// The observers of one queue, and the count of its bytes (PortConfig::count_bytes). A driver's queue class has it as a
-/// cold member; only RxQueue and TxQueue use it. Thread rule: the control thread changes it while the queue's gate is
-/// closed. Any thread may call `bytes`.
+/// cold member; only RxQueue and TxQueue use it. Thread rule: the control thread changes it while no burst of the
+/// queue looks at it. Any thread may call `bytes`.
 template <class Function, class Observer>
 class QueueObservers {
  public:

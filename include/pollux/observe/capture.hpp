@@ -67,7 +67,7 @@ struct CaptureCounts {
 /// Thread rule: one thread at a time calls `drain`, `stop` and `finish`, and destroys it; any thread calls the others.
 class POLLUX_API Capture {
  public:
-  /// Attaches to the queues. Their bursts are empty for some microseconds.
+  /// Attaches to the queues. Their bursts go on; for some microseconds other observers do not see them.
   /// Errors: invalid_argument (a filter that libpcap rejects, no such queue, a limit that is exceeded), bad_state (the
   /// port has no queues), busy (a forward path moves the frames of a queue; a queue without one can be captured by its
   /// number), not_supported (the driver's queues cannot be observed), timeout (a thread does not leave its burst).

@@ -106,8 +106,7 @@ void add_capture(CLI::App& app, const Environment& environment, int& exit_code) 
   command->add_flag("--drops", options->drops,
                     "Show frames that the program drops, with the reason; the default unless one queue is selected");
   command->footer(
-      "The program needs telemetry, as with l2fwd --telemetry. It waits for nothing: what the capture has no room for "
-      "is\n"
+      "The program needs telemetry, as with l2fwd --telemetry. It loses no frame: what the capture has no room for is\n"
       "counted in the file. Queues of a forward path (l2fwd --fused) cannot be captured.\n"
       "Examples:\n"
       "  pollux capture plx0 -w x.pcapng\n"
