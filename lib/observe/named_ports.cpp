@@ -21,7 +21,8 @@ std::string NamedPorts::name_of(std::uint64_t id) {
   if (known != names_.end()) return known->second.name();
   auto claim = claim_numbered(directory_, kPrefix, kMaxPorts);
   if (!claim) {
-    context_.log(LogLevel::warning, "a port has no name in telemetry: " + claim.error().message());
+    if (!std::exchange(has_warned_, true))
+      context_.log(LogLevel::warning, "a port has no name in telemetry: " + claim.error().message());
     return {};
   }
   return names_.emplace(id, *std::move(claim)).first->second.name();

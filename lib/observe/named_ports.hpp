@@ -35,6 +35,7 @@ class NamedPorts {
   Context& context_;
   std::string directory_;
   std::map<std::uint64_t, Claim> names_;  // by OpenPort::id
+  bool has_warned_ = false;
 };
 
 }  // namespace pollux::observe

@@ -70,7 +70,8 @@ struct TelemetryOptions {
 /// Every port of the Context has a name while Telemetry lives: plx0, plx1, ..., of at most 15 bytes, that no other
 /// process of the user has. Ports may be opened, moved and closed at any time.
 /// Ownership: the object owns the socket and the names. It may outlive the ports, and the Context outlives it.
-/// Thread rule: any thread may destroy it, but not a callback of Telemetry. It waits for a request that is in progress.
+/// Thread rule: any thread may destroy it, but neither a callback of Telemetry nor a port's event handler. It waits for
+/// a request that is in progress.
 class POLLUX_API Telemetry {
  public:
   /// Errors: invalid_argument (a path that is too long, too many clients), permission_denied (the directory belongs to

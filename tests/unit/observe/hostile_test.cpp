@@ -230,6 +230,7 @@ TEST(TelemetryHistograms, AreMeasuredOnlyWhileAClientWatches) {
   TestClient second = fixture.client();
   EXPECT_EQ(second.error("port.watch", {{"port", "plx0"}, {"on", true}}), "");
   client.disconnect();
+  EXPECT_EQ(second.result("ports").size(), 1U);
   EXPECT_FALSE(second.result("port.histograms", kPort).is_null());
   EXPECT_EQ(second.error("port.watch", {{"port", "plx0"}, {"on", false}}), "");
   EXPECT_TRUE(second.result("port.histograms", kPort).is_null());

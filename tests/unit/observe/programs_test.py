@@ -91,6 +91,10 @@ class RunningProgram(unittest.TestCase):
         with self.l2fwd() as client:
             self.check_account(client)
 
+    def test_the_account_holds_in_every_answer_from_ring_to_ring(self):
+        with self.l2fwd("--fused") as client:
+            self.check_account(client)
+
     def test_the_account_holds_in_every_answer_of_two_threads(self):
         cores = sorted(os.sched_getaffinity(0))[:2]
         if len(cores) < 2:
