@@ -45,7 +45,10 @@ void add_ports(CLI::App& app, const Environment& environment, int& exit_code) {
   command->add_flag("--json", *json, "Print JSON");
   command->footer(
       "A program has telemetry with --telemetry (l2fwd, pktgen and the other examples), or with a pollux::Telemetry.\n"
-      "Root also sees the programs of other users.");
+      "Root also sees the programs of other users.\n"
+      "Examples:\n"
+      "  pollux ports\n"
+      "  pollux ports --json");
   command->callback([json, &environment, &exit_code] {
     const auto ports = running_ports(telemetry_directories());
     *json ? print_ports_json(environment, ports) : print_ports(environment, ports);

@@ -17,11 +17,13 @@ TEST(TelemetryThreads, AskWhileAnotherOpensPollsAndCloses) {
   const auto telemetry = Telemetry::create(context, {.directory = directory.path()});
   ASSERT_TRUE(telemetry);
   std::atomic<bool> running{true};
+  std::atomic<int> asked{0};
   std::thread program([&] {
     while (running) {
       auto port = open(context, "null:?rx=64", {.rx = {.pool = &*pool}});
       if (!port) return ADD_FAILURE() << port.error().message(), void();
-      for (int i = 0; i < 2000; ++i) {
+      // Each port lives until something was asked, so that requests meet living and closing ones on any machine.
+      for (const int before = asked; running && asked == before;) {
         Burst<32> burst;
         port->rx(0).rx_burst(burst);
         port->tx(0).tx_burst(burst);
@@ -38,6 +40,7 @@ TEST(TelemetryThreads, AskWhileAnotherOpensPollsAndCloses) {
       static_cast<void>(client.ask("port.watch", {{"port", port["name"]}, {"on", true}}));
       const Json answer = client.ask("port.histograms", params);
       if (answer.contains("result") && answer["result"].is_object()) ++measured;
+      ++asked;
     }
   }
   running = false;
