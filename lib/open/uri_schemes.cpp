@@ -30,7 +30,7 @@ namespace {
 
 /// Functions that open a device or port. `which` is the text after the colon.
 using OpenDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view which);
-using OpenPort = Result<std::unique_ptr<PortDriver>> (*)(Context& context, std::string_view which);
+using OpenDriver = Result<std::unique_ptr<PortDriver>> (*)(Context& context, std::string_view which);
 /// Wraps `inner` in another device. `argument` is the text before the inner URI.
 using WrapDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view argument,
                                                        std::unique_ptr<Device> inner);
@@ -42,7 +42,7 @@ enum class Argument : bool { required, optional };
 struct Scheme {
   std::string_view name;
   std::string_view example;
-  std::variant<OpenDevice, WrapDevice, OpenPort> open;
+  std::variant<OpenDevice, WrapDevice, OpenDriver> open;
   Argument argument = Argument::required;  ///< whether text must follow the colon
 };
 
@@ -88,10 +88,10 @@ constexpr std::array kSchemes{
     Scheme{"replay", "replay:FILE, the card of a recording", OpenDevice{open_replay}},
     // Software ports.
     Scheme{"ring", "ring:a:0 and ring:a:1 (or ring:a, connected to itself), a ring in memory",
-           OpenPort{ring::open_ring}},
-    Scheme{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenPort{pcap::open_pcap}},
-    Scheme{"tap", "tap:NAME or tap:NAME?superframes, a TAP interface of the kernel", OpenPort{tap::open_tap}},
-    Scheme{"null", "null: or null:?rx=64, a port that discards frames and generates them", OpenPort{null::open_null},
+           OpenDriver{ring::open_ring}},
+    Scheme{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenDriver{pcap::open_pcap}},
+    Scheme{"tap", "tap:NAME or tap:NAME?superframes, a TAP interface of the kernel", OpenDriver{tap::open_tap}},
+    Scheme{"null", "null: or null:?rx=64, a port that discards frames and generates them", OpenDriver{null::open_null},
            Argument::optional},
 };
 
@@ -174,7 +174,7 @@ Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view
   if (!is_pci_address(uri)) {
     auto target = resolve(uri);
     if (!target) return pass_on(std::move(target));
-    if (const auto* open = std::get_if<OpenPort>(&target->scheme->open)) return (*open)(context, target->which);
+    if (const auto* open = std::get_if<OpenDriver>(&target->scheme->open)) return (*open)(context, target->which);
   }
   auto device = open_device(context, uri);
   if (!device) return pass_on(std::move(device));
