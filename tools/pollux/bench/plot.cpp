@@ -15,7 +15,6 @@
 namespace pollux::tool::bench {
 namespace {
 
-constexpr double kPercent = 1e4;  // millionths
 constexpr double kWidth = 1120;
 constexpr double kHeight = 880;
 
@@ -82,7 +81,7 @@ void draw_throughput(Canvas& canvas, const Report& report) {
     const auto& found = report.table[i].throughput;
     if (!found) return panel.draw_remark(canvas, "not measured");
     const std::uint64_t frames = frames_per_second(report.line_rate, report.table[i].size, found->load);
-    draw_bar(canvas, panel, i, found->load / kPercent, short_count(frames) + "/s");
+    draw_bar(canvas, panel, i, found->load / kMillionthsPerPercent, short_count(frames) + "/s");
   }
 }
 
@@ -97,7 +96,7 @@ void draw_frame_loss(Canvas& canvas, const Report& report) {
   for (const SizeResult& result : report.table) {
     for (const LoadTrial& trial : result.frame_loss) {
       most = std::max(most, loss_percent(trial.counts));
-      least = std::min(least, trial.load / kPercent);
+      least = std::min(least, trial.load / kMillionthsPerPercent);
     }
   }
   Panel panel = panel_at(1);
@@ -118,7 +117,7 @@ void draw_frame_loss(Canvas& canvas, const Report& report) {
   for (std::size_t i = 0; i < report.table.size(); ++i) {
     std::vector<Point> points;
     for (const LoadTrial& trial : report.table[i].frame_loss) {
-      points.push_back(panel.at(trial.load / kPercent, loss_percent(trial.counts)));
+      points.push_back(panel.at(trial.load / kMillionthsPerPercent, loss_percent(trial.counts)));
     }
     draw_series(canvas, points, i);
   }

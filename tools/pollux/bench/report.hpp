@@ -9,6 +9,9 @@
 
 namespace pollux::tool::bench {
 
+/// Loads are kept in millionths of the line rate.
+inline constexpr double kMillionthsPerPercent = 1e4;
+
 /// A measurement with what is needed to read it.
 struct Report {
   std::string sending;  ///< as the user named it

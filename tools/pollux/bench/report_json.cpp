@@ -8,14 +8,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kPercent = 1e4;  // millionths
-
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+double in_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
 
 Json trials_json(const std::vector<LoadTrial>& trials) {
   Json json = Json::array();
   for (const LoadTrial& trial : trials) {
-    json.push_back({{"load_percent", trial.load / kPercent},
+    json.push_back({{"load_percent", trial.load / kMillionthsPerPercent},
                     {"intended", trial.counts.intended},
                     {"sent", trial.counts.sent},
                     {"received", trial.counts.received},
@@ -28,14 +26,17 @@ Json trials_json(const std::vector<LoadTrial>& trials) {
 Json throughput_json(const Report& report, const SizeResult& result) {
   const Throughput& found = *result.throughput;
   const std::uint64_t frames = frames_per_second(report.line_rate, result.size, found.load);
-  return {{"load_percent", found.load / kPercent},       {"frames_per_second", frames},
-          {"bits_per_second", frames * result.size * 8}, {"sender_limited", found.sender_limited()},
-          {"contradicted", result.contradicted()},       {"trials", trials_json(found.trials)}};
+  return {{"load_percent", found.load / kMillionthsPerPercent},
+          {"frames_per_second", frames},
+          {"bits_per_second", frames * result.size * 8},
+          {"sender_limited", found.sender_limited()},
+          {"contradicted", result.contradicted()},
+          {"trials", trials_json(found.trials)}};
 }
 
 Json latency_json(const SizeResult& result) {
   const LatencyHistogram& latency = *result.latency;
-  Json json = {{"load_percent", result.throughput->load / kPercent},
+  Json json = {{"load_percent", result.throughput->load / kMillionthsPerPercent},
                {"frames", latency.count()},
                {"lost", result.latency_lost},
                {"min_ns", latency.min()},
@@ -70,13 +71,13 @@ Json to_json(const Report& report) {
           {"device", report.device},
           {"time", report.virtual_time ? "virtual" : "real"},
           {"line_rate_bits_per_second", report.line_rate},
-          {"trial_seconds", seconds(options.duration)},
-          {"latency_seconds", seconds(options.latency_duration)},
+          {"trial_seconds", in_seconds(options.duration)},
+          {"latency_seconds", in_seconds(options.latency_duration)},
           {"latency_repeats", options.latency_repeats},
-          {"burst_seconds", seconds(options.burst_duration)},
+          {"burst_seconds", in_seconds(options.burst_duration)},
           {"burst_repeats", options.burst_repeats},
-          {"wait_seconds", seconds(options.wait)},
-          {"resolution_percent", options.search.resolution / kPercent},
+          {"wait_seconds", in_seconds(options.wait)},
+          {"resolution_percent", options.search.resolution / kMillionthsPerPercent},
           {"confirmations", options.search.confirmations},
           {"sizes", std::move(sizes)}};
 }

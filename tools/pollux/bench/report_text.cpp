@@ -10,7 +10,6 @@
 namespace pollux::tool::bench {
 namespace {
 
-constexpr double kPercent = 1e4;  // millionths
 constexpr double kMega = 1e6;
 
 using Text = std::back_insert_iterator<std::string>;
@@ -38,13 +37,13 @@ void write_head(Text out, const Report& report) {
 
 void write_throughput(Text out, const Report& report) {
   fmt::format_to(out, "\nThroughput: the highest load without loss, to {:g} % of the line rate\n",
-                 report.options.search.resolution / kPercent);
+                 report.options.search.resolution / kMillionthsPerPercent);
   fmt::format_to(out, "{:>6} {:>9} {:>12} {:>12} {:>12}\n", "bytes", "load %", "frames/s", "Mbit/s", "line frames/s");
   for (const SizeResult& result : report.table) {
     const Throughput& found = *result.throughput;
     const std::uint64_t frames = frames_per_second(report.line_rate, result.size, found.load);
-    fmt::format_to(out, "{:>6} {:>9.4g} {:>12} {:>12.2f} {:>13}{}{}\n", result.size, found.load / kPercent, frames,
-                   static_cast<double>(frames * result.size * 8) / kMega, result.line_frames,
+    fmt::format_to(out, "{:>6} {:>9.4g} {:>12} {:>12.2f} {:>13}{}{}\n", result.size, found.load / kMillionthsPerPercent,
+                   frames, static_cast<double>(frames * result.size * 8) / kMega, result.line_frames,
                    found.sender_limited() ? "  (the sender is the limit)" : "",
                    result.contradicted() ? "  (a load at or below it lost frames, too)" : "");
   }
@@ -77,7 +76,8 @@ void write_frame_loss(Text out, const Report& report) {
     longest = &result;
   }
   if (longest == nullptr) return;
-  for (const LoadTrial& trial : longest->frame_loss) fmt::format_to(out, " {:>8.4g}", trial.load / kPercent);
+  for (const LoadTrial& trial : longest->frame_loss)
+    fmt::format_to(out, " {:>8.4g}", trial.load / kMillionthsPerPercent);
   fmt::format_to(out, "\n");
   for (const SizeResult& result : report.table) {
     fmt::format_to(out, "{:>6}", result.size);

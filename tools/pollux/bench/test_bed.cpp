@@ -14,7 +14,7 @@ constexpr std::uint32_t kRing = 512;
 constexpr std::uint32_t kMbufs = 8192;
 /// The bytes of a frame that an MTU does not count: the Ethernet header and the frame check sequence.
 constexpr std::uint32_t kOverhead = 18;
-constexpr std::uint64_t kMillion = 1'000'000;
+constexpr std::uint64_t kBitsPerMegabit = 1'000'000;
 
 PortConfig config_of(const Port& port, const Mempool& pool, const MempoolCache& cache, std::uint32_t max_size) {
   const PortLimits& limits = port.info().limits;
@@ -76,7 +76,7 @@ Result<void> TestBed::wait_for_links(const TestBedOptions& options) {
   for (Port& port : ports_) {
     const auto link = port.wait_for_link(options.link_limit);
     if (!link) return tl::unexpected(link.error());
-    slowest = std::min(slowest, link->speed * kMillion);
+    slowest = std::min(slowest, link->speed * kBitsPerMegabit);
   }
   line_rate_ = options.line_rate.value_or(std::min(slowest, options.ports.wire_rate.value_or(slowest)));
   return {};
