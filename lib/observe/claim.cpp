@@ -105,7 +105,8 @@ void remove_stale(const std::string& directory) {
     const std::string name(file.substr(0, file.size() - kLock.size()));
     // Whoever gets the claim of a name is its only user now, and removes its file.
     const auto claim = Claim::take(directory, name);
-    if (claim && *claim) static_cast<void>(::unlink((directory + '/' + name + ".sock").c_str()));
+    if (claim && *claim)
+      static_cast<void>(::unlink(std::string(directory).append("/").append(name).append(".sock").c_str()));
   }
 }
 

@@ -28,7 +28,7 @@ class Claim {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
-  Claim(std::string directory, std::string name, FileDescriptor file)
+  Claim(const std::string& directory, std::string name, FileDescriptor file)
       : path_(directory + '/' + name + ".lock"), name_(std::move(name)), file_(std::move(file)) {}
 
   std::string path_;

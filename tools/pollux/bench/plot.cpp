@@ -30,7 +30,7 @@ bool dashed(std::size_t index) { return index / kColors.size() % 2 != 0; }
 /// The four places of the drawing, left to right and top to bottom.
 Panel panel_at(unsigned place) {
   Panel panel;
-  panel.corner = {80 + (place % 2) * 550.0, 110 + (place / 2) * 395.0};
+  panel.corner = {80 + (place % 2) * 550.0, 110 + (place < 2 ? 0.0 : 395.0)};
   panel.width = 440;
   panel.height = 300;
   return panel;

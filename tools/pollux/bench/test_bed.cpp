@@ -27,7 +27,7 @@ PortConfig config_of(const Port& port, const Mempool& pool, const MempoolCache& 
 
 }  // namespace
 
-Result<std::unique_ptr<TestBed>> TestBed::open(TestBedOptions options) {
+Result<std::unique_ptr<TestBed>> TestBed::open(const TestBedOptions& options) {
   std::unique_ptr<TestBed> bed(new TestBed);
   if (options.ports.virtual_time) bed->manual_ = std::make_shared<ManualClock>();
   bed->context_.emplace(ContextOptions{

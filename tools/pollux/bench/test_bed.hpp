@@ -26,7 +26,7 @@ struct TestBedOptions {
 class TestBed {
  public:
   /// Opens and starts the ports, and waits for their links. Errors: those of the library.
-  [[nodiscard]] static Result<std::unique_ptr<TestBed>> open(TestBedOptions options);
+  [[nodiscard]] static Result<std::unique_ptr<TestBed>> open(const TestBedOptions& options);
 
   [[nodiscard]] Port& sending() noexcept { return ports_.front(); }
   [[nodiscard]] Port& receiving() noexcept { return ports_.back(); }
