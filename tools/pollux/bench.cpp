@@ -93,9 +93,9 @@ Result<bench::TableOptions> table_options(const BenchOptions& options, bool virt
 }
 
 Result<bench::Report> measure(const Environment& environment, const BenchOptions& options, const bench::PortPlan& plan,
-                              bench::TestBedOptions bed_options, const bench::TableOptions& table_options) {
+                              const bench::TestBedOptions& bed_options, const bench::TableOptions& table_options) {
   const examples::StopSignals stop;
-  auto bed = bench::TestBed::open(std::move(bed_options));
+  auto bed = bench::TestBed::open(bed_options);
   if (!bed) return pass_on(std::move(bed));
   bench::TrialRunner runner(**bed, [&stop] { return stop.raised(); });
   std::function<void(const std::string&)> progress;
