@@ -1,38 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // rx_burst, a swap of the MAC addresses, tx_burst.
+#include "workload_forward.hpp"
+
 #include "do_not_optimize.hpp"
 #include "pollux/net/rx_metadata.hpp"
-#include "port_fixture.hpp"
-#include "swap_macs.hpp"
 #include "workloads.hpp"
 
 namespace pollux::bench {
 namespace {
-
-class Forward : public Workload {
- public:
-  explicit Forward(const Setup& setup)
-      : Workload(setup.frames() * setup.queues, setup.rounds()),
-        fixture(setup),
-        frames(setup.frames()),
-        limit(setup.limit()) {}
-  void prepare() override { fixture.next_round(); }
-  void run() override {
-    RxQueue& rx = fixture.rx();
-    TxQueue& tx = fixture.tx();
-    Burst<Setup::kMaxBurst> burst;
-    for (std::uint32_t done = 0; done < frames; done += limit) {
-      rx.rx_burst(burst, limit);
-      for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
-      tx.tx_burst(burst);
-    }
-  }
-
- protected:
-  PortFixture fixture;
-  std::uint32_t frames;
-  std::uint32_t limit;
-};
 
 // Forwarding that also reads hash, type, VLAN and checksum status of every frame.
 class ForwardOffload final : public Forward {

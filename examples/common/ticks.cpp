@@ -4,14 +4,16 @@
 #include <chrono>
 #include <thread>
 
+#include "pollux/base/cycle_counter.hpp"
+
 namespace pollux::examples {
 
 double measure_ticks_per_second() {
   using std::chrono::steady_clock;
   const auto began = steady_clock::now();
-  const std::uint64_t first = ticks();
+  const std::uint64_t first = read_cycles();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  const std::uint64_t last = ticks();
+  const std::uint64_t last = read_cycles();
   const std::chrono::duration<double> span = steady_clock::now() - began;
   return static_cast<double>(last - first) / span.count();
 }

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "common/ticks.hpp"
-
 namespace pollux::examples {
 
 Receiver::Receiver(RxQueue& queue, MempoolCache& cache, const Options& options)
@@ -19,7 +17,7 @@ std::uint32_t Receiver::poll() noexcept {
     ++empty_polls_;
     return 0;
   }
-  busy_.include(ticks());
+  busy_.include(read_cycles());
   std::uint64_t bytes = 0;
   for (const Mbuf& mbuf : burst_) {
     bytes += mbuf.packet_length();

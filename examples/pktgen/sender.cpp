@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/ticks.hpp"
-
 namespace pollux::examples {
 
 Sender::Sender(TxQueue& queue, MempoolCache& cache, std::vector<FrameBuilder> flows, Pacer pacer,
@@ -13,7 +11,7 @@ Sender::Sender(TxQueue& queue, MempoolCache& cache, std::vector<FrameBuilder> fl
     : queue_(&queue), cache_(&cache), flows_(std::move(flows)), pacer_(pacer), options_(options) {}
 
 void Sender::poll() noexcept {
-  const std::uint64_t now = ticks();
+  const std::uint64_t now = read_cycles();
   if (burst_.empty()) build(now);
   // Also with an empty burst, since this call frees the buffers of sent frames.
   const std::uint32_t taken = queue_->tx_burst(burst_);

@@ -4,6 +4,7 @@
 // The public headers that most applications need.
 
 #include "pollux/base/clock.hpp"
+#include "pollux/base/cycle_counter.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"

@@ -7,9 +7,8 @@
 #include <string>
 
 namespace pollux {
-namespace {
 
-std::string_view describe(PortState state) {
+std::string_view state_name(PortState state) noexcept {
   switch (state) {
     case PortState::opened: return "opened";
     case PortState::configured: return "configured";
@@ -21,6 +20,8 @@ std::string_view describe(PortState state) {
   }
   return "unknown";
 }
+
+namespace {
 
 std::string_view hint_for(PortState state) {
   switch (state) {
@@ -41,7 +42,7 @@ Result<void> expect_state(PortState state, std::initializer_list<PortState> allo
                           std::string_view call, const Error& failure) {
   if (std::find(allowed.begin(), allowed.end(), state) != allowed.end()) return {};
   const std::string why = state == PortState::failed ? fmt::format(" ({})", failure.what) : "";
-  return fail(ErrorCode::bad_state, fmt::format("{}: {}() on a port that is {}{}", port, call, describe(state), why),
+  return fail(ErrorCode::bad_state, fmt::format("{}: {}() on a port that is {}{}", port, call, state_name(state), why),
               std::string(hint_for(state)));
 }
 

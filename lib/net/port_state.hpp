@@ -9,6 +9,8 @@
 
 namespace pollux {
 
+[[nodiscard]] std::string_view state_name(PortState state) noexcept;
+
 /// Checks that `call` is allowed in the state of the port called `port`; otherwise bad_state, with a hint that leads
 /// out of that state. `failure` is the reason if the port has failed.
 [[nodiscard]] Result<void> expect_state(PortState state, std::initializer_list<PortState> allowed,

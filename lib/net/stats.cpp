@@ -34,30 +34,34 @@ void put_if_used(std::vector<QueueStats>& queues, std::size_t index, std::size_t
   queues[index] = queue;
 }
 
+std::vector<Counter> interface_counters(const Stats& stats) {
+  return {{"rx_packets", stats.rx_packets},
+          {"tx_packets", stats.tx_packets},
+          {"rx_bytes", stats.rx_bytes},
+          {"tx_bytes", stats.tx_bytes},
+          {"rx_errors", stats.rx_errors},
+          {"tx_errors", stats.tx_errors},
+          {"rx_dropped", stats.rx_dropped},
+          {"tx_dropped", stats.tx_dropped},
+          {"multicast", stats.multicast},
+          {"collisions", stats.collisions},
+          {"rx_missed_errors", stats.rx_missed_errors},
+          {"rx_length_errors", stats.rx_length_errors},
+          {"rx_over_errors", stats.rx_over_errors},
+          {"rx_crc_errors", stats.rx_crc_errors},
+          {"rx_frame_errors", stats.rx_frame_errors},
+          {"rx_fifo_errors", stats.rx_fifo_errors},
+          {"tx_aborted_errors", stats.tx_aborted_errors},
+          {"tx_carrier_errors", stats.tx_carrier_errors},
+          {"tx_fifo_errors", stats.tx_fifo_errors},
+          {"tx_heartbeat_errors", stats.tx_heartbeat_errors},
+          {"tx_window_errors", stats.tx_window_errors},
+          {"rx_burst_packets", stats.rx_burst_packets},
+          {"tx_burst_packets", stats.tx_burst_packets}};
+}
+
 std::vector<Counter> named_counters(const Stats& stats, QueueCounters queues) {
-  std::vector<Counter> counters{{"rx_packets", stats.rx_packets},
-                                {"tx_packets", stats.tx_packets},
-                                {"rx_bytes", stats.rx_bytes},
-                                {"tx_bytes", stats.tx_bytes},
-                                {"rx_errors", stats.rx_errors},
-                                {"tx_errors", stats.tx_errors},
-                                {"rx_dropped", stats.rx_dropped},
-                                {"tx_dropped", stats.tx_dropped},
-                                {"multicast", stats.multicast},
-                                {"collisions", stats.collisions},
-                                {"rx_missed_errors", stats.rx_missed_errors},
-                                {"rx_length_errors", stats.rx_length_errors},
-                                {"rx_over_errors", stats.rx_over_errors},
-                                {"rx_crc_errors", stats.rx_crc_errors},
-                                {"rx_frame_errors", stats.rx_frame_errors},
-                                {"rx_fifo_errors", stats.rx_fifo_errors},
-                                {"tx_aborted_errors", stats.tx_aborted_errors},
-                                {"tx_carrier_errors", stats.tx_carrier_errors},
-                                {"tx_fifo_errors", stats.tx_fifo_errors},
-                                {"tx_heartbeat_errors", stats.tx_heartbeat_errors},
-                                {"tx_window_errors", stats.tx_window_errors},
-                                {"rx_burst_packets", stats.rx_burst_packets},
-                                {"tx_burst_packets", stats.tx_burst_packets}};
+  std::vector<Counter> counters = interface_counters(stats);
   counters.insert(counters.end(), stats.drops.begin(), stats.drops.end());
   append_queues(counters, "rx", stats.rx_queues, queues.bytes);
   append_queues(counters, "tx", stats.tx_queues, queues.bytes);

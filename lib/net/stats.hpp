@@ -21,8 +21,11 @@ struct QueueCounters {
   bool bytes = false;   ///< "rx_queue_0_bytes"; also included if a queue has counted some
 };
 
-/// All counters of `stats` with the names that every port uses: those of rtnl_link_stats64, the drops by reason, and
-/// for each queue "rx_queue_0_packets", "rx_queue_0_drops" and so on, and those of `queues`.
+/// The counters of the interface by name: those of rtnl_link_stats64, and the frames of bursts.
+[[nodiscard]] std::vector<Counter> interface_counters(const Stats& stats);
+
+/// All counters of `stats` with the names that every port uses: those of the interface, the drops by reason, and for
+/// each queue "rx_queue_0_packets", "rx_queue_0_drops" and so on, and those of `queues`.
 [[nodiscard]] std::vector<Counter> named_counters(const Stats& stats, QueueCounters queues);
 
 }  // namespace pollux

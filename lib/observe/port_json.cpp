@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "net/stats.hpp"
 #include "pollux/net/tx_queue.hpp"
 
 namespace pollux::observe {
@@ -63,19 +64,6 @@ Json counts_json(const QueueStats& stats, bool counts_bytes) {
 }
 
 }  // namespace
-
-std::string_view name_of(PortState state) noexcept {
-  switch (state) {
-    case PortState::opened: return "opened";
-    case PortState::configured: return "configured";
-    case PortState::started: return "started";
-    case PortState::closed: return "closed";
-    case PortState::failed: return "failed";
-    case PortState::suspended: return "suspended";
-    case PortState::detached: return "detached";
-  }
-  return "unknown";
-}
 
 std::string_view name_of(Duplex duplex) noexcept { return duplex == Duplex::half ? "half" : "full"; }
 
@@ -157,32 +145,11 @@ Json config_json(const EffectiveConfig& config) {
 }
 
 Json stats_json(const Stats& stats) {
-  Json drops = Json::object();
+  Json json = Json::object();
+  for (const Counter& counter : interface_counters(stats)) json[counter.name] = counter.value;
+  Json& drops = json["drops"] = Json::object();
   for (const Counter& drop : stats.drops) drops[drop.name] = drop.value;
-  return {{"rx_packets", stats.rx_packets},
-          {"tx_packets", stats.tx_packets},
-          {"rx_bytes", stats.rx_bytes},
-          {"tx_bytes", stats.tx_bytes},
-          {"rx_errors", stats.rx_errors},
-          {"tx_errors", stats.tx_errors},
-          {"rx_dropped", stats.rx_dropped},
-          {"tx_dropped", stats.tx_dropped},
-          {"multicast", stats.multicast},
-          {"collisions", stats.collisions},
-          {"rx_length_errors", stats.rx_length_errors},
-          {"rx_over_errors", stats.rx_over_errors},
-          {"rx_crc_errors", stats.rx_crc_errors},
-          {"rx_frame_errors", stats.rx_frame_errors},
-          {"rx_fifo_errors", stats.rx_fifo_errors},
-          {"rx_missed_errors", stats.rx_missed_errors},
-          {"tx_aborted_errors", stats.tx_aborted_errors},
-          {"tx_carrier_errors", stats.tx_carrier_errors},
-          {"tx_fifo_errors", stats.tx_fifo_errors},
-          {"tx_heartbeat_errors", stats.tx_heartbeat_errors},
-          {"tx_window_errors", stats.tx_window_errors},
-          {"rx_burst_packets", stats.rx_burst_packets},
-          {"tx_burst_packets", stats.tx_burst_packets},
-          {"drops", std::move(drops)}};
+  return json;
 }
 
 // Removed queues that counted something are among the statistics, but not in the configuration.

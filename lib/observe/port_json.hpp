@@ -16,7 +16,6 @@
 /// What the protocol says about a port's values: docs/telemetry.md.
 namespace pollux::observe {
 
-[[nodiscard]] std::string_view name_of(PortState state) noexcept;
 [[nodiscard]] std::string_view name_of(Duplex duplex) noexcept;
 
 [[nodiscard]] Json link_json(const Link& link);

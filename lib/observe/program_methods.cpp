@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <map>
 
+#include "net/port_state.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "observe/version.hpp"
@@ -42,7 +43,7 @@ Result<Json> ports(Server& server, const Params&) {
                    {"driver", info.driver},
                    {"card", info.card},
                    {"backend", info.backend},
-                   {"state", name_of(named.port->state())}});
+                   {"state", state_name(named.port->state())}});
   }
   return all;
 }

@@ -3,10 +3,6 @@
 
 #include <chrono>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
-
 namespace pollux::observe {
 namespace {
 
@@ -15,18 +11,6 @@ void add_to(std::atomic<std::uint64_t>& counter, std::uint64_t value) noexcept {
 }
 
 }  // namespace
-
-std::uint64_t read_cycles() noexcept {
-#if defined(__x86_64__)
-  return __rdtsc();
-#elif defined(__aarch64__)
-  std::uint64_t value;
-  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
-  return value;
-#else
-  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-#endif
-}
 
 double CycleRate::per_second() const {
   const Duration passed = clock_.now() - start_;

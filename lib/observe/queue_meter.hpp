@@ -9,6 +9,7 @@
 #include <span>
 
 #include "pollux/base/clock.hpp"
+#include "pollux/base/cycle_counter.hpp"
 #include "pollux/net/queue_observer.hpp"
 
 namespace pollux::observe {
@@ -82,9 +83,6 @@ class TxMeter final : public TxObserver {
   PowerHistogram<12> burst_sizes_;
   std::uint64_t given_ = 0;  // in the burst in progress
 };
-
-/// The processor's time stamp counter, or its equivalent.
-[[nodiscard]] std::uint64_t read_cycles() noexcept;
 
 /// The rate of `read_cycles`, measured since the object was made.
 class CycleRate {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/port_state.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "pollux/net/flow/flow_rules.hpp"
@@ -50,7 +51,7 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"backend", info.backend},
               {"index", info.index},
               {"numa_node", info.numa_node},
-              {"state", name_of(port.state())},
+              {"state", state_name(port.state())},
               {"mac", to_string(port.mac())},
               {"mtu", port.mtu()},
               {"limits", limits_json(info.limits)},
@@ -61,7 +62,7 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
 Result<Json> config(Server&, NamedPort& named, const Params&) { return config_json(named.port->config()); }
 
 Result<Json> stats(Server& server, NamedPort& named, const Params&) {
-  Json json{{"time_ns", server.context.clock().now().count()}, {"state", name_of(named.port->state())}};
+  Json json{{"time_ns", server.context.clock().now().count()}, {"state", state_name(named.port->state())}};
   json.update(stats_json(named.port->stats()));
   return json;
 }

@@ -51,20 +51,16 @@ class Capture::Core {
   }
 
  private:
-  struct Rx {
-    Rx(const observe::TapSettings& settings, const Clock& clock, std::uint16_t index)
+  template <class Tap>
+  struct OnQueue {
+    OnQueue(const observe::TapSettings& settings, const Clock& clock, std::uint16_t index)
         : tap(settings, clock), queue(index) {}
-    observe::RxTap tap;
+    Tap tap;
     std::uint16_t queue;
     bool attached = false;
   };
-  struct Tx {
-    Tx(const observe::TapSettings& settings, const Clock& clock, std::uint16_t index)
-        : tap(settings, clock), queue(index) {}
-    observe::TxTap tap;
-    std::uint16_t queue;
-    bool attached = false;
-  };
+  using Rx = OnQueue<observe::RxTap>;
+  using Tx = OnQueue<observe::TxTap>;
   [[nodiscard]] Result<void> make_taps();
   [[nodiscard]] Result<void> attach_taps();
   void note_port();

@@ -29,6 +29,14 @@ struct CaptureErrors : testing::Test {
     EXPECT_THAT(capture.error().what, HasSubstr(what));
     EXPECT_FALSE(capture.error().hint.empty());
   }
+  /// Stops the capture.
+  static auto file_of(Capture& capture) {
+    std::vector<std::byte> bytes;
+    EXPECT_TRUE(capture.stop());
+    capture.drain(bytes, SIZE_MAX);
+    capture.finish(bytes);
+    return test::read_pcapng(bytes);
+  }
   /// Whether nothing observes the queues: then a forward path can be made.
   [[nodiscard]] bool nothing_is_attached() {
     if (fixture.port.state() == PortState::started && !fixture.port.stop()) return false;
@@ -94,11 +102,7 @@ TEST_F(CaptureErrors, AClosedPortEndsItWithItsFramesAndStatistics) {
   EXPECT_TRUE((*capture)->is_port_open());
   ASSERT_TRUE(fixture.port.close());
   EXPECT_FALSE((*capture)->is_port_open());
-  std::vector<std::byte> bytes;
-  EXPECT_TRUE((*capture)->stop());
-  (*capture)->drain(bytes, SIZE_MAX);
-  (*capture)->finish(bytes);
-  const auto file = test::read_pcapng(bytes);
+  const auto file = file_of(**capture);
   EXPECT_EQ(file.packets.size(), 1U);
   EXPECT_EQ(file.statistics.size(), 2U);
 }
@@ -114,11 +118,7 @@ TEST_F(CaptureErrors, AMovedPortGoesOnAndADestroyedPortEndsIt) {
   EXPECT_EQ((*capture)->counts().captured, 1U);
   moved.reset();
   EXPECT_FALSE((*capture)->is_port_open());
-  std::vector<std::byte> bytes;
-  EXPECT_TRUE((*capture)->stop());
-  (*capture)->drain(bytes, SIZE_MAX);
-  (*capture)->finish(bytes);
-  const auto file = test::read_pcapng(bytes);
+  const auto file = file_of(**capture);
   EXPECT_EQ(file.packets.size(), 1U);
   EXPECT_FALSE(file.statistics.front().number(5)) << "its counters are gone";
 }
