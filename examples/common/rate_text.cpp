@@ -93,23 +93,4 @@ Result<RateText> parse_rate(std::string_view text) {
               "the line rate (50%, 33.3%); up to 10^12");
 }
 
-Result<SlotRate> slot_rate(const RateText& rate, std::uint64_t line, std::uint64_t size) {
-  const std::uint64_t frames = line / slot_bits(size);
-  switch (rate.unit) {
-    case RateText::Unit::frames:
-      if (rate.value <= frames) return SlotRate{rate.value, false};
-      break;
-    case RateText::Unit::bits:
-      if (rate.value <= line) return SlotRate{rate.value, true};
-      break;
-    case RateText::Unit::share:
-      if (rate.value > kMillion) break;
-      return SlotRate{
-          std::max<std::uint64_t>(1, line / kMillion * rate.value + line % kMillion * rate.value / kMillion), true};
-  }
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("the rate is above the line rate of {} bit/s for frames of {} bytes", line, size),
-              fmt::format("use at most {}pps, {}bit or 100%", frames, line));
-}
-
 }  // namespace pollux::examples

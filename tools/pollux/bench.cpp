@@ -13,15 +13,17 @@
 #include "bench/plot.hpp"
 #include "bench/report.hpp"
 #include "commands.hpp"
+#include "common/frame.hpp"
 #include "common/rate_text.hpp"
+#include "common/rates.hpp"
 #include "common/stop_signals.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
 namespace {
 
-constexpr std::uint32_t kMinSize = 64;
-constexpr std::uint32_t kMaxSize = 9724;
+constexpr std::uint32_t kMinSize = examples::frame::kMinLength + examples::kFcsBytes;
+constexpr std::uint32_t kMaxSize = examples::frame::kMaxLength + examples::kFcsBytes;
 
 struct BenchOptions {
   std::vector<std::string> ports;
@@ -92,7 +94,7 @@ Result<bench::TableOptions> table_options(const BenchOptions& options, bool virt
   return table;
 }
 
-Result<bench::Report> measure(const Environment& environment, const BenchOptions& options, const bench::PortPlan& plan,
+Result<bench::Report> measure(const Environment& environment, const BenchOptions& options,
                               const bench::TestBedOptions& bed_options, const bench::TableOptions& table_options) {
   const examples::StopSignals stop;
   auto bed = bench::TestBed::open(bed_options);
@@ -104,7 +106,7 @@ Result<bench::Report> measure(const Environment& environment, const BenchOptions
   }
   auto table = bench::measure_table(**bed, runner, table_options, progress);
   if (!table) return pass_on(std::move(table));
-  return bench::Report{options.ports[0],    options.ports[1], options.device,   plan.virtual_time,
+  return bench::Report{options.ports[0],    options.ports[1], options.device,   (*bed)->virtual_time(),
                        (*bed)->line_rate(), table_options,    *std::move(table)};
 }
 
@@ -121,7 +123,7 @@ int run_bench(const Environment& environment, const BenchOptions& options) {
   for (const std::string& file : options.plots) {
     if (auto usable = bench::check_plot_file(file); !usable) return refuse(usable.error());
   }
-  const auto report = measure(environment, options, *plan,
+  const auto report = measure(environment, options,
                               {.ports = *plan,
                                .device = *device,
                                .line_rate = *line_rate,

@@ -25,6 +25,7 @@ TEST(PortPlan, TheWiresOptionsAreKept) {
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->wire_rate, 100'000'000U);
   EXPECT_THAT(plan->uris, ElementsAre("sim:3?loss=0.1,rate=100M", "sim:2?loss=0.1,rate=100M"));
+  EXPECT_EQ(plan_ports("sim:0?rate=1e8", "sim:1", kWire, std::nullopt)->wire_rate, 100'000'000U);
   EXPECT_THAT(plan_ports("sim:0", "sim:1?seed=2", kWire, 10'000'000)->uris,
               ElementsAre("sim:0?seed=2,rate=10000000", "sim:1?seed=2,rate=10000000"));
 }
@@ -43,6 +44,7 @@ TEST(PortPlan, OtherPortsRunInRealTime) {
   for (const auto& [from, to] : {std::pair{"qtest:0", "qtest:1"},
                                  {"sim:0?thread", "sim:1"},
                                  {"sim:0?tap=x", "sim:2"},
+                                 {"sim:0?pcap-in=x", "sim:2"},
                                  {"tap:a", "sim:0"},
                                  {"sim:64", "sim:65"},
                                  {"sim:", "sim:1"}}) {

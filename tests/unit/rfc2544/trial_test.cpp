@@ -41,6 +41,14 @@ TEST(Trial, AForwarderAddsItsProcessingAndAWire) {
   EXPECT_EQ(result.latency.max(), 672U + 1000U + 672U);
 }
 
+TEST(Trial, AWireThatIsSlowerThanTheLineMakesTheSenderLate) {
+  BenchFixture bench("wire", "sim:0?rate=100M", 1518, 1'000'000'000);
+  const TrialResult result = bench.run({.frames = 10'000, .wait = kWait});
+  EXPECT_FALSE(result.counts.in_time);
+  EXPECT_GT(result.counts.sent, 1000U) << "the wire takes 6,720 ns for each";
+  EXPECT_LT(result.counts.sent, 10'000U);
+}
+
 TEST(Trial, LostFramesAreCounted) {
   BenchFixture bench("forward?loss=10%");
   const TrialResult result = bench.run({.frames = 10'000, .wait = kWait});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
 #include <deque>
 
+#include "backends/sim/channel.hpp"
 #include "bench/device_text.hpp"
 #include "common/slot_schedule.hpp"
 #include "pollux/pollux.hpp"
@@ -23,10 +23,6 @@ class Forwarder {
   /// When the next frame is done; Time::max() if it holds none.
   [[nodiscard]] Time next() const noexcept { return waiting_.empty() ? Time::max() : waiting_.front().done; }
 
-  [[nodiscard]] std::uint64_t dropped() const noexcept {
-    return queue_full_.value() + lost_.value() + ring_full_.value();
-  }
-
  private:
   struct Waiting {
     MbufPtr mbuf;
@@ -34,18 +30,13 @@ class Forwarder {
   };
 
   void take(MbufPtr mbuf, Time now);
-  void drop(MbufPtr mbuf, DropCounter& reason) noexcept;
-  [[nodiscard]] bool chance(std::uint32_t millionths) noexcept;
 
   RxQueue* in_;
   TxQueue* out_;
   ForwarderOptions options_;
   std::deque<Waiting> waiting_;
   examples::SlotSchedule free_;  // when the processing of the next frame may begin
-  std::uint64_t random_;
-  DropCounter queue_full_{"dut_queue_full"};
-  DropCounter lost_{"dut_lost"};
-  DropCounter ring_full_{"dut_ring_full"};
+  sim::Random random_;
 };
 
 }  // namespace pollux::tool::bench

@@ -92,11 +92,9 @@ void draw_series(Canvas& canvas, const std::vector<Point>& points, std::size_t i
 
 void draw_frame_loss(Canvas& canvas, const Report& report) {
   double most = 0;
-  double least = 100;
   for (const SizeResult& result : report.table) {
     for (const LoadTrial& trial : result.frame_loss) {
       most = std::max(most, loss_percent(trial.counts));
-      least = std::min(least, trial.load / kMillionthsPerPercent);
     }
   }
   Panel panel = panel_at(1);

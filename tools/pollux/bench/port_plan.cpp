@@ -2,67 +2,49 @@
 #include "bench/port_plan.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <string_view>
 
-#include "common/rate_text.hpp"
+#include "backends/sim/uri.hpp"
 
 namespace pollux::tool::bench {
 namespace {
 
 constexpr std::string_view kScheme = "sim:";
-constexpr unsigned kCards = 64;
 constexpr std::uint64_t kCardRate = 1'000'000'000;
 
-/// An in-process card of a URI: sim:NUMBER?OPTION,OPTION.
+/// An in-process card of a URI.
 struct SimCard {
-  unsigned number = 0;
-  std::vector<std::string> options = {};
+  sim::Uri uri;
+  std::string options = {};  ///< as the user wrote them
 };
-
-std::vector<std::string> split(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    const auto comma = std::min(text.find(','), text.size());
-    parts.emplace_back(text.substr(0, comma));
-    text.remove_prefix(std::min(comma + 1, text.size()));
-  }
-  return parts;
-}
 
 /// Nothing for any other port, for a malformed URI, which opening it reports, and for cards that do not follow a clock
 /// of virtual time: their wire has a thread, or ends outside the process.
 std::optional<SimCard> steppable_card(std::string_view uri) {
   if (!uri.starts_with(kScheme)) return std::nullopt;
   uri.remove_prefix(kScheme.size());
-  SimCard card;
+  auto parsed = sim::Uri::parse(uri);
+  if (!parsed || parsed->function || parsed->setup.threaded || parsed->setup.link_partner.any()) return std::nullopt;
   const auto question = std::min(uri.find('?'), uri.size());
-  const auto [end, error] = std::from_chars(uri.data(), uri.data() + question, card.number);
-  if (error != std::errc() || end != uri.data() + question || card.number >= kCards) return std::nullopt;
-  card.options = split(uri.substr(std::min(question + 1, uri.size())));
-  const bool outside = std::ranges::any_of(card.options, [](const std::string& option) {
-    return option == "thread" || option.starts_with("tap=") || option.starts_with("socket-");
-  });
-  return outside ? std::nullopt : std::optional(card);
+  return SimCard{*std::move(parsed), std::string(uri.substr(std::min(question + 1, uri.size())))};
 }
 
-std::optional<std::uint64_t> rate_of(const std::vector<std::string>& options) {
-  constexpr std::string_view kRate = "rate=";
-  for (const std::string& option : options) {
-    if (!option.starts_with(kRate)) continue;
-    const auto rate = examples::parse_rate(option.substr(kRate.size()) + "bit");
-    if (rate) return rate->value;
+/// Options of a wire without those that begin with `prefix`.
+std::string without(std::string_view options, std::string_view prefix) {
+  std::string kept;
+  while (!options.empty()) {
+    const auto comma = std::min(options.find(','), options.size());
+    if (const auto option = options.substr(0, comma); !option.starts_with(prefix)) {
+      kept.append(kept.empty() ? "" : ",").append(option);
+    }
+    options.remove_prefix(std::min(comma + 1, options.size()));
   }
-  return std::nullopt;
+  return kept;
 }
 
-std::string uri_of(unsigned number, const std::vector<std::string>& options) {
-  return fmt::format("sim:{}?{}", number, fmt::join(options, ","));
-}
+std::string uri_of(unsigned number, const std::string& options) { return fmt::format("sim:{}?{}", number, options); }
 
 }  // namespace
 
@@ -76,33 +58,33 @@ Result<PortPlan> plan_ports(const std::string& sending, const std::string& recei
                 fmt::format("--dut forward is for in-process cards, not for {} and {}", sending, receiving),
                 "use sim:0 sim:1, or leave out --dut and connect both ports to the device under test");
   }
-  if ((from->number ^ to->number) != 1) {
-    const unsigned other = from->number ^ 1U;
+  if ((from->uri.number ^ to->uri.number) != 1) {
+    const unsigned other = from->uri.number ^ 1U;
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} and {} are not at the ends of one wire", sending, receiving),
-                fmt::format("use sim:{} sim:{}", from->number, other));
+                fmt::format("use sim:{} sim:{}", from->uri.number, other));
   }
-  std::vector<std::string> options = from->options.empty() ? to->options : from->options;
-  if (!from->options.empty() && !to->options.empty() && from->options != to->options) {
+  if (from->uri.has_options && to->uri.has_options && from->uri.setup != to->uri.setup) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} and {} give their wire different options", sending, receiving),
                 "give the options to one of the cards only");
   }
-  auto rate = rate_of(options);
-  const bool named = std::ranges::any_of(options, [](const std::string& one) { return one.starts_with("rate="); });
-  if (!named) {
+  const SimCard& described = from->uri.has_options ? *from : *to;
+  std::string options = described.options;
+  std::uint64_t rate = described.uri.setup.wire.rate;
+  if (rate == 0) {
     rate = line_rate.value_or(kCardRate);
-    options.push_back(fmt::format("rate={}", *rate));
+    options.append(options.empty() ? "" : ",").append(fmt::format("rate={}", rate));
   }
-  PortPlan plan{{uri_of(from->number, options)}, true, rate};
+  PortPlan plan{{uri_of(from->uri.number, options)}, true, rate};
   if (!device.forwarder) {
-    plan.uris.push_back(uri_of(to->number, options));
+    plan.uris.push_back(uri_of(to->uri.number, options));
     return plan;
   }
-  const unsigned second = ((from->number & ~1U) + 2) % kCards;
-  plan.uris.push_back(uri_of(to->number, options));
+  const unsigned second = ((from->uri.number & ~1U) + 2) % sim::Uri::kCards;
+  plan.uris.push_back(uri_of(to->uri.number, options));
   // A capture file is that of the first wire.
-  std::erase_if(options, [](const std::string& option) { return option.starts_with("capture="); });
+  options = without(options, "capture=");
   plan.uris.push_back(uri_of(second, options));
   plan.uris.push_back(uri_of(second + 1, options));
   return plan;

@@ -10,6 +10,7 @@ namespace pollux::tool::bench {
 namespace {
 
 using examples::SlotSchedule;
+__extension__ using Wide = unsigned __int128;
 
 /// The first frame starts so much after the trial.
 constexpr Duration kLead = std::chrono::microseconds(10);
@@ -38,18 +39,19 @@ struct TrialRunner::State {
         start(bed.now() + kLead),
         rate(std::max<std::uint64_t>(1, share_of(bed.line_rate(), wanted.load))),
         slots(start, rate) {
-    SlotSchedule all(start, rate);
-    // In steps, since a weight is limited.
-    for (std::uint64_t left = wanted.frames; left > 0;) {
-      const std::uint64_t part = std::min<std::uint64_t>(left, 10'000);
-      all.advance(part * examples::slot_bits(wanted.size));
-      left -= part;
-    }
-    give_up_at = all.next() + tolerance(bed.virtual_time(), all.next() - start);
+    const Wide bits = Wide{wanted.frames} * examples::slot_bits(wanted.size);
+    const Duration planned(static_cast<Duration::rep>(bits * 1'000'000'000 / rate));
+    give_up_at = start + planned + tolerance(bed.virtual_time(), planned);
     result.counts.intended = wanted.frames;
   }
 
   [[nodiscard]] bool sending() const noexcept { return !gave_up && result.counts.sent < request.frames; }
+  /// When there is something to send, or a reason to stop. Frames whose slots have passed wait for room in the ring,
+  /// which an event of the card makes.
+  [[nodiscard]] Time next_due(Time now) const noexcept {
+    if (!sending()) return last_sent_at + request.wait;
+    return slots.next() > now ? slots.next() : give_up_at + Duration(1);
+  }
   [[nodiscard]] bool finished(Time now) const noexcept {
     if (sending()) return false;
     return result.counts.received == result.counts.sent || now >= last_sent_at + request.wait;
@@ -73,12 +75,11 @@ struct TrialRunner::State {
 TrialRunner::TrialRunner(TestBed& bed, std::function<bool()> stop)
     : bed_(bed), stop_(std::move(stop)), sent_at_(kSendTimes) {}
 
-TrialRunner::~TrialRunner() = default;
-
 Result<TrialResult> TrialRunner::run(const TrialRequest& request) {
   State state(request, bed_, next_sequence_);
-  for (unsigned polls = 1; !state.finished(bed_.now()); ++polls) {
-    if (auto stepped = step(state); !stepped) return pass_on(std::move(stepped));
+  Time now = bed_.now();
+  for (unsigned polls = 1; !state.finished(now); ++polls, now = bed_.now()) {
+    if (auto stepped = step(state, now); !stepped) return pass_on(std::move(stepped));
     if (polls % kPollsPerCheck == 0 && stop_ && stop_()) {
       state.burst.drop(unsent_, bed_.cache());
       return fail(ErrorCode::bad_state, "the measurement was stopped before its end");
@@ -93,15 +94,12 @@ Result<TrialResult> TrialRunner::run(const TrialRequest& request) {
   return std::move(result);
 }
 
-Result<void> TrialRunner::step(State& state) {
-  Time now = bed_.now();
+Result<void> TrialRunner::step(State& state, Time now) {
   if (auto serviced = bed_.service(now); !serviced) return serviced;
   if (state.sending()) send_due(state, now);
   bed_.poll_device(now);
-  if (!bed_.virtual_time()) now = bed_.now();
-  receive(state, now);
-  bed_.wait(std::min({state.sending() ? state.slots.next() : state.last_sent_at + state.request.wait,
-                      bed_.device_next(), bed_.service_due()}));
+  receive(state, bed_.now());
+  bed_.wait(std::min({state.next_due(now), bed_.device_next(), bed_.service_due()}));
   return {};
 }
 

@@ -34,9 +34,6 @@ class TrialRunner {
  public:
   /// `stop` ends a trial early with an error; it may be empty. `bed` outlives the object.
   explicit TrialRunner(TestBed& bed, std::function<bool()> stop = {});
-  ~TrialRunner();
-  TrialRunner(const TrialRunner&) = delete;
-  TrialRunner& operator=(const TrialRunner&) = delete;
 
   /// Errors: bad_state (stopped), and those of ports that fail.
   [[nodiscard]] Result<TrialResult> run(const TrialRequest& request);
@@ -47,7 +44,7 @@ class TrialRunner {
   void send_due(State& state, Time now);
   void build(State& state, std::uint32_t count);
   void receive(State& state, Time now);
-  [[nodiscard]] Result<void> step(State& state);
+  [[nodiscard]] Result<void> step(State& state, Time now);
 
   /// Send times are kept for as many frames.
   static constexpr std::uint64_t kSendTimes = 1U << 20U;
