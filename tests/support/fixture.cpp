@@ -118,13 +118,21 @@ bool CardFixture::transmit(const Frame& frame, std::size_t segment_bytes) {
   return taken;
 }
 
-std::uint64_t CardFixture::drops(std::string_view name) {
-  for (const Counter& counter : port.stats().drops) {
+namespace {
+
+std::uint64_t value_of_counter(const std::vector<Counter>& counters, std::string_view name) {
+  for (const Counter& counter : counters) {
     if (counter.name == name) return counter.value;
   }
-  ADD_FAILURE() << "the port has no drop counter " << name;
+  ADD_FAILURE() << "the port has no counter " << name;
   return 0;
 }
+
+}  // namespace
+
+std::uint64_t CardFixture::drops(std::string_view name) { return value_of_counter(port.stats().drops, name); }
+
+std::uint64_t CardFixture::counter(std::string_view name) { return value_of_counter(port.extended_stats(), name); }
 
 testing::AssertionResult CardFixture::every_mbuf_accounted_for(std::uint32_t held) {
   std::uint32_t expected = held;

@@ -81,6 +81,8 @@ struct CardFixture {
 
   /// The value of a drop counter; fails the test if the port has no such counter.
   [[nodiscard]] std::uint64_t drops(std::string_view name);
+  /// The value of one of the port's extended statistics; fails the test if the port has no such counter.
+  [[nodiscard]] std::uint64_t counter(std::string_view name);
   /// Checks that every mbuf is in the pool, in a receive ring, in a transmit ring, or one of the `held` mbufs that the
   /// test owns.
   [[nodiscard]] testing::AssertionResult every_mbuf_accounted_for(std::uint32_t held = 0);

@@ -38,13 +38,7 @@ class FrameStampsTest : public testing::Test {
     return stamp ? *stamp : std::nullopt;
   }
   [[nodiscard]] Time now() { return fixture_.port.capability<PortClock>()->time().value(); }
-  [[nodiscard]] std::uint64_t counter(std::string_view name) {
-    const auto counters = fixture_.port.extended_stats();
-    const auto found =
-        std::find_if(counters.begin(), counters.end(), [&](const Counter& one) { return one.name == name; });
-    EXPECT_NE(found, counters.end()) << name;
-    return found == counters.end() ? 0 : found->value;
-  }
+  [[nodiscard]] std::uint64_t counter(std::string_view name) { return fixture_.counter(name); }
   static void put(Frame& frame, std::size_t at, std::initializer_list<unsigned> bytes) {
     for (const unsigned byte : bytes) frame[at++] = static_cast<std::byte>(byte);
   }

@@ -54,13 +54,6 @@ std::vector<std::uint16_t> hashes_of(std::span<const MacAddress> addresses) {
   return hashes;
 }
 
-template <class Table>
-Table table_of(std::span<const MacAddress> groups) {
-  Table table{};
-  for (const MacAddress& group : groups) table[hash_of(group) / 32] |= 1U << hash_of(group) % 32;
-  return table;
-}
-
 }  // namespace
 
 std::size_t AddressFilters::exact_entries() const { return card_.traits->exact_addresses - std::size_t{1}; }
@@ -100,7 +93,8 @@ void AddressFilters::write() {
   }
   std::vector<MacAddress> exact = unicast_;
   if (exact_groups()) exact.insert(exact.end(), multicast_.begin(), multicast_.end());
-  const Table table = exact_groups() ? Table{} : table_of<Table>(multicast_);
+  Table table{};
+  if (!exact_groups()) add_hashes(table, hashes_of(multicast_));
   Table both = table;
   for (std::size_t word = 0; word < both.size(); ++word) both[word] |= table_[word];
   write_table(both);  // groups pass by their hash before they lose their receive address

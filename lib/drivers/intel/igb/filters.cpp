@@ -44,6 +44,10 @@ void clear_filters(const Card& card) {
   card.regs.flush();
 }
 
+void add_hashes(std::span<std::uint32_t> table, std::span<const std::uint16_t> hashes) {
+  for (const std::uint16_t hash : hashes) table[hash / 32U % table.size()] |= 1U << hash % 32U;
+}
+
 reg::RCTL::Setting promiscuity(bool promiscuous, bool all_multicast) {
   const std::uint32_t upe = promiscuous ? reg::RCTL::UPE.mask() : 0;
   const std::uint32_t mpe = promiscuous || all_multicast ? reg::RCTL::MPE.mask() : 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
+#include <span>
+
 #include "drivers/intel/igb/card.hpp"
 #include "pollux/net/link.hpp"
 
@@ -16,6 +19,9 @@ void clear_address(const Card& card, std::uint32_t index);
 
 /// Clears every other filter: exact addresses, multicast and unicast hashes, VLANs.
 void clear_filters(const Card& card);
+
+/// Sets the bits of these hashes in a table of hashes, such as MTA.
+void add_hashes(std::span<std::uint32_t> table, std::span<const std::uint16_t> hashes);
 
 /// The RCTL bits for promiscuous and all-multicast mode.
 [[nodiscard]] hw::igb::RCTL::Setting promiscuity(bool promiscuous, bool all_multicast);

@@ -114,9 +114,7 @@ void FunctionAddresses::remove_others(unsigned function) {
 void FunctionAddresses::set_hashes(unsigned function, std::vector<std::uint16_t> hashes) {
   hashes_[function] = std::move(hashes);
   Table table{};
-  for (const auto& all : hashes_) {
-    for (const std::uint16_t hash : all) table[hash / 32U % table.size()] |= 1U << hash % 32U;
-  }
+  for (const auto& all : hashes_) add_hashes(table, all);
   for (std::uint32_t word = 0; word < table.size(); ++word) {
     if (table[word] != table_[word]) card_.regs.write<reg::MTA>(word, reg::MTA::Value(table[word]));
   }
@@ -125,7 +123,7 @@ void FunctionAddresses::set_hashes(unsigned function, std::vector<std::uint16_t>
 
 void FunctionAddresses::set_unicast_hashes(const std::vector<std::uint16_t>& hashes) {
   unicast_ = {};
-  for (const std::uint16_t hash : hashes) unicast_[hash / 32U % unicast_.size()] |= 1U << hash % 32U;
+  add_hashes(unicast_, hashes);
   write_unicast_table();
 }
 
