@@ -88,19 +88,53 @@ function(pollux_library)
   add_library(pollux::pollux ALIAS pollux_static)
 endfunction()
 
-# pollux_program_part(TARGET): settings of a program, or of a library that programs share.
+# pollux_program_part(TARGET [QUICK]): settings of a program, or of a library that programs share. QUICK: it handles no frames, so it
+# is compiled with few optimisations, which take much of the time where options are parsed.
 function(pollux_program_part target)
-  if(POLLUX_TOGETHER STREQUAL all)
-    pollux_compile_together(${target})
+  cmake_parse_arguments(PART "QUICK" "" "" ${ARGN})
+  set(owner pollux_program_headers)
+  if(PART_QUICK)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+    string(APPEND owner _quick)
   endif()
+  if(NOT POLLUX_TOGETHER)
+    return()
+  endif()
+  pollux_compile_together(${target})
+  get_target_property(type ${target} TYPE)
+  string(APPEND owner _${type})  # programs and libraries have different flags for position-independent code
+  if(NOT TARGET ${owner})
+    pollux_program_headers(${owner} ${type} ${PART_QUICK})
+  endif()
+  pollux_share_headers(${target} ${owner})
 endfunction()
 
-# pollux_program(NAME l2fwd SOURCES main.cpp ... LINK CLI11::CLI11 ...): an example or a tool.
+# pollux_program_headers(OWNER TYPE QUICK): a target that precompiles headers for programs.
+function(pollux_program_headers owner type quick)
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/program_headers.cpp CONTENT "int main() {}\n")
+  if(type STREQUAL EXECUTABLE)
+    add_executable(${owner} ${PROJECT_BINARY_DIR}/program_headers.cpp)
+  else()
+    add_library(${owner} STATIC ${PROJECT_BINARY_DIR}/program_headers.cpp)
+  endif()
+  target_link_libraries(${owner} PRIVATE pollux::pollux pollux_options pollux_program_options fmt::fmt CLI11::CLI11
+    nlohmann_json::nlohmann_json)
+  if(quick)
+    target_compile_options(${owner} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endif()
+  pollux_share_headers(${owner} ${owner} <CLI/CLI.hpp> <nlohmann/json.hpp>)
+endfunction()
+
+# pollux_program(NAME l2fwd [QUICK] SOURCES main.cpp ... LINK CLI11::CLI11 ...): an example or a tool.
 function(pollux_program)
-  cmake_parse_arguments(PROGRAM "" "NAME" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(PROGRAM "QUICK" "NAME" "SOURCES;LINK" ${ARGN})
+  set(quick "")
+  if(PROGRAM_QUICK)
+    set(quick QUICK)
+  endif()
   add_executable(${PROGRAM_NAME} ${PROGRAM_SOURCES})
   target_link_libraries(${PROGRAM_NAME} PRIVATE pollux::pollux pollux_options pollux_program_options ${PROGRAM_LINK})
-  pollux_program_part(${PROGRAM_NAME})
+  pollux_program_part(${PROGRAM_NAME} ${quick})
 endfunction()
 
 # pollux_test_program(NAME [BUSY] a_test.cpp ...): a GoogleTest program, which can include the library's private headers.
@@ -184,14 +218,15 @@ function(pollux_cases entry prefix)
 endfunction()
 
 # pollux_python_test(ENTRY script_test.py [ARGUMENT...]): a unittest script, which may use the tools' modules. Python tests do not
-# depend on the build, so builds with sanitizers leave them out, unless PROGRAMS says that the script runs built programs.
+# depend on the build, so builds with sanitizers leave them out, unless PROGRAMS says that the script runs built programs. The script
+# finds the sanitizers' names in POLLUX_SANITIZE: programs are several times slower with them.
 function(pollux_python_test entry script)
   cmake_parse_arguments(TEST "PROGRAMS" "" "" ${ARGN})
   if(POLLUX_SANITIZE AND NOT TEST_PROGRAMS)
     return()
   endif()
   add_test(NAME ${entry}
-    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${PROJECT_SOURCE_DIR}/tools/lib
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 POLLUX_SANITIZE=${POLLUX_SANITIZE} PYTHONPATH=${PROJECT_SOURCE_DIR}/tools/lib
       /usr/bin/python3 -m pollux_lab.run_unittest ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${TEST_UNPARSED_ARGUMENTS})
   set_tests_properties(${entry} PROPERTIES TIMEOUT 300)
   pollux_cases(${entry} ${entry})

@@ -116,11 +116,11 @@ class Exporter(unittest.TestCase):
         metrics_port, query_port = free_port(), free_port()
         self.start(POLLUX, "exporter", "--listen", f"127.0.0.1:{metrics_port}")
         (self.directory / "prometheus.yml").write_text(
-            f"global: {{scrape_interval: 200ms}}\nrule_files: ['{RULES}/alerts.yml']\n"
+            f"global: {{scrape_interval: 2s, scrape_timeout: 2s}}\nrule_files: ['{RULES}/alerts.yml']\n"
             f"scrape_configs: [{{job_name: pollux, static_configs: [{{targets: ['127.0.0.1:{metrics_port}']}}]}}]\n")
         self.start(prometheus, f"--config.file={self.directory}/prometheus.yml",
                    f"--web.listen-address=127.0.0.1:{query_port}", f"--storage.tsdb.path={self.directory}/data")
-        query = urllib.parse.quote('rate(pollux_port_transmit_packets_total{port="plx0"}[5s])')
+        query = urllib.parse.quote('rate(pollux_port_transmit_packets_total{port="plx0"}[1m])')
         rates: list[dict] = []
 
         def is_scraped() -> bool:
