@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Compiles the sources of a target in groups, which takes a third of the time. So no two sources of a target may use one name for
-# different things. Grouping hides missing includes; so release builds compile the library's own sources one by one, and debug builds
-# compile all sources one by one.
+# different things. Grouping hides missing includes; so release builds compile the library's own sources and benchmarks one by one, and
+# debug builds compile all sources one by one.
 set(POLLUX_SHARED_HEADERS
   <algorithm> <array> <chrono> <cstdint> <functional> <map> <memory> <mutex> <optional> <span> <string> <string_view>
   <utility> <vector> <fmt/format.h> <pollux/pollux.hpp>)
@@ -16,11 +16,8 @@ function(pollux_compile_together target)
 endfunction()
 
 # pollux_share_headers(TARGET OWNER HEADER...): precompiles the headers that most sources need, once for the target OWNER. All targets
-# of one owner have the same flags. A compiler cache is faster still, but does not work with precompiled headers.
+# of one owner have the same flags.
 function(pollux_share_headers target owner)
-  if(CMAKE_CXX_COMPILER_LAUNCHER)
-    return()
-  endif()
   if(target STREQUAL owner)
     target_precompile_headers(${target} PRIVATE ${POLLUX_SHARED_HEADERS} ${ARGN})
   else()

@@ -5,7 +5,7 @@
 clang-tidy spends most of its time on headers, so the sources of one folder are first checked as one file, which takes a quarter of the
 time. If that finds something, perhaps only because two sources use one name for different things, the sources with findings are checked
 separately from the others, down to single sources; only the findings for single sources count. A clean source is remembered by a hash of
-everything that the result depends on, and is not checked again.
+everything that the result depends on, in ${POLLUX_CACHE:-${XDG_CACHE_HOME:-~/.cache}/pollux}, and is not checked again, in no checkout.
 
 usage: check_tidy.py ROOT BUILD [FILE...]     BUILD contains compile_commands.json; with FILEs, checks only sources that depend on them
 """
@@ -45,8 +45,25 @@ def commands(root: pathlib.Path, build: pathlib.Path) -> dict[pathlib.Path, str]
     return found
 
 
+def memory() -> pathlib.Path:
+    """The folder of marks for clean sources."""
+    caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    folder = pathlib.Path(os.environ.get("POLLUX_CACHE") or pathlib.Path(caches, "pollux")) / "clang-tidy-clean"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def installed() -> bytes:
+    """The tool and the packages with headers, with their versions."""
+    version = subprocess.run([tool(), "--version"], capture_output=True, check=True).stdout
+    try:
+        return version + subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "*-dev"], capture_output=True, check=False).stdout
+    except FileNotFoundError:
+        return version
+
+
 def key(root: pathlib.Path, files: set[pathlib.Path], command: str, common: bytes) -> str:
-    digest = hashlib.sha256(common + command.encode())
+    digest = hashlib.sha256(common + command.replace(f"{root}/", "").encode())
     for path in sorted(files):
         digest.update(str(path).encode() + b"\0" + (root / path).read_bytes())
     return digest.hexdigest()
@@ -120,10 +137,8 @@ def batches(sources: dict[pathlib.Path, str]) -> list[tuple[list[pathlib.Path], 
 def main() -> int:
     root, build = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
     only = {pathlib.Path(word) for word in sys.argv[3:]}
-    known = build / "clang-tidy-clean"
-    known.mkdir(parents=True, exist_ok=True)
-    version = subprocess.run([tool(), "--version"], capture_output=True, check=True).stdout
-    common = version + (root / ".clang-tidy").read_bytes()
+    known = memory()
+    common = installed() + (root / ".clang-tidy").read_bytes()
     edges = check_includes.graph(root)
 
     waiting, marks, compiled = {}, {}, commands(root, build)

@@ -12,7 +12,7 @@ packages_for() {
     show) echo python3 ;;
     conformance) echo libgtest-dev libgmock-dev ;;
     silicon) echo iproute2 kmod pciutils ;;
-    test) echo libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev liblwip-dev libcairo2-dev curl ;;
+    test) echo ccache libgtest-dev libgmock-dev libbenchmark-dev gcovr clang libclang-rt-dev liblwip-dev libcairo2-dev curl ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
     abi) echo abigail-tools ;;
     kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;

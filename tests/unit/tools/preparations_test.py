@@ -218,7 +218,6 @@ class FullDisk(unittest.TestCase):
         everything = ["/usr/bin/env", f"PYTHONPATH={ROOT}/tools/lib", "/usr/bin/python3", "-m", "pollux_lab.everything"]
         with Sandbox() as sandbox:
             sandbox.fake("cmake", "exit 1")
-            sandbox.fake("ccache", "exit 1")
             outcome = self.on_a_full_disk(sandbox, sandbox.root / "build", *everything, "--root", str(sandbox.root), "--kernel", "none")
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertRegex(outcome.stdout, "No space left on device.*\n  what to do: the disk that holds .*/build is full")

@@ -9,7 +9,6 @@ import os
 import pathlib
 import queue
 import resource
-import shutil
 import subprocess
 import time
 
@@ -184,8 +183,7 @@ def end(process: subprocess.Popen) -> None:
 
 
 def configuring(preset: str) -> list[str]:
-    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
-    return ["cmake", "--preset", preset, "-DPOLLUX_TOGETHER=", "-DPOLLUX_BUILD_BENCH=OFF", *launcher]
+    return ["cmake", "--preset", preset, "-DPOLLUX_TOGETHER=", "-DPOLLUX_BUILD_BENCH=OFF", "-DPOLLUX_COMPILER_CACHE=ON"]
 
 
 def only_run(folder: pathlib.Path):
