@@ -33,6 +33,7 @@ std::span<const Case> cases() {
       Case{"gro_merge", kPollux, &gro_merge, false, false},
       Case{"alloc_free", kPollux, &alloc_free, false, false},
       Case{"append", kPollux, &append, false, false},
+      Case{"fill", kPollux, &fill, false, false},
       Case{"queue_fifo", kPollux, &queue_fifo, true, false},
       Case{"queue_priority", kPollux, &queue_priority, true, false},
       Case{"queue_drr", kPollux, &queue_drr, true, false},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a program does with mbufs alone: it allocates and frees bursts of them through a thread's cache, and appends.
 #include <array>
+#include <cstring>
+#include <span>
 
 #include "do_not_optimize.hpp"
 #include "fixture.hpp"
@@ -32,6 +34,37 @@ class AllocFree final : public Workload {
   Mempool pool_;
   MempoolCache cache_;
   std::uint32_t burst_;
+};
+
+// Allocates bursts of mbufs with room for a frame, writes a frame into each, and frees them.
+class Fill final : public Workload {
+ public:
+  explicit Fill(const Setup& setup)
+      : Workload(setup.frames(), 1),
+        context_(logging_options()),
+        pool_(need(Mempool::create(context_, {.count = setup.pool}))),
+        cache_(pool_, MempoolCache::kMaxCapacity),
+        burst_(setup.burst) {}
+  void prepare() override {}
+  void run() override {
+    std::array<Mbuf*, Setup::kMaxBurst> mbufs{};
+    for (std::uint32_t done = 0; done < operations(); done += burst_) {
+      const std::span<Mbuf*> burst(mbufs.data(), burst_);
+      if (!cache_.allocate_bulk(burst, kBytes)) give_up("the pool is exhausted");
+      for (Mbuf* const mbuf : burst) std::memcpy(mbuf->data(), frame_.data(), kBytes);
+      do_not_optimize(mbufs.data());
+      cache_.free_bulk(burst);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kBytes = 60;
+
+  Context context_;
+  Mempool pool_;
+  MempoolCache cache_;
+  std::uint32_t burst_;
+  std::array<std::uint8_t, kBytes> frame_{};
 };
 
 // Appends to mbufs that have room.
@@ -67,6 +100,7 @@ class Append final : public Workload {
 }  // namespace
 
 std::unique_ptr<Workload> append(const Setup& setup) { return std::make_unique<Append>(setup); }
+std::unique_ptr<Workload> fill(const Setup& setup) { return std::make_unique<Fill>(setup); }
 std::unique_ptr<Workload> alloc_free(const Setup& setup) { return std::make_unique<AllocFree>(setup); }
 
 }  // namespace pollux::bench

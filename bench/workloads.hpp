@@ -31,6 +31,7 @@ std::unique_ptr<Workload> empty_poll(const Setup& setup);
 std::unique_ptr<Workload> gro_merge(const Setup& setup);
 std::unique_ptr<Workload> alloc_free(const Setup& setup);
 std::unique_ptr<Workload> append(const Setup& setup);
+std::unique_ptr<Workload> fill(const Setup& setup);
 std::unique_ptr<Workload> queue_fifo(const Setup& setup);
 std::unique_ptr<Workload> queue_priority(const Setup& setup);
 std::unique_ptr<Workload> queue_drr(const Setup& setup);

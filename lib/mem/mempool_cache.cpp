@@ -25,6 +25,7 @@ MempoolCacheCore::MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint3
   reserved = kSlots - kSlack - capacity;
   direct_key = pool_owner_->id() == 0 ? kNoKey : pool_owner_->id();
   empty_word = pool_owner_->empty_word(RxFormat::none, Mbuf::kNoPort);
+  data_room = pool_owner_->options().data_room;
   pool_owner_->add_cache(*this);
 }
 

@@ -108,6 +108,7 @@ EffectiveConfig PortMachine::config() const {
                          .given_cache = queue.cache != nullptr,
                          .copy_break = queue.copy_break,
                          .header_bytes = queue.header_bytes,
+                         .replicate_headers = queue.replicate_headers,
                          .drops = queue.drops});
   }
   for (const ValidatedTxQueue& queue : config_.tx) {

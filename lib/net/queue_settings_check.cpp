@@ -46,6 +46,18 @@ Result<void> check_copying(const std::string& prefix, const RxQueueConfig& confi
   return {};
 }
 
+Result<void> check_replication(const std::string& prefix, const RxQueueConfig& config, const PortInfo& port) {
+  if (!config.replicate_headers) return {};
+  if (config.header_pool == nullptr) {
+    return refuse(port.name, fmt::format("{0}replicate_headers is set, but {0}header_pool is not", prefix),
+                  fmt::format("set {}header_pool to the pool of the headers' mbufs", prefix));
+  }
+  if (port.limits.replicate_headers) return {};
+  return cannot(port,
+                fmt::format("{}replicate_headers is not supported: the port's card does not copy headers", prefix),
+                "leave it off; QEMU's igb splits headers from frames, but does not copy them");
+}
+
 // A pool's data_room is never less than a unit: Mempool::create.
 Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
                              const PortInfo& port, const ContextState& context) {
@@ -64,6 +76,7 @@ Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& con
   if (auto owner = check_pool_owner(prefix + "header_pool", *queue.header_pool, port, context); !owner) return owner;
   const std::uint32_t room = std::min(queue.header_pool->options().data_room, limits.max_header);
   queue.header_bytes = room / limits.header_unit * limits.header_unit;
+  queue.replicate_headers = config.replicate_headers;
   return {};
 }
 
@@ -133,6 +146,7 @@ Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& c
                                const PortInfo& port, const ContextState& context) {
   if (auto copying = check_copying(prefix, config, queue, port, context); !copying) return copying;
   if (auto splitting = check_splitting(prefix, config, queue, port, context); !splitting) return splitting;
+  if (auto copies = check_replication(prefix, config, port); !copies) return copies;
   if (auto drop = check_drop_enable(prefix, config.drop_enable, port); !drop) return drop;
   if (auto fits = check_thresholds(prefix, config.thresholds, port); !fits) return fits;
   queue.thresholds = config.thresholds;

@@ -124,6 +124,7 @@ Json config_json(const EffectiveConfig& config) {
                   {"pool", queue.pool},
                   {"copy_break", queue.copy_break},
                   {"header_bytes", queue.header_bytes},
+                  {"replicate_headers", queue.replicate_headers},
                   {"drops", queue.drops},
                   {"stopped", queue.stopped}});
   }

@@ -49,14 +49,14 @@ void set_types(const RawPort& port, std::uint32_t first, std::uint32_t others) {
   }
 }
 
-Result<void> begin(ProbePorts& ports, std::uint32_t header_units) {
+Result<void> begin(ProbePorts& ports, std::uint32_t header_units, reg::SRRCTL::Setting format = reg::SRRCTL::SPLIT) {
   if (auto joined = join(ports); !joined) return joined;
   RawPort& port = ports.port;
   set_types(port, kAllTypes, kAllTypes);
   port.regs().write<reg::RLPML>(reg::RLPML::LENGTH(6000));
   port.receive_all(reg::RCTL::LPE);
   return port.open_rx(
-      0, {.buffer_kib = 2, .format = reg::SRRCTL::SPLIT | reg::SRRCTL::BSIZEHEADER(header_units), .has_headers = true});
+      0, {.buffer_kib = 2, .format = format | reg::SRRCTL::BSIZEHEADER(header_units), .has_headers = true});
 }
 
 /// The write-backs of the frame; empty if it does not arrive.
@@ -147,11 +147,74 @@ Result<void> ask_types(ProbePorts& ports, Answer& answer) {
   return {};
 }
 
+bool starts_with(const Frame& frame, const Frame& start) {
+  return frame.size() >= start.size() && std::equal(start.begin(), start.end(), frame.begin());
+}
+
+Result<void> ask_copies(ProbePorts& ports, Answer& answer) {
+  constexpr std::string_view kTag = "I-HDRCOPY";
+  if (auto begun = begin(ports, 2, reg::SRRCTL::REPLICATE); !begun) return begun;
+  const Frame plain = segment(200);
+  const auto copied = sent(ports, plain);
+  if (!copied) return tl::unexpected<Error>(copied.error());
+  if (copied->empty()) return fail(ErrorCode::timeout, "the segment did not arrive");
+  const Received& one = copied->front();
+  answer.yes_no(kTag, "the headers of a TCP segment are copied", is_split(one), true);
+  answer.equal(kTag, "length of its headers", rx::header_length(one.low), 54);
+  answer.equal(kTag, "length of the segment", rx::length(one.high), plain.size());
+  answer.yes_no(kTag, "the packet buffer has the segment", one.bytes == plain, true);
+  answer.yes_no(kTag, "the header buffer has its headers", starts_with(plain, one.headers), true);
+  const auto large = sent(ports, segment(0, 40));
+  if (!large) return tl::unexpected<Error>(large.error());
+  if (!large->empty()) {
+    answer.note(kTag, "HBO of headers beyond their buffer",
+                (large->front().high & rx::kHeaderOverflow) != 0 ? "yes" : "no");
+    answer.equal(kTag, "bytes of that frame in the packet buffer", rx::length(large->front().high), 134);
+  }
+  const auto unknown = sent(ports, plain_frame(300));
+  if (!unknown) return tl::unexpected<Error>(unknown.error());
+  if (!unknown->empty()) {
+    answer.yes_no(kTag, "SPH of a frame that is not IP", is_split(unknown->front()), false);
+    answer.equal(kTag, "bytes of that frame in the packet buffer", rx::length(unknown->front().high), 300);
+  }
+  return {};
+}
+
+// Where short frames lie if only the headers of longer ones are copied.
+Result<void> ask_short_frames(ProbePorts& ports, Answer& answer) {
+  constexpr std::string_view kTag = "I-M-HDRCOPY";
+  if (auto begun = begin(ports, 2, reg::SRRCTL::REPLICATE_LARGE); !begun) return begun;
+  const struct {
+    std::string_view name;
+    Frame frame;
+    bool in_packet_buffer;
+  } cases[] = {
+      {"a short TCP segment", segment(50), false},
+      {"a short frame that is not IP", plain_frame(100), true},
+      {"a TCP segment longer than the header buffer", segment(200), true},
+  };
+  for (const auto& one : cases) {
+    const auto got = sent(ports, one.frame);
+    if (!got) return tl::unexpected<Error>(got.error());
+    if (got->empty()) continue;
+    answer.equal(kTag, fmt::format("length of {}", one.name), rx::length(got->front().high), one.frame.size());
+    answer.yes_no(kTag, fmt::format("the packet buffer has {}", one.name), got->front().bytes == one.frame,
+                  one.in_packet_buffer);
+  }
+  return {};
+}
+
 constexpr std::array<std::string_view, 1> kHeaderTags{"I-HDRSPLIT"};
 constexpr std::array<std::string_view, 2> kSplitTags{"I-PSRTYPE", "I-M-HDRSPLIT"};
+constexpr std::array<std::string_view, 1> kCopyTags{"I-HDRCOPY"};
+constexpr std::array<std::string_view, 1> kShortTags{"I-M-HDRCOPY"};
 constexpr std::array kHeaderProbes{
     Probe{"split_headers", "What does the card report of split frames?", kHeaderTags, true, true, ask_headers},
     Probe{"split_types", "Which frames does the card split?", kSplitTags, true, true, ask_types},
+    Probe{"copied_headers", "What does the card report of frames whose headers it copies?", kCopyTags, true, true,
+          ask_copies},
+    Probe{"copied_large", "Where are short frames if the card copies the headers of longer ones?", kShortTags, true,
+          true, ask_short_frames},
 };
 
 }  // namespace

@@ -92,6 +92,7 @@ struct MempoolCacheObjects {
   std::uint32_t direct_key = 0;
   std::uint64_t empty_word = 0;  ///< MbufAccess::word of an empty mbuf
   std::uint64_t allocation_failures = 0;
+  std::uint32_t data_room = 0;  ///< bytes that an empty mbuf has room for
   alignas(64) std::array<Mbuf*, kSlots> mbufs;
 };
 
@@ -111,12 +112,19 @@ class POLLUX_API MempoolCache {
   [[nodiscard]] MbufPtr allocate(Site site = Site::here()) noexcept;
   /// Allocates `mbufs.size()` empty mbufs, which the caller owns, or none (false, and counted as a failure).
   /// `Burst::fill` is the safe form.
-  [[nodiscard]] bool allocate_bulk(std::span<Mbuf*> mbufs, [[maybe_unused]] Site site = Site::here()) noexcept {
+  [[nodiscard]] bool allocate_bulk(std::span<Mbuf*> mbufs, Site site = Site::here()) noexcept {
+    return allocate_bulk(mbufs, 0, site);
+  }
+  /// The same with `bytes` of data in each mbuf, whose content is that of an earlier use. False, with nothing allocated
+  /// and no failure counted, if an mbuf has less room.
+  [[nodiscard]] bool allocate_bulk(std::span<Mbuf*> mbufs, std::uint32_t bytes,
+                                   [[maybe_unused]] Site site = Site::here()) noexcept {
     MempoolCacheObjects& objects = *objects_;
+    if (bytes > objects.data_room) return false;
     if (objects.count() < mbufs.size() && !refill(mbufs.size())) [[unlikely]]
       return false;
     Mbuf* const* const from = objects.objects();
-    const std::uint64_t word = objects.empty_word;
+    const std::uint64_t word = objects.empty_word + bytes;
     for (std::size_t i = 0; i < mbufs.size(); ++i) {
       Mbuf* const mbuf = from[i];
       mbufs[i] = mbuf;

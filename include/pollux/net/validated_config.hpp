@@ -22,6 +22,7 @@ struct POLLUX_API ValidatedRxQueue {
   std::shared_ptr<MempoolCore> copy_pool = nullptr;   ///< null: `pool`
   std::shared_ptr<MempoolCore> header_pool = nullptr;  ///< null: headers are not split from frames
   std::uint32_t header_bytes = 0;                      ///< of a header buffer, a multiple of PortLimits::header_unit
+  bool replicate_headers = false;                      ///< headers are copied, and frames stay whole
   bool drops = false;                                  ///< the card drops frames that find no free descriptor
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
 

@@ -103,7 +103,8 @@ drivers::intel::RxSplitting QueueFixture::splitting() {
   if (!options.headers) return {};
   headers = fixture.pool(*options.headers);
   return {.cache = std::make_shared<MempoolCacheCore>(headers->core(), 64),
-          .header_bytes = options.headers->data_room / 64 * 64};
+          .header_bytes = options.headers->data_room / 64 * 64,
+          .replicates = options.copied_headers};
 }
 
 void QueueFixture::make_pool() {

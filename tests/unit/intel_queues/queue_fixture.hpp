@@ -29,6 +29,7 @@ struct CardFixtureOptions {
   BurstMode mode = BurstMode::best;
   MempoolOptions pool{.count = 1000, .name = "rx"};
   std::optional<MempoolOptions> headers = {};  ///< of the pool of headers; if unset, frames are not split
+  bool copied_headers = false;                 ///< the card copies headers instead
   IovaRange reach = {0, ~std::uint64_t{0}};    ///< of the card
 };
 

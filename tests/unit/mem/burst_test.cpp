@@ -100,6 +100,17 @@ TEST_F(BurstTest, FillAddsAllOrNone) {
   EXPECT_TRUE(large.empty());
 }
 
+TEST_F(BurstTest, FillAddsMbufsWithDataIfTheyHaveRoom) {
+  MempoolCache cache(pool_);
+  Burst<8> burst;
+  EXPECT_FALSE(burst.fill(cache, 1, pool_.options().data_room + 1));
+  EXPECT_FALSE(burst.fill(cache, 9, 60));
+  EXPECT_TRUE(burst.empty());
+  EXPECT_TRUE(burst.fill(cache, 2, 60));
+  EXPECT_TRUE(burst.fill(cache, 1));
+  EXPECT_EQ(lengths(burst), (std::vector<std::uint32_t>{60, 60, 0}));
+}
+
 TEST_F(BurstTest, DropCountsUnderItsName) {
   DropCounter ring_full("ring full");
   MempoolCache cache(pool_);

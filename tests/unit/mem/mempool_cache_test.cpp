@@ -89,6 +89,30 @@ TEST(MempoolCache, BulkAllocatesAnyNumberUpToItsMaximum) {
   EXPECT_FALSE(cache.allocate_bulk(mbufs)) << "more than the capacity of any cache";
 }
 
+TEST(MempoolCache, BulkAllocatesMbufsWithData) {
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 100, .data_room = 200, .headroom = 32, .ip_align = true});
+  MempoolCache cache(pool);
+  std::array<Mbuf*, 10> mbufs{};
+  for (const std::uint32_t bytes : {1U, 60U, 200U}) {
+    ASSERT_TRUE(cache.allocate_bulk(mbufs, bytes));
+    for (Mbuf* const mbuf : mbufs) {
+      EXPECT_EQ(mbuf->length(), bytes);
+      EXPECT_EQ(mbuf->packet_length(), bytes);
+      EXPECT_EQ(mbuf->data(), mbuf->head() + 34);
+      EXPECT_EQ(mbuf->segments(), 1U);
+      EXPECT_GE(mbuf->tailroom(), 200U - bytes);
+    }
+    cache.free_bulk(mbufs);
+  }
+  EXPECT_FALSE(cache.allocate_bulk(mbufs, 201)) << "longer than the room";
+  EXPECT_EQ(pool.stats().in_use(), 0U);
+  EXPECT_EQ(pool.stats().allocation_failures, 0U);
+  ASSERT_TRUE(cache.allocate_bulk(mbufs));
+  EXPECT_EQ(mbufs[0]->length(), 0U) << "the next ones are empty again";
+  cache.free_bulk(mbufs);
+}
+
 TEST(MempoolCache, FlushesWhenFullAndRefillsWhenEmpty) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 2000, .data_room = 64, .headroom = 0});

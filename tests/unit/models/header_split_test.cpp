@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Queues whose frames are split into headers and payload: 82575 manual, table 33; I210 datasheet, A.1.
+// Queues whose frames are split into headers and payload: 82575 manual, table 33; I210 datasheet, A.1. Queues whose
+// headers are copied: 82575 manual, 5.3.4.10 and 5.5.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -186,6 +187,68 @@ TEST_F(CardHeaderSplit, AlwaysUsesTheHeaderBufferInTheOtherFormat) {
   use(hw::SRRCTL::SPLIT_ALWAYS, 1);
   receive_again(long_headers);
   expect(long_headers, 64, 114, true, kEnd | rx::kHeaderOverflow);
+}
+
+// The copy fills the header buffer, or ends with the frame.
+TEST_F(CardHeaderSplit, CopiesTheHeadersOfTheTypesThatItWouldSplit) {
+  use(hw::SRRCTL::REPLICATE, 4);
+  std::uint32_t number = 0;
+  for (const test::SplittableFrame& frame : test::splittable_frames()) {
+    SCOPED_TRACE(frame.name);
+    const Bytes bytes = bytes_of(frame.bytes);
+    fixture_.card.receive(bytes);
+    const auto& [low, high] = slot(number);
+    EXPECT_EQ((low & rx::kSplitHeader) != 0, frame.header != 0);
+    EXPECT_EQ(rx::header_length(low), frame.header);
+    EXPECT_EQ(high & (kEnd | rx::kHeaderOverflow), kEnd);
+    ASSERT_EQ(rx::length(high), bytes.size());
+    EXPECT_EQ(fixture_.bytes_at(CardFixture::buffer(number), bytes.size()), bytes);
+    const std::size_t copied = frame.header != 0 ? std::min<std::size_t>(bytes.size(), 256) : 0;
+    Bytes copy(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(copied));
+    copy.resize(copied + 1);  // and nothing behind it
+    EXPECT_EQ(fixture_.bytes_at(header(number), copied + 1), copy);
+    ++number;
+  }
+}
+
+TEST_F(CardHeaderSplit, CopiesTheStartOfHeadersLongerThanTheirBuffer) {
+  use(hw::SRRCTL::REPLICATE, 1);
+  const Bytes frame = bytes_of(test::tcp_headers_alone());
+  fixture_.card.receive(frame);
+  const auto& [low, high] = slot(0);
+  EXPECT_EQ(rx::header_length(low), 114U);
+  EXPECT_EQ(high & (kEnd | rx::kHeaderOverflow), kEnd | rx::kHeaderOverflow);
+  EXPECT_EQ(fixture_.bytes_at(CardFixture::buffer(0), frame.size()), frame);
+  EXPECT_EQ(fixture_.bytes_at(header(0), 64), Bytes(frame.begin(), frame.begin() + 64));
+  EXPECT_EQ(fixture_.bytes_at(header(0) + 64, 8), Bytes(8));
+}
+
+TEST_F(CardHeaderSplit, CopiesHeadersOfTheFirstDescriptorAlone) {
+  use(hw::SRRCTL::REPLICATE, 1);
+  fixture_.card.receive(bytes_of(test::tcp_segment(2048)));
+  EXPECT_EQ(rx::length(slot(0).hi), 2048U);
+  EXPECT_EQ(rx::header_length(slot(0).lo), 54U);
+  EXPECT_EQ(rx::length(slot(1).hi), 54U);
+  EXPECT_EQ(slot(1).lo & rx::kSplitHeader, 0U);
+  EXPECT_EQ(fixture_.bytes_at(header(1), 8), Bytes(8));
+}
+
+// PKT_LEN is that of the frame although the packet buffer has none of it: 82575 manual, 5.3.4.10.
+TEST_F(CardHeaderSplit, WritesShortFramesToTheHeaderBufferAloneInTheLastFormat) {
+  use(hw::SRRCTL::REPLICATE_LARGE, 2);
+  const Bytes brief = bytes_of(test::tcp_segment(74));
+  const Bytes longer = bytes_of(test::tcp_segment(75));
+  const Bytes unknown = CardFixture::frame(100);
+  for (const Bytes& frame : {brief, longer, unknown}) fixture_.card.receive(frame);
+  ASSERT_EQ(brief.size(), 128U);
+  EXPECT_EQ(rx::length(slot(0).hi), 128U);
+  EXPECT_NE(slot(0).lo & rx::kSplitHeader, 0U);
+  EXPECT_EQ(fixture_.bytes_at(header(0), 128), brief);
+  EXPECT_EQ(fixture_.bytes_at(CardFixture::buffer(0), 8), Bytes(8));
+  EXPECT_EQ(rx::length(slot(1).hi), 129U);
+  EXPECT_EQ(fixture_.bytes_at(CardFixture::buffer(1), 129), longer);
+  EXPECT_EQ(fixture_.bytes_at(header(1), 128), Bytes(longer.begin(), longer.begin() + 128));
+  EXPECT_EQ(fixture_.bytes_at(CardFixture::buffer(2), 100), unknown);
 }
 
 TEST_F(CardHeaderSplit, StopsIfADescriptorCannotBeRead) {

@@ -62,7 +62,7 @@ TEST(Probes, AreAllAnsweredByInProcessCards) {
 TEST(Probes, FindTheReadingsInTheModel) {
   for (const std::string_view name :
        {"master", "phy", "address", "alias", "narrow", "queue_enable", "queue_disable", "done_bits", "pages", "fcs",
-        "set_limit", "redirection", "octets", "split_headers", "split_types"}) {
+        "set_limit", "redirection", "octets", "split_headers", "split_types", "copied_headers", "copied_large"}) {
     const Outcome outcome = ask(probe_named(name), both());
     EXPECT_TRUE(outcome.answer.agrees()) << to_text(outcome);
   }

@@ -39,12 +39,16 @@ inline constexpr auto kTxThresholds = reg::TXDCTL::PTHRESH(8) | reg::TXDCTL::HTH
 struct RxQueueFormat {
   std::uint32_t buffer_bytes = 2048;  ///< a multiple of reg::kRxBufferUnit
   std::uint32_t header_bytes = 0;     ///< of the headers' buffers, a multiple of reg::kRxHeaderUnit; 0: not split
+  bool replicate = false;             ///< headers are copied, not split
   bool drop = false;                  ///< drop frames without a descriptor, so that they do not block other queues
   reg::RXDCTL::Setting thresholds = kRxThresholds;
 };
 
 [[nodiscard]] inline RxQueueFormat rx_format(const ValidatedRxQueue& queue) {
-  RxQueueFormat format{.buffer_bytes = queue.buffer_bytes, .header_bytes = queue.header_bytes, .drop = queue.drops};
+  RxQueueFormat format{.buffer_bytes = queue.buffer_bytes,
+                       .header_bytes = queue.header_bytes,
+                       .replicate = queue.replicate_headers,
+                       .drop = queue.drops};
   if (const auto& wish = queue.thresholds) {
     format.thresholds = reg::RXDCTL::PTHRESH(wish->prefetch) | reg::RXDCTL::HTHRESH(wish->host) |
                         reg::RXDCTL::WTHRESH(wish->write_back);
@@ -75,11 +79,12 @@ template <class Registers>
   return checked;
 }
 
-// [I-HDRSPLIT] 82575 manual, table 33.
+// [I-HDRSPLIT] [I-HDRCOPY] 82575 manual, table 33.
 [[nodiscard]] inline reg::SRRCTL::Setting descriptor_format(const RxQueueFormat& wanted) {
   const auto sizes = reg::SRRCTL::BSIZEPACKET(wanted.buffer_bytes / reg::kRxBufferUnit);
   if (wanted.header_bytes == 0) return reg::SRRCTL::ONE_BUFFER | sizes;
-  return reg::SRRCTL::SPLIT | sizes | reg::SRRCTL::BSIZEHEADER(wanted.header_bytes / reg::kRxHeaderUnit);
+  const reg::SRRCTL::Setting type = wanted.replicate ? reg::SRRCTL::REPLICATE : reg::SRRCTL::SPLIT;
+  return type | sizes | reg::SRRCTL::BSIZEHEADER(wanted.header_bytes / reg::kRxHeaderUnit);
 }
 
 // [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: disable, base, length, head and tail 0, then

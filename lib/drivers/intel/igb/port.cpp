@@ -43,6 +43,8 @@ bool frames_may_wait(const ValidatedConfig& config) {
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.packet_buffers = packet_buffer_limits(card);
+  // QEMU's card knows DESCTYPE 1, 2 and 5 (hw/net/igb_core.c, igb_rx_use_ps_descriptor).
+  limits.replicate_headers = !is_qemus(device.identity());
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
   info.missed_count = missed_count(device.identity());
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;

@@ -50,7 +50,8 @@ RxCopying copying(const ValidatedRxQueue& queue) {
 RxSplitting splitting(const ValidatedRxQueue& queue) {
   if (queue.header_pool == nullptr) return {};
   return {.cache = std::make_shared<MempoolCacheCore>(queue.header_pool, kMinCache),
-          .header_bytes = queue.header_bytes};
+          .header_bytes = queue.header_bytes,
+          .replicates = queue.replicate_headers};
 }
 
 RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {

@@ -49,8 +49,13 @@ struct RxHotPath {
   /// A burst whose short frames are copied (RxQueueConfig::copy_break).
   static std::uint32_t burst_copying(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 
+  /// Where the headers of a frame are: in the frame alone, in a buffer of their own, or in both.
+  enum class Headers : std::uint8_t { in_frame, split, copied };
+
   /// A burst of a queue whose card splits frames (RxQueueConfig::header_pool): one descriptor at a time, as `slow`.
   static std::uint32_t burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  /// The same if the card copies the headers (RxQueueConfig::replicate_headers).
+  static std::uint32_t burst_copying_headers(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 
   /// Writes the descriptor of `slot` with the buffer of its mbuf, and with that of its header if frames are split.
   static void arm_again(RxQueue& queue, std::uint32_t slot) noexcept;
@@ -92,23 +97,25 @@ struct RxHotPath {
   static bool head_is_at(const RxQueue& queue, std::uint32_t slot) noexcept;
   static std::uint64_t recheck_empty_write_back(RxQueue& queue, std::uint32_t slot) noexcept;
   static hw::intel::Descriptor armed_for_split(const RxQueue& queue, std::uint32_t slot) noexcept;
+  template <Headers Where>
   static std::uint32_t header_length(std::uint64_t low, std::uint64_t status, std::uint32_t limit) noexcept;
-  template <bool Split>
+  template <Headers Where>
   static bool is_empty(const RxQueue& queue, std::uint32_t slot, std::uint64_t status) noexcept;
-  template <bool Split>
+  template <Headers Where>
   static bool lies(const RxQueue& queue, std::uint32_t slot, std::uint64_t low, std::uint64_t status,
                    std::uint32_t header) noexcept;
   static void arm(RxQueue& queue, std::uint32_t slot) noexcept;
-  template <bool Split>
+  template <Headers Where>
   static std::uint32_t take_all(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept;
-  template <bool Split>
+  template <Headers Where>
   static Outcome take_slow(RxQueue& queue, Mbuf*& out) noexcept;
+  template <Headers Where>
   static Outcome take_split(RxQueue& queue, std::uint64_t low, std::uint64_t status, std::uint32_t header,
                             Mbuf*& out) noexcept;
   static Outcome reject(RxQueue& queue, std::uint64_t& counter, std::uint64_t status) noexcept;
   static Outcome extend_chain(RxQueue& queue, Mbuf& segment, std::uint64_t low, std::uint64_t status,
                               Mbuf*& out) noexcept;
-  template <bool Split>
+  template <Headers Where>
   static bool replace(RxQueue& queue, std::uint32_t slot) noexcept;
   static bool has_fresh(MempoolCacheCore& cache) noexcept;
   static Mbuf* take_fresh(MempoolCacheCore& cache) noexcept;

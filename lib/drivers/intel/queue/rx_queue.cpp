@@ -147,7 +147,7 @@ void RxQueue::open_gate() noexcept {
 }
 
 RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
-  if (splits_frames()) return &RxHotPath::burst_splitting;
+  if (splits_frames()) return splitting_.replicates ? &RxHotPath::burst_copying_headers : &RxHotPath::burst_splitting;
   const bool remote = tail_.is_remote();
   const bool one_delta = pool_->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.

@@ -32,6 +32,7 @@ struct RxCopying {
 struct RxSplitting {
   std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of the headers' mbufs; null: frames are not split
   std::uint32_t header_bytes = 0;                     ///< that the card may write into one, SRRCTL.BSIZEHEADER
+  bool replicates = false;  ///< the headers are copies: the card also leaves them in the frame
 };
 
 /// The buffers of a receive ring, by slot: those of frames or payloads, and those of headers if frames are split. Each
@@ -127,6 +128,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool copies_frames() const noexcept { return copying_.max_length != 0; }
+  /// Whether headers get mbufs of their own, split or copied.
   [[nodiscard]] bool splits_frames() const noexcept { return splitting_.cache != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
   /// Any thread may call it.

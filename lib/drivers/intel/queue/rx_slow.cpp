@@ -47,7 +47,7 @@ POLLUX_ALWAYS_INLINE Mbuf* RxHotPath::take_fresh(MempoolCacheCore& cache) noexce
 }
 
 // Puts a fresh buffer into `slot` and arms the slot. Returns false if the pool is exhausted.
-template <bool Split>
+template <RxHotPath::Headers Where>
 POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
   if (cache.count() == 0) cache.refill(1);
@@ -57,54 +57,64 @@ POLLUX_ALWAYS_INLINE bool RxHotPath::replace(RxQueue& queue, std::uint32_t slot)
   }
   queue.slots_[slot] = *cache.objects();
   cache.set_first(cache.first + 1);
-  if constexpr (Split) {
-    arm_again(queue, slot);
-  } else {
+  if constexpr (Where == Headers::in_frame) {
     arm(queue, slot);
+  } else {
+    arm_again(queue, slot);
   }
   return true;
 }
 
 // [I-HDRSPLIT] The bytes in the header buffer, as the first descriptor of a frame reports them; 0 if the frame was not
 // split. Of a header longer than `limit`, its buffer, the card reports the length alone and an overflow with the end of
-// the frame. Without the overflow it lies.
+// the frame. Without the overflow it lies, unless the frame has the headers, too ([I-HDRCOPY]).
+template <RxHotPath::Headers Where>
 POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::header_length(std::uint64_t low, std::uint64_t status,
                                                             std::uint32_t limit) noexcept {
   if ((low & rx::kSplitHeader) == 0 || (status & rx::kHeaderOverflow) != 0) return 0;
   const std::uint32_t length = rx::header_length(low);
+  if constexpr (Where == Headers::copied) return length > limit ? 0 : length;
   return length > limit && (status & rx::kEndOfPacket) == 0 ? 0 : length;
 }
 
-// [I-ZEROLEN] Whether a slot that is done has the last store of an earlier write-back and no frame. If frames are
-// split, what the store does not touch is what the slot was armed with, and a frame of headers alone has length 0.
-template <bool Split>
+// [I-ZEROLEN] Whether a slot that is done has the last store of an earlier write-back and no frame. If there are
+// buffers for headers, what the store does not touch is what the slot was armed with. A split frame of headers alone
+// has length 0.
+template <RxHotPath::Headers Where>
 POLLUX_ALWAYS_INLINE bool RxHotPath::is_empty(const RxQueue& queue, std::uint32_t slot, std::uint64_t status) noexcept {
-  if constexpr (Split) {
+  if constexpr (Where != Headers::in_frame) {
     const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
     const hw::intel::Descriptor armed = armed_for_split(queue, slot);
     if (low == armed.lo && status >> rx::kLengthShift == armed.hi >> rx::kLengthShift) return true;
-    if (header_length(low, status, queue.splitting_.header_bytes) != 0) return false;
+    if constexpr (Where == Headers::split) {
+      if (header_length<Where>(low, status, queue.splitting_.header_bytes) != 0) return false;
+    }
   }
   return rx::length(status) == 0;
 }
 
 bool RxHotPath::has_frame(const RxQueue& queue, std::uint32_t slot) noexcept {
   const std::uint64_t status = queue.ring_[slot].hi;
-  return !(queue.splits_frames() ? is_empty<true>(queue, slot, status) : is_empty<false>(queue, slot, status));
+  if (!queue.splits_frames()) return !is_empty<Headers::in_frame>(queue, slot, status);
+  return queue.splitting_.replicates ? !is_empty<Headers::copied>(queue, slot, status)
+                                     : !is_empty<Headers::split>(queue, slot, status);
 }
 
 // Whether the lengths of a write-back cannot be true. `header`: from `header_length`, 0 in later descriptors.
-template <bool Split>
+template <RxHotPath::Headers Where>
 POLLUX_ALWAYS_INLINE bool RxHotPath::lies(const RxQueue& queue, std::uint32_t slot, std::uint64_t low,
                                           std::uint64_t status, std::uint32_t header) noexcept {
   const std::uint32_t length = rx::length(status);
-  if constexpr (Split) {
+  if constexpr (Where != Headers::in_frame) {
     const hw::intel::Descriptor armed = armed_for_split(queue, slot);
     if (low == armed.lo && status >> rx::kLengthShift == armed.hi >> rx::kLengthShift) return true;
+  }
+  if constexpr (Where == Headers::split) {
     if (header > queue.splitting_.header_bytes) return true;
     // Only a frame that ends with its header has no payload.
     if (header != 0 && length == 0) return (status & rx::kEndOfPacket) == 0;
   }
+  if (Where == Headers::copied && header > length) return true;
   return length == 0 || length > queue.max_length_;
 }
 
@@ -177,11 +187,13 @@ POLLUX_COLD std::uint64_t RxHotPath::recheck_empty_write_back(RxQueue& queue, st
 }
 
 // Takes a frame whose header is in a buffer of its own, or its first part. A frame of headers alone leaves the other
-// buffer in its slot.
+// buffer in its slot. Copied headers are in the other buffer, too, and become its headroom.
+template <RxHotPath::Headers Where>
 POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_split(RxQueue& queue, std::uint64_t low, std::uint64_t status,
                                                               std::uint32_t header, Mbuf*& out) noexcept {
   const std::uint32_t slot = queue.next_;
-  const std::uint32_t length = rx::length(status);
+  const std::uint32_t skipped = Where == Headers::copied ? header : 0;
+  const std::uint32_t length = rx::length(status) - skipped;
   MempoolCacheCore& headers = *queue.splitting_.cache;
   if (!has_fresh(headers) || (length != 0 && !has_fresh(*queue.cache_))) {
     return reject(queue, queue.drops_.pool_empty, status);
@@ -198,17 +210,18 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_split(RxQueue& queue, st
   if (length == 0) return extend_chain(queue, head, low, status, out);
   MbufAccess::rx_low(payload) = low;
   MbufAccess::rx_high(payload) = status;
-  MbufAccess::set_word(payload, queue.fast_path_.one_byte_word + (length - 1));
+  MbufAccess::set_word(
+      payload, queue.fast_path_.one_byte_word + (length - 1) + (std::uint64_t{skipped} << MbufAccess::kOffsetShift));
   MbufAccess::stamp(payload, kRing);
   static_cast<void>(extend_chain(queue, head, low, status & ~rx::kEndOfPacket, out));
   return extend_chain(queue, payload, low, status, out);
 }
 
-template <bool Split>
+template <RxHotPath::Headers Where>
 POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& out) noexcept {
   const std::uint32_t slot = queue.next_;
   std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
-  if (rx::done(status) && is_empty<Split>(queue, slot, status)) [[unlikely]]
+  if (rx::done(status) && is_empty<Where>(queue, slot, status)) [[unlikely]]
     status = recheck_empty_write_back(queue, slot);
   if (!rx::done(status)) return Outcome::not_done;
   const std::uint64_t low = __atomic_load_n(&queue.ring_[slot].lo, __ATOMIC_RELAXED);
@@ -225,9 +238,10 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
     count_if_bad();
     return reject(queue, already_counted, status);
   }
-  const std::uint32_t header =
-      Split && queue.chain_head_ == nullptr ? header_length(low, status, queue.splitting_.header_bytes) : 0;
-  if (lies<Split>(queue, slot, low, status, header)) [[unlikely]] {
+  const std::uint32_t header = Where != Headers::in_frame && queue.chain_head_ == nullptr
+                                   ? header_length<Where>(low, status, queue.splitting_.header_bytes)
+                                   : 0;
+  if (lies<Where>(queue, slot, low, status, header)) [[unlikely]] {
     count_if_bad();
     return reject(queue, queue.drops_.bad_length, status);
   }
@@ -238,9 +252,9 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   if (queue.chain_head_ != nullptr && MbufAccess::segment_count(*queue.chain_head_) == kMaxSegments) {
     return reject(queue, queue.drops_.too_many_segments, status);
   }
-  if (header != 0) return take_split(queue, low, status, header, out);
+  if (header != 0) return take_split<Where>(queue, low, status, header, out);
   Mbuf& segment = *queue.slots_[slot];
-  if (!replace<Split>(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
+  if (!replace<Where>(queue, slot)) return reject(queue, queue.drops_.pool_empty, status);
   MbufAccess::rx_low(segment) = low;
   MbufAccess::rx_high(segment) = status;
   MbufAccess::set_word(segment, queue.fast_path_.one_byte_word + (length - 1));
@@ -248,12 +262,12 @@ POLLUX_ALWAYS_INLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbu
   return extend_chain(queue, segment, low, status, out);
 }
 
-template <bool Split>
+template <RxHotPath::Headers Where>
 POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_all(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   std::uint32_t taken = 0;
   // At most one lap of the ring: a card that delivers without end must not keep the caller here.
   for (std::uint32_t slots = 0; slots <= queue.mask_ && taken < limit; ++slots) {
-    const Outcome outcome = take_slow<Split>(queue, out[taken]);
+    const Outcome outcome = take_slow<Where>(queue, out[taken]);
     if (outcome == Outcome::not_done) {
       if (taken == 0) queue.tail_.flush();
       break;
@@ -270,11 +284,15 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_all(RxQueue& queue, Mbuf** ou
 }
 
 POLLUX_NOINLINE std::uint32_t RxHotPath::slow(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return take_all<false>(queue, out, limit);
+  return take_all<Headers::in_frame>(queue, out, limit);
 }
 
 std::uint32_t RxHotPath::burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  return take_all<true>(static_cast<RxQueue&>(base), out, limit);
+  return take_all<Headers::split>(static_cast<RxQueue&>(base), out, limit);
+}
+
+std::uint32_t RxHotPath::burst_copying_headers(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  return take_all<Headers::copied>(static_cast<RxQueue&>(base), out, limit);
 }
 
 }  // namespace pollux::drivers::intel

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/header_split.hpp"
 
+#include <algorithm>
+
 namespace pollux::models::igb {
 namespace {
 
@@ -43,10 +45,26 @@ std::uint16_t split_point(std::span<const std::byte> frame, const Headers& heade
 }
 
 SplitFrame split_frame(std::size_t frame_bytes, std::uint16_t header, std::size_t room, bool always) noexcept {
-  if (always && frame_bytes <= room) return {frame_bytes, static_cast<std::uint16_t>(frame_bytes), false, false};
-  if (header == 0) return always ? SplitFrame{room, static_cast<std::uint16_t>(room), false, false} : SplitFrame{};
-  if (header <= room) return {header, header, true, false};
-  return {always ? room : 0, header, true, true};
+  const auto at = [](std::size_t bytes) {
+    return SplitFrame{.header_bytes = bytes, .payload_start = bytes, .reported = static_cast<std::uint16_t>(bytes)};
+  };
+  if (always && frame_bytes <= room) return at(frame_bytes);
+  if (header == 0) return always ? at(room) : SplitFrame{};
+  SplitFrame split = at(header <= room ? header : always ? room : 0);
+  split.reported = header;
+  split.found = true;
+  split.overflows = header > room;
+  return split;
+}
+
+// [I-M-HDRCOPY]
+SplitFrame copy_headers(std::size_t frame_bytes, std::uint16_t header, std::size_t room, bool large_only) noexcept {
+  if (header == 0) return {};
+  return {.header_bytes = std::min(frame_bytes, room),
+          .payload_start = large_only && frame_bytes <= room ? frame_bytes : 0,
+          .reported = header,
+          .found = true,
+          .overflows = header > room};
 }
 
 }  // namespace pollux::models::igb

@@ -10,6 +10,20 @@
 namespace pollux::models::igb {
 namespace {
 
+/// The queue's descriptors have a second buffer, for headers.
+bool has_header_buffers(hw::SRRCTL::Value format) noexcept {
+  return format.has(hw::SRRCTL::SPLIT) || format.has(hw::SRRCTL::SPLIT_ALWAYS) || format.has(hw::SRRCTL::REPLICATE) ||
+         format.has(hw::SRRCTL::REPLICATE_LARGE);
+}
+
+/// What becomes of a frame in such a queue. `header`: from `split_point`.
+SplitFrame divide(std::size_t frame_bytes, std::uint16_t header, hw::SRRCTL::Value format) noexcept {
+  const std::size_t room = format.get(hw::SRRCTL::BSIZEHEADER) * std::size_t{hw::kRxHeaderUnit};
+  const bool large_only = format.has(hw::SRRCTL::REPLICATE_LARGE);
+  if (large_only || format.has(hw::SRRCTL::REPLICATE)) return copy_headers(frame_bytes, header, room, large_only);
+  return split_frame(frame_bytes, header, room, format.has(hw::SRRCTL::SPLIT_ALWAYS));
+}
+
 /// In a write-back without "end of packet" only the length is valid (82575 manual, 5.3.4.8).
 intel::Descriptor middle(std::size_t length) noexcept {
   return intel::rx::written_back({.status = intel::rx::kDone, .length = static_cast<std::uint16_t>(length)});
@@ -87,9 +101,7 @@ void RxQueue::advance_head() {
 RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
   const bool is_legacy = format.has(hw::SRRCTL::LEGACY);
-  if (!broken_ && (format.has(hw::SRRCTL::SPLIT) || format.has(hw::SRRCTL::SPLIT_ALWAYS))) {
-    return deliver_split(bytes, last);
-  }
+  if (!broken_ && has_header_buffers(format)) return deliver_split(bytes, last);
   last.header_length = 0;
   if (broken_ || (!is_legacy && !format.has(hw::SRRCTL::ONE_BUFFER))) return Outcome::broken;
   const std::size_t size = buffer_bytes();
@@ -127,28 +139,27 @@ const std::byte* RxQueue::read_descriptor(std::uint64_t at) {
   return descriptor;
 }
 
-// [I-M-HDRSPLIT] 82575 manual, table 33. Each descriptor has two buffers; that for headers is used in the first
-// descriptor of a frame alone, which reports them.
+// [I-M-HDRSPLIT] [I-M-HDRCOPY] Each descriptor has two buffers; that for headers is used in the first descriptor of a
+// frame alone, which reports them. A frame that lies in the header buffer alone has the length of the whole frame if
+// frames are copied (82575 manual, 5.3.4.10).
 RxQueue::Outcome RxQueue::deliver_split(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
-  const std::size_t header_room = format.get(hw::SRRCTL::BSIZEHEADER) * std::size_t{hw::kRxHeaderUnit};
-  const SplitFrame split =
-      split_frame(bytes.size(), last.header_length, header_room, format.has(hw::SRRCTL::SPLIT_ALWAYS));
+  const SplitFrame split = divide(bytes.size(), last.header_length, format);
   const std::size_t size = buffer_bytes();
-  const std::size_t payload = bytes.size() - split.header_bytes;
-  const auto needed = static_cast<std::uint32_t>(std::max<std::size_t>((payload + size - 1) / size, 1));
+  const std::size_t frame_bytes = bytes.size();
+  const std::span<const std::byte> header = bytes.first(split.header_bytes);
+  bytes = bytes.subspan(split.payload_start);
+  const auto needed = static_cast<std::uint32_t>(std::max<std::size_t>((bytes.size() + size - 1) / size, 1));
   const std::uint32_t available = armed();
   if (needed > available) return Outcome::no_descriptors;
   left_ = available - needed;
+  const bool is_copy = format.has(hw::SRRCTL::REPLICATE_LARGE) && bytes.empty();
   for (std::uint32_t i = 0; i < needed; ++i) {
     const std::uint64_t at = slot();
     const std::byte* const descriptor = read_descriptor(at);
     if (descriptor == nullptr) return Outcome::broken;
-    const auto [packet, header] = Dma::load(descriptor);
-    if (i == 0 && split.header_bytes != 0) {
-      dma_->write(ModelAccess::payload_write, number_, header, bytes.first(split.header_bytes));
-      bytes = bytes.subspan(split.header_bytes);
-    }
+    const auto [packet, header_address] = Dma::load(descriptor);
+    if (i == 0 && !header.empty()) dma_->write(ModelAccess::payload_write, number_, header_address, header);
     const std::size_t count = std::min(bytes.size(), size);
     if (count != 0) {
       dma_->write(ModelAccess::payload_write, number_, packet & ~std::uint64_t{1}, bytes.first(count));
@@ -157,7 +168,7 @@ RxQueue::Outcome RxQueue::deliver_split(std::span<const std::byte> bytes, intel:
     intel::rx::WriteBack part = last;
     if (i + 1 != needed) part = {.status = intel::rx::kDone};
     if (i + 1 == needed && split.overflows) part.status |= intel::rx::kHeaderOverflow;
-    part.length = static_cast<std::uint16_t>(count);
+    part.length = static_cast<std::uint16_t>(is_copy ? frame_bytes : count);
     part.header_length = i == 0 ? split.reported : std::uint16_t{0};
     part.split_header = i == 0 && split.found;
     complete(at, intel::rx::written_back(part));
