@@ -124,6 +124,8 @@ class PollerCore {
   std::uint64_t numbers_ = 0;  // of descriptors
   std::uint64_t queues_added_ = 0;
   std::uint32_t rounds_since_check_ = 0;
+  bool woken_ = false;  // a queue ended the last sleep, and was not polled since
+  bool rests_ = false;  // the round that followed it had frames, so that the next one begins with a sleep
 
   // What `wait` waits for, and whose it is at the same index: a queue, or the number of a descriptor of the program.
   struct Waiter {
