@@ -174,6 +174,14 @@ Result<void> set_up(netlink::Socket& socket, std::uint32_t index, bool up) {
   return socket.change(RTM_NEWLINK, 0, link_message(index, up));
 }
 
+/// Leaves it up or down, as it is.
+template <class Value>
+Result<void> set_attribute(netlink::Socket& socket, std::uint32_t index, std::uint16_t attribute, Value value) {
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  return socket.change(RTM_NEWLINK, 0, netlink::Payload(header).add(attribute, value));
+}
+
 /// Keeps the first of several errors.
 class FirstError {
  public:
@@ -195,8 +203,7 @@ Result<void> restore_link(netlink::Socket& socket, std::uint32_t index, const st
   const bool same_name = backup.name == current_name;
   FirstError errors;
   const auto set = [&](std::uint16_t attribute, auto value) {
-    netlink::Payload setting = link_message(index, false);
-    errors.note(socket.change(RTM_NEWLINK, 0, setting.add(attribute, value)));
+    errors.note(set_attribute(socket, index, attribute, value));
   };
   if (now.up && !(same_mac && same_name && backup.up)) errors.note(set_up(socket, index, false));
   if (!same_name) {
@@ -241,7 +248,7 @@ netlink::Payload route_message(std::vector<std::byte> saved, std::uint32_t befor
   for_each_next_hop(saved, [](std::byte* at) {
     rtnexthop hop{};
     std::memcpy(&hop, at, sizeof hop);
-    hop.rtnh_flags &= kSettableNextHopFlags;
+    hop.rtnh_flags = static_cast<unsigned char>(hop.rtnh_flags & kSettableNextHopFlags);
     std::memcpy(at, &hop, sizeof hop);
   });
   return netlink::Payload(Bytes(saved));
@@ -313,10 +320,7 @@ Result<void> hand_network_to(const InterfaceBackup& backup, const std::string& i
   auto socket = netlink::Socket::open();
   if (!socket) return pass_on(std::move(socket));
   FirstError errors;
-  if (backup.master != 0) {
-    netlink::Payload setting = link_message(*index, false);
-    errors.note(socket->change(RTM_NEWLINK, 0, setting.add(IFLA_MASTER, backup.master)));
-  }
+  if (backup.master != 0) errors.note(set_attribute(*socket, *index, IFLA_MASTER, backup.master));
   if (backup.up) errors.note(set_up(*socket, *index, true));
   restore_network(*socket, *index, backup.name == interface, backup, errors);
   return errors.take();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <fmt/format.h>
-
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -90,7 +88,7 @@ class FakeNetwork final : public HostNetwork {
     return backup;
   }
   [[nodiscard]] Result<void> restore(const InterfaceBackup& backup, const std::string& interface) const override {
-    restored.push_back(fmt::format("{} as {}, MTU {}", backup.name, interface, backup.mtu));
+    restored.push_back(backup.name + " as " + interface + ", MTU " + std::to_string(backup.mtu));
     if (restoring_fails) return tl::unexpected<Error>(*restoring_fails);
     return {};
   }

@@ -157,6 +157,9 @@ TEST(InterfaceBackup, RestoresABridgesMember) {
     ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
     ASSERT_TRUE(restore_interface(*backup, "w0"));
     EXPECT_THAT(output("ip link show w0"), AllOf(HasSubstr("master br0"), HasSubstr("state DOWN"))) << "it was down";
+    ASSERT_TRUE(ip("link add plx0 type dummy"));
+    ASSERT_TRUE(hand_network_to(*backup, "plx0"));
+    EXPECT_THAT(output("ip link show plx0"), HasSubstr("master br0"));
   });
 }
 
