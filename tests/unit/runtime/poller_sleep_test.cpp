@@ -9,8 +9,8 @@
 #include <thread>
 #include <utility>
 
-#include "fake_queue.hpp"
 #include "flow_frame.hpp"
+#include "poller_sleep_fixture.hpp"
 #include "pollux/pollux.hpp"
 #include "support/fixture.hpp"
 
@@ -21,39 +21,6 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
-
-class PollerSleep : public PollerFixture {
- protected:
-  /// `frames` frames reach `queue` when the clock comes to `at`.
-  void put_at(FakeQueue& queue, Time at, std::uint32_t frames = 1) {
-    clock_->follow([&queue, at, frames, done = false](Duration now) mutable {
-      if (done || now < at) return;
-      done = true;
-      queue.put(frames);
-    });
-  }
-  /// Runs until a frame comes. Returns how long that took.
-  Duration wait_for_frame(Poller& poller) {
-    const Time start = clock_->now();
-    while (run(poller) == 0) {
-    }
-    return clock_->now() - start;
-  }
-  /// Opens the window of an adaptive queue: a frame comes soon after the poller has begun to wait.
-  void open_window(Poller& poller, FakeQueue& queue) {
-    run(poller);
-    put_at(queue, clock_->now() + microseconds(30));
-    wait_for_frame(poller);
-    queue.arms = 0;
-  }
-  /// Frames come together after a pause of `pause`.
-  void pause(Poller& poller, FakeQueue& queue, Duration pause, std::uint32_t frames = 1) {
-    run(poller);  // the idle time begins
-    clock_->advance(pause);
-    queue.put(frames);
-    EXPECT_EQ(run(poller), frames);
-  }
-};
 
 TEST_F(PollerSleep, AnInterruptQueueSleepsAsSoonAsAPollFindsNothing) {
   FakeQueue queue(cache_);
@@ -66,73 +33,6 @@ TEST_F(PollerSleep, AnInterruptQueueSleepsAsSoonAsAPollFindsNothing) {
   EXPECT_EQ(queue.limits.size(), 3U) << "no poll while it sleeps";
   EXPECT_EQ(polled.stats().wakeups, 1U);
   EXPECT_FALSE(queue.armed);
-}
-
-TEST_F(PollerSleep, FramesThatComeOneByOneNeedOnePollEach) {
-  FakeQueue queue(cache_);
-  std::uint64_t frames = 0;
-  Poller poller(context_);
-  must(poller.add(queue, counting(frames), {.mode = PollMode::interrupt}));
-  run(poller);
-  put_at(queue, clock_->now() + microseconds(300));
-  wait_for_frame(poller);
-  const std::size_t polls = queue.limits.size();
-  for (int frame = 0; frame < 3; ++frame) {
-    put_at(queue, clock_->now() + microseconds(300));
-    EXPECT_EQ(wait_for_frame(poller), microseconds(300));
-  }
-  EXPECT_EQ(queue.limits.size(), polls + 3);
-  EXPECT_EQ(frames, 4U);
-}
-
-TEST_F(PollerSleep, AFrameThatComesAfterThePollOfAWakeUpIsPolledWithoutASleep) {
-  FakeQueue queue(cache_);
-  std::uint64_t frames = 0;
-  Poller poller(context_);
-  must(poller.add(queue, counting(frames), {.mode = PollMode::interrupt}));
-  run(poller);
-  put_at(queue, clock_->now() + microseconds(300));
-  wait_for_frame(poller);
-  queue.put(1);
-  const Time before = clock_->now();
-  EXPECT_EQ(run(poller), 1U);
-  EXPECT_EQ(clock_->now(), before);
-}
-
-/// The program may wait for what the callback has done.
-TEST_F(PollerSleep, RunOnceReturnsAfterADescriptorHasEndedTheSleepThatFollowsAWakeUp) {
-  FakeQueue queue(cache_);
-  FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  std::uint64_t frames = 0;
-  int calls = 0;
-  Poller poller(context_);
-  must(poller.add(queue, counting(frames), {.mode = PollMode::interrupt}));
-  must(poller.add_descriptor(event.get(), [&](short) {
-    eventfd_t ignored = 0;
-    ::eventfd_read(event.get(), &ignored);
-    ++calls;
-  }));
-  const auto raise_at = [&](Time at, bool with_frame) {
-    clock_->follow([&, at, with_frame, done = false](Duration now) mutable {
-      if (std::exchange(done, done || now >= at) || now < at) return;
-      ::eventfd_write(event.get(), 1);
-      // The frame is gone when the queue is polled, as one that another thread has taken.
-      if (with_frame) {
-        queue.put(1);
-        queue.waiting = 0;
-      }
-    });
-  };
-  for (const bool with_frame : {false, true}) {
-    run(poller);
-    put_at(queue, clock_->now() + microseconds(300));
-    wait_for_frame(poller);
-    const Time start = clock_->now();
-    raise_at(start + microseconds(100), with_frame);
-    EXPECT_EQ(run(poller), 0U);
-    EXPECT_EQ(clock_->now() - start, microseconds(100));
-  }
-  EXPECT_EQ(calls, 2);
 }
 
 TEST_F(PollerSleep, ThePollersEndDisarmsItsQueues) {
