@@ -31,6 +31,7 @@ std::span<const Case> cases() {
       Case{"tx_segments", kPollux, &transmit_segments, true, false},
       Case{"empty_poll", kPollux, &empty_poll, false, false},
       Case{"gro_merge", kPollux, &gro_merge, false, false},
+      Case{"gro_merge_checksums", kPollux, &gro_merge_checksums, false, false},
       Case{"alloc_free", kPollux, &alloc_free, false, false},
       Case{"append", kPollux, &append, false, false},
       Case{"fill", kPollux, &fill, false, false},

@@ -29,6 +29,7 @@ std::unique_ptr<Workload> receive_split(const Setup& setup);
 std::unique_ptr<Workload> transmit(const Setup& setup);
 std::unique_ptr<Workload> empty_poll(const Setup& setup);
 std::unique_ptr<Workload> gro_merge(const Setup& setup);
+std::unique_ptr<Workload> gro_merge_checksums(const Setup& setup);
 std::unique_ptr<Workload> alloc_free(const Setup& setup);
 std::unique_ptr<Workload> append(const Setup& setup);
 std::unique_ptr<Workload> fill(const Setup& setup);

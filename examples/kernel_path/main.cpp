@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Shares a card with the kernel: the program answers UDP echo itself, and the kernel gets all other frames through an
 // interface with the card's address. A KernelPath and a Poller in use.
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
-#include <charconv>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,6 +14,7 @@
 #include "common/output.hpp"
 #include "common/poll_loop.hpp"
 #include "echo/responder.hpp"
+#include "kernel_path/network.hpp"
 
 namespace {
 
@@ -26,46 +24,30 @@ using namespace pollux::examples;
 struct KernelPathProgram {
   std::string port;
   std::string interface;
-  std::vector<InterfaceAddress> addresses;
-  packet::Ipv4Address echo{};  // answers UDP echo: the first IPv4 address
+  InterfaceNetwork network;  // its first IPv4 address answers UDP echo
   std::uint16_t udp_port = 7;
   PortOptions ports;
   std::optional<double> seconds;
 };
 
-InterfaceAddress parse_address(const std::string& text) {
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  const std::string ip = text.substr(0, slash);
-  InterfaceAddress address{.ipv6 = ip.find(':') != std::string::npos};
-  const char* const end = text.data() + text.size();
-  const char* const prefix = std::min(text.data() + slash + 1, end);
-  const auto parsed = std::from_chars(prefix, end, address.prefix);
-  if (inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1 || parsed.ec != std::errc() ||
-      parsed.ptr != end || address.prefix > (address.ipv6 ? 128 : 32))
-    throw CLI::ValidationError("--ip", fmt::format("'{}' is no address and prefix; write it like 10.0.0.1/24", text));
-  return address;
-}
-
 std::optional<int> read_options(int argc, char** argv, KernelPathProgram& options) {
   CLI::App app("Answers UDP echo on a card, and gives the kernel everything else", "kernel_path");
   app.footer(
-      "The kernel keeps its network on the card through the interface, with the addresses of --ip:\n"
-      "  pollux bind 0000:01:00.0\n"
-      "  kernel_path vfio:0000:01:00.0 --tap plx0 --ip 10.0.0.1/24\n"
+      "The kernel keeps its network on the card through the interface. Without --ip that is what the card's own\n"
+      "interface had, with all addresses and routes:\n"
+      "  pollux bind --force 0000:01:00.0; kernel_path vfio:0000:01:00.0 --tap plx0\n"
       "Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   app.add_option("--tap", options.interface,
                  "The kernel's interface; NAME?superframes lets it leave segmentation to the card")
       ->required();
   app.add_option_function<std::vector<std::string>>(
-         "--ip",
-         [&options](const std::vector<std::string>& texts) {
-           for (const std::string& text : texts) options.addresses.push_back(parse_address(text));
-           for (auto one = options.addresses.rbegin(); one != options.addresses.rend(); ++one)
-             if (!one->ipv6) std::copy_n(one->bytes.begin(), 4, options.echo.begin());
-         },
-         "An address of the interface, such as 10.0.0.1/24 or fd00::1/64; the first IPv4 address answers UDP echo")
-      ->required();
+      "--ip",
+      [&options](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) options.network.addresses.push_back(parse_interface_address(text));
+      },
+      "An address of the interface, such as 10.0.0.1/24 or fd00::1/64; the first IPv4 address answers UDP echo. "
+      "Without it the interface gets the addresses and routes that `pollux bind` has saved");
   app.add_option("--udp-port", options.udp_port, "The UDP port that the program answers itself")
       ->check(CLI::Range(1, 65535));
   add_seconds_option(app, options.seconds);
@@ -115,29 +97,31 @@ Result<void> serve(ProgramSetup& setup, KernelPath& path, EchoResponder& respond
   return served ? std::move(followed) : std::move(served);
 }
 
-/// Gives the kernel its end: an interface with the card's address, and the IP addresses.
-Result<std::unique_ptr<KernelPath>> give_to_kernel(ProgramSetup& setup, const KernelPathProgram& options) {
+/// Gives the kernel its end: an interface with the card's address, and the network.
+Result<std::unique_ptr<KernelPath>> give_to_kernel(ProgramSetup& setup, const InterfaceNetwork& network) {
   Port& card = setup.ports()[0];
   Port& representor = setup.ports()[1];
   if (auto set = card.set_promiscuous(false); !set) return tl::unexpected(set.error());
   auto path = KernelPath::create(card, representor, setup.cache());
-  for (const InterfaceAddress& address : options.addresses) {
-    if (!path) break;
-    auto added = representor.capability<KernelInterface>()->add_interface_address(address);
-    if (!added) return tl::unexpected(added.error());
-  }
+  if (!path) return path;
+  if (auto given = give_network(network, representor.capability<KernelInterface>()); !given)
+    return tl::unexpected(given.error());
   return path;
 }
 
 int run(const KernelPathProgram& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
   const StopSignals stop;
+  Result<InterfaceNetwork> network = options.network;
+  if (options.network.addresses.empty()) network = network_before_bind(options.port);
+  if (!network) return report_failure(*log, network.error());
   auto setup = ProgramSetup::open({options.port, "tap:" + options.interface}, options.ports, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
-  auto path = give_to_kernel(**setup, options);
+  auto path = give_to_kernel(**setup, *network);
   if (!path) return report_failure(*log, path.error());
   Port& card = (*setup)->ports().front();
-  EchoResponder responder({.mac = card.mac(), .address = options.echo, .udp_port = options.udp_port});
+  EchoResponder responder({.mac = card.mac(), .address = first_ipv4_address(*network), .udp_port = options.udp_port});
   DropCounter ring_full("ring_full");
+  if (network->saved) log->info("{} has the network that {} had", options.interface, network->saved->name);
   log->info("{} is shared with the kernel as {}", card.info().name, options.interface);
   const auto served = serve(**setup, **path, responder, ring_full, options.seconds, stop);
   std::string drops = fmt::format("{} ring_full", ring_full.value());

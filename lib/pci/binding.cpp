@@ -8,10 +8,12 @@
 
 #include "pci/bind_checks.hpp"
 #include "pci/driver_record.hpp"
+#include "pci/interface_record.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
 #include "pollux/pci/device_info.hpp"
 #include "pollux/pci/host_use.hpp"
+#include "pollux/pci/interface_backup.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::pci {
@@ -20,6 +22,8 @@ namespace {
 constexpr Duration kInterval = std::chrono::milliseconds(5);
 /// The longest wait for the kernel to choose a driver; it may choose none.
 constexpr Duration kChoiceLimit = std::chrono::milliseconds(300);
+/// The longest wait for the driver to make an interface, and for udev to name it.
+constexpr Duration kInterfaceLimit = std::chrono::seconds(5);
 /// Clears the attribute. An empty write would not reach the kernel.
 constexpr const char* kNoOverride = "\n";
 
@@ -55,7 +59,8 @@ bool was_interrupted(const DeviceInfo& device, const std::optional<DriverRecord>
   return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
 }
 
-bool matches(const DriverRecord& record, const DeviceInfo& device) {
+template <class Record>
+bool matches(const Record& record, const DeviceInfo& device) {
   return record.vendor == device.vendor && record.device == device.device;
 }
 
@@ -123,6 +128,9 @@ Result<BindOutcome> Binder::bind_one(Address address) {
   const bool keep_record = known && *known && matches(**known, *device) && was_interrupted(*device, *known);
   DriverRecord record{device->driver, device->driver_override, device->vendor, device->device};
   if (keep_record) record = **known;
+  if (!keep_record) {
+    if (auto saved = save_network(*device); !saved) return pass_on(std::move(saved));
+  }
   if (auto saved = save_record(paths_, address, record); !saved) return pass_on(std::move(saved));
 
   if (auto moved = move_to(address, kVfioDriver); !moved) {
@@ -130,6 +138,7 @@ Result<BindOutcome> Binder::bind_one(Address address) {
     const auto cleared =
         sysfs::write(sysfs::device(paths_, address) / "driver_override", record.driver_override + "\n");
     if (back && cleared) {
+      if (const auto restored = restore_network(*device); !restored) log(LogLevel::error, restored.error().message());
       remove_record(paths_, address);
       moved.error().what += "; it has " + or_none(record.driver) + " as before";
     } else {
@@ -193,6 +202,7 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
   BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
   if (device->driver != kVfioDriver && !was_interrupted(*device, record)) {
     remove_record(paths_, address);
+    remove_interfaces(paths_, address);
     return outcome;
   }
   const DriverRecord target = record.value_or(DriverRecord{});
@@ -206,7 +216,62 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
   outcome.driver = sysfs::link_target_name(sysfs::device(paths_, address) / "driver");
   log(LogLevel::info,
       fmt::format("{}: {} -> {}", address.to_string(), or_none(device->driver), or_none(outcome.driver)));
+  if (auto restored = restore_network(*device); !restored) {
+    restored.error().what = fmt::format("{} has {} again, but its network is not as before: {}", address.to_string(),
+                                        or_none(outcome.driver), restored.error().what);
+    return pass_on(std::move(restored));
+  }
   return outcome;
+}
+
+Result<void> Binder::save_network(const DeviceInfo& device) const {
+  InterfaceRecord record{device.vendor, device.device, {}};
+  for (const std::string& name : device.interfaces) {
+    auto backup = network_->save(name);
+    if (backup) {
+      record.interfaces.push_back(*std::move(backup));
+    } else if (backup.error().code == ErrorCode::not_found) {
+      log(LogLevel::warning, fmt::format("the addresses and routes of {} are not saved: it is in another network "
+                                         "namespace",
+                                         name));
+    } else {
+      return pass_on(std::move(backup));
+    }
+  }
+  return save_interfaces(paths_, device.address, record);
+}
+
+// What was saved is used once: later the interface may have another configuration.
+Result<void> Binder::restore_network(const DeviceInfo& device) const {
+  const auto record = load_interfaces(paths_, device.address);
+  if (!record) log(LogLevel::warning, record.error().what + "; addresses and routes are not restored");
+  remove_interfaces(paths_, device.address);
+  if (!record || !*record || !matches(**record, device)) return {};
+  Result<void> first_error;
+  for (const InterfaceBackup& backup : (*record)->interfaces) {
+    auto restored = restore_interface(device.address, backup);
+    if (first_error && !restored) first_error = std::move(restored);
+  }
+  return first_error;
+}
+
+Result<void> Binder::restore_interface(Address address, const InterfaceBackup& backup) const {
+  const auto names = [&] { return sysfs::entries(sysfs::device(paths_, address) / "net"); };
+  const auto has_name = [&] {
+    const auto all = names();
+    return std::find(all.begin(), all.end(), backup.name) != all.end();
+  };
+  static_cast<void>(wait_until(
+      *clock_, "an interface", kInterfaceLimit, [&] { return !names().empty(); }, kInterval));
+  // udev names an interface some time after it has appeared.
+  const Duration naming = sysfs::exists(paths_.run / "udev/control") ? kInterfaceLimit : Duration{0};
+  static_cast<void>(wait_until(*clock_, backup.name, naming, has_name, kInterval));
+  const auto now = names();
+  if (now.empty()) {
+    return fail(ErrorCode::timeout, fmt::format("{} has no interface again", address.to_string()),
+                "see the kernel's log: dmesg | tail");
+  }
+  return network_->restore(backup, has_name() ? backup.name : now.front());
 }
 
 // With driver_override no other driver can bind to the device, also one that is loaded meanwhile. The driver need not

@@ -4,16 +4,15 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <map>
 #include <sstream>
 #include <system_error>
 
+#include "pci/record_file.hpp"
 #include "pci/sysfs.hpp"
 
 namespace pollux::pci {
@@ -23,32 +22,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kFirstLine = "pollux driver record 1";
 
-fs::path directory(const SystemPaths& paths) { return paths.run / "pollux/drivers"; }
-fs::path record_file(const SystemPaths& paths, Address address) { return directory(paths) / address.to_string(); }
-
-tl::unexpected<Error> cannot_write(const fs::path& file, int error) {
-  const bool refused = error == EACCES || error == EPERM || error == EROFS;
-  return fail_errno(
-      refused ? ErrorCode::permission_denied : ErrorCode::io_error, "cannot write " + file.string(), error,
-      refused ? "run the command as root, with sudo" : "check that /run exists and has free space: df /run");
-}
-
-Result<void> make_directory(const SystemPaths& paths) {
-  std::error_code error;
-  fs::create_directories(directory(paths), error);
-  if (error) return cannot_write(directory(paths), error.value());
-  return {};
-}
-
-Result<void> write_all(const FileDescriptor& descriptor, const fs::path& file, const std::string& text) {
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t written = ::write(descriptor.get(), text.data() + done, text.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return cannot_write(file, errno);
-    done += static_cast<std::size_t>(written);
-  }
-  return {};
+fs::path record_path(const SystemPaths& paths, Address address) {
+  return paths.run / "pollux/drivers" / address.to_string();
 }
 
 std::optional<std::uint16_t> parse_id(const std::string& text) {
@@ -92,30 +67,14 @@ bool is_driver_name(const std::string& name) {
 }
 
 Result<void> save_record(const SystemPaths& paths, Address address, const DriverRecord& record) {
-  if (auto made = make_directory(paths); !made) return made;
-  const fs::path file = record_file(paths, address);
-  std::string temporary = file.string() + ".XXXXXX";
-  {
-    const FileDescriptor descriptor(::mkostemp(temporary.data(), O_CLOEXEC));
-    if (!descriptor) return cannot_write(temporary, errno);
-    const auto text = fmt::format("{}\nvendor={:04x}\ndevice={:04x}\ndriver={}\ndriver_override={}\n", kFirstLine,
-                                  record.vendor, record.device, record.driver, record.driver_override);
-    ::fchmod(descriptor.get(), 0644);
-    if (auto written = write_all(descriptor, file, text); !written) {
-      ::unlink(temporary.c_str());
-      return written;
-    }
-  }
-  if (::rename(temporary.c_str(), file.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    return cannot_write(file, error);
-  }
-  return {};
+  return record_file::replace(
+      record_path(paths, address),
+      fmt::format("{}\nvendor={:04x}\ndevice={:04x}\ndriver={}\ndriver_override={}\n", kFirstLine, record.vendor,
+                  record.device, record.driver, record.driver_override));
 }
 
 Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Address address) {
-  const fs::path file = record_file(paths, address);
+  const fs::path file = record_path(paths, address);
   if (!sysfs::exists(file)) return std::nullopt;
   const auto text = sysfs::read_text(file);
   auto record = text ? parse(*text) : std::nullopt;
@@ -126,14 +85,14 @@ Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Addres
 
 void remove_record(const SystemPaths& paths, Address address) {
   std::error_code ignored;
-  fs::remove(record_file(paths, address), ignored);
+  fs::remove(record_path(paths, address), ignored);
 }
 
 Result<BindingLock> BindingLock::take(const SystemPaths& paths, Clock& clock, Duration limit) {
-  if (auto made = make_directory(paths); !made) return pass_on(std::move(made));
   const fs::path file = paths.run / "pollux/lock";
+  if (auto made = record_file::make_directory_of(file); !made) return pass_on(std::move(made));
   FileDescriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!descriptor) return cannot_write(file, errno);
+  if (!descriptor) return record_file::cannot_write(file, errno);
   const auto locked = wait_until(
       clock, "the lock", limit, [&] { return ::flock(descriptor.get(), LOCK_EX | LOCK_NB) == 0; },
       std::chrono::milliseconds(10));

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/interface_backup.hpp"
+#include "pollux/pci/interface_backup.hpp"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <functional>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "pci/netlink.hpp"
+#include "pci/network_reader.hpp"
 
 namespace pollux::pci {
 namespace {
@@ -40,14 +45,54 @@ Result<void> save_link(netlink::Socket& socket, std::uint32_t index, InterfaceBa
   });
 }
 
+/// IFA_PROTO of addresses since Linux 5.18 (linux/if_addr.h), and its value for those that the kernel adds to each
+/// link.
+constexpr std::uint16_t kAddressProtocol = 11;
+constexpr std::uint8_t kAddedToLink = 3;
+
+/// The last eight bytes of the address that the kernel derives from a MAC address (RFC 4291, appendix A).
+std::array<std::uint8_t, 8> interface_identifier(Bytes mac) {
+  const auto at = [&](std::size_t index) { return std::to_integer<std::uint8_t>(mac[index]); };
+  return {static_cast<std::uint8_t>(at(0) ^ 2U), at(1), at(2), 0xFF, 0xFE, at(3), at(4), at(5)};
+}
+
+/// Whether the kernel adds the address by itself, to the interface that takes this one's place, too.
+bool is_automatic_address(Bytes message, Bytes mac) {
+  const auto address = read_address(message);
+  if (!address || !address->prefix.v6 || !address->prefix.is_link_local()) return false;
+  std::uint8_t protocol = 0;
+  netlink::for_each_attribute(netlink::after_header(message, sizeof(ifaddrmsg)), [&](std::uint16_t type, Bytes value) {
+    if (type == kAddressProtocol) protocol = netlink::read<std::uint8_t>(value).value_or(0);
+  });
+  if (protocol == kAddedToLink) return true;
+  if (mac.size() != 6) return false;
+  const auto derived = interface_identifier(mac);
+  return std::equal(derived.begin(), derived.end(), address->prefix.bytes.begin() + 8);
+}
+
 Result<void> save_addresses(netlink::Socket& socket, std::uint32_t index, InterfaceBackup& backup) {
   return socket.dump(
       RTM_GETADDR, netlink::Payload(ifaddrmsg{}), [&] { backup.addresses.clear(); },
       [&](std::uint16_t type, Bytes message) {
         const auto header = netlink::read<ifaddrmsg>(message);
         if (type != RTM_NEWADDR || !header || header->ifa_index != index) return;
+        if (is_automatic_address(message, backup.mac)) return;
         backup.addresses.emplace_back(message.begin(), message.end());
       });
+}
+
+std::uint32_t flags_of_address(Bytes message) {
+  std::uint32_t flags = 0;
+  netlink::for_each_attribute(netlink::after_header(message, sizeof(ifaddrmsg)), [&](std::uint16_t type, Bytes value) {
+    if (type == IFA_FLAGS) flags = netlink::read<std::uint32_t>(value).value_or(0);
+  });
+  return flags;
+}
+
+/// Whether the kernel adds no route for the networks of the interface's addresses, as NetworkManager asks it to.
+bool has_own_network_routes(const InterfaceBackup& backup) {
+  return std::any_of(backup.addresses.begin(), backup.addresses.end(),
+                     [](Bytes address) { return (flags_of_address(address) & IFA_F_NOPREFIXROUTE) != 0; });
 }
 
 std::uint32_t index_at(const std::byte* at) {
@@ -56,33 +101,52 @@ std::uint32_t index_at(const std::byte* at) {
   return index;
 }
 
-/// Calls `found` with the place of each interface index in a route.
-void for_each_index(std::vector<std::byte>& message, const std::function<void(std::byte* at)>& found) {
-  const auto place = [&](const std::byte* at) { found(message.data() + (at - message.data())); };
+/// Calls `found` with the place of each next hop (rtnexthop) of a route that has several.
+void for_each_next_hop(std::vector<std::byte>& message, const std::function<void(std::byte* at)>& found) {
   netlink::for_each_attribute(netlink::after_header(message, sizeof(rtmsg)), [&](std::uint16_t type, Bytes payload) {
-    if (type == RTA_OIF && payload.size() >= sizeof(std::uint32_t)) place(payload.data());
     if (type != RTA_MULTIPATH) return;
     while (const auto hop = netlink::read<rtnexthop>(payload)) {
       if (hop->rtnh_len < sizeof *hop || hop->rtnh_len > payload.size()) break;
-      place(payload.data() + offsetof(rtnexthop, rtnh_ifindex));
+      found(message.data() + (payload.data() - message.data()));
       payload = netlink::after_header(payload, hop->rtnh_len);
     }
   });
 }
 
-/// Routes that the kernel adds by itself with an address are left out.
-bool is_saved_route(const rtmsg& route) {
+/// Calls `found` with the place of each interface index in a route.
+void for_each_index(std::vector<std::byte>& message, const std::function<void(std::byte* at)>& found) {
+  netlink::for_each_attribute(netlink::after_header(message, sizeof(rtmsg)), [&](std::uint16_t type, Bytes payload) {
+    if (type == RTA_OIF && payload.size() >= sizeof(std::uint32_t))
+      found(message.data() + (payload.data() - message.data()));
+  });
+  for_each_next_hop(message, [&](std::byte* at) { found(at + offsetof(rtnexthop, rtnh_ifindex)); });
+}
+
+bool is_link_local_route(Bytes message) {
+  bool link_local = false;
+  netlink::for_each_attribute(netlink::after_header(message, sizeof(rtmsg)), [&](std::uint16_t type, Bytes value) {
+    const auto first = netlink::read<std::array<std::uint8_t, 2>>(value);
+    if (type == RTA_DST && first) link_local = (*first)[0] == 0xFE && ((*first)[1] & 0xC0) == 0x80;
+  });
+  return link_local;
+}
+
+/// Routes that the kernel adds by itself with an address, or to each link, are left out.
+bool is_saved_route(const rtmsg& route, Bytes message, bool own_network_routes) {
   const bool is_ip = route.rtm_family == AF_INET || route.rtm_family == AF_INET6;
-  return is_ip && route.rtm_type == RTN_UNICAST && route.rtm_table != RT_TABLE_LOCAL &&
-         route.rtm_protocol != RTPROT_KERNEL && (route.rtm_flags & RTM_F_CLONED) == 0;
+  if (!is_ip || route.rtm_type != RTN_UNICAST || route.rtm_table == RT_TABLE_LOCAL) return false;
+  if ((route.rtm_flags & RTM_F_CLONED) != 0) return false;
+  if (route.rtm_protocol != RTPROT_KERNEL) return true;
+  return own_network_routes && !(route.rtm_family == AF_INET6 && is_link_local_route(message));
 }
 
 Result<void> save_routes(netlink::Socket& socket, std::uint32_t index, InterfaceBackup& backup) {
+  const bool own_network_routes = has_own_network_routes(backup);
   return socket.dump(
       RTM_GETROUTE, netlink::Payload(rtmsg{}), [&] { backup.routes.clear(); },
       [&](std::uint16_t type, Bytes message) {
         const auto header = netlink::read<rtmsg>(message);
-        if (type != RTM_NEWROUTE || !header || !is_saved_route(*header)) return;
+        if (type != RTM_NEWROUTE || !header || !is_saved_route(*header, message, own_network_routes)) return;
         std::vector<std::byte> copy(message.begin(), message.end());
         bool leads_here = false;
         for_each_index(copy, [&](const std::byte* at) { leads_here = leads_here || index_at(at) == index; });
@@ -106,20 +170,124 @@ netlink::Payload link_message(std::uint32_t index, bool up) {
   return netlink::Payload(header);
 }
 
+Result<void> set_up(netlink::Socket& socket, std::uint32_t index, bool up) {
+  return socket.change(RTM_NEWLINK, 0, link_message(index, up));
+}
+
+/// Leaves it up or down, as it is.
+template <class Value>
+Result<void> set_attribute(netlink::Socket& socket, std::uint32_t index, std::uint16_t attribute, Value value) {
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  return socket.change(RTM_NEWLINK, 0, netlink::Payload(header).add(attribute, value));
+}
+
+/// Keeps the first of several errors.
+class FirstError {
+ public:
+  void note(Result<void> done) {
+    if (first_ && !done) first_ = std::move(done);
+  }
+  [[nodiscard]] Result<void> take() { return std::move(first_); }
+
+ private:
+  Result<void> first_;
+};
+
 /// A name and a hardware address can be set only while the interface is down.
-Result<void> restore_link(netlink::Socket& socket, std::uint32_t index, const InterfaceBackup& backup) {
-  netlink::Payload settings = link_message(index, false);
-  const std::string name = backup.name + '\0';
-  settings.add(IFLA_IFNAME, std::as_bytes(std::span(name)));
-  if (backup.mtu != 0) settings.add(IFLA_MTU, backup.mtu);
-  if (!backup.mac.empty()) settings.add(IFLA_ADDRESS, Bytes(backup.mac));
-  if (backup.master != 0) settings.add(IFLA_MASTER, backup.master);
-  if (auto down = socket.change(RTM_NEWLINK, 0, link_message(index, false)); !down) return down;
-  if (auto set = socket.change(RTM_NEWLINK, 0, settings); !set) return set;
-  return backup.up ? socket.change(RTM_NEWLINK, 0, link_message(index, true)) : Result<void>{};
+Result<void> restore_link(netlink::Socket& socket, std::uint32_t index, const std::string& current_name,
+                          const InterfaceBackup& backup) {
+  InterfaceBackup now;
+  if (auto read = save_link(socket, index, now); !read) return read;
+  const bool same_mac = backup.mac.empty() || backup.mac == now.mac;
+  const bool same_name = backup.name == current_name;
+  FirstError errors;
+  const auto set = [&](std::uint16_t attribute, auto value) {
+    errors.note(set_attribute(socket, index, attribute, value));
+  };
+  if (now.up && !(same_mac && same_name && backup.up)) errors.note(set_up(socket, index, false));
+  if (!same_name) {
+    const std::string name = backup.name + '\0';
+    set(IFLA_IFNAME, std::as_bytes(std::span(name)));
+  }
+  if (backup.mtu != 0 && backup.mtu != now.mtu) set(IFLA_MTU, backup.mtu);
+  if (!same_mac) set(IFLA_ADDRESS, Bytes(backup.mac));
+  if (backup.master != 0 && backup.master != now.master) set(IFLA_MASTER, backup.master);
+  if (backup.up) errors.note(set_up(socket, index, true));
+  return errors.take();
+}
+
+/// Duplicate address detection would keep an IPv6 address, and routes from it, unusable for a second or two. The
+/// address was this machine's before.
+std::uint32_t with_no_detection(Bytes flags) { return netlink::read<std::uint32_t>(flags).value_or(0) | IFA_F_NODAD; }
+
+netlink::Payload address_message(Bytes saved, std::uint32_t index, bool same_name) {
+  auto header = netlink::read<ifaddrmsg>(saved).value_or(ifaddrmsg{});
+  header.ifa_index = index;
+  netlink::Payload message(header);
+  netlink::for_each_attribute(netlink::after_header(saved, sizeof header), [&](std::uint16_t type, Bytes value) {
+    if (type == IFA_LABEL && !same_name) return;  // it begins with the name
+    if (type == IFA_FLAGS && header.ifa_family == AF_INET6)
+      message.add(type, with_no_detection(value));
+    else
+      message.add(type, value);
+  });
+  return message;
+}
+
+/// The kernel reports in these flags what the state of the link was, too, and rejects that in a request.
+constexpr unsigned kSettableNextHopFlags = RTNH_F_ONLINK | RTNH_F_PERVASIVE;
+
+netlink::Payload route_message(std::vector<std::byte> saved, std::uint32_t before, std::uint32_t index) {
+  for_each_index(saved, [&](std::byte* at) {
+    if (index_at(at) == before) std::memcpy(at, &index, sizeof index);
+  });
+  auto header = netlink::read<rtmsg>(saved).value_or(rtmsg{});
+  header.rtm_flags &= kSettableNextHopFlags;
+  std::memcpy(saved.data(), &header, sizeof header);
+  for_each_next_hop(saved, [](std::byte* at) {
+    rtnexthop hop{};
+    std::memcpy(&hop, at, sizeof hop);
+    hop.rtnh_flags = static_cast<unsigned char>(hop.rtnh_flags & kSettableNextHopFlags);
+    std::memcpy(at, &hop, sizeof hop);
+  });
+  return netlink::Payload(Bytes(saved));
+}
+
+Result<void> about(const std::string& what, Result<void> done) {
+  if (!done) done.error().what = what + ": " + done.error().what;
+  return done;
+}
+
+std::string text_of(const std::optional<IpPrefix>& prefix) { return prefix ? prefix->to_string() : "an address"; }
+
+void restore_network(netlink::Socket& socket, std::uint32_t index, bool same_name, const InterfaceBackup& backup,
+                     FirstError& errors) {
+  constexpr std::uint16_t kReplace = NLM_F_CREATE | NLM_F_REPLACE;
+  for (const std::vector<std::byte>& saved : backup.addresses) {
+    const auto address = read_address(saved);
+    errors.note(about(text_of(address ? std::optional(address->prefix) : std::nullopt),
+                      socket.change(RTM_NEWADDR, kReplace, address_message(saved, index, same_name))));
+  }
+  // A gateway has to be reachable by a route that is there already.
+  for (const bool by_gateway : {false, true}) {
+    for (const std::vector<std::byte>& route : backup.routes) {
+      if (has_gateway(route) != by_gateway) continue;
+      errors.note(about("the route to " + text_of(read_destination(route)),
+                        socket.change(RTM_NEWROUTE, kReplace, route_message(route, backup.index, index))));
+    }
+  }
 }
 
 }  // namespace
+
+std::vector<IpPrefix> addresses_of(const InterfaceBackup& backup) {
+  std::vector<IpPrefix> prefixes;
+  for (const std::vector<std::byte>& saved : backup.addresses) {
+    if (const auto address = read_address(saved)) prefixes.push_back(address->prefix);
+  }
+  return prefixes;
+}
 
 Result<InterfaceBackup> back_up_interface(const std::string& name) {
   const auto index = index_of(name);
@@ -140,25 +308,22 @@ Result<void> restore_interface(const InterfaceBackup& backup, const std::string&
   if (!index) return tl::unexpected<Error>(index.error());
   auto socket = netlink::Socket::open();
   if (!socket) return pass_on(std::move(socket));
-  Result<void> first_error = restore_link(*socket, *index, backup);
-  const auto note = [&](Result<void>&& done) {
-    if (first_error && !done) first_error = std::move(done);
-  };
-  for (std::vector<std::byte> address : backup.addresses) {
-    std::memcpy(address.data() + offsetof(ifaddrmsg, ifa_index), &*index, sizeof *index);
-    note(socket->change(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, netlink::Payload(Bytes(address))));
-  }
-  // A gateway has to be reachable by a route that is there already.
-  for (const bool by_gateway : {false, true}) {
-    for (std::vector<std::byte> route : backup.routes) {
-      if (has_gateway(route) != by_gateway) continue;
-      for_each_index(route, [&](std::byte* at) {
-        if (index_at(at) == backup.index) std::memcpy(at, &*index, sizeof *index);
-      });
-      note(socket->change(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, netlink::Payload(Bytes(route))));
-    }
-  }
-  return first_error;
+  FirstError errors;
+  errors.note(restore_link(*socket, *index, current_name, backup));
+  restore_network(*socket, *index, true, backup, errors);
+  return errors.take();
+}
+
+Result<void> hand_network_to(const InterfaceBackup& backup, const std::string& interface) {
+  const auto index = index_of(interface);
+  if (!index) return tl::unexpected<Error>(index.error());
+  auto socket = netlink::Socket::open();
+  if (!socket) return pass_on(std::move(socket));
+  FirstError errors;
+  if (backup.master != 0) errors.note(set_attribute(*socket, *index, IFLA_MASTER, backup.master));
+  if (backup.up) errors.note(set_up(*socket, *index, true));
+  restore_network(*socket, *index, backup.name == interface, backup, errors);
+  return errors.take();
 }
 
 }  // namespace pollux::pci

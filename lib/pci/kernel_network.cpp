@@ -17,6 +17,7 @@
 #include "base/file_descriptor.hpp"
 #include "pci/network_reader.hpp"
 #include "pci/sysfs.hpp"
+#include "pollux/pci/interface_backup.hpp"
 #include "pollux/pci/network_state.hpp"
 
 namespace pollux::pci {
@@ -157,6 +158,12 @@ Result<NetworkState> KernelNetwork::read() const {
                       error.code().value(), "raise the limit on threads: ulimit -u");
   }
   return state;
+}
+
+Result<InterfaceBackup> KernelNetwork::save(const std::string& interface) const { return back_up_interface(interface); }
+
+Result<void> KernelNetwork::restore(const InterfaceBackup& backup, const std::string& interface) const {
+  return restore_interface(backup, interface);
 }
 
 }  // namespace pollux::pci

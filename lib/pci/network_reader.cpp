@@ -71,20 +71,6 @@ std::optional<IpPrefix> read_prefix(std::uint8_t family, std::uint8_t length, By
   return prefix;
 }
 
-void add_address(NetworkNamespace& into, Bytes message) {
-  const auto header = netlink::read<ifaddrmsg>(message);
-  if (!header || (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)) return;
-  std::optional<IpPrefix> peer;
-  std::optional<IpPrefix> local;
-  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
-    if (type == IFA_ADDRESS) peer = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
-    if (type == IFA_LOCAL) local = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
-  });
-  // On a point-to-point link IFA_ADDRESS is the address of the other end. IPv6 has IFA_LOCAL only on such links.
-  const auto& own = local ? local : peer;
-  if (own) into.addresses.push_back({header->ifa_index, *own, header->ifa_scope == RT_SCOPE_HOST});
-}
-
 std::vector<std::pair<std::uint32_t, bool>> read_next_hops(Bytes bytes) {
   std::vector<std::pair<std::uint32_t, bool>> hops;
   while (const auto hop = netlink::read<rtnexthop>(bytes)) {
@@ -144,7 +130,8 @@ Result<void> dump_addresses(netlink::Socket& socket, NetworkNamespace& into) {
   return socket.dump(
       RTM_GETADDR, netlink::Payload(ifaddrmsg{}), [&] { into.addresses.clear(); },
       [&](std::uint16_t type, Bytes message) {
-        if (type == RTM_NEWADDR) add_address(into, message);
+        const auto address = read_address(message);
+        if (type == RTM_NEWADDR && address) into.addresses.push_back(*address);
       });
 }
 
@@ -162,6 +149,33 @@ Result<void> dump_routes(netlink::Socket& socket, NetworkNamespace& into, std::u
 }
 
 }  // namespace
+
+std::optional<LinkAddress> read_address(Bytes message) {
+  const auto header = netlink::read<ifaddrmsg>(message);
+  if (!header || (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)) return std::nullopt;
+  std::optional<IpPrefix> peer;
+  std::optional<IpPrefix> local;
+  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
+    if (type == IFA_ADDRESS) peer = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
+    if (type == IFA_LOCAL) local = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
+  });
+  // On a point-to-point link IFA_ADDRESS is the address of the other end. IPv6 has IFA_LOCAL only on such links.
+  const auto& own = local ? local : peer;
+  if (!own) return std::nullopt;
+  return LinkAddress{header->ifa_index, *own, header->ifa_scope == RT_SCOPE_HOST};
+}
+
+std::optional<IpPrefix> read_destination(Bytes message) {
+  const auto header = netlink::read<rtmsg>(message);
+  if (!header || (header->rtm_family != AF_INET && header->rtm_family != AF_INET6)) return std::nullopt;
+  // A default route has no attribute for its destination.
+  std::optional<IpPrefix> destination =
+      IpPrefix{.v6 = header->rtm_family == AF_INET6, .bytes = {}, .length = header->rtm_dst_len};
+  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
+    if (type == RTA_DST) destination = read_prefix(header->rtm_family, header->rtm_dst_len, payload);
+  });
+  return destination;
+}
 
 Result<void> read_current_namespace(NetworkNamespace& into, const NamespaceResolver& resolve) {
   auto socket = netlink::Socket::open();

@@ -51,15 +51,23 @@ Result<std::uint32_t> PollerCore::run_once(Time until) {
   if (signalled) [[unlikely]]
     take_signals();
   const bool with_tasks = has_task_scheduled();
+  bool rested = false;
+  if (rests_ && !signalled && !with_tasks) [[unlikely]] {
+    auto ended = rest(until);
+    if (!ended) return pass_on<bool>(std::move(ended));
+    rested = slept_;
+    if (!*ended) return 0U;
+  }
   const Time start = with_tasks ? clock_.now() : Time{};
   const std::uint32_t found = poll_round();
+  rests_ = std::exchange(woken_, false) && found != 0;
   // Callbacks may have scheduled tasks.
   const bool has_tasks = has_task_scheduled();
   if (has_tasks) run_tasks(with_tasks ? clock_.now() - start : Duration::zero(), found != 0);
   const bool ran_timers = !timers_.empty() && run_timers();
   if (found == 0 && !has_tasks) {
-    // The program may wait for what a timer or another thread has done, so there is no sleep after that.
-    if (auto slept = sleep(ran_timers || signalled ? Time::min() : until); !slept)
+    // The program may wait for what a timer, a descriptor or another thread has done, so there is no sleep after that.
+    if (auto slept = sleep(ran_timers || signalled || rested ? Time::min() : until); !slept)
       return pass_on<void>(std::move(slept));
   } else if (!descriptors_.empty() && ++rounds_since_check_ >= Poller::kRoundsPerCheck) {
     if (auto checked = check_descriptors(); !checked) return pass_on<void>(std::move(checked));

@@ -83,6 +83,7 @@ class PollerCore {
   void collect() noexcept;
 
   // poller_sleep.cpp: sleeping.
+  [[nodiscard]] Result<bool> rest(Time until);
   [[nodiscard]] Result<void> sleep(Time until);
   [[nodiscard]] bool may_sleep(Time now) noexcept;
   [[nodiscard]] bool arm_all(Time now, Time& until);
@@ -124,6 +125,9 @@ class PollerCore {
   std::uint64_t numbers_ = 0;  // of descriptors
   std::uint64_t queues_added_ = 0;
   std::uint32_t rounds_since_check_ = 0;
+  bool slept_ = false;  // the last call of `sleep` has waited
+  bool woken_ = false;  // and a queue ended that
+  bool rests_ = false;  // the frames of a wake-up were polled: the next run_once begins with a sleep
 
   // What `wait` waits for, and whose it is at the same index: a queue, or the number of a descriptor of the program.
   struct Waiter {

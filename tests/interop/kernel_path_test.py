@@ -147,7 +147,9 @@ class CommandLine(unittest.TestCase):
         self.assertIn("'10.5.0.1/33'", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "10.5.0.1/33", check=False))
         self.assertIn("'fd00::1/129'", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "fd00::1/129", check=False))
         self.assertIn("--tap", run(KERNEL_PATH, "null:", "--ip", "10.5.0.1/24", check=False))
-        self.assertIn("--ip", run(KERNEL_PATH, "null:", "--tap", "x0", check=False))
+        self.assertIn("give the interface its addresses: --ip", run(KERNEL_PATH, "null:", "--tap", "x0", check=False))
+        self.assertIn("'frob' is not a PCI address", run(KERNEL_PATH, "vfio:frob", "--tap", "x0", check=False))
+        self.assertIn("there is no PCI device", run(KERNEL_PATH, "vfio:0fff:1f:1f.7", "--tap", "x0", check=False))
 
     def test_it_ends_by_itself(self):
         self.assertIn("answered: 0 UDP", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "10.5.0.1/24", "--seconds", "0.1"))

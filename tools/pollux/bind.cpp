@@ -88,6 +88,7 @@ void add_bind(CLI::App& app, const Environment& environment, int& exit_code) {
       "pollux bind 0000:01:00.0 0000:01:00.1\n"
       "pollux bind --user alice 0000:01:00.0\n"
       "pollux bind --force --confirm 60 0000:01:00.0\n"
+      "The addresses and routes of the ports' interfaces are saved. `pollux unbind` restores them.\n"
       "With --confirm nobody is locked out by binding the port of the own session: if nothing confirms, it comes "
       "back.\n"
       "A program that has the port open then is ended.");

@@ -27,6 +27,7 @@ void add_unbind(CLI::App& app, const Environment& environment, int& exit_code) {
   command->add_option("ports", *ports, "PCI addresses, such as 0000:01:00.0")->required();
   command->footer(
       "pollux unbind 0000:01:00.0 0000:01:00.1\n"
+      "Their interfaces get their names, addresses and routes again, as `pollux bind` has saved them.\n"
       "A port that a program has open is not unbound.");
   command->callback([ports, &environment, &exit_code] { exit_code = run_unbind(environment, *ports); });
 }

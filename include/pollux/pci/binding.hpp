@@ -13,6 +13,7 @@
 #include "pollux/base/error.hpp"
 #include "pollux/base/log.hpp"
 #include "pollux/pci/address.hpp"
+#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/network_state.hpp"
 #include "pollux/pci/paths.hpp"
 
@@ -33,8 +34,9 @@ struct BindOutcome {
 };
 
 /// Moves PCI functions between the kernel's drivers and vfio-pci with `driver_override` and `drivers_probe`. It records
-/// the previous driver of a device below /run/pollux, so that another process can restore it. A lock serialises the
-/// Binders of all processes. Thread rule: one thread at a time. Keeps references to `clock` and `network`.
+/// the previous driver of a device and the network of its interfaces below /run/pollux, so that another process can
+/// restore them. Interfaces in other network namespaces are not seen. A lock serialises the Binders of all processes.
+/// Thread rule: one thread at a time. Keeps references to `clock` and `network`.
 class POLLUX_API Binder {
  public:
   /// The longest wait for a driver to release or probe a device, and for another Binder to finish.
@@ -49,8 +51,9 @@ class POLLUX_API Binder {
   [[nodiscard]] Result<void> check_bind(std::span<const Address> addresses, const BindOptions& options = {}) const;
 
   /// Binds all devices to vfio-pci, or none. Checks all devices first. If one cannot be bound, it restores the drivers
-  /// of the others. A device that is already bound is not changed and keeps its record. Further errors: `not_bound`
-  /// (vfio-pci did not accept the device), `timeout`, `io_error`, `busy` (another Binder is active).
+  /// of the others, and their interfaces. A device that is already bound is not changed and keeps its record.
+  /// `saved_interfaces` (pollux/pci/interface_backup.hpp) returns what was saved of the interfaces. Further errors:
+  /// `not_bound` (vfio-pci did not accept the device), `timeout`, `io_error`, `busy` (another Binder is active).
   [[nodiscard]] Result<std::vector<BindOutcome>> bind(std::span<const Address> addresses,
                                                       const BindOptions& options = {});
 
@@ -58,14 +61,18 @@ class POLLUX_API Binder {
   /// driver), `group_in_use` (another process has the device open), `permission_denied`, `invalid_argument`.
   [[nodiscard]] Result<void> check_unbind(std::span<const Address> addresses) const;
 
-  /// Binds each device to the recorded driver. Without a record the kernel chooses the driver. Checks all devices
-  /// first. A device that is not bound to vfio-pci is not changed. Stops at the first failure; it can then be called
-  /// again.
+  /// Binds each device to the recorded driver, and gives its interfaces their names, addresses and routes again.
+  /// Without a record the kernel chooses the driver. Checks all devices first. A device that is not bound to vfio-pci
+  /// is not changed. Stops at the first failure; it can then be called again. If an interface does not get all that it
+  /// had, the error says so, and that the device has its driver again.
   [[nodiscard]] Result<std::vector<BindOutcome>> unbind(std::span<const Address> addresses);
 
  private:
   [[nodiscard]] Result<BindOutcome> bind_one(Address address);
   [[nodiscard]] Result<BindOutcome> unbind_one(Address address);
+  [[nodiscard]] Result<void> save_network(const DeviceInfo& device) const;
+  [[nodiscard]] Result<void> restore_network(const DeviceInfo& device) const;
+  [[nodiscard]] Result<void> restore_interface(Address address, const InterfaceBackup& backup) const;
   /// Binds a device to `driver`. With an empty name the kernel chooses a driver or none.
   [[nodiscard]] Result<void> move_to(Address address, const std::string& driver);
   void log(LogLevel level, const std::string& message) const;

@@ -66,7 +66,9 @@ struct NetworkState {
   std::vector<std::string> unseen = {};           ///< names of namespaces that could not be entered
 };
 
-/// Reads the configuration of the host's network interfaces.
+struct InterfaceBackup;
+
+/// Reads the configuration of the host's network interfaces, and saves and restores that of one.
 class POLLUX_API HostNetwork {
  public:
   HostNetwork() = default;
@@ -76,6 +78,10 @@ class POLLUX_API HostNetwork {
 
   /// Takes a snapshot. Fails only if the caller's own namespace cannot be read.
   [[nodiscard]] virtual Result<NetworkState> read() const = 0;
+  /// As `back_up_interface` (pollux/pci/interface_backup.hpp).
+  [[nodiscard]] virtual Result<InterfaceBackup> save(const std::string& interface) const = 0;
+  /// As `restore_interface`.
+  [[nodiscard]] virtual Result<void> restore(const InterfaceBackup& backup, const std::string& interface) const = 0;
 };
 
 /// Reads the state of all network namespaces by rtnetlink: those of processes, and those that `ip netns` and container
@@ -85,6 +91,8 @@ class POLLUX_API KernelNetwork final : public HostNetwork {
  public:
   explicit KernelNetwork(SystemPaths paths = {}) : paths_(std::move(paths)) {}
   [[nodiscard]] Result<NetworkState> read() const override;
+  [[nodiscard]] Result<InterfaceBackup> save(const std::string& interface) const override;
+  [[nodiscard]] Result<void> restore(const InterfaceBackup& backup, const std::string& interface) const override;
 
  private:
   SystemPaths paths_;

@@ -186,13 +186,19 @@ def a_link_local_address_alone_does_not_count(fixture: Fixture) -> None:
     fixture.guest.check(f"ip link set $(netdev_of {address}) up; await 10 sh -c 'ip -6 addr | grep -q fe80' || fail no fe80")
     fixture.bind(A)
     require(fixture.guest.check(f"driver_of {address}").strip() == "vfio-pci", "the port was not bound")
+    fixture.guest.check(f"pollux unbind {address} && ip link set $(netdev_of {address}) down")
 
 
 @case(LAB)
-def force_takes_a_port_with_an_address(fixture: Fixture) -> None:
-    fixture.guest.check(f"ip addr add 192.0.2.1/24 dev $(netdev_of {fixture.addresses[A]})")
+def force_takes_a_port_with_an_address_and_unbind_restores_it(fixture: Fixture) -> None:
+    address = fixture.addresses[A]
+    fixture.guest.check(f"ip link set $(netdev_of {address}) mtu 1400; ip addr add 192.0.2.1/24 dev $(netdev_of {address})")
     fixture.bind(A, options="--force")
-    require(fixture.guest.check(f"driver_of {fixture.addresses[A]}").strip() == "vfio-pci", "the port was not bound")
+    require(fixture.guest.check(f"driver_of {address}").strip() == "vfio-pci", "the port was not bound")
+    restored = fixture.guest.check(f"pollux unbind {address} >/dev/null; ip addr show dev $(netdev_of {address})")
+    fixture.guest.check(f"ip addr flush dev $(netdev_of {address}); ip link set $(netdev_of {address}) mtu 1500")
+    require_message(restored, "192.0.2.1/24", "mtu 1400")
+    require("UP" not in restored, f"the interface was down: {restored}")
 
 
 @case(LAB)

@@ -10,6 +10,7 @@
 
 #include "pollux/base/clock.hpp"
 #include "pollux/pci/address.hpp"
+#include "pollux/pci/interface_backup.hpp"
 #include "pollux/pci/network_state.hpp"
 #include "pollux/pci/paths.hpp"
 
@@ -78,8 +79,24 @@ class FakeNetwork final : public HostNetwork {
     if (broken) return tl::unexpected<Error>(*broken);
     return state;
   }
+  /// Every interface has an MTU of 1400.
+  [[nodiscard]] Result<InterfaceBackup> save(const std::string& interface) const override {
+    if (saving_fails) return tl::unexpected<Error>(*saving_fails);
+    InterfaceBackup backup;
+    backup.name = interface;
+    backup.mtu = 1400;
+    return backup;
+  }
+  [[nodiscard]] Result<void> restore(const InterfaceBackup& backup, const std::string& interface) const override {
+    restored.push_back(backup.name + " as " + interface + ", MTU " + std::to_string(backup.mtu));
+    if (restoring_fails) return tl::unexpected<Error>(*restoring_fails);
+    return {};
+  }
   NetworkState state;
   std::optional<Error> broken;
+  std::optional<Error> saving_fails;
+  std::optional<Error> restoring_fails;
+  mutable std::vector<std::string> restored;
 };
 
 /// A state with one namespace that has one interface on the device `parent`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Saves and restores an interface of the real kernel, in a network namespace of the test's own thread.
-#include "pci/interface_backup.hpp"
+#include "pollux/pci/interface_backup.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -79,6 +79,73 @@ TEST(InterfaceBackup, RestoresAnInterfaceThatWasMadeAgain) {
   });
 }
 
+/// A TAP's part is played by a dummy interface.
+TEST(InterfaceBackup, AnotherInterfaceTakesTheNetworkOver) {
+  in_own_namespace([] {
+    make_interface();
+    ASSERT_TRUE(ip("route add 203.0.113.0/24 nexthop via 192.0.2.2 nexthop via 192.0.2.3"));
+    ASSERT_TRUE(ip("-6 route add 2001:db8:7::/48 via 2001:db8::2 src 2001:db8::7 metric 77"));
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup) << backup.error().message();
+    EXPECT_EQ(addresses_of(*backup).size(), 2U) << "without the link-local one, which the kernel adds by itself";
+    EXPECT_EQ(addresses_of(*backup).front().to_string(), "192.0.2.7/24");
+    ASSERT_TRUE(ip("link del w0"));
+    ASSERT_TRUE(ip("link add plx0 address 02:00:00:00:00:09 type dummy"));
+    const auto handed = hand_network_to(*backup, "plx0");
+    ASSERT_TRUE(handed) << handed.error().message();
+    const std::string now = output("ip addr show plx0; ip route show table all; ip -6 route show");
+    EXPECT_THAT(now, AllOf(HasSubstr("02:00:00:00:00:09"), HasSubstr("mtu 1500"), HasSubstr("inet 192.0.2.7/24"),
+                           HasSubstr("inet6 2001:db8::7/64"), Not(HasSubstr("tentative")), Not(HasSubstr("w0"))));
+    EXPECT_THAT(now, AllOf(HasSubstr("default via 192.0.2.1 dev plx0 metric 50"),
+                           HasSubstr("198.51.100.0/24 dev plx0 table 77"),
+                           HasSubstr("default via 2001:db8::1 dev plx0"), HasSubstr("nexthop via 192.0.2.3 dev plx0"),
+                           HasSubstr("2001:db8:7::/48 via 2001:db8::2 dev plx0 src 2001:db8::7 metric 77")));
+  });
+}
+
+TEST(InterfaceBackup, RestoresARouteThatWasWithoutALink) {
+  in_own_namespace([] {
+    make_interface();
+    ASSERT_TRUE(ip("link set w1 down"));
+    ASSERT_THAT(output("ip route show"), HasSubstr("linkdown"));
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup);
+    const auto restored = restore_interface(*backup, "w0");
+    EXPECT_TRUE(restored) << restored.error().message();
+  });
+}
+
+/// As NetworkManager does it.
+TEST(InterfaceBackup, RestoresTheRouteOfANetworkThatItsOwnerHasAdded) {
+  in_own_namespace([] {
+    ASSERT_TRUE(ip("link add w0 type dummy"));
+    ASSERT_TRUE(ip("link set w0 up"));
+    ASSERT_TRUE(ip("addr add 192.0.2.7/24 dev w0 noprefixroute"));
+    ASSERT_TRUE(ip("route add 192.0.2.0/24 dev w0 proto kernel scope link src 192.0.2.7 metric 100"));
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup);
+    ASSERT_TRUE(ip("addr flush dev w0"));
+    ASSERT_TRUE(restore_interface(*backup, "w0"));
+    EXPECT_THAT(output("ip route show"),
+                HasSubstr("192.0.2.0/24 dev w0 proto kernel scope link src 192.0.2.7 metric 100"));
+  });
+}
+
+TEST(InterfaceBackup, GoesOnAfterWhatTheKernelRejectsAndNamesIt) {
+  in_own_namespace([] {
+    make_interface();
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup);
+    ASSERT_TRUE(ip("link del w0"));
+    ASSERT_TRUE(ip("link add w0 mtu 1000 type dummy"));  // too short for IPv6
+    ASSERT_TRUE(ip("link set w0 mtu 1000"));
+    const auto handed = hand_network_to(*backup, "w0");
+    ASSERT_FALSE(handed);
+    EXPECT_THAT(handed.error().what, HasSubstr("2001:db8::7/64: "));
+    EXPECT_THAT(shown(), AllOf(HasSubstr("192.0.2.7/24"), HasSubstr("default via 192.0.2.1 dev w0 metric 50")));
+  });
+}
+
 TEST(InterfaceBackup, RestoresABridgesMember) {
   in_own_namespace([] {
     ASSERT_TRUE(ip("link add br0 type bridge"));
@@ -90,6 +157,9 @@ TEST(InterfaceBackup, RestoresABridgesMember) {
     ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
     ASSERT_TRUE(restore_interface(*backup, "w0"));
     EXPECT_THAT(output("ip link show w0"), AllOf(HasSubstr("master br0"), HasSubstr("state DOWN"))) << "it was down";
+    ASSERT_TRUE(ip("link add plx0 type dummy"));
+    ASSERT_TRUE(hand_network_to(*backup, "plx0"));
+    EXPECT_THAT(output("ip link show plx0"), HasSubstr("master br0"));
   });
 }
 

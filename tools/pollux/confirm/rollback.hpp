@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "environment.hpp"
-#include "pci/interface_backup.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"
+#include "pollux/pci/interface_backup.hpp"
 
 namespace pollux::tool {
 
