@@ -42,8 +42,10 @@ Result<void> start_dropping(Port& port, const Mempool& pool) {
   return configured ? port.start() : configured;
 }
 
-Result<void> serve_until_stopped(Context& context, FunctionWatch& watch) {
+// Whoever reads that the command serves may interrupt it.
+Result<void> serve_until_stopped(Context& context, const std::string& port, FunctionWatch& watch) {
   const examples::StopSignals signals;
+  if (auto printed = watch.print_settings(port); !printed) return printed;
   Control& control = context.control();
   pollfd event{.fd = control.event_fd(), .events = POLLIN, .revents = 0};
   while (!signals.raised()) {
@@ -66,8 +68,7 @@ Result<void> serve_port(const Environment& environment, const VfServeOptions& op
   FunctionWatch watch(environment, options.json, functions);
   port->on_event([&watch](const PortEvent& event) { watch.on_event(event); });
   auto done = start_dropping(*port, pool);
-  if (done) done = watch.print_settings(options.port);
-  if (done) done = serve_until_stopped(environment.context, watch);
+  if (done) done = serve_until_stopped(environment.context, options.port, watch);
   port->on_event({});
   auto closed = port->close();
   return done ? closed : done;
