@@ -76,11 +76,16 @@ void add_serve(CLI::App& command, const Environment& environment, int& exit_code
                    "NUMBER:SETTING=VALUE,...: settings of one function, from 0 on; can be repeated. mac=ADDRESS, "
                    "vlan=1 to 4094, qos=0 to 7, rate=Mb/s, spoofcheck=on|off, trust=on|off, link=auto|off")
       ->allow_extra_args(false);
+  serve
+      ->add_option("--socket", options->sockets,
+                   "NUMBER=SOCKET: export a function of an in-process card to a virtual machine by the vfio-user "
+                   "protocol, as 'pollux card' does; can be repeated")
+      ->allow_extra_args(false);
   serve->footer(
       "Examples:\n"
       "  pollux vf serve 2 vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d \\\n"
       "      --vf 0:mac=02:00:00:00:00:01,vlan=7,rate=100 --vf 1:trust=on\n"
-      "  pollux vf serve 1 sim:0 --json\n"
+      "  pollux vf serve 1 sim:0 --socket 0=/tmp/function --json\n"
       "Prints a line for each event: a function's driver starts or ends, a request is refused, the link changes. With\n"
       "--json each is an object. The functions work only while this command runs. What is sent to the physical "
       "function\n"

@@ -7,19 +7,24 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
+#include <span>
 
 #include "../../examples/common/stop_signals.hpp"
+#include "exported_functions.hpp"
 #include "function_watch.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "report.hpp"
+#include "servers/vfio_user/bus_error_guard.hpp"
+#include "servers/vfio_user/serve.hpp"
 #include "started_port.hpp"
 #include "vf_settings.hpp"
 
 namespace pollux::tool {
 namespace {
 
-/// A signal between the check for it and the wait is noticed after this time.
-constexpr Duration kSignalCheck = std::chrono::milliseconds(100);
+/// How often the functions' states are compared. A signal is noticed after this time at the latest.
+constexpr Duration kLookInterval = std::chrono::milliseconds(100);
 
 // The kernel changes a number of functions only from or to 0.
 Result<void> set_up_functions(Capability<VirtualFunctions>& functions, unsigned count,
@@ -42,20 +47,58 @@ Result<void> start_dropping(Port& port, const Mempool& pool) {
   return configured ? port.start() : configured;
 }
 
-// Whoever reads that the command serves may interrupt it.
-Result<void> serve_until_stopped(Context& context, const std::string& port, FunctionWatch& watch) {
-  const examples::StopSignals signals;
-  if (auto printed = watch.print_settings(port); !printed) return printed;
-  Control& control = context.control();
-  pollfd event{.fd = control.event_fd(), .events = POLLIN, .revents = 0};
-  while (!signals.raised()) {
-    const auto due = control.run_due();
+/// The work of the command while it serves.
+class Serving {
+ public:
+  Serving(Context& context, FunctionWatch& watch) : context_(context), watch_(watch) {}
+
+  /// Does what is due. Returns the time of the next call, or that of the next check for a signal.
+  [[nodiscard]] Result<Time> work() {
+    const auto due = context_.control().run_due();
     if (!due) return tl::unexpected<Error>(due.error());
-    if (auto looked = watch.look(); !looked) return looked;
-    const Time until = std::min(*due, context.clock().now() + kSignalCheck);
-    if (auto waited = context.clock().wait({&event, 1}, until); !waited) return pass_on(std::move(waited));
+    const Time now = context_.clock().now();
+    if (now >= next_look_) {
+      if (auto looked = watch_.look(); !looked) return pass_on(std::move(looked));
+      next_look_ = now + kLookInterval;
+    }
+    return std::min(*due, next_look_);
   }
-  return watch.print_totals();
+  /// Works until a signal comes.
+  [[nodiscard]] Result<void> run(const examples::StopSignals& signals) {
+    pollfd event{.fd = context_.control().event_fd(), .events = POLLIN, .revents = 0};
+    while (!signals.raised()) {
+      const auto until = work();
+      if (!until) return tl::unexpected<Error>(until.error());
+      if (auto waited = context_.clock().wait({&event, 1}, *until); !waited) return pass_on(std::move(waited));
+    }
+    return {};
+  }
+  /// The same, with clients of the functions. Each of their accesses ends the wait of their servers.
+  [[nodiscard]] Result<void> run(const examples::StopSignals& signals,
+                                 std::span<const std::unique_ptr<vfio_user::Server>> servers) {
+    const vfio_user::BusErrorGuard guard;
+    Result<Time> worked;
+    auto served = vfio_user::serve(context_.clock(), servers, [&] {
+      worked = work();
+      return !worked || signals.raised();
+    });
+    return served && !worked ? tl::unexpected<Error>(worked.error()) : served;
+  }
+
+ private:
+  Context& context_;
+  FunctionWatch& watch_;
+  Time next_look_{};
+};
+
+// Whoever reads that the command serves may interrupt it.
+Result<void> serve_until_stopped(const Environment& environment, const VfServeOptions& options,
+                                 const ExportedFunctions& exported, FunctionWatch& watch) {
+  const examples::StopSignals signals;
+  if (auto printed = watch.print_settings(options.port); !printed) return printed;
+  Serving serving(environment.context, watch);
+  auto served = exported.servers().empty() ? serving.run(signals) : serving.run(signals, exported.servers());
+  return served ? watch.print_totals() : served;
 }
 
 Result<void> serve_port(const Environment& environment, const VfServeOptions& options,
@@ -65,10 +108,12 @@ Result<void> serve_port(const Environment& environment, const VfServeOptions& op
   auto functions = port->capability<VirtualFunctions>();
   if (!functions) return lacks(options.port, "virtual functions");
   if (auto set = set_up_functions(functions, options.count, settings); !set) return set;
+  ExportedFunctions exported(environment);
+  if (auto opened = exported.open(port->info().name, options.sockets); !opened) return opened;
   FunctionWatch watch(environment, options.json, functions);
   port->on_event([&watch](const PortEvent& event) { watch.on_event(event); });
   auto done = start_dropping(*port, pool);
-  if (done) done = serve_until_stopped(environment.context, options.port, watch);
+  if (done) done = serve_until_stopped(environment, options, exported, watch);
   port->on_event({});
   auto closed = port->close();
   return done ? closed : done;

@@ -12,6 +12,7 @@ struct VfServeOptions {
   std::string port;
   unsigned count = 0;
   std::vector<std::string> settings;  ///< see parse_function_settings
+  std::vector<std::string> sockets;   ///< see parse_function_socket
   bool json = false;
 };
 

@@ -2,15 +2,20 @@
 // `pollux vf serve` on an in-process card, in virtual time. The functions are opened in the same process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,6 +26,7 @@
 #include "pollux/net/open_ports.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/open.hpp"
+#include "support/vfio_user_client.hpp"
 #include "vf_settings.hpp"
 
 namespace pollux::tool {
@@ -188,6 +194,68 @@ TEST_F(VfServe, RefusesWrongSettings) {
   EXPECT_EQ(serve("8 sim:0"), kUsage);
   EXPECT_EQ(serve("1 null:"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("has no virtual functions"));
+}
+
+TEST_F(VfServe, RefusesWrongSockets) {
+  EXPECT_EQ(serve("1 sim:0 --socket 9=/tmp/x"), kUsage);
+  EXPECT_THAT(err.str(), HasSubstr("--socket 0=/tmp/function"));
+  EXPECT_EQ(serve("1 sim:0 --socket 0=/no/such/folder/x"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("/no/such/folder"));
+}
+
+/// The command in real time on a thread of its own, with a function exported by a socket.
+class VfServeSocket : public testing::Test {
+ protected:
+  VfServeSocket() {
+    const Environment environment{{}, clock, network, {}, {}, out, err, context, open_port};
+    command = std::thread([this, environment] {
+      CLI::App app("", "pollux");
+      int exit_code = kSuccess;
+      add_vf(app, environment, exit_code);
+      app.parse("vf serve 1 sim:0 --vf 0:mac=02:00:00:00:00:01 --socket 0=" + path);
+      status = exit_code;
+      has_ended = true;
+    });
+    while (!has_ended && !std::filesystem::exists(path)) std::this_thread::sleep_for(1ms);
+  }
+  ~VfServeSocket() override {
+    if (command.joinable()) end();
+  }
+  void end() {
+    if (!has_ended) std::raise(SIGINT);
+    command.join();
+  }
+
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("pollux-vf-serve-" + std::to_string(::getpid()))).string();
+  SteadyClock clock;
+  pci::test::FakeNetwork network;
+  std::ostringstream out;  // read them after `end`
+  std::ostringstream err;
+  Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+  OpenPort open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };
+  std::atomic<bool> has_ended{false};
+  std::atomic<int> status{-1};
+  std::thread command;
+};
+
+TEST_F(VfServeSocket, AnswersADriverInAnotherContext) {
+  ASSERT_FALSE(has_ended) << err.str();
+  {
+    Context own{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+    const auto pool = Mempool::create(own, {.count = 512});
+    ASSERT_TRUE(pool) << pool.error().message();
+    auto device = std::make_unique<test::VfioUserDevice>(own, path, [] { std::this_thread::sleep_for(300us); });
+    auto port = open(own, std::move(device), {.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}});
+    ASSERT_TRUE(port) << port.error().message();
+    EXPECT_EQ(port->info().driver, "igbvf");
+    EXPECT_EQ(port->mac(), kGiven);
+    EXPECT_EQ(port->set_mac(kWished).error().code, ErrorCode::permission_denied);
+  }
+  end();
+  EXPECT_EQ(status, kSuccess) << err.str();
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("function 0: its driver has started"), HasSubstr("refused: address_is_set")));
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST(VfSettings, KeepDefaultsForWhatIsNotNamed) {
