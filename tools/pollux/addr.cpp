@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "report.hpp"
+#include "started_port.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -20,6 +21,9 @@ struct AddrOptions {
   std::string mac;
   std::vector<std::string> unicast;
   std::vector<std::string> multicast;
+  std::vector<std::uint16_t> vlans;
+  bool promiscuous = false;
+  bool all_multicast = false;
   bool json = false;
 };
 
@@ -55,6 +59,18 @@ Result<Wanted> wanted(const AddrOptions& options) {
   return Wanted{*std::move(own), *std::move(unicast), *std::move(groups)};
 }
 
+Result<void> change_modes(Port& port, const AddrOptions& options) {
+  const auto vlan_filter = port.capability<VlanFilter>();
+  if (!options.vlans.empty() && !vlan_filter) return lacks_filter(options.port, "VLANs");
+  for (const std::uint16_t vlan : options.vlans) {
+    if (auto set = vlan_filter->set_vlan(vlan, true); !set) return set;
+  }
+  if (options.promiscuous) {
+    if (auto set = port.set_promiscuous(true); !set) return set;
+  }
+  return options.all_multicast ? port.set_all_multicast(true) : Result<void>();
+}
+
 Result<void> change(Port& port, const AddrOptions& options, const Wanted& addresses) {
   const auto unicast_filter = port.capability<UnicastFilter>();
   if (!addresses.unicast.empty() && !unicast_filter) return lacks_filter(options.port, "unicast addresses");
@@ -66,7 +82,10 @@ Result<void> change(Port& port, const AddrOptions& options, const Wanted& addres
   if (!addresses.unicast.empty()) {
     if (auto set = unicast_filter->set_unicast(addresses.unicast); !set) return set;
   }
-  return addresses.groups.empty() ? Result<void>() : groups_filter->set_multicast(addresses.groups);
+  if (!addresses.groups.empty()) {
+    if (auto set = groups_filter->set_multicast(addresses.groups); !set) return set;
+  }
+  return change_modes(port, options);
 }
 
 void print(const Environment& environment, Port& port, const AddrOptions& options) {
@@ -76,43 +95,58 @@ void print(const Environment& environment, Port& port, const AddrOptions& option
   if (filter) {
     for (const MacAddress& mac : filter->unicast()) unicast.push_back(to_string(mac));
   }
+  const EffectiveConfig config = port.config();
   if (options.json) {
     const nlohmann::json json = {
-        {"mac", to_string(port.mac())}, {"unicast", unicast}, {"max_unicast", most}, {"multicast", options.multicast}};
+        {"mac", to_string(port.mac())},         {"unicast", unicast},     {"max_unicast", most},
+        {"multicast", options.multicast},       {"vlans", options.vlans}, {"promiscuous", config.promiscuous},
+        {"all_multicast", config.all_multicast}};
     environment.out << json.dump(2) << '\n';
     return;
   }
   environment.out << fmt::format("address    {}\n", to_string(port.mac()));
   environment.out << fmt::format("unicast    {} (at most {})\n", or_dash(fmt::format("{}", fmt::join(unicast, " "))),
                                  most);
-  environment.out << fmt::format("multicast  {}\n", or_dash(fmt::format("{}", fmt::join(options.multicast, " "))));
+  const std::string groups = config.all_multicast ? "all" : fmt::format("{}", fmt::join(options.multicast, " "));
+  environment.out << fmt::format("multicast  {}\n", or_dash(groups));
+  environment.out << fmt::format("VLANs      {}\n", or_dash(fmt::format("{}", fmt::join(options.vlans, " "))));
+  if (config.promiscuous) environment.out << "promiscuous: receives frames for any address\n";
 }
 
 int run_addr(const Environment& environment, const AddrOptions& options) {
   const auto addresses = wanted(options);
   if (!addresses) return report(environment, addresses.error(), kUsage);
-  auto port = environment.open_port(options.port);
-  if (!port) return report(environment, port.error());
-  if (auto changed = change(*port, options, *addresses); !changed) return report(environment, changed.error());
-  print(environment, *port, options);
-  return kSuccess;
+  const auto changed = with_started_port(
+      environment, options.port, [](Port&) { return Result<void>(); },
+      [&](Port& port) {
+        auto done = change(port, options, *addresses);
+        if (done) print(environment, port, options);
+        return done;
+      });
+  return changed ? kSuccess : report(environment, changed.error());
 }
 
 }  // namespace
 
 void add_addr(CLI::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<AddrOptions>();
-  CLI::App* command = app.add_subcommand("addr", "Show the MAC addresses that a port receives, and set them");
+  CLI::App* command = app.add_subcommand("addr", "Show the addresses and VLANs that a port receives, and set them");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0")->required();
   command->add_option("--mac", options->mac, "The port's own address");
   command->add_option("--unicast", options->unicast, "Further unicast addresses, separated by commas")->delimiter(',');
   command->add_option("--multicast", options->multicast, "Multicast groups, separated by commas")->delimiter(',');
+  command->add_option("--vlan", options->vlans, "Receive these VLANs only, separated by commas; 1 to 4094")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4094));
+  command->add_flag("--promiscuous", options->promiscuous, "Receive frames for any address");
+  command->add_flag("--all-multicast", options->all_multicast, "Receive the frames of every multicast group");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(
       "What is set here ends with this command, which shows whether the port accepts it.\n\n"
       "Examples:\n"
       "  pollux addr vfio:0000:01:00.0\n"
-      "  pollux addr sim:0 --unicast 02:00:00:00:00:01,02:00:00:00:00:02 --json");
+      "  pollux addr sim:0 --unicast 02:00:00:00:00:01,02:00:00:00:00:02 --json\n"
+      "  pollux addr sim:0 --vlan 7,100 --all-multicast");
   command->callback([options, &environment, &exit_code] { exit_code = run_addr(environment, *options); });
 }
 

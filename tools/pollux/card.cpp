@@ -9,6 +9,7 @@
 
 #include "../../examples/common/stop_signals.hpp"
 #include "commands.hpp"
+#include "function_socket.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/open.hpp"
 #include "report.hpp"
@@ -56,24 +57,9 @@ Result<void> check(const CardOptions& options) {
   return {};
 }
 
-/// A virtual function of the first card, and its socket.
-struct FunctionSocket {
-  unsigned number = 0;
-  std::string path;
-};
-
-Result<FunctionSocket> parse_function(const std::string& text) {
-  const auto equals = text.find('=');
-  if (equals == 1 && text[0] >= '0' && text[0] <= '7' && text.size() > 2) {
-    return FunctionSocket{static_cast<unsigned>(text[0] - '0'), text.substr(2)};
-  }
-  return fail(ErrorCode::invalid_argument, fmt::format("--vf {}: this names no virtual function and socket", text),
-              "give the number of a function of the first card, 0 to 7, and a socket: --vf 0=/tmp/function");
-}
-
 Result<void> open_functions(const Environment& environment, const CardOptions& options, Servers& servers) {
   for (const std::string& text : options.functions) {
-    const auto function = parse_function(text);
+    const auto function = parse_function_socket("--vf", text);
     if (!function) return tl::unexpected<Error>(function.error());
     auto device = open_device(environment.context, fmt::format("sim:0.vf{}", function->number));
     if (!device) return pass_on(std::move(device));

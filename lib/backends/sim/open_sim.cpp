@@ -75,8 +75,8 @@ Result<std::shared_ptr<Wire>> find_wire(Context& context, unsigned card) {
 /// The end of the wire that a card is at.
 unsigned end_on(const Wire& wire, unsigned card) { return wire.has_card(1) ? card % 2 : 0; }
 
-Result<std::unique_ptr<Device>> open_function(Context& context, const Uri& uri) {
-  auto wire = find_wire(context, uri.number);
+Result<std::unique_ptr<Device>> open_function(Context& cards, Context& user, const Uri& uri) {
+  auto wire = find_wire(cards, uri.number);
   if (!wire) return pass_on(std::move(wire));
   const unsigned place = Wire::place_of_function(end_on(**wire, uri.number), *uri.function);
   auto name = fmt::format("sim:{}.vf{}", uri.number, *uri.function);
@@ -84,7 +84,7 @@ Result<std::unique_ptr<Device>> open_function(Context& context, const Uri& uri) 
     return fail(ErrorCode::not_supported, fmt::format("{}: the card has no such virtual function", name),
                 "use a card that has virtual functions, such as the 82576");
   }
-  auto device = SimDevice::create(context, std::move(name), *std::move(wire), place);
+  auto device = SimDevice::create(user, std::move(name), *std::move(wire), place);
   if (!device) return pass_on(std::move(device));
   return std::unique_ptr<Device>(*std::move(device));
 }
@@ -103,10 +103,18 @@ Result<WireCounters> wire_counters_towards(Context& context, unsigned card) {
   return (*wire)->counters(1 - end_on(**wire, card));
 }
 
+Result<std::unique_ptr<Device>> open_function_for(Context& user, Context& cards, std::string_view uri) {
+  const auto parsed = Uri::parse(uri);
+  if (!parsed) return tl::unexpected(parsed.error());
+  if (parsed->function) return open_function(cards, user, *parsed);
+  return fail(ErrorCode::invalid_argument, fmt::format("sim:{} is not a virtual function", uri),
+              "name one, such as sim:0.vf0");
+}
+
 Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri, const FindModel& find_model) {
   const auto parsed = Uri::parse(uri);
   if (!parsed) return tl::unexpected(parsed.error());
-  if (parsed->function) return open_function(context, *parsed);
+  if (parsed->function) return open_function(context, context, *parsed);
   auto wire = context.service<WireRegistry>().wire(context.clock(), *parsed, find_model);
   if (!wire) return pass_on(std::move(wire));
   const unsigned end = end_on(**wire, parsed->number);

@@ -48,7 +48,12 @@ class WireRegistry {
 /// URI, busy if the card is open, those of WireRegistry::wire and of Context::attach.
 [[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri,
                                                        const FindModel& find_model);
-/// The same with one kind of card. The URI's card name is ignored.
+/// Opens a virtual function, such as "0.vf1", of a card that is open in the Context `cards`. Its DMA reaches the memory
+/// of `user` alone, as that of a function that belongs to another process. Both Contexts outlive the device. Errors:
+/// invalid_argument, not_found (the card was never opened), not_supported (it has no such function), busy, and those of
+/// Context::attach.
+[[nodiscard]] Result<std::unique_ptr<Device>> open_function_for(Context& user, Context& cards, std::string_view uri);
+/// As open_sim, with one kind of card. The URI's card name is ignored.
 [[nodiscard]] Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view uri,
                                                        std::unique_ptr<DeviceModel> (*make_card)(unsigned number));
 

@@ -3,7 +3,9 @@
 mailboxes; the virtual functions belong to other processes, or to the kernel's igbvf. VFIO gives them out for the same token only."""
 
 import contextlib
+import json
 
+from cases.access_modes import run_tests
 from cases.boots import C, G, LAB, TWO_CPUS
 from pollux_lab.cases import Fixture, case, require, require_message
 from pollux_lab.programs import Forwarder, generate
@@ -11,6 +13,12 @@ from pollux_lab.programs import Forwarder, generate
 TOKEN = "vf_token=2ab74924-c335-45f4-9b16-8569e5b08258"
 OTHER_TOKEN = "vf_token=2ab74924-c335-45f4-9b16-8569e5b08259"
 HOLDER = "holder"
+SERVER = "pollux_vf"
+
+
+def given_mac(index: int) -> str:
+    """The address that `pollux vf serve` is told to give to a function."""
+    return f"02:f1:00:00:00:{index:02x}"
 
 
 def with_token(address: str, token: str = TOKEN) -> str:
@@ -44,6 +52,46 @@ def held(fixture: Fixture, count: int):
             require(holder.stop().conserved, "the frames of the process that holds the physical function do not add up")
 
 
+class VfServer:
+    """`pollux vf serve`, which creates the functions of card C, gives each an address, and answers them."""
+
+    def __init__(self, fixture: Fixture, count: int, settings: str = ""):
+        self._fixture = fixture
+        self._card = fixture.addresses[C]
+        self._count = count
+        self._settings = settings
+        self._running = False
+
+    def __enter__(self) -> list[str]:
+        self._fixture.bind(C)
+        given = " ".join(f"--vf {index}:mac={given_mac(index)}{self._settings}" for index in range(self._count))
+        self._running = True
+        return self._fixture.guest.check(f"""
+        echo 1 >/sys/module/vfio_pci/parameters/enable_sriov
+        spawn {SERVER} pollux vf serve {self._count} '{with_token(self._card)}' {given} --json
+        await_line {SERVER} serving 30
+        for n in $(seq 0 {self._count - 1}); do basename $(readlink /sys/bus/pci/devices/{self._card}/virtfn$n); done
+        """, 60).split()
+
+    def stop(self) -> list[dict]:
+        """Ends it as Ctrl-C does. Returns what it has printed."""
+        self._running = False
+        return [json.loads(line) for line in self._fixture.guest.check(f"interrupt {SERVER}; finish {SERVER} 20", 30).splitlines()]
+
+    def __exit__(self, *_) -> None:
+        end = f"interrupt {SERVER} TERM; finish {SERVER} 5" if self._running else "true"
+        self._fixture.guest.run(f"""
+        {end}
+        pollux vf remove '{with_token(self._card)}'
+        echo 0 >/sys/module/vfio_pci/parameters/enable_sriov
+        """, 60)
+
+
+def require_event(said: list[dict], event: str, **fields) -> None:
+    wanted = {"event": event, **fields}
+    require(any(wanted.items() <= line.items() for line in said), f"no {wanted} in {said}")
+
+
 def pass_frames(fixture: Fixture, sender: str, receiver: str) -> None:
     count = 2000
     result = generate(fixture.guest, sender, receiver, "--count", str(count), "--window", "16", "--check", "--expect-all")
@@ -69,11 +117,30 @@ def virtual_functions_of_a_pollux_port_need_its_token(fixture: Fixture) -> None:
             require_message(outcome.err, made[0], "vf_token")
 
 
+@case(LAB)
+def functions_that_the_command_serves_have_their_settings(fixture: Fixture) -> None:
+    """The addresses are those of --vf, a function may not change its own, and frames pass between two functions in one VLAN."""
+    server = VfServer(fixture, 2, ",vlan=7,qos=2")
+    with server as made:
+        first, second = (with_token(address) for address in made)
+        info = json.loads(fixture.guest.check(f"pollux info '{first}' --json", 60))["port"]
+        require(info["mac"] == given_mac(0), str(info))
+        run_tests(fixture, "guest_test --gtest_filter='VirtualFunction.KeepsAnAssignedAddress'", 1, 60, POLLUX_GUEST_FUNCTION=first)
+        pass_frames(fixture, first, second)
+        said = server.stop()
+    require_event(said, "driver_up", function=0)
+    require_event(said, "refused", function=0, reason="address_is_set")
+    sent, received = said[-1]["summary"]["functions"]
+    require(sent["tx_packets"] >= 2000 and received["rx_packets"] >= 2000, str(said[-1]))
+
+
 @case(TWO_CPUS)
 def the_kernels_igbvf_drives_a_virtual_function_of_a_pollux_port(fixture: Fixture) -> None:
     """The kernel binds igbvf to a function only by its driver_override, since a process drives the physical function. The kernel's igb
-    on the other card answers its pings. igbvf waits for an answer without giving up its processor, so the process needs another one."""
-    with held(fixture, 1) as made:
+    on the other card answers its pings. igbvf waits for an answer without giving up its processor, so the process needs another one. The
+    process is `pollux vf serve`, whose address igbvf takes."""
+    server = VfServer(fixture, 1)
+    with server as made:
         function = made[0]
         try:
             fixture.guest.check(f"""
@@ -83,6 +150,7 @@ def the_kernels_igbvf_drives_a_virtual_function_of_a_pollux_port(fixture: Fixtur
             echo igbvf >$sys/driver_override
             echo {function} >/sys/bus/pci/drivers_probe
             await 20 test -d $sys/net || fail igbvf made no interface
+            grep -q {given_mac(0)} $sys/net/*/address || fail igbvf has $(cat $sys/net/*/address)
             for side in left right; do ip netns add $side; ip -n $side link set lo up; done
             move() {{
               name=$(netdev_of $2)

@@ -187,6 +187,23 @@ TEST_F(Command, AddrShowsAndSetsWhatAPortReceives) {
   EXPECT_EQ(run("addr"), kUsage);
 }
 
+TEST_F(Command, AddrSetsVlansAndReceiveModes) {
+  open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };
+  EXPECT_EQ(run("addr sim:0 --vlan 7,100 --all-multicast --promiscuous"), kSuccess) << err.str();
+  EXPECT_THAT(out.str(),
+              AllOf(HasSubstr("VLANs      7 100\n"), HasSubstr("multicast  all\n"), HasSubstr("promiscuous")));
+  EXPECT_EQ(run("addr sim:0 --vlan 9 --promiscuous --json"), kSuccess) << err.str();
+  const auto shown = nlohmann::json::parse(out.str());
+  EXPECT_EQ(shown.at("vlans"), nlohmann::json::array({9}));
+  EXPECT_EQ(shown.at("promiscuous"), true);
+  EXPECT_EQ(shown.at("all_multicast"), false);
+  EXPECT_EQ(run("addr sim:0"), kSuccess);
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("VLANs      -\n"), Not(HasSubstr("promiscuous"))));
+  EXPECT_EQ(run("addr sim:0 --vlan 4095"), kUsage);
+  EXPECT_EQ(run("addr null: --vlan 7"), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("no filter for VLANs"));
+}
+
 TEST_F(Command, VfShowsCreatesAndRemovesVirtualFunctions) {
   EXPECT_EQ(run("vf list sim:0"), kFailure) << "no port may be opened";
   open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "environment.hpp"
+#include "pollux/net/port_events.hpp"
+#include "pollux/net/virtual_functions.hpp"
+
+namespace pollux::tool {
+
+/// Prints what happens to a port and its virtual functions: one line an event, as text or JSON.
+class FunctionWatch {
+ public:
+  /// The arguments outlive the object.
+  FunctionWatch(const Environment& environment, bool json, Capability<VirtualFunctions>& functions)
+      : environment_(environment), json_(json), functions_(functions) {}
+
+  /// Prints the port's name and the settings of all functions. Errors: those of VirtualFunctions::function.
+  [[nodiscard]] Result<void> print_settings(const std::string& port);
+  /// Prints what has changed since the last call. Errors: those of VirtualFunctions::function.
+  [[nodiscard]] Result<void> look();
+  void on_event(const PortEvent& event);
+  /// Prints what each function has sent and requested. Errors: those of VirtualFunctions::function.
+  [[nodiscard]] Result<void> print_totals();
+
+ private:
+  [[nodiscard]] Result<std::vector<VirtualFunctionState>> states();
+  void compare(unsigned number, const VirtualFunctionState& before, const VirtualFunctionState& now);
+  /// Prints `text`, or `json` with the name of the event and the function.
+  void print(unsigned number, const char* event, const std::string& text, nlohmann::json json = {});
+  void line(const std::string& text);
+
+  const Environment& environment_;
+  bool json_;
+  Capability<VirtualFunctions>& functions_;
+  std::vector<VirtualFunctionState> seen_;
+};
+
+}  // namespace pollux::tool

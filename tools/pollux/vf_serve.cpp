@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pollux vf serve`: holds a physical function open for its virtual functions.
+#include "vf_serve.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <span>
+
+#include "../../examples/common/stop_signals.hpp"
+#include "exported_functions.hpp"
+#include "function_watch.hpp"
+#include "pollux/net/virtual_functions.hpp"
+#include "report.hpp"
+#include "servers/vfio_user/bus_error_guard.hpp"
+#include "servers/vfio_user/serve.hpp"
+#include "started_port.hpp"
+#include "vf_settings.hpp"
+
+namespace pollux::tool {
+namespace {
+
+/// How often the functions' states are compared. A signal is noticed after this time at the latest.
+constexpr Duration kLookInterval = std::chrono::milliseconds(100);
+
+// The kernel changes a number of functions only from or to 0.
+Result<void> set_up_functions(Capability<VirtualFunctions>& functions, unsigned count,
+                              const std::vector<FunctionSettings>& settings) {
+  if (functions->functions() != count) {
+    if (auto none = functions->set_functions(0); !none) return none;
+    if (auto set = functions->set_functions(count); !set) return set;
+  }
+  for (const FunctionSettings& each : settings) {
+    if (auto set = functions->set_function(each.number, each.config); !set) return set;
+  }
+  return {};
+}
+
+/// The command receives nothing. So what is addressed to the port itself must not hold up the functions' frames.
+Result<void> start_dropping(Port& port, const Mempool& pool) {
+  constexpr std::uint32_t kDescriptors = 64;
+  auto configured =
+      port.configure({.rx = {.pool = &pool, .ring = kDescriptors, .drop_enable = true}, .tx = {.ring = kDescriptors}});
+  return configured ? port.start() : configured;
+}
+
+/// The work of the command while it serves.
+class Serving {
+ public:
+  Serving(Context& context, FunctionWatch& watch) : context_(context), watch_(watch) {}
+
+  /// Does what is due. Returns the time of the next call, or that of the next check for a signal.
+  [[nodiscard]] Result<Time> work() {
+    const auto due = context_.control().run_due();
+    if (!due) return tl::unexpected<Error>(due.error());
+    const Time now = context_.clock().now();
+    if (now >= next_look_) {
+      if (auto looked = watch_.look(); !looked) return pass_on(std::move(looked));
+      next_look_ = now + kLookInterval;
+    }
+    return std::min(*due, next_look_);
+  }
+  /// Works until a signal comes.
+  [[nodiscard]] Result<void> run(const examples::StopSignals& signals) {
+    pollfd event{.fd = context_.control().event_fd(), .events = POLLIN, .revents = 0};
+    while (!signals.raised()) {
+      const auto until = work();
+      if (!until) return tl::unexpected<Error>(until.error());
+      if (auto waited = context_.clock().wait({&event, 1}, *until); !waited) return pass_on(std::move(waited));
+    }
+    return {};
+  }
+  /// The same, with clients of the functions. Each of their accesses ends the wait of their servers.
+  [[nodiscard]] Result<void> run(const examples::StopSignals& signals,
+                                 std::span<const std::unique_ptr<vfio_user::Server>> servers) {
+    const vfio_user::BusErrorGuard guard;
+    Result<Time> worked;
+    auto served = vfio_user::serve(context_.clock(), servers, [&] {
+      worked = work();
+      return !worked || signals.raised();
+    });
+    return served && !worked ? tl::unexpected<Error>(worked.error()) : served;
+  }
+
+ private:
+  Context& context_;
+  FunctionWatch& watch_;
+  Time next_look_{};
+};
+
+// Whoever reads that the command serves may interrupt it.
+Result<void> serve_until_stopped(const Environment& environment, const VfServeOptions& options,
+                                 const ExportedFunctions& exported, FunctionWatch& watch) {
+  const examples::StopSignals signals;
+  if (auto printed = watch.print_settings(options.port); !printed) return printed;
+  Serving serving(environment.context, watch);
+  auto served = exported.servers().empty() ? serving.run(signals) : serving.run(signals, exported.servers());
+  return served ? watch.print_totals() : served;
+}
+
+Result<void> serve_port(const Environment& environment, const VfServeOptions& options,
+                        const std::vector<FunctionSettings>& settings, const Mempool& pool) {
+  auto port = open_port(environment, options.port);
+  if (!port) return tl::unexpected<Error>(port.error());
+  auto functions = port->capability<VirtualFunctions>();
+  if (!functions) return lacks(options.port, "virtual functions");
+  if (auto set = set_up_functions(functions, options.count, settings); !set) return set;
+  ExportedFunctions exported(environment);
+  if (auto opened = exported.open(port->info().name, options.sockets); !opened) return opened;
+  FunctionWatch watch(environment, options.json, functions);
+  port->on_event([&watch](const PortEvent& event) { watch.on_event(event); });
+  auto done = start_dropping(*port, pool);
+  if (done) done = serve_until_stopped(environment, options, exported, watch);
+  port->on_event({});
+  auto closed = port->close();
+  return done ? closed : done;
+}
+
+}  // namespace
+
+int run_vf_serve(const Environment& environment, const VfServeOptions& options) {
+  const auto settings = parse_all_settings(options.settings);
+  if (!settings) return report(environment, settings.error(), kUsage);
+  // Made before the port, and destroyed after it.
+  const auto pool = Mempool::create(environment.context, {.count = 256, .name = "command"});
+  if (!pool) return report(environment, pool.error());
+  const auto served = serve_port(environment, options, *settings, *pool);
+  if (served) return kSuccess;
+  return report(environment, served.error(), served.error().code == ErrorCode::invalid_argument ? kUsage : kFailure);
+}
+
+}  // namespace pollux::tool
