@@ -2,6 +2,7 @@
 #include "ethtool/arguments.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -56,6 +57,16 @@ Result<void> check_ethtool_arguments(const std::vector<std::string>& words) {
                 "docs/ethtool.md lists what a port answers; `pollux stats --json` has counters as JSON");
   }
   return {};
+}
+
+Result<std::string> find_ethtool(const std::string& folders) {
+  for (std::size_t start = 0; start < folders.size();) {
+    const std::size_t end = std::min(folders.find(':', start), folders.size());
+    const std::string candidate = folders.substr(start, end - start) + "/ethtool";
+    if (end > start && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    start = end + 1;
+  }
+  return fail(ErrorCode::not_found, "there is no ethtool on this machine", "sudo apt install ethtool");
 }
 
 }  // namespace pollux::tool

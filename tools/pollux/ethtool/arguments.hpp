@@ -18,4 +18,7 @@ namespace pollux::tool {
 /// Error not_supported: the kernel answers these arguments by netlink only, so no request of them reaches Pollux.
 [[nodiscard]] Result<void> check_ethtool_arguments(const std::vector<std::string>& words);
 
+/// The path of ethtool in a list of folders as PATH has it. Error not_found.
+[[nodiscard]] Result<std::string> find_ethtool(const std::string& folders);
+
 }  // namespace pollux::tool

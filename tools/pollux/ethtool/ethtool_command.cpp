@@ -27,18 +27,6 @@ std::string inherited(const char* variable) {
   return value == nullptr ? "" : value;
 }
 
-/// ethtool lies where only root's PATH leads.
-Result<std::string> find_ethtool() {
-  std::string path = inherited("PATH") + ":/usr/local/sbin:/usr/sbin:/sbin";
-  for (std::size_t start = 0; start < path.size();) {
-    const std::size_t end = std::min(path.find(':', start), path.size());
-    const std::string candidate = path.substr(start, end - start) + "/ethtool";
-    if (end > start && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-    start = end + 1;
-  }
-  return fail(ErrorCode::not_found, "there is no ethtool on this machine", "sudo apt install ethtool");
-}
-
 /// Beside this program as in a build, or where it was installed to.
 Result<std::string> find_shim() {
   std::error_code error;
@@ -74,7 +62,8 @@ int run(const Environment& environment, std::vector<std::string> words) {
                   kUsage);
   }
   if (auto possible = check_ethtool_arguments(words); !possible) return report(environment, possible.error());
-  const auto tool = find_ethtool();
+  // ethtool lies where only root's PATH leads.
+  const auto tool = find_ethtool(inherited("PATH") + ":/usr/local/sbin:/usr/sbin:/sbin");
   if (!tool) return report(environment, tool.error());
   const auto shim = find_shim();
   if (!shim) return report(environment, shim.error());
