@@ -36,8 +36,8 @@ namespace pollux {
                                                     const ContextState& context);
 
 /// `current` with another ring for one queue of it. Errors: as with_rx_queue's.
-[[nodiscard]] Result<ValidatedConfig> with_ring(const ValidatedConfig& current, QueueId queue, std::uint32_t descriptors,
-                                                const PortInfo& port);
+[[nodiscard]] Result<ValidatedConfig> with_ring(const ValidatedConfig& current, QueueId queue,
+                                                std::uint32_t descriptors, const PortInfo& port);
 
 /// Checks that the MTU is within the port's limits and that its frames fit the buffers of `config`. Error
 /// invalid_argument.

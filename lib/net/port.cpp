@@ -74,13 +74,15 @@ Result<void> Port::restart_tx(std::uint16_t queue, const TxQueueConfig& config) 
 }
 
 Result<void> Port::resize_rx(std::uint16_t queue, std::uint32_t descriptors) {
-  return core_->restart(
-      [&](PortMachine& machine) { return machine.resize({QueueDirection::receive, queue}, descriptors); });
+  return core_->restart([&](PortMachine& machine) {
+    return machine.resize({QueueDirection::receive, queue}, descriptors);
+  });
 }
 
 Result<void> Port::resize_tx(std::uint16_t queue, std::uint32_t descriptors) {
-  return core_->restart(
-      [&](PortMachine& machine) { return machine.resize({QueueDirection::transmit, queue}, descriptors); });
+  return core_->restart([&](PortMachine& machine) {
+    return machine.resize({QueueDirection::transmit, queue}, descriptors);
+  });
 }
 
 Result<void> Port::stop_rx(std::uint16_t queue) {

@@ -61,8 +61,8 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   /// As `restart_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
-  /// Restarts one queue with a ring of `descriptors`, a power of two within PortLimits, and all else that was configured
-  /// for it. Errors: as `restart_rx`.
+  /// Restarts one queue with a ring of `descriptors`, a power of two within PortLimits, and all else that was
+  /// configured for it. Errors: as `restart_rx`.
   [[nodiscard]] Result<void> resize_rx(std::uint16_t queue, std::uint32_t descriptors);
   [[nodiscard]] Result<void> resize_tx(std::uint16_t queue, std::uint32_t descriptors);
   /// Stops one queue of a started port while the others run. Its bursts are empty, and the card does not use its ring.

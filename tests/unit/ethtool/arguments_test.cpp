@@ -38,7 +38,8 @@ TEST(EthtoolArguments, AMissingToolIsNamedWithItsPackage) {
 }
 
 TEST(EthtoolArguments, OthersArePassedOn) {
-  for (const Words& words : {Words{"plx0"}, Words{"-S", "plx0"}, Words{"-s", "plx0", "--json"}, Words{"--version"}, Words{}})
+  for (const Words& words :
+       {Words{"plx0"}, Words{"-S", "plx0"}, Words{"-s", "plx0", "--json"}, Words{"--version"}, Words{}})
     EXPECT_TRUE(check_ethtool_arguments(words));
 }
 
