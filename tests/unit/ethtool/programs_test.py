@@ -188,7 +188,7 @@ class Ethtool(unittest.TestCase):
         self.assertEqual({(queue["interval_us"], queue["adaptive"]) for queue in self.ask("port.interrupts")["rx"]}, {(50, True)})
         self.assertEqual(self.values("-c", "plx0")["rx-usecs"], "50")
         self.assertIn("rx-usecs and adaptive-rx", self.refused("-C", "plx0", "tx-usecs", "50"))
-        self.assertIn("whole microseconds", self.refused("-C", "plx0", "rx-usecs", "10000") + "whole microseconds")
+        self.assertIn("interval", self.refused("-C", "plx0", "rx-usecs", "10000"))
         self.ethtool("-C", "plx0", "adaptive-rx", "off", "rx-usecs", "0")
 
     def test_features(self):
