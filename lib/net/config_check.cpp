@@ -320,4 +320,17 @@ Result<ValidatedConfig> with_tx_queue(const ValidatedConfig& current, std::uint1
   return next;
 }
 
+Result<ValidatedConfig> with_ring(const ValidatedConfig& current, QueueId queue, std::uint32_t descriptors,
+                                  const PortInfo& port) {
+  const char* const direction = queue.receives() ? "receive" : "transmit";
+  const std::uint16_t count = queue.receives() ? current.rx_queues() : current.tx_queues();
+  if (auto there = check_index(direction, queue.index, count, port); !there) return pass_on(std::move(there));
+  auto ring = check_ring(fmt::format("{} queue {}: ", direction, queue.index), descriptors, port);
+  if (!ring) return pass_on(std::move(ring));
+  ValidatedConfig next = current;
+  (queue.receives() ? next.rx[queue.index].ring : next.tx[queue.index].ring) = descriptors;
+  if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
+  return next;
+}
+
 }  // namespace pollux

@@ -9,6 +9,7 @@
 #include "net/validated_config.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/queue_restart.hpp"
 
 /// Checks the configurations of all ports.
 namespace pollux {
@@ -33,6 +34,10 @@ namespace pollux {
 [[nodiscard]] Result<ValidatedConfig> with_tx_queue(const ValidatedConfig& current, std::uint16_t queue,
                                                     const TxQueueConfig& config, const PortInfo& port,
                                                     const ContextState& context);
+
+/// `current` with another ring for one queue of it. Errors: as with_rx_queue's.
+[[nodiscard]] Result<ValidatedConfig> with_ring(const ValidatedConfig& current, QueueId queue,
+                                                std::uint32_t descriptors, const PortInfo& port);
 
 /// Checks that the MTU is within the port's limits and that its frames fit the buffers of `config`. Error
 /// invalid_argument.

@@ -73,6 +73,18 @@ Result<void> Port::restart_tx(std::uint16_t queue, const TxQueueConfig& config) 
   return core_->restart([&](PortMachine& machine) { return machine.restart_tx(queue, config); });
 }
 
+Result<void> Port::resize_rx(std::uint16_t queue, std::uint32_t descriptors) {
+  return core_->restart([&](PortMachine& machine) {
+    return machine.resize({QueueDirection::receive, queue}, descriptors);
+  });
+}
+
+Result<void> Port::resize_tx(std::uint16_t queue, std::uint32_t descriptors) {
+  return core_->restart([&](PortMachine& machine) {
+    return machine.resize({QueueDirection::transmit, queue}, descriptors);
+  });
+}
+
 Result<void> Port::stop_rx(std::uint16_t queue) {
   return core_->restart([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::receive, queue}); });
 }
@@ -136,6 +148,11 @@ Result<void> Port::detach_observer(std::uint16_t tx_queue, TxObserver& observer)
 MacAddress Port::mac() const {
   const auto lock = core_->lock();
   return core_->machine().mac();
+}
+
+MacAddress Port::permanent_mac() const {
+  const auto lock = core_->lock();
+  return core_->machine().driver().permanent_mac();
 }
 
 Result<void> Port::set_mac(const MacAddress& mac) {

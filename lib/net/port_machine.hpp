@@ -48,6 +48,7 @@ class PortMachine {
   [[nodiscard]] Result<void> configure(const PortConfig& config);
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
+  [[nodiscard]] Result<void> resize(QueueId queue, std::uint32_t descriptors);
   /// Stops or starts one queue of a started port.
   [[nodiscard]] Result<void> stop_queue(QueueId queue);
   [[nodiscard]] Result<void> start_queue(QueueId queue);

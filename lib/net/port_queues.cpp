@@ -37,6 +37,12 @@ Result<void> PortMachine::restart_tx(std::uint16_t queue, const TxQueueConfig& c
   return next ? restart({QueueDirection::transmit, queue}, *std::move(next)) : pass_on(std::move(next));
 }
 
+Result<void> PortMachine::resize(QueueId queue, std::uint32_t descriptors) {
+  if (auto fits = expect({PortState::configured, PortState::started}, "resize a queue"); !fits) return fits;
+  auto next = with_ring(config_, queue, descriptors, info());
+  return next ? restart(queue, *std::move(next)) : pass_on(std::move(next));
+}
+
 // If the queue does not stop, or does not start again, the port has failed, because it is not known what the card does
 // to memory.
 Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {

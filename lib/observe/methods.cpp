@@ -9,8 +9,9 @@
 namespace pollux::observe {
 namespace {
 
-std::array<std::span<const MethodEntry>, 5> tables() noexcept {
-  return {program_methods(), state_methods(), setting_methods(), control_methods(), capture_methods()};
+std::array<std::span<const MethodEntry>, 7> tables() noexcept {
+  return {program_methods(), state_methods(), setting_methods(), control_methods(),
+          card_methods(),    flow_methods(),  capture_methods()};
 }
 
 const MethodEntry* find_method(std::string_view name) noexcept {

@@ -53,6 +53,8 @@ struct MethodEntry {
 [[nodiscard]] std::span<const MethodEntry> program_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> state_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> setting_methods() noexcept;
+[[nodiscard]] std::span<const MethodEntry> card_methods() noexcept;
+[[nodiscard]] std::span<const MethodEntry> flow_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> control_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> capture_methods() noexcept;
 

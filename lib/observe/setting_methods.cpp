@@ -11,6 +11,7 @@
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "pollux/net/flow_control.hpp"
+#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/rss.hpp"
@@ -215,6 +216,42 @@ Result<Json> set_moderation(Server&, NamedPort& named, const Params& params) {
           ->set_moderation(static_cast<std::uint16_t>(*queue), {std::chrono::microseconds(*interval), *adaptive}));
 }
 
+// Queues whose ring has that size already are left alone, since a restart loses the frames in the ring.
+template <class Queues, class Resize>
+Result<void> resize_all(const Queues& queues, std::uint64_t descriptors, Resize resize) {
+  for (std::size_t i = 0; i < queues.size(); ++i) {
+    if (queues[i].ring == descriptors) continue;
+    if (auto done = resize(static_cast<std::uint16_t>(i)); !done) return done;
+  }
+  return {};
+}
+
+Result<Json> set_rings(Server&, NamedPort& named, const Params& params) {
+  Port& port = *named.port;
+  const EffectiveConfig config = port.config();
+  const auto receive = params.number_or("receive", 0, 1, kMax32);
+  const auto transmit = params.number_or("transmit", 0, 1, kMax32);
+  for (const auto* number : {&receive, &transmit}) {
+    if (!*number) return tl::unexpected<Error>(number->error());
+  }
+  if (*receive != 0) {
+    const auto size = static_cast<std::uint32_t>(*receive);
+    auto resized = resize_all(config.rx, size, [&](std::uint16_t queue) { return port.resize_rx(queue, size); });
+    if (!resized) return pass_on(std::move(resized));
+  }
+  if (*transmit == 0) return Json(nullptr);
+  const auto size = static_cast<std::uint32_t>(*transmit);
+  return done(resize_all(config.tx, size, [&](std::uint16_t queue) { return port.resize_tx(queue, size); }));
+}
+
+Result<Json> set_vlan_stripping(Server&, NamedPort& named, const Params& params) {
+  const auto on = params.flag("on");
+  if (!on) return tl::unexpected<Error>(on.error());
+  const auto stripping = need<VlanStripping>(named, "stripping of VLAN tags");
+  if (!stripping) return tl::unexpected<Error>(stripping.error());
+  return done((*stripping)->set_vlan_stripping(*on));
+}
+
 constexpr std::array kSettingMethods{
     MethodEntry{.name = "port.set_mac", .changes = true, .of_port = set_mac},
     MethodEntry{.name = "port.set_mtu", .changes = true, .of_port = set_mtu},
@@ -224,6 +261,8 @@ constexpr std::array kSettingMethods{
     MethodEntry{.name = "port.set_pause", .changes = true, .of_port = set_pause},
     MethodEntry{.name = "port.set_rss", .changes = true, .of_port = set_rss},
     MethodEntry{.name = "port.set_moderation", .changes = true, .of_port = set_moderation},
+    MethodEntry{.name = "port.set_rings", .changes = true, .of_port = set_rings},
+    MethodEntry{.name = "port.set_vlan_stripping", .changes = true, .of_port = set_vlan_stripping},
 };
 
 }  // namespace

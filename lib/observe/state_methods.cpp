@@ -10,6 +10,7 @@
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/interrupts.hpp"
@@ -38,6 +39,8 @@ Json capabilities_of(Port& port) {
   add(bool(port.capability<WakeOnLan>()), "wake");
   add(bool(port.capability<FlowRules>()), "flow_rules");
   add(bool(port.capability<PhyRegisters>()), "phy_registers");
+  add(bool(port.capability<VlanStripping>()), "vlan_stripping");
+  add(bool(port.capability<FrameStamps>()), "frame_stamps");
   return all;
 }
 
@@ -53,6 +56,7 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"numa_node", info.numa_node},
               {"state", state_name(port.state())},
               {"mac", to_string(port.mac())},
+              {"permanent_mac", to_string(port.permanent_mac())},
               {"mtu", port.mtu()},
               {"limits", limits_json(info.limits)},
               {"missed_count", info.missed_count == MissedCount::exact ? "exact" : "lower_bound"},

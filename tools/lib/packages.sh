@@ -23,7 +23,7 @@ packages_for() {
     baselines) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
     emulator) echo qemu-system-x86 ;;
     interop) echo ethtool iperf3 linuxptp tcpdump tshark util-linux zsh fish mandoc ;;
-    guest) echo busybox-static kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
+    guest) echo busybox-static ethtool kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
     *) die "no package list is named '$1'" "see packages_for in tools/lib/packages.sh" ;;
   esac
 }

@@ -17,6 +17,7 @@ void add_bench(CLI::App& app, const Environment& environment, int& exit_code);
 void add_card(CLI::App& app, const Environment& environment, int& exit_code);
 void add_completion(CLI::App& app, const Environment& environment, int& exit_code);
 void add_doctor(CLI::App& app, const Environment& environment, int& exit_code);
+void add_ethtool(CLI::App& app, const Environment& environment, int& exit_code);
 void add_led(CLI::App& app, const Environment& environment, int& exit_code);
 void add_link(CLI::App& app, const Environment& environment, int& exit_code);
 void add_manual(CLI::App& app, const Environment& environment, int& exit_code);

@@ -61,6 +61,10 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   /// As `restart_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
+  /// Restarts one queue with a ring of `descriptors`, a power of two within PortLimits, and all else that was
+  /// configured for it. Errors: as `restart_rx`.
+  [[nodiscard]] Result<void> resize_rx(std::uint16_t queue, std::uint32_t descriptors);
+  [[nodiscard]] Result<void> resize_tx(std::uint16_t queue, std::uint32_t descriptors);
   /// Stops one queue of a started port while the others run. Its bursts are empty, and the card does not use its ring.
   /// Frames that the card receives for it are missed frames. It stays stopped until `start_rx`, `restart_rx` or the
   /// next start of the port. Stopping a stopped queue does nothing. Errors: as `restart_rx`.
@@ -149,6 +153,8 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> detach_observer(std::uint16_t tx_queue, TxObserver& observer);
 
   [[nodiscard]] MacAddress mac() const;
+  /// The address that the port had when it was opened, whatever `set_mac` has set since.
+  [[nodiscard]] MacAddress permanent_mac() const;
   /// Error invalid_argument for a multicast or all-zero address.
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
   [[nodiscard]] std::uint32_t mtu() const;

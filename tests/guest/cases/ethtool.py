@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compares what ethtool prints of a card that the kernel's igb drives with what it prints of the same card under Pollux."""
+
+import re
+
+from cases.boots import C, D, LAB
+from pollux_lab.cases import Fixture, case, require
+
+# ethtool prints other lines when it asks by netlink. The shared object refuses netlink for every interface, and passes on requests
+# about interfaces of the kernel.
+OF_KERNEL = "LD_PRELOAD=/bin/pollux-ethtool.so ethtool {words} {name}"
+OPTIONS = {"driver": "-i", "statistics": "-S", "rings": "-g", "features": "-k", "channels": "-l", "pause": "-a", "stamps": "-T", "link": "",
+           "registers": "-d", "nvm": "-e", "coalescing": "-c", "spread": "-x", "rules": "-n"}
+
+# Lines of the kernel's igb that Pollux has otherwise or not at all, by their names, and why: docs/ethtool.md.
+OTHERWISE = {
+    "driver": {"version"},  # the kernel's release, and Pollux's version
+    "rings": {"RX", "TX"},  # igb begins with 256 descriptors, Pollux with 512
+    "channels": {"RX", "TX", "Combined"},  # Pollux's queues of both directions are independent
+    "pause": {"Autonegotiate", "RX", "TX", "RX negotiated", "TX negotiated"},  # off until a program turns it on
+    "coalescing": {"rx-usecs"},  # igb begins with 3, which means a limit by load; Pollux without a limit
+    "stamps": set(),
+    "link": {"Current message level", "drv probe link", "Advertised pause frame use", "MDI-X"},
+}
+# Counters of the kernel's driver and of other cards of its family.
+ONLY_KERNEL = {"tx_tcp_seg_failed", "tx_dma_out_of_sync", "os2bmc_rx_by_bmc", "os2bmc_tx_by_bmc", "os2bmc_tx_by_host",
+               "os2bmc_rx_by_host", "tx_hwtstamp_timeouts", "tx_hwtstamp_skipped", "rx_hwtstamp_cleared"}
+OF_QUEUES = re.compile(r"[rt]x_queue_\d+_(bytes|restart|csum_err|alloc_failed)$")
+# Features of the kernel's stack, or that it can switch in software.
+OF_STACK = {"generic-segmentation-offload", "generic-receive-offload", "highdma", "tx-lockless", "netns-local", "vlan-challenged"}
+
+
+def outputs(fixture: Fixture, command: str) -> dict[str, str]:
+    return {what: fixture.guest.check(command.format(words=words), 60) for what, words in OPTIONS.items()}
+
+
+def lines(output: str, name: str) -> list[tuple[str, str]]:
+    """The lines as pairs of a name and a value, without the interface's own name."""
+    pairs = (line.replace(name, "PORT").partition(":") for line in output.splitlines())
+    return [(key.strip(), value.strip()) for key, _, value in pairs if key.strip()]
+
+
+def compare(what: str, kernel: list, pollux: list) -> None:
+    excepted = OTHERWISE.get(what, set())
+    left = [pair for pair in kernel if pair[0] not in excepted]
+    right = [pair for pair in pollux if pair[0] not in excepted]
+    differing = [f"igb {pair}" for pair in left if pair not in right] + [f"Pollux {pair}" for pair in right if pair not in left]
+    require(not differing, f"{what}: " + "; ".join(differing))
+
+
+def compare_statistics(kernel: list, pollux: list) -> None:
+    expected = [name for name, _ in kernel if name not in ONLY_KERNEL and not OF_QUEUES.match(name)]
+    names = [name for name, _ in pollux]
+    missing = [name for name in expected if name not in names]
+    require(not missing, f"counters are missing: {missing}")
+    require([name for name in names if name in expected] == expected, f"the order differs: {names[:60]}")
+    unknown = [name for name in ONLY_KERNEL if name in names]
+    require(not unknown, f"counters are there, too: {unknown}")
+
+
+def compare_features(kernel: list, pollux: list) -> None:
+    """Each feature of the port has igb's name, and is on where igb's is: as long as no user switches it."""
+    theirs = dict(kernel)
+    for name, value in pollux:
+        if name in OF_STACK or name == "Features for PORT":
+            continue
+        require(name in theirs, f"igb has no feature {name}")
+        on = value.split()[0] if value else ""
+        require(on == theirs[name].split()[0] or name in DIFFERENT_FEATURES, f"{name} is {value}, and {theirs[name]} in igb")
+
+
+# Off in Pollux until the program asks for it, or on where igb needs a switch.
+DIFFERENT_FEATURES = {"rx-vlan-offload", "ntuple-filters", "receive-hashing", "rx-vlan-filter", "tx-udp-segmentation"}
+
+
+def register_value(output: str, name: str) -> int:
+    line = next(line for line in output.splitlines() if re.search(rf": {name}\s", line))
+    return int(line.split()[-1], 16)
+
+
+@case(LAB)
+def ethtool_prints_the_same_of_a_card_under_igb_and_under_pollux(fixture: Fixture) -> None:
+    guest = fixture.guest
+    address = fixture.addresses[C]
+    name = guest.check(f"name=$(netdev_of {address}); ip link set $name up\n"
+                       "await 20 grep -q 1 /sys/class/net/$name/carrier || fail no link\necho $name", 40).split()[-1]
+    try:
+        kernel = outputs(fixture, OF_KERNEL.replace("{name}", name))
+        permanent = guest.check(f"cat /sys/class/net/{name}/address").strip()
+    finally:
+        guest.check(f"ip link set {name} down")
+    fixture.bind(C, D)
+    with fixture.l2fwd(C, D, options="--telemetry") as l2fwd:
+        pollux = outputs(fixture, f"pollux ethtool {{words}} {fixture.uri(C)}")
+        own = guest.check(f"pollux ethtool -P {fixture.uri(C)}").split()[-1]
+        require(l2fwd.stop().conserved, "the counts do not add up")
+    require(own == permanent, f"the permanent address is {own}, and {permanent} in igb")
+    for what in OTHERWISE:
+        compare(what, lines(kernel[what], name), lines(pollux[what], "plx0"))
+    compare_statistics(lines(kernel["statistics"], name), lines(pollux["statistics"], "plx0"))
+    compare_features(lines(kernel["features"], name), lines(pollux["features"], "plx0"))
+    require(kernel["nvm"] == pollux["nvm"], "the NVM differs")
+    for register in ("STATUS", "RLPML", "TIPG", "FCAL", "FCAH"):
+        values = [register_value(output["registers"], register) for output in (kernel, pollux)]
+        require(values[0] == values[1], f"{register} is {values[0]:#x} under igb and {values[1]:#x} under Pollux")
+    require("Total 0 rules" in pollux["rules"] and "Total 0 rules" in kernel["rules"], pollux["rules"])

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include "fixture.hpp"
+#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/match.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/frame_stamps.hpp"
+#include "pollux/net/nvm.hpp"
+#include "pollux/net/wake_on_lan.hpp"
+
+namespace pollux::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+Json of_plx0(Json params = Json::object()) {
+  params["port"] = "plx0";
+  return params;
+}
+
+TEST(TelemetryCard, PermanentAddressOutlivesAnother) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const std::string own = to_string(fixture.port.mac());
+  EXPECT_EQ(client.error("port.set_mac", of_plx0({{"mac", "02:00:00:00:00:07"}})), "");
+  const Json info = client.result("port.info", of_plx0());
+  EXPECT_EQ(info["mac"], "02:00:00:00:00:07");
+  EXPECT_EQ(info["permanent_mac"], own);
+}
+
+TEST(TelemetryCard, ReadsTheNvmInParts) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const Json whole = client.result("port.nvm", of_plx0());
+  const auto info = fixture.port.capability<Nvm>()->nvm_info();
+  ASSERT_TRUE(info);
+  EXPECT_EQ(whole["words"], info->words);
+  EXPECT_EQ(whole["device_id"], 0x10C9);
+  EXPECT_EQ(whole["checksum_holds"], true);
+  EXPECT_THAT(whole["data"], IsEmpty());
+  const auto words = fixture.port.capability<Nvm>()->read_nvm(2, 3);
+  ASSERT_TRUE(words);
+  EXPECT_EQ(client.result("port.nvm", of_plx0({{"first", 2}, {"count", 3}}))["data"].get<std::vector<std::uint16_t>>(),
+            *words);
+  for (const Json& wrong :
+       {Json{{"first", -1}}, Json{{"count", 4097}}, Json{{"count", "x"}}, Json{{"first", info->words}, {"count", 1}}})
+    EXPECT_EQ(client.error("port.nvm", of_plx0(wrong)), "invalid_argument") << wrong.dump();
+}
+
+TEST(TelemetryCard, WritesWordsOfTheNvm) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.error("port.write_nvm", of_plx0({{"first", 0x1F}, {"data", {0x1234}}})), "");
+  const auto words = fixture.port.capability<Nvm>()->read_nvm(0x1F, 1);
+  ASSERT_TRUE(words);
+  EXPECT_THAT(*words, ElementsAre(0x1234));
+  const std::vector<int> many(65, 0);
+  for (const Json& wrong :
+       {Json{{"data", {1}}}, Json{{"first", 0}}, Json{{"first", 0}, {"data", Json::array()}},
+        Json{{"first", 0}, {"data", {65536}}}, Json{{"first", 0}, {"data", {-1}}}, Json{{"first", 0}, {"data", many}}})
+    EXPECT_EQ(client.error("port.write_nvm", of_plx0(wrong)), "invalid_argument") << wrong.dump();
+}
+
+TEST(TelemetryCard, SetsWakeUpEvents) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  EXPECT_THAT(client.result("port.wake", of_plx0())["events"], IsEmpty());
+  EXPECT_EQ(client.error("port.set_wake", of_plx0({{"events", {"magic", "broadcast"}}})), "");
+  const WakeEvents events = fixture.port.capability<WakeOnLan>()->wake_events();
+  EXPECT_EQ(events, (WakeEvents{.magic = true, .broadcast = true}));
+  EXPECT_THAT(client.result("port.wake", of_plx0())["events"], ElementsAre("magic", "broadcast"));
+  for (const Json& wrong : {Json{{"events", "magic"}}, Json{{"events", {"x"}}}, Json{{"events", {1}}}, Json::object()})
+    EXPECT_EQ(client.error("port.set_wake", of_plx0(wrong)), "invalid_argument") << wrong.dump();
+  EXPECT_EQ(fixture.port.capability<WakeOnLan>()->wake_events(), events);
+}
+
+TEST(TelemetryCard, TurnsStrippingOfTagsOnAndOff) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.result("port.vlan", of_plx0())["stripping"], false);
+  EXPECT_EQ(client.error("port.set_vlan_stripping", of_plx0({{"on", true}})), "");
+  EXPECT_TRUE(fixture.port.capability<VlanStripping>()->vlan_stripping());
+  EXPECT_EQ(client.result("port.vlan", of_plx0())["stripping"], true);
+  EXPECT_EQ(client.error("port.set_vlan_stripping", of_plx0()), "invalid_argument");
+}
+
+TEST(TelemetryCard, TellsWhichFramesAreStamped) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.result("port.frame_stamps", of_plx0())["receive"], "none");
+  ASSERT_TRUE(
+      fixture.port.capability<FrameStamps>()->set_frame_stamps({.receive = StampedMessages::ptp2, .transmit = true}));
+  const Json stamps = client.result("port.frame_stamps", of_plx0());
+  EXPECT_EQ(stamps["receive"], "ptp2");
+  EXPECT_EQ(stamps["transmit"], true);
+}
+
+TEST(TelemetryCard, ResizesRingsOfARunningPort) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 128}})), "");
+  EXPECT_EQ(fixture.port.config().rx[0].ring, 128U);
+  EXPECT_EQ(fixture.port.config().tx[0].ring, 64U);
+  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 128}, {"transmit", 256}})), "");
+  EXPECT_EQ(fixture.port.config().tx[0].ring, 256U);
+  fixture.inject(counting_frame(60));
+  EXPECT_EQ(fixture.receive_all().size(), 1U);
+  EXPECT_TRUE(fixture.transmit(counting_frame(60)));
+  for (const Json& wrong :
+       {Json{{"receive", 100}}, Json{{"receive", 1 << 20}}, Json{{"transmit", "x"}}, Json{{"transmit", 0}}})
+    EXPECT_EQ(client.error("port.set_rings", of_plx0(wrong)), "invalid_argument") << wrong.dump();
+  EXPECT_EQ(fixture.port.config().rx[0].ring, 128U);
+}
+
+// What a caller of restart_rx would have to name again stays as it was.
+TEST(TelemetryCard, ResizedQueuesKeepTheirConfiguration) {
+  CardFixtureOptions card;
+  card.port.rx.copy_break = 256;
+  card.port.tx.head_write_back = true;
+  TelemetryFixture fixture({}, card);
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 128}, {"transmit", 128}})), "");
+  const EffectiveConfig config = fixture.port.config();
+  EXPECT_EQ(config.rx[0].ring, 128U);
+  EXPECT_EQ(config.rx[0].copy_break, 256U);
+  EXPECT_EQ(config.tx[0].ring, 128U);
+  EXPECT_TRUE(config.tx[0].head_write_back);
+  EXPECT_FALSE(fixture.port.resize_rx(1, 128));
+  EXPECT_FALSE(fixture.port.resize_tx(1, 128));
+}
+
+TEST(TelemetryFlowRules, AreAddedListedAndRemoved) {
+  CardFixtureOptions card;
+  card.port.rx_queues = 2;
+  TelemetryFixture fixture({}, card);
+  TestClient client = fixture.client();
+  const FlowRule wanted{match::ipv4().udp().destination_port(53), to_queue(1)};
+  const Json match{{{"protocol", "ipv4"}},
+                   {{"protocol", "udp"}, {"spec", "0000003500000000"}, {"mask", "0000ffff00000000"}}};
+  const Json rule{{"match", match}, {"action", {{"fate", "queue"}, {"queue", 1}}}};
+  const Json added = client.result("port.add_flow_rule", of_plx0({{"rule", rule}}));
+  const auto installed = fixture.port.capability<FlowRules>()->rules();
+  ASSERT_EQ(installed.size(), 1U);
+  EXPECT_EQ(installed[0].rule, wanted);
+  const Json listed = client.result("port.flow_rules", of_plx0());
+  ASSERT_EQ(listed.size(), 1U);
+  EXPECT_EQ(listed[0]["id"], added["id"]);
+  EXPECT_EQ(listed[0]["rule"]["match"][1]["mask"], "0000ffff00000000");
+  EXPECT_EQ(listed[0]["rule"]["action"]["queue"], 1);
+  EXPECT_EQ(client.error("port.remove_flow_rule", of_plx0({{"id", 99}})), "not_found");
+  EXPECT_EQ(client.error("port.remove_flow_rule", of_plx0({{"id", added["id"]}})), "");
+  EXPECT_THAT(client.result("port.flow_rules", of_plx0()), IsEmpty());
+}
+
+TEST(TelemetryFlowRules, WrongOnesAreRejected) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const Json drop{{"fate", "drop"}};
+  const auto rule_with = [&](const Json& item) { return Json{{"match", Json::array({item})}, {"action", drop}}; };
+  const Json item{{"protocol", "udp"}};
+  for (const Json& wrong :
+       {Json(nullptr), Json("x"), Json::object(), Json{{"match", "x"}, {"action", drop}}, rule_with(1),
+        rule_with({{"protocol", "x"}}), rule_with({{"protocol", "raw"}}),
+        rule_with({{"protocol", "udp"}, {"spec", "0"}}), rule_with({{"protocol", "udp"}, {"spec", "zz"}}),
+        rule_with({{"protocol", "udp"}, {"spec", 1}}),
+        rule_with({{"protocol", "udp"}, {"spec", std::string(300, '0')}}),
+        Json{{"match", std::vector<Json>(17, item)}, {"action", drop}}, Json{{"match", {item}}},
+        Json{{"match", {item}}, {"action", {{"fate", "rss"}}}},
+        Json{{"match", {item}}, {"action", {{"fate", "queue"}, {"queue", 65536}}}},
+        Json{{"match", {item}}, {"action", drop}, {"priority", -1}}})
+    EXPECT_EQ(client.error("port.add_flow_rule", of_plx0({{"rule", wrong}})), "invalid_argument") << wrong.dump();
+  EXPECT_THAT(client.result("port.flow_rules", of_plx0()), IsEmpty());
+}
+
+}  // namespace
+}  // namespace pollux::test

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Flow rules: ethtool -n and -N. The location of a rule is its id, which the port chooses.
+#include <array>
+#include <cerrno>
+#include <limits>
+
+#include "flow_spec.hpp"
+#include "verbs.hpp"
+
+namespace pollux::ethtool {
+namespace {
+
+/// Ids are never used again, so they may become larger than a location.
+constexpr std::uint64_t kMaxLocation = std::numeric_limits<std::int32_t>::max();
+
+int rules_of(Port& port, Json& rules) {
+  if (const int error = port.ask("port.flow_rules", rules)) return error;
+  return rules.is_array() ? 0 : EIO;
+}
+
+int rule_count(Port& port, void* data) {
+  Json rules;
+  if (const int error = rules_of(port, rules)) return error;
+  auto& answer = *static_cast<ethtool_rxnfc*>(data);
+  answer.rule_cnt = static_cast<std::uint32_t>(rules.size());
+  answer.data = RX_CLS_LOC_SPECIAL;  // ethtool leaves the choice of locations to the port
+  return 0;
+}
+
+int rule_locations(Port& port, void* data) {
+  Json rules;
+  if (const int error = rules_of(port, rules)) return error;
+  auto& answer = *static_cast<ethtool_rxnfc*>(data);
+  if (rules.size() > answer.rule_cnt) return EMSGSIZE;  // one was added meanwhile
+  answer.rule_cnt = static_cast<std::uint32_t>(rules.size());
+  answer.data = kMaxLocation;
+  for (std::size_t i = 0; i < rules.size(); ++i)
+    answer.rule_locs[i] = static_cast<std::uint32_t>(number(rules[i], "id"));
+  return 0;
+}
+
+/// The action in ethtool's terms. false: it has none for it.
+bool put_action(const Json& action, ethtool_rx_flow_spec& spec) {
+  const std::string fate = text(action, "fate");
+  spec.ring_cookie = fate == "drop" ? RX_CLS_FLOW_DISC : number(action, "queue");
+  return (fate == "drop" || fate == "queue") && member(action, "mark").is_null();
+}
+
+void put_rule(const Json& rule, ethtool_rx_flow_spec& spec) {
+  const std::uint32_t location = spec.location;
+  spec = {};
+  spec.location = location;
+  const bool fits = put_match(member(rule, "match"), spec) & put_action(member(rule, "action"), spec);
+  if (fits) return;
+  // ethtool then says that the flow type is unknown.
+  spec.flow_type = 0;
+  explain("rule " + std::to_string(location) +
+          " has no form in ethtool: " + rule.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+int rule(Port& port, void* data) {
+  Json rules;
+  if (const int error = rules_of(port, rules)) return error;
+  auto& request = *static_cast<ethtool_rxnfc*>(data);
+  for (const Json& one : rules) {
+    if (number(one, "id") != request.fs.location) continue;
+    put_rule(member(one, "rule"), request.fs);
+    return 0;
+  }
+  return ENOENT;
+}
+
+int reject(const char* what, const char* hint) {
+  explain(what, hint);
+  return EINVAL;
+}
+
+int add_rule(Port& port, void* data) {
+  auto& spec = static_cast<ethtool_rxnfc*>(data)->fs;
+  if ((spec.location & RX_CLS_LOC_SPECIAL) == 0)
+    return reject("a port chooses the location of a rule", "leave out loc");
+  const bool drops = spec.ring_cookie == RX_CLS_FLOW_DISC;
+  if (!drops && spec.ring_cookie > std::numeric_limits<std::uint16_t>::max())
+    return reject("a rule leads to a queue of the port, or drops", "write action N, or action -1");
+  const Json match = match_of(spec);
+  if (match.is_null())
+    return reject("the rule compares a field that Pollux does not", "docs/ethtool.md lists the fields");
+  Json action{{"fate", drops ? "drop" : "queue"}};
+  if (!drops) action["queue"] = spec.ring_cookie;
+  Json added;
+  const int error = port.change("port.add_flow_rule", {{"rule", {{"match", match}, {"action", action}}}}, added);
+  if (error != 0) return error;
+  spec.location = static_cast<std::uint32_t>(number(added, "id"));
+  return 0;
+}
+
+int remove_rule(Port& port, void* data) {
+  return port.change("port.remove_flow_rule", {{"id", static_cast<const ethtool_rxnfc*>(data)->fs.location}});
+}
+
+constexpr std::array kFlowVerbs{
+    Verb{ETHTOOL_GRXCLSRLCNT, rule_count}, Verb{ETHTOOL_GRXCLSRLALL, rule_locations}, Verb{ETHTOOL_GRXCLSRULE, rule},
+    Verb{ETHTOOL_SRXCLSRLINS, add_rule},   Verb{ETHTOOL_SRXCLSRLDEL, remove_rule},
+};
+
+}  // namespace
+
+std::span<const Verb> flow_verbs() { return kFlowVerbs; }
+
+}  // namespace pollux::ethtool

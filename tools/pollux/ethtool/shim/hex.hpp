@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pollux::ethtool {
+
+/// Bytes as the protocol writes them: two hexadecimal digits each.
+[[nodiscard]] inline std::string hex_of(std::span<const std::uint8_t> bytes) {
+  std::string digits;
+  char two[3];
+  for (const std::uint8_t byte : bytes) {
+    std::snprintf(two, sizeof two, "%02x", byte);
+    digits += two;
+  }
+  return digits;
+}
+
+/// nullopt: these are no such digits.
+[[nodiscard]] inline std::optional<std::vector<std::uint8_t>> bytes_of(const std::string& digits) {
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    unsigned byte = 0;
+    if (std::sscanf(digits.c_str() + i, "%2x", &byte) != 1) return std::nullopt;
+    bytes.push_back(static_cast<std::uint8_t>(byte));
+  }
+  return bytes;
+}
+
+}  // namespace pollux::ethtool

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The link: ethtool without an option and -s, -a and -A, -r.
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "verbs.hpp"
+
+namespace pollux::ethtool {
+namespace {
+
+/// Words of a set of link modes. The kernel 6.1 has as many; ethtool takes what it is told.
+constexpr std::int8_t kWords = 3;
+/// The PHY of an 82576 on its management bus.
+constexpr std::uint8_t kPhyAddress = 1;
+
+/// A mode of docs/telemetry.md, and its bit.
+struct Mode {
+  std::string_view name;
+  unsigned bit = 0;
+};
+constexpr std::array kModes{
+    Mode{"10/half", ETHTOOL_LINK_MODE_10baseT_Half_BIT},     Mode{"10/full", ETHTOOL_LINK_MODE_10baseT_Full_BIT},
+    Mode{"100/half", ETHTOOL_LINK_MODE_100baseT_Half_BIT},   Mode{"100/full", ETHTOOL_LINK_MODE_100baseT_Full_BIT},
+    Mode{"1000/half", ETHTOOL_LINK_MODE_1000baseT_Half_BIT}, Mode{"1000/full", ETHTOOL_LINK_MODE_1000baseT_Full_BIT}};
+
+constexpr std::uint32_t bit(unsigned mode) { return std::uint32_t{1} << mode; }
+
+constexpr std::uint32_t kAutoneg = bit(ETHTOOL_LINK_MODE_Autoneg_BIT);
+constexpr std::uint32_t kPair = bit(ETHTOOL_LINK_MODE_TP_BIT);
+constexpr std::uint32_t kPause = bit(ETHTOOL_LINK_MODE_Pause_BIT);
+constexpr std::uint32_t kAsymmetricPause = bit(ETHTOOL_LINK_MODE_Asym_Pause_BIT);
+
+/// The bits of a list of modes.
+std::uint32_t bits_of(const Json& modes) {
+  std::uint32_t bits = 0;
+  for (const Mode& mode : kModes) {
+    if (contains(modes, mode.name)) bits |= bit(mode.bit);
+  }
+  return bits;
+}
+
+/// What a wish for pause frames advertises: IEEE 802.3, table 28B-3, as Linux's igb does.
+std::uint32_t pause_bits(const Json& pause) {
+  const bool receive = flag(pause, "receive");
+  const bool transmit = flag(pause, "transmit");
+  if (receive) return transmit ? kPause : kPause | kAsymmetricPause;
+  return transmit ? kAsymmetricPause : 0;
+}
+
+void put_link(ethtool_link_settings& settings, const Json& link) {
+  const bool up = flag(link, "up");
+  settings.speed = up ? static_cast<std::uint32_t>(number(link, "speed")) : static_cast<std::uint32_t>(SPEED_UNKNOWN);
+  settings.duplex = DUPLEX_UNKNOWN;
+  if (up) settings.duplex = text(link, "duplex") == "half" ? DUPLEX_HALF : DUPLEX_FULL;
+}
+
+/// The masks follow the structure: supported, advertised, the partner's.
+struct Masks {
+  std::uint32_t supported = 0;
+  std::uint32_t advertised = 0;
+  std::uint32_t partner = 0;
+};
+
+Masks put_details(ethtool_link_settings& settings, const Json& details, const Json& flow_control) {
+  settings.port = PORT_TP;
+  settings.phy_address = kPhyAddress;
+  settings.transceiver = XCVR_INTERNAL;
+  const bool forced = !member(details, "forced").is_null();
+  settings.autoneg = forced ? AUTONEG_DISABLE : AUTONEG_ENABLE;
+  settings.eth_tp_mdix_ctrl = ETH_TP_MDI_AUTO;
+  if (const Json& crossed = member(details, "mdix"); crossed.is_boolean())
+    settings.eth_tp_mdix = crossed == true ? ETH_TP_MDI_X : ETH_TP_MDI;
+  Masks masks;
+  masks.supported = bits_of(member(details, "supported")) | kAutoneg | kPair | kPause;
+  masks.advertised = kPair;
+  if (!forced)
+    masks.advertised |= kAutoneg | bits_of(member(details, "advertised")) | pause_bits(member(flow_control, "pause"));
+  const Json& partner = member(details, "partner");
+  masks.partner = bits_of(member(partner, "modes"));
+  if (flag(partner, "negotiates")) masks.partner |= kAutoneg;
+  if (flag(partner, "pause")) masks.partner |= kPause;
+  if (flag(partner, "asymmetric_pause")) masks.partner |= kAsymmetricPause;
+  return masks;
+}
+
+int read_settings(Port& port, ethtool_link_settings& settings, Masks& masks) {
+  Json link;
+  if (const int error = port.ask("port.link", link, {{"details", true}})) return error;
+  put_link(settings, link);
+  settings.port = PORT_OTHER;
+  settings.autoneg = flag(link, "autonegotiated") ? AUTONEG_ENABLE : AUTONEG_DISABLE;
+  const Json& details = member(link, "details");
+  if (!details.is_object()) return 0;
+  Json flow_control;
+  if (const int error = port.ask("port.flow_control", flow_control); error != 0 && error != EOPNOTSUPP) return error;
+  masks = put_details(settings, details, flow_control);
+  return 0;
+}
+
+// The first request has no room for masks; the answer says how many words each needs. ethtool then asks again.
+int link_settings(Port& port, void* data) {
+  auto& settings = *static_cast<ethtool_link_settings*>(data);
+  const bool has_room = settings.link_mode_masks_nwords == kWords;
+  settings = {};
+  settings.cmd = ETHTOOL_GLINKSETTINGS;
+  settings.link_mode_masks_nwords = has_room ? kWords : static_cast<std::int8_t>(-kWords);
+  if (!has_room) return 0;
+  Masks masks;
+  if (const int error = read_settings(port, settings, masks)) return error;
+  std::uint32_t* const words = settings.link_mode_masks;
+  std::memset(words, 0, 3 * kWords * sizeof *words);
+  words[0] = masks.supported;
+  words[kWords] = masks.advertised;
+  words[2 * kWords] = masks.partner;
+  return 0;
+}
+
+// The request of before the masks were longer. ethtool -a sends it to learn what was negotiated.
+int old_settings(Port& port, void* data) {
+  ethtool_link_settings settings{};
+  Masks masks;
+  if (const int error = read_settings(port, settings, masks)) return error;
+  auto& answer = *static_cast<ethtool_cmd*>(data);
+  answer = {};
+  answer.cmd = ETHTOOL_GSET;
+  answer.supported = masks.supported;
+  answer.advertising = masks.advertised;
+  answer.lp_advertising = masks.partner;
+  ethtool_cmd_speed_set(&answer, settings.speed);
+  answer.duplex = settings.duplex;
+  answer.port = settings.port;
+  answer.phy_address = settings.phy_address;
+  answer.transceiver = settings.transceiver;
+  answer.autoneg = settings.autoneg;
+  answer.eth_tp_mdix = settings.eth_tp_mdix;
+  answer.eth_tp_mdix_ctrl = settings.eth_tp_mdix_ctrl;
+  return 0;
+}
+
+const Mode* forced_mode(const ethtool_link_settings& settings) {
+  const std::string name = std::to_string(settings.speed) + (settings.duplex == DUPLEX_HALF   ? "/half"
+                                                             : settings.duplex == DUPLEX_FULL ? "/full"
+                                                                                              : "");
+  for (const Mode& mode : kModes) {
+    if (mode.name == name) return &mode;
+  }
+  return nullptr;
+}
+
+int force_mode(Port& port, const ethtool_link_settings& settings) {
+  const Mode* const mode = forced_mode(settings);
+  if (mode != nullptr) return port.change("port.set_link", {{"forced", mode->name}});
+  explain("a forced mode needs a speed and a duplex mode", "add for example: speed 100 duplex full");
+  return EINVAL;
+}
+
+int set_link_settings(Port& port, void* data) {
+  const auto& settings = *static_cast<const ethtool_link_settings*>(data);
+  if (settings.link_mode_masks_nwords != kWords) return EINVAL;
+  const bool changes_more =
+      settings.port != PORT_TP || settings.phy_address != kPhyAddress ||
+      (settings.eth_tp_mdix_ctrl != ETH_TP_MDI_AUTO && settings.eth_tp_mdix_ctrl != ETH_TP_MDI_INVALID);
+  if (changes_more) {
+    explain("the connector, the PHY's address and MDI-X cannot be set", "set speed, duplex, autoneg or advertise");
+    return EOPNOTSUPP;
+  }
+  if (settings.autoneg == AUTONEG_DISABLE) return force_mode(port, settings);
+  const std::uint32_t* const advertised = settings.link_mode_masks + kWords;
+  std::uint32_t left = advertised[0] & ~(kAutoneg | kPair | kPause | kAsymmetricPause);
+  Json modes = Json::array();
+  for (const Mode& mode : kModes) {
+    if ((left & bit(mode.bit)) == 0) continue;
+    modes.push_back(mode.name);
+    left &= ~bit(mode.bit);
+  }
+  if ((left | advertised[1] | advertised[2]) != 0) {
+    explain("a mode to advertise is none of a card on twisted pairs", "modes are 0x001 to 0x020, 10 to 1000 Mb/s");
+    return EINVAL;
+  }
+  return port.change("port.set_link", {{"advertised", modes}});
+}
+
+int link_state(Port& port, void* data) {
+  Json link;
+  if (const int error = port.ask("port.link", link)) return error;
+  static_cast<ethtool_value*>(data)->data = flag(link, "up") ? 1 : 0;
+  return 0;
+}
+
+int pause(Port& port, void* data) {
+  Json state;
+  if (const int error = port.ask("port.flow_control", state)) return error;
+  const Json& wanted = member(state, "pause");
+  auto& answer = *static_cast<ethtool_pauseparam*>(data);
+  answer.autoneg = flag(state, "autonegotiate") ? 1 : 0;
+  answer.rx_pause = flag(wanted, "receive") ? 1 : 0;
+  answer.tx_pause = flag(wanted, "transmit") ? 1 : 0;
+  return 0;
+}
+
+int set_pause(Port& port, void* data) {
+  const auto& wanted = *static_cast<const ethtool_pauseparam*>(data);
+  return port.change(
+      "port.set_pause",
+      {{"autonegotiate", wanted.autoneg != 0}, {"receive", wanted.rx_pause != 0}, {"transmit", wanted.tx_pause != 0}});
+}
+
+int restart_negotiation(Port& port, void* /*data*/) { return port.change("port.restart_link"); }
+
+constexpr std::array kLinkVerbs{
+    Verb{ETHTOOL_GLINKSETTINGS, link_settings},
+    Verb{ETHTOOL_SLINKSETTINGS, set_link_settings},
+    Verb{ETHTOOL_GSET, old_settings},
+    Verb{ETHTOOL_GLINK, link_state},
+    Verb{ETHTOOL_GPAUSEPARAM, pause},
+    Verb{ETHTOOL_SPAUSEPARAM, set_pause},
+    Verb{ETHTOOL_NWAY_RST, restart_negotiation},
+};
+
+}  // namespace
+
+std::span<const Verb> link_verbs() { return kLinkVerbs; }
+
+}  // namespace pollux::ethtool

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "port.hpp"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+namespace pollux::ethtool {
+namespace {
+
+/// No answer is longer: docs/telemetry.md.
+constexpr std::size_t kLongestAnswer = std::size_t{8} << 20;
+/// An offline self-test takes some 12 seconds.
+constexpr timeval kLimit{60, 0};
+
+/// What ErrorCode is in the kernel's terms.
+int errno_of(std::string_view code) {
+  constexpr std::array kNumbers{
+      std::pair{std::string_view("invalid_argument"), EINVAL}, std::pair{std::string_view("bad_state"), ENETDOWN},
+      std::pair{std::string_view("not_found"), ENODEV},        std::pair{std::string_view("not_supported"), EOPNOTSUPP},
+      std::pair{std::string_view("permission_denied"), EPERM}, std::pair{std::string_view("busy"), EBUSY},
+      std::pair{std::string_view("no_memory"), ENOMEM},        std::pair{std::string_view("timeout"), ETIMEDOUT},
+      std::pair{std::string_view("device_removed"), ENODEV}};
+  for (const auto& [name, number] : kNumbers) {
+    if (name == code) return number;
+  }
+  return EIO;
+}
+
+}  // namespace
+
+const Json& member(const Json& json, const char* name) {
+  static const Json nothing;
+  if (!json.is_object()) return nothing;
+  const auto found = json.find(name);
+  return found == json.end() ? nothing : *found;
+}
+
+std::uint64_t number(const Json& json) {
+  return json.is_number_unsigned() || (json.is_number_integer() && json.get<std::int64_t>() >= 0)
+             ? json.get<std::uint64_t>()
+             : 0;
+}
+
+std::uint64_t number(const Json& json, const char* name) { return number(member(json, name)); }
+
+bool flag(const Json& json, const char* name) { return member(json, name) == true; }
+
+std::string text(const Json& json, const char* name) {
+  const Json& found = member(json, name);
+  return found.is_string() ? found.get<std::string>() : std::string();
+}
+
+bool contains(const Json& list, std::string_view word) {
+  if (!list.is_array()) return false;
+  for (const Json& entry : list) {
+    if (entry.is_string() && entry.get_ref<const std::string&>() == word) return true;
+  }
+  return false;
+}
+
+void explain(const std::string& what, const std::string& hint) {
+  const std::string line = "pollux: " + what + (hint.empty() ? "" : " (" + hint + ")") + "\n";
+  std::fflush(stdout);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+Port::~Port() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+int Port::connect() {
+  if (descriptor_ >= 0) return 0;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket_.size() >= sizeof address.sun_path) return ENAMETOOLONG;
+  std::memcpy(address.sun_path, socket_.c_str(), socket_.size() + 1);
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return errno;
+  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &kLimit, sizeof kLimit);
+  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &kLimit, sizeof kLimit);
+  const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
+  if (::connect(descriptor, generic, sizeof address) != 0) {
+    const int error = errno;
+    ::close(descriptor);
+    return error;
+  }
+  descriptor_ = descriptor;
+  return 0;
+}
+
+int Port::exchange(const std::string& request, std::string& line) {
+  for (std::string_view left = request; !left.empty();) {
+    const ssize_t count = ::send(descriptor_, left.data(), left.size(), MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return EIO;
+    left.remove_prefix(static_cast<std::size_t>(count));
+  }
+  for (;;) {
+    if (const auto end = received_.find('\n'); end != std::string::npos) {
+      line = received_.substr(0, end);
+      received_.erase(0, end + 1);
+      return 0;
+    }
+    std::array<char, 16384> chunk;
+    const ssize_t count = ::recv(descriptor_, chunk.data(), chunk.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) return ETIMEDOUT;
+    if (count <= 0 || received_.size() > kLongestAnswer) return EIO;
+    received_.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+}
+
+int Port::call(const char* method, Json params, Json& result, bool explains_all) {
+  params["port"] = name_;
+  const Json request{{"id", 1}, {"method", method}, {"params", std::move(params)}};
+  std::string line;
+  int error = connect();
+  if (error == 0) error = exchange(request.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n', line);
+  if (error != 0) {
+    explain("the program of " + name_ + " does not answer on " + socket_, "see whether it is stopped or has ended");
+    return error;
+  }
+  Json answer = Json::parse(line, nullptr, false);
+  if (answer.is_object() && answer.contains("result")) {
+    result = std::move(answer["result"]);
+    return 0;
+  }
+  const Json& failure = member(answer, "error");
+  const int number = errno_of(text(failure, "code"));
+  if (explains_all || number != EOPNOTSUPP) explain(text(failure, "what"), text(failure, "hint"));
+  return number;
+}
+
+int Port::ask(const char* method, Json& result, Json params) { return call(method, std::move(params), result, false); }
+
+int Port::change(const char* method, Json params) {
+  Json nothing;
+  return call(method, std::move(params), nothing, true);
+}
+
+int Port::change(const char* method, Json params, Json& result) {
+  return call(method, std::move(params), result, true);
+}
+
+}  // namespace pollux::ethtool
