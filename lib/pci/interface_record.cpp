@@ -122,7 +122,8 @@ Result<void> save_interfaces(const SystemPaths& paths, Address address, const In
       fmt::format("{}\nvendor={:04x}\ndevice={:04x}\n", kInterfacesFirstLine, record.vendor, record.device);
   for (const InterfaceBackup& interface : record.interfaces) text += record_text(interface);
   text += kInterfacesLastLine;
-  text += '\n' return record_file::replace(interfaces_path(paths, address), text);
+  text += '\n';
+  return record_file::replace(interfaces_path(paths, address), text);
 }
 
 Result<std::optional<InterfaceRecord>> load_interfaces(const SystemPaths& paths, Address address) {
