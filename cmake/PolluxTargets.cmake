@@ -106,6 +106,7 @@ function(pollux_program_part target)
   if(NOT TARGET ${owner})
     pollux_program_headers(${owner} ${type} ${PART_QUICK})
   endif()
+  target_link_libraries(${target} PRIVATE fmt::fmt)  # the headers were precompiled with its definitions
   pollux_share_headers(${target} ${owner})
 endfunction()
 

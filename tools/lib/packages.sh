@@ -7,7 +7,7 @@ packages_for() {
     build)
       echo g++ cmake ninja-build pkgconf \
         libpci-dev libhugetlbfs-dev libnuma-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev \
-        libpcap-dev libexpected-dev prometheus-cpp-dev
+        libpcap-dev libexpected-dev prometheus-cpp-dev libncurses-dev
       ;;
     show) echo python3 ;;
     conformance) echo libgtest-dev libgmock-dev ;;
@@ -22,7 +22,7 @@ packages_for() {
     plots) echo python3-matplotlib ;;
     baselines) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
     emulator) echo qemu-system-x86 ;;
-    interop) echo ethtool iperf3 linuxptp tcpdump tshark util-linux zsh fish mandoc ;;
+    interop) echo ethtool iperf3 linuxptp tcpdump tmux tshark util-linux zsh fish mandoc ;;
     guest) echo busybox-static ethtool kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
     *) die "no package list is named '$1'" "see packages_for in tools/lib/packages.sh" ;;
   esac

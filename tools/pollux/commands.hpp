@@ -34,6 +34,8 @@ void add_vf(CLI::App& app, const Environment& environment, int& exit_code);
 void add_time(CLI::App& app, const Environment& environment, int& exit_code);
 /// Only in builds with prometheus-cpp (POLLUX_HAS_EXPORTER).
 void add_exporter(CLI::App& app, const Environment& environment, int& exit_code);
+/// Only in builds with ncurses (POLLUX_HAS_TOP).
+void add_top(CLI::App& app, const Environment& environment, int& exit_code);
 void add_ports(CLI::App& app, const Environment& environment, int& exit_code);
 void add_stats(CLI::App& app, const Environment& environment, int& exit_code);
 void add_info(CLI::App& app, const Environment& environment, int& exit_code);

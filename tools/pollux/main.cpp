@@ -102,6 +102,9 @@ int run(int argc, char** argv) {
 #endif
   add_ports(app, environment, exit_code);
   add_stats(app, environment, exit_code);
+#ifdef POLLUX_HAS_TOP
+  add_top(app, environment, exit_code);
+#endif
   add_info(app, environment, exit_code);
   app.footer(
       "Examples:\n"

@@ -162,9 +162,14 @@ std::vector<std::string> telemetry_sockets(const std::vector<std::string>& direc
 Result<std::vector<RunningPort>> ports_of(const std::string& socket) {
   auto client = TelemetryClient::connect(socket);
   if (!client) return pass_on(std::move(client));
-  const auto process = client->call("process");
+  return ports_of(*client, socket);
+}
+
+Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::string& socket,
+                                          std::chrono::milliseconds limit) {
+  const auto process = client.call("process", TelemetryJson::object(), limit);
   if (!process) return tl::unexpected<Error>(process.error());
-  const auto ports = client->call("ports");
+  const auto ports = client.call("ports", TelemetryJson::object(), limit);
   if (!ports) return tl::unexpected<Error>(ports.error());
   const TelemetryJson id = member(*process, "pid");
   const std::int64_t pid = id.is_number_integer() ? id.get<std::int64_t>() : 0;

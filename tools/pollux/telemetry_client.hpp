@@ -72,6 +72,9 @@ struct RunningPort {
 [[nodiscard]] std::vector<RunningPort> running_ports(const std::vector<std::string>& directories);
 /// The ports of the program behind one socket. Errors: those of TelemetryClient.
 [[nodiscard]] Result<std::vector<RunningPort>> ports_of(const std::string& socket);
+/// As above, by a connection to that socket.
+[[nodiscard]] Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::string& socket,
+                                                        std::chrono::milliseconds limit = TelemetryClient::kLimit);
 
 /// The port that `text` names: its name, its URI, or the id of a process that has one port. Errors: not_found and
 /// invalid_argument (several); the hint lists the candidates.
