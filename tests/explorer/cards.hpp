@@ -49,10 +49,8 @@ struct ReceivingCard {
   std::uint32_t fetched = 0;  ///< descriptors that it has read, from `head` on
   std::array<hw::intel::Descriptor, kRing> read{};
   Phase phase = Phase::idle;
-  std::uint64_t low = 0;             ///< of the current write-back
-  std::uint64_t status = 0;          ///< the same
+  std::uint64_t status = 0;          ///< of the current write-back
   bool in_frame = false;             ///< the first half of a frame has been written back
-  std::uint32_t parts = 0;           ///< of the frame, written so far
   std::array<bool, kRing> echoed{};  ///< the status word was stored a second time, perhaps over an armed slot
 
   [[nodiscard]] std::uint32_t owned() const noexcept { return (tail - head) & kRingMask; }
@@ -77,17 +75,12 @@ struct SendingCard {
 inline constexpr std::uint32_t kWholeBytes = 60;
 inline constexpr std::uint32_t kFirstBytes = 64;
 inline constexpr std::uint32_t kLastBytes = 10;
-// Lengths of headers in a buffer of their own, and of what follows them.
-inline constexpr std::uint32_t kHeaderBytes = 20;
-inline constexpr std::uint32_t kPayloadBytes = 30;
 inline constexpr std::uint32_t kShortBytes = 10;  ///< too short to be sent
 /// The value that a card writes into words on which a driver must not rely.
 inline constexpr std::uint64_t kNoise = 0x5A5A5A5A00000000;
 
-/// `part`: of the frame, 0 to 2. The first part of a split frame is its headers.
-[[nodiscard]] constexpr std::uint64_t content_of(std::uint64_t frame, std::uint32_t part) noexcept {
-  return frame << 2 | part;
+[[nodiscard]] constexpr std::uint64_t content_of(std::uint64_t frame, std::uint32_t half) noexcept {
+  return frame << 1 | half;
 }
-[[nodiscard]] constexpr std::uint64_t number_of(std::uint64_t content) noexcept { return content >> 2; }
 
 }  // namespace pollux::test

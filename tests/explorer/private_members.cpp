@@ -26,10 +26,6 @@ struct RxSlots {
   friend constexpr auto reveal(RxSlots);
 };
 template struct Reveal<&drivers::intel::RxQueue::slots_, RxSlots>;
-struct RxHeaders {
-  friend constexpr auto reveal(RxHeaders);
-};
-template struct Reveal<&drivers::intel::RxQueue::headers_, RxHeaders>;
 
 struct TxNext {
   friend constexpr auto reveal(TxNext);
@@ -88,8 +84,7 @@ RxPrivateMembers private_members_of(drivers::intel::RxQueue& queue) {
   return {.next = &(queue.*reveal(RxNext())),
           .chain = reinterpret_cast<const std::uint8_t*>(&(queue.*reveal(RxChain()))),
           .chain_head = &(queue.*reveal(RxChainHead())),
-          .slots = queue.*reveal(RxSlots()),
-          .headers = queue.splits_frames() ? (queue.*reveal(RxHeaders())).data() : nullptr};
+          .slots = queue.*reveal(RxSlots())};
 }
 
 TxPrivateMembers private_members_of(drivers::intel::TxQueue& queue) {

@@ -16,7 +16,6 @@ struct RxPrivateMembers {
   const std::uint8_t* chain = nullptr;  ///< 0: none, 1: growing, 2: discarding
   Mbuf** chain_head = nullptr;
   Mbuf** slots = nullptr;
-  Mbuf** headers = nullptr;  ///< of each slot; nullptr if frames are not split
 };
 
 /// Pointers to the private members of a transmit queue that belong to a state.

@@ -28,7 +28,6 @@ struct Scenario {
   bool requests = false;       ///< frames with offload requests of three kinds are sent, too
   bool one_store = false;      ///< a write-back is one store, as on silicon
   bool single_bursts = false;  ///< bursts of 1 only
-  bool split = false;          ///< the card splits headers from frames; frames that it does not split also arrive
   bool forgetful = false;      ///< the application loses frames, which the explorer must detect
 };
 
@@ -40,10 +39,7 @@ enum class Step : std::uint8_t {
   rx_fetch,
   rx_fill_whole,  ///< fills a buffer with a whole frame, or with its first or second half
   rx_fill_bad,
-  rx_fill_split,    ///< fills a header buffer and a buffer
-  rx_fill_headers,  ///< fills a header buffer: the frame has headers alone
   rx_fill_first,
-  rx_fill_first_split,  ///< the same with the frame's headers in a buffer of their own
   rx_fill_last,
   // The stores of a write-back, unless it is one store.
   rx_store_descriptor,    ///< the whole write-back without DD

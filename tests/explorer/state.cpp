@@ -37,7 +37,7 @@ State::~State() {
 }
 
 void State::make_pool() {
-  const std::uint32_t count = scenario_.spare + (scenario_.rx ? kRing : 0) + (splits() ? kRing : 0);
+  const std::uint32_t count = scenario_.spare + (scenario_.rx ? kRing : 0);
   if (count > kMaxBuffers) throw std::runtime_error("too many buffers");
   pool_.emplace(fixture_.pool({.count = count, .data_room = 64, .headroom = 0, .name = "explored"}));
   cache_.emplace(*pool_);
@@ -61,9 +61,6 @@ void State::set_up_queues() {
     return Doorbell(Bar(window.emplace(value), 4), 0);
   };
   if (scenario_.rx) {
-    // Headers and payloads share the pool, so each buffer may become either.
-    drivers::intel::RxSplitting splitting;
-    if (splits()) splitting = {.cache = cache_->core(), .header_bytes = kFirstBytes};
     rx_ = std::make_unique<drivers::intel::RxQueue>();
     rx_->setup({.ring = rx_ring_,
                 .size = kRing,
@@ -71,8 +68,7 @@ void State::set_up_queues() {
                 .tail = tail(rdt_window_, own_.rdt),
                 .pool = pool_->core(),
                 .cache = cache_->core(),
-                .port = 1,
-                .splitting = splitting});
+                .port = 1});
     value_of(rx_->fill());
     rx_->open();
     rx_in_ = private_members_of(*rx_);
@@ -103,7 +99,6 @@ void State::list_regions() {
   if (rx_ != nullptr) {
     add(rx_.get(), sizeof *rx_);
     add(rx_in_.slots, kRing * sizeof(Mbuf*));
-    if (splits()) add(rx_in_.headers, kRing * sizeof(Mbuf*));
   }
   if (tx_ != nullptr) {
     // Without the report slots of groups that a small ring does not have.

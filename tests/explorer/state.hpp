@@ -82,7 +82,6 @@ class State {
   void list_regions();
   void violate(std::string what);
   [[nodiscard]] bool is_buffer(std::uint64_t iova) const;
-  [[nodiscard]] bool splits() const { return scenario_.rx && scenario_.split; }
   [[nodiscard]] std::uint64_t* content_at(std::uint64_t iova) const;
   [[nodiscard]] static std::uint64_t& content(Mbuf& mbuf) { return *reinterpret_cast<std::uint64_t*>(mbuf.data()); }
   [[nodiscard]] std::uint32_t index_of(const Mbuf* mbuf) const;
@@ -94,14 +93,7 @@ class State {
   void step_sender(Step step);
   void receiver_sees_tail();
   void receiver_fetches();
-  /// What the card writes for one descriptor.
-  struct Fill {
-    std::uint32_t header = 0;  ///< bytes for the header buffer
-    std::uint32_t bytes = 0;   ///< for the packet buffer
-    bool last = true;          ///< the frame ends
-    bool bad = false;
-  };
-  void receiver_fills(const Fill& fill);
+  void receiver_fills(std::uint32_t bytes, std::uint32_t half, std::uint64_t status);
   void receiver_stores_descriptor();
   void receiver_stores_status(bool again);
   void sender_sees_tail();
@@ -138,8 +130,6 @@ class State {
   void check_transmit_ring();
   void claim(std::array<const char*, kMaxBuffers>& owners, const Mbuf* mbuf, const char* owner);
   [[nodiscard]] std::uint32_t unpolled() const;
-  /// The header address with which `slot` is armed; 0 if frames are not split.
-  [[nodiscard]] std::uint64_t armed_header(std::uint32_t slot) const;
 
   Scenario scenario_;
   PoolFixture fixture_;

@@ -63,13 +63,11 @@ std::uint64_t State::fingerprint() const {
                std::uint64_t{own_.rdt.posted} << 60);
     for (std::uint32_t slot = 0; slot < kRing; ++slot) {
       digest.add(names(index_of(rx_in_.slots[slot])) | std::uint64_t{card.echoed[slot]} << 32);
-      if (splits()) digest.add(names(index_of(rx_in_.headers[slot])));
       add_address(rx_ring_[slot].lo);
-      add_address(rx_ring_[slot].hi);
+      digest.add(rx_ring_[slot].hi);
     }
-    // The write-back that the card is making or has just made.
-    if (card.phase != ReceivingCard::Phase::idle) digest.add(card.status ^ card.low);
-    if (card.in_frame) digest.add(card.parts);
+    // The status of a frame that the card is writing back or has just written back.
+    if (card.phase != ReceivingCard::Phase::idle) digest.add(card.status);
     for (const Mbuf* part = *rx_in_.chain_head; part != nullptr; part = part->next()) add_mbuf(part);
   }
   digest.add(own_.held_count);
@@ -123,7 +121,7 @@ std::string State::describe() const {
     // a: armed, w: written without DD, 0: done with length 0, d: done, D: done with end of packet.
     for (std::uint32_t slot = 0; slot < kRing; ++slot) {
       const std::uint64_t hi = rx_ring_[slot].hi;
-      text += hi == armed_header(slot)       ? 'a'
+      text += hi == 0                        ? 'a'
               : !rx::done(hi)                ? 'w'
               : rx::length(hi) == 0          ? '0'
               : (hi & rx::kEndOfPacket) == 0 ? 'd'
@@ -147,10 +145,7 @@ std::string to_string(Step step) {
     case Step::rx_fetch: return "card: fetches a receive descriptor";
     case Step::rx_fill_whole: return "card: fills a buffer with a frame";
     case Step::rx_fill_bad: return "card: fills a buffer with a bad frame";
-    case Step::rx_fill_split: return "card: fills a header buffer and a buffer with a frame";
-    case Step::rx_fill_headers: return "card: fills a header buffer with a frame";
     case Step::rx_fill_first: return "card: fills a buffer with the first half of a frame";
-    case Step::rx_fill_first_split: return "card: fills a header buffer and a buffer with the first half of a frame";
     case Step::rx_fill_last: return "card: fills a buffer with the second half of a frame";
     case Step::rx_store_descriptor: return "card: stores the write-back without DD";
     case Step::rx_store_status: return "card: stores the status word with DD";

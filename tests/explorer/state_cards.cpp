@@ -34,10 +34,7 @@ bool State::possible(Step step) const {
     case Step::rx_fetch: return receiver.fetched < scenario_.prefetch && receiver.fetched < receiver.owned();
     case Step::rx_fill_whole: return fills && !receiver.in_frame;
     case Step::rx_fill_bad: return fills && !receiver.in_frame && scenario_.bad_frames;
-    case Step::rx_fill_split: return fills && !receiver.in_frame && scenario_.split;
-    case Step::rx_fill_headers: return fills && !receiver.in_frame && scenario_.split;
     case Step::rx_fill_first: return fills && !receiver.in_frame && scenario_.chains;
-    case Step::rx_fill_first_split: return fills && !receiver.in_frame && scenario_.chains && scenario_.split;
     case Step::rx_fill_last: return fills && receiver.in_frame;
     case Step::rx_store_descriptor: return receiver.phase == Phase::filled;
     case Step::rx_store_status: return receiver.phase == Phase::descriptor_stored;
@@ -65,17 +62,14 @@ bool State::possible(Step step) const {
 }
 
 void State::step_receiver(Step step) {
+  constexpr std::uint64_t kWhole = rx::kDone | rx::kEndOfPacket;
   switch (step) {
     case Step::rx_see_tail: return receiver_sees_tail();
     case Step::rx_fetch: return receiver_fetches();
-    case Step::rx_fill_whole: return receiver_fills({.bytes = kWholeBytes});
-    case Step::rx_fill_bad: return receiver_fills({.bytes = kWholeBytes, .bad = true});
-    case Step::rx_fill_split: return receiver_fills({.header = kHeaderBytes, .bytes = kPayloadBytes});
-    case Step::rx_fill_headers: return receiver_fills({.header = kHeaderBytes});
-    case Step::rx_fill_first: return receiver_fills({.bytes = kFirstBytes, .last = false});
-    case Step::rx_fill_first_split:
-      return receiver_fills({.header = kHeaderBytes, .bytes = kFirstBytes, .last = false});
-    case Step::rx_fill_last: return receiver_fills({.bytes = kLastBytes});
+    case Step::rx_fill_whole: return receiver_fills(kWholeBytes, 0, kWhole);
+    case Step::rx_fill_bad: return receiver_fills(kWholeBytes, 0, kWhole | rx::kDataError);
+    case Step::rx_fill_first: return receiver_fills(kFirstBytes, 0, rx::kDone);
+    case Step::rx_fill_last: return receiver_fills(kLastBytes, 1, kWhole);
     case Step::rx_store_descriptor: return receiver_stores_descriptor();
     case Step::rx_store_status: return receiver_stores_status(false);
     default: return receiver_stores_status(true);
@@ -98,24 +92,17 @@ void State::receiver_fetches() {
   const std::uint32_t slot = (card.head + card.fetched) & kRingMask;
   const Descriptor descriptor = rx_ring_[slot];
   if (!is_buffer(descriptor.lo)) return violate(fmt::format("slot {} is armed with {:#x}", slot, descriptor.lo));
-  const bool is_armed = splits() ? is_buffer(descriptor.hi) : descriptor.hi == 0 || card.echoed[slot];
-  if (!is_armed) return violate(fmt::format("slot {} is armed with the header address {:#x}", slot, descriptor.hi));
+  if (descriptor.hi != 0 && !card.echoed[slot])
+    return violate(fmt::format("slot {} is armed with a header address, {:#x}", slot, descriptor.hi));
   card.read[slot] = descriptor;
   ++card.fetched;
 }
 
-void State::receiver_fills(const Fill& fill) {
+void State::receiver_fills(std::uint32_t bytes, std::uint32_t half, std::uint64_t status) {
   ReceivingCard& card = own_.receiver;
-  if (!card.in_frame) {
-    ++own_.frames_begun;
-    card.parts = 0;
-  }
-  if (fill.header != 0) *content_at(card.read[card.head].hi) = content_of(own_.frames_begun, card.parts++);
-  if (fill.bytes != 0) *content_at(card.read[card.head].lo) = content_of(own_.frames_begun, card.parts++);
-  card.low = kNoise;
-  if (fill.header != 0) card.low |= rx::kSplitHeader | std::uint64_t{fill.header} << rx::kHeaderLengthShift;
-  card.status = rx::kDone | (fill.last ? rx::kEndOfPacket : 0) | (fill.bad ? rx::kDataError : 0) |
-                std::uint64_t{fill.bytes} << rx::kLengthShift;
+  if (half == 0) ++own_.frames_begun;
+  *content_at(card.read[card.head].lo) = content_of(own_.frames_begun, half);
+  card.status = status | std::uint64_t{bytes} << rx::kLengthShift;
   card.phase = Phase::filled;
   if (!scenario_.one_store) return;
   receiver_stores_descriptor();
@@ -129,7 +116,7 @@ void State::receiver_stores_descriptor() {
   ReceivingCard& card = own_.receiver;
   if (rx_ring_[card.head] != card.read[card.head])
     return violate(fmt::format("slot {} changed while the card owned it", card.head));
-  rx_ring_[card.head] = {card.low, card.status & ~rx::kDone};
+  rx_ring_[card.head] = {kNoise, card.status & ~rx::kDone};
   card.phase = Phase::descriptor_stored;
 }
 
@@ -150,8 +137,7 @@ void State::receiver_stores_status(bool again) {
   card.echoed[card.head] = false;
   card.head = (card.head + 1) & kRingMask;
   --card.fetched;
-  // Stored again, the word would replace half of a header's address in a slot that has been armed meanwhile.
-  card.phase = splits() ? Phase::idle : Phase::status_stored;
+  card.phase = Phase::status_stored;
 }
 
 void State::step_sender(Step step) {

@@ -29,7 +29,6 @@ void State::claim(std::array<const char*, kMaxBuffers>& owners, const Mbuf* mbuf
 void State::check_owners() {
   std::array<const char*, kMaxBuffers> owners{};
   for (std::uint32_t i = 0; scenario_.rx && i < kRing; ++i) claim(owners, rx_in_.slots[i], "receive ring");
-  for (std::uint32_t i = 0; splits() && i < kRing; ++i) claim(owners, rx_in_.headers[i], "headers of the ring");
   for (const Mbuf* part = scenario_.rx ? *rx_in_.chain_head : nullptr; part != nullptr; part = part->next())
     claim(owners, part, "frame being received");
   for (std::uint32_t i = 0; i < own_.held_count; ++i) {
@@ -63,10 +62,6 @@ void State::check_owners() {
 // The number of slots that the card has written back and the driver has not polled.
 std::uint32_t State::unpolled() const { return (own_.receiver.head - *rx_in_.next) & kRingMask; }
 
-std::uint64_t State::armed_header(std::uint32_t slot) const {
-  return splits() ? pool_->core()->buffer_iova(*rx_in_.headers[slot]) + headroom_ : 0;
-}
-
 void State::check_receive_ring() {
   const ReceivingCard& card = own_.receiver;
   const MempoolCore& pool = *pool_->core();
@@ -77,15 +72,14 @@ void State::check_receive_ring() {
     const std::uint64_t armed = pool.buffer_iova(*rx_in_.slots[slot]) + headroom_;
     if (i < waiting) {
       // The card must have filled the buffer that is still in the slot.
-      if (card.read[slot].lo != armed || (splits() && card.read[slot].hi != armed_header(slot)))
+      if (card.read[slot].lo != armed)
         violate(fmt::format("the card filled a buffer other than that of slot {}", slot));
       continue;
     }
     const bool being_written = slot == card.head && card.phase == ReceivingCard::Phase::descriptor_stored;
     if (being_written) continue;
     if (descriptor.lo != armed) violate(fmt::format("slot {} is not armed with its buffer", slot));
-    if (descriptor.hi != armed_header(slot) && !card.echoed[slot])
-      violate(fmt::format("slot {} is armed and marked done", slot));
+    if (descriptor.hi != 0 && !card.echoed[slot]) violate(fmt::format("slot {} is armed and marked done", slot));
   }
   const std::uint32_t armed_slots = (own_.rdt.written() - card.head) & kRingMask;
   if (armed_slots + waiting >= kRing)
