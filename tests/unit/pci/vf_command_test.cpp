@@ -68,7 +68,7 @@ class VfServe : public testing::Test {
   [[nodiscard]] VirtualFunctionState state(unsigned number) {
     return open_ports(context).at(0)->capability<VirtualFunctions>()->function(number).value();
   }
-  /// Runs `call`, which waits for the physical function's driver, while the command's Control works.
+  /// Runs `call`, which waits for the physical function's driver, while that one is serviced, as the command does.
   template <class Call>
   auto answered(Call call) {
     answering_ = true;
@@ -92,7 +92,7 @@ class VfServe : public testing::Test {
  private:
   void work() {
     if (answering_ && !std::exchange(working_, true)) {
-      EXPECT_TRUE(context.control().run_due());
+      EXPECT_TRUE(open_ports(context).at(0)->service());
       working_ = false;
     }
     if (in_step_ || steps_.empty() || out.str().find("serving") == std::string::npos) return;
