@@ -23,7 +23,7 @@ class VfServe(unittest.TestCase):
     def interrupt(self, process: subprocess.Popen) -> str:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-        self.assertEqual((process.returncode, err), (0, ""))
+        self.assertEqual(process.returncode, 0, err)  # without huge pages there is a warning
         return out
 
     def test_it_serves_until_it_is_interrupted(self):
