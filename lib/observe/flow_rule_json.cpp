@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxItems = 16;
 constexpr std::size_t kMaxItemBytes = 128;
-constexpr std::uint64_t kMaxQueue = 0xFFFF;
+constexpr std::uint64_t kMaxRuleQueue = 0xFFFF;
 constexpr std::uint64_t kMaxMark = 0xFFFF'FFFF;
 
 using ProtocolName = std::pair<MatchProtocol, std::string_view>;
@@ -105,7 +105,7 @@ Result<FlowAction> parse_action(const Json& json) {
   const auto fate = json.is_object() ? value_in(kFateNames, member_of(json, "fate")) : std::nullopt;
   if (!fate || *fate == FlowAction::Fate::rss) return wrong_member("fate", "it is keep, queue or drop");
   FlowAction action{.fate = *fate};
-  const auto queue = parse_number(json, "queue", kMaxQueue);
+  const auto queue = parse_number(json, "queue", kMaxRuleQueue);
   if (!queue) return tl::unexpected<Error>(queue.error());
   action.queue = static_cast<std::uint16_t>(*queue);
   if (member_of(json, "mark").is_null()) return action;

@@ -287,10 +287,10 @@ class Ethtool(unittest.TestCase):
         self.assertEqual(self.ask("port.flow_rules"), [])
 
     def test_rule_without_a_form_in_ethtool_is_shown_as_such(self):
-        match = [{"protocol": "ipv4"}, {"protocol": "tcp", "spec": "00" * 13 + "02" + "00" * 6, "mask": "00" * 13 + "02" + "00" * 6}]
+        match = [{"protocol": "eth"}, {"protocol": "ipv4"}, {"protocol": "udp", "spec": "0000003500000000", "mask": "0000ffff00000000"}]
         added = self.ask("port.add_flow_rule", rule={"match": match, "action": {"fate": "queue", "queue": 0}})
         outcome = self.run_tool("-n", "plx0")
-        self.assertIn("Unknown Flow type", outcome.stdout)
+        self.assertIn("Unknown flow type", outcome.stderr)
         self.assertIn("has no form in ethtool", outcome.stderr)
         self.ask("port.remove_flow_rule", id=added["id"])
 

@@ -15,8 +15,8 @@ namespace pollux::ethtool {
 namespace {
 
 /// Some registers of one name in the dump of Linux's igb, which ethtool decodes: igb_ethtool.c, igb_get_regs; ethtool,
-/// igb.c. Registers that Pollux does not read (port.registers) are zero, as the counters are, which ethtool does not
-/// print from there.
+/// igb.c. Registers that Pollux does not read (port.registers) are zero. So are the counters, which a read would clear:
+/// -S has them.
 struct Run {
   std::uint16_t at = 0;    ///< word of the dump
   const char* name = "";   ///< in the datasheet
