@@ -37,7 +37,7 @@ class InterfaceRecords : public testing::Test {
  protected:
   InterfaceRecords() { machine.load_driver("vfio-pci"); }
   [[nodiscard]] std::filesystem::path file() const { return machine.paths.run / "pollux/interfaces/0000:01:00.0"; }
-  void save(const InterfaceRecord& record) const { ASSERT_TRUE(save_interfaces(machine.paths, port, record)); }
+  void save(const InterfaceRecord& given) const { ASSERT_TRUE(save_interfaces(machine.paths, port, given)); }
   [[nodiscard]] Error rejected() const {
     const auto saved = saved_interfaces(machine.paths, port);
     EXPECT_FALSE(saved);
