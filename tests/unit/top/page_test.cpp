@@ -30,7 +30,7 @@ PortRates port_named(const std::string& name) {
   port.empty_polls = 0.5;
   port.cycles_per_frame = 41.6;
   port.queues = {{.name = "rx0", .packets = 1'488'095}, {.name = "tx0"}};
-  port.burst_share = {0.5, 0, 0, 0, 0, 0, 0.5};
+  port.burst_share = {0, 0.5, 0, 0, 0, 0, 0.5};
   return port;
 }
 
@@ -86,7 +86,7 @@ TEST(TopPage, DetailsAreThoseOfTheSelectedPort) {
 
 TEST(TopPage, BurstsAreBars) {
   const std::string page = text_of_page(page_of({port_named("plx0")}, {}, {}));
-  EXPECT_THAT(page, HasSubstr("      0   50% ##########\n"));
+  EXPECT_THAT(page, HasSubstr("      1   50% ##########\n"));
   EXPECT_THAT(page, HasSubstr("  32-63   50% ##########\n"));
   EXPECT_THAT(page, HasSubstr("    2-3    0% \n"));
 }

@@ -75,28 +75,28 @@ TEST(TopRates, DropsAreThoseOfTheLibraryAndOfTheCardWithTheirReasons) {
 TEST(TopRates, MetersAreThoseOfTheInterval) {
   PortSample before = sample_at(1);
   before.rx[0].meter = MeterSample{
-      .bursts = 100, .empty_polls = 100, .frames = 0, .busy_cycles = 0, .busy_frames = 0, .burst_sizes = {100}};
+      .bursts = 1, .empty_polls = 100, .frames = 1, .busy_cycles = 0, .busy_frames = 0, .burst_sizes = {0, 1}};
   PortSample now = sample_at(3);
   now.rx[0].packets = 64;
   now.rx[0].drops = 8;
   now.rx[0].bytes = 640;
-  now.rx[0].meter = MeterSample{.bursts = 104,
-                                .empty_polls = 102,
-                                .frames = 64,
+  now.rx[0].meter = MeterSample{.bursts = 5,
+                                .empty_polls = 104,
+                                .frames = 65,
                                 .busy_cycles = 6400,
                                 .busy_frames = 64,
-                                .burst_sizes = {102, 0, 0, 0, 0, 0, 2}};
+                                .burst_sizes = {0, 3, 0, 0, 0, 0, 2}};
   const PortRates rates = rates_of(&before, now);
   EXPECT_THAT(rates.empty_polls, Optional(0.5));
   EXPECT_THAT(rates.cycles_per_frame, Optional(100.0));
-  EXPECT_THAT(rates.burst_share, ElementsAre(0.5, 0, 0, 0, 0, 0, 0.5));
+  EXPECT_THAT(rates.burst_share, ElementsAre(0, 0.5, 0, 0, 0, 0, 0.5));
   ASSERT_THAT(rates.queues, SizeIs(2));
   const QueueRates& queue = rates.queues[0];
   EXPECT_EQ(queue.name, "rx0");
   EXPECT_THAT(queue.packets, Optional(32.0));
   EXPECT_THAT(queue.drops, Optional(4.0));
   EXPECT_FALSE(queue.bits) << "bytes were not counted before";
-  EXPECT_THAT(queue.burst, Optional(DoubleNear(32, 1e-9)));
+  EXPECT_THAT(queue.burst, Optional(DoubleNear(16, 1e-9)));
   EXPECT_EQ(rates.queues[1].name, "tx0");
   EXPECT_FALSE(rates.queues[1].burst);
 }

@@ -83,14 +83,14 @@ std::vector<std::string> drop_lines(const PortRates& port) {
 }
 
 std::string bucket_name(std::size_t bucket) {
-  if (bucket <= 1) return fmt::format("{}", bucket);
+  if (bucket <= 1) return "1";
   const std::size_t first = std::size_t{1} << (bucket - 1);
   return fmt::format("{}-{}", first, 2 * first - 1);
 }
 
 std::vector<std::string> burst_lines(const PortRates& port) {
   std::vector<std::string> lines{"RECEIVE BURSTS BY FRAMES"};
-  for (std::size_t i = 0; i < port.burst_share.size(); ++i) {
+  for (std::size_t i = 1; i < port.burst_share.size(); ++i) {
     const double share = port.burst_share[i];
     const auto bar = static_cast<std::size_t>(std::lround(share * kBarColumns));
     lines.push_back(fmt::format("{:>7} {:>4.0f}% {}", bucket_name(i), share * 100, std::string(bar, '#')));

@@ -41,7 +41,8 @@ struct MeterChange {
 
 MeterChange change_of(const std::optional<MeterSample>& before, const std::optional<MeterSample>& now) {
   if (!before || !now) return {};
-  return {change(before->bursts, now->bursts), change(before->empty_polls, now->empty_polls),
+  const bool polls = before->empty_polls && now->empty_polls;
+  return {change(before->bursts, now->bursts), polls ? change(*before->empty_polls, *now->empty_polls) : Figure(),
           change(before->frames, now->frames), change(before->busy_cycles, now->busy_cycles),
           change(before->busy_frames, now->busy_frames)};
 }
@@ -53,9 +54,8 @@ QueueRates queue_rates(std::string name, const QueueSample* before, const QueueS
   rates.drops = scaled(change(before->drops, now.drops), 1 / seconds);
   if (before->bytes && now.bytes) rates.bits = scaled(change(*before->bytes, *now.bytes), 8 / seconds);
   const MeterChange meter = change_of(before->meter, now.meter);
-  rates.empty_polls = ratio(meter.empty_polls, meter.bursts);
-  const Figure full = meter.bursts && meter.empty_polls ? Figure(*meter.bursts - *meter.empty_polls) : Figure();
-  rates.burst = ratio(meter.frames, full);
+  rates.empty_polls = ratio(meter.empty_polls, sum(meter.bursts, meter.empty_polls));
+  rates.burst = ratio(meter.frames, meter.bursts);
   rates.cycles_per_frame = ratio(meter.busy_cycles, meter.busy_frames);
   return rates;
 }
@@ -85,7 +85,7 @@ void add_meters(PortRates& rates, const PortSample& before, const PortSample& no
       sizes[n] += change(past, counts[n]).value_or(0);
     }
   }
-  rates.empty_polls = ratio(all.empty_polls, all.bursts);
+  rates.empty_polls = ratio(all.empty_polls, sum(all.bursts, all.empty_polls));
   rates.cycles_per_frame = ratio(all.busy_cycles, all.busy_frames);
   double bursts = 0;
   for (const double count : sizes) bursts += count;

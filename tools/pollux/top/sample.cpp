@@ -27,8 +27,9 @@ std::optional<MeterSample> meter_of(const TelemetryJson& histograms, const char*
   const TelemetryJson all = member(histograms, direction);
   if (!all.is_array() || queue >= all.size() || !all[queue].is_object()) return std::nullopt;
   const TelemetryJson& meter = all[queue];
+  const bool polls = member(meter, "empty_polls").is_number_unsigned();
   return MeterSample{.bursts = count_of(meter, "bursts"),
-                     .empty_polls = count_of(meter, "empty_polls"),
+                     .empty_polls = polls ? std::optional(count_of(meter, "empty_polls")) : std::nullopt,
                      .frames = count_of(meter, "frames"),
                      .busy_cycles = count_of(meter, "busy_cycles"),
                      .busy_frames = count_of(meter, "busy_frames"),

@@ -12,13 +12,13 @@
 
 namespace pollux::tool::top {
 
-/// The burst histogram of docs/telemetry.md: bucket n holds sizes from 2^(n-1) to 2^n - 1, bucket 0 empty bursts.
+/// The burst histogram of docs/telemetry.md: bucket n holds sizes from 2^(n-1) to 2^n - 1. Empty polls are not in it.
 using Buckets = std::vector<std::uint64_t>;
 
 /// What a program measured of a queue's bursts since a client began to watch.
 struct MeterSample {
-  std::uint64_t bursts = 0;
-  std::uint64_t empty_polls = 0;
+  std::uint64_t bursts = 0;                       ///< with frames
+  std::optional<std::uint64_t> empty_polls = {};  ///< of receive queues
   std::uint64_t frames = 0;
   std::uint64_t busy_cycles = 0;
   std::uint64_t busy_frames = 0;
