@@ -79,7 +79,7 @@ TEST(InterfaceBackup, RestoresAnInterfaceThatWasMadeAgain) {
   });
 }
 
-/// A TAP's part is played by a dummy interface.
+/// A TAP's part is played by one end of a veth pair.
 TEST(InterfaceBackup, AnotherInterfaceTakesTheNetworkOver) {
   in_own_namespace([] {
     make_interface();
@@ -90,7 +90,8 @@ TEST(InterfaceBackup, AnotherInterfaceTakesTheNetworkOver) {
     EXPECT_EQ(addresses_of(*backup).size(), 2U) << "without the link-local one, which the kernel adds by itself";
     EXPECT_EQ(addresses_of(*backup).front().to_string(), "192.0.2.7/24");
     ASSERT_TRUE(ip("link del w0"));
-    ASSERT_TRUE(ip("link add plx0 address 02:00:00:00:00:09 type dummy"));
+    ASSERT_TRUE(ip("link add plx0 address 02:00:00:00:00:09 type veth peer name plx1"));
+    ASSERT_TRUE(ip("link set plx1 up"));
     const auto handed = hand_network_to(*backup, "plx0");
     ASSERT_TRUE(handed) << handed.error().message();
     const std::string now = output("ip addr show plx0; ip route show table all; ip -6 route show");
@@ -118,7 +119,7 @@ TEST(InterfaceBackup, RestoresARouteThatWasWithoutALink) {
 /// As NetworkManager does it.
 TEST(InterfaceBackup, RestoresTheRouteOfANetworkThatItsOwnerHasAdded) {
   in_own_namespace([] {
-    ASSERT_TRUE(ip("link add w0 type dummy"));
+    ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
     ASSERT_TRUE(ip("link set w0 up"));
     ASSERT_TRUE(ip("addr add 192.0.2.7/24 dev w0 noprefixroute"));
     ASSERT_TRUE(ip("route add 192.0.2.0/24 dev w0 proto kernel scope link src 192.0.2.7 metric 100"));
@@ -137,8 +138,7 @@ TEST(InterfaceBackup, GoesOnAfterWhatTheKernelRejectsAndNamesIt) {
     const auto backup = back_up_interface("w0");
     ASSERT_TRUE(backup);
     ASSERT_TRUE(ip("link del w0"));
-    ASSERT_TRUE(ip("link add w0 mtu 1000 type dummy"));  // too short for IPv6
-    ASSERT_TRUE(ip("link set w0 mtu 1000"));
+    ASSERT_TRUE(ip("link add w0 mtu 1000 type veth peer name w1"));  // too short for IPv6
     const auto handed = hand_network_to(*backup, "w0");
     ASSERT_FALSE(handed);
     EXPECT_THAT(handed.error().what, HasSubstr("2001:db8::7/64: "));
@@ -157,7 +157,7 @@ TEST(InterfaceBackup, RestoresABridgesMember) {
     ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
     ASSERT_TRUE(restore_interface(*backup, "w0"));
     EXPECT_THAT(output("ip link show w0"), AllOf(HasSubstr("master br0"), HasSubstr("state DOWN"))) << "it was down";
-    ASSERT_TRUE(ip("link add plx0 type dummy"));
+    ASSERT_TRUE(ip("link add plx0 type veth peer name plx1"));
     ASSERT_TRUE(hand_network_to(*backup, "plx0"));
     EXPECT_THAT(output("ip link show plx0"), HasSubstr("master br0"));
   });

@@ -46,11 +46,11 @@ class InterfaceRecords : public testing::Test {
 
   FakeMachine machine;
   Address port = machine.add({.address = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
-  InterfaceRecord record{0x8086, 0x10c9, {some_interface("eth1"), InterfaceBackup{}}};
+  InterfaceRecord record{0x8086, 0x10c9, {some_interface("eth1")}};
 };
 
 TEST_F(InterfaceRecords, AreReadBackUnchanged) {
-  record.interfaces.back().name = "an-odd~name,_15";
+  record.interfaces.emplace_back().name = "an-odd~name,_15";
   save(record);
   const auto loaded = load_interfaces(machine.paths, port);
   ASSERT_TRUE(loaded) << loaded.error().message();
@@ -64,14 +64,12 @@ TEST_F(InterfaceRecords, AreReadBackUnchanged) {
 }
 
 TEST_F(InterfaceRecords, MayBeLongerThanAPage) {
-  record.interfaces = {some_interface("eth1")};
   for (int more = 0; more < 1000; ++more) record.interfaces[0].routes.push_back(some_bytes(60, 3));
   save(record);
   EXPECT_EQ(**load_interfaces(machine.paths, port), record);
 }
 
 TEST_F(InterfaceRecords, AreWhatASharedPortGets) {
-  record.interfaces = {some_interface("eth1")};
   save(record);
   const auto saved = saved_interfaces(machine.paths, port);
   ASSERT_TRUE(saved) << saved.error().message();
@@ -87,6 +85,7 @@ TEST_F(InterfaceRecords, MissingOnesAreAnErrorThatNamesTheFix) {
 
 TEST_F(InterfaceRecords, OfAPortThatHasLeftVfioAreOutOfDate) {
   const Address other = machine.add({.address = "0000:02:00.0", .group = 8});
+  record.interfaces = {some_interface("eth1")};
   ASSERT_TRUE(save_interfaces(machine.paths, other, record));
   const auto saved = saved_interfaces(machine.paths, other);
   ASSERT_FALSE(saved);
@@ -96,7 +95,6 @@ TEST_F(InterfaceRecords, OfAPortThatHasLeftVfioAreOutOfDate) {
 }
 
 TEST_F(InterfaceRecords, OfAnotherCardAreRejected) {
-  record.interfaces = {some_interface("eth1")};
   record.device = 0x1521;
   save(record);
   const Error error = rejected();
