@@ -219,15 +219,15 @@ function(pollux_cases entry prefix)
 endfunction()
 
 # pollux_python_test(ENTRY script_test.py [ARGUMENT...]): a unittest script, which may use the tools' modules. Python tests do not
-# depend on the build, so builds with sanitizers leave them out, unless PROGRAMS says that the script runs built programs. The script
-# finds the sanitizers' names in POLLUX_SANITIZE: programs are several times slower with them.
+# depend on the build, so builds with sanitizers leave them out, unless PROGRAMS says that the script runs built programs whose code no
+# other test runs with sanitizers.
 function(pollux_python_test entry script)
   cmake_parse_arguments(TEST "PROGRAMS" "" "" ${ARGN})
   if(POLLUX_SANITIZE AND NOT TEST_PROGRAMS)
     return()
   endif()
   add_test(NAME ${entry}
-    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 POLLUX_SANITIZE=${POLLUX_SANITIZE} PYTHONPATH=${PROJECT_SOURCE_DIR}/tools/lib
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${PROJECT_SOURCE_DIR}/tools/lib
       /usr/bin/python3 -m pollux_lab.run_unittest ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${TEST_UNPARSED_ARGUMENTS})
   set_tests_properties(${entry} PROPERTIES TIMEOUT 300)
   pollux_cases(${entry} ${entry})
