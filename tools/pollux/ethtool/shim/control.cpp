@@ -49,8 +49,10 @@ void put_result(ethtool_test& test, const Json& result) {
   for (std::size_t i = 0; i < kParts.size() && i < test.len; ++i) {
     if (text(result, "part") != kParts[i].name) continue;
     const std::string outcome = text(result, "outcome");
-    if (const std::string detail = text(result, "detail"); !detail.empty())
-      explain(std::string(kParts[i].name) + " " + outcome + ": " + detail);
+    const std::string detail = text(result, "detail");
+    std::string line(kParts[i].name);
+    line.append(" ").append(outcome).append(": ").append(detail);
+    if (!detail.empty()) explain(line);
     if (outcome != "failed") continue;
     test.data[i] = 1;
     test.flags |= ETH_TEST_FL_FAILED;

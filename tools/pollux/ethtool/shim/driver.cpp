@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
+#include "hex.hpp"
 #include "memory.hpp"
 #include "verbs.hpp"
 
@@ -69,18 +69,19 @@ int strings(Port& port, void* data) {
   return 0;
 }
 
+constexpr std::uint32_t kAddressBytes = 6;
+
 int permanent_address(Port& port, void* data) {
   Json info;
   if (const int error = port.ask("port.info", info)) return error;
   auto& address = *static_cast<ethtool_perm_addr*>(data);
-  std::array<unsigned, 6> bytes{};
-  const std::string mac = text(info, "permanent_mac");
-  if (address.size < bytes.size()) return EINVAL;
-  if (std::sscanf(mac.c_str(), "%x:%x:%x:%x:%x:%x", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4], &bytes[5]) !=
-      6)
-    return EOPNOTSUPP;
-  address.size = static_cast<std::uint32_t>(bytes.size());
-  std::ranges::copy(bytes, address.data);
+  std::string digits = text(info, "permanent_mac");
+  std::erase(digits, ':');
+  const auto bytes = bytes_of(digits);
+  if (!bytes || bytes->size() != kAddressBytes) return EOPNOTSUPP;
+  if (address.size < kAddressBytes) return EINVAL;
+  address.size = kAddressBytes;
+  std::ranges::copy(*bytes, address.data);
   return 0;
 }
 
@@ -94,8 +95,7 @@ constexpr std::array kDriverVerbs{
 }  // namespace
 
 void put(char* field, std::size_t size, const std::string& text) {
-  const std::size_t length = std::min(text.size(), size - 1);
-  std::memcpy(field, text.data(), length);
+  const std::size_t length = text.copy(field, size - 1);
   std::memset(field + length, 0, size - length);
 }
 

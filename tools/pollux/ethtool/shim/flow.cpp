@@ -50,8 +50,9 @@ void put_rule(const Json& rule, ethtool_rx_flow_spec& spec) {
   const std::uint32_t location = spec.location;
   spec = {};
   spec.location = location;
-  const bool fits = put_match(member(rule, "match"), spec) & put_action(member(rule, "action"), spec);
-  if (fits) return;
+  const bool has_match = put_match(member(rule, "match"), spec);
+  const bool has_action = put_action(member(rule, "action"), spec);
+  if (has_match && has_action) return;
   // ethtool then says that the flow type is unknown.
   spec.flow_type = 0;
   explain("rule " + std::to_string(location) +

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -25,9 +26,10 @@ namespace pollux::ethtool {
 [[nodiscard]] inline std::optional<std::vector<std::uint8_t>> bytes_of(const std::string& digits) {
   std::vector<std::uint8_t> bytes;
   for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-    unsigned byte = 0;
-    if (std::sscanf(digits.c_str() + i, "%2x", &byte) != 1) return std::nullopt;
-    bytes.push_back(static_cast<std::uint8_t>(byte));
+    std::uint8_t byte = 0;
+    const char* const end = digits.data() + i + 2;
+    if (std::from_chars(digits.data() + i, end, byte, 16).ptr != end) return std::nullopt;
+    bytes.push_back(byte);
   }
   return bytes;
 }
