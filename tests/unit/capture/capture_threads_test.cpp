@@ -72,7 +72,7 @@ struct CaptureThreads : testing::Test {
   std::optional<Port> right;
   std::atomic<bool> running{true};
   std::atomic<std::uint64_t> returned{0};
-  std::uint64_t circulated = 0;  // by all calls of circulate(), which one thread makes
+  std::uint64_t circulated = 0;      // by all calls of circulate(), which one thread makes
   std::atomic<bool> refused{false};  // the transmit queue did not take a whole burst, although it has room
   std::thread poller;
   FileDescriptor reader;
@@ -113,8 +113,8 @@ struct CaptureThreads : testing::Test {
     EXPECT_TRUE(thread) << thread.error().message();
     return thread ? *std::move(thread) : nullptr;
   }
-  /// Lets `count` frames circulate until `frames` have come back, and the poller has counted them: it does so after it sent them, so
-  /// they may be here before.
+  /// Lets `count` frames circulate until `frames` have come back, and the poller has counted them: it does so after it
+  /// sent them, so they may be here before.
   void circulate(std::uint64_t frames, std::uint32_t count) {
     MempoolCache cache(*pool);
     DropCounter done("done");

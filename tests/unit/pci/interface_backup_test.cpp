@@ -95,8 +95,9 @@ TEST(InterfaceBackup, AnotherInterfaceTakesTheNetworkOver) {
     const auto handed = hand_network_to(*backup, "plx0");
     ASSERT_TRUE(handed) << handed.error().message();
     const std::string now = output("ip addr show plx0; ip route show table all; ip -6 route show");
-    EXPECT_THAT(now, AllOf(HasSubstr("02:00:00:00:00:09"), HasSubstr("mtu 1500"), HasSubstr("inet 192.0.2.7/24"),
-                           HasSubstr("inet6 2001:db8::7/64"), Not(HasSubstr("global nodad tentative")), Not(HasSubstr("w0"))));
+    EXPECT_THAT(
+        now, AllOf(HasSubstr("02:00:00:00:00:09"), HasSubstr("mtu 1500"), HasSubstr("inet 192.0.2.7/24"),
+                   HasSubstr("inet6 2001:db8::7/64"), Not(HasSubstr("global nodad tentative")), Not(HasSubstr("w0"))));
     EXPECT_THAT(now, AllOf(HasSubstr("default via 192.0.2.1 dev plx0 metric 50"),
                            HasSubstr("198.51.100.0/24 dev plx0 table 77"),
                            HasSubstr("default via 2001:db8::1 dev plx0"), HasSubstr("nexthop via 192.0.2.3 dev plx0"),
