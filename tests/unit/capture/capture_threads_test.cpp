@@ -149,7 +149,8 @@ struct CaptureThreads : testing::Test {
 };
 
 TEST_F(CaptureThreads, AtFullRateEveryFrameIsCapturedOrCountedAndNoneIsLostByTheProgram) {
-  constexpr std::uint64_t kCount = 50'000;
+  // With sanitizers the reader could not take what is left of more in the time that a capture has for its end.
+  constexpr std::uint64_t kCount = test::kSanitized ? 5'000 : 50'000;
   auto thread = start({.name = "plx0"}, connect());
   ASSERT_NE(thread, nullptr);
   std::vector<std::byte> bytes;
