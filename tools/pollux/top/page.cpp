@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <set>
 
 namespace pollux::tool::top {
 namespace {
@@ -48,11 +50,8 @@ std::string port_heading() {
 }
 
 std::string title_of(const std::vector<PortRates>& ports, const View& view) {
-  std::vector<std::int64_t> programs;
-  for (const PortRates& port : ports) programs.push_back(port.now.port.pid);
-  std::ranges::sort(programs);
-  const auto rest = std::ranges::unique(programs);
-  programs.erase(rest.begin(), rest.end());
+  std::set<std::int64_t> programs;
+  for (const PortRates& port : ports) programs.insert(port.now.port.pid);
   const auto several = [](std::size_t count, const char* what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
   };
