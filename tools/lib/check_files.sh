@@ -37,22 +37,33 @@ git_hint() {
 
 project_files() { ((${#PROJECT_FILES[@]} == 0)) || printf '%s\n' "${PROJECT_FILES[@]}"; }
 
+# first_line FILE: sets FIRST. No check starts a process for each file, since that takes longer than the check.
+first_line() { IFS= read -r FIRST 2>/dev/null <"$1" || true; }
+
 # files_of cpp|shell|code
 files_of() {
-  local file
+  local file FIRST
   case $1 in
     cpp) project_files | grep -E '\.(cpp|hpp)$' ;;
     shell)
       project_files | while read -r file; do
-        [[ $file == *.sh ]] || head -n 1 "$file" | grep -qaE '^#!.*\b(ba|da)?sh\b' && echo "$file"
+        if [[ $file != *.sh ]]; then
+          first_line "$file"
+          [[ $FIRST =~ ^'#!'.*[/[:space:]](ba|da)?sh([[:space:]]|$) ]] || continue
+        fi
+        echo "$file"
       done
       ;;
     code)
       project_files | while read -r file; do
         case $file in
-          *.cpp | *.hpp | *.py | *.sh | *.cmake | */CMakeLists.txt | CMakeLists.txt) echo "$file" ;;
-          *) head -c 2 "$file" | grep -qaF '#!' && echo "$file" ;;
+          *.cpp | *.hpp | *.py | *.sh | *.cmake | */CMakeLists.txt | CMakeLists.txt) ;;
+          *)
+            first_line "$file"
+            [[ $FIRST == '#!'* ]] || continue
+            ;;
         esac
+        echo "$file"
       done
       ;;
   esac || true
@@ -60,10 +71,22 @@ files_of() {
 
 # without FILES PATTERN LINES: names the files whose first lines do not contain the pattern.
 without() {
-  local file
+  local file line head
   while read -r file; do
-    [[ -z $file ]] || head -n "$3" "$file" | grep -qF "$2" || echo "$file: no line '$2'"
+    [[ -n $file ]] || continue
+    mapfile -t -n "$3" head <"$file"
+    line="${head[*]}"
+    [[ $line == *"$2"* ]] || echo "$file: no line '$2'"
   done <<<"$1"
+}
+
+# longer FILES LINES: names the files with more lines.
+longer() {
+  local files file lines
+  mapfile -t files <<<"$1"
+  wc -l "${files[@]}" | while read -r lines file; do
+    [[ $file == total ]] || ((lines <= $2)) || echo "$file: $lines lines"
+  done
 }
 
 # with FILES PATTERN: prints each occurrence of the pattern.

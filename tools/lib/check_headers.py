@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Compiles each public header alone, twice in one file, with each compiler: it must include what it needs and cause no warning.
+A clean header is remembered (clean_marks.py) and is not compiled again until it, or a file that it includes, changes.
 
 usage: check_headers.py ROOT COMPILER... [-- HEADER...]     with HEADERs, checks only headers that depend on them
 """
@@ -11,6 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_includes  # noqa: E402
+import clean_marks  # noqa: E402
 
 FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion",
          "-Wold-style-cast", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Wcast-align", "-Werror", "-x", "c++", "-"]
@@ -42,9 +44,18 @@ def main() -> int:
     if not headers and not only:
         print(f"{root}/include contains no header to check")
         return 1
+    known, common = clean_marks.folder("headers"), clean_marks.installed(compilers)
+    marks = {header: known / clean_marks.key(root, check_includes.closure(edges, header), " ".join(compilers + FLAGS), common)
+             for header in headers}
+    waiting = [header for header in headers if not marks[header].exists()]
     with check_includes.workers() as pool:
-        jobs = [pool.submit(compile_alone, root, compiler, header) for header in headers for compiler in compilers]
-        complaints = [job.result() for job in jobs if job.result()]
+        jobs = {header: [pool.submit(compile_alone, root, compiler, header) for compiler in compilers] for header in waiting}
+        complaints = []
+        for header, compiled in jobs.items():
+            found = [job.result() for job in compiled if job.result()]
+            complaints += found
+            if not found:
+                marks[header].touch()
     print("\n".join(complaints), end="\n" if complaints else "")
     return 1 if complaints else 0
 

@@ -4,14 +4,13 @@
 
 clang-tidy spends most of its time on headers, so the sources of one folder are first checked as one file, which takes a quarter of the
 time. If that finds something, perhaps only because two sources use one name for different things, the sources with findings are checked
-separately from the others, down to single sources; only the findings for single sources count. A clean source is remembered by a hash of
-everything that the result depends on, in ${POLLUX_CACHE:-${XDG_CACHE_HOME:-~/.cache}/pollux}, and is not checked again, in no checkout.
+separately from the others, down to single sources; only the findings for single sources count. A clean source is remembered
+(clean_marks.py) and is not checked again.
 
 usage: check_tidy.py ROOT BUILD [FILE...]     BUILD contains compile_commands.json; with FILEs, checks only sources that depend on them
 """
 
 import concurrent.futures
-import hashlib
 import json
 import os
 import pathlib
@@ -24,6 +23,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_includes  # noqa: E402
+import clean_marks  # noqa: E402
 
 SECONDS = 300
 MOST_TOGETHER = 12
@@ -43,30 +43,6 @@ def commands(root: pathlib.Path, build: pathlib.Path) -> dict[pathlib.Path, str]
         if source.is_relative_to(root) and source.relative_to(root) in ours:
             found[source.relative_to(root)] = entry["command"]
     return found
-
-
-def memory() -> pathlib.Path:
-    """The folder of marks for clean sources."""
-    caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    folder = pathlib.Path(os.environ.get("POLLUX_CACHE") or pathlib.Path(caches, "pollux")) / "clang-tidy-clean"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def installed() -> bytes:
-    """The tool and the packages with headers, with their versions."""
-    version = subprocess.run([tool(), "--version"], capture_output=True, check=True).stdout
-    try:
-        return version + subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "*-dev"], capture_output=True, check=False).stdout
-    except FileNotFoundError:
-        return version
-
-
-def key(root: pathlib.Path, files: set[pathlib.Path], command: str, common: bytes) -> str:
-    digest = hashlib.sha256(common + command.replace(f"{root}/", "").encode())
-    for path in sorted(files):
-        digest.update(str(path).encode() + b"\0" + (root / path).read_bytes())
-    return digest.hexdigest()
 
 
 def run_tidy(words: list[str], what: str) -> str:
@@ -137,8 +113,8 @@ def batches(sources: dict[pathlib.Path, str]) -> list[tuple[list[pathlib.Path], 
 def main() -> int:
     root, build = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
     only = {pathlib.Path(word) for word in sys.argv[3:]}
-    known = memory()
-    common = installed() + (root / ".clang-tidy").read_bytes()
+    known = clean_marks.folder("clang-tidy")
+    common = clean_marks.installed([tool()]) + (root / ".clang-tidy").read_bytes()
     edges = check_includes.graph(root)
 
     waiting, marks, compiled = {}, {}, commands(root, build)
@@ -149,7 +125,7 @@ def main() -> int:
         files = check_includes.closure(edges, source)
         if only and not files & only:
             continue
-        mark = known / key(root, files, command, common)
+        mark = known / clean_marks.key(root, files, command, common)
         if not mark.exists():
             waiting[source], marks[source] = command, mark
 

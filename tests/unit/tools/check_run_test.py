@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tools/check when it cannot check the files: it never passes then, and its last line counts the checks."""
 
+import re
 import subprocess
 import unittest
 
@@ -69,6 +70,33 @@ class Checks(unittest.TestCase):
             (sandbox.root / "one.cpp").write_text("")
             outcome = sandbox.run("tools/check", "layers", "headers")
             self.assertEqual(last_line(outcome), "0 passed, 2 failed, 0 skipped", outcome.stdout)
+
+    def test_a_clean_header_is_compiled_again_only_after_a_change(self):
+        with Sandbox() as sandbox:
+            git(sandbox, "init")
+            for compiler in ("g++", "clang++"):
+                sandbox.fake(compiler, f"[[ $* == --version ]] || tr -d '\n' >>'{sandbox.folder}/compiled'")
+            headers = sandbox.root / "include/pollux"
+            headers.mkdir(parents=True)
+            (headers / "inner.hpp").write_text("")
+            (headers / "outer.hpp").write_text('#include "pollux/inner.hpp"\n')
+            (headers / "other.hpp").write_text("")
+            self.assertEqual(self.compiled(sandbox), {"inner": 2, "outer": 2, "other": 2})
+            self.assertEqual(self.compiled(sandbox), {})
+            (headers / "inner.hpp").write_text("int changed;\n")
+            self.assertEqual(self.compiled(sandbox), {"inner": 2, "outer": 2})
+            sandbox.fake("clang++", "exit 1")
+            self.assertEqual(self.compiled(sandbox, "0 passed, 1 failed, 0 skipped"), {})
+
+    def compiled(self, sandbox: Sandbox, expected: str = "1 passed, 0 failed, 0 skipped") -> dict[str, int]:
+        """How often `tools/check headers` compiled each header, with any compiler."""
+        log = sandbox.folder / "compiled"
+        log.write_text("")
+        outcome = sandbox.run("tools/check", "headers")
+        self.assertEqual(last_line(outcome), expected, outcome)
+        # Each header is included twice in what is compiled.
+        named = re.findall(r'#include "pollux/(\w+)\.hpp"', log.read_text())
+        return {name: named.count(name) // 2 for name in named}
 
     def test_a_read_only_checkout_is_reported_and_the_other_checks_run(self):
         trusted = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
