@@ -10,9 +10,54 @@ set(POLLUX_SHARED_HEADERS
 set(POLLUX_SOURCES_TOGETHER 10)
 
 # pollux_compile_together(TARGET): compiles its sources in groups. A source that cannot be grouped has the property
-# SKIP_UNITY_BUILD_INCLUSION.
+# SKIP_UNITY_BUILD_INCLUSION, or options of its own. CMake's own unity builds name sources by absolute paths, so that no compiler cache
+# could share the result between checkouts.
 function(pollux_compile_together target)
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${POLLUX_SOURCES_TOGETHER})
+  # At the end of the folder's CMakeLists.txt, all sources and their properties are known.
+  # Arguments of a deferred call are evaluated then, so the name is written into it.
+  cmake_language(EVAL CODE "cmake_language(DEFER CALL pollux_group_sources ${target})")
+endfunction()
+
+function(pollux_group_sources target)
+  get_target_property(sources ${target} SOURCES)
+  set(grouped "")
+  set(single "")
+  foreach(source IN LISTS sources)
+    set(is_single FALSE)
+    foreach(property SKIP_UNITY_BUILD_INCLUSION COMPILE_OPTIONS COMPILE_FLAGS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES)
+      get_source_file_property(value ${source} ${property})
+      if(value)
+        set(is_single TRUE)
+      endif()
+    endforeach()
+    if(is_single OR NOT source MATCHES "\\.cpp$")
+      list(APPEND single ${source})
+    else()
+      list(APPEND grouped ${source})
+    endif()
+  endforeach()
+  list(LENGTH grouped count)
+  if(count LESS 2)
+    return()
+  endif()
+  set(groups "")
+  set(begin 0)
+  while(begin LESS count)
+    list(SUBLIST grouped ${begin} ${POLLUX_SOURCES_TOGETHER} group)
+    set(file ${CMAKE_CURRENT_BINARY_DIR}/together/${target}_${begin}.cpp)
+    set(content "")
+    foreach(source IN LISTS group)
+      get_filename_component(source ${source} ABSOLUTE)
+      file(RELATIVE_PATH source ${PROJECT_SOURCE_DIR} ${source})
+      string(APPEND content "#include \"${source}\"\n")
+    endforeach()
+    file(CONFIGURE OUTPUT ${file} CONTENT "${content}" @ONLY)
+    list(APPEND groups ${file})
+    math(EXPR begin "${begin} + ${POLLUX_SOURCES_TOGETHER}")
+  endwhile()
+  set_target_properties(${target} PROPERTIES SOURCES "${groups};${single}")
+  # An option, so that it is searched after all folders of the target: a header is never found here by accident.
+  target_compile_options(${target} PRIVATE -I${PROJECT_SOURCE_DIR})
 endfunction()
 
 # pollux_share_headers(TARGET OWNER HEADER...): precompiles the headers that most sources need, once for the target OWNER. All targets

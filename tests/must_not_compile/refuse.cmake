@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Compiles SOURCE without MUST_FAIL, which must succeed, and with MUST_FAIL, which must fail (see CMakeLists.txt).
 cmake_minimum_required(VERSION 3.25)
-string(REPLACE "," ";" folders "${INCLUDES}")
-set(flags -std=c++20 -DPOLLUX_CHECKED=1 -c -o /dev/null)
-foreach(folder IN LISTS folders)
-  list(APPEND flags -I${folder})
-endforeach()
+string(REPLACE "," ";" flags "${FLAGS}")
+list(APPEND flags -c -o /dev/null)
 
 file(STRINGS ${SOURCE} general REGEX "^// EXPECT: ")
 file(STRINGS ${SOURCE} special REGEX "^// EXPECT ${COMPILER_ID}: ")
