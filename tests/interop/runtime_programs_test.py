@@ -51,9 +51,10 @@ class Tap:
         self._socket.send(frame)
 
     def receive(self) -> bytes:
+        """The next frame of IPv4. The kernel may have sent some of IPv6 before that was disabled."""
         while True:
-            frame, (_, _, kind, *_) = self._socket.recvfrom(65536)
-            if kind != socket.PACKET_OUTGOING:
+            frame, (_, protocol, kind, *_) = self._socket.recvfrom(65536)
+            if kind != socket.PACKET_OUTGOING and protocol == ETH_P_IP:
                 return frame
 
     def close(self) -> None:

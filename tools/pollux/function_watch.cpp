@@ -115,12 +115,11 @@ void FunctionWatch::on_event(const PortEvent& event) {
 }
 
 Result<void> FunctionWatch::print_totals() {
-  auto now = states();
-  if (!now) return pass_on(std::move(now));
+  if (auto looked = look(); !looked) return looked;
   auto listed = nlohmann::json::array();
-  for (unsigned number = 0; number < now->size(); ++number) {
-    if (!json_) line(totals_text(number, (*now)[number]));
-    listed.push_back(totals_json(number, (*now)[number]));
+  for (unsigned number = 0; number < seen_.size(); ++number) {
+    if (!json_) line(totals_text(number, seen_[number]));
+    listed.push_back(totals_json(number, seen_[number]));
   }
   if (json_) line(nlohmann::json{{"summary", {{"functions", std::move(listed)}}}}.dump());
   return {};

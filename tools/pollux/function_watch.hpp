@@ -23,7 +23,8 @@ class FunctionWatch {
   /// Prints what has changed since the last call. Errors: those of VirtualFunctions::function.
   [[nodiscard]] Result<void> look();
   void on_event(const PortEvent& event);
-  /// Prints what each function has sent and requested. Errors: those of VirtualFunctions::function.
+  /// Prints what has changed since the last look, and what each function has sent and requested. Errors: those of
+  /// VirtualFunctions::function.
   [[nodiscard]] Result<void> print_totals();
 
  private:

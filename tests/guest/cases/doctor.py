@@ -125,7 +125,11 @@ def doctor_frees_a_group_of_its_other_device(fixture: Fixture) -> None:
 def doctor_names_the_process_that_has_a_port(fixture: Fixture) -> None:
     fixture.bind(A, B)
     with fixture.l2fwd(A, B) as l2fwd:
-        mend(fixture, fixture.addresses[A], "in-use", "error", "(l2fwd)")
+        address = fixture.addresses[A]
+        command = require_state(examine(fixture, address), "in-use", "error", "(l2fwd)")["command"]
+        # The process may take its time to stop its ports.
+        fixture.guest.check(f"{command}; await 30 sh -c '! pidof l2fwd'", 60)
+        require_state(examine(fixture, address), "in-use", "ok")
         require_counts(l2fwd.stop(""), 0)
 
 

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
@@ -38,6 +41,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr MacAddress kGiven{0x02, 0, 0, 0, 0, 0x01};
+constexpr MacAddress kSecond{0x02, 0, 0, 0, 0, 0x02};
+constexpr MacAddress kBroadcast{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 constexpr MacAddress kWished{0x02, 0, 0, 0, 0, 0x99};
 
 /// A signal that comes when the command has already ended is ignored.
@@ -218,7 +223,7 @@ TEST_F(VfServe, RefusesWrongSockets) {
   EXPECT_THAT(err.str(), HasSubstr("/no/such/folder"));
 }
 
-/// The command in real time on a thread of its own, with a function exported by a socket.
+/// The command in real time on a thread of its own, with two functions exported by sockets.
 class VfServeSocket : public testing::Test {
  protected:
   VfServeSocket() {
@@ -227,11 +232,14 @@ class VfServeSocket : public testing::Test {
       CLI::App app("", "pollux");
       int exit_code = kSuccess;
       add_vf(app, environment, exit_code);
-      app.parse("vf serve 1 sim:0 --vf 0:mac=02:00:00:00:00:01 --socket 0=" + path);
+      app.parse(fmt::format("vf serve 2 sim:0 --vf 0:mac={} --vf 1:mac={} --socket 0={} --socket 1={}",
+                            to_string(kGiven), to_string(kSecond), paths[0], paths[1]));
       status = exit_code;
       has_ended = true;
     });
-    while (!has_ended && !std::filesystem::exists(path)) std::this_thread::sleep_for(1ms);
+    for (const std::string& path : paths) {
+      while (!has_ended && !std::filesystem::exists(path)) std::this_thread::sleep_for(1ms);
+    }
   }
   ~VfServeSocket() override {
     if (command.joinable()) end();
@@ -240,10 +248,13 @@ class VfServeSocket : public testing::Test {
     if (!has_ended) std::raise(SIGINT);
     command.join();
   }
+  static std::string path_of(int function) {
+    const auto name = fmt::format("pollux-vf-serve-{}-{}", ::getpid(), function);
+    return (std::filesystem::temp_directory_path() / name).string();
+  }
 
   const LateSignal late_signal;
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("pollux-vf-serve-" + std::to_string(::getpid()))).string();
+  const std::array<std::string, 2> paths{path_of(0), path_of(1)};
   SteadyClock clock;
   pci::test::FakeNetwork network;
   std::ostringstream out;  // read them after `end`
@@ -255,23 +266,78 @@ class VfServeSocket : public testing::Test {
   std::thread command;
 };
 
+/// A program that drives an exported function, as another process would.
+class FunctionProgram {
+ public:
+  explicit FunctionProgram(const std::string& path) {
+    auto made = Mempool::create(own_, {.count = 512});
+    EXPECT_TRUE(made) << made.error().message();
+    pool_ = *std::move(made);
+    auto device = std::make_unique<test::VfioUserDevice>(own_, path, [] { std::this_thread::sleep_for(300us); });
+    auto opened = open(own_, std::move(device), {.rx = {.pool = &*pool_, .ring = 64}, .tx = {.ring = 64}});
+    EXPECT_TRUE(opened) << opened.error().message();
+    if (opened) port_ = *std::move(opened);
+  }
+  [[nodiscard]] Port& port() { return *port_; }
+  [[nodiscard]] bool is_open() const { return port_.has_value(); }
+  /// Sends a frame to `destination`.
+  void send(const MacAddress& destination) {
+    MbufPtr mbuf = pool_->allocate();
+    std::uint8_t* const bytes = mbuf->append(60);
+    std::fill_n(bytes, 60, std::uint8_t{0x5A});
+    std::ranges::copy(destination, bytes);
+    std::ranges::copy(port_->mac(), bytes + 6);
+    Burst<1> burst;
+    ASSERT_TRUE(burst.push(mbuf));
+    ASSERT_EQ(port_->tx(0).tx_burst(burst), 1U);
+  }
+  /// Whether a frame arrives from `source` in time.
+  [[nodiscard]] bool receives(const MacAddress& source) {
+    Burst<32> burst;
+    for (int tries = 0; tries < 3000; ++tries) {
+      port_->rx(0).rx_burst(burst);
+      bool found = false;
+      for (const Mbuf& mbuf : burst) found = found || std::equal(source.begin(), source.end(), mbuf.data() + 6);
+      burst.drop(received_);
+      if (found) return true;
+      std::this_thread::sleep_for(1ms);
+    }
+    return false;
+  }
+
+ private:
+  Context own_{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
+  std::optional<Mempool> pool_;
+  std::optional<Port> port_;
+  DropCounter received_{"received"};
+};
+
 TEST_F(VfServeSocket, AnswersADriverInAnotherContext) {
   ASSERT_FALSE(has_ended) << err.str();
   {
-    Context own{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
-    const auto pool = Mempool::create(own, {.count = 512});
-    ASSERT_TRUE(pool) << pool.error().message();
-    auto device = std::make_unique<test::VfioUserDevice>(own, path, [] { std::this_thread::sleep_for(300us); });
-    auto port = open(own, std::move(device), {.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}});
-    ASSERT_TRUE(port) << port.error().message();
-    EXPECT_EQ(port->info().driver, "igbvf");
-    EXPECT_EQ(port->mac(), kGiven);
-    EXPECT_EQ(port->set_mac(kWished).error().code, ErrorCode::permission_denied);
+    FunctionProgram function(paths[0]);
+    ASSERT_TRUE(function.is_open());
+    EXPECT_EQ(function.port().info().driver, "igbvf");
+    EXPECT_EQ(function.port().mac(), kGiven);
+    EXPECT_EQ(function.port().set_mac(kWished).error().code, ErrorCode::permission_denied);
   }
   end();
   EXPECT_EQ(status, kSuccess) << err.str();
   EXPECT_THAT(out.str(), AllOf(HasSubstr("function 0: its driver has started"), HasSubstr("refused: address_is_set")));
-  EXPECT_FALSE(std::filesystem::exists(path));
+  for (const std::string& path : paths) EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(VfServeSocket, CarriesFramesBetweenTwoPrograms) {
+  ASSERT_FALSE(has_ended) << err.str();
+  FunctionProgram first(paths[0]);
+  FunctionProgram second(paths[1]);
+  ASSERT_TRUE(first.is_open() && second.is_open());
+  for (int round = 0; round < 3; ++round) {
+    first.send(kSecond);
+    EXPECT_TRUE(second.receives(kGiven)) << round;
+    second.send(kBroadcast);
+    EXPECT_TRUE(first.receives(kSecond)) << round;
+  }
 }
 
 TEST(VfSettings, KeepDefaultsForWhatIsNotNamed) {
