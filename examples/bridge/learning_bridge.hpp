@@ -49,7 +49,8 @@ class LearningBridge {
   void forward_one(std::uint16_t from, MbufPtr frame, Time now, MempoolCache& cache);
   void flood(std::uint16_t from, MbufPtr frame, MempoolCache& cache);
   static void drop(MbufPtr frame, DropCounter& reason) {
-    reason.add(1);
+    Mbuf* const dropped = frame.get();
+    reason.add({&dropped, 1});
     frame.reset();
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A learning bridge between any ports: a Poller, a FlowTable and clones in use.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include <optional>
@@ -73,12 +74,16 @@ int run(const BridgeOptions& options, const std::shared_ptr<spdlog::logger>& log
   if (!setup) return report_failure(*log, setup.error());
   DropCounter ring_full("ring_full");
   log->info("bridging {} ports", options.uris.size());
+  std::vector<const DropCounter*> reasons{&ring_full};
+  reasons.insert(reasons.end(), (*bridge)->drops().begin(), (*bridge)->drops().end());
+  (*setup)->set_drops([&] { return reasons; });
   const auto served = serve(**setup, **bridge, ring_full, options.seconds, stop);
+  (*setup)->set_drops({});
   const auto [forwarded, flooded, moved] = (*bridge)->counts();
   const FlowTableStats& table = (*bridge)->addresses().stats();
-  std::string drops = fmt::format("{} ring_full", ring_full.value());
-  for (const DropCounter* reason : (*bridge)->drops()) drops += fmt::format(", {} {}", reason->value(), reason->name());
-  output.line(fmt::format("frames: {} forwarded, {} flooded; dropped: {}", forwarded, flooded, drops));
+  std::vector<std::string> drops;
+  for (const DropCounter* reason : reasons) drops.push_back(fmt::format("{} {}", reason->value(), reason->name()));
+  output.line(fmt::format("frames: {} forwarded, {} flooded; dropped: {}", forwarded, flooded, fmt::join(drops, ", ")));
   output.line(fmt::format("addresses: {} learned, {} moved, {} aged, {} evicted", table.stored, moved, table.aged,
                           table.evicted));
   return served ? 0 : report_failure(*log, served.error());

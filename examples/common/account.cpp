@@ -86,6 +86,15 @@ Account take_account(std::span<Port> ports, const Mempool& pool, std::span<const
   return account;
 }
 
+TelemetryAccount telemetry_account(const Account& account) {
+  return {.received = account.received,
+          .made = account.made,
+          .sent = account.sent,
+          .in_flight = account.in_flight,
+          .kept = account.kept,
+          .drops = account.drops};
+}
+
 Drops collect_drops(std::span<Port> ports, std::span<const DropCounter* const> application) {
   Drops drops;
   for (Port& port : ports) {

@@ -50,6 +50,9 @@ void drain(std::span<Port> ports, Clock& clock, Duration limit);
 [[nodiscard]] Account take_account(std::span<Port> ports, const Mempool& pool,
                                    std::span<const DropCounter* const> application);
 
+/// The account as telemetry answers it.
+[[nodiscard]] TelemetryAccount telemetry_account(const Account& account);
+
 /// The drops of the library and of the application by reason, of all ports.
 [[nodiscard]] Drops collect_drops(std::span<Port> ports, std::span<const DropCounter* const> application);
 /// The drops above zero: "rx_pool_empty 7, tx_ring_full 9", or "none".

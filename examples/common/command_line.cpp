@@ -5,11 +5,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <iostream>
 #include <map>
+#include <sstream>
 #include <string>
 #include <system_error>
 
 #include <fmt/format.h>
+
+#include "common/standard_streams.hpp"
 
 namespace pollux::examples {
 namespace {
@@ -124,7 +128,14 @@ std::optional<int> parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {
-    return app.exit(end) == 0 ? 0 : kUsageError;
+    // A stream with a buffer would forget why it could not be written to.
+    std::ostringstream text;
+    const int status = app.exit(end, text, std::cerr);
+    if (const int error = write_all(text.str()); error != 0) {
+      std::cerr << app.get_name() << ": error: " << cannot_write(error) << '\n';
+      return 1;
+    }
+    return status == 0 ? 0 : kUsageError;
   }
   return std::nullopt;
 }

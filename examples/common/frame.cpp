@@ -13,6 +13,7 @@ constexpr std::uint32_t kIpChecksumAt = 24;
 constexpr std::uint32_t kIpAddressesAt = 26;
 constexpr std::uint32_t kFlowAt = 28;       // a byte of the source address
 constexpr std::uint32_t kIdentityEnd = 38;  // IP addresses and UDP ports
+constexpr std::uint32_t kPort = 9;          // discard
 constexpr std::uint32_t kMagic = 0x506C7578;
 
 void put16(std::span<std::uint8_t> bytes, std::size_t at, std::uint32_t value) {
@@ -39,65 +40,78 @@ std::uint8_t pattern(std::uint32_t at) { return static_cast<std::uint8_t>(at * 1
 
 void store_stamp(std::uint8_t* at, std::uint64_t stamp) noexcept { std::memcpy(at, &stamp, sizeof stamp); }
 
-/// Writes the source address of the flow, and the checksum of the IPv4 header.
-void set_flow(std::vector<std::uint8_t>& bytes, std::uint8_t flow) {
-  bytes[kFlowAt] = flow;
+/// Writes the source of the flow, and the checksum of the IPv4 header.
+void set_flow(std::span<std::uint8_t> bytes, std::uint16_t flow) {
+  bytes[kFlowAt] = static_cast<std::uint8_t>(flow);
+  put16(bytes, kUdpAt, kPort + (flow >> 8U));
   put16(bytes, kIpChecksumAt, 0);
-  put16(bytes, kIpChecksumAt, checksum(std::span(bytes).subspan(kIpAt, kUdpAt - kIpAt)));
+  put16(bytes, kIpChecksumAt, checksum(bytes.subspan(kIpAt, kUdpAt - kIpAt)));
 }
+
+void set_length(std::span<std::uint8_t> bytes, std::uint32_t length) {
+  put16(bytes, kIpAt + 2, length - kIpAt);
+  put16(bytes, kUdpAt + 4, length - kUdpAt);
+}
+
+std::uint64_t stamp_of(std::uint16_t flow, std::uint64_t sequence) { return flow * frame::kMaxSequence + sequence; }
 
 }  // namespace
 
 std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination, const MacAddress& source,
-                                     std::uint8_t flow) {
+                                     std::uint16_t flow) {
   std::vector<std::uint8_t> bytes(length);
   for (std::uint32_t at = 0; at < length; ++at) bytes[at] = pattern(at);
   std::copy(destination.begin(), destination.end(), bytes.begin());
   std::copy(source.begin(), source.end(), bytes.begin() + 6);
   put16(bytes, 12, 0x0800);
   put16(bytes, kIpAt, 0x4500);
-  put16(bytes, kIpAt + 2, length - kIpAt);
   put32(bytes, kIpAt + 4, 0x00004000);  // identification 0, don't fragment
   put32(bytes, kIpAt + 8, 0x40110000);  // TTL 64, UDP, checksum set below
   put32(bytes, kIpAddressesAt, 0xC6120001);
   put32(bytes, kIpAddressesAt + 4, 0xC6120002);
+  put32(bytes, kUdpAt, kPort);
+  put16(bytes, kUdpAt + 6, 0);  // no checksum, as IPv4 allows
+  set_length(bytes, length);
   set_flow(bytes, flow);
-  put32(bytes, kUdpAt, 0x00090009);
-  put32(bytes, kUdpAt + 4, (length - kUdpAt) << 16U);  // no checksum, as IPv4 allows
   put32(bytes, frame::kMagicAt, kMagic);
-  frame::for_each_stamp(length, [&](std::uint32_t at) { store_stamp(&bytes[at], flow * frame::kMaxSequence); });
+  frame::for_each_stamp(length, [&](std::uint32_t at) { store_stamp(&bytes[at], stamp_of(flow, 0)); });
   return bytes;
 }
 
-bool FrameBuilder::build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept {
-  const std::uint64_t stamp = first_stamp_ + sequence;
-  std::uint8_t* const data = mbuf.append(length());
-  if (data == nullptr) return build_chain(mbuf, cache, stamp);
-  std::memcpy(data, bytes_.data(), bytes_.size());
-  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_stamp(data + at, stamp); });
-  return true;
-}
-
-bool FrameBuilder::build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t stamp) noexcept {
-  // A stamp may span two buffers, so the frame is stamped before it is split.
-  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_stamp(&bytes_[at], stamp); });
+bool append_chained(Mbuf& mbuf, MempoolCache& cache, std::span<const std::uint8_t> bytes) noexcept {
   std::uint32_t room = mbuf.tailroom();
-  for (std::uint32_t at = 0; at < length();) {
-    const std::uint32_t piece = std::min(room, length() - at);
+  while (true) {
+    const std::uint32_t piece = std::min(room, static_cast<std::uint32_t>(bytes.size()));
     std::uint8_t* const data = mbuf.append(piece);
     if (data == nullptr) return false;
-    std::memcpy(data, &bytes_[at], piece);
-    at += piece;
-    if (at == length()) break;
+    std::memcpy(data, bytes.data(), piece);
+    bytes = bytes.subspan(piece);
+    if (bytes.empty()) return true;
     MbufPtr more = cache.allocate();
     if (more == nullptr) return false;
     room = more->tailroom();
     if (!mbuf.chain(more)) return false;
   }
+}
+
+bool FrameBuilder::build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence, std::uint16_t flow) noexcept {
+  if (flow != flow_) {
+    set_flow(bytes_, flow);
+    flow_ = flow;
+  }
+  const std::uint64_t stamp = stamp_of(flow, sequence);
+  std::uint8_t* const data = mbuf.append(length());
+  if (data == nullptr) {
+    // A stamp may span two buffers, so the frame is stamped before it is split.
+    frame::for_each_stamp(length(), [&](std::uint32_t at) { store_stamp(&bytes_[at], stamp); });
+    return append_chained(mbuf, cache, bytes_);
+  }
+  std::memcpy(data, bytes_.data(), bytes_.size());
+  frame::for_each_stamp(length(), [&](std::uint32_t at) { store_stamp(data + at, stamp); });
   return true;
 }
 
-FrameChecker::FrameChecker() : expected_(make_frame(frame::kMinLength, {}, {})) {}
+FrameChecker::FrameChecker() : expected_(make_frame(frame::kMaxLength, {}, {})), length_(frame::kMaxLength) {}
 
 FrameChecker::CheckResult FrameChecker::check(const Mbuf& mbuf) {
   if (mbuf.next() == nullptr) return check_bytes(mbuf.bytes());
@@ -111,19 +125,25 @@ bool FrameChecker::is_ours(std::span<const std::uint8_t> bytes) const noexcept {
     return std::memcmp(&bytes[from], &expected_[from], to - from) == 0;
   };
   return same(frame::kMagicAt, frame::kFirstStampAt) ||
-         (same(kIpAddressesAt, kFlowAt) && same(kFlowAt + 1, kIdentityEnd));
+         (same(kIpAddressesAt, kFlowAt) && same(kFlowAt + 1, kUdpAt) && same(kUdpAt + 2, kIdentityEnd));
+}
+
+void FrameChecker::expect(std::uint16_t flow, std::uint32_t length) {
+  if (flow == flow_ && length == length_) return;
+  set_length(expected_, length);
+  set_flow(expected_, flow);
+  flow_ = flow;
+  length_ = length;
 }
 
 FrameChecker::CheckResult FrameChecker::check_bytes(std::span<const std::uint8_t> bytes) {
   if (bytes.size() < frame::kMinLength || !is_ours(bytes)) return {Status::foreign};
   if (bytes.size() > frame::kMaxLength) return {Status::corrupt};
   const auto length = static_cast<std::uint32_t>(bytes.size());
-  if (length != expected_.size()) expected_ = make_frame(length, {}, {});
-
   std::uint64_t stamp = 0;
   std::memcpy(&stamp, &bytes[frame::kFirstStampAt], sizeof stamp);
-  const auto flow = static_cast<std::uint8_t>(stamp / frame::kMaxSequence);
-  if (expected_[kFlowAt] != flow) set_flow(expected_, flow);
+  const auto flow = static_cast<std::uint16_t>(stamp / frame::kMaxSequence);
+  expect(flow, length);
   bool intact = true;
   std::uint32_t from = frame::kCheckedFrom;
   frame::for_each_stamp(length, [&](std::uint32_t at) {

@@ -11,11 +11,11 @@
 
 namespace pollux::examples {
 
-/// The frames that pktgen sends: Ethernet, IPv4 and UDP (198.18.F.1 to 198.18.0.2 for flow F, RFC 2544's range, port 9
-/// to port 9), then a magic word, a stamp, and a pattern that depends on the position of each byte. The stamp contains
-/// the flow and the frame's number in it, and is repeated every kStampInterval bytes, so that a part of another frame
-/// is detected. All lengths are those in memory, without the frame check sequence of 4 bytes that the card adds: a
-/// 64-byte frame has 60.
+/// The frames that pktgen sends: Ethernet, IPv4 and UDP, then a magic word, a stamp, and a pattern that depends on the
+/// position of each byte. Flow F is from 198.18.(F mod 256).1, port 9 + F / 256, to 198.18.0.2 (RFC 2544's range), port
+/// 9. The stamp contains the flow and the frame's number in it, and is repeated every kStampInterval bytes, so that a
+/// part of another frame is detected. All lengths are those in memory, without the frame check sequence of 4 bytes that
+/// the card adds: a 64-byte frame has 60.
 namespace frame {
 inline constexpr std::uint32_t kMinLength = 60;
 inline constexpr std::uint32_t kMaxLength = 9720;
@@ -25,8 +25,8 @@ inline constexpr std::uint32_t kFirstStampAt = kMagicAt + 4;
 inline constexpr std::uint32_t kStampBytes = 8;
 inline constexpr std::uint32_t kStampInterval = 512;
 /// The number of a frame in its flow is below this.
-inline constexpr std::uint64_t kMaxSequence = std::uint64_t{1} << 56U;
-inline constexpr std::uint32_t kMaxFlows = 256;
+inline constexpr std::uint64_t kMaxSequence = std::uint64_t{1} << 48U;
+inline constexpr std::uint32_t kMaxFlows = 65536;
 /// The MAC addresses may be rewritten on the way; the rest may not.
 inline constexpr std::uint32_t kCheckedFrom = 12;
 
@@ -39,25 +39,25 @@ constexpr void for_each_stamp(std::uint32_t length, Stamp stamp) {
 
 /// The bytes of a complete frame with the number zero. `length` is kMinLength to kMaxLength.
 [[nodiscard]] std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination,
-                                                   const MacAddress& source, std::uint8_t flow = 0);
+                                                   const MacAddress& source, std::uint16_t flow = 0);
 
-/// Makes frames of one flow and length: copies a template and writes the stamp.
+/// Appends `bytes` to the empty `mbuf`, and chains further buffers from `cache` to it if one is too small. False if
+/// `cache` is exhausted: the buffers chained so far stay with `mbuf`.
+[[nodiscard]] bool append_chained(Mbuf& mbuf, MempoolCache& cache, std::span<const std::uint8_t> bytes) noexcept;
+
+/// Makes frames of one length: copies a template and writes the flow and the stamp.
 class FrameBuilder {
  public:
-  FrameBuilder(std::uint32_t length, const MacAddress& destination, const MacAddress& source, std::uint8_t flow = 0)
-      : bytes_(make_frame(length, destination, source, flow)),
-        first_stamp_(std::uint64_t{flow} * frame::kMaxSequence) {}
+  FrameBuilder(std::uint32_t length, const MacAddress& destination, const MacAddress& source)
+      : bytes_(make_frame(length, destination, source)) {}
 
   [[nodiscard]] std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(bytes_.size()); }
-  /// Fills the empty `mbuf`, and chains further buffers from `cache` to it if one is too small. False if `cache` is
-  /// exhausted: the buffers chained so far stay with `mbuf`.
-  [[nodiscard]] bool build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence) noexcept;
+  /// Fills the empty `mbuf` as append_chained does. `sequence` is below kMaxSequence.
+  [[nodiscard]] bool build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence, std::uint16_t flow = 0) noexcept;
 
  private:
-  [[nodiscard]] bool build_chain(Mbuf& mbuf, MempoolCache& cache, std::uint64_t stamp) noexcept;
-
   std::vector<std::uint8_t> bytes_;
-  std::uint64_t first_stamp_;
+  std::uint16_t flow_ = 0;  // of `bytes_`
 };
 
 /// Checks received frames.
@@ -71,7 +71,7 @@ class FrameChecker {
   struct CheckResult {
     Status status = Status::foreign;
     std::uint64_t sequence = 0;  ///< of a good frame, in its flow
-    std::uint8_t flow = 0;       ///< of a good frame
+    std::uint16_t flow = 0;      ///< of a good frame
   };
 
   FrameChecker();
@@ -80,8 +80,12 @@ class FrameChecker {
  private:
   [[nodiscard]] CheckResult check_bytes(std::span<const std::uint8_t> bytes);
   [[nodiscard]] bool is_ours(std::span<const std::uint8_t> bytes) const noexcept;
+  /// Makes `expected_` begin with the frame of this flow and length.
+  void expect(std::uint16_t flow, std::uint32_t length);
 
-  std::vector<std::uint8_t> expected_;  // for frames of the length received last
+  std::vector<std::uint8_t> expected_;  // as long as the longest frame
+  std::uint32_t length_ = 0;            // in the headers of `expected_`
+  std::uint16_t flow_ = 0;              // there
   std::vector<std::uint8_t> joined_;    // a chain's bytes
 };
 

@@ -53,15 +53,6 @@ class ReturnWatch {
   bool over_;
 };
 
-TelemetryAccount telemetry_account(const Account& account) {
-  return {.received = account.received,
-          .made = account.made,
-          .sent = account.sent,
-          .in_flight = account.in_flight,
-          .kept = account.kept,
-          .drops = account.drops};
-}
-
 /// Telemetry asks for the account between two bursts, so no frame is in the hands of a forwarder.
 std::function<std::optional<TelemetryAccount>()> account_of(ProgramSetup& setup, Workers& workers, std::uint64_t made) {
   return [&setup, &workers, made]() -> std::optional<TelemetryAccount> {

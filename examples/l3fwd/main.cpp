@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Routes IPv4 and IPv6 packets between ports by the longest prefix.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/account.hpp"
 #include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "common/output.hpp"
@@ -88,7 +90,8 @@ Result<void> serve(ProgramSetup& setup, Router& router, DropCounter& ring_full, 
         if (drop == nullptr) {
           static_cast<void>(out[to].push(frames[i]));
         } else {
-          drop->add(1);
+          Mbuf* const dropped = frames[i].get();
+          drop->add({&dropped, 1});
           setup.cache().free(std::move(frames[i]));
         }
       }
@@ -120,10 +123,17 @@ int run(const L3fwdOptions& options, const std::shared_ptr<spdlog::logger>& log,
   Router router(*routes, macs);
   DropCounter ring_full("ring_full");
   log->info("{} routes", routes->size());
+  std::vector<const DropCounter*> reasons{&ring_full};
+  reasons.insert(reasons.end(), router.drops().begin(), router.drops().end());
+  (*setup)->set_drops([&] { return reasons; });
+  (*setup)->set_account(
+      [&] { return std::optional(telemetry_account(take_account((*setup)->ports(), (*setup)->pool(), reasons))); });
   const auto served = serve(**setup, router, ring_full, options.seconds, stop);
-  std::string drops = fmt::format("{} ring_full", ring_full.value());
-  for (const DropCounter* reason : router.drops()) drops += fmt::format(", {} {}", reason->value(), reason->name());
-  output.line(fmt::format("packets: {} forwarded; dropped: {}", router.forwarded(), drops));
+  (*setup)->set_account({});
+  (*setup)->set_drops({});
+  std::vector<std::string> drops;
+  for (const DropCounter* reason : reasons) drops.push_back(fmt::format("{} {}", reason->value(), reason->name()));
+  output.line(fmt::format("packets: {} forwarded; dropped: {}", router.forwarded(), fmt::join(drops, ", ")));
   return served ? 0 : report_failure(*log, served.error());
 }
 

@@ -16,17 +16,9 @@ std::uint64_t part_of(std::uint64_t whole, std::uint32_t queue, std::uint32_t qu
   return whole / queues + (queue < whole % queues ? 1 : 0);
 }
 
-std::vector<FrameBuilder> flows_of(const PktgenOptions& options, const Port& sending, const Port& receiving,
-                                   std::uint32_t queue) {
+FrameSupply::Addresses addresses_of(const PktgenOptions& options, const Port& sending, const Port& receiving) {
   const bool arrives = &sending != &receiving || options.port.loopback != LoopbackMode::none;
-  const MacAddress destination = arrives ? receiving.mac() : MacAddress{0x02, 0, 0, 0, 0, 0};
-  const std::uint32_t count = options.port.queues == 1 ? 1 : Generator::kFlowsPerQueue;
-  std::vector<FrameBuilder> flows;
-  for (std::uint32_t flow = queue * count; flow < (queue + 1) * count; ++flow) {
-    flows.emplace_back(options.size - static_cast<std::uint32_t>(kFcsBytes), options.destination.value_or(destination),
-                       options.source.value_or(sending.mac()), static_cast<std::uint8_t>(flow));
-  }
-  return flows;
+  return {.destination = arrives ? receiving.mac() : MacAddress{0x02, 0, 0, 0, 0, 0}, .source = sending.mac()};
 }
 
 template <class Parts, class Count>
@@ -39,17 +31,17 @@ std::uint64_t sum(const Parts& parts, Count count) noexcept {
 }  // namespace
 
 Result<std::unique_ptr<Generator>> Generator::create(ProgramSetup& setup, const PktgenOptions& options,
-                                                     double ticks_per_second) {
+                                                     const FrameSupply& supply) {
   std::unique_ptr<Generator> generator(new Generator);
   if (options.send) {
-    if (auto added = generator->add_senders(setup, options, ticks_per_second); !added) return pass_on(std::move(added));
+    if (auto added = generator->add_senders(setup, options, supply); !added) return pass_on(std::move(added));
   }
   if (options.receive) generator->add_receivers(setup, options);
   if (auto added = generator->add_threads(setup, options); !added) return pass_on(std::move(added));
   return generator;
 }
 
-Result<void> Generator::add_senders(ProgramSetup& setup, const PktgenOptions& options, double ticks_per_second) {
+Result<void> Generator::add_senders(ProgramSetup& setup, const PktgenOptions& options, const FrameSupply& supply) {
   Port& port = setup.ports().front();
   const std::uint32_t queues = options.port.queues;
   if (options.threads == 2) {
@@ -57,12 +49,13 @@ Result<void> Generator::add_senders(ProgramSetup& setup, const PktgenOptions& op
   }
   for (std::uint32_t queue = 0; queue < queues; ++queue) {
     MempoolCache& cache = sender_cache_ ? *sender_cache_ : setup.cache(queue % worker_count(options.port));
-    // After a delay at most four bursts are sent at once; more would overrun the receiver.
-    const Pacer pacer(options.rate / queues, ticks_per_second, 4 * options.port.burst);
+    auto frames = supply.source(addresses_of(options, port, setup.ports().back()), queue);
+    if (!frames) return pass_on(std::move(frames));
+    const auto pace = pace_of(options, port.link(), supply.largest(), queue);
+    if (!pace) return tl::unexpected(pace.error());
     const std::uint64_t count = options.count ? part_of(*options.count, queue, queues) : UINT64_MAX;
-    senders_.emplace_back(port.tx(static_cast<std::uint16_t>(queue)), cache,
-                          flows_of(options, port, setup.ports().back(), queue), pacer,
-                          Sender::Options{options.port.burst, count});
+    senders_.emplace_back(port.tx(static_cast<std::uint16_t>(queue)), cache, setup.clock(), *std::move(frames),
+                          Sender::Options{options.port.burst, count, *pace});
   }
   return {};
 }
@@ -142,6 +135,14 @@ std::uint64_t Generator::ours() const noexcept {
 }
 std::uint64_t Generator::good() const noexcept {
   return sum(receivers_, [](const Receiver& one) { return one.good(); });
+}
+
+std::optional<Account> Generator::account(ProgramSetup& setup) const {
+  if (threads_) return std::nullopt;
+  Account account = take_account(setup.ports(), setup.pool(), drops());
+  account.made = sum(senders_, [](const Sender& one) { return one.built() - one.pending(); });
+  account.kept = received();
+  return account;
 }
 
 std::vector<const DropCounter*> Generator::drops() const {

@@ -7,7 +7,9 @@
 #include <optional>
 #include <vector>
 
+#include "common/account.hpp"
 #include "common/program_setup.hpp"
+#include "pktgen/frame_supply.hpp"
 #include "pktgen/options.hpp"
 #include "pktgen/receiver.hpp"
 #include "pktgen/sender.hpp"
@@ -18,12 +20,9 @@ namespace pollux::examples {
 /// leave sending to a second one (PktgenOptions::threads), or with PortOptions::cores one on each core.
 class Generator {
  public:
-  /// Flows of each queue, if there are several queues: enough for RSS to spread them.
-  static constexpr std::uint32_t kFlowsPerQueue = 8;
-
-  /// Errors: those of RunLoopThreads and TxQueue::use_cache.
+  /// Errors: those of FrameSupply::source, pace_of, RunLoopThreads and TxQueue::use_cache.
   [[nodiscard]] static Result<std::unique_ptr<Generator>> create(ProgramSetup& setup, const PktgenOptions& options,
-                                                                 double ticks_per_second);
+                                                                 const FrameSupply& supply);
 
   [[nodiscard]] Result<void> start();
   /// Polls once what belongs to the program's own thread; false if that is nothing. Without `may_send` only receives.
@@ -42,6 +41,8 @@ class Generator {
 
   [[nodiscard]] const std::deque<Sender>& senders() const noexcept { return senders_; }
   [[nodiscard]] const std::deque<Receiver>& receivers() const noexcept { return receivers_; }
+  /// The account of a program whose own thread polls everything; nothing if other threads do.
+  [[nodiscard]] std::optional<Account> account(ProgramSetup& setup) const;
   /// Those of all senders.
   [[nodiscard]] std::vector<const DropCounter*> drops() const;
 
@@ -53,7 +54,7 @@ class Generator {
   };
 
   Generator() = default;
-  [[nodiscard]] Result<void> add_senders(ProgramSetup& setup, const PktgenOptions& options, double ticks_per_second);
+  [[nodiscard]] Result<void> add_senders(ProgramSetup& setup, const PktgenOptions& options, const FrameSupply& supply);
   void add_receivers(ProgramSetup& setup, const PktgenOptions& options);
   [[nodiscard]] Result<void> add_threads(ProgramSetup& setup, const PktgenOptions& options);
   void poll(const Share& share, bool may_send) const noexcept;

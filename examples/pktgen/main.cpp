@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "common/log.hpp"
@@ -87,9 +88,25 @@ Result<void> generate(const PktgenOptions& options, ProgramSetup& setup, Generat
   return {};
 }
 
-int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
+/// The MTU that the longest frame needs, unless the user gave one.
+Result<void> fit_mtu(PktgenOptions& options, std::uint32_t largest) {
+  const std::uint32_t needed = largest - std::min(largest, kMtuOverhead);
+  if (options.mtu_given && needed > options.port.mtu) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("a frame of {} bytes needs an MTU of {}, but --mtu is {}", largest, needed, options.port.mtu),
+        "leave out --mtu");
+  }
+  options.port.mtu = std::max(options.port.mtu, needed);
+  return {};
+}
+
+int run_pktgen(PktgenOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
   const StopSignals stop;
+  const auto supply = FrameSupply::load(options);
+  if (!supply) return report_failure(log, supply.error());
+  if (auto fits = fit_mtu(options, supply->largest()); !fits) return report_failure(log, fits.error());
   auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
   if (!setup) return report_failure(log, setup.error());
   std::vector<Port>& ports = (*setup)->ports();
@@ -97,13 +114,20 @@ int run_pktgen(const PktgenOptions& options, const std::shared_ptr<spdlog::logge
   if (!links) return report_failure(log, links.error());
 
   const double ticks_per_second = measure_ticks_per_second();
-  const auto generator = Generator::create(**setup, options, ticks_per_second);
+  const auto generator = Generator::create(**setup, options, *supply);
   if (!generator) return report_failure(log, generator.error());
-  PktgenReport report(options, **setup, output);
-  if (options.send) log.info("sending frames of {} bytes on {}", options.size, ports.front().info().name);
+  PktgenReport report(options, supply->text(), **setup, output);
+  if (options.send) log.info("sending {} on {}", supply->text(), ports.front().info().name);
   if (options.receive) log.info("receiving on {}", ports.back().info().name);
 
+  (*setup)->set_drops([&] { return (*generator)->drops(); });
+  (*setup)->set_account([&]() -> std::optional<TelemetryAccount> {
+    const auto account = (*generator)->account(**setup);
+    return account ? std::optional(telemetry_account(*account)) : std::nullopt;
+  });
   const Result<void> generated = generate(options, **setup, **generator, report, stop, log);
+  (*setup)->set_account({});
+  (*setup)->set_drops({});
   const double seconds = report.elapsed((*setup)->clock().now());
   const Result<void> ended = (*generator)->stop();
   if (generated) drain(ports, (*setup)->clock(), kDrainLimit);

@@ -12,10 +12,59 @@
 namespace pollux::examples {
 namespace {
 
-constexpr std::uint32_t kMinSize = frame::kMinLength + kFcsBytes;
-constexpr std::uint32_t kMaxSize = frame::kMaxLength + kFcsBytes;
-/// The bytes of a frame that an MTU does not count: the Ethernet header and the frame check sequence.
-constexpr std::uint32_t kOverhead = 18;
+/// Adds an option whose text `parse` turns into a value for `take`.
+template <class Parse, class Take>
+CLI::Option* add_parsed(CLI::App& app, const char* name, Parse parse, Take take, const char* description) {
+  return app.add_option_function<std::vector<std::string>>(
+      name,
+      [name, parse, take](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) {
+          auto value = parse(text);
+          if (!value) throw CLI::ValidationError(name, value.error().message());
+          take(*std::move(value));
+        }
+      },
+      description);
+}
+
+void add_frame_options(CLI::App& app, PktgenOptions& options) {
+  add_parsed(
+      app, "--size", parse_frame_sizes, [&options](FrameSizes sizes) { options.sizes = std::move(sizes); },
+      "Bytes per frame, with the frame check sequence of 4 bytes: 64, sizes with shares (64:7,594:4,1518:1), imix for "
+      "these, or a genome of RFC 6985 (imix-aaafg); raises the MTU unless --mtu is given [64]")
+      ->expected(1);
+  app.add_option("--flows", options.flows,
+                 "Flows, which differ in the source address and port; 8 per queue if there are several queues, else 1")
+      ->check(CLI::Range(1U, frame::kMaxFlows));
+  CLI::Option* const file =
+      app.add_option("--template", options.template_file,
+                     "Send the frames of this pcap or pcapng file in turn, instead of pktgen's own");
+  add_parsed(
+      app, "--vary", parse_field_range, [&options](const FieldRange& range) { options.vary.push_back(range); },
+      "A field of the template's frames that changes with each frame: FIELD=FIRST-LAST or FIELD=FIRST-LAST/STEP, such "
+      "as ip.src=10.0.0.1-10.0.0.254; checksums are adjusted; several times for several fields")
+      ->needs(file)
+      ->take_all();
+  CLI::Option* const replay = app.add_option("--replay", options.replay_file,
+                                             "Send the frames of this pcap or pcapng file with their timing, and end");
+  app.add_option("--speed", options.speed, "With --replay: how many times as fast")
+      ->check(number(1e-6, 1e6))
+      ->needs(replay)
+      ->capture_default_str();
+  app.add_option("--repeat", options.repeat, "With --replay: how many times; 0 is without end")
+      ->needs(replay)
+      ->capture_default_str();
+  file->excludes(replay);
+  for (CLI::Option* const other : {app.get_option("--size"), app.get_option("--flows")}) {
+    file->excludes(other);
+    replay->excludes(other);
+  }
+  CLI::Option* const rate = add_parsed(
+      app, "--rate", parse_rate, [&options](const RateText& value) { options.rate = value; },
+      "Send at this rate, each frame when its slot begins: frames per second (500kpps), bits per second on the wire "
+      "(100Mbit) or a share of the line rate (33.3%); without it as fast as possible, or as captured");
+  rate->expected(1)->excludes(app.get_option("--speed"));
+}
 
 void add_options(CLI::App& app, PktgenOptions& options) {
   app.add_option("PORT", options.ports, "One port, or the one that sends and the one that receives")
@@ -31,16 +80,9 @@ void add_options(CLI::App& app, PktgenOptions& options) {
          "The one port sends to itself: in its PHY, which needs no cable, or in its MAC, which needs a link; for "
          "tests of a card")
       ->check(CLI::IsMember({"phy", "mac"}));
-  app.add_option("--size", options.size,
-                 "Bytes per frame, including the frame check sequence of 4 bytes; raises the MTU unless --mtu is given")
-      ->check(CLI::Range(kMinSize, kMaxSize))
-      ->capture_default_str();
   app.add_option("--count", options.count,
                  "Frames to send; without sending, frames of any sender to receive, or a few more with several queues")
       ->check(frame_count());
-  app.add_option("--rate", options.rate, "Frames to send per second; 0 is as fast as possible")
-      ->check(number(0, 1e9))
-      ->capture_default_str();
   app.add_option(
          "--window", options.window,
          "With one thread that sends and receives: maximum number of frames in flight, so that a wire without flow "
@@ -63,11 +105,23 @@ void add_options(CLI::App& app, PktgenOptions& options) {
       ->capture_default_str();
 }
 
+/// Rejects what does not fit frames from a file.
+void check_files(const PktgenOptions& options) {
+  if (options.template_file.empty() && options.replay_file.empty()) return;
+  const char* const option = options.replay_file.empty() ? "--template" : "--replay";
+  if (!options.send) throw CLI::ValidationError(option, "needs a port that sends");
+  if (options.check) {
+    throw CLI::ValidationError("--check", fmt::format("checks frames of pktgen, not those of {}", option));
+  }
+  if (!options.replay_file.empty() && options.port.queues > 1)
+    throw CLI::ValidationError("--replay", "needs one queue, since several queues do not keep the order of frames");
+}
+
 /// Rejects combinations of options that make no sense.
-void check_combinations(PktgenOptions& options, bool mtu_given) {
-  if (mtu_given && options.size > options.port.mtu + kOverhead) {
-    throw CLI::ValidationError("--size", fmt::format("{} needs an MTU of {}, but --mtu is {}", options.size,
-                                                     options.size - kOverhead, options.port.mtu));
+void check_combinations(PktgenOptions& options) {
+  if (const std::uint32_t size = options.sizes.largest(); options.mtu_given && size > options.port.mtu + kMtuOverhead) {
+    throw CLI::ValidationError(
+        "--size", fmt::format("{} needs an MTU of {}, but --mtu is {}", size, size - kMtuOverhead, options.port.mtu));
   }
   if (options.ports.size() == 2) {
     if (options.send || options.receive) {
@@ -85,9 +139,14 @@ void check_combinations(PktgenOptions& options, bool mtu_given) {
   }
   if (!options.send && !options.receive)
     throw CLI::ValidationError("PORT", "give --send, --receive or both with one port");
+  check_files(options);
   if (options.check && !options.receive) throw CLI::ValidationError("--check", "needs a port that receives");
   if (options.expect_all && !options.check) throw CLI::ValidationError("--expect-all", "needs --check");
   check_queue_options(options.port);
+  if (options.flows && *options.flows < options.port.queues) {
+    throw CLI::ValidationError("--flows", fmt::format("{} flows are too few for --queues {}: each needs one",
+                                                      *options.flows, options.port.queues));
+  }
   if (options.threads == 2 && (options.port.queues > 1 || !options.port.cores.empty()))
     throw CLI::ValidationError("--threads", "a second thread that sends is for one queue; with --queues use --cores");
   if (options.window && !(options.send && options.receive && options.threads == 1 && options.port.cores.empty())) {
@@ -107,18 +166,23 @@ std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
       "  pktgen PORT --receive --check\n"
       "  pktgen TXPORT RXPORT --check\n"
       "  pktgen PORT --loopback phy --check\n"
-      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames contain IPv4 and UDP; with --queues each\n"
-      "queue sends 8 flows, which differ in the source address. The status is 1 if a frame was wrong, the library\n"
+      "  pktgen PORT --send --size imix --flows 1000 --rate 50%\n"
+      "  pktgen PORT --send --template syn.pcap --vary ip.src=10.0.0.1-10.0.255.254\n"
+      "  pktgen PORT --send --replay capture.pcapng --speed 2\n"
+      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames contain IPv4 and UDP. The status is 1 if a "
+      "frame was wrong, the library\n"
       "reports an error or the output cannot be written, and 2 after a wrong command line. Frames that a card missed\n"
       "are reported; they change the status only with --expect-all.");
   add_options(app, options);
+  add_frame_options(app, options);
   add_port_options(app, options.port);
   add_queue_options(app, options.port);
   add_run_options(app, options.run);
-  app.final_callback([&options, &app] { check_combinations(options, app.count("--mtu") != 0); });
-  const auto status = parse(app, argc, argv);
-  options.port.mtu = std::max(options.port.mtu, options.size - kOverhead);
-  return status;
+  app.final_callback([&options, &app] {
+    options.mtu_given = app.count("--mtu") != 0;
+    check_combinations(options);
+  });
+  return parse(app, argc, argv);
 }
 
 }  // namespace pollux::examples

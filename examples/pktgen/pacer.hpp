@@ -3,33 +3,87 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
+
+#include "common/rates.hpp"
+#include "common/slot_schedule.hpp"
+#include "pktgen/frame_source.hpp"
 
 namespace pollux::examples {
 
-/// Limits sending to an average rate. After a delay at most `depth` frames are sent at once, so that a pause does not
-/// cause a flood.
+/// How fast one queue sends.
+struct Pace {
+  enum class Unit {
+    unlimited,  ///< as fast as possible
+    frames,     ///< `rate` is in frames per second
+    bits,       ///< `rate` is in bits per second on the wire, with preamble and gap
+    recorded,   ///< as the frames' source says, `speed` times as fast
+  };
+  Unit unit = Unit::unlimited;
+  std::uint64_t rate = 0;    ///< of all queues together
+  std::uint32_t queues = 1;  ///< queues with one rate send in turn
+  std::uint32_t queue = 0;   ///< which of them
+  double speed = 1;          ///< above 0
+  Duration most_behind = kMostBehind;
+
+  /// After a delay, frames that are due for longer are not made up for, so that a pause does not cause a flood.
+  static constexpr Duration kMostBehind = std::chrono::milliseconds(1);
+};
+
+/// Says when frames are due. Each frame has a slot: that of frame n begins at the start + n / rate, without an error
+/// that accumulates.
 class Pacer {
  public:
-  /// `per_second` is in frames; 0 means no limit.
-  Pacer(double per_second, double ticks_per_second, std::uint32_t depth) noexcept
-      : per_tick_(per_second / ticks_per_second), depth_(depth) {}
+  explicit Pacer(const Pace& pace) noexcept : pace_(pace) {}
 
-  /// The number of frames to send at `now`, at most `limit`; they count as sent.
-  [[nodiscard]] std::uint32_t grant(std::uint64_t now, std::uint32_t limit) noexcept {
-    if (per_tick_ <= 0) return limit;
-    if (last_ == 0) last_ = now;
-    tokens_ = std::min(tokens_ + static_cast<double>(now - last_) * per_tick_, static_cast<double>(depth_));
-    last_ = now;
-    const std::uint32_t granted = std::min(limit, static_cast<std::uint32_t>(tokens_));
-    tokens_ -= granted;
-    return granted;
+  [[nodiscard]] bool unlimited() const noexcept { return pace_.unit == Pace::Unit::unlimited; }
+
+  /// Whether the slot of the next frame of `source` has begun at `now`. The first call starts the schedule.
+  [[nodiscard]] bool due(Time now, const FrameSource& source) noexcept {
+    if (!start_) begin(now, source.next_length());
+    const Time slot = slot_of(source);
+    if (slot > now) return false;
+    const Duration late = now - slot;
+    longest_delay_ = std::max(longest_delay_, late);
+    if (late > pace_.most_behind) slip(late - pace_.most_behind);
+    return true;
+  }
+  /// The next frame, of `length` bytes in memory, is sent.
+  void sent(std::uint32_t length) noexcept {
+    if (slots_) slots_->advance(weight_of(length));
   }
 
+  /// How long a frame waited after its slot had begun, at most.
+  [[nodiscard]] Duration longest_delay() const noexcept { return longest_delay_; }
+  /// By how much the schedule was put off after delays.
+  [[nodiscard]] Duration slipped() const noexcept { return slipped_; }
+
  private:
-  double per_tick_;
-  double depth_;
-  double tokens_ = 1;
-  std::uint64_t last_ = 0;
+  void begin(Time now, std::uint32_t length) noexcept {
+    start_ = now;
+    if (pace_.unit == Pace::Unit::recorded) return;
+    slots_.emplace(now, pace_.rate);
+    slots_->advance(weight_of(length) / pace_.queues * pace_.queue);
+  }
+  [[nodiscard]] Time slot_of(const FrameSource& source) const noexcept {
+    if (slots_) return slots_->next();
+    const auto at = static_cast<double>(source.next_at().value_or(Duration(0)).count());
+    return *start_ + Duration(static_cast<Duration::rep>(at / pace_.speed));
+  }
+  [[nodiscard]] std::uint64_t weight_of(std::uint32_t length) const noexcept {
+    return pace_.queues * (pace_.unit == Pace::Unit::bits ? slot_bits(length + kFcsBytes) : 1);
+  }
+  void slip(Duration by) noexcept {
+    slipped_ += by;
+    *start_ += by;
+    if (slots_) slots_->delay_until(slots_->next() + by);
+  }
+
+  Pace pace_;
+  std::optional<Time> start_;
+  std::optional<SlotSchedule> slots_;
+  Duration longest_delay_{0};
+  Duration slipped_{0};
 };
 
 }  // namespace pollux::examples

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "common/account.hpp"
@@ -25,8 +27,11 @@ struct PktgenResult {
   std::uint64_t duplicated = 0;
   std::uint64_t reordered = 0;
   std::uint64_t lost = 0;
+  std::size_t flows = 0;  ///< of good frames; one that several queues received counts for each
   double empty_polls = 0;
-  std::vector<std::uint64_t> rx_queues = {};  ///< frames that each queue received
+  std::optional<Duration> longest_delay = {};  ///< of a frame after its slot began; nothing without a rate or a replay
+  Duration slipped{0};                         ///< by how much the slots were put off after delays, of the worst queue
+  std::vector<std::uint64_t> rx_queues = {};   ///< frames that each queue received
 
   /// Whether all received frames are correct. A wire may lose frames, unless `expect_all`.
   [[nodiscard]] bool as_expected(bool expect_all) const;
@@ -41,8 +46,8 @@ struct PktgenResult {
 /// Prints a line every second from the library's counters, since other threads may send and receive.
 class PktgenReport {
  public:
-  /// All arguments outlive the object.
-  PktgenReport(const PktgenOptions& options, ProgramSetup& setup, Output& output);
+  /// The references outlive the object. `frames` says what is sent.
+  PktgenReport(const PktgenOptions& options, std::string frames, ProgramSetup& setup, Output& output);
   void line(Duration now);
   void summary(const PktgenResult& result);
   [[nodiscard]] double elapsed(Duration now) const { return to_seconds(now - start_); }
@@ -54,7 +59,12 @@ class PktgenReport {
   };
   [[nodiscard]] Counts count();
 
+  void print_json(const PktgenResult& result);
+  void print_sent(const PktgenResult& result);
+  void print_received(const PktgenResult& result);
+
   const PktgenOptions& options_;
+  std::string frames_;  // what is sent
   ProgramSetup& setup_;
   Output& output_;
   Duration start_;

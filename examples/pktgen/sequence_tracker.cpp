@@ -6,7 +6,7 @@
 namespace pollux::examples {
 namespace {
 
-using Flows = std::array<std::unique_ptr<SequenceTracker>, frame::kMaxFlows>;
+using Flows = std::vector<std::unique_ptr<SequenceTracker>>;
 
 std::uint64_t sum(const Flows& flows, std::uint64_t (SequenceTracker::*count)() const noexcept) noexcept {
   std::uint64_t sum = 0;
@@ -22,7 +22,7 @@ void SequenceTracker::observe(std::uint64_t sequence) noexcept {
   } else if (sequence > last_) {
     forget_up_to(sequence);
     last_ = sequence;
-  } else if (last_ - sequence >= kWindow || (word(sequence) & bit(sequence)) != 0) {
+  } else if (last_ - sequence >= window_ || (word(sequence) & bit(sequence)) != 0) {
     ++duplicated_;
     return;
   } else {
@@ -34,9 +34,9 @@ void SequenceTracker::observe(std::uint64_t sequence) noexcept {
 }
 
 /// Clears the bits of the numbers above the highest one so far, up to `sequence`. Until now these bits belonged to the
-/// numbers that are kWindow lower.
+/// numbers that are lower by the window.
 void SequenceTracker::forget_up_to(std::uint64_t sequence) noexcept {
-  if (sequence - last_ >= kWindow) {
+  if (sequence - last_ >= window_) {
     std::fill(seen_.begin(), seen_.end(), 0);
     return;
   }
@@ -45,9 +45,13 @@ void SequenceTracker::forget_up_to(std::uint64_t sequence) noexcept {
 
 std::uint64_t SequenceTracker::missing() const noexcept { return unique_ == 0 ? 0 : last_ - first_ + 1 - unique_; }
 
-void FlowSequences::observe(std::uint8_t flow, std::uint64_t sequence) {
+void FlowSequences::observe(std::uint16_t flow, std::uint64_t sequence) {
+  if (flow >= flows_.size()) flows_.resize(flow + std::size_t{1});
   auto& tracker = flows_[flow];
-  if (!tracker) tracker = std::make_unique<SequenceTracker>();
+  if (!tracker) {
+    const std::uint64_t window = ++count_ <= kWideFlows ? SequenceTracker::kWindow : kNarrowWindow;
+    tracker = std::make_unique<SequenceTracker>(window);
+  }
   tracker->observe(sequence);
 }
 

@@ -14,7 +14,7 @@ using Status = FrameChecker::Status;
 
 constexpr MacAddress kDestination{0x02, 1, 2, 3, 4, 5};
 constexpr MacAddress kSource{0x02, 6, 7, 8, 9, 10};
-constexpr std::uint64_t kSequence = 0x0023'4567'89AB'CDEF;
+constexpr std::uint64_t kSequence = 0x4567'89AB'CDEF;
 
 /// The one's complement sum over a header with its checksum. It is 0xFFFF if the checksum is correct (RFC 1071).
 std::uint32_t header_sum(std::span<const std::uint8_t> bytes) {
@@ -26,10 +26,10 @@ std::uint32_t header_sum(std::span<const std::uint8_t> bytes) {
 
 class Frame : public testing::Test {
  protected:
-  MbufPtr build(std::uint32_t length, std::uint64_t sequence = kSequence, std::uint8_t flow = 0) {
-    FrameBuilder builder(length, kDestination, kSource, flow);
+  MbufPtr build(std::uint32_t length, std::uint64_t sequence = kSequence, std::uint16_t flow = 0) {
+    FrameBuilder builder(length, kDestination, kSource);
     MbufPtr mbuf = fixture_.cache().allocate();
-    EXPECT_TRUE(builder.build(*mbuf, fixture_.cache(), sequence));
+    EXPECT_TRUE(builder.build(*mbuf, fixture_.cache(), sequence, flow));
     EXPECT_EQ(mbuf->packet_length(), length);
     return mbuf;
   }
@@ -71,18 +71,33 @@ TEST_F(Frame, IsGoodAtEveryLength) {
   }
 }
 
-TEST_F(Frame, NamesItsFlowInTheStampAndInTheSourceAddress) {
+TEST_F(Frame, NamesItsFlowInTheStampAndInTheSource) {
   for (const std::uint32_t length : {60U, 5000U}) {
-    for (const std::uint8_t flow : std::initializer_list<std::uint8_t>{7, 255, 0, 128}) {
+    for (const std::uint16_t flow : std::initializer_list<std::uint16_t>{7, 255, 0, 128, 256, 40000, 65535}) {
       const MbufPtr mbuf = build(length, kSequence, flow);
       const auto result = checker_.check(*mbuf);
       EXPECT_EQ(result.status, Status::good);
       EXPECT_EQ(result.flow, flow);
       EXPECT_EQ(result.sequence, kSequence);
-      EXPECT_EQ(mbuf->data()[28], flow);
+      EXPECT_EQ(mbuf->data()[28], flow % 256);
+      EXPECT_EQ(mbuf->data()[34] << 8 | mbuf->data()[35], 9 + flow / 256);
       EXPECT_EQ(header_sum(mbuf->bytes().subspan(14, 20)), 0xFFFFU);
       byte(*mbuf, frame::kFirstStampAt + 7) ^= 1;  // another flow's number in this flow's frame
       EXPECT_EQ(checker_.check(*mbuf).status, Status::corrupt);
+    }
+  }
+}
+
+TEST_F(Frame, OneBuilderAndOneCheckerChangeBetweenFlowsAndLengths) {
+  FrameBuilder small(60, kDestination, kSource);
+  FrameBuilder large(5000, kDestination, kSource);
+  for (const std::uint16_t flow : std::initializer_list<std::uint16_t>{0, 300, 300, 7, 0}) {
+    for (FrameBuilder* const builder : {&small, &large, &small}) {
+      const MbufPtr mbuf = fixture_.cache().allocate();
+      ASSERT_TRUE(builder->build(*mbuf, fixture_.cache(), 5, flow));
+      const auto result = checker_.check(*mbuf);
+      EXPECT_EQ(result.status, Status::good);
+      EXPECT_EQ(result.flow, flow);
     }
   }
 }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "common/account.hpp"
 #include "l2fwd/forwarder.hpp"
+#include "pktgen/numbered_frames.hpp"
 #include "pktgen/receiver.hpp"
 #include "pktgen/sender.hpp"
 #include "unit/examples/fixture.hpp"
@@ -14,15 +18,12 @@ namespace pollux::examples {
 namespace {
 
 constexpr MacAddress kMac{0x02, 0, 0, 0, 0, 1};
-const Pacer kUnpaced(0, 1, 1);
-constexpr std::array<std::uint8_t, 3> kFlows{3, 4, 5};
+constexpr std::array<std::uint16_t, 3> kFlows{300, 301, 302};
 
-Sender make_sender(Fixture& fixture, std::uint64_t count, std::uint32_t length = 60) {
-  return {fixture.port(0).tx(0),
-          fixture.cache(),
-          {FrameBuilder(length, kMac, kMac)},
-          kUnpaced,
-          {.burst = 32, .count = count}};
+Sender make_sender(Fixture& fixture, std::uint64_t count, const std::vector<std::uint32_t>& lengths = {60},
+                   const NumberedFrames::Flows& flows = {}) {
+  return {fixture.port(0).tx(0), fixture.cache(), fixture.clock(),
+          std::make_unique<NumberedFrames>(lengths, kMac, kMac, flows), Sender::Options{.burst = 32, .count = count}};
 }
 
 void run(Sender& sender, Receiver& receiver, int polls = 1000) {
@@ -35,7 +36,7 @@ void run(Sender& sender, Receiver& receiver, int polls = 1000) {
 TEST(Pktgen, SendsTheConfiguredFramesAndReceivesThemIntact) {
   for (const std::uint32_t length : {60U, 1514U}) {
     Fixture fixture(2);
-    Sender sender = make_sender(fixture, 1003, length);
+    Sender sender = make_sender(fixture, 1003, {length});
     Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
     run(sender, receiver);
     EXPECT_TRUE(sender.done());
@@ -52,27 +53,46 @@ TEST(Pktgen, SendsTheConfiguredFramesAndReceivesThemIntact) {
 
 TEST(Pktgen, SendsFlowsInTurnEachWithItsOwnNumbers) {
   Fixture fixture(2);
-  std::vector<FrameBuilder> flows;
-  for (const std::uint8_t flow : kFlows) flows.emplace_back(60, kMac, kMac, flow);
-  Sender sender(fixture.port(0).tx(0), fixture.cache(), flows, kUnpaced, {.burst = 32, .count = 100});
+  Sender sender = make_sender(fixture, 100, {60}, {.first = kFlows[0], .count = kFlows.size()});
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
   run(sender, receiver);
   EXPECT_EQ(receiver.good(), 100U);
   EXPECT_EQ(receiver.sequences().unique(), 100U);
   EXPECT_EQ(receiver.sequences().missing() + receiver.sequences().reordered() + receiver.sequences().duplicated(), 0U);
-  for (const std::uint8_t flow : kFlows) {
+  EXPECT_EQ(receiver.sequences().count(), kFlows.size());
+  for (const std::uint16_t flow : kFlows) {
     const SequenceTracker* const one = receiver.sequences().flow(flow);
     ASSERT_NE(one, nullptr);
-    EXPECT_EQ(one->unique(), flow == 3 ? 34U : 33U);
+    EXPECT_EQ(one->unique(), flow == 300 ? 34U : 33U);
   }
   EXPECT_EQ(receiver.sequences().flow(0), nullptr);
+}
+
+TEST(Pktgen, GivesEachFlowAllLengthsInTurn) {
+  Fixture fixture(2);
+  Sender sender = make_sender(fixture, 12, {60, 590, 1514}, {.count = 3});
+  for (int i = 0; i < 10; ++i) sender.poll();
+  std::vector<std::size_t> lengths;
+  for (const auto& frame : fixture.receive(1)) lengths.push_back(frame.size());
+  EXPECT_THAT(lengths, testing::ElementsAre(60, 590, 1514, 590, 1514, 60, 1514, 60, 590, 60, 590, 1514));
+  EXPECT_EQ(sender.taken().bytes, 4U * (60 + 590 + 1514));
+}
+
+TEST(Pktgen, ChecksMixedLengthsOfManyFlows) {
+  Fixture fixture(2);
+  Sender sender = make_sender(fixture, 5000, {60, 590, 60, 1514}, {.first = 60'000, .count = 1000});
+  Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
+  run(sender, receiver);
+  EXPECT_EQ(receiver.good(), 5000U);
+  EXPECT_EQ(receiver.sequences().count(), 1000U);
+  EXPECT_EQ(receiver.sequences().missing() + receiver.sequences().reordered() + receiver.sequences().duplicated(), 0U);
 }
 
 TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
   PortConfig config;
   config.mtu = 9500;
   Fixture fixture(2, config);
-  Sender sender = make_sender(fixture, 300, 9514);
+  Sender sender = make_sender(fixture, 300, {9514});
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});
   run(sender, receiver);
   EXPECT_EQ(receiver.good(), 300U);

@@ -78,6 +78,15 @@ class CommandLine(unittest.TestCase):
         self.expect_error(1, [PKTGEN, "sim:0", "sim:1", "--cores", "5000"], "may not use core 5000", "taskset")
         self.expect_error(1, [L2FWD, "sim:0", "--cores", "5000"], "may not use core 5000", "taskset")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--rate", "0"], "--rate", "sends nothing")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--queues", "4", "--flows", "3"], "--flows", "each needs one")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--vary", "ip.src=1.1.1.1-1.1.1.2"], "--template")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--template", "a", "--vary", "ip.src=1"], "FIRST-LAST")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--template", "a", "--replay", "b"], "--replay", "--template")
+        self.expect_error(2, [PKTGEN, "sim:0", "--receive", "--replay", "b"], "--replay", "needs a port that sends")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--replay", "b", "--check"], "--check", "--replay")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--replay", "b", "--queues", "2"], "--replay", "one queue")
+        self.expect_error(1, [PKTGEN, "sim:0", "--send", "--replay", "/nonexistent"], "cannot read /nonexistent", "tcpdump -w")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
         self.expect_error(2, [PKTGEN, "sim:0"], "--send", "--receive")
@@ -89,7 +98,7 @@ class CommandLine(unittest.TestCase):
             for program, port in ((L2FWD, ["sim:0"]), (PKTGEN, ["sim:0", "--receive"])):
                 self.expect_error(2, [program, *port, "--seconds", text], "--seconds")
                 self.expect_error(2, [program, *port, "--wait-link", text], "--wait-link")
-            self.expect_error(2, [PKTGEN, "sim:0", "--send", "--rate", text], "--rate", "0 to 1e+09")
+            self.expect_error(2, [PKTGEN, "sim:0", "--send", "--rate", text], "--rate", "500kpps")
             self.expect_error(2, [PKTGEN, "sim:0", "--send", "--linger", text], "--linger", "0 to 60")
 
     def test_help_states_the_limits_that_are_enforced(self):
@@ -180,6 +189,13 @@ class Pktgen(unittest.TestCase):
     def test_the_rate_is_not_exceeded(self):
         summary = self.summary("sim:0", "sim:1", "--count", "2000", "--rate", "2000", "--check")
         self.assertLess(summary["tx"]["mpps"], 0.0021)
+
+    def test_a_share_of_the_line_rate_counts_whole_slots(self):
+        # 1 % of 1 Gb/s; a frame of 1,250 bytes takes 1,270 on the wire.
+        summary = self.summary("sim:0", "sim:1", "--count", "500", "--rate", "1%", "--size", "1250", "--check")
+        self.assertEqual(summary["good"], 500)
+        self.assertLess(summary["tx"]["mpps"] * 1e6, 1.02 * 1e7 / (1270 * 8))
+        self.assertEqual(set(summary["pacing"]), {"longest_delay_us", "slipped_us"})
 
     def test_it_ends_after_its_time_and_prints_a_line_each_second(self):
         begun = time.monotonic()

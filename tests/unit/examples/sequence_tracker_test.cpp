@@ -82,6 +82,28 @@ TEST(SequenceTracker, HandlesTheFirstAndTheLastSequence) {
   EXPECT_EQ(tracker.reordered(), 1U);
 }
 
+TEST(FlowSequences, ForgetsEarlierTheNumbersOfFlowsBeyondTheFirst) {
+  constexpr std::uint64_t kNarrow = FlowSequences::kNarrowWindow;
+  FlowSequences sequences;
+  for (std::uint16_t flow = 0; flow <= FlowSequences::kWideFlows; ++flow) {
+    for (const std::uint64_t sequence : {std::uint64_t{0}, kNarrow, std::uint64_t{1}})
+      sequences.observe(flow, sequence);
+  }
+  EXPECT_EQ(sequences.count(), FlowSequences::kWideFlows + 1);
+  EXPECT_EQ(sequences.reordered(), FlowSequences::kWideFlows + 1) << "number 1 is still inside each window";
+  for (const std::uint16_t flow : {std::uint16_t{0}, std::uint16_t{FlowSequences::kWideFlows}})
+    sequences.observe(flow, 0);
+  EXPECT_EQ(sequences.duplicated(), 2U);
+  sequences.observe(0, kNarrow + 5);
+  sequences.observe(0, 2);
+  EXPECT_EQ(sequences.duplicated(), 2U) << "flow 0 has a wide window";
+  sequences.observe(FlowSequences::kWideFlows, kNarrow + 5);
+  sequences.observe(FlowSequences::kWideFlows, 2);
+  EXPECT_EQ(sequences.duplicated(), 3U) << "number 2 is before the narrow window";
+  sequences.observe(UINT16_MAX, 7);
+  EXPECT_EQ(sequences.flow(UINT16_MAX)->first(), 7U);
+}
+
 TEST(SequenceTracker, AgreesWithASetOnRandomStreams) {
   std::mt19937_64 random(82576);
   for (int round = 0; round < 50; ++round) {

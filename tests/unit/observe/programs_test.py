@@ -14,6 +14,8 @@ import time
 import unittest
 
 POLLUX = sys.argv.pop()
+L3FWD = sys.argv.pop()
+PKTGEN = sys.argv.pop()
 L2FWD = sys.argv.pop()
 SECONDS = 60
 
@@ -49,18 +51,21 @@ class RunningProgram(unittest.TestCase):
         self.addCleanup(manager.__exit__, None, None, None)
         return value
 
-    @contextlib.contextmanager
     def l2fwd(self, *words: str):
-        program = subprocess.Popen([L2FWD, "sim:0", "sim:1", "--telemetry", "--circulate", "64", *words], env=self.environment,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self.running(L2FWD, "sim:0", "sim:1", "--circulate", "64", *words)
+
+    @contextlib.contextmanager
+    def running(self, *words: str):
+        program = subprocess.Popen([*words, "--telemetry"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
         try:
             path = self.directory / "pollux" / f"{program.pid}.sock"
             deadline = time.monotonic() + SECONDS
             while not path.exists() and program.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
             client = Client(path)
-            # Frames circulate once the links are up.
-            while not (client.result("account") or {"received": 0})["received"] and time.monotonic() < deadline:
+            # Frames come once the links are up.
+            while not sum(client.result("port.stats", port=port)["rx_packets"] for port in ("plx0", "plx1")) and time.monotonic() < deadline:
                 time.sleep(0.01)
             yield client
             client.close()
@@ -108,6 +113,25 @@ class RunningProgram(unittest.TestCase):
             self.skipTest("two threads need two processors")
         with self.l2fwd("--queues", "2", "--cores", ",".join(map(str, cores))) as client:
             self.check_account(client)
+
+    def test_the_account_holds_in_every_answer_of_a_generator(self):
+        with self.running(PKTGEN, "sim:1", "sim:0", "--rate", "20000", "--check") as client:
+            self.check_account(client)
+            self.assertIn("unsent", self.account(client)["drops"])
+
+    def test_the_account_of_a_router_names_its_drops(self):
+        with self.running(L3FWD, "null:?rx=64", "sim:0", "--route", "0.0.0.0/0 1 02:00:00:00:00:01") as client:
+            account = self.account(client)
+            self.assertTrue(account["holds"])
+            drops = account["drops"]
+            self.assertGreater(drops["not_for_us"], 0)
+            self.assertLessEqual({"ring_full", "no_route", "ttl_expired"}, set(drops))
+
+    def test_a_capture_has_the_frames_that_a_program_drops(self):
+        path = self.directory / "drops.pcapng"
+        with self.running(L3FWD, "null:?rx=64", "sim:0", "--route", "0.0.0.0/0 1 02:00:00:00:00:01"):
+            self.pollux("capture", "plx0", "--drops", "-c", "1000", "-w", str(path))
+        self.assertGreater(path.read_bytes().count(b"not_for_us"), 100)
 
     def test_a_port_that_is_reset_under_traffic_loses_nothing_unnamed(self):
         with self.l2fwd() as client:

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux::examples {
+
+/// A frame of a capture file.
+struct RecordedFrame {
+  std::vector<std::uint8_t> bytes;  ///< without FCS
+  Duration at{0};                   ///< from the first frame of the file; not less than that of the frame before
+};
+
+/// Reads all frames of a pcap or pcapng file into memory. Errors, which name the frame: io_error if the file cannot be
+/// read; invalid_argument if it has no frame, is not of Ethernet, or has a frame that was cut when it was captured,
+/// that is shorter than an Ethernet header or longer than frame::kMaxLength, or if it is above 1 GiB.
+[[nodiscard]] Result<std::vector<RecordedFrame>> read_frames(const std::string& path);
+
+/// Replaces an address in all frames.
+void set_destination(std::vector<RecordedFrame>& frames, const MacAddress& destination);
+void set_source(std::vector<RecordedFrame>& frames, const MacAddress& source);
+
+}  // namespace pollux::examples

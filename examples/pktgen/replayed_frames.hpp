@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/frame.hpp"
+#include "pktgen/frame_file.hpp"
+#include "pktgen/frame_source.hpp"
+
+namespace pollux::examples {
+
+/// Sends the frames of a capture file in their order, some times over, each when it was captured.
+class ReplayedFrames final : public FrameSource {
+ public:
+  /// `frames` is not empty. `times` 0 is without end.
+  ReplayedFrames(std::vector<RecordedFrame> frames, std::uint64_t times) : frames_(std::move(frames)), times_(times) {}
+
+  [[nodiscard]] std::uint32_t next_length() const noexcept override {
+    if (times_ != 0 && round_ == times_) return 0;
+    return static_cast<std::uint32_t>(frames_[next_].bytes.size());
+  }
+  [[nodiscard]] std::optional<Duration> next_at() const noexcept override { return round_start_ + frames_[next_].at; }
+  [[nodiscard]] bool build(Mbuf& mbuf, MempoolCache& cache) noexcept override {
+    if (!append_chained(mbuf, cache, frames_[next_].bytes)) return false;
+    if (++next_ < frames_.size()) return true;
+    next_ = 0;
+    ++round_;
+    round_start_ += frames_.back().at + mean_gap();
+    return true;
+  }
+
+ private:
+  /// The time between the last frame of a round and the first of the next.
+  [[nodiscard]] Duration mean_gap() const noexcept {
+    const auto gaps = static_cast<Duration::rep>(frames_.size() - 1);
+    return gaps == 0 ? Duration(0) : frames_.back().at / gaps;
+  }
+
+  std::vector<RecordedFrame> frames_;
+  std::uint64_t times_;
+  std::uint64_t round_ = 0;
+  Duration round_start_{0};
+  std::size_t next_ = 0;
+};
+
+}  // namespace pollux::examples

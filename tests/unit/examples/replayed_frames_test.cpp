@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pktgen/replayed_frames.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+
+#include "pktgen/sender.hpp"
+#include "unit/examples/fixture.hpp"
+
+namespace pollux::examples {
+namespace {
+
+using std::chrono::microseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// A capture file in the classic format (draft-ietf-opsawg-pcap, 4 and 5), with stamps in microseconds.
+class CaptureFile {
+ public:
+  explicit CaptureFile(std::uint32_t link_type = 1) {
+    for (const std::uint32_t word : {0xA1B2C3D4U, 0x00040002U, 0U, 0U, 65535U, link_type}) put(word);
+  }
+  CaptureFile& frame(std::uint32_t stamp, std::uint32_t captured, std::uint32_t length) {
+    for (const std::uint32_t word : {1000 + stamp / 1'000'000, stamp % 1'000'000, captured, length}) put(word);
+    content_.append(captured, static_cast<char>('a' + frames_++));
+    return *this;
+  }
+  CaptureFile& cut(std::size_t bytes) {
+    content_.resize(content_.size() - bytes);
+    return *this;
+  }
+  [[nodiscard]] Result<std::vector<RecordedFrame>> read() const {
+    std::ofstream(path_, std::ios::binary) << content_;
+    auto frames = read_frames(path_);
+    std::filesystem::remove(path_);
+    return frames;
+  }
+
+ private:
+  void put(std::uint32_t word) { content_.append(reinterpret_cast<const char*>(&word), sizeof word); }
+
+  std::string path_ = testing::TempDir() + "pktgen-" + std::to_string(getpid()) + ".pcap";
+  std::string content_;
+  int frames_ = 0;
+};
+
+TEST(FrameFile, HasFramesWithTheirTimes) {
+  const auto frames = CaptureFile().frame(5, 60, 60).frame(9, 1514, 1514).frame(1'000'004, 14, 14).read();
+  ASSERT_TRUE(frames) << frames.error().message();
+  ASSERT_EQ(frames->size(), 3U);
+  EXPECT_EQ(frames->at(1).bytes, std::vector<std::uint8_t>(1514, 'b'));
+  EXPECT_THAT((std::array{frames->at(0).at, frames->at(1).at, frames->at(2).at}),
+              ElementsAre(Duration(0), microseconds(4), microseconds(999'999)));
+}
+
+TEST(FrameFile, WithAClockThatWasSetBackKeepsItsOrder) {
+  const auto frames = CaptureFile().frame(500, 60, 60).frame(400, 60, 60).frame(600, 60, 60).read();
+  ASSERT_TRUE(frames);
+  EXPECT_EQ(frames->at(1).at, Duration(0));
+  EXPECT_EQ(frames->at(2).at, microseconds(100));
+}
+
+TEST(FrameFile, ThatCannotBeSentIsRejectedWithTheFrameAndTheFix) {
+  const struct {
+    Result<std::vector<RecordedFrame>> read;
+    const char* what;
+    const char* hint;
+  } cases[] = {
+      {CaptureFile().frame(0, 60, 60).frame(1, 96, 1514).read(), "frame 2 has 96 of its 1514 bytes", "-s 0"},
+      {CaptureFile().frame(0, 13, 13).read(), "frame 1 has 13 bytes", "editcap"},
+      {CaptureFile().frame(0, 60000, 60000).read(), "frame 1 has 60000 bytes", "merges"},
+      {CaptureFile().read(), "it has no frame", "at least one"},
+      {CaptureFile(113).frame(0, 60, 60).read(), "its frames are of type LINUX_SLL", "not on 'any'"},
+      {CaptureFile().frame(0, 60, 60).frame(1, 60, 60).cut(7).read(), "after frame 1: ", "capture it again"},
+      {read_frames("/nonexistent.pcap"), "cannot read /nonexistent.pcap", "tcpdump -w"},
+  };
+  for (const auto& one : cases) {
+    ASSERT_FALSE(one.read) << one.what;
+    EXPECT_THAT(one.read.error().what, HasSubstr(one.what));
+    EXPECT_THAT(one.read.error().hint, HasSubstr(one.hint));
+  }
+}
+
+TEST(FrameFile, GetsOtherAddresses) {
+  auto frames = *CaptureFile().frame(0, 60, 60).frame(1, 60, 60).read();
+  set_destination(frames, {1, 2, 3, 4, 5, 6});
+  set_source(frames, {7, 8, 9, 10, 11, 12});
+  for (const RecordedFrame& frame : frames) {
+    EXPECT_THAT(std::vector(frame.bytes.begin(), frame.bytes.begin() + 12),
+                ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+  }
+}
+
+/// Sends a recording in virtual time.
+class Replay : public testing::Test {
+ protected:
+  static std::vector<RecordedFrame> recording() {
+    return *CaptureFile().frame(0, 60, 60).frame(10, 61, 61).frame(10, 62, 62).frame(40, 63, 63).read();
+  }
+  Sender sender(std::uint64_t times, const Pace& pace, std::uint64_t count = UINT64_MAX) {
+    return {fixture_.port(0).tx(0), fixture_.cache(), fixture_.clock(),
+            std::make_unique<ReplayedFrames>(recording(), times), Sender::Options{.count = count, .pace = pace}};
+  }
+  /// The microsecond, from the first, at which each frame was taken.
+  std::vector<int> departures(Sender& sender, int microseconds_long) {
+    std::vector<int> times;
+    for (int now = 0; now < microseconds_long; ++now) {
+      sender.poll();
+      times.resize(sender.taken().frames, now);
+      fixture_.clock().sleep_for(microseconds(1));
+    }
+    return times;
+  }
+
+  Fixture fixture_{2};
+};
+
+TEST_F(Replay, SendsEachFrameAtItsTimeAndEnds) {
+  Sender replay = sender(1, {.unit = Pace::Unit::recorded});
+  EXPECT_THAT(departures(replay, 41), ElementsAre(0, 10, 10, 40));
+  EXPECT_TRUE(replay.done());
+  EXPECT_EQ(replay.taken().bytes, 60U + 61 + 62 + 63);
+  EXPECT_EQ(replay.pacer().longest_delay(), Duration(0));
+  std::vector<std::vector<std::uint8_t>> expected;
+  for (const RecordedFrame& frame : recording()) expected.push_back(frame.bytes);
+  EXPECT_EQ(fixture_.receive(1), expected);
+}
+
+TEST_F(Replay, RepeatsWithTheMeanGapBetweenRounds) {
+  Sender replay = sender(2, {.unit = Pace::Unit::recorded});
+  EXPECT_THAT(departures(replay, 100), ElementsAre(0, 10, 10, 40, 54, 64, 64, 94));
+  EXPECT_TRUE(replay.done());
+}
+
+TEST_F(Replay, WithoutEndStopsAtTheCount) {
+  Sender replay = sender(0, {.unit = Pace::Unit::recorded}, 6);
+  EXPECT_THAT(departures(replay, 200), ElementsAre(0, 10, 10, 40, 54, 64));
+  EXPECT_TRUE(replay.done());
+}
+
+TEST_F(Replay, IsFasterAtAHigherSpeed) {
+  Sender replay = sender(1, {.unit = Pace::Unit::recorded, .speed = 2.5});
+  EXPECT_THAT(departures(replay, 50), ElementsAre(0, 4, 4, 16));
+}
+
+TEST_F(Replay, AtARateOfTheUserHasThatTiming) {
+  Sender replay = sender(1, {.unit = Pace::Unit::frames, .rate = 200'000});
+  EXPECT_THAT(departures(replay, 50), ElementsAre(0, 5, 10, 15));
+}
+
+TEST_F(Replay, WithoutPacingSendsABurstThatEndsWithTheFile) {
+  Sender replay = sender(3, {});
+  EXPECT_THAT(departures(replay, 2), testing::SizeIs(12));
+  EXPECT_TRUE(replay.done());
+  EXPECT_EQ(replay.built(), 12U);
+}
+
+}  // namespace
+}  // namespace pollux::examples
