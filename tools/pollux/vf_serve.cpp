@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "../../examples/common/stop_signals.hpp"
@@ -73,15 +74,18 @@ class Serving {
     }
     return {};
   }
-  /// The same, with clients of the functions. Each of their accesses ends the wait of their servers.
+  /// The same, with clients of the functions.
   [[nodiscard]] Result<void> run(const examples::StopSignals& signals,
                                  std::span<const std::unique_ptr<vfio_user::Server>> servers) {
     const vfio_user::BusErrorGuard guard;
     Result<Time> worked;
-    auto served = vfio_user::serve(context_.clock(), servers, [&] {
+    const auto until = [&]() -> std::optional<Time> {
+      if (signals.raised()) return std::nullopt;
       worked = work();
-      return !worked || signals.raised();
-    });
+      return worked ? std::optional(*worked) : std::nullopt;
+    };
+    auto served =
+        vfio_user::serve_beside(context_.clock(), servers, {.run = until, .descriptor = context_.control().event_fd()});
     return served && !worked ? tl::unexpected<Error>(worked.error()) : served;
   }
 

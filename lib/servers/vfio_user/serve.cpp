@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,11 +18,15 @@ constexpr Duration kMinWait = std::chrono::microseconds(10);
 
 Result<void> serve(Clock& clock, std::span<const std::unique_ptr<Server>> servers,
                    const std::function<bool()>& stopped) {
+  return serve_beside(clock, servers, {.run = [&] { return stopped() ? std::nullopt : std::optional(Time::max()); }});
+}
+
+Result<void> serve_beside(Clock& clock, std::span<const std::unique_ptr<Server>> servers, const OtherWork& other) {
   std::vector<pollfd> descriptors;
-  while (!stopped()) {
+  while (const std::optional<Time> due = other.run()) {
     const Time now = clock.now();
-    Time until = now + kMaxWait;
-    descriptors.clear();
+    Time until = std::min(*due, now + kMaxWait);
+    descriptors.assign(1, pollfd{other.descriptor, POLLIN, 0});
     for (const auto& server : servers) server->work();
     for (const auto& server : servers) {
       server->relay();
