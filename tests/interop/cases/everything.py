@@ -13,3 +13,4 @@ from . import dpdk_offloads  # noqa: F401  isort: skip
 from . import dpdk_rules  # noqa: F401  isort: skip
 from . import linux_time  # noqa: F401  isort: skip
 from . import linux_functions  # noqa: F401  isort: skip
+from . import pollux_functions  # noqa: F401  isort: skip
