@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <atomic>
+#include <chrono>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <thread>
+#include <vector>
 
 #include "pollux/open.hpp"
 #include "servers/vfio_user/listener.hpp"
@@ -121,6 +126,25 @@ TEST(VfioUserServer, ServesInRealTimeUntilItIsStopped) {
   }
   stop = true;
   thread.join();
+}
+
+TEST(VfioUserServer, DoesOtherWorkWhenItIsDueAndWhenItsDescriptorSaysSo) {
+  ManualClock clock;
+  const Time start = clock.now();
+  const FileDescriptor event(::eventfd(0, EFD_CLOEXEC));
+  std::vector<Duration> calls;
+  const auto run = [&]() -> std::optional<Time> {
+    calls.push_back(clock.now() - start);
+    std::uint64_t count = 1;
+    switch (calls.size()) {
+      case 1: return clock.now() + 7ms;
+      case 2: EXPECT_EQ(::write(event.get(), &count, sizeof count), ssize_t{sizeof count}); return Time::max();
+      case 3: EXPECT_EQ(::read(event.get(), &count, sizeof count), ssize_t{sizeof count}); return Time::max();
+      default: return std::nullopt;
+    }
+  };
+  EXPECT_TRUE(serve_beside(clock, {}, {.run = run, .descriptor = event.get()}));
+  EXPECT_EQ(calls, (std::vector<Duration>{0ms, 7ms, 7ms, 107ms})) << "at least every 100 ms, too";
 }
 
 }  // namespace
