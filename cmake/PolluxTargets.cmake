@@ -49,17 +49,20 @@ target_compile_definitions(pollux_headers INTERFACE
 set_property(GLOBAL PROPERTY POLLUX_LAYERS "")
 set_property(GLOBAL PROPERTY POLLUX_LINKS "")
 
-# pollux_layer(NAME base SOURCES a.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library.
+# pollux_layer(NAME base [CONTROL] SOURCES a.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library. CONTROL: it handles no frames of
+# an application, so it may be compiled in groups in release builds, too. The other layers are not, since grouping changes what is inlined.
 function(pollux_layer)
-  cmake_parse_arguments(LAYER "" "NAME" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(LAYER "CONTROL" "NAME" "SOURCES;LINK" ${ARGN})
   set(target pollux_${LAYER_NAME})
   add_library(${target} OBJECT ${LAYER_SOURCES})
   # Both libraries consist of the same objects; the exports of the shared one are marked POLLUX_API.
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
-  if(POLLUX_TOGETHER STREQUAL all)
-    pollux_compile_together(${target})
+  if(POLLUX_TOGETHER)
+    if(LAYER_CONTROL OR POLLUX_TOGETHER STREQUAL all)
+      pollux_compile_together(${target})
+    endif()
     pollux_share_headers(${target} pollux_base)
   endif()
   set_property(GLOBAL APPEND PROPERTY POLLUX_LAYERS ${target})
