@@ -77,6 +77,17 @@ Result<void> ConfigSpace::power_up(Clock& clock) const {
   });
 }
 
+Result<void> ConfigSpace::report_errors() const {
+  constexpr std::uint32_t kReports = PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE;
+  auto capability = find_capability(PCI_CAP_ID_EXP);
+  if (!capability) return pass_on(std::move(capability));
+  if (!*capability) return {};
+  const std::uint32_t position = **capability + PCI_EXP_DEVCTL;
+  auto control = read(position, 2);
+  if (!control) return pass_on(std::move(control));
+  return write(position, 2, *control | kReports);
+}
+
 Result<std::optional<std::uint32_t>> ConfigSpace::find_capability(std::uint8_t id) const {
   return pollux::find_capability(id, [this](std::uint32_t offset, unsigned width) { return read(offset, width); });
 }

@@ -32,6 +32,9 @@ class ConfigSpace {
   [[nodiscard]] Result<void> set_command(bool bus_master) const;
   /// Brings the function to power state D0. Waits for at most 100 ms.
   [[nodiscard]] Result<void> power_up(Clock& clock) const;
+  /// Lets the device report errors on its link. The kernel's network drivers did so before Linux 6.5, vfio-pci never.
+  /// Does nothing on a device without a PCI Express capability. PCI Express Base 2.0, 7.8.4.
+  [[nodiscard]] Result<void> report_errors() const;
 
  private:
   [[nodiscard]] Result<void> check_access(std::uint32_t offset, unsigned width) const;

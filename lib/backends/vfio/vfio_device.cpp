@@ -79,6 +79,9 @@ Result<void> VfioDevice::bring_up(Clock& clock) {
   if (!identity) return pass_on(std::move(identity));
   identity_ = *identity;
   if (auto set = parts_->config.set_command(false); !set) return set;
+  if (parts_->error.available() != 0) {
+    if (auto reported = parts_->config.report_errors(); !reported) return reported;
+  }
   for (Interrupts* event : {&parts_->error, &parts_->removal}) {
     if (auto armed = event->enable(event->available() != 0 ? 1 : 0); !armed) return armed;
   }

@@ -3,7 +3,7 @@
 
 import functools
 
-from cases.boots import A, B, C, D, G, SMALL, SMALL_BARE
+from cases.boots import A, B, C, D, G, LAB, SMALL, SMALL_BARE
 from cases.forwarding import pass_frames, require_counts
 from cases.kernel_ports import REMOVE_NAMESPACES, PING, namespaces
 from cases.life import kill, restart
@@ -83,6 +83,22 @@ def a_port_that_the_host_requests_back_is_closed(fixture: Fixture) -> None:
         fixture.guest.check("finish taker 20", 30)
     require(fixture.guest.check(f"driver_of {address}").strip() == "none", "the port is still bound to vfio-pci")
     fixture.guest.check(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/bind")
+    restart(fixture, 1)
+
+
+@case(LAB)
+def a_port_whose_link_has_an_error_is_closed(fixture: Fixture) -> None:
+    """The kernel receives the error from the root port (AER) and tells vfio-pci, which tells the program."""
+    fixture.bind(A, B)
+    address = fixture.addresses[A]
+    with fixture.l2fwd(A, B) as l2fwd:
+        pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 100)
+        fixture.guest.report_error(A, "COMP_TIME")
+        outcome = fixture.guest.run("finish l2fwd 20", 30)
+        l2fwd.ended()
+        require(0 < outcome.status < 128, f"l2fwd ended with status {outcome.status}\n{outcome.out}{outcome.err}")
+        require_message(fixture.guest.check("cat /run/l2fwd.err"), address, "an uncorrected PCI Express error")
+    require_message(fixture.guest.check("dmesg | grep -i 'aer: '"), "uncorrected (non-fatal)")
     restart(fixture, 1)
 
 

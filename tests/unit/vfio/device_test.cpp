@@ -88,6 +88,19 @@ TEST(VfioDevice, BringsASleepingFunctionToPowerStateD0) {
   fixture.expect_clean();
 }
 
+TEST(VfioDevice, LetsTheCardReportErrorsIfTheyCanBeSignalled) {
+  constexpr std::uint32_t kDeviceControl = 0xA0 + PCI_EXP_DEVCTL;
+  constexpr std::uint32_t kReports =
+      PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE;
+  Fixture fixture;
+  ASSERT_TRUE(fixture.open());
+  EXPECT_EQ(fixture.card().get16(kDeviceControl), kReports | PCI_EXP_DEVCTL_RELAX_EN);
+  Fixture without;
+  without.card().irqs.erase(VFIO_PCI_ERR_IRQ_INDEX);
+  ASSERT_TRUE(without.open());
+  EXPECT_EQ(without.card().get16(kDeviceControl), std::uint32_t{PCI_EXP_DEVCTL_RELAX_EN});
+}
+
 TEST(VfioDevice, EndsACapabilityListThatLoops) {
   Fixture fixture;
   fixture.card().config[0x40] = PCI_CAP_ID_VPD;

@@ -11,6 +11,7 @@ namespace pollux::vfio::test {
 namespace {
 
 constexpr unsigned kPowerCapability = 0x40;
+constexpr unsigned kExpressCapability = 0xA0;
 constexpr std::uint64_t region_offset(std::uint32_t index) { return std::uint64_t{index} << 40U; }
 
 }  // namespace
@@ -33,6 +34,9 @@ FakeCard::FakeCard() {
   config[PCI_REVISION_ID] = 1;
   config[PCI_CAPABILITY_LIST] = kPowerCapability;
   config[kPowerCapability] = PCI_CAP_ID_PM;
+  config[kPowerCapability + 1] = kExpressCapability;
+  config[kExpressCapability] = PCI_CAP_ID_EXP;
+  set16(kExpressCapability + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_RELAX_EN);
 }
 
 void FakeCard::set16(std::size_t offset, unsigned value) {

@@ -114,6 +114,16 @@ class Guest:
         """Connects a port's link, or disconnects it."""
         self._monitor.execute("set_link", {"name": self.machine.netdev(port), "up": up})
 
+    def report_error(self, port: int, name: str) -> None:
+        """The link of a port's card has an uncorrected PCI Express error, by the name that QEMU's `pcie_aer_inject_error` has for it.
+
+        The root port reports it, since QEMU's igb does not have the bits of Device Control that let a card report errors.
+        """
+        command = f"pcie_aer_inject_error rp{port} {name}"
+        said = self._monitor.execute("human-monitor-command", {"command-line": command})
+        if not said.startswith("OK "):
+            raise LabError(f"QEMU refused '{command}': {said}")
+
     def read(self, path: str, seconds: float = 30) -> bytes:
         """The content of a file in the guest."""
         return base64.b64decode(self.check(f"base64 -w 0 <{path}", seconds))
@@ -259,18 +269,19 @@ class _Monitor:
         self._end = end
         self._greeted = False
 
-    def execute(self, command: str, arguments: dict) -> None:
+    def execute(self, command: str, arguments: dict):
+        """What QEMU answers."""
         if not self._greeted:
             self._greeted = "QMP" in self._answer()
             self._call({"execute": "qmp_capabilities"})
-        self._call({"execute": command, "arguments": arguments})
+        return self._call({"execute": command, "arguments": arguments})
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._lines.close()
         self._end.close()
 
-    def _call(self, words: dict) -> None:
+    def _call(self, words: dict):
         self._lines.write(json.dumps(words) + "\n")
         self._lines.flush()
         answer = self._answer()
@@ -279,6 +290,7 @@ class _Monitor:
             answer = self._answer()
         if "return" not in answer:
             raise LabError(f"QEMU refused {words}: {answer}")
+        return answer["return"]
 
     def _answer(self) -> dict:
         try:
