@@ -50,7 +50,8 @@ set_property(GLOBAL PROPERTY POLLUX_LAYERS "")
 set_property(GLOBAL PROPERTY POLLUX_LINKS "")
 
 # pollux_layer(NAME base [CONTROL] SOURCES a.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library. CONTROL: it handles no frames of
-# an application, so it may be compiled in groups in release builds, too. The other layers are not, since grouping changes what is inlined.
+# an application, so it is compiled in groups in release builds, too. The other layers are not: groups, and even headers that were
+# precompiled, change what is inlined.
 function(pollux_layer)
   cmake_parse_arguments(LAYER "CONTROL" "NAME" "SOURCES;LINK" ${ARGN})
   set(target pollux_${LAYER_NAME})
@@ -59,11 +60,9 @@ function(pollux_layer)
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
-  if(POLLUX_TOGETHER)
-    if(LAYER_CONTROL OR POLLUX_TOGETHER STREQUAL all)
-      pollux_compile_together(${target})
-    endif()
-    pollux_share_headers(${target} pollux_base)
+  if(POLLUX_TOGETHER STREQUAL all OR (POLLUX_TOGETHER AND LAYER_CONTROL))
+    pollux_compile_together(${target})
+    pollux_share_headers(${target} pollux_device)  # which is a control layer
   endif()
   set_property(GLOBAL APPEND PROPERTY POLLUX_LAYERS ${target})
   set_property(GLOBAL APPEND PROPERTY POLLUX_LINKS ${LAYER_LINK})

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Compiles the sources of a target in groups, which takes a third of the time. So no two sources of a target may use one name for
-# different things. Grouping hides missing includes; so release builds compile the library's own sources and benchmarks one by one, and
-# debug builds compile all sources one by one.
+# different things. Grouping hides missing includes; debug builds compile all sources one by one.
 set(POLLUX_SHARED_HEADERS
   <algorithm> <array> <chrono> <cstdint> <functional> <map> <memory> <mutex> <optional> <span> <string> <string_view>
   <utility> <vector> <fmt/format.h> <pollux/pollux.hpp>)
@@ -56,7 +55,7 @@ function(pollux_group_sources target)
     math(EXPR begin "${begin} + ${POLLUX_SOURCES_TOGETHER}")
   endwhile()
   set_target_properties(${target} PROPERTIES SOURCES "${groups};${single}")
-  # An option, so that it is searched after all folders of the target: a header is never found here by accident.
+  # An option, so that the target's other folders are searched before: none of their headers is found here by accident.
   target_compile_options(${target} PRIVATE -I${PROJECT_SOURCE_DIR})
 endfunction()
 

@@ -26,7 +26,7 @@ class Observation(unittest.TestCase):
         self.addCleanup(program.communicate)
         self.addCleanup(program.terminate)
         deadline = time.monotonic() + SECONDS
-        while self.stats() is None or self.stats()["account"]["received"] < 100:
+        while (stats := self.stats()) is None or stats["account"]["received"] < 100:
             self.assertIsNone(program.poll(), "l2fwd ended")
             self.assertLess(time.monotonic(), deadline, "no frame circulates")
             time.sleep(0.1)

@@ -39,13 +39,6 @@ std::string totals_text(unsigned number, const VirtualFunctionState& state) {
                      refused, state.counters.rx_packets, state.counters.tx_packets);
 }
 
-/// Whether a driver was there at `now`, or in between: only one that has announced itself is answered.
-bool was_up(const VirtualFunctionState& before, const VirtualFunctionState& now) {
-  constexpr auto kNotReady = static_cast<std::size_t>(VirtualFunctionRefusal::not_ready);
-  const std::uint64_t not_ready = now.refused[kNotReady] - before.refused[kNotReady];
-  return now.driver_up || now.requests - before.requests > not_ready;
-}
-
 }  // namespace
 
 // Whoever waits for an event reads it at once.
@@ -101,7 +94,7 @@ Result<void> FunctionWatch::look() {
 
 void FunctionWatch::compare(unsigned number, const VirtualFunctionState& before, const VirtualFunctionState& now) {
   if (now.resets != before.resets) print(number, "reset", "was reset");
-  const bool started = was_up(before, now) && (!before.driver_up || now.resets != before.resets);
+  const bool started = now.announcements != before.announcements;
   if (started) print(number, "driver_up", "its driver has started");
   if ((before.driver_up || started) && !now.driver_up) print(number, "driver_down", "its driver has ended");
   if (now.mac && now.mac != before.mac) {

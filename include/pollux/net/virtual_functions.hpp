@@ -63,6 +63,7 @@ struct VirtualFunctionState {
   VirtualFunctionConfig config;
   std::optional<MacAddress> mac = {};  ///< in use: set, or chosen by the function
   bool driver_up = false;              ///< its driver has announced itself since the last reset
+  std::uint64_t announcements = 0;     ///< how often a driver has announced itself
   std::uint64_t requests = 0;          ///< messages taken from its mailbox
   std::array<std::uint64_t, kVirtualFunctionRefusals> refused{};  ///< by VirtualFunctionRefusal
   std::uint64_t resets = 0;

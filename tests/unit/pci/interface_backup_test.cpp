@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -109,6 +110,9 @@ TEST(InterfaceBackup, RestoresARouteThatWasWithoutALink) {
   in_own_namespace([] {
     make_interface();
     ASSERT_TRUE(ip("link set w1 down"));
+    // The kernel may take a second to notice: Linux, net/core/link_watch.c.
+    for (int wait = 0; wait < 100 && output("ip route show").find("linkdown") == std::string::npos; ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     ASSERT_THAT(output("ip route show"), HasSubstr("linkdown"));
     const auto backup = back_up_interface("w0");
     ASSERT_TRUE(backup);

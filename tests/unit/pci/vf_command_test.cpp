@@ -182,6 +182,31 @@ TEST_F(VfServe, ReportsThatADriverHasEnded) {
   EXPECT_THAT(out.str(), AllOf(HasSubstr("function 0: was reset\n"), HasSubstr("function 0: its driver has ended\n")));
 }
 
+int count_of(const std::string& part, const std::string& text) {
+  int count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++count;
+  return count;
+}
+
+TEST_F(VfServe, ReportsADriverThatComesAndGoesBetweenTwoLooks) {
+  EXPECT_EQ(serve("1 sim:0", {[&] { opened_function("sim:0.vf0").reset(); }, [] {}}), kSuccess) << err.str();
+  EXPECT_EQ(count_of("function 0: its driver has started\n", out.str()), 1) << out.str();
+  EXPECT_EQ(count_of("function 0: its driver has ended\n", out.str()), 1) << out.str();
+}
+
+TEST_F(VfServe, DoesNotTakeTheLastRequestOfADriverForAnotherDriver) {
+  std::optional<Port> function;
+  const auto ask_and_end = [&] {
+    ASSERT_TRUE(function);
+    EXPECT_TRUE(answered([&] { return function->set_mac(kWished); }));
+    function.reset();
+  };
+  const int status = serve("1 sim:0", {[&] { function = opened_function("sim:0.vf0"); }, ask_and_end, [] {}});
+  EXPECT_EQ(status, kSuccess) << err.str();
+  EXPECT_EQ(count_of("function 0: its driver has started\n", out.str()), 1) << out.str();
+  EXPECT_EQ(count_of("function 0: its driver has ended\n", out.str()), 1) << out.str();
+}
+
 TEST_F(VfServe, EndsWithTheErrorOfTheCard) {
   const auto remove = [this] {
     context.service<sim::WireRegistry>().find(0)->with_card(

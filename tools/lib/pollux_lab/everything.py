@@ -24,6 +24,9 @@ PRESETS = ["release", "asan"]
 FULL_PRESETS = [*PRESETS, "debug", "tsan"]
 LONG_LABEL = "long"
 THREADS_LABEL = "threads"  # of test programs with several threads
+# Builds that leave the examples and tools out unless all tests run: their tests run on the release build, and compiling them with
+# sanitizers takes as long as a third of the library with its tests.
+LIBRARY_ALONE = ["asan"]
 ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
 # Many tests wait for a link in real time, so a processor has room for more than one.
 TESTS_AT_ONCE = (os.cpu_count() or 1) + 1
@@ -94,6 +97,7 @@ class Everything:
     def _threads_and_fuzzers(self) -> None:
         if not self._full:
             # The sanitized build has all checks of the debug build.
+            self._left_out("build.asan.programs", "the examples and tools with sanitizers, and their tests")
             self._left_out("build.debug", "the unoptimised build and its tests")
             self._left_out("build.tsan", "the thread sanitizer on tests that have one thread")
             self._left_out("guest on asan", "the guest tests again on the build with sanitizers")
@@ -126,7 +130,9 @@ class Everything:
         self._collect("abi", check_results.read(log.read_text(errors="replace")), status)
 
     def _build(self, preset: str, words: list[str] | None = None) -> bool:
-        return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON"])
+        programs = "OFF" if preset in LIBRARY_ALONE and not self._full else "ON"
+        chosen = [f"-DPOLLUX_BUILD_{part}={programs}" for part in ("EXAMPLES", "TOOLS")] if preset in LIBRARY_ALONE else []
+        return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON", *chosen])
                 and self._step(f"build.{preset}", ["cmake", "--build", "--preset", preset, *(words or [])]))
 
     def _unit_tests(self, preset: str, words: list[str]) -> None:

@@ -66,6 +66,7 @@ void FunctionControl::answer_reset(unsigned number) {
   if (take_reset(card_, number)) ++state.resets;
   forget_requests(number);
   state.driver_up = true;
+  ++state.announcements;
   apply(number);
   std::array<std::uint32_t, 3> words{hw::igbvf::first_word(Message::reset)};
   if (state.mac) std::memcpy(&words[1], state.mac->data(), state.mac->size());
