@@ -6,7 +6,6 @@
 
 #include <bit>
 #include <cerrno>
-#include <chrono>
 
 #include "device/capability_list.hpp"
 
@@ -62,34 +61,17 @@ Result<void> ConfigSpace::set_command(bool bus_master) const {
               fmt::format("{}: the command register reads {:#06x} after {:#06x} was written", device_, *after, wanted));
 }
 
-Result<void> ConfigSpace::power_up(Clock& clock) const {
-  auto capability = find_capability(PCI_CAP_ID_PM);
-  if (!capability) return pass_on(std::move(capability));
-  if (!*capability) return {};
-  const std::uint32_t position = **capability + PCI_PM_CTRL;
-  auto control = read(position, 2);
-  if (!control) return pass_on(std::move(control));
-  if ((*control & PCI_PM_CTRL_STATE_MASK) == 0) return {};
-  if (auto written = write(position, 2, *control & ~std::uint32_t{PCI_PM_CTRL_STATE_MASK}); !written) return written;
-  return wait_until(clock, device_ + ": power state D0", std::chrono::milliseconds(100), [&] {
-    const auto state = read(position, 2);
-    return state && (*state & PCI_PM_CTRL_STATE_MASK) == 0;
-  });
-}
-
 Result<void> ConfigSpace::report_errors() const {
-  constexpr std::uint32_t kReports = PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE;
-  auto capability = find_capability(PCI_CAP_ID_EXP);
+  constexpr std::uint32_t kReports =
+      PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE;
+  auto capability =
+      find_capability(PCI_CAP_ID_EXP, [this](std::uint32_t at, unsigned width) { return read(at, width); });
   if (!capability) return pass_on(std::move(capability));
   if (!*capability) return {};
   const std::uint32_t position = **capability + PCI_EXP_DEVCTL;
   auto control = read(position, 2);
   if (!control) return pass_on(std::move(control));
   return write(position, 2, *control | kReports);
-}
-
-Result<std::optional<std::uint32_t>> ConfigSpace::find_capability(std::uint8_t id) const {
-  return pollux::find_capability(id, [this](std::uint32_t offset, unsigned width) { return read(offset, width); });
 }
 
 Result<void> ConfigSpace::check_access(std::uint32_t offset, unsigned width) const {

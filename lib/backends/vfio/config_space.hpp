@@ -2,11 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "backends/vfio/region.hpp"
-#include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 
@@ -30,8 +28,6 @@ class ConfigSpace {
   /// Switches memory decoding on, INTx off, and bus mastering to `bus_master`. Reads the register back. Error
   /// `device_fault` if a bit does not keep its value.
   [[nodiscard]] Result<void> set_command(bool bus_master) const;
-  /// Brings the function to power state D0. Waits for at most 100 ms.
-  [[nodiscard]] Result<void> power_up(Clock& clock) const;
   /// Lets the device report errors on its link. The kernel's network drivers did so before Linux 6.5, vfio-pci never.
   /// Does nothing on a device without a PCI Express capability. PCI Express Base 2.0, 7.8.4.
   [[nodiscard]] Result<void> report_errors() const;
@@ -39,7 +35,6 @@ class ConfigSpace {
  private:
   [[nodiscard]] Result<void> check_access(std::uint32_t offset, unsigned width) const;
   [[nodiscard]] tl::unexpected<Error> failed(const char* what, std::uint32_t offset, long result) const;
-  [[nodiscard]] Result<std::optional<std::uint32_t>> find_capability(std::uint8_t id) const;
 
   const Descriptor* descriptor_;
   std::string device_;

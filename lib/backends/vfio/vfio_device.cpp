@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "device/power_state.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
 #include "pollux/pci/address.hpp"
@@ -74,7 +75,7 @@ Result<void> VfioDevice::bring_up(Clock& clock) {
   if (parts_->config.unresponsive()) {
     return fail(ErrorCode::device_removed, name_ + " does not respond", "check that the device is present: lspci");
   }
-  if (auto powered = parts_->config.power_up(clock); !powered) return powered;
+  if (auto powered = enter_d0(*this, clock); !powered) return powered;
   auto identity = parts_->config.identity();
   if (!identity) return pass_on(std::move(identity));
   identity_ = *identity;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "device/power_state.hpp"
 #include "fixture.hpp"
 
 namespace pollux::vfio::test {
@@ -99,6 +100,28 @@ TEST(VfioDevice, LetsTheCardReportErrorsIfTheyCanBeSignalled) {
   without.card().irqs.erase(VFIO_PCI_ERR_IRQ_INDEX);
   ASSERT_TRUE(without.open());
   EXPECT_EQ(without.card().get16(kDeviceControl), std::uint32_t{PCI_EXP_DEVCTL_RELAX_EN});
+}
+
+TEST(VfioDevice, EntersAndLeavesPowerStateD3hot) {
+  constexpr std::uint32_t kControl = 0x40 + PCI_PM_CTRL;
+  Fixture fixture;
+  auto device = fixture.open();
+  ASSERT_TRUE(device);
+  Clock& clock = *fixture.clock;
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(enter_d3hot(**device, clock, true));
+    EXPECT_EQ((*device)->read_config(kControl, 2).value(), 3U) << "VFIO hides PME from its users";
+    ASSERT_TRUE(enter_d0(**device, clock));
+    EXPECT_EQ((*device)->read_config(kControl, 2).value(), 0U);
+  }
+  fixture.card().stays_in_d0 = true;
+  EXPECT_EQ(enter_d3hot(**device, clock, false).error().code, ErrorCode::device_fault);
+  EXPECT_TRUE(enter_d0(**device, clock));
+  fixture.card().silent = true;
+  EXPECT_EQ(enter_d0(**device, clock).error().code, ErrorCode::device_removed);
+  fixture.card().silent = false;
+  fixture.kernel->fail("pwrite", EPERM);
+  EXPECT_EQ(enter_d3hot(**device, clock, false).error().code, ErrorCode::io_error);
 }
 
 TEST(VfioDevice, EndsACapabilityListThatLoops) {

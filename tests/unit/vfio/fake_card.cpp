@@ -149,7 +149,11 @@ long FakeKernel::pwrite(int descriptor, const void* buffer, std::size_t size, st
   const std::uint64_t place = offset - region_offset(VFIO_PCI_CONFIG_REGION_INDEX);
   if (place + size > card.config.size()) return -EINVAL;
   const unsigned before = card.get16(PCI_COMMAND);
+  const unsigned power = card.get16(kPowerCapability + PCI_PM_CTRL);
   std::memcpy(card.config.data() + place, buffer, size);
+  // Linux, vfio_pci_config.c, init_pci_cap_pm_perm and vfio_pm_config_write: only the state can be written.
+  const unsigned state = card.get16(kPowerCapability + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK;
+  card.set16(kPowerCapability + PCI_PM_CTRL, card.stays_in_d0 ? power : state);
   const unsigned stuck = card.stuck_command_bits;
   card.set16(PCI_COMMAND, (card.get16(PCI_COMMAND) & ~stuck) | (before & stuck));
   return static_cast<long>(size);

@@ -49,6 +49,7 @@ struct FakeCard {
   bool silent = false;              ///< removed: reads all ones, except for the ids that VFIO caches
   unsigned stuck_command_bits = 0;  ///< command bits that writes do not change
   int reads_asleep = 0;             ///< how many reads of PMCSR still show D3 after D0 was requested
+  bool stays_in_d0 = false;         ///< as with enabled virtual functions: a request of D3 changes nothing
 };
 
 /// A fake kernel with VFIO. It tracks every descriptor and mapping. Calls in an order that would harm a real kernel or
