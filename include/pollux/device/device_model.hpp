@@ -69,6 +69,10 @@ class POLLUX_API DeviceModel {
   virtual void set_interrupt_mode(InterruptMode /*mode*/) noexcept {}
   /// Whether the card has a cause to assert its interrupt pin, in any mode.
   [[nodiscard]] virtual bool interrupt_pending() const noexcept { return false; }
+  /// Whether the card asks the machine to wake (PME_Status in its configuration space). It goes on asking until
+  /// `end_wake_request`.
+  [[nodiscard]] virtual bool wake_requested() const noexcept { return false; }
+  virtual void end_wake_request() noexcept {}
 
   /// Sets the handler that the model calls with each frame that it transmits (without FCS).
   using WireHandler = std::function<void(std::span<const std::byte> frame)>;

@@ -11,7 +11,7 @@ constexpr std::uint32_t kHasCapabilities = 0x0010;
 constexpr std::uint32_t kEthernetClass = 0x020000;
 constexpr std::uint32_t kPinA = 1;
 // The power management capability: PME from D0, D3hot and D3cold, and the bit that enables it. Without these, Linux's
-// igb offers no wake-on-LAN. PME_Status is not modelled.
+// igb offers no wake-on-LAN.
 constexpr std::uint32_t kWakesFrom = 0xC800;
 constexpr std::uint32_t kWakeEnable = 0x0100;
 // Device Capabilities: payloads of 512 bytes, exit latencies of 512 ns from L0s and 64 us from L1, role-based error
@@ -152,6 +152,18 @@ void ConfigSpace::enable_msix(bool enabled) noexcept {
 void ConfigSpace::set_interrupt_pending(bool pending) noexcept {
   const unsigned others = bytes_[kStatus] & ~kStatusInterrupt;
   bytes_[kStatus] = static_cast<std::uint8_t>(pending ? others | kStatusInterrupt : others);
+}
+
+void ConfigSpace::set_wake_requested(bool requested) noexcept {
+  constexpr std::uint32_t kAt = kPowerState + 1;
+  const unsigned others = bytes_[kAt] & ~(kWakeStatus >> 8);
+  bytes_[kAt] = static_cast<std::uint8_t>(requested ? others | kWakeStatus >> 8 : others);
+}
+
+bool ConfigSpace::ends_wake_request(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
+  constexpr std::uint32_t kAt = kPowerState + 1;
+  if (offset > kAt || offset + width <= kAt) return false;
+  return (value >> 8 * (kAt - offset) & kWakeStatus >> 8) != 0;
 }
 
 bool ConfigSpace::take_reset_request() noexcept {

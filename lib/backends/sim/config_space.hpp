@@ -25,6 +25,7 @@ class ConfigSpace {
   static constexpr std::uint32_t kPowerManagement = 0x40;
   static constexpr std::uint32_t kPowerState = kPowerManagement + 4;
   static constexpr std::uint32_t kPowerStateMask = 0x0003;
+  static constexpr std::uint32_t kWakeStatus = 0x8000;
   static constexpr std::uint32_t kMsi = 0x50;
   static constexpr std::uint32_t kMsiControl = kMsi + 2;
   static constexpr std::uint32_t kMsiEnable = 0x0001;
@@ -63,6 +64,10 @@ class ConfigSpace {
   void enable_msix(bool enabled) noexcept;
   /// Sets the status register's interrupt bit, which reads do not change.
   void set_interrupt_pending(bool pending) noexcept;
+  /// Sets PME_Status, which a write of 1 clears: see `ends_wake_request`.
+  void set_wake_requested(bool requested) noexcept;
+  /// Whether a write of `value` has a 1 for PME_Status.
+  [[nodiscard]] static bool ends_wake_request(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept;
   /// The number of virtual functions that the card can have.
   [[nodiscard]] unsigned max_functions() const noexcept { return max_functions_; }
   /// The number of virtual functions that are enabled.

@@ -21,6 +21,7 @@ constexpr Duration kResetTime = std::chrono::milliseconds(2);
 }  // namespace
 
 std::uint32_t SimDevice::Window::read_narrow(std::uint32_t offset, unsigned width) noexcept {
+  if (device_.refuses_access()) return part_of_word(~std::uint32_t{0}, offset, width);
   const std::uint32_t value =
       wire_.with_card(place_, [&](DeviceModel& card) { return card.read(bar_, offset, width); });
   device_.log_refused_accesses();
@@ -28,11 +29,19 @@ std::uint32_t SimDevice::Window::read_narrow(std::uint32_t offset, unsigned widt
 }
 
 void SimDevice::Window::write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
+  if (device_.refuses_access()) return;
   wire_.write_register({place_, bar_, offset, width, value});
   device_.log_refused_accesses();
 }
 
 void SimDevice::Window::flush() noexcept { wire_.flush(); }
+
+bool SimDevice::refuses_access() noexcept {
+  if (!asleep_.load(std::memory_order_relaxed)) [[likely]]
+    return false;
+  ++accesses_asleep_;
+  return true;
+}
 
 // Called after the access, without the wire's lock: the application's log callback may do anything.
 void SimDevice::log_refused_accesses() {
@@ -91,7 +100,10 @@ Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width
 
 Result<std::uint32_t> SimDevice::read_config(std::uint32_t offset, unsigned width) {
   if (auto valid = check_config_access(offset, width); !valid) return pass_on(std::move(valid));
-  config_.set_interrupt_pending(wire_->with_card(place_, [](DeviceModel& card) { return card.interrupt_pending(); }));
+  wire_->with_card(place_, [this](DeviceModel& card) {
+    config_.set_interrupt_pending(card.interrupt_pending());
+    config_.set_wake_requested(card.wake_requested());
+  });
   return config_.read(offset, width);
 }
 
@@ -101,11 +113,16 @@ Result<void> SimDevice::write_config(std::uint32_t offset, unsigned width, std::
   const unsigned functions = config_.functions();
   config_.write(offset, width, value);
   // The way back from D3hot is a reset, too, since No_Soft_Reset is clear (PCI Power Management 1.2, 5.4.1).
-  const bool reset = config_.take_reset_request() || (slept && config_.power_state() == 0);
+  const bool wakes = slept && config_.power_state() == 0;
+  const bool reset = config_.take_reset_request() || wakes;
   if (reset) config_.reset();
+  // The platform restores it together with the table (reset_card), as VFIO does: Linux, vfio_pci_set_power_state.
+  if (wakes && !event_numbers_.empty()) config_.enable_msix(true);
+  asleep_ = config_.power_state() != 0;
   const bool master = config_.bus_master();
   const InterruptMode mode = config_.interrupt_mode();
   wire_->with_card(place_, [&](DeviceModel& card) {
+    if (ConfigSpace::ends_wake_request(offset, width, value)) card.end_wake_request();
     if (reset) reset_card(card);
     card.set_dma(master ? domain_.get() : nullptr);
     card.set_interrupt_mode(mode);
@@ -131,6 +148,9 @@ Result<void> SimDevice::set_bus_master(bool enabled) {
 }
 
 Result<void> SimDevice::reset() {
+  if (config_.power_state() != 0) {
+    if (auto awake = write_config(ConfigSpace::kPowerState, 2, 0); !awake) return awake;
+  }
   config_.disable_functions();
   wire_->with_card(place_, [this](DeviceModel& card) { reset_card(card); });
   context_->clock().sleep_for(kResetTime);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,6 +43,8 @@ class SimDevice final : public Device {
   [[nodiscard]] Wakeup next_wakeup() const override { return wire_->next_wakeup(); }
 
   [[nodiscard]] Wire& wire() noexcept { return *wire_; }
+  /// Register accesses in power state D3hot, in which the card reads all ones and ignores writes.
+  [[nodiscard]] std::uint64_t accesses_asleep() const noexcept { return accesses_asleep_.load(); }
 
  private:
   class Window final : public RemoteRegisters {
@@ -64,6 +67,8 @@ class SimDevice final : public Device {
   SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned place);
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
   void log_refused_accesses();
+  /// Whether the card is in D3hot. Counts the access that this is asked for.
+  [[nodiscard]] bool refuses_access() noexcept;
   void reset_card(DeviceModel& card);
   void mask_vectors(DeviceModel& card, unsigned unmasked);
 
@@ -75,6 +80,8 @@ class SimDevice final : public Device {
   unsigned vectors_;
   ConfigSpace config_;
   std::shared_ptr<Domain> domain_;
+  std::atomic<bool> asleep_ = false;
+  std::atomic<std::uint64_t> accesses_asleep_ = 0;
   bool claimed_ = false;
   bool attached_ = false;
   std::array<std::unique_ptr<Window>, 6> windows_;

@@ -5,6 +5,7 @@
 #include <linux/pci_regs.h>
 #include <poll.h>
 
+#include <chrono>
 #include <map>
 #include <memory>
 
@@ -177,6 +178,45 @@ TEST_F(SimConfigSpace, SleepsWithoutDmaAndWakesReset) {
   write(0x40 + PCI_PM_CTRL, 2, 0);
   EXPECT_EQ(registers().read<hw::LEDCTL>().raw(), 0u);
   EXPECT_EQ(read(PCI_COMMAND, 2) & PCI_COMMAND_MASTER, 0u);
+}
+
+TEST_F(SimConfigSpace, HasNoRegistersWhileItSleeps) {
+  auto& card = dynamic_cast<SimDevice&>(*device);
+  const auto status = registers().read<hw::STATUS>();
+  write(0x40 + PCI_PM_CTRL, 2, 3);
+  EXPECT_TRUE(registers().read<hw::STATUS>().all_ones());
+  EXPECT_EQ(device->bar(0)->read16(hw::STATUS::offset()), 0xFFFFU);
+  registers().write<hw::LEDCTL>(hw::LEDCTL::LED0_MODE(14));
+  EXPECT_EQ(card.accesses_asleep(), 3U);
+  ASSERT_TRUE(device->reset());
+  EXPECT_EQ(read(0x40 + PCI_PM_CTRL, 2), 0U) << "a reset ends in D0";
+  EXPECT_EQ(registers().read<hw::STATUS>(), status);
+  EXPECT_EQ(registers().read<hw::LEDCTL>().raw(), 0U) << "the write was ignored";
+  EXPECT_EQ(card.accesses_asleep(), 3U);
+}
+
+TEST_F(SimConfigSpace, KeepsItsInterruptsOverASleep) {
+  const auto events = device->enable_interrupts(1);
+  ASSERT_TRUE(events);
+  write(0x40 + PCI_PM_CTRL, 2, 3);
+  write(0x40 + PCI_PM_CTRL, 2, 0);
+  EXPECT_NE(read(0x70 + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE, 0U);
+  clock->advance(std::chrono::milliseconds(2));
+  raise_link_change();
+  EXPECT_TRUE(is_signalled((*events)[0]));
+}
+
+TEST_F(SimConfigSpace, AWakeUpEventSetsPmeStatusUntilOneIsWritten) {
+  const auto requested = [this] { return (read(0x40 + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_STATUS) != 0; };
+  EXPECT_FALSE(requested());
+  dynamic_cast<SimDevice&>(*device).wire().with_card(0, [](DeviceModel& card) {
+    static_cast<models::igb::Card&>(card).registers().change<hw::WUC>(0, hw::WUC::PME_STATUS);
+  });
+  EXPECT_TRUE(requested());
+  write(0x40 + PCI_PM_CTRL, 2, PCI_PM_CTRL_PME_ENABLE);
+  EXPECT_TRUE(requested()) << "0 was written";
+  write(0x40 + PCI_PM_CTRL + 1, 1, PCI_PM_CTRL_PME_STATUS >> 8);
+  EXPECT_FALSE(requested());
 }
 
 TEST_F(SimConfigSpace, IsResetByAFunctionLevelReset) {

@@ -75,6 +75,8 @@ class Card final : public DeviceModel {
   void on_interrupt(std::function<void(unsigned vector)> handler) override;
   void set_interrupt_mode(InterruptMode mode) noexcept override { interrupts_.set_mode(mode); }
   [[nodiscard]] bool interrupt_pending() const noexcept override { return !removed_ && interrupts_.pin_asserted(); }
+  [[nodiscard]] bool wake_requested() const noexcept override { return !removed_ && wake_.requested(); }
+  void end_wake_request() noexcept override { wake_.end_request(); }
   void on_transmit(WireHandler handler) override { wire_ = std::move(handler); }
   void on_transmit_corrupt(const WireHandler& handler) override { corrupt_wire_ = handler; }
   void receive(std::span<const std::byte> frame) noexcept override;

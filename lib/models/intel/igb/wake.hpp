@@ -19,6 +19,10 @@ class Wake {
   void frame(std::span<const std::byte> frame);
   void link_is(bool up);
 
+  [[nodiscard]] bool requested() const noexcept { return registers_.get<hw::WUC>().has(hw::WUC::PME_STATUS); }
+  /// WUS keeps the reasons.
+  void end_request() noexcept { registers_.set<hw::WUC>(registers_.get<hw::WUC>().without(hw::WUC::PME_STATUS)); }
+
  private:
   using Address = std::array<std::byte, 6>;
 
