@@ -18,6 +18,7 @@ constexpr std::uint32_t kConfigSize = 4096;
 constexpr std::uint32_t kMaster = PCI_COMMAND_MASTER;
 constexpr std::uint32_t kRevision = 0x08;
 constexpr std::uint32_t kSubsystem = 0x2C;
+constexpr std::uint8_t kPowerId = 0x01;
 constexpr std::uint8_t kExpressId = 0x10;
 constexpr std::uint32_t kExpressCapabilities = 4;
 constexpr std::uint32_t kExpressControl = 8;
@@ -73,7 +74,8 @@ Result<void> QtestDevice::read_identity() {
   const auto subsystem = bus.read(slot_, kSubsystem, 4);
   const auto msix = bus.find_capability(slot_, kMsixId);
   const auto express = bus.find_capability(slot_, kExpressId);
-  if (!ids || !revision || !subsystem || !msix || !express) return explain(express.error());
+  const auto power = bus.find_capability(slot_, kPowerId);
+  if (!ids || !revision || !subsystem || !msix || !express || !power) return explain(power.error());
   identity_ = {.vendor = static_cast<std::uint16_t>(*ids & 0xFFFF),
                .device = static_cast<std::uint16_t>(*ids >> 16),
                .subsystem_vendor = static_cast<std::uint16_t>(*subsystem & 0xFFFF),
@@ -81,6 +83,7 @@ Result<void> QtestDevice::read_identity() {
                .revision = static_cast<std::uint8_t>(*revision)};
   msix_ = msix->value_or(0);
   express_ = express->value_or(0);
+  power_ = power->value_or(0);
   if (msix_ == 0) return {};
   const auto control = bus.read(slot_, msix_ + kMsixControl, 2);
   if (!control) return explain(control.error());
@@ -115,6 +118,10 @@ Result<void> QtestDevice::write_config(std::uint32_t offset, unsigned width, std
   if (auto valid = check_config_access(offset, width); !valid) return valid;
   const std::lock_guard guard(machine_->bus_lock());
   auto written = machine_->bus().write(slot_, offset, width, value);
+  // The way back from D3hot may have been a reset. The platform restores the addresses and decoding, as the kernel does
+  // (Linux, drivers/pci/pci.c, pci_restore_bars). A driver enables interrupts again when it starts.
+  const bool wakes = power_ != 0 && offset == power_ + PCI_PM_CTRL && (value & PCI_PM_CTRL_STATE_MASK) == 0;
+  if (written && wakes) written = machine_->bus().restore(slot_, machine_->bars(card_));
   if (!written) return explain(std::move(written).error());
   return written;
 }

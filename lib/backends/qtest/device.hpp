@@ -72,6 +72,7 @@ class QtestDevice final : public Device {
   unsigned slot_;
   PciIdentity identity_;
   std::uint32_t msix_ = 0;     // offset of the MSI-X capability; 0 if it is missing
+  std::uint32_t power_ = 0;    // offset of the power management capability; 0 if it is missing
   std::uint32_t express_ = 0;  // offset of the PCI Express capability; 0 if it is missing
   unsigned vectors_ = 0;
   std::array<std::unique_ptr<Window>, 6> windows_;
