@@ -78,17 +78,21 @@ class POLLUX_API Port {
   /// Stops traffic and DMA, and returns the buffers in the rings to their pools under a named counter. Waits (bounded)
   /// for pollers on other threads; afterwards their bursts are empty.
   [[nodiscard]] Result<void> stop();
-  /// Prepares the port for a sleep of the machine: stops it as `stop` does, resets the card, and arms the events of
-  /// WakeOnLan, or powers the PHY down if there are none. All settings are kept. Afterwards only `resume`, `detach`,
-  /// `close` and calls that read the configuration or counters are allowed. States: opened, configured, started.
-  /// Source: Linux, igb_main.c, igb_suspend. Errors: bad_state, timeout (a poller does not leave its burst; nothing
-  /// has changed). After any other error the port is `failed`.
+  /// Prepares the port for a sleep of the machine: stops it as `stop` does, resets the card, arms the events of
+  /// WakeOnLan, or powers the PHY down if there are none, and puts the card into power state D3hot, with PME enabled if
+  /// there are events. All settings are kept. Afterwards only `resume`, `detach`, `close` and calls that read the
+  /// configuration or counters are allowed; a capability refuses what needs the card (bad_state). A port with enabled
+  /// virtual functions stays in D0, and so does one whose platform refuses D3hot (a warning says so); a virtual
+  /// function has no power states. The kernel hides PME from VFIO's users, so over VFIO the card notices its events,
+  /// but does not wake the machine. States: opened, configured, started. Source: Linux, igb_main.c, igb_suspend.
+  /// Errors: bad_state, timeout (a poller does not leave its burst; nothing has changed). After any other error the
+  /// port is `failed`.
   [[nodiscard]] Result<void> suspend();
-  /// Resets the card and brings the port back to the state that it had before `suspend`, with all settings: those of
-  /// the configuration, of setters and of capabilities. A port that was started has no link until it has negotiated
-  /// one, and queues that were stopped alone stay stopped. The time of PortClock goes on by the Context's clock, which
-  /// may not count the sleep (SteadyClock does not). Source: Linux, igb_main.c, igb_resume. Errors: bad_state; after
-  /// any other error the port is `failed`.
+  /// Returns the card to D0, resets it and brings the port back to the state that it had before `suspend`, with all
+  /// settings: those of the configuration, of setters and of capabilities. A port that was started has no link until it
+  /// has negotiated one, and queues that were stopped alone stay stopped. The time of PortClock goes on by the
+  /// Context's clock, which may not count the sleep (SteadyClock does not). Source: Linux, igb_main.c, igb_resume.
+  /// Errors: bad_state; after any other error the port is `failed`, also after a timeout: the card stays in D3hot.
   [[nodiscard]] Result<void> resume();
   /// Stops the port and releases its device, so that the host can take it back, replace it or reset its slot. The
   /// queues, all settings and `info` stay; bursts are empty. This is also the way out of state `failed` after the card

@@ -151,7 +151,8 @@ class POLLUX_API PortDriver {
   }
 
   /// Called in states opened and configured, with no buffer in a ring. Prepares the card for a sleep of the machine: it
-  /// accesses no memory, and waits for its wake-up events if it has any. After an error the port has failed.
+  /// accesses no memory, and waits for its wake-up events if it has any. Its registers may be out of reach until
+  /// `resume` or `release`. After an error the port has failed.
   [[nodiscard]] virtual Result<void> suspend() { return {}; }
   /// Called in state suspended. The card may have lost its settings. After an error the port has failed; otherwise
   /// `start` may follow.

@@ -21,16 +21,17 @@ struct WakeEvents {
   friend bool operator==(const WakeEvents&, const WakeEvents&) noexcept = default;
 };
 
-/// Capability (see capability.hpp): wake-on-LAN. The port arms its card when it is closed: the card then asks for power
-/// (PME) at one of the events. Whether the machine wakes depends on what comes after: a reset of the card by the
-/// platform may end it, and the machine's firmware and the kernel must enable wake-up by the card. Off by default.
+/// Capability (see capability.hpp): wake-on-LAN. The port arms its card when it is closed or suspended: the card then
+/// asks for power (PME) at one of the events. Whether the machine wakes depends on what comes after: a reset of the
+/// card by the platform may end it, and the machine's firmware and the kernel must enable wake-up by the card. Off by
+/// default.
 class POLLUX_API WakeOnLan {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.WakeOnLan.1");
 
   virtual ~WakeOnLan() = default;
   /// The events that this port can be set to; none if its board does not wire it. Errors: bad_state (the port is
-  /// closed), device_removed, timeout (the NVM).
+  /// closed or suspended), device_removed, timeout (the NVM).
   [[nodiscard]] virtual Result<WakeEvents> wake_support() = 0;
   /// The events that are set. They stay set until the port is closed.
   [[nodiscard]] virtual WakeEvents wake_events() const = 0;

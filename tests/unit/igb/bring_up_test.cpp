@@ -100,12 +100,12 @@ TEST(BringUp, AShortCompletionTimeoutLosesFrames) {
 }
 
 namespace mii = hw::igb::phy;
-using models::igb::Card;
 using std::chrono::milliseconds;
 
 /// Number of accesses to the PHY that a correct driver does not make.
 std::uint64_t phy_mistakes(IgbFixture& fixture) {
-  return fixture.with_card([](Card& card) { return card.phy().early_accesses() + card.phy().other_pages(); });
+  return fixture.with_card(
+      [](models::igb::Card& card) { return card.phy().early_accesses() + card.phy().other_pages(); });
 }
 
 /// Starts a port, which must have the best link and make no mistake with the PHY.
@@ -121,7 +121,7 @@ void expect_best_link(IgbFixture& fixture) {
 TEST(BringUp, GetsTheBestLinkFromAPhyThatOthersHaveUsed) {
   for (const auto pairs : {LinkSignal::Crossover::mdi, LinkSignal::Crossover::mdix}) {
     IgbFixture fixture;
-    fixture.with_card([pairs](Card& card) {
+    fixture.with_card([pairs](models::igb::Card& card) {
       card.phy().set_partner({.crossover = pairs, .role = LinkSignal::Role::master});
       return 0;
     });
@@ -133,7 +133,7 @@ TEST(BringUp, GetsTheBestLinkFromAPhyThatOthersHaveUsed) {
 TEST(BringUp, GetsTheBestLinkFromAPhyThatTheNvmHasConfigured) {
   constexpr unsigned kMaster = mii::kGigabitManualRole | mii::kGigabitMaster | mii::kGigabitFull;
   IgbFixture fixture;
-  fixture.with_card([](Card& card) {
+  fixture.with_card([](models::igb::Card& card) {
     card.phy().set_configuration({{mii::kGigabitControl, kMaster},
                                   {mii::kAdvertise, mii::kSelector8023 | mii::k10Half},
                                   {mii::kPortControl, mii::kPortControlMdix},
@@ -177,7 +177,7 @@ TEST(BringUp, GetsTheBestLinkAtEveryStart) {
 /// Lets firmware set up a link of 100 Mb/s and hold it.
 void begin_session(IgbFixture& fixture) {
   const auto phy_write = [&](std::uint32_t number, std::uint16_t value) {
-    fixture.with_card([&](Card& card) {
+    fixture.with_card([&](models::igb::Card& card) {
       card.write32(reg::kRegisterBar, reg::MDIC::offset(),
                    reg::MDIC::Value(reg::MDIC::WRITE | reg::MDIC::REGADD(number) | reg::MDIC::PHYADD(mii::kAddress) |
                                     reg::MDIC::DATA(value))
@@ -192,7 +192,7 @@ void begin_session(IgbFixture& fixture) {
   phy_write(mii::kGigabitControl, 0);
   phy_write(mii::kControl, mii::kControlAutonegotiate | mii::kControlRestart);
   fixture.clock->advance(std::chrono::seconds(1));
-  fixture.with_card([](Card& card) {
+  fixture.with_card([](models::igb::Card& card) {
     EXPECT_TRUE(card.phy().link_up());
     card.registers().set<reg::MANC>(reg::MANC::BLK_PHY_RST_ON_IDE);
     return 0;
@@ -213,7 +213,7 @@ TEST(BringUp, LeavesTheLinkOfAManagementSessionAlone) {
     ASSERT_TRUE(port->stop());
   }
   ASSERT_TRUE(port->close());
-  fixture.with_card([](Card& card) {
+  fixture.with_card([](models::igb::Card& card) {
     EXPECT_EQ(card.phy().disturbed_sessions(), 0u);
     EXPECT_EQ(card.phy().link_losses(), 0u);
     return 0;
@@ -273,7 +273,7 @@ TEST(Nvm, HasTheAddressThatTheCardHasNotLoaded) {
 
 TEST(Nvm, MayTakeHalfASecondForAWord) {
   IgbFixture fixture;
-  fixture.with_card([](Card& card) {
+  fixture.with_card([](models::igb::Card& card) {
     card.nvm().set_read_time(milliseconds(499));
     return 0;
   });
@@ -283,7 +283,7 @@ TEST(Nvm, MayTakeHalfASecondForAWord) {
 // The other port and firmware take the NVM away from an owner that holds it for a second.
 TEST(Nvm, IsGivenToOthersBetweenSlowWords) {
   IgbFixture fixture;
-  fixture.with_card([](Card& card) {
+  fixture.with_card([](models::igb::Card& card) {
     card.nvm().set_read_time(milliseconds(300));
     return 0;
   });

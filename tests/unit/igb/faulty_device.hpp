@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/sim/device.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "pollux/device/device.hpp"
 
@@ -23,6 +24,8 @@ struct Faults {
   std::function<std::optional<std::uint32_t>(std::uint32_t offset)> on_read;
   /// Whether to discard a write.
   std::function<bool(std::uint32_t offset, std::uint32_t value)> discards;
+  /// Whether to discard a write to configuration space.
+  std::function<bool(std::uint32_t offset, std::uint32_t value)> discards_config;
   std::optional<Error> reset_error;
   std::optional<Error> bus_master_error;
   std::optional<Error> interrupt_error;
@@ -31,6 +34,7 @@ struct Faults {
   unsigned resets = 0;
   bool bus_master = false;
   bool destroyed = false;
+  std::uint64_t accesses_asleep = 0;  ///< of destroyed devices, in D3hot
   std::vector<std::pair<std::uint32_t, std::uint32_t>> writes;
   std::vector<int> interrupt_events;  ///< the eventfds of the vectors, by number
 };
@@ -40,7 +44,12 @@ class FaultyDevice final : public Device, private RemoteRegisters {
  public:
   FaultyDevice(std::unique_ptr<Device> inner, std::shared_ptr<Faults> faults)
       : inner_(std::move(inner)), faults_(std::move(faults)) {}
-  ~FaultyDevice() override { faults_->destroyed = true; }
+  ~FaultyDevice() override {
+    faults_->destroyed = true;
+    if (const auto* const card = dynamic_cast<sim::SimDevice*>(inner_.get())) {
+      faults_->accesses_asleep += card->accesses_asleep();
+    }
+  }
 
   const std::string& name() const override { return inner_->name(); }
   PciIdentity identity() const override { return inner_->identity(); }
@@ -49,6 +58,7 @@ class FaultyDevice final : public Device, private RemoteRegisters {
     return inner_->read_config(offset, width);
   }
   Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override {
+    if (faults_->discards_config && faults_->discards_config(offset, value)) return {};
     return inner_->write_config(offset, width, value);
   }
   Result<Bar> bar(unsigned index) override {

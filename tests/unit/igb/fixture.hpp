@@ -37,6 +37,7 @@ struct IgbFixture {
     auto inner = sim::SimDevice::create(context, "sim:0", wire, 0);
     EXPECT_TRUE(inner) << inner.error().message();
     (*inner)->dma_domain().set_read_latency(read_latency);
+    sim_device = inner->get();
     return std::make_unique<FaultyDevice>(*std::move(inner), faults);
   }
   /// Opens a port. Fails the test if that is not possible.
@@ -84,6 +85,7 @@ struct IgbFixture {
                    .arena_size = std::size_t{1} << 30}};
   Duration read_latency{0};  ///< of the memory, for devices that are created from now on
   std::shared_ptr<Faults> faults = std::make_shared<Faults>();
+  sim::SimDevice* sim_device = nullptr;  ///< of the last call of `device`, while that exists
   std::shared_ptr<sim::Wire> wire;
   Mempool pool;
 };

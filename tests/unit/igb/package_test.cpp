@@ -11,7 +11,6 @@
 namespace pollux::drivers::igb {
 namespace {
 
-using models::igb::Card;
 using models::igb::CardOptions;
 using models::igb::Package;
 using std::chrono::microseconds;
@@ -23,11 +22,12 @@ struct PackageFixture {
   explicit PackageFixture(Duration load_time = milliseconds(1))
       : wire(sim::Wire::create(*clock, make_card(0, load_time), make_card(1, load_time))) {}
 
-  [[nodiscard]] std::unique_ptr<Card> make_card(std::uint32_t port, Duration load_time) const {
-    return std::make_unique<Card>(CardOptions{.mac = {2, 0, 0, 0x82, 0x57, static_cast<std::uint8_t>(0x60 + port)},
-                                              .lan_id = port,
-                                              .load_time = load_time,
-                                              .package = package});
+  [[nodiscard]] std::unique_ptr<models::igb::Card> make_card(std::uint32_t port, Duration load_time) const {
+    return std::make_unique<models::igb::Card>(
+        CardOptions{.mac = {2, 0, 0, 0x82, 0x57, static_cast<std::uint8_t>(0x60 + port)},
+                    .lan_id = port,
+                    .load_time = load_time,
+                    .package = package});
   }
   [[nodiscard]] Context context() {
     return Context({.clock = clock,
@@ -79,8 +79,8 @@ TEST(PackageOfTwo, DriversAndFirmwareTakeTurnsWithoutAViolation) {
 TEST(PackageOfTwo, PortsShareASlowNvm) {
   PackageFixture fixture;
   for (const unsigned end : {0U, 1U}) {
-    fixture.wire->with_card(end,
-                            [](DeviceModel& card) { static_cast<Card&>(card).nvm().set_read_time(milliseconds(150)); });
+    fixture.wire->with_card(
+        end, [](DeviceModel& card) { static_cast<models::igb::Card&>(card).nvm().set_read_time(milliseconds(150)); });
   }
   fixture.clock->run({[&] { fixture.use(0, 1); }, [&] { fixture.use(1, 1); }});
   EXPECT_EQ(fixture.package->violations().total(), 0u);
@@ -124,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(All, DeadDriver,
 
 Package* package_of(sim::Wire& wire, unsigned end) {
   Package* found = nullptr;
-  wire.with_card(end, [&found](DeviceModel& card) { found = &static_cast<Card&>(card).package(); });
+  wire.with_card(end, [&found](DeviceModel& card) { found = &static_cast<models::igb::Card&>(card).package(); });
   return found;
 }
 

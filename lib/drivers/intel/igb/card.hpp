@@ -15,9 +15,19 @@ namespace reg = hw::igb;
 struct Card : intel::Card<hw::igb::Registers> {
   const hw::igb::CardTraits* traits = nullptr;  ///< of its device id
   Device* device = nullptr;                     ///< configuration space, bus mastering, function level reset
+  bool asleep = false;                          ///< between suspend and resume, without registers
 };
 using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;
+
+/// Checks that the card's registers may be accessed. `call`: what cannot be done otherwise, as "RSS cannot be set".
+[[nodiscard]] inline Result<void> expect_open(const Card& card, std::string_view call = {}) {
+  if (card.regs.bar()) return {};
+  return fail(ErrorCode::bad_state,
+              fmt::format("{}: {}{}the port is {}", card.name, call, call.empty() ? "" : ": ",
+                          card.asleep ? "suspended" : "closed"),
+              card.asleep ? "resume the port first" : "open the port again");
+}
 
 }  // namespace pollux::drivers::igb

@@ -50,10 +50,7 @@ void CardClock::start_counter() {
 }
 
 Result<void> CardClock::run() {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the clock cannot be used: the port is closed", card_.name),
-                "open the port again");
-  }
+  if (auto is_open = expect_open(card_, "the clock cannot be used"); !is_open) return is_open;
   if (state_ == State::off) start_counter();
   if (card_.regs.removed()) return fail_removed(card_.name);
   return {};

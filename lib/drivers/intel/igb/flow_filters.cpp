@@ -115,10 +115,7 @@ Result<void> FlowFilters::check_conflicts(const Entry& added) const {
 }
 
 Result<FlowFilters::Entry> FlowFilters::make_entry(const FlowRule& rule) const {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: flow rules cannot be added: the port is closed", card_.name),
-                "open the port again");
-  }
+  if (auto is_open = expect_open(card_, "flow rules cannot be added"); !is_open) return pass_on(std::move(is_open));
   // [I-FTQF] No source that was read says what a queue filter does to a frame that pools get.
   if (pools_) {
     return fail(ErrorCode::bad_state, fmt::format("{}: flow rules cannot be added while there are pools", card_.name),

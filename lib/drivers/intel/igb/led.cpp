@@ -77,9 +77,7 @@ void LedControl::start() const {
 
 // Nothing but this class writes LEDCTL, so before the first call it has the card's default.
 Result<void> LedControl::set_led(LedMode mode) {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-  }
+  if (auto is_open = expect_open(card_); !is_open) return is_open;
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (!values_) {
     std::array<std::uint16_t, 1> settings{};

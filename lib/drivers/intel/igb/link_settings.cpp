@@ -34,9 +34,7 @@ Link LinkSettings::link() const {
 LinkModes LinkSettings::supported_modes() const { return kPhyModes; }
 
 Result<void> LinkSettings::expect_open() const {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-  }
+  if (auto is_open = igb::expect_open(card_); !is_open) return is_open;
   if (card_.regs.removed()) return fail_removed(card_.name);
   return {};
 }

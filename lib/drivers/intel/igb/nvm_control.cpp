@@ -47,9 +47,7 @@ std::uint32_t rest_of_page(std::uint32_t at, std::uint32_t page_bytes) {
 }  // namespace
 
 Result<void> NvmControl::expect_open() const {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-  }
+  if (auto is_open = igb::expect_open(card_); !is_open) return is_open;
   if (card_.regs.removed()) return fail_removed(card_.name);
   return {};
 }

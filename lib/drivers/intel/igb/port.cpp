@@ -221,9 +221,12 @@ bool Port::make_harmless() {
 // The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.
 Result<void> Port::release(bool failed) {
   Result<void> result;
+  if (card_.asleep) {
+    if (auto awake = wake_up(); !awake && !std::exchange(failed, true)) result = awake;
+  }
   statistics_.accumulate();
   clock_.suspend();
-  asleep_ = false;
+  card_.asleep = false;
   if (!failed) {
     result = reset_card(card_);
     if (result) {

@@ -93,6 +93,10 @@ class Port final : public intel::QueuePort,
   /// Takes the card over, and has `functions` find out which virtual functions there are.
   [[nodiscard]] Result<void> bring_up(const std::function<Result<void>()>& functions);
   [[nodiscard]] Result<void> check_same_card(const Device& device) const;
+  /// Gives up the card's registers and enters power state D3hot, if the platform allows it.
+  [[nodiscard]] Result<void> fall_asleep();
+  /// Returns to D0, and has registers again.
+  [[nodiscard]] Result<void> wake_up();
   /// Ends the card's DMA, then disables bus mastering in its PCI command register. Needs the queues closed.
   [[nodiscard]] Result<void> end_dma();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
@@ -175,7 +179,6 @@ class Port final : public intel::QueuePort,
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link
   bool running_ = false;           // between start and halt
-  bool asleep_ = false;            // between suspend and resume
   bool dma_ended_ = true;          // false while DMA may be going on
   Statistics statistics_;
 };

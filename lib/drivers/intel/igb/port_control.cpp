@@ -99,10 +99,7 @@ Result<void> Port::set_loopback(LoopbackMode mode) {
   return {};
 }
 
-Result<void> Port::expect_open() const {
-  if (device_ != nullptr && card_.regs.bar()) return {};
-  return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-}
+Result<void> Port::expect_open() const { return igb::expect_open(card_); }
 
 // The filter is enabled by the first call, since a card without it receives all VLANs. VLAN 0 is a priority tag, which
 // belongs to no VLAN; Linux, igb_main.c, igb_restore_vlan, receives it, too.
@@ -256,9 +253,9 @@ void Port::append_counters(std::vector<Counter>& counters) {
 }
 
 Result<Duration> Port::service() {
-  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
-  if (asleep_) return Statistics::kUpdateInterval;
+  if (card_.asleep) return Statistics::kUpdateInterval;
   if (running_) acknowledge_interrupts(card_, *queues());
   const Link now = link();  // flow control and rate limits follow the link, too
   functions_.service();     // before messages about the link, which would replace requests
@@ -279,7 +276,7 @@ std::vector<int> Port::events() const {
 }
 
 std::vector<RegisterValue> Port::registers() {
-  if (device_ == nullptr || !card_.regs.bar()) return {};
+  if (!expect_open()) return {};
   return dump_registers(card_.regs);
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "device/power_state.hpp"
 #include "drivers/intel/common/device_events.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/phy.hpp"
@@ -25,23 +26,49 @@ Result<void> Port::suspend() {
     if (auto stopped = stop_phy(card_); !stopped) return stopped;
   }
   announce_driver(card_, false);
-  asleep_ = true;
-  return flush_registers(card_);
+  if (auto flushed = flush_registers(card_); !flushed) return flushed;
+  return fall_asleep();
 }
 
-// Linux, igb_main.c, igb_resume: a reset, WUC is cleared (igb_reset), and so is WUS. A start resets the card again.
+// An access to a register in D3hot raises SIGBUS over VFIO (Linux, vfio_pci_core.c, __vfio_pci_memory_enabled). So
+// nothing has a window of registers meanwhile. VFIO does not put a card into D3hot whose functions are enabled
+// (vfio_pci_set_power_state). Where the platform has another reason, the card waits in D0, as in Linux
+// (drivers/pci/pci.c, pci_set_low_power_state).
+Result<void> Port::fall_asleep() {
+  statistics_.detach();
+  if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
+  card_.regs = {};
+  card_.asleep = true;
+  if (auto off = device_->set_bus_master(false); !off) return off;
+  if (device_->functions() != 0) return {};
+  auto entered = enter_d3hot(*device_, card_.clock(), wake_.wake_events().any());
+  if (entered || entered.error().code != ErrorCode::device_fault) return entered;
+  card_.log(LogLevel::warning, entered.error().what + "; it waits in D0");
+  return {};
+}
+
+Result<void> Port::wake_up() {
+  if (auto awake = enter_d0(*device_, card_.clock()); !awake) return awake;
+  auto bar = device_->bar(reg::kRegisterBar);
+  if (!bar) return pass_on(std::move(bar));
+  card_.regs = hw::igb::Registers(*bar);
+  card_.asleep = false;
+  return {};
+}
+
+// Linux, igb_main.c, igb_resume: D0, a reset, WUC is cleared (igb_reset), and so is WUS. A start resets the card again.
 Result<void> Port::resume() {
-  if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return healthy;
+  if (auto awake = wake_up(); !awake) return awake;
+  if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto reset = reset_card(card_); !reset) return reset;
-  asleep_ = false;
   card_.regs.write<reg::WUC>({});
   card_.regs.write<reg::WUFC>({});
   card_.regs.write<reg::WUS>(reg::WUS::Value(~0U));
   announce_driver(card_, true);
   led_.start();
   clock_.resume();
-  statistics_.discard();
+  statistics_.attach(card_.regs, *card_.traits);
   return flush_registers(card_);
 }
 

@@ -36,9 +36,6 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
     return fail(ErrorCode::bad_state, fmt::format("{}: the port is started", card_.name),
                 "stop it first, or call test_online");
   }
-  if (asleep_) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the port is suspended", card_.name), "resume it first");
-  }
   if (functions_.enabled()) {
     return fail(ErrorCode::bad_state, fmt::format("{}: the test would reset the port's virtual functions", card_.name),
                 "disable the functions first (VirtualFunctions)");

@@ -96,10 +96,7 @@ RssConfig RssControl::rss() const {
 }
 
 Result<void> RssControl::set_rss(const RssConfig& config) {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: RSS cannot be set: the port is closed", card_.name),
-                "open the port again");
-  }
+  if (auto is_open = expect_open(card_, "RSS cannot be set"); !is_open) return is_open;
   const std::uint32_t queues = queues_ == 0 ? card_.traits->queues : queues_;
   if (auto checked = check_rss(config, kLimits, choices(queues), card_.name); !checked) return checked;
   if (spreads_pools() && config.types.bits == 0) {

@@ -26,9 +26,7 @@ Result<void> TxRates::check(std::uint32_t megabits) const {
 }
 
 Result<void> TxRates::set_tx_rate(std::uint16_t queue, std::uint32_t megabits) {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-  }
+  if (auto is_open = expect_open(card_); !is_open) return is_open;
   // The other queues belong to the functions, or to no pool.
   const std::uint32_t queues = functions_ == 0 ? card_.traits->queues : 1;
   if (queue >= queues) {
@@ -44,9 +42,7 @@ Result<void> TxRates::set_tx_rate(std::uint16_t queue, std::uint32_t megabits) {
 std::uint32_t TxRates::tx_rate(std::uint16_t queue) const { return queue < megabits_.size() ? megabits_[queue] : 0; }
 
 Result<void> TxRates::set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabits) {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-  }
+  if (auto is_open = expect_open(card_); !is_open) return is_open;
   if (pool >= pools_) {
     return refuse(card_.name, fmt::format("rate limit: there is no pool {}", pool),
                   "set the pools first (QueuePools); they are counted from 0");

@@ -43,9 +43,7 @@ Result<bool> WakeControl::may_wake() const {
 }
 
 Result<WakeEvents> WakeControl::wake_support() {
-  if (!card_.regs.bar()) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-  }
+  if (auto is_open = expect_open(card_); !is_open) return pass_on(std::move(is_open));
   if (card_.regs.removed()) return fail_removed(card_.name);
   const auto wakes = may_wake();
   if (!wakes) return tl::unexpected<Error>(wakes.error());
