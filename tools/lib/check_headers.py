@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compiles each public header alone, twice in one file, with each compiler: it must include what it needs and cause no warning.
+"""Compiles each public header alone, twice in one file: it must include what it needs and cause no warning. Other compilers than the
+first find the same missing includes, so they compile all headers in one file, for their warnings.
 A clean header is remembered (clean_marks.py) and is not compiled again until it, or a file that it includes, changes.
 
 usage: check_headers.py ROOT COMPILER... [-- HEADER...]     with HEADERs, checks only headers that depend on them
@@ -19,15 +20,15 @@ FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wsha
 SECONDS = 120
 
 
-def compile_alone(root: pathlib.Path, compiler: str, header: pathlib.Path) -> str:
-    """The compiler's complaints; empty if there are none."""
-    line = f'#include "{header.relative_to("include")}"\n'
+def compile_in_turn(root: pathlib.Path, compiler: str, headers: list[pathlib.Path], what: str) -> str:
+    """Compiles a file that includes each header twice. The compiler's complaints; empty if there are none."""
+    lines = "".join(f'#include "{header.relative_to("include")}"\n' * 2 for header in headers)
     try:
-        run = subprocess.run([compiler, f"-I{root / 'include'}", *FLAGS], input=line * 2, capture_output=True, text=True,
+        run = subprocess.run([compiler, f"-I{root / 'include'}", *FLAGS], input=lines, capture_output=True, text=True,
                              timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return f"{header} alone: {compiler} did not end within {SECONDS} s"
-    return "" if run.returncode == 0 else f"{header} alone, with {compiler}:\n{run.stderr.strip()}"
+        return f"{what}: {compiler} did not end within {SECONDS} s"
+    return "" if run.returncode == 0 else f"{what}, with {compiler}:\n{run.stderr.strip()}"
 
 
 def main() -> int:
@@ -48,13 +49,14 @@ def main() -> int:
     marks = {header: known / clean_marks.key(root, check_includes.closure(edges, header), " ".join(compilers + FLAGS), common)
              for header in headers}
     waiting = [header for header in headers if not marks[header].exists()]
+    first, *others = compilers
     with check_includes.workers() as pool:
-        jobs = {header: [pool.submit(compile_alone, root, compiler, header) for compiler in compilers] for header in waiting}
-        complaints = []
-        for header, compiled in jobs.items():
-            found = [job.result() for job in compiled if job.result()]
-            complaints += found
-            if not found:
+        alone = {header: pool.submit(compile_in_turn, root, first, [header], f"{header} alone") for header in waiting}
+        together = [pool.submit(compile_in_turn, root, compiler, waiting, "all headers") for compiler in others if waiting]
+        warnings = [job.result() for job in together if job.result()]
+        complaints = warnings + [job.result() for job in alone.values() if job.result()]
+        for header, job in alone.items():
+            if not warnings and not job.result():
                 marks[header].touch()
     print("\n".join(complaints), end="\n" if complaints else "")
     return 1 if complaints else 0
