@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/command_line.hpp"
 
-#include <charconv>
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <iostream>
 #include <map>
 #include <sstream>
 #include <string>
-#include <system_error>
 
 #include <fmt/format.h>
 
+#include "common/number_text.hpp"
 #include "common/standard_streams.hpp"
 
 namespace pollux::examples {
@@ -87,12 +85,7 @@ CLI::Range frame_count() {
 CLI::Validator number(double lowest, double highest) {
   const std::string range = fmt::format("{:g} to {:g}", lowest, highest);
   const auto check = [=](const std::string& text) {
-    double value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
-    const bool is_number = error == std::errc{} && stop == end && std::isfinite(value);
-    if (is_number && value >= lowest && value <= highest) return std::string();
-    return fmt::format("{} is not a number from {}", text, range);
+    return parse_number(text, lowest, highest) ? std::string() : fmt::format("{} is not a number from {}", text, range);
   };
   return {check, range};
 }

@@ -5,25 +5,17 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <charconv>
 #include <fstream>
 #include <sstream>
 #include <utility>
 
 #include "common/command_line.hpp"
+#include "common/number_text.hpp"
 
 namespace pollux::examples {
 namespace {
 
 constexpr const char* kExample = "write it like 10.1.0.0/16 1 02:00:00:00:00:01";
-
-std::optional<unsigned> parse_number(const std::string& text, unsigned highest) {
-  unsigned number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc{} || stop != end || number > highest) return std::nullopt;
-  return number;
-}
 
 /// Whether all bits after the first `length` are zero.
 bool ends_in_zeros(std::span<const std::uint8_t> prefix, unsigned length) {
@@ -56,11 +48,11 @@ Result<void> Routes::add(const std::string& line) {
   const std::size_t slash = prefix.find('/');
   const auto address = parse_address(prefix.substr(0, slash));
   if (!address || slash == std::string::npos) return bad(fmt::format("'{}' is no prefix", prefix));
-  const auto length = parse_number(prefix.substr(slash + 1), static_cast<unsigned>(address->size() * 8));
+  const auto length = parse_number(prefix.substr(slash + 1), 0U, static_cast<unsigned>(address->size() * 8));
   if (!length) return bad(fmt::format("'{}' has no length from 0 to {}", prefix, address->size() * 8));
   if (!ends_in_zeros(*address, *length))
     return bad(fmt::format("'{}' has bits beyond its length", prefix), "clear them, or make the prefix longer");
-  const auto index = parse_number(port, ports_ - 1U);
+  const auto index = parse_number(port, 0U, ports_ - 1U);
   if (!index)
     return bad(fmt::format("'{}' is no port from 0 to {}", port, ports_ - 1), "count the ports of the command line");
   const auto hop = parse_mac(mac);

@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "common/mac_text.hpp"
+#include "common/number_text.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 
 namespace pollux::examples {
@@ -73,16 +73,9 @@ std::uint64_t big_endian(std::span<const std::uint8_t> bytes) {
   return value;
 }
 
-std::optional<std::uint64_t> decimal_of(std::string_view text, std::uint64_t most) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value > most) return {};
-  return value;
-}
-
 std::optional<Value> parse_value(const FrameField& field, const std::string& text) {
   if (field.form == Form::number) {
-    const auto number = decimal_of(text, field.most);
+    const auto number = parse_number<std::uint64_t>(text, 0, field.most);
     return number ? std::optional(Value{0, *number}) : std::nullopt;
   }
   if (field.form == Form::mac) {
@@ -102,8 +95,9 @@ std::optional<FieldRange> parse_values(const FrameField& field, const std::strin
   if (dash == std::string::npos || slash < dash) return {};
   const auto first = parse_value(field, text.substr(0, dash));
   const auto last = parse_value(field, text.substr(dash + 1, slash == std::string::npos ? slash : slash - dash - 1));
-  const auto step = slash == std::string::npos ? std::uint64_t{1} : decimal_of(text.substr(slash + 1), UINT32_MAX);
-  if (!first || !last || !step || *step == 0) return {};
+  const auto step = slash == std::string::npos ? std::uint64_t{1}
+                                               : parse_number<std::uint64_t>(text.substr(slash + 1), 1, UINT32_MAX);
+  if (!first || !last || !step) return {};
   if (first->prefix != last->prefix || last->low < first->low) return {};
   const std::uint64_t steps = (last->low - first->low) / *step;
   if (steps == UINT64_MAX) return {};

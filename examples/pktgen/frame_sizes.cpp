@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <numeric>
 #include <optional>
 #include <utility>
 
 #include "common/frame.hpp"
+#include "common/number_text.hpp"
 #include "common/rates.hpp"
 
 namespace pollux::examples {
@@ -27,20 +27,12 @@ struct Share {
   std::int64_t weight = 1;
 };
 
-template <class Number>
-std::optional<Number> number(std::string_view text, Number lowest, Number highest) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < lowest || value > highest) return {};
-  return value;
-}
-
 std::optional<Share> parse_share(std::string_view text) {
   const std::size_t colon = text.find(':');
-  const auto size = number(text.substr(0, colon), kMinSize, kMaxSize);
+  const auto size = parse_number(text.substr(0, colon), kMinSize, kMaxSize);
   if (!size) return {};
   if (colon == std::string_view::npos) return Share{*size};
-  const auto weight = number<std::int64_t>(text.substr(colon + 1), 1, kMaxSizes);
+  const auto weight = parse_number<std::int64_t>(text.substr(colon + 1), 1, kMaxSizes);
   return weight ? std::optional(Share{*size, *weight}) : std::nullopt;
 }
 
