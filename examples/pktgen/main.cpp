@@ -106,7 +106,10 @@ int run_pktgen(PktgenOptions& options, const std::shared_ptr<spdlog::logger>& sh
   const StopSignals stop;
   const auto supply = FrameSupply::load(options);
   if (!supply) return report_failure(log, supply.error());
-  if (auto fits = fit_mtu(options, supply->largest()); !fits) return report_failure(log, fits.error());
+  if (auto fits = fit_mtu(options, supply->largest()); !fits) {
+    static_cast<void>(report_failure(log, fits.error()));
+    return kUsageError;
+  }
   auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
   if (!setup) return report_failure(log, setup.error());
   std::vector<Port>& ports = (*setup)->ports();

@@ -12,27 +12,27 @@
 namespace pollux::examples {
 namespace {
 
-/// Adds an option whose text `parse` turns into a value for `take`.
+/// Adds an option whose text `parse` turns into a value for `take`. It takes one text, not the words after it, too, so
+/// that a port may follow.
 template <class Parse, class Take>
 CLI::Option* add_parsed(CLI::App& app, const char* name, Parse parse, Take take, const char* description) {
-  return app.add_option_function<std::vector<std::string>>(
-      name,
-      [name, parse, take](const std::vector<std::string>& texts) {
-        for (const std::string& text : texts) {
-          auto value = parse(text);
-          if (!value) throw CLI::ValidationError(name, value.error().message());
-          take(*std::move(value));
-        }
-      },
-      description);
+  const auto take_all = [name, parse, take](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      auto value = parse(text);
+      if (!value) throw CLI::ValidationError(name, value.error().message());
+      take(*std::move(value));
+    }
+  };
+  return app.add_option_function<std::vector<std::string>>(name, take_all, description)
+      ->expected(1)
+      ->allow_extra_args(false);
 }
 
 void add_frame_options(CLI::App& app, PktgenOptions& options) {
   add_parsed(
       app, "--size", parse_frame_sizes, [&options](FrameSizes sizes) { options.sizes = std::move(sizes); },
       "Bytes per frame, with the frame check sequence of 4 bytes: 64, sizes with shares (64:7,594:4,1518:1), imix for "
-      "these, or a genome of RFC 6985 (imix-aaafg); raises the MTU unless --mtu is given [64]")
-      ->expected(1);
+      "these, or a genome of RFC 6985 (imix-aaafg); raises the MTU unless --mtu is given [64]");
   app.add_option("--flows", options.flows,
                  "Flows, which differ in the source address and port; 8 per queue if there are several queues, else 1")
       ->check(CLI::Range(1U, frame::kMaxFlows));
@@ -41,8 +41,9 @@ void add_frame_options(CLI::App& app, PktgenOptions& options) {
                      "Send the frames of this pcap or pcapng file in turn, instead of pktgen's own");
   add_parsed(
       app, "--vary", parse_field_range, [&options](const FieldRange& range) { options.vary.push_back(range); },
-      "A field of the template's frames that changes with each frame: FIELD=FIRST-LAST or FIELD=FIRST-LAST/STEP, such "
-      "as ip.src=10.0.0.1-10.0.0.254; checksums are adjusted; several times for several fields")
+      "A field of the template's frames that changes with each use of the file: FIELD=FIRST-LAST or "
+      "FIELD=FIRST-LAST/STEP, such as ip.src=10.0.0.1-10.0.0.254; checksums are adjusted; several times for several "
+      "fields")
       ->needs(file)
       ->take_all();
   CLI::Option* const replay = app.add_option("--replay", options.replay_file,
@@ -63,7 +64,7 @@ void add_frame_options(CLI::App& app, PktgenOptions& options) {
       app, "--rate", parse_rate, [&options](const RateText& value) { options.rate = value; },
       "Send at this rate, each frame when its slot begins: frames per second (500kpps), bits per second on the wire "
       "(100Mbit) or a share of the line rate (33.3%); without it as fast as possible, or as captured");
-  rate->expected(1)->excludes(app.get_option("--speed"));
+  rate->excludes(app.get_option("--speed"));
 }
 
 void add_options(CLI::App& app, PktgenOptions& options) {
@@ -91,8 +92,10 @@ void add_options(CLI::App& app, PktgenOptions& options) {
   add_mac_option(
       app, "--dst", options.destination,
       "Destination address; by default the receiving port's, or 02:00:00:00:00:00 with one port that does not "
-      "loop");
-  add_mac_option(app, "--src", options.source, "Source address; by default the sending port's");
+      "loop; with --template and --replay those of the file's frames");
+  add_mac_option(app, "--src", options.source,
+                 "Source address; by default the sending port's; with --template and --replay those of the file's "
+                 "frames");
   app.add_flag("--check", options.check,
                "Verify each frame's content and sequence; the status is 1 if one is wrong or all are foreign");
   app.add_flag("--expect-all", options.expect_all, "With --check: a lost frame gives status 1, too");
@@ -119,10 +122,6 @@ void check_files(const PktgenOptions& options) {
 
 /// Rejects combinations of options that make no sense.
 void check_combinations(PktgenOptions& options) {
-  if (const std::uint32_t size = options.sizes.largest(); options.mtu_given && size > options.port.mtu + kMtuOverhead) {
-    throw CLI::ValidationError(
-        "--size", fmt::format("{} needs an MTU of {}, but --mtu is {}", size, size - kMtuOverhead, options.port.mtu));
-  }
   if (options.ports.size() == 2) {
     if (options.send || options.receive) {
       throw CLI::ValidationError("PORT",
@@ -160,7 +159,7 @@ void check_combinations(PktgenOptions& options) {
 }  // namespace
 
 std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
-  CLI::App app("Sends numbered Ethernet frames, or counts and checks those that arrive", "pktgen");
+  CLI::App app("Sends numbered Ethernet frames or those of a file, or counts and checks those that arrive", "pktgen");
   app.footer(
       "  pktgen PORT --send --count 1000000 --size 64\n"
       "  pktgen PORT --receive --check\n"
@@ -169,10 +168,11 @@ std::optional<int> read_options(int argc, char** argv, PktgenOptions& options) {
       "  pktgen PORT --send --size imix --flows 1000 --rate 50%\n"
       "  pktgen PORT --send --template syn.pcap --vary ip.src=10.0.0.1-10.0.255.254\n"
       "  pktgen PORT --send --replay capture.pcapng --speed 2\n"
-      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. Frames contain IPv4 and UDP. The status is 1 if a "
-      "frame was wrong, the library\n"
-      "reports an error or the output cannot be written, and 2 after a wrong command line. Frames that a card missed\n"
-      "are reported; they change the status only with --expect-all.");
+      "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. pktgen's own frames contain IPv4 and UDP. The "
+      "status is 1\n"
+      "if a frame was wrong, the library reports an error or the output cannot be written, and 2 after a wrong command "
+      "line. Frames\n"
+      "that a card missed are reported; they change the status only with --expect-all.");
   add_options(app, options);
   add_frame_options(app, options);
   add_port_options(app, options.port);
