@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
+#include "common/rates.hpp"
 #include "pollux/base/clock.hpp"
 
 namespace pollux::examples {
@@ -10,6 +12,14 @@ namespace pollux::examples {
 /// Bytes that a frame occupies on the wire beyond those that its size counts: preamble, start delimiter and inter-frame
 /// gap (IEEE 802.3, clauses 3 and 4). A size includes the frame check sequence.
 inline constexpr std::uint64_t kGapBytes = 20;
+
+/// The shortest frame on the wire (IEEE 802.3, clause 4, minFrameSize). A card pads shorter ones.
+inline constexpr std::uint64_t kMinWireBytes = 64;
+
+/// The bytes of a frame on the wire, with the frame check sequence. `length` is in memory, without it.
+[[nodiscard]] constexpr std::uint64_t wire_size(std::uint64_t length) noexcept {
+  return std::max(length + kFcsBytes, kMinWireBytes);
+}
 
 /// The bits of a frame's slot on the wire. `size` is in bytes and includes the frame check sequence.
 [[nodiscard]] constexpr std::uint64_t slot_bits(std::uint64_t size) noexcept { return (size + kGapBytes) * 8; }

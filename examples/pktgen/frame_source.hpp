@@ -20,6 +20,8 @@ class FrameSource {
 
   /// The bytes of the next frame in memory, without FCS; 0 if there is no other.
   [[nodiscard]] virtual std::uint32_t next_length() const noexcept = 0;
+  /// The time of a frame that is due later than a Duration can say.
+  static constexpr Duration kNever = Duration::max();
   /// When the next frame is due, from the start of the first; nothing if a rate decides.
   [[nodiscard]] virtual std::optional<Duration> next_at() const noexcept { return std::nullopt; }
   /// Fills the empty `mbuf` with the next frame, and goes on to the one after it. False if `cache` is exhausted: the

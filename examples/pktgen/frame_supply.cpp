@@ -46,7 +46,7 @@ std::uint32_t FrameSupply::largest() const noexcept {
   if (recorded_.empty()) return options_->sizes.largest();
   std::size_t largest = 0;
   for (const RecordedFrame& frame : recorded_) largest = std::max(largest, frame.bytes.size());
-  return static_cast<std::uint32_t>(largest + kFcsBytes);
+  return static_cast<std::uint32_t>(wire_size(largest));
 }
 
 std::string FrameSupply::text() const {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "common/rates.hpp"
 #include "common/slot_schedule.hpp"
 #include "pktgen/frame_source.hpp"
 
@@ -59,6 +58,8 @@ class Pacer {
   [[nodiscard]] Duration slipped() const noexcept { return slipped_; }
 
  private:
+  static constexpr double kLongestWait = 1e18;  // nanoseconds: 31 years
+
   void begin(Time now, std::uint32_t length) noexcept {
     start_ = now;
     if (pace_.unit == Pace::Unit::recorded) return;
@@ -67,11 +68,14 @@ class Pacer {
   }
   [[nodiscard]] Time slot_of(const FrameSource& source) const noexcept {
     if (slots_) return slots_->next();
-    const auto at = static_cast<double>(source.next_at().value_or(Duration(0)).count());
-    return *start_ + Duration(static_cast<Duration::rep>(at / pace_.speed));
+    const Duration at = source.next_at().value_or(Duration(0));
+    const double wait = static_cast<double>(at.count()) / pace_.speed;
+    // A time that is too long for the sum is that of a frame which nobody waits for.
+    if (at == FrameSource::kNever || wait > kLongestWait) return Time::max();
+    return *start_ + Duration(static_cast<Duration::rep>(wait));
   }
   [[nodiscard]] std::uint64_t weight_of(std::uint32_t length) const noexcept {
-    return pace_.queues * (pace_.unit == Pace::Unit::bits ? slot_bits(length + kFcsBytes) : 1);
+    return pace_.queues * (pace_.unit == Pace::Unit::bits ? slot_bits(wire_size(length)) : 1);
   }
   void slip(Duration by) noexcept {
     slipped_ += by;

@@ -22,17 +22,23 @@ class ReplayedFrames final : public FrameSource {
     if (times_ != 0 && round_ == times_) return 0;
     return static_cast<std::uint32_t>(frames_[next_].bytes.size());
   }
-  [[nodiscard]] std::optional<Duration> next_at() const noexcept override { return round_start_ + frames_[next_].at; }
+  [[nodiscard]] std::optional<Duration> next_at() const noexcept override {
+    return sum(round_start_, frames_[next_].at);
+  }
   [[nodiscard]] bool build(Mbuf& mbuf, MempoolCache& cache) noexcept override {
     if (!append_chained(mbuf, cache, frames_[next_].bytes)) return false;
     if (++next_ < frames_.size()) return true;
     next_ = 0;
     ++round_;
-    round_start_ += frames_.back().at + mean_gap();
+    round_start_ = sum(round_start_, sum(frames_.back().at, mean_gap()));
     return true;
   }
 
  private:
+  /// With a rate of the user's, rounds of a long recording may follow each other until their times overflow.
+  [[nodiscard]] static Duration sum(Duration one, Duration other) {
+    return other > kNever - one ? kNever : one + other;
+  }
   /// The time between the last frame of a round and the first of the next.
   [[nodiscard]] Duration mean_gap() const noexcept {
     const auto gaps = static_cast<Duration::rep>(frames_.size() - 1);

@@ -10,6 +10,7 @@
 namespace pollux::examples {
 namespace {
 
+using std::chrono::hours;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
@@ -75,6 +76,12 @@ TEST(Pacer, CountsTheWholeSlotOfAFrameAgainstARateInBits) {
   EXPECT_THAT(departures(pacer, frames, 5), testing::ElementsAre(0, 672, 12976, 13648, 25952));
 }
 
+TEST(Pacer, CountsThePaddingOfAShortFrameAgainstARateInBits) {
+  Pacer pacer({.unit = Pace::Unit::bits, .rate = 1'000'000'000});
+  Frames frames({42, 59});
+  EXPECT_THAT(departures(pacer, frames, 4), testing::ElementsAre(0, 672, 1344, 2016)) << "both have 64 bytes then";
+}
+
 TEST(Pacer, AccumulatesNoError) {
   Pacer pacer(frames_per_second(1'488'095));
   Frames frames({60});
@@ -124,6 +131,21 @@ TEST(Pacer, MultipliesTheSpeedOfARecording) {
   Frames frames({60}, {microseconds(0), microseconds(7), microseconds(40)});
   Pacer twice({.unit = Pace::Unit::recorded, .speed = 2});
   EXPECT_THAT(departures(twice, frames, 3), testing::ElementsAre(0, 3500, 20000));
+}
+
+TEST(Pacer, WaitsForAFrameThatIsDueLaterThanAnyClockShows) {
+  for (const Duration at : {Duration(hours(24 * 365)), Duration::max()}) {
+    Frames frames({60}, {Duration(0), at});
+    Pacer slow({.unit = Pace::Unit::recorded, .speed = 1e-6});
+    EXPECT_EQ(send_due(slow, frames, seconds(1), 1), 1U);
+    for (const Time now : {Time(seconds(2)), Time(hours(24 * 365 * 100))})
+      EXPECT_EQ(send_due(slow, frames, now, 1), 0U);
+  }
+  Frames frames({60}, {Duration(0), Duration::max()});
+  Pacer fast({.unit = Pace::Unit::recorded, .speed = 1e6});
+  EXPECT_EQ(send_due(fast, frames, seconds(1), 1), 1U);
+  EXPECT_EQ(send_due(fast, frames, hours(24 * 365 * 100), 1), 0U)
+      << "the longest time stands for one that is even longer";
 }
 
 TEST(Pacer, PutsARecordingOffAfterALongDelay) {
