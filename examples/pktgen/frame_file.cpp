@@ -6,16 +6,21 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string_view>
 
 #include "common/frame.hpp"
+#include "common/options.hpp"
 
 namespace pollux::examples {
 namespace {
 
-constexpr std::uint32_t kHeaderBytes = 14;
+/// A card refuses shorter ones, even though it pads frames (Linux igb, igb_xmit_frame).
+constexpr std::uint32_t kMinBytes = 17;
+/// Captures of several queues or processors are out of order by less; a clock was set back by more.
+constexpr Duration kMostReordered = std::chrono::milliseconds(10);
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30U;
 
 struct ClosePcap {
@@ -51,17 +56,43 @@ std::optional<std::pair<std::string, std::string>> fault_of(const pcap_pkthdr& h
     return std::pair(fmt::format("has {} of its {} bytes", header.caplen, header.len),
                      "capture whole frames (tcpdump -s 0), or remove this one, e.g. with editcap");
   }
-  if (header.caplen < kHeaderBytes || header.caplen > frame::kMaxLength) {
-    return std::pair(fmt::format("has {} bytes, not {} to {}", header.caplen, kHeaderBytes, frame::kMaxLength),
+  if (header.caplen < kMinBytes || header.caplen > frame::kMaxLength) {
+    return std::pair(fmt::format("has {} bytes, not {} to {}", header.caplen, kMinBytes, frame::kMaxLength),
                      "remove it, e.g. with editcap; captures of a machine that merges or segments frames have longer "
                      "ones than its wire");
   }
   return std::nullopt;
 }
 
-Duration time_of(const pcap_pkthdr& header) {
-  return std::chrono::seconds(header.ts.tv_sec) + std::chrono::nanoseconds(header.ts.tv_usec);
+/// The time from one stamp to another, which is negative if that is earlier; nothing if it is longer than a recording
+/// may be. Stamps are untrusted, so arithmetic must not overflow. Their fractions are in nanoseconds and have 32 bits
+/// at most.
+std::optional<Duration> between(const timeval& from, const timeval& to) {
+  constexpr auto kMost = std::chrono::duration_cast<std::chrono::seconds>(kLongestRecording).count();
+  std::int64_t seconds = 0;
+  if (__builtin_sub_overflow(to.tv_sec, from.tv_sec, &seconds) || seconds > kMost || seconds < -kMost) return {};
+  return std::chrono::seconds(seconds) + std::chrono::nanoseconds(to.tv_usec - from.tv_usec);
 }
+
+/// When the frames of a file are due. Time never goes back: frames that are a little out of order leave with the one
+/// before, and after a clock was set back the gaps between frames go on as they were captured.
+class Timeline {
+ public:
+  /// From the first frame; nothing if that is too long.
+  [[nodiscard]] std::optional<Duration> next(const timeval& stamp) {
+    if (!first_) first_ = stamp;
+    const auto since_first = between(*first_, stamp);
+    if (!since_first) return {};
+    if (*since_first + set_back_ < last_ - kMostReordered) set_back_ = last_ - *since_first;
+    last_ = std::max(last_, *since_first + set_back_);
+    return last_ <= kLongestRecording ? std::optional(last_) : std::nullopt;
+  }
+
+ private:
+  std::optional<timeval> first_;
+  Duration last_{0};
+  Duration set_back_{0};  // by how much a clock was set back so far
+};
 
 }  // namespace
 
@@ -70,7 +101,7 @@ Result<std::vector<RecordedFrame>> read_frames(const std::string& path) {
   if (!file) return pass_on(std::move(file));
   std::vector<RecordedFrame> frames;
   std::uint64_t total = 0;
-  Duration first{0};
+  Timeline timeline;
   pcap_pkthdr* header = nullptr;
   const std::uint8_t* bytes = nullptr;
   int status = 0;
@@ -79,10 +110,14 @@ Result<std::vector<RecordedFrame>> read_frames(const std::string& path) {
       return refuse(path, fmt::format("frame {} {}", frames.size() + 1, fault->first), fault->second);
     if ((total += header->caplen) > kMostBytes)
       return refuse(path, fmt::format("it has more than {} MiB of frames", kMostBytes >> 20U), "send it in parts");
-    if (frames.empty()) first = time_of(*header);
-    // A clock that was set back while frames were captured must not stop a replay.
-    const Duration before = frames.empty() ? Duration(0) : frames.back().at;
-    frames.push_back({{bytes, bytes + header->caplen}, std::max(before, time_of(*header) - first)});
+    const auto at = timeline.next(header->ts);
+    if (!at) {
+      return refuse(path,
+                    fmt::format("frame {} was captured more than {:.0f} s before or after the first", frames.size() + 1,
+                                to_seconds(kLongestRecording)),
+                    "remove it, or correct its time, e.g. with editcap -t");
+    }
+    frames.push_back({{bytes, bytes + header->caplen}, *at});
   }
   if (status != PCAP_ERROR_BREAK) {
     return fail(ErrorCode::io_error,

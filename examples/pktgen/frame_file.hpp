@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 
 namespace pollux::examples {
 
+/// The longest time from the first frame of a file to another: 31 years.
+inline constexpr Duration kLongestRecording = std::chrono::seconds(1'000'000'000);
+
 /// A frame of a capture file.
 struct RecordedFrame {
   std::vector<std::uint8_t> bytes;  ///< without FCS
@@ -19,7 +23,8 @@ struct RecordedFrame {
 
 /// Reads all frames of a pcap or pcapng file into memory. Errors, which name the frame: io_error if the file cannot be
 /// read; invalid_argument if it has no frame, is not of Ethernet, or has a frame that was cut when it was captured,
-/// that is shorter than an Ethernet header or longer than frame::kMaxLength, or if it is above 1 GiB.
+/// that is shorter than 17 bytes or longer than frame::kMaxLength, that was captured more than kLongestRecording from
+/// the first, or if it is above 1 GiB.
 [[nodiscard]] Result<std::vector<RecordedFrame>> read_frames(const std::string& path);
 
 /// Replaces an address in all frames.

@@ -19,14 +19,38 @@ using std::chrono::microseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+Result<std::vector<RecordedFrame>> read_content(const std::string& content) {
+  const std::string path = testing::TempDir() + "pktgen-" + std::to_string(getpid()) + ".pcap";
+  std::ofstream(path, std::ios::binary) << content;
+  auto frames = read_frames(path);
+  std::filesystem::remove(path);
+  return frames;
+}
+
+void put(std::string& content, const std::vector<std::uint32_t>& words) {
+  for (const std::uint32_t word : words) content.append(reinterpret_cast<const char*>(&word), sizeof word);
+}
+
+/// Frames of a pcapng file (draft-ietf-opsawg-pcapng, 4), whose stamps are whole seconds of 64 bits.
+Result<std::vector<RecordedFrame>> captured_at(const std::vector<std::uint64_t>& stamps) {
+  std::string content;
+  put(content, {0x0A0D0D0A, 28, 0x1A2B3C4D, 1, UINT32_MAX, UINT32_MAX, 28});
+  put(content, {1, 32, 1, 0, 0x00010009, 0, 0, 32});  // the option is if_tsresol: 10^0
+  for (const std::uint64_t stamp : stamps) {
+    const auto high = static_cast<std::uint32_t>(stamp >> 32U);
+    put(content, {6, 92, 0, high, static_cast<std::uint32_t>(stamp), 60, 60});
+    content.append(60, 'x');
+    put(content, {92});
+  }
+  return read_content(content);
+}
+
 /// A capture file in the classic format (draft-ietf-opsawg-pcap, 4 and 5), with stamps in microseconds.
 class CaptureFile {
  public:
-  explicit CaptureFile(std::uint32_t link_type = 1) {
-    for (const std::uint32_t word : {0xA1B2C3D4U, 0x00040002U, 0U, 0U, 65535U, link_type}) put(word);
-  }
+  explicit CaptureFile(std::uint32_t link_type = 1) { put(content_, {0xA1B2C3D4, 0x00040002, 0, 0, 65535, link_type}); }
   CaptureFile& frame(std::uint32_t stamp, std::uint32_t captured, std::uint32_t length) {
-    for (const std::uint32_t word : {1000 + stamp / 1'000'000, stamp % 1'000'000, captured, length}) put(word);
+    put(content_, {1000 + stamp / 1'000'000, stamp % 1'000'000, captured, length});
     content_.append(captured, static_cast<char>('a' + frames_++));
     return *this;
   }
@@ -34,23 +58,15 @@ class CaptureFile {
     content_.resize(content_.size() - bytes);
     return *this;
   }
-  [[nodiscard]] Result<std::vector<RecordedFrame>> read() const {
-    std::ofstream(path_, std::ios::binary) << content_;
-    auto frames = read_frames(path_);
-    std::filesystem::remove(path_);
-    return frames;
-  }
+  [[nodiscard]] Result<std::vector<RecordedFrame>> read() const { return read_content(content_); }
 
  private:
-  void put(std::uint32_t word) { content_.append(reinterpret_cast<const char*>(&word), sizeof word); }
-
-  std::string path_ = testing::TempDir() + "pktgen-" + std::to_string(getpid()) + ".pcap";
   std::string content_;
   int frames_ = 0;
 };
 
 TEST(FrameFile, HasFramesWithTheirTimes) {
-  const auto frames = CaptureFile().frame(5, 60, 60).frame(9, 1514, 1514).frame(1'000'004, 14, 14).read();
+  const auto frames = CaptureFile().frame(5, 60, 60).frame(9, 1514, 1514).frame(1'000'004, 17, 17).read();
   ASSERT_TRUE(frames) << frames.error().message();
   ASSERT_EQ(frames->size(), 3U);
   EXPECT_EQ(frames->at(1).bytes, std::vector<std::uint8_t>(1514, 'b'));
@@ -65,6 +81,33 @@ TEST(FrameFile, WithAClockThatWasSetBackKeepsItsOrder) {
   EXPECT_EQ(frames->at(2).at, microseconds(100));
 }
 
+TEST(FrameFile, WithAClockThatWasSetBackByLongKeepsTheGapsAfterIt) {
+  const auto frames = captured_at({7200, 7210, 3600, 3601, 3603, 1, 8000});
+  ASSERT_TRUE(frames) << frames.error().message();
+  std::vector<long> seconds;
+  for (const RecordedFrame& frame : *frames) seconds.push_back(frame.at / std::chrono::seconds(1));
+  EXPECT_THAT(seconds, ElementsAre(0, 10, 10, 11, 13, 13, 8012));
+}
+
+TEST(FrameFile, WithAStampThatIsFarFromTheOthersIsRejectedByItsNumber) {
+  constexpr std::uint64_t kFirst = 1'700'000'000;
+  constexpr auto kLeast = static_cast<std::uint64_t>(INT64_MIN);
+  for (const std::uint64_t stamp :
+       {UINT64_MAX, kLeast, kLeast - 1, std::uint64_t{9'300'000'000}, kFirst + 1'000'000'001, kFirst - 1'000'000'001}) {
+    const auto frames = captured_at({kFirst, kFirst + 1, stamp});
+    ASSERT_FALSE(frames) << stamp;
+    EXPECT_THAT(frames.error().message(), HasSubstr("frame 3 was captured more than 1000000000 s")) << stamp;
+  }
+  EXPECT_TRUE(captured_at({kFirst, kFirst + 1'000'000'000}));
+  EXPECT_TRUE(captured_at({UINT64_MAX}));
+}
+
+TEST(FrameFile, WithAClockThatWasSetBackOftenIsRejectedIfItTakesTooLong) {
+  const auto frames = captured_at({0, 900'000'000, 0, 200'000'000});
+  ASSERT_FALSE(frames);
+  EXPECT_THAT(frames.error().message(), HasSubstr("frame 4 was captured more than 1000000000 s"));
+}
+
 TEST(FrameFile, ThatCannotBeSentIsRejectedWithTheFrameAndTheFix) {
   const struct {
     Result<std::vector<RecordedFrame>> read;
@@ -72,7 +115,7 @@ TEST(FrameFile, ThatCannotBeSentIsRejectedWithTheFrameAndTheFix) {
     const char* hint;
   } cases[] = {
       {CaptureFile().frame(0, 60, 60).frame(1, 96, 1514).read(), "frame 2 has 96 of its 1514 bytes", "-s 0"},
-      {CaptureFile().frame(0, 13, 13).read(), "frame 1 has 13 bytes", "editcap"},
+      {CaptureFile().frame(0, 16, 16).read(), "frame 1 has 16 bytes, not 17 to", "editcap"},
       {CaptureFile().frame(0, 60000, 60000).read(), "frame 1 has 60000 bytes", "merges"},
       {CaptureFile().read(), "it has no frame", "at least one"},
       {CaptureFile(113).frame(0, 60, 60).read(), "its frames are of type LINUX_SLL", "not on 'any'"},
@@ -146,6 +189,20 @@ TEST_F(Replay, WithoutEndStopsAtTheCount) {
 TEST_F(Replay, IsFasterAtAHigherSpeed) {
   Sender replay = sender(1, {.unit = Pace::Unit::recorded, .speed = 2.5});
   EXPECT_THAT(departures(replay, 50), ElementsAre(0, 4, 4, 16));
+}
+
+TEST_F(Replay, OfManyRoundsWaitsOnceItsTimeOverflows) {
+  std::vector<RecordedFrame> frames = recording();
+  frames.back().at = std::chrono::seconds(1'000'000'000);
+  ReplayedFrames rounds(frames, 0);
+  Duration before{0};
+  for (int n = 0; n < 400; ++n) {
+    ASSERT_GE(*rounds.next_at(), before) << n;
+    before = *rounds.next_at();
+    const MbufPtr mbuf = fixture_.cache().allocate();
+    ASSERT_TRUE(rounds.build(*mbuf, fixture_.cache()));
+  }
+  EXPECT_EQ(*rounds.next_at(), FrameSource::kNever);
 }
 
 TEST_F(Replay, AtARateOfTheUserHasThatTiming) {
