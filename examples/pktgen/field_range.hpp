@@ -23,7 +23,7 @@ struct FrameField {
   Form form = Form::number;
   std::uint16_t most = 0xFFFF;  ///< of a number: its bits in the field
   bool in_ip_checksum = false;  ///< that of the IPv4 header
-  bool in_l4_checksum = false;  ///< that of TCP or UDP, which may include a pseudo header
+  bool in_l4_checksum = false;  ///< that of layer 4, which may include a pseudo header
 
   /// Where the field is in a frame that was parsed; nothing if the frame has none.
   [[nodiscard]] std::optional<std::uint16_t> position(const packet::Layout& layout) const noexcept;

@@ -5,25 +5,58 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "common/frame.hpp"
 #include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
 
 namespace pollux::examples {
 namespace {
 
-constexpr std::uint16_t kIpChecksum = 10;   // RFC 791, 3.1
-constexpr std::uint16_t kTcpChecksum = 16;  // RFC 9293, 3.1
-constexpr std::uint16_t kUdpChecksum = 6;   // RFC 768
+constexpr std::uint16_t kIpChecksum = 10;  // RFC 791, 3.1
 
-/// The place of the TCP or UDP checksum; 0 if the frame has none, or says that it has none.
-std::uint16_t l4_checksum_at(const packet::Layout& layout, const std::vector<std::uint8_t>& bytes) {
-  if (layout.type.has(PacketType::tcp)) return static_cast<std::uint16_t>(layout.l4 + kTcpChecksum);
-  if (!layout.type.has(PacketType::udp)) return 0;
-  const auto at = static_cast<std::uint16_t>(layout.l4 + kUdpChecksum);
-  return packet::load16(&bytes[at]) == 0 ? std::uint16_t{0} : at;
+/// A protocol whose checksum covers the addresses of the IP header, too.
+struct AddressChecksum {
+  std::uint8_t protocol;
+  std::uint16_t offset;   // in its header; 0: pktgen cannot adjust it
+  bool in_ipv4 = true;    // and in IPv6 always
+  bool has_none = false;  // a field of 0 says that there is no checksum
+};
+constexpr std::array kAddressChecksums{
+    AddressChecksum{.protocol = packet::ip_protocol::kTcp, .offset = 16},                   // RFC 9293, 3.1
+    AddressChecksum{.protocol = packet::ip_protocol::kUdp, .offset = 6, .has_none = true},  // RFC 768
+    AddressChecksum{.protocol = 136, .offset = 6, .has_none = true},                        // UDP-Lite: RFC 3828, 3.1
+    AddressChecksum{.protocol = 33, .offset = 6},                                           // DCCP: RFC 4340, 5.1
+    AddressChecksum{.protocol = packet::ip_protocol::kIcmpv6, .offset = 2, .in_ipv4 = false},  // RFC 4443, 2.3
+    AddressChecksum{.protocol = 51, .offset = 0},                     // authentication header: RFC 4302, 3.3.3
+    AddressChecksum{.protocol = 89, .offset = 0, .in_ipv4 = false},   // OSPF: RFC 5340, A.3.1
+    AddressChecksum{.protocol = 103, .offset = 0, .in_ipv4 = false},  // PIM: RFC 7761, 4.9
+    AddressChecksum{.protocol = 112, .offset = 0},                    // VRRP, depending on its version: RFC 9568, 5.2.8
+    AddressChecksum{.protocol = 135, .offset = 0},                    // mobility header: RFC 6275, 6.1.1
+    AddressChecksum{.protocol = 139, .offset = 0},                    // HIP: RFC 7401, 5.1.1
+};
+
+/// The checksum that covers the addresses of a frame; nullptr if there is none.
+const AddressChecksum* address_checksum(const packet::Layout& layout) {
+  if (layout.l4 == 0) return nullptr;
+  const bool is_ipv4 = layout.type.has(PacketType::ipv4);
+  const auto* const found = std::ranges::find(kAddressChecksums, layout.protocol, &AddressChecksum::protocol);
+  return found == kAddressChecksums.end() || (is_ipv4 && !found->in_ipv4) ? nullptr : found;
+}
+
+/// The place of a checksum in a frame: 0 if it has none, nothing if pktgen cannot adjust it.
+std::optional<std::uint16_t> place_of(const AddressChecksum* checksum, const packet::Layout& layout,
+                                      const std::vector<std::uint8_t>& bytes) {
+  if (checksum == nullptr) return 0;
+  const auto at = static_cast<std::uint16_t>(layout.l4 + checksum->offset);
+  const bool is_inside = at + 2 <= layout.end;
+  // The rest of a fragmented packet may have it.
+  if (checksum->offset == 0 || (!is_inside && layout.fragment != packet::Fragment::none)) return std::nullopt;
+  if (!is_inside) return 0;
+  return checksum->has_none && packet::load16(&bytes[at]) == 0 ? std::uint16_t{0} : at;
 }
 
 /// The 16-bit words of a value, the first on the wire first, in the last places.
@@ -48,7 +81,8 @@ Result<std::unique_ptr<FrameSource>> TemplateFrames::create(std::vector<Recorded
 
 Result<void> TemplateFrames::add(RecordedFrame frame, std::size_t number) {
   const packet::Layout layout = packet::parse(frame.bytes);
-  const std::uint16_t checksum = l4_checksum_at(layout, frame.bytes);
+  const AddressChecksum* const checksum = address_checksum(layout);
+  const auto place = place_of(checksum, layout, frame.bytes);
   Template made{std::move(frame.bytes), {}};
   for (const FieldRange& range : ranges_) {
     const FrameField& field = *range.field;
@@ -57,12 +91,18 @@ Result<void> TemplateFrames::add(RecordedFrame frame, std::size_t number) {
       return fail(ErrorCode::invalid_argument, fmt::format("frame {} of the template has no {}", number, field.name),
                   "vary a field that every frame of the file has");
     }
+    if (field.in_l4_checksum && !place) {
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("frame {} of the template has a checksum of {} that pktgen cannot adjust", number, field.name),
+          "vary another field, or remove the frame");
+    }
     made.fields.push_back({.range = &range,
                            .at = *at,
                            .ip_checksum_at = field.in_ip_checksum ? static_cast<std::uint16_t>(layout.l3 + kIpChecksum)
                                                                   : std::uint16_t{0},
-                           .l4_checksum_at = field.in_l4_checksum ? checksum : std::uint16_t{0},
-                           .is_udp = layout.type.has(PacketType::udp)});
+                           .l4_checksum_at = field.in_l4_checksum ? *place : std::uint16_t{0},
+                           .zero_is_none = checksum != nullptr && checksum->has_none});
   }
   templates_.push_back(std::move(made));
   return {};
@@ -92,16 +132,16 @@ void TemplateFrames::Template::set(const PlacedField& placed, std::uint64_t use)
     const auto after = static_cast<std::uint16_t>(kept | words[i]);
     packet::store16(at, after);
     adjust(placed.ip_checksum_at, before, after, false);
-    adjust(placed.l4_checksum_at, before, after, placed.is_udp);
+    adjust(placed.l4_checksum_at, before, after, placed.zero_is_none);
   }
 }
 
 void TemplateFrames::Template::adjust(std::uint16_t checksum_at, std::uint16_t before, std::uint16_t after,
-                                      bool is_udp) noexcept {
+                                      bool zero_is_none) noexcept {
   if (checksum_at == 0 || before == after) return;
   std::uint8_t* const at = &bytes[checksum_at];
   const std::uint16_t adjusted = packet::updated_checksum(packet::load16(at), before, after);
-  packet::store16(at, is_udp ? packet::udp_checksum(adjusted) : adjusted);
+  packet::store16(at, zero_is_none ? packet::udp_checksum(adjusted) : adjusted);
 }
 
 }  // namespace pollux::examples

@@ -12,7 +12,7 @@
 namespace pollux::examples {
 
 /// Sends a user's frames in turn, without end, with fields that change from one use of a frame to the next. Checksums
-/// of IPv4, TCP and UDP are adjusted by the change (RFC 1624), so that a wrong one stays wrong.
+/// of IPv4, TCP, UDP, UDP-Lite, DCCP and ICMPv6 are adjusted by the change (RFC 1624), so that a wrong one stays wrong.
 class TemplateFrames final : public FrameSource {
  public:
   /// One of several queues that share a sequence of frames in turn.
@@ -21,7 +21,8 @@ class TemplateFrames final : public FrameSource {
     std::uint32_t queues = 1;
   };
 
-  /// Errors: invalid_argument, which names the frame and the field, if a frame lacks a field of a range.
+  /// Errors: invalid_argument, which names the frame and the field, if a frame lacks a field of a range, or has a
+  /// checksum of the field that cannot be adjusted: of another protocol, or in a later fragment.
   [[nodiscard]] static Result<std::unique_ptr<FrameSource>> create(std::vector<RecordedFrame> frames,
                                                                    const std::vector<FieldRange>& ranges,
                                                                    const Part& part);
@@ -36,14 +37,14 @@ class TemplateFrames final : public FrameSource {
     std::uint16_t at;
     std::uint16_t ip_checksum_at;  // 0 if there is none to adjust
     std::uint16_t l4_checksum_at;  // likewise
-    bool is_udp;
+    bool zero_is_none;             // of the latter: a computed 0 is sent as all ones
   };
   struct Template {
     std::vector<std::uint8_t> bytes;  // as sent last
     std::vector<PlacedField> fields;
 
     void set(const PlacedField& field, std::uint64_t use) noexcept;
-    void adjust(std::uint16_t checksum_at, std::uint16_t before, std::uint16_t after, bool is_udp) noexcept;
+    void adjust(std::uint16_t checksum_at, std::uint16_t before, std::uint16_t after, bool zero_is_none) noexcept;
   };
 
   TemplateFrames(const std::vector<FieldRange>& ranges, const Part& part)

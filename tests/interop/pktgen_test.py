@@ -9,8 +9,8 @@ import sys
 import tempfile
 import unittest
 
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import IP, TCP, UDP, fragment
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
@@ -51,9 +51,9 @@ class Pktgen(unittest.TestCase):
         """tshark finds no wrong checksum."""
         words = ["tshark", "-n", "-r", str(self.sent), "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o",
                  "udp.check_checksum:TRUE"]
+        wrong = [f"{protocol}.checksum.status == 0" for protocol in ("ip", "tcp", "udp", "icmpv6")]
         self.assertEqual(len(self.tool(*words).splitlines()), count)
-        self.assertEqual(self.tool(*words, "-Y", "ip.checksum.status == 0 || tcp.checksum.status == 0 || "
-                                                 "udp.checksum.status == 0"), "")
+        self.assertEqual(self.tool(*words, "-Y", " || ".join(wrong)), "")
 
     def test_a_mix_of_sizes_and_flows(self):
         self.assertEqual(self.send("--size", "imix", "--flows", "600", "--count", "1200")["sent"], 1200)
@@ -90,6 +90,21 @@ class Pktgen(unittest.TestCase):
             self.assertEqual(frame[IPv6].src, "2001:db8:7::" + ("fffe", "ffff", "1:0", "1:1")[number % 4])
             self.assertEqual((frame[Dot1Q].vlan, frame[Dot1Q].prio), (4090 + number % 6, 3))
             self.assertEqual(frame[TCP].sport, 65530 + number % 6)
+
+    def test_a_varied_address_of_fragments(self):
+        packet = IP(src="10.0.0.1", dst="10.9.0.1", id=7) / UDP(sport=1, dport=9) / Raw(bytes(range(250)) * 10)
+        path = self.template(*(ETHERNET / part for part in fragment(packet, 1000)))
+        self.send("--template", path, "--count", "30", "--vary", "ip.src=10.0.0.250-10.0.1.5")
+        self.assert_good_checksums(30)
+        good = ["tshark", "-n", "-r", str(self.sent), "-o", "udp.check_checksum:TRUE", "-Y", "udp.checksum.status == 1"]
+        self.assertEqual(len(self.tool(*good).splitlines()), 10, "tshark puts the fragments of each packet together")
+
+    def test_varied_addresses_of_icmpv6(self):
+        path = self.template(ETHERNET / IPv6(src="2001:db8::1", dst="2001:db8::2") / ICMPv6EchoRequest(data=b"odd"))
+        self.send("--template", path, "--count", "20", "--vary", "ipv6.src=2001:db8:7::fffe-2001:db8:7::1:1", "--vary",
+                  "ipv6.dst=2001:db8:8::1-2001:db8:8::3")
+        self.assert_good_checksums(20)
+        self.assertEqual(len({(frame[IPv6].src, frame[IPv6].dst) for frame in self.frames()}), 12)
 
     def test_a_replayed_capture_arrives_as_it_is(self):
         recorded = [ETHERNET / IP(dst="10.0.0.1") / UDP(dport=number) / Raw(bytes(number * 14)) for number in range(1, 100)]

@@ -6,9 +6,12 @@
 
 #include <array>
 #include <functional>
+#include <span>
+#include <utility>
 
 #include "pollux/net/packet/builder.hpp"
 #include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
 #include "unit/examples/fixture.hpp"
 
@@ -49,22 +52,56 @@ RecordedFrame tagged_tcp4() {
   });
 }
 
+/// The sum that the checksum of a frame's layer 4 completes.
+packet::InternetSum sum_of(std::span<const std::uint8_t> frame) {
+  const packet::Layout layout = packet::parse(frame);
+  const bool is_ipv4 = layout.type.has(PacketType::ipv4);
+  packet::InternetSum sum;  // RFC 9293, 3.1: the pseudo header has the same sum in both versions of IP
+  sum.add(frame.subspan(layout.l3 + (is_ipv4 ? 12U : 8U), is_ipv4 ? 8 : 32));
+  sum.add(std::uint32_t{layout.protocol} + layout.end - layout.l4);
+  sum.add(frame.subspan(layout.l4, layout.end - layout.l4));
+  return sum;
+}
+
 /// Whether the checksums of a frame's headers are correct.
 bool is_good(std::span<const std::uint8_t> frame) {
   const packet::Layout layout = packet::parse(frame);
-  const bool is_ipv4 = layout.type.has(PacketType::ipv4);
   packet::InternetSum header;
-  if (is_ipv4) header.add(frame.subspan(layout.l3, layout.l3_length()));
-  const std::size_t addresses = layout.l3 + (is_ipv4 ? 12U : 8U);
-  packet::InternetSum sum;  // RFC 9293, 3.1: the pseudo header has the same sum in both versions of IP
-  sum.add(frame.subspan(addresses, is_ipv4 ? 8 : 32));
-  sum.add(std::uint32_t{layout.protocol} + layout.end - layout.l4);
-  sum.add(frame.subspan(layout.l4, layout.end - layout.l4));
-  return (!is_ipv4 || header.is_good()) && sum.is_good();
+  if (layout.type.has(PacketType::ipv4)) header.add(frame.subspan(layout.l3, layout.l3_length()));
+  return (layout.type.has(PacketType::ipv6) || header.is_good()) && sum_of(frame).is_good();
+}
+
+/// The frame with another protocol, the checksum of which is at `offset`.
+RecordedFrame with_protocol(RecordedFrame frame, std::uint8_t protocol, std::size_t offset) {
+  const packet::Layout layout = packet::parse(frame.bytes);
+  const bool is_ipv4 = layout.type.has(PacketType::ipv4);
+  frame.bytes[layout.l3 + (is_ipv4 ? 9U : 6U)] = protocol;
+  if (is_ipv4) {
+    std::uint8_t* const sum = &frame.bytes[layout.l3 + 10U];
+    packet::store16(sum, 0);
+    packet::store16(sum, packet::internet_checksum(std::span(frame.bytes).subspan(layout.l3, layout.l3_length())));
+  }
+  packet::store16(&frame.bytes[layout.l4 + offset], 0);
+  packet::store16(&frame.bytes[layout.l4 + offset], sum_of(frame.bytes).checksum());
+  return frame;
+}
+/// The frame as the first fragment of a packet, with only `payload` bytes of it; the checksum is that of the packet.
+RecordedFrame first_fragment(RecordedFrame frame, std::uint16_t payload) {
+  frame.bytes.resize(34U + payload);
+  packet::store16(&frame.bytes[16], 20U + payload);
+  frame.bytes[20] = 0x20;  // more fragments
+  packet::store16(&frame.bytes[24], 0);
+  packet::store16(&frame.bytes[24], packet::internet_checksum(std::span(frame.bytes).subspan(14, 20)));
+  return frame;
 }
 
 class Templates : public testing::Test {
  protected:
+  static Result<std::unique_ptr<FrameSource>> create(std::vector<RecordedFrame> frames,
+                                                     const std::vector<FieldRange>& ranges,
+                                                     const TemplateFrames::Part& part = {}) {
+    return TemplateFrames::create(std::move(frames), ranges, part);
+  }
   std::unique_ptr<FrameSource> source(std::vector<RecordedFrame> frames, const std::vector<const char*>& ranges,
                                       const TemplateFrames::Part& part = {}) {
     std::vector<FieldRange> parsed;
@@ -73,7 +110,7 @@ class Templates : public testing::Test {
       EXPECT_TRUE(range) << range.error().message();
       if (range) parsed.push_back(*range);
     }
-    auto created = TemplateFrames::create(std::move(frames), parsed, part);
+    auto created = create(std::move(frames), parsed, part);
     EXPECT_TRUE(created) << created.error().message();
     return created ? *std::move(created) : nullptr;
   }
@@ -133,6 +170,52 @@ TEST_F(Templates, KeepThePriorityOfATagAndVaryMacAddresses) {
   }
 }
 
+TEST_F(Templates, HaveGoodChecksumsOfEveryProtocolThatCoversAddresses) {
+  constexpr std::uint8_t kDccp = 33;
+  constexpr std::uint8_t kUdpLite = 136;
+  const auto ipv4 = source({with_protocol(udp4(), kDccp, 6), with_protocol(udp4(), kUdpLite, 6)},
+                           {"ip.src=10.0.0.1-10.0.0.9", "ip.dst=10.1.0.1-10.1.0.7"});
+  const auto ipv6 = source({with_protocol(tcp6(), packet::ip_protocol::kIcmpv6, 2), with_protocol(tcp6(), kDccp, 6),
+                            with_protocol(tcp6(), kUdpLite, 6)},
+                           {"ipv6.src=2001::1-2001::9", "ipv6.dst=2001:1::1-2001:1::7"});
+  for (int n = 0; n < 60; ++n) {
+    EXPECT_TRUE(is_good(next(*ipv4))) << n;
+    EXPECT_TRUE(is_good(next(*ipv6))) << n;
+  }
+}
+
+TEST_F(Templates, OfAFirstFragmentHaveTheChecksumOfThePacket) {
+  for (const auto& [packet, at] : {std::pair(udp4(), 40U), std::pair(with_protocol(udp4(), 6, 16), 50U)}) {
+    const auto whole = source({packet}, {"ip.src=10.0.0.1-10.0.0.9"});
+    const auto part = source({first_fragment(packet, 24)}, {"ip.src=10.0.0.1-10.0.0.9"});
+    for (int n = 0; n < 9; ++n) EXPECT_EQ(packet::load16(&next(*part)[at]), packet::load16(&next(*whole)[at])) << n;
+  }
+}
+
+TEST_F(Templates, WithAChecksumOfAddressesThatCannotBeAdjustedAreRejected) {
+  const RecordedFrame cut = first_fragment(with_protocol(udp4(), 6, 16), 16);
+  const struct {
+    RecordedFrame frame;
+    const char* range;
+    const char* other;
+  } cases[] = {
+      {with_protocol(udp4(), 51, 6), "ip.src=1.1.1.1-1.1.1.2", "eth.src=02:00:00:00:00:01-02:00:00:00:00:02"},
+      {with_protocol(udp4(), 112, 6), "ip.dst=1.1.1.1-1.1.1.2", "ip.id=1-2"},
+      {with_protocol(tcp6(), 89, 12), "ipv6.src=::1-::2", "eth.src=02:00:00:00:00:01-02:00:00:00:00:02"},
+      {cut, "ip.src=1.1.1.1-1.1.1.2", "ip.id=1-2"},
+  };
+  for (const auto& one : cases) {
+    const auto rejected = create({one.frame}, {*parse_field_range(one.range)});
+    ASSERT_FALSE(rejected) << one.range;
+    EXPECT_THAT(rejected.error().message(), HasSubstr("frame 1 of the template has a checksum"));
+    EXPECT_TRUE(create({one.frame}, {*parse_field_range(one.other)})) << one.range;
+  }
+  for (const std::uint8_t protocol : {std::uint8_t{89}, std::uint8_t{103}}) {
+    EXPECT_TRUE(create({with_protocol(udp4(), protocol, 6)}, {*parse_field_range("ip.src=1.1.1.1-1.1.1.2")}))
+        << "in IPv4 its checksum does not cover addresses";
+  }
+}
+
 TEST_F(Templates, LeaveWrongChecksumsWrongAndMissingOnesMissing) {
   RecordedFrame wrong = tagged_tcp4();
   wrong.bytes[18 + 10] ^= 0x40;  // of IPv4
@@ -156,11 +239,11 @@ TEST_F(Templates, AreSharedByQueuesFrameByFrame) {
 
 TEST_F(Templates, WithoutAVariedFieldAreRejectedByTheirNumber) {
   for (const char* const text : {"vlan.id=1-2", "tcp.srcport=1-2", "ipv6.src=::1-::2"}) {
-    const auto rejected = TemplateFrames::create({udp4()}, {*parse_field_range(text)}, {});
+    const auto rejected = create({udp4()}, {*parse_field_range(text)});
     ASSERT_FALSE(rejected) << text;
     EXPECT_THAT(rejected.error().message(), HasSubstr("frame 1 of the template has no"));
   }
-  const auto second = TemplateFrames::create({tagged_tcp4(), udp4()}, {*parse_field_range("vlan.id=1-2")}, {});
+  const auto second = create({tagged_tcp4(), udp4()}, {*parse_field_range("vlan.id=1-2")});
   EXPECT_THAT(second.error().message(), HasSubstr("frame 2 of the template has no vlan.id"));
 }
 
