@@ -21,7 +21,8 @@ namespace {
 constexpr std::uint32_t kMinBytes = 17;
 /// Captures of several queues or processors are out of order by less; a clock was set back by more.
 constexpr Duration kMostReordered = std::chrono::milliseconds(10);
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30U;
+/// What a frame takes beside its bytes: its objects, and what is reserved for them and by their allocation.
+constexpr std::uint64_t kFrameOverhead = 128;
 
 struct ClosePcap {
   void operator()(pcap_t* file) const noexcept { pcap_close(file); }
@@ -96,7 +97,7 @@ class Timeline {
 
 }  // namespace
 
-Result<std::vector<RecordedFrame>> read_frames(const std::string& path) {
+Result<std::vector<RecordedFrame>> read_frames(const std::string& path, std::uint64_t most) {
   auto file = open_file(path);
   if (!file) return pass_on(std::move(file));
   std::vector<RecordedFrame> frames;
@@ -108,8 +109,10 @@ Result<std::vector<RecordedFrame>> read_frames(const std::string& path) {
   while ((status = pcap_next_ex(file->get(), &header, &bytes)) == 1) {
     if (const auto fault = fault_of(*header))
       return refuse(path, fmt::format("frame {} {}", frames.size() + 1, fault->first), fault->second);
-    if ((total += header->caplen) > kMostBytes)
-      return refuse(path, fmt::format("it has more than {} MiB of frames", kMostBytes >> 20U), "send it in parts");
+    if ((total += header->caplen + kFrameOverhead) > most) {
+      return refuse(path, fmt::format("its frames take more than {} MiB of memory", most >> 20U),
+                    "send it in parts, or with --vary on fewer queues");
+    }
     const auto at = timeline.next(header->ts);
     if (!at) {
       return refuse(path,

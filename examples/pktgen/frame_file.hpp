@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,18 @@ struct RecordedFrame {
   Duration at{0};                   ///< from the first frame of the file; not less than that of the frame before
 };
 
+/// The frames of a file, which all queues share.
+using Recording = std::shared_ptr<const std::vector<RecordedFrame>>;
+
+/// The most memory that the frames of a file may take: 1 GiB.
+inline constexpr std::uint64_t kMostFrameMemory = std::uint64_t{1} << 30U;
+
 /// Reads all frames of a pcap or pcapng file into memory. Errors, which name the frame: io_error if the file cannot be
 /// read; invalid_argument if it has no frame, is not of Ethernet, or has a frame that was cut when it was captured,
 /// that is shorter than 17 bytes or longer than frame::kMaxLength, that was captured more than kLongestRecording from
-/// the first, or if it is above 1 GiB.
-[[nodiscard]] Result<std::vector<RecordedFrame>> read_frames(const std::string& path);
+/// the first, or if the frames take more memory than `most`.
+[[nodiscard]] Result<std::vector<RecordedFrame>> read_frames(const std::string& path,
+                                                             std::uint64_t most = kMostFrameMemory);
 
 /// Replaces an address in all frames.
 void set_destination(std::vector<RecordedFrame>& frames, const MacAddress& destination);

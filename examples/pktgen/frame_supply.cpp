@@ -22,6 +22,9 @@ constexpr Duration kReplayBehind = std::chrono::milliseconds(10);
 constexpr std::uint64_t kBitsPerMegabit = 1'000'000;
 constexpr std::uint64_t kMillionths = 1'000'000;
 
+/// How often the frames of a file are in memory: each queue varies its own.
+std::uint64_t copies_of(const PktgenOptions& options) { return options.vary.empty() ? 1U : 1U + options.port.queues; }
+
 /// The time in which `count` slots of the largest frame begin.
 Duration slots_time(std::uint64_t count, std::uint64_t weight, std::uint64_t rate) {
   const double seconds = static_cast<double>(count * weight) / static_cast<double>(rate);
@@ -34,34 +37,34 @@ Result<FrameSupply> FrameSupply::load(const PktgenOptions& options) {
   FrameSupply supply(options);
   const std::string& path = options.template_file.empty() ? options.replay_file : options.template_file;
   if (path.empty()) return supply;
-  auto frames = read_frames(path);
+  auto frames = read_frames(path, kMostFrameMemory / copies_of(options));
   if (!frames) return pass_on(std::move(frames));
-  supply.recorded_ = *std::move(frames);
-  if (options.destination) set_destination(supply.recorded_, *options.destination);
-  if (options.source) set_source(supply.recorded_, *options.source);
+  if (options.destination) set_destination(*frames, *options.destination);
+  if (options.source) set_source(*frames, *options.source);
+  supply.recorded_ = std::make_shared<const std::vector<RecordedFrame>>(*std::move(frames));
   return supply;
 }
 
 std::uint32_t FrameSupply::largest() const noexcept {
-  if (recorded_.empty()) return options_->sizes.largest();
+  if (recorded_ == nullptr) return options_->sizes.largest();
   std::size_t largest = 0;
-  for (const RecordedFrame& frame : recorded_) largest = std::max(largest, frame.bytes.size());
+  for (const RecordedFrame& frame : *recorded_) largest = std::max(largest, frame.bytes.size());
   return static_cast<std::uint32_t>(wire_size(largest));
 }
 
 std::string FrameSupply::text() const {
-  if (recorded_.empty()) {
+  if (recorded_ == nullptr) {
     return options_->sizes.sequence.size() == 1 ? fmt::format("frames of {} bytes", options_->sizes.text)
                                                 : fmt::format("frames of sizes {}", options_->sizes.text);
   }
   if (options_->replay_file.empty())
-    return fmt::format("the {} frames of {} in turn", recorded_.size(), options_->template_file);
-  return fmt::format("the {} frames of {}, which took {:.6f} s", recorded_.size(), options_->replay_file,
-                     to_seconds(recorded_.back().at));
+    return fmt::format("the {} frames of {} in turn", recorded_->size(), options_->template_file);
+  return fmt::format("the {} frames of {}, which took {:.6f} s", recorded_->size(), options_->replay_file,
+                     to_seconds(recorded_->back().at));
 }
 
 Result<std::unique_ptr<FrameSource>> FrameSupply::source(const Addresses& addresses, std::uint32_t queue) const {
-  if (recorded_.empty()) return numbered(addresses, queue);
+  if (recorded_ == nullptr) return numbered(addresses, queue);
   if (options_->replay_file.empty())
     return TemplateFrames::create(recorded_, options_->vary, {.queue = queue, .queues = options_->port.queues});
   return std::unique_ptr<FrameSource>(std::make_unique<ReplayedFrames>(recorded_, options_->repeat));

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "pktgen/frame_file.hpp"
 #include "pktgen/frame_source.hpp"
@@ -37,7 +36,7 @@ class FrameSupply {
   [[nodiscard]] std::unique_ptr<FrameSource> numbered(const Addresses& addresses, std::uint32_t queue) const;
 
   const PktgenOptions* options_;
-  std::vector<RecordedFrame> recorded_;  // empty for pktgen's own frames
+  Recording recorded_;  // nullptr for pktgen's own frames
 };
 
 /// How fast one queue sends. Error: not_supported for a share of the line rate of a port that has none.

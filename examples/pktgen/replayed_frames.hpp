@@ -16,7 +16,8 @@ namespace pollux::examples {
 class ReplayedFrames final : public FrameSource {
  public:
   /// `frames` is not empty. `times` 0 is without end.
-  ReplayedFrames(std::vector<RecordedFrame> frames, std::uint64_t times) : frames_(std::move(frames)), times_(times) {}
+  ReplayedFrames(Recording frames, std::uint64_t times)
+      : recording_(std::move(frames)), frames_(*recording_), times_(times) {}
 
   [[nodiscard]] std::uint32_t next_length() const noexcept override {
     if (times_ != 0 && round_ == times_) return 0;
@@ -45,7 +46,8 @@ class ReplayedFrames final : public FrameSource {
     return gaps == 0 ? Duration(0) : frames_.back().at / gaps;
   }
 
-  std::vector<RecordedFrame> frames_;
+  Recording recording_;
+  const std::vector<RecordedFrame>& frames_;
   std::uint64_t times_;
   std::uint64_t round_ = 0;
   Duration round_start_{0};

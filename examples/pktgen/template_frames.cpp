@@ -70,20 +70,20 @@ std::array<std::uint16_t, 8> words_of(const FieldRange& range, std::uint64_t use
 
 }  // namespace
 
-Result<std::unique_ptr<FrameSource>> TemplateFrames::create(std::vector<RecordedFrame> frames,
-                                                            const std::vector<FieldRange>& ranges, const Part& part) {
-  std::unique_ptr<TemplateFrames> source(new TemplateFrames(ranges, part));
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    if (auto added = source->add(std::move(frames[i]), i + 1); !added) return pass_on(std::move(added));
+Result<std::unique_ptr<FrameSource>> TemplateFrames::create(Recording frames, const std::vector<FieldRange>& ranges,
+                                                            const Part& part) {
+  std::unique_ptr<TemplateFrames> source(new TemplateFrames(std::move(frames), ranges, part));
+  for (std::size_t i = 0; !ranges.empty() && i < source->frames_->size(); ++i) {
+    if (auto added = source->add(source->frames_->at(i), i + 1); !added) return pass_on(std::move(added));
   }
   return std::unique_ptr<FrameSource>(std::move(source));
 }
 
-Result<void> TemplateFrames::add(RecordedFrame frame, std::size_t number) {
+Result<void> TemplateFrames::add(const RecordedFrame& frame, std::size_t number) {
   const packet::Layout layout = packet::parse(frame.bytes);
   const AddressChecksum* const checksum = address_checksum(layout);
   const auto place = place_of(checksum, layout, frame.bytes);
-  Template made{std::move(frame.bytes), {}};
+  Template made{frame.bytes, {}};
   for (const FieldRange& range : ranges_) {
     const FrameField& field = *range.field;
     const auto at = field.position(layout);
@@ -109,15 +109,21 @@ Result<void> TemplateFrames::add(RecordedFrame frame, std::size_t number) {
 }
 
 std::uint32_t TemplateFrames::next_length() const noexcept {
-  return static_cast<std::uint32_t>(templates_[next_ % templates_.size()].bytes.size());
+  return static_cast<std::uint32_t>((*frames_)[next_ % frames_->size()].bytes.size());
 }
 
 bool TemplateFrames::build(Mbuf& mbuf, MempoolCache& cache) noexcept {
-  Template& next = templates_[next_ % templates_.size()];
-  for (const PlacedField& field : next.fields) next.set(field, next_ / templates_.size());
-  if (!append_chained(mbuf, cache, next.bytes)) return false;
+  const std::size_t index = next_ % frames_->size();
+  const std::uint64_t use = next_ / frames_->size();
+  if (!append_chained(mbuf, cache, templates_.empty() ? (*frames_)[index].bytes : templates_[index].varied(use)))
+    return false;
   next_ += queues_;
   return true;
+}
+
+const std::vector<std::uint8_t>& TemplateFrames::Template::varied(std::uint64_t use) noexcept {
+  for (const PlacedField& field : fields) set(field, use);
+  return bytes;
 }
 
 void TemplateFrames::Template::set(const PlacedField& placed, std::uint64_t use) noexcept {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "pktgen/field_range.hpp"
@@ -23,7 +24,7 @@ class TemplateFrames final : public FrameSource {
 
   /// Errors: invalid_argument, which names the frame and the field, if a frame lacks a field of a range, or has a
   /// checksum of the field that cannot be adjusted: of another protocol, or in a later fragment.
-  [[nodiscard]] static Result<std::unique_ptr<FrameSource>> create(std::vector<RecordedFrame> frames,
+  [[nodiscard]] static Result<std::unique_ptr<FrameSource>> create(Recording frames,
                                                                    const std::vector<FieldRange>& ranges,
                                                                    const Part& part);
 
@@ -43,16 +44,19 @@ class TemplateFrames final : public FrameSource {
     std::vector<std::uint8_t> bytes;  // as sent last
     std::vector<PlacedField> fields;
 
+    /// The bytes of a use.
+    const std::vector<std::uint8_t>& varied(std::uint64_t use) noexcept;
     void set(const PlacedField& field, std::uint64_t use) noexcept;
     void adjust(std::uint16_t checksum_at, std::uint16_t before, std::uint16_t after, bool zero_is_none) noexcept;
   };
 
-  TemplateFrames(const std::vector<FieldRange>& ranges, const Part& part)
-      : ranges_(ranges), queues_(part.queues), next_(part.queue) {}
-  [[nodiscard]] Result<void> add(RecordedFrame frame, std::size_t number);
+  TemplateFrames(Recording frames, const std::vector<FieldRange>& ranges, const Part& part)
+      : frames_(std::move(frames)), ranges_(ranges), queues_(part.queues), next_(part.queue) {}
+  [[nodiscard]] Result<void> add(const RecordedFrame& frame, std::size_t number);
 
+  Recording frames_;
   std::vector<FieldRange> ranges_;
-  std::vector<Template> templates_;
+  std::vector<Template> templates_;  // one for each frame; none without ranges, as the frames are sent unchanged
   std::uint64_t queues_;
   std::uint64_t next_;  // the frame, of those of all queues
 };

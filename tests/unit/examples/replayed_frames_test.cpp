@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <utility>
 
 #include "pktgen/sender.hpp"
 #include "unit/examples/fixture.hpp"
@@ -19,10 +21,10 @@ using std::chrono::microseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Result<std::vector<RecordedFrame>> read_content(const std::string& content) {
+Result<std::vector<RecordedFrame>> read_content(const std::string& content, std::uint64_t most = kMostFrameMemory) {
   const std::string path = testing::TempDir() + "pktgen-" + std::to_string(getpid()) + ".pcap";
   std::ofstream(path, std::ios::binary) << content;
-  auto frames = read_frames(path);
+  auto frames = read_frames(path, most);
   std::filesystem::remove(path);
   return frames;
 }
@@ -58,7 +60,9 @@ class CaptureFile {
     content_.resize(content_.size() - bytes);
     return *this;
   }
-  [[nodiscard]] Result<std::vector<RecordedFrame>> read() const { return read_content(content_); }
+  [[nodiscard]] Result<std::vector<RecordedFrame>> read(std::uint64_t most = kMostFrameMemory) const {
+    return read_content(content_, most);
+  }
 
  private:
   std::string content_;
@@ -129,6 +133,20 @@ TEST(FrameFile, ThatCannotBeSentIsRejectedWithTheFrameAndTheFix) {
   }
 }
 
+TEST(FrameFile, ThatTakesTooMuchMemoryIsRejectedAlsoForManyShortFrames) {
+  constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
+  CaptureFile large;
+  for (int n = 0; n < 120; ++n) large.frame(0, 9000, 9000);
+  CaptureFile many;
+  for (int n = 0; n < 7000; ++n) many.frame(0, 60, 60);
+  for (const CaptureFile* const file : {&large, &many}) {
+    const auto frames = file->read(kMiB);
+    ASSERT_FALSE(frames);
+    EXPECT_THAT(frames.error().message(), HasSubstr("its frames take more than 1 MiB of memory"));
+    EXPECT_TRUE(file->read(2 * kMiB));
+  }
+}
+
 TEST(FrameFile, GetsOtherAddresses) {
   auto frames = *CaptureFile().frame(0, 60, 60).frame(1, 60, 60).read();
   set_destination(frames, {1, 2, 3, 4, 5, 6});
@@ -142,12 +160,16 @@ TEST(FrameFile, GetsOtherAddresses) {
 /// Sends a recording in virtual time.
 class Replay : public testing::Test {
  protected:
+  static Recording shared(std::vector<RecordedFrame> frames) {
+    return std::make_shared<const std::vector<RecordedFrame>>(std::move(frames));
+  }
   static std::vector<RecordedFrame> recording() {
     return *CaptureFile().frame(0, 60, 60).frame(10, 61, 61).frame(10, 62, 62).frame(40, 63, 63).read();
   }
   Sender sender(std::uint64_t times, const Pace& pace, std::uint64_t count = UINT64_MAX) {
     return {fixture_.port(0).tx(0), fixture_.cache(), fixture_.clock(),
-            std::make_unique<ReplayedFrames>(recording(), times), Sender::Options{.count = count, .pace = pace}};
+            std::make_unique<ReplayedFrames>(shared(recording()), times),
+            Sender::Options{.count = count, .pace = pace}};
   }
   /// The microsecond, from the first, at which each frame was taken.
   std::vector<int> departures(Sender& sender, int microseconds_long) {
@@ -194,7 +216,7 @@ TEST_F(Replay, IsFasterAtAHigherSpeed) {
 TEST_F(Replay, OfManyRoundsWaitsOnceItsTimeOverflows) {
   std::vector<RecordedFrame> frames = recording();
   frames.back().at = std::chrono::seconds(1'000'000'000);
-  ReplayedFrames rounds(frames, 0);
+  ReplayedFrames rounds(shared(frames), 0);
   Duration before{0};
   for (int n = 0; n < 400; ++n) {
     ASSERT_GE(*rounds.next_at(), before) << n;

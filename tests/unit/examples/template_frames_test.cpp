@@ -6,6 +6,7 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -100,7 +101,7 @@ class Templates : public testing::Test {
   static Result<std::unique_ptr<FrameSource>> create(std::vector<RecordedFrame> frames,
                                                      const std::vector<FieldRange>& ranges,
                                                      const TemplateFrames::Part& part = {}) {
-    return TemplateFrames::create(std::move(frames), ranges, part);
+    return TemplateFrames::create(std::make_shared<const std::vector<RecordedFrame>>(std::move(frames)), ranges, part);
   }
   std::unique_ptr<FrameSource> source(std::vector<RecordedFrame> frames, const std::vector<const char*>& ranges,
                                       const TemplateFrames::Part& part = {}) {
@@ -130,6 +131,17 @@ class Templates : public testing::Test {
 TEST_F(Templates, WithoutRangesAreSentUnchangedInTurn) {
   const auto frames = source({udp4(), tcp6()}, {});
   for (const RecordedFrame& expected : {udp4(), tcp6(), udp4()}) EXPECT_EQ(next(*frames), expected.bytes);
+}
+
+TEST_F(Templates, OfSeveralQueuesShareTheFramesOfTheFile) {
+  const auto frames = std::make_shared<const std::vector<RecordedFrame>>(std::vector{udp4()});
+  std::vector<std::unique_ptr<FrameSource>> sources;
+  for (std::uint32_t queue = 0; queue < 4; ++queue)
+    sources.push_back(*TemplateFrames::create(frames, {}, {.queue = queue, .queues = 4}));
+  EXPECT_EQ(frames.use_count(), 5);
+  const auto varied = TemplateFrames::create(frames, {*parse_field_range("ip.src=1.1.1.1-1.1.1.2")}, {});
+  EXPECT_NE(next(**varied), udp4().bytes);
+  EXPECT_EQ(next(*sources[0]), udp4().bytes) << "a queue that varies frames has its own";
 }
 
 TEST_F(Templates, GetEachValueInTurnWithGoodChecksums) {
