@@ -25,6 +25,14 @@ constexpr std::uint64_t kMillionths = 1'000'000;
 /// How often the frames of a file are in memory: each queue varies its own.
 std::uint64_t copies_of(const PktgenOptions& options) { return options.vary.empty() ? 1U : 1U + options.port.queues; }
 
+/// Rejects rounds that would follow each other without a pause, since a file whose frames all have one time says none.
+Result<void> check_rounds(const PktgenOptions& options, const std::vector<RecordedFrame>& frames) {
+  if (options.replay_file.empty() || options.repeat == 1 || options.rate || frames.back().at != Duration(0)) return {};
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("--repeat: {}: all its frames have one time, so nothing paces them", options.replay_file),
+              "add --rate");
+}
+
 /// The time in which `count` slots of the largest frame begin.
 Duration slots_time(std::uint64_t count, std::uint64_t weight, std::uint64_t rate) {
   const double seconds = static_cast<double>(count * weight) / static_cast<double>(rate);
@@ -39,6 +47,7 @@ Result<FrameSupply> FrameSupply::load(const PktgenOptions& options) {
   if (path.empty()) return supply;
   auto frames = read_frames(path, kMostFrameMemory / copies_of(options));
   if (!frames) return pass_on(std::move(frames));
+  if (auto checked = check_rounds(options, *frames); !checked) return pass_on(std::move(checked));
   if (options.destination) set_destination(*frames, *options.destination);
   if (options.source) set_source(*frames, *options.source);
   supply.recorded_ = std::make_shared<const std::vector<RecordedFrame>>(*std::move(frames));

@@ -21,7 +21,8 @@ class FrameSupply {
     MacAddress source;
   };
 
-  /// Loads the user's file. `options` outlives the object. Errors: those of read_frames.
+  /// Loads the user's file. `options` outlives the object. Errors: those of read_frames; invalid_argument for a replay
+  /// that repeats frames which all have one time, without a rate.
   [[nodiscard]] static Result<FrameSupply> load(const PktgenOptions& options);
 
   /// The bytes of the longest frame on the wire, with FCS.

@@ -101,6 +101,12 @@ Result<void> fit_mtu(PktgenOptions& options, std::uint32_t largest) {
   return {};
 }
 
+/// After an interruption nothing is sent, so no rate is needed, which a port without a link may not have.
+void send_nothing(PktgenOptions& options) {
+  options.count = 0;
+  options.rate.reset();
+}
+
 int run_pktgen(PktgenOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
   const StopSignals stop;
@@ -115,6 +121,7 @@ int run_pktgen(PktgenOptions& options, const std::shared_ptr<spdlog::logger>& sh
   std::vector<Port>& ports = (*setup)->ports();
   const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());
+  if (stop.raised()) send_nothing(options);
 
   const double ticks_per_second = measure_ticks_per_second();
   const auto generator = Generator::create(**setup, options, *supply);
@@ -129,17 +136,20 @@ int run_pktgen(PktgenOptions& options, const std::shared_ptr<spdlog::logger>& sh
     return account ? std::optional(telemetry_account(*account)) : std::nullopt;
   });
   const Result<void> generated = generate(options, **setup, **generator, report, stop, log);
+  const Duration end = (*setup)->clock().now();
+  const double seconds = report.elapsed(end);
+  const Result<void> ended = (*generator)->stop();
+  // Telemetry answers what was asked meanwhile, with the frames that remained unsent.
+  const Result<void> serviced = generated ? (*setup)->service(end) : Result<void>();
   (*setup)->set_account({});
   (*setup)->set_drops({});
-  const double seconds = report.elapsed((*setup)->clock().now());
-  const Result<void> ended = (*generator)->stop();
   if (generated) drain(ports, (*setup)->clock(), kDrainLimit);
   const Result<void> stopped = stop_all(ports);
 
   const PktgenResult result = make_result(take_account(ports, (*setup)->pool(), (*generator)->drops()), seconds,
                                           ticks_per_second, **generator, options.check);
   report.summary(result);
-  for (const Result<void>& step : {generated, ended, stopped}) {
+  for (const Result<void>& step : {generated, ended, serviced, stopped}) {
     if (!step) return report_failure(log, step.error());
   }
   if (!result.account.conserved()) {

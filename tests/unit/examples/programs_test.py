@@ -40,6 +40,17 @@ def capture(directory: str, frames: list[bytes]) -> str:
     return str(path)
 
 
+def wait_until_caught(program: subprocess.Popen, number: int) -> None:
+    """Returns when the program handles the signal."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        caught = re.search(r"^SigCgt:\s*(\w+)", pathlib.Path(f"/proc/{program.pid}/status").read_text(), re.MULTILINE)
+        if int(caught[1], 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"signal {number} is not handled after {SECONDS} s")
+
+
 class CommandLine(unittest.TestCase):
     def expect_error(self, status: int, words: list[str], *parts: str) -> None:
         """The program ends with `status`, and its output contains each of `parts`."""
@@ -230,6 +241,30 @@ class Pktgen(unittest.TestCase):
         seconds = 2000 / summary["tx"]["mpps"] / 1e6
         self.assertGreater(seconds, 0.98 * slots)
         self.assertLess(seconds, 1.05 * slots + sum(summary["pacing"].values()) / 1e6)
+
+    def test_a_repeated_file_without_times_needs_a_rate(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = self.capture(2, directory)
+            for repeat in ("0", "3"):
+                outcome = run(PKTGEN, "sim:0", "--send", "--replay", path, "--repeat", repeat, "--count", "6")
+                self.assertEqual(outcome.returncode, 1, outcome.stderr)
+                self.assertIn("all its frames have one time", outcome.stderr)
+                self.assertIn("--rate", outcome.stderr)
+            self.assertEqual(self.summary("sim:0", "--send", "--replay", path)["sent"], 2)
+            self.assertEqual(self.summary("sim:0", "--send", "--replay", path, "--repeat", "3", "--rate", "10kpps")["sent"], 6)
+
+    def test_an_interrupted_wait_for_the_link_ends_with_a_summary(self):
+        for rate in ([], ["--rate", "50%"], ["--rate", "1000pps"]):
+            # There is no program at the other end.
+            with subprocess.Popen([PKTGEN, f"ring:{os.getpid()}:0", "--send", "--wait-link", "600", "--json", *rate],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+                wait_until_caught(program, signal.SIGINT)
+                program.send_signal(signal.SIGINT)
+                output, errors = program.communicate(timeout=SECONDS)
+            self.assertEqual(program.returncode, 0, errors)
+            summary = objects(output)[-1]["summary"]
+            self.assertEqual(summary["sent"], 0)
+            self.assertTrue(summary["conserved"])
 
     def test_it_ends_after_its_time_and_prints_a_line_each_second(self):
         begun = time.monotonic()
