@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
+#include <utility>
 
+#include "backends/qtest/open_qtest.hpp"
+#include "device/capability_list.hpp"
+#include "pollux/net/identify_led.hpp"
 #include "qemu/fixture.hpp"
 
 namespace pollux {
@@ -37,6 +42,39 @@ TEST(Life, APortStopsAndStartsAgain) {
     ASSERT_TRUE(left.port.start());
     ASSERT_TRUE(right.port.start());
   }
+}
+
+TEST(Life, ASuspendedPortSleepsInD3hotAndPassesFramesAfterwards) {
+  QemuFixture fixture;
+  QemuPort right = fixture.start("1");
+  auto device = qtest::open_qtest(fixture.context, "0");
+  ASSERT_TRUE(device) << device.error().message();
+  Device& card = **device;
+  auto left = open_unconfigured(fixture.context, *std::move(device));
+  ASSERT_TRUE(left) << left.error().message();
+  ASSERT_TRUE(left->configure(fixture.config));
+  ASSERT_TRUE(left->start());
+  const auto at = find_capability(
+      PCI_CAP_ID_PM, [&card](std::uint32_t offset, unsigned width) { return card.read_config(offset, width); });
+  ASSERT_TRUE(at && *at);
+  const auto state = [&] { return card.read_config(**at + PCI_PM_CTRL, 2).value() & PCI_PM_CTRL_STATE_MASK; };
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(left->suspend());
+    EXPECT_EQ(state(), 3U);
+    EXPECT_EQ(left->capability<IdentifyLed>()->set_led(LedMode::on).error().code, ErrorCode::bad_state);
+    const auto resumed = left->resume();
+    ASSERT_TRUE(resumed) << resumed.error().message();
+    EXPECT_EQ(state(), 0U);
+    ASSERT_TRUE(QemuFixture::link_rises(*left));
+    ASSERT_TRUE(QemuFixture::link_rises(right.port));
+    fixture.exchange(*left, right.port, 200);
+    fixture.exchange(right.port, *left, 200);
+  }
+  ASSERT_TRUE(left->suspend());
+  ASSERT_TRUE(left->close());
+  QemuPort again = fixture.start("0");
+  ASSERT_TRUE(QemuFixture::link_rises(again.port));
+  fixture.exchange(again.port, right.port, 200);
 }
 
 TEST(Life, ACardIsOpenedAgainWhileItsPartnerStaysOpen) {

@@ -115,8 +115,14 @@ def run_tests(fixture: Fixture, program: str, tests: int, seconds: float, **sett
 def interrupts_queues_and_removal(fixture: Fixture) -> None:
     fixture.bind(C, G)
     emulated = {"POLLUX_GUEST_EMULATED": "1"} if fixture.guest.machine.accel == "tcg" else {}
-    run_tests(fixture, "guest_test --gtest_filter=-VirtualFunction.*:QueueOrder.*", 4, 60,
+    run_tests(fixture, "guest_test --gtest_filter=-VirtualFunction.*:QueueOrder.*:Suspend.*", 4, 60,
               POLLUX_GUEST_PORTS=f"{fixture.uri(C)},{fixture.uri(G)}", **emulated)
+
+
+@in_every_access_mode()
+def a_suspended_port_sleeps_in_d3hot(fixture: Fixture) -> None:
+    fixture.bind(C, G)
+    run_tests(fixture, "guest_test --gtest_filter='Suspend.*'", 1, 60, POLLUX_GUEST_PORTS=f"{fixture.uri(C)},{fixture.uri(G)}")
 
 
 def conform(fixture: Fixture, chosen: list[str], burst_mode: str = "best") -> None:

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -197,9 +198,46 @@ pid_t write_in_child(const std::string& file, const std::string& text) {
   ::_exit(127);
 }
 
+std::string address_in(const std::string& uri) { return uri.substr(uri.find(':') + 1, std::strlen("0000:00:00.0")); }
+
+std::string power_state(const std::string& address) {
+  std::ifstream file("/sys/bus/pci/devices/" + address + "/power_state");
+  std::string state;
+  file >> state;
+  return state;
+}
+
+TEST(Suspend, TheKernelPutsTheCardIntoD3hotAndRestoresItAfterwards) {
+  RssFixture fixture;
+  const auto opened = fixture.open();
+  ASSERT_TRUE(opened) << opened.error().message();
+  Port& port = fixture.ports[0];
+  const std::string address = address_in(port_names().first);
+  for (unsigned round = 1; round <= 2; ++round) {
+    EXPECT_EQ(power_state(address), "D0");
+    const auto suspended = port.suspend();
+    ASSERT_TRUE(suspended) << suspended.error().message();
+    EXPECT_EQ(power_state(address), "D3hot");
+    // An access to a register would raise SIGBUS.
+    EXPECT_TRUE(port.service());
+    EXPECT_FALSE(port.extended_stats().empty());
+    EXPECT_TRUE(port.capability<RegisterDump>()->registers().empty());
+    EXPECT_EQ(port.capability<IdentifyLed>()->set_led(LedMode::on).error().code, ErrorCode::bad_state);
+    const auto resumed = port.resume();
+    ASSERT_TRUE(resumed) << resumed.error().message();
+    ASSERT_TRUE(port.wait_for_link(seconds(20)));
+    fixture.send_round();
+    fixture.receive(round * kFlows);
+    EXPECT_EQ(fixture.received, round * kFlows);
+  }
+  ASSERT_TRUE(port.suspend());
+  const auto closed = port.close();
+  EXPECT_TRUE(closed) << closed.error().message();
+}
+
 TEST(Removal, TheHostRequestsTheDeviceByAnEventAndGetsIt) {
   const std::string uri = port_names().first;
-  const std::string address = uri.substr(uri.find(':') + 1, std::strlen("0000:00:00.0"));
+  const std::string address = address_in(uri);
   const std::string driver = "/sys/bus/pci/drivers/vfio-pci/";
   Context context;
   auto device = open_device(context, uri);
