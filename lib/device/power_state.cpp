@@ -80,7 +80,7 @@ Result<void> enter_d0(Device& device, Clock& clock) {
   if (auto written = device.write_config(at, 2, with_state(*control, 0)); !written) return written;
   if (state_of(*control) == 0) return {};
   clock.sleep_for(kTransitionTime);
-  const auto awake = wait_until(clock, device.name() + ": power state D0", kD0Limit, [&] {
+  auto awake = wait_until(clock, device.name() + ": power state D0", kD0Limit, [&] {
     const auto now = device.read_config(at, 2);
     return now && state_of(*now) == 0;
   });
