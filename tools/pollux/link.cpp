@@ -90,7 +90,7 @@ void print_json(const Environment& environment, const LinkOptions& options, cons
   environment.out << json.dump(2, ' ', false, kReplaceBadText) << '\n';
 }
 
-std::string text_of(const std::optional<bool>& value, const char* yes, const char* no) {
+std::string flag_text(const std::optional<bool>& value, const char* yes, const char* no) {
   return !value ? "not known" : *value ? yes : no;
 }
 
@@ -113,8 +113,8 @@ void print(const Environment& environment, const LinkOptions& options, const Lin
   line("supported", to_string(details.supported));
   line("partner", partner_text(details));
   line("PHY", fmt::format("{}, id {:#010x}", details.phy, details.phy_id));
-  line("pairs", text_of(details.mdix, "crossed (MDI-X)", "straight (MDI)"));
-  line("polarity", text_of(details.polarity_reversed, "reversed", "normal"));
+  line("pairs", flag_text(details.mdix, "crossed (MDI-X)", "straight (MDI)"));
+  line("polarity", flag_text(details.polarity_reversed, "reversed", "normal"));
   line("cable", details.cable ? fmt::format("{} to {} m", details.cable->min, details.cable->max) : "not known");
 }
 
