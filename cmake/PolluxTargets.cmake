@@ -62,7 +62,12 @@ function(pollux_layer)
   target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
   if(POLLUX_TOGETHER STREQUAL all OR (POLLUX_TOGETHER AND LAYER_CONTROL))
     pollux_compile_together(${target})
-    pollux_share_headers(${target} pollux_device)  # which is a control layer
+    get_property(owner GLOBAL PROPERTY POLLUX_LAYER_HEADERS)  # the first of these layers
+    if(NOT owner)
+      set(owner ${target})
+      set_property(GLOBAL PROPERTY POLLUX_LAYER_HEADERS ${owner})
+    endif()
+    pollux_share_headers(${target} ${owner})
   endif()
   set_property(GLOBAL APPEND PROPERTY POLLUX_LAYERS ${target})
   set_property(GLOBAL APPEND PROPERTY POLLUX_LINKS ${LAYER_LINK})
