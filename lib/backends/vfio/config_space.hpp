@@ -28,7 +28,8 @@ class ConfigSpace {
   /// Switches memory decoding on, INTx off, and bus mastering to `bus_master`. Reads the register back. Error
   /// `device_fault` if a bit does not keep its value.
   [[nodiscard]] Result<void> set_command(bool bus_master) const;
-  /// Lets the device report errors on its link. The kernel's network drivers did so before Linux 6.5, vfio-pci never.
+  /// Lets the device report errors on its link. vfio-pci does not, and an igb such as Linux 6.1's forbids it when it
+  /// leaves the card (igb_main.c, igb_remove).
   /// Does nothing on a device without a PCI Express capability. PCI Express Base 2.0, 7.8.4.
   [[nodiscard]] Result<void> report_errors() const;
 
