@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs clang-tidy on every source of the library, the examples and the tools, one job per processor.
 
-clang-tidy spends most of its time on headers, so the sources of one folder are first checked as one file, which takes a tenth of the
-time. If that finds something, perhaps only because two sources use one name for different things, the sources with findings are checked
+clang-tidy spends most of its time on headers, so the sources of one folder are first checked as one file: 45 sources of the igb
+driver took 20 s, and 60 s in four files. If that finds something, perhaps only because two sources use one name for different things, the sources with findings are checked
 separately from the others, down to single sources; only the findings for single sources count. A clean source is remembered
 (clean_marks.py) and is not checked again.
 

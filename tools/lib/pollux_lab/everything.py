@@ -24,8 +24,8 @@ PRESETS = ["release", "asan"]
 FULL_PRESETS = [*PRESETS, "debug", "tsan"]
 LONG_LABEL = "long"
 THREADS_LABEL = "threads"  # of test programs with several threads
-# Builds that leave the examples and tools out unless all tests run: their tests run on the release build, and compiling them with
-# sanitizers takes as long as a third of the library with its tests.
+# Builds that leave the examples and tools out unless all tests run: their tests run on the release build, of whose compile time they
+# take more than a quarter.
 LIBRARY_ALONE = ["asan"]
 ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
 # Many tests wait for a link in real time, so a processor has room for more than one.
@@ -130,8 +130,9 @@ class Everything:
         self._collect("abi", check_results.read(log.read_text(errors="replace")), status)
 
     def _build(self, preset: str, words: list[str] | None = None) -> bool:
-        programs = "OFF" if preset in LIBRARY_ALONE and not self._full else "ON"
-        chosen = [f"-DPOLLUX_BUILD_{part}={programs}" for part in ("EXAMPLES", "TOOLS")] if preset in LIBRARY_ALONE else []
+        chosen = []
+        if preset in LIBRARY_ALONE:  # said in both cases, since a build folder remembers the earlier one
+            chosen = [f"-DPOLLUX_BUILD_{part}={'ON' if self._full else 'OFF'}" for part in ("EXAMPLES", "TOOLS")]
         return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON", *chosen])
                 and self._step(f"build.{preset}", ["cmake", "--build", "--preset", preset, *(words or [])]))
 
