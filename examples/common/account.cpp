@@ -20,9 +20,15 @@ std::uint64_t drops_of(const Stats& stats, std::string_view direction) {
   return sum;
 }
 
+template <class Work>
+void for_each_tx_queue(Port& port, Work work) {
+  for (std::uint16_t index = 0; TxQueue* const queue = port.tx_queue(index); ++index) work(*queue);
+}
+
 std::uint64_t frames_in_flight(Port& port) {
-  const TxQueue* queue = port.tx_queue(0);
-  return queue == nullptr ? 0 : queue->in_flight();
+  std::uint64_t sum = 0;
+  for_each_tx_queue(port, [&sum](const TxQueue& queue) { sum += queue.in_flight(); });
+  return sum;
 }
 
 }  // namespace
@@ -50,7 +56,7 @@ void drain(std::span<Port> ports, Clock& clock, Duration limit) {
   const auto empty = [&] {
     std::uint64_t left = 0;
     for (Port& port : ports) {
-      if (TxQueue* queue = port.tx_queue(0)) queue->tx_done_cleanup();
+      for_each_tx_queue(port, [](TxQueue& queue) { queue.tx_done_cleanup(); });
       left += frames_in_flight(port);
     }
     return left == 0;

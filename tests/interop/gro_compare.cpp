@@ -146,8 +146,8 @@ int run(std::uint64_t first, std::uint64_t count, SequenceKind kind) {
     if (!same(kernel, pollux, seed, kind, repeated) && ++different == 10) break;
   }
   const GroStats stats = pollux.stats();
-  fmt::print("{} sequences, {} different, {} repeated; {} frames, {} merged\n", count, different, repeated,
-             stats.received, stats.merged);
+  fmt::print("{} sequences, {} different, {} repeated; {} frames, {} merged; batches by {}\n", count, different,
+             repeated, stats.received, stats.merged, kernel.is_batch_by_sleep() ? "sleep" : "time");
   return different == 0 ? 0 : 1;
 }
 

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
@@ -19,18 +21,18 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "napi_thread.hpp"
 #include "net/virtio_net_header.hpp"
 #include "vlan_frames.hpp"
 
 namespace pollux::test {
 namespace {
 
-constexpr const char* kName = "plxgro";
-constexpr const char* kFlushTimeout = "/sys/class/net/plxgro/gro_flush_timeout";
 // Longer than it takes to write a batch.
 constexpr std::string_view kNanoseconds = "800000";
 constexpr int kAnswerMilliseconds = 2000;
@@ -46,9 +48,15 @@ void enter_namespace() {
   must(::mount("sysfs", "/sys", "sysfs", 0, nullptr) == 0, "/sys of the namespace");
 }
 
+/// The process's own, since threads of the kernel are named after interfaces of all namespaces.
+const std::string& interface_name() {
+  static const std::string name = fmt::format("plx{}", ::getpid());
+  return name;
+}
+
 ifreq request() {
   ifreq named{};
-  std::strcpy(named.ifr_name, kName);
+  std::strcpy(named.ifr_name, interface_name().c_str());
   return named;
 }
 
@@ -62,31 +70,56 @@ FileDescriptor open_tap() {
 }
 
 void set_flush_timeout() {
-  FileDescriptor file(::open(kFlushTimeout, O_WRONLY | O_CLOEXEC));
-  must(file.get() >= 0, kFlushTimeout);
-  must(::write(file.get(), kNanoseconds.data(), kNanoseconds.size()) > 0, kFlushTimeout);
+  const std::string path = fmt::format("/sys/class/net/{}/gro_flush_timeout", interface_name());
+  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  must(file.get() >= 0, path.c_str());
+  must(::write(file.get(), kNanoseconds.data(), kNanoseconds.size()) > 0, path.c_str());
+}
+
+void bring_up(int socket) {
+  ifreq named = request();
+  named.ifr_flags = IFF_UP;
+  must(::ioctl(socket, SIOCSIFFLAGS, &named) == 0, "bringing the interface up");
+}
+
+void bind_to_interface(int socket) {
+  ifreq named = request();
+  must(::ioctl(socket, SIOCGIFINDEX, &named) == 0, "the interface's index");
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = named.ifr_ifindex;
+  must(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "binding the socket");
+}
+
+// No protocol before it is bound: it gets no frames of other interfaces.
+FileDescriptor open_packet_socket() {
+  FileDescriptor socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+  must(socket.get() >= 0, "a packet socket");
+  return socket;
+}
+
+/// A socket that takes no frame. The kernel defers the last receiver of a frame to the end of a batch, which changes
+/// the order in which this receiver sees frames. This one is the last for frames that no protocol takes.
+FileDescriptor open_last_socket() {
+  FileDescriptor socket = open_packet_socket();
+  sock_filter none{BPF_RET | BPF_K, 0, 0, 0};
+  const sock_fprog program{1, &none};
+  must(::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0, "SO_ATTACH_FILTER");
+  bind_to_interface(socket.get());
+  return socket;
 }
 
 FileDescriptor open_socket() {
-  // No protocol before it is bound: it gets no frames of other interfaces.
-  FileDescriptor socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  must(socket.get() >= 0, "a packet socket");
+  FileDescriptor socket = open_packet_socket();
   const int on = 1;
   const int bytes = 16 << 20;
   must(::setsockopt(socket.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) == 0, "PACKET_VNET_HDR");
   must(::setsockopt(socket.get(), SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) == 0, "PACKET_AUXDATA");
   must(::setsockopt(socket.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) == 0, "PACKET_IGNORE_OUTGOING");
   must(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) == 0, "SO_RCVBUFFORCE");
-  ifreq named = request();
-  named.ifr_flags = IFF_UP;
-  must(::ioctl(socket.get(), SIOCSIFFLAGS, &named) == 0, "bringing the interface up");
-  named = request();
-  must(::ioctl(socket.get(), SIOCGIFINDEX, &named) == 0, "the interface's index");
-  sockaddr_ll address{};
-  address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_ALL);
-  address.sll_ifindex = named.ifr_ifindex;
-  must(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "binding the socket");
+  bring_up(socket.get());
+  bind_to_interface(socket.get());
   return socket;
 }
 
@@ -112,7 +145,7 @@ const tpacket_auxdata* tag_of(msghdr& message, tpacket_auxdata& copy) {
 void run(const std::string& command) { must(std::system(command.c_str()) == 0, command.c_str()); }
 
 void prepare(SequenceKind kind) {
-  if (kind == SequenceKind::udp_and_tcp) run(std::string("ethtool -K ") + kName + " rx-udp-gro-forwarding on");
+  if (kind == SequenceKind::udp_and_tcp) run(fmt::format("ethtool -K {} rx-udp-gro-forwarding on", interface_name()));
   if (kind != SequenceKind::vxlan) return;
   // Without a network identifier of its own it receives over IPv4 and IPv6.
   run("ip link add plxvxlan type vxlan dstport 4789 external");
@@ -121,9 +154,11 @@ void prepare(SequenceKind kind) {
 
 }  // namespace
 
-KernelGro::KernelGro(SequenceKind kind) : tap_((enter_namespace(), open_tap())), socket_(open_socket()) {
+KernelGro::KernelGro(SequenceKind kind)
+    : tap_((enter_namespace(), open_tap())), last_(open_last_socket()), socket_(open_socket()) {
   prepare(kind);
-  set_flush_timeout();
+  is_batch_by_sleep_ = receive_only_while_asleep(interface_name());
+  if (!is_batch_by_sleep_) set_flush_timeout();
 }
 
 bool KernelGro::wait() const {
@@ -153,10 +188,16 @@ MergedFrame KernelGro::read(std::size_t& seen) {
   return frame;
 }
 
-std::vector<MergedFrame> KernelGro::merge(const std::vector<FrameBytes>& frames) {
+void KernelGro::write(const std::vector<FrameBytes>& frames) const {
   for (const FrameBytes& frame : frames) {
     must(::write(tap_.get(), frame.data(), frame.size()) == static_cast<ssize_t>(frame.size()), "writing a frame");
   }
+}
+
+std::vector<MergedFrame> KernelGro::merge(const std::vector<FrameBytes>& frames) {
+  std::optional<NapiHold> hold;
+  if (is_batch_by_sleep_) hold.emplace();
+  write(frames);
   std::vector<MergedFrame> merged;
   for (std::size_t seen = 0; seen < frames.size();) {
     if (!wait()) throw std::runtime_error("the kernel has lost a frame");

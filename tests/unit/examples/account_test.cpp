@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstring>
+
 #include "common/rates.hpp"
 #include "unit/examples/fixture.hpp"
 
@@ -79,6 +82,27 @@ TEST(Account, CountsFramesThatWereNotPolledBeforeTheStop) {
   EXPECT_EQ(account.received, 5U);
   EXPECT_EQ(account.drops.at("rx_stopped"), 5U);
   EXPECT_TRUE(account.conserved()) << account.conservation();
+}
+
+TEST(Account, CountsFramesInFlightOfEveryTransmitQueue) {
+  Context context;
+  auto pool = Mempool::create(context, {.count = 2048});
+  ASSERT_TRUE(pool);
+  std::vector<Port> ports;
+  ports.push_back(open(context, "sim:0", {.rx = {.pool = &*pool}, .tx_queues = 2}).value());
+  for (std::uint16_t queue = 0; queue < 2; ++queue) {
+    Burst<1> burst;
+    MbufPtr mbuf = pool->allocate();
+    std::memset(mbuf->append(60), 0x02, 60);
+    ASSERT_TRUE(burst.push(mbuf));
+    ASSERT_EQ(ports[0].tx(queue).tx_burst(burst), 1U);
+  }
+  const Account account = take_account(ports, *pool, {});
+  EXPECT_EQ(account.in_flight, 2U);
+  EXPECT_EQ(account.sent, 0U);
+  ASSERT_TRUE(ports[0].wait_for_link(std::chrono::seconds(10)));
+  drain(ports, context.clock(), std::chrono::seconds(10));
+  EXPECT_EQ(take_account(ports, *pool, {}).in_flight, 0U);
 }
 
 TEST(Account, CountsABufferThatIsStillAllocated) {

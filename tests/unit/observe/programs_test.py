@@ -94,10 +94,10 @@ class RunningProgram(unittest.TestCase):
             now = self.account(client)
             total = now["received"] + now["made"]
             self.assertEqual(total, now["sent"] + now["dropped"] + now["in_flight"] + now["kept"], now)
-            self.assertEqual(now["dropped"], sum(now["drops"].values()))
-            self.assertTrue(now["holds"])
+            self.assertEqual(now["dropped"], sum(now["drops"].values()), now)
+            self.assertTrue(now["holds"], now)
             self.assertGreaterEqual(now["received"], before["received"])
-        self.assertGreater(now["received"], before["received"], "no frame was forwarded meanwhile")
+        self.assertGreater(now["received"], before["received"], f"no frame was forwarded meanwhile: {now}")
 
     def test_the_account_holds_in_every_answer(self):
         with self.l2fwd() as client:

@@ -34,6 +34,7 @@ STEP_SECONDS = 40 * 60
 FUZZ_SECONDS, FULL_FUZZ_SECONDS = 20, 600  # for each fuzzer
 # A sample of the mutants of tests/mutation. Some that survive may be equivalent; not all were examined.
 MUTANTS, MUTANTS_KILLED = 60, 75  # the size of the sample, and the percentage that tests have to detect
+REASON_LINES = 12  # of the end of what a failed case says
 END_SECONDS = 10  # for processes that were asked to end
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
@@ -219,7 +220,7 @@ class Everything:
         self._summary.add(*results)
         for result in results:
             if result.state == "failed":
-                tell(f"FAIL      {suite}: {result.name}")
+                tell("\n  | ".join([f"FAIL      {suite}: {result.name}", *result.detail.strip().splitlines()[-REASON_LINES:]]))
         # A runner that died has failed, whatever it wrote before, and so has one that ran nothing.
         if not any(result.state == "failed" for result in results) and (status != 0 or not results):
             self._summary.add(Result(suite, "failed", detail=f"it ended with status {status}", suite=suite))
