@@ -20,6 +20,13 @@ std::uint64_t drops_of(const Stats& stats, std::string_view direction) {
   return sum;
 }
 
+void add(std::span<const Counter> counters, Drops& drops) {
+  for (const Counter& drop : counters) drops[drop.name] += drop.value;
+}
+void add(std::span<const DropCounter* const> counters, Drops& drops) {
+  for (const DropCounter* drop : counters) drops[drop->name()] += drop->value();
+}
+
 template <class Work>
 void for_each_tx_queue(Port& port, Work work) {
   for (std::uint16_t index = 0; TxQueue* const queue = port.tx_queue(index); ++index) work(*queue);
@@ -86,8 +93,9 @@ Account take_account(std::span<Port> ports, const Mempool& pool, std::span<const
     account.received += stats.rx_burst_packets + drops_of(stats, "rx_");
     account.sent += stats.tx_burst_packets - drops_of(stats, "tx_") - in_flight;
     account.in_flight += in_flight;
+    add(stats.drops, account.drops);
   }
-  account.drops = collect_drops(ports, application);
+  add(application, account.drops);
   account.mbufs_in_use = pool.stats().in_use();
   return account;
 }
@@ -103,10 +111,8 @@ TelemetryAccount telemetry_account(const Account& account) {
 
 Drops collect_drops(std::span<Port> ports, std::span<const DropCounter* const> application) {
   Drops drops;
-  for (Port& port : ports) {
-    for (const Counter& drop : port.stats().drops) drops[drop.name] += drop.value;
-  }
-  for (const DropCounter* drop : application) drops[drop->name()] += drop->value();
+  for (Port& port : ports) add(port.stats().drops, drops);
+  add(application, drops);
   return drops;
 }
 

@@ -6,10 +6,11 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
-#include <system_error>
+#include <cstdint>
+#include <string_view>
 #include <utility>
 
+#include "common/number_text.hpp"
 #include "pollux/pci/address.hpp"
 
 namespace pollux::examples {
@@ -18,12 +19,12 @@ InterfaceAddress parse_interface_address(const std::string& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
   const std::string ip = text.substr(0, slash);
   InterfaceAddress address{.ipv6 = ip.find(':') != std::string::npos};
-  const char* const end = text.data() + text.size();
-  const char* const prefix = std::min(text.data() + slash + 1, end);
-  const auto parsed = std::from_chars(prefix, end, address.prefix);
-  if (inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1 || parsed.ec != std::errc() ||
-      parsed.ptr != end || address.prefix > (address.ipv6 ? 128 : 32))
+  const std::uint8_t longest = address.ipv6 ? 128 : 32;
+  const auto prefix =
+      parse_number<std::uint8_t>(std::string_view(text).substr(std::min(slash + 1, text.size())), 0, longest);
+  if (!prefix || inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1)
     throw CLI::ValidationError("--ip", fmt::format("'{}' is no address and prefix; write it like 10.0.0.1/24", text));
+  address.prefix = *prefix;
   return address;
 }
 

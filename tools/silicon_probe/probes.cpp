@@ -79,6 +79,7 @@ constexpr std::array kUnasked{
     Unasked{"I-M-TXWB", "analyser", "a processor cannot tell whether the words of a descriptor arrive one by one"},
     Unasked{"I-SWFW", "no question to a card",
             "a rule for the driver; firmware's reaction to a violation is not documented"},
+    Unasked{"I-ERRREPORT", "no question to a card", "a rule for the driver; lspci.txt in the archive shows the bits"},
     Unasked{"I-STATNAMES", "no question to a card", "two names for one address"},
     Unasked{"I-IPV6EX", "no question to a card", "an erratum that the driver avoids"},
 };

@@ -34,6 +34,14 @@ constexpr std::uint32_t kEntryBytes = 16;
 /// QEMU completes the reset before the write that requests it returns. The short wait is only a margin.
 constexpr Duration kResetTime = std::chrono::milliseconds(1);
 
+/// nullptr: all succeeded.
+template <class... T>
+const Error* first_error(const Result<T>&... results) {
+  const Error* first = nullptr;
+  ((first = first == nullptr && !results ? &results.error() : first), ...);
+  return first;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<QtestDevice>> QtestDevice::create(Context& context, std::string name,
@@ -75,7 +83,7 @@ Result<void> QtestDevice::read_identity() {
   const auto msix = bus.find_capability(slot_, kMsixId);
   const auto express = bus.find_capability(slot_, kExpressId);
   const auto power = bus.find_capability(slot_, kPowerId);
-  if (!ids || !revision || !subsystem || !msix || !express || !power) return explain(power.error());
+  if (const Error* const error = first_error(ids, revision, subsystem, msix, express, power)) return explain(*error);
   identity_ = {.vendor = static_cast<std::uint16_t>(*ids & 0xFFFF),
                .device = static_cast<std::uint16_t>(*ids >> 16),
                .subsystem_vendor = static_cast<std::uint16_t>(*subsystem & 0xFFFF),

@@ -30,4 +30,11 @@ using intel::milliseconds;
               card.asleep ? "resume the port first" : "open the port again");
 }
 
+/// As expect_open, and that the card is still there as far as register accesses have shown.
+[[nodiscard]] inline Result<void> expect_present(const Card& card) {
+  if (auto is_open = expect_open(card); !is_open) return is_open;
+  if (card.regs.removed()) return fail_removed(card.name);
+  return {};
+}
+
 }  // namespace pollux::drivers::igb

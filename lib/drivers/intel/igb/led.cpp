@@ -77,8 +77,7 @@ void LedControl::start() const {
 
 // Nothing but this class writes LEDCTL, so before the first call it has the card's default.
 Result<void> LedControl::set_led(LedMode mode) {
-  if (auto is_open = expect_open(card_); !is_open) return is_open;
-  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (auto present = expect_present(card_); !present) return present;
   if (!values_) {
     std::array<std::uint16_t, 1> settings{};
     if (auto read = read_nvm(card_, hw::igb::nvm::kIdLedSettings, settings); !read) return read;

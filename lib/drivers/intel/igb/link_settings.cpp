@@ -33,12 +33,6 @@ Link LinkSettings::link() const {
 
 LinkModes LinkSettings::supported_modes() const { return kPhyModes; }
 
-Result<void> LinkSettings::expect_open() const {
-  if (auto is_open = igb::expect_open(card_); !is_open) return is_open;
-  if (card_.regs.removed()) return fail_removed(card_.name);
-  return {};
-}
-
 Result<void> LinkSettings::expect_free() const {
   if (running_ && setup_.loopback == LoopbackMode::phy) {
     return fail(ErrorCode::busy, fmt::format("{}: the PHY loops frames back, so it has no link to set", card_.name),
@@ -72,7 +66,7 @@ Result<void> LinkSettings::change(const LinkSetup& setup) {
 }
 
 Result<void> LinkSettings::set_link_config(const LinkConfig& config) {
-  if (auto open = expect_open(); !open) return open;
+  if (auto present = expect_present(card_); !present) return present;
   if (auto valid = check_link_config(card_.name, config, supported_modes()); !valid) return valid;
   if (config.forced) {
     if (auto possible = refuse_on_qemu("a forced mode"); !possible) return possible;
@@ -84,7 +78,7 @@ Result<void> LinkSettings::set_link_config(const LinkConfig& config) {
 }
 
 Result<void> LinkSettings::restart_negotiation() {
-  if (auto open = expect_open(); !open) return open;
+  if (auto present = expect_present(card_); !present) return present;
   const auto refused = [this](const char* why, const char* hint) {
     return fail(ErrorCode::bad_state, fmt::format("{}: cannot negotiate: {}", card_.name, why), hint);
   };
@@ -100,7 +94,7 @@ Result<void> LinkSettings::restart_negotiation() {
 Result<void> LinkSettings::after_reset() const { return setup_.enabled ? Result<void>() : stop_phy(card_); }
 
 Result<void> LinkSettings::set_phy_enabled(bool enabled) {
-  if (auto open = expect_open(); !open) return open;
+  if (auto present = expect_present(card_); !present) return present;
   if (!enabled) {
     if (auto possible = refuse_on_qemu("stopping the PHY"); !possible) return possible;
   }
@@ -119,7 +113,7 @@ Result<void> LinkSettings::set_phy_enabled(bool enabled) {
 }
 
 Result<LinkDetails> LinkSettings::link_details() {
-  if (auto open = expect_open(); !open) return pass_on(std::move(open));
+  if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   const Link link = this->link();
   const auto report = report_phy(card_, link.up);
   if (!report) return tl::unexpected<Error>(report.error());
@@ -161,7 +155,7 @@ Result<MdioRegister> LinkSettings::checked(const PhyRegister& which) const {
 }
 
 Result<std::uint16_t> LinkSettings::read_phy_register(const PhyRegister& which) {
-  if (auto open = expect_open(); !open) return pass_on(std::move(open));
+  if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   const auto valid = checked(which);
   if (!valid) return tl::unexpected<Error>(valid.error());
   auto acquired = SharedResource::acquire(card_, Shared::phy);
@@ -170,7 +164,7 @@ Result<std::uint16_t> LinkSettings::read_phy_register(const PhyRegister& which) 
 }
 
 Result<void> LinkSettings::write_phy_register(const PhyRegister& which, std::uint16_t value) {
-  if (auto open = expect_open(); !open) return open;
+  if (auto present = expect_present(card_); !present) return present;
   const auto valid = checked(which);
   if (!valid) return tl::unexpected<Error>(valid.error());
   auto acquired = SharedResource::acquire(card_, Shared::phy);

@@ -46,7 +46,6 @@ class LinkSettings final : public LinkControl, public PhyRegisters {
   [[nodiscard]] Result<void> write_phy_register(const PhyRegister& which, std::uint16_t value) override;
 
  private:
-  [[nodiscard]] Result<void> expect_open() const;
   /// Error busy: a management session or a loopback holds the link.
   [[nodiscard]] Result<void> expect_free() const;
   [[nodiscard]] Result<void> refuse_on_qemu(const char* what) const;

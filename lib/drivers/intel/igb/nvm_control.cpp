@@ -46,14 +46,8 @@ std::uint32_t rest_of_page(std::uint32_t at, std::uint32_t page_bytes) {
 
 }  // namespace
 
-Result<void> NvmControl::expect_open() const {
-  if (auto is_open = igb::expect_open(card_); !is_open) return is_open;
-  if (card_.regs.removed()) return fail_removed(card_.name);
-  return {};
-}
-
 Result<void> NvmControl::expect_pins() const {
-  if (auto is_open = expect_open(); !is_open || has_pins_) return is_open;
+  if (auto present = expect_present(card_); !present || has_pins_) return present;
   return fail(ErrorCode::not_supported,
               fmt::format("{}: QEMU's card has no EEPROM at its pins (it never sets EECD.GNT)", card_.name),
               "its NVM can only be read; write that of an in-process card or of a real one");
@@ -69,7 +63,7 @@ Result<void> NvmControl::check_range(std::uint32_t first, std::size_t count) con
 }
 
 Result<NvmInfo> NvmControl::nvm_info() {
-  if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
+  if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   std::vector<std::uint16_t> words(layout::kTrackId + 2U);
   if (auto read = igb::read_nvm(card_, 0, words); !read) return pass_on(std::move(read));
   return NvmInfo{.words = NvmPins::geometry(card_).words,
@@ -80,7 +74,7 @@ Result<NvmInfo> NvmControl::nvm_info() {
 }
 
 Result<std::vector<std::uint16_t>> NvmControl::read_nvm(std::uint32_t first, std::uint32_t count) {
-  if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
+  if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   if (auto fits = check_range(first, count); !fits) return pass_on(std::move(fits));
   if (first + count > kEerdWords) return read_by_pins(first, count);
   std::vector<std::uint16_t> words(count);

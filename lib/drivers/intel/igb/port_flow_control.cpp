@@ -20,8 +20,7 @@ Result<FlowControlConfig> Port::checked(const FlowControlConfig& config, const P
 }
 
 Result<void> Port::set_flow_control(const FlowControlConfig& config) {
-  if (auto is_open = expect_open(); !is_open) return is_open;
-  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (auto present = expect_present(card_); !present) return present;
   if (auto valid = checked(config); !valid) return pass_on(std::move(valid));
   const FlowControlConfig before = std::exchange(flow_config_, config);
   if (!running_) return {};

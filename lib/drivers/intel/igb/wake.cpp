@@ -43,8 +43,7 @@ Result<bool> WakeControl::may_wake() const {
 }
 
 Result<WakeEvents> WakeControl::wake_support() {
-  if (auto is_open = expect_open(card_); !is_open) return pass_on(std::move(is_open));
-  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   const auto wakes = may_wake();
   if (!wakes) return tl::unexpected<Error>(wakes.error());
   return *wakes ? kAllEvents : WakeEvents{};
