@@ -65,8 +65,8 @@ struct SteeredStats {
 /// A consumer is an RxQueue without a port: poll it with rx_burst or a Poller, which can sleep on it.
 /// Order: the frames of a flow reach their handlers in the order in which they were steered, also while the flow moves.
 /// A flow moves only after its earlier frames were handled: a consumer has handled the frames of a burst when it calls
-/// rx_burst again, so it must not keep frames that it still has to handle beyond that. Until then the flow's frames
-/// still go to the previous consumer.
+/// rx_burst again or arms the queue to sleep, so it must not keep frames that it still has to handle beyond that. Until
+/// then the flow's frames still go to the previous consumer.
 /// Frames that are not IP have no flow; all of them go to one consumer (hash 0). A frame for which its consumer's ring
 /// has no room is dropped (SteeredStats::ring_full).
 /// Ownership: a ring owns the frames in it; those that are left at the end are unnamed drops of their pool. The

@@ -134,6 +134,7 @@ SteeredQueue& PacketSteering::Core::choose(Slot& slot, std::uint16_t wanted) noe
       slot.consumer = wanted;
     } else if (queues_[slot.consumer]->has_handled(slot.tail)) {
       slot.consumer = wanted;
+      slot.tail = 0;  // no frame of the slot is in the new ring yet, and the first one may be dropped
       ++stats_.moves;
     } else {
       ++stats_.held_moves;

@@ -41,12 +41,15 @@ void SteeredQueue::flush() noexcept {
     static_cast<void>(::eventfd_write(event_.get(), 1));
 }
 
-// A consumer that polls again has handled what it got before. The steering thread may then give a flow's later frames
-// to another consumer, which sees all that this one has done.
+// A consumer that polls again, or is about to sleep, has handled what it got before. The steering thread may then give
+// a flow's later frames to another consumer, which sees all that this one has done.
+void SteeredQueue::note_handled() noexcept {
+  if (handled_.load(std::memory_order_relaxed) != taken_) handled_.store(taken_, std::memory_order_release);
+}
+
 std::uint32_t SteeredQueue::burst(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept {
   SteeredQueue& self = static_cast<SteeredQueue&>(queue);
-  if (self.handled_.load(std::memory_order_relaxed) != self.taken_)
-    self.handled_.store(self.taken_, std::memory_order_release);
+  self.note_handled();
   const std::uint32_t count = self.ring_.dequeue({mbufs, limit});
   self.taken_ += count;
   return count;
@@ -55,6 +58,7 @@ std::uint32_t SteeredQueue::burst(RxQueue& queue, Mbuf** mbufs, std::uint32_t li
 // The steering thread stores a frame and reads the flag without a fence between the two, so this thread pays for the
 // barrier. After it either the frame is visible here, or the steering thread sees the flag.
 bool SteeredQueue::arm() noexcept {
+  note_handled();
   eventfd_t raised = 0;
   static_cast<void>(::eventfd_read(event_.get(), &raised));
   is_armed_.store(true, std::memory_order_relaxed);

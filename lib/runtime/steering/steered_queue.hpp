@@ -56,6 +56,7 @@ class SteeredQueue final : public RxQueue {
  private:
   static std::uint32_t burst(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
   [[nodiscard]] bool has_room() noexcept;
+  void note_handled() noexcept;
 
   SpscRing<Mbuf*> ring_;
   FileDescriptor event_;

@@ -278,5 +278,34 @@ TEST_F(SteeringTest, RejectsSenselessOptionsWholeAndByName) {
   rejected({.max_age = 0s}, "maximum age");
 }
 
+TEST_F(SteeringTest, AConsumerThatSleepsHasHandledItsFrames) {
+  open({.consumers = 2});
+  const std::uint32_t flow = flow_on(0);
+  steer(hashed(flow, 1));
+  EXPECT_EQ(poll(0), Numbers{1});
+  ASSERT_TRUE(steering_->consumer(0).arm());
+  ASSERT_TRUE(steering_->follow(flow, 1));
+  steer(hashed(flow, 2));
+  EXPECT_EQ(poll(1), Numbers{2});
+  EXPECT_EQ(steering_->stats().held_moves, 0U);
+}
+
+TEST_F(SteeringTest, AFlowMayLeaveAFullConsumerThatHasNoneOfItsFrames) {
+  open({.consumers = 2, .ring = 2});
+  const std::uint32_t flow = flow_on(0);
+  for (int i = 0; i < 10; ++i) {
+    steer(hashed(flow, 1));
+    EXPECT_EQ(poll(0), Numbers{1});
+  }
+  EXPECT_EQ(poll(0), Numbers{});
+  for (unsigned i = 0; i < 2; ++i) steer(hashed(flow_on(1, i), 2));
+  ASSERT_TRUE(steering_->follow(flow, 1));
+  steer(hashed(flow, 3));
+  EXPECT_EQ(steering_->consumer_stats(1).ring_full, 1U);
+  ASSERT_TRUE(steering_->follow(flow, 0));
+  steer(hashed(flow, 4));
+  EXPECT_EQ(poll(0), Numbers{4});
+}
+
 }  // namespace
 }  // namespace pollux::test
