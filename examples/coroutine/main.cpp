@@ -58,11 +58,14 @@ Task<> print_each_second(const std::vector<Direction*>& directions, Output& outp
   }
 }
 
-/// Services the ports when their devices ask for it, and when they are due.
-Task<> service(Context& context) {
+/// Services the ports when they are due, and at least every 100 ms. Returns after a failure.
+Task<> service(Context& context, Result<void>& outcome) {
   for (;;) {
     const auto next = context.control().run_due();
-    if (!next) throw std::runtime_error(next.error().message());
+    if (!next) {
+      outcome = tl::unexpected(next.error());
+      co_return;
+    }
     co_await sleep_until(std::min(*next, context.clock().now() + std::chrono::milliseconds(100)));
   }
 }
@@ -71,11 +74,12 @@ Result<void> serve(ProgramSetup& setup, std::vector<Direction*> directions, Outp
                    std::optional<double> seconds, const StopSignals& stop) {
   std::vector<Port>& ports = setup.ports();
   Poller poller(setup.context());
+  Result<void> serviced;
   std::vector<Task<>> tasks;
   tasks.push_back(forward(ports[0].rx(0), ports[1].tx(0), setup.cache(), *directions[0]));
   tasks.push_back(forward(ports[1].rx(0), ports[0].tx(0), setup.cache(), *directions[1]));
   tasks.push_back(print_each_second(directions, output));
-  tasks.push_back(service(setup.context()));
+  tasks.push_back(service(setup.context(), serviced));
   for (Task<>& task : tasks) {
     if (auto started = task.start(poller); !started) return started;
   }
@@ -84,7 +88,7 @@ Result<void> serve(ProgramSetup& setup, std::vector<Direction*> directions, Outp
     if (const auto frames = poller.run_once(std::min(end, now + kLongestSleep)); !frames)
       return tl::unexpected(frames.error());
     for (const Task<>& task : tasks) {
-      if (task.is_done()) return task.outcome();
+      if (task.is_done()) return serviced ? task.outcome() : serviced;
     }
   }
   return {};

@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -161,40 +163,68 @@ Result<void> PollerCore::remove(PolledQueue& queue) {
 
 void PollerCore::collect() noexcept {
   has_removed_ = false;
-  // None of these is running any more, but another thread may still be reading such a name, in running().
+  // None of these is running any more, but another thread may still be reading such a name, in running(), or be about
+  // to return from `disable`.
   wait_for_name_readers();
-  removed_tasks_.clear();
-  removed_descriptors_.clear();
+  while (disabling_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+  // What is destroyed may own others and remove them, so it has left the lists by then.
+  const auto tasks = std::exchange(removed_tasks_, {});
+  const auto descriptors = std::exchange(removed_descriptors_, {});
+  const auto queues = take_removed_queues();
+}
+
+std::vector<std::unique_ptr<PolledQueue>> PollerCore::take_removed_queues() noexcept {
+  std::vector<std::unique_ptr<PolledQueue>> removed;
   for (std::size_t i = queues_.size(); i-- > 0;) {
     if (!queues_[i]->removed_) continue;
+    removed.push_back(std::move(queues_[i]));
     queues_.erase(queues_.begin() + static_cast<std::ptrdiff_t>(i));
     if (i < next_) --next_;
   }
+  return removed;
 }
 
 void PollerCore::enable(PolledQueue& queue) noexcept {
   const std::lock_guard lock(control_);
   if (queue.is_enabled()) return;
   queue.gate_.open(queue.poll_);
+  ++queue.changes_;
   queue.enabled_.store(true, std::memory_order_release);
   // It may have frames, and it is not armed.
   signal();
 }
 
-// Once the gate is closed the poller does not touch the queue, so this thread may.
+// It waits without the lock, since the handler that it waits for may enable and disable queues, too. If others do that
+// with this queue meanwhile, what they want counts.
 Result<void> PollerCore::disable(PolledQueue& queue, Duration limit) {
-  const std::lock_guard lock(control_);
+  std::unique_lock lock(control_);
   queue.enabled_.store(false, std::memory_order_release);
-  if (is_own_thread()) {
-    queue.gate_.open(&PolledQueue::idle);
-  } else if (auto closed = queue.gate_.close(&PolledQueue::idle, clock_, limit); !closed) {
-    return fail(closed.error().code, fmt::format("poller: {}: {}", queue.name_, closed.error().what),
-                "let the handler return, and disable it again");
+  queue.gate_.open(&PolledQueue::idle);
+  std::uint64_t change = ++queue.changes_;
+  while (!is_own_thread()) {
+    disabling_.fetch_add(1, std::memory_order_relaxed);
+    lock.unlock();
+    auto ended = wait_for_burst(queue, limit);
+    lock.lock();
+    disabling_.fetch_sub(1, std::memory_order_release);
+    if (!ended) return ended;
+    if (queue.is_enabled()) return {};
+    if (std::exchange(change, queue.changes_) == queue.changes_) break;
   }
+  // The poller does not touch the queue now, so this thread may.
   if (std::exchange(queue.armed_, false)) queue.rx_->disarm();
   queue.scheduled_.store(false, std::memory_order_relaxed);
   disabled_count_.fetch_add(1, std::memory_order_seq_cst);
   return {};
+}
+
+Result<void> PollerCore::wait_for_burst(const PolledQueue& queue, Duration limit) {
+  barrier_on_all_threads(clock_);
+  auto ended = wait_until(clock_, "the end of the polling thread's burst", limit,
+                          [&queue] { return queue.gate_.is_idle() || queue.is_enabled(); });
+  if (ended) return ended;
+  return fail(ended.error().code, fmt::format("poller: {}: {}", queue.name_, ended.error().what),
+              "let the handler return, and disable it again");
 }
 
 void PollerCore::signal() noexcept {

@@ -81,6 +81,8 @@ class PollerCore {
   [[nodiscard]] std::uint32_t take_turn(PolledQueue& queue, std::uint32_t budget) noexcept;
   void take_signals() noexcept;
   void collect() noexcept;
+  [[nodiscard]] std::vector<std::unique_ptr<PolledQueue>> take_removed_queues() noexcept;
+  [[nodiscard]] Result<void> wait_for_burst(const PolledQueue& queue, Duration limit);
 
   // poller_sleep.cpp: sleeping.
   [[nodiscard]] Result<bool> rest(Time until);
@@ -146,6 +148,7 @@ class PollerCore {
   std::atomic<const char*> running_{nullptr};  // the name of what runs
   mutable std::mutex names_;                   // locked while another thread reads a name
   std::mutex control_;                         // enables and disables one at a time
+  std::atomic<unsigned> disabling_{0};         // calls of `disable` that wait for a burst
 
   friend class PolledQueue;
 };

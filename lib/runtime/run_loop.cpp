@@ -6,11 +6,15 @@
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
+#include <iterator>
 
 #include "runtime/poller_callbacks.hpp"
 
 namespace pollux {
 namespace {
+
+/// The clock of a condition variable has no later time.
+constexpr Duration kLongestWait = std::chrono::hours(24 * 365);
 
 /// Work that one thread gives to another one, and waits for.
 class Call {
@@ -35,7 +39,8 @@ class Call {
   /// False: it did not begin within `limit`, and does not begin any more.
   bool wait(Duration limit) {
     std::unique_lock lock(lock_);
-    if (!changed_.wait_for(lock, limit, [this] { return state_ == State::done; }) && state_ == State::posted) {
+    if (!changed_.wait_for(lock, std::min(limit, kLongestWait), [this] { return state_ == State::done; }) &&
+        state_ == State::posted) {
       state_ = State::abandoned;
       return false;
     }
@@ -81,10 +86,20 @@ void RunLoop::remove(TransmitWork& work) {
   if (!in_round_) collect();
 }
 
+// What is destroyed may own other work and remove it, so it has left the list by then.
 void RunLoop::collect() noexcept {
   has_removed_ = false;
   poller_.core().wait_for_name_readers();
-  std::erase_if(transmit_, [](const auto& work) { return work->removed_; });
+  const auto removed = std::ranges::stable_partition(transmit_, [](const auto& work) { return !work->removed_; });
+  const std::vector<std::unique_ptr<TransmitWork>> destroyed(std::make_move_iterator(removed.begin()),
+                                                             std::make_move_iterator(removed.end()));
+  transmit_.erase(removed.begin(), removed.end());
+}
+
+Result<void> RunLoop::expect_no_round(const char* call) const {
+  if (!in_round_) return {};
+  return fail(ErrorCode::bad_state, fmt::format("{}: {} was called by a callback of a round", options_.name, call),
+              "return from the callback, or stop the loop");
 }
 
 void RunLoop::add(TxQueue& queue) { tx_queues_.push_back(&queue); }
@@ -150,6 +165,7 @@ bool RunLoop::has_unsent() const noexcept {
 }
 
 Result<std::uint32_t> RunLoop::run_once(Time until) {
+  if (auto outside = expect_no_round("run_once"); !outside) return pass_on<void>(std::move(outside));
   in_round_ = true;
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   if (has_posts_.load(std::memory_order_acquire)) [[unlikely]]

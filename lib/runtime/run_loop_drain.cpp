@@ -11,7 +11,8 @@
 namespace pollux {
 
 Result<void> RunLoop::drain() {
-  const Time deadline = context_.clock().now() + options_.drain_limit;
+  if (auto outside = expect_no_round("drain"); !outside) return outside;
+  const Time deadline = time_after(context_.clock().now(), options_.drain_limit);
   if (auto received = drain_receive(deadline); !received) return received;
   for (PolledQueue* const queue : poller_.queues()) {
     if (auto disabled = queue->disable(options_.drain_limit); !disabled) return disabled;

@@ -164,7 +164,7 @@ RunLoopThreads::~RunLoopThreads() {
 RunLoop& RunLoopThreads::loop(std::size_t index) { return threads_.at(index)->loop(); }
 
 Result<void> RunLoopThreads::start() {
-  if (threads_.front()->is_started())
+  if (std::ranges::any_of(threads_, [](const auto& thread) { return thread->is_started(); }))
     return fail(ErrorCode::bad_state, "run loops: they have been started already", "stop them first");
   for (const auto& thread : threads_) {
     if (auto started = thread->start(); !started) {
@@ -176,7 +176,8 @@ Result<void> RunLoopThreads::start() {
 }
 
 Result<void> RunLoopThreads::stop(Duration limit) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const auto now = std::chrono::steady_clock::now();
+  const auto deadline = now + std::min<Duration>(limit, decltype(now)::max() - now);
   for (const auto& thread : threads_) {
     if (thread->is_started()) thread->loop().stop();
   }
@@ -191,6 +192,8 @@ Result<void> RunLoopThreads::stop(Duration limit) {
                   "let callbacks do their work in short pieces; stop may be called again");
     }
     thread->join();
+    // A loop that had failed before it was stopped would otherwise end at once when it is started again.
+    thread->loop().stopping_.store(false, std::memory_order_relaxed);
     if (auto outcome = thread->outcome(); !outcome && first) first = std::move(outcome);
   }
   return first;

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import sys
 import time
 import unittest
@@ -85,6 +86,13 @@ class KernelAndPrograms(unittest.TestCase):
         self.assertEqual(len(counts), 2, summary)
         for count in counts:  # the kernel adds a few of its own
             self.assertIn(count, range(100, 120), summary)
+
+    def test_a_port_that_fails_ends_the_coroutines_with_its_error(self):
+        outcome = subprocess.run([COROUTINE, "fault:removal@3000,sim:0", "sim:1", "--seconds", "20"], capture_output=True, text=True,
+                                 timeout=SECONDS, check=False)
+        self.assertEqual(outcome.returncode, 1, outcome.stdout + outcome.stderr)
+        self.assertIn("removed", outcome.stderr)
+        self.assertIn("no room to send: 0", outcome.stdout)
 
     def test_flows_spread_over_all_queues(self):
         program = self.start("returning", MULTIQUEUE, "sim:0?thread,tap=plxm", "--queues", "4")

@@ -24,6 +24,11 @@ using Duration = std::chrono::nanoseconds;
 /// A point in time, as returned by Clock::now().
 using Time = Duration;
 
+/// The time `span` after `now`, which is not negative; Time::max() if there is no such time.
+[[nodiscard]] constexpr Time time_after(Time now, Duration span) noexcept {
+  return span > Time::max() - now ? Time::max() : now + span;
+}
+
 /// A descriptor that becomes readable when its Clock reaches a given time.
 /// Ownership: the caller's; the Clock outlives it. Thread rule: any thread; the last `set` counts.
 class POLLUX_API Alarm {
@@ -127,7 +132,7 @@ class POLLUX_API ManualClock final : public Clock {
 template <std::predicate Condition>
 [[nodiscard]] Result<void> wait_until(Clock& clock, std::string_view what, Duration limit, Condition condition,
                                       Duration interval = std::chrono::microseconds(50)) {
-  const Duration deadline = clock.now() + limit;
+  const Duration deadline = time_after(clock.now(), limit);
   while (!condition()) {
     if (clock.now() >= deadline) {
       if (condition()) return {};

@@ -70,7 +70,7 @@ class SleepAwaiter {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
     Poller& poller = task.promise().scope().poller();
-    timer_.set(poller, poller.clock().now() + span_, [task] { task.resume(); });
+    timer_.set(poller, time_after(poller.clock().now(), span_), [task] { task.resume(); });
   }
   void await_resume() const noexcept {}
 
@@ -133,23 +133,21 @@ class BurstSource final : public PacketSource {
  public:
   explicit BurstSource(const RxQueue& queue) noexcept : PacketSource(queue, N) {}
 
+  // Others may have disabled the queue, as RunLoop::drain does.
   void wait(PacketsAwaiter<N>& awaiter) noexcept {
-    if (!is_polled_) resume_polling();
-    is_polled_ = true;
+    if (!is_polled()) resume_polling();
     waiting_ = &awaiter;
   }
   void forget() noexcept { waiting_ = nullptr; }
-  /// Resumes the task with `burst`, or without one after a time limit.
+  /// Resumes the task with `burst`, or without one after a time limit. If others have enabled the queue while the task
+  /// awaits something else, the frames stay in `burst`, and the poller drops them by name.
   void deliver(Burst<N>* burst) {
-    std::exchange(waiting_, nullptr)->resume(burst);
-    if (waiting_ != nullptr) return;
-    pause_polling();
-    is_polled_ = false;
+    if (waiting_ != nullptr) std::exchange(waiting_, nullptr)->resume(burst);
+    if (waiting_ == nullptr) pause_polling();
   }
 
  private:
   PacketsAwaiter<N>* waiting_ = nullptr;
-  bool is_polled_ = false;
 };
 
 /// Resumes the task with the next burst of a queue.

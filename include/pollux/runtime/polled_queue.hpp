@@ -149,6 +149,7 @@ class POLLUX_API PolledQueue {
   std::atomic<bool> scheduled_{false};
   std::atomic<std::uint64_t> wakeups_{0};
   std::atomic<std::uint64_t> exceptions_{0};
+  std::uint64_t changes_ = 0;  // how often it was enabled or disabled; guarded by PollerCore::control_
   PollFunction* poll_;
   PollerCore& core_;
   std::string name_;

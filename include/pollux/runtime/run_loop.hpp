@@ -95,7 +95,7 @@ class POLLUX_API RunLoop {
   /// without a limit, and an exception that leaves it is rethrown here.
   [[nodiscard]] Result<void> invoke(std::function<void()> work, Duration limit = kInvokeLimit);
 
-  /// One round. Returns the number of received frames. Errors: as Poller::run_once.
+  /// One round. Returns the number of received frames. Errors: as Poller::run_once; bad_state if a callback calls it.
   [[nodiscard]] Result<std::uint32_t> run_once(Time until = Time::max());
   /// Rounds until `stop`, then `drain`. After that it may be called again; the queues are disabled then. Errors: as
   /// run_once and `drain`.
@@ -106,10 +106,14 @@ class POLLUX_API RunLoop {
 
   /// Finishes what is in hand: polls the queues until all are empty; then disables them, and goes on until no transmit
   /// work is scheduled and the transmit queues have sent all. Tasks, timers and descriptors run meanwhile. Error
-  /// timeout: `drain_limit` was not enough; it names what is left. The loop's thread.
+  /// timeout: `drain_limit` was not enough; it names what is left. Error bad_state: a callback calls it. The loop's
+  /// thread.
   [[nodiscard]] Result<void> drain();
 
  private:
+  friend class RunLoopThreads;
+  /// Error bad_state: a callback of a round calls it.
+  [[nodiscard]] Result<void> expect_no_round(const char* call) const;
   void run_posts() noexcept;
   void run_transmit() noexcept;
   void collect() noexcept;

@@ -25,6 +25,7 @@ class POLLUX_API PacketSource {
  protected:
   PacketSource(const RxQueue& queue, std::uint32_t capacity) noexcept : rx_(&queue), capacity_(capacity) {}
 
+  [[nodiscard]] bool is_polled() const noexcept { return polled_ != nullptr && polled_->is_enabled(); }
   void resume_polling() noexcept;
   void pause_polling() noexcept;
 

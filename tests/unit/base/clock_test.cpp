@@ -10,6 +10,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
+TEST(TimeAfter, IsNoLaterThanTheLastTime) {
+  EXPECT_EQ(time_after(Time(5), Duration(3)), Time(8));
+  EXPECT_EQ(time_after(Time(5), Duration(-3)), Time(2));
+  EXPECT_EQ(time_after(Time(5), Duration::max()), Time::max());
+  EXPECT_EQ(time_after(Time::max(), Duration(1)), Time::max());
+}
+
 TEST(ManualClock, AdvancesOnlyOnRequest) {
   ManualClock clock;
   EXPECT_EQ(clock.now(), 0ns);

@@ -174,5 +174,25 @@ TEST_F(PollerExtras, WakingEndsASleep) {
   EXPECT_GT(clock_->now(), Time::zero());
 }
 
+TEST_F(PollerExtras, WhatADestroyedCallbackOwnsMayRemoveOthers) {
+  struct Owner {
+    std::function<void()> at_end;
+    ~Owner() { at_end(); }
+  };
+  const DescriptorId descriptor = must(poller_.add_descriptor(
+      event_.get(), [](short) {}, POLLIN));
+  PollerTask& second = poller_.add_task("second", [] { return false; });
+  auto owner = std::make_shared<Owner>([&] {
+    poller_.remove(second);
+    EXPECT_TRUE(poller_.remove(descriptor));
+    EXPECT_TRUE(poller_.remove(*poller_.find(queue_)));
+  });
+  PollerTask& first = poller_.add_task("first", [owner] { return owner == nullptr; });
+  owner.reset();
+  poller_.remove(first);
+  EXPECT_EQ(poller_.find(queue_), nullptr);
+  run(poller_);
+}
+
 }  // namespace
 }  // namespace pollux::test

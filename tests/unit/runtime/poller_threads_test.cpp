@@ -145,5 +145,36 @@ TEST_F(PollerThread, APortMayBeClosedOnceItsQueueIsDisabled) {
   std::this_thread::sleep_for(1ms);
 }
 
+TEST_F(PollerThread, AHandlerMayDisableAnotherQueueWhileItIsWaitedFor) {
+  Port other = must(open(context_, "ring:other:0", {.rx = {.ring = 64}, .tx = {.ring = 64}}));
+  PolledQueue* const second = must(poller_.add(other.rx(0), [this](Burst<64>& burst) { burst.drop(handled_); }));
+  std::atomic<bool> waits{false};
+  std::atomic<bool> was_disabled{false};
+  polled_ = must(poller_.add(receiver_.rx(0), [&](Burst<64>& burst) {
+    burst.drop(handled_);
+    inside_handler_ = true;
+    while (!waits) std::this_thread::yield();
+    std::this_thread::sleep_for(20ms);  // until the other thread is inside `disable`
+    was_disabled = second->disable().has_value();
+    second->enable();
+    inside_handler_ = false;
+  }));
+  thread_ = std::thread([this] {
+    while (!over_) static_cast<void>(poller_.run_once());
+  });
+  send();
+  while (!inside_handler_) std::this_thread::yield();
+  waits = true;
+  EXPECT_TRUE(polled_->disable(30s));
+  EXPECT_TRUE(was_disabled);
+  EXPECT_FALSE(inside_handler_);
+  EXPECT_TRUE(second->is_enabled());
+  over_ = true;
+  poller_.wake();
+  thread_.join();
+  EXPECT_TRUE(poller_.remove(*second));
+  EXPECT_TRUE(poller_.remove(*polled_));
+}
+
 }  // namespace
 }  // namespace pollux::test

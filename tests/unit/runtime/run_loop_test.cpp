@@ -257,5 +257,32 @@ TEST_F(RunLoopTest, InvokedInItsOwnThreadWorkRunsAtOnce) {
   EXPECT_EQ(runs, 1) << "it was given up";
 }
 
+TEST_F(RunLoopTest, ACallbackCannotRunARound) {
+  std::vector<ErrorCode> codes;
+  loop_.add_transmit("round in a round", [&] {
+    codes.push_back(loop_.run_once().error().code);
+    codes.push_back(loop_.drain().error().code);
+    return false;
+  });
+  round();
+  EXPECT_THAT(codes, ElementsAre(ErrorCode::bad_state, ErrorCode::bad_state));
+  EXPECT_TRUE(polled_->is_enabled());
+}
+
+TEST_F(RunLoopTest, WhatDestroyedWorkOwnsMayRemoveOthers) {
+  struct Owner {
+    std::function<void()> at_end;
+    ~Owner() { at_end(); }
+  };
+  int runs = 0;
+  TransmitWork& second = loop_.add_transmit("second", [&] { return ++runs, false; });
+  auto owner = std::make_shared<Owner>([&] { loop_.remove(second); });
+  TransmitWork& first = loop_.add_transmit("first", [owner] { return owner == nullptr; });
+  owner.reset();
+  loop_.remove(first);
+  round();
+  EXPECT_EQ(runs, 0);
+}
+
 }  // namespace
 }  // namespace pollux::test

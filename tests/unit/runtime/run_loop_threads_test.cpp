@@ -2,9 +2,12 @@
 // Run loops on threads, with queues, timers and tasks that come and go while they run.
 #include "pollux/runtime/run_loop_threads.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -173,6 +176,40 @@ TEST_F(RunLoopsOnThreads, QueuesTimersAndTasksComeAndGoWhileTheyRun) {
   EXPECT_EQ(timers, 200U);
   EXPECT_GE(tasks, 200U);
   EXPECT_GE(transmitted, 200U);
+}
+
+TEST_F(RunLoopsOnThreads, CannotBeStartedWhileOneStillRuns) {
+  auto loops = must(RunLoopThreads::create(context_, {{}, {.loop = {.name = "second"}}}));
+  std::atomic<bool> let_go{false};
+  std::atomic<bool> entered{false};
+  loops->loop(1).poller().add_task("endless", [&] {
+    entered = true;
+    while (!let_go) std::this_thread::yield();
+    return false;
+  });
+  must(loops->start());
+  while (!entered) std::this_thread::yield();
+  EXPECT_FALSE(loops->stop(milliseconds(20)));
+  EXPECT_EQ(loops->start().error().code, ErrorCode::bad_state);
+  let_go = true;
+  must(loops->stop(Duration::max()));
+}
+
+TEST_F(RunLoopsOnThreads, RunAgainAfterOneHasFailed) {
+  auto loops = must(RunLoopThreads::create(context_, {{}}));
+  const FileDescriptor open(::eventfd(0, EFD_CLOEXEC));
+  FileDescriptor closed(::fcntl(open.get(), F_DUPFD_CLOEXEC, 500));  // a number that nobody uses again
+  const DescriptorId id = must(loops->loop(0).poller().add_descriptor(
+      closed.get(), [](short) {}, POLLIN));
+  closed = FileDescriptor();
+  must(loops->start());
+  while (loops->failure()) std::this_thread::yield();
+  ASSERT_FALSE(loops->stop());
+  ASSERT_TRUE(loops->loop(0).poller().remove(id));
+  must(loops->start());
+  must(loops->loop(0).invoke([] {}));
+  std::this_thread::sleep_for(milliseconds(5));
+  must(loops->loop(0).invoke([] {}, Duration::max()));
 }
 
 }  // namespace

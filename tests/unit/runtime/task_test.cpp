@@ -286,5 +286,59 @@ TEST_F(TaskTest, ATaskThatLoopsLetsOthersHaveTheirTurns) {
   EXPECT_EQ(clock_->now(), Time::zero());
 }
 
+TEST_F(TaskTest, AQueueThatOthersEnableDoesNotDisturbATaskThatSleeps) {
+  std::vector<std::uint32_t> sizes;
+  const auto slow = [](RxQueue& queue, std::vector<std::uint32_t>& seen, DropCounter& drops) -> Task<> {
+    for (;;) {
+      Burst<8> burst = co_await packets<8>(queue);
+      seen.push_back(burst.size());
+      burst.drop(drops);
+      co_await sleep_for(milliseconds(2));
+    }
+  };
+  Task<> task = slow(queue_, sizes, handled_);
+  start(task);
+  queue_.put(8);
+  run(poller_);
+  PolledQueue* const polled = poller_.find(queue_);
+  polled->enable();
+  queue_.put(3);
+  run(poller_);
+  EXPECT_EQ(polled->stats().poller_left, 3U);
+  EXPECT_FALSE(polled->is_enabled());
+  EXPECT_THAT(sizes, ElementsAre(8));
+}
+
+TEST_F(TaskTest, AQueueThatOthersDisableIsEnabledByTheNextAwait) {
+  std::vector<std::uint32_t> sizes;
+  const auto limited = [](RxQueue& queue, Poller& poller, std::vector<std::uint32_t>& seen,
+                          DropCounter& drops) -> Task<> {
+    for (;;) {
+      Burst<32> burst = co_await packets(queue, poller.clock().now() + milliseconds(3));
+      seen.push_back(burst.size());
+      burst.drop(drops);
+    }
+  };
+  Task<> task = limited(queue_, poller_, sizes, handled_);
+  start(task);
+  ASSERT_TRUE(poller_.find(queue_)->disable());
+  queue_.put(5);
+  for (int i = 0; i < 10; ++i) run(poller_);
+  EXPECT_THAT(sizes, testing::Contains(5U));
+}
+
+TEST_F(TaskTest, ASleepWithoutAnEndNeverEnds) {
+  bool is_awake = false;
+  const auto sleeper = [](bool& awake) -> Task<> {
+    co_await sleep_for(Duration::max());
+    awake = true;
+  };
+  clock_->advance(milliseconds(1));
+  Task<> task = sleeper(is_awake);
+  start(task);
+  for (int i = 0; i < 5; ++i) run(poller_);
+  EXPECT_FALSE(is_awake);
+}
+
 }  // namespace
 }  // namespace pollux::test
