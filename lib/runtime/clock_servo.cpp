@@ -126,8 +126,9 @@ std::optional<ClockCorrection> ClockServo::update(const ClockExchange& exchange,
   // Nothing is lost if the clock refuses the step: the next offset shows it.
   *last_local_ += correction.step;
   const double slew = std::max(static_cast<double>(options_.slew_time.count()), interval_);
-  correction.frequency =
-      std::clamp((-line.slope - offset_ / slew) * kBillion, -options_.max_frequency, options_.max_frequency);
+  // Without a time for it, as at the first exchange with a slew_time of zero, an offset is left to the next exchange.
+  const double pull = slew > 0 ? offset_ / slew : 0;
+  correction.frequency = std::clamp((-line.slope - pull) * kBillion, -options_.max_frequency, options_.max_frequency);
   return correction;
 }
 

@@ -164,6 +164,7 @@ class FlowTable {
   }
   void forget(Entry& entry) noexcept {
     entry.used = kFree;
+    entry.value = Value{};
     --size_;
   }
   void forget_old(Entry& entry) noexcept {

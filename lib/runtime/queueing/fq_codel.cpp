@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <utility>
 
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
 #include "runtime/queueing/classes.hpp"
@@ -102,7 +103,9 @@ class FqCodel final : public QueueDiscipline {
 
   /// RFC 8290, "Enqueue": the queue with the most bytes loses half of them, at most a batch of frames, from its front.
   void shorten_longest(DropCounter& why) noexcept {
-    Flow& longest = *std::ranges::max_element(flows_, {}, &Flow::bytes);
+    // Frames may be empty, so the one with the most bytes may have none.
+    const auto size = [](const Flow& flow) { return std::pair(flow.bytes, !flow.frames.empty()); };
+    Flow& longest = *std::ranges::max_element(flows_, {}, size);
     const std::uint64_t enough = longest.bytes / 2;
     std::uint64_t bytes = 0;
     std::uint32_t frames = 0;

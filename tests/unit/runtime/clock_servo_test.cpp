@@ -129,5 +129,15 @@ TEST(ClockServoTest, FrequencyHasALimit) {
   }
 }
 
+TEST(ClockServoTest, WithoutATimeForItAnOffsetIsLeftToTheNextExchange) {
+  for (const double local : {1e9, 7e12}) {
+    TwoClocks clocks{.local = local};
+    ClockServo servo({.slew_time = 0ns});
+    const auto correction = servo.update(clocks.exchange(500, 500), 0);
+    ASSERT_TRUE(correction);
+    EXPECT_EQ(correction->frequency, 0) << local;
+  }
+}
+
 }  // namespace
 }  // namespace pollux

@@ -177,5 +177,16 @@ TEST_F(FqCodel, RejectsWhatMakesNoSense) {
   expect_rejected(make_fq_codel(with([](auto& options) { options.ce_threshold = Duration(-1); })), "ce_threshold");
 }
 
+TEST_F(FqCodel, DropsEmptyFramesBeyondTheLimit) {
+  const Queue queue = must(make_fq_codel(by_user({.limit = 1})));
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    MbufPtr empty = cache_.allocate();
+    empty->set_user(5);
+    put(*queue, std::move(empty));
+  }
+  EXPECT_EQ(queue->backlog().frames, 1U);
+  EXPECT_EQ(queue->dropped(), 1U);
+}
+
 }  // namespace
 }  // namespace pollux::test

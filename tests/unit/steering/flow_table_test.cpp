@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <random>
 
 namespace pollux::test {
@@ -127,6 +128,19 @@ TEST(FlowTable, RejectsSenselessOptions) {
   rejected({.capacity = Table::kMaxFlows + 1}, "16777217");
   rejected({.max_age = 0s}, "maximum age");
   rejected({.max_age = -1s}, "maximum age");
+}
+
+TEST(FlowTable, DestroysTheValueOfAForgottenFlow) {
+  auto made = FlowTable<std::shared_ptr<int>>::create({.capacity = 64, .max_age = 10s});
+  ASSERT_TRUE(made);
+  const auto value = std::make_shared<int>(1);
+  made->store(1, value, 0s);
+  made->store(2, value, 0s);
+  EXPECT_EQ(value.use_count(), 3);
+  made->erase(1);
+  EXPECT_EQ(value.use_count(), 2);
+  made->age(11s);
+  EXPECT_EQ(value.use_count(), 1);
 }
 
 }  // namespace
