@@ -120,7 +120,8 @@ void TxScheduler::send() noexcept {
   limits_->queued(bytes - lengths[taken - 1]);
   limits_->queued(lengths[taken - 1]);
   // A frame needs a slot or more. If the burst also freed slots, that hides some that it wrote; so bytes may count as
-  // completed later than they are, but never earlier.
+  // completed later than they are. They count too early only if the queue dropped frames of the burst, which it cannot
+  // send: these need no slot.
   const std::uint32_t after = tx_.in_flight();
   const std::uint32_t written = after > before ? after - before : 0;
   if (written > taken) return note_sent(written, bytes);
