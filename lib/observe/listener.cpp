@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "observe/listener.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -58,6 +60,12 @@ FileDescriptor make_socket() {
   return FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
+tl::unexpected<Error> cannot_make(const std::string& path, int error) {
+  const bool exists = error == EADDRINUSE || error == EEXIST;
+  return fail_errno(exists ? ErrorCode::busy : ErrorCode::io_error, "cannot make the socket " + path, error,
+                    "choose another TelemetryOptions::socket, in a directory that the program may write to");
+}
+
 /// Removes a socket that nobody listens to. Whatever else has the path stays, and then bind fails.
 void remove_unused(const std::string& path, const sockaddr_un& address) {
   struct stat found {};
@@ -67,20 +75,48 @@ void remove_unused(const std::string& path, const sockaddr_un& address) {
     static_cast<void>(::unlink(path.c_str()));
 }
 
-/// The permissions are set before the socket has a name, so that it is open to nobody else for a moment.
-Result<void> bind_to(int socket, const std::string& path, const sockaddr_un& address, const ListenerOptions& options) {
+/// Where a socket is made until clients may connect: as long as `path`, since the length is limited.
+std::string first_path(const std::string& path) {
+  std::string first = path;
+  first.back() = first.back() == '~' ? '#' : '~';
+  return first;
+}
+
+/// The permissions are set before the socket has a name, so that it is open to nobody else for a moment. `later`: the
+/// name that it gets, for messages.
+Result<void> listen_at(int socket, const std::string& path, const std::string& later, const ListenerOptions& options) {
+  const auto address = address_of(path);
+  if (!address) return tl::unexpected<Error>(address.error());
+  remove_unused(path, *address);
   static_cast<void>(::fchmod(socket, options.mode & 0700));
-  if (::bind(socket, generic(address), sizeof address) != 0) {
-    const int error = errno;
-    return fail_errno(error == EADDRINUSE ? ErrorCode::busy : ErrorCode::io_error, "cannot make the socket " + path,
-                      error, "choose another TelemetryOptions::socket, in a directory that the program may write to");
-  }
+  if (::bind(socket, generic(*address), sizeof *address) != 0) return cannot_make(later, errno);
   const bool owned = !options.group || ::chown(path.c_str(), static_cast<uid_t>(-1), *options.group) == 0;
   if (owned && ::chmod(path.c_str(), options.mode) == 0 && ::listen(socket, kBacklog) == 0) return {};
   const int error = errno;
   static_cast<void>(::unlink(path.c_str()));
-  return fail_errno(ErrorCode::io_error, "cannot set the permissions of the socket " + path, error,
+  return fail_errno(ErrorCode::io_error, "cannot set the permissions of the socket " + later, error,
                     "use a group that the program's user belongs to");
+}
+
+/// Some file systems cannot rename without replacing; there the path was free a moment ago.
+int rename_to(const std::string& first, const std::string& path) {
+  if (::renameat2(AT_FDCWD, first.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  if (::access(path.c_str(), F_OK) == 0) return EEXIST;
+  return ::rename(first.c_str(), path.c_str()) == 0 ? 0 : errno;
+}
+
+/// Clients that see the socket can connect: it gets its name when it listens.
+Result<void> bind_to(int socket, const std::string& path, const ListenerOptions& options) {
+  const auto address = address_of(path);
+  if (!address) return tl::unexpected<Error>(address.error());
+  remove_unused(path, *address);
+  const std::string first = first_path(path);
+  if (auto listening = listen_at(socket, first, path, options); !listening) return listening;
+  const int error = rename_to(first, path);
+  if (error == 0) return {};
+  static_cast<void>(::unlink(first.c_str()));
+  return cannot_make(path, error);
 }
 
 }  // namespace
@@ -88,12 +124,9 @@ Result<void> bind_to(int socket, const std::string& path, const sockaddr_un& add
 Result<Listener> Listener::create(const ListenerOptions& options) {
   auto claimed = claim_path(options);
   if (!claimed) return pass_on(std::move(claimed));
-  const auto address = address_of(claimed->path);
-  if (!address) return tl::unexpected<Error>(address.error());
   FileDescriptor socket = make_socket();
   if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a telemetry socket", errno);
-  remove_unused(claimed->path, *address);
-  if (auto bound = bind_to(socket.get(), claimed->path, *address, options); !bound) return pass_on(std::move(bound));
+  if (auto bound = bind_to(socket.get(), claimed->path, options); !bound) return pass_on(std::move(bound));
   return Listener(std::move(claimed->path), std::move(claimed->claim), std::move(socket), options.group);
 }
 
