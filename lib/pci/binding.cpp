@@ -54,6 +54,18 @@ Result<void> check_group(const SystemPaths& paths, const DeviceInfo& device, std
   return check_viable(*group, together);
 }
 
+/// A device loses its virtual functions, and the host their interfaces, when it leaves its driver.
+Result<void> check_functions_unused(const SystemPaths& paths, const NetworkState& state, Address address) {
+  for (const Address& function : sysfs::virtual_functions(paths, address)) {
+    auto unused = check_unused(paths, state, function);
+    if (unused) continue;
+    unused.error().what =
+        fmt::format("{} would lose its virtual functions: {}", address.to_string(), unused.error().what);
+    return unused;
+  }
+  return {};
+}
+
 /// Whether a bind or unbind was interrupted after the device had lost its driver.
 bool was_interrupted(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
   return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
@@ -86,6 +98,7 @@ Result<void> Binder::check_bind(std::span<const Address> addresses, const BindOp
     if (auto iommu = check_iommu(paths_, device); !iommu) return iommu;
     if (auto viable = check_group(paths_, device, addresses); !viable) return viable;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
+    if (auto free = check_functions_not_open(paths_, device); !free) return free;
   }
   if (options.force) return {};
   auto state = network_->read();
@@ -93,6 +106,7 @@ Result<void> Binder::check_bind(std::span<const Address> addresses, const BindOp
   for (const std::string& name : state->unseen) log(LogLevel::warning, "cannot read the state of " + name);
   for (const DeviceInfo& device : *devices) {
     if (auto unused = check_unused(paths_, *state, device.address); !unused) return unused;
+    if (auto unused = check_functions_unused(paths_, *state, device.address); !unused) return unused;
   }
   return {};
 }
@@ -165,6 +179,7 @@ Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
     if (device.driver != kVfioDriver && !was_interrupted(device, known)) continue;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
     if (auto free = check_not_open(paths_, device); !free) return free;
+    if (auto free = check_functions_not_open(paths_, device); !free) return free;
     const bool wanted = known && matches(*known, device) && !known->driver.empty();
     if (wanted && !sysfs::exists(paths_.sys / "bus/pci/drivers" / known->driver)) {
       return fail(ErrorCode::module_not_loaded,

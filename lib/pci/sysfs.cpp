@@ -45,6 +45,17 @@ fs::path device(const SystemPaths& paths, Address address) {
   return paths.sys / "bus/pci/devices" / address.to_string();
 }
 
+std::vector<Address> virtual_functions(const SystemPaths& paths, Address physical) {
+  std::vector<Address> functions;
+  const fs::path directory = device(paths, physical);
+  for (const std::string& entry : entries(directory)) {
+    if (!entry.starts_with("virtfn")) continue;
+    const auto address = Address::parse(link_target_name(directory / entry));
+    if (address) functions.push_back(*address);
+  }
+  return functions;
+}
+
 std::optional<std::string> read_text(const fs::path& file) {
   const FileDescriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!descriptor) return std::nullopt;

@@ -17,6 +17,9 @@ namespace pollux::pci::sysfs {
 
 [[nodiscard]] std::filesystem::path device(const SystemPaths& paths, Address address);
 
+/// The virtual functions that a physical function has now.
+[[nodiscard]] std::vector<Address> virtual_functions(const SystemPaths& paths, Address physical);
+
 /// The first page of a file, without trailing white space; nullopt if it cannot be read.
 [[nodiscard]] std::optional<std::string> read_text(const std::filesystem::path& file);
 

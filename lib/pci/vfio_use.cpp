@@ -10,6 +10,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "pci/sysfs.hpp"
+#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::pci {
 namespace {
@@ -69,6 +70,19 @@ Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, 
       visible ? fmt::format("{} is open in process {} ({})", device.address.to_string(), holder->process, holder->name)
               : fmt::format("{} is open in a process that is not visible here", device.address.to_string()),
       visible ? "end that process first: kill " + holder->process : "end it first: fuser -v " + holder->node.string());
+}
+
+Result<void> check_functions_not_open(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
+  for (const Address& address : sysfs::virtual_functions(paths, device.address)) {
+    auto function = read_device(paths, address);
+    if (!function || !is_vfio_driver(function->driver)) continue;
+    if (function->iommu_group == device.iommu_group) function->iommu_group.reset();
+    auto free = check_not_open(paths, *function, probe);
+    if (free) continue;
+    free.error().what = fmt::format("{}: its virtual function {}", device.address.to_string(), free.error().what);
+    return free;
+  }
+  return {};
 }
 
 }  // namespace pollux::pci

@@ -32,4 +32,10 @@ struct DeviceHolder {
 [[nodiscard]] Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device,
                                           const NodeProbe& probe = probe_node);
 
+/// The same for the device's virtual functions. The kernel removes them before their physical function leaves its
+/// driver, and waits without limit for whoever has one open. The IOMMU group of the device itself is not looked at: the
+/// caller may have it open.
+[[nodiscard]] Result<void> check_functions_not_open(const SystemPaths& paths, const DeviceInfo& device,
+                                                    const NodeProbe& probe = probe_node);
+
 }  // namespace pollux::pci

@@ -46,8 +46,9 @@ class POLLUX_API Binder {
 
   /// Makes the checks of `bind` without changing anything. Errors, each with a hint: `not_found` (no such device),
   /// `invalid_argument` (a bridge; or not a network controller, unless forced; or named twice), `module_not_loaded`,
-  /// `no_iommu`, `group_not_viable` (the check assumes that all `addresses` leave their drivers), `in_use_by_host`,
-  /// `permission_denied`.
+  /// `no_iommu`, `group_not_viable` (the check assumes that all `addresses` leave their drivers), `in_use_by_host` (the
+  /// port or one of its virtual functions, which it loses; unless forced), `group_in_use` (a process has a virtual
+  /// function open), `permission_denied`.
   [[nodiscard]] Result<void> check_bind(std::span<const Address> addresses, const BindOptions& options = {}) const;
 
   /// Binds all devices to vfio-pci, or none. Checks all devices first. If one cannot be bound, it restores the drivers
@@ -58,7 +59,8 @@ class POLLUX_API Binder {
                                                       const BindOptions& options = {});
 
   /// Makes the checks of `unbind` without changing anything. Errors: `not_found`, `module_not_loaded` (the recorded
-  /// driver), `group_in_use` (another process has the device open), `permission_denied`, `invalid_argument`.
+  /// driver), `group_in_use` (another process has the device or one of its virtual functions open),
+  /// `permission_denied`, `invalid_argument`.
   [[nodiscard]] Result<void> check_unbind(std::span<const Address> addresses) const;
 
   /// Binds each device to the recorded driver, and gives its interfaces their names, addresses and routes again.

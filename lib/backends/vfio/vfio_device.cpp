@@ -11,7 +11,6 @@
 #include "device/power_state.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/pci/address.hpp"
 
 namespace pollux::vfio {
 namespace {
@@ -154,19 +153,10 @@ unsigned VfioDevice::functions() {
 // without limit: Linux, drivers/vfio/vfio_main.c, vfio_unregister_group_dev. A process that opens one after this check
 // still delays the write.
 Result<void> VfioDevice::check_functions_unused() const {
-  for (const std::string& entry : pci::sysfs::entries(attributes_)) {
-    if (!entry.starts_with("virtfn")) continue;
-    const auto address = pci::Address::parse(pci::sysfs::link_target_name(attributes_ / entry));
-    if (!address) continue;
-    auto function = pci::read_device(paths_, *address);
-    if (!function || function->driver != "vfio-pci") continue;
-    if (function->iommu_group == info_.iommu_group) function->iommu_group.reset();  // which this process has open
-    auto unused = pci::check_not_open(paths_, *function);
-    if (unused || unused.error().code != ErrorCode::group_in_use) continue;
-    return fail(ErrorCode::busy, fmt::format("{}: its virtual function {}", name_, unused.error().what),
-                "close the virtual function there first; the kernel would wait for that without limit");
-  }
-  return {};
+  auto unused = pci::check_functions_not_open(paths_, info_);
+  if (unused) return {};
+  return fail(ErrorCode::busy, "vfio:" + unused.error().what,
+              "close the virtual function there first; the kernel would wait for that without limit");
 }
 
 // The kernel then creates the functions: Linux, drivers/vfio/pci/vfio_pci.c, vfio_pci_sriov_configure, which needs the

@@ -92,6 +92,20 @@ TEST_F(RollbackCase, RefusesWhatWouldBeLostForGood) {
   EXPECT_THAT(rollback.error().what, HasSubstr("eth1.5 has the address 192.0.2.7/24"));
 }
 
+TEST_F(RollbackCase, RefusesAPortWhoseVirtualFunctionsAreUsed) {
+  machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
+  EXPECT_TRUE(prepare()) << "nobody uses it";
+  pci::NetworkNamespace& own = network.state.namespaces[0];
+  own.links.push_back({.index = 3, .name = "eth1v0", .parent_device = "0000:01:10.0"});
+  own.addresses.push_back({3, pci::test::prefix("192.0.2.7/24")});
+  const auto rollback = prepare();
+  ASSERT_FALSE(rollback);
+  EXPECT_EQ(rollback.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(rollback.error().what,
+              AllOf(HasSubstr("eth1v0 has the address 192.0.2.7/24"), HasSubstr("0000:01:10.0")));
+  EXPECT_THAT(rollback.error().hint, HasSubstr("0000:01:00.0/sriov_numvfs"));
+}
+
 TEST_F(Guard, RollsBackWhenTheTimeIsOver) {
   EXPECT_EQ(guard(), GuardOutcome::rolled_back);
   EXPECT_EQ(machine.driver_of(port), "igb");

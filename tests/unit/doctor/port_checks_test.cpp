@@ -86,6 +86,17 @@ TEST_F(PortChecks, BoundToTheKernel) {
   EXPECT_THAT(finding.advice, HasSubstr("in use by the host"));
 }
 
+TEST_F(PortChecks, TheHostUsesAVirtualFunctionOfIt) {
+  give_to_kernel();
+  machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
+  network.state = pci::test::host_with_port("0000:01:10.0", "eth1v0");
+  EXPECT_TRUE(is_safe(run(&check_driver)));
+  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  EXPECT_EQ(run(&check_host_use).state, State::error);
+  EXPECT_THAT(run(&check_host_use).found, HasSubstr("eth1v0"));
+  EXPECT_FALSE(is_safe(run(&check_driver))) << "binding the port removes the function";
+}
+
 TEST_F(PortChecks, NoDriver) {
   bind("");
   EXPECT_EQ(run(&check_driver).found, "none");

@@ -225,5 +225,50 @@ TEST_F(BindingError, UnbindWhenTheOldDriverRefusesCanBeTriedAgain) {
   EXPECT_TRUE(std::filesystem::exists(machine.record(port)));
 }
 
+/// A port with a virtual function.
+class BindingFunctions : public BindingError {
+ protected:
+  /// A process, such as that of a virtual machine, has the function open.
+  void open_function() {
+    std::filesystem::remove(machine.device(function) / "driver");
+    std::filesystem::create_directory_symlink(machine.paths.sys / "bus/pci/drivers/vfio-pci",
+                                              machine.device(function) / "driver");
+    machine.add_process(42, "qemu", machine.paths.dev / "vfio/9");
+  }
+  Address function = machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
+};
+
+TEST_F(BindingFunctions, UsedByTheHost) {
+  network.state = test::host_with_port("0000:01:10.0", "eth1v0");
+  network.state.namespaces[0].addresses.push_back({2, test::prefix("192.0.2.7/24")});
+  const Error error = refused({port});
+  EXPECT_EQ(error.code, ErrorCode::in_use_by_host);
+  EXPECT_THAT(error.what, AllOf(HasSubstr("0000:01:00.0 would lose its virtual functions"), HasSubstr("0000:01:10.0"),
+                                HasSubstr("eth1v0 has the address 192.0.2.7/24")));
+  EXPECT_TRUE(Binder(machine.paths, machine.clock, network).check_bind(std::vector{port}, {.force = true}));
+}
+
+TEST_F(BindingFunctions, OpenInAProcess) {
+  open_function();
+  for (const bool force : {false, true}) {
+    const Error error = refused({port}, {.force = force});
+    EXPECT_EQ(error.code, ErrorCode::group_in_use);
+    EXPECT_THAT(error.what, HasSubstr("0000:01:00.0: its virtual function 0000:01:10.0 is open in process 42 (qemu)"));
+    EXPECT_THAT(error.hint, HasSubstr("kill 42"));
+  }
+}
+
+TEST_F(BindingFunctions, UnbindWhileAProcessHasOneOpen) {
+  bind_port();
+  open_function();
+  const auto before = machine.events();
+  const Error error = not_freed({port});
+  EXPECT_EQ(error.code, ErrorCode::group_in_use);
+  EXPECT_THAT(error.what, HasSubstr("its virtual function 0000:01:10.0 is open in process 42 (qemu)"));
+  EXPECT_EQ(machine.events(), before) << "the kernel would wait for the process without limit";
+  std::filesystem::remove_all(machine.paths.proc / "42");
+  EXPECT_TRUE(Binder(machine.paths, machine.clock, network).unbind(std::vector{port}));
+}
+
 }  // namespace
 }  // namespace pollux::pci

@@ -56,6 +56,14 @@ Address FakeMachine::add(const FakeDevice& made) {
   return address;
 }
 
+Address FakeMachine::add_function(Address physical, const FakeDevice& function) {
+  const Address address = add(function);
+  int number = 0;
+  while (fs::exists(device(physical) / ("virtfn" + std::to_string(number)))) ++number;
+  fs::create_directory_symlink(device(address), device(physical) / ("virtfn" + std::to_string(number)));
+  return address;
+}
+
 void FakeMachine::load_driver(const std::string& name) {
   const fs::path directory = paths.sys / "bus/pci/drivers" / name;
   if (!fs::create_directories(directory)) return;

@@ -38,6 +38,8 @@ class FakeMachine {
 
   /// Adds a device, bound to its driver, and the driver if it is new.
   Address add(const FakeDevice& device);
+  /// Adds a virtual function of the physical function `physical`.
+  Address add_function(Address physical, const FakeDevice& function);
   void load_driver(const std::string& name);
   void unload_driver(const std::string& name);
   /// From now on the driver accepts no device.

@@ -34,6 +34,23 @@ Result<void> check_restorable(const pci::NetworkState& state, const pci::SystemP
   return {};
 }
 
+/// Virtual functions end when the driver leaves their physical function, and a roll-back does not create them again.
+Result<void> check_functions_unused(const pci::NetworkState& state, const pci::SystemPaths& paths,
+                                    pci::Address address) {
+  for (const pci::Address& function : pci::sysfs::virtual_functions(paths, address)) {
+    const auto uses = pci::find_host_use(state, pci::bus_names(paths, function));
+    if (uses.empty()) continue;
+    const pci::HostUse& use = uses.front();
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} {} in {}, and is on the virtual function {}: a roll-back could not restore this",
+                            use.interface, use.reason, use.network_namespace, function.to_string()),
+                fmt::format("remove the virtual functions first: echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs; or "
+                            "bind without --confirm",
+                            address.to_string()));
+  }
+  return {};
+}
+
 std::vector<std::string> interfaces_of(const pci::SystemPaths& paths, pci::Address address) {
   const auto device = pci::read_device(paths, address);
   return device ? device->interfaces : std::vector<std::string>{};
@@ -55,6 +72,7 @@ Result<Rollback> Rollback::prepare(const Environment& environment, HostActions a
     if (!device) return pass_on(std::move(device));
     if (pci::is_vfio_driver(device->driver)) continue;
     if (auto able = check_restorable(*state, environment.paths, *device); !able) return pass_on(std::move(able));
+    if (auto able = check_functions_unused(*state, environment.paths, address); !able) return pass_on(std::move(able));
     Port port{address, {}};
     for (const std::string& interface : device->interfaces) {
       auto saved = actions.save(interface);

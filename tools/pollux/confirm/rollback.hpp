@@ -29,7 +29,7 @@ class Rollback {
   static constexpr Duration kInterfaceLimit = std::chrono::seconds(5);
 
   /// Saves the state of ports that are not bound yet. Errors: `not_found`; `not_supported` if an interface that is
-  /// stacked on a port's or lies in another network namespace would be lost for good.
+  /// stacked on a port's, lies in another network namespace or is a virtual function's would be lost for good.
   [[nodiscard]] static Result<Rollback> prepare(const Environment& environment, HostActions actions,
                                                 const std::vector<pci::Address>& addresses);
 

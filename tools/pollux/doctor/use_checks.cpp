@@ -18,8 +18,14 @@
 namespace pollux::tool::doctor {
 namespace {
 
+/// How the host uses a port or its virtual functions, which end when the port leaves its driver.
 std::vector<pci::HostUse> uses_of(const pci::SystemPaths& paths, const pci::NetworkState& state, pci::Address address) {
-  return pci::find_host_use(state, pci::bus_names(paths, address));
+  auto names = pci::bus_names(paths, address);
+  for (const pci::Address& function : pci::sysfs::virtual_functions(paths, address)) {
+    const auto more = pci::bus_names(paths, function);
+    names.insert(names.end(), more.begin(), more.end());
+  }
+  return pci::find_host_use(state, names);
 }
 
 /// Who may have the port afterwards, as an option of `pollux bind`.
