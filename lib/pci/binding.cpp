@@ -271,7 +271,10 @@ Result<void> Binder::restore_network(const DeviceInfo& device) const {
 }
 
 Result<void> Binder::restore_interface(Address address, const InterfaceBackup& backup) const {
-  const auto names = [&] { return sysfs::entries(sysfs::device(paths_, address) / "net"); };
+  const auto names = [&] {
+    const auto device = read_device(paths_, address);
+    return device ? device->interfaces : std::vector<std::string>{};
+  };
   const auto has_name = [&] {
     const auto all = names();
     return std::find(all.begin(), all.end(), backup.name) != all.end();

@@ -29,16 +29,11 @@ std::optional<std::uint32_t> read_group_number(const fs::path& link) {
   return number;
 }
 
-// The interface of a virtio card is below its virtio device, which is below the PCI function.
-std::vector<std::string> read_interfaces(const fs::path& device) {
-  std::vector<std::string> interfaces = sysfs::entries(device / "net");
-  for (const std::string& child : sysfs::entries(device)) {
-    if (!child.starts_with("virtio")) continue;
-    const auto below = sysfs::entries(device / child / "net");
-    interfaces.insert(interfaces.end(), below.begin(), below.end());
-  }
-  std::sort(interfaces.begin(), interfaces.end());
-  return interfaces;
+std::vector<std::string> read_interfaces(const SystemPaths& paths, Address address) {
+  std::vector<std::string> names;
+  for (const fs::path& interface : sysfs::interfaces(paths, address)) names.push_back(interface.filename());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 void add_names(DeviceInfo& info, Names& names) {
@@ -68,7 +63,7 @@ Result<DeviceInfo> read_device(const SystemPaths& paths, Address address, Names*
   info.driver = sysfs::link_target_name(device / "driver");
   info.driver_override = sysfs::read_text(device / "driver_override").value_or("");
   if (info.driver_override == "(null)") info.driver_override.clear();
-  info.interfaces = read_interfaces(device);
+  info.interfaces = read_interfaces(paths, address);
   if (names != nullptr) add_names(info, *names);
   return info;
 }

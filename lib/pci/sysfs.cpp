@@ -56,6 +56,20 @@ std::vector<Address> virtual_functions(const SystemPaths& paths, Address physica
   return functions;
 }
 
+// The interface of a virtio card is below its virtio device, which is below the PCI function.
+std::vector<fs::path> interfaces(const SystemPaths& paths, Address address) {
+  const fs::path directory = device(paths, address);
+  std::vector<fs::path> found;
+  const auto add_below = [&](const fs::path& net) {
+    for (const std::string& name : entries(net)) found.push_back(net / name);
+  };
+  add_below(directory / "net");
+  for (const std::string& child : entries(directory)) {
+    if (child.starts_with("virtio")) add_below(directory / child / "net");
+  }
+  return found;
+}
+
 std::optional<std::string> read_text(const fs::path& file) {
   const FileDescriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!descriptor) return std::nullopt;

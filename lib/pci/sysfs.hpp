@@ -20,6 +20,9 @@ namespace pollux::pci::sysfs {
 /// The virtual functions that a physical function has now.
 [[nodiscard]] std::vector<Address> virtual_functions(const SystemPaths& paths, Address physical);
 
+/// The directories of a function's network interfaces; the last component is the name.
+[[nodiscard]] std::vector<std::filesystem::path> interfaces(const SystemPaths& paths, Address address);
+
 /// The first page of a file, without trailing white space; nullopt if it cannot be read.
 [[nodiscard]] std::optional<std::string> read_text(const std::filesystem::path& file);
 

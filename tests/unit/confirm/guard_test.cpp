@@ -72,6 +72,17 @@ TEST_F(RollbackCase, ReportsWhatCannotBeRestored) {
   EXPECT_EQ(done.error().what, "the route was rejected");
 }
 
+TEST_F(RollbackCase, RestoresTheInterfacesAlsoIfTheUnbindCouldNot) {
+  const auto rollback = prepare();
+  bind();
+  network.restoring_fails = Error{ErrorCode::io_error, "192.0.2.7/24: no", "see dmesg"};
+  const auto done = rollback->run(environment);
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().what, HasSubstr("192.0.2.7/24: no"));
+  EXPECT_THAT(events, ElementsAre("restore eth1 as eth1"));
+  EXPECT_EQ(machine.driver_of(port), "igb");
+}
+
 TEST_F(RollbackCase, EndsAProcessThatHasThePortOpen) {
   const auto rollback = prepare();
   bind();

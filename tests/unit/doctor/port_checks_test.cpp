@@ -186,6 +186,12 @@ TEST_F(PortChecks, LinkOfTheKernelsInterface) {
   EXPECT_THAT(run(&check_link).found, HasSubstr("eth1 is up, 1000 Mb/s"));
 }
 
+TEST_F(PortChecks, LinkOfAVirtioCard) {
+  bind("virtio-pci");
+  machine.write(device() / "virtio3/net/eth5/carrier", "1\n");
+  EXPECT_EQ(run(&check_link).found, "eth5 is up");
+}
+
 TEST_F(PortChecks, LinkOfAPortThatNobodyStarted) {
   const Finding finding = run(&check_link);
   EXPECT_EQ(finding.state, State::unknown);

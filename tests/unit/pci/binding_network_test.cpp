@@ -53,6 +53,16 @@ TEST_F(BindingNetwork, IsSavedByBindAndRestoredByUnbind) {
   EXPECT_FALSE(std::filesystem::exists(file()));
 }
 
+TEST_F(BindingNetwork, OfAVirtioCardIsBelowItsVirtioDevice) {
+  const Address card = machine.add({.address = "0000:02:00.0", .driver = "virtio-pci", .group = 8});
+  std::filesystem::create_directories(machine.device(card) / "virtio3/net/eth5");
+  Binder binder(machine.paths, machine.clock, network);
+  ASSERT_TRUE(binder.bind(std::vector{card}));
+  const auto freed = binder.unbind(std::vector{card});
+  EXPECT_TRUE(freed) << freed.error().message();
+  EXPECT_THAT(network.restored, ElementsAre("eth5 as eth5, MTU 1400"));
+}
+
 TEST_F(BindingNetwork, IsRestoredOnAnInterfaceWithAnotherName) {
   ASSERT_TRUE(bind());
   rename_interface("eth7");

@@ -56,6 +56,11 @@ std::vector<std::string> interfaces_of(const pci::SystemPaths& paths, pci::Addre
   return device ? device->interfaces : std::vector<std::string>{};
 }
 
+bool has_left_vfio(const pci::SystemPaths& paths, pci::Address address) {
+  const auto device = pci::read_device(paths, address);
+  return device && !device->driver.empty() && !pci::is_vfio_driver(device->driver);
+}
+
 bool has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -114,8 +119,12 @@ void Rollback::end_holder(const Environment& environment, const Port& port) cons
 
 Result<void> Rollback::give_back(const Environment& environment, const Port& port) const {
   pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
-  if (auto unbound = binder.unbind(std::array{port.address}); !unbound) return pass_on(std::move(unbound));
   Result<void> first_error;
+  if (auto unbound = binder.unbind(std::array{port.address}); !unbound) {
+    // A port that has its driver again can also get its network again.
+    if (!has_left_vfio(environment.paths, port.address)) return pass_on(std::move(unbound));
+    first_error = pass_on(std::move(unbound));
+  }
   for (const pci::InterfaceBackup& interface : port.interfaces) {
     const auto names = [&] { return interfaces_of(environment.paths, port.address); };
     // udev may rename the interface some time after it has appeared. restore() renames it if that does not happen.
@@ -124,6 +133,7 @@ Result<void> Rollback::give_back(const Environment& environment, const Port& por
         kPollInterval));
     const auto now = names();
     if (now.empty()) {
+      if (!first_error) return first_error;
       return fail(ErrorCode::timeout, fmt::format("{} has no interface again", port.address.to_string()),
                   "see the kernel's log: dmesg | tail");
     }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <vector>
 
 #include "doctor/checks.hpp"
@@ -46,8 +47,8 @@ double transfer_rate(const std::string& text) {
 
 // The attributes are operstate and carrier of Documentation/ABI/testing/sysfs-class-net: carrier cannot be read while
 // the interface is down.
-Finding link_of_interface(const Subject& subject, const std::string& interface) {
-  const auto directory = sysfs::device(subject.paths(), subject.device->address) / "net" / interface;
+Finding link_of_interface(const std::filesystem::path& directory) {
+  const std::string interface = directory.filename();
   const auto carrier = sysfs::read_number(directory / "carrier", 1);
   if (!carrier) {
     return {State::unknown, fmt::format("{} is down", interface), Remedy{fmt::format("ip link set {} up", interface)},
@@ -106,7 +107,8 @@ Finding check_pcie(const Subject& subject) {
 
 Finding check_link(const Subject& subject) {
   const pci::DeviceInfo& device = *subject.device;
-  if (!device.interfaces.empty()) return link_of_interface(subject, device.interfaces.front());
+  const auto interfaces = sysfs::interfaces(subject.paths(), device.address);
+  if (!interfaces.empty()) return link_of_interface(interfaces.front());
   if (!pci::is_vfio_driver(device.driver)) return {State::unknown, "no driver shows it"};
   if (subject.start) return link_of_started_port(subject);
   return {State::unknown, "shown only by the program that has the port",
