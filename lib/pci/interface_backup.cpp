@@ -131,11 +131,24 @@ bool is_link_local_route(Bytes message) {
   return link_local;
 }
 
-/// Routes that the kernel adds by itself with an address, or to each link, are left out.
+/// Whether a router has announced the route for a time. The next announcement brings it again; without its lifetime it
+/// would stay also after the router has gone.
+bool is_announced_for_a_time(const rtmsg& route, Bytes message) {
+  if (route.rtm_protocol != RTPROT_RA) return false;
+  bool expires = false;
+  netlink::for_each_attribute(netlink::after_header(message, sizeof route), [&](std::uint16_t type, Bytes value) {
+    const auto cached = netlink::read<rta_cacheinfo>(value);
+    if (type == RTA_CACHEINFO && cached) expires = cached->rta_expires != 0;
+  });
+  return expires;
+}
+
+/// Routes that the kernel adds by itself are left out: with an address, to each link, or from a router's announcement.
 bool is_saved_route(const rtmsg& route, Bytes message, bool own_network_routes) {
   const bool is_ip = route.rtm_family == AF_INET || route.rtm_family == AF_INET6;
   if (!is_ip || route.rtm_type != RTN_UNICAST || route.rtm_table == RT_TABLE_LOCAL) return false;
   if ((route.rtm_flags & RTM_F_CLONED) != 0) return false;
+  if (is_announced_for_a_time(route, message)) return false;
   if (route.rtm_protocol != RTPROT_KERNEL) return true;
   return own_network_routes && !(route.rtm_family == AF_INET6 && is_link_local_route(message));
 }
@@ -238,7 +251,14 @@ netlink::Payload address_message(Bytes saved, std::uint32_t index, bool same_nam
 /// The kernel reports in these flags what the state of the link was, too, and rejects that in a request.
 constexpr unsigned kSettableNextHopFlags = RTNH_F_ONLINK | RTNH_F_PERVASIVE;
 
-netlink::Payload route_message(std::vector<std::byte> saved, std::uint32_t before, std::uint32_t index) {
+rtnexthop hop_at(const std::byte* at) {
+  rtnexthop hop{};
+  std::memcpy(&hop, at, sizeof hop);
+  return hop;
+}
+
+/// Makes a route of the interface `before` one of the interface `index`.
+void move_route(std::vector<std::byte>& saved, std::uint32_t before, std::uint32_t index) {
   for_each_index(saved, [&](std::byte* at) {
     if (index_at(at) == before) std::memcpy(at, &index, sizeof index);
   });
@@ -246,12 +266,34 @@ netlink::Payload route_message(std::vector<std::byte> saved, std::uint32_t befor
   header.rtm_flags &= kSettableNextHopFlags;
   std::memcpy(saved.data(), &header, sizeof header);
   for_each_next_hop(saved, [](std::byte* at) {
-    rtnexthop hop{};
-    std::memcpy(&hop, at, sizeof hop);
+    rtnexthop hop = hop_at(at);
     hop.rtnh_flags = static_cast<unsigned char>(hop.rtnh_flags & kSettableNextHopFlags);
     std::memcpy(at, &hop, sizeof hop);
   });
-  return netlink::Payload(Bytes(saved));
+}
+
+netlink::Payload with_one_next_hop(Bytes route, Bytes hop) {
+  netlink::Payload message(netlink::read<rtmsg>(route).value_or(rtmsg{}));
+  netlink::for_each_attribute(netlink::after_header(route, sizeof(rtmsg)), [&](std::uint16_t type, Bytes value) {
+    message.add(type, type == RTA_MULTIPATH ? hop : value);
+  });
+  return message;
+}
+
+/// IPv6 has a route of its own for each next hop, and keeps those by other interfaces when one interface goes. So only
+/// the next hops by this interface are added.
+std::vector<netlink::Payload> route_messages(std::vector<std::byte> saved, std::uint32_t before, std::uint32_t index) {
+  move_route(saved, before, index);
+  std::vector<netlink::Payload> messages;
+  if (netlink::read<rtmsg>(saved).value_or(rtmsg{}).rtm_family == AF_INET6) {
+    for_each_next_hop(saved, [&](std::byte* at) {
+      const rtnexthop hop = hop_at(at);
+      if (static_cast<std::uint32_t>(hop.rtnh_ifindex) != index) return;
+      messages.push_back(with_one_next_hop(saved, Bytes(at, hop.rtnh_len)));
+    });
+  }
+  if (messages.empty()) messages.emplace_back(Bytes(saved));
+  return messages;
 }
 
 Result<void> about(const std::string& what, Result<void> done) {
@@ -269,12 +311,14 @@ void restore_network(netlink::Socket& socket, std::uint32_t index, bool same_nam
     errors.note(about(text_of(address ? std::optional(address->prefix) : std::nullopt),
                       socket.change(RTM_NEWADDR, kReplace, address_message(saved, index, same_name))));
   }
-  // A gateway has to be reachable by a route that is there already.
+  // A gateway has to be reachable by a route that is there already. Another interface may have a route to the same
+  // destination with the same metric meanwhile, and keeps it.
   for (const bool by_gateway : {false, true}) {
     for (const std::vector<std::byte>& route : backup.routes) {
       if (has_gateway(route) != by_gateway) continue;
-      errors.note(about("the route to " + text_of(read_destination(route)),
-                        socket.change(RTM_NEWROUTE, kReplace, route_message(route, backup.index, index))));
+      for (const netlink::Payload& message : route_messages(route, backup.index, index)) {
+        errors.note(about("the route to " + text_of(read_destination(route)), socket.add(RTM_NEWROUTE, message)));
+      }
     }
   }
 }

@@ -104,6 +104,13 @@ Result<void> Socket::change(std::uint16_t type, std::uint16_t flags, const Paylo
   return pass_on(std::move(progress));
 }
 
+Result<void> Socket::add(std::uint16_t type, const Payload& request) {
+  last_error_ = 0;
+  auto added = change(type, NLM_F_CREATE | NLM_F_APPEND, request);
+  if (!added && last_error_ == EEXIST) return {};
+  return added;
+}
+
 Result<void> Socket::send(std::uint16_t type, std::uint16_t flags, const Payload& request) {
   const Bytes body = request.bytes();
   nlmsghdr header{};
@@ -157,6 +164,7 @@ Result<Socket::Progress> Socket::receive(bool is_dump, const Handler& handler) {
       handler(header->nlmsg_type, payload);
       continue;
     }
+    if (header->nlmsg_type == NLMSG_ERROR) last_error_ = -read<int>(payload).value_or(0);
     const auto ended = ends_answer(header->nlmsg_type, payload, is_dump);
     if (!ended) return tl::unexpected(ended.error());
     progress.done = progress.done || *ended;

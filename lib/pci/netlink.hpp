@@ -74,6 +74,8 @@ class Socket {
   [[nodiscard]] Result<void> get(std::uint16_t type, const Payload& request, const Handler& handler);
   /// Requests a change and waits until the kernel has made it. `flags`: such as NLM_F_CREATE.
   [[nodiscard]] Result<void> change(std::uint16_t type, std::uint16_t flags, const Payload& request);
+  /// Adds an object beside those that differ from it. It is no error if the same object exists.
+  [[nodiscard]] Result<void> add(std::uint16_t type, const Payload& request);
 
  private:
   struct Progress {
@@ -89,6 +91,7 @@ class Socket {
   FileDescriptor descriptor_;
   std::vector<std::byte> buffer_;
   std::uint32_t sequence_ = 0;
+  int last_error_ = 0;  ///< what the kernel has returned last, as errno
 };
 
 }  // namespace pollux::pci::netlink

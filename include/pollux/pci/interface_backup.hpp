@@ -16,8 +16,8 @@ namespace pollux::pci {
 
 /// What the kernel forgets about a network interface when its driver leaves the device: a message of rtnetlink(7) for
 /// each address and route, and the properties of the link. Link-local IPv6 addresses that the kernel adds by itself are
-/// not in it, nor is what lies on top of the interface (VLANs), its queueing disciplines and settings of ethtool.
-/// A plain value; any thread.
+/// not in it, nor are routes that a router announces for a time, nor is what lies on top of the interface (VLANs), its
+/// queueing disciplines and settings of ethtool. A plain value; any thread.
 struct InterfaceBackup {
   std::string name;
   std::uint32_t index = 0;
@@ -38,7 +38,8 @@ struct InterfaceBackup {
 [[nodiscard]] POLLUX_API Result<InterfaceBackup> back_up_interface(const std::string& name);
 
 /// Gives an interface, which may have another name and index now, its saved name, link, addresses and routes. IPv6
-/// addresses are valid at once, without duplicate address detection; lifetimes begin again. Can be called again.
+/// addresses are valid at once, without duplicate address detection; lifetimes begin again. Routes of other interfaces
+/// stay, also those to the same destination with the same metric. Can be called again.
 /// Errors: `not_found`, `io_error`; goes on after an error, and returns the first.
 [[nodiscard]] POLLUX_API Result<void> restore_interface(const InterfaceBackup& backup, const std::string& current_name);
 

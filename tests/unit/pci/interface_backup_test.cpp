@@ -80,6 +80,68 @@ TEST(InterfaceBackup, RestoresAnInterfaceThatWasMadeAgain) {
   });
 }
 
+/// Another interface has taken the default routes over meanwhile.
+TEST(InterfaceBackup, LeavesTheRoutesOfOtherInterfacesAlone) {
+  in_own_namespace([] {
+    make_interface();
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup) << backup.error().message();
+    ASSERT_TRUE(ip("link del w0"));
+    ASSERT_TRUE(ip("link add w2 type veth peer name w3"));
+    ASSERT_TRUE(ip("link set w3 up") && ip("link set w2 up"));
+    ASSERT_TRUE(ip("addr add 203.0.113.9/24 dev w2") && ip("addr add 2001:db8:9::9/64 dev w2 nodad"));
+    ASSERT_TRUE(ip("route add default via 203.0.113.1 metric 50"));
+    ASSERT_TRUE(ip("-6 route add default via 2001:db8:9::1"));
+    ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
+    ASSERT_TRUE(ip("link set w1 up"));
+    for (int time = 0; time < 2; ++time) {
+      const auto restored = restore_interface(*backup, "w0");
+      ASSERT_TRUE(restored) << restored.error().message();
+      EXPECT_THAT(shown(),
+                  AllOf(HasSubstr("default via 203.0.113.1 dev w2 metric 50"), HasSubstr("via 2001:db8:9::1 dev w2"),
+                        HasSubstr("default via 192.0.2.1 dev w0 metric 50"), HasSubstr("via 2001:db8::1 dev w0")));
+      EXPECT_THAT(output("ip route get 198.51.101.1"), HasSubstr("dev w2"));
+    }
+  });
+}
+
+TEST(InterfaceBackup, RestoresItsNextHopsOfARouteThatItShares) {
+  in_own_namespace([] {
+    make_interface();
+    ASSERT_TRUE(ip("link add w2 type veth peer name w3"));
+    ASSERT_TRUE(ip("link set w3 up") && ip("link set w2 up"));
+    ASSERT_TRUE(ip("addr add 2001:db8:9::9/64 dev w2 nodad"));
+    ASSERT_TRUE(
+        ip("-6 route add 2001:db8:7::/48 nexthop via 2001:db8::2 dev w0 nexthop via 2001:db8::3 dev w0 "
+           "nexthop via 2001:db8:9::2 dev w2"));
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup);
+    ASSERT_TRUE(ip("link del w0"));
+    ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
+    ASSERT_TRUE(ip("link set w1 up"));
+    for (int time = 0; time < 2; ++time) {
+      const auto restored = restore_interface(*backup, "w0");
+      ASSERT_TRUE(restored) << restored.error().message();
+      EXPECT_THAT(output("ip -6 route show 2001:db8:7::/48"),
+                  AllOf(HasSubstr("via 2001:db8::2 dev w0"), HasSubstr("via 2001:db8::3 dev w0"),
+                        HasSubstr("via 2001:db8:9::2 dev w2")));
+    }
+  });
+}
+
+TEST(InterfaceBackup, LeavesOutRoutesThatARouterAnnouncesForATime) {
+  in_own_namespace([] {
+    make_interface();
+    ASSERT_TRUE(ip("-6 route add 2001:db8:5::/48 via 2001:db8::1 proto ra expires 600"));
+    ASSERT_TRUE(ip("-6 route add 2001:db8:6::/48 via 2001:db8::1 proto ra"));
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup);
+    ASSERT_TRUE(ip("-6 route del 2001:db8:5::/48") && ip("-6 route del 2001:db8:6::/48"));
+    ASSERT_TRUE(restore_interface(*backup, "w0"));
+    EXPECT_THAT(output("ip -6 route show"), AllOf(HasSubstr("2001:db8:6::/48"), Not(HasSubstr("2001:db8:5::/48"))));
+  });
+}
+
 /// A TAP's part is played by one end of a veth pair.
 TEST(InterfaceBackup, AnotherInterfaceTakesTheNetworkOver) {
   in_own_namespace([] {
