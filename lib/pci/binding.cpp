@@ -71,6 +71,13 @@ bool was_interrupted(const DeviceInfo& device, const std::optional<DriverRecord>
   return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
 }
 
+/// Whether an unbind has given the device its driver again, and was interrupted or failed before its network was
+/// restored.
+bool lacks_its_network(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
+  if (!record || !record->unbinding || device.driver.empty() || is_vfio_driver(device.driver)) return false;
+  return record->driver.empty() || record->driver == device.driver;
+}
+
 template <class Record>
 bool matches(const Record& record, const DeviceInfo& device) {
   return record.vendor == device.vendor && record.device == device.device;
@@ -142,23 +149,14 @@ Result<BindOutcome> Binder::bind_one(Address address) {
   const bool keep_record = known && *known && matches(**known, *device) && was_interrupted(*device, *known);
   DriverRecord record{device->driver, device->driver_override, device->vendor, device->device};
   if (keep_record) record = **known;
+  record.unbinding = false;
   if (!keep_record) {
     if (auto saved = save_network(*device); !saved) return pass_on(std::move(saved));
   }
   if (auto saved = save_record(paths_, address, record); !saved) return pass_on(std::move(saved));
 
   if (auto moved = move_to(address, kVfioDriver); !moved) {
-    const auto back = record.driver.empty() ? Result<void>{} : move_to(address, record.driver);
-    const auto cleared =
-        sysfs::write(sysfs::device(paths_, address) / "driver_override", record.driver_override + "\n");
-    if (back && cleared) {
-      if (const auto restored = restore_network(*device); !restored) log(LogLevel::error, restored.error().message());
-      remove_record(paths_, address);
-      moved.error().what += "; it has " + or_none(record.driver) + " as before";
-    } else {
-      moved.error().what += fmt::format("; restoring {} failed", or_none(record.driver));
-      moved.error().hint += "; then restore the driver: pollux unbind " + address.to_string();
-    }
+    undo_bind(*device, std::move(record), moved.error());
     return pass_on(std::move(moved));
   }
   outcome.changed = true;
@@ -168,6 +166,27 @@ Result<BindOutcome> Binder::bind_one(Address address) {
   if (const auto now = read_device(paths_, address)) outcome.iommu_group = now->iommu_group;
   log(LogLevel::info, fmt::format("{}: {} -> {}", address.to_string(), or_none(record.driver), kVfioDriver));
   return outcome;
+}
+
+void Binder::undo_bind(const DeviceInfo& device, DriverRecord record, Error& reason) {
+  const Address address = device.address;
+  const auto back = record.driver.empty() ? Result<void>{} : move_to(address, record.driver);
+  const auto cleared = sysfs::write(sysfs::device(paths_, address) / "driver_override", record.driver_override + "\n");
+  if (!back || !cleared) {
+    reason.what += fmt::format("; restoring {} failed", or_none(record.driver));
+    reason.hint += "; then restore the driver: pollux unbind " + address.to_string();
+    return;
+  }
+  reason.what += "; it has " + or_none(record.driver) + " as before";
+  const auto restored = restore_network(device);
+  if (restored) {
+    remove_record(paths_, address);
+    return;
+  }
+  log(LogLevel::error, restored.error().message());
+  record.unbinding = true;
+  if (const auto kept = save_record(paths_, address, record); !kept) log(LogLevel::error, kept.error().message());
+  reason.hint += "; then restore its network: pollux unbind " + address.to_string();
 }
 
 Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
@@ -215,28 +234,41 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
     record.reset();
   }
   BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
-  if (device->driver != kVfioDriver && !was_interrupted(*device, record)) {
+  outcome.changed = device->driver == kVfioDriver || was_interrupted(*device, record);
+  if (!outcome.changed && !lacks_its_network(*device, record)) {
     remove_record(paths_, address);
     remove_interfaces(paths_, address);
     return outcome;
   }
-  const DriverRecord target = record.value_or(DriverRecord{});
-  if (auto moved = move_to(address, target.driver); !moved) return pass_on(std::move(moved));
-  const auto override_file = sysfs::device(paths_, address) / "driver_override";
-  if (auto cleared = sysfs::write(override_file, target.driver_override + "\n"); !cleared) {
-    return pass_on(std::move(cleared));
+  DriverRecord target = record.value_or(DriverRecord{{}, {}, device->vendor, device->device});
+  if (outcome.changed) {
+    target.unbinding = true;
+    if (auto saved = save_record(paths_, address, target); !saved) return pass_on(std::move(saved));
+    if (auto moved = move_to(address, target.driver); !moved) return pass_on(std::move(moved));
   }
-  remove_record(paths_, address);
-  outcome.changed = true;
-  outcome.driver = sysfs::link_target_name(sysfs::device(paths_, address) / "driver");
-  log(LogLevel::info,
-      fmt::format("{}: {} -> {}", address.to_string(), or_none(device->driver), or_none(outcome.driver)));
-  if (auto restored = restore_network(*device); !restored) {
-    restored.error().what = fmt::format("{} has {} again, but its network is not as before: {}", address.to_string(),
-                                        or_none(outcome.driver), restored.error().what);
-    return pass_on(std::move(restored));
-  }
+  if (auto finished = finish_unbind(*device, target, outcome); !finished) return pass_on(std::move(finished));
   return outcome;
+}
+
+// The files are removed last, so that another unbind can do what this one fails to do.
+Result<void> Binder::finish_unbind(const DeviceInfo& device, const DriverRecord& target, BindOutcome& outcome) {
+  const std::string name = device.address.to_string();
+  const auto directory = sysfs::device(paths_, device.address);
+  if (auto cleared = sysfs::write(directory / "driver_override", target.driver_override + "\n"); !cleared) {
+    return cleared;
+  }
+  outcome.driver = sysfs::link_target_name(directory / "driver");
+  if (outcome.changed) {
+    log(LogLevel::info, fmt::format("{}: {} -> {}", name, or_none(device.driver), or_none(outcome.driver)));
+  }
+  if (auto restored = restore_network(device); !restored) {
+    restored.error().what = fmt::format("{} has {} again, but its network is not as before: {}", name,
+                                        or_none(outcome.driver), restored.error().what);
+    restored.error().hint += "; then try again: pollux unbind " + name;
+    return restored;
+  }
+  remove_record(paths_, device.address);
+  return {};
 }
 
 Result<void> Binder::save_network(const DeviceInfo& device) const {
@@ -256,17 +288,18 @@ Result<void> Binder::save_network(const DeviceInfo& device) const {
   return save_interfaces(paths_, device.address, record);
 }
 
-// What was saved is used once: later the interface may have another configuration.
+// What was saved is removed once it is restored: later the interface may have another configuration.
 Result<void> Binder::restore_network(const DeviceInfo& device) const {
   const auto record = load_interfaces(paths_, device.address);
   if (!record) log(LogLevel::warning, record.error().what + "; addresses and routes are not restored");
-  remove_interfaces(paths_, device.address);
-  if (!record || !*record || !matches(**record, device)) return {};
   Result<void> first_error;
-  for (const InterfaceBackup& backup : (*record)->interfaces) {
-    auto restored = restore_interface(device.address, backup);
-    if (first_error && !restored) first_error = std::move(restored);
+  if (record && *record && matches(**record, device)) {
+    for (const InterfaceBackup& backup : (*record)->interfaces) {
+      auto restored = restore_interface(device.address, backup);
+      if (first_error && !restored) first_error = std::move(restored);
+    }
   }
+  if (first_error) remove_interfaces(paths_, device.address);
   return first_error;
 }
 

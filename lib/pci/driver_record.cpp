@@ -50,7 +50,8 @@ std::optional<DriverRecord> parse(const std::string& text) {
   }
   const auto vendor = parse_id(fields["vendor"]);
   const auto device = parse_id(fields["device"]);
-  DriverRecord record{fields["driver"], fields["driver_override"], vendor.value_or(0), device.value_or(0)};
+  DriverRecord record{fields["driver"], fields["driver_override"], vendor.value_or(0), device.value_or(0),
+                      fields.contains("unbinding")};
   const auto acceptable = [](const std::string& name) { return name.empty() || is_driver_name(name); };
   if (!vendor || !device || !acceptable(record.driver) || !acceptable(record.driver_override)) return std::nullopt;
   return record;
@@ -69,8 +70,8 @@ bool is_driver_name(const std::string& name) {
 Result<void> save_record(const SystemPaths& paths, Address address, const DriverRecord& record) {
   return record_file::replace(
       record_path(paths, address),
-      fmt::format("{}\nvendor={:04x}\ndevice={:04x}\ndriver={}\ndriver_override={}\n", kFirstLine, record.vendor,
-                  record.device, record.driver, record.driver_override));
+      fmt::format("{}\nvendor={:04x}\ndevice={:04x}\ndriver={}\ndriver_override={}\n{}", kFirstLine, record.vendor,
+                  record.device, record.driver, record.driver_override, record.unbinding ? "unbinding=\n" : ""));
 }
 
 Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Address address) {

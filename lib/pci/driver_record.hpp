@@ -20,6 +20,8 @@ struct DriverRecord {
   std::string driver_override;  ///< empty: none
   std::uint16_t vendor = 0;     ///< vendor and device id show whether it is still the same card
   std::uint16_t device = 0;
+  /// An unbind has begun. If the device has its driver again, only its network is not restored.
+  bool unbinding = false;
 
   friend bool operator==(const DriverRecord&, const DriverRecord&) = default;
 };

@@ -19,6 +19,8 @@
 
 namespace pollux::pci {
 
+struct DriverRecord;
+
 struct BindOptions {
   /// Bind the device even if the host uses it or it is not a network controller.
   bool force = false;
@@ -65,13 +67,18 @@ class POLLUX_API Binder {
 
   /// Binds each device to the recorded driver, and gives its interfaces their names, addresses and routes again.
   /// Without a record the kernel chooses the driver. Checks all devices first. A device that is not bound to vfio-pci
-  /// is not changed. Stops at the first failure; it can then be called again. If an interface does not get all that it
-  /// had, the error says so, and that the device has its driver again.
+  /// is not changed. Stops at the first failure, such as an interface that does not get all that it had; the error then
+  /// says that the device has its driver again. After a failure or an interruption it can be called again, and does
+  /// what is left to do.
   [[nodiscard]] Result<std::vector<BindOutcome>> unbind(std::span<const Address> addresses);
 
  private:
   [[nodiscard]] Result<BindOutcome> bind_one(Address address);
   [[nodiscard]] Result<BindOutcome> unbind_one(Address address);
+  /// Gives a device that vfio-pci did not accept its driver again, and adds to the reason how that went.
+  void undo_bind(const DeviceInfo& device, DriverRecord record, Error& reason);
+  /// What is left of an unbind when the device has its driver again.
+  [[nodiscard]] Result<void> finish_unbind(const DeviceInfo& device, const DriverRecord& target, BindOutcome& outcome);
   [[nodiscard]] Result<void> save_network(const DeviceInfo& device) const;
   [[nodiscard]] Result<void> restore_network(const DeviceInfo& device) const;
   [[nodiscard]] Result<void> restore_interface(Address address, const InterfaceBackup& backup) const;

@@ -121,8 +121,64 @@ TEST_F(BindingNetwork, UnbindSaysWhatItCouldNotRestore) {
   const auto freed = unbind();
   ASSERT_FALSE(freed);
   EXPECT_EQ(freed.error().what, "0000:01:00.0 has igb again, but its network is not as before: 192.0.2.7/24: no");
+  EXPECT_THAT(freed.error().hint, HasSubstr("pollux unbind 0000:01:00.0"));
   EXPECT_EQ(machine.driver_of(port), "igb");
+}
+
+TEST_F(BindingNetwork, ASecondUnbindRestoresWhatTheFirstCouldNot) {
+  ASSERT_TRUE(bind());
+  network.restoring_fails = Error{ErrorCode::io_error, "192.0.2.7/24: no", "see dmesg"};
+  ASSERT_FALSE(unbind());
+  ASSERT_FALSE(unbind()) << "it must not report success";
+  network.restoring_fails.reset();
+  network.restored.clear();
+  const auto freed = unbind();
+  ASSERT_TRUE(freed) << freed.error().message();
+  EXPECT_FALSE(freed->front().changed) << "the driver";
+  EXPECT_THAT(network.restored, ElementsAre("eth1 as eth1, MTU 1400"));
+  EXPECT_FALSE(std::filesystem::exists(file()));
   EXPECT_FALSE(std::filesystem::exists(machine.record(port)));
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(network.restored.size(), 1U) << "later the interface may have another configuration";
+}
+
+TEST_F(BindingNetwork, ASecondUnbindCompletesOneThatWasInterrupted) {
+  ASSERT_TRUE(bind());
+  const std::string saved = machine.read(file());
+  network.restoring_fails = Error{ErrorCode::io_error, "no", "see dmesg"};
+  ASSERT_FALSE(unbind());
+  network.restoring_fails.reset();
+  network.restored.clear();
+  // As if the process had been killed before it wrote the former override.
+  machine.write(machine.device(port) / "driver_override", "igb\n");
+  ASSERT_EQ(machine.read(file()), saved);
+  ASSERT_TRUE(unbind());
+  EXPECT_EQ(machine.read(machine.device(port) / "driver_override"), "\n");
+  EXPECT_THAT(network.restored, ElementsAre("eth1 as eth1, MTU 1400"));
+}
+
+TEST_F(BindingNetwork, UnbindRestoresWhatAFailedBindCouldNot) {
+  machine.refuse("vfio-pci");
+  network.restoring_fails = Error{ErrorCode::io_error, "no", "see dmesg"};
+  const auto bound = bind();
+  ASSERT_FALSE(bound);
+  EXPECT_THAT(bound.error().hint, HasSubstr("pollux unbind 0000:01:00.0"));
+  network.restoring_fails.reset();
+  network.restored.clear();
+  ASSERT_TRUE(unbind());
+  EXPECT_THAT(network.restored, ElementsAre("eth1 as eth1, MTU 1400"));
+}
+
+TEST_F(BindingNetwork, ABindAfterAnUnbindThatFailedSavesWhatThePortHasNow) {
+  ASSERT_TRUE(bind());
+  network.restoring_fails = Error{ErrorCode::io_error, "no", "see dmesg"};
+  ASSERT_FALSE(unbind());
+  network.restoring_fails.reset();
+  network.restored.clear();
+  rename_interface("eth7");
+  ASSERT_TRUE(bind());
+  ASSERT_TRUE(unbind());
+  EXPECT_THAT(network.restored, ElementsAre("eth7 as eth7, MTU 1400"));
 }
 
 TEST_F(BindingNetwork, UnbindReportsAnInterfaceThatDoesNotComeBack) {

@@ -19,7 +19,7 @@ const DriverRecord kRecord{"igb", "", 0x8086, 0x10c9};
 TEST(DriverRecord, IsReadBackUnchanged) {
   FakeMachine machine;
   for (const DriverRecord& record :
-       {kRecord, DriverRecord{"", "", 0, 0}, DriverRecord{"e1000e", "e1000e", 0xffff, 1}}) {
+       {kRecord, DriverRecord{"", "", 0, 0}, DriverRecord{"e1000e", "e1000e", 0xffff, 1, true}}) {
     ASSERT_TRUE(save_record(machine.paths, kAddress, record));
     const auto loaded = load_record(machine.paths, kAddress);
     ASSERT_TRUE(loaded) << loaded.error().message();
