@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The roll-back, and the guard that decides on it.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+#include <utility>
 
 #include "fixture.hpp"
 
@@ -152,6 +156,23 @@ TEST_F(Guard, GoesOnWhenTheProcessThatStartedItEnds) {
   EXPECT_EQ(guard(pipe[0]), GuardOutcome::rolled_back);
   EXPECT_GE(machine.clock.now() - start, seconds(2));
   ::close(pipe[0]);
+}
+
+TEST_F(Guard, WaitsForAnotherCommandThatChangesBindings) {
+  const std::string file = machine.paths.run / "pollux/lock";
+  int lock = -1;
+  machine.clock.follow([&](Duration now) {
+    if (start == Duration{}) return;
+    if (lock < 0 && now - start < seconds(1)) {
+      lock = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
+      EXPECT_EQ(::flock(lock, LOCK_EX | LOCK_NB), 0);
+    }
+    if (lock >= 0 && now - start > seconds(12)) ::close(std::exchange(lock, -1));
+  });
+  EXPECT_EQ(guard(), GuardOutcome::rolled_back);
+  EXPECT_EQ(machine.driver_of(port), "igb");
+  EXPECT_THAT(events, ElementsAre("restore eth1 as eth1"));
+  EXPECT_GE(machine.clock.now() - start, seconds(12));
 }
 
 TEST_F(Guard, SaysThatARollbackFailed) {

@@ -16,6 +16,7 @@ namespace pollux::tool {
 namespace {
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(100);
+constexpr Duration kTryAgain = std::chrono::seconds(1);
 
 /// Leaves the session and the terminal, so that their end does not end this process.
 void detach_from_session() {
@@ -25,6 +26,17 @@ void detach_from_session() {
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, standard);
   if (null > STDERR_FILENO) ::close(null);
   if (::chdir("/") != 0) ::syslog(LOG_WARNING, "cannot leave the current directory");
+}
+
+/// Nobody else gives the ports back, so this waits as long as another command changes bindings.
+Result<void> roll_back(const Environment& environment, const Rollback& rollback) {
+  auto done = rollback.run(environment);
+  while (!done && done.error().code == ErrorCode::busy) {
+    ::syslog(LOG_WARNING, "%s; trying again", done.error().what.c_str());
+    environment.clock.sleep_for(kTryAgain);
+    done = rollback.run(environment);
+  }
+  return done;
 }
 
 [[noreturn]] void run_guard(const Environment& environment, const PendingBinding& pending, const Rollback& rollback,
@@ -50,7 +62,7 @@ GuardOutcome guard_binding(const Environment& environment, const PendingBinding&
   }
   if (!pending.claim()) return GuardOutcome::confirmed;
   ::syslog(LOG_WARNING, "the binding was not confirmed; giving the ports back to the kernel");
-  const auto done = rollback.run(environment);
+  const auto done = roll_back(environment, rollback);
   if (done) return GuardOutcome::rolled_back;
   ::syslog(LOG_ERR, "%s", done.error().message().c_str());
   return GuardOutcome::failed;

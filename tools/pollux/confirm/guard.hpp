@@ -10,7 +10,8 @@ namespace pollux::tool {
 enum class GuardOutcome { confirmed, rolled_back, failed };
 
 /// Waits on the environment's clock until `deadline`, until the binding is confirmed, or until `now` is readable, and
-/// rolls back unless it is confirmed. -1 for `now`: nothing but time ends the wait. Errors are logged.
+/// rolls back unless it is confirmed. -1 for `now`: nothing but time ends the wait. While another process changes
+/// bindings, the roll-back is tried again. Errors are logged.
 [[nodiscard]] GuardOutcome guard_binding(const Environment& environment, const PendingBinding& pending,
                                          const Rollback& rollback, Time deadline, int now);
 

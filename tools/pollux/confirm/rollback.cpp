@@ -95,7 +95,9 @@ Result<void> Rollback::run(const Environment& environment) const {
   for (const Port& port : ports_) {
     end_holder(environment, port);
     auto given = give_back(environment, port);
-    if (first_error && !given) first_error = std::move(given);
+    // A port of a busy machine is still bound. The caller has to learn of that.
+    const bool busy = !given && given.error().code == ErrorCode::busy;
+    if (busy || (first_error && !given)) first_error = std::move(given);
   }
   return first_error;
 }

@@ -34,7 +34,8 @@ class Rollback {
                                                 const std::vector<pci::Address>& addresses);
 
   /// Ends processes that have the ports open, gives the ports back to the kernel and restores their interfaces. Goes on
-  /// after an error, and returns the first.
+  /// after an error, and returns the first; but `busy` if another process changes bindings: then it has to be called
+  /// again. Can be called again at any time.
   [[nodiscard]] Result<void> run(const Environment& environment) const;
 
  private:
