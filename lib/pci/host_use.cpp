@@ -51,6 +51,8 @@ class Search {
 
   void visit(const NetworkNamespace& where, const NetworkLink& link) {
     if (!visited_.emplace(&where, link.index).second) return;
+    check_tap(where, link);
+    check_pppoe(where, link);
     check_master(where, link);
     check_addresses(where, link);
     check_routes(where, link);
@@ -70,6 +72,17 @@ class Search {
 
   void add(const NetworkNamespace& where, const NetworkLink& link, std::string reason, const std::string& remedy) {
     uses_.push_back({std::move(reason), link.name, where.name, where.command_prefix + remedy});
+  }
+
+  // libvirt's "direct" interfaces. The addresses and routes are those of the guest.
+  void check_tap(const NetworkNamespace& where, const NetworkLink& link) {
+    if (link.kind != "macvtap" && link.kind != "ipvtap") return;
+    add(where, link, "is used by a virtual machine", fmt::format("ip link del {}", link.name));
+  }
+
+  void check_pppoe(const NetworkNamespace& where, const NetworkLink& link) {
+    if (std::find(where.pppoe.begin(), where.pppoe.end(), link.name) == where.pppoe.end()) return;
+    add(where, link, "carries a PPPoE session", "poff -a");
   }
 
   void check_master(const NetworkNamespace& where, const NetworkLink& link) {

@@ -117,8 +117,26 @@ class NamespaceNumbers {
   bool queried_ = false;
 };
 
-Result<void> read_here(NetworkNamespace& into, const std::vector<FoundNamespace>& all) {
+// A line has the number of the session, the address of the other end, and the interface: Linux,
+// drivers/net/ppp/pppoe.c, pppoe_seq_show. The file exists while the module is loaded.
+std::vector<std::string> read_pppoe(const fs::path& file) {
+  std::vector<std::string> interfaces;
+  std::istringstream lines(sysfs::read_text(file).value_or(""));
+  std::string line;
+  std::getline(lines, line);  // the titles
+  while (std::getline(lines, line)) {
+    std::istringstream fields(line);
+    std::string session;
+    std::string peer;
+    std::string interface;
+    if (fields >> session >> peer >> interface) interfaces.push_back(interface);
+  }
+  return interfaces;
+}
+
+Result<void> read_here(const SystemPaths& paths, NetworkNamespace& into, const std::vector<FoundNamespace>& all) {
   NamespaceNumbers numbers(all);
+  into.pppoe = read_pppoe(paths.proc / "thread-self/net/pppoe");
   return read_current_namespace(into, [&](std::int32_t number) { return numbers.id_of(number); });
 }
 
@@ -129,7 +147,7 @@ Result<NetworkState> visit_all(const SystemPaths& paths) {
   NetworkNamespace own;
   own.name = "this network namespace";
   if (!all.empty() && all.front().command_prefix.empty()) own.id = all.front().id;
-  if (auto read = read_here(own, all); !read) return pass_on(std::move(read));
+  if (auto read = read_here(paths, own, all); !read) return pass_on(std::move(read));
   state.namespaces.push_back(std::move(own));
   for (const FoundNamespace& other : all) {
     if (other.id == state.namespaces.front().id) continue;
@@ -137,7 +155,7 @@ Result<NetworkState> visit_all(const SystemPaths& paths) {
     there.id = other.id;
     there.name = other.name;
     there.command_prefix = other.command_prefix;
-    if (::setns(other.descriptor.get(), CLONE_NEWNET) == 0 && read_here(there, all)) {
+    if (::setns(other.descriptor.get(), CLONE_NEWNET) == 0 && read_here(paths, there, all)) {
       state.namespaces.push_back(std::move(there));
     } else {
       state.unseen.push_back(other.name);

@@ -20,9 +20,10 @@ struct HostUse {
 };
 
 /// Finds how the host uses a port: an address other than link-local, a route other than those that the kernel adds
-/// automatically, or membership in a bridge, bond, team or virtual switch. It checks the port's interfaces and those
-/// stacked on them (VLAN, macvlan, ...) in all network namespaces. `device_names` are the names that the kernel may use
-/// for the bus device of the interface: the PCI address, and for virtio also the name of the virtio device.
+/// automatically, membership in a bridge, bond, team or virtual switch, a macvtap or ipvtap interface of a virtual
+/// machine, or a PPPoE session. It checks the port's interfaces and those stacked on them (VLAN, macvlan, ...) in all
+/// network namespaces. `device_names` are the names that the kernel may use for the bus device of the interface: the
+/// PCI address, and for virtio also the name of the virtio device.
 [[nodiscard]] POLLUX_API std::vector<HostUse> find_host_use(const NetworkState& state,
                                                             const std::vector<std::string>& device_names);
 

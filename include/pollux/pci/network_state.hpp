@@ -59,6 +59,7 @@ struct NetworkNamespace {
   std::vector<NetworkLink> links = {};
   std::vector<LinkAddress> addresses = {};
   std::vector<LinkRoute> routes = {};
+  std::vector<std::string> pppoe = {};  ///< names of the links that carry PPPoE sessions of the kernel
 };
 
 struct NetworkState {

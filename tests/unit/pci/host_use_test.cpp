@@ -147,6 +147,22 @@ TEST_F(HostUse, FollowsAStackIntoABridge) {
   EXPECT_EQ(only_reason(), "mac0 is a member of the bridge br0 in this network namespace");
 }
 
+class HostUseTap : public HostUse, public testing::WithParamInterface<const char*> {};
+
+TEST_P(HostUseTap, OfAVirtualMachineIsFound) {
+  own().links.push_back({.index = 5, .name = "tap5", .kind = GetParam(), .lower = 2});
+  EXPECT_EQ(only_reason(), "tap5 is used by a virtual machine in this network namespace");
+  EXPECT_EQ(found()[0].remedy, "ip link del tap5");
+}
+
+INSTANTIATE_TEST_SUITE_P(, HostUseTap, testing::Values("macvtap", "ipvtap"));
+
+TEST_F(HostUse, FindsAPppoeSession) {
+  own().links.push_back({.index = 5, .name = "eth1.7", .kind = "vlan", .lower = 2});
+  own().pppoe = {"eth2", "eth1.7"};
+  EXPECT_EQ(only_reason(), "eth1.7 carries a PPPoE session in this network namespace");
+}
+
 TEST_F(HostUse, FindsThePortInAnotherNamespace) {
   own().links.pop_back();
   auto& blue = add_namespace("blue");

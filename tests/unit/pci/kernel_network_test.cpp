@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "fake_machine.hpp"
 #include "pollux/pci/host_use.hpp"
 #include "pollux/pci/network_state.hpp"
 
@@ -174,6 +175,17 @@ TEST_F(KernelNetworkFixture, SeesANamespaceThatOnlyAProcessHolds) {
   EXPECT_TRUE(std::any_of(state->namespaces.begin(), state->namespaces.end(),
                           [&](const auto& where) { return where.name.starts_with(wanted); }));
   ::waitpid(child, nullptr, 0);
+}
+
+TEST(KernelNetworkFiles, NameTheInterfacesOfPppoeSessions) {
+  test::FakeMachine machine;
+  machine.write(machine.paths.proc / "thread-self/net/pppoe",
+                "Id       Address              Device\n"
+                "00000100 02:00:00:00:00:07     eth1\n"
+                "ABCD0200 02:00:00:00:00:08   eth1.7\n");
+  const auto state = KernelNetwork(machine.paths).read();
+  ASSERT_TRUE(state) << state.error().message();
+  EXPECT_THAT(state->namespaces[0].pppoe, testing::ElementsAre("eth1", "eth1.7"));
 }
 
 }  // namespace
