@@ -66,6 +66,15 @@ Result<void> check_functions_unused(const SystemPaths& paths, const NetworkState
   return {};
 }
 
+/// Error `group_in_use` if the kernel would wait without limit for a process: a VFIO driver leaves a device only when
+/// nobody has it open, and a virtual function likewise. Asked once more under the lock, directly before the change.
+Result<void> check_not_held(const SystemPaths& paths, const DeviceInfo& device, bool by_vfio) {
+  if (by_vfio) {
+    if (auto free = check_not_open(paths, device); !free) return free;
+  }
+  return check_functions_not_open(paths, device);
+}
+
 /// Whether a bind or unbind was interrupted after the device had lost its driver.
 bool was_interrupted(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
   return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
@@ -105,7 +114,7 @@ Result<void> Binder::check_bind(std::span<const Address> addresses, const BindOp
     if (auto iommu = check_iommu(paths_, device); !iommu) return iommu;
     if (auto viable = check_group(paths_, device, addresses); !viable) return viable;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
-    if (auto free = check_functions_not_open(paths_, device); !free) return free;
+    if (auto free = check_not_held(paths_, device, is_vfio_driver(device.driver)); !free) return free;
   }
   if (options.force) return {};
   auto state = network_->read();
@@ -143,6 +152,8 @@ Result<BindOutcome> Binder::bind_one(Address address) {
   if (!device) return pass_on(std::move(device));
   BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
   if (device->driver == kVfioDriver) return outcome;
+  if (auto free = check_not_held(paths_, *device, is_vfio_driver(device->driver)); !free)
+    return pass_on(std::move(free));
 
   const auto known = load_record(paths_, address);
   // After an interrupted bind the device has no driver, so the existing record is kept.
@@ -197,8 +208,7 @@ Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
     const auto& known = record ? *record : std::nullopt;
     if (device.driver != kVfioDriver && !was_interrupted(device, known)) continue;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
-    if (auto free = check_not_open(paths_, device); !free) return free;
-    if (auto free = check_functions_not_open(paths_, device); !free) return free;
+    if (auto free = check_not_held(paths_, device, true); !free) return free;
     const bool wanted = known && matches(*known, device) && !known->driver.empty();
     if (wanted && !sysfs::exists(paths_.sys / "bus/pci/drivers" / known->driver)) {
       return fail(ErrorCode::module_not_loaded,
@@ -242,6 +252,7 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
   }
   DriverRecord target = record.value_or(DriverRecord{{}, {}, device->vendor, device->device});
   if (outcome.changed) {
+    if (auto free = check_not_held(paths_, *device, true); !free) return pass_on(std::move(free));
     target.unbinding = true;
     if (auto saved = save_record(paths_, address, target); !saved) return pass_on(std::move(saved));
     if (auto moved = move_to(address, target.driver); !moved) return pass_on(std::move(moved));

@@ -50,7 +50,7 @@ class POLLUX_API Binder {
   /// `invalid_argument` (a bridge; or not a network controller, unless forced; or named twice), `module_not_loaded`,
   /// `no_iommu`, `group_not_viable` (the check assumes that all `addresses` leave their drivers), `in_use_by_host` (the
   /// port or one of its virtual functions, which it loses; unless forced), `group_in_use` (a process has a virtual
-  /// function open), `permission_denied`.
+  /// function open, or the device by another VFIO driver), `permission_denied`.
   [[nodiscard]] Result<void> check_bind(std::span<const Address> addresses, const BindOptions& options = {}) const;
 
   /// Binds all devices to vfio-pci, or none. Checks all devices first. If one cannot be bound, it restores the drivers

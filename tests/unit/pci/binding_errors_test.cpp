@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every error of Binder: its code, its text, the command in its hint, and that nothing was changed.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_descriptor.hpp"
 #include "fake_machine.hpp"
 #include "pollux/pci/binding.hpp"
 
@@ -204,6 +207,46 @@ TEST_F(BindingError, UnbindWhileAProcessHasTheDeviceOpen) {
   std::filesystem::create_directories(machine.device(port) / "vfio-dev/vfio3");
   machine.add_process(42, "l2fwd", machine.paths.dev / "vfio/devices/vfio3");
   EXPECT_EQ(not_freed({port}).code, ErrorCode::group_in_use);
+}
+
+TEST_F(BindingError, UnbindWhenAProcessOpensTheDeviceMeanwhile) {
+  bind_port();
+  const auto before = machine.events();
+  const FileDescriptor other(::open((machine.paths.run / "pollux/lock").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+  bool opened = false;
+  machine.clock.follow([&, start = machine.clock.now()](Duration now) {
+    if (opened || now - start < std::chrono::seconds(1)) return;
+    opened = true;
+    machine.add_process(42, "l2fwd", machine.paths.dev / "vfio/7");
+    ::flock(other.get(), LOCK_UN);
+  });
+  EXPECT_EQ(not_freed({port}).code, ErrorCode::group_in_use);
+  EXPECT_EQ(machine.events(), before);
+  EXPECT_EQ(machine.driver_of(port), "vfio-pci");
+}
+
+TEST_F(BindingError, AProcessOpensAPortWhoseBindIsUndone) {
+  machine.load_driver("stubborn");
+  const Address other = machine.add({.address = "0000:02:00.0", .driver = "stubborn", .group = 8});
+  machine.cling("stubborn");
+  bool opened = false;
+  machine.clock.follow([&](Duration) {
+    if (opened || machine.driver_of(port) != "vfio-pci") return;
+    opened = true;
+    machine.add_process(42, "l2fwd", machine.paths.dev / "vfio/7");
+  });
+  EXPECT_EQ(failed({port, other}).code, ErrorCode::timeout);
+  EXPECT_EQ(machine.driver_of(port), "vfio-pci") << "the kernel would wait for the process without limit";
+  EXPECT_TRUE(std::filesystem::exists(machine.record(port)));
+}
+
+TEST_F(BindingError, OpenByAnotherVfioDriver) {
+  const Address other = machine.add({.address = "0000:02:00.0", .driver = "mlx5_vfio_pci", .group = 8});
+  machine.add_process(42, "qemu", machine.paths.dev / "vfio/8");
+  const Error error = refused({other});
+  EXPECT_EQ(error.code, ErrorCode::group_in_use);
+  EXPECT_THAT(error.what, HasSubstr("0000:02:00.0 is open in process 42 (qemu)"));
 }
 
 TEST_F(BindingError, UnbindWhenTheOldDriverIsNotLoaded) {
