@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A binding that waits for its confirmation: the file that stands for it, the guard's process, the command.
+#include <poll.h>
+#include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
@@ -85,6 +87,21 @@ TEST_F(ConfirmedBind, WithoutEnterTheyAreGivenBack) {
   EXPECT_EQ(run(with, milliseconds(200)), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("not confirmed: the ports are as before"));
   EXPECT_TRUE(is_restored());
+}
+
+TEST_F(ConfirmedBind, AnEnterBeforeTheQuestionConfirmsNothing) {
+  int user = -1;
+  int terminal = -1;
+  ASSERT_EQ(::openpty(&user, &terminal, nullptr, nullptr, nullptr), 0);
+  Environment with = real();
+  with.terminal = terminal;
+  ASSERT_EQ(::write(user, "\n", 1), 1);
+  pollfd typed{terminal, POLLIN, 0};
+  ASSERT_EQ(::poll(&typed, 1, 5000), 1);
+  EXPECT_EQ(run(with, milliseconds(200)), kFailure);
+  EXPECT_TRUE(is_restored());
+  ::close(user);
+  ::close(terminal);
 }
 
 TEST_F(ConfirmedBind, ATerminalThatIsGoneConfirmsNothing) {

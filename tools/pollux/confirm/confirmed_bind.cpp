@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,6 +77,8 @@ int bind_with_confirmation(const Environment& environment, const std::vector<pci
                                  seconds, environment.terminal >= 0 ? "press Enter, or " : "")
                   << std::flush;
   if (environment.terminal < 0) return kSuccess;
+  // An Enter that was typed before the question does not answer it.
+  static_cast<void>(::tcflush(environment.terminal, TCIFLUSH));
   if (wait_for_enter(environment, *guard) == Waited::enter) return confirm_binding(environment);
   return report_outcome(environment, guard->wait());
 }
