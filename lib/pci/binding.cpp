@@ -24,8 +24,6 @@ constexpr Duration kInterval = std::chrono::milliseconds(5);
 constexpr Duration kChoiceLimit = std::chrono::milliseconds(300);
 /// The longest wait for the driver to make an interface, and for udev to name it.
 constexpr Duration kInterfaceLimit = std::chrono::seconds(5);
-/// Clears the attribute. An empty write would not reach the kernel.
-constexpr const char* kNoOverride = "\n";
 
 std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
 
@@ -255,7 +253,10 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
     if (auto free = check_not_held(paths_, *device, true); !free) return pass_on(std::move(free));
     target.unbinding = true;
     if (auto saved = save_record(paths_, address, target); !saved) return pass_on(std::move(saved));
-    if (auto moved = move_to(address, target.driver); !moved) return pass_on(std::move(moved));
+    // An override such as "none" keeps all drivers away from the device. One to VFIO would undo the unbind.
+    const bool to_vfio = is_vfio_driver(target.driver_override);
+    auto moved = move_to(address, target.driver, to_vfio ? std::string() : target.driver_override);
+    if (!moved) return pass_on(std::move(moved));
   }
   if (auto finished = finish_unbind(*device, target, outcome); !finished) return pass_on(std::move(finished));
   return outcome;
@@ -338,12 +339,13 @@ Result<void> Binder::restore_interface(Address address, const InterfaceBackup& b
 
 // With driver_override no other driver can bind to the device, also one that is loaded meanwhile. The driver need not
 // know the device's ids. Linux, Documentation/ABI/testing/sysfs-bus-pci, "driver_override".
-Result<void> Binder::move_to(Address address, const std::string& driver) {
+Result<void> Binder::move_to(Address address, const std::string& driver, const std::string& without_driver) {
   const std::string name = address.to_string();
   const auto device = sysfs::device(paths_, address);
   const auto current = [&] { return sysfs::link_target_name(device / "driver"); };
   if (!driver.empty() && current() == driver) return {};
-  auto overridden = sysfs::write(device / "driver_override", driver.empty() ? kNoOverride : driver + "\n");
+  // An empty line clears the attribute. An empty write would not reach the kernel.
+  auto overridden = sysfs::write(device / "driver_override", (driver.empty() ? without_driver : driver) + "\n");
   if (!overridden) return overridden;
   if (const std::string holder = current(); !holder.empty()) {
     if (auto released = sysfs::write(device / "driver/unbind", name); !released) return released;

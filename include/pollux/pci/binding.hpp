@@ -82,8 +82,10 @@ class POLLUX_API Binder {
   [[nodiscard]] Result<void> save_network(const DeviceInfo& device) const;
   [[nodiscard]] Result<void> restore_network(const DeviceInfo& device) const;
   [[nodiscard]] Result<void> restore_interface(Address address, const InterfaceBackup& backup) const;
-  /// Binds a device to `driver`. With an empty name the kernel chooses a driver or none.
-  [[nodiscard]] Result<void> move_to(Address address, const std::string& driver);
+  /// Binds a device to `driver`. With an empty name the kernel chooses a driver or none, with `without_driver` as the
+  /// driver_override.
+  [[nodiscard]] Result<void> move_to(Address address, const std::string& driver,
+                                     const std::string& without_driver = {});
   void log(LogLevel level, const std::string& message) const;
 
   SystemPaths paths_;

@@ -84,6 +84,26 @@ TEST_F(Binding, LetsTheKernelChooseTheDriverIfThePortHadNone) {
   EXPECT_EQ(machine.driver_of(first), "igb");
 }
 
+TEST_F(Binding, KeepsAPortWithoutADriverIfItsOverrideDid) {
+  std::filesystem::remove(machine.device(first) / "driver");
+  machine.write(machine.device(first) / "driver_override", "none\n");
+  ASSERT_TRUE(binder().bind(std::vector{first}));
+  const auto freed = binder().unbind(std::vector{first});
+  ASSERT_TRUE(freed) << freed.error().message();
+  EXPECT_EQ(freed->front().driver, "");
+  EXPECT_EQ(machine.driver_of(first), "");
+  EXPECT_EQ(override_of(first), "none\n");
+}
+
+TEST_F(Binding, UnbindsAPortWhoseOverrideWasVfio) {
+  std::filesystem::remove(machine.device(first) / "driver");
+  machine.write(machine.device(first) / "driver_override", "vfio-pci\n");
+  ASSERT_TRUE(binder().bind(std::vector{first}));
+  ASSERT_TRUE(binder().unbind(std::vector{first}));
+  EXPECT_EQ(machine.driver_of(first), "igb");
+  EXPECT_EQ(override_of(first), "vfio-pci\n");
+}
+
 TEST_F(Binding, LetsTheKernelChooseTheDriverWithoutARecord) {
   ASSERT_TRUE(binder().bind(std::vector{first}));
   std::filesystem::remove(machine.record(first));
