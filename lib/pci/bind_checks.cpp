@@ -41,10 +41,15 @@ Result<void> check_vfio_loaded(const SystemPaths& paths) {
   return fail(ErrorCode::module_not_loaded, "the kernel module vfio-pci is not loaded", "modprobe vfio-pci");
 }
 
+std::optional<bool> noiommu_mode(const SystemPaths& paths) {
+  const auto mode = sysfs::read_text(paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode");
+  return mode ? std::optional(*mode == "Y") : std::nullopt;
+}
+
 Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
   if (device.iommu_group) return {};
-  const auto without = sysfs::read_text(paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode");
-  if (without == "Y") return {};
+  const auto without = noiommu_mode(paths);
+  if (without.value_or(false)) return {};
   const std::string name = device.address.to_string();
   const std::string_view noiommu_hint =
       without ? "; or use no IOMMU, so that the card can access all memory of this machine: "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "pollux/base/error.hpp"
@@ -15,6 +16,8 @@ inline constexpr const char* kVfioDriver = "vfio-pci";
 [[nodiscard]] Result<void> check_addresses(std::span<const Address> addresses);
 [[nodiscard]] Result<void> check_kind(const DeviceInfo& device, bool force);
 [[nodiscard]] Result<void> check_vfio_loaded(const SystemPaths& paths);
+/// Whether the kernel lets VFIO open devices without an IOMMU. nullopt: this kernel cannot.
+[[nodiscard]] std::optional<bool> noiommu_mode(const SystemPaths& paths);
 /// Checks that the device is behind an IOMMU or that the kernel's no-IOMMU mode is enabled.
 [[nodiscard]] Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device);
 [[nodiscard]] Result<void> check_permission(const SystemPaths& paths, const DeviceInfo& device);

@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <vector>
 
+#include "pci/bind_checks.hpp"
 #include "pci/sysfs.hpp"
+#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::pci {
@@ -58,6 +60,20 @@ Result<User> find_user(const std::string& name) {
   if (found != nullptr) return User{name, entry.pw_uid, entry.pw_gid};
   return fail(ErrorCode::not_found, fmt::format("there is no user '{}'", name),
               "see `getent passwd` for all users, or add one: useradd NAME");
+}
+
+Result<void> check_hand_over(const SystemPaths& paths, Address address, const User& user) {
+  auto device = read_device(paths, address);
+  if (!device) return pass_on(std::move(device));
+  const bool without_iommu = device->iommu_group
+                                 ? sysfs::exists(paths.dev / "vfio" / fmt::format("noiommu-{}", *device->iommu_group))
+                                 : noiommu_mode(paths).value_or(false);
+  if (!without_iommu) return {};
+  return fail(
+      ErrorCode::not_supported,
+      fmt::format("{} cannot open {}: without an IOMMU only root can open a device", user.name, address.to_string()),
+      "bind it without --user and run the program as root, or enable the IOMMU, which restricts the device's "
+      "DMA");
 }
 
 Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group,

@@ -58,6 +58,10 @@ int run_bind(const Environment& environment, const BindOptions& options) {
     const auto found = pci::find_user(options.user);
     if (!found) return report(environment, found.error());
     user = *found;
+    for (const pci::Address& address : *addresses) {
+      const auto able = pci::check_hand_over(environment.paths, address, *user);
+      if (!able) return report(environment, able.error());
+    }
   }
   const pci::BindOptions how{.force = options.force};
   const auto bind = [&] { return bind_and_hand_over(environment, *addresses, how, user); };

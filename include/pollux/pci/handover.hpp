@@ -9,6 +9,7 @@
 #include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::pci {
@@ -22,6 +23,10 @@ struct User {
 
 /// Finds a user by name in the machine's user database. Error: `not_found` if there is none.
 [[nodiscard]] POLLUX_API Result<User> find_user(const std::string& name);
+
+/// Checks, before a device is bound, that `hand_group_to` can work afterwards. Errors: `not_supported` (without an
+/// IOMMU only root can open a device), `not_found` (no such device).
+[[nodiscard]] POLLUX_API Result<void> check_hand_over(const SystemPaths& paths, Address address, const User& user);
 
 /// Makes `user` the owner of /dev/vfio/GROUP and of the device files of the group's devices (/dev/vfio/devices/vfioN,
 /// Linux 6.6), so that the user's processes can open them. Returns the files. The change lasts until the devices leave

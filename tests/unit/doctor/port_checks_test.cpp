@@ -97,6 +97,13 @@ TEST_F(PortChecks, TheHostUsesAVirtualFunctionOfIt) {
   EXPECT_FALSE(is_safe(run(&check_driver))) << "binding the port removes the function";
 }
 
+TEST_F(PortChecks, BoundToTheKernelWithoutAnIommu) {
+  give_to_kernel();
+  remove_iommu();
+  noiommu("Y");
+  EXPECT_EQ(command_of(run(&check_driver)), "pollux bind 0000:01:00.0") << "only root could open it";
+}
+
 TEST_F(PortChecks, NoDriver) {
   bind("");
   EXPECT_EQ(run(&check_driver).found, "none");

@@ -143,6 +143,15 @@ TEST_F(Command, BindGivesAGroupToAUser) {
   EXPECT_THAT(out.str(), AllOf(HasSubstr("/dev/vfio/7 belongs to root"), HasSubstr("memlock")));
 }
 
+TEST_F(Command, BindChangesNothingForAUserWithoutAnIommu) {
+  std::filesystem::remove(machine.device(first) / "iommu_group");
+  machine.write(machine.paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
+  EXPECT_EQ(run("bind 0000:01:00.0 --user root"), kFailure);
+  EXPECT_THAT(err.str(), AllOf(HasSubstr("without an IOMMU only root can open a device"), HasSubstr("without --user")));
+  expect_unchanged();
+  EXPECT_EQ(run("bind 0000:01:00.0"), kSuccess) << err.str();
+}
+
 TEST_F(Command, BindChangesNothingForAnUnknownUser) {
   EXPECT_EQ(run("bind 0000:01:00.0 --user no-such-user-here"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("no-such-user-here"));

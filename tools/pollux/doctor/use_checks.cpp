@@ -12,6 +12,7 @@
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
 #include "pollux/pci/binding.hpp"
+#include "pollux/pci/handover.hpp"
 #include "pollux/pci/host_use.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
@@ -30,7 +31,9 @@ std::vector<pci::HostUse> uses_of(const pci::SystemPaths& paths, const pci::Netw
 
 /// Who may have the port afterwards, as an option of `pollux bind`.
 std::string user_option(const Subject& subject) {
-  return subject.caller.uid == 0 ? std::string() : fmt::format(" --user {}", subject.caller.name);
+  const pci::User user{subject.caller.name, subject.caller.uid, 0};
+  const bool able = pci::check_hand_over(subject.paths(), subject.device->address, user).has_value();
+  return subject.caller.uid == 0 || !able ? std::string() : fmt::format(" --user {}", subject.caller.name);
 }
 
 /// The shell command that removes the group's obstacles, and whether it takes nothing from the host.
