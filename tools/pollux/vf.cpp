@@ -12,6 +12,7 @@
 #include "pci_facts.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "report.hpp"
+#include "vf_count.hpp"
 #include "vf_serve.hpp"
 
 namespace pollux::tool {
@@ -48,10 +49,8 @@ int run_vf(const Environment& environment, const VfOptions& options, std::option
                   Error{ErrorCode::not_supported, fmt::format("{}: the port has no virtual functions", options.port),
                         "use the physical function of a card that has them, such as the 82576"});
   }
-  // The kernel changes a number of functions only from or to 0.
-  if (count && functions->functions() != *count) {
-    if (auto none = functions->set_functions(0); !none) return report(environment, none.error());
-    if (auto set = functions->set_functions(*count); !set) return report(environment, set.error());
+  if (count) {
+    if (auto set = change_functions(functions, *count); !set) return report(environment, set.error());
   }
   const unsigned enabled = functions->functions();
   print(environment, options, enabled, functions->max_functions());

@@ -19,6 +19,7 @@
 #include "servers/vfio_user/bus_error_guard.hpp"
 #include "servers/vfio_user/serve.hpp"
 #include "started_port.hpp"
+#include "vf_count.hpp"
 #include "vf_settings.hpp"
 
 namespace pollux::tool {
@@ -27,13 +28,9 @@ namespace {
 /// How often the functions' states are compared. A signal is noticed after this time at the latest.
 constexpr Duration kLookInterval = std::chrono::milliseconds(100);
 
-// The kernel changes a number of functions only from or to 0.
 Result<void> set_up_functions(Capability<VirtualFunctions>& functions, unsigned count,
                               const std::vector<FunctionSettings>& settings) {
-  if (functions->functions() != count) {
-    if (auto none = functions->set_functions(0); !none) return none;
-    if (auto set = functions->set_functions(count); !set) return set;
-  }
+  if (auto set = change_functions(functions, count); !set) return set;
   for (const FunctionSettings& each : settings) {
     if (auto set = functions->set_function(each.number, each.config); !set) return set;
   }

@@ -172,9 +172,14 @@ Result<void> VfioDevice::set_functions(unsigned count) {
   if (auto unused = check_functions_unused(); !unused) return unused;
   auto written = pci::sysfs::write(attributes_ / "sriov_numvfs", std::to_string(count));
   if (written || written.error().code == ErrorCode::permission_denied) return written;
-  return fail(ErrorCode::not_supported,
-              fmt::format("{}: the kernel refuses virtual functions: {}", name_, written.error().what),
-              "echo 1 > /sys/module/vfio_pci/parameters/enable_sriov; and disable the functions that are enabled");
+  Error& error = written.error();
+  error.what = fmt::format("{}: the kernel refuses virtual functions: {}", name_, error.what);
+  // ENOENT. Other errors, such as a lack of bus numbers or of memory for the functions' BARs, are in the kernel's log.
+  if (error.code == ErrorCode::not_found && pci::sysfs::exists(attributes_)) {
+    error.code = ErrorCode::not_supported;
+    error.hint = "echo 1 > /sys/module/vfio_pci/parameters/enable_sriov";
+  }
+  return written;
 }
 
 }  // namespace pollux::vfio

@@ -267,6 +267,12 @@ TEST(OpenVfio, EnablesVirtualFunctionsThroughTheKernel) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
   EXPECT_THAT(refused.error().hint, HasSubstr("enable_sriov"));
+  std::filesystem::create_directory(directory / "sriov_numvfs");
+  const auto failed = (*device)->set_functions(3);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::io_error);
+  EXPECT_THAT(failed.error().what, HasSubstr("the kernel refuses virtual functions"));
+  EXPECT_THAT(failed.error().hint, HasSubstr("dmesg")) << "the module's parameter is not the reason";
 }
 
 // The kernel would wait for the process without limit.
