@@ -33,10 +33,6 @@ std::optional<std::string> Connection::next_request() {
 }
 
 void Connection::reply(const std::string& line) {
-  if (sent_ == replies_.size()) {
-    replies_.clear();
-    sent_ = 0;
-  }
   replies_ += line;
   replies_ += '\n';
 }
@@ -52,8 +48,9 @@ void Connection::flush() {
       break;
     }
   }
-  if (sent_ == replies_.size()) {
-    replies_.clear();
+  // Not only once all is sent: a client may always leave a rest. Fewer bytes are moved than were sent.
+  if (sent_ > replies_.size() / 2) {
+    replies_.erase(0, sent_);
     sent_ = 0;
   }
 }

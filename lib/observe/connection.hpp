@@ -35,6 +35,8 @@ class Connection {
   /// Sends what the client takes.
   void flush();
   [[nodiscard]] bool has_replies() const noexcept { return sent_ < replies_.size(); }
+  /// Bytes of replies in memory, some of which may be sent.
+  [[nodiscard]] std::size_t held() const noexcept { return replies_.size(); }
   [[nodiscard]] bool is_too_slow() const noexcept { return replies_.size() - sent_ > kMaxQueued; }
 
   /// Gives the socket, and the replies that were not sent, to another owner. The connection is over then.

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fixture.hpp"
 #include "observe/connection.hpp"
@@ -133,6 +135,34 @@ TEST(TelemetryClients, SlowClientDisconnectsAndOthersAreServed) {
   }
   EXPECT_EQ(counts["too_slow"], 1);
   EXPECT_EQ(counts["connected"], 1);
+}
+
+TEST(TelemetryClients, ClientThatAlwaysLeavesARestCostsNoMoreMemory) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
+  observe::Connection connection(1, FileDescriptor(ends[0]));
+  const FileDescriptor client(ends[1]);
+  const std::string reply(std::size_t{64} << 10, 'x');
+  // Fills the socket, and leaves some replies.
+  while (connection.held() < 4 * reply.size()) {
+    connection.reply(reply);
+    connection.flush();
+  }
+  std::vector<char> chunk(reply.size() + 1);
+  std::size_t most = 0;
+  for (int i = 0; i < 200; ++i) {
+    for (std::size_t taken = 0; taken < chunk.size();) {
+      const ssize_t count = ::recv(client.get(), chunk.data(), chunk.size() - taken, MSG_DONTWAIT);
+      if (count <= 0) break;
+      taken += static_cast<std::size_t>(count);
+    }
+    connection.reply(reply);
+    connection.flush();
+    ASSERT_TRUE(connection.has_replies());
+    most = std::max(most, connection.held());
+  }
+  EXPECT_LT(most, 2 * observe::Connection::kMaxQueued);
+  EXPECT_FALSE(connection.is_too_slow());
 }
 
 TEST(TelemetryClients, OneTooManyIsToldSo) {
