@@ -85,7 +85,7 @@ void add_stats(Samples& samples, const Labels& labels, const TelemetryJson& stat
   for (const StatsMetric& metric : kStatsMetrics)
     samples.counter(metric.metric, metric.help, labels, member(stats, metric.member));
   samples.gauge("port_started", "Whether the port is started.", labels, text_of(stats, "state") == "started" ? 1 : 0);
-  const TelemetryJson drops = member(stats, "drops");
+  const TelemetryJson& drops = member(stats, "drops");
   if (!drops.is_object()) return;
   for (const auto& [reason, count] : drops.items()) {
     samples.counter("port_dropped_packets_total", "Frames that the library dropped, by reason.",
@@ -95,7 +95,7 @@ void add_stats(Samples& samples, const Labels& labels, const TelemetryJson& stat
 
 void add_queues(Samples& samples, const Labels& labels, const TelemetryJson& queues, const char* member_name,
                 const std::string& direction) {
-  const TelemetryJson all = member(queues, member_name);
+  const TelemetryJson& all = member(queues, member_name);
   for (std::size_t i = 0; all.is_array() && i < all.size(); ++i) {
     const Labels queue = with(labels, {{"queue", fmt::format("{}", i)}});
     samples.counter(fmt::format("queue_{}_packets_total", direction), fmt::format("Frames of a {} queue.", direction),
@@ -113,7 +113,7 @@ TelemetryJson number_of(const TelemetryJson& flag) { return flag == true ? 1 : 0
 void add_link(Samples& samples, const Labels& labels, const TelemetryJson& link) {
   constexpr double kBytesPerMegabit = 1e6 / 8;
   samples.gauge("port_link_up", "Whether the link is up.", labels, number_of(member(link, "up")));
-  const TelemetryJson speed = member(link, "speed");
+  const TelemetryJson& speed = member(link, "speed");
   if (speed.is_number())
     samples.gauge("port_speed_bytes", "Speed of the link in bytes per second.", labels,
                   speed.get<double>() * kBytesPerMegabit);

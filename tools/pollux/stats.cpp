@@ -55,12 +55,12 @@ class Printer {
 void print_members(Printer& printer, const TelemetryJson& counters, const std::string& prefix = {}) {
   if (!counters.is_object()) return;
   for (const auto& [name, value] : counters.items()) {
-    if (name != "time_ns") printer.count(prefix + name, value);
+    if (name != "time_ns") printer.count(prefix + printable(name), value);
   }
 }
 
 void print_queues(Printer& printer, const TelemetryJson& queues, const char* direction) {
-  const TelemetryJson all = member(queues, direction);
+  const TelemetryJson& all = member(queues, direction);
   for (std::size_t i = 0; all.is_array() && i < all.size(); ++i)
     print_members(printer, all[i], fmt::format("{}_queue_{}_", direction, i));
 }
@@ -75,8 +75,8 @@ std::string account_text(const TelemetryJson& account) {
 
 void print_stats(const Environment& environment, const StatsOptions& options, const TelemetryJson& all) {
   Printer printer(environment, options.all);
-  const TelemetryJson link = member(all, "link");
-  const TelemetryJson stats = member(all, "stats");
+  const TelemetryJson& link = member(all, "link");
+  const TelemetryJson& stats = member(all, "stats");
   const bool is_up = member(link, "up") == true;
   printer.title(fmt::format("{} ({}) of {}, process {}: {}, link {}", text_of(all, "port"), text_of(all, "uri"),
                             text_of(all, "program"), member(all, "pid").dump(), text_of(stats, "state"),
@@ -89,7 +89,7 @@ void print_stats(const Environment& environment, const StatsOptions& options, co
   print_queues(printer, member(all, "queues"), "tx");
   printer.title("card");
   print_members(printer, member(member(all, "card"), "counters"));
-  if (const TelemetryJson account = member(all, "account"); account.is_object()) printer.title(account_text(account));
+  if (const TelemetryJson& account = member(all, "account"); account.is_object()) printer.title(account_text(account));
 }
 
 int run_stats(const Environment& environment, const StatsOptions& options) {

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "observe/bounded_json.hpp"
 #include "observe/claim.hpp"
 
 namespace pollux::tool {
@@ -23,6 +25,8 @@ namespace {
 
 /// No answer is longer: docs/telemetry.md.
 constexpr std::size_t kLongestAnswer = std::size_t{8} << 20;
+/// More than any answer needs.
+constexpr observe::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32};
 
 constexpr std::array kCodes{ErrorCode::invalid_argument, ErrorCode::bad_state,         ErrorCode::not_found,
                             ErrorCode::not_supported,    ErrorCode::permission_denied, ErrorCode::busy,
@@ -35,6 +39,17 @@ Error error_of(const TelemetryJson& error) {
   return {code == kCodes.end() ? ErrorCode::io_error : *code, text_of(error, "what"), text_of(error, "hint")};
 }
 
+/// Whether root or the owner of the directory listens there. Others may have put a socket into it, to say anything.
+bool is_of_owner(int socket, const std::string& path) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  struct stat directory {};
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+         ::stat(parent.empty() ? "." : parent.c_str(), &directory) == 0 &&
+         (peer.uid == 0 || peer.uid == directory.st_uid);
+}
+
 std::vector<std::string> names_of(const std::vector<RunningPort>& ports) {
   std::vector<std::string> names;
   for (const RunningPort& port : ports)
@@ -44,15 +59,28 @@ std::vector<std::string> names_of(const std::vector<RunningPort>& ports) {
 
 }  // namespace
 
-TelemetryJson member(const TelemetryJson& json, const char* name) {
-  if (!json.is_object()) return nullptr;
+const TelemetryJson& member(const TelemetryJson& json, const char* name) {
+  static const TelemetryJson nothing;
+  if (!json.is_object()) return nothing;
   const auto found = json.find(name);
-  return found == json.end() ? TelemetryJson(nullptr) : *found;
+  return found == json.end() ? nothing : *found;
 }
 
 std::string text_of(const TelemetryJson& json, const char* name) {
-  const TelemetryJson found = member(json, name);
-  return found.is_string() ? found.get<std::string>() : std::string();
+  const TelemetryJson& found = member(json, name);
+  return found.is_string() ? printable(found.get_ref<const std::string&>()) : std::string();
+}
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
+    const bool is_c1 = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // U+0080 to U+009F
+    shown += is_c1 || byte < 0x20 || byte == 0x7F ? '?' : text[i];
+    if (is_c1) ++i;
+  }
+  return shown;
 }
 
 Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
@@ -64,7 +92,11 @@ Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
   FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a socket", errno);
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
-  if (::connect(socket.get(), generic, sizeof address) == 0) return TelemetryClient(path, std::move(socket));
+  if (::connect(socket.get(), generic, sizeof address) == 0) {
+    if (is_of_owner(socket.get(), path)) return TelemetryClient(path, std::move(socket));
+    return fail(ErrorCode::permission_denied, path + " belongs neither to root nor to the owner of its directory",
+                "remove it, and let only its owner write to that directory");
+  }
   const int error = errno;
   const bool denied = error == EACCES || error == EPERM;
   return fail_errno(denied ? ErrorCode::permission_denied : ErrorCode::not_found, "cannot connect to " + path, error,
@@ -76,6 +108,10 @@ Result<void> TelemetryClient::wait_for(short events, Deadline deadline) const {
   pollfd waiting{socket_.get(), events, 0};
   const int ready = left.count() <= 0 ? 0 : ::poll(&waiting, 1, static_cast<int>(left.count()));
   if (ready > 0 || (ready < 0 && errno == EINTR)) return {};
+  return no_answer();
+}
+
+tl::unexpected<Error> TelemetryClient::no_answer() const {
   return fail(ErrorCode::timeout, name_ + ": the program does not answer",
               "it must call Control::run_due when it is due; see whether it is stopped");
 }
@@ -122,17 +158,20 @@ Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJs
   const TelemetryJson request{{"id", ++last_id_}, {"method", method}, {"params", std::move(params)}};
   if (auto sent = send(request.dump(-1, ' ', false, TelemetryJson::error_handler_t::replace) + '\n', deadline); !sent)
     return pass_on(std::move(sent));
-  // An answer that came too late for an earlier request is skipped.
-  for (;;) {
+  // An answer that came too late for an earlier request is skipped. There may be any number of lines that are none.
+  while (std::chrono::steady_clock::now() < deadline) {
     const auto line = receive(deadline);
     if (!line) return tl::unexpected<Error>(line.error());
-    TelemetryJson answer = TelemetryJson::parse(*line, nullptr, false);
-    if (!answer.is_object())
-      return fail(ErrorCode::io_error, name_ + ": the answer is no JSON object", "see what listens to that socket");
+    TelemetryJson answer = observe::parse_bounded(*line, kAnswerLimits);
+    if (!answer.is_object()) {
+      return fail(ErrorCode::io_error, name_ + ": the answer is no JSON object, or has too many members",
+                  "see what listens to that socket");
+    }
     if (answer.contains("error") && answer["error"].is_object() && (answer["id"].is_null() || answer["id"] == last_id_))
       return tl::unexpected<Error>(error_of(answer["error"]));
     if (answer.contains("result") && answer["id"] == last_id_) return std::move(answer["result"]);
   }
+  return no_answer();
 }
 
 std::vector<std::string> telemetry_directories() {
@@ -171,7 +210,7 @@ Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::st
   if (!process) return tl::unexpected<Error>(process.error());
   const auto ports = client.call("ports", TelemetryJson::object(), limit);
   if (!ports) return tl::unexpected<Error>(ports.error());
-  const TelemetryJson id = member(*process, "pid");
+  const TelemetryJson& id = member(*process, "pid");
   const std::int64_t pid = id.is_number_integer() ? id.get<std::int64_t>() : 0;
   std::vector<RunningPort> all;
   for (const TelemetryJson& port : *ports) {

@@ -17,16 +17,20 @@ namespace pollux::tool {
 using TelemetryJson = nlohmann::ordered_json;
 
 /// The member of an object, or null: a program may be of another version, or send anything.
-[[nodiscard]] TelemetryJson member(const TelemetryJson& json, const char* name);
-/// A member that is a string; empty if it is none.
+[[nodiscard]] const TelemetryJson& member(const TelemetryJson& json, const char* name);
+const TelemetryJson& member(TelemetryJson&& json, const char* name) = delete;
+/// A member that is a string, as `printable` shows it; empty if it is none.
 [[nodiscard]] std::string text_of(const TelemetryJson& json, const char* name);
+/// UTF-8 of another program with ? for each control character, which a terminal would obey.
+[[nodiscard]] std::string printable(std::string_view text);
 
 /// A connection to the telemetry of a running program: docs/telemetry.md.
 class TelemetryClient {
  public:
   static constexpr std::chrono::seconds kLimit{5};
 
-  /// Errors: not_found (no socket there, or nobody listens), permission_denied, io_error.
+  /// Errors: not_found (no socket there, or nobody listens), permission_denied (also if neither root nor the owner of
+  /// the directory listens), io_error.
   [[nodiscard]] static Result<TelemetryClient> connect(const std::string& socket);
 
   /// Sends a request and waits for its answer. Errors: that of the answer, timeout (the program does not answer within
@@ -44,6 +48,7 @@ class TelemetryClient {
   TelemetryClient(std::string name, FileDescriptor socket) : name_(std::move(name)), socket_(std::move(socket)) {}
   using Deadline = std::chrono::steady_clock::time_point;
   [[nodiscard]] Result<void> wait_for(short events, Deadline deadline) const;
+  [[nodiscard]] tl::unexpected<Error> no_answer() const;
   [[nodiscard]] Result<void> send(std::string_view line, Deadline deadline) const;
   [[nodiscard]] Result<std::string> receive(Deadline deadline);
 

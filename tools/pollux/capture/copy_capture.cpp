@@ -83,6 +83,9 @@ class Copy {
   }
   /// Returns whether there is more to come.
   Result<bool> step() {
+    // Also while bytes arrive: a program that goes on sending would keep this one from ending.
+    if (ending_ && std::chrono::steady_clock::now() >= end_)
+      return fail(ErrorCode::timeout, "the program does not end the capture", "see whether it is stopped");
     pollfd waiting{capture_.socket.get(), POLLIN, 0};
     static_cast<void>(::poll(&waiting, 1, kStep));
     const ssize_t count = ::recv(capture_.socket.get(), chunk_.data(), chunk_.size(), MSG_DONTWAIT);
@@ -93,8 +96,6 @@ class Copy {
       return true;
     }
     if (errno != EAGAIN && errno != EINTR) return fail_errno(ErrorCode::io_error, "cannot read the capture", errno);
-    if (ending_ && std::chrono::steady_clock::now() >= end_)
-      return fail(ErrorCode::timeout, "the program does not end the capture", "see whether it is stopped");
     return true;
   }
 

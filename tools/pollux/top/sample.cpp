@@ -12,7 +12,7 @@ namespace {
 constexpr std::chrono::milliseconds kTopAnswerLimit{1000};
 
 std::uint64_t count_of(const TelemetryJson& json, const char* name) {
-  const TelemetryJson value = member(json, name);
+  const TelemetryJson& value = member(json, name);
   return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
 }
 
@@ -24,7 +24,7 @@ Buckets buckets_of(const TelemetryJson& json) {
 }
 
 std::optional<MeterSample> meter_of(const TelemetryJson& histograms, const char* direction, std::size_t queue) {
-  const TelemetryJson all = member(histograms, direction);
+  const TelemetryJson& all = member(histograms, direction);
   if (!all.is_array() || queue >= all.size() || !all[queue].is_object()) return std::nullopt;
   const TelemetryJson& meter = all[queue];
   const bool polls = member(meter, "empty_polls").is_number_unsigned();
@@ -39,7 +39,7 @@ std::optional<MeterSample> meter_of(const TelemetryJson& histograms, const char*
 std::vector<QueueSample> queues_of(const TelemetryJson& queues, const TelemetryJson& histograms,
                                    const char* direction) {
   std::vector<QueueSample> all;
-  const TelemetryJson list = member(queues, direction);
+  const TelemetryJson& list = member(queues, direction);
   for (std::size_t i = 0; list.is_array() && i < list.size(); ++i) {
     QueueSample& queue = all.emplace_back();
     queue.packets = count_of(list[i], "packets");
@@ -53,7 +53,7 @@ std::vector<QueueSample> queues_of(const TelemetryJson& queues, const TelemetryJ
 double pool_share(const TelemetryJson& pools, const std::string& port) {
   double most = -1;
   for (std::size_t i = 0; pools.is_array() && i < pools.size(); ++i) {
-    const TelemetryJson ports = member(pools[i], "ports");
+    const TelemetryJson& ports = member(pools[i], "ports");
     const bool feeds = ports.is_array() && std::ranges::find(ports, TelemetryJson(port)) != ports.end();
     const std::uint64_t count = count_of(pools[i], "count");
     if (!feeds || count == 0) continue;
@@ -80,9 +80,9 @@ Result<PortSample> sample_of(TelemetryClient& client, const RunningPort& port, c
   sample.tx_packets = count_of(*stats, "tx_packets");
   sample.tx_bytes = count_of(*stats, "tx_bytes");
   sample.missed = count_of(*stats, "rx_missed_errors");
-  const TelemetryJson drops = member(*stats, "drops");
+  const TelemetryJson& drops = member(*stats, "drops");
   if (drops.is_object()) {
-    for (const auto& [reason, count] : drops.items()) sample.drops[reason] = count_of(drops, reason.c_str());
+    for (const auto& [reason, count] : drops.items()) sample.drops[printable(reason)] = count_of(drops, reason.c_str());
   }
   const TelemetryJson measured = histograms ? *histograms : TelemetryJson(nullptr);
   sample.rx = queues_of(*queues, measured, "rx");

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The tools' side of telemetry, with programs that answer nonsense.
+#include "telemetry_client.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+
+#include "capture/copy_capture.hpp"
+
+namespace pollux::tool {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+/// A directory with a socket on which `serve` is called with each connection, one at a time.
+class FakeProgram {
+ public:
+  explicit FakeProgram(std::function<void(int)> serve) : serve_(std::move(serve)) {
+    EXPECT_NE(::mkdtemp(directory_.data()), nullptr);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, socket().c_str(), sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener_.get(), 8), 0);
+    thread_ = std::thread([this] { work(); });
+  }
+  FakeProgram(const FakeProgram&) = delete;
+  FakeProgram& operator=(const FakeProgram&) = delete;
+  ~FakeProgram() {
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    thread_.join();
+    std::filesystem::remove_all(directory_);
+  }
+
+  [[nodiscard]] std::string socket() const { return directory_ + "/1.sock"; }
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+
+ private:
+  void work() {
+    while (true) {
+      const FileDescriptor connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!connection) return;
+      serve_(connection.get());
+    }
+  }
+
+  std::function<void(int)> serve_;
+  std::string directory_ = "/tmp/pollux-client-XXXXXX";
+  FileDescriptor listener_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::thread thread_;
+};
+
+bool say(int connection, const std::string& text) {
+  for (std::size_t said = 0; said < text.size();) {
+    const ssize_t count = ::send(connection, text.data() + said, text.size() - said, MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    said += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+/// Answers each request by its method with the JSON text, until the client leaves.
+std::function<void(int)> answering(std::map<std::string, std::string> members) {
+  return [members = std::move(members)](int connection) {
+    std::string received;
+    std::array<char, 4096> chunk;
+    for (ssize_t count = 0; (count = ::recv(connection, chunk.data(), chunk.size(), 0)) > 0;) {
+      received.append(chunk.data(), static_cast<std::size_t>(count));
+      for (auto end = received.find('\n'); end != std::string::npos; end = received.find('\n')) {
+        const auto request = TelemetryJson::parse(received.substr(0, end));
+        received.erase(0, end + 1);
+        const auto found = members.find(request["method"].get<std::string>());
+        const std::string answer = found == members.end() ? R"("result":null)" : found->second;
+        if (!say(connection, R"({"id":)" + request["id"].dump() + "," + answer + "}\n")) return;
+      }
+    }
+  };
+}
+
+Result<TelemetryJson> call(const FakeProgram& program, std::chrono::milliseconds limit = 5s) {
+  auto client = TelemetryClient::connect(program.socket());
+  if (!client) return pass_on(std::move(client));
+  return client->call("process", TelemetryJson::object(), limit);
+}
+
+TEST(TelemetryClient, AFloodOfOtherLinesEndsInATimeout) {
+  const FakeProgram program([](int connection) {
+    const auto end = std::chrono::steady_clock::now() + 5s;
+    while (std::chrono::steady_clock::now() < end && say(connection, "{\"id\":0,\"result\":1}\n")) {
+    }
+  });
+  const auto answer = call(program, 300ms);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::timeout) << answer.error().message();
+}
+
+TEST(TelemetryClient, AnAnswerThatIsTooDeepIsRejected) {
+  constexpr std::size_t kDepth = 200'000;
+  const FakeProgram program(
+      answering({{"process", R"("result":{"a":)" + std::string(kDepth, '[') + std::string(kDepth, ']') + "}"}}));
+  const auto answer = call(program);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::io_error);
+}
+
+TEST(TelemetryClient, AnAnswerWithTooManyMembersIsRejected) {
+  std::string members = R"("a":0)";
+  for (int i = 0; i < 5000; ++i) members += ",\"k" + std::to_string(i) + "\":0";
+  const FakeProgram program(answering({{"process", R"("result":{)" + members + "}"}}));
+  const auto answer = call(program);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::io_error);
+  EXPECT_THAT(answer.error().what, HasSubstr("too many members"));
+}
+
+TEST(TelemetryClient, AMemberIsNotCopied) {
+  const TelemetryJson json{{"a", {{"b", 1}}}};
+  EXPECT_EQ(&member(json, "a"), &json["a"]);
+  EXPECT_TRUE(member(json, "c").is_null());
+  EXPECT_TRUE(member(member(json, "c"), "b").is_null());
+}
+
+TEST(TelemetryClient, ControlCharactersOfAProgramAreNotShown) {
+  EXPECT_EQ(printable("a\x1b[2J\x7f\tb"), "a?[2J??b");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "1m\xC3\xA9\xC2\xA0\xC2"),
+            "?1m\xC3\xA9\xC2\xA0\xC2");
+  const FakeProgram program(answering({{"process", R"("result":{"pid":7,"program":"\u001b[2Jl2fwd"})"},
+                                       {"ports", R"("result":[{"name":"plx0","uri":"sim:0\u0007"}])"}}));
+  const auto ports = ports_of(program.socket());
+  ASSERT_TRUE(ports);
+  ASSERT_EQ(ports->size(), 1U);
+  EXPECT_EQ(ports->front().program, "?[2Jl2fwd");
+  EXPECT_EQ(ports->front().uri, "sim:0?");
+}
+
+TEST(TelemetryClient, AnErrorsTextIsShownWithoutControlCharacters) {
+  const FakeProgram program(answering({{"process", R"("error":{"code":"busy","what":"\u001b7","hint":"x"})"}}));
+  const auto answer = call(program);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::busy);
+  EXPECT_EQ(answer.error().what, "?7");
+}
+
+// As in /tmp/pollux-UID of a user who lets all write there.
+TEST(TelemetryClient, ASocketOfAStrangerIsNotTrusted) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can listen as another user";
+  std::string directory = "/tmp/pollux-client-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  ASSERT_EQ(::chmod(directory.c_str(), 0777), 0);
+  const std::string path = directory + "/1.sock";
+  std::array<int, 2> ready{};
+  ASSERT_EQ(::pipe2(ready.data(), O_CLOEXEC), 0);
+  const FileDescriptor told(ready[0]);
+  FileDescriptor tells(ready[1]);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr uid_t kNobody = 65534;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    const bool listens = ::setuid(kNobody) == 0 &&
+                         ::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+                         ::listen(listener, 8) == 0 && ::write(tells.get(), "r", 1) == 1;
+    if (listens) ::pause();
+    ::_exit(1);
+  }
+  tells = FileDescriptor();
+  char byte = 0;
+  ASSERT_EQ(::read(told.get(), &byte, 1), 1);
+  const auto stranger = TelemetryClient::connect(path);
+  EXPECT_FALSE(stranger);
+  if (!stranger) EXPECT_EQ(stranger.error().code, ErrorCode::permission_denied);
+  ASSERT_EQ(::chown(directory.c_str(), 65534, 65534), 0);
+  EXPECT_TRUE(TelemetryClient::connect(path)) << "the owner of the directory listens";
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  std::filesystem::remove_all(directory);
+}
+
+TEST(CopyCapture, AProgramThatGoesOnSendingIsLeft) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  std::thread program([connection = FileDescriptor(ends[0])] {
+    // Blocks that a reader skips.
+    const std::array<std::uint32_t, 3> block{1, sizeof block, sizeof block};
+    const std::string bytes(reinterpret_cast<const char*>(block.data()), sizeof block);
+    const auto end = std::chrono::steady_clock::now() + 15s;
+    while (std::chrono::steady_clock::now() < end && say(connection.get(), bytes)) {
+    }
+  });
+  const FileDescriptor nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  RunningCapture capture{.socket = FileDescriptor(ends[1]), .first = {}};
+  const auto counts = copy_capture(std::move(capture), nothing.get(), {.stop = [] { return true; }});
+  program.join();
+  ASSERT_FALSE(counts);
+  EXPECT_EQ(counts.error().code, ErrorCode::timeout) << counts.error().message();
+}
+
+}  // namespace
+}  // namespace pollux::tool
