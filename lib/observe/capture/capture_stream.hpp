@@ -21,15 +21,18 @@ class CaptureStream {
 
   enum class State {
     idle,     ///< nothing is left to write
+    more,     ///< a buffer is written, and there is more
     blocked,  ///< the descriptor takes no more bytes now
     closed,   ///< the other end was closed
   };
 
+  enum class Target { socket, file, other };
+
   /// `first` is written before the capture.
   CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor descriptor, const std::string& first = {});
 
-  /// Writes what was captured and what the descriptor takes. Never waits for a socket or a non-blocking pipe. Error
-  /// io_error: writing failed.
+  /// Writes what was captured and what the descriptor takes, at most about two buffers, so that it returns although
+  /// frames arrive faster than they are written. Never waits for a socket or a pipe. Error io_error: writing failed.
   [[nodiscard]] Result<State> run();
   /// Ends the capture: detaches it, writes what is left, and the statistics. Error timeout: the reader did not take all
   /// within `limit` of real time.
@@ -43,7 +46,7 @@ class CaptureStream {
 
   std::unique_ptr<Capture> capture_;
   FileDescriptor descriptor_;
-  bool is_socket_;
+  Target target_;
   std::vector<std::byte> buffer_;
   std::size_t written_ = 0;  // of buffer_
 };

@@ -89,9 +89,11 @@ Result<void> CaptureThread::Core::write() {
     if (!state) return pass_on(std::move(state));
     if (*state == State::closed) return stream_->finish(Duration(0));
     const std::uint64_t now_seen = stream_->capture().counts().seen;
-    const int busy = now_seen != seen ? kBusyMilliseconds : kIdleMilliseconds;
+    int milliseconds = now_seen != seen ? kBusyMilliseconds : kIdleMilliseconds;
+    if (*state == State::more) milliseconds = 0;
+    if (*state == State::blocked) milliseconds = kBlockedMilliseconds;
     seen = now_seen;
-    over = wait(*state == State::blocked ? kBlockedMilliseconds : busy, *state == State::blocked);
+    over = wait(milliseconds, *state == State::blocked);
     if (clock.now() < look_at_port) continue;
     look_at_port = clock.now() + kPortInterval;
     over = over || !stream_->capture().is_port_open();

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -106,6 +107,35 @@ TEST_F(CaptureStreamTest, AReaderThatTakesNothingEndsInATimeout) {
   CaptureStream stream(start(), connect());
   receive(1000);
   const auto finished = stream.finish(Duration(0));
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, ErrorCode::timeout);
+}
+
+// Else frames that arrive faster than they are written would keep a thread from noticing that it is to end.
+TEST_F(CaptureStreamTest, ReturnsAfterOneBufferAlthoughThereIsMore) {
+  const FileDescriptor file(::memfd_create("capture", MFD_CLOEXEC));
+  CaptureStream stream(start(), FileDescriptor(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0)));
+  receive(1000);
+  EXPECT_EQ(stream.run(), CaptureStream::State::more);
+  EXPECT_EQ(stream.run(), CaptureStream::State::idle);
+  receive(1000);
+  ASSERT_TRUE(stream.finish(std::chrono::seconds(10)));
+  std::vector<std::byte> bytes(std::size_t{8} << 20);
+  const ssize_t count = ::pread(file.get(), bytes.data(), bytes.size(), 0);
+  ASSERT_GT(count, 0);
+  bytes.resize(static_cast<std::size_t>(count));
+  EXPECT_EQ(test::read_pcapng(bytes).packets.size(), 2000U);
+}
+
+TEST_F(CaptureStreamTest, AStalledReaderOfABlockingPipeDoesNotStopTheWriter) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  reader = FileDescriptor(ends[0]);
+  CaptureStream stream(start(), FileDescriptor(ends[1]));
+  receive(100);
+  EXPECT_EQ(stream.run(), CaptureStream::State::blocked);
+  EXPECT_EQ(::fcntl(stream.descriptor(), F_GETFL) & O_NONBLOCK, 0) << "other processes share the flags";
+  const auto finished = stream.finish(std::chrono::milliseconds(50));
   ASSERT_FALSE(finished);
   EXPECT_EQ(finished.error().code, ErrorCode::timeout);
 }
