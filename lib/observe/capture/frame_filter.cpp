@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "observe/capture/filter_names.hpp"
+
 namespace pollux::observe {
 namespace {
 
@@ -39,6 +41,12 @@ Result<FrameFilter> FrameFilter::compile(const std::string& expression, const st
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the capture filter has a character that is not ASCII text", port),
                 "write it as for tcpdump; pcap-filter(7) has the syntax");
+  }
+  if (const auto name = name_to_look_up(expression)) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{}: bad capture filter '{}': '{}' is neither a keyword nor an address", port, expression, *name),
+        "write it as for tcpdump (pcap-filter(7)); if it is the name of a host or network, give its address");
   }
   const std::unique_ptr<pcap_t, CloseHandle> handle(::pcap_open_dead(DLT_EN10MB, kSnapLength));
   if (handle == nullptr)

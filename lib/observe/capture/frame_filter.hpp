@@ -20,7 +20,8 @@ class FrameFilter {
   /// Accepts every frame.
   FrameFilter() = default;
   /// An empty expression accepts every frame. `port` is for messages. Errors: invalid_argument (libpcap's message, or
-  /// an expression of more than kMaxLength bytes), no_memory.
+  /// an expression of more than kMaxLength bytes, or with the name of a host or network: this thread may be the one
+  /// that polls, and must not wait for a name server), no_memory.
   [[nodiscard]] static Result<FrameFilter> compile(const std::string& expression, const std::string& port);
 
   [[nodiscard]] bool accepts_all() const noexcept { return program_ == nullptr; }

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <initializer_list>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pollux::observe {
@@ -54,12 +56,84 @@ TEST(CaptureFilter, NeverReadsBeyondTheFrame) {
 }
 
 TEST(CaptureFilter, ABadOneIsRejectedWithLibpcapsMessage) {
-  const auto filter = FrameFilter::compile("tcp prot 80", "plx0");
+  const auto filter = FrameFilter::compile("tcp port or 80", "plx0");
   ASSERT_FALSE(filter);
   EXPECT_EQ(filter.error().code, ErrorCode::invalid_argument);
-  EXPECT_THAT(filter.error().what, HasSubstr("plx0: bad capture filter 'tcp prot 80'"));
+  EXPECT_THAT(filter.error().what, HasSubstr("plx0: bad capture filter 'tcp port or 80'"));
   EXPECT_THAT(filter.error().what, HasSubstr("syntax"));
   EXPECT_THAT(filter.error().hint, HasSubstr("pcap-filter(7)"));
+}
+
+// This thread may be the one that polls, and a name server may take many seconds to answer.
+TEST(CaptureFilter, NamesOfHostsAndNetworksAreNotLookedUp) {
+  for (const auto& [expression, name] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"host example.com", "example.com"},
+           {"src a1", "a1"},
+           {"ip host ab:cd", "ab"},
+           {"tcp and (dst 192.0.2.1 or not x)", "x"},
+           {"net localnet/24", "localnet"},
+           {"gateway router", "router"},
+           {"ether host router", "router"},
+           {"host 1.2.3.4.5", "1.2.3.4.5"},
+           {"host 192.0.2.1 and example.com", "example.com"},
+           {"host (192.0.2.1 or example.com)", "example.com"},
+           {"port 80 and host 192.0.2.1 or example.com", "example.com"},
+           {"port http and src or dst example.com", "example.com"},
+           {"port 80 or http https", "https"},
+           {"host \\tcp", "\\tcp"},
+           {"host 192.0.2.1&&example.com", "example.com"},
+           {"host !example.com", "example.com"},
+           {"tcp prot 80", "prot"},
+           {"no such word", "no"}}) {
+    const auto filter = FrameFilter::compile(expression, "plx0");
+    ASSERT_FALSE(filter) << expression;
+    EXPECT_EQ(filter.error().code, ErrorCode::invalid_argument);
+    EXPECT_THAT(filter.error().what, HasSubstr("'" + std::string(name) + "' is neither")) << expression;
+    EXPECT_THAT(filter.error().hint, HasSubstr("give its address"));
+  }
+}
+
+TEST(CaptureFilter, WithAddressesAndNamesOfPortsAndProtocolsIsAccepted) {
+  for (const char* const expression : {"host 192.0.2.1",
+                                       "src 192.0.2.1 or 192.0.2.2",
+                                       "src host 192.0.2.1 and dst port http",
+                                       "port http or https",
+                                       "port (http or 443)",
+                                       "portrange 20-30",
+                                       "net 192.0.2.0/24",
+                                       "net 10",
+                                       "net 10.1",
+                                       "net 192.0.2.0 mask 255.255.255.0",
+                                       "ip6 host fe80::1",
+                                       "host ::",
+                                       "host 2001:db8::1:2 and tcp",
+                                       "net 2001:db8::/32",
+                                       "ip6 host ::ffff:192.0.2.1",
+                                       "ether host 02:00:00:00:00:01",
+                                       "ether src 2:0:0:0:0:1",
+                                       "ether dst 02-00-00-00-00-01",
+                                       "ether host 0200.0000.0001",
+                                       "ether host 020000000001",
+                                       "ether broadcast and not (arp or rarp)",
+                                       "ether proto 0x88b5",
+                                       "ether proto \\ip",
+                                       "ip proto \\tcp or \\udp",
+                                       "ip proto ospf",
+                                       "ip6 protochain \\tcp",
+                                       "vlan 291 and ether[14] = 15",
+                                       "mpls 100000 && mpls 1024",
+                                       "pppoes and ip",
+                                       "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+                                       "icmp[icmptype] != icmp-echo and icmp[0] != 0x8",
+                                       "icmp6[icmp6type] = icmp6-echo",
+                                       "tcp port 80 and (((ip[2:2] - ((ip[0]&0xf)<<2)) - ((tcp[12]&0xf0)>>2)) != 0)",
+                                       "ip[0] & 0xf != 5",
+                                       "len <= 60 or greater 1500",
+                                       "not host 192.0.2.1 and !port 53",
+                                       "ip multicast"}) {
+    const auto filter = FrameFilter::compile(expression, "plx0");
+    EXPECT_TRUE(filter) << expression << ": " << filter.error().message();
+  }
 }
 
 TEST(CaptureFilter, ALongOneAndOneWithOddCharactersAreRejected) {
