@@ -45,13 +45,14 @@ void add_ports(CLI::App& app, const Environment& environment, int& exit_code) {
   command->add_flag("--json", *json, "Print JSON");
   command->footer(
       "A program has telemetry with --telemetry (l2fwd, pktgen and the other examples), or with a pollux::Telemetry.\n"
-      "Root also sees the programs of other users.\n"
+      "Root also sees the programs of other users. Programs that do not answer are named on stderr.\n"
       "Examples:\n"
       "  pollux ports\n"
       "  pollux ports --json");
   command->callback([json, &environment, &exit_code] {
-    const auto ports = running_ports(telemetry_directories());
-    *json ? print_ports_json(environment, ports) : print_ports(environment, ports);
+    const RunningPorts running = running_ports(telemetry_directories());
+    *json ? print_ports_json(environment, running.ports) : print_ports(environment, running.ports);
+    for (const Error& failure : running.failures) report(environment, failure);
     exit_code = kSuccess;
   });
 }

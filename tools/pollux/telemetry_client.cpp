@@ -57,6 +57,15 @@ std::vector<std::string> names_of(const std::vector<RunningPort>& ports) {
   return names;
 }
 
+/// What to do if no port has the name that was given.
+std::string hint_of(const RunningPorts& running) {
+  std::vector<std::string> hints;
+  if (!running.ports.empty()) hints.push_back(fmt::format("name one of {}", fmt::join(names_of(running.ports), ", ")));
+  for (const Error& failure : running.failures) hints.push_back(fmt::format("{} ({})", failure.what, failure.hint));
+  if (!hints.empty()) return fmt::format("{}", fmt::join(hints, "; "));
+  return "no running program has telemetry: start one with --telemetry, or make a pollux::Telemetry in it";
+}
+
 }  // namespace
 
 const TelemetryJson& member(const TelemetryJson& json, const char* name) {
@@ -98,6 +107,10 @@ Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
                 "remove it, and let only its owner write to that directory");
   }
   const int error = errno;
+  if (error == EAGAIN) {
+    return fail(ErrorCode::busy, path + ": too many clients wait for the program",
+                "it must call Control::run_due when it is due; see whether it is stopped");
+  }
   const bool denied = error == EACCES || error == EPERM;
   return fail_errno(denied ? ErrorCode::permission_denied : ErrorCode::not_found, "cannot connect to " + path, error,
                     denied ? "run as the program's user, or as root" : "start the program with --telemetry");
@@ -220,15 +233,21 @@ Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::st
   return all;
 }
 
-std::vector<RunningPort> running_ports(const std::vector<std::string>& directories) {
-  std::vector<RunningPort> all;
+RunningPorts running_ports(const std::vector<std::string>& directories) {
+  RunningPorts all;
   for (const std::string& socket : telemetry_sockets(directories)) {
-    if (auto ports = ports_of(socket)) std::ranges::move(*ports, std::back_inserter(all));
+    if (auto ports = ports_of(socket)) {
+      std::ranges::move(*ports, std::back_inserter(all.ports));
+    } else if (ports.error().code != ErrorCode::not_found) {
+      Error& failure = all.failures.emplace_back(std::move(ports).error());
+      if (failure.what.find(socket) == std::string::npos) failure.what.insert(0, socket + ": ");
+    }
   }
   return all;
 }
 
-Result<RunningPort> select_port(const std::vector<RunningPort>& ports, const std::string& text) {
+Result<RunningPort> select_port(const RunningPorts& running, const std::string& text) {
+  const std::vector<RunningPort>& ports = running.ports;
   std::vector<RunningPort> found;
   std::ranges::copy_if(ports, std::back_inserter(found), [&](const RunningPort& port) {
     return port.name == text || port.uri == text || fmt::format("{}", port.pid) == text;
@@ -238,10 +257,7 @@ Result<RunningPort> select_port(const std::vector<RunningPort>& ports, const std
     return fail(ErrorCode::invalid_argument, fmt::format("'{}' may be several ports", text),
                 fmt::format("name one of {}", fmt::join(names_of(found), ", ")));
   }
-  const std::string hint =
-      ports.empty() ? "no running program has telemetry: start one with --telemetry, or make a pollux::Telemetry in it"
-                    : fmt::format("name one of {}", fmt::join(names_of(ports), ", "));
-  return fail(ErrorCode::not_found, fmt::format("no running program has a port '{}'", text), hint);
+  return fail(ErrorCode::not_found, fmt::format("no running program has a port '{}'", text), hint_of(running));
 }
 
 }  // namespace pollux::tool

@@ -30,7 +30,7 @@ class TelemetryClient {
   static constexpr std::chrono::seconds kLimit{5};
 
   /// Errors: not_found (no socket there, or nobody listens), permission_denied (also if neither root nor the owner of
-  /// the directory listens), io_error.
+  /// the directory listens), busy (others wait for a connection), io_error.
   [[nodiscard]] static Result<TelemetryClient> connect(const std::string& socket);
 
   /// Sends a request and waits for its answer. Errors: that of the answer, timeout (the program does not answer within
@@ -73,8 +73,12 @@ struct RunningPort {
 [[nodiscard]] std::vector<std::string> telemetry_directories();
 /// The sockets in these directories, also of programs that have ended.
 [[nodiscard]] std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories);
-/// The ports of all programs that answer. Those that do not are left out.
-[[nodiscard]] std::vector<RunningPort> running_ports(const std::vector<std::string>& directories);
+struct RunningPorts {
+  std::vector<RunningPort> ports = {};
+  std::vector<Error> failures = {};  ///< of programs that could not be asked; each names the socket
+};
+/// The ports of all programs that answer, and why others do not. Programs that have ended are left out.
+[[nodiscard]] RunningPorts running_ports(const std::vector<std::string>& directories);
 /// The ports of the program behind one socket. Errors: those of TelemetryClient.
 [[nodiscard]] Result<std::vector<RunningPort>> ports_of(const std::string& socket);
 /// As above, by a connection to that socket.
@@ -82,7 +86,7 @@ struct RunningPort {
                                                         std::chrono::milliseconds limit = TelemetryClient::kLimit);
 
 /// The port that `text` names: its name, its URI, or the id of a process that has one port. Errors: not_found and
-/// invalid_argument (several); the hint lists the candidates.
-[[nodiscard]] Result<RunningPort> select_port(const std::vector<RunningPort>& ports, const std::string& text);
+/// invalid_argument (several); the hint lists the candidates, and the programs that could not be asked.
+[[nodiscard]] Result<RunningPort> select_port(const RunningPorts& running, const std::string& text);
 
 }  // namespace pollux::tool

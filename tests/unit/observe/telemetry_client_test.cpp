@@ -160,6 +160,33 @@ TEST(TelemetryClient, AnErrorsTextIsShownWithoutControlCharacters) {
   EXPECT_EQ(answer.error().what, "?7");
 }
 
+TEST(TelemetryClient, AProgramThatCannotBeAskedIsNamed) {
+  const FakeProgram program(answering({{"process", R"("error":{"code":"busy","what":"16 clients","hint":"wait"})"}}));
+  const RunningPorts running = running_ports({program.directory()});
+  EXPECT_TRUE(running.ports.empty());
+  ASSERT_EQ(running.failures.size(), 1U);
+  EXPECT_EQ(running.failures[0].code, ErrorCode::busy);
+  EXPECT_EQ(running.failures[0].what, program.socket() + ": 16 clients");
+  const auto port = select_port(running, "plx0");
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().code, ErrorCode::not_found);
+  EXPECT_EQ(port.error().hint, program.socket() + ": 16 clients (wait)");
+}
+
+TEST(TelemetryClient, AProgramThatHasEndedIsNotNamed) {
+  std::string directory;
+  {
+    const FakeProgram program(answering({}));
+    directory = program.directory() + "-left";
+    std::filesystem::create_directory(directory);
+    std::filesystem::rename(program.socket(), directory + "/1.sock");
+  }
+  const RunningPorts running = running_ports({directory});
+  EXPECT_TRUE(running.failures.empty());
+  EXPECT_THAT(select_port(running, "plx0").error().hint, HasSubstr("--telemetry"));
+  std::filesystem::remove_all(directory);
+}
+
 // As in /tmp/pollux-UID of a user who lets all write there.
 TEST(TelemetryClient, ASocketOfAStrangerIsNotTrusted) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can listen as another user";

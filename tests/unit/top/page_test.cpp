@@ -116,6 +116,8 @@ TEST(TopPage, AProgramThatDoesNotAnswerIsNamed) {
   ports[1].now.answers = false;
   const auto page = page_of(ports, {.selected = 1, .shows_idle = false}, {});
   EXPECT_THAT(page[3].text, HasSubstr("plx1     l2fwd      does not answer"));
+  ports[1].now.failure = "16 clients are connected";
+  EXPECT_THAT(page_of(ports, {}, {})[3].text, HasSubstr("plx1     l2fwd      16 clients are connected"));
 }
 
 TEST(TopPage, WithoutPortsItSaysWhatToDo) { EXPECT_THAT(text_of_page(page_of({}, {}, {})), HasSubstr("--telemetry")); }

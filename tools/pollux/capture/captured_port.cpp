@@ -8,8 +8,8 @@
 namespace pollux::tool {
 
 // A URI may have a slash, too, so a queue is looked for only if the whole names no port.
-Result<CapturedPort> select_captured_port(const std::vector<RunningPort>& ports, const std::string& text) {
-  auto whole = select_port(ports, text);
+Result<CapturedPort> select_captured_port(const RunningPorts& running, const std::string& text) {
+  auto whole = select_port(running, text);
   if (whole) return CapturedPort{*std::move(whole), std::nullopt};
   const std::size_t slash = text.rfind('/');
   if (slash == std::string::npos) return pass_on(std::move(whole));
@@ -17,7 +17,7 @@ Result<CapturedPort> select_captured_port(const std::vector<RunningPort>& ports,
   const char* const end = text.data() + text.size();
   const auto [last, bad] = std::from_chars(text.data() + slash + 1, end, queue);
   if (bad != std::errc() || last != end) return pass_on(std::move(whole));
-  auto port = select_port(ports, text.substr(0, slash));
+  auto port = select_port(running, text.substr(0, slash));
   if (!port) return pass_on(std::move(port));
   return CapturedPort{*std::move(port), queue};
 }

@@ -20,7 +20,7 @@ struct CapturedPort {
 };
 
 /// Finds the port that `text` names as `select_port` does, perhaps with /QUEUE. Errors: those of select_port.
-[[nodiscard]] Result<CapturedPort> select_captured_port(const std::vector<RunningPort>& ports, const std::string& text);
+[[nodiscard]] Result<CapturedPort> select_captured_port(const RunningPorts& running, const std::string& text);
 
 struct CaptureRequest {
   std::string filter = {};

@@ -44,7 +44,8 @@ std::string without_braces(std::string text) {
 
 int list_interfaces() {
   std::cout << "extcap {version=" POLLUX_VERSION "}{display=Pollux}\n";
-  for (const RunningPort& port : running_ports(telemetry_directories())) {
+  const RunningPorts running = running_ports(telemetry_directories());
+  for (const RunningPort& port : running.ports) {
     if (port.name.empty()) continue;
     std::cout << fmt::format("interface {{value={}}}{{display=Pollux: {} of {}, process {}}}\n", port.name,
                              without_braces(port.uri), without_braces(port.program), port.pid);

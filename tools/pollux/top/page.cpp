@@ -32,8 +32,10 @@ Line port_line(const PortRates& rates, bool selected) {
   const auto row = [&](std::string_view rest) {
     return fmt::format("{:<8.8} {:<10.10} {}", now.port.name, now.port.program, rest);
   };
-  if (!now.answers)
-    return {row("does not answer: it is stopped, or its loop hangs"), selected ? Style::selected : Style::alert};
+  if (!now.answers) {
+    const char* const late = "does not answer: it is stopped, or its loop hangs";
+    return {row(now.failure.empty() ? late : now.failure), selected ? Style::selected : Style::alert};
+  }
   const Figure pool = now.pool_used < 0 ? Figure() : Figure(now.pool_used);
   const std::string text = row(
       fmt::format("{:>4} {:>6} {:>6} {:>6} {:>6} {:>6} {:>5} {:>7} {:>5}", link_text(now), short_text(rates.rx_packets),

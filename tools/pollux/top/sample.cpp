@@ -2,7 +2,9 @@
 #include "top/sample.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 namespace pollux::tool::top {
@@ -91,12 +93,26 @@ Result<PortSample> sample_of(TelemetryClient& client, const RunningPort& port, c
   return sample;
 }
 
+PortSample without_answer(RunningPort port, const Error& error) {
+  const bool is_late = error.code == ErrorCode::timeout;
+  return {.port = std::move(port), .answers = false, .failure = is_late ? std::string() : error.what};
+}
+
+/// Stands for the ports of a program that has not named them.
+RunningPort unknown_port(const std::string& socket) {
+  const std::string stem = std::filesystem::path(socket).stem().string();
+  RunningPort port{.name = "-", .uri = socket, .driver = "-", .state = "-", .program = "-", .socket = socket};
+  std::from_chars(stem.data(), stem.data() + stem.size(), port.pid);
+  return port;
+}
+
 }  // namespace
 
 bool Sampler::ask(const std::string& socket, Program& program, bool measures, std::vector<PortSample>& samples) {
   auto ports = ports_of(*program.client, socket, kTopAnswerLimit);
   if (!ports) {
-    for (const RunningPort& port : program.ports) samples.push_back({.port = port, .answers = false});
+    for (const RunningPort& port : program.ports) samples.push_back(without_answer(port, ports.error()));
+    if (program.ports.empty()) samples.push_back(without_answer(unknown_port(socket), ports.error()));
     return ports.error().code == ErrorCode::timeout;
   }
   program.ports = *std::move(ports);
@@ -106,7 +122,7 @@ bool Sampler::ask(const std::string& socket, Program& program, bool measures, st
     // A forward path cannot be measured; then only what is measured is missing.
     static_cast<void>(program.client->call("port.watch", {{"port", port.name}, {"on", measures}}, kTopAnswerLimit));
     auto sample = sample_of(*program.client, port, pools);
-    samples.push_back(sample ? *std::move(sample) : PortSample{.port = port, .answers = false});
+    samples.push_back(sample ? *std::move(sample) : without_answer(port, sample.error()));
   }
   return true;
 }
@@ -119,7 +135,12 @@ std::vector<PortSample> Sampler::sample(bool measures) {
     auto found = programs_.find(socket);
     if (found == programs_.end()) {
       auto client = TelemetryClient::connect(socket);
-      if (!client) continue;  // it has ended without removing its socket, or belongs to another user
+      if (!client) {
+        // It has ended without removing its socket.
+        if (client.error().code == ErrorCode::not_found) continue;
+        samples.push_back(without_answer(unknown_port(socket), client.error()));
+        continue;
+      }
       found = programs_.emplace(socket, Program{std::make_unique<TelemetryClient>(*std::move(client)), {}}).first;
     }
     if (!ask(socket, found->second, measures, samples)) programs_.erase(found);

@@ -35,8 +35,9 @@ struct QueueSample {
 /// What a program says about one of its ports at one moment. All counts only grow while the port is open.
 struct PortSample {
   RunningPort port = {};
-  bool answers = true;  ///< else nothing below is known
-  double seconds = 0;   ///< when, by the program's clock
+  bool answers = true;       ///< else nothing below is known
+  std::string failure = {};  ///< why it does not; empty: it does not answer in time
+  double seconds = 0;        ///< when, by the program's clock
   bool link_up = false;
   std::uint64_t link_speed = 0;  ///< Mb/s
   std::uint64_t rx_packets = 0;
