@@ -44,6 +44,21 @@ TEST(TelemetryClients, LinesThatAreNoRequestsGetAnError) {
   EXPECT_EQ(client.result("ports").size(), 1U) << "the client is served on";
 }
 
+// The thread that answers may be the one that polls, and looks for each key among all before it.
+TEST(TelemetryClients, ARequestWithThousandsOfKeysIsRejected) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  Json params{{"port", "plx0"}};
+  for (int i = 0; i < 62; ++i) params["k" + std::to_string(i)] = 0;
+  EXPECT_EQ(client.error("port.link", params), "") << "unknown parameters are ignored";
+  for (int i = 0; i < 5000; ++i) params["l" + std::to_string(i)] = 0;
+  client.send(Json{{"method", "port.link"}, {"params", params}}.dump() + "\n");
+  const auto answer = client.receive_line();
+  ASSERT_TRUE(answer);
+  EXPECT_THAT(*answer, testing::HasSubstr("too many members"));
+  EXPECT_THAT(*answer, testing::HasSubstr("at most 64"));
+}
+
 TEST(TelemetryClients, IdsReturnAsTheyCame) {
   TelemetryFixture fixture;
   TestClient client = fixture.client();
