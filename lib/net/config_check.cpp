@@ -29,16 +29,6 @@ Result<void> check_queues(const PortConfig& config, const PortInfo& port) {
   return refuse(port.name, "rx_queues and tx_queues are both 0", "ask for at least one queue");
 }
 
-// `prefix` is the start of the field's name: "rx." or "rx_override[3].".
-Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port) {
-  const PortLimits& limits = port.limits;
-  if (std::has_single_bit(size) && size >= limits.min_ring && size <= limits.max_ring) return {};
-  return refuse(
-      port.name,
-      fmt::format("{}ring = {} is not a power of two from {} to {}", prefix, size, limits.min_ring, limits.max_ring),
-      fmt::format("the nearest is {}", nearest_ring(size, limits)));
-}
-
 Result<void> check_burst_mode(const PortConfig& config, const PortInfo& port) {
   if (processor_has(config.burst_mode)) return {};
   return refuse(port.name, fmt::format("this processor does not support burst_mode = {}", name(config.burst_mode)),
@@ -241,6 +231,15 @@ Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16
 
 std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept {
   return std::min(room, limits.max_buffer) / limits.buffer_unit * limits.buffer_unit;
+}
+
+Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port) {
+  const PortLimits& limits = port.limits;
+  if (std::has_single_bit(size) && size >= limits.min_ring && size <= limits.max_ring) return {};
+  return refuse(
+      port.name,
+      fmt::format("{}ring = {} is not a power of two from {} to {}", prefix, size, limits.min_ring, limits.max_ring),
+      fmt::format("the nearest is {}", nearest_ring(size, limits)));
 }
 
 std::uint32_t nearest_ring(std::uint32_t size, const PortLimits& limits) noexcept {

@@ -39,6 +39,10 @@ namespace pollux {
 [[nodiscard]] Result<ValidatedConfig> with_ring(const ValidatedConfig& current, QueueId queue,
                                                 std::uint32_t descriptors, const PortInfo& port);
 
+/// Checks the size of a ring. `prefix` is the start of the field's name, such as "rx." or "rx_override[3].". Error
+/// invalid_argument: names the nearest allowed size.
+[[nodiscard]] Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port);
+
 /// Checks that the MTU is within the port's limits and that its frames fit the buffers of `config`. Error
 /// invalid_argument.
 [[nodiscard]] Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const PortInfo& port);

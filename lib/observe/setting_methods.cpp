@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "net/config_check.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "pollux/net/flow_control.hpp"
@@ -226,6 +227,15 @@ Result<void> resize_all(const Queues& queues, std::uint64_t descriptors, Resize 
   return {};
 }
 
+/// Zero: stays as it is. Ports without rings reject what follows.
+Result<void> check_rings(const PortInfo& port, std::uint32_t receive, std::uint32_t transmit) {
+  if (port.limits.max_ring == 0) return {};
+  if (receive != 0) {
+    if (auto checked = check_ring("rx.", receive, port); !checked) return checked;
+  }
+  return transmit == 0 ? Result<void>() : check_ring("tx.", transmit, port);
+}
+
 Result<Json> set_rings(Server&, NamedPort& named, const Params& params) {
   Port& port = *named.port;
   const EffectiveConfig config = port.config();
@@ -234,14 +244,16 @@ Result<Json> set_rings(Server&, NamedPort& named, const Params& params) {
   for (const auto* number : {&receive, &transmit}) {
     if (!*number) return tl::unexpected<Error>(number->error());
   }
-  if (*receive != 0) {
-    const auto size = static_cast<std::uint32_t>(*receive);
-    auto resized = resize_all(config.rx, size, [&](std::uint16_t queue) { return port.resize_rx(queue, size); });
+  const auto rx = static_cast<std::uint32_t>(*receive);
+  const auto tx = static_cast<std::uint32_t>(*transmit);
+  // A refused request changes nothing.
+  if (auto checked = check_rings(port.info(), rx, tx); !checked) return pass_on(std::move(checked));
+  if (rx != 0) {
+    auto resized = resize_all(config.rx, rx, [&](std::uint16_t queue) { return port.resize_rx(queue, rx); });
     if (!resized) return pass_on(std::move(resized));
   }
-  if (*transmit == 0) return Json(nullptr);
-  const auto size = static_cast<std::uint32_t>(*transmit);
-  return done(resize_all(config.tx, size, [&](std::uint16_t queue) { return port.resize_tx(queue, size); }));
+  if (tx == 0) return Json(nullptr);
+  return done(resize_all(config.tx, tx, [&](std::uint16_t queue) { return port.resize_tx(queue, tx); }));
 }
 
 Result<Json> set_vlan_stripping(Server&, NamedPort& named, const Params& params) {

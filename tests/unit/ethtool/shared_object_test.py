@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Judges the shared object that `pollux ethtool` preloads, without a program of ours and with one that answers nonsense."""
 
+import contextlib
+import json
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 POLLUX = sys.argv.pop()
@@ -39,6 +42,67 @@ class Without(unittest.TestCase):
         outcome = subprocess.run(["ethtool", "-i", "lo"], capture_output=True, text=True, timeout=SECONDS, check=False,
                                  env={"PATH": "/usr/sbin:/usr/bin", "LD_PRELOAD": str(SHIM), "POLLUX_ETHTOOL_PORT": "plx0"})
         self.assertNotIn("pollux", outcome.stderr)
+
+
+class FakeProgram:
+    """Answers each request about a port with the result that a method has, and keeps the parameters."""
+
+    def __init__(self, results: dict):
+        self.results = results
+        self.requests: list[tuple[str, dict]] = []
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = f"{self.folder.name}/1.sock"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+        self.folder.cleanup()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("r") as lines, contextlib.suppress(OSError):
+                for line in lines:
+                    self.answer(connection, json.loads(line))
+
+    def answer(self, connection: socket.socket, request: dict) -> None:
+        method = request["method"]
+        self.requests.append((method, request["params"]))
+        error = {"error": {"code": "not_supported", "what": method, "hint": ""}}
+        answer = {"result": self.results[method]} if method in self.results else error
+        connection.sendall(json.dumps({"id": request["id"], **answer}).encode() + b"\n")
+
+    def params(self, method: str) -> list[dict]:
+        return [params for name, params in self.requests if name == method]
+
+    def ethtool(self, *words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["ethtool", *words], capture_output=True, text=True, timeout=SECONDS, check=False,
+                              env={"PATH": "/usr/sbin:/usr/bin", "LD_PRELOAD": str(SHIM), "POLLUX_ETHTOOL_PORT": "plx0",
+                                   "POLLUX_ETHTOOL_SOCKET": self.path})
+
+
+@unittest.skipUnless(HAS_ETHTOOL, "ethtool is not installed")
+class Settings(unittest.TestCase):
+    """What ethtool's arguments become."""
+
+    def test_a_direction_that_is_not_named_keeps_its_rings(self):
+        with FakeProgram({"port.info": {"limits": {"max_ring": 4096}}, "port.config": {"rx": [{"ring": 512}, {"ring": 256}], "tx": []},
+                          "port.set_rings": None}) as program:
+            outcome = program.ethtool("-G", "plx0", "rx", "1024")
+            self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
+            self.assertEqual(program.params("port.set_rings"), [{"port": "plx0", "receive": 1024}])
 
 
 @unittest.skipUnless(HAS_ETHTOOL, "ethtool is not installed")

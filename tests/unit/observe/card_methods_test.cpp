@@ -114,7 +114,8 @@ TEST(TelemetryCard, ResizesRingsOfARunningPort) {
   for (const Json& wrong :
        {Json{{"receive", 100}}, Json{{"receive", 1 << 20}}, Json{{"transmit", "x"}}, Json{{"transmit", 0}}})
     EXPECT_EQ(client.error("port.set_rings", of_plx0(wrong)), "invalid_argument") << wrong.dump();
-  EXPECT_EQ(fixture.port.config().rx[0].ring, 128U);
+  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 256}, {"transmit", 100}})), "invalid_argument");
+  EXPECT_EQ(fixture.port.config().rx[0].ring, 128U) << "a refused request changes nothing";
 }
 
 // What a caller of restart_rx would have to name again stays as it was.

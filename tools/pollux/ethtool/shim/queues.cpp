@@ -42,10 +42,17 @@ int rings(Port& port, void* data) {
   return 0;
 }
 
+// ethtool sends back what `rings` reported for a direction that the user does not name. Such a direction is left out:
+// it may have no queue, or queues of different sizes.
 int set_rings(Port& port, void* data) {
   const auto& wanted = *static_cast<const ethtool_ringparam*>(data);
   if (wanted.rx_mini_pending != 0 || wanted.rx_jumbo_pending != 0) return EINVAL;
-  return port.change("port.set_rings", {{"receive", wanted.rx_pending}, {"transmit", wanted.tx_pending}});
+  ethtool_ringparam reported{};
+  if (const int error = rings(port, &reported)) return error;
+  Json params = Json::object();
+  if (wanted.rx_pending != reported.rx_pending) params["receive"] = wanted.rx_pending;
+  if (wanted.tx_pending != reported.tx_pending) params["transmit"] = wanted.tx_pending;
+  return params.empty() ? 0 : port.change("port.set_rings", params);
 }
 
 int channels(Port& port, void* data) {
