@@ -105,6 +105,15 @@ class Settings(unittest.TestCase):
             self.assertEqual(program.params("port.set_rings"), [{"port": "plx0", "receive": 1024}])
 
 
+    def test_hashing_of_addresses_switches_their_type_on(self):
+        for flow, enabled, sent in (("udp4", ["tcp_ipv4"], ["tcp_ipv4", "ipv4"]), ("udp4", ["udp_ipv4", "ipv4"], ["ipv4"]),
+                                    ("sctp6", ["ipv4"], ["ipv4", "ipv6"]), ("tcp4", ["ipv4"], None)):
+            with FakeProgram({"port.rss": {"types": enabled}, "port.set_rss": None}) as program:
+                outcome = program.ethtool("-N", "plx0", "rx-flow-hash", flow, "sd")
+                self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
+                self.assertEqual([params["types"] for params in program.params("port.set_rss")], [] if sent is None else [sent])
+
+
 @unittest.skipUnless(HAS_ETHTOOL, "ethtool is not installed")
 class Hostile(unittest.TestCase):
     """A program that answers nonsense: ethtool ends with an error, and not by a signal."""

@@ -112,13 +112,14 @@ int flow_fields(Port& port, void* data) {
   return 0;
 }
 
-/// The enabled types with one of them switched.
-Json with_type(const Json& enabled, const char* type, bool on) {
+/// The enabled types with those of a kind of flow switched: addresses alone are hashed by the type of their own.
+Json with_fields(const Json& enabled, const FlowTypes& flow, bool has_ports) {
   Json types = Json::array();
   for (const Json& one : enabled) {
-    if (one != type) types.push_back(one);
+    if (has_ports || flow.with_ports == nullptr || one != flow.with_ports) types.push_back(one);
   }
-  if (on) types.push_back(type);
+  const char* const needed = has_ports ? flow.with_ports : flow.addresses;
+  if (!contains(types, needed)) types.push_back(needed);
   return types;
 }
 
@@ -130,12 +131,12 @@ int set_flow_fields(Port& port, void* data) {
     explain("cards hash both addresses (sd), and for TCP and UDP both ports, too (sdfn)");
     return EINVAL;
   }
-  if (types->with_ports == nullptr) return 0;
   Json rss;
   if (const int error = port.ask("port.rss", rss)) return error;
   const Json& enabled = member(rss, "types");
   if (!enabled.is_array()) return EIO;
-  return port.change("port.set_rss", {{"types", with_type(enabled, types->with_ports, has_ports)}});
+  const Json changed = with_fields(enabled, *types, has_ports);
+  return changed == enabled ? 0 : port.change("port.set_rss", {{"types", changed}});
 }
 
 constexpr std::array kRssVerbs{
