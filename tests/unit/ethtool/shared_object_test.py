@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 POLLUX = sys.argv.pop()
@@ -132,10 +133,34 @@ class Hostile(unittest.TestCase):
                     for words in (["-i"], ["-S"], ["-x"], ["-d"], ["-k"], ["-n"], ["-e"], ["-g"], ["-c"], []):
                         self.judge(listener, path, answer, words)
 
-    def judge(self, listener: socket.socket, path: str, answer: str, words: list[str]) -> None:
-        tool = subprocess.Popen(["ethtool", *words, "plx0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    def test_a_program_that_never_ends_its_answer(self):
+        """The request is given up, and what may still come of its answer is not taken for that of the next request."""
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{folder}/1.sock")
+            listener.listen()
+            listener.settimeout(SECONDS)
+            tool = self.start([], f"{folder}/1.sock")  # which asks for several things
+            try:
+                connection, _ = listener.accept()
+                deadline = time.monotonic() + SECONDS
+                with connection, contextlib.suppress(OSError):
+                    while time.monotonic() < deadline:
+                        connection.sendall(b" ")
+                        time.sleep(0.2)
+                self.assertLess(time.monotonic(), deadline, "ethtool still waits")
+                listener.accept()[0].close()
+            finally:
+                tool.kill()
+                _, errors = tool.communicate(timeout=SECONDS)
+        self.assertIn("does not answer", errors)
+
+    def start(self, words: list[str], path: str) -> subprocess.Popen:
+        return subprocess.Popen(["ethtool", *words, "plx0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={"PATH": "/usr/sbin:/usr/bin", "LD_PRELOAD": str(SHIM), "POLLUX_ETHTOOL_PORT": "plx0",
                                      "POLLUX_ETHTOOL_SOCKET": path})
+
+    def judge(self, listener: socket.socket, path: str, answer: str, words: list[str]) -> None:
+        tool = self.start(words, path)
         connection, _ = listener.accept()
         with connection, connection.makefile("r") as lines:
             for _ in lines:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "port.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -8,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -18,8 +20,11 @@ namespace {
 
 /// No answer is longer: docs/telemetry.md.
 constexpr std::size_t kLongestAnswer = std::size_t{8} << 20;
-/// An offline self-test takes some 12 seconds.
-constexpr timeval kLimit{60, 0};
+/// How long an answer may take. An offline self-test, which is a change, takes some 12 seconds.
+constexpr std::chrono::seconds kAskLimit{15};
+constexpr std::chrono::seconds kChangeLimit{60};
+/// How long a connection may take.
+constexpr timeval kConnectLimit{15, 0};
 
 /// What ErrorCode is in the kernel's terms.
 int errno_of(std::string_view code) {
@@ -33,6 +38,14 @@ int errno_of(std::string_view code) {
     if (name == code) return number;
   }
   return EIO;
+}
+
+int wait_for(int descriptor, short events, std::chrono::steady_clock::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  pollfd waiting{descriptor, events, 0};
+  const int ready = left.count() <= 0 ? 0 : ::poll(&waiting, 1, static_cast<int>(left.count()));
+  if (ready == 0) return ETIMEDOUT;
+  return ready > 0 || errno == EINTR ? 0 : EIO;
 }
 
 }  // namespace
@@ -73,8 +86,12 @@ void explain(const std::string& what, const std::string& hint) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-Port::~Port() {
+Port::~Port() { disconnect(); }
+
+void Port::disconnect() noexcept {
   if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+  received_.clear();
 }
 
 int Port::connect() {
@@ -85,8 +102,7 @@ int Port::connect() {
   std::memcpy(address.sun_path, socket_.c_str(), socket_.size() + 1);
   const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return errno;
-  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &kLimit, sizeof kLimit);
-  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &kLimit, sizeof kLimit);
+  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &kConnectLimit, sizeof kConnectLimit);
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
   if (::connect(descriptor, generic, sizeof address) != 0) {
     const int error = errno;
@@ -97,34 +113,52 @@ int Port::connect() {
   return 0;
 }
 
-int Port::exchange(const std::string& request, std::string& line) {
-  for (std::string_view left = request; !left.empty();) {
-    const ssize_t count = ::send(descriptor_, left.data(), left.size(), MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return EIO;
-    left.remove_prefix(static_cast<std::size_t>(count));
+int Port::send(std::string_view request, Deadline deadline) {
+  while (!request.empty()) {
+    const ssize_t count = ::send(descriptor_, request.data(), request.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count > 0) {
+      request.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN) {
+      if (const int error = wait_for(descriptor_, POLLOUT, deadline)) return error;
+    } else if (errno != EINTR) {
+      return EIO;
+    }
   }
+  return 0;
+}
+
+int Port::receive(std::string& line, Deadline deadline) {
   for (;;) {
     if (const auto end = received_.find('\n'); end != std::string::npos) {
       line = received_.substr(0, end);
       received_.erase(0, end + 1);
       return 0;
     }
+    if (const int error = wait_for(descriptor_, POLLIN, deadline)) return error;
     std::array<char, 16384> chunk;
-    const ssize_t count = ::recv(descriptor_, chunk.data(), chunk.size(), 0);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EAGAIN) return ETIMEDOUT;
+    const ssize_t count = ::recv(descriptor_, chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count <= 0 || received_.size() > kLongestAnswer) return EIO;
     received_.append(chunk.data(), static_cast<std::size_t>(count));
   }
 }
 
-int Port::call(const char* method, Json params, Json& result, bool explains_all) {
+// After a failure the connection is given up: an answer that comes later would be taken for that of the next request.
+int Port::exchange(const std::string& request, std::string& line, std::chrono::seconds limit) {
+  const Deadline deadline = std::chrono::steady_clock::now() + limit;
+  int error = connect();
+  if (error == 0) error = send(request, deadline);
+  if (error == 0) error = receive(line, deadline);
+  if (error != 0) disconnect();
+  return error;
+}
+
+int Port::call(const char* method, Json params, Json& result, Call how) {
   params["port"] = name_;
   const Json request{{"id", 1}, {"method", method}, {"params", std::move(params)}};
   std::string line;
-  int error = connect();
-  if (error == 0) error = exchange(request.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n', line);
+  const int error = exchange(request.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n', line,
+                             how == Call::asks ? kAskLimit : kChangeLimit);
   if (error != 0) {
     explain("the program of " + name_ + " does not answer on " + socket_, "see whether it is stopped or has ended");
     return error;
@@ -136,19 +170,21 @@ int Port::call(const char* method, Json params, Json& result, bool explains_all)
   }
   const Json& failure = member(answer, "error");
   const int number = errno_of(text(failure, "code"));
-  if (explains_all || number != EOPNOTSUPP) explain(text(failure, "what"), text(failure, "hint"));
+  if (how == Call::changes || number != EOPNOTSUPP) explain(text(failure, "what"), text(failure, "hint"));
   return number;
 }
 
-int Port::ask(const char* method, Json& result, Json params) { return call(method, std::move(params), result, false); }
+int Port::ask(const char* method, Json& result, Json params) {
+  return call(method, std::move(params), result, Call::asks);
+}
 
 int Port::change(const char* method, Json params) {
   Json nothing;
-  return call(method, std::move(params), nothing, true);
+  return call(method, std::move(params), nothing, Call::changes);
 }
 
 int Port::change(const char* method, Json params, Json& result) {
-  return call(method, std::move(params), result, true);
+  return call(method, std::move(params), result, Call::changes);
 }
 
 }  // namespace pollux::ethtool

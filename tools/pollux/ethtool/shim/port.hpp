@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,7 +25,8 @@ using Json = nlohmann::ordered_json;
 /// Whether a list has that word.
 [[nodiscard]] bool contains(const Json& list, std::string_view word);
 
-/// The port of a running program that ethtool asks about, and a connection to the program's telemetry.
+/// The port of a running program that ethtool asks about, and a connection to the program's telemetry. A program that
+/// does not answer in time, also one that sends byte after byte, is an error.
 class Port {
  public:
   /// `socket`: the program's; `name`: the port's, such as "plx0".
@@ -42,9 +44,14 @@ class Port {
   [[nodiscard]] int change(const char* method, Json params, Json& result);
 
  private:
+  using Deadline = std::chrono::steady_clock::time_point;
+  enum class Call { asks, changes };
   [[nodiscard]] int connect();
-  [[nodiscard]] int exchange(const std::string& request, std::string& line);
-  [[nodiscard]] int call(const char* method, Json params, Json& result, bool explains_all);
+  void disconnect() noexcept;
+  [[nodiscard]] int send(std::string_view request, Deadline deadline);
+  [[nodiscard]] int receive(std::string& line, Deadline deadline);
+  [[nodiscard]] int exchange(const std::string& request, std::string& line, std::chrono::seconds limit);
+  [[nodiscard]] int call(const char* method, Json params, Json& result, Call how);
 
   std::string socket_;
   std::string name_;
