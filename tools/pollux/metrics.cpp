@@ -146,38 +146,50 @@ void add_account(Samples& samples, const Labels& labels, const TelemetryJson& ac
                 number_of(member(account, "holds")));
 }
 
-/// Asks one program. False: it did not answer a request.
-bool add_program(Samples& samples, TelemetryClient& client, Labels labels) {
-  const auto ask = [&](const char* method, TelemetryJson params = TelemetryJson::object()) {
-    return client.call(method, std::move(params), kAnswerLimit);
-  };
-  const auto process = ask("process");
-  if (!process) return false;
+/// Error: the program did not answer. A port that it answers for with an error, such as one that was closed meanwhile,
+/// has no samples.
+Result<void> add_port(Samples& samples, TelemetryClient& client, const Labels& labels, const TelemetryJson& about) {
+  constexpr std::array kMethods{"port.stats", "port.queues", "port.link"};
+  std::array<TelemetryJson, kMethods.size()> answers;
+  for (std::size_t i = 0; i < kMethods.size(); ++i) {
+    auto answer = client.call(kMethods[i], {{"port", text_of(about, "name")}}, kAnswerLimit);
+    if (!answer && client.answered()) return {};
+    if (!answer) return pass_on(std::move(answer));
+    answers[i] = *std::move(answer);
+  }
+  const auto& [stats, queues, link] = answers;
+  const Labels port = with(labels, {{"port", text_of(about, "name")}});
+  samples.gauge(
+      "port_info", "An open port.",
+      with(port,
+           {{"uri", text_of(about, "uri")}, {"driver", text_of(about, "driver")}, {"card", text_of(about, "card")}}),
+      1);
+  add_stats(samples, port, stats);
+  add_queues(samples, port, queues, "rx", "receive");
+  add_queues(samples, port, queues, "tx", "transmit");
+  add_link(samples, port, link);
+  return {};
+}
+
+/// Asks one program. Error: it did not answer a request. Those after it are not sent, as each would take as long.
+Result<void> add_program(Samples& samples, TelemetryClient& client, Labels labels) {
+  const auto ask = [&](const char* method) { return client.call(method, TelemetryJson::object(), kAnswerLimit); };
+  auto process = ask("process");
+  if (!process) return pass_on(std::move(process));
   labels.push_back({"program", text_of(*process, "program")});
   samples.gauge("program_info", "A running program.", with(labels, {{"version", text_of(*process, "version")}}), 1);
-  const auto ports = ask("ports");
-  const auto pools = ask("pools");
-  const auto account = ask("account");
-  if (!ports || !pools || !account) return false;
+  auto pools = ask("pools");
+  if (!pools) return pass_on(std::move(pools));
   add_pools(samples, labels, *pools);
+  auto account = ask("account");
+  if (!account) return pass_on(std::move(account));
   add_account(samples, labels, *account);
-  for (const TelemetryJson& one : *ports) {
-    const Labels port = with(labels, {{"port", text_of(one, "name")}});
-    const TelemetryJson params{{"port", text_of(one, "name")}};
-    const auto stats = ask("port.stats", params);
-    const auto queues = ask("port.queues", params);
-    const auto link = ask("port.link", params);
-    if (!stats || !queues || !link) continue;  // closed meanwhile
-    samples.gauge(
-        "port_info", "An open port.",
-        with(port, {{"uri", text_of(one, "uri")}, {"driver", text_of(one, "driver")}, {"card", text_of(one, "card")}}),
-        1);
-    add_stats(samples, port, *stats);
-    add_queues(samples, port, *queues, "rx", "receive");
-    add_queues(samples, port, *queues, "tx", "transmit");
-    add_link(samples, port, *link);
+  auto ports = ask("ports");
+  if (!ports) return pass_on(std::move(ports));
+  for (const TelemetryJson& port : *ports) {
+    if (auto added = add_port(samples, client, labels, port); !added) return added;
   }
-  return true;
+  return {};
 }
 
 }  // namespace
@@ -188,9 +200,12 @@ std::vector<prometheus::MetricFamily> ProgramMetrics::Collect() const {
     const Labels process{{"pid", std::filesystem::path(socket).stem().string()}};
     auto client = TelemetryClient::connect(socket);
     // Nobody listens: the process has ended, and the next program removes its socket.
-    if (!client) continue;
-    const bool answered = add_program(samples, *client, process);
-    samples.gauge("program_up", "Whether the program answers.", process, answered ? 1 : 0);
+    if (!client && client.error().code == ErrorCode::not_found) continue;
+    const Result<void> added = client ? add_program(samples, *client, process) : pass_on(std::move(client));
+    samples.gauge("program_up", "Whether the program answers.", process, added ? 1 : 0);
+    if (added) continue;
+    samples.gauge("program_error", "Why a program is not up.",
+                  with(process, {{"code", std::string(to_string(added.error().code))}}), 1);
   }
   return samples.take();
 }

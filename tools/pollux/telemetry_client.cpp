@@ -168,6 +168,7 @@ Result<std::string> TelemetryClient::receive(Deadline deadline) {
 Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJson params,
                                             std::chrono::milliseconds limit) {
   const Deadline deadline = std::chrono::steady_clock::now() + limit;
+  answered_ = false;
   const TelemetryJson request{{"id", ++last_id_}, {"method", method}, {"params", std::move(params)}};
   if (auto sent = send(request.dump(-1, ' ', false, TelemetryJson::error_handler_t::replace) + '\n', deadline); !sent)
     return pass_on(std::move(sent));
@@ -180,9 +181,12 @@ Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJs
       return fail(ErrorCode::io_error, name_ + ": the answer is no JSON object, or has too many members",
                   "see what listens to that socket");
     }
-    if (answer.contains("error") && answer["error"].is_object() && (answer["id"].is_null() || answer["id"] == last_id_))
-      return tl::unexpected<Error>(error_of(answer["error"]));
-    if (answer.contains("result") && answer["id"] == last_id_) return std::move(answer["result"]);
+    const bool is_own = answer["id"] == last_id_;
+    const bool has_error = answer.contains("error") && answer["error"].is_object();
+    answered_ = (has_error && (is_own || answer["id"].is_null())) || (answer.contains("result") && is_own);
+    if (!answered_) continue;
+    if (has_error) return tl::unexpected<Error>(error_of(answer["error"]));
+    return std::move(answer["result"]);
   }
   return no_answer();
 }

@@ -38,6 +38,9 @@ class TelemetryClient {
   [[nodiscard]] Result<TelemetryJson> call(std::string_view method, TelemetryJson params = TelemetryJson::object(),
                                            std::chrono::milliseconds limit = kLimit);
 
+  /// Whether the program answered the last request, perhaps with an error.
+  [[nodiscard]] bool answered() const noexcept { return answered_; }
+
   /// Gives the connection to another owner, with what the program has sent after its last answer.
   [[nodiscard]] FileDescriptor release(std::string& rest) noexcept {
     rest = std::move(received_);
@@ -56,6 +59,7 @@ class TelemetryClient {
   FileDescriptor socket_;
   std::string received_;
   std::uint64_t last_id_ = 0;
+  bool answered_ = false;
 };
 
 /// A port of a running program.

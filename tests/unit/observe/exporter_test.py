@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Lets Prometheus's own tools judge `pollux exporter` and its alert rules, and a Prometheus scrape a running l2fwd."""
 
+import contextlib
 import json
 import pathlib
 import signal
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.error
@@ -100,6 +102,60 @@ class Exporter(unittest.TestCase):
         program.send_signal(signal.SIGSTOP)
         self.assertEqual(self.value(self.metrics(), "pollux_program_up"), 0)
         program.send_signal(signal.SIGCONT)
+
+    def serve(self, path: pathlib.Path, results: dict, requests: list) -> None:
+        """Answers one client: with a result, with the code of an error, or, without either, not at all."""
+        path.parent.mkdir(exist_ok=True)
+        listener = self.enterContext(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen()
+
+        def work() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("r") as lines, contextlib.suppress(OSError):
+                for line in lines:
+                    request = json.loads(line)
+                    requests.append(request["method"])
+                    result = results.get((request["method"], request["params"].get("port")))
+                    if result is not None:
+                        answer = {"error": {"code": result, "what": "-", "hint": "-"}} if isinstance(result, str) else {"result": result}
+                        connection.sendall(json.dumps({"id": request["id"], **answer}).encode() + b"\n")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        self.addCleanup(thread.join)
+
+    def enterContext(self, manager):  # unittest has it from Python 3.11 on
+        value = manager.__enter__()
+        self.addCleanup(manager.__exit__, None, None, None)
+        return value
+
+    PROGRAM = {("process", None): {"pid": 7, "program": "x", "version": "1"}, ("pools", None): [], ("account", None): [],
+               ("ports", None): [{"name": "plx0"}, {"name": "plx1"}]}
+
+    def test_a_program_that_hangs_in_the_middle_is_down_and_not_waited_for_again(self):
+        requests: list[str] = []
+        self.serve(self.directory / "pollux" / "7.sock", self.PROGRAM, requests)
+        metrics = self.metrics()
+        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertEqual(self.value(metrics, 'pollux_program_error{pid="7",code="timeout"}'), 1)
+        self.assertEqual([method for method in requests if method.startswith("port.")], ["port.stats"])
+
+    def test_a_port_that_is_closed_meanwhile_is_left_out(self):
+        requests: list[str] = []
+        ports = {("port.stats", "plx0"): "not_found", ("port.stats", "plx1"): {"state": "started"}, ("port.queues", "plx1"): {"rx": []},
+                 ("port.link", "plx1"): {"up": True}}
+        self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **ports}, requests)
+        metrics = self.metrics()
+        self.assertEqual(self.value(metrics, "pollux_program_up"), 1)
+        self.assertEqual(self.value(metrics, "pollux_port_link_up{"), 1)
+        self.assertNotIn("program_error", metrics)
+
+    def test_a_program_that_is_busy_says_so(self):
+        self.serve(self.directory / "pollux" / "7.sock", {("process", None): "busy"}, [])
+        metrics = self.metrics()
+        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertEqual(self.value(metrics, 'pollux_program_error{pid="7",code="busy"}'), 1)
 
     def test_an_address_that_is_in_use_is_an_error(self):
         with socket.socket() as taken:
