@@ -10,7 +10,7 @@
 
 namespace pollux::tool {
 
-/// Asks all running programs for their counters, at each scrape. docs/prometheus.md lists the metrics.
+/// Asks all running programs for their counters, at each scrape. docs/prometheus has rules for alerts on them.
 class ProgramMetrics final : public prometheus::Collectable {
  public:
   /// `directories` returns where programs have their sockets.
