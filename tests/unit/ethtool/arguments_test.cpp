@@ -37,6 +37,17 @@ TEST(EthtoolArguments, AMissingToolIsNamedWithItsPackage) {
   EXPECT_NE(found.error().hint.find("apt install ethtool"), std::string::npos);
 }
 
+TEST(EthtoolArguments, AFileThatCannotBePreloadedIsRejected) {
+  EXPECT_TRUE(check_preload("/usr/lib/pollux/pollux-ethtool.so"));
+  for (const char* const path : {"/home/a b/pollux-ethtool.so", "/home/a:b/pollux-ethtool.so"}) {
+    const auto checked = check_preload(path);
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().code, ErrorCode::not_supported);
+    EXPECT_NE(checked.error().what.find(path), std::string::npos);
+    EXPECT_NE(checked.error().hint.find("folder without them"), std::string::npos);
+  }
+}
+
 TEST(EthtoolArguments, OthersArePassedOn) {
   for (const Words& words :
        {Words{"plx0"}, Words{"-S", "plx0"}, Words{"-s", "plx0", "--json"}, Words{"--version"}, Words{}})

@@ -59,6 +59,12 @@ Result<void> check_ethtool_arguments(const std::vector<std::string>& words) {
   return {};
 }
 
+Result<void> check_preload(const std::string& path) {
+  if (path.find_first_of(" :") == std::string::npos) return {};
+  return fail(ErrorCode::not_supported, fmt::format("'{}' cannot be preloaded: its path has a space or a colon", path),
+              "install or build Pollux in a folder without them");
+}
+
 Result<std::string> find_ethtool(const std::string& folders) {
   for (std::size_t start = 0; start < folders.size();) {
     const std::size_t end = std::min(folders.find(':', start), folders.size());

@@ -18,6 +18,10 @@ namespace pollux::tool {
 /// Error not_supported: the kernel answers these arguments by netlink only, so no request of them reaches Pollux.
 [[nodiscard]] Result<void> check_ethtool_arguments(const std::vector<std::string>& words);
 
+/// Error not_supported: LD_PRELOAD cannot name this file, since it ends a name at a space or a colon. The loader would
+/// only warn, and ethtool ask the kernel.
+[[nodiscard]] Result<void> check_preload(const std::string& path);
+
 /// The path of ethtool in a list of folders as PATH has it. Error not_found.
 [[nodiscard]] Result<std::string> find_ethtool(const std::string& folders);
 

@@ -67,6 +67,7 @@ int run(const Environment& environment, std::vector<std::string> words) {
   if (!tool) return report(environment, tool.error());
   const auto shim = find_shim();
   if (!shim) return report(environment, shim.error());
+  if (auto possible = check_preload(*shim); !possible) return report(environment, possible.error());
   RunningPort port;
   if (const auto device = ethtool_device(words)) {
     auto found = select_port(running_ports(telemetry_directories()), words[*device]);
