@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <utility>
@@ -153,6 +154,11 @@ Json stats_json(const Stats& stats) {
   return json;
 }
 
+// This thread may read the two positions of a ring at different moments, so that their difference is any number.
+std::uint32_t in_flight_of(const TxQueue* queue, std::uint32_t ring) {
+  return queue == nullptr ? 0 : std::min(queue->in_flight(), ring);
+}
+
 // Removed queues that counted something are among the statistics, but not in the configuration.
 Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) {
   Json rx = Json::array();
@@ -165,9 +171,10 @@ Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) 
   Json tx = Json::array();
   for (std::size_t i = 0; i < stats.tx_queues.size(); ++i) {
     Json queue = counts_json(stats.tx_queues[i], config.count_bytes);
-    const TxQueue* const here = port.tx_queue(static_cast<std::uint16_t>(i));
-    queue["in_flight"] = here == nullptr ? 0 : here->in_flight();
-    queue["configured"] = i < config.tx.size();
+    const bool is_configured = i < config.tx.size();
+    queue["in_flight"] =
+        is_configured ? in_flight_of(port.tx_queue(static_cast<std::uint16_t>(i)), config.tx[i].ring) : 0;
+    queue["configured"] = is_configured;
     tx.push_back(std::move(queue));
   }
   return {{"rx", std::move(rx)}, {"tx", std::move(tx)}};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fixture.hpp"
+#include "observe/port_json.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/link_control.hpp"
@@ -57,6 +58,19 @@ TEST(Telemetry, RemovesItsFilesAtTheEnd) {
 }
 
 // Names are unique among all programs of a user, here among two Contexts.
+// Another thread than the sending one may read any number.
+TEST(Telemetry, NoMoreIsInFlightThanTheRingHas) {
+  CardFixture fixture;
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(fixture.transmit(counting_frame(60)));
+  EffectiveConfig config = fixture.port.config();
+  const auto in_flight = [&] {
+    return observe::queues_json(fixture.port.stats(), config, fixture.port)["tx"][0]["in_flight"];
+  };
+  EXPECT_EQ(in_flight(), 3);
+  config.tx[0].ring = 2;
+  EXPECT_EQ(in_flight(), 2);
+}
+
 TEST(Telemetry, NoTwoPortsHaveOneName) {
   TemporaryDirectory directory;
   TelemetryFixture first({.directory = directory.path()});
