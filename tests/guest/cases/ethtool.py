@@ -15,7 +15,8 @@ OPTIONS = {"driver": "-i", "statistics": "-S", "rings": "-g", "features": "-k", 
 # Lines of the kernel's igb that Pollux has otherwise or not at all, by their names, and why: docs/ethtool.md.
 OTHERWISE = {
     "driver": {"version", "supports-priv-flags"},  # the kernel's release, and Pollux's version; igb has a flag of its own
-    "rings": {"RX", "TX"},  # igb begins with 256 descriptors, Pollux with 512
+    # igb begins with 256 descriptors, Pollux with 512. The maxima are compared.
+    "rings": {"Current hardware settings/RX", "Current hardware settings/TX"},
     "channels": {"RX", "TX", "Combined"},  # Pollux's queues of both directions are independent
     "pause": {"Autonegotiate", "RX", "TX", "RX negotiated", "TX negotiated"},  # off until a program turns it on
     "coalescing": {"rx-usecs", "tx-usecs"},  # igb begins with 3, which means a limit by load; Pollux without a limit
@@ -44,16 +45,31 @@ def outputs(fixture: Fixture, command: str) -> dict[str, str]:
     return {what: fixture.guest.check(command.format(words=words), 60) for what, words in OPTIONS.items()}
 
 
+# Headings below which lines have names that are also below another heading.
+SECTIONS = {"rings": ("Pre-set maximums", "Current hardware settings")}
+
+
 def lines(output: str, name: str) -> list[tuple[str, str]]:
     """The lines as pairs of a name and a value, without the interface's own name."""
     pairs = (line.replace(name, "PORT").partition(":") for line in output.splitlines())
     return [(re.split(r"  | \(", key.strip())[0], value.strip()) for key, _, value in pairs if key.strip()]
 
 
+def in_sections(what: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs with their heading in the name, as HEADING/NAME."""
+    named = []
+    heading = ""
+    for key, value in pairs:
+        if key in SECTIONS.get(what, ()):
+            heading = f"{key}/"
+        named.append((heading + key, value))
+    return named
+
+
 def compare(what: str, kernel: list, pollux: list) -> None:
     excepted = OTHERWISE.get(what, set())
-    left = [pair for pair in kernel if pair[0] not in excepted]
-    right = [pair for pair in pollux if pair[0] not in excepted]
+    left = [pair for pair in in_sections(what, kernel) if pair[0] not in excepted]
+    right = [pair for pair in in_sections(what, pollux) if pair[0] not in excepted]
     differing = [f"igb {pair}" for pair in left if pair not in right] + [f"Pollux {pair}" for pair in right if pair not in left]
     require(not differing, f"{what}: " + "; ".join(differing))
 
