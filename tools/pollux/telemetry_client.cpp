@@ -39,7 +39,8 @@ Error error_of(const TelemetryJson& error) {
   return {code == kCodes.end() ? ErrorCode::io_error : *code, text_of(error, "what"), text_of(error, "hint")};
 }
 
-/// Whether root or the owner of the directory listens there. Others may have put a socket into it, to say anything.
+/// Whether root, this user or the owner of the directory listens there. Others may have put a socket into it, to say
+/// anything.
 bool is_of_owner(int socket, const std::string& path) {
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -47,7 +48,7 @@ bool is_of_owner(int socket, const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();
   return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
          ::stat(parent.empty() ? "." : parent.c_str(), &directory) == 0 &&
-         (peer.uid == 0 || peer.uid == directory.st_uid);
+         (peer.uid == 0 || peer.uid == ::geteuid() || peer.uid == directory.st_uid);
 }
 
 std::vector<std::string> names_of(const std::vector<RunningPort>& ports) {
@@ -103,7 +104,8 @@ Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
   if (::connect(socket.get(), generic, sizeof address) == 0) {
     if (is_of_owner(socket.get(), path)) return TelemetryClient(path, std::move(socket));
-    return fail(ErrorCode::permission_denied, path + " belongs neither to root nor to the owner of its directory",
+    return fail(ErrorCode::permission_denied,
+                path + " belongs neither to root nor to this user or the owner of its directory",
                 "remove it, and let only its owner write to that directory");
   }
   const int error = errno;
