@@ -151,7 +151,7 @@ class HostUseTap : public HostUse, public testing::WithParamInterface<const char
 
 TEST_P(HostUseTap, OfAVirtualMachineIsFound) {
   own().links.push_back({.index = 5, .name = "tap5", .kind = GetParam(), .lower = 2});
-  EXPECT_EQ(only_reason(), "tap5 is used by a virtual machine in this network namespace");
+  ASSERT_EQ(only_reason(), "tap5 is used by a virtual machine in this network namespace");
   EXPECT_EQ(found()[0].remedy, "ip link del tap5");
 }
 

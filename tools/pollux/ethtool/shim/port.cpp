@@ -86,12 +86,8 @@ void explain(const std::string& what, const std::string& hint) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-Port::~Port() { disconnect(); }
-
-void Port::disconnect() noexcept {
+Port::~Port() {
   if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = -1;
-  received_.clear();
 }
 
 int Port::connect() {
@@ -143,34 +139,34 @@ int Port::receive(std::string& line, Deadline deadline) {
   }
 }
 
-// After a failure the connection is given up: an answer that comes later would be taken for that of the next request.
 int Port::exchange(const std::string& request, std::string& line, std::chrono::seconds limit) {
   const Deadline deadline = std::chrono::steady_clock::now() + limit;
   int error = connect();
   if (error == 0) error = send(request, deadline);
   if (error == 0) error = receive(line, deadline);
-  if (error != 0) disconnect();
   return error;
 }
 
 int Port::call(const char* method, Json params, Json& result, Call how) {
+  // An answer that comes late would be taken for that of the next request, which would wait as long for nothing.
+  if (failure_ != 0) return failure_;
   params["port"] = name_;
   const Json request{{"id", 1}, {"method", method}, {"params", std::move(params)}};
   std::string line;
-  const int error = exchange(request.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n', line,
-                             how == Call::asks ? kAskLimit : kChangeLimit);
-  if (error != 0) {
+  failure_ = exchange(request.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n', line,
+                      how == Call::asks ? kAskLimit : kChangeLimit);
+  if (failure_ != 0) {
     explain("the program of " + name_ + " does not answer on " + socket_, "see whether it is stopped or has ended");
-    return error;
+    return failure_;
   }
   Json answer = Json::parse(line, nullptr, false);
   if (answer.is_object() && answer.contains("result")) {
     result = std::move(answer["result"]);
     return 0;
   }
-  const Json& failure = member(answer, "error");
-  const int number = errno_of(text(failure, "code"));
-  if (how == Call::changes || number != EOPNOTSUPP) explain(text(failure, "what"), text(failure, "hint"));
+  const Json& error = member(answer, "error");
+  const int number = errno_of(text(error, "code"));
+  if (how == Call::changes || number != EOPNOTSUPP) explain(text(error, "what"), text(error, "hint"));
   return number;
 }
 

@@ -26,7 +26,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] bool contains(const Json& list, std::string_view word);
 
 /// The port of a running program that ethtool asks about, and a connection to the program's telemetry. A program that
-/// does not answer in time, also one that sends byte after byte, is an error.
+/// does not answer in time, also one that sends byte after byte, is an error, and is asked no more.
 class Port {
  public:
   /// `socket`: the program's; `name`: the port's, such as "plx0".
@@ -47,7 +47,6 @@ class Port {
   using Deadline = std::chrono::steady_clock::time_point;
   enum class Call { asks, changes };
   [[nodiscard]] int connect();
-  void disconnect() noexcept;
   [[nodiscard]] int send(std::string_view request, Deadline deadline);
   [[nodiscard]] int receive(std::string& line, Deadline deadline);
   [[nodiscard]] int exchange(const std::string& request, std::string& line, std::chrono::seconds limit);
@@ -57,6 +56,7 @@ class Port {
   std::string name_;
   std::string received_;
   int descriptor_ = -1;
+  int failure_ = 0;  // of the connection: the program is asked no more
 };
 
 /// Prints a line on stderr that explains the error that ethtool is going to print.
