@@ -101,6 +101,8 @@ Result<void> CaptureStream::finish(Duration limit) {
       has_statistics = true;
       continue;
     }
+    // What was captured before the stop is bounded.
+    if (*state == State::more && stopped) continue;
     const Duration left = deadline - clock.now();
     if (left <= Duration(0)) {
       return fail(ErrorCode::timeout, "the reader of a capture did not take the end of it",
