@@ -165,7 +165,9 @@ bool RunLoop::has_unsent() const noexcept {
 }
 
 Result<std::uint32_t> RunLoop::run_once(Time until) {
-  if (auto outside = expect_no_round("run_once"); !outside) return pass_on<void>(std::move(outside));
+  // Each round comes here, so the call is made only if it fails.
+  if (in_round_) [[unlikely]]
+    return pass_on<void>(expect_no_round("run_once"));
   in_round_ = true;
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   if (has_posts_.load(std::memory_order_acquire)) [[unlikely]]
