@@ -90,10 +90,11 @@ void RunLoop::remove(TransmitWork& work) {
 void RunLoop::collect() noexcept {
   has_removed_ = false;
   poller_.core().wait_for_name_readers();
-  const auto removed = std::ranges::stable_partition(transmit_, [](const auto& work) { return !work->removed_; });
-  const std::vector<std::unique_ptr<TransmitWork>> destroyed(std::make_move_iterator(removed.begin()),
-                                                             std::make_move_iterator(removed.end()));
-  transmit_.erase(removed.begin(), removed.end());
+  const auto removed =
+      std::stable_partition(transmit_.begin(), transmit_.end(), [](const auto& work) { return !work->removed_; });
+  const std::vector<std::unique_ptr<TransmitWork>> destroyed(std::make_move_iterator(removed),
+                                                             std::make_move_iterator(transmit_.end()));
+  transmit_.erase(removed, transmit_.end());
 }
 
 Result<void> RunLoop::expect_no_round(const char* call) const {
