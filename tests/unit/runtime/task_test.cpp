@@ -28,6 +28,15 @@ class TaskTest : public PollerFixture {
       burst.drop(handled_, cache_);
     }
   }
+  /// Receives bursts of at most 8, and sleeps for 2 ms after each.
+  Task<> receive_slowly(RxQueue& queue, std::vector<std::uint32_t>& sizes) {
+    for (;;) {
+      Burst<8> burst = co_await packets<8>(queue);
+      sizes.push_back(burst.size());
+      burst.drop(handled_, cache_);
+      co_await sleep_for(milliseconds(2));
+    }
+  }
   template <class... T>
   void start(Task<>& task, T... name) {
     if (auto started = task.start(poller_, name...); !started) throw std::runtime_error(started.error().message());
@@ -126,15 +135,7 @@ TEST_F(TaskTest, SleepsUntilTheExactTime) {
 // While a task does something else, packets wait in the ring of the card.
 TEST_F(TaskTest, PacketsWaitWhileItAwaitsSomethingElse) {
   std::vector<std::uint32_t> sizes;
-  const auto slow = [](RxQueue& queue, std::vector<std::uint32_t>& seen, DropCounter& drops) -> Task<> {
-    for (;;) {
-      Burst<8> burst = co_await packets<8>(queue);
-      seen.push_back(burst.size());
-      burst.drop(drops);
-      co_await sleep_for(milliseconds(2));
-    }
-  };
-  Task<> task = slow(queue_, sizes, handled_);
+  Task<> task = receive_slowly(queue_, sizes);
   start(task);
   queue_.put(20);
   run(poller_);
@@ -288,15 +289,7 @@ TEST_F(TaskTest, ATaskThatLoopsLetsOthersHaveTheirTurns) {
 
 TEST_F(TaskTest, AQueueThatOthersEnableDoesNotDisturbATaskThatSleeps) {
   std::vector<std::uint32_t> sizes;
-  const auto slow = [](RxQueue& queue, std::vector<std::uint32_t>& seen, DropCounter& drops) -> Task<> {
-    for (;;) {
-      Burst<8> burst = co_await packets<8>(queue);
-      seen.push_back(burst.size());
-      burst.drop(drops);
-      co_await sleep_for(milliseconds(2));
-    }
-  };
-  Task<> task = slow(queue_, sizes, handled_);
+  Task<> task = receive_slowly(queue_, sizes);
   start(task);
   queue_.put(8);
   run(poller_);
