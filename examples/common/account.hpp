@@ -39,6 +39,9 @@ struct Account {
   [[nodiscard]] std::string conservation() const;
 };
 
+/// The time limit for sending the last frames.
+constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
+
 /// Waits until the transmit queues are empty, at most `limit`. No thread may send meanwhile.
 void drain(std::span<Port> ports, Clock& clock, Duration limit);
 

@@ -4,12 +4,6 @@
 #include <algorithm>
 
 namespace pollux::examples {
-namespace {
-
-/// How long a sleep may delay the end of the program after Ctrl-C.
-constexpr Duration kLongestSleep = std::chrono::milliseconds(100);
-
-}  // namespace
 
 Result<void> run_poller(ProgramSetup& setup, Poller& poller, const StopSignals& stop, std::optional<double> seconds) {
   // The ports are serviced when a device asks for it, and when they are due.

@@ -3,7 +3,12 @@
 
 #include <csignal>
 
+#include "pollux/pollux.hpp"
+
 namespace pollux::examples {
+
+/// How long a sleep may delay the end of the program after Ctrl-C.
+constexpr Duration kLongestSleep = std::chrono::milliseconds(100);
 
 /// While an object exists, the first SIGINT (Ctrl-C) and the first SIGTERM only set a flag, so that the program can end
 /// cleanly. The second of the same kind kills the program. At most one object per process.

@@ -18,9 +18,6 @@ namespace {
 using namespace pollux;
 using namespace pollux::examples;
 
-/// How long a sleep may delay the end of the program after Ctrl-C.
-constexpr Duration kLongestSleep = std::chrono::milliseconds(100);
-
 struct CoroutineOptions {
   std::vector<std::string> ports;
   PortOptions port;

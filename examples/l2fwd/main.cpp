@@ -19,8 +19,6 @@ using namespace pollux::examples;
 
 /// Polls between two reads of the clock, which costs more than an empty poll.
 constexpr int kPollsPerClockRead = 256;
-/// The time limit for sending the last frames.
-constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
 /// The time limit to send each circulating frame.
 constexpr Duration kCirculateLimit = std::chrono::seconds(1);
 /// The time limit for the first circulating frame to return.

@@ -18,9 +18,6 @@ namespace {
 using namespace pollux;
 using namespace pollux::examples;
 
-/// How long the end of the program may be delayed after Ctrl-C.
-constexpr Duration kLongestSleep = std::chrono::milliseconds(100);
-
 struct MultiqueueOptions {
   std::string port;
   PortOptions ports{.queues = 4};

@@ -9,7 +9,7 @@ namespace pollux::examples {
 namespace {
 
 /// Polls in one run of a thread's task.
-constexpr int kPollsPerRun = 64;
+constexpr int kPollsPerRound = 64;
 
 /// The part of `whole` that is one queue's, of `queues`.
 std::uint64_t part_of(std::uint64_t whole, std::uint32_t queue, std::uint32_t queues) {
@@ -89,7 +89,7 @@ Result<void> Generator::add_threads(ProgramSetup& setup, const PktgenOptions& op
   threads_ = *std::move(made);
   for (std::size_t index = 0; index < shares_.size(); ++index) {
     threads_->loop(index).poller().add_task("generating", [this, &share = shares_[index]] {
-      for (int i = 0; i < kPollsPerRun; ++i) poll(share, true);
+      for (int i = 0; i < kPollsPerRound; ++i) poll(share, true);
       return true;
     });
   }

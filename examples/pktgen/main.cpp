@@ -17,9 +17,7 @@ using namespace pollux;
 using namespace pollux::examples;
 
 /// Polls between two reads of the clock, which costs more than an empty poll.
-constexpr int kPollsPerClockRead = 64;
-/// The time limit for sending the last frames.
-constexpr Duration kDrainLimit = std::chrono::milliseconds(200);
+constexpr int kReceivesPerClockRead = 64;
 /// How long the program's own thread sleeps while others send and receive.
 constexpr Duration kRest = std::chrono::milliseconds(1);
 
@@ -58,7 +56,7 @@ class Finish {
 
 /// Polls the program's own queues, or rests while other threads poll all of them.
 void poll(Generator& generator, const Window& window, bool is_limited, Clock& clock) {
-  for (int i = 0; i < kPollsPerClockRead; ++i) {
+  for (int i = 0; i < kReceivesPerClockRead; ++i) {
     const bool may_send = !is_limited || window.open(generator.taken(), generator.received());
     if (!generator.poll(may_send)) return clock.sleep_for(kRest);
   }

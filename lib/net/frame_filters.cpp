@@ -14,9 +14,9 @@ Result<void> check_vlan(std::string_view port, std::uint16_t vlan) {
 
 Result<void> check_outer_vlan_type(std::string_view port, std::uint16_t ether_type) {
   constexpr std::uint16_t kFirstType = 0x0600;
-  constexpr std::uint16_t kIpv4 = 0x0800;
-  constexpr std::uint16_t kIpv6 = 0x86DD;
-  if (ether_type >= kFirstType && ether_type != kIpv4 && ether_type != kIpv6) return {};
+  constexpr std::uint16_t kIpv4Type = 0x0800;
+  constexpr std::uint16_t kIpv6Type = 0x86DD;
+  if (ether_type >= kFirstType && ether_type != kIpv4Type && ether_type != kIpv6Type) return {};
   return fail(ErrorCode::invalid_argument,
               fmt::format("{}: {:#06x} is not the EtherType of a VLAN tag", port, ether_type),
               "use 0x88A8 (IEEE 802.1ad), 0x8100 or 0x9100");

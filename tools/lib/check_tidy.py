@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs clang-tidy on every source of the library, the examples and the tools, one job per processor.
 
-clang-tidy spends most of its time on headers, so the sources of one folder are first checked as one file: 45 sources of the igb
-driver took 20 s, and 60 s in four files. If that finds something, perhaps only because two sources use one name for different things, the sources with findings are checked
-separately from the others, down to single sources; only the findings for single sources count. A clean source is remembered
-(clean_marks.py) and is not checked again.
+clang-tidy spends most of its time on headers, so sources that are compiled with the same flags are first checked as one file: 45
+sources of the igb driver took 20 s, and 60 s in four files. If that finds something, perhaps only because two sources use one name for
+different things, the sources with findings are checked separately from the others, down to single sources; only the findings for
+single sources count. A clean source is remembered (clean_marks.py) and is not checked again.
 
 usage: check_tidy.py ROOT BUILD [FILE...]     BUILD contains compile_commands.json; with FILEs, checks only sources that depend on them
 """
@@ -28,6 +28,7 @@ import clean_marks  # noqa: E402
 SECONDS = 600
 MOST_TOGETHER = 40
 INCLUDE = re.compile(r'\s*#\s*include\s+(\S+)')
+VARIANT = re.compile(r'_(avx\w+)$')  # of one source for several instruction sets: they define the same names
 
 
 def tool() -> str:
@@ -67,30 +68,36 @@ def flags(command: str) -> list[str]:
 def joined(root: pathlib.Path, sources: list[pathlib.Path]) -> tuple[list[str], list[pathlib.Path]]:
     """The lines of all sources, and the source of each line. An include that several sources have is kept only once."""
     lines, origins, seen = [], [], set()
-    for source in sources:
+    for number, source in enumerate(sources):
         own = set()
-        for line in (root / source).read_text().splitlines():
+        text = (root / source).read_text().splitlines()
+        for line in [f"#define main main_{number}", *text, "#undef main"] if source.name == "main.cpp" else text:
             include = INCLUDE.match(line)
-            if include and include[1] in seen:
-                line = ""
-            elif include:
-                own.add(include[1])
+            if include:
+                header = included(root, source, include[1])
+                line = "" if header in seen else f"#include {header}"
+                own.add(header)
             lines.append(line)
             origins.append(source)
         seen |= own
     return lines, origins
 
 
+def included(root: pathlib.Path, source: pathlib.Path, header: str) -> str:
+    """The header as an include names it from any folder."""
+    beside = root / source.parent / header.strip('"')
+    return f'"{beside}"' if header.startswith('"') and beside.exists() else header
+
+
 def tidy(root: pathlib.Path, build: pathlib.Path, sources: list[pathlib.Path], command: str) -> dict[pathlib.Path, str]:
-    """The findings for each of these sources, which are in one folder and are compiled with the same flags."""
+    """The findings for each of these sources, which are compiled with the same flags."""
     if len(sources) == 1:
         return {sources[0]: run_tidy(["-p", str(build), str(root / sources[0])], str(sources[0]))}
     lines, origins = joined(root, sources)
     with tempfile.TemporaryDirectory(dir=build) as folder:
         together = pathlib.Path(folder, "together.cpp")
         together.write_text("\n".join(lines) + "\n")
-        complaint = run_tidy([f"--config-file={root / '.clang-tidy'}", str(together), "--", *flags(command), "-iquote",
-                              str((root / sources[0]).parent)], "several sources")
+        complaint = run_tidy([f"--config-file={root / '.clang-tidy'}", str(together), "--", *flags(command)], "several sources")
     if not complaint:
         return dict.fromkeys(sources, "")
     named = {origins[int(number) - 1] for number in re.findall(r"together\.cpp:(\d+):\d+: error:", complaint)}
@@ -105,7 +112,8 @@ def batches(sources: dict[pathlib.Path, str]) -> list[tuple[list[pathlib.Path], 
     """Groups of sources that can be checked as one file, each with its compile command; the largest first."""
     alike: dict[tuple, list[pathlib.Path]] = {}
     for source, command in sources.items():
-        alike.setdefault((source.parent, *flags(command)), []).append(source)
+        variant = VARIANT.search(source.stem)
+        alike.setdefault((variant and variant[1], *sorted(flags(command))), []).append(source)
     groups = [group[begin:begin + MOST_TOGETHER] for group in alike.values() for begin in range(0, len(group), MOST_TOGETHER)]
     return [(group, sources[group[0]]) for group in sorted(groups, key=len, reverse=True)]
 

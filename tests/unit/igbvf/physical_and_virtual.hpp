@@ -65,8 +65,10 @@ class PhysicalAndVirtual : public testing::Test {
     second.emplace(opened("sim:0.vf1"));
   }
 
+  /// Not at each step of a wait, since a service reads all counters.
   void serve() {
-    if (!serving_ || std::exchange(working_, true)) return;
+    if (!serving_ || clock->now() < next_service_ || std::exchange(working_, true)) return;
+    next_service_ = clock->now() + 1ms;
     if (physical) static_cast<void>(physical->service());
     working_ = false;
   }
@@ -113,6 +115,7 @@ class PhysicalAndVirtual : public testing::Test {
  private:
   bool serving_ = false;
   bool working_ = false;
+  Time next_service_{};
 };
 
 }  // namespace pollux::drivers

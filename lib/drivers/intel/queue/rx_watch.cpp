@@ -6,7 +6,7 @@
 namespace pollux::drivers::intel {
 namespace {
 
-constexpr std::uint32_t kToControl = hw::intel::RXDCTL::offset(0) - hw::intel::RDT::offset(0);
+constexpr std::uint32_t kRxdctlAfterRdt = hw::intel::RXDCTL::offset(0) - hw::intel::RDT::offset(0);
 /// For one frame: the longest, 9,728 bytes, in the smallest buffers, 1 KiB.
 constexpr std::uint32_t kMostDescriptors = 10;
 
@@ -29,7 +29,7 @@ bool RxWatch::stands(Queue& queue, const QueueRegisters& registers, RxQueue& rin
   }
   const std::uint32_t tail_register = registers.rdt + number * registers.stride;
   const std::uint32_t free = (registers.bar.read32(tail_register) - head) & ring.slot_mask();
-  const hw::intel::RXDCTL::Value control(registers.bar.read32(tail_register + kToControl));
+  const hw::intel::RXDCTL::Value control(registers.bar.read32(tail_register + kRxdctlAfterRdt));
   if (free >= kMostDescriptors && control.has(hw::intel::RXDCTL::ENABLE)) return true;
   queue.dropped = {};
   return false;

@@ -8,7 +8,7 @@ namespace {
 
 // Distances between registers of one queue, the same on a virtual function.
 constexpr std::uint32_t kToHead = hw::intel::TDT::offset(0) - hw::intel::TDH::offset(0);
-constexpr std::uint32_t kToControl = hw::intel::TXDCTL::offset(0) - hw::intel::TDT::offset(0);
+constexpr std::uint32_t kTxdctlAfterTdt = hw::intel::TXDCTL::offset(0) - hw::intel::TDT::offset(0);
 
 }  // namespace
 
@@ -20,7 +20,7 @@ TransmitWatch::Report TxWatch::look(const QueueRegisters& registers, std::uint16
     std::optional<Stand>& stand = stands_[queue];
     const std::uint32_t tail_register = registers.tdt + queue * registers.stride;
     const std::uint32_t head = registers.bar.read32(tail_register - kToHead);
-    const hw::intel::TXDCTL::Value control(registers.bar.read32(tail_register + kToControl));
+    const hw::intel::TXDCTL::Value control(registers.bar.read32(tail_register + kTxdctlAfterTdt));
     if (head == registers.bar.read32(tail_register) || !control.has(hw::intel::TXDCTL::ENABLE)) {
       stand.reset();
       continue;

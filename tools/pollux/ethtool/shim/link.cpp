@@ -25,18 +25,18 @@ constexpr std::array kModes{
     Mode{"100/half", ETHTOOL_LINK_MODE_100baseT_Half_BIT},   Mode{"100/full", ETHTOOL_LINK_MODE_100baseT_Full_BIT},
     Mode{"1000/half", ETHTOOL_LINK_MODE_1000baseT_Half_BIT}, Mode{"1000/full", ETHTOOL_LINK_MODE_1000baseT_Full_BIT}};
 
-constexpr std::uint32_t bit(unsigned mode) { return std::uint32_t{1} << mode; }
+constexpr std::uint32_t mode_bit(unsigned mode) { return std::uint32_t{1} << mode; }
 
-constexpr std::uint32_t kAutoneg = bit(ETHTOOL_LINK_MODE_Autoneg_BIT);
-constexpr std::uint32_t kPair = bit(ETHTOOL_LINK_MODE_TP_BIT);
-constexpr std::uint32_t kPause = bit(ETHTOOL_LINK_MODE_Pause_BIT);
-constexpr std::uint32_t kAsymmetricPause = bit(ETHTOOL_LINK_MODE_Asym_Pause_BIT);
+constexpr std::uint32_t kAutoneg = mode_bit(ETHTOOL_LINK_MODE_Autoneg_BIT);
+constexpr std::uint32_t kPair = mode_bit(ETHTOOL_LINK_MODE_TP_BIT);
+constexpr std::uint32_t kPause = mode_bit(ETHTOOL_LINK_MODE_Pause_BIT);
+constexpr std::uint32_t kAsymmetricPause = mode_bit(ETHTOOL_LINK_MODE_Asym_Pause_BIT);
 
 /// The bits of a list of modes.
 std::uint32_t bits_of(const Json& modes) {
   std::uint32_t bits = 0;
   for (const Mode& mode : kModes) {
-    if (contains(modes, mode.name)) bits |= bit(mode.bit);
+    if (contains(modes, mode.name)) bits |= mode_bit(mode.bit);
   }
   return bits;
 }
@@ -171,9 +171,9 @@ int set_link_settings(Port& port, void* data) {
   std::uint32_t left = advertised[0] & ~(kAutoneg | kPair | kPause | kAsymmetricPause);
   Json modes = Json::array();
   for (const Mode& mode : kModes) {
-    if ((left & bit(mode.bit)) == 0) continue;
+    if ((left & mode_bit(mode.bit)) == 0) continue;
     modes.push_back(mode.name);
-    left &= ~bit(mode.bit);
+    left &= ~mode_bit(mode.bit);
   }
   if ((left | advertised[1] | advertised[2]) != 0) {
     explain("a mode to advertise is none of a card on twisted pairs", "modes are 0x001 to 0x020, 10 to 1000 Mb/s");

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The groups in which tools/check has sources checked by clang-tidy."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools/lib"))
+import check_tidy  # noqa: E402
+
+FLAGS = "clang++ -O1 -c -o x.o x.cpp"
+
+
+class Groups(unittest.TestCase):
+    def groups(self, commands: dict[str, str]) -> list[list[str]]:
+        made = check_tidy.batches({pathlib.Path(source): command for source, command in commands.items()})
+        return [[str(source) for source in sources] for sources, _ in made]
+
+    def test_sources_of_several_folders_are_checked_together(self):
+        self.assertEqual(self.groups({"a/one.cpp": FLAGS, "b/two.cpp": FLAGS}), [["a/one.cpp", "b/two.cpp"]])
+
+    def test_sources_with_other_flags_are_checked_apart(self):
+        self.assertEqual(self.groups({"a/one.cpp": FLAGS, "a/two.cpp": FLAGS.replace("-O1", "-DX")}), [["a/one.cpp"], ["a/two.cpp"]])
+
+    def test_variants_for_instruction_sets_are_checked_apart(self):
+        self.assertEqual(self.groups({f"a/{name}.cpp": FLAGS for name in ("burst", "burst_avx2", "burst_avx512")}),
+                         [["a/burst.cpp"], ["a/burst_avx2.cpp"], ["a/burst_avx512.cpp"]])
+
+
+class Joined(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+
+    def write(self, files: dict[str, str]) -> list[pathlib.Path]:
+        for name, text in files.items():
+            (self.root / name).parent.mkdir(exist_ok=True)
+            (self.root / name).write_text(text)
+        return [pathlib.Path(name) for name in files if name.endswith(".cpp")]
+
+    def test_headers_of_one_name_beside_their_sources_and_several_programs_compile_as_one_file(self):
+        sources = self.write({
+            "a/own.hpp": "#pragma once\ninline int of_a() { return 1; }\n",
+            "b/own.hpp": "#pragma once\ninline int of_b() { return 2; }\n",
+            "a/main.cpp": '#include "own.hpp"\nint main() { return of_a(); }\n',
+            "b/main.cpp": '#include "own.hpp"\nint main() { return of_b(); }\n'})
+        lines, origins = check_tidy.joined(self.root, sources)
+        self.assertEqual(len(lines), len(origins))
+        compiled = subprocess.run(["c++", "-fsyntax-only", "-x", "c++", "-"], input="\n".join(lines) + "\n", text=True,
+                                  capture_output=True)
+        self.assertEqual(compiled.returncode, 0, compiled.stderr)
+
+    def test_each_line_has_the_source_that_it_is_of(self):
+        sources = self.write({"a/main.cpp": "int main() {}\n", "b/two.cpp": "#include <vector>\nint two;\n"})
+        lines, origins = check_tidy.joined(self.root, sources)
+        self.assertEqual(origins[lines.index("int main() {}")], sources[0])
+        self.assertEqual(origins[lines.index("int two;")], sources[1])
+
+    def test_a_header_of_several_sources_is_included_once(self):
+        sources = self.write({"a/one.cpp": "#include <vector>\n", "b/two.cpp": "#include <vector>\n"})
+        self.assertEqual(check_tidy.joined(self.root, sources)[0].count("#include <vector>"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
