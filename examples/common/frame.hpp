@@ -13,16 +13,16 @@ namespace pollux::examples {
 
 /// The frames that pktgen sends: Ethernet, IPv4 and UDP, then a magic word, a stamp, and a pattern that depends on the
 /// position of each byte. Flow F is from 198.18.(F mod 256).1, port 9 + F / 256, to 198.18.0.2 (RFC 2544's range), port
-/// 9. The stamp contains the flow and the frame's number in it, and is repeated every kStampInterval bytes, so that a
-/// part of another frame is detected. All lengths are those in memory, without the frame check sequence of 4 bytes that
-/// the card adds: a 64-byte frame has 60.
+/// 9. The stamp contains the flow, the frame's number in it and a checksum of both, and is repeated every
+/// kStampInterval bytes, so that a part of another frame is detected. All lengths are those in memory, without the
+/// frame check sequence of 4 bytes that the card adds: a 64-byte frame has 60.
 namespace frame {
 inline constexpr std::uint32_t kMinLength = 60;
 inline constexpr std::uint32_t kMaxLength = 9720;
 inline constexpr std::uint32_t kHeadersEnd = 42;
 inline constexpr std::uint32_t kMagicAt = kHeadersEnd;
 inline constexpr std::uint32_t kFirstStampAt = kMagicAt + 4;
-inline constexpr std::uint32_t kStampBytes = 8;
+inline constexpr std::uint32_t kStampBytes = 12;
 inline constexpr std::uint32_t kStampInterval = 512;
 /// The number of a frame in its flow is below this.
 inline constexpr std::uint64_t kMaxSequence = std::uint64_t{1} << 48U;

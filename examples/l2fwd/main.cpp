@@ -87,7 +87,7 @@ Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Workers& 
   return workers.stop();
 }
 
-int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
+int run(L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
   const StopSignals stop;
   auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
@@ -95,6 +95,7 @@ int run(const L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shar
   std::vector<Port>& ports = (*setup)->ports();
   const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());
+  if (stop.raised()) options.circulate = 0;
 
   const Forwarder::Options forwarding{
       .burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)};

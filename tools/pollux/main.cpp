@@ -8,8 +8,10 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../../examples/common/standard_streams.hpp"
 #include "commands.hpp"
@@ -41,6 +43,13 @@ bool shows_colours() {
   const char* const terminal = std::getenv("TERM");
   const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
   return (off == nullptr || *off == '\0') && !dumb && ::isatty(STDOUT_FILENO) != 0;
+}
+
+/// The word in the place of a command, which CLI11 does not mention: it looks for a missing command first.
+std::optional<std::string> wrong_command(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> rest = app.remaining(true);
+  if (std::string_view(error.what()) != "A subcommand is required" || rest.empty()) return std::nullopt;
+  return rest.front().starts_with('-') ? std::nullopt : std::optional(rest.front());
 }
 
 int run(int argc, char** argv) {
@@ -117,6 +126,10 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const auto wrong = wrong_command(app, error)) {
+      std::cerr << fmt::format("'{}' is not a command; see pollux --help\n", *wrong);
+      return kUsage;
+    }
     return app.exit(error) == 0 ? kSuccess : kUsage;
   }
   return exit_code;

@@ -113,8 +113,10 @@ Result<std::vector<Change>> parse_changes(const NvmOptions& options, const NvmIn
   return changes;
 }
 
+std::string number_text(const NvmVersion& version) { return fmt::format("{}.{:02}", version.major, version.minor); }
+
 std::string version_text(const NvmVersion& version) {
-  const std::string text = fmt::format("{}.{:02}", version.major, version.minor);
+  const std::string text = number_text(version);
   return version.track_id ? fmt::format("{}, track id {:#010x}", text, *version.track_id)
                           : fmt::format("{}, image {}", text, version.image);
 }
@@ -185,7 +187,7 @@ void show(const Environment& environment, const NvmOptions& options, const std::
                         {"vendor_id", info.vendor_id},
                         {"device_id", info.device_id},
                         {"checksum_holds", info.checksum_holds},
-                        {"version", fmt::format("{}.{}", info.version.major, info.version.minor)},
+                        {"version", number_text(info.version)},
                         {"track_id", nullptr},
                         {"protection", nullptr}};
     if (info.version.track_id) json["track_id"] = *info.version.track_id;

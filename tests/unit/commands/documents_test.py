@@ -38,6 +38,15 @@ def all_paths() -> list[tuple[str, ...]]:
     return paths
 
 
+class WrongWords(unittest.TestCase):
+    def test_a_word_that_is_no_command_is_named(self):
+        for words in (["bogus"], ["vf", "bogus"]):
+            with self.subTest(words):
+                shown = run(POLLUX, *words)
+                self.assertEqual(shown.returncode, 2, shown)
+                self.assertIn("'bogus'", shown.stderr)
+
+
 class Help(unittest.TestCase):
     def test_each_command_has_examples_with_options_that_it_has(self):
         for path in all_paths():

@@ -190,7 +190,7 @@ TEST_F(Command, AddrShowsAndSetsWhatAPortReceives) {
   EXPECT_EQ(run("addr sim:0 --unicast 02:00:00:00:00"), kUsage);
   EXPECT_THAT(err.str(), HasSubstr("six bytes"));
   EXPECT_EQ(run("addr sim:0 --unicast 01:00:5e:00:00:01"), kFailure);
-  EXPECT_THAT(err.str(), HasSubstr("set_multicast"));
+  EXPECT_THAT(err.str(), HasSubstr("multicast addresses"));
   EXPECT_EQ(run("addr null: --unicast 02:00:00:00:00:01"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("no filter for unicast addresses"));
   EXPECT_EQ(run("addr"), kUsage);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <thread>
 
+#include "pollux/net/link_control.hpp"
 #include "support/fixture.hpp"
 
 namespace pollux::test {
@@ -41,6 +42,29 @@ MbufPtr make(MempoolCache& cache, const Frame& frame) {
   std::uint8_t* const data = mbuf->append(static_cast<std::uint32_t>(frame.size()));
   std::memcpy(data, frame.data(), frame.size());
   return mbuf;
+}
+
+// Both ends get their link at the same time, one after the other.
+TEST(SimPair, CarriesBothWaysWhatWaitedForTheLink) {
+  Pair pair(std::make_shared<ManualClock>());
+  ASSERT_TRUE(pair.left && pair.right);
+  ASSERT_TRUE(pair.linked());
+  MempoolCache cache(pair.pool);
+  for (auto [from, to] : {std::pair{&*pair.left, &*pair.right}, {&*pair.right, &*pair.left}}) {
+    ASSERT_TRUE(from->capability<LinkControl>()->restart_negotiation());
+    ASSERT_FALSE(from->link().up || to->link().up);
+    for (Port* const port : {from, to}) {
+      MbufPtr mbuf = make(cache, counting_frame(60, 1));
+      Burst<1> out;
+      ASSERT_TRUE(out.push(mbuf));
+      ASSERT_EQ(port->tx(0).tx_burst(out), 1u);
+    }
+    ASSERT_TRUE(pair.linked());
+    for (Port* const port : {from, to}) {
+      Burst<4> in;
+      EXPECT_EQ(port->rx(0).rx_burst(in), 1u) << port->info().name;
+    }
+  }
 }
 
 TEST(SimPair, CarriesFramesBothWays) {

@@ -67,12 +67,13 @@ int check_filter(const Options& options) {
 
 int capture(const Options& options) {
   const examples::StopSignals stop;
+  // First, since Wireshark waits for the other end of the pipe, and reads an error only after that.
+  const FileDescriptor fifo(::open(options.fifo.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fifo) return failed({ErrorCode::io_error, "cannot open " + options.fifo + ": " + std::strerror(errno), ""});
   const auto from = select_captured_port(running_ports(telemetry_directories()), options.interface);
   if (!from) return failed(from.error());
   auto running = start_capture(*from, {.filter = options.filter});
   if (!running) return failed(running.error());
-  const FileDescriptor fifo(::open(options.fifo.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fifo) return failed({ErrorCode::io_error, "cannot open " + options.fifo + ": " + std::strerror(errno), ""});
   const auto counts = copy_capture(*std::move(running), fifo.get(), {.stop = [&stop] { return stop.raised(); }});
   return counts ? 0 : failed(counts.error());
 }

@@ -22,13 +22,13 @@ Result<void> check_unicast(const Card& card, std::span<const MacAddress> address
   for (const MacAddress& address : addresses) {
     if (!is_group(address) && address != MacAddress{}) continue;
     return refuse(card.name, fmt::format("{} is not a unicast address", to_string(address)),
-                  is_group(address) ? "its first byte is odd: pass it to set_multicast" : "leave it out");
+                  is_group(address) ? "its first byte is odd: it belongs to the multicast addresses" : "leave it out");
   }
   const std::set<MacAddress> all(addresses.begin(), addresses.end());
   if (all.size() != addresses.size()) return refuse(card.name, "a unicast address is given twice", "name each once");
   if (addresses.size() <= most) return {};
   return refuse(card.name, fmt::format("{} unicast addresses are more than {}", addresses.size(), most),
-                "the card has room for so many besides the port's own; set_promiscuous(true) receives all");
+                "the card has room for so many besides the port's own; promiscuous mode receives all");
 }
 
 Result<void> check_groups(const Card& card, std::span<const MacAddress> groups) {

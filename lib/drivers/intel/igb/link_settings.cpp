@@ -85,7 +85,7 @@ Result<void> LinkSettings::restart_negotiation() {
   if (!running_) return refused("the port is not started", "start it; that negotiates");
   if (!setup_.enabled) return refused("the PHY is stopped", "start the PHY (LinkControl::set_phy_enabled)");
   if (setup_.config.forced) {
-    return refused("the mode of the link is forced", "advertise modes instead (LinkConfig::advertised)");
+    return refused("the mode of the link is forced", "advertise modes instead of forcing one");
   }
   if (auto free = expect_free(); !free) return free;
   return change(setup_);

@@ -19,6 +19,7 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
                    TimeSync& time, const Pools& pools)
     : registers_(registers),
       timers_(timers),
+      link_timer_(timers.add([this] { process_all(); })),
       interrupts_(interrupts),
       statistics_(statistics),
       time_(time),
@@ -103,9 +104,10 @@ void Transmit::reset() {
 
 // [I-M-TXLINK] Without a link no descriptors are fetched, as Linux describes the hardware (igb_main.c,
 // igb_watchdog_task: the controller stops DMA when it loses the link). QEMU's card sends and the frames are lost.
+// What waits for the link is sent once the partner has a link, too: both get it at the same time, one after the other.
 void Transmit::set_link(bool up) {
   link_up_ = up;
-  process_all();
+  if (up) timers_.start(link_timer_, Duration::zero());
 }
 
 void Transmit::process_all() {

@@ -92,6 +92,7 @@ class Transmit final : private TxSink {
 
   RegisterFile& registers_;
   Timers& timers_;
+  const Timers::Id link_timer_;
   Interrupts& interrupts_;
   Statistics& statistics_;
   TimeSync& time_;
