@@ -121,7 +121,12 @@ bool FrameBuilder::build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence
   return true;
 }
 
-FrameChecker::FrameChecker() : expected_(make_frame(frame::kMaxLength, {}, {})), length_(frame::kMaxLength) {}
+FrameChecker::FrameChecker() : expected_(make_frame(frame::kMaxLength, {}, {})), length_(frame::kMaxLength) {
+  // A frame that ends where a stamp would be has the pattern there.
+  frame::for_each_stamp(frame::kMaxLength, [&](std::uint32_t at) {
+    for (std::uint32_t i = at; i < at + frame::kStampBytes; ++i) expected_[i] = pattern(i);
+  });
+}
 
 FrameChecker::CheckResult FrameChecker::check(const Mbuf& mbuf) {
   if (mbuf.next() == nullptr) return check_bytes(mbuf.bytes());

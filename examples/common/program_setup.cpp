@@ -105,7 +105,7 @@ Result<void> ProgramSetup::wait_for_links(Duration limit, const std::function<bo
   for (Port& port : ports_) links_.push_back(port.link());
   if (waited) return {};
   return fail(ErrorCode::timeout, fmt::format("no link within {} s on {}", to_seconds(limit), fmt::join(down, ", ")),
-              "check the cable and the link partner, or raise --wait-link");
+              "check the cable and the link partner (that of ring:NAME:0 is ring:NAME:1), or raise --wait-link");
 }
 
 Result<void> ProgramSetup::service(Duration now) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/account.hpp"
 #include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "common/output.hpp"
@@ -125,7 +126,7 @@ int run(const KernelPathProgram& options, const std::shared_ptr<spdlog::logger>&
   log->info("{} is shared with the kernel as {}", card.info().name, options.interface);
   const auto served = serve(**setup, **path, responder, ring_full, options.seconds, stop);
   std::string drops = fmt::format("{} ring_full", ring_full.value());
-  for (const DropCounter* reason : (*path)->drops()) drops += fmt::format(", {} {}", reason->value(), reason->name());
+  for (const auto& [name, count] : collect_drops({}, (*path)->drops())) drops += fmt::format(", {} {}", count, name);
   output.line(fmt::format("answered: {} UDP; frames: {} to the kernel, {} from the kernel; dropped: {}",
                           responder.answers().udp, (*path)->frames_to_kernel(), (*path)->frames_to_port(), drops));
   return served ? 0 : report_failure(*log, served.error());

@@ -45,7 +45,8 @@ std::optional<int> read_options(int argc, char** argv, L3fwdOptions& options) {
       ->expected(1)
       ->allow_extra_args(false);
   app.add_option("--routes", options.file, "A file of routes, one a line; '#' begins a comment");
-  app.add_option("--look-up", options.lookups, "Print the routes of these addresses, and end; opens no port");
+  app.add_option("--look-up", options.lookups,
+                 "Print the routes of these addresses, and end; the ports are counted, but not opened");
   add_seconds_option(app, options.seconds);
   add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);

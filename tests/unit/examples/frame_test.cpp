@@ -62,8 +62,8 @@ TEST_F(Frame, IsIpv4AndUdpWithCorrectLengthsAndChecksum) {
 }
 
 TEST_F(Frame, IsGoodAtEveryLength) {
-  for (const std::uint32_t length :
-       {60U, 61U, 62U, 511U, 557U, 558U, 566U, 1514U, 2048U, 2049U, 2094U, 4099U, 9000U, frame::kMaxLength}) {
+  for (const std::uint32_t length : {60U, 61U, 62U, 511U, 557U, 558U, 559U, 566U, 569U, 570U, 1080U, 1514U, 2048U,
+                                     2049U, 2094U, 4099U, 9000U, frame::kMaxLength}) {
     const MbufPtr mbuf = build(length);
     const auto result = checker_.check(*mbuf);
     EXPECT_EQ(result.status, Status::good) << length;
