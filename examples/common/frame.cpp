@@ -65,10 +65,9 @@ void set_length(std::span<std::uint8_t> bytes, std::uint32_t length) {
 
 std::uint64_t stamp_of(std::uint16_t flow, std::uint64_t sequence) { return flow * frame::kMaxSequence + sequence; }
 
-}  // namespace
-
-std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination, const MacAddress& source,
-                                     std::uint16_t flow) {
+/// A frame with the pattern in the places of the stamps.
+std::vector<std::uint8_t> make_unstamped(std::uint32_t length, const MacAddress& destination, const MacAddress& source,
+                                         std::uint16_t flow) {
   std::vector<std::uint8_t> bytes(length);
   for (std::uint32_t at = 0; at < length; ++at) bytes[at] = pattern(at);
   std::copy(destination.begin(), destination.end(), bytes.begin());
@@ -84,6 +83,14 @@ std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& des
   set_length(bytes, length);
   set_flow(bytes, flow);
   put32(bytes, frame::kMagicAt, kMagic);
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> make_frame(std::uint32_t length, const MacAddress& destination, const MacAddress& source,
+                                     std::uint16_t flow) {
+  std::vector<std::uint8_t> bytes = make_unstamped(length, destination, source, flow);
   frame::for_each_stamp(length, [&](std::uint32_t at) { store_stamp(&bytes[at], stamp_of(flow, 0)); });
   return bytes;
 }
@@ -121,12 +128,8 @@ bool FrameBuilder::build(Mbuf& mbuf, MempoolCache& cache, std::uint64_t sequence
   return true;
 }
 
-FrameChecker::FrameChecker() : expected_(make_frame(frame::kMaxLength, {}, {})), length_(frame::kMaxLength) {
-  // A frame that ends where a stamp would be has the pattern there.
-  frame::for_each_stamp(frame::kMaxLength, [&](std::uint32_t at) {
-    for (std::uint32_t i = at; i < at + frame::kStampBytes; ++i) expected_[i] = pattern(i);
-  });
-}
+// Unstamped, since a shorter frame has the pattern where it ends within a stamp of a longer one.
+FrameChecker::FrameChecker() : expected_(make_unstamped(frame::kMaxLength, {}, {}, 0)), length_(frame::kMaxLength) {}
 
 FrameChecker::CheckResult FrameChecker::check(const Mbuf& mbuf) {
   if (mbuf.next() == nullptr) return check_bytes(mbuf.bytes());

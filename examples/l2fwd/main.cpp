@@ -95,7 +95,7 @@ int run(L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log
   std::vector<Port>& ports = (*setup)->ports();
   const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());
-  if (stop.raised()) options.circulate = 0;
+  if (stop.raised()) options.circulate = 0;  // nothing more is sent
 
   const Forwarder::Options forwarding{
       .burst = options.port.burst, .update_macs = options.update_macs, .limit = options.packets.value_or(UINT64_MAX)};

@@ -85,8 +85,8 @@ def joined(root: pathlib.Path, sources: list[pathlib.Path]) -> tuple[list[str], 
 
 def included(root: pathlib.Path, source: pathlib.Path, header: str) -> str:
     """The header as an include names it from any folder."""
-    beside = root / source.parent / header.strip('"')
-    return f'"{beside}"' if header.startswith('"') and beside.exists() else header
+    ours = check_includes.resolve(root, source, header[1:-1])
+    return f'"{root / ours}"' if ours else header
 
 
 def tidy(root: pathlib.Path, build: pathlib.Path, sources: list[pathlib.Path], command: str) -> dict[pathlib.Path, str]:

@@ -30,8 +30,8 @@ LIBRARY_ALONE = ["asan"]
 ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
 # Many tests wait for a link in real time, so a processor has room for more than one.
 TESTS_AT_ONCE = (os.cpu_count() or 1) + 1
-# Guests that run beside a build have links and deadlines, and are the longer of the two.
-BUILD_AFTER_TESTS = ["nice", "-n", "10"]
+# For builds: the guests that run beside them have deadlines, and take longer.
+LOW_PRIORITY = ["nice", "-n", "10"]
 STEP_SECONDS = 80 * 60  # ends what hangs; each case has a bound of its own, and a slow machine is no failure
 FUZZ_SECONDS, FULL_FUZZ_SECONDS = 20, 600  # for each fuzzer
 # A sample of the mutants of tests/mutation. Some that survive may be equivalent; not all were examined.
@@ -137,7 +137,7 @@ class Everything:
         if preset in LIBRARY_ALONE:  # said in both cases, since a build folder remembers the earlier one
             chosen = [f"-DPOLLUX_BUILD_{part}={'ON' if self._full else 'OFF'}" for part in ("EXAMPLES", "TOOLS")]
         return (self._step(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON", *chosen])
-                and self._step(f"build.{preset}", [*BUILD_AFTER_TESTS, "cmake", "--build", "--preset", preset, *(words or [])]))
+                and self._step(f"build.{preset}", [*LOW_PRIORITY, "cmake", "--build", "--preset", preset, *(words or [])]))
 
     def _unit_tests(self, preset: str, words: list[str]) -> None:
         folder, suite = self._root / "build" / preset, f"unit.{preset}"
