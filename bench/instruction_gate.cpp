@@ -4,10 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "common/cli.hpp"
 #include "faked_card.hpp"
 #include "fixture.hpp"
 #include "gated_cases.hpp"
@@ -187,17 +188,17 @@ int main(int argc, char** argv) {
   use_the_same_memmove(argv);
   Options options{.file = POLLUX_BENCH_VALUES};
   std::string mode = "scalar";
-  CLI::App app("Counts the instructions of the hot path and compares them with recorded counts.");
+  pollux::cli::App app("Counts the instructions of the hot path and compares them with recorded counts.");
   app.add_option("--file", options.file, "recorded values")->capture_default_str();
   app.add_option("--burst-mode", mode, "burst mode")
       ->capture_default_str()
-      ->check(CLI::IsMember({"scalar", "avx2", "avx512"}));
+      ->check(pollux::cli::one_of({"scalar", "avx2", "avx512"}));
   app.add_flag("--record", options.record, "write the current counts of every burst mode to the file");
   app.add_flag("--queues", options.queues, "only compare the counts from 1 to 16 queues");
   app.add_flag("--print", options.print, "only print the count of forwarding");
   auto* const unchecked = app.add_option("--unchecked", options.unchecked, "this program without checks");
   app.add_flag("--safety", options.safety, "only check the cost of ownership types and checks")->needs(unchecked);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto status = app.parse(argc, argv, std::cout, std::cerr)) return *status;
   options.mode = *pollux::burst_mode_of(mode);
   return run(options);
 }

@@ -4,15 +4,16 @@
 // doorbell write, so its instructions are counted, too. They are most of the count of tx_burst.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "common/cli.hpp"
 #include "cycles.hpp"
 #include "fixture.hpp"
 #include "measure.hpp"
@@ -173,8 +174,9 @@ int soak(double seconds) {
 
 int main(int argc, char** argv) {
   double seconds = 600;
-  CLI::App app("Forwards between two in-process cards and compares the last tenth of the time with the second one.");
-  app.add_option("--seconds", seconds, "how long")->capture_default_str()->check(CLI::Range(1.0, 86400.0));
-  CLI11_PARSE(app, argc, argv);
+  pollux::cli::App app(
+      "Forwards between two in-process cards and compares the last tenth of the time with the second one.");
+  app.add_option("--seconds", seconds, "how long")->capture_default_str()->check(pollux::cli::range(1.0, 86400.0));
+  if (const auto status = app.parse(argc, argv, std::cout, std::cerr)) return *status;
   return pollux::bench::soak(seconds);
 }

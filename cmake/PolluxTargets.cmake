@@ -50,17 +50,21 @@ target_compile_definitions(pollux_headers INTERFACE
 set_property(GLOBAL PROPERTY POLLUX_LAYERS "")
 set_property(GLOBAL PROPERTY POLLUX_LINKS "")
 
-# pollux_layer(NAME base [CONTROL] SOURCES a.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library. CONTROL: it handles no frames of
-# an application, so it is compiled in groups in release builds, too. The other layers are not: groups, and even headers that were
-# precompiled, change what is inlined.
+# pollux_layer(NAME base FRAMES a.cpp ... CONTROL b.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library. FRAMES: the sources that
+# handle frames of an application. Release builds compile each by itself, since groups, and even headers that were precompiled, change
+# what is inlined. CONTROL: the others, which are compiled in groups, with few optimisations: nobody waits for them.
 function(pollux_layer)
-  cmake_parse_arguments(LAYER "CONTROL" "NAME" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(LAYER "" "NAME" "FRAMES;CONTROL;LINK" ${ARGN})
   set(target pollux_${LAYER_NAME})
-  add_library(${target} OBJECT ${LAYER_SOURCES})
+  add_library(${target} OBJECT ${LAYER_FRAMES} ${LAYER_CONTROL})
   # Both libraries consist of the same objects; the exports of the shared one are marked POLLUX_API.
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
+  if(CMAKE_BUILD_TYPE STREQUAL Release)
+    set_property(SOURCE ${LAYER_CONTROL} APPEND PROPERTY COMPILE_OPTIONS -O1)
+    set_source_files_properties(${LAYER_FRAMES} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON SKIP_PRECOMPILE_HEADERS ON)
+  endif()
   if(POLLUX_TOGETHER STREQUAL all OR (POLLUX_TOGETHER AND LAYER_CONTROL))
     pollux_compile_together(${target})
     get_property(owner GLOBAL PROPERTY POLLUX_LAYER_HEADERS)  # the first of these layers
@@ -97,44 +101,30 @@ function(pollux_library)
 endfunction()
 
 # pollux_program_part(TARGET [QUICK]): settings of a program, or of a library that programs share. QUICK: it handles no frames, so it
-# is compiled with few optimisations, which take much of the time where options are parsed.
+# is compiled with few optimisations.
 function(pollux_program_part target)
   cmake_parse_arguments(PART "QUICK" "" "" ${ARGN})
-  set(owner pollux_program_headers)
   if(PART_QUICK)
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
-    string(APPEND owner _quick)
   endif()
   if(NOT POLLUX_TOGETHER)
     return()
   endif()
   pollux_compile_together(${target})
-  get_target_property(type ${target} TYPE)
-  string(APPEND owner _${type})  # programs and libraries have different flags for position-independent code
-  if(NOT TARGET ${owner})
-    pollux_program_headers(${owner} ${type} ${PART_QUICK})
+  # Libraries and programs share precompiled headers, so both need position-independent code of the same kind.
+  target_compile_options(${target} PRIVATE -fPIC)
+  if(NOT TARGET pollux_program_headers)
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/program_headers.cpp CONTENT "")
+    add_library(pollux_program_headers STATIC ${PROJECT_BINARY_DIR}/program_headers.cpp)
+    target_link_libraries(pollux_program_headers PRIVATE pollux::pollux pollux_options pollux_program_options fmt::fmt
+      nlohmann_json::nlohmann_json spdlog::spdlog)
+    pollux_share_headers(pollux_program_headers pollux_program_headers <nlohmann/json.hpp> <spdlog/logger.h>)
   endif()
-  target_link_libraries(${target} PRIVATE fmt::fmt)  # the headers were precompiled with its definitions
-  pollux_share_headers(${target} ${owner})
+  target_link_libraries(${target} PRIVATE fmt::fmt spdlog::spdlog)  # the headers were precompiled with their definitions
+  pollux_share_headers(${target} pollux_program_headers)
 endfunction()
 
-# pollux_program_headers(OWNER TYPE QUICK): a target that precompiles headers for programs.
-function(pollux_program_headers owner type quick)
-  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/program_headers.cpp CONTENT "int main() {}\n")
-  if(type STREQUAL EXECUTABLE)
-    add_executable(${owner} ${PROJECT_BINARY_DIR}/program_headers.cpp)
-  else()
-    add_library(${owner} STATIC ${PROJECT_BINARY_DIR}/program_headers.cpp)
-  endif()
-  target_link_libraries(${owner} PRIVATE pollux::pollux pollux_options pollux_program_options fmt::fmt CLI11::CLI11
-    nlohmann_json::nlohmann_json)
-  if(quick)
-    target_compile_options(${owner} PRIVATE $<$<CONFIG:Release>:-O1>)
-  endif()
-  pollux_share_headers(${owner} ${owner} <CLI/CLI.hpp> <nlohmann/json.hpp>)
-endfunction()
-
-# pollux_program(NAME l2fwd [QUICK] SOURCES main.cpp ... LINK CLI11::CLI11 ...): an example or a tool.
+# pollux_program(NAME l2fwd [QUICK] SOURCES main.cpp ... LINK pollux_examples ...): an example or a tool.
 function(pollux_program)
   cmake_parse_arguments(PROGRAM "QUICK" "NAME" "SOURCES;LINK" ${ARGN})
   set(quick "")

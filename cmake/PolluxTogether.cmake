@@ -6,10 +6,10 @@ set(POLLUX_SHARED_HEADERS
   <utility> <vector> <fmt/format.h> <pollux/pollux.hpp>)
 
 # Larger groups leave a processor idle at the end, and need more memory.
-set(POLLUX_SOURCES_TOGETHER 10)
+set(POLLUX_SOURCES_TOGETHER 24)
 
 # pollux_compile_together(TARGET): compiles its sources in groups. A source that cannot be grouped has the property
-# SKIP_UNITY_BUILD_INCLUSION, or options of its own. CMake's own unity builds name sources by absolute paths, so that no compiler cache
+# SKIP_UNITY_BUILD_INCLUSION, or definitions of its own. CMake's own unity builds name sources by absolute paths, so that no compiler cache
 # could share the result between checkouts.
 function(pollux_compile_together target)
   # At the end of the folder's CMakeLists.txt, all sources and their properties are known.
@@ -19,11 +19,11 @@ endfunction()
 
 function(pollux_group_sources target)
   get_target_property(sources ${target} SOURCES)
-  set(grouped "")
   set(single "")
+  set(all_options "")
   foreach(source IN LISTS sources)
     set(is_single FALSE)
-    foreach(property SKIP_UNITY_BUILD_INCLUSION COMPILE_OPTIONS COMPILE_FLAGS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES)
+    foreach(property SKIP_UNITY_BUILD_INCLUSION COMPILE_FLAGS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES)
       get_source_file_property(value ${source} ${property})
       if(value)
         set(is_single TRUE)
@@ -32,18 +32,36 @@ function(pollux_group_sources target)
     if(is_single OR NOT source MATCHES "\\.cpp$")
       list(APPEND single ${source})
     else()
-      list(APPEND grouped ${source})
+      # Sources with the same options are compiled together.
+      get_source_file_property(options ${source} COMPILE_OPTIONS)
+      string(MAKE_C_IDENTIFIER "${options}" key)
+      list(APPEND all_options ${key})
+      set(options_${key} ${options})
+      list(APPEND grouped_${key} ${source})
     endif()
   endforeach()
-  list(LENGTH grouped count)
-  if(count LESS 2)
-    return()
-  endif()
+  list(REMOVE_DUPLICATES all_options)
   set(groups "")
+  foreach(key IN LISTS all_options)
+    pollux_write_groups(${target} "${options_${key}}" ${grouped_${key}})
+  endforeach()
+  set_target_properties(${target} PROPERTIES SOURCES "${groups};${single}")
+  # An option, so that the target's other folders are searched before: none of their headers is found here by accident.
+  target_compile_options(${target} PRIVATE -I${PROJECT_SOURCE_DIR})
+endfunction()
+
+# pollux_write_groups(TARGET OPTIONS SOURCE...): writes files that include the sources, of nearly the same number each, and appends them
+# to `groups`.
+function(pollux_write_groups target options)
+  list(LENGTH ARGN count)
+  math(EXPR number "(${count} + ${POLLUX_SOURCES_TOGETHER} - 1) / ${POLLUX_SOURCES_TOGETHER}")
+  math(EXPR size "(${count} + ${number} - 1) / ${number}")
   set(begin 0)
   while(begin LESS count)
-    list(SUBLIST grouped ${begin} ${POLLUX_SOURCES_TOGETHER} group)
-    set(file ${CMAKE_CURRENT_BINARY_DIR}/together/${target}_${begin}.cpp)
+    list(SUBLIST ARGN ${begin} ${size} group)
+    list(GET group 0 name)
+    get_filename_component(name ${name} NAME_WE)
+    set(file ${CMAKE_CURRENT_BINARY_DIR}/together/${target}_${name}.cpp)
     set(content "")
     foreach(source IN LISTS group)
       get_filename_component(source ${source} ABSOLUTE)
@@ -51,12 +69,13 @@ function(pollux_group_sources target)
       string(APPEND content "#include \"${source}\"\n")
     endforeach()
     file(CONFIGURE OUTPUT ${file} CONTENT "${content}" @ONLY)
+    if(options)
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${options}")
+    endif()
     list(APPEND groups ${file})
-    math(EXPR begin "${begin} + ${POLLUX_SOURCES_TOGETHER}")
+    math(EXPR begin "${begin} + ${size}")
   endwhile()
-  set_target_properties(${target} PROPERTIES SOURCES "${groups};${single}")
-  # An option, so that the target's other folders are searched before: none of their headers is found here by accident.
-  target_compile_options(${target} PRIVATE -I${PROJECT_SOURCE_DIR})
+  set(groups "${groups}" PARENT_SCOPE)
 endfunction()
 
 # pollux_share_headers(TARGET OWNER HEADER...): precompiles the headers that most sources need, once for the target OWNER. All targets

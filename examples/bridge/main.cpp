@@ -2,7 +2,7 @@
 // A learning bridge between any ports: a Poller, a FlowTable and clones in use.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <optional>
 #include <random>
@@ -29,13 +29,13 @@ struct BridgeOptions {
 };
 
 std::optional<int> read_options(int argc, char** argv, BridgeOptions& options) {
-  CLI::App app("Forwards frames between ports, and learns behind which port an address is", "bridge");
+  cli::App app("Forwards frames between ports, and learns behind which port an address is", "bridge");
   app.footer("The ports must not form a loop: there is no spanning tree. Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.uris, "Two ports or more, such as tap:x0 vfio:0000:01:00.0")
       ->required()
       ->expected(2, 64);
   app.add_option("--addresses", options.addresses, "Addresses that are known at the same time")
-      ->check(CLI::Range(8U, FlowTable<std::uint16_t>::kMaxFlows))
+      ->check(cli::range(8U, FlowTable<std::uint16_t>::kMaxFlows))
       ->capture_default_str();
   app.add_option("--age", options.age, "Seconds for which an address that sends nothing is known")
       ->check(number(0.001, 1e6))

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/command_line.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdint>
 #include <iostream>
 #include <map>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -19,12 +22,26 @@ namespace {
 /// The largest ring of any type of port. PortLimits has the limits of one port.
 constexpr std::uint32_t kMaxRing = 4096;
 
+std::map<std::string, BurstMode> burst_modes() {
+  std::map<std::string, BurstMode> modes;
+  for (const BurstMode mode :
+       {BurstMode::best, BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
+    modes.emplace(name(mode), mode);
+  }
+  return modes;
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
 }  // namespace
 
-void add_queue_options(CLI::App& app, PortOptions& options) {
+void add_queue_options(cli::App& app, PortOptions& options) {
   app.add_option("--queues", options.queues,
                  "Queues in each direction of each port; a card spreads flows over them by RSS")
-      ->check(CLI::Range(1, 16))
+      ->check(cli::range(1, 16))
       ->capture_default_str();
   app.add_option(
          "--cores", options.cores,
@@ -35,54 +52,52 @@ void add_queue_options(CLI::App& app, PortOptions& options) {
 
 void check_queue_options(const PortOptions& options) {
   if (options.cores.size() <= options.queues) return;
-  throw CLI::ValidationError("--cores", fmt::format("{} cores are too many for --queues {}: each needs a queue",
-                                                    options.cores.size(), options.queues));
+  throw cli::UsageError("--cores", fmt::format("{} cores are too many for --queues {}: each needs a queue",
+                                               options.cores.size(), options.queues));
 }
 
-void add_port_options(CLI::App& app, PortOptions& options) {
+void add_port_options(cli::App& app, PortOptions& options) {
   app.add_option("--burst", options.burst, "Maximum number of frames per poll")
-      ->check(CLI::Range(1U, kMaxBurst))
+      ->check(cli::range(1U, kMaxBurst))
       ->capture_default_str();
   app.add_option("--rx-ring", options.rx_ring, "Receive descriptors, a power of two")
-      ->check(CLI::Range(8U, kMaxRing))
+      ->check(cli::range(8U, kMaxRing))
       ->capture_default_str();
   app.add_option("--tx-ring", options.tx_ring, "Transmit descriptors, a power of two")
-      ->check(CLI::Range(8U, kMaxRing))
+      ->check(cli::range(8U, kMaxRing))
       ->capture_default_str();
   app.add_option("--mbufs", options.mbufs, "Packet buffers in the pool")
-      ->check(CLI::Range(64U, 4U << 20U))
+      ->check(cli::range(64U, 4U << 20U))
       ->capture_default_str();
   app.add_option("--mtu", options.mtu, "Maximum payload of a frame in bytes")
-      ->check(CLI::Range(68U, 65535U))
+      ->check(cli::range(68U, 65535U))
       ->capture_default_str();
-  std::map<std::string, BurstMode> modes;
-  for (const BurstMode mode :
-       {BurstMode::best, BurstMode::scalar, BurstMode::avx2, BurstMode::avx512, BurstMode::neon}) {
-    modes.emplace(name(mode), mode);
-  }
+  const std::map<std::string, BurstMode> modes = burst_modes();
+  std::vector<std::string> names;
+  for (const auto& mode : modes) names.push_back(mode.first);
   app.add_option_function<std::string>(
-         "--burst-mode", [&options, modes](const std::string& mode) { options.burst_mode = modes.at(mode); },
+         "--burst-mode", [&options, modes](const std::string& text) { options.burst_mode = modes.at(lower(text)); },
          "Instruction set of the burst functions; 'best' selects the fastest one")
-      ->transform(CLI::IsMember(modes, CLI::ignore_case));
+      ->check(cli::one_of_ignoring_case(names));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
       ->check(number(0, 3600))
       ->capture_default_str();
   add_telemetry_option(app, options);
 }
 
-void add_telemetry_option(CLI::App& app, PortOptions& options) {
+void add_telemetry_option(cli::App& app, PortOptions& options) {
   app.add_flag("--telemetry", options.telemetry,
                "Let `pollux ports`, `stats` and other clients look at the ports and change their settings");
 }
 
-CLI::Range frame_count() {
+cli::Check frame_count() {
   // The parser turns a number that is too large into the type's maximum. The limit is far below it, so that such a
   // number is rejected.
-  return {std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000}};
+  return cli::range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000});
 }
 
-// CLI::Range would accept "nan", since every comparison with it is false.
-CLI::Validator number(double lowest, double highest) {
+// cli::Check would accept "nan", since every comparison with it is false.
+cli::Check number(double lowest, double highest) {
   const std::string range = fmt::format("{:g} to {:g}", lowest, highest);
   const auto check = [=](const std::string& text) {
     return parse_number(text, lowest, highest) ? std::string() : fmt::format("{} is not a number from {}", text, range);
@@ -90,17 +105,17 @@ CLI::Validator number(double lowest, double highest) {
   return {check, range};
 }
 
-void add_seconds_option(CLI::App& app, std::optional<double>& seconds) {
+void add_seconds_option(cli::App& app, std::optional<double>& seconds) {
   app.add_option("--seconds", seconds, "End after this many seconds")->check(number(0.001, 1e9));
 }
 
-void add_run_options(CLI::App& app, RunOptions& options) {
+void add_run_options(cli::App& app, RunOptions& options) {
   add_seconds_option(app, options.seconds);
   app.add_flag("--json", options.json, "Print a JSON object every second, and a last one with the summary");
   app.add_flag("--quiet", options.quiet, "Print the summary only");
 }
 
-CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAddress>& mac, const char* description) {
+cli::Option* add_mac_option(cli::App& app, const char* name, std::optional<MacAddress>& mac, const char* description) {
   const auto take = [&mac](const std::string& text) {
     mac = parse_mac(text);
     return mac.has_value();
@@ -110,27 +125,22 @@ CLI::Option* add_mac_option(CLI::App& app, const char* name, std::optional<MacAd
           name,
           [take, name](const std::string& text) {
             if (!take(text)) {
-              throw CLI::ValidationError(name, "'" + text + "' is not six bytes like 02:00:00:00:00:01");
+              throw cli::UsageError(name, "'" + text + "' is not six bytes like 02:00:00:00:00:01");
             }
           },
           description)
       ->type_name("MAC");
 }
 
-std::optional<int> parse(CLI::App& app, int argc, char** argv) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& end) {
-    // A stream with a buffer would forget why it could not be written to.
-    std::ostringstream text;
-    const int status = app.exit(end, text, std::cerr);
-    if (const int error = write_all(text.str()); error != 0) {
-      std::cerr << app.get_name() << ": error: " << cannot_write(error) << '\n';
-      return 1;
-    }
-    return status == 0 ? 0 : kUsageError;
+std::optional<int> parse(cli::App& app, int argc, char** argv) {
+  // A stream with a buffer would forget why it could not be written to.
+  std::ostringstream text;
+  const std::optional<int> status = app.parse(argc, argv, text, std::cerr);
+  if (const int error = write_all(text.str()); error != 0) {
+    std::cerr << app.name() << ": error: " << cannot_write(error) << '\n';
+    return 1;
   }
-  return std::nullopt;
+  return status;
 }
 
 }  // namespace pollux::examples

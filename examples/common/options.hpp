@@ -12,8 +12,6 @@
 
 namespace pollux::examples {
 
-/// The exit status after a wrong command line; after any other failure it is 1.
-inline constexpr int kUsageError = 2;
 inline constexpr std::uint32_t kMaxBurst = 512;
 
 /// The port options of every example.

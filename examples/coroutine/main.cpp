@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwards between two ports, and prints a line every second: a coroutine for each of these, in one Poller.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <optional>
 #include <string>
@@ -31,7 +31,7 @@ struct Direction {
 };
 
 std::optional<int> read_options(int argc, char** argv, CoroutineOptions& options) {
-  CLI::App app("Forwards frames between two ports, each direction in a coroutine", "coroutine");
+  cli::App app("Forwards frames between two ports, each direction in a coroutine", "coroutine");
   app.footer("Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.ports, "Two ports, such as tap:plx0 or vfio:0000:01:00.0")->required()->expected(2);
   add_seconds_option(app, options.seconds);

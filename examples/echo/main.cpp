@@ -2,7 +2,7 @@
 // Answers ARP, ping and UDP echo for one IPv4 address on any port, and sleeps while nothing comes: a Poller in use.
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <optional>
 #include <string>
@@ -29,7 +29,7 @@ struct EchoOptions {
 };
 
 std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
-  CLI::App app("Answers ARP, ping and UDP echo for an IPv4 address on a port", "echo");
+  cli::App app("Answers ARP, ping and UDP echo for an IPv4 address on a port", "echo");
   app.footer(
       "The other side needs no more than an address of the same network, for example:\n"
       "  ./echo tap:plx0 --ip 10.9.0.2 &\n"
@@ -40,11 +40,11 @@ std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
          "--ip",
          [&options](const std::string& text) {
            if (inet_pton(AF_INET, text.c_str(), options.address.data()) != 1)
-             throw CLI::ValidationError("--ip", fmt::format("'{}' is no IPv4 address; write it like 10.9.0.2", text));
+             throw cli::UsageError("--ip", fmt::format("'{}' is no IPv4 address; write it like 10.9.0.2", text));
          },
          "The IPv4 address that answers")
       ->required();
-  app.add_option("--udp-port", options.udp_port, "The UDP port that answers")->check(CLI::Range(1, 65535));
+  app.add_option("--udp-port", options.udp_port, "The UDP port that answers")->check(cli::range(1, 65535));
   add_seconds_option(app, options.seconds);
   add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);

@@ -2,7 +2,7 @@
 // Shares a card with the kernel: the program answers UDP echo itself, and the kernel gets all other frames through an
 // interface with the card's address. A KernelPath and a Poller in use.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <functional>
 #include <optional>
@@ -32,7 +32,7 @@ struct KernelPathProgram {
 };
 
 std::optional<int> read_options(int argc, char** argv, KernelPathProgram& options) {
-  CLI::App app("Answers UDP echo on a card, and gives the kernel everything else", "kernel_path");
+  cli::App app("Answers UDP echo on a card, and gives the kernel everything else", "kernel_path");
   app.footer(
       "The kernel keeps its network on the card through the interface. Without --ip that is what the card's own\n"
       "interface had, with all addresses and routes:\n"
@@ -50,7 +50,7 @@ std::optional<int> read_options(int argc, char** argv, KernelPathProgram& option
       "An address of the interface, such as 10.0.0.1/24 or fd00::1/64; the first IPv4 address answers UDP echo. "
       "Without it the interface gets the addresses and routes that `pollux bind` has saved");
   app.add_option("--udp-port", options.udp_port, "The UDP port that the program answers itself")
-      ->check(CLI::Range(1, 65535));
+      ->check(cli::range(1, 65535));
   add_seconds_option(app, options.seconds);
   add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);

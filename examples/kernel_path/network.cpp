@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -23,7 +23,7 @@ InterfaceAddress parse_interface_address(const std::string& text) {
   const auto prefix =
       parse_number<std::uint8_t>(std::string_view(text).substr(std::min(slash + 1, text.size())), 0, longest);
   if (!prefix || inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1)
-    throw CLI::ValidationError("--ip", fmt::format("'{}' is no address and prefix; write it like 10.0.0.1/24", text));
+    throw cli::UsageError("--ip", fmt::format("'{}' is no address and prefix; write it like 10.0.0.1/24", text));
   address.prefix = *prefix;
   return address;
 }

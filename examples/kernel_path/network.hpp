@@ -19,7 +19,7 @@ struct InterfaceNetwork {
   std::optional<pci::InterfaceBackup> saved;
 };
 
-/// Parses an address such as "10.0.0.1/24". Throws CLI::ValidationError.
+/// Parses an address such as "10.0.0.1/24". Throws cli::UsageError.
 [[nodiscard]] InterfaceAddress parse_interface_address(const std::string& text);
 
 /// The network that was saved when the port was bound. Errors: those of pci::saved_interfaces; `not_found` if the port

@@ -9,7 +9,7 @@
 namespace pollux::examples {
 
 std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
-  CLI::App app("Forwards Ethernet frames between two ports, or back out of one", "l2fwd");
+  cli::App app("Forwards Ethernet frames between two ports, or back out of one", "l2fwd");
   app.footer(
       "A port is vfio:0000:01:00.0, the bare PCI address, or sim:0. A sent frame has the sending port's address as\n"
       "source and 02:00:00:00:00:N as destination, where N is the number of that port. Ctrl-C ends the program with\n"
@@ -21,7 +21,7 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
   app.add_option("--packets", options.packets, "End after forwarding this many frames")->check(frame_count());
   app.add_option("--circulate", options.circulate,
                  "Send this many frames at the start; they circulate forever if the two ports are wired to each other")
-      ->check(CLI::Range(1, 4096));
+      ->check(cli::range(1, 4096));
   app.add_flag("--fused", options.port.fused,
                fmt::format("Exchange buffers between the rings instead of going through the pool; needs cards of one "
                            "driver, and --burst is {} at most",
@@ -32,13 +32,12 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
   app.callback([&options] {
     check_queue_options(options.port);
     if (options.port.fused && options.port.queues > 1)
-      throw CLI::ValidationError("--queues", "forward paths (--fused) have one queue a port in this program");
+      throw cli::UsageError("--queues", "forward paths (--fused) have one queue a port in this program");
     if (options.packets && options.port.cores.size() > 1)
-      throw CLI::ValidationError("--packets", "several --cores do not count frames together; use --seconds");
+      throw cli::UsageError("--packets", "several --cores do not count frames together; use --seconds");
     if (options.port.fused && options.port.burst > ForwardPath::kMaxBurst) {
-      throw CLI::ValidationError("--burst",
-                                 fmt::format("{} is too many with --fused, which moves at most {} frames a poll",
-                                             options.port.burst, ForwardPath::kMaxBurst));
+      throw cli::UsageError("--burst", fmt::format("{} is too many with --fused, which moves at most {} frames a poll",
+                                                   options.port.burst, ForwardPath::kMaxBurst));
     }
   });
   return parse(app, argc, argv);

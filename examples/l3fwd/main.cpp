@@ -2,7 +2,7 @@
 // Routes IPv4 and IPv6 packets between ports by the longest prefix.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <array>
 #include <optional>
@@ -33,7 +33,7 @@ struct L3fwdOptions {
 };
 
 std::optional<int> read_options(int argc, char** argv, L3fwdOptions& options) {
-  CLI::App app("Routes IPv4 and IPv6 packets between ports", "l3fwd");
+  cli::App app("Routes IPv4 and IPv6 packets between ports", "l3fwd");
   app.footer(
       "A route is a prefix, the index of a port (0 is the first one), and the MAC address of the next hop:\n"
       "  l3fwd tap:x0 tap:x1 --route '10.1.0.0/16 1 02:00:00:00:00:01' --route '::/0 0 02:00:00:00:00:02'\n"

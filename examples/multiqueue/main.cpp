@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Sends every frame of a port back to its sender, on a thread for each queue: a card's RSS, and run loops on threads.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <deque>
 #include <optional>
@@ -25,7 +25,7 @@ struct MultiqueueOptions {
 };
 
 std::optional<int> read_options(int argc, char** argv, MultiqueueOptions& options) {
-  CLI::App app("Sends the frames of a port back, with a thread for each queue", "multiqueue");
+  cli::App app("Sends the frames of a port back, with a thread for each queue", "multiqueue");
   app.footer(
       "A card sends each flow to one queue by the hash of its addresses and ports (RSS), so the frames of a flow stay "
       "in\n"

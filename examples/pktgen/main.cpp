@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "common/cli.hpp"
 #include "common/log.hpp"
 #include "common/output.hpp"
 #include "common/stop_signals.hpp"
@@ -112,7 +113,7 @@ int run_pktgen(PktgenOptions& options, const std::shared_ptr<spdlog::logger>& sh
   if (!supply) return report_failure(log, supply.error());
   if (auto fits = fit_mtu(options, supply->largest()); !fits) {
     static_cast<void>(report_failure(log, fits.error()));
-    return kUsageError;
+    return cli::kUsageError;
   }
   auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
   if (!setup) return report_failure(log, setup.error());

@@ -2,7 +2,7 @@
 // An HTTP server on any port: the TCP of lwIP in a Poller's loop.
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <functional>
 #include <optional>
@@ -32,12 +32,12 @@ struct ServerOptions {
 std::function<void(const std::string&)> address_option(const char* name, packet::Ipv4Address& address) {
   return [name, &address](const std::string& text) {
     if (inet_pton(AF_INET, text.c_str(), address.data()) != 1)
-      throw CLI::ValidationError(name, fmt::format("'{}' is no IPv4 address; write it like 10.9.0.2", text));
+      throw cli::UsageError(name, fmt::format("'{}' is no IPv4 address; write it like 10.9.0.2", text));
   };
 }
 
 std::optional<int> read_options(int argc, char** argv, ServerOptions& options) {
-  CLI::App app("Serves a document by HTTP on a port, with the TCP of lwIP", "tcp_server");
+  cli::App app("Serves a document by HTTP on a port, with the TCP of lwIP", "tcp_server");
   app.footer(
       "The other side needs no more than an address of the same network, for example:\n"
       "  tcp_server tap:plx0 --ip 10.9.0.2 &\n"
@@ -48,9 +48,9 @@ std::optional<int> read_options(int argc, char** argv, ServerOptions& options) {
       ->required();
   app.add_option_function<std::string>("--netmask", address_option("--netmask", options.address.netmask),
                                        "255.255.255.0 if it is not given");
-  app.add_option("--tcp-port", options.tcp_port, "The TCP port")->check(CLI::Range(1, 65535))->capture_default_str();
+  app.add_option("--tcp-port", options.tcp_port, "The TCP port")->check(cli::range(1, 65535))->capture_default_str();
   app.add_option("--bytes", options.bytes, "Length of the document")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40))
+      ->check(cli::range(std::uint64_t{1}, std::uint64_t{1} << 40))
       ->capture_default_str();
   add_seconds_option(app, options.seconds);
   add_telemetry_option(app, options.ports);

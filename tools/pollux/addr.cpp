@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "../../examples/common/mac_text.hpp"
 #include "commands.hpp"
+#include "common/mac_text.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "report.hpp"
 #include "started_port.hpp"
@@ -128,16 +128,16 @@ int run_addr(const Environment& environment, const AddrOptions& options) {
 
 }  // namespace
 
-void add_addr(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_addr(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<AddrOptions>();
-  CLI::App* command = app.add_subcommand("addr", "Show the addresses and VLANs that a port receives, and set them");
+  cli::App* command = app.add_subcommand("addr", "Show the addresses and VLANs that a port receives, and set them");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0")->required();
   command->add_option("--mac", options->mac, "The port's own address");
   command->add_option("--unicast", options->unicast, "Further unicast addresses, separated by commas")->delimiter(',');
   command->add_option("--multicast", options->multicast, "Multicast groups, separated by commas")->delimiter(',');
   command->add_option("--vlan", options->vlans, "Receive these VLANs only, separated by commas; 1 to 4094")
       ->delimiter(',')
-      ->check(CLI::Range(1, 4094));
+      ->check(cli::range(1, 4094));
   command->add_flag("--promiscuous", options->promiscuous, "Receive frames for any address");
   command->add_flag("--all-multicast", options->all_multicast, "Receive the frames of every multicast group");
   command->add_flag("--json", options->json, "Print JSON");

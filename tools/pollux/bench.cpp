@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -142,7 +142,7 @@ int run_bench(const Environment& environment, const BenchOptions& options) {
   return kSuccess;
 }
 
-void add_options(CLI::App& command, BenchOptions& options) {
+void add_options(cli::App& command, BenchOptions& options) {
   command.add_option("ports", options.ports, "The port that sends and the one that receives")->required()->expected(2);
   command
       .add_option("--dut", options.device,
@@ -153,22 +153,22 @@ void add_options(CLI::App& command, BenchOptions& options) {
       .add_option("--sizes", options.sizes,
                   "Frame sizes in bytes, with the frame check sequence; by default those of RFC 2544")
       ->delimiter(',')
-      ->check(CLI::Range(kMinSize, kMaxSize));
+      ->check(cli::range(kMinSize, kMaxSize));
   command.add_option("--tests", options.tests, "Some of throughput, latency, frame-loss, back-to-back; by default all")
       ->delimiter(',')
-      ->check(CLI::IsMember({"throughput", "latency", "frame-loss", "back-to-back"}));
+      ->check(cli::one_of({"throughput", "latency", "frame-loss", "back-to-back"}));
   command.add_option("--duration", options.duration, "Seconds of each trial, and of the longest burst")
-      ->check(CLI::Range(0.0001, 3600.0));
+      ->check(cli::range(0.0001, 3600.0));
   command.add_option("--wait", options.wait, "Seconds to wait for late frames after a trial that lost some")
-      ->check(CLI::Range(0.0, 60.0));
+      ->check(cli::range(0.0, 60.0));
   command.add_option("--max-load", options.max_load, "The highest load, in percent of the line rate")
       ->capture_default_str();
   command.add_option("--resolution", options.resolution, "How exactly the throughput is searched")
       ->capture_default_str();
   command.add_option("--confirm", options.confirmations, "Trials without loss that confirm the throughput (1)")
-      ->check(CLI::Range(0U, 1000U));
+      ->check(cli::range(0U, 1000U));
   command.add_option("--repeats", options.repeats, "Repeats of the latency trial and of the back-to-back search")
-      ->check(CLI::Range(1U, 1000U));
+      ->check(cli::range(1U, 1000U));
   command.add_option("--line-rate", options.line_rate,
                      "Bits per second, such as 100Mbit; by default that of the slower link");
   command.add_flag("--rfc", options.rfc, "The durations and repeats of RFC 2544, which take hours in real time");
@@ -178,9 +178,9 @@ void add_options(CLI::App& command, BenchOptions& options) {
 
 }  // namespace
 
-void add_bench(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_bench(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<BenchOptions>();
-  CLI::App* command = app.add_subcommand(
+  cli::App* command = app.add_subcommand(
       "bench", "Measure a device under test between two ports: throughput, latency, loss (RFC 2544)");
   add_options(*command, *options);
   command->footer(

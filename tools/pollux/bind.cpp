@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <set>
+#include "common/cli.hpp"
 
 #include "commands.hpp"
 #include "confirm/confirmed_bind.hpp"
@@ -73,10 +73,10 @@ int run_bind(const Environment& environment, const BindOptions& options) {
 
 }  // namespace
 
-void add_bind(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_bind(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<BindOptions>();
-  CLI::App* command = app.add_subcommand("bind", "Move ports from the kernel to vfio-pci: all of them or none");
-  CLI::Option* ports = command->add_option("ports", options->ports, "PCI addresses, such as 0000:01:00.0");
+  cli::App* command = app.add_subcommand("bind", "Move ports from the kernel to vfio-pci: all of them or none");
+  cli::Option* ports = command->add_option("ports", options->ports, "PCI addresses, such as 0000:01:00.0");
   command->add_flag("--force", options->force,
                     "Bind a port although the host uses it, or a device that is not a network controller");
   command->add_option("--user", options->user,
@@ -85,8 +85,8 @@ void add_bind(CLI::App& app, const Environment& environment, int& exit_code) {
       ->add_option("--confirm", options->confirm,
                    "Give the ports back, with their interfaces' addresses and routes, after this many seconds, unless "
                    "Enter is pressed or `pollux bind --confirmed` is run; also if this session is lost meanwhile")
-      ->check(CLI::Range(1U, 3600U));
-  CLI::Option* confirmed = command->add_flag("--confirmed", options->confirmed, "Keep what --confirm has bound");
+      ->check(cli::range(1U, 3600U));
+  cli::Option* confirmed = command->add_flag("--confirmed", options->confirmed, "Keep what --confirm has bound");
   confirmed->excludes(ports);
   command->footer(
       "pollux bind 0000:01:00.0 0000:01:00.1\n"
@@ -97,7 +97,7 @@ void add_bind(CLI::App& app, const Environment& environment, int& exit_code) {
       "back.\n"
       "A program that has the port open then is ended.");
   command->callback([options, &environment, &exit_code] {
-    if (!options->confirmed && options->ports.empty()) throw CLI::RequiredError("ports");
+    if (!options->confirmed && options->ports.empty()) throw cli::UsageError::missing("ports");
     exit_code = run_bind(environment, *options);
   });
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <fmt/ostream.h>
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
+#include "common/cli.hpp"
 
-#include "../../examples/common/stop_signals.hpp"
 #include "commands.hpp"
+#include "common/stop_signals.hpp"
 #include "function_socket.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/open.hpp"
@@ -135,9 +135,9 @@ int run_card(const Environment& environment, const CardOptions& options) {
 
 }  // namespace
 
-void add_card(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_card(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<CardOptions>();
-  CLI::App* command =
+  cli::App* command =
       app.add_subcommand("card", "Export an in-process 82576 to a virtual machine, by the vfio-user protocol");
   command->add_option("--socket", options->sockets, "Unix socket for the client; twice: two cards of one package")
       ->required()

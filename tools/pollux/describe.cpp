@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux completion` and `pollux manual`: what the declarations of all commands say, for shells and for man(1).
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <cerrno>
 #include <filesystem>
@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int write_pages(const Environment& environment, const CLI::App& app, const fs::path& folder) {
+int write_pages(const Environment& environment, const cli::App& app, const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   const auto root = describe::describe(app);
@@ -37,10 +37,10 @@ int write_pages(const Environment& environment, const CLI::App& app, const fs::p
 
 }  // namespace
 
-void add_completion(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_completion(cli::App& app, const Environment& environment, int& exit_code) {
   auto shell = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("completion", "Print the completion script for a shell");
-  command->add_option("shell", *shell, "The shell")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  cli::App* command = app.add_subcommand("completion", "Print the completion script for a shell");
+  command->add_option("shell", *shell, "The shell")->required()->check(cli::one_of({"bash", "zsh", "fish"}));
   command->footer(
       "pollux completion bash > ~/.local/share/bash-completion/completions/pollux\n"
       "pollux completion zsh > ~/.zfunc/_pollux\n"
@@ -52,9 +52,9 @@ void add_completion(CLI::App& app, const Environment& environment, int& exit_cod
   });
 }
 
-void add_manual(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_manual(cli::App& app, const Environment& environment, int& exit_code) {
   auto folder = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("manual", "Write the man pages of all commands into a folder");
+  cli::App* command = app.add_subcommand("manual", "Write the man pages of all commands into a folder");
   command->add_option("folder", *folder, "The folder; it is made if it does not exist")->required();
   command->footer(
       "pollux manual ~/.local/share/man/man1\n"

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <prometheus/exposer.h>
 #include <prometheus/text_serializer.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <chrono>
 #include <exception>
@@ -11,8 +11,8 @@
 #include <ostream>
 #include <string>
 
-#include "../../examples/common/stop_signals.hpp"
 #include "commands.hpp"
+#include "common/stop_signals.hpp"
 #include "metrics.hpp"
 #include "report.hpp"
 #include "telemetry_client.hpp"
@@ -50,9 +50,9 @@ int run_exporter(const Environment& environment, const ExporterOptions& options)
 
 }  // namespace
 
-void add_exporter(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_exporter(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<ExporterOptions>();
-  CLI::App* command = app.add_subcommand("exporter", "Serve the counters of running programs to Prometheus");
+  cli::App* command = app.add_subcommand("exporter", "Serve the counters of running programs to Prometheus");
   command->add_option("--listen", options->listen, "Address and TCP port of the HTTP server")->capture_default_str();
   command->add_flag("--once", options->once, "Print the metrics and end");
   command->footer(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -75,9 +75,9 @@ int run_info(const Environment& environment, const InfoOptions& options) {
 
 }  // namespace
 
-void add_info(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_info(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App* command = app.add_subcommand("info", "Show everything that is known about one port");
+  cli::App* command = app.add_subcommand("info", "Show everything that is known about one port");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or the bare PCI address")->required();
   command->add_flag("--registers", options->registers, "Show the card's registers, too (if Pollux can open the port)");
   command->add_flag("--json", options->json, "Print JSON");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -54,13 +54,13 @@ int run_led(const Environment& environment, const LedOptions& options) {
 
 }  // namespace
 
-void add_led(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_led(cli::App& app, const Environment& environment, int& exit_code) {
   constexpr double kMaxSeconds = 86400;
   auto options = std::make_shared<LedOptions>();
-  CLI::App* command = app.add_subcommand("led", "Let a port's light blink, to see which one it is");
+  cli::App* command = app.add_subcommand("led", "Let a port's light blink, to see which one it is");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   command->add_option("--blink", options->seconds, "For how many seconds (the default is 5)")
-      ->check(CLI::Range(0.0, kMaxSeconds));
+      ->check(cli::range(0.0, kMaxSeconds));
   command->add_flag("--steady", options->steady, "Keep the light on instead");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example:\n  pollux led vfio:0000:01:00.0 --blink 30");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -154,18 +154,18 @@ int run_link(const Environment& environment, const LinkOptions& options) {
 
 }  // namespace
 
-void add_link(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_link(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<LinkOptions>();
-  CLI::App* command = app.add_subcommand("link", "Start a port's link, and show its mode, link partner, PHY and cable");
+  cli::App* command = app.add_subcommand("link", "Start a port's link, and show its mode, link partner, PHY and cable");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   auto* const advertise =
       command->add_option("--advertise", options->advertise, "Offer only these modes, such as 100/full,1000/full")
           ->delimiter(',');
   auto* const speed =
       command->add_option("--speed", options->speed, "Use this speed, 10 or 100 Mb/s, without negotiation")
-          ->check(CLI::IsMember({10, 100, 1000}));
+          ->check(cli::one_of({"10", "100", "1000"}));
   command->add_option("--duplex", options->duplex, "The duplex mode of --speed: half or full (the default)")
-      ->check(CLI::IsMember({"half", "full"}))
+      ->check(cli::one_of({"half", "full"}))
       ->needs(speed);
   auto* const negotiate = command->add_flag("--autoneg", options->negotiate, "Negotiate, as without options");
   auto* const restart = command->add_flag("--restart", options->restart, "Negotiate a second time");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <array>
@@ -72,9 +72,9 @@ int run_list(const Environment& environment, const ListOptions& options) {
 
 }  // namespace
 
-void add_list(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_list(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<ListOptions>();
-  CLI::App* command = app.add_subcommand("list", "List the machine's network controllers and their drivers");
+  cli::App* command = app.add_subcommand("list", "List the machine's network controllers and their drivers");
   command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--all", options->all, "List every PCI device");
   command->footer(

@@ -4,7 +4,6 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <cstdlib>
 #include <iostream>
@@ -13,8 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "../../examples/common/standard_streams.hpp"
 #include "commands.hpp"
+#include "common/cli.hpp"
+#include "common/standard_streams.hpp"
 #include "pollux/pollux.hpp"
 #include "shell.hpp"
 
@@ -45,13 +45,6 @@ bool shows_colours() {
   return (off == nullptr || *off == '\0') && !dumb && ::isatty(STDOUT_FILENO) != 0;
 }
 
-/// The word in the place of a command, which CLI11 does not mention: it looks for a missing command first.
-std::optional<std::string> wrong_command(const CLI::App& app, const CLI::ParseError& error) {
-  const std::vector<std::string> rest = app.remaining(true);
-  if (std::string_view(error.what()) != "A subcommand is required" || rest.empty()) return std::nullopt;
-  return rest.front().starts_with('-') ? std::nullopt : std::optional(rest.front());
-}
-
 int run(int argc, char** argv) {
   using namespace pollux::tool;
   const auto logger = std::make_shared<spdlog::logger>("pollux", std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -80,9 +73,10 @@ int run(int argc, char** argv) {
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 
   int exit_code = kSuccess;
-  CLI::App app("Lists network cards, moves them between the kernel and Pollux, and exports in-process ones", "pollux");
+  pollux::cli::App app("Lists network cards, moves them between the kernel and Pollux, and exports in-process ones",
+                       "pollux");
   app.require_subcommand(1);
-  app.fallthrough();
+  app.fallthrough(true);
   app.add_flag_callback(
       "-v,--verbose", [&] { logger->set_level(spdlog::level::debug); }, "Log each step");
   add_addr(app, environment, exit_code);
@@ -123,16 +117,7 @@ int run(int argc, char** argv) {
       "  pollux info vfio:0000:01:00.0\n"
       "`pollux COMMAND --help` has the options and examples of each command. The status is 0 after success, 1 after a\n"
       "failure, and 2 if the arguments are wrong.");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (const auto wrong = wrong_command(app, error)) {
-      std::cerr << fmt::format("'{}' is not a command; see pollux --help\n", *wrong);
-      return kUsage;
-    }
-    return app.exit(error) == 0 ? kSuccess : kUsage;
-  }
-  return exit_code;
+  return app.parse(argc, argv, std::cout, std::cerr).value_or(exit_code);
 }
 
 }  // namespace

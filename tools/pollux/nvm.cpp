@@ -3,7 +3,7 @@
 #include "pollux/net/nvm.hpp"
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -54,6 +54,12 @@ std::string name_of(NvmProtection protection) {
     if (value == protection) return name;
   }
   return "unknown";
+}
+
+std::vector<std::string> names_of_protections() {
+  std::vector<std::string> names;
+  for (const auto& protection : kProtections) names.push_back(protection.first);
+  return names;
 }
 
 std::optional<std::uint32_t> number(std::string_view text) {
@@ -238,16 +244,16 @@ int run_nvm(const Environment& environment, const NvmOptions& options) {
 
 }  // namespace
 
-void add_nvm(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_nvm(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<NvmOptions>();
-  CLI::App* command = app.add_subcommand("nvm", "Show, copy and change the non-volatile memory of a port's card");
+  cli::App* command = app.add_subcommand("nvm", "Show, copy and change the non-volatile memory of a port's card");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   command->add_option("--dump", options->dump, "Copy the NVM to this file, or with - to standard output, as bytes");
   command->add_option("--restore", options->restore, "Write a copy back");
   command->add_option("--write", options->writes, "WORD=VALUE: write a word; the checksum follows; can be repeated")
       ->allow_extra_args(false);
   command->add_option("--protect", options->protect, "Protect none, upper-quarter, upper-half or all of it from writes")
-      ->check(CLI::IsMember(kProtections));
+      ->check(cli::one_of(names_of_protections()));
   command->add_option("--save", options->save, "Save the old contents as FILE.bin before a write (nvm-PORT.bin)");
   command->add_flag("--yes", options->yes, "Do not ask before a change");
   command->add_flag("--force", options->force, "Restore a copy of another card");

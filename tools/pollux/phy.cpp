@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <charconv>
 #include <memory>
@@ -115,17 +115,17 @@ int run_phy(const Environment& environment, const PhyOptions& options) {
 
 }  // namespace
 
-void add_phy(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_phy(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<PhyOptions>();
-  CLI::App* command = app.add_subcommand("phy", "Read and write registers of a port's PHY");
+  cli::App* command = app.add_subcommand("phy", "Read and write registers of a port's PHY");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   command->add_option("--read", options->reads, "Registers to read, such as 1,17; without options 0 to 15")
       ->delimiter(',')
-      ->check(CLI::Range(0, 31));
+      ->check(cli::range(0, 31));
   command->add_option("--write", options->writes, "Write before reading: REG=VALUE, such as 4=0x01e1");
-  command->add_option("--page", options->page, "The page of the registers 16 to 30")->check(CLI::Range(0, 2047));
+  command->add_option("--page", options->page, "The page of the registers 16 to 30")->check(cli::range(0, 2047));
   command->add_option("--address", options->address, "The PHY's address; without it the card's own PHY")
-      ->check(CLI::Range(0, 31));
+      ->check(cli::range(0, 31));
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(
       "Examples:\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux ports`: the ports of running programs.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -39,9 +39,9 @@ void print_ports_json(const Environment& environment, const std::vector<RunningP
 
 }  // namespace
 
-void add_ports(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_ports(cli::App& app, const Environment& environment, int& exit_code) {
   auto json = std::make_shared<bool>(false);
-  CLI::App* command = app.add_subcommand("ports", "List the ports of running programs that have telemetry");
+  cli::App* command = app.add_subcommand("ports", "List the ports of running programs that have telemetry");
   command->add_flag("--json", *json, "Print JSON");
   command->footer(
       "A program has telemetry with --telemetry (l2fwd, pktgen and the other examples), or with a pollux::Telemetry.\n"

@@ -2,7 +2,7 @@
 // `pollux regs`: a card's registers with their fields.
 #include <fmt/format.h>
 #include <fnmatch.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -93,9 +93,9 @@ int run_regs(const Environment& environment, const RegsOptions& options) {
 
 }  // namespace
 
-void add_regs(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_regs(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<RegsOptions>();
-  CLI::App* command =
+  cli::App* command =
       app.add_subcommand("regs", "Show the registers of a port's card, with the fields that are not zero");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   command->add_option("names", options->names, "Registers, such as CTRL, RDT[3] or 'RX*'; all without a name");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux selftest`: tests a port's card.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -67,9 +67,9 @@ int run_selftest(const Environment& environment, const SelfTestOptions& options)
 
 }  // namespace
 
-void add_selftest(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_selftest(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<SelfTestOptions>();
-  CLI::App* command =
+  cli::App* command =
       app.add_subcommand("selftest", "Test a port's card: registers, NVM, interrupts, loopback and link");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   command->add_flag("--online", options->online, "Test only the link, of the started port");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux setup-user`: lets an ordinary user open every port that is bound to vfio-pci, also after a restart.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <array>
@@ -192,14 +192,14 @@ int run_setup(const Environment& environment, const SetupOptions& options) {
 
 }  // namespace
 
-void add_setup_user(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_setup_user(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<SetupOptions>();
-  CLI::App* command =
+  cli::App* command =
       app.add_subcommand("setup-user", "Let an ordinary user open all bound ports: udev rule, group, memlock limit");
   command->add_option("user", options->user, "The user");
   command->add_option("--group", options->group, "The group that may open the ports")->capture_default_str();
   command->add_option("--ports", options->ports, "How many ports the memlock limit is for")
-      ->check(CLI::Range(1U, 1024U))
+      ->check(cli::range(1U, 1024U))
       ->capture_default_str();
   command->add_flag("--remove", options->remove, "Undo it; with a user, take this user out of the group");
   command->add_flag("--dry-run", options->dry_run, "Only show what would be written and run");
@@ -212,7 +212,7 @@ void add_setup_user(CLI::App& app, const Environment& environment, int& exit_cod
       "the\n"
       "IOMMU confines what the device can access. Without an IOMMU only root can open a port. Needs udev.");
   command->callback([options, &environment, &exit_code] {
-    if (options->user.empty() && !options->remove) throw CLI::RequiredError("user");
+    if (options->user.empty() && !options->remove) throw cli::UsageError::missing("user");
     exit_code = run_setup(environment, *options);
   });
 }

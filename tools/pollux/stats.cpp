@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux stats`: the counters of a port of a running program.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <ostream>
@@ -109,9 +109,9 @@ int run_stats(const Environment& environment, const StatsOptions& options) {
 
 }  // namespace
 
-void add_stats(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_stats(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<StatsOptions>();
-  CLI::App* command = app.add_subcommand("stats", "Show the counters of a port of a running program");
+  cli::App* command = app.add_subcommand("stats", "Show the counters of a port of a running program");
   command->add_option("port", options->port, "A port as `pollux ports` lists it: its name, its URI, or the process id")
       ->required();
   command->add_flag("--all", options->all, "Show counters that are zero, too");

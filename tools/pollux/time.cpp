@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <charconv>
 #include <chrono>
@@ -88,9 +88,9 @@ int run_time(const Environment& environment, const TimeOptions& options) {
 
 }  // namespace
 
-void add_time(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_time(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<TimeOptions>();
-  CLI::App* command = app.add_subcommand("time", "Show a card's clock (IEEE 1588), and set it");
+  cli::App* command = app.add_subcommand("time", "Show a card's clock (IEEE 1588), and set it");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0")->required();
   command->add_option("--set", options->set, "The time: nanoseconds, or `now` for the machine's");
   command->add_option("--adjust", options->adjust, "Nanoseconds to add to the clock");

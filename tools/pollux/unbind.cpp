@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <CLI/CLI.hpp>
 #include <memory>
+#include "common/cli.hpp"
 
 #include "commands.hpp"
 #include "pollux/pci/binding.hpp"
@@ -21,9 +21,9 @@ int run_unbind(const Environment& environment, const std::vector<std::string>& p
 
 }  // namespace
 
-void add_unbind(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_unbind(cli::App& app, const Environment& environment, int& exit_code) {
   auto ports = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = app.add_subcommand("unbind", "Return ports to the drivers that they had before `pollux bind`");
+  cli::App* command = app.add_subcommand("unbind", "Return ports to the drivers that they had before `pollux bind`");
   command->add_option("ports", *ports, "PCI addresses, such as 0000:01:00.0")->required();
   command->footer(
       "pollux unbind 0000:01:00.0 0000:01:00.1\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -58,17 +58,17 @@ int run_vf(const Environment& environment, const VfOptions& options, std::option
 }
 
 template <class Options>
-void add_common(CLI::App& command, const std::shared_ptr<Options>& options) {
+void add_common(cli::App& command, const std::shared_ptr<Options>& options) {
   command.add_option("port", options->port, "The physical function, such as vfio:0000:01:00.0?vf_token=UUID")
       ->required();
   command.add_flag("--json", options->json, "Print JSON");
 }
 
-void add_serve(CLI::App& command, const Environment& environment, int& exit_code) {
+void add_serve(cli::App& command, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<VfServeOptions>();
-  CLI::App* const serve = command.add_subcommand(
+  cli::App* const serve = command.add_subcommand(
       "serve", "Create virtual functions, give them settings, and answer their drivers until Ctrl-C");
-  serve->add_option("count", options->count, "How many")->required()->check(CLI::Range(1U, 7U));
+  serve->add_option("count", options->count, "How many")->required()->check(cli::range(1U, 7U));
   add_common(*serve, options);
   serve
       ->add_option("--vf", options->settings,
@@ -94,9 +94,9 @@ void add_serve(CLI::App& command, const Environment& environment, int& exit_code
 
 }  // namespace
 
-void add_vf(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_vf(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<VfOptions>();
-  CLI::App* const command = app.add_subcommand("vf", "Show, create, serve or remove the virtual functions of a card");
+  cli::App* const command = app.add_subcommand("vf", "Show, create, serve or remove the virtual functions of a card");
   command->require_subcommand(1);
   command->footer(
       "Examples:\n"
@@ -106,16 +106,16 @@ void add_vf(CLI::App& app, const Environment& environment, int& exit_code) {
       "VFIO keeps the functions when the command ends (module parameter enable_sriov=1); those of sim: end with it.\n"
       "Addresses, VLANs, rates and trust are in force only while a program has the port open, and only that program\n"
       "can set them. 'pollux vf serve' is such a program.");
-  CLI::App* const list = command->add_subcommand("list", "Show how many there are");
+  cli::App* const list = command->add_subcommand("list", "Show how many there are");
   add_common(*list, options);
   list->footer("pollux vf list 0000:01:00.0\npollux vf list sim:0 --json");
   list->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, std::nullopt); });
-  CLI::App* const create = command->add_subcommand("create", "Create virtual functions, instead of those that exist");
-  create->add_option("count", options->count, "How many")->required()->check(CLI::Range(1U, 7U));
+  cli::App* const create = command->add_subcommand("create", "Create virtual functions, instead of those that exist");
+  create->add_option("count", options->count, "How many")->required()->check(cli::range(1U, 7U));
   add_common(*create, options);
   create->footer("pollux vf create 2 sim:0");
   create->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, options->count); });
-  CLI::App* const remove = command->add_subcommand("remove", "Remove all virtual functions");
+  cli::App* const remove = command->add_subcommand("remove", "Remove all virtual functions");
   add_common(*remove, options);
   remove->footer("pollux vf remove 0000:01:00.0");
   remove->callback([options, &environment, &exit_code] { exit_code = run_vf(environment, *options, 0U); });

@@ -11,7 +11,7 @@
 #include <optional>
 #include <span>
 
-#include "../../examples/common/stop_signals.hpp"
+#include "common/stop_signals.hpp"
 #include "exported_functions.hpp"
 #include "function_watch.hpp"
 #include "pollux/net/virtual_functions.hpp"

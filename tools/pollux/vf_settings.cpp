@@ -10,7 +10,7 @@
 #include <optional>
 #include <string_view>
 
-#include "../../examples/common/mac_text.hpp"
+#include "common/mac_text.hpp"
 
 namespace pollux::tool {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux wol`: shows wake-on-LAN, and arms a card.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <array>
 #include <memory>
@@ -98,9 +98,9 @@ int run_wol(const Environment& environment, const WolOptions& options) {
 
 }  // namespace
 
-void add_wol(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_wol(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<WolOptions>();
-  CLI::App* command = app.add_subcommand("wol", "Show the events that can wake the machine, and arm a port's card");
+  cli::App* command = app.add_subcommand("wol", "Show the events that can wake the machine, and arm a port's card");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   command->add_option("--set", options->set, "Arm for magic, unicast, multicast, broadcast, link (with commas), or off")
       ->delimiter(',');

@@ -181,7 +181,7 @@ Result<void> ask_copies(ProbePorts& ports, Answer& answer) {
 }
 
 // Where short frames lie if only the headers of longer ones are copied.
-Result<void> ask_short_frames(ProbePorts& ports, Answer& answer) {
+Result<void> ask_short_copies(ProbePorts& ports, Answer& answer) {
   constexpr std::string_view kTag = "I-M-HDRCOPY";
   if (auto begun = begin(ports, 2, reg::SRRCTL::REPLICATE_LARGE); !begun) return begun;
   const struct {
@@ -207,14 +207,14 @@ Result<void> ask_short_frames(ProbePorts& ports, Answer& answer) {
 constexpr std::array<std::string_view, 1> kHeaderTags{"I-HDRSPLIT"};
 constexpr std::array<std::string_view, 2> kSplitTags{"I-PSRTYPE", "I-M-HDRSPLIT"};
 constexpr std::array<std::string_view, 1> kCopyTags{"I-HDRCOPY"};
-constexpr std::array<std::string_view, 1> kShortTags{"I-M-HDRCOPY"};
+constexpr std::array<std::string_view, 1> kLargeTags{"I-M-HDRCOPY"};
 constexpr std::array kHeaderProbes{
     Probe{"split_headers", "What does the card report of split frames?", kHeaderTags, true, true, ask_headers},
     Probe{"split_types", "Which frames does the card split?", kSplitTags, true, true, ask_types},
     Probe{"copied_headers", "What does the card report of frames whose headers it copies?", kCopyTags, true, true,
           ask_copies},
-    Probe{"copied_large", "Where are short frames if the card copies the headers of longer ones?", kShortTags, true,
-          true, ask_short_frames},
+    Probe{"copied_large", "Where are short frames if the card copies the headers of longer ones?", kLargeTags, true,
+          true, ask_short_copies},
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Asks a card the open questions of docs/82576/interpretations.md. tools/silicon runs it.
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -81,26 +81,22 @@ std::string unknown(const std::vector<std::string>& names) {
 
 int begin(int argc, char** argv) {
   ProgramOptions options;
-  CLI::App app("Asks an 82576 the open questions of docs/82576/interpretations.md, and prints its answers",
-               "silicon_probe");
+  pollux::cli::App app("Asks an 82576 the open questions of docs/82576/interpretations.md, and prints its answers",
+                       "silicon_probe");
   app.footer("The status is 0 if every question that was asked got an answer, expected or not.");
   app.add_option("port", options.ask.port, "The port that is asked, such as vfio:0000:01:00.0 or sim:0");
   app.add_option("partner", options.ask.partner, "The port at the other end of its cable");
   app.add_option("--only", options.only, "Ask only these probes: NAME,...")->delimiter(',');
   app.add_option("--traces", options.ask.traces,
                  "Write all register accesses of each probe to a text file in this folder")
-      ->check(CLI::ExistingDirectory);
+      ->check(pollux::cli::existing_directory());
   app.add_option("--recordings", options.ask.recordings, "Record probes that use only registers in this folder")
-      ->check(CLI::ExistingDirectory);
+      ->check(pollux::cli::existing_directory());
   app.add_option("--replay", options.ask.replay, "Ask the recordings in this folder in place of a card")
-      ->check(CLI::ExistingDirectory);
+      ->check(pollux::cli::existing_directory());
   app.add_flag("--json", options.json, "Print one JSON object a line");
   app.add_flag("--list", options.list, "List the probes, and the questions that no probe asks");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto status = app.parse(argc, argv, std::cout, std::cerr)) return *status;
   if (options.list) {
     std::cout << list_text();
     return 0;

@@ -2,7 +2,7 @@
 // `pollux doctor` as a command: text, JSON, exit status; and the callers.
 #include <sys/stat.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -24,14 +24,9 @@ struct Command : Machine {
     out.str("");
     err.str("");
     int exit_code = kSuccess;
-    CLI::App app("", "pollux");
+    cli::App app("", "pollux");
     add_doctor(app, environment, exit_code);
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError&) {
-      return kUsage;
-    }
-    return exit_code;
+    return app.parse(arguments, out, err).value_or(exit_code);
   }
 };
 

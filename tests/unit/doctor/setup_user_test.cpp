@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux setup-user` on a fake root: what it shows, writes, runs and undoes.
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <vector>
 
@@ -28,14 +28,9 @@ struct SetupUser : Machine {
     err.str("");
     commands.clear();
     int exit_code = kSuccess;
-    CLI::App app("", "pollux");
+    cli::App app("", "pollux");
     add_setup_user(app, environment, exit_code);
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError&) {
-      return kUsage;
-    }
-    return exit_code;
+    return app.parse(arguments, out, err).value_or(exit_code);
   }
   [[nodiscard]] bool is_set_up() const { return std::filesystem::exists(rules) && std::filesystem::exists(limits); }
 

@@ -88,9 +88,9 @@ TEST(FrameFile, WithAClockThatWasSetBackKeepsItsOrder) {
 TEST(FrameFile, WithAClockThatWasSetBackByLongKeepsTheGapsAfterIt) {
   const auto frames = captured_at({7200, 7210, 3600, 3601, 3603, 1, 8000});
   ASSERT_TRUE(frames) << frames.error().message();
-  std::vector<long> seconds;
-  for (const RecordedFrame& frame : *frames) seconds.push_back(frame.at / std::chrono::seconds(1));
-  EXPECT_THAT(seconds, ElementsAre(0, 10, 10, 11, 13, 13, 8012));
+  std::vector<long> times;
+  for (const RecordedFrame& frame : *frames) times.push_back(frame.at / std::chrono::seconds(1));
+  EXPECT_THAT(times, ElementsAre(0, 10, 10, 11, 13, 13, 8012));
 }
 
 TEST(FrameFile, WithAStampThatIsFarFromTheOthersIsRejectedByItsNumber) {

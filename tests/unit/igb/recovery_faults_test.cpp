@@ -147,11 +147,11 @@ TEST(TimeToRecover, IsBounded) {
       interruption.run(fault, 0);
       const std::string name =
           std::string(way == Pause::suspend ? "suspend" : "detach") + (fault == StepFault::none ? "" : "_master_hangs");
-      const auto microseconds = [](Duration span) { return std::to_string(span / 1us); };
-      RecordProperty(name + "_away_us", microseconds(interruption.away));
-      RecordProperty(name + "_back_us", microseconds(interruption.back));
-      std::printf("%s: away %s us, back %s us\n", name.c_str(), microseconds(interruption.away).c_str(),
-                  microseconds(interruption.back).c_str());
+      const auto in_us = [](Duration span) { return std::to_string(span / 1us); };
+      RecordProperty(name + "_away_us", in_us(interruption.away));
+      RecordProperty(name + "_back_us", in_us(interruption.back));
+      std::printf("%s: away %s us, back %s us\n", name.c_str(), in_us(interruption.away).c_str(),
+                  in_us(interruption.back).c_str());
       EXPECT_EQ(interruption.state, PortState::started);
       EXPECT_LT(interruption.away, 530ms);
       EXPECT_LT(interruption.back, 600ms);

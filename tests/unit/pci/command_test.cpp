@@ -2,7 +2,7 @@
 // The subcommands of `pollux`, run in-process on a fake machine of regular files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -32,7 +32,7 @@ class Command : public testing::Test {
     err.str("");
     const Environment environment{machine.paths, machine.clock, network, {}, &driver_of, out, err, context, open_port};
     int exit_code = kSuccess;
-    CLI::App app("", "pollux");
+    cli::App app("", "pollux");
     app.require_subcommand(1);
     add_list(app, environment, exit_code);
     add_bind(app, environment, exit_code);
@@ -41,12 +41,7 @@ class Command : public testing::Test {
     add_vf(app, environment, exit_code);
     add_info(app, environment, exit_code);
     add_time(app, environment, exit_code);
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError&) {
-      return kUsage;
-    }
-    return exit_code;
+    return app.parse(arguments, out, err).value_or(exit_code);
   }
   /// Expects that nothing was written to the machine.
   void expect_unchanged() {

@@ -2,7 +2,7 @@
 // `pollux link`, `pollux phy` and `pollux led` on in-process cards.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -25,17 +25,12 @@ class LinkCommand : public testing::Test {
     err.str("");
     const Environment environment{{}, *clock, network, {}, {}, out, err, context, open_port};
     int exit_code = kSuccess;
-    CLI::App app("", "pollux");
+    cli::App app("", "pollux");
     app.require_subcommand(1);
     add_led(app, environment, exit_code);
     add_link(app, environment, exit_code);
     add_phy(app, environment, exit_code);
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError&) {
-      return kUsage;
-    }
-    return exit_code;
+    return app.parse(arguments, out, err).value_or(exit_code);
   }
   [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(out.str()); }
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -34,18 +34,13 @@ class PortCommand : public testing::Test {
     environment.open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };
     environment.confirm = confirm;
     int exit_code = kSuccess;
-    CLI::App app("", "pollux");
+    cli::App app("", "pollux");
     app.require_subcommand(1);
     add_nvm(app, environment, exit_code);
     add_regs(app, environment, exit_code);
     add_selftest(app, environment, exit_code);
     add_wol(app, environment, exit_code);
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError&) {
-      return kUsage;
-    }
-    return exit_code;
+    return app.parse(arguments, out, err).value_or(exit_code);
   }
   [[nodiscard]] std::uint16_t word(std::uint32_t number) {
     Port port = open_unconfigured(context, "sim:0").value();

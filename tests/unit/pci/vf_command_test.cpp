@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <array>
@@ -72,13 +72,9 @@ class VfServe : public testing::Test {
     steps_ = std::move(steps);
     const Environment environment{{}, *clock, network, {}, {}, out, err, context, open_port};
     int exit_code = kSuccess;
-    CLI::App app("", "pollux");
+    cli::App app("", "pollux");
     add_vf(app, environment, exit_code);
-    try {
-      app.parse("vf serve " + arguments);
-    } catch (const CLI::ParseError&) {
-      return kUsage;
-    }
+    if (const auto ended = app.parse("vf serve " + arguments, out, err)) return *ended;
     steps_.clear();
     return exit_code;
   }
@@ -254,12 +250,12 @@ class VfServeSocket : public testing::Test {
   VfServeSocket() {
     const Environment environment{{}, clock, network, {}, {}, out, err, context, open_port};
     command = std::thread([this, environment] {
-      CLI::App app("", "pollux");
+      cli::App app("", "pollux");
       int exit_code = kSuccess;
       add_vf(app, environment, exit_code);
-      app.parse(fmt::format("vf serve 2 sim:0 --vf 0:mac={} --vf 1:mac={} --socket 0={} --socket 1={}",
-                            to_string(kGiven), to_string(kSecond), paths[0], paths[1]));
-      status = exit_code;
+      const std::string line = fmt::format("vf serve 2 sim:0 --vf 0:mac={} --vf 1:mac={} --socket 0={} --socket 1={}",
+                                           to_string(kGiven), to_string(kSecond), paths[0], paths[1]);
+      status = app.parse(line, out, err).value_or(exit_code);
       has_ended = true;
     });
     for (const std::string& path : paths) {

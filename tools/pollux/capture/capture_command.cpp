@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <cerrno>
 #include <memory>
@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "../../../examples/common/stop_signals.hpp"
 #include "capture/captured_port.hpp"
 #include "capture/copy_capture.hpp"
 #include "commands.hpp"
+#include "common/stop_signals.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -85,11 +85,11 @@ Result<void> capture(const Environment& environment, const CaptureCommand& comma
 
 }  // namespace
 
-void add_capture(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_capture(cli::App& app, const Environment& environment, int& exit_code) {
   constexpr double kMaxSeconds = 1e9;
   constexpr std::uint32_t kMaxSnaplen = 262144;
   auto options = std::make_shared<CaptureCommand>();
-  CLI::App* command = app.add_subcommand("capture", "Capture the frames of a running program's port, as pcapng");
+  cli::App* command = app.add_subcommand("capture", "Capture the frames of a running program's port, as pcapng");
   command
       ->add_option("port", options->port,
                    "A port of `pollux ports`: its name, its URI or its process, perhaps with a queue, as in plx0/2")
@@ -97,12 +97,12 @@ void add_capture(CLI::App& app, const Environment& environment, int& exit_code) 
   command->add_option("filter", options->filter, "An expression of pcap-filter(7), as for tcpdump");
   command->add_option("-w,--write", options->file, "The file; - is standard output")->required();
   command->add_option("-s,--snaplen", options->snaplen, "Bytes of each frame (the default is 262144)")
-      ->check(CLI::Range(std::uint32_t{1}, kMaxSnaplen));
+      ->check(cli::range(std::uint32_t{1}, kMaxSnaplen));
   command->add_option("-c,--count", options->frames, "End after so many frames")
-      ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}));
-  command->add_option("--seconds", options->seconds, "End after this time")->check(CLI::Range(0.0, kMaxSeconds));
+      ->check(cli::range(std::uint64_t{1}, ~std::uint64_t{0}));
+  command->add_option("--seconds", options->seconds, "End after this time")->check(cli::range(0.0, kMaxSeconds));
   command->add_option("--direction", options->direction, "in, out or both (the default)")
-      ->check(CLI::IsMember({"in", "out", "both"}));
+      ->check(cli::one_of({"in", "out", "both"}));
   command->add_flag("--drops", options->drops,
                     "Show frames that the program drops, with the reason; the default unless one queue is selected");
   command->footer(

@@ -3,16 +3,16 @@
 // (https://www.wireshark.org/docs/wsdg_html_chunked/ChCaptureExtcap.html).
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <cerrno>
 #include <cstring>
 #include <iostream>
 #include <string>
 
-#include "../../../examples/common/stop_signals.hpp"
 #include "capture/captured_port.hpp"
 #include "capture/copy_capture.hpp"
+#include "common/cli.hpp"
+#include "common/stop_signals.hpp"
 #include "observe/capture/frame_filter.hpp"
 
 namespace {
@@ -82,7 +82,7 @@ int capture(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app(
+  pollux::cli::App app(
       "Shows Wireshark and tshark the ports of running Pollux programs; link it into Wireshark's extcap folder");
   app.add_flag("--extcap-interfaces", options.interfaces, "List the ports");
   app.add_option("--extcap-version", options.version, "Wireshark's version");
@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
   app.add_option("--extcap-capture-filter", options.filter, "A filter as for tcpdump");
   app.add_option("--fifo", options.fifo, "Where the capture is written");
   app.allow_extras();  // what later versions add
-  CLI11_PARSE(app, argc, argv);
+  if (const auto status = app.parse(argc, argv, std::cout, std::cerr)) return *status;
   if (options.interfaces) return list_interfaces();
   if (options.dlts) return list_link_types();
   if (options.config) return 0;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "common/cli.hpp"
+
 namespace pollux::tool::describe {
 namespace {
 
@@ -87,7 +89,7 @@ std::string CommandDescription::full_name(const std::string& separator) const {
   return name;
 }
 
-CommandDescription describe(const CLI::App& app) { return describe_below(app, {}); }
+CommandDescription describe(const cli::App& app) { return describe_below(app.declaration(), {}); }
 
 std::vector<const CommandDescription*> all_commands(const CommandDescription& root) {
   std::vector<const CommandDescription*> list;

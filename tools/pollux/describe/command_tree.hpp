@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's
+namespace pollux::cli {
 class App;
 }
 
-/// The description of a command, read from its CLI11 declaration: the one source of --help, completion and man pages.
+/// The description of a command, read from its declaration: the one source of --help, completion and man pages.
 namespace pollux::tool::describe {
 
 struct OptionDescription {
@@ -33,7 +33,7 @@ struct CommandDescription {
   [[nodiscard]] std::string full_name(const std::string& separator = " ") const;
 };
 
-[[nodiscard]] CommandDescription describe(const CLI::App& app);
+[[nodiscard]] CommandDescription describe(const cli::App& app);
 
 /// The command and all below it, parents first.
 [[nodiscard]] std::vector<const CommandDescription*> all_commands(const CommandDescription& root);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux doctor`: finds what stands between the machine and a running port, and says or does what mends it.
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <memory>
 #include <ostream>
@@ -70,14 +70,15 @@ Diagnosis diagnose(const Subject& subject) {
 
 }  // namespace doctor
 
-void add_doctor(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_doctor(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<doctor::DoctorOptions>();
-  CLI::App* command = app.add_subcommand("doctor", "Find what keeps this machine or a port from running, and mend it");
+  cli::App* command = app.add_subcommand("doctor", "Find what keeps this machine or a port from running, and mend it");
   command->add_option("port", options->port, "A port, such as 0000:01:00.0; without it, only the machine is checked");
   command->add_option("--user", options->user, "Check what this user may do, instead of yourself");
   command->add_flag("--start", options->start, "Also open and start the port, which resets the card, to see its link");
-  command->add_flag("--fix", options->fix, "Run the commands that take nothing from the host, each after asking");
-  command->add_flag("--yes", options->yes, "With --fix: do not ask")->needs("--fix");
+  const cli::Option* const fix =
+      command->add_flag("--fix", options->fix, "Run the commands that take nothing from the host, each after asking");
+  command->add_flag("--yes", options->yes, "With --fix: do not ask")->needs(fix);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(
       "pollux doctor\n"

@@ -2,7 +2,7 @@
 // `pollux ethtool`: the distribution's ethtool on a port of a running program.
 #include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -81,8 +81,8 @@ int run(const Environment& environment, std::vector<std::string> words) {
 
 }  // namespace
 
-void add_ethtool(CLI::App& app, const Environment& environment, int& exit_code) {
-  CLI::App* command = app.add_subcommand("ethtool", "Run the system's ethtool on a port of a running program");
+void add_ethtool(cli::App& app, const Environment& environment, int& exit_code) {
+  cli::App* command = app.add_subcommand("ethtool", "Run the system's ethtool on a port of a running program");
   // ethtool has its own options, which are passed on as they are.
   command->prefix_command();
   command->fallthrough(false);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux top`: the ports and queues of running programs, live.
 #include <unistd.h>
-#include <CLI/CLI.hpp>
+#include "common/cli.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -13,8 +13,8 @@
 #include <ostream>
 #include <utility>
 
-#include "../../../examples/common/stop_signals.hpp"
 #include "commands.hpp"
+#include "common/stop_signals.hpp"
 #include "report.hpp"
 #include "top/screen.hpp"
 
@@ -160,13 +160,13 @@ int run_top(const Environment& environment, const TopOptions& options) {
 
 }  // namespace
 
-void add_top(CLI::App& app, const Environment& environment, int& exit_code) {
+void add_top(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<TopOptions>();
-  CLI::App* command = app.add_subcommand("top", "Watch the ports and queues of running programs");
+  cli::App* command = app.add_subcommand("top", "Watch the ports and queues of running programs");
   command->add_option("-d,--interval", options->interval, "Seconds between two updates")
-      ->check(CLI::Range(kShortestInterval, kLongestInterval))
+      ->check(cli::range(kShortestInterval, kLongestInterval))
       ->capture_default_str();
-  command->add_option("-n,--updates", options->updates, "End after so many updates")->check(CLI::PositiveNumber);
+  command->add_option("-n,--updates", options->updates, "End after so many updates")->check(cli::positive_number());
   command->add_flag("-b,--batch", options->batch, "Print pages, for a file or a pipe");
   command->add_flag("--no-measuring", options->no_measuring,
                     "Do not let programs measure bursts, which costs them some cycles a burst");

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/cli.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+namespace pollux::cli {
+namespace {
+
+Check from(const CLI::Validator& validator) {
+  const auto test = [validator](const std::string& text) {
+    std::string copy = text;
+    return validator(copy);
+  };
+  return {test, validator.get_description()};
+}
+
+/// The word in the place of a command, which CLI11 does not mention: it looks for a missing command first.
+std::optional<std::string> wrong_command(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> rest = app.remaining(true);
+  if (std::string_view(error.what()) != "A subcommand is required" || rest.empty()) return std::nullopt;
+  return rest.front().starts_with('-') ? std::nullopt : std::optional(rest.front());
+}
+
+int status_after(const CLI::App& app, const CLI::ParseError& error, std::ostream& out, std::ostream& err) {
+  if (const auto wrong = wrong_command(app, error)) {
+    err << '\'' << *wrong << "' is not a command; see " << app.get_name() << " --help\n";
+    return kUsageError;
+  }
+  return app.exit(error, out, err) == 0 ? 0 : kUsageError;
+}
+
+}  // namespace
+
+UsageError::UsageError(const std::string& option, const std::string& message)
+    : std::runtime_error(option + ": " + message) {}
+UsageError::UsageError(const std::string& message) : std::runtime_error(message) {}
+UsageError UsageError::missing(const std::string& option) { return UsageError(option + " is required"); }
+
+template <class T>
+Check range(T lowest, T highest) {
+  return from(CLI::Range(lowest, highest));
+}
+template Check range(int, int);
+template Check range(unsigned, unsigned);
+template Check range(std::uint64_t, std::uint64_t);
+template Check range(double, double);
+
+Check one_of(const std::vector<std::string>& values) { return from(CLI::IsMember(values)); }
+Check one_of_ignoring_case(const std::vector<std::string>& values) {
+  return from(CLI::IsMember(values, CLI::ignore_case));
+}
+Check positive_number() { return from(CLI::PositiveNumber); }
+Check existing_directory() { return from(CLI::ExistingDirectory); }
+
+Option* Option::required() {
+  option_->required();
+  return this;
+}
+Option* Option::check(const Check& check) {
+  option_->check(CLI::Validator([test = check.test](std::string& text) { return test(text); }, check.shown));
+  return this;
+}
+Option* Option::expected(int count) {
+  option_->expected(count);
+  return this;
+}
+Option* Option::expected(int lowest, int highest) {
+  option_->expected(lowest, highest);
+  return this;
+}
+Option* Option::delimiter(char delimiter) {
+  option_->delimiter(delimiter);
+  return this;
+}
+Option* Option::allow_extra_args(bool allowed) {
+  option_->allow_extra_args(allowed);
+  return this;
+}
+Option* Option::take_all() {
+  option_->take_all();
+  return this;
+}
+Option* Option::capture_default_str() {
+  option_->capture_default_str();
+  return this;
+}
+Option* Option::type_name(const std::string& name) {
+  option_->type_name(name);
+  return this;
+}
+Option* Option::needs(const Option* other) {
+  option_->needs(other->option_);
+  return this;
+}
+Option* Option::excludes(const Option* other) {
+  option_->excludes(other->option_);
+  return this;
+}
+
+App::App(const std::string& description, const std::string& name)
+    : owned_(std::make_unique<CLI::App>(description, name)), app_(owned_.get()) {}
+App::App(CLI::App* app) : app_(app) {}
+App::~App() = default;
+
+App* App::add_subcommand(const std::string& name, const std::string& description) {
+  subcommands_.push_back(std::unique_ptr<App>(new App(app_->add_subcommand(name, description))));
+  return subcommands_.back().get();
+}
+
+Option* App::keep(CLI::Option* option) {
+  options_.push_back(std::make_unique<Option>(option));
+  return options_.back().get();
+}
+
+template <class T>
+Option* App::add_option(const std::string& name, T& variable, const std::string& description) {
+  return keep(app_->add_option(name, variable, description));
+}
+using Text = std::string;
+template Option* App::add_option(const Text&, std::uint16_t&, const Text&);
+template Option* App::add_option(const Text&, unsigned&, const Text&);
+template Option* App::add_option(const Text&, int&, const Text&);
+template Option* App::add_option(const Text&, std::uint64_t&, const Text&);
+template Option* App::add_option(const Text&, double&, const Text&);
+template Option* App::add_option(const Text&, Text&, const Text&);
+template Option* App::add_option(const Text&, std::filesystem::path&, const Text&);
+template Option* App::add_option(const Text&, std::optional<std::uint8_t>&, const Text&);
+template Option* App::add_option(const Text&, std::optional<std::uint16_t>&, const Text&);
+template Option* App::add_option(const Text&, std::optional<unsigned>&, const Text&);
+template Option* App::add_option(const Text&, std::optional<std::uint64_t>&, const Text&);
+template Option* App::add_option(const Text&, std::optional<std::int64_t>&, const Text&);
+template Option* App::add_option(const Text&, std::optional<double>&, const Text&);
+template Option* App::add_option(const Text&, std::optional<Text>&, const Text&);
+template Option* App::add_option(const Text&, std::vector<unsigned>&, const Text&);
+template Option* App::add_option(const Text&, std::vector<std::uint16_t>&, const Text&);
+template Option* App::add_option(const Text&, std::vector<Text>&, const Text&);
+
+template <class T>
+Option* App::add_option_function(const std::string& name, std::function<void(const T&)> take,
+                                 const std::string& description) {
+  const std::function<void(const T&)> converted = [take = std::move(take)](const T& value) {
+    try {
+      take(value);
+    } catch (const UsageError& error) {
+      throw CLI::ValidationError(error.what());
+    }
+  };
+  return keep(app_->add_option_function<T>(name, converted, description));
+}
+template Option* App::add_option_function(const Text&, std::function<void(const Text&)>, const Text&);
+template Option* App::add_option_function(const Text&, std::function<void(const std::vector<Text>&)>, const Text&);
+
+template <class T>
+Option* App::add_flag(const std::string& name, T& variable, const std::string& description) {
+  return keep(app_->add_flag(name, variable, description));
+}
+template Option* App::add_flag(const Text&, bool&, const Text&);
+
+Option* App::add_flag_callback(const std::string& name, std::function<void()> callback,
+                               const std::string& description) {
+  return keep(app_->add_flag_callback(name, std::move(callback), description));
+}
+Option* App::get_option(const std::string& name) { return keep(app_->get_option(name)); }
+std::size_t App::count(const std::string& name) const { return app_->count(name); }
+
+void App::footer(const std::string& text) { app_->footer(text); }
+void App::callback(std::function<void()> callback) {
+  app_->callback([callback = std::move(callback)] {
+    try {
+      callback();
+    } catch (const UsageError& error) {
+      throw CLI::ValidationError(error.what());
+    }
+  });
+}
+void App::require_subcommand(int count) { app_->require_subcommand(count); }
+void App::fallthrough(bool allowed) { app_->fallthrough(allowed); }
+void App::prefix_command() { app_->prefix_command(); }
+void App::allow_extras() { app_->allow_extras(); }
+std::vector<std::string> App::remaining() const { return app_->remaining(); }
+
+std::optional<int> App::parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+  try {
+    app_->parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return status_after(*app_, error, out, err);
+  }
+  return std::nullopt;
+}
+
+std::optional<int> App::parse(const std::string& line, std::ostream& out, std::ostream& err) {
+  try {
+    app_->parse(line);
+  } catch (const CLI::ParseError& error) {
+    return status_after(*app_, error, out, err);
+  }
+  return std::nullopt;
+}
+
+const std::string& App::name() const { return app_->get_name(); }
+
+}  // namespace pollux::cli
