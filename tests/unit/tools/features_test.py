@@ -13,10 +13,13 @@ import unittest
 
 from unittest import mock
 
-from pollux_lab import claims, concepts, everything, features
+from pollux_lab import claims, concepts, features, runner_steps
 from pollux_lab.claims import LEFT_OUT, SHOWN, STALE, Run
+from pollux_lab.commands import Commands
 from pollux_lab.errors import LabError
 from pollux_lab.junit import Result
+from pollux_lab.steps import Options, StepRun
+from pollux_lab.summary import Summary
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -225,11 +228,10 @@ class AtTheEndOfARun(unittest.TestCase):
 
     def test_a_stale_claim_fails_the_run(self):
         with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
-            whole = everything.Everything(pathlib.Path(scratch), "kernel", False)
-            with mock.patch.object(everything.features, "check", return_value=[Result("claim: x on sim", "failed", suite="claims")]):
-                whole._claims()
-            self.assertEqual(whole._summary.status(), 1)
-            self.assertEqual(whole._summary.counts()["failed"], 1)
+            step = StepRun(Options(pathlib.Path(scratch)), Commands(pathlib.Path(scratch), {}), Summary())
+            with mock.patch.object(runner_steps.features, "check", return_value=[Result("claim: x on sim", "failed", suite="claims")]):
+                runner_steps.compare_claims(step)
+            self.assertEqual([result.state for result in step.results], ["failed"])
 
 
 def in_sources(test: str) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import unittest
 import unittest.mock
 
-from pollux_lab.everything import end_group
+from pollux_lab.commands import Command
 from pollux_lab.guest import cache_directory
 from sandbox import ROOT, Sandbox, await_file, end_all_of, last_line
 
@@ -107,9 +107,9 @@ class Interrupted(unittest.TestCase):
         with Sandbox() as sandbox:
             sandbox.fake("slow", f"trap \"sleep 0.3; touch '{sandbox.folder}/ended'; exit\" TERM\ntouch '{sandbox.folder}/begun'\n"
                           "while :; do sleep 0.05; done")
-            step = subprocess.Popen(["bash", "-c", f"'{sandbox.bin}/slow' & wait"], start_new_session=True, text=True)
-            await_file(sandbox.folder / "begun", step)
-            end_group(step)
+            step = Command(["bash", "-c", f"'{sandbox.bin}/slow' & wait"])
+            await_file(sandbox.folder / "begun", step._process)
+            step.end()
             self.assertTrue((sandbox.folder / "ended").exists())
 
 
@@ -215,10 +215,10 @@ class FullDisk(unittest.TestCase):
             self.assertRegex(outcome.stdout, "what to do: the disk that holds .*/build/demo is full")
 
     def test_tools_test_reports_a_full_disk_and_counts(self):
-        everything = ["/usr/bin/env", f"PYTHONPATH={ROOT}/tools/lib", "/usr/bin/python3", "-m", "pollux_lab.everything"]
+        run_all = ["/usr/bin/env", f"PYTHONPATH={ROOT}/tools/lib", "/usr/bin/python3", "-m", "pollux_lab.run_all"]
         with Sandbox() as sandbox:
             sandbox.fake("cmake", "exit 1")
-            outcome = self.on_a_full_disk(sandbox, sandbox.root / "build", *everything, "--root", str(sandbox.root), "--kernel", "none")
+            outcome = self.on_a_full_disk(sandbox, sandbox.root / "build", *run_all, "--root", str(sandbox.root))
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertRegex(outcome.stdout, "No space left on device.*\n  what to do: the disk that holds .*/build is full")
             self.assertRegex(last_line(outcome), r"^0 passed, [1-9]\d* failed, \d+ skipped$")

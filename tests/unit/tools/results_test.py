@@ -16,10 +16,12 @@ import unittest
 
 from unittest import mock
 
-from pollux_lab import beside, cases, check_results, ctest_results, everything, guest, junit, test_environment
+from pollux_lab import background, cases, check_results, ctest_results, guest, junit, run_all, test_environment
+from pollux_lab.commands import Commands
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.junit import Result
-from pollux_lab.summary import Summary
+from pollux_lab.steps import Options, StepRun
+from pollux_lab.summary import StepTime, Summary
 
 # A report as ctest 3.25 writes it.
 CTEST = """<testsuite name="x">
@@ -190,11 +192,15 @@ class Sum(Files):
         self.assertEqual(nothing.status(), 1)
 
     def test_the_json_file_has_all_results(self):
-        self.summary.took("build.release", 12.34)
+        self.summary.took(StepTime("build.release", 12.34, 23.45))
+        self.summary.took(StepTime("unit.release", 60, 100, "2026-01-31 10:00"))
         self.summary.write(self.folder / "results.json", full=False)
         read = json.loads((self.folder / "results.json").read_text())
         self.assertEqual(read["counts"], {"passed": 2, "failed": 0, "skipped": 3})
-        self.assertEqual(read["steps"], [{"name": "build.release", "seconds": 12.3}])
+        self.assertEqual(read["steps"], [
+            {"name": "build.release", "seconds": 12.3, "processor_seconds": 23.4},
+            {"name": "unit.release", "seconds": 60, "processor_seconds": 100, "taken_over": "2026-01-31 10:00"}])
+        self.assertEqual(read["processor_seconds"], 23.4)
         self.assertEqual(len(read["results"]), 6)
         self.assertEqual(read["results"][2], {"suite": "unit.release", "name": "b", "state": "skipped", "seconds": 0, "reason": "long"})
 
@@ -203,7 +209,7 @@ class TheLastLine(Files):
     """Every run ends with a count, however it ends."""
 
     def run_with(self, effect) -> str:
-        whole = everything.Everything(self.folder, "kernel", False)
+        whole = run_all.RunAll(Options(self.folder))
         with mock.patch.object(whole, "_all", side_effect=effect), contextlib.redirect_stdout(io.StringIO()) as printed, \
                 contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(whole.run(), 1)
@@ -215,12 +221,12 @@ class TheLastLine(Files):
             self.assertEqual(self.run_with(end), "0 passed, 1 failed, 0 skipped\n", end)
 
     def test_a_runner_that_ran_nothing_has_failed(self):
-        whole = everything.Everything(self.folder, "kernel", False)
+        step = StepRun(Options(self.folder), Commands(self.folder, {}), Summary())
         with contextlib.redirect_stderr(io.StringIO()):
-            whole._collect("fuzz", [], 0)
-            whole._collect("guest.release", [Result("guest.a", "passed")], 1)
-            whole._collect("unit.asan", [Result("a", "passed")], 0)
-        self.assertEqual([result.name for result in whole._summary.results if result.state == "failed"], ["fuzz", "guest.release"])
+            step.collect("fuzz", [], 0)
+            step.collect("guest.release", [Result("guest.a", "passed")], 1)
+            step.collect("unit.asan", [Result("a", "passed")], 0)
+        self.assertEqual([result.name for result in step.results if result.state == "failed"], ["fuzz", "guest.release"])
 
 
 class WorkBesideOther(Files):
@@ -232,30 +238,30 @@ class WorkBesideOther(Files):
         def work():
             met.wait()
             ended.append("work")
-        with beside.Beside(work, lambda: self.fail("nothing failed")):
+        with background.Background(work, lambda: self.fail("nothing failed")):
             met.wait()  # a timeout unless both run at once
         self.assertEqual(ended, ["work"])
 
     def test_a_body_that_fails_stops_the_work(self):
         stopped = threading.Event()
-        with self.assertRaises(SystemExit), beside.Beside(lambda: self.assertTrue(stopped.wait(30)), stopped.set):
+        with self.assertRaises(SystemExit), background.Background(lambda: self.assertTrue(stopped.wait(30)), stopped.set):
             raise SystemExit(143)
         self.assertTrue(stopped.is_set())
 
     def test_an_exception_of_the_work_is_raised(self):
-        with self.assertRaisesRegex(OSError, "a full disk"), beside.Beside(mock.Mock(side_effect=OSError("a full disk")), mock.Mock()):
+        with self.assertRaisesRegex(OSError, "a full disk"), background.Background(mock.Mock(side_effect=OSError("a full disk")), mock.Mock()):
             pass
 
     def test_an_interrupted_run_ends_the_commands_of_both(self):
-        whole = everything.Everything(self.folder, "kernel", False)
+        commands = Commands(self.folder, os.environ)
         statuses, log, deadline = [], self.folder / "log", time.monotonic() + 30
         with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()), \
-                beside.Beside(lambda: statuses.append(whole._command(["sleep", "600"], log)), whole._end_commands):
-            while not whole._running and time.monotonic() < deadline:
+                background.Background(lambda: statuses.append(commands.run(["sleep", "600"], log)[0]), commands.end):
+            while not commands._running and time.monotonic() < deadline:
                 time.sleep(0.01)
             raise SystemExit(143)
         self.assertEqual(statuses, [-signal.SIGTERM])
-        self.assertEqual(whole._command(["true"], log), 1, "no command starts after the end")
+        self.assertEqual(commands.run(["true"], log)[0], 1, "no command starts after the end")
 
 
 class FakeGuest:

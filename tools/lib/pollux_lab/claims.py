@@ -60,8 +60,10 @@ def read_run(path: pathlib.Path) -> Run:
     """Reads a results.json; raises LabError."""
     if not path.exists():
         raise LabError(f"there is no {path}", "tools/test writes it")
-    entries = json.loads(path.read_text())["results"]
-    return Run([Result(entry["name"], entry["state"], suite=entry["suite"], detail=entry["reason"]) for entry in entries])
+    read = json.loads(path.read_text())
+    if not read.get("whole", True):
+        raise LabError(f"{path} has the results of some steps only", "run tools/test without --only and --quick")
+    return Run([Result(entry["name"], entry["state"], suite=entry["suite"], detail=entry["reason"]) for entry in read["results"]])
 
 
 def quoted(text: str) -> list[str]:

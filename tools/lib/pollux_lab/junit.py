@@ -49,6 +49,11 @@ def read(path: pathlib.Path, suite: str = "") -> list[Result]:
             for entry in ElementTree.parse(path).getroot().iter("testcase")]
 
 
+def read_if_written(path: pathlib.Path, suite: str) -> list[Result]:
+    """Reads the file of a runner, which may have died before it wrote it."""
+    return read(path, suite) if path.exists() else []
+
+
 def read_cases(path: pathlib.Path, suite: str = "") -> list[Result]:
     """Reads the cases of one GoogleTest or unittest program: PROGRAM.CLASS.CASE, where the file is PROGRAM.xml."""
     return [Result(f"{path.stem}.{entry.get('classname')}.{entry.get('name')}", _state(entry), float(entry.get("time") or 0),

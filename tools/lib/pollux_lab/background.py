@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 
-class Beside:
+class Background:
     """Starts `work` on entry and waits for its end on exit. If the body fails or is interrupted, `stop` is called, which has to make
     `work` return soon. An exception of `work` is raised on exit, unless the body already raised one."""
 

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Commands of tools/test: each has a log, a time limit and a process group of its own, and its processor seconds are counted."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+from . import disk_space
+
+STEP_SECONDS = 80 * 60  # ends what hangs; each case has a bound of its own, and a slow machine is no failure
+END_SECONDS = 10  # for processes that were asked to end
+POLL_SECONDS = 0.05
+SHOWN_LINES = 60  # of the end of a failed command's log
+
+
+class Command:
+    """A running command. Two threads may end it at once."""
+
+    def __init__(self, words: list[str], **settings):
+        self._process = subprocess.Popen(words, start_new_session=True, **settings)
+        self._reaping = threading.Lock()
+        self.status: int | None = None
+        # Of the command and of all descendants that were waited for by their parents. Not counted is a process that its parent did not
+        # wait for: one that was left running and is ended by `end`, or one that has made itself a daemon.
+        self.processor_seconds = 0.0
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended in this time."""
+        deadline = time.monotonic() + seconds
+        while not self._reap() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return self.status is not None
+
+    def end(self) -> None:
+        """Ends all processes of the command: first asks them, with time to end their own children, then kills them."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+                deadline = time.monotonic() + END_SECONDS
+                while time.monotonic() < deadline:
+                    self._reap()
+                    os.killpg(self._process.pid, 0)
+                    time.sleep(POLL_SECONDS)
+            except ProcessLookupError:
+                return
+
+    def _reap(self) -> bool:
+        with self._reaping:
+            if self.status is None:
+                ended, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+                if ended:
+                    self.status = self._process.returncode = os.waitstatus_to_exitcode(status)
+                    self.processor_seconds = usage.ru_utime + usage.ru_stime
+            return self.status is not None
+
+
+class Commands:
+    """Runs commands, those of two threads at once."""
+
+    def __init__(self, root: pathlib.Path, environment: Mapping[str, str]):
+        self._root, self._environment = root, environment
+        self._running: set[Command] = set()
+        self._ending = False
+        self._starting = threading.Lock()
+
+    def run(self, words: list[str], log: pathlib.Path | None = None) -> tuple[int, float]:
+        """Runs a command with its output in a log, and shows the end of the log if it fails. Without a log the output goes to stderr.
+        Returns its status and its processor seconds."""
+        with self._starting:
+            if self._ending:
+                return 1, 0.0
+            out = open(log, "wb") if log else None
+            try:
+                command = Command(words, cwd=self._root, stdin=subprocess.DEVNULL, stdout=out or sys.stderr,
+                                  stderr=subprocess.STDOUT if out else None, env=self._environment)
+            finally:
+                if out:
+                    out.close()  # the command has a copy
+            self._running.add(command)
+        in_time = True
+        try:
+            in_time = command.wait(STEP_SECONDS)
+        finally:
+            command.end()
+            self._running.discard(command)
+        if not in_time:
+            tell(f"{words[0]} did not end within {STEP_SECONDS} s")
+        status = command.status if in_time and command.status is not None else 124
+        if status and log:
+            tell("\n".join(log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]))
+        if status and (hint := disk_space.hint(self._root / "build")):
+            tell(f"  what to do: {hint}")
+        return status, command.processor_seconds
+
+    def end(self) -> None:
+        """Ends the commands that run, and lets no other start."""
+        with self._starting:
+            self._ending = True
+        for command in list(self._running):
+            command.end()
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The steps of tools/test, in their order, with what each needs. --list, --only, --full and --resume all use this table."""
+
+from functools import partial
+
+from . import build_steps, runner_steps
+from .errors import LabError
+from .steps import Options, Step
+
+COMPILERS = ("build", "test")
+TOOLS_OF_TESTS = (*COMPILERS, "check", "emulator", "guest", "interop", "qemu", "kernel-files")
+GUESTS = (*TOOLS_OF_TESTS, "kernel")
+
+
+def build(preset: str, what: str, **facts) -> Step:
+    return Step(f"build.{preset}", what, partial(build_steps.build, preset=preset), packages=COMPILERS, **facts)
+
+
+def unit(preset: str, what: str, **facts) -> Step:
+    return Step(f"unit.{preset}", what, partial(build_steps.unit_tests, preset=preset), (f"build.{preset}",), packages=TOOLS_OF_TESTS, **facts)
+
+
+def long(preset: str) -> Step:
+    return Step(f"long.{preset}", f"the long tests of the {preset} build: soaks, many restarts, large searches",
+                partial(build_steps.long_tests, preset=preset), (f"build.{preset}",), full_only=True, packages=TOOLS_OF_TESTS)
+
+
+FIRST = [
+    Step("check", "tools/check: format, layers, headers, clang-tidy and others", runner_steps.check, packages=(*COMPILERS, "check")),
+    build("release", "the optimised build"),
+    unit("release", "unit tests of the optimised build, and those on QEMU's cards without a guest"),
+    long("release"),
+]
+# Guests wait for links and for each other most of the time. These steps run in the background of the steps of BESIDE_GUESTS.
+IN_BACKGROUND = [
+    Step("guest.release", "tests in a guest, on the optimised build", partial(runner_steps.guest_tests, preset="release"),
+         ("build.release",), packages=GUESTS),
+    Step("interop", "third-party drivers on QEMU's cards and on the in-process card", runner_steps.interop,
+         ("build.release",), packages=GUESTS, full_packages=("baselines",)),
+]
+BESIDE_GUESTS = [
+    build("asan", "the build with address and undefined behaviour sanitizers; with --full also the examples and tools"),
+    unit("asan", "unit tests of the sanitized build"),
+    long("asan"),
+    Step("coverage", "the share of the library's lines that these tests ran", build_steps.coverage, ("unit.asan",), packages=COMPILERS),
+    build("debug", "the unoptimised build", full_only=True),
+    unit("debug", "unit tests of the unoptimised build", full_only=True),
+    long("debug"),
+    build("tsan", "the build with the thread sanitizer; without --full only the tests with several threads"),
+    unit("tsan", "unit tests of the build with the thread sanitizer"),
+    long("tsan"),
+    build("fuzz", "the fuzzers"),
+    Step("fuzz", "each fuzzer for a while", build_steps.fuzz, ("build.fuzz",), packages=COMPILERS),
+]
+LAST = [
+    Step("guest.asan", "the tests in a guest again, on the sanitized build", partial(runner_steps.guest_tests, preset="asan"),
+         ("build.asan",), full_only=True, packages=GUESTS),
+    Step("build.aarch64", "the build for 64-bit Arm", build_steps.build_for_arm, full_only=True, packages=COMPILERS),
+    Step("unit.aarch64", "unit tests on 64-bit Arm, emulated", build_steps.unit_tests_for_arm, ("build.aarch64",), full_only=True,
+         packages=TOOLS_OF_TESTS),
+    Step("mutation", "deliberate mistakes, most of which the tests have to detect", runner_steps.mutation, full_only=True,
+         packages=TOOLS_OF_TESTS),
+    Step("abi", "the shared library's interface, compared with the last tag's", runner_steps.abi, full_only=True,
+         packages=(*COMPILERS, "abi")),
+    Step("claims", "the claims of the documents, compared with the results of all steps", runner_steps.compare_claims),
+]
+STEPS = [*FIRST, *IN_BACKGROUND, *BESIDE_GUESTS, *LAST]
+JUDGES_ALL = "claims"  # can only be judged on a run of all steps
+
+# What the result of a plain run says about --full. The sanitized build has all checks of the debug build.
+PLAIN_LEAVES_OUT = {
+    "build.asan.programs": "the examples and tools with sanitizers, and their tests",
+    "build.debug": "the unoptimised build and its tests",
+    "build.tsan": "the thread sanitizer on tests that have one thread",
+    "guest on asan": "the guest tests again on the build with sanitizers",
+    "aarch64": "the tests on 64-bit Arm, emulated",
+    "mutation": "deliberate mistakes, most of which the tests have to detect",
+    "check.abi": "the shared library's interface, compared with the last tag's",
+}
+
+
+def of_run(full: bool) -> list[Step]:
+    return [step for step in STEPS if full or not step.full_only]
+
+
+def with_needs(names: set[str]) -> set[str]:
+    """These steps and all that they need."""
+    chosen, left = set(), list(names)
+    by_name = {step.name: step for step in STEPS}
+    while left:
+        name = left.pop()
+        if name not in chosen:
+            chosen.add(name)
+            left += by_name[name].needs
+    return chosen
+
+
+def choose(options: Options) -> set[str]:
+    """The names of the steps that run. Raises LabError for a name in --only that does not belong to this run."""
+    there = [step.name for step in of_run(options.full)]
+    if not options.only:
+        return set(there)
+    for name in options.only:
+        if name == JUDGES_ALL:
+            raise LabError(f"'{name}' can only be judged on a run of all steps", "run it without --only")
+        if name not in there and any(name == step.name for step in STEPS):
+            raise LabError(f"the step '{name}' belongs to --full", "add --full")
+        if name not in there:
+            raise LabError(f"there is no step '{name}'",
+                           f"name one or several of these, separated by commas: {', '.join(set_aside(there, JUDGES_ALL))}")
+    return with_needs(set(options.only))
+
+
+def set_aside(names: list[str], one: str) -> list[str]:
+    return [name for name in names if name != one]
+
+
+def packages(options: Options) -> list[str]:
+    """What tools/test installs and prepares for these steps, each once, in the order of the table."""
+    chosen = choose(options)
+    words = [word for step in of_run(options.full) if step.name in chosen
+             for word in (*step.packages, *(step.full_packages if options.full else ()))]
+    return list(dict.fromkeys(words))
+
+
+def listing() -> str:
+    width = max(len(step.name) for step in STEPS)
+    return "\n".join(f"{step.name:<{width}}  {'--full' if step.full_only else 'both  '}  {step.what}" for step in STEPS)
