@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 import unittest
 
+from pollux_lab import concerned
 from pollux_lab.mutants import code_of, mutants_of
-from pollux_lab.mutation import EVERY, concerned
 
 RUN = pathlib.Path(__file__).resolve().parents[2] / "mutation/run"
 
@@ -81,11 +81,14 @@ class Operators(unittest.TestCase):
 
 class Programs(unittest.TestCase):
     def test_a_file_has_the_programs_of_its_layer(self):
-        self.assertEqual(concerned("lib/backends/vfio/bar.cpp"), ["vfio"])
-        self.assertEqual(concerned("lib/backends/sim/wire.cpp")[0], "sim")
-        self.assertIn("intel_queues", concerned("lib/drivers/intel/queue/rx_queue.cpp"))
-        self.assertEqual(concerned("include/pollux/mem/mbuf.hpp"), EVERY)
-        self.assertEqual(concerned("lib/new/file.cpp"), EVERY)
+        self.assertEqual(concerned.programs("lib/backends/vfio/bar.cpp"), ["vfio"])
+        self.assertEqual(concerned.programs("lib/backends/sim/wire.cpp")[0], "sim")
+        self.assertIn("intel_queues", concerned.programs("lib/drivers/intel/queue/rx_queue.cpp"))
+        self.assertEqual(concerned.programs("lib/drivers/intel/igbvf/port.cpp"), ["igbvf"])
+        self.assertEqual(concerned.programs("include/pollux/mem/mbuf.hpp"), concerned.programs("lib/mem/mbuf.cpp"))
+        self.assertEqual(concerned.programs("include/pollux/open.hpp"), concerned.programs("lib/open/open.cpp"))
+        self.assertEqual(concerned.programs("lib/new/file.cpp"), concerned.EVERY)
+        self.assertEqual(concerned.programs("examples/echo/main.cpp"), concerned.EVERY)
 
 
 # A project whose only test checks twice(), but not the result of forgotten().

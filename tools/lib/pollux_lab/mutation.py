@@ -12,29 +12,11 @@ import resource
 import subprocess
 import time
 
+from . import concerned
 from .errors import LabError
 from .mutants import Mutant
 
 KILLED, SURVIVED, NOT_BUILT, SAME = "killed", "survived", "did not build", "same code"
-
-# The test programs that concern a file, the quickest first. The longest matching path prefix decides.
-CONCERNED = {
-    "lib/base": ["base", "mem"],
-    "lib/mem": ["mem", "ports", "igb"],
-    "lib/device": ["trace", "sim", "faults"],
-    "lib/net": ["net", "igb", "intel_queues", "ports"],
-    "lib/hw": ["hw", "igb", "models"],
-    "lib/drivers": ["igb", "intel_queues", "sim"],
-    "lib/models": ["models", "sim", "igb"],
-    "lib/backends/sim": ["sim", "igb"],
-    "lib/backends/vfio": ["vfio"],
-    "lib/backends/qtest": ["qtest"],
-    "lib/pci": ["pci", "command"],
-    "lib/open": ["open", "sim"],
-    "lib/ports": ["ports", "conformance"],
-}
-# The programs for all other files, such as public headers.
-EVERY = ["base", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
 
 CONFIGURE_SECONDS, BUILD_SECONDS = 120, 1800
 MUTANT_BUILD_SECONDS = 600
@@ -48,13 +30,6 @@ class MutantResult:
     state: str
     seconds: float
     detail: str  # the test that killed it, or the programs that it survived
-
-
-def concerned(path: str) -> list[str]:
-    for folder in sorted(CONCERNED, key=len, reverse=True):
-        if path.startswith(folder + "/"):
-            return CONCERNED[folder]
-    return EVERY
 
 
 class BuildCopy:
@@ -85,7 +60,7 @@ class BuildCopy:
         begun = time.monotonic()
         try:
             file.write_text(mutant.apply(original))
-            state, detail = self._run_tests(concerned(mutant.path))
+            state, detail = self._run_tests(concerned.programs(mutant.path))
         finally:
             file.write_text(original)
         return MutantResult(mutant, state, time.monotonic() - begun, detail)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which tests concern a file: for the mutation tests, and for tools/test --quick."""
+
+# The tests that concern the files of a folder, the quickest first. The longest matching path decides. include/pollux/X is as lib/X, and
+# the tests of tests/unit/X are those of that folder. A name without a slash is a GoogleTest program; one with a slash is a folder of
+# tests, and stands for all tests that are registered there.
+CONCERNED = {
+    "lib/base": ["base", "mem"],
+    "lib/mem": ["mem", "ports", "igb"],
+    "lib/device": ["trace", "sim", "faults"],
+    "lib/net": ["net", "igb", "intel_queues", "ports"],
+    "lib/net/flow": ["flow", "igb"],
+    "lib/net/packet": ["packet", "flow", "igb"],
+    "lib/hw": ["hw", "igb", "models"],
+    "lib/drivers": ["igb", "intel_queues", "sim"],
+    "lib/drivers/intel/igbvf": ["igbvf"],
+    "lib/models": ["models", "sim", "igb"],
+    "lib/backends/sim": ["sim", "igb"],
+    "lib/backends/vfio": ["vfio"],
+    "lib/backends/qtest": ["qtest"],
+    "lib/servers": ["vfio_user"],
+    "lib/pci": ["pci", "command"],
+    "lib/runtime": ["runtime"],
+    "lib/runtime/queueing": ["runtime_queueing", "runtime"],
+    "lib/runtime/steering": ["steering"],
+    "lib/observe": ["observe"],
+    "lib/observe/capture": ["capture", "observe"],
+    "lib/open": ["open", "sim"],
+    "lib/ports": ["ports", "conformance"],
+    "examples": ["tests/unit/examples"],
+    "examples/hello": ["tests/unit/guide"],
+    "tools": ["tests/unit/tools"],
+    "tools/lib/check_layers.py": ["tests/unit/check"],
+    "tools/pollux": ["tests/unit/pci", "tests/unit/commands", "tests/unit/observe"],
+    "tools/pollux/bench": ["tests/unit/rfc2544"],
+    "tools/pollux/confirm": ["tests/unit/confirm"],
+    "tools/pollux/doctor": ["tests/unit/doctor"],
+    "tools/pollux/ethtool": ["tests/unit/ethtool"],
+    "tools/pollux/top": ["tests/unit/top"],
+    "tools/silicon_probe": ["tests/unit/silicon"],
+    "tests/conformance": ["conformance"],
+    "tests/explorer": ["explorer"],
+    "tests/golden": ["trace"],
+    "tests/must_not_compile": ["tests/must_not_compile"],
+    "tests/mutation": ["tests/unit/tools"],
+    "tests/support": ["igb", "sim", "packet", "vfio_user"],
+    "docs": ["tests/unit/tools"],
+    "docs/82576": ["hw", "faults", "silicon"],
+    "docs/guide": ["tests/unit/guide"],
+    "README.md": ["tests/unit/guide"],
+}
+# The programs for mutants in all other files.
+EVERY = ["base", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
+PUBLIC, LIBRARY, UNIT = "include/pollux/", "lib/", "tests/unit/"
+
+
+def tests(path: str) -> list[str]:
+    """The tests for a file; none if the table has no row for it."""
+    if path.startswith(PUBLIC):
+        path = LIBRARY + path.removeprefix(PUBLIC).removesuffix(".hpp")  # open.hpp belongs to lib/open
+    if path.startswith(UNIT) and path.count("/") > 2:
+        return ["/".join(path.split("/")[:3])]
+    for folder in sorted(CONCERNED, key=len, reverse=True):
+        if f"{path}/".startswith(f"{folder}/"):
+            return CONCERNED[folder]
+    return []
+
+
+def programs(path: str) -> list[str]:
+    """The GoogleTest programs for a file."""
+    return [name for name in tests(path) if "/" not in name] or EVERY
