@@ -35,18 +35,18 @@ class Run(unittest.TestCase):
         self.ran: list[str] = []
         self.failing: set[str] = set()
 
-    def step(self, name: str, *needs: str, function=None, **facts) -> Step:
+    def step(self, name: str, *needs: str, function=None, returns: bool | None = None, **facts) -> Step:
         def note(running) -> bool:
             self.ran.append(name)
             running.results.append(Result(f"{name}.case", "failed" if name in self.failing else "passed", suite=name))
-            return name not in self.failing
+            return name not in self.failing if returns is None else returns
         return Step(name, f"what {name} does", function or note, needs, **facts)
 
     def run_table(self, *first: Step, background=(), beside=(), last=(), expected_status: int | None = 0, **options) -> str:
         """Runs the table; returns what was printed. The last step is `claims`."""
         last = [*last, self.step("claims")]
-        with mock.patch.multiple(step_table, FIRST=list(first), IN_BACKGROUND=list(background), BESIDE_GUESTS=list(beside), LAST=last,
-                                 STEPS=[*first, *background, *beside, *last], PLAIN_LEAVES_OUT={}), \
+        with mock.patch.multiple(step_table, FIRST=list(first), IN_BACKGROUND=list(background), BESIDE_GUESTS=list(beside),
+                                 LAST=last, STEPS=[*first, *background, *beside, *last], PLAIN_LEAVES_OUT={}), \
                 contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
             status = run_all.RunAll(Options(self.root, **options)).run()
         if expected_status is not None:
@@ -81,7 +81,8 @@ class Order(Run):
         self.failing = {"build"}
         printed = self.run_table(self.step("build"), self.step("unit", "build"), self.step("coverage", "unit"), expected_status=1)
         self.assertEqual(self.ran, ["build", "claims"])
-        self.assertEqual(self.results(), {"build.case": "failed", "unit": "skipped", "coverage": "skipped", "claims.case": "passed"})
+        self.assertEqual(self.results(), {"build.case": "failed", "unit": "skipped", "coverage": "skipped",
+                                          "claims.case": "passed"})
         self.assertIn("skipped: unit (run): it needs build, which failed", printed)
 
 
@@ -100,13 +101,14 @@ class Only(Run):
 
     def test_says_what_did_not_run(self):
         printed = self.run_table(*self.table(), only=("build",))
-        self.assertEqual(self.results(), {"build.case": "passed", "unit": "skipped", "coverage": "skipped", "fuzz": "skipped", "claims": "skipped"})
+        self.assertEqual(self.results(), {"build.case": "passed", "unit": "skipped", "coverage": "skipped", "fuzz": "skipped",
+                                          "claims": "skipped"})
         self.assertIn("LEFT OUT  by --only, so not tested: unit, coverage, fuzz, claims", printed)
         self.assertRegex(printed, "LEFT OUT  claims: .*all steps")
 
     def test_an_unknown_step_is_refused_with_the_names_of_all(self):
-        for only, said in (("unti", "there is no step 'unti'"), ("", "there is no step ''"), ("claims", "'claims' can only be judged"),
-                           ("guest", "'guest' belongs to --full")):
+        for only, said in (("unti", "there is no step 'unti'"), ("", "there is no step ''"),
+                           ("claims", "'claims' can only be judged"), ("guest", "'guest' belongs to --full")):
             with self.assertRaisesRegex(LabError, said) as raised:
                 self.run_table(*self.table(), only=("build", only))
             if "there is no" in said:
@@ -156,7 +158,8 @@ class ProcessorSeconds(Run):
         def sleep(running):
             running.command(["sleep", "0.6"], self.root / "sleep.log")
             running.results.append(Result("b", "passed"))
-        printed = self.run_table(self.step("first"), background=[self.step("sleep", function=sleep)], beside=[self.step("burn", function=burn)])
+        printed = self.run_table(self.step("first"), background=[self.step("sleep", function=sleep)],
+                                 beside=[self.step("burn", function=burn)])
         steps = {step["name"]: step for step in json.loads((self.root / "build/test-reports/results.json").read_text())["steps"]}
         self.assertGreaterEqual(steps["burn"]["processor_seconds"], 0.4)
         self.assertLess(steps["sleep"]["processor_seconds"], 0.2)

@@ -10,8 +10,8 @@ from .commands import tell
 from .junit import Result
 from .steps import StepRun
 
-# What a plain run does not build; --full builds everything. Tests of the examples and tools run on the release build, of whose compile
-# time these programs take more than a quarter.
+# What a plain run does not build; --full builds everything. Tests of the examples and tools run on the release build, of whose
+# compile time these programs take more than a quarter.
 PLAIN_OPTIONS = {"asan": ["EXAMPLES", "TOOLS"]}  # parts that are switched off (POLLUX_BUILD_*)
 PLAIN_TARGETS = {"tsan": ["threaded_tests"]}     # all that is built
 ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
@@ -26,7 +26,8 @@ FUZZ_SECONDS, FULL_FUZZ_SECONDS = 20, 600  # for each fuzzer
 COVERED_LINES = 90.0  # per cent of lib/, by the tests of the build that counts them
 COVERAGE_PRESET = "asan"
 # These cases show whether a build traces mbufs. A build without its case must not pass.
-REQUIRED_CASES = {"release": "mem.Ownership.IsNotCheckedInThisBuild", "asan": "mem.Ownership.ADoubleFreeNamesBothLocationsAndIsHarmless"}
+REQUIRED_CASES = {"release": "mem.Ownership.IsNotCheckedInThisBuild",
+                  "asan": "mem.Ownership.ADoubleFreeNamesBothLocationsAndIsHarmless"}
 
 
 def build(step: StepRun, preset: str) -> bool:
@@ -41,7 +42,8 @@ def configure(step: StepRun, preset: str) -> bool:
 
 
 def compile_targets(step: StepRun, preset: str, targets: list[str]) -> bool:
-    return step.part(f"build.{preset}", [*LOW_PRIORITY, "cmake", "--build", "--preset", preset, *(["--target", *targets] if targets else [])])
+    words = ["--target", *targets] if targets else []
+    return step.part(f"build.{preset}", [*LOW_PRIORITY, "cmake", "--build", "--preset", preset, *words])
 
 
 def unit_tests(step: StepRun, preset: str) -> None:
@@ -58,14 +60,16 @@ def long_tests(step: StepRun, preset: str) -> None:
     run_ctest(step, preset, f"long.{preset}", ["-L", f"^{LONG_LABEL}$"])
 
 
-def run_ctest(step: StepRun, preset: str, name: str, words: list[str], required: str | None = None) -> None:
-    """Runs the tests that ctest selects by these words. A `required` case has to be among those that passed."""
+def run_ctest(step: StepRun, preset: str, name: str, words: list[str], required: str | None = None,
+              prefix: tuple[str, ...] = ()) -> None:
+    """Runs the tests that ctest selects by these words. A `required` case has to be among those that passed. The `prefix` is a
+    command that runs ctest."""
     folder, suite = step.build_folder(preset), f"unit.{preset}"
     report = step.reports / f"{name.replace('.', '-')}.xml"
     known = ctest_results.known_tests(folder, *words)
     ctest_results.forget(known)
     status = step.command(
-        ["ctest", "--test-dir", str(folder), "--output-junit", str(report), "--output-on-failure", "--no-tests=error",
+        [*prefix, "ctest", "--test-dir", str(folder), "--output-junit", str(report), "--output-on-failure", "--no-tests=error",
          "--progress", "--timeout", "900", "--test-output-truncation", "head", "-j", str(TESTS_AT_ONCE), *words],
         report.with_suffix(".log"))
     results = ctest_results.read(report, known, suite) if report.exists() else []
@@ -86,7 +90,8 @@ def coverage(step: StepRun) -> None:
     command = ["gcovr", "--root", str(step.root), "--filter", "lib/", "-j", str(os.cpu_count() or 1), "--gcov-executable", "gcov",
                # Where threads lost counts, gcov may compute a negative one.
                "--gcov-ignore-parse-errors",
-               "--json-summary", str(summary), "--txt", str(step.reports / "coverage.txt"), str(step.build_folder(COVERAGE_PRESET) / "lib")]
+               "--json-summary", str(summary), "--txt", str(step.reports / "coverage.txt"),
+               str(step.build_folder(COVERAGE_PRESET) / "lib")]
     if not step.part("coverage.count", command):
         return
     counted = json.loads(summary.read_text())
@@ -96,8 +101,8 @@ def coverage(step: StepRun) -> None:
     step.results.append(Result("coverage", "passed" if enough else "failed", suite="step"))
     if not enough:
         files = sorted(counted["files"], key=lambda file: file["line_covered"] - file["line_total"])[:20]
-        tell("\n".join(f"    {file['filename']}: {file['line_total'] - file['line_covered']} of {file['line_total']} lines did not run"
-                       for file in files))
+        tell("\n".join(f"    {file['filename']}: {file['line_total'] - file['line_covered']} of {file['line_total']} lines "
+                       "did not run" for file in files))
 
 
 def fuzz(step: StepRun) -> None:

@@ -25,8 +25,8 @@ class Command:
         self._process = subprocess.Popen(words, start_new_session=True, **settings)
         self._reaping = threading.Lock()
         self.status: int | None = None
-        # Of the command and of all descendants that were waited for by their parents. Not counted is a process that its parent did not
-        # wait for: one that was left running and is ended by `end`, or one that has made itself a daemon.
+        # Of the command and of all descendants that their parents waited for. Not counted are processes that nobody waited for: what
+        # was left running and is ended by `end`, and daemons.
         self.processor_seconds = 0.0
 
     def wait(self, seconds: float) -> bool:
@@ -69,8 +69,8 @@ class Commands:
         self._starting = threading.Lock()
 
     def run(self, words: list[str], log: pathlib.Path | None = None) -> tuple[int, float]:
-        """Runs a command with its output in a log, and shows the end of the log if it fails. Without a log the output goes to stderr.
-        Returns its status and its processor seconds."""
+        """Runs a command with its output in a log, and shows the end of the log if it fails. Without a log the output goes to
+        stderr. Returns its status and its processor seconds."""
         with self._starting:
             if self._ending:
                 return 1, 0.0

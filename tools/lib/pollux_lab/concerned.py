@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which tests concern a file: for the mutation tests, and for tools/test --quick."""
 
-# The tests that concern the files of a folder, the quickest first. The longest matching path decides. include/pollux/X is as lib/X, and
-# the tests of tests/unit/X are those of that folder. A name without a slash is a GoogleTest program; one with a slash is a folder of
-# tests, and stands for all tests that are registered there.
+# The tests that concern the files of a folder, the quickest first. The longest matching path decides. include/pollux/X is as
+# lib/X, and the tests of tests/unit/X are those of that folder. A name without a slash is a GoogleTest program; one with a slash is
+# a folder, and stands for all tests that are registered there.
 CONCERNED = {
     "lib/base": ["base", "mem"],
     "lib/mem": ["mem", "ports", "igb"],

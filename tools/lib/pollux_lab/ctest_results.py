@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -17,10 +18,13 @@ _UNTOLD = re.compile(r"^\[  SKIPPED \]|^(OK|FAILED) \(.*skipped=\d+", re.MULTILI
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """A test of ctest: its name, its labels, and the file to which it writes its cases, if it does."""
+    """A test of ctest: its name, its labels, the file to which it writes its cases, if it does, the folder below the project's root in
+    which it is registered, and its command, which is empty if the program does not exist yet."""
     name: str
     labels: list[str]
     cases: pathlib.Path | None
+    folder: str = ""
+    command: tuple[str, ...] = ()
 
 
 def known_tests(folder: pathlib.Path, *words: str) -> list[Known]:
@@ -30,7 +34,8 @@ def known_tests(folder: pathlib.Path, *words: str) -> list[Known]:
     for test in json.loads(shown.stdout or "{}").get("tests", []):
         properties = {entry["name"]: entry["value"] for entry in test.get("properties", [])}
         written = [line.removeprefix(RESULTS) for line in properties.get("ENVIRONMENT", []) if line.startswith(RESULTS)]
-        tests.append(Known(test["name"], properties.get("LABELS", []), pathlib.Path(written[0]) if written else None))
+        tests.append(Known(test["name"], properties.get("LABELS", []), pathlib.Path(written[0]) if written else None,
+                           os.path.relpath(properties.get("WORKING_DIRECTORY", folder), folder), tuple(test.get("command", []))))
     return tests
 
 

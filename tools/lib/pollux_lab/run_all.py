@@ -9,12 +9,13 @@ import sys
 import time
 import traceback
 
-from . import disk_space, step_table, test_environment
+from . import disk_space, quick, step_table, test_environment
 from .background import Background
 from .commands import Commands, tell
 from .errors import LabError
 from .guest import end_on_signals
 from .junit import Result
+from .sources import Sources
 from .steps import Options, Step, StepRun, left_out, reports_of
 from .summary import StepTime, Summary
 
@@ -28,38 +29,64 @@ class RunAll:
         self._summary = Summary()
         self._commands = Commands(options.root, test_environment.without_settings(os.environ, tell))
         self._there: set[str] = set()  # steps that made what others need
+        self._sources = Sources(options)
 
     def run(self) -> int:
         reports = reports_of(self._options.root)
         try:
             shutil.rmtree(reports, ignore_errors=True)
             reports.mkdir(parents=True)
+            self._sources.note()
             self._all()
         except (KeyboardInterrupt, SystemExit):
             self._summary.add(Result("interrupted", "failed", suite="run"))
+        except LabError as error:
+            self._give_up(error.what, error.hint)
         except OSError as error:  # a full disk, a folder of another user
-            self._give_up(str(error))
+            self._give_up(str(error), disk_space.hint(self._options.root / "build"))
         except Exception:  # a bug in this program must not lose the results so far
             tell(traceback.format_exc())
             self._summary.add(Result("tools/test itself", "failed", detail=traceback.format_exc(), suite="run"))
         return self._sum(reports)
 
     def _all(self) -> None:
+        if not self._options.full:
+            self._summary.add(*(left_out(name, why) for name, why in step_table.PLAIN_LEAVES_OUT.items()))
+        if self._options.quick:
+            self._quick()
+            return
+        if self._options.resume:
+            self._take_over()
         self._say_what_is_left_out()
         self._run_each(step_table.FIRST)
         with Background(lambda: self._run_each(step_table.IN_BACKGROUND), self._commands.end):
             self._run_each(step_table.BESIDE_GUESTS)
         self._run_each(step_table.LAST)
 
+    def _quick(self) -> None:
+        steps = quick.table(self._sources.changed())
+        names = [step.name for step in steps]
+        self._summary.add(*quick.left_out_of([step.name for step in step_table.of_run(False) if step.name not in names]))
+        for step in steps:
+            self._run(step)
+
+    def _take_over(self) -> None:
+        """Takes the results of an interrupted run, except of steps that others need which still have to run."""
+        finished = self._sources.finished()
+        self._chosen = step_table.with_needs(self._chosen - set(finished))
+        for name, step in finished.items():
+            if name not in self._chosen:
+                tell(f"TAKEN     {name}: {len(step.results)} results of a run that ended it {step.time.taken_over}")
+                self._summary.add(*step.results)
+                self._summary.took(step.time)
+
     def _say_what_is_left_out(self) -> None:
-        if not self._options.full:
-            self._summary.add(*(left_out(name, why) for name, why in step_table.PLAIN_LEAVES_OUT.items()))
+        if not self._options.only:
+            return
         unchosen = [step.name for step in step_table.of_run(self._options.full) if step.name not in self._chosen]
         self._summary.add(*(Result(name, "skipped", 0, "--only leaves it out", "run") for name in unchosen))
-        if unchosen:
-            tell(f"LEFT OUT  by --only, so not tested: {', '.join(unchosen)}")
-        if step_table.JUDGES_ALL in unchosen:
-            tell(f"LEFT OUT  {step_table.JUDGES_ALL}: only a run of all steps shows whether the documents are true")
+        tell(f"LEFT OUT  by --only, so not tested: {', '.join(unchosen)}")
+        tell(f"LEFT OUT  {step_table.JUDGES_ALL}: only a run of all steps shows whether the documents are true")
 
     def _run_each(self, steps: list[Step]) -> None:
         for step in steps:
@@ -77,19 +104,24 @@ class RunAll:
             if step.function(running) is not False:
                 self._there.add(step.name)
         finally:
+            took = StepTime(step.name, time.monotonic() - start, running.processor_seconds)
             self._summary.add(*running.results)
-            self._summary.took(StepTime(step.name, time.monotonic() - start, running.processor_seconds))
+            self._summary.took(took)
+        if step.name != step_table.JUDGES_ALL:
+            self._sources.note_step(took, running.results)
 
-    def _give_up(self, why: str) -> None:
-        hint = disk_space.hint(self._options.root / "build")
+    def _give_up(self, why: str, hint: str) -> None:
         tell("\n  what to do: ".join(filter(None, [f"tools/test: error: {why}", hint])))
         self._summary.add(Result("tools/test itself", "failed", detail=why, suite="run"))
 
     def _sum(self, reports: pathlib.Path) -> int:
+        status = self._summary.status()
         try:
             self._summary.write(reports / RESULTS, full=self._options.full, whole=self._options.whole)
+            if status == 0:
+                self._sources.note_passed()
         except OSError as error:
-            self._give_up(str(error))
+            self._give_up(str(error), disk_space.hint(self._options.root / "build"))
         tell("\n".join(self._summary.lines()))
         sys.stderr.flush()
         print(self._summary.last_line(), flush=True)
@@ -101,24 +133,35 @@ def main() -> int:
     parser.add_argument("--root", type=pathlib.Path, required=True)
     parser.add_argument("--kernel", default="", help="the folder of the guest's kernel")
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only", metavar="STEP[,STEP]")
+    parser.add_argument("--quick", action="store_true")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--list", action="store_true", help="print the steps")
     action.add_argument("--packages", action="store_true", help="print what has to be installed for these steps")
     given = parser.parse_args()
-    options = Options(given.root, given.kernel, given.full, () if given.only is None else tuple(given.only.split(",")))
+    only = () if given.only is None else tuple(given.only.split(","))
+    options = Options(given.root, given.kernel, given.full, only, given.quick, given.resume)
     try:
+        require_consistent(options)
         if given.list:
             print(step_table.listing())
             return 0
         if given.packages:
-            print(*step_table.packages(options))
+            print(*(quick.PACKAGES if options.quick else step_table.packages(options)))
             return 0
         end_on_signals()
         return RunAll(options).run()
     except LabError as error:
         print(f"tools/test: error: {error}", file=sys.stderr)
         return 1
+
+
+def require_consistent(options: Options) -> None:
+    if options.quick and (options.full or options.only or options.resume):
+        raise LabError("--quick cannot be combined with --full, --only or --resume", "see tools/test --help")
+    if options.resume and (not options.full or options.only):
+        raise LabError("--resume goes on with an interrupted run of --full", "say tools/test --full --resume, without --only")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Steps that call other runners of the project: its checks, guests, third-party drivers, mutation tests, and the documents' claims."""
+"""Steps that call other runners of the project: checks, guests, third-party drivers, mutation tests, and the documents' claims."""
 
 import os
 

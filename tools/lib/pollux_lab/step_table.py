@@ -17,7 +17,8 @@ def build(preset: str, what: str, **facts) -> Step:
 
 
 def unit(preset: str, what: str, **facts) -> Step:
-    return Step(f"unit.{preset}", what, partial(build_steps.unit_tests, preset=preset), (f"build.{preset}",), packages=TOOLS_OF_TESTS, **facts)
+    return Step(f"unit.{preset}", what, partial(build_steps.unit_tests, preset=preset), (f"build.{preset}",),
+                packages=TOOLS_OF_TESTS, **facts)
 
 
 def long(preset: str) -> Step:
@@ -26,7 +27,8 @@ def long(preset: str) -> Step:
 
 
 FIRST = [
-    Step("check", "tools/check: format, layers, headers, clang-tidy and others", runner_steps.check, packages=(*COMPILERS, "check")),
+    Step("check", "tools/check: format, layers, headers, clang-tidy and others", runner_steps.check,
+         packages=(*COMPILERS, "check")),
     build("release", "the optimised build"),
     unit("release", "unit tests of the optimised build, and those on QEMU's cards without a guest"),
     long("release"),
@@ -42,7 +44,8 @@ BESIDE_GUESTS = [
     build("asan", "the build with address and undefined behaviour sanitizers; with --full also the examples and tools"),
     unit("asan", "unit tests of the sanitized build"),
     long("asan"),
-    Step("coverage", "the share of the library's lines that these tests ran", build_steps.coverage, ("unit.asan",), packages=COMPILERS),
+    Step("coverage", "the share of the library's lines that these tests ran", build_steps.coverage, ("unit.asan",),
+         packages=COMPILERS),
     build("debug", "the unoptimised build", full_only=True),
     unit("debug", "unit tests of the unoptimised build", full_only=True),
     long("debug"),

@@ -63,8 +63,8 @@ class Summary:
             "processor_seconds": round(self.processor_seconds(), 1),
             "steps": [{"name": step.name, "seconds": round(step.seconds, 1), "processor_seconds": round(step.processor_seconds, 1),
                        **({"taken_over": step.taken_over} if step.taken_over else {})} for step in self._steps],
-            "results": [{"suite": result.suite, "name": result.name, "state": result.state,
-                         "seconds": round(result.seconds, 3), "reason": result.detail[-LONGEST_REASON:]} for result in self.results],
+            "results": [{"suite": result.suite, "name": result.name, "state": result.state, "seconds": round(result.seconds, 3),
+                         "reason": result.detail[-LONGEST_REASON:]} for result in self.results],
         }, indent=1) + "\n")
 
     def lines(self) -> list[str]:
