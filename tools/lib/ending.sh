@@ -4,8 +4,8 @@
 
 SCRATCH=
 
-# begin_tool: makes SCRATCH. From then on every end, also by Ctrl-C, removes it and calls the tool's function `tool_ends`, if it
-# has one.
+# begin_tool: makes SCRATCH. From then on every end, also by Ctrl-C, ends its jobs, removes SCRATCH and calls the tool's
+# function `tool_ends`, if it has one.
 begin_tool() {
   local folder=${TMPDIR:-/tmp} said
   trap end_tool EXIT
@@ -25,6 +25,7 @@ cannot_write() {
 }
 
 end_tool() {
+  end_jobs
   [[ ! -d $SCRATCH ]] || rm -rf "$SCRATCH"
   ! declare -F tool_ends >/dev/null || tool_ends
 }

@@ -2,7 +2,22 @@
 # shellcheck shell=bash
 # Messages of the tools: progress, and errors with a hint.
 
-say() { printf '%s\n' "$*" >&2; }
+# If POLLUX_STARTED has the time of a tool's start, each line begins with the seconds since then.
+say() {
+  local since=''
+  [[ -z ${POLLUX_STARTED:-} ]] || printf -v since '[%4d s] ' $((EPOCHSECONDS - POLLUX_STARTED))
+  printf '%s%s\n' "$since" "$*" >&2
+}
+
+# phase NAME TEXT COMMAND...: says what begins, and records in the file POLLUX_PHASES how long it took.
+phase() {
+  local name=$1 text=$2 start=$EPOCHREALTIME took
+  shift 2
+  say "$text"
+  "$@"
+  took=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 100000))
+  printf '%s %d.%d s; ' "$name" $((took / 10)) $((took % 10)) >>"$POLLUX_PHASES"
+}
 
 # die WHAT HINT...: prints an error and its hints, and exits with status 1.
 die() {
@@ -14,11 +29,17 @@ die() {
   exit 1
 }
 
-# run_logged LOG HINT COMMAND...: runs a command with much output; shows the end of the output only if the command fails.
+# run_logged LOG HINT COMMAND...: runs a command with much output; shows the end of the output only if the command fails. While a job
+# runs, the command is a job, too, so that the failure of one ends the other.
 run_logged() {
   local log=$1 hint=$2
   shift 2
-  if "$@" >"$log" 2>&1 </dev/null; then return 0; fi
+  if ((${#JOBS[@]})); then
+    start_job "$@" >"$log" 2>&1
+    if await_job "$!"; then return 0; fi
+  elif "$@" >"$log" 2>&1 </dev/null; then
+    return 0
+  fi
   tail -n 40 "$log" >&2
   die "'$*' failed (complete output: $log)" "$(disk_hint "$log" "$hint")"
 }

@@ -21,7 +21,8 @@ packages_for() {
     bench) echo libbenchmark-dev util-linux python3 ;;
     plots) echo python3-matplotlib ;;
     baselines) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
-    emulator) echo qemu-system-x86 ;;
+    # That of Debian 12 has no igb; need_qemu_with_igb installs a newer one.
+    emulator) [[ $POLLUX_DISTRO == debian-12 ]] || echo qemu-system-x86 ;;
     interop) echo ethtool iperf3 linuxptp tcpdump tmux tshark util-linux zsh fish mandoc ;;
     guest) echo busybox-static ethtool kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
     *) die "no package list is named '$1'" "see packages_for in tools/lib/packages.sh" ;;
@@ -79,7 +80,10 @@ need_commands() {
 need_root_rights() {
   ((EUID == 0)) && return
   command -v sudo >/dev/null || die "this needs root's rights, and sudo is not installed" "run this as root, or have root run: $1"
-  sudo -n true 2>/dev/null || sudo -v || die "sudo gives no rights to $(id -un)" "run this as root, or have root run: $1"
+  if sudo -n true 2>/dev/null; then return; fi
+  if [[ -n ${POLLUX_JOB:-} ]] || ! sudo -v; then
+    die "sudo gives no rights to $(id -un)" "run this as root, or have root run: $1"
+  fi
 }
 
 # The prefix that runs a command as root. Not a function: the redirection of a function call would also redirect the output of a trap.
@@ -125,15 +129,13 @@ apt_hint() {
   fi
 }
 
-POLLUX_APT_FRESH=
-
-# Runs once: the lists of a fresh machine are empty or old.
+# Runs once, also for the tools that this one starts: the lists of a fresh machine are empty or old.
 refresh_apt() {
-  [[ -z $POLLUX_APT_FRESH ]] || return 0
+  [[ -z ${POLLUX_APT_FRESH:-} ]] || return 0
   apt_get update -o APT::Update::Error-Mode=any
-  POLLUX_APT_FRESH=yes
+  export POLLUX_APT_FRESH=yes
 }
 
-apt_lists_changed() { POLLUX_APT_FRESH=; }
+apt_lists_changed() { export POLLUX_APT_FRESH=; }
 
 apt_install() { apt_get install "$@"; }

@@ -8,13 +8,15 @@ qemu_has_igb() {
   qemu-system-x86_64 -device help 2>/dev/null </dev/null | grep 'name "igb"' >/dev/null
 }
 
+# Adds the package source that has it, if one is missing.
+need_qemu_source() { [[ $POLLUX_DISTRO != debian-12 ]] || qemu_has_igb || add_backports; }
+
 need_qemu_with_igb() {
   qemu_has_igb && return 0
   [[ $POLLUX_DISTRO == debian-12 ]] ||
     die "this QEMU has no igb device" "install QEMU 8.0 or newer as qemu-system-x86_64, first in PATH"
-  say "this QEMU has no igb card: installing the one from bookworm-backports"
+  say "installing QEMU from bookworm-backports, since that of Debian 12 has no igb card"
   add_backports
-  apt_lists_changed
   refresh_apt
   apt_get install -t bookworm-backports qemu-system-x86
   qemu_has_igb || die "the QEMU from bookworm-backports has no igb device either" \
@@ -39,6 +41,7 @@ add_backports() {
   need_root_rights "tee '$target' <<<'$entry'"
   say "adding $target"
   printf '%s\n' "$entry" | "${AS_ROOT[@]}" tee "$target" >/dev/null
+  apt_lists_changed
 }
 
 # Prints the first stanza for the suite itself, with its other fields (key, options) unchanged.

@@ -48,7 +48,6 @@ find_source_version() {
   fi
   if [[ -z $version && $POLLUX_DISTRO == debian-12 ]]; then
     add_backports
-    apt_lists_changed
     refresh_apt
     version=$(candidate_version "$package")
   fi

@@ -8,7 +8,7 @@ export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C.UTF-8
 POLLUX_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034  # read by the tools
 POLLUX_ROOT=$(cd "$POLLUX_LIB/../.." && pwd)
-for part in messages options ending distro packages qemu newer_qemu kernel test_kernel kernel_files build; do
+for part in messages options jobs ending distro packages qemu newer_qemu kernel test_kernel kernel_files build; do
   # shellcheck source=/dev/null
   . "$POLLUX_LIB/$part.sh"
 done

@@ -21,6 +21,9 @@ def show(options: argparse.Namespace) -> None:
     if options.backend == "summary":
         print("\n" + demo_figures.table(options.build), flush=True)
         return
+    if options.backend == "first":
+        LocalDemo(options, "sim", "", None).first()
+        return
     print(flush=True)
     if options.backend == "sim":
         demo = LocalDemo(options, "sim", "an 82576 inside the process: no root, no huge pages, no QEMU", None)
@@ -35,7 +38,7 @@ def show(options: argparse.Namespace) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backend", choices=["forget", *demo_figures.BACKENDS, "summary"], required=True)
+    parser.add_argument("--backend", choices=["forget", "first", *demo_figures.BACKENDS, "summary"], required=True)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--kernel", default="")
     parser.add_argument("--frames", type=int, default=10000)

@@ -4,11 +4,11 @@
 import argparse
 import contextlib
 import subprocess
-import sys
 import time
 
 from . import frames, probe, programs, shell, traffic
 from .demo_figures import Figures
+from .demo_progress import Progress, tell
 from .errors import LabError, QemuCrashed
 from .guest import Guest, cache_directory, started
 from .kernel import kernel_at
@@ -145,7 +145,7 @@ class GuestDemo:
 
     @contextlib.contextmanager
     def _phase(self, name: str):
-        tell(f"[{name}] ...")
+        tell(f"guest: {name}")
         start = time.monotonic()
         yield
         self._phases[name] = f"{time.monotonic() - start:.1f}"
@@ -166,23 +166,6 @@ def require_accounted(summary: programs.Summary, received: int | None, sent: int
         raise LabError(f"l2fwd's counts do not add up: {summary}", DEFECT)
     if received is not None and (summary.received, summary.sent) != (received, sent):
         raise LabError(f"{received} frames went through l2fwd, but it counted: {summary}", DEFECT)
-
-
-class Progress:
-    """Shows the progress in one line of a terminal; prints nothing elsewhere."""
-
-    def __init__(self, count: int, what: str):
-        self._count, self._what = count, what
-
-    def __call__(self, done: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r  {self._what}: {done} of {self._count} frames ", end="", file=sys.stderr, flush=True)
-            if done + 1024 > self._count:
-                print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def qemu_version() -> str:

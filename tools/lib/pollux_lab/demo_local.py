@@ -2,16 +2,17 @@
 """The demo on the backends that need no guest: the card inside the process, and QEMU's without a guest."""
 
 import argparse
-import pathlib
 import subprocess
 
 from . import programs
 from .demo_figures import Figures
+from .demo_progress import tell
 from .errors import LabError
 
 DEFECT = "this is a defect: report what you see"
 DEFAULT_SIZE = 64
 START_SECONDS = 60
+FIRST_FRAMES = 100_000
 
 
 class LocalDemo:
@@ -24,16 +25,17 @@ class LocalDemo:
         # At most as many as a receive ring and the wire hold at once.
         self._round = window or 256
         self._figures = Figures(scheme, what)
+        self._size = options.size or DEFAULT_SIZE
+
+    def first(self) -> None:
+        """Frames soon after the build; no rate is measured, since something may run beside."""
+        generated = self._generate("--count", str(FIRST_FRAMES))
+        tell(f"pktgen {' '.join(self._ports)}: {self._content(generated)}")
 
     def run(self) -> Figures:
-        l2fwd, pktgen = programs.built_programs(self._options.build, ["l2fwd", "pktgen"])
-        seconds = self._options.seconds
-        size = self._options.size or DEFAULT_SIZE
-        forwarded = self._run(l2fwd, "--circulate", str(self._round), "--seconds", str(seconds))
-        generated = self._run(pktgen, "--check", *self._window, "--size", str(size), "--seconds", str(seconds))
-        if generated["corrupt"] or not generated["good"]:
-            raise LabError(f"pktgen received {generated['good']} good and {generated['corrupt']} corrupt frames", DEFECT)
-        lost = generated["sent"] - generated["received"]
+        seconds = ["--seconds", str(self._options.seconds)]
+        forwarded = self._run("l2fwd", "--circulate", str(self._round), *seconds)
+        generated = self._generate(*seconds)
         self._figures.checked = (generated["good"], generated["sent"])
         self._figures.forwarded_mpps = forwarded["mpps"]
         self._figures.generated_mpps = generated["received"] / generated["seconds"] / 1e6
@@ -42,12 +44,23 @@ class LocalDemo:
             f"forward    {forwarded['mpps']:.3f} Mpps: l2fwd {' '.join(self._ports)}, {self._round} circulating frames, "
             f"{forwarded['seconds']:.1f} s",
             f"           {_accounted(forwarded)}",
-            f"content    {generated['good']:,} frames of {size} bytes sent, received and checked byte by byte: "
-            f"{self._figures.generated_mpps:.3f} Mpps, {lost:,} lost, none corrupt",
+            f"content    {self._content(generated)}: {self._figures.generated_mpps:.3f} Mpps",
         ]), flush=True)
         return self._figures
 
-    def _run(self, program: pathlib.Path, *words: str) -> dict:
+    def _generate(self, *words: str) -> dict:
+        generated = self._run("pktgen", "--check", *self._window, "--size", str(self._size), *words)
+        if generated["corrupt"] or not generated["good"]:
+            raise LabError(f"pktgen received {generated['good']} good and {generated['corrupt']} corrupt frames", DEFECT)
+        return generated
+
+    def _content(self, generated: dict) -> str:
+        lost = generated["sent"] - generated["received"]
+        return (f"{generated['good']:,} frames of {self._size} bytes sent, received and checked byte by byte, {lost:,} lost, "
+                "none corrupt")
+
+    def _run(self, name: str, *words: str) -> dict:
+        program, = programs.built_programs(self._options.build, [name])
         command = [str(program), *self._ports, *words, "--burst", str(self._options.burst), "--quiet", "--json"]
         try:
             ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
