@@ -31,12 +31,16 @@ forget_job() {
 }
 
 end_jobs() {
-  local job
+  local job deadline=$((SECONDS + 2 * JOB_END_SECONDS))
   for job in "${JOBS[@]}"; do
     kill -TERM "$job" 2>/dev/null || true
-    # What sudo runs belongs to root.
-    ((EUID == 0)) || sudo -n kill -TERM -- "-$job" 2>/dev/null || true
+    # What sudo runs belongs to root. The shell's own kill: the other one is in a package that may be missing.
+    ((EUID == 0)) || sudo -n sh -c "kill -TERM -$job" 2>/dev/null || true
   done
-  for job in "${JOBS[@]}"; do wait "$job" 2>/dev/null || true; done
+  for job in "${JOBS[@]}"; do
+    wait "$job" 2>/dev/null || true
+    # `timeout` waits for its own child only.
+    while kill -0 -- "-$job" 2>/dev/null && ((SECONDS < deadline)); do sleep 0.05; done
+  done
   JOBS=()
 }

@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=10000)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--burst", type=int, default=32)
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--accel", choices=ACCELERATORS, default="tcg")
     parser.add_argument("--keep-open", action="store_true")
     return parser.parse_args()
