@@ -59,6 +59,14 @@ class Order(unittest.TestCase):
             self.assertEqual(sandbox.steps(), ["configure", "build l2fwd pktgen", "install qemu-system-x86"])
             self.assertRegex(outcome.stdout, "time: .*emulator .*together")
 
+    def test_pollux_is_compiled_while_the_installation_lasts(self):
+        with DemoSandbox() as sandbox:
+            sandbox.fake("apt-get", f"{AWAIT}; await pollux; exit 1")
+            sandbox.fake("cmake", BUILDS + '; [[ $* != pollux_command ]] || touch "$HOME/pollux"')
+            outcome = sandbox.run("tools/demo", "--on", "guest")
+            self.assertEqual(outcome.returncode, 1, outcome)
+            self.assertEqual(sandbox.steps(), ["configure", "build l2fwd pktgen", "build pollux_command"])
+
     def test_nothing_is_installed_beside_the_build_if_sudo_would_ask(self):
         with DemoSandbox(ordinary=True) as sandbox:
             sandbox.fake("sudo", '[[ $1 != -n ]] || exit 1; [[ $1 == -v ]] || "$@"')
