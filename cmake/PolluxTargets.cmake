@@ -28,6 +28,10 @@ target_compile_options(pollux_program_options INTERFACE ${POLLUX_PROGRAM_FLAGS})
 # Only the library's lines are counted, so only its objects are instrumented. Programs that link them need the runtime. The counters are
 # not atomic, which would make the tests three times as slow: whether a line ran is known even where threads lose counts.
 add_library(pollux_coverage INTERFACE)
+if(POLLUX_BUILD_FUZZERS)
+  target_compile_options(pollux_coverage INTERFACE -fsanitize=fuzzer-no-link)  # libFuzzer follows the library's branches
+  target_link_options(pollux_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(POLLUX_COVERAGE)
   target_compile_options(pollux_coverage INTERFACE --coverage -fprofile-update=single)
   target_link_options(pollux_options INTERFACE --coverage)

@@ -13,8 +13,8 @@ constexpr std::uint16_t kEthernet = 14;
 /// to see: the extension headers of IPv6 are the sender's word.
 bool is_ip_header(const std::uint8_t* ip, std::uint16_t length, std::uint8_t protocol) noexcept {
   if (ip[0] >> 4 == 4) return length == (ip[0] & 0xF) * 4 && length >= kShortestIp && ip[9] == protocol;
-  constexpr std::uint16_t kIpv6 = 40;
-  return ip[0] >> 4 == 6 && length >= kIpv6 && (length > kIpv6 || ip[6] == protocol);
+  constexpr std::uint16_t kIpv6Length = 40;
+  return ip[0] >> 4 == 6 && length >= kIpv6Length && (length > kIpv6Length || ip[6] == protocol);
 }
 
 /// The same as `segmentation_fits`, behind the headers of a tunnel.

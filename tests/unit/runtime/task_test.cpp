@@ -223,7 +223,7 @@ TEST_F(TaskTest, AnAwaitThatCannotBeDoneEndsIt) {
   ASSERT_FALSE(second.outcome());
   EXPECT_EQ(second.outcome().error().code, ErrorCode::busy);
   EXPECT_THAT(second.outcome().error().what, HasSubstr("as the first"));
-  const auto wrong = []() -> Task<> { co_await ready(-1); };
+  const auto wrong = []() -> Task<> { static_cast<void>(co_await ready(-1)); };
   Task<> third = wrong();
   start(third);
   EXPECT_EQ(third.outcome().error().code, ErrorCode::invalid_argument);

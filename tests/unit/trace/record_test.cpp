@@ -142,12 +142,12 @@ TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
 }
 
 TEST_F(RecordTest, ReplaysNarrowAccesses) {
-  const std::uint32_t rlpml = hw::igb::RLPML::offset(0);
-  const auto accesses = [rlpml](Device& device) {
+  static constexpr std::uint32_t kRlpml = hw::igb::RLPML::offset(0);
+  const auto accesses = [](Device& device) {
     const Bar bar = device.bar(0).value();
-    bar.write32(rlpml, 0x0000'2345);
-    bar.write16(rlpml, 0xFFFF);
-    return std::vector<std::uint32_t>{bar.read8(rlpml), bar.read8(rlpml + 1), bar.read16(rlpml), bar.read32(rlpml)};
+    bar.write32(kRlpml, 0x0000'2345);
+    bar.write16(kRlpml, 0xFFFF);
+    return std::vector<std::uint32_t>{bar.read8(kRlpml), bar.read8(kRlpml + 1), bar.read16(kRlpml), bar.read32(kRlpml)};
   };
   std::vector<std::uint32_t> recorded;
   {
@@ -167,21 +167,21 @@ TEST_F(RecordTest, ReplaysNarrowAccesses) {
 }
 
 TEST_F(RecordTest, AnAccessOfAnotherWidthDiverges) {
-  const std::uint32_t rlpml = hw::igb::RLPML::offset(0);
+  static constexpr std::uint32_t kRlpml = hw::igb::RLPML::offset(0);
   {
     ContextFixture fixture;
     auto inner = open_device(fixture.context, "sim:0").value();
     const CardLayout& layout = *find_card_layout(inner->identity());
     const auto device = record_device(fixture.context, file_, layout, std::move(inner)).value();
-    device->bar(0).value().write32(rlpml, 1);
+    device->bar(0).value().write32(kRlpml, 1);
   }
   ContextFixture fixture;
   const auto progress = std::make_shared<ReplayProgress>();
   const auto device = replay_device(fixture.context, file_, find_card_layout, progress).value();
   const Bar bar = device->bar(0).value();
-  bar.write16(rlpml, 1);
+  bar.write16(kRlpml, 1);
   EXPECT_THAT(progress->divergence(), HasSubstr("a write of 0x1 to 16 bits of RLPML"));
-  EXPECT_EQ(bar.read8(rlpml), 0xFF) << "the card was removed";
+  EXPECT_EQ(bar.read8(kRlpml), 0xFF) << "the card was removed";
 }
 
 // The driver reads ICR when a message has come, and STATUS at any time.

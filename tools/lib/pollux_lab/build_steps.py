@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 
 from . import ctest_results, junit
 from .commands import tell
@@ -87,7 +88,7 @@ def forget_coverage(folder: pathlib.Path) -> None:
 def coverage(step: StepRun) -> None:
     """Computes the share of the library's lines that the tests so far have run."""
     summary = step.reports / "coverage.json"
-    command = ["gcovr", "--root", str(step.root), "--filter", "lib/", "-j", str(os.cpu_count() or 1), "--gcov-executable", "gcov",
+    command = ["gcovr", "--root", str(step.root), "--filter", "lib/", "-j", str(os.cpu_count() or 1), "--gcov-executable", gcov_of(step.build_folder(COVERAGE_PRESET)),
                # Where threads lost counts, gcov may compute a negative one.
                "--gcov-ignore-parse-errors",
                "--json-summary", str(summary), "--txt", str(step.reports / "coverage.txt"),
@@ -103,6 +104,13 @@ def coverage(step: StepRun) -> None:
         files = sorted(counted["files"], key=lambda file: file["line_covered"] - file["line_total"])[:20]
         tell("\n".join(f"    {file['filename']}: {file['line_total'] - file['line_covered']} of {file['line_total']} lines "
                        "did not run" for file in files))
+
+
+def gcov_of(folder: pathlib.Path) -> str:
+    """The command that reads the counts of this build's compiler, clang."""
+    cache = (folder / "CMakeCache.txt").read_text()
+    compiler = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.+)$", cache, re.MULTILINE)
+    return f"{pathlib.Path(compiler[1]).resolve().parent / 'llvm-cov'} gcov"
 
 
 def fuzz(step: StepRun) -> None:

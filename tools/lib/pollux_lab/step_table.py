@@ -41,7 +41,7 @@ IN_BACKGROUND = [
          ("build.release",), packages=GUESTS, full_packages=("baselines",)),
 ]
 BESIDE_GUESTS = [
-    build("asan", "the build with address and undefined behaviour sanitizers; with --full also the examples and tools"),
+    build("asan", "the build with address and undefined behaviour sanitizers, and the fuzzers; with --full also the examples and tools"),
     unit("asan", "unit tests of the sanitized build"),
     long("asan"),
     Step("coverage", "the share of the library's lines that these tests ran", build_steps.coverage, ("unit.asan",),
@@ -52,8 +52,7 @@ BESIDE_GUESTS = [
     build("tsan", "the build with the thread sanitizer; without --full only the tests with several threads"),
     unit("tsan", "unit tests of the build with the thread sanitizer"),
     long("tsan"),
-    build("fuzz", "the fuzzers"),
-    Step("fuzz", "each fuzzer for a while", build_steps.fuzz, ("build.fuzz",), packages=COMPILERS),
+    Step("fuzz", "each fuzzer for a while", build_steps.fuzz, ("build.asan",), packages=COMPILERS),
 ]
 LAST = [
     Step("guest.asan", "the tests in a guest again, on the sanitized build", partial(runner_steps.guest_tests, preset="asan"),
