@@ -16,6 +16,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "pci/network_reader.hpp"
+#include "pci/sessions.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/pci/interface_backup.hpp"
 #include "pollux/pci/network_state.hpp"
@@ -137,6 +138,7 @@ std::vector<std::string> read_pppoe(const fs::path& file) {
 Result<void> read_here(const SystemPaths& paths, NetworkNamespace& into, const std::vector<FoundNamespace>& all) {
   NamespaceNumbers numbers(all);
   into.pppoe = read_pppoe(paths.proc / "thread-self/net/pppoe");
+  into.connections = tcp_connections(paths.proc / "thread-self/net");
   return read_current_namespace(into, [&](std::int32_t number) { return numbers.id_of(number); });
 }
 
@@ -144,6 +146,7 @@ Result<void> read_here(const SystemPaths& paths, NetworkNamespace& into, const s
 Result<NetworkState> visit_all(const SystemPaths& paths) {
   const std::vector<FoundNamespace> all = NamespaceFinder(paths).find();
   NetworkState state;
+  state.ssh_session = ssh_session(paths);
   NetworkNamespace own;
   own.name = "this network namespace";
   if (!all.empty() && all.front().command_prefix.empty()) own.id = all.front().id;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,12 +60,15 @@ struct NetworkNamespace {
   std::vector<NetworkLink> links = {};
   std::vector<LinkAddress> addresses = {};
   std::vector<LinkRoute> routes = {};
-  std::vector<std::string> pppoe = {};  ///< names of the links that carry PPPoE sessions of the kernel
+  std::vector<std::string> pppoe = {};     ///< names of the links that carry PPPoE sessions of the kernel
+  std::vector<IpPrefix> connections = {};  ///< the local address of each established TCP connection
 };
 
 struct NetworkState {
   std::vector<NetworkNamespace> namespaces = {};  ///< the caller's namespace is the first
   std::vector<std::string> unseen = {};           ///< names of namespaces that could not be entered
+  /// The address of this machine to which the user of this process is connected by ssh.
+  std::optional<IpPrefix> ssh_session = {};
 };
 
 struct InterfaceBackup;

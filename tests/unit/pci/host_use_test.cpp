@@ -22,11 +22,12 @@ const std::string kPort = "0000:01:00.0";
 class HostUse : public testing::Test {
  protected:
   [[nodiscard]] std::vector<pci::HostUse> found() const { return find_host_use(state, {kPort}); }
-  [[nodiscard]] std::string only_reason() const {
-    const auto uses = found();
+  [[nodiscard]] static std::string only_of(const std::vector<pci::HostUse>& uses) {
     return uses.size() == 1 ? uses[0].interface + " " + uses[0].reason + " in " + uses[0].network_namespace
                             : std::to_string(uses.size()) + " reasons";
   }
+  [[nodiscard]] std::string only_reason() const { return only_of(found()); }
+  [[nodiscard]] std::vector<pci::HostUse> lost() const { return find_losses(state, {kPort}); }
   NetworkNamespace& own() { return state.namespaces[0]; }
   NetworkNamespace& add_namespace(const std::string& name) {
     NetworkNamespace other;
@@ -167,9 +168,12 @@ TEST_F(HostUse, FindsThePortInAnotherNamespace) {
   own().links.pop_back();
   auto& blue = add_namespace("blue");
   blue.links.push_back({.index = 2, .name = "eth0", .parent_device = kPort});
+  ASSERT_EQ(only_reason(), "eth0 lies in network namespace blue") << "it would come back in this namespace";
+  EXPECT_EQ(found()[0].remedy, "ip netns exec blue ip link set eth0 netns 1");
   blue.addresses.push_back({2, prefix("192.0.2.7/24")});
-  EXPECT_EQ(only_reason(), "eth0 has the address 192.0.2.7/24 in network namespace blue");
-  EXPECT_EQ(found()[0].remedy, "ip netns exec blue ip address del 192.0.2.7/24 dev eth0");
+  ASSERT_EQ(found().size(), 2U);
+  EXPECT_EQ(found()[1].reason, "has the address 192.0.2.7/24");
+  EXPECT_EQ(found()[1].remedy, "ip netns exec blue ip address del 192.0.2.7/24 dev eth0");
 }
 
 TEST_F(HostUse, FollowsAnUpperThatWasMovedIntoAnotherNamespace) {
@@ -187,6 +191,76 @@ TEST_F(HostUse, DistinguishesNumbersOfDifferentNamespaces) {
       {.index = 5, .name = "mac0", .kind = "macvlan", .lower = 2, .lower_namespace = NetworkLink::kUnknownNamespace});
   blue.addresses = {{2, prefix("192.0.2.7/24")}, {4, prefix("192.0.2.8/24")}, {5, prefix("192.0.2.9/24")}};
   EXPECT_THAT(found(), IsEmpty());
+}
+
+TEST_F(HostUse, CountsTcpConnections) {
+  own().addresses = {{2, prefix("fe80::7/64")}, {2, prefix("169.254.3.4/16")}};
+  own().connections = {prefix("192.0.2.9/32"), prefix("fe80::8/128")};
+  EXPECT_THAT(found(), IsEmpty()) << "they are of other addresses";
+  own().connections.push_back(prefix("fe80::7/128"));
+  ASSERT_EQ(only_reason(), "eth1 carries 1 TCP connection in this network namespace");
+  EXPECT_EQ(found()[0].remedy, "");
+  own().connections.push_back(prefix("169.254.3.4/32"));
+  EXPECT_EQ(only_reason(), "eth1 carries 2 TCP connections in this network namespace");
+}
+
+TEST_F(HostUse, LeavesOutConnectionsOfTheSameAddressInAnotherNamespace) {
+  own().addresses = {{2, prefix("fe80::7/64")}};
+  add_namespace("blue").connections = {prefix("fe80::7/128")};
+  EXPECT_THAT(found(), IsEmpty());
+}
+
+TEST_F(HostUse, FindsTheUsersOwnSshSession) {
+  own().addresses = {{2, prefix("fe80::7/64")}};
+  state.ssh_session = prefix("fe80::8/128");
+  EXPECT_THAT(found(), IsEmpty());
+  state.ssh_session = prefix("fe80::7/128");
+  EXPECT_EQ(only_reason(), "eth1 carries your own ssh session in this network namespace");
+}
+
+TEST_F(HostUse, IsNoLossIfItComesBack) {
+  own().addresses.push_back({2, prefix("192.0.2.7/24")});
+  own().routes = {{.link = 2, .destination = prefix("0.0.0.0/0"), .has_gateway = true, .table = 254}};
+  EXPECT_EQ(found().size(), 2U);
+  EXPECT_THAT(lost(), IsEmpty());
+}
+
+TEST_F(HostUse, IsLostInPartWithABridgeOrAConnection) {
+  own().links[1].master = 9;
+  own().links.push_back({.index = 9, .name = "br0", .kind = "bridge"});
+  ASSERT_EQ(only_of(lost()), "eth1 is a member of the bridge br0 in this network namespace");
+  EXPECT_EQ(lost()[0].restored, Restored::partly);
+  own().links[1].master = 0;
+  own().addresses.push_back({2, prefix("192.0.2.7/24")});
+  own().connections = {prefix("192.0.2.7/32")};
+  ASSERT_EQ(only_of(lost()), "eth1 carries 1 TCP connection in this network namespace");
+  EXPECT_EQ(lost()[0].restored, Restored::partly);
+}
+
+TEST_F(HostUse, IsLostWithAStackedInterfaceAlsoAnIdleOne) {
+  own().links.push_back({.index = 5, .name = "eth1.7", .kind = "vlan", .lower = 2});
+  ASSERT_EQ(only_of(lost()), "eth1.7 is stacked on eth1 in this network namespace");
+  EXPECT_EQ(lost()[0].restored, Restored::not_at_all);
+  EXPECT_EQ(lost()[0].remedy, "ip link del eth1.7");
+  own().addresses.push_back({5, prefix("192.0.2.7/24")});
+  EXPECT_EQ(lost().size(), 1U) << "it goes with its addresses";
+  ASSERT_EQ(found().size(), 1U);
+  EXPECT_EQ(found()[0].restored, Restored::not_at_all);
+}
+
+TEST_F(HostUse, IsLostWithAPppoeSession) {
+  own().pppoe = {"eth1"};
+  ASSERT_EQ(only_of(lost()), "eth1 carries a PPPoE session in this network namespace");
+  EXPECT_EQ(lost()[0].restored, Restored::not_at_all);
+}
+
+TEST_F(HostUse, IsLostInAnotherNamespace) {
+  own().links.pop_back();
+  auto& blue = add_namespace("blue");
+  blue.links.push_back({.index = 2, .name = "eth0", .parent_device = kPort});
+  blue.addresses.push_back({2, prefix("192.0.2.7/24")});
+  ASSERT_EQ(lost().size(), 2U);
+  for (const auto& use : lost()) EXPECT_EQ(use.restored, Restored::not_at_all) << use.reason;
 }
 
 TEST_F(HostUse, EndsOnInterfacesThatAreStackedInACycle) {
@@ -217,6 +291,16 @@ TEST_F(HostUse, BecomesAnErrorWithReasonInterfaceNamespaceAndRemedy) {
   EXPECT_THAT(checked.error().what, AllOf(HasSubstr(kPort), HasSubstr("eth1 has the address 192.0.2.7/24"),
                                           HasSubstr("carries the route default"), HasSubstr("this network namespace")));
   EXPECT_THAT(checked.error().hint, AllOf(HasSubstr("ip address del 192.0.2.7/24 dev eth1"), HasSubstr("--force")));
+}
+
+TEST_F(HostUse, WithoutARemedyBecomesAnErrorThatNamesForce) {
+  test::FakeMachine machine;
+  const Address address = machine.add({.address = kPort});
+  own().addresses = {{2, prefix("fe80::7/64")}};
+  own().connections = {prefix("fe80::7/128")};
+  const auto checked = check_unused(machine.paths, state, address);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().hint, "if the host does not need it, bind with --force");
 }
 
 TEST_F(HostUse, LimitsTheNumberOfReasons) {

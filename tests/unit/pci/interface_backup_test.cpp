@@ -80,6 +80,24 @@ TEST(InterfaceBackup, RestoresAnInterfaceThatWasMadeAgain) {
   });
 }
 
+TEST(InterfaceBackup, RestoresAnAddressWithItsProperties) {
+  in_own_namespace([] {
+    ASSERT_TRUE(ip("link add w0 type veth peer name w1"));
+    ASSERT_TRUE(ip("link set w0 up"));
+    ASSERT_TRUE(
+        ip("addr add 192.0.2.7/24 broadcast 192.0.2.254 dev w0 label w0:x scope site noprefixroute valid_lft 900 "
+           "preferred_lft 800"));
+    const auto backup = back_up_interface("w0");
+    ASSERT_TRUE(backup) << backup.error().message();
+    ASSERT_TRUE(ip("link del w0"));
+    ASSERT_TRUE(ip("link add new0 type veth peer name w1"));
+    ASSERT_TRUE(restore_interface(*backup, "new0"));
+    EXPECT_THAT(output("ip -4 addr show w0"),
+                AllOf(HasSubstr("inet 192.0.2.7/24 brd 192.0.2.254 scope site dynamic noprefixroute w0:x"),
+                      testing::ContainsRegex("valid_lft (900|89.)sec preferred_lft (800|79.)sec")));
+  });
+}
+
 /// Another interface has taken the default routes over meanwhile.
 TEST(InterfaceBackup, LeavesTheRoutesOfOtherInterfacesAlone) {
   in_own_namespace([] {

@@ -143,12 +143,13 @@ TEST_F(KernelNetworkFixture, InterpretsTheRealTablesCorrectly) {
     }
     return find_host_use(state, {"0000:01:00.0"});
   };
-  EXPECT_EQ(uses().size(), 0U);
+  ASSERT_EQ(uses().size(), 1U);
+  EXPECT_EQ(uses()[0].reason, "lies") << "in another namespace";
   ASSERT_TRUE(run("ip -n " + blue + " -6 route add 2001:db8::/64 dev v0"));
-  EXPECT_EQ(uses().size(), 1U);
+  EXPECT_EQ(uses().size(), 2U);
   ASSERT_TRUE(run("ip -n " + blue + " route add 198.51.100.0/24 nexthop dev v0 nexthop dev lo") ||
               run("ip -n " + blue + " route add 198.51.100.0/24 dev v0"));
-  EXPECT_EQ(uses().size(), 2U);
+  EXPECT_EQ(uses().size(), 3U);
 }
 
 TEST_F(KernelNetworkFixture, SeesANamespaceThatOnlyAProcessHolds) {
@@ -186,6 +187,44 @@ TEST(KernelNetworkFiles, NameTheInterfacesOfPppoeSessions) {
   const auto state = KernelNetwork(machine.paths).read();
   ASSERT_TRUE(state) << state.error().message();
   EXPECT_THAT(state->namespaces[0].pppoe, testing::ElementsAre("eth1", "eth1.7"));
+}
+
+TEST(KernelNetworkFiles, NameTheLocalAddressesOfTcpConnections) {
+  test::FakeMachine machine;
+  const std::string title = "  sl  local_address rem_address   st tx_queue rx_queue\n";
+  const std::string remote = " 036433C6:9C40";
+  machine.write(machine.paths.proc / "thread-self/net/tcp",
+                title + "   0: 070200C0:0016" + remote + " 01 00000000:00000000 00:00000000 00000000 0 0 1 1 0\n" +
+                    "   1: 080200C0:0016" + remote + " 0A 00000000:00000000\n" +  // it listens
+                    "   2: 09:0016" + remote + " 01\n");
+  machine.write(machine.paths.proc / "thread-self/net/tcp6",
+                title + "   0: B80D0120000000000000000007000000:0016 0:0 01\n" +
+                    "   1: 0000000000000000FFFF0000090200C0:0016 0:0 01\n");
+  const auto state = KernelNetwork(machine.paths).read();
+  ASSERT_TRUE(state) << state.error().message();
+  std::vector<std::string> texts;
+  for (const IpPrefix& local : state->namespaces[0].connections) texts.push_back(local.to_string());
+  EXPECT_THAT(texts, testing::ElementsAre("192.0.2.7/32", "2001:db8::7/128", "192.0.2.9/32"));
+}
+
+TEST(KernelNetworkFiles, NameTheSshSessionAlsoBehindSudo) {
+  test::FakeMachine machine;
+  const auto session = [&] { return KernelNetwork(machine.paths).read().value().ssh_session; };
+  using std::string_literals::operator""s;
+  machine.write(machine.paths.proc / "self/environ", "TERM=xterm\0SUDO_UID=1000\0"s);
+  machine.write(machine.paths.proc / "self/status", "Name:\tpollux\nPPid:\t42\nUid:\t0\n");
+  EXPECT_FALSE(session());
+  machine.write(machine.paths.proc / "42/status", "Name:\tbash\nPPid:\t0\n");
+  machine.write(machine.paths.proc / "42/environ", "A=b\0SSH_CONNECTION=198.51.100.3 40000 192.0.2.7 22\0"s);
+  ASSERT_TRUE(session());
+  EXPECT_EQ(session()->to_string(), "192.0.2.7/32");
+  machine.write(machine.paths.proc / "42/environ", "SSH_CONNECTION=fe80::3%eth1 40000 fe80::7%eth1 22\0"s);
+  ASSERT_TRUE(session());
+  EXPECT_EQ(session()->to_string(), "fe80::7/128");
+  machine.write(machine.paths.proc / "42/environ", "SSH_CONNECTION=nonsense\0"s);
+  EXPECT_FALSE(session());
+  machine.write(machine.paths.proc / "42/status", "Name:\tbash\nPPid:\t42\n");
+  EXPECT_FALSE(session()) << "the search for it ends";
 }
 
 }  // namespace
