@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <unistd.h>
 #include <chrono>
 #include <csignal>
 #include <memory>
@@ -22,6 +23,7 @@ struct BindOptions {
   std::string user;
   unsigned confirm = 0;  ///< seconds; 0: no confirmation is needed
   bool confirmed = false;
+  bool hold = false;
 };
 
 int hand_over(const Environment& environment, const std::vector<pci::BindOutcome>& outcomes, const pci::User& user) {
@@ -65,9 +67,10 @@ int run_bind(const Environment& environment, const BindOptions& options) {
   }
   const pci::BindOptions how{.force = options.force};
   const auto bind = [&] { return bind_and_hand_over(environment, *addresses, how, user); };
-  if (options.confirm == 0) return bind();
+  if (options.confirm == 0 && !options.hold) return bind();
   HostActions actions;
   actions.kill = [](int process, int signal) { ::kill(process, signal); };
+  if (options.hold) return bind_and_hold(environment, *addresses, how, STDIN_FILENO, actions, bind);
   return bind_with_confirmation(environment, *addresses, how, std::chrono::seconds(options.confirm), actions, bind);
 }
 
@@ -81,13 +84,21 @@ void add_bind(cli::App& app, const Environment& environment, int& exit_code) {
                     "Bind a port although the host uses it, or a device that is not a network controller");
   command->add_option("--user", options->user,
                       "Let this user open the ports, and print the memlock limit that they need");
-  command
-      ->add_option("--confirm", options->confirm,
-                   "Give the ports back, with their interfaces' addresses and routes, after this many seconds, unless "
-                   "Enter is pressed or `pollux bind --confirmed` is run; also if this session is lost meanwhile")
-      ->check(cli::range(1U, 3600U));
+  cli::Option* confirm =
+      command
+          ->add_option(
+              "--confirm", options->confirm,
+              "Give the ports back, with their interfaces' addresses and routes, after this many seconds, unless "
+              "Enter is pressed or `pollux bind --confirmed` is run; also if this session is lost meanwhile")
+          ->check(cli::range(1U, 3600U));
   cli::Option* confirmed = command->add_flag("--confirmed", options->confirmed, "Keep what --confirm has bound");
   confirmed->excludes(ports);
+  command
+      ->add_flag("--hold", options->hold,
+                 "Keep the ports while standard input is open, then give them back as they were; also if this command "
+                 "is killed")
+      ->excludes(confirm)
+      ->excludes(confirmed);
   command->footer(
       "pollux bind 0000:01:00.0 0000:01:00.1\n"
       "pollux bind --user alice 0000:01:00.0\n"
@@ -95,6 +106,7 @@ void add_bind(cli::App& app, const Environment& environment, int& exit_code) {
       "The addresses and routes of the ports' interfaces are saved. `pollux unbind` restores them.\n"
       "With --confirm nobody is locked out by binding the port of the own session: if nothing confirms, it comes "
       "back.\n"
+      "With --hold a script has the ports for as long as it runs: they come back when its end of a pipe closes.\n"
       "A program that has the port open then is ended.");
   command->callback([options, &environment, &exit_code] {
     if (!options->confirmed && options->ports.empty()) throw cli::UsageError::missing("ports");

@@ -6,6 +6,10 @@
 #include <unistd.h>
 #include "common/cli.hpp"
 
+#include <csignal>
+#include <filesystem>
+#include <utility>
+
 #include "commands.hpp"
 #include "confirm/confirmed_bind.hpp"
 #include "fixture.hpp"
@@ -15,6 +19,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::AllOf;
 using testing::HasSubstr;
 
 struct Pending : Machine {};
@@ -129,12 +134,86 @@ TEST_F(ConfirmedBind, WithoutATerminalItReturnsAndTheGuardStays) {
       clock, "the roll-back", seconds(20), [&] { return is_restored(); }, milliseconds(10)));
 }
 
+struct HeldBind : ConfirmedBind {
+  int hold(int exit_code = kSuccess) {
+    return bind_and_hold(real(), {port}, {}, keyboard[0], actions, [=, this] {
+      machine.write(machine.paths.run / "bound", "");
+      return exit_code;
+    });
+  }
+  void end_input() { ::close(std::exchange(keyboard[1], -1)); }
+  [[nodiscard]] bool is_held() const { return std::filesystem::exists(machine.paths.run / "bound") && !is_restored(); }
+  template <class Condition>
+  bool happens(Condition condition) {
+    return wait_until(clock, "it", seconds(20), condition, milliseconds(10)).has_value();
+  }
+  /// Calls `action` in another process, which ends with its result.
+  template <class Action>
+  static pid_t meanwhile(Action action) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(action());
+    return child;
+  }
+  static int status_of(pid_t child) {
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return status;
+  }
+};
+
+TEST_F(HeldBind, LastsAsLongAsItsInput) {
+  ASSERT_EQ(::write(keyboard[1], "\n", 1), 1);
+  // The input ends with the process.
+  const pid_t other = meanwhile([this] {
+    if (!happens([this] { return is_held(); })) return 1;
+    clock.sleep_for(milliseconds(300));
+    return is_held() ? 0 : 2;
+  });
+  end_input();
+  EXPECT_EQ(hold(), kSuccess) << err.str();
+  EXPECT_EQ(status_of(other), 0) << "an Enter neither ends it nor confirms it";
+  EXPECT_THAT(out.str(), AllOf(HasSubstr("given back when standard input ends"), HasSubstr("the ports are as before")));
+  EXPECT_TRUE(is_restored());
+}
+
+TEST_F(HeldBind, IsGivenBackWhenItsProcessIsKilled) {
+  const pid_t holder = meanwhile([this] { return hold(); });
+  ASSERT_TRUE(happens([this] { return is_held(); }));
+  ::kill(holder, SIGKILL);
+  status_of(holder);
+  EXPECT_TRUE(happens([this] { return is_restored(); }));
+}
+
+TEST_F(HeldBind, StaysIfItIsConfirmed) {
+  const pid_t other = meanwhile(
+      [this] { return happens([this] { return PendingBinding::confirm(machine.paths).has_value(); }) ? 0 : 1; });
+  EXPECT_EQ(hold(), kSuccess);
+  EXPECT_EQ(status_of(other), 0);
+  EXPECT_THAT(out.str(), HasSubstr("confirmed: the ports stay bound"));
+  EXPECT_FALSE(is_restored());
+}
+
+TEST_F(HeldBind, ThatFailsIsRolledBackAtOnce) {
+  EXPECT_EQ(hold(kUsage), kUsage);
+  EXPECT_TRUE(is_restored());
+}
+
+TEST_F(HeldBind, SaysWhatIsNotAsBefore) {
+  actions.restore = [](const pci::InterfaceBackup&, const std::string&) -> Result<void> {
+    return fail(ErrorCode::io_error, "the route was rejected");
+  };
+  end_input();
+  EXPECT_EQ(hold(), kFailure);
+  EXPECT_THAT(err.str(), HasSubstr("not everything is as before"));
+}
+
 TEST_F(ConfirmedBind, TheCommandChecksItsArguments) {
   int exit_code = kSuccess;
   cli::App app("", "pollux");
   add_bind(app, environment, exit_code);
   for (const char* wrong :
-       {"bind", "bind --confirm 0 0000:01:00.0", "bind --confirm 3601 0000:01:00.0", "bind --confirmed 0000:01:00.0"}) {
+       {"bind", "bind --hold", "bind --confirm 0 0000:01:00.0", "bind --confirm 3601 0000:01:00.0",
+        "bind --confirmed 0000:01:00.0", "bind --hold --confirm 5 0000:01:00.0", "bind --hold --confirmed"}) {
     EXPECT_EQ(app.parse(wrong, out, err), cli::kUsageError) << wrong;
   }
   EXPECT_EQ(app.parse("bind --confirmed", out, err), std::nullopt);

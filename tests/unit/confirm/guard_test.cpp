@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "fixture.hpp"
@@ -19,12 +20,13 @@ using testing::IsEmpty;
 
 struct RollbackCase : Machine {};
 struct Guard : Machine {
-  GuardOutcome guard(int now = -1) {
+  GuardOutcome guard(int now = -1, std::optional<Duration> limit = seconds(2)) {
     const auto rollback = prepare();
     EXPECT_TRUE(rollback);
     bind();
     start = machine.clock.now();
-    return guard_binding(environment, *pending, *rollback, start + seconds(2), now);
+    const auto deadline = limit ? std::optional(start + *limit) : std::nullopt;
+    return guard_binding(environment, *pending, *rollback, deadline, now);
   }
   Result<PendingBinding> pending = PendingBinding::create(machine.paths);
   Duration start{};
@@ -104,7 +106,24 @@ TEST_F(RollbackCase, RefusesWhatWouldBeLostForGood) {
   const auto rollback = prepare();
   ASSERT_FALSE(rollback);
   EXPECT_EQ(rollback.error().code, ErrorCode::not_supported);
-  EXPECT_THAT(rollback.error().what, HasSubstr("eth1.5 has the address 192.0.2.7/24"));
+  EXPECT_THAT(rollback.error().what, HasSubstr("eth1.5 is stacked on eth1"));
+  EXPECT_THAT(rollback.error().hint, HasSubstr("ip link del eth1.5"));
+}
+
+TEST_F(RollbackCase, RefusesAPppoeSession) {
+  network.state.namespaces[0].pppoe = {"eth1"};
+  const auto rollback = prepare();
+  ASSERT_FALSE(rollback);
+  EXPECT_THAT(rollback.error().what, HasSubstr("eth1 carries a PPPoE session"));
+}
+
+TEST_F(RollbackCase, AllowsASessionAndABridge) {
+  pci::NetworkNamespace& own = network.state.namespaces[0];
+  own.links[1].master = 9;
+  own.links.push_back({.index = 9, .name = "br0", .kind = "bridge"});
+  own.addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  own.connections = {pci::test::prefix("192.0.2.7/32")};
+  EXPECT_TRUE(prepare());
 }
 
 TEST_F(RollbackCase, RefusesAPortWhoseVirtualFunctionsAreUsed) {
@@ -155,6 +174,19 @@ TEST_F(Guard, GoesOnWhenTheProcessThatStartedItEnds) {
   ::close(pipe[1]);
   EXPECT_EQ(guard(pipe[0]), GuardOutcome::rolled_back);
   EXPECT_GE(machine.clock.now() - start, seconds(2));
+  ::close(pipe[0]);
+}
+
+TEST_F(Guard, WithoutADeadlineRollsBackWhenTheProcessThatStartedItEnds) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  machine.clock.follow([&](Duration now) {
+    if (start != Duration{} && now - start > seconds(20) && pipe[1] >= 0) ::close(std::exchange(pipe[1], -1));
+  });
+  EXPECT_EQ(guard(pipe[0], std::nullopt), GuardOutcome::rolled_back);
+  EXPECT_GE(machine.clock.now() - start, seconds(20));
+  EXPECT_LT(machine.clock.now() - start, seconds(30));
+  EXPECT_EQ(machine.driver_of(port), "igb");
   ::close(pipe[0]);
 }
 

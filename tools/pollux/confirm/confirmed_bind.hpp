@@ -19,6 +19,13 @@ using BindPorts = std::function<int()>;
                                          const pci::BindOptions& options, Duration limit, const HostActions& actions,
                                          const BindPorts& bind);
 
+/// Runs `bind`, which binds `addresses`, under a guard that takes the binding back when `input` ends, or when this
+/// process does, by whatever signal. Returns after that. Returns the exit code: kFailure if not everything is as
+/// before.
+[[nodiscard]] int bind_and_hold(const Environment& environment, const std::vector<pci::Address>& addresses,
+                                const pci::BindOptions& options, int input, const HostActions& actions,
+                                const BindPorts& bind);
+
 /// `pollux bind --confirmed`.
 [[nodiscard]] int confirm_binding(const Environment& environment);
 

@@ -40,7 +40,7 @@ Result<void> roll_back(const Environment& environment, const Rollback& rollback)
 }
 
 [[noreturn]] void run_guard(const Environment& environment, const PendingBinding& pending, const Rollback& rollback,
-                            Time deadline, int now, int outcome) {
+                            std::optional<Time> deadline, int now, int outcome) {
   detach_from_session();
   ::openlog("pollux", LOG_PID, LOG_DAEMON);
   const char result = static_cast<char>(guard_binding(environment, pending, rollback, deadline, now));
@@ -51,17 +51,20 @@ Result<void> roll_back(const Environment& environment, const Rollback& rollback)
 }  // namespace
 
 GuardOutcome guard_binding(const Environment& environment, const PendingBinding& pending, const Rollback& rollback,
-                           Time deadline, int now) {
+                           std::optional<Time> deadline, int now) {
+  const Time until = deadline.value_or(Time::max());
   bool at_once = false;
-  while (!at_once && pending.waits() && environment.clock.now() < deadline) {
+  while (!at_once && pending.waits() && environment.clock.now() < until) {
     std::array watched{pollfd{now, POLLIN, 0}};
-    static_cast<void>(environment.clock.wait(watched, std::min(deadline, environment.clock.now() + kLookAgain)));
-    at_once = (watched[0].revents & POLLIN) != 0;
-    // The process that started the guard has ended, perhaps with its session.
-    if (!at_once && (watched[0].revents & POLLHUP) != 0) now = -1;
+    static_cast<void>(environment.clock.wait(watched, std::min(until, environment.clock.now() + kLookAgain)));
+    // POLLHUP: the process that started the guard has ended, perhaps with its session.
+    const bool alone = (watched[0].revents & POLLHUP) != 0;
+    at_once = (watched[0].revents & POLLIN) != 0 || (alone && !deadline);
+    if (alone) now = -1;
   }
   if (!pending.claim()) return GuardOutcome::confirmed;
-  ::syslog(LOG_WARNING, "the binding was not confirmed; giving the ports back to the kernel");
+  ::syslog(LOG_WARNING, "%s; giving the ports back to the kernel",
+           deadline ? "the binding was not confirmed" : "the ports are no longer held");
   const auto done = roll_back(environment, rollback);
   if (done) return GuardOutcome::rolled_back;
   ::syslog(LOG_ERR, "%s", done.error().message().c_str());
@@ -69,7 +72,7 @@ GuardOutcome guard_binding(const Environment& environment, const PendingBinding&
 }
 
 Result<GuardProcess> GuardProcess::start(const Environment& environment, const PendingBinding& pending,
-                                         const Rollback& rollback, Time deadline) {
+                                         const Rollback& rollback, std::optional<Time> deadline) {
   std::array<int, 2> now{-1, -1};
   std::array<int, 2> outcome{-1, -1};
   if (::pipe2(now.data(), O_CLOEXEC) != 0) return fail_errno(ErrorCode::io_error, "cannot make a pipe", errno);

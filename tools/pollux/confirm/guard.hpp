@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
+
 #include "confirm/pending.hpp"
 #include "confirm/rollback.hpp"
 
@@ -10,18 +12,19 @@ namespace pollux::tool {
 enum class GuardOutcome { confirmed, rolled_back, failed };
 
 /// Waits on the environment's clock until `deadline`, until the binding is confirmed, or until `now` is readable, and
-/// rolls back unless it is confirmed. -1 for `now`: nothing but time ends the wait. While another process changes
-/// bindings, the roll-back is tried again. Errors are logged.
+/// rolls back unless it is confirmed. Without a deadline it waits as long as the other end of `now` is open. -1 for
+/// `now`: nothing but time ends the wait. While another process changes bindings, the roll-back is tried again. Errors
+/// are logged.
 [[nodiscard]] GuardOutcome guard_binding(const Environment& environment, const PendingBinding& pending,
-                                         const Rollback& rollback, Time deadline, int now);
+                                         const Rollback& rollback, std::optional<Time> deadline, int now);
 
 /// The other end of a guard in a process of its own. It belongs to no session and no terminal, and ignores their
 /// signals.
 class GuardProcess {
  public:
-  /// Error: `io_error`.
+  /// Without a deadline, it also rolls back when this process ends. Error: `io_error`.
   [[nodiscard]] static Result<GuardProcess> start(const Environment& environment, const PendingBinding& pending,
-                                                  const Rollback& rollback, Time deadline);
+                                                  const Rollback& rollback, std::optional<Time> deadline);
 
   /// Readable when the guard has ended.
   [[nodiscard]] int event_fd() const { return outcome_.get(); }

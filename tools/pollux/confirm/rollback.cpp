@@ -21,15 +21,13 @@ namespace {
 
 constexpr Duration kPollInterval = std::chrono::milliseconds(50);
 
-Result<void> check_restorable(const pci::NetworkState& state, const pci::SystemPaths& paths,
-                              const pci::DeviceInfo& device) {
-  for (const pci::HostUse& use : pci::find_host_use(state, pci::bus_names(paths, device.address))) {
-    const auto& own = device.interfaces;
-    if (std::find(own.begin(), own.end(), use.interface) != own.end()) continue;
+Result<void> check_restorable(const pci::NetworkState& state, const pci::SystemPaths& paths, pci::Address address) {
+  for (const pci::HostUse& use : pci::find_losses(state, pci::bus_names(paths, address))) {
+    if (use.restored == pci::Restored::partly) continue;
     return fail(ErrorCode::not_supported,
                 fmt::format("{} {} in {}: a roll-back could not restore this", use.interface, use.reason,
                             use.network_namespace),
-                "remove that interface first, or bind without --confirm");
+                use.remedy + "; or bind without --confirm and --hold");
   }
   return {};
 }
@@ -45,7 +43,7 @@ Result<void> check_functions_unused(const pci::NetworkState& state, const pci::S
                 fmt::format("{} {} in {}, and is on the virtual function {}: a roll-back could not restore this",
                             use.interface, use.reason, use.network_namespace, function.to_string()),
                 fmt::format("remove the virtual functions first: echo 0 > /sys/bus/pci/devices/{}/sriov_numvfs; or "
-                            "bind without --confirm",
+                            "bind without --confirm and --hold",
                             address.to_string()));
   }
   return {};
@@ -76,7 +74,7 @@ Result<Rollback> Rollback::prepare(const Environment& environment, HostActions a
     auto device = pci::read_device(environment.paths, address);
     if (!device) return pass_on(std::move(device));
     if (pci::is_vfio_driver(device->driver)) continue;
-    if (auto able = check_restorable(*state, environment.paths, *device); !able) return pass_on(std::move(able));
+    if (auto able = check_restorable(*state, environment.paths, address); !able) return pass_on(std::move(able));
     if (auto able = check_functions_unused(*state, environment.paths, address); !able) return pass_on(std::move(able));
     Port port{address, {}};
     for (const std::string& interface : device->interfaces) {
