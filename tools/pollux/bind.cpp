@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <set>
-#include "common/cli.hpp"
 
 #include "commands.hpp"
+#include "common/cli.hpp"
 #include "confirm/confirmed_bind.hpp"
 #include "pollux/pci/binding.hpp"
 #include "pollux/pci/handover.hpp"

@@ -57,6 +57,9 @@ TEST_F(Command, APortThatDoesNotExistIsStatusTwo) {
   EXPECT_THAT(err.str(), HasSubstr("no PCI device 0000:7f:00.0"));
   EXPECT_EQ(run_command("doctor nonsense"), kUsage);
   EXPECT_EQ(run_command("doctor --user no-such-user-here"), kUsage);
+  EXPECT_EQ(run_command("doctor --with 0000:01:00.0"), kUsage) << "with which port?";
+  EXPECT_EQ(run_command("doctor 0000:01:00.0 --with 0000:7f:00.0"), kUsage);
+  EXPECT_THAT(err.str(), HasSubstr("no PCI device 0000:7f:00.0"));
   EXPECT_EQ(run_command("doctor --yes"), kUsage) << "without --fix there is nothing to ask";
   EXPECT_EQ(out.str(), "");
 }
@@ -66,6 +69,8 @@ TEST_F(Command, PrintsJson) {
   EXPECT_EQ(run_command("doctor 0000:01:00.0 --json"), kFailure);
   const auto json = nlohmann::json::parse(out.str());
   EXPECT_EQ(json["port"], "0000:01:00.0");
+  EXPECT_EQ(json["device"]["device_id"], "10c9");
+  EXPECT_EQ(json["device"]["pollux_driver"], "igb");
   EXPECT_EQ(json["user"], "alice");
   EXPECT_EQ(json["errors"], 1);
   ASSERT_EQ(json["checks"].size(), all_checks().size());
@@ -78,6 +83,12 @@ TEST_F(Command, PrintsJson) {
   EXPECT_EQ(json["checks"][0]["command"], nullptr);
   EXPECT_EQ(run_command("doctor --json"), kFailure);
   EXPECT_EQ(nlohmann::json::parse(out.str())["port"], nullptr);
+}
+
+TEST_F(Command, APortIsCheckedTogetherWithAnother) {
+  machine.add({.address = "0000:01:00.1", .group = 7});
+  EXPECT_EQ(run_command("doctor 0000:01:00.0"), kFailure);
+  EXPECT_EQ(run_command("doctor 0000:01:00.0 --with 0000:01:00.1"), kSuccess);
 }
 
 TEST_F(Command, ColoursOnlyOnTerminals) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "doctor/checks.hpp"
 #include "fake_machine.hpp"
@@ -28,6 +29,7 @@ struct Machine : testing::Test {
     machine.write(device() / "max_link_speed", "2.5 GT/s PCIe\n");
     machine.write(device() / "current_link_width", "4\n");
     machine.write(device() / "max_link_width", "4\n");
+    machine.write(device() / "resource0", std::string(0x20000, '\0'));
     caller.may_open = [this](const std::filesystem::path& file) { return !forbidden.contains(file); };
   }
 
@@ -82,6 +84,7 @@ struct Machine : testing::Test {
   [[nodiscard]] Finding run(Finding (*check)(const Subject&), bool with_port = true) {
     Subject subject{environment, caller};
     if (with_port) subject.device = pci::read_device(machine.paths, port).value();
+    subject.others = others;
     return check(subject);
   }
 
@@ -90,6 +93,7 @@ struct Machine : testing::Test {
   pci::test::FakeMachine machine;
   pci::test::FakeNetwork network;
   pci::Address port = machine.add({.address = "0000:01:00.0", .group = 7});
+  std::vector<pci::Address> others;  ///< bound together with it
   std::ostringstream out;
   std::ostringstream err;
   Context context;

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Each fault of a port, and what the check says about it.
+#include <fstream>
+
 #include "fixture.hpp"
+#include "hw/intel/igb/registers_control.hpp"
+#include "hw/intel/igb/registers_nvm.hpp"
+#include "hw/intel/igb/registers_system.hpp"
 
 namespace pollux::tool::doctor {
 namespace {
@@ -14,6 +19,12 @@ struct PortChecks : Machine {
     bind("igb");
     machine.write(device() / "net/eth1/operstate", "up\n");
     network.state = pci::test::host_with_port("0000:01:00.0");
+  }
+  template <class Register>
+  void set(std::uint32_t value) const {
+    std::fstream file(device() / "resource0", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(Register::offset());
+    file.write(reinterpret_cast<const char*>(&value), sizeof value);
   }
 };
 
@@ -42,6 +53,52 @@ TEST_F(PortChecks, TheHostsUseIsNotKnown) {
   network.broken.reset();
   network.state.unseen = {"the namespace of process 1"};
   EXPECT_EQ(run(&check_host_use).state, State::unknown);
+}
+
+TEST_F(PortChecks, NoCommandEndsATcpConnection) {
+  give_to_kernel();
+  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("fe80::7/64")});
+  network.state.namespaces[0].connections = {pci::test::prefix("fe80::7/128")};
+  EXPECT_EQ(run(&check_host_use).state, State::error);
+  EXPECT_FALSE(run(&check_host_use).remedy.has_value());
+}
+
+TEST_F(PortChecks, WhatDoesNotComeBack) {
+  give_to_kernel();
+  pci::NetworkNamespace& own = network.state.namespaces[0];
+  own.addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  EXPECT_EQ(run(&check_give_back).state, State::ok) << "an address does";
+  own.links.push_back({.index = 5, .name = "eth1.7", .kind = "vlan", .lower = 2});
+  const Finding finding = run(&check_give_back);
+  EXPECT_EQ(finding.state, State::warning);
+  EXPECT_THAT(finding.found, HasSubstr("eth1.7 is stacked on eth1"));
+  EXPECT_EQ(command_of(finding), "ip link del eth1.7");
+  EXPECT_FALSE(is_safe(finding));
+  own.links.pop_back();
+  network.state.ssh_session = pci::test::prefix("192.0.2.7/32");
+  EXPECT_EQ(run(&check_give_back).state, State::warning);
+  EXPECT_THAT(run(&check_give_back).found, HasSubstr("carries your own ssh session"));
+  network.broken = Error{ErrorCode::io_error, "no netlink", "look"};
+  EXPECT_EQ(run(&check_give_back).state, State::unknown);
+}
+
+TEST_F(PortChecks, AVirtualFunctionInUseDoesNotComeBack) {
+  give_to_kernel();
+  machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
+  network.state = pci::test::host_with_port("0000:01:10.0", "eth1v0");
+  EXPECT_EQ(run(&check_give_back).state, State::ok);
+  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  EXPECT_EQ(run(&check_give_back).state, State::warning);
+}
+
+TEST_F(PortChecks, AnotherPortOfItsGroupThatIsBoundWithIt) {
+  others.push_back(machine.add({.address = "0000:01:00.1", .group = 7}));
+  machine.write(machine.paths.sys / "kernel/iommu_groups/7/type", "DMA-FQ\n");
+  EXPECT_EQ(run(&check_group).state, State::ok);
+  EXPECT_EQ(run(&check_group).found, "group 7 (type DMA-FQ), 2 devices");
+  give_to_kernel();
+  EXPECT_EQ(command_of(run(&check_driver)), "pollux bind --user alice 0000:01:00.0 0000:01:00.1");
+  EXPECT_TRUE(is_safe(run(&check_driver)));
 }
 
 TEST_F(PortChecks, AnotherPortOfItsGroup) {
@@ -160,6 +217,46 @@ TEST_F(PortChecks, SlowSlot) {
   EXPECT_EQ(run(&check_pcie).state, State::warning);
   machine.write(device() / "current_link_speed", "Unknown\n");
   EXPECT_EQ(run(&check_pcie).state, State::unknown);
+}
+
+TEST_F(PortChecks, FirmwareThatLeavesThePortAlone) {
+  set<hw::igb::FWSM>(0x8004);
+  set<hw::igb::SW_FW_SYNC>(0x00010000);
+  const Finding finding = run(&check_firmware);
+  EXPECT_EQ(finding.state, State::ok);
+  EXPECT_EQ(finding.found, "mode 2, valid, holds 0x1 of SW_FW_SYNC; receives no frames from this port");
+}
+
+TEST_F(PortChecks, AManagementController) {
+  set<hw::igb::MANC>(1U << 17U);
+  EXPECT_EQ(run(&check_firmware).state, State::warning);
+  set<hw::igb::MANC>(1U << 21U);
+  EXPECT_EQ(run(&check_firmware).state, State::warning);
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("management controller"));
+  set<hw::igb::MANC>(1U << 18U);
+  EXPECT_EQ(run(&check_firmware).state, State::error);
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("management session"));
+}
+
+TEST_F(PortChecks, FirmwareOfASleepingCardIsNotRead) {
+  machine.write(device() / "power_state", "D3hot\n");
+  EXPECT_EQ(run(&check_firmware).state, State::unknown);
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("low power"));
+  machine.write(device() / "power_state", "D0\n");
+  EXPECT_EQ(run(&check_firmware).state, State::ok);
+  machine.write(device() / "enable", "0\n");
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("disabled"));
+}
+
+TEST_F(PortChecks, RegistersThatCannotBeRead) {
+  set<hw::igb::STATUS>(0xFFFFFFFF);
+  EXPECT_EQ(run(&check_firmware).state, State::unknown) << "as of a removed card";
+  machine.write(device() / "resource0", "short");
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("too short"));
+  std::filesystem::remove(device() / "resource0");
+  EXPECT_EQ(run(&check_firmware).state, State::unknown);
+  machine.write(device() / "device", "0x1521\n");
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("on an 82576 only"));
 }
 
 TEST_F(PortChecks, ThisProcessRunsOnAnotherNode) {

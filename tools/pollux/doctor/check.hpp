@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "doctor/caller.hpp"
 #include "environment.hpp"
@@ -38,7 +39,14 @@ struct Subject {
   std::optional<pci::DeviceInfo> device = {};  ///< the port; absent: only the machine is checked
   std::string uri = {};                        ///< the port as the user named it
   bool start = false;                          ///< the port may be opened and started
+  std::vector<pci::Address> others = {};       ///< ports that will be bound together with it
 
+  /// The ports that leave the kernel's drivers together.
+  [[nodiscard]] std::vector<pci::Address> leaving() const {
+    std::vector<pci::Address> all{device->address};
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+  }
   [[nodiscard]] const pci::SystemPaths& paths() const { return environment.paths; }
 };
 

@@ -17,10 +17,12 @@ namespace pollux::tool::doctor {
 [[nodiscard]] Finding check_isolation(const Subject& subject);
 [[nodiscard]] Finding check_card(const Subject& subject);
 [[nodiscard]] Finding check_host_use(const Subject& subject);
+[[nodiscard]] Finding check_give_back(const Subject& subject);
 [[nodiscard]] Finding check_group(const Subject& subject);
 [[nodiscard]] Finding check_driver(const Subject& subject);
 [[nodiscard]] Finding check_permissions(const Subject& subject);
 [[nodiscard]] Finding check_holder(const Subject& subject);
+[[nodiscard]] Finding check_firmware(const Subject& subject);
 [[nodiscard]] Finding check_pcie(const Subject& subject);
 [[nodiscard]] Finding check_numa(const Subject& subject);
 [[nodiscard]] Finding check_link(const Subject& subject);

@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <ostream>
+#include <utility>
+#include <vector>
 
 #include "commands.hpp"
 #include "doctor/diagnosis.hpp"
@@ -16,6 +18,7 @@ namespace {
 
 struct DoctorOptions {
   std::string port;
+  std::vector<std::string> with;
   std::string user;
   bool start = false;
   bool fix = false;
@@ -33,11 +36,20 @@ Result<Subject> read_subject(const Environment& environment, const DoctorOptions
   if (!caller) return pass_on(std::move(caller));
   Subject subject{environment, *std::move(caller), {}, options.port, options.start};
   if (options.port.empty()) return subject;
-  const auto addresses = parse_addresses({options.port});
+  std::vector<std::string> ports{options.port};
+  ports.insert(ports.end(), options.with.begin(), options.with.end());
+  const auto addresses = parse_addresses(ports);
   if (!addresses) return tl::unexpected<Error>(addresses.error());
-  auto device = pci::read_device(environment.paths, addresses->front());
-  if (!device) return pass_on(std::move(device));
-  subject.device = *std::move(device);
+  pci::Names names(environment.paths.pci_ids);
+  for (const pci::Address& address : *addresses) {
+    auto device = pci::read_device(environment.paths, address, &names);
+    if (!device) return pass_on(std::move(device));
+    if (subject.device) {
+      subject.others.push_back(address);
+    } else {
+      subject.device = *std::move(device);
+    }
+  }
   return subject;
 }
 
@@ -73,7 +85,10 @@ Diagnosis diagnose(const Subject& subject) {
 void add_doctor(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<doctor::DoctorOptions>();
   cli::App* command = app.add_subcommand("doctor", "Find what keeps this machine or a port from running, and mend it");
-  command->add_option("port", options->port, "A port, such as 0000:01:00.0; without it, only the machine is checked");
+  cli::Option* port = command->add_option("port", options->port,
+                                          "A port, such as 0000:01:00.0; without it, only the machine is checked");
+  command->add_option("--with", options->with, "Another port that will be bound together with it; may be repeated")
+      ->needs(port);
   command->add_option("--user", options->user, "Check what this user may do, instead of yourself");
   command->add_flag("--start", options->start, "Also open and start the port, which resets the card, to see its link");
   const cli::Option* const fix =

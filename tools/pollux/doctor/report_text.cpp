@@ -78,13 +78,17 @@ nlohmann::json to_json(const Subject& subject, const Diagnosis& diagnosis, const
     done.push_back({{"check", attempt.check}, {"command", attempt.command}, {"outcome", attempt.outcome}});
   }
   nlohmann::json json{{"port", nullptr},
+                      {"device", nullptr},
                       {"user", subject.caller.name},
                       {"checks", std::move(checks)},
                       {"fixes", std::move(done)},
                       {"errors", count(diagnosis, State::error)},
                       {"warnings", count(diagnosis, State::warning)},
                       {"unknown", count(diagnosis, State::unknown)}};
-  if (subject.device) json["port"] = subject.device->address.to_string();
+  if (subject.device) {
+    json["port"] = subject.device->address.to_string();
+    json["device"] = tool::to_json(*subject.device, subject.environment.driver_of);
+  }
   return json;
 }
 

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "doctor/checks.hpp"
@@ -19,14 +18,34 @@
 namespace pollux::tool::doctor {
 namespace {
 
-/// How the host uses a port or its virtual functions, which end when the port leaves its driver.
-std::vector<pci::HostUse> uses_of(const pci::SystemPaths& paths, const pci::NetworkState& state, pci::Address address) {
-  auto names = pci::bus_names(paths, address);
+std::vector<std::string> names_of_functions(const pci::SystemPaths& paths, pci::Address address) {
+  std::vector<std::string> names;
   for (const pci::Address& function : pci::sysfs::virtual_functions(paths, address)) {
     const auto more = pci::bus_names(paths, function);
     names.insert(names.end(), more.begin(), more.end());
   }
+  return names;
+}
+
+/// How the host uses a port or its virtual functions, which end when the port leaves its driver.
+std::vector<pci::HostUse> uses_of(const pci::SystemPaths& paths, const pci::NetworkState& state, pci::Address address) {
+  auto names = pci::bus_names(paths, address);
+  const auto functions = names_of_functions(paths, address);
+  names.insert(names.end(), functions.begin(), functions.end());
   return pci::find_host_use(state, names);
+}
+
+/// Names all uses, and the commands that end them.
+Finding describe(State state, const std::vector<pci::HostUse>& uses) {
+  std::vector<std::string> reasons;
+  std::vector<std::string> remedies;
+  for (const pci::HostUse& use : uses) {
+    reasons.push_back(fmt::format("{} {} in {}", use.interface, use.reason, use.network_namespace));
+    if (!use.remedy.empty()) remedies.push_back(use.remedy);
+  }
+  Finding finding{state, fmt::format("{}", fmt::join(reasons, "; "))};
+  if (!remedies.empty()) finding.remedy = Remedy{fmt::format("{}", fmt::join(remedies, " && "))};
+  return finding;
 }
 
 /// Who may have the port afterwards, as an option of `pollux bind`.
@@ -36,11 +55,18 @@ std::string user_option(const Subject& subject) {
   return subject.caller.uid == 0 || !able ? std::string() : fmt::format(" --user {}", subject.caller.name);
 }
 
+/// The command that binds the port, and those that leave their drivers with it.
+std::string bind_command(const Subject& subject) {
+  std::string command = "pollux bind" + user_option(subject);
+  for (const pci::Address& address : subject.leaving()) command += " " + address.to_string();
+  return command;
+}
+
 /// The shell command that removes the group's obstacles, and whether it takes nothing from the host.
 Remedy free_group(const Subject& subject, const std::vector<pci::GroupMember>& obstacles) {
   const auto network = subject.environment.network.read();
   std::vector<std::string> steps;
-  std::string bind = "pollux bind" + user_option(subject) + " " + subject.device->address.to_string();
+  std::string bind = bind_command(subject);
   bool safe = network.has_value() && uses_of(subject.paths(), *network, subject.device->address).empty();
   for (const pci::GroupMember& member : obstacles) {
     if (member.address && member.network_controller) {
@@ -71,15 +97,22 @@ Finding check_host_use(const Subject& subject) {
     const auto limits = fmt::format("; {} network namespaces cannot be read", state->unseen.size());
     return {State::unknown, found + limits, {}, "run `pollux doctor` as root"};
   }
-  std::vector<std::string> reasons;
-  std::vector<std::string> remedies;
-  for (const pci::HostUse& use : uses) {
-    reasons.push_back(fmt::format("{} {} in {}", use.interface, use.reason, use.network_namespace));
-    if (!use.remedy.empty()) remedies.push_back(use.remedy);
-  }
-  return {State::error, fmt::format("{}", fmt::join(reasons, "; ")),
-          Remedy{fmt::format("{}", fmt::join(remedies, " && "))},
-          "if you reach this machine through the port, use another one, or `pollux bind --force --confirm 60`"};
+  Finding finding = describe(State::error, uses);
+  finding.advice = "if you reach this machine through the port, use another one, or `pollux bind --force --confirm 60`";
+  return finding;
+}
+
+Finding check_give_back(const Subject& subject) {
+  const auto state = subject.environment.network.read();
+  if (!state) return {State::unknown, state.error().what, {}, state.error().hint};
+  const pci::Address address = subject.device->address;
+  auto losses = pci::find_losses(*state, pci::bus_names(subject.paths(), address));
+  const auto of_functions = pci::find_host_use(*state, names_of_functions(subject.paths(), address));
+  losses.insert(losses.end(), of_functions.begin(), of_functions.end());
+  if (losses.empty()) return {State::ok, "all that the kernel has on the port comes back"};
+  Finding finding = describe(State::warning, losses);
+  finding.found = "will not be as it was: " + finding.found;
+  return finding;
 }
 
 Finding check_group(const Subject& subject) {
@@ -89,8 +122,15 @@ Finding check_group(const Subject& subject) {
   }
   const auto group = pci::read_group(subject.paths(), *device.iommu_group);
   if (!group) return {State::unknown, group.error().what, {}, group.error().hint};
-  const auto obstacles = group->obstacles(std::array{device.address});
-  if (obstacles.empty()) return {State::ok, fmt::format("group {}, {} devices", group->number, group->members.size())};
+  const auto obstacles = group->obstacles(subject.leaving());
+  if (obstacles.empty()) {
+    // The kind of domain in which the kernel's driver has the port. Linux, Documentation/ABI/testing/
+    // sysfs-kernel-iommu_groups.
+    const auto type =
+        pci::sysfs::read_text(subject.paths().sys / fmt::format("kernel/iommu_groups/{}/type", group->number));
+    return {State::ok, fmt::format("group {}{}, {} devices", group->number, type ? " (type " + *type + ")" : "",
+                                   group->members.size())};
+  }
   std::vector<std::string> listed;
   for (const pci::GroupMember& member : obstacles) listed.push_back(fmt::format("{} ({})", member.name, member.driver));
   return {State::error, fmt::format("group {}: drivers of the kernel have {}", group->number, fmt::join(listed, ", ")),
@@ -101,10 +141,9 @@ Finding check_driver(const Subject& subject) {
   const pci::DeviceInfo& device = *subject.device;
   if (pci::is_vfio_driver(device.driver)) return {State::ok, device.driver};
   const pci::Binder binder(subject.paths(), subject.environment.clock, subject.environment.network);
-  const auto bindable = binder.check_bind(std::array{device.address});
+  const auto bindable = binder.check_bind(subject.leaving());
   Finding finding{State::error, device.driver.empty() ? "none" : device.driver};
-  finding.remedy =
-      Remedy{"pollux bind" + user_option(subject) + " " + device.address.to_string(), true, bindable.has_value()};
+  finding.remedy = Remedy{bind_command(subject), true, bindable.has_value()};
   const bool not_root = !bindable && bindable.error().code == ErrorCode::permission_denied;
   if (!bindable && !not_root) finding.advice = "first mend what is above: " + bindable.error().what;
   return finding;
