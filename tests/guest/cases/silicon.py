@@ -15,6 +15,7 @@ from pollux_lab.machine import Hub, Machine, Port
 
 LEFT, RIGHT = 0, 1
 ADDRESS = "192.0.2.7/24"
+ROUTE = "198.51.100.0/24 via 192.0.2.9"
 ARCHIVE = "/tmp/silicon.tar.gz"
 STEPS = ["bind", "cable", "probes", "conformance", "rates", "recordings", "give back"]
 RUN_SECONDS = 540
@@ -29,26 +30,29 @@ def command(fixture: Fixture, *options: str) -> str:
 
 
 def prepare(fixture: Fixture) -> None:
-    """One port is up and has an address, the other one is down: both have to be so again afterwards."""
+    """One port is up and has an address and a route, the other one is down: both have to be so again afterwards."""
     fixture.guest.check(f"""
     name=$(netdev_of {fixture.addresses[LEFT]})
     ip link set $name mtu 1400 && ip link set $name up && ip address replace {ADDRESS} dev $name
+    ip route replace {ROUTE}
     """)
 
 
 def interfaces(fixture: Fixture) -> list[tuple]:
-    """Name, state, MTU and addresses of both ports' interfaces."""
+    """Name, state, MTU, addresses and number of routes of both ports' interfaces."""
     names = [fixture.guest.check(f"netdev_of {address}").strip() for address in fixture.addresses]
     shown = {link["ifname"]: link for link in json.loads(fixture.guest.check("ip -j address show"))}
     return [(name, "UP" in shown[name]["flags"], shown[name]["mtu"],
-             sorted(entry["local"] for entry in shown[name]["addr_info"] if entry["scope"] != "link")) for name in names]
+             sorted(entry["local"] for entry in shown[name]["addr_info"] if entry["scope"] != "link"),
+             len(json.loads(fixture.guest.check(f"ip -j -4 route show dev {name}")))) for name in names]
 
 
 def require_given_back(fixture: Fixture, before: list[tuple]) -> None:
     for address in fixture.addresses:
         require(fixture.guest.check(f"driver_of {address}").strip() == "igb", f"{address} was not given back to igb")
     require(interfaces(fixture) == before, f"before: {before}, afterwards: {interfaces(fixture)}")
-    left = fixture.guest.check("ls /run/pollux/silicon/state.json 2>/dev/null; pidof silicon_probe conformance_test l2fwd pktgen; ps | grep '[p]ollux_lab.silicon' || true").strip()
+    programs = "pollux silicon_probe conformance_test l2fwd pktgen"
+    left = fixture.guest.check(f"pidof {programs}; ps | grep '[p]ollux_lab.silicon' || true").strip()
     require(not left, f"left behind: {left}")
 
 
@@ -158,8 +162,8 @@ def interrupted(fixture: Fixture, step: str, signal: str) -> None:
     before = interfaces(fixture)
     only = [] if step in ("bind", "give back") else ["--only", f"{step},recordings"]
     interrupt_at(fixture, step, f"interrupt silicon {signal}", *(only or ["--only", "cable"]))
-    # After SIGKILL the keeper gives the ports back.
-    fixture.guest.run("await 40 sh -c '! test -e /run/pollux/silicon/state.json'", 50)
+    # After SIGKILL `pollux bind --hold` gives the ports back.
+    fixture.guest.run("await 40 sh -c '! pidof pollux'", 50)
     require_given_back(fixture, before)
     require_traffic(fixture)
 

@@ -1,175 +1,156 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tools/silicon without a card: what it finds, when it refuses, how it gives ports back, and what it leaves out of the archive."""
 
-import dataclasses
-import json
+import contextlib
+import io
+import os
 import pathlib
-import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
-from pollux_lab.silicon import archive, decide, give_back, results
 from pollux_lab.errors import LabError
+from pollux_lab.silicon import archive, decide, results
 from pollux_lab.silicon.__main__ import chosen_steps
-from pollux_lab.silicon.facts import MANC, STATUS, MachineReader, Machine
+from pollux_lab.silicon.binding import Binding, only_run, report, unbind
+from pollux_lab.silicon.programs import NAMES, Programs
 from sandbox import Sandbox
 
 A, B = "0000:01:00.0", "0000:01:00.1"
-LISTED = {"address": A, "vendor": "Intel", "device": "82576", "vendor_id": "8086", "device_id": "10c9", "subsystem_vendor_id": "8086",
-          "subsystem_device_id": "a03c", "pollux_driver": "igb", "driver": "igb", "iommu_group": 7, "numa_node": None, "interfaces": ["eth5"]}
-LINK = {"ifname": "eth5", "flags": ["UP"], "mtu": 1500, "addr_info": [{"local": "192.0.2.7", "prefixlen": 24, "scope": "global"},
-                                                                      {"local": "fe80::1", "prefixlen": 64, "scope": "link"}]}
+CHECKS = ("mounts", "iommu", "modules", "access-modes", "huge-pages", "memlock", "card", "host-use", "give-back", "group", "driver",
+          "permissions", "in-use", "firmware", "pcie", "numa", "link")
+DEVICE = {"address": A, "vendor": "Intel", "device": "82576", "vendor_id": "8086", "device_id": "10c9", "pollux_driver": "igb",
+          "driver": "igb"}
 
 
-class FakeMachine:
-    """A tree of ordinary files in place of sysfs and procfs, and the output of programs."""
+def finding(name: str, state: str, found: str, command: str | None = None, advice: str | None = None) -> dict:
+    return {"check": name, "state": state, "found": found, "why": "", "command": command, "advice": advice}
 
-    def __init__(self, folder: str):
-        self.sys, self.proc = pathlib.Path(folder, "sys"), pathlib.Path(folder, "proc")
-        self.listed, self.links, self.routes = [dict(LISTED)], [dict(LINK)], []
-        device = self.sys / "bus/pci/devices" / A
-        self.write(self.sys / "kernel/iommu_groups/7/devices" / A / "x", "")
-        self.write(self.sys / "kernel/iommu_groups/7/type", "DMA-FQ\n")
-        self.write(device / "power_state", "D0\n")
-        self.write(device / "enable", "1\n")
-        self.write(self.sys / "class/net/eth5/carrier", "1\n")
-        self.write(self.sys / "class/net/eth5/speed", "1000\n")
-        self.write(self.proc / "meminfo", "HugePages_Free:      12\nHugepagesize:       2048 kB\n")
-        self.write(self.proc / "self/status", "PPid:\t1\n")
-        self.write(self.proc / "self/environ", "A=b\0")
-        self.register(STATUS, 0x80283)
 
-    @staticmethod
-    def write(file: pathlib.Path, text: str) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def register(self, offset: int, value: int) -> None:
-        file = self.sys / "bus/pci/devices" / A / "resource0"
-        content = bytearray(file.read_bytes() if file.exists() else bytes(128 * 1024))
-        content[offset:offset + 4] = struct.pack("<I", value)
-        file.write_bytes(content)
-
-    def run(self, command: list[str]) -> str:
-        if "list" in command:
-            return json.dumps({"devices": self.listed})
-        return json.dumps(self.routes if "route" in command else self.links)
-
-    def read(self) -> Machine:
-        return MachineReader(self.sys, self.proc, self.run).machine([A], "pollux")
+def port(*faults: dict, address: str = A, **device) -> decide.Port:
+    """A port of the kernel that nobody uses, as `pollux doctor` describes it, with these faults."""
+    found = {name: finding(name, "ok", f"{name} is fine") for name in CHECKS}
+    found["driver"] = finding("driver", "error", "igb", f"pollux bind {address}")
+    found["permissions"] = finding("permissions", "unknown", "the files appear when the port is bound")
+    for fault in faults:
+        found[fault["check"]] = fault
+    return decide.Port(address, DEVICE | device, list(found.values()))
 
 
 class Decisions(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.fake = FakeMachine(folder.name)
-
-    def refusals(self) -> str:
-        decision = decide.decide(self.fake.read())
+    def refusals(self, *ports: decide.Port) -> str:
+        decision = decide.decide(list(ports))
         self.assertFalse(decision.may_go_on(force=True))
         return decide.verdict_text(decision, force=False)
 
-    def only_with_force(self) -> str:
-        decision = decide.decide(self.fake.read())
+    def only_with_force(self, *ports: decide.Port) -> str:
+        decision = decide.decide(list(ports))
         self.assertFalse(decision.may_go_on(force=False))
         self.assertTrue(decision.may_go_on(force=True), decision.refusals)
         return decide.verdict_text(decision, force=False)
 
-    def test_a_port_that_nobody_uses_may_be_taken(self):
-        self.fake.links[0]["addr_info"] = LINK["addr_info"][1:]
-        machine = self.fake.read()
-        decision = decide.decide(machine)
+    def warning(self, *ports: decide.Port) -> str:
+        decision = decide.decide(list(ports))
         self.assertTrue(decision.may_go_on(force=False), decision)
-        self.assertEqual(decision.warnings, [])
-        found = decide.found_text(machine)
-        for part in (A, "82576", "driver igb", "IOMMU group 7 (type DMA-FQ)", "eth5: carrier, 1000 Mb/s", "huge pages: 12 of 2048 KiB"):
+        return " ".join(decision.warnings)
+
+    def test_a_port_that_nobody_uses_may_be_taken(self):
+        self.assertEqual(self.warning(port(), port(address=B)), "")
+        found = decide.found_text([port()])
+        for part in (A, "Intel 82576 [8086:10c9]", "driver igb", "ok       huge-pages     huge-pages is fine"):
             self.assertIn(part, found)
 
     def test_an_address_needs_force(self):
-        self.assertIn("192.0.2.7/24", self.only_with_force())
+        text = self.only_with_force(port(finding("host-use", "error", "eth5 has the address 192.0.2.7/24", "ip address del ...")))
+        self.assertIn("refused: host-use: eth5 has the address 192.0.2.7/24\n  what to do: ip address del ...; or --force", text)
 
     def test_a_route_is_refused(self):
-        self.fake.routes = [{"dst": "192.0.2.0/24", "protocol": "kernel"}, {"dst": "default", "gateway": "192.0.2.1", "protocol": "dhcp"}]
-        self.assertIn("carries the routes default via 192.0.2.1", self.refusals())
+        route = port(finding("host-use", "error", "eth5 carries the route default", "ip route del default"))
+        self.assertIn("carries the route default", self.only_with_force(route))
 
-    def test_an_ssh_session_is_refused_also_behind_sudo(self):
-        self.fake.write(self.fake.proc / "self/status", "Name:\tpython3\nPPid:\t42\n")
-        self.fake.write(self.fake.proc / "42/status", "PPid:\t0\n")
-        self.fake.write(self.fake.proc / "42/environ", "SSH_CONNECTION=198.51.100.3 40000 192.0.2.7 22\0")
-        self.assertIn("YOUR SSH SESSION", self.refusals())
-
-    def test_tcp_connections_are_refused(self):
-        line = "   0: 070200C0:0016 036433C6:9C40 01 00000000:00000000 00:00000000 00000000 0 0 1 1 0\n"
-        self.fake.write(self.fake.proc / "net/tcp", "  sl  local_address rem_address   st\n" + line)
-        self.assertIn("1 TCP connections use it", self.refusals())
-        self.fake.write(self.fake.proc / "net/tcp", "  sl\n" + line.replace(" 01 ", " 0A "))
-        self.assertEqual(self.fake.read().ports[0].interfaces[0].connections, 0)
-
-    def test_a_mapped_address_counts_too(self):
-        mapped = "0000000000000000FFFF0000070200C0"
-        self.fake.write(self.fake.proc / "net/tcp6", f"  sl\n   0: {mapped}:0016 {mapped}:9C40 01 0\n")
-        self.assertEqual(self.fake.read().ports[0].interfaces[0].connections, 1)
-
-    def test_a_bridge_and_a_vlan_are_refused(self):
-        self.fake.links[0]["master"] = "br0"
-        self.assertIn("is a member of br0", self.refusals())
-        self.fake.write(self.fake.sys / "class/net/eth5/upper_eth5.7/x", "")
-        self.assertIn("carries eth5.7", self.refusals())
+    def test_what_does_not_come_back_is_refused(self):
+        session = finding("give-back", "warning", "eth5 carries your own ssh session", None, "log in elsewhere")
+        text = self.refusals(port(session))
+        self.assertEqual(text, "refused: give-back: eth5 carries your own ssh session\n  what to do: log in elsewhere")
 
     def test_another_device_of_the_group_is_refused(self):
-        other = self.fake.sys / "kernel/iommu_groups/7/devices/0000:02:00.0"
-        self.fake.write(other / "x", "")
-        device = self.fake.sys / "bus/pci/devices/0000:02:00.0"
-        self.fake.write(device / "class", "0x010601\n")
-        self.fake.write(self.fake.sys / "bus/pci/drivers/ahci/x", "")
-        (device / "driver").symlink_to(self.fake.sys / "bus/pci/drivers/ahci")
-        self.assertIn("0000:02:00.0 (ahci)", self.refusals())
-        (device / "class").write_text("0x060400\n")  # a bridge does not matter
-        self.assertEqual(self.fake.read().ports[0].others, [])
+        text = self.refusals(port(finding("group", "error", "group 7: drivers of the kernel have 0000:02:00.0 (ahci)")))
+        self.assertIn("0000:02:00.0 (ahci)", text)
+
+    def test_a_process_that_has_a_port_is_refused(self):
+        self.assertIn("what to do: kill 42", self.refusals(port(finding("in-use", "error", "process 42 (l2fwd)", "kill 42"))))
 
     def test_another_card_and_no_card_are_refused(self):
-        self.fake.listed[0]["pollux_driver"] = None
-        self.assertIn("is not an 82576", self.refusals())
-        self.fake.listed = []
-        self.assertIn("there is no such device", self.refusals())
-
-    def test_an_interface_in_another_namespace_is_refused(self):
-        self.fake.listed[0]["interfaces"] = []
-        self.assertIn("another network namespace", self.refusals())
+        self.assertIn(f"{A} is not an 82576", self.refusals(port(pollux_driver=None)))
+        gone = decide.Port(A, missing=(f"there is no PCI device {A}", "see `pollux list`"))
+        self.assertEqual(self.refusals(gone, gone), f"refused: there is no PCI device {A}\n  what to do: see `pollux list`")
 
     def test_without_an_iommu_it_is_refused_or_needs_force(self):
-        shutil.rmtree(self.fake.sys / "kernel/iommu_groups")
-        self.fake.listed[0]["iommu_group"] = None
-        self.fake.links[0]["addr_info"] = []
-        self.assertIn("there is no IOMMU", self.refusals())
-        self.fake.write(self.fake.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n")
-        self.assertIn("write anywhere", self.only_with_force())
+        self.assertIn("there are no", self.refusals(port(finding("iommu", "error", "off: there are no IOMMU groups"))))
+        self.assertIn("all of this", self.only_with_force(port(finding("iommu", "warning", "the card can access all of this"))))
 
-    def test_firmware_is_read_without_writing(self):
-        self.fake.links[0]["addr_info"] = []
-        self.fake.register(MANC, 1 << 17)
-        self.assertIn("management controller", decide.verdict_text(decide.decide(self.fake.read()), False))
-        self.fake.register(MANC, 1 << 18)
-        self.assertIn("management session", self.only_with_force())
+    def test_a_management_session_needs_force(self):
+        self.assertIn("session", self.only_with_force(port(finding("firmware", "error", "a management session runs"))))
+        self.assertIn("controller", self.warning(port(finding("firmware", "warning", "the management controller receives"))))
 
-    def test_firmware_of_a_sleeping_card_is_not_read(self):
-        self.fake.write(self.fake.sys / "bus/pci/devices" / A / "power_state", "D3hot\n")
-        self.assertIn("low power", self.fake.read().ports[0].firmware.unread)
+    def test_what_binding_mends_does_not_matter(self):
+        missing = [finding("modules", "error", "not loaded: vfio-pci", "modprobe -a vfio-pci"),
+                   finding("access-modes", "error", "no group")]
+        self.assertEqual(self.warning(port(*missing)), "")
+        self.assertIn("1. load kernel modules: modprobe -a vfio-pci", decide.plan_text([port(*missing)], [], "x.tar.gz"))
+        self.assertIn("no group", self.refusals(port(missing[1])))
+
+    def test_what_is_not_known_is_a_warning(self):
+        unknown = finding("host-use", "unknown", "2 network namespaces cannot be read")
+        self.assertIn("not known: host-use: 2 network namespaces", self.warning(port(unknown)))
+        self.assertIn("not known: give-back: no netlink", self.warning(port(finding("give-back", "unknown", "no netlink"))))
+        unread = port(finding("firmware", "unknown", "the card is disabled"))
+        self.assertEqual(self.warning(unread), "")
+        self.assertIn("unknown  firmware       the card is disabled", decide.found_text([unread]))
+        self.assertNotIn("permissions", decide.found_text([unread]))
 
     def test_a_missing_carrier_is_a_warning_for_two_ports(self):
-        self.fake.links[0]["addr_info"] = []
-        self.fake.write(self.fake.sys / "class/net/eth5/carrier", "0\n")
-        one = self.fake.read()
-        self.assertNotIn("cable", " ".join(decide.decide(one).warnings), "one port loops")
-        decision = decide.decide(dataclasses.replace(one, ports=one.ports * 2))
-        self.assertIn("cable", " ".join(decision.warnings))
-        self.assertTrue(decision.may_go_on(False))
+        down = finding("link", "warning", "eth5 has no link", None, "plug in a cable")
+        self.assertEqual(self.warning(port(down)), "", "one port loops")
+        self.assertEqual(self.warning(port(down), port(address=B)), f"{A}: link: eth5 has no link (plug in a cable)")
+
+    def test_a_finding_of_the_machine_is_told_once(self):
+        small = finding("huge-pages", "warning", "0 of 0", "echo 64")
+        self.assertEqual(self.warning(port(small), port(small, address=B)), "huge-pages: 0 of 0 (echo 64)")
+
+    def test_a_port_that_vfio_has_stays_there(self):
+        bound = port(finding("driver", "ok", "vfio-pci"), address=B)
+        self.assertEqual(decide.taken([port(), bound]), [A])
+        plan = decide.plan_text([port(), bound], ["test"], "x.tar.gz")
+        self.assertIn(f"1. take {A} from the kernel", plan)
+        self.assertIn(f"3. give {A} back to the drivers that they had, with their addresses and routes", plan)
+
+    def test_the_doctor_is_asked_about_both_ports_together(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pollux = script(pathlib.Path(folder, "pollux"), f"""echo "$@" >>{folder}/calls
+            case "$*" in
+              *no-json*) echo words; exit 1 ;;
+              *{B}*--with*{A}*) echo 'pollux: no {B}' >&2; echo '  hint: look' >&2; exit 2 ;;
+            esac
+            echo '{{"device": {{"driver": "igb"}}, "checks": []}}'; exit 1""")
+            ports = decide.look(pollux, [A, B])
+            self.assertEqual(ports, [decide.Port(A, {"driver": "igb"}, []), decide.Port(B, missing=(f"no {B}", "look"))])
+            user = "" if os.geteuid() == 0 else "--user root "
+            calls = pathlib.Path(folder, "calls").read_text().splitlines()
+            self.assertEqual(calls, [f"doctor --json {user}{A} --with {B}", f"doctor --json {user}{B} --with {A}"])
+            with self.assertRaisesRegex(LabError, "'pollux doctor no-json' failed with status 1"):
+                decide.look(pollux, ["no-json"])
+            with self.assertRaisesRegex(LabError, "'pollux doctor 0000:01:00.0' failed: .*No such file"):
+                decide.look(f"{folder}/none", [A])
+
+
+def script(file: pathlib.Path, text: str) -> str:
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return str(file)
 
 
 class Steps(unittest.TestCase):
@@ -188,58 +169,90 @@ class Steps(unittest.TestCase):
         self.assertEqual(chosen_steps(["probes"], one_port=True), ["probes"])
 
 
+# Stands in for `pollux bind --hold`: gives the ports back when its input ends.
+HOLD = """echo "the ports are given back when standard input ends"
+cat >/dev/null
+echo "gave back" >>$CALLS; exit $STATUS"""
+
+
 class GiveBack(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.calls = self.folder / "calls"
-        self.pollux = self.folder / "pollux"
+        (self.folder / "logs").mkdir()
+        for name in NAMES:
+            script(self.folder / name, "true")
 
-    def fake_pollux(self, script: str) -> None:
-        self.pollux.write_text(f"#!/bin/sh\necho \"$@\" >>{self.calls}\n{script}\n")
-        self.pollux.chmod(0o755)
+    def fake_pollux(self, bind: str = HOLD, unbind: str = "exit 0", status: int = 0) -> None:
+        script(self.folder / "pollux", f"""CALLS={self.calls} STATUS={status}
+        echo "$@" >>$CALLS
+        case $1 in bind) {bind} ;; unbind) {unbind} ;; esac""")
 
-    def state(self) -> give_back.State:
-        return give_back.State(str(self.pollux), [{"address": A, "driver": "igb", "interfaces": []}, {"address": B, "driver": "vfio-pci", "interfaces": []}])
+    def binding(self) -> Binding:
+        return Binding(Programs(self.folder, self.folder / "logs"), [A, B], [A], force=True)
+
+    def called(self) -> list[str]:
+        return self.calls.read_text().splitlines()
+
+    def test_ports_are_held_until_they_are_given_back(self):
+        self.fake_pollux()
+        binding = self.binding()
+        self.assertEqual(binding.give_back(), [], "none was taken")
+        binding.take()
+        self.assertEqual(self.called(), [f"bind --hold --force {A} {B}"])
+        self.assertEqual(binding.give_back(), [])
+        self.assertEqual(self.called()[1:], ["gave back"])
+
+    def test_a_refused_bind_names_its_reason(self):
+        self.fake_pollux(bind="echo 'pollux: no such card' >&2; exit 1")
+        binding = self.binding()
+        with self.assertRaisesRegex(LabError, "'pollux bind' failed: pollux: no such card"):
+            binding.take()
+        self.assertEqual(binding.give_back(), [])
 
     def test_only_what_was_taken_is_given_back(self):
-        self.fake_pollux("exit 0")
-        self.assertEqual(give_back.give_back(self.state()), [])
-        self.assertEqual(self.calls.read_text(), f"unbind {A}\n")
+        self.fake_pollux(status=1)
+        binding = self.binding()
+        binding.take()
+        self.assertEqual(binding.give_back(), [])
+        self.assertEqual(self.called()[1:], ["gave back", f"unbind {A}"], "what could not be given back is tried again")
 
     def test_a_busy_device_is_tried_again(self):
-        self.fake_pollux(f"[ $(wc -l <{self.calls}) -ge 3 ]")
-        self.assertEqual(give_back.give_back(self.state()), [])
-        self.assertEqual(len(self.calls.read_text().splitlines()), 3)
+        self.fake_pollux(unbind=f"[ $(wc -l <{self.calls}) -ge 3 ]; exit $?")
+        self.assertEqual(unbind(str(self.folder / "pollux"), [A]), [])
+        self.assertEqual(self.called(), [f"unbind {A}"] * 3)
 
-    def test_the_state_is_kept_while_something_is_not_given_back(self):
-        self.state().write(self.folder)
-        self.assertFalse(give_back.report(["x"], self.folder))
-        self.assertEqual(give_back.saved_state(self.folder), self.state())
-        self.assertTrue(give_back.report([], self.folder))
-        self.assertIsNone(give_back.saved_state(self.folder))
+    def test_what_is_not_given_back_is_told_with_the_command(self):
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            self.assertFalse(report([f"{A}: x"], [A, B]))
+        self.assertEqual(told.getvalue(), f"silicon: NOT given back: {A}: x\n"
+                                          f"silicon: run 'tools/silicon --give-back {A} {B}' to try again\n")
+        self.assertTrue(report([], [A, B]))
 
-    def test_the_keeper_gives_back_after_a_kill(self):
-        self.fake_pollux("exit 0")
-        self.state().write(self.folder)
-        script = (f"import pathlib, time; from pollux_lab.silicon.give_back import Keeper\n"
-                  f"with Keeper(pathlib.Path({str(self.folder)!r})): print('ready', flush=True); time.sleep(60)")
-        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+    def test_ports_are_given_back_after_a_kill(self):
+        self.fake_pollux()
+        run = ("import pathlib, time\n"
+               "from pollux_lab.silicon.binding import Binding\n"
+               "from pollux_lab.silicon.programs import Programs\n"
+               f"folder = pathlib.Path({str(self.folder)!r})\n"
+               f"Binding(Programs(folder, folder / 'logs'), ['{A}'], ['{A}'], force=False).take()\n"
+               "print('ready', flush=True)\ntime.sleep(60)")
+        with subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
             self.assertEqual(child.stdout.readline(), "ready\n")
-            self.assertFalse(self.calls.exists())
+            self.assertEqual(self.called(), [f"bind --hold {A}"])
             child.send_signal(signal.SIGKILL)
         deadline = time.monotonic() + 20
-        while give_back.saved_state(self.folder) is not None and time.monotonic() < deadline:
+        while len(self.called()) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-        self.assertEqual(self.calls.read_text(), f"unbind {A}\n")
-        self.assertIsNone(give_back.saved_state(self.folder))
+        self.assertEqual(self.called()[1:], ["gave back"])
 
-    def test_addresses_are_set_as_they_were(self):
-        entry = {"local": "192.0.2.7", "prefixlen": 24, "broadcast": "192.0.2.255", "scope": "global", "dynamic": True, "valid_life_time": 900,
-                 "preferred_life_time": 800, "noprefixroute": True}
-        words = " ".join(give_back._address_words(entry, "eth5"))
-        self.assertEqual(words, "address add 192.0.2.7/24 dev eth5 broadcast 192.0.2.255 scope global noprefixroute valid_lft 900 preferred_lft 800")
+    def test_one_run_at_a_time(self):
+        with only_run(self.folder / "run"):
+            with self.assertRaisesRegex(LabError, "runs on this machine already"):
+                with only_run(self.folder / "run"):
+                    self.fail("two at once")
 
 
 LIST = """Ports/Traffic.
@@ -280,11 +293,14 @@ class Report(unittest.TestCase):
         self.assertIn("differs  I-RDT: RDT: 5, expected 0", found.as_text())
 
     def test_names_and_addresses_are_removed(self):
-        scrub = archive.Scrubber(["192.0.2.7"], host="lab-17.example.org")
-        text = scrub("lab-17 kernel: igb 90:e2:ba:12:34:56 at 192.0.2.7, [140 v1] Device Serial Number 90-e2-ba-ff-ff-12-34-56; lab-17.example.org")
-        for word in ("lab-17", "192.0.2.7", "12:34:56", "12-34-56"):
+        scrub = archive.Scrubber(host="lab-17.example.org")
+        text = scrub("lab-17 kernel: igb 90:e2:ba:12:34:56 at 192.0.2.7, [140 v1] Device Serial Number 90-e2-ba-ff-ff-12-34-56;"
+                     " lab-17.example.org; ip -6 route del 2001:db8:7::/48 via fe80::92e2:baff:fe12:3456")
+        for word in ("lab-17", "192.0.2.7", "12:34:56", "12-34-56", "2001", "fe12"):
             self.assertNotIn(word, text)
         self.assertIn("90:e2:ba:xx:xx:xx", text)
+        kept = "at 12:34:56, 0000:01:00.0 and vfio:0000:01:00.0: igb 5.6.0-k, pollux::igb on 127.0.0.1 and ::"
+        self.assertEqual(scrub(kept), kept)
 
 
 class Command(unittest.TestCase):
@@ -300,20 +316,22 @@ class Command(unittest.TestCase):
         self.refuses("not a PCI address", "eth0", A)
         self.refuses("unknown option", "--all", A, B)
         self.refuses("--loopback takes one port", "--loopback", A, B)
+        self.refuses("--give-back needs the ports", "--give-back")
 
     def test_looking_changes_nothing_and_says_why_it_would_refuse(self):
         with Sandbox() as sandbox:
             programs = sandbox.folder / "programs"
             programs.mkdir()
-            for name in ("pollux", "l2fwd", "pktgen", "silicon_probe", "conformance_test"):
-                (programs / name).write_text(f"#!/bin/sh\necho {name} \"$@\" >>{sandbox.folder}/calls\necho '{{\"devices\": []}}'\n")
-                (programs / name).chmod(0o755)
+            for name in NAMES:
+                script(programs / name, f"""echo {name} "$@" >>{sandbox.folder}/calls
+                echo 'pollux: there is no PCI device {A}' >&2; echo '  hint: see `pollux list`' >&2; exit 2""")
             outcome = sandbox.run("tools/silicon", "--look", "--programs", str(programs), A, B)
             self.assertEqual(outcome.returncode, 1, outcome)
             self.assertIn("What was found", outcome.stdout)
-            self.assertIn(f"refused: {A}: there is no such device", outcome.stdout)
+            self.assertIn(f"refused: there is no PCI device {A}\n  what to do: see `pollux list`\n", outcome.stdout)
             self.assertIn("nothing was changed", outcome.stderr)
-            self.assertEqual((sandbox.folder / "calls").read_text(), "pollux list --json --all\n")
+            calls = (sandbox.folder / "calls").read_text().splitlines()
+            self.assertEqual([call.split()[:2] for call in calls], [["pollux", "doctor"]] * 2)
             outcome = sandbox.run("tools/silicon", "--look", "--programs", str(programs), "--output", "/nowhere/x.tar.gz", A, B)
             self.assertIn("the archive cannot be written", outcome.stderr)
 

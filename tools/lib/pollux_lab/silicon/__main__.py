@@ -14,12 +14,11 @@ import time
 from pollux_lab.errors import LabError
 
 from . import archive, decide, steps
-from .facts import MachineReader, Machine
-from .give_back import Keeper, State, give_back, only_run, report, saved_state, tell
-from .programs import Interrupted, Programs, deferred, uninterrupted, unwind_on_signals
+from .binding import Binding, only_run, report, tell, unbind
+from .programs import Interrupted, Programs, deferred, find, uninterrupted, unwind_on_signals
 from .results import Results
 
-BIND_SECONDS = 60
+LOAD_SECONDS = 60
 
 
 class Session:
@@ -36,20 +35,20 @@ class Session:
         self.error = ""
 
     def run(self) -> None:
-        machine = MachineReader().machine(self._options.ports, str(self._programs.paths["pollux"]))
-        found = decide.found_text(machine)
+        ports = decide.look(str(self._programs.paths["pollux"]), self._options.ports)
+        found = decide.found_text(ports)
         print(found)
-        if not self._allowed(machine):
+        if not self._allowed(ports):
             return
         tell("")
         try:
-            self._take_and_test(machine)
+            self._take_and_test(ports)
         except Interrupted as interrupted:
             self.interrupted = interrupted.number
         finally:
             with uninterrupted():
                 self._skip_what_did_not_run()
-                self._write_archive(machine, found)
+                self._write_archive(ports, found)
 
     def end(self) -> int:
         """Prints the summary, and returns the status."""
@@ -58,11 +57,11 @@ class Session:
             return 128 + self.interrupted
         return 1 if self.results.count("failed") or not self.results.count("passed") else 0
 
-    def _allowed(self, machine: Machine) -> bool:
+    def _allowed(self, ports: list[decide.Port]) -> bool:
         """Says what will be done, and asks. Raises LabError if it must not be done."""
-        decision = decide.decide(machine)
+        decision = decide.decide(ports)
         verdict = decide.verdict_text(decision, self._options.force)
-        print(decide.plan_text(machine, [steps.STEPS[name][1] for name in self._options.only], str(self.target)))
+        print(decide.plan_text(ports, [steps.STEPS[name][1] for name in self._options.only], str(self.target)))
         print(verdict, flush=True)
         if not decision.may_go_on(self._options.force):
             raise LabError("the ports are not taken, for the reasons above; nothing was changed")
@@ -76,33 +75,23 @@ class Session:
             raise LabError("not confirmed; nothing was changed")
         return True
 
-    def _take_and_test(self, machine: Machine) -> None:
-        state = State.of(machine, str(self._programs.paths["pollux"]))
-        with contextlib.ExitStack() as stack:
-            # From here on the ports are always given back: by this process, or by its keeper.
-            with uninterrupted():
-                state.write()
-                keeper = stack.enter_context(Keeper())
-            try:
-                # Never ended halfway, which could leave a port without any driver.
-                with self._step("bind"), deferred():
-                    self._bind(machine, keeper)
-                self._test()
-            except (LabError, OSError, subprocess.SubprocessError) as error:
-                self.error = str(error)
-                tell(f"silicon: {error}")
-            finally:
-                with uninterrupted(), self._step("give back"):
-                    self.given_back = report(give_back(state))
-
-    def _bind(self, machine: Machine, keeper: Keeper) -> None:
-        if not machine.vfio_loaded:
-            subprocess.run(["modprobe", "vfio-pci"], stdin=subprocess.DEVNULL, capture_output=True, timeout=BIND_SECONDS)
-        force = ["--force"] if self._options.force else []
-        bound = self._programs.run("pollux", "bind", *(port.address for port in machine.ports), *force, seconds=BIND_SECONDS,
-                                   kept=keeper.descriptor())
-        if bound.status != 0:
-            raise LabError(f"'pollux bind' failed: {bound.end_text()}", "see its message in logs/ of the archive")
+    def _take_and_test(self, ports: list[decide.Port]) -> None:
+        taken = decide.taken(ports)
+        binding = Binding(self._programs, self._options.ports, taken, self._options.force)
+        # Whatever happens, the ports are given back: by this process, or by `pollux bind --hold` if this one dies.
+        try:
+            # Never ended halfway, which could leave a port without any driver.
+            with self._step("bind"), deferred():
+                for command in decide.modules_to_load(ports):
+                    subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=LOAD_SECONDS)
+                binding.take()
+            self._test()
+        except (LabError, OSError, subprocess.SubprocessError) as error:
+            self.error = str(error)
+            tell(f"silicon: {error}")
+        finally:
+            with uninterrupted(), self._step("give back"):
+                self.given_back = report(binding.give_back(), taken)
 
     def _test(self) -> None:
         uris = [f"vfio:{address}" for address in self._options.ports]
@@ -122,12 +111,12 @@ class Session:
         if not self.given_back:
             self.results.add("run", "the ports are given back", "failed", "see the messages")
 
-    def _write_archive(self, machine: Machine, found: str) -> None:
-        facts = {"version": self._options.version, "uris": self._options.ports, "found": found, "machine": dataclasses.asdict(machine),
-                 "interrupted": self.interrupted, "given_back": self.given_back, "quick": self._options.quick}
-        addresses = [entry["local"] for port in machine.ports for interface in port.interfaces for entry in interface.addresses]
+    def _write_archive(self, ports: list[decide.Port], found: str) -> None:
+        facts = {"version": self._options.version, "uris": self._options.ports, "found": found,
+                 "ports": [dataclasses.asdict(port) for port in ports], "interrupted": self.interrupted,
+                 "given_back": self.given_back, "quick": self._options.quick}
         try:
-            archive.write(self._folder, self.target, self.results, facts, self._options.ports, archive.Scrubber(addresses))
+            archive.write(self._folder, self.target, self.results, facts, self._options.ports, archive.Scrubber())
         except OSError as error:
             raise LabError(f"the archive cannot be written: {error}", "free some space, or name another file with --output") from error
 
@@ -151,15 +140,6 @@ def _archive_path(named: str | None) -> pathlib.Path:
     return target
 
 
-def give_back_earlier() -> bool:
-    """Gives back what an earlier run left, which is possible only if that was killed together with its keeper."""
-    state = saved_state()
-    if state is None:
-        return True
-    tell("silicon: an earlier run did not give its ports back; doing that first")
-    return report(give_back(state))
-
-
 def main() -> int:
     options = arguments()
     unwind_on_signals()
@@ -168,11 +148,9 @@ def main() -> int:
             Session(options, folder).run()
         return 0
     with only_run():
-        with uninterrupted():
-            if not give_back_earlier():
-                return 1
         if options.give_back:
-            return 0
+            with uninterrupted():
+                return 0 if report(unbind(str(find(options.programs, "pollux")), options.ports), options.ports) else 1
         with run_folder() as folder:
             session = Session(options, folder)
             session.run()

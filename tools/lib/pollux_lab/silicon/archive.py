@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The archive to send: what the run found, without names and addresses of the machine."""
 
+import ipaddress
 import json
 import os
 import pathlib
@@ -26,6 +27,7 @@ CONTENTS = {
     "recordings/": "runs for 'replay:' and 'silicon_probe --replay'; these binary files contain the ports' MAC addresses, since a replay needs them",
 }
 _MAC = re.compile(r"\b([0-9a-f]{2}([:-])[0-9a-f]{2}\2[0-9a-f]{2})\2[0-9a-f]{2}\2[0-9a-f]{2}\2[0-9a-f]{2}\b", re.IGNORECASE)
+_IP = re.compile(r"(?<![\w.:])([0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*[0-9a-f:]|\d+(\.\d+){3})(?![\w:])", re.IGNORECASE)
 _SERIAL = re.compile(r"\b[0-9a-f]{2}(-[0-9a-f]{2}){7}\b", re.IGNORECASE)
 _KERNEL_WORDS = re.compile(r"^(intel_iommu|amd_iommu|iommu|vfio|hugepages|default_hugepagesz|isolcpus|nohz_full)\b")
 
@@ -33,16 +35,26 @@ _KERNEL_WORDS = re.compile(r"^(intel_iommu|amd_iommu|iommu|vfio|hugepages|defaul
 class Scrubber:
     """Removes from texts what identifies the machine: its name, IP addresses, the last half of MAC addresses, serial numbers."""
 
-    def __init__(self, addresses: list[str], host: str | None = None):
+    def __init__(self, host: str | None = None):
         name = socket.gethostname() if host is None else host
         # A name such as "a" would also be found in other words.
-        self._words = {word for word in [*addresses, name, name.split(".")[0]] if len(word) > 3 and word != "localhost"}
+        self._words = {word for word in [name, name.split(".")[0]] if len(word) > 3 and word != "localhost"}
 
     def __call__(self, text: str) -> str:
         for word in sorted(self._words, key=len, reverse=True):
             text = re.sub(rf"(?<![\w.:]){re.escape(word)}(?![\w.:])", "REMOVED", text)
         text = _SERIAL.sub("REMOVED", text)
-        return _MAC.sub(lambda found: f"{found[1]}{found[2]}xx{found[2]}xx{found[2]}xx", text)
+        text = _MAC.sub(lambda found: f"{found[1]}{found[2]}xx{found[2]}xx{found[2]}xx", text)
+        return _IP.sub(_without_ip, text)
+
+
+def _without_ip(found: re.Match) -> str:
+    end = ":" if re.search(r"[^:]:$", found[0]) else ""  # of the words before it, not of an address
+    try:
+        address = ipaddress.ip_address(found[0].removesuffix(end))
+    except ValueError:
+        return found[0]
+    return found[0] if address.is_unspecified or address.is_loopback else f"REMOVED{end}"
 
 
 def write(folder: pathlib.Path, target: pathlib.Path, results: Results, facts: dict, ports: list[str], scrub: Scrubber) -> None:
@@ -50,7 +62,7 @@ def write(folder: pathlib.Path, target: pathlib.Path, results: Results, facts: d
     (folder / "machine.txt").write_text(_machine_text())
     (folder / "lspci.txt").write_text(_lspci(ports))
     (folder / "dmesg.txt").write_text(_dmesg(ports))
-    (folder / "report.json").write_text(json.dumps({"format": 1, **facts, **results.as_json()}, indent=1) + "\n")
+    (folder / "report.json").write_text(json.dumps({"format": 2, **facts, **results.as_json()}, indent=1) + "\n")
     (folder / "report.txt").write_text(_report(results, facts))
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.suffix != ".rec":

@@ -1,11 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Decides whether the ports may be taken, and says what was found and what will be done."""
+"""What `pollux doctor` finds about the ports, without changing anything; whether they may be taken; and what will be done."""
 
 import dataclasses
+import json
+import os
+import subprocess
 
-from .facts import Interface, Machine, Port
+from pollux_lab.errors import LabError
 
+SECONDS = 60
 DRIVEN = "igb"  # Pollux's driver of the 82576
+# The doctor's checks, by what a fault means for a run. Of the others a fault is a warning.
+REFUSED = ("mounts", "iommu", "card", "group", "in-use", "give-back")
+FORCIBLE = ("host-use", "firmware")
+MENDED = ("modules", "driver", "permissions")  # by taking the ports
+
+
+@dataclasses.dataclass
+class Port:
+    address: str
+    device: dict = dataclasses.field(default_factory=dict)        # as `pollux list --json` shows it
+    checks: list[dict] = dataclasses.field(default_factory=list)  # as `pollux doctor --json` shows them
+    missing: tuple[str, str] | None = None                        # why it cannot be looked at, and how to fix that
+
+    def check(self, name: str) -> dict:
+        return next((check for check in self.checks if check["check"] == name), {"state": "unknown"})
 
 
 @dataclasses.dataclass
@@ -18,114 +37,104 @@ class Decision:
         return not self.refusals and (force or not self.forcible)
 
 
-def decide(machine: Machine) -> Decision:
+def look(pollux: str, addresses: list[str]) -> list[Port]:
+    return [_look_at(pollux, address, [other for other in addresses if other != address]) for address in addresses]
+
+
+def _look_at(pollux: str, address: str, others: list[str]) -> Port:
+    # A run has root's rights, also where only looking has not.
+    user = [] if os.geteuid() == 0 else ["--user", "root"]
+    command = [pollux, "doctor", "--json", *user, address, *(word for other in others for word in ("--with", other))]
+    try:
+        said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise LabError(f"'pollux doctor {address}' failed: {error}", "run it by hand") from error
+    if said.returncode == 2:
+        what, _, hint = said.stderr.strip().removeprefix("pollux: ").partition("\n")
+        return Port(address, missing=(what, hint.strip().removeprefix("hint: ")))
+    try:
+        found = json.loads(said.stdout)
+        return Port(address, found["device"], found["checks"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise LabError(f"'pollux doctor {address}' failed with status {said.returncode}", "run it by hand", said.stderr) from error
+
+
+def taken(ports: list[Port]) -> list[str]:
+    """The addresses of those that the kernel has. The others belong to VFIO already, and stay there."""
+    return [port.address for port in ports if port.check("driver")["state"] != "ok"]
+
+
+def _findings(ports: list[Port]):
+    """Each finding once: with the port's address, or "" if it is the same for all ports."""
+    told = set()
+    for port in ports:
+        for check in port.checks:
+            key = check["check"], check["found"]
+            shared = all(other.check(key[0]).get("found") == key[1] for other in ports)
+            if not shared or key not in told:
+                yield "" if shared else f"{port.address}: ", check
+            told.add(key)
+
+
+def decide(ports: list[Port]) -> Decision:
     decision = Decision([], [], [])
-    if not machine.iommu and not any(port.group is not None for port in machine.ports):
-        _decide_without_iommu(machine, decision)
-    taken = {port.address for port in machine.ports}
-    for port in machine.ports:
-        _decide_port(port, taken, machine, decision)
-    if machine.huge_pages_free == 0:
-        decision.warnings.append("no huge page is free: rates will be lower (echo 64 > /proc/sys/vm/nr_hugepages)")
-    carriers = [interface.carrier for port in machine.ports for interface in port.interfaces]
-    if False in carriers and len(machine.ports) > 1:
-        decision.warnings.append("a port has no carrier: is the cable plugged in at both ends?")
+    for port in ports:
+        if port.missing and port.missing not in decision.refusals:
+            decision.refusals.append(port.missing)
+        elif not port.missing and port.device.get("pollux_driver") != DRIVEN:
+            decision.refusals.append((f"{port.address} is not an 82576 with copper ports, but {_name(port)}",
+                                      "'pollux list' shows which ports the driver igb of Pollux knows"))
+    for where, check in _findings([port for port in ports if not port.missing]):
+        _judge(where, check, ports, decision)
     return decision
 
 
-def _decide_without_iommu(machine: Machine, decision: Decision) -> None:
-    fix = "enable VT-d or AMD-Vi in the firmware's setup and boot with intel_iommu=on or amd_iommu=on"
-    if not machine.no_iommu_mode:
-        decision.refusals.append(("there is no IOMMU, so VFIO cannot open the ports", fix))
-    else:
-        decision.forcible.append(("there is no IOMMU: a mistake in the driver lets the card write anywhere in this machine's memory", fix))
-
-
-def _decide_port(port: Port, taken: set[str], machine: Machine, decision: Decision) -> None:
-    refuse = decision.refusals.append
-    if not port.device_id:
-        refuse((f"{port.address}: there is no such device", "'pollux list' shows the ports of this machine"))
+def _judge(where: str, check: dict, ports: list[Port], decision: Decision) -> None:
+    name, state = check["check"], check["state"]
+    text = f"{where}{name}: {check['found']}"
+    hint = check["command"] or check["advice"] or "see 'pollux doctor'"
+    # Modules that are loaded later bring these files.
+    no_files = name == "access-modes" and ports[0].check("modules")["state"] == "ok"
+    if state == "ok" or name in MENDED or (name == "link" and len(ports) == 1):
         return
-    if port.pollux_driver != DRIVEN:
-        refuse((f"{port.address} is not an 82576 with copper ports, but {port.name or port.device_id}",
-                "'pollux list' shows which ports the driver igb of Pollux knows"))
-        return
-    others = [other for other in port.others if other.split()[0] not in taken]
-    if others:
-        refuse((f"{port.address} shares IOMMU group {port.group} with {', '.join(others)}",
-                "put the card into another slot, or unbind these devices if the machine does not need them"))
-    if port.driver == "igb" and not port.interfaces:
-        refuse((f"{port.address}: its interface is in another network namespace", "move it back first"))
-    for interface in port.interfaces:
-        _decide_interface(port, interface, machine, decision)
-    _decide_firmware(port, decision)
+    if state == "unknown":
+        if name in REFUSED or name == "host-use":
+            decision.warnings.append(f"not known: {text}")
+    elif name == "give-back" or (state == "error" and (name in REFUSED or no_files)):
+        decision.refusals.append((text, hint))
+    elif name == "iommu" or (state == "error" and name in FORCIBLE):
+        decision.forcible.append((text, hint))
+    elif name != "access-modes":
+        decision.warnings.append(f"{text} ({hint})")
 
 
-def _decide_interface(port: Port, interface: Interface, machine: Machine, decision: Decision) -> None:
-    where = f"{port.address} ({interface.name})"
-    if interface.name in machine.ssh_over:
-        decision.refusals.append((f"{where}: YOUR SSH SESSION RUNS OVER THIS PORT", "log in over another port, or on the console"))
-    if interface.connections:
-        decision.refusals.append((f"{where}: {interface.connections} TCP connections use it", "end them first"))
-    if interface.master:
-        decision.refusals.append((f"{where} is a member of {interface.master}", f"ip link set {interface.name} nomaster"))
-    if interface.uppers:
-        decision.refusals.append((f"{where} carries {', '.join(interface.uppers)}", "remove these interfaces first"))
-    if interface.routes:
-        decision.refusals.append((f"{where} carries the routes {', '.join(interface.routes)}", "remove them first: they would not be set again"))
-    if addresses := lasting_addresses(interface):
-        decision.forcible.append((f"{where} has the addresses {', '.join(map(text_of, addresses))}",
-                                  "remove them; with --force they are lost during the run and set again afterwards"))
+def _name(port: Port) -> str:
+    device = port.device
+    return f"{device['vendor']} {device['device']} [{device['vendor_id']}:{device['device_id']}]".strip()
 
 
-def _decide_firmware(port: Port, decision: Decision) -> None:
-    firmware = port.firmware
-    if firmware.session:
-        decision.forcible.append((f"{port.address}: a management session runs over this port, and its link must not drop",
-                                  "end the session (MANC.BLK_PHY_RST_ON_IDE is set)"))
-    elif firmware.manages:
-        decision.warnings.append(f"{port.address}: the machine's management controller receives frames from this port (MANC)")
-    elif firmware.mode:
-        decision.warnings.append(f"{port.address}: firmware shares the card (FWSM mode {firmware.mode}); the tests share it by its semaphores")
-
-
-def lasting_addresses(interface: Interface) -> list[dict]:
-    """Those that the kernel does not make by itself when the interface goes up."""
-    return [entry for entry in interface.addresses if entry.get("scope") != "link"]
-
-
-def text_of(entry: dict) -> str:
-    return f"{entry['local']}/{entry['prefixlen']}"
-
-
-def found_text(machine: Machine) -> str:
+def found_text(ports: list[Port]) -> str:
     lines = ["What was found (nothing was changed):"]
-    for port in machine.ports:
-        lines.append(f"  {port.address}  {port.name or 'unnamed device'} [{port.device_id or 'not found'}], driver {port.driver or 'none'}, "
-                     f"IOMMU group {'none' if port.group is None else port.group}"
-                     + (f" (type {machine.iommu_type})" if machine.iommu_type else ""))
-        for interface in port.interfaces:
-            carrier = {True: f"carrier, {interface.speed} Mb/s", False: "NO carrier", None: "down, so its carrier is not known"}
-            addresses = ", ".join(map(text_of, interface.addresses)) or "no address"
-            lines.append(f"    interface {interface.name}: {carrier[interface.carrier]}; {addresses}")
-        firmware = port.firmware
-        lines.append("    firmware: " + (f"not known: {firmware.unread}" if firmware.unread else _firmware_text(firmware)))
-    lines.append(f"  huge pages: {machine.huge_pages_free} of {machine.huge_page_kib} KiB are free; memlock limit {machine.memlock or 'unknown'}")
+    seen = [port for port in ports if not port.missing]
+    lines += [f"  {port.address}  {_name(port)}, driver {port.device['driver'] or 'none'}" for port in seen]
+    lines += [f"  {check['state']:<8} {check['check']:<14} {where}{check['found']}" for where, check in _findings(seen)
+              if check["check"] not in MENDED]
     return "\n".join(lines)
 
 
-def _firmware_text(firmware) -> str:
-    shares = "receives frames from this port" if firmware.manages else "receives no frames from this port"
-    return f"mode {firmware.mode}{', valid' if firmware.valid else ''}, {shares}, holds {firmware.holds:#x} of SW_FW_SYNC"
-
-
-def plan_text(machine: Machine, steps: list[str], archive: str) -> str:
-    ports = " and ".join(port.address for port in machine.ports)
-    load = [] if machine.vfio_loaded else ["load the kernel module vfio-pci"]
-    plan = [*load, f"take {ports} from the kernel: their interfaces disappear", *steps,
-            f"give {ports} back to the drivers that they had, with their addresses",
-            f"write {archive}; nothing is sent"]
+def plan_text(ports: list[Port], steps: list[str], archive: str) -> str:
+    names = " and ".join(taken(ports))
+    plan = [f"load kernel modules: {command}" for command in modules_to_load(ports)]
+    plan += [f"take {names} from the kernel: their interfaces disappear"] if names else []
+    plan += steps
+    plan += [f"give {names} back to the drivers that they had, with their addresses and routes"] if names else []
+    plan.append(f"write {archive}; nothing is sent")
     return "\n".join(["What will be done:", *(f"  {number}. {text}" for number, text in enumerate(plan, 1))])
+
+
+def modules_to_load(ports: list[Port]) -> list[str]:
+    """The command of the shell that loads them, if any is missing."""
+    return [check["command"] for check in [ports[0].check("modules")] if check["state"] == "error"]
 
 
 def verdict_text(decision: Decision, force: bool) -> str:

@@ -63,26 +63,32 @@ class Ended:
         return f"it ended with status {self.status}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """A program that runs on, and its logs."""
+    process: subprocess.Popen
+    base: str
+
+    def out(self) -> str:
+        return pathlib.Path(f"{self.base}.out").read_text()
+
+    def errors(self) -> str:
+        return pathlib.Path(f"{self.base}.err").read_text().partition("\n")[2].strip()
+
+
 class Programs:
     def __init__(self, folder: pathlib.Path, logs: pathlib.Path):
-        self.paths = {name: _found(folder, name) for name in NAMES}
+        self.paths = {name: find(folder, name) for name in NAMES}
         self._logs = logs
         self._started = 0
 
-    def run(self, name: str, *words: str, seconds: float, environment: dict[str, str] | None = None, kept: int | None = None) -> Ended:
+    def run(self, name: str, *words: str, seconds: float, environment: dict[str, str] | None = None) -> Ended:
         """Runs a program to its end. Its standard output is returned and logged; its errors are only logged. At the time limit it gets
-        SIGINT, and SIGKILL if it does not end. `kept` is a descriptor that the program inherits; such a program is not killed when this
-        process dies."""
-        self._started += 1
-        base = self._logs / f"{self._started:02}-{name}"
-        command = [str(self.paths[name]), *words]
+        SIGINT, and SIGKILL if it does not end."""
         # Into files, not pipes: what a killed program has written is kept.
-        with open(f"{base}.out", "w+") as out, open(f"{base}.err", "w") as errors:
-            errors.write(f"$ {' '.join(command)}\n")
-            errors.flush()
+        with self._log(name, words) as (command, out, errors):
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=os.environ | (environment or {}),
-                                       start_new_session=True, pass_fds=() if kept is None else (kept,),
-                                       preexec_fn=_die_with_parent if kept is None else None)
+                                       start_new_session=True, preexec_fn=_die_with_parent)
             try:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -92,6 +98,22 @@ class Programs:
             errors.write(f"\nstatus {process.returncode}\n")
             out.seek(0)
             return Ended(process.returncode, out.read())
+
+    def start(self, name: str, *words: str) -> Started:
+        """Starts a program that is not killed when this process dies: its standard input ends then."""
+        with self._log(name, words) as (command, out, errors):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=errors, start_new_session=True)
+            return Started(process, out.name.removesuffix(".out"))
+
+    @contextlib.contextmanager
+    def _log(self, name: str, words: tuple[str, ...]):
+        self._started += 1
+        base = self._logs / f"{self._started:02}-{name}"
+        command = [str(self.paths[name]), *words]
+        with open(f"{base}.out", "w+") as out, open(f"{base}.err", "w") as errors:
+            errors.write(f"$ {' '.join(command)}\n")
+            errors.flush()
+            yield command, out, errors
 
 
 def _end(process: subprocess.Popen) -> None:
@@ -104,7 +126,7 @@ def _end(process: subprocess.Popen) -> None:
                 process.wait(END_SECONDS)
 
 
-def _found(folder: pathlib.Path, name: str) -> pathlib.Path:
+def find(folder: pathlib.Path, name: str) -> pathlib.Path:
     for path in [folder / name, *sorted(folder.rglob(name))] if folder.is_dir() else []:
         if path.is_file() and os.access(path, os.X_OK):
             return path.resolve()
