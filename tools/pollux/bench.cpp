@@ -10,7 +10,6 @@
 #include <optional>
 #include <ostream>
 
-#include "bench/plot.hpp"
 #include "bench/report.hpp"
 #include "commands.hpp"
 #include "common/frame.hpp"
@@ -39,7 +38,6 @@ struct BenchOptions {
   std::string line_rate;
   bool rfc = false;
   bool json = false;
-  std::vector<std::string> plots;
 };
 
 Duration span_of(double seconds) { return Duration(std::llround(seconds * 1e9)); }
@@ -120,9 +118,6 @@ int run_bench(const Environment& environment, const BenchOptions& options) {
   if (!plan) return refuse(plan.error());
   const auto table = table_options(options, plan->virtual_time);
   if (!table) return refuse(table.error());
-  for (const std::string& file : options.plots) {
-    if (auto usable = bench::check_plot_file(file); !usable) return refuse(usable.error());
-  }
   const auto report = measure(environment, options,
                               {.ports = *plan,
                                .device = *device,
@@ -135,9 +130,6 @@ int run_bench(const Environment& environment, const BenchOptions& options) {
     environment.out << bench::to_json(*report).dump(2) << '\n';
   } else {
     environment.out << bench::to_text(*report);
-  }
-  for (const std::string& file : options.plots) {
-    if (auto drawn = bench::write_plot(*report, file); !drawn) return tool::report(environment, drawn.error());
   }
   return kSuccess;
 }
@@ -172,8 +164,7 @@ void add_options(cli::App& command, BenchOptions& options) {
   command.add_option("--line-rate", options.line_rate,
                      "Bits per second, such as 100Mbit; by default that of the slower link");
   command.add_flag("--rfc", options.rfc, "The durations and repeats of RFC 2544, which take hours in real time");
-  command.add_flag("--json", options.json, "Print JSON");
-  command.add_option("--plot", options.plots, "Draw the results into FILE.svg or FILE.png; may be repeated");
+  command.add_flag("--json", options.json, "Print JSON, which pollux-bench-plot draws");
 }
 
 }  // namespace
@@ -187,7 +178,7 @@ void add_bench(cli::App& app, const Environment& environment, int& exit_code) {
       "Two in-process cards are measured in virtual time: each frame leaves in its slot, software costs nothing, and\n"
       "two runs print the same. All other ports are measured in real time.\n\n"
       "Examples:\n"
-      "  pollux bench sim:0 sim:1 --dut forward?rate=500kpps --plot table.svg\n"
+      "  pollux bench sim:0 sim:1 --dut forward?rate=500kpps --json | pollux-bench-plot - table.svg\n"
       "  pollux bench 'sim:0?loss=0.001' sim:1 --sizes 64,1518 --tests frame-loss\n"
       "  pollux bench vfio:0000:01:00.0 vfio:0000:02:00.0 --duration 10 --json");
   command->callback([options, &environment, &exit_code] { exit_code = run_bench(environment, *options); });

@@ -8,7 +8,7 @@ from .errors import LabError
 from .steps import Options, Step
 
 COMPILERS = ("build", "test")
-TOOLS_OF_TESTS = (*COMPILERS, "check", "emulator", "guest", "interop", "qemu", "kernel-files")
+TOOLS_OF_TESTS = (*COMPILERS, "check", "emulator", "guest", "interop", "plots", "qemu", "kernel-files")
 GUESTS = (*TOOLS_OF_TESTS, "kernel")
 
 
