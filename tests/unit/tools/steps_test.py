@@ -208,7 +208,7 @@ class Tool(unittest.TestCase):
             sandbox.fake("dpkg-query", "exit 1")
             sandbox.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
             sandbox.fake("apt-get", "exit 1")
-            installed = sandbox.run("tools/test", "--only", "build.fuzz").stderr
+            installed = sandbox.run("tools/test", "--only", "build.asan").stderr
             self.assertIn("ninja-build", installed)
             self.assertNotIn("qemu", installed)
             self.assertIn("qemu-system-x86", sandbox.run("tools/test", "--only", "interop").stderr)
