@@ -55,8 +55,7 @@ set_property(GLOBAL PROPERTY POLLUX_LAYERS "")
 set_property(GLOBAL PROPERTY POLLUX_LINKS "")
 
 # pollux_layer(NAME base FRAMES a.cpp ... CONTROL b.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library. FRAMES: the sources that
-# handle frames of an application. Release builds compile each by itself, since groups, and even headers that were precompiled, change
-# what is inlined. CONTROL: the others, which are compiled in groups, with few optimisations: nobody waits for them.
+# handle frames of an application. CONTROL: the others, which release builds compile with few optimisations.
 function(pollux_layer)
   cmake_parse_arguments(LAYER "" "NAME" "FRAMES;CONTROL;LINK" ${ARGN})
   set(target pollux_${LAYER_NAME})
@@ -65,11 +64,10 @@ function(pollux_layer)
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE pollux_options pollux_coverage fmt::fmt Threads::Threads ${LAYER_LINK})
-  if(CMAKE_BUILD_TYPE STREQUAL Release)
+  if(CMAKE_BUILD_TYPE STREQUAL Release AND CMAKE_CXX_FLAGS_RELEASE MATCHES "-O[23]")
     set_property(SOURCE ${LAYER_CONTROL} APPEND PROPERTY COMPILE_OPTIONS -O1)
-    set_source_files_properties(${LAYER_FRAMES} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON SKIP_PRECOMPILE_HEADERS ON)
   endif()
-  if(POLLUX_TOGETHER STREQUAL all OR (POLLUX_TOGETHER AND LAYER_CONTROL))
+  if(POLLUX_TOGETHER)
     pollux_compile_together(${target})
     get_property(owner GLOBAL PROPERTY POLLUX_LAYER_HEADERS)  # the first of these layers
     if(NOT owner)

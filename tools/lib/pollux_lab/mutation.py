@@ -158,7 +158,7 @@ def end(process: subprocess.Popen) -> None:
 
 
 def configuring(preset: str) -> list[str]:
-    return ["cmake", "--preset", preset, "-DPOLLUX_TOGETHER=", "-DPOLLUX_BUILD_BENCH=OFF", "-DPOLLUX_COMPILER_CACHE=ON"]
+    return ["cmake", "--preset", preset, "-DPOLLUX_TOGETHER=OFF", "-DPOLLUX_BUILD_BENCH=OFF", "-DPOLLUX_COMPILER_CACHE=ON"]
 
 
 def only_run(folder: pathlib.Path):
