@@ -41,6 +41,17 @@ class Abi(unittest.TestCase):
         self.assertRegex(outcome.stdout, "abi +skipped: there is no tag yet")
         self.assertEqual((outcome.returncode, last_line(outcome)), (0, SKIPPED))
 
+    def test_without_a_tag_the_commit_of_the_file_is_the_baseline(self):
+        head = subprocess.run(["git", "-C", str(self.sandbox.root), "rev-parse", "HEAD"], check=True, capture_output=True,
+                              text=True).stdout
+        baseline = self.sandbox.root / "tools/abi-baseline"
+        self.sandbox.fake("abidiff", "exit 0")
+        for commit, last in ((head, PASSED), ("0" * 40 + "\n", SKIPPED)):
+            with self.subTest(commit):
+                baseline.write_text(f"# The last release.\n{commit}")
+                outcome = self.sandbox.run("tools/abi")
+                self.assertEqual((outcome.returncode, last_line(outcome)), (0, last), outcome)
+
     def test_the_same_interface_passes(self):
         outcome = self.compared(0)
         self.assertEqual((outcome.returncode, last_line(outcome)), (0, PASSED), outcome)
