@@ -154,11 +154,9 @@ Option* App::add_option_function(const std::string& name, std::function<void(con
 template Option* App::add_option_function(const Text&, std::function<void(const Text&)>, const Text&);
 template Option* App::add_option_function(const Text&, std::function<void(const std::vector<Text>&)>, const Text&);
 
-template <class T>
-Option* App::add_flag(const std::string& name, T& variable, const std::string& description) {
+Option* App::add_flag(const std::string& name, bool& variable, const std::string& description) {
   return keep(app_->add_flag(name, variable, description));
 }
-template Option* App::add_flag(const Text&, bool&, const Text&);
 
 Option* App::add_flag_callback(const std::string& name, std::function<void()> callback,
                                const std::string& description) {

@@ -23,7 +23,7 @@ namespace pollux::cli {
 /// The exit status after a wrong command line; after any other failure it is 1.
 inline constexpr int kUsageError = 2;
 
-/// A wrong command line. A callback may throw it.
+/// A wrong command line. The callback of an App and what takes an option's values may throw it.
 struct UsageError : std::runtime_error {
   UsageError(const std::string& option, const std::string& message);
   /// What was left out.
@@ -87,9 +87,7 @@ class App {
   template <class T>
   Option* add_option_function(const std::string& name, std::function<void(const T&)> take,
                               const std::string& description);
-  /// `T`: bool, or std::optional<bool>.
-  template <class T>
-  Option* add_flag(const std::string& name, T& variable, const std::string& description);
+  Option* add_flag(const std::string& name, bool& variable, const std::string& description);
   Option* add_flag_callback(const std::string& name, std::function<void()> callback, const std::string& description);
   [[nodiscard]] Option* get_option(const std::string& name);
   /// How often an option was given.

@@ -96,7 +96,7 @@ cli::Check frame_count() {
   return cli::range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000});
 }
 
-// cli::Check would accept "nan", since every comparison with it is false.
+// cli::range would accept "nan", since every comparison with it is false.
 cli::Check number(double lowest, double highest) {
   const std::string range = fmt::format("{:g} to {:g}", lowest, highest);
   const auto check = [=](const std::string& text) {

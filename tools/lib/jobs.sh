@@ -3,7 +3,7 @@
 # Jobs: commands that run beside a tool's other steps.
 
 JOBS=()
-JOB_END_SECONDS=10
+JOB_END_SECONDS=60  # dpkg ends at a point where it can go on later
 
 # start_job COMMAND...: its process is $! afterwards. `timeout`, here without a limit, gives it a process group of its own, which
 # Ctrl-C does not reach and end_jobs ends as a whole. A job cannot ask questions.

@@ -71,5 +71,5 @@ def _with_cases(entry: Result, written: pathlib.Path) -> list[Result]:
 def _without_cases(entry: Result, output: str) -> Result:
     if entry.state == "passed" and _UNTOLD.search(output):
         return dataclasses.replace(entry, state="failed", detail="cases were skipped, but the test does not write its cases: "
-                                   "register it with pollux_python_test or pollux_case_file")
+                                   "register it with pollux_python_test or pollux_cases")
     return entry

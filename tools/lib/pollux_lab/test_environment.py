@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 # POLLUX_UPDATE_GOLDEN rewrites the expected output, POLLUX_CONFORMANCE_SKIP skips ports, GTEST_FILTER skips any test,
 # and a sanitizer's options can turn off its checks.
 PREFIXES = ("POLLUX_", "GTEST_", "CTEST_", "ASAN_", "LSAN_", "UBSAN_", "TSAN_")
-KEPT = ("POLLUX_CACHE", "POLLUX_TOOL")  # the folder of kernels, and the name of the running tool
+# The folder of kernels, the name of the running tool, and whether it has updated apt's lists.
+KEPT = ("POLLUX_CACHE", "POLLUX_TOOL", "POLLUX_APT_FRESH")
 
 
 def without_settings(environment: Mapping[str, str], tell: Callable[[str], None]) -> dict[str, str]:
