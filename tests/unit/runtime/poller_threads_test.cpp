@@ -129,6 +129,7 @@ TEST_F(PollerThread, SchedulingWakesASleepingThread) {
     while (runs + 1 < round) std::this_thread::yield();
     ASSERT_TRUE(task->schedule());
   }
+  while (runs < 2'000) std::this_thread::yield();  // the task uses it until then
 }
 
 TEST_F(PollerThread, APortMayBeClosedOnceItsQueueIsDisabled) {
