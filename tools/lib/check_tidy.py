@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs clang-tidy on every source of the library, the examples and the tools, one job per processor.
 
-clang-tidy spends most of its time on headers, so sources that are compiled with the same flags are first checked as one file: 45
-sources of the igb driver took 20 s, and 60 s in four files. If that finds something, perhaps only because two sources use one name for
-different things, the sources with findings are checked separately from the others, down to single sources; only the findings for
-single sources count. A clean source is remembered (clean_marks.py) and is not checked again.
+clang-tidy spends most of its time on headers, so many sources are first checked as one file: 45 sources of the igb driver took 20 s,
+and 60 s in four files. If that finds something, perhaps only because two sources use one name for different things, the sources with
+findings are checked separately from the others, down to single sources with their own flags; only the findings for single sources
+count. A clean source is remembered (clean_marks.py) and is not checked again.
 
 usage: check_tidy.py ROOT BUILD [FILE...]     BUILD contains compile_commands.json; with FILEs, checks only sources that depend on them
 """
@@ -26,9 +26,9 @@ import check_includes  # noqa: E402
 import clean_marks  # noqa: E402
 
 SECONDS = 600
-MOST_TOGETHER = 40
+MOST_TOGETHER = 60
 INCLUDE = re.compile(r'\s*#\s*include\s+(\S+)')
-VARIANT = re.compile(r'_(avx\w+)$')  # of one source for several instruction sets: they define the same names
+BURST = re.compile(r'_burst(_\w+)?$')  # one function for several sets of instructions: each source defines the same names
 
 
 def tool() -> str:
@@ -60,9 +60,9 @@ def run_tidy(words: list[str], what: str) -> str:
 
 
 def flags(command: str) -> list[str]:
-    """A compile command without the compiler, the object and the source."""
-    words = shlex.split(command)[1:]
-    return [word for before, word in zip([""] + words, words) if word not in ("-o", "-c") and before not in ("-o", "-c")]
+    """What of a compile command decides what a source means: its definitions, folders of headers and language."""
+    words = shlex.split(command.replace("-isystem ", "-isystem"))
+    return [word for word in words if word.startswith(("-D", "-I", "-isystem", "-std=", "-m"))]
 
 
 def joined(root: pathlib.Path, sources: list[pathlib.Path]) -> tuple[list[str], list[pathlib.Path]]:
@@ -89,33 +89,32 @@ def included(root: pathlib.Path, source: pathlib.Path, header: str) -> str:
     return f'"{root / ours}"' if ours else header
 
 
-def tidy(root: pathlib.Path, build: pathlib.Path, sources: list[pathlib.Path], command: str) -> dict[pathlib.Path, str]:
-    """The findings for each of these sources, which are compiled with the same flags."""
+def tidy(root: pathlib.Path, build: pathlib.Path, sources: list[pathlib.Path], words: list[str]) -> dict[pathlib.Path, str]:
+    """The findings for each of these sources, which are compiled with these flags."""
     if len(sources) == 1:
         return {sources[0]: run_tidy(["-p", str(build), str(root / sources[0])], str(sources[0]))}
     lines, origins = joined(root, sources)
     with tempfile.TemporaryDirectory(dir=build) as folder:
         together = pathlib.Path(folder, "together.cpp")
         together.write_text("\n".join(lines) + "\n")
-        complaint = run_tidy([f"--config-file={root / '.clang-tidy'}", str(together), "--", *flags(command)], "several sources")
+        complaint = run_tidy([f"--config-file={root / '.clang-tidy'}", str(together), "--", *words], "several sources")
     if not complaint:
         return dict.fromkeys(sources, "")
     named = {origins[int(number) - 1] for number in re.findall(r"together\.cpp:(\d+):\d+: error:", complaint)}
     apart = [source for source in sources if source in named]
     if len(apart) in (0, len(sources)):
         apart = sources[:len(sources) // 2]
-    rest = [source for source in sources if source not in apart]
-    return tidy(root, build, apart, command) | tidy(root, build, rest, command)
+    return tidy(root, build, apart, words) | tidy(root, build, [source for source in sources if source not in apart], words)
 
 
-def batches(sources: dict[pathlib.Path, str]) -> list[tuple[list[pathlib.Path], str]]:
-    """Groups of sources that can be checked as one file, each with its compile command; the largest first."""
-    alike: dict[tuple, list[pathlib.Path]] = {}
-    for source, command in sources.items():
-        variant = VARIANT.search(source.stem)
-        alike.setdefault((variant and variant[1], *sorted(flags(command))), []).append(source)
-    groups = [group[begin:begin + MOST_TOGETHER] for group in alike.values() for begin in range(0, len(group), MOST_TOGETHER)]
-    return [(group, sources[group[0]]) for group in sorted(groups, key=len, reverse=True)]
+def batches(sources: dict[pathlib.Path, str]) -> list[tuple[list[pathlib.Path], list[str]]]:
+    """Groups of sources that can be checked as one file, each with its flags. Targets differ in definitions and in
+    folders of headers; a group has those of all."""
+    alone = [source for source in sources if BURST.search(source.stem)]
+    others = [source for source in sources if source not in alone]
+    groups = [others[begin:begin + MOST_TOGETHER] for begin in range(0, len(others), MOST_TOGETHER)]
+    return [(group, list(dict.fromkeys(word for source in group for word in flags(sources[source]))))
+            for group in [*groups, *([source] for source in alone)]]
 
 
 def main() -> int:

@@ -21,12 +21,16 @@ class Groups(unittest.TestCase):
     def test_sources_of_several_folders_are_checked_together(self):
         self.assertEqual(self.groups({"a/one.cpp": FLAGS, "b/two.cpp": FLAGS}), [["a/one.cpp", "b/two.cpp"]])
 
-    def test_sources_with_other_flags_are_checked_apart(self):
-        self.assertEqual(self.groups({"a/one.cpp": FLAGS, "a/two.cpp": FLAGS.replace("-O1", "-DX")}), [["a/one.cpp"], ["a/two.cpp"]])
+    def test_a_group_has_the_definitions_and_folders_of_all_its_sources(self):
+        [(sources, words)] = check_tidy.batches({
+            pathlib.Path("a.cpp"): "clang++ -DA=1 -Ia -std=c++20 -O1 -Wall -o a.o -c a.cpp",
+            pathlib.Path("b.cpp"): "clang++ -DB -Ia -isystem /b -std=c++20 -O3 -o b.o -c b.cpp"})
+        self.assertEqual([source.name for source in sources], ["a.cpp", "b.cpp"])
+        self.assertEqual(words, ["-DA=1", "-Ia", "-std=c++20", "-DB", "-isystem/b"])
 
     def test_variants_for_instruction_sets_are_checked_apart(self):
-        self.assertEqual(self.groups({f"a/{name}.cpp": FLAGS for name in ("burst", "burst_avx2", "burst_avx512")}),
-                         [["a/burst.cpp"], ["a/burst_avx2.cpp"], ["a/burst_avx512.cpp"]])
+        self.assertEqual(self.groups({f"a/{name}.cpp": FLAGS for name in ("rx_burst", "rx_burst_avx2", "one", "two")}),
+                         [["a/one.cpp", "a/two.cpp"], ["a/rx_burst.cpp"], ["a/rx_burst_avx2.cpp"]])
 
 
 class Joined(unittest.TestCase):
