@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/compiler.hpp"
 #include "pollux/net/burst_mode.hpp"
 
 namespace pollux {
@@ -47,7 +48,7 @@ TEST(Processor, BestIsAvx2UnlessAnotherModeIsKnownToBeFaster) {
     EXPECT_TRUE(is_faster_with_avx512(this_processor()));
   }
   if (best == BurstMode::scalar && !this_processor().is_tcg) {
-#if !defined(__SANITIZE_THREAD__)
+#if !defined(POLLUX_THREAD_SANITIZER)
     EXPECT_FALSE(processor_has(BurstMode::avx2));
 #endif
   }
