@@ -33,6 +33,19 @@ int status_after(const CLI::App& app, const CLI::ParseError& error, std::ostream
   return app.exit(error, out, err) == 0 ? 0 : kUsageError;
 }
 
+/// Calls `parse`, which calls what the program passed to its options. Returns the status with which the program ends,
+/// if it does.
+std::optional<int> status_of(const CLI::App& app, std::ostream& out, std::ostream& err, const auto& parse) {
+  try {
+    parse();
+  } catch (const CLI::ParseError& error) {
+    return status_after(app, error, out, err);
+  } catch (const UsageError& error) {
+    return status_after(app, CLI::ValidationError(error.what()), out, err);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 UsageError::UsageError(const std::string& option, const std::string& message)
@@ -140,19 +153,13 @@ template Option* App::add_option(const Text&, std::vector<std::uint16_t>&, const
 template Option* App::add_option(const Text&, std::vector<Text>&, const Text&);
 
 template <class T>
-Option* App::add_option_function(const std::string& name, std::function<void(const T&)> take,
+Option* App::add_option_function(const std::string& name, const std::function<void(const T&)>& take,
                                  const std::string& description) {
-  const std::function<void(const T&)> converted = [take = std::move(take)](const T& value) {
-    try {
-      take(value);
-    } catch (const UsageError& error) {
-      throw CLI::ValidationError(error.what());
-    }
-  };
-  return keep(app_->add_option_function<T>(name, converted, description));
+  return keep(app_->add_option_function<T>(name, take, description));
 }
-template Option* App::add_option_function(const Text&, std::function<void(const Text&)>, const Text&);
-template Option* App::add_option_function(const Text&, std::function<void(const std::vector<Text>&)>, const Text&);
+template Option* App::add_option_function(const Text&, const std::function<void(const Text&)>&, const Text&);
+template Option* App::add_option_function(const Text&, const std::function<void(const std::vector<Text>&)>&,
+                                          const Text&);
 
 Option* App::add_flag(const std::string& name, bool& variable, const std::string& description) {
   return keep(app_->add_flag(name, variable, description));
@@ -166,15 +173,7 @@ Option* App::get_option(const std::string& name) { return keep(app_->get_option(
 std::size_t App::count(const std::string& name) const { return app_->count(name); }
 
 void App::footer(const std::string& text) { app_->footer(text); }
-void App::callback(std::function<void()> callback) {
-  app_->callback([callback = std::move(callback)] {
-    try {
-      callback();
-    } catch (const UsageError& error) {
-      throw CLI::ValidationError(error.what());
-    }
-  });
-}
+void App::callback(std::function<void()> callback) { app_->callback(std::move(callback)); }
 void App::require_subcommand(int count) { app_->require_subcommand(count); }
 void App::fallthrough(bool allowed) { app_->fallthrough(allowed); }
 void App::prefix_command() { app_->prefix_command(); }
@@ -182,21 +181,10 @@ void App::allow_extras() { app_->allow_extras(); }
 std::vector<std::string> App::remaining() const { return app_->remaining(); }
 
 std::optional<int> App::parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
-  try {
-    app_->parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return status_after(*app_, error, out, err);
-  }
-  return std::nullopt;
+  return status_of(*app_, out, err, [&] { app_->parse(argc, argv); });
 }
-
 std::optional<int> App::parse(const std::string& line, std::ostream& out, std::ostream& err) {
-  try {
-    app_->parse(line);
-  } catch (const CLI::ParseError& error) {
-    return status_after(*app_, error, out, err);
-  }
-  return std::nullopt;
+  return status_of(*app_, out, err, [&] { app_->parse(line); });
 }
 
 const std::string& App::name() const { return app_->get_name(); }

@@ -85,7 +85,7 @@ class App {
   Option* add_option(const std::string& name, T& variable, const std::string& description);
   /// `take` gets the values. `T`: std::string, or a vector of them.
   template <class T>
-  Option* add_option_function(const std::string& name, std::function<void(const T&)> take,
+  Option* add_option_function(const std::string& name, const std::function<void(const T&)>& take,
                               const std::string& description);
   Option* add_flag(const std::string& name, bool& variable, const std::string& description);
   Option* add_flag_callback(const std::string& name, std::function<void()> callback, const std::string& description);
