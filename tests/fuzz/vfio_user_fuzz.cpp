@@ -36,7 +36,7 @@ struct Fixture {
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 28}};
   std::unique_ptr<Device> device = *open_device(context, "sim:0");
   Regions regions = *Regions::create(*device);
-  Interrupts interrupts = *Interrupts::create(*device);
+  vfio_user::Interrupts interrupts = *vfio_user::Interrupts::create(*device);
   FileDescriptor memory{::memfd_create("fuzz", MFD_CLOEXEC)};
   FileDescriptor event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
