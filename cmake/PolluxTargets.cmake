@@ -171,7 +171,8 @@ endfunction()
 
 # pollux_unit_test(mem a_test.cpp ... [THREADS a_test.cpp ...] [EXCEPT PATTERN...] [SHARDS n]): one GoogleTest program, which is one
 # ctest test. THREADS: the sources with several threads; they make a second program (POLLUX_THREADED_CASES), which always runs under
-# the thread sanitizer. EXCEPT: cases that are not run. SHARDS: as below.
+# the thread sanitizer. EXCEPT: cases that are not run. SHARDS: as below. Tests that POLLUX_UNBUILT_TESTS names are not
+# registered, and built only with a long test of theirs.
 set(POLLUX_THREADED_CASES *Thread* *BurstGate* *StoppingWhilePolled*)
 function(pollux_unit_test name)
   cmake_parse_arguments(TEST "" "SHARDS" "THREADS;EXCEPT" ${ARGN})
@@ -185,7 +186,11 @@ function(pollux_unit_test name)
     pollux_cases_test(${name}.threads ${name}_threads_test PREFIX ${name} ONLY ${POLLUX_THREADED_CASES} LABELS threads)
     list(APPEND TEST_EXCEPT ${POLLUX_THREADED_CASES})
   endif()
-  pollux_cases_test(${name} ${name}_test PREFIX ${name} EXCEPT ${TEST_EXCEPT} SHARDS ${TEST_SHARDS})
+  if(name IN_LIST POLLUX_UNBUILT_TESTS)
+    set_target_properties(${name}_test PROPERTIES EXCLUDE_FROM_ALL ON)
+  else()
+    pollux_cases_test(${name} ${name}_test PREFIX ${name} EXCEPT ${TEST_EXCEPT} SHARDS ${TEST_SHARDS})
+  endif()
 endfunction()
 
 # pollux_cases_test(ENTRY target PREFIX p [ONLY PATTERN...] [EXCEPT PATTERN...] [SHARDS n] [LABELS l...]): a ctest test that

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+from collections.abc import Sequence
 
 from . import ctest_results, junit
 from .commands import tell
@@ -15,6 +16,10 @@ from .steps import StepRun
 # compile time these programs take more than a quarter.
 PLAIN_OPTIONS = {"asan": ["EXAMPLES", "TOOLS"]}  # parts that are switched off (POLLUX_BUILD_*)
 PLAIN_TARGETS = {"tsan": ["threaded_tests"]}     # all that is built
+# Suites that a plain run leaves out of a build, since the sanitized build has them. Neither they nor what they test depend on the
+# build: on its checks of ownership (POLLUX_CHECKED), or on the set of instructions of the bursts.
+ONCE = {"release": ["capture", "faults", "flow", "hw", "igb", "igbvf", "models", "observe", "pci", "qtest", "runtime",
+                    "runtime_queueing", "sim", "steering", "trace", "vfio", "vfio_user"]}
 ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
 LONG_LABEL = "long"
 THREADS_LABEL = "threads"  # of test programs with several threads
@@ -33,13 +38,14 @@ REQUIRED_CASES = {"release": "mem.Ownership.IsNotCheckedInThisBuild",
 
 def build(step: StepRun, preset: str) -> bool:
     targets = [] if step.full else PLAIN_TARGETS.get(preset, [])
-    return configure(step, preset) and compile_targets(step, preset, targets)
+    return configure(step, preset, () if step.full else ONCE.get(preset, ())) and compile_targets(step, preset, targets)
 
 
-def configure(step: StepRun, preset: str) -> bool:
+def configure(step: StepRun, preset: str, unbuilt: Sequence[str] = ()) -> bool:
     # Said in both cases, since a build folder remembers the earlier one.
     parts = [f"-DPOLLUX_BUILD_{part}={'ON' if step.full else 'OFF'}" for part in PLAIN_OPTIONS.get(preset, [])]
-    return step.part(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON", *parts])
+    return step.part(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON",
+                                             f"-DPOLLUX_UNBUILT_TESTS={';'.join(unbuilt)}", *parts])
 
 
 def compile_targets(step: StepRun, preset: str, targets: list[str]) -> bool:

@@ -30,7 +30,7 @@ FIRST = [
     Step("check", "tools/check: format, layers, headers, clang-tidy and others", runner_steps.check,
          packages=(*COMPILERS, "check")),
     build("release", "the optimised build"),
-    unit("release", "unit tests of the optimised build, and those on QEMU's cards without a guest"),
+    unit("release", "unit tests that depend on optimised code or on programs, and those on QEMU's cards without a guest"),
     long("release"),
 ]
 # Guests wait for links and for each other most of the time. These steps run in the background of the steps of BESIDE_GUESTS.
@@ -71,6 +71,7 @@ JUDGES_ALL = "claims"  # can only be judged on a run of all steps
 
 # What the result of a plain run says about --full. The sanitized build has all checks of the debug build.
 PLAIN_LEAVES_OUT = {
+    "unit.release.once": "the suites of the sanitized build on the optimised build, too, which they do not depend on",
     "build.asan.programs": "the examples and tools with sanitizers, and their tests",
     "build.debug": "the unoptimised build and its tests",
     "build.tsan": "the thread sanitizer on tests that have one thread",
