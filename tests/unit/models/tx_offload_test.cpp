@@ -104,6 +104,7 @@ std::vector<Bytes> segments_of(const Bytes& request, const Layout& layout, std::
       put16(one, at, sequence >> 16 & 0xFFFF);
       put16(one, at + 2, sequence & 0xFFFF);
       if (to != request.size()) one[layout.l4_at() + 13] &= ~std::byte{0x09};
+      if (from != layout.header()) one[layout.l4_at() + 13] &= ~std::byte{0x80};  // RFC 3168, 6.1.2
     } else {
       put16(one, layout.l4_at() + 4, l4_bytes);
     }
@@ -216,7 +217,8 @@ TEST_F(CardOffloads, SegmentTcpOverIpv4) {
   ASSERT_EQ(fixture.sent.size(), expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(fixture.sent[i], expected[i]) << i;
   EXPECT_EQ(fixture.sent.front()[kTcp4.l4_at() + 13], std::byte{0xD0});
-  EXPECT_EQ(fixture.sent.back()[kTcp4.l4_at() + 13], std::byte{0xD9});
+  EXPECT_EQ(fixture.sent[1][kTcp4.l4_at() + 13], std::byte{0x50});
+  EXPECT_EQ(fixture.sent.back()[kTcp4.l4_at() + 13], std::byte{0x59});
   EXPECT_EQ(fixture.read<hw::TSCTC>().raw(), 1u);
   EXPECT_EQ(fixture.read<hw::GPTC>().raw(), expected.size());
   EXPECT_TRUE(tx::done(fixture.memory.descriptor(CardFixture::kTxRing, tail - 1).hi));

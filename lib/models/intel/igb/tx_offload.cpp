@@ -28,6 +28,7 @@ constexpr std::size_t kUdpLengthAt = 4;
 constexpr std::size_t kUdpBytes = 8;
 constexpr std::size_t kSctpBytes = 12;
 constexpr std::byte kFinAndPush{0x09};
+constexpr std::byte kCwr{0x80};
 /// A smaller number in the place of the EtherType is the length of the frame's data (IEEE 802.3, 3.2.6).
 constexpr std::uint16_t kMinEtherType = 0x0600;
 
@@ -91,8 +92,10 @@ std::span<const std::byte> TxOffload::next() {
   segment_.assign(at(0), at(header_bytes()));
   segment_.insert(segment_.end(), at(from), at(std::min(from + context_.mss, bytes_.size())));
   update_headers(segment_);
-  if (!finished()) {
-    if (layer4() == tx::kContextTcp) segment_[layer4_at() + kTcpFlagsAt] &= ~kFinAndPush;  // [I-M-TCPFLAGS]
+  if (layer4() == tx::kContextTcp) {  // [I-M-TCPFLAGS]
+    std::byte& tcp_flags = segment_[layer4_at() + kTcpFlagsAt];
+    if (!finished()) tcp_flags &= ~kFinAndPush;
+    if (number != 0) tcp_flags &= ~kCwr;
   }
   const std::span<std::byte> segment(segment_);
   if (is_ipv4()) {
