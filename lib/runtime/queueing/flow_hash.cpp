@@ -64,6 +64,8 @@ std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
     return hash.value();
   }
   hash.add(data + layout.l3 + addresses.offset, addresses.bytes);
+  // Only the first fragment of a datagram has ports and, over IPv6, a protocol. All of them must be one flow.
+  if (layout.fragment != packet::Fragment::none) return hash.value();
   hash.add(std::uint64_t{layout.protocol});
   const bool has_ports = layout.payload > layout.l4 && layout.l4 != 0;
   if (has_ports && layout.l4 + kPorts <= frame.length()) hash.add(data + layout.l4, kPorts);

@@ -41,6 +41,29 @@ class FqCodel : public QueueingFixture {
     }
     return made;
   }
+  /// A fragment of a UDP datagram. `offset` is in bytes.
+  MbufPtr fragment(std::uint64_t number, unsigned offset, bool more_follow, bool is_ipv6) {
+    MbufPtr made = packet(number, 9, 0, is_ipv6);
+    std::uint8_t* const header = made->data() + 14;
+    if (is_ipv6) {
+      header[6] = 44;
+      header[40] = 17;
+      header[42] = static_cast<std::uint8_t>(offset >> 8U);
+      header[43] = static_cast<std::uint8_t>(offset | (more_follow ? 1U : 0U));
+    } else {
+      header[6] = more_follow ? 0x20 : 0;
+      header[7] = static_cast<std::uint8_t>(offset / 8);
+      header[10] = header[11] = 0;
+      const std::uint16_t sum = packet::internet_checksum({header, 20});
+      header[10] = static_cast<std::uint8_t>(sum >> 8U);
+      header[11] = static_cast<std::uint8_t>(sum);
+    }
+    // The ports of a first fragment, the payload of another one.
+    const unsigned l4 = is_ipv6 ? 48 : 20;
+    header[l4 + 1] = static_cast<std::uint8_t>(1 + number);
+    header[l4 + 5] = 200;  // the length of the whole datagram
+    return made;
+  }
   static FqCodelOptions by_user(FqCodelOptions options = {}) {
     options.classifier = [](std::span<Mbuf* const> frames, std::span<std::uint32_t> numbers) {
       for (std::size_t i = 0; i < frames.size(); ++i) numbers[i] = static_cast<std::uint32_t>(frames[i]->user());
@@ -70,6 +93,17 @@ TEST_F(FqCodel, SeparatesFlowsByTheirHeaders) {
   for (unsigned i = 20; i < 24; ++i) put(*queue, packet(i, 3, 0, true));
   for (unsigned i = 30; i < 34; ++i) put(*queue, packet(i, 4, 0, true));
   EXPECT_EQ(get(*queue, 8), (FlowNumbers{0, 10, 20, 30, 1, 11, 21, 31}));
+}
+
+// Only the first fragment has ports and, over IPv6, a protocol. Were they different flows, the second fragment of a
+// datagram would overtake the first one.
+TEST_F(FqCodel, AllFragmentsOfADatagramAreOneFlow) {
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    const Queue queue = must(make_fq_codel({.quantum = 100, .seed = seed}));
+    for (unsigned i = 0; i < 3; ++i) put(*queue, fragment(i, i * 40, i < 2, false));
+    for (unsigned i = 10; i < 13; ++i) put(*queue, fragment(i, (i - 10) * 40, i < 12, true));
+    EXPECT_EQ(get(*queue, 6), (FlowNumbers{0, 10, 1, 11, 2, 12})) << seed;
+  }
 }
 
 TEST_F(FqCodel, SpreadsFlowsEvenlyAndDifferentlyForEachSeed) {
