@@ -132,17 +132,11 @@ void complete(const FrameBytes& frame, const TxOffload& request) noexcept {
                     transport->flag == TxOffload::udp_checksum);
 }
 
-// Whether nobody else uses a segment's bytes.
-bool is_own(Mbuf& segment) noexcept {
-  if (segment.is_shared()) return false;
-  Mbuf* const root = MbufAccess::root(segment);
-  return (MbufAccess::special(root != nullptr ? *root : segment) & MbufAccess::kExternal) == 0;
-}
-
 bool can_write(const FrameBytes& frame, std::size_t offset, std::size_t bytes) noexcept {
   bool own = true;
-  frame.for_each(offset, offset + bytes,
-                 [&own](std::span<const std::uint8_t>, Mbuf* segment) { own = own && is_own(*segment); });
+  frame.for_each(offset, offset + bytes, [&own](std::span<const std::uint8_t>, Mbuf* segment) {
+    own = own && MbufAccess::owns_bytes(*segment);
+  });
   return own;
 }
 

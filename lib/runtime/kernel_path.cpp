@@ -161,7 +161,7 @@ bool KernelPath::restore_vlan_tag(Mbuf& frame) noexcept {
   if (!frame.has_rx_words()) return true;
   const auto tag = RxMetadata(frame).vlan();
   if (!tag) return true;
-  if (frame.length() < kAddressBytes || frame.is_shared()) return false;
+  if (frame.length() < kAddressBytes || !MbufAccess::owns_bytes(frame)) return false;
   std::uint8_t* const start = frame.prepend(kTagBytes);
   if (start == nullptr) return false;
   std::memmove(start, start + kTagBytes, kAddressBytes);

@@ -32,6 +32,7 @@ using namespace pollux;
 constexpr std::size_t kFrameRoom = 2048;
 constexpr std::size_t kFrames = 16384;
 constexpr std::size_t kIpHeader = 14;
+constexpr std::uint32_t kHeaders = 34;
 
 template <class T>
 T need(Result<T> result) {
@@ -42,7 +43,8 @@ T need(Result<T> result) {
   return *std::move(result);
 }
 
-/// Frames whose bytes are outside of mbufs, so that their end is noticed.
+/// Frames with their headers in an mbuf, where they may be marked, and the rest outside of mbufs, so that their end is
+/// noticed.
 class Frames {
  public:
   Frames() : freed_(kFrames) {
@@ -52,8 +54,16 @@ class Frames {
   MbufPtr make(std::uint32_t id, std::uint32_t flow, std::uint32_t length, std::uint8_t ecn) {
     const std::size_t place = places_.at(places_.size() - 1);
     places_.pop_back();
-    std::uint8_t* const bytes = bytes_ + place * kFrameRoom;
-    std::memset(bytes, 0, length);
+    MbufPtr frame = cache_.allocate();
+    MbufPtr rest = cache_.allocate();
+    freed_[place] = {this, id};
+    if (rest == nullptr ||
+        !rest->attach_external(memory_, place * kFrameRoom, length - kHeaders, &free, &freed_[place])) {
+      std::cerr << "no frame\n";
+      std::exit(2);
+    }
+    std::uint8_t* const bytes = frame->append(kHeaders);
+    std::memset(bytes, 0, kHeaders);
     bytes[12] = 0x08;  // IPv4
     std::uint8_t* const header = bytes + kIpHeader;
     header[0] = 0x45;
@@ -65,17 +75,12 @@ class Frames {
     const std::uint16_t sum = packet::internet_checksum({header, 20});
     header[10] = static_cast<std::uint8_t>(sum >> 8);
     header[11] = static_cast<std::uint8_t>(sum);
-    freed_[place] = {this, id};
-    MbufPtr frame = cache_.allocate();
-    if (frame == nullptr || !frame->attach_external(memory_, place * kFrameRoom, length, &free, &freed_[place])) {
-      std::cerr << "no frame\n";
-      std::exit(2);
-    }
     frame->set_user(flow);
+    if (!frame->chain(rest)) std::exit(2);
     return frame;
   }
   [[nodiscard]] static std::uint32_t id_of(const Mbuf& frame, const Frames& all) {
-    return all.freed_[static_cast<std::size_t>(frame.data() - all.bytes_) / kFrameRoom].id;
+    return all.freed_[static_cast<std::size_t>(frame.next()->data() - all.bytes_) / kFrameRoom].id;
   }
   /// The frames that were freed since the last call.
   [[nodiscard]] std::string drops() {
@@ -100,7 +105,7 @@ class Frames {
   Context context_{{.huge_pages = HugePages::never}};
   DmaMemory memory_ = need(context_.allocate({.size = kFrames * kFrameRoom}));
   std::uint8_t* const bytes_ = reinterpret_cast<std::uint8_t*>(memory_.segments().front().address);
-  Mempool pool_ = need(Mempool::create(context_, {.count = kFrames, .data_room = 64, .headroom = 0}));
+  Mempool pool_ = need(Mempool::create(context_, {.count = 2 * kFrames, .data_room = 64, .headroom = 0}));
   MempoolCache cache_{pool_};
   std::vector<Freed> freed_;
   std::vector<std::uint32_t> dropped_;

@@ -120,12 +120,16 @@ class POLLUX_API alignas(64) Mbuf {
     return (special_ & (kShared | kClone)) != 0 && buffer_owner().reference_count_.load(std::memory_order_acquire) > 1;
   }
 
-  /// Called when the last user of an external buffer frees it; `opaque` and `data` are those of `attach_external`.
+  /// Called when the last user of an external buffer frees it; `opaque` and `data` are those of `attach_external`. It
+  /// runs within the call that frees the frame, such as a burst or a drop. It may allocate and free other mbufs, also
+  /// from the same cache, but must not call that queue or its port, nor destroy the pool, the cache or the burst.
   using ExternalFree = void (*)(void* opaque, std::uint8_t* data) noexcept;
   /// Sends the application's memory without a copy: replaces the buffer of an mbuf by `length` bytes at `offset` in
-  /// `memory`. All of them become data, without headroom. `free` runs on the thread that frees the last user. False,
-  /// with nothing changed, unless the mbuf is empty, direct and single-segment (never cloned, no offload request, no
-  /// timestamp), the range is inside `memory` and has 1 to 65,535 bytes, and `memory` belongs to the same Context.
+  /// `memory`. All of them become data, without headroom. The library never writes them: what would change the frame's
+  /// bytes, such as an ECN mark, copies or drops the frame, as its documentation says. `free` runs on the thread that
+  /// frees the last user. False, with nothing changed, unless the mbuf is empty, direct and single-segment (never
+  /// cloned, no offload request, no timestamp), the range is inside `memory` and has 1 to 65,535 bytes, and `memory`
+  /// belongs to the same Context.
   [[nodiscard]] bool attach_external(const DmaMemory& memory, std::size_t offset, std::size_t length, ExternalFree free,
                                      void* opaque) noexcept;
 
@@ -351,6 +355,10 @@ struct POLLUX_API MbufAccess {
   /// Drops a clone's reference to `root`, the mbuf that owns the buffer. Returns true if it was the last reference:
   /// `root` is then free and the caller returns it to its pool.
   [[nodiscard]] static bool unref_root(Mbuf& root) noexcept { return root.unref_root(); }
+  /// Whether the library may write the segment's bytes: nobody else uses them, and they are not the application's.
+  [[nodiscard]] static bool owns_bytes(const Mbuf& segment) noexcept {
+    return !segment.is_shared() && (segment.buffer_owner().special_ & Mbuf::kExternal) == 0;
+  }
   [[nodiscard]] static Mbuf* root(const Mbuf& segment) noexcept {
     return (segment.special_ & Mbuf::kClone) != 0 ? segment.root_ : nullptr;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "pollux/base/clock.hpp"
@@ -13,7 +14,15 @@ class CodelTime {
   constexpr CodelTime() = default;
   constexpr explicit CodelTime(std::uint32_t units) noexcept : units_(units) {}
   [[nodiscard]] static constexpr CodelTime from(Duration time) noexcept {
-    return CodelTime(static_cast<std::uint32_t>(static_cast<std::uint64_t>(time.count()) >> 10U));
+    return CodelTime(static_cast<std::uint32_t>(units_of(time)));
+  }
+  /// All bits, to compute a span that may be longer than the units can tell.
+  [[nodiscard]] static constexpr std::uint64_t units_of(Duration time) noexcept {
+    return static_cast<std::uint64_t>(time.count()) >> 10U;
+  }
+  /// A span that is longer than half of the range counts as half, so that it is after each shorter one.
+  [[nodiscard]] static constexpr CodelTime span(std::uint64_t units) noexcept {
+    return CodelTime(static_cast<std::uint32_t>(std::min<std::uint64_t>(units, 0x7FFFFFFF)));
   }
   [[nodiscard]] constexpr std::uint32_t units() const noexcept { return units_; }
   [[nodiscard]] constexpr bool is_after(CodelTime other) const noexcept {

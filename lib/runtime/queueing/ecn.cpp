@@ -34,7 +34,7 @@ bool mark_congestion(Mbuf& frame) noexcept {
   const unsigned ecn = before >> shift & kCongestion;
   if (ecn == kNotCapable) return false;
   if (ecn == kCongestion) return true;
-  if (frame.is_shared()) return false;
+  if (!MbufAccess::owns_bytes(frame)) return false;
   const unsigned after = before | kCongestion << shift;
   packet::store16(header, static_cast<std::uint16_t>(after));
   if (is_ipv4) correct_checksum(header, before, after);

@@ -7,7 +7,7 @@ namespace pollux::queueing {
 
 /// Sets "congestion experienced" (RFC 3168, 5) in a frame of an ECN-capable transport, and corrects the checksum of an
 /// IPv4 header. True also if it was set already. False: the frame has no IP header in its first segment, is not
-/// ECN-capable, or shares its bytes.
+/// ECN-capable, or its bytes are shared or the application's.
 [[nodiscard]] bool mark_congestion(Mbuf& frame) noexcept;
 
 }  // namespace pollux::queueing

@@ -82,7 +82,7 @@ class FqCodel final : public QueueDiscipline {
 
   void add(Mbuf& frame, std::uint32_t number, Time now) noexcept {
     Flow& flow = flows_[number];
-    FrameQueue::note(frame) = CodelTime::from(now).units();
+    FrameQueue::note(frame) = CodelTime::units_of(now);
     flow.frames.push(frame);
     const std::uint32_t length = frame.packet_length();
     flow.bytes += length;
@@ -128,7 +128,6 @@ class FqCodel final : public QueueDiscipline {
   }
 
   [[nodiscard]] std::uint32_t give(std::span<Mbuf*> room, std::uint64_t bytes, Time now) noexcept override {
-    const CodelTime time = CodelTime::from(now);
     std::uint32_t count = 0;
     if (!returned_.empty() && !room.empty() && bytes != 0) {
       --backlog_.frames;
@@ -137,7 +136,7 @@ class FqCodel final : public QueueDiscipline {
       room[count++] = returned_.release();
     }
     while (count < room.size() && bytes != 0) {
-      Mbuf* const frame = next_frame(time);
+      Mbuf* const frame = next_frame(now);
       if (frame == nullptr) break;
       bytes -= std::min<std::uint64_t>(bytes, frame->packet_length());
       room[count++] = frame;
@@ -153,7 +152,7 @@ class FqCodel final : public QueueDiscipline {
 
   /// RFC 8290, "Dequeue": new flows come first; a flow whose deficit is used up, or that became empty while new, goes
   /// to the end of the old ones.
-  [[nodiscard]] Mbuf* next_frame(CodelTime now) noexcept {
+  [[nodiscard]] Mbuf* next_frame(Time now) noexcept {
     while (!new_.empty() || !old_.empty()) {
       const bool is_new = !new_.empty();
       IndexList& list = is_new ? new_ : old_;
@@ -185,20 +184,20 @@ class FqCodel final : public QueueDiscipline {
     Mbuf* frame = nullptr;  // nullptr: the flow is empty
     bool may_drop = false;
   };
-  [[nodiscard]] Candidate candidate(Flow& flow, CodelTime now) noexcept {
+  [[nodiscard]] Candidate candidate(Flow& flow, Time now) noexcept {
     if (flow.frames.empty()) {
       flow.codel.is_empty();
       return {};
     }
     Mbuf& frame = remove_first(flow);
-    return {&frame, flow.codel.may_drop(codel_, sojourn(frame, now), backlog_.bytes, now)};
+    return {&frame, flow.codel.may_drop(codel_, sojourn(frame, now), backlog_.bytes, CodelTime::from(now))};
   }
-  [[nodiscard]] static CodelTime sojourn(Mbuf& frame, CodelTime now) noexcept {
-    return now - CodelTime(static_cast<std::uint32_t>(FrameQueue::note(frame)));
+  [[nodiscard]] static CodelTime sojourn(Mbuf& frame, Time now) noexcept {
+    return CodelTime::span(CodelTime::units_of(now) - FrameQueue::note(frame));
   }
 
   /// RFC 8289, "Dequeue Routine", with marks instead of drops for frames of ECN-capable transports.
-  [[nodiscard]] Mbuf* codel_dequeue(Flow& flow, CodelTime now) noexcept {
+  [[nodiscard]] Mbuf* codel_dequeue(Flow& flow, Time now) noexcept {
     Codel& codel = flow.codel;
     Candidate next = candidate(flow, now);
     if (next.frame == nullptr) {
@@ -212,16 +211,16 @@ class FqCodel final : public QueueDiscipline {
         drop(*next.frame, by_codel_);
         next = candidate(flow, now);
       }
-      codel.enter_dropping(codel_, now);
+      codel.enter_dropping(codel_, CodelTime::from(now));
     }
     if (next.frame != nullptr) mark_if_late(*next.frame, now);
     return next.frame;
   }
 
-  [[nodiscard]] Candidate go_on_dropping(Flow& flow, Candidate next, CodelTime now) noexcept {
+  [[nodiscard]] Candidate go_on_dropping(Flow& flow, Candidate next, Time now) noexcept {
     Codel& codel = flow.codel;
     if (!next.may_drop) codel.leave_dropping();
-    while (codel.dropping() && codel.drop_is_due(now)) {
+    while (codel.dropping() && codel.drop_is_due(CodelTime::from(now))) {
       codel.count_drop();
       if (mark(*next.frame)) {
         codel.schedule_next(codel_);
@@ -243,7 +242,7 @@ class FqCodel final : public QueueDiscipline {
     ++marks_;
     return true;
   }
-  void mark_if_late(Mbuf& frame, CodelTime now) noexcept {
+  void mark_if_late(Mbuf& frame, Time now) noexcept {
     if (options_.ce_threshold && sojourn(frame, now).is_after(ce_threshold_) && mark_congestion(frame)) ++late_marks_;
   }
 

@@ -18,7 +18,7 @@ static struct sk_buff *new_packet(u32 id, u32 flow, u32 length, u32 ecn)
 	skb->flow = flow;
 	skb->len = length;
 	skb->ecn = ecn;
-	skb->truesize = length + 192;
+	skb->truesize = 192 + 128 + 192 + length - 34; /* two mbufs, a buffer of the first, and what is outside of it */
 	skb->dev = &device;
 	qdisc_skb_cb(skb)->pkt_len = length;
 	return skb;

@@ -40,6 +40,51 @@ TEST(MempoolCache, StatsAreExactAtRest) {
   EXPECT_EQ(pool.stats().in_use(), 2u) << "an mbuf may be freed to any cache of its pool";
 }
 
+// It runs in the middle of a drop, and may use the cache that frees the frame.
+TEST(MempoolCache, WhatFreesExternalMemoryMayAllocateAndFree) {
+  struct Owner {
+    MempoolCache& cache;
+    std::vector<MbufPtr> kept;
+    unsigned calls = 0;
+    static void free(void* opaque, std::uint8_t*) noexcept {
+      Owner& self = *static_cast<Owner*>(opaque);
+      ++self.calls;
+      std::vector<MbufPtr> passing;
+      for (int i = 0; i < 80; ++i) passing.push_back(self.cache.allocate());
+      self.kept.push_back(std::move(passing.back()));
+      for (MbufPtr& mbuf : passing) self.cache.free(std::move(mbuf));
+    }
+  };
+  test::PoolFixture fixture;
+  Mempool pool = fixture.pool({.count = 1000, .data_room = 64, .headroom = 0});
+  MempoolCache cache(pool, 64);
+  Owner owner{cache, {}};
+  DmaMemory memory = *fixture.context().allocate({.size = 4096});
+  DropCounter reason("reason");
+  for (const bool with_cache : {true, false}) {
+    Burst<64> burst;
+    for (std::uint32_t i = 0; i < 64; ++i) {
+      MbufPtr mbuf = cache.allocate();
+      if (i % 3 == 0) {
+        ASSERT_TRUE(mbuf->attach_external(memory, 0, 100, &Owner::free, &owner));
+      }
+      MbufPtr chained = cache.allocate();
+      if (i % 5 == 0) {
+        ASSERT_TRUE(mbuf->chain(chained));
+      }
+      ASSERT_TRUE(burst.push(mbuf));
+    }
+    if (with_cache) {
+      burst.drop(reason, cache);
+    } else {
+      burst.drop(reason);
+    }
+  }
+  EXPECT_EQ(owner.calls, 44U);
+  EXPECT_EQ(owner.kept.size(), 44U);
+  EXPECT_EQ(pool.stats().in_use(), 44U);
+}
+
 TEST(MempoolCache, ItsMbufsReturnToThePoolWithIt) {
   test::PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 500, .data_room = 64, .headroom = 0});

@@ -156,6 +156,22 @@ TEST_F(KernelPathTest, AStrippedVlanTagIsPutBack) {
   EXPECT_EQ(bytes_of(*kernel_state_.tx.frames[0]), tagged.bytes());
 }
 
+// What was stripped from the application's memory is no headroom of the library.
+TEST_F(KernelPathTest, ATagIsNotWrittenIntoTheApplicationsMemory) {
+  make();
+  DmaMemory memory = must(context_.allocate({.size = 4096}));
+  const std::span<std::uint8_t> bytes(reinterpret_cast<std::uint8_t*>(memory.segments()[0].address), 100);
+  std::ranges::fill(bytes, std::uint8_t{0x5A});
+  MbufPtr frame = cache_.allocate();
+  ASSERT_TRUE(frame->attach_external(memory, 0, bytes.size(), nullptr, nullptr));
+  ASSERT_NE(frame->strip(10), nullptr);
+  SoftwareRxMetadata{.vlan = 5}.attach_to(*frame);
+  push(std::move(frame));
+  path_->to_kernel(burst_);
+  EXPECT_EQ(drops("kernel_path_no_tag_room"), 1U);
+  EXPECT_TRUE(std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0x5A; }));
+}
+
 TEST_F(KernelPathTest, EachDropHasAName) {
   make();
   MbufPtr bad = mbuf_of(Packet{}.bytes());

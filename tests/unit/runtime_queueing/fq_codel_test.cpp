@@ -197,6 +197,49 @@ TEST_F(FqCodel, DropsWhatCannotBeMarked) {
   expect_all_accounted_for(*queue);
 }
 
+// The application sends its template many times; a mark would change all later frames.
+TEST_F(FqCodel, NeverWritesTheApplicationsMemory) {
+  DmaMemory memory = must(context_.allocate({.size = 4096, .purpose = "template"}));
+  const std::span<std::uint8_t> bytes(reinterpret_cast<std::uint8_t*>(memory.segments()[0].address), 100);
+  const MbufPtr model = packet(0, 1, 2);
+  std::copy_n(model->data(), bytes.size(), bytes.data());
+  const std::vector<std::uint8_t> before(bytes.begin(), bytes.end());
+  const auto external = [&](bool is_clone) {
+    MbufPtr one = cache_.allocate();
+    EXPECT_TRUE(one->attach_external(
+        memory, 0, bytes.size(), [](void*, std::uint8_t*) noexcept {}, nullptr));
+    return is_clone ? one->clone(cache_) : std::move(one);
+  };
+  for (const bool is_clone : {false, true}) {
+    const Queue late = must(make_fq_codel({.ce_threshold = microseconds(1), .seed = 1}));
+    put(*late, external(is_clone), seconds(1));
+    EXPECT_EQ(get(*late, 1, seconds(2)).size(), 1U) << "it leaves as it is";
+    EXPECT_EQ(count(*late, "ce_mark"), 0U);
+    const Queue queue = must(make_fq_codel({.limit = 5000, .mtu = 200, .seed = 1}));
+    overload(
+        *queue,
+        [&](unsigned) {
+          ++put_;
+          return external(is_clone);
+        },
+        [&](Burst<1>& burst) { burst.drop(sent_); });
+    EXPECT_GT(count(*queue, "drop_codel"), 20U);
+    EXPECT_EQ(count(*queue, "ecn_mark"), 0U);
+    EXPECT_EQ(std::vector<std::uint8_t>(bytes.begin(), bytes.end()), before);
+  }
+}
+
+// CoDel's units pass their end within 73 minutes: a wait of more than half of that must not look like none.
+TEST_F(FqCodel, AFrameThatWaitedForHoursIsLate) {
+  for (const Duration wait : {Duration(seconds(2)), Duration(std::chrono::minutes(40)),
+                              Duration(std::chrono::minutes(73)), Duration(std::chrono::hours(30))}) {
+    const Queue queue = must(make_fq_codel({.ce_threshold = seconds(1), .seed = 1}));
+    put(*queue, packet(0, 1, 2), seconds(1));
+    get(*queue, 1, seconds(1) + wait);
+    EXPECT_EQ(count(*queue, "ce_mark"), 1U) << wait.count();
+  }
+}
+
 TEST_F(FqCodel, RejectsWhatMakesNoSense) {
   expect_rejected(make_fq_codel({.flows = 0}), "0 flows");
   expect_rejected(make_fq_codel({.flows = 65537}), "65537 flows");

@@ -73,8 +73,10 @@ struct FqCodelOptions {
   std::uint32_t quantum = 1514;  ///< bytes of a turn, 1 to 2^20
   Duration target = std::chrono::milliseconds(5);      ///< above 0, below `interval`
   Duration interval = std::chrono::milliseconds(100);  ///< at most 60 s
-  bool ecn = true;  ///< marks frames of ECN-capable transports (RFC 3168) instead of dropping them
-  /// Marks ECN-capable frames that waited longer than this.
+  /// Marks frames of ECN-capable transports (RFC 3168) instead of dropping them. A frame whose bytes others use, or
+  /// that is external memory (Mbuf::attach_external), cannot be marked, and is dropped as one that is not ECN-capable.
+  bool ecn = true;
+  /// Marks ECN-capable frames that waited longer than this. Those that cannot be marked leave as they are.
   std::optional<Duration> ce_threshold = {};
   /// Bytes of memory that waiting frames may occupy, mbuf headers and whole buffers included; 1 or more.
   std::uint64_t memory_limit = 32U << 20U;

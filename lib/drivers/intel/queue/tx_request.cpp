@@ -101,17 +101,11 @@ bool ends_with_frame(const Mbuf& frame, const TxOffload& request) noexcept {
   return bytes == frame.packet_length() - request.l2;
 }
 
-/// Whether nobody else uses the first mbuf's bytes.
-bool is_own(Mbuf& frame) noexcept {
-  Mbuf* const root = MbufAccess::root(frame);
-  return !frame.is_shared() && (MbufAccess::special(root != nullptr ? *root : frame) & MbufAccess::kExternal) == 0;
-}
-
 // Writes zeros unless they are there. False, with nothing changed, if others use these bytes.
 bool clear_field(Mbuf& frame, std::size_t at, std::size_t bytes) noexcept {
   const auto field = frame.bytes().subspan(at, bytes);
   if (std::all_of(field.begin(), field.end(), [](std::uint8_t byte) { return byte == 0; })) return true;
-  if (!is_own(frame)) return false;
+  if (!MbufAccess::owns_bytes(frame)) return false;
   std::fill(field.begin(), field.end(), std::uint8_t{0});
   return true;
 }
@@ -141,7 +135,8 @@ std::uint64_t* compute_checksums(TxDrops& drops, Mbuf& frame) noexcept {
 // software writes them, in front of the data: the frame needs headroom, and bytes that nobody else uses.
 bool insert_tags(Mbuf& frame, TxOffload& request) noexcept {
   const auto insert = [&frame](std::uint16_t type, std::uint16_t tag) {
-    if (frame.length() < kMacAddresses || !is_own(frame) || frame.prepend(kVlanTag) == nullptr) return false;
+    if (frame.length() < kMacAddresses || !MbufAccess::owns_bytes(frame) || frame.prepend(kVlanTag) == nullptr)
+      return false;
     std::uint8_t* const data = frame.data();
     std::memmove(data, data + kVlanTag, kMacAddresses);
     const std::uint8_t bytes[kVlanTag] = {static_cast<std::uint8_t>(type >> 8), static_cast<std::uint8_t>(type),
@@ -219,7 +214,7 @@ std::uint64_t* prepare_tunnel(TxDrops& drops, Mbuf& frame, const TxOffload& requ
       !is_tunnel_packet(frame, request, max_frame, segments)) {
     return &drops.bad_offload;
   }
-  if (!is_own(frame)) return &drops.shared_checksum;
+  if (!MbufAccess::owns_bytes(frame)) return &drops.shared_checksum;
   prepare_tunnel_headers(frame, request, segments);
   command = {
       .context = tx::context({.vlan = tag.vlan,
