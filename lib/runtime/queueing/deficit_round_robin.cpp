@@ -54,6 +54,8 @@ class DeficitRoundRobin final : public QueueDiscipline {
     std::uint32_t next = 0;  // in active_
     std::uint64_t deficit = 0;
     std::uint32_t blocked = 0;  // bytes of its next frame, if they exceed the deficit; else 0
+    Time blocked_at{};          // when that was so; later, or after more frames came, another frame may be the next
+    Time until{};               // of its entry in waiting_
     State state = State::idle;
   };
   struct Waiting {
@@ -78,11 +80,12 @@ class DeficitRoundRobin final : public QueueDiscipline {
     pass_to(*queue.inner, frames, now);
     const QueueBacklog after = queue.inner->backlog();
     count_change(before, after);
+    queue.blocked = 0;
     if (queue.state == State::idle && after.frames != 0) {
       queue.deficit = queue.quantum;
       activate(number);
-    } else if (queue.state == State::waiting && queue.inner->next_time(now) <= now) {
-      // Its discipline has frames that its shaper does not hold back.
+    } else if (queue.state == State::waiting && queue.inner->next_time(now) < queue.until) {
+      // One of the new frames may be sent earlier than those that its shaper holds back.
       std::erase_if(waiting_, [number](const Waiting& one) { return one.number == number; });
       std::ranges::make_heap(waiting_, std::less<>());
       activate(number);
@@ -133,7 +136,8 @@ class DeficitRoundRobin final : public QueueDiscipline {
     const std::uint32_t number = active_.pop(queues_);
     queue.state = State::waiting;
     // Not at once, so that a discipline that errs about its time does not keep the loop busy.
-    waiting_.push_back({std::max(queue.inner->next_time(now), now + Duration(1)), number});
+    queue.until = std::max(queue.inner->next_time(now), time_after(now, Duration(1)));
+    waiting_.push_back({queue.until, number});
     std::ranges::push_heap(waiting_, std::less<>());
   }
   void take_back(Mbuf& frame) noexcept override {
@@ -146,7 +150,7 @@ class DeficitRoundRobin final : public QueueDiscipline {
                                            Time now) noexcept {
     std::uint32_t count = 0;
     // Turns without a frame: the next one is known to be longer than the deficit.
-    if (queue.blocked > queue.deficit) return 0;
+    if (queue.blocked > queue.deficit && queue.blocked_at == now) return 0;
     queue.blocked = 0;
     while (count < room.size() && bytes != 0) {
       // At least 1: a class without deficit looks at its next frame, too, to learn whether it has one.
@@ -159,6 +163,7 @@ class DeficitRoundRobin final : public QueueDiscipline {
           // The last one: the others did not use up the deficit.
           return_to(*queue.inner, *room[count]);
           queue.blocked = length;
+          queue.blocked_at = now;
           return count;
         }
         spend(queue, length, bytes);

@@ -61,6 +61,15 @@ class StrictPriority final : public QueueDiscipline {
     return count;
   }
   void take_back(Mbuf& frame) noexcept override { return_to(*last_, frame); }
+  [[nodiscard]] Time next_change(Time now) const noexcept override {
+    Time next = Time::max();
+    for (const auto& band : bands_) {
+      const Time ready = band->next_time(now);
+      next = std::min(next, ready > now ? ready : change_of(*band, now));
+      if (band.get() == last_) break;  // those after it are less urgent
+    }
+    return next;
+  }
 
   std::vector<std::unique_ptr<QueueDiscipline>> bands_;
   QueueDiscipline* last_ = nullptr;  // the band of the frame that was given last

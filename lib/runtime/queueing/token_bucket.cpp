@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
-#include "runtime/queueing/byte_time.hpp"
 #include "runtime/queueing/counters.hpp"
 #include "runtime/queueing/held_frame.hpp"
 
@@ -12,28 +12,68 @@ namespace queueing {
 namespace {
 
 constexpr std::uint64_t kMaxRate = std::uint64_t{1} << 40U;
-constexpr std::int64_t kMaxFill = 60'000'000'000;  // ns
+constexpr std::uint64_t kMaxFill = 60;  // seconds
 
-/// Tokens are kept as the time in which they accrue, in nanoseconds, as Linux's tbf does.
+/// Tokens for bytes that may be sent. They are kept in billionths of a byte, of which `rate` accrue in a nanosecond: so
+/// nothing is rounded, and the rate is exact however short the frames are.
+class Bucket {
+ public:
+  /// A full bucket. `rate`: bytes a second, from 1 to kMaxRate. `size`: bytes, below 2^33, so that twice as many tokens
+  /// fit in 63 bits.
+  Bucket(std::uint64_t rate, std::uint64_t size) noexcept
+      : rate_(static_cast<std::int64_t>(rate)),
+        size_(cost(size)),
+        fill_time_((size_ + rate_ - 1) / rate_),
+        tokens_(size_) {}
+
+  [[nodiscard]] std::uint64_t bytes(Time now) const noexcept {
+    return static_cast<std::uint64_t>(available(now) / kTokens);
+  }
+  [[nodiscard]] bool has(std::uint64_t bytes, Time now) const noexcept { return available(now) >= cost(bytes); }
+  void spend(std::uint64_t bytes, Time now) noexcept {
+    tokens_ = available(now) - cost(bytes);
+    filled_ = now;
+  }
+  /// How long it takes until the bucket has tokens for `bytes`.
+  [[nodiscard]] Duration wait_for(std::uint64_t bytes, Time now) const noexcept {
+    const std::int64_t missing = std::max<std::int64_t>(cost(bytes) - available(now), 0);
+    return Duration((missing + rate_ - 1) / rate_);
+  }
+
+ private:
+  static constexpr std::int64_t kTokens = 1'000'000'000;  // for a byte
+  [[nodiscard]] static std::int64_t cost(std::uint64_t bytes) noexcept {
+    return static_cast<std::int64_t>(bytes) * kTokens;
+  }
+  [[nodiscard]] std::int64_t available(Time now) const noexcept {
+    const std::int64_t passed = std::clamp<std::int64_t>((now - filled_).count(), 0, fill_time_);
+    return std::min(tokens_ + passed * rate_, size_);
+  }
+
+  std::int64_t rate_;
+  std::int64_t size_;
+  std::int64_t fill_time_;  // ns
+  std::int64_t tokens_;     // when filled_ was
+  Time filled_{};
+};
+
 class TokenBucket final : public QueueDiscipline {
  public:
   explicit TokenBucket(TokenBucketOptions options)
-      : rate_(options.rate),
-        peak_(std::max<std::uint64_t>(options.peak_rate, 1)),
-        // A frame of the bucket's size fits with its overhead.
-        size_{rate_.of(std::uint64_t{options.burst} + options.overhead),
-              peak_.of(std::uint64_t{options.mtu} + options.overhead)},
+      // A frame of the bucket's size fits with its overhead.
+      : rate_(options.rate, std::uint64_t{options.burst} + options.overhead),
         overhead_(options.overhead),
         max_length_(options.peak_rate != 0 ? std::min(options.burst, options.mtu) : options.burst),
-        has_peak_(options.peak_rate != 0),
-        inner_(std::move(options.queue)),
-        tokens_(size_) {}
+        inner_(std::move(options.queue)) {
+    if (options.peak_rate != 0) peak_.emplace(options.peak_rate, std::uint64_t{options.mtu} + options.overhead);
+  }
 
   [[nodiscard]] Time next_time(Time now) const noexcept override {
     if (!returned_.empty()) return now;
     if (blocked_ == 0) return inner_->next_time(now);
-    const Tokens left = after(available(now), blocked_);
-    return now + Duration(std::max({-left.rate, -left.peak, std::int64_t{0}}));
+    const std::uint64_t bytes = std::uint64_t{blocked_} + overhead_;
+    const Duration wait = std::max(rate_.wait_for(bytes, now), peak_ ? peak_->wait_for(bytes, now) : Duration{});
+    return std::min(time_after(now, wait), change_of(*inner_, now));
   }
   [[nodiscard]] QueueBacklog backlog() const noexcept override {
     const QueueBacklog inner = inner_->backlog();
@@ -47,39 +87,30 @@ class TokenBucket final : public QueueDiscipline {
   }
 
  private:
-  struct Tokens {
-    std::int64_t rate;
-    std::int64_t peak;
-  };
-
-  [[nodiscard]] Tokens available(Time now) const noexcept {
-    const std::int64_t passed = std::min<std::int64_t>((now - filled_).count(), size_.rate);
-    return {std::min(tokens_.rate + passed, size_.rate), std::min(tokens_.peak + passed, size_.peak)};
-  }
-  [[nodiscard]] Tokens after(Tokens tokens, std::uint32_t length) const noexcept {
-    tokens.rate -= rate_.of(std::uint64_t{length} + overhead_);
-    if (has_peak_) tokens.peak -= peak_.of(std::uint64_t{length} + overhead_);
-    return tokens;
-  }
   [[nodiscard]] bool spend(std::uint32_t length, Time now) noexcept {
-    const Tokens left = after(available(now), length);
-    if (left.rate < 0 || left.peak < 0) return false;
-    tokens_ = left;
-    filled_ = now;
+    const std::uint64_t bytes = std::uint64_t{length} + overhead_;
+    if (!rate_.has(bytes, now) || (peak_ && !peak_->has(bytes, now))) return false;
+    rate_.spend(bytes, now);
+    if (peak_) peak_->spend(bytes, now);
     return true;
   }
   /// Bytes that may be dequeued together: all but the last frame can be sent.
   [[nodiscard]] std::uint64_t affordable(Time now) const noexcept {
     if (overhead_ != 0) return 1;
-    const Tokens tokens = available(now);
-    const std::uint64_t bytes = rate_.bytes_in(tokens.rate);
-    return std::max<std::uint64_t>(has_peak_ ? std::min(bytes, peak_.bytes_in(tokens.peak)) : bytes, 1);
+    const std::uint64_t bytes = rate_.bytes(now);
+    return std::max<std::uint64_t>(peak_ ? std::min(bytes, peak_->bytes(now)) : bytes, 1);
+  }
+  /// New frames may be more urgent than the one that waits for tokens, and need fewer.
+  void note_new(std::span<Mbuf* const> frames) noexcept {
+    if (blocked_ == 0) return;
+    for (const Mbuf* const frame : frames) blocked_ = std::min(blocked_, frame->packet_length());
   }
 
   void take(std::span<Mbuf* const> frames, Time now) noexcept override {
     while (!frames.empty()) {
       const auto fits = [this](const Mbuf* frame) { return frame->packet_length() <= max_length_; };
       const auto run = static_cast<std::size_t>(std::ranges::find_if_not(frames, fits) - frames.begin());
+      note_new(frames.first(run));
       if (run != 0) pass_to(*inner_, frames.first(run), now);
       frames = frames.subspan(run);
       if (frames.empty()) return;
@@ -114,24 +145,20 @@ class TokenBucket final : public QueueDiscipline {
   }
   void take_back(Mbuf& frame) noexcept override { returned_.hold(frame); }
 
-  const ByteTime rate_;
-  const ByteTime peak_;
-  const Tokens size_;
+  Bucket rate_;
+  std::optional<Bucket> peak_;
   const std::uint32_t overhead_;
   const std::uint32_t max_length_;
-  const bool has_peak_;
   std::unique_ptr<QueueDiscipline> inner_;
   HeldFrame returned_;         // has had its tokens
-  std::uint32_t blocked_ = 0;  // bytes of the frame that waits for tokens; 0: none was seen to
-  Tokens tokens_;              // when filled_ was
-  Time filled_{};
+  std::uint32_t blocked_ = 0;  // bytes of the shortest frame that may be the next one; 0: none was seen to lack tokens
   std::uint64_t overlimits_ = 0;
   DropCounter too_long_{"drop_too_long"};
 };
 
 /// Whether a bucket of `bytes` can be computed with: it holds a byte or more, and fills within kMaxFill.
 bool makes_sense(std::uint64_t rate, std::uint32_t bytes) {
-  return rate != 0 && rate <= kMaxRate && bytes != 0 && ByteTime(rate).bytes_in(kMaxFill) >= bytes;
+  return rate != 0 && rate <= kMaxRate && bytes != 0 && bytes <= rate * kMaxFill;
 }
 
 Result<void> check(const TokenBucketOptions& options) {

@@ -88,6 +88,9 @@ class POLLUX_API QueueDiscipline {
 
   /// Takes back the frame that `give` has just given last: it waits again, and as the first one.
   virtual void take_back(Mbuf& frame) noexcept = 0;
+  /// When the passing of time, without new frames, may put another frame before the one that was taken back: in an
+  /// inner discipline, a shaper lets a more urgent frame go. Later than `now`; Time::max(), the default: never.
+  [[nodiscard]] virtual Time next_change(Time /*now*/) const noexcept { return Time::max(); }
 
   /// For disciplines that contain others.
   static void pass_to(QueueDiscipline& inner, std::span<Mbuf* const> frames, Time now) noexcept {
@@ -98,6 +101,9 @@ class POLLUX_API QueueDiscipline {
     return inner.give(room, bytes, now);
   }
   static void return_to(QueueDiscipline& inner, Mbuf& frame) noexcept { inner.take_back(frame); }
+  [[nodiscard]] static Time change_of(const QueueDiscipline& inner, Time now) noexcept {
+    return inner.next_change(now);
+  }
 };
 
 }  // namespace pollux
