@@ -2,15 +2,15 @@
 """Remembers which files a check found clean, by a hash of everything that its result depends on, for all checkouts of a user."""
 
 import hashlib
-import os
 import pathlib
 import subprocess
+
+from pollux_lab.cache import cache_directory
 
 
 def folder(check: str) -> pathlib.Path:
     """The folder of a check's marks."""
-    caches = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    found = pathlib.Path(os.environ.get("POLLUX_CACHE") or pathlib.Path(caches, "pollux")) / f"{check}-clean"
+    found = cache_directory() / f"{check}-clean"
     found.mkdir(parents=True, exist_ok=True)
     return found
 

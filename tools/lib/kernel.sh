@@ -2,11 +2,16 @@
 # shellcheck shell=bash
 # The distribution's stock kernel for the guest: downloaded and unpacked into the cache, never installed.
 
-# The same rule as cache_directory in pollux_lab/guest.py. Without HOME, `~` is the home directory of the password file.
+# The same rule as cache_directory in pollux_lab/cache.py. Without HOME, `~` is the home directory of the password file. Root, as after
+# `sudo -E`, does not use another user's cache: it would run what that user has put there.
 cache_dir() {
-  local home=${HOME:-}
-  [[ -n $home ]] || home=$(unset HOME && echo ~)
-  printf '%s' "${POLLUX_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/pollux}"
+  local own caches at
+  own=$(unset HOME && echo ~)
+  caches=${XDG_CACHE_HOME:-${HOME:-$own}/.cache}
+  at=$caches/pollux
+  while [[ ! -e $at && $at == */* ]]; do at=${at%/*}; done
+  ((EUID != 0)) || [[ -O ${at:-/} ]] || caches=$own/.cache
+  printf '%s' "${POLLUX_CACHE:-$caches/pollux}"
 }
 
 # Creates a folder of the cache, and prints it.

@@ -140,6 +140,23 @@ class Folders(unittest.TestCase):
                 os.environ.pop(name, None)
             self.assertEqual(str(cache_directory()), f"{home}/.cache/pollux")
 
+    def test_root_uses_no_cache_of_another_user(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can make a directory of another user")
+        own = pathlib.Path(pwd.getpwuid(0).pw_dir, ".cache/pollux")
+        with Sandbox() as sandbox:
+            home = sandbox.root / "home of another"
+            home.mkdir()
+            for owner, expected in ((0, home / ".cache/pollux"), (65534, own)):
+                os.chown(home, owner, owner)
+                self.assertEqual(sandbox.shell("cache_dir", HOME=str(home)).stdout, str(expected))
+                with unittest.mock.patch.dict(os.environ, {"HOME": str(home)}):
+                    os.environ.pop("XDG_CACHE_HOME", None), os.environ.pop("POLLUX_CACHE", None)
+                    self.assertEqual(cache_directory(), expected)
+            (home / ".cache").mkdir()
+            self.assertEqual(sandbox.shell("cache_dir", HOME=str(home)).stdout, str(home / ".cache/pollux"))
+            self.assertEqual(sandbox.shell("cache_dir", HOME=str(home), POLLUX_CACHE="/named").stdout, "/named")
+
     def test_a_cache_that_is_not_writable_is_reported(self):
         with Sandbox() as sandbox:
             (sandbox.folder / "file").write_text("")

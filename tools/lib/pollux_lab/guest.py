@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from . import initramfs
+from .cache import cache_directory as cache_directory
 from .errors import LabError, QemuCrashed
 from .kernel import Kernel
 from .machine import Machine
@@ -317,11 +318,3 @@ def end_on_signals() -> None:
         raise SystemExit(128 + number)
     signal.signal(signal.SIGTERM, unwind)
     signal.signal(signal.SIGHUP, unwind)
-
-
-def cache_directory() -> pathlib.Path:
-    """The folder of the cache, by the same rule as in tools/lib/kernel.sh."""
-    if named := os.environ.get("POLLUX_CACHE"):
-        return pathlib.Path(named)
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return pathlib.Path(home) / "pollux"
