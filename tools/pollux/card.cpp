@@ -126,10 +126,6 @@ int run_card(const Environment& environment, const CardOptions& options) {
                                        [&] { return signals.raised() || (options.once && all_have_left(*servers)); });
   if (!served) return report(environment, served.error());
   print_end(environment, options);
-  if (guard.replaced() != 0) {
-    environment.err << fmt::format("pollux: a client took away {} pages of memory that it had passed\n",
-                                   guard.replaced());
-  }
   return kSuccess;
 }
 

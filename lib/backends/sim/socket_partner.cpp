@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -62,7 +63,8 @@ Result<std::unique_ptr<LinkPartner>> open_socket_partner(const std::string& loca
   const auto peer = address("socket-remote", remote);
   if (!peer) return tl::unexpected(peer.error());
   FileDescriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket)
+  // The file gets the mode of the socket: only this user may send frames.
+  if (!socket || ::fchmod(socket.get(), 0600) != 0)
     return fail_errno(ErrorCode::io_error, "a Unix socket cannot be created", errno, "raise the limit of open files");
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*own), sizeof *own) != 0) {
     const bool taken = errno == EADDRINUSE;

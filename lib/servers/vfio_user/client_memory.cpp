@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace pollux::vfio_user {
 namespace {
@@ -19,16 +21,17 @@ bool is_valid(const DmaMap& request) noexcept {
   return request.size - 1 <= ~std::uint64_t{0} - request.address;
 }
 
-/// Accepts only files in memory: an access to a page of another file may block without limit, for example in a FUSE
-/// server. The whole range must lie within the file, because an access beyond its end raises SIGBUS.
-bool is_memory(int descriptor, std::uint64_t offset, std::uint64_t size) noexcept {
+/// The page size of a file in memory; 0 if it is none, or if the range does not lie within it. An access to a page of
+/// another file may block without limit, for example in a FUSE server, and one beyond the file's end raises SIGBUS.
+std::uint64_t page_of_memory(int descriptor, std::uint64_t offset, std::uint64_t size) noexcept {
   struct stat file {};
   struct statfs system {};
-  if (::fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode)) return false;
-  if (::fstatfs(descriptor, &system) != 0) return false;
-  if (system.f_type != TMPFS_MAGIC && system.f_type != HUGETLBFS_MAGIC) return false;
+  if (::fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode)) return 0;
+  if (::fstatfs(descriptor, &system) != 0) return 0;
   const auto bytes = static_cast<std::uint64_t>(file.st_size);
-  return size <= bytes && offset <= bytes - size;
+  if (size > bytes || offset > bytes - size) return 0;
+  if (system.f_type == TMPFS_MAGIC) return kPageSize;
+  return system.f_type == HUGETLBFS_MAGIC ? static_cast<std::uint64_t>(system.f_bsize) : 0;
 }
 
 }  // namespace
@@ -46,36 +49,45 @@ int ClientMemory::map(const DmaMap& request, std::span<FileDescriptor> descripto
   Mapping mapping{request.size};
   if (!descriptors.empty()) {
     const int file = descriptors.front().get();
-    if (!is_memory(file, request.offset, request.size)) return EINVAL;
+    const std::uint64_t page = page_of_memory(file, request.offset, request.size);
+    if (page == 0) return EINVAL;
     if ((request.flags & DmaMap::kReadable) != 0) {
-      if (const int error = reach(request, file, mapping); error != 0) return error;
+      if (const int error = reach(request, file, page, mapping); error != 0) return error;
     }
   }
-  mappings_.emplace(request.address, mapping);
+  mappings_.emplace(request.address, std::move(mapping));
   return 0;
 }
 
-int ClientMemory::reach(const DmaMap& request, int file, Mapping& mapping) {
+// The kernel maps and unmaps whole pages of the file, which may be huge ones.
+int ClientMemory::reach(const DmaMap& request, int file, std::uint64_t page, Mapping& mapping) {
   mapping.writable = (request.flags & DmaMap::kWritable) != 0;
   const int access = mapping.writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  void* const memory =
-      ::mmap(nullptr, request.size, access, MAP_SHARED | MAP_NORESERVE, file, static_cast<off_t>(request.offset));
+  const std::uint64_t skipped = request.offset % page;
+  const std::uint64_t length = (skipped + request.size + page - 1) / page * page;
+  void* const memory = ::mmap(nullptr, length, access, MAP_SHARED | MAP_NORESERVE, file,
+                              static_cast<off_t>(request.offset - skipped));
   if (memory == MAP_FAILED) return errno;
-  auto* const bytes = static_cast<std::byte*>(memory);
+  mapping.pages.emplace(std::span(static_cast<std::byte*>(memory), length));
+  std::byte* const bytes = mapping.pages->bytes.data() + skipped;
   const auto mapped = domain_.map({bytes, request.address, request.size, mapping.writable});
   if (mapped) {
     mapping.memory = bytes;
     return 0;
   }
-  ::munmap(memory, request.size);
+  mapping.pages.reset();
+  ::munmap(memory, length);
   return !mapping.writable && mapped.error().code == ErrorCode::not_supported ? 0 : EINVAL;
 }
 
-void ClientMemory::remove(std::uint64_t address, const Mapping& mapping) {
+void ClientMemory::remove(std::uint64_t address, Mapping& mapping) {
   if (mapping.memory == nullptr) return;
   // The domain has mapped the segment, so `unmap` should not fail. If it does, the card may still access the memory,
   // which therefore stays mapped here.
-  if (domain_.unmap({mapping.memory, address, mapping.size, mapping.writable})) ::munmap(mapping.memory, mapping.size);
+  if (!domain_.unmap({mapping.memory, address, mapping.size, mapping.writable})) return;
+  const std::span<std::byte> bytes = mapping.pages->bytes;
+  mapping.pages.reset();
+  ::munmap(bytes.data(), bytes.size());
 }
 
 int ClientMemory::unmap(const DmaUnmap& request) {
@@ -93,8 +105,17 @@ int ClientMemory::unmap(const DmaUnmap& request) {
 }
 
 void ClientMemory::unmap_all() {
-  for (const auto& [address, mapping] : mappings_) remove(address, mapping);
+  for (auto& [address, mapping] : mappings_) remove(address, mapping);
   mappings_.clear();
+}
+
+bool ClientMemory::is_lost() {
+  const std::uint64_t lost = GuardedRange::lost();
+  if (std::exchange(lost_before_, lost) == lost) return false;
+  return std::ranges::any_of(mappings_, [](const auto& entry) {
+    const Mapping& mapping = entry.second;
+    return mapping.pages && mapping.pages->guard.is_lost();
+  });
 }
 
 }  // namespace pollux::vfio_user

@@ -9,6 +9,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "pollux/mem/dma_domain.hpp"
+#include "servers/vfio_user/bus_error_guard.hpp"
 #include "servers/vfio_user/protocol.hpp"
 
 namespace pollux::vfio_user {
@@ -31,21 +32,31 @@ class ClientMemory {
   void unmap_all();
 
   [[nodiscard]] std::size_t mappings() const noexcept { return mappings_.size(); }
+  /// Whether the client has taken away memory that it had passed, and the card has accessed it since (BusErrorGuard).
+  [[nodiscard]] bool is_lost();
 
  private:
+  /// A mapping of this process, in whole pages of the client's file.
+  struct Pages {
+    explicit Pages(std::span<std::byte> mapped) : bytes(mapped), guard(mapped.data(), mapped.size()) {}
+    std::span<std::byte> bytes;
+    GuardedRange guard;
+  };
   struct Mapping {
     std::uint64_t size = 0;
     std::byte* memory = nullptr;  // nullptr: the card cannot access it
     bool writable = true;
+    std::optional<Pages> pages = {};
   };
 
-  /// Maps `file` into this process and the card's domain. Returns 0 or an errno value.
-  [[nodiscard]] int reach(const DmaMap& request, int file, Mapping& mapping);
+  /// Maps `file`, whose pages have `page` bytes, into this process and the card's domain. Returns 0 or an errno value.
+  [[nodiscard]] int reach(const DmaMap& request, int file, std::uint64_t page, Mapping& mapping);
   [[nodiscard]] bool overlaps(std::uint64_t address, std::uint64_t size) const;
-  void remove(std::uint64_t address, const Mapping& mapping);
+  void remove(std::uint64_t address, Mapping& mapping);
 
   DmaDomain& domain_;
   std::map<std::uint64_t, Mapping> mappings_;  // by address
+  std::uint64_t lost_before_ = GuardedRange::lost();  // when `is_lost` last looked at the mappings
 };
 
 }  // namespace pollux::vfio_user

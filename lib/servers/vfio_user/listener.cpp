@@ -15,6 +15,7 @@ namespace {
 
 /// Maximum number of clients that wait until the one before them has gone.
 constexpr int kBacklog = 4;
+constexpr mode_t kMode = 0600;
 
 FileDescriptor make_socket() {
   return FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -41,7 +42,8 @@ Result<Listener> Listener::create(const std::string& path) {
   }
   std::memcpy(static_cast<char*>(address.sun_path), path.data(), path.size());
   FileDescriptor socket = make_socket();
-  if (!socket)
+  // The file gets the mode of the socket, so that it is open to nobody else for a moment.
+  if (!socket || ::fchmod(socket.get(), kMode) != 0)
     return fail_errno(ErrorCode::io_error, "a Unix socket cannot be created", errno, "raise the limit of open files");
   int bound = ::bind(socket.get(), generic(address), sizeof address);
   if (bound != 0 && errno == EADDRINUSE) {
@@ -68,6 +70,15 @@ Listener::~Listener() {
 
 FileDescriptor Listener::accept() const {
   return FileDescriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+bool Listener::may_connect(int client) const {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+  struct stat file {};
+  return ::lstat(path_.c_str(), &file) == 0 && S_ISSOCK(file.st_mode) && file.st_uid == peer.uid;
 }
 
 }  // namespace pollux::vfio_user

@@ -25,6 +25,8 @@ class Regions {
 
   /// Bytes of a region; 0 if the device does not have it.
   [[nodiscard]] std::uint64_t size(std::uint32_t region) const noexcept;
+  /// Whether the region has these bytes, at least one.
+  [[nodiscard]] bool has(std::uint32_t region, std::uint64_t offset, std::size_t count) const noexcept;
   /// Accesses `bytes` at `offset` in as few naturally aligned accesses of 4, 2 or 1 bytes as possible. Returns 0 or an
   /// errno value: EINVAL if the region does not have these bytes, EIO if the device fails.
   [[nodiscard]] int read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> bytes);
@@ -35,7 +37,6 @@ class Regions {
  private:
   explicit Regions(Device& device) : device_(&device) {}
   void disguise_functions(std::uint64_t offset, std::span<std::byte> bytes) const;
-  [[nodiscard]] bool has(std::uint32_t region, std::uint64_t offset, std::size_t count) const noexcept;
 
   Device* device_;
   std::uint32_t functions_at_ = 0;  // where the capability is to be disguised; 0: nowhere

@@ -42,14 +42,15 @@ Server::~Server() {
 }
 
 void Server::work() {
-  const Time now = context_.clock().now();
   if (!session_) {
-    if (FileDescriptor client = listener_.accept()) {
-      session_.emplace(std::move(client), *device_, regions_, interrupts_, now);
+    if (FileDescriptor client = listener_.accept(); client && !listener_.may_connect(client.get())) {
+      context_.log(LogLevel::warning, fmt::format("{}: a client of another user was turned away", path()));
+    } else if (client) {
+      session_.emplace(std::move(client), *device_, regions_, interrupts_, context_.clock());
       context_.log(LogLevel::info, fmt::format("{}: a client has connected to {}", path(), device_->name()));
     }
   }
-  const bool alive = !session_ || session_->work(now);
+  const bool alive = !session_ || session_->work();
   regions_.flush();
   interrupts_.relay();
   if (!alive) end_session();

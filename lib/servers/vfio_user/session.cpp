@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -14,33 +15,44 @@ namespace {
 constexpr std::string_view kCapabilities =
     R"({"capabilities":{"max_msg_fds":16,"max_data_xfer_size":1048576,"max_dma_maps":4096,"pgsizes":4096,)"
     R"("write_multiple":true}})";
+/// Bytes of a region that are written before the time is read again. The tails of two rings are as far apart.
+constexpr std::size_t kWriteStep = 64;
+
 static_assert(kMaxDescriptors == 16 && kMaxTransfer == 1048576 && kMaxMappings == 4096 && kPageSize == 4096);
 
 }  // namespace
 
-Session::Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, Time now)
+Session::Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts,
+                 const Clock& clock)
     : connection_(std::move(socket)),
       device_(device),
       regions_(regions),
       interrupts_(interrupts),
+      clock_(clock),
       memory_(device.dma_domain()),
-      stalled_since_(now) {}
+      stalled_since_(clock.now()) {}
 
 Session::~Session() { interrupts_.release(); }
 
 short Session::events() const noexcept { return connection_.has_unsent() ? POLLOUT : POLLIN; }
 
-bool Session::work(Time now) {
+bool Session::work() {
+  const Time now = clock_.now();
+  turn_ends_ = now + kMaxTurn;
   const bool had_unsent = connection_.has_unsent();
   connection_.send_unsent();
   bool progress = had_unsent && !connection_.has_unsent();
-  for (unsigned i = 0; i < kMaxCommands && !connection_.has_unsent() && connection_.receive(); ++i) {
+  for (unsigned i = 0; i < kMaxCommands && has_time() && !connection_.has_unsent(); ++i) {
+    const bool continues = !writes_.empty();
+    if (!continues && !connection_.receive()) break;
     progress = true;
-    reply_.clear();
-    const int error = process();
+    if (!continues) reply_.clear();
+    const int error = continues ? continue_writes() : process();
+    if (!writes_.empty()) break;
     if ((connection_.header().flags & Header::kNoReply) != 0) continue;
     error == 0 ? connection_.reply(reply_) : connection_.reply_error(error);
   }
+  if (memory_.is_lost()) connection_.close("it took away memory that it had passed");
   update_stall(now, progress);
   return !connection_.closed();
 }
@@ -149,8 +161,11 @@ int Session::region_read(std::span<const std::byte> payload) {
 int Session::region_write(std::span<const std::byte> payload) {
   const auto request = take<RegionAccess>(payload);
   if (!request || payload.size() != request->count) return EINVAL;
+  if (!regions_.has(request->region, request->offset, payload.size())) return EINVAL;
   put(*request);
-  return regions_.write(request->region, request->offset, payload);
+  write_ = request;
+  writes_ = payload;
+  return continue_writes();
 }
 
 // Writes before an invalid one have been done, as if each had been a message.
@@ -159,12 +174,32 @@ int Session::region_write_multi(std::span<const std::byte> payload) {
   if (!count || payload.size() % sizeof(SingleWrite) != 0 || payload.size() / sizeof(SingleWrite) != *count)
     return EINVAL;
   put(*count);
-  while (const auto write = take<SingleWrite>(payload)) {
-    if (write->count > sizeof write->data) return EINVAL;
-    const auto data = std::as_bytes(std::span(&write->data, 1)).first(write->count);
-    if (const int error = regions_.write(write->region, write->offset, data); error != 0) return error;
+  write_.reset();
+  writes_ = payload;
+  return continue_writes();
+}
+
+int Session::continue_writes() {
+  while (!writes_.empty() && has_time()) {
+    const int error = write_some();
+    if (error == 0) continue;
+    writes_ = {};
+    return error;
   }
   return 0;
+}
+
+int Session::write_some() {
+  if (write_) {
+    const std::span<const std::byte> part =
+        writes_.first(std::min<std::size_t>(writes_.size(), kWriteStep - write_->offset % kWriteStep));
+    writes_ = writes_.subspan(part.size());
+    const std::uint64_t offset = std::exchange(write_->offset, write_->offset + part.size());
+    return regions_.write(write_->region, offset, part);
+  }
+  const auto write = take<SingleWrite>(writes_);
+  if (write->count > sizeof write->data) return EINVAL;
+  return regions_.write(write->region, write->offset, std::as_bytes(std::span(&write->data, 1)).first(write->count));
 }
 
 int Session::reset() { return device_.reset() ? 0 : EIO; }

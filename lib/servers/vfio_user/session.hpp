@@ -17,31 +17,37 @@
 namespace pollux::vfio_user {
 
 /// One client's use of a device: its commands, memory and interrupts. A command with invalid content gets an error as
-/// its reply. A client that breaks the framing of messages, or stops in the middle of one, is disconnected.
+/// its reply. A client that breaks the framing of messages, stops in the middle of one, or takes away memory that it has
+/// passed is disconnected.
 /// Thread rule: one thread at a time. Nothing blocks.
 class Session {
  public:
   /// A client that has sent a part of a message, or does not take its replies, is disconnected after this time.
   static constexpr Duration kMaxStall = std::chrono::seconds(5);
-  /// Commands processed before the caller serves others.
+  /// Commands processed before the caller serves others, and the time after which no further one is begun. The writes of
+  /// one command may take several turns.
   static constexpr unsigned kMaxCommands = 256;
+  static constexpr Duration kMaxTurn = std::chrono::milliseconds(2);
 
-  /// `device`, `regions` and `interrupts` outlive the session. They belong to it meanwhile.
-  Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, Time now);
+  /// `device`, `regions` and `interrupts` outlive the session. They belong to it meanwhile. `clock` outlives it, too.
+  Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, const Clock& clock);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   /// Takes memory and interrupts from the card. The caller has disabled bus mastering.
   ~Session();
 
   /// Processes the commands that have arrived. False if the client is gone or was disconnected.
-  [[nodiscard]] bool work(Time now);
+  [[nodiscard]] bool work();
   /// Why the session ended.
   [[nodiscard]] std::string_view why() const noexcept { return connection_.why(); }
   /// What to wait for before the next call of `work`: events of poll(2), and the time when a stalled client is
-  /// disconnected.
+  /// disconnected; Time::min() while a command is not done.
   [[nodiscard]] int socket() const noexcept { return connection_.socket(); }
   [[nodiscard]] short events() const noexcept;
-  [[nodiscard]] Time deadline() const noexcept { return stalled_since_ ? *stalled_since_ + kMaxStall : Time::max(); }
+  [[nodiscard]] Time deadline() const noexcept {
+    if (!writes_.empty()) return Time::min();
+    return stalled_since_ ? *stalled_since_ + kMaxStall : Time::max();
+  }
 
  private:
   /// The functions for commands return 0, with the reply's content in `reply_`, or an errno value.
@@ -57,6 +63,10 @@ class Session {
   [[nodiscard]] int region_write(std::span<const std::byte> payload);
   [[nodiscard]] int region_write_multi(std::span<const std::byte> payload);
   [[nodiscard]] int reset();
+  [[nodiscard]] bool has_time() const { return clock_.now() < turn_ends_; }
+  /// Goes on with `writes_` until the turn ends.
+  [[nodiscard]] int continue_writes();
+  [[nodiscard]] int write_some();
   void update_stall(Time now, bool progress);
 
   template <class T>
@@ -69,10 +79,14 @@ class Session {
   Device& device_;
   Regions& regions_;
   Interrupts& interrupts_;
+  const Clock& clock_;
   ClientMemory memory_;
   bool has_version_ = false;
   std::optional<Time> stalled_since_;
   std::vector<std::byte> reply_;
+  Time turn_ends_{};
+  std::span<const std::byte> writes_;  // that are left of the current command: bytes, or SingleWrites
+  std::optional<RegionAccess> write_;  // where the bytes go
 };
 
 }  // namespace pollux::vfio_user

@@ -287,6 +287,36 @@ TEST_F(CardOffloads, WaitForTheWireBetweenSegments) {
   EXPECT_EQ(fixture.sent.size(), expected.size());
 }
 
+TEST_F(CardOffloads, SendABoundedNumberOfSegmentsForAWriteAndTheRestLater) {
+  std::size_t sent = 0;
+  fixture.card.on_transmit([&](std::span<const std::byte>) { ++sent; });
+  segment(request_of(kTcpOverIpv4, kTcp4, 60000), kTcp4, 1);
+  EXPECT_GT(sent, 0u);
+  EXPECT_LE(sent, Transmit::kWorkPerWrite);
+  for (std::size_t before = 0; sent != before;) {
+    before = sent;
+    fixture.pass(Transmit::kWorkPause);
+    EXPECT_LE(sent - before, Transmit::kWorkPerPause);
+  }
+  EXPECT_EQ(sent, 60000u);
+}
+
+TEST_F(CardOffloads, LeaveWorkToOtherQueues) {
+  std::vector<std::size_t> sent;
+  fixture.card.on_transmit([&](std::span<const std::byte> frame) { sent.push_back(frame.size()); });
+  for (int i = 0; i < 4; ++i) segment(request_of(kTcpOverIpv4, kTcp4, 60000), kTcp4, 1);
+  fixture.write<hw::TDBAL>(1, hw::TDBAL::Value(static_cast<std::uint32_t>(CardFixture::kRxRing)));
+  fixture.write<hw::TDLEN>(1, hw::TDLEN::Value(CardFixture::kSlots * hw::kDescriptorBytes));
+  fixture.write<hw::TXDCTL>(1, hw::TXDCTL::ENABLE);
+  fixture.pass(Transmit::kEnableTime);
+  fixture.memory.descriptor(CardFixture::kRxRing, 0) =
+      tx::data(kData, 1000, 1000, tx::kEndOfPacket | tx::kInsertCrc | tx::kAdvanced);
+  fixture.write<hw::TDT>(1, hw::TDT::TAIL(1));
+  fixture.pass(std::chrono::seconds(1));
+  EXPECT_EQ(std::count(sent.begin(), sent.end(), std::size_t{1000}), 1);
+  EXPECT_LT(std::find(sent.begin(), sent.end(), std::size_t{1000}) - sent.begin(), 130000) << "not after all requests";
+}
+
 TEST_F(CardOffloads, AreForgottenInAReset) {
   fixture.card.on_transmit([this](std::span<const std::byte>) { fixture.card.set_wire_busy(true); });
   segment(request_of(kTcpOverIpv4, kTcp4, 5000), kTcp4, 1000);

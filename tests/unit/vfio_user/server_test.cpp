@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <grp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -106,6 +110,81 @@ TEST(VfioUserServer, ReplacesOnlyASocketThatNobodyListensOn) {
     EXPECT_TRUE(listener) << listener.error().message();
   }
   EXPECT_FALSE(std::filesystem::exists(stale));
+}
+
+TEST(VfioUserServer, ItsSocketIsForItsUserAlone) {
+  const ServerFixture fixture(std::vector<std::string>{});
+  const mode_t before = ::umask(0);
+  const auto listener = Listener::create(fixture.path());
+  ::umask(before);
+  ASSERT_TRUE(listener);
+  struct stat file {};
+  ASSERT_EQ(::stat(fixture.path().c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777, 0600u);
+}
+
+/// What a client of another user gets, in a process of its own.
+enum class Answer { none, closed, version };
+Answer answer_to_nobody(ServerFixture& fixture) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr uid_t kNobody = 65534;
+    if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) ::_exit(0);
+    VfioUserClient client(fixture.path(), [] { std::this_thread::sleep_for(1ms); });
+    const bool negotiated = client.negotiate();
+    ::_exit(static_cast<int>(negotiated ? Answer::version : client.closed() ? Answer::closed : Answer::none));
+  }
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG) == 0) fixture.pump();
+  return static_cast<Answer>(WEXITSTATUS(status));
+}
+
+// The permissions of the socket would let this client in.
+TEST(VfioUserServer, TurnsOtherUsersAwayUnlessTheSocketIsTheirs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can run a client as another user";
+  ServerFixture fixture;
+  std::filesystem::permissions(fixture.folder, std::filesystem::perms(0755));
+  std::filesystem::permissions(fixture.path(), std::filesystem::perms(0666));
+  EXPECT_EQ(answer_to_nobody(fixture), Answer::closed);
+  EXPECT_TRUE(fixture.has_logged("another user"));
+  ASSERT_EQ(::chown(fixture.path().c_str(), 65534, 65534), 0);
+  EXPECT_EQ(answer_to_nobody(fixture), Answer::version);
+}
+
+/// Each look at it takes some time.
+class SlowClock final : public Clock {
+ public:
+  [[nodiscard]] Duration now() const override { return now_ += 10us; }
+  void sleep_for(Duration span) override { now_ += span; }
+
+ private:
+  mutable Duration now_{0};
+};
+
+TEST(VfioUserServer, OneMessageDoesNotHoldUpOtherClients) {
+  Context context(
+      {.clock = std::make_shared<SlowClock>(), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
+  const ServerFixture folder(std::vector<std::string>{});
+  auto device = open_device(context, "sim:0");
+  ASSERT_TRUE(device);
+  auto server = Server::create(context, *std::move(device), folder.path());
+  ASSERT_TRUE(server);
+  unsigned turns = 0;
+  VfioUserClient client(folder.path(), [&] {
+    ++turns;
+    (*server)->work();
+  });
+  ASSERT_TRUE(client.negotiate());
+  constexpr std::uint64_t kWrites = 2000;
+  Bytes message = packed(kWrites);
+  for (std::uint32_t i = 0; i < kWrites; ++i) append(message, SingleWrite{0x38, 0, 4, i});
+  turns = 0;
+  EXPECT_EQ(client.error_of(Command::region_write_multi, message), 0);
+  EXPECT_GE(turns, kWrites * 10us / Session::kMaxTurn);
+  EXPECT_EQ(read_register(client, 0x38), kWrites - 1) << "the last write";
+  turns = 0;
+  EXPECT_EQ(client.region_write(0, 0, Bytes(0x10000)), 0);
+  EXPECT_GE(turns, 0x10000 / 64 * 10us / Session::kMaxTurn);
 }
 
 TEST(VfioUserServer, ServesInRealTimeUntilItIsStopped) {
