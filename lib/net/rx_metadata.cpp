@@ -10,7 +10,14 @@ POLLUX_COLD RxMetadata::Words RxMetadata::decode(const Mbuf& mbuf) noexcept {
   Words words{0, 0};
   switch (mbuf.rx_format()) {
     case RxFormat::software:
+    case RxFormat::software_inner_tag:
+    case RxFormat::intel_inner_tag:
     case RxFormat::intel_advanced: words = {mbuf.rx_word(0), mbuf.rx_word(1)}; break;
+    // Linux igbvf, netdev.c, igbvf_receive_skb, ignores tags of VLANs that the function has not joined.
+    case RxFormat::intel_assigned_tag:
+      words = {mbuf.rx_word(0), mbuf.rx_word(1)};
+      if ((words.high >> kVlanShift & kVlanNumber) != 0) words.high &= ~kVlan;
+      break;
     case RxFormat::virtio_net:
       // If the checksum was partial and the mbuf has no request any more, it was computed or the request was dropped:
       // its status is unknown.

@@ -3,19 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <functional>
 #include <utility>
 #include <vector>
 
-#include "pollux/net/packet/byte_order.hpp"
-
 namespace pollux {
 namespace {
-
-constexpr std::uint32_t kAddressBytes = 12;  // both MAC addresses
-constexpr std::uint32_t kTagBytes = 4;
-constexpr std::uint16_t kTagType = 0x8100;  // IEEE 802.1Q
 
 /// Settings that were changed, to set them back if a later one fails.
 class Changes {
@@ -154,20 +147,6 @@ std::array<const DropCounter*, 10> KernelPath::drops() const noexcept {
           &kernel_.tx.no_memory(),
           &port_.tx.bad_requests(),
           &port_.tx.no_memory()};
-}
-
-/// True if the frame is as the wire had it.
-bool KernelPath::restore_vlan_tag(Mbuf& frame) noexcept {
-  if (!frame.has_rx_words()) return true;
-  const auto tag = RxMetadata(frame).vlan();
-  if (!tag) return true;
-  if (frame.length() < kAddressBytes || !MbufAccess::owns_bytes(frame)) return false;
-  std::uint8_t* const start = frame.prepend(kTagBytes);
-  if (start == nullptr) return false;
-  std::memmove(start, start + kTagBytes, kAddressBytes);
-  packet::store16(start + kAddressBytes, kTagType);
-  packet::store16(start + kAddressBytes + 2, *tag);
-  return true;
 }
 
 /// Whether a port with these limits takes the frame's checksum request as it is. A request for segmentation is

@@ -178,10 +178,13 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] RxFormat rx_format() const noexcept { return static_cast<RxFormat>(origin_ >> 12); }
   /// Whether the frame has receive metadata: rx_format() is not RxFormat::none.
   [[nodiscard]] bool has_rx_words() const noexcept { return origin_ > kNoPort; }
-  /// Same as rx_format() == RxFormat::intel_advanced, but one comparison; GCC does not simplify the former by itself.
+  /// Whether rx_format() is RxFormat::intel_inner_tag or intel_advanced. One comparison; GCC does not simplify two by
+  /// itself.
   [[nodiscard]] bool has_intel_rx_words() const noexcept {
-    static_assert(static_cast<unsigned>(RxFormat::intel_advanced) == 15, "there is no higher format");
-    return origin_ >= (15U << 12);
+    static_assert(
+        static_cast<unsigned>(RxFormat::intel_inner_tag) == 14 && static_cast<unsigned>(RxFormat::intel_advanced) == 15,
+        "they are the highest formats");
+    return origin_ >= (14U << 12);
   }
   [[nodiscard]] std::uint64_t rx_word(int index) const noexcept { return index == 0 ? rx_low_ : rx_high_; }
   void set_rx_words(RxFormat format, std::uint64_t low, std::uint64_t high) noexcept {

@@ -77,11 +77,16 @@ struct TxOffload {
 
 /// The format of the two words of receive metadata in an Mbuf; RxMetadata decodes them. At most 15.
 enum class RxFormat : std::uint8_t {
-  none = 0,        ///< no receive metadata
-  software = 1,    ///< written by SoftwareRxMetadata
-  virtio_net = 2,  ///< the header that virtio-net and TAP put in front of a frame (VirtioNetHeader)
-  /// The write-back of Intel's advanced receive descriptor. The highest value, so that one comparison identifies the
-  /// most common format.
+  none = 0,                ///< no receive metadata
+  software = 1,            ///< written by SoftwareRxMetadata
+  virtio_net = 2,          ///< the header that virtio-net and TAP put in front of a frame (VirtioNetHeader)
+  software_inner_tag = 3,  ///< as `software`; the stripped VLAN tag was behind an outer one, which the frame still has
+  /// As `intel_advanced`, of a virtual function that has joined no VLAN: a stripped tag with a VLAN's number is the one
+  /// that the host has assigned to the function, which does not see it.
+  intel_assigned_tag = 13,
+  intel_inner_tag = 14,  ///< as `intel_advanced`; the stripped VLAN tag was behind an outer one (DoubleVlan)
+  /// The write-back of Intel's advanced receive descriptor. This and the format before have the highest values, so that
+  /// one comparison identifies the words that need no conversion.
   intel_advanced = 15,
 };
 

@@ -45,8 +45,10 @@ class POLLUX_API MulticastFilter {
 };
 
 /// Capability (see capability.hpp): which VLANs a port receives, also in promiscuous mode. A physical port receives all
-/// VLANs until the first call, and then those that were requested. Frames without a tag, and with tag 0 (a priority
-/// only), always pass. The setting stays in force, through stops and starts, until the port is closed.
+/// VLANs until the first call, and then those that were requested. With virtual functions it receives broadcasts and
+/// multicasts only of VLANs that it or a function has requested. Frames without a tag, and with tag 0 (a priority
+/// only), always pass. A virtual function's tags are in RxMetadata if its host lets the card strip them, as Pollux
+/// does. The setting stays in force, through stops and starts, until the port is closed.
 class POLLUX_API VlanFilter {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.VlanFilter.1");
@@ -62,18 +64,19 @@ class POLLUX_API VlanFilter {
 [[nodiscard]] POLLUX_API Result<void> check_vlan(std::string_view port, std::uint16_t vlan);
 
 /// Capability (see capability.hpp): the card strips the VLAN tag of received frames, and RxMetadata::vlan returns it.
-/// A frame with two tags loses the outer one, unless DoubleVlan says otherwise. The setting stays in force, through
-/// stops and starts, until the port is closed. Source: 82575 manual, CTRL.VME; Linux igb, igb_main.c, igb_vlan_mode.
-/// With stripping on, the card also inserts the tags that frames to send request (TxOffload::insert_vlan), unless
-/// DoubleVlan is set. Otherwise software does.
+/// A frame with two tags loses the outer one, unless DoubleVlan says otherwise; `put_back_vlan_tag` knows where a tag
+/// was. While there are virtual functions, broadcasts and multicasts lose their tags even if it is off. The setting
+/// stays in force, through stops and starts, until the port is closed. Source: 82575 manual, CTRL.VME; Linux igb,
+/// igb_main.c, igb_vlan_mode. With stripping on, the card also inserts the tags that frames to send request
+/// (TxOffload::insert_vlan), unless DoubleVlan is set. Otherwise software does.
 class POLLUX_API VlanStripping {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.VlanStripping.1");
 
   virtual ~VlanStripping() = default;
-  /// Off until it is turned on. On a started port it applies from the next frame on; bursts to send take nothing
-  /// meanwhile. Errors: bad_state (closed), device_removed; timeout (nothing has changed: a thread does not end its
-  /// burst, or frames wait to be sent whose tags the card would insert).
+  /// Off until it is turned on. On a started port it applies from the next frame on; bursts do nothing meanwhile.
+  /// Errors: bad_state (closed), device_removed; timeout (nothing has changed: a thread does not end its burst, or
+  /// frames wait to be sent whose tags the card would insert).
   [[nodiscard]] virtual Result<void> set_vlan_stripping(bool on) = 0;
   [[nodiscard]] virtual bool vlan_stripping() const = 0;
 };
@@ -83,16 +86,17 @@ class POLLUX_API VlanStripping {
 /// the outer tag passes the VLAN filter, keeps what tags it has, and has no packet type and no checksum status. Frames
 /// up to the MTU may have both tags, but never be longer than the card's longest frame. The setting stays in force,
 /// through stops and starts, until the port is closed. Frames that such a port sends need the outer tag, too, if they
-/// request checksums or segmentation. Source: I210 datasheet, 7.4.5; DPDK e1000, igb_ethdev.c,
-/// igb_vlan_hw_extend_enable. Not tried on silicon.
+/// request checksums or segmentation. Virtual functions and FlowRules cannot be used with this mode. Source: I210
+/// datasheet, 7.4.5; DPDK e1000, igb_ethdev.c, igb_vlan_hw_extend_enable. Not tried on silicon.
 class POLLUX_API DoubleVlan {
  public:
   static constexpr CapabilityId kId = capability_id("pollux.DoubleVlan.1");
 
   virtual ~DoubleVlan() = default;
   /// Sets the EtherType of outer tags (0x88A8 in IEEE 802.1ad), or turns the mode off. It is off until the first call.
-  /// On a started port it applies from the next frame on. Errors: invalid_argument (see check_outer_vlan_type),
-  /// bad_state (closed), device_removed.
+  /// On a started port it applies from the next frame on; bursts do nothing meanwhile. A stripped tag of a frame that
+  /// still waits in a queue then counts as one of the new mode. Errors: invalid_argument (see check_outer_vlan_type),
+  /// bad_state (closed; there are virtual functions or flow rules), device_removed, timeout (as VlanStripping).
   [[nodiscard]] virtual Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) = 0;
   /// Empty if the mode is off.
   [[nodiscard]] virtual std::optional<std::uint16_t> outer_vlan_type() const = 0;

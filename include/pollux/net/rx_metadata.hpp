@@ -18,6 +18,12 @@ struct PacketType {
   [[nodiscard]] constexpr bool operator==(const PacketType&) const noexcept = default;
 };
 
+/// Puts the VLAN tag that the card has stripped from a received frame back where it was on the wire, and removes it
+/// from the metadata. True: the mbuf has the frame as it was on the wire, also if no tag was stripped. False, with
+/// nothing changed: too little headroom, bytes that a clone shares, or a first segment that ends before the tag's
+/// place. Thread rule: that of the mbuf.
+[[nodiscard]] POLLUX_API bool put_back_vlan_tag(Mbuf& frame) noexcept;
+
 /// The metadata of a received frame. It is decoded on request from two words of the mbuf, so it costs nothing if it is
 /// not used. `Mbuf::rx_format` is the format of the words. Words of Intel's advanced receive descriptor are used
 /// directly (82575 manual, 5.3.4; Linux igb, e1000_82575.h). Other formats are converted to this one out of line.
@@ -29,6 +35,8 @@ class POLLUX_API RxMetadata {
       words = decode(mbuf);
     low_ = words.low;
     high_ = words.high;
+    const RxFormat format = mbuf.rx_format();
+    inner_tag_ = format == RxFormat::intel_inner_tag || format == RxFormat::software_inner_tag;
   }
 
   /// The hash for receive-side scaling (RSS), by which the card selects a receive queue.
@@ -37,11 +45,14 @@ class POLLUX_API RxMetadata {
     return static_cast<std::uint32_t>(low_ >> kHashShift);
   }
   /// The tag control information of a VLAN tag that the card has stripped (VlanStripping), in host byte order. Empty if
-  /// the frame had no tag, or still has it.
+  /// the frame had no tag, or still has it. `put_back_vlan_tag` undoes the stripping.
   [[nodiscard]] std::optional<std::uint16_t> vlan() const noexcept {
     if ((high_ & kVlan) == 0) return std::nullopt;
     return static_cast<std::uint16_t>(high_ >> kVlanShift);
   }
+  /// Whether that tag was behind an outer one, which the frame still has (DoubleVlan). Otherwise it was behind the MAC
+  /// addresses.
+  [[nodiscard]] bool vlan_is_inner() const noexcept { return inner_tag_; }
   [[nodiscard]] PacketType packet_type() const noexcept {
     // If an EtherType filter matched, the bits have another meaning.
     if ((low_ & kEtherFilter) != 0) [[unlikely]]
@@ -74,6 +85,7 @@ class POLLUX_API RxMetadata {
 
  private:
   friend struct SoftwareRxMetadata;
+  friend bool put_back_vlan_tag(Mbuf& frame) noexcept;
 
   struct Words {
     std::uint64_t low;
@@ -97,6 +109,7 @@ class POLLUX_API RxMetadata {
   static constexpr std::uint64_t kDataError = std::uint64_t{1} << 31;
   static constexpr unsigned kLengthShift = 32;  // of the high word
   static constexpr unsigned kVlanShift = 48;
+  static constexpr std::uint64_t kVlanNumber = 0xFFF;
 
   // In a frame of several buffers this is the length in the last buffer. If it is 60, the status is unknown, too.
   [[nodiscard]] bool is_short_sctp() const noexcept {
@@ -111,6 +124,7 @@ class POLLUX_API RxMetadata {
 
   std::uint64_t low_ = 0;
   std::uint64_t high_ = 0;
+  bool inner_tag_ = false;
 };
 
 /// Receive metadata that software stores in an mbuf, for a frame that it created or classified. `partial` is not
@@ -119,6 +133,7 @@ struct SoftwareRxMetadata {
   PacketType packet_type = {};
   std::optional<std::uint32_t> rss_hash = {};
   std::optional<std::uint16_t> vlan = {};
+  bool vlan_is_inner = false;
   ChecksumStatus ip_checksum = ChecksumStatus::unknown;
   ChecksumStatus l4_checksum = ChecksumStatus::unknown;
 
@@ -127,7 +142,7 @@ struct SoftwareRxMetadata {
     const std::uint64_t hash = rss_hash ? std::uint64_t{*rss_hash} << RxMetadata::kHashShift | 1U : 0U;
     const std::uint64_t type = (packet_type.bits & RxMetadata::kTypeMask) << RxMetadata::kTypeShift;
     const std::uint64_t tag = vlan ? std::uint64_t{*vlan} << RxMetadata::kVlanShift | RxMetadata::kVlan : 0U;
-    mbuf.set_rx_words(RxFormat::software, hash | type,
+    mbuf.set_rx_words(vlan_is_inner ? RxFormat::software_inner_tag : RxFormat::software, hash | type,
                       tag | checksum_bits(ip_checksum, RxMetadata::kIp) | checksum_bits(l4_checksum, RxMetadata::kL4));
   }
 

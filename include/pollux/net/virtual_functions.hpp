@@ -19,7 +19,8 @@ struct VirtualFunctionConfig {
   /// The function's address. An untrusted function cannot change it. nullopt: the function chooses one itself.
   std::optional<MacAddress> mac = {};
   /// The function is in this VLAN and does not see its tag: the card inserts it into what the function sends, and
-  /// strips it from what it receives. 0: none; the function may join VLANs itself.
+  /// strips it from what it receives. Frames without a tag, or with tag 0, do not reach the function. 0: none; the
+  /// function gets these frames, and may join VLANs itself.
   std::uint16_t vlan = 0;
   std::uint8_t qos = 0;        ///< priority of the inserted tag, 0 to 7
   std::uint32_t max_rate = 0;  ///< sent by both queues, in Mb/s; 0: no limit
@@ -75,7 +76,7 @@ struct VirtualFunctionState {
 /// Capability (see capability.hpp): the virtual functions (SR-IOV) of a physical port. While there are any, function n
 /// has the card's queues n and n + 8; the port has one receive and one transmit queue; it counts the frames of all
 /// functions as its own; its further addresses (UnicastFilter, MulticastFilter) pass by their hash; QueuePools,
-/// FlowRules and stamps of sent frames (FrameStamps) cannot be used. Frames between
+/// FlowRules, DoubleVlan and stamps of sent frames (FrameStamps) cannot be used. Frames between
 /// functions, or a function and the port, do not leave the card. The port serves the functions' requests from its start
 /// to its stop, in the Context's control object. Each start or reset of the port resets the functions: their drivers
 /// learn of it and must start again. Settings stay in force until the functions are disabled, the port's FLR included.
@@ -89,8 +90,8 @@ class POLLUX_API VirtualFunctions {
   [[nodiscard]] virtual unsigned max_functions() const = 0;
   [[nodiscard]] virtual unsigned functions() const = 0;
   /// Enables the first `count` functions with default settings; 0 disables all. Closing the port disables them, too,
-  /// where the backend says so (sim). Errors: bad_state (started or closed; there are pools, flow rules, stamps of
-  /// sent frames or more than one queue), and those of Device::set_functions.
+  /// where the backend says so (sim). Errors: bad_state (started or closed; there are pools, flow rules, an outer VLAN
+  /// type, stamps of sent frames or more than one queue), and those of Device::set_functions.
   [[nodiscard]] virtual Result<void> set_functions(unsigned count) = 0;
   /// Applies all of `config`, at any time. A refused one changes nothing. Errors: invalid_argument (no such function,
   /// or a value outside its range), busy (the card knows no more VLANs), bad_state (closed), device_removed.

@@ -40,7 +40,7 @@ struct KernelPathOptions {
 /// Checksums keep their state. A frame whose checksum the card has verified reaches the kernel as verified, if the
 /// representor can say so (`tap:` does; Linux 6.18 verifies it again). A frame that the kernel sends with a partial
 /// checksum leaves with a request to the port; what the port cannot do is done here, in software, and so is
-/// segmentation (SegmentingTx). A VLAN tag that the port has stripped is put back.
+/// segmentation (SegmentingTx). A VLAN tag that the port has stripped is put back where it was (put_back_vlan_tag).
 /// Ownership: refers to both ports and the cache, which outlive it. The ports may be stopped and started
 /// meanwhile; the Port objects must not be moved. At its end it sets nothing back: the port keeps all-multicast, and
 /// the interface its addresses and MTU. Segments that wait then are unnamed drops. Thread rule: one thread calls
@@ -64,7 +64,7 @@ class POLLUX_API KernelPath {
   template <std::uint32_t Capacity>
   void to_kernel(Burst<Capacity>& burst) noexcept {
     burst.drop_if(bad_frame_, [](Mbuf& frame) { return RxMetadata(frame).is_bad_frame(); });
-    burst.drop_if(no_tag_room_, [](Mbuf& frame) { return !restore_vlan_tag(frame); });
+    burst.drop_if(no_tag_room_, [](Mbuf& frame) { return !put_back_vlan_tag(frame); });
     pass(burst, kernel_);
   }
   /// Takes all frames that the kernel has sent, of a burst of the representor's receive queue.
@@ -107,7 +107,6 @@ class POLLUX_API KernelPath {
   KernelPath(Port& port, Port& representor, MempoolCache& cache, KernelPathOptions options);
   [[nodiscard]] static Result<void> check(Port& port, Port& representor, const KernelPathOptions& options);
   [[nodiscard]] Result<void> apply(bool all_multicast);
-  [[nodiscard]] static bool restore_vlan_tag(Mbuf& frame) noexcept;
   [[nodiscard]] static bool computes_checksums(const OffloadLimits& limits, const Mbuf& frame) noexcept;
 
   template <std::uint32_t Capacity>

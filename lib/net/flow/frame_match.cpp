@@ -45,11 +45,18 @@ bool fields_match(const MatchItem& item, const MatchHeader& header, std::span<co
   return true;
 }
 
+bool names_tags(const FlowRule& rule) noexcept {
+  return std::any_of(rule.match.begin(), rule.match.end(),
+                     [](const MatchItem& item) { return item.protocol == MatchProtocol::vlan; });
+}
+
 /// Compares the items of one rule with one frame, from the lowest header up.
 class ItemMatcher {
  public:
-  ItemMatcher(const FlowRule& rule, const Mbuf& frame, const packet::Layout& layout) noexcept
-      : rule_(rule), frame_(frame), layout_(layout) {}
+  ItemMatcher(const FlowRule& rule, const WireFrame& frame, const packet::Layout& layout) noexcept
+      : rule_(rule), frame_(frame), layout_(layout) {
+    if (layout.l3 != 0 && !names_tags(rule)) see_as_a_card();
+  }
 
   [[nodiscard]] bool run() noexcept {
     for (std::size_t i = 0; i < rule_.match.size(); ++i) {
@@ -60,6 +67,21 @@ class ItemMatcher {
   }
 
  private:
+  /// A card skips one tag of IEEE 802.1Q. It does not know what is behind other tags.
+  void see_as_a_card() noexcept {
+    const bool skips = read16(kAddresses) == packet::ether_type::kVlan && layout_.vlan_count != 0;
+    if (layout_.vlan_count == (skips ? 1 : 0)) return;
+    layout_.l3 =
+        static_cast<std::uint16_t>(packet::EthernetHeader::kLength + (skips ? packet::VlanHeader::kLength : 0));
+    layout_.ether_type = read16(layout_.l3 - 2U);
+    layout_.type = {};
+  }
+  [[nodiscard]] std::uint16_t read16(std::size_t at) const noexcept {
+    std::array<std::uint8_t, 2> bytes{};
+    static_cast<void>(frame_.copy_out(at, bytes));
+    return packet::load16(bytes.data());
+  }
+
   /// A header of the frame: where it starts, and where the next one starts.
   struct Position {
     std::size_t at;
@@ -123,7 +145,7 @@ class ItemMatcher {
     if (size == 0 || size > kMaxRawBytes || !item.last.empty()) return false;
     if (!item.mask.empty() && item.mask.size() != size) return false;
     const std::int64_t start = (item.relative ? static_cast<std::int64_t>(end_) : 0) + item.offset;
-    const std::size_t length = frame_.packet_length();
+    const std::size_t length = frame_.length();
     if (start < 0 || static_cast<std::uint64_t>(start) + size > length) return false;
     const std::size_t first = static_cast<std::size_t>(start);
     std::size_t positions = item.search ? length - size - first + 1 : 1;
@@ -154,20 +176,21 @@ class ItemMatcher {
   }
 
   const FlowRule& rule_;
-  const Mbuf& frame_;
-  const packet::Layout& layout_;
+  const WireFrame& frame_;
+  packet::Layout layout_;
   std::size_t end_ = 0;   // of the item before
   std::size_t tags_ = 0;  // tags that items have compared
 };
 
 }  // namespace
 
-bool matches_parsed(const FlowRule& rule, const Mbuf& frame, const packet::Layout& layout) noexcept {
+bool matches_parsed(const FlowRule& rule, const WireFrame& frame, const packet::Layout& layout) noexcept {
   return ItemMatcher(rule, frame, layout).run();
 }
 
 bool matches(const FlowRule& rule, const Mbuf& frame) noexcept {
-  return matches_parsed(rule, frame, packet::parse(frame));
+  const WireFrame wire(frame, stripped_tags(frame));
+  return matches_parsed(rule, wire, wire.parse());
 }
 
 }  // namespace pollux

@@ -39,17 +39,19 @@ std::vector<InstalledRule> SoftwareClassifier::rules() const {
 }
 
 SoftwareClassifier::Decision SoftwareClassifier::decide(const Mbuf& frame) const noexcept {
-  const packet::Layout layout = packet::parse(frame);
+  const WireFrame wire(frame, stripped_tags(frame));
+  const packet::Layout layout = wire.parse();
   Decision decision;
   for (const Compiled& compiled : compiled_) {
     const FlowAction& action = compiled.rule.action;
-    if (!matches_parsed(compiled.rule, frame, layout)) continue;
+    if (!matches_parsed(compiled.rule, wire, layout)) continue;
     if (!decision.mark) decision.mark = action.mark;
     if (action.fate == FlowAction::Fate::keep) continue;
     decision.drop = action.fate == FlowAction::Fate::drop;
     if (action.fate == FlowAction::Fate::queue) decision.queue = action.queue;
     if (action.fate == FlowAction::Fate::rss) {
-      const auto hash = packet::rss_hash(compiled.hash, frame, layout, action.rss.types).value_or(0);
+      const packet::Layout stored = wire.is_as_stored() ? layout : packet::parse(frame);
+      const auto hash = packet::rss_hash(compiled.hash, frame, stored, action.rss.types).value_or(0);
       decision.queue = action.rss.table[hash % action.rss.table.size()];
     }
     break;

@@ -12,8 +12,6 @@ constexpr std::size_t kMaxBurst = 4096;
 /// What a filter can look at of a frame whose bytes have to be collected first. IPv4, IPv6 and TCP headers with all
 /// options, behind tags and a tunnel, need less.
 constexpr std::uint32_t kFilterBytes = 1024;
-constexpr std::uint32_t kAddresses = 12;
-constexpr std::uint32_t kTag = 4;
 
 }  // namespace
 
@@ -22,26 +20,15 @@ FrameTap::FrameTap(const TapSettings& settings)
   lost_.reserve(kMaxBurst);
 }
 
-FrameTap::Bytes FrameTap::bytes_of(const Mbuf& frame, std::optional<std::uint16_t> tag) noexcept {
-  const std::uint32_t length = frame.packet_length();
-  if (frame.next() == nullptr && !tag) return {frame.data(), frame.length(), length};
-  if (!tag || length < kAddresses) {
-    return {scratch_.data(), static_cast<std::uint32_t>(frame.copy_out(0, scratch_)), length};
-  }
-  static_cast<void>(frame.copy_out(0, {scratch_.data(), kAddresses}));
-  std::uint8_t* const at = scratch_.data() + kAddresses;
-  at[0] = 0x81;  // 802.1Q
-  at[1] = 0x00;
-  at[2] = static_cast<std::uint8_t>(*tag >> 8);
-  at[3] = static_cast<std::uint8_t>(*tag);
-  const std::span<std::uint8_t> rest = std::span(scratch_).subspan(kAddresses + kTag);
-  return {scratch_.data(), kAddresses + kTag + static_cast<std::uint32_t>(frame.copy_out(kAddresses, rest)),
-          length + kTag};
+FrameTap::Bytes FrameTap::bytes_of(const Mbuf& frame, const WireTags& tags) noexcept {
+  const WireFrame wire(frame, tags);
+  if (wire.is_as_stored() && frame.next() == nullptr) return {frame.data(), frame.length(), frame.length()};
+  return {scratch_.data(), static_cast<std::uint32_t>(wire.copy_out(0, scratch_)), wire.length()};
 }
 
-void FrameTap::stage(const Mbuf& frame, std::uint32_t index, Time now, std::optional<std::uint16_t> tag,
-                     std::uint16_t flags, std::uint16_t reason) noexcept {
-  const Bytes bytes = bytes_of(frame, tag);
+void FrameTap::stage(const Mbuf& frame, std::uint32_t index, Time now, const WireTags& tags, std::uint16_t flags,
+                     std::uint16_t reason) noexcept {
+  const Bytes bytes = bytes_of(frame, tags);
   if (!settings_.filter.accepts(bytes.data, bytes.length, bytes.held)) return;
   const std::uint32_t captured = std::min(bytes.held, settings_.snaplen);
   FrameRecord* const record = ring_.stage(captured);

@@ -3,10 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
+#include "net/wire_frame.hpp"
 #include "observe/capture/frame_filter.hpp"
 #include "observe/capture/frame_ring.hpp"
 #include "pollux/base/clock.hpp"
@@ -28,10 +28,9 @@ class FrameTap {
  public:
   explicit FrameTap(const TapSettings& settings);
 
-  /// Copies the frame with that index in its burst. `now` is the Context's time. `tag` is a VLAN tag that belongs
-  /// behind the frame's addresses: one that the card has removed or will insert.
-  void stage(const Mbuf& frame, std::uint32_t index, Time now, std::optional<std::uint16_t> tag,
-             std::uint16_t flags = 0, std::uint16_t reason = 0) noexcept;
+  /// Copies the frame with that index in its burst, with `tags`. `now` is the Context's time.
+  void stage(const Mbuf& frame, std::uint32_t index, Time now, const WireTags& tags, std::uint16_t flags = 0,
+             std::uint16_t reason = 0) noexcept;
   /// The first `count` frames of the burst were received or taken: shows them to the reader. Forgets the others.
   void publish(std::uint32_t count) noexcept;
 
@@ -42,13 +41,13 @@ class FrameTap {
   void count_lost(std::uint32_t frames) noexcept;
 
  private:
-  /// The frame's first bytes, contiguous and with `tag`.
+  /// The frame's first bytes, contiguous and as on the wire.
   struct Bytes {
     const std::uint8_t* data;
     std::uint32_t held;
     std::uint32_t length;  ///< of the frame
   };
-  [[nodiscard]] Bytes bytes_of(const Mbuf& frame, std::optional<std::uint16_t> tag) noexcept;
+  [[nodiscard]] Bytes bytes_of(const Mbuf& frame, const WireTags& tags) noexcept;
 
   /// Written by the polling thread alone.
   class Count {

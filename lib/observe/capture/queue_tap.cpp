@@ -9,26 +9,20 @@
 namespace pollux::observe {
 namespace {
 
-struct Received {
-  std::optional<std::uint16_t> tag;
-  std::uint16_t flags;
-};
-
-/// What the card reported about a frame.
-Received metadata_of(const Mbuf& frame) noexcept {
-  if (!frame.has_rx_words()) return {std::nullopt, 0};
+/// Marks of what the card reported about a frame.
+std::uint16_t flags_of(const Mbuf& frame) noexcept {
+  if (!frame.has_rx_words()) return 0;
   const RxMetadata metadata(frame);
-  const bool bad = metadata.is_bad_frame();
   // A time stamp that is in the mbuf needs no mark.
   const bool stamped = metadata.is_stamped() && frame.timestamp() == 0;
-  return {bad ? std::nullopt : metadata.vlan(),
-          static_cast<std::uint16_t>((bad ? FrameRecord::bad_frame : 0) | (stamped ? FrameRecord::card_stamped : 0))};
+  return static_cast<std::uint16_t>((metadata.is_bad_frame() ? FrameRecord::bad_frame : 0) |
+                                    (stamped ? FrameRecord::card_stamped : 0));
 }
 
-std::optional<std::uint16_t> tag_to_insert(const Mbuf& frame) noexcept {
-  const TxOffload request = frame.tx_offload();
-  if ((request.flags & TxOffload::insert_vlan) == 0) return std::nullopt;
-  return request.vlan;
+/// A frame that was to be sent is shown with the tags that it was to have, and any other as it was received.
+WireTags tags_of_dropped(const Mbuf& frame) noexcept {
+  const WireTags requested = requested_tags(frame);
+  return requested.bytes != 0 ? requested : stripped_tags(frame);
 }
 
 }  // namespace
@@ -37,15 +31,14 @@ void RxTap::received(const RxQueue& /*queue*/, std::span<Mbuf* const> frames) no
   const Time now = clock_.now();
   const auto count = static_cast<std::uint32_t>(frames.size());
   for (std::uint32_t i = 0; i < count; ++i) {
-    const Received about = metadata_of(*frames[i]);
-    tap_.stage(*frames[i], i, now, about.tag, about.flags);
+    tap_.stage(*frames[i], i, now, stripped_tags(*frames[i]), flags_of(*frames[i]));
   }
   tap_.publish(count);
 }
 
 void TxTap::sending(const TxQueue& /*queue*/, std::span<Mbuf* const> frames) noexcept {
   const Time now = clock_.now();
-  for (std::uint32_t i = 0; i < frames.size(); ++i) tap_.stage(*frames[i], i, now, tag_to_insert(*frames[i]));
+  for (std::uint32_t i = 0; i < frames.size(); ++i) tap_.stage(*frames[i], i, now, requested_tags(*frames[i]));
 }
 
 void TxTap::sent(const TxQueue& /*queue*/, std::uint32_t count) noexcept { tap_.publish(count); }
@@ -85,8 +78,7 @@ void DropTap::dropped(const DropCounter& reason, std::span<Mbuf* const> frames) 
   std::uint32_t next = 0;
   for (const Mbuf* const frame : frames) {
     if (frame->port() != port_) continue;
-    const Received about = metadata_of(*frame);
-    tap_.stage(*frame, next++, now, about.tag, about.flags, index);
+    tap_.stage(*frame, next++, now, tags_of_dropped(*frame), flags_of(*frame), index);
   }
   tap_.publish(next);
 }

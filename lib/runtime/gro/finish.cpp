@@ -56,6 +56,7 @@ void attach_metadata(const Flow& flow) noexcept {
   SoftwareRxMetadata{.packet_type = {type},
                      .rss_hash = metadata.rss_hash(),
                      .vlan = metadata.vlan(),
+                     .vlan_is_inner = metadata.vlan_is_inner(),
                      .ip_checksum = is_ipv6 ? ChecksumStatus::unknown : ChecksumStatus::good}
       .attach_to(*flow.head);
 }

@@ -62,7 +62,7 @@ SegmentKind read_segment(Mbuf& mbuf, const GroOptions& options, Segment& segment
   if (kind != SegmentKind::mergeable) return kind;
   segment.hash = metadata.rss_hash().value_or(0);
   const auto vlan = metadata.vlan();
-  segment.vlan = vlan ? Segment::kHasVlan | *vlan : 0;
+  segment.vlan = vlan ? Segment::kHasVlan | (metadata.vlan_is_inner() ? Segment::kInnerVlan : 0) | *vlan : 0;
   // A first mbuf of headers alone would become an empty one.
   if (!can_merge(mbuf, segment.in_tunnel()) || (mbuf.length() == segment.payload && segment.payload_length != 0)) {
     segment.ends_flow = true;

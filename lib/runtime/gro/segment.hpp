@@ -45,6 +45,7 @@ struct Segment : HeaderLayout {
   bool ends_flow = false;  ///< is not merged, and ends the flow that it belongs to
 
   static constexpr std::uint32_t kHasVlan = 1U << 16;
+  static constexpr std::uint32_t kInnerVlan = 1U << 17;  ///< RxMetadata::vlan_is_inner
 };
 
 /// Reads the headers of `mbuf` and checks its checksums. `segment` is complete only if the result is `mergeable`.

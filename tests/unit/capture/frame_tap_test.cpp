@@ -22,8 +22,13 @@ struct FrameTapTest : testing::Test {
   void stage(FrameTap& tap, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
       const MbufPtr mbuf = fixture.make_mbuf(counting_frame(400, i));
-      tap.stage(*mbuf, i, Time(i), std::nullopt);
+      tap.stage(*mbuf, i, Time(i), WireTags{});
     }
+  }
+  static WireTags vlan_tag(std::uint16_t tag) {
+    WireTags tags;
+    tags.add(0x8100, tag);
+    return tags;
   }
   static std::vector<std::uint32_t> read_lost(FrameTap& tap) {
     std::vector<std::uint32_t> lost;
@@ -71,7 +76,7 @@ TEST_F(FrameTapTest, CollectsTheBytesOfSegments) {
   const test::Frame frame = counting_frame(1500, 3);
   const MbufPtr mbuf = fixture.make_mbuf(frame, 300);
   ASSERT_EQ(mbuf->segments(), 5U);
-  tap.stage(*mbuf, 0, Time(5), std::nullopt);
+  tap.stage(*mbuf, 0, Time(5), WireTags{});
   tap.publish(1);
   const FrameRecord* const record = tap.ring().front();
   ASSERT_NE(record, nullptr);
@@ -86,7 +91,7 @@ TEST_F(FrameTapTest, CopiesTheFirstBytesOnly) {
   FrameTap tap(settings);
   for (const std::size_t segment : {2048U, 50U}) {
     const MbufPtr mbuf = fixture.make_mbuf(counting_frame(1500), segment);
-    tap.stage(*mbuf, 0, Time(0), std::nullopt);
+    tap.stage(*mbuf, 0, Time(0), WireTags{});
     tap.publish(1);
     ASSERT_NE(tap.ring().front(), nullptr);
     EXPECT_EQ(tap.ring().front()->captured, 96U);
@@ -101,9 +106,9 @@ TEST_F(FrameTapTest, PutsATagThatTheCardRemovedBackBeforeTheFilterLooks) {
   settings.filter = *std::move(filter);
   FrameTap tap(settings);
   const MbufPtr mbuf = fixture.make_mbuf(counting_frame(60));
-  tap.stage(*mbuf, 0, Time(0), std::uint16_t{0x2123});
-  tap.stage(*mbuf, 1, Time(0), std::nullopt);
-  tap.stage(*mbuf, 2, Time(0), std::uint16_t{0x0124});
+  tap.stage(*mbuf, 0, Time(0), vlan_tag(0x2123));
+  tap.stage(*mbuf, 1, Time(0), WireTags{});
+  tap.stage(*mbuf, 2, Time(0), vlan_tag(0x0124));
   tap.publish(3);
   EXPECT_EQ(tap.counts().captured, 1U);
   const FrameRecord* const record = tap.ring().front();
@@ -122,7 +127,7 @@ TEST_F(FrameTapTest, TheFilterSeesMoreThanIsCopied) {
   FrameTap tap(settings);
   for (const std::size_t segment : {2048U, 64U}) {
     const MbufPtr mbuf = fixture.make_mbuf(counting_frame(300), segment);
-    tap.stage(*mbuf, 0, Time(0), std::nullopt);
+    tap.stage(*mbuf, 0, Time(0), WireTags{});
     tap.publish(1);
   }
   EXPECT_EQ(tap.counts().captured, 2U);
@@ -133,7 +138,7 @@ TEST_F(FrameTapTest, KeepsTheStampOfTheCard) {
   FrameTap tap(settings);
   const MbufPtr mbuf = fixture.make_mbuf(counting_frame(60));
   mbuf->set_timestamp(123'456);
-  tap.stage(*mbuf, 0, Time(0), std::nullopt);
+  tap.stage(*mbuf, 0, Time(0), WireTags{});
   tap.publish(1);
   EXPECT_EQ(tap.ring().front()->stamp, 123'456U);
 }

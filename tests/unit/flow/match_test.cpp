@@ -99,17 +99,25 @@ TEST_F(FlowMatch, ComparesThePrefixOfAnAddress) {
   EXPECT_FALSE(match_of(match::ipv6().destination(other, 125), udp_frame(53, 0, true)));
 }
 
-TEST_F(FlowMatch, SkipsTagsThatNoItemNames) {
+TEST_F(FlowMatch, SkipsTheTagsThatACardSkipsAndThoseBehindItems) {
   for (const unsigned tags : {0U, 1U, 2U}) {
     const test::Octets frame = udp_frame(53, tags);
-    EXPECT_TRUE(match_of(match::eth().ipv4().udp().destination_port(53), frame)) << tags;
-    EXPECT_TRUE(match_of(match::eth().type(0x0800), frame)) << tags;
-    EXPECT_EQ(match_of(match::eth().type(0x8100), frame), false) << tags;
+    EXPECT_EQ(match_of(match::eth().ipv4().udp().destination_port(53), frame), tags < 2) << tags;
+    EXPECT_EQ(match_of(match::eth().type(0x0800), frame), tags < 2) << tags;
+    EXPECT_EQ(match_of(match::eth().type(0x8100), frame), tags == 2) << tags;
+    EXPECT_EQ(match_of(match::vlan().ipv4().udp().destination_port(53), frame), tags >= 1) << tags;
+    EXPECT_EQ(match_of(match::eth().raw({0x45}), frame), tags < 2) << "behind the tags that it skips, " << tags;
     EXPECT_EQ(match_of(match::eth().type(0x8100).vlan(), frame), tags >= 1) << tags;
     EXPECT_EQ(match_of(match::vlan().id(100).priority(5).ipv4(), frame), tags >= 1) << tags;
     EXPECT_EQ(match_of(match::vlan().id(101), frame), false) << tags;
     EXPECT_EQ(match_of(match::vlan().vlan().id(101).inner_type(0x0800).ipv4(), frame), tags == 2) << tags;
   }
+  test::Octets service = udp_frame(53, 1);
+  service[12] = 0x88;
+  service[13] = 0xA8;
+  EXPECT_FALSE(match_of(match::ipv4().udp().destination_port(53), service)) << "a card does not know this tag";
+  EXPECT_TRUE(match_of(match::eth().type(0x88A8), service));
+  EXPECT_TRUE(match_of(match::vlan().id(100).ipv4().udp(), service));
 }
 
 TEST_F(FlowMatch, RequiresTheHeadersOfItsItems) {

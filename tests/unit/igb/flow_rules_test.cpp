@@ -8,6 +8,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow/software_classifier.hpp"
+#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/packet/builder.hpp"
 #include "pollux/net/packet/transport.hpp"
 #include "unit/igb/fixture.hpp"
@@ -21,7 +22,7 @@ constexpr std::uint8_t kSyn = packet::TcpHeader::syn;
 struct FlowFrame {
   std::uint16_t ether_type = 0;  // 0: IP
   bool version6 = false;
-  bool tagged = false;
+  std::vector<std::uint16_t> tags = {};  // their types, the outer one first
   std::uint8_t protocol = 17;
   std::uint8_t source = 1, destination = 2;  // last bytes of the addresses
   std::uint16_t source_port = 1, destination_port = 2;
@@ -33,7 +34,6 @@ std::vector<std::byte> flow_frame_bytes(const FlowFrame& frame) {
   packet::Builder builder(memory);
   builder.ethernet(
       {.destination = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, .source = {2}, .ether_type = frame.ether_type});
-  if (frame.tagged) builder.vlan({.id = 7, .ether_type = frame.ether_type});
   if (frame.ether_type == 0 && frame.version6) {
     packet::Ipv6Header header{.next_header = 59};
     header.source[15] = frame.source;
@@ -56,7 +56,13 @@ std::vector<std::byte> flow_frame_bytes(const FlowFrame& frame) {
   const auto built = builder.payload(payload).finish();
   EXPECT_TRUE(built) << built.error().message();
   const auto octets = std::as_bytes(*built);
-  return {octets.begin(), octets.end()};
+  std::vector<std::byte> bytes(octets.begin(), octets.end());
+  for (std::size_t i = 0; i < frame.tags.size(); ++i) {
+    const std::array<std::byte, 4> tag{
+        static_cast<std::byte>(frame.tags[i] >> 8), static_cast<std::byte>(frame.tags[i] & 0xFF), {}, std::byte(7)};
+    bytes.insert(bytes.begin() + 12 + static_cast<std::ptrdiff_t>(4 * i), tag.begin(), tag.end());
+  }
+  return bytes;
 }
 
 class FlowPort : public testing::Test {
@@ -120,11 +126,11 @@ TEST_F(FlowPort, SendsFramesOfARuleToItsQueue) {
   add({match::eth().type(0x88F7), to_queue(4)});
   add({match::tcp().flags(kSyn, kSyn), to_queue(5)});
   EXPECT_EQ(queue_of({.destination_port = 53}), 9);
-  EXPECT_EQ(queue_of({.tagged = true, .destination_port = 53}), 9);
+  EXPECT_EQ(queue_of({.tags = {0x8100}, .destination_port = 53}), 9);
   EXPECT_EQ(queue_of({.destination_port = 54}), 0);
   EXPECT_EQ(queue_of({.version6 = true, .destination_port = 53}), 0);
   EXPECT_EQ(queue_of({.ether_type = 0x88F7}), 4);
-  EXPECT_EQ(queue_of({.ether_type = 0x88F7, .tagged = true}), 4);
+  EXPECT_EQ(queue_of({.ether_type = 0x88F7, .tags = {0x8100}}), 4);
   EXPECT_EQ(queue_of({.ether_type = 0x88F8}), 0);
   EXPECT_EQ(queue_of({.protocol = 6, .flags = kSyn}), 5);
   EXPECT_EQ(queue_of({.version6 = true, .protocol = 6, .flags = kSyn}), 5);
@@ -250,10 +256,19 @@ FlowRule random_rule(std::mt19937& random) {
   return rule;
 }
 
+/// Half of the frames have no tag.
+std::vector<std::uint16_t> random_tags(std::mt19937& random) {
+  static const std::vector<std::vector<std::uint16_t>> kTags{
+      {0x8100}, {0x8100}, {0x88A8}, {0x9100}, {0x8100, 0x8100}, {0x88A8, 0x8100}, {0x8100, 0x88A8}};
+  const std::size_t choice = random() % (2 * kTags.size());
+  return choice < kTags.size() ? kTags[choice] : std::vector<std::uint16_t>{};
+}
+
 TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
   std::mt19937 random(3);
   std::size_t installed = 0, refused = 0, selected = 0;
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < 80; ++round) {
+    ASSERT_TRUE(port->driver().capability<VlanStripping>()->set_vlan_stripping(round % 2 == 1));
     SoftwareClassifier software(kFlowQueues);
     std::vector<FlowRuleId> ids;
     for (int i = 0; i < 12; ++i) {
@@ -268,7 +283,7 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
       constexpr std::array<std::uint8_t, 4> kProtocols{6, 17, 132, 1};
       const FlowFrame frame{.ether_type = static_cast<std::uint16_t>(random() % 6 == 0 ? 0x9900 + random() % 3 : 0),
                             .version6 = random() % 6 == 0,
-                            .tagged = random() % 3 == 0,
+                            .tags = random_tags(random),
                             .protocol = kProtocols[random() % 4],
                             .source = static_cast<std::uint8_t>(random() % 3),
                             .destination = static_cast<std::uint8_t>(random() % 3),
@@ -284,6 +299,24 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
   EXPECT_GT(installed, 200U);
   EXPECT_GT(refused, 20U);
   EXPECT_GT(selected, 500U);
+}
+
+// The card would apply them only to frames with the outer tag.
+TEST_F(FlowPort, ExcludesOuterVlanTags) {
+  auto* const outer = port->driver().capability<DoubleVlan>();
+  const FlowRule dns{match::ipv4().udp().destination_port(53), to_queue(1)};
+  const FlowRuleId id = add(dns);
+  const auto refused = outer->set_outer_vlan_type(0x88A8);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
+  EXPECT_NE(refused.error().hint.find("remove the rules"), std::string::npos);
+  EXPECT_EQ(outer->outer_vlan_type(), std::nullopt);
+  EXPECT_TRUE(outer->set_outer_vlan_type(std::nullopt)) << "it is off";
+  ASSERT_TRUE(rules->remove(id));
+  ASSERT_TRUE(outer->set_outer_vlan_type(0x88A8));
+  EXPECT_NE(refusal(dns).find("outer VLAN type"), std::string::npos);
+  ASSERT_TRUE(outer->set_outer_vlan_type(std::nullopt));
+  EXPECT_EQ(refusal(dns), "");
 }
 
 }  // namespace

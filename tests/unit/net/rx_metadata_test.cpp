@@ -56,6 +56,25 @@ TEST_F(RxMetadataTest, ReadsTheHashOfTheCard) {
   EXPECT_EQ(intel({.rss = rx::RssType::none, .hash = 0xDEADBEEF}).rss_hash(), std::nullopt);
 }
 
+TEST_F(RxMetadataTest, SaysWhichTagTheCardHasStripped) {
+  const auto read = [&](RxFormat format, std::uint16_t tag) {
+    const hw::intel::Descriptor written = rx::written_back(
+        {.rss = rx::RssType::tcp_ipv4, .hash = 7, .status = rx::kDone | rx::kEndOfPacket | rx::kVlan, .vlan = tag});
+    mbuf_->set_rx_words(format, written.lo, written.hi);
+    const RxMetadata metadata(*mbuf_);
+    EXPECT_EQ(metadata.rss_hash(), 7U);
+    return metadata;
+  };
+  EXPECT_EQ(read(RxFormat::intel_advanced, 0x6005).vlan(), 0x6005);
+  EXPECT_FALSE(read(RxFormat::intel_advanced, 0x6005).vlan_is_inner());
+  EXPECT_EQ(read(RxFormat::intel_inner_tag, 0x6005).vlan(), 0x6005);
+  EXPECT_TRUE(read(RxFormat::intel_inner_tag, 0x6005).vlan_is_inner());
+  EXPECT_EQ(read(RxFormat::intel_assigned_tag, 0x6005).vlan(), std::nullopt) << "the host's";
+  EXPECT_EQ(read(RxFormat::intel_assigned_tag, 0x6000).vlan(), 0x6000) << "a priority alone";
+  EXPECT_TRUE(software({.vlan = 5, .vlan_is_inner = true}).vlan_is_inner());
+  EXPECT_FALSE(software({.vlan = 5}).vlan_is_inner());
+}
+
 TEST_F(RxMetadataTest, ReadsTheTagOfTheCard) {
   constexpr std::uint64_t kPlain = rx::kDone | rx::kEndOfPacket;
   EXPECT_EQ(intel({.status = kPlain | rx::kVlan, .vlan = 0xA123}).vlan(), 0xA123);

@@ -55,6 +55,25 @@ TEST_F(GroTest, HashAndStrippedTagStayAndDistinguishFlows) {
   EXPECT_EQ(RxMetadata(burst_[1]).vlan(), 8);
 }
 
+TEST_F(GroTest, AStrippedTagStaysBehindTheOuterOne) {
+  put_flow(burst_, 4, {.vlan = 7});
+  for (std::uint32_t i = 0; i < 4; ++i) SoftwareRxMetadata{.vlan = 8, .vlan_is_inner = i < 2}.attach_to(burst_[i]);
+  gro_.merge(burst_);
+  ASSERT_EQ(burst_.size(), 2U) << "the tags were in another order on the wire";
+  EXPECT_TRUE(RxMetadata(burst_[0]).vlan_is_inner());
+  EXPECT_FALSE(RxMetadata(burst_[1]).vlan_is_inner());
+  for (const std::size_t i : {0U, 1U}) {
+    EXPECT_EQ(burst_[i].segments(), 2U);
+    const std::uint32_t length = burst_[i].packet_length();
+    const std::size_t place = i == 0 ? 16 : 12;
+    ASSERT_TRUE(put_back_vlan_tag(burst_[i]));
+    EXPECT_EQ(packet::load16(burst_[i].data() + place), 0x8100);
+    EXPECT_EQ(packet::load16(burst_[i].data() + place + 2), 8);
+    EXPECT_EQ(burst_[i].packet_length(), length + 4);
+    EXPECT_EQ(burst_[i].tx_offload().l2, 22) << "the request's lengths follow";
+  }
+}
+
 TEST_F(GroTest, TagsInTheFrameAreSkipped) {
   put_flow(burst_, 2, {.vlan = 7});
   put_flow(burst_, 2, {.vlan = 8, .id = 9, .sequence = 1200});  // would continue the other flow

@@ -73,10 +73,13 @@ struct FlowAction {
 }
 
 /// A rule. Its items are in the order of the headers: eth, up to two vlan, ipv4 or ipv6, tcp or udp or sctp, then raw.
-/// Headers before the first item are not compared, and VLAN tags without an item are skipped. Between the first and the
-/// last item no other header may be left out. An eth item's type is the first EtherType of the frame if a vlan item
-/// follows, and the EtherType after all tags otherwise. Fragments of IP packets have no tcp, udp or sctp. A rule
-/// without items matches every frame.
+/// Headers before the first item are not compared. Between the first and the last item no other header may be left out.
+/// A rule concerns the frame as on the wire: a tag that the card has stripped is compared in its place. Tags:
+/// - A rule with vlan items compares the outermost tags, and skips others behind them.
+/// - A rule without vlan items means what it means for a card: it skips one tag of type 0x8100. Behind another tag
+///   (0x88A8, or a second one) it finds no headers.
+/// An eth item's type is the first EtherType of the frame if a vlan item follows, and otherwise the one after the tags
+/// that the rule skips. Fragments of IP packets have no tcp, udp or sctp. A rule without items matches every frame.
 struct FlowRule {
   std::vector<MatchItem> match = {};
   FlowAction action = {};

@@ -121,6 +121,12 @@ Result<FlowFilters::Entry> FlowFilters::make_entry(const FlowRule& rule) const {
     return fail(ErrorCode::bad_state, fmt::format("{}: flow rules cannot be added while there are pools", card_.name),
                 "set no pools first (QueuePools), or use SoftwareClassifier");
   }
+  // [I-EXTVLAN] The filters would concern frames with the outer tag alone.
+  if (outer_tags_) {
+    return fail(ErrorCode::bad_state,
+                fmt::format("{}: flow rules cannot be added while there is an outer VLAN type", card_.name),
+                "turn DoubleVlan off first, or use SoftwareClassifier");
+  }
   if (auto checked = check_rule(rule); !checked) return pass_on(std::move(checked));
   const std::uint32_t queues = queues_ == 0 ? card_.traits->queues : queues_;
   if (auto checked = check_queues(rule.action, queues, card_.name); !checked) return pass_on(std::move(checked));

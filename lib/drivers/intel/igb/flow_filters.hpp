@@ -24,6 +24,8 @@ class FlowFilters final : public FlowRules {
   void configured(std::uint32_t queues) noexcept { queues_ = queues; }
   /// Whether the queues belong to pools: then no rule can be added.
   void set_pools(bool pools) noexcept { pools_ = pools; }
+  /// Whether the card skips outer VLAN tags: then no rule can be added.
+  void set_outer_tags(bool on) noexcept { outer_tags_ = on; }
   /// The EtherType filter and the five-tuple filter that select frames for time stamps (StampLatches).
   static constexpr std::uint32_t kStampFilter = 7;
   static constexpr std::uint32_t kPtpType = 0x88F7;  ///< PTP over Ethernet: IEEE 1588, annex F
@@ -76,6 +78,7 @@ class FlowFilters final : public FlowRules {
   std::uint32_t queues_ = 0;  // 0 until the port is configured
   bool running_ = false;
   bool pools_ = false;
+  bool outer_tags_ = false;
   bool stamps_ether_type_ = false;  // the filter kStampFilter is reserved
   bool stamps_five_tuple_ = false;
 };

@@ -142,6 +142,7 @@ Result<void> Port::start(const PortSettings& settings) {
   if (strip_vlans_) write_vlan_stripping(card_, true);
   if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);
   queues()->let_card_insert_tags(card_inserts_tags());
+  queues()->set_rx_format(rx_format());
   mac_ = settings.mac;
   mtu_ = settings.mtu;
   all_multicast_ = settings.promiscuous || settings.all_multicast;

@@ -121,6 +121,11 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> change_tags(const std::function<void()>& change);
   [[nodiscard]] Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) override;
   [[nodiscard]] std::optional<std::uint16_t> outer_vlan_type() const override { return outer_vlan_type_; }
+  [[nodiscard]] Result<void> check_outer_tags() const;
+  /// Which tag the card strips.
+  [[nodiscard]] RxFormat rx_format() const noexcept {
+    return outer_vlan_type_ ? RxFormat::intel_inner_tag : RxFormat::intel_advanced;
+  }
   [[nodiscard]] ReceiveLimit receive_limit() const noexcept { return {mtu_, outer_vlan_type_.has_value()}; }
   /// The limit of the whole card, for the frames of virtual functions, too.
   [[nodiscard]] ReceiveLimit card_limit() const noexcept;

@@ -16,8 +16,8 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// For a sending thread to end its burst, and for a full ring to be sent.
-constexpr Duration kTransmitLimit = milliseconds(100);
+/// For a thread to end its burst, and for a full ring to be sent.
+constexpr Duration kPauseLimit = milliseconds(100);
 /// Without interrupts. A virtual function's driver waits a second for an answer.
 constexpr Duration kMailboxInterval = milliseconds(10);
 
@@ -141,18 +141,22 @@ Result<void> Port::change_tags(const std::function<void()>& change) {
     change();
     return {};
   }
-  auto ready = queues()->pause_transmit(card_.clock(), kTransmitLimit);
+  auto ready = queues()->pause_transmit(card_.clock(), kPauseLimit);
   if (ready && card_inserts_tags()) {
     ready = wait_for(
-        card_, "the transmission of all queued frames, whose VLAN tags the card inserts", kTransmitLimit,
+        card_, "the transmission of all queued frames, whose VLAN tags the card inserts", kPauseLimit,
         [this] { return queues()->paused_finished(); }, microseconds(100));
   }
+  // The received frames of a burst have the format that the queue had when it began.
+  if (ready) ready = queues()->pause_receive(card_.clock(), kPauseLimit);
   if (ready) {
     change();
     queues()->let_card_insert_tags(card_inserts_tags());
+    queues()->set_rx_format(rx_format());
     ready = flush_registers(card_);
   }
   queues()->resume_transmit();
+  queues()->resume_receive();
   return ready;
 }
 
@@ -210,14 +214,29 @@ Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) 
   if (auto is_open = expect_open(); !is_open) return is_open;
   if (ether_type) {
     if (auto valid = check_outer_vlan_type(card_.name, *ether_type); !valid) return valid;
+    if (auto possible = check_outer_tags(); !possible) return possible;
   }
   return change_tags([this, ether_type] {
     outer_vlan_type_ = ether_type;
+    flow_filters_.set_outer_tags(ether_type.has_value());
     if (!running_) return;
     write_receive_limit(card_, card_limit());
     write_pool_settings();
     write_outer_vlan_type(card_, ether_type);
   });
+}
+
+// The mode is the whole card's, and a function's driver would not know of it. The card's filters find no headers in
+// frames without the outer tag.
+Result<void> Port::check_outer_tags() const {
+  const auto refused = [this](const char* why, const char* hint) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: an outer VLAN type cannot be set {}", card_.name, why), hint);
+  };
+  if (functions_.enabled()) return refused("while there are virtual functions", "disable the functions first");
+  if (!flow_filters_.rules().empty()) {
+    return refused("while there are flow rules", "remove the rules first, or give them to SoftwareClassifier");
+  }
+  return {};
 }
 
 bool Port::may_transmit() const {

@@ -22,6 +22,7 @@ Result<void> Port::check_functions(unsigned count) const {
   }
   if (pools_.enabled()) return refused("while there are pools", "set no pools first (QueuePools)");
   if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
+  if (outer_vlan_type_) return refused("while there is an outer VLAN type", "turn DoubleVlan off first");
   if (stamps_.frame_stamps().transmit) {
     return refused("while sent frames are stamped", "set FrameStampsConfig::transmit to false first");
   }

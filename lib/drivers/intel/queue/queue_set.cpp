@@ -172,6 +172,24 @@ Result<void> QueueSet::close(Clock& clock, Duration limit) {
   return result;
 }
 
+void QueueSet::set_rx_format(RxFormat format) noexcept {
+  for (RxQueue& queue : rx_) queue.set_format(format);
+}
+
+Result<void> QueueSet::pause_receive(Clock& clock, Duration limit) {
+  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) {
+    if (!rx_[queue].is_open()) continue;
+    paused_rx_.push_back(&rx_[queue]);
+    if (auto closed = rx_[queue].close(clock, limit); !closed) return closed;
+  }
+  return {};
+}
+
+void QueueSet::resume_receive() noexcept {
+  for (RxQueue* const queue : paused_rx_) queue->open();
+  paused_rx_.clear();
+}
+
 void QueueSet::let_card_insert_tags(bool on) noexcept {
   for (TxQueue& queue : tx_) queue.let_card_insert_tags(on);
 }

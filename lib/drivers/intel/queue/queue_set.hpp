@@ -77,6 +77,11 @@ class QueueSet {
   void open() noexcept;
   /// Bursts do nothing from now on. Waits for bursts that are going on. Error timeout: one has not ended; call again.
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
+  /// The format of received frames' metadata, for all receive queues (RxQueue::set_format). Needs them closed.
+  void set_rx_format(RxFormat format) noexcept;
+  /// Closes and opens the receive queues alone, as `close` and `open` do. One that is not open is left as it is.
+  [[nodiscard]] Result<void> pause_receive(Clock& clock, Duration limit);
+  void resume_receive() noexcept;
   /// Whether the card inserts VLAN tags, for all transmit queues. Needs them closed, and with `false` empty rings.
   void let_card_insert_tags(bool on) noexcept;
   /// Closes and opens the transmit queues alone, as `close` and `open` do. A queue that is not open, or that a forward
@@ -105,6 +110,7 @@ class QueueSet {
   std::vector<RxQueue> rx_;
   std::vector<TxQueue> tx_;
   std::vector<TxQueue*> paused_;
+  std::vector<RxQueue*> paused_rx_;
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
   bool segments_tunnels_;
   bool stamps_frames_;

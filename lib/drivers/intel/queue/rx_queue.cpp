@@ -78,13 +78,21 @@ void RxQueue::apply(RxQueueSetup setup) noexcept {
   cache_owner_ = std::move(setup.cache);
   cache_ = cache_owner_.get();
   const MempoolCore& copies = copying_.cache != nullptr ? copying_.cache->pool() : *pool_;
-  copy_word_ = copies.empty_word(RxFormat::intel_advanced, setup.port);
-  if (splits_frames()) header_word_ = header_pool()->empty_word(RxFormat::intel_advanced, setup.port);
+  copy_word_ = copies.empty_word(format_, setup.port);
+  if (splits_frames()) header_word_ = header_pool()->empty_word(format_, setup.port);
   fast_path_ = {.mask = RxHotPath::kFastPathMask,
                 .expected = RxHotPath::kFastPathExpected,
                 .max_excess = setup.buffer_bytes - std::uint64_t{1},
-                .one_byte_word = pool_->empty_word(RxFormat::intel_advanced, setup.port) + 1,
+                .one_byte_word = pool_->empty_word(format_, setup.port) + 1,
                 .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
+}
+
+void RxQueue::set_format(RxFormat format) noexcept {
+  constexpr unsigned kShift = 60;  // in MbufAccess::word
+  format_ = format;
+  for (std::uint64_t* const word : {&copy_word_, &header_word_, &fast_path_.one_byte_word}) {
+    *word = (*word & ~(std::uint64_t{0xF} << kShift)) | std::uint64_t{static_cast<std::uint8_t>(format)} << kShift;
+  }
 }
 
 void RxQueue::lend(QueueBorrower& borrower) noexcept {

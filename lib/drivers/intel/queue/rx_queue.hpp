@@ -120,6 +120,9 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
     head_offset_ = head_offset;
   }
 
+  /// The format of the receive metadata of its frames from now on: one of the write-back's. Needs the gate closed.
+  void set_format(RxFormat format) noexcept;
+
   /// Lends the queue to `borrower`, which moves its frames from now on. Needs the gate closed, and no other borrower.
   void lend(QueueBorrower& borrower) noexcept;
   /// Called by the borrower to return the queue. If the queue is open, its own bursts work again.
@@ -218,8 +221,9 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   RxCopying copying_;
   std::uint64_t copy_word_ = 0;  // MbufAccess::word of an empty copy
   RxSplitting splitting_;
-  std::vector<Mbuf*> headers_;        // the mbuf of each descriptor's header, if frames are split
-  std::uint64_t header_word_ = 0;     // MbufAccess::word of an empty one
+  std::vector<Mbuf*> headers_;     // the mbuf of each descriptor's header, if frames are split
+  std::uint64_t header_word_ = 0;  // MbufAccess::word of an empty one
+  RxFormat format_ = RxFormat::intel_advanced;
   mutable std::mutex borrower_lock_;  // for threads that read counters; only the control thread changes borrower_
   QueueBorrower* borrower_ = nullptr;
   std::shared_ptr<MempoolCore> pool_;
