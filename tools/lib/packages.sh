@@ -17,7 +17,7 @@ packages_for() {
       # cmake/clang.cmake needs version 16 or newer, and Debian 12 has 14 by default.
       if [[ ${POLLUX_DISTRO:-} == debian-12 ]]; then echo clang-16 libclang-rt-16-dev lld-16 llvm-16; else echo clang libclang-rt-dev lld llvm; fi
       ;;
-    check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 ;;
+    check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 reuse ;;
     abi) echo abigail-tools ;;
     kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;
     kernel-files) echo gcc xz-utils ;;
