@@ -20,13 +20,17 @@ phase() {
 }
 
 # die WHAT HINT...: prints an error and its hints, and exits with status 1.
-die() {
-  local what=$1
-  shift
+die() { end_with 1 "$@"; }
+
+# usage_error WHAT HINT...: the same for a wrong command line, with status 2.
+usage_error() { end_with 2 "$@"; }
+
+end_with() {
+  local status=$1 what=$2 hint
+  shift 2
   printf '%s: error: %s\n' "${POLLUX_TOOL:-pollux}" "$what" >&2
-  local hint
   for hint in "$@"; do printf '  what to do: %s\n' "$hint" >&2; done
-  exit 1
+  exit "$status"
 }
 
 # run_logged LOG HINT COMMAND...: runs a command with much output; shows the end of the output only if the command fails. While a job

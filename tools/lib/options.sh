@@ -5,7 +5,7 @@
 # need_number OPTION VALUE LOW HIGH
 need_number() {
   if [[ ! $2 =~ ^[0-9]{1,12}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
-    die "$1 takes a whole number from $3 to $4, not '$2'" "see $POLLUX_TOOL --help"
+    usage_error "$1 takes a whole number from $3 to $4, not '$2'" "see $POLLUX_TOOL --help"
   fi
 }
 
@@ -14,5 +14,5 @@ need_word() {
   local option=$1 value=$2 word
   shift 2
   for word in "$@"; do [[ $value == "$word" ]] && return 0; done
-  die "$option takes one of: $*; not '$value'" "see $POLLUX_TOOL --help"
+  usage_error "$option takes one of: $*; not '$value'" "see $POLLUX_TOOL --help"
 }

@@ -307,7 +307,7 @@ class Command(unittest.TestCase):
     def refuses(self, hint: str, *words: str) -> None:
         with Sandbox() as sandbox:
             outcome = sandbox.run("tools/silicon", *words)
-            self.assertEqual(outcome.returncode, 1, outcome)
+            self.assertEqual(outcome.returncode, 2, outcome)
             self.assertIn(hint, outcome.stderr)
 
     def test_wrong_arguments_are_refused_before_anything_is_installed(self):

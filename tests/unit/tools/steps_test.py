@@ -197,7 +197,7 @@ class Tool(unittest.TestCase):
             sandbox.fake("dpkg-query", "exit 1")
             for words in (["unti"], ["mutation"], []):
                 outcome = sandbox.run("tools/test", "--only", *words)
-                self.assertEqual(outcome.returncode, 1)
+                self.assertEqual(outcome.returncode, 2)
                 self.assertRegex(outcome.stderr, "error: .*\n  what to do: .")
                 self.assertNotIn("installing", outcome.stderr)
                 if words:

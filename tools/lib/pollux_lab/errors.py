@@ -18,5 +18,9 @@ class LabError(Exception):
         return text
 
 
+class UsageError(LabError):
+    """A wrong command line."""
+
+
 class QemuCrashed(LabError):
     """QEMU itself crashed, which says nothing about the test in it."""

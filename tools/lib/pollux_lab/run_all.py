@@ -12,7 +12,7 @@ import traceback
 from . import disk_space, quick, step_table, test_environment
 from .background import Background
 from .commands import Commands, tell
-from .errors import LabError
+from .errors import LabError, UsageError
 from .guest import end_on_signals
 from .junit import Result
 from .sources import Sources
@@ -154,14 +154,14 @@ def main() -> int:
         return RunAll(options).run()
     except LabError as error:
         print(f"tools/test: error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def require_consistent(options: Options) -> None:
     if options.quick and (options.full or options.only or options.resume):
-        raise LabError("--quick cannot be combined with --full, --only or --resume", "see tools/test --help")
+        raise UsageError("--quick cannot be combined with --full, --only or --resume", "see tools/test --help")
     if options.resume and (not options.full or options.only):
-        raise LabError("--resume goes on with an interrupted run of --full", "say tools/test --full --resume, without --only")
+        raise UsageError("--resume goes on with an interrupted run of --full", "say tools/test --full --resume, without --only")
 
 
 if __name__ == "__main__":

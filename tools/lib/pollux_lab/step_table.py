@@ -4,7 +4,7 @@
 from functools import partial
 
 from . import build_steps, runner_steps
-from .errors import LabError
+from .errors import UsageError
 from .steps import Options, Step
 
 COMPILERS = ("build", "test")
@@ -99,17 +99,17 @@ def with_needs(names: set[str]) -> set[str]:
 
 
 def choose(options: Options) -> set[str]:
-    """The names of the steps that run. Raises LabError for a name in --only that does not belong to this run."""
+    """The names of the steps that run. Raises UsageError for a name in --only that does not belong to this run."""
     there = [step.name for step in of_run(options.full)]
     if not options.only:
         return set(there)
     for name in options.only:
         if name == JUDGES_ALL:
-            raise LabError(f"'{name}' can only be judged on a run of all steps", "run it without --only")
+            raise UsageError(f"'{name}' can only be judged on a run of all steps", "run it without --only")
         if name not in there and any(name == step.name for step in STEPS):
-            raise LabError(f"the step '{name}' belongs to --full", "add --full")
+            raise UsageError(f"the step '{name}' belongs to --full", "add --full")
         if name not in there:
-            raise LabError(f"there is no step '{name}'",
+            raise UsageError(f"there is no step '{name}'",
                            f"name one or several of these, separated by commas: {', '.join(set_aside(there, JUDGES_ALL))}")
     return with_needs(set(options.only))
 
