@@ -103,7 +103,7 @@ Result<void> FaultDevice::enter_call(const char* what) {
     return fail(faults_->plan().error, fmt::format("{}: {} failed", name(), what), kInjectedHint);
   }
   if (removed_by_fault())
-    return fail(ErrorCode::device_removed, fmt::format("{}: {}: the card was removed", name(), what));
+    return fail(ErrorCode::device_removed, fmt::format("{}: {}: the card was removed", name(), what), kInjectedHint);
   return {};
 }
 

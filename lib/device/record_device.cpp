@@ -56,6 +56,8 @@ RecordDevice::RecordDevice(std::shared_ptr<ContextState> context, std::unique_pt
 
 RecordDevice::~RecordDevice() {
   if (attached_) context_->detach(*memory_);
+  writer_.finish();
+  log_error();
 }
 
 Result<void> RecordDevice::prepare() {
@@ -93,8 +95,15 @@ Result<void> RecordDevice::prepare() {
 void RecordDevice::add(const RecordEvent& event) noexcept {
   if (flushes_ != 0) writer_.add({.kind = Kind::flush, .value = std::exchange(flushes_, 0)});
   writer_.add(event);
-  if (writer_.good() || std::exchange(error_logged_, true)) return;
-  context_->log(LogLevel::error, fmt::format("{}: recording stopped: cannot write to its file", name()));
+  log_error();
+}
+
+void RecordDevice::log_error() noexcept {
+  if (error_logged_) return;
+  const auto failure = writer_.failure();
+  if (!failure) return;
+  error_logged_ = true;
+  context_->log(LogLevel::error, fmt::format("{}: {}", name(), failure->message()));
 }
 
 std::optional<RingRegister> RecordDevice::ring_register(unsigned bar, std::uint32_t offset,

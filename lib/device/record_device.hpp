@@ -77,6 +77,8 @@ class RecordDevice final : public DeviceDecorator {
   [[nodiscard]] std::uint32_t write_ring(const RingRegister& which, std::uint32_t value) noexcept;
   /// Records the flushes since the last event, then `event`.
   void add(const RecordEvent& event) noexcept;
+  /// Logs the first failure to write, once.
+  void log_error() noexcept;
   /// Records all events of the card since the last poll, and copies its write-backs to the driver's rings.
   void poll_card() noexcept;
   void deliver(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,

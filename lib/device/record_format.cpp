@@ -9,12 +9,13 @@
 #include <string_view>
 #include <utility>
 
+#include "base/open_file.hpp"
+
 namespace pollux {
 namespace {
 
 using Kind = RecordEvent::Kind;
 
-constexpr std::string_view kMagic = "POLLUXRC";
 /// MSI-X allows a function no more vectors.
 constexpr std::uint16_t kMaxVectors = 2048;
 constexpr std::uint64_t kMaxBarBytes = std::uint64_t{1} << 40;
@@ -84,14 +85,13 @@ bool is_valid(const RecordEvent& event) noexcept {
 }  // namespace
 
 Result<RecordWriter> RecordWriter::create(const std::string& file, const RecordHeader& header) {
-  std::unique_ptr<std::FILE, Close> handle(std::fopen(file.c_str(), "wbe"));
-  if (handle == nullptr) {
-    const bool denied = errno == EACCES || errno == EPERM;
-    return fail_errno(denied ? ErrorCode::permission_denied : ErrorCode::io_error, fmt::format("cannot write {}", file),
-                      errno, "record to a file in an existing directory that you may write to");
-  }
+  auto opened = open_output_file(file, "record");
+  if (!opened) return pass_on(std::move(opened));
+  std::unique_ptr<std::FILE, Close> handle(::fdopen(opened->get(), "wb"));
+  if (handle == nullptr) return fail_errno(ErrorCode::io_error, fmt::format("record: {}", file), errno);
+  static_cast<void>(opened->release());  // the stream closes it
   std::vector<std::byte> bytes;
-  append(bytes, kMagic);
+  append(bytes, RecordReader::kMagic);
   append(bytes, RecordHeader::kVersion);
   append(bytes, header.identity.vendor);
   append(bytes, header.identity.device);
@@ -103,17 +103,31 @@ Result<RecordWriter> RecordWriter::create(const std::string& file, const RecordH
   const std::string_view name = std::string_view(header.name).substr(0, 0xFFFF);
   append(bytes, static_cast<std::uint16_t>(name.size()));
   append(bytes, name);
-  RecordWriter writer(std::move(handle));
+  RecordWriter writer(file, std::move(handle));
   writer.put(bytes);
+  if (std::fflush(writer.file_.get()) != 0 && writer.error_ == 0) writer.error_ = errno;
+  if (const auto failure = writer.failure()) return tl::unexpected<Error>(*failure);
   return writer;
 }
 
-RecordWriter::~RecordWriter() {
-  if (file_ != nullptr) add({.kind = Kind::end});
+std::optional<Error> RecordWriter::failure() const {
+  if (error_ == 0) return std::nullopt;
+  return fail_errno(ErrorCode::io_error, fmt::format("record: cannot write {}", path_), error_,
+                    "the recording is incomplete; record to a file system with free space")
+      .value();
+}
+
+RecordWriter::~RecordWriter() { finish(); }
+
+void RecordWriter::finish() {
+  if (file_ == nullptr) return;
+  add({.kind = Kind::end});
+  if (std::fclose(file_.release()) != 0 && error_ == 0) error_ = errno;
 }
 
 void RecordWriter::put(const std::vector<std::byte>& bytes) {
-  good_ = good_ && std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) == bytes.size();
+  if (error_ != 0) return;
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) error_ = errno;
 }
 
 void RecordWriter::add(const RecordEvent& event) {
@@ -160,6 +174,10 @@ void RecordWriter::add(const RecordEvent& event) {
   put(buffer_);
 }
 
+bool RecordReader::has_magic(std::span<const std::byte> bytes) noexcept {
+  return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
+}
+
 Result<RecordReader> RecordReader::open(std::vector<std::byte> bytes) {
   RecordReader reader(std::move(bytes));
   if (auto header = reader.parse_header(); !header) return pass_on(std::move(header));
@@ -168,12 +186,11 @@ Result<RecordReader> RecordReader::open(std::vector<std::byte> bytes) {
 }
 
 Result<void> RecordReader::parse_header() {
-  ByteReader reader(bytes_);
-  const auto magic = reader.take(kMagic.size());
-  if (!std::equal(magic.begin(), magic.end(), kMagic.begin(), kMagic.end(),
-                  [](std::byte a, char b) { return std::to_integer<char>(a) == b; })) {
+  if (!has_magic(bytes_)) {
     return fail(ErrorCode::invalid_argument, "this is not a recording", "make one with record:FILE,DEVICE");
   }
+  ByteReader reader(bytes_);
+  static_cast<void>(reader.take(kMagic.size()));
   version_ = reader.take<std::uint32_t>();
   if (reader.good() && (version_ == 0 || version_ > RecordHeader::kVersion)) {
     return fail(ErrorCode::invalid_argument,

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pollux/device/device.hpp"
@@ -67,33 +69,43 @@ struct RecordEvent {
          kind == RecordEvent::Kind::removed;
 }
 
-/// Writes a recording to a file. After a failed write `good` returns false and nothing more is written.
+/// Writes a recording to a file. After a failed write nothing more is written.
 class RecordWriter {
  public:
+  /// Errors: those of open_output_file; io_error if the header cannot be written.
   [[nodiscard]] static Result<RecordWriter> create(const std::string& file, const RecordHeader& header);
   RecordWriter(RecordWriter&&) noexcept = default;
   RecordWriter& operator=(RecordWriter&&) = delete;
-  /// Writes the end mark.
+  /// Calls `finish`.
   ~RecordWriter();
 
   void add(const RecordEvent& event);
-  [[nodiscard]] bool good() const noexcept { return good_; }
+  /// Writes the end mark and what is buffered. Call it once, after the last event.
+  void finish();
+  /// Why the recording is incomplete; nullopt: it is not so far.
+  [[nodiscard]] std::optional<Error> failure() const;
 
  private:
   struct Close {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
-  explicit RecordWriter(std::unique_ptr<std::FILE, Close> file) : file_(std::move(file)) {}
+  RecordWriter(std::string path, std::unique_ptr<std::FILE, Close> file)
+      : path_(std::move(path)), file_(std::move(file)) {}
   void put(const std::vector<std::byte>& bytes);
 
+  std::string path_;
   std::unique_ptr<std::FILE, Close> file_;
   std::vector<std::byte> buffer_;
-  bool good_ = true;
+  int error_ = 0;  // errno of the first failed write
 };
 
 /// Reads a recording from memory. The bytes are untrusted: every length and number is checked before use.
 class RecordReader {
  public:
+  static constexpr std::string_view kMagic = "POLLUXRC";
+
+  /// Whether a file that begins with these bytes may be a recording.
+  [[nodiscard]] static bool has_magic(std::span<const std::byte> bytes) noexcept;
   /// Checks the whole recording. Error: invalid_argument, with the offset of the first invalid byte.
   [[nodiscard]] static Result<RecordReader> open(std::vector<std::byte> bytes);
 

@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <utility>
+
+#include "base/open_file.hpp"
 
 namespace pollux {
 namespace {
@@ -16,25 +18,27 @@ namespace {
 using Kind = RecordEvent::Kind;
 using Role = RingRegister::Role;
 
+/// Reads the file, unless its beginning shows that it is not a recording.
 Result<std::vector<std::byte>> read_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  if (file == nullptr) {
-    const ErrorCode code = errno == ENOENT   ? ErrorCode::not_found
-                           : errno == EACCES ? ErrorCode::permission_denied
-                                             : ErrorCode::io_error;
-    return fail_errno(code, fmt::format("cannot read {}", path), errno, "make a recording with record:FILE,DEVICE");
-  }
+  constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
+  constexpr std::size_t kChunk = 65536;
+  auto file = open_input_file(path, "replay");
+  if (!file) return pass_on(std::move(file));
   std::vector<std::byte> bytes;
-  std::array<std::byte, 65536> chunk;
   for (;;) {
-    const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file.get());
-    bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(count));
-    if (count != chunk.size()) break;
+    const std::size_t before = bytes.size();
+    bytes.resize(before + kChunk);
+    const ssize_t count = ::read(file->get(), bytes.data() + before, kChunk);
+    bytes.resize(before + static_cast<std::size_t>(std::max(count, ssize_t{0})));
+    if (count < 0) {
+      return fail_errno(ErrorCode::io_error, fmt::format("replay: cannot read all of {}", path), errno,
+                        "copy the file to another disk");
+    }
+    if (count == 0 || !RecordReader::has_magic(bytes)) return bytes;
+    if (bytes.size() <= kMaxBytes) continue;
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: the recording has more than {} bytes", path, kMaxBytes),
+                fmt::format("replay its beginning: head -c {} {} > OTHER", kMaxBytes, path));
   }
-  if (std::ferror(file.get()) != 0) {
-    return fail(ErrorCode::io_error, fmt::format("cannot read all of {}", path), "copy the file to another disk");
-  }
-  return bytes;
 }
 
 /// Text before the name of a register, if the access has not all 32 bits of it.
@@ -354,7 +358,7 @@ void ReplayDevice::diverge(const RecordEvent& request) {
     const std::lock_guard lock(progress_->mutex_);
     progress_->divergence_ = text;
   }
-  context_->log(LogLevel::error, text);
+  context_->log(LogLevel::error, text + ": replay it with the program, options and release that recorded it");
 }
 
 }  // namespace pollux

@@ -62,7 +62,8 @@ struct CardLayout {
 /// Device is destroyed; the partial recording of a crashed process can also be replayed. A full disk ends the recording
 /// with a logged error, and the Device continues to work.
 /// `layout` and everything it refers to must outlive the Device. Thread rule: that of Device.
-/// Errors: io_error and permission_denied (the file), no_memory (the rings).
+/// Errors: not_found, permission_denied, io_error, invalid_argument (not a regular file), busy (another recording is
+/// written to the file), no_memory (the rings).
 [[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> record_device(Context& context, const std::string& file,
                                                                        const CardLayout& layout,
                                                                        std::unique_ptr<Device> inner);
@@ -91,8 +92,9 @@ using FindLayout = std::function<const CardLayout*(const PciIdentity& card)>;
 /// removed from then on; this difference is logged as an error, with the access that was expected. These may differ,
 /// because they depend on time: how often the driver reads one register in a row, how often it polls, and when it reads
 /// counters and status registers.
-/// Errors: not_found, permission_denied, io_error (the file), invalid_argument (not a recording, another version, or
-/// damaged), not_supported (a card that `find` does not know).
+/// The recording is read into memory; it may have up to 1 GiB. Errors: not_found, permission_denied, io_error (the
+/// file), invalid_argument (not a regular file, not a recording, longer, of another version, or damaged),
+/// not_supported (a card that `find` does not know).
 [[nodiscard]] POLLUX_API Result<std::unique_ptr<Device>> replay_device(
     Context& context, const std::string& file, const FindLayout& find,
     std::shared_ptr<ReplayProgress> progress = nullptr);

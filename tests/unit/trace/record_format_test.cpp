@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "support/full_disk.hpp"
+
 namespace pollux {
 namespace {
 
@@ -57,7 +59,7 @@ std::vector<std::byte> recording(const std::vector<RecordEvent>& events) {
                                               .name = "sim:0"});
     EXPECT_TRUE(writer) << writer.error().message();
     for (const RecordEvent& event : events) writer->add(event);
-    EXPECT_TRUE(writer->good());
+    EXPECT_FALSE(writer->failure());
   }
   auto bytes = bytes_of(file);
   std::remove(file.c_str());
@@ -204,10 +206,36 @@ TEST(RecordFormat, ReportsTheNameOfAFileThatCannotBeWritten) {
 }
 
 TEST(RecordFormat, AFullDiskEndsTheRecording) {
-  auto writer = RecordWriter::create("/dev/full", {});
+  const std::string file = temporary_file();
+  auto writer = RecordWriter::create(file, {});
   ASSERT_TRUE(writer) << writer.error().message();
-  for (int i = 0; i < 100'000 && writer->good(); ++i) writer->add({.kind = RecordEvent::Kind::flush, .value = 3});
-  EXPECT_FALSE(writer->good());
+  const test::FullDisk full(100);
+  for (int i = 0; i < 100'000 && !writer->failure(); ++i) writer->add({.kind = RecordEvent::Kind::flush, .value = 3});
+  ASSERT_TRUE(writer->failure());
+  EXPECT_NE(writer->failure()->what.find(file + " (File too large)"), std::string::npos);
+  std::remove(file.c_str());
+}
+
+TEST(RecordFormat, WhatIsBufferedCountsAsWrittenOnlyAtTheEnd) {
+  const std::string file = temporary_file();
+  auto writer = RecordWriter::create(file, {});
+  ASSERT_TRUE(writer) << writer.error().message();
+  const test::FullDisk full(100);
+  for (int i = 0; i < 100; ++i) writer->add({.kind = RecordEvent::Kind::flush, .value = 3});
+  EXPECT_FALSE(writer->failure());
+  writer->finish();
+  ASSERT_TRUE(writer->failure());
+  EXPECT_NE(writer->failure()->what.find(file + " (File too large)"), std::string::npos);
+  std::remove(file.c_str());
+}
+
+TEST(RecordFormat, AFileWithoutRoomForTheHeaderIsRejected) {
+  const test::FullDisk full(10);
+  const auto writer = RecordWriter::create(temporary_file(), {});
+  std::remove(temporary_file().c_str());
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().code, ErrorCode::io_error);
+  EXPECT_NE(writer.error().what.find(temporary_file()), std::string::npos);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "device/record_format.hpp"
 #include "hw/intel/igb/registers.hpp"
+#include "support/full_disk.hpp"
 #include "unit/trace/record_fixture.hpp"
 
 namespace pollux::test {
@@ -256,12 +257,55 @@ TEST_F(RecordTest, OpensByUri) {
   const auto missing = open_unconfigured(fixture.context, "replay:/nowhere/at/all.rec");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
-  const auto no_recording = open_unconfigured(fixture.context, "replay:/dev/null");
-  ASSERT_FALSE(no_recording);
-  EXPECT_EQ(no_recording.error().what, "/dev/null: this is not a recording");
   EXPECT_FALSE(open_unconfigured(fixture.context, "record:/nowhere/at/all.rec,sim:0"));
   EXPECT_FALSE(open_unconfigured(fixture.context, fmt::format("record:{}", file_)))
       << "the URI names no device to record";
+}
+
+// A file may have any length, and a device has no end.
+TEST_F(RecordTest, OnlyTheBeginningOfAnotherFileIsRead) {
+  ContextFixture fixture;
+  std::FILE* const file = std::fopen(file_.c_str(), "wb");
+  ASSERT_NE(file, nullptr);
+  ASSERT_EQ(::ftruncate(::fileno(file), std::int64_t{1} << 40), 0);
+  std::fclose(file);
+  const auto zeros = open_unconfigured(fixture.context, fmt::format("replay:{}", file_));
+  ASSERT_FALSE(zeros);
+  EXPECT_EQ(zeros.error().what, file_ + ": this is not a recording");
+  for (const char* const device : {"/dev/zero", "/dev/null"}) {
+    const auto opened = open_unconfigured(fixture.context, fmt::format("replay:{}", device));
+    ASSERT_FALSE(opened) << device;
+    EXPECT_EQ(opened.error().what, fmt::format("replay: {} is not a regular file", device));
+  }
+}
+
+TEST_F(RecordTest, AFileHasOneRecording) {
+  ContextFixture fixture;
+  auto first = open_device(fixture.context, fmt::format("record:{},sim:0", file_));
+  ASSERT_TRUE(first) << first.error().message();
+  const auto second = open_device(fixture.context, fmt::format("record:{},sim:1", file_));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::busy);
+  EXPECT_THAT(second.error().message(), AllOf(HasSubstr(file_), HasSubstr("choose another file")));
+  first->reset();
+  const auto replayed = replay_device(fixture.context, file_, find_card_layout);
+  EXPECT_TRUE(replayed) << replayed.error().message();
+  EXPECT_TRUE(open_device(fixture.context, fmt::format("record:{},sim:1", file_))) << "the first one has ended";
+}
+
+TEST_F(RecordTest, AFullDiskIsLoggedOnceAlsoIfOnlyTheEndIsLost) {
+  for (const int reads : {1, 10'000}) {
+    ContextFixture fixture;
+    auto device = open_device(fixture.context, fmt::format("record:{},sim:0", file_));
+    ASSERT_TRUE(device) << device.error().message();
+    const FullDisk full(80);
+    const Bar bar = (*device)->bar(0).value();
+    for (int i = 0; i < reads; ++i) static_cast<void>(bar.read32(hw::igb::STATUS::offset(0)));
+    device->reset();
+    EXPECT_EQ(fixture.log, "sim:0: record: cannot write " + file_ +
+                               " (File too large): the recording is incomplete; record to a file system with free "
+                               "space\n");
+  }
 }
 
 }  // namespace
