@@ -3,13 +3,18 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <optional>
+
+#include "base/uri_options.hpp"
 
 namespace pollux::qtest {
 namespace {
 
 constexpr unsigned kMaxTimeout = 600'000;
+constexpr std::string_view kExample =
+    "qtest:0, qtest:0?qemu=/path/to/qemu-system-x86_64 or qtest:0?timeout=MILLISECONDS";
 
 std::optional<unsigned> parse_unsigned(std::string_view text) {
   unsigned value = 0;
@@ -23,33 +28,20 @@ tl::unexpected<Error> refuse(const Target& target, std::string_view why, std::st
   return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", target.uri, why), std::move(hint));
 }
 
-/// Removes the part up to the next comma from `rest` and returns it.
-std::string_view take_word(std::string_view& rest) {
-  const std::size_t comma = rest.find(',');
-  const std::string_view word = rest.substr(0, comma);
-  rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-  return word;
-}
-
-Result<void> apply(Target& target, std::string_view option) {
-  const std::size_t equals = option.find('=');
-  const std::string_view key = option.substr(0, equals);
-  const std::string_view value = equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
-  if (key == "qemu" && !value.empty()) {
-    target.qemu = value;
-    return {};
+Result<void> apply(Target& target, const UriOptions& options) {
+  if (const auto qemu = options.get("qemu")) {
+    if (qemu->empty()) return refuse(target, "qemu needs a path", std::string(kExample));
+    target.qemu = *qemu;
   }
-  if (key == "timeout") {
-    const auto milliseconds = parse_unsigned(value);
-    if (milliseconds && *milliseconds >= 1 && *milliseconds <= kMaxTimeout) {
-      target.timeout = std::chrono::milliseconds(*milliseconds);
-      return {};
+  if (const auto timeout = options.get("timeout")) {
+    const auto milliseconds = parse_unsigned(*timeout);
+    if (!milliseconds || *milliseconds < 1 || *milliseconds > kMaxTimeout) {
+      return refuse(target, fmt::format("'timeout={}' is not a valid timeout", *timeout),
+                    fmt::format("use timeout=1 to timeout={}, in milliseconds", kMaxTimeout));
     }
-    return refuse(target, fmt::format("'{}' is not a valid timeout", option),
-                  fmt::format("use timeout=1 to timeout={}, in milliseconds", kMaxTimeout));
+    target.timeout = std::chrono::milliseconds(*milliseconds);
   }
-  return refuse(target, fmt::format("unknown option '{}'", option),
-                "use qtest:0, qtest:0?qemu=/path/to/qemu-system-x86_64 or qtest:0?timeout=MILLISECONDS");
+  return {};
 }
 
 }  // namespace
@@ -66,11 +58,10 @@ Result<Target> parse_target(std::string_view text) {
   }
   target.number = *number;
   if (question == std::string_view::npos) return target;
-  std::string_view rest = text.substr(question + 1);
-  for (bool more = true; more;) {
-    more = rest.find(',') != std::string_view::npos;
-    if (auto applied = apply(target, take_word(rest)); !applied) return pass_on(std::move(applied));
-  }
+  constexpr std::array<std::string_view, 2> kKeys{"qemu", "timeout"};
+  auto options = UriOptions::parse(text.substr(question + 1), kKeys, target.uri, kExample);
+  if (!options) return pass_on(std::move(options));
+  if (auto applied = apply(target, *options); !applied) return pass_on(std::move(applied));
   return target;
 }
 

@@ -12,6 +12,7 @@
 
 #include "backends/sim/link_partner.hpp"
 #include "base/file_descriptor.hpp"
+#include "base/interface_name.hpp"
 
 namespace pollux::sim {
 namespace {
@@ -54,11 +55,8 @@ ErrorCode code_for(int error) noexcept {
 }  // namespace
 
 Result<std::unique_ptr<LinkPartner>> open_tap_partner(const std::string& name) {
+  if (auto valid = check_interface_name(name, fmt::format("tap={}", name)); !valid) return pass_on(std::move(valid));
   ifreq request{};
-  if (name.size() >= sizeof request.ifr_name) {
-    return fail(ErrorCode::invalid_argument, fmt::format("tap={}: the name is too long", name),
-                fmt::format("an interface name has at most {} characters", sizeof request.ifr_name - 1));
-  }
   FileDescriptor tap(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!tap) {
     return fail_errno(code_for(errno), fmt::format("tap={}: /dev/net/tun", name), errno,

@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <optional>
 
 #include "backends/sim/wire.hpp"
+#include "base/uri_options.hpp"
 
 namespace pollux::sim {
 namespace {
@@ -57,7 +59,8 @@ bool set_delay(Duration& delay, std::string_view value) {
 
 bool set_rate(Setup& setup, std::string_view value) {
   const auto parsed = quantity(value, kRateUnits);
-  if (!parsed || *parsed < static_cast<double>(WireOptions::kMinRate) || *parsed > 1e15) return false;
+  if (!parsed || *parsed > 1e15) return false;
+  if (*parsed != 0 && *parsed < static_cast<double>(WireOptions::kMinRate)) return false;
   setup.wire.rate = static_cast<std::uint64_t>(*parsed);
   return true;
 }
@@ -82,7 +85,7 @@ struct Option {
 constexpr std::string_view kDelay = "a time up to 10s, such as 10us";
 constexpr std::string_view kProbability = "a probability from 0 to 1, such as 0.01 or 1%";
 constexpr std::array kOptions{
-    Option{"rate", "bits per second from 1k, such as 100M or 1G", set_rate},
+    Option{"rate", "bits per second from 1k, such as 100M or 1G, or 0 for no limit", set_rate},
     Option{"delay", kDelay, [](Setup& s, std::string_view v) { return set_delay(s.wire.delay, v); }},
     Option{"jitter", kDelay, [](Setup& s, std::string_view v) { return set_delay(s.wire.jitter, v); }},
     Option{"loss", kProbability, [](Setup& s, std::string_view v) { return set_probability(s.wire.loss, v); }},
@@ -103,26 +106,30 @@ constexpr std::array kOptions{
            [](Setup& s, std::string_view v) { return set_text(s.link_partner.socket_remote, v); }},
 };
 
-std::string option_names() {
-  std::string all;
-  for (const Option& option : kOptions) all += fmt::format("{}=, ", option.name);
-  return all + "thread";
-}
+constexpr std::string_view kThread = "thread";
 
-Result<void> apply(Setup& setup, std::string_view text, std::string_view part) {
-  if (part == "thread") {
-    setup.threaded = true;
-    return {};
-  }
-  const auto equals = part.find('=');
+/// The names of all options.
+constexpr auto kKeys = [] {
+  std::array<std::string_view, kOptions.size() + 1> keys{};
+  std::transform(kOptions.begin(), kOptions.end(), keys.begin(), [](const Option& option) { return option.name; });
+  keys.back() = kThread;
+  return keys;
+}();
+
+Result<Setup> parse_options(std::string_view uri, std::string_view text) {
+  const auto options = UriOptions::parse(text, kKeys, uri, "sim:0?loss=0.01,delay=10us");
+  if (!options) return tl::unexpected<Error>(options.error());
+  Setup setup;
   for (const Option& option : kOptions) {
-    if (equals == std::string_view::npos || option.name != part.substr(0, equals)) continue;
-    if (option.set(setup, part.substr(equals + 1))) return {};
-    return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: '{}' is invalid", text, part),
+    const auto value = options->get(option.name);
+    if (!value || option.set(setup, *value)) continue;
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}': '{}={}' is invalid", uri, option.name, *value),
                 fmt::format("{} expects {}", option.name, option.expects));
   }
-  return fail(ErrorCode::invalid_argument, fmt::format("sim:{}: unknown option '{}'", text, part),
-              fmt::format("the options are {}; separate them by commas", option_names()));
+  const auto threaded = options->flag(kThread);
+  if (!threaded) return tl::unexpected<Error>(threaded.error());
+  setup.threaded = *threaded;
+  return setup;
 }
 
 }  // namespace
@@ -174,13 +181,9 @@ Result<Uri> Uri::parse(std::string_view text) {
   }
   if (question == std::string_view::npos) return uri;
   uri.has_options = true;
-  std::string_view rest = text.substr(question + 1);
-  for (bool more = true; more;) {
-    const auto comma = rest.find(',');
-    if (auto applied = apply(uri.setup, text, rest.substr(0, comma)); !applied) return pass_on(std::move(applied));
-    more = comma != std::string_view::npos;
-    if (more) rest.remove_prefix(comma + 1);
-  }
+  auto setup = parse_options(fmt::format("sim:{}", text), text.substr(question + 1));
+  if (!setup) return pass_on(std::move(setup));
+  uri.setup = *std::move(setup);
   if (auto checked = check(uri.setup.wire); !checked) return pass_on(std::move(checked));
   return uri;
 }

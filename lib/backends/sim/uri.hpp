@@ -23,14 +23,14 @@ struct Setup {
 
 /// The part of a URI after "sim:": NUMBER, NUMBER?OPTION,OPTION,..., or NUMBER.vfFUNCTION, a virtual function of a card
 /// that is open. The options:
-///   rate=1G            bits per second, with k, M or G
+///   rate=1G            bits per second, with k, M or G; 0: no limit
 ///   delay=10us         with ns, us, ms or s; jitter=1us adds a random time up to that
 ///   loss=0.01          a probability, or loss=1%; the same for corrupt, mangle, duplicate, reorder
 ///   seed=7
 ///   pcap-in=FILE, pcap-out=FILE, tap=NAME, socket-local=PATH, socket-remote=PATH
 ///   capture=FILE       writes the frames of both directions to a capture file, as they were sent
 ///   card=NAME          another card model, at both ends
-///   thread             the wire's cards run on their own thread
+///   thread             the wire's cards run on their own thread; the same as thread=on
 /// A file name must not contain a comma.
 struct Uri {
   static constexpr unsigned kCards = 64;

@@ -9,7 +9,7 @@
 #include <deque>
 #include <utility>
 
-#include "ports/common/options.hpp"
+#include "base/uri_options.hpp"
 #include "ports/common/port.hpp"
 #include "ports/null/queues.hpp"
 
@@ -72,9 +72,12 @@ std::vector<std::uint8_t> make_frame(std::uint32_t bytes, const MacAddress& sour
 
 Result<std::unique_ptr<PortDriver>> open_null(Context& context, std::string_view which) {
   const std::string name = fmt::format("null:{}", which);
-  if (which.starts_with('?')) which.remove_prefix(1);
   constexpr std::array<std::string_view, 1> kKeys{"rx"};
-  auto options = ports::UriOptions::parse(which, kKeys, name, kExample);
+  Result<UriOptions> options;
+  if (!which.empty()) {
+    if (which.starts_with('?')) which.remove_prefix(1);
+    options = UriOptions::parse(which, kKeys, name, kExample);
+  }
   if (!options) return pass_on(std::move(options));
   const MacAddress mac = ports::mac_for(name);
   std::vector<std::uint8_t> frame;

@@ -8,8 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "base/uri_options.hpp"
 #include "mem/context_state.hpp"
-#include "ports/common/options.hpp"
 #include "ports/common/port.hpp"
 #include "ports/pcap/queues.hpp"
 
@@ -72,7 +72,7 @@ tl::unexpected<Error> reject(std::string_view name, std::string_view what) {
   return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", name, what), fmt::format("write {}", kExample));
 }
 
-Result<std::optional<Reader>> open_reader(const ports::UriOptions& options, std::string_view name) {
+Result<std::optional<Reader>> open_reader(const UriOptions& options, std::string_view name) {
   const auto path = options.get("in");
   if (!path) return std::nullopt;
   auto reader = Reader::open(std::string(*path), name);
@@ -80,7 +80,7 @@ Result<std::optional<Reader>> open_reader(const ports::UriOptions& options, std:
   return std::optional<Reader>(*std::move(reader));
 }
 
-Result<std::optional<Writer>> open_writer(const ports::UriOptions& options, const std::optional<Reader>& reader,
+Result<std::optional<Writer>> open_writer(const UriOptions& options, const std::optional<Reader>& reader,
                                           std::string_view name) {
   const auto path = options.get("out");
   if (!path) return std::nullopt;
@@ -93,14 +93,15 @@ Result<std::optional<Writer>> open_writer(const ports::UriOptions& options, cons
 
 Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view which) {
   const std::string name = fmt::format("pcap:{}", which);
-  auto options = ports::UriOptions::parse(which, kKeys, name, kExample);
+  auto options = UriOptions::parse(which, kKeys, name, kExample);
   if (!options) return pass_on(std::move(options));
   const bool has_input = options->has("in");
   if (!has_input && !options->has("out")) return reject(name, "in or out is required");
   if (options->get("in") == "" || options->get("out") == "") return reject(name, "a file name is empty");
   const std::string_view pace = options->get("pace").value_or("none");
   if (pace != "none" && pace != "real") return reject(name, "pace must be real or none");
-  if (options->get("loop").value_or("") != "") return reject(name, "loop takes no value");
+  const auto loop = options->flag("loop");
+  if (!loop) return tl::unexpected<Error>(loop.error());
   if (!has_input && (options->has("pace") || options->has("loop"))) return reject(name, "pace and loop need in=FILE");
 
   auto reader = open_reader(*options, name);
@@ -115,7 +116,7 @@ Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view
   }
   return ports::Port::create(context, name, ports::mac_for(name),
                              std::make_unique<PcapMedium>(context.state(), name, *std::move(reader), *std::move(writer),
-                                                          std::move(alarm), options->has("loop")));
+                                                          std::move(alarm), *loop));
 }
 
 }  // namespace pollux::pcap

@@ -9,22 +9,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/interface_name.hpp"
 #include "net/virtio_net_header.hpp"
 
 namespace pollux::tap {
 namespace {
-
-/// Whether the kernel accepts an interface name (net/core/dev.c, dev_valid_name). '%' is rejected, too: the kernel
-/// treats it as a pattern.
-bool is_name(std::string_view name) {
-  const auto is_bad = [](char c) { return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7F; };
-  return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
-         std::none_of(name.begin(), name.end(), is_bad);
-}
 
 ifreq request_for(std::string_view name) noexcept {
   ifreq request{};
@@ -57,6 +49,7 @@ tl::unexpected<Error> attach_error(int error, std::string_view name) {
           fmt::format("as root, once: ip tuntap add dev {0} mode tap user $USER && ip link set {0} up", name));
     case EBUSY:
       return fail_errno(ErrorCode::busy, what, error, "another process or port is attached; choose another name");
+    case EEXIST: return fail_errno(ErrorCode::busy, what, error, "the kernel uses the name; choose another one");
     case EINVAL:
       return fail_errno(
           ErrorCode::invalid_argument, what, error,
@@ -91,11 +84,7 @@ void enable_offload(int frames, KernelOffload offload, bool segments_udp) noexce
 }  // namespace
 
 Result<Interface> Interface::open(std::string_view name, const char* tun, KernelOffload offload) {
-  if (!is_name(name)) {
-    return fail(
-        ErrorCode::invalid_argument, fmt::format("'tap:{}': not a valid interface name", name),
-        fmt::format("write tap:NAME with 1 to {} characters, none of them a space, '/', ':' or '%'", IFNAMSIZ - 1));
-  }
+  if (auto valid = check_interface_name(name, fmt::format("tap:{}", name)); !valid) return pass_on(std::move(valid));
   Descriptor frames(::open(tun, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (frames.get() < 0) return tun_error(errno, name, tun);
   ifreq request = request_for(name);

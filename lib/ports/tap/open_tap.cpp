@@ -8,9 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "base/uri_options.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/net/kernel_interface.hpp"
-#include "ports/common/options.hpp"
 #include "ports/common/port.hpp"
 #include "ports/tap/interface.hpp"
 #include "ports/tap/queues.hpp"
@@ -125,14 +125,16 @@ class TapMedium final : public ports::Medium, private KernelInterface {
 
 Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view which) {
   const std::string uri = fmt::format("tap:{}", which);
-  const std::size_t question = std::min(which.find('?'), which.size());
+  const std::size_t question = which.find('?');
   constexpr std::array<std::string_view, 1> kKeys{"superframes"};
-  const std::string_view text = which.substr(std::min(question + 1, which.size()));
-  const auto options = ports::UriOptions::parse(text, kKeys, uri, "tap:NAME or tap:NAME?superframes");
-  if (!options) return tl::unexpected<Error>(options.error());
-  const bool superframes = options->has("superframes");
+  Result<UriOptions> options;
+  if (question != std::string_view::npos)
+    options = UriOptions::parse(which.substr(question + 1), kKeys, uri, "tap:NAME or tap:NAME?superframes");
+  if (!options) return pass_on(std::move(options));
+  const auto superframes = options->flag("superframes");
+  if (!superframes) return tl::unexpected<Error>(superframes.error());
   auto interface = Interface::open(which.substr(0, question), Interface::kTun,
-                                   superframes ? KernelOffload::segmentation_too : KernelOffload::checksums);
+                                   *superframes ? KernelOffload::segmentation_too : KernelOffload::checksums);
   if (!interface) return pass_on(std::move(interface));
   auto mac = interface->mac();
   if (!mac) return pass_on(std::move(mac));
@@ -140,7 +142,7 @@ Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view 
   (*mac)[0] = static_cast<std::uint8_t>(((*mac)[0] | 0x02) & 0xFE);
   (*mac)[5] ^= 0x80;
   return ports::Port::create(context, uri, *mac,
-                             std::make_unique<TapMedium>(context.state(), *std::move(interface), superframes));
+                             std::make_unique<TapMedium>(context.state(), *std::move(interface), *superframes));
 }
 
 }  // namespace pollux::tap

@@ -206,6 +206,25 @@ TEST_F(TapPort, RejectsAnInterfaceThatIsNotATap) {
   EXPECT_THAT(error.hint, HasSubstr("lo"));
 }
 
+TEST_F(TapPort, RejectsOptionsThatMeanNothing) {
+  for (const char* const options :
+       {"", "superframes=2", "superframes=", "superframes,superframes", "superframes,", "x"}) {
+    const Error error = refused(std::string("tap:plx0?") + options);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << options;
+    EXPECT_THAT(error.hint, HasSubstr("superframes")) << options;
+  }
+}
+
+TEST_F(TapPort, HasNoSuperframesIfTheyAreOff) {
+  // Only a port with superframes needs a pool for frames of 64 KiB.
+  auto small = must(Mempool::create(context_, {.count = 16}));
+  const PortConfig config{.rx = {.pool = &small, .ring = 8}};
+  for (const char* const off : {"", "?superframes=0", "?superframes=no", "?superframes=off", "?superframes=false"})
+    EXPECT_TRUE(open(context_, std::string("tap:plx0") + off, config)) << off;
+  for (const char* const on : {"?superframes", "?superframes=1", "?superframes=yes"})
+    EXPECT_FALSE(open(context_, std::string("tap:plx0") + on, config)) << on;
+}
+
 TEST_F(TapPort, FailsWhenItsInterfaceIsDeleted) {
   Port port = started("tap:plx0");
   ASSERT_TRUE(port.service());
@@ -236,6 +255,15 @@ TEST(TapInterface, RejectsNamesThatTheKernelRejects) {
     ASSERT_FALSE(interface) << name;
     EXPECT_EQ(interface.error().code, ErrorCode::invalid_argument) << name;
     EXPECT_THAT(interface.error().hint, HasSubstr("1 to 15")) << name;
+  }
+}
+
+TEST(TapInterface, NamesTheNameThatTheKernelReserves) {
+  for (const char* name : {"all", "default"}) {
+    const auto interface = tap::Interface::open(name);
+    ASSERT_FALSE(interface) << name;
+    EXPECT_EQ(interface.error().code, ErrorCode::invalid_argument) << name;
+    EXPECT_THAT(interface.error().what, HasSubstr("reserves the name '" + std::string(name) + "'"));
   }
 }
 

@@ -40,6 +40,8 @@ TEST(Target, RejectsEverythingElse) {
                                   "?qemu=/x",
                                   ",",
                                   "0?qemu=/x,",
+                                  "0?timeout=1,timeout=2",
+                                  "0?qemu=/x,qemu=/y",
                                   "0?timeout=1?timeout=1"}) {
     const auto target = parse_target(which);
     ASSERT_FALSE(target) << which;

@@ -65,6 +65,14 @@ TEST(SimUri, ReadsUnits) {
   EXPECT_EQ(rate("0?rate=64k"), 64'000u);
   EXPECT_EQ(rate("0?rate=100M"), 100'000'000u);
   EXPECT_EQ(rate("0?rate=5000"), 5000u);
+  EXPECT_EQ(rate("0?rate=0"), 0u) << "no limit";
+}
+
+TEST(SimUri, TakesWordsForOnAndOff) {
+  for (const char* const on : {"thread", "thread=1", "thread=on", "thread=yes", "thread=true"})
+    EXPECT_TRUE(Uri::parse(std::string("0?") + on)->setup.threaded) << on;
+  for (const char* const off : {"seed=1", "thread=0", "thread=off", "thread=no", "thread=false"})
+    EXPECT_FALSE(Uri::parse(std::string("0?") + off)->setup.threaded) << off;
 }
 
 TEST(SimUri, NamesTheInvalidPart) {
@@ -85,7 +93,9 @@ TEST(SimUri, NamesTheInvalidPart) {
                                    {"0?seed=-1", "seed=-1"},
                                    {"0?seed=1.5", "seed=1.5"},
                                    {"0?tap=", "'tap='"},
-                                   {"0?thread=1", "thread=1"},
+                                   {"0?thread=2", "'thread=2' is neither on nor off"},
+                                   {"0?thread,thread", "'thread' is given twice"},
+                                   {"0?loss=0.5,loss=0.1", "'loss' is given twice"},
                                    {"0?loss=0.1,", "unknown option ''"},
                                    {"0?loss=0.1,,seed=1", "unknown option ''"},
                                    {"?loss=0.1", "no such in-process card"},

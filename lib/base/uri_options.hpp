@@ -3,31 +3,39 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "pollux/base/error.hpp"
 
-namespace pollux::ports {
+namespace pollux {
 
-/// The options in a port's URI: "key=value,key,...". Keys and values point into the parsed text.
+/// The options in a URI: "key=value,key,...". Values point into the parsed text.
 class UriOptions {
  public:
-  /// Error: invalid_argument if a key is not in `known` or is given twice. `uri` and `example` are for messages.
+  /// None.
+  UriOptions() = default;
+  /// `text` has at least one option. Error: invalid_argument if a key is not in `known` or is given twice. `uri` and
+  /// `example` are for messages.
   [[nodiscard]] static Result<UriOptions> parse(std::string_view text, std::span<const std::string_view> known,
                                                 std::string_view uri, std::string_view example);
 
   [[nodiscard]] bool has(std::string_view key) const noexcept { return get(key).has_value(); }
   /// The value of `key`; an empty text if it has no value, nullopt if the key is absent.
   [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const noexcept;
-  [[nodiscard]] bool empty() const noexcept { return options_.empty(); }
+  /// Whether a key that needs no value is on: it is given, and has no value or one that means so. Error:
+  /// invalid_argument for other values than those that mean on or off.
+  [[nodiscard]] Result<bool> flag(std::string_view key) const;
 
  private:
   struct Option {
     std::string_view key;
     std::string_view value;
+    bool has_value;
   };
   std::vector<Option> options_;
+  std::string uri_;
 };
 
-}  // namespace pollux::ports
+}  // namespace pollux

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ports/common/options.hpp"
+#include "base/uri_options.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
-namespace pollux::ports {
+namespace pollux {
 
 Result<UriOptions> UriOptions::parse(std::string_view text, std::span<const std::string_view> known,
                                      std::string_view uri, std::string_view example) {
   UriOptions options;
+  options.uri_ = uri;
   const auto reject = [&](std::string what) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", uri, what), fmt::format("write {}", example));
   };
-  while (!text.empty()) {
+  for (bool more = true; more;) {
     const auto comma = text.find(',');
     const std::string_view option = text.substr(0, comma);
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
     const auto equals = option.find('=');
     const std::string_view key = option.substr(0, equals);
     if (std::find(known.begin(), known.end(), key) == known.end()) {
@@ -25,8 +28,8 @@ Result<UriOptions> UriOptions::parse(std::string_view text, std::span<const std:
                                 fmt::join(known.begin(), known.end(), ", ")));
     }
     if (options.has(key)) return reject(fmt::format("option '{}' is given twice", key));
-    options.options_.push_back(
-        {key, equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1)});
+    const bool has_value = equals != std::string_view::npos;
+    options.options_.push_back({key, has_value ? option.substr(equals + 1) : std::string_view(), has_value});
   }
   return options;
 }
@@ -37,4 +40,15 @@ std::optional<std::string_view> UriOptions::get(std::string_view key) const noex
   return found->value;
 }
 
-}  // namespace pollux::ports
+Result<bool> UriOptions::flag(std::string_view key) const {
+  constexpr std::array<std::string_view, 4> kOn{"1", "on", "yes", "true"};
+  constexpr std::array<std::string_view, 4> kOff{"0", "off", "no", "false"};
+  const auto found = std::find_if(options_.begin(), options_.end(), [&](const Option& o) { return o.key == key; });
+  if (found == options_.end()) return false;
+  if (!found->has_value || std::ranges::find(kOn, found->value) != kOn.end()) return true;
+  if (std::ranges::find(kOff, found->value) != kOff.end()) return false;
+  return fail(ErrorCode::invalid_argument, fmt::format("'{}': '{}={}' is neither on nor off", uri_, key, found->value),
+              fmt::format("write {0}, {0}=on or {0}=off", key));
+}
+
+}  // namespace pollux
