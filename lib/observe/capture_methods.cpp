@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "observe/capture/capture_access.hpp"
 #include "observe/methods.hpp"
 
 namespace pollux::observe {
@@ -56,19 +57,26 @@ Result<Json> start_capture(Server& server, NamedPort& named, const Params& param
   if (!options) return pass_on(std::move(options));
   const auto drops = params.flag_or("drops", !options->queue);
   if (!drops) return tl::unexpected<Error>(drops.error());
-  if (*drops && server.options.drops) options->drops = server.options.drops();
-  options->ring_bytes = ring_bytes(named.port->config(), *options);
-  options->name = named.name;
-  options->application = server.options.program;
-  auto capture = Capture::start(*named.port, *options);
-  if (!capture) return pass_on(std::move(capture));
-  server.capture = *std::move(capture);
-  return Json{{"name", named.name}, {"uri", named.port->info().name}};
+  if (auto good = FrameFilter::check(options->filter, named.name); !good) return pass_on(std::move(good));
+  server.capture = CaptureRequest{named.name, named.port->info().name, *std::move(options), *drops};
+  return Json(nullptr);
 }
 
-constexpr std::array kCaptureMethods{MethodEntry{.name = "capture.start", .of_port = &start_capture}};
+constexpr std::array kCaptureMethods{
+    MethodEntry{.name = "capture.start", .captures = true, .of_port = &start_capture}};
 
 }  // namespace
+
+Result<std::unique_ptr<Capture>> begin_capture(Server& server, CaptureRequest request, FrameFilter filter) {
+  auto named = server.ports.find(request.port);
+  if (!named) return pass_on(std::move(named));
+  CaptureOptions& options = request.options;
+  if (request.drops && server.options.drops) options.drops = server.options.drops();
+  options.ring_bytes = ring_bytes(named->port->config(), options);
+  options.name = named->name;
+  options.application = server.options.program;
+  return CaptureAccess::start(*named->port, options, std::move(filter));
+}
 
 std::span<const MethodEntry> capture_methods() noexcept { return kCaptureMethods; }
 

@@ -20,14 +20,15 @@ namespace {
 
 constexpr std::string_view kLock = ".lock";
 constexpr mode_t kDirectoryMode = 0755;  // the sockets have permissions of their own
+constexpr mode_t kLockMode = 0600;
 constexpr int kLockTries = 8;
 
-/// Whether `path` still names the open file: between open and lock, its owner may have removed it.
-bool is_same_file(int file, const std::string& path) {
+/// Whether the name is still that of the open file: between open and lock, its owner may have removed it.
+bool is_same_file(int file, int directory, const std::string& name) {
   struct stat opened {};
   struct stat named {};
-  return ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
-         opened.st_dev == named.st_dev;
+  return ::fstat(file, &opened) == 0 && ::fstatat(directory, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
 }  // namespace
@@ -39,32 +40,36 @@ std::string default_directory() {
   return ::geteuid() == 0 ? "/run/pollux" : fmt::format("/tmp/pollux-{}", ::geteuid());
 }
 
-Result<void> prepare_directory(const std::string& directory) {
-  if (::mkdir(directory.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
-    return fail_errno(ErrorCode::io_error, "cannot create the directory " + directory, errno,
+Result<OwnDirectory> OwnDirectory::open(std::string path) {
+  if (::mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+    return fail_errno(ErrorCode::io_error, "cannot create the directory " + path, errno,
                       "set TelemetryOptions::directory, or XDG_RUNTIME_DIR, to a directory of the user");
   }
+  FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const bool is_other = !descriptor && (errno == ENOTDIR || errno == ELOOP || errno == EACCES);
+  if (!descriptor && !is_other) return fail_errno(ErrorCode::io_error, "cannot open the directory " + path, errno);
   struct stat found {};
-  if (::lstat(directory.c_str(), &found) != 0) {
-    return fail_errno(ErrorCode::io_error, "cannot look at the directory " + directory, errno);
+  if (!is_other && ::fstat(descriptor.get(), &found) == 0 && found.st_uid == ::geteuid() &&
+      (found.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
+    return OwnDirectory(std::move(path), std::move(descriptor));
   }
-  const bool is_ours = S_ISDIR(found.st_mode) && found.st_uid == ::geteuid();
-  if (is_ours && (found.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
   return fail(ErrorCode::permission_denied,
-              fmt::format("{} is not a directory of this user's that the user alone may write to", directory),
+              fmt::format("{} is not a directory of this user's that the user alone may write to", path),
               "remove it, or set TelemetryOptions::directory to another one");
 }
 
-Result<std::optional<Claim>> Claim::take(const std::string& directory, const std::string& name) {
-  const std::string path = directory + '/' + name + std::string(kLock);
+Result<std::optional<Claim>> Claim::take(const OwnDirectory& directory, const std::string& name) {
+  const std::string lock = name + std::string(kLock);
+  const std::string path = directory.path() + '/' + lock;  // for messages
   for (int tries = 0; tries < kLockTries; ++tries) {
-    FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    FileDescriptor file(::openat(directory.descriptor(), lock.c_str(), flags, kLockMode));
     if (!file) return fail_errno(ErrorCode::io_error, "cannot open " + path, errno);
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) return std::optional<Claim>();
       return fail_errno(ErrorCode::io_error, "cannot lock " + path, errno);
     }
-    if (!is_same_file(file.get(), path)) continue;
+    if (!is_same_file(file.get(), directory.descriptor(), lock)) continue;
     const std::string pid = fmt::format("{}\n", ::getpid());
     if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
       return fail_errno(ErrorCode::io_error, "cannot write " + path, errno);
@@ -74,7 +79,7 @@ Result<std::optional<Claim>> Claim::take(const std::string& directory, const std
 }
 
 Claim& Claim::operator=(Claim&& other) noexcept {
-  std::swap(path_, other.path_);
+  std::swap(directory_, other.directory_);
   std::swap(name_, other.name_);
   std::swap(file_, other.file_);
   return *this;
@@ -82,10 +87,10 @@ Claim& Claim::operator=(Claim&& other) noexcept {
 
 // Removed while it is locked, so that nobody else's file is.
 Claim::~Claim() {
-  if (file_) static_cast<void>(::unlink(path_.c_str()));
+  if (file_) static_cast<void>(::unlinkat(directory_.descriptor(), (name_ + std::string(kLock)).c_str(), 0));
 }
 
-Result<Claim> claim_numbered(const std::string& directory, const std::string& prefix, unsigned limit) {
+Result<Claim> claim_numbered(const OwnDirectory& directory, const std::string& prefix, unsigned limit) {
   for (unsigned number = 0; number < limit; ++number) {
     auto claim = Claim::take(directory, fmt::format("{}{}", prefix, number));
     if (!claim) return pass_on(std::move(claim));
@@ -95,9 +100,11 @@ Result<Claim> claim_numbered(const std::string& directory, const std::string& pr
               "end programs that have ports open");
 }
 
-void remove_stale(const std::string& directory) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), &::closedir);
+void remove_stale(const OwnDirectory& directory) {
+  FileDescriptor copy(::openat(directory.descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(copy ? ::fdopendir(copy.get()) : nullptr, &::closedir);
   if (listing == nullptr) return;
+  static_cast<void>(copy.release());  // the stream closes it
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this function's own
   while (const dirent* entry = ::readdir(listing.get())) {
     const std::string_view file = entry->d_name;
@@ -105,8 +112,7 @@ void remove_stale(const std::string& directory) {
     const std::string name(file.substr(0, file.size() - kLock.size()));
     // Whoever gets the claim of a name is its only user now, and removes its file.
     const auto claim = Claim::take(directory, name);
-    if (claim && *claim)
-      static_cast<void>(::unlink(std::string(directory).append("/").append(name).append(".sock").c_str()));
+    if (claim && *claim) static_cast<void>(::unlinkat(directory.descriptor(), (name + ".sock").c_str(), 0));
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
@@ -12,15 +13,33 @@ namespace pollux::observe {
 
 /// The default directory of sockets and names; see TelemetryOptions::directory.
 [[nodiscard]] std::string default_directory();
-/// Creates the directory. Errors: permission_denied (it belongs to another user, or others may write to it), io_error.
-[[nodiscard]] Result<void> prepare_directory(const std::string& directory);
+
+/// A directory that belongs to this user, who alone may write to it. Files are opened relative to it, so it stays the
+/// directory that was checked.
+class OwnDirectory {
+ public:
+  /// Creates it if there is none. Errors: permission_denied (it belongs to another user, or others may write to it; a
+  /// symbolic link is not followed), io_error.
+  [[nodiscard]] static Result<OwnDirectory> open(std::string path);
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_->get(); }
+
+ private:
+  OwnDirectory(std::string path, FileDescriptor descriptor)
+      : path_(std::move(path)), descriptor_(std::make_shared<const FileDescriptor>(std::move(descriptor))) {}
+
+  std::string path_;
+  std::shared_ptr<const FileDescriptor> descriptor_;
+};
 
 /// A name that no other process has: a locked file NAME.lock in a directory, which contains the process id. The lock
-/// ends with the process, so the file of a process that died is claimed again.
+/// ends with the process, so the file of a process that died is claimed again. Only the user can open it: others could
+/// lock it, too.
 class Claim {
  public:
   /// nullopt: another process has the name, or this one. Error io_error.
-  [[nodiscard]] static Result<std::optional<Claim>> take(const std::string& directory, const std::string& name);
+  [[nodiscard]] static Result<std::optional<Claim>> take(const OwnDirectory& directory, const std::string& name);
   Claim(Claim&&) noexcept = default;
   Claim& operator=(Claim&& other) noexcept;
   ~Claim();
@@ -28,18 +47,18 @@ class Claim {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
-  Claim(const std::string& directory, std::string name, FileDescriptor file)
-      : path_(directory + '/' + name + ".lock"), name_(std::move(name)), file_(std::move(file)) {}
+  Claim(OwnDirectory directory, std::string name, FileDescriptor file)
+      : directory_(std::move(directory)), name_(std::move(name)), file_(std::move(file)) {}
 
-  std::string path_;
+  OwnDirectory directory_;
   std::string name_;
   FileDescriptor file_;
 };
 
 /// Claims the first free name of PREFIX0, PREFIX1, ... Errors: no_memory (all of `limit` are taken), io_error.
-[[nodiscard]] Result<Claim> claim_numbered(const std::string& directory, const std::string& prefix, unsigned limit);
+[[nodiscard]] Result<Claim> claim_numbered(const OwnDirectory& directory, const std::string& prefix, unsigned limit);
 
 /// Removes what processes that died have left in the directory: their sockets, and the files of their names.
-void remove_stale(const std::string& directory);
+void remove_stale(const OwnDirectory& directory);
 
 }  // namespace pollux::observe

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -32,7 +33,10 @@ std::optional<std::string> Connection::next_request() {
   return line;
 }
 
-void Connection::reply(const std::string& line) {
+// All or nothing, if memory is lacking.
+void Connection::reply(std::string_view line) {
+  const std::size_t size = replies_.size() + line.size() + 1;
+  if (size > replies_.capacity()) replies_.reserve(std::max(size, 2 * replies_.capacity()));
   replies_ += line;
   replies_ += '\n';
 }

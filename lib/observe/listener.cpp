@@ -34,7 +34,7 @@ Result<ClaimedPath> claim_path(const ListenerOptions& options) {
     const std::string name = number == 0 ? fmt::format("{}", ::getpid()) : fmt::format("{}-{}", ::getpid(), number);
     auto claim = Claim::take(options.directory, name);
     if (!claim) return pass_on(std::move(claim));
-    if (*claim) return ClaimedPath{options.directory + '/' + name + ".sock", *std::move(claim)};
+    if (*claim) return ClaimedPath{options.directory.path() + '/' + name + ".sock", *std::move(claim)};
   }
   return fail(ErrorCode::busy, fmt::format("this process has {} telemetry sockets", kMaxSockets),
               "destroy Telemetry objects that are not needed");

@@ -13,7 +13,7 @@
 namespace pollux::observe {
 
 struct ListenerOptions {
-  std::string directory;
+  OwnDirectory directory;
   std::string socket;  ///< empty: PID.sock in the directory
   mode_t mode = 0600;
   std::optional<gid_t> group = {};

@@ -43,6 +43,10 @@ Result<Json> execute(Server& server, const Request& request) {
     return fail(ErrorCode::permission_denied, fmt::format("'{}' is refused: this telemetry is read-only", method->name),
                 "clear TelemetryOptions::read_only in the program");
   }
+  if (method->captures && !permits_captures(server.options)) {
+    return fail(ErrorCode::permission_denied, fmt::format("'{}' is refused: this telemetry permits no captures", method->name),
+                "set TelemetryOptions::captures in the program");
+  }
   const Params params(request.params);
   if (method->general != nullptr) return method->general(server, params);
   return call_for_port(server, *method, params);

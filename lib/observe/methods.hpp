@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
+#include "observe/capture/frame_filter.hpp"
 #include "observe/named_ports.hpp"
 #include "observe/port_meters.hpp"
 #include "observe/request.hpp"
@@ -22,8 +25,17 @@ struct ClientCounts {
   std::uint64_t too_many = 0;  ///< beyond TelemetryOptions::max_clients
   std::uint64_t too_slow = 0;  ///< disconnected: did not read their replies
   std::uint64_t too_long = 0;  ///< disconnected: sent a line that is too long
+  std::uint64_t idle = 0;      ///< disconnected: lost the place to a new client
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;  ///< requests that were answered with an error
+};
+
+/// A capture that a client has asked for.
+struct CaptureRequest {
+  std::string port;  ///< its name
+  std::string uri;
+  CaptureOptions options;
+  bool drops = false;
 };
 
 /// What methods work with.
@@ -34,8 +46,8 @@ struct Server {
   PortMeters& meters;
   ClientCounts& counts;
   std::uint64_t client = 0;  ///< that of the request
-  /// Set by a method whose connection carries a capture after the answer.
-  std::unique_ptr<Capture> capture = {};
+  /// Set by a method whose answer, and the capture after it, come once the filter is compiled.
+  std::optional<CaptureRequest> capture = {};
 };
 
 using Method = Result<Json>(Server& server, const Params& params);
@@ -44,7 +56,8 @@ using PortMethod = Result<Json>(Server& server, NamedPort& port, const Params& p
 /// A method of the protocol. It has either function; `of_port` has a parameter "port".
 struct MethodEntry {
   std::string_view name;
-  bool changes = false;  ///< refused by a server that is read-only
+  bool changes = false;   ///< refused by a server that is read-only
+  bool captures = false;  ///< refused by a server that does not permit captures
   Method* general = nullptr;
   PortMethod* of_port = nullptr;
 };
@@ -58,11 +71,21 @@ struct MethodEntry {
 [[nodiscard]] std::span<const MethodEntry> control_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> capture_methods() noexcept;
 
-/// Executes a request. Errors: not_found (no such method or port), permission_denied (the server is read-only), and
-/// those of the method.
+/// Starts a capture whose filter is compiled. Errors: not_found (the port was closed meanwhile), those of
+/// Capture::start.
+[[nodiscard]] Result<std::unique_ptr<Capture>> begin_capture(Server& server, CaptureRequest request,
+                                                             FrameFilter filter);
+
+/// Executes a request. Errors: not_found (no such method or port), permission_denied (the server is read-only, or does
+/// not permit captures), and those of the method.
 [[nodiscard]] Result<Json> execute(Server& server, const Request& request);
 /// All methods, as the method "methods" lists them.
 [[nodiscard]] Json list_methods();
+
+/// Whether the server permits captures.
+[[nodiscard]] inline bool permits_captures(const TelemetryOptions& options) {
+  return options.captures.value_or(!options.read_only);
+}
 
 /// The capability, or error not_supported: `port` has no `what`.
 template <class C>

@@ -20,7 +20,7 @@ struct NamedPort {
 /// The names of a Context's ports.
 class NamedPorts {
  public:
-  NamedPorts(Context& context, std::string directory) : context_(context), directory_(std::move(directory)) {}
+  NamedPorts(Context& context, OwnDirectory directory) : context_(context), directory_(std::move(directory)) {}
 
   /// All ports that are not closed. New ones get a name; the names of those that are gone are free again.
   [[nodiscard]] std::vector<NamedPort> all();
@@ -33,7 +33,7 @@ class NamedPorts {
   [[nodiscard]] std::string name_of(std::uint64_t id);
 
   Context& context_;
-  std::string directory_;
+  OwnDirectory directory_;
   std::map<std::uint64_t, Claim> names_;  // by OpenPort::id
   bool has_warned_ = false;
 };

@@ -23,6 +23,7 @@ Result<Json> process(Server& server, const Params&) {
               {"protocol", 1},
               {"uid", ::geteuid()},
               {"read_only", server.options.read_only},
+              {"captures", permits_captures(server.options)},
               {"clients",
                {{"connected", counts.connected},
                 {"accepted", counts.accepted},
@@ -30,6 +31,7 @@ Result<Json> process(Server& server, const Params&) {
                 {"too_many", counts.too_many},
                 {"too_slow", counts.too_slow},
                 {"too_long", counts.too_long},
+                {"idle", counts.idle},
                 {"requests", counts.requests},
                 {"errors", counts.errors}}}};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/file_descriptor.hpp"
 #include "mem/context_state.hpp"
 #include "mem/control_task.hpp"
+#include "observe/capture/filter_compiler.hpp"
 #include "observe/connection.hpp"
 #include "observe/listener.hpp"
 #include "observe/methods.hpp"
@@ -26,13 +28,23 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   static constexpr Duration kIdleInterval = std::chrono::seconds(1);
   /// Requests of one client in a run, so that none keeps the program or other clients waiting.
   static constexpr int kRequestsPerRun = 4;
-
   /// Connections that are accepted in a run.
   static constexpr int kAcceptsPerRun = 64;
+  /// After this time a run begins no further request.
+  static constexpr Duration kMaxRun = std::chrono::microseconds(500);
+  /// The rest after a run, by the time that it took: clients get a twentieth of the thread's time. Not longer than
+  /// kMaxRest, so that others get answers in time after a request that took long.
+  static constexpr int kRest = 19;
+  static constexpr Duration kMaxRest = std::chrono::milliseconds(200);
+  /// A client that has asked nothing for this time may lose its place to a new one.
+  static constexpr Duration kIdleTime = std::chrono::seconds(1);
+  /// Captures at a time. Each may have 64 MiB of rings, and costs time for each frame.
+  static constexpr std::size_t kMaxCaptures = 4;
 
   [[nodiscard]] static Result<std::shared_ptr<TelemetryCore>> create(Context& context, TelemetryOptions options);
-  /// `epoll` watches the listener.
-  TelemetryCore(Context& context, TelemetryOptions options, observe::Listener listener, FileDescriptor epoll);
+  /// `epoll` watches the listener and the compiler.
+  TelemetryCore(Context& context, TelemetryOptions options, observe::OwnDirectory directory,
+                observe::Listener listener, std::unique_ptr<observe::FilterCompiler> compiler, FileDescriptor epoll);
 
   [[nodiscard]] const std::string& socket() const noexcept { return listener_->path(); }
   [[nodiscard]] Result<Time> run() override;
@@ -40,15 +52,28 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   void close();
 
  private:
+  /// A client that has asked for a capture, and gets no other answer before.
+  struct Waiting {
+    observe::Json id;
+    observe::CaptureRequest request;
+  };
+
   void join_control();
-  /// Returns whether more clients may wait.
+  /// These return whether more may be left to do.
+  [[nodiscard]] bool work(Time end);
   [[nodiscard]] bool accept_clients();
+  [[nodiscard]] bool serve_clients(Time end);
+  [[nodiscard]] bool serve(observe::Connection& client, Time end);
+
+  /// Whether a client may come: there is room, or an idle client has lost its place.
+  [[nodiscard]] bool make_place(Time now);
   [[nodiscard]] bool watch(observe::Connection& client, unsigned events, int operation) const;
-  /// Returns whether the client may have sent more requests.
-  [[nodiscard]] bool serve(observe::Connection& client);
   void disconnect_finished();
   /// Answers the request. A connection that carries a capture from now on is over afterwards.
   void answer_to(const std::string& line, observe::Connection& client);
+  void prepare_capture(observe::Connection& client, Waiting waiting);
+  void begin_compiled_captures();
+  void begin_capture(observe::Connection& client, Waiting waiting, Result<observe::FrameFilter> filter);
   void hand_over(observe::Connection& client, std::unique_ptr<Capture> capture);
   void forget_ended_captures();
 
@@ -57,12 +82,15 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   ControlScheduler::TaskId task_ = 0;
   std::mutex mutex_;  // held by run and close
   std::optional<observe::Listener> listener_;
+  std::unique_ptr<observe::FilterCompiler> compiler_;
   FileDescriptor epoll_;
   observe::NamedPorts ports_;
   observe::PortMeters meters_;
   observe::ClientCounts counts_;
   std::list<observe::Connection> clients_;
+  std::map<std::uint64_t, Waiting> waiting_;            // by client
   std::list<std::unique_ptr<CaptureThread>> captures_;  // each has the connection of a client
+  Time rests_until_{};
   std::uint64_t last_client_ = 0;
   bool closed_ = false;
 };

@@ -17,11 +17,18 @@
 
 namespace pollux {
 
+namespace observe {
+class FrameFilter;
+struct CaptureAccess;
+}  // namespace observe
+
 struct CaptureOptions {
   std::optional<std::uint16_t> queue = {};  ///< the receive and transmit queue with that index; empty: all queues
   bool receive = true;                      ///< capture received frames
   bool transmit = true;                     ///< capture frames that transmit queues take
-  std::string filter = {};                  ///< libpcap's expression (pcap-filter(7)), at most 4,096 bytes; empty: all
+  /// libpcap's expression (pcap-filter(7)), at most 4,096 bytes, 300 words and 4,096 instructions; empty: all frames.
+  /// It names no hosts or networks.
+  std::string filter = {};
   std::uint32_t snaplen = 262144;           ///< bytes to copy of each frame, 1 to 262,144
   /// Bytes of the ring of each queue, rounded up to a power of two: 4 KiB to 256 MiB, and at least twice as many as a
   /// record of `snaplen` bytes needs. A frame takes its own length, and 48 to 63 bytes more.
@@ -95,7 +102,10 @@ class POLLUX_API Capture {
 
  private:
   class Core;
+  friend struct observe::CaptureAccess;
   explicit Capture(std::shared_ptr<Core> core) noexcept;
+  [[nodiscard]] static Result<std::unique_ptr<Capture>> start(Port& port, const CaptureOptions& options,
+                                                              observe::FrameFilter filter);
 
   std::shared_ptr<Core> core_;
 };

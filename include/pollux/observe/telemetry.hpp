@@ -47,7 +47,11 @@ struct TelemetryOptions {
   std::optional<gid_t> group = {};
   /// Requests that change a port are refused.
   bool read_only = false;
-  unsigned max_clients = 16;  ///< at most 1,024
+  /// Clients may copy the frames of the ports (capture.start). Empty: unless `read_only` is set.
+  std::optional<bool> captures = {};
+  /// At most 1,024. Once there are as many, a new client gets the place of the one that has asked nothing for the
+  /// longest time, if that is a second or more.
+  unsigned max_clients = 16;
   std::string program = {};   ///< the name in answers; empty: that of the process
   /// Computes the program's account; nullopt if it cannot now. It runs on the thread that runs the Control, for each
   /// request of it, and must not throw. Empty: the program has no account.
@@ -63,9 +67,11 @@ struct TelemetryOptions {
 ///     auto telemetry = pollux::Telemetry::create(context);
 ///
 /// It works in the Context's Control: without a thread of its own, and at no cost to the frames. A capture that a
-/// client starts has a thread while it runs (CaptureThread). A program that calls Control::run_due when it is due
-/// answers within 20 ms, one that waits for Control::event_fd at once. A request takes as long as the call of Port that
-/// it stands for.
+/// client starts has a thread while it runs (CaptureThread), and so has the translation of its filter. A program that
+/// calls Control::run_due when it is due answers within 20 ms, one that waits for Control::event_fd at once. A request
+/// takes as long as the call of Port that it stands for. All clients together get at most a twentieth of the time of
+/// the thread that runs the Control, but for requests that take longer than 10 ms. If there is no memory for an answer,
+/// the client is told so or disconnected.
 ///
 /// Every port of the Context has a name while Telemetry lives: plx0, plx1, ..., of at most 15 bytes, that no other
 /// process of the user has. Ports may be opened, moved and closed at any time.

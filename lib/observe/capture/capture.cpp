@@ -155,8 +155,14 @@ Result<std::unique_ptr<Capture>> Capture::start(Port& port, const CaptureOptions
   if (auto good = check(options, name); !good) return pass_on(std::move(good));
   auto filter = observe::FrameFilter::compile(options.filter, name);
   if (!filter) return pass_on(std::move(filter));
+  return start(port, options, *std::move(filter));
+}
+
+Result<std::unique_ptr<Capture>> Capture::start(Port& port, const CaptureOptions& options,
+                                                observe::FrameFilter filter) {
+  if (auto good = check(options, port.info().name); !good) return pass_on(std::move(good));
   const std::shared_ptr<PortCore>& port_core = PortAccess::core(port);
-  auto core = std::make_shared<Core>(port_core->context().shared_from_this(), port_core, options, *std::move(filter));
+  auto core = std::make_shared<Core>(port_core->context().shared_from_this(), port_core, options, std::move(filter));
   std::unique_ptr<Capture> capture(new Capture(std::move(core)));
   // On failure the destructor detaches what was attached.
   if (auto attached = capture->core_->attach(); !attached) return pass_on(std::move(attached));

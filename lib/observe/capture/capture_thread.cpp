@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -69,7 +70,12 @@ class CaptureThread::Core {
 
 void CaptureThread::Core::work() {
   pthread_setname_np(pthread_self(), "pollux-capture");
-  auto result = write();
+  Result<void> result;
+  try {
+    result = write();
+  } catch (const std::bad_alloc&) {
+    result = tl::unexpected(Error{ErrorCode::no_memory, "no memory", "free some"});  // short texts, which need none
+  }
   stream_.reset();
   {
     const std::lock_guard lock(mutex_);

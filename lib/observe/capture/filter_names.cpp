@@ -26,7 +26,7 @@ constexpr std::string_view kKeywords =
     "icmp6-nodeinformationquery icmp6-nodeinformationresponse icmp6-packettoobig icmp6-parameterproblem "
     "icmp6-redirect icmp6-routeradvert icmp6-routerrenum icmp6-routersolicit icmp6-timeexceeded icmp6code "
     "icmp6type icmpcode icmptype ifindex ifname igmp igrp iih ilmic inbound ip ip6 ipx is-is isis iso l1 l2 lane "
-    "lat len length less link llc lsp lssu lsu mask metac metaconnect mopdl moprc mpls msu multicast net netbeui "
+    "lat len length less link llc lsp lssu lsu mask metac metaconnect mopdl moprc mpls msu multicast net netbeui not "
     "oam oamf4 oamf4ec oamf4sc on opc outbound pim ppp pppoed pppoes psnp ra radio rarp reason rnr rset rulenum "
     "ruleset sc sca sctp sio slip sls snp src srnr stp subrulenum subtype ta tcp tcp-ack tcp-cwr tcp-ece tcp-fin "
     "tcp-push tcp-rst tcp-syn tcp-urg tcpflags tr type udp vci vlan vpi vrrp wlan ";
@@ -36,7 +36,6 @@ enum class Kind : std::uint8_t {
   value,     ///< a number or an address
   services,  ///< a keyword before names of ports or protocols
   joins,     ///< "and", "or"
-  neutral,   ///< "not" and parentheses
   other,     ///< other keywords and characters
 };
 
@@ -97,7 +96,6 @@ std::string_view run_of(std::string_view text, Belongs belongs) {
 Kind kind_of(std::string_view word) {
   if (word == "port" || word == "portrange" || word == "proto" || word == "protochain") return Kind::services;
   if (word == "and" || word == "or") return Kind::joins;
-  if (word == "not") return Kind::neutral;
   if (kKeywords.find(fmt::format(" {} ", word)) != std::string_view::npos) return Kind::other;
   return is_value(word) ? Kind::value : Kind::name;
 }
@@ -118,36 +116,48 @@ Token first_token(std::string_view text) {
   if (text[0] == '\\' || text[0] == '$')
     return {Kind::name, text.substr(0, std::min(text.find_first_of(" !()"), text.size()))};
   if (text.starts_with("&&") || text.starts_with("||")) return {Kind::joins, text.substr(0, 2)};
-  const bool is_neutral = text[0] == '!' || text[0] == '(' || text[0] == ')';
-  return {is_neutral ? Kind::neutral : Kind::other, text.substr(0, 1)};
+  return {Kind::other, text.substr(0, 1)};
+}
+
+/// Takes the next token off the expression; nullopt at its end.
+std::optional<Token> take_token(std::string_view& expression) {
+  expression.remove_prefix(std::min(expression.find_first_not_of(' '), expression.size()));
+  if (expression.empty()) return std::nullopt;
+  const Token token = first_token(expression);
+  expression.remove_prefix(token.text.size());
+  return token;
 }
 
 }  // namespace
 
-// A name belongs to the last qualifiers before it, also as "443" in "port 80 or 443".
+std::size_t count_words(std::string_view expression) {
+  std::size_t words = 0;
+  while (const auto token = take_token(expression)) {
+    if (is_in_address(token->text[0]) || is_alphanumeric(token->text[0])) ++words;
+  }
+  return words;
+}
+
+// A name belongs to the last qualifiers before it, also as "443" in "port 80 or 443". Which ones these are after a
+// parenthesis or a negation depends on the whole expression, so a name there is none of a service.
 std::optional<std::string> name_to_look_up(std::string_view expression) {
-  bool is_service = false;  // so is what follows
-  bool has_value = false;   // two words in turn are no list
-  while (true) {
-    expression.remove_prefix(std::min(expression.find_first_not_of(' '), expression.size()));
-    if (expression.empty()) return std::nullopt;
-    const Token token = first_token(expression);
-    expression.remove_prefix(token.text.size());
-    switch (token.kind) {
-      case Kind::name:
-        if (!is_service || has_value) return std::string(token.text);
-        has_value = true;
-        break;
-      case Kind::value: has_value = true; break;
-      case Kind::joins: has_value = false; break;
-      case Kind::neutral: break;
-      case Kind::services:
-      case Kind::other:
-        is_service = token.kind == Kind::services;
-        has_value = false;
-        break;
+  enum class After : std::uint8_t { keyword, service, joint, other };  // joint: "and" or "or" in a list of services
+  After after = After::other;
+  while (const auto token = take_token(expression)) {
+    const bool is_word = token->kind == Kind::name || token->kind == Kind::value;
+    if (token->kind == Kind::services) {
+      after = After::keyword;
+    } else if (is_word && (after == After::keyword || after == After::joint)) {
+      after = After::service;
+    } else if (token->kind == Kind::name) {
+      return std::string(token->text);
+    } else if (token->kind == Kind::joins && after == After::service) {
+      after = After::joint;
+    } else if (token->text != "(" || after != After::keyword) {
+      after = After::other;
     }
   }
+  return std::nullopt;
 }
 
 }  // namespace pollux::observe

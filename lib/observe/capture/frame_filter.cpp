@@ -28,9 +28,7 @@ void FrameFilter::Free::operator()(bpf_program* program) const noexcept {
   delete program;
 }
 
-Result<FrameFilter> FrameFilter::compile(const std::string& expression, const std::string& port) {
-  FrameFilter filter;
-  if (expression.empty()) return filter;
+Result<void> FrameFilter::check(const std::string& expression, const std::string& port) {
   if (expression.size() > kMaxLength) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the capture filter has {} bytes", port, expression.size()),
@@ -42,23 +40,48 @@ Result<FrameFilter> FrameFilter::compile(const std::string& expression, const st
                 fmt::format("{}: the capture filter has a character that is not ASCII text", port),
                 "write it as for tcpdump; pcap-filter(7) has the syntax");
   }
+  if (const std::size_t words = count_words(expression); words > kMaxWords) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: the capture filter has {} words", port, words),
+                fmt::format("write a simpler one, of at most {}", kMaxWords));
+  }
   if (const auto name = name_to_look_up(expression)) {
     return fail(
         ErrorCode::invalid_argument,
         fmt::format("{}: bad capture filter '{}': '{}' is neither a keyword nor an address", port, expression, *name),
         "write it as for tcpdump (pcap-filter(7)); if it is the name of a host or network, give its address");
   }
+  return {};
+}
+
+Result<FrameFilter::Program> FrameFilter::translate(const std::string& expression, const std::string& port,
+                                                    bool optimize) {
   const std::unique_ptr<pcap_t, CloseHandle> handle(::pcap_open_dead(DLT_EN10MB, kSnapLength));
   if (handle == nullptr)
     return fail(ErrorCode::no_memory, port + ": libpcap has no memory for the capture filter", "free some memory");
   auto program = std::make_unique<bpf_program>();
-  constexpr int kOptimize = 1;
-  if (::pcap_compile(handle.get(), program.get(), expression.c_str(), kOptimize, PCAP_NETMASK_UNKNOWN) != 0) {
+  if (::pcap_compile(handle.get(), program.get(), expression.c_str(), optimize ? 1 : 0, PCAP_NETMASK_UNKNOWN) != 0) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: bad capture filter '{}': {}", port, expression, ::pcap_geterr(handle.get())),
                 "write it as for tcpdump; pcap-filter(7) has the syntax");
   }
-  filter.program_.reset(program.release());
+  return Program(program.release());
+}
+
+Result<FrameFilter> FrameFilter::compile(const std::string& expression, const std::string& port) {
+  FrameFilter filter;
+  if (expression.empty()) return filter;
+  if (auto good = check(expression, port); !good) return pass_on(std::move(good));
+  // For thousands of instructions the optimizer takes seconds, which is a hundred times as long as the rest.
+  const auto plain = translate(expression, port, false);
+  if (!plain) return tl::unexpected<Error>(plain.error());
+  if ((*plain)->bf_len > kMaxInstructions) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the capture filter has {} instructions", port, (*plain)->bf_len),
+                fmt::format("write a simpler one, of at most {}", kMaxInstructions));
+  }
+  auto program = translate(expression, port, true);
+  if (!program) return pass_on(std::move(program));
+  filter.program_ = *std::move(program);
   return filter;
 }
 

@@ -16,12 +16,18 @@ namespace pollux::observe {
 class FrameFilter {
  public:
   static constexpr std::size_t kMaxLength = 4096;
+  /// Words, and instructions before libpcap's optimizer. libpcap needs time by the square of their number: with these
+  /// limits some 200 ms. They also bound what the filter costs for a frame.
+  static constexpr std::size_t kMaxWords = 300;
+  static constexpr unsigned kMaxInstructions = 4096;
 
   /// Accepts every frame.
   FrameFilter() = default;
-  /// An empty expression accepts every frame. `port` is for messages. Errors: invalid_argument (libpcap's message, or
-  /// an expression of more than kMaxLength bytes, or with the name of a host or network: this thread may be the one
-  /// that polls, and must not wait for a name server), no_memory.
+  /// What `compile` rejects without libpcap: a long expression, one of many words, a character that is not ASCII text, the name of a host
+  /// or network. `port` is for messages.
+  [[nodiscard]] static Result<void> check(const std::string& expression, const std::string& port);
+  /// An empty expression accepts every frame. It takes at most some 200 ms, and asks no name server. Errors:
+  /// invalid_argument (libpcap's message, those of `check`, more than kMaxInstructions), no_memory.
   [[nodiscard]] static Result<FrameFilter> compile(const std::string& expression, const std::string& port);
 
   [[nodiscard]] bool accepts_all() const noexcept { return program_ == nullptr; }
@@ -32,7 +38,10 @@ class FrameFilter {
   struct Free {
     void operator()(bpf_program* program) const noexcept;
   };
-  std::unique_ptr<bpf_program, Free> program_;
+  using Program = std::unique_ptr<bpf_program, Free>;
+  [[nodiscard]] static Result<Program> translate(const std::string& expression, const std::string& port, bool optimize);
+
+  Program program_;
 };
 
 }  // namespace pollux::observe

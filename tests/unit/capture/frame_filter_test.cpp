@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "observe/capture/frame_filter.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <array>
+#include <functional>
 #include <initializer_list>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "observe/capture/filter_compiler.hpp"
 
 namespace pollux::observe {
 namespace {
@@ -80,6 +85,14 @@ TEST(CaptureFilter, NamesOfHostsAndNetworksAreNotLookedUp) {
            {"port 80 and host 192.0.2.1 or example.com", "example.com"},
            {"port http and src or dst example.com", "example.com"},
            {"port 80 or http https", "https"},
+           {"host 192.0.2.1 or (port 80) or example.com", "example.com"},
+           {"(tcp port http) and example.com", "example.com"},
+           {"port (80 or 443) or example.com", "example.com"},
+           {"port http or (example.com)", "example.com"},
+           {"port 80 or not example.com", "example.com"},
+           {"port !example.com", "example.com"},
+           {"proto 6 and ! ( example.com )", "example.com"},
+           {"port 80||tcp||example.com", "example.com"},
            {"host \\tcp", "\\tcp"},
            {"host 192.0.2.1&&example.com", "example.com"},
            {"host !example.com", "example.com"},
@@ -141,6 +154,57 @@ TEST(CaptureFilter, ALongOneAndOneWithOddCharactersAreRejected) {
             ErrorCode::invalid_argument);
   EXPECT_EQ(FrameFilter::compile(std::string("arp\0 or ip", 10), "plx0").error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(FrameFilter::compile("arp\n", "plx0").error().code, ErrorCode::invalid_argument);
+}
+
+/// "A or B or C ..." of so many parts.
+std::string any_of(int parts, const std::function<std::string(int)>& part) {
+  std::string all = part(1);
+  for (int i = 2; i <= parts; ++i) all += " or " + part(i);
+  return all;
+}
+
+// libpcap's optimizer takes many seconds for them, and each frame thousands of instructions.
+TEST(CaptureFilter, OneThatIsTooComplexIsRejected) {
+  const auto error = [](const std::string& expression) {
+    const auto filter = FrameFilter::compile(expression, "plx0");
+    return filter ? "" : filter.error().what;
+  };
+  const auto range = [](int i) { return fmt::format("portrange {}-{}", i, i + 5); };
+  EXPECT_THAT(error(any_of(150, range)), HasSubstr("words"));
+  EXPECT_THAT(error(any_of(95, range)), HasSubstr("instructions"));
+  EXPECT_EQ(error(any_of(40, range)), "");
+  EXPECT_THAT(error(any_of(200, [](int i) { return fmt::format("port {}||{}", i, i); })), HasSubstr("words"));
+  EXPECT_EQ(error(any_of(90, [](int i) { return fmt::format("host 192.0.2.{}", i); })), "");
+}
+
+/// The next filter, once the thread has compiled it.
+FilterCompiler::Compiled next_of(FilterCompiler& compiler) {
+  while (true) {
+    if (auto compiled = compiler.take()) return *std::move(compiled);
+    pollfd ready{compiler.event_fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&ready, 1, 20'000), 1);
+  }
+}
+
+TEST(CaptureFilterCompiler, CompilesInTurnAndForgetsWhatIsNotWanted) {
+  const auto compiler = FilterCompiler::create();
+  ASSERT_TRUE(compiler) << compiler.error().message();
+  FilterCompiler& filters = **compiler;
+  EXPECT_FALSE(filters.take());
+  for (int round = 0; round < 3; ++round) {
+    filters.add(1, "arp", "plx0");
+    filters.add(2, "tcp port or 80", "plx0");
+    filters.add(3, "ip", "plx0");
+    filters.forget(4);
+    const auto first = next_of(filters);
+    EXPECT_EQ(first.client, 1u);
+    EXPECT_TRUE(first.filter);
+    const auto second = next_of(filters);
+    EXPECT_EQ(second.client, 2u);
+    EXPECT_FALSE(second.filter);
+    EXPECT_EQ(next_of(filters).client, 3u);
+  }
+  filters.add(5, "arp", "plx0");  // is compiled while the object goes, or not at all
 }
 
 }  // namespace

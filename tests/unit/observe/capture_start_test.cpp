@@ -2,12 +2,14 @@
 // A client of telemetry that captures a port.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <string>
 #include <thread>
 #include <utility>
@@ -113,6 +115,75 @@ TEST_F(CaptureStart, ACaptureCountsAsAClient) {
     last = answer();
   }
   EXPECT_THAT(last, testing::HasSubstr("result"));
+}
+
+TEST_F(CaptureStart, AFilterIsCompiledBetweenRunsOfTheControl) {
+  TestClient other = fixture.client();
+  EXPECT_EQ(other.error("process"), "");
+  client.send(R"({"id":7,"method":"capture.start","params":{"port":"plx0","filter":"arp"}})" "\n");
+  char byte = 0;
+  EXPECT_EQ(::recv(client.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1) << "the run that read the request";
+  EXPECT_EQ(other.error("process"), "");
+  for (int i = 0; i < 20'000 && ::recv(client.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1; ++i) {
+    serve(fixture);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  fixture.inject(counting_frame(60));
+  ASSERT_EQ(fixture.receive_all().size(), 1U);
+  ASSERT_EQ(::shutdown(client.descriptor(), SHUT_WR), 0);
+  EXPECT_TRUE(read_capture().of("plx0/rx0").empty()) << "the frame does not match the filter";
+}
+
+// The client has shut its side down for writing, so that it has nothing more to say.
+TEST_F(CaptureStart, AFilterThatLibpcapRejectsIsAnAnswerAndTheRequestsAfterItWait) {
+  client.send(R"({"id":7,"method":"capture.start","params":{"port":"plx0","filter":"tcp port or 80"}})" "\n"
+              R"({"id":8,"method":"ports"})" "\n");
+  ASSERT_EQ(::shutdown(client.descriptor(), SHUT_WR), 0);
+  std::vector<std::string> lines;
+  for (int i = 0; i < 200 && lines.size() < 2; ++i) {
+    if (auto line = client.receive_line()) lines.push_back(*std::move(line));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_THAT(lines[0], testing::HasSubstr("bad capture filter"));
+  EXPECT_THAT(lines[0], testing::HasSubstr("\"id\":7"));
+  EXPECT_THAT(lines[1], testing::HasSubstr("\"id\":8"));
+}
+
+/// The code of the error to capture.start; empty if the capture has started, which a thread says in real time.
+std::string start_error(TelemetryFixture& fixture, TestClient& client, const std::string& filter) {
+  client.send(observe::Json{{"method", "capture.start"}, {"params", {{"port", "plx0"}, {"filter", filter}}}}.dump() + '\n');
+  pollfd answer{client.descriptor(), POLLIN, 0};
+  for (int i = 0; i < 20'000 && ::poll(&answer, 1, 1) == 0; ++i) serve(fixture);
+  const auto line = observe::Json::parse(client.receive_line().value_or("{}"));
+  EXPECT_TRUE(line.contains("result") || line.contains("error"));
+  return line.contains("error") ? line["error"]["code"].get<std::string>() : "";
+}
+
+TEST(CapturePermission, IsOneOfItsOwn) {
+  const auto code = [](TelemetryOptions options, const char* filter) {
+    TelemetryFixture fixture(std::move(options));
+    TestClient client = fixture.client();
+    const std::string error = start_error(fixture, client, filter);
+    return error.empty() ? "captures" : error;
+  };
+  EXPECT_EQ(code({}, ""), "captures");
+  EXPECT_EQ(code({.captures = false}, ""), "permission_denied");
+  EXPECT_EQ(code({.read_only = true}, ""), "permission_denied");
+  EXPECT_EQ(code({.read_only = true}, "arp"), "permission_denied");
+  EXPECT_EQ(code({.read_only = true, .captures = true}, ""), "captures");
+}
+
+TEST(CaptureLimit, SomeCapturesAtATime) {
+  TelemetryFixture fixture;
+  std::deque<TestClient> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(fixture.client());
+    EXPECT_EQ(start_error(fixture, clients.back(), ""), "") << i;
+  }
+  clients.push_back(fixture.client());
+  EXPECT_EQ(start_error(fixture, clients.back(), ""), "busy");
+  EXPECT_EQ(clients.back().error("process"), "");
 }
 
 TEST_F(CaptureStart, BadParametersAreRejectedAndTheConnectionGoesOn) {

@@ -16,45 +16,54 @@ namespace pollux::test {
 namespace {
 
 using observe::Claim;
+using observe::OwnDirectory;
+
+/// A temporary directory, opened.
+struct Names : TemporaryDirectory {
+  OwnDirectory own = *OwnDirectory::open(path());
+};
 
 TEST(Claim, ANameBelongsToOneOwner) {
-  TemporaryDirectory directory;
-  auto first = Claim::take(directory.path(), "plx0");
+  Names directory;
+  auto first = Claim::take(directory.own, "plx0");
   ASSERT_TRUE(first && *first);
-  const auto second = Claim::take(directory.path(), "plx0");
+  const auto second = Claim::take(directory.own, "plx0");
   ASSERT_TRUE(second);
   EXPECT_FALSE(*second);
   std::ifstream file(directory.path() + "/plx0.lock");
   int pid = 0;
   file >> pid;
   EXPECT_EQ(pid, ::getpid());
+  struct stat lock {};
+  ASSERT_EQ(::stat((directory.path() + "/plx0.lock").c_str(), &lock), 0);
+  EXPECT_EQ(lock.st_mode & 0777, 0600u) << "whoever can open it can lock it";
   first->reset();
   EXPECT_FALSE(directory.has("plx0.lock"));
 }
 
 TEST(Claim, NumbersAreTheLowestThatAreFree) {
-  TemporaryDirectory directory;
-  auto zero = observe::claim_numbered(directory.path(), "plx", 3);
-  auto one = observe::claim_numbered(directory.path(), "plx", 3);
+  Names directory;
+  auto zero = observe::claim_numbered(directory.own, "plx", 3);
+  auto one = observe::claim_numbered(directory.own, "plx", 3);
   ASSERT_TRUE(zero && one);
   EXPECT_EQ(zero->name(), "plx0");
   EXPECT_EQ(one->name(), "plx1");
   { const Claim ended = *std::move(zero); }
-  const auto again = observe::claim_numbered(directory.path(), "plx", 3);
-  const auto last = observe::claim_numbered(directory.path(), "plx", 3);
+  const auto again = observe::claim_numbered(directory.own, "plx", 3);
+  const auto last = observe::claim_numbered(directory.own, "plx", 3);
   ASSERT_TRUE(again && last);
   EXPECT_EQ(again->name(), "plx0");
-  const auto none = observe::claim_numbered(directory.path(), "plx", 3);
+  const auto none = observe::claim_numbered(directory.own, "plx", 3);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ErrorCode::no_memory);
 }
 
 // The kernel unlocks what a process that was killed had locked.
 TEST(Claim, WhatADeadProcessLeftIsFreeAgain) {
-  TemporaryDirectory directory;
+  Names directory;
   const pid_t child = ::fork();
   if (child == 0) {
-    auto claim = Claim::take(directory.path(), "plx0");
+    auto claim = Claim::take(directory.own, "plx0");
     std::ofstream(directory.path() + "/plx0.sock") << "x";
     ::_exit(claim && *claim ? 0 : 1);
   }
@@ -62,9 +71,9 @@ TEST(Claim, WhatADeadProcessLeftIsFreeAgain) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_EQ(status, 0);
   ASSERT_TRUE(directory.has("plx0.lock"));
-  const auto kept = Claim::take(directory.path(), "plx1");
+  const auto kept = Claim::take(directory.own, "plx1");
   std::ofstream(directory.path() + "/plx1.sock") << "x";
-  observe::remove_stale(directory.path());
+  observe::remove_stale(directory.own);
   EXPECT_FALSE(directory.has("plx0.lock"));
   EXPECT_FALSE(directory.has("plx0.sock"));
   EXPECT_TRUE(directory.has("plx1.lock"));
@@ -74,14 +83,30 @@ TEST(Claim, WhatADeadProcessLeftIsFreeAgain) {
 TEST(Claim, TheDirectoryMustBeTheUsersAlone) {
   TemporaryDirectory directory;
   const std::string path = directory.path() + "/pollux";
-  EXPECT_TRUE(observe::prepare_directory(path));
-  EXPECT_TRUE(observe::prepare_directory(path));
+  EXPECT_TRUE(OwnDirectory::open(path));
+  EXPECT_TRUE(OwnDirectory::open(path));
   ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
-  const auto open_to_all = observe::prepare_directory(path);
+  const auto open_to_all = OwnDirectory::open(path);
   ASSERT_FALSE(open_to_all);
   EXPECT_EQ(open_to_all.error().code, ErrorCode::permission_denied);
   std::filesystem::create_directory_symlink("/tmp", directory.path() + "/link");
-  EXPECT_FALSE(observe::prepare_directory(directory.path() + "/link"));
+  const auto link = OwnDirectory::open(directory.path() + "/link");
+  ASSERT_FALSE(link);
+  EXPECT_EQ(link.error().code, ErrorCode::permission_denied);
+}
+
+// Somebody may put another directory into the place of the one that was checked.
+TEST(Claim, FilesAreInTheDirectoryThatWasChecked) {
+  TemporaryDirectory directory;
+  const std::string path = directory.path() + "/pollux";
+  const auto own = OwnDirectory::open(path);
+  ASSERT_TRUE(own);
+  std::filesystem::rename(path, directory.path() + "/moved");
+  std::filesystem::create_directory(path);
+  const auto claim = Claim::take(*own, "plx0");
+  ASSERT_TRUE(claim && *claim);
+  EXPECT_TRUE(directory.has("moved/plx0.lock"));
+  EXPECT_FALSE(directory.has("pollux/plx0.lock"));
 }
 
 }  // namespace

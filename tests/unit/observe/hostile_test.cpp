@@ -199,6 +199,46 @@ TEST(TelemetryClients, OneTooManyIsToldSo) {
   EXPECT_EQ(fourth.result("process")["clients"]["too_many"], 1);
 }
 
+TEST(TelemetryClients, AnIdleOneLosesItsPlace) {
+  TelemetryFixture fixture({.max_clients = 2});
+  TestClient idle = fixture.client();
+  EXPECT_EQ(idle.result("ports").size(), 1U);
+  TestClient other = fixture.client();
+  for (int i = 0; i < 100; ++i) {
+    fixture.clock->advance(std::chrono::milliseconds(20));
+    EXPECT_EQ(other.result("ports").size(), 1U);
+  }
+  TestClient third = fixture.client();
+  EXPECT_EQ(third.result("process")["clients"]["idle"], 1);
+  EXPECT_TRUE(idle.is_disconnected());
+  EXPECT_EQ(other.result("process")["clients"]["connected"], 2);
+}
+
+// Each request of these clients takes a millisecond.
+TEST(TelemetryClients, TogetherTakeASmallPartOfTheTime) {
+  ManualClock* clock = nullptr;
+  int answers = 0;
+  TelemetryFixture fixture({.account = [&]() -> std::optional<TelemetryAccount> {
+    clock->advance(std::chrono::milliseconds(1));
+    ++answers;
+    return std::nullopt;
+  }});
+  clock = fixture.clock.get();
+  std::deque<TestClient> clients;
+  for (int i = 0; i < 15; ++i) clients.push_back(fixture.client());
+  std::string requests;
+  for (int i = 0; i < 100; ++i) requests += "{\"method\":\"account\"}\n";
+  for (TestClient& client : clients)
+    ASSERT_EQ(::send(client.descriptor(), requests.data(), requests.size(), 0), static_cast<ssize_t>(requests.size()));
+  const Time begin = clock->now();
+  while (clock->now() - begin < std::chrono::seconds(5)) {
+    ASSERT_TRUE(fixture.context.control().run_due());
+    clock->advance(std::chrono::microseconds(100));  // the program's own work
+  }
+  EXPECT_GT(answers, 100);
+  EXPECT_LT(answers, 500) << "a tenth of 5 seconds";
+}
+
 // The permissions of the socket would let this client in.
 TEST(TelemetryClients, OtherUsersAreDisconnected) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can run a client as another user";
