@@ -47,7 +47,8 @@ struct HttpServer::Connection {
   }
   static err_t receive(void* argument, tcp_pcb* pcb, pbuf* data, err_t) {
     Connection& self = *static_cast<Connection*>(argument);
-    if (data == nullptr) return self.close(true);  // the client has closed
+    // The client sends no more. It may still receive what it has asked for (RFC 9293, 3.6).
+    if (data == nullptr) return self.is_answering ? self.give() : self.close(true);
     tcp_recved(pcb, data->tot_len);
     if (!self.is_answering) {
       std::string more(data->tot_len, '\0');

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tcp_server/lwip_port.hpp"
 
+#include <fmt/format.h>
 #include <lwip/etharp.h>
 #include <lwip/init.h>
+#include <lwip/memp.h>
 #include <lwip/netif.h>
 #include <lwip/pbuf.h>
+#include <lwip/priv/memp_priv.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/raw.h>
 #include <lwip/timeouts.h>
+#include <lwip/udp.h>
 #include <netif/ethernet.h>
 
 #include <algorithm>
+#include <array>
 
 namespace pollux::examples {
 namespace {
@@ -19,17 +26,38 @@ ip4_addr_t to_lwip(const packet::Ipv4Address& address) {
   return made;
 }
 
-/// A copy of a frame in lwIP's memory; nullptr if there is none.
+/// A copy of a frame in lwIP's memory; nullptr if there is none. PBUF_RAM is as long as the frame. PBUF_POOL would
+/// depend on a size that the library was built with: in Debian 12 its pool has buffers of 592 bytes, which it fills
+/// with up to 1,536.
 pbuf* copy_of(const Mbuf& frame) {
   const std::uint32_t length = frame.packet_length();
   if (length > 0xFFFF) return nullptr;
-  pbuf* const copy = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(length), PBUF_POOL);
-  u16_t at = 0;
-  for (const Mbuf* part = &frame; copy != nullptr && part != nullptr; part = part->next()) {
-    pbuf_take_at(copy, part->data(), static_cast<u16_t>(part->length()), at);
-    at = static_cast<u16_t>(at + part->length());
-  }
+  pbuf* const copy = pbuf_alloc(PBUF_RAW, static_cast<u16_t>(length), PBUF_RAM);
+  if (copy != nullptr) static_cast<void>(frame.copy_out(0, {static_cast<std::uint8_t*>(copy->payload), length}));
   return copy;
+}
+
+struct SizeInLibrary {
+  memp_t pool;
+  std::size_t bytes;  // what the headers make of it
+};
+
+/// Whether the library was built with the sizes that its headers have here. Its pools say what it reserves for its
+/// structures; the program and the library share some of them, and its own sources may differ, too.
+Result<void> check_sizes() {
+  constexpr std::array kSizes{
+      SizeInLibrary{MEMP_PBUF, sizeof(pbuf)},       SizeInLibrary{MEMP_TCP_PCB, sizeof(tcp_pcb)},
+      SizeInLibrary{MEMP_TCP_SEG, sizeof(tcp_seg)}, SizeInLibrary{MEMP_TCP_PCB_LISTEN, sizeof(tcp_pcb_listen)},
+      SizeInLibrary{MEMP_UDP_PCB, sizeof(udp_pcb)}, SizeInLibrary{MEMP_RAW_PCB, sizeof(raw_pcb)}};
+  for (const SizeInLibrary& one : kSizes) {
+    const std::size_t expected = LWIP_MEM_ALIGN_SIZE(one.bytes);
+    if (memp_pools[one.pool]->size == expected) continue;
+    return fail(ErrorCode::not_supported,
+                fmt::format("lwIP: the library reserves {} bytes where its headers say {}", memp_pools[one.pool]->size,
+                            expected),
+                "install liblwip-dev of the same version as liblwip0, and build this program again");
+  }
+  return {};
 }
 
 }  // namespace
@@ -66,6 +94,7 @@ struct LwipPort::Netif {
 LwipPort::LwipPort(Port& port, MempoolCache& cache) : port_(port), cache_(cache), netif_(std::make_unique<Netif>()) {}
 
 Result<std::unique_ptr<LwipPort>> LwipPort::create(Port& port, MempoolCache& cache, const Address& address) {
+  if (auto sizes = check_sizes(); !sizes) return pass_on(std::move(sizes));
   lwip_init();
   std::unique_ptr<LwipPort> made(new LwipPort(port, cache));
   netif& interface = made->netif_->interface;

@@ -25,7 +25,7 @@ class LwipPort {
     std::uint64_t ring_full = 0;  ///< frames of lwIP for which the port had no room; TCP sends them again
   };
 
-  /// `port` and `cache` outlive the object. Errors: no_memory.
+  /// `port` and `cache` outlive the object. Errors: no_memory, not_supported (the library is not that of its headers).
   [[nodiscard]] static Result<std::unique_ptr<LwipPort>> create(Port& port, MempoolCache& cache,
                                                                 const Address& address);
   LwipPort(const LwipPort&) = delete;

@@ -53,6 +53,19 @@ class CurlAndServer(ServerFixture):
             said = self.server.summary()
         self.assertIn("connections: 1; documents: 0 served, 0 refused, 0 broken off", said)
 
+    def test_long_frames_and_a_client_that_sends_no_more(self):
+        self.begin("tap:plt0", "--bytes", "5000000")
+        for size in ("600", "1472"):
+            self.assertIn("2 packets received", run("busybox", "ping", "-c", "2", "-W", "5", "-s", size, SERVING, check=False))
+        with socket.create_connection((SERVING, 80), timeout=60) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            received = b"".join(iter(lambda: client.recv(65536), b""))
+        document = received.partition(b"\r\n\r\n")[2]
+        self.assertEqual((len(document), hashlib.sha256(document).hexdigest()), (5_000_000, digest_of_document(5_000_000)))
+        counts = self.counts()
+        self.assertEqual((counts["served"], counts["broken"]), (1, 0))
+
     def test_only_get_is_answered(self):
         self.begin("tap:plt0", "--bytes", "1000")
         said = run("curl", "--silent", "--max-time", "60", "--request", "POST", "--write-out", "%{http_code}", f"http://{SERVING}/")
