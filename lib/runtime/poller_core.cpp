@@ -36,11 +36,25 @@ PollerCore::PollerCore(Context& context, PollerOptions options)
   options_.budget = std::clamp(options_.budget, 1U, Poller::kMaxBudget);
 }
 
-// A queue that is armed belongs to a port that still exists.
 PollerCore::~PollerCore() {
-  for (const auto& queue : queues_) {
-    if (queue->armed_) queue->rx_->disarm();
+  while (destroy_callbacks()) {
   }
+}
+
+bool PollerCore::destroy_callbacks() noexcept {
+  // A queue that is armed belongs to a port that still exists. A callback may own it.
+  for (const auto& queue : queues_) {
+    if (std::exchange(queue->armed_, false)) queue->rx_->disarm();
+  }
+  const bool any = !queues_.empty() || !tasks_.empty() || !descriptors_.empty() || !timers_.empty() ||
+                   options_.on_exception || options_.on_stall;
+  // What is destroyed may own others and remove them, so it has left the lists by then.
+  const auto options = std::exchange(options_, {});
+  const auto queues = std::exchange(queues_, {});
+  const auto tasks = std::exchange(tasks_, {});
+  const auto descriptors = std::exchange(descriptors_, {});
+  timers_.clear();
+  return any;
 }
 
 Result<std::uint32_t> PollerCore::run_once(Time until) {
@@ -153,7 +167,9 @@ PolledQueue* PollerCore::find(const RxQueue& queue) const noexcept {
   return found == queues_.end() ? nullptr : found->get();
 }
 
+// What owned the queue may have been destroyed before the one who removes it, so it is looked up.
 Result<void> PollerCore::remove(PolledQueue& queue) {
+  if (std::ranges::find(queues_, &queue, &std::unique_ptr<PolledQueue>::get) == queues_.end()) return {};
   if (auto disabled = disable(queue, PolledQueue::kDisableLimit); !disabled) return disabled;
   queue.removed_ = true;
   has_removed_ = true;

@@ -44,6 +44,10 @@ class PollerCore {
   [[nodiscard]] Result<DescriptorId> add_descriptor(int descriptor, std::function<void(short)> work, short events);
   bool remove(DescriptorId descriptor);
 
+  /// Destroys all callbacks without calling them, while the poller is whole: their destructors may use it. False: there
+  /// were none. They may have added others. Not in run_once.
+  bool destroy_callbacks() noexcept;
+
   /// Something was scheduled: a run_once that sleeps returns, or one that is about to sleep does not. Any thread.
   void signal() noexcept;
   /// Counts and reports the exception that is being handled. `first`: of the callback `name`.

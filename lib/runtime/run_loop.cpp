@@ -68,10 +68,23 @@ bool TransmitWork::schedule() noexcept {
 }
 
 RunLoop::RunLoop(Context& context, RunLoopOptions options)
-    : context_(context), options_(std::move(options)), poller_(context, options_.poller) {
+    : context_(context), options_(std::move(options)), poller_(context, std::exchange(options_.poller, {})) {
   if (options_.name.empty()) options_.name = "run loop";
 }
-RunLoop::~RunLoop() = default;
+
+// What work and callbacks own may use the loop in its destructor, so they are destroyed while all of it is there.
+RunLoop::~RunLoop() {
+  while (poller_.core().destroy_callbacks() || destroy_work()) {
+  }
+}
+
+bool RunLoop::destroy_work() noexcept {
+  const auto transmit = std::exchange(transmit_, {});
+  std::vector<std::function<void()>> posts;
+  const std::lock_guard lock(posts_lock_);
+  posts.swap(posts_);
+  return !transmit.empty() || !posts.empty();
+}
 
 TransmitWork& RunLoop::add_transmit(std::string name, std::function<bool()> work) {
   transmit_.push_back(std::unique_ptr<TransmitWork>(new TransmitWork(poller_, std::move(name), std::move(work))));
@@ -79,8 +92,9 @@ TransmitWork& RunLoop::add_transmit(std::string name, std::function<bool()> work
   return *transmit_.back();
 }
 
-// It may be running, so it is destroyed at the end of the round.
+// It may be running, so it is destroyed at the end of the round. It may also be destroyed already, with what owned it.
 void RunLoop::remove(TransmitWork& work) {
+  if (std::ranges::find(transmit_, &work, &std::unique_ptr<TransmitWork>::get) == transmit_.end()) return;
   work.removed_ = true;
   has_removed_ = true;
   if (!in_round_) collect();
@@ -174,7 +188,8 @@ Result<std::uint32_t> RunLoop::run_once(Time until) {
   if (has_posts_.load(std::memory_order_acquire)) [[unlikely]]
     run_posts();
   if (is_idle_) {
-    for (TxQueue* const queue : tx_queues_) queue->tx_done_cleanup();
+    // What frees external memory may add and remove queues.
+    for (std::size_t i = 0; i < tx_queues_.size(); ++i) tx_queues_[i]->tx_done_cleanup();
   }
   run_transmit();
   // The round after the last frames frees what they have left in transmit rings, so it comes at once.

@@ -35,12 +35,19 @@ bool TimerWheel::cancel(TimerId timer) noexcept {
   Entry& entry = entries_[timer.index];
   if (entry.number == 0 || entry.generation != timer.generation || !entry.work) return false;
   if (entry.is_due) {
-    entry.work = nullptr;  // run_due frees it
+    // run_due frees the entry. The work is destroyed after it has left the entry, since its destructor may cancel, too.
+    static_cast<void>(std::exchange(entry.work, nullptr));
     return true;
   }
   unlink(timer.index);
   static_cast<void>(take(timer.index));
   return true;
+}
+
+void TimerWheel::clear() noexcept {
+  while (count_ != 0) {
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) cancel({.index = i, .generation = entries_[i].generation});
+  }
 }
 
 Time TimerWheel::next() const noexcept {

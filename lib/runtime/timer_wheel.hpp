@@ -24,6 +24,8 @@ class TimerWheel {
   TimerId add(Time at, std::function<void()> work);
   /// False: it has run, or was cancelled.
   bool cancel(TimerId timer) noexcept;
+  /// Destroys all timers without running them, and those that their destructors add. Not in run_due.
+  void clear() noexcept;
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   /// The time of the earliest timer, or earlier if one was cancelled; Time::max() if there is none.
   [[nodiscard]] Time next() const noexcept;

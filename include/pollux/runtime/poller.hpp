@@ -83,9 +83,9 @@ struct DescriptorId {
 /// left behind. Queues of any ports may be mixed, and may share descriptors. Times are those of the Context's clock; on
 /// a ManualClock the poller runs in virtual time. Thread rule: one thread at a time calls run_once, and only that
 /// thread adds and removes, in a callback or not. PolledQueue and PollerTask say what other threads may do. Callbacks
-/// run in run_once; they may add and remove, also what they belong to. An exception that leaves a callback is counted
-/// and reported, and ends there. Lifetime: the Context outlives the Poller. A queue is removed, or disabled, before its
-/// port is closed; or the Poller is destroyed before.
+/// run in run_once; they may add and remove, also what they belong to. So may the destructors of what callbacks own. An
+/// exception that leaves a callback is counted and reported, and ends there. Lifetime: the Context outlives the Poller.
+/// A queue is removed, or disabled, before its port is closed; or the Poller is destroyed before.
 class POLLUX_API Poller {
  public:
   static constexpr std::uint32_t kMaxBudget = 65536;
@@ -97,7 +97,8 @@ class POLLUX_API Poller {
   explicit Poller(Context& context, PollerOptions options = {});
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
-  /// Disarms the queues. Not while a thread is in run_once.
+  /// Disarms the queues, and destroys all callbacks without calling them. What their destructors add is destroyed, too.
+  /// Not while a thread is in run_once.
   ~Poller();
 
   /// Polls `queue` from now on. `handler` is called as `handler(burst)` with a Burst<N>& of the frames of one poll,
@@ -111,8 +112,9 @@ class POLLUX_API Poller {
     const bool enabled = options.enabled;
     return adopt(std::make_unique<Kept>(core(), queue, std::move(options), std::forward<Handler>(handler)), enabled);
   }
-  /// Disables the queue and forgets it. Its handler is destroyed when run_once returns, or at once outside of it.
-  /// Error timeout: as PolledQueue::disable; cannot happen in the poller's own thread.
+  /// Disables the queue and forgets it; without effect if it was removed before. Its handler is destroyed when run_once
+  /// returns, or at once outside of it. Error timeout: as PolledQueue::disable; cannot happen in the poller's own
+  /// thread.
   [[nodiscard]] Result<void> remove(PolledQueue& queue);
   /// Those that were added and not removed, in the order in which they were added.
   [[nodiscard]] std::vector<PolledQueue*> queues() const;

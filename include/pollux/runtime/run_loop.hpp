@@ -117,6 +117,8 @@ class POLLUX_API RunLoop {
   void run_posts() noexcept;
   void run_transmit() noexcept;
   void collect() noexcept;
+  /// As PollerCore::destroy_callbacks, for posted and transmit work.
+  bool destroy_work() noexcept;
   [[nodiscard]] bool has_transmit_scheduled() const noexcept;
   /// Whether a transmit queue has frames that are not freed.
   [[nodiscard]] bool has_unsent() const noexcept;
