@@ -14,6 +14,25 @@ void PacketSource::pause_polling() noexcept {
 
 TaskScope::~TaskScope() { finish(); }
 
+// Symmetric transfer would do the same, but compilers make a jump of it only with optimisation, and not with all
+// sanitizers: a loop of awaits would use up the stack.
+bool TaskScope::resume(std::coroutine_handle<> coroutine) noexcept {
+  next_ = coroutine;
+  if (running_) return true;
+  running_ = true;
+  while (next_) std::exchange(next_, nullptr).resume();
+  running_ = false;
+  if (!abandoned_) return true;
+  const std::unique_ptr<TaskScope> destroyed(this);  // after the coroutine
+  abandoned_.destroy();
+  return false;
+}
+
+void TaskScope::abandon(std::unique_ptr<TaskScope> scope, std::coroutine_handle<> started) noexcept {
+  scope->abandoned_ = started;
+  static_cast<void>(scope.release());
+}
+
 void TaskScope::finish() noexcept {
   done_ = true;
   for (const auto& source : sources_) {
@@ -24,6 +43,11 @@ void TaskScope::finish() noexcept {
 void TaskScope::fail(Error error) {
   outcome_ = tl::unexpected<Error>(std::move(error));
   finish();
+}
+
+void TaskScope::fail_removed() {
+  fail({ErrorCode::bad_state, name_ + ": a queue that it awaits was removed from the poller",
+        "let the task end, or destroy it, before its queue is removed"});
 }
 
 void TaskScope::note_exception() noexcept {
@@ -38,7 +62,15 @@ PacketSource* TaskScope::find(const RxQueue& queue, std::uint32_t capacity) cons
   return nullptr;
 }
 
-void TaskScope::adopt(std::unique_ptr<PacketSource> source, PolledQueue& polled) {
+// A queue that was removed in this round is still there, and disabled.
+bool TaskScope::expect_in_poller(const PacketSource& source) {
+  if (source.is_polled()) return true;
+  if (source.polled_ != nullptr && poller_.find(*source.rx_) == source.polled_) return true;
+  fail_removed();
+  return false;
+}
+
+void TaskScope::adopt(std::shared_ptr<PacketSource> source, PolledQueue& polled) {
   source->polled_ = &polled;
   sources_.push_back(std::move(source));
 }

@@ -48,7 +48,8 @@ class TimeAwaiter {
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
-    timer_.set(task.promise().scope().poller(), at_, [task] { task.resume(); });
+    TaskScope& scope = task.promise().scope();
+    timer_.set(scope.poller(), at_, [&scope, task] { scope.resume(task); });
   }
   void await_resume() const noexcept {}
 
@@ -69,8 +70,9 @@ class SleepAwaiter {
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
-    Poller& poller = task.promise().scope().poller();
-    timer_.set(poller, time_after(poller.clock().now(), span_), [task] { task.resume(); });
+    TaskScope& scope = task.promise().scope();
+    const Time at = time_after(scope.poller().clock().now(), span_);
+    timer_.set(scope.poller(), at, [&scope, task] { scope.resume(task); });
   }
   void await_resume() const noexcept {}
 
@@ -92,12 +94,13 @@ class DescriptorAwaiter {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
     TaskScope& scope = task.promise().scope();
+    task_ = task;
     auto added = scope.poller().add_descriptor(
         descriptor_,
-        [this, task](short ready) {
+        [this, &scope](short ready) {
           ready_ = ready;
           stop();
-          task.resume();
+          scope.resume(task_);
         },
         events_);
     if (!added) return scope.fail(std::move(added).error());
@@ -114,6 +117,7 @@ class DescriptorAwaiter {
   int descriptor_;
   short events_;
   short ready_ = 0;
+  std::coroutine_handle<> task_;
   Poller* poller_ = nullptr;
   DescriptorId id_;
 };
@@ -131,7 +135,24 @@ class PacketsAwaiter;
 template <std::uint32_t N>
 class BurstSource final : public PacketSource {
  public:
-  explicit BurstSource(const RxQueue& queue) noexcept : PacketSource(queue, N) {}
+  static constexpr std::uint32_t kCapacity = N;
+
+  /// The poller's handler of the queue. It is destroyed when the queue has left the poller.
+  class Handler {
+   public:
+    explicit Handler(std::shared_ptr<BurstSource> source) noexcept : source_(std::move(source)) {}
+    Handler(Handler&&) noexcept = default;
+    Handler& operator=(Handler&&) = delete;
+    ~Handler() {
+      if (source_ != nullptr) source_->end();
+    }
+    void operator()(Burst<N>& burst) const { source_->deliver(&burst); }
+
+   private:
+    std::shared_ptr<BurstSource> source_;
+  };
+
+  BurstSource(TaskScope& scope, const RxQueue& queue) noexcept : PacketSource(queue, N), scope_(scope) {}
 
   // Others may have disabled the queue, as RunLoop::drain does.
   void wait(PacketsAwaiter<N>& awaiter) noexcept {
@@ -142,11 +163,18 @@ class BurstSource final : public PacketSource {
   /// Resumes the task with `burst`, or without one after a time limit. If others have enabled the queue while the task
   /// awaits something else, the frames stay in `burst`, and the poller drops them by name.
   void deliver(Burst<N>* burst) {
-    if (waiting_ != nullptr) std::exchange(waiting_, nullptr)->resume(burst);
+    if (waiting_ != nullptr && !std::exchange(waiting_, nullptr)->resume(scope_, burst)) return;
     if (waiting_ == nullptr) pause_polling();
   }
 
  private:
+  // The scope may be gone if the task awaits nothing.
+  void end() {
+    forget_queue();
+    if (waiting_ != nullptr) scope_.fail_removed();
+  }
+
+  TaskScope& scope_;
   PacketsAwaiter<N>* waiting_ = nullptr;
 };
 
@@ -165,7 +193,7 @@ class PacketsAwaiter {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
     TaskScope& scope = task.promise().scope();
-    source_ = source_in(scope);
+    source_ = scope.source_of<BurstSource<N>>(queue_);
     if (source_ == nullptr) return;
     task_ = task;
     source_->wait(*this);
@@ -178,17 +206,11 @@ class PacketsAwaiter {
  private:
   friend class BurstSource<N>;
 
-  [[nodiscard]] BurstSource<N>* source_in(TaskScope& scope) {
-    if (PacketSource* const found = scope.find(queue_, N)) return static_cast<BurstSource<N>*>(found);
-    auto made = std::make_unique<BurstSource<N>>(queue_);
-    BurstSource<N>* const source = made.get();
-    return scope.add(queue_, std::move(made), [source](Burst<N>& burst) { source->deliver(&burst); });
-  }
-  void resume(Burst<N>* burst) {
+  [[nodiscard]] bool resume(TaskScope& scope, Burst<N>* burst) {
     source_ = nullptr;
     timer_.cancel();
     burst_ = burst;
-    task_.resume();
+    return scope.resume(task_);
   }
 
   RxQueue& queue_;
@@ -202,7 +224,8 @@ class PacketsAwaiter {
 /// Waits for packets of `queue` and returns up to N of them; none after `until` has come. While a task awaits a queue,
 /// the poller polls it, with weight 64 and adaptively; PolledQueue::set_weight and set_mode change that (Poller::find).
 /// While it awaits something else, packets wait in the ring. The task fails with `busy` if the poller polls the queue
-/// for others. N is a power of two from 1 to 512, and the same each time that a task awaits one queue.
+/// for others, and with `bad_state` if others remove the queue from the poller. N is a power of two from 1 to 512, and
+/// the same each time that a task awaits one queue.
 template <std::uint32_t N = 32>
 [[nodiscard]] PacketsAwaiter<N> packets(RxQueue& queue, Time until = Time::max()) noexcept {
   return {queue, until};

@@ -39,8 +39,13 @@ class TaskPromiseBase {
     template <class Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) const noexcept {
       const TaskPromiseBase& promise = task.promise();
-      if (promise.continuation_) return promise.continuation_;
-      promise.scope_->finish();
+      if (!promise.continuation_) {
+        promise.scope_->finish();
+        return std::noop_coroutine();
+      }
+      // An awaitable of the program may have resumed this task by its handle.
+      if (!promise.scope_->is_running()) return promise.continuation_;
+      promise.scope_->resume(promise.continuation_);
       return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
@@ -89,10 +94,11 @@ class TaskPromise<void> : public TaskPromiseBase {
 /// A coroutine does not run before it is started or awaited by another one (`T value = co_await other()`). It is
 /// resumed in run_once, by the poller's thread, as a handler is: within its queue's weight and the poller's budget. To
 /// await allocates nothing; the coroutine itself does, once. Destroying a Task detaches it: its coroutine is destroyed
-/// where it waits, with the packets that it holds; what it waits for is cancelled, and its queues leave the poller. A
-/// coroutine does not destroy its own Task. An await that cannot be done, such as of a queue that is polled by others
-/// already, ends the task: see `outcome`. An exception that leaves the started coroutine is counted and reported as
-/// that of a handler, and ends it, too. Thread rule: the poller's thread. Lifetime: the Poller outlives the Task.
+/// where it waits, with the packets that it holds; what it waits for is cancelled, and its queues leave the poller. If
+/// the coroutine itself destroys its Task, it ends where it waits next. An await that cannot be done, such
+/// as of a queue that is polled by others already or that they remove, ends the task: see `outcome`. An exception that
+/// leaves the started coroutine is counted and reported as that of a handler, and ends it, too. The stack does not grow
+/// with the number of awaits, in any build. Thread rule: the poller's thread. Lifetime: the Poller outlives the Task.
 template <class T = void>
 class [[nodiscard]] Task {
  public:
@@ -100,13 +106,17 @@ class [[nodiscard]] Task {
 
   Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)), scope_(std::move(other.scope_)) {}
   Task& operator=(Task&& other) noexcept {
-    Task old(std::move(*this));
+    const Task old(std::move(*this));
     coroutine_ = std::exchange(other.coroutine_, nullptr);
     scope_ = std::move(other.scope_);
     return *this;
   }
   ~Task() {
-    if (coroutine_) coroutine_.destroy();
+    if (scope_ && scope_->is_running()) {
+      TaskScope::abandon(std::move(scope_), coroutine_);
+    } else if (coroutine_) {
+      coroutine_.destroy();
+    }
   }
 
   /// Runs the coroutine until it waits for the first time. `name` is for messages. Error bad_state: it was started, or
@@ -116,7 +126,7 @@ class [[nodiscard]] Task {
       return pollux::fail(ErrorCode::bad_state, name + ": it has been started already", "make a new one");
     scope_ = std::make_unique<TaskScope>(poller, std::move(name));
     coroutine_.promise().scope_ = scope_.get();
-    coroutine_.resume();
+    scope_->resume(coroutine_);
     return {};
   }
   /// Whether it has ended: it has returned, or failed.
@@ -140,10 +150,11 @@ class [[nodiscard]] Task {
     std::coroutine_handle<promise_type> task;
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept {
-      task.promise().scope_ = &awaiting.promise().scope();
+    void await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept {
+      TaskScope& scope = awaiting.promise().scope();
+      task.promise().scope_ = &scope;
       task.promise().continuation_ = awaiting;
-      return task;
+      scope.resume(task);
     }
     T await_resume() const {
       promise_type& promise = task.promise();

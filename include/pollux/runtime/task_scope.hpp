@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <coroutine>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -28,6 +29,8 @@ class POLLUX_API PacketSource {
   [[nodiscard]] bool is_polled() const noexcept { return polled_ != nullptr && polled_->is_enabled(); }
   void resume_polling() noexcept;
   void pause_polling() noexcept;
+  /// The queue has left the poller.
+  void forget_queue() noexcept { polled_ = nullptr; }
 
  private:
   friend class TaskScope;
@@ -50,6 +53,15 @@ class POLLUX_API TaskScope {
   [[nodiscard]] const Result<void>& outcome() const noexcept { return outcome_; }
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
 
+  /// Resumes a coroutine of the task, and those that it goes on with, one after the other, until the task waits. If one
+  /// of them is running, it is resumed when that one has suspended. So the stack does not grow with the number of
+  /// awaits. False: the Task was destroyed meanwhile, and so was this object.
+  bool resume(std::coroutine_handle<> coroutine) noexcept;
+  [[nodiscard]] bool is_running() const noexcept { return running_; }
+  /// The Task is destroyed by its own coroutine, which is running: `started` is destroyed when it suspends, and the
+  /// scope with it.
+  static void abandon(std::unique_ptr<TaskScope> scope, std::coroutine_handle<> started) noexcept;
+
   /// The task has returned. Its queues leave the poller.
   void finish() noexcept;
   /// An await cannot be done: the task is not resumed any more.
@@ -57,30 +69,41 @@ class POLLUX_API TaskScope {
   /// The exception that is being handled has left the task. Called in a catch clause.
   void note_exception() noexcept;
 
-  /// The source of `queue` with bursts of this capacity; nullptr if the task has not awaited it.
-  [[nodiscard]] PacketSource* find(const RxQueue& queue, std::uint32_t capacity) const noexcept;
-  /// Adds a source, whose handler passes frames to the task. Returns nullptr after a failure of the task.
-  template <class Source, class Handler>
-  [[nodiscard]] Source* add(RxQueue& queue, std::unique_ptr<Source> source, Handler handler) {
-    auto polled = poller_.add(queue, handler, {.name = name_, .enabled = false});
+  /// The source of `queue`, which is added to the poller if the task has not awaited it before. Returns nullptr after a
+  /// failure of the task.
+  template <class Source>
+  [[nodiscard]] Source* source_of(RxQueue& queue) {
+    if (PacketSource* const found = find(queue, Source::kCapacity)) {
+      if (!expect_in_poller(*found)) return nullptr;
+      return static_cast<Source*>(found);
+    }
+    const auto source = std::make_shared<Source>(*this, queue);
+    auto polled = poller_.add(queue, typename Source::Handler(source), {.name = name_, .enabled = false});
     if (!polled) {
       fail(std::move(polled).error());
       return nullptr;
     }
-    Source* const added = source.get();
-    adopt(std::move(source), **polled);
-    return added;
+    adopt(source, **polled);
+    return source.get();
   }
+  /// Others have removed a queue that the task awaits.
+  void fail_removed();
 
  private:
-  void adopt(std::unique_ptr<PacketSource> source, PolledQueue& polled);
+  [[nodiscard]] PacketSource* find(const RxQueue& queue, std::uint32_t capacity) const noexcept;
+  /// False: others have removed the queue, so the task fails.
+  [[nodiscard]] bool expect_in_poller(const PacketSource& source);
+  void adopt(std::shared_ptr<PacketSource> source, PolledQueue& polled);
 
   Poller& poller_;
   std::string name_;
   bool done_ = false;
+  bool running_ = false;
+  std::coroutine_handle<> next_;       // to be resumed by the `resume` that is under way
+  std::coroutine_handle<> abandoned_;  // to be destroyed by it
   Result<void> outcome_;
   std::exception_ptr exception_;
-  std::vector<std::unique_ptr<PacketSource>> sources_;
+  std::vector<std::shared_ptr<PacketSource>> sources_;
 };
 
 }  // namespace pollux
