@@ -18,8 +18,8 @@ SegmentKind read_vxlan(Segment& segment, ChecksumStatus checksum) noexcept {
   const std::uint32_t inner = segment.l4 + UdpHeader::kLength + kVxlan;  // the inner Ethernet header
   if (auto kind = missing(*segment.mbuf, inner + kEthernet)) return *kind;
   const std::uint8_t* const udp = segment.bytes + segment.l4;
-  if (word16(udp + UdpHeader::kChecksumAt) != 0 &&
-      (segment.ends_flow || !transport_is_good(segment, packet::ip_protocol::kUdp, checksum))) {
+  if (!segment.ends_flow && word16(udp + UdpHeader::kChecksumAt) != 0 &&
+      !transport_is_good(segment, packet::ip_protocol::kUdp, checksum)) {
     return SegmentKind::other;
   }
   segment.outer_l3 = segment.l3;
