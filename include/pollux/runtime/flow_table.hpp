@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "pollux/base/clock.hpp"
@@ -35,7 +36,7 @@ struct FlowTableStats {
 /// A table of fixed size from 64-bit keys, such as a flow's hash or a MAC address, to values that age. A key belongs to
 /// one set of kWays entries. If a set is full, a new entry replaces the one that was not used for longest.
 /// All memory is allocated by `create`; each operation but `age` takes constant time. Times are those of the caller's
-/// clock and must not decrease. Thread rule: one thread.
+/// clock and must not decrease. The destructor of a value, and a predicate, may use the table. Thread rule: one thread.
 template <class Value>
 class FlowTable {
  public:
@@ -57,6 +58,14 @@ class FlowTable {
     return FlowTable(options);
   }
 
+  FlowTable(FlowTable&&) noexcept = default;
+  FlowTable& operator=(FlowTable&&) noexcept = default;
+  ~FlowTable() {
+    if constexpr (!std::is_trivially_destructible_v<Value>) {
+      while (entries_ != nullptr && size_ != 0) erase_if([](std::uint64_t, const Value&) { return true; });
+    }
+  }
+
   [[nodiscard]] std::uint32_t capacity() const noexcept { return (mask_ + 1) * kWays; }
   /// Entries, including those that are too old and were not met since.
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
@@ -68,7 +77,7 @@ class FlowTable {
     Entry* const entry = lookup(key);
     if (entry == nullptr) return nullptr;
     if (is_old(*entry, now)) {
-      forget_old(*entry);
+      static_cast<void>(forget_old(*entry));
       return nullptr;
     }
     entry->used = now;
@@ -81,41 +90,44 @@ class FlowTable {
   }
   /// Stores a value, which is used now. An earlier value of `key` is replaced.
   Value& store(std::uint64_t key, Value value, Time now) noexcept {
-    Entry* entry = lookup(key);
-    if (entry == nullptr) {
-      entry = &make_room(set_of(key), now);
-      entry->key = key;
-      ++stats_.stored;
-      ++size_;
-    }
-    entry->used = now;
-    entry->value = std::move(value);
-    return entry->value;
+    // The earlier value is destroyed when the new one is in its place.
+    if (Entry* const entry = lookup(key)) return put(*entry, std::move(value), now);
+    Entry& entry = oldest_of(set_of(key));
+    [[maybe_unused]] const Value before = make_room(entry, now);
+    entry.key = key;
+    ++stats_.stored;
+    ++size_;
+    return put(entry, std::move(value), now);
   }
   /// False: there was none.
   bool erase(std::uint64_t key) noexcept {
     Entry* const entry = lookup(key);
     if (entry == nullptr) return false;
-    forget(*entry);
+    static_cast<void>(forget(*entry));
     return true;
   }
   /// Removes all entries that are too old. Returns their number. Takes time in proportion to the capacity, so call it
   /// on the control path; find and store do without.
   std::uint32_t age(Time now) noexcept {
-    const std::uint32_t before = size_;
+    std::uint32_t removed = 0;
     for (Entry& entry : all()) {
-      if (is_old(entry, now)) forget_old(entry);
+      if (!is_old(entry, now)) continue;
+      ++removed;
+      static_cast<void>(forget_old(entry));
     }
-    return before - size_;
+    return removed;
   }
   /// Removes each entry for which `predicate(key, value)` is true. Returns their number. As slow as `age`.
   template <class Predicate>
   std::uint32_t erase_if(Predicate predicate) noexcept {
-    const std::uint32_t before = size_;
+    std::uint32_t removed = 0;
     for (Entry& entry : all()) {
-      if (entry.used != kFree && predicate(entry.key, std::as_const(entry.value))) forget(entry);
+      if (entry.used == kFree || !predicate(entry.key, std::as_const(entry.value))) continue;
+      if (entry.used == kFree) continue;  // the predicate has removed it itself
+      ++removed;
+      static_cast<void>(forget(entry));
     }
-    return before - size_;
+    return removed;
   }
 
  private:
@@ -151,25 +163,30 @@ class FlowTable {
   [[nodiscard]] bool is_old(const Entry& entry, Time now) const noexcept {
     return entry.used != kFree && now - entry.used > max_age_;
   }
-  /// A free entry of the set. A free one counts as the oldest.
-  [[nodiscard]] Entry& make_room(Entry* set, Time now) noexcept {
-    Entry& oldest = *std::min_element(set, set + kWays, [](const Entry& a, const Entry& b) { return a.used < b.used; });
-    if (is_old(oldest, now)) {
-      forget_old(oldest);
-    } else if (oldest.used != kFree) {
-      ++stats_.evicted;
-      forget(oldest);
-    }
-    return oldest;
+  /// A free one counts as the oldest.
+  [[nodiscard]] Entry& oldest_of(Entry* set) noexcept {
+    return *std::min_element(set, set + kWays, [](const Entry& a, const Entry& b) { return a.used < b.used; });
   }
-  void forget(Entry& entry) noexcept {
+  Value& put(Entry& entry, Value value, Time now) noexcept {
+    entry.used = now;
+    std::swap(entry.value, value);
+    return entry.value;
+  }
+  // These return the value, so that its destructor, which may use the table, runs when nothing is half changed.
+  [[nodiscard]] Value make_room(Entry& entry, Time now) noexcept {
+    if (entry.used == kFree) return Value{};
+    if (is_old(entry, now)) return forget_old(entry);
+    ++stats_.evicted;
+    return forget(entry);
+  }
+  [[nodiscard]] Value forget(Entry& entry) noexcept {
     entry.used = kFree;
-    entry.value = Value{};
     --size_;
+    return std::exchange(entry.value, Value{});
   }
-  void forget_old(Entry& entry) noexcept {
+  [[nodiscard]] Value forget_old(Entry& entry) noexcept {
     ++stats_.aged;
-    forget(entry);
+    return forget(entry);
   }
 
   std::uint32_t mask_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -128,6 +129,69 @@ TEST(FlowTable, RejectsSenselessOptions) {
   rejected({.capacity = Table::kMaxFlows + 1}, "16777217");
   rejected({.max_age = 0s}, "maximum age");
   rejected({.max_age = -1s}, "maximum age");
+}
+
+/// A value whose end uses the table that it was in.
+struct Session {
+  explicit Session(std::function<void()> work) : at_end(std::move(work)) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { at_end(); }
+  std::function<void()> at_end;
+};
+
+TEST(FlowTable, TheEndOfAValueMayUseTheTable) {
+  using Sessions = FlowTable<std::shared_ptr<Session>>;
+  auto made = std::make_unique<Sessions>(*Sessions::create({.capacity = 8, .max_age = 10s}));
+  Sessions& table = *made;
+  const auto quiet = [] { return std::make_shared<Session>([] {}); };
+  // All keys share the one set. What leaves it stores another one, as often as `stores` says.
+  std::uint64_t spare = 100;
+  int stores = 0;
+  const auto lively = [&] {
+    return std::make_shared<Session>([&] {
+      if (stores-- > 0) table.store(spare++, quiet(), 5s);
+    });
+  };
+  const auto count = [&] {
+    std::uint32_t found = 0;
+    for (std::uint64_t key = 0; key < 200; ++key) found += table.peek(key, 5s) != nullptr ? 1U : 0U;
+    return found;
+  };
+  for (std::uint64_t key = 0; key < 8; ++key) table.store(key, lively(), Time(key));
+  stores = 2;
+  table.store(8, quiet(), 5s);
+  EXPECT_EQ(table.size(), count());
+  for (const std::uint64_t key : {8U, 100U, 101U}) EXPECT_NE(table.peek(key, 5s), nullptr) << key;
+  stores = 1;
+  table.store(7, quiet(), 5s);
+  EXPECT_EQ(table.size(), count());
+  EXPECT_NE(table.peek(102, 5s), nullptr);
+  stores = 1;
+  table.erase(6);
+  EXPECT_EQ(table.size(), count());
+  EXPECT_NE(table.peek(103, 5s), nullptr);
+  stores = 0;
+  table.erase_if([&](std::uint64_t key, const auto&) { return table.erase(key); });
+  EXPECT_EQ(table.size(), count());
+  EXPECT_TRUE(table.empty());
+}
+
+TEST(FlowTable, ValuesMayUseTheTableWhenItEnds) {
+  using Sessions = FlowTable<std::unique_ptr<Session>>;
+  auto made = std::make_unique<Sessions>(*Sessions::create({.capacity = 64, .max_age = 10s}));
+  Sessions* const table = made.get();
+  int ends = 0;
+  for (std::uint64_t key = 0; key < 20; ++key) {
+    table->store(key, std::make_unique<Session>([&, key] {
+                   ++ends;
+                   table->erase(key);
+                   table->erase((key + 1) % 20);
+                 }),
+                 0s);
+  }
+  made.reset();
+  EXPECT_EQ(ends, 20);
 }
 
 TEST(FlowTable, DestroysTheValueOfAForgottenFlow) {
