@@ -121,7 +121,17 @@ Result<Time> ControlScheduler::run_tasks() {
   TaskId id = 0;
   while (auto task = take_due(now, id)) {
     lock.unlock();
-    Result<Time> next = task->run();
+    Result<Time> next;
+    try {
+      next = task->run();
+    } catch (...) {
+      // A handler of the program has thrown. The task goes on with the next call.
+      task.reset();
+      lock.lock();
+      finish(id, now);
+      set_alarm();
+      throw;
+    }
     task.reset();  // may destroy the task, so outside the lock
     lock.lock();
     if (next) {

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cerrno>
+#include <exception>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -51,12 +53,23 @@ ControlThread::~ControlThread() {
   thread_.join();
 }
 
+Result<Time> ControlThread::run_tasks() {
+  constexpr const char* kCatch = "catch it in the handler";
+  try {
+    return scheduler_.run_tasks();
+  } catch (const std::exception& thrown) {
+    return fail(ErrorCode::bad_state, std::string("a handler threw on the control thread: ") + thrown.what(), kCatch);
+  } catch (...) {
+    return fail(ErrorCode::bad_state, "a handler threw on the control thread", kCatch);
+  }
+}
+
 void ControlThread::work(int event) {
   pthread_setname_np(pthread_self(), "pollux-control");
   std::array<pollfd, 2> waiting{pollfd{event, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
   while (::poll(waiting.data(), waiting.size(), -1) >= 0 || errno == EINTR) {
     if (waiting[1].revents != 0) return;
-    if (const auto next = scheduler_.run_tasks(); !next) {
+    if (const auto next = run_tasks(); !next) {
       scheduler_.store_failure(next.error());
       on_failure_(next.error());
     }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/file_descriptor.hpp"
+#include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux {
@@ -30,6 +31,8 @@ class ControlThread {
  private:
   ControlThread(ControlScheduler& scheduler, FileDescriptor stop, OnFailure on_failure);
   void work(int event);
+  /// An exception of a handler is a failure, too.
+  [[nodiscard]] Result<Time> run_tasks();
 
   ControlScheduler& scheduler_;
   FileDescriptor stop_;

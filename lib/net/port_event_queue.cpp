@@ -4,6 +4,21 @@
 #include <utility>
 
 namespace pollux {
+namespace {
+
+/// Also ends with an exception of the handler.
+class Delivering {
+ public:
+  explicit Delivering(bool& flag) noexcept : flag_(flag) { flag_ = true; }
+  Delivering(const Delivering&) = delete;
+  Delivering& operator=(const Delivering&) = delete;
+  ~Delivering() { flag_ = false; }
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
 
 std::string to_string(const PortEvent& event) {
   switch (event.kind) {
@@ -59,6 +74,8 @@ void PortEventQueue::note_timeout(PortEventKind kind, std::uint16_t queue) {
 void PortEventQueue::deliver() {
   if (!has_handler()) return;
   const std::lock_guard one_at_a_time(delivery_);
+  if (is_delivering_) return;
+  const Delivering delivering(is_delivering_);
   for (;;) {
     std::unique_lock lock(mutex_);
     if (handler_ == nullptr || events_.empty()) return;

@@ -27,11 +27,13 @@ class PortEventQueue {
   void note_timeout(PortEventKind kind, std::uint16_t queue);
   /// Adds an event once for each handler.
   void note_failure(const Error& why);
-  /// Calls the handler with each event, in order. Call it without the port's lock.
+  /// Calls the handler with each event, in order. Call it without the port's lock. Does nothing in the handler: the
+  /// call that runs it goes on with the events that it has caused.
   void deliver();
 
  private:
-  std::recursive_mutex delivery_;  // held while the handler runs, which may call the port and so deliver again
+  std::recursive_mutex delivery_;  // held while the handler runs, which may call the port
+  bool is_delivering_ = false;     // guarded by it
   std::mutex mutex_;               // of all below
   std::shared_ptr<const PortEventHandler> handler_;
   std::deque<PortEvent> events_;

@@ -37,7 +37,8 @@ struct PortEvent {
 /// port was reset" or "receive queue 0 takes none of the frames that arrive"
 [[nodiscard]] POLLUX_API std::string to_string(const PortEvent& event);
 
-/// See Port::on_event. It must not throw.
+/// See Port::on_event. An exception that leaves it leaves the call in which the handler runs, when that has done its
+/// work; a control thread logs it.
 using PortEventHandler = std::function<void(const PortEvent&)>;
 
 }  // namespace pollux

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <stdexcept>
 
 #include "base/file_descriptor.hpp"
 #include "context_fixture.hpp"
@@ -175,6 +176,21 @@ TEST_F(ControlTest, KeepsAReschedulingDuringARun) {
   id = scheduler_.add(task, 1ms, {});
   clock_->advance(1ms);
   EXPECT_EQ(run_due(), 2ms);
+}
+
+TEST_F(ControlTest, AnExceptionOfAHandlerLeavesRunDueAndEndsNoTask) {
+  bool throws = true;
+  const auto task = std::make_shared<Task>([&]() -> Result<Time> {
+    if (throws) throw std::runtime_error("a handler's");
+    return clock_->now() + 1ms;
+  });
+  static_cast<void>(scheduler_.add(task, 0ms, {}));
+  const int event = control_.event_fd();
+  EXPECT_THROW(static_cast<void>(control_.run_due()), std::runtime_error);
+  EXPECT_TRUE(is_readable(event)) << "it is still due";
+  throws = false;
+  EXPECT_EQ(run_due(), 1ms);
+  EXPECT_EQ(task->runs, 2);
 }
 
 TEST_F(ControlTest, DoesNotRunARunningTaskAgain) {

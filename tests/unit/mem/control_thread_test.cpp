@@ -13,6 +13,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -127,6 +128,23 @@ TEST(ControlThread, LogsAFailureAndKeepsItForTheProgram) {
   ASSERT_FALSE(told);
   EXPECT_EQ(told.error().code, ErrorCode::device_removed);
   EXPECT_TRUE(context.control().run_due()) << "each failure is returned once";
+}
+
+TEST(ControlThread, LogsAnExceptionOfAHandlerAndGoesOn) {
+  Log log;
+  Context context(with_thread(&log));
+  std::promise<void> again;
+  int runs = 0;
+  const auto work = std::make_shared<Work>([&]() -> Result<Time> {
+    if (++runs == 1) throw std::runtime_error("broken");
+    again.set_value();
+    return Time::max();
+  });
+  static_cast<void>(context.state()->scheduler().add(work, context.clock().now(), {}));
+  ASSERT_EQ(again.get_future().wait_for(kThreadLimit), std::future_status::ready);
+  const std::lock_guard lock(log.mutex);
+  ASSERT_EQ(log.lines.size(), 1U);
+  EXPECT_EQ(log.lines[0].second, "a handler threw on the control thread: broken: catch it in the handler");
 }
 
 TEST(ControlThread, IsRejectedWithVirtualTime) {

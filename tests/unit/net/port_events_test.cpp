@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -131,6 +132,43 @@ TEST_F(PortEvents, AHandlerMayCallItsPort) {
   EXPECT_FALSE(port_->service());
   EXPECT_THAT(seen(), ElementsAre("removed: fake:0: the card was removed: open it again"));
   EXPECT_EQ(port_->state(), PortState::closed);
+}
+
+// What a call in the handler causes comes after the event that the handler is at.
+TEST_F(PortEvents, AHandlerIsNotCalledWithinItself) {
+  card_->speed = 1000;
+  open_and_start(context_);
+  port_->on_event([this](const PortEvent& event) {
+    seen_.push_back("begin " + to_string(event));
+    if (event.kind == PortEventKind::link_up) {
+      EXPECT_TRUE(port_->stop());
+    }
+    seen_.push_back("end " + to_string(event));
+  });
+  pass_a_second();
+  EXPECT_THAT(seen(), ElementsAre("begin link up, 1000 Mb/s, full duplex", "end link up, 1000 Mb/s, full duplex",
+                                  "begin link down", "end link down"));
+}
+
+TEST_F(PortEvents, AHandlerThatThrowsEndsNeitherTheEventsNorTheService) {
+  card_->speed = 1000;
+  open_and_start(context_);
+  port_->on_event([this](const PortEvent& event) {
+    seen_.push_back(to_string(event));
+    throw std::runtime_error("broken");
+  });
+  clock_->advance(1s);
+  EXPECT_THROW(run_control(), std::runtime_error);
+  EXPECT_THAT(seen(), ElementsAre("link up, 1000 Mb/s, full duplex"));
+  card_->speed = 0;
+  clock_->advance(1s);
+  EXPECT_THROW(run_control(), std::runtime_error);
+  EXPECT_THAT(seen(), ElementsAre("link down"));
+  card_->speed = 100;
+  EXPECT_THROW(static_cast<void>(port_->service()), std::runtime_error);
+  EXPECT_THAT(seen(), ElementsAre("link up, 100 Mb/s, full duplex"));
+  EXPECT_THROW(static_cast<void>(port_->stop()), std::runtime_error);
+  EXPECT_EQ(port_->state(), PortState::configured);
 }
 
 TEST_F(PortEvents, AHandlerMayBeReplacedAlsoByItself) {
