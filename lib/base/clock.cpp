@@ -74,7 +74,7 @@ void ManualClock::advance(Duration span) {
     const Duration then = now() + step;
     now_.store(then.count(), std::memory_order_release);
     span -= step;
-    for (const Entry& entry : followers_) entry.follower(then);
+    for (std::size_t i = 0, count = followers_.size(); i < count; ++i) followers_[i].follower(then);
     alarms_->raise_due(then);
   }
 }

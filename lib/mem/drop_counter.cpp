@@ -20,25 +20,44 @@ class DropObservers {
   void detach(DropObserver& observer) noexcept {
     const std::lock_guard lock(mutex_);
     const auto found = std::ranges::find(list_, &observer);
-    if (found != list_.end()) list_.erase(found);
-    if (counter_ != nullptr && list_.empty()) counter_->observed_.store(nullptr, std::memory_order_release);
+    if (found != list_.end()) {
+      // An observer may detach itself and others: then `show` goes over the list.
+      if (is_showing_) {
+        *found = nullptr;
+      } else {
+        list_.erase(found);
+      }
+    }
+    forget_if_unused();
   }
   /// The counter ends.
   void forget_counter() noexcept {
     const std::lock_guard lock(mutex_);
     counter_ = nullptr;
   }
-  // The thread that drops frames never waits: while the list is being changed, the frames are not shown.
+  // The thread that drops frames never waits: while the list is being changed, the frames are not shown. Nor are those
+  // that an observer drops itself.
   void show(const DropCounter& reason, std::span<Mbuf* const> frames) noexcept {
     const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock) return;
-    for (DropObserver* const observer : list_) observer->dropped(reason, frames);
+    if (!lock || is_showing_) return;
+    is_showing_ = true;
+    for (std::size_t i = 0, count = list_.size(); i < count; ++i) {
+      if (list_[i] != nullptr) list_[i]->dropped(reason, frames);
+    }
+    is_showing_ = false;
+    std::erase(list_, nullptr);
+    forget_if_unused();
   }
 
  private:
-  std::mutex mutex_;
+  void forget_if_unused() noexcept {
+    if (counter_ != nullptr && list_.empty()) counter_->observed_.store(nullptr, std::memory_order_release);
+  }
+
+  std::recursive_mutex mutex_;  // observers may attach and detach others
   const DropCounter* counter_;
   std::vector<DropObserver*> list_;
+  bool is_showing_ = false;
 };
 
 DropAttachment::DropAttachment(std::shared_ptr<DropObservers> observers, DropObserver& observer) noexcept

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -90,7 +91,7 @@ class ManualAlarms;
 /// Thread rule: one thread at a time advances the clock; `now`, `make_alarm` and alarms may be used from any thread.
 class POLLUX_API ManualClock final : public Clock {
  public:
-  /// Called with the new time after each step.
+  /// Called with the new time after each step. It may add followers, which are called from the next step on.
   using Follower = std::function<void(Duration now)>;
   /// Returns when its follower has work next, Time::max() if it has none. A time that has passed means the next step.
   using NextWork = std::function<Time()>;
@@ -119,7 +120,7 @@ class POLLUX_API ManualClock final : public Clock {
   [[nodiscard]] Duration next_step(Duration limit) const;
 
   std::atomic<Duration::rep> now_{0};
-  std::vector<Entry> followers_;
+  std::deque<Entry> followers_;  // one that adds another is not moved meanwhile
   std::shared_ptr<ManualAlarms> alarms_;
 };
 

@@ -27,13 +27,14 @@ class POLLUX_API DropObserver {
 
   /// `frames` are about to be freed. They may be read and copied, but not changed or freed. Called by the thread that
   /// drops them: an observer of the counters of several threads is called by all of these threads, and must not wait.
+  /// It may attach and detach observers, also itself. Frames that it drops itself are counted, but not shown.
   virtual void dropped(const DropCounter& reason, std::span<Mbuf* const> frames) noexcept = 0;
 };
 
 class DropObservers;
 
 /// The connection of an observer to a DropCounter; the destructor detaches it. When this returns, the observer is not
-/// called any more; it waits while it is being called. It may outlive the counter. Thread rule: any thread.
+/// called any more; it waits while another thread calls it. It may outlive the counter. Thread rule: any thread.
 class POLLUX_API DropAttachment {
  public:
   DropAttachment(DropAttachment&& other) noexcept;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <vector>
 
 namespace pollux {
@@ -41,6 +42,23 @@ TEST(ManualClock, CallsFollowersAfterEachStep) {
   clock.follow([&](Duration now) { seen.push_back(now); });
   clock.advance(2 * ManualClock::kStep + 3us);
   EXPECT_EQ(seen, (std::vector<Duration>{ManualClock::kStep, 2 * ManualClock::kStep, 2 * ManualClock::kStep + 3us}));
+}
+
+TEST(ManualClock, AFollowerMayAddOthers) {
+  ManualClock clock;
+  int late = 0;
+  int own = 0;
+  // What it owns is in the follower itself, which must not move while it runs.
+  clock.follow([&, marker = std::array<int, 4>{1, 2, 3, 4}](Duration) {
+    for (int i = 0; i < 20; ++i) clock.follow([&late](Duration) { ++late; });
+    own += marker[3];
+  });
+  clock.advance(ManualClock::kStep);
+  EXPECT_EQ(own, 4);
+  EXPECT_EQ(late, 0) << "from the next step on";
+  clock.advance(ManualClock::kStep);
+  EXPECT_EQ(own, 8);
+  EXPECT_EQ(late, 20);
 }
 
 TEST(ManualClock, OmitsStepsAtWhichNoFollowerHasWork) {

@@ -56,6 +56,38 @@ TEST_F(DropCounterTest, ShowsEachDropToItsObserverUntilThatIsDetached) {
   EXPECT_EQ(reason.value(), 9U) << "each drop counts, seen or not";
 }
 
+TEST_F(DropCounterTest, AnObserverMayDetachItselfAndOthersAndDropFrames) {
+  struct Ender final : DropObserver {
+    explicit Ender(DropCounterTest& the_test) : test(the_test) {}
+    void dropped(const DropCounter&, std::span<Mbuf* const>) noexcept override {
+      ++calls;
+      test.frames(1).drop(test.reason);
+      own.reset();
+      others.clear();
+      added.emplace(test.reason.attach(test.recorder));
+    }
+    DropCounterTest& test;
+    int calls = 0;
+    std::optional<DropAttachment> own;
+    std::vector<DropAttachment> others;
+    std::optional<DropAttachment> added;
+  };
+  Ender ender(*this);
+  DropRecorder never;
+  ender.own.emplace(reason.attach(ender));
+  ender.others.push_back(reason.attach(never));
+  frames(2).drop(reason);
+  EXPECT_EQ(ender.calls, 1) << "what it drops itself is not shown";
+  EXPECT_EQ(reason.value(), 3U);
+  EXPECT_TRUE(never.seen.empty());
+  EXPECT_TRUE(recorder.seen.empty());
+  frames(1).drop(reason);
+  EXPECT_EQ(ender.calls, 1);
+  EXPECT_EQ(recorder.seen, std::vector<std::string>{"reason 1"});
+  ender.added.reset();
+  EXPECT_FALSE(reason.is_observed());
+}
+
 TEST_F(DropCounterTest, HasSeveralObservers) {
   DropRecorder second;
   auto first_attached = std::make_optional(reason.attach(recorder));
