@@ -15,10 +15,17 @@ constexpr std::size_t kAddressBytes = 12;
 
 }  // namespace
 
-Duration Channel::time_on_wire(std::size_t bytes) const noexcept {
-  if (options_.rate == 0) return Duration(0);
-  const std::uint64_t bits = (bytes + kOverheadBytes) * kBitsPerByte;
-  return Duration(static_cast<Duration::rep>(bits * kNanosecondsPerSecond / options_.rate));
+void Channel::occupy(std::size_t bytes, Duration now) noexcept {
+  if (now > sent_at_) {
+    sent_at_ = now;
+    rest_ = 0;
+  }
+  if (options_.rate == 0) return;
+  const std::uint64_t time = (bytes + kOverheadBytes) * kBitsPerByte * kNanosecondsPerSecond + rest_;
+  const Duration duration(static_cast<Duration::rep>(time / options_.rate));
+  rest_ = time % options_.rate;
+  sent_at_ += duration;
+  backlog_time_ = duration * static_cast<Duration::rep>(kBacklog);
 }
 
 bool Channel::change_a_byte(Frame& frame, std::size_t from, std::uint64_t random) {
@@ -39,9 +46,7 @@ void Channel::put(std::span<const std::byte> bytes, Duration now, WireCounters& 
   const bool reordered = random_.chance(options_.reorder);
   const std::uint64_t where = random_.next();
 
-  const Duration duration = time_on_wire(bytes.size());
-  sent_at_ = std::max(sent_at_, now) + duration;
-  backlog_time_ = duration * static_cast<Duration::rep>(kBacklog);
+  occupy(bytes.size(), now);
   if (lost) return void(++counters.lost);
   Frame frame{.bytes = {bytes.begin(), bytes.end()}, .corrupt = corrupt};
   if (corrupted && change_a_byte(frame, 0, where)) {

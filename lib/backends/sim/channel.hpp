@@ -80,7 +80,8 @@ class Channel {
   void schedule(Frame frame, Duration arrival);
   void overtake_held(Duration arrival);
   void release_held(Duration now);
-  [[nodiscard]] Duration time_on_wire(std::size_t bytes) const noexcept;
+  /// The frame begins when the last one has been sent, or at `now` if that is later.
+  void occupy(std::size_t bytes, Duration now) noexcept;
   [[nodiscard]] static bool change_a_byte(Frame& frame, std::size_t from, std::uint64_t random);
 
   WireOptions options_;
@@ -90,6 +91,7 @@ class Channel {
   std::deque<Held> held_;  // held back for reordering, in sending order
   std::uint64_t sequence_ = 0;
   Duration sent_at_{0};       // when the last bit of the last frame is sent
+  std::uint64_t rest_ = 0;    // of a nanosecond, in 1 / rate; so that frames one after the other have the exact rate
   Duration backlog_time_{0};  // time to send kBacklog frames as long as the last one
 };
 

@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <limits>
 #include <numeric>
 #include <set>
 
+#include "backends/sim/channel.hpp"
 #include "unit/sim/probe_card.hpp"
 
 namespace pollux::sim {
@@ -92,6 +94,19 @@ TEST(SimWireWith, RateSpacesFramesLikeABusyLink) {
   EXPECT_EQ(pair.right->arrivals_[0].at, 672ns) << "84 bytes with FCS, preamble and gap";
   EXPECT_EQ(pair.right->arrivals_[1].at, 672ns + 12'304ns);
   EXPECT_EQ(pair.right->arrivals_[2].at, 2 * 672ns + 12'304ns);
+}
+
+// A frame of 60 bytes takes 6.72 ns at 100 Gb/s.
+TEST(SimWireWith, RateIsExactHoweverShortTheFrames) {
+  Channel channel({.rate = 100'000'000'000}, 0);
+  WireCounters counters;
+  const std::array<std::byte, 60> frame{};
+  for (unsigned i = 0; i < 1000; ++i) channel.put(frame, 1s, counters);
+  EXPECT_EQ(channel.next(), 1s + 6ns);
+  std::size_t arrived = 0;
+  while (channel.take(1s + 6719ns, counters)) ++arrived;
+  EXPECT_EQ(arrived, 999U);
+  EXPECT_TRUE(channel.take(1s + 6720ns, counters));
 }
 
 TEST(SimWireWith, RatePausesAndResumesTheCard) {
