@@ -57,12 +57,16 @@ TEST_F(GroTest, HashAndStrippedTagStayAndDistinguishFlows) {
 
 TEST_F(GroTest, AStrippedTagStaysBehindTheOuterOne) {
   put_flow(burst_, 4, {.vlan = 7});
-  for (std::uint32_t i = 0; i < 4; ++i) SoftwareRxMetadata{.vlan = 8, .vlan_is_inner = i < 2}.attach_to(burst_[i]);
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    SoftwareRxMetadata{
+        .vlan = 8, .vlan_is_inner = i < 2, .ip_checksum = ChecksumStatus::good, .l4_checksum = ChecksumStatus::good}
+        .attach_to(burst_[i]);
+  }
   gro_.merge(burst_);
   ASSERT_EQ(burst_.size(), 2U) << "the tags were in another order on the wire";
   EXPECT_TRUE(RxMetadata(burst_[0]).vlan_is_inner());
   EXPECT_FALSE(RxMetadata(burst_[1]).vlan_is_inner());
-  for (const std::size_t i : {0U, 1U}) {
+  for (const std::uint32_t i : {0U, 1U}) {
     EXPECT_EQ(burst_[i].segments(), 2U);
     const std::uint32_t length = burst_[i].packet_length();
     const std::size_t place = i == 0 ? 16 : 12;
