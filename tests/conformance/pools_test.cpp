@@ -96,6 +96,38 @@ CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirVlans, traits.card_receive&& tr
   EXPECT_EQ(queues[2], (std::vector<Bytes>{plain}));
 }
 
+// A tag with VLAN 0 has a priority alone, so the frame is one without a VLAN (IEEE 802.1Q).
+CONFORMANCE_TEST_WHERE(Pools, GetFramesWithAPriorityAloneAsUntaggedOnes, traits.card_receive&& traits.two_ports()) {
+  start_with({.pools = {{.addresses = {address(0)}, .vlans = {5}},
+                        {.addresses = {address(1)}, .vlans = {5}, .untagged = false},
+                        {.addresses = {address(2)}}},
+              .default_pool = std::nullopt});
+  const Bytes to_0 = with_tag(make_frame(80, 1, address(0)), 0);
+  const Bytes to_1 = with_tag(make_frame(80, 2, address(1)), 0);
+  const Bytes to_all = with_tag(make_frame(80, 3), 0);
+  const Bytes last = with_tag(make_frame(80, 4, address(1)), 5);
+  send(left(), {to_0, to_1, to_all, last});
+  const Queues queues = arrived(4);
+  EXPECT_EQ(queues[0], (std::vector<Bytes>{to_0, to_all}));
+  EXPECT_EQ(queues[1], (std::vector<Bytes>{last}));
+  EXPECT_EQ(queues[2], (std::vector<Bytes>{to_all}));
+}
+
+CONFORMANCE_TEST_WHERE(Pools, GetAllGroupsWhileThePortDoes, traits.card_receive&& traits.two_ports()) {
+  start_with({.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}, {.addresses = {address(2)}}}});
+  const MacAddress group{0x01, 0x00, 0x5E, 0x11, 0x22, 0x33};
+  for (const bool all : {false, true, false}) {
+    ASSERT_TRUE(right().set_all_multicast(all));
+    const Bytes to_group = make_frame(80, 1, group);
+    const Bytes to_1 = make_frame(80, 2, address(1));
+    send(left(), {to_group, to_1});
+    const Queues queues = arrived(all ? 4 : 1);
+    for (std::uint16_t pool = 0; pool < kPools; ++pool) {
+      EXPECT_EQ(std::count(queues[pool].begin(), queues[pool].end(), to_group), all ? 1 : 0) << pool;
+    }
+  }
+}
+
 CONFORMANCE_TEST_WHERE(Pools, SendToEachOther, traits.card_receive&& traits.two_ports()) {
   start_with({.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}, {.addresses = {address(2)}}},
               .local_loopback = true});

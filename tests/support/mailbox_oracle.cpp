@@ -185,6 +185,10 @@ void MailboxOracle::check_vlans() {
   for (std::uint32_t i = 0; i < VLVF::kCount; ++i) {
     const auto entry = fixture_.card.value<VLVF>(i);
     if (!entry.has(VLVF::VLANID_ENABLE)) continue;
+    if (entry.get(VLVF::VLANID) == 0) {
+      require(entry.get(VLVF::POOLSEL) == 2 * kPort - 1, "frames with a priority alone reach all");
+      continue;
+    }
     require(entry.get(VLVF::POOLSEL) == (1 | kPort), "a VLAN belongs to the function and the port");
     require(found.insert(entry.get(VLVF::VLANID)).second, "a VLAN has one entry");
   }
@@ -203,6 +207,8 @@ void MailboxOracle::check_pools() {
   const auto limits = fixture_.card.value<VMOLR>(0);
   require(limits.get(VMOLR::RLPML) == max_frame_, "the card has the accepted frame length");
   require(limits.has(VMOLR::MPME) == (all_groups_ || many_groups_), "all groups pass if that was accepted");
+  require(fixture_.card.value<hw::igb::RCTL>().has(hw::igb::RCTL::MPE) == (all_groups_ || many_groups_),
+          "then they pass the port's own filter, too");
   require(limits.has(VMOLR::ROMPE) == !hashes_.empty(), "groups of the table pass if there are any");
   require(!limits.has(VMOLR::ROPE), "no function is promiscuous");
   const std::uint32_t pools = kPort | (up_ ? 1 : 0);

@@ -16,9 +16,9 @@ namespace pollux {
 struct QueuePool {
   std::vector<MacAddress> addresses = {};  ///< frames to these, unicast or multicast
   std::vector<std::uint16_t> vlans = {};   ///< 1 to 4,094: of tagged frames only those of these VLANs
-  bool untagged = true;                    ///< frames without a tag; false only if some pool names a VLAN
-  bool broadcasts = true;                  ///< besides what is sent to its addresses
-  std::uint16_t queues = 1;                ///< 1 or 2 receive queues; RSS chooses between two
+  bool untagged = true;      ///< frames without a tag, or with tag 0; false only if some pool names a VLAN
+  bool broadcasts = true;    ///< besides what is sent to its addresses
+  std::uint16_t queues = 1;  ///< 1 or 2 receive queues; RSS chooses between two
 
   [[nodiscard]] bool operator==(const QueuePool&) const = default;
 };

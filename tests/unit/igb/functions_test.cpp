@@ -109,19 +109,20 @@ TEST_F(FunctionSettings, GivesTheRoomOfOldRequestsToThePort) {
   enable(2);
   ASSERT_TRUE(functions->set_function(1, {.vlan = 7}));
   send({vf::first_word(vf::Message::reset)});
-  for (std::uint16_t vlan = 100; vlan < 131; ++vlan) ASSERT_TRUE(joins(vlan)) << vlan;
-  EXPECT_FALSE(joins(131)) << "the table is full";
+  for (std::uint16_t vlan = 100; vlan < 130; ++vlan) ASSERT_TRUE(joins(vlan)) << vlan;
+  EXPECT_FALSE(joins(130)) << "the table is full";
   ASSERT_TRUE(fixture.port.stop());
   const auto filter = fixture.port.capability<VlanFilter>();
-  for (std::uint16_t vlan = 200; vlan < 231; ++vlan) {
+  for (std::uint16_t vlan = 200; vlan < 230; ++vlan) {
     const auto set = filter->set_vlan(vlan, true);
     ASSERT_TRUE(set) << set.error().message();
   }
   start();
   auto table = vlans();
   EXPECT_EQ(table.size(), 32u);
+  EXPECT_EQ(table[0], 0b101u) << "tags with a priority alone: all but the function with a VLAN";
   EXPECT_EQ(table[7], 0b010u);
-  for (std::uint16_t vlan = 200; vlan < 231; ++vlan) EXPECT_EQ(table[vlan], 0b100u) << vlan;
+  for (std::uint16_t vlan = 200; vlan < 230; ++vlan) EXPECT_EQ(table[vlan], 0b100u) << vlan;
 }
 
 TEST_F(FunctionSettings, FiltersThePortsVlansWhileItRuns) {
@@ -131,11 +132,11 @@ TEST_F(FunctionSettings, FiltersThePortsVlansWhileItRuns) {
   EXPECT_EQ(vlans()[9], 0b101u) << "without a filter the port receives it, too";
   const auto filter = fixture.port.capability<VlanFilter>();
   ASSERT_TRUE(filter->set_vlan(10, true));
-  const std::map<std::uint32_t, std::uint32_t> filtered{{9, 0b001}, {10, 0b100}};
+  const std::map<std::uint32_t, std::uint32_t> filtered{{0, 0b111}, {9, 0b001}, {10, 0b100}};
   EXPECT_EQ(vlans(), filtered);
   EXPECT_EQ(fixture.card.value<card_reg::VFTA>(0).raw(), 1U << 0 | 1U << 9 | 1U << 10);
   ASSERT_TRUE(filter->set_vlan(10, false));
-  const std::map<std::uint32_t, std::uint32_t> left{{9, 0b001}};
+  const std::map<std::uint32_t, std::uint32_t> left{{0, 0b111}, {9, 0b001}};
   EXPECT_EQ(vlans(), left);
 }
 
@@ -144,12 +145,16 @@ TEST_F(FunctionSettings, LetsAllGroupsPassIfAMessageCannotHoldThem) {
   enable(1);
   send({vf::first_word(vf::Message::reset)});
   send({vf::first_word(vf::Message::set_multicast, 30), 0x0001'0002});
+  const auto port_passes_all = [&] { return fixture.card.value<card_reg::RCTL>().has(card_reg::RCTL::MPE); };
   EXPECT_FALSE(fixture.card.value<VMOLR>(0).has(VMOLR::MPME));
   EXPECT_TRUE(fixture.card.value<VMOLR>(0).has(VMOLR::ROMPE));
+  EXPECT_FALSE(port_passes_all());
   send({vf::first_word(vf::Message::set_multicast, 31), 0x0001'0002});
   EXPECT_TRUE(fixture.card.value<VMOLR>(0).has(VMOLR::MPME));
+  EXPECT_TRUE(port_passes_all()) << "a frame passes the port's own filter first";
   send({vf::first_word(vf::Message::set_multicast, 1), 0x0001'0002});
   EXPECT_FALSE(fixture.card.value<VMOLR>(0).has(VMOLR::MPME)) << "they fit again";
+  EXPECT_FALSE(port_passes_all());
 }
 
 // A message of the driver may have replaced a request that it had not read yet.

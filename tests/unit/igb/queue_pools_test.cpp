@@ -114,6 +114,28 @@ TEST_F(PortPools, TheDefaultPoolGetsUnknownAddressesInPromiscuousMode) {
   EXPECT_EQ(counts({frame_to(address(7)), frame_to(fixture_.port.mac())}), Counts({0, 0}));
 }
 
+// A tag with VLAN 0 has a priority alone, so the frame is one without a VLAN (IEEE 802.1Q).
+TEST_F(PortPools, TakeAPriorityAloneForNoVlan) {
+  const auto tagged = [](Frame frame, std::uint8_t priority, std::uint8_t vlan) {
+    const std::array<std::byte, 4> tag{std::byte{0x81}, {}, static_cast<std::byte>(priority << 5), std::byte{vlan}};
+    frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+    return frame;
+  };
+  QueuePoolsConfig pools = two_;
+  pools.pools[0].broadcasts = pools.pools[1].broadcasts = true;
+  pools.pools[0].vlans = pools.pools[1].vlans = {5};
+  pools.pools[1].untagged = false;
+  pools.default_pool = std::nullopt;
+  ASSERT_TRUE(set(pools));
+  start();
+  for (const std::uint8_t priority : std::array<std::uint8_t, 3>{0, 3, 7}) {
+    EXPECT_EQ(counts({tagged(frame_to(address(0)), priority, 0)}), Counts({1, 0}));
+    EXPECT_EQ(counts({tagged(frame_to(address(1)), priority, 0)}), Counts({0, 0}));
+    EXPECT_EQ(counts({tagged(counting_frame(64), priority, 0)}), Counts({1, 0}));
+    EXPECT_EQ(counts({tagged(counting_frame(64), priority, 5)}), Counts({1, 1}));
+  }
+}
+
 TEST_F(PortPools, FollowTheOtherSettings) {
   ASSERT_TRUE(set({.pools = {{.addresses = {address(0)}, .vlans = {42}}, {.addresses = {address(1)}}}}));
   PortConfig config = two_queues();

@@ -153,10 +153,10 @@ TEST_F(PhysicalAndVirtual, AFunctionJoinsAndLeavesVlans) {
     transmit(*partner, in);
     EXPECT_THAT(received(*first), testing::SizeIs(joined ? 1 : 0));
   }
-  for (std::uint16_t vlan = 100; vlan < 132; ++vlan) {
+  for (std::uint16_t vlan = 100; vlan < 131; ++vlan) {
     ASSERT_TRUE(served([&] { return first->capability<VlanFilter>()->set_vlan(vlan, true); })) << vlan;
   }
-  EXPECT_FALSE(served([&] { return first->capability<VlanFilter>()->set_vlan(132, true); }));
+  EXPECT_FALSE(served([&] { return first->capability<VlanFilter>()->set_vlan(131, true); }));
   EXPECT_EQ(refusals(0, VirtualFunctionRefusal::too_many_vlans), 1u);
   const auto busy = functions->set_function(1, {.mac = kSecond, .vlan = 200});
   ASSERT_FALSE(busy);
@@ -174,9 +174,6 @@ TEST_F(PhysicalAndVirtual, GroupsReachTheFunctionsThatRequestThem) {
   transmit(*partner, in);
   EXPECT_THAT(received(*first), testing::ElementsAre(in));
   EXPECT_THAT(received(*second), testing::IsEmpty());
-  ASSERT_TRUE(served([&] { return second->set_all_multicast(true); }));
-  transmit(*partner, in);
-  EXPECT_THAT(received(*second), testing::ElementsAre(in));
 }
 
 // Functions have the receive addresses, so those of the port pass by their hash (UTA and MTA).

@@ -16,6 +16,7 @@ struct Card : intel::Card<hw::igb::Registers> {
   const hw::igb::CardTraits* traits = nullptr;  ///< of its device id
   Device* device = nullptr;                     ///< configuration space, bus mastering, function level reset
   bool asleep = false;                          ///< between suspend and resume, without registers
+  bool is_qemus = false;                        ///< it is QEMU's card
 };
 using intel::fail_removed;
 using intel::microseconds;

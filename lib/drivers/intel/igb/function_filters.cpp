@@ -31,6 +31,8 @@ bool FunctionVlans::set(std::uint16_t vlan, std::uint32_t pool, bool receive, bo
   return true;
 }
 
+void FunctionVlans::write_untagged(std::uint32_t pools) const { write_entry(0, 0, pools); }
+
 void FunctionVlans::remove(std::uint32_t pool, bool write) {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
@@ -53,16 +55,16 @@ void FunctionVlans::write_all(std::uint32_t port_pool, bool port_receives_all) {
 
 void FunctionVlans::write(std::size_t index) const {
   const Entry& entry = entries_[index];
-  const auto number = static_cast<std::uint32_t>(index);
-  if (entry.pools == 0) {
-    card_.regs.write<reg::VLVF>(number, {});
-  } else {
-    card_.regs.write<reg::VLVF>(number, reg::VLVF::VLANID(entry.vlan) | reg::VLVF::POOLSEL(entry.pools | port_bits_) |
-                                            reg::VLVF::VLANID_ENABLE);
-  }
+  write_entry(index + 1, entry.vlan, entry.pools == 0 ? 0 : entry.pools | port_bits_);
   if (port_bits_ != 0 || entry.vlan == 0) return;
   const std::uint32_t word = entry.vlan / 32U;
   card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(bits_of_word(word)));
+}
+
+void FunctionVlans::write_entry(std::size_t number, std::uint16_t vlan, std::uint32_t pools) const {
+  reg::VLVF::Value value;
+  if (pools != 0) value = value.with(reg::VLVF::VLANID(vlan) | reg::VLVF::POOLSEL(pools) | reg::VLVF::VLANID_ENABLE);
+  card_.regs.write<reg::VLVF>(static_cast<std::uint32_t>(number), value);
 }
 
 // VLAN 0 is a priority tag, which belongs to no VLAN.
@@ -113,7 +115,16 @@ void FunctionAddresses::remove_others(unsigned function) {
 // igb_mta_set.
 void FunctionAddresses::set_hashes(unsigned function, std::vector<std::uint16_t> hashes) {
   hashes_[function] = std::move(hashes);
+  write_groups();
+}
+
+void FunctionAddresses::let_all_groups_pass(bool on) {
+  if (std::exchange(all_groups_, on) != on) write_groups();
+}
+
+void FunctionAddresses::write_groups() {
   Table table{};
+  if (all_groups_) table.fill(~std::uint32_t{0});
   for (const auto& all : hashes_) add_hashes(table, all);
   for (std::uint32_t word = 0; word < table.size(); ++word) {
     if (table[word] != table_[word]) card_.regs.write<reg::MTA>(word, reg::MTA::Value(table[word]));
@@ -143,7 +154,7 @@ void FunctionAddresses::write_unicast_table() {
 void FunctionAddresses::forget() noexcept {
   others_ = {};
   table_ = unicast_ = written_ = {};
-  all_unicast_ = false;
+  all_groups_ = all_unicast_ = false;
   for (auto& hashes : hashes_) hashes.clear();
 }
 

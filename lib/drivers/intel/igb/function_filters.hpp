@@ -16,6 +16,9 @@ namespace pollux::drivers::igb {
 /// use, so that a change of one VLAN does not interrupt another.
 class FunctionVlans {
  public:
+  /// VLANs that the table holds besides VLAN 0, which has the first entry.
+  static constexpr std::size_t kMost = reg::VLVF::kCount - 1;
+
   /// `card` outlives the object.
   explicit FunctionVlans(const Card& card) noexcept : card_(card) {}
 
@@ -23,9 +26,11 @@ class FunctionVlans {
   [[nodiscard]] bool set(std::uint16_t vlan, std::uint32_t pool, bool receive, bool write);
   /// Whether `vlan` is in the table, or there is room for it.
   [[nodiscard]] bool has_room(std::uint16_t vlan) const noexcept;
+  /// Writes which pools receive frames without a VLAN. These may have a tag for their priority alone.
+  void write_untagged(std::uint32_t pools) const;
   /// Removes `pool` from all VLANs.
   void remove(std::uint32_t pool, bool write);
-  /// Writes all entries, after a reset. `port_pool` receives all VLANs if `port_receives_all`.
+  /// Writes all entries but that of VLAN 0, after a reset. `port_pool` receives all VLANs if `port_receives_all`.
   void write_all(std::uint32_t port_pool, bool port_receives_all);
   void clear() noexcept { entries_ = {}; }
 
@@ -35,10 +40,11 @@ class FunctionVlans {
     std::uint32_t pools = 0;
   };
   void write(std::size_t index) const;
+  void write_entry(std::size_t number, std::uint16_t vlan, std::uint32_t pools) const;
   [[nodiscard]] std::uint32_t bits_of_word(std::uint32_t word) const noexcept;
 
   const Card& card_;
-  std::array<Entry, reg::VLVF::kCount> entries_{};
+  std::array<Entry, kMost> entries_{};
   std::uint32_t port_bits_ = 0;  // of the port's pool, if it receives all VLANs
 };
 
@@ -55,6 +61,8 @@ class FunctionAddresses {
   [[nodiscard]] bool add(unsigned function, const MacAddress& mac, unsigned functions);
   void remove_others(unsigned function);
   void set_hashes(unsigned function, std::vector<std::uint16_t> hashes);
+  /// Lets every group pass to those pools that receive what the table has (VMOLR.ROMPE).
+  void let_all_groups_pass(bool on);
   /// Of the port's further unicast addresses.
   void set_unicast_hashes(const std::vector<std::uint16_t>& hashes);
   void let_all_unicast_pass(bool on);
@@ -72,6 +80,7 @@ class FunctionAddresses {
   using Table = std::array<std::uint32_t, reg::kMulticastTableWords>;
   static_assert(reg::kMulticastTableWords == reg::kUnicastTableWords);
   void clear_entry(std::uint32_t index) const;
+  void write_groups();
   void write_unicast_table();
 
   const Card& card_;
@@ -80,6 +89,7 @@ class FunctionAddresses {
   Table table_{};    // as in MTA
   Table unicast_{};  // of the port's further addresses
   Table written_{};  // as in UTA
+  bool all_groups_ = false;
   bool all_unicast_ = false;
 };
 

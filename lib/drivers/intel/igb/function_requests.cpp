@@ -135,6 +135,7 @@ FunctionControl::Refusal FunctionControl::request_multicast(unsigned number, con
   }
   functions_[number].many_groups = requested > hw::igbvf::kMaxMulticast;
   addresses_.set_hashes(number, std::move(hashes));
+  follow_groups();
   write_limits(number);
   return {};
 }
@@ -162,6 +163,7 @@ FunctionControl::Refusal FunctionControl::request_promiscuous(unsigned number, s
   const std::uint32_t modes = information_of(word);
   if ((modes & ~hw::igbvf::kPromiscuousMulticast) != 0) return Refused::promiscuous;
   functions_[number].all_multicast = modes != 0;
+  follow_groups();
   write_limits(number);
   return {};
 }

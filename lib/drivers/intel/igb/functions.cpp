@@ -97,7 +97,7 @@ Result<void> FunctionControl::check(unsigned number, const VirtualFunctionConfig
   if (vlan == 0 || vlan == functions_[number].state.config.vlan || vlans_.has_room(vlan)) return {};
   return fail(ErrorCode::busy,
               fmt::format("{}: virtual function {}: there is no room for VLAN {}", card_.name, number, vlan),
-              fmt::format("remove a VLAN of another function: the card knows {}", reg::VLVF::kCount));
+              fmt::format("remove a VLAN of another function: the card knows {}", FunctionVlans::kMost));
 }
 
 Result<void> FunctionControl::set_function(unsigned number, const VirtualFunctionConfig& config) {
@@ -115,6 +115,7 @@ Result<void> FunctionControl::set_function(unsigned number, const VirtualFunctio
     return limited;
   }
   if (!running_) return {};
+  write_untagged();
   apply(number);
   card_.regs.flush();
   return card_.regs.removed() ? fail_removed(card_.name) : Result<void>();
@@ -161,6 +162,8 @@ void FunctionControl::start(const PoolControl::Common& common, const VlanTable* 
   running_ = true;
   link_up_ = false;
   addresses_.forget();
+  all_groups_ = false;
+  for (Function& function : functions_) function.all_multicast = function.many_groups = false;
   // First the functions', so that what they requested before leaves room for the port's.
   vlans_.clear();
   for (unsigned number = 0; number < count_; ++number) forget_requests(number);
@@ -169,6 +172,7 @@ void FunctionControl::start(const PoolControl::Common& common, const VlanTable* 
     if (vlans_.set(static_cast<std::uint16_t>(vlan), count_, true, false)) continue;
     card_.log(LogLevel::warning, fmt::format("there is no room for VLAN {}; the port does not receive it", vlan));
   }
+  write_untagged();
   vlans_.write_all(count_, vlans == nullptr);
   write_port_pool();
   for (unsigned number = 0; number < count_; ++number) {
@@ -219,7 +223,7 @@ Result<void> FunctionControl::set_port_vlan(std::uint16_t vlan, bool receive) {
     return {};
   }
   return fail(ErrorCode::not_supported, fmt::format("{}: there is no room for VLAN {}", card_.name, vlan),
-              fmt::format("with virtual functions the card knows {} VLANs of all of them", reg::VLVF::kCount));
+              fmt::format("with virtual functions the card knows {} VLANs of all of them", FunctionVlans::kMost));
 }
 
 void FunctionControl::forget_requests(unsigned number) {
@@ -236,29 +240,53 @@ void FunctionControl::forget_requests(unsigned number) {
   }
   addresses_.remove_others(number);
   addresses_.set_hashes(number, {});
+  follow_groups();
+}
+
+// A frame passes the port's filter first (I-M-POOLS). Linux, igb_main.c, igb_set_rx_mode, opens both for its own pool.
+void FunctionControl::follow_groups() {
+  const bool all = std::any_of(functions_.begin(), functions_.begin() + count_,
+                               [](const Function& function) { return function.wants_all_groups(); });
+  if (std::exchange(all_groups_, all) != all && running_) hooks_.groups_changed();
+  if (card_.is_qemus && running_) addresses_.let_all_groups_pass(all || common_.all_multicast);
+}
+
+// [I-POOLS] QEMU's card has only the table of groups.
+reg::VMOLR::Value FunctionControl::groups(bool all, bool has_hashes) const {
+  reg::VMOLR::Value value;
+  if (all) value = value.with(reg::VMOLR::MPME);
+  return has_hashes || (all && card_.is_qemus) ? value.with(reg::VMOLR::ROMPE) : value;
+}
+
+// Linux, igb_main.c, igb_vf_reset, adds a function without a VLAN of its own to VLAN 0.
+void FunctionControl::write_untagged() const {
+  std::uint32_t pools = own_pools();
+  for (unsigned number = 0; number < count_; ++number) {
+    if (functions_[number].state.config.vlan == 0) pools |= 1U << number;
+  }
+  vlans_.write_untagged(pools);
 }
 
 // Linux, igb_main.c, igb_set_vmolr and igb_set_vf_vlan_strip: a function's tags are in its descriptors.
 void FunctionControl::write_limits(unsigned number) const {
   const Function& function = functions_[number];
   reg::VMOLR::Value value =
-      reg::VMOLR::RLPML(function.max_frame) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::STRVLAN;
+      groups(function.wants_all_groups(), addresses_.has_hashes(number))
+          .with(reg::VMOLR::RLPML(function.max_frame) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::STRVLAN);
   if (!common_.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
   if (function.state.config.vlan == 0) value = value.with(reg::VMOLR::AUPE);
-  if (function.all_multicast || function.many_groups) value = value.with(reg::VMOLR::MPME);
-  if (addresses_.has_hashes(number)) value = value.with(reg::VMOLR::ROMPE);
   card_.regs.write<reg::VMOLR>(number, value);
 }
 
 // The unicast table serves the port's pool alone. In promiscuous mode all of its bits are set: Linux, igb_main.c,
 // igb_set_rx_mode and igb_set_uta.
 void FunctionControl::write_port_pool() {
-  reg::VMOLR::Value value =
-      reg::VMOLR::RLPML(limit_bytes(card_, common_.limit)) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::AUPE;
+  follow_groups();
+  reg::VMOLR::Value value = groups(common_.all_multicast, addresses_.has_hashes(count_))
+                                .with(reg::VMOLR::RLPML(limit_bytes(card_, common_.limit)) | reg::VMOLR::LPE |
+                                      reg::VMOLR::BAM | reg::VMOLR::AUPE);
   if (common_.strip_vlans) value = value.with(reg::VMOLR::STRVLAN);
   if (!common_.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
-  if (common_.all_multicast) value = value.with(reg::VMOLR::MPME);
-  if (addresses_.has_hashes(count_)) value = value.with(reg::VMOLR::ROMPE);
   addresses_.let_all_unicast_pass(common_.promiscuous);
   if (addresses_.passes_unicast()) value = value.with(reg::VMOLR::ROPE);
   card_.regs.write<reg::VMOLR>(count_, value);

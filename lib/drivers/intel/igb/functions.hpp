@@ -25,6 +25,7 @@ class FunctionControl final : public VirtualFunctions {
     std::function<Result<void>(unsigned count)> check;  ///< whether it is possible now
     std::function<void(unsigned count)> changed;
     std::function<Result<void>()> expect_open;
+    std::function<void()> groups_changed;  ///< of wants_all_groups; the port runs
   };
   /// `card` and `rates` outlive the object.
   FunctionControl(const Card& card, TxRates& rates, Hooks hooks);
@@ -44,6 +45,9 @@ class FunctionControl final : public VirtualFunctions {
   [[nodiscard]] bool enabled() const noexcept { return count_ != 0; }
   /// RAH.POOLSEL of the port's own address.
   [[nodiscard]] std::uint32_t own_pools() const noexcept { return enabled() ? 1U << count_ : 0; }
+
+  /// Whether a function receives every multicast frame, so that the port's own filter must let them pass.
+  [[nodiscard]] bool wants_all_groups() const noexcept { return all_groups_; }
 
   /// Writes the functions' settings and those of the port's pool. At each start, after the filters were cleared, and
   /// before the card receives. `vlans`: those that the port receives; nullptr: all.
@@ -70,6 +74,8 @@ class FunctionControl final : public VirtualFunctions {
     VirtualFunctionState state;
     bool all_multicast = false;
     bool many_groups = false;  // more than a message holds, so that all pass
+    [[nodiscard]] bool wants_all_groups() const noexcept { return all_multicast || many_groups; }
+
     // Of the port's last message: whether the function's driver has not read it, and whether it tells the driver either
     // that it may send requests or that it must announce itself.
     bool is_unread = false;
@@ -84,6 +90,9 @@ class FunctionControl final : public VirtualFunctions {
   void forget_requests(unsigned number);
   void write_limits(unsigned number) const;
   void write_port_pool();
+  void write_untagged() const;
+  void follow_groups();
+  [[nodiscard]] reg::VMOLR::Value groups(bool all, bool has_hashes) const;
   void write_traffic() const;
   void write_spoof_checks() const;
   void write_inserted_tag(unsigned number) const;
@@ -116,6 +125,7 @@ class FunctionControl final : public VirtualFunctions {
   FunctionVlans vlans_{card_};
   FunctionAddresses addresses_{card_};
   PoolControl::Common common_;
+  bool all_groups_ = false;  // a function receives every multicast frame
   bool link_up_ = false;
   bool running_ = false;
 };

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/igb/function_filters.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/config_check.hpp"
 #include "pollux/net/frame_filters.hpp"
@@ -45,8 +46,8 @@ Result<void> check_vlans(const QueuePoolsConfig& config, const Card& card) {
       all.insert(vlan);
     }
   }
-  if (all.size() > reg::VLVF::kCount) {
-    return refuse(card.name, fmt::format("pools: {} VLANs are more than {}", all.size(), reg::VLVF::kCount),
+  if (all.size() > FunctionVlans::kMost) {
+    return refuse(card.name, fmt::format("pools: {} VLANs are more than {}", all.size(), FunctionVlans::kMost),
                   "the card knows so many VLANs of pools");
   }
   const bool all_untagged =
@@ -102,6 +103,7 @@ VlanTable PoolControl::vlans() const {
   for (const QueuePool& pool : config_.pools) {
     for (const std::uint16_t vlan : pool.vlans) table.set(vlan);
   }
+  if (table.any()) table.set(0);
   return table;
 }
 
@@ -142,8 +144,13 @@ void PoolControl::write_common(const Common& common) const {
       if (pool.queues > 1) value = value.with(reg::VMOLR::RSSE);
       if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
       if (common.all_multicast) value = value.with(reg::VMOLR::MPME);
+      if (common.all_multicast && card_.is_qemus) value = value.with(reg::VMOLR::ROMPE);
     }
     card_.regs.write<reg::VMOLR>(number, value);
+  }
+  // It has only the table of groups, which is not used otherwise.
+  for (std::uint32_t word = 0; card_.is_qemus && word < reg::kMulticastTableWords; ++word) {
+    card_.regs.write<reg::MTA>(word, reg::MTA::Value(common.all_multicast ? ~std::uint32_t{0} : 0));
   }
   reg::RPLOLR::Value copies;
   if (common.strip_vlans) copies = copies.with(reg::RPLOLR::STRVLAN);
@@ -160,16 +167,18 @@ void PoolControl::write_addresses() const {
   }
 }
 
+// VLAN 0 is a priority tag, so its frames are those of no VLAN.
 void PoolControl::write_vlans() const {
   const VlanTable table = vlans();
   std::uint32_t index = 0;
-  for (std::size_t number = 1; number < table.size(); ++number) {
+  for (std::size_t number = 0; number < table.size(); ++number) {
     if (!table.test(number)) continue;
     const auto vlan = static_cast<std::uint16_t>(number);
     std::uint32_t pools = 0;
-    for (std::uint32_t pool = 0; pool < config_.pools.size(); ++pool) {
-      const auto& named = config_.pools[pool].vlans;
-      if (std::find(named.begin(), named.end(), vlan) != named.end()) pools |= 1U << pool;
+    for (std::uint32_t number_of_pool = 0; number_of_pool < config_.pools.size(); ++number_of_pool) {
+      const QueuePool& pool = config_.pools[number_of_pool];
+      const bool has = std::find(pool.vlans.begin(), pool.vlans.end(), vlan) != pool.vlans.end();
+      if (vlan == 0 ? pool.untagged : has) pools |= 1U << number_of_pool;
     }
     card_.regs.write<reg::VLVF>(index++,
                                 reg::VLVF::VLANID(vlan) | reg::VLVF::POOLSEL(pools) | reg::VLVF::VLANID_ENABLE);

@@ -64,6 +64,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
       is_qemus_(is_qemus(device_->identity())),
       identity_(device_->identity()) {
   queues()->allow_sleeping(device_->interrupt_vectors());
+  card_.is_qemus = is_qemus_;
   if (is_qemus_) link_settings_.set_qemu();
 }
 

@@ -53,7 +53,7 @@ Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
 
 ReceiveControl Port::receive_control(const PortSettings& settings) const {
   return {.promiscuous = settings.promiscuous,
-          .all_multicast = settings.all_multicast,
+          .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
           .keep_fcs = config().keep_fcs,
           .keep_bad_frames = config().keep_bad_frames,
           .filter_vlans = functions_.enabled() || (pools_.enabled() ? pools_.vlans().any() : filters_vlans_),

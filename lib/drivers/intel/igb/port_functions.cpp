@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the port does for its virtual functions.
 #include "drivers/intel/igb/port.hpp"
+#include "drivers/intel/igb/rx_setup.hpp"
 
 namespace pollux::drivers::igb {
 
 FunctionControl::Hooks Port::function_hooks() {
   return {.check = [this](unsigned count) { return check_functions(count); },
           .changed = [this](unsigned count) { functions_changed(count); },
-          .expect_open = [this] { return expect_open(); }};
+          .expect_open = [this] { return expect_open(); },
+          .groups_changed =
+              [this] {
+                write_receive_control(card_,
+                                      receive_control({.promiscuous = promiscuous_, .all_multicast = all_multicast_}));
+              }};
 }
 
 Result<void> Port::check_functions(unsigned count) const {

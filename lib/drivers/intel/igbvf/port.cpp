@@ -137,6 +137,7 @@ Result<void> Port::start(const PortSettings& settings) {
   was_reset_ = false;
   given_mac_ = mac->value_or(MacAddress{});
   if (auto requested = request_settings(settings); !requested) return requested;
+  queues()->set_rx_format(rx_format());
   enable_interrupts(card_, *device_, *queues(), config().rx_queues());
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;

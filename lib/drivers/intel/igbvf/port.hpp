@@ -58,6 +58,12 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   /// Requests address, frame length and filters from the physical function.
   [[nodiscard]] Result<void> request_settings(const PortSettings& settings);
   [[nodiscard]] Result<void> start_queues();
+  /// The function is in these VLANs: their tags are reported. Error timeout: a thread does not end its burst.
+  [[nodiscard]] Result<void> show_vlans(const std::set<std::uint16_t>& vlans);
+  /// Without a VLAN of its own, the function gets frames of the one that the host has assigned, if any.
+  [[nodiscard]] RxFormat rx_format() const noexcept {
+    return vlans_.empty() ? RxFormat::intel_assigned_tag : RxFormat::intel_advanced;
+  }
   [[nodiscard]] Result<void> expect_open() const;
 
   [[nodiscard]] std::vector<RegisterValue> registers() override;

@@ -17,6 +17,9 @@
 namespace pollux::drivers::igbvf {
 namespace {
 
+/// For a receiving thread to end its burst.
+constexpr Duration kReceiveLimit = milliseconds(100);
+
 /// VMBMEM belongs to the exchange with the physical function. V2PMAILBOX is not in the dump either, since a read clears
 /// bits of it.
 constexpr std::array<std::string_view, 1> kNotDumped{"VMBMEM"};
@@ -77,13 +80,32 @@ Result<void> Port::set_multicast(std::span<const MacAddress> groups) {
 Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
   if (auto is_open = expect_open(); !is_open) return is_open;
   if (auto valid = check_vlan(card_.name, vlan); !valid) return valid;
-  if (auto set = request_vlan(card_, mailbox_, vlan, receive); !set) return set;
+  const std::set<std::uint16_t> before = vlans_;
+  std::set<std::uint16_t> wanted = before;
   if (receive) {
-    vlans_.insert(vlan);
+    wanted.insert(vlan);
+    // Its first frame may come before the answer.
+    if (auto shown = show_vlans(wanted); !shown) return shown;
   } else {
-    vlans_.erase(vlan);
+    wanted.erase(vlan);
   }
-  return {};
+  const auto set = request_vlan(card_, mailbox_, vlan, receive);
+  const auto shown = show_vlans(set ? wanted : before);
+  return set ? shown : set;
+}
+
+Result<void> Port::show_vlans(const std::set<std::uint16_t>& vlans) {
+  if (!running_ || vlans.empty() == vlans_.empty()) {
+    vlans_ = vlans;
+    return {};
+  }
+  auto paused = queues()->pause_receive(card_.clock(), kReceiveLimit);
+  if (paused) {
+    vlans_ = vlans;
+    queues()->set_rx_format(rx_format());
+  }
+  queues()->resume_receive();
+  return paused;
 }
 
 Link Port::link() {
