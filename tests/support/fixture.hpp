@@ -34,7 +34,7 @@ using Frame = std::vector<std::byte>;
 struct CardFixtureOptions {
   PortConfig port{.rx = {.ring = 64}, .tx = {.ring = 64}};  ///< its pool and cache are the CardFixture's
   MempoolOptions pool{.count = 1024};
-  models::igb::CardOptions card{};
+  models::igb::CardOptions card{.used_before = true};
   bool start = true;  ///< false: the port is only opened; the test configures it
 };
 

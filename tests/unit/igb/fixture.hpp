@@ -29,10 +29,14 @@ namespace reg = hw::igb;
 struct IgbFixture {
   explicit IgbFixture(models::igb::CardOptions options = {}, MempoolOptions pool_options = {.count = 1024})
       : wire(sim::Wire::create(
-            *clock, std::make_unique<models::igb::Card>(options),
+            *clock, std::make_unique<models::igb::Card>(used_before(std::move(options))),
             [this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); })),
         pool(Mempool::create(context, std::move(pool_options)).value()) {}
 
+  [[nodiscard]] static models::igb::CardOptions used_before(models::igb::CardOptions options) {
+    options.used_before = true;
+    return options;
+  }
   [[nodiscard]] std::unique_ptr<Device> device() {
     auto inner = sim::SimDevice::create(context, "sim:0", wire, 0);
     EXPECT_TRUE(inner) << inner.error().message();

@@ -68,6 +68,28 @@ TEST_F(Moderation, StaysInForceAndCountsForAllQueuesOfAVector) {
   EXPECT_EQ(interval(1), 0U);
 }
 
+// A reset of the card keeps its intervals (I-M-RESET).
+TEST_F(Moderation, ThatAnAdaptiveQueueReachedDoesNotOutliveARestart) {
+  start(1);
+  ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(400), .adaptive = true}));
+  for (unsigned i = 0; i < 32; ++i) {
+    inject_to(0);
+    EXPECT_EQ(poll(0), 1U);
+  }
+  ASSERT_TRUE(rx(0).arm());
+  ASSERT_EQ(interval(1), 400U);
+  ASSERT_TRUE(port->stop());
+  ASSERT_TRUE(port->start());
+  EXPECT_EQ(interval(1), 0U);
+}
+
+TEST_F(Moderation, OfAnEarlierOwnerIsNotTakenOver) {
+  start(1);
+  EXPECT_EQ(fixture->value<reg::EITR>(5).get(reg::EITR::INTERVAL), 0x1FFFU) << "a vector that the port does not use";
+  EXPECT_EQ(interval(0), 0U);
+  EXPECT_EQ(interval(1), 0U);
+}
+
 TEST_F(Moderation, ReportsTheVectorOfEachQueue) {
   start(4, 4);
   EXPECT_EQ(interrupts().rx_vectors().value(), (std::vector<unsigned>{1, 2, 3, 1}));

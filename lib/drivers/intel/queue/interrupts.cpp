@@ -11,6 +11,7 @@
 
 namespace pollux::drivers::intel {
 
+// A reset of the card keeps EITR (I-M-RESET), so it has what this port or an earlier owner wrote last.
 void InterruptVector::setup(const MaskRegisters& masks, unsigned number) noexcept {
   const std::lock_guard guard(mutex_);
   masks_ = masks;
@@ -19,6 +20,7 @@ void InterruptVector::setup(const MaskRegisters& masks, unsigned number) noexcep
   number_ = number;
   bit_ = std::uint32_t{1} << number;
   armed_ = 0;
+  masks_.bar.write32(masks_.moderation + 4 * number_, 0);
 }
 
 // EITR has the interval in bits 14:2, in microseconds. Bit 31 keeps the vector's running counter: Linux, igb_main.c,

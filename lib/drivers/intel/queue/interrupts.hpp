@@ -30,6 +30,7 @@ struct MaskRegisters {
 /// Thread rule: any thread; `setup` only while no queue of the vector is polled.
 class InterruptVector {
  public:
+  /// The vector of these registers from now on, without moderation.
   void setup(const MaskRegisters& masks, unsigned number) noexcept;
   /// Writes the interval. Call it after `setup`.
   void moderate(const InterruptModeration& moderation) noexcept;
@@ -45,7 +46,7 @@ class InterruptVector {
   std::mutex mutex_;  // another queue's thread must not mask what this one has just unmasked
   MaskRegisters masks_;
   InterruptModeration moderation_;
-  Duration interval_{0};  // in EITR; a reset clears it
+  Duration interval_{0};  // in EITR
   unsigned number_ = 0;
   std::uint32_t bit_ = 0;
   std::uint32_t armed_ = 0;  // queues

@@ -68,6 +68,7 @@ Card::Card(CardOptions options)
     if (has_function(number) && hw::PVTCTRL::Value(value).has(hw::PVTCTRL::RST)) reset_function(number);
   });
   initialise(true);
+  if (options_.used_before) registers_.set<hw::WUC>(hw::WUC::PME_EN);
   finish_load();  // the NVM was loaded at power-on
 }
 
@@ -247,8 +248,9 @@ void Card::initialise(bool function_level) {
                                                           : express_default);
   registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(hw::kReceiveBufferKib) : receive_buffer);
   registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(hw::kTransmitBufferKib) : transmit_buffer);
-  if (!function_level) {
-    for (std::uint32_t i = 0; i < moderation.size(); ++i) registers_.set<hw::EITR>(i, moderation[i]);
+  const auto left = options_.used_before ? hw::EITR::Value(hw::EITR::INTERVAL.mask()) : hw::EITR::Value();
+  for (std::uint32_t i = 0; i < moderation.size(); ++i) {
+    registers_.set<hw::EITR>(i, function_level ? left : moderation[i]);
   }
   control_.reset(function_level);
   interrupts_.reset(function_level);

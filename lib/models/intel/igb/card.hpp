@@ -36,6 +36,9 @@ struct CardOptions {
   std::uint32_t lan_id = 0;             ///< index of the port in its package, 0 to 3
   unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
   unsigned express_version = 2;         ///< of the PCI Express capability, as GCR reports it: 1 or 2
+  /// An earlier driver has left values in what only power-on is known to clear (I-M-RESET), so that a driver which
+  /// relies on them is noticed: interrupts are moderated as much as possible, and the machine may be woken.
+  bool used_before = false;
   /// Time from the end of a reset until the card has read its NVM.
   Duration load_time = std::chrono::milliseconds(1);
   /// What it shares with the other ports of its package; nullptr: it is alone.
