@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,9 +11,6 @@
 #include "pollux/net/link.hpp"
 
 namespace pollux::examples {
-
-/// The longest time from the first frame of a file to another: 31 years.
-inline constexpr Duration kLongestRecording = std::chrono::seconds(1'000'000'000);
 
 /// A frame of a capture file.
 struct RecordedFrame {
@@ -28,10 +24,10 @@ using Recording = std::shared_ptr<const std::vector<RecordedFrame>>;
 /// The most memory that the frames of a file may take: 1 GiB.
 inline constexpr std::uint64_t kMostFrameMemory = std::uint64_t{1} << 30U;
 
-/// Reads all frames of a pcap or pcapng file into memory. Errors, which name the frame: io_error if the file cannot be
-/// read; invalid_argument if it has no frame, is not of Ethernet, or has a frame that was cut when it was captured,
-/// that is shorter than 17 bytes or longer than frame::kMaxLength, that was captured more than kLongestRecording from
-/// the first, or if the frames take more memory than `most`.
+/// Reads all frames of a pcap or pcapng file into memory, in the order of their times. Errors, which name the frame:
+/// those of CaptureFileReader; invalid_argument if it has no frame, or has one that was cut when it was captured, that
+/// is shorter than 17 bytes or longer than frame::kMaxLength, that was captured more than kLongestRecording from the
+/// first, or if the frames take more memory than `most`.
 [[nodiscard]] Result<std::vector<RecordedFrame>> read_frames(const std::string& path,
                                                              std::uint64_t most = kMostFrameMemory);
 

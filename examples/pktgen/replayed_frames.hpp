@@ -9,6 +9,7 @@
 #include "common/frame.hpp"
 #include "pktgen/frame_file.hpp"
 #include "pktgen/frame_source.hpp"
+#include "pollux/files/capture_file_reader.hpp"
 
 namespace pollux::examples {
 
@@ -31,7 +32,7 @@ class ReplayedFrames final : public FrameSource {
     if (++next_ < frames_.size()) return true;
     next_ = 0;
     ++round_;
-    round_start_ = sum(round_start_, sum(frames_.back().at, mean_gap()));
+    round_start_ = sum(round_start_, sum(frames_.back().at, gap_between_rounds(frames_.back().at, frames_.size())));
     return true;
   }
 
@@ -39,11 +40,6 @@ class ReplayedFrames final : public FrameSource {
   /// With a rate of the user's, rounds of a long recording may follow each other until their times overflow.
   [[nodiscard]] static Duration sum(Duration one, Duration other) {
     return other > kNever - one ? kNever : one + other;
-  }
-  /// The time between the last frame of a round and the first of the next.
-  [[nodiscard]] Duration mean_gap() const noexcept {
-    const auto gaps = static_cast<Duration::rep>(frames_.size() - 1);
-    return gaps == 0 ? Duration(0) : frames_.back().at / gaps;
   }
 
   Recording recording_;

@@ -49,8 +49,8 @@ Result<FileDescriptor> open_output_file(const std::string& path, std::string_vie
   auto file = open_regular(path, O_WRONLY | O_CREAT, name);
   if (!file) return file;
   if (::flock(file->get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail_errno(ErrorCode::busy, fmt::format("{}: {}", name, path), errno,
-                      "another port or process writes or reads it; choose another file");
+    return fail(ErrorCode::busy, fmt::format("{}: {} is in use", name, path),
+                "another port or process writes or reads it; choose another file");
   }
   if (::ftruncate(file->get(), 0) != 0) return failed(errno, path, name);
   return file;

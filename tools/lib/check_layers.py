@@ -16,6 +16,7 @@ import check_includes  # noqa: E402
 VENDOR, CARD = "{vendor}", "{card}"
 ALLOWED = {
     "base": [],
+    "files": ["base"],
     "pci": ["base"],
     "mem": ["base"],
     "device": ["base", "mem"],
@@ -30,9 +31,9 @@ ALLOWED = {
                     f"drivers/{VENDOR}/queue", f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common"],
     "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf"],
     "backends/vfio": ["base", "mem", "device", "pci"],
-    "backends/*": ["base", "mem", "device"],
+    "backends/*": ["base", "files", "mem", "device"],
     "servers/*": ["base", "mem", "device"],
-    "ports/*": ["base", "mem", "net", "ports/common"],
+    "ports/*": ["base", "files", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "net"],
     "observe": ["base", "mem", "device", "net", "runtime"],
     "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*"],

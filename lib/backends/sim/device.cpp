@@ -25,6 +25,7 @@ std::uint32_t SimDevice::Window::read_narrow(std::uint32_t offset, unsigned widt
   const std::uint32_t value =
       wire_.with_card(place_, [&](DeviceModel& card) { return card.read(bar_, offset, width); });
   device_.log_refused_accesses();
+  device_.log_wire_reports();
   return value;
 }
 
@@ -47,6 +48,13 @@ bool SimDevice::refuses_access() noexcept {
 void SimDevice::log_refused_accesses() {
   if (domain_->has_report()) [[unlikely]]
     context_->log(LogLevel::error, fmt::format("{}: {}", name_, domain_->take_report()));
+}
+
+void SimDevice::log_wire_reports() {
+  if (!wire_->has_reports()) [[likely]]
+    return;
+  for (const WireReport& report : wire_->take_reports())
+    context_->log(report.level, fmt::format("{}: {}", name_, report.text));
 }
 
 Result<std::unique_ptr<SimDevice>> SimDevice::create(Context& context, std::string name, std::shared_ptr<Wire> wire,
@@ -88,6 +96,7 @@ SimDevice::~SimDevice() {
   });
   if (attached_) context_->detach(*domain_);
   wire_->release(place_);
+  log_wire_reports();
 }
 
 Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width) const {

@@ -67,6 +67,8 @@ class SimDevice final : public Device {
   SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned place);
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
   void log_refused_accesses();
+  /// Logs what happened to the wire's files. Called after reads, which no burst does.
+  void log_wire_reports();
   /// Whether the card is in D3hot. Counts the access that this is asked for.
   [[nodiscard]] bool refuses_access() noexcept;
   void reset_card(DeviceModel& card);

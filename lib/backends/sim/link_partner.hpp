@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,8 +10,15 @@
 
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/base/log.hpp"
 
 namespace pollux::sim {
+
+/// What the user of a wire has to know.
+struct WireReport {
+  LogLevel level = LogLevel::error;
+  std::string text;  ///< names the file, and what to do
+};
 
 /// The other end of a wire that has no second card: capture files, a TAP interface or a socket. Never blocks.
 /// Thread rule: one thread at a time; the caller holds the wire's lock.
@@ -29,12 +37,16 @@ class LinkPartner {
   [[nodiscard]] virtual Duration next() const noexcept = 0;
   /// Readable while a frame has arrived; -1 if nothing announces frames. Constant.
   [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
+  /// Frames for the card that cannot be passed on, so far.
+  [[nodiscard]] virtual std::uint64_t left_out() const noexcept { return 0; }
+  /// What has happened and was not reported yet. `closing`: the card is being closed.
+  [[nodiscard]] virtual std::optional<WireReport> take_report(bool /*closing*/) { return std::nullopt; }
 };
 
 /// Selects the link partner: capture files, a TAP interface or a socket, at most one of these. All empty: a second
 /// card.
 struct LinkPartnerOptions {
-  std::string pcap_in = {};        ///< capture file with frames for the card, sent as fast as the card takes them
+  std::string pcap_in = {};        ///< capture file with whole frames for the card, sent as fast as it takes them
   std::string pcap_out = {};       ///< capture file for the frames that the card sends
   std::string tap = {};            ///< name of a TAP interface
   std::string socket_local = {};   ///< path that a Unix datagram socket is bound to; one frame per datagram

@@ -20,7 +20,7 @@ Result<std::shared_ptr<Wire>> WireRegistry::make(Clock& clock, const Uri& uri, c
     wire = Wire::create(clock, make_card(even), make_card(even + 1), uri.setup.wire);
   }
   if (!uri.setup.capture.empty()) {
-    auto file = CaptureFile::create("capture", uri.setup.capture);
+    auto file = files::CaptureFileWriter::create(uri.setup.capture, "capture");
     if (!file) return pass_on(std::move(file));
     wire->capture(*std::move(file));
   }

@@ -1,86 +1,99 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
-#include <pcap/pcap.h>
 
-#include <array>
-#include <cerrno>
-#include <cstdio>
+#include <cstdint>
+#include <utility>
 
-#include "backends/sim/capture_file.hpp"
 #include "backends/sim/link_partner.hpp"
+#include "files/capture_file_writer.hpp"
+#include "pollux/files/capture_file_reader.hpp"
 
 namespace pollux::sim {
 namespace {
 
-using Reader = std::unique_ptr<pcap_t, PcapClose>;
+constexpr std::size_t kHeaderBytes = 14;  // of Ethernet
+/// Frames that are left out in one call, while the wire's lock is held.
+constexpr unsigned kMaxLeftOutPerCall = 256;
 
 /// Sends the frames of one capture file to the card, and writes the card's frames to another one, with the wire's time.
 class PcapPartner final : public LinkPartner {
  public:
-  PcapPartner(Reader in, std::unique_ptr<CaptureFile> out) : in_(std::move(in)), out_(std::move(out)) {}
+  [[nodiscard]] Result<void> read(const std::string& path) {
+    auto opened = CaptureFileReader::open(path, "pcap-in");
+    if (!opened) return pass_on(std::move(opened));
+    in_.emplace(*std::move(opened));
+    in_path_ = path;
+    return {};
+  }
+  [[nodiscard]] Result<void> write(const std::string& path) {
+    auto created = files::CaptureFileWriter::create(path, "pcap-out");
+    if (!created) return pass_on(std::move(created));
+    out_.emplace(*std::move(created));
+    return {};
+  }
 
+  // Flushed after each frame, so that a reader sees whole frames while the file is open.
   [[nodiscard]] bool send(std::span<const std::byte> frame, Duration now) noexcept override {
-    return out_ == nullptr || out_->write(frame, now);  // discarded without an output file
+    if (!out_) return true;  // discarded without an output file
+    out_->put(frame, now);
+    out_failed_ = !out_->flush();
+    return !out_failed_;
   }
 
   [[nodiscard]] std::optional<std::span<const std::byte>> receive(Duration now) noexcept override {
     now_ = now;
-    if (in_ == nullptr) return std::nullopt;
-    pcap_pkthdr* header = nullptr;
-    const u_char* bytes = nullptr;
-    if (pcap_next_ex(in_.get(), &header, &bytes) != 1) {  // end of file, or a truncated file
-      in_.reset();
-      return std::nullopt;
+    CapturedFrame frame;
+    for (unsigned i = 0; in_ && i < kMaxLeftOutPerCall; ++i) {
+      switch (in_->next(frame)) {
+        case CaptureFileReader::Outcome::frame:
+          if (frame.is_whole() && frame.length >= kHeaderBytes) return std::as_bytes(frame.bytes);
+          ++left_out_;
+          break;
+        case CaptureFileReader::Outcome::unreadable: in_failure_ = in_->error(); [[fallthrough]];
+        case CaptureFileReader::Outcome::end: in_.reset(); break;
+      }
     }
-    return std::span(reinterpret_cast<const std::byte*>(bytes), header->caplen);
+    return std::nullopt;
   }
 
-  [[nodiscard]] Duration next() const noexcept override {
-    return in_ == nullptr ? Duration::max() : now_ + kLinkPartnerInterval;
+  [[nodiscard]] Duration next() const noexcept override { return in_ ? now_ + kLinkPartnerInterval : Duration::max(); }
+  [[nodiscard]] std::uint64_t left_out() const noexcept override { return left_out_; }
+
+  [[nodiscard]] std::optional<WireReport> take_report(bool closing) override {
+    if (out_failed_ && !std::exchange(out_reported_, true)) return WireReport{.text = out_->error().message()};
+    if (const auto failure = std::exchange(in_failure_, {})) return WireReport{.text = failure->message()};
+    if ((in_ && !closing) || left_out_ == left_out_reported_) return std::nullopt;
+    left_out_reported_ = left_out_;
+    return WireReport{
+        .level = LogLevel::warning,
+        .text = fmt::format("pcap-in: {}: lost {} frames, of which the file has only a part: capture whole frames "
+                            "(tcpdump -s 0)",
+                            in_path_, left_out_)};
   }
 
  private:
-  Reader in_;
-  std::unique_ptr<CaptureFile> out_;
+  std::optional<CaptureFileReader> in_;
+  std::string in_path_;
+  std::optional<Error> in_failure_;  // not reported yet
+  std::uint64_t left_out_ = 0;
+  std::uint64_t left_out_reported_ = 0;
+  std::optional<files::CaptureFileWriter> out_;
+  bool out_failed_ = false;
+  bool out_reported_ = false;
   Duration now_{0};
 };
-
-Result<Reader> open_reader(const std::string& path) {
-  std::FILE* const file = open_regular_file(path, "rbe");
-  if (file == nullptr) {
-    return fail_errno(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, fmt::format("pcap-in={}", path),
-                      errno, "use a capture file that exists and is readable");
-  }
-  std::array<char, PCAP_ERRBUF_SIZE> error{};
-  Reader reader(pcap_fopen_offline(file, error.data()));
-  if (reader == nullptr) {
-    static_cast<void>(std::fclose(file));
-    return fail(ErrorCode::invalid_argument, fmt::format("pcap-in={}: {}", path, error.data()),
-                "use a capture file (pcap or pcapng)");
-  }
-  if (pcap_datalink(reader.get()) != DLT_EN10MB) {
-    return fail(ErrorCode::invalid_argument, fmt::format("pcap-in={}: its frames are not Ethernet frames", path),
-                "capture on an Ethernet interface (tcpdump -i eth0 -w FILE)");
-  }
-  return reader;
-}
 
 }  // namespace
 
 Result<std::unique_ptr<LinkPartner>> open_pcap_partner(const std::string& in, const std::string& out) {
-  Reader reader;
+  auto partner = std::make_unique<PcapPartner>();
   if (!in.empty()) {
-    auto opened = open_reader(in);
-    if (!opened) return pass_on(std::move(opened));
-    reader = *std::move(opened);
+    if (auto opened = partner->read(in); !opened) return pass_on(std::move(opened));
   }
-  std::unique_ptr<CaptureFile> writer;
   if (!out.empty()) {
-    auto created = CaptureFile::create("pcap-out", out);
-    if (!created) return pass_on(std::move(created));
-    writer = *std::move(created);
+    if (auto created = partner->write(out); !created) return pass_on(std::move(created));
   }
-  return std::unique_ptr<LinkPartner>(std::make_unique<PcapPartner>(std::move(reader), std::move(writer)));
+  return std::unique_ptr<LinkPartner>(std::move(partner));
 }
 
 }  // namespace pollux::sim

@@ -104,6 +104,7 @@ void Wire::release(unsigned place) {
   {
     const std::lock_guard guard(*lock_);
     (place < ends_.size() ? ends_[place].claimed : functions_claimed_[place - ends_.size()]) = false;
+    collect_reports(place < ends_.size());
   }
   start_or_stop_runner();
 }
@@ -172,6 +173,7 @@ void Wire::run_until(Duration now) {
 
 void Wire::settle() {
   process_arrivals(now_);
+  collect_reports(false);
   const Duration cards = next_on_cards();
   const Duration due = std::min(cards, next_from_link_partner());
   due_.store(due.count(), std::memory_order_relaxed);
@@ -179,6 +181,19 @@ void Wire::settle() {
   const int descriptor = partner == nullptr ? -1 : partner->descriptor();
   wakeup_.store((descriptor >= 0 ? cards : due).count(), std::memory_order_relaxed);
   wakeup_descriptor_.store(descriptor >= 0 && takes_from_link_partner() ? descriptor : -1, std::memory_order_relaxed);
+}
+
+void Wire::collect_reports(bool closing) {
+  if (ends_[1].link_partner != nullptr) {
+    while (auto report = ends_[1].link_partner->take_report(closing)) reports_.push_back(*std::move(report));
+  }
+  has_reports_.store(!reports_.empty(), std::memory_order_relaxed);
+}
+
+std::vector<WireReport> Wire::take_reports() {
+  const std::lock_guard guard(*lock_);
+  has_reports_.store(false, std::memory_order_relaxed);
+  return std::exchange(reports_, {});
 }
 
 // Processes events on the wire in order, each at its own time. So two runs with the same clock behave the same, even if
@@ -268,13 +283,24 @@ void Wire::set_carrier(bool present) {
 
 WireCounters Wire::counters(unsigned end) const {
   const std::lock_guard guard(*lock_);
-  return ends_[end].sent;
+  WireCounters sent = ends_[end].sent;
+  if (ends_[end].link_partner != nullptr) {
+    sent.entered += ends_[end].link_partner->left_out();
+    sent.dropped_link_partner += ends_[end].link_partner->left_out();
+  }
+  return sent;
 }
 
 // Recursive call: a card that answers a frame at once calls this function while the first frame is being delivered. The
 // second frame is queued.
 void Wire::carry(unsigned from, std::span<const std::byte> frame, bool corrupt) {
-  if (capture_ != nullptr && !capture_->write(frame, now_)) capture_.reset();
+  if (capture_) {
+    capture_->put(frame, now_);
+    if (!capture_->flush()) {
+      reports_.push_back({.text = capture_->error().message()});
+      capture_.reset();
+    }
+  }
   End& end = ends_[from];
   if (end.channel) {
     end.channel->put(frame, now_, end.sent, corrupt);

@@ -12,10 +12,10 @@
 #include <span>
 #include <vector>
 
-#include "backends/sim/capture_file.hpp"
 #include "backends/sim/channel.hpp"
 #include "backends/sim/link_partner.hpp"
 #include "backends/sim/runner.hpp"
+#include "files/capture_file_writer.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
@@ -72,7 +72,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
     return work(*card_at(place));
   }
   /// Writes each frame that enters the wire to `file`, until the disk is full. Call before the first claim.
-  void capture(std::unique_ptr<CaptureFile> file) { capture_ = std::move(file); }
+  void capture(files::CaptureFileWriter file) { capture_.emplace(std::move(file)); }
 
   /// Executes a driver's register write at once, or posts it to the wire's thread.
   void write_register(const Runner::Write& write) noexcept;
@@ -88,6 +88,11 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void inject(std::span<const std::byte> frame);
   /// Connects or disconnects the wire.
   void set_carrier(bool present);
+
+  /// Whether `take_reports` returns any.
+  [[nodiscard]] bool has_reports() const noexcept { return has_reports_.load(std::memory_order_relaxed); }
+  /// What has happened to the wire's files since the last call. The devices log it.
+  [[nodiscard]] std::vector<WireReport> take_reports();
 
   /// Counters of the frames that `end` has sent.
   [[nodiscard]] WireCounters counters(unsigned end) const;
@@ -124,6 +129,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void catch_up();
   void run_until(Duration now);
   void settle();
+  void collect_reports(bool closing);
   void poll_link_partner(Duration now);
   [[nodiscard]] Duration next_on_wire() const noexcept;
   [[nodiscard]] Duration next_on_cards() const noexcept;
@@ -142,7 +148,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   const std::shared_ptr<std::mutex> lock_ = std::make_shared<std::mutex>();
   std::array<End, 2> ends_;
   std::array<bool, 2 * kMaxFunctions> functions_claimed_{};
-  std::unique_ptr<CaptureFile> capture_;
+  std::optional<files::CaptureFileWriter> capture_;
   Duration now_{0};          // time of the event that is being processed
   std::deque<Frame> queue_;  // frames sent while another frame was being delivered
   bool delivering_ = false;
@@ -150,7 +156,9 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   std::atomic<Duration::rep> due_{0};       // when `flush` has work
   std::atomic<Duration::rep> wakeup_{0};    // the same, without what `wakeup_descriptor_` announces
   std::atomic<int> wakeup_descriptor_{-1};  // of the link partner, while the card takes its frames
-  std::mutex runner_lock_;                  // held while the runner is started or stopped
+  std::vector<WireReport> reports_;
+  std::atomic<bool> has_reports_{false};
+  std::mutex runner_lock_;  // held while the runner is started or stopped
   std::unique_ptr<Runner> runner_;
 };
 

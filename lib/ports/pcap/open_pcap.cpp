@@ -30,10 +30,9 @@ constexpr ports::MediumTraits kTraits{.driver = "pcap",
 
 class PcapMedium final : public ports::Medium {
  public:
-  PcapMedium(std::shared_ptr<ContextState> context, std::string name, std::optional<Reader> reader,
-             std::optional<Writer> writer, std::unique_ptr<Alarm> alarm, bool loop)
+  PcapMedium(std::shared_ptr<ContextState> context, std::optional<CaptureFileReader> reader,
+             std::optional<files::CaptureFileWriter> writer, std::unique_ptr<Alarm> alarm, bool loop)
       : context_(std::move(context)),
-        name_(std::move(name)),
         rx_(filter_, context_->clock(), std::move(reader), std::move(alarm), loop),
         tx_(context_->clock(), std::move(writer)) {}
 
@@ -48,45 +47,46 @@ class PcapMedium final : public ports::Medium {
   }
   void stop() noexcept override {}
   [[nodiscard]] Result<void> close() override {
+    log_failures();
     tx_.end();
     return {};
   }
   [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
   [[nodiscard]] Result<void> service() override {
-    if (rx_.is_malformed() && !std::exchange(logged_, true)) {
-      context_->log(LogLevel::error, fmt::format("{}: the input file is malformed: {}", name_, rx_.error_text()));
-    }
+    log_failures();
     return {};
   }
 
  private:
+  void log_failures() {
+    const auto log_once = [this](const std::optional<Error>& failure, bool& logged) {
+      if (failure && !std::exchange(logged, true)) context_->log(LogLevel::error, failure->message());
+    };
+    log_once(rx_.failure(), input_logged_);
+    log_once(tx_.failure(), output_logged_);
+  }
+
   std::shared_ptr<ContextState> context_;
-  std::string name_;
   ports::RxFilter filter_;
   RxQueue rx_;
   TxQueue tx_;
-  bool logged_ = false;
+  bool input_logged_ = false;
+  bool output_logged_ = false;
 };
 
 tl::unexpected<Error> reject(std::string_view name, std::string_view what) {
   return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", name, what), fmt::format("write {}", kExample));
 }
 
-Result<std::optional<Reader>> open_reader(const UriOptions& options, std::string_view name) {
-  const auto path = options.get("in");
+/// What the file of a key is opened as; nullopt without that key.
+template <class File>
+Result<std::optional<File>> open_file(const UriOptions& options, std::string_view key, std::string_view name,
+                                      Result<File> (*open)(const std::string& path, std::string_view name)) {
+  const auto path = options.get(key);
   if (!path) return std::nullopt;
-  auto reader = Reader::open(std::string(*path), name);
-  if (!reader) return pass_on(std::move(reader));
-  return std::optional<Reader>(*std::move(reader));
-}
-
-Result<std::optional<Writer>> open_writer(const UriOptions& options, const std::optional<Reader>& reader,
-                                          std::string_view name) {
-  const auto path = options.get("out");
-  if (!path) return std::nullopt;
-  auto writer = Writer::open(std::string(*path), reader ? &*reader : nullptr, name);
-  if (!writer) return pass_on(std::move(writer));
-  return std::optional<Writer>(*std::move(writer));
+  auto file = open(std::string(*path), name);
+  if (!file) return pass_on(std::move(file));
+  return std::optional<File>(*std::move(file));
 }
 
 }  // namespace
@@ -104,9 +104,9 @@ Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view
   if (!loop) return tl::unexpected<Error>(loop.error());
   if (!has_input && (options->has("pace") || options->has("loop"))) return reject(name, "pace and loop need in=FILE");
 
-  auto reader = open_reader(*options, name);
+  auto reader = open_file(*options, "in", name, &CaptureFileReader::open);
   if (!reader) return pass_on(std::move(reader));
-  auto writer = open_writer(*options, *reader, name);
+  auto writer = open_file(*options, "out", name, &files::CaptureFileWriter::create);
   if (!writer) return pass_on(std::move(writer));
   std::unique_ptr<Alarm> alarm;
   if (pace == "real") {
@@ -114,9 +114,9 @@ Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view
     if (!made) return pass_on(std::move(made));
     alarm = *std::move(made);
   }
-  return ports::Port::create(context, name, ports::mac_for(name),
-                             std::make_unique<PcapMedium>(context.state(), name, *std::move(reader), *std::move(writer),
-                                                          std::move(alarm), *loop));
+  return ports::Port::create(
+      context, name, ports::mac_for(name),
+      std::make_unique<PcapMedium>(context.state(), *std::move(reader), *std::move(writer), std::move(alarm), *loop));
 }
 
 }  // namespace pollux::pcap

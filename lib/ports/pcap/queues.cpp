@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/pcap/queues.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "net/checksums.hpp"
@@ -12,49 +13,34 @@ constexpr std::array<std::uint8_t, 6> kNoDestination{};
 
 }  // namespace
 
-// Reads a record unless one is pending. Returns false if there is none.
+// Reads a frame unless one is pending. Returns false if there is none.
 bool RxQueue::read_next() noexcept {
   if (pending_) return true;
   while (!ended_) {
-    switch (reader_->next(record_)) {
-      case Reader::Outcome::record: return pending_ = true;
-      case Reader::Outcome::malformed:
+    switch (reader_->next(frame_)) {
+      case CaptureFileReader::Outcome::frame: return pending_ = true;
+      case CaptureFileReader::Outcome::unreadable:
         count_error();
         ended_ = true;
-        malformed_.store(true, std::memory_order_release);
+        unreadable_.store(true, std::memory_order_release);
         break;
-      case Reader::Outcome::end:
-        // Restart at most once per burst, and never if the file has no records.
+      case CaptureFileReader::Outcome::end:
+        // Restart at most once per burst, and never if the file has no frames.
         if (rewound_) return false;
-        ended_ = !loop_ || taken_ == 0 || !reader_->rewind();
+        ended_ = !loop_ || reader_->frames() == 0 || !reader_->rewind();
         rewound_ = true;
-        taken_ = 0;
-        epoch_.reset();
         break;
     }
   }
   return false;
 }
 
-// When the pending record is due; Time::max(): never.
+// When the pending frame is due; Time::max(): never.
 Time RxQueue::due(Time now) noexcept {
   if (alarm_ == nullptr) return now;
-  if (!epoch_) epoch_ = Epoch{record_.seconds, record_.nanoseconds, now};
-  // Timestamps are untrusted, so arithmetic must not overflow. A frame older than the first one is due at once.
-  constexpr std::int64_t kLongest = 1'000'000'000;  // seconds
-  std::int64_t seconds = 0;
-  if (__builtin_sub_overflow(record_.seconds, epoch_->seconds, &seconds)) {
-    return record_.seconds < epoch_->seconds ? now : Time::max();
-  }
-  if (seconds < 0) return now;
-  if (seconds > kLongest) return Time::max();
-  std::int64_t nanoseconds = 0;
-  if (__builtin_sub_overflow(record_.nanoseconds, epoch_->nanoseconds, &nanoseconds)) return now;
-  if (__builtin_add_overflow(nanoseconds, Duration(std::chrono::seconds(seconds)).count(), &nanoseconds) ||
-      __builtin_add_overflow(nanoseconds, epoch_->time.count(), &nanoseconds)) {
-    return Time::max();
-  }
-  return Time(nanoseconds);
+  if (!frame_.at) return Time::max();
+  if (!epoch_) epoch_ = now - *frame_.at;
+  return *frame_.at > Time::max() - std::max(*epoch_, Time(0)) ? Time::max() : *epoch_ + *frame_.at;
 }
 
 std::shared_ptr<ports::WakeEvent> RxQueue::make_wake_event(const Alarm* alarm) {
@@ -80,25 +66,25 @@ void RxQueue::unwatch() noexcept {
   if (alarm_ != nullptr) alarm_->set(Time::max());
 }
 
-// Receives the pending record. Sets `out` to its mbuf, or to nullptr if it was dropped. Returns false if the pool is
-// exhausted; the record then stays pending.
+// Receives the pending frame. Sets `out` to its mbuf, or to nullptr if it was dropped. Returns false if the pool is
+// exhausted; the frame then stays pending.
 bool RxQueue::take(Mbuf*& out) noexcept {
   out = nullptr;
-  if (record_.length < kEthernetHeaderBytes) {
-    drop(ports::RxDrop::too_short, kNoDestination.data(), record_.length);
-  } else if (record_.bytes.size() < record_.length) {
-    const bool has_destination = record_.bytes.size() >= kNoDestination.size();
-    drop(ports::RxDrop::truncated, has_destination ? record_.bytes.data() : kNoDestination.data(), record_.length);
-  } else if (record_.length > filter().longest()) {
-    drop(ports::RxDrop::too_long, record_.bytes.data(), record_.length);
+  const std::uint8_t* const bytes = frame_.bytes.data();
+  if (frame_.length < kEthernetHeaderBytes) {
+    drop(ports::RxDrop::too_short, kNoDestination.data(), frame_.length);
+  } else if (!frame_.is_whole()) {
+    const bool has_destination = frame_.bytes.size() >= kNoDestination.size();
+    drop(ports::RxDrop::truncated, has_destination ? bytes : kNoDestination.data(), frame_.length);
+  } else if (frame_.length > filter().longest()) {
+    drop(ports::RxDrop::too_long, bytes, frame_.length);
   } else {
-    MbufPtr frame = copy(record_.bytes.first(record_.length));
-    if (frame == nullptr) return false;
-    count_arrival(record_.bytes.data(), record_.length);
-    out = frame.release();
+    MbufPtr mbuf = copy(frame_.bytes);
+    if (mbuf == nullptr) return false;
+    count_arrival(bytes, frame_.length);
+    out = mbuf.release();
   }
   pending_ = false;
-  ++taken_;
   return true;
 }
 
@@ -108,8 +94,8 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   queue.rewound_ = false;
   const Time now = queue.alarm_ != nullptr ? queue.clock_.now() : Time(0);
   std::uint32_t received = 0;
-  // Dropped records count towards the limit, too.
-  for (std::uint32_t records = 0; records < limit; ++records) {
+  // Dropped frames count towards the limit, too.
+  for (std::uint32_t frames = 0; frames < limit; ++frames) {
     if (!queue.read_next() || queue.due(now) > now || !queue.take(out[received])) break;
     if (out[received] != nullptr) ++received;
   }
@@ -119,10 +105,10 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
 
 void TxQueue::write(const Mbuf& frame, Duration now) noexcept {
   const bool is_partial = frame.has_partial_checksum();
-  if (frame.segments() == 1 && !is_partial) return writer_->put(frame.bytes(), now);
+  if (frame.segments() == 1 && !is_partial) return writer_->put(std::as_bytes(frame.bytes()), now);
   const std::span<std::uint8_t> whole(scratch_.data(), frame.copy_out(0, scratch_));
   if (is_partial) complete_checksums_in(whole, frame.tx_offload());
-  writer_->put(whole, now);
+  writer_->put(std::as_bytes(whole), now);
 }
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
@@ -142,8 +128,9 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
     queue.count_drops(ports::TxDrop::no_file, frames);
   } else if (frames != 0 && queue.writer_->flush()) {
     queue.count_sent(bytes, frames);
-  } else {
+  } else if (frames != 0) {
     queue.count_drops(ports::TxDrop::write_failed, frames);
+    queue.failed_.store(true, std::memory_order_release);
   }
   queue.count_taken(count);
   return count;

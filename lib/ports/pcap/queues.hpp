@@ -7,11 +7,11 @@
 #include <optional>
 #include <vector>
 
+#include "files/capture_file_writer.hpp"
 #include "pollux/base/clock.hpp"
+#include "pollux/files/capture_file_reader.hpp"
 #include "ports/common/rx_queue.hpp"
 #include "ports/common/tx_queue.hpp"
-#include "ports/pcap/reader.hpp"
-#include "ports/pcap/writer.hpp"
 
 namespace pollux::pcap {
 
@@ -19,8 +19,8 @@ namespace pollux::pcap {
 /// when the next frame is due; null: frames come as fast as the queue is polled.
 class RxQueue final : public ports::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, Clock& clock, std::optional<Reader> reader, std::unique_ptr<Alarm> alarm,
-          bool loop)
+  RxQueue(const ports::RxFilter& filter, Clock& clock, std::optional<CaptureFileReader> reader,
+          std::unique_ptr<Alarm> alarm, bool loop)
       : ports::RxQueue(&burst, filter, make_wake_event(alarm.get())),
         clock_(clock),
         reader_(std::move(reader)),
@@ -30,19 +30,12 @@ class RxQueue final : public ports::RxQueue {
   /// Restarts the pace: the next frame is due immediately, and the times of later ones are relative to it. Call it with
   /// the queue closed.
   void begin() noexcept { epoch_.reset(); }
-  /// Whether a malformed record has ended the input. May be called from any thread.
-  [[nodiscard]] bool is_malformed() const noexcept { return malformed_.load(std::memory_order_acquire); }
-  /// libpcap's message about the malformed record.
-  [[nodiscard]] std::string error_text() const { return reader_->error_text(); }
+  /// Why the rest of the input cannot be read; nullopt: it can. May be called from any thread.
+  [[nodiscard]] std::optional<Error> failure() const {
+    return unreadable_.load(std::memory_order_acquire) ? std::optional(reader_->error()) : std::nullopt;
+  }
 
  private:
-  /// A timestamp of the file, and the clock's time that corresponds to it.
-  struct Epoch {
-    std::int64_t seconds;
-    std::int64_t nanoseconds;
-    Duration time;
-  };
-
   [[nodiscard]] static std::shared_ptr<ports::WakeEvent> make_wake_event(const Alarm* alarm);
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   [[nodiscard]] bool watch() noexcept override;
@@ -52,33 +45,40 @@ class RxQueue final : public ports::RxQueue {
   [[nodiscard]] bool take(Mbuf*& out) noexcept;
 
   Clock& clock_;
-  std::optional<Reader> reader_;
+  std::optional<CaptureFileReader> reader_;
   std::unique_ptr<Alarm> alarm_;  // null: frames come as fast as the queue is polled
   bool loop_;
-  bool pending_ = false;     // record_ has not been received yet
-  bool ended_ = false;       // no more records follow
-  bool rewound_ = false;     // the input restarted in this burst
-  std::uint64_t taken_ = 0;  // records since the beginning of the file
-  Reader::Record record_;
-  std::optional<Epoch> epoch_;
-  std::atomic<bool> malformed_{false};
+  bool pending_ = false;  // frame_ has not been received yet
+  bool ended_ = false;    // no more frames follow
+  bool rewound_ = false;  // the input restarted in this burst
+  CapturedFrame frame_;
+  std::optional<Time> epoch_;  // the clock's time at which the first frame of the file was or would have been due
+  std::atomic<bool> unreadable_{false};
 };
 
 /// Writes frames to a file and completes their checksums. Drops all frames if there is no file.
 class TxQueue final : public ports::TxQueue {
  public:
-  TxQueue(Clock& clock, std::optional<Writer> writer) noexcept
+  TxQueue(Clock& clock, std::optional<files::CaptureFileWriter> writer) noexcept
       : ports::TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
 
   /// Closes the file. Call it with the queue closed.
-  void end() noexcept { writer_.reset(); }
+  void end() noexcept {
+    failed_.store(false, std::memory_order_release);
+    writer_.reset();
+  }
+  /// Why frames cannot be written; nullopt: they can. May be called from any thread.
+  [[nodiscard]] std::optional<Error> failure() const {
+    return failed_.load(std::memory_order_acquire) ? std::optional(writer_->error()) : std::nullopt;
+  }
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   void write(const Mbuf& frame, Duration now) noexcept;
 
   Clock& clock_;
-  std::optional<Writer> writer_;
+  std::optional<files::CaptureFileWriter> writer_;
+  std::atomic<bool> failed_{false};
   std::vector<std::uint8_t> scratch_ =
       std::vector<std::uint8_t>(65536);  // for frames that are linearized or whose checksums are computed
 };

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "pktgen/sender.hpp"
+#include "support/capture_file.hpp"
 #include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
@@ -93,6 +94,36 @@ TEST(FrameFile, WithAClockThatWasSetBackByLongKeepsTheGapsAfterIt) {
   EXPECT_THAT(times, ElementsAre(0, 10, 10, 11, 13, 13, 8012));
 }
 
+TEST(FrameFile, OfSeveralInterfacesIsInTheOrderOfTheTimes) {
+  const std::string path = testing::TempDir() + "pktgen-" + std::to_string(getpid()) + ".pcapng";
+  const auto filled = [](std::uint8_t with) { return std::vector<std::uint8_t>(60, with); };
+  test::PcapngFile()
+      .interface()
+      .interface()
+      .frame(0, 1'000'100, filled(2))
+      .frame(0, 1'200'000, filled(4))
+      .frame(1, 1'000'000, filled(1))
+      .frame(1, 1'000'100, filled(3))
+      .frame(1, 1'300'000, filled(5))
+      .write(path);
+  const auto frames = read_frames(path);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(frames) << frames.error().message();
+  std::vector<std::pair<int, Duration>> order;
+  for (const RecordedFrame& frame : *frames) order.emplace_back(frame.bytes[0], frame.at);
+  EXPECT_THAT(order,
+              ElementsAre(std::pair(1, Duration(microseconds(0))), std::pair(2, Duration(microseconds(100))),
+                          std::pair(3, Duration(microseconds(100))), std::pair(4, Duration(microseconds(200'000))),
+                          std::pair(5, Duration(microseconds(300'000)))));
+}
+
+TEST(FrameFile, HasNoCheckSequences) {
+  constexpr std::uint32_t kFourBytes = 1U | 0x0400'0000U | 2U << 28U;
+  const auto frames = CaptureFile(kFourBytes).frame(0, 64, 64).read();
+  ASSERT_TRUE(frames) << frames.error().message();
+  EXPECT_EQ(frames->at(0).bytes.size(), 60U);
+}
+
 TEST(FrameFile, WithAStampThatIsFarFromTheOthersIsRejectedByItsNumber) {
   constexpr std::uint64_t kFirst = 1'700'000'000;
   constexpr auto kLeast = static_cast<std::uint64_t>(INT64_MIN);
@@ -122,9 +153,9 @@ TEST(FrameFile, ThatCannotBeSentIsRejectedWithTheFrameAndTheFix) {
       {CaptureFile().frame(0, 16, 16).read(), "frame 1 has 16 bytes, not 17 to", "editcap"},
       {CaptureFile().frame(0, 60000, 60000).read(), "frame 1 has 60000 bytes", "merges"},
       {CaptureFile().read(), "it has no frame", "at least one"},
-      {CaptureFile(113).frame(0, 60, 60).read(), "its frames are of type LINUX_SLL", "not on 'any'"},
+      {CaptureFile(113).frame(0, 60, 60).read(), "has frames of link type LINUX_SLL", "not on 'any'"},
       {CaptureFile().frame(0, 60, 60).frame(1, 60, 60).cut(7).read(), "after frame 1: ", "capture it again"},
-      {read_frames("/nonexistent.pcap"), "cannot read /nonexistent.pcap", "tcpdump -w"},
+      {read_frames("/nonexistent.pcap"), "cannot open /nonexistent.pcap", "check the path"},
   };
   for (const auto& one : cases) {
     ASSERT_FALSE(one.read) << one.what;

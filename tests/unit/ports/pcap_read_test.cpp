@@ -2,14 +2,15 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "capture_file.hpp"
 #include "fixture.hpp"
+#include "support/capture_file.hpp"
 
 namespace pollux::ports {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+using test::CaptureFile;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -73,7 +74,7 @@ TEST_F(PcapInput, FollowsTheTimestamps) {
   Port port = reading(CaptureFile()
                           .add(numbered(60, 1), 100, 0)
                           .add(numbered(60, 2), 100, 1000)
-                          .add(numbered(60, 3), 99, 0)  // a clock that was set back
+                          .add(numbered(60, 3), 99, 2000)  // out of order
                           .add(numbered(60, 4), 101, 0),
                       ",pace=real");
   clock_->advance(milliseconds(5));
@@ -86,6 +87,43 @@ TEST_F(PcapInput, FollowsTheTimestamps) {
   EXPECT_THAT(poll(port), IsEmpty());
   clock_->advance(milliseconds(1));
   EXPECT_THAT(poll(port), ElementsAre(numbered(60, 4)));
+}
+
+TEST_F(PcapInput, KeepsTheGapsAfterAClockWasSetBack) {
+  Port port = reading(CaptureFile()
+                          .add(numbered(60, 1), 7200, 0)
+                          .add(numbered(60, 2), 3600, 0)
+                          .add(numbered(60, 3), 3600, 1000)
+                          .add(numbered(60, 4), 3602, 0),
+                      ",pace=real");
+  EXPECT_THAT(poll(port), ElementsAre(numbered(60, 1), numbered(60, 2)));
+  clock_->advance(microseconds(999));
+  EXPECT_THAT(poll(port), IsEmpty());
+  clock_->advance(microseconds(1));
+  EXPECT_THAT(poll(port), ElementsAre(numbered(60, 3)));
+  clock_->advance(milliseconds(1998));
+  EXPECT_THAT(poll(port), IsEmpty());
+  clock_->advance(milliseconds(1));
+  EXPECT_THAT(poll(port), ElementsAre(numbered(60, 4)));
+}
+
+TEST_F(PcapInput, RepeatsAfterTheMeanGapBetweenFrames) {
+  Port port =
+      reading(CaptureFile().add(numbered(60, 1), 9, 0).add(numbered(60, 2), 9, 1000).add(numbered(60, 3), 9, 4000),
+              ",pace=real,loop");
+  std::vector<int> times;
+  for (int now = 0; now < 13; ++now) {
+    times.insert(times.end(), poll(port).size(), now);
+    clock_->advance(milliseconds(1));
+  }
+  EXPECT_THAT(times, ElementsAre(0, 1, 4, 6, 7, 10, 12));
+}
+
+TEST_F(PcapInput, LeavesTheCheckSequenceOut) {
+  constexpr std::uint32_t kFourBytes = CaptureFile::kEthernet | 0x0400'0000U | 2U << 28U;
+  Port port = reading(CaptureFile(CaptureFile::kMicroseconds, kFourBytes).add(numbered(64, 1)));
+  EXPECT_THAT(poll(port), ElementsAre(numbered(60, 1)));
+  EXPECT_EQ(port.stats().rx_bytes, 60U);
 }
 
 TEST_F(PcapInput, ReadsNanoseconds) {
@@ -172,8 +210,8 @@ TEST_F(PcapInput, RejectsInvalidOptions) {
   CaptureFile().write(file("in.pcap"));
   const std::string in = "in=" + file("in.pcap");
   for (const std::string& options :
-       {std::string("pace=real"), std::string("in="), in + ",pace=fast", in + ",loop=3", in + ",loop,loop", in + ",pace", in + "," + in,
-        "out=" + file("o") + ",loop", in + ",x", in + "," + file("with,comma")}) {
+       {std::string("pace=real"), std::string("in="), in + ",pace=fast", in + ",loop=3", in + ",loop,loop",
+        in + ",pace", in + "," + in, "out=" + file("o") + ",loop", in + ",x", in + "," + file("with,comma")}) {
     const Error error = refused("pcap:" + options);
     EXPECT_EQ(error.code, ErrorCode::invalid_argument) << options;
     EXPECT_THAT(error.hint, testing::AnyOf(HasSubstr("pcap:in=FILE"), HasSubstr("loop=off"))) << options;

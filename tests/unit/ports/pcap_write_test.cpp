@@ -1,40 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 
-#include <csignal>
-
-#include "capture_file.hpp"
 #include "fixture.hpp"
+#include "support/capture_file.hpp"
+#include "support/full_disk.hpp"
 
 namespace pollux::ports {
 namespace {
 
+using test::CaptureFile;
+using test::FullDisk;
+using test::WrittenFile;
 using testing::HasSubstr;
 
 class PcapOutput : public PortFixture {
  protected:
   [[nodiscard]] std::string out() const { return "pcap:out=" + file("out.pcap"); }
-};
-
-/// As long as it exists, the process cannot extend a file beyond `bytes`, as on a full disk.
-class FullDisk {
- public:
-  explicit FullDisk(std::uint64_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-  ~FullDisk() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  void (*handler_)(int);
-  rlimit before_{};
 };
 
 TEST_F(PcapOutput, WritesFramesWithTheClocksTime) {
@@ -106,7 +87,10 @@ TEST_F(PcapOutput, CountsFramesThatADiskDidNotAccept) {
     send(port, {numbered(60, 4)});  // no frames are written after a gap
     EXPECT_EQ(drops(port, "tx_write_failed"), 3U);
     EXPECT_EQ(port.stats().tx_packets, 1U);
+    log_.clear();
     ASSERT_TRUE(port.close());
+    EXPECT_THAT(log_, testing::ElementsAre(
+                          testing::AllOf(HasSubstr("out.pcap"), HasSubstr("File too large"), HasSubstr("free space"))));
   }
   const WrittenFile written(file("out.pcap"));
   EXPECT_TRUE(written.whole);
@@ -117,7 +101,9 @@ TEST_F(PcapOutput, CountsFramesThatADiskDidNotAccept) {
 TEST_F(PcapOutput, DoesNotTruncateItsInputOrAnotherPortsOutput) {
   CaptureFile().add(numbered(60, 1)).write(file("in.pcap"));
   std::filesystem::create_symlink(file("in.pcap"), file("same.pcap"));
-  EXPECT_EQ(refused("pcap:in=" + file("in.pcap") + ",out=" + file("same.pcap")).code, ErrorCode::invalid_argument);
+  EXPECT_EQ(refused("pcap:in=" + file("in.pcap") + ",out=" + file("same.pcap")).code, ErrorCode::busy);
+  Port reader = started("pcap:in=" + file("in.pcap"));
+  EXPECT_THAT(refused("pcap:out=" + file("in.pcap")).hint, HasSubstr("writes or reads it"));
   EXPECT_EQ(WrittenFile(file("in.pcap")).records.size(), 1U);
   Port port = started(out());
   send(port, {numbered(60, 1)});

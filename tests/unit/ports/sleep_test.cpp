@@ -8,8 +8,8 @@
 #include <set>
 #include <vector>
 
-#include "capture_file.hpp"
 #include "fixture.hpp"
+#include "support/capture_file.hpp"
 
 namespace pollux::ports {
 namespace {

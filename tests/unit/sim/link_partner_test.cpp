@@ -21,6 +21,8 @@
 #include <fmt/format.h>
 
 #include "base/file_descriptor.hpp"
+#include "support/capture_file.hpp"
+#include "support/full_disk.hpp"
 #include "unit/sim/probe_card.hpp"
 
 namespace pollux::sim {
@@ -77,7 +79,7 @@ TEST_F(SimLinkPartner, WritesAndReadsCaptureFiles) {
 
 TEST_F(SimLinkPartner, ReadsWhatAWireCaptured) {
   ProbePair pair({.delay = 1us, .loss = 1});
-  auto file = CaptureFile::create("capture", path("wire.pcap"));
+  auto file = files::CaptureFileWriter::create(path("wire.pcap"), "capture");
   ASSERT_TRUE(file) << file.error().message();
   pair.wire->capture(*std::move(file));
   pair.send(0);
@@ -125,13 +127,76 @@ TEST_F(SimLinkPartner, NamesAnInvalidFile) {
   EXPECT_THAT(unwritable.error().what, testing::HasSubstr("no/such/folder"));
 }
 
-TEST_F(SimLinkPartner, StopsAtTheEndOfATruncatedCapture) {
+TEST_F(SimLinkPartner, ReportsWhereACaptureCannotBeRead) {
   connect({.pcap_out = path("out.pcap")});
   for (unsigned i = 0; i < 3; ++i) send(ProbePair::frame(i));
   std::filesystem::resize_file(path("out.pcap"), std::filesystem::file_size(path("out.pcap")) - 10);
   connect({.pcap_in = path("out.pcap")});
   clock.advance(1ms);
   EXPECT_EQ(card->arrivals_.size(), 2u);
+  ASSERT_TRUE(wire->has_reports());
+  const auto reports = wire->take_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].level, LogLevel::error);
+  EXPECT_THAT(reports[0].text, AllOf(testing::HasSubstr(path("out.pcap")), testing::HasSubstr("after frame 2")));
+  EXPECT_FALSE(wire->has_reports());
+}
+
+TEST_F(SimLinkPartner, LeavesOutAndCountsFramesOfWhichAFileHasAPart) {
+  const std::vector<std::uint8_t> whole(64, 7);
+  test::CaptureFile(test::CaptureFile::kMicroseconds)
+      .add(std::vector<std::uint8_t>(96), 0, 0, 1514)
+      .add(whole)
+      .add({}, 0, 0, 60)
+      .add(std::vector<std::uint8_t>(13))  // no header
+      .write(path("cut.pcap"));
+  connect({.pcap_in = path("cut.pcap")});
+  clock.advance(1ms);
+  ASSERT_EQ(card->arrivals_.size(), 1u);
+  EXPECT_EQ(card->arrivals_[0].bytes.size(), whole.size());
+  const WireCounters towards = wire->counters(1);
+  EXPECT_EQ(towards.entered, 4u);
+  EXPECT_EQ(towards.carried, 1u);
+  EXPECT_EQ(towards.dropped_link_partner, 3u);
+  const auto reports = wire->take_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].level, LogLevel::warning);
+  EXPECT_THAT(reports[0].text, AllOf(testing::HasSubstr(path("cut.pcap")), testing::HasSubstr("lost 3 frames"),
+                                     testing::HasSubstr("-s 0")));
+}
+
+TEST_F(SimLinkPartner, ReportsAndCountsFramesThatADiskHasNoRoomFor) {
+  connect({.pcap_out = path("out.pcap")});
+  auto file = files::CaptureFileWriter::create(path("wire.pcap"), "capture");
+  ASSERT_TRUE(file) << file.error().message();
+  wire->capture(*std::move(file));
+  send(ProbePair::frame(1, 60));
+  {
+    const test::FullDisk full(24 + 76 + 40);  // the header, one record, a part of the next
+    for (unsigned i = 0; i < 3; ++i) send(ProbePair::frame(i, 60));
+  }
+  EXPECT_EQ(wire->counters(0).carried, 1u);
+  EXPECT_EQ(wire->counters(0).dropped_link_partner, 3u);
+  std::vector<std::string> texts;
+  for (const WireReport& report : wire->take_reports()) texts.push_back(report.text);
+  EXPECT_THAT(texts, testing::UnorderedElementsAre(
+                         AllOf(testing::HasSubstr(path("out.pcap")), testing::HasSubstr("File too large")),
+                         AllOf(testing::HasSubstr(path("wire.pcap")), testing::HasSubstr("File too large"))));
+  connect({.pcap_in = path("out.pcap")});
+  clock.advance(1ms);
+  EXPECT_EQ(card->arrivals_.size(), 1u) << "the file ends with a whole frame";
+}
+
+TEST_F(SimLinkPartner, AFileIsNotReadAndWrittenAtOnce) {
+  connect({.pcap_out = path("a.pcap")});
+  send(ProbePair::frame(1));
+  wire.reset();
+  const auto both = open_link_partner({.pcap_in = path("a.pcap"), .pcap_out = path("a.pcap")});
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().code, ErrorCode::busy);
+  connect({.pcap_in = path("a.pcap")});
+  clock.advance(1ms);
+  EXPECT_EQ(card->arrivals_.size(), 1u) << "it was not truncated";
 }
 
 TEST_F(SimLinkPartner, IsOfExactlyOneKind) {

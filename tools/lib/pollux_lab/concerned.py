@@ -6,6 +6,7 @@
 # a folder, and stands for all tests that are registered there.
 CONCERNED = {
     "lib/base": ["base", "mem"],
+    "lib/files": ["files", "ports", "sim", "examples"],
     "lib/mem": ["mem", "ports", "igb"],
     "lib/device": ["trace", "sim", "faults"],
     "lib/net": ["net", "igb", "intel_queues", "ports"],

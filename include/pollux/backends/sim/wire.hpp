@@ -51,7 +51,8 @@ struct WireCounters {
   std::uint64_t duplicated = 0;            ///< second copies
   std::uint64_t dropped_unopened = 0;      ///< frames for a card that no port has opened
   std::uint64_t dropped_overflow = 0;      ///< frames that found the wire full, from a sender that cannot be paused
-  std::uint64_t dropped_link_partner = 0;  ///< frames that the TAP, socket or file at the other end did not take
+  std::uint64_t dropped_link_partner = 0;  ///< frames that the TAP, socket or file at the other end did not take, or
+                                           ///< of which a file has only a part
   std::uint64_t in_flight = 0;             ///< frames that have not arrived yet
   std::uint64_t corrupted = 0;             ///< changed with a wrong check sequence; also in `carried` if delivered
   std::uint64_t mangled = 0;               ///< changed without a wrong check sequence

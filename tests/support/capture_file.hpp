@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace pollux::ports {
+namespace pollux::test {
 
 /// Builds the bytes of a capture file (libpcap's pcap-savefile(5)), which may be invalid in any way.
 class CaptureFile {
@@ -58,6 +58,50 @@ class CaptureFile {
   std::vector<std::uint8_t> bytes_;
 };
 
+/// Builds the blocks of a pcapng file (draft-ietf-opsawg-pcapng, 4), in this machine's byte order.
+class PcapngFile {
+ public:
+  /// With a Section Header Block.
+  PcapngFile() { block(0x0A0D0D0A, {0x1A2B3C4D, 1, 0xFFFFFFFF, 0xFFFFFFFF}); }
+
+  /// An Interface Description Block, with the option if_fcslen unless that is 0.
+  PcapngFile& interface(std::uint32_t fcs_bytes = 0, std::uint32_t snap_length = 262144, std::uint16_t link_type = 1) {
+    if (fcs_bytes == 0) return block(1, {link_type, snap_length});
+    return block(1, {link_type, snap_length, 1U << 16U | 13U, fcs_bytes, 0});
+  }
+  /// An Enhanced Packet Block, `time` in microseconds. `flags` is the option epb_flags, without it 0. `length` is that
+  /// on the wire; -1 means the number of bytes.
+  PcapngFile& frame(std::uint32_t interface, std::uint64_t time, std::vector<std::uint8_t> bytes,
+                    std::uint32_t flags = 0, std::int64_t length = -1) {
+    const auto size = static_cast<std::uint32_t>(bytes.size());
+    bytes.resize((bytes.size() + 3) / 4 * 4);
+    std::vector<std::uint32_t> words{interface, static_cast<std::uint32_t>(time >> 32U),
+                                     static_cast<std::uint32_t>(time), size,
+                                     length < 0 ? size : static_cast<std::uint32_t>(length)};
+    const std::size_t header = words.size();
+    words.resize(header + bytes.size() / 4);
+    if (!bytes.empty()) std::memcpy(&words[header], bytes.data(), bytes.size());
+    if (flags != 0) words.insert(words.end(), {4U << 16U | 2U, flags, 0});
+    return block(6, words);
+  }
+  PcapngFile& block(std::uint32_t type, const std::vector<std::uint32_t>& body) {
+    const auto length = static_cast<std::uint32_t>((body.size() + 3) * sizeof(std::uint32_t));
+    words_.insert(words_.end(), {type, length});
+    words_.insert(words_.end(), body.begin(), body.end());
+    words_.push_back(length);
+    return *this;
+  }
+  const PcapngFile& write(const std::string& path) const {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(reinterpret_cast<const char*>(words_.data()),
+               static_cast<std::streamsize>(words_.size() * sizeof(std::uint32_t)));
+    return *this;
+  }
+
+ private:
+  std::vector<std::uint32_t> words_;
+};
+
 /// The contents of a file that the port wrote: pcap with nanoseconds, in this machine's byte order.
 struct WrittenFile {
   struct Record {
@@ -101,4 +145,4 @@ struct WrittenFile {
   }
 };
 
-}  // namespace pollux::ports
+}  // namespace pollux::test
