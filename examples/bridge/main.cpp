@@ -64,7 +64,6 @@ Result<void> serve(ProgramSetup& setup, LearningBridge& bridge, DropCounter& rin
 }
 
 int run(const BridgeOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  const StopSignals stop;
   auto bridge = LearningBridge::create({.ports = static_cast<std::uint16_t>(options.uris.size()),
                                         .addresses = options.addresses,
                                         .max_age = from_seconds(options.age),
@@ -72,6 +71,7 @@ int run(const BridgeOptions& options, const std::shared_ptr<spdlog::logger>& log
   if (!bridge) return report_failure(*log, bridge.error());
   auto setup = ProgramSetup::open(options.uris, options.ports, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
+  const StopSignals stop;
   DropCounter ring_full("ring_full");
   log->info("bridging {} ports", options.uris.size());
   std::vector<const DropCounter*> reasons{&ring_full};

@@ -20,7 +20,8 @@ class Option;
 /// several threads.
 namespace pollux::cli {
 
-/// The exit status after a wrong command line; after any other failure it is 1.
+/// The exit status after a wrong command line, also one that only the library finds wrong; after any other failure it
+/// is 1.
 inline constexpr int kUsageError = 2;
 
 /// A wrong command line. The callback of an App and what takes an option's values may throw it.

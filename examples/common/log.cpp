@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/cli.hpp"
+
 namespace pollux::examples {
 namespace {
 
@@ -24,13 +26,17 @@ class LevelWord final : public spdlog::custom_flag_formatter {
 
 }  // namespace
 
-std::shared_ptr<spdlog::logger> make_log(const std::string& name) {
+ProgramLog::ProgramLog(const std::string& name)
+    : spdlog::logger(name, std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<LevelWord>('*').set_pattern("%n: %*%v");
-  auto log = std::make_shared<spdlog::logger>(name, std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  log->set_formatter(std::move(formatter));
-  log->flush_on(spdlog::level::debug);
-  return log;
+  set_formatter(std::move(formatter));
+  flush_on(spdlog::level::debug);
+}
+
+void ProgramLog::sink_it_(const spdlog::details::log_msg& message) {
+  if (message.level >= spdlog::level::err) has_errors_.store(true, std::memory_order_relaxed);
+  spdlog::logger::sink_it_(message);
 }
 
 LogCallback to_log(std::shared_ptr<spdlog::logger> log) {
@@ -46,7 +52,7 @@ LogCallback to_log(std::shared_ptr<spdlog::logger> log) {
 
 int report_failure(spdlog::logger& log, const Error& error) {
   log.error("{}", error.message());
-  return 1;
+  return error.code == ErrorCode::invalid_argument ? cli::kUsageError : 1;
 }
 
 }  // namespace pollux::examples

@@ -22,13 +22,14 @@ int Output::finish(int status) {
 int run_program(const std::string& name,
                 const std::function<int(const std::shared_ptr<spdlog::logger>& log, Output& output)>& body) {
   const bool has_output = secure_standard_streams();
-  const auto log = make_log(name);
+  const auto log = std::make_shared<ProgramLog>(name);
   if (!has_output) {
     log->error("standard output is closed");
     return 1;
   }
   Output output(*log);
-  return output.finish(body(log, output));
+  const int status = output.finish(body(log, output));
+  return status == 0 && log->has_errors() ? 1 : status;
 }
 
 }  // namespace pollux::examples

@@ -29,8 +29,8 @@ class Output {
   bool failed_ = false;
 };
 
-/// Runs `body` with valid standard streams and returns its status, for `main`. Returns 1 at once if standard output is
-/// closed.
+/// Runs `body` with valid standard streams and returns its status, for `main`: 1 in place of 0 if an error was logged,
+/// by the library or the program. Returns 1 at once if standard output is closed.
 [[nodiscard]] int run_program(
     const std::string& name,
     const std::function<int(const std::shared_ptr<spdlog::logger>& log, Output& output)>& body);

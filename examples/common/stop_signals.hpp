@@ -11,7 +11,8 @@ namespace pollux::examples {
 constexpr Duration kLongestSleep = std::chrono::milliseconds(100);
 
 /// While an object exists, the first SIGINT (Ctrl-C) and the first SIGTERM only set a flag, so that the program can end
-/// cleanly. The second of the same kind kills the program. At most one object per process.
+/// cleanly. The second of the same kind kills the program. Make it when the ports are open: until then a signal ends
+/// the program at once, also while it allocates much memory. At most one object per process.
 class StopSignals {
  public:
   StopSignals();

@@ -92,9 +92,9 @@ Result<void> serve(ProgramSetup& setup, std::vector<Direction*> directions, Outp
 }
 
 int run(const CoroutineOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  const StopSignals stop;
   auto setup = ProgramSetup::open(options.ports, options.port, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
+  const StopSignals stop;
   std::vector<Port>& ports = (*setup)->ports();
   Direction there{.name = ports[0].info().name + " -> " + ports[1].info().name};
   Direction back{.name = ports[1].info().name + " -> " + ports[0].info().name};

@@ -64,9 +64,9 @@ Result<void> serve(ProgramSetup& setup, EchoResponder& responder, DropCounter& i
 }
 
 int run(const EchoOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  const StopSignals stop;
   auto setup = ProgramSetup::open({options.port}, options.ports, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
+  const StopSignals stop;
   Port& port = (*setup)->ports().front();
   EchoResponder responder({.mac = port.mac(), .address = options.address, .udp_port = options.udp_port});
   DropCounter ignored("echo_ignored");

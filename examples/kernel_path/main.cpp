@@ -111,12 +111,12 @@ Result<std::unique_ptr<KernelPath>> give_to_kernel(ProgramSetup& setup, const In
 }
 
 int run(const KernelPathProgram& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  const StopSignals stop;
   Result<InterfaceNetwork> network = options.network;
   if (options.network.addresses.empty()) network = network_before_bind(options.port);
   if (!network) return report_failure(*log, network.error());
   auto setup = ProgramSetup::open({options.port, "tap:" + options.interface}, options.ports, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
+  const StopSignals stop;
   auto path = give_to_kernel(**setup, *network);
   if (!path) return report_failure(*log, path.error());
   Port& card = (*setup)->ports().front();

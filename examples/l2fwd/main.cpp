@@ -89,9 +89,9 @@ Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Workers& 
 
 int run(L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
-  const StopSignals stop;
   auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
   if (!setup) return report_failure(log, setup.error());
+  const StopSignals stop;
   std::vector<Port>& ports = (*setup)->ports();
   const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());

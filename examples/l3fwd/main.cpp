@@ -107,7 +107,6 @@ Result<void> serve(ProgramSetup& setup, Router& router, DropCounter& ring_full, 
 }
 
 int run(const L3fwdOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  const StopSignals stop;
   const auto routes = read_routes(options);
   if (!routes) return report_failure(*log, routes.error());
   if (!options.lookups.empty()) {
@@ -116,6 +115,7 @@ int run(const L3fwdOptions& options, const std::shared_ptr<spdlog::logger>& log,
   }
   auto setup = ProgramSetup::open(options.uris, options.ports, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
+  const StopSignals stop;
   std::vector<MacAddress> macs;
   for (Port& port : (*setup)->ports()) {
     macs.push_back(port.mac());

@@ -88,9 +88,9 @@ Result<std::deque<Worker>> run_loops(ProgramSetup& setup, const MultiqueueOption
 }
 
 int run(const MultiqueueOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  const StopSignals stop;
   auto setup = ProgramSetup::open({options.port}, options.ports, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
+  const StopSignals stop;
   log->info("returning frames on {} queues of {}", options.ports.queues, (*setup)->ports().front().info().name);
   const auto workers = run_loops(**setup, options, stop);
   if (!workers) return report_failure(*log, workers.error());

@@ -108,15 +108,14 @@ void send_nothing(PktgenOptions& options) {
 
 int run_pktgen(PktgenOptions& options, const std::shared_ptr<spdlog::logger>& shared_log, Output& output) {
   spdlog::logger& log = *shared_log;
-  const StopSignals stop;
   const auto supply = FrameSupply::load(options);
   if (!supply) return report_failure(log, supply.error());
   if (auto fits = fit_mtu(options, supply->largest()); !fits) {
-    static_cast<void>(report_failure(log, fits.error()));
-    return cli::kUsageError;
+    return report_failure(log, fits.error());
   }
   auto setup = ProgramSetup::open(options.ports, options.port, to_log(shared_log));
   if (!setup) return report_failure(log, setup.error());
+  const StopSignals stop;
   std::vector<Port>& ports = (*setup)->ports();
   const auto links = (*setup)->wait_for_links(from_seconds(options.port.wait_link), [&] { return stop.raised(); });
   if (!links) return report_failure(log, links.error());

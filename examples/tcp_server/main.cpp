@@ -70,9 +70,9 @@ Result<void> serve(ProgramSetup& setup, LwipPort& lwip, std::optional<double> se
 }
 
 int run(const ServerOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  const StopSignals stop;
   auto setup = ProgramSetup::open({options.uri}, options.ports, to_log(log));
   if (!setup) return report_failure(*log, setup.error());
+  const StopSignals stop;
   Port& port = (*setup)->ports().front();
   auto lwip = LwipPort::create(port, (*setup)->cache(), options.address);
   if (!lwip) return report_failure(*log, lwip.error());

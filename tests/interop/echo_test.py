@@ -106,7 +106,7 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, ["sim:0", "--ip", "10.9"], "'10.9' is no IPv4 address", "10.9.0.2")
         self.expect_error(2, ["--ip", ECHOING], "PORT")
         self.expect_error(2, ["sim:0", "--ip", ECHOING, "--udp-port", "0"], "--udp-port")
-        self.expect_error(1, ["nonsense:0", "--ip", ECHOING], "nonsense")
+        self.expect_error(2, ["nonsense:0", "--ip", ECHOING], "nonsense")
 
     def test_it_ends_by_itself(self):
         outcome = subprocess.run([ECHO, "null:", "--ip", ECHOING, "--seconds", "0.1"], capture_output=True, text=True, timeout=SECONDS,

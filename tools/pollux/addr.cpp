@@ -97,10 +97,14 @@ void print(const Environment& environment, Port& port, const AddrOptions& option
   }
   const EffectiveConfig config = port.config();
   if (options.json) {
-    const nlohmann::json json = {
-        {"mac", to_string(port.mac())},         {"unicast", unicast},     {"max_unicast", most},
-        {"multicast", options.multicast},       {"vlans", options.vlans}, {"promiscuous", config.promiscuous},
-        {"all_multicast", config.all_multicast}};
+    const nlohmann::json json = {{"port", options.port},
+                                 {"mac", to_string(port.mac())},
+                                 {"unicast", unicast},
+                                 {"max_unicast", most},
+                                 {"multicast", options.multicast},
+                                 {"vlans", options.vlans},
+                                 {"promiscuous", config.promiscuous},
+                                 {"all_multicast", config.all_multicast}};
     environment.out << json.dump(2) << '\n';
     return;
   }
@@ -115,7 +119,7 @@ void print(const Environment& environment, Port& port, const AddrOptions& option
 
 int run_addr(const Environment& environment, const AddrOptions& options) {
   const auto addresses = wanted(options);
-  if (!addresses) return report(environment, addresses.error(), kUsage);
+  if (!addresses) return report(environment, addresses.error());
   const auto changed = with_started_port(
       environment, options.port, [](Port&) { return Result<void>(); },
       [&](Port& port) {

@@ -109,7 +109,7 @@ Result<bench::Report> measure(const Environment& environment, const BenchOptions
 }
 
 int run_bench(const Environment& environment, const BenchOptions& options) {
-  const auto refuse = [&](const Error& error) { return tool::report(environment, error, kUsage); };
+  const auto refuse = [&](const Error& error) { return tool::report(environment, error); };
   const auto device = bench::parse_device(options.device);
   if (!device) return refuse(device.error());
   const auto line_rate = line_rate_of(options.line_rate);

@@ -55,7 +55,7 @@ int bind_and_hand_over(const Environment& environment, const std::vector<pci::Ad
 int run_bind(const Environment& environment, const BindOptions& options) {
   if (options.confirmed) return confirm_binding(environment);
   const auto addresses = parse_addresses(options.ports);
-  if (!addresses) return report(environment, addresses.error(), kUsage);
+  if (!addresses) return report(environment, addresses.error());
   std::optional<pci::User> user;
   if (!options.user.empty()) {
     const auto found = pci::find_user(options.user);

@@ -113,12 +113,9 @@ bool all_have_left(const Servers& servers) {
 }
 
 int run_card(const Environment& environment, const CardOptions& options) {
-  if (auto checked = check(options); !checked) return report(environment, checked.error(), kUsage);
+  if (auto checked = check(options); !checked) return report(environment, checked.error());
   const auto servers = open_servers(environment, options);
-  if (!servers) {
-    const bool usage = servers.error().code == ErrorCode::invalid_argument;
-    return report(environment, servers.error(), usage ? kUsage : kFailure);
-  }
+  if (!servers) return report(environment, servers.error());
   const examples::StopSignals signals;
   const vfio_user::BusErrorGuard guard;
   print_start(environment, *servers);

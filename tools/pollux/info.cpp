@@ -27,15 +27,12 @@ bool is_elsewhere(const std::string& uri) {
 }
 
 // Facts from the PCI bus, and those of the port if Pollux may open it.
-Result<std::vector<Facts>> gather(const Environment& environment, const InfoOptions& options, ExitCode& failure) {
+Result<std::vector<Facts>> gather(const Environment& environment, const InfoOptions& options) {
   std::vector<Facts> all;
   const bool may_open = environment.open_port != nullptr;
   if (!may_open || !is_elsewhere(options.port)) {
     const auto addresses = parse_addresses({options.port});
-    if (!addresses) {
-      failure = kUsage;
-      return tl::unexpected<Error>(addresses.error());
-    }
+    if (!addresses) return tl::unexpected<Error>(addresses.error());
     auto pci = pci_facts(environment, addresses->front());
     if (!pci) return tl::unexpected<Error>(pci.error());
     const bool bound = pci->json["driver"] == "vfio-pci";
@@ -62,9 +59,8 @@ void print_json(const Environment& environment, const std::vector<Facts>& all) {
 }
 
 int run_info(const Environment& environment, const InfoOptions& options) {
-  ExitCode failure = kFailure;
-  const auto all = gather(environment, options, failure);
-  if (!all) return report(environment, all.error(), failure);
+  const auto all = gather(environment, options);
+  if (!all) return report(environment, all.error());
   if (options.json) {
     print_json(environment, *all);
   } else {

@@ -145,7 +145,7 @@ Result<void> show(const Environment& environment, const LinkOptions& options, Po
 
 int run_link(const Environment& environment, const LinkOptions& options) {
   const auto config = wanted(options);
-  if (!config) return report(environment, config.error(), kUsage);
+  if (!config) return report(environment, config.error());
   const auto done = with_started_port(
       environment, options.port, [&](Port& port) { return set_up(options, *config, port); },
       [&](Port& port) { return show(environment, options, port); });

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
@@ -54,7 +55,11 @@ int run(int argc, char** argv) {
   pollux::SteadyClock clock;
   const pollux::pci::KernelNetwork network;
   pollux::ContextOptions options;
-  options.log = [&](pollux::LogLevel level, std::string_view message) { logger->log(level_of(level), message); };
+  std::atomic<bool> has_errors = false;
+  options.log = [&](pollux::LogLevel level, std::string_view message) {
+    if (level == pollux::LogLevel::error) has_errors = true;
+    logger->log(level_of(level), message);
+  };
   pollux::Context context(options);
   const auto driver_of = [&](std::uint16_t vendor, std::uint16_t device) -> std::string {
     for (const pollux::SupportedCard& known : pollux::supported_cards(context)) {
@@ -117,7 +122,8 @@ int run(int argc, char** argv) {
       "  pollux info vfio:0000:01:00.0\n"
       "`pollux COMMAND --help` has the options and examples of each command. The status is 0 after success, 1 after a\n"
       "failure, and 2 if the arguments are wrong.");
-  return app.parse(argc, argv, std::cout, std::cerr).value_or(exit_code);
+  const int status = app.parse(argc, argv, std::cout, std::cerr).value_or(exit_code);
+  return status == kSuccess && has_errors ? kFailure : status;
 }
 
 }  // namespace

@@ -227,10 +227,7 @@ int run_nvm(const Environment& environment, const NvmOptions& options) {
   auto info = nvm.nvm_info();
   if (!info) return report(environment, info.error());
   if (options.changes()) {
-    if (auto changed = change(environment, options, nvm, *info); !changed) {
-      const bool usage = changed.error().code == ErrorCode::invalid_argument;
-      return report(environment, changed.error(), usage ? kUsage : kFailure);
-    }
+    if (auto changed = change(environment, options, nvm, *info); !changed) return report(environment, changed.error());
     info = nvm.nvm_info();
     if (!info) return report(environment, info.error());
   }

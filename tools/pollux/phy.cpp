@@ -104,7 +104,7 @@ Result<void> access(const Environment& environment, const PhyOptions& options, c
 
 int run_phy(const Environment& environment, const PhyOptions& options) {
   const auto writes = parse_writes(options.writes);
-  if (!writes) return report(environment, writes.error(), kUsage);
+  if (!writes) return report(environment, writes.error());
   auto port = open_port(environment, options.port);
   if (!port) return report(environment, port.error());
   const auto done = access(environment, options, *writes, *port);

@@ -82,7 +82,7 @@ int run_regs(const Environment& environment, const RegsOptions& options) {
     return report(environment, {ErrorCode::not_supported, options.port + " has no registers", "name a port of a card"});
   }
   const auto values = selected(options, dump->registers());
-  if (!values) return report(environment, values.error(), kUsage);
+  if (!values) return report(environment, values.error());
   if (options.json) {
     print_json(environment, options, *values);
   } else {

@@ -7,10 +7,10 @@
 
 namespace pollux::tool {
 
-int report(const Environment& environment, const Error& error, ExitCode code) {
+int report(const Environment& environment, const Error& error) {
   environment.err << "pollux: " << error.what << '\n';
   if (!error.hint.empty()) environment.err << "  hint: " << error.hint << '\n';
-  return code;
+  return error.code == ErrorCode::invalid_argument ? kUsage : kFailure;
 }
 
 Result<std::vector<pci::Address>> parse_addresses(const std::vector<std::string>& words) {

@@ -12,8 +12,9 @@
 
 namespace pollux::tool {
 
-/// Writes the error and its hint to stderr, and returns `code`.
-int report(const Environment& environment, const Error& error, ExitCode code = kFailure);
+/// Writes the error and its hint to stderr. Returns kUsage for invalid_argument, since all values are the user's, and
+/// kFailure for other errors.
+int report(const Environment& environment, const Error& error);
 
 /// Parses each of `words` as a PCI address, with or without "vfio:" in front.
 [[nodiscard]] Result<std::vector<pci::Address>> parse_addresses(const std::vector<std::string>& words);

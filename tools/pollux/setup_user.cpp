@@ -176,7 +176,7 @@ int carry_out(const Environment& environment, const SetupOptions& options) {
 }
 
 int run_setup(const Environment& environment, const SetupOptions& options) {
-  if (auto named = check_names(options); !named) return report(environment, named.error(), kUsage);
+  if (auto named = check_names(options); !named) return report(environment, named.error());
   for (const SetupFile& file : files_of(environment, options)) {
     if (auto own = check_own(file); !own) return report(environment, own.error());
   }

@@ -50,7 +50,8 @@ void print(const Environment& environment, const TimeOptions& options, const Cap
   const double frequency = clock->frequency();
   const PortClockLimits limits = clock->limits();
   if (options.json) {
-    const nlohmann::json json = {{"time_ns", time.count()},
+    const nlohmann::json json = {{"port", options.port},
+                                 {"time_ns", time.count()},
                                  {"frequency_ppb", frequency},
                                  {"max_frequency_ppb", limits.max_frequency},
                                  {"frequency_step_ppb", limits.frequency_step},
@@ -67,10 +68,8 @@ void print(const Environment& environment, const TimeOptions& options, const Cap
 
 int run_time(const Environment& environment, const TimeOptions& options) {
   if (!options.set.empty() && !wanted_time(options.set)) {
-    return report(environment,
-                  Error{ErrorCode::invalid_argument, fmt::format("'{}' is no time", options.set),
-                        "use --set now, or nanoseconds"},
-                  kUsage);
+    return report(environment, Error{ErrorCode::invalid_argument, fmt::format("'{}' is not a time", options.set),
+                                     "use --set now, or nanoseconds"});
   }
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());

@@ -11,7 +11,7 @@ namespace {
 
 int run_unbind(const Environment& environment, const std::vector<std::string>& ports) {
   const auto addresses = parse_addresses(ports);
-  if (!addresses) return report(environment, addresses.error(), kUsage);
+  if (!addresses) return report(environment, addresses.error());
   pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
   const auto outcomes = binder.unbind(*addresses);
   if (!outcomes) return report(environment, outcomes.error());

@@ -124,13 +124,13 @@ Result<void> serve_port(const Environment& environment, const VfServeOptions& op
 
 int run_vf_serve(const Environment& environment, const VfServeOptions& options) {
   const auto settings = parse_all_settings(options.settings);
-  if (!settings) return report(environment, settings.error(), kUsage);
+  if (!settings) return report(environment, settings.error());
   // Made before the port, and destroyed after it.
   const auto pool = Mempool::create(environment.context, {.count = 256, .name = "command"});
   if (!pool) return report(environment, pool.error());
   const auto served = serve_port(environment, options, *settings, *pool);
   if (served) return kSuccess;
-  return report(environment, served.error(), served.error().code == ErrorCode::invalid_argument ? kUsage : kFailure);
+  return report(environment, served.error());
 }
 
 }  // namespace pollux::tool

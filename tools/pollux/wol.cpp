@@ -76,7 +76,7 @@ void print(const Environment& environment, const WolOptions& options, const Wake
 
 int run_wol(const Environment& environment, const WolOptions& options) {
   const auto wanted = parse_events(options.set);
-  if (!wanted) return report(environment, wanted.error(), kUsage);
+  if (!wanted) return report(environment, wanted.error());
   if (!environment.open_port) return kFailure;
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());

@@ -63,7 +63,7 @@ class Pktgen(unittest.TestCase):
             path = self.capture(2, directory)
             for repeat in ("0", "3"):
                 outcome = run(PKTGEN, "sim:0", "--send", "--replay", path, "--repeat", repeat, "--count", "6")
-                self.assertEqual(outcome.returncode, 1, outcome.stderr)
+                self.assertEqual(outcome.returncode, 2, outcome.stderr)
                 self.assertIn("all its frames have one time", outcome.stderr)
                 self.assertIn("--rate", outcome.stderr)
             self.assertEqual(self.summary("sim:0", "--send", "--replay", path)["sent"], 2)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from program_runs import SECONDS, capture, objects, run, words_of
@@ -60,8 +61,8 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--queues", "2", "--cores", "0,1,2"], "3 cores", "each needs a queue")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--queues", "2", "--threads", "2"], "--threads", "use --cores")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--cores", "0", "--window", "9"], "--window", "one thread")
-        self.expect_error(1, [PKTGEN, "sim:0", "sim:1", "--cores", "5000"], "may not use core 5000", "taskset")
-        self.expect_error(1, [L2FWD, "sim:0", "--cores", "5000"], "may not use core 5000", "taskset")
+        self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--cores", "5000"], "may not use core 5000", "taskset")
+        self.expect_error(2, [L2FWD, "sim:0", "--cores", "5000"], "may not use core 5000", "taskset")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--size", "63"], "64 to 9724")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--rate", "0"], "--rate", "sends nothing")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--queues", "4", "--flows", "3"], "--flows", "each needs one")
@@ -71,7 +72,7 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [PKTGEN, "sim:0", "--receive", "--replay", "b"], "--replay", "needs a port that sends")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--replay", "b", "--check"], "--check", "--replay")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--replay", "b", "--queues", "2"], "--replay", "one queue")
-        self.expect_error(1, [PKTGEN, "sim:0", "--send", "--replay", "/nonexistent"], "cannot read /nonexistent", "tcpdump -w")
+        self.expect_error(1, [PKTGEN, "sim:0", "--send", "--replay", "/nonexistent"], "cannot open /nonexistent", "check the path")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
         self.expect_error(2, [PKTGEN, "sim:0"], "--send", "--receive")
@@ -105,12 +106,39 @@ class CommandLine(unittest.TestCase):
         self.assertRegex(outcome.stdout, r"lost at sim:1 before it was received: rx_missed_errors [1-9]")
         self.assertNotIn("lost at", run(L2FWD, "sim:0", "sim:1", "--circulate", "64", "--packets", "20000").stdout)
 
-    def test_library_errors_end_with_status_one_and_a_hint(self):
+    def test_arguments_that_only_the_library_rejects_end_with_status_two_and_a_hint(self):
         for program, words in ((L2FWD, []), (PKTGEN, ["--receive"])):
-            self.expect_error(1, [program, "nosuch:1", *words], "error:", "nosuch", "vfio:", "sim:")
-            self.expect_error(1, [program, "sim:0", "--rx-ring", "100", *words], "rx.ring", "power of two")
-            self.expect_error(1, [program, "sim:0", "--mbufs", "64", *words], "pool", "512")
-        self.expect_error(1, [L2FWD, "sim:0", "sim:0"], "already open")
+            self.expect_error(2, [program, "nosuch:1", *words], "error:", "nosuch", "vfio:", "sim:")
+            self.expect_error(2, [program, "sim:0?loss=0,loss=1", *words], "'loss' is given twice")
+            self.expect_error(2, [program, "sim:0", "--rx-ring", "100", *words], "rx.ring", "power of two")
+            self.expect_error(2, [program, "sim:0", "--mbufs", "64", *words], "pool", "512")
+
+    def test_other_library_errors_end_with_status_one_and_a_hint(self):
+        self.expect_error(1, [L2FWD, "sim:0", "sim:0"], "already open", "use another card")
+
+    def test_ctrl_c_ends_a_program_that_allocates_memory(self):
+        for program, words in ((L2FWD, []), (PKTGEN, ["--receive"])):
+            with subprocess.Popen([program, "null:", "--mbufs", "4194304", *words], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL) as started:
+                # As long as it has not opened its ports, the signal has its default action.
+                time.sleep(0.05)
+                caught = int(re.search(r"^SigCgt:\s*(\w+)", pathlib.Path(f"/proc/{started.pid}/status").read_text(), re.MULTILINE)[1], 16)
+                self.assertEqual(caught >> (signal.SIGINT - 1) & 1, 0)
+                started.send_signal(signal.SIGINT)
+                self.assertEqual(started.wait(timeout=5), -signal.SIGINT)
+
+    def test_an_error_that_is_only_logged_gives_status_one(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(capture(directory, [b"\xff" * 60, b"\xff" * 60]))
+            path.write_bytes(path.read_bytes()[:-9])
+            for port in (f"pcap:in={path}", f"sim:0?pcap-in={path}"):
+                self.expect_error(1, [L2FWD, port, "null:", "--seconds", "1.5"], "error: ", "after frame 1", "editcap")
+            for port in (f"record:{directory}/a.rec,sim:0", f"pcap:out={directory}/a.pcap", f"sim:0?pcap-out={directory}/b.pcap",
+                         f"sim:0?capture={directory}/c.pcap"):
+                disk = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "/bin/sh", "-ec",
+                        f'mount -t tmpfs -o size=16k tmpfs "{directory}"; exec "$@"', "sh"]
+                self.expect_error(1, [*disk, PKTGEN, port, "--send", "--count", "2000"], "error: ", directory,
+                                  "No space left on device", "free space")
 
 
 class Streams(unittest.TestCase):
@@ -142,7 +170,7 @@ class Streams(unittest.TestCase):
             self.assertEqual(objects(outcome.stdout)[-1]["summary"]["good"], 10)
             # The error message must not be written to another file that has the number of the closed descriptor.
             outcome = self.through_shell([L2FWD, "nosuch:1"], redirection)
-            self.assertEqual(outcome.returncode, 1, redirection)
+            self.assertEqual(outcome.returncode, 2, redirection)
 
 
 class L2fwd(unittest.TestCase):
@@ -252,7 +280,7 @@ class L2fwd(unittest.TestCase):
         for mode, works in supported.items():
             with self.subTest(mode=mode):
                 outcome = run(L2FWD, "sim:0", "sim:1", "--burst-mode", mode, "--circulate", "10", "--packets", "1000", "--quiet")
-                self.assertEqual(outcome.returncode, 0 if works else 1, outcome.stderr)
+                self.assertEqual(outcome.returncode, 0 if works else 2, outcome.stderr)
         outcome = run(L2FWD, "sim:0", "sim:1", "--burst-mode", "mmx")
         self.assertEqual(outcome.returncode, 2)
         self.assertIn("--burst-mode", outcome.stderr)

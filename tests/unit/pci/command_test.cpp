@@ -180,6 +180,7 @@ TEST_F(Command, AddrShowsAndSetsWhatAPortReceives) {
                                HasSubstr("unicast    02:00:00:00:00:01 02:00:00:00:00:02 (at most 23)")));
   EXPECT_EQ(run("addr sim:0 --multicast 01:00:5e:00:00:01 --json"), kSuccess) << err.str();
   const auto shown = nlohmann::json::parse(out.str());
+  EXPECT_EQ(shown.at("port"), "sim:0");
   EXPECT_EQ(shown.at("max_unicast"), 23);
   EXPECT_EQ(shown.at("multicast").at(0), "01:00:5e:00:00:01");
   EXPECT_EQ(run("addr sim:0 --unicast 02:00:00:00:00"), kUsage);
@@ -233,6 +234,7 @@ TEST_F(Command, TimeShowsAndSetsTheClock) {
   EXPECT_EQ(run("time sim:0 --set now --frequency 1000 --json"), kSuccess) << err.str();
   const auto shown = nlohmann::json::parse(out.str());
   EXPECT_NEAR(shown.at("frequency_ppb").get<double>(), 1000, 60);
+  EXPECT_EQ(shown.at("port"), "sim:0");
   EXPECT_GT(shown.at("time_ns").get<std::int64_t>(), std::int64_t{1'700'000'000} * 1'000'000'000);
   EXPECT_EQ(shown.at("tick_ns"), 16);
   EXPECT_EQ(run("time sim:0 --set tomorrow"), kUsage);

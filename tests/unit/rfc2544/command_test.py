@@ -90,9 +90,9 @@ class Refusals(unittest.TestCase):
         self.expect(2, ["qtest:0", "qtest:1", "--dut", "forward"], "in-process cards", "leave out --dut")
 
     def test_ports_that_cannot_be_opened_are_errors(self):
-        self.expect(1, ["nosuch:0", "sim:1"], "nosuch", "vfio:")
-        self.expect(1, ["sim:0?speed=1", "sim:1"], "unknown option", "speed")
-        self.expect(1, ["sim:64", "sim:65"], "sim:63")
+        self.expect(2, ["nosuch:0", "sim:1"], "nosuch", "vfio:")
+        self.expect(2, ["sim:0?speed=1", "sim:1"], "unknown option", "speed")
+        self.expect(2, ["sim:64", "sim:65"], "sim:63")
 
 
 if __name__ == "__main__":

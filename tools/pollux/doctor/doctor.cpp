@@ -57,7 +57,10 @@ int run_doctor(const Environment& environment, const DoctorOptions& options) {
   if (options.fix && !environment.run_shell) return kFailure;
   const auto read = [&] { return read_subject(environment, options); };
   const auto subject = read();
-  if (!subject) return report(environment, subject.error(), kUsage);
+  if (!subject) {
+    report(environment, subject.error());
+    return kUsage;  // 1 says that there are errors
+  }
   Diagnosis diagnosis = diagnose(*subject);
   std::vector<Attempt> attempts;
   if (options.fix) attempts = fix(read, diagnosis, environment, options.yes);

@@ -58,8 +58,8 @@ Error run_ethtool(const std::string& tool, const std::string& shim, const Runnin
 
 int run(const Environment& environment, std::vector<std::string> words) {
   if (words.empty()) {
-    return report(environment, Error{ErrorCode::invalid_argument, "no port is named", "such as pollux ethtool -S plx0"},
-                  kUsage);
+    return report(environment,
+                  Error{ErrorCode::invalid_argument, "no port is named", "such as pollux ethtool -S plx0"});
   }
   if (auto possible = check_ethtool_arguments(words); !possible) return report(environment, possible.error());
   // ethtool lies where only root's PATH leads.
