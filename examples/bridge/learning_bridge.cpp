@@ -40,6 +40,10 @@ void LearningBridge::forward(std::uint16_t from, Burst<kBurst>& received, Time n
   for (std::uint32_t i = 0; i < count; ++i) forward_one(from, std::move(frames[i]), now, cache);
 }
 
+void LearningBridge::forget(std::uint16_t port) noexcept {
+  counts_.forgotten += addresses_.erase_if([port](std::uint64_t, std::uint16_t behind) { return behind == port; });
+}
+
 void LearningBridge::forward_one(std::uint16_t from, MbufPtr frame, Time now, MempoolCache& cache) {
   const auto header = packet::EthernetHeader::read(frame->bytes());
   if (!header || is_group(header->source)) return drop(std::move(frame), bad_frame_);

@@ -29,6 +29,7 @@ class LearningBridge {
     std::uint64_t forwarded = 0;  ///< frames that went to one port, because their destination is known
     std::uint64_t flooded = 0;    ///< frames that went to all other ports
     std::uint64_t moved = 0;      ///< addresses that were seen at another port than before
+    std::uint64_t forgotten = 0;  ///< addresses behind ports whose link went down
   };
 
   /// Errors: invalid_argument (too few ports, or those of FlowTable::create).
@@ -38,6 +39,8 @@ class LearningBridge {
   /// that must send them: `out(port)`. The caller empties these after each call. `cache` supplies the clones.
   void forward(std::uint16_t from, Burst<kBurst>& received, Time now, MempoolCache& cache);
   [[nodiscard]] Burst<kBurst>& out(std::uint16_t port) { return out_[port]; }
+  /// Forgets all addresses behind a port, whose link is down: they may appear behind another one.
+  void forget(std::uint16_t port) noexcept;
 
   [[nodiscard]] const Counts& counts() const { return counts_; }
   [[nodiscard]] const FlowTable<std::uint16_t>& addresses() const { return addresses_; }

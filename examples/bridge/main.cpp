@@ -59,6 +59,9 @@ Result<void> serve(ProgramSetup& setup, LearningBridge& bridge, DropCounter& rin
       }
     });
     if (!queue) return tl::unexpected(queue.error());
+    ports[from].on_event([&bridge, from](const PortEvent& event) {
+      if (event.kind == PortEventKind::link_down) bridge.forget(from);
+    });
   }
   return run_poller(setup, poller, stop, seconds);
 }
@@ -79,13 +82,13 @@ int run(const BridgeOptions& options, const std::shared_ptr<spdlog::logger>& log
   (*setup)->set_drops([&] { return reasons; });
   const auto served = serve(**setup, **bridge, ring_full, options.seconds, stop);
   (*setup)->set_drops({});
-  const auto [forwarded, flooded, moved] = (*bridge)->counts();
+  const auto [forwarded, flooded, moved, forgotten] = (*bridge)->counts();
   const FlowTableStats& table = (*bridge)->addresses().stats();
   std::vector<std::string> drops;
   for (const DropCounter* reason : reasons) drops.push_back(fmt::format("{} {}", reason->value(), reason->name()));
   output.line(fmt::format("frames: {} forwarded, {} flooded; dropped: {}", forwarded, flooded, fmt::join(drops, ", ")));
-  output.line(fmt::format("addresses: {} learned, {} moved, {} aged, {} evicted", table.stored, moved, table.aged,
-                          table.evicted));
+  output.line(fmt::format("addresses: {} learned, {} moved, {} aged, {} evicted, {} forgotten since a link went down",
+                          table.stored, moved, table.aged, table.evicted, forgotten));
   return served ? 0 : report_failure(*log, served.error());
 }
 

@@ -2,6 +2,7 @@
 """The kernel's ping across the example `bridge`, which joins the TAP interfaces of three hosts."""
 
 import re
+import socket
 import sys
 import time
 import unittest
@@ -88,6 +89,23 @@ class KernelAcrossBridge(unittest.TestCase):
         time.sleep(0.6)
         self.assert_reaches(0, "10.7.0.2")
         self.assertGreaterEqual(self.counts()["aged"], 2)
+
+
+class LinkDown(unittest.TestCase):
+    def test_addresses_behind_a_port_without_a_link_are_forgotten(self):
+        bridge = Program([BRIDGE, "tap:plb4", "tap:plb5", "--seconds", "4"], "bridging 2 ports")
+        self.addCleanup(bridge.end)
+        for name in ("plb4", "plb5"):
+            run("sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")  # so that the kernel says nothing of its own
+            run("ip", "link", "set", name, "up")
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as station:
+            station.bind(("plb5", 0))
+            for number in (1, 2):
+                station.send(bytes.fromhex(f"ffffffffffff02000000b1{number:02x}88b5") + bytes(46))
+        time.sleep(1.5)
+        run("ip", "link", "set", "plb5", "down")
+        time.sleep(2)
+        self.assertIn("2 learned, 0 moved, 0 aged, 0 evicted, 2 forgotten", bridge.summary())
 
 
 class CommandLine(unittest.TestCase):

@@ -89,6 +89,16 @@ TEST_F(BridgeTest, FollowsAStationThatMoves) {
   EXPECT_EQ(bridge_->counts().moved, 1U);
 }
 
+TEST_F(BridgeTest, ForgetsTheStationsBehindAPortWithoutALink) {
+  send(0, station(1), station(9));
+  send(2, station(2), station(9));
+  send(2, station(3), station(9));
+  bridge_->forget(2);
+  EXPECT_EQ(send(0, station(1), station(2)), (Ports{1, 2, 3}));
+  EXPECT_EQ(send(1, station(4), station(1)), Ports{0}) << "others are known still";
+  EXPECT_EQ(bridge_->counts().forgotten, 2U);
+}
+
 TEST_F(BridgeTest, ForgetsAStationThatSendsNothing) {
   send(0, station(1), station(9));
   send(2, station(2), station(9));
