@@ -28,6 +28,7 @@ struct PortOptions {
   std::vector<unsigned> cores = {};  ///< a thread on each; empty: `workers` threads, which may run anywhere
   std::size_t workers = 1;           ///< threads that poll queues; without effect if there are cores
   bool telemetry = false;            ///< answer requests of `pollux ports`, `pollux stats` and other clients
+  bool promiscuous = true;           ///< where the ports support it
   bool fused = false;                ///< ports forward by exchanging buffers; a second transmit queue is for bursts
 };
 

@@ -71,7 +71,7 @@ PortConfig ProgramSetup::config_of(const Port& port, const PortOptions& options)
                     .rx_queues = options.queues,
                     .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : options.queues),
                     .mtu = options.mtu,
-                    .promiscuous = port.info().limits.promiscuous,
+                    .promiscuous = options.promiscuous && port.info().limits.promiscuous,
                     .burst_mode = options.burst_mode};
   for (std::uint16_t queue = 1; queue < options.queues; ++queue) {
     const MempoolCache& cache = caches_[queue % caches_.size()];

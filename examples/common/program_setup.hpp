@@ -17,7 +17,7 @@ namespace pollux::examples {
 /// The started ports of a command line, with their Context, pool and cache.
 class ProgramSetup {
  public:
-  /// Opens and starts all ports on one pool, promiscuous where supported. Errors are those of the library.
+  /// Opens and starts all ports on one pool. Errors are those of the library.
   [[nodiscard]] static Result<std::unique_ptr<ProgramSetup>> open(const std::vector<std::string>& uris,
                                                                   const PortOptions& options, LogCallback log);
 

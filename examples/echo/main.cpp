@@ -9,6 +9,7 @@
 
 #include "common/command_line.hpp"
 #include "common/log.hpp"
+#include "common/number_text.hpp"
 #include "common/output.hpp"
 #include "common/poll_loop.hpp"
 #include "common/program_setup.hpp"
@@ -23,10 +24,21 @@ using namespace pollux::examples;
 struct EchoOptions {
   std::string port;
   packet::Ipv4Address address{};
+  std::uint8_t prefix = 24;
   std::uint16_t udp_port = 7;
-  PortOptions ports;
+  PortOptions ports = {.promiscuous = false};  // it is one station
   std::optional<double> seconds;
 };
+
+/// False if `text` is not ADDRESS or ADDRESS/LENGTH.
+bool read_address(const std::string& text, EchoOptions& options) {
+  const std::size_t slash = text.find('/');
+  if (inet_pton(AF_INET, text.substr(0, slash).c_str(), options.address.data()) != 1) return false;
+  if (slash == std::string::npos) return true;
+  const auto length = parse_number(text.substr(slash + 1), 0, 32);
+  if (length) options.prefix = static_cast<std::uint8_t>(*length);
+  return length.has_value();
+}
 
 std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
   cli::App app("Answers ARP, ping and UDP echo for an IPv4 address on a port", "echo");
@@ -39,10 +51,11 @@ std::optional<int> read_options(int argc, char** argv, EchoOptions& options) {
   app.add_option_function<std::string>(
          "--ip",
          [&options](const std::string& text) {
-           if (inet_pton(AF_INET, text.c_str(), options.address.data()) != 1)
-             throw cli::UsageError("--ip", fmt::format("'{}' is no IPv4 address; write it like 10.9.0.2", text));
+           if (!read_address(text, options))
+             throw cli::UsageError(
+                 "--ip", fmt::format("'{}' is not an IPv4 address; write it like 10.9.0.2 or 10.9.0.2/24", text));
          },
-         "The IPv4 address that answers")
+         "The IPv4 address that answers, with the length of its network's prefix [24]")
       ->required();
   app.add_option("--udp-port", options.udp_port, "The UDP port that answers")->check(cli::range(1, 65535));
   add_seconds_option(app, options.seconds);
@@ -68,7 +81,8 @@ int run(const EchoOptions& options, const std::shared_ptr<spdlog::logger>& log, 
   if (!setup) return report_failure(*log, setup.error());
   const StopSignals stop;
   Port& port = (*setup)->ports().front();
-  EchoResponder responder({.mac = port.mac(), .address = options.address, .udp_port = options.udp_port});
+  EchoResponder responder(
+      {.mac = port.mac(), .address = options.address, .prefix = options.prefix, .udp_port = options.udp_port});
   DropCounter ignored("echo_ignored");
   DropCounter ring_full("echo_ring_full");
   log->info("answering on {}", port.info().name);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/host_address.hpp"
+
 namespace pollux::examples {
 namespace {
 
@@ -10,10 +12,8 @@ constexpr std::size_t kTimeToLiveAt = 8;
 constexpr std::size_t kIpv4ChecksumAt = 10;
 constexpr std::size_t kHopLimitAt = 7;
 
-/// Loopback, multicast and class E are not forwarded (RFC 1812, 5.3.7 and 4.2.2.11), nor is "this network".
-bool is_forwarded(const packet::Ipv4Address& address) noexcept {
-  return address[0] != 0 && address[0] != 127 && address[0] < 224;
-}
+/// RFC 1812, 5.3.7 and 4.2.2.11.
+bool is_forwarded(const packet::Ipv4Address& address) noexcept { return is_host_address(address); }
 /// Multicast, link-local addresses, the loopback address and the unspecified one (RFC 4291, 2.5).
 bool is_forwarded(const packet::Ipv6Address& address) noexcept {
   if (address[0] == 0xFF || (address[0] == 0xFE && (address[1] & 0xC0) == 0x80)) return false;

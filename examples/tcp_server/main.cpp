@@ -25,7 +25,7 @@ struct ServerOptions {
   LwipPort::Address address{.address = {}, .netmask = {255, 255, 255, 0}};
   std::uint16_t tcp_port = 80;
   std::uint64_t bytes = 100'000'000;
-  PortOptions ports;
+  PortOptions ports = {.promiscuous = false};  // it is one station
   std::optional<double> seconds;
 };
 

@@ -103,7 +103,9 @@ class CommandLine(unittest.TestCase):
 
     def test_errors_say_what_is_wrong(self):
         self.expect_error(2, ["sim:0"], "--ip", "required")
-        self.expect_error(2, ["sim:0", "--ip", "10.9"], "'10.9' is no IPv4 address", "10.9.0.2")
+        self.expect_error(2, ["sim:0", "--ip", "10.9"], "'10.9' is not an IPv4 address", "10.9.0.2")
+        for wrong in ("10.9.0.2/", "10.9.0.2/33", "10.9.0.2/x", "10.9.0.2/8.5", "/24"):
+            self.expect_error(2, ["sim:0", "--ip", wrong], f"'{wrong}' is not an IPv4 address")
         self.expect_error(2, ["--ip", ECHOING], "PORT")
         self.expect_error(2, ["sim:0", "--ip", ECHOING, "--udp-port", "0"], "--udp-port")
         self.expect_error(2, ["nonsense:0", "--ip", ECHOING], "nonsense")

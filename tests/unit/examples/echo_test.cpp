@@ -20,10 +20,11 @@ constexpr Ipv4Address kPeer{10, 9, 0, 1};
 
 class EchoTest : public testing::Test {
  protected:
-  [[nodiscard]] MbufPtr make(const std::function<void(packet::Builder&)>& add, MacAddress source = kPeerMac) {
+  [[nodiscard]] MbufPtr make(const std::function<void(packet::Builder&)>& add, MacAddress source = kPeerMac,
+                             MacAddress destination = kOwnMac) {
     MbufPtr mbuf = pool_.allocate();
     packet::Builder builder({mbuf->tail(), mbuf->tailroom()});
-    add(builder.ethernet({.destination = kOwnMac, .source = source}));
+    add(builder.ethernet({.destination = destination, .source = source}));
     const auto frame = builder.finish();
     EXPECT_TRUE(frame) << frame.error().message();
     EXPECT_NE(mbuf->append(static_cast<std::uint32_t>(frame->size())), nullptr);
@@ -35,15 +36,17 @@ class EchoTest : public testing::Test {
     packet::store16(&message[2], packet::internet_checksum(message));
     return message;
   }
-  [[nodiscard]] MbufPtr ping_to(Ipv4Address address, std::uint8_t type = 8) {
-    return make([&](packet::Builder& to) {
-      to.ipv4({.time_to_live = 3, .protocol = packet::ip_protocol::kIcmp, .source = kPeer, .destination = address})
+  [[nodiscard]] MbufPtr ping_to(Ipv4Address address, std::uint8_t type = 8, Ipv4Address source = kPeer,
+                                MacAddress destination = kOwnMac) {
+    const auto add = [&](packet::Builder& to) {
+      to.ipv4({.time_to_live = 3, .protocol = packet::ip_protocol::kIcmp, .source = source, .destination = address})
           .payload(ping(type));
-    });
+    };
+    return make(add, kPeerMac, destination);
   }
-  [[nodiscard]] MbufPtr udp_to(std::uint16_t port, std::uint16_t from = 40'000) {
+  [[nodiscard]] MbufPtr udp_to(std::uint16_t port, std::uint16_t from = 40'000, Ipv4Address source = kPeer) {
     return make([&](packet::Builder& to) {
-      to.ipv4({.source = kPeer, .destination = kOwn})
+      to.ipv4({.source = source, .destination = kOwn})
           .udp({.source_port = from, .destination_port = port})
           .payload(std::vector<std::uint8_t>(30, 7));
     });
@@ -67,7 +70,7 @@ class EchoTest : public testing::Test {
 
   Context context_;
   Mempool pool_ = *Mempool::create(context_, {.count = 16});
-  EchoResponder responder_{{.mac = kOwnMac, .address = kOwn}};
+  EchoResponder responder_{{.mac = kOwnMac, .address = kOwn, .prefix = 24}};
 };
 
 TEST_F(EchoTest, AnswersArpForItsAddress) {
@@ -120,6 +123,52 @@ TEST_F(EchoTest, AnswersUdpOnItsPort) {
   EXPECT_EQ(responder_.answers().udp, 1u);
   expect_untouched(udp_to(9), "another port");
   expect_untouched(udp_to(7, 7), "two such programs would answer each other for ever");
+}
+
+TEST_F(EchoTest, LeavesFramesForOtherStationsAlone) {
+  constexpr MacAddress kOther{2, 0, 0, 0, 0, 0x99};
+  constexpr MacAddress kBroadcast{255, 255, 255, 255, 255, 255};
+  constexpr MacAddress kGroup{1, 0, 0x5E, 0, 0, 1};
+  for (const MacAddress& destination : {kOther, kBroadcast, kGroup})
+    expect_untouched(ping_to(kOwn, 8, kPeer, destination), "its address is not in the frame");
+  const auto arp = [](packet::Builder& to) { to.arp({.sender_mac = kPeerMac, .sender = kPeer, .target = kOwn}); };
+  EXPECT_TRUE(responder_.answer(*make(arp, kPeerMac, kBroadcast))) << "who has an address is asked of all";
+  EXPECT_TRUE(responder_.answer(*make(arp)));
+  expect_untouched(make(arp, kPeerMac, kOther), "asked of another station");
+  expect_untouched(make(arp, kOwnMac, kBroadcast), "it came back");
+}
+
+TEST_F(EchoTest, AnswersNoSourceThatIsNotAnotherHost) {
+  for (const Ipv4Address& source :
+       {Ipv4Address{0, 0, 0, 0}, Ipv4Address{0, 1, 2, 3}, Ipv4Address{127, 0, 0, 1}, Ipv4Address{224, 0, 0, 1},
+        Ipv4Address{240, 0, 0, 1}, Ipv4Address{255, 255, 255, 255}, Ipv4Address{10, 9, 0, 255},
+        Ipv4Address{10, 9, 0, 0}, kOwn}) {
+    expect_untouched(ping_to(kOwn, 8, source), "ping");
+    expect_untouched(udp_to(7, 40'000, source), "UDP");
+  }
+  EXPECT_TRUE(responder_.answer(*ping_to(kOwn, 8, {10, 9, 1, 255}))) << "of another network";
+  EchoResponder large({.mac = kOwnMac, .address = kOwn, .prefix = 16});
+  EXPECT_TRUE(large.answer(*ping_to(kOwn, 8, {10, 9, 0, 255})));
+  EXPECT_FALSE(large.answer(*ping_to(kOwn, 8, {10, 9, 255, 255})));
+  EchoResponder pair({.mac = kOwnMac, .address = kOwn, .prefix = 31});
+  EXPECT_TRUE(pair.answer(*ping_to(kOwn, 8, {10, 9, 0, 3}))) << "RFC 3021: two hosts, no broadcast";
+  const auto arp = [&](MacAddress mac, Ipv4Address sender) {
+    return make([&](packet::Builder& to) { to.arp({.sender_mac = mac, .sender = sender, .target = kOwn}); });
+  };
+  EXPECT_TRUE(responder_.answer(*arp(kPeerMac, {}))) << "a probe (RFC 5227)";
+  expect_untouched(arp(kPeerMac, kOwn), "an announcement of its own address");
+  expect_untouched(arp(kPeerMac, {10, 9, 0, 255}), "ARP from a broadcast address");
+  expect_untouched(arp({255, 255, 255, 255, 255, 255}, kPeer), "ARP of a group");
+}
+
+TEST_F(EchoTest, LeavesBadDatagramsAlone) {
+  expect_untouched(udp_to(7, 0), "no port to answer to");
+  MbufPtr damaged = udp_to(7);
+  damaged->data()[50] ^= 1;
+  expect_untouched(std::move(damaged), "a wrong checksum");
+  MbufPtr without = udp_to(7);
+  without->data()[40] = without->data()[41] = 0;
+  EXPECT_TRUE(responder_.answer(*without)) << "without a checksum";
 }
 
 TEST_F(EchoTest, LeavesOtherFramesAlone) {
