@@ -16,11 +16,15 @@ inline constexpr std::uint16_t kMaxHeader = 65535;
 [[nodiscard]] bool checksums_fit(const Mbuf& frame) noexcept;
 
 /// Whether a frame can be segmented as its request says: one kind of segmentation, no tunnel, complete headers of that
-/// length in its first mbuf, some payload, and a segment size.
+/// length in its first mbuf, some payload, and a segment size. In front of the IP header are tags or MPLS labels alone:
+/// other headers may have lengths of their own.
 [[nodiscard]] bool segmentation_fits(const Mbuf& frame) noexcept;
 
 /// The same for TCP in a tunnel over UDP (VXLAN, Geneve).
 [[nodiscard]] bool tunnel_segmentation_fits(const Mbuf& frame) noexcept;
+
+/// The number of segments of a frame for which one of these is true.
+[[nodiscard]] std::uint32_t segments_of(const Mbuf& frame) noexcept;
 
 /// Computes the checksums that `request` names in a contiguous copy of a frame for which `checksums_fit` is true.
 void complete_checksums_in(std::span<std::uint8_t> frame, const TxOffload& request) noexcept;

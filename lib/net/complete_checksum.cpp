@@ -4,8 +4,11 @@
 #include <optional>
 
 #include "net/checksums.hpp"
+#include "net/common_headers.hpp"
 #include "net/frame_bytes.hpp"
+#include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/sums.hpp"
+#include "pollux/net/packet/transport.hpp"
 
 namespace pollux {
 namespace {
@@ -45,16 +48,6 @@ bool ipv4_fits(const FrameBytes& frame, const TxOffload& request) noexcept {
   return frame.read8(at) == (0x40 | request.l3 / 4) && request.l3 % 4 == 0;
 }
 
-bool transport_fits(const FrameBytes& frame, const TxOffload& request) noexcept {
-  const auto transport = transport_of(request);
-  return transport && std::size_t{request.l4_offset()} + transport->checksum + transport->bytes <= frame.size();
-}
-
-bool fits(const FrameBytes& frame, const TxOffload& request) noexcept {
-  if ((request.flags & TxOffload::ipv4_checksum) != 0 && !ipv4_fits(frame, request)) return false;
-  return (request.flags & TxOffload::kL4Checksums) == 0 || transport_fits(frame, request);
-}
-
 // The end of the IP packet according to its header; the frame may be padded after it. If the header gives no valid end
 // (for example, a length of 0 before segmentation), the end of the frame.
 std::size_t packet_end(const FrameBytes& frame, const TxOffload& request, std::size_t least) noexcept {
@@ -68,27 +61,44 @@ std::size_t packet_end(const FrameBytes& frame, const TxOffload& request, std::s
   return end >= least && end <= frame.size() ? end : frame.size();
 }
 
-std::size_t packet_end(const FrameBytes& frame, const TxOffload& request, const Transport& transport) noexcept {
-  return packet_end(frame, request, std::size_t{request.l4_offset()} + transport.checksum + transport.bytes);
+// The end of the bytes that the checksum covers. An impossible UDP length counts as none: the sender of a request whose
+// headers are unknown here has summed up the pseudo-header. The frame has the transport's checksum.
+std::size_t checksum_end(const FrameBytes& frame, const TxOffload& request, const Transport& transport) noexcept {
+  const std::size_t l4 = request.l4_offset();
+  const std::size_t end = packet_end(frame, request, l4 + transport.checksum + transport.bytes);
+  return packet::covered_end(frame, l4, end, transport.protocol).value_or(end);
+}
+
+// Whether the length in the header of a UDP datagram is possible, or 0, as in a jumbogram (RFC 2675, 4).
+bool has_datagram(const FrameBytes& frame, const TxOffload& request, const Transport& transport) noexcept {
+  const std::size_t l4 = request.l4_offset();
+  if (transport.flag != TxOffload::udp_checksum || frame.read16(l4 + 4) == 0) return true;
+  const std::size_t end = packet_end(frame, request, l4 + transport.checksum + transport.bytes);
+  return packet::covered_end(frame, l4, end, transport.protocol).has_value();
+}
+
+constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
+
+bool fits(const FrameBytes& frame, const TxOffload& request) noexcept {
+  if ((request.flags & TxOffload::ipv4_checksum) != 0 && !ipv4_fits(frame, request)) return false;
+  if ((request.flags & TxOffload::kL4Checksums) == 0) return true;
+  const auto transport = transport_of(request);
+  return transport && std::size_t{request.l4_offset()} + transport->checksum + transport->bytes <= frame.size();
 }
 
 // RFC 9293, 3.1, and RFC 8200, 8.1. IPv4 and IPv6 use the same fields: addresses, protocol, length.
-std::optional<std::uint16_t> pseudo_header_sum(const FrameBytes& frame, const TxOffload& request,
-                                               const Transport& transport) noexcept {
-  const std::uint32_t at = request.l3_offset();
+std::uint16_t pseudo_header_sum(const FrameBytes& frame, const TxOffload& request, const Transport& transport,
+                                const packet::PseudoHeaderPlaces& addresses) noexcept {
   InternetSum sum;
-  if (request.l3 >= kIpv4Header && frame.read8(at) >> 4 == 4) {
-    frame.for_each(at + 12, at + 20, [&sum](std::span<const std::uint8_t> piece, Mbuf*) { sum.add(piece); });
-  } else if (request.l3 >= kIpv6Header && frame.read8(at) >> 4 == 6) {
-    frame.for_each(at + 8, at + 40, [&sum](std::span<const std::uint8_t> piece, Mbuf*) { sum.add(piece); });
-  } else {
-    return std::nullopt;
-  }
+  const auto add = [&](std::size_t at) {
+    frame.for_each(at, at + addresses.bytes, [&sum](std::span<const std::uint8_t> piece, Mbuf*) { sum.add(piece); });
+  };
+  add(addresses.source);
+  add(addresses.destination);
   sum.add(transport.protocol);
   // For segmentation, the card adds the length of each segment (82576 and DPDK, rte_ip.h, rte_ipv4_phdr_cksum).
-  constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
   if ((request.flags & kSegmentation) == 0) {
-    sum.add(static_cast<std::uint32_t>(packet_end(frame, request, transport) - request.l4_offset()));
+    sum.add(static_cast<std::uint32_t>(checksum_end(frame, request, transport) - request.l4_offset()));
   }
   return sum.folded();
 }
@@ -110,7 +120,7 @@ void complete_sctp(const FrameBytes& frame, const TxOffload& request, const Tran
   constexpr std::array<std::uint8_t, 4> kNone{};
   frame.write(at, kNone);
   Crc32c crc;
-  frame.for_each(request.l4_offset(), packet_end(frame, request, transport),
+  frame.for_each(request.l4_offset(), checksum_end(frame, request, transport),
                  [&crc](std::span<const std::uint8_t> piece, Mbuf*) { crc.add(piece); });
   frame.write(at, crc.bytes());
 }
@@ -128,7 +138,7 @@ void complete(const FrameBytes& frame, const TxOffload& request) noexcept {
   const auto transport = transport_of(request);
   if (!transport) return;
   if (transport->flag == TxOffload::sctp_checksum) return complete_sctp(frame, request, *transport);
-  complete_internet(frame, request.l4_offset(), transport->checksum, packet_end(frame, request, *transport),
+  complete_internet(frame, request.l4_offset(), transport->checksum, checksum_end(frame, request, *transport),
                     transport->flag == TxOffload::udp_checksum);
 }
 
@@ -138,6 +148,15 @@ bool can_write(const FrameBytes& frame, std::size_t offset, std::size_t bytes) n
     own = own && MbufAccess::owns_bytes(*segment);
   });
   return own;
+}
+
+// A queue looks at the headers of the first frame of a request alone (TxOffload). So a request is left only for packets
+// that cards read alike. No queue leaves tunnels to a card.
+bool is_left_to_cards(const FrameBytes& frame, const TxOffload& request,
+                      const std::optional<Transport>& transport) noexcept {
+  if (request.outer_l2 + request.outer_l3 != 0) return true;
+  const std::uint8_t protocol = transport ? transport->protocol : std::uint8_t{0};
+  return has_common_headers(frame, request, protocol) && fills_frame(frame, request, protocol);
 }
 
 bool can_write_checksums(const FrameBytes& frame, const TxOffload& request) noexcept {
@@ -150,10 +169,7 @@ bool can_write_checksums(const FrameBytes& frame, const TxOffload& request) noex
 
 }  // namespace
 
-bool checksums_fit(const Mbuf& frame) noexcept {
-  // The const_cast is safe: nothing is written.
-  return fits(FrameBytes(const_cast<Mbuf&>(frame)), frame.tx_offload());
-}
+bool checksums_fit(const Mbuf& frame) noexcept { return fits(FrameBytes::to_read(frame), frame.tx_offload()); }
 
 void complete_checksums_in(std::span<std::uint8_t> frame, const TxOffload& request) noexcept {
   complete(FrameBytes(frame), request);
@@ -182,13 +198,22 @@ bool request_checksums(Mbuf& frame, const TxOffload& request) noexcept {
   if ((request.flags & TxOffload::tcp_segmentation) != 0) checked.flags |= TxOffload::tcp_checksum;
   if ((request.flags & TxOffload::udp_segmentation) != 0) checked.flags |= TxOffload::udp_checksum;
   if (!fits(bytes, checked) || !can_write_checksums(bytes, checked)) return false;
+  const bool is_segmented = (request.flags & kSegmentation) != 0;
   const auto transport = transport_of(checked);
-  if (transport && transport->flag != TxOffload::sctp_checksum) {
-    const auto sum = pseudo_header_sum(bytes, checked, *transport);
-    if (!sum) return false;
-    bytes.write16(std::size_t{request.l4_offset()} + transport->checksum, *sum);
+  if (transport) {
+    const auto headers = packet::read_ip_headers(bytes, request.l3_offset(), request.l3);
+    if (!headers || headers->is_fragment) return false;
+    // The lengths of a packet to be segmented are those of its segments.
+    if (!is_segmented && !has_datagram(bytes, request, *transport)) return false;
+    if (transport->flag != TxOffload::sctp_checksum) {
+      bytes.write16(std::size_t{request.l4_offset()} + transport->checksum,
+                    pseudo_header_sum(bytes, checked, *transport, headers->addresses));
+    }
   }
   frame.set_tx_offload(request);
+  if (!is_segmented && !is_left_to_cards(bytes, request, transport)) {
+    static_cast<void>(complete_checksums(frame));
+  }
   return true;
 }
 

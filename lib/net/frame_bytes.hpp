@@ -10,11 +10,23 @@
 
 namespace pollux {
 
+/// Whether nobody else uses a segment's bytes.
+[[nodiscard]] inline bool is_own(Mbuf& segment) noexcept {
+  if (segment.is_shared()) return false;
+  Mbuf* const root = MbufAccess::root(segment);
+  return (MbufAccess::special(root != nullptr ? *root : segment) & MbufAccess::kExternal) == 0;
+}
+
 /// Accesses the bytes of a frame by offset. The frame is contiguous or a chain of mbufs.
 class FrameBytes {
  public:
   explicit FrameBytes(Mbuf& frame) noexcept : segment_(&frame), size_(frame.packet_length()) {}
   explicit FrameBytes(std::span<std::uint8_t> frame) noexcept : flat_(frame), size_(frame.size()) {}
+  /// The same for a frame of which no byte is written.
+  [[nodiscard]] static FrameBytes to_read(const Mbuf& frame) noexcept { return FrameBytes(const_cast<Mbuf&>(frame)); }
+  [[nodiscard]] static FrameBytes to_read(std::span<const std::uint8_t> frame) noexcept {
+    return FrameBytes(std::span(const_cast<std::uint8_t*>(frame.data()), frame.size()));
+  }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 

@@ -182,9 +182,10 @@ Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) 
 
 Json offloads_json(const OffloadLimits& offloads) {
   return {
-      {"tx", names_of(offloads.tx_flags, kTxFlags)}, {"tx_software", names_of(offloads.tx_software_flags, kTxFlags)},
-      {"rx", names_of(offloads.rx_flags, kRxFlags)}, {"max_tso", offloads.max_tso},
-      {"max_segments", offloads.max_segments},       {"segments_tunnels", offloads.segments_tunnels}};
+      {"tx", names_of(offloads.tx_flags, kTxFlags)},  {"tx_software", names_of(offloads.tx_software_flags, kTxFlags)},
+      {"rx", names_of(offloads.rx_flags, kRxFlags)},  {"max_tso", offloads.max_tso},
+      {"max_segments", offloads.max_segments},        {"max_datagrams", offloads.max_datagrams},
+      {"segments_tunnels", offloads.segments_tunnels}};
 }
 
 Json rss_json(const RssConfig& config, std::uint32_t table_size) {

@@ -18,9 +18,13 @@ enum class ChecksumCompletion : std::uint8_t {
 
 /// Requests the checksums that `request` names: writes the sum of the pseudo-header into the TCP or UDP checksum field,
 /// and sets the request. The port that sends the frame computes the checksums, in software if the card cannot, so this
-/// works on every port. A frame that is never sent keeps its `partial` checksum. The headers must be complete, over
-/// IPv4 or IPv6. Returns false, with nothing changed, if `request` does not fit the frame or the field is in shared
-/// bytes (ChecksumCompletion).
+/// works on every port. A frame that is never sent keeps its `partial` checksum. Where not every card would compute the
+/// same, the checksums are computed here and not requested: with other tags than one, or one of 0x88A8 before one of
+/// 0x8100; on a source route, with a home address or a fragment header; and with bytes after the packet or the UDP
+/// datagram. The addresses are those of `packet::pseudo_header_places`. The headers must be complete, over IPv4 or
+/// IPv6. Returns false, with nothing changed, if `request` does not fit the frame or the field is in shared bytes
+/// (ChecksumCompletion): also for fragments, impossible UDP lengths, and IPv6 extension headers other than hop-by-hop,
+/// routing and destination options, and an atomic fragment's.
 /// Thread rule: the frame's owner.
 [[nodiscard]] POLLUX_API bool request_checksums(Mbuf& frame, const TxOffload& request) noexcept;
 

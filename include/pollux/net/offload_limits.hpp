@@ -29,11 +29,12 @@ struct OffloadLimits {
   std::uint32_t tx_flags = 0;  ///< TxOffload flags that a frame may request
   std::uint32_t tx_software_flags =
       0;  ///< those of them that the sending thread always computes in software; the others it may compute, too
-  std::uint32_t rx_flags = 0;      ///< RxOffload flags
-  std::uint16_t max_l2 = 0;        ///< bytes: the longest TxOffload::l2, outer headers included
-  std::uint16_t max_l3 = 0;        ///< bytes: the longest TxOffload::l3
-  std::uint16_t max_segments = 0;  ///< mbufs of a frame that requests segmentation
-  std::uint32_t max_tso = 0;       ///< bytes of a frame that requests segmentation; 0: not supported
+  std::uint32_t rx_flags = 0;                ///< RxOffload flags
+  std::uint16_t max_l2 = 0;                  ///< bytes: the longest TxOffload::l2, outer headers included
+  std::uint16_t max_l3 = 0;                  ///< bytes: the longest TxOffload::l3
+  std::uint16_t max_segments = 0;            ///< mbufs of a frame that requests segmentation
+  std::uint32_t max_tso = 0;                 ///< bytes of a frame that requests segmentation; 0: not supported
+  std::uint16_t max_datagrams = UINT16_MAX;  ///< datagrams of a frame that requests TxOffload::udp_segmentation
   /// Segments TCP packets in a tunnel (UDP as with VXLAN and Geneve, GRE without checksum and sequence number, or IP in
   /// IP), as Linux's GSO_PARTIAL: the payload is a multiple of TxOffload::segment_size, and all segments have the inner
   /// IPv4 identification of the request.

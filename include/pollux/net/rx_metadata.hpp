@@ -74,13 +74,15 @@ class POLLUX_API RxMetadata {
   }
   /// The status of the TCP, UDP or SCTP checksum; `partial` as above. A receiver can treat a partial checksum as good,
   /// because the bytes were never on a wire. For SCTP frames of 60 bytes the 82576 may wrongly report a bad checksum
-  /// (docs/82576/errata.md, E-SCTP60), so the status is then unknown.
+  /// (docs/82576/errata.md, E-SCTP60), so the status is then unknown. So is that of a packet with IPv4 options or IPv6
+  /// extension headers that a card calls bad: cards differ in whether they find the pseudo-header's addresses there
+  /// (`packet::l4_checksum` does).
   [[nodiscard]] ChecksumStatus l4_checksum() const noexcept {
     if ((high_ >> kL4.checked & 1) == 0) return ChecksumStatus::unknown;
     if ((high_ >> kL4.error & 1) == 0) [[likely]]
       return ChecksumStatus::good;
     if (is_partial(kL4)) return ChecksumStatus::partial;
-    return is_short_sctp() ? ChecksumStatus::unknown : ChecksumStatus::bad;
+    return is_short_sctp() || may_be_rerouted() ? ChecksumStatus::unknown : ChecksumStatus::bad;
   }
 
  private:
@@ -116,9 +118,13 @@ class POLLUX_API RxMetadata {
     constexpr std::uint64_t kWrongLength = 60;
     return packet_type().has(PacketType::sctp) && (high_ >> kLengthShift & 0xFFFF) == kWrongLength;
   }
-  // The bit belongs to software only if the length is 0: a card always reports a length, and software never does.
+  [[nodiscard]] bool may_be_rerouted() const noexcept {
+    return is_of_card() && (packet_type().bits & (PacketType::ipv4_options | PacketType::ipv6_extensions)) != 0;
+  }
+  // A card always reports a length, and software never does.
+  [[nodiscard]] bool is_of_card() const noexcept { return (high_ >> kLengthShift & 0xFFFF) != 0; }
   [[nodiscard]] bool is_partial(Check check) const noexcept {
-    return (high_ >> kLengthShift & 0xFFFF) == 0 && (high_ >> check.partial & 1) != 0;
+    return !is_of_card() && (high_ >> check.partial & 1) != 0;
   }
   [[nodiscard]] static Words decode(const Mbuf& mbuf) noexcept;
 

@@ -44,11 +44,11 @@ struct GroOptions {
 /// The rules are those of Linux (6.18), so that a merged frame can be segmented again without a loss, but for one
 /// thing: segmentation counts up the IPv4 identification of its first frame, so one that stayed the same comes out
 /// counted. Receivers use it for fragments only (RFC 6864, 4.1), which a merged frame does not have. TCP is merged over
-/// IPv4 without IP options, and over IPv6 with any hop-by-hop, routing and destination options, with up to two VLAN
-/// tags in the frame and one in the metadata. Segments of one flow are merged if they are consecutive and have the same
-/// length (the last may be shorter) and the same headers, except for sequence number, checksums, FIN, PSH and the IPv4
-/// identification, which must count up, or stay the same. Not merged are
-/// segments without payload or with SYN, RST, URG or CWR, padded frames, fragments, clones, external memory, and frames
+/// IPv4 without IP options, and over IPv6 with hop-by-hop, routing and destination options but no segments left and no
+/// home address, with up to two VLAN tags in the frame and one in the metadata. Segments of one flow are merged if they
+/// are consecutive and have the same length (the last may be shorter) and the same headers, except for sequence number,
+/// checksums, FIN, PSH and the IPv4 identification, which must count up, or stay the same. Not merged are segments
+/// without payload or with SYN, RST, URG or CWR, padded frames, fragments, clones, external memory, and frames
 /// with an offload request beyond checksums. A merged frame has at most 65,535 bytes after its Ethernet header,
 /// and 255 mbufs. A wrong checksum is never merged: the metadata of the frame says whether it is right, or software
 /// computes it (RxMetadata; `partial` counts as right). Other frames pass unchanged.

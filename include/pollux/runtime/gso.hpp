@@ -15,7 +15,9 @@
 namespace pollux {
 
 /// Whether a port with these limits can take `frame` with its segmentation request. True for a frame without one. A
-/// port that segments tunnels gets only those that it segments as software would (OffloadLimits::segments_tunnels).
+/// port gets only what it segments as software would. So this is false for headers that not every card reads alike
+/// (`request_checksums`), for a request for a stamp, for a frame whose first mbuf others share, and for a tag to insert
+/// where there is one; in tunnels also for segments that differ (OffloadLimits::segments_tunnels).
 [[nodiscard]] POLLUX_API bool port_segments(const OffloadLimits& limits, const Mbuf& frame) noexcept;
 
 /// Generic segmentation offload: divides a frame that requests segmentation into the frames that go on the wire, as a
@@ -24,7 +26,8 @@ namespace pollux {
 /// checksum of 0 stays, and means none (RFC 768, RFC 6935). Each segment has
 /// `TxOffload::segment_size` bytes of payload (the last may have fewer) and the headers of the frame; in each are right
 /// lengths, checksums, and the next IPv4 identification. TCP: FIN and PSH are set in the last segment only, and CWR in
-/// the first only, if the frame has them. UDP: each segment is a datagram of its own. Segments are copies.
+/// the first only, if the frame has them. UDP: each segment is a datagram of its own. A requested stamp is that of the
+/// last segment, as for TCP in Linux. Segments are copies.
 /// Thread rule: one thread.
 class POLLUX_API Segmenter {
  public:
@@ -36,9 +39,9 @@ class POLLUX_API Segmenter {
   };
 
   /// Takes `frame` to segment it. `limits` of the port that sends the segments: if it computes TCP or UDP checksums in
-  /// hardware, they stay partial, except in tunnels; VLAN tags of the request that it does not insert are inserted
-  /// here. False, with nothing changed, if the request does not fit the frame, the last frame is not complete, or
-  /// `frame` is empty.
+  /// hardware, they stay partial, except in tunnels and behind headers that not every card reads alike; VLAN tags of
+  /// the request that it does not insert are inserted here. False, with nothing changed, if the request does not fit
+  /// the frame or asks for what neither the port nor this can do, the last frame is not complete, or `frame` is empty.
   [[nodiscard]] bool start(MbufPtr& frame, const OffloadLimits& limits) noexcept;
   /// Appends segments to `out`, which it allocates from `cache`. After `complete` the frame is freed.
   template <std::uint32_t Capacity>

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
 #include "pollux/net/packet/transport.hpp"
@@ -21,6 +22,7 @@ class FlatFrame {
  public:
   explicit FlatFrame(std::span<const std::uint8_t> bytes) noexcept : bytes_(bytes) {}
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
+  [[nodiscard]] FrameBytes all() const noexcept { return FrameBytes::to_read(bytes_); }
   void copy(std::size_t from, std::span<std::uint8_t> to) const noexcept {
     std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(from), to.size(), to.begin());
   }
@@ -37,6 +39,7 @@ class ChainedFrame {
  public:
   explicit ChainedFrame(const Mbuf& frame) noexcept : frame_(frame) {}
   [[nodiscard]] std::size_t size() const noexcept { return frame_.packet_length(); }
+  [[nodiscard]] FrameBytes all() const noexcept { return FrameBytes::to_read(frame_); }
   void copy(std::size_t from, std::span<std::uint8_t> to) const noexcept {
     static_cast<void>(frame_.copy_out(from, to));
   }
@@ -159,19 +162,22 @@ template <class Frame>
 ChecksumStatus l4_status(const Frame& frame, const Layout& layout) noexcept {
   constexpr std::uint32_t kTransports = PacketType::tcp | PacketType::udp | PacketType::sctp;
   if ((layout.type.bits & kTransports) == 0) return ChecksumStatus::unknown;
-  const std::size_t end = ip_end(frame, layout);
-  if (end < layout.l4 || end > frame.size()) return ChecksumStatus::unknown;
-  if (layout.type.has(PacketType::sctp)) return sctp_status(frame, layout.l4, end);
-  const bool is_udp = layout.type.has(PacketType::udp);
-  if (is_udp && (end - layout.l4 < UdpHeader::kLength || number_at(frame, layout.l4 + UdpHeader::kChecksumAt) == 0)) {
+  const std::size_t packet_end = ip_end(frame, layout);
+  if (packet_end < layout.l4 || packet_end > frame.size()) return ChecksumStatus::unknown;
+  if (layout.type.has(PacketType::sctp)) return sctp_status(frame, layout.l4, packet_end);
+  const auto end = covered_end(frame.all(), layout.l4, packet_end, layout.protocol);
+  const auto headers = read_ip_headers(frame.all(), layout.l3, layout.l3_length());
+  if (!end || !headers) return ChecksumStatus::unknown;
+  if (layout.type.has(PacketType::udp) && number_at(frame, layout.l4 + UdpHeader::kChecksumAt) == 0) {
     return ChecksumStatus::unknown;
   }
+  const PseudoHeaderPlaces& addresses = headers->addresses;
   InternetSum sum;
-  const Addresses addresses = addresses_of(layout);
-  frame.add_to(sum, addresses.at, addresses.at + addresses.bytes);
+  frame.add_to(sum, addresses.source, addresses.source + addresses.bytes);
+  frame.add_to(sum, addresses.destination, addresses.destination + addresses.bytes);
   sum.add(std::uint32_t{layout.protocol});
-  sum.add(static_cast<std::uint32_t>(end - layout.l4));
-  frame.add_to(sum, layout.l4, end);
+  sum.add(static_cast<std::uint32_t>(*end - layout.l4));
+  frame.add_to(sum, layout.l4, *end);
   return good_or_bad(sum.is_good());
 }
 

@@ -16,6 +16,10 @@ inline constexpr std::uint32_t kMaxMtu = 65535 - frame_bytes(0);
 /// The longest frame that may request segmentation: an IP packet of the greatest length with two VLAN tags.
 inline constexpr std::uint32_t kMaxSegmentedFrame = 65535 + kEthernetHeaderBytes + 2 * kVlanTagBytes;
 
+/// The datagrams of a frame that requests UDP segmentation: Linux, include/linux/udp.h, UDP_MAX_SEGMENTS, which was 64
+/// before it became 128. A kernel drops a frame of more.
+inline constexpr std::uint16_t kMaxDatagrams = 64;
+
 /// The limits of a software port. All software ports differ only in their numbers of queues.
 [[nodiscard]] constexpr PortLimits common_limits(std::uint16_t rx_queues, std::uint16_t tx_queues) noexcept {
   return {.max_rx_queues = rx_queues,

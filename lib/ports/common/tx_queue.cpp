@@ -23,7 +23,9 @@ std::optional<TxDrop> TxQueue::drop_reason(Mbuf& frame) const noexcept {
   if (bytes > ((flags & kSegmentation) != 0 ? kMaxSegmentedFrame : kMaxFrame)) return TxDrop::too_long;
   if (has_gap) return TxDrop::bad_segment;
   if (frame.has_partial_checksum() && !checksums_fit(frame)) return TxDrop::bad_offload;
-  if ((flags & kSegmentation) != 0 && !segmentation_fits(frame)) return TxDrop::bad_offload;
+  if ((flags & kSegmentation) == 0) return std::nullopt;
+  if (!segmentation_fits(frame)) return TxDrop::bad_offload;
+  if ((flags & TxOffload::udp_segmentation) != 0 && segments_of(frame) > kMaxDatagrams) return TxDrop::bad_offload;
   return std::nullopt;
 }
 

@@ -29,6 +29,7 @@ constexpr OffloadLimits tap_offloads(std::uint32_t segmentation) noexcept {
   limits.tx_flags |= segmentation;
   limits.max_segments = 255;
   limits.max_tso = ports::kMaxSegmentedFrame;
+  limits.max_datagrams = ports::kMaxDatagrams;
   return limits;
 }
 

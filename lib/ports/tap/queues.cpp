@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "net/checksums.hpp"
+#include "net/common_headers.hpp"
+#include "pollux/net/packet/ip.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "ports/tap/superframe.hpp"
 
@@ -216,13 +218,15 @@ int TxQueue::write_partial(const Mbuf& frame) noexcept {
   ours.flags &= std::uint32_t{TxOffload::ipv4_checksum | TxOffload::sctp_checksum};
   VirtioNetHeader header;
   if ((request.flags & (TxOffload::tcp_checksum | TxOffload::udp_checksum)) != 0) {
-    // If the offset is too large for the header, the checksum is computed here.
-    if (request.l4_offset() > kMaxHeader) {
+    // The kernel sums up to the packet's end. What it would get wrong, or its header cannot say, is computed here.
+    const bool is_tcp = (request.flags & TxOffload::tcp_checksum) != 0;
+    const std::uint8_t protocol = is_tcp ? packet::ip_protocol::kTcp : packet::ip_protocol::kUdp;
+    if (request.l4_offset() > kMaxHeader || !fills_frame(FrameBytes(whole), request, protocol)) {
       ours = request;
     } else {
       header.flags = VirtioNetHeader::kNeedsChecksum;
       header.checksum_start = static_cast<std::uint16_t>(request.l4_offset());
-      header.checksum_offset = (request.flags & TxOffload::tcp_checksum) != 0 ? kTcpChecksum : kUdpChecksum;
+      header.checksum_offset = is_tcp ? kTcpChecksum : kUdpChecksum;
     }
   }
   if (ours.flags != 0) complete_checksums_in(whole, ours);

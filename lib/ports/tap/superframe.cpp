@@ -2,6 +2,7 @@
 #include "ports/tap/superframe.hpp"
 
 #include "net/frame_size.hpp"
+#include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
@@ -15,18 +16,19 @@ using packet::store16;
 constexpr std::uint16_t kShortestIp = 20;
 constexpr std::uint16_t kShortestIpv6 = 40;
 
-/// Writes the lengths and returns the sum of the addresses.
+/// Writes the lengths and returns the sum of the pseudo-header's addresses. `ip`: headers that have been checked.
 packet::InternetSum complete_ip(std::span<std::uint8_t> ip, std::uint32_t bytes) noexcept {
+  const packet::PseudoHeaderPlaces places = packet::read_ip_headers(ip)->addresses;
   packet::InternetSum addresses;
+  addresses.add(ip.subspan(places.source, places.bytes));
+  addresses.add(ip.subspan(places.destination, places.bytes));
   if (ip[0] >> 4 == 4) {
     store16(&ip[2], static_cast<std::uint16_t>(bytes));
     store16(&ip[10], 0);
     store16(&ip[10], packet::internet_checksum(ip));
-    addresses.add(ip.subspan(12, 8));
   } else {
     constexpr std::uint32_t kIpv6 = 40;
     store16(&ip[4], static_cast<std::uint16_t>(bytes - kIpv6));
-    addresses.add(ip.subspan(8, 32));
   }
   return addresses;
 }

@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/ethernet.hpp"
 #include "pollux/net/packet/sums.hpp"
 #include "runtime/gro/header_words.hpp"
@@ -49,12 +50,20 @@ std::optional<SegmentKind> skip_extensions(const Segment& segment, std::uint8_t&
   return std::nullopt;
 }
 
+/// Whether the checksum of what follows covers the addresses of the IPv6 header itself. Other packets are not merged,
+/// as in Linux, which finds their checksums wrong (net/ipv6/ip6_offload.c, ip6_gro_compute_pseudo).
+bool has_own_addresses(std::span<const std::uint8_t> headers) noexcept {
+  const auto read = packet::read_ip_headers(headers);
+  return read && read->is_common;
+}
+
 SegmentKind read_ipv6(Segment& segment, std::uint8_t& protocol) noexcept {
   if (auto kind = missing(*segment.mbuf, segment.l3 + std::uint32_t{kIpv6})) return *kind;
   const std::uint8_t* const ip = segment.bytes + segment.l3;
   std::uint32_t l4 = segment.l3 + std::uint32_t{kIpv6};
   protocol = ip[6];
   if (auto kind = skip_extensions(segment, protocol, l4)) return *kind;
+  if (l4 != segment.l3 + std::uint32_t{kIpv6} && !has_own_addresses({ip, l4 - segment.l3})) return SegmentKind::other;
   segment.is_ipv6 = true;
   segment.l4 = static_cast<std::uint16_t>(l4);
   segment.ends_flow |= std::uint32_t{swap16(word16(ip + 4))} + kIpv6 != segment.mbuf->packet_length() - segment.l3;

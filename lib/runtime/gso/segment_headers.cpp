@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
@@ -30,9 +31,12 @@ void write_ip(std::span<std::uint8_t> ip, std::uint32_t bytes, std::uint16_t ind
   store16(&ip[10], packet::internet_checksum(ip));
 }
 
+/// `ip`: headers that have been checked.
 packet::InternetSum pseudo_header_of(std::span<const std::uint8_t> ip, bool is_tcp, std::uint32_t bytes) noexcept {
+  const packet::PseudoHeaderPlaces addresses = packet::read_ip_headers(ip)->addresses;
   packet::InternetSum sum;
-  sum.add(ip[0] >> 4 == 6 ? ip.subspan(8, 32) : ip.subspan(12, 8));
+  sum.add(ip.subspan(addresses.source, addresses.bytes));
+  sum.add(ip.subspan(addresses.destination, addresses.bytes));
   sum.add(is_tcp ? packet::ip_protocol::kTcp : packet::ip_protocol::kUdp);
   sum.add(bytes);
   return sum;
@@ -80,6 +84,7 @@ void Segmenter::write_headers(Mbuf& segment, std::uint32_t payload) const noexce
   packet::InternetSum sum = pseudo_header_of(ip, is_tcp, l4_bytes);
   std::uint8_t* const field = l4 + (is_tcp ? TcpHeader::kChecksumAt : UdpHeader::kChecksumAt);
   TxOffload rest{.flags = request_.flags & (TxOffload::insert_vlan | TxOffload::insert_outer_vlan)};
+  if (offset_ + payload == length_) rest.flags |= request_.flags & TxOffload::timestamp;
   if ((rest.flags & TxOffload::insert_vlan) != 0) rest.vlan = request_.vlan;
   if ((rest.flags & TxOffload::insert_outer_vlan) != 0) rest.outer_vlan = request_.outer_vlan;
   if (partial_) {

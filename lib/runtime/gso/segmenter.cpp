@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "net/checksums.hpp"
+#include "net/common_headers.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ethernet.hpp"
 #include "pollux/runtime/gso.hpp"
@@ -13,6 +14,14 @@ constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload:
 constexpr std::uint32_t kTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
 constexpr std::uint32_t kMacBytes = 12;  // bytes before the tags
 constexpr std::uint16_t kTag = 4;
+
+/// Whether nothing is asked for that the segments would lack. A stamp is the port's.
+bool keeps_request(const TxOffload& request, std::uint32_t port_flags) noexcept {
+  const bool is_tcp = (request.flags & TxOffload::tcp_segmentation) != 0;
+  const std::uint32_t own = kSegmentation | kTags | TxOffload::ipv4_checksum |
+                            std::uint32_t{is_tcp ? TxOffload::tcp_checksum : TxOffload::udp_checksum};
+  return (request.flags & ~(own | (port_flags & TxOffload::timestamp))) == 0;
+}
 
 /// The tags of the request that are not left to the port.
 std::uint32_t software_tags(const TxOffload& request, std::uint32_t port_flags) noexcept {
@@ -54,6 +63,7 @@ bool Segmenter::start(MbufPtr& frame, const OffloadLimits& limits) noexcept {
   const TxOffload request = frame->tx_offload();
   const bool in_tunnel = request.outer_l2 + request.outer_l3 != 0;
   if ((request.flags & kSegmentation) == 0 || request.l3_offset() < kMacBytes + 2 ||
+      !keeps_request(request, limits.tx_flags) ||
       !(in_tunnel ? tunnel_segmentation_fits(*frame) : segmentation_fits(*frame))) {
     return false;
   }
@@ -66,7 +76,8 @@ bool Segmenter::start(MbufPtr& frame, const OffloadLimits& limits) noexcept {
   request_ = with_tags(request, software_tags(request, limits.tx_flags));
   // The checksum of a tunnel's UDP header covers the inner one.
   partial_ = !in_tunnel && (limits.tx_flags & ~limits.tx_software_flags & checksum) != 0 &&
-             request_.l2 <= limits.max_l2 && request_.l3 <= limits.max_l3;
+             request_.l2 <= limits.max_l2 && request_.l3 <= limits.max_l3 &&
+             has_common_headers(FrameBytes::to_read(*frame), request, 0);
   headers_ = request.l4_offset() + request.l4;
   length_ = payload;
   offset_ = 0;

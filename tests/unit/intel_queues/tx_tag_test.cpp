@@ -112,14 +112,15 @@ TEST_F(TxTagTest, SoftwareInsertsWhatTheCardCannot) {
                                 to.vlan({.id = 9}, 0x88A8).vlan({.id = 7}).ipv4({}).payload(data);
                               })));
   // The checksum of a padded packet is computed in software, which has the tag in front of it then.
-  auto padded = built([&](packet::Builder& to) { to.ipv4({}).udp({}).payload(std::vector<std::uint8_t>(4)); });
+  const auto padded = built([&](packet::Builder& to) { to.ipv4({}).udp({}).payload(std::vector<std::uint8_t>(4)); });
   auto wanted =
       built([&](packet::Builder& to) { to.vlan({.id = 7}).ipv4({}).udp({}).payload(std::vector<std::uint8_t>(4)); });
-  padded.resize(60);
   wanted.resize(64);
   MbufPtr frame = make(padded);
   ASSERT_TRUE(request_checksums(
       *frame, {.flags = TxOffload::udp_checksum | TxOffload::insert_vlan, .vlan = 7, .l2 = 14, .l3 = 20}));
+  const std::uint32_t padding = 60 - frame->length();
+  std::fill_n(frame->append(padding), padding, std::uint8_t{0});
   EXPECT_TRUE(send_and_expect(std::move(frame), wanted));
   process_all();
   EXPECT_TRUE(card().requests().empty());

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string_view>
 
 #include "support/hex.hpp"
+#include "support/routed_frames.hpp"
 #include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {
@@ -109,6 +111,23 @@ TEST(CardChecksums, UseTheIpLengthWithoutPadding) {
   Frame padded = kIpv4Udp;
   padded.resize(padded.size() + 7, std::byte{0xAB});
   EXPECT_EQ(checksum_bits(padded), kIpGood | kUdpGood);
+}
+
+TEST(CardChecksums, AreNotCheckedBehindARoute) {
+  for (const test::RoutedFrame& frame : test::routed_frames()) {
+    Frame bytes(frame.bytes.size());
+    std::memcpy(bytes.data(), frame.bytes.data(), bytes.size());
+    const std::uint64_t good = frame.is_tcp ? kTcpGood : kUdpGood;
+    EXPECT_EQ(checksum_bits(bytes, hw::RXCSUM::TUOFL), frame.own_addresses ? good : 0u) << frame.name;
+    if (!frame.has_surplus()) continue;
+    EXPECT_EQ(checksum_bits(changed(bytes, bytes.size() - 1), hw::RXCSUM::TUOFL), good) << "not a part of the datagram";
+    EXPECT_EQ(checksum_bits(changed(bytes, bytes.size() - 8), hw::RXCSUM::TUOFL), kUdpBad);
+    const std::size_t length = frame.l4() + 5;
+    for (const std::uint8_t impossible : {std::uint8_t{7}, std::uint8_t{200}}) {
+      bytes[length] = std::byte{impossible};
+      EXPECT_EQ(checksum_bits(bytes, hw::RXCSUM::TUOFL), 0u) << int{impossible};
+    }
+  }
 }
 
 TEST(CardChecksums, AreReportedInTheWriteBack) {

@@ -11,6 +11,7 @@
 #include "net/checksums.hpp"
 #include "pollux/net/packet/sums.hpp"
 #include "support/hex.hpp"
+#include "support/routed_frames.hpp"
 #include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
@@ -159,6 +160,87 @@ TEST_F(ChecksumOffload, IgnoresThePaddingOfAnEthernetFrame) {
     ASSERT_EQ(complete_checksums(*frame), ChecksumCompletion::complete);
     EXPECT_EQ(content(*frame), right) << known;
   }
+}
+
+TEST_F(ChecksumOffload, CoversTheAddressesAndBytesOfTheProtocol) {
+  for (const test::RoutedFrame& known : test::routed_frames()) {
+    const TxOffload request{
+        .flags = known.is_tcp ? TxOffload::tcp_checksum : TxOffload::udp_checksum, .l2 = 14, .l3 = known.l3};
+    Bytes wrong = known.bytes;
+    std::fill_n(&wrong.at(known.checksum_at()), 2, std::uint8_t{0xA5});
+    for (const std::size_t first : {std::size_t{1}, std::size_t{30}, std::size_t{61}, std::size_t{2048}}) {
+      MbufPtr frame = make(wrong, first, 11);
+      ASSERT_TRUE(request_checksums(*frame, request)) << known.name;
+      // A port may not look at the headers of a request that it has seen before.
+      EXPECT_EQ(frame->has_partial_checksum(), known.own_addresses && !known.has_surplus()) << known.name;
+      ASSERT_EQ(complete_checksums(*frame), ChecksumCompletion::complete) << known.name;
+      EXPECT_EQ(content(*frame), known.bytes) << known.name;
+    }
+  }
+}
+
+TEST_F(ChecksumOffload, RefusesWhatItDoesNotUnderstand) {
+  const auto refused = [&](Bytes bytes, const TxOffload& request) {
+    MbufPtr frame = make(bytes);
+    const bool is_refused = !request_checksums(*frame, request);
+    EXPECT_EQ(content(*frame) == bytes, is_refused);
+    return is_refused;
+  };
+  const auto changed = [](const Known& known, std::initializer_list<std::pair<std::size_t, std::uint8_t>> changes) {
+    Bytes bytes = corrupted(known);
+    for (const auto& [at, value] : changes) bytes.at(at) = value;
+    return bytes;
+  };
+  EXPECT_TRUE(refused(changed(kTcp4, {{20, 0x20}}), kTcp4.request)) << "a first fragment";
+  EXPECT_TRUE(refused(changed(kSctp4, {{21, 1}}), kSctp4.request)) << "a later fragment";
+  EXPECT_FALSE(refused(changed(kTcp4, {{20, 0x20}}), {.flags = kIpv4, .l2 = 14, .l3 = 20})) << "its IP header alone";
+  EXPECT_TRUE(refused(changed(kUdp4, {{39, 7}}), kUdp4.request)) << "a datagram shorter than its header";
+  EXPECT_TRUE(refused(changed(kUdp4, {{39, 30}}), kUdp4.request)) << "a datagram longer than its packet";
+  const auto with_extension = [&](std::uint8_t kind, std::initializer_list<std::uint8_t> header) {
+    Bytes bytes = corrupted(kTcp6);
+    bytes[20] = kind;
+    bytes[19] = static_cast<std::uint8_t>(bytes[19] + header.size());
+    bytes.insert(bytes.begin() + 54, header);
+    return refused(bytes,
+                   {.flags = TxOffload::tcp_checksum, .l2 = 14, .l3 = static_cast<std::uint16_t>(40 + header.size())});
+  };
+  EXPECT_FALSE(with_extension(60, {6, 0, 1, 4, 0, 0, 0, 0})) << "destination options";
+  EXPECT_FALSE(with_extension(44, {6, 0, 0, 0, 0, 0, 0, 9})) << "an atomic fragment";
+  EXPECT_TRUE(with_extension(44, {6, 0, 0, 1, 0, 0, 0, 9})) << "a first fragment";
+  EXPECT_TRUE(with_extension(51, {6, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1})) << "an authentication header";
+  EXPECT_TRUE(with_extension(139, {6, 0, 0, 0, 0, 0, 0, 0})) << "HIP";
+  EXPECT_TRUE(with_extension(60, {6, 1, 1, 4, 0, 0, 0, 0})) << "longer than the request says";
+}
+
+// A queue may send a frame that repeats an earlier request without a look at its headers.
+TEST_F(ChecksumOffload, LeavesOnlyWhatCardsReadAlike) {
+  const auto is_left = [&](const Bytes& tags, std::uint16_t type) {
+    Bytes bytes = test::bytes_of_hex(kUdp4.hex);
+    const Bytes right = bytes;
+    bytes.insert(bytes.begin() + 12, tags.begin(), tags.end());
+    bytes[12 + tags.size()] = static_cast<std::uint8_t>(type >> 8);
+    bytes[13 + tags.size()] = static_cast<std::uint8_t>(type);
+    const auto more = static_cast<std::uint16_t>(tags.size());
+    MbufPtr frame = make(bytes);
+    EXPECT_TRUE(request_checksums(
+        *frame, {.flags = kUdp4.request.flags, .l2 = static_cast<std::uint16_t>(14 + more), .l3 = 20}));
+    const bool left = frame->has_partial_checksum();
+    EXPECT_EQ(complete_checksums(*frame), ChecksumCompletion::complete);
+    EXPECT_EQ(content(*frame), bytes) << "the checksum is right, wherever it is computed";
+    return left;
+  };
+  constexpr std::uint16_t kIp = 0x0800;
+  EXPECT_TRUE(is_left({}, kIp));
+  EXPECT_TRUE(is_left({0x81, 0, 0, 5}, kIp));
+  EXPECT_TRUE(is_left({0x88, 0xA8, 0, 5}, kIp));
+  EXPECT_TRUE(is_left({0x88, 0xA8, 0, 5, 0x81, 0, 0, 6}, kIp));
+  EXPECT_FALSE(is_left({0x81, 0, 0, 5, 0x81, 0, 0, 6}, kIp));
+  EXPECT_FALSE(is_left({0x88, 0xA8, 0, 5, 0x88, 0xA8, 0, 6}, kIp));
+  EXPECT_FALSE(is_left({0x81, 0, 0, 5, 0x88, 0xA8, 0, 6}, kIp));
+  EXPECT_FALSE(is_left({0x91, 0, 0, 5}, kIp));
+  EXPECT_FALSE(is_left({0x88, 0xA8, 0, 4, 0x81, 0, 0, 5, 0x81, 0, 0, 6}, kIp));
+  EXPECT_FALSE(is_left({}, 0x88B5)) << "no EtherType of IP";
+  EXPECT_FALSE(is_left({0x88, 0x47, 0, 0}, 0x1140)) << "MPLS";
 }
 
 TEST_F(ChecksumOffload, KeepsTheRestOfARequest) {

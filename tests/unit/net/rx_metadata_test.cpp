@@ -124,6 +124,22 @@ TEST_F(RxMetadataTest, SctpOf60BytesIsNeverBad) {
   EXPECT_EQ(l4(rx::kTypeIpv4 | rx::kTypeTcp, 60, rx::kL4Error), ChecksumStatus::bad);
 }
 
+// The pseudo-header's addresses may be in the options or extension headers, and cards differ in what they make of that.
+TEST_F(RxMetadataTest, ACardNeverCallsPacketsWithOptionsBad) {
+  const auto l4 = [this](std::uint32_t type, std::uint64_t error) {
+    return intel({.packet_type = type, .status = rx::kDone | rx::kL4Checked | error, .length = 100}).l4_checksum();
+  };
+  for (const std::uint32_t type :
+       {rx::kTypeIpv4 | rx::kTypeIpv4Options | rx::kTypeTcp, rx::kTypeIpv6 | rx::kTypeIpv6Extensions | rx::kTypeUdp}) {
+    EXPECT_EQ(l4(type, rx::kL4Error), ChecksumStatus::unknown);
+    EXPECT_EQ(l4(type, 0), ChecksumStatus::good);
+  }
+  EXPECT_EQ(l4(rx::kTypeIpv6 | rx::kTypeUdp, rx::kL4Error), ChecksumStatus::bad);
+  EXPECT_EQ(software({.packet_type = {PacketType::ipv6_extensions}, .l4_checksum = ChecksumStatus::bad}).l4_checksum(),
+            ChecksumStatus::bad)
+      << "software looks at them";
+}
+
 TEST_F(RxMetadataTest, SoftwareMetadataIsReadBack) {
   for (const ChecksumStatus ip : {ChecksumStatus::unknown, ChecksumStatus::good, ChecksumStatus::bad}) {
     for (const ChecksumStatus l4 : {ChecksumStatus::unknown, ChecksumStatus::good, ChecksumStatus::bad}) {

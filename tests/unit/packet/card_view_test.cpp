@@ -11,6 +11,7 @@
 
 #include "pollux/net/packet/parse.hpp"
 #include "support/flows.hpp"
+#include "support/routed_frames.hpp"
 #include "support/various_frames.hpp"
 
 namespace pollux::packet {
@@ -21,6 +22,7 @@ using Octets = std::vector<std::uint8_t>;
 std::vector<Octets> seeds() {
   std::vector<Octets> frames;
   for (const test::NamedFrame& frame : test::various_frames()) frames.push_back(frame.bytes);
+  for (const test::RoutedFrame& frame : test::routed_frames()) frames.push_back(frame.bytes);
   for (const auto& known : {test::known_frames(), test::known_sctp_frames()}) {
     for (const test::KnownFrame& frame : known) {
       Octets& bytes = frames.emplace_back(frame.bytes.size());

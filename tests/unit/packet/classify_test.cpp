@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/flows.hpp"
+#include "support/routed_frames.hpp"
 #include "support/various_frames.hpp"
 #include "unit/mem/pool_fixture.hpp"
 
@@ -141,6 +142,58 @@ TEST_F(Classify, FindsGoodChecksumsInBuiltFrames) {
     const bool has_l4 =
         layout.type.has(PacketType::tcp) || layout.type.has(PacketType::udp) || layout.type.has(PacketType::sctp);
     EXPECT_EQ(l4_checksum(frame.bytes, layout), has_l4 ? ChecksumStatus::good : ChecksumStatus::unknown) << frame.name;
+  }
+}
+
+TEST_F(Classify, ChecksTheAddressesAndBytesThatAChecksumCovers) {
+  for (const test::RoutedFrame& frame : test::routed_frames()) {
+    const Layout layout = parse(frame.bytes);
+    ASSERT_EQ(layout.l3_length(), frame.l3) << frame.name;
+    EXPECT_EQ(l4_checksum(frame.bytes, layout), ChecksumStatus::good) << frame.name;
+    EXPECT_EQ(l4_checksum(*chain(frame.bytes, 50), layout), ChecksumStatus::good) << frame.name;
+    auto corrupted = frame.bytes;
+    corrupted.back() ^= 1;
+    EXPECT_EQ(l4_checksum(corrupted, layout), frame.has_surplus() ? ChecksumStatus::good : ChecksumStatus::bad)
+        << frame.name;
+    const auto places = pseudo_header_places(frame.bytes, layout);
+    ASSERT_TRUE(places) << frame.name;
+    std::vector<std::uint8_t> addresses;
+    for (const std::size_t at : {places->source, places->destination}) {
+      const auto from = frame.bytes.begin() + static_cast<std::ptrdiff_t>(at);
+      addresses.insert(addresses.end(), from, from + places->bytes);
+    }
+    EXPECT_EQ(addresses, frame.addresses) << frame.name;
+  }
+}
+
+TEST_F(Classify, ChecksNothingBehindHeadersThatItDoesNotUnderstand) {
+  const auto frames = test::routed_frames();
+  struct Change {
+    std::size_t frame;
+    std::size_t at;
+    std::uint8_t value;
+    const char* what;
+  };
+  const auto offset = [](std::size_t in_ip) { return 14 + in_ip; };
+  for (const Change& one :
+       {Change{0, offset(42), 3, "an unknown type of routing header"},
+        Change{0, offset(43), 3, "more segments left than there are"},
+        Change{0, offset(44), 2, "a last entry behind the list"},
+        Change{2, offset(43), 3, "more addresses left than there are"},
+        Change{5, offset(47), 8, "a home address of 8 bytes"}, Change{5, offset(43), 60, "an option beyond its header"},
+        Change{7, offset(21), 1, "an IPv4 option of one byte"},
+        Change{7, offset(21), 11, "an IPv4 option beyond the header"},
+        Change{7, offset(22), 3, "a pointer before the first address"},
+        Change{10, offset(25), 7, "a datagram shorter than its header"},
+        Change{10, offset(25), 200, "a datagram longer than its packet"}}) {
+    auto bytes = frames[one.frame].bytes;
+    ASSERT_NE(bytes[one.at], one.value) << one.what;
+    bytes[one.at] = one.value;
+    const Layout layout = parse(bytes);
+    ASSERT_NE(layout.l4, 0) << one.what;
+    EXPECT_EQ(l4_checksum(bytes, layout), ChecksumStatus::unknown) << one.what;
+    const bool is_length = one.frame == 10;
+    EXPECT_EQ(pseudo_header_places(bytes, layout).has_value(), is_length) << one.what;
   }
 }
 

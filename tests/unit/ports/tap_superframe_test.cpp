@@ -10,6 +10,7 @@
 #include "fixture.hpp"
 #include "ports/tap/queues.hpp"
 #include "ports/tap/superframe.hpp"
+#include "support/routed_frames.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -98,12 +99,31 @@ TEST(TapSuperframe, WhatDoesNotFitTheFrameIsNoRequest) {
   wrong.expect_rejected("TCP options beyond the bytes");
 }
 
+// The kernel takes the sum in the field for that of the pseudo-header.
+TEST(TapSuperframe, OnARouteTheSumIsThatOfItsEnd) {
+  for (const test::RoutedFrame& routed : test::routed_frames()) {
+    const std::size_t l4 = routed.is_tcp ? 20 : 8;
+    Bytes headers(routed.bytes.begin(), routed.bytes.begin() + static_cast<std::ptrdiff_t>(routed.l4() + l4));
+    const TxOffload request{.flags = routed.is_tcp ? TxOffload::tcp_segmentation : TxOffload::udp_segmentation,
+                            .l2 = 14,
+                            .l3 = routed.l3,
+                            .l4 = static_cast<std::uint16_t>(l4),
+                            .segment_size = 100};
+    const std::uint32_t l4_bytes = 1000 + static_cast<std::uint32_t>(l4);
+    static_cast<void>(tap::superframe_header(headers, request, static_cast<std::uint32_t>(routed.l4()) + l4_bytes));
+    packet::InternetSum sum;
+    sum.add(routed.addresses);
+    sum.add((routed.is_tcp ? 6U : 17U) + l4_bytes);
+    EXPECT_EQ(packet::load16(&headers[routed.checksum_at()]), sum.folded()) << routed.name;
+  }
+}
+
 /// A TAP port's queue whose kernel is the test.
 class TapTxQueue : public PortFixture {
  protected:
   TapTxQueue() {
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_.data()), 0);
-    queue_ = std::make_unique<tap::TxQueue>(ends_[0], TxOffload::kChecksums);
+    queue_ = std::make_unique<tap::TxQueue>(ends_[0], TxOffload::kChecksums | TxOffload::udp_segmentation);
     queue_->setup({.cache = nullptr, .context = context_.state()});
     queue_->open();
   }
@@ -112,13 +132,15 @@ class TapTxQueue : public PortFixture {
     for (const int end : ends_) ::close(end);
   }
 
-  [[nodiscard]] VirtioNetHeader header_of(MbufPtr frame) {
+  [[nodiscard]] VirtioNetHeader header_of(MbufPtr frame, Bytes* written = nullptr) {
     Burst<1> burst;
     EXPECT_TRUE(burst.push(frame));
     EXPECT_EQ(queue_->tx_burst(burst), 1U);
     std::array<std::uint8_t, 2048> bytes{};
-    EXPECT_GT(::recv(ends_[1], bytes.data(), bytes.size(), 0), 0);
+    const ssize_t count = ::recv(ends_[1], bytes.data(), bytes.size(), 0);
+    EXPECT_GT(count, 0);
     VirtioNetHeader header;
+    if (written != nullptr) written->assign(bytes.begin() + sizeof header, bytes.begin() + count);
     std::memcpy(&header, bytes.data(), sizeof header);
     return header;
   }
@@ -126,6 +148,39 @@ class TapTxQueue : public PortFixture {
   std::array<int, 2> ends_{};
   std::unique_ptr<tap::TxQueue> queue_;
 };
+
+// The kernel would sum up to the packet's end.
+TEST_F(TapTxQueue, TheChecksumOfADatagramBeforeThePacketsEndIsComputed) {
+  for (const test::RoutedFrame& routed : test::routed_frames()) {
+    if (!routed.has_surplus()) continue;
+    MbufPtr frame = make_mbuf(routed.bytes);
+    packet::InternetSum sum;
+    sum.add(routed.addresses);
+    sum.add(17U + packet::load16(&routed.bytes[routed.l4() + 4]));
+    packet::store16(frame->data() + routed.checksum_at(), sum.folded());
+    frame->set_tx_offload({.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = routed.l3});
+    Bytes written;
+    EXPECT_EQ(header_of(std::move(frame), &written).flags, 0) << routed.name;
+    EXPECT_EQ(written, routed.bytes) << routed.name;
+  }
+}
+
+TEST_F(TapTxQueue, TakesNoMoreDatagramsThanTheKernelDoes) {
+  for (const std::uint16_t size : {std::uint16_t{2}, std::uint16_t{1}}) {
+    Bytes bytes(14 + 20 + 8 + 128);
+    bytes[12] = 0x08;
+    bytes[14] = 0x45;
+    bytes[23] = 17;
+    MbufPtr frame = make_mbuf(bytes);
+    ASSERT_TRUE(request_checksums(
+        *frame, {.flags = TxOffload::udp_segmentation, .l2 = 14, .l3 = 20, .l4 = 8, .segment_size = size}));
+    Burst<1> burst;
+    ASSERT_TRUE(burst.push(frame));
+    EXPECT_EQ(queue_->tx_burst(burst), 1U);
+  }
+  EXPECT_EQ(queue_->counters().sent, 1U) << "64 datagrams";
+  EXPECT_EQ(queue_->counters().drops[static_cast<std::size_t>(TxDrop::bad_offload)], 1U) << "128 datagrams";
+}
 
 TEST_F(TapTxQueue, AVerifiedChecksumIsAnnounced) {
   const Bytes frame = numbered(60, 1);

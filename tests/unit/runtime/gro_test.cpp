@@ -6,6 +6,7 @@
 #include <array>
 #include <random>
 
+#include "support/routed_frames.hpp"
 #include "tcp_frames.hpp"
 
 namespace pollux::test {
@@ -100,6 +101,37 @@ TEST_F(GroTest, ReportedChecksumsAreBelievedAndOthersComputed) {
   burst_[1].data()[60] ^= 1;
   gro_.merge(burst_);
   EXPECT_EQ(burst_.size(), 2U);
+}
+
+// Their segments would need the addresses of the route, and Linux does not merge them, either.
+TEST_F(GroTest, SegmentsOnARouteAreNotMerged) {
+  for (const RoutedFrame& routed : routed_frames()) {
+    if (!routed.is_tcp || routed.bytes[12] != 0x86) continue;
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      PacketBytes bytes = routed.bytes;
+      packet::store32(&bytes[routed.l4() + 4], 7 + i * 19);
+      put(burst_, bytes);
+      SoftwareRxMetadata{.l4_checksum = ChecksumStatus::good}.attach_to(burst_[i]);
+    }
+    gro_.merge(burst_);
+    EXPECT_EQ(burst_.size(), 2U) << routed.name;
+    burst_.drop(seen_, cache_);
+  }
+}
+
+TEST_F(GroTest, ADatagramThatEndsBeforeItsTunnelDoesIsNotMerged) {
+  Gro gro({.vxlan_port = GroOptions::kVxlanPort});
+  for (const std::uint16_t less : {std::uint16_t{0}, std::uint16_t{10}}) {
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      const Packet inner{.id = static_cast<std::uint16_t>(i), .sequence = i * 100, .payload = PacketBytes(100)};
+      PacketBytes bytes = in_vxlan({.id = static_cast<std::uint16_t>(i)}, inner.bytes(), false);
+      packet::store16(&bytes[38], static_cast<std::uint16_t>(packet::load16(&bytes[38]) - less));
+      put(burst_, bytes);
+    }
+    gro.merge(burst_);
+    EXPECT_EQ(burst_.size(), less == 0 ? 1U : 2U);
+    burst_.drop(seen_, cache_);
+  }
 }
 
 TEST_F(GroTest, SharedBytesAreNeverChanged) {

@@ -41,8 +41,9 @@ struct RssFields {
 /// Checks the IPv4 header checksum; unknown without an IPv4 header.
 [[nodiscard]] POLLUX_API ChecksumStatus ip_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept;
 [[nodiscard]] POLLUX_API ChecksumStatus ip_checksum(const Mbuf& frame, const Layout& layout) noexcept;
-/// Checks the TCP, UDP or SCTP checksum; unknown for other protocols, for fragments, for UDP without a checksum, and
-/// for an incomplete IP packet.
+/// Checks the TCP, UDP or SCTP checksum; unknown for other protocols, for fragments, for UDP without a checksum or with
+/// an impossible length, for an incomplete IP packet, and for options and routing headers that are not understood
+/// (`pseudo_header_places`).
 [[nodiscard]] POLLUX_API ChecksumStatus l4_checksum(std::span<const std::uint8_t> frame, const Layout& layout) noexcept;
 [[nodiscard]] POLLUX_API ChecksumStatus l4_checksum(const Mbuf& frame, const Layout& layout) noexcept;
 

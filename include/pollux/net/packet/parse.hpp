@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "pollux/base/api.hpp"
@@ -69,5 +70,19 @@ struct Layout {
 /// are copied together and parsed again.
 [[nodiscard]] POLLUX_API Layout parse(const Mbuf& frame) noexcept;
 inline constexpr std::size_t kMaxHeaderBytes = 512;
+
+/// Where the addresses are that the checksum of TCP, UDP and other transports covers: bytes from the frame's start.
+struct PseudoHeaderPlaces {
+  std::size_t source = 0;
+  std::size_t destination = 0;
+  std::uint8_t bytes = 0;  ///< of each address: 4 or 16
+};
+/// The addresses of the IP header, but for packets that are still on a route: then the destination is the last address
+/// of the IPv4 source route (RFC 791, 3.1) or of the IPv6 routing header with segments left (RFC 8200, 8.1; types 0, 2
+/// and 4). The source is the home address of mobile IPv6, if there is one (RFC 6275, 6.3). Empty without layer 4, and
+/// if the options, the destination options or the routing header are not understood. `layout` is the result of `parse`
+/// for this frame, which is complete.
+[[nodiscard]] POLLUX_API std::optional<PseudoHeaderPlaces> pseudo_header_places(std::span<const std::uint8_t> frame,
+                                                                                const Layout& layout) noexcept;
 
 }  // namespace pollux::packet

@@ -24,11 +24,9 @@
 
 namespace pollux::drivers::igb {
 
-bool is_qemus(const PciIdentity& identity) noexcept {
-  return identity.subsystem_vendor == reg::kQemuSubsystemVendor && identity.subsystem_device == reg::kQemuSubsystem;
-}
-
 namespace {
+
+using intel::is_qemus;
 
 // [I-OVERRUN] QEMU's card does not count frames without a descriptor. Nor does it count those that QEMU's network drops
 // while the card cannot receive.

@@ -35,9 +35,6 @@
 
 namespace pollux::drivers::igb {
 
-/// Whether it is QEMU's card.
-[[nodiscard]] bool is_qemus(const PciIdentity& identity) noexcept;
-
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
 class Port final : public intel::QueuePort,
                    private RegisterDump,

@@ -74,7 +74,8 @@ Result<void> Port::resume() {
 
 Result<void> Port::check_same_card(const Device& device) const {
   const PciIdentity other = device.identity();
-  if (other.vendor == identity_.vendor && other.device == identity_.device && is_qemus(other) == is_qemus_) return {};
+  if (other.vendor == identity_.vendor && other.device == identity_.device && intel::is_qemus(other) == is_qemus_)
+    return {};
   return fail(ErrorCode::not_supported,
               fmt::format("{}: {} is another card ({:04x}:{:04x}) than the port's ({:04x}:{:04x})", card_.name,
                           device.name(), other.vendor, other.device, identity_.vendor, identity_.device),

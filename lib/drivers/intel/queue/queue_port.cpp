@@ -74,6 +74,9 @@ OffloadLimits queue_offloads() noexcept {
 PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card, std::uint16_t index,
                        const PortLimits& limits) {
   const std::string& name = device.name();
+  OffloadLimits offloads = queue_offloads();
+  // It makes IP fragments of a long UDP packet (hw/net/net_tx_pkt.c).
+  if (is_qemus(device.identity())) offloads.tx_flags &= ~std::uint32_t{TxOffload::udp_segmentation};
   return {.name = name,
           .driver = std::string(driver),
           .card = std::string(card),
@@ -81,7 +84,7 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
           .index = index,
           .numa_node = device.numa_node(),
           .limits = limits,
-          .offloads = queue_offloads(),
+          .offloads = offloads,
           .packet_types = kPacketTypes};
 }
 

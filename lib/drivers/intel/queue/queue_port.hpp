@@ -28,6 +28,13 @@ namespace pollux::drivers::intel {
 /// by default.
 [[nodiscard]] OffloadLimits queue_offloads() noexcept;
 
+/// Whether it is QEMU's card, or a virtual function of it. They alone have these subsystem ids: QEMU,
+/// include/hw/pci/pci.h, PCI_SUBVENDOR_ID_REDHAT_QUMRANET and PCI_SUBDEVICE_ID_QEMU, the defaults of a device that sets
+/// none (hw/net/igb.c, igbvf.c).
+[[nodiscard]] constexpr bool is_qemus(const PciIdentity& identity) noexcept {
+  return identity.subsystem_vendor == 0x1AF4 && identity.subsystem_device == 0x1100;
+}
+
 /// PortInfo of the card that `device` gives access to.
 [[nodiscard]] PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
                                      std::uint16_t index, const PortLimits& limits);

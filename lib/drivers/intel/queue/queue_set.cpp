@@ -105,7 +105,7 @@ TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Validated
           .head = ring.head,
           .max_frame = max_frame_,
           .segments_tunnels = segments_tunnels_,
-          .stamps_frames = stamps_frames_,
+          .offloads = offloads_,
           .tail = registers.tx_tail(queue),
           .cache = transmit_cache(config, queue),
           .context = context,

@@ -41,7 +41,7 @@ class QueueSet {
         tx_(limits.max_tx_queues),
         max_frame_(frame_bytes(limits.max_mtu)),
         segments_tunnels_(offloads.segments_tunnels),
-        stamps_frames_((offloads.tx_flags & TxOffload::timestamp) != 0) {}
+        offloads_(offloads.tx_flags) {}
 
   /// Sets up the first queues as `config` says. No ring may hold a buffer. `port`: Mbuf::port() of received frames.
   void setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
@@ -113,7 +113,7 @@ class QueueSet {
   std::vector<RxQueue*> paused_rx_;
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
   bool segments_tunnels_;
-  bool stamps_frames_;
+  std::uint32_t offloads_;  // TxOffload flags
   // Written by the control thread.
   std::atomic<std::uint16_t> rx_count_ = 0;
   std::atomic<std::uint16_t> tx_count_ = 0;

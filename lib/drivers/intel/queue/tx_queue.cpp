@@ -46,7 +46,7 @@ void TxQueue::apply(TxQueueSetup setup) noexcept {
   head_ = setup.head;
   max_frame_ = setup.max_frame;
   segments_tunnels_ = setup.segments_tunnels;
-  stamps_frames_ = setup.stamps_frames;
+  offloads_ = setup.offloads;
   mode_ = setup.mode;
   const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
   group_mask_ = group - 1;

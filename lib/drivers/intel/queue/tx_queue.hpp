@@ -20,12 +20,12 @@ namespace pollux::drivers::intel {
 
 /// The parameters of a transmit queue.
 struct TxQueueSetup {
-  hw::intel::Descriptor* ring = nullptr;  ///< DMA memory, 128-byte aligned, `size` descriptors
-  std::uint32_t size = 0;                 ///< a power of two, 8 to 4,096
-  std::uint64_t* head = nullptr;          ///< as in Ring
-  std::uint32_t max_frame = 0;            ///< bytes without FCS
-  bool segments_tunnels = false;          ///< OffloadLimits::segments_tunnels
-  bool stamps_frames = false;             ///< the card fulfils TxOffload::timestamp
+  hw::intel::Descriptor* ring = nullptr;      ///< DMA memory, 128-byte aligned, `size` descriptors
+  std::uint32_t size = 0;                     ///< a power of two, 8 to 4,096
+  std::uint64_t* head = nullptr;              ///< as in Ring
+  std::uint32_t max_frame = 0;                ///< bytes without FCS
+  bool segments_tunnels = false;              ///< OffloadLimits::segments_tunnels
+  std::uint32_t offloads = kTxUsualOffloads;  ///< OffloadLimits::tx_flags
   Doorbell tail;
   std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer returns to its pool's shared list
   std::shared_ptr<const ContextState> context;  ///< mbufs of other Contexts are dropped
@@ -168,7 +168,7 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   std::uint32_t max_frame_ = 0;
   bool card_inserts_tags_ = false;
   bool segments_tunnels_ = false;
-  bool stamps_frames_ = false;
+  std::uint32_t offloads_ = 0;  // TxOffload flags that a frame may request
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
   bool has_spares_ = false;  // every slot has a buffer, in flight or not

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-#include <span>
 
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_queue.hpp"
 #include "drivers/intel/queue/tx_tunnel.hpp"
+#include "net/common_headers.hpp"
 #include "pollux/net/checksum_offload.hpp"
 
 namespace pollux::drivers::intel {
@@ -17,20 +17,15 @@ namespace tx = hw::intel::tx;
 
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
-
 // Offsets in the headers, and lengths.
 constexpr std::uint32_t kMacAddresses = 12;
 constexpr std::uint32_t kEthernetHeader = 14;
 constexpr std::uint32_t kVlanTag = 4;
 constexpr std::uint32_t kIpv4Header = 20;
 constexpr std::uint32_t kIpv4Length = 2;
-constexpr std::uint32_t kIpv4Fragment = 6;
-constexpr std::uint32_t kIpv4Protocol = 9;
 constexpr std::uint32_t kIpv4Checksum = 10;
 constexpr std::uint32_t kIpv6Header = 40;
 constexpr std::uint32_t kIpv6Length = 4;
-constexpr std::uint32_t kIpv6NextHeader = 6;
 constexpr std::uint32_t kTcpDataOffset = 12;
 constexpr std::uint32_t kSctpChecksum = 8;
 
@@ -53,7 +48,7 @@ constexpr std::array kTransports{
     Transport{.flag = TxOffload::udp_checksum, .protocol = 17, .header = 8, .kind = tx::kContextUdp},
     Transport{.flag = TxOffload::sctp_checksum, .protocol = 132, .header = 12, .kind = tx::kContextSctp}};
 
-std::uint32_t read16(Bytes bytes, std::size_t at) noexcept { return std::uint32_t{bytes[at]} << 8 | bytes[at + 1]; }
+bool is_ipv4(const Mbuf& frame, const TxOffload& request) noexcept { return frame.data()[request.l2] >> 4 == 4; }
 
 // An error if more than one protocol is requested: such a request is computed nowhere.
 std::optional<Transport> requested_transport(std::uint32_t flags) noexcept {
@@ -66,39 +61,34 @@ std::optional<Transport> requested_transport(std::uint32_t flags) noexcept {
   return found == kTransports.end() ? std::nullopt : std::optional(*found);
 }
 
-bool is_ipv4_of(Bytes ip, const TxOffload& request, const Transport& transport) noexcept {
-  return request.l3 >= kIpv4Header && ip[0] == (0x40 | request.l3 / 4) && request.l3 % 4 == 0 &&
-         (read16(ip, kIpv4Fragment) & 0x3FFF) == 0 && (transport.flag == 0 || ip[kIpv4Protocol] == transport.protocol);
-}
-
-bool is_ipv6_of(Bytes ip, const TxOffload& request, const Transport& transport) noexcept {
-  return request.l3 >= kIpv6Header && ip[0] >> 4 == 6 && (request.flags & TxOffload::ipv4_checksum) == 0 &&
-         (request.l3 > kIpv6Header || ip[kIpv6NextHeader] == transport.protocol);
-}
-
-// [I-TXHEADERS] Whether the frame's headers are as the request says, and the card can be told so: an IP packet without
-// a tunnel, whose headers lie in the first mbuf. Silicon relies on the context, and QEMU's card parses the frame; both
-// do the same for such a frame.
+// [I-TXHEADERS] Whether the frame's headers are as the request says, in the first mbuf, and every card reads them so.
 bool headers_match(const Mbuf& frame, const TxOffload& request, const Transport& transport) noexcept {
-  if (request.outer_l2 != 0 || request.outer_l3 != 0) return false;
-  if (request.l2 < kEthernetHeader || request.l2 > tx::kMacLengthMask || request.l3 > tx::kIpLengthMask) return false;
-  const Bytes head = frame.bytes();
-  if (std::size_t{request.l4_offset()} + transport.header > head.size() || request.l3 < kIpv4Header) return false;
-  const Bytes ip = head.subspan(request.l2);
-  switch (read16(head, request.l2 - 2U)) {
-    case 0x0800: return is_ipv4_of(ip, request, transport);
-    case 0x86DD: return is_ipv6_of(ip, request, transport);
-    default: return false;
+  if (request.l2 > tx::kMacLengthMask || request.l3 > tx::kIpLengthMask ||
+      request.l4_offset() + transport.header > frame.length() ||
+      !has_common_headers(FrameBytes::to_read(frame), request, transport.protocol)) {
+    return false;
   }
+  return is_ipv4(frame, request) || (request.flags & TxOffload::ipv4_checksum) == 0;
 }
 
-bool is_ipv4(const Mbuf& frame, const TxOffload& request) noexcept { return frame.data()[request.l2] >> 4 == 4; }
+// Whether the card computes the requested checksums as software would.
+bool card_computes(const Mbuf& frame, const TxOffload& request, const Transport& transport) noexcept {
+  return headers_match(frame, request, transport) &&
+         fills_frame(FrameBytes::to_read(frame), request, transport.protocol);
+}
 
-// Whether the IP packet ends with the frame: the card might include padding in a checksum.
-bool ends_with_frame(const Mbuf& frame, const TxOffload& request) noexcept {
-  const Bytes ip = frame.bytes().subspan(request.l2);
-  const std::uint32_t bytes = is_ipv4(frame, request) ? read16(ip, kIpv4Length) : read16(ip, kIpv6Length) + kIpv6Header;
-  return bytes == frame.packet_length() - request.l2;
+// Whether the card may insert a tag besides what else it does: it might not read a packet that then has two.
+bool card_may_tag(const Mbuf& frame, const TxOffload& request, const Transport& transport) noexcept {
+  if (!request.has_lengths()) return true;
+  if ((request.outer_l2 != 0 ? request.outer_l2 : request.l2) != kEthernetHeader) return false;
+  // Software that computes checksums inserts the tag, too: a frame that finds no room must not lose its request.
+  return is_segmented(request) || card_computes(frame, request, transport);
+}
+
+// Whether the lengths of a request leave no doubt about the headers: no IP options or extension headers, and at most
+// `tags` tags. Frames that repeat a request are sent without a look at their headers.
+bool lengths_tell_headers(const TxOffload& request, std::uint32_t tags) noexcept {
+  return request.l2 <= kEthernetHeader + tags * kVlanTag && (request.l3 == kIpv4Header || request.l3 == kIpv6Header);
 }
 
 // Writes zeros unless they are there. False, with nothing changed, if others use these bytes.
@@ -202,7 +192,8 @@ std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& re
       .payload = payload,
       .shortest = headers + request.segment_size,
       .has_context = true,
-      .repeats = payload >= request.segment_size};  // the context of a shorter one has another size
+      // The context of a shorter one has another size.
+      .repeats = payload >= request.segment_size && lengths_tell_headers(request, 0)};
   return nullptr;
 }
 
@@ -249,7 +240,8 @@ std::uint64_t* prepare_checksums(TxDrops& drops, Mbuf& frame, const TxOffload& r
                   (transport.flag != 0 ? tx::kInsertL4Checksum : 0);
   command.shortest = std::max<std::uint32_t>(request.l4_offset() + transport.header, kMaxPadded + 1);
   command.has_context = true;
-  command.repeats = transport.flag != TxOffload::sctp_checksum;  // its field is cleared, too
+  // SCTP's field is cleared, too. request_checksums leaves no requests with other tags.
+  command.repeats = transport.flag != TxOffload::sctp_checksum && lengths_tell_headers(request, 1);
   return nullptr;
 }
 
@@ -268,14 +260,10 @@ std::uint64_t* prepare_most(TxDrops& drops, Mbuf& frame, TxOffload request, cons
                             TxCommand& command) noexcept {
   const auto transport = requested_transport(request.flags);
   if (!transport) return &drops.bad_offload;
-  const bool has_sums = (request.flags & TxOffload::kChecksums) != 0;
-  const bool card_sums = is_segmented(request) ||
-                         (has_sums && headers_match(frame, request, *transport) && ends_with_frame(frame, request));
   TagInsertion tag;
   std::uint32_t max_frame = card.max_frame;
-  // Software that computes checksums inserts the tag, too: a frame that finds no room must not lose its request.
   if (card.inserts_tags && (request.flags & kTags) == TxOffload::insert_vlan &&
-      (is_segmented(request) || card_sums == has_sums)) {
+      card_may_tag(frame, request, *transport)) {
     tag = {.flags = tx::kInsertVlan, .vlan = request.vlan};
     max_frame -= kVlanTag;
     request.flags &= ~kTags;
@@ -289,7 +277,10 @@ std::uint64_t* prepare_most(TxDrops& drops, Mbuf& frame, TxOffload request, cons
   if (is_segmented(request)) return prepare_segments(drops, frame, request, *transport, max_frame, tag, command);
   // A tagged frame may be longer than the card's longest.
   if (command.payload > max_frame) return &drops.too_long;
-  if (card_sums) return prepare_checksums(drops, frame, request, *transport, tag, command);
+  const bool has_sums = (request.flags & TxOffload::kChecksums) != 0;
+  if (has_sums && card_computes(frame, request, *transport)) {
+    return prepare_checksums(drops, frame, request, *transport, tag, command);
+  }
   if (has_sums) return compute_checksums(drops, frame);
   prepare_tag(tag, command);
   command.repeats = command.has_context;

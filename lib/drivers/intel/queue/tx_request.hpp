@@ -13,13 +13,11 @@ namespace pollux::drivers::intel {
 
 struct TxDrops;
 
-/// The offload requests that a queue fulfils. Software always inserts outer VLAN tags.
+/// The offload requests that a queue of any card fulfils. Software always inserts outer VLAN tags.
 inline constexpr std::uint32_t kTxSoftwareOffloads = TxOffload::insert_outer_vlan;
 inline constexpr std::uint32_t kTxUsualOffloads = TxOffload::kChecksums | TxOffload::tcp_segmentation |
                                                   TxOffload::udp_segmentation | TxOffload::without_fcs |
                                                   TxOffload::insert_vlan | kTxSoftwareOffloads;
-/// With those of cards that stamp frames (TxQueueSetup::stamps_frames).
-inline constexpr std::uint32_t kTxOffloads = kTxUsualOffloads | TxOffload::timestamp;
 
 /// Bytes of the shortest frame that brings its own frame check sequence. [I-NOFCS]
 inline constexpr std::uint32_t kMinWithFcs = 64;
@@ -28,6 +26,8 @@ inline constexpr std::uint32_t kMinWithFcs = 64;
 /// more than 65,535 bytes, and one in more than 64 buffers (hw/net/net_tx_pkt.c). [I-TSOMAX]
 inline constexpr std::uint32_t kMaxTso = 65'535;
 inline constexpr std::uint32_t kMaxTsoSegments = 40;
+/// The slots of such a frame: two of its buffers may need a second one.
+inline constexpr std::uint32_t kMaxTsoSlots = kMaxTsoSegments + 2;
 
 /// Whether the frame requests segmentation.
 [[nodiscard]] inline bool is_segmented(const TxOffload& request) noexcept {
@@ -61,9 +61,9 @@ struct TxAbilities {
   bool segments_tunnels = false;  ///< OffloadLimits::segments_tunnels
 };
 
-/// Prepares a frame whose mbufs are valid, and that requests nothing but kTxOffloads: decides what the card does for
-/// its offload request, and does the rest in software. Returns nullptr, or the drop counter of a frame that cannot be
-/// sent.
+/// Prepares a frame whose mbufs are valid, and that requests nothing but OffloadLimits::tx_flags: decides what the card
+/// does for its offload request, and does the rest in software. Returns nullptr, or the drop counter of a frame that
+/// cannot be sent.
 [[nodiscard]] std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& card,
                                              TxCommand& command) noexcept;
 

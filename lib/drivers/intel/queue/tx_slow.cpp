@@ -57,11 +57,9 @@ std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kIn
 template <bool kRequest>
 POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
   TxDrops& drops = queue.drops_;
+  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~queue.offloads_) != 0) [[unlikely]]
+    return &drops.unsupported_offload;
   // A frame with an offload request may need one more slot, for its context.
-  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~kTxUsualOffloads) != 0) [[unlikely]] {
-    const bool is_known = (MbufAccess::tx_offload(frame).flags & ~kTxOffloads) == 0;
-    if (!is_known || !queue.stamps_frames_) return &drops.unsupported_offload;
-  }
   const bool is_long = kRequest && is_segmented(MbufAccess::tx_offload(frame));
   const std::uint32_t max_segments =
       std::min(is_long ? kMaxTsoSegments : TxQueue::kMaxSegments, queue.mask_ - (kRequest ? 1 : 0));
@@ -85,7 +83,7 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
   if (bytes > (kRequest ? longest(MbufAccess::tx_offload(frame), queue.max_frame_) : queue.max_frame_))
     return &drops.too_long;
   // Only a request for segmentation may have buffers that need several slots.
-  if (is_long && slots_with_tags(frame) > max_segments) return &drops.too_many_segments;
+  if (is_long && slots_with_tags(frame) > std::min(kMaxTsoSlots, queue.mask_ - 1)) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
   return kRequest ? prepare_request(drops, frame,

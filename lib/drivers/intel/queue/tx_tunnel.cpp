@@ -8,6 +8,7 @@
 #include <span>
 
 #include "hw/intel/descriptors.hpp"
+#include "net/common_headers.hpp"
 #include "pollux/net/packet/sums.hpp"
 
 namespace pollux::drivers::intel {
@@ -19,21 +20,10 @@ namespace {
 using packet::InternetSum;
 using TunnelBytes = std::span<const std::uint8_t>;
 
-// IANA's protocol numbers.
-constexpr std::uint8_t kIpInIp = 4;
-constexpr std::uint8_t kTcp = 6;
-constexpr std::uint8_t kUdp = 17;
-constexpr std::uint8_t kIpv6InIp = 41;
-constexpr std::uint8_t kGre = 47;
+constexpr std::uint8_t kUdp = 17;  // IANA's protocol number
 
 constexpr std::uint32_t kEthernetBytes = 14;
-constexpr std::uint32_t kIpv4Bytes = 20;
-constexpr std::uint32_t kIpv6Bytes = 40;
 constexpr std::uint32_t kTcpBytes = 20;
-constexpr std::uint32_t kUdpBytes = 8;
-constexpr std::uint32_t kGreBytes = 4;
-/// RFC 2784 and RFC 2890: a checksum or a sequence number differs between segments. The version must be 0.
-constexpr std::uint32_t kGreUnfit = 0x8000 | 0x1000 | 0x0007;
 
 std::uint32_t load16(TunnelBytes bytes, std::size_t at) noexcept {
   return std::uint32_t{bytes[at]} << 8 | bytes[at + 1];
@@ -42,33 +32,6 @@ std::uint32_t load16(TunnelBytes bytes, std::size_t at) noexcept {
 void store16(std::span<std::uint8_t> bytes, std::size_t at, std::uint32_t value) noexcept {
   bytes[at] = static_cast<std::uint8_t>(value >> 8);
   bytes[at + 1] = static_cast<std::uint8_t>(value);
-}
-
-/// An IP header in a tunnel.
-struct IpHeader {
-  bool valid = false;
-  bool is_ipv4 = false;
-  std::uint8_t protocol = 0;  ///< of what follows
-};
-
-// A whole packet, with a header of `length` bytes. IPv6 has no extension headers, whose length the card would not know.
-IpHeader ip_header(TunnelBytes ip, std::uint32_t length) noexcept {
-  if (ip.size() < length || length < kIpv4Bytes) return {};
-  if (ip[0] >> 4 == 4) {
-    const bool valid = ip[0] == (0x40 | length / 4) && length % 4 == 0 && (load16(ip, 6) & 0x3FFF) == 0;
-    return {.valid = valid, .is_ipv4 = true, .protocol = ip[9]};
-  }
-  return {.valid = ip[0] >> 4 == 6 && length == kIpv6Bytes, .is_ipv4 = false, .protocol = ip[6]};
-}
-
-bool is_tunnel(TunnelBytes tunnel, std::uint32_t length, std::uint8_t protocol, bool inner_ipv4) noexcept {
-  switch (protocol) {
-    case kUdp: return length >= kUdpBytes;
-    case kGre: return length >= kGreBytes && (load16(tunnel, 0) & kGreUnfit) == 0;
-    case kIpInIp: return length == 0 && inner_ipv4;
-    case kIpv6InIp: return length == 0 && !inner_ipv4;
-    default: return false;
-  }
 }
 
 InternetSum addresses(TunnelBytes ip, bool is_ipv4) noexcept {
@@ -109,18 +72,11 @@ bool is_tunnel_packet(const Mbuf& frame, const TxOffload& request, std::uint32_t
   segments.headers = request.l4_offset() + request.l4;
   if (request.outer_l2 < kEthernetBytes || request.outer_l2 > tx::kMacLengthMask || request.l4 < kTcpBytes ||
       segments.headers > bytes.size() || segments.headers >= frame.packet_length() ||
-      std::uint32_t{request.outer_l3} + request.l2 + request.l3 > tx::kIpLengthMask) {
+      std::uint32_t{request.outer_l3} + request.l2 + request.l3 > tx::kIpLengthMask ||
+      !has_common_tunnel(FrameBytes::to_read(frame), request)) {
     return false;
   }
-  const IpHeader outer = ip_header(bytes.subspan(request.outer_l2), request.outer_l3);
-  const IpHeader inner = ip_header(bytes.subspan(request.l3_offset()), request.l3);
-  if (!outer.valid || !inner.valid || inner.protocol != kTcp ||
-      load16(bytes, request.outer_l2 - 2U) != (outer.is_ipv4 ? 0x0800 : 0x86DD)) {
-    return false;
-  }
-  const TunnelBytes tunnel = bytes.subspan(std::size_t{request.outer_l2} + request.outer_l3);
-  if (!is_tunnel(tunnel, request.l2, outer.protocol, inner.is_ipv4)) return false;
-  segments.outer_ipv4 = outer.is_ipv4;
+  segments.outer_ipv4 = bytes[request.outer_l2] >> 4 == 4;
   segments.payload = frame.packet_length() - segments.headers;
   return bytes[request.l4_offset() + 12] >> 4 << 2 == request.l4 && request.segment_size != 0 &&
          segments.payload % request.segment_size == 0 && segments.headers + request.segment_size <= max_frame;

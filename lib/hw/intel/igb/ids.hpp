@@ -15,11 +15,6 @@ namespace pollux::hw::igb {
 
 inline constexpr std::uint16_t kVendorId = 0x8086;
 
-/// The subsystem ids of QEMU's igb, which only QEMU's card has: QEMU, include/hw/pci/pci.h,
-/// PCI_SUBVENDOR_ID_REDHAT_QUMRANET and PCI_SUBDEVICE_ID_QEMU, the defaults of a device that sets none (hw/net/igb.c).
-inline constexpr std::uint16_t kQemuSubsystemVendor = 0x1AF4;
-inline constexpr std::uint16_t kQemuSubsystem = 0x1100;
-
 /// The medium of a port.
 enum class Media : std::uint8_t { copper, fiber, serdes };
 

@@ -56,6 +56,13 @@ std::optional<Bytes> layer4(Bytes frame, const Headers& headers) noexcept {
   return frame.subspan(start, end - start);
 }
 
+/// The bytes of a UDP datagram; its header gives their length. std::nullopt if the packet is shorter.
+std::optional<Bytes> datagram(Bytes packet) noexcept {
+  const std::size_t length = packet.size() < 8 ? 0 : read_big16(packet, 4);
+  if (length < 8 || length > packet.size()) return std::nullopt;
+  return packet.first(length);
+}
+
 std::uint64_t pseudo_header(Bytes frame, const Headers& headers, std::uint8_t protocol, std::size_t length) noexcept {
   const Bytes addresses = headers.ipv4 != 0 ? frame.subspan(headers.ipv4 + 12, 8) : frame.subspan(headers.ipv6 + 8, 32);
   return add_words(std::uint64_t{htons(protocol)} + htons(static_cast<std::uint16_t>(length)), addresses);
@@ -80,10 +87,12 @@ std::uint64_t layer4_checksum_status(Bytes frame, const Headers& headers, hw::RX
   const std::optional<Bytes> packet = layer4(frame, headers);
   if (!packet) return 0;
   if (sctp) return intel::rx::kL4Checked | (sctp_is_good(*packet) ? 0 : intel::rx::kL4Error);
+  if (headers.rerouted) return 0;
   const bool udp = headers.udp != 0;
-  if (udp && (packet->size() < 8 || read_big16(*packet, kUdpChecksumAt) == 0)) return 0;
-  const std::uint64_t start = pseudo_header(frame, headers, udp ? kProtocolUdp : kProtocolTcp, packet->size());
-  const bool good = is_valid_sum(add_words(start, *packet));
+  const std::optional<Bytes> covered = udp ? datagram(*packet) : packet;
+  if (!covered || (udp && read_big16(*covered, kUdpChecksumAt) == 0)) return 0;
+  const std::uint64_t start = pseudo_header(frame, headers, udp ? kProtocolUdp : kProtocolTcp, covered->size());
+  const bool good = is_valid_sum(add_words(start, *covered));
   return intel::rx::kL4Checked | (udp ? intel::rx::kUdpChecked : 0) | (good ? 0 : intel::rx::kL4Error);
 }
 

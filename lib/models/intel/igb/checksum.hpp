@@ -13,8 +13,9 @@ namespace pollux::models::igb {
 namespace hw = pollux::hw::igb;
 
 /// The checksum bits in a write-back's status and errors, as RXCSUM and RFCTL enable them.
-/// [I-M-CHECKSUM] No bits for fragments, for UDP without a checksum, and for a header whose length exceeds the frame.
-/// The checks and their bits follow QEMU, igb_core.c, igb_verify_csum_in_sw.
+/// [I-M-CHECKSUM] No bits for fragments, for UDP without a checksum, for a header whose length exceeds the frame, and
+/// for TCP and UDP whose pseudo-header has other addresses than the IP header: routing headers with segments left, the
+/// home address option, IPv4 source routes. The checks and their bits follow QEMU, igb_core.c, igb_verify_csum_in_sw.
 [[nodiscard]] std::uint64_t checksum_status(std::span<const std::byte> frame, const Headers& headers,
                                             hw::RXCSUM::Value control, hw::RFCTL::Value filter) noexcept;
 

@@ -2,6 +2,7 @@
 #include "models/intel/igb/frame.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace pollux::models::igb {
 namespace {
@@ -21,6 +22,38 @@ void set_layer4(Headers& headers, std::uint8_t protocol, std::size_t offset, std
   if (protocol == kProtocolSctp && offset + 12 <= size) headers.sctp = offset;
 }
 
+/// Whether IPv4 options from `at` to `end` have a source route that is not at its end, or cannot be read.
+bool has_source_route(std::span<const std::byte> frame, std::size_t at, std::size_t end) noexcept {
+  bool found = false;
+  while (at < end && byte_at(frame, at) != 0) {
+    const std::uint8_t kind = byte_at(frame, at);
+    if (kind == 1) {
+      ++at;
+      continue;
+    }
+    const std::size_t bytes = at + 1 < end ? byte_at(frame, at + 1) : std::size_t{0};
+    if (bytes < 2 || bytes > end - at) return true;
+    if (kind == 131 || kind == 137) {
+      if (found || bytes % 4 != 3 || byte_at(frame, at + 2) <= bytes) return true;
+      found = true;
+    }
+    at += bytes;
+  }
+  return false;
+}
+
+/// Whether IPv6 destination options from `at` to `end` have a home address, or cannot be read.
+bool has_home_address(std::span<const std::byte> frame, std::size_t at, std::size_t end) noexcept {
+  while (at < end) {
+    const std::uint8_t kind = byte_at(frame, at);
+    if (kind == 0xC9) return true;
+    const std::size_t bytes = kind == 0 ? 1 : at + 1 < end ? byte_at(frame, at + 1) + std::size_t{2} : SIZE_MAX;
+    if (bytes > end - at) return true;
+    at += bytes;
+  }
+  return false;
+}
+
 void parse_ipv4(std::span<const std::byte> frame, std::size_t at, Headers& headers) noexcept {
   const std::size_t header_bytes = (byte_at(frame, at) & 0x0FU) * std::size_t{4};
   if (byte_at(frame, at) >> 4 != 4 || header_bytes < 20 || at + header_bytes > frame.size()) return;
@@ -28,6 +61,7 @@ void parse_ipv4(std::span<const std::byte> frame, std::size_t at, Headers& heade
   headers.ip_end = at + header_bytes;
   headers.ip_options = header_bytes > 20;
   headers.fragment = (read_big16(frame, at + 6) & 0x3FFF) != 0;
+  headers.rerouted = has_source_route(frame, at + 20, headers.ip_end);
   if (!headers.fragment) set_layer4(headers, byte_at(frame, at + 9), at + header_bytes, frame.size());
 }
 
@@ -38,9 +72,12 @@ void parse_ipv6(std::span<const std::byte> frame, std::size_t at, Headers& heade
   std::uint8_t next = byte_at(frame, at + 6);
   std::size_t offset = at + 40;
   while ((next == 0 || next == 43 || next == 60) && offset + 8 <= frame.size()) {
+    const std::size_t end = offset + (byte_at(frame, offset + 1) + std::size_t{1}) * 8;
     headers.ip_options = true;
+    headers.rerouted = headers.rerouted || (next == 43 && byte_at(frame, offset + 3) != 0) ||
+                       (next == 60 && has_home_address(frame, offset + 2, end));
     next = byte_at(frame, offset);
-    offset += (byte_at(frame, offset + 1) + std::size_t{1}) * 8;
+    offset = end;
   }
   headers.ip_end = std::min(offset, frame.size());
   if (next == 44) {

@@ -23,6 +23,7 @@ struct Headers {
   std::size_t sctp = 0;
   bool ip_options = false;  ///< IPv4 options, or IPv6 extension headers
   bool fragment = false;    ///< an IP fragment, so layer 4 is not parsed
+  bool rerouted = false;    ///< the pseudo-header's addresses may not be those of the IP header
   std::size_t ip_end = 0;   ///< of the IP header with options or extension headers; a fragment header lies behind it
 };
 
