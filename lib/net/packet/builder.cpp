@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/sums.hpp"
 
 namespace pollux::packet {
@@ -126,24 +127,23 @@ void Builder::fill_ip() noexcept {
 
 void Builder::fill_transport() noexcept {
   const std::span<std::uint8_t> bytes = memory_.subspan(transport_at_, size_ - transport_at_);
-  if (protocol_ == ip_protocol::kUdp) store16(&bytes[4], static_cast<std::uint16_t>(bytes.size()));
+  const bool is_udp = protocol_ == ip_protocol::kUdp;
+  const bool is_fragment = memory_[ip_at_] >> 4 == 4 && (load16(&memory_[ip_at_ + 6]) & 0x3FFF) != 0;
+  if (is_udp && !(is_fragment && load16(&bytes[4]) != 0)) store16(&bytes[4], static_cast<std::uint16_t>(bytes.size()));
   if (protocol_ == ip_protocol::kIcmpv6 && bytes.size() < kIcmpv6Header) return;
-  const std::size_t at = protocol_ == ip_protocol::kUdp   ? UdpHeader::kChecksumAt
+  const std::size_t at = is_udp                           ? UdpHeader::kChecksumAt
                          : protocol_ == ip_protocol::kTcp ? TcpHeader::kChecksumAt
                                                           : kIcmpv6ChecksumAt;
   store16(&bytes[at], 0);
+  const auto headers = read_ip_headers(memory_.subspan(ip_at_, transport_at_ - ip_at_));
+  if (is_fragment || !headers) return;
   InternetSum sum;
-  const std::uint8_t* const ip = &memory_[ip_at_];
-  if (ip[0] >> 4 == 4) {
-    if ((load16(ip + 6) & 0x3FFF) != 0) return;
-    sum.add({ip + 12, 8});
-  } else {
-    sum.add({ip + 8, 32});
-  }
+  sum.add(memory_.subspan(ip_at_ + headers->addresses.source, headers->addresses.bytes));
+  sum.add(memory_.subspan(ip_at_ + headers->addresses.destination, headers->addresses.bytes));
   sum.add(std::uint32_t{protocol_});
   sum.add(static_cast<std::uint32_t>(bytes.size()));
   sum.add(bytes);
-  store16(&bytes[at], protocol_ == ip_protocol::kUdp ? udp_checksum(sum.checksum()) : sum.checksum());
+  store16(&bytes[at], is_udp ? udp_checksum(sum.checksum()) : sum.checksum());
 }
 
 tl::unexpected<Error> Builder::failure() const {

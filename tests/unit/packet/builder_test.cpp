@@ -112,6 +112,35 @@ TEST_F(BuilderTest, OmitsChecksumsOfFragments) {
   EXPECT_EQ(ip_checksum(*made, parse(*made)), ChecksumStatus::good);
 }
 
+TEST_F(BuilderTest, KeepsTheDatagramsLengthInItsFirstFragment) {
+  const auto length = [this](const Ipv4Header& ip, std::uint16_t given) {
+    Builder builder = with_ethernet();
+    const auto made = builder.ipv4(ip).udp({.length = given}).payload(Octets(1000)).finish();
+    EXPECT_TRUE(made.has_value());
+    return made ? load16(&(*made)[38]) : 0;
+  };
+  EXPECT_EQ(length({.more_fragments = true}, 1808), 1808);
+  EXPECT_EQ(length({.more_fragments = true}, 0), 1008) << "of what it has, if none is given";
+  EXPECT_EQ(length({}, 1808), 1008) << "in a whole packet the length is filled in";
+}
+
+// The options are those of a frame made by scapy.
+TEST_F(BuilderTest, ComputesTheChecksumForTheEndOfASourceRoute) {
+  const Octets pending{131, 7, 4, 10, 0, 0, 9, 0};
+  const Octets ended{131, 7, 8, 10, 0, 0, 9, 0};
+  const auto sum = [this](const Octets& options, const Ipv4Address& destination) {
+    Builder builder = with_ethernet();
+    const auto made = builder.ipv4({.source = {10, 0, 0, 1}, .destination = destination, .options = options})
+                          .tcp({.source_port = 7})
+                          .payload(Octets(5))
+                          .finish(0);
+    EXPECT_TRUE(made.has_value());
+    return made ? load16(&(*made)[34 + options.size() + 16]) : 0;
+  };
+  EXPECT_EQ(sum(pending, {10, 0, 0, 2}), sum({}, {10, 0, 0, 9}));
+  EXPECT_EQ(sum(ended, {10, 0, 0, 2}), sum({}, {10, 0, 0, 2}));
+}
+
 TEST_F(BuilderTest, NamesAHeaderWithoutRoom) {
   struct Case {
     std::size_t size;

@@ -45,14 +45,16 @@ class POLLUX_API Builder {
   Builder& ipv4(const Ipv4Header& header) noexcept;
   /// Fills in the payload length, and the next header if TCP or UDP follows.
   Builder& ipv6(const Ipv6Header& header) noexcept;
-  /// Fills in length and checksum. Not allowed in a later IP fragment.
+  /// Fills in length and checksum. In a first IPv4 fragment (`more_fragments`) a length other than 0 stays: that of the
+  /// whole datagram, which only the caller knows. Not allowed in a later fragment.
   Builder& udp(const UdpHeader& header) noexcept;
   /// Fills in the checksum. Not allowed in a later IP fragment.
   Builder& tcp(const TcpHeader& header) noexcept;
   Builder& payload(std::span<const std::uint8_t> bytes) noexcept;
 
   /// Fills in lengths and checksums, pads with zeros up to `min_length`, and returns the frame's bytes at the start of
-  /// the memory. TCP and UDP in an IPv4 fragment (`more_fragments`) get no checksum, since it covers the whole packet.
+  /// the memory. TCP and UDP in an IPv4 fragment (`more_fragments`) get no checksum, since it covers the whole packet,
+  /// and so do those behind malformed IPv4 options. On a source route the checksum is that of the last address.
   /// A payload directly after an IPv6 header with protocol ICMPv6 is treated as ICMPv6.
   /// Errors: invalid_argument, which names the header that did not fit and how to fix it.
   [[nodiscard]] Result<std::span<std::uint8_t>> finish(std::size_t min_length = kMinFrame);
