@@ -25,6 +25,8 @@ struct FrameField {
   bool in_ip_checksum = false;  ///< that of the IPv4 header
   bool in_l4_checksum = false;  ///< that of layer 4, which may include a pseudo header
 
+  /// Whether it is an address of the IP header.
+  [[nodiscard]] bool is_address() const noexcept { return form == Form::ipv4 || form == Form::ipv6; }
   /// Where the field is in a frame that was parsed; nothing if the frame has none.
   [[nodiscard]] std::optional<std::uint16_t> position(const packet::Layout& layout) const noexcept;
 };

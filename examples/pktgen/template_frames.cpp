@@ -37,6 +37,10 @@ constexpr std::array kAddressChecksums{
     AddressChecksum{.protocol = 112, .offset = 0},                    // VRRP, depending on its version: RFC 9568, 5.2.8
     AddressChecksum{.protocol = 135, .offset = 0},                    // mobility header: RFC 6275, 6.1.1
     AddressChecksum{.protocol = 139, .offset = 0},                    // HIP: RFC 7401, 5.1.1
+    // Extension headers that the parser does not skip: Shim6 (RFC 5533) and experiments (RFC 3692).
+    AddressChecksum{.protocol = 140, .offset = 0, .in_ipv4 = false},
+    AddressChecksum{.protocol = 253, .offset = 0, .in_ipv4 = false},
+    AddressChecksum{.protocol = 254, .offset = 0, .in_ipv4 = false},
 };
 
 /// The checksum that covers the addresses of a frame; nullptr if there is none.
@@ -57,6 +61,16 @@ std::optional<std::uint16_t> place_of(const AddressChecksum* checksum, const pac
   if (checksum->offset == 0 || (!is_inside && layout.fragment != packet::Fragment::none)) return std::nullopt;
   if (!is_inside) return 0;
   return checksum->has_none && packet::load16(&bytes[at]) == 0 ? std::uint16_t{0} : at;
+}
+
+/// Whether layer 4's checksum covers the field at `at`; nothing if that is unknown. It covers the addresses of the
+/// pseudo-header, which may not be those of the IP header.
+std::optional<bool> is_covered(const FrameField& field, std::uint16_t at, const std::vector<std::uint8_t>& bytes,
+                               const packet::Layout& layout) {
+  if (!field.in_l4_checksum || !field.is_address()) return field.in_l4_checksum;
+  const auto places = packet::pseudo_header_places(bytes, layout);
+  if (!places) return std::nullopt;
+  return at == places->source || at == places->destination;
 }
 
 /// The 16-bit words of a value, the first on the wire first, in the last places.
@@ -91,7 +105,8 @@ Result<void> TemplateFrames::add(const RecordedFrame& frame, std::size_t number)
       return fail(ErrorCode::invalid_argument, fmt::format("frame {} of the template has no {}", number, field.name),
                   "vary a field that every frame of the file has");
     }
-    if (field.in_l4_checksum && !place) {
+    const auto covered = place ? is_covered(field, *at, frame.bytes, layout) : std::nullopt;
+    if (field.in_l4_checksum && place != std::uint16_t{0} && !covered) {
       return fail(
           ErrorCode::invalid_argument,
           fmt::format("frame {} of the template has a checksum of {} that pktgen cannot adjust", number, field.name),
@@ -101,7 +116,7 @@ Result<void> TemplateFrames::add(const RecordedFrame& frame, std::size_t number)
                            .at = *at,
                            .ip_checksum_at = field.in_ip_checksum ? static_cast<std::uint16_t>(layout.l3 + kIpChecksum)
                                                                   : std::uint16_t{0},
-                           .l4_checksum_at = field.in_l4_checksum ? *place : std::uint16_t{0},
+                           .l4_checksum_at = covered.value_or(false) ? *place : std::uint16_t{0},
                            .zero_is_none = checksum != nullptr && checksum->has_none});
   }
   templates_.push_back(std::move(made));

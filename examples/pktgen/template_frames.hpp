@@ -14,6 +14,8 @@ namespace pollux::examples {
 
 /// Sends a user's frames in turn, without end, with fields that change from one use of a frame to the next. Checksums
 /// of IPv4, TCP, UDP, UDP-Lite, DCCP and ICMPv6 are adjusted by the change (RFC 1624), so that a wrong one stays wrong.
+/// They cover the addresses of the pseudo-header (packet::pseudo_header_places): an address of the IP header that is
+/// none of them is varied without a change of the checksum.
 class TemplateFrames final : public FrameSource {
  public:
   /// One of several queues that share a sequence of frames in turn.

@@ -14,6 +14,7 @@
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
+#include "support/routed_frames.hpp"
 #include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
@@ -204,6 +205,40 @@ TEST_F(Templates, OfAFirstFragmentHaveTheChecksumOfThePacket) {
   }
 }
 
+/// Whether the checksum of a routed frame is right, for the addresses of `changed`.
+bool is_good(const test::RoutedFrame& routed, std::span<const std::uint8_t> changed) {
+  const auto places = packet::pseudo_header_places(routed.bytes, packet::parse(routed.bytes));
+  if (!places) return false;
+  const std::uint32_t length = routed.is_tcp ? static_cast<std::uint32_t>(changed.size() - routed.l4())
+                                             : packet::load16(&changed[routed.l4() + 4]);
+  packet::InternetSum sum;
+  sum.add(changed.subspan(places->source, places->bytes));
+  sum.add(changed.subspan(places->destination, places->bytes));
+  sum.add((routed.is_tcp ? 6U : 17U) + length);
+  sum.add(changed.subspan(routed.l4(), length));
+  return sum.is_good();
+}
+
+TEST_F(Templates, OnARouteHaveTheChecksumOfItsEnd) {
+  for (const test::RoutedFrame& routed : test::routed_frames()) {
+    const bool is_ipv4 = routed.bytes[12] == 0x08;
+    const char* const port = routed.is_tcp ? "tcp.dstport=1-9" : "udp.dstport=1-9";
+    const auto frames = source({{routed.bytes, Duration(0)}},
+                               {is_ipv4 ? "ip.src=10.1.0.1-10.1.0.9" : "ipv6.src=2001::1-2001::9",
+                                is_ipv4 ? "ip.dst=10.2.0.1-10.2.0.9" : "ipv6.dst=2001:1::1-2001:1::9", port});
+    for (int n = 0; n < 3; ++n) {
+      const auto frame = next(*frames);
+      EXPECT_NE(frame, routed.bytes);
+      EXPECT_TRUE(is_good(routed, frame)) << routed.name;
+    }
+  }
+  auto unknown = test::routed_frames().front();
+  unknown.bytes[14 + 42] = 3;  // another type of routing header
+  EXPECT_FALSE(create({{unknown.bytes, Duration(0)}}, {*parse_field_range("ipv6.dst=::1-::2")}));
+  EXPECT_TRUE(create({{unknown.bytes, Duration(0)}}, {*parse_field_range("tcp.dstport=1-2")}))
+      << "a port is covered, whatever the addresses are";
+}
+
 TEST_F(Templates, WithAChecksumOfAddressesThatCannotBeAdjustedAreRejected) {
   const RecordedFrame cut = first_fragment(with_protocol(udp4(), 6, 16), 16);
   const struct {
@@ -214,6 +249,7 @@ TEST_F(Templates, WithAChecksumOfAddressesThatCannotBeAdjustedAreRejected) {
       {with_protocol(udp4(), 51, 6), "ip.src=1.1.1.1-1.1.1.2", "eth.src=02:00:00:00:00:01-02:00:00:00:00:02"},
       {with_protocol(udp4(), 112, 6), "ip.dst=1.1.1.1-1.1.1.2", "ip.id=1-2"},
       {with_protocol(tcp6(), 89, 12), "ipv6.src=::1-::2", "eth.src=02:00:00:00:00:01-02:00:00:00:00:02"},
+      {with_protocol(tcp6(), 140, 12), "ipv6.src=::1-::2", "eth.src=02:00:00:00:00:01-02:00:00:00:00:02"},
       {cut, "ip.src=1.1.1.1-1.1.1.2", "ip.id=1-2"},
   };
   for (const auto& one : cases) {
