@@ -6,9 +6,9 @@ import subprocess
 import sys
 import unittest
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP
-from scapy.layers.inet6 import (ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
-                                IPv6ExtHdrRouting, PadN)
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, IPOption_NOP, IPOption_SSRR
+from scapy.layers.inet6 import (HAO, ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
+                                IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting, PadN)
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkData
 from scapy.packet import NoPayload, Packet, Raw
@@ -16,7 +16,7 @@ from scapy.packet import NoPayload, Packet, Raw
 PACKET_TOOL = sys.argv.pop()
 SECONDS = 60
 IPV4, IPV4_OPTIONS, IPV6, IPV6_EXTENSIONS, TCP_BIT, UDP_BIT, SCTP_BIT = (1 << bit for bit in range(7))
-EXTENSIONS = (IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment)
+EXTENSIONS = (IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment)
 TRANSPORTS = {TCP: TCP_BIT, UDP: UDP_BIT, SCTP: SCTP_BIT}
 KEY = int.from_bytes(bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa"), "big")
 
@@ -45,12 +45,21 @@ def made() -> list[Packet]:
     four = {"src": "192.0.2.1", "dst": "198.51.100.7"}
     six = {"src": "2001:db8::1", "dst": "2001:db8::2"}
     padding = [PadN(optdata=b"\0" * 12)]
+    route, home = ["2001:db8::8", "2001:db8::9"], IPv6ExtHdrDestOpt(options=[HAO(hoa="2001:db8::7")])
     networks = [
         IP(**four), IP(**four, options=[IPOption_NOP()] * 4), IP(**four, options=[IPOption_NOP()] * 40),
         IP(**four, tos=0xB8, flags="DF"), IP(**four, flags="MF"), IP(**four, frag=100),
         IPv6(**six), IPv6(**six, fl=0xABCDE, tc=0x12), IPv6(**six) / IPv6ExtHdrHopByHop(options=padding),
         IPv6(**six) / IPv6ExtHdrDestOpt(), IPv6(**six) / IPv6ExtHdrRouting(type=4),
         IPv6(**six) / IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting(type=4) / IPv6ExtHdrDestOpt(options=padding),
+        IP(**four, options=[IPOption_LSRR(routers=["192.0.2.9"])]),
+        IP(**four, options=[IPOption_SSRR(routers=["192.0.2.8", "192.0.2.9"])]),
+        IPv6(**six) / IPv6ExtHdrRouting(type=0, segleft=2, addresses=route),
+        IPv6(**six) / IPv6ExtHdrRouting(type=0, segleft=0, addresses=route),
+        IPv6(**six) / IPv6ExtHdrRouting(type=2, segleft=1, addresses=route[:1]), IPv6(**six) / home,
+        IPv6(**six) / IPv6ExtHdrSegmentRouting(addresses=route, segleft=1, lastentry=1),
+        IPv6(**six) / IPv6ExtHdrSegmentRouting(addresses=route, segleft=0, lastentry=1),
+        IPv6(**six) / IPv6ExtHdrHopByHop() / IPv6ExtHdrSegmentRouting(addresses=route, segleft=2, lastentry=1) / home,
         IPv6(**six) / IPv6ExtHdrFragment(m=1, id=5), IPv6(**six) / IPv6ExtHdrFragment(offset=100),
         IPv6(**six) / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1) / IPv6ExtHdrDestOpt()]
     transports = [TCP(sport=2794, dport=1766, flags="PA"),

@@ -7,8 +7,8 @@ import pathlib
 import tempfile
 
 from scapy.contrib.geneve import GENEVE, GeneveOptions
-from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
+from scapy.layers.inet import IP, TCP, UDP, IPOption_LSRR, IPOption_NOP
+from scapy.layers.inet6 import HAO, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting
 from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkData
 from scapy.layers.vxlan import VXLAN
@@ -26,6 +26,12 @@ FOUR = {"src": "192.0.2.1", "dst": "198.51.100.7"}
 SIX = {"src": "2001:db8::1", "dst": "2001:db8::2"}
 LINKS = [ETHERNET, ETHERNET / Dot1Q(vlan=42, prio=3), ETHERNET / Dot1AD(vlan=7) / Dot1Q(vlan=9)]
 NETWORKS = [IP(**FOUR), IP(**FOUR, id=7, options=[IPOption_NOP()] * 8), IPv6(**SIX), IPv6(**SIX) / IPv6ExtHdrDestOpt()]
+# Headers that not every card reads alike: software computes the checksums behind them.
+STACKED = ETHERNET / Dot1Q(vlan=7) / Dot1Q(vlan=9)
+ROUTES = [IP(**FOUR, options=[IPOption_LSRR(routers=["192.0.2.9"])]),
+          IPv6(**SIX) / IPv6ExtHdrRouting(type=0, segleft=1, addresses=["2001:db8::9"]),
+          IPv6(**SIX) / IPv6ExtHdrSegmentRouting(addresses=["2001:db8::9", "2001:db8::8"], segleft=1, lastentry=1),
+          IPv6(**SIX) / IPv6ExtHdrDestOpt(options=[HAO(hoa="2001:db8::7")])]
 DATA = bytes(range(251)) * 300
 LONGEST = 9018
 
@@ -96,8 +102,12 @@ def _sum_flags(packet: Packet) -> int:
 
 def checksum_requests() -> list[Request]:
     requests = []
-    for packet in [link / network / transport for size in (31, 1000) for link in LINKS for network in NETWORKS
-                   for transport in transports(size)]:
+    usual = [link / network / transport for size in (31, 1000) for link in LINKS for network in NETWORKS
+             for transport in transports(size)]
+    unusual = [link / network / transport for link in (ETHERNET, STACKED) for network in NETWORKS + ROUTES
+               for transport in transports(100)]
+    # Some come again, since a queue does not look at the headers of a request that it has seen.
+    for packet in usual + unusual + usual[::5]:
         for first in (200, 30):
             requests.append(Request(packet, request(without_sums(packet), _sum_flags(packet), first=first),
                                     [bytes(packet).ljust(60, b"\0")]))
