@@ -26,6 +26,7 @@ void State::make_request(Mbuf& frame, std::uint32_t kind) {
   const tx::Context& context = kContexts[kind - 1];
   std::uint8_t* const data = frame.data();
   std::fill_n(data + 8, kWholeBytes - 8, std::uint8_t{0});
+  if (context.mac_length == 18) data[12] = 0x81;  // a VLAN tag
   data[context.mac_length - 2] = 0x08;
   data[context.mac_length] = 0x45;
   data[context.mac_length + 3] = static_cast<std::uint8_t>(kWholeBytes - context.mac_length);

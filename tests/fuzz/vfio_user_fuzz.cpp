@@ -144,8 +144,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 "sockets can be made");
   const FileDescriptor near(ends[0]);
   {
-    Session session(FileDescriptor(ends[1]), *fixture.device, fixture.regions, fixture.interrupts,
-                    fixture.clock->now());
+    Session session(FileDescriptor(ends[1]), *fixture.device, fixture.regions, fixture.interrupts, *fixture.clock);
     Client client(fixture, near.get());
     constexpr std::array<std::uint8_t, 7> kVersion{1, 0, 4, 0, 0, 0, 0};  // command 1, nothing with it, version 0.0
     Input version(kVersion);
@@ -154,7 +153,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const std::uint8_t what = input.byte();
       what % 16 == 15 ? client.raw(input) : client.command(input);
       if (what % 16 == 14) fixture.clock->advance(std::chrono::milliseconds(what));
-      alive = session.work(fixture.clock->now());
+      alive = session.work();
       fixture.regions.flush();
       fixture.interrupts.relay();
       client.receive();

@@ -222,7 +222,7 @@ TEST_F(CaptureFileReaderTest, WhatCannotBeReadIsNamedWithWhatHelps) {
 }
 
 TEST_F(CaptureFileReaderTest, OtherFilesAreRejected) {
-  const auto rejected = [this](const std::string& path) {
+  const auto rejected = [](const std::string& path) {
     const auto reader = CaptureFileReader::open(path, "test");
     EXPECT_FALSE(reader) << path;
     return reader ? Error() : reader.error();

@@ -33,8 +33,7 @@ class TaskResumption : public PollerFixture {
 
 /// Where the stack is when this function runs.
 [[gnu::noinline]] std::uintptr_t stack_position() {
-  volatile char here = 0;
-  return reinterpret_cast<std::uintptr_t>(&here);
+  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
 }
 
 /// Awaits tasks that do not wait, and notes the stack's position in each.
