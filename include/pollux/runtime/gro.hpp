@@ -61,9 +61,11 @@ struct GroOptions {
 /// merged.
 ///
 /// Frames of one flow keep their order, except that one which is never merged may pass earlier ones that are held:
-/// with a wrong checksum, a fragment, with IP options, or a UDP datagram without a checksum or payload. Linux does the
-/// same. Frames of different flows may change places, since a frame that may grow is held until the flow ends it, the
-/// batch ends, or too many flows are held: 64, in 8 buckets of 8 by the RSS hash modulo 8.
+/// with a wrong checksum, a fragment, with IP options, a UDP datagram without a checksum or payload, or one whose
+/// length is not that of the rest of the frame: with padding, or bytes behind it (RFC 9868). The same holds for a
+/// padded frame in a tunnel that has a checksum. Linux does the same. Frames of different flows may change places,
+/// since a frame that may grow is held until the flow ends it, the batch ends, or too many flows are held: 64, in 8
+/// buckets of 8 by the RSS hash modulo 8.
 ///
 /// A merged frame has right lengths, right IPv4 header checksums, and the offload request for segmentation
 /// (TxOffload::tcp_segmentation or udp_segmentation), so a port that segments can send it as it is, and SegmentingTx

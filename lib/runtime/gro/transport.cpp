@@ -52,11 +52,11 @@ SegmentKind read_tcp(Segment& segment, ChecksumStatus checksum) noexcept {
 SegmentKind read_udp(Segment& segment, ChecksumStatus checksum) noexcept {
   if (auto kind = missing(*segment.mbuf, segment.l4 + std::uint32_t{UdpHeader::kLength})) return *kind;
   const std::uint8_t* const udp = segment.bytes + segment.l4;
-  // Segmentation computes checksums, so a datagram without one would get one.
+  // Segmentation computes checksums, so a datagram without one would get one. A padded one passes as well.
   const std::uint32_t bytes = segment.mbuf->packet_length() - segment.l4;
-  if (word16(udp + UdpHeader::kChecksumAt) == 0 || bytes <= UdpHeader::kLength) return SegmentKind::other;
-  // With padding, or bytes that are not the datagram's (RFC 9868), it is not merged, but keeps its place.
-  if (swap16(word16(udp + 4)) != bytes) segment.ends_flow = true;
+  if (word16(udp + UdpHeader::kChecksumAt) == 0 || bytes <= UdpHeader::kLength || swap16(word16(udp + 4)) != bytes) {
+    return SegmentKind::other;
+  }
   if (!segment.ends_flow && !transport_is_good(segment, packet::ip_protocol::kUdp, checksum)) return SegmentKind::other;
   segment.is_udp = true;
   segment.payload = static_cast<std::uint16_t>(segment.l4 + UdpHeader::kLength);

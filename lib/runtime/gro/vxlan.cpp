@@ -18,10 +18,9 @@ SegmentKind read_vxlan(Segment& segment, ChecksumStatus checksum) noexcept {
   const std::uint32_t inner = segment.l4 + UdpHeader::kLength + kVxlan;  // the inner Ethernet header
   if (auto kind = missing(*segment.mbuf, inner + kEthernet)) return *kind;
   const std::uint8_t* const udp = segment.bytes + segment.l4;
-  // With padding, or bytes that are not the datagram's (RFC 9868), it is not merged, but keeps its place.
-  if (swap16(word16(udp + 4)) != segment.mbuf->packet_length() - segment.l4) segment.ends_flow = true;
-  if (!segment.ends_flow && word16(udp + UdpHeader::kChecksumAt) != 0 &&
-      !transport_is_good(segment, packet::ip_protocol::kUdp, checksum)) {
+  if (swap16(word16(udp + 4)) != segment.mbuf->packet_length() - segment.l4) return SegmentKind::other;
+  if (word16(udp + UdpHeader::kChecksumAt) != 0 &&
+      (segment.ends_flow || !transport_is_good(segment, packet::ip_protocol::kUdp, checksum))) {
     return SegmentKind::other;
   }
   segment.outer_l3 = segment.l3;

@@ -104,15 +104,6 @@ TEST_F(Shaper, TheRateIsExactHoweverShortTheFrames) {
   }
 }
 
-// The peak rate's bucket is full after its own time, also if that is longer than the rate's bucket takes.
-TEST_F(Shaper, TheBucketOfThePeakRateFillsByItself) {
-  const Queue queue = bucket({.rate = 1'000'000, .burst = 1000, .peak_rate = 2'000'000, .mtu = 6000});
-  for (unsigned i = 0; i < 20; ++i) put(*queue, frame(i, 0, 1000), seconds(1));
-  EXPECT_EQ(get(*queue, 20, seconds(1)).size(), 1U);
-  EXPECT_EQ(get(*queue, 20, seconds(1) + milliseconds(1)).size(), 1U);
-  EXPECT_EQ(get(*queue, 20, seconds(2)).size(), 1U);
-}
-
 TEST_F(Shaper, AnUrgentFrameThatHasTokensGoesAtOnce) {
   for (const bool in_class : {false, true}) {
     Queue queue = shaped_bands(1000, 2000);
