@@ -3,10 +3,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
+#include <optional>
 
 #include "base/file_descriptor.hpp"
 #include "pci/sysfs.hpp"
@@ -30,12 +31,33 @@ std::vector<fs::path> nodes_of(const SystemPaths& paths, const DeviceInfo& devic
   return nodes;
 }
 
+/// What a path or an open file leads to. Regular files are those of tests.
+struct FileIdentity {
+  bool is_device = false;
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
+std::optional<FileIdentity> identity_of(const fs::path& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return std::nullopt;
+  if (S_ISCHR(file.st_mode)) return FileIdentity{true, file.st_rdev, 0};
+  return FileIdentity{false, file.st_dev, file.st_ino};
+}
+
+struct Node {
+  fs::path path;
+  FileIdentity identity;
+};
+
 /// The node of `nodes` that the process has open.
-std::optional<fs::path> open_node(const fs::path& process, const std::vector<fs::path>& nodes) {
+std::optional<fs::path> open_node(const fs::path& process, const std::vector<Node>& nodes) {
   for (const std::string& number : sysfs::entries(process / "fd")) {
-    std::error_code error;
-    const fs::path target = fs::read_symlink(process / "fd" / number, error);
-    if (!error && std::find(nodes.begin(), nodes.end(), target) != nodes.end()) return target;
+    const auto file = identity_of(process / "fd" / number);
+    const auto found =
+        std::find_if(nodes.begin(), nodes.end(), [&](const Node& node) { return node.identity == file; });
+    if (found != nodes.end()) return found->path;
   }
   return std::nullopt;
 }
@@ -47,29 +69,44 @@ int probe_node(const fs::path& node) {
   return attempt ? 0 : errno;
 }
 
-std::optional<DeviceHolder> find_holder(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
-  const auto nodes = nodes_of(paths, device);
+std::vector<DeviceHolder> find_holders(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
+  const auto candidates = nodes_of(paths, device);
+  std::vector<Node> nodes;
+  for (const fs::path& path : candidates) {
+    if (const auto identity = identity_of(path)) nodes.push_back({path, *identity});
+  }
+  std::vector<DeviceHolder> holders;
   for (const std::string& process : sysfs::entries(paths.proc)) {
-    if (process.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (nodes.empty() || process.find_first_not_of("0123456789") != std::string::npos) continue;
     const auto node = open_node(paths.proc / process, nodes);
-    if (node) return DeviceHolder{process, sysfs::read_text(paths.proc / process / "comm").value_or("?"), *node};
+    if (node) holders.push_back({process, sysfs::read_text(paths.proc / process / "comm").value_or("?"), *node});
   }
+  if (!holders.empty()) return holders;
   // A process in another PID namespace is not visible in /proc. But a group can be opened only once, so opening fails.
-  for (const fs::path& node : nodes) {
-    if (probe(node) == EBUSY) return DeviceHolder{{}, {}, node};
+  for (const fs::path& path : candidates) {
+    if (probe(path) == EBUSY) return {DeviceHolder{{}, {}, path}};
   }
-  return std::nullopt;
+  return {};
 }
 
 Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {
-  const auto holder = find_holder(paths, device, probe);
-  if (!holder) return {};
-  const bool visible = !holder->process.empty();
+  const auto holders = find_holders(paths, device, probe);
+  if (holders.empty()) return {};
+  const DeviceHolder& first = holders.front();
+  if (first.process.empty()) {
+    return fail(ErrorCode::group_in_use,
+                fmt::format("{} is open in a process that is not visible here", device.address.to_string()),
+                "end it first: fuser -v " + first.node.string());
+  }
+  std::string numbers;
+  for (const DeviceHolder& holder : holders) numbers += ' ' + holder.process;
   return fail(
       ErrorCode::group_in_use,
-      visible ? fmt::format("{} is open in process {} ({})", device.address.to_string(), holder->process, holder->name)
-              : fmt::format("{} is open in a process that is not visible here", device.address.to_string()),
-      visible ? "end that process first: kill " + holder->process : "end it first: fuser -v " + holder->node.string());
+      holders.size() == 1
+          ? fmt::format("{} is open in process {} ({})", device.address.to_string(), first.process, first.name)
+          : fmt::format("{} is open in {} processes, such as {} ({})", device.address.to_string(), holders.size(),
+                        first.process, first.name),
+      holders.size() == 1 ? "end that process first: kill" + numbers : "end these processes first: kill" + numbers);
 }
 
 Result<void> check_functions_not_open(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe) {

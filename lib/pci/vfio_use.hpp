@@ -3,8 +3,8 @@
 
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "pollux/base/error.hpp"
 #include "pollux/pci/device_info.hpp"
@@ -23,9 +23,11 @@ struct DeviceHolder {
   std::filesystem::path node;  ///< the device file that it has open
 };
 
-/// Returns nullopt if no process has the device or its IOMMU group open.
-[[nodiscard]] std::optional<DeviceHolder> find_holder(const SystemPaths& paths, const DeviceInfo& device,
-                                                      const NodeProbe& probe = probe_node);
+/// The processes that have the device or its IOMMU group open, each once. One that is not visible in /proc is found
+/// only if no other is. Files are compared by their device numbers: a process may give any file a path, and the device
+/// file another one.
+[[nodiscard]] std::vector<DeviceHolder> find_holders(const SystemPaths& paths, const DeviceInfo& device,
+                                                     const NodeProbe& probe = probe_node);
 
 /// Error: `group_in_use` if a process has the device or its IOMMU group open. The error names the process if it is
 /// visible in /proc. Unbinding such a device from vfio-pci would block uninterruptibly until that process closes it.

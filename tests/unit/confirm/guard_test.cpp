@@ -17,6 +17,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 struct RollbackCase : Machine {};
 struct Guard : Machine {
@@ -96,6 +97,17 @@ TEST_F(RollbackCase, EndsAProcessThatHasThePortOpen) {
   deadly = 9;
   EXPECT_TRUE(rollback->run(environment));
   EXPECT_THAT(events, ElementsAre("kill 42 by 15", "kill 42 by 9", "restore eth1 as eth1"));
+  EXPECT_EQ(machine.driver_of(port), "igb");
+}
+
+// Processes that a process starts have its open files, too.
+TEST_F(RollbackCase, EndsAllProcessesThatHaveThePortOpen) {
+  const auto rollback = prepare();
+  bind();
+  for (int process = 42; process < 46; ++process) machine.add_process(process, "l2fwd", machine.paths.dev / "vfio/7");
+  EXPECT_TRUE(rollback->run(environment));
+  EXPECT_THAT(events, UnorderedElementsAre("kill 42 by 15", "kill 43 by 15", "kill 44 by 15", "kill 45 by 15",
+                                           "restore eth1 as eth1"));
   EXPECT_EQ(machine.driver_of(port), "igb");
 }
 

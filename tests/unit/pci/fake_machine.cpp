@@ -76,6 +76,7 @@ void FakeMachine::add_process(int number, const std::string& name, const fs::pat
   const fs::path directory = paths.proc / std::to_string(number);
   fs::create_directories(directory / "fd");
   write(directory / "comm", name + "\n");
+  if (!fs::exists(target)) write(target, "");
   fs::create_symlink(target, directory / "fd/5");
 }
 

@@ -54,6 +54,34 @@ TEST_F(VfioUse, IgnoresOtherErrors) {
   for (const int error : {EACCES, ENOENT, EPERM, ENODEV}) EXPECT_TRUE(check("vfio/7", error)) << error;
 }
 
+/// A process with a file descriptor that leads to `target`.
+void open_in(test::FakeMachine& machine, int process, const std::filesystem::path& target) {
+  const auto directory = machine.paths.proc / std::to_string(process);
+  machine.write(directory / "comm", "program\n");
+  std::filesystem::create_directories(directory / "fd");
+  std::filesystem::create_symlink(target, directory / "fd/5");
+}
+
+// A user may mount anything at /dev/vfio/7, in a mount namespace of the user's own.
+TEST_F(VfioUse, APathThatOnlyLooksLikeTheNodeIsNone) {
+  open_in(machine, 42, machine.paths.dev / "vfio/7");  // it leads nowhere
+  EXPECT_TRUE(check("", 0));
+}
+
+TEST_F(VfioUse, FindsHoldersUnderOtherPathsByTheDeviceNumber) {
+  std::filesystem::create_directories(machine.paths.dev / "vfio");
+  std::filesystem::create_symlink("/dev/full", machine.paths.dev / "vfio/7");
+  open_in(machine, 41, "/dev/null");
+  EXPECT_TRUE(check("", 0));
+  open_in(machine, 42, "/dev/full");
+  open_in(machine, 43, "/dev/full");
+  const auto checked = check("", 0);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, ErrorCode::group_in_use);
+  EXPECT_THAT(checked.error().what, HasSubstr("2 processes"));
+  EXPECT_THAT(checked.error().hint, AllOf(HasSubstr(" 42"), HasSubstr(" 43")));
+}
+
 TEST(NodeProbe, ReturnsTheErrorOfOpeningTheNode) {
   EXPECT_EQ(probe_node("/dev/null"), 0);
   EXPECT_EQ(probe_node("/dev/null/below"), ENOTDIR);

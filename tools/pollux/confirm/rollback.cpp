@@ -91,7 +91,7 @@ Result<Rollback> Rollback::prepare(const Environment& environment, HostActions a
 Result<void> Rollback::run(const Environment& environment) const {
   Result<void> first_error;
   for (const Port& port : ports_) {
-    end_holder(environment, port);
+    end_holders(environment, port);
     auto given = give_back(environment, port);
     // A port of a busy machine is still bound. The caller has to learn of that.
     const bool busy = !given && given.error().code == ErrorCode::busy;
@@ -100,20 +100,26 @@ Result<void> Rollback::run(const Environment& environment) const {
   return first_error;
 }
 
-// The kernel cannot take a device from a process that has it open: the unbind would wait for its end.
-void Rollback::end_holder(const Environment& environment, const Port& port) const {
-  for (const int signal : {SIGTERM, SIGKILL}) {
-    const auto device = pci::read_device(environment.paths, port.address);
-    const auto holder = device ? pci::find_holder(environment.paths, *device) : std::nullopt;
-    int process = 0;
-    if (!holder) return;
-    const std::string& number = holder->process;
-    if (std::from_chars(number.data(), number.data() + number.size(), process).ec != std::errc{} || process <= 1)
-      return;
-    if (actions_.kill) actions_.kill(process, signal);
-    static_cast<void>(wait_until(
-        environment.clock, "the end of the process", kEndLimit,
-        [&] { return !pci::find_holder(environment.paths, *device).has_value(); }, kPollInterval));
+// The kernel cannot take a device from processes that have it open: the unbind would wait for their end. A process may
+// have started others meanwhile, so those are looked for again.
+void Rollback::end_holders(const Environment& environment, const Port& port) const {
+  const auto device = pci::read_device(environment.paths, port.address);
+  if (!device) return;
+  const auto holders = [&] { return pci::find_holders(environment.paths, *device); };
+  for (const int signal : {SIGTERM, SIGKILL, SIGKILL}) {
+    bool signalled = false;
+    for (const pci::DeviceHolder& holder : holders()) {
+      const std::string& number = holder.process;
+      int process = 0;
+      const auto [end, bad] = std::from_chars(number.data(), number.data() + number.size(), process);
+      if (bad != std::errc() || process <= 1) continue;
+      if (actions_.kill) actions_.kill(process, signal);
+      signalled = true;
+    }
+    if (!signalled) return;
+    const auto ended = wait_until(
+        environment.clock, "the end of the processes", kEndLimit, [&] { return holders().empty(); }, kPollInterval);
+    if (ended) return;
   }
 }
 

@@ -43,7 +43,7 @@ class Rollback {
     pci::Address address;
     std::vector<pci::InterfaceBackup> interfaces;
   };
-  void end_holder(const Environment& environment, const Port& port) const;
+  void end_holders(const Environment& environment, const Port& port) const;
   [[nodiscard]] Result<void> give_back(const Environment& environment, const Port& port) const;
 
   HostActions actions_;

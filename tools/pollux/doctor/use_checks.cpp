@@ -14,6 +14,7 @@
 #include "pollux/pci/handover.hpp"
 #include "pollux/pci/host_use.hpp"
 #include "pollux/pci/iommu_group.hpp"
+#include "printable.hpp"
 
 namespace pollux::tool::doctor {
 namespace {
@@ -150,14 +151,18 @@ Finding check_driver(const Subject& subject) {
 }
 
 Finding check_holder(const Subject& subject) {
-  const auto holder = pci::find_holder(subject.paths(), *subject.device);
-  if (!holder) return {State::ok, "no process has it open"};
-  if (holder->process.empty()) {
-    return {State::error, fmt::format("a process that is not visible here has {} open", holder->node.string()),
-            Remedy{"fuser -v " + holder->node.string()}, "end the process that this shows on the host"};
+  const auto holders = pci::find_holders(subject.paths(), *subject.device);
+  if (holders.empty()) return {State::ok, "no process has it open"};
+  const pci::DeviceHolder& first = holders.front();
+  if (first.process.empty()) {
+    return {State::error, fmt::format("a process that is not visible here has {} open", first.node.string()),
+            Remedy{"fuser -v " + first.node.string()}, "end the process that this shows on the host"};
   }
-  return {State::error, fmt::format("process {} ({}) has it open", holder->process, holder->name),
-          Remedy{"kill " + holder->process}, "it loses the port; wait for its end instead if it does its work"};
+  std::string command = "kill";
+  for (const pci::DeviceHolder& holder : holders) command += ' ' + holder.process;
+  const std::string others = holders.size() == 1 ? "" : fmt::format(" and {} others", holders.size() - 1);
+  return {State::error, fmt::format("process {} ({}){} has it open", first.process, printable(first.name), others),
+          Remedy{command}, "it loses the port; wait for its end instead if it does its work"};
 }
 
 Finding check_permissions(const Subject& subject) {
