@@ -21,6 +21,16 @@ constexpr int kSnapLength = 262144;
 
 bool is_printable(char c) { return c >= ' ' && c <= '~'; }
 
+/// Whether the program loads what only the kernel knows of a packet, from offsets that are negative as 32 bits (Linux,
+/// include/uapi/linux/filter.h). Elsewhere such a load does not match.
+bool asks_the_kernel(const bpf_program& program) {
+  constexpr std::uint32_t kFirstOffset = 0x8000'0000;
+  return std::any_of(program.bf_insns, program.bf_insns + program.bf_len, [](const bpf_insn& instruction) {
+    return BPF_CLASS(instruction.code) == BPF_LD && BPF_MODE(instruction.code) == BPF_ABS &&
+           instruction.k >= kFirstOffset;
+  });
+}
+
 }  // namespace
 
 void FrameFilter::Free::operator()(bpf_program* program) const noexcept {
@@ -78,6 +88,12 @@ Result<FrameFilter> FrameFilter::compile(const std::string& expression, const st
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the capture filter has {} instructions", port, (*plain)->bf_len),
                 fmt::format("write a simpler one, of at most {}", kMaxInstructions));
+  }
+  if (asks_the_kernel(**plain)) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: bad capture filter '{}': inbound, outbound and ifindex are for captures by the kernel",
+                            port, expression),
+                "select frames by the capture's own direction and queue (--direction in, plx0/1) instead");
   }
   auto program = translate(expression, port, true);
   if (!program) return pass_on(std::move(program));

@@ -23,11 +23,12 @@ class FrameFilter {
 
   /// Accepts every frame.
   FrameFilter() = default;
-  /// What `compile` rejects without libpcap: a long expression, one of many words, a character that is not ASCII text, the name of a host
-  /// or network. `port` is for messages.
+  /// What `compile` rejects without libpcap: a long expression, one of many words, a character that is not ASCII text,
+  /// the name of a host or network. `port` is for messages.
   [[nodiscard]] static Result<void> check(const std::string& expression, const std::string& port);
   /// An empty expression accepts every frame. It takes at most some 200 ms, and asks no name server. Errors:
-  /// invalid_argument (libpcap's message, those of `check`, more than kMaxInstructions), no_memory.
+  /// invalid_argument (libpcap's message, those of `check`, more than kMaxInstructions, and what only the kernel knows:
+  /// inbound, outbound, ifindex), no_memory.
   [[nodiscard]] static Result<FrameFilter> compile(const std::string& expression, const std::string& port);
 
   [[nodiscard]] bool accepts_all() const noexcept { return program_ == nullptr; }

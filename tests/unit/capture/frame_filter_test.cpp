@@ -69,6 +69,17 @@ TEST(CaptureFilter, ABadOneIsRejectedWithLibpcapsMessage) {
   EXPECT_THAT(filter.error().hint, HasSubstr("pcap-filter(7)"));
 }
 
+// The kernel knows it of the packets that it captures. Here it would silently not match.
+TEST(CaptureFilter, WhatOnlyTheKernelKnowsIsRejected) {
+  for (const char* const expression : {"inbound", "outbound", "not inbound", "inbound or len > 0", "ifindex 1",
+                                       "arp and (outbound or ip)", "tcp port 80 or ifindex 3"}) {
+    const auto filter = FrameFilter::compile(expression, "plx0");
+    ASSERT_FALSE(filter) << expression;
+    EXPECT_EQ(filter.error().code, ErrorCode::invalid_argument) << expression;
+    EXPECT_THAT(filter.error().message(), testing::AllOf(HasSubstr(expression), HasSubstr("--direction in")));
+  }
+}
+
 // This thread may be the one that polls, and a name server may take many seconds to answer.
 TEST(CaptureFilter, NamesOfHostsAndNetworksAreNotLookedUp) {
   for (const auto& [expression, name] : std::initializer_list<std::pair<const char*, const char*>>{

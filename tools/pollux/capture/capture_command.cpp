@@ -2,6 +2,7 @@
 // `pollux capture`: the frames of a port of a running program.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "common/cli.hpp"
 
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/open_file.hpp"
 #include "capture/captured_port.hpp"
 #include "capture/copy_capture.hpp"
 #include "commands.hpp"
@@ -40,9 +42,10 @@ Result<FileDescriptor> open_output(const std::string& file) {
     }
     FileDescriptor copy(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
     if (copy) return copy;
+  } else if (struct stat status{}; ::stat(file.c_str(), &status) != 0 || S_ISREG(status.st_mode)) {
+    return open_output_file(file, "capture");
   } else {
-    constexpr mode_t kMode = 0666;  // less the umask
-    FileDescriptor opened(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
+    FileDescriptor opened(::open(file.c_str(), O_WRONLY | O_CLOEXEC));  // a pipe
     if (opened) return opened;
   }
   const int error = errno;
