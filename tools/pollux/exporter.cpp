@@ -13,6 +13,7 @@
 
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
+#include "listen_address.hpp"
 #include "metrics.hpp"
 #include "report.hpp"
 #include "telemetry_client.hpp"
@@ -41,7 +42,10 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
   return kSuccess;
 }
 
-int run_exporter(const Environment& environment, const ExporterOptions& options) {
+int run_exporter(const Environment& environment, ExporterOptions options) {
+  const auto address = listen_address(options.listen);
+  if (!address) return report(environment, address.error());
+  options.listen = *address;
   const auto metrics = std::make_shared<ProgramMetrics>(&telemetry_directories);
   if (!options.once) return serve_metrics(environment, options, metrics);
   prometheus::TextSerializer().Serialize(environment.out, metrics->Collect());
@@ -53,7 +57,9 @@ int run_exporter(const Environment& environment, const ExporterOptions& options)
 void add_exporter(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<ExporterOptions>();
   cli::App* command = app.add_subcommand("exporter", "Serve the counters of running programs to Prometheus");
-  command->add_option("--listen", options->listen, "Address and TCP port of the HTTP server")->capture_default_str();
+  command
+      ->add_option("--listen", options->listen, "Address and TCP port of the HTTP server; a port alone is of 127.0.0.1")
+      ->capture_default_str();
   command->add_flag("--once", options->once, "Print the metrics and end");
   command->footer(
       "pollux exporter --listen 0.0.0.0:9876\n"

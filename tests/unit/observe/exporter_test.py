@@ -166,6 +166,15 @@ class Exporter(unittest.TestCase):
         self.assertEqual(outcome.returncode, 1)
         self.assertIn("--listen", outcome.stderr)
 
+    def test_a_port_alone_is_of_the_machine_itself(self):
+        port = free_port()
+        exporter = subprocess.Popen([POLLUX, "exporter", "--listen", str(port)], env=self.environment, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(exporter.communicate)
+        self.addCleanup(exporter.kill)
+        self.assertEqual(exporter.stdout.readline(), f"serving http://127.0.0.1:{port}/metrics\n")
+        listening = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, timeout=SECONDS, check=True)
+        self.assertEqual([line.split()[3] for line in listening.stdout.splitlines()], [f"127.0.0.1:{port}"])
+
     def test_prometheus_scrapes_it(self):
         prometheus = tool("prometheus")
         program = self.start_l2fwd()
