@@ -112,7 +112,7 @@ class Manual(unittest.TestCase):
         self.assertIn("cannot write", refused.stderr)
 
 
-# What each line completes to, by shells that split words at ':' and by those that do not.
+# What each line completes to.
 CASES = {
     "pollux unb": {"unbind"},
     "pollux bind --conf": {"--confirm", "--confirmed"},
@@ -120,7 +120,20 @@ CASES = {
     "pollux completion z": {"zsh"},
     "pollux doctor --fi": {"--fix"},
     "pollux info --nonsense-": set(),
+    # By bash, which splits words at ':' unless it is told not to, without what is before it.
+    "pollux info sim:": {"sim:0", "sim:1"},
+    "pollux bench sim:0 sim:": {"sim:0", "sim:1"},
+    # Those of running programs.
+    "pollux stats ": {"plx0", "plx12"},
+    "pollux stats plx1": {"plx12"},
+    "pollux capture plx": {"plx0", "plx12"},
+    "pollux ethtool -S plx0": {"plx0"},
+    "pollux stats sim:": set(),
 }
+DEVICES = sorted(path.name for path in pathlib.Path("/sys/bus/pci/devices").glob("*"))
+if DEVICES:
+    CASES[f"pollux info {DEVICES[0]}"] = {DEVICES[0]}
+    CASES[f"pollux info vfio:{DEVICES[0]}"] = {f"vfio:{DEVICES[0]}"}
 
 
 class Completion(unittest.TestCase):
@@ -133,22 +146,34 @@ class Completion(unittest.TestCase):
         path.write_text(shown.stdout)
         return str(path)
 
+    def program(self) -> str:
+        """In place of pollux: the running programs have two ports."""
+        path = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "pollux"
+        path.write_text("#!/bin/sh\n[ \"$*\" = ports ] && printf 'PORT PID\\nplx0 1\\nplx12 2\\n'\n")
+        path.chmod(0o755)
+        return str(path)
+
     def check(self, complete) -> None:
         for line, expected in CASES.items():
             with self.subTest(line):
-                self.assertEqual(complete(line), expected)
+                offered = complete(line)
+                # Where a port may follow, options may, too.
+                self.assertEqual({word for word in offered if line[-1] != " " or not word.startswith("-")}, expected)
         self.assertEqual(complete("pollux "), complete("pollux ") | set(subcommands()))
-        self.assertTrue({"sim:0", "0"} & complete("pollux info sim:"), "ports")
 
     def test_bash(self):
         script = self.script("bash")
 
-        def complete(line: str) -> set[str]:
-            done = run("bash", "-uc", 'source "$1"; COMP_LINE=$2 COMP_POINT=${#2}; _pollux; printf "%s\\n" "${COMPREPLY[@]}"', "bash",
-                       script, line)
-            self.assertEqual(done.stderr, "")
-            return set(done.stdout.split())
-        self.check(complete)
+        program = self.program()
+        for breaks in (" \t\n\"'><=;|&(:", " \t\n\"'><=;|&("):
+            def complete(line: str) -> set[str]:
+                code = 'source "$1"; COMP_WORDBREAKS=$4 COMP_LINE=$2 COMP_POINT=${#2}; _pollux "$3"; printf "%s\\n" "${COMPREPLY[@]}"'
+                done = run("bash", "-uc", code, "bash", script, line, program, breaks)
+                self.assertEqual(done.stderr, "")
+                word = line.split(" ")[-1]
+                before = word[:word.rfind(":") + 1] if ":" in breaks else ""
+                return {before + offered for offered in done.stdout.split()}
+            self.check(complete)
 
     def test_zsh(self):
         script = self.script("zsh")
@@ -159,19 +184,23 @@ class Completion(unittest.TestCase):
         _files() { : }; compdef() { : }
         """
 
+        program = self.program()
+
         def complete(line: str) -> set[str]:
-            code = stand_ins + 'source $1; words=("${(@s: :)2}"); CURRENT=$#words; _pollux'
-            done = run("zsh", "-fc", code, "zsh", script, line)
+            code = stand_ins + 'source $1; words=("${(@s: :)2}"); CURRENT=$#words; words[1]=$3; _pollux'
+            done = run("zsh", "-fc", code, "zsh", script, line, program)
             self.assertEqual(done.stderr, "")
             return {word for word in done.stdout.split() if word.startswith(line.split(" ")[-1])}
         self.check(complete)
 
     def test_fish(self):
         script = self.script("fish")
+        program = self.program()
 
         def complete(line: str) -> set[str]:
             with tempfile.TemporaryDirectory() as home:
-                done = run("fish", "--no-config", "-c", f"source {script}; complete -C '{line}'", env={"HOME": home, "PATH": "/usr/bin:/bin"})
+                done = run("fish", "--no-config", "-c", f"source {script}; complete -C '{line}'",
+                           env={"HOME": home, "PATH": f"{pathlib.Path(program).parent}:/usr/bin:/bin"})
             self.assertEqual(done.stderr, "")
             return {entry.split("\t")[0] for entry in done.stdout.splitlines()}
         self.check(complete)

@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "describe/command_tree.hpp"
 
@@ -27,10 +29,18 @@ std::string fish_quoted(const std::string& text) {
   return result + "'";
 }
 
+/// The commands whose ports are those of running programs, by name.
+constexpr std::array<std::string_view, 3> kOfRunningPrograms{"capture", "ethtool", "stats"};
+
+bool takes_running_ports(const CommandDescription& command) {
+  return std::ranges::find(kOfRunningPrograms, command.path.back()) != kOfRunningPrograms.end();
+}
+
 bool takes_ports(const CommandDescription& command) {
-  return std::any_of(command.options.begin(), command.options.end(), [](const OptionDescription& option) {
-    return option.positional && option.names[0].starts_with("port");
-  });
+  return !takes_running_ports(command) &&
+         std::any_of(command.options.begin(), command.options.end(), [](const OptionDescription& option) {
+           return option.positional && option.names[0].starts_with("port");
+         });
 }
 
 /// A pattern that matches each command below the root, as "pollux vf list".
@@ -49,6 +59,19 @@ std::vector<std::string> option_names(const CommandDescription& command) {
   }
   return names;
 }
+
+/// For bash and zsh: the ports that a word may become, and those of running programs, one a line.
+constexpr const char* kShellFunctions =
+    "_pollux_ports() {\n"
+    "  local device scheme=''\n"
+    "  [[ $1 != v* ]] || scheme=vfio:\n"
+    "  command ls /sys/bus/pci/devices 2>/dev/null | while read -r device; do echo \"$scheme$device\"; done\n"
+    "  echo sim:0\n"
+    "  echo sim:1\n"
+    "}\n"
+    "_pollux_running() {\n"
+    "  command \"$1\" ports 2>/dev/null | while read -r name _; do [[ $name != plx* ]] || echo \"$name\"; done\n"
+    "}\n";
 
 /// Lines of "pattern) action" for each option with a fixed set of values.
 template <class Action>
@@ -76,14 +99,17 @@ std::string bash_script(const std::vector<const CommandDescription*>& commands) 
       if (option.positional) words.insert(words.end(), option.choices.begin(), option.choices.end());
     }
     cases += fmt::format("    {}) words={}{} ;;\n", quoted(command->full_name()),
-                         quoted(fmt::format("{}", fmt::join(words, " "))), takes_ports(*command) ? "$ports" : "");
+                         quoted(fmt::format("{}", fmt::join(words, " "))),
+                         takes_running_ports(*command) ? "\" $(_pollux_running \"$program\")\""
+                         : takes_ports(*command)       ? "\" $(_pollux_ports \"$current\")\""
+                                                       : "");
   }
   const std::string values = choice_cases(commands, [](const std::vector<std::string>& choices) {
     return "words=" + quoted(fmt::format("{}", fmt::join(choices, " ")));
   });
-  return fmt::format(kHeader, "bash") + "_pollux() {\n" +
-         // bash splits words at ':', which PCI addresses contain, so the line is split here.
-         "  local line=${COMP_LINE:0:COMP_POINT} at=pollux ports words='' previous=''\n"
+  return fmt::format(kHeader, "bash") + kShellFunctions + "_pollux() {\n" +
+         // bash may split words at ':', which URIs and PCI addresses contain, so the line is split here.
+         "  local line=${COMP_LINE:0:COMP_POINT} at=pollux program=${1:-pollux} words='' previous=''\n"
          "  local current=${line##* } typed\n"
          "  read -ra typed <<<\"${line% *}\"\n"
          "  for previous in \"${typed[@]:1}\"; do\n"
@@ -93,7 +119,6 @@ std::string bash_script(const std::vector<const CommandDescription*>& commands) 
          ") at=\"$at $previous\" ;;\n"
          "    esac\n"
          "  done\n"
-         "  ports=\" $(command ls /sys/bus/pci/devices 2>/dev/null | tr '\\n' ' ') sim:0 sim:1\"\n"
          "  case $at in\n" +
          cases +
          "  esac\n"
@@ -102,7 +127,8 @@ std::string bash_script(const std::vector<const CommandDescription*>& commands) 
          "    '') ;;\n"
          "  esac\n"
          "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
-         "  COMPREPLY=(\"${COMPREPLY[@]#\"${current%\"${current##*:}\"}\"}\")\n"
+         // What is before the last ':' is no part of the word, then.
+         "  [[ ${COMP_WORDBREAKS-:} != *:* ]] || COMPREPLY=(\"${COMPREPLY[@]#\"${current%\"${current##*:}\"}\"}\")\n"
          "}\n"
          "complete -o default -F _pollux pollux\n";
 }
@@ -130,16 +156,18 @@ std::string zsh_script(const std::vector<const CommandDescription*>& commands) {
       }
     }
     cases += fmt::format("    {}) entries=({}){} ;;\n", quoted(command->full_name()), fmt::join(entries, " "),
-                         takes_ports(*command) ? "; ports=1" : "");
+                         takes_running_ports(*command) ? "; ports=(${(f)\"$(_pollux_running $words[1])\"})"
+                         : takes_ports(*command)       ? "; ports=(${(f)\"$(_pollux_ports \"$words[CURRENT]\")\"})"
+                                                       : "");
   }
   const std::string values = choice_cases(commands, [](const std::vector<std::string>& choices) {
     std::vector<std::string> entries;
     for (const std::string& choice : choices) entries.push_back(zsh_entry(choice, ""));
-    return fmt::format("entries=({}); ports=0", fmt::join(entries, " "));
+    return fmt::format("entries=({}); ports=()", fmt::join(entries, " "));
   });
-  return "#compdef pollux\n" + fmt::format(kHeader, "zsh") + "_pollux() {\n" +
-         "  local at=pollux ports=0 word previous=''\n"
-         "  local -a entries devices\n"
+  return "#compdef pollux\n" + fmt::format(kHeader, "zsh") + kShellFunctions + "_pollux() {\n" +
+         "  local at=pollux word previous=''\n"
+         "  local -a entries ports\n"
          "  for word in ${words[2,CURRENT-1]}; do\n"
          "    previous=$word\n"
          "    case \"$at $word\" in\n"
@@ -156,9 +184,8 @@ std::string zsh_script(const std::vector<const CommandDescription*>& commands) {
          "    '') ;;\n"
          "  esac\n"
          "  _describe 'pollux' entries\n"
-         "  if (( ports )); then\n"
-         "    devices=(/sys/bus/pci/devices/*(N:t) sim:0 sim:1)\n"
-         "    compadd -- $devices\n"
+         "  if (( $#ports )); then\n"
+         "    compadd -- $ports\n"
          "  else\n"
          "    _files\n"
          "  fi\n"
@@ -193,6 +220,15 @@ std::string fish_script(const std::vector<const CommandDescription*>& commands) 
                        "  end\n"
                        "  test \"$at\" = \"$argv\"\n"
                        "end\n"
+                       "function __pollux_ports\n"
+                       "  set -l devices (command ls /sys/bus/pci/devices 2>/dev/null)\n"
+                       "  string match -q 'v*' -- (commandline -ct); and set devices vfio:$devices\n"
+                       "  printf '%s\\n' $devices sim:0 sim:1\n"
+                       "end\n"
+                       "function __pollux_running\n"
+                       "  set -l words (commandline -opc)\n"
+                       "  $words[1] ports 2>/dev/null | string match -rg '^(plx\\S*)'\n"
+                       "end\n"
                        "complete -c pollux -e\n";
   for (const CommandDescription* command : commands) {
     const std::string where = fmt::format("complete -c pollux -n \"__pollux_at {}\"", command->full_name());
@@ -205,9 +241,8 @@ std::string fish_script(const std::vector<const CommandDescription*>& commands) 
         script += fmt::format("{} -f -a {}\n", where, fish_quoted(fmt::format("{}", fmt::join(option.choices, " "))));
       }
     }
-    if (takes_ports(*command)) {
-      script += where + " -f -a \"(command ls /sys/bus/pci/devices 2>/dev/null) sim:0 sim:1\"\n";
-    }
+    if (takes_ports(*command)) script += where + " -f -a \"(__pollux_ports)\"\n";
+    if (takes_running_ports(*command)) script += where + " -f -a \"(__pollux_running)\"\n";
   }
   return script;
 }
