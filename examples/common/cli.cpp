@@ -10,6 +10,25 @@
 namespace pollux::cli {
 namespace {
 
+/// Shows how many values a positional takes as "PORT [PORT]", where CLI11 has "PORT(1x)", and a flag that turns
+/// something off by its name alone.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  [[nodiscard]] std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    const std::string name = CLI::Formatter::make_option_name(option, is_positional);
+    return name.substr(0, name.find('{'));
+  }
+  [[nodiscard]] std::string make_option_usage(const CLI::Option* option) const override {
+    const std::string name = make_option_name(option, true);
+    const int least = option->get_required() ? option->get_expected_min() : 0;
+    std::string usage;
+    for (int i = 0; i < least; ++i) usage += (i == 0 ? "" : " ") + name;
+    const int optional = option->get_expected_max() - least;
+    if (optional > 0) usage += (usage.empty() ? "[" : " [") + name + "]";
+    return usage + (optional > 1 ? "..." : "");
+  }
+};
+
 Check from(const CLI::Validator& validator) {
   const auto test = [validator](const std::string& text) {
     std::string copy = text;
@@ -115,7 +134,9 @@ Option* Option::excludes(const Option* other) {
 }
 
 App::App(const std::string& description, const std::string& name)
-    : owned_(std::make_unique<CLI::App>(description, name)), app_(owned_.get()) {}
+    : owned_(std::make_unique<CLI::App>(description, name)), app_(owned_.get()) {
+  app_->formatter(std::make_shared<HelpFormatter>());
+}
 App::App(CLI::App* app) : app_(app) {}
 App::~App() = default;
 

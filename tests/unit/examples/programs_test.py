@@ -34,6 +34,11 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(outcome.returncode, 0)
             self.assertIn("--burst", outcome.stdout)
 
+    def test_help_shows_how_many_ports_there_are(self):
+        for program in (L2FWD, PKTGEN):
+            self.assertIn(f"Usage: {pathlib.Path(program).name} [OPTIONS] PORT [PORT]\n", run(program, "--help").stdout)
+        self.assertRegex(run(L2FWD, "--help").stdout, r"(?m)^  --no-mac-updating +Leave")
+
     def test_a_loop_needs_one_port_of_a_card(self):
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--loopback", "phy"], "--loopback", "one port")
         self.expect_error(2, [PKTGEN, "sim:0", "--loopback", "phy", "--receive"], "--loopback", "without --send or --receive")
