@@ -44,11 +44,11 @@ Result<FileDescriptor> open_input_file(const std::string& path, std::string_view
   return file;
 }
 
-// The file is truncated only once the lock is held.
+// The file is truncated only once the lock is held. A file system without locks fails in another way.
 Result<FileDescriptor> open_output_file(const std::string& path, std::string_view name) {
   auto file = open_regular(path, O_WRONLY | O_CREAT, name);
   if (!file) return file;
-  if (::flock(file->get(), LOCK_EX | LOCK_NB) != 0) {
+  if (::flock(file->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     return fail(ErrorCode::busy, fmt::format("{}: {} is in use", name, path),
                 "another port or process writes or reads it; choose another file");
   }
