@@ -145,6 +145,7 @@ class Parser {
       layout_.malformed = true;
     } else {
       accept(at, UdpHeader::kLength);
+      if (layout_.fragment == Fragment::none) end_ = at + length;  // the rest of the packet is no payload: RFC 9868, 5
     }
   }
   /// The card's packet type has no layer 4 for fragments.

@@ -149,6 +149,7 @@ TEST_F(Classify, ChecksTheAddressesAndBytesThatAChecksumCovers) {
   for (const test::RoutedFrame& frame : test::routed_frames()) {
     const Layout layout = parse(frame.bytes);
     ASSERT_EQ(layout.l3_length(), frame.l3) << frame.name;
+    EXPECT_EQ(layout.payload_length(), 19) << frame.name << ": what follows a datagram is not its payload";
     EXPECT_EQ(l4_checksum(frame.bytes, layout), ChecksumStatus::good) << frame.name;
     EXPECT_EQ(l4_checksum(*chain(frame.bytes, 50), layout), ChecksumStatus::good) << frame.name;
     auto corrupted = frame.bytes;
