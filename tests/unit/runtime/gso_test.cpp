@@ -200,6 +200,22 @@ TEST_F(GsoTest, SegmentsOnARouteHaveTheChecksumsOfItsEnd) {
   }
 }
 
+// Such frames could not be segmented again.
+TEST_F(GsoTest, GroMergesNoIpv6OfAnotherVersion) {
+  Gro gro;
+  for (const std::uint8_t version : {std::uint8_t{0x60}, std::uint8_t{0x40}}) {
+    Burst<64> burst;
+    put_flow(burst, 2, {.ipv6 = true});
+    for (Mbuf& frame : burst) {
+      frame.data()[14] = version;
+      SoftwareRxMetadata{.l4_checksum = ChecksumStatus::good}.attach_to(frame);
+    }
+    gro.merge(burst);
+    EXPECT_EQ(burst.size(), version == 0x60 ? 1U : 2U);
+    burst.drop(seen_, cache_);
+  }
+}
+
 TEST_F(GsoTest, TheLastSegmentIsStamped) {
   MbufPtr frame = superframe({.payload = counting(250)}, 100);
   TxOffload request = frame->tx_offload();
