@@ -148,7 +148,8 @@ CONFORMANCE_TEST_WHERE(HeaderShapes, GetTheTagsThatTheyRequest, traits.card_rece
 
 // QEMU's card makes IP fragments of a long UDP packet, so its port offers nothing of the kind.
 CONFORMANCE_TEST_WHERE(HeaderShapes, UdpSegmentationIsOfferedByPortsThatHaveIt, traits.card_receive) {
-  EXPECT_EQ((left().offloads().tx_flags & TxOffload::udp_segmentation) != 0, traits().udp_segments);
+  const bool is_qemus = left().info().missed_count == MissedCount::lower_bound;
+  EXPECT_EQ((left().offloads().tx_flags & TxOffload::udp_segmentation) != 0, !is_qemus);
 }
 
 }  // namespace
