@@ -9,7 +9,7 @@ namespace pollux {
 enum class LogLevel { debug, info, warning, error };
 
 /// Receives the library's messages. The library prints nothing; without a callback, messages are dropped. Called from
-/// any thread, but never from rx_burst or tx_burst.
+/// any thread, but never from rx_burst or tx_burst. It must not throw, since destructors call it, too.
 using LogCallback = std::function<void(LogLevel level, std::string_view message)>;
 
 }  // namespace pollux

@@ -41,7 +41,8 @@ struct Misuse {
   std::string what;  ///< the object's name, where it was allocated and where it was freed
 };
 
-/// Called for each misuse. The affected buffer is no longer used, and the program continues.
+/// Called for each misuse. The affected buffer is no longer used, and the program continues. It must not throw, since
+/// destructors call it, too.
 using MisuseHandler = std::function<void(const Misuse&)>;
 
 }  // namespace pollux

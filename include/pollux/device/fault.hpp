@@ -66,7 +66,8 @@ struct FaultPlan {
   std::uint64_t count = 1;  ///< consecutive occurrences; a removal lasts until FaultInjector::disable
   ErrorCode error = ErrorCode::io_error;
   StuckRegister stuck = {};
-  std::function<void()> action = nullptr;  ///< may access the device's registers; these accesses are not counted
+  /// May access the device's registers; these accesses are not counted. Must not throw.
+  std::function<void()> action = nullptr;
 };
 
 /// Parses a fault: "KIND@AT" or "KIND@ATxCOUNT", such as "removal@1200", "ones@3x2" or "lost-write@40". AT is 0 if

@@ -36,7 +36,7 @@ struct MemoryFault {
     std::size_t offset = 0;
     std::size_t length = 0;
   } first_bytes = {};
-  std::function<void(std::span<std::byte> bytes)> change = nullptr;
+  std::function<void(std::span<std::byte> bytes)> change = nullptr;  ///< must not throw
 };
 
 inline constexpr std::size_t kModelAccessKinds = 6;  ///< kinds of ModelAccess

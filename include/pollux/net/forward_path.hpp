@@ -45,8 +45,9 @@ class POLLUX_API ForwardPath {
   virtual ~ForwardPath();
 
   /// Forwards received frames in order: as many as have arrived and the transmit ring has room for, at most `limit` and
-  /// kMaxBurst. Calls `edit(ForwardedFrame&)` for each before the card may send it. Returns their number. Frames that
-  /// cannot be sent are counted in the statistics of the port that rejected them. Never waits.
+  /// kMaxBurst. Calls `edit(ForwardedFrame&)` for each before the card may send it; it must neither throw nor call the
+  /// path or the ports. Returns their number. Frames that cannot be sent are counted in the statistics of the port that
+  /// rejected them. Never waits.
   template <std::invocable<ForwardedFrame&> Edit>
   [[gnu::always_inline]] std::uint32_t burst(std::uint32_t limit, Edit&& edit) noexcept {
     ForwardedFrame frames[kMaxBurst];
