@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "pollux/base/cycle_counter.hpp"
+
 namespace pollux {
 namespace {
 
@@ -13,9 +15,16 @@ constexpr Site kObserverSite{"a queue's observer", 0};
 
 }  // namespace
 
+void RxQueue::note_armed() noexcept {
+  if (RxObservers* const all = observers()) all->armed_at_ = read_cycles();
+}
+
 std::uint32_t RxQueue::burst_observed(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  const RxObservers& all = *queue.observers();
+  RxObservers& all = *queue.observers();
   const std::uint32_t count = all.next_(queue, out, limit);
+  if (const std::uint64_t since = std::exchange(all.armed_at_, 0); since != 0) {
+    for (RxObserver* const observer : all.observers_) observer->slept(queue, since);
+  }
   if (count == 0) {
     for (RxObserver* const observer : all.observers_) observer->found_none(queue);
     return 0;

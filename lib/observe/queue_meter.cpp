@@ -23,13 +23,22 @@ void RxMeter::polled(std::uint64_t frames) noexcept {
   if (last_poll_ != 0) {
     const std::uint64_t interval = now - last_poll_;
     poll_intervals_.add(interval);
-    if (last_frames_ != 0) {
-      add_to(busy_cycles_, interval);
-      add_to(busy_frames_, last_frames_);
-    }
+    add_busy(interval);
   }
   last_poll_ = now;
   last_frames_ = frames;
+}
+
+void RxMeter::add_busy(std::uint64_t cycles) noexcept {
+  if (last_frames_ == 0) return;
+  add_to(busy_cycles_, cycles);
+  add_to(busy_frames_, last_frames_);
+}
+
+// The queue may have been armed before the last poll, since polling an armed queue is allowed.
+void RxMeter::slept(const RxQueue&, std::uint64_t since) noexcept {
+  if (since > last_poll_ && last_poll_ != 0) add_busy(since - last_poll_);
+  last_poll_ = 0;
 }
 
 void RxMeter::received(const RxQueue&, std::span<Mbuf* const> frames) noexcept {

@@ -39,19 +39,22 @@ class RxMeter final : public RxObserver {
  public:
   void received(const RxQueue& queue, std::span<Mbuf* const> frames) noexcept override;
   void found_none(const RxQueue& queue) noexcept override;
+  void slept(const RxQueue& queue, std::uint64_t since) noexcept override;
 
   [[nodiscard]] std::uint64_t bursts() const noexcept { return bursts_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t empty_polls() const noexcept { return empty_polls_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t frames() const noexcept { return frames_.load(std::memory_order_relaxed); }
-  /// Cycles from the ends of bursts with frames to the ends of the next polls of the queue, and these frames.
+  /// Cycles from the ends of bursts with frames to the ends of the next polls of the queue, or until the program armed
+  /// the queue to sleep, and these frames.
   [[nodiscard]] std::uint64_t busy_cycles() const noexcept { return busy_cycles_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t busy_frames() const noexcept { return busy_frames_.load(std::memory_order_relaxed); }
   [[nodiscard]] const PowerHistogram<12>& burst_sizes() const noexcept { return burst_sizes_; }
-  /// Cycles between two polls of the queue: as long as a frame may wait for the program.
+  /// Cycles between two polls of the queue, unless the program slept: as long as a frame may wait for the program.
   [[nodiscard]] const PowerHistogram<40>& poll_intervals() const noexcept { return poll_intervals_; }
 
  private:
   void polled(std::uint64_t frames) noexcept;
+  void add_busy(std::uint64_t cycles) noexcept;
 
   std::atomic<std::uint64_t> bursts_{0};
   std::atomic<std::uint64_t> empty_polls_{0};
@@ -60,7 +63,7 @@ class RxMeter final : public RxObserver {
   std::atomic<std::uint64_t> busy_frames_{0};
   PowerHistogram<12> burst_sizes_;
   PowerHistogram<40> poll_intervals_;
-  std::uint64_t last_poll_ = 0;    // 0: none yet
+  std::uint64_t last_poll_ = 0;    // 0: none yet, or none since the program slept
   std::uint64_t last_frames_ = 0;  // of the last poll
 };
 

@@ -62,6 +62,41 @@ CONFORMANCE_TEST(Sleeping, AQueueWithoutADescriptorIsNeverArmed) {
   }
 }
 
+/// Counts what a queue tells it, and the times at which the queue was armed.
+class SleepRecorder final : public RxObserver {
+ public:
+  void received(const RxQueue&, std::span<Mbuf* const>) noexcept override { ++bursts; }
+  void found_none(const RxQueue&) noexcept override { ++bursts; }
+  void slept(const RxQueue&, std::uint64_t since) noexcept override {
+    bursts_before = bursts;
+    armed_at = since;
+  }
+
+  std::uint64_t bursts = 0;
+  std::uint64_t bursts_before = 0;
+  std::uint64_t armed_at = 0;
+};
+
+CONFORMANCE_TEST(Sleeping, ObserversAreToldBeforeTheNextBurst) {
+  start_both();
+  if (!can_sleep()) return;
+  SleepRecorder recorder;
+  ASSERT_TRUE(right().attach_observer(0, recorder));
+  const std::uint64_t before = read_cycles();
+  ASSERT_TRUE(arms());
+  const std::uint64_t after = read_cycles();
+  queue().disarm();
+  const std::uint64_t bursts = recorder.bursts;
+  drop_waiting();
+  EXPECT_EQ(recorder.bursts_before, bursts);
+  EXPECT_GE(recorder.armed_at, before);
+  EXPECT_LE(recorder.armed_at, after);
+  recorder.armed_at = 0;
+  drop_waiting();
+  EXPECT_EQ(recorder.armed_at, 0U) << "it was not armed again";
+  ASSERT_TRUE(right().detach_observer(0, recorder));
+}
+
 CONFORMANCE_TEST_WHERE(Sleeping, AFrameWakes, traits.delivers && !traits.by_file) {
   start_both();
   if (!can_sleep()) return;

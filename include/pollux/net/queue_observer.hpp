@@ -30,6 +30,9 @@ class POLLUX_API RxObserver {
   virtual void received(const RxQueue& queue, std::span<Mbuf* const> frames) noexcept = 0;
   /// A burst found no frames.
   virtual void found_none(const RxQueue& /*queue*/) noexcept {}
+  /// The program armed the queue when `read_cycles` was `since`, to sleep until frames arrive. Called before the
+  /// `received` or `found_none` of the next burst.
+  virtual void slept(const RxQueue& /*queue*/, std::uint64_t /*since*/) noexcept {}
 };
 
 /// Observes the frames that a program passes to a transmit queue. The rules of RxObserver apply.
@@ -73,6 +76,7 @@ class QueueObservers {
   Function* own_ = nullptr;   // the queue's own burst function while bytes are counted
   bool counts_bytes_ = false;
   std::uint64_t bytes_ = 0;
+  std::uint64_t armed_at_ = 0;  // of a receive queue, by `read_cycles`; 0: not since its last burst
   std::vector<Observer*> observers_;
   const char* obstacle_ = nullptr;
 };

@@ -99,6 +99,9 @@ class POLLUX_API RxQueue {
   /// the queue cannot be observed.
   [[nodiscard]] virtual RxObservers* observers() noexcept { return nullptr; }
 
+  /// Tells the observers that the program may sleep now. A driver's `arm` calls it when it has armed the queue.
+  void note_armed() noexcept;
+
   static std::uint32_t idle(RxQueue&, Mbuf**, std::uint32_t) noexcept { return 0; }
 
   BurstGate<BurstFunction> gate_;

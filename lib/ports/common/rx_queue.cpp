@@ -51,7 +51,10 @@ bool RxQueue::arm() noexcept {
   bool is_quiet = true;  // a queue that is closed receives nothing
   gate_.visit(&idle, [&] { is_quiet = watch(); });
   const bool has_changed = has_changed_.exchange(false);  // last: see notify_change
-  if (is_quiet && !has_changed) return true;
+  if (is_quiet && !has_changed) {
+    note_armed();
+    return true;
+  }
   disarm();
   return false;
 }

@@ -123,12 +123,15 @@ class Top(unittest.TestCase):
         self.assertIn("--batch", outcome.stderr)
         self.assertEqual(self.top("--interval", "0").returncode, 2)
 
-    def test_an_unknown_terminal_is_an_error(self):
-        self.environment["TERM"] = "nosuch"
-        outcome = subprocess.run(["script", "-qec", f"{POLLUX} top", "/dev/null"], env=self.environment, capture_output=True, text=True,
-                                 timeout=SECONDS, check=False, stdin=subprocess.DEVNULL)
-        self.assertEqual(outcome.returncode, 1, outcome.stdout)
-        self.assertIn("set TERM", outcome.stdout)
+    def test_a_terminal_on_which_it_cannot_draw_is_an_error(self):
+        for terminal, why in (("nosuch", "does not know this terminal"), ("dumb", "has no cursor control")):
+            self.environment["TERM"] = terminal
+            outcome = subprocess.run(["script", "-qec", f"{POLLUX} top --updates 1", "/dev/null"], env=self.environment, capture_output=True,
+                                     text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL)
+            self.assertEqual(outcome.returncode, 1, outcome.stdout)
+            for part in (why, "--batch", "set TERM"):
+                self.assertIn(part, outcome.stdout)
+            self.assertNotIn("PROGRAM", outcome.stdout)
 
 
 if __name__ == "__main__":

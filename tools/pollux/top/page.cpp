@@ -134,7 +134,7 @@ std::vector<Line> help_page() {
       "q          quit",
       "",
       "EMPTY    share of the polls that found no frame",
-      "CYC/FRM  cycles from the end of a burst to the end of the next poll, a frame",
+      "CYC/FRM  cycles from the end of a burst to the end of the next poll, or until it sleeps, a frame",
       "POOL     share of the mbufs in use in the pool that feeds the port",
       "-        not known, or not measured",
   };

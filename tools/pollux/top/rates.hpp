@@ -19,7 +19,7 @@ struct QueueRates {
   Figure drops = {};
   Figure empty_polls = {};       ///< share of the polls that found nothing
   Figure burst = {};             ///< frames in a burst, those that are not empty
-  Figure cycles_per_frame = {};  ///< of the processor, from the end of a burst to the end of the queue's next poll
+  Figure cycles_per_frame = {};  ///< from the end of a burst to the end of the queue's next poll, or until sleep
 };
 
 struct DropRate {

@@ -52,6 +52,12 @@ Result<Screen> Screen::open(bool colours) {
     return fail(ErrorCode::not_supported, "ncurses does not know this terminal",
                 "set TERM to the name of your terminal, such as xterm, or use --batch");
   }
+  // Without these, pages would be printed one after the other, with blanks in place of cursor movements.
+  if (::tigetstr("cup") == nullptr) {
+    ::endwin();
+    return fail(ErrorCode::not_supported, "this terminal has no cursor control",
+                "print pages instead, with --batch, or set TERM to what your terminal is, such as xterm");
+  }
   ::cbreak();
   ::noecho();
   ::keypad(stdscr, true);

@@ -15,7 +15,7 @@ enum class Key { none, quit, help, up, down, queues, idle, measure, interval, up
 /// The terminal, by ncurses. At most one object at a time; its end gives the terminal back as it was.
 class Screen {
  public:
-  /// Errors: not_supported (TERM names no terminal that ncurses knows).
+  /// Errors: not_supported (TERM names no terminal that ncurses knows, or one without cursor control).
   [[nodiscard]] static Result<Screen> open(bool colours);
   Screen(Screen&& other) noexcept;
   Screen& operator=(Screen&&) = delete;

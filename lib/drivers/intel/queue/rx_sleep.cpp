@@ -31,7 +31,10 @@ bool RxQueue::arm() noexcept {
   const bool is_own = gate_.visit(&idle, [&] { is_quiet = watch(); });
   if (!is_own) is_quiet = !frames_go_elsewhere();
   const bool has_changed = has_changed_.exchange(false);  // last: see notify_change
-  if (is_quiet && !has_changed) return true;
+  if (is_quiet && !has_changed) {
+    note_armed();
+    return true;
+  }
   disarm();
   return false;
 }
