@@ -185,7 +185,7 @@ TEST_F(Command, AddrShowsAndSetsWhatAPortReceives) {
   EXPECT_EQ(shown.at("multicast").at(0), "01:00:5e:00:00:01");
   EXPECT_EQ(run("addr sim:0 --unicast 02:00:00:00:00"), kUsage);
   EXPECT_THAT(err.str(), HasSubstr("six bytes"));
-  EXPECT_EQ(run("addr sim:0 --unicast 01:00:5e:00:00:01"), kFailure);
+  EXPECT_EQ(run("addr sim:0 --unicast 01:00:5e:00:00:01"), kUsage);
   EXPECT_THAT(err.str(), HasSubstr("multicast addresses"));
   EXPECT_EQ(run("addr null: --unicast 02:00:00:00:00:01"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("no filter for unicast addresses"));
@@ -239,7 +239,7 @@ TEST_F(Command, TimeShowsAndSetsTheClock) {
   EXPECT_EQ(shown.at("tick_ns"), 16);
   EXPECT_EQ(run("time sim:0 --set tomorrow"), kUsage);
   EXPECT_THAT(err.str(), HasSubstr("--set now"));
-  EXPECT_EQ(run("time sim:0 --frequency 2e9"), kFailure);
+  EXPECT_EQ(run("time sim:0 --frequency 2e9"), kUsage);
   EXPECT_THAT(err.str(), HasSubstr("ppb"));
   EXPECT_EQ(run("time null:"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("has no clock"));
