@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tshark, capinfos and tcpdump judge captures of a running l2fwd: files, pipes, and interfaces of Wireshark's extcap."""
 
+import fcntl
 import os
 import pathlib
 import re
@@ -124,15 +125,22 @@ class Captures(unittest.TestCase):
         self.start("--circulate", str(FRAMES), "--fused", "sim:0", "sim:1")
         kept = self.folder / "kept"
         kept.write_text("kept")
-        for words, expected in ((["plx0/1", "tcp prot 80"], "bad capture filter"), (["plx7"], "name one of plx0"),
-                                (["plx0/9"], "there is no queue 9"), (["plx0"], "forward path")):
+        for words, status, expected in ((["plx0/1", "tcp prot 80"], 2, "bad capture filter"), (["plx0/1", "inbound"], 2, "--direction in"),
+                                        (["plx7"], 1, "name one of plx0"), (["plx0/9"], 2, "there is no queue 9"),
+                                        (["plx0"], 1, "forward path")):
             done = self.run_tool(POLLUX, "capture", *words, "-w", str(kept), check=False)
-            self.assertEqual(done.returncode, 1, words)
+            self.assertEqual(done.returncode, status, words)
             self.assertIn(expected, done.stderr)
         self.assertEqual(kept.read_text(), "kept", "a rejected capture overwrites nothing")
         done = self.run_tool(POLLUX, "capture", "plx0/1", "-w", "/dev/full", "--seconds", "0.1", check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("No space left on device", done.stderr)
+        with kept.open() as other:
+            fcntl.flock(other, fcntl.LOCK_EX)  # as another capture does
+            done = self.run_tool(POLLUX, "capture", "plx0/1", "-w", str(kept), "--seconds", "0.1", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is in use", done.stderr)
+        self.assertEqual(kept.read_text(), "kept")
 
     def test_a_reader_that_is_killed_and_a_program_that_ends(self):
         side = self.start("--circulate", str(FRAMES), "sim:0", "sim:1")
