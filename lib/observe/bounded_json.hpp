@@ -15,8 +15,9 @@ namespace pollux::observe {
 /// What a text from another program may contain. Json looks for each key among those before it, and parts of it are
 /// copied and written recursively.
 struct JsonLimits {
-  std::size_t keys = 0;   ///< of one object
-  std::size_t depth = 0;  ///< of objects and lists in each other
+  std::size_t keys = 0;    ///< of one object
+  std::size_t depth = 0;   ///< of objects and lists in each other
+  std::size_t values = 0;  ///< in all
 };
 
 /// Reads a text without keeping anything of it, and stops where it exceeds the limits.
@@ -25,13 +26,13 @@ class JsonMeasure final : public nlohmann::json_sax<Json> {
   explicit JsonMeasure(const JsonLimits& limits) : limits_(limits) {}
   [[nodiscard]] bool exceeded() const noexcept { return exceeded_; }
 
-  bool null() override { return true; }
-  bool boolean(bool /*value*/) override { return true; }
-  bool number_integer(std::int64_t /*value*/) override { return true; }
-  bool number_unsigned(std::uint64_t /*value*/) override { return true; }
-  bool number_float(double /*value*/, const std::string& /*text*/) override { return true; }
-  bool string(std::string& /*value*/) override { return true; }
-  bool binary(Json::binary_t& /*value*/) override { return true; }
+  bool null() override { return count(); }
+  bool boolean(bool /*value*/) override { return count(); }
+  bool number_integer(std::int64_t /*value*/) override { return count(); }
+  bool number_unsigned(std::uint64_t /*value*/) override { return count(); }
+  bool number_float(double /*value*/, const std::string& /*text*/) override { return count(); }
+  bool string(std::string& /*value*/) override { return count(); }
+  bool binary(Json::binary_t& /*value*/) override { return count(); }
   bool start_object(std::size_t /*elements*/) override { return enter(); }
   bool key(std::string& /*name*/) override { return within(++keys_.back() <= limits_.keys); }
   bool end_object() override { return leave(); }
@@ -47,9 +48,10 @@ class JsonMeasure final : public nlohmann::json_sax<Json> {
     exceeded_ = exceeded_ || !is;
     return is;
   }
+  bool count() { return within(++values_ <= limits_.values); }
   bool enter() {
     keys_.push_back(0);
-    return within(keys_.size() <= limits_.depth);
+    return within(keys_.size() <= limits_.depth) && count();
   }
   bool leave() {
     keys_.pop_back();
@@ -58,6 +60,7 @@ class JsonMeasure final : public nlohmann::json_sax<Json> {
 
   const JsonLimits limits_;
   std::vector<std::size_t> keys_;  // of each object that is open; zero for lists
+  std::size_t values_ = 0;
   bool exceeded_ = false;
 };
 

@@ -11,7 +11,7 @@ namespace pollux::observe {
 namespace {
 
 /// More than any request needs. Thousands of keys would keep the thread that polls for a tenth of a second.
-constexpr JsonLimits kRequestLimits{.keys = 64, .depth = 32};
+constexpr JsonLimits kRequestLimits{.keys = 64, .depth = 32, .values = 1024};
 
 tl::unexpected<Error> wrong(const char* name, std::string_view wanted) {
   return fail(ErrorCode::invalid_argument, fmt::format("the parameter '{}' is missing, or is not {}", name, wanted),
@@ -22,9 +22,11 @@ tl::unexpected<Error> wrong(const char* name, std::string_view wanted) {
 
 Result<Request> parse_request(std::string_view line, Json& id) {
   if (exceeds(line, kRequestLimits)) {
-    return fail(ErrorCode::invalid_argument, "the request has too many members, or nests too deep",
-                fmt::format("an object has at most {} of them, and lists and objects nest at most {} deep",
-                            kRequestLimits.keys, kRequestLimits.depth));
+    return fail(
+        ErrorCode::invalid_argument, "the request has too many members, or nests too deep",
+        fmt::format("an object has at most {} of them, a request at most {} values, and lists and objects nest at "
+                    "most {} deep",
+                    kRequestLimits.keys, kRequestLimits.values, kRequestLimits.depth));
   }
   Json parsed = Json::parse(line, nullptr, false);
   if (!parsed.is_object()) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
@@ -24,14 +25,20 @@ namespace {
 struct ExporterOptions {
   std::string listen = "127.0.0.1:9876";
   bool once = false;
+  bool all_users = false;
 };
+
+/// Options of CivetWeb. A connection holds a thread as long as its request is not complete, which may take 2 seconds.
+std::vector<std::string> server_options(const std::string& listen) {
+  return {"listening_ports", listen, "num_threads", "64", "request_timeout_ms", "2000"};
+}
 
 /// Serves HTTP until Ctrl-C. The HTTP server has threads of its own, and throws if it cannot listen.
 int serve_metrics(const Environment& environment, const ExporterOptions& options,
                   const std::shared_ptr<ProgramMetrics>& metrics) {
   const examples::StopSignals stop;
   try {
-    prometheus::Exposer server(options.listen);
+    prometheus::Exposer server(server_options(options.listen));
     server.RegisterCollectable(metrics);
     environment.out << fmt::format("serving http://{}/metrics\n", options.listen) << std::flush;
     while (!stop.raised()) environment.clock.sleep_for(std::chrono::milliseconds(100));
@@ -46,7 +53,8 @@ int run_exporter(const Environment& environment, ExporterOptions options) {
   const auto address = listen_address(options.listen);
   if (!address) return report(environment, address.error());
   options.listen = *address;
-  const auto metrics = std::make_shared<ProgramMetrics>(&telemetry_directories);
+  const Users users = options.all_users ? Users::all : Users::own;
+  const auto metrics = std::make_shared<ProgramMetrics>([users] { return telemetry_directories(users); });
   if (!options.once) return serve_metrics(environment, options, metrics);
   prometheus::TextSerializer().Serialize(environment.out, metrics->Collect());
   return kSuccess;
@@ -61,9 +69,13 @@ void add_exporter(cli::App& app, const Environment& environment, int& exit_code)
       ->add_option("--listen", options->listen, "Address and TCP port of the HTTP server; a port alone is of 127.0.0.1")
       ->capture_default_str();
   command->add_flag("--once", options->once, "Print the metrics and end");
+  command->add_flag("--all-users", options->all_users, "As root: also ask the programs of other users");
   command->footer(
-      "pollux exporter --listen 0.0.0.0:9876\n"
-      "Programs are asked at each scrape, and may come and go. docs/prometheus has rules for alerts.");
+      "pollux exporter --listen 127.0.0.1:9877\n"
+      "Programs are asked at each scrape, and may come and go. docs/prometheus has rules for alerts. Whoever reaches "
+      "the\n"
+      "address may read the counters: leave it on this machine, and let a proxy with encryption and passwords serve "
+      "others.");
   command->callback([options, &environment, &exit_code] { exit_code = run_exporter(environment, *options); });
 }
 

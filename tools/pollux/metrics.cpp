@@ -2,8 +2,11 @@
 #include "metrics.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string_view>
@@ -18,12 +21,21 @@ using prometheus::ClientMetric;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
-/// A program that does not answer in this time is down. A scrape ends after 10 seconds by default.
-constexpr std::chrono::milliseconds kAnswerLimit{2000};
+using std::chrono::steady_clock;
+
+/// A program that has not answered everything in this time is down. A scrape ends after 10 seconds by default.
+constexpr std::chrono::milliseconds kProgramLimit{2000};
+constexpr std::chrono::milliseconds kScrapeLimit{8000};
+/// More than a program with 64 ports needs.
+constexpr std::size_t kMostSamples = 10'000;
+constexpr std::size_t kMostScrapedPorts = 256;
 
 /// Collects samples of metrics by the name of the metric.
 class Samples {
  public:
+  /// From now on the samples are those of another program.
+  void next_program() { left_ = kMostSamples; }
+  [[nodiscard]] bool are_too_many() const noexcept { return left_ == 0; }
   void counter(const std::string& name, const std::string& help, const Labels& labels, const TelemetryJson& value) {
     if (ClientMetric* const sample = add(name, help, MetricType::Counter, labels, value))
       sample->counter.value = value.get<double>();
@@ -42,7 +54,8 @@ class Samples {
   /// nullptr: `value` is no number, since the program does not know it.
   ClientMetric* add(const std::string& name, const std::string& help, MetricType type, const Labels& labels,
                     const TelemetryJson& value) {
-    if (!value.is_number()) return nullptr;
+    if (!value.is_number() || left_ == 0) return nullptr;
+    --left_;
     prometheus::MetricFamily& family = families_["pollux_" + name];
     family.name = "pollux_" + name;
     family.help = help;
@@ -53,6 +66,20 @@ class Samples {
   }
 
   std::map<std::string, prometheus::MetricFamily> families_;
+  std::size_t left_ = 0;
+};
+
+/// The rest of the time that a program has for its answers.
+class Deadline {
+ public:
+  explicit Deadline(std::chrono::milliseconds limit) : end_(steady_clock::now() + limit) {}
+  [[nodiscard]] std::chrono::milliseconds left() const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - steady_clock::now());
+    return std::max(left, std::chrono::milliseconds(0));
+  }
+
+ private:
+  steady_clock::time_point end_;
 };
 
 Labels with(Labels labels, std::initializer_list<ClientMetric::Label> more) {
@@ -89,7 +116,7 @@ void add_stats(Samples& samples, const Labels& labels, const TelemetryJson& stat
   if (!drops.is_object()) return;
   for (const auto& [reason, count] : drops.items()) {
     samples.counter("port_dropped_packets_total", "Frames that the library dropped, by reason.",
-                    with(labels, {{"reason", reason}}), count);
+                    with(labels, {{"reason", printable(reason)}}), count);
   }
 }
 
@@ -148,11 +175,12 @@ void add_account(Samples& samples, const Labels& labels, const TelemetryJson& ac
 
 /// Error: the program did not answer. A port that it answers for with an error, such as one that was closed meanwhile,
 /// has no samples.
-Result<void> add_port(Samples& samples, TelemetryClient& client, const Labels& labels, const TelemetryJson& about) {
+Result<void> add_port(Samples& samples, TelemetryClient& client, const Deadline& deadline, const Labels& labels,
+                      const TelemetryJson& about) {
   constexpr std::array kMethods{"port.stats", "port.queues", "port.link"};
   std::array<TelemetryJson, kMethods.size()> answers;
   for (std::size_t i = 0; i < kMethods.size(); ++i) {
-    auto answer = client.call(kMethods[i], {{"port", text_of(about, "name")}}, kAnswerLimit);
+    auto answer = client.call(kMethods[i], {{"port", text_of(about, "name")}}, deadline.left());
     if (!answer && client.answered()) return {};
     if (!answer) return pass_on(std::move(answer));
     answers[i] = *std::move(answer);
@@ -171,12 +199,13 @@ Result<void> add_port(Samples& samples, TelemetryClient& client, const Labels& l
   return {};
 }
 
-/// Asks one program. Error: it did not answer a request. Those after it are not sent, as each would take as long.
-Result<void> add_program(Samples& samples, TelemetryClient& client, Labels labels) {
-  const auto ask = [&](const char* method) { return client.call(method, TelemetryJson::object(), kAnswerLimit); };
+/// Asks one program. Error: it did not answer a request, or all of them in time; or it said too much. Requests after
+/// the first one without an answer are not sent.
+Result<void> add_program(Samples& samples, TelemetryClient& client, const Deadline& deadline, Labels labels) {
+  const auto ask = [&](const char* method) { return client.call(method, TelemetryJson::object(), deadline.left()); };
   auto process = ask("process");
   if (!process) return pass_on(std::move(process));
-  labels.push_back({"program", text_of(*process, "program")});
+  labels.insert(labels.begin() + 1, {"program", text_of(*process, "program")});
   samples.gauge("program_info", "A running program.", with(labels, {{"version", text_of(*process, "version")}}), 1);
   auto pools = ask("pools");
   if (!pools) return pass_on(std::move(pools));
@@ -186,22 +215,38 @@ Result<void> add_program(Samples& samples, TelemetryClient& client, Labels label
   add_account(samples, labels, *account);
   auto ports = ask("ports");
   if (!ports) return pass_on(std::move(ports));
+  std::size_t asked = 0;
   for (const TelemetryJson& port : *ports) {
-    if (auto added = add_port(samples, client, labels, port); !added) return added;
+    if (++asked > kMostScrapedPorts || samples.are_too_many()) {
+      return fail(ErrorCode::io_error, "the program has too many ports or counters", "see what listens to its socket");
+    }
+    if (auto added = add_port(samples, client, deadline, labels, port); !added) return added;
   }
   return {};
+}
+
+/// What all samples of the program behind a socket have in common.
+Labels labels_of(const std::string& socket, const Result<TelemetryClient>& client) {
+  Labels labels{{"pid", printable(std::filesystem::path(socket).stem().string())}};
+  if (client && client->user() != 0 && client->user() != ::geteuid())
+    labels.push_back({"user", user_name(client->user())});
+  return labels;
 }
 
 }  // namespace
 
 std::vector<prometheus::MetricFamily> ProgramMetrics::Collect() const {
   Samples samples;
+  const Deadline scrape(kScrapeLimit);
   for (const std::string& socket : telemetry_sockets(directories_())) {
-    const Labels process{{"pid", std::filesystem::path(socket).stem().string()}};
+    samples.next_program();
+    const Deadline deadline(std::min(kProgramLimit, scrape.left()));
     auto client = TelemetryClient::connect(socket);
     // Nobody listens: the process has ended, and the next program removes its socket.
     if (!client && client.error().code == ErrorCode::not_found) continue;
-    const Result<void> added = client ? add_program(samples, *client, process) : pass_on(std::move(client));
+    const Labels process = labels_of(socket, client);
+    const Result<void> added = client ? add_program(samples, *client, deadline, process) : pass_on(std::move(client));
+    samples.next_program();
     samples.gauge("program_up", "Whether the program answers.", process, added ? 1 : 0);
     if (added) continue;
     samples.gauge("program_error", "Why a program is not up.",

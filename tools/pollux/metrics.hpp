@@ -10,7 +10,9 @@
 
 namespace pollux::tool {
 
-/// Asks all running programs for their counters, at each scrape. docs/prometheus has rules for alerts on them.
+/// Asks all running programs for their counters, at each scrape. docs/prometheus has rules for alerts on them. A scrape
+/// takes at most some 8 seconds, and a program has at most 10,000 samples. Programs of another user than root and this
+/// one have the label `user`.
 class ProgramMetrics final : public prometheus::Collectable {
  public:
   /// `directories` returns where programs have their sockets.

@@ -5,11 +5,17 @@
 
 #include <ostream>
 
+#include "printable.hpp"
+
 namespace pollux::tool {
 
+void print_error(std::ostream& err, const Error& error) {
+  err << "pollux: " << printable(error.what) << '\n';
+  if (!error.hint.empty()) err << "  hint: " << printable(error.hint) << '\n';
+}
+
 int report(const Environment& environment, const Error& error) {
-  environment.err << "pollux: " << error.what << '\n';
-  if (!error.hint.empty()) environment.err << "  hint: " << error.hint << '\n';
+  print_error(environment.err, error);
   return error.code == ErrorCode::invalid_argument ? kUsage : kFailure;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@
 
 namespace pollux::tool {
 
+/// Writes the error and its hint, both as `printable` shows them.
+void print_error(std::ostream& err, const Error& error);
 /// Writes the error and its hint to stderr. Returns kUsage for invalid_argument, since all values are the user's, and
 /// kFailure for other errors.
 int report(const Environment& environment, const Error& error);

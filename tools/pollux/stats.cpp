@@ -18,6 +18,7 @@ struct StatsOptions {
   std::string port;
   bool all = false;
   bool json = false;
+  bool all_users = false;
 };
 
 /// All that a program says about the counters of a port.
@@ -66,7 +67,7 @@ void print_queues(Printer& printer, const TelemetryJson& queues, const char* dir
 }
 
 std::string account_text(const TelemetryJson& account) {
-  const auto number = [&](const char* name) { return member(account, name).dump(); };
+  const auto number = [&](const char* name) { return digits_of(account, name); };
   const std::string made = member(account, "made") == 0 ? "" : " + made " + number("made");
   return fmt::format("account of the program: received {}{} = sent {} + dropped {} + in flight {} + kept {}: {}",
                      number("received"), made, number("sent"), number("dropped"), number("in_flight"), number("kept"),
@@ -79,8 +80,8 @@ void print_stats(const Environment& environment, const StatsOptions& options, co
   const TelemetryJson& stats = member(all, "stats");
   const bool is_up = member(link, "up") == true;
   printer.title(fmt::format("{} ({}) of {}, process {}: {}, link {}", text_of(all, "port"), text_of(all, "uri"),
-                            text_of(all, "program"), member(all, "pid").dump(), text_of(stats, "state"),
-                            is_up ? fmt::format("up, {} Mb/s", member(link, "speed").dump()) : "down"));
+                            text_of(all, "program"), digits_of(all, "pid"), text_of(stats, "state"),
+                            is_up ? fmt::format("up, {} Mb/s", digits_of(link, "speed")) : "down"));
   print_members(printer, stats);
   printer.title("drops by reason");
   print_members(printer, member(stats, "drops"));
@@ -93,14 +94,15 @@ void print_stats(const Environment& environment, const StatsOptions& options, co
 }
 
 int run_stats(const Environment& environment, const StatsOptions& options) {
-  const auto port = select_port(running_ports(telemetry_directories()), options.port);
+  const auto port =
+      select_port(running_ports(telemetry_directories(options.all_users ? Users::all : Users::own)), options.port);
   if (!port) return report(environment, port.error());
   auto client = TelemetryClient::connect(port->socket);
   if (!client) return report(environment, client.error());
   const auto all = collect(*client, *port);
   if (!all) return report(environment, all.error());
   if (options.json) {
-    environment.out << all->dump(2, ' ', false, TelemetryJson::error_handler_t::replace) << '\n';
+    environment.out << json_text(*all) << '\n';
   } else {
     print_stats(environment, options, *all);
   }
@@ -116,6 +118,7 @@ void add_stats(cli::App& app, const Environment& environment, int& exit_code) {
       ->required();
   command->add_flag("--all", options->all, "Show counters that are zero, too");
   command->add_flag("--json", options->json, "Print JSON, with all counters");
+  command->add_flag("--all-users", options->all_users, "As root: also ask the programs of other users");
   command->footer("pollux stats plx0\nThe port is not touched: its program reads the counters between two bursts.");
   command->callback([options, &environment, &exit_code] { exit_code = run_stats(environment, *options); });
 }

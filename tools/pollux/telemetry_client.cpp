@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,8 +13,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -24,9 +27,44 @@ namespace pollux::tool {
 namespace {
 
 /// No answer is longer: docs/telemetry.md.
-constexpr std::size_t kLongestAnswer = std::size_t{8} << 20;
+constexpr std::size_t kLongestAnswer = std::size_t{2} << 20;
 /// More than any answer needs.
-constexpr observe::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32};
+constexpr observe::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32, .values = 100'000};
+constexpr std::size_t kLongestText = 1024;
+constexpr std::size_t kMostPorts = 256;
+constexpr std::size_t kMostSockets = 256;
+constexpr const char* kSystemDirectory = "/run/pollux";
+
+using std::chrono::steady_clock;
+
+/// What is left of the time; nothing if it is over.
+std::chrono::milliseconds left_until(steady_clock::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
+  return std::max(left, std::chrono::milliseconds(0));
+}
+
+/// A directory of `owner` to which nobody else may write.
+bool is_directory_of(const std::string& path, uid_t owner) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == owner &&
+         (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/// The directories of other users, by the numbers in their paths.
+std::vector<std::string> directories_of_others() {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (auto entry = std::filesystem::directory_iterator("/run/user", error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string number = entry->path().filename().string();
+    uid_t user = 0;
+    const auto [end, bad] = std::from_chars(number.data(), number.data() + number.size(), user);
+    std::string path = (entry->path() / "pollux").string();
+    if (bad == std::errc() && end == number.data() + number.size() && is_directory_of(path, user))
+      found.push_back(std::move(path));
+  }
+  return found;
+}
 
 constexpr std::array kCodes{ErrorCode::invalid_argument, ErrorCode::bad_state,         ErrorCode::not_found,
                             ErrorCode::not_supported,    ErrorCode::permission_denied, ErrorCode::busy,
@@ -39,22 +77,25 @@ Error error_of(const TelemetryJson& error) {
   return {code == kCodes.end() ? ErrorCode::io_error : *code, text_of(error, "what"), text_of(error, "hint")};
 }
 
-/// Whether root, this user or the owner of the directory listens there. Others may have put a socket into it, to say
-/// anything.
-bool is_of_owner(int socket, const std::string& path) {
+/// The user who listens there, if it is the owner of the directory, or root or this user in a directory of theirs.
+/// Others may have put a socket into it, to say anything.
+std::optional<uid_t> trusted_user(int socket, const std::string& path) {
   ucred peer{};
   socklen_t size = sizeof peer;
   struct stat directory {};
   const std::string parent = std::filesystem::path(path).parent_path().string();
-  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-         ::stat(parent.empty() ? "." : parent.c_str(), &directory) == 0 &&
-         (peer.uid == 0 || peer.uid == ::geteuid() || peer.uid == directory.st_uid);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  if (::stat(parent.empty() ? "." : parent.c_str(), &directory) != 0) return std::nullopt;
+  const auto is_own = [](uid_t user) { return user == 0 || user == ::geteuid(); };
+  const bool is_trusted = peer.uid == directory.st_uid || (is_own(peer.uid) && is_own(directory.st_uid));
+  return is_trusted ? std::optional(peer.uid) : std::nullopt;
 }
 
 std::vector<std::string> names_of(const std::vector<RunningPort>& ports) {
   std::vector<std::string> names;
   for (const RunningPort& port : ports)
-    names.push_back(fmt::format("{} ({} of {}, process {})", port.name, port.uri, port.program, port.pid));
+    names.push_back(
+        fmt::format("{} ({} of {}, process {}, user {})", port.name, port.uri, port.program, port.pid, port.user));
   return names;
 }
 
@@ -63,8 +104,11 @@ std::string hint_of(const RunningPorts& running) {
   std::vector<std::string> hints;
   if (!running.ports.empty()) hints.push_back(fmt::format("name one of {}", fmt::join(names_of(running.ports), ", ")));
   for (const Error& failure : running.failures) hints.push_back(fmt::format("{} ({})", failure.what, failure.hint));
-  if (!hints.empty()) return fmt::format("{}", fmt::join(hints, "; "));
-  return "no running program has telemetry: start one with --telemetry, or make a pollux::Telemetry in it";
+  if (hints.empty())
+    hints.emplace_back(
+        "no running program has telemetry: start one with --telemetry, or make a pollux::Telemetry in it");
+  if (::geteuid() == 0) hints.emplace_back("--all-users asks the programs of other users, too");
+  return fmt::format("{}", fmt::join(hints, "; "));
 }
 
 }  // namespace
@@ -78,19 +122,23 @@ const TelemetryJson& member(const TelemetryJson& json, const char* name) {
 
 std::string text_of(const TelemetryJson& json, const char* name) {
   const TelemetryJson& found = member(json, name);
-  return found.is_string() ? printable(found.get_ref<const std::string&>()) : std::string();
+  if (!found.is_string()) return {};
+  std::string_view text = found.get_ref<const std::string&>();
+  if (text.size() > kLongestText) {
+    std::size_t end = kLongestText;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // not within a character
+    text = text.substr(0, end);
+  }
+  return printable(text);
 }
 
-std::string printable(std::string_view text) {
-  std::string shown;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
-    const bool is_c1 = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // U+0080 to U+009F
-    shown += is_c1 || byte < 0x20 || byte == 0x7F ? '?' : text[i];
-    if (is_c1) ++i;
-  }
-  return shown;
+std::string digits_of(const TelemetryJson& json, const char* name) {
+  const TelemetryJson& found = member(json, name);
+  return found.is_number() ? found.dump() : "-";
+}
+
+std::string json_text(const TelemetryJson& json) {
+  return json.dump(2, ' ', true, TelemetryJson::error_handler_t::replace);
 }
 
 Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
@@ -103,7 +151,7 @@ Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
   if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a socket", errno);
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
   if (::connect(socket.get(), generic, sizeof address) == 0) {
-    if (is_of_owner(socket.get(), path)) return TelemetryClient(path, std::move(socket));
+    if (const auto user = trusted_user(socket.get(), path)) return TelemetryClient(path, std::move(socket), *user);
     return fail(ErrorCode::permission_denied,
                 path + " belongs neither to root nor to this user or the owner of its directory",
                 "remove it, and let only its owner write to that directory");
@@ -193,14 +241,25 @@ Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJs
   return no_answer();
 }
 
-std::vector<std::string> telemetry_directories() {
-  std::vector<std::string> directories{observe::default_directory()};
+std::string user_name(std::uint32_t user) {
+  std::array<char, 4096> text;
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(user, &entry, text.data(), text.size(), &found) != 0 || found == nullptr)
+    return fmt::format("{}", user);
+  return printable(found->pw_name);
+}
+
+std::vector<std::string> telemetry_directories(Users users) {
+  std::vector<std::string> directories;
+  const std::string own = observe::default_directory();
+  if (is_directory_of(own, ::geteuid())) directories.push_back(own);
   if (::geteuid() != 0) return directories;
-  std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator("/run/user", error);
-       !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
-    directories.push_back((entry->path() / "pollux").string());
-  if (std::ranges::find(directories, "/run/pollux") == directories.end()) directories.emplace_back("/run/pollux");
+  if (own != kSystemDirectory && is_directory_of(kSystemDirectory, 0)) directories.emplace_back(kSystemDirectory);
+  if (users == Users::own) return directories;
+  for (std::string& other : directories_of_others()) {
+    if (std::ranges::find(directories, other) == directories.end()) directories.push_back(std::move(other));
+  }
   return directories;
 }
 
@@ -208,41 +267,54 @@ std::vector<std::string> telemetry_sockets(const std::vector<std::string>& direc
   std::vector<std::string> sockets;
   for (const std::string& directory : directories) {
     std::error_code error;
+    std::size_t found = 0;
     for (auto entry = std::filesystem::directory_iterator(directory, error);
-         !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-      if (entry->path().extension() == ".sock") sockets.push_back(entry->path().string());
+         !error && found < kMostSockets && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+      if (entry->path().extension() != ".sock") continue;
+      sockets.push_back(entry->path().string());
+      ++found;
     }
   }
   std::ranges::sort(sockets);
   return sockets;
 }
 
-Result<std::vector<RunningPort>> ports_of(const std::string& socket) {
+Result<std::vector<RunningPort>> ports_of(const std::string& socket, std::chrono::milliseconds limit) {
   auto client = TelemetryClient::connect(socket);
   if (!client) return pass_on(std::move(client));
-  return ports_of(*client, socket);
+  return ports_of(*client, socket, limit);
 }
 
 Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::string& socket,
                                           std::chrono::milliseconds limit) {
+  const auto deadline = steady_clock::now() + limit;
   const auto process = client.call("process", TelemetryJson::object(), limit);
   if (!process) return tl::unexpected<Error>(process.error());
-  const auto ports = client.call("ports", TelemetryJson::object(), limit);
+  const auto ports = client.call("ports", TelemetryJson::object(), left_until(deadline));
   if (!ports) return tl::unexpected<Error>(ports.error());
   const TelemetryJson& id = member(*process, "pid");
   const std::int64_t pid = id.is_number_integer() ? id.get<std::int64_t>() : 0;
+  const std::string user = user_name(client.user());
   std::vector<RunningPort> all;
   for (const TelemetryJson& port : *ports) {
+    if (all.size() == kMostPorts) break;
     all.push_back({text_of(port, "name"), text_of(port, "uri"), text_of(port, "driver"), text_of(port, "state"), pid,
-                   text_of(*process, "program"), socket});
+                   text_of(*process, "program"), socket, user});
   }
   return all;
 }
 
-RunningPorts running_ports(const std::vector<std::string>& directories) {
+RunningPorts running_ports(const std::vector<std::string>& directories, std::chrono::milliseconds limit) {
   RunningPorts all;
+  const auto deadline = steady_clock::now() + limit;
   for (const std::string& socket : telemetry_sockets(directories)) {
-    if (auto ports = ports_of(socket)) {
+    const auto left = std::min<std::chrono::milliseconds>(TelemetryClient::kLimit, left_until(deadline));
+    if (left == std::chrono::milliseconds(0)) {
+      all.failures.push_back({ErrorCode::timeout, "other programs were not asked, since these took too long",
+                              "end those that do not answer"});
+      break;
+    }
+    if (auto ports = ports_of(socket, left)) {
       std::ranges::move(*ports, std::back_inserter(all.ports));
     } else if (ports.error().code != ErrorCode::not_found) {
       Error& failure = all.failures.emplace_back(std::move(ports).error());

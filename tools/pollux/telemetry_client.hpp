@@ -11,6 +11,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
+#include "printable.hpp"
 
 namespace pollux::tool {
 
@@ -19,18 +20,20 @@ using TelemetryJson = nlohmann::ordered_json;
 /// The member of an object, or null: a program may be of another version, or send anything.
 [[nodiscard]] const TelemetryJson& member(const TelemetryJson& json, const char* name);
 const TelemetryJson& member(TelemetryJson&& json, const char* name) = delete;
-/// A member that is a string, as `printable` shows it; empty if it is none.
+/// A member that is a string, as `printable` shows it, of at most 1,024 bytes; empty if it is none.
 [[nodiscard]] std::string text_of(const TelemetryJson& json, const char* name);
-/// UTF-8 of another program with ? for each control character, which a terminal would obey.
-[[nodiscard]] std::string printable(std::string_view text);
+/// A member that is a number, as text; - if it is none.
+[[nodiscard]] std::string digits_of(const TelemetryJson& json, const char* name);
+/// What --json prints: JSON of ASCII characters, since a terminal may obey others.
+[[nodiscard]] std::string json_text(const TelemetryJson& json);
 
 /// A connection to the telemetry of a running program: docs/telemetry.md.
 class TelemetryClient {
  public:
   static constexpr std::chrono::seconds kLimit{5};
 
-  /// Errors: not_found (no socket there, or nobody listens), permission_denied (also if neither root nor the owner of
-  /// the directory listens), busy (others wait for a connection), io_error.
+  /// Errors: not_found (no socket there, or nobody listens), permission_denied (also if another user than root, this
+  /// one or the owner of the directory listens), busy (others wait for a connection), io_error.
   [[nodiscard]] static Result<TelemetryClient> connect(const std::string& socket);
 
   /// Sends a request and waits for its answer. Errors: that of the answer, timeout (the program does not answer within
@@ -38,6 +41,8 @@ class TelemetryClient {
   [[nodiscard]] Result<TelemetryJson> call(std::string_view method, TelemetryJson params = TelemetryJson::object(),
                                            std::chrono::milliseconds limit = kLimit);
 
+  /// The user who listens there.
+  [[nodiscard]] std::uint32_t user() const noexcept { return user_; }
   /// Whether the program answered the last request, perhaps with an error.
   [[nodiscard]] bool answered() const noexcept { return answered_; }
 
@@ -48,7 +53,8 @@ class TelemetryClient {
   }
 
  private:
-  TelemetryClient(std::string name, FileDescriptor socket) : name_(std::move(name)), socket_(std::move(socket)) {}
+  TelemetryClient(std::string name, FileDescriptor socket, std::uint32_t user)
+      : name_(std::move(name)), socket_(std::move(socket)), user_(user) {}
   using Deadline = std::chrono::steady_clock::time_point;
   [[nodiscard]] Result<void> wait_for(short events, Deadline deadline) const;
   [[nodiscard]] tl::unexpected<Error> no_answer() const;
@@ -57,6 +63,7 @@ class TelemetryClient {
 
   std::string name_;
   FileDescriptor socket_;
+  std::uint32_t user_;
   std::string received_;
   std::uint64_t last_id_ = 0;
   bool answered_ = false;
@@ -71,20 +78,33 @@ struct RunningPort {
   std::int64_t pid = 0;
   std::string program;
   std::string socket;
+  std::string user = {};  ///< of the program, by name or number
 };
 
-/// Where programs have their sockets: the user's directory, and for root also those of other users.
-[[nodiscard]] std::vector<std::string> telemetry_directories();
-/// The sockets in these directories, also of programs that have ended.
+/// Whose programs are asked.
+enum class Users {
+  own,  ///< this user's and, for root, those in /run/pollux
+  all,  ///< for root also those of others, which may answer anything
+};
+
+/// The name of a user, or the number if it has none.
+[[nodiscard]] std::string user_name(std::uint32_t user);
+/// Where programs have their sockets. Directories that belong to another user than they should, or to which others may
+/// write, are left out.
+[[nodiscard]] std::vector<std::string> telemetry_directories(Users users = Users::own);
+/// The sockets in these directories, also of programs that have ended; at most 256 of a directory.
 [[nodiscard]] std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories);
 struct RunningPorts {
   std::vector<RunningPort> ports = {};
   std::vector<Error> failures = {};  ///< of programs that could not be asked; each names the socket
 };
-/// The ports of all programs that answer, and why others do not. Programs that have ended are left out.
-[[nodiscard]] RunningPorts running_ports(const std::vector<std::string>& directories);
-/// The ports of the program behind one socket. Errors: those of TelemetryClient.
-[[nodiscard]] Result<std::vector<RunningPort>> ports_of(const std::string& socket);
+/// The ports of all programs that answer, and why others do not. Programs that have ended are left out. All of them
+/// have `limit` for their answers; those that are not asked in that time are a failure.
+[[nodiscard]] RunningPorts running_ports(const std::vector<std::string>& directories,
+                                         std::chrono::milliseconds limit = std::chrono::seconds(10));
+/// The ports of the program behind one socket, at most 256. Errors: those of TelemetryClient.
+[[nodiscard]] Result<std::vector<RunningPort>> ports_of(const std::string& socket,
+                                                        std::chrono::milliseconds limit = TelemetryClient::kLimit);
 /// As above, by a connection to that socket.
 [[nodiscard]] Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::string& socket,
                                                         std::chrono::milliseconds limit = TelemetryClient::kLimit);

@@ -133,6 +133,23 @@ class Hostile(unittest.TestCase):
                     for words in (["-i"], ["-S"], ["-x"], ["-d"], ["-k"], ["-n"], ["-e"], ["-g"], ["-c"], []):
                         self.judge(listener, path, answer, words)
 
+    def test_control_characters_are_not_printed(self):
+        evil = "\x1b]0;owned\x07\x1b[31m\x7f"
+        with FakeProgram({"port.info": {"driver": evil, "uri": evil}, "process": {"version": evil},
+                          "port.xstats": {"counters": {evil: 1}}, "port.queues": {}, "port.flow_rules": [{"id": 1, "rule": {evil: evil}}],
+                          "port.self_test": [{"part": "nvm", "outcome": "failed", "detail": evil}]}) as program:
+            for words in (["-i"], ["-S"], ["-n"], ["-t"]):
+                outcome = program.ethtool(*words, "plx0")
+                self.assertNotRegex(outcome.stdout + outcome.stderr, r"[\x00-\x08\x0b-\x1f\x7f]", words)
+            self.assertIn("owned", program.ethtool("-i", "plx0").stdout)
+
+    def test_an_answer_that_nests_too_deep_is_an_error(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{folder}/1.sock")
+            listener.listen()
+            for answer in ('{"result":' + "[" * 200000 + "]" * 200000 + "}", '{"result":[' + "0," * 200000 + "0]}"):
+                self.judge(listener, f"{folder}/1.sock", answer, ["-i"])
+
     def test_a_program_that_never_ends_its_answer(self):
         """It is asked no more: what still came of its answer would be taken for that of the next request."""
         with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:

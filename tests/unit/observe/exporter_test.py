@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -34,6 +35,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def fetch(url: str) -> str:
@@ -103,7 +109,7 @@ class Exporter(unittest.TestCase):
         self.assertEqual(self.value(self.metrics(), "pollux_program_up"), 0)
         program.send_signal(signal.SIGCONT)
 
-    def serve(self, path: pathlib.Path, results: dict, requests: list) -> None:
+    def serve(self, path: pathlib.Path, results: dict, requests: list, delay: float = 0) -> None:
         """Answers one client: with a result, with the code of an error, or, without either, not at all."""
         path.parent.mkdir(exist_ok=True)
         listener = self.enterContext(socket.socket(socket.AF_UNIX))
@@ -116,6 +122,7 @@ class Exporter(unittest.TestCase):
                 for line in lines:
                     request = json.loads(line)
                     requests.append(request["method"])
+                    time.sleep(delay)
                     result = results.get((request["method"], request["params"].get("port")))
                     if result is not None:
                         answer = {"error": {"code": result, "what": "-", "hint": "-"}} if isinstance(result, str) else {"result": result}
@@ -156,6 +163,77 @@ class Exporter(unittest.TestCase):
         metrics = self.metrics()
         self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
         self.assertEqual(self.value(metrics, 'pollux_program_error{pid="7",code="busy"}'), 1)
+
+    def test_a_program_that_drips_its_answers_is_down_in_time(self):
+        requests: list[str] = []
+        ports = [{"name": f"plx{number}"} for number in range(100)]
+        answers = {("port.stats", port["name"]): {"state": "started"} for port in ports}
+        answers |= {("port.queues", port["name"]): {} for port in ports} | {("port.link", port["name"]): {} for port in ports}
+        self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **answers, ("ports", None): ports}, requests, delay=0.3)
+        begin = time.monotonic()
+        metrics = self.metrics()
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertEqual(self.value(metrics, 'pollux_program_error{pid="7",code="timeout"}'), 1)
+
+    def test_a_program_has_a_bounded_number_of_samples(self):
+        queues = {"rx": [{"packets": 1}] * 30000}
+        answers = {("port.stats", "plx0"): {"state": "started"}, ("port.queues", "plx0"): queues, ("port.link", "plx0"): {}}
+        self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **answers}, [])
+        metrics = self.metrics()
+        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertLess(len(metrics.splitlines()), 11000)
+
+    def test_what_a_program_says_has_no_control_characters(self):
+        drops = {'evil"} 1\npollux_fake{x="\x1b[2J': 5}
+        answers = {("port.stats", "plx0"): {"state": "started", "drops": drops}, ("port.queues", "plx0"): {}, ("port.link", "plx0"): {}}
+        self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **answers, ("ports", None): [{"name": "plx0"}]}, [])
+        metrics = self.metrics()
+        self.assertIn("pollux_port_dropped_packets_total", metrics)
+        self.assertNotIn("\x1b", metrics)
+        self.assertNotIn("\npollux_fake", metrics)
+
+    def test_root_does_not_ask_the_programs_of_others_unasked(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can make a directory of another user")
+        requests: list[str] = []
+        self.serve(self.directory / "pollux" / "7.sock", self.PROGRAM, requests)
+        os.chown(self.directory / "pollux", 65534, 65534)
+        self.assertEqual((self.metrics(), requests), ("", []))
+        with socket.socket(socket.AF_UNIX) as end:  # lets the thread end
+            end.connect(str(self.directory / "pollux" / "7.sock"))
+
+    def scrapes_while(self, connections: int, drip: float) -> float:
+        """Seconds of a scrape while other connections have begun a request, to which they add a byte now and then."""
+        port = free_port()
+        self.start(POLLUX, "exporter", "--listen", f"127.0.0.1:{port}")
+        self.wait_for(lambda: is_open(port))
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
+            for one in sockets:
+                one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-a: ")
+            over = threading.Event()
+
+            def add_bytes() -> None:
+                while drip and not over.wait(drip):
+                    for one in sockets:
+                        with contextlib.suppress(OSError):
+                            one.sendall(b"a")
+
+            thread = threading.Thread(target=add_bytes)
+            thread.start()
+            time.sleep(0.2)
+            begin = time.monotonic()
+            fetch(f"http://127.0.0.1:{port}/metrics")
+            took = time.monotonic() - begin
+            over.set()
+            thread.join()
+        return took
+
+    def test_idle_connections_do_not_stop_a_scrape(self):
+        self.assertLess(self.scrapes_while(40, drip=0), 5)
+
+    def test_idle_connections_get_seconds(self):
+        self.assertLess(self.scrapes_while(80, drip=0.5), 15)  # more than there are threads
 
     def test_an_address_that_is_in_use_is_an_error(self):
         with socket.socket() as taken:

@@ -42,7 +42,8 @@ TEST(Listener, WhoSeesItsSocketCanConnect) {
     }
   });
   for (int round = 0; round < 500; ++round) {
-    const auto listener = observe::Listener::create({.directory = *observe::OwnDirectory::open(directory.path()), .socket = path});
+    const auto listener =
+        observe::Listener::create({.directory = *observe::OwnDirectory::open(directory.path()), .socket = path});
     ASSERT_TRUE(listener) << listener.error().message();
     while (!may_close) std::this_thread::yield();
     static_cast<void>(::unlink(path.c_str()));
@@ -58,9 +59,11 @@ TEST(Listener, WhoSeesItsSocketCanConnect) {
 TEST(Listener, LeavesWhatHasItsNameAlone) {
   TemporaryDirectory directory;
   const std::string path = directory.path() + "/program.sock";
-  const auto first = observe::Listener::create({.directory = *observe::OwnDirectory::open(directory.path()), .socket = path});
+  const auto first =
+      observe::Listener::create({.directory = *observe::OwnDirectory::open(directory.path()), .socket = path});
   ASSERT_TRUE(first);
-  const auto second = observe::Listener::create({.directory = *observe::OwnDirectory::open(directory.path()), .socket = path});
+  const auto second =
+      observe::Listener::create({.directory = *observe::OwnDirectory::open(directory.path()), .socket = path});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::busy);
   EXPECT_NE(second.error().what.find(path), std::string::npos) << second.error().what;

@@ -20,10 +20,12 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 
 #include "capture/copy_capture.hpp"
+#include "report.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -130,6 +132,97 @@ TEST(TelemetryClient, AnAnswerWithTooManyMembersIsRejected) {
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::io_error);
   EXPECT_THAT(answer.error().what, HasSubstr("too many members"));
+}
+
+TEST(TelemetryClient, AnAnswerWithTooManyValuesIsRejected) {
+  std::string values = "0";
+  for (int i = 0; i < 200'000; ++i) values += ",0";
+  const FakeProgram program(answering({{"process", R"("result":[)" + values + "]"}}));
+  const auto answer = call(program);
+  ASSERT_FALSE(answer);
+  EXPECT_THAT(answer.error().what, HasSubstr("too many"));
+}
+
+TEST(TelemetryClient, ALongTextIsCutBetweenCharacters) {
+  std::string text(1023, 'a');
+  text += "\xC3\xBC and more";
+  EXPECT_EQ(text_of({{"x", text}}, "x"), std::string(1023, 'a'));
+}
+
+TEST(TelemetryClient, ProgramsThatDoNotAnswerCostABoundedTime) {
+  const auto mute = [](int connection) {
+    std::array<char, 4096> chunk;
+    while (::recv(connection, chunk.data(), chunk.size(), 0) > 0) {
+    }
+  };
+  const FakeProgram first(mute);
+  const FakeProgram second(mute);
+  const FakeProgram third(mute);
+  const auto begin = std::chrono::steady_clock::now();
+  const RunningPorts running = running_ports({first.directory(), second.directory(), third.directory()}, 300ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s) << "each of them had 5 seconds";
+  EXPECT_THAT(running.failures.back().what, HasSubstr("were not asked"));
+}
+
+TEST(TelemetryClient, JsonForATerminalHasNoControlCharacters) {
+  const std::string shown = json_text({{"\x1b[2J", "\x7f\xC2\x9B"}});
+  for (const char c : shown) EXPECT_TRUE((c >= ' ' && c < '\x7f') || c == '\n') << shown;
+  EXPECT_EQ(TelemetryJson::parse(shown)["\x1b[2J"], "\x7f\xC2\x9B");
+}
+
+TEST(TelemetryClient, ANumberIsShownOnlyIfItIsOne) {
+  EXPECT_EQ(digits_of({{"x", 7}}, "x"), "7");
+  EXPECT_EQ(digits_of({{"x", "\x1b[2J"}}, "x"), "-");
+}
+
+TEST(Report, ShowsNoControlCharacters) {
+  std::ostringstream err;
+  print_error(err, {ErrorCode::io_error, "process 7 (\x1b]0;x\x07)", "see \x1b[2J"});
+  EXPECT_EQ(err.str(), "pollux: process 7 (?]0;x?)\n  hint: see ?[2J\n");
+}
+
+/// XDG_RUNTIME_DIR as long as the object lives.
+class RuntimeDirectory {
+ public:
+  explicit RuntimeDirectory(const std::string& path) {
+    const char* const value = std::getenv("XDG_RUNTIME_DIR");
+    if (value != nullptr) before_ = value;
+    ::setenv("XDG_RUNTIME_DIR", path.c_str(), 1);
+  }
+  RuntimeDirectory(const RuntimeDirectory&) = delete;
+  RuntimeDirectory& operator=(const RuntimeDirectory&) = delete;
+  ~RuntimeDirectory() { before_ ? ::setenv("XDG_RUNTIME_DIR", before_->c_str(), 1) : ::unsetenv("XDG_RUNTIME_DIR"); }
+
+ private:
+  std::optional<std::string> before_;
+};
+
+// Root's tools would read whatever another user answers there.
+TEST(TelemetryDirectories, ThoseOfOthersAreLeftOut) {
+  std::string root = "/tmp/pollux-client-XXXXXX";
+  ASSERT_NE(::mkdtemp(root.data()), nullptr);
+  const RuntimeDirectory runtime(root);
+  const std::string own = root + "/pollux";
+  using testing::Contains;
+  using testing::Not;
+  EXPECT_THAT(telemetry_directories(), Not(Contains(own))) << "there is none";
+  std::filesystem::create_directory(own);
+  ASSERT_EQ(::chmod(own.c_str(), 0755), 0);
+  EXPECT_THAT(telemetry_directories(), Contains(own));
+  ASSERT_EQ(::chmod(own.c_str(), 0777), 0);
+  EXPECT_THAT(telemetry_directories(), Not(Contains(own))) << "others may write to it";
+  std::filesystem::rename(own, root + "/moved");
+  std::filesystem::create_directory_symlink(root + "/moved", own);
+  ASSERT_EQ(::chmod((root + "/moved").c_str(), 0755), 0);
+  EXPECT_THAT(telemetry_directories(), Not(Contains(own))) << "a symbolic link";
+  if (::geteuid() == 0) {
+    std::filesystem::remove(own);
+    std::filesystem::create_directory(own);
+    ASSERT_EQ(::chown(own.c_str(), 65534, 65534), 0);
+    EXPECT_THAT(telemetry_directories(), Not(Contains(own))) << "another user's";
+    EXPECT_THAT(telemetry_directories(Users::own), Not(Contains(testing::HasSubstr("/run/user/"))));
+  }
+  std::filesystem::remove_all(root);
 }
 
 TEST(TelemetryClient, AMemberIsNotCopied) {

@@ -31,6 +31,7 @@ struct CaptureCommand {
   std::optional<double> seconds;
   std::string direction = "both";
   bool drops = false;
+  bool all_users = false;
 };
 
 /// The file, or a copy of standard output for "-".
@@ -61,7 +62,8 @@ std::string joined_words(const std::vector<std::string>& words) {
 
 Result<void> capture(const Environment& environment, const CaptureCommand& command) {
   const examples::StopSignals stop;
-  const auto from = select_captured_port(running_ports(telemetry_directories()), command.port);
+  const auto from = select_captured_port(
+      running_ports(telemetry_directories(command.all_users ? Users::all : Users::own)), command.port);
   if (!from) return tl::unexpected<Error>(from.error());
   CaptureRequest request{.filter = joined_words(command.filter),
                          .snaplen = command.snaplen,
@@ -108,6 +110,7 @@ void add_capture(cli::App& app, const Environment& environment, int& exit_code) 
       ->check(cli::one_of({"in", "out", "both"}));
   command->add_flag("--drops", options->drops,
                     "Show frames that the program drops, with the reason; the default unless one queue is selected");
+  command->add_flag("--all-users", options->all_users, "As root: also ask the programs of other users");
   command->footer(
       "The program needs telemetry, as with l2fwd --telemetry. It loses no frame: what the capture has no room for is\n"
       "counted in the file. Queues of a forward path (l2fwd --fused) cannot be captured.\n"

@@ -32,7 +32,7 @@ struct Options {
 };
 
 int failed(const Error& error) {
-  std::cerr << error.message() << '\n';
+  std::cerr << printable(error.message()) << '\n';
   return 1;
 }
 

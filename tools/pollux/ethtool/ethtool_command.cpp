@@ -21,6 +21,8 @@ namespace pollux::tool {
 namespace {
 
 constexpr const char* kShim = "pollux-ethtool.so";
+/// The only option that is not ethtool's.
+constexpr const char* kAllUsers = "--all-users";
 
 std::string inherited(const char* variable) {
   const char* const value = std::getenv(variable);
@@ -57,6 +59,8 @@ Error run_ethtool(const std::string& tool, const std::string& shim, const Runnin
 }
 
 int run(const Environment& environment, std::vector<std::string> words) {
+  const Users users = !words.empty() && words.front() == kAllUsers ? Users::all : Users::own;
+  if (users == Users::all) words.erase(words.begin());
   if (words.empty()) {
     return report(environment,
                   Error{ErrorCode::invalid_argument, "no port is named", "such as pollux ethtool -S plx0"});
@@ -70,7 +74,7 @@ int run(const Environment& environment, std::vector<std::string> words) {
   if (auto possible = check_preload(*shim); !possible) return report(environment, possible.error());
   RunningPort port;
   if (const auto device = ethtool_device(words)) {
-    auto found = select_port(running_ports(telemetry_directories()), words[*device]);
+    auto found = select_port(running_ports(telemetry_directories(users)), words[*device]);
     if (!found) return report(environment, found.error());
     port = *std::move(found);
     words[*device] = port.name;
@@ -87,7 +91,8 @@ void add_ethtool(cli::App& app, const Environment& environment, int& exit_code) 
   command->prefix_command();
   command->fallthrough(false);
   command->footer(
-      "[OPTION] PORT ...: the arguments of ethtool(8). The port is one of a running program with telemetry, as\n"
+      "[OPTION] PORT ...: the arguments of ethtool(8), after --all-users for the programs of other users, as root.\n"
+      "The port is one of a running program with telemetry, as\n"
       "`pollux ports` lists it: its name, its URI, or the process id. ethtool itself is the distribution's; what it "
       "asks\n"
       "the kernel about a network interface is answered by the program. docs/ethtool.md lists what a port can answer.\n"

@@ -56,7 +56,7 @@ void put_rule(const Json& rule, ethtool_rx_flow_spec& spec) {
   // ethtool then says that the flow type is unknown.
   spec.flow_type = 0;
   explain("rule " + std::to_string(location) +
-          " has no form in ethtool: " + rule.dump(-1, ' ', false, Json::error_handler_t::replace));
+          " has no form in ethtool: " + rule.dump(-1, ' ', true, Json::error_handler_t::replace));
 }
 
 int rule(Port& port, void* data) {

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -15,14 +16,21 @@
 #include <string_view>
 #include <utility>
 
+#include "observe/bounded_json.hpp"
+#include "printable.hpp"
+
 namespace pollux::ethtool {
 namespace {
 
 /// No answer is longer: docs/telemetry.md.
-constexpr std::size_t kLongestAnswer = std::size_t{8} << 20;
+constexpr std::size_t kLongestAnswer = std::size_t{2} << 20;
+/// More than any answer needs.
+constexpr observe::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32, .values = 100'000};
 /// How long an answer may take. An offline self-test, which is a change, takes some 12 seconds.
 constexpr std::chrono::seconds kAskLimit{15};
 constexpr std::chrono::seconds kChangeLimit{60};
+/// How long all of them may take.
+constexpr std::chrono::seconds kAllLimit{120};
 /// How long a connection may take.
 constexpr timeval kConnectLimit{15, 0};
 
@@ -69,7 +77,7 @@ bool flag(const Json& json, const char* name) { return member(json, name) == tru
 
 std::string text(const Json& json, const char* name) {
   const Json& found = member(json, name);
-  return found.is_string() ? found.get<std::string>() : std::string();
+  return found.is_string() ? tool::printable(found.get_ref<const std::string&>()) : std::string();
 }
 
 bool contains(const Json& list, std::string_view word) {
@@ -140,10 +148,13 @@ int Port::receive(std::string& line, Deadline deadline) {
 }
 
 int Port::exchange(const std::string& request, std::string& line, std::chrono::seconds limit) {
-  const Deadline deadline = std::chrono::steady_clock::now() + limit;
+  using std::chrono::steady_clock;
+  const Deadline begin = steady_clock::now();
+  const Deadline deadline = begin + std::min<std::chrono::milliseconds>(limit, kAllLimit - waited_);
   int error = connect();
   if (error == 0) error = send(request, deadline);
   if (error == 0) error = receive(line, deadline);
+  waited_ += std::chrono::ceil<std::chrono::milliseconds>(steady_clock::now() - begin);
   return error;
 }
 
@@ -159,7 +170,7 @@ int Port::call(const char* method, Json params, Json& result, Call how) {
     explain("the program of " + name_ + " does not answer on " + socket_, "see whether it is stopped or has ended");
     return failure_;
   }
-  Json answer = Json::parse(line, nullptr, false);
+  Json answer = observe::parse_bounded(line, kAnswerLimits);
   if (answer.is_object() && answer.contains("result")) {
     result = std::move(answer["result"]);
     return 0;

@@ -16,7 +16,8 @@ using Json = nlohmann::ordered_json;
 
 /// The member of an object, or null: a program may be of another version, or send anything.
 [[nodiscard]] const Json& member(const Json& json, const char* name);
-/// Members as the type that a caller needs; zero, false and empty if they are of another one.
+/// Members as the type that a caller needs; zero, false and empty if they are of another one. ethtool prints texts as
+/// they are, so they have ? for each control character.
 [[nodiscard]] std::uint64_t number(const Json& json, const char* name);
 [[nodiscard]] bool flag(const Json& json, const char* name);
 [[nodiscard]] std::string text(const Json& json, const char* name);
@@ -56,7 +57,8 @@ class Port {
   std::string name_;
   std::string received_;
   int descriptor_ = -1;
-  int failure_ = 0;  // of the connection: the program is asked no more
+  int failure_ = 0;                      // of the connection: the program is asked no more
+  std::chrono::milliseconds waited_{0};  // for answers so far
 };
 
 /// Prints a line on stderr that explains the error that ethtool is going to print.

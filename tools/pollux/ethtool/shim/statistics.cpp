@@ -109,7 +109,7 @@ Statistics of_igb(const Json& counters, const Json& queues) {
   }
   add_queues(queues, all);
   for (const auto& [name, value] : counters.items()) {
-    if (!is_of_queue(name) && !has(all, name)) all.push_back({name, number(value)});
+    if (!is_of_queue(name) && !has(all, name)) all.push_back({tool::printable(name), number(value)});
   }
   return all;
 }
@@ -127,7 +127,7 @@ int statistics_of(Port& port, Statistics& all) {
     all = of_igb(counters, queues);
     return 0;
   }
-  for (const auto& [name, value] : counters.items()) all.push_back({name, number(value)});
+  for (const auto& [name, value] : counters.items()) all.push_back({tool::printable(name), number(value)});
   return 0;
 }
 
