@@ -41,8 +41,8 @@ struct Layout {
   std::uint16_t l4 = 0;
   /// Offset after the last known header (Ethernet, tags, IP, TCP, UDP, SCTP).
   std::uint16_t payload = 0;
-  /// End of the payload: as the IP header says if there is one and it fits, else the frame's end. A UDP datagram ends as
-  /// its own header says, if that is possible. The padding of short frames is after it.
+  /// End of the payload: as the IP header says if there is one and it fits, else the frame's end. A UDP datagram ends
+  /// as its own header says, if that is possible. The padding of short frames is after it.
   std::uint16_t end = 0;
 
   static constexpr std::size_t kMaxVlans = 2;
