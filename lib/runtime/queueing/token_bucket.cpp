@@ -26,14 +26,14 @@ class Bucket {
         fill_time_((size_ + rate_ - 1) / rate_),
         tokens_(size_) {}
 
-  [[nodiscard]] std::uint64_t bytes(Time now) const noexcept {
-    return static_cast<std::uint64_t>(available(now) / kTokens);
-  }
-  [[nodiscard]] bool has(std::uint64_t bytes, Time now) const noexcept { return available(now) >= cost(bytes); }
-  void spend(std::uint64_t bytes, Time now) noexcept {
-    tokens_ = available(now) - cost(bytes);
+  /// Adds the tokens that have accrued since the last call. The next three are about the time of this call.
+  void fill(Time now) noexcept {
+    tokens_ = available(now);
     filled_ = now;
   }
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return static_cast<std::uint64_t>(tokens_ / kTokens); }
+  [[nodiscard]] bool has(std::uint64_t bytes) const noexcept { return tokens_ >= cost(bytes); }
+  void spend(std::uint64_t bytes) noexcept { tokens_ -= cost(bytes); }
   /// How long it takes until the bucket has tokens for `bytes`.
   [[nodiscard]] Duration wait_for(std::uint64_t bytes, Time now) const noexcept {
     const std::int64_t missing = std::max<std::int64_t>(cost(bytes) - available(now), 0);
@@ -87,18 +87,18 @@ class TokenBucket final : public QueueDiscipline {
   }
 
  private:
-  [[nodiscard]] bool spend(std::uint32_t length, Time now) noexcept {
+  [[nodiscard]] bool spend(std::uint32_t length) noexcept {
     const std::uint64_t bytes = std::uint64_t{length} + overhead_;
-    if (!rate_.has(bytes, now) || (peak_ && !peak_->has(bytes, now))) return false;
-    rate_.spend(bytes, now);
-    if (peak_) peak_->spend(bytes, now);
+    if (!rate_.has(bytes) || (peak_ && !peak_->has(bytes))) return false;
+    rate_.spend(bytes);
+    if (peak_) peak_->spend(bytes);
     return true;
   }
   /// Bytes that may be dequeued together: all but the last frame can be sent.
-  [[nodiscard]] std::uint64_t affordable(Time now) const noexcept {
+  [[nodiscard]] std::uint64_t affordable() const noexcept {
     if (overhead_ != 0) return 1;
-    const std::uint64_t bytes = rate_.bytes(now);
-    return std::max<std::uint64_t>(peak_ ? std::min(bytes, peak_->bytes(now)) : bytes, 1);
+    const std::uint64_t bytes = rate_.bytes();
+    return std::max<std::uint64_t>(peak_ ? std::min(bytes, peak_->bytes()) : bytes, 1);
   }
   /// New frames may be more urgent than the one that waits for tokens, and need fewer.
   void note_new(std::span<Mbuf* const> frames) noexcept {
@@ -126,12 +126,14 @@ class TokenBucket final : public QueueDiscipline {
       room[count++] = returned_.release();
     }
     blocked_ = 0;
+    rate_.fill(now);
+    if (peak_) peak_->fill(now);
     while (count < room.size() && bytes != 0) {
-      const std::uint32_t got = get_from(*inner_, room.subspan(count), std::min(bytes, affordable(now)), now);
+      const std::uint32_t got = get_from(*inner_, room.subspan(count), std::min(bytes, affordable()), now);
       if (got == 0) break;
       for (const std::uint32_t end = count + got; count < end; ++count) {
         const std::uint32_t length = room[count]->packet_length();
-        if (!spend(length, now)) {
+        if (!spend(length)) {
           // The last one: for the others there were tokens.
           return_to(*inner_, *room[count]);
           blocked_ = length;
