@@ -14,18 +14,9 @@ void PacketSource::pause_polling() noexcept {
 
 TaskScope::~TaskScope() { finish(); }
 
-// Symmetric transfer would do the same, but compilers make a jump of it only with optimisation, and not with all
-// sanitizers: a loop of awaits would use up the stack.
-bool TaskScope::resume(std::coroutine_handle<> coroutine) noexcept {
-  next_ = coroutine;
-  if (running_) return true;
-  running_ = true;
-  while (next_) std::exchange(next_, nullptr).resume();
-  running_ = false;
-  if (!abandoned_) return true;
+void TaskScope::end_abandoned() noexcept {
   const std::unique_ptr<TaskScope> destroyed(this);  // after the coroutine
   abandoned_.destroy();
-  return false;
 }
 
 void TaskScope::abandon(std::unique_ptr<TaskScope> scope, std::coroutine_handle<> started) noexcept {
@@ -64,7 +55,6 @@ PacketSource* TaskScope::find(const RxQueue& queue, std::uint32_t capacity) cons
 
 // A queue that was removed in this round is still there, and disabled.
 bool TaskScope::expect_in_poller(const PacketSource& source) {
-  if (source.is_polled()) return true;
   if (source.polled_ != nullptr && poller_.find(*source.rx_) == source.polled_) return true;
   fail_removed();
   return false;

@@ -56,7 +56,21 @@ class POLLUX_API TaskScope {
   /// Resumes a coroutine of the task, and those that it goes on with, one after the other, until the task waits. If one
   /// of them is running, it is resumed when that one has suspended. So the stack does not grow with the number of
   /// awaits. False: the Task was destroyed meanwhile, and so was this object.
-  bool resume(std::coroutine_handle<> coroutine) noexcept;
+  bool resume(std::coroutine_handle<> coroutine) noexcept {
+    // Symmetric transfer would do the same, but compilers make a jump of it only with optimisation, and not with all
+    // sanitizers: a loop of awaits would use up the stack.
+    next_ = coroutine;
+    if (running_) return true;
+    running_ = true;
+    do {
+      std::exchange(next_, nullptr).resume();
+    } while (next_);
+    running_ = false;
+    if (!abandoned_) [[likely]]
+      return true;
+    end_abandoned();
+    return false;
+  }
   [[nodiscard]] bool is_running() const noexcept { return running_; }
   /// The Task is destroyed by its own coroutine, which is running: `started` is destroyed when it suspends, and the
   /// scope with it.
@@ -74,7 +88,7 @@ class POLLUX_API TaskScope {
   template <class Source>
   [[nodiscard]] Source* source_of(RxQueue& queue) {
     if (PacketSource* const found = find(queue, Source::kCapacity)) {
-      if (!expect_in_poller(*found)) return nullptr;
+      if (!found->is_polled() && !expect_in_poller(*found)) return nullptr;
       return static_cast<Source*>(found);
     }
     const auto source = std::make_shared<Source>(*this, queue);
@@ -94,6 +108,7 @@ class POLLUX_API TaskScope {
   /// False: others have removed the queue, so the task fails.
   [[nodiscard]] bool expect_in_poller(const PacketSource& source);
   void adopt(std::shared_ptr<PacketSource> source, PolledQueue& polled);
+  void end_abandoned() noexcept;
 
   Poller& poller_;
   std::string name_;
