@@ -48,7 +48,7 @@ CaptureFileWriter::~CaptureFileWriter() {
   if (dumper_ == nullptr) return;
   dumper_.reset();
   // Closing the stream may have written bytes that were buffered since the failure. Remove them.
-  if (failure_ != 0) static_cast<void>(::ftruncate(file_.get(), written_));
+  if (failure_ != 0) static_cast<void>(!::ftruncate(file_.get(), written_));
 }
 
 void CaptureFileWriter::put(std::span<const std::byte> frame, Duration time) noexcept {
@@ -70,7 +70,7 @@ bool CaptureFileWriter::flush() noexcept {
     return true;
   }
   failure_ = errno != 0 ? errno : EIO;  // the write that failed may have been an earlier one
-  static_cast<void>(::ftruncate(file_.get(), written_));
+  static_cast<void>(!::ftruncate(file_.get(), written_));
   return false;
 }
 

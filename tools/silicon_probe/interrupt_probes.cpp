@@ -62,7 +62,7 @@ int signalled(std::span<const int> events) {
   for (std::size_t i = 0; i < count; ++i) {
     if (queries[i].revents == 0) continue;
     std::uint64_t taken = 0;
-    static_cast<void>(::read(events[i], &taken, sizeof taken));
+    static_cast<void>(!::read(events[i], &taken, sizeof taken));
     if (first < 0) first = static_cast<int>(i);
   }
   return first;
