@@ -140,7 +140,27 @@ Result<Target> resolve(std::string_view uri) {
   return Target{scheme, parts->which};
 }
 
+/// Devices around a device. Each is opened by a call within the call for the one around it.
+constexpr unsigned kMaxWrapped = 16;
+
+/// Whether more devices than that are wrapped around each other.
+bool is_too_deep(Target target) {
+  for (unsigned depth = 0; std::holds_alternative<WrapDevice>(target.scheme->open); ++depth) {
+    if (depth == kMaxWrapped) return true;
+    const auto parts = WrapUri::parse(target.which, is_uri);
+    if (!parts || is_pci_address(parts->inner)) return false;
+    const auto inner = resolve(parts->inner);
+    if (!inner) return false;
+    target = *inner;
+  }
+  return false;
+}
+
 Result<std::unique_ptr<Device>> open_wrapped(Context& context, const Target& target, WrapDevice wrap) {
+  if (is_too_deep(target)) {
+    return fail(ErrorCode::invalid_argument, "too many devices are wrapped around each other",
+                fmt::format("write at most {} of record: and fault: before a device", kMaxWrapped));
+  }
   const auto parts = WrapUri::parse(target.which, is_uri);
   if (!parts) {
     return fail(ErrorCode::invalid_argument,

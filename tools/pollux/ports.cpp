@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux ports`: the ports of running programs.
 #include <fmt/format.h>
+#include <unistd.h>
 #include "common/cli.hpp"
 
 #include <algorithm>
@@ -16,10 +17,11 @@
 namespace pollux::tool {
 namespace {
 
-/// Users are named if there are several, since their programs may have ports of the same name.
+/// Users are named if there are programs of others, which may have ports of the same name.
 void print_ports(const Environment& environment, const std::vector<RunningPort>& ports) {
+  const std::string own = user_name(::geteuid());
   const bool named =
-      std::ranges::any_of(ports, [&](const RunningPort& port) { return port.user != ports.front().user; });
+      std::ranges::any_of(ports, [&](const RunningPort& port) { return port.user != own && port.user != "root"; });
   const auto row = [&](std::string_view name, const std::string& pid, const std::string& user, const auto&... rest) {
     environment.out << fmt::format("{:<8}{:<10}", name, pid) << (named ? fmt::format("{:<12}", user) : "")
                     << fmt::format("{:<16}{:<10}{:<12}{}\n", rest...);

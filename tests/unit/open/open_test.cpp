@@ -90,6 +90,21 @@ TEST_F(Open, RejectsASchemeWithoutAnArgument) {
   }
 }
 
+TEST_F(Open, RejectsDevicesThatAreWrappedTooOften) {
+  const auto wrapped = [](int times) {
+    std::string uri;
+    for (int i = 0; i < times; ++i) uri += "fault:removal@1000000,";
+    return uri + "sim:0";
+  };
+  EXPECT_TRUE(open_unconfigured(context_, wrapped(16)));
+  for (const int times : {17, 100'000}) {
+    const Error error = refused(wrapped(times));
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+    EXPECT_THAT(error.what, HasSubstr("too many"));
+    EXPECT_THAT(error.hint, HasSubstr("at most 16"));
+  }
+}
+
 TEST_F(Open, OpensABarePciAddressWithVfio) {
   // No machine has bus ff in domain ffff. The error says that the device was not found, not that the text is invalid.
   const Error error = refused("ffff:ff:1f.7");
