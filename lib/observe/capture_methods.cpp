@@ -62,8 +62,7 @@ Result<Json> start_capture(Server& server, NamedPort& named, const Params& param
   return Json(nullptr);
 }
 
-constexpr std::array kCaptureMethods{
-    MethodEntry{.name = "capture.start", .captures = true, .of_port = &start_capture}};
+constexpr std::array kCaptureMethods{MethodEntry{.name = "capture.start", .captures = true, .of_port = &start_capture}};
 
 }  // namespace
 

@@ -53,7 +53,9 @@ class Connection {
 
   void disconnect() noexcept { broken_ = true; }
   /// The client sends no more, and has all replies; or the connection is broken.
-  [[nodiscard]] bool is_over() const noexcept { return broken_ || (ended_ && !waits_ && !has_request() && !has_replies()); }
+  [[nodiscard]] bool is_over() const noexcept {
+    return broken_ || (ended_ && !waits_ && !has_request() && !has_replies());
+  }
 
  private:
   std::uint64_t id_;

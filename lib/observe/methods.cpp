@@ -44,7 +44,8 @@ Result<Json> execute(Server& server, const Request& request) {
                 "clear TelemetryOptions::read_only in the program");
   }
   if (method->captures && !permits_captures(server.options)) {
-    return fail(ErrorCode::permission_denied, fmt::format("'{}' is refused: this telemetry permits no captures", method->name),
+    return fail(ErrorCode::permission_denied,
+                fmt::format("'{}' is refused: this telemetry permits no captures", method->name),
                 "set TelemetryOptions::captures in the program");
   }
   const Params params(request.params);

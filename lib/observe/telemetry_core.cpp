@@ -196,7 +196,8 @@ void TelemetryCore::answer_to(const std::string& line, Connection& client) {
 // A filter takes some time to translate. The client's other requests wait meanwhile.
 void TelemetryCore::prepare_capture(Connection& client, Waiting waiting) {
   if (captures_.size() + waiting_.size() >= kMaxCaptures) {
-    const auto busy = fail(ErrorCode::busy, fmt::format("the program has {} captures", kMaxCaptures), "end one of them");
+    const auto busy =
+        fail(ErrorCode::busy, fmt::format("the program has {} captures", kMaxCaptures), "end one of them");
     ++counts_.errors;
     return client.reply(observe::answer(waiting.id, busy));
   }
@@ -233,7 +234,8 @@ void TelemetryCore::begin_capture(Connection& client, Waiting waiting, Result<ob
     ++counts_.errors;
     return client.reply(observe::answer(waiting.id, pass_on(std::move(capture))));
   }
-  client.reply(observe::answer(waiting.id, observe::Json{{"name", waiting.request.port}, {"uri", waiting.request.uri}}));
+  client.reply(
+      observe::answer(waiting.id, observe::Json{{"name", waiting.request.port}, {"uri", waiting.request.uri}}));
   hand_over(client, *std::move(capture));
 }
 

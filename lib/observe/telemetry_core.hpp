@@ -43,8 +43,8 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
 
   [[nodiscard]] static Result<std::shared_ptr<TelemetryCore>> create(Context& context, TelemetryOptions options);
   /// `epoll` watches the listener and the compiler.
-  TelemetryCore(Context& context, TelemetryOptions options, observe::OwnDirectory directory,
-                observe::Listener listener, std::unique_ptr<observe::FilterCompiler> compiler, FileDescriptor epoll);
+  TelemetryCore(Context& context, TelemetryOptions options, observe::OwnDirectory directory, observe::Listener listener,
+                std::unique_ptr<observe::FilterCompiler> compiler, FileDescriptor epoll);
 
   [[nodiscard]] const std::string& socket() const noexcept { return listener_->path(); }
   [[nodiscard]] Result<Time> run() override;

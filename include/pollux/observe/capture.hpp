@@ -29,7 +29,7 @@ struct CaptureOptions {
   /// libpcap's expression (pcap-filter(7)), at most 4,096 bytes, 300 words and 4,096 instructions; empty: all frames.
   /// It names no hosts or networks.
   std::string filter = {};
-  std::uint32_t snaplen = 262144;           ///< bytes to copy of each frame, 1 to 262,144
+  std::uint32_t snaplen = 262144;  ///< bytes to copy of each frame, 1 to 262,144
   /// Bytes of the ring of each queue, rounded up to a power of two: 4 KiB to 256 MiB, and at least twice as many as a
   /// record of `snaplen` bytes needs. A frame takes its own length, and 48 to 63 bytes more.
   std::size_t ring_bytes = std::size_t{4} << 20;

@@ -52,7 +52,7 @@ struct TelemetryOptions {
   /// At most 1,024. Once there are as many, a new client gets the place of the one that has asked nothing for the
   /// longest time, if that is a second or more.
   unsigned max_clients = 16;
-  std::string program = {};   ///< the name in answers; empty: that of the process
+  std::string program = {};  ///< the name in answers; empty: that of the process
   /// Computes the program's account; nullopt if it cannot now. It runs on the thread that runs the Control, for each
   /// request of it, and must not throw. Empty: the program has no account.
   std::function<std::optional<TelemetryAccount>()> account = {};

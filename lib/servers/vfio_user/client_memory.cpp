@@ -65,8 +65,8 @@ int ClientMemory::reach(const DmaMap& request, int file, std::uint64_t page, Map
   const int access = mapping.writable ? PROT_READ | PROT_WRITE : PROT_READ;
   const std::uint64_t skipped = request.offset % page;
   const std::uint64_t length = (skipped + request.size + page - 1) / page * page;
-  void* const memory = ::mmap(nullptr, length, access, MAP_SHARED | MAP_NORESERVE, file,
-                              static_cast<off_t>(request.offset - skipped));
+  void* const memory =
+      ::mmap(nullptr, length, access, MAP_SHARED | MAP_NORESERVE, file, static_cast<off_t>(request.offset - skipped));
   if (memory == MAP_FAILED) return errno;
   mapping.pages.emplace(std::span(static_cast<std::byte*>(memory), length));
   std::byte* const bytes = mapping.pages->bytes.data() + skipped;

@@ -55,7 +55,7 @@ class ClientMemory {
   void remove(std::uint64_t address, Mapping& mapping);
 
   DmaDomain& domain_;
-  std::map<std::uint64_t, Mapping> mappings_;  // by address
+  std::map<std::uint64_t, Mapping> mappings_;         // by address
   std::uint64_t lost_before_ = GuardedRange::lost();  // when `is_lost` last looked at the mappings
 };
 

@@ -22,8 +22,7 @@ static_assert(kMaxDescriptors == 16 && kMaxTransfer == 1048576 && kMaxMappings =
 
 }  // namespace
 
-Session::Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts,
-                 const Clock& clock)
+Session::Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, const Clock& clock)
     : connection_(std::move(socket)),
       device_(device),
       regions_(regions),

@@ -17,15 +17,14 @@
 namespace pollux::vfio_user {
 
 /// One client's use of a device: its commands, memory and interrupts. A command with invalid content gets an error as
-/// its reply. A client that breaks the framing of messages, stops in the middle of one, or takes away memory that it has
-/// passed is disconnected.
-/// Thread rule: one thread at a time. Nothing blocks.
+/// its reply. A client that breaks the framing of messages, stops in the middle of one, or takes away memory that it
+/// has passed is disconnected. Thread rule: one thread at a time. Nothing blocks.
 class Session {
  public:
   /// A client that has sent a part of a message, or does not take its replies, is disconnected after this time.
   static constexpr Duration kMaxStall = std::chrono::seconds(5);
-  /// Commands processed before the caller serves others, and the time after which no further one is begun. The writes of
-  /// one command may take several turns.
+  /// Commands processed before the caller serves others, and the time after which no further one is begun. The writes
+  /// of one command may take several turns.
   static constexpr unsigned kMaxCommands = 256;
   static constexpr Duration kMaxTurn = std::chrono::milliseconds(2);
 

@@ -120,7 +120,8 @@ TEST_F(CaptureStart, ACaptureCountsAsAClient) {
 TEST_F(CaptureStart, AFilterIsCompiledBetweenRunsOfTheControl) {
   TestClient other = fixture.client();
   EXPECT_EQ(other.error("process"), "");
-  client.send(R"({"id":7,"method":"capture.start","params":{"port":"plx0","filter":"arp"}})" "\n");
+  client.send(R"({"id":7,"method":"capture.start","params":{"port":"plx0","filter":"arp"}})"
+              "\n");
   char byte = 0;
   EXPECT_EQ(::recv(client.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1) << "the run that read the request";
   EXPECT_EQ(other.error("process"), "");
@@ -136,8 +137,10 @@ TEST_F(CaptureStart, AFilterIsCompiledBetweenRunsOfTheControl) {
 
 // The client has shut its side down for writing, so that it has nothing more to say.
 TEST_F(CaptureStart, AFilterThatLibpcapRejectsIsAnAnswerAndTheRequestsAfterItWait) {
-  client.send(R"({"id":7,"method":"capture.start","params":{"port":"plx0","filter":"tcp port or 80"}})" "\n"
-              R"({"id":8,"method":"ports"})" "\n");
+  client.send(R"({"id":7,"method":"capture.start","params":{"port":"plx0","filter":"tcp port or 80"}})"
+              "\n"
+              R"({"id":8,"method":"ports"})"
+              "\n");
   ASSERT_EQ(::shutdown(client.descriptor(), SHUT_WR), 0);
   std::vector<std::string> lines;
   for (int i = 0; i < 200 && lines.size() < 2; ++i) {
@@ -152,7 +155,8 @@ TEST_F(CaptureStart, AFilterThatLibpcapRejectsIsAnAnswerAndTheRequestsAfterItWai
 
 /// The code of the error to capture.start; empty if the capture has started, which a thread says in real time.
 std::string start_error(TelemetryFixture& fixture, TestClient& client, const std::string& filter) {
-  client.send(observe::Json{{"method", "capture.start"}, {"params", {{"port", "plx0"}, {"filter", filter}}}}.dump() + '\n');
+  client.send(observe::Json{{"method", "capture.start"}, {"params", {{"port", "plx0"}, {"filter", filter}}}}.dump() +
+              '\n');
   pollfd answer{client.descriptor(), POLLIN, 0};
   for (int i = 0; i < 20'000 && ::poll(&answer, 1, 1) == 0; ++i) serve(fixture);
   const auto line = observe::Json::parse(client.receive_line().value_or("{}"));

@@ -120,7 +120,7 @@ class Transmit final : private TxSink {
   TxRates rates_;
   Collisions collisions_;
   std::array<Timers::Id, hw::kTxQueues> rate_timer_{};
-  std::uint32_t current_ = 0;  // the queue that is being processed
+  std::uint32_t current_ = 0;           // the queue that is being processed
   std::uint32_t work_ = kWorkPerWrite;  // that is left
   bool link_up_ = false;
   std::uint8_t holds_ = 0;   // bits of Hold
