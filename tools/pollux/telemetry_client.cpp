@@ -104,11 +104,10 @@ std::string hint_of(const RunningPorts& running) {
   std::vector<std::string> hints;
   if (!running.ports.empty()) hints.push_back(fmt::format("name one of {}", fmt::join(names_of(running.ports), ", ")));
   for (const Error& failure : running.failures) hints.push_back(fmt::format("{} ({})", failure.what, failure.hint));
-  if (hints.empty())
-    hints.emplace_back(
-        "no running program has telemetry: start one with --telemetry, or make a pollux::Telemetry in it");
-  if (::geteuid() == 0) hints.emplace_back("--all-users asks the programs of other users, too");
-  return fmt::format("{}", fmt::join(hints, "; "));
+  if (!hints.empty()) return fmt::format("{}", fmt::join(hints, "; "));
+  constexpr const char* kNone =
+      "no running program has telemetry: start one with --telemetry, or make a pollux::Telemetry in it";
+  return ::geteuid() == 0 ? fmt::format("{}; --all-users asks those of other users, too", kNone) : kNone;
 }
 
 }  // namespace
