@@ -55,7 +55,8 @@ bool is_known_good(const Segment& segment, const RxMetadata& metadata) noexcept 
          (segment.is_ipv6 || metadata.ip_checksum() == ChecksumStatus::good);
 }
 
-bool has_cwr(const Segment& segment) noexcept {
+bool stays_alone(const Segment& segment) noexcept {
+  if (segment.is_ipv6 && segment.bytes[segment.l3] >> 4 != 6) return true;
   return !segment.is_udp && (segment.bytes[segment.l4 + 13] & TcpHeader::cwr) != 0;
 }
 
@@ -67,7 +68,7 @@ Expected::Expected(const Segment& first) noexcept {
   const RxMetadata metadata(mbuf);
   const bool is_direct = (word >> MbufAccess::kSpecialShift & 0xFF) == 0;
   if (!is_direct || mbuf.length() < kBytes || first.payload > kBytes || !is_known_good(first, metadata) ||
-      first.in_tunnel() || first.l4 - first.l3 != (first.is_ipv6 ? kIpv6 : kIpv4) || has_cwr(first)) {
+      first.in_tunnel() || first.l4 - first.l3 != (first.is_ipv6 ? kIpv6 : kIpv4) || stays_alone(first)) {
     return;
   }
   word_ = word;

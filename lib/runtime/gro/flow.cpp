@@ -64,7 +64,10 @@ bool ipv4_continues(unsigned count, bool& has_fixed_id, const std::uint8_t* head
 }
 
 bool ipv6_continues(const std::uint8_t* head, const std::uint8_t* ip) noexcept {
-  return (((word32(head) ^ word32(ip)) & kTrafficClass) | static_cast<unsigned>(head[7] ^ ip[7])) == 0;
+  // A merged frame of another version could not be segmented again. The versions of a flow are the same.
+  const unsigned version = head[0] ^ 0x60U;
+  return (((word32(head) ^ word32(ip)) & kTrafficClass) | static_cast<unsigned>(head[7] ^ ip[7]) | (version & 0xF0U)) ==
+         0;
 }
 
 bool ip_continues(Flow& flow, const Segment& segment) noexcept {

@@ -60,7 +60,6 @@ bool has_own_addresses(std::span<const std::uint8_t> headers) noexcept {
 SegmentKind read_ipv6(Segment& segment, std::uint8_t& protocol) noexcept {
   if (auto kind = missing(*segment.mbuf, segment.l3 + std::uint32_t{kIpv6})) return *kind;
   const std::uint8_t* const ip = segment.bytes + segment.l3;
-  if (ip[0] >> 4 != 6) return SegmentKind::other;
   std::uint32_t l4 = segment.l3 + std::uint32_t{kIpv6};
   protocol = ip[6];
   if (auto kind = skip_extensions(segment, protocol, l4)) return *kind;

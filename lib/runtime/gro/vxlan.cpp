@@ -18,9 +18,6 @@ SegmentKind read_vxlan(Segment& segment, ChecksumStatus checksum) noexcept {
   const std::uint32_t inner = segment.l4 + UdpHeader::kLength + kVxlan;  // the inner Ethernet header
   if (auto kind = missing(*segment.mbuf, inner + kEthernet)) return *kind;
   const std::uint8_t* const udp = segment.bytes + segment.l4;
-  if (!segment.ends_flow && swap16(word16(udp + 4)) != segment.mbuf->packet_length() - segment.l4) {
-    return SegmentKind::other;  // bytes behind the datagram (RFC 9868)
-  }
   if (word16(udp + UdpHeader::kChecksumAt) != 0 &&
       (segment.ends_flow || !transport_is_good(segment, packet::ip_protocol::kUdp, checksum))) {
     return SegmentKind::other;

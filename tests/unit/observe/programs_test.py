@@ -154,7 +154,7 @@ class RunningProgram(unittest.TestCase):
                 self.assertTrue(stats["account"]["holds"])
             self.assertIn("holds", self.pollux("stats", "plx0"))
             self.assertIn("rx_crc_errors", self.pollux("stats", "plx0", "--all"))
-            several = self.pollux("stats", str(ports[0]["pid"]), status=1)
+            several = self.pollux("stats", str(ports[0]["pid"]), status=2)
             self.assertIn("plx0 (sim:0", several)
             self.assertIn("plx1 (sim:1", several)
             self.assertIn("plx0 (sim:0", self.pollux("stats", "plx7", status=1))

@@ -119,21 +119,6 @@ TEST_F(GroTest, SegmentsOnARouteAreNotMerged) {
   }
 }
 
-TEST_F(GroTest, ADatagramThatEndsBeforeItsTunnelDoesIsNotMerged) {
-  Gro gro({.vxlan_port = GroOptions::kVxlanPort});
-  for (const std::uint16_t less : {std::uint16_t{0}, std::uint16_t{10}}) {
-    for (std::uint32_t i = 0; i < 2; ++i) {
-      const Packet inner{.id = static_cast<std::uint16_t>(i), .sequence = i * 100, .payload = PacketBytes(100)};
-      PacketBytes bytes = in_vxlan({.id = static_cast<std::uint16_t>(i)}, inner.bytes(), false);
-      packet::store16(&bytes[38], static_cast<std::uint16_t>(packet::load16(&bytes[38]) - less));
-      put(burst_, bytes);
-    }
-    gro.merge(burst_);
-    EXPECT_EQ(burst_.size(), less == 0 ? 1U : 2U);
-    burst_.drop(seen_, cache_);
-  }
-}
-
 TEST_F(GroTest, SharedBytesAreNeverChanged) {
   put_flow(burst_, 2);
   MbufPtr clone = burst_[0].clone(cache_);

@@ -75,7 +75,7 @@ class Abi(unittest.TestCase):
 
     def test_a_missing_tag_is_named(self):
         outcome = self.sandbox.run("tools/abi", "v9")
-        self.assertEqual((outcome.returncode, last_line(outcome)), (1, FAILED), outcome)
+        self.assertEqual((outcome.returncode, last_line(outcome)), (2, FAILED), outcome)
         self.assertIn("there is no tag 'v9'", outcome.stderr)
 
 

@@ -247,7 +247,7 @@ class Quick(unittest.TestCase):
             for words in (["--quick", "--full"], ["--quick", "--only", "check"], ["--resume"],
                           ["--full", "--resume", "--only", "check"]):
                 outcome = sandbox.run("tools/test", *words)
-                self.assertEqual((outcome.returncode, last_line(outcome)), (1, ONE_FAILED))
+                self.assertEqual((outcome.returncode, last_line(outcome)), (2, ONE_FAILED))
                 self.assertRegex(outcome.stderr, "(cannot be combined|goes on with).*\n  what to do: ")
 
 
