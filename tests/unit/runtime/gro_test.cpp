@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// GRO: what a merged frame says of itself, and what is held how long. tests/interop compares which frames are merged
-// with the kernel.
+// GRO: what a merged frame says of itself, and what is held how long.
 #include "pollux/runtime/gro.hpp"
 
 #include <array>
@@ -377,10 +376,8 @@ TEST_F(GroTest, TheFastPathMergesWhatTheSlowOneDoes) {
       merged += gro.stats().merged;
       std::vector<PacketBytes>& result = results.emplace_back();
       std::vector<TxOffload>& asked = requests.emplace_back();
-      for (const Mbuf& frame : burst_) {
-        result.push_back(bytes_of(frame));
-        asked.push_back(frame.tx_offload());
-      }
+      for (const Mbuf& frame : burst_) result.push_back(bytes_of(frame));
+      for (const Mbuf& frame : burst_) asked.push_back(frame.tx_offload());
       burst_.drop(seen_, cache_);
     }
     ASSERT_EQ(results[0], results[1]) << i;
