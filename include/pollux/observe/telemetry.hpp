@@ -71,7 +71,7 @@ struct TelemetryOptions {
 /// calls Control::run_due when it is due answers within 20 ms, one that waits for Control::event_fd at once. A request
 /// takes as long as the call of Port that it stands for. All clients together get at most a twentieth of the time of
 /// the thread that runs the Control, but for requests that take longer than 10 ms. If there is no memory for an answer,
-/// the client is told so or disconnected.
+/// the client is told so or disconnected; docs/security.md has the one exception.
 ///
 /// Every port of the Context has a name while Telemetry lives: plx0, plx1, ..., of at most 15 bytes, that no other
 /// process of the user has. Ports may be opened, moved and closed at any time.
