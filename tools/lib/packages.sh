@@ -7,7 +7,8 @@ packages_for() {
     build)
       echo g++ cmake ninja-build pkgconf \
         libpci-dev libhugetlbfs-dev libnuma-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev \
-        libpcap-dev libexpected-dev prometheus-cpp-dev libncurses-dev
+        libpcap-dev libexpected-dev prometheus-cpp-dev libncurses-dev \
+        libcap-ng-dev libseccomp-dev
       ;;
     show) echo python3 ;;
     conformance) echo libgtest-dev libgmock-dev ;;

@@ -116,6 +116,7 @@ int run_card(const Environment& environment, const CardOptions& options) {
   if (auto checked = check(options); !checked) return report(environment, checked.error());
   const auto servers = open_servers(environment, options);
   if (!servers) return report(environment, servers.error());
+  if (const auto confined = environment.confine({}); !confined) return report(environment, confined.error());
   const examples::StopSignals signals;
   const vfio_user::BusErrorGuard guard;
   print_start(environment, *servers);

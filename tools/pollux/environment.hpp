@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <iosfwd>
+#include <span>
 #include <string>
 
 #include "pollux/base/clock.hpp"
@@ -32,6 +33,9 @@ using Confirm = std::function<bool(const std::string& question)>;
 /// Runs a command of the shell to its end, with the user's terminal. Returns its exit status.
 using RunShell = std::function<int(const std::string& command)>;
 
+/// Gives up what a server does not need (confine.hpp).
+using Confine = std::function<Result<void>(std::span<const unsigned> kept)>;
+
 /// Everything that a command uses. It refers to objects of the caller, which outlive it.
 struct Environment {
   pci::SystemPaths paths;
@@ -46,6 +50,7 @@ struct Environment {
   Confirm confirm = {};  ///< empty: nobody can be asked
   bool colours = false;  ///< `out` is a terminal that shows colours
   RunShell run_shell = {};
+  Confine confine = [](std::span<const unsigned>) { return Result<void>(); };
   int terminal = -1;                       ///< where the user types; -1: nowhere
   const doctor::Caller* caller = nullptr;  ///< the user for whom `pollux doctor` checks; null: that of this process
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux exporter`: the counters of running programs for Prometheus.
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <prometheus/exposer.h>
 #include <prometheus/text_serializer.h>
 #include "common/cli.hpp"
@@ -36,6 +37,10 @@ std::vector<std::string> server_options(const std::string& listen) {
 /// Serves HTTP until Ctrl-C. The HTTP server has threads of its own, and throws if it cannot listen.
 int serve_metrics(const Environment& environment, const ExporterOptions& options,
                   const std::shared_ptr<ProgramMetrics>& metrics) {
+  // For a port below 1024, and for the sockets of other users. Threads that begin later are confined, too.
+  std::vector<unsigned> kept{CAP_NET_BIND_SERVICE};
+  if (options.all_users) kept.push_back(CAP_DAC_OVERRIDE);
+  if (const auto confined = environment.confine(kept); !confined) return report(environment, confined.error());
   const examples::StopSignals stop;
   try {
     prometheus::Exposer server(server_options(options.listen));

@@ -14,6 +14,9 @@
 #include <vector>
 
 #include "commands.hpp"
+#ifdef POLLUX_HAS_CONFINEMENT
+#include "confine.hpp"
+#endif
 #include "common/cli.hpp"
 #include "common/standard_streams.hpp"
 #include "pollux/pollux.hpp"
@@ -75,6 +78,9 @@ int run(int argc, char** argv) {
   }
   environment.colours = shows_colours();
   environment.run_shell = &run_shell;
+#ifdef POLLUX_HAS_CONFINEMENT
+  environment.confine = &confine;
+#endif
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 
   int exit_code = kSuccess;
