@@ -14,25 +14,37 @@
 namespace pollux::ethtool {
 namespace {
 
-/// Waits `seconds`, or until the user interrupts ethtool; without seconds, until then.
-void wait_for_user(std::uint32_t seconds) {
-  sigset_t signals;
-  sigset_t before;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigprocmask(SIG_BLOCK, &signals, &before);
-  const timespec limit{seconds == 0 ? std::numeric_limits<std::int32_t>::max() : static_cast<time_t>(seconds), 0};
-  while (sigtimedwait(&signals, nullptr, &limit) < 0 && errno == EINTR) {
+/// Keeps the user from ending ethtool while this exists.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals_, &before_);
   }
-  sigprocmask(SIG_SETMASK, &before, nullptr);
-}
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+  ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+  /// Waits `seconds`, or until the user interrupts ethtool or has done so; without seconds, until then.
+  void wait(std::uint32_t seconds) const {
+    const timespec limit{seconds == 0 ? std::numeric_limits<std::int32_t>::max() : static_cast<time_t>(seconds), 0};
+    while (sigtimedwait(&signals_, nullptr, &limit) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  sigset_t signals_{};
+  sigset_t before_{};
+};
 
 // The light is automatic again however the wait ends.
 int identify(Port& port, void* data) {
   const std::uint32_t seconds = static_cast<const ethtool_value*>(data)->data;
+  const HeldSignals signals;
   if (const int error = port.change("port.set_led", {{"mode", "blink"}})) return error;
-  wait_for_user(seconds);
+  signals.wait(seconds);
   return port.change("port.set_led", {{"mode", "automatic"}});
 }
 
