@@ -158,7 +158,7 @@ Result<std::vector<InterfaceBackup>> saved_interfaces(const SystemPaths& paths, 
                 "bind it again, which saves them anew: pollux bind --force " + name);
   }
   if ((*record)->vendor != device->vendor || (*record)->device != device->device) {
-    return fail(ErrorCode::invalid_argument,
+    return fail(ErrorCode::bad_state,
                 fmt::format("what was saved of the interfaces of {} is of another card, {:04x}:{:04x}", name,
                             (*record)->vendor, (*record)->device),
                 "give the port back, set its addresses and routes, and bind it: " + again);

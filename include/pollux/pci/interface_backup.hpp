@@ -50,7 +50,7 @@ struct InterfaceBackup {
 
 /// What `Binder::bind` saved of the interfaces of a device that is bound to vfio-pci now. Empty: the device had none.
 /// Errors, each with a hint: `not_found` (no such device, or nothing was saved), `not_bound` (what was saved is out of
-/// date), `invalid_argument` (it is of another card), `io_error` (it is malformed).
+/// date), `bad_state` (it is of another card), `io_error` (it is malformed).
 [[nodiscard]] POLLUX_API Result<std::vector<InterfaceBackup>> saved_interfaces(const SystemPaths& paths,
                                                                                Address address);
 

@@ -37,7 +37,7 @@ DIFFERENT_FEATURES = {
     "rx-vlan-offload",  # off until the program asks for it
     "receive-hashing",  # a port with one queue hashes nothing
     # Not on QEMU's card.
-    "tx-gre-segmentation", "tx-ipxip4-segmentation", "tx-ipxip6-segmentation", "tx-udp_tnl-segmentation",
+    "tx-udp-segmentation", "tx-gre-segmentation", "tx-ipxip4-segmentation", "tx-ipxip6-segmentation", "tx-udp_tnl-segmentation",
 }
 
 

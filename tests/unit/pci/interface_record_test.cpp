@@ -98,7 +98,7 @@ TEST_F(InterfaceRecords, OfAnotherCardAreRejected) {
   record.device = 0x1521;
   save(record);
   const Error error = rejected();
-  EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+  EXPECT_EQ(error.code, ErrorCode::bad_state);
   EXPECT_THAT(error.what, HasSubstr("another card, 8086:1521"));
   EXPECT_THAT(error.hint, AllOf(HasSubstr("pollux unbind 0000:01:00.0"), HasSubstr("pollux bind")));
 }

@@ -248,10 +248,15 @@ void FunctionControl::follow_groups() {
   const bool all = std::any_of(functions_.begin(), functions_.begin() + count_,
                                [](const Function& function) { return function.wants_all_groups(); });
   if (std::exchange(all_groups_, all) != all && running_) hooks_.groups_changed();
-  if (card_.is_qemus && running_) addresses_.let_all_groups_pass(all || common_.all_multicast);
+  if (card_.is_qemus && running_) addresses_.let_all_groups_pass(all || port_has_all_groups());
 }
 
-// [I-POOLS] QEMU's card has only the table of groups.
+// [I-POOLS, I-UTA] QEMU's card has only the table of groups. There a pool that uses it uses the unicast table, too,
+// which lets all pass in promiscuous mode: the port would receive what it sends.
+bool FunctionControl::port_has_all_groups() const {
+  return common_.all_multicast && !(card_.is_qemus && common_.promiscuous);
+}
+
 reg::VMOLR::Value FunctionControl::groups(bool all, bool has_hashes) const {
   reg::VMOLR::Value value;
   if (all) value = value.with(reg::VMOLR::MPME);
@@ -282,7 +287,7 @@ void FunctionControl::write_limits(unsigned number) const {
 // igb_set_rx_mode and igb_set_uta.
 void FunctionControl::write_port_pool() {
   follow_groups();
-  reg::VMOLR::Value value = groups(common_.all_multicast, addresses_.has_hashes(count_))
+  reg::VMOLR::Value value = groups(port_has_all_groups(), addresses_.has_hashes(count_))
                                 .with(reg::VMOLR::RLPML(limit_bytes(card_, common_.limit)) | reg::VMOLR::LPE |
                                       reg::VMOLR::BAM | reg::VMOLR::AUPE);
   if (common_.strip_vlans) value = value.with(reg::VMOLR::STRVLAN);

@@ -92,6 +92,7 @@ class FunctionControl final : public VirtualFunctions {
   void write_port_pool();
   void write_untagged() const;
   void follow_groups();
+  [[nodiscard]] bool port_has_all_groups() const;
   [[nodiscard]] reg::VMOLR::Value groups(bool all, bool has_hashes) const;
   void write_traffic() const;
   void write_spoof_checks() const;

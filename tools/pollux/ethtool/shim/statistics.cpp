@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "printable.hpp"
 #include "verbs.hpp"
 
 namespace pollux::ethtool {
