@@ -181,10 +181,10 @@ TEST(ControlThread, SurvivesTheDestructionOfTheContextInAForkedChild) {
 }
 
 TEST(ControlThread, MayRunBesideTheProgramsOwnLoop) {
-  Context context(with_thread());
   std::atomic<int> inside{0};
   std::atomic<int> runs{0};
   std::atomic<bool> overlapped{false};
+  Context context(with_thread());  // its thread ends before what it counts in is gone
   const auto task = std::make_shared<Work>([&]() -> Result<Time> {
     if (inside.fetch_add(1) != 0) overlapped = true;
     ++runs;
