@@ -251,8 +251,7 @@ void FunctionControl::follow_groups() {
   if (card_.is_qemus && running_) addresses_.let_all_groups_pass(all || port_has_all_groups());
 }
 
-// [I-POOLS, I-UTA] QEMU's card has only the table of groups. There a pool that uses it uses the unicast table, too,
-// which lets all pass in promiscuous mode: the port would receive what it sends.
+// [I-POOLS, I-UTA] For a pool QEMU's card has only tables: with that of groups the unicast table, open if promiscuous.
 bool FunctionControl::port_has_all_groups() const {
   return common_.all_multicast && !(card_.is_qemus && common_.promiscuous);
 }
