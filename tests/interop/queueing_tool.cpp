@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "interop/need.hpp"
 #include "pollux/mem/dma_memory.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/packet/sums.hpp"
@@ -34,14 +35,7 @@ constexpr std::size_t kFrames = 16384;
 constexpr std::size_t kIpHeader = 14;
 constexpr std::uint32_t kHeaders = 34;
 
-template <class T>
-T need(Result<T> result) {
-  if (!result) {
-    std::cerr << result.error().message() << '\n';
-    std::exit(2);
-  }
-  return *std::move(result);
-}
+using test::need;
 
 /// Frames with their headers in an mbuf, where they may be marked, and the rest outside of mbufs, so that their end is
 /// noticed.

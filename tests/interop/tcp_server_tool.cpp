@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "interop/need.hpp"
 #include "pollux/pollux.hpp"
 #include "support/hex.hpp"
 #include "tcp_server/http_server.hpp"
@@ -24,14 +25,7 @@ using namespace pollux;
 using examples::HttpServer;
 using examples::LwipPort;
 
-template <class T>
-T need(Result<T> result) {
-  if (!result) {
-    std::cerr << result.error().message() << '\n';
-    std::exit(2);
-  }
-  return *std::move(result);
-}
+using test::need;
 
 /// A frame in as many mbufs as it needs.
 MbufPtr frame_of(MempoolCache& cache, const std::vector<std::uint8_t>& bytes) {
