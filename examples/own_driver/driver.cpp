@@ -59,15 +59,14 @@ pollux::Result<std::unique_ptr<pollux::PortDriver>> Port::probe(pollux::Context&
 
 pollux::Result<void> Port::configure(const pollux::ValidatedConfig& config) {
   if (!config.rx.empty()) queues_->rx.setup(bar_, config.rx[0].mempool(), info_.index);
-  queues_->rx.set_max_frame(config.mtu + kHeaders);
   queues_->tx.setup(bar_);
   rx_queues_ = config.rx_queues();
   tx_queues_ = config.tx_queues();
   return {};
 }
 
-pollux::Result<void> Port::start(const pollux::PortSettings& settings) {
-  if (auto set = set_mac(settings.mac); !set) return set;
+pollux::Result<void> Port::start() {
+  if (auto applied = apply(nullptr, settings()); !applied) return applied;
   bar_.write32(kControl, kEnable);
   if (bar_.read32(kControl) == kEnable) return {};
   return pollux::fail(pollux::ErrorCode::device_fault, info_.name + ": the card does not start", "reset it");
@@ -90,7 +89,11 @@ pollux::Result<void> Port::halt() {
   return {};
 }
 
-pollux::Result<void> Port::set_mac(const pollux::MacAddress& mac) {
+// The card has no filter, so it receives everything, of every length; the driver drops what is longer than the MTU
+// allows.
+pollux::Result<void> Port::apply(const pollux::Settings*, const pollux::Settings& to) {
+  queues_->rx.set_max_frame(to.mtu + kHeaders);
+  const pollux::MacAddress mac = mac_of(to);
   std::uint32_t low = 0;
   std::uint32_t high = 0;
   for (unsigned i = 0; i < 4; ++i) low |= std::uint32_t{mac[i]} << (8 * i);

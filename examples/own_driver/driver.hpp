@@ -37,19 +37,12 @@ class Port final : public pollux::PortDriver {
     return index < tx_queues_ ? &queues_->tx : nullptr;
   }
 
-  [[nodiscard]] pollux::Result<void> start(const pollux::PortSettings& settings) override;
+  [[nodiscard]] pollux::Result<void> start() override;
   void open_queues() noexcept override;
   [[nodiscard]] pollux::Result<void> close_queues(pollux::Duration limit) override;
   [[nodiscard]] pollux::Result<void> halt() override;
 
-  [[nodiscard]] pollux::Result<void> set_mac(const pollux::MacAddress& mac) override;
-  /// The card receives frames of every length; the driver drops those that are longer than the MTU allows.
-  [[nodiscard]] pollux::Result<void> set_mtu(std::uint32_t bytes) override {
-    queues_->rx.set_max_frame(bytes + kHeaders);
-    return {};
-  }
-  /// It has no filter, so it receives everything anyway.
-  [[nodiscard]] pollux::Result<void> set_promiscuity(bool, bool) override { return {}; }
+  [[nodiscard]] pollux::Result<void> apply(const pollux::Settings* from, const pollux::Settings& to) override;
   [[nodiscard]] pollux::Link link() override;
 
   [[nodiscard]] pollux::Stats stats() override;

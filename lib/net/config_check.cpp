@@ -250,8 +250,9 @@ std::uint32_t nearest_ring(std::uint32_t size, const PortLimits& limits) noexcep
   return size - below < above - size ? below : above;
 }
 
-Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const PortInfo& port) {
+Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
   const PortLimits& limits = port.limits;
+  const std::uint32_t mtu = settings.mtu;
   if (mtu < limits.min_mtu || mtu > limits.max_mtu) {
     return refuse(
         port.name, fmt::format("mtu = {} is outside {} to {}", mtu, limits.min_mtu, limits.max_mtu),
@@ -259,28 +260,17 @@ Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const P
             "the longest frame of this port is {} bytes with header, VLAN tag and FCS; 1,500 works on any Ethernet",
             wire_bytes(limits.max_mtu)));
   }
-  for (std::size_t index = 0; index < config.rx.size(); ++index) {
-    if (auto fits = check_frame_fits(mtu, config, index, port); !fits) return fits;
+  for (std::size_t index = 0; index < settings.queues.rx.size(); ++index) {
+    if (auto fits = check_frame_fits(mtu, settings.queues, index, port); !fits) return fits;
   }
   return {};
-}
-
-Result<void> check_promiscuous(bool promiscuous, const PortInfo& port) {
-  if (!promiscuous || port.limits.promiscuous) return {};
-  return fail(ErrorCode::not_supported,
-              fmt::format("{}: {} cannot receive frames for any destination", port.name, port.card),
-              "leave promiscuous off; a virtual function receives what is sent to its own address");
 }
 
 Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port, const ContextState& context) {
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
   if (auto mode = check_burst_mode(config, port); !mode) return pass_on(std::move(mode));
-  if (auto can = check_promiscuous(config.promiscuous, port); !can) return pass_on(std::move(can));
   if (auto can = check_port_settings(config, port); !can) return pass_on(std::move(can));
-  ValidatedConfig valid{.mtu = config.mtu,
-                        .promiscuous = config.promiscuous,
-                        .all_multicast = config.all_multicast,
-                        .keep_fcs = config.keep_fcs,
+  ValidatedConfig valid{.keep_fcs = config.keep_fcs,
                         .keep_bad_frames = config.keep_bad_frames,
                         .count_bytes = config.count_bytes,
                         .packet_buffers = config.packet_buffers,
@@ -291,42 +281,41 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
   if (auto rx = check_rx_queues(config, port, context, valid); !rx) return pass_on(std::move(rx));
   if (valid.queues_of(nullptr) != 0) valid.own_pool = own_pool_for(valid, port);
   if (auto fits = settle_buffers(valid, port); !fits) return pass_on(std::move(fits));
-  if (auto mtu = check_mtu(config.mtu, valid, port); !mtu) return pass_on(std::move(mtu));
   return valid;
 }
 
-Result<ValidatedConfig> with_rx_queue(const ValidatedConfig& current, std::uint16_t queue, const RxQueueConfig& config,
+Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue, const RxQueueConfig& config,
                                       const PortInfo& port, const ContextState& context) {
-  if (auto there = check_index("receive", queue, current.rx_queues(), port); !there) return pass_on(std::move(there));
+  if (auto there = check_index("receive", queue, current.queues.rx_queues(), port); !there) return pass_on(std::move(there));
   auto checked =
-      check_rx_queue(fmt::format("receive queue {}: ", queue), config, current.rx[queue].pool, port, context);
+      check_rx_queue(fmt::format("receive queue {}: ", queue), config, current.queues.rx[queue].pool, port, context);
   if (!checked) return pass_on(std::move(checked));
-  checked->drops = drops_frames(config.drop_enable, current.rx_queues(), port);
-  ValidatedConfig next = current;
+  checked->drops = drops_frames(config.drop_enable, current.queues.rx_queues(), port);
+  ValidatedConfig next = current.queues;
   next.rx[queue] = *std::move(checked);
   if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
-  if (auto fits = check_frame_fits(next.mtu, next, queue, port); !fits) return pass_on(std::move(fits));
+  if (auto fits = check_frame_fits(current.mtu, next, queue, port); !fits) return pass_on(std::move(fits));
   return next;
 }
 
-Result<ValidatedConfig> with_tx_queue(const ValidatedConfig& current, std::uint16_t queue, const TxQueueConfig& config,
+Result<ValidatedConfig> with_tx_queue(const Settings& current, std::uint16_t queue, const TxQueueConfig& config,
                                       const PortInfo& port, const ContextState& context) {
-  if (auto there = check_index("transmit", queue, current.tx_queues(), port); !there) return pass_on(std::move(there));
+  if (auto there = check_index("transmit", queue, current.queues.tx_queues(), port); !there) return pass_on(std::move(there));
   auto checked = check_tx_queue(fmt::format("transmit queue {}: ", queue), config, port, context);
   if (!checked) return pass_on(std::move(checked));
-  ValidatedConfig next = current;
+  ValidatedConfig next = current.queues;
   next.tx[queue] = *std::move(checked);
   return next;
 }
 
-Result<ValidatedConfig> with_ring(const ValidatedConfig& current, QueueId queue, std::uint32_t descriptors,
+Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue, std::uint32_t descriptors,
                                   const PortInfo& port) {
   const char* const direction = queue.receives() ? "receive" : "transmit";
-  const std::uint16_t count = queue.receives() ? current.rx_queues() : current.tx_queues();
+  const std::uint16_t count = queue.receives() ? current.queues.rx_queues() : current.queues.tx_queues();
   if (auto there = check_index(direction, queue.index, count, port); !there) return pass_on(std::move(there));
   auto ring = check_ring(fmt::format("{} queue {}: ", direction, queue.index), descriptors, port);
   if (!ring) return pass_on(std::move(ring));
-  ValidatedConfig next = current;
+  ValidatedConfig next = current.queues;
   (queue.receives() ? next.rx[queue.index].ring : next.tx[queue.index].ring) = descriptors;
   if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
   return next;

@@ -26,29 +26,26 @@ namespace pollux {
 [[nodiscard]] Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port,
                                                    const ContextState& context);
 
-/// `current`, a configuration in force, with `config` for one queue of it. A pool that `config` leaves out is the one
+/// The queues of `current`, settings in force, with `config` for one queue of it. A pool that `config` leaves out is the one
 /// that the queue has. Errors: as check_config's, and invalid_argument where there is no such queue.
-[[nodiscard]] Result<ValidatedConfig> with_rx_queue(const ValidatedConfig& current, std::uint16_t queue,
+[[nodiscard]] Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue,
                                                     const RxQueueConfig& config, const PortInfo& port,
                                                     const ContextState& context);
-[[nodiscard]] Result<ValidatedConfig> with_tx_queue(const ValidatedConfig& current, std::uint16_t queue,
+[[nodiscard]] Result<ValidatedConfig> with_tx_queue(const Settings& current, std::uint16_t queue,
                                                     const TxQueueConfig& config, const PortInfo& port,
                                                     const ContextState& context);
 
-/// `current` with another ring for one queue of it. Errors: as with_rx_queue's.
-[[nodiscard]] Result<ValidatedConfig> with_ring(const ValidatedConfig& current, QueueId queue,
+/// The queues of `current` with another ring for one of them. Errors: as with_rx_queue's.
+[[nodiscard]] Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue,
                                                 std::uint32_t descriptors, const PortInfo& port);
 
 /// Checks the size of a ring. `prefix` is the start of the field's name, such as "rx." or "rx_override[3].". Error
 /// invalid_argument: names the nearest allowed size.
 [[nodiscard]] Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port);
 
-/// Checks that the MTU is within the port's limits and that its frames fit the buffers of `config`. Error
+/// Checks that the MTU is within the port's limits and that its frames fit the buffers of the queues. Error
 /// invalid_argument.
-[[nodiscard]] Result<void> check_mtu(std::uint32_t mtu, const ValidatedConfig& config, const PortInfo& port);
-
-/// Checks that the port supports promiscuous mode, if it is requested. Error not_supported.
-[[nodiscard]] Result<void> check_promiscuous(bool promiscuous, const PortInfo& port);
+[[nodiscard]] Result<void> check_mtu(const Settings& settings, const PortInfo& port);
 
 /// The number of bytes that a port uses in a buffer of `room` bytes.
 [[nodiscard]] std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept;

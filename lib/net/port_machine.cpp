@@ -11,6 +11,7 @@
 #include "net/port_identity.hpp"
 #include "net/port_state.hpp"
 #include "net/queue_observation.hpp"
+#include "net/settings_check.hpp"
 #include "net/stats.hpp"
 
 namespace pollux {
@@ -25,7 +26,7 @@ constexpr auto kObserved = {PortState::configured, PortState::started, PortState
 }  // namespace
 
 PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept
-    : context_(std::move(context)), driver_(std::move(driver)), mac_(driver_->permanent_mac()) {}
+    : context_(std::move(context)), driver_(std::move(driver)) {}
 
 PortMachine::~PortMachine() {
   if (state_ == PortState::closed) return;
@@ -51,15 +52,23 @@ Result<void> PortMachine::configure(const PortConfig& config) {
   if (auto fits = expect({PortState::opened, PortState::configured}, "configure"); !fits) return fits;
   auto valid = check_config(config, info(), *context_);
   if (!valid) return pass_on(std::move(valid));
-  if (auto made = make_own_pool(*valid); !made) return made;
-  const Queues dropped = queues_from(valid->rx_queues(), valid->tx_queues());
-  if (auto configured = driver_->configure(*valid); !configured) return configured;
+  Settings to = settings();
+  to.queues = *std::move(valid);
+  to.mtu = config.mtu;
+  to.promiscuous = config.promiscuous;
+  to.all_multicast = config.all_multicast;
+  if (auto good = check_mtu(to, info()); !good) return good;  // its frames must fit the new buffers
+  if (auto good = check_settings({settings(), to, info(), state_}); !good) return good;
+  if (auto good = driver_->check(settings(), to); !good) return good;
+  if (auto made = make_own_pool(to.queues); !made) return made;
+  const Queues dropped = queues_from(to.queues.rx_queues(), to.queues.tx_queues());
+  if (auto configured = driver_->configure(to.queues); !configured) return configured;
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
   for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);
-  config_ = *std::move(valid);
+  driver_->settings_ = std::move(to);
   const Queues all = queues_from(0, 0);
-  for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, config_.count_bytes);
-  for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, config_.count_bytes);
+  for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
+  for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
   state_ = PortState::configured;
   return {};
 }
@@ -67,8 +76,8 @@ Result<void> PortMachine::configure(const PortConfig& config) {
 // A port that is configured again keeps its pool if the size is unchanged.
 Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
   if (!config.own_pool) return {};
-  if (config_.own_pool && config_.own_pool->count == config.own_pool->count) {
-    config.made_pool = config_.made_pool;
+  if (queue_settings().own_pool && queue_settings().own_pool->count == config.own_pool->count) {
+    config.made_pool = queue_settings().made_pool;
   } else {
     auto pool = MempoolCore::create(context_, *config.own_pool, MempoolCore::Owner::port);
     if (!pool) {
@@ -86,22 +95,22 @@ Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
 }
 
 std::optional<Mempool> PortMachine::rx_pool(std::uint16_t queue) const {
-  if (queue >= config_.rx_queues()) return std::nullopt;
-  return config_.rx[queue].mempool();
+  if (queue >= queue_settings().rx_queues()) return std::nullopt;
+  return queue_settings().rx[queue].mempool();
 }
 
 EffectiveConfig PortMachine::config() const {
-  EffectiveConfig config{.mtu = config_.mtu,
-                         .promiscuous = config_.promiscuous,
-                         .all_multicast = config_.all_multicast,
-                         .keep_fcs = config_.keep_fcs,
-                         .keep_bad_frames = config_.keep_bad_frames,
-                         .count_bytes = config_.count_bytes,
-                         .packet_buffers = config_.packet_buffers,
-                         .tx_timeout = config_.tx_timeout,
-                         .rx_timeout = config_.rx_timeout,
-                         .burst_mode = best_of(config_.burst_mode)};
-  for (const ValidatedRxQueue& queue : config_.rx) {
+  EffectiveConfig config{.mtu = settings().mtu,
+                         .promiscuous = settings().promiscuous,
+                         .all_multicast = settings().all_multicast,
+                         .keep_fcs = queue_settings().keep_fcs,
+                         .keep_bad_frames = queue_settings().keep_bad_frames,
+                         .count_bytes = queue_settings().count_bytes,
+                         .packet_buffers = queue_settings().packet_buffers,
+                         .tx_timeout = queue_settings().tx_timeout,
+                         .rx_timeout = queue_settings().rx_timeout,
+                         .burst_mode = best_of(queue_settings().burst_mode)};
+  for (const ValidatedRxQueue& queue : queue_settings().rx) {
     config.rx.push_back({.ring = queue.ring,
                          .buffer_bytes = queue.buffer_bytes,
                          .pool = queue.pool->options().name,
@@ -111,7 +120,7 @@ EffectiveConfig PortMachine::config() const {
                          .replicate_headers = queue.replicate_headers,
                          .drops = queue.drops});
   }
-  for (const ValidatedTxQueue& queue : config_.tx) {
+  for (const ValidatedTxQueue& queue : queue_settings().tx) {
     config.tx.push_back(
         {.ring = queue.ring, .given_cache = queue.cache != nullptr, .head_write_back = queue.head_write_back});
   }
@@ -124,11 +133,11 @@ Result<void> PortMachine::start() {
   if (auto fits = expect({PortState::configured}, "start"); !fits) return fits;
   if (auto filled = driver_->fill(); !filled) return filled;
   filled_ = true;
-  auto started = driver_->start(
-      {.mac = mac_, .mtu = config_.mtu, .promiscuous = config_.promiscuous, .all_multicast = config_.all_multicast});
+  driver_->running_ = true;
+  auto started = driver_->start();
   if (!started) {
     if (started.error().code == ErrorCode::device_removed) return enter_failed(started.error());
-    if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
+    if (auto halted = halt(); !halted) return enter_failed(halted.error());
     drain_rings(DrainReason::stopped);
     return started;
   }
@@ -137,10 +146,15 @@ Result<void> PortMachine::start() {
   return {};
 }
 
+Result<void> PortMachine::halt() {
+  driver_->running_ = false;
+  return driver_->halt();
+}
+
 Result<void> PortMachine::stop() {
   if (auto fits = expect({PortState::started}, "stop"); !fits) return fits;
   if (auto closed = driver_->close_queues(kPollerLimit); !closed) return closed;
-  if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
+  if (auto halted = halt(); !halted) return enter_failed(halted.error());
   drain_rings(DrainReason::stopped);
   forget_stopped_queues();
   state_ = PortState::configured;
@@ -152,7 +166,7 @@ tl::unexpected<Error> PortMachine::enter_failed(Error why) {
   if (state_ == PortState::started && !poller_stuck_) {
     if (const auto closed = driver_->close_queues(kPollerLimit); !closed) poller_stuck_ = true;
     // The card may still be able to stop, for example if the host only requests the device back.
-    if (!poller_stuck_) static_cast<void>(driver_->halt());
+    if (!poller_stuck_) static_cast<void>(halt());
   }
   state_ = PortState::failed;
   failure_ = why;
@@ -190,7 +204,7 @@ Result<void> PortMachine::release_device() {
                               harmless ? "a thread is still polling" : "the card did not stop"),
                   "stop polling before the port is closed, or reset the slot");
   }
-  config_ = {};
+  driver_->settings_.queues = {};
   forget_stopped_queues();
   context_->return_port_index(info().index);
   state_ = PortState::closed;
@@ -205,8 +219,8 @@ Result<std::unique_ptr<ForwardPath>> PortMachine::forward_path(std::uint16_t rx_
     return refuse(info().name, fmt::format("forward_path: {} belongs to another Context", out.info().name),
                   "open both ports in one Context: only then can both reach the buffers");
   }
-  if (config_.count_bytes || out.config_.count_bytes) {
-    return refuse((config_.count_bytes ? *this : out).info().name, "forward_path: count_bytes is on",
+  if (queue_settings().count_bytes || out.queue_settings().count_bytes) {
+    return refuse((queue_settings().count_bytes ? *this : out).info().name, "forward_path: count_bytes is on",
                   "configure the port without it: a forward path has no bursts whose bytes could be counted");
   }
   return driver_->forward_path(rx_queue, *out.driver_, tx_queue);
@@ -245,10 +259,10 @@ Result<void> PortMachine::detach_observer(std::uint16_t queue, TxObserver& obser
 
 PortMachine::Queues PortMachine::queues_from(std::size_t rx, std::size_t tx) const {
   Queues queues;
-  for (std::size_t i = rx; i < config_.rx_queues(); ++i) {
+  for (std::size_t i = rx; i < queue_settings().rx_queues(); ++i) {
     if (RxQueue* const queue = rx_queue(static_cast<std::uint16_t>(i))) queues.rx.push_back(queue);
   }
-  for (std::size_t i = tx; i < config_.tx_queues(); ++i) {
+  for (std::size_t i = tx; i < queue_settings().tx_queues(); ++i) {
     if (TxQueue* const queue = tx_queue(static_cast<std::uint16_t>(i))) queues.tx.push_back(queue);
   }
   return queues;
@@ -256,54 +270,68 @@ PortMachine::Queues PortMachine::queues_from(std::size_t rx, std::size_t tx) con
 
 // Allocates nothing: closing must not fail.
 void PortMachine::detach_observers() noexcept {
-  for (std::uint16_t i = 0; i < config_.rx_queues(); ++i) {
+  for (std::uint16_t i = 0; i < queue_settings().rx_queues(); ++i) {
     if (RxQueue* const queue = rx_queue(i)) QueueObservation::end(*queue);
   }
-  for (std::uint16_t i = 0; i < config_.tx_queues(); ++i) {
+  for (std::uint16_t i = 0; i < queue_settings().tx_queues(); ++i) {
     if (TxQueue* const queue = tx_queue(i)) QueueObservation::end(*queue);
   }
 }
 
-Result<void> PortMachine::set_mac(const MacAddress& mac) {
-  if (auto fits = expect(kAlive, "set_mac"); !fits) return fits;
-  if (!is_station_address(mac)) {
-    return refuse(info().name, fmt::format("{} cannot be a port's address", to_string(mac)),
-                  "use an address that is not all zero and whose first byte is even");
-  }
+void* PortMachine::capability(CapabilityId id) noexcept {
+  const auto known = info().settings;
+  if (std::find(known.begin(), known.end(), id) != known.end()) return setting_capabilities_.find(id);
+  return driver_->capability(id);
+}
+
+Result<void> PortMachine::change(std::string_view call, const std::function<void(Settings&)>& edit) {
+  if (auto fits = expect(kAlive, call); !fits) return fits;
+  Settings to = settings();
+  edit(to);
+  if (auto valid = check_settings({settings(), to, info(), state_}); !valid) return valid;
+  if (auto valid = driver_->check(settings(), to); !valid) return valid;
   if (state_ == PortState::started) {
-    if (auto set = driver_->set_mac(mac); !set) return set;
+    if (auto applied = apply(to); !applied) return applied;
   }
-  driver_->note_mac(mac);
-  mac_ = mac;
+  driver_->settings_ = std::move(to);
   return {};
+}
+
+// What a removed card had is lost anyway, and what its owner refuses has not changed.
+Result<void> PortMachine::apply(const Settings& to) {
+  const bool pauses = needs_pause(settings(), to);
+  if (pauses) {
+    if (auto paused = driver_->pause(kPauseLimit); !paused) return paused;
+  }
+  auto applied = driver_->apply(&settings(), to);
+  Result<void> rebuilt;
+  const ErrorCode code = applied ? ErrorCode{} : applied.error().code;
+  if (!applied && code != ErrorCode::device_removed && code != ErrorCode::permission_denied) {
+    rebuilt = driver_->apply(&to, settings());
+  }
+  if (pauses) driver_->unpause();
+  return rebuilt ? applied : enter_failed(rebuilt.error());
+}
+
+Result<void> PortMachine::set_mac(const MacAddress& mac) {
+  return change("set_mac", [&](Settings& settings) {
+    settings.mac = mac == driver_->permanent_mac() ? std::nullopt : std::optional(mac);
+  });
 }
 
 Result<void> PortMachine::set_mtu(std::uint32_t bytes) {
   if (auto fits = expect(kConfigured, "set_mtu"); !fits) return fits;
-  if (auto good = check_mtu(bytes, config_, info()); !good) return good;
-  if (auto set = driver_->set_mtu(bytes); !set) return set;
-  config_.mtu = bytes;
-  return {};
+  return change("set_mtu", [=](Settings& settings) { settings.mtu = bytes; });
 }
 
 Result<void> PortMachine::set_promiscuous(bool on) {
   if (auto fits = expect(kConfigured, "set_promiscuous"); !fits) return fits;
-  if (auto can = check_promiscuous(on, info()); !can) return can;
-  return set_promiscuity(on, config_.all_multicast);
+  return change("set_promiscuous", [=](Settings& settings) { settings.promiscuous = on; });
 }
 
 Result<void> PortMachine::set_all_multicast(bool on) {
   if (auto fits = expect(kConfigured, "set_all_multicast"); !fits) return fits;
-  return set_promiscuity(config_.promiscuous, on);
-}
-
-Result<void> PortMachine::set_promiscuity(bool promiscuous, bool all_multicast) {
-  if (state_ == PortState::started) {
-    if (auto set = driver_->set_promiscuity(promiscuous, all_multicast); !set) return set;
-  }
-  config_.promiscuous = promiscuous;
-  config_.all_multicast = all_multicast;
-  return {};
+  return change("set_all_multicast", [=](Settings& settings) { settings.all_multicast = on; });
 }
 
 Link PortMachine::link() {
@@ -319,7 +347,7 @@ Stats PortMachine::stats() {
 
 std::vector<Counter> PortMachine::extended_stats() {
   const bool is_card = info().limits.rings_hold_buffers;
-  std::vector<Counter> counters = named_counters(stats(), {.misses = is_card, .bytes = config_.count_bytes});
+  std::vector<Counter> counters = named_counters(stats(), {.misses = is_card, .bytes = queue_settings().count_bytes});
   if (is_card) counters.push_back({"removed_buffers", removed_buffers_});
   if (is_card) counters.push_back({"tx_timeouts", tx_timeouts_});
   if (is_card) counters.push_back({"rx_timeouts", rx_timeouts_});
@@ -333,8 +361,8 @@ Result<Duration> PortMachine::service() {
   auto within = driver_->service();
   if (!within) return enter_failed(within.error());
   if (state_ != PortState::started) return within;
-  if (config_.rx_timeout != Duration(0)) watch_receive();
-  return config_.tx_timeout == Duration(0) ? within : watch_transmit(*within);
+  if (queue_settings().rx_timeout != Duration(0)) watch_receive();
+  return queue_settings().tx_timeout == Duration(0) ? within : watch_transmit(*within);
 }
 
 }  // namespace pollux

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "mem/context_state.hpp"
+#include "net/setting_capabilities.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/net/port_driver.hpp"
 
@@ -20,6 +22,8 @@ namespace pollux {
 
 /// How long to wait for a poller to finish its burst: it may have been preempted.
 inline constexpr Duration kPollerLimit = std::chrono::seconds(1);
+/// The same for a short pause of a started port, and for a full ring to be sent.
+inline constexpr Duration kPauseLimit = std::chrono::milliseconds(100);
 
 /// The state machine of a port. It checks every call before the driver is called.
 ///
@@ -73,9 +77,22 @@ class PortMachine {
   [[nodiscard]] Result<void> detach_observer(std::uint16_t queue, RxObserver& observer);
   [[nodiscard]] Result<void> detach_observer(std::uint16_t queue, TxObserver& observer);
 
-  [[nodiscard]] const MacAddress& mac() const noexcept { return mac_; }
+  [[nodiscard]] const Settings& settings() const noexcept { return driver_->settings_; }
+  /// Checks the settings that `edit` makes of those in force, applies what differs if the port is started, and keeps
+  /// them. An error changes nothing, unless the old settings cannot be applied again either: then the port has failed.
+  /// States: opened, configured, started. Errors: bad_state, and those of check_settings and PortDriver's check, pause
+  /// and apply. `call` is the name in the first.
+  [[nodiscard]] Result<void> change(std::string_view call, const std::function<void(Settings&)>& edit);
+  /// As PortDriver::capability, with those that `net` implements.
+  [[nodiscard]] void* capability(CapabilityId id) noexcept;
+  template <class C>
+  [[nodiscard]] C* capability() noexcept {
+    return static_cast<C*>(capability(C::kId));
+  }
+
+  [[nodiscard]] MacAddress mac() const { return driver_->mac_of(settings()); }
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
-  [[nodiscard]] std::uint32_t mtu() const noexcept { return config_.mtu; }
+  [[nodiscard]] std::uint32_t mtu() const noexcept { return settings().mtu; }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
   [[nodiscard]] Result<void> set_promiscuous(bool on);
   [[nodiscard]] Result<void> set_all_multicast(bool on);
@@ -100,8 +117,11 @@ class PortMachine {
   }
   void forget_stopped_queues() noexcept;
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
-  /// Takes effect at once on a started port. If the driver rejects it, nothing changes.
-  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast);
+  /// Of a started port.
+  [[nodiscard]] Result<void> apply(const Settings& to);
+  /// Stops the card's DMA; its queues are closed.
+  [[nodiscard]] Result<void> halt();
+  [[nodiscard]] const ValidatedConfig& queue_settings() const noexcept { return settings().queues; }
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
   /// Resets the port if a transmit queue hangs. Returns when the service must run again, at most `within`.
   [[nodiscard]] Result<Duration> watch_transmit(Duration within);
@@ -137,8 +157,7 @@ class PortMachine {
   std::unique_ptr<PortDriver> driver_;
   PortState state_ = PortState::opened;
   Error failure_;  // why the port has failed
-  ValidatedConfig config_;
-  MacAddress mac_;
+  SettingCapabilities setting_capabilities_{*this};
   std::set<std::uint16_t> stopped_rx_;  // queues that were stopped while the port runs
   std::set<std::uint16_t> stopped_tx_;
   Before before_;              // of a port that is suspended, detached or failed

@@ -10,8 +10,8 @@
 namespace pollux {
 
 Result<QueueRestart*> PortMachine::restarter(QueueId queue) const {
-  auto there = queue.receives() ? check_index("receive", queue.index, config_.rx_queues(), info())
-                                : check_index("transmit", queue.index, config_.tx_queues(), info());
+  auto there = queue.receives() ? check_index("receive", queue.index, queue_settings().rx_queues(), info())
+                                : check_index("transmit", queue.index, queue_settings().tx_queues(), info());
   if (!there) return pass_on(std::move(there));
   QueueRestart* const driver = driver_->queue_restart();
   if (driver != nullptr) return driver;
@@ -27,19 +27,19 @@ void PortMachine::forget_stopped_queues() noexcept {
 
 Result<void> PortMachine::restart_rx(std::uint16_t queue, const RxQueueConfig& config) {
   if (auto fits = expect({PortState::configured, PortState::started}, "restart_rx"); !fits) return fits;
-  auto next = with_rx_queue(config_, queue, config, info(), *context_);
+  auto next = with_rx_queue(settings(), queue, config, info(), *context_);
   return next ? restart({QueueDirection::receive, queue}, *std::move(next)) : pass_on(std::move(next));
 }
 
 Result<void> PortMachine::restart_tx(std::uint16_t queue, const TxQueueConfig& config) {
   if (auto fits = expect({PortState::configured, PortState::started}, "restart_tx"); !fits) return fits;
-  auto next = with_tx_queue(config_, queue, config, info(), *context_);
+  auto next = with_tx_queue(settings(), queue, config, info(), *context_);
   return next ? restart({QueueDirection::transmit, queue}, *std::move(next)) : pass_on(std::move(next));
 }
 
 Result<void> PortMachine::resize(QueueId queue, std::uint32_t descriptors) {
   if (auto fits = expect({PortState::configured, PortState::started}, "resize a queue"); !fits) return fits;
-  auto next = with_ring(config_, queue, descriptors, info());
+  auto next = with_ring(settings(), queue, descriptors, info());
   return next ? restart(queue, *std::move(next)) : pass_on(std::move(next));
 }
 
@@ -63,7 +63,7 @@ Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
     }
   }
   driver->exchange(queue);
-  config_ = std::move(next);
+  driver_->settings_.queues = std::move(next);
   stopped(queue).erase(queue.index);
   if (!running) return {};
   if (auto started = driver->start_queue(queue); !started) return enter_failed(started.error());
@@ -78,7 +78,7 @@ Result<void> PortMachine::stop_queue(QueueId queue) {
   if (!found) return pass_on(std::move(found));
   if (stopped(queue).contains(queue.index)) return {};
   QueueRestart* const driver = *found;
-  if (auto can = driver->prepare(queue, config_, false); !can) return can;
+  if (auto can = driver->prepare(queue, queue_settings(), false); !can) return can;
   driver->discard();
   if (auto closed = driver->close_queue(queue, kPollerLimit); !closed) {
     driver->open_queue(queue);
@@ -92,7 +92,7 @@ Result<void> PortMachine::stop_queue(QueueId queue) {
 Result<void> PortMachine::start_queue(QueueId queue) {
   if (auto fits = expect({PortState::started}, "start a queue"); !fits) return fits;
   if (auto found = restarter(queue); !found) return pass_on(std::move(found));
-  return stopped(queue).contains(queue.index) ? restart(queue, config_) : Result<void>();
+  return stopped(queue).contains(queue.index) ? restart(queue, queue_settings()) : Result<void>();
 }
 
 }  // namespace pollux

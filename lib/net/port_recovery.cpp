@@ -93,29 +93,26 @@ Result<void> PortMachine::detach() {
 Result<void> PortMachine::attach(std::unique_ptr<Device> device) {
   if (auto fits = expect({PortState::detached}, "attach"); !fits) return fits;
   if (device == nullptr) return refuse(info().name, "attach: there is no device", "open one with open_device");
-  const bool has_own = mac_ == driver_->permanent_mac();
   if (auto attached = driver_->attach(std::move(device)); !attached) return attached;
-  if (has_own) mac_ = driver_->permanent_mac();
-  driver_->note_mac(mac_);
   return restore();
 }
 
 Result<Duration> PortMachine::watch_transmit(Duration within) {
   auto* const watch = static_cast<TransmitWatch*>(driver_->capability(TransmitWatch::kId));
   if (watch == nullptr) return within;
-  const TransmitWatch::Report report = watch->watch_transmit(config_.tx_timeout);
+  const TransmitWatch::Report report = watch->watch_transmit(queue_settings().tx_timeout);
   if (report.progress == TransmitWatch::Progress::idle) return within;
   if (report.progress == TransmitWatch::Progress::stands) {
     if (auto reset = reset_hung(report.queue); !reset) return pass_on(std::move(reset));
   }
-  return std::min(within, config_.tx_timeout);
+  return std::min(within, queue_settings().tx_timeout);
 }
 
 // The program decides what to do: a restart of the queue may lose less than a reset of the port.
 void PortMachine::watch_receive() {
   auto* const watch = static_cast<ReceiveWatch*>(driver_->capability(ReceiveWatch::kId));
   if (watch == nullptr) return;
-  hung_rx_queue_ = watch->watch_receive(config_.rx_timeout);
+  hung_rx_queue_ = watch->watch_receive(queue_settings().rx_timeout);
   if (hung_rx_queue_) ++rx_timeouts_;
 }
 
@@ -124,7 +121,7 @@ void PortMachine::watch_receive() {
 Result<void> PortMachine::reset_hung(std::uint16_t queue) {
   if (!driver_->close_queues(kPollerLimit)) return {};
   remember();
-  if (auto halted = driver_->halt(); !halted) return enter_failed(halted.error());
+  if (auto halted = halt(); !halted) return enter_failed(halted.error());
   drain_rings(DrainReason::stopped);
   forget_stopped_queues();
   ++tx_timeouts_;

@@ -22,8 +22,8 @@ struct LinkInterrupt : testing::Test {
     ASSERT_TRUE(device) << device.error().message();
     auto driver = drivers::igb::probe(fixture.context, *std::move(device));
     ASSERT_TRUE(driver) << driver.error().message();
-    flow_control = (*driver)->capability<FlowControl>();
     port = std::make_unique<PortMachine>(fixture.context.state(), *std::move(driver));
+    flow_control = port->capability<FlowControl>();
     ASSERT_TRUE(port->configure(fixture.config));
     ASSERT_TRUE(port->start());
     watch();

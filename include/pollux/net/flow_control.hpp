@@ -60,4 +60,13 @@ class POLLUX_API FlowControl {
   [[nodiscard]] virtual FlowControlState flow_control() = 0;
 };
 
+/// Implemented by a driver whose port has FlowControl: what the card does about the setting. In any state.
+class POLLUX_API FlowControlReport {
+ public:
+  static constexpr CapabilityId kId = capability_id("pollux.FlowControlReport.1");
+
+  virtual ~FlowControlReport() = default;
+  [[nodiscard]] virtual FlowControlState flow_control_state() = 0;
+};
+
 }  // namespace pollux

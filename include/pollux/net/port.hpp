@@ -195,7 +195,7 @@ class POLLUX_API Port {
   /// A capability of the port, such as `port.capability<RegisterDump>()`; empty if the port does not have it.
   template <class C>
   [[nodiscard]] Capability<C> capability() {
-    return Capability<C>(core_, driver_->template capability<C>());
+    return Capability<C>(core_, static_cast<C*>(find_capability(C::kId)));
   }
 
   /// A field for the application, such as a pointer to its data about the port; Linux's netdev_priv. 0 at first. The
@@ -207,6 +207,7 @@ class POLLUX_API Port {
   friend class OpenPort;
   /// Another reference to a port; see OpenPort.
   explicit Port(std::shared_ptr<PortCore> core);
+  [[nodiscard]] void* find_capability(CapabilityId id);
   [[nodiscard]] RxQueue& missing_rx(std::uint16_t index, Site site);
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 

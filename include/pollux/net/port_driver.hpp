@@ -23,6 +23,7 @@
 #include "pollux/net/queue_restart.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/net/rx_queue.hpp"
+#include "pollux/net/settings.hpp"
 #include "pollux/net/stats.hpp"
 #include "pollux/net/tx_queue.hpp"
 #include "pollux/net/validated_config.hpp"
@@ -43,6 +44,9 @@ struct PortInfo {
   /// The types that RxMetadata::packet_type may report of received frames, besides the empty one. Refers to memory that
   /// the driver's code owns. Empty: the port recognises no headers (packet::parse does).
   std::span<const PacketType> packet_types = {};
+  /// The capabilities that only change settings and that the driver applies, such as VlanFilter::kId; `net` implements
+  /// them. Refers to memory that the driver's code owns.
+  std::span<const CapabilityId> settings = {};
 };
 
 /// A register's value for a dump.
@@ -63,14 +67,6 @@ class POLLUX_API RegisterDump {
   [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
 };
 
-/// The settings of a port that is being started.
-struct PortSettings {
-  MacAddress mac{};
-  std::uint32_t mtu = 1500;
-  bool promiscuous = false;
-  bool all_multicast = false;
-};
-
 /// Takes an unused port index of the Context, for PortInfo::index and Mbuf::port(). Closing the port returns the index;
 /// a driver whose probe fails after this call returns it by `return_port_index`. Error no_memory: no index is left.
 /// `port` is the name in that error.
@@ -89,11 +85,10 @@ class POLLUX_API PortDriver {
   virtual ~PortDriver() = default;
 
   [[nodiscard]] virtual const PortInfo& info() const = 0;
-  /// The address of the port until another one is set.
+  /// The address of the port unless a program asked for another one.
   [[nodiscard]] virtual MacAddress permanent_mac() const = 0;
-  /// The port's address is `mac` now, in any state but failed and closed. For drivers that use it while the port is not
-  /// started; start() and set_mac() name it, too.
-  virtual void note_mac(const MacAddress& /*mac*/) noexcept {}
+  /// The address of a port with these settings.
+  [[nodiscard]] MacAddress mac_of(const Settings& settings) const { return settings.mac.value_or(permanent_mac()); }
 
   /// Called in states opened and configured. Sets up the queues. On failure nothing has changed.
   [[nodiscard]] virtual Result<void> configure(const ValidatedConfig& config) = 0;
@@ -107,9 +102,9 @@ class POLLUX_API PortDriver {
   /// Called in state configured. Fills the receive rings with buffers, if they hold any. Error no_memory, with nothing
   /// allocated.
   [[nodiscard]] virtual Result<void> fill() { return {}; }
-  /// Called in state configured, after fill(). Starts the card; its queues stay closed. After a failure, halt()
-  /// follows.
-  [[nodiscard]] virtual Result<void> start(const PortSettings& settings) = 0;
+  /// Called in state configured, after fill(). Starts the card from a reset, with the port's settings; its queues stay
+  /// closed. After a failure, halt() follows.
+  [[nodiscard]] virtual Result<void> start() = 0;
   virtual void open_queues() noexcept = 0;
   /// Makes later bursts empty and waits for pollers. Error timeout: a poller did not finish its burst; the call may be
   /// repeated.
@@ -123,12 +118,20 @@ class POLLUX_API PortDriver {
   /// Reconfigures one queue while the others run; nullptr if the driver cannot do that.
   [[nodiscard]] virtual QueueRestart* queue_restart() noexcept { return nullptr; }
 
-  /// Called in state started. Takes effect at once. On failure this function and the next two keep the old value.
-  [[nodiscard]] virtual Result<void> set_mac(const MacAddress& mac) = 0;
-  /// Called in state configured (also during configure()) or started.
-  [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t bytes) = 0;
-  /// Called in state started.
-  [[nodiscard]] virtual Result<void> set_promiscuity(bool promiscuous, bool all_multicast) = 0;
+  /// Called in states opened, configured and started. The rules that this driver adds to those of all ports
+  /// (check_settings): a setting that it cannot have. `from` are the settings in force. Changes nothing.
+  [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, const Settings& /*to*/) { return {}; }
+  /// Called in state started. Brings the card from settings to others, at once: what does not differ is not written. If
+  /// that fails, it is called again with both exchanged, except after permission_denied: the card's owner has refused,
+  /// and nothing has changed. A driver's start() calls it without `from`: then everything
+  /// that a setting governs is written, whatever a reset has left. What is written depends on `to`, and on what is
+  /// observed, such as the speed of the link, alone.
+  [[nodiscard]] virtual Result<void> apply(const Settings* from, const Settings& to) = 0;
+  /// Called in state started, around an `apply` of settings that decide what queued frames look like, such as how VLAN
+  /// tags are stripped and inserted. Bursts do nothing until `unpause`, and no frame waits in the card whose tag it
+  /// would insert. Error timeout: with nothing changed.
+  [[nodiscard]] virtual Result<void> pause(Duration /*limit*/) { return {}; }
+  virtual void unpause() noexcept {}
 
   /// Called in states opened, configured and started.
   [[nodiscard]] virtual Link link() = 0;
@@ -173,6 +176,17 @@ class POLLUX_API PortDriver {
   /// Called instead of drain() and retire() if a thread may still use the queues: they and their memory are never
   /// freed.
   virtual void abandon() noexcept = 0;
+
+ protected:
+  /// The settings in force, or, if the port is not started, those of its next start.
+  [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
+  /// From before start() until before halt().
+  [[nodiscard]] bool running() const noexcept { return running_; }
+
+ private:
+  friend class PortMachine;
+  Settings settings_;
+  bool running_ = false;
 };
 
 }  // namespace pollux

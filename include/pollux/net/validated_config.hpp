@@ -42,9 +42,6 @@ struct POLLUX_API ValidatedTxQueue {
 struct POLLUX_API ValidatedConfig {
   std::vector<ValidatedRxQueue> rx = {};  ///< each receive queue, by index
   std::vector<ValidatedTxQueue> tx = {};  ///< each transmit queue, by index
-  std::uint32_t mtu = 1500;
-  bool promiscuous = false;
-  bool all_multicast = false;
   bool keep_fcs = false;
   bool keep_bad_frames = false;
   bool count_bytes = false;

@@ -54,7 +54,9 @@ class Medium {
   [[nodiscard]] virtual Result<void> close() = 0;
 
   [[nodiscard]] virtual Link link() = 0;
-  /// Called in the states configured to started, before the filter changes.
+  /// As PortDriver::check.
+  [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, const Settings& /*to*/) { return {}; }
+  /// Called before the filter changes, also before `start`.
   [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t) { return {}; }
   /// If it returns an error, the port has failed.
   [[nodiscard]] virtual Result<void> service() { return {}; }

@@ -60,7 +60,6 @@ Result<std::unique_ptr<PortDriver>> Port::create(Context& context, std::string n
 }
 
 Result<void> Port::configure(const ValidatedConfig& config) {
-  if (auto mtu = medium_->set_mtu(config.mtu); !mtu) return mtu;
   retire_queues();
   config_ = config;
   rx_queues_ = config_.rx_queues();
@@ -108,7 +107,7 @@ void Port::exchange(QueueId queue) noexcept {
   if (queue.receives()) {
     medium_->rx(queue.index)
         .setup({.pool = config_.rx[queue.index].pool, .cache = std::move(next_cache_), .port = info_.index});
-    if (running_) medium_->resize(queue.index, config_.rx[queue.index].ring);
+    if (running()) medium_->resize(queue.index, config_.rx[queue.index].ring);
   } else {
     medium_->tx(queue.index).setup({.cache = std::move(next_cache_), .context = context_});
   }
@@ -131,15 +130,11 @@ pollux::TxQueue* Port::tx_queue(std::uint16_t index) {
   return index < config_.tx_queues() ? &medium_->tx(index) : nullptr;
 }
 
-Result<void> Port::start(const PortSettings& settings) {
-  RxFilter& filter = medium_->filter();
-  filter.set_mac(settings.mac);
-  filter.set_mtu(settings.mtu);
-  filter.set_promiscuous(settings.promiscuous);
-  filter.set_all_multicast(settings.all_multicast);
-  if (auto started = medium_->start(config_); !started) return started;
-  running_ = true;
-  return {};
+Result<void> Port::start() {
+  if (auto applied = apply(nullptr, settings()); !applied) return applied;
+  auto started = medium_->start(config_);
+  medium_started_ = started.has_value();
+  return started;
 }
 
 void Port::open_queues() noexcept {
@@ -165,28 +160,23 @@ Result<void> Port::close_result(Result<void> closed) const {
 }
 
 Result<void> Port::halt() {
-  if (std::exchange(running_, false)) medium_->stop();
+  if (std::exchange(medium_started_, false)) medium_->stop();
   return {};
 }
 
-Result<void> Port::set_mac(const MacAddress& mac) {
-  medium_->filter().set_mac(mac);
+Result<void> Port::apply(const Settings* from, const Settings& to) {
+  if (from == nullptr || from->mtu != to.mtu) {
+    if (auto changed = medium_->set_mtu(to.mtu); !changed) return changed;
+  }
+  RxFilter& filter = medium_->filter();
+  filter.set_mac(mac_of(to));
+  filter.set_mtu(to.mtu);
+  filter.set_promiscuous(to.promiscuous);
+  filter.set_all_multicast(to.all_multicast);
   return {};
 }
 
-Result<void> Port::set_mtu(std::uint32_t bytes) {
-  if (auto changed = medium_->set_mtu(bytes); !changed) return changed;
-  medium_->filter().set_mtu(bytes);
-  return {};
-}
-
-Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
-  medium_->filter().set_promiscuous(promiscuous);
-  medium_->filter().set_all_multicast(all_multicast);
-  return {};
-}
-
-Link Port::link() { return running_ ? medium_->link() : Link{}; }
+Link Port::link() { return medium_started_ ? medium_->link() : Link{}; }
 
 Result<Duration> Port::service() {
   if (auto well = medium_->service(); !well) return pass_on(std::move(well));
@@ -195,7 +185,7 @@ Result<Duration> Port::service() {
 
 // If the port still runs, a thread may be using its file descriptors. They then stay open, since the kernel could give
 // their numbers to other files.
-Result<void> Port::release(bool) { return running_ ? Result<void>() : medium_->close(); }
+Result<void> Port::release(bool) { return medium_started_ ? Result<void>() : medium_->close(); }
 
 void Port::retire() noexcept {
   retire_queues();

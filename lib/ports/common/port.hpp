@@ -29,14 +29,13 @@ class Port final : public PortDriver, private QueueRestart {
   [[nodiscard]] pollux::RxQueue* rx_queue(std::uint16_t index) override;
   [[nodiscard]] pollux::TxQueue* tx_queue(std::uint16_t index) override;
 
-  [[nodiscard]] Result<void> start(const PortSettings& settings) override;
+  [[nodiscard]] Result<void> start() override;
   void open_queues() noexcept override;
   [[nodiscard]] Result<void> close_queues(Duration limit) override;
   [[nodiscard]] Result<void> halt() override;
 
-  [[nodiscard]] Result<void> set_mac(const MacAddress& mac) override;
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override;
-  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override;
+  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override { return medium_->check(from, to); }
+  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
 
   [[nodiscard]] Link link() override;
   [[nodiscard]] Stats stats() override;
@@ -71,7 +70,7 @@ class Port final : public PortDriver, private QueueRestart {
   PortInfo info_;
   MacAddress mac_{};
   ValidatedConfig config_;
-  bool running_ = false;  // between start and halt
+  bool medium_started_ = false;
   ValidatedConfig next_;  // prepared for a restart, with the queue's cache
   std::shared_ptr<MempoolCacheCore> next_cache_;
   // The numbers of queues in `config_`, for threads that read counters.

@@ -43,10 +43,10 @@ class NullMedium final : public ports::Medium {
   void stop() noexcept override {}
   [[nodiscard]] Result<void> close() override { return {}; }
   [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override {
-    if (frame_.size() <= frame_bytes(bytes)) return {};
+  [[nodiscard]] Result<void> check(const Settings&, const Settings& to) override {
+    if (frame_.size() <= frame_bytes(to.mtu)) return {};
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: the frames that it generates are too long for mtu = {}", name_, bytes),
+                fmt::format("{}: the frames that it generates are too long for mtu = {}", name_, to.mtu),
                 fmt::format("use an mtu of at least {}", frame_.size() - frame_bytes(0)));
   }
 

@@ -70,12 +70,12 @@ class FlowPort : public testing::Test {
   void SetUp() override {
     port = fixture.started(config_with(kFlowQueues));
     ASSERT_NE(port, nullptr);
-    rules = port->driver().capability<FlowRules>();
+    rules = port->capability<FlowRules>();
     ASSERT_NE(rules, nullptr);
     // All frames that no rule selects go to queue 0.
-    RssConfig rss = port->driver().capability<Rss>()->rss();
+    RssConfig rss = port->capability<Rss>()->rss();
     rss.table.assign(rss.table.size(), 0);
-    ASSERT_TRUE(port->driver().capability<Rss>()->set_rss(rss));
+    ASSERT_TRUE(port->capability<Rss>()->set_rss(rss));
   }
   [[nodiscard]] PortConfig config_with(std::uint16_t queues) const {
     PortConfig config = fixture.config();
@@ -268,7 +268,7 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
   std::mt19937 random(3);
   std::size_t installed = 0, refused = 0, selected = 0;
   for (int round = 0; round < 80; ++round) {
-    ASSERT_TRUE(port->driver().capability<VlanStripping>()->set_vlan_stripping(round % 2 == 1));
+    ASSERT_TRUE(port->capability<VlanStripping>()->set_vlan_stripping(round % 2 == 1));
     SoftwareClassifier software(kFlowQueues);
     std::vector<FlowRuleId> ids;
     for (int i = 0; i < 12; ++i) {
@@ -303,7 +303,7 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
 
 // The card would apply them only to frames with the outer tag.
 TEST_F(FlowPort, ExcludesOuterVlanTags) {
-  auto* const outer = port->driver().capability<DoubleVlan>();
+  auto* const outer = port->capability<DoubleVlan>();
   const FlowRule dns{match::ipv4().udp().destination_port(53), to_queue(1)};
   const FlowRuleId id = add(dns);
   const auto refused = outer->set_outer_vlan_type(0x88A8);

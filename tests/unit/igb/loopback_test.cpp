@@ -35,7 +35,7 @@ TEST_P(PortLoopback, ReturnsFramesUntilItIsSwitchedOff) {
   fixture.wire->set_carrier(!in_phy);
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  auto* const loopback = port->driver().capability<Loopback>();
+  auto* const loopback = port->capability<Loopback>();
   ASSERT_NE(loopback, nullptr);
   ASSERT_TRUE(loopback->set_loopback(GetParam()));
   ASSERT_TRUE(port->configure(fixture.config()));
@@ -64,7 +64,7 @@ TEST(PortLoopbackInThePhy, IsRefusedDuringAManagementSession) {
   IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->driver().capability<Loopback>()->set_loopback(LoopbackMode::phy));
+  ASSERT_TRUE(port->capability<Loopback>()->set_loopback(LoopbackMode::phy));
   ASSERT_TRUE(port->configure(fixture.config()));
   fixture.with_card([](models::igb::Card& card) {
     card.registers().set<reg::MANC>(reg::MANC::BLK_PHY_RST_ON_IDE);

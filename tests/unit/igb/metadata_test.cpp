@@ -98,7 +98,7 @@ TEST_P(Metadata, LeavesATagInTheFrameAndHasNoTimestamp) {
 TEST_P(Metadata, OfSctpHasAChecksumStatusThatIsReliable) { pass(test::known_sctp_frames(), kCopies); }
 
 TEST_P(Metadata, HasTheTagThatTheCardHasStripped) {
-  auto* const stripping = port_->driver().capability<VlanStripping>();
+  auto* const stripping = port_->capability<VlanStripping>();
   ASSERT_TRUE(stripping->set_vlan_stripping(true));
   const KnownFrame frame = test::known_frames().front();
   KnownFrame tagged = frame;

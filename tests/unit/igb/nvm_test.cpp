@@ -18,7 +18,7 @@ using Words = std::vector<std::uint16_t>;
 
 struct NvmFixture : IgbFixture {
   std::unique_ptr<PortMachine> port = open();
-  Nvm& nvm = *port->driver().capability<Nvm>();
+  Nvm& nvm = *port->capability<Nvm>();
 
   [[nodiscard]] Words stored() {
     return with_card(

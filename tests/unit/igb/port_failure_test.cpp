@@ -120,7 +120,7 @@ TEST(ARemovedCard, IsAnErrorEverywhereAndNeverAnEndlessWait) {
   EXPECT_FALSE(port->link().up);
   EXPECT_EQ(port->stats().rx_packets, before.rx_packets);
   for (const Counter& counter : port->extended_stats()) EXPECT_LT(counter.value, 0xFFFFFFFFu) << counter.name;
-  for (const RegisterValue& value : port->driver().capability<RegisterDump>()->registers())
+  for (const RegisterValue& value : port->capability<RegisterDump>()->registers())
     EXPECT_EQ(value.value, ~0u) << value.name;
   EXPECT_EQ(port->service().error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->state(), PortState::failed);

@@ -44,7 +44,7 @@ TEST(PortStates, InfoNamesTheCardAndItsLimits) {
   EXPECT_EQ(info.limits.max_rx_queues, 16);
   EXPECT_EQ(info.limits.max_tx_queues, 16);
   EXPECT_EQ(info.limits.max_mtu, 9706u);
-  EXPECT_NE(port->driver().capability<RegisterDump>(), nullptr);
+  EXPECT_NE(port->capability<RegisterDump>(), nullptr);
 }
 
 /// A call, and the states in which it is allowed.

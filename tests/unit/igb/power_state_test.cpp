@@ -47,7 +47,7 @@ class PowerState : public testing::Test {
   [[nodiscard]] std::uint32_t state() { return control() & PCI_PM_CTRL_STATE_MASK; }
   template <class C>
   [[nodiscard]] C& capability() {
-    return *port->driver().capability<C>();
+    return *port->capability<C>();
   }
   void suspend() {
     const auto suspended = port->suspend();
@@ -277,13 +277,13 @@ TEST(PowerStateOfFunctions, StaysD0WhileTheyAreEnabled) {
   PortMachine port(fixture.context.state(), *std::move(driver));
   ASSERT_TRUE(port.configure(fixture.config()));
   for (const unsigned functions : {2U, 0U}) {
-    ASSERT_TRUE(port.driver().capability<VirtualFunctions>()->set_functions(functions));
+    ASSERT_TRUE(port.capability<VirtualFunctions>()->set_functions(functions));
     ASSERT_TRUE(port.suspend());
     EXPECT_EQ(card.read_config(kPowerControl, 2).value() & PCI_PM_CTRL_STATE_MASK, functions == 0 ? kD3hot : 0U);
-    const auto refused = port.driver().capability<VirtualFunctions>()->set_functions(1);
+    const auto refused = port.capability<VirtualFunctions>()->set_functions(1);
     EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
     ASSERT_TRUE(port.resume());
-    EXPECT_EQ(port.driver().capability<VirtualFunctions>()->functions(), functions);
+    EXPECT_EQ(port.capability<VirtualFunctions>()->functions(), functions);
   }
   EXPECT_EQ(card.accesses_asleep(), 0U);
 }

@@ -224,7 +224,7 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
     read.insert(offset);
     return std::nullopt;
   };
-  const auto values = port->driver().capability<RegisterDump>()->registers();
+  const auto values = port->capability<RegisterDump>()->registers();
   fixture.faults->on_read = nullptr;
   EXPECT_GT(values.size(), 500u);
   EXPECT_EQ(read.size(), values.size());
@@ -243,7 +243,7 @@ TEST(PortRegisters, DumpReadsWithoutSideEffects) {
   EXPECT_EQ(tail->offset, reg::RDT::offset(0));
   EXPECT_EQ(port->stats().rx_packets, 1u) << "the dump cleared a counter";
   ASSERT_TRUE(port->close());
-  EXPECT_TRUE(port->driver().capability<RegisterDump>()->registers().empty());
+  EXPECT_TRUE(port->capability<RegisterDump>()->registers().empty());
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ struct RssPort : testing::Test {
   void open(std::uint16_t queues, const RssConfig& setting) {
     port = fixture.open();
     ASSERT_NE(port, nullptr);
-    rss = port->driver().capability<Rss>();
+    rss = port->capability<Rss>();
     ASSERT_NE(rss, nullptr);
     const auto set = rss->set_rss(setting);
     ASSERT_TRUE(set) << set.error().message();
@@ -107,13 +107,13 @@ TEST_F(RssPort, IsOffWithoutATypeAndByDefaultWithOneQueue) {
   IgbFixture other;
   const auto one = other.started();
   ASSERT_NE(one, nullptr);
-  EXPECT_EQ(one->driver().capability<Rss>()->rss().types.bits, 0u);
+  EXPECT_EQ(one->capability<Rss>()->rss().types.bits, 0u);
 }
 
 TEST_F(RssPort, FillsInTheTableOnceTheQueuesAreKnown) {
   port = fixture.open();
   ASSERT_NE(port, nullptr);
-  rss = port->driver().capability<Rss>();
+  rss = port->capability<Rss>();
   EXPECT_TRUE(rss->rss().table.empty());
   ASSERT_TRUE(port->configure(with_queues(fixture, 3)));
   const RssConfig config = rss->rss();

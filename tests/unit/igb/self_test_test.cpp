@@ -11,7 +11,7 @@ namespace {
 
 struct SelfTestFixture : IgbFixture {
   std::unique_ptr<PortMachine> port = open();
-  SelfTest& test = *port->driver().capability<SelfTest>();
+  SelfTest& test = *port->capability<SelfTest>();
 
   /// The outcomes of all parts: p, f or s.
   [[nodiscard]] std::string outcomes() {
@@ -97,7 +97,7 @@ TEST(PortSelfTest, FindsAMissingLink) {
 TEST(PortSelfTest, SkipsWhatTheCardCannotTest) {
   IgbFixture plain(models::igb::CardOptions{.vectors = 0});
   auto port = plain.open();
-  const auto results = port->driver().capability<SelfTest>()->test_offline();
+  const auto results = port->capability<SelfTest>()->test_offline();
   ASSERT_TRUE(results) << results.error().message();
   EXPECT_EQ((*results)[2].outcome, SelfTestOutcome::skipped);
   EXPECT_FALSE((*results)[2].detail.empty());

@@ -42,16 +42,14 @@ class FakeDriver final : public PortDriver {
   [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return alone(Result<void>()); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
-  [[nodiscard]] Result<void> start(const PortSettings&) override { return alone(Result<void>()); }
+  [[nodiscard]] Result<void> start() override { return alone(Result<void>()); }
   void open_queues() noexcept override {}
   [[nodiscard]] Result<void> close_queues(Duration) override {
     if (card_->stuck) return fail(ErrorCode::busy, info_.name + ": a poller is inside");
     return alone(Result<void>());
   }
   [[nodiscard]] Result<void> halt() override { return alone(Result<void>()); }
-  [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return alone(Result<void>()); }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return alone(Result<void>()); }
-  [[nodiscard]] Result<void> set_promiscuity(bool, bool) override { return alone(Result<void>()); }
+  [[nodiscard]] Result<void> apply(const Settings*, const Settings&) override { return alone(Result<void>()); }
   [[nodiscard]] Link link() override { return alone(Link{.up = card_->speed != 0, .speed = card_->speed}); }
   [[nodiscard]] Stats stats() override { return alone(Stats{}); }
   void append_counters(std::vector<Counter>&) override {}

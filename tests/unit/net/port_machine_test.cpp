@@ -24,10 +24,12 @@ using testing::IsEmpty;
 struct Script {
   std::vector<std::string> calls;
   std::optional<ErrorCode> start, halt, close_queues, service, release;
+  std::optional<ErrorCode> check, pause;
+  std::vector<ErrorCode> apply;  // errors of the next calls, the last one first
   std::optional<ErrorCode> prepare, close_queue, halt_queue, start_queue;
   bool restarts = true;
   bool harmless = true;
-  PortSettings settings;
+  Settings settings;
 
   Result<void> note(std::string call, const std::optional<ErrorCode>& error = std::nullopt) {
     calls.push_back(std::move(call));
@@ -62,8 +64,8 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
   void exchange(QueueId) noexcept override { static_cast<void>(script_.note("exchange")); }
   [[nodiscard]] Result<void> start_queue(QueueId) override { return script_.note("start_queue", script_.start_queue); }
   void open_queue(QueueId) noexcept override { static_cast<void>(script_.note("open_queue")); }
-  [[nodiscard]] Result<void> start(const PortSettings& settings) override {
-    script_.settings = settings;
+  [[nodiscard]] Result<void> start() override {
+    script_.settings = settings();
     return script_.note("start", script_.start);
   }
   void open_queues() noexcept override { static_cast<void>(script_.note("open_queues")); }
@@ -75,10 +77,21 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
     static_cast<void>(script_.note(reason == DrainReason::stopped ? "drain" : "drain removed"));
     return 7;
   }
-  [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return script_.note("set_mac"); }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return script_.note("set_mtu"); }
-  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override {
-    return script_.note("set_promiscuity " + std::to_string(promiscuous) + std::to_string(all_multicast));
+  [[nodiscard]] Result<void> check(const Settings&, const Settings&) override {
+    return script_.check ? fail(*script_.check, "check failed") : Result<void>();
+  }
+  [[nodiscard]] Result<void> pause(Duration) override { return script_.note("pause", script_.pause); }
+  void unpause() noexcept override { static_cast<void>(script_.note("unpause")); }
+  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override {
+    std::string call = "apply";
+    if (from->mac != to.mac) call += " mac";
+    if (from->mtu != to.mtu) call += " mtu " + std::to_string(to.mtu);
+    if (from->promiscuous != to.promiscuous) call += " promiscuous";
+    if (from->all_multicast != to.all_multicast) call += " all_multicast";
+    if (from->vlan_stripping != to.vlan_stripping) call += " stripping";
+    const auto error = script_.apply.empty() ? std::nullopt : std::optional(script_.apply.back());
+    if (error) script_.apply.pop_back();
+    return script_.note(std::move(call), error);
   }
   [[nodiscard]] Link link() override { return {.up = true}; }
   [[nodiscard]] Stats stats() override { return {}; }
@@ -218,8 +231,56 @@ TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
   ASSERT_TRUE(port_->set_mtu(1300));
   ASSERT_TRUE(port_->set_all_multicast(true));
   ASSERT_TRUE(port_->set_promiscuous(false));
-  EXPECT_THAT(script_.calls, ElementsAre("set_mac", "set_mtu", "set_promiscuity 11", "set_promiscuity 01"));
+  EXPECT_THAT(script_.calls,
+              ElementsAre("apply mac", "apply mtu 1300", "apply all_multicast", "apply promiscuous"));
   EXPECT_EQ(port_->mtu(), 1300u);
+}
+
+TEST_F(Machine, ARefusedSettingReachesNoCard) {
+  start();
+  script_.check = ErrorCode::not_supported;
+  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::not_supported);
+  EXPECT_THAT(script_.calls, IsEmpty());
+  EXPECT_EQ(port_->mtu(), 1500u);
+}
+
+TEST_F(Machine, ASettingThatFailsIsTakenBack) {
+  start();
+  script_.apply = {ErrorCode::timeout};
+  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::timeout);
+  EXPECT_THAT(script_.calls, ElementsAre("apply mtu 1400", "apply mtu 1500"));
+  EXPECT_EQ(port_->mtu(), 1500u);
+  EXPECT_EQ(port_->state(), PortState::started);
+}
+
+TEST_F(Machine, ThePortFailsIfTheOldSettingFailsToo) {
+  start();
+  script_.apply = {ErrorCode::device_fault, ErrorCode::timeout};
+  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::device_fault);
+  EXPECT_EQ(port_->mtu(), 1500u);
+  EXPECT_EQ(port_->state(), PortState::failed);
+}
+
+TEST_F(Machine, ASettingThatItsOwnerRefusesHasChangedNothing) {
+  start();
+  script_.apply = {ErrorCode::permission_denied};
+  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::permission_denied);
+  EXPECT_THAT(script_.calls, ElementsAre("apply mtu 1400"));
+  EXPECT_EQ(port_->state(), PortState::started);
+}
+
+TEST_F(Machine, TheQueuesPauseForASettingOfTags) {
+  start();
+  const auto strip = [&] {
+    return port_->change("test", [](Settings& settings) { settings.vlan_stripping = !settings.vlan_stripping; });
+  };
+  ASSERT_TRUE(strip());
+  EXPECT_THAT(script_.calls, ElementsAre("pause", "apply stripping", "unpause"));
+  script_.calls.clear();
+  script_.pause = ErrorCode::timeout;
+  EXPECT_EQ(strip().error().code, ErrorCode::timeout);
+  EXPECT_THAT(script_.calls, ElementsAre("pause"));
+  EXPECT_TRUE(port_->settings().vlan_stripping);
 }
 
 TEST_F(Machine, AFailedStartIsUndone) {

@@ -53,15 +53,13 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
   }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) override { return index == 0 && queues_ != 0 ? &rx_ : nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) override { return index < queues_ ? &state_.tx : nullptr; }
-  [[nodiscard]] Result<void> start(const PortSettings&) override { return {}; }
+  [[nodiscard]] Result<void> start() override { return {}; }
   void open_queues() noexcept override {}
   [[nodiscard]] Result<void> close_queues(Duration) override { return {}; }
   [[nodiscard]] Result<void> halt() override { return {}; }
-  [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return {}; }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t) override { return {}; }
-  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override {
-    state_.promiscuous = promiscuous;
-    state_.all_multicast = all_multicast;
+  [[nodiscard]] Result<void> apply(const Settings*, const Settings& to) override {
+    state_.promiscuous = to.promiscuous;
+    state_.all_multicast = to.all_multicast;
     return {};
   }
   [[nodiscard]] Link link() override { return {.up = state_.link, .speed = 1000}; }

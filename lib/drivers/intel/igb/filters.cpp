@@ -32,9 +32,8 @@ void clear_address(const Card& card, std::uint32_t index) {
   card.regs.flush();
 }
 
-// Linux, e1000_82575.c, igb_init_hw_82575: VFTA, the other receive addresses, MTA, UTA.
+// Linux, e1000_82575.c, igb_init_hw_82575: the other receive addresses, MTA, UTA.
 void clear_filters(const Card& card) {
-  for (std::uint32_t i = 0; i < reg::kVlanTableWords; ++i) card.regs.write<reg::VFTA>(i, {});
   for (std::uint32_t i = 1; i < card.traits->exact_addresses; ++i) {
     card.regs.write<reg::RAL>(i, {});
     card.regs.write<reg::RAH>(i, {});

@@ -17,7 +17,7 @@ void write_address(const Card& card, std::uint32_t index, const MacAddress& mac,
 /// Ends what write_address began.
 void clear_address(const Card& card, std::uint32_t index);
 
-/// Clears every other filter: exact addresses, multicast and unicast hashes, VLANs.
+/// Clears every other filter of addresses: exact ones, multicast and unicast hashes.
 void clear_filters(const Card& card);
 
 /// Sets the bits of these hashes in a table of hashes, such as MTA.

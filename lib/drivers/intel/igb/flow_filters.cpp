@@ -122,7 +122,7 @@ Result<FlowFilters::Entry> FlowFilters::make_entry(const FlowRule& rule) const {
                 "set no pools first (QueuePools), or use SoftwareClassifier");
   }
   // [I-EXTVLAN] The filters would concern frames with the outer tag alone.
-  if (outer_tags_) {
+  if (settings_.outer_vlan_type) {
     return fail(ErrorCode::bad_state,
                 fmt::format("{}: flow rules cannot be added while there is an outer VLAN type", card_.name),
                 "turn DoubleVlan off first, or use SoftwareClassifier");

@@ -8,6 +8,7 @@
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/card_filter.hpp"
 #include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -15,8 +16,8 @@ namespace pollux::drivers::igb {
 /// five-tuple filters (FTQF and others), one SYN filter (SYNQF).
 class FlowFilters final : public FlowRules {
  public:
-  /// `card` outlives this object.
-  explicit FlowFilters(const drivers::igb::Card& card) noexcept : card_(card) {}
+  /// `card` and `settings`, the port's, outlive this object.
+  FlowFilters(const drivers::igb::Card& card, const Settings& settings) noexcept : card_(card), settings_(settings) {}
 
   /// Whether all rules fit a port with `queues` receive queues. Error invalid_argument.
   [[nodiscard]] Result<void> check(std::uint32_t queues) const;
@@ -24,8 +25,6 @@ class FlowFilters final : public FlowRules {
   void configured(std::uint32_t queues) noexcept { queues_ = queues; }
   /// Whether the queues belong to pools: then no rule can be added.
   void set_pools(bool pools) noexcept { pools_ = pools; }
-  /// Whether the card skips outer VLAN tags: then no rule can be added.
-  void set_outer_tags(bool on) noexcept { outer_tags_ = on; }
   /// The EtherType filter and the five-tuple filter that select frames for time stamps (StampLatches).
   static constexpr std::uint32_t kStampFilter = 7;
   static constexpr std::uint32_t kPtpType = 0x88F7;  ///< PTP over Ethernet: IEEE 1588, annex F
@@ -72,13 +71,13 @@ class FlowFilters final : public FlowRules {
   [[nodiscard]] bool goes_first(const Entry& syn) const;
 
   const drivers::igb::Card& card_;
+  const Settings& settings_;
   std::vector<Entry> entries_;  // in the order of their ids
   Image written_;
   std::uint64_t next_id_ = 1;
   std::uint32_t queues_ = 0;  // 0 until the port is configured
   bool running_ = false;
   bool pools_ = false;
-  bool outer_tags_ = false;
   bool stamps_ether_type_ = false;  // the filter kStampFilter is reserved
   bool stamps_five_tuple_ = false;
 };

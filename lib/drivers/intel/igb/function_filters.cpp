@@ -8,9 +8,13 @@
 
 namespace pollux::drivers::igb {
 
-bool FunctionVlans::has_room(std::uint16_t vlan) const noexcept {
-  return std::any_of(entries_.begin(), entries_.end(),
-                     [vlan](const Entry& entry) { return entry.vlan == vlan || entry.vlan == 0; });
+bool FunctionVlans::has_room(const std::optional<VlanSet>& port, std::uint32_t port_pool,
+                             std::uint16_t more) const noexcept {
+  VlanSet all = port.value_or(VlanSet());
+  for (const Entry& entry : entries_) {
+    if ((entry.pools & ~(1U << port_pool)) != 0) all.set(entry.vlan);
+  }
+  return all.set(more).reset(0).count() <= kMost;
 }
 
 // Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set and igb_find_vlvf_slot.

@@ -24,8 +24,9 @@ class FunctionVlans {
 
   /// Adds `pool` to `vlan`, or removes it. `write`: the port runs. Returns false if the table is full.
   [[nodiscard]] bool set(std::uint16_t vlan, std::uint32_t pool, bool receive, bool write);
-  /// Whether `vlan` is in the table, or there is room for it.
-  [[nodiscard]] bool has_room(std::uint16_t vlan) const noexcept;
+  /// Whether there is room for the VLANs of the port, which has that pool, and for one more, besides those of others.
+  [[nodiscard]] bool has_room(const std::optional<VlanSet>& port, std::uint32_t port_pool,
+                              std::uint16_t more = 0) const noexcept;
   /// Writes which pools receive frames without a VLAN. These may have a tag for their priority alone.
   void write_untagged(std::uint32_t pools) const;
   /// Removes `pool` from all VLANs.

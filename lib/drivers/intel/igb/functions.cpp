@@ -19,8 +19,9 @@ constexpr unsigned kPriorityShift = 13;
 
 }  // namespace
 
-FunctionControl::FunctionControl(const Card& card, TxRates& rates, Hooks hooks)
+FunctionControl::FunctionControl(const Card& card, const Settings& settings, TxRates& rates, Hooks hooks)
     : card_(card),
+      settings_(settings),
       rates_(rates),
       hooks_(std::move(hooks)),
       max_(std::min(card.device->max_functions(), kMaxFunctions)) {}
@@ -94,7 +95,7 @@ Result<void> FunctionControl::check(unsigned number, const VirtualFunctionConfig
   if (config.qos != 0 && config.vlan == 0) return refused("qos without a vlan", "set the vlan, too");
   if (auto valid = rates_.check(config.max_rate); !valid) return valid;
   const auto vlan = config.vlan;
-  if (vlan == 0 || vlan == functions_[number].state.config.vlan || vlans_.has_room(vlan)) return {};
+  if (vlan == 0 || vlan == functions_[number].state.config.vlan || vlans_.has_room(settings_.vlans, count_, vlan)) return {};
   return fail(ErrorCode::busy,
               fmt::format("{}: virtual function {}: there is no room for VLAN {}", card_.name, number, vlan),
               fmt::format("remove a VLAN of another function: the card knows {}", FunctionVlans::kMost));
@@ -156,7 +157,7 @@ Result<void> FunctionControl::reset_function(unsigned number) {
 
 // [I-SRIOV] The order follows Linux, igb_main.c, igb_configure (igb_vmm_control, igb_setup_mrqc, igb_set_vmolr), and
 // e1000_82575.c, igb_vmdq_set_loopback_pf, igb_vmdq_set_replication_pf and igb_vmdq_set_anti_spoofing_pf.
-void FunctionControl::start(const PoolControl::Common& common, const VlanTable* vlans) {
+void FunctionControl::start(const PoolControl::Common& common) {
   if (!enabled()) return;
   common_ = common;
   running_ = true;
@@ -167,13 +168,9 @@ void FunctionControl::start(const PoolControl::Common& common, const VlanTable* 
   // First the functions', so that what they requested before leaves room for the port's.
   vlans_.clear();
   for (unsigned number = 0; number < count_; ++number) forget_requests(number);
-  for (std::size_t vlan = 1; vlans != nullptr && vlan < vlans->size(); ++vlan) {
-    if (!vlans->test(vlan)) continue;
-    if (vlans_.set(static_cast<std::uint16_t>(vlan), count_, true, false)) continue;
-    card_.log(LogLevel::warning, fmt::format("there is no room for VLAN {}; the port does not receive it", vlan));
-  }
+  note_port_vlans(settings_.vlans);
   write_untagged();
-  vlans_.write_all(count_, vlans == nullptr);
+  vlans_.write_all(count_, !settings_.vlans);
   write_port_pool();
   for (unsigned number = 0; number < count_; ++number) {
     apply(number);
@@ -217,13 +214,22 @@ void FunctionControl::set_port_hashes(const std::vector<std::uint16_t>& unicast,
   write_port_pool();
 }
 
-Result<void> FunctionControl::set_port_vlan(std::uint16_t vlan, bool receive) {
-  if (vlans_.set(vlan, count_, receive, false)) {
-    if (running_) vlans_.write_all(count_, false);
-    return {};
-  }
-  return fail(ErrorCode::not_supported, fmt::format("{}: there is no room for VLAN {}", card_.name, vlan),
+Result<void> FunctionControl::check_port_vlans(const std::optional<VlanSet>& vlans) const {
+  if (vlans_.has_room(vlans, count_)) return {};
+  return fail(ErrorCode::not_supported, fmt::format("{}: there is no room for the port's VLANs", card_.name),
               fmt::format("with virtual functions the card knows {} VLANs of all of them", FunctionVlans::kMost));
+}
+
+// check_port_vlans has found room.
+void FunctionControl::note_port_vlans(const std::optional<VlanSet>& vlans) {
+  for (std::uint16_t vlan = 1; vlan < VlanSet().size(); ++vlan) {
+    static_cast<void>(vlans_.set(vlan, count_, vlans && vlans->test(vlan), false));
+  }
+}
+
+void FunctionControl::set_port_vlans(const std::optional<VlanSet>& vlans) {
+  note_port_vlans(vlans);
+  vlans_.write_all(count_, !vlans);
 }
 
 void FunctionControl::forget_requests(unsigned number) {

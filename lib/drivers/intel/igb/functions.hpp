@@ -27,8 +27,8 @@ class FunctionControl final : public VirtualFunctions {
     std::function<Result<void>()> expect_open;
     std::function<void()> groups_changed;  ///< of wants_all_groups; the port runs
   };
-  /// `card` and `rates` outlive the object.
-  FunctionControl(const Card& card, TxRates& rates, Hooks hooks);
+  /// `card`, `settings` (the port's) and `rates` outlive the object.
+  FunctionControl(const Card& card, const Settings& settings, TxRates& rates, Hooks hooks);
 
   [[nodiscard]] unsigned max_functions() const override { return max_; }
   [[nodiscard]] unsigned functions() const override { return count_; }
@@ -50,16 +50,18 @@ class FunctionControl final : public VirtualFunctions {
   [[nodiscard]] bool wants_all_groups() const noexcept { return all_groups_; }
 
   /// Writes the functions' settings and those of the port's pool. At each start, after the filters were cleared, and
-  /// before the card receives. `vlans`: those that the port receives; nullptr: all.
-  void start(const PoolControl::Common& common, const VlanTable* vlans);
+  /// before the card receives.
+  void start(const PoolControl::Common& common);
   /// Tells the functions that they can begin. At the end of a start.
   void announce() const;
   /// Stops the functions' traffic and tells them. They must begin again after the next start.
   void stop();
   /// Writes what depends on the port's other settings.
   void write_common(const PoolControl::Common& common);
-  /// The port receives `vlan`, or no longer; from the first call on it does not receive all.
-  [[nodiscard]] Result<void> set_port_vlan(std::uint16_t vlan, bool receive);
+  /// Whether there is room for these VLANs of the port. Error not_supported.
+  [[nodiscard]] Result<void> check_port_vlans(const std::optional<VlanSet>& vlans) const;
+  /// The port receives these VLANs, or all. The port runs.
+  void set_port_vlans(const std::optional<VlanSet>& vlans);
   /// The hashes of further addresses that the port receives. The port runs.
   void set_port_hashes(const std::vector<std::uint16_t>& unicast, std::vector<std::uint16_t> groups);
   /// Answers at most one request of each function.
@@ -90,6 +92,7 @@ class FunctionControl final : public VirtualFunctions {
   void forget_requests(unsigned number);
   void write_limits(unsigned number) const;
   void write_port_pool();
+  void note_port_vlans(const std::optional<VlanSet>& vlans);
   void write_untagged() const;
   void follow_groups();
   [[nodiscard]] bool port_has_all_groups() const;
@@ -118,6 +121,7 @@ class FunctionControl final : public VirtualFunctions {
   [[nodiscard]] Refusal request_promiscuous(unsigned number, std::uint32_t word);
 
   const Card& card_;
+  const Settings& settings_;
   TxRates& rates_;
   Hooks hooks_;
   unsigned max_;

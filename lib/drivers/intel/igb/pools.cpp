@@ -98,8 +98,8 @@ Result<void> PoolControl::check(const QueuePoolsConfig& config, std::uint32_t qu
   return check_vlans(config, card_);
 }
 
-VlanTable PoolControl::vlans() const {
-  VlanTable table;
+VlanSet PoolControl::vlans() const {
+  VlanSet table;
   for (const QueuePool& pool : config_.pools) {
     for (const std::uint16_t vlan : pool.vlans) table.set(vlan);
   }
@@ -169,7 +169,7 @@ void PoolControl::write_addresses() const {
 
 // VLAN 0 is a priority tag, so its frames are those of no VLAN.
 void PoolControl::write_vlans() const {
-  const VlanTable table = vlans();
+  const VlanSet table = vlans();
   std::uint32_t index = 0;
   for (std::size_t number = 0; number < table.size(); ++number) {
     if (!table.test(number)) continue;

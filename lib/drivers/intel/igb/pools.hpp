@@ -37,7 +37,7 @@ class PoolControl {
 
   [[nodiscard]] bool enabled() const noexcept { return !config_.pools.empty(); }
   /// The VLANs that the port receives because a pool names them. None: it receives all.
-  [[nodiscard]] VlanTable vlans() const;
+  [[nodiscard]] VlanSet vlans() const;
   /// RAH.POOLSEL of the port's own address.
   [[nodiscard]] std::uint32_t own_pools() const noexcept;
 

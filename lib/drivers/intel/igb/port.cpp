@@ -2,6 +2,7 @@
 #include "drivers/intel/igb/port.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/port_identity.hpp"
+#include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -38,12 +40,15 @@ bool frames_may_wait(const ValidatedConfig& config) {
   return std::any_of(config.rx.begin(), config.rx.end(), [](const ValidatedRxQueue& queue) { return !queue.drops; });
 }
 
+constexpr std::array kSettings{VlanFilter::kId, VlanStripping::kId, DoubleVlan::kId, FlowControl::kId};
+
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.packet_buffers = packet_buffer_limits(card);
   // QEMU's card knows DESCTYPE 1, 2 and 5 (hw/net/igb_core.c, igb_rx_use_ps_descriptor).
   limits.replicate_headers = !is_qemus(device.identity());
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
+  info.settings = kSettings;
   info.missed_count = missed_count(device.identity());
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;
   info.offloads.tx_flags |= TxOffload::timestamp;
@@ -91,7 +96,6 @@ Result<void> Port::bring_up(const std::function<Result<void>()>& functions) {
   auto mac = igb::permanent_mac(card_);
   if (!mac) return pass_on(std::move(mac));
   permanent_mac_ = *mac;
-  mac_ = *mac;
   announce_driver(card_, true);
   statistics_.attach(card_.regs, *card_.traits);
   if (auto found = functions(); !found) return found;
@@ -108,10 +112,6 @@ Result<void> Port::configure(const ValidatedConfig& config) {
                 fmt::format("{}: with virtual functions the port has one queue", card_.name),
                 "configure one receive and one transmit queue, or disable the functions first");
   }
-  // The water marks must fit into the buffer of the new size.
-  if (flow_config_.pause.any() && !card_.regs.removed()) {
-    if (auto fits = checked(flow_config_, config.packet_buffers); !fits) return pass_on(std::move(fits));
-  }
   auto configured = QueuePort::configure(config);
   if (!configured) return configured;
   rss_.configured(queues);
@@ -122,33 +122,18 @@ Result<void> Port::configure(const ValidatedConfig& config) {
 
 // Every start begins with a reset, since only a reset undoes the end of DMA. The order follows Linux, igb_main.c,
 // igb_reset, then igb_configure. The link is started first, since it takes longest.
-Result<void> Port::start(const PortSettings& settings) {
+Result<void> Port::start() {
   statistics_.accumulate();
-  running_ = true;
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
-  if (auto link = link_settings_.start(loopback_, advertised(flow_config_)); !link) return link;
+  if (auto link = link_settings_.start(loopback_, advertised(settings().flow_control)); !link) return link;
   led_.start();
   clock_.resume();
   tx_rates_.forget();
   packet_buffers_.write(config().packet_buffers);
-  if (auto flow = start_flow_control(false); !flow) return flow;
-  // A card that reads its NVM late would replace an address that was written before.
-  clear_filters(card_);
-  write_address(card_, 0, settings.mac, own_pools());
-  write_vlans(card_, pools_.enabled() ? pools_.vlans() : vlans_);
-  if (strip_vlans_) write_vlan_stripping(card_, true);
-  if (outer_vlan_type_) write_outer_vlan_type(card_, outer_vlan_type_);
-  queues()->let_card_insert_tags(card_inserts_tags());
-  queues()->set_rx_format(rx_format());
-  mac_ = settings.mac;
-  mtu_ = settings.mtu;
-  all_multicast_ = settings.promiscuous || settings.all_multicast;
-  promiscuous_ = settings.promiscuous;
-  pools_.start(pool_settings());
-  functions_.start(pool_settings(), filters_vlans_ ? &vlans_ : nullptr);
-  addresses_.start();
+  queues()->let_card_insert_tags(inserts_tags(settings()));
+  queues()->set_rx_format(rx_format(settings()));
   statistics_.discard();
   // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
   if (!functions_.enabled()) {
@@ -161,9 +146,9 @@ Result<void> Port::start(const PortSettings& settings) {
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   flow_filters_.start();
   stamps_.start();
-  if (auto receive = start_receive(card_, config(), card_limit(), rings(), receive_control(settings), rss_); !receive) {
-    return receive;
-  }
+  if (auto receive = program_receive(card_, config(), rings()); !receive) return receive;
+  if (auto applied = apply(nullptr, settings()); !applied) return applied;
+  if (auto receive = wait_receive(card_, config()); !receive) return receive;
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   functions_.announce();
   return flush_registers(card_);
@@ -180,7 +165,6 @@ Result<void> Port::start_queue(QueueId queue) {
 }
 
 Result<void> Port::halt() {
-  running_ = false;
   rss_.stop();
   link_settings_.stop();
   flow_filters_.stop();
@@ -231,7 +215,7 @@ Result<void> Port::release(bool failed) {
     result = reset_card(card_);
     if (result) {
       packet_buffers_.restore();
-      result = wake_.arm(mac_, link_settings_.link_config());
+      result = wake_.arm(mac_of(settings()), link_settings_.link_config());
       announce_driver(card_, false);
     }
     card_.regs.bar().flush();

@@ -28,7 +28,6 @@
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/flow_control.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/loopback.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/self_test.hpp"
@@ -40,11 +39,8 @@ class Port final : public intel::QueuePort,
                    private RegisterDump,
                    private Loopback,
                    private SelfTest,
-                   private VlanFilter,
-                   private VlanStripping,
-                   private DoubleVlan,
                    private QueuePools,
-                   private FlowControl {
+                   private FlowControlReport {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -52,18 +48,18 @@ class Port final : public intel::QueuePort,
                                                                 std::unique_ptr<Device> device);
 
   [[nodiscard]] MacAddress permanent_mac() const override { return permanent_mac_; }
-  void note_mac(const MacAddress& mac) noexcept override { mac_ = mac; }
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                   std::uint16_t tx_queue) override;
 
   [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
-  [[nodiscard]] Result<void> start(const PortSettings& settings) override;
+  [[nodiscard]] Result<void> start() override;
   [[nodiscard]] Result<void> halt() override;
   std::uint32_t drain(DrainReason reason) noexcept override;
 
-  [[nodiscard]] Result<void> set_mac(const MacAddress& mac) override;
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override;
-  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override;
+  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override;
+  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
+  [[nodiscard]] Result<void> pause(Duration limit) override;
+  void unpause() noexcept override;
   [[nodiscard]] Link link() override;
 
   [[nodiscard]] Stats stats() override;
@@ -108,79 +104,65 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<SelfTestResult> test_vector();
 
   [[nodiscard]] Result<void> expect_open() const;
-  [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;
-  [[nodiscard]] Result<void> set_vlan_stripping(bool on) override;
-  [[nodiscard]] bool vlan_stripping() const override { return strip_vlans_; }
   /// [I-TXVLAN] Whether the card inserts the tags of frames.
-  [[nodiscard]] bool card_inserts_tags() const noexcept { return strip_vlans_ && !outer_vlan_type_; }
-  /// Calls `change`, which changes what the card does with tags, while no frame waits whose tag it would insert.
-  /// Errors: timeout, with nothing changed.
-  [[nodiscard]] Result<void> change_tags(const std::function<void()>& change);
-  [[nodiscard]] Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) override;
-  [[nodiscard]] std::optional<std::uint16_t> outer_vlan_type() const override { return outer_vlan_type_; }
-  [[nodiscard]] Result<void> check_outer_tags() const;
-  /// Which tag the card strips.
-  [[nodiscard]] RxFormat rx_format() const noexcept {
-    return outer_vlan_type_ ? RxFormat::intel_inner_tag : RxFormat::intel_advanced;
+  [[nodiscard]] static bool inserts_tags(const Settings& settings) noexcept {
+    return settings.vlan_stripping && !settings.outer_vlan_type;
   }
-  [[nodiscard]] ReceiveLimit receive_limit() const noexcept { return {mtu_, outer_vlan_type_.has_value()}; }
+  /// Which tag the card strips.
+  [[nodiscard]] static RxFormat rx_format(const Settings& settings) noexcept {
+    return settings.outer_vlan_type ? RxFormat::intel_inner_tag : RxFormat::intel_advanced;
+  }
+  [[nodiscard]] Result<void> check_outer_tags() const;
+  [[nodiscard]] static ReceiveLimit receive_limit(const Settings& settings) noexcept {
+    return {settings.mtu, settings.outer_vlan_type.has_value()};
+  }
   /// The limit of the whole card, for the frames of virtual functions, too.
-  [[nodiscard]] ReceiveLimit card_limit() const noexcept;
+  [[nodiscard]] ReceiveLimit card_limit(const Settings& settings) const noexcept;
+  [[nodiscard]] ReceiveControl receive_control(const Settings& settings) const;
+  void write_port_vlans(const Settings* from, const Settings& to);
+  [[nodiscard]] Result<void> apply_flow_control(const Settings* from, const Settings& to);
+  [[nodiscard]] PoolControl::Common pool_settings(const Settings& settings) const;
   [[nodiscard]] Result<void> set_queue_pools(const QueuePoolsConfig& config) override;
   [[nodiscard]] QueuePoolsConfig queue_pools() const override { return pools_.setting(); }
-  [[nodiscard]] PoolControl::Common pool_settings() const;
   [[nodiscard]] AddressFilters::Hooks address_hooks();
-  /// Writes what pools and virtual functions have of the port's other settings.
-  void write_pool_settings();
   /// RAH.POOLSEL of the port's own address.
   [[nodiscard]] std::uint32_t own_pools() const noexcept { return pools_.own_pools() | functions_.own_pools(); }
   [[nodiscard]] FunctionControl::Hooks function_hooks();
   [[nodiscard]] Result<void> check_functions(unsigned count) const;
   void functions_changed(unsigned count);
   [[nodiscard]] intel::QueueRegisters ring_registers() const;
-  [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override;
-  [[nodiscard]] FlowControlState flow_control() override;
-  [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config) const;
-  [[nodiscard]] Result<FlowControlConfig> checked(const FlowControlConfig& config, const PacketBuffers& buffers) const;
+  [[nodiscard]] FlowControlState flow_control_state() override;
+  /// Flow control with its water marks.
+  [[nodiscard]] Result<FlowControlConfig> with_marks(const Settings& settings) const;
   /// The pause bits that the PHY advertises.
   [[nodiscard]] static std::uint16_t advertised(const FlowControlConfig& config) noexcept;
-  [[nodiscard]] Result<void> start_flow_control(bool was_on);
+  /// Writes flow control. With autonegotiation it is off until the partner's abilities are known.
+  [[nodiscard]] Result<void> start_flow_control(const Settings& settings);
   /// Sets the modes that both sides can, after the link has come up, or none after it has gone down.
   void settle_flow_control(const Link& link);
-  [[nodiscard]] ReceiveControl receive_control(const PortSettings& settings) const;
 
   std::unique_ptr<Device> device_;
   Card card_;
   MacAddress permanent_mac_{};
   LoopbackMode loopback_ = LoopbackMode::none;
-  LinkSettings link_settings_{card_, [this] { return start_flow_control(flow_config_.pause.any()); }};
+  LinkSettings link_settings_{card_, [this] { return start_flow_control(settings()); }};
   LedControl led_{card_};
   RssControl rss_{card_};
   TxRates tx_rates_{card_};
-  FlowFilters flow_filters_{card_};
+  FlowFilters flow_filters_{card_, settings()};
   CardClock clock_{card_};
   StampLatches stamps_{card_, clock_, flow_filters_};
   PacketBufferSizes packet_buffers_{card_};
   PoolControl pools_{card_};
   AddressFilters addresses_{card_, address_hooks()};
-  FunctionControl functions_{card_, tx_rates_, function_hooks()};
+  FunctionControl functions_{card_, settings(), tx_rates_, function_hooks()};
   /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
   bool is_qemus_;
   PciIdentity identity_;
   NvmControl nvm_{card_, !is_qemus_};
   WakeControl wake_{card_};
-  MacAddress mac_{};            // of the last start or call of set_mac
-  VlanTable vlans_;             // received VLANs, if the filter is on
-  bool filters_vlans_ = false;  // since the first call of set_vlan
-  bool strip_vlans_ = false;
-  std::optional<std::uint16_t> outer_vlan_type_;
-  std::uint32_t mtu_ = 0;  // of the last start
-  bool all_multicast_ = false;
-  bool promiscuous_ = false;
-  FlowControlConfig flow_config_;
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link
-  bool running_ = false;           // between start and halt
   bool dma_ended_ = true;          // false while DMA may be going on
   Statistics statistics_;
 };

@@ -16,8 +16,6 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// For a thread to end its burst, and for a full ring to be sent.
-constexpr Duration kPauseLimit = milliseconds(100);
 /// Without interrupts. A virtual function's driver waits a second for an answer.
 constexpr Duration kMailboxInterval = milliseconds(10);
 
@@ -26,38 +24,6 @@ constexpr Duration kMailboxInterval = milliseconds(10);
 Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                         std::uint16_t tx_queue) {
   return intel::make_forward_path(*this, rx_queue, out, tx_queue);
-}
-
-Result<void> Port::set_mac(const MacAddress& mac) {
-  mac_ = mac;
-  write_address(card_, 0, mac, own_pools());
-  return flush_registers(card_);
-}
-
-// A stopped port writes the limit when it starts.
-Result<void> Port::set_mtu(std::uint32_t bytes) {
-  if (!running_) return {};
-  mtu_ = bytes;
-  write_receive_limit(card_, card_limit());
-  write_pool_settings();
-  return flush_registers(card_);
-}
-
-Result<void> Port::set_promiscuity(bool promiscuous, bool all_multicast) {
-  write_receive_control(card_, receive_control({.promiscuous = promiscuous, .all_multicast = all_multicast}));
-  all_multicast_ = promiscuous || all_multicast;
-  promiscuous_ = promiscuous;
-  write_pool_settings();
-  return flush_registers(card_);
-}
-
-ReceiveControl Port::receive_control(const PortSettings& settings) const {
-  return {.promiscuous = settings.promiscuous,
-          .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
-          .keep_fcs = config().keep_fcs,
-          .keep_bad_frames = config().keep_bad_frames,
-          .filter_vlans = functions_.enabled() || (pools_.enabled() ? pools_.vlans().any() : filters_vlans_),
-          .loopback = loopback_};
 }
 
 void* Port::capability(CapabilityId id) noexcept {
@@ -71,16 +37,13 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == WakeOnLan::kId) return static_cast<WakeOnLan*>(&wake_);
   if (id == pollux::TransmitWatch::kId) return transmit_watch();
   if (id == pollux::ReceiveWatch::kId) return receive_watch();
-  if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
   if (id == LinkControl::kId) return static_cast<LinkControl*>(&link_settings_);
   if (id == PhyRegisters::kId) return static_cast<PhyRegisters*>(&link_settings_);
   if (id == IdentifyLed::kId) return static_cast<IdentifyLed*>(&led_);
   if (id == PortClock::kId) return static_cast<PortClock*>(&clock_);
   if (id == FrameStamps::kId) return static_cast<FrameStamps*>(&stamps_);
-  if (id == FlowControl::kId) return static_cast<FlowControl*>(this);
-  if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
-  if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
+  if (id == FlowControlReport::kId) return static_cast<FlowControlReport*>(this);
   if (id == VirtualFunctions::kId && functions_.max_functions() != 0)
     return static_cast<VirtualFunctions*>(&functions_);
   if (id == QueuePools::kId) return static_cast<QueuePools*>(this);
@@ -89,76 +52,17 @@ void* Port::capability(CapabilityId id) noexcept {
 }
 
 Result<void> Port::set_loopback(LoopbackMode mode) {
-  if (running_ || device_ == nullptr) {
+  if (running() || device_ == nullptr) {
     return fail(
         ErrorCode::bad_state,
-        fmt::format("{}: loopback cannot be changed while the port is {}", card_.name, running_ ? "started" : "closed"),
-        running_ ? "stop the port, set loopback, start it again" : "open the port again");
+        fmt::format("{}: loopback cannot be changed while the port is {}", card_.name, running() ? "started" : "closed"),
+        running() ? "stop the port, set loopback, start it again" : "open the port again");
   }
   loopback_ = mode;
   return {};
 }
 
 Result<void> Port::expect_open() const { return igb::expect_open(card_); }
-
-// The filter is enabled by the first call, since a card without it receives all VLANs. VLAN 0 is a priority tag, which
-// belongs to no VLAN; Linux, igb_main.c, igb_restore_vlan, receives it, too.
-Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
-  if (auto is_open = expect_open(); !is_open) return is_open;
-  if (auto valid = check_vlan(card_.name, vlan); !valid) return valid;
-  if (pools_.enabled()) {
-    return fail(ErrorCode::not_supported, fmt::format("{}: the VLAN filter cannot be used with pools", card_.name),
-                "name the VLANs in QueuePool::vlans");
-  }
-  if (functions_.enabled()) {
-    if (auto set = functions_.set_port_vlan(vlan, receive); !set) return set;
-  }
-  vlans_.set(0);
-  vlans_.set(vlan, receive);
-  if (!running_ || functions_.enabled()) {
-    filters_vlans_ = true;
-    return running_ ? flush_registers(card_) : Result<void>();
-  }
-  write_vlan(card_, vlans_, vlan);
-  write_vlan(card_, vlans_, 0);
-  if (!std::exchange(filters_vlans_, true)) modify<reg::RCTL>(card_, reg::RCTL::VFE);
-  return flush_registers(card_);
-}
-
-Result<void> Port::set_vlan_stripping(bool on) {
-  if (auto is_open = expect_open(); !is_open) return is_open;
-  return change_tags([this, on] {
-    strip_vlans_ = on;
-    if (!running_) return;
-    write_vlan_stripping(card_, on);
-    write_pool_settings();
-  });
-}
-
-// A frame that waits for its tag would leave without it. With tags inserted by software none waits.
-Result<void> Port::change_tags(const std::function<void()>& change) {
-  if (!running_) {
-    change();
-    return {};
-  }
-  auto ready = queues()->pause_transmit(card_.clock(), kPauseLimit);
-  if (ready && card_inserts_tags()) {
-    ready = wait_for(
-        card_, "the transmission of all queued frames, whose VLAN tags the card inserts", kPauseLimit,
-        [this] { return queues()->paused_finished(); }, microseconds(100));
-  }
-  // The received frames of a burst have the format that the queue had when it began.
-  if (ready) ready = queues()->pause_receive(card_.clock(), kPauseLimit);
-  if (ready) {
-    change();
-    queues()->let_card_insert_tags(card_inserts_tags());
-    queues()->set_rx_format(rx_format());
-    ready = flush_registers(card_);
-  }
-  queues()->resume_transmit();
-  queues()->resume_receive();
-  return ready;
-}
 
 AddressFilters::Hooks Port::address_hooks() {
   return {.check = [this]() -> Result<void> {
@@ -168,16 +72,8 @@ AddressFilters::Hooks Port::address_hooks() {
                         fmt::format("{}: further addresses cannot be used with pools", card_.name),
                         "name the addresses in QueuePool::addresses");
           },
-          .running = [this] { return running_; },
+          .running = [this] { return running(); },
           .functions = [this]() -> FunctionControl* { return functions_.enabled() ? &functions_ : nullptr; }};
-}
-
-PoolControl::Common Port::pool_settings() const {
-  return {.limit = receive_limit(),
-          .strip_vlans = strip_vlans_,
-          .keep_fcs = config().keep_fcs,
-          .all_multicast = all_multicast_,
-          .promiscuous = promiscuous_};
 }
 
 Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
@@ -185,9 +81,9 @@ Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
   const auto refused = [this](const char* why, const char* hint) {
     return fail(ErrorCode::bad_state, fmt::format("{}: pools cannot be set {}", card_.name, why), hint);
   };
-  if (running_) return refused("while the port is started", "stop the port, set the pools, start it again");
+  if (running()) return refused("while the port is started", "stop the port, set the pools, start it again");
   if (!config.pools.empty()) {
-    if (filters_vlans_)
+    if (settings().vlans)
       return refused("while the VLAN filter is on", "open the port again and name VLANs in the pools");
     if (addresses_.any())
       return refused("while the port has further addresses", "clear them and name them in QueuePool::addresses");
@@ -210,35 +106,6 @@ Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
   return {};
 }
 
-Result<void> Port::set_outer_vlan_type(std::optional<std::uint16_t> ether_type) {
-  if (auto is_open = expect_open(); !is_open) return is_open;
-  if (ether_type) {
-    if (auto valid = check_outer_vlan_type(card_.name, *ether_type); !valid) return valid;
-    if (auto possible = check_outer_tags(); !possible) return possible;
-  }
-  return change_tags([this, ether_type] {
-    outer_vlan_type_ = ether_type;
-    flow_filters_.set_outer_tags(ether_type.has_value());
-    if (!running_) return;
-    write_receive_limit(card_, card_limit());
-    write_pool_settings();
-    write_outer_vlan_type(card_, ether_type);
-  });
-}
-
-// The mode is the whole card's, and a function's driver would not know of it. The card's filters find no headers in
-// frames without the outer tag.
-Result<void> Port::check_outer_tags() const {
-  const auto refused = [this](const char* why, const char* hint) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: an outer VLAN type cannot be set {}", card_.name, why), hint);
-  };
-  if (functions_.enabled()) return refused("while there are virtual functions", "disable the functions first");
-  if (!flow_filters_.rules().empty()) {
-    return refused("while there are flow rules", "remove the rules first, or give them to SoftwareClassifier");
-  }
-  return {};
-}
-
 bool Port::may_transmit() const {
   const auto status = card_.regs.read<reg::STATUS>();
   return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
@@ -255,7 +122,7 @@ intel::CountedFrames Port::counted_frames() {
 Link Port::link() {
   const Link link = link_settings_.link();
   settle_flow_control(link);
-  if (running_) tx_rates_.follow(link);
+  if (running()) tx_rates_.follow(link);
   return link;
 }
 
@@ -275,7 +142,7 @@ Result<Duration> Port::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (card_.asleep) return Statistics::kUpdateInterval;
-  if (running_) acknowledge_interrupts(card_, *queues());
+  if (running()) acknowledge_interrupts(card_, *queues());
   const Link now = link();  // flow control and rate limits follow the link, too
   functions_.service();     // before messages about the link, which would replace requests
   functions_.follow(now);
@@ -283,7 +150,7 @@ Result<Duration> Port::service() {
   clock_.follow();
   stamps_.release_unread();
   const auto* const interrupts = queues()->interrupts();
-  const bool must_poll = running_ && functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
+  const bool must_poll = running() && functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
   return must_poll ? kMailboxInterval : Statistics::kUpdateInterval;
 }
 

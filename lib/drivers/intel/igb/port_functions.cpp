@@ -10,10 +10,7 @@ FunctionControl::Hooks Port::function_hooks() {
           .changed = [this](unsigned count) { functions_changed(count); },
           .expect_open = [this] { return expect_open(); },
           .groups_changed =
-              [this] {
-                write_receive_control(card_,
-                                      receive_control({.promiscuous = promiscuous_, .all_multicast = all_multicast_}));
-              }};
+              [this] { write_receive_control(card_, receive_control(settings())); }};
 }
 
 Result<void> Port::check_functions(unsigned count) const {
@@ -21,14 +18,14 @@ Result<void> Port::check_functions(unsigned count) const {
   const auto refused = [this](const char* why, const char* hint) {
     return fail(ErrorCode::bad_state, fmt::format("{}: virtual functions cannot be changed {}", card_.name, why), hint);
   };
-  if (running_) return refused("while the port is started", "stop the port, change them, start it again");
+  if (running()) return refused("while the port is started", "stop the port, change them, start it again");
   if (count == 0) {
     if (addresses_.fit_exactly()) return {};
     return refused("to none while the port has so many further unicast addresses", "set fewer first");
   }
   if (pools_.enabled()) return refused("while there are pools", "set no pools first (QueuePools)");
   if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
-  if (outer_vlan_type_) return refused("while there is an outer VLAN type", "turn DoubleVlan off first");
+  if (settings().outer_vlan_type) return refused("while there is an outer VLAN type", "turn DoubleVlan off first");
   if (stamps_.frame_stamps().transmit) {
     return refused("while sent frames are stamped", "set FrameStampsConfig::transmit to false first");
   }
@@ -55,16 +52,6 @@ void Port::functions_changed(unsigned count) {
   rss_.set_pools(count == 0 ? 0 : 1);
   flow_filters_.set_pools(count != 0);
   stamps_.refuse_transmit(count != 0);
-}
-
-// Linux, igb_main.c, igb_rlpml_set: each pool has a limit of its own (VMOLR), which may be above the port's.
-ReceiveLimit Port::card_limit() const noexcept {
-  return functions_.enabled() ? ReceiveLimit{.mtu = card_.traits->max_frame} : receive_limit();
-}
-
-void Port::write_pool_settings() {
-  pools_.write_common(pool_settings());
-  functions_.write_common(pool_settings());
 }
 
 }  // namespace pollux::drivers::igb

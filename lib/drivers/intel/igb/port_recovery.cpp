@@ -21,7 +21,7 @@ Result<void> Port::suspend() {
   if (auto reset = reset_card(card_); !reset) return reset;
   packet_buffers_.restore();
   if (wake_.wake_events().any()) {
-    if (auto armed = wake_.arm(mac_, link_settings_.link_config()); !armed) return armed;
+    if (auto armed = wake_.arm(mac_of(settings()), link_settings_.link_config()); !armed) return armed;
   } else if (!is_qemus_ && !read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) {
     if (auto stopped = stop_phy(card_); !stopped) return stopped;
   }

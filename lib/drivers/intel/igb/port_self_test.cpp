@@ -32,7 +32,7 @@ Result<SelfTestResult> Port::test_vector() {
 // QEMU 10's card lacks the loopback of its PHY (Loopback), so its frames turn back in the MAC.
 Result<std::vector<SelfTestResult>> Port::test_offline() {
   if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
-  if (running_) {
+  if (running()) {
     return fail(ErrorCode::bad_state, fmt::format("{}: the port is started", card_.name),
                 "stop it first, or call test_online");
   }
@@ -74,7 +74,7 @@ Result<std::vector<SelfTestResult>> Port::run_parts(std::span<const SelfTestStep
 Result<std::vector<SelfTestResult>> Port::test_online() {
   if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
   if (card_.regs.removed()) return fail_removed(card_.name);
-  if (running_) return std::vector<SelfTestResult>{test_running_link(card_)};
+  if (running()) return std::vector<SelfTestResult>{test_running_link(card_)};
   return fail(ErrorCode::bad_state, fmt::format("{}: the port is not started", card_.name),
               "start it first, or call test_offline");
 }

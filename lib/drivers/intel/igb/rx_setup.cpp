@@ -9,26 +9,22 @@
 
 namespace pollux::drivers::igb {
 
-// [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
-// packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
-// The multicast hash uses address bits 47:36.
-Result<void> start_receive(const Card& card, const ValidatedConfig& config, ReceiveLimit limit,
-                           const intel::RingMemory& rings, const ReceiveControl& control, RssControl& rss) {
-  if (config.rx_queues() == 0) return {};
+Result<void> program_receive(const Card& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed = program_rx_ring(card, queue, rings.rx(queue), intel::rx_format(config.rx[queue]));
     if (!programmed) return programmed;
   }
   write_split_types(card, config);
-  rss.start();
-  write_receive_limit(card, limit);
   // Linux, igb_main.c, igb_configure_rx: SCTP checksums on an 82576. Erratum E-SCTP60 is handled by RxMetadata.
   modify<reg::RXCSUM>(card, reg::RXCSUM::CRCOFL);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
   modify<reg::RFCTL>(card, reg::RFCTL::IPV6_EX_DIS);
-  write_receive_control(card, control);
-  // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
-  // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
+  return {};
+}
+
+// [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
+// tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
+Result<void> wait_receive(const Card& card, const ValidatedConfig& config) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     if (auto enabled = wait_rx_enabled(card, queue); !enabled) return enabled;
   }
@@ -58,7 +54,9 @@ void write_receive_limit(const Card& card, ReceiveLimit limit) {
   card.regs.bar().flush();
 }
 
-// [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.
+// [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
+// packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
+// The multicast hash uses address bits 47:36. [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.
 void write_receive_control(const Card& card, const ReceiveControl& control) {
   const reg::RCTL::Setting loop = control.loopback == LoopbackMode::mac ? reg::RCTL::LBM_MAC : reg::RCTL::LBM_NONE;
   reg::RCTL::Setting bits = reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::RXEN |

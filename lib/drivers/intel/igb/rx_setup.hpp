@@ -29,11 +29,12 @@ struct ReceiveLimit {
   bool outer_vlan = false;  ///< there is room for a second VLAN tag, up to the card's longest frame
 };
 
-/// Programs the receive queues for `config` and enables receiving. RDT may be written afterwards. Call it after a
-/// reset. Errors: device_removed, timeout (a queue does not report itself enabled).
-[[nodiscard]] Result<void> start_receive(const Card& card, const ValidatedConfig& config, ReceiveLimit limit,
-                                         const intel::RingMemory& rings, const ReceiveControl& control,
-                                         RssControl& rss);
+/// Programs the receive queues for `config`, after a reset. They work once RCTL lets the card receive. Error
+/// device_removed.
+[[nodiscard]] Result<void> program_receive(const Card& card, const ValidatedConfig& config,
+                                           const intel::RingMemory& rings);
+/// Waits until they do. RDT may be written afterwards. Errors: device_removed, timeout.
+[[nodiscard]] Result<void> wait_receive(const Card& card, const ValidatedConfig& config);
 
 /// Selects the frames whose headers queues with a header_pool split off. Writes nothing if there is no such queue.
 void write_split_types(const Card& card, const ValidatedConfig& config);

@@ -9,18 +9,15 @@ constexpr std::uint32_t kVlanType = 0x8100;
 }  // namespace
 
 // VFTA has one bit per VLAN: Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set.
-void write_vlan(const Card& card, const VlanTable& table, std::uint16_t vlan) {
-  const std::uint32_t word = vlan / 32u;
-  std::uint32_t bits = 0;
-  for (std::uint32_t bit = 0; bit < 32; ++bit) bits |= std::uint32_t{table[word * 32 + bit]} << bit;
-  card.regs.write<reg::VFTA>(word, reg::VFTA::Value(bits));
-}
-
-// clear_filters has cleared VFTA, so words without a VLAN need no write.
-void write_vlans(const Card& card, const VlanTable& table) {
-  if (table.none()) return;
-  for (std::uint32_t word = 0; word < reg::kVlanTableWords; ++word) {
-    write_vlan(card, table, static_cast<std::uint16_t>(word * 32));
+void write_vlans(const Card& card, const VlanSet* before, const VlanSet& vlans) {
+  constexpr std::size_t kBits = 32;
+  const auto bits = [](const VlanSet& set, std::size_t word) {
+    return static_cast<std::uint32_t>((set >> word * kBits & VlanSet(~std::uint32_t{0})).to_ulong());
+  };
+  for (std::size_t word = 0; word < reg::kVlanTableWords; ++word) {
+    const std::uint32_t value = bits(vlans, word);
+    if (before != nullptr && bits(*before, word) == value) continue;
+    card.regs.write<reg::VFTA>(static_cast<std::uint32_t>(word), reg::VFTA::Value(value));
   }
 }
 

@@ -66,6 +66,7 @@ Result<void> WakeControl::arm(const MacAddress& mac, const LinkConfig& config) c
   WakeEvents events = events_;
   if (!events.any()) return {};
   clear_filters(card_);
+  write_vlans(card_, nullptr, {});
   write_address(card_, 0, mac, 0);
   if (auto link = start_link(card_, {.config = config}); !link) return link;
   if (events.link_change) {

@@ -24,6 +24,8 @@ constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 
 // Missed frames are a lower bound: those without a descriptor are counted in 12 bits, and those that found the packet
 // buffer full are counted for the physical function only.
+constexpr std::array kSettings{VlanFilter::kId};
+
 PortInfo describe(const Device& device, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
   limits.promiscuous = false;
@@ -33,6 +35,7 @@ PortInfo describe(const Device& device, std::uint16_t index) {
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", hw::igbvf::kName), index, limits);
+  info.settings = kSettings;
   info.missed_count = MissedCount::lower_bound;
   return info;
 }
@@ -130,38 +133,16 @@ Result<void> Port::bring_up() {
 }
 
 // Every start begins with a reset. The physical function then forgets all earlier requests, so they are repeated.
-Result<void> Port::start(const PortSettings& settings) {
-  running_ = true;
+Result<void> Port::start() {
   auto mac = reset_function(card_, mailbox_);
   if (!mac) return pass_on(std::move(mac));
   was_reset_ = false;
   given_mac_ = mac->value_or(MacAddress{});
-  if (auto requested = request_settings(settings); !requested) return requested;
-  queues()->set_rx_format(rx_format());
+  if (auto applied = apply(nullptr, settings()); !applied) return applied;
   enable_interrupts(card_, *device_, *queues(), config().rx_queues());
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   return start_queues();
-}
-
-// Does not request the address that the host has assigned: Linux's igb refuses even that to an untrusted function
-// (igb_main.c, igb_set_vf_mac_addr).
-Result<void> Port::request_settings(const PortSettings& settings) {
-  if (settings.mac != given_mac_) {
-    if (auto set = request_address(card_, mailbox_, settings.mac); !set) return set;
-    given_mac_ = settings.mac;
-  }
-  if (auto set = request_max_frame(card_, mailbox_, wire_bytes(settings.mtu)); !set) return set;
-  if (settings.all_multicast) {
-    if (auto set = request_all_multicast(card_, mailbox_, true); !set) return set;
-  }
-  if (!multicast_.empty()) {
-    if (auto set = request_multicast(card_, mailbox_, multicast_); !set) return set;
-  }
-  for (const std::uint16_t vlan : vlans_) {
-    if (auto set = request_vlan(card_, mailbox_, vlan, true); !set) return set;
-  }
-  return {};
 }
 
 Result<void> Port::start_queues() {
@@ -189,7 +170,6 @@ Result<void> Port::start_queue(QueueId queue) { return intel::start_queue(card_,
 // [I-VFHALT] A function cannot disable mastering at the card. Its reset stops its queues, and clearing bus mastering in
 // its configuration space stops everything else.
 Result<void> Port::halt() {
-  running_ = false;
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (link().up && !was_reset_) {
     wait_for_transmit(card_, [this] { return queues()->transmit_finished(); });

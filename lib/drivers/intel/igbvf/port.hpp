@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include "drivers/intel/common/ring_setup.hpp"
@@ -19,7 +18,7 @@ namespace pollux::drivers::igbvf {
 
 /// A port of a virtual function. The physical function's driver, the kernel's or another, owns the link, the filters
 /// and the address. The port requests its settings through the mailbox, again at every start.
-class Port final : public intel::QueuePort, private RegisterDump, private MulticastFilter, private VlanFilter {
+class Port final : public intel::QueuePort, private RegisterDump, private MulticastFilter {
  public:
   /// Resets the function and opens a port on it. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -29,12 +28,10 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                   std::uint16_t tx_queue) override;
 
-  [[nodiscard]] Result<void> start(const PortSettings& settings) override;
+  [[nodiscard]] Result<void> start() override;
   [[nodiscard]] Result<void> halt() override;
 
-  [[nodiscard]] Result<void> set_mac(const MacAddress& mac) override;
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override;
-  [[nodiscard]] Result<void> set_promiscuity(bool promiscuous, bool all_multicast) override;
+  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
   [[nodiscard]] Link link() override;
 
   [[nodiscard]] Stats stats() override;
@@ -55,20 +52,17 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] Result<void> bring_up();
-  /// Requests address, frame length and filters from the physical function.
-  [[nodiscard]] Result<void> request_settings(const PortSettings& settings);
   [[nodiscard]] Result<void> start_queues();
+  /// Joins and leaves VLANs, with what the queues report of them.
+  [[nodiscard]] Result<void> change_vlans(const VlanSet& before, const VlanSet& vlans);
+  [[nodiscard]] Result<void> request_vlans(const VlanSet& before, const VlanSet& vlans);
   /// The function is in these VLANs: their tags are reported. Error timeout: a thread does not end its burst.
-  [[nodiscard]] Result<void> show_vlans(const std::set<std::uint16_t>& vlans);
-  /// Without a VLAN of its own, the function gets frames of the one that the host has assigned, if any.
-  [[nodiscard]] RxFormat rx_format() const noexcept {
-    return vlans_.empty() ? RxFormat::intel_assigned_tag : RxFormat::intel_advanced;
-  }
+  [[nodiscard]] Result<void> show_vlans(const VlanSet& before, const VlanSet& vlans);
+  [[nodiscard]] static RxFormat rx_format(const VlanSet& vlans) noexcept;
   [[nodiscard]] Result<void> expect_open() const;
 
   [[nodiscard]] std::vector<RegisterValue> registers() override;
   [[nodiscard]] Result<void> set_multicast(std::span<const MacAddress> groups) override;
-  [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override;
 
   std::unique_ptr<Device> device_;
   Card card_;
@@ -76,8 +70,6 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   MacAddress permanent_mac_{};
   MacAddress given_mac_{};             // the address that the physical function has for this one
   std::vector<MacAddress> multicast_;  // the groups requested
-  std::set<std::uint16_t> vlans_;
-  bool running_ = false;    // between start and halt
   bool was_reset_ = false;  // by the physical function, since the last start
   bool dma_ended_ = true;   // false while DMA may be going on
   Statistics statistics_;

@@ -38,19 +38,49 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
   return intel::make_forward_path(*this, rx_queue, out, tx_queue);
 }
 
-Result<void> Port::set_mac(const MacAddress& mac) {
-  if (auto set = request_address(card_, mailbox_, mac); !set) return set;
-  given_mac_ = mac;
+// A reset makes the physical function forget all requests, so at a start all are made. The address that the host has
+// assigned is not requested: Linux's igb refuses even that to an untrusted function (igb_main.c, igb_set_vf_mac_addr).
+Result<void> Port::apply(const Settings* from, const Settings& to) {
+  const auto changed = [&](auto setting) { return from == nullptr || from->*setting != to.*setting; };
+  if (const MacAddress mac = mac_of(to); mac != given_mac_) {
+    if (auto set = request_address(card_, mailbox_, mac); !set) return set;
+    given_mac_ = mac;
+  }
+  if (changed(&Settings::mtu)) {
+    if (auto set = request_max_frame(card_, mailbox_, wire_bytes(to.mtu)); !set) return set;
+  }
+  if (from != nullptr ? changed(&Settings::all_multicast) : to.all_multicast) {
+    if (auto set = request_all_multicast(card_, mailbox_, to.all_multicast); !set) return set;
+  }
+  if (from == nullptr && !multicast_.empty()) {
+    if (auto set = request_multicast(card_, mailbox_, multicast_); !set) return set;
+  }
+  const VlanSet vlans = to.vlans.value_or(VlanSet());
+  if (from != nullptr) return change_vlans(from->vlans.value_or(VlanSet()), vlans);
+  queues()->set_rx_format(rx_format(vlans));
+  return request_vlans({}, vlans);
+}
+
+// Without a VLAN of its own, the function gets frames of the one that the host has assigned, if any.
+RxFormat Port::rx_format(const VlanSet& vlans) noexcept {
+  return (vlans >> 1).any() ? RxFormat::intel_advanced : RxFormat::intel_assigned_tag;
+}
+
+Result<void> Port::request_vlans(const VlanSet& before, const VlanSet& vlans) {
+  for (std::uint16_t vlan = 1; vlan < vlans.size(); ++vlan) {
+    if (before[vlan] == vlans[vlan]) continue;
+    if (auto set = request_vlan(card_, mailbox_, vlan, vlans[vlan]); !set) return set;
+  }
   return {};
 }
 
-// A stopped port requests its frame length when it starts.
-Result<void> Port::set_mtu(std::uint32_t bytes) {
-  return running_ ? request_max_frame(card_, mailbox_, wire_bytes(bytes)) : Result<void>();
-}
-
-Result<void> Port::set_promiscuity(bool /*promiscuous*/, bool all_multicast) {
-  return request_all_multicast(card_, mailbox_, all_multicast);
+// The first frame of a VLAN may come before the answer.
+Result<void> Port::change_vlans(const VlanSet& before, const VlanSet& vlans) {
+  const VlanSet all = before | vlans;
+  if (auto shown = show_vlans(before, all); !shown) return shown;
+  auto set = request_vlans(before, vlans);
+  auto shown = show_vlans(all, set ? vlans : before);
+  return set ? shown : set;
 }
 
 Result<void> Port::expect_open() const {
@@ -77,33 +107,11 @@ Result<void> Port::set_multicast(std::span<const MacAddress> groups) {
   return {};
 }
 
-Result<void> Port::set_vlan(std::uint16_t vlan, bool receive) {
-  if (auto is_open = expect_open(); !is_open) return is_open;
-  if (auto valid = check_vlan(card_.name, vlan); !valid) return valid;
-  const std::set<std::uint16_t> before = vlans_;
-  std::set<std::uint16_t> wanted = before;
-  if (receive) {
-    wanted.insert(vlan);
-    // Its first frame may come before the answer.
-    if (auto shown = show_vlans(wanted); !shown) return shown;
-  } else {
-    wanted.erase(vlan);
-  }
-  const auto set = request_vlan(card_, mailbox_, vlan, receive);
-  const auto shown = show_vlans(set ? wanted : before);
-  return set ? shown : set;
-}
-
-Result<void> Port::show_vlans(const std::set<std::uint16_t>& vlans) {
-  if (!running_ || vlans.empty() == vlans_.empty()) {
-    vlans_ = vlans;
-    return {};
-  }
+Result<void> Port::show_vlans(const VlanSet& before, const VlanSet& vlans) {
+  const RxFormat format = rx_format(vlans);
+  if (format == rx_format(before)) return {};
   auto paused = queues()->pause_receive(card_.clock(), kReceiveLimit);
-  if (paused) {
-    vlans_ = vlans;
-    queues()->set_rx_format(rx_format());
-  }
+  if (paused) queues()->set_rx_format(format);
   queues()->resume_receive();
   return paused;
 }
@@ -136,7 +144,7 @@ Result<Duration> Port::service() {
   if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (mailbox_.take_reset_notice(card_)) {
     was_reset_ = true;
-    if (running_) {
+    if (running()) {
       return fail(
           ErrorCode::device_fault, fmt::format("{}: the physical function was reset", card_.name),
           "once the physical function is up, close the port and open it again, or detach it and attach its device");
@@ -158,7 +166,6 @@ void* Port::capability(CapabilityId id) noexcept {
   if (id == pollux::TransmitWatch::kId) return transmit_watch();
   if (id == pollux::Interrupts::kId) return interrupt_capability();
   if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(this);
-  if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
   return nullptr;
 }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What each setting of the port governs on the card.
+#include <fmt/format.h>
+
+#include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/igb/port.hpp"
+
+namespace pollux::drivers::igb {
+
+Result<void> Port::check(const Settings& from, const Settings& to) {
+  if (to.vlans != from.vlans && pools_.enabled()) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the VLAN filter cannot be used with pools", card_.name),
+                "name the VLANs in QueuePool::vlans");
+  }
+  if (to.vlans != from.vlans && functions_.enabled()) {
+    if (auto fits = functions_.check_port_vlans(to.vlans); !fits) return fits;
+  }
+  if (to.outer_vlan_type && to.outer_vlan_type != from.outer_vlan_type) {
+    if (auto possible = check_outer_tags(); !possible) return possible;
+  }
+  const bool marks = to.flow_control != from.flow_control || to.queues.packet_buffers != from.queues.packet_buffers;
+  if (!marks || card_.regs.removed()) return {};
+  auto valid = with_marks(to);
+  return valid ? Result<void>() : pass_on(std::move(valid));
+}
+
+// The mode is the whole card's, and a function's driver would not know of it. The card's filters find no headers in
+// frames without the outer tag.
+Result<void> Port::check_outer_tags() const {
+  const auto refused = [this](const char* why, const char* hint) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: an outer VLAN type cannot be set {}", card_.name, why), hint);
+  };
+  if (functions_.enabled()) return refused("while there are virtual functions", "disable the functions first");
+  if (!flow_filters_.rules().empty()) {
+    return refused("while there are flow rules", "remove the rules first, or give them to SoftwareClassifier");
+  }
+  return {};
+}
+
+// RCTL is the last: it lets the card receive.
+Result<void> Port::apply(const Settings* from, const Settings& to) {
+  const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
+  if (from == nullptr) clear_filters(card_);
+  if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools());
+  if (changed(&Settings::vlans)) write_port_vlans(from, to);
+  if (changed(&Settings::vlan_stripping)) write_vlan_stripping(card_, to.vlan_stripping);
+  if (changed(&Settings::mtu, &Settings::outer_vlan_type)) write_receive_limit(card_, card_limit(to));
+  if (changed(&Settings::outer_vlan_type)) write_outer_vlan_type(card_, to.outer_vlan_type);
+  if (changed(&Settings::vlan_stripping, &Settings::outer_vlan_type)) {
+    queues()->let_card_insert_tags(inserts_tags(to));
+    queues()->set_rx_format(rx_format(to));
+  }
+  if (changed(&Settings::flow_control)) {
+    if (auto paused = apply_flow_control(from, to); !paused) return paused;
+  }
+  if (from == nullptr) {
+    pools_.start(pool_settings(to));
+    functions_.start(pool_settings(to));
+    addresses_.start();
+    rss_.start();
+  } else if (changed(&Settings::mtu, &Settings::vlan_stripping, &Settings::outer_vlan_type, &Settings::promiscuous,
+                     &Settings::all_multicast)) {
+    pools_.write_common(pool_settings(to));
+    functions_.write_common(pool_settings(to));
+  }
+  const bool receives = to.queues.rx_queues() != 0;
+  if (receives && changed(&Settings::promiscuous, &Settings::all_multicast, &Settings::vlans)) {
+    write_receive_control(card_, receive_control(to));
+  }
+  return flush_registers(card_);
+}
+
+void Port::write_port_vlans(const Settings* from, const Settings& to) {
+  if (functions_.enabled()) {
+    if (from != nullptr) functions_.set_port_vlans(to.vlans);
+  } else if (from == nullptr) {
+    write_vlans(card_, nullptr, pools_.enabled() ? pools_.vlans() : to.vlans.value_or(VlanSet()));
+  } else {
+    const VlanSet before = from->vlans.value_or(VlanSet());
+    write_vlans(card_, &before, to.vlans.value_or(VlanSet()));
+  }
+}
+
+ReceiveControl Port::receive_control(const Settings& settings) const {
+  return {.promiscuous = settings.promiscuous,
+          .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
+          .keep_fcs = settings.queues.keep_fcs,
+          .keep_bad_frames = settings.queues.keep_bad_frames,
+          .filter_vlans =
+              functions_.enabled() || (pools_.enabled() ? pools_.vlans().any() : settings.vlans.has_value()),
+          .loopback = loopback_};
+}
+
+PoolControl::Common Port::pool_settings(const Settings& settings) const {
+  return {.limit = receive_limit(settings),
+          .strip_vlans = settings.vlan_stripping,
+          .keep_fcs = settings.queues.keep_fcs,
+          .all_multicast = settings.promiscuous || settings.all_multicast,
+          .promiscuous = settings.promiscuous};
+}
+
+// Linux, igb_main.c, igb_rlpml_set: each pool has a limit of its own (VMOLR), which may be above the port's.
+ReceiveLimit Port::card_limit(const Settings& settings) const noexcept {
+  return functions_.enabled() ? ReceiveLimit{.mtu = card_.traits->max_frame} : receive_limit(settings);
+}
+
+// A frame that waits for its tag would leave without it; with tags inserted by software none waits. The received frames
+// of a burst have the format that the queue had when it began.
+Result<void> Port::pause(Duration limit) {
+  auto ready = queues()->pause_transmit(card_.clock(), limit);
+  if (ready && inserts_tags(settings())) {
+    ready = wait_for(
+        card_, "the transmission of all queued frames, whose VLAN tags the card inserts", limit,
+        [this] { return queues()->paused_finished(); }, microseconds(100));
+  }
+  if (ready) ready = queues()->pause_receive(card_.clock(), limit);
+  if (!ready) unpause();
+  return ready;
+}
+
+void Port::unpause() noexcept {
+  queues()->resume_transmit();
+  queues()->resume_receive();
+}
+
+}  // namespace pollux::drivers::igb

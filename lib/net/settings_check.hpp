@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "pollux/base/error.hpp"
+#include "pollux/net/port_driver.hpp"
+#include "pollux/net/settings.hpp"
+
+/// The rules for the settings of all ports. Those of one driver are in its PortDriver::check.
+namespace pollux {
+
+/// A change of a port's settings.
+struct SettingsChange {
+  const Settings& from;
+  const Settings& to;
+  const PortInfo& port;
+  PortState state;
+};
+
+/// Checks all of `change.to` that differs. Errors name the rule: invalid_argument, not_supported, bad_state (the setting
+/// cannot change in this state).
+[[nodiscard]] Result<void> check_settings(const SettingsChange& change);
+
+/// Whether a started port pauses its queues for the change (PortDriver::pause).
+[[nodiscard]] bool needs_pause(const Settings& from, const Settings& to) noexcept;
+
+}  // namespace pollux
