@@ -266,7 +266,8 @@ Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
   return {};
 }
 
-Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port, const ContextState& context) {
+Result<Settings> with_config(const Settings& current, const PortConfig& config, const PortInfo& port,
+                             const ContextState& context) {
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
   if (auto mode = check_burst_mode(config, port); !mode) return pass_on(std::move(mode));
   if (auto can = check_port_settings(config, port); !can) return pass_on(std::move(can));
@@ -281,12 +282,19 @@ Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& p
   if (auto rx = check_rx_queues(config, port, context, valid); !rx) return pass_on(std::move(rx));
   if (valid.queues_of(nullptr) != 0) valid.own_pool = own_pool_for(valid, port);
   if (auto fits = settle_buffers(valid, port); !fits) return pass_on(std::move(fits));
-  return valid;
+  Settings next = current;
+  next.queues = std::move(valid);
+  next.mtu = config.mtu;
+  next.promiscuous = config.promiscuous;
+  next.all_multicast = config.all_multicast;
+  if (auto mtu = check_mtu(next, port); !mtu) return pass_on(std::move(mtu));
+  return next;
 }
 
 Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue, const RxQueueConfig& config,
                                       const PortInfo& port, const ContextState& context) {
-  if (auto there = check_index("receive", queue, current.queues.rx_queues(), port); !there) return pass_on(std::move(there));
+  if (auto there = check_index("receive", queue, current.queues.rx_queues(), port); !there)
+    return pass_on(std::move(there));
   auto checked =
       check_rx_queue(fmt::format("receive queue {}: ", queue), config, current.queues.rx[queue].pool, port, context);
   if (!checked) return pass_on(std::move(checked));
@@ -300,7 +308,8 @@ Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t que
 
 Result<ValidatedConfig> with_tx_queue(const Settings& current, std::uint16_t queue, const TxQueueConfig& config,
                                       const PortInfo& port, const ContextState& context) {
-  if (auto there = check_index("transmit", queue, current.queues.tx_queues(), port); !there) return pass_on(std::move(there));
+  if (auto there = check_index("transmit", queue, current.queues.tx_queues(), port); !there)
+    return pass_on(std::move(there));
   auto checked = check_tx_queue(fmt::format("transmit queue {}: ", queue), config, port, context);
   if (!checked) return pass_on(std::move(checked));
   ValidatedConfig next = current.queues;

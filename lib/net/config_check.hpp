@@ -21,13 +21,13 @@ namespace pollux {
 [[nodiscard]] Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16_t count,
                                        const PortInfo& port);
 
-/// Checks all of `config` and changes nothing. `context` is the port's. Error invalid_argument: names the value, its
-/// range and, for rings, the nearest allowed size.
-[[nodiscard]] Result<ValidatedConfig> check_config(const PortConfig& config, const PortInfo& port,
-                                                   const ContextState& context);
+/// `current`, settings in force, with those of `config`. Checks all of it and changes nothing. `context` is the port's.
+/// Error invalid_argument: names the value, its range and, for rings, the nearest allowed size.
+[[nodiscard]] Result<Settings> with_config(const Settings& current, const PortConfig& config, const PortInfo& port,
+                                           const ContextState& context);
 
-/// The queues of `current`, settings in force, with `config` for one queue of it. A pool that `config` leaves out is the one
-/// that the queue has. Errors: as check_config's, and invalid_argument where there is no such queue.
+/// The queues of `current`, settings in force, with `config` for one queue of it. A pool that `config` leaves out is
+/// the one that the queue has. Errors: as with_config's, and invalid_argument where there is no such queue.
 [[nodiscard]] Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue,
                                                     const RxQueueConfig& config, const PortInfo& port,
                                                     const ContextState& context);
@@ -36,8 +36,8 @@ namespace pollux {
                                                     const ContextState& context);
 
 /// The queues of `current` with another ring for one of them. Errors: as with_rx_queue's.
-[[nodiscard]] Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue,
-                                                std::uint32_t descriptors, const PortInfo& port);
+[[nodiscard]] Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue, std::uint32_t descriptors,
+                                                const PortInfo& port);
 
 /// Checks the size of a ring. `prefix` is the start of the field's name, such as "rx." or "rx_override[3].". Error
 /// invalid_argument: names the nearest allowed size.

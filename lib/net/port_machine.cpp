@@ -50,22 +50,15 @@ bool PortMachine::is_alive() const noexcept {
 
 Result<void> PortMachine::configure(const PortConfig& config) {
   if (auto fits = expect({PortState::opened, PortState::configured}, "configure"); !fits) return fits;
-  auto valid = check_config(config, info(), *context_);
-  if (!valid) return pass_on(std::move(valid));
-  Settings to = settings();
-  to.queues = *std::move(valid);
-  to.mtu = config.mtu;
-  to.promiscuous = config.promiscuous;
-  to.all_multicast = config.all_multicast;
-  if (auto good = check_mtu(to, info()); !good) return good;  // its frames must fit the new buffers
-  if (auto good = check_settings({settings(), to, info(), state_}); !good) return good;
-  if (auto good = driver_->check(settings(), to); !good) return good;
-  if (auto made = make_own_pool(to.queues); !made) return made;
-  const Queues dropped = queues_from(to.queues.rx_queues(), to.queues.tx_queues());
-  if (auto configured = driver_->configure(to.queues); !configured) return configured;
+  auto to = with_config(settings(), config, info(), *context_);
+  if (!to) return pass_on(std::move(to));
+  if (auto valid = check(*to); !valid) return valid;
+  if (auto made = make_own_pool(to->queues); !made) return made;
+  const Queues dropped = queues_from(to->queues.rx_queues(), to->queues.tx_queues());
+  if (auto configured = driver_->configure(to->queues); !configured) return configured;
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
   for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);
-  driver_->settings_ = std::move(to);
+  driver_->settings_ = *std::move(to);
   const Queues all = queues_from(0, 0);
   for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
   for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
@@ -288,13 +281,17 @@ Result<void> PortMachine::change(std::string_view call, const std::function<void
   if (auto fits = expect(kAlive, call); !fits) return fits;
   Settings to = settings();
   edit(to);
-  if (auto valid = check_settings({settings(), to, info(), state_}); !valid) return valid;
-  if (auto valid = driver_->check(settings(), to); !valid) return valid;
+  if (auto valid = check(to); !valid) return valid;
   if (state_ == PortState::started) {
     if (auto applied = apply(to); !applied) return applied;
   }
   driver_->settings_ = std::move(to);
   return {};
+}
+
+Result<void> PortMachine::check(const Settings& to) {
+  auto valid = check_settings({settings(), to, info(), state_});
+  return valid ? driver_->check(settings(), to) : valid;
 }
 
 // What a removed card had is lost anyway, and what its owner refuses has not changed.

@@ -117,6 +117,7 @@ class PortMachine {
   }
   void forget_stopped_queues() noexcept;
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
+  [[nodiscard]] Result<void> check(const Settings& to);
   /// Of a started port.
   [[nodiscard]] Result<void> apply(const Settings& to);
   /// Stops the card's DMA; its queues are closed.

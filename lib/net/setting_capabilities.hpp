@@ -15,10 +15,7 @@ namespace pollux {
 class PortMachine;
 
 /// The capabilities that only read and change settings, for all drivers. Thread rule: as PortMachine.
-class SettingCapabilities final : private VlanFilter,
-                                  private VlanStripping,
-                                  private DoubleVlan,
-                                  private FlowControl {
+class SettingCapabilities final : private VlanFilter, private VlanStripping, private DoubleVlan, private FlowControl {
  public:
   /// `port` outlives the object.
   explicit SettingCapabilities(PortMachine& port) noexcept : port_(port) {}

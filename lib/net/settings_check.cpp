@@ -73,9 +73,8 @@ Result<void> check_settings(const SettingsChange& change) {
 }
 
 bool needs_pause(const Settings& from, const Settings& to) noexcept {
-  return std::any_of(kSettings.begin(), kSettings.end(), [&](const Setting& setting) {
-    return setting.need == Need::pause && setting.differs(from, to);
-  });
+  return std::any_of(kSettings.begin(), kSettings.end(),
+                     [&](const Setting& setting) { return setting.need == Need::pause && setting.differs(from, to); });
 }
 
 }  // namespace pollux

@@ -16,8 +16,8 @@ struct SettingsChange {
   PortState state;
 };
 
-/// Checks all of `change.to` that differs. Errors name the rule: invalid_argument, not_supported, bad_state (the setting
-/// cannot change in this state).
+/// Checks all of `change.to` that differs. Errors name the rule: invalid_argument, not_supported, bad_state (the
+/// setting cannot change in this state).
 [[nodiscard]] Result<void> check_settings(const SettingsChange& change);
 
 /// Whether a started port pauses its queues for the change (PortDriver::pause).

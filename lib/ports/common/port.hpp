@@ -34,7 +34,9 @@ class Port final : public PortDriver, private QueueRestart {
   [[nodiscard]] Result<void> close_queues(Duration limit) override;
   [[nodiscard]] Result<void> halt() override;
 
-  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override { return medium_->check(from, to); }
+  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override {
+    return medium_->check(from, to);
+  }
   [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
 
   [[nodiscard]] Link link() override;

@@ -31,8 +31,8 @@ struct Pools {
   PortInfo port = intel::describe_port(*IgbFixture().device(), "igb", "Intel 82576", 0,
                                        intel::queue_limits(hw::igb::kRxQueues, max_mtu(hw::igb::kCards[0])));
 
-  [[nodiscard]] Result<ValidatedConfig> check(const PortConfig& config) const {
-    return check_config(config, port, *context.state());
+  [[nodiscard]] Result<Settings> check(const PortConfig& config) const {
+    return with_config({}, config, port, *context.state());
   }
 };
 
@@ -163,9 +163,9 @@ TEST(ConfigCheck, AcceptsWhatTheCardSupports) {
   for (const std::uint32_t ring : {8u, 16u, 512u, 4096u}) {
     const auto valid = pools.check({.rx = {.pool = &pools.pool, .ring = ring}, .tx = {.ring = ring}, .mtu = 1500});
     ASSERT_TRUE(valid) << valid.error().message();
-    ASSERT_EQ(valid->rx.size(), 1U);
-    EXPECT_EQ(valid->rx[0].ring, ring);
-    EXPECT_EQ(valid->tx[0].ring, ring);
+    ASSERT_EQ(valid->queues.rx.size(), 1U);
+    EXPECT_EQ(valid->queues.rx[0].ring, ring);
+    EXPECT_EQ(valid->queues.tx[0].ring, ring);
   }
   EXPECT_TRUE(pools.check({.rx_queues = 0, .tx_queues = 16})) << "sending needs no pool";
   EXPECT_TRUE(pools.check({.rx = {.pool = &pools.pool, .ring = 256}, .rx_queues = 16, .tx_queues = 0}));
@@ -179,19 +179,19 @@ TEST(ConfigCheck, PlansAPoolIfNoneIsGiven) {
   const Pools pools;
   const auto valid = pools.check({.rx = {.ring = 8}, .tx = {.ring = 8}, .mtu = max_mtu(hw::igb::kCards[0])});
   ASSERT_TRUE(valid) << valid.error().message();
-  EXPECT_EQ(valid->rx[0].pool, nullptr);
-  ASSERT_TRUE(valid->own_pool);
-  EXPECT_EQ(valid->own_pool->count, 8U + 512 + 8 + 64 + 2048);
-  EXPECT_EQ(valid->rx[0].buffer_bytes, 2048U);
-  EXPECT_FALSE(pools.check({.rx = {.pool = &pools.pool}})->own_pool);
-  EXPECT_FALSE(pools.check({.rx_queues = 0})->own_pool);
+  EXPECT_EQ(valid->queues.rx[0].pool, nullptr);
+  ASSERT_TRUE(valid->queues.own_pool);
+  EXPECT_EQ(valid->queues.own_pool->count, 8U + 512 + 8 + 64 + 2048);
+  EXPECT_EQ(valid->queues.rx[0].buffer_bytes, 2048U);
+  EXPECT_FALSE(pools.check({.rx = {.pool = &pools.pool}})->queues.own_pool);
+  EXPECT_FALSE(pools.check({.rx_queues = 0})->queues.own_pool);
 }
 
 TEST(ConfigCheck, UsesBuffersInWholeKib) {
   const Pools pools;
   const auto plain = pools.check({.rx = {.pool = &pools.pool}});
   ASSERT_TRUE(plain);
-  EXPECT_EQ(plain->rx[0].buffer_bytes, 2048u);
+  EXPECT_EQ(plain->queues.rx[0].buffer_bytes, 2048u);
   EXPECT_EQ(usable_buffer_bytes(1023, pools.port.limits), 0u);
   EXPECT_EQ(usable_buffer_bytes(3071, pools.port.limits), 2048u);
   EXPECT_EQ(usable_buffer_bytes(1u << 20, pools.port.limits), 127u * 1024);
@@ -206,22 +206,22 @@ TEST(ConfigCheck, GivesEachQueueItsOverrideOrTheDefault) {
                                   .rx_override = {{0, {.ring = 64}}, {2, {.pool = &pools.kibibyte, .ring = 32}}},
                                   .tx_override = {{1, {.ring = 16}}}});
   ASSERT_TRUE(valid) << valid.error().message();
-  ASSERT_EQ(valid->rx_queues(), 3);
-  EXPECT_EQ(valid->rx[0].ring, 64U);
-  EXPECT_EQ(valid->rx[0].pool, pools.pool.core()) << "without a pool of its own, that of the others";
-  EXPECT_EQ(valid->rx[0].cache, nullptr) << "everything else is not taken from the default";
-  EXPECT_EQ(valid->rx[1].ring, 256U);
-  EXPECT_EQ(valid->rx[1].cache, pools.cache.core());
-  EXPECT_EQ(valid->rx[2].ring, 32U);
-  EXPECT_EQ(valid->rx[2].pool, pools.kibibyte.core());
-  EXPECT_EQ(valid->rx[2].buffer_bytes, 1024U);
-  EXPECT_EQ(valid->tx[0].ring, 128U);
-  EXPECT_EQ(valid->tx[0].cache, pools.cache.core());
-  EXPECT_EQ(valid->tx[1].ring, 16U);
-  EXPECT_EQ(valid->tx[1].cache, nullptr);
-  EXPECT_EQ(valid->queues_of(pools.pool.core().get()), 2U);
-  EXPECT_EQ(valid->descriptors_of(pools.pool.core().get()), 320U);
-  EXPECT_FALSE(valid->own_pool);
+  ASSERT_EQ(valid->queues.rx_queues(), 3);
+  EXPECT_EQ(valid->queues.rx[0].ring, 64U);
+  EXPECT_EQ(valid->queues.rx[0].pool, pools.pool.core()) << "without a pool of its own, that of the others";
+  EXPECT_EQ(valid->queues.rx[0].cache, nullptr) << "everything else is not taken from the default";
+  EXPECT_EQ(valid->queues.rx[1].ring, 256U);
+  EXPECT_EQ(valid->queues.rx[1].cache, pools.cache.core());
+  EXPECT_EQ(valid->queues.rx[2].ring, 32U);
+  EXPECT_EQ(valid->queues.rx[2].pool, pools.kibibyte.core());
+  EXPECT_EQ(valid->queues.rx[2].buffer_bytes, 1024U);
+  EXPECT_EQ(valid->queues.tx[0].ring, 128U);
+  EXPECT_EQ(valid->queues.tx[0].cache, pools.cache.core());
+  EXPECT_EQ(valid->queues.tx[1].ring, 16U);
+  EXPECT_EQ(valid->queues.tx[1].cache, nullptr);
+  EXPECT_EQ(valid->queues.queues_of(pools.pool.core().get()), 2U);
+  EXPECT_EQ(valid->queues.descriptors_of(pools.pool.core().get()), 320U);
+  EXPECT_FALSE(valid->queues.own_pool);
 }
 
 TEST(ConfigCheck, PlansAPoolForTheQueuesThatHaveNone) {
@@ -231,10 +231,10 @@ TEST(ConfigCheck, PlansAPoolForTheQueuesThatHaveNone) {
                                   .rx_queues = 2,
                                   .rx_override = {{1, {.pool = &pools.pool, .ring = 512}}}});
   ASSERT_TRUE(valid) << valid.error().message();
-  ASSERT_TRUE(valid->own_pool);
-  EXPECT_EQ(valid->own_pool->count, 64U + 512 + 32 + 64 + 2048);
-  EXPECT_EQ(valid->rx[0].pool, nullptr);
-  EXPECT_EQ(valid->rx[1].pool, pools.pool.core());
+  ASSERT_TRUE(valid->queues.own_pool);
+  EXPECT_EQ(valid->queues.own_pool->count, 64U + 512 + 32 + 64 + 2048);
+  EXPECT_EQ(valid->queues.rx[0].pool, nullptr);
+  EXPECT_EQ(valid->queues.rx[1].pool, pools.pool.core());
 }
 
 TEST(ConfigCheck, NearestRing) {

@@ -231,8 +231,7 @@ TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
   ASSERT_TRUE(port_->set_mtu(1300));
   ASSERT_TRUE(port_->set_all_multicast(true));
   ASSERT_TRUE(port_->set_promiscuous(false));
-  EXPECT_THAT(script_.calls,
-              ElementsAre("apply mac", "apply mtu 1300", "apply all_multicast", "apply promiscuous"));
+  EXPECT_THAT(script_.calls, ElementsAre("apply mac", "apply mtu 1300", "apply all_multicast", "apply promiscuous"));
   EXPECT_EQ(port_->mtu(), 1300u);
 }
 

@@ -95,7 +95,8 @@ Result<void> FunctionControl::check(unsigned number, const VirtualFunctionConfig
   if (config.qos != 0 && config.vlan == 0) return refused("qos without a vlan", "set the vlan, too");
   if (auto valid = rates_.check(config.max_rate); !valid) return valid;
   const auto vlan = config.vlan;
-  if (vlan == 0 || vlan == functions_[number].state.config.vlan || vlans_.has_room(settings_.vlans, count_, vlan)) return {};
+  if (vlan == 0 || vlan == functions_[number].state.config.vlan || vlans_.has_room(settings_.vlans, count_, vlan))
+    return {};
   return fail(ErrorCode::busy,
               fmt::format("{}: virtual function {}: there is no room for VLAN {}", card_.name, number, vlan),
               fmt::format("remove a VLAN of another function: the card knows {}", FunctionVlans::kMost));

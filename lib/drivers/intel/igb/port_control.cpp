@@ -53,10 +53,10 @@ void* Port::capability(CapabilityId id) noexcept {
 
 Result<void> Port::set_loopback(LoopbackMode mode) {
   if (running() || device_ == nullptr) {
-    return fail(
-        ErrorCode::bad_state,
-        fmt::format("{}: loopback cannot be changed while the port is {}", card_.name, running() ? "started" : "closed"),
-        running() ? "stop the port, set loopback, start it again" : "open the port again");
+    return fail(ErrorCode::bad_state,
+                fmt::format("{}: loopback cannot be changed while the port is {}", card_.name,
+                            running() ? "started" : "closed"),
+                running() ? "stop the port, set loopback, start it again" : "open the port again");
   }
   loopback_ = mode;
   return {};

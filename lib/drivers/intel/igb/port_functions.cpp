@@ -9,8 +9,7 @@ FunctionControl::Hooks Port::function_hooks() {
   return {.check = [this](unsigned count) { return check_functions(count); },
           .changed = [this](unsigned count) { functions_changed(count); },
           .expect_open = [this] { return expect_open(); },
-          .groups_changed =
-              [this] { write_receive_control(card_, receive_control(settings())); }};
+          .groups_changed = [this] { write_receive_control(card_, receive_control(settings())); }};
 }
 
 Result<void> Port::check_functions(unsigned count) const {

@@ -41,6 +41,7 @@ Result<void> Port::check_outer_tags() const {
 // RCTL is the last: it lets the card receive.
 Result<void> Port::apply(const Settings* from, const Settings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
+  const bool receives = to.queues.rx_queues() != 0;
   if (from == nullptr) clear_filters(card_);
   if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools());
   if (changed(&Settings::vlans)) write_port_vlans(from, to);
@@ -58,13 +59,12 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     pools_.start(pool_settings(to));
     functions_.start(pool_settings(to));
     addresses_.start();
-    rss_.start();
+    if (receives) rss_.start();
   } else if (changed(&Settings::mtu, &Settings::vlan_stripping, &Settings::outer_vlan_type, &Settings::promiscuous,
                      &Settings::all_multicast)) {
     pools_.write_common(pool_settings(to));
     functions_.write_common(pool_settings(to));
   }
-  const bool receives = to.queues.rx_queues() != 0;
   if (receives && changed(&Settings::promiscuous, &Settings::all_multicast, &Settings::vlans)) {
     write_receive_control(card_, receive_control(to));
   }
@@ -83,13 +83,13 @@ void Port::write_port_vlans(const Settings* from, const Settings& to) {
 }
 
 ReceiveControl Port::receive_control(const Settings& settings) const {
-  return {.promiscuous = settings.promiscuous,
-          .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
-          .keep_fcs = settings.queues.keep_fcs,
-          .keep_bad_frames = settings.queues.keep_bad_frames,
-          .filter_vlans =
-              functions_.enabled() || (pools_.enabled() ? pools_.vlans().any() : settings.vlans.has_value()),
-          .loopback = loopback_};
+  return {
+      .promiscuous = settings.promiscuous,
+      .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
+      .keep_fcs = settings.queues.keep_fcs,
+      .keep_bad_frames = settings.queues.keep_bad_frames,
+      .filter_vlans = functions_.enabled() || (pools_.enabled() ? pools_.vlans().any() : settings.vlans.has_value()),
+      .loopback = loopback_};
 }
 
 PoolControl::Common Port::pool_settings(const Settings& settings) const {

@@ -70,8 +70,8 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   MacAddress permanent_mac_{};
   MacAddress given_mac_{};             // the address that the physical function has for this one
   std::vector<MacAddress> multicast_;  // the groups requested
-  bool was_reset_ = false;  // by the physical function, since the last start
-  bool dma_ended_ = true;   // false while DMA may be going on
+  bool was_reset_ = false;             // by the physical function, since the last start
+  bool dma_ended_ = true;              // false while DMA may be going on
   Statistics statistics_;
 };
 
