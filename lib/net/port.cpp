@@ -45,6 +45,20 @@ Port::~Port() {
   if (core_ != nullptr) core_->retire();
 }
 
+std::vector<std::string_view> Port::capabilities() const {
+  const auto lock = core_->lock();
+  std::vector<std::string_view> names;
+  for (const CapabilityEntry& entry : driver_->capabilities()) names.push_back(entry.id.name);
+  return names;
+}
+
+Error Port::lacks(const CapabilityId& capability) const {
+  const auto names = capabilities();
+  return {ErrorCode::not_supported, fmt::format("{} has no capability {}", info().name, capability.name),
+          names.empty() ? "use another port; this one has no capabilities"
+                        : fmt::format("use another port; this one has {}", fmt::join(names, ", "))};
+}
+
 PortState Port::state() const {
   const auto lock = core_->lock();
   return core_->machine().state();

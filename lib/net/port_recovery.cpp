@@ -98,7 +98,7 @@ Result<void> PortMachine::attach(std::unique_ptr<Device> device) {
 }
 
 Result<Duration> PortMachine::watch_transmit(Duration within) {
-  auto* const watch = static_cast<TransmitWatch*>(driver_->capability(TransmitWatch::kId));
+  auto* const watch = driver_->capability<TransmitWatch>();
   if (watch == nullptr) return within;
   const TransmitWatch::Report report = watch->watch_transmit(queue_settings().tx_timeout);
   if (report.progress == TransmitWatch::Progress::idle) return within;
@@ -110,7 +110,7 @@ Result<Duration> PortMachine::watch_transmit(Duration within) {
 
 // The program decides what to do: a restart of the queue may lose less than a reset of the port.
 void PortMachine::watch_receive() {
-  auto* const watch = static_cast<ReceiveWatch*>(driver_->capability(ReceiveWatch::kId));
+  auto* const watch = driver_->capability<ReceiveWatch>();
   if (watch == nullptr) return;
   hung_rx_queue_ = watch->watch_receive(queue_settings().rx_timeout);
   if (hung_rx_queue_) ++rx_timeouts_;

@@ -55,7 +55,7 @@ Result<void> check_replication(const std::string& prefix, const RxQueueConfig& c
   if (port.limits.replicate_headers) return {};
   return cannot(port,
                 fmt::format("{}replicate_headers is not supported: the port's card does not copy headers", prefix),
-                "leave it off; QEMU's igb splits headers from frames, but does not copy them");
+                "leave it off; header_pool alone splits headers from frames");
 }
 
 // A pool's data_room is never less than a unit: Mempool::create.

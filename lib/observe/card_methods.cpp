@@ -34,7 +34,7 @@ Result<Json> nvm(Server&, NamedPort& named, const Params& params) {
   for (const auto* number : {&first, &count}) {
     if (!*number) return tl::unexpected<Error>(number->error());
   }
-  const auto memory = need<Nvm>(named, "NVM");
+  const auto memory = need<Nvm>(named);
   if (!memory) return tl::unexpected<Error>(memory.error());
   const auto info = (*memory)->nvm_info();
   if (!info) return tl::unexpected<Error>(info.error());
@@ -68,7 +68,7 @@ Result<Json> write_nvm(Server&, NamedPort& named, const Params& params) {
   if (!first) return tl::unexpected<Error>(first.error());
   const auto words = nvm_words(params.value("data"));
   if (!words) return tl::unexpected<Error>(words.error());
-  const auto memory = need<Nvm>(named, "NVM");
+  const auto memory = need<Nvm>(named);
   if (!memory) return tl::unexpected<Error>(memory.error());
   return done((*memory)->write_nvm(static_cast<std::uint32_t>(*first), *words));
 }
@@ -91,7 +91,7 @@ Json events_json(const WakeEvents& events) {
 }
 
 Result<Json> wake(Server&, NamedPort& named, const Params&) {
-  const auto wake = need<WakeOnLan>(named, "wake-on-LAN");
+  const auto wake = need<WakeOnLan>(named);
   if (!wake) return tl::unexpected<Error>(wake.error());
   const auto support = (*wake)->wake_support();
   if (!support) return tl::unexpected<Error>(support.error());
@@ -118,13 +118,13 @@ Result<WakeEvents> parse_events(const Json& names) {
 Result<Json> set_wake(Server&, NamedPort& named, const Params& params) {
   const auto events = parse_events(params.value("events"));
   if (!events) return tl::unexpected<Error>(events.error());
-  const auto wake = need<WakeOnLan>(named, "wake-on-LAN");
+  const auto wake = need<WakeOnLan>(named);
   if (!wake) return tl::unexpected<Error>(wake.error());
   return done((*wake)->set_wake_events(*events));
 }
 
 Result<Json> vlan(Server&, NamedPort& named, const Params&) {
-  const auto stripping = need<VlanStripping>(named, "stripping of VLAN tags");
+  const auto stripping = need<VlanStripping>(named);
   if (!stripping) return tl::unexpected<Error>(stripping.error());
   return Json{{"stripping", (*stripping)->vlan_stripping()}};
 }
@@ -142,7 +142,7 @@ std::string_view name_of(StampedMessages messages) noexcept {
 }
 
 Result<Json> frame_stamps(Server&, NamedPort& named, const Params&) {
-  const auto stamps = need<FrameStamps>(named, "time stamps of frames");
+  const auto stamps = need<FrameStamps>(named);
   if (!stamps) return tl::unexpected<Error>(stamps.error());
   const FrameStampsConfig config = (*stamps)->frame_stamps();
   return Json{{"receive", name_of(config.receive)}, {"transmit", config.transmit}};

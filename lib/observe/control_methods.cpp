@@ -27,7 +27,7 @@ Result<Json> reset(Server&, NamedPort& named, const Params&) {
 }
 
 Result<Json> restart_link(Server&, NamedPort& named, const Params&) {
-  const auto control = need<LinkControl>(named, "link to control");
+  const auto control = need<LinkControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
   return done((*control)->restart_negotiation());
 }
@@ -35,7 +35,7 @@ Result<Json> restart_link(Server&, NamedPort& named, const Params&) {
 Result<Json> set_phy(Server&, NamedPort& named, const Params& params) {
   const auto enabled = params.flag("enabled");
   if (!enabled) return tl::unexpected<Error>(enabled.error());
-  const auto control = need<LinkControl>(named, "link to control");
+  const auto control = need<LinkControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
   return done((*control)->set_phy_enabled(*enabled));
 }
@@ -47,7 +47,7 @@ constexpr std::array kLedModes{
 Result<Json> set_led(Server&, NamedPort& named, const Params& params) {
   const auto mode = params.text("mode");
   if (!mode) return tl::unexpected<Error>(mode.error());
-  const auto led = need<IdentifyLed>(named, "light to identify it");
+  const auto led = need<IdentifyLed>(named);
   if (!led) return tl::unexpected<Error>(led.error());
   for (const auto& [name, value] : kLedModes) {
     if (name == *mode) return done((*led)->set_led(value));
@@ -88,7 +88,7 @@ Result<Json> self_test(Server&, NamedPort& named, const Params& params) {
   if (!offline) return tl::unexpected<Error>(offline.error());
   const auto interrupt = params.flag_or("interrupt", false);
   if (!interrupt) return tl::unexpected<Error>(interrupt.error());
-  const auto test = need<SelfTest>(named, "self-test");
+  const auto test = need<SelfTest>(named);
   if (!test) return tl::unexpected<Error>(test.error());
   if (*offline) return test_offline(named, *test, *interrupt);
   const auto results = (*test)->test_online();

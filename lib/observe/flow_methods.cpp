@@ -12,7 +12,7 @@ namespace pollux::observe {
 namespace {
 
 Result<Json> flow_rules(Server&, NamedPort& named, const Params&) {
-  const auto rules = need<FlowRules>(named, "flow rules");
+  const auto rules = need<FlowRules>(named);
   if (!rules) return tl::unexpected<Error>(rules.error());
   Json all = Json::array();
   for (const InstalledRule& installed : (*rules)->rules())
@@ -23,7 +23,7 @@ Result<Json> flow_rules(Server&, NamedPort& named, const Params&) {
 Result<Json> add_flow_rule(Server&, NamedPort& named, const Params& params) {
   const auto rule = parse_flow_rule(params.value("rule"));
   if (!rule) return tl::unexpected<Error>(rule.error());
-  const auto rules = need<FlowRules>(named, "flow rules");
+  const auto rules = need<FlowRules>(named);
   if (!rules) return tl::unexpected<Error>(rules.error());
   const auto id = (*rules)->add(*rule);
   if (!id) return tl::unexpected<Error>(id.error());
@@ -33,7 +33,7 @@ Result<Json> add_flow_rule(Server&, NamedPort& named, const Params& params) {
 Result<Json> remove_flow_rule(Server&, NamedPort& named, const Params& params) {
   const auto id = params.number("id", 0, std::numeric_limits<std::uint64_t>::max());
   if (!id) return tl::unexpected<Error>(id.error());
-  const auto rules = need<FlowRules>(named, "flow rules");
+  const auto rules = need<FlowRules>(named);
   if (!rules) return tl::unexpected<Error>(rules.error());
   return done((*rules)->remove(FlowRuleId{*id}));
 }

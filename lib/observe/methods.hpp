@@ -87,13 +87,12 @@ struct MethodEntry {
   return options.captures.value_or(!options.read_only);
 }
 
-/// The capability, or error not_supported: `port` has no `what`.
+/// The capability, or error not_supported: `port` lacks it.
 template <class C>
-[[nodiscard]] Result<Capability<C>> need(NamedPort& port, std::string_view what) {
+[[nodiscard]] Result<Capability<C>> need(NamedPort& port) {
   auto capability = port.port->capability<C>();
   if (capability) return capability;
-  return fail(ErrorCode::not_supported, port.port->info().name + " has no " + std::string(what),
-              "the method port.info lists the capabilities of a port");
+  return tl::unexpected<Error>(port.port->lacks(C::kId));
 }
 
 /// The answer of a method that changes something: null.

@@ -97,7 +97,7 @@ Result<LinkConfig> link_config(LinkConfig config, const Params& params) {
 }
 
 Result<Json> set_link(Server&, NamedPort& named, const Params& params) {
-  const auto control = need<LinkControl>(named, "link to control");
+  const auto control = need<LinkControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
   const auto config = link_config((*control)->link_config(), params);
   if (!config) return tl::unexpected<Error>(config.error());
@@ -126,7 +126,7 @@ Result<FlowControlConfig> pause_config(FlowControlConfig config, const Params& p
 }
 
 Result<Json> set_pause(Server&, NamedPort& named, const Params& params) {
-  const auto control = need<FlowControl>(named, "flow control");
+  const auto control = need<FlowControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
   const auto config = pause_config((*control)->flow_control().config, params);
   if (!config) return tl::unexpected<Error>(config.error());
@@ -195,7 +195,7 @@ Result<RssConfig> rss_config(RssConfig config, const Params& params) {
 }
 
 Result<Json> set_rss(Server&, NamedPort& named, const Params& params) {
-  const auto rss = need<Rss>(named, "receive-side scaling");
+  const auto rss = need<Rss>(named);
   if (!rss) return tl::unexpected<Error>(rss.error());
   const auto config = rss_config((*rss)->rss(), params);
   if (!config) return tl::unexpected<Error>(config.error());
@@ -210,7 +210,7 @@ Result<Json> set_moderation(Server&, NamedPort& named, const Params& params) {
   }
   const auto adaptive = params.flag_or("adaptive", false);
   if (!adaptive) return tl::unexpected<Error>(adaptive.error());
-  const auto interrupts = need<Interrupts>(named, "interrupts");
+  const auto interrupts = need<Interrupts>(named);
   if (!interrupts) return tl::unexpected<Error>(interrupts.error());
   return done(
       (*interrupts)
@@ -259,7 +259,7 @@ Result<Json> set_rings(Server&, NamedPort& named, const Params& params) {
 Result<Json> set_vlan_stripping(Server&, NamedPort& named, const Params& params) {
   const auto on = params.flag("on");
   if (!on) return tl::unexpected<Error>(on.error());
-  const auto stripping = need<VlanStripping>(named, "stripping of VLAN tags");
+  const auto stripping = need<VlanStripping>(named);
   if (!stripping) return tl::unexpected<Error>(stripping.error());
   return done((*stripping)->set_vlan_stripping(*on));
 }

@@ -22,28 +22,6 @@
 namespace pollux::observe {
 namespace {
 
-Json capabilities_of(Port& port) {
-  Json all = Json::array();
-  const auto add = [&all](bool there, std::string_view name) {
-    if (there) all.push_back(name);
-  };
-  add(bool(port.capability<LinkControl>()), "link_control");
-  add(bool(port.capability<FlowControl>()), "flow_control");
-  add(bool(port.capability<Rss>()), "rss");
-  add(bool(port.capability<Interrupts>()), "interrupts");
-  add(bool(port.capability<PortClock>()), "clock");
-  add(bool(port.capability<RegisterDump>()), "registers");
-  add(bool(port.capability<IdentifyLed>()), "led");
-  add(bool(port.capability<SelfTest>()), "self_test");
-  add(bool(port.capability<Nvm>()), "nvm");
-  add(bool(port.capability<WakeOnLan>()), "wake");
-  add(bool(port.capability<FlowRules>()), "flow_rules");
-  add(bool(port.capability<PhyRegisters>()), "phy_registers");
-  add(bool(port.capability<VlanStripping>()), "vlan_stripping");
-  add(bool(port.capability<FrameStamps>()), "frame_stamps");
-  return all;
-}
-
 Result<Json> info(Server&, NamedPort& named, const Params&) {
   Port& port = *named.port;
   const PortInfo& info = port.info();
@@ -60,7 +38,7 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"mtu", port.mtu()},
               {"limits", limits_json(info.limits)},
               {"missed_count", info.missed_count == MissedCount::exact ? "exact" : "lower_bound"},
-              {"capabilities", capabilities_of(port)}};
+              {"capabilities", port.capabilities()}};
 }
 
 Result<Json> config(Server&, NamedPort& named, const Params&) { return config_json(named.port->config()); }
@@ -86,7 +64,7 @@ Result<Json> xstats(Server& server, NamedPort& named, const Params&) {
 Result<Json> registers(Server&, NamedPort& named, const Params& params) {
   const auto with_fields = params.flag_or("fields", false);
   if (!with_fields) return tl::unexpected<Error>(with_fields.error());
-  const auto dump = need<RegisterDump>(named, "registers");
+  const auto dump = need<RegisterDump>(named);
   if (!dump) return tl::unexpected<Error>(dump.error());
   Json all = Json::array();
   for (const RegisterValue& value : (*dump)->registers()) {
@@ -118,21 +96,21 @@ Result<Json> link(Server&, NamedPort& named, const Params& params) {
 Result<Json> offloads(Server&, NamedPort& named, const Params&) { return offloads_json(named.port->offloads()); }
 
 Result<Json> rss(Server&, NamedPort& named, const Params&) {
-  const auto rss = need<Rss>(named, "receive-side scaling");
+  const auto rss = need<Rss>(named);
   if (!rss) return tl::unexpected<Error>(rss.error());
   const RssConfig config = (*rss)->rss();
   return rss_json(config, (*rss)->table_size());
 }
 
 Result<Json> flow_control(Server&, NamedPort& named, const Params&) {
-  const auto control = need<FlowControl>(named, "flow control");
+  const auto control = need<FlowControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
   return flow_control_json((*control)->flow_control());
 }
 
 // A port whose vectors are not enabled has none.
 Result<Json> interrupts(Server&, NamedPort& named, const Params&) {
-  const auto interrupts = need<Interrupts>(named, "interrupts");
+  const auto interrupts = need<Interrupts>(named);
   if (!interrupts) return tl::unexpected<Error>(interrupts.error());
   const auto vectors = (*interrupts)->rx_vectors();
   const std::size_t count = named.port->config().rx.size();
@@ -152,7 +130,7 @@ Result<Json> interrupts(Server&, NamedPort& named, const Params&) {
 }
 
 Result<Json> time(Server&, NamedPort& named, const Params&) {
-  const auto clock = need<PortClock>(named, "clock");
+  const auto clock = need<PortClock>(named);
   if (!clock) return tl::unexpected<Error>(clock.error());
   const auto now = (*clock)->time();
   if (!now) return tl::unexpected<Error>(now.error());

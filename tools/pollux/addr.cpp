@@ -40,11 +40,6 @@ Result<std::vector<MacAddress>> parse_all(const std::vector<std::string>& texts)
   return all;
 }
 
-tl::unexpected<Error> lacks_filter(const std::string& port, const char* what) {
-  return fail(ErrorCode::not_supported, fmt::format("{} has no filter for {}", port, what),
-              "use a port that has it, or promiscuous mode");
-}
-
 struct Wanted {
   std::vector<MacAddress> own, unicast, groups;
 };
@@ -61,7 +56,7 @@ Result<Wanted> wanted(const AddrOptions& options) {
 
 Result<void> change_modes(Port& port, const AddrOptions& options) {
   const auto vlan_filter = port.capability<VlanFilter>();
-  if (!options.vlans.empty() && !vlan_filter) return lacks_filter(options.port, "VLANs");
+  if (!options.vlans.empty() && !vlan_filter) return tl::unexpected<Error>(port.lacks(VlanFilter::kId));
   for (const std::uint16_t vlan : options.vlans) {
     if (auto set = vlan_filter->set_vlan(vlan, true); !set) return set;
   }
@@ -73,9 +68,9 @@ Result<void> change_modes(Port& port, const AddrOptions& options) {
 
 Result<void> change(Port& port, const AddrOptions& options, const Wanted& addresses) {
   const auto unicast_filter = port.capability<UnicastFilter>();
-  if (!addresses.unicast.empty() && !unicast_filter) return lacks_filter(options.port, "unicast addresses");
+  if (!addresses.unicast.empty() && !unicast_filter) return tl::unexpected<Error>(port.lacks(UnicastFilter::kId));
   const auto groups_filter = port.capability<MulticastFilter>();
-  if (!addresses.groups.empty() && !groups_filter) return lacks_filter(options.port, "multicast groups");
+  if (!addresses.groups.empty() && !groups_filter) return tl::unexpected<Error>(port.lacks(MulticastFilter::kId));
   if (!addresses.own.empty()) {
     if (auto set = port.set_mac(addresses.own.front()); !set) return set;
   }

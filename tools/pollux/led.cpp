@@ -26,7 +26,7 @@ struct LedOptions {
 // Closing the port makes the light automatic again.
 Result<void> show(const Environment& environment, const LedOptions& options, Port& port) {
   const auto led = port.capability<IdentifyLed>();
-  if (!led) return lacks(options.port, "light");
+  if (!led) return tl::unexpected<Error>(port.lacks(IdentifyLed::kId));
   if (auto set = led->set_led(options.steady ? LedMode::on : LedMode::blink); !set) return set;
   if (!options.json) {
     environment.out << fmt::format("{}: the light {} for {} s\n", options.port, options.steady ? "is on" : "blinks",

@@ -120,7 +120,7 @@ void print(const Environment& environment, const LinkOptions& options, const Lin
 
 Result<void> set_up(const LinkOptions& options, const LinkConfig& config, Port& port) {
   const auto control = port.capability<LinkControl>();
-  if (!control) return lacks(options.port, "link to control");
+  if (!control) return tl::unexpected<Error>(port.lacks(LinkControl::kId));
   if (auto set = control->set_link_config(config); !set) return set;
   return options.down ? control->set_phy_enabled(false) : Result<void>();
 }

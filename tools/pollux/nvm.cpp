@@ -218,9 +218,7 @@ int run_nvm(const Environment& environment, const NvmOptions& options) {
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());
   const auto capability = port->capability<Nvm>();
-  if (!capability) {
-    return report(environment, {ErrorCode::not_supported, options.port + " has no NVM", "name a port of an 82576"});
-  }
+  if (!capability) return report(environment, port->lacks(Nvm::kId));
   const std::string mac = to_string(port->mac());
   const auto call = capability.operator->();
   Nvm& nvm = *call.operator->();

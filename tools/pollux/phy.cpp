@@ -86,7 +86,7 @@ void print(const Environment& environment, const PhyOptions& options, const nloh
 Result<void> access(const Environment& environment, const PhyOptions& options, const std::vector<PhyWrite>& writes,
                     Port& port) {
   const auto phy = port.capability<PhyRegisters>();
-  if (!phy) return lacks(options.port, "PHY");
+  if (!phy) return tl::unexpected<Error>(port.lacks(PhyRegisters::kId));
   for (const PhyWrite& write : writes) {
     auto written = phy->write_phy_register({write.number, options.page, options.address}, write.value);
     if (!written) return written;

@@ -42,6 +42,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
   const PortInfo info = port->info();
   const PortLimits& limits = info.limits;
   const std::string mac = to_string(port->mac());
+  const auto capabilities = port->capabilities();
   const auto dump = port->capability<RegisterDump>();
   const std::vector<RegisterValue> registers =
       with_registers && dump ? dump->registers() : std::vector<RegisterValue>{};
@@ -59,6 +60,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
       {"MTU", fmt::format("{} to {} bytes", limits.min_mtu, limits.max_mtu)},
       {"shortest frame", fmt::format("{} bytes without FCS", limits.min_frame)},
       {"mbufs per frame", fmt::format("up to {}", limits.max_tx_segments)},
+      {"capabilities", capabilities.empty() ? "none" : fmt::format("{}", fmt::join(capabilities, ", "))},
       {"missed frames", exact ? "all counted" : "not all counted: rx_missed_errors is a lower bound"},
   };
   facts.json = {{"name", info.name},
@@ -76,6 +78,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
                 {"max_mtu", limits.max_mtu},
                 {"min_frame", limits.min_frame},
                 {"max_tx_segments", limits.max_tx_segments},
+                {"capabilities", capabilities},
                 {"rx_missed_exact", exact}};
   if (with_registers && dump) add_registers(facts, registers);
   return facts;

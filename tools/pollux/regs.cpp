@@ -78,9 +78,7 @@ int run_regs(const Environment& environment, const RegsOptions& options) {
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());
   const auto dump = port->capability<RegisterDump>();
-  if (!dump) {
-    return report(environment, {ErrorCode::not_supported, options.port + " has no registers", "name a port of a card"});
-  }
+  if (!dump) return report(environment, port->lacks(RegisterDump::kId));
   const auto values = selected(options, dump->registers());
   if (!values) return report(environment, values.error());
   if (options.json) {

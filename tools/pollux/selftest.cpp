@@ -27,9 +27,7 @@ struct SelfTestOptions {
 
 Result<std::vector<SelfTestResult>> run_parts(Port& port, bool online) {
   const auto test = port.capability<SelfTest>();
-  if (!test) {
-    return fail(ErrorCode::not_supported, port.info().name + " has no self-test", "name a port of an 82576");
-  }
+  if (!test) return tl::unexpected<Error>(port.lacks(SelfTest::kId));
   if (!online) return test->test_offline();
   if (auto configured = port.configure(); !configured) return pass_on(std::move(configured));
   if (auto started = port.start(); !started) return pass_on(std::move(started));

@@ -35,9 +35,4 @@ Result<void> with_started_port(const Environment& environment, const std::string
   return done ? closed : done;
 }
 
-tl::unexpected<Error> lacks(const std::string& uri, const char* what) {
-  return fail(ErrorCode::not_supported, fmt::format("{}: the port has no {}", uri, what),
-              "use the physical port of a card, such as vfio:0000:01:00.0 or sim:0");
-}
-
 }  // namespace pollux::tool

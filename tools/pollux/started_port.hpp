@@ -24,7 +24,4 @@ inline constexpr Duration kLinkLimit = std::chrono::seconds(5);
                                              const std::function<Result<void>(Port&)>& before,
                                              const std::function<Result<void>(Port&)>& after);
 
-/// The error of a port without a capability. `what` is what it cannot do.
-[[nodiscard]] tl::unexpected<Error> lacks(const std::string& uri, const char* what);
-
 }  // namespace pollux::tool

@@ -74,10 +74,7 @@ int run_time(const Environment& environment, const TimeOptions& options) {
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());
   const auto clock = port->capability<PortClock>();
-  if (!clock) {
-    return report(environment, Error{ErrorCode::not_supported, fmt::format("{} has no clock", options.port),
-                                     "use the physical function of an 82576"});
-  }
+  if (!clock) return report(environment, port->lacks(PortClock::kId));
   if (auto changed = change(clock, options); !changed) return report(environment, changed.error());
   const auto time = clock->time();
   if (!time) return report(environment, time.error());

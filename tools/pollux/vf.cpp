@@ -44,11 +44,7 @@ int run_vf(const Environment& environment, const VfOptions& options, std::option
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());
   const auto functions = port->capability<VirtualFunctions>();
-  if (!functions) {
-    return report(environment,
-                  Error{ErrorCode::not_supported, fmt::format("{}: the port has no virtual functions", options.port),
-                        "use the physical function of a card that has them, such as the 82576"});
-  }
+  if (!functions) return report(environment, port->lacks(VirtualFunctions::kId));
   if (count) {
     if (auto set = change_functions(functions, *count); !set) return report(environment, set.error());
   }

@@ -107,7 +107,7 @@ Result<void> serve_port(const Environment& environment, const VfServeOptions& op
   auto port = open_port(environment, options.port);
   if (!port) return tl::unexpected<Error>(port.error());
   auto functions = port->capability<VirtualFunctions>();
-  if (!functions) return lacks(options.port, "virtual functions");
+  if (!functions) return tl::unexpected<Error>(port->lacks(VirtualFunctions::kId));
   if (auto set = set_up_functions(functions, options.count, settings); !set) return set;
   ExportedFunctions exported(environment);
   if (auto opened = exported.open(port->info().name, options.sockets); !opened) return opened;

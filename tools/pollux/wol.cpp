@@ -81,10 +81,7 @@ int run_wol(const Environment& environment, const WolOptions& options) {
   auto port = environment.open_port(options.port);
   if (!port) return report(environment, port.error());
   const auto wake = port->capability<WakeOnLan>();
-  if (!wake) {
-    return report(environment,
-                  {ErrorCode::not_supported, options.port + " has no wake-on-LAN", "name a port of an 82576"});
-  }
+  if (!wake) return report(environment, port->lacks(WakeOnLan::kId));
   if (!options.set.empty()) {
     if (auto set = wake->set_wake_events(*wanted); !set) return report(environment, set.error());
   }

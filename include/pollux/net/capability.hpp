@@ -18,14 +18,25 @@ class PortCore;
 /// Locks the mutex that a port's control calls share.
 [[nodiscard]] POLLUX_API std::unique_lock<std::mutex> lock_port(PortCore& core);
 
-using CapabilityId = std::uint64_t;
+/// What identifies a capability: the name that telemetry and tools show, and the version of its interface. An interface
+/// that changes gets the next version.
+struct CapabilityId {
+  std::string_view name;  ///< a literal, such as "flow_control"
+  std::uint32_t version = 1;
 
-/// The id of a name: its FNV-1a hash (draft-eastlake-fnv, 64 bits). The name includes a version; an interface that
-/// changes gets a new one.
-[[nodiscard]] constexpr CapabilityId capability_id(std::string_view name) noexcept {
-  CapabilityId hash = 0xCBF2'9CE4'8422'2325;
-  for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100'0000'01B3;
-  return hash;
+  friend bool operator==(const CapabilityId&, const CapabilityId&) = default;
+};
+
+/// A row of a driver's table of capabilities.
+struct CapabilityEntry {
+  CapabilityId id;
+  void* interface = nullptr;  ///< the sub-object of type C with this id; see offer()
+};
+
+/// The row of a driver that implements C: `offer<Rss>(rss_)`.
+template <class C>
+[[nodiscard]] CapabilityEntry offer(C& interface) noexcept {
+  return {C::kId, &interface};
 }
 
 /// A reference to a capability of a port, or empty if the port does not have it:

@@ -49,7 +49,7 @@ struct FlowControlState {
 /// (RxQueueConfig::drop_enable), as the only queue of a port does by default.
 class POLLUX_API FlowControl {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.FlowControl.1");
+  static constexpr CapabilityId kId{"flow_control"};
 
   virtual ~FlowControl() = default;
   /// On a started port, a change of what is advertised restarts autonegotiation: the link is down for some seconds.

@@ -18,7 +18,7 @@ namespace pollux {
 /// force, through stops and starts, until the port is closed.
 class POLLUX_API UnicastFilter {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.UnicastFilter.1");
+  static constexpr CapabilityId kId{"unicast_filter"};
 
   virtual ~UnicastFilter() = default;
   /// Replaces the further addresses. An address that stays in the list is received without a gap.
@@ -35,7 +35,7 @@ class POLLUX_API UnicastFilter {
 /// force, through stops and starts, until the port is closed.
 class POLLUX_API MulticastFilter {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.MulticastFilter.1");
+  static constexpr CapabilityId kId{"multicast_filter"};
 
   virtual ~MulticastFilter() = default;
   /// Replaces the requested groups; an empty list receives none. The filter may let other groups pass, too.
@@ -51,7 +51,7 @@ class POLLUX_API MulticastFilter {
 /// does. The setting stays in force, through stops and starts, until the port is closed.
 class POLLUX_API VlanFilter {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.VlanFilter.1");
+  static constexpr CapabilityId kId{"vlan_filter"};
 
   virtual ~VlanFilter() = default;
   /// `vlan`: 1 to 4,094.
@@ -71,7 +71,7 @@ class POLLUX_API VlanFilter {
 /// (TxOffload::insert_vlan), unless DoubleVlan is set. Otherwise software does.
 class POLLUX_API VlanStripping {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.VlanStripping.1");
+  static constexpr CapabilityId kId{"vlan_stripping"};
 
   virtual ~VlanStripping() = default;
   /// Off until it is turned on. On a started port it applies from the next frame on; bursts do nothing meanwhile.
@@ -90,7 +90,7 @@ class POLLUX_API VlanStripping {
 /// datasheet, 7.4.5; DPDK e1000, igb_ethdev.c, igb_vlan_hw_extend_enable. Not tried on silicon.
 class POLLUX_API DoubleVlan {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.DoubleVlan.1");
+  static constexpr CapabilityId kId{"double_vlan"};
 
   virtual ~DoubleVlan() = default;
   /// Sets the EtherType of outer tags (0x88A8 in IEEE 802.1ad), or turns the mode off. It is off until the first call.

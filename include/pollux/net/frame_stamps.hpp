@@ -49,7 +49,7 @@ struct RxFrameStamp {
 /// Errors of all calls: bad_state (the port is closed), device_removed.
 class POLLUX_API FrameStamps {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.FrameStamps.1");
+  static constexpr CapabilityId kId{"frame_stamps"};
 
   virtual ~FrameStamps() = default;
   /// Forgets stamps that were not read. Messages over Ethernet need one of the card's EtherType filters, those in UDP

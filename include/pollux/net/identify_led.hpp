@@ -20,7 +20,7 @@ enum class LedMode : std::uint8_t {
 /// starts and resets, until the port is closed; then the light is automatic again.
 class POLLUX_API IdentifyLed {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.IdentifyLed.1");
+  static constexpr CapabilityId kId{"led"};
 
   virtual ~IdentifyLed() = default;
   /// Errors: bad_state (closed), device_removed, timeout (the NVM, which names the light).

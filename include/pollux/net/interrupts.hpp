@@ -29,7 +29,7 @@ struct InterruptModeration {
 /// message for all queues could not say which queue to poll. Vector 0 belongs to no queue.
 class POLLUX_API Interrupts {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.Interrupts.1");
+  static constexpr CapabilityId kId{"interrupts"};
   /// The longest interval of a vector: EITR has 13 bits of microseconds.
   static constexpr Duration kMaxInterval = std::chrono::microseconds(0x1FFF);
 

@@ -27,7 +27,7 @@ struct InterfaceAddress {
 /// as root), io_error.
 class POLLUX_API KernelInterface {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.KernelInterface.1");
+  static constexpr CapabilityId kId{"kernel_interface"};
 
   virtual ~KernelInterface() = default;
   /// Its name in the network namespace of the thread that opened the port.

@@ -112,7 +112,7 @@ struct LinkDetails {
 /// the start. A PHY that fails in the middle of a change is set up as before by the next start.
 class POLLUX_API LinkControl {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.LinkControl.1");
+  static constexpr CapabilityId kId{"link_control"};
 
   virtual ~LinkControl() = default;
   [[nodiscard]] virtual LinkModes supported_modes() const = 0;
@@ -148,7 +148,7 @@ struct PhyRegister {
 /// values that are written here; the next start of the port, or the next call of LinkControl, may overwrite them.
 class POLLUX_API PhyRegisters {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.PhyRegisters.1");
+  static constexpr CapabilityId kId{"phy_registers"};
 
   virtual ~PhyRegisters() = default;
   /// Reading some registers clears bits of them, such as the link bit of register 1. Errors: invalid_argument (outside

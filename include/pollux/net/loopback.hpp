@@ -21,7 +21,7 @@ enum class LoopbackMode : std::uint8_t {
 /// force until the port is closed.
 class POLLUX_API Loopback {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.Loopback.1");
+  static constexpr CapabilityId kId{"loopback"};
 
   virtual ~Loopback() = default;
   /// Takes effect when the port is started. Errors: bad_state (the port is started or closed).

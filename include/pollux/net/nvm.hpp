@@ -39,7 +39,7 @@ enum class NvmProtection : std::uint8_t { none, upper_quarter, upper_half, all }
 /// closed), device_removed, timeout (another user keeps the NVM, or it does not answer).
 class POLLUX_API Nvm {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.Nvm.1");
+  static constexpr CapabilityId kId{"nvm"};
 
   virtual ~Nvm() = default;
   [[nodiscard]] virtual Result<NvmInfo> nvm_info() = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "pollux/base/api.hpp"
@@ -197,6 +198,11 @@ class POLLUX_API Port {
   [[nodiscard]] Capability<C> capability() {
     return Capability<C>(core_, static_cast<C*>(find_capability(C::kId)));
   }
+  /// The names of the port's capabilities, such as "registers".
+  [[nodiscard]] std::vector<std::string_view> capabilities() const;
+  /// The error of a program that needs a capability which the port does not have: not_supported. It names those that
+  /// the port has.
+  [[nodiscard]] Error lacks(const CapabilityId& capability) const;
 
   /// A field for the application, such as a pointer to its data about the port; Linux's netdev_priv. 0 at first. The
   /// library never changes it, and it moves with the Port. Thread rule: as a member of the program's own.

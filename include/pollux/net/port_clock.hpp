@@ -27,7 +27,7 @@ struct PortClockLimits {
 /// Errors of all calls: bad_state (the port is closed), device_removed.
 class POLLUX_API PortClock {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.PortClock.1");
+  static constexpr CapabilityId kId{"clock"};
 
   virtual ~PortClock() = default;
   [[nodiscard]] virtual Result<Time> time() = 0;

@@ -61,7 +61,7 @@ struct RegisterValue {
 /// clear-on-read registers are left out.
 class POLLUX_API RegisterDump {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.RegisterDump.1");
+  static constexpr CapabilityId kId{"registers"};
 
   virtual ~RegisterDump() = default;
   [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
@@ -144,13 +144,16 @@ class POLLUX_API PortDriver {
   /// Eventfds that make `service` due at once, such as a device's error and removal events, and a card's interrupt for
   /// changes of its link; -1 for none. The driver owns them, and changes them in `start` and `release` only.
   [[nodiscard]] virtual std::vector<int> events() const { return {}; }
-  /// The sub-object of this driver that implements the interface with that id, to be cast to it; nullptr if there is
-  /// none. Its functions are called with the port's mutex held, in any state; the interface says what each state
-  /// allows.
-  [[nodiscard]] virtual void* capability(CapabilityId /*id*/) noexcept { return nullptr; }
+  /// The capabilities of the port; the driver owns the table. Changes in `attach` only. Their functions are called with
+  /// the port's mutex held, in any state; the interface says what each state allows.
+  [[nodiscard]] virtual std::span<const CapabilityEntry> capabilities() const noexcept { return {}; }
+  /// That of the table; nullptr if there is none.
   template <class C>
-  [[nodiscard]] C* capability() noexcept {
-    return static_cast<C*>(capability(C::kId));
+  [[nodiscard]] C* capability() const noexcept {
+    for (const CapabilityEntry& entry : capabilities()) {
+      if (entry.id == C::kId) return static_cast<C*>(entry.interface);
+    }
+    return nullptr;
   }
 
   /// Called in states opened and configured, with no buffer in a ring. Prepares the card for a sleep of the machine: it

@@ -52,7 +52,7 @@ struct QueuePoolsConfig {
 /// igb_rss_enabled does not know MRQC's value for pools with RSS. Not tried on silicon.
 class POLLUX_API QueuePools {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.QueuePools.1");
+  static constexpr CapabilityId kId{"queue_pools"};
 
   virtual ~QueuePools() = default;
   /// Sets the pools from the next start on; the setting stays in force until the port is closed. A later configuration

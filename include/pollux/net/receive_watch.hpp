@@ -14,7 +14,7 @@ namespace pollux {
 /// Applications do not need it; PortConfig::rx_timeout is the setting.
 class POLLUX_API ReceiveWatch {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.ReceiveWatch.1");
+  static constexpr CapabilityId kId{"receive_watch"};
 
   virtual ~ReceiveWatch() = default;
   /// Looks at all receive queues of a started port, as seldom or often as the service runs. Returns a queue that has

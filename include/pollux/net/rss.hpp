@@ -57,7 +57,7 @@ struct RssConfig {
 /// port is closed. A new configuration with fewer queues than the table names is rejected.
 class POLLUX_API Rss {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.Rss.1");
+  static constexpr CapabilityId kId{"rss"};
 
   virtual ~Rss() = default;
   /// Takes effect at once on a started port. Frames that arrive during the change may be spread by a mixture of both

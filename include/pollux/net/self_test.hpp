@@ -37,7 +37,7 @@ struct SelfTestResult {
 /// link.
 class POLLUX_API SelfTest {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.SelfTest.1");
+  static constexpr CapabilityId kId{"self_test"};
 
   virtual ~SelfTest() = default;
   /// Runs all parts on a port that is not started. It resets the card. The settings of the port stay, and apply from

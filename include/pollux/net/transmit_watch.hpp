@@ -14,7 +14,7 @@ namespace pollux {
 /// do not need it; PortConfig::tx_timeout is the setting.
 class POLLUX_API TransmitWatch {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.TransmitWatch.1");
+  static constexpr CapabilityId kId{"transmit_watch"};
 
   enum class Progress : std::uint8_t {
     idle,    ///< nothing to send, or the port may not send: no link, or the link partner asks for a pause

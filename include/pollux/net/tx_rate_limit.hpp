@@ -15,7 +15,7 @@ namespace pollux {
 /// has been measured.
 class POLLUX_API TxRateLimit {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.TxRateLimit.1");
+  static constexpr CapabilityId kId{"tx_rate_limit"};
 
   virtual ~TxRateLimit() = default;
   /// `megabits`: of the wire, per second, with preambles and gaps between frames; at most the speed of the fastest

@@ -83,7 +83,7 @@ struct VirtualFunctionState {
 /// Source: Linux, igb_main.c: igb_msg_task and the functions that it calls.
 class POLLUX_API VirtualFunctions {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.VirtualFunctions.1");
+  static constexpr CapabilityId kId{"virtual_functions"};
 
   virtual ~VirtualFunctions() = default;
   /// The highest number of functions; 0 if the backend or the card has none.

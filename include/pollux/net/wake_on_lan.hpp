@@ -27,7 +27,7 @@ struct WakeEvents {
 /// default.
 class POLLUX_API WakeOnLan {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.WakeOnLan.1");
+  static constexpr CapabilityId kId{"wake"};
 
   virtual ~WakeOnLan() = default;
   /// The events that this port can be set to; none if its board does not wire it. Errors: bad_state (the port is

@@ -82,7 +82,7 @@ Result<std::unique_ptr<Device>> open_function(Context& cards, Context& user, con
   auto name = fmt::format("sim:{}.vf{}", uri.number, *uri.function);
   if (!(*wire)->has_card(place)) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the card has no such virtual function", name),
-                "use a card that has virtual functions, such as the 82576");
+                "use a card that has virtual functions");
   }
   auto device = SimDevice::create(user, std::move(name), *std::move(wire), place);
   if (!device) return pass_on(std::move(device));

@@ -60,8 +60,8 @@ class Medium {
   [[nodiscard]] virtual Result<void> set_mtu(std::uint32_t) { return {}; }
   /// If it returns an error, the port has failed.
   [[nodiscard]] virtual Result<void> service() { return {}; }
-  /// As PortDriver::capability.
-  [[nodiscard]] virtual void* capability(CapabilityId) noexcept { return nullptr; }
+  /// As PortDriver::capabilities.
+  [[nodiscard]] virtual std::span<const CapabilityEntry> capabilities() const noexcept { return {}; }
   /// Appends counters that only this type of port has. May be called from any thread.
   virtual void append(std::vector<Counter>&) const {}
 };

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +46,9 @@ class Port final : public PortDriver, private QueueRestart {
   [[nodiscard]] Result<Duration> service() override;
 
   [[nodiscard]] QueueRestart* queue_restart() noexcept override { return this; }
-  [[nodiscard]] void* capability(CapabilityId id) noexcept override { return medium_->capability(id); }
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override {
+    return medium_->capabilities();
+  }
   [[nodiscard]] Result<void> release(bool failed) override;
   void retire() noexcept override;
   void abandon() noexcept override;

@@ -82,9 +82,7 @@ class TapMedium final : public ports::Medium, private KernelInterface {
     return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
   }
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
-  [[nodiscard]] void* capability(CapabilityId id) noexcept override {
-    return id == KernelInterface::kId ? static_cast<KernelInterface*>(this) : nullptr;
-  }
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] Result<void> service() override {
     if (!rx_.is_deleted()) return {};
     return fail(ErrorCode::device_removed, fmt::format("tap:{}: the interface was deleted", interface_.name()),
@@ -114,6 +112,7 @@ class TapMedium final : public ports::Medium, private KernelInterface {
     return interface_.add_address(address);
   }
 
+  std::array<CapabilityEntry, 1> capabilities_{offer<KernelInterface>(*this)};
   std::shared_ptr<ContextState> context_;
   Interface interface_;
   ports::RxFilter filter_;

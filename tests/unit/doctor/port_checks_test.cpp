@@ -256,7 +256,7 @@ TEST_F(PortChecks, RegistersThatCannotBeRead) {
   std::filesystem::remove(device() / "resource0");
   EXPECT_EQ(run(&check_firmware).state, State::unknown);
   machine.write(device() / "device", "0x1521\n");
-  EXPECT_THAT(run(&check_firmware).found, HasSubstr("on an 82576 only"));
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("the driver igb only"));
 }
 
 TEST_F(PortChecks, ThisProcessRunsOnAnotherNode) {

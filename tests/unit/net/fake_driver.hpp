@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -25,6 +27,15 @@ struct FakeCard {
   std::vector<int> events;
 };
 
+/// A capability that only an outside driver knows. Its next version has another interface.
+struct Radio {
+  static constexpr CapabilityId kId{"radio"};
+  int channel = 7;
+};
+struct NextRadio {
+  static constexpr CapabilityId kId{"radio", 2};
+};
+
 /// A driver that does nothing but detect two simultaneous calls.
 class FakeDriver final : public PortDriver {
  public:
@@ -38,6 +49,7 @@ class FakeDriver final : public PortDriver {
   ~FakeDriver() override { card_->destroyed = true; }
 
   [[nodiscard]] const PortInfo& info() const override { return info_; }
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
   [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return alone(Result<void>()); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
@@ -74,6 +86,8 @@ class FakeDriver final : public PortDriver {
     return answer;
   }
 
+  Radio radio_;
+  std::array<CapabilityEntry, 1> capabilities_{offer<Radio>(radio_)};
   std::shared_ptr<FakeCard> card_;
   PortInfo info_;
   mutable std::atomic<bool> inside_{false};

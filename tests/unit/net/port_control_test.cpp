@@ -75,6 +75,21 @@ class PortControl : public testing::Test {
   std::optional<Port> port_;
 };
 
+TEST_F(PortControl, CapabilitiesAreFoundByNameAndVersion) {
+  Port port = open(context_, card_);
+  EXPECT_THAT(port.capabilities(), ElementsAre("radio"));
+  ASSERT_TRUE(port.capability<test::Radio>());
+  EXPECT_EQ(port.capability<test::Radio>()->channel, 7);
+  EXPECT_FALSE(port.capability<test::NextRadio>());
+}
+
+TEST_F(PortControl, AMissingCapabilityIsAnErrorThatNamesThoseOfThePort) {
+  const Error error = open(context_, card_).lacks(CapabilityId{"sonar"});
+  EXPECT_EQ(error.code, ErrorCode::not_supported);
+  EXPECT_THAT(error.what, AllOf(HasSubstr("fake:0"), HasSubstr("sonar")));
+  EXPECT_EQ(error.hint, "use another port; this one has radio");
+}
+
 TEST_F(PortControl, TheApplicationsFieldMovesWithThePort) {
   Port one = open(context_, card_);
   EXPECT_EQ(one.user(), 0U);

@@ -20,6 +20,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 const Json kPlx0{{"port", "plx0"}};
 
@@ -155,6 +156,19 @@ TEST(Telemetry, APortWithoutACardSaysWhatItLacks) {
     EXPECT_EQ(client.error(method, port), "not_supported") << method;
   EXPECT_TRUE(client.result("port.info", port)["capabilities"].empty());
   EXPECT_EQ(client.result("port.stats", port)["rx_packets"], 0);
+}
+
+TEST(Telemetry, ListsEveryCapabilityOfAPort) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const Json listed = client.result("port.info", kPlx0)["capabilities"];
+  EXPECT_EQ(listed, Json(fixture.port.capabilities()));
+  EXPECT_THAT(
+      fixture.port.capabilities(),
+      UnorderedElementsAre("link_control", "flow_control", "rss", "interrupts", "clock", "registers", "led",
+                           "self_test", "nvm", "wake", "flow_rules", "phy_registers", "vlan_stripping", "frame_stamps",
+                           "virtual_functions", "tx_rate_limit", "loopback", "queue_pools", "unicast_filter",
+                           "multicast_filter", "vlan_filter", "double_vlan", "transmit_watch", "receive_watch"));
 }
 
 TEST(Telemetry, ChangesSettings) {

@@ -70,7 +70,7 @@ TEST_F(PortCommand, NvmShowsWhatTheCardSays) {
   EXPECT_EQ(json["protection"], "none");
   EXPECT_EQ(json["track_id"], nullptr);
   EXPECT_EQ(run("nvm ring:a:0"), kFailure);
-  EXPECT_THAT(err.str(), HasSubstr("has no NVM"));
+  EXPECT_THAT(err.str(), HasSubstr("has no capability nvm"));
 }
 
 TEST_F(PortCommand, NvmSavesACopyBeforeItWritesAndRestoresIt) {

@@ -234,7 +234,7 @@ TEST_F(VfServe, RefusesWrongSettings) {
   }
   EXPECT_EQ(serve("8 sim:0"), kUsage);
   EXPECT_EQ(serve("1 null:"), kFailure);
-  EXPECT_THAT(err.str(), HasSubstr("has no virtual functions"));
+  EXPECT_THAT(err.str(), HasSubstr("has no capability virtual_functions"));
 }
 
 TEST_F(VfServe, RefusesWrongSockets) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,8 +68,8 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
   [[nodiscard]] Stats stats() override { return {}; }
   void append_counters(std::vector<Counter>&) override {}
   [[nodiscard]] Result<Duration> service() override { return std::chrono::seconds(10); }
-  [[nodiscard]] void* capability(CapabilityId id) noexcept override {
-    return state_.has_interface && id == KernelInterface::kId ? static_cast<KernelInterface*>(this) : nullptr;
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override {
+    return std::span(capabilities_).first(state_.has_interface ? 1 : 0);
   }
   [[nodiscard]] Result<void> release(bool) override { return {}; }
   void retire() noexcept override { queues_ = 0; }
@@ -88,6 +90,7 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
   [[nodiscard]] Result<void> add_interface_address(const InterfaceAddress&) override { return {}; }
 
   FakePortState& state_;
+  std::array<CapabilityEntry, 1> capabilities_{offer<KernelInterface>(*this)};
   PortInfo info_;
   FakeQueue rx_;
   std::uint16_t queues_ = 0;

@@ -70,7 +70,7 @@ std::string reason_not_to_read(const std::filesystem::path& device) {
 Finding check_firmware(const Subject& subject) {
   const pci::DeviceInfo& device = *subject.device;
   if (subject.environment.driver_of(device.vendor, device.device) != "igb") {
-    return {State::unknown, "it is examined on an 82576 only"};
+    return {State::unknown, "it is examined on cards of the driver igb only"};
   }
   const auto directory = sysfs::device(subject.paths(), device.address);
   if (auto reason = reason_not_to_read(directory); !reason.empty()) return {State::unknown, std::move(reason)};

@@ -25,7 +25,7 @@ struct InstalledRule {
 /// Rules stay in force, through stops, starts and new configurations, until the port is closed or they are removed.
 class POLLUX_API FlowRules {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.FlowRules.1");
+  static constexpr CapabilityId kId{"flow_rules"};
 
   virtual ~FlowRules() = default;
   /// Takes effect at once on a started port. Errors: invalid_argument (see check_rule, or the port does not have the

@@ -99,6 +99,7 @@ Result<void> Port::bring_up(const std::function<Result<void>()>& functions) {
   announce_driver(card_, true);
   statistics_.attach(card_.regs, *card_.traits);
   if (auto found = functions(); !found) return found;
+  list_capabilities();
   return flush_registers(card_);
 }
 

@@ -66,7 +66,7 @@ class Port final : public intel::QueuePort,
   void append_counters(std::vector<Counter>& counters) override;
   [[nodiscard]] Result<Duration> service() override;
   [[nodiscard]] std::vector<int> events() const override;
-  [[nodiscard]] void* capability(CapabilityId id) noexcept override;
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
 
   [[nodiscard]] Result<void> suspend() override;
   [[nodiscard]] Result<void> resume() override;
@@ -85,6 +85,7 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   /// Takes the card over, and has `functions` find out which virtual functions there are.
   [[nodiscard]] Result<void> bring_up(const std::function<Result<void>()>& functions);
+  void list_capabilities();
   [[nodiscard]] Result<void> check_same_card(const Device& device) const;
   /// Gives up the card's registers and enters power state D3hot, if the platform allows it.
   [[nodiscard]] Result<void> fall_asleep();
@@ -141,6 +142,7 @@ class Port final : public intel::QueuePort,
   /// Sets the modes that both sides can, after the link has come up, or none after it has gone down.
   void settle_flow_control(const Link& link);
 
+  std::vector<CapabilityEntry> capabilities_;
   std::unique_ptr<Device> device_;
   Card card_;
   MacAddress permanent_mac_{};

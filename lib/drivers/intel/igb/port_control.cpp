@@ -26,29 +26,31 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
   return intel::make_forward_path(*this, rx_queue, out, tx_queue);
 }
 
-void* Port::capability(CapabilityId id) noexcept {
-  if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
-  if (id == FlowRules::kId && !is_qemus_) return static_cast<FlowRules*>(&flow_filters_);
-  if (id == Rss::kId) return static_cast<Rss*>(&rss_);
-  if (id == UnicastFilter::kId) return static_cast<UnicastFilter*>(&addresses_);
-  if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(&addresses_);
-  if (id == Nvm::kId) return static_cast<Nvm*>(&nvm_);
-  if (id == SelfTest::kId) return static_cast<SelfTest*>(this);
-  if (id == WakeOnLan::kId) return static_cast<WakeOnLan*>(&wake_);
-  if (id == pollux::TransmitWatch::kId) return transmit_watch();
-  if (id == pollux::ReceiveWatch::kId) return receive_watch();
-  if (id == TxRateLimit::kId) return static_cast<TxRateLimit*>(&tx_rates_);
-  if (id == LinkControl::kId) return static_cast<LinkControl*>(&link_settings_);
-  if (id == PhyRegisters::kId) return static_cast<PhyRegisters*>(&link_settings_);
-  if (id == IdentifyLed::kId) return static_cast<IdentifyLed*>(&led_);
-  if (id == PortClock::kId) return static_cast<PortClock*>(&clock_);
-  if (id == FrameStamps::kId) return static_cast<FrameStamps*>(&stamps_);
-  if (id == FlowControlReport::kId) return static_cast<FlowControlReport*>(this);
-  if (id == VirtualFunctions::kId && functions_.max_functions() != 0)
-    return static_cast<VirtualFunctions*>(&functions_);
-  if (id == QueuePools::kId) return static_cast<QueuePools*>(this);
-  if (id == pollux::Interrupts::kId) return interrupt_capability();
-  return id == Loopback::kId ? static_cast<Loopback*>(this) : nullptr;
+void Port::list_capabilities() {
+  capabilities_ = {offer<LinkControl>(link_settings_),
+                   offer<PhyRegisters>(link_settings_),
+                   by_settings<FlowControl>(),
+                   offer<Rss>(rss_),
+                   interrupt_capability(),
+                   offer<UnicastFilter>(addresses_),
+                   offer<MulticastFilter>(addresses_),
+                   by_settings<VlanFilter>(),
+                   by_settings<VlanStripping>(),
+                   by_settings<DoubleVlan>(),
+                   offer<QueuePools>(*this),
+                   offer<TxRateLimit>(tx_rates_),
+                   offer<PortClock>(clock_),
+                   offer<FrameStamps>(stamps_),
+                   offer<WakeOnLan>(wake_),
+                   offer<Loopback>(*this),
+                   offer<SelfTest>(*this),
+                   offer<IdentifyLed>(led_),
+                   offer<Nvm>(nvm_),
+                   offer<RegisterDump>(*this),
+                   transmit_watch(),
+                   receive_watch()};
+  if (!is_qemus_) capabilities_.push_back(offer<FlowRules>(flow_filters_));
+  if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
 }
 
 Result<void> Port::set_loopback(LoopbackMode mode) {

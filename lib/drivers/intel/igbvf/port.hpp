@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "drivers/intel/common/ring_setup.hpp"
@@ -38,7 +39,7 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   void append_counters(std::vector<Counter>& counters) override { statistics_.append(counters); }
   [[nodiscard]] Result<Duration> service() override;
   [[nodiscard]] std::vector<int> events() const override;
-  [[nodiscard]] void* capability(CapabilityId id) noexcept override;
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
 
   [[nodiscard]] bool can_attach() const noexcept override { return true; }
   [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device) override;
@@ -64,6 +65,8 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   [[nodiscard]] std::vector<RegisterValue> registers() override;
   [[nodiscard]] Result<void> set_multicast(std::span<const MacAddress> groups) override;
 
+  std::array<CapabilityEntry, 5> capabilities_{offer<RegisterDump>(*this), transmit_watch(), interrupt_capability(),
+                                               offer<MulticastFilter>(*this), by_settings<VlanFilter>()};
   std::unique_ptr<Device> device_;
   Card card_;
   Mailbox mailbox_;

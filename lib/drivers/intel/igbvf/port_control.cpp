@@ -161,14 +161,6 @@ std::vector<int> Port::events() const {
   return events;
 }
 
-void* Port::capability(CapabilityId id) noexcept {
-  if (id == RegisterDump::kId) return static_cast<RegisterDump*>(this);
-  if (id == pollux::TransmitWatch::kId) return transmit_watch();
-  if (id == pollux::Interrupts::kId) return interrupt_capability();
-  if (id == MulticastFilter::kId) return static_cast<MulticastFilter*>(this);
-  return nullptr;
-}
-
 std::vector<RegisterValue> Port::registers() {
   if (!expect_open()) return {};
   auto values = intel::dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);

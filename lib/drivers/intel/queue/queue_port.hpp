@@ -80,10 +80,11 @@ class QueuePort : public PortDriver,
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
-  [[nodiscard]] Interrupts* interrupt_capability() noexcept { return this; }
-  [[nodiscard]] TransmitWatch* transmit_watch() noexcept { return this; }
+  /// Capabilities that a card's driver adds to its table.
+  [[nodiscard]] CapabilityEntry interrupt_capability() noexcept { return offer<Interrupts>(*this); }
+  [[nodiscard]] CapabilityEntry transmit_watch() noexcept { return offer<TransmitWatch>(*this); }
   /// For a driver that overrides `counted_frames`.
-  [[nodiscard]] ReceiveWatch* receive_watch() noexcept { return this; }
+  [[nodiscard]] CapabilityEntry receive_watch() noexcept { return offer<ReceiveWatch>(*this); }
   /// Whether the card may send now: it has a link, and its link partner asks for no pause. The port is started.
   [[nodiscard]] virtual bool may_transmit() const = 0;
   /// What the card has counted, as of the last service. The port is started.
