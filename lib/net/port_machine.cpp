@@ -271,10 +271,14 @@ void PortMachine::detach_observers() noexcept {
   }
 }
 
-void* PortMachine::capability(CapabilityId id) noexcept {
-  const auto known = info().settings;
-  if (std::find(known.begin(), known.end(), id) != known.end()) return setting_capabilities_.find(id);
-  return driver_->capability(id);
+void* PortMachine::capability(CapabilityId id) const noexcept {
+  const auto find = [&](std::span<const CapabilityEntry> table) -> const CapabilityEntry* {
+    const auto found = std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.id == id; });
+    return found == table.end() ? nullptr : &*found;
+  };
+  const CapabilityEntry* entry = find(driver_->capabilities());
+  if (entry != nullptr && entry->interface == nullptr) entry = find(setting_capabilities_.table());
+  return entry == nullptr ? nullptr : entry->interface;
 }
 
 Result<void> PortMachine::change(std::string_view call, const std::function<void(Settings&)>& edit) {

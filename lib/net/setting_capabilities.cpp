@@ -5,13 +5,6 @@
 
 namespace pollux {
 
-void* SettingCapabilities::find(CapabilityId id) noexcept {
-  if (id == VlanFilter::kId) return static_cast<VlanFilter*>(this);
-  if (id == VlanStripping::kId) return static_cast<VlanStripping*>(this);
-  if (id == DoubleVlan::kId) return static_cast<DoubleVlan*>(this);
-  return id == FlowControl::kId ? static_cast<FlowControl*>(this) : nullptr;
-}
-
 const Settings& SettingCapabilities::settings() const noexcept { return port_.settings(); }
 
 Result<void> SettingCapabilities::change(std::string_view call, const std::function<void(Settings&)>& edit) {
@@ -41,8 +34,8 @@ Result<void> SettingCapabilities::set_flow_control(const FlowControlConfig& conf
 }
 
 FlowControlState SettingCapabilities::flow_control() {
-  auto* const report = port_.driver().capability<FlowControlReport>();
-  return report == nullptr ? FlowControlState{.config = settings().flow_control} : report->flow_control_state();
+  auto* const state = port_.driver().capability<PauseState>();
+  return state == nullptr ? FlowControlState{.config = settings().flow_control} : state->pause_state();
 }
 
 }  // namespace pollux

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "pollux/net/flow_control.hpp"
@@ -19,9 +21,10 @@ class SettingCapabilities final : private VlanFilter, private VlanStripping, pri
  public:
   /// `port` outlives the object.
   explicit SettingCapabilities(PortMachine& port) noexcept : port_(port) {}
+  SettingCapabilities(const SettingCapabilities&) = delete;
+  SettingCapabilities& operator=(const SettingCapabilities&) = delete;
 
-  /// The interface with that id, to be cast to it; nullptr if it is none of these.
-  [[nodiscard]] void* find(CapabilityId id) noexcept;
+  [[nodiscard]] std::span<const CapabilityEntry> table() const noexcept { return table_; }
 
  private:
   [[nodiscard]] const Settings& settings() const noexcept;
@@ -36,6 +39,8 @@ class SettingCapabilities final : private VlanFilter, private VlanStripping, pri
   [[nodiscard]] FlowControlState flow_control() override;
 
   PortMachine& port_;
+  std::array<CapabilityEntry, 4> table_{offer<VlanFilter>(*this), offer<VlanStripping>(*this), offer<DoubleVlan>(*this),
+                                        offer<FlowControl>(*this)};
 };
 
 }  // namespace pollux

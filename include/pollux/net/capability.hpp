@@ -30,13 +30,19 @@ struct CapabilityId {
 /// A row of a driver's table of capabilities.
 struct CapabilityEntry {
   CapabilityId id;
-  void* interface = nullptr;  ///< the sub-object of type C with this id; see offer()
+  void* interface = nullptr;  ///< the sub-object of type C with this id; see offer() and by_settings()
 };
 
 /// The row of a driver that implements C: `offer<Rss>(rss_)`.
 template <class C>
 [[nodiscard]] CapabilityEntry offer(C& interface) noexcept {
   return {C::kId, &interface};
+}
+
+/// The row of a driver that applies the settings of C: `by_settings<VlanFilter>()`. `net` implements C.
+template <class C>
+[[nodiscard]] constexpr CapabilityEntry by_settings() noexcept {
+  return {C::kId};
 }
 
 /// A reference to a capability of a port, or empty if the port does not have it:

@@ -60,13 +60,13 @@ class POLLUX_API FlowControl {
   [[nodiscard]] virtual FlowControlState flow_control() = 0;
 };
 
-/// Implemented by a driver whose port has FlowControl: what the card does about the setting. In any state.
-class POLLUX_API FlowControlReport {
+/// Capability (see capability.hpp): what the card does about FlowControl. FlowControl::flow_control returns it, too.
+class POLLUX_API PauseState {
  public:
-  static constexpr CapabilityId kId = capability_id("pollux.FlowControlReport.1");
+  static constexpr CapabilityId kId{"pause_state"};
 
-  virtual ~FlowControlReport() = default;
-  [[nodiscard]] virtual FlowControlState flow_control_state() = 0;
+  virtual ~PauseState() = default;
+  [[nodiscard]] virtual FlowControlState pause_state() = 0;
 };
 
 }  // namespace pollux

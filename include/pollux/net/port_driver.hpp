@@ -44,9 +44,6 @@ struct PortInfo {
   /// The types that RxMetadata::packet_type may report of received frames, besides the empty one. Refers to memory that
   /// the driver's code owns. Empty: the port recognises no headers (packet::parse does).
   std::span<const PacketType> packet_types = {};
-  /// The capabilities that only change settings and that the driver applies, such as VlanFilter::kId; `net` implements
-  /// them. Refers to memory that the driver's code owns.
-  std::span<const CapabilityId> settings = {};
 };
 
 /// A register's value for a dump.
@@ -147,7 +144,7 @@ class POLLUX_API PortDriver {
   /// The capabilities of the port; the driver owns the table. Changes in `attach` only. Their functions are called with
   /// the port's mutex held, in any state; the interface says what each state allows.
   [[nodiscard]] virtual std::span<const CapabilityEntry> capabilities() const noexcept { return {}; }
-  /// That of the table; nullptr if there is none.
+  /// That of the table; nullptr if there is none, or if `net` implements it.
   template <class C>
   [[nodiscard]] C* capability() const noexcept {
     for (const CapabilityEntry& entry : capabilities()) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "hw/intel/features.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
@@ -188,6 +189,16 @@ TEST(IgbIds, NameEachPhysicalFunctionAndNothingElse) {
   }
   for (std::uint32_t vendor = 0; vendor <= 0xFFFF; ++vendor) {
     ASSERT_EQ(find_card(static_cast<std::uint16_t>(vendor), 0x10C9) != nullptr, vendor == 0x8086) << vendor;
+  }
+}
+
+/// The ids are from QEMU's include/hw/pci/pci.h. A card with one of them alone is not QEMU's.
+TEST(IgbIds, FeaturesAreThoseOfBothSubsystemIds) {
+  EXPECT_FALSE(intel::find_features(0x1AF4, 0x1100).flow_filters);
+  for (const auto& [vendor, device] : {std::pair{0x1AF4, 0}, {0, 0x1100}, {0x8086, 0xA03C}, {0, 0}}) {
+    EXPECT_TRUE(
+        intel::find_features(static_cast<std::uint16_t>(vendor), static_cast<std::uint16_t>(device)).flow_filters)
+        << vendor << ':' << device;
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "drivers/intel/common/card.hpp"
+#include "hw/intel/features.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
@@ -13,10 +14,10 @@ namespace reg = hw::igb;
 
 /// The card as the steps of the driver see it.
 struct Card : intel::Card<hw::igb::Registers> {
-  const hw::igb::CardTraits* traits = nullptr;  ///< of its device id
-  Device* device = nullptr;                     ///< configuration space, bus mastering, function level reset
-  bool asleep = false;                          ///< between suspend and resume, without registers
-  bool is_qemus = false;                        ///< it is QEMU's card
+  const hw::igb::CardTraits* traits = nullptr;                             ///< of its device id
+  const hw::intel::CardFeatures* features = &hw::intel::kCardFeatures[0];  ///< of its subsystem ids
+  Device* device = nullptr;  ///< configuration space, bus mastering, function level reset
+  bool asleep = false;       ///< between suspend and resume, without registers
 };
 using intel::fail_removed;
 using intel::microseconds;

@@ -255,18 +255,18 @@ void FunctionControl::follow_groups() {
   const bool all = std::any_of(functions_.begin(), functions_.begin() + count_,
                                [](const Function& function) { return function.wants_all_groups(); });
   if (std::exchange(all_groups_, all) != all && running_) hooks_.groups_changed();
-  if (card_.is_qemus && running_) addresses_.let_all_groups_pass(all || port_has_all_groups());
+  if (!card_.features->pool_all_multicast && running_) addresses_.let_all_groups_pass(all || port_has_all_groups());
 }
 
-// [I-POOLS, I-UTA] For a pool QEMU's card has only tables: with that of groups the unicast table, open if promiscuous.
+// Where pools have only tables, that of groups comes with the unicast table, which is open if promiscuous.
 bool FunctionControl::port_has_all_groups() const {
-  return common_.all_multicast && !(card_.is_qemus && common_.promiscuous);
+  return common_.all_multicast && (card_.features->pool_all_multicast || !common_.promiscuous);
 }
 
 reg::VMOLR::Value FunctionControl::groups(bool all, bool has_hashes) const {
   reg::VMOLR::Value value;
   if (all) value = value.with(reg::VMOLR::MPME);
-  return has_hashes || (all && card_.is_qemus) ? value.with(reg::VMOLR::ROMPE) : value;
+  return has_hashes || (all && !card_.features->pool_all_multicast) ? value.with(reg::VMOLR::ROMPE) : value;
 }
 
 // Linux, igb_main.c, igb_vf_reset, adds a function without a VLAN of its own to VLAN 0.

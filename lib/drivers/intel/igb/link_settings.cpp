@@ -45,10 +45,10 @@ Result<void> LinkSettings::expect_free() const {
               "end the session of the management firmware (MANC.BLK_PHY_RST_ON_IDE)");
 }
 
-Result<void> LinkSettings::refuse_on_qemu(const char* what) const {
-  if (!is_qemus_) return {};
+Result<void> LinkSettings::expect_control(const char* what) const {
+  if (card_.features->link_control) return {};
   return fail(ErrorCode::not_supported,
-              fmt::format("{}: {}: QEMU's PHY has a link by autonegotiation alone", card_.name, what),
+              fmt::format("{}: {}: the card's PHY has a link by autonegotiation alone", card_.name, what),
               "leave the link to autonegotiation, or use the in-process card (sim:0)");
 }
 
@@ -69,7 +69,7 @@ Result<void> LinkSettings::set_link_config(const LinkConfig& config) {
   if (auto present = expect_present(card_); !present) return present;
   if (auto valid = check_link_config(card_.name, config, supported_modes()); !valid) return valid;
   if (config.forced) {
-    if (auto possible = refuse_on_qemu("a forced mode"); !possible) return possible;
+    if (auto possible = expect_control("a forced mode"); !possible) return possible;
   }
   if (auto free = expect_free(); !free) return free;
   LinkSetup setup = setup_;
@@ -96,7 +96,7 @@ Result<void> LinkSettings::after_reset() const { return setup_.enabled ? Result<
 Result<void> LinkSettings::set_phy_enabled(bool enabled) {
   if (auto present = expect_present(card_); !present) return present;
   if (!enabled) {
-    if (auto possible = refuse_on_qemu("stopping the PHY"); !possible) return possible;
+    if (auto possible = expect_control("stopping the PHY"); !possible) return possible;
   }
   if (enabled == setup_.enabled) return {};
   if (auto free = expect_free(); !free) return free;

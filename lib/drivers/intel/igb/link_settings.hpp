@@ -19,10 +19,6 @@ class LinkSettings final : public LinkControl, public PhyRegisters {
   LinkSettings(const drivers::igb::Card& card, std::function<Result<void>()> restarted)
       : card_(card), restarted_(std::move(restarted)) {}
 
-  /// QEMU's PHY has a link only by autonegotiation, and keeps it while it is powered down (hw/net/igb_core.c,
-  /// igb_set_phy_ctrl). So it has no forced modes and is never stopped.
-  void set_qemu() noexcept { is_qemus_ = true; }
-
   /// Called at each start of the port, after the card's reset. Changes reach the card at once from now on. Errors:
   /// those of start_link.
   [[nodiscard]] Result<void> start(LoopbackMode loopback, std::uint16_t pause);
@@ -48,14 +44,13 @@ class LinkSettings final : public LinkControl, public PhyRegisters {
  private:
   /// Error busy: a management session or a loopback holds the link.
   [[nodiscard]] Result<void> expect_free() const;
-  [[nodiscard]] Result<void> refuse_on_qemu(const char* what) const;
+  [[nodiscard]] Result<void> expect_control(const char* what) const;
   [[nodiscard]] Result<void> change(const LinkSetup& setup);
   [[nodiscard]] Result<MdioRegister> checked(const PhyRegister& which) const;
 
   const drivers::igb::Card& card_;
   std::function<Result<void>()> restarted_;
   LinkSetup setup_;
-  bool is_qemus_ = false;
   bool running_ = false;
 };
 

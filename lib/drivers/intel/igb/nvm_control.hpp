@@ -14,8 +14,7 @@ namespace pollux::drivers::igb {
 /// write words, belongs to later cards (Linux, e1000_82575.c, igb_init_nvm_params_82575).
 class NvmControl final : public Nvm {
  public:
-  /// `has_pins`: false on QEMU's card, which never grants its pins.
-  NvmControl(const igb::Card& card, bool has_pins) noexcept : card_(card), has_pins_(has_pins) {}
+  explicit NvmControl(const igb::Card& card) noexcept : card_(card) {}
 
   [[nodiscard]] Result<NvmInfo> nvm_info() override;
   [[nodiscard]] Result<std::vector<std::uint16_t>> read_nvm(std::uint32_t first, std::uint32_t count) override;
@@ -38,7 +37,6 @@ class NvmControl final : public Nvm {
   [[nodiscard]] Result<void> write_words(const Words& wanted) const;
 
   const igb::Card& card_;
-  bool has_pins_;
 };
 
 }  // namespace pollux::drivers::igb

@@ -144,12 +144,12 @@ void PoolControl::write_common(const Common& common) const {
       if (pool.queues > 1) value = value.with(reg::VMOLR::RSSE);
       if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
       if (common.all_multicast) value = value.with(reg::VMOLR::MPME);
-      if (common.all_multicast && card_.is_qemus) value = value.with(reg::VMOLR::ROMPE);
+      if (common.all_multicast && !card_.features->pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
     }
     card_.regs.write<reg::VMOLR>(number, value);
   }
-  // It has only the table of groups, which is not used otherwise.
-  for (std::uint32_t word = 0; card_.is_qemus && word < reg::kMulticastTableWords; ++word) {
+  // The table of groups is not used otherwise.
+  for (std::uint32_t word = 0; !card_.features->pool_all_multicast && word < reg::kMulticastTableWords; ++word) {
     card_.regs.write<reg::MTA>(word, reg::MTA::Value(common.all_multicast ? ~std::uint32_t{0} : 0));
   }
   reg::RPLOLR::Value copies;

@@ -2,7 +2,6 @@
 #include "drivers/intel/igb/port.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,38 +21,25 @@
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/port_identity.hpp"
-#include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::igb {
 
 namespace {
 
-using intel::is_qemus;
-
-// [I-OVERRUN] QEMU's card does not count frames without a descriptor. Nor does it count those that QEMU's network drops
-// while the card cannot receive.
-MissedCount missed_count(const PciIdentity& identity) {
-  return is_qemus(identity) ? MissedCount::lower_bound : MissedCount::exact;
-}
-
 bool frames_may_wait(const ValidatedConfig& config) {
   return std::any_of(config.rx.begin(), config.rx.end(), [](const ValidatedRxQueue& queue) { return !queue.drops; });
 }
 
-constexpr std::array kSettings{VlanFilter::kId, VlanStripping::kId, DoubleVlan::kId, FlowControl::kId};
-
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.packet_buffers = packet_buffer_limits(card);
-  // QEMU's card knows DESCTYPE 1, 2 and 5 (hw/net/igb_core.c, igb_rx_use_ps_descriptor).
-  limits.replicate_headers = !is_qemus(device.identity());
+  const hw::intel::CardFeatures& features = intel::features_of(device);
+  limits.replicate_headers = features.copies_headers;
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
-  info.settings = kSettings;
-  info.missed_count = missed_count(device.identity());
+  info.missed_count = features.counts_all_missed ? MissedCount::exact : MissedCount::lower_bound;
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;
   info.offloads.tx_flags |= TxOffload::timestamp;
-  // QEMU's card segments what it finds behind the outer IP header (hw/net/net_tx_pkt.c).
-  info.offloads.segments_tunnels = !is_qemus(device.identity());
+  info.offloads.segments_tunnels = features.segments_tunnels;
   return info;
 }
 
@@ -63,12 +49,12 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
            std::uint16_t index)
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
-      is_qemus_(is_qemus(device_->identity())),
+      card_{{.regs = {}, .context = std::move(context), .name = device_->name()},
+            &traits,
+            &intel::features_of(*device_),
+            device_.get()},
       identity_(device_->identity()) {
   queues()->allow_sleeping(device_->interrupt_vectors());
-  card_.is_qemus = is_qemus_;
-  if (is_qemus_) link_settings_.set_qemu();
 }
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,

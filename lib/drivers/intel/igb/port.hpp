@@ -40,7 +40,7 @@ class Port final : public intel::QueuePort,
                    private Loopback,
                    private SelfTest,
                    private QueuePools,
-                   private FlowControlReport {
+                   private PauseState {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -132,7 +132,7 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> check_functions(unsigned count) const;
   void functions_changed(unsigned count);
   [[nodiscard]] intel::QueueRegisters ring_registers() const;
-  [[nodiscard]] FlowControlState flow_control_state() override;
+  [[nodiscard]] FlowControlState pause_state() override;
   /// Flow control with its water marks.
   [[nodiscard]] Result<FlowControlConfig> with_marks(const Settings& settings) const;
   /// The pause bits that the PHY advertises.
@@ -158,10 +158,8 @@ class Port final : public intel::QueuePort,
   PoolControl pools_{card_};
   AddressFilters addresses_{card_, address_hooks()};
   FunctionControl functions_{card_, settings(), tx_rates_, function_hooks()};
-  /// QEMU's card: its queue filters select no queue, and its pools have one queue (hw/net/igb_core.c).
-  bool is_qemus_;
   PciIdentity identity_;
-  NvmControl nvm_{card_, !is_qemus_};
+  NvmControl nvm_{card_};
   WakeControl wake_{card_};
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link

@@ -49,7 +49,7 @@ void Port::list_capabilities() {
                    offer<RegisterDump>(*this),
                    transmit_watch(),
                    receive_watch()};
-  if (!is_qemus_) capabilities_.push_back(offer<FlowRules>(flow_filters_));
+  if (card_.features->flow_filters) capabilities_.push_back(offer<FlowRules>(flow_filters_));
   if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
 }
 
@@ -96,8 +96,8 @@ Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
   const std::uint32_t queues = configured ? this->config().rx_queues() : card_.traits->queues;
   if (auto fits = pools_.check(config, queues); !fits) return fits;
   const std::uint32_t largest = PoolControl::largest(config);
-  if (largest > 1 && is_qemus_) {
-    return fail(ErrorCode::not_supported, fmt::format("{}: QEMU's card has no RSS within pools", card_.name),
+  if (largest > 1 && !card_.features->pool_rss) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the card has no RSS within pools", card_.name),
                 "give each pool one queue");
   }
   if (auto fits = rss_.check_pools(largest); !fits) return fits;

@@ -54,7 +54,7 @@ void Port::settle_flow_control(const Link& link) {
   pause_is_settled_ = link.up;
 }
 
-FlowControlState Port::flow_control_state() {
+FlowControlState Port::pause_state() {
   if (!expect_open()) return {.config = settings().flow_control};
   const Link link = this->link();
   const auto valid = with_marks(settings());

@@ -14,7 +14,7 @@ namespace pollux::drivers::igb {
 
 // Linux, igb_main.c, __igb_shutdown: arms the wake-up, or powers the PHY down (igb_power_down_link, which leaves the
 // PHY to a management controller that receives by it), then hands the card to the firmware. The functions were told by
-// `halt`. QEMU's PHY is never stopped (LinkSettings).
+// `halt`.
 Result<void> Port::suspend() {
   statistics_.accumulate();
   clock_.suspend();
@@ -22,7 +22,7 @@ Result<void> Port::suspend() {
   packet_buffers_.restore();
   if (wake_.wake_events().any()) {
     if (auto armed = wake_.arm(mac_of(settings()), link_settings_.link_config()); !armed) return armed;
-  } else if (!is_qemus_ && !read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) {
+  } else if (card_.features->link_control && !read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) {
     if (auto stopped = stop_phy(card_); !stopped) return stopped;
   }
   announce_driver(card_, false);
@@ -74,7 +74,8 @@ Result<void> Port::resume() {
 
 Result<void> Port::check_same_card(const Device& device) const {
   const PciIdentity other = device.identity();
-  if (other.vendor == identity_.vendor && other.device == identity_.device && intel::is_qemus(other) == is_qemus_)
+  if (other.vendor == identity_.vendor && other.device == identity_.device &&
+      &intel::features_of(device) == card_.features)
     return {};
   return fail(ErrorCode::not_supported,
               fmt::format("{}: {} is another card ({:04x}:{:04x}) than the port's ({:04x}:{:04x})", card_.name,

@@ -29,7 +29,6 @@ Result<SelfTestResult> Port::test_vector() {
   return result;
 }
 
-// QEMU 10's card lacks the loopback of its PHY (Loopback), so its frames turn back in the MAC.
 Result<std::vector<SelfTestResult>> Port::test_offline() {
   if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
   if (running()) {
@@ -40,7 +39,7 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
     return fail(ErrorCode::bad_state, fmt::format("{}: the test would reset the port's virtual functions", card_.name),
                 "disable the functions first (VirtualFunctions)");
   }
-  const LoopbackMode loop = is_qemus_ ? LoopbackMode::mac : LoopbackMode::phy;
+  const LoopbackMode loop = card_.features->phy_loopback ? LoopbackMode::phy : LoopbackMode::mac;
   const std::array<SelfTestStep, 5> parts{
       [this] { return Result<SelfTestResult>(test_registers(card_)); },
       [this] { return Result<SelfTestResult>(test_nvm(card_)); }, [this] { return test_messages(); },

@@ -24,8 +24,6 @@ constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 
 // Missed frames are a lower bound: those without a descriptor are counted in 12 bits, and those that found the packet
 // buffer full are counted for the physical function only.
-constexpr std::array kSettings{VlanFilter::kId};
-
 PortInfo describe(const Device& device, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
   limits.promiscuous = false;
@@ -35,7 +33,6 @@ PortInfo describe(const Device& device, std::uint16_t index) {
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", hw::igbvf::kName), index, limits);
-  info.settings = kSettings;
   info.missed_count = MissedCount::lower_bound;
   return info;
 }

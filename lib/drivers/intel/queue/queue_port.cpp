@@ -75,8 +75,7 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
                        const PortLimits& limits) {
   const std::string& name = device.name();
   OffloadLimits offloads = queue_offloads();
-  // It makes IP fragments of a long UDP packet (hw/net/net_tx_pkt.c).
-  if (is_qemus(device.identity())) offloads.tx_flags &= ~std::uint32_t{TxOffload::udp_segmentation};
+  if (!features_of(device).segments_udp) offloads.tx_flags &= ~std::uint32_t{TxOffload::udp_segmentation};
   return {.name = name,
           .driver = std::string(driver),
           .card = std::string(card),

@@ -11,6 +11,7 @@
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "drivers/intel/queue/rx_watch.hpp"
 #include "drivers/intel/queue/tx_watch.hpp"
+#include "hw/intel/features.hpp"
 #include "mem/context_state.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/device/device.hpp"
@@ -28,11 +29,10 @@ namespace pollux::drivers::intel {
 /// by default.
 [[nodiscard]] OffloadLimits queue_offloads() noexcept;
 
-/// Whether it is QEMU's card, or a virtual function of it. They alone have these subsystem ids: QEMU,
-/// include/hw/pci/pci.h, PCI_SUBVENDOR_ID_REDHAT_QUMRANET and PCI_SUBDEVICE_ID_QEMU, the defaults of a device that sets
-/// none (hw/net/igb.c, igbvf.c).
-[[nodiscard]] constexpr bool is_qemus(const PciIdentity& identity) noexcept {
-  return identity.subsystem_vendor == 0x1AF4 && identity.subsystem_device == 0x1100;
+/// What the card that `device` gives access to has or lacks.
+[[nodiscard]] inline const hw::intel::CardFeatures& features_of(const Device& device) {
+  const PciIdentity identity = device.identity();
+  return hw::intel::find_features(identity.subsystem_vendor, identity.subsystem_device);
 }
 
 /// PortInfo of the card that `device` gives access to.
