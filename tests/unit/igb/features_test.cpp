@@ -68,7 +68,7 @@ TEST_P(Features, WhatTheCardLacksIsNotSupported) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cards, Features, testing::Bool(),
-                         [](const auto& info) { return info.param ? "Qemus" : "Silicon"; });
+                         [](const auto& other) { return other.param ? "Qemus" : "Silicon"; });
 
 }  // namespace
 }  // namespace pollux::test

@@ -47,6 +47,7 @@ void Port::list_capabilities() {
                    offer<IdentifyLed>(led_),
                    offer<Nvm>(nvm_),
                    offer<RegisterDump>(*this),
+                   offer<PauseState>(*this),
                    transmit_watch(),
                    receive_watch()};
   if (card_.features->flow_filters) capabilities_.push_back(offer<FlowRules>(flow_filters_));
