@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string_view>
 
 #include "net/config_check.hpp"
 #include "net/port_identity.hpp"
+#include "net/rss_setting.hpp"
 #include "pollux/net/frame_filters.hpp"
 
 namespace pollux {
@@ -17,10 +20,12 @@ namespace {
 enum class Need : std::uint8_t {
   nothing,  ///< it takes effect at once
   pause,    ///< the queues pause meanwhile
+  stop,     ///< it is refused: the port has to be stopped first
 };
 
-/// A setting.
+/// A setting. `name` is that of the capability, or of the call without "set_".
 struct Setting {
+  std::string_view name;
   bool (*differs)(const Settings& from, const Settings& to);
   Need need;
   Result<void> (*check)(const SettingsChange& change);  ///< of a value that differs
@@ -46,20 +51,84 @@ Result<void> check_outer_type(const SettingsChange& change) {
                                    : Result<void>();
 }
 
-template <auto Member>
+bool is_group(const MacAddress& address) noexcept { return (address[0] & 1) != 0; }
+
+Result<void> check_unicast(const SettingsChange& change) {
+  const std::vector<MacAddress>& addresses = change.to.unicast;
+  const std::string& port = change.port.name;
+  for (const MacAddress& address : addresses) {
+    if (is_station_address(address)) continue;
+    return refuse(port, fmt::format("{} is not a unicast address", to_string(address)),
+                  is_group(address) ? "its first byte is odd: it belongs to the multicast addresses" : "leave it out");
+  }
+  const std::set<MacAddress> all(addresses.begin(), addresses.end());
+  if (all.size() != addresses.size()) return refuse(port, "a unicast address is given twice", "name each once");
+  if (addresses.size() <= change.max_unicast) return {};
+  return refuse(port, fmt::format("{} unicast addresses are more than {}", addresses.size(), change.max_unicast),
+                "the card has room for so many besides the port's own; promiscuous mode receives all");
+}
+
+Result<void> check_multicast(const SettingsChange& change) {
+  const std::vector<MacAddress>& groups = change.to.multicast;
+  const auto wrong = std::find_if_not(groups.begin(), groups.end(), is_group);
+  if (wrong != groups.end()) {
+    return refuse(change.port.name, fmt::format("{} is not a multicast address", to_string(*wrong)),
+                  "the first byte of a multicast address is odd");
+  }
+  const std::uint32_t most = change.port.limits.max_multicast;
+  if (groups.size() <= most) return {};
+  return refuse(change.port.name, fmt::format("{} multicast groups are more than {}", groups.size(), most),
+                "use set_all_multicast");
+}
+
+// DPDK, igb_rxtx.c, eth_igb_rss_hash_update, does not turn RSS on or off while the card receives, either.
+Result<void> check_rss_change(const SettingsChange& change) {
+  if (auto valid = check_rss(change.to, change.port); !valid) return valid;
+  const auto is_on = [&](const Settings& settings) {
+    return effective_rss(settings, change.port.limits).types.bits != 0;
+  };
+  if (change.state != PortState::started || is_on(change.from) == is_on(change.to)) return {};
+  return fail(ErrorCode::bad_state,
+              fmt::format("{}: RSS cannot be turned on or off while the port is started", change.port.name),
+              "stop the port, set RSS, start it again");
+}
+
+Result<void> check_tx_rates(const SettingsChange& change) {
+  const std::uint32_t most = change.port.limits.max_tx_rate;
+  for (const auto* const rates : {&change.to.tx_rates, &change.to.pool_tx_rates}) {
+    for (const auto& [index, megabits] : *rates) {
+      if (megabits <= most) continue;
+      return refuse(change.port.name, fmt::format("rate limit: {} Mb/s is more than {} Mb/s", megabits, most),
+                    "use 0 for no limit");
+    }
+  }
+  return {};
+}
+
+template <auto... Members>
 bool differs(const Settings& from, const Settings& to) {
-  return from.*Member != to.*Member;
+  return ((from.*Members != to.*Members) || ...);
+}
+
+bool rss_differs(const Settings& from, const Settings& to) {
+  return differs<&Settings::rss, &Settings::pools>(from, to) || from.queues.rx_queues() != to.queues.rx_queues();
 }
 
 constexpr std::array kSettings{
-    Setting{differs<&Settings::mac>, Need::nothing, check_mac},
-    Setting{differs<&Settings::mtu>, Need::nothing, [](const SettingsChange& c) { return check_mtu(c.to, c.port); }},
-    Setting{differs<&Settings::promiscuous>, Need::nothing, check_promiscuous},
-    Setting{differs<&Settings::all_multicast>, Need::nothing, check_nothing},
-    Setting{differs<&Settings::vlans>, Need::nothing, check_nothing},
-    Setting{differs<&Settings::vlan_stripping>, Need::pause, check_nothing},
-    Setting{differs<&Settings::outer_vlan_type>, Need::pause, check_outer_type},
-    Setting{differs<&Settings::flow_control>, Need::nothing, check_nothing},
+    Setting{"mac", differs<&Settings::mac>, Need::nothing, check_mac},
+    Setting{"mtu", differs<&Settings::mtu>, Need::nothing, [](const auto& c) { return check_mtu(c.to, c.port); }},
+    Setting{"promiscuous", differs<&Settings::promiscuous>, Need::nothing, check_promiscuous},
+    Setting{"all_multicast", differs<&Settings::all_multicast>, Need::nothing, check_nothing},
+    Setting{"unicast_filter", differs<&Settings::unicast>, Need::nothing, check_unicast},
+    Setting{"multicast_filter", differs<&Settings::multicast>, Need::nothing, check_multicast},
+    Setting{"vlan_filter", differs<&Settings::vlans>, Need::nothing, check_nothing},
+    Setting{"vlan_stripping", differs<&Settings::vlan_stripping>, Need::pause, check_nothing},
+    Setting{"double_vlan", differs<&Settings::outer_vlan_type>, Need::pause, check_outer_type},
+    Setting{"rss", rss_differs, Need::nothing, check_rss_change},
+    Setting{"queue_pools", differs<&Settings::pools>, Need::stop, check_nothing},
+    Setting{"tx_rate_limit", differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing, check_tx_rates},
+    Setting{"loopback", differs<&Settings::loopback>, Need::stop, check_nothing},
+    Setting{"flow_control", differs<&Settings::flow_control>, Need::nothing, check_nothing},
 };
 
 }  // namespace
@@ -67,6 +136,11 @@ constexpr std::array kSettings{
 Result<void> check_settings(const SettingsChange& change) {
   for (const Setting& setting : kSettings) {
     if (!setting.differs(change.from, change.to)) continue;
+    if (setting.need == Need::stop && change.state == PortState::started) {
+      return fail(ErrorCode::bad_state,
+                  fmt::format("{}: {} cannot be changed while the port is started", change.port.name, setting.name),
+                  "stop the port, set it, start the port again");
+    }
     if (auto valid = setting.check(change); !valid) return valid;
   }
   return {};

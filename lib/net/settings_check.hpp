@@ -14,6 +14,7 @@ struct SettingsChange {
   const Settings& to;
   const PortInfo& port;
   PortState state;
+  std::size_t max_unicast;  ///< see UnicastFilter
 };
 
 /// Checks all of `change.to` that differs. Errors name the rule: invalid_argument, not_supported, bad_state (the

@@ -23,7 +23,7 @@ class POLLUX_API UnicastFilter {
   virtual ~UnicastFilter() = default;
   /// Replaces the further addresses. An address that stays in the list is received without a gap.
   /// Errors, with nothing changed: invalid_argument (no unicast address, given twice, or more than max_unicast),
-  /// bad_state (closed), not_supported (the port has pools, whose addresses are settings of theirs); device_removed.
+  /// bad_state (not open, or the port has pools, whose addresses are settings of theirs); device_removed.
   [[nodiscard]] virtual Result<void> set_unicast(std::span<const MacAddress> addresses) = 0;
   [[nodiscard]] virtual std::vector<MacAddress> unicast() const = 0;
   /// How many further addresses the port takes: those that the card compares, or, for a port with virtual functions, as

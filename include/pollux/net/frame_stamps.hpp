@@ -54,7 +54,7 @@ class POLLUX_API FrameStamps {
   virtual ~FrameStamps() = default;
   /// Forgets stamps that were not read. Messages over Ethernet need one of the card's EtherType filters, those in UDP
   /// one of its five-tuple filters. Errors: busy (flow rules use all of them, or one selects EtherType 0x88F7),
-  /// not_supported (`transmit` while there are virtual functions, which could falsify the stamp).
+  /// bad_state (`transmit` while there are virtual functions, which could falsify the stamp).
   [[nodiscard]] virtual Result<void> set_frame_stamps(const FrameStampsConfig& config) = 0;
   [[nodiscard]] virtual FrameStampsConfig frame_stamps() const = 0;
   /// The stamp of a received message; empty if there is none. Also bad_state: the port is stopped.

@@ -213,6 +213,11 @@ struct PortLimits {
   bool replicate_headers = false;                ///< whether RxQueueConfig::replicate_headers is supported
   bool head_write_back = false;                  ///< whether TxQueueConfig::head_write_back is supported
   DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
+  std::uint32_t max_unicast = 0;                 ///< addresses besides the port's own; see UnicastFilter::max_unicast
+  std::uint32_t max_multicast = 0;               ///< groups
+  std::uint32_t rss_table = 0;                   ///< entries
+  std::uint32_t rss_types = 0;                   ///< bits of RssTypes
+  std::uint32_t max_tx_rate = 0;                 ///< of TxRateLimit, in Mb/s
   std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected
   std::optional<PacketBufferLimits> packet_buffers = std::nullopt;  ///< nullopt: they have one size
 };

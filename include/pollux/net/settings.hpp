@@ -3,10 +3,15 @@
 
 #include <bitset>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <vector>
 
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/loopback.hpp"
+#include "pollux/net/queue_pools.hpp"
+#include "pollux/net/rss.hpp"
 #include "pollux/net/validated_config.hpp"
 
 namespace pollux {
@@ -18,15 +23,26 @@ using VlanSet = std::bitset<4096>;
 /// validated and applied, and keeps it. A value that is absent is the card's choice.
 /// Not part of it: actions, such as a reset of the PHY, and what is observed, such as the link.
 struct Settings {
-  ValidatedConfig queues = {};         ///< the queues and their memory; none until the port is configured
-  std::optional<MacAddress> mac = {};  ///< absent: the card's permanent address
-  std::uint32_t mtu = 1500;            ///< bytes of an Ethernet payload
-  bool promiscuous = false;            ///< receive frames for any destination
-  bool all_multicast = false;          ///< receive every multicast frame
-  std::optional<VlanSet> vlans = {};   ///< received VLANs (VlanFilter); absent: all, or for a virtual function none
-  bool vlan_stripping = false;         ///< see VlanStripping
-  std::optional<std::uint16_t> outer_vlan_type = {};  ///< see DoubleVlan
-  FlowControlConfig flow_control = {};                ///< see FlowControl
+  ValidatedConfig queues = {};             ///< the queues and their memory; none until the port is configured
+  std::optional<MacAddress> mac = {};      ///< absent: the card's permanent address
+  std::uint32_t mtu = 1500;                ///< bytes of an Ethernet payload
+  bool promiscuous = false;                ///< receive frames for any destination
+  bool all_multicast = false;              ///< receive every multicast frame
+  std::vector<MacAddress> unicast = {};    ///< see UnicastFilter
+  std::vector<MacAddress> multicast = {};  ///< see MulticastFilter; in order, each once
+  std::optional<VlanSet> vlans = {};       ///< received VLANs (VlanFilter); absent: all, or for a virtual function none
+  bool vlan_stripping = false;             ///< see VlanStripping
+  std::optional<std::uint16_t> outer_vlan_type = {};          ///< see DoubleVlan
+  std::optional<RssConfig> rss = {};                          ///< see Rss; absent: over all queues
+  QueuePoolsConfig pools = {};                                ///< see QueuePools
+  std::map<std::uint16_t, std::uint32_t> tx_rates = {};       ///< by queue, in Mb/s (TxRateLimit); absent: no limit
+  std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};  ///< by pool
+  LoopbackMode loopback = LoopbackMode::none;
+  FlowControlConfig flow_control = {};  ///< see FlowControl
 };
+
+/// The limit of a queue or pool in tx_rates or pool_tx_rates, in Mb/s; 0: none.
+[[nodiscard]] POLLUX_API std::uint32_t rate_of(const std::map<std::uint16_t, std::uint32_t>& rates,
+                                               std::uint16_t index) noexcept;
 
 }  // namespace pollux

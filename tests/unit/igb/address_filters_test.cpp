@@ -165,8 +165,8 @@ TEST_F(AddressFilters, AreNotMixedWithPools) {
   ASSERT_TRUE(pools->set_queue_pools(one));
   for (const auto& refused : {set_unicast({unicast(1)}), set_multicast({group(1)})}) {
     ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
-    EXPECT_NE(refused.error().hint.find("QueuePool::addresses"), std::string::npos) << refused.error().hint;
+    EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
+    EXPECT_NE(refused.error().what.find("QueuePool::addresses"), std::string::npos) << refused.error().what;
   }
 }
 

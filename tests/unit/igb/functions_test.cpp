@@ -95,7 +95,7 @@ TEST_F(FunctionSettings, RefusesStampsOfSentFramesWithFunctionsAndFunctionsWithS
   enable(1);
   const auto with_functions = stamps->set_frame_stamps({.transmit = true});
   ASSERT_FALSE(with_functions);
-  EXPECT_EQ(with_functions.error().code, ErrorCode::not_supported);
+  EXPECT_EQ(with_functions.error().code, ErrorCode::bad_state);
   EXPECT_THAT(with_functions.error().hint, testing::HasSubstr("disable the functions"));
   EXPECT_EQ(stamps->frame_stamps(), FrameStampsConfig{});
   EXPECT_FALSE(fixture.card.value<card_reg::TSYNCTXCTL>().has(card_reg::TSYNCTXCTL::ENABLED));
@@ -276,7 +276,7 @@ TEST_F(FunctionSettings, NeedsOneQueueInEachDirection) {
     ASSERT_TRUE(functions->set_functions(1));
     config.rx_queues = receives;
     config.tx_queues = transmits;
-    EXPECT_EQ(fixture.port.configure(config).error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(fixture.port.configure(config).error().code, ErrorCode::bad_state);
     ASSERT_TRUE(functions->set_functions(0));
   }
 }

@@ -146,7 +146,7 @@ TEST_F(PowerState, NoRegisterIsAccessedByWhatIsAllowed) {
     static_cast<void>(capability<WakeOnLan>().wake_events());
     static_cast<void>(capability<FlowRules>().rules());
     EXPECT_TRUE(capability<pollux::Interrupts>().set_moderation(0, {.interval = 50us}));
-    EXPECT_TRUE(capability<Loopback>().set_loopback(LoopbackMode::none));
+    EXPECT_EQ(capability<Loopback>().set_loopback(LoopbackMode::none).error().code, ErrorCode::bad_state);
     static_cast<void>(port->rx_queue(0)->arm());
     port->rx_queue(0)->disarm();
     static_cast<void>(port->rx_queue(0)->descriptor_status(0));

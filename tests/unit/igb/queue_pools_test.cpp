@@ -238,7 +238,7 @@ TEST_F(PortPools, OfTwoQueuesNeedRssBetweenThem) {
 
 TEST_F(PortPools, ExcludeOtherWaysToChooseQueues) {
   ASSERT_TRUE(set(two_));
-  EXPECT_EQ(fixture_.port.capability<VlanFilter>()->set_vlan(7, true).error().code, ErrorCode::not_supported);
+  EXPECT_EQ(fixture_.port.capability<VlanFilter>()->set_vlan(7, true).error().code, ErrorCode::bad_state);
   start();
   EXPECT_EQ(refusal({}), ErrorCode::bad_state) << "started";
   ASSERT_TRUE(fixture_.port.capability<Rss>()->set_rss({}));

@@ -341,7 +341,7 @@ TEST_F(PhysicalAndVirtual, RefusedSettingsChangeNothing) {
   ASSERT_TRUE(physical->stop());
   EXPECT_EQ(functions->set_functions(8).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(functions->set_functions(3).error().code, ErrorCode::busy);
-  EXPECT_EQ(physical->configure({.rx_queues = 2}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(physical->configure({.rx_queues = 2}).error().code, ErrorCode::bad_state);
   ASSERT_TRUE(functions->set_functions(0));
   EXPECT_EQ(functions->functions(), 0u);
   ASSERT_TRUE(physical->start()) << "without functions it has all queues again";

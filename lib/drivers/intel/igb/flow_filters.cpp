@@ -116,19 +116,10 @@ Result<void> FlowFilters::check_conflicts(const Entry& added) const {
 
 Result<FlowFilters::Entry> FlowFilters::make_entry(const FlowRule& rule) const {
   if (auto is_open = expect_open(card_, "flow rules cannot be added"); !is_open) return pass_on(std::move(is_open));
-  // [I-FTQF] No source that was read says what a queue filter does to a frame that pools get.
-  if (pools_) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: flow rules cannot be added while there are pools", card_.name),
-                "set no pools first (QueuePools), or use SoftwareClassifier");
-  }
-  // [I-EXTVLAN] The filters would concern frames with the outer tag alone.
-  if (settings_.outer_vlan_type) {
-    return fail(ErrorCode::bad_state,
-                fmt::format("{}: flow rules cannot be added while there is an outer VLAN type", card_.name),
-                "turn DoubleVlan off first, or use SoftwareClassifier");
-  }
+  if (auto may = may_add_(); !may) return pass_on(std::move(may));
   if (auto checked = check_rule(rule); !checked) return pass_on(std::move(checked));
-  const std::uint32_t queues = queues_ == 0 ? card_.traits->queues : queues_;
+  const auto configured = settings_.queues.rx_queues();
+  const std::uint32_t queues = configured == 0 ? card_.traits->queues : configured;
   if (auto checked = check_queues(rule.action, queues, card_.name); !checked) return pass_on(std::move(checked));
   const auto filter = fit_filter(rule, card_.name);
   if (!filter) return tl::unexpected<Error>(filter.error());

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
@@ -16,15 +18,12 @@ namespace pollux::drivers::igb {
 /// five-tuple filters (FTQF and others), one SYN filter (SYNQF).
 class FlowFilters final : public FlowRules {
  public:
-  /// `card` and `settings`, the port's, outlive this object.
-  FlowFilters(const drivers::igb::Card& card, const Settings& settings) noexcept : card_(card), settings_(settings) {}
+  /// `card` and `settings`, the port's, outlive this object. `may_add`: whether the port's other features allow rules.
+  FlowFilters(const drivers::igb::Card& card, const Settings& settings, std::function<Result<void>()> may_add)
+      : card_(card), settings_(settings), may_add_(std::move(may_add)) {}
 
   /// Whether all rules fit a port with `queues` receive queues. Error invalid_argument.
   [[nodiscard]] Result<void> check(std::uint32_t queues) const;
-  /// The port has `queues` receive queues from now on; the rules were checked.
-  void configured(std::uint32_t queues) noexcept { queues_ = queues; }
-  /// Whether the queues belong to pools: then no rule can be added.
-  void set_pools(bool pools) noexcept { pools_ = pools; }
   /// The EtherType filter and the five-tuple filter that select frames for time stamps (StampLatches).
   static constexpr std::uint32_t kStampFilter = 7;
   static constexpr std::uint32_t kPtpType = 0x88F7;  ///< PTP over Ethernet: IEEE 1588, annex F
@@ -72,12 +71,11 @@ class FlowFilters final : public FlowRules {
 
   const drivers::igb::Card& card_;
   const Settings& settings_;
+  std::function<Result<void>()> may_add_;
   std::vector<Entry> entries_;  // in the order of their ids
   Image written_;
   std::uint64_t next_id_ = 1;
-  std::uint32_t queues_ = 0;  // 0 until the port is configured
   bool running_ = false;
-  bool pools_ = false;
   bool stamps_ether_type_ = false;  // the filter kStampFilter is reserved
   bool stamps_five_tuple_ = false;
 };

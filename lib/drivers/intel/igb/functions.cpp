@@ -93,7 +93,11 @@ Result<void> FunctionControl::check(unsigned number, const VirtualFunctionConfig
   }
   if (config.qos > kMaxPriority) return refused(fmt::format("qos = {} is more than 7", config.qos), "use 0 to 7");
   if (config.qos != 0 && config.vlan == 0) return refused("qos without a vlan", "set the vlan, too");
-  if (auto valid = rates_.check(config.max_rate); !valid) return valid;
+  if (config.max_rate > hw::igb::kFastestLink) {
+    return refused(fmt::format("max_rate = {} Mb/s is more than {} Mb/s", config.max_rate, hw::igb::kFastestLink),
+                   "use 0 for no limit");
+  }
+  if (card_.regs.removed()) return fail_removed(card_.name);
   const auto vlan = config.vlan;
   if (vlan == 0 || vlan == functions_[number].state.config.vlan || vlans_.has_room(settings_.vlans, count_, vlan))
     return {};
@@ -113,9 +117,7 @@ Result<void> FunctionControl::set_function(unsigned number, const VirtualFunctio
   }
   state.config = config;
   if (config.mac) state.mac = config.mac;
-  if (auto limited = rates_.set_function_rate(static_cast<std::uint16_t>(number), config.max_rate); !limited) {
-    return limited;
-  }
+  rates_.set_function_rate(number, config.max_rate, settings_);
   if (!running_) return {};
   write_untagged();
   apply(number);
@@ -158,7 +160,7 @@ Result<void> FunctionControl::reset_function(unsigned number) {
 
 // [I-SRIOV] The order follows Linux, igb_main.c, igb_configure (igb_vmm_control, igb_setup_mrqc, igb_set_vmolr), and
 // e1000_82575.c, igb_vmdq_set_loopback_pf, igb_vmdq_set_replication_pf and igb_vmdq_set_anti_spoofing_pf.
-void FunctionControl::start(const PoolControl::Common& common) {
+void FunctionControl::start(const PoolCommon& common) {
   if (!enabled()) return;
   common_ = common;
   running_ = true;
@@ -203,7 +205,7 @@ void FunctionControl::stop() {
   write_traffic();
 }
 
-void FunctionControl::write_common(const PoolControl::Common& common) {
+void FunctionControl::write_common(const PoolCommon& common) {
   if (!running_) return;
   common_ = common;
   write_port_pool();
@@ -371,7 +373,7 @@ void FunctionControl::service() {
 void FunctionControl::follow_second_queue(unsigned number) {
   if (!rates_.limits_function(number)) return;
   const auto second = card_.regs.read<reg::TXDCTL>(number + hw::igb::kPools);
-  if (!second.all_ones()) rates_.note_second_queue(number, second.has(reg::TXDCTL::ENABLE));
+  if (!second.all_ones()) rates_.note_second_queue(number, second.has(reg::TXDCTL::ENABLE), settings_);
 }
 
 // These wrap, and a read does not clear them: Linux igbvf, netdev.c, igbvf_update_stats.

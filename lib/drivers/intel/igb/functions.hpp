@@ -51,13 +51,13 @@ class FunctionControl final : public VirtualFunctions {
 
   /// Writes the functions' settings and those of the port's pool. At each start, after the filters were cleared, and
   /// before the card receives.
-  void start(const PoolControl::Common& common);
+  void start(const PoolCommon& common);
   /// Tells the functions that they can begin. At the end of a start.
   void announce() const;
   /// Stops the functions' traffic and tells them. They must begin again after the next start.
   void stop();
   /// Writes what depends on the port's other settings.
-  void write_common(const PoolControl::Common& common);
+  void write_common(const PoolCommon& common);
   /// Whether there is room for these VLANs of the port. Error not_supported.
   [[nodiscard]] Result<void> check_port_vlans(const std::optional<VlanSet>& vlans) const;
   /// The port receives these VLANs, or all. The port runs.
@@ -129,7 +129,7 @@ class FunctionControl final : public VirtualFunctions {
   std::array<Function, hw::igb::kPools> functions_{};
   FunctionVlans vlans_{card_};
   FunctionAddresses addresses_{card_};
-  PoolControl::Common common_;
+  PoolCommon common_;
   bool all_groups_ = false;  // a function receives every multicast frame
   bool link_up_ = false;
   bool running_ = false;

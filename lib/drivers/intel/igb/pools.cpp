@@ -11,6 +11,7 @@
 #include "drivers/intel/igb/function_filters.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/config_check.hpp"
+#include "net/rss_setting.hpp"
 #include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::igb {
@@ -75,114 +76,113 @@ Result<void> check_pool_queues(const QueuePoolsConfig& config, std::uint32_t que
 
 }  // namespace
 
-std::uint32_t PoolControl::largest(const QueuePoolsConfig& config) noexcept {
-  std::uint32_t queues = 0;
-  for (const QueuePool& pool : config.pools) queues = std::max<std::uint32_t>(queues, pool.queues);
-  return queues;
-}
-
-Result<void> PoolControl::check_queues(std::uint32_t queues) const { return check_pool_queues(config_, queues, card_); }
-
-Result<void> PoolControl::check(const QueuePoolsConfig& config, std::uint32_t queues) const {
+Result<void> check_pools(const Card& card, const QueuePoolsConfig& config, std::uint32_t queues) {
   const std::size_t pools = config.pools.size();
   if (pools > hw::igb::kPools) {
-    return refuse(card_.name, fmt::format("pools: {} are more than {}", pools, hw::igb::kPools),
+    return refuse(card.name, fmt::format("pools: {} are more than {}", pools, hw::igb::kPools),
                   "the card has so many pools");
   }
-  if (auto fits = check_pool_queues(config, queues, card_); !fits) return fits;
+  if (auto fits = check_pool_queues(config, queues, card); !fits) return fits;
   if (pools != 0 && config.default_pool && *config.default_pool >= pools) {
-    return refuse(card_.name, fmt::format("default_pool = {} is not a pool", *config.default_pool),
+    return refuse(card.name, fmt::format("default_pool = {} is not a pool", *config.default_pool),
                   "pools are counted from 0; nullopt means none");
   }
-  if (auto fits = check_addresses(config, card_); !fits) return fits;
-  return check_vlans(config, card_);
+  if (queues_of_a_pool(config) > 1 && !card.features->pool_rss) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the card has no RSS within pools", card.name),
+                "give each pool one queue");
+  }
+  if (auto fits = check_addresses(config, card); !fits) return fits;
+  return check_vlans(config, card);
 }
 
-VlanSet PoolControl::vlans() const {
+VlanSet pool_vlans(const QueuePoolsConfig& config) {
   VlanSet table;
-  for (const QueuePool& pool : config_.pools) {
+  for (const QueuePool& pool : config.pools) {
     for (const std::uint16_t vlan : pool.vlans) table.set(vlan);
   }
   if (table.any()) table.set(0);
   return table;
 }
 
-std::uint32_t PoolControl::own_pools() const noexcept {
-  return enabled() && config_.default_pool ? 1U << *config_.default_pool : 0;
+std::uint32_t own_pools(const QueuePoolsConfig& config) noexcept {
+  return !config.pools.empty() && config.default_pool ? 1U << *config.default_pool : 0;
 }
 
-// [I-POOLS] After clear_filters has written the addresses. RSS writes MRQC again if a pool has two queues. Linux,
-// e1000_82575.c,
-// igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
-// igb_set_vf_mac and igb_vlvf_set.
-void PoolControl::start(const Common& common) const {
-  if (!enabled()) return;
-  write_addresses();
-  write_vlans();
-  write_common(common);
-  reg::VT_CTL::Value control;
-  if (config_.default_pool) {
-    control = control.with(reg::VT_CTL::DEFAULT_POOL(*config_.default_pool));
-  } else {
-    control = control.with(reg::VT_CTL::DISABLE_DEFAULT_POOL);
-  }
-  if (config_.replication) control = control.with(reg::VT_CTL::REPLICATION_EN);
-  card_.regs.write<reg::VT_CTL>(control);
-  if (config_.local_loopback) modify<reg::DTXSWC>(card_, reg::DTXSWC::VMDQ_LOOPBACK_EN);
-  card_.regs.write<reg::MRQC>(reg::MRQC::VMDQ);
-}
+namespace {
 
-void PoolControl::write_common(const Common& common) const {
-  if (!enabled()) return;
-  for (std::uint32_t number = 0; number < hw::igb::kPools; ++number) {
-    reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card_, common.limit)) | reg::VMOLR::LPE;
-    if (common.strip_vlans) value = value.with(reg::VMOLR::STRVLAN);
-    if (!common.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
-    if (number < config_.pools.size()) {
-      const QueuePool& pool = config_.pools[number];
-      if (pool.untagged) value = value.with(reg::VMOLR::AUPE);
-      if (pool.queues > 1) value = value.with(reg::VMOLR::RSSE);
-      if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
-      if (common.all_multicast) value = value.with(reg::VMOLR::MPME);
-      if (common.all_multicast && !card_.features->pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
-    }
-    card_.regs.write<reg::VMOLR>(number, value);
-  }
-  // The table of groups is not used otherwise.
-  for (std::uint32_t word = 0; !card_.features->pool_all_multicast && word < reg::kMulticastTableWords; ++word) {
-    card_.regs.write<reg::MTA>(word, reg::MTA::Value(common.all_multicast ? ~std::uint32_t{0} : 0));
-  }
-  reg::RPLOLR::Value copies;
-  if (common.strip_vlans) copies = copies.with(reg::RPLOLR::STRVLAN);
-  if (!common.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
-  card_.regs.write<reg::RPLOLR>(copies);
-}
-
-void PoolControl::write_addresses() const {
+void write_addresses(const Card& card, const QueuePoolsConfig& config) {
   std::uint32_t index = 1;  // 0 is the port's own
-  for (std::uint32_t number = 0; number < config_.pools.size(); ++number) {
-    for (const MacAddress& address : config_.pools[number].addresses) {
-      write_address(card_, index++, address, 1U << number);
+  for (std::uint32_t number = 0; number < config.pools.size(); ++number) {
+    for (const MacAddress& address : config.pools[number].addresses) {
+      write_address(card, index++, address, 1U << number);
     }
   }
 }
 
 // VLAN 0 is a priority tag, so its frames are those of no VLAN.
-void PoolControl::write_vlans() const {
-  const VlanSet table = vlans();
+void write_vlans(const Card& card, const QueuePoolsConfig& config) {
+  const VlanSet table = pool_vlans(config);
   std::uint32_t index = 0;
   for (std::size_t number = 0; number < table.size(); ++number) {
     if (!table.test(number)) continue;
     const auto vlan = static_cast<std::uint16_t>(number);
     std::uint32_t pools = 0;
-    for (std::uint32_t number_of_pool = 0; number_of_pool < config_.pools.size(); ++number_of_pool) {
-      const QueuePool& pool = config_.pools[number_of_pool];
+    for (std::uint32_t number_of_pool = 0; number_of_pool < config.pools.size(); ++number_of_pool) {
+      const QueuePool& pool = config.pools[number_of_pool];
       const bool has = std::find(pool.vlans.begin(), pool.vlans.end(), vlan) != pool.vlans.end();
       if (vlan == 0 ? pool.untagged : has) pools |= 1U << number_of_pool;
     }
-    card_.regs.write<reg::VLVF>(index++,
-                                reg::VLVF::VLANID(vlan) | reg::VLVF::POOLSEL(pools) | reg::VLVF::VLANID_ENABLE);
+    card.regs.write<reg::VLVF>(index++, reg::VLVF::VLANID(vlan) | reg::VLVF::POOLSEL(pools) | reg::VLVF::VLANID_ENABLE);
   }
+}
+
+}  // namespace
+
+// [I-POOLS] After clear_filters has written the addresses. RSS writes MRQC again if a pool has two queues. Linux,
+// e1000_82575.c,
+// igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
+// igb_set_vf_mac and igb_vlvf_set.
+void start_pools(const Card& card, const QueuePoolsConfig& config, const PoolCommon& common) {
+  if (config.pools.empty()) return;
+  write_addresses(card, config);
+  write_vlans(card, config);
+  write_pool_settings(card, config, common);
+  reg::VT_CTL::Value control;
+  if (config.default_pool) {
+    control = control.with(reg::VT_CTL::DEFAULT_POOL(*config.default_pool));
+  } else {
+    control = control.with(reg::VT_CTL::DISABLE_DEFAULT_POOL);
+  }
+  if (config.replication) control = control.with(reg::VT_CTL::REPLICATION_EN);
+  card.regs.write<reg::VT_CTL>(control);
+  if (config.local_loopback) modify<reg::DTXSWC>(card, reg::DTXSWC::VMDQ_LOOPBACK_EN);
+  card.regs.write<reg::MRQC>(reg::MRQC::VMDQ);
+}
+
+void write_pool_settings(const Card& card, const QueuePoolsConfig& config, const PoolCommon& common) {
+  if (config.pools.empty()) return;
+  for (std::uint32_t number = 0; number < hw::igb::kPools; ++number) {
+    reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card, common.limit)) | reg::VMOLR::LPE;
+    if (common.strip_vlans) value = value.with(reg::VMOLR::STRVLAN);
+    if (!common.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
+    if (number < config.pools.size()) {
+      const QueuePool& pool = config.pools[number];
+      if (pool.untagged) value = value.with(reg::VMOLR::AUPE);
+      if (pool.queues > 1) value = value.with(reg::VMOLR::RSSE);
+      if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
+      if (common.all_multicast) value = value.with(reg::VMOLR::MPME);
+      if (common.all_multicast && !card.features->pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
+    }
+    card.regs.write<reg::VMOLR>(number, value);
+  }
+  // The table of groups is not used otherwise.
+  for (std::uint32_t word = 0; !card.features->pool_all_multicast && word < reg::kMulticastTableWords; ++word) {
+    card.regs.write<reg::MTA>(word, reg::MTA::Value(common.all_multicast ? ~std::uint32_t{0} : 0));
+  }
+  reg::RPLOLR::Value copies;
+  if (common.strip_vlans) copies = copies.with(reg::RPLOLR::STRVLAN);
+  if (!common.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
+  card.regs.write<reg::RPLOLR>(copies);
 }
 
 }  // namespace pollux::drivers::igb

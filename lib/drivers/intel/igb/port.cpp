@@ -30,9 +30,17 @@ bool frames_may_wait(const ValidatedConfig& config) {
   return std::any_of(config.rx.begin(), config.rx.end(), [](const ValidatedRxQueue& queue) { return !queue.drops; });
 }
 
+/// Bits of the table of hashes (MTA), and so the addresses that it can tell apart.
+constexpr std::uint32_t kHashes = 32 * reg::kMulticastTableWords;
+
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.packet_buffers = packet_buffer_limits(card);
+  limits.max_unicast = card.exact_addresses - 1;
+  limits.max_multicast = kHashes;
+  limits.rss_table = reg::kRedirectionEntries;
+  limits.rss_types = RssTypes::kAll;
+  limits.max_tx_rate = hw::igb::kFastestLink;
   const hw::intel::CardFeatures& features = intel::features_of(device);
   limits.replicate_headers = features.copies_headers;
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
@@ -89,24 +97,6 @@ Result<void> Port::bring_up(const std::function<Result<void>()>& functions) {
   return flush_registers(card_);
 }
 
-Result<void> Port::configure(const ValidatedConfig& config) {
-  const auto queues = static_cast<std::uint32_t>(config.rx_queues());
-  if (auto fits = rss_.check(queues); !fits) return fits;
-  if (auto fits = flow_filters_.check(queues); !fits) return fits;
-  if (auto fits = pools_.check_queues(queues); !fits) return fits;
-  if (functions_.enabled() && (config.rx_queues() != 1 || config.tx_queues() != 1)) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: with virtual functions the port has one queue", card_.name),
-                "configure one receive and one transmit queue, or disable the functions first");
-  }
-  auto configured = QueuePort::configure(config);
-  if (!configured) return configured;
-  rss_.configured(queues);
-  tx_rates_.configured(config.tx_queues());
-  flow_filters_.configured(queues);
-  return configured;
-}
-
 // Every start begins with a reset, since only a reset undoes the end of DMA. The order follows Linux, igb_main.c,
 // igb_reset, then igb_configure. The link is started first, since it takes longest.
 Result<void> Port::start() {
@@ -114,7 +104,7 @@ Result<void> Port::start() {
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
-  if (auto link = link_settings_.start(loopback_, advertised(settings().flow_control)); !link) return link;
+  if (auto link = link_settings_.start(settings().loopback, advertised(settings().flow_control)); !link) return link;
   led_.start();
   clock_.resume();
   tx_rates_.forget();
@@ -152,7 +142,6 @@ Result<void> Port::start_queue(QueueId queue) {
 }
 
 Result<void> Port::halt() {
-  rss_.stop();
   link_settings_.stop();
   flow_filters_.stop();
   functions_.stop();

@@ -11,6 +11,7 @@
 #include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/card_clock.hpp"
+#include "drivers/intel/igb/exclusions.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/functions.hpp"
 #include "drivers/intel/igb/led.hpp"
@@ -18,7 +19,6 @@
 #include "drivers/intel/igb/nvm_control.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/pools.hpp"
-#include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/stamp_latches.hpp"
 #include "drivers/intel/igb/statistics.hpp"
@@ -28,19 +28,13 @@
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/flow_control.hpp"
-#include "pollux/net/loopback.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/self_test.hpp"
 
 namespace pollux::drivers::igb {
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
-class Port final : public intel::QueuePort,
-                   private RegisterDump,
-                   private Loopback,
-                   private SelfTest,
-                   private QueuePools,
-                   private PauseState {
+class Port final : public intel::QueuePort, private RegisterDump, private SelfTest, private PauseState {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -51,7 +45,6 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                   std::uint16_t tx_queue) override;
 
-  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
   [[nodiscard]] Result<void> start() override;
   [[nodiscard]] Result<void> halt() override;
   std::uint32_t drain(DrainReason reason) noexcept override;
@@ -94,8 +87,6 @@ class Port final : public intel::QueuePort,
   /// Ends the card's DMA, then disables bus mastering in its PCI command register. Needs the queues closed.
   [[nodiscard]] Result<void> end_dma();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
-  [[nodiscard]] Result<void> set_loopback(LoopbackMode mode) override;
-  [[nodiscard]] LoopbackMode loopback() const override { return loopback_; }
 
   using SelfTestStep = std::function<Result<SelfTestResult>()>;
   [[nodiscard]] Result<std::vector<SelfTestResult>> test_offline() override;
@@ -113,7 +104,6 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] static RxFormat rx_format(const Settings& settings) noexcept {
     return settings.outer_vlan_type ? RxFormat::intel_inner_tag : RxFormat::intel_advanced;
   }
-  [[nodiscard]] Result<void> check_outer_tags() const;
   [[nodiscard]] static ReceiveLimit receive_limit(const Settings& settings) noexcept {
     return {settings.mtu, settings.outer_vlan_type.has_value()};
   }
@@ -122,12 +112,10 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] ReceiveControl receive_control(const Settings& settings) const;
   void write_port_vlans(const Settings* from, const Settings& to);
   [[nodiscard]] Result<void> apply_flow_control(const Settings* from, const Settings& to);
-  [[nodiscard]] PoolControl::Common pool_settings(const Settings& settings) const;
-  [[nodiscard]] Result<void> set_queue_pools(const QueuePoolsConfig& config) override;
-  [[nodiscard]] QueuePoolsConfig queue_pools() const override { return pools_.setting(); }
-  [[nodiscard]] AddressFilters::Hooks address_hooks();
-  /// RAH.POOLSEL of the port's own address.
-  [[nodiscard]] std::uint32_t own_pools() const noexcept { return pools_.own_pools() | functions_.own_pools(); }
+  [[nodiscard]] PoolCommon pool_settings(const Settings& settings) const;
+  /// The features in use that exclude others, and whether `more` may be added to those of now.
+  [[nodiscard]] std::uint32_t features(const Settings& settings) const;
+  [[nodiscard]] Result<void> may_add(Feature more) const;
   [[nodiscard]] FunctionControl::Hooks function_hooks();
   [[nodiscard]] Result<void> check_functions(unsigned count) const;
   void functions_changed(unsigned count);
@@ -146,18 +134,15 @@ class Port final : public intel::QueuePort,
   std::unique_ptr<Device> device_;
   Card card_;
   MacAddress permanent_mac_{};
-  LoopbackMode loopback_ = LoopbackMode::none;
   LinkSettings link_settings_{card_, [this] { return start_flow_control(settings()); }};
   LedControl led_{card_};
-  RssControl rss_{card_};
   TxRates tx_rates_{card_};
-  FlowFilters flow_filters_{card_, settings()};
+  FlowFilters flow_filters_{card_, settings(), [this] { return may_add(Feature::flow_rules); }};
   CardClock clock_{card_};
-  StampLatches stamps_{card_, clock_, flow_filters_};
+  StampLatches stamps_{card_, clock_, flow_filters_, [this] { return may_add(Feature::transmit_stamps); }};
   PacketBufferSizes packet_buffers_{card_};
-  PoolControl pools_{card_};
-  AddressFilters addresses_{card_, address_hooks()};
   FunctionControl functions_{card_, settings(), tx_rates_, function_hooks()};
+  AddressFilters addresses_{card_, functions_};
   PciIdentity identity_;
   NvmControl nvm_{card_};
   WakeControl wake_{card_};

@@ -30,19 +30,19 @@ void Port::list_capabilities() {
   capabilities_ = {offer<LinkControl>(link_settings_),
                    offer<PhyRegisters>(link_settings_),
                    by_settings<FlowControl>(),
-                   offer<Rss>(rss_),
+                   by_settings<Rss>(),
                    interrupt_capability(),
-                   offer<UnicastFilter>(addresses_),
-                   offer<MulticastFilter>(addresses_),
+                   by_settings<UnicastFilter>(),
+                   by_settings<MulticastFilter>(),
                    by_settings<VlanFilter>(),
                    by_settings<VlanStripping>(),
                    by_settings<DoubleVlan>(),
-                   offer<QueuePools>(*this),
-                   offer<TxRateLimit>(tx_rates_),
+                   by_settings<QueuePools>(),
+                   by_settings<TxRateLimit>(),
                    offer<PortClock>(clock_),
                    offer<FrameStamps>(stamps_),
                    offer<WakeOnLan>(wake_),
-                   offer<Loopback>(*this),
+                   by_settings<Loopback>(),
                    offer<SelfTest>(*this),
                    offer<IdentifyLed>(led_),
                    offer<Nvm>(nvm_),
@@ -54,60 +54,7 @@ void Port::list_capabilities() {
   if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
 }
 
-Result<void> Port::set_loopback(LoopbackMode mode) {
-  if (running() || device_ == nullptr) {
-    return fail(ErrorCode::bad_state,
-                fmt::format("{}: loopback cannot be changed while the port is {}", card_.name,
-                            running() ? "started" : "closed"),
-                running() ? "stop the port, set loopback, start it again" : "open the port again");
-  }
-  loopback_ = mode;
-  return {};
-}
-
 Result<void> Port::expect_open() const { return igb::expect_open(card_); }
-
-AddressFilters::Hooks Port::address_hooks() {
-  return {.check = [this]() -> Result<void> {
-            if (auto is_open = expect_open(); !is_open) return is_open;
-            if (!pools_.enabled()) return {};
-            return fail(ErrorCode::not_supported,
-                        fmt::format("{}: further addresses cannot be used with pools", card_.name),
-                        "name the addresses in QueuePool::addresses");
-          },
-          .running = [this] { return running(); },
-          .functions = [this]() -> FunctionControl* { return functions_.enabled() ? &functions_ : nullptr; }};
-}
-
-Result<void> Port::set_queue_pools(const QueuePoolsConfig& config) {
-  if (auto is_open = expect_open(); !is_open) return is_open;
-  const auto refused = [this](const char* why, const char* hint) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: pools cannot be set {}", card_.name, why), hint);
-  };
-  if (running()) return refused("while the port is started", "stop the port, set the pools, start it again");
-  if (!config.pools.empty()) {
-    if (settings().vlans)
-      return refused("while the VLAN filter is on", "open the port again and name VLANs in the pools");
-    if (addresses_.any())
-      return refused("while the port has further addresses", "clear them and name them in QueuePool::addresses");
-    if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
-    if (functions_.enabled()) return refused("while there are virtual functions", "disable the functions first");
-  }
-  const bool configured = !this->config().rx.empty();
-  const std::uint32_t queues = configured ? this->config().rx_queues() : card_.traits->queues;
-  if (auto fits = pools_.check(config, queues); !fits) return fits;
-  const std::uint32_t largest = PoolControl::largest(config);
-  if (largest > 1 && !card_.features->pool_rss) {
-    return fail(ErrorCode::not_supported, fmt::format("{}: the card has no RSS within pools", card_.name),
-                "give each pool one queue");
-  }
-  if (auto fits = rss_.check_pools(largest); !fits) return fits;
-  pools_.set(config);
-  rss_.set_pools(largest);
-  flow_filters_.set_pools(pools_.enabled());
-  tx_rates_.set_pools(config.pools.size());
-  return {};
-}
 
 bool Port::may_transmit() const {
   const auto status = card_.regs.read<reg::STATUS>();
@@ -118,14 +65,15 @@ bool Port::may_transmit() const {
 intel::CountedFrames Port::counted_frames() {
   auto [all, dropped] = statistics_.counted_frames();
   dropped.resize(config().rx_queues());
-  if (pools_.enabled() || functions_.enabled()) return {.all = std::nullopt, .dropped = std::move(dropped)};
+  if (!settings().pools.pools.empty() || functions_.enabled())
+    return {.all = std::nullopt, .dropped = std::move(dropped)};
   return {.all = all, .dropped = std::move(dropped)};
 }
 
 Link Port::link() {
   const Link link = link_settings_.link();
   settle_flow_control(link);
-  if (running()) tx_rates_.follow(link);
+  if (running()) tx_rates_.follow(link, settings());
   return link;
 }
 

@@ -18,21 +18,9 @@ Result<void> Port::check_functions(unsigned count) const {
     return fail(ErrorCode::bad_state, fmt::format("{}: virtual functions cannot be changed {}", card_.name, why), hint);
   };
   if (running()) return refused("while the port is started", "stop the port, change them, start it again");
-  if (count == 0) {
-    if (addresses_.fit_exactly()) return {};
-    return refused("to none while the port has so many further unicast addresses", "set fewer first");
-  }
-  if (pools_.enabled()) return refused("while there are pools", "set no pools first (QueuePools)");
-  if (!flow_filters_.rules().empty()) return refused("while there are flow rules", "remove the rules first");
-  if (settings().outer_vlan_type) return refused("while there is an outer VLAN type", "turn DoubleVlan off first");
-  if (stamps_.frame_stamps().transmit) {
-    return refused("while sent frames are stamped", "set FrameStampsConfig::transmit to false first");
-  }
-  const bool is_configured = config().rx_queues() + config().tx_queues() != 0;
-  if (is_configured && (config().rx_queues() != 1 || config().tx_queues() != 1)) {
-    return refused("while the port has other queues than one in each direction", "configure it with these first");
-  }
-  return {};
+  if (count != 0) return may_add(Feature::functions);
+  if (settings().unicast.size() <= info().limits.max_unicast) return {};
+  return refused("to none while the port has so many further unicast addresses", "set fewer first");
 }
 
 intel::QueueRegisters Port::ring_registers() const {
@@ -48,9 +36,6 @@ void Port::functions_changed(unsigned count) {
   card_.first_queue = count;
   move_queues(ring_registers());
   statistics_.use_queues(count, count == 0 ? hw::igb::kRxQueues : 1);
-  rss_.set_pools(count == 0 ? 0 : 1);
-  flow_filters_.set_pools(count != 0);
-  stamps_.refuse_transmit(count != 0);
 }
 
 }  // namespace pollux::drivers::igb

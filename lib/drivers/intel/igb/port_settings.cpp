@@ -5,19 +5,38 @@
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/port.hpp"
+#include "drivers/intel/igb/rss.hpp"
+#include "net/rss_setting.hpp"
 
 namespace pollux::drivers::igb {
 
+std::uint32_t Port::features(const Settings& settings) const {
+  const ValidatedConfig& queues = settings.queues;
+  const bool configured = queues.rx_queues() + queues.tx_queues() != 0;
+  std::uint32_t all = 0;
+  if (!settings.pools.pools.empty()) all |= Feature::pools;
+  if (functions_.enabled()) all |= Feature::functions;
+  if (settings.vlans) all |= Feature::vlan_filter;
+  if (!settings.unicast.empty() || !settings.multicast.empty()) all |= Feature::further_addresses;
+  if (!flow_filters_.rules().empty()) all |= Feature::flow_rules;
+  if (settings.outer_vlan_type) all |= Feature::outer_vlan_type;
+  if (stamps_.frame_stamps().transmit) all |= Feature::transmit_stamps;
+  if (configured && (queues.rx_queues() != 1 || queues.tx_queues() != 1)) all |= Feature::several_queues;
+  return all;
+}
+
+Result<void> Port::may_add(Feature more) const {
+  const std::uint32_t now = features(settings());
+  return check_features(now, now | more, card_.name);
+}
+
 Result<void> Port::check(const Settings& from, const Settings& to) {
-  if (to.vlans != from.vlans && pools_.enabled()) {
-    return fail(ErrorCode::not_supported, fmt::format("{}: the VLAN filter cannot be used with pools", card_.name),
-                "name the VLANs in QueuePool::vlans");
-  }
+  if (auto fit = check_features(features(from), features(to), card_.name); !fit) return fit;
+  const std::uint16_t queues = to.queues.rx_queues();
+  if (auto fits = check_pools(card_, to.pools, queues == 0 ? card_.traits->queues : queues); !fits) return fits;
+  if (auto fits = flow_filters_.check(queues); queues != 0 && !fits) return fits;
   if (to.vlans != from.vlans && functions_.enabled()) {
     if (auto fits = functions_.check_port_vlans(to.vlans); !fits) return fits;
-  }
-  if (to.outer_vlan_type && to.outer_vlan_type != from.outer_vlan_type) {
-    if (auto possible = check_outer_tags(); !possible) return possible;
   }
   const bool marks = to.flow_control != from.flow_control || to.queues.packet_buffers != from.queues.packet_buffers;
   if (!marks || card_.regs.removed()) return {};
@@ -25,25 +44,12 @@ Result<void> Port::check(const Settings& from, const Settings& to) {
   return valid ? Result<void>() : pass_on(std::move(valid));
 }
 
-// The mode is the whole card's, and a function's driver would not know of it. The card's filters find no headers in
-// frames without the outer tag.
-Result<void> Port::check_outer_tags() const {
-  const auto refused = [this](const char* why, const char* hint) {
-    return fail(ErrorCode::bad_state, fmt::format("{}: an outer VLAN type cannot be set {}", card_.name, why), hint);
-  };
-  if (functions_.enabled()) return refused("while there are virtual functions", "disable the functions first");
-  if (!flow_filters_.rules().empty()) {
-    return refused("while there are flow rules", "remove the rules first, or give them to SoftwareClassifier");
-  }
-  return {};
-}
-
 // RCTL is the last: it lets the card receive.
 Result<void> Port::apply(const Settings* from, const Settings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
   const bool receives = to.queues.rx_queues() != 0;
   if (from == nullptr) clear_filters(card_);
-  if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools());
+  if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools(to.pools) | functions_.own_pools());
   if (changed(&Settings::vlans)) write_port_vlans(from, to);
   if (changed(&Settings::vlan_stripping)) write_vlan_stripping(card_, to.vlan_stripping);
   if (changed(&Settings::mtu, &Settings::outer_vlan_type)) write_receive_limit(card_, card_limit(to));
@@ -56,15 +62,22 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     if (auto paused = apply_flow_control(from, to); !paused) return paused;
   }
   if (from == nullptr) {
-    pools_.start(pool_settings(to));
+    if (receives) enable_hash(card_);
+    start_pools(card_, to.pools, pool_settings(to));
     functions_.start(pool_settings(to));
-    addresses_.start();
-    if (receives) rss_.start();
+    addresses_.forget();
   } else if (changed(&Settings::mtu, &Settings::vlan_stripping, &Settings::outer_vlan_type, &Settings::promiscuous,
                      &Settings::all_multicast)) {
-    pools_.write_common(pool_settings(to));
+    write_pool_settings(card_, to.pools, pool_settings(to));
     functions_.write_common(pool_settings(to));
   }
+  if (changed(&Settings::unicast, &Settings::multicast)) addresses_.write(to);
+  // Pools of one queue, and those of functions, leave nothing to choose.
+  const bool spreads = receives && !functions_.enabled() && queues_of_a_pool(to.pools) != 1;
+  if (spreads && changed(&Settings::rss)) {
+    write_rss(card_, effective_rss(to, info().limits), queues_of_a_pool(to.pools) > 1);
+  }
+  if (from != nullptr && changed(&Settings::tx_rates, &Settings::pool_tx_rates)) tx_rates_.apply(*from, to);
   if (receives && changed(&Settings::promiscuous, &Settings::all_multicast, &Settings::vlans)) {
     write_receive_control(card_, receive_control(to));
   }
@@ -75,7 +88,7 @@ void Port::write_port_vlans(const Settings* from, const Settings& to) {
   if (functions_.enabled()) {
     if (from != nullptr) functions_.set_port_vlans(to.vlans);
   } else if (from == nullptr) {
-    write_vlans(card_, nullptr, pools_.enabled() ? pools_.vlans() : to.vlans.value_or(VlanSet()));
+    write_vlans(card_, nullptr, !to.pools.pools.empty() ? pool_vlans(to.pools) : to.vlans.value_or(VlanSet()));
   } else {
     const VlanSet before = from->vlans.value_or(VlanSet());
     write_vlans(card_, &before, to.vlans.value_or(VlanSet()));
@@ -83,16 +96,15 @@ void Port::write_port_vlans(const Settings* from, const Settings& to) {
 }
 
 ReceiveControl Port::receive_control(const Settings& settings) const {
-  return {
-      .promiscuous = settings.promiscuous,
-      .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
-      .keep_fcs = settings.queues.keep_fcs,
-      .keep_bad_frames = settings.queues.keep_bad_frames,
-      .filter_vlans = functions_.enabled() || (pools_.enabled() ? pools_.vlans().any() : settings.vlans.has_value()),
-      .loopback = loopback_};
+  return {.promiscuous = settings.promiscuous,
+          .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
+          .keep_fcs = settings.queues.keep_fcs,
+          .keep_bad_frames = settings.queues.keep_bad_frames,
+          .filter_vlans = functions_.enabled() || pool_vlans(settings.pools).any() || settings.vlans.has_value(),
+          .loopback = settings.loopback};
 }
 
-PoolControl::Common Port::pool_settings(const Settings& settings) const {
+PoolCommon Port::pool_settings(const Settings& settings) const {
   return {.limit = receive_limit(settings),
           .strip_vlans = settings.vlan_stripping,
           .keep_fcs = settings.queues.keep_fcs,

@@ -64,10 +64,8 @@ void StampLatches::write() const {
 }
 
 Result<void> StampLatches::set_frame_stamps(const FrameStampsConfig& config) {
-  if (config.transmit && refuses_transmit_) {
-    return fail(ErrorCode::not_supported,
-                fmt::format("{}: sent frames cannot be stamped while there are virtual functions", card_.name),
-                "disable the functions, which share the card's only stamp of sent frames and could falsify it");
+  if (config.transmit) {
+    if (auto may = may_transmit_(); !may) return may;
   }
   if (auto runs = clock_.run(); !runs) return runs;
   const bool had_ethernet = uses_ethernet(config_.receive);

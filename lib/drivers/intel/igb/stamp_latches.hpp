@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
@@ -15,9 +16,10 @@ namespace pollux::drivers::igb {
 /// The card's two latches of time stamps, and the filters that select stamped frames. Thread rule: control calls.
 class StampLatches final : public FrameStamps {
  public:
-  /// All three outlive this object.
-  StampLatches(const igb::Card& card, CardClock& clock, FlowFilters& filters) noexcept
-      : card_(card), clock_(clock), filters_(filters) {}
+  /// All three outlive this object. `may_transmit`: whether the port's other features allow stamps of sent frames.
+  StampLatches(const igb::Card& card, CardClock& clock, FlowFilters& filters,
+               std::function<Result<void>()> may_transmit)
+      : card_(card), clock_(clock), filters_(filters), may_transmit_(std::move(may_transmit)) {}
 
   [[nodiscard]] Result<void> set_frame_stamps(const FrameStampsConfig& config) override;
   [[nodiscard]] FrameStampsConfig frame_stamps() const override { return config_; }
@@ -27,8 +29,6 @@ class StampLatches final : public FrameStamps {
   /// Writes the settings after a reset, which clears them; the clock runs again.
   void start();
   void stop() noexcept { running_ = false; }
-  /// Virtual functions share the latch of sent frames, and could replace the port's stamp with one of their own.
-  void refuse_transmit(bool refused) noexcept { refuses_transmit_ = refused; }
   /// Releases stamps that have waited too long. Call it regularly while the port runs.
   void release_unread();
   void append_counters(std::vector<Counter>& counters) const;
@@ -52,10 +52,10 @@ class StampLatches final : public FrameStamps {
   const igb::Card& card_;
   CardClock& clock_;
   FlowFilters& filters_;
+  std::function<Result<void>()> may_transmit_;
   FrameStampsConfig config_;
   Latch rx_, tx_;
   bool running_ = false;
-  bool refuses_transmit_ = false;
 };
 
 }  // namespace pollux::drivers::igb

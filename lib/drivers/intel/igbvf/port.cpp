@@ -27,6 +27,7 @@ constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 PortInfo describe(const Device& device, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
   limits.promiscuous = false;
+  limits.max_multicast = hw::igbvf::kMaxMulticast;
   limits.keep_fcs = false;         // the physical function decides for all (RCTL.SECRC)
   limits.keep_bad_frames = false;  // and here (RCTL.SBP)
   limits.max_header = 0;           // and here (PSRTYPE)

@@ -19,7 +19,7 @@ namespace pollux::drivers::igbvf {
 
 /// A port of a virtual function. The physical function's driver, the kernel's or another, owns the link, the filters
 /// and the address. The port requests its settings through the mailbox, again at every start.
-class Port final : public intel::QueuePort, private RegisterDump, private MulticastFilter {
+class Port final : public intel::QueuePort, private RegisterDump {
  public:
   /// Resets the function and opens a port on it. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -63,18 +63,16 @@ class Port final : public intel::QueuePort, private RegisterDump, private Multic
   [[nodiscard]] Result<void> expect_open() const;
 
   [[nodiscard]] std::vector<RegisterValue> registers() override;
-  [[nodiscard]] Result<void> set_multicast(std::span<const MacAddress> groups) override;
 
   std::array<CapabilityEntry, 5> capabilities_{offer<RegisterDump>(*this), transmit_watch(), interrupt_capability(),
-                                               offer<MulticastFilter>(*this), by_settings<VlanFilter>()};
+                                               by_settings<MulticastFilter>(), by_settings<VlanFilter>()};
   std::unique_ptr<Device> device_;
   Card card_;
   Mailbox mailbox_;
   MacAddress permanent_mac_{};
-  MacAddress given_mac_{};             // the address that the physical function has for this one
-  std::vector<MacAddress> multicast_;  // the groups requested
-  bool was_reset_ = false;             // by the physical function, since the last start
-  bool dma_ended_ = true;              // false while DMA may be going on
+  MacAddress given_mac_{};  // the address that the physical function has for this one
+  bool was_reset_ = false;  // by the physical function, since the last start
+  bool dma_ended_ = true;   // false while DMA may be going on
   Statistics statistics_;
 };
 

@@ -29,8 +29,6 @@ std::uint32_t speed_of(std::uint32_t field) noexcept {
   return kSpeeds[field & 3];
 }
 
-bool is_group(const MacAddress& mac) noexcept { return (mac[0] & 1) != 0; }
-
 }  // namespace
 
 Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, PortDriver& out,
@@ -52,8 +50,8 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
   if (from != nullptr ? changed(&Settings::all_multicast) : to.all_multicast) {
     if (auto set = request_all_multicast(card_, mailbox_, to.all_multicast); !set) return set;
   }
-  if (from == nullptr && !multicast_.empty()) {
-    if (auto set = request_multicast(card_, mailbox_, multicast_); !set) return set;
+  if (from != nullptr ? changed(&Settings::multicast) : !to.multicast.empty()) {
+    if (auto set = request_multicast(card_, mailbox_, to.multicast); !set) return set;
   }
   const VlanSet vlans = to.vlans.value_or(VlanSet());
   if (from != nullptr) return change_vlans(from->vlans.value_or(VlanSet()), vlans);
@@ -86,25 +84,6 @@ Result<void> Port::change_vlans(const VlanSet& before, const VlanSet& vlans) {
 Result<void> Port::expect_open() const {
   if (device_ != nullptr && card_.regs.bar()) return {};
   return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
-}
-
-Result<void> Port::set_multicast(std::span<const MacAddress> groups) {
-  if (auto is_open = expect_open(); !is_open) return is_open;
-  const auto wrong = std::find_if_not(groups.begin(), groups.end(), is_group);
-  if (wrong != groups.end()) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} is not a multicast address", card_.name, to_string(*wrong)),
-                "the first byte of a multicast address is odd");
-  }
-  if (groups.size() > hw::igbvf::kMaxMulticast) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} multicast groups are more than the {} that a virtual function can request",
-                            card_.name, groups.size(), hw::igbvf::kMaxMulticast),
-                "use set_all_multicast");
-  }
-  if (auto set = request_multicast(card_, mailbox_, groups); !set) return set;
-  multicast_.assign(groups.begin(), groups.end());
-  return {};
 }
 
 Result<void> Port::show_vlans(const VlanSet& before, const VlanSet& vlans) {

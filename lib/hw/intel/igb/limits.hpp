@@ -12,6 +12,9 @@ namespace pollux::hw::igb {
 inline constexpr std::uint32_t kRxQueues = 16;
 inline constexpr std::uint32_t kTxQueues = 16;
 
+/// Mb/s of the fastest link.
+inline constexpr std::uint32_t kFastestLink = 1000;
+
 /// The registers are in BAR 0, which has 128 KiB (Linux igb maps it whole; QEMU, igb.c, IGB_MMIO size).
 inline constexpr std::uint32_t kRegisterBytes = 128 * 1024;
 inline constexpr std::uint32_t kRegisterBar = 0;
