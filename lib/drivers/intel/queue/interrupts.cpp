@@ -85,6 +85,7 @@ Result<void> QueueInterrupts::enable(Device& device, const MaskRegisters& masks,
   const auto events = device.enable_interrupts(wanted);
   if (!events) return tl::unexpected<Error>(events.error());
   enabled_ = wanted;
+  queues_ = count;
   if (has_other()) watch_other(events->front());
   for (unsigned vector = 0; vector < wanted; ++vector) vectors_[vector].setup(masks, vector);
   for (unsigned queue = 0; queue < count; ++queue) {
@@ -119,8 +120,8 @@ void QueueInterrupts::detach(QueueSet& queues) noexcept {
 
 void QueueInterrupts::set_moderation(unsigned queue, const InterruptModeration& moderation) {
   moderation_[queue] = moderation;
-  if (enabled_ == 0) return;
-  for (unsigned other = 0; other < moderation_.size(); ++other) {
+  if (enabled_ == 0 || queue >= queues_) return;  // that of a queue that the port does not have yet
+  for (unsigned other = 0; other < queues_; ++other) {
     if (vector_of(other) == vector_of(queue)) moderation_[other] = moderation;
   }
   vectors_[vector_of(queue)].moderate(moderation);

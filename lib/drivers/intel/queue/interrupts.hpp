@@ -91,6 +91,7 @@ class QueueInterrupts {
   std::vector<InterruptVector> vectors_;
   std::vector<InterruptModeration> moderation_;  // by queue
   unsigned enabled_ = 0;
+  unsigned queues_ = 0;  // that have the enabled vectors
   int other_event_ = -1;
   FileDescriptor other_seen_;  // an epoll instance that reports each signal of other_event_ once
 };
