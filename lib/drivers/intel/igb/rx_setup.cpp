@@ -8,13 +8,21 @@
 #include "drivers/intel/igb/port_limits.hpp"
 
 namespace pollux::drivers::igb {
+namespace {
+
+bool splits_headers(const ValidatedConfig& config) {
+  return std::any_of(config.rx.begin(), config.rx.end(),
+                     [](const ValidatedRxQueue& queue) { return queue.header_bytes != 0; });
+}
+
+}  // namespace
 
 Result<void> program_receive(const Card& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed = program_rx_ring(card, queue, rings.rx(queue), intel::rx_format(config.rx[queue]));
     if (!programmed) return programmed;
   }
-  write_split_types(card, config);
+  if (splits_headers(config)) write_split_types(card, config);  // a reset clears the types
   // Linux, igb_main.c, igb_configure_rx: SCTP checksums on an 82576. Erratum E-SCTP60 is handled by RxMetadata.
   modify<reg::RXCSUM>(card, reg::RXCSUM::CRCOFL);
   // Erratum E-IPV6EX: Linux, e1000_82575.c, igb_rx_fifo_flush_82575.
@@ -34,14 +42,12 @@ Result<void> wait_receive(const Card& card, const ValidatedConfig& config) {
 // [I-PSRTYPE] Which register a queue follows depends on the pools, so all have the same types. They say nothing to
 // queues that do not split.
 void write_split_types(const Card& card, const ValidatedConfig& config) {
-  const auto splits = [](const ValidatedRxQueue& queue) { return queue.header_bytes != 0; };
-  if (std::none_of(config.rx.begin(), config.rx.end(), splits)) return;
-  for (std::uint32_t pool = 0; pool < reg::kPools; ++pool) {
-    card.regs.write<reg::PSRTYPE>(pool, reg::PSRTYPE::IPV4_FRAGMENT | reg::PSRTYPE::IPV4_TCP | reg::PSRTYPE::IPV4_UDP |
-                                            reg::PSRTYPE::TUNNEL_FRAGMENT | reg::PSRTYPE::TUNNEL_TCP |
-                                            reg::PSRTYPE::TUNNEL_UDP | reg::PSRTYPE::IPV6_FRAGMENT |
-                                            reg::PSRTYPE::IPV6_TCP | reg::PSRTYPE::IPV6_UDP);
-  }
+  constexpr reg::PSRTYPE::Value kTypes = reg::PSRTYPE::IPV4_FRAGMENT | reg::PSRTYPE::IPV4_TCP | reg::PSRTYPE::IPV4_UDP |
+                                         reg::PSRTYPE::TUNNEL_FRAGMENT | reg::PSRTYPE::TUNNEL_TCP |
+                                         reg::PSRTYPE::TUNNEL_UDP | reg::PSRTYPE::IPV6_FRAGMENT |
+                                         reg::PSRTYPE::IPV6_TCP | reg::PSRTYPE::IPV6_UDP;
+  const reg::PSRTYPE::Value types = splits_headers(config) ? kTypes : reg::PSRTYPE::Value();
+  for (std::uint32_t pool = 0; pool < reg::kPools; ++pool) card.regs.write<reg::PSRTYPE>(pool, types);
 }
 
 // DPDK, igb_ethdev.c, igb_vlan_hw_extend_enable: the second tag counts, too.
