@@ -69,13 +69,16 @@ Result<FlowControlConfig> with_water_marks(const FlowControlConfig& config, std:
 }
 
 // Linux, e1000_mac.c, igb_setup_link (address, type and time), igb_set_fc_watermarks and igb_force_mac_fc. FCRTV
-// repeats the pause frame when that much of its time is left: I210 datasheet, 3.7.5.
+// repeats the pause frame when that much of its time is left: I210 datasheet, 3.7.5. Without a wish they are as after a
+// reset.
 Result<void> write_flow_control(const Card& card, const FlowControlConfig& config, PauseModes modes) {
-  card.regs.write<reg::FCT>(reg::FCT::TYPE(kPauseType));
-  card.regs.write<reg::FCAH>(reg::FCAH::ADDRESS(kPauseAddressHigh));
-  card.regs.write<reg::FCAL>(reg::FCAL::Value(kPauseAddressLow));
-  card.regs.write<reg::FCTTV>(reg::FCTTV::TTV(config.pause_time));
-  card.regs.write<reg::FCRTV>(reg::FCRTV::REFRESH(config.pause_time / 2U));
+  const bool wanted = config.pause.any();
+  const std::uint32_t time = wanted ? config.pause_time : 0U;
+  card.regs.write<reg::FCT>(reg::FCT::TYPE(wanted ? kPauseType : 0));
+  card.regs.write<reg::FCAH>(reg::FCAH::ADDRESS(wanted ? kPauseAddressHigh : 0));
+  card.regs.write<reg::FCAL>(reg::FCAL::Value(wanted ? kPauseAddressLow : 0));
+  card.regs.write<reg::FCTTV>(reg::FCTTV::TTV(time));
+  card.regs.write<reg::FCRTV>(reg::FCRTV::REFRESH(time / 2U));
   if (modes.transmit) {
     card.regs.write<reg::FCRTL>(reg::FCRTL::RTL(config.low_water / kWaterUnit) | reg::FCRTL::XONE);
     card.regs.write<reg::FCRTH>(reg::FCRTH::RTH(config.high_water / kWaterUnit));
