@@ -30,12 +30,13 @@ void write_vlan_stripping(const Card& card, bool on) {
   }
 }
 
-// [I-EXTVLAN] The type before the mode, so that no frame meets the mode with another type. DPDK, igb_ethdev.c,
-// eth_igb_vlan_tpid_set and igb_vlan_hw_extend_enable.
+// [I-EXTVLAN] The mode is on only while the type is right, so that no frame meets it with another type. Without the
+// mode the type is that after a reset. DPDK, igb_ethdev.c, eth_igb_vlan_tpid_set and igb_vlan_hw_extend_enable; QEMU,
+// igb_core.c, igb_mac_reg_init.
 void write_outer_vlan_type(const Card& card, std::optional<std::uint16_t> ether_type) {
-  if (!ether_type) return clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
-  card.regs.write<reg::VET>(reg::VET::TYPE(kVlanType) | reg::VET::OUTER_TYPE(*ether_type));
-  modify<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
+  if (!ether_type) clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
+  card.regs.write<reg::VET>(reg::VET::TYPE(kVlanType) | reg::VET::OUTER_TYPE(ether_type.value_or(kVlanType)));
+  if (ether_type) modify<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
 }
 
 }  // namespace pollux::drivers::igb
