@@ -58,17 +58,17 @@ Result<void> check_link_mode(const Card& card) {
 namespace {
 
 // Linux, e1000_82575.c, igb_setup_copper_link_82575, does the same: sets SLU, forces neither speed nor duplex, unless
-// the PHY is forced (e1000_phy.c, igb_phy_force_speed_duplex_setup).
+// the PHY is forced (e1000_phy.c, igb_phy_force_speed_duplex_setup). What is not forced is as after a reset.
 Result<void> set_link_up(const Card& card, std::optional<LinkMode> forced) {
   const auto control = read_with_retry<reg::CTRL>(card);
   if (control.all_ones()) return fail_removed(card.name);
   auto next = control.with(reg::CTRL::SLU)
+                  .with(reg::CTRL::SPEED(2) | reg::CTRL::FD)
                   .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)
                   .without(reg::CTRL::RFCE | reg::CTRL::TFCE);
   if (forced) {
-    next = next.without(reg::CTRL::FD)
-               .with(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::SPEED(speed_of(*forced) == 100 ? 1 : 0));
-    if (duplex_of(*forced) == Duplex::full) next = next.with(reg::CTRL::FD);
+    next = next.with(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::SPEED(speed_of(*forced) == 100 ? 1 : 0));
+    if (duplex_of(*forced) == Duplex::half) next = next.without(reg::CTRL::FD);
   }
   card.regs.write<reg::CTRL>(next);
   return {};

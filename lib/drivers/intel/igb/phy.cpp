@@ -67,17 +67,19 @@ Result<void> advertise(const Card& card, const LinkModes& modes, std::uint16_t p
 
 constexpr unsigned kUnwanted =
     phy::kControlPowerDown | phy::kControlIsolate | phy::kControlLoopback | phy::kControlReset;
+constexpr unsigned kMode = phy::kControlAutonegotiate | phy::kControlRestart | phy::kControlSpeedHigh |
+                           phy::kControlSpeedLow | phy::kControlFullDuplex;
 
 // [I-LINK] Linux, e1000_phy.c, igb_copper_link_autoneg and igb_power_up_phy_copper. QEMU's igb sets STATUS.LU 500 ms
-// after this write (igb_core.c, igb_set_phy_ctrl).
+// after this write (igb_core.c, igb_set_phy_ctrl). The mode, which negotiation ignores, is that after a reset.
 Result<void> restart(const Card& card) {
-  return modify_phy(card, phy::kControl, kUnwanted, phy::kControlAutonegotiate | phy::kControlRestart);
+  return modify_phy(
+      card, phy::kControl, kUnwanted | kMode,
+      phy::kControlAutonegotiate | phy::kControlRestart | phy::kControlSpeedHigh | phy::kControlFullDuplex);
 }
 
 // Linux, e1000_phy.c, igb_phy_force_speed_duplex_setup.
 Result<void> force(const Card& card, LinkMode mode) {
-  constexpr unsigned kMode = phy::kControlAutonegotiate | phy::kControlRestart | phy::kControlSpeedHigh |
-                             phy::kControlSpeedLow | phy::kControlFullDuplex;
   unsigned bits = speed_of(mode) == 100 ? unsigned{phy::kControlSpeedLow} : 0U;
   if (duplex_of(mode) == Duplex::full) bits |= phy::kControlFullDuplex;
   return modify_phy(card, phy::kControl, kUnwanted | kMode, bits);
