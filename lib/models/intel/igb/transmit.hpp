@@ -74,6 +74,8 @@ class Transmit final : private TxSink {
   [[nodiscard]] Collisions& collisions() noexcept { return collisions_; }
 
   [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
+  /// The rate limit of a queue, which no register shows: only the queue that RTTDQSEL selects can be written.
+  [[nodiscard]] hw::RTTBCNRC::Value rate(std::uint32_t queue) const { return rates_.rate(queue); }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
 
  private:

@@ -23,6 +23,8 @@ class TxRates {
   /// True if the queue may not start a frame yet.
   [[nodiscard]] bool waits(std::uint32_t queue) const { return next_[queue] > timers_.now(); }
   [[nodiscard]] Duration wait(std::uint32_t queue) const { return next_[queue] - timers_.now(); }
+  /// RTTBCNRC of a queue.
+  [[nodiscard]] hw::RTTBCNRC::Value rate(std::uint32_t queue) const { return rate_[queue]; }
   /// The queue has sent a frame of `bytes` without FCS.
   void sent(std::uint32_t queue, std::size_t bytes);
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "settings/asked.hpp"
+
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/port_clock.hpp"
+#include "pollux/net/tx_rate_limit.hpp"
+
+namespace pollux::test::settings {
+namespace {
+
+/// Calls steps until one fails.
+class Steps {
+ public:
+  template <class Step>
+  Steps& then(Step step) {
+    if (!result_) return *this;
+    if (auto done = step(); !done) result_ = tl::unexpected<Error>(done.error());
+    return *this;
+  }
+  template <class Step>
+  Steps& then_if(bool wanted, Step step) {
+    return wanted ? then(step) : *this;
+  }
+  [[nodiscard]] Result<void> result() && { return std::move(result_); }
+
+ private:
+  Result<void> result_;
+};
+
+void set_filters(Steps& steps, Port& port, const Asked& asked) {
+  steps.then_if(!asked.unicast.empty(), [&] { return port.capability<UnicastFilter>()->set_unicast(asked.unicast); })
+      .then_if(!asked.multicast.empty(),
+               [&] { return port.capability<MulticastFilter>()->set_multicast(asked.multicast); })
+      .then_if(asked.strip_tags, [&] { return port.capability<VlanStripping>()->set_vlan_stripping(true); })
+      .then_if(asked.outer_type.has_value(),
+               [&] { return port.capability<DoubleVlan>()->set_outer_vlan_type(asked.outer_type); });
+  if (!asked.vlans) return;
+  // The first call turns the filter on.
+  steps.then([&] { return port.capability<VlanFilter>()->set_vlan(1, true); });
+  for (const std::uint16_t vlan : *asked.vlans)
+    steps.then([&] { return port.capability<VlanFilter>()->set_vlan(vlan, true); });
+  steps.then_if(!asked.vlans->contains(1), [&] { return port.capability<VlanFilter>()->set_vlan(1, false); });
+}
+
+void set_functions(Steps& steps, Port& port, const std::vector<VirtualFunctionConfig>& functions) {
+  if (functions.empty()) return;
+  steps.then(
+      [&] { return port.capability<VirtualFunctions>()->set_functions(static_cast<unsigned>(functions.size())); });
+  for (unsigned number = 0; number < functions.size(); ++number) {
+    steps.then([&] { return port.capability<VirtualFunctions>()->set_function(number, functions[number]); });
+  }
+}
+
+void set_queues(Steps& steps, Port& port, const Asked& asked) {
+  steps.then_if(asked.pools != QueuePoolsConfig{},
+                [&] { return port.capability<QueuePools>()->set_queue_pools(asked.pools); });
+  steps.then_if(asked.rss.has_value(), [&] { return port.capability<Rss>()->set_rss(*asked.rss); });
+  for (const auto& [id, rule] : asked.rules) steps.then([&] { return port.capability<FlowRules>()->add(rule); });
+  for (const auto& [queue, moderation] : asked.moderation)
+    steps.then([&] { return port.capability<Interrupts>()->set_moderation(queue, moderation); });
+  for (const auto& [pool, rate] : asked.pool_rates)
+    steps.then([&] { return port.capability<TxRateLimit>()->set_pool_tx_rate(pool, rate); });
+}
+
+void set_link(Steps& steps, Port& port, const Asked& asked) {
+  steps
+      .then_if(asked.flow_control != FlowControlConfig{},
+               [&] { return port.capability<FlowControl>()->set_flow_control(asked.flow_control); })
+      .then_if(asked.link != LinkConfig{}, [&] { return port.capability<LinkControl>()->set_link_config(asked.link); })
+      .then_if(!asked.phy_enabled, [&] { return port.capability<LinkControl>()->set_phy_enabled(false); })
+      .then_if(asked.loopback != LoopbackMode::none,
+               [&] { return port.capability<Loopback>()->set_loopback(asked.loopback); });
+}
+
+}  // namespace
+
+// RSS follows the pools, since its table must fit their queues. Rates precede the functions, which take queues away.
+Result<void> set_all(Port& port, const Asked& asked) {
+  Steps steps;
+  steps.then([&] { return port.configure(asked.config.value_or(PortConfig{})); });
+  steps.then_if(asked.mac.has_value(), [&] { return port.set_mac(*asked.mac); });
+  for (const auto& [queue, rate] : asked.rates)
+    steps.then([&] { return port.capability<TxRateLimit>()->set_tx_rate(queue, rate); });
+  set_functions(steps, port, asked.functions);
+  set_filters(steps, port, asked);
+  set_queues(steps, port, asked);
+  set_link(steps, port, asked);
+  steps.then_if(asked.clock.has_value(), [&] { return port.capability<PortClock>()->set_frequency(*asked.clock); })
+      .then_if(asked.stamps != FrameStampsConfig{},
+               [&] { return port.capability<FrameStamps>()->set_frame_stamps(asked.stamps); })
+      .then_if(asked.wake.any(), [&] { return port.capability<WakeOnLan>()->set_wake_events(asked.wake); })
+      .then_if(asked.led != LedMode::automatic, [&] { return port.capability<IdentifyLed>()->set_led(asked.led); });
+  return std::move(steps).result();
+}
+
+}  // namespace pollux::test::settings
