@@ -87,7 +87,7 @@ FlowRule random_rule(Random& random) {
     case 0:
       rule.match = match::eth().type(random.one_of(std::array<std::uint16_t, 4>{0x88B5, 0x88B6, 0x88F7, 0x8906}));
       break;
-    case 1: rule.match = match::ipv4().tcp().flags(0x02, 0x02); break;
+    case 1: rule.match = match::tcp().flags(0x02, 0x02); break;
     case 2:
       rule.match = match::ipv4()
                        .source({10, 0, 0, 1})

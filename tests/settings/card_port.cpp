@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // Offsets and bits as in the datasheet.
-constexpr std::uint32_t kMdic = 0x0020, kRxpbs = 0x2404, kTxpbs = 0x3404, kEitr = 0x1680, kGcr = 0x5B00;
+constexpr std::uint32_t kMdic = 0x0020, kRxpbs = 0x2404, kTxpbs = 0x3404, kModeration = 0x1680, kGcr = 0x5B00;
 constexpr std::uint32_t kWuc = 0x5800, kWufc = 0x5808, kManc = 0x5820;
 constexpr unsigned kVectors = 25;
 constexpr std::uint32_t kMdicPhy1 = 1U << 21, kMdicWrite = 1U << 26, kMdicReady = 1U << 28;
@@ -44,7 +44,8 @@ void CardPort::write_phy(unsigned number, std::uint16_t value) {
 // the firmware's. The sizes of the packet buffers are those that the card had when the port first changed them, so they
 // are only poisoned after that.
 void CardPort::poison(bool with_phy) {
-  for (unsigned vector = 0; vector < kVectors; ++vector) bar_.write32(kEitr + 4 * vector, random_.below(0x2000) << 2);
+  for (unsigned vector = 0; vector < kVectors; ++vector)
+    bar_.write32(kModeration + 4 * vector, random_.below(0x2000) << 2);
   bar_.write32(kGcr, bar_.read32(kGcr) | 1U << 16);
   bar_.write32(kManc, 1U << 13);
   bar_.write32(kWuc, 0xB);

@@ -57,7 +57,7 @@ bool SimPort::hang(unsigned queue) {
 void SimPort::append_hidden(Image& image) {
   with_card([&image](models::igb::Card& card) {
     append<reg::UTA>(image, card, "UTA");
-    const bool has_link = card.registers().get<reg::STATUS>().has(reg::STATUS::LU);
+    const bool has_link = reg::STATUS::Value(image.registers["STATUS"].value).has(reg::STATUS::LU);
     bool limited = false;
     for (std::uint32_t queue = 0; has_link && queue < reg::kTxQueues; ++queue) {  // a rate follows from the link's
       const auto rate = card.transmitter().rate(queue);
