@@ -72,7 +72,7 @@ Result<Json> set_all_multicast(Server&, NamedPort& named, const Params& params) 
 Result<LinkMode> mode_of(const Json& word) {
   const auto mode = word.is_string() ? parse_link_mode(word.get<std::string>()) : std::nullopt;
   if (mode) return *mode;
-  return reject("a mode of a link is wrong", "modes are such as 100/full: " + to_string(kUsualLinkModes));
+  return reject("a mode of a link is wrong", "modes are such as 100/full: " + to_string(kAllLinkModes));
 }
 
 // Parameters that are left out keep their values; "forced":null negotiates.

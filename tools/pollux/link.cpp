@@ -38,7 +38,7 @@ Result<LinkConfig> wanted(const LinkOptions& options) {
     const auto mode = parse_link_mode(word);
     if (!mode) {
       return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a mode of a link", word),
-                  "modes are such as 100/full: " + to_string(kUsualLinkModes));
+                  "modes are such as 100/full: " + to_string(kAllLinkModes));
     }
     config.advertised.insert(*mode);
   }

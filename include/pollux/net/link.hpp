@@ -14,7 +14,7 @@ enum class Duplex { half, full };
 /// The state of the link, as the card reports it.
 struct Link {
   bool up = false;
-  std::uint32_t speed = 0;       ///< Mb/s: 10, 100 or 1,000; 10,000 for a port without a card; 0 while down
+  std::uint32_t speed = 0;       ///< Mb/s; 10,000 for a port without a card; 0 while down
   Duplex duplex = Duplex::full;  ///< half: the card handles collisions and back-off
   bool autonegotiated = true;
 

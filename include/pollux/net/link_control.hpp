@@ -15,19 +15,44 @@
 
 namespace pollux {
 
-/// Speed in Mb/s and duplex mode of a link on twisted pairs.
-enum class LinkMode : std::uint8_t { half_10, full_10, half_100, full_100, half_1000, full_1000 };
+/// Speed in Mb/s and duplex mode of a link, whatever its medium. The speeds are those of ethtool.
+enum class LinkMode : std::uint8_t {
+  half_10,
+  full_10,
+  half_100,
+  full_100,
+  half_1000,
+  full_1000,
+  full_2500,
+  full_5000,
+  full_10000,
+  full_20000,
+  full_25000,
+  full_40000,
+  full_50000,
+  full_100000,
+  full_200000,
+  full_400000
+};
 
-inline constexpr std::array kLinkModes{LinkMode::half_10,  LinkMode::full_10,   LinkMode::half_100,
-                                       LinkMode::full_100, LinkMode::half_1000, LinkMode::full_1000};
+/// The speeds of the modes, in Mb/s.
+inline constexpr std::array<std::uint32_t, 16> kLinkSpeeds{
+    10, 10, 100, 100, 1'000, 1'000, 2'500, 5'000, 10'000, 20'000, 25'000, 40'000, 50'000, 100'000, 200'000, 400'000};
 
 /// In Mb/s.
 [[nodiscard]] constexpr std::uint32_t speed_of(LinkMode mode) noexcept {
-  return mode < LinkMode::half_100 ? 10 : mode < LinkMode::half_1000 ? 100 : 1000;
+  return kLinkSpeeds[static_cast<std::size_t>(mode)];
 }
 [[nodiscard]] constexpr Duplex duplex_of(LinkMode mode) noexcept {
-  return static_cast<unsigned>(mode) % 2 == 0 ? Duplex::half : Duplex::full;
+  return mode == LinkMode::half_10 || mode == LinkMode::half_100 || mode == LinkMode::half_1000 ? Duplex::half
+                                                                                                : Duplex::full;
 }
+
+inline constexpr std::array kLinkModes = [] {
+  std::array<LinkMode, kLinkSpeeds.size()> modes{};
+  for (std::size_t i = 0; i < modes.size(); ++i) modes[i] = static_cast<LinkMode>(i);
+  return modes;
+}();
 
 /// A set of modes.
 class LinkModes {
@@ -36,7 +61,7 @@ class LinkModes {
   constexpr LinkModes(std::initializer_list<LinkMode> modes) noexcept {
     for (const LinkMode mode : modes) insert(mode);
   }
-  constexpr void insert(LinkMode mode) noexcept { bits_ = static_cast<std::uint8_t>(bits_ | bit(mode)); }
+  constexpr void insert(LinkMode mode) noexcept { bits_ |= bit(mode); }
   [[nodiscard]] constexpr bool contains(LinkMode mode) const noexcept { return (bits_ & bit(mode)) != 0; }
   [[nodiscard]] constexpr bool contains(const LinkModes& others) const noexcept {
     return (bits_ & others.bits_) == others.bits_;
@@ -45,9 +70,9 @@ class LinkModes {
   [[nodiscard]] constexpr bool operator==(const LinkModes&) const = default;
 
  private:
-  static constexpr unsigned bit(LinkMode mode) noexcept { return 1U << static_cast<unsigned>(mode); }
+  static constexpr std::uint32_t bit(LinkMode mode) noexcept { return 1U << static_cast<unsigned>(mode); }
 
-  std::uint8_t bits_ = 0;
+  std::uint32_t bits_ = 0;
 };
 
 /// "100/full"
@@ -57,16 +82,18 @@ class LinkModes {
 /// The mode that `to_string` writes as `text`; empty if there is none.
 [[nodiscard]] POLLUX_API std::optional<LinkMode> parse_link_mode(std::string_view text);
 
-/// All modes but 1000 Mb/s with half duplex, which cards of this time do not have.
-inline constexpr LinkModes kUsualLinkModes{LinkMode::half_10, LinkMode::full_10, LinkMode::half_100, LinkMode::full_100,
-                                           LinkMode::full_1000};
+inline constexpr LinkModes kAllLinkModes = [] {
+  LinkModes all;
+  for (const LinkMode mode : kLinkModes) all.insert(mode);
+  return all;
+}();
 
 /// How a link finds its mode.
 struct LinkConfig {
-  /// The modes that are offered to the link partner (IEEE 802.3, clause 28). What is offered of pause frames belongs to
-  /// FlowControl.
-  LinkModes advertised = kUsualLinkModes;
-  /// A mode that is used without negotiation; `advertised` is then not used. 10 or 100 Mb/s, since 1000 Mb/s needs
+  /// The modes that are offered to the link partner (IEEE 802.3, clause 28). kAllLinkModes: all that the port supports.
+  /// What is offered of pause frames belongs to FlowControl.
+  LinkModes advertised = kAllLinkModes;
+  /// A mode that is used without negotiation; `advertised` is then not used. 10 or 100 Mb/s, since faster ones need
   /// negotiation (IEEE 802.3). A link partner that negotiates finds the speed, but assumes half duplex.
   std::optional<LinkMode> forced = {};
 
@@ -116,9 +143,10 @@ class POLLUX_API LinkControl {
 
   virtual ~LinkControl() = default;
   [[nodiscard]] virtual LinkModes supported_modes() const = 0;
+  /// As in force; `advertised` names the modes.
   [[nodiscard]] virtual LinkConfig link_config() const = 0;
-  /// Errors: invalid_argument (no mode, or 1000 Mb/s forced), not_supported (a mode that the card lacks; QEMU's card
-  /// has no forced modes), busy (a management session or a loopback holds the link), bad_state (closed),
+  /// Errors: invalid_argument (no mode, or 1000 Mb/s or more forced), not_supported (a mode that the card lacks; a
+  /// forced mode, if it has none), busy (a management session or a loopback holds the link), bad_state (closed),
   /// device_removed, timeout, device_fault (the PHY).
   [[nodiscard]] virtual Result<void> set_link_config(const LinkConfig& config) = 0;
   /// Negotiates again. Errors: bad_state (not started, a forced mode, or the PHY is stopped), and those above.
@@ -126,16 +154,16 @@ class POLLUX_API LinkControl {
   [[nodiscard]] virtual bool phy_enabled() const = 0;
   /// Stops or starts the PHY. A stopped one uses little power and sends nothing, so the link partner has no link,
   /// either. Stopping takes effect at once on any open port; a port that is opened again starts its PHY. Errors:
-  /// not_supported (QEMU's card), and those above.
+  /// not_supported (the PHY cannot be stopped), and those above.
   [[nodiscard]] virtual Result<void> set_phy_enabled(bool enabled) = 0;
   /// Asks the PHY, which takes some milliseconds. Errors: bad_state (closed), device_removed, timeout, device_fault.
   [[nodiscard]] virtual Result<LinkDetails> link_details() = 0;
 };
 
-/// Checks a setting against the modes of a card. `port` is its name in the error. Errors: invalid_argument,
-/// not_supported.
-[[nodiscard]] POLLUX_API Result<void> check_link_config(std::string_view port, const LinkConfig& config,
-                                                        const LinkModes& supported);
+/// Checks a setting against the modes of a card, and replaces kAllLinkModes by them. `port` is its name in
+/// the error. Errors: invalid_argument, not_supported.
+[[nodiscard]] POLLUX_API Result<LinkConfig> check_link_config(std::string_view port, LinkConfig config,
+                                                              const LinkModes& supported);
 
 /// A register of a PHY on the card's management bus (IEEE 802.3, clause 22).
 struct PhyRegister {

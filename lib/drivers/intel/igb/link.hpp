@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/phy.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/loopback.hpp"
@@ -16,7 +17,7 @@ namespace pollux::drivers::igb {
 /// What the link of a port is set to.
 struct LinkSetup {
   LoopbackMode loopback = LoopbackMode::none;
-  LinkConfig config = {};
+  LinkConfig config = {.advertised = kPhyModes};
   bool enabled = true;      ///< false: the PHY stays powered down
   std::uint16_t pause = 0;  ///< the pause bits that the PHY advertises
 };

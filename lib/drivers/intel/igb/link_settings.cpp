@@ -67,13 +67,14 @@ Result<void> LinkSettings::change(const LinkSetup& setup) {
 
 Result<void> LinkSettings::set_link_config(const LinkConfig& config) {
   if (auto present = expect_present(card_); !present) return present;
-  if (auto valid = check_link_config(card_.name, config, supported_modes()); !valid) return valid;
+  auto valid = check_link_config(card_.name, config, supported_modes());
+  if (!valid) return pass_on(std::move(valid));
   if (config.forced) {
     if (auto possible = expect_control("a forced mode"); !possible) return possible;
   }
   if (auto free = expect_free(); !free) return free;
   LinkSetup setup = setup_;
-  setup.config = config;
+  setup.config = *valid;
   return change(setup);
 }
 

@@ -13,7 +13,8 @@
 namespace pollux::drivers::igb {
 
 /// The modes of the internal PHY and of the MAC.
-inline constexpr LinkModes kPhyModes = kUsualLinkModes;
+inline constexpr LinkModes kPhyModes{LinkMode::half_10, LinkMode::full_10, LinkMode::half_100, LinkMode::full_100,
+                                     LinkMode::full_1000};
 
 /// Resets the PHY and waits until the card has configured it from its NVM: at most about 200 ms. Acquires Shared::phy
 /// itself, as all functions here do. Errors: device_removed, timeout (Shared::phy).

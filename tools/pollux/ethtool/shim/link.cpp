@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The link: ethtool without an option and -s, -a and -A, -r.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -15,38 +16,57 @@ constexpr std::int8_t kWords = 3;
 /// The PHY of an 82576 on its management bus.
 constexpr std::uint8_t kPhyAddress = 1;
 
-/// A mode of docs/telemetry.md, and its bit.
+/// A set of link modes.
+struct Modes {
+  std::array<std::uint32_t, kWords> words{};
+
+  void insert(unsigned bit) { words[bit / 32] |= std::uint32_t{1} << bit % 32; }
+  /// Whether it had the mode.
+  bool remove(unsigned bit) {
+    const bool had = (words[bit / 32] >> bit % 32 & 1) != 0;
+    words[bit / 32] &= ~(std::uint32_t{1} << bit % 32);
+    return had;
+  }
+};
+
+/// A mode of docs/telemetry.md, which names no medium, and its bit: that of twisted pairs, or of a copper cable.
 struct Mode {
   std::string_view name;
   unsigned bit = 0;
 };
-constexpr std::array kModes{
-    Mode{"10/half", ETHTOOL_LINK_MODE_10baseT_Half_BIT},     Mode{"10/full", ETHTOOL_LINK_MODE_10baseT_Full_BIT},
-    Mode{"100/half", ETHTOOL_LINK_MODE_100baseT_Half_BIT},   Mode{"100/full", ETHTOOL_LINK_MODE_100baseT_Full_BIT},
-    Mode{"1000/half", ETHTOOL_LINK_MODE_1000baseT_Half_BIT}, Mode{"1000/full", ETHTOOL_LINK_MODE_1000baseT_Full_BIT}};
+constexpr std::array kModes{Mode{"10/half", ETHTOOL_LINK_MODE_10baseT_Half_BIT},
+                            Mode{"10/full", ETHTOOL_LINK_MODE_10baseT_Full_BIT},
+                            Mode{"100/half", ETHTOOL_LINK_MODE_100baseT_Half_BIT},
+                            Mode{"100/full", ETHTOOL_LINK_MODE_100baseT_Full_BIT},
+                            Mode{"1000/half", ETHTOOL_LINK_MODE_1000baseT_Half_BIT},
+                            Mode{"1000/full", ETHTOOL_LINK_MODE_1000baseT_Full_BIT},
+                            Mode{"2500/full", ETHTOOL_LINK_MODE_2500baseT_Full_BIT},
+                            Mode{"5000/full", ETHTOOL_LINK_MODE_5000baseT_Full_BIT},
+                            Mode{"10000/full", ETHTOOL_LINK_MODE_10000baseT_Full_BIT},
+                            Mode{"20000/full", ETHTOOL_LINK_MODE_20000baseKR2_Full_BIT},
+                            Mode{"25000/full", ETHTOOL_LINK_MODE_25000baseCR_Full_BIT},
+                            Mode{"40000/full", ETHTOOL_LINK_MODE_40000baseCR4_Full_BIT},
+                            Mode{"50000/full", ETHTOOL_LINK_MODE_50000baseCR2_Full_BIT},
+                            Mode{"100000/full", ETHTOOL_LINK_MODE_100000baseCR4_Full_BIT},
+                            Mode{"200000/full", ETHTOOL_LINK_MODE_200000baseCR4_Full_BIT},
+                            Mode{"400000/full", ETHTOOL_LINK_MODE_400000baseCR8_Full_BIT}};
 
-constexpr std::uint32_t mode_bit(unsigned mode) { return std::uint32_t{1} << mode; }
+constexpr unsigned kAutoneg = ETHTOOL_LINK_MODE_Autoneg_BIT;
+constexpr unsigned kPair = ETHTOOL_LINK_MODE_TP_BIT;
+constexpr unsigned kPause = ETHTOOL_LINK_MODE_Pause_BIT;
+constexpr unsigned kAsymmetricPause = ETHTOOL_LINK_MODE_Asym_Pause_BIT;
 
-constexpr std::uint32_t kAutoneg = mode_bit(ETHTOOL_LINK_MODE_Autoneg_BIT);
-constexpr std::uint32_t kPair = mode_bit(ETHTOOL_LINK_MODE_TP_BIT);
-constexpr std::uint32_t kPause = mode_bit(ETHTOOL_LINK_MODE_Pause_BIT);
-constexpr std::uint32_t kAsymmetricPause = mode_bit(ETHTOOL_LINK_MODE_Asym_Pause_BIT);
-
-/// The bits of a list of modes.
-std::uint32_t bits_of(const Json& modes) {
-  std::uint32_t bits = 0;
+void insert_all(Modes& modes, const Json& names) {
   for (const Mode& mode : kModes) {
-    if (contains(modes, mode.name)) bits |= mode_bit(mode.bit);
+    if (contains(names, mode.name)) modes.insert(mode.bit);
   }
-  return bits;
 }
 
 /// What a wish for pause frames advertises: IEEE 802.3, table 28B-3, as Linux's igb does.
-std::uint32_t pause_bits(const Json& pause) {
+void insert_pause(Modes& modes, const Json& pause) {
   const bool receive = flag(pause, "receive");
-  const bool transmit = flag(pause, "transmit");
-  if (receive) return transmit ? kPause : kPause | kAsymmetricPause;
-  return transmit ? kAsymmetricPause : 0;
+  if (receive) modes.insert(kPause);
+  if (receive != flag(pause, "transmit")) modes.insert(kAsymmetricPause);
 }
 
 void put_link(ethtool_link_settings& settings, const Json& link) {
@@ -58,9 +78,9 @@ void put_link(ethtool_link_settings& settings, const Json& link) {
 
 /// The masks follow the structure: supported, advertised, the partner's.
 struct Masks {
-  std::uint32_t supported = 0;
-  std::uint32_t advertised = 0;
-  std::uint32_t partner = 0;
+  Modes supported;
+  Modes advertised;
+  Modes partner;
 };
 
 Masks put_details(ethtool_link_settings& settings, const Json& details, const Json& flow_control) {
@@ -73,15 +93,19 @@ Masks put_details(ethtool_link_settings& settings, const Json& details, const Js
   if (const Json& crossed = member(details, "mdix"); crossed.is_boolean())
     settings.eth_tp_mdix = crossed == true ? ETH_TP_MDI_X : ETH_TP_MDI;
   Masks masks;
-  masks.supported = bits_of(member(details, "supported")) | kAutoneg | kPair | kPause;
-  masks.advertised = kPair;
-  if (!forced)
-    masks.advertised |= kAutoneg | bits_of(member(details, "advertised")) | pause_bits(member(flow_control, "pause"));
+  for (const unsigned bit : {kAutoneg, kPair, kPause}) masks.supported.insert(bit);
+  insert_all(masks.supported, member(details, "supported"));
+  masks.advertised.insert(kPair);
+  if (!forced) {
+    masks.advertised.insert(kAutoneg);
+    insert_all(masks.advertised, member(details, "advertised"));
+    insert_pause(masks.advertised, member(flow_control, "pause"));
+  }
   const Json& partner = member(details, "partner");
-  masks.partner = bits_of(member(partner, "modes"));
-  if (flag(partner, "negotiates")) masks.partner |= kAutoneg;
-  if (flag(partner, "pause")) masks.partner |= kPause;
-  if (flag(partner, "asymmetric_pause")) masks.partner |= kAsymmetricPause;
+  insert_all(masks.partner, member(partner, "modes"));
+  if (flag(partner, "negotiates")) masks.partner.insert(kAutoneg);
+  if (flag(partner, "pause")) masks.partner.insert(kPause);
+  if (flag(partner, "asymmetric_pause")) masks.partner.insert(kAsymmetricPause);
   return masks;
 }
 
@@ -109,11 +133,9 @@ int link_settings(Port& port, void* data) {
   if (!has_room) return 0;
   Masks masks;
   if (const int error = read_settings(port, settings, masks)) return error;
-  std::uint32_t* const words = settings.link_mode_masks;
-  std::memset(words, 0, 3 * kWords * sizeof *words);
-  words[0] = masks.supported;
-  words[kWords] = masks.advertised;
-  words[2 * kWords] = masks.partner;
+  std::uint32_t* words = settings.link_mode_masks;
+  for (const Modes& modes : {masks.supported, masks.advertised, masks.partner})
+    words = std::copy(modes.words.begin(), modes.words.end(), words);
   return 0;
 }
 
@@ -125,9 +147,9 @@ int old_settings(Port& port, void* data) {
   auto& answer = *static_cast<ethtool_cmd*>(data);
   answer = {};
   answer.cmd = ETHTOOL_GSET;
-  answer.supported = masks.supported;
-  answer.advertising = masks.advertised;
-  answer.lp_advertising = masks.partner;
+  answer.supported = masks.supported.words[0];
+  answer.advertising = masks.advertised.words[0];
+  answer.lp_advertising = masks.partner.words[0];
   ethtool_cmd_speed_set(&answer, settings.speed);
   answer.duplex = settings.duplex;
   answer.port = settings.port;
@@ -167,16 +189,15 @@ int set_link_settings(Port& port, void* data) {
     return EOPNOTSUPP;
   }
   if (settings.autoneg == AUTONEG_DISABLE) return force_mode(port, settings);
-  const std::uint32_t* const advertised = settings.link_mode_masks + kWords;
-  std::uint32_t left = advertised[0] & ~(kAutoneg | kPair | kPause | kAsymmetricPause);
+  Modes left;
+  std::copy_n(settings.link_mode_masks + kWords, kWords, left.words.begin());
+  for (const unsigned bit : {kAutoneg, kPair, kPause, kAsymmetricPause}) left.remove(bit);
   Json modes = Json::array();
   for (const Mode& mode : kModes) {
-    if ((left & mode_bit(mode.bit)) == 0) continue;
-    modes.push_back(mode.name);
-    left &= ~mode_bit(mode.bit);
+    if (left.remove(mode.bit)) modes.push_back(mode.name);
   }
-  if ((left | advertised[1] | advertised[2]) != 0) {
-    explain("a mode to advertise is none of a card on twisted pairs", "modes are 0x001 to 0x020, 10 to 1000 Mb/s");
+  if (left.words != Modes().words) {
+    explain("a mode to advertise is not known", "ethtool without options shows the modes of a port");
     return EINVAL;
   }
   return port.change("port.set_link", {{"advertised", modes}});
