@@ -60,12 +60,10 @@ void add_port_options(cli::App& app, PortOptions& options) {
   app.add_option("--burst", options.burst, "Maximum number of frames per poll")
       ->check(cli::range(1U, kMaxBurst))
       ->capture_default_str();
-  app.add_option("--rx-ring", options.rx_ring, "Receive descriptors, a power of two")
-      ->check(cli::range(8U, kMaxRing))
-      ->capture_default_str();
-  app.add_option("--tx-ring", options.tx_ring, "Transmit descriptors, a power of two")
-      ->check(cli::range(8U, kMaxRing))
-      ->capture_default_str();
+  app.add_option("--rx-ring", options.rx_ring, "Receive descriptors; default: 512, or the nearest size of the port")
+      ->check(cli::range(8U, kMaxRing));
+  app.add_option("--tx-ring", options.tx_ring, "Transmit descriptors; default: 512, or the nearest size of the port")
+      ->check(cli::range(8U, kMaxRing));
   app.add_option("--mbufs", options.mbufs, "Packet buffers in the pool")
       ->check(cli::range(64U, 4U << 20U))
       ->capture_default_str();

@@ -16,9 +16,9 @@ inline constexpr std::uint32_t kMaxBurst = 512;
 
 /// The port options of every example.
 struct PortOptions {
-  std::uint32_t burst = 32;  ///< frames per poll, 1 to kMaxBurst
-  std::uint32_t rx_ring = 512;
-  std::uint32_t tx_ring = 512;
+  std::uint32_t burst = 32;   ///< frames per poll, 1 to kMaxBurst
+  std::uint32_t rx_ring = 0;  // 0: the port's default
+  std::uint32_t tx_ring = 0;
   std::uint32_t mbufs = 8192;
   std::uint32_t mtu = 1500;
   double wait_link = 10;  ///< seconds

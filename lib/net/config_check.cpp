@@ -35,6 +35,11 @@ Result<void> check_burst_mode(const PortConfig& config, const PortInfo& port) {
                 "use burst_mode = best, which selects a supported mode");
 }
 
+std::uint32_t ring_or_default(std::uint32_t size, const PortInfo& port) {
+  constexpr std::uint32_t kDefault = 512;
+  return size != 0 ? size : nearest_ring(kDefault, port.limits);
+}
+
 // The mbufs that rings and caches hold, and some for the application.
 MempoolOptions own_pool_for(const ValidatedConfig& config, const PortInfo& port) {
   constexpr std::uint32_t kRxCache = 512, kTxCache = 64, kApplication = 2048;
@@ -62,8 +67,9 @@ Result<void> check_rx_cache(const std::string& prefix, const MempoolCacheCore& c
 Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueueConfig& config,
                                         const std::shared_ptr<MempoolCore>& others, const PortInfo& port,
                                         const ContextState& context) {
-  if (auto ring = check_ring(prefix, config.ring, port); !ring) return pass_on(std::move(ring));
-  ValidatedRxQueue queue{.ring = config.ring, .pool = config.pool != nullptr ? config.pool->core() : others};
+  const std::uint32_t ring = ring_or_default(config.ring, port);
+  if (auto valid = check_ring(prefix, ring, port); !valid) return pass_on(std::move(valid));
+  ValidatedRxQueue queue{.ring = ring, .pool = config.pool != nullptr ? config.pool->core() : others};
   if (auto settings = check_rx_settings(prefix, config, queue, port, context); !settings) {
     return pass_on(std::move(settings));
   }
@@ -81,10 +87,10 @@ Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueue
 
 Result<ValidatedTxQueue> check_tx_queue(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port,
                                         const ContextState& context) {
-  if (auto ring = check_ring(prefix, config.ring, port); !ring) return pass_on(std::move(ring));
+  const std::uint32_t ring = ring_or_default(config.ring, port);
+  if (auto valid = check_ring(prefix, ring, port); !valid) return pass_on(std::move(valid));
   if (auto settings = check_tx_settings(prefix, config, port); !settings) return pass_on(std::move(settings));
-  ValidatedTxQueue queue{
-      .ring = config.ring, .thresholds = config.thresholds, .head_write_back = config.head_write_back};
+  ValidatedTxQueue queue{.ring = ring, .thresholds = config.thresholds, .head_write_back = config.head_write_back};
   if (config.cache == nullptr) return queue;
   const MempoolCore& pool = config.cache->core()->pool();
   if (&pool.context() == &context) {
@@ -235,18 +241,23 @@ std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) 
 
 Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port) {
   const PortLimits& limits = port.limits;
-  if (std::has_single_bit(size) && size >= limits.min_ring && size <= limits.max_ring) return {};
+  const std::uint32_t nearest = nearest_ring(size, limits);
+  if (size == nearest && size != 0) return {};
+  const std::string sizes =
+      limits.ring_multiple == 0 ? "power of two" : fmt::format("multiple of {}", limits.ring_multiple);
   return refuse(
       port.name,
-      fmt::format("{}ring = {} is not a power of two from {} to {}", prefix, size, limits.min_ring, limits.max_ring),
-      fmt::format("the nearest is {}", nearest_ring(size, limits)));
+      fmt::format("{}ring = {} is not a {} from {} to {}", prefix, size, sizes, limits.min_ring, limits.max_ring),
+      fmt::format("the nearest is {}", nearest));
 }
 
 std::uint32_t nearest_ring(std::uint32_t size, const PortLimits& limits) noexcept {
   if (size <= limits.min_ring) return limits.min_ring;
   if (size >= limits.max_ring) return limits.max_ring;
-  const std::uint32_t below = std::bit_floor(size);
-  const std::uint32_t above = std::bit_ceil(size);
+  const std::uint32_t multiple = limits.ring_multiple;
+  const std::uint32_t below = multiple == 0 ? std::bit_floor(size) : size / multiple * multiple;
+  if (below == size) return size;
+  const std::uint32_t above = multiple == 0 ? std::bit_ceil(size) : below + multiple;
   return size - below < above - size ? below : above;
 }
 

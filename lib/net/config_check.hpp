@@ -50,7 +50,4 @@ namespace pollux {
 /// The number of bytes that a port uses in a buffer of `room` bytes.
 [[nodiscard]] std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept;
 
-/// The nearest power of two to `size` within the limits.
-[[nodiscard]] std::uint32_t nearest_ring(std::uint32_t size, const PortLimits& limits) noexcept;
-
 }  // namespace pollux

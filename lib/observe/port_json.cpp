@@ -109,6 +109,7 @@ Json limits_json(const PortLimits& limits) {
           {"max_tx_queues", limits.max_tx_queues},
           {"min_ring", limits.min_ring},
           {"max_ring", limits.max_ring},
+          {"ring_multiple", limits.ring_multiple},
           {"min_mtu", limits.min_mtu},
           {"max_mtu", limits.max_mtu},
           {"min_frame", limits.min_frame},

@@ -15,7 +15,7 @@ Result<Port> open_port(const Environment& environment, const std::string& uri) {
 Result<void> start_port(Port& port, const Mempool& pool) {
   constexpr std::uint32_t kRing = 64;
   const PortLimits& limits = port.info().limits;
-  const std::uint32_t ring = std::clamp(kRing, limits.min_ring, limits.max_ring);
+  const std::uint32_t ring = nearest_ring(kRing, limits);
   auto configured = port.configure({.rx = {.pool = &pool, .ring = ring}, .tx = {.ring = ring}});
   return configured ? port.start() : configured;
 }

@@ -62,7 +62,7 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   /// As `restart_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
-  /// Restarts one queue with a ring of `descriptors`, a power of two within PortLimits, and all else that was
+  /// Restarts one queue with a ring of `descriptors`, as PortLimits allow, and all else that was
   /// configured for it. Errors: as `restart_rx`.
   [[nodiscard]] Result<void> resize_rx(std::uint16_t queue, std::uint32_t descriptors);
   [[nodiscard]] Result<void> resize_tx(std::uint16_t queue, std::uint32_t descriptors);
@@ -178,8 +178,8 @@ class POLLUX_API Port {
   /// the event: the one that runs the Context's Control, or one in `start`, `stop`, a restart of a queue or `service`.
   /// It runs once at a time, and without the port's lock: it may call the port, but must not move or destroy it.
   /// Each handler starts with the link down, so the first service on a started port with a link reports link_up. A
-  /// change of an 82576's link makes Control::event_fd readable at once. Other ports, and an 82576 without MSI-X or
-  /// without a receive queue, report it at their next service, at most a second later. Of several changes between two
+  /// change of the link of a card with MSI-X and a receive queue makes Control::event_fd readable at once. Other ports
+  /// report it at their next service, at most a second later. Of several changes between two
   /// services only the result is reported. Events between the last service and the end of the port are not reported.
   /// Waits while another thread runs the old handler; so does the Port's destructor. Do not hold a lock then that the
   /// handler takes.

@@ -13,8 +13,7 @@
 
 namespace pollux {
 
-/// When a card fetches and writes back the descriptors of a queue, in descriptors. The fields are those of RXDCTL and
-/// TXDCTL: PTHRESH, HTHRESH and WTHRESH.
+/// When a card fetches and writes back the descriptors of a queue, in descriptors.
 struct QueueThresholds {
   std::uint8_t prefetch = 0;    ///< the card fetches more when it holds fewer than this
   std::uint8_t host = 0;        ///< but only if at least as many are in the ring
@@ -40,7 +39,7 @@ struct RxQueueConfig {
   /// A cache of that pool, used only by the thread that polls the queue. nullptr: the queue has its own until
   /// `RxQueue::use_cache`. For fast forwarding, use one cache for all queues that a thread polls.
   const MempoolCache* cache = nullptr;
-  std::uint32_t ring = 512;  ///< descriptors, a power of two within PortLimits
+  std::uint32_t ring = 0;  ///< descriptors, as PortLimits allow; 0: the nearest size to 512 that the port has
   /// Bytes: frames up to this length are copied to mbufs of `copy_pool`, and their buffers are used again at once. So
   /// small frames that a program keeps do not hold large buffers. 0: no frame is copied. If `copy_pool` is exhausted,
   /// frames are returned uncopied. Needs PortLimits::copy_break.
@@ -74,7 +73,7 @@ struct TxQueueConfig {
   /// The cache to which sent mbufs are freed first, used only by the sending thread. nullptr: the queue has its own or
   /// none until `TxQueue::use_cache`.
   const MempoolCache* cache = nullptr;
-  std::uint32_t ring = 512;                                  ///< descriptors, a power of two within PortLimits
+  std::uint32_t ring = 0;                                    ///< as for a receive queue
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
   /// How the card reports sent frames. true: it writes its position in the ring to one word of memory, and the
   /// descriptors stay as they were written. false: it writes a done bit into descriptors. Needs
@@ -126,7 +125,7 @@ struct PortConfig {
   Duration tx_timeout = std::chrono::seconds(5);
   /// After this time, in which a receive queue had free descriptors and took none of the frames that the card counted,
   /// the port's service reports it (PortEventKind::rx_timeout, counter `rx_timeouts`). 0: never. At least 100 ms. Needs
-  /// a card that counts its frames: an 82576's physical function.
+  /// a card that counts its frames (capability "receive_watch").
   Duration rx_timeout = std::chrono::seconds(5);
   /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
   /// `best` only for tests and measurements.
@@ -193,9 +192,10 @@ enum class DropChoice : std::uint8_t {
 struct PortLimits {
   std::uint16_t max_rx_queues = 0;
   std::uint16_t max_tx_queues = 0;
-  std::uint32_t min_ring = 0;  ///< descriptors
+  std::uint32_t min_ring = 0;  ///< descriptors; this and `max_ring` are sizes that the port has
   std::uint32_t max_ring = 0;
-  std::uint32_t min_mtu = 0;  ///< bytes
+  std::uint32_t ring_multiple = 0;  ///< descriptors: each ring has a multiple of it; 0: a power of two
+  std::uint32_t min_mtu = 0;        ///< bytes
   std::uint32_t max_mtu = 0;
   std::uint32_t max_tx_segments = 0;             ///< mbufs per frame
   std::uint32_t min_frame = 0;                   ///< bytes without FCS; tx_burst rejects shorter frames
@@ -221,6 +221,9 @@ struct PortLimits {
   std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected
   std::optional<PacketBufferLimits> packet_buffers = std::nullopt;  ///< nullopt: they have one size
 };
+
+/// The size nearest to `descriptors` of a ring that the port can have.
+[[nodiscard]] POLLUX_API std::uint32_t nearest_ring(std::uint32_t descriptors, const PortLimits& limits) noexcept;
 
 enum class PortState {
   opened,      ///< the card is reset and its addresses are read; no queues yet

@@ -74,8 +74,8 @@ INSTANTIATE_TEST_SUITE_P(
                     c.rx.cache = c.tx.cache = &p.cache;
                   },
                   "rx.cache belongs to pool 'plain', but rx.pool is not set", "rx.pool"},
-        BadConfig{"rx_ring_zero", [](PortConfig& c, const Pools&) { c.rx.ring = 0; },
-                  "rx.ring = 0 is not a power of two from 8 to 4096", "nearest is 8"},
+        BadConfig{"rx_ring_one", [](PortConfig& c, const Pools&) { c.rx.ring = 1; },
+                  "rx.ring = 1 is not a power of two from 8 to 4096", "nearest is 8"},
         BadConfig{"rx_ring_odd", [](PortConfig& c, const Pools&) { c.rx.ring = 500; }, "rx.ring = 500",
                   "nearest is 512"},
         BadConfig{"rx_ring_multiple_of_8", [](PortConfig& c, const Pools&) { c.rx.ring = 24; }, "rx.ring = 24",
@@ -244,6 +244,23 @@ TEST(ConfigCheck, NearestRing) {
   EXPECT_EQ(nearest_ring(12, limits), 16u);
   EXPECT_EQ(nearest_ring(1000, limits), 1024u);
   EXPECT_EQ(nearest_ring(0xFFFFFFFF, limits), 4096u);
+}
+
+TEST(ConfigCheck, RingsMayBeMultiples) {
+  const PortLimits limits{.min_ring = 64, .max_ring = 4032, .ring_multiple = 32};
+  EXPECT_EQ(nearest_ring(1, limits), 64U);
+  EXPECT_EQ(nearest_ring(500, limits), 512U);
+  EXPECT_EQ(nearest_ring(495, limits), 480U);
+  EXPECT_EQ(nearest_ring(5000, limits), 4032U);
+  PortInfo port;
+  port.name = "fast:0";
+  port.limits = limits;
+  EXPECT_TRUE(check_ring("rx.", 96, port));
+  const auto refused = check_ring("rx.", 100, port);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().what, "fast:0: rx.ring = 100 is not a multiple of 32 from 64 to 4032");
+  EXPECT_EQ(refused.error().hint, "the nearest is 96");
+  EXPECT_FALSE(check_ring("rx.", 0, port));
 }
 
 TEST(ConfigCheck, ARejectedConfigurationChangesNothing) {

@@ -25,6 +25,8 @@ struct FakeCard {
   std::atomic<bool> overlapped{false};  ///< two calls ran at the same time
   std::atomic<bool> destroyed{false};
   std::vector<int> events;
+  PortLimits limits{
+      .max_rx_queues = 1, .max_tx_queues = 1, .min_ring = 8, .max_ring = 512, .min_mtu = 68, .max_mtu = 1500};
 };
 
 /// A capability that only an outside driver knows. Its next version has another interface.
@@ -43,8 +45,7 @@ class FakeDriver final : public PortDriver {
 
   FakeDriver(std::shared_ptr<FakeCard> card, std::string name) : card_(std::move(card)) {
     info_.name = std::move(name);
-    info_.limits = {
-        .max_rx_queues = 1, .max_tx_queues = 1, .min_ring = 8, .max_ring = 512, .min_mtu = 68, .max_mtu = 1500};
+    info_.limits = card_->limits;
   }
   ~FakeDriver() override { card_->destroyed = true; }
 

@@ -75,6 +75,19 @@ class PortControl : public testing::Test {
   std::optional<Port> port_;
 };
 
+TEST_F(PortControl, TheDefaultRingIsTheNearestThatThePortHas) {
+  card_->limits = {
+      .max_tx_queues = 1, .min_ring = 16, .max_ring = 240, .ring_multiple = 16, .min_mtu = 68, .max_mtu = 1500};
+  Port small = open(context_, card_);
+  ASSERT_TRUE(small.configure(test::sending_only()));
+  EXPECT_EQ(small.config().tx[0].ring, 240U);
+  card_->limits.min_ring = 1024;
+  card_->limits.max_ring = 4096;
+  Port large = open(context_, card_, "fake:1");
+  ASSERT_TRUE(large.configure(test::sending_only()));
+  EXPECT_EQ(large.config().tx[0].ring, 1024U);
+}
+
 TEST_F(PortControl, CapabilitiesAreFoundByNameAndVersion) {
   Port port = open(context_, card_);
   EXPECT_THAT(port.capabilities(), ElementsAre("radio"));

@@ -18,7 +18,7 @@ constexpr std::uint64_t kBitsPerMegabit = 1'000'000;
 
 PortConfig config_of(const Port& port, const Mempool& pool, const MempoolCache& cache, std::uint32_t max_size) {
   const PortLimits& limits = port.info().limits;
-  const std::uint32_t ring = std::clamp(kRing, limits.min_ring, limits.max_ring);
+  const std::uint32_t ring = nearest_ring(kRing, limits);
   return {.rx = {.pool = &pool, .cache = &cache, .ring = ring},
           .tx = {.cache = &cache, .ring = ring},
           .mtu = std::max(1500U, max_size - kOverhead),
