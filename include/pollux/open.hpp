@@ -22,14 +22,16 @@ namespace pollux {
 ///                         ?via=iommufd or ?via=group at the end allows only that mode. ?via=noiommu uses no IOMMU: it
 ///                         needs root and huge pages, and must be opened before memory is allocated from the Context.
 ///                         The card can then access all memory of the machine, which is logged once.
-///     sim:0               An in-process 82576. sim:0 and sim:1 are connected by a wire, as are sim:2 and sim:3, and so
+///     sim:0               A card in this process. sim:0 and sim:1 are connected by a wire, as are sim:2 and sim:3, and
+///     so
 ///                         on up to sim:63. A wire may end in a file, a TAP interface or a socket instead, and delay,
 ///                         lose or reorder frames; the error for an unknown option lists all. sim:0?card=NAME creates
 ///                         the card model NAME of the Context at both ends of the wire.
-///     qtest:0             An 82576 of a QEMU process that is started for it, without a guest. qtest:0 and qtest:1 are
+///     qtest:0             A card of a QEMU process that is started for it, without a guest. qtest:0 and qtest:1 are
 ///                         connected, and so on. It needs QEMU 8.0 or newer and no privileges. qtest:0?qemu=PROGRAM
-///                         selects another QEMU; qtest:0?timeout=MILLISECONDS sets the longest wait for one of its
-///                         answers (3000). All DMA memory of the Context then has one page size and at most 2.75 GiB.
+///                         selects another QEMU; qtest:0?timeout=MILLISECONDS sets
+///                         the longest wait for one of its answers (3000). All DMA memory of the Context then has one
+///                         page size and at most 2.75 GiB.
 ///
 /// Software ports have no card. A frame is in another port, the kernel or a file when tx_burst returns, so they have no
 /// frames in flight. They have the same states as a card, rings of 8 to 4,096 frames, address filters (except `pcap:`
@@ -73,7 +75,7 @@ namespace pollux {
 
 /// A card that a driver of the Context knows.
 struct SupportedCard {
-  std::string driver;  ///< "igb"
+  std::string driver;  ///< its name
   KnownCard card;
 };
 /// All cards that `open` knows, also those that are not supported. The driver that was added last comes first.

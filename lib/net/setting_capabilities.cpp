@@ -82,6 +82,10 @@ Result<void> SettingCapabilities::set_queue_pools(const QueuePoolsConfig& config
   });
 }
 
+std::uint16_t SettingCapabilities::queue_of(std::uint16_t pool, std::uint16_t index) const noexcept {
+  return static_cast<std::uint16_t>(pool + index * port_.info().limits.max_pools);
+}
+
 // With virtual functions the other queues belong to them, or to no pool.
 Result<void> SettingCapabilities::set_tx_rate(std::uint16_t queue, std::uint32_t megabits) {
   const auto* const functions = port_.capability<VirtualFunctions>();

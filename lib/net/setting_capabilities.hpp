@@ -54,6 +54,7 @@ class SettingCapabilities final : private UnicastFilter,
   [[nodiscard]] std::uint32_t table_size() const override;
   [[nodiscard]] Result<void> set_queue_pools(const QueuePoolsConfig& config) override;
   [[nodiscard]] QueuePoolsConfig queue_pools() const override { return settings().pools; }
+  [[nodiscard]] std::uint16_t queue_of(std::uint16_t pool, std::uint16_t index) const noexcept override;
   [[nodiscard]] Result<void> set_tx_rate(std::uint16_t queue, std::uint32_t megabits) override;
   [[nodiscard]] std::uint32_t tx_rate(std::uint16_t queue) const override;
   [[nodiscard]] Result<void> set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabits) override;

@@ -145,7 +145,6 @@ CONFORMANCE_TEST_WHERE(Pools, SendToEachOther, traits.card_receive&& traits.two_
 
 class PoolsOfTwoQueues : public Pools {
  protected:
-  static constexpr std::uint16_t kSecond = 8;  // a pool's second queue comes this much after its first
   static constexpr std::uint32_t kFlows = 24;
 
   struct Arrival {
@@ -164,7 +163,7 @@ class PoolsOfTwoQueues : public Pools {
     send(left(), frames);
     std::map<Bytes, Arrival> arrivals;
     for (int i = 0; i < 2000 && arrivals.size() < kFlows; ++i) {
-      for (std::uint16_t queue = 0; queue < kPools + kSecond; ++queue) {
+      for (std::uint16_t queue = 0; queue < right().config().rx.size(); ++queue) {
         Burst<32> burst;
         right().rx(queue).rx_burst(burst);
         for (const Mbuf& mbuf : burst) arrivals[content(mbuf)] = {queue, RxMetadata(mbuf).rss_hash()};
@@ -185,7 +184,7 @@ class PoolsOfTwoQueues : public Pools {
         const auto expected = packet::rss_hash(hash, frame, packet::parse(frame), rss.types);
         ASSERT_TRUE(expected);
         const bool second = pool != 1 && rss.table.at(*expected % rss.table.size()) == 1;
-        EXPECT_EQ(arrival.queue, second ? pool + kSecond : pool);
+        EXPECT_EQ(arrival.queue, right().capability<QueuePools>()->queue_of(pool, second ? 1 : 0));
         EXPECT_EQ(arrival.hash, expected);
         used.insert(arrival.queue);
       }
@@ -209,7 +208,7 @@ CONFORMANCE_TEST_WHERE(PoolsOfTwoQueues, SpreadFramesByRssOrAreRejected, traits.
     return;
   }
   PortConfig receiver = config();
-  receiver.rx_queues = kPools + kSecond;
+  receiver.rx_queues = static_cast<std::uint16_t>(pools->queue_of(kPools - 1, 1) + 1);
   start_both(config(), receiver);
   const auto rss = right().capability<Rss>();
   expect_spread(rss->rss());

@@ -6,6 +6,7 @@ usage: check_layers.py ROOT
 """
 
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -41,6 +42,8 @@ ALLOWED = {
 # The depth of the folders that are independent parts of a layer.
 DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "servers": 2, "ports": 2}
 UMBRELLA = pathlib.Path("include/pollux/pollux.hpp")
+# Manuals and pages may be cited.
+CHIP = re.compile(r"(?<!docs/)\b8257\d\b(?! manual)|QEMU's (?:card|igb|PHY)")
 
 
 def layer_of(path: pathlib.Path) -> str:
@@ -89,11 +92,21 @@ def complaint(source: pathlib.Path, target: pathlib.Path) -> str:
     return ""
 
 
+def names_of_chips(root: pathlib.Path, source: pathlib.Path) -> list[str]:
+    """The lines of a public header that name a chip."""
+    if source.parts[0] != "include":
+        return []
+    lines = (root / source).read_text().splitlines()
+    return [f"{source}:{number}: a public header names a chip; say what a card has or lacks"
+            for number, line in enumerate(lines, 1) if CHIP.search(line)]
+
+
 def main() -> int:
     root = pathlib.Path(sys.argv[1]).resolve()
     sources = check_includes.sources(root)
     complaints = [] if sources else [f"{root} contains no source to check"]
     for source in sources:
+        complaints += names_of_chips(root, source)
         for line, written, target in check_includes.includes(root, source):
             why = complaint(source, target) if target else "there is no such file"
             if why:

@@ -159,7 +159,7 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] bool has_partial_checksum() const noexcept {
     return (special_ & kOffload) != 0 && (tx_offload_.flags & TxOffload::kChecksums) != 0;
   }
-  /// Nanoseconds of the card's clock; 0 if the card took no timestamp. The 82576 keeps its stamps in registers:
+  /// Nanoseconds of the card's clock; 0 if the card took no timestamp. Cards that keep stamps in registers have
   /// FrameStamps.
   [[nodiscard]] std::uint64_t timestamp() const noexcept { return (special_ & kTimestamped) != 0 ? timestamp_ : 0; }
   void set_timestamp(std::uint64_t nanoseconds) noexcept {

@@ -37,9 +37,9 @@ struct RxFrameStamp {
   [[nodiscard]] bool operator==(const RxFrameStamp&) const = default;
 };
 
-/// Capability (see capability.hpp): the card notes by its clock (PortClock) when frames arrive and leave. The 82576
-/// keeps one stamp a direction and stamps no other frame until it has been read, so this is for clock synchronisation,
-/// not for measuring each frame. `RxMetadata::is_stamped` tells which received frame has been stamped.
+/// Capability (see capability.hpp): the card notes by its clock (PortClock) when frames arrive and leave. A card
+/// may keep one stamp a direction and stamp no other frame until it has been read, so this is for clock
+/// synchronisation, not for measuring each frame. `RxMetadata::is_stamped` tells which received frame has been stamped.
 ///
 /// A stamp that the program does not read is given up by `Port::service`, so that frames are stamped again: once two
 /// services at least five seconds apart have seen it. It is counted: `rx_stamps_unread`, `tx_stamps_unread`

@@ -30,7 +30,7 @@ struct InterruptModeration {
 class POLLUX_API Interrupts {
  public:
   static constexpr CapabilityId kId{"interrupts"};
-  /// The longest interval of a vector: EITR has 13 bits of microseconds.
+  /// The longest interval of a vector.
   static constexpr Duration kMaxInterval = std::chrono::microseconds(0x1FFF);
 
   virtual ~Interrupts() = default;

@@ -13,8 +13,8 @@ namespace pollux {
 /// has no link while the PHY loops.
 enum class LoopbackMode : std::uint8_t {
   none,
-  mac,  ///< in the MAC; needs a link. The 82576 on silicon is said to lack it; in-process cards and QEMU's have it
-  phy,  ///< in the PHY, at 1000 Mb/s. Needs no cable. QEMU 10's card lacks it
+  mac,  ///< in the MAC; needs a link. Not every card has it, and none says so: frames then do not come back
+  phy,  ///< in the PHY, at 1000 Mb/s. Needs no cable
 };
 
 /// Capability (see capability.hpp): loopback, for tests of a card. A port without it cannot loop. The setting stays in

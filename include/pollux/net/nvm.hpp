@@ -48,7 +48,7 @@ class POLLUX_API Nvm {
   /// Writes words from word `first` on, then the checksum word if it has to change. Pages that are as wanted are not
   /// written. Each page is read back. Takes about 10 ms a page of 4 words.
   /// Errors that change nothing: invalid_argument (beyond the end; `words` has the checksum word and the sum would be
-  /// wrong), bad_state (a word is protected, see set_nvm_protection), not_supported (QEMU's card has no memory
+  /// wrong), bad_state (a word is protected, see set_nvm_protection), not_supported (the card has no memory
   /// chip at its pins). Errors that name the words that were written: device_fault (a word reads otherwise), timeout,
   /// device_removed. The checksum may then be wrong; write the old words again before the port is closed.
   [[nodiscard]] virtual Result<void> write_nvm(std::uint32_t first, std::span<const std::uint16_t> words) = 0;

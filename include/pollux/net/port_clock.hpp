@@ -21,7 +21,7 @@ struct PortClockLimits {
 ///
 /// Time and frequency outlive the resets of the card with which a port starts. The card's counter stands still
 /// meanwhile, so the Context's clock bridges that time, and the clock may then be wrong by some microseconds.
-/// The 82576's counter wraps every 9.7 hours. `Port::service`, or the Context's control tasks, must run more often,
+/// A card's counter may wrap within hours. `Port::service`, or the Context's control tasks, must run more often,
 /// which they do if link changes are to be noticed; time then never jumps back.
 ///
 /// Errors of all calls: bad_state (the port is closed), device_removed.

@@ -33,8 +33,8 @@ namespace pollux {
 /// Properties of a port that do not change while it is open.
 struct PortInfo {
   std::string name;         ///< the URI that opened it
-  std::string driver;       ///< "igb"
-  std::string card;         ///< "Intel 82576"
+  std::string driver;       ///< its name
+  std::string card;         ///< maker and name
   std::string backend;      ///< "vfio", "sim"
   std::uint16_t index = 0;  ///< index within the Context: Mbuf::port() of received frames
   int numa_node = -1;
@@ -48,7 +48,7 @@ struct PortInfo {
 
 /// A register's value for a dump.
 struct RegisterValue {
-  std::string name;  ///< name in the datasheet, with an index if there are several, such as "RDT[3]"
+  std::string name;  ///< name in the datasheet; with an index if there are several, such as "[3]"
   std::uint32_t offset = 0;
   std::uint32_t value = 0;
   std::span<const FieldInfo> fields = {};  ///< of the register; refers to memory that the driver's code owns

@@ -25,7 +25,7 @@ struct QueuePool {
 
 /// The pools of a port.
 struct QueuePoolsConfig {
-  /// Pool n has receive queue n, and if it has two, receive queue n + 8, too. Empty: the queues belong to no pools.
+  /// QueuePools::queue_of says which queues they have. Empty: the queues belong to no pools.
   std::vector<QueuePool> pools = {};
   /// The pool of the port's own address, and, in promiscuous mode, of frames to addresses that no pool has. nullopt:
   /// none gets them.
@@ -33,8 +33,8 @@ struct QueuePoolsConfig {
   /// Each pool that wants a broadcast or a multicast gets a copy. false: only one of them gets it, the default pool if
   /// that is one of them.
   bool replication = true;
-  /// Frames that transmit queue n or n + 8 sends to an address of another pool than n reach that pool, and do not leave
-  /// the card.
+  /// Frames that a pool's transmit queue sends to an address of another pool reach that pool, and do not leave the
+  /// card.
   bool local_loopback = false;
 
   [[nodiscard]] bool operator==(const QueuePoolsConfig&) const = default;
@@ -48,8 +48,7 @@ struct QueuePoolsConfig {
 /// pools receive nothing. Flow rules and pools exclude each other. Copies, and frames from other pools, are not among
 /// the frames that the card counts as good ones, so Stats::rx_missed_errors is a lower bound with replication or
 /// local_loopback. Source: Linux, e1000_82575.h and igb_main.c (two queues: igb_setup_mrqc, igb_write_rss_indir_tbl,
-/// igb_cache_ring_register); QEMU, igb_core.c, igb_receive_assign, which has pools of one queue alone, since its
-/// igb_rss_enabled does not know MRQC's value for pools with RSS. Not tried on silicon.
+/// igb_cache_ring_register); QEMU, igb_core.c, igb_receive_assign. Not tried on silicon.
 class POLLUX_API QueuePools {
  public:
   static constexpr CapabilityId kId{"queue_pools"};
@@ -59,10 +58,12 @@ class POLLUX_API QueuePools {
   /// without a receive queue of a pool is rejected.
   /// Errors: invalid_argument (a queue of a pool that the port does not have, more pools than the card has, an address
   /// twice, more addresses or VLANs than the card can hold, a number that is no VLAN; two queues while the RSS table
-  /// names others than 0 and 1, or RSS is off), not_supported (two queues, on QEMU's card), bad_state (started or
-  /// closed; the VLAN filter is on; there are flow rules).
+  /// names others than 0 and 1, or RSS is off), not_supported (two queues, on a card whose pools have one), bad_state
+  /// (started or closed; the VLAN filter is on; there are flow rules).
   [[nodiscard]] virtual Result<void> set_queue_pools(const QueuePoolsConfig& config) = 0;
   [[nodiscard]] virtual QueuePoolsConfig queue_pools() const = 0;
+  /// The number of queue `index` of a pool, receive and transmit alike, from 0 up to QueuePool::queues.
+  [[nodiscard]] virtual std::uint16_t queue_of(std::uint16_t pool, std::uint16_t index) const noexcept = 0;
 };
 
 }  // namespace pollux

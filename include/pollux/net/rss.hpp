@@ -22,9 +22,9 @@ struct RssTypes {
     ipv6 = 8,
     tcp_ipv6 = 16,
     udp_ipv6 = 32,
-    /// Types that take the addresses from a home address option and a routing header, if the packet has them. The
-    /// 82576 is configured not to look into extension headers (docs/82576/errata.md, E-IPV6EX), so there these types
-    /// are as the three above, but never apply to packets with extension headers.
+    /// Types that take the addresses from a home address option and a routing header, if the packet has them. On a
+    /// card that does not look into extension headers (docs/82576/errata.md, E-IPV6EX) these types are as the three
+    /// above, but never apply to packets with such headers.
     ipv6_ex = 64,
     tcp_ipv6_ex = 128,
     udp_ipv6_ex = 256,

@@ -73,7 +73,7 @@ class POLLUX_API RxMetadata {
     return is_partial(kIp) ? ChecksumStatus::partial : ChecksumStatus::bad;
   }
   /// The status of the TCP, UDP or SCTP checksum; `partial` as above. A receiver can treat a partial checksum as good,
-  /// because the bytes were never on a wire. For SCTP frames of 60 bytes the 82576 may wrongly report a bad checksum
+  /// because the bytes were never on a wire. For SCTP frames of 60 bytes a card may wrongly report a bad checksum
   /// (docs/82576/errata.md, E-SCTP60), so the status is then unknown. So is that of a packet with IPv4 options or IPv6
   /// extension headers that a card calls bad: cards differ in whether they find the pseudo-header's addresses there
   /// (`packet::l4_checksum` does).

@@ -16,7 +16,7 @@ struct Counter {
 /// How exact `Stats::rx_missed_errors` is.
 enum class MissedCount : std::uint8_t {
   exact,        ///< counts every frame for which the port had no room
-  lower_bound,  ///< the card drops some frames without counting them, as QEMU's does
+  lower_bound,  ///< the card drops some frames without counting them
 };
 
 /// The counters of one queue.

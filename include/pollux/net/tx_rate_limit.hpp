@@ -26,10 +26,10 @@ class POLLUX_API TxRateLimit {
   /// The limit of a queue; 0: none.
   [[nodiscard]] virtual std::uint32_t tx_rate(std::uint16_t queue) const = 0;
 
-  /// Limits what a pool sends, as above. The card limits queues alone. So if the port has both transmit queues of pool
-  /// n, n and n + 8, each is limited to half, also while the other one sends nothing. If such a queue has a limit of
-  /// its own, the lower one holds. `megabits`: as above. The limit ends when the pool does. Errors: invalid_argument
-  /// (no such pool, or more than the fastest link), bad_state (closed), device_removed.
+  /// Limits what a pool sends, as above. The card limits queues alone. So if the port has two transmit queues of the
+  /// pool (QueuePools::queue_of), each is limited to half, also while the other one sends nothing. If such a queue has
+  /// a limit of its own, the lower one holds. `megabits`: as above. The limit ends when the pool does. Errors:
+  /// invalid_argument (no such pool, or more than the fastest link), bad_state (closed), device_removed.
   [[nodiscard]] virtual Result<void> set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabits) = 0;
   /// The limit of a pool; 0: none.
   [[nodiscard]] virtual std::uint32_t pool_tx_rate(std::uint16_t pool) const = 0;

@@ -73,8 +73,8 @@ struct VirtualFunctionState {
   VirtualFunctionCounters counters;
 };
 
-/// Capability (see capability.hpp): the virtual functions (SR-IOV) of a physical port. While there are any, function n
-/// has the card's queues n and n + 8; the port has one receive and one transmit queue; it counts the frames of all
+/// Capability (see capability.hpp): the virtual functions (SR-IOV) of a physical port. While there are any, the
+/// port has one receive and one transmit queue; it counts the frames of all
 /// functions as its own; its further addresses (UnicastFilter, MulticastFilter) pass by their hash; QueuePools,
 /// FlowRules, DoubleVlan and stamps of sent frames (FrameStamps) cannot be used. Frames between
 /// functions, or a function and the port, do not leave the card. The port serves the functions' requests from its start

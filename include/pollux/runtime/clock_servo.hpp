@@ -31,7 +31,7 @@ struct ClockServoOptions {
   /// Offsets beyond this are removed by a step, others by the frequency.
   Duration step_threshold = std::chrono::microseconds(100);
   /// The time in which the frequency removes an offset; at least the time between two exchanges is used. An offset that
-  /// needs less than half a step of the clock's frequency stays: 6 ns with the 82576's 119 ppb and this time.
+  /// needs less than half a step of the clock's frequency stays: 6 ns with a step of 119 ppb and this time.
   Duration slew_time = std::chrono::milliseconds(100);
   double max_frequency = 500'000;      ///< parts per billion
   Duration resolution = Duration(16);  ///< of the stamps

@@ -96,6 +96,16 @@ class Layers(unittest.TestCase):
     def test_refuses_a_public_header_that_includes_a_private_one(self):
         self.refuses("include/pollux/mem/mbuf.hpp", "mem/mempool_core.hpp", "a public header includes a private file")
 
+    def test_refuses_a_public_header_that_names_a_chip(self):
+        for named in ("the 82576 lacks it", "QEMU's card lacks it"):
+            path = self.copy / "include/pollux/net/rss.hpp"
+            path.write_text(f"{path.read_text()}// Source: 82575 manual, 5.3; docs/82576/errata.md. {named}.\n")
+            status, said = self.run_check()
+            self.assertEqual(status, 1, said)
+            self.assertIn("include/pollux/net/rss.hpp", said)
+            self.assertIn("names a chip", said)
+            shutil.copy(ROOT / "include/pollux/net/rss.hpp", path)
+
     def test_refuses_an_example_that_includes_a_private_header(self):
         self.refuses("examples/l2fwd/main.cpp", "mem/mempool_core.hpp", "an example may include public headers only")
 

@@ -16,8 +16,8 @@
 // frame. The frame is complete, contiguous or a chain of mbufs, and is not changed.
 namespace pollux::packet {
 
-/// Which protocols include their ports in the RSS hash; all others hash addresses only. The defaults match the igb
-/// driver: UDP is left out, since later fragments of a datagram have no ports and would go to another queue.
+/// Which protocols include their ports in the RSS hash; all others hash addresses only. The defaults are
+/// those of Rss: UDP is left out, since later fragments of a datagram have no ports and would go to another queue.
 struct RssFields {
   bool tcp_ports = true;
   bool udp_ports = false;

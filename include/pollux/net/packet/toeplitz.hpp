@@ -12,8 +12,8 @@ namespace pollux::packet {
 
 using RssKey = std::array<std::uint8_t, 40>;
 
-/// The key of Microsoft's verification suite for RSS ("Verifying the RSS Hash Calculation"), which spreads evenly. The
-/// igb driver gives it to the card, so software and the card compute the same hashes.
+/// The key of Microsoft's verification suite for RSS ("Verifying the RSS Hash Calculation"), which spreads evenly.
+/// Drivers give it to their cards, so software and cards compute the same hashes.
 inline constexpr RssKey kDefaultRssKey{0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67,
                                        0x25, 0x3D, 0x43, 0xA3, 0x8F, 0xB0, 0xD0, 0xCA, 0x2B, 0xCB,
                                        0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB, 0x2D, 0xA3, 0x80, 0x30,

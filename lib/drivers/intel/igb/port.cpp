@@ -38,6 +38,7 @@ PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::ui
   limits.packet_buffers = packet_buffer_limits(card);
   limits.max_unicast = card.exact_addresses - 1;
   limits.max_multicast = kHashes;
+  limits.max_pools = hw::igb::kPools;
   limits.rss_table = reg::kRedirectionEntries;
   limits.rss_types = RssTypes::kAll;
   limits.max_tx_rate = hw::igb::kFastestLink;
