@@ -109,21 +109,28 @@ class POLLUX_API Bar {
   std::size_t size_ = 0;
 };
 
-/// The doorbell of a queue: its tail register, which is written once per burst and never read.
-class POLLUX_API Doorbell {
+/// The doorbell of a queue: a register of 16 or 32 bits, which is written once per burst and never read.
+template <class Word>
+class BasicDoorbell {
+  static_assert(sizeof(Word) == 2 || sizeof(Word) == 4);
+
  public:
-  Doorbell() = default;
-  Doorbell(const Bar& bar, std::uint32_t offset) noexcept
+  BasicDoorbell() = default;
+  BasicDoorbell(const Bar& bar, std::uint32_t offset) noexcept
       : mapped_(bar.mapped(offset)), remote_(bar.remote()), offset_(offset) {}
 
   /// Writes `value`. All stores to DMA memory before the call are visible to the card when it sees this write.
-  void ring(std::uint32_t value) const noexcept {
+  void ring(Word value) const noexcept {
     if (mapped_ != nullptr) [[likely]]
-      return io::write32_ordered(mapped_, value);
-    remote_->write32(offset_, value);
+      return ring_mapped(value);
+    if constexpr (sizeof(Word) == 2) return remote_->write_narrow(offset_, 2, value);
+    if constexpr (sizeof(Word) == 4) return remote_->write32(offset_, value);
   }
   /// As `ring`. Precondition: `is_mapped()`.
-  void ring_mapped(std::uint32_t value) const noexcept { io::write32_ordered(mapped_, value); }
+  void ring_mapped(Word value) const noexcept {
+    if constexpr (sizeof(Word) == 2) return io::write16_ordered(mapped_, value);
+    if constexpr (sizeof(Word) == 4) return io::write32_ordered(mapped_, value);
+  }
   void flush() const noexcept {
     if (remote_ != nullptr) [[unlikely]]
       remote_->flush();
@@ -132,9 +139,11 @@ class POLLUX_API Doorbell {
   [[nodiscard]] bool is_remote() const noexcept { return remote_ != nullptr; }
 
  private:
-  volatile std::uint32_t* mapped_ = nullptr;
+  volatile void* mapped_ = nullptr;
   RemoteRegisters* remote_ = nullptr;
   std::uint32_t offset_ = 0;
 };
+
+using Doorbell = BasicDoorbell<std::uint32_t>;
 
 }  // namespace pollux

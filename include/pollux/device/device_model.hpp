@@ -63,6 +63,14 @@ class POLLUX_API DeviceModel {
   [[nodiscard]] virtual Duration next_event() const noexcept { return Duration::min(); }
 
   [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
+  /// Where the table of these vectors and their pending bits lie in one BAR, in bytes, each a multiple of 8.
+  struct MsixLayout {
+    unsigned bar = 0;
+    std::uint32_t table = 0;
+    std::uint32_t pending = 0;
+  };
+  /// Of a card with vectors.
+  [[nodiscard]] virtual MsixLayout msix_layout() const { return {}; }
   /// Sets the handler that the model calls with the vector number when it sends an interrupt message.
   virtual void on_interrupt(std::function<void(unsigned vector)> handler) = 0;
   /// Sets the interrupt mode. Until the first call it is `msix`. A card without MSI and interrupt pin ignores it.

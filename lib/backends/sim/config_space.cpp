@@ -6,7 +6,6 @@
 namespace pollux::sim {
 namespace {
 
-constexpr std::uint32_t kPendingOffset = 0x2000;
 constexpr std::uint32_t kHasCapabilities = 0x0010;
 constexpr std::uint32_t kEthernetClass = 0x020000;
 constexpr std::uint32_t kPinA = 1;
@@ -74,8 +73,9 @@ void ConfigSpace::define_interrupts(const DeviceModel& card) {
   define(kMsix, 2, 0x0011 | kExpress << 8);
   const unsigned vectors = card.interrupt_vectors();
   define(kMsixControl, 2, vectors == 0 ? 0 : vectors - 1, kMsixEnable | 0x4000);
-  define(kMsix + 4, 4, kMsixBar);
-  define(kMsix + 8, 4, kPendingOffset | kMsixBar);
+  const DeviceModel::MsixLayout layout = card.msix_layout();
+  define(kMsixTable, 4, layout.table | layout.bar);
+  define(kMsixTable + 4, 4, layout.pending | layout.bar);
 }
 
 // PCI Express Base, "Single Root I/O Virtualization"; Linux, include/uapi/linux/pci_regs.h. The offset and stride of

@@ -32,7 +32,8 @@ class ConfigSpace {
   static constexpr std::uint32_t kMsix = 0x70;
   static constexpr std::uint32_t kMsixControl = kMsix + 2;
   static constexpr std::uint32_t kMsixEnable = 0x8000;
-  static constexpr std::uint32_t kMsixBar = 3;
+  static constexpr std::uint32_t kMsixTable = kMsix + 4;
+  static constexpr std::uint32_t kMsixBarMask = 0x0007;
   static constexpr std::uint32_t kExpress = 0xA0;
   static constexpr std::uint32_t kDeviceControl = kExpress + 8;
   static constexpr std::uint32_t kInitiateReset = 0x8000;

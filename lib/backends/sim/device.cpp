@@ -191,8 +191,11 @@ void SimDevice::reset_card(DeviceModel& card) {
 }
 
 void SimDevice::mask_vectors(DeviceModel& card, unsigned unmasked) {
+  const std::uint32_t table = config_.read(ConfigSpace::kMsixTable, 4);
+  const unsigned bar = table & ConfigSpace::kMsixBarMask;
   for (unsigned vector = 0; vector < vectors_; ++vector) {
-    card.write32(ConfigSpace::kMsixBar, vector * kEntryBytes + kEntryControl, vector < unmasked ? 0 : 1);
+    card.write32(bar, (table & ~ConfigSpace::kMsixBarMask) + vector * kEntryBytes + kEntryControl,
+                 vector < unmasked ? 0 : 1);
   }
 }
 

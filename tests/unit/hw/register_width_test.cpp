@@ -100,6 +100,19 @@ TEST(RegisterWidth, A32BitWindowSplitsReadsAndIgnoresNarrowWrites) {
   EXPECT_EQ(card.words, (std::array<std::uint32_t, 2>{0x44332211, 0x88776655}));
 }
 
+TEST(RegisterWidth, DoorbellsHave16Or32Bits) {
+  NarrowCard card;
+  const Bar remote(card, 16);
+  BasicDoorbell<std::uint16_t>(remote, 2).ring(0x1234);
+  Doorbell(remote, 4).ring(0x12345678);
+  EXPECT_EQ(card.log, (std::vector<std::string>{"write16 2", "write32 4"}));
+  alignas(4) std::array<std::uint8_t, 16> memory{};
+  const Bar mapped(memory.data(), 16);
+  BasicDoorbell<std::uint16_t>(mapped, 2).ring(0x1234);
+  Doorbell(mapped, 4).ring(0x12345678);
+  EXPECT_EQ(memory, card.bytes);
+}
+
 TEST(RegisterWidth, IsPartOfTheRegisterInfo) {
   constexpr auto kTable = POLLUX_REGISTERS("common", SELECT, VECTOR, STATE);
   EXPECT_EQ(kTable[0].bits, 32u);

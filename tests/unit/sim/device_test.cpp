@@ -210,11 +210,15 @@ TEST_F(SimDeviceTest, CannotAccessMemoryWithoutBusMastering) {
   EXPECT_FALSE(active());
 }
 
-/// A card whose registers are memory, with accesses of 1, 2 and 4 bytes.
+/// A card whose registers are memory, with accesses of 1, 2 and 4 bytes. Its MSI-X table lies behind them, in the only
+/// BAR.
 class NarrowCard final : public DeviceModel {
  public:
+  static constexpr unsigned kBar = 1;
+  static constexpr std::uint32_t kTable = 0x800;
+
   [[nodiscard]] PciIdentity identity() const override { return {}; }
-  [[nodiscard]] std::size_t bar_size(unsigned index) const override { return index == 0 ? sizeof bytes_ : 0; }
+  [[nodiscard]] std::size_t bar_size(unsigned index) const override { return index == kBar ? sizeof bytes_ : 0; }
   [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override {
     return read_narrow(bar, offset, 4);
   }
@@ -232,7 +236,8 @@ class NarrowCard final : public DeviceModel {
   void set_dma(ModelDma*) noexcept override {}
   void reset() noexcept override {}
   void advance(Duration) noexcept override {}
-  [[nodiscard]] unsigned interrupt_vectors() const override { return 0; }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return 2; }
+  [[nodiscard]] MsixLayout msix_layout() const override { return {.bar = kBar, .table = kTable, .pending = 0xC00}; }
   void on_interrupt(std::function<void(unsigned)>) override {}
   void on_transmit(WireHandler) override {}
   void set_carrier(bool) noexcept override {}
@@ -245,7 +250,7 @@ class NarrowCard final : public DeviceModel {
 TEST_F(SimDeviceTest, PassesAccessesOfEveryWidthToTheCard) {
   const auto wire = Wire::create(*clock, std::make_unique<NarrowCard>(), [](std::span<const std::byte>) {});
   const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
-  const Bar bar = device->bar(0).value();
+  const Bar bar = device->bar(NarrowCard::kBar).value();
   bar.write32(8, 0x44332211);
   bar.write32(12, 0x88776655);
   bar.write8(9, 0xAA);
@@ -256,12 +261,23 @@ TEST_F(SimDeviceTest, PassesAccessesOfEveryWidthToTheCard) {
   EXPECT_EQ(bar.read32(12), 0x88776655u) << "the narrow writes did not touch it";
 }
 
+TEST_F(SimDeviceTest, FindsTheVectorsWhereTheCardHasThem) {
+  const auto wire = Wire::create(*clock, std::make_unique<NarrowCard>(), [](std::span<const std::byte>) {});
+  const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
+  EXPECT_EQ(*device->read_config(ConfigSpace::kMsixTable, 4), NarrowCard::kTable | NarrowCard::kBar);
+  EXPECT_EQ(*device->read_config(ConfigSpace::kMsixTable + 4, 4), 0xC00U | NarrowCard::kBar);
+  ASSERT_TRUE(device->enable_interrupts(1));
+  const Bar bar = device->bar(NarrowCard::kBar).value();
+  EXPECT_EQ(bar.read32(NarrowCard::kTable + 12), 0U) << "vector 0 is not masked";
+  EXPECT_EQ(bar.read32(NarrowCard::kTable + 16 + 12), 1U) << "vector 1 is";
+}
+
 TEST_F(SimDeviceTest, KeepsTheWidthOfPostedWrites) {
   SteadyClock real;
   const auto wire = Wire::create(real, std::make_unique<NarrowCard>(), [](std::span<const std::byte>) {});
   ASSERT_TRUE(wire->run_threaded());
   const auto device = SimDevice::create(context, "sim:0", wire, 0).value();
-  const Bar bar = device->bar(0).value();
+  const Bar bar = device->bar(NarrowCard::kBar).value();
   bar.write32(8, 0x44332211);
   bar.write32(12, 0x88776655);
   bar.write8(9, 0xAA);

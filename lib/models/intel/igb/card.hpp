@@ -75,6 +75,9 @@ class Card final : public DeviceModel {
     return intercepted() ? Duration::min() : timers_.next();
   }
   [[nodiscard]] unsigned interrupt_vectors() const override { return interrupts_.vectors(); }
+  [[nodiscard]] MsixLayout msix_layout() const override {
+    return {.bar = hw::kMsixBar, .pending = MsixTable::kPendingOffset};
+  }
   void on_interrupt(std::function<void(unsigned vector)> handler) override;
   void set_interrupt_mode(InterruptMode mode) noexcept override { interrupts_.set_mode(mode); }
   [[nodiscard]] bool interrupt_pending() const noexcept override { return !removed_ && interrupts_.pin_asserted(); }

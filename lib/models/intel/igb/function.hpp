@@ -31,6 +31,9 @@ class Function final : public DeviceModel {
   void advance(Duration /*now*/) noexcept override {}  // the card's time is the function's
   [[nodiscard]] Duration next_event() const noexcept override { return Duration::max(); }
   [[nodiscard]] unsigned interrupt_vectors() const override { return kVectors; }
+  [[nodiscard]] MsixLayout msix_layout() const override {
+    return {.bar = pollux::hw::igbvf::kMsixBar, .pending = MsixTable::kPendingOffset};
+  }
   void on_interrupt(std::function<void(unsigned vector)> handler) override { send_ = std::move(handler); }
   [[nodiscard]] bool is_function() const noexcept override { return true; }
 
