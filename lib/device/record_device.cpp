@@ -23,13 +23,13 @@ std::uint8_t outcome_of(const Result<T>& result) noexcept {
 }  // namespace
 
 void CardRing::clear() noexcept {
-  std::fill(memory_.begin(), memory_.end(), RawDescriptor{});
+  for (std::size_t slot = 0; slot < last_seen_.size(); ++slot) memory_.store(slot, {});
   std::fill(last_seen_.begin(), last_seen_.end(), RawDescriptor{});
   std::fill(driver_copy_.begin(), driver_copy_.end(), RawDescriptor{});
 }
 
 void CardRing::arm(std::uint16_t slot, const RawDescriptor& armed) noexcept {
-  store_descriptor(memory_[slot], armed);
+  memory_.store(slot, armed);
   last_seen_[slot] = armed;
   driver_copy_[slot] = armed;
 }
@@ -63,11 +63,12 @@ RecordDevice::~RecordDevice() {
 Result<void> RecordDevice::prepare() {
   if (auto attached = context_->attach(memory_); !attached) return attached;
   attached_ = true;
-  std::size_t rings = 0;
-  for (const RingRegisters& kind : layout_.rings) rings += kind.queues;
-  if (rings == 0) return {};  // only registers are recorded
-  const std::size_t bytes = layout_.max_descriptors * sizeof(RawDescriptor);
-  auto memory = context_->allocate({.size = rings * bytes, .purpose = "rings of a recording"});
+  std::size_t total = 0;
+  for (const RingRegisters& kind : layout_.rings) {
+    total += std::size_t{kind.queues} * layout_.max_descriptors * kind.descriptor_bytes;
+  }
+  if (total == 0) return {};  // only registers are recorded
+  auto memory = context_->allocate({.size = total, .purpose = "rings of a recording"});
   if (!memory) return pass_on(std::move(memory));
   ring_memory_ = *std::move(memory);
   // A ring must not cross a segment. The end of a segment stays unused if no ring fits there.
@@ -75,6 +76,7 @@ Result<void> RecordDevice::prepare() {
   std::size_t used = 0;
   for (const RingRegisters& kind : layout_.rings) {
     auto& queues = queues_.emplace_back();
+    const std::size_t bytes = std::size_t{layout_.max_descriptors} * kind.descriptor_bytes;
     for (std::uint32_t i = 0; i < kind.queues; ++i, used += bytes) {
       while (segment < ring_memory_.segments().size() && used + bytes > ring_memory_.segments()[segment].size) {
         ++segment;
@@ -85,8 +87,8 @@ Result<void> RecordDevice::prepare() {
                     "reserve huge pages");
       }
       const DmaSegment& into = ring_memory_.segments()[segment];
-      auto* const first = reinterpret_cast<RawDescriptor*>(into.address + used);
-      queues.push_back({DriverRing(), CardRing({first, layout_.max_descriptors}, into.iova + used)});
+      const DescriptorArray ring(into.address + used, kind.descriptor_bytes);
+      queues.push_back({DriverRing(kind.descriptor_bytes), CardRing(ring, layout_.max_descriptors, into.iova + used)});
     }
   }
   return {};
@@ -186,23 +188,24 @@ void RecordDevice::poll_card() noexcept {
 // A write-back is dropped if the driver has changed the slot in the meantime.
 void RecordDevice::deliver(std::uint8_t kind, std::uint16_t number, Queue& queue, std::uint16_t slot,
                            const RawDescriptor& now) noexcept {
-  if (queue.driver.load(slot) != queue.card.driver_copy(slot)) return;
+  DescriptorArray& descriptors = queue.driver.descriptors();
+  if (descriptors.load(slot) != queue.card.driver_copy(slot)) return;
   std::span<const std::byte> payload;
   if (layout_.rings[kind].receive) {
     // The length comes from the card and is not trusted: the card cannot have written more than the buffer holds.
-    const std::uint32_t bytes = std::min(
-        {layout_.payload(now.low, now.high), layout_.buffer_bytes(queue.driver.buffer()), RecordEvent::kMaxPayload});
-    if (const std::byte* const frame = memory_->at(queue.driver.armed(slot).low, bytes)) payload = {frame, bytes};
+    const std::uint32_t bytes = std::min({layout_.payload(std::span(now.words).first(descriptors.words())),
+                                          layout_.buffer_bytes(queue.driver.buffer()), RecordEvent::kMaxPayload});
+    if (const std::byte* const frame = memory_->at(queue.driver.armed(slot).words[0], bytes)) payload = {frame, bytes};
   }
   add({.kind = Kind::write_back,
        .bar = kind,
        .queue = number,
        .slot = slot,
-       .low = now.low,
-       .high = now.high,
+       .words = descriptors.words(),
+       .descriptor = now,
        .payload = payload});
   queue.card.driver_copy(slot) = now;
-  queue.driver.store(slot, now);
+  descriptors.store(slot, now);
 }
 
 // Edge-triggered, since the driver may leave the eventfds as they are, and only it may reset them.

@@ -18,7 +18,8 @@ namespace pollux {
 /// The ring that the recorder gives to the card for one queue. It lies in the recorder's memory.
 class CardRing {
  public:
-  CardRing(std::span<RawDescriptor> memory, std::uint64_t iova) : memory_(memory), iova_(iova) {}
+  CardRing(DescriptorArray memory, std::size_t size, std::uint64_t iova)
+      : memory_(memory), iova_(iova), last_seen_(size), driver_copy_(size) {}
 
   [[nodiscard]] std::uint64_t iova() const noexcept { return iova_; }
   /// Resets the ring: the card owns no descriptor.
@@ -29,7 +30,7 @@ class CardRing {
   template <class OnChange>
   void poll(std::size_t size, OnChange on_change) {
     for (std::size_t slot = 0; slot < size; ++slot) {
-      const RawDescriptor now = load_descriptor(memory_[slot]);
+      const RawDescriptor now = memory_.load(slot);
       if (now == last_seen_[slot]) continue;
       last_seen_[slot] = now;
       on_change(static_cast<std::uint16_t>(slot), now);
@@ -39,10 +40,10 @@ class CardRing {
   [[nodiscard]] RawDescriptor& driver_copy(std::uint16_t slot) noexcept { return driver_copy_[slot]; }
 
  private:
-  std::span<RawDescriptor> memory_;
+  DescriptorArray memory_;
   std::uint64_t iova_;
-  std::vector<RawDescriptor> last_seen_ = std::vector<RawDescriptor>(memory_.size());
-  std::vector<RawDescriptor> driver_copy_ = std::vector<RawDescriptor>(memory_.size());
+  std::vector<RawDescriptor> last_seen_;
+  std::vector<RawDescriptor> driver_copy_;
 };
 
 /// See record_device.

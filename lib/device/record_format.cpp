@@ -145,8 +145,8 @@ void RecordWriter::add(const RecordEvent& event) {
       append(buffer_, event.bar);
       append(buffer_, event.queue);
       append(buffer_, event.slot);
-      append(buffer_, event.low);
-      append(buffer_, event.high);
+      append(buffer_, event.words);
+      for (std::size_t i = 0; i < event.words; ++i) append(buffer_, event.descriptor.words[i]);
       append(buffer_, static_cast<std::uint32_t>(event.payload.size()));
       buffer_.insert(buffer_.end(), event.payload.begin(), event.payload.end());
       break;
@@ -234,8 +234,9 @@ RecordReader::Outcome RecordReader::parse_event(RecordEvent& event) noexcept {
       event.bar = reader.take<std::uint8_t>();
       event.queue = reader.take<std::uint16_t>();
       event.slot = reader.take<std::uint16_t>();
-      event.low = reader.take<std::uint64_t>();
-      event.high = reader.take<std::uint64_t>();
+      event.words = version_ > 2 ? reader.take<std::uint8_t>() : std::uint8_t{2};
+      if (event.words > event.descriptor.words.size()) return Outcome::damaged;
+      for (std::size_t i = 0; i < event.words; ++i) event.descriptor.words[i] = reader.take<std::uint64_t>();
       const auto count = reader.take<std::uint32_t>();
       if (count > RecordEvent::kMaxPayload) return Outcome::damaged;
       event.payload = reader.take(count);

@@ -20,12 +20,13 @@
 ///              u16 interrupt vectors, 6 times u64 bytes of a BAR (0: none), u16 length of the name, the name
 ///     event    u8 kind, then the fields of that kind (see RecordEvent)
 ///
-/// Version 1 has no width in read and write events: all accesses have 32 bits. Both versions are read, version 2 is
-/// written. A file has no end mark if its writer was killed. Then a partial event at the end of the file is ignored.
+/// Version 1 has no width in read and write events: all accesses have 32 bits. In versions 1 and 2 a write-back has two
+/// words without their number. All versions are read, version 3 is written. A file has no end mark if its writer was
+/// killed. Then a partial event at the end of the file is ignored.
 namespace pollux {
 
 struct RecordHeader {
-  static constexpr std::uint32_t kVersion = 2;
+  static constexpr std::uint32_t kVersion = 3;
 
   PciIdentity identity;
   std::uint16_t vectors = 0;
@@ -33,12 +34,18 @@ struct RecordHeader {
   std::string name;  ///< of the recorded device
 };
 
+/// A descriptor of any format, of up to 64 bytes. Words beyond its end are 0.
+struct RawDescriptor {
+  std::array<std::uint64_t, 8> words{};
+  [[nodiscard]] bool operator==(const RawDescriptor&) const noexcept = default;
+};
+
 struct RecordEvent {
   enum class Kind : std::uint8_t {
     read = 1,            ///< u8 bar, u8 width in bytes, u32 offset, u32 value
     write = 2,           ///< the same
     flush = 3,           ///< u32 count of consecutive flushes (polls); the events that follow came with the last one
-    write_back = 4,      ///< u8 ring kind, u16 queue, u16 slot, u64 low, u64 high, u32 count, count bytes of the frame
+    write_back = 4,      ///< u8 ring kind, u16 queue, u16 slot, u8 words, u64 each, u32 bytes of the frame, the frame
     interrupt = 5,       ///< u16 vector
     removed = 6,         ///< the card has been removed
     config_read = 7,     ///< u16 offset, u8 width, u8 outcome, u32 value
@@ -58,8 +65,8 @@ struct RecordEvent {
   std::uint16_t slot = 0;
   std::uint32_t offset = 0;
   std::uint32_t value = 0;
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
+  std::uint8_t words = 0;  ///< of `descriptor`
+  RawDescriptor descriptor{};
   std::span<const std::byte> payload{};
 };
 

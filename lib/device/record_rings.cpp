@@ -50,38 +50,32 @@ void DriverRing::write(RingRegister::Role role, std::uint32_t value) noexcept {
   if (role == RingRegister::Role::base_low) base_low_ = value;
   if (role == RingRegister::Role::base_high) base_high_ = value;
   if (role == RingRegister::Role::length) length_ = value;
-  descriptors_ = {};
+  armed_ = {};
   tail_ = 0;
 }
 
 bool DriverRing::locate(const MemoryMap& memory, std::uint32_t max_descriptors) {
   if (is_ready()) return true;
-  const std::size_t count = length_ / sizeof(RawDescriptor);
+  const std::size_t count = length_ / descriptor_bytes_;
   const std::uint64_t base = std::uint64_t{base_high_} << 32 | base_low_;
-  if (count == 0 || count > max_descriptors || base % sizeof(RawDescriptor) != 0) return false;
-  std::byte* const first = memory.at(base, count * sizeof(RawDescriptor));
+  if (count == 0 || count > max_descriptors || base % sizeof(std::uint64_t) != 0) return false;
+  std::byte* const first = memory.at(base, count * descriptor_bytes_);
   if (first == nullptr) return false;
-  descriptors_ = {reinterpret_cast<RawDescriptor*>(first), count};
+  descriptors_ = DescriptorArray(first, descriptor_bytes_);
   armed_.assign(count, {});
   return true;
 }
 
-RawDescriptor DriverRing::load(std::uint16_t slot) const noexcept { return load_descriptor(descriptors_[slot]); }
-
-void DriverRing::store(std::uint16_t slot, const RawDescriptor& descriptor) noexcept {
-  store_descriptor(descriptors_[slot], descriptor);
-}
-
-RawDescriptor load_descriptor(const RawDescriptor& from) noexcept {
+RawDescriptor DescriptorArray::load(std::size_t slot) const noexcept {
   RawDescriptor descriptor;
-  descriptor.high = __atomic_load_n(&from.high, __ATOMIC_ACQUIRE);
-  descriptor.low = __atomic_load_n(&from.low, __ATOMIC_RELAXED);
+  const std::uint64_t* const from = words_ + slot * count_;
+  for (std::size_t i = count_; i-- > 0;) descriptor.words[i] = __atomic_load_n(from + i, __ATOMIC_ACQUIRE);
   return descriptor;
 }
 
-void store_descriptor(RawDescriptor& to, const RawDescriptor& descriptor) noexcept {
-  __atomic_store_n(&to.low, descriptor.low, __ATOMIC_RELAXED);
-  __atomic_store_n(&to.high, descriptor.high, __ATOMIC_RELEASE);
+void DescriptorArray::store(std::size_t slot, const RawDescriptor& descriptor) noexcept {
+  std::uint64_t* const to = words_ + slot * count_;
+  for (std::size_t i = 0; i < count_; ++i) __atomic_store_n(to + i, descriptor.words[i], __ATOMIC_RELEASE);
 }
 
 }  // namespace pollux

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "device/record_format.hpp"
 #include "pollux/device/record.hpp"
 #include "pollux/mem/dma_memory.hpp"
 
@@ -32,13 +33,24 @@ class MemoryMap final : public DmaDomain {
   std::map<std::uint64_t, DmaSegment> segments_;
 };
 
-/// A descriptor of any format in which an armed descriptor starts with the address of its buffer.
-struct RawDescriptor {
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
-  [[nodiscard]] bool operator==(const RawDescriptor&) const noexcept = default;
+/// Descriptors of one size in memory that a card and a driver share.
+class DescriptorArray {
+ public:
+  DescriptorArray() = default;
+  DescriptorArray(std::byte* memory, std::uint32_t descriptor_bytes) noexcept
+      : words_(reinterpret_cast<std::uint64_t*>(memory)), count_(descriptor_bytes / sizeof(std::uint64_t)) {}
+
+  /// The words of a descriptor.
+  [[nodiscard]] std::uint8_t words() const noexcept { return static_cast<std::uint8_t>(count_); }
+  /// Reads the word with the status, which is the last one, first.
+  [[nodiscard]] RawDescriptor load(std::size_t slot) const noexcept;
+  /// Stores a write-back in the card's order: the word with the status last.
+  void store(std::size_t slot, const RawDescriptor& descriptor) noexcept;
+
+ private:
+  std::uint64_t* words_ = nullptr;
+  std::size_t count_ = 0;
 };
-static_assert(sizeof(RawDescriptor) == 16);
 
 /// Identifies a register of a ring.
 struct RingRegister {
@@ -52,26 +64,26 @@ struct RingRegister {
 /// The driver's view of a ring: the values that it wrote to the ring's registers, and its descriptors.
 class DriverRing {
  public:
+  explicit DriverRing(std::uint32_t descriptor_bytes) noexcept : descriptor_bytes_(descriptor_bytes) {}
+
   /// The driver writes a ring register other than the tail. A new base or length starts a new ring.
   void write(RingRegister::Role role, std::uint32_t value) noexcept;
   /// The driver writes the tail. Calls `on_armed` with each slot that this passes to the card. Does nothing if the ring
   /// is not valid or the tail is out of range.
   template <class OnArmed>
   void move_tail(const MemoryMap& memory, std::uint32_t max_descriptors, std::uint32_t tail, OnArmed on_armed) {
-    if (!locate(memory, max_descriptors) || tail >= descriptors_.size()) return;
-    for (; tail_ != tail; tail_ = (tail_ + 1) % descriptors_.size()) {
-      armed_[tail_] = descriptors_[tail_];
+    if (!locate(memory, max_descriptors) || tail >= size()) return;
+    for (; tail_ != tail; tail_ = (tail_ + 1) % size()) {
+      armed_[tail_] = descriptors_.load(tail_);
       on_armed(static_cast<std::uint16_t>(tail_));
     }
   }
 
-  [[nodiscard]] bool is_ready() const noexcept { return !descriptors_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return descriptors_.size(); }
+  [[nodiscard]] bool is_ready() const noexcept { return !armed_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return armed_.size(); }
   /// The descriptor as the driver armed it. Precondition: `slot` is below size().
   [[nodiscard]] const RawDescriptor& armed(std::uint16_t slot) const noexcept { return armed_[slot]; }
-  [[nodiscard]] RawDescriptor load(std::uint16_t slot) const noexcept;
-  /// Stores a write-back in the card's order: the word with the status last.
-  void store(std::uint16_t slot, const RawDescriptor& descriptor) noexcept;
+  [[nodiscard]] DescriptorArray& descriptors() noexcept { return descriptors_; }
   /// The value that the driver wrote to the register RingRegisters::buffer.
   [[nodiscard]] std::uint32_t buffer() const noexcept { return buffer_; }
   [[nodiscard]] std::uint32_t base(RingRegister::Role role) const noexcept {
@@ -81,16 +93,14 @@ class DriverRing {
  private:
   [[nodiscard]] bool locate(const MemoryMap& memory, std::uint32_t max_descriptors);
 
+  std::uint32_t descriptor_bytes_;
   std::uint32_t base_low_ = 0;
   std::uint32_t base_high_ = 0;
   std::uint32_t length_ = 0;
   std::uint32_t buffer_ = 0;
   std::size_t tail_ = 0;
-  std::span<RawDescriptor> descriptors_;  // empty until the ring is used
-  std::vector<RawDescriptor> armed_;
+  DescriptorArray descriptors_;
+  std::vector<RawDescriptor> armed_;  // empty until the ring is used
 };
-
-[[nodiscard]] RawDescriptor load_descriptor(const RawDescriptor& from) noexcept;
-void store_descriptor(RawDescriptor& to, const RawDescriptor& descriptor) noexcept;
 
 }  // namespace pollux

@@ -89,7 +89,7 @@ ReplayDevice::ReplayDevice(std::shared_ptr<ContextState> context, std::string na
       reader_(std::move(reader)),
       layout_(layout),
       progress_(std::move(progress)) {
-  for (const RingRegisters& kind : layout_.rings) rings_.emplace_back(kind.queues);
+  for (const RingRegisters& kind : layout_.rings) rings_.emplace_back(kind.queues, DriverRing(kind.descriptor_bytes));
 }
 
 ReplayDevice::~ReplayDevice() {
@@ -194,11 +194,11 @@ void ReplayDevice::apply_card_event(const RecordEvent& event) {
   if (event.slot >= ring.size()) return;
   // The frame is stored before the descriptor, as a card does. The file is untrusted, so only mapped memory is written,
   // and no more than the buffer size that the driver configured.
-  std::byte* const buffer = memory_->at(ring.armed(event.slot).low, event.payload.size());
+  std::byte* const buffer = memory_->at(ring.armed(event.slot).words[0], event.payload.size());
   const bool fits = event.payload.size() <= layout_.buffer_bytes(ring.buffer());
   if (buffer != nullptr && fits && !event.payload.empty())
     std::memcpy(buffer, event.payload.data(), event.payload.size());
-  ring.store(event.slot, {event.low, event.high});
+  ring.descriptors().store(event.slot, event.descriptor);
 }
 
 std::optional<RecordEvent> ReplayDevice::answer(const RecordEvent& request) {

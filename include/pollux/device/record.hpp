@@ -25,11 +25,12 @@
 /// frames stay in their buffers.
 namespace pollux {
 
-/// The registers of one kind of ring of a card: arrays with one element for each queue. A descriptor has 16 bytes; the
-/// first 8 bytes of an armed descriptor are the address of its buffer.
+/// The registers of one kind of ring of a card: arrays with one element for each queue. The first 8 bytes of an armed
+/// descriptor are the address of its buffer; the last 8 bytes of a write-back say that it is done.
 struct RingRegisters {
   bool receive = false;
-  std::uint32_t base_low = 0;  ///< this and the following: offset of the register of queue 0, in bytes
+  std::uint32_t descriptor_bytes = 0;  ///< a multiple of 8, at most 64
+  std::uint32_t base_low = 0;          ///< this and the following: offset of the register of queue 0, in bytes
   std::uint32_t base_high = 0;
   std::uint32_t length = 0;  ///< the register has the length of the ring in bytes
   std::uint32_t tail = 0;
@@ -47,7 +48,7 @@ struct CardLayout {
   /// The number of bytes that the card may write into a buffer, from the value of the register RingRegisters::buffer.
   std::uint32_t (*buffer_bytes)(std::uint32_t value) noexcept = nullptr;
   /// The number of bytes in the buffer of a receive descriptor, as its write-back says; 0 if it is not done.
-  std::uint32_t (*payload)(std::uint64_t low, std::uint64_t high) noexcept = nullptr;
+  std::uint32_t (*payload)(std::span<const std::uint64_t> write_back) noexcept = nullptr;
   /// Whether the register is a clear-on-read counter. A replay returns the sum of the recorded values up to that point,
   /// so a driver may read statistics at other times than the recorded driver.
   bool (*is_counter)(std::uint32_t offset) noexcept = nullptr;

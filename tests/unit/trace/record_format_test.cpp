@@ -37,8 +37,8 @@ std::vector<RecordEvent> one_of_each() {
            .bar = 1,
            .queue = 15,
            .slot = 4095,
-           .low = 0x1122334455667788,
-           .high = 0x99AABBCCDDEEFF00,
+           .words = 3,
+           .descriptor = {{0x1122334455667788, 0x99AABBCCDDEEFF00, 7}},
            .payload = kFrame},
           {.kind = RecordEvent::Kind::write_back, .bar = 0, .queue = 1, .slot = 2},
           {.kind = RecordEvent::Kind::interrupt, .queue = 9},
@@ -68,7 +68,8 @@ std::vector<std::byte> recording(const std::vector<RecordEvent>& events) {
 
 bool same(const RecordEvent& a, const RecordEvent& b) {
   return a.kind == b.kind && a.bar == b.bar && a.width == b.width && a.outcome == b.outcome && a.queue == b.queue &&
-         a.slot == b.slot && a.offset == b.offset && a.value == b.value && a.low == b.low && a.high == b.high &&
+         a.slot == b.slot && a.offset == b.offset && a.value == b.value && a.words == b.words &&
+         a.descriptor == b.descriptor &&
          std::equal(a.payload.begin(), a.payload.end(), b.payload.begin(), b.payload.end());
 }
 
@@ -118,13 +119,13 @@ TEST(RecordFormat, ATruncatedRecordingYieldsItsCompleteEvents) {
 TEST(RecordFormat, RejectsOtherFilesAndOtherVersions) {
   auto bytes = recording({});
   auto other = bytes;
-  for (const unsigned number : {0U, 3U}) {
+  for (const unsigned number : {0U, 4U}) {
     other[8] = static_cast<std::byte>(number);
     const auto version = RecordReader::open(other);
     ASSERT_FALSE(version);
     EXPECT_NE(version.error().what.find("version " + std::to_string(number)), std::string::npos)
         << version.error().what;
-    EXPECT_NE(version.error().what.find("versions 1 to 2"), std::string::npos);
+    EXPECT_NE(version.error().what.find("versions 1 to 3"), std::string::npos);
   }
   other = bytes;
   other[0] = std::byte{'p'};
@@ -137,14 +138,15 @@ TEST(RecordFormat, RejectsOtherFilesAndOtherVersions) {
   EXPECT_NE(more.error().what.find("after its end mark"), std::string::npos);
 }
 
-// Its register accesses have no width: all have 32 bits.
+// Its register accesses have no width: all have 32 bits. A write-back has two words.
 TEST(RecordFormat, ReadsARecordingOfVersion1) {
   auto bytes = recording({});
   bytes[8] = std::byte{1};
   bytes.pop_back();                                                                      // the end mark
   for (const unsigned byte : {1U, 3U, 0x34U, 0x12U, 0U, 0U, 0xEFU, 0xCDU, 0xABU, 0x89U,  // a read
                               2U, 0U, 0x18U, 0xC0U, 0U, 0U, 7U,    0U,    0U,    0U,     // a write
-                              12U}) {
+                              4U, 1U, 15U,   0U,    9U, 0U, 5U,    0U,    0U,    0U,     // a write-back
+                              0U, 0U, 0U,    0U,    6U, 0U, 0U,    0U,    0U,    0U,    0U, 0U, 0U, 0U, 0U, 0U, 12U}) {
     bytes.push_back(static_cast<std::byte>(byte));
   }
   auto reader = RecordReader::open(bytes);
@@ -155,7 +157,20 @@ TEST(RecordFormat, ReadsARecordingOfVersion1) {
     EXPECT_TRUE(same(reader->peek(), events[i])) << i;
     reader->advance();
   }
+  EXPECT_TRUE(same(
+      reader->peek(),
+      {.kind = RecordEvent::Kind::write_back, .bar = 1, .queue = 15, .slot = 9, .words = 2, .descriptor = {{5, 6}}}));
+  reader->advance();
   EXPECT_EQ(reader->peek().kind, RecordEvent::Kind::end);
+}
+
+TEST(RecordFormat, RejectsDescriptorsThatAreTooLong) {
+  auto bytes = recording({{.kind = RecordEvent::Kind::write_back, .words = 8}});
+  ASSERT_TRUE(RecordReader::open(bytes));
+  const std::size_t words = recording({}).size() - 1 + 6;
+  ASSERT_EQ(bytes.at(words), std::byte{8});
+  bytes[words] = std::byte{9};
+  EXPECT_FALSE(RecordReader::open(bytes));
 }
 
 TEST(RecordFormat, RejectsInvalidNumbers) {

@@ -122,7 +122,8 @@ TEST_F(RecordTest, AFrameBeyondItsBufferIsNotWritten) {
     for (std::uint16_t slot = 0; slot < 2; ++slot) {
       writer.add({.kind = RecordEvent::Kind::write_back,
                   .slot = slot,
-                  .high = 3,
+                  .words = 2,
+                  .descriptor = {{0, 3}},
                   .payload = std::span(frame).first(slot == 0 ? 1025 : 1024)});
     }
   }

@@ -19,6 +19,7 @@ namespace reg = hw::igb;
 template <class Low, class High, class Length, class Tail>
 constexpr RingRegisters ring_of(bool receive, std::uint32_t stride) {
   return {.receive = receive,
+          .descriptor_bytes = hw::intel::kDescriptorBytes,
           .base_low = Low::offset(0),
           .base_high = High::offset(0),
           .length = Length::offset(0),
@@ -39,8 +40,8 @@ std::uint32_t igb_buffer_bytes(std::uint32_t value) noexcept {
   return kilobytes == 0 ? 2048 : kilobytes * 1024;
 }
 
-std::uint32_t igb_payload(std::uint64_t, std::uint64_t high) noexcept {
-  return hw::intel::rx::done(high) ? hw::intel::rx::length(high) : 0;
+std::uint32_t igb_payload(std::span<const std::uint64_t> write_back) noexcept {
+  return hw::intel::rx::done(write_back[1]) ? hw::intel::rx::length(write_back[1]) : 0;
 }
 
 bool is_at(const RegisterInfo& info, std::uint32_t offset) noexcept {
