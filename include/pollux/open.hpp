@@ -28,8 +28,8 @@ namespace pollux {
 ///                         lose or reorder frames; the error for an unknown option lists all. sim:0?card=NAME creates
 ///                         the card model NAME of the Context at both ends of the wire.
 ///     qtest:0             A card of a QEMU process that is started for it, without a guest. qtest:0 and qtest:1 are
-///                         connected, and so on. It needs QEMU 8.0 or newer and no privileges. qtest:0?qemu=PROGRAM
-///                         selects another QEMU; qtest:0?timeout=MILLISECONDS sets
+///                         connected, and so on. It needs QEMU 8.0 or newer and no privileges. qtest:0?card=NAME
+///                         selects another card, qtest:0?qemu=PROGRAM another QEMU; qtest:0?timeout=MILLISECONDS sets
 ///                         the longest wait for one of its answers (3000). All DMA memory of the Context then has one
 ///                         page size and at most 2.75 GiB.
 ///

@@ -5,14 +5,11 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <optional>
-#include <string>
 
 #include "backends/qtest/open_qtest.hpp"
+#include "device/capability_list.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/device/register.hpp"
 #include "qemu/fixture.hpp"
@@ -35,16 +32,6 @@ struct QUEUE_SIZE : Register16<QUEUE_SIZE, VIRTIO_PCI_COMMON_Q_SIZE, Access::rw>
 using Registers = RegisterWindow<DEVICE_FEATURE_SELECT>;
 }  // namespace common
 
-/// A script that starts QEMU with a virtio network device in place of each igb.
-struct VirtioQemu {
-  VirtioQemu() {
-    std::ofstream(path) << "#!/bin/bash\nexec qemu-system-x86_64 \"${@/#igb,/virtio-net-pci,}\"\n";
-    EXPECT_EQ(::chmod(path.c_str(), 0755), 0);
-  }
-  ~VirtioQemu() { ::unlink(path.c_str()); }
-  std::string path = testing::TempDir() + "pollux-virtio-qemu-" + std::to_string(::getpid());
-};
-
 /// The part of a register window that begins at offset `start`.
 class Part final : public RemoteRegisters {
  public:
@@ -64,23 +51,23 @@ class Part final : public RemoteRegisters {
   std::uint32_t start_;
 };
 
-/// Finds the common configuration in the capability list ("struct virtio_pci_cap").
+/// Finds the common configuration ("struct virtio_pci_cap"), one of several vendor-specific capabilities.
 std::optional<Part> common_configuration(Device& device) {
-  std::uint32_t at = device.read_config(PCI_CAPABILITY_LIST, 1).value();
-  for (int i = 0; at != 0 && i < 48; ++i, at = device.read_config(at + VIRTIO_PCI_CAP_NEXT, 1).value()) {
-    const bool vendor = device.read_config(at, 1).value() == PCI_CAP_ID_VNDR;
-    if (!vendor || device.read_config(at + VIRTIO_PCI_CAP_CFG_TYPE, 1).value() != VIRTIO_PCI_CAP_COMMON_CFG) continue;
-    const auto bar = device.bar(device.read_config(at + VIRTIO_PCI_CAP_BAR, 1).value());
+  const auto read = [&](std::uint32_t at, unsigned width) { return device.read_config(at, width); };
+  const auto found = find_capabilities(PCI_CAP_ID_VNDR, read).value();
+  EXPECT_GE(found.size(), 4U);
+  for (const std::uint32_t at : found) {
+    if (read(at + VIRTIO_PCI_CAP_CFG_TYPE, 1).value() != VIRTIO_PCI_CAP_COMMON_CFG) continue;
+    const auto bar = device.bar(read(at + VIRTIO_PCI_CAP_BAR, 1).value());
     if (!bar) return std::nullopt;
-    return std::optional<Part>(std::in_place, *bar, device.read_config(at + VIRTIO_PCI_CAP_OFFSET, 4).value());
+    return std::optional<Part>(std::in_place, *bar, read(at + VIRTIO_PCI_CAP_OFFSET, 4).value());
   }
   return std::nullopt;
 }
 
 TEST(Width, VirtiosRegistersOfEveryWidthWork) {
-  const VirtioQemu qemu;
   test::QemuFixture fixture;
-  auto device = qtest::open_qtest(fixture.context, "0?qemu=" + qemu.path);
+  auto device = qtest::open_qtest(fixture.context, "0?card=virtio-net");
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ((*device)->identity().vendor, 0x1AF4);
   auto part = common_configuration(**device);

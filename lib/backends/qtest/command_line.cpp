@@ -41,8 +41,8 @@ std::vector<std::string> command_line(const MachineConfig& config) {
   for (unsigned card = 0; card < MachineConfig::kCards; ++card) {
     const unsigned number = config.first_card + card;
     words.insert(words.end(), {"-netdev", fmt::format("hubport,id=net{},hubid=0", card), "-device",
-                               fmt::format("igb,netdev=net{},addr={:#x},romfile=,mac=02:00:00:82:57:{:02x}", card,
-                                           MachineConfig::kFirstSlot + 2 * card, number)});
+                               fmt::format("{},netdev=net{},addr={:#x},romfile=,mac=02:00:00:82:57:{:02x}", config.card,
+                                           card, MachineConfig::kFirstSlot + 2 * card, number)});
   }
   return words;
 }

@@ -11,7 +11,7 @@
 
 namespace pollux::qtest {
 
-/// The configuration of a QEMU machine: a q35 without a guest, two 82576 on a hub, and the device that turns interrupt
+/// The configuration of a QEMU machine: a q35 without a guest, two cards on a hub, and the device that turns interrupt
 /// messages into eventfds. QEMU inherits the descriptors under the same numbers.
 struct MachineConfig {
   static constexpr unsigned kCards = 2;
@@ -19,6 +19,7 @@ struct MachineConfig {
   static constexpr unsigned kDoorbellSlot = 3;  ///< of the device that signals interrupts
 
   std::string qemu;       ///< path
+  std::string card;       ///< QEMU's name of its cards
   int socket = -1;        ///< of the test protocol
   int memory = -1;        ///< the file whose start is the RAM
   std::uint64_t ram = 0;  ///< bytes

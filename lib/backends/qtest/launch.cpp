@@ -21,12 +21,7 @@ struct KnownError {
   std::string_view hint;
 };
 
-constexpr std::string_view kInstallNewer =
-    "install QEMU 8.0 or newer (Debian 13, Ubuntu 24.04: apt-get install qemu-system-x86; Debian 12: from "
-    "bookworm-backports), or select it with qtest:0?qemu=PATH; check: `qemu-system-x86_64 -device help | grep igb`";
-
 constexpr std::array kKnownErrors{
-    KnownError{"'igb' is not a valid device model", ErrorCode::not_supported, kInstallNewer},
     KnownError{"'ivshmem-doorbell' is not a valid device model", ErrorCode::not_supported,
                "install a QEMU that has ivshmem-doorbell (Debian: package qemu-system-x86), or select it with "
                "qtest:0?qemu=PATH"},
@@ -59,6 +54,7 @@ Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram)
   if (!doorbells) return pass_on(std::move(doorbells));
   launched.doorbells = *std::move(doorbells);
   const MachineConfig config{.qemu = *qemu,
+                             .card = std::string(target.card->device),
                              .socket = qemu_end.get(),
                              .memory = memory,
                              .ram = ram,
@@ -87,6 +83,11 @@ Error explain_exit(const std::string& uri, const Process& process) {
     error.code = known.code;
     error.hint = known.hint;
     break;
+  }
+  for (const CardModel& model : kCardModels) {
+    if (output.find(fmt::format("'{}' is not a valid device model", model.device)) == std::string::npos) continue;
+    error.code = ErrorCode::not_supported;
+    error.hint = model.hint;
   }
   return error;
 }

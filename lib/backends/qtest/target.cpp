@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
+#include <vector>
 
 #include "base/uri_options.hpp"
 
@@ -29,6 +31,16 @@ tl::unexpected<Error> refuse(const Target& target, std::string_view why, std::st
 }
 
 Result<void> apply(Target& target, const UriOptions& options) {
+  if (const auto card = options.get("card")) {
+    target.card =
+        std::find_if(kCardModels.begin(), kCardModels.end(), [&](const CardModel& m) { return m.name == *card; });
+    if (target.card == kCardModels.end()) {
+      std::vector<std::string_view> names;
+      for (const CardModel& model : kCardModels) names.push_back(model.name);
+      return refuse(target, fmt::format("there is no card named '{}'", *card),
+                    fmt::format("write card={}", fmt::join(names, " or card=")));
+    }
+  }
   if (const auto qemu = options.get("qemu")) {
     if (qemu->empty()) return refuse(target, "qemu needs a path", std::string(kExample));
     target.qemu = *qemu;
@@ -58,7 +70,7 @@ Result<Target> parse_target(std::string_view text) {
   }
   target.number = *number;
   if (question == std::string_view::npos) return target;
-  constexpr std::array<std::string_view, 2> kKeys{"qemu", "timeout"};
+  constexpr std::array<std::string_view, 3> kKeys{"card", "qemu", "timeout"};
   auto options = UriOptions::parse(text.substr(question + 1), kKeys, target.uri, kExample);
   if (!options) return pass_on(std::move(options));
   if (auto applied = apply(target, *options); !applied) return pass_on(std::move(applied));

@@ -27,6 +27,7 @@ TEST(UsableRam, StaysInOnePieceBelowTheSplit) {
 
 TEST(CommandLine, NamesDescriptorsAndCards) {
   const auto words = command_line({.qemu = "/bin/qemu",
+                                   .card = "igb",
                                    .socket = 5,
                                    .memory = 6,
                                    .ram = kGiB,

@@ -12,11 +12,13 @@ TEST(Target, HasACardNumberAndOptions) {
   EXPECT_EQ(plain->number, 3u);
   EXPECT_EQ(plain->qemu, "qemu-system-x86_64");
   EXPECT_EQ(plain->uri, "qtest:3");
-  const auto full = parse_target("63?qemu=/opt/q=8/qemu,timeout=250");
+  EXPECT_EQ(plain->card->device, "igb");
+  const auto full = parse_target("63?qemu=/opt/q=8/qemu,timeout=250,card=virtio-net");
   ASSERT_TRUE(full);
   EXPECT_EQ(full->number, 63u);
   EXPECT_EQ(full->qemu, "/opt/q=8/qemu");
   EXPECT_EQ(full->timeout, std::chrono::milliseconds(250));
+  EXPECT_EQ(full->card->device, "virtio-net-pci");
 }
 
 TEST(Target, RejectsEverythingElse) {
@@ -37,6 +39,8 @@ TEST(Target, RejectsEverythingElse) {
                                   "0,qemu=/x",
                                   "0?timeout=600001",
                                   "0?speed=1",
+                                  "0?card=",
+                                  "0?card=igb",
                                   "?qemu=/x",
                                   ",",
                                   "0?qemu=/x,",
