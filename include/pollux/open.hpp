@@ -22,8 +22,7 @@ namespace pollux {
 ///                         ?via=iommufd or ?via=group at the end allows only that mode. ?via=noiommu uses no IOMMU: it
 ///                         needs root and huge pages, and must be opened before memory is allocated from the Context.
 ///                         The card can then access all memory of the machine, which is logged once.
-///     sim:0               A card in this process. sim:0 and sim:1 are connected by a wire, as are sim:2 and sim:3, and
-///     so
+///     sim:0               An in-process card. sim:0 and sim:1 are connected by a wire, as are sim:2 and sim:3, and so
 ///                         on up to sim:63. A wire may end in a file, a TAP interface or a socket instead, and delay,
 ///                         lose or reorder frames; the error for an unknown option lists all. sim:0?card=NAME creates
 ///                         the card model NAME of the Context at both ends of the wire.
