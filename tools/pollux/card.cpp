@@ -132,7 +132,7 @@ int run_card(const Environment& environment, const CardOptions& options) {
 void add_card(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<CardOptions>();
   cli::App* command =
-      app.add_subcommand("card", "Export an in-process 82576 to a virtual machine, by the vfio-user protocol");
+      app.add_subcommand("card", "Export an in-process card to a virtual machine, by the vfio-user protocol");
   command->add_option("--socket", options->sockets, "Unix socket for the client; twice: two cards of one package")
       ->required()
       ->allow_extra_args(false);

@@ -13,8 +13,8 @@ Result<QueueInterrupts*> QueuePort::expect_vectors() {
   return fail(
       ErrorCode::not_supported,
       fmt::format("{}: the device has no MSI-X vectors, and MSI and the interrupt pin are not used", info_.name),
-      "poll the port's queues; or give the device MSI-X: every 82576 has it, unless a hypervisor or the kernel's "
-      "option pci=nomsi takes it away");
+      "poll the port's queues; or give the device MSI-X, which a hypervisor or the kernel's option pci=nomsi "
+      "may have taken away");
 }
 
 Result<QueueInterrupts*> QueuePort::expect_rx_queue(std::uint16_t queue) {
