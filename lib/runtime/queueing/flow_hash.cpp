@@ -18,6 +18,7 @@ struct Addresses {
 };
 constexpr Addresses kIpv4{12, 8};
 constexpr Addresses kIpv6{8, 32};
+constexpr std::size_t kMostBytes = 40;  // that are read from a header on
 
 __extension__ using Wide = unsigned __int128;
 
@@ -56,11 +57,17 @@ class Hash {
 std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
   Hash hash(seed);
   const packet::Layout layout = packet::parse(frame);
-  const std::uint8_t* const data = frame.data();
+  const std::uint8_t* data = frame.data();
+  std::size_t size = frame.length();
+  std::array<std::uint8_t, packet::kMaxHeaderBytes> copy;
+  // A flow is the same however its frames are cut into mbufs.
+  if (frame.next() != nullptr && size < std::size_t{std::max(layout.l3, layout.l4)} + kMostBytes) {
+    size = frame.copy_out(0, copy);
+    data = copy.data();
+  }
   const Addresses addresses = layout.type.has(PacketType::ipv4) ? kIpv4 : kIpv6;
-  // Headers that are not in the first segment count as missing.
-  if (!layout.is_ip() || layout.l3 + addresses.offset + addresses.bytes > frame.length()) {
-    hash.add(data, std::min<std::size_t>(frame.length(), kMacs));
+  if (!layout.is_ip() || layout.l3 + addresses.offset + addresses.bytes > size) {
+    hash.add(data, std::min<std::size_t>(size, kMacs));
     return hash.value();
   }
   hash.add(data + layout.l3 + addresses.offset, addresses.bytes);
@@ -68,7 +75,7 @@ std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
   if (layout.fragment != packet::Fragment::none) return hash.value();
   hash.add(std::uint64_t{layout.protocol});
   const bool has_ports = layout.payload > layout.l4 && layout.l4 != 0;
-  if (has_ports && layout.l4 + kPorts <= frame.length()) hash.add(data + layout.l4, kPorts);
+  if (has_ports && layout.l4 + kPorts <= size) hash.add(data + layout.l4, kPorts);
   return hash.value();
 }
 

@@ -64,6 +64,16 @@ class FqCodel : public QueueingFixture {
     header[l4 + 5] = 200;  // the length of the whole datagram
     return made;
   }
+  /// The frame as a chain whose first mbuf has `first` bytes.
+  MbufPtr cut(MbufPtr whole, std::uint32_t first) {
+    const std::uint32_t rest = whole->length() - first;
+    if (rest == 0) return whole;
+    MbufPtr tail = cache_.allocate();
+    static_cast<void>(whole->copy_out(first, {tail->append(rest), rest}));
+    EXPECT_TRUE(whole->trim(rest));
+    EXPECT_TRUE(whole->chain(tail));
+    return whole;
+  }
   static FqCodelOptions by_user(FqCodelOptions options = {}) {
     options.classifier = [](std::span<Mbuf* const> frames, std::span<std::uint32_t> numbers) {
       for (std::size_t i = 0; i < frames.size(); ++i) numbers[i] = static_cast<std::uint32_t>(frames[i]->user());
@@ -103,6 +113,21 @@ TEST_F(FqCodel, AllFragmentsOfADatagramAreOneFlow) {
     for (unsigned i = 0; i < 3; ++i) put(*queue, fragment(i, i * 40, i < 2, false));
     for (unsigned i = 10; i < 13; ++i) put(*queue, fragment(i, (i - 10) * 40, i < 12, true));
     EXPECT_EQ(get(*queue, 6), (FlowNumbers{0, 10, 1, 11, 2, 12})) << seed;
+  }
+}
+
+// A card may write headers to an mbuf of their own, and a program may chain as it likes.
+TEST_F(FqCodel, AFlowDoesNotDependOnHowItsFramesAreCut) {
+  for (const bool is_ipv6 : {false, true}) {
+    for (std::uint64_t seed = 0; seed < 8; ++seed) {
+      const Queue queue = must(make_fq_codel({.quantum = 100, .seed = seed}));
+      std::uint64_t number = 0;
+      for (const std::uint32_t first : {100U, 14U, 4U, 28U, 35U, 60U}) {
+        put(*queue, cut(packet(number++, 9, 0, is_ipv6), first));
+        put(*queue, packet(number++, 9, 0, is_ipv6));
+      }
+      EXPECT_EQ(count(*queue, "new_flows"), 1U) << is_ipv6 << " " << seed;
+    }
   }
 }
 
