@@ -87,6 +87,9 @@ bool EchoResponder::answer_ip(Bytes frame, const packet::Layout& layout, bool is
   const Bytes header = frame.subspan(layout.l3, layout.l3_length());
   const auto ip = packet::Ipv4Header::read(header);
   if (!ip || ip->destination != options_.address || packet::internet_checksum(header) != 0) return false;
+  // A packet on a route is for another host in the end (RFC 791, 3.1).
+  const auto addresses = packet::pseudo_header_places(frame, layout);
+  if (!addresses || addresses->destination != layout.l3 + std::size_t{16}) return false;
   if (!is_peer(ip->source)) return false;
   const Bytes content = frame.subspan(layout.l4, std::size_t{layout.end} - layout.l4);
   const bool answered = (ip->protocol == packet::ip_protocol::kIcmp && answer_icmp(content)) ||

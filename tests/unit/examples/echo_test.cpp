@@ -161,6 +161,22 @@ TEST_F(EchoTest, AnswersNoSourceThatIsNotAnotherHost) {
   expect_untouched(arp({255, 255, 255, 255, 255, 255}, kPeer), "ARP of a group");
 }
 
+// Such a packet is to be sent on (RFC 791, 3.1), and its checksum covers another destination.
+TEST_F(EchoTest, LeavesPacketsOnARouteAlone) {
+  const auto routed = [&](std::uint8_t kind, std::uint8_t pointer) {
+    const std::array<std::uint8_t, 8> options{kind, 7, pointer, 10, 9, 0, 77, 0};
+    return make([&](packet::Builder& to) {
+      to.ipv4({.protocol = packet::ip_protocol::kIcmp, .source = kPeer, .destination = kOwn, .options = options})
+          .payload(ping());
+    });
+  };
+  expect_untouched(routed(131, 4), "loose source route");
+  expect_untouched(routed(137, 4), "strict source route");
+  expect_untouched(routed(131, 1), "a malformed one");
+  EXPECT_TRUE(responder_.answer(*routed(131, 8))) << "a route at its end";
+  EXPECT_TRUE(responder_.answer(*routed(1, 4))) << "no operation";
+}
+
 TEST_F(EchoTest, LeavesBadDatagramsAlone) {
   expect_untouched(udp_to(7, 0), "no port to answer to");
   MbufPtr damaged = udp_to(7);
