@@ -53,6 +53,7 @@ void add_frame_options(cli::App& app, PktgenOptions& options) {
       ->needs(replay)
       ->capture_default_str();
   app.add_option("--repeat", options.repeat, "With --replay: how many times; 0 is without end")
+      ->check(cli::range(std::uint64_t{0}, std::uint64_t{1'000'000'000'000}))
       ->needs(replay)
       ->capture_default_str();
   file->excludes(replay);

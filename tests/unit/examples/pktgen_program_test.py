@@ -69,6 +69,14 @@ class Pktgen(unittest.TestCase):
             self.assertEqual(self.summary("sim:0", "--send", "--replay", path)["sent"], 2)
             self.assertEqual(self.summary("sim:0", "--send", "--replay", path, "--repeat", "3", "--rate", "10kpps")["sent"], 6)
 
+    def test_a_file_is_repeated_a_number_of_times(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = self.capture(2, directory)
+            for repeat in ("-1", "-2", "18446744073709551615", "1.5", "", "x"):
+                outcome = run(PKTGEN, "null:", "--send", "--replay", path, "--rate", "10kpps", "--seconds", "1", f"--repeat={repeat}")
+                self.assertEqual(outcome.returncode, 2, (repeat, outcome.stderr))
+                self.assertIn("--repeat", outcome.stderr)
+
     def test_an_interrupted_wait_for_the_link_ends_with_a_summary(self):
         for rate in ([], ["--rate", "50%"], ["--rate", "1000pps"]):
             # There is no program at the other end.
