@@ -25,7 +25,7 @@ template <std::uint32_t Capacity>
                                                   Duration limit) {
   if (burst.size() == Capacity)
     return fail(ErrorCode::invalid_argument, "rx_burst_wait: the burst is full", "empty it first");
-  const Time until = clock.now() + limit;
+  const Time until = time_after(clock.now(), limit);
   for (unsigned refusals = 0;;) {
     if (const std::uint32_t count = queue.rx_burst(burst)) return count;
     const auto again = sleep_until_frames(clock, queue, until, refusals);

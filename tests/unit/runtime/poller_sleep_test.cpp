@@ -305,6 +305,16 @@ TEST_F(PollerPorts, TheContextsControlIsADescriptorOfThePoller) {
   EXPECT_GE(calls, 4);
 }
 
+TEST_F(PollerSleep, ABlockingReceiveWaitsForAsLongAsADurationLasts) {
+  FakeQueue queue(cache_);
+  clock_->advance(milliseconds(1));
+  put_at(queue, milliseconds(5));
+  Burst<32> burst;
+  ASSERT_EQ(must(rx_burst_wait(*clock_, queue, burst, Duration::max())), 1U);
+  EXPECT_GE(clock_->now(), milliseconds(5));
+  burst.drop(handled_);
+}
+
 TEST(PollerCard, QueuesThatShareAVectorWakeIt) {
   CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 4}, .card = {.vectors = 2}});
   std::uint64_t frames = 0;
