@@ -15,11 +15,12 @@
 
 #include <fmt/format.h>
 
+#include "base/own_directory.hpp"
+
 namespace pollux::observe {
 namespace {
 
 constexpr std::string_view kLock = ".lock";
-constexpr mode_t kDirectoryMode = 0755;  // the sockets have permissions of their own
 constexpr mode_t kLockMode = 0600;
 constexpr int kLockTries = 8;
 
@@ -41,21 +42,10 @@ std::string default_directory() {
 }
 
 Result<OwnDirectory> OwnDirectory::open(std::string path) {
-  if (::mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
-    return fail_errno(ErrorCode::io_error, "cannot create the directory " + path, errno,
-                      "set TelemetryOptions::directory, or XDG_RUNTIME_DIR, to a directory of the user");
-  }
-  FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  const bool is_other = !descriptor && (errno == ENOTDIR || errno == ELOOP || errno == EACCES);
-  if (!descriptor && !is_other) return fail_errno(ErrorCode::io_error, "cannot open the directory " + path, errno);
-  struct stat found {};
-  if (!is_other && ::fstat(descriptor.get(), &found) == 0 && found.st_uid == ::geteuid() &&
-      (found.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
-    return OwnDirectory(std::move(path), std::move(descriptor));
-  }
-  return fail(ErrorCode::permission_denied,
-              fmt::format("{} is not a directory of this user's that the user alone may write to", path),
-              "remove it, or set TelemetryOptions::directory to another one");
+  auto descriptor = open_own_directory(
+      path, "set TelemetryOptions::directory, or XDG_RUNTIME_DIR, to a directory of the user, or remove this one");
+  if (!descriptor) return pass_on(std::move(descriptor));
+  return OwnDirectory(std::move(path), *std::move(descriptor));
 }
 
 Result<std::optional<Claim>> Claim::take(const OwnDirectory& directory, const std::string& name) {

@@ -14,12 +14,10 @@ namespace pollux::observe {
 /// The default directory of sockets and names; see TelemetryOptions::directory.
 [[nodiscard]] std::string default_directory();
 
-/// A directory that belongs to this user, who alone may write to it. Files are opened relative to it, so it stays the
-/// directory that was checked.
+/// A directory for which open_own_directory has been called. The sockets in it have permissions of their own.
 class OwnDirectory {
  public:
-  /// Creates it if there is none. Errors: permission_denied (it belongs to another user, or others may write to it; a
-  /// symbolic link is not followed), io_error.
+  /// Creates it if there is none. Errors: those of open_own_directory.
   [[nodiscard]] static Result<OwnDirectory> open(std::string path);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }

@@ -91,8 +91,9 @@ void remove_record(const SystemPaths& paths, Address address) {
 
 Result<BindingLock> BindingLock::take(const SystemPaths& paths, Clock& clock, Duration limit) {
   const fs::path file = paths.run / "pollux/lock";
-  if (auto made = record_file::make_directory_of(file); !made) return pass_on(std::move(made));
-  FileDescriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const auto directory = record_file::open_directory(file.parent_path());
+  if (!directory) return tl::unexpected<Error>(directory.error());
+  FileDescriptor descriptor(::openat(directory->get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!descriptor) return record_file::cannot_write(file, errno);
   const auto locked = wait_until(
       clock, "the lock", limit, [&] { return ::flock(descriptor.get(), LOCK_EX | LOCK_NB) == 0; },

@@ -88,8 +88,7 @@ class NamespaceFinder {
       if (process.find_first_not_of("0123456789") != std::string::npos) continue;
       const fs::path directory = paths_.proc / process;
       add(directory / "ns/net",
-          fmt::format("the network namespace of process {} ({})", process,
-                      sysfs::read_text(directory / "comm").value_or("?")),
+          fmt::format("the network namespace of process {} ({})", process, sysfs::process_name(directory)),
           fmt::format("nsenter --target {} --net ", process));
     }
   }

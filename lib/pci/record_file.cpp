@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <system_error>
 
-#include "base/file_descriptor.hpp"
+#include "base/own_directory.hpp"
 
 namespace pollux::pci::record_file {
 namespace {
@@ -37,15 +37,18 @@ tl::unexpected<Error> cannot_write(const fs::path& file, int error) {
       refused ? "run the command as root, with sudo" : "check that /run exists and has free space: df /run");
 }
 
-Result<void> make_directory_of(const fs::path& file) {
+Result<FileDescriptor> open_directory(const fs::path& directory) {
+  const fs::path above = directory.parent_path();
   std::error_code error;
-  fs::create_directories(file.parent_path(), error);
-  if (error) return cannot_write(file.parent_path(), error.value());
-  return {};
+  fs::create_directories(above.parent_path(), error);
+  if (error) return cannot_write(above.parent_path(), error.value());
+  const std::string hint = "run the command as root, with sudo; nobody else may write to " + above.string();
+  if (auto checked = open_own_directory(above.string(), hint); !checked) return checked;
+  return open_own_directory(directory.string(), hint);
 }
 
 Result<void> replace(const fs::path& file, const std::string& text) {
-  if (auto made = make_directory_of(file); !made) return made;
+  if (auto made = open_directory(file.parent_path()); !made) return pass_on(std::move(made));
   std::string temporary = file.string() + ".XXXXXX";
   {
     const FileDescriptor descriptor(::mkostemp(temporary.data(), O_CLOEXEC));

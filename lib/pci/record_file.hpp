@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
 /// The text files below RUN/pollux, by which a process tells later ones what it has changed.
@@ -12,8 +13,8 @@ namespace pollux::pci::record_file {
 /// The error of a system call on `file`, with a hint.
 [[nodiscard]] tl::unexpected<Error> cannot_write(const std::filesystem::path& file, int error);
 
-/// Makes the file's directory. Errors: `permission_denied`, `io_error`.
-[[nodiscard]] Result<void> make_directory_of(const std::filesystem::path& file);
+/// Opens the directory, after that above it; both are made if there are none. Errors: those of open_own_directory.
+[[nodiscard]] Result<FileDescriptor> open_directory(const std::filesystem::path& directory);
 
 /// Makes the directory, and replaces the file atomically. Everybody may read it. Errors: `permission_denied`,
 /// `io_error`.

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/file_descriptor.hpp"
+#include "base/printable.hpp"
 
 namespace pollux::pci::sysfs {
 namespace {
@@ -97,6 +98,8 @@ std::optional<std::uint32_t> read_number(const fs::path& file, std::uint32_t lim
   if (error != std::errc{} || stop != end || value > limit) return std::nullopt;
   return value;
 }
+
+std::string process_name(const fs::path& process) { return printable(read_text(process / "comm").value_or("?")); }
 
 std::string link_target_name(const fs::path& link) {
   std::error_code error;

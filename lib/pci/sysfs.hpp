@@ -26,6 +26,9 @@ namespace pollux::pci::sysfs {
 /// The first page of a file, without trailing white space; nullopt if it cannot be read.
 [[nodiscard]] std::optional<std::string> read_text(const std::filesystem::path& file);
 
+/// The name of a process in procfs, which the process may choose, without control characters.
+[[nodiscard]] std::string process_name(const std::filesystem::path& process);
+
 /// The value of an attribute that is a number up to `limit`, such as "0x8086" or "12"; else nullopt.
 [[nodiscard]] std::optional<std::uint32_t> read_number(const std::filesystem::path& file, std::uint32_t limit);
 

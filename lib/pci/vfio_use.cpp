@@ -79,7 +79,7 @@ std::vector<DeviceHolder> find_holders(const SystemPaths& paths, const DeviceInf
   for (const std::string& process : sysfs::entries(paths.proc)) {
     if (nodes.empty() || process.find_first_not_of("0123456789") != std::string::npos) continue;
     const auto node = open_node(paths.proc / process, nodes);
-    if (node) holders.push_back({process, sysfs::read_text(paths.proc / process / "comm").value_or("?"), *node});
+    if (node) holders.push_back({process, sysfs::process_name(paths.proc / process), *node});
   }
   if (!holders.empty()) return holders;
   // A process in another PID namespace is not visible in /proc. But a group can be opened only once, so opening fails.

@@ -5,7 +5,7 @@
 
 #include <ostream>
 
-#include "printable.hpp"
+#include "base/printable.hpp"
 
 namespace pollux::tool {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/printable.hpp"
 #include "pollux/base/error.hpp"
-#include "printable.hpp"
 
 namespace pollux::tool {
 

@@ -53,6 +53,23 @@ TEST_F(Pending, IsTheOnlyOne) {
   EXPECT_TRUE(PendingBinding::create(machine.paths)) << "the other has ended";
 }
 
+TEST_F(Pending, IsNotMadeWhereOthersMayWrite) {
+  namespace fs = std::filesystem;
+  const fs::path directory = machine.paths.run / "pollux/confirm";
+  fs::create_directories(directory);
+  machine.write(machine.paths.run / "victim", "text");
+  fs::create_symlink(machine.paths.run / "victim", directory / "pending");
+  EXPECT_FALSE(PendingBinding::create(machine.paths)) << "a link";
+  EXPECT_EQ(machine.read(machine.paths.run / "victim"), "text");
+  fs::remove(directory / "pending");
+  fs::permissions(directory, fs::perms::all);
+  const auto made = PendingBinding::create(machine.paths);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::permission_denied);
+  EXPECT_THAT(made.error().what, HasSubstr(directory.string()));
+  EXPECT_FALSE(PendingBinding::confirm(machine.paths));
+}
+
 /// Real time and real processes. Nothing is bound, so the roll-back only restores the interface.
 struct ConfirmedBind : Machine {
   ConfirmedBind() {

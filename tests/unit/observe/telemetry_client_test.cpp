@@ -236,7 +236,17 @@ TEST(TelemetryClient, ControlCharactersOfAProgramAreNotShown) {
   EXPECT_EQ(printable("a\x1b[2J\x7f\tb"), "a?[2J??b");
   EXPECT_EQ(printable("\xC2\x9B"
                       "1m\xC3\xA9\xC2\xA0\xC2"),
-            "?1m\xC3\xA9\xC2\xA0\xC2");
+            "?1m\xC3\xA9\xC2\xA0?");
+  EXPECT_EQ(printable("\x9B"
+                      "2J\x90q\xFF"),
+            "?2J?q?")
+      << "bytes that 8-bit terminals obey";
+  EXPECT_EQ(printable("\xE2\x80\xAE"
+                      "txt\xE2\x80\xA9"),
+            "?txt?")
+      << "text from right to left, and a new line";
+  EXPECT_EQ(printable("\xC0\x9B\xE0\x82\x9B\xED\xA0\x80\xF4\x90\x80\x80"), "????????????") << "not UTF-8";
+  EXPECT_EQ(printable("\xE2\x82\xAC\xF0\x9F\x98\x80"), "\xE2\x82\xAC\xF0\x9F\x98\x80");
   const FakeProgram program(answering({{"process", R"("result":{"pid":7,"program":"\u001b[2Jl2fwd"})"},
                                        {"ports", R"("result":[{"name":"plx0","uri":"sim:0\u0007"}])"}}));
   const auto ports = ports_of(program.socket());

@@ -100,5 +100,23 @@ TEST(BindingLock, MakesASecondBinderWaitForABoundedTime) {
   EXPECT_TRUE(BindingLock::take(machine.paths, machine.clock, std::chrono::seconds(1)));
 }
 
+TEST(BindingLock, IsNotTakenInADirectoryOfOthers) {
+  namespace fs = std::filesystem;
+  FakeMachine machine;
+  const auto directory = machine.paths.run / "pollux";
+  const auto refused = [&] {
+    const auto lock = BindingLock::take(machine.paths, machine.clock, std::chrono::seconds(1));
+    return !lock && lock.error().code == ErrorCode::permission_denied;
+  };
+  fs::create_directories(directory);
+  fs::permissions(directory, fs::perms::all);
+  EXPECT_TRUE(refused()) << "others may write to it";
+  EXPECT_FALSE(save_record(machine.paths, kAddress, kRecord));
+  fs::remove(directory);
+  fs::create_directories(machine.paths.run / "elsewhere");
+  fs::create_directory_symlink("elsewhere", directory);
+  EXPECT_TRUE(refused()) << "a link";
+}
+
 }  // namespace
 }  // namespace pollux::pci

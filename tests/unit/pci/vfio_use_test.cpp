@@ -82,6 +82,19 @@ TEST_F(VfioUse, FindsHoldersUnderOtherPathsByTheDeviceNumber) {
   EXPECT_THAT(checked.error().hint, AllOf(HasSubstr(" 42"), HasSubstr(" 43")));
 }
 
+// prctl(PR_SET_NAME) takes any bytes, and root reads the message on a terminal.
+TEST_F(VfioUse, TheNameOfAHolderHasNoControlCharacters) {
+  std::filesystem::create_directories(machine.paths.dev / "vfio");
+  std::filesystem::create_symlink("/dev/full", machine.paths.dev / "vfio/7");
+  open_in(machine, 42, "/dev/full");
+  machine.write(machine.paths.proc / "42/comm",
+                "a\x1b[2J\x9b"
+                "2Jb\n");
+  const auto checked = check("", 0);
+  ASSERT_FALSE(checked);
+  EXPECT_THAT(checked.error().what, HasSubstr("process 42 (a?[2J?2Jb)"));
+}
+
 TEST(NodeProbe, ReturnsTheErrorOfOpeningTheNode) {
   EXPECT_EQ(probe_node("/dev/null"), 0);
   EXPECT_EQ(probe_node("/dev/null/below"), ENOTDIR);

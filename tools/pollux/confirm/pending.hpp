@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <optional>
+#include <utility>
 
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
@@ -25,9 +25,10 @@ class PendingBinding {
   [[nodiscard]] bool claim() const;
 
  private:
-  PendingBinding(pci::SystemPaths paths, FileDescriptor lock) : paths_(std::move(paths)), lock_(std::move(lock)) {}
+  PendingBinding(FileDescriptor directory, FileDescriptor lock)
+      : directory_(std::move(directory)), lock_(std::move(lock)) {}
 
-  pci::SystemPaths paths_;
+  FileDescriptor directory_;  // one that was checked: record_file::open_directory
   /// A child process inherits the lock, and holds it until its end.
   FileDescriptor lock_;
 };

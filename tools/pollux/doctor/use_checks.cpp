@@ -14,7 +14,6 @@
 #include "pollux/pci/handover.hpp"
 #include "pollux/pci/host_use.hpp"
 #include "pollux/pci/iommu_group.hpp"
-#include "printable.hpp"
 
 namespace pollux::tool::doctor {
 namespace {
@@ -161,7 +160,7 @@ Finding check_holder(const Subject& subject) {
   std::string command = "kill";
   for (const pci::DeviceHolder& holder : holders) command += ' ' + holder.process;
   const std::string others = holders.size() == 1 ? "" : fmt::format(" and {} others", holders.size() - 1);
-  return {State::error, fmt::format("process {} ({}){} has it open", first.process, printable(first.name), others),
+  return {State::error, fmt::format("process {} ({}){} has it open", first.process, first.name, others),
           Remedy{command}, "it loses the port; wait for its end instead if it does its work"};
 }
 

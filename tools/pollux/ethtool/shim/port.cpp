@@ -16,8 +16,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "observe/bounded_json.hpp"
-#include "printable.hpp"
 
 namespace pollux::ethtool {
 namespace {
@@ -77,7 +77,7 @@ bool flag(const Json& json, const char* name) { return member(json, name) == tru
 
 std::string text(const Json& json, const char* name) {
   const Json& found = member(json, name);
-  return found.is_string() ? tool::printable(found.get_ref<const std::string&>()) : std::string();
+  return found.is_string() ? printable(found.get_ref<const std::string&>()) : std::string();
 }
 
 bool contains(const Json& list, std::string_view word) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "printable.hpp"
+#include "base/printable.hpp"
 #include "verbs.hpp"
 
 namespace pollux::ethtool {
@@ -110,7 +110,7 @@ Statistics of_igb(const Json& counters, const Json& queues) {
   }
   add_queues(queues, all);
   for (const auto& [name, value] : counters.items()) {
-    if (!is_of_queue(name) && !has(all, name)) all.push_back({tool::printable(name), number(value)});
+    if (!is_of_queue(name) && !has(all, name)) all.push_back({printable(name), number(value)});
   }
   return all;
 }
@@ -128,7 +128,7 @@ int statistics_of(Port& port, Statistics& all) {
     all = of_igb(counters, queues);
     return 0;
   }
-  for (const auto& [name, value] : counters.items()) all.push_back({tool::printable(name), number(value)});
+  for (const auto& [name, value] : counters.items()) all.push_back({printable(name), number(value)});
   return 0;
 }
 
