@@ -183,8 +183,22 @@ Result<std::uint32_t> RunLoop::run_once(Time until) {
   // Each round comes here, so the call is made only if it fails.
   if (in_round_) [[unlikely]]
     return pass_on<void>(expect_no_round("run_once"));
-  in_round_ = true;
-  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  /// The round ends also with an exception, such as one of the program's clock.
+  struct Round {
+    explicit Round(RunLoop& of) noexcept : loop(of) {
+      loop.in_round_ = true;
+      loop.thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    }
+    Round(const Round&) = delete;
+    Round& operator=(const Round&) = delete;
+    ~Round() {
+      loop.in_round_ = false;
+      loop.thread_.store({}, std::memory_order_relaxed);
+      if (loop.has_removed_) loop.collect();
+    }
+    RunLoop& loop;
+  };
+  const Round round(*this);
   if (has_posts_.load(std::memory_order_acquire)) [[unlikely]]
     run_posts();
   if (is_idle_) {
@@ -201,9 +215,6 @@ Result<std::uint32_t> RunLoop::run_once(Time until) {
   }
   auto found = poller_.run_once(until);
   is_idle_ = found && *found == 0;
-  in_round_ = false;
-  thread_.store({}, std::memory_order_relaxed);
-  if (has_removed_) collect();
   return found;
 }
 

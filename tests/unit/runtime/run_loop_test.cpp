@@ -269,6 +269,16 @@ TEST_F(RunLoopTest, ACallbackCannotRunARound) {
   EXPECT_TRUE(polled_->is_enabled());
 }
 
+TEST_F(RunLoopTest, AnExceptionOfTheClockEndsARoundAsWell) {
+  bool throws = true;
+  clock_->follow([&throws](Duration) {
+    if (std::exchange(throws, false)) throw std::runtime_error("no time");
+  });
+  EXPECT_THROW(round(), std::runtime_error);
+  queue_.put(1);
+  EXPECT_EQ(round(), 1U);
+}
+
 TEST_F(RunLoopTest, WhatDestroyedWorkOwnsMayRemoveOthers) {
   struct Owner {
     std::function<void()> at_end;
