@@ -47,6 +47,12 @@ kernel_packages() {
   [[ $POLLUX_DISTRO == ubuntu-* ]] && meta=linux-image-generic
   image=$(apt-cache depends "$meta" 2>/dev/null | sed -nE 's/^ *\|?Depends: (linux-image-[0-9][^ ]*)$/\1/p' | head -n 1)
   [[ -n $image ]] || return 1
+  with_modules "$image"
+}
+
+# with_modules IMAGE: prints the packages of a kernel with all its modules.
+with_modules() {
+  local image=$1
   printf '%s\n' "$image"
   [[ $POLLUX_DISTRO == ubuntu-* ]] || return 0
   printf '%s\n' "${image/linux-image/linux-modules}" "${image/linux-image/linux-modules-extra}"
@@ -89,14 +95,19 @@ download_packages() {
   fi
 }
 
+# unpack_kernel WORK VERSION [FOLDER]: unpacks the packages in WORK to WORK/tree. Modules in FOLDER take precedence over the kernel's own.
 unpack_kernel() {
-  local work=$1 version=$2 tree=$1/tree package
+  local work=$1 version=$2 own=${3:-} tree=$1/tree package
   mkdir "$tree"
   for package in "$work"/*.deb; do
     dpkg-deb -x "$package" "$tree" || die "$package cannot be unpacked" "is the disk full? then run this again"
   done
   # Newer packages keep modules under usr/lib; depmod and modprobe look under lib.
   [[ -d $tree/lib/modules ]] || { mkdir -p "$tree/lib" && mv "$tree/usr/lib/modules" "$tree/lib/modules"; }
+  if [[ -n $own ]]; then
+    mkdir "$tree/lib/modules/$version/updates"
+    find "$own" -name '*.ko' -exec cp {} "$tree/lib/modules/$version/updates" \;
+  fi
   {
     mv "$tree/boot/vmlinuz-$version" "$tree/vmlinuz" && rm -rf "${tree:?}/boot" "${tree:?}/usr/share" &&
       complete_kernel "$tree" "$version"

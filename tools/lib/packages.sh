@@ -20,7 +20,7 @@ packages_for() {
       ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 reuse ;;
     abi) echo abigail-tools ;;
-    kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod ;;
+    kernel) echo gcc make libelf-dev xz-utils kmod ;;
     kernel-files) echo gcc xz-utils ;;
     arm) echo g++-aarch64-linux-gnu qemu-user ;;
     bench) echo libbenchmark-dev util-linux python3 ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Errors of VFIO with IOMMUFD and without an IOMMU. Each case causes one, and expects a message that says how to fix it."""
 
-from cases.boots import A, ALSO_GROUPED, B, GROUPED, LAB, NO_IOMMU, SMALL, SMALL_BARE, SWITCH
+from cases.boots import A, ALL_MODES, ALL_MODES_BARE, ALSO_GROUPED, B, GROUPED, LAB, NO_IOMMU, SWITCH
 from cases.forwarding import pass_frames, require_counts
 from cases.refusals import AS_USER, refused, refused_and_unchanged, works_for_a_user
 from pollux_lab import frames
@@ -12,7 +12,7 @@ def via(fixture: Fixture, port: int, mode: str) -> str:
     return f"vfio:{fixture.addresses[port]}?via={mode}"
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def refusal_iommufd_missing(fixture: Fixture) -> None:
     fixture.bind(A, B)
     fixture.guest.check("mv /dev/iommu /dev/iommu.away")
@@ -25,7 +25,7 @@ def refusal_iommufd_missing(fixture: Fixture) -> None:
         fixture.guest.check("mv /dev/iommu.away /dev/iommu")
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def refusal_iommufd_no_permission(fixture: Fixture) -> None:
     fixture.bind(A)
     refused(fixture, f"{AS_USER} l2fwd {via(fixture, A, 'iommufd')}", "permission", "--user")
@@ -33,7 +33,7 @@ def refusal_iommufd_no_permission(fixture: Fixture) -> None:
     refused(fixture, f"{AS_USER} l2fwd {via(fixture, A, 'iommufd')}", "permission", "chmod 0666 /dev/iommu")
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def a_port_handed_to_a_user_works_in_every_access_mode(fixture: Fixture) -> None:
     fixture.bind(A, B, options="--user plain")
     fixture.guest.check("chmod 0666 /dev/iommu")
@@ -42,7 +42,7 @@ def a_port_handed_to_a_user_works_in_every_access_mode(fixture: Fixture) -> None
     fixture.guest.check("chmod 0660 /dev/iommu")
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def refusal_iommufd_memlock_too_small(fixture: Fixture) -> None:
     fixture.bind(A, options="--user plain")
     fixture.guest.check("chmod 0666 /dev/iommu")
@@ -50,7 +50,7 @@ def refusal_iommufd_memlock_too_small(fixture: Fixture) -> None:
     fixture.guest.check("chmod 0660 /dev/iommu")
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def refusal_iommufd_in_use(fixture: Fixture) -> None:
     fixture.bind(A, B)
     fixture.via = "?via=iommufd"
@@ -63,7 +63,7 @@ def refusal_iommufd_in_use(fixture: Fixture) -> None:
         require_counts(l2fwd.stop(), passed)
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def refusal_iommufd_group_not_viable(fixture: Fixture) -> None:
     address = fixture.addresses[GROUPED]
     fixture.guest.check(f"""
@@ -79,13 +79,13 @@ def refusal_iommufd_group_not_viable(fixture: Fixture) -> None:
         [ "$(driver_of {address})" = igb ] || fail igb did not bind it again""")
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def refusal_no_iommu_behind_an_iommu(fixture: Fixture) -> None:
     fixture.bind(A)
     refused(fixture, f"l2fwd {via(fixture, A, 'noiommu')}", "is behind an IOMMU", f"open it as vfio:{fixture.addresses[A]}")
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def refusal_unknown_access_mode(fixture: Fixture) -> None:
     refused(fixture, f"l2fwd {via(fixture, A, 'magic')}", "via=magic", "?via=iommufd")
 
@@ -101,7 +101,7 @@ def refusal_no_iommu_mode_on_the_stock_kernel(fixture: Fixture) -> None:
     refused(fixture, f"l2fwd {via(fixture, A, 'noiommu')}", "CONFIG_VFIO_NOIOMMU")
 
 
-@case(SMALL_BARE)
+@case(ALL_MODES_BARE)
 def no_iommu_is_an_opt_in_and_warns_once(fixture: Fixture) -> None:
     fixture.bind(A, B)
     for mode in ("", "?via=group", "?via=iommufd"):
@@ -114,7 +114,7 @@ def no_iommu_is_an_opt_in_and_warns_once(fixture: Fixture) -> None:
     require(output.count("without an IOMMU") == 1, f"the warning was printed more than once:\n{output}")
 
 
-@case(SMALL_BARE)
+@case(ALL_MODES_BARE)
 def refusal_no_iommu_mode_switched_off(fixture: Fixture) -> None:
     fixture.guest.check(f"echo 0 >{SWITCH}")
     try:
@@ -130,7 +130,7 @@ def refusal_no_iommu_mode_switched_off(fixture: Fixture) -> None:
         fixture.guest.check(f"echo 1 >{SWITCH}")
 
 
-@case(SMALL_BARE)
+@case(ALL_MODES_BARE)
 def refusal_no_iommu_no_permission(fixture: Fixture) -> None:
     fixture.bind(A)
     fixture.guest.check("chown 1000 /dev/vfio/noiommu-*")
@@ -141,7 +141,7 @@ def refusal_no_iommu_no_permission(fixture: Fixture) -> None:
     refused(fixture, f"pollux bind --user plain {fixture.addresses[A]}", "only root")
 
 
-@case(SMALL_BARE)
+@case(ALL_MODES_BARE)
 def refusal_no_iommu_no_huge_pages(fixture: Fixture) -> None:
     pages = fixture.guest.machine.huge_pages
     fixture.bind(A)

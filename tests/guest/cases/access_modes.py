@@ -3,14 +3,14 @@
 
 import functools
 
-from cases.boots import A, B, C, D, G, LAB, SMALL, SMALL_BARE
+from cases.boots import A, ALL_MODES, ALL_MODES_BARE, B, C, D, G, LAB
 from cases.forwarding import pass_frames, require_counts
 from cases.kernel_ports import REMOVE_NAMESPACES, PING, namespaces
 from cases.life import kill, restart
 from pollux_lab import frames
 from pollux_lab.cases import Fixture, case, require, require_message
 
-ACCESS_MODES = {"group": SMALL, "iommufd": SMALL, "noiommu": SMALL_BARE}
+ACCESS_MODES = {"group": ALL_MODES, "iommufd": ALL_MODES, "noiommu": ALL_MODES_BARE}
 
 
 def in_every_access_mode(long: str = ""):
@@ -144,18 +144,18 @@ BUFFERS = ["Buffers.SurvivesAnExhaustedPool", "Buffers.SendsClonesWithoutChangin
            "Buffers.SendsMemoryOfTheApplication"]
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def promiscuous_clones_external_buffers_and_an_exhausted_pool(fixture: Fixture) -> None:
     conform(fixture, ["Control.FiltersByDestination", *BUFFERS])
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def conformance_subset_with_avx2(fixture: Fixture) -> None:
     conform(fixture, ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Traffic.SendsChains",
                     *BUFFERS], "avx2")
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def two_cards_conform(fixture: Fixture) -> None:
     fixture.bind(C, G)
     conform_to(fixture, f"{fixture.uri(C)},{fixture.uri(G)}", seconds=600)

@@ -26,16 +26,16 @@ TWO_CPUS = Boot("two processors, igb cards behind an IOMMU", lambda: Machine([
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
 ], cpus=2), _LOAD)
 
-# The small kernel supports IOMMUFD, VFIO device files (cdev) and VFIO's no-IOMMU mode. Its drivers are built in.
-SMALL = Boot("small kernel, igb cards behind an IOMMU", lambda: Machine([
+# The tests' own kernel supports IOMMUFD, VFIO device files (cdev) and VFIO's no-IOMMU mode.
+ALL_MODES = Boot("kernel with all of VFIO, igb cards behind an IOMMU", lambda: Machine([
     Port(OutsideSocket()), Port(OutsideSocket()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
     Port(Hub(2)), Port(Hub(3), shares_group=True),
-], cpus=1), "true", kernel="small")
+], cpus=1), _LOAD, kernel="own")
 SWITCH = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
-SMALL_BARE = Boot("small kernel, no IOMMU", lambda: Machine([
+ALL_MODES_BARE = Boot("kernel with all of VFIO, no IOMMU", lambda: Machine([
     Port(OutsideSocket()), Port(OutsideSocket()),
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
-], cpus=1, iommu=False), f"echo 1 >{SWITCH}", kernel="small")
+], cpus=1, iommu=False), f"{_LOAD}; echo 1 >{SWITCH}", kernel="own")
 
 NO_IOMMU = Boot("no IOMMU", lambda: Machine([Port(Hub(0)), Port(Hub(0))], cpus=1, iommu=False), _LOAD)

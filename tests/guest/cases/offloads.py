@@ -3,7 +3,7 @@
 
 import base64
 
-from cases.boots import SMALL, C, G
+from cases.boots import ALL_MODES, C, G
 from pollux_lab import offload_requests as offloads
 from pollux_lab.cases import Fixture, case
 
@@ -21,7 +21,7 @@ def send(fixture: Fixture, requests: list[offloads.Request], options: str = "") 
     offloads.require_frames(requests, answers.splitlines())
 
 
-@case(SMALL)
+@case(ALL_MODES)
 def packets_of_scapy_get_what_they_request(fixture: Fixture) -> None:
     fixture.bind(C, G)
     send(fixture, offloads.checksum_requests())

@@ -42,6 +42,6 @@ def link_events(lab: Lab) -> None:
     require(states == ["down", "up"], f"port 0 reports {states}")
 
 
-_BOOT = Boot("two in-process cards on the small kernel, without an IOMMU", functools.partial(testpmd.machine, "dpdk"), "true", kernel="small")
+_BOOT = Boot("two in-process cards on the tests' kernel, without an IOMMU", functools.partial(testpmd.machine, "dpdk"), "modprobe vfio-pci", kernel="own")
 on_this_card(_BOOT, "testpmd_forwards", "DPDK's testpmd forwards between two cards", forwards)
 on_this_card(_BOOT, "testpmd_link_events", "DPDK's driver learns of link changes by interrupts", link_events)

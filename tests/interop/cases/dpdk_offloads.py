@@ -117,7 +117,7 @@ def tags_and_queues(lab: Lab) -> None:
     require(len(stripped) == FLOWS, f"the tag was taken from {len(stripped)} frames of {FLOWS}")
 
 
-_BOOT = Boot("two in-process cards on the small kernel, and frames in files", functools.partial(testpmd.machine, "dpdk-offloads", _files),
-             "true", kernel="small")
+_BOOT = Boot("two in-process cards on the tests' kernel, and frames in files", functools.partial(testpmd.machine, "dpdk-offloads", _files),
+             "modprobe vfio-pci", kernel="own")
 on_this_card(_BOOT, "testpmd_checksums_and_segments", "DPDK's driver has the card insert checksums and segment TCP", checksums_and_segments)
 on_this_card(_BOOT, "testpmd_tags_and_queues", "DPDK's driver has the card insert and strip tags, and select queues by hash", tags_and_queues)

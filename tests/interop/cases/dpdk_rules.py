@@ -84,6 +84,6 @@ def flow_rules(lab: Lab) -> None:
     require(arrivals == expected, f"frames by length and queue: {dict(arrivals)}; expected: {dict(expected)}\n{output[-6000:]}")
 
 
-_BOOT = Boot("two in-process cards on the small kernel, and frames for flow rules", functools.partial(testpmd.machine, "dpdk-rules", _files),
-             "true", kernel="small")
+_BOOT = Boot("two in-process cards on the tests' kernel, and frames for flow rules", functools.partial(testpmd.machine, "dpdk-rules", _files),
+             "modprobe vfio-pci", kernel="own")
 on_this_card(_BOOT, "testpmd_flow_rules", "DPDK's driver has the card select queues by flow rules", flow_rules)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""DPDK's testpmd of the distribution in a guest on the small kernel without an IOMMU, with two exported cards."""
+"""DPDK's testpmd of the distribution in a guest on the tests' kernel without an IOMMU, with two exported cards."""
 
 import pathlib
 import re

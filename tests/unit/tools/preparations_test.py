@@ -181,14 +181,21 @@ class Folders(unittest.TestCase):
 
     def test_the_kernel_is_not_built_in_a_path_with_a_space(self):
         with Sandbox(name="a checkout") as sandbox:
-            sandbox.fake("make", """[[ $2 != *" "* ]] || exit 1; echo "$@" >>"$HOME/made"
-              [[ $* != *"ALLCONFIG=pollux.config allnoconfig" ]] || cp "$2/pollux.config" "$2/.config" """)
-            sandbox.fake("depmod", "true")
-            script = """work=$(kernel_work_folder "$HOME/a cache"); trap 'rm -rf "$work"' EXIT; mkdir "$work/source"
-              TEST_KERNEL_FRAGMENT="$HOME/a fragment"; echo CONFIG_X=y >"$TEST_KERNEL_FRAGMENT"
-              compile_test_kernel "$work"; grep -c bzImage "$HOME/made" """
+            sandbox.fake("make", """[[ $2 != *" "* && $3 != *" "* ]] || exit 1; printf '%s\\n' "$@" >>"$HOME/made" """)
+            script = """work=$(kernel_work_folder "$HOME/a cache"); trap 'rm -rf "$work"' EXIT
+              mkdir -p "$work/source/drivers/iommu/iommufd"; echo 'iommufd-y := device.o' >"$work/source/drivers/iommu/iommufd/Makefile"
+              compile_vfio "$work" 6.12; cat "$work/source/drivers/iommu/iommufd/Makefile"; grep NOIOMMU "$HOME/made" """
             outcome = sandbox.shell(script)
-            self.assertEqual((outcome.returncode, outcome.stdout), (0, "1\n"), outcome)
+            self.assertEqual((outcome.returncode, outcome.stdout), (0, "iommufd-y := spans.o device.o\nCONFIG_VFIO_NOIOMMU=y\n"
+                             "KCFLAGS=-g0 -DCONFIG_IOMMUFD_MODULE=1 -DCONFIG_VFIO_DEVICE_CDEV=1 -DCONFIG_VFIO_NOIOMMU=1\n"), outcome)
+
+    def test_modules_that_are_added_to_a_kernel_are_a_part_of_it(self):
+        with Sandbox() as sandbox:
+            sandbox.fake("dpkg-deb", 'mkdir -p "$3"/boot "$3"/lib/modules/6.1; touch "$3"/boot/vmlinuz-6.1')
+            sandbox.fake("depmod", 'ls "$2"/lib/modules/6.1/updates; echo x >"$2/lib/modules/6.1/modules.dep.bin"')
+            outcome = sandbox.shell("""work=$HOME/work; mkdir -p "$work" "$HOME/own/a"; touch "$work/one.deb" "$HOME/own/a/vfio.ko"
+              unpack_kernel "$work" 6.1 "$HOME/own" """)
+            self.assertEqual((outcome.returncode, outcome.stdout), (0, "vfio.ko\n"), outcome)
 
     def test_pkg_config_quotes_a_prefix_with_a_space(self):
         with Sandbox() as sandbox:
