@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <random>
 
 namespace pollux::test::settings {
@@ -22,7 +23,7 @@ class Random {
   [[nodiscard]] bool once_in(std::uint64_t count) { return below(count) == 0; }
   template <class Choices>
   [[nodiscard]] auto one_of(const Choices& choices) {
-    return *(std::begin(choices) + below<std::ptrdiff_t>(std::size(choices)));
+    return *std::next(std::begin(choices), below<std::ptrdiff_t>(std::size(choices)));
   }
 
  private:
