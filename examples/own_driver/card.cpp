@@ -4,13 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "own_driver/registers.hpp"
-
 namespace own_driver {
-
-pollux::PciIdentity Card::identity() const { return {.vendor = kVendor, .device = kDevice}; }
-
-std::size_t Card::bar_size(unsigned index) const { return index == 0 ? kBarBytes : 0; }
 
 void Card::reset() noexcept {
   address_low_ = 0x00544F02;  // 02:4f:54:00, and 00 with the card's number
@@ -41,11 +35,6 @@ std::uint32_t Card::next_word() noexcept {
   return word;
 }
 
-void Card::send(std::uint32_t bytes) noexcept {
-  if (enabled_ && bytes <= writing_.size() && bytes <= kMaxFrame && wire_) wire_(std::span(writing_).first(bytes));
-  writing_.clear();
-}
-
 std::uint32_t Card::read32(unsigned, std::uint32_t offset) noexcept {
   switch (offset) {
     case kIdentity: return kIdentityValue;
@@ -63,11 +52,12 @@ void Card::write32(unsigned, std::uint32_t offset, std::uint32_t value) noexcept
   if (offset == kControl) {
     enabled_ = (value & kEnable) != 0;
     if (!enabled_) waiting_.clear(), read_ = 0;
-  } else if (offset == kTxData && writing_.size() < kMaxFrame) {
-    const auto* const bytes = reinterpret_cast<const std::byte*>(&value);
-    writing_.insert(writing_.end(), bytes, bytes + sizeof value);
+  } else if (offset == kTxData && writing_.size() < kMaxFrame / 4 + 1) {
+    writing_.push_back(value);
   } else if (offset == kTxSend) {
-    send(value);
+    const auto bytes = std::as_bytes(std::span(writing_));
+    if (enabled_ && value <= bytes.size() && value <= kMaxFrame && wire_) wire_(bytes.first(value));
+    writing_.clear();
   } else if (offset == kAddressLow) {
     address_low_ = value;
   } else if (offset == kAddressHigh) {

@@ -10,6 +10,8 @@
 
 #include <pollux/device/device_model.hpp>
 
+#include "own_driver/registers.hpp"
+
 namespace own_driver {
 
 /// The card's model, which `sim:0?card=toy` opens.
@@ -17,8 +19,8 @@ class Card final : public pollux::DeviceModel {
  public:
   explicit Card(unsigned number) : number_(number) { reset(); }
 
-  [[nodiscard]] pollux::PciIdentity identity() const override;
-  [[nodiscard]] std::size_t bar_size(unsigned index) const override;
+  [[nodiscard]] pollux::PciIdentity identity() const override { return {.vendor = kVendor, .device = kDevice}; }
+  [[nodiscard]] std::size_t bar_size(unsigned index) const override { return index == 0 ? kBarBytes : 0; }
   [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override;
   void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override;
   void set_dma(pollux::ModelDma*) noexcept override {}
@@ -35,14 +37,13 @@ class Card final : public pollux::DeviceModel {
   static constexpr std::size_t kWaiting = 64;  // frames; any more are lost, as on a real card
 
   [[nodiscard]] std::uint32_t next_word() noexcept;
-  void send(std::uint32_t bytes) noexcept;
 
   unsigned number_;
   std::uint32_t address_low_ = 0;
   std::uint32_t address_high_ = 0;
   bool enabled_ = false;
   bool carrier_ = false;
-  std::vector<std::byte> writing_;
+  std::vector<std::uint32_t> writing_;
   std::deque<std::vector<std::byte>> waiting_;
   std::size_t read_ = 0;  // bytes already read of the first waiting frame
   WireHandler wire_;

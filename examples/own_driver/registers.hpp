@@ -10,7 +10,6 @@ namespace own_driver {
 inline constexpr std::uint16_t kVendor = 0xF00D;
 inline constexpr std::uint16_t kDevice = 0x0001;
 inline constexpr std::uint32_t kBarBytes = 4096;
-inline constexpr std::uint32_t kHeaders = 18;     // bytes of an Ethernet header with a VLAN tag
 inline constexpr std::uint32_t kMaxFrame = 9018;  // bytes without FCS, with a VLAN tag
 
 inline constexpr std::uint32_t kIdentity = 0x0000;  // reads as kIdentityValue
@@ -19,8 +18,7 @@ inline constexpr std::uint32_t kControl = 0x0004;  // bit 0: enables reception a
 inline constexpr std::uint32_t kEnable = 1;
 inline constexpr std::uint32_t kStatus = 0x0008;  // bit 0: the link is up
 inline constexpr std::uint32_t kLinkUp = 1;
-inline constexpr std::uint32_t kAddressLow =
-    0x000C;  // the first four bytes of its address, the first in the lowest bits
+inline constexpr std::uint32_t kAddressLow = 0x000C;   // the first four bytes of its address, the first lowest
 inline constexpr std::uint32_t kAddressHigh = 0x0010;  // the last two
 inline constexpr std::uint32_t kTxData = 0x0020;       // write: the next four bytes of a frame
 inline constexpr std::uint32_t kTxSend = 0x0024;       // write: sends the written bytes as a frame of this length

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
+#include "pollux/base/counter.hpp"
 
 /// Attributes for the hot path; docs/performance.md says what each is worth.
 #define POLLUX_ALWAYS_INLINE inline __attribute__((always_inline))
@@ -15,25 +15,6 @@
 #define POLLUX_FLATTEN __attribute__((flatten))
 
 namespace pollux {
-
-#if defined(__SANITIZE_THREAD__)
-#define POLLUX_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define POLLUX_THREAD_SANITIZER 1
-#endif
-#endif
-
-/// Adds to a counter that one thread writes and others read.
-POLLUX_ALWAYS_INLINE void add_to(std::uint64_t& counter, std::uint64_t by) noexcept {
-#if defined(__x86_64__) && !defined(POLLUX_THREAD_SANITIZER)
-  // One instruction, which other threads see as one store. GCC makes three of an atomic load, an addition and an atomic
-  // store.
-  __asm__("addq %1, %0" : "+m"(counter) : "re"(by));
-#else
-  __atomic_store_n(&counter, counter + by, __ATOMIC_RELAXED);
-#endif
-}
 
 /// Returns `value`, about which the compiler then knows nothing: it neither computes it again from its parts nor moves
 /// the computation to where it is not needed.
@@ -52,13 +33,6 @@ template <class Value>
 POLLUX_ALWAYS_INLINE void publish(Value& target, Value value) noexcept {
   // Not __atomic_store_n: with clang it takes no enum.
   __atomic_store(&target, &value, __ATOMIC_RELAXED);
-}
-
-template <class Counter>
-[[nodiscard]] POLLUX_ALWAYS_INLINE Counter read_counter(const Counter& counter) noexcept {
-  Counter value;
-  __atomic_load(&counter, &value, __ATOMIC_RELAXED);
-  return value;
 }
 
 }  // namespace pollux

@@ -19,6 +19,13 @@ inline constexpr std::uint32_t kMinMtu = 68;
 /// The same on the wire, with FCS.
 [[nodiscard]] constexpr std::uint32_t wire_bytes(std::uint32_t mtu) noexcept { return frame_bytes(mtu) + kFcsBytes; }
 
+/// The longest frame that may request segmentation: an IP packet of the greatest length with two VLAN tags.
+inline constexpr std::uint32_t kMaxSegmentedFrame = 65535 + kEthernetHeaderBytes + 2 * kVlanTagBytes;
+
+/// The datagrams of a frame that requests UDP segmentation: Linux, include/linux/udp.h, UDP_MAX_SEGMENTS, which was 64
+/// before it became 128. A kernel drops a frame of more.
+inline constexpr std::uint16_t kMaxDatagrams = 64;
+
 /// A card's `octets` counter minus the FCS of each of `frames`.
 [[nodiscard]] constexpr std::uint64_t octets_without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
   const std::uint64_t fcs = frames * kFcsBytes;

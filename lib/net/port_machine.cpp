@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/never_destroy.hpp"
 #include "net/config_check.hpp"
 #include "net/port_identity.hpp"
 #include "net/port_state.hpp"
@@ -30,6 +31,11 @@ PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<
     : context_(std::move(context)), driver_(std::move(driver)) {}
 
 PortMachine::~PortMachine() {
+  close_at_end();
+  if (is_abandoned_) never_destroy(std::move(driver_));
+}
+
+void PortMachine::close_at_end() noexcept {
   if (state_ == PortState::closed) return;
   auto closed = close();
   if (!closed && state_ == PortState::started) {
@@ -191,8 +197,8 @@ Result<void> PortMachine::release_device() {
     detach_observers();
     driver_->retire();
   } else {
-    // The card or a thread might still write to this memory, so it is never freed.
-    driver_->abandon();
+    // The card or a thread might still use the driver's queues and their memory, so they are never freed.
+    is_abandoned_ = true;
     result = fail(harmless ? ErrorCode::busy : failure_.code,
                   fmt::format("{}: {}; its rings and buffers cannot be used again", info().name,
                               harmless ? "a thread is still polling" : "the card did not stop"),

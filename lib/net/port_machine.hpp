@@ -145,6 +145,7 @@ class PortMachine {
   /// Fails on the way from or to `before`.
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why, const Before& before);
   [[nodiscard]] Result<void> release_device();
+  void close_at_end() noexcept;
   /// Whether the port is in one of these states and has the queue.
   [[nodiscard]] Result<void> expect_queue(std::initializer_list<PortState> states, std::string_view call,
                                           const char* kind, std::uint16_t index, bool exists) const;
@@ -166,6 +167,7 @@ class PortMachine {
   Before before_;              // of a port that is suspended, detached or failed
   bool filled_ = false;        // the rings may hold buffers
   bool poller_stuck_ = false;  // a thread did not leave its burst
+  bool is_abandoned_ = false;  // the driver is never destroyed
   std::optional<std::uint16_t> hung_queue_;
   std::uint64_t tx_timeouts_ = 0;
   std::optional<std::uint16_t> hung_rx_queue_;

@@ -14,8 +14,8 @@ namespace pollux {
 /// messages.
 struct QueueObservation {
   /// For microseconds bursts go past all observers of the queue; they receive and send as always. Errors: busy
-  /// (attached already, or the queue has a forward path), not_supported (the driver's queue does not implement
-  /// `observers`), timeout (a poller did not leave its burst). On failure nothing has changed.
+  /// (attached already, or the queue has a forward path), timeout (a poller did not leave its burst). On failure
+  /// nothing has changed.
   [[nodiscard]] static Result<void> attach(RxQueue& queue, RxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
   [[nodiscard]] static Result<void> attach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
@@ -25,11 +25,10 @@ struct QueueObservation {
                                            Duration limit);
   [[nodiscard]] static Result<void> detach(TxQueue& queue, TxObserver& observer, std::string_view port, Clock& clock,
                                            Duration limit);
-  /// Counts the bytes of the queue's bursts, or ends that. Takes effect when the queue's gate is opened next. Does
-  /// nothing if the driver's queue does not implement `observers`.
+  /// Counts the bytes of the queue's bursts, or ends that. Takes effect when the queue's gate is opened next.
   template <class Queue>
   static void count_bytes(Queue& queue, bool on) noexcept {
-    if (auto* const all = queue.observers()) all->counts_bytes_ = on;
+    queue.observers_.counts_bytes_ = on;
   }
   /// Where the gate leads: to `own`, or to one of the other two, which call it. With the gate closed, or with bursts
   /// that may read the values that are there already.
@@ -44,7 +43,7 @@ struct QueueObservation {
   /// Detaches all observers. Call it with the gate closed.
   template <class Queue>
   static void end(Queue& queue) noexcept {
-    if (auto* const all = queue.observers()) all->observers_.clear();
+    queue.observers_.observers_.clear();
   }
 
  private:

@@ -182,9 +182,8 @@ Result<void> check_port_settings(const PortConfig& config, const PortInfo& port)
                   "leave keep_bad_frames off");
   }
   if (config.count_bytes && !port.limits.count_bytes) {
-    return cannot(
-        port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
-        "count in the program, or set PortLimits::count_bytes in a driver whose queues implement observers()");
+    return cannot(port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
+                  "count in the program, or set PortLimits::count_bytes in the driver");
   }
   for (const auto& [name, timeout] : {std::pair{"tx_timeout", config.tx_timeout}, {"rx_timeout", config.rx_timeout}}) {
     if (timeout == Duration(0) || (timeout >= kMinTimeout && timeout <= kMaxTimeout)) continue;

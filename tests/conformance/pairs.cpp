@@ -75,10 +75,7 @@ constexpr Traits kOwnDriver{.filters = false,
                             .drops_when_exhausted = true,
                             .registers = 0,
                             .several_queues = false,
-                            .restarts_queues = false,
                             .checks_fill = false,
-                            .uses_memory = false,
-                            .counts_bytes = false,
                             .card_receive = false};
 
 /// Adds the driver and the card as the example's program does.

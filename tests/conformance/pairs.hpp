@@ -30,11 +30,8 @@ struct Traits {
   std::size_t registers = 50;            ///< its register dump has more registers than this; 0: no register dump
   bool needs_relay = false;              ///< the test relays frames between the kernel's ends of the two ports
   bool several_queues = true;            ///< has several queues in each direction
-  bool restarts_queues = true;           ///< restarts one queue while the others run
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
-  bool uses_memory = true;               ///< checks that mbufs are its Context's and caches its pool's
   bool has_rss = false;                  ///< spreads frames over receive queues as the program says
-  bool counts_bytes = true;              ///< counts the bytes of its queues
   bool card_receive = true;              ///< has the receive settings of an 82576's physical function
   bool head_write_back = false;          ///< can report sent frames by the position of the ring's head
   bool forward_paths = false;            ///< moves frames between its own queues from ring to ring

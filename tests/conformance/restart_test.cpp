@@ -22,7 +22,7 @@ class Restart : public Conformance {
   }
 };
 
-CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.restarts_queues&& traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.delivers && !traits.by_file) {
   start_both();
   expect_exchange(make_frames(100, 64));
   send(left(), make_frames(20, 64));
@@ -34,8 +34,7 @@ CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.restarts_queues&& t
   expect_exchange(make_frames(300, 64));
 }
 
-CONFORMANCE_TEST_WHERE(Restart, OfEachQueueResumesItsTraffic,
-                       traits.restarts_queues&& traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Restart, OfEachQueueResumesItsTraffic, traits.delivers && !traits.by_file) {
   start_both();
   for (const std::uint32_t ring : {32U, 256U, 64U}) {
     for (Port* port : {&left(), &right()}) {
@@ -56,7 +55,7 @@ CONFORMANCE_TEST_WHERE(Restart, OfEachQueueResumesItsTraffic,
 }
 
 CONFORMANCE_TEST_WHERE(Restart, DoesNotAffectTheOtherQueues,
-                       traits.restarts_queues&& traits.delivers&& traits.several_queues && !traits.by_file) {
+                       traits.delivers&& traits.several_queues && !traits.by_file) {
   PortConfig several = config();
   several.rx_queues = several.tx_queues = 2;
   start_both(several, several);
@@ -72,8 +71,7 @@ CONFORMANCE_TEST_WHERE(Restart, DoesNotAffectTheOtherQueues,
   expect_exchange(make_frames(100, 64));
 }
 
-CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted,
-                       traits.restarts_queues&& traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted, traits.delivers && !traits.by_file) {
   start_both();
   expect_exchange(make_frames(50, 64));
   for (int round = 0; round < 2; ++round) {
@@ -105,7 +103,7 @@ CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted,
 }
 
 CONFORMANCE_TEST_WHERE(Restart, OthersRunWhileAQueueIsStopped,
-                       traits.restarts_queues&& traits.delivers&& traits.several_queues && !traits.by_file) {
+                       traits.delivers&& traits.several_queues && !traits.by_file) {
   PortConfig several = config();
   several.rx_queues = several.tx_queues = 2;
   start_both(several, several);

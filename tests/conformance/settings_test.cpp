@@ -136,7 +136,7 @@ CONFORMANCE_TEST_WHERE(Settings, PutDropsAndThresholdsIntoRegisters, traits.card
   EXPECT_EQ(exchange(right(), left(), frames), frames);
 }
 
-CONFORMANCE_TEST_WHERE(Settings, CountTheBytesOfEachQueue, traits.counts_bytes) {
+CONFORMANCE_TEST(Settings, CountTheBytesOfEachQueue) {
   PortConfig wanted = config();
   wanted.count_bytes = true;
   start_both(wanted, wanted);

@@ -54,7 +54,7 @@ template struct Reveal<&drivers::intel::TxQueue::contents_, TxContents>;
 struct TxDropsOf {
   friend constexpr auto reveal(TxDropsOf);
 };
-template struct Reveal<&drivers::intel::TxQueue::drops_, TxDropsOf>;
+template struct Reveal<&TxQueue::drops_, TxDropsOf>;
 struct TxContextsOf {
   friend constexpr auto reveal(TxContextsOf);
 };

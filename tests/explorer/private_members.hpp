@@ -28,7 +28,7 @@ struct TxPrivateMembers {
   const std::uint64_t** done = nullptr;
   std::uint32_t* report_slot = nullptr;  ///< kGroups of them
   std::uint8_t* contents = nullptr;      ///< kGroups of them
-  drivers::intel::TxDrops* drops = nullptr;
+  TxDrops* drops = nullptr;
   drivers::intel::TxContexts* contexts = nullptr;
 };
 

@@ -89,7 +89,7 @@ void State::check_receive_ring() {
 }
 
 void State::check_receive_account() {
-  const drivers::intel::RxDrops drops = rx_->drops();
+  const RxDrops drops = rx_->drops();
   std::uint64_t waiting = 0;
   for (std::uint32_t i = 0; i < unpolled(); ++i) {
     if ((rx_ring_[(*rx_in_.next + i) & kRingMask].hi & rx::kEndOfPacket) != 0) ++waiting;
@@ -124,7 +124,7 @@ void State::check_transmit_ring() {
     if (content(mbuf) != own_.posted[slot])
       violate(fmt::format("the bytes of slot {} changed before they were sent", slot));
   }
-  const drivers::intel::TxDrops drops = tx_->drops();
+  const TxDrops drops = tx_->drops();
   if (drops.rejected() != own_.dropped || drops.too_short != own_.dropped || drops.stopped != 0)
     violate(fmt::format("{} frames had to be dropped, and {} were counted", own_.dropped, drops.rejected()));
 }

@@ -147,8 +147,7 @@ class POLLUX_API Port {
   /// attached when the port is stopped, started or configured again. Closing the port detaches them, and so does a
   /// configuration without their queue. States: configured, started. Errors: bad_state, invalid_argument (no such
   /// queue), busy (it is attached already, or a forward path moves the queue's frames, which are then in no burst),
-  /// not_supported (the driver's queues cannot be observed), timeout (the polling thread did not leave its burst). An
-  /// error changes nothing.
+  /// timeout (the polling thread did not leave its burst). An error changes nothing.
   [[nodiscard]] Result<void> attach_observer(std::uint16_t rx_queue, RxObserver& observer);
   [[nodiscard]] Result<void> attach_observer(std::uint16_t tx_queue, TxObserver& observer);
   /// Detaches `observer`. When this returns, it is not called any more and may be destroyed. States: configured,

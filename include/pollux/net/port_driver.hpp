@@ -172,10 +172,9 @@ class POLLUX_API PortDriver {
   /// for each device.
   [[nodiscard]] virtual Result<void> release(bool failed) = 0;
   /// Called after release(), with no buffer in a ring. Removes the queues and frees their memory.
+  /// If the card does not stop, or a thread may still use the queues, it is not called, nor is the destructor: queues
+  /// and memory are then never freed.
   virtual void retire() noexcept = 0;
-  /// Called instead of drain() and retire() if a thread may still use the queues: they and their memory are never
-  /// freed.
-  virtual void abandon() noexcept = 0;
 
  protected:
   /// The settings in force, or, if the port is not started, those of its next start.

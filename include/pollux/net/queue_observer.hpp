@@ -52,8 +52,8 @@ class POLLUX_API TxObserver {
   virtual void sent(const TxQueue& queue, std::uint32_t count) noexcept = 0;
 };
 
-/// The observers of one queue, and the count of its bytes (PortConfig::count_bytes). A driver's queue class has it as a
-/// cold member; only RxQueue and TxQueue use it. Thread rule: the control thread changes it while no burst of the
+/// The observers of one queue, and the count of its bytes (PortConfig::count_bytes). A cold member of
+/// RxQueue and TxQueue. Thread rule: the control thread changes it while no burst of the
 /// queue looks at it. Any thread may call `bytes`.
 template <class Function, class Observer>
 class QueueObservers {

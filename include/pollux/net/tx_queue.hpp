@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "pollux/base/api.hpp"
+#include "pollux/base/counter.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/burst_gate.hpp"
+#include "pollux/net/drops.hpp"
 #include "pollux/net/queue_observer.hpp"
 
 namespace pollux {
@@ -19,11 +22,24 @@ enum class TxDescriptorStatus : std::uint8_t {
   sent,     ///< sent, but its buffer has not been freed yet
 };
 
+/// Frames that a queue whose card does not count them has sent. Written by the sending thread, read by any thread.
+struct TxSent {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;  ///< without FCS
+};
+
+/// The constant parameters of a transmit queue.
+struct TxQueueLimits {
+  std::uint32_t min_frame = 0;  ///< bytes without FCS
+  std::uint32_t max_frame = 0;
+  std::uint32_t offloads = 0;  ///< OffloadLimits::tx_flags
+};
+
 /// A transmit queue of a port. The driver derives from it and supplies the burst function.
 /// Ownership: the port's. A reference stays valid until the port is closed; while the port is stopped, bursts take
 /// nothing.
 /// Thread rule: one thread at a time sends on a queue. Another thread may start and stop the port meanwhile.
-class POLLUX_API TxQueue {
+class POLLUX_API alignas(64) TxQueue {
  public:
   using BurstFunction = std::uint32_t(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
 
@@ -48,36 +64,111 @@ class POLLUX_API TxQueue {
 
   /// Frees sent mbufs of `cache`'s pool to `cache` from now on. Call it from the sending thread, or before sending
   /// starts.
-  [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
+  [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache);
   /// The state of the descriptor that is `offset` after the next one to be written. The oldest in flight is at ring
   /// size less `in_flight`. nullopt: the queue has no such descriptor. Called by the sending thread while no other
   /// thread stops or restarts the queue.
   [[nodiscard]] virtual std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept;
   /// Slots whose buffers are not freed yet. Exact on the sending thread.
-  [[nodiscard]] virtual std::uint32_t in_flight() const noexcept = 0;
+  [[nodiscard]] virtual std::uint32_t in_flight() const noexcept { return 0; }
 
  protected:
-  TxQueue() noexcept : gate_(&idle) {}
-  virtual ~TxQueue() = default;
+  /// What follows is for drivers.
+  /// `burst`: called by tx_burst while the queue is open. It takes frames, and calls `count_taken` at its end.
+  explicit TxQueue(BurstFunction* burst = &idle) noexcept;
+  virtual ~TxQueue();
 
-  /// Opens the gate: bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are
-  /// counted (PortConfig::count_bytes), those of these bursts are.
+  /// Control path, with the gate closed. `cache`: for sent mbufs; null: each returns to its pool's shared list.
+  /// `context`: the one to which mbufs must belong.
+  void set_up(const TxQueueLimits& limits, std::shared_ptr<MempoolCacheCore> cache,
+              std::shared_ptr<const ContextState> context) noexcept;
+  /// Releases the cache. Control path, with the gate closed.
+  virtual void retire() noexcept;
+  /// Opens the gate. Control path, as `close`.
+  virtual void open() noexcept;
+  /// Later bursts take nothing. Error timeout: see BurstGate::close.
+  [[nodiscard]] virtual Result<void> close(Clock& clock, Duration limit);
+  /// Bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are counted
+  /// (PortConfig::count_bytes), those of these bursts are.
   void open_bursts(BurstFunction* function) noexcept;
-  /// Where the queue's observers are kept: a member of the driver's class, after all members that bursts read. nullptr:
-  /// the queue cannot be observed.
-  [[nodiscard]] virtual TxObservers* observers() noexcept { return nullptr; }
+  /// `cache` and `shortest` have changed. Called on the thread of `set_up`, `retire` or `use_cache`.
+  virtual void cache_changed() noexcept {}
+
+  /// Returns true if `frame` cannot be sent: it does not keep the limits of `set_up`. It has then been counted and
+  /// freed. For software that sends each frame before its burst ends.
+  [[nodiscard]] bool reject(Mbuf* frame) noexcept {
+    // One comparison covers length, pool and `special`: direct, single-segment mbufs of the cache's pool need no other.
+    if (POLLUX_CHECKED == 0 && static_cast<std::uint32_t>(MbufAccess::word(*frame)) - shortest_ <= max_excess_)
+        [[likely]]
+      return false;
+    return reject_slow(frame);
+  }
+  /// Counts a frame as dropped and frees it.
+  void drop(Mbuf& frame, TxDrop why) noexcept;
+  /// Frees a frame.
+  void give_back(Mbuf& frame) noexcept;
+  /// Counts frames as sent, with `bytes` in total. Does not free them.
+  void count_sent(std::uint64_t bytes, std::uint64_t frames = 1) noexcept {
+    add_to(sent_.packets, frames);
+    add_to(sent_.bytes, bytes);
+  }
+  /// Counts frames as dropped that have already been freed.
+  void count_drops(TxDrop why, std::uint64_t frames) noexcept { add_to(drops_.*why, frames); }
+  /// Changes the count of a frame from sent to dropped.
+  void count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
+    count_sent(~std::uint64_t{bytes} + 1, ~std::uint64_t{0});
+    count_drops(why, 1);
+  }
+  /// Frames that a burst takes, dropped ones included.
+  void count_taken(std::uint64_t frames) noexcept { add_to(packets_, frames); }
+
+  /// Any thread may call the next four. Frames that bursts took, dropped ones included:
+  [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
+  /// Bytes of bursts that were counted (PortConfig::count_bytes).
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
+  [[nodiscard]] TxDrops drops() const noexcept;
+  [[nodiscard]] TxSent sent() const noexcept;
+
+  /// nullptr: buffers return to the shared list of their pool.
+  [[nodiscard]] MempoolCacheCore* cache() const noexcept { return cache_owner_.get(); }
+  [[nodiscard]] const ContextState* context() const noexcept { return context_.get(); }
+  /// The lower half of MbufAccess::word of the shortest direct, single-segment mbuf of the cache's pool. Subtracted
+  /// from that of another one, it leaves the excess length; it leaves more than any length for all other mbufs.
+  [[nodiscard]] std::uint32_t shortest() const noexcept { return shortest_; }
+  [[nodiscard]] const TxQueueLimits& limits() const noexcept { return limits_; }
+  [[nodiscard]] TxObservers& observers() noexcept { return observers_; }
+  [[nodiscard]] const TxObservers& observers() const noexcept { return observers_; }
 
   static std::uint32_t idle(TxQueue&, Mbuf* const*, std::uint32_t) noexcept { return 0; }
 
-  BurstGate<BurstFunction> gate_;
-
  private:
   friend struct QueueObservation;
+  friend class QueuedPort;
 
   /// Calls the queue's own burst function and shows its frames to the observers.
   static std::uint32_t burst_observed(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   /// Calls the queue's own burst function and adds up the bytes of its frames.
   static std::uint32_t burst_counted(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+
+  [[nodiscard]] TxDrop drop_reason(Mbuf& frame) const noexcept;
+  [[nodiscard]] bool reject_slow(Mbuf* frame) noexcept;
+  void set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept;
+
+  // Cold. The members that bursts read come last, so that those of the driver's class follow in the same cache line.
+  BurstFunction* burst_;
+  std::shared_ptr<const ContextState> context_;
+  std::shared_ptr<MempoolCacheCore> cache_owner_;
+  TxObservers observers_;
+  TxQueueLimits limits_;
+  std::uint32_t shortest_;
+  std::uint32_t max_excess_ = 0;  // longest frame less the shortest, in bytes
+  TxSent sent_;
+
+ protected:
+  TxDrops drops_;
+  // Hot: 24 bytes.
+  alignas(64) BurstGate<BurstFunction> gate_;
+  std::uint64_t packets_ = 0;
 };
 
 }  // namespace pollux

@@ -1,87 +1,81 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "mem/context_state.hpp"
-#include "net/validated_config.hpp"
-#include "pollux/net/port_driver.hpp"
-#include "ports/common/medium.hpp"
+#include "net/port_identity.hpp"
+#include "pollux/net/queued_port.hpp"
+#include "pollux/net/rx_filter.hpp"
 
 namespace pollux::ports {
 
-/// The driver of all software ports. It drives a Medium and its queues.
-class Port final : public PortDriver, private QueueRestart {
+/// The constant properties of a kind of software port.
+struct PortTraits {
+  std::string_view driver;  ///< "ring"
+  std::string_view what;    ///< description for PortInfo::card, such as "a ring of mbufs"
+  PortLimits limits;
+  OffloadLimits offloads{};
+  std::span<const RxDrop> rx_drops = {};  ///< as QueuedPort::Drops
+  std::span<const TxDrop> tx_drops = {};
+};
+
+/// Who a software port is.
+struct PortIdentity {
+  std::shared_ptr<ContextState> context;
+  std::string name;
+  std::uint16_t index = 0;
+  MacAddress mac{};
+};
+
+/// A port whose frames software moves. Its queues' frames come from and go to what a derived class adds: a ring, files,
+/// an interface of the kernel. No frame stays in flight: when tx_burst returns, each accepted frame is in another
+/// queue, the kernel, a file or its pool.
+class Port : public QueuedPort {
  public:
-  /// Error: no_memory if the Context has no free port number.
-  [[nodiscard]] static Result<std::unique_ptr<PortDriver>> create(Context& context, std::string name, MacAddress mac,
-                                                                  std::unique_ptr<Medium> medium);
+  [[nodiscard]] MacAddress permanent_mac() const final { return mac_; }
+  [[nodiscard]] Result<void> start() final;
+  [[nodiscard]] Result<void> halt() final;
 
-  [[nodiscard]] const PortInfo& info() const override { return info_; }
-  [[nodiscard]] MacAddress permanent_mac() const override { return mac_; }
+  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) final;
 
-  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
-  [[nodiscard]] pollux::RxQueue* rx_queue(std::uint16_t index) override;
-  [[nodiscard]] pollux::TxQueue* tx_queue(std::uint16_t index) override;
-
-  [[nodiscard]] Result<void> start() override;
-  void open_queues() noexcept override;
-  [[nodiscard]] Result<void> close_queues(Duration limit) override;
-  [[nodiscard]] Result<void> halt() override;
-
-  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override {
-    return medium_->check(from, to);
-  }
-  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
-
-  [[nodiscard]] Link link() override;
-  [[nodiscard]] Stats stats() override;
-  void append_counters(std::vector<Counter>& counters) override { medium_->append(counters); }
+  [[nodiscard]] Link link() final { return begun_ ? running_link() : Link{}; }
   [[nodiscard]] Result<Duration> service() override;
+  [[nodiscard]] Result<void> release(bool failed) final;
 
-  [[nodiscard]] QueueRestart* queue_restart() noexcept override { return this; }
-  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override {
-    return medium_->capabilities();
-  }
-  [[nodiscard]] Result<void> release(bool failed) override;
-  void retire() noexcept override;
-  void abandon() noexcept override;
+ protected:
+  Port(PortIdentity identity, const PortTraits& traits);
+
+  [[nodiscard]] const RxFilter& filter() const noexcept { return filter_; }
+  /// Called before the port receives frames of that length, also before `begin`.
+  [[nodiscard]] virtual Result<void> change_mtu(std::uint32_t /*bytes*/) { return {}; }
+  /// Called before the queues open. A failure must have no effect.
+  [[nodiscard]] virtual Result<void> begin() { return {}; }
+  /// Called after the queues are closed. Drops and counts all frames that wait to be received.
+  virtual void end() noexcept {}
+  /// Called in the stopped state. Releases files, interfaces and connections to other ports.
+  virtual void close() {}
+  [[nodiscard]] virtual Link running_link() { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
 
  private:
-  Port(std::shared_ptr<ContextState> context, PortInfo info, MacAddress mac, std::unique_ptr<Medium> medium);
-
-  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
-  void discard() noexcept override;
-  [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) override;
-  [[nodiscard]] Result<void> halt_queue(QueueId) override { return {}; }
-  void exchange(QueueId queue) noexcept override;
-  [[nodiscard]] Result<void> start_queue(QueueId) override { return {}; }
-  void open_queue(QueueId queue) noexcept override;
-
-  [[nodiscard]] Result<void> close_result(Result<void> closed) const;
-  void setup_queues();
-  void retire_queues() noexcept;
-  [[nodiscard]] RxCounters received(std::vector<QueueStats>& queues) const;
-  [[nodiscard]] TxCounters transmitted(std::vector<QueueStats>& queues) const;
-
-  std::shared_ptr<ContextState> context_;
-  std::shared_ptr<Medium> medium_;
-  PortInfo info_;
-  MacAddress mac_{};
-  ValidatedConfig config_;
-  bool medium_started_ = false;
-  ValidatedConfig next_;  // prepared for a restart, with the queue's cache
-  std::shared_ptr<MempoolCacheCore> next_cache_;
-  // The numbers of queues in `config_`, for threads that read counters.
-  std::atomic<std::uint16_t> rx_queues_ = 0;
-  std::atomic<std::uint16_t> tx_queues_ = 0;
+  MacAddress mac_;
+  RxFilter filter_;
+  bool begun_ = false;
 };
+
+/// Makes a port of class `Kind`. Error: no_memory if the Context has no free port number.
+template <class Kind, class... Arguments>
+[[nodiscard]] Result<std::unique_ptr<PortDriver>> make_port(Context& context, std::string name, const MacAddress& mac,
+                                                            Arguments&&... arguments) {
+  const auto index = next_port_index(*context.state(), name);
+  if (!index) return tl::unexpected<Error>(index.error());
+  return std::make_unique<Kind>(PortIdentity{context.state(), std::move(name), *index, mac},
+                                std::forward<Arguments>(arguments)...);
+}
 
 /// A locally administered MAC address that depends only on `name` (IEEE 802, 8.4: bit 1 of the first byte).
 [[nodiscard]] MacAddress mac_for(std::string_view name) noexcept;

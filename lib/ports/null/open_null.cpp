@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/uri_options.hpp"
+#include "net/frame_size.hpp"
 #include "ports/common/port.hpp"
 #include "ports/null/queues.hpp"
 
@@ -18,41 +19,31 @@ namespace {
 
 constexpr std::uint16_t kQueues = 16;
 constexpr std::uint32_t kMinFrame = kEthernetHeaderBytes + kFcsBytes;
-constexpr std::uint32_t kMaxFrame = frame_bytes(ports::kMaxMtu) + kFcsBytes;
+constexpr PortLimits kLimits = software_limits(kQueues, kQueues);
+constexpr std::uint32_t kMaxFrame = wire_bytes(kLimits.max_mtu);
 constexpr std::string_view kExample = "null: or null:?rx=64";
 
-constexpr ports::MediumTraits kTraits{.driver = "null",
-                                      .what = "nothing",
-                                      .limits = ports::common_limits(kQueues, kQueues),
-                                      .offloads = ports::common_offloads(0),
-                                      .rx_drops = {},
-                                      .tx_drops = {}};
+constexpr ports::PortTraits kTraits{
+    .driver = "null", .what = "nothing", .limits = kLimits, .offloads = software_offloads(0)};
 
-class NullMedium final : public ports::Medium {
+class NullPort final : public ports::Port {
  public:
-  NullMedium(std::string name, std::vector<std::uint8_t> frame) : name_(std::move(name)), frame_(std::move(frame)) {
-    for (std::uint16_t queue = 0; queue < kQueues; ++queue) rx_.emplace_back(filter_, frame_);
+  NullPort(ports::PortIdentity identity, std::vector<std::uint8_t> frame)
+      : ports::Port(std::move(identity), kTraits), frame_(std::move(frame)) {
+    for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+      add(rx_.emplace_back(frame_));
+      add(tx_[queue]);
+    }
   }
 
-  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
-  [[nodiscard]] ports::RxQueue& rx(std::uint16_t index) override { return rx_[index]; }
-  [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
-  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
-
-  [[nodiscard]] Result<void> start(const ValidatedConfig&) override { return {}; }
-  void stop() noexcept override {}
-  [[nodiscard]] Result<void> close() override { return {}; }
-  [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
   [[nodiscard]] Result<void> check(const Settings&, const Settings& to) override {
     if (frame_.size() <= frame_bytes(to.mtu)) return {};
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: the frames that it generates are too long for mtu = {}", name_, to.mtu),
+                fmt::format("{}: the frames that it generates are too long for mtu = {}", info().name, to.mtu),
                 fmt::format("use an mtu of at least {}", frame_.size() - frame_bytes(0)));
   }
 
  private:
-  std::string name_;
-  ports::RxFilter filter_;
   std::vector<std::uint8_t> frame_;
   std::deque<RxQueue> rx_;
   std::array<TxQueue, kQueues> tx_;
@@ -91,7 +82,7 @@ Result<std::unique_ptr<PortDriver>> open_null(Context& context, std::string_view
     }
     frame = make_frame(bytes, mac);
   }
-  return ports::Port::create(context, name, mac, std::make_unique<NullMedium>(name, std::move(frame)));
+  return ports::make_port<NullPort>(context, name, mac, std::move(frame));
 }
 
 }  // namespace pollux::null

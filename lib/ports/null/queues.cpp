@@ -13,7 +13,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
     queue.count_arrival(queue.frame_.data(), static_cast<std::uint32_t>(queue.frame_.size()));
     out[made++] = frame.release();
   }
-  queue.count_handed_out(made);
+  queue.count_returned(made);
   return made;
 }
 

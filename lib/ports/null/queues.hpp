@@ -5,16 +5,18 @@
 #include <span>
 #include <vector>
 
-#include "ports/common/rx_queue.hpp"
-#include "ports/common/tx_queue.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 
 namespace pollux::null {
 
 /// Returns copies of a frame, or no frames if it is empty.
-class RxQueue final : public ports::RxQueue {
+class RxQueue final : public pollux::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, const std::vector<std::uint8_t>& frame)
-      : ports::RxQueue(&burst, filter), frame_(frame) {}
+  /// `frame` outlives the queue.
+  explicit RxQueue(const std::vector<std::uint8_t>& frame) : pollux::RxQueue(&burst), frame_(frame) {
+    allow_sleeping();
+  }
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
@@ -24,9 +26,9 @@ class RxQueue final : public ports::RxQueue {
 };
 
 /// Counts frames as sent and frees them.
-class TxQueue final : public ports::TxQueue {
+class TxQueue final : public pollux::TxQueue {
  public:
-  TxQueue() noexcept : ports::TxQueue(&burst) {}
+  TxQueue() noexcept : pollux::TxQueue(&burst) {}
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;

@@ -19,55 +19,48 @@ namespace {
 constexpr std::string_view kExample =
     "pcap:in=FILE,out=FILE (either may be omitted), with pace=real or loop for the input";
 constexpr std::array<std::string_view, 4> kKeys{"in", "out", "pace", "loop"};
-constexpr std::array kRxDrops{ports::RxDrop::too_short, ports::RxDrop::too_long, ports::RxDrop::truncated};
-constexpr std::array kTxDrops{ports::TxDrop::no_file, ports::TxDrop::write_failed};
-constexpr ports::MediumTraits kTraits{.driver = "pcap",
-                                      .what = "capture files",
-                                      .limits = ports::common_limits(1, 1),
-                                      .offloads = ports::common_offloads(TxOffload::kChecksums),
-                                      .rx_drops = kRxDrops,
-                                      .tx_drops = kTxDrops};
+constexpr std::array kRxDrops{&RxDrops::too_short, &RxDrops::too_long, &RxDrops::truncated};
+constexpr std::array kTxDrops{&TxDrops::no_file, &TxDrops::write_failed};
+constexpr ports::PortTraits kTraits{.driver = "pcap",
+                                    .what = "capture files",
+                                    .limits = software_limits(1, 1),
+                                    .offloads = software_offloads(TxOffload::kChecksums),
+                                    .rx_drops = kRxDrops,
+                                    .tx_drops = kTxDrops};
 
-class PcapMedium final : public ports::Medium {
+class PcapPort final : public ports::Port {
  public:
-  PcapMedium(std::shared_ptr<ContextState> context, std::optional<CaptureFileReader> reader,
-             std::optional<files::CaptureFileWriter> writer, std::unique_ptr<Alarm> alarm, bool loop)
-      : context_(std::move(context)),
-        rx_(filter_, context_->clock(), std::move(reader), std::move(alarm), loop),
-        tx_(context_->clock(), std::move(writer)) {}
-
-  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
-  [[nodiscard]] ports::RxQueue& rx(std::uint16_t) override { return rx_; }
-  [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
-  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
-
-  [[nodiscard]] Result<void> start(const ValidatedConfig&) override {
-    rx_.begin();
-    return {};
+  PcapPort(ports::PortIdentity identity, std::optional<CaptureFileReader> reader,
+           std::optional<files::CaptureFileWriter> writer, std::unique_ptr<Alarm> alarm, bool loop)
+      : ports::Port(std::move(identity), kTraits),
+        rx_(filter(), context()->clock(), std::move(reader), std::move(alarm), loop),
+        tx_(context()->clock(), std::move(writer)) {
+    add(rx_);
+    add(tx_);
   }
-  void stop() noexcept override {}
-  [[nodiscard]] Result<void> close() override {
+
+  [[nodiscard]] Result<Duration> service() override {
     log_failures();
-    tx_.end();
-    return {};
-  }
-  [[nodiscard]] Link link() override { return {.up = true, .speed = 10'000, .autonegotiated = false}; }
-  [[nodiscard]] Result<void> service() override {
-    log_failures();
-    return {};
+    return ports::Port::service();
   }
 
  private:
+  [[nodiscard]] Result<void> begin() override {
+    rx_.begin();
+    return {};
+  }
+  void close() override {
+    log_failures();
+    tx_.end();
+  }
   void log_failures() {
     const auto log_once = [this](const std::optional<Error>& failure, bool& logged) {
-      if (failure && !std::exchange(logged, true)) context_->log(LogLevel::error, failure->message());
+      if (failure && !std::exchange(logged, true)) context()->log(LogLevel::error, failure->message());
     };
     log_once(rx_.failure(), input_logged_);
     log_once(tx_.failure(), output_logged_);
   }
 
-  std::shared_ptr<ContextState> context_;
-  ports::RxFilter filter_;
   RxQueue rx_;
   TxQueue tx_;
   bool input_logged_ = false;
@@ -114,9 +107,8 @@ Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view
     if (!made) return pass_on(std::move(made));
     alarm = *std::move(made);
   }
-  return ports::Port::create(
-      context, name, ports::mac_for(name),
-      std::make_unique<PcapMedium>(context.state(), *std::move(reader), *std::move(writer), std::move(alarm), *loop));
+  return ports::make_port<PcapPort>(context, name, ports::mac_for(name), *std::move(reader), *std::move(writer),
+                                    std::move(alarm), *loop);
 }
 
 }  // namespace pollux::pcap

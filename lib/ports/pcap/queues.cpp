@@ -5,6 +5,7 @@
 #include <array>
 
 #include "net/checksums.hpp"
+#include "net/frame_size.hpp"
 
 namespace pollux::pcap {
 namespace {
@@ -43,11 +44,6 @@ Time RxQueue::due(Time now) noexcept {
   return *frame_.at > Time::max() - std::max(*epoch_, Time(0)) ? Time::max() : *epoch_ + *frame_.at;
 }
 
-std::shared_ptr<ports::WakeEvent> RxQueue::make_wake_event(const Alarm* alarm) {
-  return alarm != nullptr ? std::make_shared<ports::WakeEvent>(alarm->event_fd())
-                          : std::make_shared<ports::WakeEvent>();
-}
-
 // Without an alarm, a frame is always ready until the file ends, so the queue is not armed before. With an alarm, it is
 // armed if the next frame is due later.
 bool RxQueue::watch() noexcept {
@@ -72,12 +68,12 @@ bool RxQueue::take(Mbuf*& out) noexcept {
   out = nullptr;
   const std::uint8_t* const bytes = frame_.bytes.data();
   if (frame_.length < kEthernetHeaderBytes) {
-    drop(ports::RxDrop::too_short, kNoDestination.data(), frame_.length);
+    drop(&RxDrops::too_short, kNoDestination.data(), frame_.length);
   } else if (!frame_.is_whole()) {
     const bool has_destination = frame_.bytes.size() >= kNoDestination.size();
-    drop(ports::RxDrop::truncated, has_destination ? bytes : kNoDestination.data(), frame_.length);
+    drop(&RxDrops::truncated, has_destination ? bytes : kNoDestination.data(), frame_.length);
   } else if (frame_.length > filter().longest()) {
-    drop(ports::RxDrop::too_long, bytes, frame_.length);
+    drop(&RxDrops::too_long, bytes, frame_.length);
   } else {
     MbufPtr mbuf = copy(frame_.bytes);
     if (mbuf == nullptr) return false;
@@ -99,7 +95,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
     if (!queue.read_next() || queue.due(now) > now || !queue.take(out[received])) break;
     if (out[received] != nullptr) ++received;
   }
-  queue.count_handed_out(received);
+  queue.count_returned(received);
   return received;
 }
 
@@ -125,11 +121,11 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
     queue.give_back(*mbufs[i]);
   }
   if (!queue.writer_) {
-    queue.count_drops(ports::TxDrop::no_file, frames);
+    queue.count_drops(&TxDrops::no_file, frames);
   } else if (frames != 0 && queue.writer_->flush()) {
     queue.count_sent(bytes, frames);
   } else if (frames != 0) {
-    queue.count_drops(ports::TxDrop::write_failed, frames);
+    queue.count_drops(&TxDrops::write_failed, frames);
     queue.failed_.store(true, std::memory_order_release);
   }
   queue.count_taken(count);

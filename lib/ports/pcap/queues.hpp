@@ -10,22 +10,24 @@
 #include "files/capture_file_writer.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/files/capture_file_reader.hpp"
-#include "ports/common/rx_queue.hpp"
-#include "ports/common/tx_queue.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 
 namespace pollux::pcap {
 
 /// Receives the frames of a file. While the pool is exhausted, the next frame waits. `alarm` wakes a sleeping program
 /// when the next frame is due; null: frames come as fast as the queue is polled.
-class RxQueue final : public ports::RxQueue {
+class RxQueue final : public pollux::RxQueue {
  public:
-  RxQueue(const ports::RxFilter& filter, Clock& clock, std::optional<CaptureFileReader> reader,
-          std::unique_ptr<Alarm> alarm, bool loop)
-      : ports::RxQueue(&burst, filter, make_wake_event(alarm.get())),
+  RxQueue(const RxFilter& filter, Clock& clock, std::optional<CaptureFileReader> reader, std::unique_ptr<Alarm> alarm,
+          bool loop)
+      : pollux::RxQueue(&burst, &filter),
         clock_(clock),
         reader_(std::move(reader)),
         alarm_(std::move(alarm)),
-        loop_(loop) {}
+        loop_(loop) {
+    allow_sleeping(alarm_ != nullptr ? alarm_->event_fd() : -1);
+  }
 
   /// Restarts the pace: the next frame is due immediately, and the times of later ones are relative to it. Call it with
   /// the queue closed.
@@ -36,7 +38,6 @@ class RxQueue final : public ports::RxQueue {
   }
 
  private:
-  [[nodiscard]] static std::shared_ptr<ports::WakeEvent> make_wake_event(const Alarm* alarm);
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   [[nodiscard]] bool watch() noexcept override;
   void unwatch() noexcept override;
@@ -57,10 +58,10 @@ class RxQueue final : public ports::RxQueue {
 };
 
 /// Writes frames to a file and completes their checksums. Drops all frames if there is no file.
-class TxQueue final : public ports::TxQueue {
+class TxQueue final : public pollux::TxQueue {
  public:
   TxQueue(Clock& clock, std::optional<files::CaptureFileWriter> writer) noexcept
-      : ports::TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
+      : pollux::TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
 
   /// Closes the file. Call it with the queue closed.
   void end() noexcept {

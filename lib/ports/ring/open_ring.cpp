@@ -17,14 +17,14 @@
 namespace pollux::ring {
 namespace {
 
-constexpr std::array kRxDrops{ports::RxDrop::filtered, ports::RxDrop::too_long, ports::RxDrop::stopped};
-constexpr std::array kTxDrops{ports::TxDrop::no_receiver};
-constexpr ports::MediumTraits kTraits{.driver = "ring",
-                                      .what = "a ring of mbufs",
-                                      .limits = ports::common_limits(kQueues, kQueues),
-                                      .offloads = ports::common_offloads(0, RxOffload::partial_checksum),
-                                      .rx_drops = kRxDrops,
-                                      .tx_drops = kTxDrops};
+constexpr std::array kRxDrops{&RxDrops::filtered, &RxDrops::too_long, &RxDrops::stopped};
+constexpr std::array kTxDrops{&TxDrops::no_receiver};
+constexpr ports::PortTraits kTraits{.driver = "ring",
+                                    .what = "a ring of mbufs",
+                                    .limits = software_limits(kQueues, kQueues),
+                                    .offloads = software_offloads(0, RxOffload::partial_checksum),
+                                    .rx_drops = kRxDrops,
+                                    .tx_drops = kTxDrops};
 
 /// The ring pairs of a Context by name. Thread rule: any thread.
 class RingPairs {
@@ -61,36 +61,39 @@ class RingPairs {
 };
 
 /// One end of a ring pair.
-class RingEnd final : public ports::Medium {
+class RingPort final : public ports::Port {
  public:
-  RingEnd(RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name, unsigned end, Clock& clock)
-      : pairs_(pairs), pair_(std::move(pair)), name_(std::move(name)), end_(end) {
-    for (FrameRing& ring : pair_->rings[end_]) rx_.emplace_back(filter_, ring, clock);
-    for (FrameRing& ring : pair_->rings[pair_->other(end_)]) tx_.emplace_back(ring);
+  RingPort(ports::PortIdentity identity, RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name,
+           unsigned end)
+      : ports::Port(std::move(identity), kTraits),
+        pairs_(pairs),
+        pair_(std::move(pair)),
+        name_(std::move(name)),
+        end_(end) {
+    for (FrameRing& ring : pair_->rings[end_]) add(rx_.emplace_back(filter(), ring, context()->clock()));
+    for (FrameRing& ring : pair_->rings[pair_->other(end_)]) add(tx_.emplace_back(ring));
   }
 
-  [[nodiscard]] const ports::MediumTraits& traits() const override { return kTraits; }
-  [[nodiscard]] ports::RxQueue& rx(std::uint16_t index) override { return rx_[index]; }
-  [[nodiscard]] ports::TxQueue& tx(std::uint16_t index) override { return tx_[index]; }
-  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
-
-  [[nodiscard]] Result<void> start(const ValidatedConfig& config) override {
+ private:
+  [[nodiscard]] Result<void> begin() override {
     const std::lock_guard guard(pair_->control);
-    for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue)
-      pair_->rings[end_][queue].open(config.rx[queue].ring);
+    for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue)
+      pair_->rings[end_][queue].open(config().rx[queue].ring);
     pair_->started[end_] = true;
     return {};
   }
 
   // Waiting frames stay, even if they are more than the new limit.
-  void resize(std::uint16_t queue, std::uint32_t ring) noexcept override {
+  void set_up(QueueId queue) noexcept override {
+    ports::Port::set_up(queue);
+    if (!queue.receives() || !running()) return;
     const std::lock_guard guard(pair_->control);
-    pair_->rings[end_][queue].open(ring);
+    pair_->rings[end_][queue.index].open(config().rx[queue.index].ring);
   }
 
   // A sender that checked a ring just before it closed may still enqueue frames. They stay there until the receiver
   // starts again, or until that sender stops and reclaims them.
-  void stop() noexcept override {
+  void end() noexcept override {
     const std::lock_guard guard(pair_->control);
     pair_->started[end_] = false;
     for (FrameRing& ring : pair_->rings[end_]) ring.close();
@@ -99,21 +102,16 @@ class RingEnd final : public ports::Medium {
     for (TxQueue& queue : tx_) queue.reclaim();
   }
 
-  [[nodiscard]] Result<void> close() override {
-    pairs_.detach(name_, end_);
-    return {};
-  }
-  [[nodiscard]] Link link() override {
+  void close() override { pairs_.detach(name_, end_); }
+  [[nodiscard]] Link running_link() override {
     const bool up = pair_->started[pair_->other(end_)];
     return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
   }
 
- private:
   RingPairs& pairs_;
   std::shared_ptr<RingPair> pair_;
   std::string name_;
   unsigned end_;
-  ports::RxFilter filter_;
   std::deque<RxQueue> rx_;
   std::deque<TxQueue> tx_;
 };
@@ -142,8 +140,9 @@ Result<std::unique_ptr<PortDriver>> open_ring(Context& context, std::string_view
   auto& pairs = context.service<RingPairs>();
   auto pair = pairs.attach(name, end, loop, uri);
   if (!pair) return pass_on(std::move(pair));
-  return ports::Port::create(context, uri, ports::mac_for(uri),
-                             std::make_unique<RingEnd>(pairs, *std::move(pair), name, end, context.clock()));
+  auto port = ports::make_port<RingPort>(context, uri, ports::mac_for(uri), pairs, *std::move(pair), name, end);
+  if (!port) pairs.detach(name, end);
+  return port;
 }
 
 }  // namespace pollux::ring

@@ -4,6 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
+
+#include "base/compiler.hpp"
+#include "mem/ownership.hpp"
+#include "net/frame_size.hpp"
 
 namespace pollux::ring {
 namespace {
@@ -19,6 +24,30 @@ std::array<std::uint8_t, 6> destination_of(const Mbuf& frame) noexcept {
   return destination;
 }
 
+/// The filter's settings during a burst, for frames of the most common kinds.
+struct CommonFilter {
+  explicit CommonFilter(const RxFilter& filter) noexcept
+      : above(opaque(~RxFilter::kBroadcast)),  // a constant would be loaded again for each frame
+        mac(filter.mac() | above),
+        longest(filter.longest()),
+        promiscuous(filter.promiscuous()) {}
+
+  /// Whether a frame is received and is no multicast. Its first eight bytes are at `frame`. False does not mean that it
+  /// is dropped.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool passes(const std::uint8_t* frame, std::uint32_t bytes) const noexcept {
+    if (bytes > longest) return false;
+    std::uint64_t address;
+    std::memcpy(&address, frame, sizeof address);
+    address |= above;
+    return address == mac || address == ~std::uint64_t{0} || (promiscuous && (address & 1) == 0);
+  }
+
+  const std::uint64_t above;  ///< ones above an address
+  const std::uint64_t mac;    ///< the address, with ones above it
+  const std::uint32_t longest;
+  const bool promiscuous;
+};
+
 bool is_shared(const Mbuf& frame) noexcept {
   for (const Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     if (segment->is_shared()) return true;
@@ -31,7 +60,7 @@ bool is_shared(const Mbuf& frame) noexcept {
 // The mbuf to return for a frame: the frame itself, or a copy if its bytes are shared. nullptr if the copy failed.
 Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
   if (!is_shared(frame)) [[likely]] {
-    mark(frame);
+    MbufAccess::set_port(frame, port());
     return &frame;
   }
   MbufPtr own = copy(frame);
@@ -44,8 +73,8 @@ POLLUX_NOINLINE Mbuf* RxQueue::receive_slow(Mbuf& frame, bool& is_done) noexcept
   const auto destination = destination_of(frame);
   const std::uint32_t bytes = frame.packet_length();
   is_done = true;
-  if (const auto why = filter().drop_reason(destination.data(), bytes)) {
-    drop(*why, destination.data(), bytes);
+  if (const RxDrop why = filter().drop_reason(destination.data(), bytes)) {
+    drop(why, destination.data(), bytes);
     give_back(frame);
     return nullptr;
   }
@@ -58,7 +87,7 @@ POLLUX_NOINLINE Mbuf* RxQueue::receive_slow(Mbuf& frame, bool& is_done) noexcept
 // Marks the frames at the front of `frames` that need nothing else. A direct, single-segment mbuf, which the sender's
 // check has found to hold an Ethernet header, needs no look at its chain or its sharers.
 POLLUX_ALWAYS_INLINE RxQueue::CommonRun RxQueue::receive_common(std::span<Mbuf* const> frames) const noexcept {
-  const ports::RxFilter::Burst filter = this->filter().for_burst();
+  const CommonFilter filter(this->filter());
   const std::uint16_t origin = port();
   if (origin > Mbuf::kNoPort) __builtin_unreachable();  // `setup` has seen to that; so set_port need not, each time
   std::uint64_t bytes = 0;
@@ -67,7 +96,7 @@ POLLUX_ALWAYS_INLINE RxQueue::CommonRun RxQueue::receive_common(std::span<Mbuf* 
   for (; at != frames.end(); ++at) {
     Mbuf& frame = **at;
     const std::uint32_t length = frame.length();
-    if (MbufAccess::special(frame) != 0 || !filter.is_common(frame.data(), length)) break;
+    if (MbufAccess::special(frame) != 0 || !filter.passes(frame.data(), length)) break;
     MbufAccess::set_port(frame, origin);
     bytes += length;
   }
@@ -96,7 +125,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
     ++taken;
   }
   if (taken != 0) queue.ring_.discard(taken);
-  queue.count_handed_out(received);
+  queue.count_returned(received);
   return received;
 }
 
@@ -110,14 +139,33 @@ bool RxQueue::watch() noexcept {
 
 void RxQueue::drain() noexcept {
   ring_.drain(
-      [this](const Mbuf& frame) { drop(ports::RxDrop::stopped, destination_of(frame).data(), frame.packet_length()); });
+      [this](const Mbuf& frame) { drop(&RxDrops::stopped, destination_of(frame).data(), frame.packet_length()); });
+}
+
+// The frames at the front of `frames`, at most `most`, that are direct, single-segment mbufs of the cache's pool, and
+// long enough. As on cards' fast path, one comparison covers length, pool and `special`.
+POLLUX_ALWAYS_INLINE TxQueue::PlainRun TxQueue::plain_run(Mbuf* const* frames, std::uint32_t most) const noexcept {
+  constexpr std::uint32_t kMaxExcess = std::numeric_limits<std::uint16_t>::max() - kEthernetHeaderBytes;
+  const std::uint32_t shortest = this->shortest();
+  std::uint64_t bytes = 0;
+  // Frames are counted by the pointer: a counter beside it would take another register, and an instruction a frame.
+  Mbuf* const* at = frames;
+  for (Mbuf* const* const end = frames + most; at != end; ++at) {
+    Mbuf* const frame = *at;
+    if (ownership::kChecked && (frame == nullptr || !ownership::is_allocated(*frame, context()))) break;
+    const std::uint32_t excess = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - shortest;
+    if (excess > kMaxExcess) break;
+    bytes += excess;
+  }
+  const auto count = static_cast<std::uint32_t>(at - frames);
+  return {.frames = count, .bytes = bytes + std::uint64_t{count} * kEthernetHeaderBytes};
 }
 
 // Enqueues or drops one frame that is not plain. Returns whether it is in the ring.
 POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame, bool is_open) noexcept {
   if (reject(frame)) return false;
   if (!is_open) {
-    drop(*frame, ports::TxDrop::no_receiver);
+    drop(*frame, &TxDrops::no_receiver);
     return false;
   }
   count_sent(frame->packet_length());
@@ -130,7 +178,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   FrameRing::Room room = queue.ring_.room(count);
   std::uint32_t taken = 0;
   while (taken < count) {
-    const ports::TxQueue::PlainRun run = queue.plain_run(mbufs + taken, std::min(count - taken, room.frames));
+    const PlainRun run = queue.plain_run(mbufs + taken, std::min(count - taken, room.frames));
     if (run.frames != 0) {
       queue.count_sent(run.bytes, run.frames);
       queue.ring_.put({mbufs + taken, run.frames});
@@ -148,7 +196,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
 }
 
 void TxQueue::reclaim() noexcept {
-  ring_.drain([this](const Mbuf& frame) { count_unsent(frame.packet_length(), ports::TxDrop::no_receiver); });
+  ring_.drain([this](const Mbuf& frame) { count_unsent(frame.packet_length(), &TxDrops::no_receiver); });
 }
 
 }  // namespace pollux::ring

@@ -4,19 +4,19 @@
 #include <cstdint>
 #include <span>
 
-#include "ports/common/rx_queue.hpp"
-#include "ports/common/tx_queue.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 #include "ports/ring/ring_pair.hpp"
 
 namespace pollux::ring {
 
 /// Receives frames from a ring. It returns the sender's mbufs. A frame with shared bytes is copied, because the
 /// receiver may write to a frame. If the pool is exhausted, such a frame waits in the ring.
-class RxQueue final : public ports::RxQueue {
+class RxQueue final : public pollux::RxQueue {
  public:
   /// `clock`: see barrier_on_all_threads.
-  RxQueue(const ports::RxFilter& filter, FrameRing& ring, Clock& clock)
-      : ports::RxQueue(&burst, filter, ring.wake_event()), ring_(ring), clock_(clock) {}
+  RxQueue(const RxFilter& filter, FrameRing& ring, Clock& clock)
+      : pollux::RxQueue(&burst, &filter, ring.wake_event()), ring_(ring), clock_(clock) {}
 
   /// Drops all waiting frames. Call it with the queue closed.
   void drain() noexcept;
@@ -39,15 +39,21 @@ class RxQueue final : public ports::RxQueue {
 };
 
 /// Sends frames to a ring.
-class TxQueue final : public ports::TxQueue {
+class TxQueue final : public pollux::TxQueue {
  public:
-  explicit TxQueue(FrameRing& ring) noexcept : ports::TxQueue(&burst), ring_(ring) {}
+  explicit TxQueue(FrameRing& ring) noexcept : pollux::TxQueue(&burst), ring_(ring) {}
 
   /// Drops the frames that are still in the ring. Call it with this queue and the receiving queue closed.
   void reclaim() noexcept;
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  /// Frames that can be sent as they are, and the sum of their lengths.
+  struct PlainRun {
+    std::uint32_t frames = 0;
+    std::uint64_t bytes = 0;
+  };
+  [[nodiscard]] PlainRun plain_run(Mbuf* const* frames, std::uint32_t most) const noexcept;
   [[nodiscard]] bool send_slow(Mbuf* frame, bool is_open) noexcept;
 
   FrameRing& ring_;

@@ -9,9 +9,9 @@
 #include <optional>
 #include <span>
 
+#include "net/queue_event.hpp"
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/mem/spsc_ring.hpp"
-#include "ports/common/wake_event.hpp"
 
 namespace pollux::ring {
 
@@ -65,7 +65,7 @@ class FrameRing {
   }
   /// The event on which the receiver sleeps. It exists as long as the ring, because a sender may raise it after the
   /// receiver's port was closed.
-  [[nodiscard]] const std::shared_ptr<ports::WakeEvent>& wake_event() const noexcept { return wake_event_; }
+  [[nodiscard]] const std::shared_ptr<QueueEvent>& wake_event() const noexcept { return wake_event_; }
 
   /// Removes each waiting frame, calls `on_frame` with it and frees it to its pool's shared list. Called on the control
   /// thread with both queues closed. It uses no cache, because a cache belongs to its polling thread.
@@ -83,7 +83,7 @@ class FrameRing {
   void wake() noexcept;
 
   std::optional<SpscRing<Mbuf*>> ring_;  // exists whenever limit_ is not 0
-  const std::shared_ptr<ports::WakeEvent> wake_event_ = std::make_shared<ports::WakeEvent>();
+  const std::shared_ptr<QueueEvent> wake_event_ = std::make_shared<QueueEvent>();
   // What the sender reads in each burst. This line is seldom written.
   alignas(64) std::atomic<std::uint32_t> limit_{0};
   std::atomic<bool> is_armed_{false};

@@ -10,6 +10,7 @@
 
 #include "base/uri_options.hpp"
 #include "mem/context_state.hpp"
+#include "net/frame_size.hpp"
 #include "pollux/net/kernel_interface.hpp"
 #include "ports/common/port.hpp"
 #include "ports/tap/interface.hpp"
@@ -18,87 +19,79 @@
 namespace pollux::tap {
 namespace {
 
-constexpr std::array kRxDrops{ports::RxDrop::filtered, ports::RxDrop::too_short, ports::RxDrop::too_long,
-                              ports::RxDrop::stopped, ports::RxDrop::bad_offload};
-constexpr std::array kTxDrops{ports::TxDrop::no_receiver, ports::TxDrop::write_failed};
+constexpr std::array kRxDrops{&RxDrops::filtered, &RxDrops::too_short, &RxDrops::too_long, &RxDrops::stopped,
+                              &RxDrops::bad_offload};
+constexpr std::array kTxDrops{&TxDrops::no_receiver, &TxDrops::write_failed};
 
 constexpr OffloadLimits tap_offloads(std::uint32_t segmentation) noexcept {
   OffloadLimits limits =
-      ports::common_offloads(TxOffload::ipv4_checksum | TxOffload::sctp_checksum,
-                             RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::partial_checksum);
+      software_offloads(TxOffload::ipv4_checksum | TxOffload::sctp_checksum,
+                        RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::partial_checksum);
   limits.tx_flags |= segmentation;
   limits.max_segments = 255;
-  limits.max_tso = ports::kMaxSegmentedFrame;
-  limits.max_datagrams = ports::kMaxDatagrams;
+  limits.max_tso = kMaxSegmentedFrame;
+  limits.max_datagrams = kMaxDatagrams;
   return limits;
 }
 
-constexpr ports::MediumTraits tap_traits(std::uint32_t segmentation) noexcept {
+constexpr ports::PortTraits tap_traits(std::uint32_t segmentation) noexcept {
   return {.driver = "tap",
           .what = "a TAP interface of the kernel",
-          .limits = ports::common_limits(1, 1),
+          .limits = software_limits(1, 1),
           .offloads = tap_offloads(segmentation),
           .rx_drops = kRxDrops,
           .tx_drops = kTxDrops};
 }
-constexpr ports::MediumTraits kTraits = tap_traits(TxOffload::tcp_segmentation | TxOffload::udp_segmentation);
-constexpr ports::MediumTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmentation);
+constexpr ports::PortTraits kTraits = tap_traits(TxOffload::tcp_segmentation | TxOffload::udp_segmentation);
+constexpr ports::PortTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmentation);
 
-class TapMedium final : public ports::Medium, private KernelInterface {
+class TapPort final : public ports::Port, private KernelInterface {
  public:
-  TapMedium(std::shared_ptr<ContextState> context, Interface interface, bool superframes)
-      : context_(std::move(context)),
+  TapPort(ports::PortIdentity identity, Interface interface, bool superframes)
+      : ports::Port(std::move(identity), interface.segments_udp() ? kTraits : kTraitsWithoutUdp),
         interface_(std::move(interface)),
         superframes_(superframes),
-        rx_(filter_, interface_.descriptor(), superframes),
-        tx_(interface_.descriptor(), traits().offloads.tx_flags) {
+        rx_(filter(), interface_.descriptor(), superframes),
+        tx_(interface_.descriptor()) {
+    add(rx_);
+    add(tx_);
     interface_.set_carrier(false);
   }
 
-  [[nodiscard]] const ports::MediumTraits& traits() const override {
-    return interface_.segments_udp() ? kTraits : kTraitsWithoutUdp;
-  }
-  [[nodiscard]] ports::RxQueue& rx(std::uint16_t) override { return rx_; }
-  [[nodiscard]] ports::TxQueue& tx(std::uint16_t) override { return tx_; }
-  [[nodiscard]] ports::RxFilter& filter() override { return filter_; }
-
-  [[nodiscard]] Result<void> start(const ValidatedConfig& config) override {
-    if (auto fits = check_superframes_fit(config); !fits) return fits;
-    interface_.set_carrier(true);
-    // Not an error: the interface can be brought up later. Until then there is no link.
-    if (auto up = interface_.bring_up(); !up) context_->log(LogLevel::warning, up.error().message());
-    return {};
-  }
-  void stop() noexcept override {
-    interface_.set_carrier(false);
-    rx_.drain();
-  }
-  [[nodiscard]] Result<void> close() override {
-    interface_.close();
-    return {};
-  }
-  [[nodiscard]] Link link() override {
-    const bool up = interface_.is_up();
-    return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
-  }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
+  [[nodiscard]] Result<void> change_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
   [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
-  [[nodiscard]] Result<void> service() override {
-    if (!rx_.is_deleted()) return {};
+  [[nodiscard]] Result<Duration> service() override {
+    if (!rx_.is_deleted()) return ports::Port::service();
     return fail(ErrorCode::device_removed, fmt::format("tap:{}: the interface was deleted", interface_.name()),
                 "close the port and open it again");
   }
 
  private:
+  [[nodiscard]] Result<void> begin() override {
+    if (auto fits = check_superframes_fit(); !fits) return fits;
+    interface_.set_carrier(true);
+    // Not an error: the interface can be brought up later. Until then there is no link.
+    if (auto up = interface_.bring_up(); !up) context()->log(LogLevel::warning, up.error().message());
+    return {};
+  }
+  void end() noexcept override {
+    interface_.set_carrier(false);
+    rx_.drain();
+  }
+  void close() override { interface_.close(); }
+  [[nodiscard]] Link running_link() override {
+    const bool up = interface_.is_up();
+    return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
+  }
   /// Each read needs buffers for the longest frame, whatever comes.
-  [[nodiscard]] Result<void> check_superframes_fit(const ValidatedConfig& config) const {
-    const ValidatedRxQueue& queue = config.rx.front();
-    const std::uint32_t count = std::min(config.pool_options(queue).count, traits().limits.max_rx_segments);
+  [[nodiscard]] Result<void> check_superframes_fit() const {
+    const ValidatedRxQueue& queue = config().rx.front();
+    const std::uint32_t count = std::min(config().pool_options(queue).count, info().limits.max_rx_segments);
     const std::uint64_t room = std::uint64_t{count} * queue.buffer_bytes;
-    if (!superframes_ || room >= ports::kMaxSegmentedFrame) return {};
+    if (!superframes_ || room >= kMaxSegmentedFrame) return {};
     return fail(ErrorCode::invalid_argument,
                 fmt::format("tap:{}?superframes: frames of up to {} bytes do not fit {} buffers of {}",
-                            interface_.name(), ports::kMaxSegmentedFrame, count, queue.buffer_bytes),
+                            interface_.name(), kMaxSegmentedFrame, count, queue.buffer_bytes),
                 "use a pool with a larger count or data_room");
   }
   [[nodiscard]] std::string interface_name() const override { return interface_.name(); }
@@ -113,9 +106,7 @@ class TapMedium final : public ports::Medium, private KernelInterface {
   }
 
   std::array<CapabilityEntry, 1> capabilities_{offer<KernelInterface>(*this)};
-  std::shared_ptr<ContextState> context_;
   Interface interface_;
-  ports::RxFilter filter_;
   bool superframes_;
   RxQueue rx_;
   TxQueue tx_;
@@ -141,8 +132,7 @@ Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view 
   // The port needs another address than the kernel's interface. Derive it from the interface's, which is unique.
   (*mac)[0] = static_cast<std::uint8_t>(((*mac)[0] | 0x02) & 0xFE);
   (*mac)[5] ^= 0x80;
-  return ports::Port::create(context, uri, *mac,
-                             std::make_unique<TapMedium>(context.state(), *std::move(interface), *superframes));
+  return ports::make_port<TapPort>(context, uri, *mac, *std::move(interface), *superframes);
 }
 
 }  // namespace pollux::tap

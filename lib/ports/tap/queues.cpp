@@ -10,6 +10,8 @@
 
 #include "net/checksums.hpp"
 #include "net/common_headers.hpp"
+#include "net/frame_size.hpp"
+#include "net/queue_event.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "ports/tap/superframe.hpp"
@@ -19,6 +21,7 @@ namespace {
 
 constexpr std::array<std::uint8_t, 6> kNoDestination{};
 constexpr std::size_t kHeaderBytes = sizeof(VirtioNetHeader);
+constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
 constexpr std::uint16_t kTcpChecksum = 16;  // offset in the header: RFC 9293, 3.1
 constexpr std::uint16_t kUdpChecksum = 6;   // RFC 768
 
@@ -65,12 +68,12 @@ std::int64_t RxQueue::read_frame() noexcept {
 bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexcept {
   const bool needs_checksum = (header_.flags & VirtioNetHeader::kNeedsChecksum) != 0;
   if (needs_checksum && std::uint32_t{header_.checksum_start} + header_.checksum_offset + 2 > bytes) {
-    drop(ports::RxDrop::bad_offload, start, bytes);
+    drop(&RxDrops::bad_offload, start, bytes);
     return false;
   }
   // The filter's limit may have been raised since the segments were reserved.
   if (bytes > room_) {
-    drop(ports::RxDrop::too_long, start, bytes);
+    drop(&RxDrops::too_long, start, bytes);
     return false;
   }
   return admit(start, bytes);
@@ -118,11 +121,11 @@ MbufPtr RxQueue::build_superframe(std::uint32_t bytes) noexcept {
   const std::uint32_t headers = request ? request->l4_offset() + request->l4 : 0;
   // The frames that leave a card must fit, not this one.
   const std::uint32_t on_wire = request ? std::min(bytes, headers + request->segment_size) : 0;
-  std::optional<ports::RxDrop> why = filter().drop_reason(start, on_wire);
-  if (bytes > room_) why = ports::RxDrop::too_long;
-  if (!request) why = ports::RxDrop::bad_offload;
+  RxDrop why = filter().drop_reason(start, on_wire);
+  if (bytes > room_) why = &RxDrops::too_long;
+  if (!request) why = &RxDrops::bad_offload;
   if (why) {
-    drop(*why, start, bytes);
+    drop(why, start, bytes);
     give_back_from(0);
     return {};
   }
@@ -130,7 +133,7 @@ MbufPtr RxQueue::build_superframe(std::uint32_t bytes) noexcept {
   header_.attach_to(*frame);
   // The length is no part of TxOffload's partial checksum, but of the kernel's.
   if (!request_checksums(*frame, *request)) {
-    drop(ports::RxDrop::bad_offload, frame->data(), bytes);
+    drop(&RxDrops::bad_offload, frame->data(), bytes);
     return {};
   }
   count_arrival(frame->data(), bytes);
@@ -143,13 +146,13 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   std::uint32_t received = 0;
   // Dropped frames count towards the limit, too.
   for (std::uint32_t reads = 0; reads < limit; ++reads) {
-    if (!queue.reserve(queue.superframes_ ? ports::kMaxSegmentedFrame : queue.filter().longest())) break;
+    if (!queue.reserve(queue.superframes_ ? kMaxSegmentedFrame : queue.filter().longest())) break;
     const auto bytes = static_cast<std::uint32_t>(queue.read_frame());
     const std::uint8_t* const start = queue.segments_[0]->data();
     if (bytes < kEthernetHeaderBytes) {
       queue.give_back_from(0);
       if (bytes == 0) break;
-      queue.drop(ports::RxDrop::too_short, kNoDestination.data(), bytes);
+      queue.drop(&RxDrops::too_short, kNoDestination.data(), bytes);
     } else if (queue.header_.segmentation != 0) {
       if (MbufPtr frame = queue.build_superframe(bytes)) out[received++] = frame.release();
     } else if (!queue.admit_frame(start, bytes)) {
@@ -160,7 +163,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
       out[received++] = frame.release();
     }
   }
-  queue.count_handed_out(received);
+  queue.count_returned(received);
   return received;
 }
 
@@ -176,7 +179,7 @@ bool RxQueue::watch() noexcept {
   }
   // The interface was deleted (Linux, drivers/net/tun.c, tun_chr_poll: EPOLLERR). Its descriptor would stay readable,
   // so it is no longer watched.
-  if (is_deleted()) wake_event_.forget_source();
+  if (is_deleted()) event()->set_source(-1);
   return true;
 }
 
@@ -188,7 +191,7 @@ void RxQueue::drain() noexcept {
         {{.iov_base = &header_, .iov_len = kHeaderBytes}, {.iov_base = frame.data(), .iov_len = frame.size()}}};
     const auto bytes = ::readv(descriptor_, parts.data(), static_cast<int>(parts.size()));
     if (bytes <= static_cast<std::int64_t>(kHeaderBytes)) return;
-    drop(ports::RxDrop::stopped, frame.data(), static_cast<std::uint32_t>(bytes) - std::uint32_t{kHeaderBytes});
+    drop(&RxDrops::stopped, frame.data(), static_cast<std::uint32_t>(bytes) - std::uint32_t{kHeaderBytes});
   }
 }
 
@@ -266,7 +269,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
       queue.give_back(frame);
     } else {
       // EIO: the interface is down (Linux, drivers/net/tun.c, tun_get_user).
-      queue.drop(frame, error == EIO ? ports::TxDrop::no_receiver : ports::TxDrop::write_failed);
+      queue.drop(frame, error == EIO ? &TxDrops::no_receiver : &TxDrops::write_failed);
     }
   }
   queue.count_taken(taken);

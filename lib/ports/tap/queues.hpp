@@ -7,18 +7,20 @@
 #include <vector>
 
 #include "net/virtio_net_header.hpp"
-#include "ports/common/rx_queue.hpp"
-#include "ports/common/tx_queue.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 
 namespace pollux::tap {
 
 /// Reads frames that the kernel sends on the interface, one system call each. While the pool is exhausted, frames wait
 /// in the kernel's queue. Partial checksums of the kernel stay partial in the mbuf.
-class RxQueue final : public ports::RxQueue {
+class RxQueue final : public pollux::RxQueue {
  public:
   /// `superframes`: the kernel may send frames that request segmentation.
-  RxQueue(const ports::RxFilter& filter, int descriptor, bool superframes)
-      : RxQueue(filter, descriptor, superframes, std::make_shared<ports::WakeEvent>(descriptor)) {}
+  RxQueue(const RxFilter& filter, int descriptor, bool superframes)
+      : pollux::RxQueue(&burst, &filter), descriptor_(descriptor), superframes_(superframes) {
+    allow_sleeping(descriptor);
+  }
 
   /// Drops the frames that wait in the kernel. Call it with the queue closed and the carrier off, so that no more come.
   void drain() noexcept;
@@ -27,10 +29,6 @@ class RxQueue final : public ports::RxQueue {
 
  private:
   static constexpr std::size_t kMaxSegments = 255;
-
-  RxQueue(const ports::RxFilter& filter, int descriptor, bool superframes,
-          const std::shared_ptr<ports::WakeEvent>& wake)
-      : ports::RxQueue(&burst, filter, wake), descriptor_(descriptor), superframes_(superframes), wake_event_(*wake) {}
 
   [[nodiscard]] bool watch() noexcept override;
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
@@ -45,7 +43,6 @@ class RxQueue final : public ports::RxQueue {
 
   int descriptor_;
   bool superframes_;
-  ports::WakeEvent& wake_event_;                // the base's, with the descriptor as its source
   VirtioNetHeader header_;                      // of the frame that was read last
   std::array<Mbuf*, kMaxSegments> segments_{};  // empty mbufs for the next frame
   std::size_t reserved_ = 0;                    // number of mbufs in segments_; 0 between bursts
@@ -58,10 +55,9 @@ class RxQueue final : public ports::RxQueue {
 /// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,
 /// and frames that request segmentation, and computes other checksums. A frame whose metadata says that its checksum is
 /// good carries VIRTIO_NET_HDR_F_DATA_VALID; Linux 6.18 ignores that and checks again.
-class TxQueue final : public ports::TxQueue {
+class TxQueue : public pollux::TxQueue {
  public:
-  TxQueue(int descriptor, std::uint32_t offloads) noexcept
-      : ports::TxQueue(&burst, offloads), descriptor_(descriptor) {}
+  explicit TxQueue(int descriptor) noexcept : pollux::TxQueue(&burst), descriptor_(descriptor) {}
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;

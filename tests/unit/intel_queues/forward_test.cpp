@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint32_t kRounds = kSanitized || POLLUX_CHECKED != 0 ? 400 : 3000;
 
-std::uint64_t sum(const drivers::intel::RxDrops& drops) { return drops.sum(); }
+std::uint64_t sum(const RxDrops& drops) { return drops.sum(); }
 
 struct ForwardOptions {
   CardFixtureOptions fixture;
@@ -137,7 +137,7 @@ class ForwardRun {
     ASSERT_EQ(fixture_.in_use(), options_.fixture.rx_ring);
     ASSERT_EQ(fixture_.rx.packets() + sum(fixture_.rx.drops()), received_) << "a frame is not counted";
     ASSERT_EQ(fixture_.transmitter->expected(), 0u) << "a forwarded frame was not sent";
-    const drivers::intel::RxDrops drops = fixture_.rx.drops();
+    const RxDrops drops = fixture_.rx.drops();
     EXPECT_TRUE(options_.hostile || drops.bad_length + drops.error + drops.too_many_segments == 0);
     Burst<32> burst;
     const std::size_t segments = 9500 / 1024 + 1;

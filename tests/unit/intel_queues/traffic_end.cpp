@@ -8,7 +8,7 @@ namespace pollux::test {
 
 void Traffic::check_drops() {
   const auto expected = [this](TxOutcome outcome) { return expected_tx_[static_cast<std::size_t>(outcome)]; };
-  const drivers::intel::TxDrops drops = fixture_.tx.drops();
+  const TxDrops drops = fixture_.tx.drops();
   ASSERT_EQ(drops.too_short, expected(TxOutcome::too_short));
   ASSERT_EQ(drops.too_long, expected(TxOutcome::too_long));
   ASSERT_EQ(drops.too_many_segments, expected(TxOutcome::too_many_segments));
@@ -21,7 +21,7 @@ void Traffic::check_drops() {
 
 void Traffic::stop_and_start() {
   const std::uint64_t reported_before = fixture_.transmitter->reported();
-  const drivers::intel::TxDrops tx_before = fixture_.tx.drops();
+  const TxDrops tx_before = fixture_.tx.drops();
   fixture_.close();
   Burst<32> nothing;
   ASSERT_EQ(fixture_.rx.rx_burst(nothing), 0u) << "a stopped queue returns nothing";
@@ -29,7 +29,7 @@ void Traffic::stop_and_start() {
   ASSERT_EQ(fixture_.tx.in_flight(), 0u);
   ASSERT_EQ(reported_before, fixture_.transmitter->reported());
   // Each frame taken is counted once: dropped, sent and reported, or stopped.
-  const drivers::intel::TxDrops tx = fixture_.tx.drops();
+  const TxDrops tx = fixture_.tx.drops();
   ASSERT_EQ(taken_, tx.rejected() + fixture_.transmitter->reported() + tx.stopped);
   ASSERT_GE(tx.stopped, tx_before.stopped);
   // An incomplete frame may already have been dropped.
@@ -97,7 +97,7 @@ void Traffic::recover() {
 
 void Traffic::finish() {
   check_drops();
-  const drivers::intel::RxDrops rx = fixture_.rx.drops();
+  const RxDrops rx = fixture_.rx.drops();
   ASSERT_EQ(received_, delivered_ + rx.sum());
   if (rx.pool_empty == 0 && !options_.stops) {
     ASSERT_EQ(rx.error, expected_rx_[static_cast<std::size_t>(RxOutcome::error)]);
@@ -107,7 +107,7 @@ void Traffic::finish() {
   fixture_.close();
   fixture_.drain();
   sent_ = fixture_.transmitter->reported();
-  const drivers::intel::TxDrops tx = fixture_.tx.drops();
+  const TxDrops tx = fixture_.tx.drops();
   ASSERT_EQ(taken_, tx.rejected() + sent_ + tx.stopped);
   ASSERT_EQ(fixture_.in_use(), 0u);
   ASSERT_EQ(fixture_.errors(), "");

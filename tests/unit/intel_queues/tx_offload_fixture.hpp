@@ -103,7 +103,7 @@ class TxOffloadTest : public testing::Test {
   }
   void process_all() { fixture_->transmitter->process(fixture_->options.tx_ring); }
   [[nodiscard]] const StrictTransmitter& card() const { return *fixture_->transmitter; }
-  [[nodiscard]] drivers::intel::TxDrops drops() const { return fixture_->tx.drops(); }
+  [[nodiscard]] TxDrops drops() const { return fixture_->tx.drops(); }
   void expect_all_freed() {
     process_all();
     static_cast<void>(fixture_->tx.tx_done_cleanup());

@@ -55,7 +55,7 @@ class TxQueueTest : public testing::Test {
     return taken;
   }
   void process_all() { fixture_->transmitter->process(fixture_->options.tx_ring); }
-  [[nodiscard]] drivers::intel::TxDrops drops() const { return fixture_->tx.drops(); }
+  [[nodiscard]] TxDrops drops() const { return fixture_->tx.drops(); }
   /// Every mbuf is free but those in the receive ring.
   void expect_all_freed() {
     EXPECT_EQ(fixture_->in_use(), in_ring_);

@@ -75,7 +75,6 @@ class FakeDriver final : public PortDriver {
   [[nodiscard]] std::vector<int> events() const override { return card_->events; }
   [[nodiscard]] Result<void> release(bool) override { return alone(Result<void>()); }
   void retire() noexcept override {}
-  void abandon() noexcept override {}
 
  private:
   /// Takes some time, so that a simultaneous call is detected.

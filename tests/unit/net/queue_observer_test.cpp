@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "net/missing_queue.hpp"
 #include "net/queue_observation.hpp"
 #include "pollux/pollux.hpp"
 
@@ -21,8 +20,8 @@ class OneFrameQueue final : public RxQueue {
  public:
   explicit OneFrameQueue(Mbuf& mbuf) noexcept : mbuf_(&mbuf) {}
 
-  void open() noexcept { open_bursts(&burst); }
-  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+  void open() noexcept override { open_bursts(&burst); }
+  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) override { return gate_.close(&idle, clock, limit); }
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override { return {}; }
   /// Returns the number of frames of a burst. The caller does not own them.
   std::uint32_t poll() noexcept {
@@ -34,7 +33,6 @@ class OneFrameQueue final : public RxQueue {
   std::atomic<bool> is_inside{false};
 
  private:
-  [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
   static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
     auto& queue = static_cast<OneFrameQueue&>(base);
     queue.is_inside = true;
@@ -46,13 +44,12 @@ class OneFrameQueue final : public RxQueue {
   }
 
   Mbuf* mbuf_;
-  RxObservers observers_;
 };
 
 /// Takes at most the first frame of each burst.
 class TakesOneQueue final : public TxQueue {
  public:
-  void open() noexcept { open_bursts(&burst); }
+  void open() noexcept override { open_bursts(&burst); }
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override { return {}; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
   std::uint32_t send(std::span<Mbuf* const> mbufs) noexcept {
@@ -60,10 +57,7 @@ class TakesOneQueue final : public TxQueue {
   }
 
  private:
-  [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
   static std::uint32_t burst(TxQueue&, Mbuf* const*, std::uint32_t count) noexcept { return count == 0 ? 5 : 1; }
-
-  TxObservers observers_;
 };
 
 class Notes final : public RxObserver, public TxObserver {
@@ -181,14 +175,6 @@ TEST_F(QueueObserverTest, APollerThatHangsIsATimeoutThatChangesNothing) {
   EXPECT_EQ(notes.frames_seen, 2U);
   EXPECT_EQ(other.frames_seen, 0U);
   ASSERT_TRUE(detach(rx_, static_cast<RxObserver&>(notes)));
-}
-
-TEST_F(QueueObserverTest, AreANamedErrorOnAQueueThatCannotHaveThem) {
-  MissingRxQueue queue;
-  Notes notes;
-  EXPECT_EQ(attach(queue, static_cast<RxObserver&>(notes)).error().code, ErrorCode::not_supported);
-  EXPECT_EQ(detach(queue, static_cast<RxObserver&>(notes)).error().code, ErrorCode::not_found);
-  QueueObservation::end(queue);
 }
 
 // The test reads an observer's count, which is not atomic, right after the detach. If a polling thread were still in

@@ -118,13 +118,24 @@ TEST(TapSuperframe, OnARouteTheSumIsThatOfItsEnd) {
   }
 }
 
+struct OpenTapQueue final : tap::TxQueue {
+  using tap::TxQueue::close;
+  using tap::TxQueue::drops;
+  using tap::TxQueue::open;
+  using tap::TxQueue::sent;
+  using tap::TxQueue::set_up;
+  using tap::TxQueue::TxQueue;
+};
+
 /// A TAP port's queue whose kernel is the test.
 class TapTxQueue : public PortFixture {
  protected:
   TapTxQueue() {
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_.data()), 0);
-    queue_ = std::make_unique<tap::TxQueue>(ends_[0], TxOffload::kChecksums | TxOffload::udp_segmentation);
-    queue_->setup({.cache = nullptr, .context = context_.state()});
+    queue_ = std::make_unique<OpenTapQueue>(ends_[0]);
+    queue_->set_up(
+        {.min_frame = 14, .max_frame = 65535, .offloads = TxOffload::kChecksums | TxOffload::udp_segmentation}, nullptr,
+        context_.state());
     queue_->open();
   }
   ~TapTxQueue() override {
@@ -146,7 +157,7 @@ class TapTxQueue : public PortFixture {
   }
 
   std::array<int, 2> ends_{};
-  std::unique_ptr<tap::TxQueue> queue_;
+  std::unique_ptr<OpenTapQueue> queue_;
 };
 
 // The kernel would sum up to the packet's end.
@@ -178,8 +189,8 @@ TEST_F(TapTxQueue, TakesNoMoreDatagramsThanTheKernelDoes) {
     ASSERT_TRUE(burst.push(frame));
     EXPECT_EQ(queue_->tx_burst(burst), 1U);
   }
-  EXPECT_EQ(queue_->counters().sent, 1U) << "64 datagrams";
-  EXPECT_EQ(queue_->counters().drops[static_cast<std::size_t>(TxDrop::bad_offload)], 1U) << "128 datagrams";
+  EXPECT_EQ(queue_->sent().packets, 1U) << "64 datagrams";
+  EXPECT_EQ(queue_->drops().bad_offload, 1U) << "128 datagrams";
 }
 
 TEST_F(TapTxQueue, AVerifiedChecksumIsAnnounced) {

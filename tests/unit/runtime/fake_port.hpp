@@ -73,7 +73,6 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
   }
   [[nodiscard]] Result<void> release(bool) override { return {}; }
   void retire() noexcept override { queues_ = 0; }
-  void abandon() noexcept override {}
 
  private:
   [[nodiscard]] std::string interface_name() const override { return "fake0"; }

@@ -79,7 +79,7 @@ Link Port::link() {
 
 Stats Port::stats() {
   Stats stats;
-  queues()->count(stats);
+  count(stats);
   statistics_.fill(stats);
   return stats;
 }

@@ -43,7 +43,7 @@ class TxInternals {
   [[nodiscard]] const TxFastPath& fast_path() const noexcept { return queue_.fast_path_; }
   [[nodiscard]] std::uint64_t& packets() const noexcept { return queue_.packets_; }
   [[nodiscard]] const Doorbell& tail() const noexcept { return queue_.tail_; }
-  [[nodiscard]] std::uint32_t max_frame() const noexcept { return queue_.max_frame_; }
+  [[nodiscard]] std::uint32_t max_frame() const noexcept { return queue_.limits().max_frame; }
   [[nodiscard]] TxDrops& drops() const noexcept { return queue_.drops_; }
   /// Whether the group of `slot` has buffers that are not direct mbufs of the pool.
   [[nodiscard]] bool mixed(std::uint32_t slot) const noexcept {

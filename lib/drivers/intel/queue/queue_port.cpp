@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "base/never_destroy.hpp"
 #include "drivers/intel/queue/rx_hot_path.hpp"
 #include "hw/intel/rings.hpp"
 #include "net/checksums.hpp"
@@ -33,6 +32,10 @@ constexpr auto kPacketTypes = [] {
   }
   return types;
 }();
+
+constexpr std::array kRxDrops{&RxDrops::bad_length,        &RxDrops::error,   &RxDrops::pool_empty,
+                              &RxDrops::too_many_segments, &RxDrops::stopped, &RxDrops::removed};
+constexpr std::array kTxDrops{&TxDrops::shared_checksum, &TxDrops::no_headroom, &TxDrops::stopped, &TxDrops::removed};
 
 }  // namespace
 
@@ -88,50 +91,49 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
 }
 
 QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info)
-    : context_(std::move(context)),
-      info_(std::move(info)),
-      queues_(std::make_shared<QueueSet>(info_.limits, info_.offloads)) {}
+    : QueuedPort(std::move(context), std::move(info), {.rx = kRxDrops, .tx = kTxDrops}),
+      queues_(std::make_shared<QueueSet>(this->info().limits, this->info().offloads)) {
+  queues_->for_each_rx([this](RxQueue& queue) { add(queue); });
+  queues_->for_each_tx([this](TxQueue& queue) { add(queue); });
+}
 
 Result<void> QueuePort::configure(const ValidatedConfig& config) {
-  auto rings = RingMemory::allocate(*context_, config, info_.numa_node, info_.name);
+  auto rings = RingMemory::allocate(*context(), config, info().numa_node, info().name);
   if (!rings) return pass_on(std::move(rings));
-  queues_->setup(registers_, config, *rings, context_, info_.index);
+  queues_->setup(registers_, config, *rings, context(), info().index);
   rings_ = *std::move(rings);
-  config_ = config;
+  take_over(config);
   return {};
 }
 
 void QueuePort::move_queues(const QueueRegisters& registers) {
   use_registers(registers);
-  if (!config_.rx.empty() || !config_.tx.empty()) queues_->setup(registers_, config_, rings_, context_, info_.index);
+  if (!config().rx.empty() || !config().tx.empty())
+    queues_->setup(registers_, config(), rings_, context(), info().index);
 }
 
 TransmitWatch::Report QueuePort::watch_transmit(Duration limit) {
   if (may_transmit()) {
-    return tx_watch_.look(registers_, static_cast<std::uint16_t>(config_.tx_queues()), context_->clock().now(), limit);
+    return tx_watch_.look(registers_, static_cast<std::uint16_t>(config().tx_queues()), context()->clock().now(),
+                          limit);
   }
   tx_watch_.forget();
   return {};
 }
 
 std::optional<std::uint16_t> QueuePort::watch_receive(Duration limit) {
-  return rx_watch_.look(registers_, *queues_, config_.rx_queues(), counted_frames(), context_->clock().now(), limit);
+  return rx_watch_.look(registers_, *queues_, config().rx_queues(), counted_frames(), context()->clock().now(), limit);
 }
 
 void QueuePort::open_queues() noexcept {
   rx_watch_.forget();
-  queues_->open();
+  QueuedPort::open_queues();
 }
 
 void QueuePort::retire() noexcept {
   queues_->retire();
   rings_ = {};
-}
-
-void QueuePort::abandon() noexcept {
-  queues_->retire();
-  never_destroy(queues_);
-  never_destroy(std::move(rings_));
+  QueuedPort::retire();
 }
 
 }  // namespace pollux::drivers::intel

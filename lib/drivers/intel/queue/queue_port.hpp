@@ -16,7 +16,7 @@
 #include "net/validated_config.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
-#include "pollux/net/port_driver.hpp"
+#include "pollux/net/queued_port.hpp"
 #include "pollux/net/receive_watch.hpp"
 
 namespace pollux::drivers::intel {
@@ -39,27 +39,15 @@ namespace pollux::drivers::intel {
 [[nodiscard]] PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
                                      std::uint16_t index, const PortLimits& limits);
 
-/// The part of a driver that handles queues and their memory. A card's driver derives from it and adds the control of
-/// the card.
-class QueuePort : public PortDriver,
-                  private QueueRestart,
-                  private Interrupts,
-                  private TransmitWatch,
-                  private ReceiveWatch {
+/// The part of a driver that handles queues of advanced descriptors and their memory. A card's driver derives from it
+/// and adds the control of the card.
+class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, private ReceiveWatch {
  public:
-  [[nodiscard]] const PortInfo& info() const final { return info_; }
-
   [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
-  [[nodiscard]] pollux::RxQueue* rx_queue(std::uint16_t index) final { return queues_->rx(index); }
-  [[nodiscard]] pollux::TxQueue* tx_queue(std::uint16_t index) final { return queues_->tx(index); }
   [[nodiscard]] Result<void> fill() final { return queues_->fill(); }
   void open_queues() noexcept final;
-  [[nodiscard]] Result<void> close_queues(Duration limit) final { return queues_->close(context_->clock(), limit); }
   std::uint32_t drain(DrainReason reason) noexcept override { return queues_->drain(reason); }
-  /// A card's driver adds `halt_queue` and `start_queue`.
-  [[nodiscard]] QueueRestart* queue_restart() noexcept final { return this; }
   void retire() noexcept final;
-  void abandon() noexcept final;
 
   /// All queues of the port. A forward path borrows some of them.
   [[nodiscard]] const std::shared_ptr<QueueSet>& queues() const noexcept { return queues_; }
@@ -79,7 +67,6 @@ class QueuePort : public PortDriver,
   }
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
-  [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
   /// Capabilities that a card's driver adds to its table.
   [[nodiscard]] CapabilityEntry interrupt_capability() noexcept { return offer<Interrupts>(*this); }
   [[nodiscard]] CapabilityEntry transmit_watch() noexcept { return offer<TransmitWatch>(*this); }
@@ -109,7 +96,6 @@ class QueuePort : public PortDriver,
   [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) final;
   [[nodiscard]] Result<void> take_buffers(PreparedQueue& prepared, const RxQueue& queue);
   void discard() noexcept final;
-  [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) final;
   void exchange(QueueId queue) noexcept final;
   void open_queue(QueueId queue) noexcept final;
 
@@ -121,10 +107,7 @@ class QueuePort : public PortDriver,
   [[nodiscard]] Result<void> set_moderation(std::uint16_t queue, const InterruptModeration& moderation) final;
   [[nodiscard]] Result<InterruptModeration> moderation(std::uint16_t queue) final;
 
-  std::shared_ptr<ContextState> context_;
-  PortInfo info_;
   QueueRegisters registers_;
-  ValidatedConfig config_;
   RingMemory rings_;
   std::shared_ptr<QueueSet> queues_;
   std::optional<PreparedQueue> prepared_;

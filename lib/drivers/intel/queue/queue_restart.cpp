@@ -28,24 +28,25 @@ Result<void> take_all(MempoolCore& pool, std::span<Mbuf*> slots, const std::stri
 Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool running) {
   const bool rx = queue.receives();
   if (rx ? queues_->rx(queue.index)->is_lent() : queues_->tx(queue.index)->is_lent()) {
-    return fail(ErrorCode::busy,
-                fmt::format("{}: a forward path has {} queue {}", info_.name, rx ? "receive" : "transmit", queue.index),
-                "destroy the forward path first");
+    return fail(
+        ErrorCode::busy,
+        fmt::format("{}: a forward path has {} queue {}", info().name, rx ? "receive" : "transmit", queue.index),
+        "destroy the forward path first");
   }
   const std::uint32_t size = rx ? next.rx[queue.index].ring : next.tx[queue.index].ring;
   const bool with_head = !rx && next.tx[queue.index].head_write_back;
-  auto ring = RingMemory::allocate_one(*context_, size, with_head, info_.numa_node, info_.name);
+  auto ring = RingMemory::allocate_one(*context(), size, with_head, info().numa_node, info().name);
   if (!ring) return pass_on(std::move(ring));
   PreparedQueue prepared{.config = next, .ring = *std::move(ring)};
   if (rx) {
-    prepared.rx = QueueSet::rx_setup(registers_, next, queue.index, prepared.ring.ring, info_.index);
+    prepared.rx = QueueSet::rx_setup(registers_, next, queue.index, prepared.ring.ring, info().index);
     prepared.rx_slots.frames.resize(size + RxHotPath::kPrefetchDistance);
     prepared.rx_slots.headers.resize(prepared.rx.splitting.cache != nullptr ? size : 0);
     if (running) {
       if (auto taken = take_buffers(prepared, *queues_->rx(queue.index)); !taken) return taken;
     }
   } else {
-    prepared.tx = queues_->tx_setup(registers_, next, queue.index, prepared.ring.ring, context_);
+    prepared.tx = queues_->tx_setup(registers_, next, queue.index, prepared.ring.ring, context());
     prepared.tx_slots.resize(size);
   }
   prepared_ = std::move(prepared);
@@ -60,11 +61,11 @@ Result<void> QueuePort::take_buffers(PreparedQueue& prepared, const RxQueue& que
   MempoolCore& pool = *prepared.rx.pool;
   prepared.kept = &pool == queue.pool().get() ? std::min(size, old_size) : 0;
   const std::span frames(prepared.rx_slots.frames.data(), size);
-  if (auto taken = take_all(pool, frames.subspan(prepared.kept), info_.name); !taken) return taken;
+  if (auto taken = take_all(pool, frames.subspan(prepared.kept), info().name); !taken) return taken;
   if (prepared.rx.splitting.cache != nullptr) {
     MempoolCore& headers = prepared.rx.splitting.cache->pool();
     prepared.kept_headers = &headers == queue.header_pool() ? std::min(size, old_size) : 0;
-    auto taken = take_all(headers, std::span(prepared.rx_slots.headers).subspan(prepared.kept_headers), info_.name);
+    auto taken = take_all(headers, std::span(prepared.rx_slots.headers).subspan(prepared.kept_headers), info().name);
     if (!taken) {
       pool.put(frames.subspan(prepared.kept));
       return taken;
@@ -86,19 +87,9 @@ void QueuePort::discard() noexcept {
   prepared_.reset();
 }
 
-Result<void> QueuePort::close_queue(QueueId queue, Duration limit) {
-  Clock& clock = context_->clock();
-  return queue.receives() ? queues_->rx(queue.index)->close(clock, limit)
-                          : queues_->tx(queue.index)->close(clock, limit);
-}
-
 void QueuePort::open_queue(QueueId queue) noexcept {
-  if (queue.receives()) {
-    rx_watch_.forget();
-    queues_->rx(queue.index)->open();
-  } else {
-    queues_->tx(queue.index)->open();
-  }
+  if (queue.receives()) rx_watch_.forget();
+  QueuedPort::open_queue(queue);
 }
 
 void QueuePort::exchange(QueueId queue) noexcept {
@@ -114,7 +105,7 @@ void QueuePort::exchange(QueueId queue) noexcept {
     tx.replace(std::move(prepared.tx), std::move(prepared.tx_slots));
   }
   rings_.exchange(queue, std::move(prepared.ring));
-  config_ = std::move(prepared.config);
+  take_over(std::move(prepared.config));
   prepared_.reset();
 }
 

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "net/stats.hpp"
-
 namespace pollux::drivers::intel {
 namespace {
 
@@ -52,31 +50,6 @@ RxSplitting splitting(const ValidatedRxQueue& queue) {
   return {.cache = std::make_shared<MempoolCacheCore>(queue.header_pool, kMinCache),
           .header_bytes = queue.header_bytes,
           .replicates = queue.replicate_headers};
-}
-
-RxDrops& operator+=(RxDrops& sum, const RxDrops& more) {
-  sum.bad_length += more.bad_length;
-  sum.error += more.error;
-  sum.pool_empty += more.pool_empty;
-  sum.too_many_segments += more.too_many_segments;
-  sum.stopped += more.stopped;
-  sum.removed += more.removed;
-  return sum;
-}
-
-TxDrops& operator+=(TxDrops& sum, const TxDrops& more) {
-  sum.too_short += more.too_short;
-  sum.too_long += more.too_long;
-  sum.too_many_segments += more.too_many_segments;
-  sum.bad_segment += more.bad_segment;
-  sum.unreachable += more.unreachable;
-  sum.unsupported_offload += more.unsupported_offload;
-  sum.bad_offload += more.bad_offload;
-  sum.shared_checksum += more.shared_checksum;
-  sum.no_headroom += more.no_headroom;
-  sum.stopped += more.stopped;
-  sum.removed += more.removed;
-  return sum;
 }
 
 }  // namespace
@@ -157,21 +130,6 @@ Result<void> QueueSet::fill() {
   return {};
 }
 
-void QueueSet::open() noexcept {
-  for (std::uint32_t queue = 0; queue < rx_count_; ++queue) rx_[queue].open();
-  for (std::uint32_t queue = 0; queue < tx_count_; ++queue) tx_[queue].open();
-}
-
-Result<void> QueueSet::close(Clock& clock, Duration limit) {
-  Result<void> result;
-  const auto close_one = [&](auto& queue) {
-    if (auto closed = queue.close(clock, limit); !closed) result = std::move(closed);
-  };
-  std::for_each_n(rx_.begin(), rx_count_.load(), close_one);
-  std::for_each_n(tx_.begin(), tx_count_.load(), close_one);
-  return result;
-}
-
 void QueueSet::set_rx_format(RxFormat format) noexcept {
   for (RxQueue& queue : rx_) queue.set_format(format);
 }
@@ -223,40 +181,6 @@ std::uint32_t QueueSet::drain(DrainReason reason) noexcept {
   for (std::uint32_t queue = 0; queue < rx_count_; ++queue) buffers += rx_[queue].drain(reason);
   for (std::uint32_t queue = 0; queue < tx_count_; ++queue) buffers += tx_[queue].drain(reason);
   return buffers;
-}
-
-void QueueSet::count(Stats& stats) const {
-  RxDrops rx;
-  TxDrops tx;
-  for (std::size_t i = 0; i < rx_.size(); ++i) {
-    const QueueStats queue{.packets = rx_[i].packets(), .drops = rx_[i].drops().sum(), .bytes = rx_[i].bytes()};
-    stats.rx_burst_packets += queue.packets;
-    rx += rx_[i].drops();
-    put_if_used(stats.rx_queues, i, rx_count_, queue);
-  }
-  for (std::size_t i = 0; i < tx_.size(); ++i) {
-    const QueueStats queue{.packets = tx_[i].packets(), .drops = tx_[i].drops().sum(), .bytes = tx_[i].bytes()};
-    stats.tx_burst_packets += queue.packets;
-    tx += tx_[i].drops();
-    put_if_used(stats.tx_queues, i, tx_count_, queue);
-  }
-  stats.drops = {{"rx_bad_length", rx.bad_length},
-                 {"rx_error", rx.error},
-                 {"rx_pool_empty", rx.pool_empty},
-                 {"rx_too_many_segments", rx.too_many_segments},
-                 {"rx_stopped", rx.stopped},
-                 {"rx_removed", rx.removed},
-                 {"tx_too_short", tx.too_short},
-                 {"tx_too_long", tx.too_long},
-                 {"tx_too_many_segments", tx.too_many_segments},
-                 {"tx_bad_segment", tx.bad_segment},
-                 {"tx_unreachable", tx.unreachable},
-                 {"tx_unsupported_offload", tx.unsupported_offload},
-                 {"tx_bad_offload", tx.bad_offload},
-                 {"tx_shared_checksum", tx.shared_checksum},
-                 {"tx_no_headroom", tx.no_headroom},
-                 {"tx_stopped", tx.stopped},
-                 {"tx_removed", tx.removed}};
 }
 
 std::uint64_t QueueSet::taken() const {

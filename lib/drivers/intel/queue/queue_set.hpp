@@ -33,7 +33,7 @@ struct QueueRegisters {
 };
 
 /// All queues of a card, in use or not. A reference to one stays valid as long as the port.
-/// Thread rule: the port's control thread, except `count`, `taken` and `delivered`, which any may call.
+/// Thread rule: the port's control thread, except `taken` and `delivered`, which any may call.
 class QueueSet {
  public:
   QueueSet(const PortLimits& limits, const OffloadLimits& offloads)
@@ -58,7 +58,6 @@ class QueueSet {
   void retire() noexcept {
     rx_count_ = 0;
     tx_count_ = 0;
-    for_each_rx([](RxQueue& queue) { queue.notify_change(); });
   }
 
   /// Threads may sleep on the receive queues, since the card has `vectors` MSI-X vectors. Call it before the queues are
@@ -71,20 +70,21 @@ class QueueSet {
   void for_each_rx(Action action) {
     for (RxQueue& queue : rx_) action(queue);
   }
+  template <class Action>
+  void for_each_tx(Action action) {
+    for (TxQueue& queue : tx_) action(queue);
+  }
 
   /// Fills all receive rings with buffers and empties all transmit rings. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
-  void open() noexcept;
-  /// Bursts do nothing from now on. Waits for bursts that are going on. Error timeout: one has not ended; call again.
-  [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
   /// The format of received frames' metadata, for all receive queues (RxQueue::set_format). Needs them closed.
   void set_rx_format(RxFormat format) noexcept;
-  /// Closes and opens the receive queues alone, as `close` and `open` do. One that is not open is left as it is.
+  /// Closes and opens the receive queues alone. One that is not open is left as it is.
   [[nodiscard]] Result<void> pause_receive(Clock& clock, Duration limit);
   void resume_receive() noexcept;
   /// Whether the card inserts VLAN tags, for all transmit queues. Needs them closed, and with `false` empty rings.
   void let_card_insert_tags(bool on) noexcept;
-  /// Closes and opens the transmit queues alone, as `close` and `open` do. A queue that is not open, or that a forward
+  /// Closes and opens the transmit queues alone. A queue that is not open, or that a forward
   /// path has, is left as it is.
   [[nodiscard]] Result<void> pause_transmit(Clock& clock, Duration limit);
   /// As `transmit_finished`, for the paused queues alone: another thread may be using the others.
@@ -98,8 +98,6 @@ class QueueSet {
   [[nodiscard]] RxQueue* rx(std::uint32_t queue) noexcept { return queue < rx_count_ ? &rx_[queue] : nullptr; }
   [[nodiscard]] TxQueue* tx(std::uint32_t queue) noexcept { return queue < tx_count_ ? &tx_[queue] : nullptr; }
 
-  /// Adds the counters of the queues: packets of bursts, drops by reason, and each queue's packets and drops.
-  void count(Stats& stats) const;
   /// Good frames that have been taken out of the receive rings.
   [[nodiscard]] std::uint64_t taken() const;
   /// Frames taken out of the receive rings plus frames in them, while the port runs: see DeliveredFrames.

@@ -74,17 +74,15 @@ void RxQueue::apply(RxQueueSetup setup) noexcept {
   keeps_bad_frames_ = setup.keep_bad_frames;
   copying_ = std::move(setup.copying);
   splitting_ = std::move(setup.splitting);
-  pool_ = std::move(setup.pool);
-  cache_owner_ = std::move(setup.cache);
-  cache_ = cache_owner_.get();
-  const MempoolCore& copies = copying_.cache != nullptr ? copying_.cache->pool() : *pool_;
+  set_up(std::move(setup.pool), std::move(setup.cache), setup.port);
+  const MempoolCore& copies = copying_.cache != nullptr ? copying_.cache->pool() : *pool();
   copy_word_ = copies.empty_word(format_, setup.port);
   if (splits_frames()) header_word_ = header_pool()->empty_word(format_, setup.port);
   fast_path_ = {.mask = RxHotPath::kFastPathMask,
                 .expected = RxHotPath::kFastPathExpected,
                 .max_excess = setup.buffer_bytes - std::uint64_t{1},
-                .one_byte_word = pool_->empty_word(format_, setup.port) + 1,
-                .iova_delta = pool_->iova_delta() + Mbuf::kHeaderSize + pool_->data_offset()};
+                .one_byte_word = pool()->empty_word(format_, setup.port) + 1,
+                .iova_delta = pool()->iova_delta() + Mbuf::kHeaderSize + pool()->data_offset()};
 }
 
 void RxQueue::set_format(RxFormat format) noexcept {
@@ -98,14 +96,14 @@ void RxQueue::set_format(RxFormat format) noexcept {
 void RxQueue::lend(QueueBorrower& borrower) noexcept {
   const std::lock_guard lock(borrower_lock_);
   borrower_ = &borrower;
-  observers_.forbid(QueueBorrower::kNoObservers);
+  observers().forbid(QueueBorrower::kNoObservers);
 }
 
 void RxQueue::take_back() noexcept {
   {
     const std::lock_guard lock(borrower_lock_);
     borrower_ = nullptr;
-    observers_.forbid(nullptr);
+    observers().forbid(nullptr);
   }
   if (open_) open_gate();
 }
@@ -116,10 +114,10 @@ void RxQueue::end_lending() noexcept {
 
 Result<void> RxQueue::fill() {
   const std::uint32_t slots = mask_ + 1;
-  if (auto filled = take_buffers({slot_memory_.data(), slots}, cache_owner_); !filled) return filled;
+  if (auto filled = take_buffers({slot_memory_.data(), slots}, cache()); !filled) return filled;
   if (splits_frames()) {
     if (auto filled = take_buffers(headers_, splitting_.cache); !filled) {
-      pool_->put({slots_, slots});
+      pool()->put({slots_, slots});
       std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
       return filled;
     }
@@ -157,7 +155,7 @@ void RxQueue::open_gate() noexcept {
 RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
   if (splits_frames()) return splitting_.replicates ? &RxHotPath::burst_copying_headers : &RxHotPath::burst_splitting;
   const bool remote = tail_.is_remote();
-  const bool one_delta = pool_->has_one_segment();
+  const bool one_delta = pool()->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.
   switch (one_delta ? best_of(mode_) : BurstMode::scalar) {
 #if defined(__x86_64__)
@@ -175,14 +173,12 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) {
   if (borrower_ != nullptr) {
     if (auto closed = borrower_->close(clock, limit); !closed) return closed;
   }
-  auto closed = gate_.close(&idle, clock, limit);
-  notify_change();
-  return closed;
+  return pollux::RxQueue::close(clock, limit);
 }
 
 std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::span<Mbuf*> kept_headers) noexcept {
   if (slots_ == nullptr || slots_[0] == nullptr) return 0;
-  std::uint64_t& counter = reason == DrainReason::stopped ? drops_.stopped : drops_.removed;
+  const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
   const std::uint32_t slots = mask_ + 1;
   bool already_counted = chain_ == Chain::discarding;
   for (std::uint32_t i = 0; i < slots; ++i) {
@@ -192,14 +188,14 @@ std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::spa
     // write-back to a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
     if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || !RxHotPath::has_frame(*this, slot)) continue;
     if (keeps_bad_frames_ && (status & rx::kDataError) != 0) add_to(bad_frames_, std::uint64_t{1});
-    if (!already_counted) add_to(counter, std::uint64_t{1});
+    if (!already_counted) count_drop(why);
     already_counted = false;
   }
   // Everything goes to the pool's shared list: the cache belongs to the polling thread.
   const std::uint32_t in_chain = chain_head_ != nullptr ? MbufAccess::segment_count(*chain_head_) : 0;
   MbufDeleter{}(std::exchange(chain_head_, nullptr));
   std::copy_n(slots_, kept.size(), kept.begin());
-  pool_->put({slots_ + kept.size(), slots - kept.size()});
+  pool()->put({slots_ + kept.size(), slots - kept.size()});
   std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
   const auto headers = static_cast<std::uint32_t>(headers_.size());
   if (splits_frames()) {
@@ -210,34 +206,13 @@ std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::spa
   return slots + headers + in_chain;
 }
 
-Result<void> RxQueue::use_cache(const MempoolCache& cache) {
-  if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
-    return fail(ErrorCode::invalid_argument, "the cache belongs to another mempool than the receive queue",
-                "make the cache from the pool that was given as RxQueueConfig::pool");
-  }
-  cache_owner_ = cache.core();
-  cache_ = cache_owner_.get();
-  return {};
-}
-
 std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t offset) const noexcept {
   if (slots_ == nullptr || slots_[0] == nullptr || offset > mask_) return std::nullopt;
   const std::uint64_t status = io::load_acquire(ring_[(next_ + offset) & mask_].hi);
   return rx::done(status) ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
 }
 
-std::uint64_t RxQueue::packets() const noexcept { return read_counter(packets_); }
-
 std::uint64_t RxQueue::bad_frames() const noexcept { return read_counter(bad_frames_); }
-
-RxDrops RxQueue::drops() const noexcept {
-  return {.bad_length = read_counter(drops_.bad_length),
-          .error = read_counter(drops_.error),
-          .pool_empty = read_counter(drops_.pool_empty),
-          .too_many_segments = read_counter(drops_.too_many_segments),
-          .stopped = read_counter(drops_.stopped),
-          .removed = read_counter(drops_.removed)};
-}
 
 // A borrowed queue is polled through the borrower's gate.
 bool RxQueue::is_idle() const {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -10,9 +9,9 @@
 #include <vector>
 
 #include "drivers/intel/queue/queue_borrower.hpp"
-#include "drivers/intel/queue/queue_event.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "mem/mempool_core.hpp"
+#include "net/queue_event.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/burst_mode.hpp"
 #include "pollux/net/drain_reason.hpp"
@@ -74,20 +73,6 @@ struct RxFastPath {
   }
 };
 
-/// Frames that a receive queue dropped, by reason. Written by the polling thread, read by any thread.
-struct RxDrops {
-  std::uint64_t bad_length = 0;  ///< a length above its buffer's size, or done with length 0 for many polls
-  std::uint64_t error = 0;       ///< the card reported an error in the frame
-  std::uint64_t pool_empty = 0;  ///< the pool had no replacement, so the frame's buffer was armed again
-  std::uint64_t too_many_segments = 0;
-  std::uint64_t stopped = 0;  ///< arrived, but the port stopped before the queue was polled
-  std::uint64_t removed = 0;  ///< arrived, but the card was removed or failed before the queue was polled
-
-  [[nodiscard]] std::uint64_t sum() const noexcept {
-    return bad_length + error + pool_empty + too_many_segments + stopped + removed;
-  }
-};
-
 /// A receive queue of advanced descriptors. rx_burst.hpp has its fast path, rx_slow.cpp its slow path.
 ///
 /// Every slot always has a buffer. A received buffer is replaced at once. If the pool is exhausted, the frame is
@@ -96,6 +81,12 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
  public:
   RxQueue() = default;
 
+  using pollux::RxQueue::bytes;
+  using pollux::RxQueue::drops;
+  using pollux::RxQueue::notify_change;
+  using pollux::RxQueue::packets;
+  using pollux::RxQueue::pool;
+
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(RxQueueSetup setup);
   /// Puts a buffer into every slot and writes all descriptors. On error no_memory (the pool has too few mbufs) it takes
@@ -103,9 +94,8 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   [[nodiscard]] Result<void> fill();
   /// The first value of RDT once the queue is enabled: all slots but one are armed.
   [[nodiscard]] std::uint32_t first_tail() const noexcept { return mask_; }
-  void open() noexcept;
-  /// Error timeout: see BurstGate::close.
-  [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
+  void open() noexcept override;
+  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) override;
   /// Frees every buffer and returns their number. Counts received frames that were not polled. Call it only after the
   /// card has ended DMA. The buffers of the first slots are not freed but stored in `kept`, and their headers' buffers
   /// in `kept_headers`. Precondition: both are empty, or the ring is filled and has at least as many of each.
@@ -133,11 +123,8 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   [[nodiscard]] bool copies_frames() const noexcept { return copying_.max_length != 0; }
   /// Whether headers get mbufs of their own, split or copied.
   [[nodiscard]] bool splits_frames() const noexcept { return splitting_.cache != nullptr; }
-  [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
-  /// Any thread may call it.
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
+  [[nodiscard]] bool is_observed() const noexcept { return !observers().empty(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
-  [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
   /// The pool of the headers' mbufs; nullptr if frames are not split.
   [[nodiscard]] const MempoolCore* header_pool() const noexcept {
     return splits_frames() ? &splitting_.cache->pool() : nullptr;
@@ -146,19 +133,11 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// The card has interrupts, so a thread may sleep on this queue. Call it before the queue is used. `number`: of the
   /// queue, 0 to 31.
   void allow_sleeping(unsigned number) noexcept;
-  /// The queue's interrupt vector, and its eventfd; nullptr and -1 if it has none. Needs the gate closed.
-  void attach_vector(InterruptVector* vector, int event) noexcept;
-  /// Wakes a sleeping thread, because the port's state has changed. Called by the control thread.
-  void notify_change() noexcept;
-  [[nodiscard]] int event_fd() const override;
-  [[nodiscard]] bool arm() noexcept override;
-  void disarm() noexcept override;
+  /// The queue's interrupt vector, and its eventfd, once sleeping is allowed; nullptr and -1 if it has none. Needs the
+  /// gate closed.
+  void attach_vector(InterruptVector* vector, int source) noexcept;
 
-  [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   [[nodiscard]] std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
-  /// Frames that bursts returned. Any thread may call it.
-  [[nodiscard]] std::uint64_t packets() const noexcept;
-  [[nodiscard]] RxDrops drops() const noexcept;
   /// Frames with an error that were taken out of the ring while bad frames are kept. They are part of `packets` or
   /// `drops`. Any thread may call it.
   [[nodiscard]] std::uint64_t bad_frames() const noexcept;
@@ -178,35 +157,31 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// The state of a frame in several buffers.
   enum class Chain : std::uint8_t { none, growing, discarding };
 
-  [[nodiscard]] RxObservers* observers() noexcept override { return &observers_; }
   void apply(RxQueueSetup setup) noexcept;
   void use(RxSlots slots) noexcept;
   void arm_all() noexcept;
   void open_gate() noexcept;
   [[nodiscard]] BurstFunction* burst_function() const noexcept;
   [[nodiscard]] bool is_idle() const;
-  /// As `watch` of ports::RxQueue: true if no frame waits and the vector is unmasked. Called inside the gate.
-  [[nodiscard]] bool watch() noexcept;
+  [[nodiscard]] bool watch() noexcept override;
+  void unwatch() noexcept override;
+  [[nodiscard]] bool watch_closed() noexcept override;
   [[nodiscard]] bool has_frame() const noexcept;
-  [[nodiscard]] bool frames_go_elsewhere() const noexcept;
 
-  // First cache line, after the base's gate: all that an empty poll reads.
+  // First cache line, with the base's gate and cache: all that an empty poll reads.
   std::uint32_t next_ = 0;  // the next slot to poll
   std::uint32_t mask_ = 0;  // slots - 1
   hw::intel::Descriptor* ring_ = nullptr;
   Mbuf** slots_ = nullptr;  // the mbuf of each descriptor, and kPrefetchDistance more to prefetch from
-  MempoolCacheCore* cache_ = nullptr;
 
   // Second cache line: what a burst with frames needs.
   alignas(64) RxFastPath fast_path_;
-  std::uint64_t packets_ = 0;
   std::uint32_t group_mask_ = 0;  // slots between two doorbells, less one
   std::uint32_t max_length_ = 0;  // bytes the card may write into a buffer
   Doorbell tail_;
 
   // Cold.
-  alignas(64) RxDrops drops_;
-  Mbuf* chain_head_ = nullptr;
+  alignas(64) Mbuf* chain_head_ = nullptr;
   Mbuf* chain_tail_ = nullptr;
   Chain chain_ = Chain::none;
   Bar registers_;
@@ -226,16 +201,10 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   RxFormat format_ = RxFormat::intel_advanced;
   mutable std::mutex borrower_lock_;  // for threads that read counters; only the control thread changes borrower_
   QueueBorrower* borrower_ = nullptr;
-  std::shared_ptr<MempoolCore> pool_;
-  std::shared_ptr<MempoolCacheCore> cache_owner_;
   std::vector<Mbuf*> slot_memory_;
-  RxObservers observers_;
-  bool can_sleep_ = false;
   unsigned number_ = 0;
   std::uint64_t packets_when_armed_ = 0;
   InterruptVector* vector_ = nullptr;
-  mutable QueueEvent event_;
-  std::atomic<bool> has_changed_{false};  // the port's state has changed since the last `arm`
 };
 
 }  // namespace pollux::drivers::intel

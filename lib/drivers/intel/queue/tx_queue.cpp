@@ -44,21 +44,18 @@ void TxQueue::apply(TxQueueSetup setup) noexcept {
   ring_ = setup.ring;
   mask_ = setup.size - 1;
   head_ = setup.head;
-  max_frame_ = setup.max_frame;
   segments_tunnels_ = setup.segments_tunnels;
-  offloads_ = setup.offloads;
   mode_ = setup.mode;
   const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
   group_mask_ = group - 1;
   group_shift_ = static_cast<std::uint32_t>(std::countr_zero(group));
   tail_ = setup.tail;
-  context_ = std::move(setup.context);
   fast_path_ = {.command = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte,
                 .per_byte = TxHotPath::kPerByte,
                 .max_excess = setup.max_frame - kMinFrame,
-                .context = context_.get()};
-  cache_owner_ = std::move(setup.cache);
-  set_cache(cache_owner_.get());
+                .context = setup.context.get()};
+  set_up({.min_frame = kMinFrame, .max_frame = setup.max_frame, .offloads = setup.offloads}, std::move(setup.cache),
+         std::move(setup.context));
 }
 
 void TxQueue::let_card_insert_tags(bool on) noexcept {
@@ -68,14 +65,14 @@ void TxQueue::let_card_insert_tags(bool on) noexcept {
 
 void TxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
   borrower_ = &borrower;
-  observers_.forbid(QueueBorrower::kNoObservers);
+  observers().forbid(QueueBorrower::kNoObservers);
   spares_pool_ = std::move(pool);
 }
 
 void TxQueue::take_back() noexcept {
   give_back_spares();
   borrower_ = nullptr;
-  observers_.forbid(nullptr);
+  observers().forbid(nullptr);
   spares_pool_.reset();
   if (open_) open_gate();
 }
@@ -84,11 +81,12 @@ void TxQueue::end_lending() noexcept {
   if (borrower_ != nullptr) borrower_->give_back();
 }
 
-// Sets the cache. Only mbufs of the cache's pool take the fast path; without a cache none does.
-void TxQueue::set_cache(MempoolCacheCore* cache) noexcept {
-  cache_ = cache;
+// Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
+void TxQueue::cache_changed() noexcept {
+  cache_ = cache();
   contexts_.forget_repeats();
-  fast_path_.shortest = direct_word(cache, kMinFrame);
+  fast_path_.shortest = shortest();
+  contents_.fill(kMixed);
 }
 
 void TxQueue::clear() noexcept {
@@ -162,7 +160,7 @@ Result<void> TxQueue::close(Clock& clock, Duration limit) {
   if (borrower_ != nullptr) {
     if (auto closed = borrower_->close(clock, limit); !closed) return closed;
   }
-  return gate_.close(&idle, clock, limit);
+  return pollux::TxQueue::close(clock, limit);
 }
 
 std::uint32_t TxQueue::reclaim_sent() noexcept {
@@ -185,7 +183,7 @@ std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
     if (tx::done(command)) break;
     if ((command & tx::kEndOfPacket) != 0) ++unsent;
   }
-  add_to(reason == DrainReason::stopped ? drops_.stopped : drops_.removed, unsent);
+  count_drops(reason == DrainReason::stopped ? &TxDrops::stopped : &TxDrops::removed, unsent);
   if (borrower_ != nullptr) buffers += borrower_->drop_waiting(reason);
   give_back_spares();
   MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
@@ -193,18 +191,6 @@ std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
   cache_ = cache;
   clear();
   return buffers;
-}
-
-Result<void> TxQueue::use_cache(const MempoolCache& cache) {
-  if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
-    return fail(ErrorCode::invalid_argument, "the cache belongs to another Context than the transmit queue",
-                "make the cache from a pool of the Context that opened the port");
-  }
-  // Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
-  contents_.fill(kMixed);
-  cache_owner_ = cache.core();
-  set_cache(cache_owner_.get());
-  return {};
 }
 
 // The card reports only some descriptors done. It sends in order, so all before such a descriptor are done, too.
@@ -227,21 +213,5 @@ std::uint32_t TxQueue::buffers_in_flight() const noexcept {
 }
 
 std::uint32_t TxQueue::in_flight() const noexcept { return next_.distance_from(clean_); }
-
-std::uint64_t TxQueue::packets() const noexcept { return read_counter(packets_); }
-
-TxDrops TxQueue::drops() const noexcept {
-  return {.too_short = read_counter(drops_.too_short),
-          .too_long = read_counter(drops_.too_long),
-          .too_many_segments = read_counter(drops_.too_many_segments),
-          .bad_segment = read_counter(drops_.bad_segment),
-          .unreachable = read_counter(drops_.unreachable),
-          .unsupported_offload = read_counter(drops_.unsupported_offload),
-          .bad_offload = read_counter(drops_.bad_offload),
-          .shared_checksum = read_counter(drops_.shared_checksum),
-          .no_headroom = read_counter(drops_.no_headroom),
-          .stopped = read_counter(drops_.stopped),
-          .removed = read_counter(drops_.removed)};
-}
 
 }  // namespace pollux::drivers::intel

@@ -42,27 +42,6 @@ struct TxFastPath {
   const ContextState* context = nullptr;  ///< the Context of the frames; checked builds compare it
 };
 
-/// Frames that a transmit queue took and dropped, by reason. Written by the sending thread, read by any thread.
-struct TxDrops {
-  std::uint64_t too_short = 0;
-  std::uint64_t too_long = 0;
-  std::uint64_t too_many_segments = 0;
-  std::uint64_t bad_segment = 0;          ///< an empty segment, or data outside its buffer
-  std::uint64_t unreachable = 0;          ///< memory that the card cannot read, or an mbuf of another Context
-  std::uint64_t unsupported_offload = 0;  ///< the offload request is not within OffloadLimits
-  std::uint64_t bad_offload = 0;          ///< the offload request does not match the frame's bytes
-  std::uint64_t shared_checksum = 0;      ///< a checksum would have to be written into data that other mbufs share
-  std::uint64_t no_headroom = 0;          ///< no room for a VLAN tag in front of the data, or other mbufs share it
-  std::uint64_t stopped = 0;              ///< the port stopped before the card reported the frame sent
-  std::uint64_t removed = 0;              ///< the card was removed or failed before it reported the frame sent
-
-  [[nodiscard]] std::uint64_t rejected() const noexcept {
-    return too_short + too_long + too_many_segments + bad_segment + unreachable + unsupported_offload + bad_offload +
-           shared_checksum + no_headroom;
-  }
-  [[nodiscard]] std::uint64_t sum() const noexcept { return rejected() + stopped + removed; }
-};
-
 /// A transmit queue of advanced descriptors. tx_burst.hpp has its fast path, tx_slow.cpp its slow path.
 ///
 /// The ring is divided into groups of slots. Only the last slot of a group and of a burst has RS set, so that the card
@@ -77,13 +56,16 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   TxQueue() = default;
 
+  using pollux::TxQueue::bytes;
+  using pollux::TxQueue::drops;
+  using pollux::TxQueue::packets;
+
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(TxQueueSetup setup);
   /// Empties the ring, for a card whose TDH and TDT are 0.
   void clear() noexcept;
-  void open() noexcept;
-  /// Error timeout: see BurstGate::close.
-  [[nodiscard]] Result<void> close(Clock& clock, Duration limit);
+  void open() noexcept override;
+  [[nodiscard]] Result<void> close(Clock& clock, Duration limit) override;
   /// Reclaims sent buffers and returns the number of slots still in flight. Needs the gate closed.
   [[nodiscard]] std::uint32_t reclaim_sent() noexcept;
   /// Frees every buffer and returns their number. Counts frames that were not sent. Call it only after the card has
@@ -102,21 +84,15 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   void take_back() noexcept;
   void end_lending() noexcept;
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
-  [[nodiscard]] bool is_observed() const noexcept { return !observers_.empty(); }
+  [[nodiscard]] bool is_observed() const noexcept { return !observers().empty(); }
   [[nodiscard]] bool has_head_write_back() const noexcept { return head_ != nullptr; }
-  /// Any thread may call it.
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   /// Puts a spare buffer into every slot of a lent queue; the borrower exchanges it for a received one. Does nothing
   /// for other queues. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
 
-  [[nodiscard]] Result<void> use_cache(const MempoolCache& cache) override;
   [[nodiscard]] std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override;
-  /// Frames taken, dropped ones included. Any thread may call it.
-  [[nodiscard]] std::uint64_t packets() const noexcept;
-  [[nodiscard]] TxDrops drops() const noexcept;
 
  private:
   friend struct TxHotPath;
@@ -131,15 +107,14 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
     kMixed = 1 << 1  ///< mbufs that must be freed one by one; slots of contexts, which have none
   };
 
-  void set_cache(MempoolCacheCore* cache) noexcept;
-  [[nodiscard]] TxObservers* observers() noexcept override { return &observers_; }
+  void cache_changed() noexcept override;
   void apply(TxQueueSetup setup) noexcept;
   void open_gate() noexcept;
   [[nodiscard]] BurstFunction* burst_function() const noexcept;
   void give_back_spares() noexcept;
   [[nodiscard]] std::uint32_t buffers_in_flight() const noexcept;
 
-  // First cache line, after the base's gate.
+  // First cache line, after the base's gate and counter.
   RingIndex next_;                // next slot to write
   RingIndex clean_;               // oldest slot that has not been cleaned
   std::uint32_t mask_ = 0;        // slots - 1
@@ -150,7 +125,6 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
 
   // Second cache line.
   alignas(64) TxFastPath fast_path_;
-  std::uint64_t packets_ = 0;
   Doorbell tail_;
   MempoolCacheCore* cache_ = nullptr;
   std::uint32_t group_shift_ = 0;
@@ -161,23 +135,17 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
   std::array<std::uint8_t, kMaxGroups> contents_{};
 
   // Cold.
-  TxDrops drops_;
   TxContexts contexts_;                                 // those that the card has
   std::uint64_t* head_ = nullptr;                       // see tx_head.cpp
   pollux::TxQueue::BurstFunction* after_head_ = &idle;  // the burst function behind burst_by_head
-  std::uint32_t max_frame_ = 0;
   bool card_inserts_tags_ = false;
   bool segments_tunnels_ = false;
-  std::uint32_t offloads_ = 0;  // TxOffload flags that a frame may request
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
   bool has_spares_ = false;  // every slot has a buffer, in flight or not
   QueueBorrower* borrower_ = nullptr;
   std::shared_ptr<MempoolCore> spares_pool_;  // the pool of the spare buffers while the queue is lent
-  std::shared_ptr<MempoolCacheCore> cache_owner_;
-  std::shared_ptr<const ContextState> context_;
   std::vector<Mbuf*> slot_memory_;
-  TxObservers observers_;
 };
 
 }  // namespace pollux::drivers::intel

@@ -192,7 +192,7 @@ void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& c
   const std::uint32_t key = (queue.fast_path_.shortest & ~kLength) | kRequest;
   if ((static_cast<std::uint32_t>(MbufAccess::word(frame)) & ~kLength) != key) return;
   const std::uint32_t tag = (command.flags & tx::kInsertVlan) != 0 ? kVlanTagBytes : 0;
-  const std::uint32_t longest = is_long ? kMaxTso : queue.max_frame_ - tag;
+  const std::uint32_t longest = is_long ? kMaxTso : queue.limits().max_frame - tag;
   if (command.shortest > longest) return;
   TxRepeat repeat{
       .what = request_word<std::uint64_t>(frame, 0),
@@ -201,7 +201,7 @@ void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& c
       .per_byte = kPerByte,
       .shortest = key | command.shortest,
       .max_excess = longest - command.shortest,
-      .context = queue.context_.get(),
+      .context = queue.context(),
       .send = is_long ? &TxRepeat::send_none : &send_run<&run_of<Kind::tag>>,
       .segments = {}};
   if (is_long) {

@@ -11,8 +11,6 @@
 
 namespace pollux::drivers::intel {
 
-struct TxDrops;
-
 /// The offload requests that a queue of any card fulfils. Software always inserts outer VLAN tags.
 inline constexpr std::uint32_t kTxSoftwareOffloads = TxOffload::insert_outer_vlan;
 inline constexpr std::uint32_t kTxUsualOffloads = TxOffload::kChecksums | TxOffload::tcp_segmentation |

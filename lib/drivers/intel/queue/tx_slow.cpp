@@ -57,7 +57,7 @@ std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kIn
 template <bool kRequest>
 POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
   TxDrops& drops = queue.drops_;
-  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~queue.offloads_) != 0) [[unlikely]]
+  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~queue.limits().offloads) != 0) [[unlikely]]
     return &drops.unsupported_offload;
   // A frame with an offload request may need one more slot, for its context.
   const bool is_long = kRequest && is_segmented(MbufAccess::tx_offload(frame));
@@ -66,7 +66,7 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
   bool has_empty = false;
-  const ContextState* const context = queue.context_.get();
+  const ContextState* const context = queue.context();
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint32_t length = segment->length();
     if (++segments > max_segments) return &drops.too_many_segments;
@@ -80,14 +80,14 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
     bytes += length;
   }
   if (bytes < TxQueue::kMinFrame) return &drops.too_short;
-  if (bytes > (kRequest ? longest(MbufAccess::tx_offload(frame), queue.max_frame_) : queue.max_frame_))
+  if (bytes > (kRequest ? longest(MbufAccess::tx_offload(frame), queue.limits().max_frame) : queue.limits().max_frame))
     return &drops.too_long;
   // Only a request for segmentation may have buffers that need several slots.
   if (is_long && slots_with_tags(frame) > std::min(kMaxTsoSlots, queue.mask_ - 1)) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
   return kRequest ? prepare_request(drops, frame,
-                                    {.max_frame = queue.max_frame_,
+                                    {.max_frame = queue.limits().max_frame,
                                      .inserts_tags = queue.card_inserts_tags_,
                                      .segments_tunnels = queue.segments_tunnels_},
                                     command)
@@ -159,9 +159,9 @@ POLLUX_COLD void TxHotPath::invert_bits(TxQueue& queue, RingIndex first, RingInd
 template <bool kRequest>
 POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
-    if (!ownership::may_send(frame, *queue.context_)) {
+    if (!ownership::may_send(frame, *queue.context())) {
       // The caller does not own the mbuf, so it must not be freed here. An mbuf of another Context returns to its pool.
-      if (frame != nullptr && &MbufAccess::pool(*frame).context() != queue.context_.get()) {
+      if (frame != nullptr && &MbufAccess::pool(*frame).context() != queue.context()) {
         return drop(queue, *frame, queue.drops_.unreachable);
       }
       add_to(queue.drops_.unreachable, std::uint64_t{1});

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "pollux/base/api.hpp"
+#include "pollux/net/drops.hpp"
+#include "pollux/net/port_driver.hpp"
+
+namespace pollux {
+
+/// The part of a driver that handles its queues: it configures, opens, closes, restarts and counts them. A driver
+/// derives from it, owns the queues, and adds the control of its card, or where its frames go.
+/// Thread rule: as PortDriver.
+class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
+ public:
+  [[nodiscard]] const PortInfo& info() const final { return info_; }
+
+  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
+  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) final { return index < rx_count_ ? rx_[index] : nullptr; }
+  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) final { return index < tx_count_ ? tx_[index] : nullptr; }
+  void open_queues() noexcept override;
+  [[nodiscard]] Result<void> close_queues(Duration limit) final;
+  [[nodiscard]] QueueRestart* queue_restart() noexcept final { return this; }
+
+  /// What the queues have counted.
+  [[nodiscard]] Stats stats() override;
+  void append_counters(std::vector<Counter>& /*counters*/) override {}
+  void retire() noexcept override;
+
+ protected:
+  /// Reasons for which the queues drop frames. Those of TxQueue::reject are always reported, and others once they have
+  /// counted a frame.
+  struct Drops {
+    std::span<const RxDrop> rx = {};
+    std::span<const TxDrop> tx = {};
+  };
+
+  QueuedPort(std::shared_ptr<ContextState> context, PortInfo info, Drops drops);
+
+  /// The next queue: all that the limits allow, in the driver's constructor. They exist as long as the driver.
+  void add(RxQueue& queue) { rx_.push_back(&queue); }
+  void add(TxQueue& queue) { tx_.push_back(&queue); }
+
+  [[nodiscard]] const std::shared_ptr<ContextState>& context() const noexcept { return context_; }
+  /// The configuration in force, without caches: the queues have them.
+  [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
+  /// Sets up a queue as `config` says. Called with the queue closed, by `configure` and when a queue is restarted.
+  virtual void set_up(QueueId queue) noexcept;
+  /// Takes over a configuration, without `set_up`.
+  void take_over(ValidatedConfig config) noexcept;
+  /// Adds what the queues have counted to `stats`: frames of bursts, drops by reason, each queue's frames and drops;
+  /// and what has arrived and was sent, of a card that does not count that itself.
+  void count(Stats& stats) const;
+
+  // The steps of a restart: see QueueRestart. The defaults are for queues whose frames software moves.
+  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
+  void discard() noexcept override { next_ = {}; }
+  [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) final;
+  [[nodiscard]] Result<void> halt_queue(QueueId /*queue*/) override { return {}; }
+  void exchange(QueueId queue) noexcept override;
+  [[nodiscard]] Result<void> start_queue(QueueId /*queue*/) override { return {}; }
+  void open_queue(QueueId queue) noexcept override;
+
+ private:
+  [[nodiscard]] Result<void> close_result(Result<void> closed) const;
+
+  std::shared_ptr<ContextState> context_;
+  PortInfo info_;
+  Drops drops_;
+  std::vector<RxQueue*> rx_;
+  std::vector<TxQueue*> tx_;
+  ValidatedConfig config_;
+  ValidatedConfig next_;  // prepared for a restart
+  // The numbers of queues in `config_`, for threads that read counters.
+  std::atomic<std::uint16_t> rx_count_ = 0;
+  std::atomic<std::uint16_t> tx_count_ = 0;
+};
+
+/// The limits of a port whose frames software moves. The default MTU is the largest for which the length of a frame
+/// fits 16 bits.
+[[nodiscard]] constexpr PortLimits software_limits(std::uint16_t rx_queues, std::uint16_t tx_queues,
+                                                   std::uint32_t max_mtu = 65535 - RxFilter::kHeaderBytes) noexcept {
+  return {.max_rx_queues = rx_queues,
+          .max_tx_queues = tx_queues,
+          .min_ring = 8,
+          .max_ring = 4096,
+          .min_mtu = 68,  // that of IPv4 (RFC 791)
+          .max_mtu = max_mtu,
+          .max_tx_segments = 255,
+          .min_frame = 14,  // an Ethernet header
+          .max_rx_segments = 255,
+          .count_bytes = true};
+}
+
+/// The offloads of such a port. It accepts frames with partial checksums; `in_software` are the checksums that it
+/// computes itself.
+[[nodiscard]] constexpr OffloadLimits software_offloads(std::uint32_t in_software,
+                                                        std::uint32_t rx_flags = 0) noexcept {
+  return {.tx_flags = TxOffload::kChecksums,
+          .tx_software_flags = in_software,
+          .rx_flags = rx_flags,
+          .max_l2 = 65535,
+          .max_l3 = 65535};
+}
+
+}  // namespace pollux

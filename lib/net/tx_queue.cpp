@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pollux/net/tx_queue.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/compiler.hpp"
+#include "mem/context_state.hpp"
+#include "mem/direct_word.hpp"
+#include "mem/mempool_core.hpp"
+#include "mem/ownership.hpp"
+#include "net/checksums.hpp"
+#include "net/frame_size.hpp"
+
+namespace pollux {
+
+TxQueue::TxQueue(BurstFunction* burst) noexcept : burst_(burst), shortest_(direct_word(nullptr, 0)), gate_(&idle) {}
+
+TxQueue::~TxQueue() = default;
+
+void TxQueue::set_up(const TxQueueLimits& limits, std::shared_ptr<MempoolCacheCore> cache,
+                     std::shared_ptr<const ContextState> context) noexcept {
+  limits_ = limits;
+  max_excess_ = std::min<std::uint32_t>(limits.max_frame, std::numeric_limits<std::uint16_t>::max()) - limits.min_frame;
+  context_ = std::move(context);
+  set_cache(std::move(cache));
+}
+
+// Only mbufs of the cache's pool take the fast path; without a cache none does.
+void TxQueue::set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept {
+  cache_owner_ = std::move(cache);
+  shortest_ = direct_word(cache_owner_.get(), limits_.min_frame);
+  cache_changed();
+}
+
+void TxQueue::retire() noexcept { set_cache(nullptr); }
+
+void TxQueue::open() noexcept { open_bursts(burst_); }
+
+Result<void> TxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+
+Result<void> TxQueue::use_cache(const MempoolCache& cache) {
+  if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
+    return fail(ErrorCode::invalid_argument, "the cache belongs to another Context than the transmit queue",
+                "make the cache from a pool of the Context that opened the port");
+  }
+  set_cache(cache.core());
+  return {};
+}
+
+std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t) const noexcept { return std::nullopt; }
+
+TxDrop TxQueue::drop_reason(Mbuf& frame) const noexcept {
+  const std::uint32_t flags = frame.tx_offload().flags;
+  if ((flags & ~limits_.offloads) != 0) return &TxDrops::unsupported_offload;
+  bool has_gap = false;
+  std::uint64_t bytes = 0;
+  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
+    if (&MbufAccess::pool(*segment).context() != context_.get()) return &TxDrops::unreachable;
+    if (MbufAccess::data_offset(*segment) + segment->length() > segment->capacity()) return &TxDrops::bad_segment;
+    has_gap = has_gap || segment->length() == 0;
+    bytes += segment->length();
+  }
+  const bool is_segmented = (flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) != 0;
+  if (bytes < limits_.min_frame) return &TxDrops::too_short;
+  if (bytes > (is_segmented ? kMaxSegmentedFrame : limits_.max_frame)) return &TxDrops::too_long;
+  if (has_gap) return &TxDrops::bad_segment;
+  if (frame.has_partial_checksum() && !checksums_fit(frame)) return &TxDrops::bad_offload;
+  if (!is_segmented) return nullptr;
+  if (!segmentation_fits(frame)) return &TxDrops::bad_offload;
+  const bool is_udp = (flags & TxOffload::udp_segmentation) != 0;
+  return is_udp && segments_of(frame) > kMaxDatagrams ? &TxDrops::bad_offload : nullptr;
+}
+
+POLLUX_NOINLINE bool TxQueue::reject_slow(Mbuf* frame) noexcept {
+  if constexpr (ownership::kChecked) {
+    if (!ownership::may_send(frame, *context_)) {
+      // An mbuf that the caller does not own is not freed. An mbuf of another Context is freed to its own pool.
+      if (frame != nullptr && &MbufAccess::pool(*frame).context() != context_.get()) {
+        drop(*frame, &TxDrops::unreachable);
+      } else {
+        count_drops(&TxDrops::unreachable, 1);
+      }
+      return true;
+    }
+  }
+  const TxDrop why = drop_reason(*frame);
+  if (why != nullptr) drop(*frame, why);
+  return why != nullptr;
+}
+
+void TxQueue::drop(Mbuf& frame, TxDrop why) noexcept {
+  count_drops(why, 1);
+  give_back(frame);
+}
+
+void TxQueue::give_back(Mbuf& frame) noexcept {
+  if (cache_owner_ != nullptr) {
+    cache_owner_->free(frame);
+  } else {
+    MbufDeleter{}(&frame);
+  }
+}
+
+TxDrops TxQueue::drops() const noexcept {
+  TxDrops seen;
+  for (const auto& [why, name] : kTxDrops) seen.*why = read_counter(drops_.*why);
+  return seen;
+}
+
+TxSent TxQueue::sent() const noexcept {
+  return {.packets = read_counter(sent_.packets), .bytes = read_counter(sent_.bytes)};
+}
+
+}  // namespace pollux
