@@ -121,7 +121,14 @@ TEST_F(WireFrameTest, RefusesToPutATagBackWhereItCannot) {
   const MbufPtr scattered = mbuf_of(counting(60), 11);
   const MbufPtr full = mbuf_of(counting(60));
   ASSERT_NE(full->prepend(full->headroom()), nullptr);
-  for (Mbuf* const mbuf : {shared.get(), scattered.get(), full.get()}) {
+  // What is stripped from the application's memory looks like headroom, and is not.
+  const auto memory = fixture_.context().allocate({.size = 4096, .purpose = "the application's"});
+  ASSERT_TRUE(memory) << memory.error().message();
+  const MbufPtr external = pool_.allocate();
+  ASSERT_TRUE(external->attach_external(
+      *memory, 0, 80, [](void*, std::uint8_t*) noexcept {}, nullptr));
+  ASSERT_NE(external->strip(20), nullptr);
+  for (Mbuf* const mbuf : {shared.get(), scattered.get(), full.get(), external.get()}) {
     tag(*mbuf);
     const Octets before = bytes_of(*mbuf);
     EXPECT_FALSE(put_back_vlan_tag(*mbuf));
