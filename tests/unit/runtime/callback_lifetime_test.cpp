@@ -98,6 +98,24 @@ TEST_F(CallbackLifetime, APollersEndLetsEachCallbackRemoveItselfAndTheOthers) {
   EXPECT_FALSE(other.armed);
 }
 
+TEST_F(CallbackLifetime, TheEndOfARemovedOneMayRemoveOthers) {
+  Poller poller(context_);
+  const auto count = [&] { ++ends_; };
+  PollerTask* const other = &poller.add_task("other", [own = owner(count)] { return false; });
+  const DescriptorId descriptor = must(poller.add_descriptor(event_.get(), [own = owner(count)](short) {}));
+  PollerTask* task = nullptr;
+  const auto remove = [&] {
+    ++ends_;
+    poller.remove(*other);
+    poller.remove(*task);
+    poller.remove(descriptor);
+  };
+  task = &poller.add_task("task", [own = owner(remove)] { return false; });
+  poller.remove(*task);
+  EXPECT_EQ(ends_, 3);
+  run(poller);
+}
+
 TEST_F(CallbackLifetime, WhatIsAddedWhileAPollerEndsIsDestroyedToo) {
   auto owned = std::make_unique<Poller>(context_);
   Poller* const poller = owned.get();
