@@ -115,7 +115,7 @@ FlowControlConfig random_flow_control(Random& random) {
 
 LinkConfig random_link(Random& random, const Abilities& abilities) {
   LinkConfig config;
-  if (abilities.all_link_modes && random.once_in(4))
+  if (abilities.whole_phy && random.once_in(4))
     config.forced =
         random.one_of(std::array{LinkMode::half_10, LinkMode::full_10, LinkMode::half_100, LinkMode::full_100});
   if (random.flip()) {

@@ -59,7 +59,8 @@ Call call_stop_start(Source&) {
           }};
 }
 
-Call call_test(Source&) {
+Call call_test(Source& from) {
+  if (!from.abilities.whole_phy) return call_stop_start(from);
   return {"test offline", [](CardPort& on) -> Result<void> {
             if (on.state() != PortState::configured) return {};
             auto tested = on.port().capability<SelfTest>()->test_offline();

@@ -18,8 +18,9 @@ struct Call {
 
 /// What the ports of a test can do.
 struct Abilities {
-  bool functions = true;       ///< VirtualFunctions
-  bool all_link_modes = true;  ///< LinkControl with forced modes, and a PHY that can be stopped
+  bool functions = true;  ///< VirtualFunctions
+  /// LinkControl with forced modes, a PHY that can be stopped and that loops. Tests of it take seconds.
+  bool whole_phy = true;
   unsigned most_queues = 16;
 };
 

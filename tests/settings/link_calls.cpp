@@ -107,7 +107,8 @@ Call call_stamps(Source& from) {
 }
 
 Call call_loopback(Source& from) {
-  const LoopbackMode mode = from.random.one_of(std::array{LoopbackMode::none, LoopbackMode::mac, LoopbackMode::phy});
+  LoopbackMode mode = from.random.one_of(std::array{LoopbackMode::none, LoopbackMode::mac, LoopbackMode::phy});
+  if (!from.abilities.whole_phy && mode == LoopbackMode::phy) mode = LoopbackMode::mac;
   return {fmt::format("set_loopback {}", static_cast<int>(mode)),
           pass(
               mode, [](Port& port, LoopbackMode value) { return port.capability<Loopback>()->set_loopback(value); },
