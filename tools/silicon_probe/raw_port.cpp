@@ -10,6 +10,7 @@
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/igb/quiesce.hpp"
+#include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/base/io.hpp"
 
 namespace pollux::silicon {
@@ -54,7 +55,10 @@ Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr
 RawPort::RawPort(Context& context, std::unique_ptr<Device> device, const reg::CardTraits& traits)
     : context_(context),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = context.state(), .name = device_->name()}, &traits, device_.get()} {}
+      card_{{.regs = {}, .context = context.state(), .name = device_->name()},
+            &traits,
+            &drivers::intel::features_of(*device_),
+            device_.get()} {}
 
 // The memory must not be freed while the card can still write to it.
 RawPort::~RawPort() {

@@ -86,14 +86,12 @@ class PutPort final : public QueuedPort {
     add(tx_);
   }
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
-  [[nodiscard]] Result<void> start(const PortSettings& settings) override { return set_mtu(settings.mtu); }
+  [[nodiscard]] Result<void> start() override { return apply(nullptr, settings()); }
   [[nodiscard]] Result<void> halt() override { return {}; }
-  [[nodiscard]] Result<void> set_mac(const MacAddress&) override { return {}; }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes) override {
-    filter_.set_mtu(bytes);
+  [[nodiscard]] Result<void> apply(const Settings*, const Settings& to) override {
+    filter_.set_mtu(to.mtu);
     return {};
   }
-  [[nodiscard]] Result<void> set_promiscuity(bool, bool) override { return {}; }
   [[nodiscard]] Link link() override { return {.up = true}; }
   [[nodiscard]] Result<Duration> service() override { return Duration(std::chrono::seconds(1)); }
   [[nodiscard]] Result<void> release(bool) override { return {}; }

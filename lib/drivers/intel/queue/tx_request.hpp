@@ -8,6 +8,7 @@
 
 #include "drivers/intel/queue/tx_contexts.hpp"
 #include "pollux/mem/mbuf.hpp"
+#include "pollux/net/drops.hpp"
 
 namespace pollux::drivers::intel {
 
