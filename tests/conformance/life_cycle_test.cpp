@@ -154,7 +154,7 @@ CONFORMANCE_TEST(LifeCycle, ChangesNothingForARefusedConfiguration) {
       with([](PortConfig& c) { c.rx.ring = 100; }),
       with([&](PortConfig& c) { c.rx.ring = limits.min_ring / 2; }),
       with([&](PortConfig& c) { c.tx.ring = limits.max_ring * 2; }),
-      with([](PortConfig& c) { c.tx.ring = 0; }),
+      with([](PortConfig& c) { c.tx.ring = 1; }),
       with([&](PortConfig& c) { c.mtu = limits.max_mtu + 1; }),
       with([&](PortConfig& c) { c.mtu = limits.min_mtu - 1; }),
       with([](PortConfig& c) { c.rx.pool = nullptr; }),  // the cache then belongs to another pool
