@@ -15,8 +15,7 @@ OPTIONS = {"driver": "-i", "statistics": "-S", "rings": "-g", "features": "-k", 
 # Lines of the kernel's igb that Pollux has otherwise or not at all, by their names, and why: docs/ethtool.md.
 OTHERWISE = {
     "driver": {"version", "supports-priv-flags"},  # the kernel's release, and Pollux's version; igb has a flag of its own
-    # igb begins with 256 descriptors, Pollux with 512. The maxima are compared.
-    "rings": {"Current hardware settings/RX", "Current hardware settings/TX"},
+    "rings": set(),
     "channels": {"RX", "TX", "Combined"},  # Pollux's queues of both directions are independent
     "pause": {"Autonegotiate", "RX", "TX", "RX negotiated", "TX negotiated"},  # off until a program turns it on
     "coalescing": {"rx-usecs", "tx-usecs"},  # igb begins with 3, which means a limit by load; Pollux without a limit
@@ -44,6 +43,13 @@ DIFFERENT_FEATURES = {
 def outputs(fixture: Fixture, command: str) -> dict[str, str]:
     return {what: fixture.guest.check(command.format(words=words), 60) for what, words in OPTIONS.items()}
 
+
+# Both drivers get these settings, each by its own tools.
+MTU = 4000
+RINGS = 512
+# Registers and fields that both drivers then have alike. RCTL: EN, SBP, UPE, MPE, LPE, LBM, the multicast offset, BAM, SECRC. TCTL: EN,
+# PSP, the collision threshold, RTLC. RFCTL: IPV6_EX_DIS. RLPML is not among them: igb's is the card's maximum, whatever the MTU.
+ALIKE = {"STATUS": ~0, "TIPG": ~0, "LEDCTL": ~0, "EEC": ~0, "RXCSUM": ~0, "RCTL": 0x0400B0FE, "TCTL": 0x01000FFA, "RFCTL": 0x00010000}
 
 # Headings below which lines have names that are also below another heading.
 SECTIONS = {"rings": ("Pre-set maximums", "Current hardware settings")}
@@ -103,15 +109,16 @@ def register_value(output: str, name: str) -> int:
 def ethtool_prints_the_same_of_a_card_under_igb_and_under_pollux(fixture: Fixture) -> None:
     guest = fixture.guest
     address = fixture.addresses[C]
-    name = guest.check(f"name=$(netdev_of {address}); ip link set $name up\n"
+    name = guest.check(f"name=$(netdev_of {address}); ethtool -G $name rx {RINGS} tx {RINGS}\n"
+                       f"ip link set $name mtu {MTU} promisc on up\n"
                        "await 20 grep -q 1 /sys/class/net/$name/carrier || fail no link\necho $name", 40).split()[-1]
     try:
         kernel = outputs(fixture, OF_KERNEL.replace("{name}", name))
         permanent = guest.check(f"cat /sys/class/net/{name}/address").strip()
     finally:
-        guest.check(f"ip link set {name} down")
+        guest.check(f"ip link set {name} down mtu 1500 promisc off")
     fixture.bind(C, D)
-    with fixture.l2fwd(C, D, options="--telemetry") as l2fwd:
+    with fixture.l2fwd(C, D, options=f"--telemetry --mtu {MTU} --rx-ring {RINGS} --tx-ring {RINGS}") as l2fwd:
         pollux = outputs(fixture, f"pollux ethtool {{words}} {fixture.uri(C)}")
         own = guest.check(f"pollux ethtool -P {fixture.uri(C)}").split()[-1]
         require(l2fwd.stop().conserved, "the counts do not add up")
@@ -123,6 +130,6 @@ def ethtool_prints_the_same_of_a_card_under_igb_and_under_pollux(fixture: Fixtur
     tables = [[line for line in output["spread"].splitlines() if re.match(r"\s+\d+:", line)] for output in (kernel, pollux)]
     require(len(tables[0]) == 16 and tables[0] == tables[1], f"the tables differ: {tables}")
     require(kernel["nvm"] == pollux["nvm"], "the NVM differs")
-    for register in ("STATUS", "TIPG", "LEDCTL", "EEC", "RXCSUM"):
+    for register, fields in ALIKE.items():
         values = [register_value(output["registers"], register) for output in (kernel, pollux)]
-        require(values[0] == values[1], f"{register} is {values[0]:#x} under igb and {values[1]:#x} under Pollux")
+        require((values[0] ^ values[1]) & fields == 0, f"{register} is {values[0]:#x} under igb and {values[1]:#x} under Pollux")
