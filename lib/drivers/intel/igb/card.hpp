@@ -23,6 +23,12 @@ using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;
 
+/// CTRL of a card whose link was started: it has SLU, so 0 is a read that failed, as all ones are.
+[[nodiscard]] inline reg::CTRL::Value read_control(const Card& card) {
+  const auto control = intel::read_with_retry<reg::CTRL>(card);
+  return control.raw() == 0 ? card.regs.read<reg::CTRL>() : control;
+}
+
 /// Checks that the card's registers may be accessed. `call`: what cannot be done otherwise, as "RSS cannot be set".
 [[nodiscard]] inline Result<void> expect_open(const Card& card, std::string_view call = {}) {
   if (card.regs.bar()) return {};

@@ -86,7 +86,7 @@ Result<void> write_flow_control(const Card& card, const FlowControlConfig& confi
     card.regs.write<reg::FCRTL>({});
     card.regs.write<reg::FCRTH>({});
   }
-  const auto control = read_with_retry<reg::CTRL>(card);
+  const auto control = read_control(card);
   if (control.all_ones()) return fail_removed(card.name);
   auto next = control.without(reg::CTRL::RFCE | reg::CTRL::TFCE);
   if (modes.receive) next = next.with(reg::CTRL::RFCE);

@@ -31,6 +31,7 @@ Result<void> Port::start_flow_control(const Settings& settings) {
   const FlowControlConfig& config = settings.flow_control;
   pause_ = config.autonegotiate ? PauseModes{} : config.pause;
   pause_is_settled_ = !config.autonegotiate || !config.pause.any();
+  if (!config.pause.any()) return write_flow_control(card_, config, {});
   auto valid = with_marks(settings);
   if (!valid) return pass_on(std::move(valid));
   return write_flow_control(card_, *valid, pause_);

@@ -23,11 +23,9 @@ void write_vlans(const Card& card, const VlanSet* before, const VlanSet& vlans) 
 
 // Linux, igb_main.c, igb_vlan_mode: CTRL.VME for the whole port.
 void write_vlan_stripping(const Card& card, bool on) {
-  if (on) {
-    modify<reg::CTRL>(card, reg::CTRL::VME);
-  } else {
-    clear<reg::CTRL>(card, reg::CTRL::VME);
-  }
+  const auto control = read_control(card);
+  if (control.all_ones()) return;
+  card.regs.write<reg::CTRL>(on ? control.with(reg::CTRL::VME) : control.without(reg::CTRL::VME));
 }
 
 // [I-EXTVLAN] The mode is on only while the type is right, so that no frame meets it with another type. Without the

@@ -132,7 +132,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
 
   /// The card has interrupts, so a thread may sleep on this queue. Call it before the queue is used. `number`: of the
   /// queue, 0 to 31.
-  void allow_sleeping(unsigned number) noexcept;
+  void allow_sleeping(unsigned number);
   /// The queue's interrupt vector, and its eventfd, once sleeping is allowed; nullptr and -1 if it has none. Needs the
   /// gate closed.
   void attach_vector(InterruptVector* vector, int source) noexcept;

@@ -6,7 +6,7 @@
 
 namespace pollux::drivers::intel {
 
-void RxQueue::allow_sleeping(unsigned number) noexcept {
+void RxQueue::allow_sleeping(unsigned number) {
   number_ = number;
   use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
 }
