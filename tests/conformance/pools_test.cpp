@@ -211,8 +211,8 @@ CONFORMANCE_TEST_WHERE(PoolsOfTwoQueues, SpreadFramesByRssOrAreRejected, traits.
   receiver.rx_queues = static_cast<std::uint16_t>(pools->queue_of(kPools - 1, 1) + 1);
   start_both(config(), receiver);
   const auto rss = right().capability<Rss>();
-  expect_spread(rss->rss());
   RssConfig other = rss->rss();
+  expect_spread(other);
   for (std::size_t entry = 0; entry < other.table.size(); ++entry) other.table[entry] = entry % 3 == 0 ? 1 : 0;
   ASSERT_TRUE(rss->set_rss(other)) << "while the port is started";
   expect_spread(other);
