@@ -215,7 +215,7 @@ struct PortLimits {
   DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
   std::uint32_t max_unicast = 0;                 ///< addresses besides the port's own; see UnicastFilter::max_unicast
   std::uint32_t max_multicast = 0;               ///< groups
-  std::uint16_t max_pools = 0;  ///< of QueuePools; queue i of pool n is n + i * max_pools
+  std::uint16_t max_pools = 0;                   ///< of QueuePools; queue i of pool n is n + i * max_pools
   std::uint32_t rss_table = 0;                   ///< entries
   std::uint32_t rss_types = 0;                   ///< bits of RssTypes
   std::uint32_t max_tx_rate = 0;                 ///< of TxRateLimit, in Mb/s

@@ -152,7 +152,8 @@ TEST_F(AddressFilters, WrongAddressesAreRejectedWhole) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   std::vector<MacAddress> groups;
-  for (std::uint16_t number = 1; number <= 4097; ++number) groups.push_back(group(number % 4096, static_cast<std::uint8_t>(number / 4096)));
+  for (std::uint16_t number = 1; number <= 4097; ++number)
+    groups.push_back(group(number % 4096, static_cast<std::uint8_t>(number / 4096)));
   EXPECT_FALSE(set_multicast(groups));
   EXPECT_FALSE(receives(group(1)));
 }

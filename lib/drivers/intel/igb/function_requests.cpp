@@ -168,4 +168,17 @@ FunctionControl::Refusal FunctionControl::request_promiscuous(unsigned number, s
   return {};
 }
 
+// A function that holds its mailbox misses the message.
+void FunctionControl::send(unsigned number, std::span<const std::uint32_t> words) {
+  if (!write_message(card_, number, words)) return;
+  functions_[number].is_unread = true;
+  functions_[number].tells_state = (words[0] & (hw::igbvf::kClearToSend | hw::igbvf::kRefused)) != 0;
+}
+
+void FunctionControl::send_control(unsigned number) {
+  const bool ready = functions_[number].state.driver_up;
+  const std::uint32_t word = hw::igbvf::first_word(hw::igbvf::Message::control) | (ready ? hw::igbvf::kClearToSend : 0);
+  send(number, {&word, 1});
+}
+
 }  // namespace pollux::drivers::igb
