@@ -338,6 +338,9 @@ Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue, std::u
   ValidatedConfig next = current.queues;
   (queue.receives() ? next.rx[queue.index].ring : next.tx[queue.index].ring) = descriptors;
   if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
+  if (queue.receives()) {
+    if (auto fits = check_frame_fits(current.mtu, next, queue.index, port); !fits) return pass_on(std::move(fits));
+  }
   return next;
 }
 

@@ -236,7 +236,11 @@ Result<Duration> Port::service() { return core_->service(); }
 
 std::unique_lock<std::mutex> lock_port(PortCore& core) { return core.lock(); }
 
-void* Port::find_capability(CapabilityId id) { return core_->machine().capability(id); }
+// The driver may replace its table when a device is attached.
+void* Port::find_capability(CapabilityId id) {
+  const auto lock = core_->lock();
+  return core_->machine().capability(id);
+}
 
 RxQueue& Port::missing_rx(std::uint16_t index, Site site) { return core_->missing_rx(index, site); }
 

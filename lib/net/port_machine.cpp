@@ -168,6 +168,7 @@ tl::unexpected<Error> PortMachine::enter_failed(Error why) {
     // The card may still be able to stop, for example if the host only requests the device back.
     if (!poller_stuck_) static_cast<void>(halt());
   }
+  driver_->running_ = false;
   state_ = PortState::failed;
   failure_ = why;
   return tl::unexpected<Error>(std::move(why));

@@ -39,8 +39,9 @@ class POLLUX_API MulticastFilter {
 
   virtual ~MulticastFilter() = default;
   /// Replaces the requested groups; an empty list receives none. The filter may let other groups pass, too.
-  /// Errors: invalid_argument (not a multicast address, or more than the card can hold), bad_state (closed),
-  /// device_removed, timeout, and permission_denied if the owner of the card rejects the request.
+  /// Errors: invalid_argument (not a multicast address, or more than the card can hold), bad_state (not open, or the
+  /// port has pools), device_removed, timeout, and permission_denied if the owner of the card rejects the request. A
+  /// port that is not started requests at its start, and then `start` has the last two errors.
   [[nodiscard]] virtual Result<void> set_multicast(std::span<const MacAddress> groups) = 0;
 };
 
@@ -55,8 +56,9 @@ class POLLUX_API VlanFilter {
 
   virtual ~VlanFilter() = default;
   /// `vlan`: 1 to 4,094.
-  /// Errors: invalid_argument, bad_state (closed), device_removed, timeout, and permission_denied if the owner of the
-  /// card rejects the request.
+  /// Errors: invalid_argument, bad_state (not open, or the port has pools), not_supported (virtual functions leave no
+  /// room for another VLAN), device_removed, timeout, and permission_denied if the owner of the card rejects the
+  /// request. A port that is not started requests at its start, and then `start` has the last two errors.
   [[nodiscard]] virtual Result<void> set_vlan(std::uint16_t vlan, bool receive) = 0;
 };
 

@@ -119,8 +119,8 @@ class POLLUX_API PortDriver {
   /// (check_settings): a setting that it cannot have. `from` are the settings in force. Changes nothing.
   [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, const Settings& /*to*/) { return {}; }
   /// Called in state started. Brings the card from settings to others, at once: what does not differ is not written. If
-  /// that fails, it is called again with both exchanged, except after permission_denied: the card's owner has refused,
-  /// and nothing has changed. A driver's start() calls it without `from`: then everything
+  /// that fails, it is called again with both exchanged, except after device_removed, and after permission_denied: the
+  /// card's owner has refused, and nothing has changed. A driver's start() calls it without `from`: then everything
   /// that a setting governs is written, whatever a reset has left. What is written depends on `to`, and on what is
   /// observed, such as the speed of the link, alone.
   [[nodiscard]] virtual Result<void> apply(const Settings* from, const Settings& to) = 0;

@@ -59,7 +59,7 @@ class POLLUX_API QueuePools {
   /// Errors: invalid_argument (a queue of a pool that the port does not have, more pools than the card has, an address
   /// twice, more addresses or VLANs than the card can hold, a number that is no VLAN; two queues while the RSS table
   /// names others than 0 and 1, or RSS is off), not_supported (two queues, on a card whose pools have one), bad_state
-  /// (started or closed; the VLAN filter is on; there are flow rules).
+  /// (started or not open; the VLAN filter is on; there are further addresses, flow rules or virtual functions).
   [[nodiscard]] virtual Result<void> set_queue_pools(const QueuePoolsConfig& config) = 0;
   [[nodiscard]] virtual QueuePoolsConfig queue_pools() const = 0;
   /// The number of queue `index` of a pool, receive and transmit alike, from 0 up to QueuePool::queues.

@@ -32,7 +32,7 @@ MacAddress mac_for(std::string_view name) noexcept {
   return mac;
 }
 
-Port::Port(PortIdentity identity, const PortTraits& traits)
+Port::Port(const PortIdentity& identity, const PortTraits& traits)
     : QueuedPort(identity.context, describe(identity, traits), {.rx = traits.rx_drops, .tx = traits.tx_drops}),
       mac_(identity.mac) {}
 

@@ -48,7 +48,7 @@ class Port : public QueuedPort {
   [[nodiscard]] Result<void> release(bool failed) final;
 
  protected:
-  Port(PortIdentity identity, const PortTraits& traits);
+  Port(const PortIdentity& identity, const PortTraits& traits);
 
   [[nodiscard]] const RxFilter& filter() const noexcept { return filter_; }
   /// Called before the port receives frames of that length, also before `begin`.

@@ -28,8 +28,8 @@ constexpr ports::PortTraits kTraits{
 
 class NullPort final : public ports::Port {
  public:
-  NullPort(ports::PortIdentity identity, std::vector<std::uint8_t> frame)
-      : ports::Port(std::move(identity), kTraits), frame_(std::move(frame)) {
+  NullPort(const ports::PortIdentity& identity, std::vector<std::uint8_t> frame)
+      : ports::Port(identity, kTraits), frame_(std::move(frame)) {
     for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
       add(rx_.emplace_back(frame_));
       add(tx_[queue]);

@@ -30,9 +30,9 @@ constexpr ports::PortTraits kTraits{.driver = "pcap",
 
 class PcapPort final : public ports::Port {
  public:
-  PcapPort(ports::PortIdentity identity, std::optional<CaptureFileReader> reader,
+  PcapPort(const ports::PortIdentity& identity, std::optional<CaptureFileReader> reader,
            std::optional<files::CaptureFileWriter> writer, std::unique_ptr<Alarm> alarm, bool loop)
-      : ports::Port(std::move(identity), kTraits),
+      : ports::Port(identity, kTraits),
         rx_(filter(), context()->clock(), std::move(reader), std::move(alarm), loop),
         tx_(context()->clock(), std::move(writer)) {
     add(rx_);

@@ -63,13 +63,9 @@ class RingPairs {
 /// One end of a ring pair.
 class RingPort final : public ports::Port {
  public:
-  RingPort(ports::PortIdentity identity, RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name,
+  RingPort(const ports::PortIdentity& identity, RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name,
            unsigned end)
-      : ports::Port(std::move(identity), kTraits),
-        pairs_(pairs),
-        pair_(std::move(pair)),
-        name_(std::move(name)),
-        end_(end) {
+      : ports::Port(identity, kTraits), pairs_(pairs), pair_(std::move(pair)), name_(std::move(name)), end_(end) {
     for (FrameRing& ring : pair_->rings[end_]) add(rx_.emplace_back(filter(), ring, context()->clock()));
     for (FrameRing& ring : pair_->rings[pair_->other(end_)]) add(tx_.emplace_back(ring));
   }

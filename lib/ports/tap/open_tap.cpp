@@ -47,8 +47,8 @@ constexpr ports::PortTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmen
 
 class TapPort final : public ports::Port, private KernelInterface {
  public:
-  TapPort(ports::PortIdentity identity, Interface interface, bool superframes)
-      : ports::Port(std::move(identity), interface.segments_udp() ? kTraits : kTraitsWithoutUdp),
+  TapPort(const ports::PortIdentity& identity, Interface interface, bool superframes)
+      : ports::Port(identity, interface.segments_udp() ? kTraits : kTraitsWithoutUdp),
         interface_(std::move(interface)),
         superframes_(superframes),
         rx_(filter(), interface_.descriptor(), superframes),

@@ -160,6 +160,24 @@ TEST_F(FunctionPort, RepeatsEveryRequestAtEachStart) {
   EXPECT_EQ(vlans[0][1], 8U);
 }
 
+TEST_F(FunctionPort, ARequestWithoutAnAnswerLeavesThePortAsItWas) {
+  Port port = started();
+  const auto filter = port.capability<VlanFilter>();
+  ASSERT_TRUE(filter->set_vlan(7, true));
+  function->answers = false;
+  EXPECT_EQ(port.set_mtu(1400).error().code, ErrorCode::timeout);
+  EXPECT_EQ(port.set_mac(kOther).error().code, ErrorCode::timeout);
+  EXPECT_EQ(port.set_all_multicast(true).error().code, ErrorCode::timeout);
+  EXPECT_EQ(filter->set_vlan(8, true).error().code, ErrorCode::timeout);
+  EXPECT_EQ(filter->set_vlan(7, false).error().code, ErrorCode::timeout);
+  EXPECT_EQ(port.state(), PortState::started);
+  EXPECT_EQ(port.mtu(), 1500U);
+  EXPECT_EQ(port.mac(), kAssigned);
+  function->answers = true;
+  EXPECT_TRUE(filter->set_vlan(7, false));
+  EXPECT_TRUE(port.set_mtu(1400));
+}
+
 TEST_F(FunctionPort, RejectsInvalidGroupsAndVlans) {
   Port port = started();
   function->requests.clear();

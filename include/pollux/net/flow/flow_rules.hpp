@@ -31,7 +31,7 @@ class POLLUX_API FlowRules {
   /// Takes effect at once on a started port. Errors: invalid_argument (see check_rule, or the port does not have the
   /// queue), not_supported (the card cannot execute the rule: says which item, field or action is the reason), busy
   /// (the card has no free filter of that kind, or another rule contradicts this one), bad_state (the port is closed,
-  /// or has pools: QueuePools), device_removed.
+  /// has pools or virtual functions, or an outer VLAN type), device_removed.
   [[nodiscard]] virtual Result<FlowRuleId> add(const FlowRule& rule) = 0;
   /// Errors: not_found, device_removed.
   [[nodiscard]] virtual Result<void> remove(FlowRuleId id) = 0;

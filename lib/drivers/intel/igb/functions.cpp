@@ -225,8 +225,8 @@ Result<void> FunctionControl::check_port_vlans(const std::optional<VlanSet>& vla
 
 // check_port_vlans has found room.
 void FunctionControl::note_port_vlans(const std::optional<VlanSet>& vlans) {
-  for (std::uint16_t vlan = 1; vlan < VlanSet().size(); ++vlan) {
-    static_cast<void>(vlans_.set(vlan, count_, vlans && vlans->test(vlan), false));
+  for (std::size_t vlan = 1; vlan < VlanSet().size(); ++vlan) {
+    static_cast<void>(vlans_.set(static_cast<std::uint16_t>(vlan), count_, vlans && vlans->test(vlan), false));
   }
 }
 

@@ -20,8 +20,13 @@ Result<void> LinkSettings::start(LoopbackMode loopback, std::uint16_t pause) {
 }
 
 Result<void> LinkSettings::advertise_pause(std::uint16_t pause) {
-  setup_.pause = pause;
-  return setup_.enabled && !setup_.config.forced ? restart_link(card_, setup_) : Result<void>();
+  LinkSetup setup = setup_;
+  setup.pause = pause;
+  if (setup.enabled && !setup.config.forced && pause != setup_.pause) {
+    if (auto restarted = restart_link(card_, setup); !restarted) return restarted;
+  }
+  setup_ = setup;
+  return {};
 }
 
 // The MAC of a started port is forced together with its PHY, unless the PHY loops.

@@ -138,8 +138,7 @@ void write_vlans(const Card& card, const QueuePoolsConfig& config) {
 
 }  // namespace
 
-// [I-POOLS] After clear_filters has written the addresses. RSS writes MRQC again if a pool has two queues. Linux,
-// e1000_82575.c,
+// [I-POOLS] After clear_filters. RSS writes MRQC again if a pool has two queues. Linux, e1000_82575.c,
 // igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
 // igb_set_vf_mac and igb_vlvf_set.
 void start_pools(const Card& card, const QueuePoolsConfig& config, const PoolCommon& common) {

@@ -110,8 +110,6 @@ Result<void> Port::start() {
   clock_.resume();
   tx_rates_.forget();
   packet_buffers_.write(config().packet_buffers);
-  queues()->let_card_insert_tags(inserts_tags(settings()));
-  queues()->set_rx_format(rx_format(settings()));
   statistics_.discard();
   // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
   if (!functions_.enabled()) {

@@ -12,6 +12,8 @@
 #include "drivers/intel/igb/register_dump.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/vlan.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/tx_rate_limit.hpp"
 
 namespace pollux::drivers::igb {
 namespace {

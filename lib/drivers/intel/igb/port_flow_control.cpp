@@ -16,9 +16,8 @@ Result<FlowControlConfig> Port::with_marks(const Settings& settings) const {
 }
 
 Result<void> Port::apply_flow_control(const Settings* from, const Settings& to) {
-  const std::uint16_t pause = advertised(to.flow_control);
-  if (from != nullptr && advertised(from->flow_control) != pause) {
-    if (auto restarted = link_settings_.advertise_pause(pause); !restarted) return restarted;
+  if (from != nullptr) {
+    if (auto restarted = link_settings_.advertise_pause(advertised(to.flow_control)); !restarted) return restarted;
   }
   return start_flow_control(to);
 }

@@ -18,7 +18,10 @@ Result<void> Port::check_functions(unsigned count) const {
     return fail(ErrorCode::bad_state, fmt::format("{}: virtual functions cannot be changed {}", card_.name, why), hint);
   };
   if (running()) return refused("while the port is started", "stop the port, change them, start it again");
-  if (count != 0) return may_add(Feature::functions);
+  if (count != 0) {
+    const auto may = may_add(Feature::functions);
+    return may ? functions_.check_port_vlans(settings().vlans) : may;
+  }
   if (settings().unicast.size() <= info().limits.max_unicast) return {};
   return refused("to none while the port has so many further unicast addresses", "set fewer first");
 }

@@ -38,7 +38,8 @@ Result<void> Port::check(const Settings& from, const Settings& to) {
   if (to.vlans != from.vlans && functions_.enabled()) {
     if (auto fits = functions_.check_port_vlans(to.vlans); !fits) return fits;
   }
-  const bool marks = to.flow_control != from.flow_control || to.queues.packet_buffers != from.queues.packet_buffers;
+  const bool marks = to.flow_control != from.flow_control ||
+                     (to.flow_control.pause.any() && to.queues.packet_buffers != from.queues.packet_buffers);
   if (!marks || card_.regs.removed()) return {};
   auto valid = with_marks(to);
   return valid ? Result<void>() : pass_on(std::move(valid));

@@ -36,7 +36,7 @@ struct ReceiveLimit {
 /// Waits until they do. RDT may be written afterwards. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> wait_receive(const Card& card, const ValidatedConfig& config);
 
-/// Selects the frames whose headers queues with a header_pool split off. Writes nothing if there is no such queue.
+/// Selects the frames whose headers queues with a header_pool split off, or none if there is no such queue.
 void write_split_types(const Card& card, const ValidatedConfig& config);
 
 /// That length in bytes with FCS.

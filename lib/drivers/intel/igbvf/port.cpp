@@ -115,9 +115,9 @@ Result<void> Port::bring_up() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   auto mac = reset_function(card_, mailbox_);
   if (!mac) return pass_on(std::move(mac));
-  given_mac_ = mac->value_or(MacAddress{});
-  if (is_station_address(given_mac_)) {
-    permanent_mac_ = given_mac_;
+  granted_ = {.mac = mac->value_or(MacAddress{}), .multicast = {}, .vlans = {}};
+  if (is_station_address(granted_.mac)) {
+    permanent_mac_ = granted_.mac;
   } else if (!is_station_address(permanent_mac_)) {  // else another device had one before
     permanent_mac_ = random_station_address();
   }
@@ -135,7 +135,7 @@ Result<void> Port::start() {
   auto mac = reset_function(card_, mailbox_);
   if (!mac) return pass_on(std::move(mac));
   was_reset_ = false;
-  given_mac_ = mac->value_or(MacAddress{});
+  granted_ = {.mac = mac->value_or(MacAddress{}), .multicast = {}, .vlans = {}};
   if (auto applied = apply(nullptr, settings()); !applied) return applied;
   enable_interrupts(card_, *device_, *queues(), config().rx_queues());
   dma_ended_ = false;

@@ -54,11 +54,9 @@ class Port final : public intel::QueuePort, private RegisterDump {
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] Result<void> bring_up();
   [[nodiscard]] Result<void> start_queues();
-  /// Joins and leaves VLANs, with what the queues report of them.
-  [[nodiscard]] Result<void> change_vlans(const VlanSet& before, const VlanSet& vlans);
-  [[nodiscard]] Result<void> request_vlans(const VlanSet& before, const VlanSet& vlans);
+  [[nodiscard]] Result<void> request_vlans(const VlanSet& vlans);
   /// The function is in these VLANs: their tags are reported. Error timeout: a thread does not end its burst.
-  [[nodiscard]] Result<void> show_vlans(const VlanSet& before, const VlanSet& vlans);
+  [[nodiscard]] Result<void> show_vlans(const VlanSet& vlans);
   [[nodiscard]] static RxFormat rx_format(const VlanSet& vlans) noexcept;
   [[nodiscard]] Result<void> expect_open() const;
 
@@ -70,9 +68,18 @@ class Port final : public intel::QueuePort, private RegisterDump {
   Card card_;
   Mailbox mailbox_;
   MacAddress permanent_mac_{};
-  MacAddress given_mac_{};  // the address that the physical function has for this one
-  bool was_reset_ = false;  // by the physical function, since the last start
-  bool dma_ended_ = true;   // false while DMA may be going on
+  /// What the physical function has granted since the last reset of this one.
+  struct Granted {
+    MacAddress mac{};
+    std::uint32_t mtu = 0;
+    bool all_multicast = false;
+    std::vector<MacAddress> multicast;
+    VlanSet vlans;
+  };
+  Granted granted_;
+  RxFormat format_ = RxFormat::none;  // of the receive queue
+  bool was_reset_ = false;            // by the physical function, since the last start
+  bool dma_ended_ = true;             // false while DMA may be going on
   Statistics statistics_;
 };
 

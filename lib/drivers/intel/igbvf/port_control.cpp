@@ -36,27 +36,36 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
   return intel::make_forward_path(*this, rx_queue, out, tx_queue);
 }
 
-// A reset makes the physical function forget all requests, so at a start all are made. The address that the host has
-// assigned is not requested: Linux's igb refuses even that to an untrusted function (igb_main.c, igb_set_vf_mac_addr).
+// Compared with what the physical function has granted: a reset makes it forget all, and what it refused or did not
+// answer is not taken back. The address that the host has assigned is not requested: Linux's igb refuses even that to
+// an untrusted function (igb_main.c, igb_set_vf_mac_addr).
 Result<void> Port::apply(const Settings* from, const Settings& to) {
-  const auto changed = [&](auto setting) { return from == nullptr || from->*setting != to.*setting; };
-  if (const MacAddress mac = mac_of(to); mac != given_mac_) {
+  if (const MacAddress mac = mac_of(to); mac != granted_.mac) {
     if (auto set = request_address(card_, mailbox_, mac); !set) return set;
-    given_mac_ = mac;
+    granted_.mac = mac;
   }
-  if (changed(&Settings::mtu)) {
+  if (to.mtu != granted_.mtu) {
     if (auto set = request_max_frame(card_, mailbox_, wire_bytes(to.mtu)); !set) return set;
+    granted_.mtu = to.mtu;
   }
-  if (from != nullptr ? changed(&Settings::all_multicast) : to.all_multicast) {
+  if (to.all_multicast != granted_.all_multicast) {
     if (auto set = request_all_multicast(card_, mailbox_, to.all_multicast); !set) return set;
+    granted_.all_multicast = to.all_multicast;
   }
-  if (from != nullptr ? changed(&Settings::multicast) : !to.multicast.empty()) {
+  if (to.multicast != granted_.multicast) {
     if (auto set = request_multicast(card_, mailbox_, to.multicast); !set) return set;
+    granted_.multicast = to.multicast;
   }
   const VlanSet vlans = to.vlans.value_or(VlanSet());
-  if (from != nullptr) return change_vlans(from->vlans.value_or(VlanSet()), vlans);
-  queues()->set_rx_format(rx_format(vlans));
-  return request_vlans({}, vlans);
+  if (from == nullptr) {
+    queues()->set_rx_format(format_ = rx_format(vlans));
+    return request_vlans(vlans);
+  }
+  // The first frame of a VLAN may come before the answer.
+  if (auto shown = show_vlans(granted_.vlans | vlans); !shown) return shown;
+  auto set = request_vlans(vlans);
+  auto shown = show_vlans(granted_.vlans);
+  return set ? shown : set;
 }
 
 // Without a VLAN of its own, the function gets frames of the one that the host has assigned, if any.
@@ -64,21 +73,14 @@ RxFormat Port::rx_format(const VlanSet& vlans) noexcept {
   return (vlans >> 1).any() ? RxFormat::intel_advanced : RxFormat::intel_assigned_tag;
 }
 
-Result<void> Port::request_vlans(const VlanSet& before, const VlanSet& vlans) {
-  for (std::uint16_t vlan = 1; vlan < vlans.size(); ++vlan) {
-    if (before[vlan] == vlans[vlan]) continue;
-    if (auto set = request_vlan(card_, mailbox_, vlan, vlans[vlan]); !set) return set;
+Result<void> Port::request_vlans(const VlanSet& vlans) {
+  for (std::size_t vlan = 1; vlan < vlans.size(); ++vlan) {
+    if (granted_.vlans[vlan] == vlans[vlan]) continue;
+    auto set = request_vlan(card_, mailbox_, static_cast<std::uint16_t>(vlan), vlans[vlan]);
+    if (!set) return set;
+    granted_.vlans[vlan] = vlans[vlan];
   }
   return {};
-}
-
-// The first frame of a VLAN may come before the answer.
-Result<void> Port::change_vlans(const VlanSet& before, const VlanSet& vlans) {
-  const VlanSet all = before | vlans;
-  if (auto shown = show_vlans(before, all); !shown) return shown;
-  auto set = request_vlans(before, vlans);
-  auto shown = show_vlans(all, set ? vlans : before);
-  return set ? shown : set;
 }
 
 Result<void> Port::expect_open() const {
@@ -86,11 +88,10 @@ Result<void> Port::expect_open() const {
   return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
 }
 
-Result<void> Port::show_vlans(const VlanSet& before, const VlanSet& vlans) {
-  const RxFormat format = rx_format(vlans);
-  if (format == rx_format(before)) return {};
+Result<void> Port::show_vlans(const VlanSet& vlans) {
+  if (rx_format(vlans) == format_) return {};
   auto paused = queues()->pause_receive(card_.clock(), kReceiveLimit);
-  if (paused) queues()->set_rx_format(format);
+  if (paused) queues()->set_rx_format(format_ = rx_format(vlans));
   queues()->resume_receive();
   return paused;
 }
