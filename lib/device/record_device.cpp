@@ -36,6 +36,7 @@ void CardRing::arm(std::uint16_t slot, const RawDescriptor& armed) noexcept {
 
 Result<std::unique_ptr<Device>> record_device(Context& context, const std::string& file, const CardLayout& layout,
                                               std::unique_ptr<Device> inner) {
+  if (auto valid = check_layout(layout); !valid) return pass_on(std::move(valid));
   RecordHeader header{.identity = inner->identity(),
                       .vectors = static_cast<std::uint16_t>(inner->interrupt_vectors()),
                       .bars = {},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "device/record_rings.hpp"
 
+#include <fmt/format.h>
+
 namespace pollux {
 
 Result<void> MemoryMap::map(const DmaSegment& segment) {
@@ -23,6 +25,18 @@ std::byte* MemoryMap::at(std::uint64_t iova, std::size_t bytes) const {
   const std::uint64_t from = iova - segment.iova;
   if (from >= segment.size || bytes > segment.size - from) return nullptr;
   return segment.address + from;
+}
+
+Result<void> check_layout(const CardLayout& layout) {
+  constexpr std::uint32_t kWord = sizeof(std::uint64_t);
+  constexpr std::uint32_t kMost = RawDescriptor{}.words.size() * kWord;
+  for (const RingRegisters& ring : layout.rings) {
+    const std::uint32_t bytes = ring.descriptor_bytes;
+    if (bytes != 0 && bytes % kWord == 0 && bytes <= kMost) continue;
+    return fail(ErrorCode::invalid_argument, fmt::format("the card's layout has descriptors of {} bytes", bytes),
+                fmt::format("set RingRegisters::descriptor_bytes to a multiple of {}, at most {}", kWord, kMost));
+  }
+  return {};
 }
 
 std::optional<RingRegister> find_ring_register(const CardLayout& layout, std::uint32_t offset) noexcept {

@@ -33,6 +33,9 @@ class MemoryMap final : public DmaDomain {
   std::map<std::uint64_t, DmaSegment> segments_;
 };
 
+/// Checks that descriptors have a size which recordings hold. Error invalid_argument.
+[[nodiscard]] Result<void> check_layout(const CardLayout& layout);
+
 /// Descriptors of one size in memory that a card and a driver share.
 class DescriptorArray {
  public:

@@ -72,6 +72,7 @@ Result<std::unique_ptr<Device>> replay_device(Context& context, const std::strin
                 fmt::format("{}: recorded with the unknown card {:04x}:{:04x}", file, card.vendor, card.device),
                 "replay it with the release that made it");
   }
+  if (auto valid = check_layout(*layout); !valid) return pass_on(std::move(valid));
   if (!reader->complete()) {
     context.log(LogLevel::warning, fmt::format("{}: the recording has no end mark; replaying its whole events", file));
   }

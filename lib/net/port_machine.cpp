@@ -326,7 +326,9 @@ Result<void> PortMachine::apply(const Settings& to) {
     rebuilt = driver_->apply(&to, settings());
   }
   if (pauses) driver_->unpause();
-  return rebuilt ? applied : enter_failed(rebuilt.error());
+  if (rebuilt) return applied;
+  context_->log(LogLevel::error, rebuilt.error().message());
+  return enter_failed(applied.error());
 }
 
 Result<void> PortMachine::set_mac(const MacAddress& mac) {

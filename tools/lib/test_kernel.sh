@@ -18,7 +18,7 @@ test_kernel() {
   printf '%s\n' "$found"
 }
 
-test_kernel_key() { sha256sum "$POLLUX_ROOT/tools/lib/test_kernel.sh" | head -c 12; }
+test_kernel_key() { cat "$POLLUX_ROOT"/tools/lib/{test_kernel,kernel}.sh | sha256sum | head -c 12; }
 
 made_test_kernel() {
   find "$1" -mindepth 2 -maxdepth 2 -name complete -path "*/$POLLUX_DISTRO-*-$(test_kernel_key)/*" -printf '%h\n' |

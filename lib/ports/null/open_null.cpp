@@ -37,7 +37,7 @@ class NullPort final : public ports::Port {
   }
 
   [[nodiscard]] Result<void> check(const Settings&, const Settings& to) override {
-    if (frame_.size() <= frame_bytes(to.mtu)) return {};
+    if (to.queues.rx.empty() || frame_.size() <= frame_bytes(to.mtu)) return {};
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the frames that it generates are too long for mtu = {}", info().name, to.mtu),
                 fmt::format("use an mtu of at least {}", frame_.size() - frame_bytes(0)));

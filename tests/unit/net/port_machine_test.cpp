@@ -257,7 +257,7 @@ TEST_F(Machine, ASettingThatFailsIsTakenBack) {
 TEST_F(Machine, ThePortFailsIfTheOldSettingFailsToo) {
   start();
   script_.apply = {ErrorCode::device_fault, ErrorCode::timeout};
-  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::device_fault);
+  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->mtu(), 1500u);
   EXPECT_EQ(port_->state(), PortState::failed);
 }

@@ -23,6 +23,7 @@ FakeMachine::FakeMachine() {
   fs::create_directories(paths.proc);
   fs::create_directories(paths.dev / "vfio");
   fs::create_directories(paths.run);
+  fs::permissions(paths.run, fs::perms{0755});  // whatever the umask
   write(paths.sys / "bus/pci/drivers_probe", "");
   clock.follow([this](Duration now) { react(now); });
 }

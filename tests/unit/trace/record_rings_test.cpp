@@ -58,5 +58,16 @@ TEST_P(Rings, StoreAWriteBackInItsSlotAlone) {
 
 INSTANTIATE_TEST_SUITE_P(Words, Rings, testing::Values(1U, 2U, 4U, 8U));
 
+TEST(RecordLayout, DescriptorsHaveASizeThatRecordingsHold) {
+  for (const std::uint32_t bytes : {8U, 16U, 64U}) {
+    const RingRegisters ring{.descriptor_bytes = bytes};
+    EXPECT_TRUE(check_layout({.rings = {&ring, 1}})) << bytes;
+  }
+  for (const std::uint32_t bytes : {0U, 4U, 20U, 72U}) {
+    const RingRegisters ring{.descriptor_bytes = bytes};
+    EXPECT_EQ(check_layout({.rings = {&ring, 1}}).error().code, ErrorCode::invalid_argument) << bytes;
+  }
+}
+
 }  // namespace
 }  // namespace pollux
