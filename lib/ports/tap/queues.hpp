@@ -55,7 +55,7 @@ class RxQueue final : public pollux::RxQueue {
 /// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,
 /// and frames that request segmentation, and computes other checksums. A frame whose metadata says that its checksum is
 /// good carries VIRTIO_NET_HDR_F_DATA_VALID; Linux 6.18 ignores that and checks again.
-class TxQueue final : public pollux::TxQueue {
+class TxQueue : public pollux::TxQueue {
  public:
   explicit TxQueue(int descriptor) noexcept : pollux::TxQueue(&burst), descriptor_(descriptor) {}
 
