@@ -18,7 +18,8 @@ Result<FileDescriptor> open_own_directory(const std::string& path, const std::st
   }
   FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   const bool is_other = !descriptor && (errno == ENOTDIR || errno == ELOOP || errno == EACCES);
-  if (!descriptor && !is_other) return fail_errno(ErrorCode::io_error, "cannot open the directory " + path, errno, hint);
+  if (!descriptor && !is_other)
+    return fail_errno(ErrorCode::io_error, "cannot open the directory " + path, errno, hint);
   struct stat found {};
   if (!is_other && ::fstat(descriptor.get(), &found) == 0 && found.st_uid == ::geteuid() &&
       (found.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
