@@ -4,11 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include <fmt/format.h>
-
-#include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/filters.hpp"
-#include "net/config_check.hpp"
 
 namespace pollux::drivers::igb {
 namespace {

@@ -6,12 +6,9 @@
 #include "drivers/intel/common/device_events.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/forward/make_forward_path.hpp"
-#include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/interrupts.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/register_dump.hpp"
-#include "drivers/intel/igb/rx_setup.hpp"
-#include "drivers/intel/igb/vlan.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What each setting of the port governs on the card.
-#include <fmt/format.h>
-
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/port.hpp"

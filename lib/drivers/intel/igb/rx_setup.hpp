@@ -6,7 +6,6 @@
 
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/card.hpp"
-#include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/net/loopback.hpp"

@@ -7,6 +7,7 @@
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm.hpp"
 #include "drivers/intel/igb/quiesce.hpp"
+#include "drivers/intel/igb/vlan.hpp"
 #include "hw/intel/igb/nvm.hpp"
 
 namespace pollux::drivers::igb {
