@@ -92,9 +92,9 @@ FakedCard::FakedCard()
 
 std::unique_ptr<Device> FakedCard::device() { return std::make_unique<FakedDevice>(*this); }
 
-std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read32(registers_.get() + offset); }
+std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read<std::uint32_t>(registers_.get() + offset); }
 
-void FakedCard::set(std::uint32_t offset, std::uint32_t value) { io::write32(registers_.get() + offset, value); }
+void FakedCard::set(std::uint32_t offset, std::uint32_t value) { io::write(registers_.get() + offset, value); }
 
 // Sets the register values that the driver waits for.
 void FakedCard::answer() {

@@ -80,7 +80,7 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst(Buffer** bu
   top_ -= count;
   if (count != 0) {
     rx_.next = slot;
-    io::write32_ordered(rx_.tail, (slot - 1) & kMask);
+    io::write_ordered(rx_.tail, (slot - 1) & kMask);
   }
   return count;
 }
@@ -107,7 +107,7 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst(Buffer* con
     slot = (slot + 1) & kMask;
   }
   tx_.next = slot;
-  io::write32_ordered(tx_.tail, slot);
+  io::write_ordered(tx_.tail, slot);
   return count;
 }
 
@@ -134,8 +134,8 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::fused(std::uint32_t 
   if (count != 0) {
     rx_.next = in;
     tx_.next = out;
-    io::write32_ordered(rx_.tail, (in - 1) & kMask);
-    io::write32_ordered(tx_.tail, out);
+    io::write_ordered(rx_.tail, (in - 1) & kMask);
+    io::write_ordered(tx_.tail, out);
   }
   return count;
 }

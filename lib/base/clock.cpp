@@ -1,15 +1,135 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/base/clock.hpp"
 
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
-#include "base/alarm.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace pollux {
+namespace {
+
+tl::unexpected<Error> no_descriptor() {
+  return fail_errno(ErrorCode::io_error, "there is no descriptor for an alarm", errno, "raise ulimit -n");
+}
+
+}  // namespace
+
+/// A timerfd that runs for the time left, since the clock may be the caller's own.
+class TimerAlarm final : public Alarm {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Alarm>> create(const Clock& clock) {
+    FileDescriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!timer) return no_descriptor();
+    return std::unique_ptr<Alarm>(new TimerAlarm(clock, std::move(timer)));
+  }
+
+  [[nodiscard]] int event_fd() const noexcept override { return timer_.get(); }
+  void set(Time due) noexcept override {
+    itimerspec timer{};
+    if (due != Time::max()) {
+      const Time now = clock_.now();
+      // Zero would disarm the timer, so a time that has already passed becomes one nanosecond.
+      const Duration left = due <= now ? Duration(1) : due - now;
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+      timer.it_value.tv_sec = seconds.count();
+      timer.it_value.tv_nsec = (left - seconds).count();
+    }
+    static_cast<void>(::timerfd_settime(timer_.get(), 0, &timer, nullptr));
+  }
+
+ private:
+  TimerAlarm(const Clock& clock, FileDescriptor timer) noexcept : clock_(clock), timer_(std::move(timer)) {}
+
+  const Clock& clock_;
+  FileDescriptor timer_;
+};
+
+class ManualAlarm;
+
+/// All existing alarms of a ManualClock. Thread rule: any thread.
+class ManualAlarms {
+ public:
+  /// Called when the clock has reached `now`.
+  void raise_due(Time now) noexcept;
+  /// The earliest moment that an alarm is set to; Time::max() if none is set.
+  [[nodiscard]] Time next_due() noexcept;
+
+ private:
+  friend class ManualAlarm;
+
+  std::mutex lock_;
+  std::vector<ManualAlarm*> alarms_;
+};
+
+/// An eventfd that is written when the clock reaches the moment.
+class ManualAlarm final : public Alarm {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Alarm>> create(const ManualClock& clock,
+                                                             std::shared_ptr<ManualAlarms> alarms) {
+    FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!event) return no_descriptor();
+    std::unique_ptr<ManualAlarm> alarm(new ManualAlarm(clock, std::move(alarms), std::move(event)));
+    {
+      const std::lock_guard guard(alarm->alarms_->lock_);
+      alarm->alarms_->alarms_.push_back(alarm.get());
+    }
+    return alarm;
+  }
+  ~ManualAlarm() override {
+    const std::lock_guard guard(alarms_->lock_);
+    std::erase(alarms_->alarms_, this);
+  }
+
+  [[nodiscard]] int event_fd() const noexcept override { return event_.get(); }
+  void set(Time due) noexcept override {
+    const std::lock_guard guard(alarms_->lock_);
+    eventfd_t raised = 0;
+    static_cast<void>(::eventfd_read(event_.get(), &raised));
+    due_ = due;
+    raise_if_due(clock_.now());
+  }
+
+ private:
+  friend class ManualAlarms;
+
+  ManualAlarm(const ManualClock& clock, std::shared_ptr<ManualAlarms> alarms, FileDescriptor event) noexcept
+      : clock_(clock), alarms_(std::move(alarms)), event_(std::move(event)) {}
+  /// Called with the lock held.
+  void raise_if_due(Time now) noexcept {
+    if (due_ == Time::max() || now < due_) return;
+    due_ = Time::max();
+    static_cast<void>(::eventfd_write(event_.get(), 1));
+  }
+
+  const ManualClock& clock_;
+  std::shared_ptr<ManualAlarms> alarms_;  // may outlive the clock
+  FileDescriptor event_;
+  Time due_ = Time::max();  // guarded by the lock
+};
+
+void ManualAlarms::raise_due(Time now) noexcept {
+  const std::lock_guard guard(lock_);
+  for (ManualAlarm* const alarm : alarms_) alarm->raise_if_due(now);
+}
+
+Time ManualAlarms::next_due() noexcept {
+  const std::lock_guard guard(lock_);
+  Time next = Time::max();
+  for (const ManualAlarm* const alarm : alarms_) next = std::min(next, alarm->due_);
+  return next;
+}
+
 namespace {
 
 Result<unsigned> refuse_closed(int descriptor) {

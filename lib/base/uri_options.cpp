@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <net/if.h>
 
 #include <algorithm>
 #include <array>
@@ -49,6 +50,21 @@ Result<bool> UriOptions::flag(std::string_view key) const {
   if (std::ranges::find(kOff, found->value) != kOff.end()) return false;
   return fail(ErrorCode::invalid_argument, fmt::format("'{}': '{}={}' is neither on nor off", uri_, key, found->value),
               fmt::format("write {0}, {0}=on or {0}=off", key));
+}
+
+// Linux, net/core/dev.c, dev_valid_name. '%' is rejected, too: the kernel treats it as a pattern. The names of folders
+// under /proc/sys/net that stand for all interfaces are reserved (net/ipv4/devinet.c, sysctl_dev_name_is_allowed).
+Result<void> check_interface_name(std::string_view name, std::string_view what) {
+  const auto is_bad = [](char c) { return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7F; };
+  if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == ".." || std::ranges::any_of(name, is_bad)) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}': not a valid interface name", what),
+                fmt::format("use 1 to {} characters, none of them a space, '/', ':' or '%'", IFNAMSIZ - 1));
+  }
+  if (name == "all" || name == "default") {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}': the kernel reserves the name '{}'", what, name),
+                "choose another name");
+  }
+  return {};
 }
 
 }  // namespace pollux

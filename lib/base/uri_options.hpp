@@ -38,4 +38,7 @@ class UriOptions {
   std::string uri_;
 };
 
+/// Error invalid_argument, for `what`, if the kernel takes no network interface of that name.
+[[nodiscard]] Result<void> check_interface_name(std::string_view name, std::string_view what);
+
 }  // namespace pollux

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <utility>
 
-#include "base/never_destroy.hpp"
 #include "net/config_check.hpp"
 #include "net/port_identity.hpp"
 #include "net/port_state.hpp"
@@ -32,7 +31,7 @@ PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<
 
 PortMachine::~PortMachine() {
   close_at_end();
-  if (is_abandoned_) never_destroy(std::move(driver_));
+  if (is_abandoned_) static_cast<void>(driver_.release());
 }
 
 void PortMachine::close_at_end() noexcept {

@@ -15,7 +15,7 @@
 
 #include <fmt/format.h>
 
-#include "base/own_directory.hpp"
+#include "base/open_file.hpp"
 
 namespace pollux::observe {
 namespace {

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <system_error>
 
-#include "base/own_directory.hpp"
+#include "base/open_file.hpp"
 
 namespace pollux::pci::record_file {
 namespace {

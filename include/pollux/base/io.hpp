@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <bit>
+#include <concepts>
 #include <cstdint>
 
 /// Barriers and register accesses, named after what they order (Linux, Documentation/memory-barriers.txt, "Kernel I/O
@@ -39,46 +40,22 @@ inline void dma_rmb() noexcept {
   return value;
 }
 
-[[nodiscard]] inline std::uint8_t read8(const volatile void* address) noexcept {
-  return *static_cast<const volatile std::uint8_t*>(address);
+/// Reads a register of 8, 16 or 32 bits. `address` is a multiple of its size.
+template <std::unsigned_integral Word>
+[[nodiscard]] inline Word read(const volatile void* address) noexcept {
+  return *static_cast<const volatile Word*>(address);
 }
 
-/// `address` is a multiple of 2.
-[[nodiscard]] inline std::uint16_t read16(const volatile void* address) noexcept {
-  return *static_cast<const volatile std::uint16_t*>(address);
-}
-
-/// `address` is a multiple of 4.
-[[nodiscard]] inline std::uint32_t read32(const volatile void* address) noexcept {
-  return *static_cast<const volatile std::uint32_t*>(address);
-}
-
-inline void write8(volatile void* address, std::uint8_t value) noexcept {
-  *static_cast<volatile std::uint8_t*>(address) = value;
-}
-
-inline void write16(volatile void* address, std::uint16_t value) noexcept {
-  *static_cast<volatile std::uint16_t*>(address) = value;
-}
-
-inline void write32(volatile void* address, std::uint32_t value) noexcept {
-  *static_cast<volatile std::uint32_t*>(address) = value;
+template <std::unsigned_integral Word>
+inline void write(volatile void* address, Word value) noexcept {
+  *static_cast<volatile Word*>(address) = value;
 }
 
 /// Writes a register after all earlier stores to DMA memory.
-inline void write8_ordered(volatile void* address, std::uint8_t value) noexcept {
+template <std::unsigned_integral Word>
+inline void write_ordered(volatile void* address, Word value) noexcept {
   io_wmb();
-  write8(address, value);
-}
-
-inline void write16_ordered(volatile void* address, std::uint16_t value) noexcept {
-  io_wmb();
-  write16(address, value);
-}
-
-inline void write32_ordered(volatile void* address, std::uint32_t value) noexcept {
-  io_wmb();
-  write32(address, value);
+  write(address, value);
 }
 
 /// Tells the processor that the thread is busy waiting.

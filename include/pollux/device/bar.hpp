@@ -49,37 +49,13 @@ class POLLUX_API Bar {
 
   /// `offset` is in bytes, a multiple of the width of the access and below `size()`. The caller must ensure this; it is
   /// not checked. Reads return all ones if the card has been removed.
-  [[nodiscard]] std::uint8_t read8(std::uint32_t offset) const noexcept {
-    if (base_ != nullptr) [[likely]]
-      return io::read8(base_ + offset);
-    return static_cast<std::uint8_t>(remote_->read_narrow(offset, 1));
-  }
-  [[nodiscard]] std::uint16_t read16(std::uint32_t offset) const noexcept {
-    if (base_ != nullptr) [[likely]]
-      return io::read16(base_ + offset);
-    return static_cast<std::uint16_t>(remote_->read_narrow(offset, 2));
-  }
-  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
-    if (base_ != nullptr) [[likely]]
-      return io::read32(base_ + offset);
-    return remote_->read32(offset);
-  }
+  [[nodiscard]] std::uint8_t read8(std::uint32_t offset) const noexcept { return load<std::uint8_t>(offset); }
+  [[nodiscard]] std::uint16_t read16(std::uint32_t offset) const noexcept { return load<std::uint16_t>(offset); }
+  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept { return load<std::uint32_t>(offset); }
   /// All stores to DMA memory before the call are visible to the card when it sees this write.
-  void write8(std::uint32_t offset, std::uint8_t value) const noexcept {
-    if (base_ != nullptr) [[likely]]
-      return io::write8_ordered(base_ + offset, value);
-    remote_->write_narrow(offset, 1, value);
-  }
-  void write16(std::uint32_t offset, std::uint16_t value) const noexcept {
-    if (base_ != nullptr) [[likely]]
-      return io::write16_ordered(base_ + offset, value);
-    remote_->write_narrow(offset, 2, value);
-  }
-  void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
-    if (base_ != nullptr) [[likely]]
-      return io::write32_ordered(base_ + offset, value);
-    remote_->write32(offset, value);
-  }
+  void write8(std::uint32_t offset, std::uint8_t value) const noexcept { store(offset, value); }
+  void write16(std::uint32_t offset, std::uint16_t value) const noexcept { store(offset, value); }
+  void write32(std::uint32_t offset, std::uint32_t value) const noexcept { store(offset, value); }
   /// The same, with the width as a parameter: 1, 2 or 4 bytes. Values have no bits above the width.
   [[nodiscard]] std::uint32_t read(std::uint32_t offset, unsigned width) const noexcept {
     if (width == 4) return read32(offset);
@@ -104,6 +80,21 @@ class POLLUX_API Bar {
   [[nodiscard]] RemoteRegisters* remote() const noexcept { return remote_; }
 
  private:
+  template <class Word>
+  [[nodiscard]] Word load(std::uint32_t offset) const noexcept {
+    if (base_ != nullptr) [[likely]]
+      return io::read<Word>(base_ + offset);
+    if constexpr (sizeof(Word) == 4) return remote_->read32(offset);
+    return static_cast<Word>(remote_->read_narrow(offset, sizeof(Word)));
+  }
+  template <class Word>
+  void store(std::uint32_t offset, Word value) const noexcept {
+    if (base_ != nullptr) [[likely]]
+      return io::write_ordered(base_ + offset, value);
+    if constexpr (sizeof(Word) == 4) return remote_->write32(offset, value);
+    remote_->write_narrow(offset, sizeof(Word), value);
+  }
+
   volatile std::uint8_t* base_ = nullptr;
   RemoteRegisters* remote_ = nullptr;
   std::size_t size_ = 0;
@@ -128,8 +119,7 @@ class BasicDoorbell {
   }
   /// As `ring`. Precondition: `is_mapped()`.
   void ring_mapped(Word value) const noexcept {
-    if constexpr (sizeof(Word) == 2) return io::write16_ordered(mapped_, value);
-    if constexpr (sizeof(Word) == 4) return io::write32_ordered(mapped_, value);
+    io::write_ordered(mapped_, value);
   }
   void flush() const noexcept {
     if (remote_ != nullptr) [[unlikely]]

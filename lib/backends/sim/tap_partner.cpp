@@ -12,7 +12,7 @@
 
 #include "backends/sim/link_partner.hpp"
 #include "base/file_descriptor.hpp"
-#include "base/interface_name.hpp"
+#include "base/uri_options.hpp"
 
 namespace pollux::sim {
 namespace {

@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/interface_name.hpp"
+#include "base/uri_options.hpp"
 #include "net/virtio_net_header.hpp"
 
 namespace pollux::tap {
