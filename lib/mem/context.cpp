@@ -1,12 +1,102 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/mem/context.hpp"
 
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <thread>
 #include <utility>
 
+#include "base/file_descriptor.hpp"
+#include "base/signals_blocked.hpp"
 #include "mem/context_state.hpp"
-#include "mem/control_thread.hpp"
+#include "mem/control_scheduler.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
 
 namespace pollux {
+
+/// Runs the tasks of a Control on a thread of its own, for programs that ask for one. The thread blocks all signals.
+/// The destructor stops it.
+class ControlThread {
+ public:
+  /// Called on the thread for each failure.
+  using OnFailure = std::function<void(const Error&)>;
+
+  /// `scheduler` outlives the result. Error io_error: the process has no descriptor or no thread left.
+  [[nodiscard]] static Result<std::unique_ptr<ControlThread>> start(ControlScheduler& scheduler, OnFailure on_failure) {
+    constexpr const char* kHint =
+        "call context.control().run_due() in the program's own loop, or raise ulimit -n and -u";
+    FileDescriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const int event = scheduler.event_fd();
+    if (!stop || event < 0) {
+      return fail_errno(ErrorCode::io_error, "no file descriptor is left for the control thread", errno, kHint);
+    }
+    std::unique_ptr<ControlThread> control(new ControlThread(scheduler, std::move(stop), std::move(on_failure)));
+    const SignalsBlocked blocked;
+    try {
+      control->thread_ = std::thread([&self = *control, event] { self.work(event); });
+    } catch (const std::system_error& error) {
+      return fail_errno(ErrorCode::io_error, "the control thread cannot be started", error.code().value(), kHint);
+    }
+    return control;
+  }
+  ControlThread(const ControlThread&) = delete;
+  ControlThread& operator=(const ControlThread&) = delete;
+  ~ControlThread() {
+    if (!thread_.joinable()) return;
+    // In a forked child the thread does not exist, and the eventfd belongs to the parent.
+    if (::getpid() != owner_) {
+      thread_.detach();
+      return;
+    }
+    static_cast<void>(::eventfd_write(stop_.get(), 1));
+    thread_.join();
+  }
+
+ private:
+  ControlThread(ControlScheduler& scheduler, FileDescriptor stop, OnFailure on_failure)
+      : scheduler_(scheduler), stop_(std::move(stop)), on_failure_(std::move(on_failure)), owner_(::getpid()) {}
+  void work(int event) {
+    pthread_setname_np(pthread_self(), "pollux-control");
+    std::array<pollfd, 2> waiting{pollfd{event, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+    while (::poll(waiting.data(), waiting.size(), -1) >= 0 || errno == EINTR) {
+      if (waiting[1].revents != 0) return;
+      if (const auto next = run_tasks(); !next) {
+        scheduler_.store_failure(next.error());
+        on_failure_(next.error());
+      }
+    }
+  }
+  /// An exception of a handler is a failure, too.
+  [[nodiscard]] Result<Time> run_tasks() {
+    constexpr const char* kCatch = "catch it in the handler";
+    try {
+      return scheduler_.run_tasks();
+    } catch (const std::exception& thrown) {
+      return fail(ErrorCode::bad_state, std::string("a handler threw on the control thread: ") + thrown.what(), kCatch);
+    } catch (...) {
+      return fail(ErrorCode::bad_state, "a handler threw on the control thread", kCatch);
+    }
+  }
+
+  ControlScheduler& scheduler_;
+  FileDescriptor stop_;
+  OnFailure on_failure_;
+  pid_t owner_;
+  std::thread thread_;
+};
+
 namespace {
 
 std::unique_ptr<ControlThread> start_thread(ContextState& state) {

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "mem/mempool_core.hpp"
+#include "mem/ownership.hpp"
 #include "pollux/mem/mbuf.hpp"
 
 namespace pollux {
@@ -50,7 +53,7 @@ void ContextState::report(const Misuse& misuse) const {
 }
 
 void ContextState::write_log(const PendingLog& pending) const {
-  for (const auto& [level, message] : pending.messages()) log(level, message);
+  for (const auto& [level, message] : pending) log(level, message);
 }
 
 Result<DmaMemory> ContextState::allocate(const DmaRequest& request) {
@@ -151,6 +154,38 @@ void* ContextState::service_slot(std::type_index type, std::shared_ptr<void> (*m
   std::shared_ptr<void>& slot = services_[type];
   if (slot == nullptr) slot = make();
   return slot.get();
+}
+
+ContextState::~ContextState() = default;
+
+void ContextState::adopt(std::unique_ptr<MempoolCore> orphan) {
+  const std::lock_guard lock(mutex_);
+  orphans_.push_back(std::move(orphan));
+}
+
+void ContextState::discard_orphan(MempoolCore& orphan) {
+  // Declared before the lock, so the pool is destroyed after it: the pool's destructor frees its memory, which takes
+  // the lock, and it may hold the last reference to this object.
+  std::unique_ptr<MempoolCore> last;
+  const std::lock_guard lock(mutex_);
+  const auto found =
+      std::find_if(orphans_.begin(), orphans_.end(), [&](const auto& held) { return held.get() == &orphan; });
+  if (found == orphans_.end()) return;
+  last = std::move(*found);
+  orphans_.erase(found);
+}
+
+void ContextState::retire() {
+  retired_ = true;
+  if (!ownership::kChecked) return;
+  std::vector<Misuse> leaks;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& orphan : orphans_) {
+      if (orphan->owner() == MempoolCore::Owner::port) leaks.push_back(orphan->describe_leak());
+    }
+  }
+  for (const Misuse& leak : leaks) report(leak);
 }
 
 }  // namespace pollux

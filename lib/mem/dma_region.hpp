@@ -3,8 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "pollux/base/error.hpp"
+#include "pollux/base/log.hpp"
 #include "pollux/mem/dma_domain.hpp"
 
 namespace pollux {
@@ -23,7 +27,23 @@ struct DmaRegion {
   }
 };
 
+/// Log messages that are written after a lock is released, since the log callback may call the Context.
+using PendingLog = std::vector<std::pair<LogLevel, std::string>>;
+
 /// Bytes of an ordinary page.
 [[nodiscard]] std::size_t ordinary_page_size();
+
+/// Whether the region must be locked. Huge pages are never swapped out and need no lock.
+[[nodiscard]] bool needs_lock(const DmaRegion& region);
+/// Locks the region's pages in memory. Error: memlock_too_small, with the limit that is needed.
+[[nodiscard]] Result<void> lock_pages(DmaRegion& region);
+/// Undoes lock_pages. Locks do not nest, so memory that the application had locked before stays locked.
+void unlock_pages(DmaRegion& region);
+
+/// The segments of a region of huge pages for devices without address translation: one for each run of physically
+/// contiguous pages.
+/// Errors: device_fault if an address from `addresses` is impossible for a huge page, and the errors of `addresses`.
+[[nodiscard]] Result<std::vector<DmaSegment>> physical_segments(const PhysicalAddresses& addresses,
+                                                                const DmaRegion& region);
 
 }  // namespace pollux

@@ -8,9 +8,6 @@
 #include <new>
 #include <utility>
 
-#include "mem/page_lock.hpp"
-#include "mem/physical_segments.hpp"
-
 namespace pollux {
 namespace {
 
@@ -29,8 +26,8 @@ bool unmap(DmaDomain& domain, const DmaSegment& segment, PendingLog& log) {
   try {
     Result<void> unmapped = domain.unmap(segment);
     if (unmapped) return true;
-    log.add(LogLevel::error, fmt::format("{} could not be unmapped from {}: {}", describe(segment), domain.name(),
-                                         unmapped.error().message()));
+    log.emplace_back(LogLevel::error, fmt::format("{} could not be unmapped from {}: {}", describe(segment),
+                                                  domain.name(), unmapped.error().message()));
   } catch (const std::bad_alloc&) {
   }
   return false;

@@ -9,7 +9,6 @@
 #include "mem/dma_region.hpp"
 #include "mem/iova_space.hpp"
 #include "mem/page_allocator.hpp"
-#include "mem/pending_log.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/dma_domain.hpp"
 

@@ -129,7 +129,7 @@ void PageAllocator::warn_once(const DmaRequest& request, const Shortage& shortag
                                    ? ""
                                    : fmt::format(" ({} pages instead of {})", pages_for(request.size, ordinary),
                                                  pages_for(request.size, shortage.page_size));
-  log.add(
+  log.emplace_back(
       LogLevel::warning,
       fmt::format("{} uses ordinary pages of {}, since {}; this causes TLB misses, pins memory one page at a time and "
                   "takes more IOMMU mappings{}. To get huge pages, {} (logged once)",

@@ -10,7 +10,6 @@
 #include "mem/dma_region.hpp"
 #include "mem/huge_pages.hpp"
 #include "mem/iova_space.hpp"
-#include "mem/pending_log.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
 

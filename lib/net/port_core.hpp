@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "mem/control_scheduler.hpp"
-#include "mem/control_task.hpp"
 #include "net/missing_queue.hpp"
 #include "net/port_event_queue.hpp"
 #include "net/port_machine.hpp"

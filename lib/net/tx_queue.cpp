@@ -7,7 +7,6 @@
 
 #include "base/compiler.hpp"
 #include "mem/context_state.hpp"
-#include "mem/direct_word.hpp"
 #include "mem/mempool_core.hpp"
 #include "mem/ownership.hpp"
 #include "net/checksums.hpp"

@@ -10,7 +10,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "mem/context_state.hpp"
-#include "mem/control_task.hpp"
+#include "mem/control_scheduler.hpp"
 #include "observe/capture/filter_compiler.hpp"
 #include "observe/connection.hpp"
 #include "observe/listener.hpp"

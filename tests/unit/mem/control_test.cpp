@@ -16,7 +16,6 @@
 #include "context_fixture.hpp"
 #include "machine.hpp"
 #include "mem/control_scheduler.hpp"
-#include "mem/control_task.hpp"
 
 namespace pollux {
 namespace {

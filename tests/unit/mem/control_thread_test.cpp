@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "mem/context_state.hpp"
-#include "mem/control_task.hpp"
+#include "mem/control_scheduler.hpp"
 #include "pollux/mem/context.hpp"
 
 namespace pollux {

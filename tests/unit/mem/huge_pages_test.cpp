@@ -20,7 +20,6 @@
 #include "fake_huge_pages.hpp"
 #include "machine.hpp"
 #include "mem/arena.hpp"
-#include "mem/libhugetlbfs.hpp"
 
 namespace pollux {
 namespace {

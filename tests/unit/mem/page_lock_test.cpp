@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "mem/page_lock.hpp"
+#include "mem/dma_region.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -10,8 +10,8 @@
 #include "fake_domain.hpp"
 #include "fake_physical.hpp"
 #include "machine.hpp"
+#include "mem/dma_region.hpp"
 #include "mem/mempool_core.hpp"
-#include "mem/physical_segments.hpp"
 #include "pollux/mem/mempool.hpp"
 
 namespace pollux {

@@ -10,7 +10,7 @@
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
 #include "mem/context_state.hpp"
-#include "mem/direct_word.hpp"
+#include "mem/mempool_core.hpp"
 #include "pollux/base/io.hpp"
 
 namespace pollux::drivers::intel {

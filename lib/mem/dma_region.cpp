@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "mem/page_lock.hpp"
+#include "mem/dma_region.hpp"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <fstream>
@@ -22,6 +23,10 @@ std::uint64_t locked_kibibytes() {
     if (word == "VmLck:") return status >> kibibytes ? kibibytes : 0;
   }
   return 0;
+}
+
+bool overlaps(const DmaSegment& segment, std::uint64_t first, std::size_t size) {
+  return first < segment.iova + segment.size && segment.iova < first + size;
 }
 
 }  // namespace
@@ -53,6 +58,30 @@ Result<void> lock_pages(DmaRegion& region) {
 void unlock_pages(DmaRegion& region) {
   if (region.locked) ::munlock(region.address(), region.size());
   region.locked = false;
+}
+
+Result<std::vector<DmaSegment>> physical_segments(const PhysicalAddresses& addresses, const DmaRegion& region) {
+  const std::size_t page = region.page_size;
+  const std::size_t size = region.size();
+  std::vector<DmaSegment> segments;
+  for (std::size_t at = 0; at < size; at += page) {
+    auto found = addresses.find(region.address() + at);
+    if (!found) return pass_on(std::move(found));
+    const bool taken = std::any_of(segments.begin(), segments.end(),
+                                   [&](const DmaSegment& segment) { return overlaps(segment, *found, page); });
+    if (*found % page != 0 || *found + page < *found || taken) {
+      return fail(ErrorCode::device_fault,
+                  fmt::format("the kernel reports an impossible physical address for a page of {} KiB: {:#x}",
+                              page / 1024, *found),
+                  "report this with the kernel's version: uname -r");
+    }
+    if (!segments.empty() && segments.back().iova + segments.back().size == *found) {
+      segments.back().size += page;
+    } else {
+      segments.push_back({.address = region.address() + at, .iova = *found, .size = page});
+    }
+  }
+  return segments;
 }
 
 }  // namespace pollux
