@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "hw/intel/descriptors.hpp"
-#include "models/intel/igb/checksum.hpp"
 #include "models/intel/igb/frame.hpp"
 #include "pollux/net/packet/classify.hpp"
 #include "pollux/net/packet/parse.hpp"

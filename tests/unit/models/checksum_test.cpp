@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "models/intel/igb/checksum.hpp"
+#include "models/intel/igb/frame.hpp"
 
 #include <gtest/gtest.h>
 

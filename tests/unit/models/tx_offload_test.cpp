@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Checksums and segments on transmit. Frames with whole checksums were made by scapy; the segments are compared with
 // segments that this test makes itself.
-#include "models/intel/igb/tx_offload.hpp"
+#include "models/intel/igb/tx_queue.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "models/intel/igb/checksum.hpp"
+#include "models/intel/igb/frame.hpp"
 #include "support/hex.hpp"
 #include "unit/models/card_fixture.hpp"
 

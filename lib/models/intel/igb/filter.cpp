@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "hw/intel/igb/limits.hpp"
-#include "models/intel/igb/queueing.hpp"
 
 namespace pollux::models::igb {
+
 namespace {
 
 constexpr std::size_t kUntaggedMax = 1518;
@@ -17,6 +18,14 @@ std::uint32_t wide_byte_at(std::span<const std::byte> frame, std::size_t offset)
 }
 
 }  // namespace
+
+std::array<std::byte, 6> own_address(const RegisterFile& registers) noexcept {
+  std::array<std::byte, 6> address{};
+  const std::uint64_t own =
+      registers.get<hw::RAL>(0).raw() | std::uint64_t{registers.get<hw::RAH>(0).get(hw::RAH::ADDRESS)} << 32;
+  for (std::size_t i = 0; i < address.size(); ++i) address[i] = static_cast<std::byte>(own >> 8 * i & 0xFF);
+  return address;
+}
 
 Filter::Filter(RegisterFile& registers, std::uint32_t exact_addresses)
     : registers_(registers), exact_addresses_(std::min(exact_addresses, hw::RAL::kCount)) {}
@@ -109,6 +118,279 @@ Filter::Length Filter::length(std::size_t bytes_without_crc, const Headers& head
   const bool large = registers_.get<hw::RCTL>().has(hw::RCTL::LPE);
   const std::size_t limit = large ? registers_.get<hw::RLPML>().get(hw::RLPML::LENGTH) : fixed;
   return bytes > limit ? Length::long_frame : Length::good;
+}
+
+namespace {
+
+constexpr std::size_t kFlagsOffset = 13;
+constexpr std::size_t kFlagsEnd = 14;
+constexpr unsigned kSynFlag = 2;
+
+std::uint32_t protocol_of(const Headers& headers) noexcept {
+  return headers.tcp != 0 ? kProtocolTcp : headers.udp != 0 ? kProtocolUdp : kProtocolSctp;
+}
+
+unsigned tcp_flags(std::span<const std::byte> frame, const Headers& headers) {
+  const std::size_t at = headers.tcp + kFlagsOffset;
+  return headers.tcp != 0 && headers.tcp + kFlagsEnd <= frame.size() ? std::to_integer<unsigned>(frame[at]) : 0U;
+}
+
+std::optional<std::uint32_t> queue_by_syn(const RegisterFile& registers, std::span<const std::byte> frame,
+                                          const Headers& headers) {
+  const hw::SYNQF::Value filter = registers.get<hw::SYNQF>();
+  if (!filter.has(hw::SYNQF::QUEUE_ENABLE) || (tcp_flags(frame, headers) & kSynFlag) == 0) return std::nullopt;
+  return filter.get(hw::SYNQF::QUEUE);
+}
+
+bool flags_and_size_match(const RegisterFile& registers, std::uint32_t index, std::span<const std::byte> frame,
+                          const Headers& headers) {
+  const hw::IMIREXT::Value more = registers.get<hw::IMIREXT>(index);
+  if (!more.has(hw::IMIREXT::SIZE_BP) && frame.size() >= more.get(hw::IMIREXT::SIZE_THRESHOLD)) return false;
+  if (more.has(hw::IMIREXT::CTRL_BP)) return true;
+  constexpr std::uint32_t kShift = hw::IMIREXT::URG.lo();
+  std::uint32_t reversed = 0;  // the register has URG first, TCP FIN
+  for (unsigned i = 0; i < 6; ++i) reversed |= (more.raw() >> (kShift + i) & 1U) << (5 - i);
+  return (tcp_flags(frame, headers) & reversed) != 0;
+}
+
+// I210 datasheet, 8.11.2: of several filters the one with the highest priority decides, then the lowest number. DPDK,
+// e1000_ethdev.h, struct e1000_5tuple_filter_info: 7 is the highest priority, and any of the TCP flags matches.
+std::optional<std::uint32_t> queue_by_tuple(const RegisterFile& registers, std::span<const std::byte> frame,
+                                            const Headers& headers) {
+  if (headers.ipv4 == 0 || (headers.tcp == 0 && headers.udp == 0 && headers.sctp == 0)) return std::nullopt;
+  std::optional<std::uint32_t> queue;
+  std::uint32_t best = 0;
+  for (std::uint32_t i = 0; i < hw::FTQF::kCount; ++i) {
+    const hw::FTQF::Value filter = registers.get<hw::FTQF>(i);
+    const std::uint32_t priority = registers.get<hw::IMIR>(i).get(hw::IMIR::PRIORITY);
+    if (!filter.has(hw::FTQF::QUEUE_ENABLE) || (queue && priority <= best) ||
+        !tuple_matches(registers, i, frame, headers) || !flags_and_size_match(registers, i, frame, headers))
+      continue;
+    queue = filter.get(hw::FTQF::QUEUE);
+    best = priority;
+  }
+  return queue;
+}
+
+}  // namespace
+
+bool tuple_matches(const RegisterFile& registers, std::uint32_t index, std::span<const std::byte> frame,
+                   const Headers& headers) {
+  const hw::FTQF::Value filter = registers.get<hw::FTQF>(index);
+  const hw::IMIR::Value port = registers.get<hw::IMIR>(index);
+  const std::size_t ports = std::max({headers.tcp, headers.udp, headers.sctp});
+  const auto has_address = [&](std::size_t at, std::uint32_t address) {
+    return headers.ipv4 != 0 && read_little(frame, headers.ipv4 + at, 4) == address;
+  };
+  return (filter.has(hw::FTQF::PROTOCOL_BP) || filter.get(hw::FTQF::PROTOCOL) == protocol_of(headers)) &&
+         (filter.has(hw::FTQF::SOURCE_ADDRESS_BP) || has_address(12, registers.get<hw::SAQF>(index).raw())) &&
+         (filter.has(hw::FTQF::DESTINATION_ADDRESS_BP) || has_address(16, registers.get<hw::DAQF>(index).raw())) &&
+         (filter.has(hw::FTQF::SOURCE_PORT_BP) ||
+          registers.get<hw::SPQF>(index).get(hw::SPQF::PORT) == read_little(frame, ports, 2)) &&
+         (port.has(hw::IMIR::PORT_BP) || port.get(hw::IMIR::PORT) == read_little(frame, ports + 2, 2));
+}
+
+std::optional<std::uint32_t> filtered_queue(const RegisterFile& registers, std::span<const std::byte> frame,
+                                            const Headers& headers) {
+  const auto by_flag = queue_by_syn(registers, frame, headers);
+  if (by_flag && registers.get<hw::RFCTL>().has(hw::RFCTL::SYNQFP)) return by_flag;
+  const auto by_tuple = queue_by_tuple(registers, frame, headers);
+  return by_tuple ? by_tuple : by_flag;
+}
+
+namespace {
+
+using intel::rx::RssType;
+
+bool with_ports(RssType type) noexcept {
+  return type == RssType::tcp_ipv4 || type == RssType::udp_ipv4 || type == RssType::tcp_ipv6 ||
+         type == RssType::tcp_ipv6_ex || type == RssType::udp_ipv6 || type == RssType::udp_ipv6_ex;
+}
+
+/// [I-M-RSSEX] The "ex" types use the addresses of the base header, not those of home address options and routing
+/// headers. QEMU (igb_core.c, igb_rss_get_hash_type) hashes TCP over IPv6 only with TCP_IPV6_EX. This model also
+/// supports TCP_IPV6. With RFCTL.IPV6_EX_DIS a packet with extension headers counts as IPv6 without layer 4 (QEMU, same
+/// function).
+RssType rss_type(const RegisterFile& registers, const Headers& headers) {
+  const hw::MRQC::Value fields = registers.get<hw::MRQC>();
+  if (headers.ipv4 != 0) {
+    if (headers.tcp != 0 && fields.has(hw::MRQC::TCP_IPV4)) return RssType::tcp_ipv4;
+    if (headers.udp != 0 && fields.has(hw::MRQC::UDP_IPV4)) return RssType::udp_ipv4;
+    return fields.has(hw::MRQC::IPV4) ? RssType::ipv4 : RssType::none;
+  }
+  if (headers.ipv6 == 0) return RssType::none;
+  const RssType ipv6 = fields.has(hw::MRQC::IPV6) ? RssType::ipv6 : RssType::none;
+  if (headers.ip_options && registers.get<hw::RFCTL>().has(hw::RFCTL::IPV6_EX_DIS)) return ipv6;
+  if (headers.tcp != 0 && fields.has(hw::MRQC::TCP_IPV6_EX)) return RssType::tcp_ipv6_ex;
+  if (headers.tcp != 0 && fields.has(hw::MRQC::TCP_IPV6)) return RssType::tcp_ipv6;
+  if (headers.udp != 0 && fields.has(hw::MRQC::UDP_IPV6_EX)) return RssType::udp_ipv6_ex;
+  if (headers.udp != 0 && fields.has(hw::MRQC::UDP_IPV6)) return RssType::udp_ipv6;
+  return fields.has(hw::MRQC::IPV6_EX) ? RssType::ipv6_ex : ipv6;
+}
+
+/// Microsoft's Toeplitz hash: the XOR, over all set bits of the input, of the 32 key bits that start at the bit's
+/// position.
+std::uint32_t toeplitz(const RegisterFile& registers, std::span<const std::byte> input) {
+  std::uint32_t hash = 0;
+  const auto key_bit = [&registers](std::size_t number) {
+    const std::size_t byte = number / 8;
+    const std::uint32_t word = registers.get<hw::RSSRK>(static_cast<std::uint32_t>(byte / 4)).raw();
+    return word >> (byte % 4 * 8 + (7 - number % 8)) & 1;
+  };
+  std::uint32_t window = 0;
+  for (std::size_t i = 0; i < 32; ++i) window = window << 1 | key_bit(i);
+  for (std::size_t bit = 0; bit < input.size() * 8; ++bit) {
+    if ((std::to_integer<unsigned>(input[bit / 8]) >> (7 - bit % 8) & 1) != 0) hash ^= window;
+    const std::size_t next = bit + 32;
+    window = window << 1 | (next < hw::kRssKeyWords * 32 ? key_bit(next) : 0);
+  }
+  return hash;
+}
+
+}  // namespace
+
+RssChoice rss_choice(const RegisterFile& registers, std::span<const std::byte> frame, const Headers& headers) {
+  RssChoice choice;
+  // The write-back's field holds the hash only if RXCSUM.PCSD disables the packet checksum in it. So RSS depends on
+  // PCSD (QEMU, igb_core.c, igb_rss_enabled).
+  choice.enabled = has_rss(registers.get<hw::MRQC>()) && registers.get<hw::RXCSUM>().has(hw::RXCSUM::PCSD);
+  if (!choice.enabled) return choice;
+  choice.type = rss_type(registers, headers);
+  if (choice.type == RssType::none) return choice;
+  std::array<std::byte, 36> input{};
+  const std::size_t source = headers.ipv4 != 0 ? headers.ipv4 + 12 : headers.ipv6 + 8;
+  std::size_t size = headers.ipv4 != 0 ? 8 : 32;
+  const auto take = [&](std::size_t from, std::size_t bytes, std::size_t to) {
+    std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(from), bytes,
+                input.begin() + static_cast<std::ptrdiff_t>(to));
+  };
+  take(source, size, 0);
+  if (with_ports(choice.type)) {
+    take(headers.tcp != 0 ? headers.tcp : headers.udp, 4, size);
+    size += 4;
+  }
+  choice.hash = toeplitz(registers, std::span<const std::byte>(input).first(size));
+  const std::uint32_t entry = choice.hash % hw::kRedirectionEntries;
+  choice.queue = registers.get<hw::RETA>(entry / 4).raw() >> entry % 4 * 8 & 0xF;
+  return choice;
+}
+
+namespace {
+
+constexpr std::uint32_t kAllPools = bit(hw::kPools) - 1;
+constexpr std::uint32_t kUntaggedLimit = 1518;
+constexpr std::size_t kSourceAddress = 6;
+constexpr std::uint32_t kVlanMask = 0xFFF;
+/// The bit of an entry of the redirection table that selects a pool's second queue: Linux, igb_main.c,
+/// igb_setup_mrqc and igb_write_rss_indir_tbl (shift 3). QEMU tests bit 0.
+constexpr std::uint32_t kSecondQueue = 0x8;
+
+}  // namespace
+
+// Initial values: QEMU, igb_core.c, igb_mac_reg_init.
+void Pools::reset() {
+  registers_.set<hw::VFRE>(hw::VFRE::POOLS(kAllPools));
+  registers_.set<hw::VFTE>(hw::VFTE::POOLS(kAllPools));
+  registers_.set<hw::RPLOLR>(hw::RPLOLR::STRCRC);
+  for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
+    registers_.set<hw::VMOLR>(pool, hw::VMOLR::RLPML(hw::kMaxFrameBytes) | hw::VMOLR::STRCRC);
+  }
+}
+
+bool Pools::enabled() const { return has_pools(registers_.get<hw::MRQC>()); }
+
+std::uint32_t Pools::with(hw::VMOLR::Setting setting) const {
+  std::uint32_t pools = 0;
+  for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
+    if (registers_.get<hw::VMOLR>(pool).has(setting)) pools |= bit(pool);
+  }
+  return pools;
+}
+
+std::uint32_t Pools::by_address(std::span<const std::byte> frame, bool& exact) const {
+  if (is_broadcast(frame)) return with(hw::VMOLR::BAM);
+  const std::uint32_t pools = filter_.exact_pools(frame, 0);
+  exact = pools != 0;
+  if (!is_multicast(frame)) return exact || !filter_.in_table(frame) ? pools : with(hw::VMOLR::ROPE);
+  return pools | with(hw::VMOLR::MPME) | (filter_.in_table(frame) ? with(hw::VMOLR::ROMPE) : 0);
+}
+
+// VLVF has the pools of a VLAN. A pool gets untagged frames only with VMOLR.AUPE.
+std::uint32_t Pools::by_vlan(const Headers& headers) const {
+  if (!registers_.get<hw::RCTL>().has(hw::RCTL::VFE)) return kAllPools;
+  return headers.tagged ? members_of(headers.vlan) : with(hw::VMOLR::AUPE);
+}
+
+std::uint32_t Pools::members_of(std::uint16_t tag) const {
+  std::uint32_t pools = 0;
+  for (std::uint32_t i = 0; i < hw::VLVF::kCount; ++i) {
+    const hw::VLVF::Value entry = registers_.get<hw::VLVF>(i);
+    const bool matches = entry.get(hw::VLVF::VLANID) == (tag & kVlanMask);
+    if (matches && entry.has(hw::VLVF::VLANID_ENABLE)) pools |= entry.get(hw::VLVF::POOLSEL);
+  }
+  return pools;
+}
+
+std::uint32_t Pools::longer_than_limit(std::size_t bytes, const Headers& headers) const {
+  const std::size_t fixed = kUntaggedLimit + headers.tag_bytes;
+  std::uint32_t pools = 0;
+  for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
+    const hw::VMOLR::Value limits = registers_.get<hw::VMOLR>(pool);
+    if (bytes > (limits.has(hw::VMOLR::LPE) ? limits.get(hw::VMOLR::RLPML) : fixed)) pools |= bit(pool);
+  }
+  return pools;
+}
+
+Pools::Choice Pools::choose(std::span<const std::byte> frame, const Headers& headers, From from,
+                            std::uint32_t source) const {
+  const hw::VT_CTL::Value control = registers_.get<hw::VT_CTL>();
+  const bool group = is_multicast(frame);
+  bool exact = false;
+  Choice choice{.pools = by_address(frame, exact) & by_vlan(headers)};
+  choice.only_inside = exact && !group && choice.pools != 0;
+  const std::uint32_t default_pool = bit(control.get(hw::VT_CTL::DEFAULT_POOL));
+  const bool has_default = from == From::wire && !control.has(hw::VT_CTL::DISABLE_DEFAULT_POOL);
+  if (choice.pools == 0 && !group && has_default) choice.pools = default_pool;
+  if (std::popcount(choice.pools) > 1 && !control.has(hw::VT_CTL::REPLICATION_EN)) {
+    choice.pools &= (choice.pools & default_pool) != 0 ? default_pool : ~(choice.pools - 1);  // else the lowest
+  }
+  const hw::DTXSWC::Value tx_switch = registers_.get<hw::DTXSWC>();
+  if (from == From::pool && (tx_switch.get(hw::DTXSWC::LOCAL_LOOPBACK) & bit(source)) == 0) {
+    choice.pools &= ~bit(source);
+  }
+  choice.pools &= registers_.get<hw::VFRE>().get(hw::VFRE::POOLS);
+  const std::uint32_t too_long = longer_than_limit(frame.size() + hw::kCrcBytes, headers);
+  choice.too_long = choice.pools != 0 && (choice.pools & ~too_long) == 0;
+  choice.pools &= ~too_long;
+  return choice;
+}
+
+std::uint32_t Pools::queue(std::uint32_t pool, std::uint32_t entry) const {
+  const bool spreads =
+      registers_.get<hw::MRQC>().has(hw::MRQC::VMDQ_RSS) && registers_.get<hw::VMOLR>(pool).has(hw::VMOLR::RSSE);
+  return spreads && (entry & kSecondQueue) != 0 ? pool + hw::kPools : pool;
+}
+
+// CTRL.VME is not used with pools. QEMU, igb_core.c, igb_rx_strip_vlan, which cites the 82576 datasheet, 7.10.3.8.
+bool Pools::strips_tag(std::uint32_t pool, bool replicated) const {
+  return replicated ? registers_.get<hw::RPLOLR>().has(hw::RPLOLR::STRVLAN)
+                    : registers_.get<hw::VMOLR>(pool).has(hw::VMOLR::STRVLAN);
+}
+
+bool Pools::may_send(std::uint32_t pool) const {
+  return !enabled() || (registers_.get<hw::VFTE>().get(hw::VFTE::POOLS) & bit(pool)) != 0;
+}
+
+bool Pools::switches() const { return enabled() && registers_.get<hw::DTXSWC>().has(hw::DTXSWC::VMDQ_LOOPBACK_EN); }
+
+bool Pools::forged(std::span<const std::byte> frame, std::uint32_t pool) const {
+  if (!enabled() || (registers_.get<hw::DTXSWC>().get(hw::DTXSWC::MAC_SPOOF) & bit(pool)) == 0) return false;
+  return (filter_.exact_pools(frame, kSourceAddress) & bit(pool)) == 0;
+}
+
+bool Pools::foreign_vlan(std::uint16_t tag, std::uint32_t pool) const {
+  const bool checked = enabled() && (registers_.get<hw::DTXSWC>().get(hw::DTXSWC::VLAN_SPOOF) & bit(pool)) != 0;
+  return checked && (tag & kVlanMask) != 0 && (members_of(tag) & bit(pool)) == 0;
 }
 
 }  // namespace pollux::models::igb

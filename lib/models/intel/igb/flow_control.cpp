@@ -5,12 +5,13 @@
 #include <array>
 
 #include "hw/intel/igb/limits.hpp"
-#include "models/intel/igb/frame.hpp"
+#include "models/intel/igb/filter.hpp"
 
 namespace pollux::models::igb {
 namespace {
 
-constexpr std::array<std::uint8_t, 6> kPauseAddress{0x01, 0x80, 0xC2, 0x00, 0x00, 0x01};
+constexpr std::array kPauseAddress{std::byte{0x01}, std::byte{0x80}, std::byte{0xC2},
+                                   std::byte{0x00}, std::byte{0x00}, std::byte{0x01}};
 constexpr std::uint16_t kMacControl = 0x8808;
 constexpr std::uint16_t kPause = 0x0001;
 constexpr std::size_t kOpcodeAt = 14;
@@ -51,16 +52,8 @@ Duration FlowControl::quanta(std::uint32_t count) const noexcept {
 
 /// True if the destination is the global pause address or the card's own address.
 bool FlowControl::is_for_us(std::span<const std::byte> frame) const {
-  const std::uint32_t low = registers_.get<hw::RAL>(0).raw();
-  const std::uint32_t high = registers_.get<hw::RAH>(0).get(hw::RAH::ADDRESS);
-  bool global = true;
-  bool own = true;
-  for (std::size_t i = 0; i < kPauseAddress.size(); ++i) {
-    const auto byte = std::to_integer<std::uint32_t>(frame[i]);
-    global = global && byte == kPauseAddress[i];
-    own = own && byte == ((i < 4 ? low >> 8 * i : high >> 8 * (i - 4)) & 0xFF);
-  }
-  return global || own;
+  const auto destination = frame.first(kPauseAddress.size());
+  return std::ranges::equal(destination, kPauseAddress) || std::ranges::equal(destination, own_address(registers_));
 }
 
 bool FlowControl::take(std::span<const std::byte> frame) {
@@ -86,12 +79,8 @@ bool FlowControl::take(std::span<const std::byte> frame) {
 
 void FlowControl::send(std::uint32_t quanta) {
   std::array<std::byte, kPauseBytes> frame{};
-  const std::uint32_t low = registers_.get<hw::RAL>(0).raw();
-  const std::uint32_t high = registers_.get<hw::RAH>(0).get(hw::RAH::ADDRESS);
-  for (std::size_t i = 0; i < kPauseAddress.size(); ++i) {
-    frame[i] = std::byte{kPauseAddress[i]};
-    frame[6 + i] = static_cast<std::byte>(i < 4 ? low >> 8 * i & 0xFF : high >> 8 * (i - 4) & 0xFF);
-  }
+  std::ranges::copy(kPauseAddress, frame.begin());
+  std::ranges::copy(own_address(registers_), frame.begin() + kPauseAddress.size());
   frame[12] = static_cast<std::byte>(kMacControl >> 8);
   frame[13] = static_cast<std::byte>(kMacControl & 0xFF);
   frame[kOpcodeAt + 1] = static_cast<std::byte>(kPause);

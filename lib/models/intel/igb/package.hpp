@@ -3,9 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "hw/intel/igb/registers.hpp"
+#include "models/intel/igb/register_file.hpp"
+#include "models/intel/igb/timers.hpp"
 #include "pollux/base/clock.hpp"
 
 namespace pollux::models::igb {
@@ -87,6 +91,37 @@ class Package {
   Duration firmware_due_ = Duration::max();
   std::uint64_t firmware_turns_ = 0;
   Violations violations_;
+};
+
+/// A port's access to what it shares with the other ports of its package and with firmware.
+class Semaphores {
+ public:
+  Semaphores(RegisterFile& registers, Timers& timers, std::shared_ptr<Package> shared, Package::Port port)
+      : timers_(timers), package_(std::move(shared)), port_(port) {
+    registers.on_read<hw::SWSM>([this](std::uint32_t) { return package().read_swsm(port_, timers_.now()).raw(); });
+    registers.on_write<hw::SWSM>([this](std::uint32_t, std::uint32_t value) {
+      package().write_swsm(port_, hw::SWSM::Value(value), timers_.now());
+    });
+    registers.on_read<hw::FWSM>([this](std::uint32_t) { return package().fwsm().raw(); });
+    registers.on_read<hw::SW_FW_SYNC>([this](std::uint32_t) { return package().sync().raw(); });
+    registers.on_write<hw::SW_FW_SYNC>([this](std::uint32_t, std::uint32_t value) {
+      package().write_sync(port_, hw::SW_FW_SYNC::Value(value), timers_.now());
+    });
+  }
+
+  /// Returns the package after its firmware has run up to the current time.
+  [[nodiscard]] Package& package() {
+    package_->run_firmware(timers_.now());
+    return *package_;
+  }
+  void share(const Semaphores& other) { package_ = other.package_; }
+  [[nodiscard]] Duration begin_nvm_read() { return package().begin_nvm_read(port_, timers_.now()); }
+  void access_phy() { package().access_phy(port_); }
+
+ private:
+  Timers& timers_;
+  std::shared_ptr<Package> package_;
+  Package::Port port_;
 };
 
 }  // namespace pollux::models::igb

@@ -3,8 +3,7 @@
 
 #include <algorithm>
 
-#include "models/intel/igb/checksum.hpp"
-#include "models/intel/igb/header_split.hpp"
+#include "models/intel/igb/frame.hpp"
 
 namespace pollux::models::igb {
 
@@ -16,9 +15,7 @@ Receive::Receive(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts& 
       statistics_(statistics),
       time_(time),
       filter_(registers, exact_addresses),
-      pools_(registers, filter_),
-      rss_(registers),
-      filters_(registers) {
+      pools_(registers, filter_) {
   queues_.reserve(hw::kRxQueues);
   for (std::uint32_t i = 0; i < hw::kRxQueues; ++i) {
     queues_.emplace_back(registers, dma, i);
@@ -124,7 +121,7 @@ bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, F
 }
 
 intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const Headers& headers,
-                                       const Rss::Choice& choice, Filter::Match match) const {
+                                       const RssChoice& choice, Filter::Match match) const {
   intel::rx::WriteBack what;
   if (headers.ipv4 != 0)
     what.packet_type |= intel::rx::kTypeIpv4 | (headers.ip_options ? intel::rx::kTypeIpv4Options : 0);
@@ -177,9 +174,9 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
   const Headers headers = parsed(frame);
   const Filter::Match match = filter_.address(frame);
   if (!passes(frame, headers, match)) return;
-  const Rss::Choice choice = rss_.choose(frame, headers);
+  const RssChoice choice = rss_choice(registers_, frame, headers);
   intel::rx::WriteBack write_back = describe(frame, headers, choice, match);
-  std::uint32_t queue = filters_.queue(frame, headers).value_or(choice.queue);
+  std::uint32_t queue = filtered_queue(registers_, frame, headers).value_or(choice.queue);
   if (const std::optional<std::uint32_t> filter = filter_.ether_type(headers); filter) {
     const hw::ETQF::Value fields = registers_.get<hw::ETQF>(*filter);
     write_back.packet_type = intel::rx::kTypeEtherFilter | *filter;
@@ -202,7 +199,7 @@ bool Receive::frame_of_pool(std::span<const std::byte> frame, std::uint32_t pool
   if (frame.size() < kMacHeaderBytes || !registers_.get<hw::RCTL>().has(hw::RCTL::RXEN)) return false;
   const Headers headers = parsed(frame);
   const Pools::Choice pools = pools_.choose(frame, headers, Pools::From::pool, pool);
-  const Rss::Choice rss = rss_.choose(frame, headers);
+  const RssChoice rss = rss_choice(registers_, frame, headers);
   const intel::rx::WriteBack write_back = describe(frame, headers, rss, Filter::Match::exact);
   if (pools.pools != 0 || pools.too_long) to_pools(frame, headers, write_back, rss, pools, Pools::From::pool);
   return pools.only_inside;
@@ -210,7 +207,7 @@ bool Receive::frame_of_pool(std::span<const std::byte> frame, std::uint32_t pool
 
 // Each pool gets a copy. The counters of the MAC count frames of the wire, once; those of a pool count each copy.
 void Receive::to_pools(std::span<const std::byte> frame, const Headers& headers, intel::rx::WriteBack write_back,
-                       const Rss::Choice& rss, const Pools::Choice& choice, Pools::From from) {
+                       const RssChoice& rss, const Pools::Choice& choice, Pools::From from) {
   if (choice.too_long) {
     statistics_.count<hw::ROC>();
     statistics_.count<hw::RLEC>();

@@ -10,19 +10,14 @@
 #include <vector>
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/clocks.hpp"
 #include "models/intel/igb/filter.hpp"
 #include "models/intel/igb/interrupts.hpp"
-#include "models/intel/igb/pools.hpp"
-#include "models/intel/igb/queue_filters.hpp"
-#include "models/intel/igb/rss.hpp"
 #include "models/intel/igb/rx_queue.hpp"
 #include "models/intel/igb/statistics.hpp"
-#include "models/intel/igb/time_sync.hpp"
 #include "models/intel/igb/timers.hpp"
 
 namespace pollux::models::igb {
-
-namespace intel = pollux::hw::intel;
 
 /// The receive path: filters, queue selection, the packet buffer and the queues.
 class Receive {
@@ -79,13 +74,13 @@ class Receive {
   void schedule_enable(std::uint32_t queue);
   [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
-                                              const Rss::Choice& choice, Filter::Match match) const;
+                                              const RssChoice& choice, Filter::Match match) const;
   [[nodiscard]] bool has_outer_tags() const;
   [[nodiscard]] std::uint16_t split_of(std::span<const std::byte> frame, const Headers& headers,
                                        const intel::rx::WriteBack& write_back, std::uint32_t queue) const;
   [[nodiscard]] Headers parsed(std::span<const std::byte> frame) const;
   void to_pools(std::span<const std::byte> frame, const Headers& headers, intel::rx::WriteBack write_back,
-                const Rss::Choice& rss, const Pools::Choice& choice, Pools::From from);
+                const RssChoice& rss, const Pools::Choice& choice, Pools::From from);
   void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back,
              bool counts = true);
   [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
@@ -105,8 +100,6 @@ class Receive {
   TimeSync& time_;
   Filter filter_;
   Pools pools_;
-  Rss rss_;
-  QueueFilters filters_;
   std::vector<RxQueue> queues_;
   std::array<Timers::Id, hw::kRxQueues> enable_timer_{};
   std::array<Timers::Id, hw::kRxQueues> write_back_timer_{};

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "hw/intel/igb/limits.hpp"
-#include "models/intel/igb/header_split.hpp"
+#include "models/intel/igb/frame.hpp"
 
 namespace pollux::models::igb {
 namespace {

@@ -8,11 +8,8 @@
 #include "hw/intel/descriptors.hpp"
 #include "models/intel/igb/dma.hpp"
 #include "models/intel/igb/register_file.hpp"
-#include "models/intel/igb/write_backs.hpp"
 
 namespace pollux::models::igb {
-
-namespace intel = pollux::hw::intel;
 
 /// One receive queue: its ring, and the code that writes frames to the ring's buffers.
 class RxQueue {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <vector>
@@ -30,7 +31,17 @@ class Timers {
   [[nodiscard]] Duration next() const { return next_; }
 
   /// Runs all timers that are due at `now`, in order of due time, each at its own time. Time never decreases.
-  void advance(Duration now);
+  void advance(Duration now) {
+    while (next_ <= now) {
+      const auto earliest = std::ranges::min_element(entries_, {}, &Entry::due);
+      next_ = earliest == entries_.end() ? kNever : earliest->due;
+      if (next_ > now || next_ == kNever) break;
+      now_ = std::max(now_, earliest->due);
+      earliest->due = kNever;
+      earliest->action();
+    }
+    now_ = std::max(now_, now);
+  }
 
  private:
   static constexpr Duration kNever = Duration::max();
@@ -38,8 +49,6 @@ class Timers {
     Duration due;
     std::function<void()> action;
   };
-
-  [[nodiscard]] Entry* earliest();
 
   std::vector<Entry> entries_;
   Duration now_{0};

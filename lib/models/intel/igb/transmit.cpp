@@ -9,7 +9,58 @@
 
 namespace pollux::models::igb {
 
-namespace intel = pollux::hw::intel;
+TxRates::TxRates(RegisterFile& registers, Timers& timers) : registers_(registers), timers_(timers) {
+  registers_.on_write<hw::RTTDQSEL>(
+      [this](std::uint32_t, std::uint32_t value) { selected_ = hw::RTTDQSEL::Value(value).get(hw::RTTDQSEL::QUEUE); });
+  registers_.on_write<hw::RTTBCNRC>([this](std::uint32_t, std::uint32_t value) {
+    rate_[selected_] = hw::RTTBCNRC::Value(value);
+    if (!rate_[selected_].has(hw::RTTBCNRC::RS_ENA)) next_[selected_] = timers_.now();
+  });
+}
+
+void TxRates::reset() {
+  selected_ = 0;
+  rate_.fill({});
+  next_.fill(Duration(0));
+}
+
+void TxRates::sent(std::uint32_t queue, std::size_t bytes) {
+  const hw::RTTBCNRC::Value rate = rate_[queue];
+  if (!rate.has(hw::RTTBCNRC::RS_ENA)) return;
+  constexpr std::array<std::int64_t, 3> kNanosecondsPerByte{800, 80, 8};
+  constexpr std::size_t kPreambleAndGap = 20;
+  constexpr std::int64_t kOne = 1 << 14;
+  const auto on_wire = static_cast<std::int64_t>(bytes + hw::kCrcBytes + kPreambleAndGap) * kNanosecondsPerByte[speed_];
+  const std::int64_t factor = std::int64_t{rate.get(hw::RTTBCNRC::RF_INT)} * kOne + rate.get(hw::RTTBCNRC::RF_DEC);
+  next_[queue] = std::max(next_[queue], timers_.now()) + Duration(on_wire * factor / kOne);
+}
+
+bool Collisions::send() {
+  if (!half_duplex_ || injected_.empty()) return true;
+  const Contention next = injected_.front();
+  injected_.pop_front();
+  if (next.deferred) statistics_.count<hw::DC>();
+  if (!count_collisions(next.collisions)) return false;
+  if (!next.late) return true;
+  statistics_.count<hw::LATECOL>();
+  return registers_.get<hw::TCTL>().has(hw::TCTL::RTLC);
+}
+
+// TCTL.CT is the number of repetitions: with 15, the 16th collision is the last one (IEEE 802.3, attemptLimit).
+bool Collisions::count_collisions(std::uint32_t collisions) {
+  const std::uint32_t limit = registers_.get<hw::TCTL>().get(hw::TCTL::CT) + 1;
+  const bool sent = collisions < limit;
+  for (std::uint32_t i = 0; i < std::min(collisions, limit); ++i) statistics_.count<hw::COLC>();
+  if (!sent) {
+    statistics_.count<hw::ECOL>();
+  } else if (collisions == 1) {
+    statistics_.count<hw::SCC>();
+  } else if (collisions > 1) {
+    statistics_.count<hw::MCC>();
+  }
+  return sent;
+}
+
 namespace {
 
 constexpr std::size_t kTypeOffset = 12;

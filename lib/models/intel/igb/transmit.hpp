@@ -4,22 +4,76 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <span>
 #include <vector>
 
 #include "hw/intel/igb/limits.hpp"
-#include "models/intel/igb/collisions.hpp"
+#include "models/intel/igb/clocks.hpp"
+#include "models/intel/igb/filter.hpp"
 #include "models/intel/igb/interrupts.hpp"
-#include "models/intel/igb/pools.hpp"
+#include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/statistics.hpp"
-#include "models/intel/igb/time_sync.hpp"
 #include "models/intel/igb/timers.hpp"
-#include "models/intel/igb/tx_offload.hpp"
 #include "models/intel/igb/tx_queue.hpp"
-#include "models/intel/igb/tx_rates.hpp"
 
 namespace pollux::models::igb {
+
+/// [I-M-TXRATE] The rate limits of the transmit queues (RTTDQSEL, RTTBCNRC). After a frame, a limited queue waits for
+/// the time that the frame takes on the wire, with preamble and gap, times the rate factor. It never catches up.
+class TxRates {
+ public:
+  TxRates(RegisterFile& registers, Timers& timers);
+
+  void reset();
+  /// The link's speed in the encoding of STATUS.SPEED.
+  void set_speed(std::uint32_t speed) noexcept { speed_ = speed < 2 ? speed : 2; }
+  /// True if the queue may not start a frame yet.
+  [[nodiscard]] bool waits(std::uint32_t queue) const { return next_[queue] > timers_.now(); }
+  [[nodiscard]] Duration wait(std::uint32_t queue) const { return next_[queue] - timers_.now(); }
+  /// RTTBCNRC of a queue.
+  [[nodiscard]] hw::RTTBCNRC::Value rate(std::uint32_t queue) const { return rate_[queue]; }
+  /// The queue has sent a frame of `bytes` without FCS.
+  void sent(std::uint32_t queue, std::size_t bytes);
+
+ private:
+  RegisterFile& registers_;
+  Timers& timers_;
+  std::uint32_t selected_ = 0;
+  std::uint32_t speed_ = 2;
+  std::array<hw::RTTBCNRC::Value, hw::kTxQueues> rate_{};
+  std::array<Duration, hw::kTxQueues> next_{};  // when the queue may start its next frame
+};
+
+/// What a frame meets on a half-duplex link before it is sent.
+struct Contention {
+  bool deferred = false;  ///< the wire was busy at first
+  std::uint32_t collisions =
+      0;              ///< within the first 64 bytes; after the last one that TCTL.CT allows the card gives up
+  bool late = false;  ///< a collision after 64 bytes; without TCTL.RTLC the card gives up
+};
+
+/// [I-M-COLLISION] The collisions of a half-duplex link. A wire between two in-process cards has none: a test injects
+/// them. The frames of a full-duplex link meet none.
+class Collisions {
+ public:
+  Collisions(RegisterFile& registers, Statistics& statistics) : registers_(registers), statistics_(statistics) {}
+
+  void set_half_duplex(bool half) noexcept { half_duplex_ = half; }
+  /// One more frame, of those that follow, meets this.
+  void inject(const Contention& contention) { injected_.push_back(contention); }
+  /// Counts what the next frame meets. False: the card gives up, and the frame is lost.
+  [[nodiscard]] bool send();
+
+ private:
+  [[nodiscard]] bool count_collisions(std::uint32_t collisions);
+
+  RegisterFile& registers_;
+  Statistics& statistics_;
+  std::deque<Contention> injected_;
+  bool half_duplex_ = false;
+};
 
 /// The transmit path: the queues, and the processing of frames between the queues and the wire.
 class Transmit final : private TxSink {

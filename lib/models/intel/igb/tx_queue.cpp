@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/tx_queue.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "hw/intel/igb/limits.hpp"
-#include "models/intel/igb/tx_offload.hpp"
+#include "models/intel/igb/frame.hpp"
 
 namespace pollux::models::igb {
 
@@ -125,6 +127,136 @@ void TxQueue::write_back(std::uint64_t slot, const intel::Descriptor& descriptor
   const std::uint64_t where = std::uint64_t{registers_.get<hw::TDWBAH>(number_).raw()} << 32 | (low.raw() & ~3U);
   const std::uint32_t value = head();
   dma_->write(ModelAccess::head_write_back, number_, where, std::as_bytes(std::span(&value, 1)));
+}
+
+namespace {
+
+namespace tx = intel::tx;
+
+// Offsets in the headers, and the headers' least lengths.
+constexpr std::size_t kTypeAt = 12;
+constexpr std::size_t kIpv4LengthAt = 2;
+constexpr std::size_t kIpv4IdAt = 4;
+constexpr std::size_t kIpv4ChecksumAt = 10;
+constexpr std::size_t kIpv4Bytes = 20;
+constexpr std::size_t kIpv6LengthAt = 4;
+constexpr std::size_t kIpv6Bytes = 40;
+constexpr std::size_t kTcpSequenceAt = 4;
+constexpr std::size_t kTcpFlagsAt = 13;
+constexpr std::size_t kTcpChecksumAt = 16;
+constexpr std::size_t kTcpBytes = 20;
+constexpr std::size_t kUdpLengthAt = 4;
+constexpr std::size_t kUdpBytes = 8;
+constexpr std::size_t kSctpBytes = 12;
+constexpr std::byte kFinAndPush{0x09};
+constexpr std::byte kCwr{0x80};
+/// A smaller number in the place of the EtherType is the length of the frame's data (IEEE 802.3, 3.2.6).
+constexpr std::uint16_t kMinEtherType = 0x0600;
+
+void write_big16(std::span<std::byte> bytes, std::size_t at, std::size_t value) noexcept {
+  bytes[at] = static_cast<std::byte>(value >> 8 & 0xFF);
+  bytes[at + 1] = static_cast<std::byte>(value & 0xFF);
+}
+
+void add_big32(std::span<std::byte> bytes, std::size_t at, std::size_t addend) noexcept {
+  const auto sum =
+      static_cast<std::uint32_t>((std::uint32_t{read_big16(bytes, at)} << 16 | read_big16(bytes, at + 2)) + addend);
+  write_big16(bytes, at, sum >> 16);
+  write_big16(bytes, at + 2, sum & 0xFFFF);
+}
+
+}  // namespace
+
+bool TxOffload::start(std::vector<std::byte>& bytes, std::uint64_t flags, const intel::Descriptor& context) {
+  std::swap(bytes_, bytes);
+  flags_ = flags;
+  context_ = tx::context_of(context);
+  discard();
+  if (!asks(tx::kSegment)) {
+    count_ = fits() ? 1 : 0;
+  } else if (can_segment()) {
+    count_ = (bytes_.size() - header_bytes() + context_.mss - 1) / context_.mss;
+  }
+  return count_ != 0;
+}
+
+/// Whether the frame has the headers into which checksums are inserted.
+bool TxOffload::fits() const noexcept {
+  if (asks(tx::kInsertIpChecksum) && (context_.ip_length < kIpv4Bytes || layer4_at() > bytes_.size())) return false;
+  if (!asks(tx::kInsertL4Checksum)) return true;
+  switch (layer4()) {
+    case tx::kContextTcp: return layer4_at() + kTcpBytes <= bytes_.size();
+    case tx::kContextUdp: return layer4_at() + kUdpBytes <= bytes_.size();
+    case tx::kContextSctp: return layer4_at() + kSctpBytes <= bytes_.size();
+    default: return false;
+  }
+}
+
+bool TxOffload::can_segment() const noexcept {
+  const std::size_t layer4_bytes = layer4() == tx::kContextTcp ? kTcpBytes : kUdpBytes;
+  const bool headers = ip_at() >= kMacHeaderBytes && context_.ip_length >= (is_ipv4() ? kIpv4Bytes : kIpv6Bytes) &&
+                       (layer4() == tx::kContextTcp || layer4() == tx::kContextUdp) &&
+                       context_.l4_length >= layer4_bytes;
+  const std::size_t payload = flags_ >> tx::kPayloadShift & tx::kPayloadMask;
+  return headers && context_.mss != 0 && header_bytes() + context_.mss <= hw::kMaxFrameBytes && payload != 0 &&
+         bytes_.size() == header_bytes() + payload;
+}
+
+std::span<const std::byte> TxOffload::next() {
+  const std::size_t number = sent_++;
+  if (!asks(tx::kSegment)) {
+    insert_checksums(bytes_);
+    return bytes_;
+  }
+  const std::size_t from = header_bytes() + number * context_.mss;
+  const auto at = [this](std::size_t offset) { return bytes_.begin() + static_cast<std::ptrdiff_t>(offset); };
+  segment_.assign(at(0), at(header_bytes()));
+  segment_.insert(segment_.end(), at(from), at(std::min(from + context_.mss, bytes_.size())));
+  update_headers(segment_);
+  if (layer4() == tx::kContextTcp) {  // [I-M-TCPFLAGS]
+    std::byte& tcp_flags = segment_[layer4_at() + kTcpFlagsAt];
+    if (!finished()) tcp_flags &= ~kFinAndPush;
+    if (number != 0) tcp_flags &= ~kCwr;
+  }
+  const std::span<std::byte> segment(segment_);
+  if (is_ipv4()) {
+    write_big16(segment, ip_at() + kIpv4IdAt, read_big16(segment, ip_at() + kIpv4IdAt) + number);
+  }
+  if (layer4() == tx::kContextTcp) add_big32(segment, layer4_at() + kTcpSequenceAt, number * context_.mss);
+  insert_checksums(segment);
+  return segment_;
+}
+
+/// The fields that hold a length.
+void TxOffload::update_headers(std::span<std::byte> segment) const {
+  const std::size_t tagged = read_big16(segment, kTypeAt) == 0x8100 ? hw::kVlanTagBytes : 0;
+  if (kTypeAt + tagged + 2 <= ip_at() && read_big16(segment, kTypeAt + tagged) < kMinEtherType) {
+    write_big16(segment, kTypeAt + tagged, segment.size() - kMacHeaderBytes - tagged);
+  }
+  const std::size_t ip_bytes = segment.size() - ip_at();
+  if (is_ipv4()) {
+    write_big16(segment, ip_at() + kIpv4LengthAt, ip_bytes);
+  } else {
+    write_big16(segment, ip_at() + kIpv6LengthAt, ip_bytes - kIpv6Bytes);
+  }
+  if (layer4() == tx::kContextUdp) write_big16(segment, layer4_at() + kUdpLengthAt, segment.size() - layer4_at());
+}
+
+// Software has put a start value into each checksum field. For layer 4 it is the sum of the pseudo-header, without the
+// length in a segmentation request. For IPv4 it is 0, or the sum that cancels bytes which are not part of the header
+// (Linux, igb_main.c, igb_tso).
+void TxOffload::insert_checksums(std::span<std::byte> frame) const {
+  if (asks(tx::kInsertIpChecksum) && (is_ipv4() || !asks(tx::kSegment))) {
+    insert_checksum(frame.subspan(ip_at(), context_.ip_length), kIpv4ChecksumAt, 0, false);
+  }
+  if (!asks(tx::kInsertL4Checksum)) return;
+  const std::span<std::byte> packet = frame.subspan(layer4_at());
+  const std::size_t length = asks(tx::kSegment) ? packet.size() : 0;
+  switch (layer4()) {
+    case tx::kContextTcp: return insert_checksum(packet, kTcpChecksumAt, length, false);
+    case tx::kContextUdp: return insert_checksum(packet, kUdpChecksumAt, length, true);
+    default: return insert_sctp_checksum(packet);
+  }
 }
 
 }  // namespace pollux::models::igb

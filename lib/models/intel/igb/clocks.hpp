@@ -7,6 +7,7 @@
 #include <span>
 
 #include "models/intel/igb/frame.hpp"
+#include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/timers.hpp"
 
@@ -33,14 +34,30 @@ class TimeSync {
   [[nodiscard]] bool is_event(std::span<const std::byte> frame, const Headers& headers) const;
   [[nodiscard]] bool ether_type_selected(std::uint16_t ether_type) const;
   [[nodiscard]] bool ports_selected(std::span<const std::byte> frame, const Headers& headers) const;
-  [[nodiscard]] bool filter_selects(std::uint32_t index, std::span<const std::byte> frame,
-                                    const Headers& headers) const;
 
   RegisterFile& registers_;
   const Timers& timers_;
   std::uint64_t base_ = 0;  // the clock at `base_time_`
   Duration base_time_{0};
   std::uint32_t low_written_ = 0;  // to SYSTIML
+};
+
+/// FRTIMER, which counts all the time, and TCPTIMER, which raises an interrupt.
+class GeneralTimers {
+ public:
+  GeneralTimers(RegisterFile& registers, Timers& timers, Interrupts& interrupts);
+  void reset();
+
+ private:
+  void write_tcp_timer(hw::TCPTIMER::Value value);
+  void start();
+  void expire();
+
+  RegisterFile& registers_;
+  Timers& timers_;
+  Interrupts& interrupts_;
+  Timers::Id expired_;
+  Duration started_{0};  // when FRTIMER was 0
 };
 
 }  // namespace pollux::models::igb

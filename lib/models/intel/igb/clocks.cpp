@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "models/intel/igb/time_sync.hpp"
+#include "models/intel/igb/clocks.hpp"
 
 #include "hw/intel/igb/limits.hpp"
+#include "models/intel/igb/filter.hpp"
 
 namespace pollux::models::igb {
+
 namespace {
 
 /// The unit of TIMINCA.PERIOD. Linux igb, igb_ptp.c, INCPERIOD_82576.
@@ -19,13 +21,6 @@ constexpr std::size_t kMessageBytes = 34;
 constexpr unsigned kFirstGeneralMessage = 8;
 
 unsigned value_at(std::span<const std::byte> bytes, std::size_t at) { return std::to_integer<unsigned>(bytes[at]); }
-
-/// Bytes in the order of the wire, least significant first, as software writes ports and addresses to the filters.
-std::uint32_t read_little(std::span<const std::byte> frame, std::size_t at, std::size_t bytes) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < bytes; ++i) value |= value_at(frame, at + i) << 8 * i;
-  return value;
-}
 
 }  // namespace
 
@@ -168,32 +163,51 @@ bool TimeSync::ether_type_selected(std::uint16_t ether_type) const {
   return false;
 }
 
+/// The destination port of a filter is that of IMIR (Linux igb, igb_ptp.c, igb_ptp_set_timestamp_mode).
 bool TimeSync::ports_selected(std::span<const std::byte> frame, const Headers& headers) const {
   for (std::uint32_t i = 0; i < hw::FTQF::kCount; ++i) {
-    if (filter_selects(i, frame, headers)) return true;
+    if (registers_.get<hw::FTQF>(i).has(hw::FTQF::TIME_STAMP) && tuple_matches(registers_, i, frame, headers)) {
+      return true;
+    }
   }
   return false;
 }
 
-/// A five-tuple filter. The destination port is that of IMIR (Linux igb, igb_ptp.c, igb_ptp_set_timestamp_mode).
-bool TimeSync::filter_selects(std::uint32_t index, std::span<const std::byte> frame, const Headers& headers) const {
-  const hw::FTQF::Value filter = registers_.get<hw::FTQF>(index);
-  if (!filter.has(hw::FTQF::TIME_STAMP)) return false;
-  if (!filter.has(hw::FTQF::PROTOCOL_BP) && filter.get(hw::FTQF::PROTOCOL) != kProtocolUdp) return false;
-  const hw::IMIR::Value destination = registers_.get<hw::IMIR>(index);
-  const std::uint32_t source_port = registers_.get<hw::SPQF>(index).get(hw::SPQF::PORT);
-  if (!filter.has(hw::FTQF::SOURCE_PORT_BP) && source_port != read_little(frame, headers.udp, 2)) return false;
-  if (!destination.has(hw::IMIR::PORT_BP) &&
-      destination.get(hw::IMIR::PORT) != read_little(frame, headers.udp + 2, 2)) {
-    return false;
-  }
-  const bool addresses = !filter.has(hw::FTQF::SOURCE_ADDRESS_BP) || !filter.has(hw::FTQF::DESTINATION_ADDRESS_BP);
-  if (!addresses) return true;
-  if (headers.ipv4 == 0) return false;
-  return (filter.has(hw::FTQF::SOURCE_ADDRESS_BP) ||
-          registers_.get<hw::SAQF>(index).raw() == read_little(frame, headers.ipv4 + 12, 4)) &&
-         (filter.has(hw::FTQF::DESTINATION_ADDRESS_BP) ||
-          registers_.get<hw::DAQF>(index).raw() == read_little(frame, headers.ipv4 + 16, 4));
+// [I-M-FRTIMER] Microseconds in bits 9:0, milliseconds in bits 19:10 and seconds in bits 31:20.
+GeneralTimers::GeneralTimers(RegisterFile& registers, Timers& timers, Interrupts& interrupts)
+    : registers_(registers), timers_(timers), interrupts_(interrupts), expired_(timers.add([this] { expire(); })) {
+  registers_.on_read<hw::FRTIMER>([this](std::uint32_t) {
+    const auto microseconds = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(timers_.now() - started_).count());
+    return static_cast<std::uint32_t>(microseconds % 1000 | microseconds / 1000 % 1000 << 10 |
+                                      (microseconds / 1'000'000 & 0xFFF) << 20);
+  });
+  registers_.on_write<hw::FRTIMER>([](std::uint32_t, std::uint32_t) {});
+  registers_.on_write<hw::TCPTIMER>(
+      [this](std::uint32_t, std::uint32_t value) { write_tcp_timer(hw::TCPTIMER::Value(value)); });
+}
+
+void GeneralTimers::reset() {
+  timers_.cancel(expired_);
+  started_ = timers_.now();
+}
+
+// 82575 manual, 5.16.1: KICKSTART starts a count of DURATION milliseconds, LOOP repeats it.
+void GeneralTimers::write_tcp_timer(hw::TCPTIMER::Value value) {
+  registers_.set<hw::TCPTIMER>(value.without(hw::TCPTIMER::KICKSTART | hw::TCPTIMER::COUNT_FINISH));
+  if (!value.has(hw::TCPTIMER::COUNT_ENABLE)) return timers_.cancel(expired_);
+  if (value.has(hw::TCPTIMER::COUNT_FINISH)) interrupts_.raise_tcp_timer();
+  if (value.has_any(hw::TCPTIMER::KICKSTART | hw::TCPTIMER::COUNT_FINISH)) start();
+}
+
+void GeneralTimers::start() {
+  const std::uint32_t duration = registers_.get<hw::TCPTIMER>().get(hw::TCPTIMER::DURATION);
+  if (duration != 0) timers_.start(expired_, std::chrono::milliseconds(duration));
+}
+
+void GeneralTimers::expire() {
+  interrupts_.raise_tcp_timer();
+  if (registers_.get<hw::TCPTIMER>().has(hw::TCPTIMER::LOOP)) start();
 }
 
 }  // namespace pollux::models::igb
