@@ -61,15 +61,8 @@ inline constexpr std::size_t kLinkPartnerFrameBytes = 16 * 1024;
 /// Polling interval of a link partner while something else is waited for.
 inline constexpr Duration kLinkPartnerInterval = std::chrono::microseconds(10);
 
-/// Opens the link partner that `options` selects. Errors: invalid_argument for two kinds or an incomplete one, and
-/// those of the functions below.
+/// Opens the link partner that `options` selects. Errors: invalid_argument for two kinds or an incomplete one,
+/// not_found, permission_denied, busy, io_error; the error's text and hint name the file.
 [[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions& options);
-
-// Open one kind of link partner. Errors: not_found, permission_denied, busy, io_error, invalid_argument; the error's
-// text and hint name the file.
-[[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_pcap_partner(const std::string& in, const std::string& out);
-[[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_tap_partner(const std::string& name);
-[[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_socket_partner(const std::string& local,
-                                                                       const std::string& remote);
 
 }  // namespace pollux::sim

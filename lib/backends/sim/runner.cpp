@@ -2,15 +2,15 @@
 #include "backends/sim/runner.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <ctime>
 #include <system_error>
+
+#include "base/signals_blocked.hpp"
 
 namespace pollux::sim {
 namespace {
@@ -19,22 +19,6 @@ namespace {
 constexpr Duration kMaxSleep = std::chrono::milliseconds(10);
 /// Polls for posted writes before the thread sleeps, because a driver often writes again soon.
 constexpr int kPollsBeforeSleep = 64;
-
-/// Blocks all signals while the thread is created. Signals belong to the application, which does not know this thread.
-class AllSignalsBlocked {
- public:
-  AllSignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-  ~AllSignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 
@@ -50,7 +34,7 @@ Result<std::unique_ptr<Runner>> Runner::create(Machine& machine) {
 void Runner::start() {
   if (thread_.joinable()) return;
   running_.store(true);
-  const AllSignalsBlocked blocked;
+  const SignalsBlocked blocked;
   try {
     thread_ = std::thread([this] { loop(); });
   } catch (const std::system_error&) {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/sim/uri.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "backends/sim/uri.hpp"
+#include "backends/sim/open_sim.hpp"
 
 namespace pollux::tool::bench {
 namespace {
