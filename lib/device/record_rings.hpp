@@ -61,6 +61,8 @@ struct RingRegister {
   Role role = Role::tail;
   std::uint8_t kind = 0;  ///< index into CardLayout::rings
   std::uint16_t queue = 0;
+
+  [[nodiscard]] bool is_base() const noexcept { return role == Role::base_low || role == Role::base_high; }
 };
 [[nodiscard]] std::optional<RingRegister> find_ring_register(const CardLayout& layout, std::uint32_t offset) noexcept;
 

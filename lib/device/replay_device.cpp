@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "device/replay_device.hpp"
-
 #include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/file_descriptor.hpp"
 #include "base/open_file.hpp"
+#include "device/record_rings.hpp"
+#include "mem/context_state.hpp"
+#include "pollux/device/record.hpp"
 
 namespace pollux {
 namespace {
@@ -41,11 +53,6 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   }
 }
 
-/// Text before the name of a register, if the access has not all 32 bits of it.
-std::string describe_width(const RecordEvent& event) {
-  return event.width == 4 ? "" : fmt::format("{} bits of ", 8 * event.width);
-}
-
 Result<void> as_result(const Result<RecordEvent>& event, std::string_view name, std::string_view call) {
   if (!event) return tl::unexpected<Error>(event.error());
   if (event->outcome == 0) return {};
@@ -54,6 +61,313 @@ Result<void> as_result(const Result<RecordEvent>& event, std::string_view name, 
 }
 
 }  // namespace
+
+/// See replay_device.
+class ReplayDevice final : public Device {
+ public:
+  ReplayDevice(std::shared_ptr<ContextState> context, std::string name, RecordReader reader, const CardLayout& layout,
+               std::shared_ptr<ReplayProgress> progress)
+      : context_(std::move(context)),
+        name_(std::move(name)),
+        reader_(std::move(reader)),
+        layout_(layout),
+        progress_(std::move(progress)) {
+    for (const RingRegisters& kind : layout_.rings) rings_.emplace_back(kind.queues, DriverRing(kind.descriptor_bytes));
+  }
+  ~ReplayDevice() override {
+    if (attached_) context_->detach(*memory_);
+  }
+  /// Attaches the memory map to the Context.
+  [[nodiscard]] Result<void> prepare() {
+    if (auto attached = context_->attach(memory_); !attached) return attached;
+    attached_ = true;
+    return {};
+  }
+
+  [[nodiscard]] const std::string& name() const override { return name_; }
+  [[nodiscard]] PciIdentity identity() const override { return reader_.header().identity; }
+  [[nodiscard]] int numa_node() const override { return -1; }
+  [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override {
+    const std::lock_guard lock(mutex_);
+    auto event = answer_call({.kind = Kind::config_read, .bar = static_cast<std::uint8_t>(width), .offset = offset});
+    if (auto result = as_result(event, name_, "read_config"); !result) return pass_on(std::move(result));
+    return event->value;
+  }
+  [[nodiscard]] Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override {
+    const std::lock_guard lock(mutex_);
+    return as_result(
+        answer_call(
+            {.kind = Kind::config_write, .bar = static_cast<std::uint8_t>(width), .offset = offset, .value = value}),
+        name_, "write_config");
+  }
+  [[nodiscard]] Result<Bar> bar(unsigned index) override {
+    if (index >= windows_.size() || reader_.header().bars[index] == 0) {
+      return fail(ErrorCode::not_found, fmt::format("{}: the recorded card has no BAR {}", name_, index));
+    }
+    if (windows_[index] == nullptr) windows_[index] = std::make_unique<Window>(*this, index);
+    return Bar(static_cast<RemoteRegisters&>(*windows_[index]), reader_.header().bars[index]);
+  }
+  [[nodiscard]] Result<void> set_bus_master(bool enabled) override {
+    const std::lock_guard lock(mutex_);
+    return as_result(answer_call({.kind = Kind::bus_master, .bar = static_cast<std::uint8_t>(enabled)}), name_,
+                     "set_bus_master");
+  }
+  [[nodiscard]] Result<void> reset() override {
+    const std::lock_guard lock(mutex_);
+    return as_result(answer_call({.kind = Kind::reset}), name_, "reset");
+  }
+  [[nodiscard]] DmaDomain& dma_domain() override { return *memory_; }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return reader_.header().vectors; }
+  [[nodiscard]] Result<std::span<const int>> enable_interrupts(unsigned count) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<FileDescriptor> events;
+    if (count > reader_.header().vectors) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("{}: the recorded card has {} interrupt vectors", name_, reader_.header().vectors));
+    }
+    events.reserve(count);  // so that no eventfd is lost if an allocation fails
+    for (unsigned vector = 0; vector < count; ++vector) {
+      events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      if (!events.back()) return fail_errno(ErrorCode::io_error, fmt::format("{}: eventfd", name_), errno);
+    }
+    // The eventfds must exist before the event is consumed, because interrupts that follow it signal them.
+    events_ = std::move(events);
+    event_fds_.clear();
+    for (const FileDescriptor& event : events_) event_fds_.push_back(event.get());
+    if (auto result = as_result(answer_call({.kind = Kind::interrupts_on, .queue = static_cast<std::uint16_t>(count)}),
+                                name_, "enable_interrupts");
+        !result) {
+      return pass_on(std::move(result));
+    }
+    return std::span<const int>(event_fds_);
+  }
+  [[nodiscard]] bool removed() const override { return removed_.load(std::memory_order_acquire); }
+
+ private:
+  class Window final : public RemoteRegisters {
+   public:
+    Window(ReplayDevice& owner, unsigned bar) : owner_(owner), bar_(static_cast<std::uint8_t>(bar)) {}
+    [[nodiscard]] std::uint32_t read32(std::uint32_t offset) noexcept override { return owner_.read(bar_, offset, 4); }
+    void write32(std::uint32_t offset, std::uint32_t value) noexcept override { owner_.write(bar_, offset, 4, value); }
+    [[nodiscard]] std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept override {
+      return owner_.read(bar_, offset, width);
+    }
+    void write_narrow(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept override {
+      owner_.write(bar_, offset, width, value);
+    }
+    void flush() noexcept override { owner_.flush(); }
+
+   private:
+    ReplayDevice& owner_;
+    std::uint8_t bar_;
+  };
+
+  [[nodiscard]] std::uint32_t read(std::uint8_t bar, std::uint32_t offset, unsigned width) noexcept {
+    const std::lock_guard lock(mutex_);
+    const RecordEvent request{
+        .kind = Kind::read, .bar = bar, .width = static_cast<std::uint8_t>(width), .offset = offset};
+    if (is_counter(request) && !diverged_) {
+      skip_counters();
+      return std::exchange(counters_[offset], 0);
+    }
+    if (is_status(request) && !diverged_) return read_status(offset);
+    // The driver may also read it more times than recorded.
+    if (!diverged_ && repeats_last_read(request) && !repeats_last_read(reader_.peek())) return last_read_value_;
+    const auto event = answer(request);
+    if (!event) return part_of_word(~std::uint32_t{0}, 0, width);
+    last_read_ = request;
+    last_read_value_ = event->value;
+    consume();
+    const auto ring = ring_register(request);
+    // All ones means that the recorded card had been removed; the driver must see that, too.
+    if (ring && ring->is_base() && event->value != ~std::uint32_t{0})
+      return rings_[ring->kind][ring->queue].base(ring->role);
+    return event->value;
+  }
+  void write(std::uint8_t bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
+    const std::lock_guard lock(mutex_);
+    const RecordEvent request{
+        .kind = Kind::write, .bar = bar, .width = static_cast<std::uint8_t>(width), .offset = offset, .value = value};
+    if (!answer(request)) return;
+    last_read_.reset();
+    const auto ring = ring_register(request);
+    if (ring && ring->role == Role::tail) {
+      rings_[ring->kind][ring->queue].move_tail(*memory_, layout_.max_descriptors, value, [](std::uint16_t) {});
+    } else if (ring) {
+      rings_[ring->kind][ring->queue].write(ring->role, value);
+    }
+    consume();
+  }
+  // The recording counts the polls before the next card event. That event is applied at the last of them; further polls
+  // have no effect.
+  void flush() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (diverged_ || reader_.peek().kind != Kind::flush) return;
+    if (++flushes_ >= reader_.peek().value) consume();
+  }
+
+  /// The recorded event that matches the driver's request. If none does: marks the card as removed, returns nullopt.
+  [[nodiscard]] std::optional<RecordEvent> answer(const RecordEvent& request) {
+    if (diverged_) return std::nullopt;
+    skip_optional_events();
+    // The driver may read a register in a loop fewer times than recorded: the number depends on the clock.
+    while (repeats_last_read(reader_.peek()) && !repeats_last_read(request)) {
+      consume();
+      skip_optional_events();
+    }
+    const RecordEvent next = reader_.peek();
+    const bool same = next.kind == request.kind && next.bar == request.bar && next.width == request.width &&
+                      next.offset == request.offset && next.queue == request.queue &&
+                      (request.kind == Kind::read || request.kind == Kind::config_read || next.value == request.value ||
+                       is_ring_base(request));
+    if (!same) {
+      diverge(request);
+      return std::nullopt;
+    }
+    return next;
+  }
+  [[nodiscard]] Result<RecordEvent> answer_call(const RecordEvent& request) {
+    auto event = answer(request);
+    if (!event) {
+      return fail(ErrorCode::device_removed, progress_->divergence(),
+                  "replay with the driver and the calls that were recorded");
+    }
+    consume();
+    return *event;
+  }
+  /// Whether it accesses a 32-bit register of the window that the layout describes.
+  [[nodiscard]] bool is_word(const RecordEvent& event) const noexcept {
+    return event.bar == layout_.bar && event.width == 4;
+  }
+  [[nodiscard]] std::optional<RingRegister> ring_register(const RecordEvent& event) const noexcept {
+    return is_word(event) ? find_ring_register(layout_, event.offset) : std::nullopt;
+  }
+  // The base address of a ring may differ from that of the recording.
+  [[nodiscard]] bool is_ring_base(const RecordEvent& request) const noexcept {
+    const auto ring = request.kind == Kind::write ? ring_register(request) : std::nullopt;
+    return ring && ring->is_base();
+  }
+  [[nodiscard]] bool is_counter(const RecordEvent& event) const noexcept {
+    return event.kind == Kind::read && is_word(event) && layout_.is_counter(event.offset);
+  }
+  [[nodiscard]] bool is_status(const RecordEvent& event) const noexcept {
+    return event.kind == Kind::read && is_word(event) && layout_.is_status(event.offset);
+  }
+  /// Whether `event` reads the same register as the previous request.
+  [[nodiscard]] bool repeats_last_read(const RecordEvent& event) const noexcept {
+    return last_read_ && event.kind == Kind::read && event.bar == last_read_->bar && event.width == last_read_->width &&
+           event.offset == last_read_->offset;
+  }
+  void skip_counters() {
+    while (is_counter(reader_.peek())) {
+      counters_[reader_.peek().offset] += reader_.peek().value;
+      consume();
+    }
+  }
+  // Returns the recorded value if the recording reads the register here, else the last value recorded before. Reads of
+  // other status registers are passed: the driver may never repeat them.
+  [[nodiscard]] std::uint32_t read_status(std::uint32_t offset) {
+    for (bool found = false; !found;) {
+      skip_counters();
+      const RecordEvent next = reader_.peek();
+      if (!is_status(next)) break;
+      statuses_[next.offset] = next.value;
+      consume();
+      found = next.offset == offset;
+    }
+    return statuses_[offset];
+  }
+  /// Skips events that the driver need not repeat: polls, and reads of counters and status registers.
+  void skip_optional_events() {
+    for (;;) {
+      skip_counters();
+      const RecordEvent& next = reader_.peek();
+      if (is_status(next)) {
+        statuses_[next.offset] = next.value;
+      } else if (next.kind != Kind::flush && !is_from_card(next.kind)) {
+        return;
+      }
+      consume();
+    }
+  }
+  /// Consumes the event and applies all card events that follow it.
+  void consume() {
+    flushes_ = 0;
+    do {
+      if (is_from_card(reader_.peek().kind)) apply_card_event(reader_.peek());
+      reader_.advance();
+    } while (is_from_card(reader_.peek().kind));
+    if (reader_.peek().kind == Kind::end) progress_->at_end_.store(true, std::memory_order_release);
+  }
+  void apply_card_event(const RecordEvent& event) {
+    if (event.kind == Kind::removed) removed_.store(true, std::memory_order_release);
+    if (event.kind == Kind::interrupt && event.queue < event_fds_.size()) {
+      static_cast<void>(::eventfd_write(event_fds_[event.queue], 1));
+    }
+    if (event.kind != Kind::write_back) return;
+    if (event.bar >= rings_.size() || event.queue >= rings_[event.bar].size()) return;
+    DriverRing& ring = rings_[event.bar][event.queue];
+    if (event.slot >= ring.size()) return;
+    // The frame is stored before the descriptor, as a card does. The file is untrusted, so only mapped memory is
+    // written, and no more than the buffer size that the driver configured.
+    std::byte* const buffer = memory_->at(ring.armed(event.slot).words[0], event.payload.size());
+    const bool fits = event.payload.size() <= layout_.buffer_bytes(ring.buffer());
+    if (buffer != nullptr && fits && !event.payload.empty())
+      std::memcpy(buffer, event.payload.data(), event.payload.size());
+    ring.descriptors().store(event.slot, event.descriptor);
+  }
+  void diverge(const RecordEvent& request) {
+    diverged_ = true;
+    removed_.store(true, std::memory_order_release);
+    const std::string text = fmt::format("{}: event {}: the driver made {}, but the recording has {}", name_,
+                                         reader_.position(), describe(request), describe(reader_.peek()));
+    {
+      const std::lock_guard lock(progress_->mutex_);
+      progress_->divergence_ = text;
+    }
+    context_->log(LogLevel::error, text + ": replay it with the program, options and release that recorded it");
+  }
+  [[nodiscard]] std::string describe(const RecordEvent& event) const {
+    switch (event.kind) {
+      case Kind::read: return "a read of " + describe_register(event);
+      case Kind::write: return fmt::format("a write of {:#x} to {}", event.value, describe_register(event));
+      case Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
+      case Kind::config_write:
+        return fmt::format("a write of {:#x} to configuration space at {:#x}", event.value, event.offset);
+      case Kind::bus_master:
+        return event.bar != 0 ? "a call that enables bus mastering" : "a call that disables bus mastering";
+      case Kind::reset: return "a reset of the function";
+      case Kind::interrupts_on: return fmt::format("a call that enables {} interrupt vectors", event.queue);
+      case Kind::end: return "no further event";
+      default: return "an event of the card";
+    }
+  }
+  [[nodiscard]] std::string describe_register(const RecordEvent& event) const {
+    const std::string part = event.width == 4 ? "" : fmt::format("{} bits of ", 8 * event.width);
+    if (event.bar != layout_.bar) return fmt::format("{}{:#x} in BAR {}", part, event.offset, event.bar);
+    return fmt::format("{}{} ({:#x})", part, layout_.name(event.offset), event.offset);
+  }
+
+  std::shared_ptr<ContextState> context_;
+  std::string name_;
+  std::mutex mutex_;
+  RecordReader reader_;
+  const CardLayout& layout_;
+  std::shared_ptr<ReplayProgress> progress_;
+  std::shared_ptr<MemoryMap> memory_ = std::make_shared<MemoryMap>();
+  bool attached_ = false;
+  std::atomic<bool> removed_{false};
+  bool diverged_ = false;
+  std::optional<RecordEvent> last_read_;
+  std::uint32_t last_read_value_ = 0;
+  std::uint32_t flushes_ = 0;                        // made by the driver since the last event
+  std::vector<std::vector<DriverRing>> rings_;       // by kind
+  std::map<std::uint32_t, std::uint32_t> statuses_;  // last recorded value, by offset
+  std::map<std::uint32_t, std::uint32_t> counters_;  // sum of recorded values not read yet, by offset
+  std::array<std::unique_ptr<Window>, 6> windows_;
+  std::vector<FileDescriptor> events_;
+  std::vector<int> event_fds_;
+};
 
 Result<std::unique_ptr<Device>> replay_device(Context& context, const std::string& file, const FindLayout& find,
                                               std::shared_ptr<ReplayProgress> progress) {
@@ -81,285 +395,6 @@ Result<std::unique_ptr<Device>> replay_device(Context& context, const std::strin
                                                *layout, std::move(progress));
   if (auto prepared = device->prepare(); !prepared) return pass_on(std::move(prepared));
   return device;
-}
-
-ReplayDevice::ReplayDevice(std::shared_ptr<ContextState> context, std::string name, RecordReader reader,
-                           const CardLayout& layout, std::shared_ptr<ReplayProgress> progress)
-    : context_(std::move(context)),
-      name_(std::move(name)),
-      reader_(std::move(reader)),
-      layout_(layout),
-      progress_(std::move(progress)) {
-  for (const RingRegisters& kind : layout_.rings) rings_.emplace_back(kind.queues, DriverRing(kind.descriptor_bytes));
-}
-
-ReplayDevice::~ReplayDevice() {
-  if (attached_) context_->detach(*memory_);
-}
-
-Result<void> ReplayDevice::prepare() {
-  if (auto attached = context_->attach(memory_); !attached) return attached;
-  attached_ = true;
-  return {};
-}
-
-Result<Bar> ReplayDevice::bar(unsigned index) {
-  if (index >= windows_.size() || reader_.header().bars[index] == 0) {
-    return fail(ErrorCode::not_found, fmt::format("{}: the recorded card has no BAR {}", name_, index));
-  }
-  if (windows_[index] == nullptr) windows_[index] = std::make_unique<Window>(*this, index);
-  return Bar(static_cast<RemoteRegisters&>(*windows_[index]), reader_.header().bars[index]);
-}
-
-bool ReplayDevice::is_word(const RecordEvent& event) const noexcept {
-  return event.bar == layout_.bar && event.width == 4;
-}
-
-std::optional<RingRegister> ReplayDevice::ring_register(const RecordEvent& event) const noexcept {
-  return is_word(event) ? find_ring_register(layout_, event.offset) : std::nullopt;
-}
-
-bool ReplayDevice::is_counter(const RecordEvent& event) const noexcept {
-  return event.kind == Kind::read && is_word(event) && layout_.is_counter(event.offset);
-}
-
-bool ReplayDevice::is_status(const RecordEvent& event) const noexcept {
-  return event.kind == Kind::read && is_word(event) && layout_.is_status(event.offset);
-}
-
-bool ReplayDevice::repeats_last_read(const RecordEvent& event) const noexcept {
-  return last_read_ && event.kind == Kind::read && event.bar == last_read_->bar && event.width == last_read_->width &&
-         event.offset == last_read_->offset;
-}
-
-// The base address of a ring may differ from that of the recording.
-bool ReplayDevice::is_ring_base(const RecordEvent& request) const noexcept {
-  if (request.kind != Kind::write) return false;
-  const auto ring = ring_register(request);
-  return ring && (ring->role == Role::base_low || ring->role == Role::base_high);
-}
-
-void ReplayDevice::skip_counters() {
-  while (is_counter(reader_.peek())) {
-    counters_[reader_.peek().offset] += reader_.peek().value;
-    consume();
-  }
-}
-
-void ReplayDevice::skip_optional_events() {
-  for (;;) {
-    skip_counters();
-    const RecordEvent& next = reader_.peek();
-    if (is_status(next)) {
-      statuses_[next.offset] = next.value;
-    } else if (next.kind != Kind::flush && !is_from_card(next.kind)) {
-      return;
-    }
-    consume();
-  }
-}
-
-// Returns the recorded value if the recording reads the register here, else the last value recorded before. Reads of
-// other status registers are passed: the driver may never repeat them.
-std::uint32_t ReplayDevice::read_status(std::uint32_t offset) {
-  for (bool found = false; !found;) {
-    skip_counters();
-    const RecordEvent next = reader_.peek();
-    if (!is_status(next)) break;
-    statuses_[next.offset] = next.value;
-    consume();
-    found = next.offset == offset;
-  }
-  return statuses_[offset];
-}
-
-void ReplayDevice::consume() {
-  flushes_ = 0;
-  if (is_from_card(reader_.peek().kind)) apply_card_event(reader_.peek());
-  reader_.advance();
-  while (is_from_card(reader_.peek().kind)) {
-    apply_card_event(reader_.peek());
-    reader_.advance();
-  }
-  if (reader_.peek().kind == Kind::end) progress_->at_end_.store(true, std::memory_order_release);
-}
-
-void ReplayDevice::apply_card_event(const RecordEvent& event) {
-  if (event.kind == Kind::removed) removed_.store(true, std::memory_order_release);
-  if (event.kind == Kind::interrupt && event.queue < event_fds_.size()) {
-    static_cast<void>(::eventfd_write(event_fds_[event.queue], 1));
-  }
-  if (event.kind != Kind::write_back) return;
-  if (event.bar >= rings_.size() || event.queue >= rings_[event.bar].size()) return;
-  DriverRing& ring = rings_[event.bar][event.queue];
-  if (event.slot >= ring.size()) return;
-  // The frame is stored before the descriptor, as a card does. The file is untrusted, so only mapped memory is written,
-  // and no more than the buffer size that the driver configured.
-  std::byte* const buffer = memory_->at(ring.armed(event.slot).words[0], event.payload.size());
-  const bool fits = event.payload.size() <= layout_.buffer_bytes(ring.buffer());
-  if (buffer != nullptr && fits && !event.payload.empty())
-    std::memcpy(buffer, event.payload.data(), event.payload.size());
-  ring.descriptors().store(event.slot, event.descriptor);
-}
-
-std::optional<RecordEvent> ReplayDevice::answer(const RecordEvent& request) {
-  if (diverged_) return std::nullopt;
-  skip_optional_events();
-  // The driver may read a register in a loop fewer times than recorded: the number depends on the clock.
-  while (repeats_last_read(reader_.peek()) && !repeats_last_read(request)) {
-    consume();
-    skip_optional_events();
-  }
-  const RecordEvent next = reader_.peek();
-  const bool same = next.kind == request.kind && next.bar == request.bar && next.width == request.width &&
-                    next.offset == request.offset && next.queue == request.queue &&
-                    (request.kind == Kind::read || request.kind == Kind::config_read || next.value == request.value ||
-                     is_ring_base(request));
-  if (!same) {
-    diverge(request);
-    return std::nullopt;
-  }
-  return next;
-}
-
-Result<RecordEvent> ReplayDevice::answer_call(const RecordEvent& request) {
-  auto event = answer(request);
-  if (!event) {
-    return fail(ErrorCode::device_removed, progress_->divergence(),
-                "replay with the driver and the calls that were recorded");
-  }
-  consume();
-  return *event;
-}
-
-std::uint32_t ReplayDevice::read(std::uint8_t bar, std::uint32_t offset, unsigned width) noexcept {
-  const std::lock_guard lock(mutex_);
-  const RecordEvent request{
-      .kind = Kind::read, .bar = bar, .width = static_cast<std::uint8_t>(width), .offset = offset};
-  if (is_counter(request) && !diverged_) {
-    skip_counters();
-    return std::exchange(counters_[offset], 0);
-  }
-  if (is_status(request) && !diverged_) return read_status(offset);
-  // The driver may also read it more times than recorded.
-  if (!diverged_ && repeats_last_read(request) && !repeats_last_read(reader_.peek())) return last_read_value_;
-  const auto event = answer(request);
-  if (!event) return part_of_word(~std::uint32_t{0}, 0, width);
-  last_read_ = request;
-  last_read_value_ = event->value;
-  consume();
-  const auto ring = ring_register(request);
-  const bool is_base = ring && (ring->role == Role::base_low || ring->role == Role::base_high);
-  // All ones means that the recorded card had been removed; the driver must see that, too.
-  if (is_base && event->value != ~std::uint32_t{0}) return rings_[ring->kind][ring->queue].base(ring->role);
-  return event->value;
-}
-
-void ReplayDevice::write(std::uint8_t bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
-  const std::lock_guard lock(mutex_);
-  const RecordEvent request{
-      .kind = Kind::write, .bar = bar, .width = static_cast<std::uint8_t>(width), .offset = offset, .value = value};
-  if (!answer(request)) return;
-  last_read_.reset();
-  const auto ring = ring_register(request);
-  if (ring && ring->role == Role::tail) {
-    rings_[ring->kind][ring->queue].move_tail(*memory_, layout_.max_descriptors, value, [](std::uint16_t) {});
-  } else if (ring) {
-    rings_[ring->kind][ring->queue].write(ring->role, value);
-  }
-  consume();
-}
-
-// The recording counts the polls before the next card event. That event is applied at the last of them; further polls
-// have no effect.
-void ReplayDevice::flush() noexcept {
-  const std::lock_guard lock(mutex_);
-  if (diverged_ || reader_.peek().kind != Kind::flush) return;
-  if (++flushes_ >= reader_.peek().value) consume();
-}
-
-Result<std::uint32_t> ReplayDevice::read_config(std::uint32_t offset, unsigned width) {
-  const std::lock_guard lock(mutex_);
-  auto event = answer_call({.kind = Kind::config_read, .bar = static_cast<std::uint8_t>(width), .offset = offset});
-  if (auto result = as_result(event, name_, "read_config"); !result) return pass_on(std::move(result));
-  return event->value;
-}
-
-Result<void> ReplayDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
-  const std::lock_guard lock(mutex_);
-  return as_result(
-      answer_call(
-          {.kind = Kind::config_write, .bar = static_cast<std::uint8_t>(width), .offset = offset, .value = value}),
-      name_, "write_config");
-}
-
-Result<void> ReplayDevice::set_bus_master(bool enabled) {
-  const std::lock_guard lock(mutex_);
-  return as_result(answer_call({.kind = Kind::bus_master, .bar = static_cast<std::uint8_t>(enabled)}), name_,
-                   "set_bus_master");
-}
-
-Result<void> ReplayDevice::reset() {
-  const std::lock_guard lock(mutex_);
-  return as_result(answer_call({.kind = Kind::reset}), name_, "reset");
-}
-
-Result<std::span<const int>> ReplayDevice::enable_interrupts(unsigned count) {
-  const std::lock_guard lock(mutex_);
-  std::vector<FileDescriptor> events;
-  if (count > reader_.header().vectors) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: the recorded card has {} interrupt vectors", name_, reader_.header().vectors));
-  }
-  events.reserve(count);  // so that no eventfd is lost if an allocation fails
-  for (unsigned vector = 0; vector < count; ++vector) {
-    events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!events.back()) return fail_errno(ErrorCode::io_error, fmt::format("{}: eventfd", name_), errno);
-  }
-  // The eventfds must exist before the event is consumed, because interrupts that follow it signal them.
-  events_ = std::move(events);
-  event_fds_.clear();
-  for (const FileDescriptor& event : events_) event_fds_.push_back(event.get());
-  if (auto result = as_result(answer_call({.kind = Kind::interrupts_on, .queue = static_cast<std::uint16_t>(count)}),
-                              name_, "enable_interrupts");
-      !result) {
-    return pass_on(std::move(result));
-  }
-  return std::span<const int>(event_fds_);
-}
-
-std::string ReplayDevice::describe_register(const RecordEvent& event) const {
-  if (event.bar != layout_.bar) return fmt::format("{:#x} in BAR {}", event.offset, event.bar);
-  return fmt::format("{} ({:#x})", layout_.name(event.offset), event.offset);
-}
-
-std::string ReplayDevice::describe(const RecordEvent& event) const {
-  switch (event.kind) {
-    case Kind::read: return fmt::format("a read of {}{}", describe_width(event), describe_register(event));
-    case Kind::write:
-      return fmt::format("a write of {:#x} to {}{}", event.value, describe_width(event), describe_register(event));
-    case Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
-    case Kind::config_write:
-      return fmt::format("a write of {:#x} to configuration space at {:#x}", event.value, event.offset);
-    case Kind::bus_master:
-      return event.bar != 0 ? "a call that enables bus mastering" : "a call that disables bus mastering";
-    case Kind::reset: return "a reset of the function";
-    case Kind::interrupts_on: return fmt::format("a call that enables {} interrupt vectors", event.queue);
-    case Kind::end: return "no further event";
-    default: return "an event of the card";
-  }
-}
-
-void ReplayDevice::diverge(const RecordEvent& request) {
-  diverged_ = true;
-  removed_.store(true, std::memory_order_release);
-  const std::string text = fmt::format("{}: event {}: the driver made {}, but the recording has {}", name_,
-                                       reader_.position(), describe(request), describe(reader_.peek()));
-  {
-    const std::lock_guard lock(progress_->mutex_);
-    progress_->divergence_ = text;
-  }
-  context_->log(LogLevel::error, text + ": replay it with the program, options and release that recorded it");
 }
 
 }  // namespace pollux

@@ -12,7 +12,7 @@
 #include "hw/intel/igb/phy.hpp"
 #include "models/intel/igb/register_file.hpp"
 #include "models/intel/igb/timers.hpp"
-#include "pollux/device/link_signal.hpp"
+#include "pollux/device/device_model.hpp"
 
 namespace pollux::models::igb {
 
