@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
@@ -59,7 +60,19 @@ class PollerCore {
   /// Calls `work`, which is `name`, and takes care of an exception and of a stall. The flags say whether the callback
   /// had one before.
   template <class Work>
-  void run_callback(const char* name, bool& threw, bool& stalled, Work work) noexcept;
+  void run_callback(const char* name, bool& threw, bool& stalled, Work work) noexcept {
+    const Time start = clock_.now();
+    running_.store(name, std::memory_order_relaxed);
+    try {
+      work();
+    } catch (...) {
+      note_exception(name, !std::exchange(threw, true));
+    }
+    running_.store(nullptr, std::memory_order_relaxed);
+    const Duration took = clock_.now() - start;
+    if (took > options_.stall_limit) [[unlikely]]
+      note_stall(name, took, !std::exchange(stalled, true));
+  }
   /// After it, no other thread reads the name of a callback that has ended.
   void wait_for_name_readers() noexcept { const std::lock_guard lock(names_); }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a Poller runs besides polls: tasks, timers, and the program's descriptors.
-#include <algorithm>
+#include <fmt/format.h>
 
-#include "runtime/poller_callbacks.hpp"
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+#include "runtime/poller_core.hpp"
 
 namespace pollux {
 namespace {
@@ -14,6 +17,46 @@ constexpr const char* kTimerName = "a timer";
 constexpr const char* kDescriptorName = "a descriptor's callback";
 
 }  // namespace
+
+// Callbacks that throw, stall or do not return.
+
+void PollerCore::note_exception(std::string_view name, bool first) noexcept {
+  PolledQueue::count(exceptions_, 1);
+  try {
+    if (options_.on_exception) return options_.on_exception(name, std::current_exception());
+    if (!first) return;
+    try {
+      throw;
+    } catch (const std::exception& thrown) {
+      context_.log(LogLevel::error, fmt::format("poller: {} threw an exception: {}", name, thrown.what()));
+    } catch (...) {
+      context_.log(LogLevel::error, fmt::format("poller: {} threw an exception", name));
+    }
+  } catch (...) {  // of the callback that was to be told
+    PolledQueue::count(exceptions_, 1);
+  }
+}
+
+void PollerCore::note_stall(std::string_view name, Duration took, bool first) noexcept {
+  PolledQueue::count(stalls_, 1);
+  try {
+    if (options_.on_stall) return options_.on_stall(name, took);
+    if (!first) return;
+    const std::chrono::duration<double, std::milli> milliseconds = took;
+    context_.log(LogLevel::warning,
+                 fmt::format("poller: {} kept the queues waiting for {:.1f} ms", name, milliseconds.count()));
+  } catch (...) {
+    PolledQueue::count(exceptions_, 1);
+  }
+}
+
+std::string PollerCore::running() const {
+  const std::lock_guard lock(names_);
+  const char* const name = running_.load(std::memory_order_relaxed);
+  return name == nullptr ? std::string() : name;
+}
+
+// What a Poller runs besides polls: tasks, timers, and the program's descriptors.
 
 PollerTask& PollerCore::add_task(std::string name, std::function<bool()> work) {
   tasks_.push_back(std::unique_ptr<PollerTask>(new PollerTask(*this, std::move(name), std::move(work))));

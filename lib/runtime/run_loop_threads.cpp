@@ -10,12 +10,13 @@
 #include <array>
 #include <cerrno>
 #include <condition_variable>
-#include <csignal>
 #include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "base/signals_blocked.hpp"
 
 namespace pollux {
 namespace {
@@ -75,14 +76,7 @@ class RunLoopThreads::LoopThread {
       state_ = State::starting;
       outcome_ = {};
     }
-    // A new thread has the signal mask of the one that starts it.
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int error = start_thread();
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (error != 0)
+    if (const int error = start_thread(); error != 0)
       return fail_errno(ErrorCode::io_error, loop_.name() + ": no thread", error,
                         "raise the limit of threads (ulimit -u)");
     std::unique_lock lock(lock_);
@@ -110,6 +104,7 @@ class RunLoopThreads::LoopThread {
   enum class State : std::uint8_t { starting, running, ended };
 
   [[nodiscard]] int start_thread() {
+    const SignalsBlocked blocked;
     try {
       thread_ = std::thread([this] { run(); });
       return 0;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "pollux/base/clock.hpp"
-#include "pollux/runtime/timer_id.hpp"
+#include "pollux/runtime/poller.hpp"
 
 namespace pollux {
 

@@ -19,7 +19,6 @@
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/runtime/polled_queue.hpp"
-#include "pollux/runtime/timer_id.hpp"
 
 namespace pollux {
 
@@ -61,6 +60,12 @@ class POLLUX_API PollerTask {
   std::atomic<bool> scheduled_{true};
   bool threw_ = false;
   bool stalled_ = false;
+};
+
+/// Names a timer, to cancel it. The id of a timer that has run or was cancelled is not used again.
+struct TimerId {
+  std::uint32_t index = UINT32_MAX;
+  std::uint32_t generation = 0;
 };
 
 /// Names a descriptor of the program, to remove it.

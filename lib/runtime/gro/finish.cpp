@@ -6,8 +6,7 @@
 #include "pollux/net/packet/sums.hpp"
 #include "pollux/net/packet/transport.hpp"
 #include "pollux/net/rx_metadata.hpp"
-#include "runtime/gro/header_words.hpp"
-#include "runtime/gro/vxlan.hpp"
+#include "runtime/gro/flow.hpp"
 
 namespace pollux::gro {
 namespace {
@@ -73,6 +72,19 @@ TxOffload request_of(const Flow& flow) noexcept {
     request.l2 = static_cast<std::uint16_t>(flow.l3 - flow.outer_l4);
   }
   return request;
+}
+
+/// Writes the UDP header of the tunnel for a frame of `flow.length` bytes: the length, and, unless the tunnel uses no
+/// checksum, the sum of the pseudo-header without the length (TxOffload).
+void finish_tunnel(const Flow& flow) noexcept {
+  std::uint8_t* const ip = flow.head->data() + flow.outer_l3;
+  std::uint8_t* const udp = flow.head->data() + flow.outer_l4;
+  packet::store16(udp + 4, static_cast<std::uint16_t>(flow.length - flow.outer_l4));
+  if (packet::load16(udp + packet::UdpHeader::kChecksumAt) == 0) return;
+  packet::InternetSum sum;
+  sum.add(flow.outer_is_ipv6 ? std::span<const std::uint8_t>(ip + 8, 32) : std::span<const std::uint8_t>(ip + 12, 8));
+  sum.add(packet::ip_protocol::kUdp);
+  packet::store16(udp + packet::UdpHeader::kChecksumAt, sum.folded());
 }
 
 }  // namespace

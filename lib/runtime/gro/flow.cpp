@@ -6,13 +6,12 @@
 #include <cstring>
 
 #include "pollux/net/packet/transport.hpp"
-#include "runtime/gro/header_words.hpp"
-#include "runtime/gro/vxlan.hpp"
 
 namespace pollux::gro {
 namespace {
 
 using packet::TcpHeader;
+using packet::UdpHeader;
 
 // The fourth word of a TCP header: data offset, flags and window.
 constexpr std::uint32_t kCwr = swap32(std::uint32_t{TcpHeader::cwr} << 16);
@@ -68,6 +67,17 @@ bool ipv6_continues(const std::uint8_t* head, const std::uint8_t* ip) noexcept {
   const unsigned version = head[0] ^ 0x60U;
   return (((word32(head) ^ word32(ip)) & kTrafficClass) | static_cast<unsigned>(head[7] ^ ip[7]) | (version & 0xF0U)) ==
          0;
+}
+
+/// Whether UDP ports, the use of a UDP checksum, the VXLAN header and the inner Ethernet header are the same. Both are
+/// in a tunnel of the same layout.
+bool same_tunnel(const Flow& flow, const Segment& segment) noexcept {
+  const std::uint8_t* const a = flow.bytes + flow.outer_l4;
+  const std::uint8_t* const b = segment.bytes + flow.outer_l4;
+  const bool a_has_sum = word16(a + UdpHeader::kChecksumAt) != 0;
+  const bool b_has_sum = word16(b + UdpHeader::kChecksumAt) != 0;
+  return word32(a) == word32(b) && a_has_sum == b_has_sum &&
+         std::memcmp(a + UdpHeader::kLength, b + UdpHeader::kLength, kVxlan + std::size_t{kEthernet}) == 0;
 }
 
 bool ip_continues(Flow& flow, const Segment& segment) noexcept {

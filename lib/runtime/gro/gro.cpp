@@ -75,10 +75,33 @@ class GroTable {
     drop_unnamed(take_finished(kMaxFinished));
   }
 
-  void receive(std::span<Mbuf* const> frames) noexcept;
-  void flush() noexcept;
+  void receive(std::span<Mbuf* const> frames) noexcept {
+    while (!frames.empty()) {
+      if (Flow* const flow = recent_flow_of(*frames.front()); flow != nullptr) {
+        const std::size_t before = frames.size();
+        frames = append_run(*flow, frames);
+        if (frames.size() != before) continue;
+      }
+      receive(*frames.front());
+      frames = frames.subspan(1);
+    }
+  }
+  void flush() noexcept {
+    if (flows_ == 0) return;
+    for (Bucket& bucket : buckets_) {
+      for (const Flow* const flow : bucket.held()) finish(gro::finish(*flow));
+      bucket.clear();
+    }
+    flows_ = 0;
+  }
   /// The frames are valid until the next call of any function.
-  [[nodiscard]] std::span<Mbuf* const> take_finished(std::uint32_t limit) noexcept;
+  [[nodiscard]] std::span<Mbuf* const> take_finished(std::uint32_t limit) noexcept {
+    const std::uint32_t count = std::min(limit, last_ - first_);
+    const std::span<Mbuf* const> taken(finished_.data() + first_, count);
+    first_ += count;
+    delivered_ += count;
+    return taken;
+  }
   [[nodiscard]] std::uint32_t held() const noexcept { return flows_ + last_ - first_; }
   [[nodiscard]] GroStats stats() const noexcept {
     return {.received = received_, .merged = received_ - delivered_ - held(), .delivered = delivered_};
@@ -96,11 +119,48 @@ class GroTable {
   static constexpr std::uint32_t kMaxFinished = kBuckets * kFlows + Gro::kMaxBatch;
 
   void finish(Mbuf& frame) noexcept { finished_[last_++] = &frame; }
-  [[nodiscard]] Flow* recent_flow_of(const Mbuf& mbuf) const noexcept;
-  void receive(Mbuf& mbuf) noexcept;
-  void end_flow(Bucket& bucket, Flow& flow) noexcept;
-  void continue_flow(Bucket& bucket, Flow& flow, const Segment& segment) noexcept;
-  void start_flow(Bucket& bucket, const Segment& segment) noexcept;
+  /// Reads the hash as RxMetadata does for most formats. For another format the flow may be a wrong one; whether a
+  /// frame belongs to it is compared anyway.
+  [[nodiscard]] Flow* recent_flow_of(const Mbuf& mbuf) const noexcept {
+    const std::uint64_t low = mbuf.rx_word(0);
+    constexpr std::uint64_t kHashType = 0xF;
+    const std::uint32_t hash = (low & kHashType) != 0 ? static_cast<std::uint32_t>(low >> 32) : 0;
+    return buckets_[hash % kBuckets].recent();
+  }
+  void receive(Mbuf& mbuf) noexcept {
+    Segment segment;
+    const SegmentKind kind = read_segment(mbuf, options_, segment);
+    if (kind != SegmentKind::mergeable) [[unlikely]] {
+      if (kind == SegmentKind::scattered) flush();
+      return finish(mbuf);
+    }
+    Bucket& bucket = buckets_[segment.hash % kBuckets];
+    if (Flow* const flow = bucket.find(segment); flow != nullptr) [[likely]] {
+      continue_flow(bucket, *flow, segment);
+    } else {
+      start_flow(bucket, segment);
+    }
+  }
+  void end_flow(Bucket& bucket, Flow& flow) noexcept {
+    finish(gro::finish(flow));
+    bucket.erase(flow);
+    --flows_;
+  }
+  void continue_flow(Bucket& bucket, Flow& flow, const Segment& segment) noexcept {
+    if (append(flow, segment)) [[likely]] {
+      bucket.set_recent(flow);
+      if (ends_with(flow, segment)) end_flow(bucket, flow);
+      return;
+    }
+    end_flow(bucket, flow);
+    start_flow(bucket, segment);
+  }
+  void start_flow(Bucket& bucket, const Segment& segment) noexcept {
+    if (!starts_flow(segment)) return finish(*segment.mbuf);
+    if (bucket.full()) end_flow(bucket, *bucket.held().front());
+    bucket.add(segment);
+    ++flows_;
+  }
 
   GroOptions options_;
   std::array<Mbuf*, kMaxFinished> finished_;
@@ -111,82 +171,6 @@ class GroTable {
   std::uint64_t delivered_ = 0;
   std::array<Bucket, kBuckets> buckets_;
 };
-
-void GroTable::end_flow(Bucket& bucket, Flow& flow) noexcept {
-  finish(gro::finish(flow));
-  bucket.erase(flow);
-  --flows_;
-}
-
-void GroTable::continue_flow(Bucket& bucket, Flow& flow, const Segment& segment) noexcept {
-  if (append(flow, segment)) [[likely]] {
-    bucket.set_recent(flow);
-    if (ends_with(flow, segment)) end_flow(bucket, flow);
-    return;
-  }
-  end_flow(bucket, flow);
-  start_flow(bucket, segment);
-}
-
-void GroTable::start_flow(Bucket& bucket, const Segment& segment) noexcept {
-  if (!starts_flow(segment)) return finish(*segment.mbuf);
-  if (bucket.full()) end_flow(bucket, *bucket.held().front());
-  bucket.add(segment);
-  ++flows_;
-}
-
-/// Reads the hash as RxMetadata does for most formats. For another format the flow may be a wrong one; whether a
-/// frame belongs to it is compared anyway.
-Flow* GroTable::recent_flow_of(const Mbuf& mbuf) const noexcept {
-  const std::uint64_t low = mbuf.rx_word(0);
-  constexpr std::uint64_t kHashType = 0xF;
-  const std::uint32_t hash = (low & kHashType) != 0 ? static_cast<std::uint32_t>(low >> 32) : 0;
-  return buckets_[hash % kBuckets].recent();
-}
-
-void GroTable::receive(std::span<Mbuf* const> frames) noexcept {
-  while (!frames.empty()) {
-    if (Flow* const flow = recent_flow_of(*frames.front()); flow != nullptr) {
-      const std::size_t before = frames.size();
-      frames = append_run(*flow, frames);
-      if (frames.size() != before) continue;
-    }
-    receive(*frames.front());
-    frames = frames.subspan(1);
-  }
-}
-
-void GroTable::receive(Mbuf& mbuf) noexcept {
-  Segment segment;
-  const SegmentKind kind = read_segment(mbuf, options_, segment);
-  if (kind != SegmentKind::mergeable) [[unlikely]] {
-    if (kind == SegmentKind::scattered) flush();
-    return finish(mbuf);
-  }
-  Bucket& bucket = buckets_[segment.hash % kBuckets];
-  if (Flow* const flow = bucket.find(segment); flow != nullptr) [[likely]] {
-    continue_flow(bucket, *flow, segment);
-  } else {
-    start_flow(bucket, segment);
-  }
-}
-
-void GroTable::flush() noexcept {
-  if (flows_ == 0) return;
-  for (Bucket& bucket : buckets_) {
-    for (const Flow* const flow : bucket.held()) finish(gro::finish(*flow));
-    bucket.clear();
-  }
-  flows_ = 0;
-}
-
-std::span<Mbuf* const> GroTable::take_finished(std::uint32_t limit) noexcept {
-  const std::uint32_t count = std::min(limit, last_ - first_);
-  const std::span<Mbuf* const> taken(finished_.data() + first_, count);
-  first_ += count;
-  delivered_ += count;
-  return taken;
-}
 
 Gro::Gro(const GroOptions& options) : table_(std::make_unique<GroTable>(options)) {}
 Gro::Gro(Gro&&) noexcept = default;

@@ -2,8 +2,7 @@
 #include <memory>
 
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
-#include "runtime/queueing/counters.hpp"
-#include "runtime/queueing/frame_queue.hpp"
+#include "runtime/queueing/discipline_parts.hpp"
 
 namespace pollux {
 namespace queueing {

@@ -7,14 +7,9 @@
 #include <utility>
 
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
-#include "runtime/queueing/classes.hpp"
 #include "runtime/queueing/codel.hpp"
-#include "runtime/queueing/counters.hpp"
-#include "runtime/queueing/ecn.hpp"
-#include "runtime/queueing/flow_hash.hpp"
-#include "runtime/queueing/frame_queue.hpp"
-#include "runtime/queueing/held_frame.hpp"
-#include "runtime/queueing/index_list.hpp"
+#include "runtime/queueing/discipline_parts.hpp"
+#include "runtime/queueing/fq_codel_headers.hpp"
 
 namespace pollux {
 namespace queueing {

@@ -3,8 +3,7 @@
 #include <string>
 
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
-#include "runtime/queueing/classes.hpp"
-#include "runtime/queueing/counters.hpp"
+#include "runtime/queueing/discipline_parts.hpp"
 
 namespace pollux {
 namespace queueing {

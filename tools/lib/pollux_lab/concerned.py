@@ -24,7 +24,7 @@ CONCERNED = {
     "lib/pci": ["pci", "command"],
     "lib/runtime": ["runtime"],
     "lib/runtime/queueing": ["runtime_queueing", "runtime"],
-    "lib/runtime/steering": ["steering"],
+    "lib/runtime/packet_steering.cpp": ["steering"],
     "lib/observe": ["observe"],
     "lib/observe/capture": ["capture", "observe"],
     "lib/open": ["open", "sim"],

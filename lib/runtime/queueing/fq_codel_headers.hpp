@@ -11,4 +11,9 @@ namespace pollux::queueing {
 /// for each pair of MAC addresses. `seed` is secret, so that nobody can construct flows with the same hash at will.
 [[nodiscard]] std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept;
 
+/// Sets "congestion experienced" (RFC 3168, 5) in a frame of an ECN-capable transport, and corrects the checksum of an
+/// IPv4 header. True also if it was set already. False: the frame has no IP header in its first segment, is not
+/// ECN-capable, or its bytes are shared or the application's.
+[[nodiscard]] bool mark_congestion(Mbuf& frame) noexcept;
+
 }  // namespace pollux::queueing

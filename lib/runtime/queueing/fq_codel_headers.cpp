@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "runtime/queueing/flow_hash.hpp"
+#include "runtime/queueing/fq_codel_headers.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/parse.hpp"
+#include "pollux/net/packet/sums.hpp"
 
 namespace pollux::queueing {
 namespace {
@@ -52,6 +54,11 @@ class Hash {
   std::uint64_t state_;
 };
 
+constexpr unsigned kNotCapable = 0;
+constexpr unsigned kCongestion = 3;
+constexpr std::uint32_t kIpv4Minimum = 20;
+constexpr std::uint32_t kChecksum = 10;  // offset in the header
+
 }  // namespace
 
 std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
@@ -77,6 +84,26 @@ std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
   const bool has_ports = layout.payload > layout.l4 && layout.l4 != 0;
   if (has_ports && layout.l4 + kPorts <= size) hash.add(data + layout.l4, kPorts);
   return hash.value();
+}
+
+bool mark_congestion(Mbuf& frame) noexcept {
+  const packet::Layout layout = packet::parse(frame);
+  if (!layout.is_ip() || frame.length() < layout.l3 + kIpv4Minimum) return false;
+  std::uint8_t* const header = frame.data() + layout.l3;
+  const bool is_ipv4 = layout.type.has(PacketType::ipv4);
+  // The first 16 bits: version, then for IPv4 the header's length and the old TOS byte, for IPv6 the traffic class.
+  const unsigned shift = is_ipv4 ? 0 : 4;
+  const std::uint16_t before = packet::load16(header);
+  const unsigned ecn = before >> shift & kCongestion;
+  if (ecn == kNotCapable) return false;
+  if (ecn == kCongestion) return true;
+  if (!MbufAccess::owns_bytes(frame)) return false;
+  const auto after = static_cast<std::uint16_t>(before | kCongestion << shift);
+  packet::store16(header, after);
+  if (is_ipv4) {
+    packet::store16(header + kChecksum, packet::updated_checksum(packet::load16(header + kChecksum), before, after));
+  }
+  return true;
 }
 
 }  // namespace pollux::queueing
