@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "pci/bind_checks.hpp"
-#include "pci/driver_record.hpp"
-#include "pci/interface_record.hpp"
+#include "pci/binding_records.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
 #include "pollux/pci/device_info.hpp"

@@ -34,14 +34,11 @@ Result<void> save_link(netlink::Socket& socket, std::uint32_t index, InterfaceBa
     const auto link = netlink::read<ifinfomsg>(message);
     if (type != RTM_NEWLINK || !link) return;
     backup.up = (link->ifi_flags & IFF_UP) != 0;
-    netlink::for_each_attribute(netlink::after_header(message, sizeof *link),
-                                [&](std::uint16_t attribute, Bytes payload) {
-                                  if (attribute == IFLA_MTU)
-                                    backup.mtu = netlink::read<std::uint32_t>(payload).value_or(0);
-                                  if (attribute == IFLA_MASTER)
-                                    backup.master = netlink::read<std::uint32_t>(payload).value_or(0);
-                                  if (attribute == IFLA_ADDRESS) backup.mac.assign(payload.begin(), payload.end());
-                                });
+    const Bytes attributes = netlink::after_header(message, sizeof *link);
+    const Bytes mac = netlink::find_attribute(attributes, IFLA_ADDRESS);
+    backup.mtu = netlink::read<std::uint32_t>(netlink::find_attribute(attributes, IFLA_MTU)).value_or(0);
+    backup.master = netlink::read<std::uint32_t>(netlink::find_attribute(attributes, IFLA_MASTER)).value_or(0);
+    backup.mac.assign(mac.begin(), mac.end());
   });
 }
 
@@ -60,11 +57,8 @@ std::array<std::uint8_t, 8> interface_identifier(Bytes mac) {
 bool is_automatic_address(Bytes message, Bytes mac) {
   const auto address = read_address(message);
   if (!address || !address->prefix.v6 || !address->prefix.is_link_local()) return false;
-  std::uint8_t protocol = 0;
-  netlink::for_each_attribute(netlink::after_header(message, sizeof(ifaddrmsg)), [&](std::uint16_t type, Bytes value) {
-    if (type == kAddressProtocol) protocol = netlink::read<std::uint8_t>(value).value_or(0);
-  });
-  if (protocol == kAddedToLink) return true;
+  const Bytes protocol = netlink::find_attribute(netlink::after_header(message, sizeof(ifaddrmsg)), kAddressProtocol);
+  if (netlink::read<std::uint8_t>(protocol) == kAddedToLink) return true;
   if (mac.size() != 6) return false;
   const auto derived = interface_identifier(mac);
   return std::equal(derived.begin(), derived.end(), address->prefix.bytes.begin() + 8);
@@ -82,11 +76,8 @@ Result<void> save_addresses(netlink::Socket& socket, std::uint32_t index, Interf
 }
 
 std::uint32_t flags_of_address(Bytes message) {
-  std::uint32_t flags = 0;
-  netlink::for_each_attribute(netlink::after_header(message, sizeof(ifaddrmsg)), [&](std::uint16_t type, Bytes value) {
-    if (type == IFA_FLAGS) flags = netlink::read<std::uint32_t>(value).value_or(0);
-  });
-  return flags;
+  const Bytes flags = netlink::find_attribute(netlink::after_header(message, sizeof(ifaddrmsg)), IFA_FLAGS);
+  return netlink::read<std::uint32_t>(flags).value_or(0);
 }
 
 /// Whether the kernel adds no route for the networks of the interface's addresses, as NetworkManager asks it to.
@@ -103,14 +94,12 @@ std::uint32_t index_at(const std::byte* at) {
 
 /// Calls `found` with the place of each next hop (rtnexthop) of a route that has several.
 void for_each_next_hop(std::vector<std::byte>& message, const std::function<void(std::byte* at)>& found) {
-  netlink::for_each_attribute(netlink::after_header(message, sizeof(rtmsg)), [&](std::uint16_t type, Bytes payload) {
-    if (type != RTA_MULTIPATH) return;
-    while (const auto hop = netlink::read<rtnexthop>(payload)) {
-      if (hop->rtnh_len < sizeof *hop || hop->rtnh_len > payload.size()) break;
-      found(message.data() + (payload.data() - message.data()));
-      payload = netlink::after_header(payload, hop->rtnh_len);
-    }
-  });
+  Bytes hops = netlink::find_attribute(netlink::after_header(message, sizeof(rtmsg)), RTA_MULTIPATH);
+  while (const auto hop = netlink::read<rtnexthop>(hops)) {
+    if (hop->rtnh_len < sizeof *hop || hop->rtnh_len > hops.size()) break;
+    found(message.data() + (hops.data() - message.data()));
+    hops = netlink::after_header(hops, hop->rtnh_len);
+  }
 }
 
 /// Calls `found` with the place of each interface index in a route.
@@ -123,24 +112,18 @@ void for_each_index(std::vector<std::byte>& message, const std::function<void(st
 }
 
 bool is_link_local_route(Bytes message) {
-  bool link_local = false;
-  netlink::for_each_attribute(netlink::after_header(message, sizeof(rtmsg)), [&](std::uint16_t type, Bytes value) {
-    const auto first = netlink::read<std::array<std::uint8_t, 2>>(value);
-    if (type == RTA_DST && first) link_local = (*first)[0] == 0xFE && ((*first)[1] & 0xC0) == 0x80;
-  });
-  return link_local;
+  const Bytes destination = netlink::find_attribute(netlink::after_header(message, sizeof(rtmsg)), RTA_DST);
+  const auto first = netlink::read<std::array<std::uint8_t, 2>>(destination);
+  return first && (*first)[0] == 0xFE && ((*first)[1] & 0xC0) == 0x80;
 }
 
 /// Whether a router has announced the route for a time. The next announcement brings it again; without its lifetime it
 /// would stay also after the router has gone.
 bool is_announced_for_a_time(const rtmsg& route, Bytes message) {
   if (route.rtm_protocol != RTPROT_RA) return false;
-  bool expires = false;
-  netlink::for_each_attribute(netlink::after_header(message, sizeof route), [&](std::uint16_t type, Bytes value) {
-    const auto cached = netlink::read<rta_cacheinfo>(value);
-    if (type == RTA_CACHEINFO && cached) expires = cached->rta_expires != 0;
-  });
-  return expires;
+  const Bytes value = netlink::find_attribute(netlink::after_header(message, sizeof route), RTA_CACHEINFO);
+  const auto cached = netlink::read<rta_cacheinfo>(value);
+  return cached && cached->rta_expires != 0;
 }
 
 /// Routes that the kernel adds by itself are left out: with an address, to each link, or from a router's announcement.

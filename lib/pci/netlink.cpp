@@ -42,6 +42,14 @@ void for_each_attribute(Bytes bytes, const std::function<void(std::uint16_t, Byt
   }
 }
 
+Bytes find_attribute(Bytes bytes, std::uint16_t wanted) {
+  Bytes payload;
+  for_each_attribute(bytes, [&](std::uint16_t type, Bytes found) {
+    if (type == wanted) payload = found;
+  });
+  return payload;
+}
+
 Bytes after_header(Bytes bytes, std::size_t size) { return bytes.subspan(std::min(padded(size), bytes.size())); }
 
 Result<bool> ends_answer(std::uint16_t type, Bytes payload, bool is_dump) {

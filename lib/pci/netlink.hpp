@@ -32,6 +32,8 @@ template <class T>
 
 /// Calls `found` for each complete attribute in `bytes`, with its type without flag bits.
 void for_each_attribute(Bytes bytes, const std::function<void(std::uint16_t type, Bytes payload)>& found);
+/// The payload of the attribute `wanted`; empty if there is none.
+[[nodiscard]] Bytes find_attribute(Bytes bytes, std::uint16_t wanted);
 
 /// The part of `bytes` after a header of `size` bytes and its padding.
 [[nodiscard]] Bytes after_header(Bytes bytes, std::size_t size);

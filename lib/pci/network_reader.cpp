@@ -20,14 +20,6 @@ namespace {
 
 using netlink::Bytes;
 
-std::string read_kind(Bytes link_info) {
-  std::string kind;
-  netlink::for_each_attribute(link_info, [&](std::uint16_t type, Bytes payload) {
-    if (type == IFLA_INFO_KIND) kind = netlink::read_string(payload);
-  });
-  return kind;
-}
-
 // rtnetlink reports the bus device of an interface since Linux 5.14. Older kernels report it only through ethtool.
 std::string query_ethtool(const std::string& interface) {
   const FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -49,7 +41,7 @@ void add_link(NetworkNamespace& into, Bytes message, const NamespaceResolver& re
   netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
     switch (type) {
       case IFLA_IFNAME: link.name = netlink::read_string(payload); break;
-      case IFLA_LINKINFO: link.kind = read_kind(payload); break;
+      case IFLA_LINKINFO: link.kind = netlink::read_string(netlink::find_attribute(payload, IFLA_INFO_KIND)); break;
       case IFLA_PARENT_DEV_NAME: link.parent_device = netlink::read_string(payload); break;
       case IFLA_MASTER: link.master = netlink::read<std::uint32_t>(payload).value_or(0); break;
       case IFLA_LINK: link.lower = netlink::read<std::uint32_t>(payload).value_or(0); break;
@@ -75,10 +67,9 @@ std::vector<std::pair<std::uint32_t, bool>> read_next_hops(Bytes bytes) {
   std::vector<std::pair<std::uint32_t, bool>> hops;
   while (const auto hop = netlink::read<rtnexthop>(bytes)) {
     if (hop->rtnh_len < sizeof *hop || hop->rtnh_len > bytes.size()) break;
-    bool gateway = false;
-    netlink::for_each_attribute(bytes.first(hop->rtnh_len).subspan(sizeof *hop), [&](std::uint16_t type, Bytes) {
-      gateway = gateway || type == RTA_GATEWAY || type == RTA_VIA;
-    });
+    const Bytes attributes = bytes.first(hop->rtnh_len).subspan(sizeof *hop);
+    const bool gateway = !netlink::find_attribute(attributes, RTA_GATEWAY).empty() ||
+                         !netlink::find_attribute(attributes, RTA_VIA).empty();
     hops.emplace_back(static_cast<std::uint32_t>(hop->rtnh_ifindex), gateway);
     bytes = netlink::after_header(bytes, hop->rtnh_len);
   }
@@ -153,14 +144,13 @@ Result<void> dump_routes(netlink::Socket& socket, NetworkNamespace& into, std::u
 std::optional<LinkAddress> read_address(Bytes message) {
   const auto header = netlink::read<ifaddrmsg>(message);
   if (!header || (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)) return std::nullopt;
-  std::optional<IpPrefix> peer;
-  std::optional<IpPrefix> local;
-  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
-    if (type == IFA_ADDRESS) peer = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
-    if (type == IFA_LOCAL) local = read_prefix(header->ifa_family, header->ifa_prefixlen, payload);
-  });
+  const Bytes attributes = netlink::after_header(message, sizeof *header);
+  const auto prefix = [&](std::uint16_t type) {
+    return read_prefix(header->ifa_family, header->ifa_prefixlen, netlink::find_attribute(attributes, type));
+  };
   // On a point-to-point link IFA_ADDRESS is the address of the other end. IPv6 has IFA_LOCAL only on such links.
-  const auto& own = local ? local : peer;
+  const auto local = prefix(IFA_LOCAL);
+  const auto own = local ? local : prefix(IFA_ADDRESS);
   if (!own) return std::nullopt;
   return LinkAddress{header->ifa_index, *own, header->ifa_scope == RT_SCOPE_HOST};
 }
@@ -168,13 +158,10 @@ std::optional<LinkAddress> read_address(Bytes message) {
 std::optional<IpPrefix> read_destination(Bytes message) {
   const auto header = netlink::read<rtmsg>(message);
   if (!header || (header->rtm_family != AF_INET && header->rtm_family != AF_INET6)) return std::nullopt;
+  const Bytes destination = netlink::find_attribute(netlink::after_header(message, sizeof *header), RTA_DST);
+  if (!destination.empty()) return read_prefix(header->rtm_family, header->rtm_dst_len, destination);
   // A default route has no attribute for its destination.
-  std::optional<IpPrefix> destination =
-      IpPrefix{.v6 = header->rtm_family == AF_INET6, .bytes = {}, .length = header->rtm_dst_len};
-  netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
-    if (type == RTA_DST) destination = read_prefix(header->rtm_family, header->rtm_dst_len, payload);
-  });
-  return destination;
+  return IpPrefix{.v6 = header->rtm_family == AF_INET6, .bytes = {}, .length = header->rtm_dst_len};
 }
 
 Result<void> read_current_namespace(NetworkNamespace& into, const NamespaceResolver& resolve) {
@@ -194,10 +181,8 @@ std::int32_t namespace_number(int descriptor) {
   request.add(NETNSA_FD, static_cast<std::uint32_t>(descriptor));
   const auto asked = socket->get(RTM_GETNSID, request, [&](std::uint16_t type, Bytes message) {
     if (type != RTM_NEWNSID) return;
-    netlink::for_each_attribute(netlink::after_header(message, sizeof(rtgenmsg)),
-                                [&](std::uint16_t kind, Bytes payload) {
-                                  if (kind == NETNSA_NSID) number = netlink::read<std::int32_t>(payload).value_or(-1);
-                                });
+    const Bytes found = netlink::find_attribute(netlink::after_header(message, sizeof(rtgenmsg)), NETNSA_NSID);
+    number = netlink::read<std::int32_t>(found).value_or(-1);
   });
   return asked ? number : -1;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/driver_record.hpp"
+#include "pci/binding_records.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/file_descriptor.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"
+#include "pollux/pci/interface_backup.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::pci {
@@ -47,5 +49,23 @@ class BindingLock {
   explicit BindingLock(FileDescriptor descriptor) : descriptor_(std::move(descriptor)) {}
   FileDescriptor descriptor_;
 };
+
+/// The interfaces that a device had before it was bound to vfio-pci. Each device has a text file in
+/// RUN/pollux/interfaces, beside the record of its driver.
+struct InterfaceRecord {
+  std::uint16_t vendor = 0;  ///< vendor and device id show whether it is still the same card
+  std::uint16_t device = 0;
+  std::vector<InterfaceBackup> interfaces;
+
+  friend bool operator==(const InterfaceRecord&, const InterfaceRecord&) = default;
+};
+
+/// Replaces the record atomically. Errors: `permission_denied`, `io_error`.
+[[nodiscard]] Result<void> save_interfaces(const SystemPaths& paths, Address address, const InterfaceRecord& record);
+
+/// Returns nullopt if there is no record. Error: `io_error` if it is malformed.
+[[nodiscard]] Result<std::optional<InterfaceRecord>> load_interfaces(const SystemPaths& paths, Address address);
+
+void remove_interfaces(const SystemPaths& paths, Address address);
 
 }  // namespace pollux::pci
