@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/mem/context.hpp"

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
 #include "open/drivers.hpp"

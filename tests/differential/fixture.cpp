@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "backends/sim/open_sim.hpp"
 #include "hw/intel/igb/phy.hpp"
 #include "models/intel/igb/card.hpp"

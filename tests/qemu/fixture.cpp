@@ -10,7 +10,6 @@
 #include <thread>
 
 #include "backends/qtest/device.hpp"
-#include "backends/qtest/open_qtest.hpp"
 
 namespace pollux::test {
 namespace {

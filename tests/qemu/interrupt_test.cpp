@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "qemu/fixture.hpp"
 

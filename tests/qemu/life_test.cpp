@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "device/capability_list.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "qemu/fixture.hpp"

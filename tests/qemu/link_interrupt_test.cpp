@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "base/file_descriptor.hpp"
 #include "drivers/intel/igb/driver.hpp"
 #include "net/port_machine.hpp"

@@ -7,7 +7,6 @@
 #include <fstream>
 
 #include "backends/qtest/device.hpp"
-#include "backends/qtest/open_qtest.hpp"
 #include "qemu/fixture.hpp"
 
 namespace pollux {

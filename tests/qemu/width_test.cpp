@@ -8,7 +8,7 @@
 
 #include <optional>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "device/capability_list.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/device/register.hpp"

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "backends/qtest/open_qtest.hpp"
+#include "backends/qtest/device.hpp"
 #include "pollux/mem/context.hpp"
 #include "settings/calls.hpp"
 #include "settings/card_port.hpp"

@@ -5,8 +5,11 @@
 #include <linux/pci_regs.h>
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <utility>
 
+#include "backends/qtest/target.hpp"
 #include "mem/context_state.hpp"
 
 namespace pollux::qtest {
@@ -189,6 +192,43 @@ Result<std::span<const int>> QtestDevice::enable_interrupts(unsigned count) {
     if (!on) return pass_on(std::move(on));
   }
   return machine_->doorbells().events(card_).first(count);
+}
+
+namespace {
+
+/// A Context's QEMUs: one for qtest:0 and qtest:1, one for qtest:2 and qtest:3, and so on. A QEMU is started when the
+/// first of its cards is opened, and ended when the last one is closed. Thread rule: any thread.
+class Machines {
+ public:
+  /// The machine of `target`. Starts it if it does not run.
+  [[nodiscard]] Result<std::shared_ptr<Machine>> get(Context& context, const Target& target);
+
+ private:
+  std::mutex lock_;
+  std::map<std::string, std::weak_ptr<Machine>> machines_;
+};
+
+Result<std::shared_ptr<Machine>> Machines::get(Context& context, const Target& target) {
+  const std::lock_guard guard(lock_);
+  std::weak_ptr<Machine>& entry =
+      machines_[fmt::format("{} {} {}", target.number / MachineConfig::kCards, target.card->name, target.qemu)];
+  if (auto machine = entry.lock()) return machine;
+  auto started = Machine::start(context, target);
+  if (started) entry = *started;
+  return started;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> open_qtest(Context& context, std::string_view uri) {
+  auto target = parse_target(uri);
+  if (!target) return pass_on(std::move(target));
+  auto machine = context.service<Machines>().get(context, *target);
+  if (!machine) return pass_on(std::move(machine));
+  auto device = QtestDevice::create(context, fmt::format("qtest:{}", target->number), *std::move(machine),
+                                    target->number % MachineConfig::kCards);
+  if (!device) return pass_on(std::move(device));
+  return std::unique_ptr<Device>(*std::move(device));
 }
 
 }  // namespace pollux::qtest

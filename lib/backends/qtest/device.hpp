@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "backends/qtest/machine.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/mem/context.hpp"
 
 namespace pollux::qtest {
 
@@ -77,5 +79,9 @@ class QtestDevice final : public Device {
   unsigned vectors_ = 0;
   std::array<std::unique_ptr<Window>, 6> windows_;
 };
+
+/// Opens the card that `uri` names, the part of a URI after "qtest:".
+/// Errors: invalid_argument, busy if the card is open, and those of Machine::start.
+[[nodiscard]] Result<std::unique_ptr<Device>> open_qtest(Context& context, std::string_view uri);
 
 }  // namespace pollux::qtest

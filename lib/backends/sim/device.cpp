@@ -12,7 +12,6 @@
 #include "mem/context_state.hpp"
 
 namespace pollux::sim {
-
 namespace {
 
 /// Avoids iova + length, which could wrap.

@@ -15,7 +15,6 @@
 #include "base/uri_options.hpp"
 
 namespace pollux::sim {
-
 namespace {
 
 struct Unit {

@@ -4,36 +4,65 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/vfio.h>
+#include <unistd.h>
 
 #include <cerrno>
 
-#include "backends/vfio/iommu_info.hpp"
-#include "backends/vfio/mapping_error.hpp"
+#include "backends/vfio/device_access.hpp"
+#include "backends/vfio/info_query.hpp"
 
 namespace pollux::vfio {
 namespace {
 
-tl::unexpected<Error> explain_open(const std::string& path, int error) {
-  switch (error) {
-    case ENOENT:
-    case ENODEV:
-    case ENXIO:
-      return fail(ErrorCode::module_not_loaded, fmt::format("{} does not exist: the kernel's VFIO is not loaded", path),
-                  "modprobe vfio-pci");
-    case EACCES:
-    case EPERM:
-      return fail_errno(ErrorCode::permission_denied, fmt::format("{} cannot be opened", path), error,
-                        fmt::format("chmod 0666 {} (it grants nothing by itself), or run as root", path));
-    default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened", path), error);
-  }
+constexpr std::uint64_t kPresent = std::uint64_t{1} << 63U;
+constexpr std::uint64_t kFrameNumber = (std::uint64_t{1} << 55U) - 1;
+
+tl::unexpected<Error> hidden() {
+  return fail(
+      ErrorCode::permission_denied,
+      "a device without an IOMMU needs physical addresses, but the kernel hides them from this process: it lacks "
+      "CAP_SYS_ADMIN",
+      "run as root");
 }
 
 }  // namespace
 
+Result<std::shared_ptr<const Pagemap>> Pagemap::open(const Host& host) {
+  const std::string path = host.paths.proc / "self/pagemap";
+  const int opened = host.kernel->open(path, O_RDONLY);
+  if (opened == -EACCES || opened == -EPERM) return hidden();
+  if (opened < 0) {
+    return fail_errno(ErrorCode::not_supported,
+                      fmt::format("{} cannot be opened; it is needed for physical addresses", path), -opened,
+                      "mount /proc, or use a kernel with CONFIG_PROC_PAGE_MONITOR");
+  }
+  auto pagemap = std::make_shared<const Pagemap>(Descriptor(host.kernel, opened));
+  const std::byte here{};
+  if (auto found = pagemap->find(&here); !found) return pass_on(std::move(found));
+  return pagemap;
+}
+
+Result<std::uint64_t> Pagemap::find(const std::byte* address) const {
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const auto number = reinterpret_cast<std::uintptr_t>(address);
+  std::uint64_t entry = 0;
+  const long size = descriptor_.kernel().pread(descriptor_.get(), &entry, sizeof entry, number / page * sizeof entry);
+  const auto what = [&] { return fmt::format("the physical address of {} cannot be read", fmt::ptr(address)); };
+  if (size < 0) return fail_errno(ErrorCode::io_error, what(), static_cast<int>(-size));
+  if (size != sizeof entry || (entry & kPresent) == 0) {
+    return fail(ErrorCode::io_error, what() + ": no page is present");
+  }
+  const std::uint64_t frame = entry & kFrameNumber;
+  if (frame == 0) return hidden();
+  return frame * page + number % page;
+}
+
 Result<Descriptor> open_container_file(const Host& host) {
   const std::string path = host.paths.dev / "vfio/vfio";
   const int opened = host.kernel->open(path, O_RDWR);
-  if (opened < 0) return explain_open(path, -opened);
+  if (opened < 0) {
+    return explain_control_file(path, -opened, "the kernel's VFIO is not loaded", "modprobe vfio-pci");
+  }
   Descriptor descriptor(host.kernel, opened);
 
   const int version = host.kernel->ioctl_with_number(opened, VFIO_GET_API_VERSION, 0);
@@ -104,6 +133,29 @@ Result<void> Container::unmap(const DmaSegment& segment) {
     return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU unmapped {} bytes", what(), request.size));
   }
   --mappings_;
+  return {};
+}
+
+Result<std::shared_ptr<GroupContainer>> NoIommuContainer::open(const Host& host) {
+  auto pagemap = Pagemap::open(host);
+  if (!pagemap) return pass_on(std::move(pagemap));
+  auto descriptor = open_container_file(host);
+  if (!descriptor) return pass_on(std::move(descriptor));
+  if (host.kernel->ioctl_with_number(descriptor->get(), VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU) <= 0) {
+    return fail(ErrorCode::not_supported, "no-IOMMU mode is not enabled in the kernel's VFIO",
+                "echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode; where that file is missing, use a "
+                "kernel with CONFIG_VFIO_NOIOMMU");
+  }
+  return std::make_shared<NoIommuContainer>(*std::move(descriptor), *std::move(pagemap));
+}
+
+Result<void> NoIommuContainer::set_iommu() {
+  const int result = descriptor_.kernel().ioctl_with_number(descriptor_.get(), VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU);
+  if (result == -EPERM) {
+    return fail_errno(ErrorCode::permission_denied, "VFIO's no-IOMMU mode is refused: it requires CAP_SYS_RAWIO", EPERM,
+                      "run as root");
+  }
+  if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up its no-IOMMU mode", -result, "see dmesg");
   return {};
 }
 

@@ -6,33 +6,59 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
 
-#include "backends/vfio/iommu_info.hpp"
+#include "backends/vfio/device_access.hpp"
+#include "backends/vfio/info_query.hpp"
 #include "backends/vfio/iommufd_uapi.hpp"
-#include "backends/vfio/mapping_error.hpp"
+#include "backends/vfio/kernel.hpp"
+#include "mem/context_state.hpp"
+#include "pci/sysfs.hpp"
+#include "pollux/mem/dma_domain.hpp"
+#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::vfio {
 namespace {
 
+/// An IOMMUFD with one address space. All devices of a Context share it, so memory is pinned once.
+class Iommufd final : public DmaDomain {
+ public:
+  /// Opens /dev/iommu and creates the address space. Errors: `module_not_loaded`, `permission_denied`, `io_error`.
+  [[nodiscard]] static Result<std::shared_ptr<Iommufd>> open(const Host& host);
+
+  Iommufd(const Host& host, Descriptor descriptor, std::uint32_t ioas)
+      : host_(host), descriptor_(std::move(descriptor)), ioas_(ioas) {}
+
+  /// Binds the device file `opened` to this IOMMUFD and attaches the device to the address space, until the file is
+  /// closed. Errors: `busy`, `group_in_use`, `group_not_viable`, `not_supported`, `io_error`.
+  [[nodiscard]] Result<void> attach_device(const Descriptor& opened, const pci::DeviceInfo& device);
+  /// Queries the IOVA ranges that all attached devices can use.
+  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const;
+  /// Sets the value of `usable_iova`. Call after the first device was attached to this IOMMUFD, and before this IOMMUFD
+  /// is attached to a Context.
+  void set_usable_iova(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
+
+  [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
+  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
+
+ private:
+  Host host_;
+  Descriptor descriptor_;
+  std::uint32_t ioas_;
+  std::vector<IovaRange> ranges_;
+  std::uint64_t pinned_ = 0;
+};
+
 // Bounds the count that the kernel reports. The reserved windows of an IOMMU leave fewer ranges than this.
 constexpr std::uint32_t kMaxRanges = 4096;
-
-tl::unexpected<Error> explain_iommufd(const std::string& path, int error) {
-  switch (error) {
-    case ENOENT:
-    case ENODEV:
-    case ENXIO:
-      return fail(ErrorCode::module_not_loaded,
-                  fmt::format("{} does not exist: this kernel has no IOMMUFD, or it is not loaded", path),
-                  "modprobe iommufd; where the kernel is built without it, use the group: vfio:ADDRESS?via=group");
-    case EACCES:
-    case EPERM:
-      return fail_errno(ErrorCode::permission_denied, fmt::format("{} cannot be opened", path), error,
-                        fmt::format("chmod 0666 {} (it grants nothing by itself), or run as root", path));
-    default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened", path), error);
-  }
-}
 
 // A device cannot be bound while another driver or process uses its group or owns the group's DMA.
 tl::unexpected<Error> explain_group_in_use(const Host& host, const pci::DeviceInfo& device, const std::string& what,
@@ -81,12 +107,14 @@ tl::unexpected<Error> explain_attach(const pci::DeviceInfo& device, int error) {
   return fail_errno(ErrorCode::io_error, what, error, "see dmesg");
 }
 
-}  // namespace
-
 Result<std::shared_ptr<Iommufd>> Iommufd::open(const Host& host) {
   const std::string path = host.paths.dev / "iommu";
   const int opened = host.kernel->open(path, O_RDWR);
-  if (opened < 0) return explain_iommufd(path, -opened);
+  if (opened < 0) {
+    return explain_control_file(
+        path, -opened, "this kernel has no IOMMUFD, or it is not loaded",
+        "modprobe iommufd; where the kernel is built without it, use the group: vfio:ADDRESS?via=group");
+  }
   Descriptor descriptor(host.kernel, opened);
   uapi::IoasAlloc request;
   if (const int result = descriptor.ioctl(uapi::kIoasAlloc, &request); result < 0) {
@@ -158,6 +186,122 @@ Result<void> Iommufd::unmap(const DmaSegment& segment) {
   }
   pinned_ -= segment.size;
   return {};
+}
+
+/// Shares one IOMMUFD between the devices of a Context and counts them.
+/// Thread rule: any thread. Lock order: its own lock first, then the Context's.
+class IommufdRegistry {
+ public:
+  struct Share {
+    std::shared_ptr<Iommufd> iommufd;
+    std::shared_ptr<DmaDomain> narrowed;  // set if the device reduced the usable IOVA ranges
+    Descriptor device;
+  };
+
+  /// Opens the device, and the IOMMUFD if it is not open yet. A failed call changes nothing.
+  Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  /// Call once for each `acquire`, after the device's descriptor was closed.
+  void release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed);
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<Iommufd> iommufd_;
+  std::size_t devices_ = 0;
+};
+
+class IommufdAccess final : public DeviceAccess {
+ public:
+  IommufdAccess(std::shared_ptr<ContextState> context, IommufdRegistry& registry, std::shared_ptr<Iommufd> iommufd,
+                std::shared_ptr<DmaDomain> narrowed)
+      : context_(std::move(context)),
+        registry_(&registry),
+        iommufd_(std::move(iommufd)),
+        narrowed_(std::move(narrowed)) {}
+  ~IommufdAccess() override {
+    iommufd_.reset();
+    registry_->release(*context_, narrowed_);
+  }
+  DmaDomain& dma_domain() override { return *iommufd_; }
+
+ private:
+  std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
+  IommufdRegistry* registry_;
+  std::shared_ptr<Iommufd> iommufd_;
+  std::shared_ptr<DmaDomain> narrowed_;
+};
+
+Result<Descriptor> open_node(const Host& host, const pci::DeviceInfo& device) {
+  const std::string address = device.address.to_string();
+  const auto node = device_node(host, device);
+  if (!node) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} has no device file of its own: this kernel's VFIO does not create one (Linux 6.6 does, "
+                            "with CONFIG_VFIO_DEVICE_CDEV)",
+                            address),
+                fmt::format("open it through its group: vfio:{}?via=group", address));
+  }
+  const int opened = host.kernel->open(*node, O_RDWR);
+  if (opened < 0) {
+    return explain_node(*node, address, "/dev/iommu", -opened,
+                        fmt::format("pollux bind --user $USER {}, or run as root", address));
+  }
+  return Descriptor(host.kernel, opened);
+}
+
+Result<IommufdRegistry::Share> IommufdRegistry::acquire(ContextState& context, const Host& host,
+                                                        const pci::DeviceInfo& device) {
+  const std::lock_guard lock(mutex_);
+  auto opened = open_node(host, device);
+  if (!opened) return pass_on(std::move(opened));
+  std::shared_ptr<Iommufd> iommufd = iommufd_;
+  if (iommufd == nullptr) {
+    auto first = Iommufd::open(host);
+    if (!first) return pass_on(std::move(first));
+    iommufd = *std::move(first);
+  }
+  // Declared after the IOMMUFD, so that an error closes the descriptor first.
+  Share share{iommufd, nullptr, *std::move(opened)};
+  if (auto joined = iommufd->attach_device(share.device, device); !joined) return pass_on(std::move(joined));
+  auto ranges = iommufd->read_usable_iova();
+  if (!ranges) return pass_on(std::move(ranges));
+  if (iommufd_ == nullptr) {
+    iommufd->set_usable_iova(*std::move(ranges));
+    if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
+  } else if (!same_ranges(*ranges, iommufd->usable_iova())) {
+    share.narrowed = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
+    if (auto attached = context.attach(share.narrowed); !attached) return pass_on(std::move(attached));
+  }
+  iommufd_ = std::move(iommufd);
+  ++devices_;
+  return share;
+}
+
+void IommufdRegistry::release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed) {
+  const std::lock_guard lock(mutex_);
+  if (narrowed != nullptr) context.detach(*narrowed);
+  if (--devices_ != 0) return;
+  context.detach(*iommufd_);
+  iommufd_.reset();
+}
+
+}  // namespace
+
+std::optional<std::filesystem::path> device_node(const Host& host, const pci::DeviceInfo& device) {
+  const auto directory = pci::sysfs::device(host.paths, device.address) / "vfio-dev";
+  for (const std::string& name : pci::sysfs::entries(directory)) {
+    // Linux 6.1 already has this directory. The `dev` attribute exists only where the device has its own file.
+    if (pci::sysfs::exists(directory / name / "dev")) return host.paths.dev / "vfio/devices" / name;
+  }
+  return std::nullopt;
+}
+
+Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device) {
+  auto& registry = context.service<IommufdRegistry>();
+  auto share = registry.acquire(*context.state(), host, device);
+  if (!share) return pass_on(std::move(share));
+  auto access =
+      std::make_unique<IommufdAccess>(context.state(), registry, std::move(share->iommufd), std::move(share->narrowed));
+  return OpenedDevice{std::move(access), std::move(share->device)};
 }
 
 }  // namespace pollux::vfio

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/qtest/command_line.hpp"
+#include "backends/qtest/launch.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/qtest/pci_bus.hpp"
+#include "backends/qtest/machine.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

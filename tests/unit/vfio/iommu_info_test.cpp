@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/vfio/iommu_info.hpp"
+#include "backends/vfio/info_query.hpp"
 
 #include "fixture.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <cerrno>
 
-#include "backends/vfio/pagemap.hpp"
+#include "backends/vfio/container.hpp"
 #include "fixture.hpp"
 
 namespace pollux::vfio::test {

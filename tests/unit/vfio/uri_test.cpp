@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/vfio/uri.hpp"
+#include "backends/vfio/open_vfio.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,15 +1,61 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/vfio/mapping_error.hpp"
+#include "backends/vfio/device_access.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string_view>
 
-#include "backends/vfio/iommu_info.hpp"
-#include "backends/vfio/locked_memory.hpp"
+#include "backends/vfio/info_query.hpp"
+#include "backends/vfio/kernel.hpp"
 
 namespace pollux::vfio {
 namespace {
+
+/// How much memory this process has locked and may lock, in bytes.
+struct LockedMemory {
+  std::uint64_t locked = 0;
+  std::optional<std::uint64_t> limit;  ///< RLIMIT_MEMLOCK; absent: unlimited
+  bool exempt = false;                 ///< the process has CAP_IPC_LOCK, so the limit does not apply
+};
+
+std::string read_status(const Host& host) {
+  const int opened = host.kernel->open(host.paths.proc / "self/status", O_RDONLY);
+  if (opened < 0) return {};
+  const Descriptor file(host.kernel, opened);
+  std::array<char, 8192> text{};
+  const long size = host.kernel->pread(opened, text.data(), text.size(), 0);
+  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
+}
+
+// The number after `name` (a line break, a key and a colon) in `status`; 0 if the key is missing.
+std::uint64_t field(std::string_view status, std::string_view name, int base) {
+  std::size_t at = status.find(name);
+  if (at == std::string_view::npos) return 0;
+  at = status.find_first_not_of(" \t", at + name.size());
+  if (at == std::string_view::npos) return 0;
+  std::uint64_t number = 0;
+  std::from_chars(status.data() + at, status.data() + status.size(), number, base);
+  return number;
+}
+
+LockedMemory read_locked_memory(const Host& host) {
+  LockedMemory memory;
+  rlimit limit{};
+  if (host.kernel->getrlimit(RLIMIT_MEMLOCK, limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    memory.limit = limit.rlim_cur;
+  }
+  const std::string status = read_status(host);
+  memory.locked = field(status, "\nVmLck:", 10) * 1024;
+  memory.exempt = (field(status, "\nCapEff:", 16) & (std::uint64_t{1} << CAP_IPC_LOCK)) != 0;
+  return memory;
+}
 
 std::string subject(const RejectedMapping& rejected) {
   return fmt::format("{} KiB at IOVA {:#x} cannot be mapped for DMA", rejected.segment.size / 1024,
@@ -64,6 +110,42 @@ Error explain_invalid(const RejectedMapping& rejected) {
 }
 
 }  // namespace
+
+tl::unexpected<Error> explain_control_file(const std::string& path, int error, std::string_view absent,
+                                           std::string_view remedy) {
+  switch (error) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return fail(ErrorCode::module_not_loaded, fmt::format("{} does not exist: {}", path, absent),
+                  std::string(remedy));
+    case EACCES:
+    case EPERM:
+      return fail_errno(ErrorCode::permission_denied, fmt::format("{} cannot be opened", path), error,
+                        fmt::format("chmod 0666 {} (it grants nothing by itself), or run as root", path));
+    default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened", path), error);
+  }
+}
+
+tl::unexpected<Error> explain_node(const std::string& path, const std::string& address, std::string_view control_file,
+                                   int error, std::string permission) {
+  switch (error) {
+    case EACCES:
+    case EPERM:
+      return fail_errno(ErrorCode::permission_denied,
+                        fmt::format("{} cannot be opened: this user may not open {}", address, path), error,
+                        std::move(permission));
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return fail_errno(ErrorCode::not_found, fmt::format("{} cannot be opened: {} does not exist", address, path),
+                        error,
+                        fmt::format("in a container, pass {0} and {1} into it; otherwise bind again: "
+                                    "pollux unbind {2} && pollux bind {2}",
+                                    path, control_file, address));
+    default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened: {}", address, path), error);
+  }
+}
 
 Error explain_map_failure(const Host& host, const RejectedMapping& rejected, const Descriptor& container,
                           std::size_t mappings) {

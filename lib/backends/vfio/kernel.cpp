@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "backends/vfio/kernel.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -7,8 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-
-#include "backends/vfio/kernel.hpp"
 
 namespace pollux::vfio {
 namespace {
