@@ -5,7 +5,6 @@
 #include <utility>
 
 namespace pollux::models::igb {
-
 namespace {
 
 const hw::CardTraits& traits_of(const CardOptions& options) {

@@ -5,7 +5,6 @@
 #include "models/intel/igb/filter.hpp"
 
 namespace pollux::models::igb {
-
 namespace {
 
 /// The unit of TIMINCA.PERIOD. Linux igb, igb_ptp.c, INCPERIOD_82576.

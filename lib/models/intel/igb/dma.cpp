@@ -5,7 +5,6 @@
 #include <algorithm>
 
 namespace pollux::models::igb {
-
 namespace {
 
 /// The bytes of the access from `done` on that are in one mapping.

@@ -8,7 +8,6 @@
 #include "hw/intel/igb/limits.hpp"
 
 namespace pollux::models::igb {
-
 namespace {
 
 constexpr std::size_t kUntaggedMax = 1518;

@@ -12,7 +12,6 @@
 #include "hw/intel/descriptors.hpp"
 
 namespace pollux::models::igb {
-
 namespace {
 
 constexpr std::size_t kEtherTypeAt = 12;

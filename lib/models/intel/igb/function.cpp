@@ -9,7 +9,6 @@
 #include "models/intel/igb/card.hpp"
 
 namespace pollux::models::igb {
-
 namespace {
 
 using P2V = hw::P2VMAILBOX;

@@ -8,7 +8,6 @@
 #include "models/intel/igb/register_file.hpp"
 
 namespace pollux::models::igb {
-
 namespace {
 
 constexpr std::uint32_t kEntryWords = 4;

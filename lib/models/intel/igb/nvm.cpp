@@ -10,7 +10,6 @@
 #include "hw/intel/igb/nvm.hpp"
 
 namespace pollux::models::igb {
-
 namespace {
 
 namespace eeprom = pollux::hw::igb::eeprom;

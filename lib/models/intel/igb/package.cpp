@@ -2,7 +2,6 @@
 #include "models/intel/igb/package.hpp"
 
 namespace pollux::models::igb {
-
 namespace {
 
 using Sync = hw::SW_FW_SYNC;
