@@ -13,8 +13,8 @@
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/open.hpp"
 #include "report.hpp"
-#include "servers/vfio_user/bus_error_guard.hpp"
-#include "servers/vfio_user/serve.hpp"
+#include "servers/vfio_user/client_memory.hpp"
+#include "servers/vfio_user/server.hpp"
 
 namespace pollux::tool {
 namespace {

@@ -5,19 +5,47 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
+#include "base/file_descriptor.hpp"
+#include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 #include "servers/vfio_user/interrupts.hpp"
-#include "servers/vfio_user/listener.hpp"
 #include "servers/vfio_user/regions.hpp"
 #include "servers/vfio_user/session.hpp"
 
 namespace pollux::vfio_user {
+
+/// A Unix socket that clients connect to. The destructor removes it. Its mode is 0600: it belongs to the user of this
+/// process, who may give it to another one (chown).
+class Listener {
+ public:
+  /// Replaces a socket that no process listens on. Errors: invalid_argument (the path is too long), busy (a process
+  /// listens there, or the path is not a socket), io_error.
+  [[nodiscard]] static Result<Listener> create(const std::string& path);
+  Listener(Listener&& other) noexcept = default;
+  Listener& operator=(Listener&& other) = delete;
+  ~Listener();
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] int socket() const noexcept { return socket_.get(); }
+  /// The next client, if one waits. Never blocks.
+  [[nodiscard]] FileDescriptor accept() const;
+  /// Whether a client is root, of the user of this process, or of the user to whom the socket's file belongs.
+  [[nodiscard]] bool may_connect(int client) const;
+
+ private:
+  Listener(FileDescriptor socket, std::string path) : socket_(std::move(socket)), path_(std::move(path)) {}
+
+  FileDescriptor socket_;
+  std::string path_;
+};
 
 /// Exports a Device to another process, such as a virtual machine, by the vfio-user protocol: one socket, one client at
 /// a time. After a client has gone, the card is reset and has neither memory nor interrupts.
@@ -62,5 +90,23 @@ class Server {
   std::optional<Session> session_;
   std::uint64_t sessions_ended_ = 0;
 };
+
+/// Runs servers on the calling thread until `stopped` returns true. It is called at least every 100 ms. Errors: those
+/// of Clock::wait.
+[[nodiscard]] Result<void> serve(Clock& clock, std::span<const std::unique_ptr<Server>> servers,
+                                 const std::function<bool()>& stopped);
+
+/// What a thread does besides the servers.
+struct OtherWork {
+  /// Does what is due. Returns when it has to be called again at the latest, or nothing to end. It is called more
+  /// often, at least every 100 ms.
+  std::function<std::optional<Time>()> run;
+  /// Readable while there is work; -1 if there is none.
+  int descriptor = -1;
+};
+
+/// Runs servers and other work on the calling thread until that ends. Errors: those of Clock::wait.
+[[nodiscard]] Result<void> serve_beside(Clock& clock, std::span<const std::unique_ptr<Server>> servers,
+                                        const OtherWork& other);
 
 }  // namespace pollux::vfio_user

@@ -14,7 +14,6 @@
 
 #include "pollux/device/device_model.hpp"
 #include "pollux/device/model_dma.hpp"
-#include "servers/vfio_user/bus_error_guard.hpp"
 #include "servers/vfio_user/client_memory.hpp"
 #include "unit/vfio_user/fixture.hpp"
 

@@ -18,8 +18,7 @@
 #include <vector>
 
 #include "pollux/open.hpp"
-#include "servers/vfio_user/listener.hpp"
-#include "servers/vfio_user/serve.hpp"
+#include "servers/vfio_user/server.hpp"
 #include "unit/vfio_user/fixture.hpp"
 
 namespace pollux::test {
