@@ -50,6 +50,7 @@
 #include "pollux/net/wake_on_lan.hpp"
 #include "pollux/observe/capture.hpp"
 #include "pollux/observe/capture_thread.hpp"
+#include "pollux/observe/settings_text.hpp"
 #include "pollux/observe/telemetry.hpp"
 #include "pollux/open.hpp"
 #include "pollux/runtime/awaitables.hpp"

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <deque>
 #include <map>
 #include <memory>
 #include <utility>
@@ -300,6 +301,43 @@ Result<Settings> with_config(const Settings& current, const PortConfig& config, 
   next.all_multicast = config.all_multicast;
   if (auto mtu = check_mtu(next, port); !mtu) return pass_on(std::move(mtu));
   return next;
+}
+
+Result<Settings> with_queues_of(const Settings& wanted, const PortInfo& port, const ContextState& context) {
+  const ValidatedConfig& queues = wanted.queues;
+  std::deque<Mempool> handles;
+  const auto handle = [&](const std::shared_ptr<MempoolCore>& pool) {
+    return pool == nullptr || pool == queues.made_pool ? nullptr : &handles.emplace_back(pool);
+  };
+  PortConfig config{.rx_queues = queues.rx_queues(),
+                    .tx_queues = queues.tx_queues(),
+                    .mtu = wanted.mtu,
+                    .promiscuous = wanted.promiscuous,
+                    .all_multicast = wanted.all_multicast,
+                    .keep_fcs = queues.keep_fcs,
+                    .keep_bad_frames = queues.keep_bad_frames,
+                    .count_bytes = queues.count_bytes,
+                    .packet_buffers = queues.packet_buffers,
+                    .tx_timeout = queues.tx_timeout,
+                    .rx_timeout = queues.rx_timeout,
+                    .burst_mode = queues.burst_mode};
+  const bool chooses = port.limits.drop_enable == DropChoice::any;
+  for (const ValidatedRxQueue& queue : queues.rx) {
+    config.rx_override[static_cast<std::uint16_t>(config.rx_override.size())] = {
+        .pool = handle(queue.pool),
+        .ring = queue.ring,
+        .copy_break = queue.copy_break,
+        .copy_pool = handle(queue.copy_pool),
+        .header_pool = handle(queue.header_pool),
+        .replicate_headers = queue.replicate_headers,
+        .drop_enable = queue.drops || chooses ? std::optional(queue.drops) : std::nullopt,
+        .thresholds = queue.thresholds};
+  }
+  for (const ValidatedTxQueue& queue : queues.tx) {
+    config.tx_override[static_cast<std::uint16_t>(config.tx_override.size())] = {
+        .ring = queue.ring, .thresholds = queue.thresholds, .head_write_back = queue.head_write_back};
+  }
+  return with_config(wanted, config, port, context);
 }
 
 Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue, const RxQueueConfig& config,

@@ -26,6 +26,11 @@ namespace pollux {
 [[nodiscard]] Result<Settings> with_config(const Settings& current, const PortConfig& config, const PortInfo& port,
                                            const ContextState& context);
 
+/// `wanted`, the settings of another port, with its queues checked for this one. A queue has no cache, and no pool if
+/// it had the other port's own. Errors: as with_config's.
+[[nodiscard]] Result<Settings> with_queues_of(const Settings& wanted, const PortInfo& port,
+                                              const ContextState& context);
+
 /// The queues of `current`, settings in force, with `config` for one queue of it. A pool that `config` leaves out is
 /// the one that the queue has. Errors: as with_config's, and invalid_argument where there is no such queue.
 [[nodiscard]] Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue,

@@ -74,6 +74,16 @@ Result<void> Port::configure(const PortConfig& config) {
   return core_->machine().configure(config);
 }
 
+Settings Port::settings() const {
+  const auto held = core_->lock();
+  return core_->machine().settings();
+}
+
+Result<void> Port::restore(const Settings& settings) {
+  const auto held = core_->lock();
+  return core_->machine().restore_settings(settings);
+}
+
 std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {
   const auto lock = core_->lock();
   return core_->machine().rx_pool(queue);

@@ -57,14 +57,17 @@ bool PortMachine::is_alive() const noexcept {
 Result<void> PortMachine::configure(const PortConfig& config) {
   if (auto fits = expect({PortState::opened, PortState::configured}, "configure"); !fits) return fits;
   auto to = with_config(settings(), config, info(), *context_);
-  if (!to) return pass_on(std::move(to));
-  if (auto valid = check(*to); !valid) return valid;
-  if (auto made = make_own_pool(to->queues); !made) return made;
-  const Queues dropped = queues_from(to->queues.rx_queues(), to->queues.tx_queues());
-  if (auto configured = driver_->configure(to->queues); !configured) return configured;
+  return to ? configure(*std::move(to)) : pass_on(std::move(to));
+}
+
+Result<void> PortMachine::configure(Settings to) {
+  if (auto valid = check(to); !valid) return valid;
+  if (auto made = make_own_pool(to.queues); !made) return made;
+  const Queues dropped = queues_from(to.queues.rx_queues(), to.queues.tx_queues());
+  if (auto configured = driver_->configure(to.queues); !configured) return configured;
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
   for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);
-  driver_->settings_ = *std::move(to);
+  driver_->settings_ = std::move(to);
   const Queues all = queues_from(0, 0);
   for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
   for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);

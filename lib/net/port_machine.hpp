@@ -50,6 +50,8 @@ class PortMachine {
   [[nodiscard]] EffectiveConfig config() const;
 
   [[nodiscard]] Result<void> configure(const PortConfig& config);
+  /// See Port::restore.
+  [[nodiscard]] Result<void> restore_settings(const Settings& settings);
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
   [[nodiscard]] Result<void> resize(QueueId queue, std::uint32_t descriptors);
@@ -118,6 +120,8 @@ class PortMachine {
     return queue.receives() ? stopped_rx_ : stopped_tx_;
   }
   void forget_stopped_queues() noexcept;
+  /// Checks `to`, and sets up its queues.
+  [[nodiscard]] Result<void> configure(Settings to);
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
   [[nodiscard]] Result<void> check(const Settings& to);
   /// Of a started port.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PortMachine: suspends and detaches the port, resets it, and restores what it was.
+// PortMachine: suspends and detaches the port, resets it, and restores what it, or another port, was.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "net/config_check.hpp"
 #include "net/port_machine.hpp"
+#include "net/settings_check.hpp"
 #include "pollux/net/receive_watch.hpp"
 #include "pollux/net/transmit_watch.hpp"
 
@@ -95,6 +97,24 @@ Result<void> PortMachine::attach(std::unique_ptr<Device> device) {
   if (device == nullptr) return refuse(info().name, "attach: there is no device", "open one with open_device");
   if (auto attached = driver_->attach(std::move(device)); !attached) return attached;
   return restore();
+}
+
+Result<void> PortMachine::restore_settings(const Settings& settings) {
+  if (auto fits = expect({PortState::opened, PortState::configured}, "restore"); !fits) return fits;
+  auto to = with_queues_of(settings, info(), *context_);
+  if (!to) return pass_on(std::move(to));
+  if (to->mac == driver_->permanent_mac()) to->mac = {};
+  std::ranges::sort(to->multicast);
+  to->multicast.erase(std::unique(to->multicast.begin(), to->multicast.end()), to->multicast.end());
+  for (const std::string_view name : changed_settings(*to)) {
+    const auto entry =
+        std::ranges::find(setting_capabilities_.table(), name, [](const auto& one) { return one.id.name; });
+    if (entry == setting_capabilities_.table().end() || capability(entry->id) != nullptr) continue;
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: the settings have {}, and the port has not", info().name, name),
+                "use a port of the same kind, or leave this setting out");
+  }
+  return configure(*std::move(to));
 }
 
 Result<Duration> PortMachine::watch_transmit(Duration within) {

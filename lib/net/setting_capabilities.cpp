@@ -101,10 +101,6 @@ Result<void> SettingCapabilities::set_tx_rate(std::uint16_t queue, std::uint32_t
 std::uint32_t SettingCapabilities::tx_rate(std::uint16_t queue) const { return rate_of(settings().tx_rates, queue); }
 
 Result<void> SettingCapabilities::set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabits) {
-  if (pool >= settings().pools.pools.size()) {
-    return refuse(port_.info().name, fmt::format("rate limit: there is no pool {}", pool),
-                  "set the pools first (QueuePools); they are counted from 0");
-  }
   return change("set_pool_tx_rate", [=](Settings& settings) { set_rate(settings.pool_tx_rates, pool, megabits); });
 }
 

@@ -94,6 +94,17 @@ Result<void> check_rss_change(const SettingsChange& change) {
 }
 
 Result<void> check_tx_rates(const SettingsChange& change) {
+  const auto beyond = [](const auto& rates, std::size_t count) {
+    return !rates.empty() && rates.rbegin()->first >= count;
+  };
+  if (beyond(change.to.tx_rates, change.port.limits.max_tx_queues)) {
+    return refuse(change.port.name, "rate limit: the port has no such transmit queue",
+                  fmt::format("it has {} of them, counted from 0", change.port.limits.max_tx_queues));
+  }
+  if (beyond(change.to.pool_tx_rates, change.to.pools.pools.size())) {
+    return refuse(change.port.name, "rate limit: there is no such pool",
+                  "set the pools first (QueuePools); they are counted from 0");
+  }
   const std::uint32_t most = change.port.limits.max_tx_rate;
   for (const auto* const rates : {&change.to.tx_rates, &change.to.pool_tx_rates}) {
     for (const auto& [index, megabits] : *rates) {
@@ -144,6 +155,16 @@ Result<void> check_settings(const SettingsChange& change) {
     if (auto valid = setting.check(change); !valid) return valid;
   }
   return {};
+}
+
+std::vector<std::string_view> changed_settings(const Settings& settings) {
+  Settings plain;
+  plain.queues = settings.queues;
+  std::vector<std::string_view> names;
+  for (const Setting& setting : kSettings) {
+    if (setting.differs(plain, settings)) names.push_back(setting.name);
+  }
+  return names;
 }
 
 bool needs_pause(const Settings& from, const Settings& to) noexcept {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "pollux/base/error.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/settings.hpp"
@@ -20,6 +23,9 @@ struct SettingsChange {
 /// Checks all of `change.to` that differs. Errors name the rule: invalid_argument, not_supported, bad_state (the
 /// setting cannot change in this state).
 [[nodiscard]] Result<void> check_settings(const SettingsChange& change);
+
+/// The names of the settings that a program has changed. Those of a capability have its name.
+[[nodiscard]] std::vector<std::string_view> changed_settings(const Settings& settings);
 
 /// Whether a started port pauses its queues for the change (PortDriver::pause).
 [[nodiscard]] bool needs_pause(const Settings& from, const Settings& to) noexcept;

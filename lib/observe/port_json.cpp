@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "net/stats.hpp"
+#include "observe/setting_fields.hpp"
 #include "pollux/net/tx_queue.hpp"
 
 namespace pollux::observe {
@@ -56,8 +57,6 @@ constexpr std::array kRxFlags{
     FlagName{RxOffload::timestamp, "timestamp"},
 };
 
-Json pause_json(const PauseModes& modes) { return {{"receive", modes.receive}, {"transmit", modes.transmit}}; }
-
 Json counts_json(const QueueStats& stats, bool counts_bytes) {
   Json json{{"packets", stats.packets}, {"drops", stats.drops}};
   json["bytes"] = counts_bytes ? Json(stats.bytes) : Json(nullptr);
@@ -75,25 +74,17 @@ Json link_json(const Link& link) {
           {"autonegotiated", link.autonegotiated}};
 }
 
-Json modes_json(const LinkModes& modes) {
-  Json all = Json::array();
-  for (const LinkMode mode : kLinkModes) {
-    if (modes.contains(mode)) all.push_back(to_string(mode));
-  }
-  return all;
-}
-
 Json details_json(const LinkDetails& details) {
   Json json{{"phy_enabled", details.phy_enabled},
             {"phy", details.phy},
             {"phy_id", details.phy_id},
-            {"supported", modes_json(details.supported)},
-            {"advertised", modes_json(details.config.advertised)}};
+            {"supported", Leaf<LinkModes>::write(details.supported)},
+            {"advertised", Leaf<LinkModes>::write(details.config.advertised)}};
   json["forced"] = details.config.forced ? Json(to_string(*details.config.forced)) : Json(nullptr);
   json["partner"] = nullptr;
   if (details.partner) {
     json["partner"] = {{"negotiates", details.partner->negotiates},
-                       {"modes", modes_json(details.partner->modes)},
+                       {"modes", Leaf<LinkModes>::write(details.partner->modes)},
                        {"pause", details.partner->pause},
                        {"asymmetric_pause", details.partner->asymmetric_pause}};
   }
@@ -118,35 +109,6 @@ Json limits_json(const PortLimits& limits) {
           {"promiscuous", limits.promiscuous}};
 }
 
-Json config_json(const EffectiveConfig& config) {
-  Json rx = Json::array();
-  for (const EffectiveRxQueue& queue : config.rx) {
-    rx.push_back({{"ring", queue.ring},
-                  {"buffer_bytes", queue.buffer_bytes},
-                  {"pool", queue.pool},
-                  {"copy_break", queue.copy_break},
-                  {"header_bytes", queue.header_bytes},
-                  {"replicate_headers", queue.replicate_headers},
-                  {"drops", queue.drops},
-                  {"stopped", queue.stopped}});
-  }
-  Json tx = Json::array();
-  for (const EffectiveTxQueue& queue : config.tx)
-    tx.push_back({{"ring", queue.ring}, {"head_write_back", queue.head_write_back}, {"stopped", queue.stopped}});
-  return {
-      {"mtu", config.mtu},
-      {"promiscuous", config.promiscuous},
-      {"all_multicast", config.all_multicast},
-      {"keep_fcs", config.keep_fcs},
-      {"keep_bad_frames", config.keep_bad_frames},
-      {"count_bytes", config.count_bytes},
-      {"packet_buffers", {{"receive", config.packet_buffers.receive}, {"transmit", config.packet_buffers.transmit}}},
-      {"tx_timeout_ns", config.tx_timeout.count()},
-      {"burst_mode", name(config.burst_mode)},
-      {"rx", std::move(rx)},
-      {"tx", std::move(tx)}};
-}
-
 Json stats_json(const Stats& stats) {
   Json json = Json::object();
   for (const Counter& counter : interface_counters(stats)) json[counter.name] = counter.value;
@@ -167,6 +129,7 @@ Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) 
     Json queue = counts_json(stats.rx_queues[i], config.count_bytes);
     queue["missed_at_least"] = stats.rx_queues[i].missed_at_least;
     queue["configured"] = i < config.rx.size();
+    queue["stopped"] = i < config.rx.size() && config.rx[i].stopped;
     rx.push_back(std::move(queue));
   }
   Json tx = Json::array();
@@ -176,6 +139,7 @@ Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) 
     queue["in_flight"] =
         is_configured ? in_flight_of(port.tx_queue(static_cast<std::uint16_t>(i)), config.tx[i].ring) : 0;
     queue["configured"] = is_configured;
+    queue["stopped"] = is_configured && config.tx[i].stopped;
     tx.push_back(std::move(queue));
   }
   return {{"rx", std::move(rx)}, {"tx", std::move(tx)}};
@@ -189,25 +153,17 @@ Json offloads_json(const OffloadLimits& offloads) {
       {"segments_tunnels", offloads.segments_tunnels}};
 }
 
-Json rss_json(const RssConfig& config, std::uint32_t table_size) {
-  std::string key;
-  for (const auto byte : config.key) key += fmt::format("{:02x}", static_cast<unsigned>(byte));
-  Json types = Json::array();
-  for (const RssTypeName& type : kRssTypeNames) {
-    if (config.types.has(type.bit)) types.push_back(type.name);
-  }
-  return {{"key", key},
-          {"table", config.table},
-          {"table_size", table_size},
-          {"types", std::move(types)},
-          {"symmetric", config.symmetric}};
+Json rss_json(RssConfig config, std::uint32_t table_size) {
+  Json json = FieldWriter::write(config);
+  json["table_size"] = table_size;
+  return json;
 }
 
-Json flow_control_json(const FlowControlState& state) {
-  return {{"autonegotiate", state.config.autonegotiate}, {"pause", pause_json(state.config.pause)},
-          {"active", pause_json(state.active)},          {"pause_time", state.config.pause_time},
-          {"high_water", state.config.high_water},       {"low_water", state.config.low_water},
-          {"packet_buffer", state.packet_buffer}};
+Json flow_control_json(FlowControlState state) {
+  Json json = FieldWriter::write(state.config);
+  json["active"] = FieldWriter::write(state.active);
+  json["packet_buffer"] = state.packet_buffer;
+  return json;
 }
 
 Json pool_json(const Mempool& pool) {

@@ -32,6 +32,7 @@ class Params {
   /// Whether it is there and not null.
   [[nodiscard]] bool has(const char* name) const { return params_.contains(name) && !params_[name].is_null(); }
   [[nodiscard]] bool contains(const char* name) const { return params_.contains(name); }
+  [[nodiscard]] const Json& all() const { return params_; }
   /// The parameter, or null.
   [[nodiscard]] const Json& value(const char* name) const;
   [[nodiscard]] Result<std::string> text(const char* name) const;

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Methods that change settings of a port.
-#include <fmt/format.h>
-
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <string_view>
 #include <utility>
 
 #include "net/config_check.hpp"
 #include "observe/methods.hpp"
-#include "observe/port_json.hpp"
+#include "observe/setting_fields.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/interrupts.hpp"
@@ -23,32 +20,10 @@ namespace {
 constexpr std::uint64_t kMax16 = 0xFFFF;
 constexpr std::uint64_t kMax32 = 0xFFFF'FFFF;
 
-tl::unexpected<Error> reject(std::string what, std::string hint) {
-  return fail(ErrorCode::invalid_argument, std::move(what), std::move(hint));
-}
-
-bool parse_byte(std::string_view digits, std::uint8_t& byte) {
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, byte, 16);
-  return digits.size() == 2 && error == std::errc{} && stop == end;
-}
-
-Result<MacAddress> parse_address(const std::string& text) {
-  MacAddress mac{};
-  bool fits = text.size() == 17;
-  for (std::size_t i = 0; fits && i < mac.size(); ++i) {
-    fits = parse_byte(std::string_view(text).substr(i * 3, 2), mac[i]) && (i == 0 || text[i * 3 - 1] == ':');
-  }
-  if (fits) return mac;
-  return reject(fmt::format("'{}' is no address", text), "write six bytes like 02:00:00:00:00:01");
-}
-
 Result<Json> set_mac(Server&, NamedPort& named, const Params& params) {
-  const auto text = params.text("mac");
-  if (!text) return tl::unexpected<Error>(text.error());
-  const auto mac = parse_address(*text);
-  if (!mac) return tl::unexpected<Error>(mac.error());
-  return done(named.port->set_mac(*mac));
+  MacAddress mac{};
+  if (auto read = FieldReader().read_all(params.value("mac"), mac); !read) return pass_on(std::move(read));
+  return done(named.port->set_mac(mac));
 }
 
 Result<Json> set_mtu(Server&, NamedPort& named, const Params& params) {
@@ -69,137 +44,32 @@ Result<Json> set_all_multicast(Server&, NamedPort& named, const Params& params) 
   return done(named.port->set_all_multicast(*on));
 }
 
-Result<LinkMode> mode_of(const Json& word) {
-  const auto mode = word.is_string() ? parse_link_mode(word.get<std::string>()) : std::nullopt;
-  if (mode) return *mode;
-  return reject("a mode of a link is wrong", "modes are such as 100/full: " + to_string(kAllLinkModes));
-}
-
 // Parameters that are left out keep their values; "forced":null negotiates.
-Result<LinkConfig> link_config(LinkConfig config, const Params& params) {
-  if (params.has("advertised")) {
-    if (!params.value("advertised").is_array()) return reject("'advertised' is no list", "list modes such as 100/full");
-    config.advertised = {};
-    for (const Json& word : params.value("advertised")) {
-      const auto mode = mode_of(word);
-      if (!mode) return tl::unexpected<Error>(mode.error());
-      config.advertised.insert(*mode);
-    }
-    config.forced = {};
-  }
-  if (!params.contains("forced")) return config;
-  config.forced = {};
-  if (!params.has("forced")) return config;
-  const auto mode = mode_of(params.value("forced"));
-  if (!mode) return tl::unexpected<Error>(mode.error());
-  config.forced = *mode;
-  return config;
-}
-
 Result<Json> set_link(Server&, NamedPort& named, const Params& params) {
   const auto control = need<LinkControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
-  const auto config = link_config((*control)->link_config(), params);
-  if (!config) return tl::unexpected<Error>(config.error());
-  return done((*control)->set_link_config(*config));
-}
-
-// Parameters that are left out keep their values.
-Result<FlowControlConfig> pause_config(FlowControlConfig config, const Params& params) {
-  const auto negotiate = params.flag_or("autonegotiate", config.autonegotiate);
-  const auto receive = params.flag_or("receive", config.pause.receive);
-  const auto transmit = params.flag_or("transmit", config.pause.transmit);
-  for (const auto* flag : {&negotiate, &receive, &transmit}) {
-    if (!*flag) return tl::unexpected<Error>(flag->error());
-  }
-  const auto time = params.number_or("pause_time", config.pause_time, 0, kMax16);
-  const auto high = params.number_or("high_water", config.high_water, 0, kMax32);
-  const auto low = params.number_or("low_water", config.low_water, 0, kMax32);
-  for (const auto* number : {&time, &high, &low}) {
-    if (!*number) return tl::unexpected<Error>(number->error());
-  }
-  return FlowControlConfig{{*receive, *transmit},
-                           *negotiate,
-                           static_cast<std::uint16_t>(*time),
-                           static_cast<std::uint32_t>(*high),
-                           static_cast<std::uint32_t>(*low)};
+  LinkConfig config = (*control)->link_config();
+  if (params.contains("advertised")) config.forced = {};
+  if (auto read = FieldReader().read_some(params.all(), config); !read) return pass_on(std::move(read));
+  return done((*control)->set_link_config(config));
 }
 
 Result<Json> set_pause(Server&, NamedPort& named, const Params& params) {
   const auto control = need<FlowControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
-  const auto config = pause_config((*control)->flow_control().config, params);
-  if (!config) return tl::unexpected<Error>(config.error());
-  return done((*control)->set_flow_control(*config));
-}
-
-Result<packet::RssKey> parse_key(const std::string& text) {
-  packet::RssKey key{};
-  bool fits = text.size() == key.size() * 2;
-  for (std::size_t i = 0; fits && i < key.size(); ++i) {
-    std::uint8_t byte = 0;
-    fits = parse_byte(std::string_view(text).substr(i * 2, 2), byte);
-    key[i] = static_cast<packet::RssKey::value_type>(byte);
-  }
-  if (fits) return key;
-  return reject("the key is wrong", fmt::format("write {} bytes as {} hexadecimal digits", key.size(), key.size() * 2));
-}
-
-Result<RssTypes> parse_types(const Json& names) {
-  RssTypes types{0};
-  if (!names.is_array()) return reject("'types' is no list", "list types such as tcp_ipv4");
-  for (const Json& name : names) {
-    const auto* const found = std::find_if(kRssTypeNames.begin(), kRssTypeNames.end(), [&](const RssTypeName& type) {
-      return name.is_string() && name.get<std::string>() == type.name;
-    });
-    if (found == kRssTypeNames.end()) return reject("a type of 'types' is unknown", "types are such as tcp_ipv4, ipv6");
-    types.bits |= found->bit;
-  }
-  return types;
-}
-
-Result<std::vector<std::uint16_t>> parse_table(const Json& queues) {
-  std::vector<std::uint16_t> table;
-  if (!queues.is_array()) return reject("'table' is no list", "list a receive queue for each entry");
-  for (const Json& queue : queues) {
-    if (!queue.is_number_unsigned() || queue.get<std::uint64_t>() > kMax16)
-      return reject("an entry of 'table' is no queue", "list a receive queue for each entry");
-    table.push_back(queue.get<std::uint16_t>());
-  }
-  return table;
-}
-
-// Parameters that are left out keep their values.
-Result<RssConfig> rss_config(RssConfig config, const Params& params) {
-  if (params.has("key")) {
-    const auto text = params.text("key");
-    if (!text) return tl::unexpected<Error>(text.error());
-    const auto key = parse_key(*text);
-    if (!key) return tl::unexpected<Error>(key.error());
-    config.key = *key;
-  }
-  if (params.has("table")) {
-    auto table = parse_table(params.value("table"));
-    if (!table) return pass_on(std::move(table));
-    config.table = *std::move(table);
-  }
-  if (params.has("types")) {
-    const auto types = parse_types(params.value("types"));
-    if (!types) return tl::unexpected<Error>(types.error());
-    config.types = *types;
-  }
-  const auto symmetric = params.flag_or("symmetric", config.symmetric);
-  if (!symmetric) return tl::unexpected<Error>(symmetric.error());
-  config.symmetric = *symmetric;
-  return config;
+  FlowControlConfig config = (*control)->flow_control().config;
+  FieldReader reader;
+  auto read = reader.read_some(params.all(), config);
+  if (read) read = reader.read_some(params.all(), config.pause);
+  return read ? done((*control)->set_flow_control(config)) : pass_on(std::move(read));
 }
 
 Result<Json> set_rss(Server&, NamedPort& named, const Params& params) {
   const auto rss = need<Rss>(named);
   if (!rss) return tl::unexpected<Error>(rss.error());
-  const auto config = rss_config((*rss)->rss(), params);
-  if (!config) return tl::unexpected<Error>(config.error());
-  return done((*rss)->set_rss(*config));
+  RssConfig config = (*rss)->rss();
+  if (auto read = FieldReader().read_some(params.all(), config); !read) return pass_on(std::move(read));
+  return done((*rss)->set_rss(config));
 }
 
 Result<Json> set_moderation(Server&, NamedPort& named, const Params& params) {

@@ -9,6 +9,7 @@
 #include "net/port_state.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
+#include "observe/settings_json.hpp"
 #include "pollux/net/flow/flow_rules.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
@@ -36,12 +37,13 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"mac", to_string(port.mac())},
               {"permanent_mac", to_string(port.permanent_mac())},
               {"mtu", port.mtu()},
+              {"burst_mode", name(port.config().burst_mode)},
               {"limits", limits_json(info.limits)},
               {"missed_count", info.missed_count == MissedCount::exact ? "exact" : "lower_bound"},
               {"capabilities", port.capabilities()}};
 }
 
-Result<Json> config(Server&, NamedPort& named, const Params&) { return config_json(named.port->config()); }
+Result<Json> config(Server&, NamedPort& named, const Params&) { return settings_json(named.port->settings()); }
 
 Result<Json> stats(Server& server, NamedPort& named, const Params&) {
   Json json{{"time_ns", server.context.clock().now().count()}, {"state", state_name(named.port->state())}};

@@ -29,6 +29,8 @@ struct MempoolOptions {
   bool ip_align = false;         ///< start frames 2 bytes later, which aligns the IP header to 4 bytes (NET_IP_ALIGN)
   int numa_node = -1;            ///< -1: any node
   std::string name = "mempool";  ///< used in messages
+
+  [[nodiscard]] bool operator==(const MempoolOptions&) const = default;
 };
 
 struct MempoolStats {

@@ -48,6 +48,12 @@ class POLLUX_API Port {
   /// Errors: invalid_argument (names the value and its range), bad_state, no_memory (also if there is no room for the
   /// port's own pool, see RxQueueConfig::pool).
   [[nodiscard]] Result<void> configure(const PortConfig& config = {});
+  /// All that the program has asked of the port, for `restore`. settings_text writes it as text.
+  [[nodiscard]] Settings settings() const;
+  /// Configures the port as another one is or was: with these settings in place of its own. Queues without a pool get
+  /// one of the port's own, and each queue gets a cache of its own. States: opened, configured. Errors: as `configure`
+  /// and the setters; not_supported (a setting whose capability this port lacks). An error changes nothing.
+  [[nodiscard]] Result<void> restore(const Settings& settings);
   /// Gives buffers to the card and starts traffic. The link may come up seconds later: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
   /// Reconfigures one queue while the others run. On a started port the queue stops, the buffers in its ring return to

@@ -39,6 +39,8 @@ struct Settings {
   std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};  ///< by pool
   LoopbackMode loopback = LoopbackMode::none;
   FlowControlConfig flow_control = {};  ///< see FlowControl
+
+  [[nodiscard]] bool operator==(const Settings&) const = default;
 };
 
 /// The limit of a queue or pool in tx_rates or pool_tx_rates, in Mb/s; 0: none.

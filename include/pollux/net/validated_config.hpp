@@ -28,6 +28,7 @@ struct POLLUX_API ValidatedRxQueue {
 
   /// A handle to the pool.
   [[nodiscard]] Mempool mempool() const { return Mempool(pool); }
+  [[nodiscard]] bool operator==(const ValidatedRxQueue&) const = default;
 };
 
 /// The checked configuration of a transmit queue.
@@ -36,6 +37,8 @@ struct POLLUX_API ValidatedTxQueue {
   std::shared_ptr<MempoolCacheCore> cache = nullptr;         ///< null: the queue creates one or has none
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
   bool head_write_back = false;                              ///< the card reports its position instead of done bits
+
+  [[nodiscard]] bool operator==(const ValidatedTxQueue&) const = default;
 };
 
 /// A checked configuration with all defaults filled in, as drivers get it.
@@ -60,6 +63,7 @@ struct POLLUX_API ValidatedConfig {
   /// Number of receive queues that use that pool, and of its mbufs that their rings hold.
   [[nodiscard]] std::uint32_t queues_of(const MempoolCore* pool) const noexcept;
   [[nodiscard]] std::uint64_t descriptors_of(const MempoolCore* pool) const noexcept;
+  [[nodiscard]] bool operator==(const ValidatedConfig&) const = default;
 };
 
 }  // namespace pollux

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "observe/json.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/mem/mempool.hpp"
+
+/// Writes and reads structs as JSON objects. A struct has one table of its members, which serves both directions:
+/// `template <class Fields> void members(Fields& field, T& value)`, with a call `field("name", member)` for each.
+namespace pollux::observe {
+
+/// A type that is one JSON value. `form` completes "it is not ...".
+///     static std::string form();   static Json write(const T&);   static bool read(const Json&, T&);
+template <class T>
+struct Leaf;
+template <class T>
+concept IsLeaf = requires(const Json& json, T& value) {
+  Leaf<T>::read(json, value);
+};
+
+template <class T>
+inline constexpr bool kIsOptional = false;
+template <class T>
+inline constexpr bool kIsOptional<std::optional<T>> = true;
+template <class T>
+inline constexpr bool kIsList = false;
+template <class T>
+inline constexpr bool kIsList<std::vector<T>> = true;
+template <class T>
+inline constexpr bool kIsMap = false;
+template <class T>
+inline constexpr bool kIsMap<std::map<std::uint16_t, T>> = true;
+template <class T>
+inline constexpr bool kIsPool = std::same_as<T, std::shared_ptr<MempoolCore>>;
+
+template <std::integral T>
+struct Leaf<T> {
+  static constexpr T kLeast = std::numeric_limits<T>::min(), kMost = std::numeric_limits<T>::max();
+  static std::string form() { return fmt::format("a whole number from {} to {}", kLeast, kMost); }
+  static Json write(T value) { return value; }
+  static bool read(const Json& json, T& value) {
+    const auto convert = [&](auto number) {
+      if (!std::in_range<T>(number)) return false;
+      value = static_cast<T>(number);
+      return true;
+    };
+    if (json.is_number_unsigned()) return convert(json.get<std::uint64_t>());
+    return json.is_number_integer() && convert(json.get<std::int64_t>());
+  }
+};
+
+template <>
+struct Leaf<bool> {
+  static std::string form() { return "true or false"; }
+  static Json write(bool value) { return value; }
+  static bool read(const Json& json, bool& value) {
+    if (json.is_boolean()) value = json.get<bool>();
+    return json.is_boolean();
+  }
+};
+
+template <>
+struct Leaf<std::string> {
+  static std::string form() { return "a string"; }
+  static Json write(const std::string& value) { return value; }
+  static bool read(const Json& json, std::string& value) {
+    if (json.is_string()) value = json.get<std::string>();
+    return json.is_string();
+  }
+};
+
+class FieldWriter {
+ public:
+  template <class T>
+  void operator()(const char* name, T& value) {
+    json_[name] = write(value);
+  }
+  /// Pools are written by name.
+  template <class T>
+  [[nodiscard]] static Json write(T& value) {
+    if constexpr (IsLeaf<T>) {
+      return Leaf<T>::write(value);
+    } else if constexpr (kIsPool<T>) {
+      return value == nullptr ? Json(nullptr) : Json(Mempool(value).options().name);
+    } else if constexpr (kIsOptional<T>) {
+      return value ? write(*value) : Json(nullptr);
+    } else if constexpr (kIsList<T>) {
+      Json list = Json::array();
+      for (auto& one : value) list.push_back(write(one));
+      return list;
+    } else if constexpr (kIsMap<T>) {
+      Json object = Json::object();
+      for (auto& [index, one] : value) object[std::to_string(index)] = write(one);
+      return object;
+    } else {
+      FieldWriter fields;
+      members(fields, value);
+      return std::move(fields.json_);
+    }
+  }
+
+ private:
+  Json json_ = Json::object();
+};
+
+/// Reads the members that an object has; the others stay as they are. The first error ends it.
+class FieldReader {
+ public:
+  /// `pools` are found by their names.
+  explicit FieldReader(std::span<const Mempool> pools = {}) : pools_(pools) {}
+
+  template <class T>
+  void operator()(const char* name, T& value) {
+    known_.emplace_back(name);
+    if (const auto found = json_->find(name); found != json_->end()) read(*found, value, path_ + name);
+  }
+  /// Reads a whole value. Unknown members are an error.
+  template <class T>
+  [[nodiscard]] Result<void> read_all(const Json& json, T& value) {
+    read(json, value, "");
+    return result();
+  }
+  /// Reads those members of an object that `value` has.
+  template <class T>
+  [[nodiscard]] Result<void> read_some(const Json& object, T& value) {
+    json_ = &object;
+    members(*this, value);
+    return result();
+  }
+
+ private:
+  [[nodiscard]] Result<void> result() const { return error_ ? tl::unexpected<Error>(*error_) : Result<void>(); }
+  void refuse(std::string what, std::string hint = "docs/telemetry.md lists the members and their values") {
+    if (!error_) error_ = Error{ErrorCode::invalid_argument, std::move(what), std::move(hint)};
+  }
+  void expect(bool fits, const std::string& path, std::string_view form) {
+    if (!fits) refuse(path.empty() ? fmt::format("this is not {}", form) : fmt::format("'{}' is not {}", path, form));
+  }
+
+  template <class T>
+  void read(const Json& json, T& value, const std::string& path) {
+    if (error_) return;
+    if constexpr (IsLeaf<T>) {
+      if (!Leaf<T>::read(json, value)) expect(false, path, Leaf<T>::form());
+    } else if constexpr (kIsPool<T>) {
+      read_pool(json, value, path);
+    } else if constexpr (kIsOptional<T>) {
+      value.reset();
+      if (!json.is_null()) read(json, value.emplace(), path);
+    } else if constexpr (kIsList<T>) {
+      expect(json.is_array(), path, "a list");
+      value.clear();
+      for (std::size_t i = 0; !error_ && i < json.size(); ++i)
+        read(json[i], value.emplace_back(), fmt::format("{}[{}]", path, i));
+    } else if constexpr (kIsMap<T>) {
+      read_map(json, value, path);
+    } else {
+      read_object(json, value, path);
+    }
+  }
+  template <class T>
+  void read_map(const Json& json, T& map, const std::string& path) {
+    expect(json.is_object(), path, "an object");
+    map.clear();
+    if (error_) return;
+    for (const auto& [key, one] : json.items()) {
+      std::uint16_t index = 0;
+      const Json number = Json::parse(key, nullptr, false);
+      if (!Leaf<std::uint16_t>::read(number, index))
+        return refuse(fmt::format("'{}' in '{}' is not an index", key, path));
+      read(one, map[index], fmt::format("{}.{}", path, key));
+    }
+  }
+  template <class T>
+  void read_object(const Json& json, T& value, const std::string& path) {
+    expect(json.is_object(), path, "an object");
+    if (error_) return;
+    FieldReader fields(pools_);
+    fields.json_ = &json;
+    fields.path_ = path.empty() ? path : path + ".";
+    members(fields, value);
+    for (const auto& [key, one] : json.items()) {
+      if (std::ranges::find(fields.known_, key) == fields.known_.end())
+        fields.refuse(fmt::format("there is no member '{}{}'", fields.path_, key));
+    }
+    error_ = std::move(fields.error_);
+  }
+  void read_pool(const Json& json, std::shared_ptr<MempoolCore>& pool, const std::string& path) {
+    pool = nullptr;
+    if (json.is_null()) return;
+    expect(json.is_string(), path, "the name of a pool or null");
+    if (error_) return;
+    const auto& name = json.get_ref<const std::string&>();
+    for (const Mempool& one : pools_) {
+      if (one.options().name != name) continue;
+      if (pool != nullptr) return refuse(fmt::format("'{}': two pools are named '{}'", path, name), "give each a name");
+      pool = one.core();
+    }
+    if (pool == nullptr)
+      refuse(fmt::format("'{}': there is no pool '{}'", path, name), "create a pool with this name, and pass it");
+  }
+
+  std::span<const Mempool> pools_;
+  const Json* json_ = nullptr;
+  std::string path_;
+  std::vector<std::string_view> known_;
+  std::optional<Error> error_;
+};
+
+}  // namespace pollux::observe

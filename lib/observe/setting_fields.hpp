@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "observe/json_fields.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/net/link_control.hpp"
+#include "pollux/net/settings.hpp"
+
+/// The values of settings as JSON, and the tables of their members. A structured binding names all members of a struct,
+/// so that one that is added does not compile until it is in the table, or is left out on purpose.
+namespace pollux::observe {
+
+[[nodiscard]] inline bool read_hex(std::string_view digits, std::uint8_t& byte) {
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, byte, 16);
+  return digits.size() == 2 && error == std::errc{} && stop == end;
+}
+
+template <>
+struct Leaf<Duration> {
+  static std::string form() { return "a whole number of nanoseconds"; }
+  static Json write(Duration value) { return value.count(); }
+  static bool read(const Json& json, Duration& value) {
+    Duration::rep count = 0;
+    const bool fits = Leaf<Duration::rep>::read(json, count);
+    if (fits) value = Duration(count);
+    return fits;
+  }
+};
+
+template <>
+struct Leaf<MacAddress> {
+  static std::string form() { return "an address such as 02:00:00:00:00:01"; }
+  static Json write(const MacAddress& mac) { return to_string(mac); }
+  static bool read(const Json& json, MacAddress& mac) {
+    const std::string text = json.is_string() ? json.get<std::string>() : "";
+    bool fits = text.size() == 17;
+    for (std::size_t i = 0; fits && i < mac.size(); ++i)
+      fits = read_hex(std::string_view(text).substr(i * 3, 2), mac[i]) && (i == 0 || text[i * 3 - 1] == ':');
+    return fits;
+  }
+};
+
+template <>
+struct Leaf<packet::RssKey> {
+  static std::string form() { return fmt::format("a key: {0} bytes as {1} hexadecimal digits", kBytes, 2 * kBytes); }
+  static Json write(const packet::RssKey& key) {
+    std::string text;
+    for (const std::uint8_t byte : key) text += fmt::format("{:02x}", byte);
+    return text;
+  }
+  static bool read(const Json& json, packet::RssKey& key) {
+    const std::string text = json.is_string() ? json.get<std::string>() : "";
+    bool fits = text.size() == 2 * kBytes;
+    for (std::size_t i = 0; fits && i < kBytes; ++i) fits = read_hex(std::string_view(text).substr(i * 2, 2), key[i]);
+    return fits;
+  }
+  static constexpr std::size_t kBytes = std::tuple_size_v<packet::RssKey>;
+};
+
+/// Types whose values have names. A set of them is written as a list of names.
+template <class T>
+struct Names;
+template <>
+struct Names<RssTypes::Bit> {
+  static constexpr std::array<std::pair<RssTypes::Bit, std::string_view>, 9> kAll{
+      {{RssTypes::ipv4, "ipv4"},
+       {RssTypes::tcp_ipv4, "tcp_ipv4"},
+       {RssTypes::udp_ipv4, "udp_ipv4"},
+       {RssTypes::ipv6, "ipv6"},
+       {RssTypes::tcp_ipv6, "tcp_ipv6"},
+       {RssTypes::udp_ipv6, "udp_ipv6"},
+       {RssTypes::ipv6_ex, "ipv6_ex"},
+       {RssTypes::tcp_ipv6_ex, "tcp_ipv6_ex"},
+       {RssTypes::udp_ipv6_ex, "udp_ipv6_ex"}}};
+};
+template <>
+struct Names<LoopbackMode> {
+  static constexpr std::array<std::pair<LoopbackMode, std::string_view>, 3> kAll{
+      {{LoopbackMode::none, "none"}, {LoopbackMode::mac, "mac"}, {LoopbackMode::phy, "phy"}}};
+};
+template <>
+struct Names<BurstMode> {
+  static constexpr std::array<std::pair<BurstMode, std::string_view>, 5> kAll{{{BurstMode::best, "best"},
+                                                                               {BurstMode::scalar, "scalar"},
+                                                                               {BurstMode::avx2, "avx2"},
+                                                                               {BurstMode::avx512, "avx512"},
+                                                                               {BurstMode::neon, "neon"}}};
+};
+
+template <class T>
+requires requires { Names<T>::kAll; }
+struct Leaf<T> {
+  static std::string form() {
+    std::string all;
+    for (const auto& [value, name] : Names<T>::kAll) all += fmt::format("{}{}", all.empty() ? "one of " : ", ", name);
+    return all;
+  }
+  static Json write(T value) {
+    return std::ranges::find(Names<T>::kAll, value, &std::pair<T, std::string_view>::first)->second;
+  }
+  static bool read(const Json& json, T& value) {
+    const auto* const found = std::ranges::find_if(
+        Names<T>::kAll, [&](const auto& one) { return json.is_string() && json.get<std::string>() == one.second; });
+    if (found == Names<T>::kAll.end()) return false;
+    value = found->first;
+    return true;
+  }
+};
+
+template <>
+struct Leaf<LinkMode> {
+  static std::string form() { return "a mode such as 100/full: " + to_string(kAllLinkModes); }
+  static Json write(LinkMode mode) { return to_string(mode); }
+  static bool read(const Json& json, LinkMode& mode) {
+    const auto found = json.is_string() ? parse_link_mode(json.get<std::string>()) : std::nullopt;
+    if (found) mode = *found;
+    return found.has_value();
+  }
+};
+
+/// Reads a list; `insert` takes each value.
+template <class T, class Insert>
+[[nodiscard]] bool read_set(const Json& json, Insert insert) {
+  if (!json.is_array()) return false;
+  return std::ranges::all_of(json, [&](const Json& one) {
+    T value{};
+    return Leaf<T>::read(one, value) && insert(value);
+  });
+}
+
+template <>
+struct Leaf<RssTypes> {
+  static std::string form() { return "a list of types: each " + Leaf<RssTypes::Bit>::form(); }
+  static Json write(const RssTypes& types) {
+    Json list = Json::array();
+    for (const auto& [bit, name] : Names<RssTypes::Bit>::kAll) {
+      if (types.has(bit)) list.push_back(name);
+    }
+    return list;
+  }
+  static bool read(const Json& json, RssTypes& types) {
+    types.bits = 0;
+    return read_set<RssTypes::Bit>(json, [&](RssTypes::Bit bit) { return (types.bits |= bit) != 0; });
+  }
+};
+
+template <>
+struct Leaf<LinkModes> {
+  static std::string form() { return "a list of modes: each " + Leaf<LinkMode>::form(); }
+  static Json write(const LinkModes& modes) {
+    Json list = Json::array();
+    for (const LinkMode mode : kLinkModes) {
+      if (modes.contains(mode)) list.push_back(to_string(mode));
+    }
+    return list;
+  }
+  static bool read(const Json& json, LinkModes& modes) {
+    modes = {};
+    return read_set<LinkMode>(json, [&](LinkMode mode) { return modes.insert(mode), true; });
+  }
+};
+
+template <>
+struct Leaf<VlanSet> {
+  static std::string form() { return fmt::format("a list of numbers from 0 to {}", VlanSet().size() - 1); }
+  static Json write(const VlanSet& vlans) {
+    Json list = Json::array();
+    for (std::size_t vlan = 0; vlan < vlans.size(); ++vlan) {
+      if (vlans.test(vlan)) list.push_back(vlan);
+    }
+    return list;
+  }
+  static bool read(const Json& json, VlanSet& vlans) {
+    vlans.reset();
+    return read_set<std::uint16_t>(json, [&](std::uint16_t vlan) {
+      if (vlan < vlans.size()) vlans.set(vlan);
+      return vlan < vlans.size();
+    });
+  }
+};
+
+template <class Fields>
+void members(Fields& field, PauseModes& value) {
+  auto& [receive, transmit] = value;
+  field("receive", receive);
+  field("transmit", transmit);
+}
+
+template <class Fields>
+void members(Fields& field, FlowControlConfig& value) {
+  auto& [pause, autonegotiate, pause_time, high_water, low_water] = value;
+  field("pause", pause);
+  field("autonegotiate", autonegotiate);
+  field("pause_time", pause_time);
+  field("high_water", high_water);
+  field("low_water", low_water);
+}
+
+template <class Fields>
+void members(Fields& field, LinkConfig& value) {
+  auto& [advertised, forced] = value;
+  field("advertised", advertised);
+  field("forced", forced);
+}
+
+template <class Fields>
+void members(Fields& field, RssConfig& value) {
+  auto& [key, table, types, symmetric] = value;
+  field("key", key);
+  field("table", table);
+  field("types", types);
+  field("symmetric", symmetric);
+}
+
+template <class Fields>
+void members(Fields& field, QueuePool& value) {
+  auto& [addresses, vlans, untagged, broadcasts, queues] = value;
+  field("addresses", addresses);
+  field("vlans", vlans);
+  field("untagged", untagged);
+  field("broadcasts", broadcasts);
+  field("queues", queues);
+}
+
+template <class Fields>
+void members(Fields& field, QueuePoolsConfig& value) {
+  auto& [pools, default_pool, replication, local_loopback] = value;
+  field("pools", pools);
+  field("default_pool", default_pool);
+  field("replication", replication);
+  field("local_loopback", local_loopback);
+}
+
+template <class Fields>
+void members(Fields& field, PacketBuffers& value) {
+  auto& [receive, transmit] = value;
+  field("receive", receive);
+  field("transmit", transmit);
+}
+
+template <class Fields>
+void members(Fields& field, QueueThresholds& value) {
+  auto& [prefetch, host, write_back] = value;
+  field("prefetch", prefetch);
+  field("host", host);
+  field("write_back", write_back);
+}
+
+template <class Fields>
+void members(Fields& field, MempoolOptions& value) {
+  auto& [count, data_room, headroom, ip_align, numa_node, name] = value;
+  field("count", count);
+  field("data_room", data_room);
+  field("headroom", headroom);
+  field("ip_align", ip_align);
+  field("numa_node", numa_node);
+  field("name", name);
+}
+
+// A cache belongs to a thread, and ends with it.
+template <class Fields>
+void members(Fields& field, ValidatedRxQueue& value) {
+  auto& [ring, buffer_bytes, pool, cache, copy_break, copy_pool, header_pool, header_bytes, replicate_headers, drops,
+         thresholds] = value;
+  field("ring", ring);
+  field("buffer_bytes", buffer_bytes);
+  field("pool", pool);
+  field("copy_break", copy_break);
+  field("copy_pool", copy_pool);
+  field("header_pool", header_pool);
+  field("header_bytes", header_bytes);
+  field("replicate_headers", replicate_headers);
+  field("drops", drops);
+  field("thresholds", thresholds);
+}
+
+template <class Fields>
+void members(Fields& field, ValidatedTxQueue& value) {
+  auto& [ring, cache, thresholds, head_write_back] = value;
+  field("ring", ring);
+  field("thresholds", thresholds);
+  field("head_write_back", head_write_back);
+}
+
+// The pool that the port has made follows from own_pool.
+template <class Fields>
+void members(Fields& field, ValidatedConfig& value) {
+  auto& [rx, tx, keep_fcs, keep_bad_frames, count_bytes, packet_buffers, tx_timeout, rx_timeout, burst_mode, own_pool,
+         made_pool] = value;
+  field("rx", rx);
+  field("tx", tx);
+  field("keep_fcs", keep_fcs);
+  field("keep_bad_frames", keep_bad_frames);
+  field("count_bytes", count_bytes);
+  field("packet_buffers", packet_buffers);
+  field("tx_timeout_ns", tx_timeout);
+  field("rx_timeout_ns", rx_timeout);
+  field("burst_mode", burst_mode);
+  field("own_pool", own_pool);
+}
+
+template <class Fields>
+void members(Fields& field, Settings& value) {
+  auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, vlan_stripping, outer_vlan_type, rss,
+         pools, tx_rates, pool_tx_rates, loopback, flow_control] = value;
+  members(field, queues);
+  field("mac", mac);
+  field("mtu", mtu);
+  field("promiscuous", promiscuous);
+  field("all_multicast", all_multicast);
+  field("unicast", unicast);
+  field("multicast", multicast);
+  field("vlans", vlans);
+  field("vlan_stripping", vlan_stripping);
+  field("outer_vlan_type", outer_vlan_type);
+  field("rss", rss);
+  field("pools", pools);
+  field("tx_rates", tx_rates);
+  field("pool_tx_rates", pool_tx_rates);
+  field("loopback", loopback);
+  field("flow_control", flow_control);
+}
+
+}  // namespace pollux::observe

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The settings of a port as text, and a port that is brought to them.
+#include "pollux/observe/settings_text.hpp"
+
+#include <gmock/gmock.h>
+
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "fixture.hpp"
+#include "pollux/net/frame_filters.hpp"
+#include "pollux/net/tx_rate_limit.hpp"
+
+namespace pollux::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+// The members of each struct. One that is added does not compile until it is named here, and then has to be changed
+// below. What is not written is left out: caches, and the pool that a port has made.
+auto members_of(const PauseModes& value) {
+  const auto& [receive, transmit] = value;
+  return std::tie(receive, transmit);
+}
+auto members_of(const FlowControlConfig& value) {
+  const auto& [pause, autonegotiate, time, high, low] = value;
+  return std::tie(pause, autonegotiate, time, high, low);
+}
+auto members_of(const RssConfig& value) {
+  const auto& [key, table, types, symmetric] = value;
+  return std::tie(key, table, types, symmetric);
+}
+auto members_of(const QueuePool& value) {
+  const auto& [addresses, vlans, untagged, broadcasts, queues] = value;
+  return std::tie(addresses, vlans, untagged, broadcasts, queues);
+}
+auto members_of(const QueuePoolsConfig& value) {
+  const auto& [pools, first, replication, loopback] = value;
+  return std::tie(pools, first, replication, loopback);
+}
+auto members_of(const PacketBuffers& value) {
+  const auto& [receive, transmit] = value;
+  return std::tie(receive, transmit);
+}
+auto members_of(const QueueThresholds& value) {
+  const auto& [prefetch, host, write_back] = value;
+  return std::tie(prefetch, host, write_back);
+}
+auto members_of(const MempoolOptions& value) {
+  const auto& [count, room, headroom, align, node, name] = value;
+  return std::tie(count, room, headroom, align, node, name);
+}
+auto members_of(const ValidatedRxQueue& value) {
+  const auto& [ring, bytes, pool, cache, copies, copy_pool, header_pool, header, replicates, drops, thresholds] = value;
+  return std::tie(ring, bytes, pool, copies, copy_pool, header_pool, header, replicates, drops, thresholds);
+}
+auto members_of(const ValidatedTxQueue& value) {
+  const auto& [ring, cache, thresholds, head_write_back] = value;
+  return std::tie(ring, thresholds, head_write_back);
+}
+auto members_of(const ValidatedConfig& value) {
+  const auto& [rx, tx, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, own_pool, made_pool] = value;
+  return std::tie(rx, tx, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, own_pool);
+}
+auto members_of(const Settings& value) {
+  const auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rss, pools,
+               rates, pool_rates, loopback, flow_control] = value;
+  return std::tie(queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rss, pools,
+                  rates, pool_rates, loopback, flow_control);
+}
+
+template <class T>
+concept HasMembers = requires(const T& value) {
+  members_of(value);
+};
+
+template <class T>
+void expect_changed(const T& value, const T& plain, const std::string& where) {
+  EXPECT_NE(value, plain) << where;
+  if constexpr (HasMembers<T>) {
+    const auto all = members_of(value), plains = members_of(plain);
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (expect_changed(std::get<I>(all), std::get<I>(plains), where + " " + std::to_string(I)), ...);
+    }
+    (std::make_index_sequence<std::tuple_size_v<decltype(all)>>());
+  } else if constexpr (requires { requires HasMembers<typename T::value_type>; }) {
+    const auto first = [&]() -> const auto& {  // of an optional or a list
+      if constexpr (requires { value.front(); }) {
+        return value.front();
+      } else {
+        return *value;
+      }
+    };
+    if (value != T{}) expect_changed(first(), typename T::value_type{}, where);
+  }
+}
+
+/// Settings in which nothing has its default value. No port could have all of them.
+Settings all_changed(const Mempool& pool) {
+  Settings settings;
+  settings.queues = {.rx = {{.ring = 64,
+                             .buffer_bytes = 2048,
+                             .pool = pool.core(),
+                             .copy_break = 256,
+                             .copy_pool = pool.core(),
+                             .header_pool = pool.core(),
+                             .header_bytes = 128,
+                             .replicate_headers = true,
+                             .drops = true,
+                             .thresholds = QueueThresholds{8, 4, 1}},
+                            {.ring = 128}},
+                     .tx = {{.ring = 32, .thresholds = QueueThresholds{1, 2, 3}, .head_write_back = true}},
+                     .keep_fcs = true,
+                     .keep_bad_frames = true,
+                     .count_bytes = true,
+                     .packet_buffers = {32768, 16384},
+                     .tx_timeout = 7s,
+                     .rx_timeout = 9s,
+                     .burst_mode = BurstMode::scalar,
+                     .own_pool = MempoolOptions{4096, 1024, 64, true, 1, "port's \"own\""}};
+  settings.mac = MacAddress{2, 0, 0, 0, 0, 0xFE};
+  settings.mtu = 9000;
+  settings.promiscuous = settings.all_multicast = settings.vlan_stripping = true;
+  settings.unicast = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+  settings.multicast = {{1, 0, 0x5E, 0, 0, 1}};
+  settings.vlans = VlanSet(1).set(7).set(4095);
+  settings.outer_vlan_type = 0x88A8;
+  settings.rss = RssConfig{packet::kSymmetricRssKey, std::vector<std::uint16_t>(128, 3), {RssTypes::kAll}, true};
+  settings.pools = {{{{{2, 0, 0, 0, 0, 3}}, {5, 6}, false, false, 2}}, std::nullopt, false, true};
+  settings.tx_rates = {{0, 100}, {15, 1000}};
+  settings.pool_tx_rates = {{3, 10}};
+  settings.loopback = LoopbackMode::phy;
+  settings.flow_control = {{true, true}, false, 100, 4096, 1024};
+  return settings;
+}
+
+Result<Settings> parsed(const Settings& settings, std::span<const Mempool> pools) {
+  return parse_settings(settings_text(settings), pools);
+}
+
+TEST(SettingsText, IsReadAsTheSettingsThatWereWritten) {
+  CardFixture fixture;
+  const std::vector<Mempool> pools{fixture.pool};
+  const Settings changed = all_changed(fixture.pool);
+  expect_changed(changed, Settings{}, "settings");
+  const auto read = parsed(changed, pools);
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(*read, changed) << settings_text(*read);
+  EXPECT_EQ(*parsed(Settings{}, {}), Settings{});
+  EXPECT_EQ(*parse_settings("{}"), Settings{}) << "what is left out has its default";
+}
+
+TEST(SettingsText, IsThePortConfigOfTheTelemetry) {
+  TelemetryFixture fixture;
+  ASSERT_TRUE(fixture.port.set_mtu(1300));
+  EXPECT_EQ(fixture.client().result("port.config", {{"port", "plx0"}}),
+            Json::parse(settings_text(fixture.port.settings())));
+}
+
+TEST(SettingsText, NamesTheMemberThatIsWrong) {
+  const std::vector<std::pair<const char*, const char*>> wrong{
+      {"", "not JSON"},
+      {"[]", "settings: this is not an object"},
+      {R"({"mtu":"big"})", "'mtu' is not a whole number from 0 to 4294967295"},
+      {R"({"mtu":-1})", "'mtu' is not a whole number"},
+      {R"({"mtu":1.5})", "'mtu' is not a whole number"},
+      {R"({"mtu":4294967296})", "'mtu' is not a whole number"},
+      {R"({"mtu":null})", "'mtu' is not a whole number"},
+      {R"({"MTU":1500})", "there is no member 'MTU'"},
+      {R"({"promiscuous":1})", "'promiscuous' is not true or false"},
+      {R"({"mac":"02-00-00-00-00-01"})", "'mac' is not an address such as"},
+      {R"({"unicast":["02:00:00:00:00:01","x"]})", "'unicast[1]' is not an address"},
+      {R"({"unicast":{}})", "'unicast' is not a list"},
+      {R"({"rx":[{"ring":64},{"ring":65,"size":1}]})", "there is no member 'rx[1].size'"},
+      {R"({"rx":[{"pool":"frames"}]})", "'rx[0].pool': there is no pool 'frames'"},
+      {R"({"rx":[{"pool":3}]})", "'rx[0].pool' is not the name of a pool or null"},
+      {R"({"vlans":[4096]})", "'vlans' is not a list of numbers from 0 to 4095"},
+      {R"({"rss":{"types":["ipv5"]}})", "'rss.types' is not a list of types"},
+      {R"({"rss":{"key":"00"}})", "'rss.key' is not a key: 40 bytes"},
+      {R"({"pools":{"pools":[{"vlans":[70000]}]}})", "'pools.pools[0].vlans[0]' is not a whole number"},
+      {R"({"tx_rates":{"zero":1}})", "'zero' in 'tx_rates' is not an index"},
+      {R"({"tx_rates":{"70000":1}})", "is not an index"},
+      {R"({"tx_rates":{"0":[]}})", "'tx_rates.0' is not a whole number"},
+      {R"({"tx_timeout_ns":1e99})", "'tx_timeout_ns' is not a whole number of nanoseconds"},
+      {R"({"loopback":"moon"})", "'loopback' is not one of none, mac, phy"},
+  };
+  for (const auto& [text, what] : wrong) {
+    const auto read = parse_settings(text);
+    ASSERT_FALSE(read) << text;
+    EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << text;
+    EXPECT_THAT(read.error().what, HasSubstr(what)) << text;
+    EXPECT_FALSE(read.error().hint.empty()) << text;
+  }
+}
+
+TEST(SettingsText, SaysWhichOfTwoPoolsCannotBeTold) {
+  CardFixture fixture;
+  const std::vector<Mempool> pools{fixture.pool, fixture.pool};
+  const auto read = parsed(fixture.port.settings(), pools);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().what, HasSubstr("two pools are named 'mempool'"));
+}
+
+struct RestoreTest : testing::Test {
+  RestoreTest() : other({.start = false}) {}
+  CardFixture fixture;
+  CardFixture other;
+};
+
+TEST_F(RestoreTest, APortHasTheSettingsOfAnother) {
+  ASSERT_TRUE(fixture.port.set_mtu(1300));
+  ASSERT_TRUE(fixture.port.set_mac({2, 0, 0, 0, 0, 7}));
+  ASSERT_TRUE(fixture.port.capability<VlanFilter>()->set_vlan(7, true));
+  ASSERT_TRUE(fixture.port.capability<TxRateLimit>()->set_tx_rate(0, 100));
+  const Settings saved = fixture.port.settings();
+  const std::vector<Mempool> pools{other.pool};
+  const auto read = parsed(saved, pools);
+  ASSERT_TRUE(read) << read.error().message();
+  const auto restored = other.port.restore(*read);
+  ASSERT_TRUE(restored) << restored.error().message();
+  EXPECT_EQ(settings_text(other.port.settings()), settings_text(saved));
+  EXPECT_TRUE(other.port.start());
+  EXPECT_EQ(other.port.restore(*read).error().code, ErrorCode::bad_state) << "started";
+}
+
+TEST_F(RestoreTest, QueuesWithoutAPoolGetOneOfThePort) {
+  CardFixture first({.start = false});
+  ASSERT_TRUE(first.port.configure({.rx = {.ring = 64}, .rx_queues = 2}));
+  const auto read = parsed(first.port.settings(), {});
+  ASSERT_TRUE(read) << read.error().message();
+  ASSERT_TRUE(other.port.restore(*read));
+  EXPECT_EQ(other.port.rx_pool(1)->options(), first.port.rx_pool(1)->options());
+  EXPECT_TRUE(other.port.start());
+}
+
+TEST_F(RestoreTest, RefusesWhatThePortCannotHaveAndChangesNothing) {
+  const Settings before = other.port.settings();
+  const auto refused = [&](void (*change)(Settings&)) {
+    Settings wanted;
+    wanted.queues.rx = {{.ring = 64}};
+    wanted.queues.tx = {{.ring = 64}};
+    change(wanted);
+    const auto restored = other.port.restore(wanted);
+    EXPECT_FALSE(restored);
+    EXPECT_EQ(other.port.settings(), before);
+    EXPECT_EQ(other.port.state(), PortState::opened);
+    return restored ? std::string() : restored.error().what;
+  };
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.queues.rx[0].ring = 63; }), HasSubstr("rx_override[0].ring = 63"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.queues = {}; }), HasSubstr("both 0"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.mtu = 70000; }), HasSubstr("mtu = 70000"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.mac = MacAddress{1}; }), HasSubstr("cannot be a port's address"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.tx_rates = {{16, 10}}; }), HasSubstr("rate limit"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.pool_tx_rates = {{0, 10}}; }), HasSubstr("there is no such pool"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.rss = RssConfig{.table = {9}}; }), HasSubstr("RSS table"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.flow_control.low_water = 3; }), HasSubstr("water"));
+}
+
+// A software port must not keep what it never does.
+TEST_F(RestoreTest, RefusesASettingWhoseCapabilityThePortLacks) {
+  auto null = open_unconfigured(other.context, "null:");
+  ASSERT_TRUE(null) << null.error().message();
+  Settings wanted;
+  wanted.queues.rx = {{.ring = 64}};
+  wanted.vlans = VlanSet(1);
+  const auto restored = null->restore(wanted);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(restored.error().what, HasSubstr("vlan_filter"));
+  wanted.vlans = {};
+  EXPECT_TRUE(null->restore(wanted));
+}
+
+}  // namespace
+}  // namespace pollux::test
