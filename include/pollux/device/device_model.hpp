@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
@@ -75,6 +76,19 @@ class POLLUX_API DeviceModel {
 
   /// Sets the interface through which the model accesses memory; nullptr while bus mastering is disabled.
   virtual void set_dma(ModelDma* dma) noexcept = 0;
+  /// A vendor-specific capability (PCI Local Bus Specification 3.0, appendix H) of the model's configuration space.
+  struct VendorCapability {
+    std::vector<std::uint8_t> bytes;  ///< all of it; the platform fills in the link to the next one
+    bool live = false;                ///< accesses to its bytes from the fourth on are passed to the model
+  };
+  /// At most one of them is live. The platform has 96 bytes for them, in pieces of 36, 36 and 16 bytes, and gives each
+  /// the first piece that has room.
+  [[nodiscard]] virtual std::vector<VendorCapability> vendor_capabilities() const { return {}; }
+  /// An access of `width` bytes, 1, 2 or 4, at `offset` in the live one, a multiple of `width`.
+  [[nodiscard]] virtual std::uint32_t read_capability(std::uint32_t /*offset*/, unsigned /*width*/) noexcept {
+    return 0;
+  }
+  virtual void write_capability(std::uint32_t /*offset*/, unsigned /*width*/, std::uint32_t /*value*/) noexcept {}
   /// Tells the model the value of Device Control 2 in its configuration space (PCI Express, capability version 2).
   virtual void set_device_control2(std::uint16_t /*value*/) noexcept {}
   /// Function level reset.
@@ -97,6 +111,8 @@ class POLLUX_API DeviceModel {
   virtual void on_interrupt(std::function<void(unsigned vector)> handler) = 0;
   /// Sets the interrupt mode. Until the first call it is `msix`. A card without MSI and interrupt pin ignores it.
   virtual void set_interrupt_mode(InterruptMode /*mode*/) noexcept {}
+  /// Whether the card has the capability MSI.
+  [[nodiscard]] virtual bool has_msi() const noexcept { return !is_function(); }
   /// Whether the card has a cause to assert its interrupt pin, in any mode.
   [[nodiscard]] virtual bool interrupt_pending() const noexcept { return false; }
   /// Whether the card asks the machine to wake (PME_Status in its configuration space). It goes on asking until

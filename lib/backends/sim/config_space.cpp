@@ -2,11 +2,13 @@
 #include "backends/sim/config_space.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace pollux::sim {
 namespace {
 
 constexpr std::uint32_t kHasCapabilities = 0x0010;
+constexpr std::uint32_t kFirstCapability = 0x34;
 constexpr std::uint32_t kEthernetClass = 0x020000;
 constexpr std::uint32_t kPinA = 1;
 // The power management capability: PME from D0, D3hot and D3cold, and the bit that enables it. Without these, Linux's
@@ -42,7 +44,7 @@ ConfigSpace::ConfigSpace(DeviceModel& card) {
   }
   define(0x2C, 2, identity.subsystem_vendor);
   define(0x2E, 2, identity.subsystem_device);
-  define(0x34, 1, card.is_function() ? kMsix : kPowerManagement);
+  define(kFirstCapability, 1, card.is_function() ? kMsix : kPowerManagement);
   define(0x3C, 1, 0, 0xFF);
   define_interrupts(card);
   define(kExpress, 2, 0x0010);
@@ -54,6 +56,7 @@ ConfigSpace::ConfigSpace(DeviceModel& card) {
   define(kExpress + 0x0C, 4, kLinkCapabilities);
   define(kExpress + 0x10, 2, 0, 0x01CB);
   define(kLinkStatus, 2, kSlotClock | kSpeedAndWidth);
+  define_vendor(card);
   DeviceModel* const function = card.function(0);
   if (card.functions() != 0 && function != nullptr) define_functions(card.functions(), *function);
   initial_ = bytes_;
@@ -62,8 +65,11 @@ ConfigSpace::ConfigSpace(DeviceModel& card) {
 void ConfigSpace::define_interrupts(const DeviceModel& card) {
   if (!card.is_function()) {
     define(kInterruptPin, 1, kPinA);
-    define(kPowerManagement, 4, kWakesFrom << 16 | 0x00030001 | kMsi << 8);
+    const std::uint32_t next = card.has_msi() ? kMsi : kMsix;
+    define(kPowerManagement, 4, kWakesFrom << 16 | 0x00030001 | next << 8);
     define(kPowerState, 2, 0, kPowerStateMask | kWakeEnable);
+  }
+  if (card.has_msi()) {
     define(kMsi, 2, 0x0005 | kMsix << 8);
     define(kMsiControl, 2, 0x0080, kMsiEnable);  // 64-bit address, one message
     define(kMsi + 4, 4, 0, 0xFFFFFFFC);
@@ -76,6 +82,27 @@ void ConfigSpace::define_interrupts(const DeviceModel& card) {
   const DeviceModel::MsixLayout layout = card.msix_layout();
   define(kMsixTable, 4, layout.table | layout.bar);
   define(kMsixTable + 4, 4, layout.pending | layout.bar);
+}
+
+// Between the capabilities that every card has. The last of the list comes first in this chain.
+void ConfigSpace::define_vendor(const DeviceModel& card) {
+  struct Piece {
+    std::uint32_t at, end;
+  };
+  std::array<Piece, 3> pieces{Piece{kMsix + 12, kExpress}, Piece{kExpress + 0x3C, 0x100}, Piece{kMsi + 16, kMsix}};
+  for (const DeviceModel::VendorCapability& capability : card.vendor_capabilities()) {
+    const auto size = static_cast<std::uint32_t>(capability.bytes.size());
+    const auto piece = std::find_if(pieces.begin(), pieces.end(), [&](const Piece& p) { return p.end - p.at >= size; });
+    if (piece == pieces.end()) continue;
+    for (std::uint32_t i = 0; i < size; ++i) define(piece->at + i, 1, capability.bytes[i]);
+    define(piece->at + 1, 1, read(kFirstCapability, 1));
+    define(kFirstCapability, 1, piece->at);
+    if (capability.live) {
+      live_at_ = piece->at;
+      live_end_ = piece->at + size;
+    }
+    piece->at += size;
+  }
 }
 
 // PCI Express Base, "Single Root I/O Virtualization"; Linux, include/uapi/linux/pci_regs.h. The offset and stride of

@@ -3,15 +3,16 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "pollux/device/device_model.hpp"
 
 namespace pollux::sim {
 
 /// The configuration space of an in-process card: its header, and the capabilities power management, MSI, MSI-X, PCI
-/// Express, error reporting and virtual functions. A virtual function has MSI-X and PCI Express. PCI Local Bus 3.0, 6.1
-/// and 6.8, PCI Power Management 1.2, 3.2, and PCI Express Base, "PCI Express Capability Structure", as given in Linux,
-/// include/uapi/linux/pci_regs.h.
+/// Express, error reporting, virtual functions, and those of its vendor. A virtual function has MSI-X and PCI Express.
+/// PCI Local Bus 3.0, 6.1 and 6.8, PCI Power Management 1.2, 3.2, and PCI Express Base, "PCI Express Capability
+/// Structure", as given in Linux, include/uapi/linux/pci_regs.h.
 class ConfigSpace {
  public:
   static constexpr std::uint32_t kSize = 4096;
@@ -63,6 +64,11 @@ class ConfigSpace {
   [[nodiscard]] std::uint32_t power_state() const noexcept { return read(kPowerState, 2) & kPowerStateMask; }
   [[nodiscard]] InterruptMode interrupt_mode() const noexcept;
   void enable_msix(bool enabled) noexcept;
+  /// The offset of an access in the card's live capability; nothing if it does not lie in what the card answers.
+  [[nodiscard]] std::optional<std::uint32_t> in_live_capability(std::uint32_t offset, unsigned width) const noexcept {
+    if (offset < live_at_ + kLiveFrom || offset + width > live_end_) return std::nullopt;
+    return offset - live_at_;
+  }
   /// Sets the status register's interrupt bit, which reads do not change.
   void set_interrupt_pending(bool pending) noexcept;
   /// Sets PME_Status, which a write of 1 clears: see `ends_wake_request`.
@@ -85,6 +91,7 @@ class ConfigSpace {
 
  private:
   void define_interrupts(const DeviceModel& card);
+  void define_vendor(const DeviceModel& card);
   void define_functions(unsigned count, DeviceModel& first);
   void define(std::uint32_t offset, unsigned width, std::uint32_t value, std::uint32_t writable = 0);
 
@@ -92,6 +99,9 @@ class ConfigSpace {
   std::array<std::uint8_t, kSize> initial_{};
   std::array<std::uint8_t, kSize> writable_{};
   unsigned max_functions_ = 0;
+  static constexpr std::uint32_t kLiveFrom = 4;
+  std::uint32_t live_at_ = 0;  // the live capability; it ends before `live_end_`
+  std::uint32_t live_end_ = 0;
 };
 
 }  // namespace pollux::sim

@@ -187,6 +187,9 @@ Result<void> SimDevice::check_config_access(std::uint32_t offset, unsigned width
 
 Result<std::uint32_t> SimDevice::read_config(std::uint32_t offset, unsigned width) {
   if (auto valid = check_config_access(offset, width); !valid) return pass_on(std::move(valid));
+  if (const auto live = config_.in_live_capability(offset, width)) {
+    return wire_->with_card(place_, [&](DeviceModel& card) { return card.read_capability(*live, width); });
+  }
   wire_->with_card(place_, [this](DeviceModel& card) {
     config_.set_interrupt_pending(card.interrupt_pending());
     config_.set_wake_requested(card.wake_requested());
@@ -196,6 +199,10 @@ Result<std::uint32_t> SimDevice::read_config(std::uint32_t offset, unsigned widt
 
 Result<void> SimDevice::write_config(std::uint32_t offset, unsigned width, std::uint32_t value) {
   if (auto valid = check_config_access(offset, width); !valid) return valid;
+  if (const auto live = config_.in_live_capability(offset, width)) {
+    wire_->with_card(place_, [&](DeviceModel& card) { card.write_capability(*live, width, value); });
+    return {};
+  }
   const bool slept = config_.power_state() != 0;
   const unsigned functions = config_.functions();
   config_.write(offset, width, value);

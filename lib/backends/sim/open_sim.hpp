@@ -36,7 +36,7 @@ struct Setup {
 ///   seed=7
 ///   pcap-in=FILE, pcap-out=FILE, tap=NAME, socket-local=PATH, socket-remote=PATH
 ///   capture=FILE       writes the frames of both directions to a capture file, as they were sent
-///   card=NAME          another card model, at both ends
+///   card=NAME          another card model, at both ends; what else NAME may say is up to FindModel
 ///   thread             the wire's cards run on their own thread; the same as thread=on
 /// A file name must not contain a comma.
 struct Uri {
