@@ -2,7 +2,9 @@
 #pragma once
 
 #include <deque>
+#include <string_view>
 
+#include "pollux/base/error.hpp"
 #include "pollux/net/card_driver.hpp"
 
 /// The drivers and in-process cards of the library. They are listed explicitly, so that the linker does not drop any
@@ -12,6 +14,11 @@ namespace pollux {
 [[nodiscard]] std::deque<CardDriver> built_in_drivers();
 /// The last one is the default card of `sim:` URIs.
 [[nodiscard]] std::deque<CardModel> built_in_models();
+
+using MakeCard = decltype(CardModel::make);
+/// Makes cards of a built-in model with options, as text: models/virtio/net/options.hpp. Error invalid_argument if the
+/// model has none, or not these.
+[[nodiscard]] Result<MakeCard> card_with_options(std::string_view name, std::string_view options);
 
 /// The layout that record and replay need for a card of a built-in driver; nullptr for any other card.
 [[nodiscard]] const CardLayout* find_card_layout(const PciIdentity& card);

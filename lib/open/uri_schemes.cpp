@@ -13,6 +13,7 @@
 #include "backends/qtest/device.hpp"
 #include "backends/sim/open_sim.hpp"
 #include "backends/vfio/open_vfio.hpp"
+#include "open/built_in.hpp"
 #include "open/drivers.hpp"
 #include "open/registry.hpp"
 #include "open/uri.hpp"
@@ -46,13 +47,28 @@ struct Scheme {
   Argument argument = Argument::required;  ///< whether text must follow the colon
 };
 
+/// `text`: NAME, NAME+OPTION+OPTION..., or two of them, EVEN/ODD, for the cards with even and odd numbers.
+Result<sim::ModelFactory> find_card(const Registry& registry, std::string_view text) {
+  if (const auto slash = text.find('/'); slash != std::string_view::npos) {
+    auto even = find_card(registry, text.substr(0, slash));
+    if (!even) return even;
+    auto odd = find_card(registry, text.substr(slash + 1));
+    if (!odd) return odd;
+    return [even = *std::move(even), odd = *std::move(odd)](unsigned number) {
+      return number % 2 == 0 ? even(number) : odd(number);
+    };
+  }
+  const auto plus = text.find('+');
+  const auto model = registry.find_model(text.substr(0, plus));
+  if (!model) return tl::unexpected<Error>(model.error());
+  if (plus == std::string_view::npos) return (*model)->make;
+  return card_with_options((*model)->name, text.substr(plus + 1));
+}
+
 /// The sim backend does not know the models, so this function finds the model for it.
 Result<std::unique_ptr<Device>> open_sim(Context& context, std::string_view which) {
-  return sim::open_sim(context, which, [&](std::string_view name) -> Result<sim::ModelFactory> {
-    const auto model = context.service<Registry>().find_model(name);
-    if (!model) return tl::unexpected<Error>(model.error());
-    return (*model)->make;
-  });
+  return sim::open_sim(context, which,
+                       [&](std::string_view name) { return find_card(context.service<Registry>(), name); });
 }
 
 Result<std::unique_ptr<Device>> open_record(Context& context, std::string_view file, std::unique_ptr<Device> inner) {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/virtio/net/transmit.hpp"
+
+#include <cstring>
+
+namespace pollux::models::virtio {
+namespace {
+
+/// The longest packet of IP, with a header of Ethernet and two tags.
+constexpr std::size_t kMaxFrame = 65535 + 22;
+
+}  // namespace
+
+bool Transmit::send(std::uint32_t pair) {
+  Queue& queue = core_.tx(pair);
+  std::uint32_t packets = 0;
+  while (!held_ && packets < queue.setup().size && core_.take(queue, chain_)) {
+    // 5.1.6.2.1 and QEMU: a transmit buffer that the device could write is a mistake.
+    if (!chain_.writable.empty()) return core_.fail("a transmit buffer is writable"), false;
+    if (!read(queue, chain_)) return core_.fail("a transmit buffer cannot be read"), false;
+    queue.use(chain_, 0);
+    ++packets;
+    send_frame(pair);
+  }
+  if (packets != 0) core_.finish(queue, packets);
+  queue.ask_for_kicks(true);
+  return !held_ && queue.available();
+}
+
+bool Transmit::read(const Queue& queue, const Chain& chain) {
+  bytes_.clear();
+  if (chain.readable_bytes() > kMaxFrame + sizeof(hw::NetHeaderWithHash)) return true;  // bad, as one without bytes
+  for (const Chain::Part& part : chain.readable) {
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + part.length);
+    if (!core_.memory.read(ModelAccess::payload_read, queue.number(), part.iova, std::span(bytes_).subspan(at)))
+      return false;
+  }
+  return true;
+}
+
+// [I-V-TXBAD] A frame with a header that does not fit it is dropped and its buffer is used: the standard lets a device
+// drop it.
+void Transmit::send_frame(std::uint32_t pair) {
+  ++core_.counters.tx_frames;
+  const std::size_t header_bytes =
+      core_.has(hw::feature::kHashReport) ? sizeof(hw::NetHeaderWithHash) : sizeof(hw::NetHeader);
+  if (bytes_.size() < header_bytes + kEthernetBytes) return void(++core_.counters.tx_bad);
+  hw::NetHeader header;
+  std::memcpy(&header, bytes_.data(), sizeof header);
+  frame_.assign(bytes_.begin() + static_cast<std::ptrdiff_t>(header_bytes), bytes_.end());
+  if (!is_valid(header, frame_, core_.features)) return void(++core_.counters.tx_bad);
+  receive_.learn(frame_, pair);
+  if (!link_) return void(++core_.counters.tx_no_link);
+  header.flags &= kNeedsChecksum;
+  sink_(header, frame_);
+}
+
+}  // namespace pollux::models::virtio
