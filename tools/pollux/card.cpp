@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <fmt/ostream.h>
+#include <fmt/ranges.h>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -26,6 +27,7 @@ struct CardOptions {
   std::vector<std::string> wires;
   std::vector<std::string> faults;
   std::vector<std::string> functions;
+  std::string card;
   bool once = false;
 };
 
@@ -38,9 +40,12 @@ unsigned card_number(const CardOptions& options, std::size_t index) {
 }
 
 std::string uri_of(const CardOptions& options, std::size_t index) {
-  std::string uri = fmt::format("sim:{}", card_number(options, index));
+  std::vector<std::string> words;
+  if (!options.card.empty()) words.push_back("card=" + options.card);
   const std::size_t wire = options.wires.size() > 1 ? index : 0;
-  if (wire < options.wires.size()) uri += "?" + options.wires[wire];
+  if (wire < options.wires.size()) words.push_back(options.wires[wire]);
+  std::string uri = fmt::format("sim:{}", card_number(options, index));
+  if (!words.empty()) uri += fmt::format("?{}", fmt::join(words, ","));
   return index < options.faults.size() ? fmt::format("fault:{},{}", options.faults[index], uri) : uri;
 }
 
@@ -143,6 +148,11 @@ void add_card(cli::App& app, const Environment& environment, int& exit_code) {
           "each card has its own wire")
       ->allow_extra_args(false);
   command
+      ->add_option("--card", options->card,
+                   "The cards: 82576 (the default), or virtio-net, also with options, as in virtio-net+pairs=2+no-rss; "
+                   "two with a slash between: one for each socket")
+      ->allow_extra_args(false);
+  command
       ->add_option("--fault", options->faults,
                    "Fault to inject, as after `fault:`, such as removal@1200; twice: one for each card")
       ->allow_extra_args(false);
@@ -156,6 +166,7 @@ void add_card(cli::App& app, const Environment& environment, int& exit_code) {
   command->footer(
       "pollux card --socket /tmp/a --socket /tmp/b\n"
       "pollux card --socket /tmp/a --wire tap=x0\n"
+      "pollux card --socket /tmp/a --card virtio-net --wire tap=x0\n"
       "The cards of two sockets are connected by a wire, unless each has a wire of its own. Ctrl-C ends the command.\n"
       "QEMU 11: -object memory-backend-memfd,id=ram,size=1G,share=on -machine q35,memory-backend=ram\n"
       "  -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"PATH\"}}'");
