@@ -14,3 +14,4 @@ from . import dpdk_rules  # noqa: F401  isort: skip
 from . import linux_time  # noqa: F401  isort: skip
 from . import linux_functions  # noqa: F401  isort: skip
 from . import pollux_functions  # noqa: F401  isort: skip
+from . import linux_virtio  # noqa: F401  isort: skip

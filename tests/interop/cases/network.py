@@ -20,7 +20,7 @@ _CONNECT = """
 place() {
   ip netns exec $1 true 2>/dev/null || { ip netns add $1 && ip -n $1 link set lo up; }
   if ! ip -n $1 link show port >/dev/null 2>&1; then
-    await 10 test -d /sys/bus/pci/devices/$2/net || fail igb made no interface for $2
+    await 10 has_netdev $2 || fail the driver made no interface for $2
     name=$(netdev_of $2)
     ip link set $name netns $1 && ip -n $1 link set $name name port
   fi

@@ -10,7 +10,7 @@ from .errors import LabError
 # Names differ between kernels: vfio_virqfd became part of vfio-pci-core in Linux 6.2, and what is a module in one
 # distribution is built in elsewhere. Names that a kernel does not know are ignored.
 MODULES = [
-    "virtio_pci", "virtio_console",
+    "virtio_pci", "virtio_console", "virtio_net",
     "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci",
     "igb", "igbvf", "8021q", "e1000e", "bridge", "bonding", "dummy", "veth", "af_packet", "pktgen", "tun",
     "sch_tbf", "sch_prio", "sch_drr",

@@ -71,4 +71,7 @@ free_huge_pages() { awk '/HugePages_Free/ { print $2 }' /proc/meminfo; }
 
 driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver" 2>/dev/null || echo none)"; }
 
-netdev_of() { basename "$(echo "/sys/bus/pci/devices/$1/net/"*)"; }
+# A virtio device has its interface below a device of its own.
+netdev_of() { basename "$(find "/sys/bus/pci/devices/$1/" -maxdepth 3 -path '*/net/*' | head -n 1)"; }
+
+has_netdev() { [ -n "$(netdev_of "$1")" ]; }
