@@ -14,7 +14,7 @@
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/runtime/gro.hpp"
 #include "pollux/runtime/gso.hpp"
-#include "ports/tap/superframe.hpp"
+#include "net/superframe.hpp"
 
 namespace {
 
@@ -110,7 +110,7 @@ class Merger {
     std::vector<std::uint8_t> bytes(frame.packet_length());
     static_cast<void>(frame.copy_out(0, bytes));
     const auto header = take_value<VirtioNetHeader>(input);
-    if (const auto request = tap::superframe_request(header, bytes))
+    if (const auto request = superframe_request(header, bytes))
       require(request->l4_offset() + request->l4 <= bytes.size(), "the headers of a superframe lie in it");
     MbufPtr copy = cache_.allocate();
     std::copy(bytes.begin(), bytes.end(), copy->append(static_cast<std::uint32_t>(bytes.size())));

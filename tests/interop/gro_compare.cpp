@@ -24,7 +24,7 @@
 #include "pollux/net/packet/transport.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/runtime/gro.hpp"
-#include "ports/tap/superframe.hpp"
+#include "net/superframe.hpp"
 
 namespace {
 
@@ -46,7 +46,7 @@ T must(Result<T> result) {
 void make_superframe(MergedFrame& frame, const TxOffload& request) {
   const std::span headers(frame.bytes.data(), request.l4_offset() + std::size_t{request.l4});
   const VirtioNetHeader header =
-      tap::superframe_header(headers, request, static_cast<std::uint32_t>(frame.bytes.size()));
+      superframe_header(headers, request, static_cast<std::uint32_t>(frame.bytes.size()));
   frame.segment_size = header.segment_size;
   frame.segmentation = header.segmentation;
 }

@@ -12,9 +12,9 @@
 #include "net/common_headers.hpp"
 #include "net/frame_size.hpp"
 #include "net/queue_event.hpp"
+#include "net/superframe.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/rx_metadata.hpp"
-#include "ports/tap/superframe.hpp"
 
 namespace pollux::tap {
 namespace {
@@ -82,15 +82,7 @@ bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexce
 // Sets the frame's metadata and checksum request from the header that the kernel sent with it.
 void RxQueue::attach_metadata(Mbuf& frame) const noexcept {
   header_.attach_to(frame);
-  if ((header_.flags & VirtioNetHeader::kNeedsChecksum) == 0) return;
-  TxOffload request{.flags = header_.checksum_offset == kTcpChecksum   ? TxOffload::tcp_checksum
-                             : header_.checksum_offset == kUdpChecksum ? TxOffload::udp_checksum
-                                                                       : std::uint32_t{0}};
-  // TxOffload cannot express the checksum of another protocol, so it is computed here.
-  if (request.flags == 0) return complete_internet_checksum(frame, header_.checksum_start, header_.checksum_offset);
-  request.l2 = std::min(ethernet_bytes(frame.bytes()), header_.checksum_start);
-  request.l3 = static_cast<std::uint16_t>(header_.checksum_start - request.l2);
-  frame.set_tx_offload(request);
+  if ((header_.flags & VirtioNetHeader::kNeedsChecksum) != 0) request_checksum(frame, header_);
 }
 
 // Chains the segments of a frame of `bytes` bytes, and frees those that it does not need.

@@ -9,7 +9,7 @@
 
 #include "fixture.hpp"
 #include "ports/tap/queues.hpp"
-#include "ports/tap/superframe.hpp"
+#include "net/superframe.hpp"
 #include "support/routed_frames.hpp"
 
 namespace pollux::ports {
@@ -30,7 +30,7 @@ struct Superframe {
     start[14] = 0x45;
     start[46] = 0x80;  // a TCP header of 32 bytes
   }
-  [[nodiscard]] std::optional<TxOffload> request() const { return tap::superframe_request(header, start); }
+  [[nodiscard]] std::optional<TxOffload> request() const { return superframe_request(header, start); }
   void expect_rejected(const char* why) const { EXPECT_EQ(request(), std::nullopt) << why; }
 };
 
@@ -110,7 +110,7 @@ TEST(TapSuperframe, OnARouteTheSumIsThatOfItsEnd) {
                             .l4 = static_cast<std::uint16_t>(l4),
                             .segment_size = 100};
     const std::uint32_t l4_bytes = 1000 + static_cast<std::uint32_t>(l4);
-    static_cast<void>(tap::superframe_header(headers, request, static_cast<std::uint32_t>(routed.l4()) + l4_bytes));
+    static_cast<void>(superframe_header(headers, request, static_cast<std::uint32_t>(routed.l4()) + l4_bytes));
     packet::InternetSum sum;
     sum.add(routed.addresses);
     sum.add((routed.is_tcp ? 6U : 17U) + l4_bytes);

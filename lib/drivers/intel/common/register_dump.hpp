@@ -3,18 +3,12 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "pollux/device/register.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux::drivers::intel {
-
-/// Reads every register of `table` that has no side effect on read, at its primary offset. `left_out` names those that
-/// have one although they are declared as readable.
-[[nodiscard]] std::vector<RegisterValue> dump_registers(const Bar& bar, std::span<const RegisterInfo> table,
-                                                        std::span<const std::string_view> left_out);
 
 /// Appends the registers of `table` that have an alias, read at the alias, for each of `queues` queues.
 void dump_aliases(const Bar& bar, std::span<const RegisterInfo> table, std::uint32_t queues,

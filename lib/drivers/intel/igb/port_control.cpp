@@ -3,7 +3,7 @@
 #include <functional>
 #include <utility>
 
-#include "drivers/intel/common/device_events.hpp"
+#include "device/device_events.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/forward/make_forward_path.hpp"
 #include "drivers/intel/igb/interrupts.hpp"
@@ -90,7 +90,7 @@ void Port::append_counters(std::vector<Counter>& counters) {
 
 Result<Duration> Port::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
-  if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (card_.asleep) return Statistics::kUpdateInterval;
   if (running()) acknowledge_interrupts(card_, *queues());
   const Link now = link();  // flow control and rate limits follow the link, too
@@ -106,7 +106,7 @@ Result<Duration> Port::service() {
 
 std::vector<int> Port::events() const {
   if (device_ == nullptr) return {};
-  std::vector<int> events = intel::device_events(*device_);
+  std::vector<int> events = device_events(*device_);
   if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
   return events;
 }

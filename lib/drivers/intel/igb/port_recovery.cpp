@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "device/device_events.hpp"
 #include "device/power_state.hpp"
-#include "drivers/intel/common/device_events.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/igb/port.hpp"
@@ -58,7 +58,7 @@ Result<void> Port::wake_up() {
 
 // Linux, igb_main.c, igb_resume: D0, a reset, WUC is cleared (igb_reset), and so is WUS. A start resets the card again.
 Result<void> Port::resume() {
-  if (auto healthy = intel::check_device(*device_); !healthy) return healthy;
+  if (auto healthy = check_device(*device_); !healthy) return healthy;
   if (auto awake = wake_up(); !awake) return awake;
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto reset = reset_card(card_); !reset) return reset;

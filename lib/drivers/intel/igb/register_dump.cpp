@@ -4,7 +4,7 @@
 #include <array>
 #include <string_view>
 
-#include "drivers/intel/common/register_dump.hpp"
+#include "net/register_dump.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 5> kNotDumped{"SWSM", "TXSTMPH", "RXSTMPH
 }  // namespace
 
 std::vector<RegisterValue> dump_registers(const hw::igb::Registers& regs) {
-  return intel::dump_registers(regs.bar(), hw::igb::kRegisters, kNotDumped);
+  return pollux::dump_registers(regs.bar(), hw::igb::kRegisters, kNotDumped);
 }
 
 }  // namespace pollux::drivers::igb

@@ -7,12 +7,13 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/common/device_events.hpp"
+#include "device/device_events.hpp"
 #include "drivers/intel/common/register_dump.hpp"
 #include "drivers/intel/forward/make_forward_path.hpp"
 #include "drivers/intel/igbvf/port.hpp"
 #include "drivers/intel/igbvf/requests.hpp"
 #include "net/frame_size.hpp"
+#include "net/register_dump.hpp"
 
 namespace pollux::drivers::igbvf {
 namespace {
@@ -121,7 +122,7 @@ bool Port::may_transmit() const {
 
 Result<Duration> Port::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
-  if (auto healthy = intel::check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (mailbox_.take_reset_notice(card_)) {
     was_reset_ = true;
     if (running()) {
@@ -136,14 +137,14 @@ Result<Duration> Port::service() {
 
 std::vector<int> Port::events() const {
   if (device_ == nullptr) return {};
-  std::vector<int> events = intel::device_events(*device_);
+  std::vector<int> events = device_events(*device_);
   if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
   return events;
 }
 
 std::vector<RegisterValue> Port::registers() {
   if (!expect_open()) return {};
-  auto values = intel::dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);
+  auto values = dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);
   intel::dump_aliases(card_.regs.bar(), hw::intel::kRxQueueRegisters, kQueues, values);
   intel::dump_aliases(card_.regs.bar(), hw::intel::kTxQueueRegisters, kQueues, values);
   return values;

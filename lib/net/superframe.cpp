@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ports/tap/superframe.hpp"
+#include "net/superframe.hpp"
 
+#include <algorithm>
+
+#include "net/checksums.hpp"
 #include "net/frame_size.hpp"
 #include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/byte_order.hpp"
@@ -8,7 +11,7 @@
 #include "pollux/net/packet/sums.hpp"
 #include "pollux/net/packet/transport.hpp"
 
-namespace pollux::tap {
+namespace pollux {
 namespace {
 
 using packet::store16;
@@ -82,6 +85,16 @@ std::optional<TxOffload> superframe_request(const VirtioNetHeader& header,
   return request.l4 >= fixed && l4 + request.l4 <= start.size() ? std::optional(request) : std::nullopt;
 }
 
+void request_checksum(Mbuf& frame, const VirtioNetHeader& header) noexcept {
+  TxOffload request{.flags = header.checksum_offset == packet::TcpHeader::kChecksumAt   ? TxOffload::tcp_checksum
+                             : header.checksum_offset == packet::UdpHeader::kChecksumAt ? TxOffload::udp_checksum
+                                                                                        : std::uint32_t{0}};
+  if (request.flags == 0) return complete_internet_checksum(frame, header.checksum_start, header.checksum_offset);
+  request.l2 = std::min(ethernet_bytes(frame.bytes()), header.checksum_start);
+  request.l3 = static_cast<std::uint16_t>(header.checksum_start - request.l2);
+  frame.set_tx_offload(request);
+}
+
 std::uint16_t ethernet_bytes(std::span<const std::uint8_t> frame) noexcept {
   constexpr std::uint16_t kCustomerTag = 0x8100;
   constexpr std::uint16_t kServiceTag = 0x88A8;
@@ -94,4 +107,4 @@ std::uint16_t ethernet_bytes(std::span<const std::uint8_t> frame) noexcept {
   return length;
 }
 
-}  // namespace pollux::tap
+}  // namespace pollux

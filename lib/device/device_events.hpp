@@ -6,7 +6,7 @@
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 
-namespace pollux::drivers::intel {
+namespace pollux {
 
 /// The device's eventfds for errors and removal. When one is signalled, the port's service is due at once. -1 if the
 /// backend has none.
@@ -16,4 +16,4 @@ namespace pollux::drivers::intel {
 /// uncorrected PCI Express error).
 [[nodiscard]] Result<void> check_device(const Device& device);
 
-}  // namespace pollux::drivers::intel
+}  // namespace pollux

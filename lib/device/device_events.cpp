@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/common/device_events.hpp"
+#include "device/device_events.hpp"
 
 #include <poll.h>
 
 #include <fmt/format.h>
 
-namespace pollux::drivers::intel {
+namespace pollux {
 namespace {
 
 /// Whether an eventfd has been signalled. -1 never is.
@@ -30,4 +30,4 @@ Result<void> check_device(const Device& device) {
   return {};
 }
 
-}  // namespace pollux::drivers::intel
+}  // namespace pollux
