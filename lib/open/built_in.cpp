@@ -5,12 +5,13 @@
 
 #include "drivers/intel/igb/driver.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
+#include "drivers/virtio/net/driver.hpp"
 #include "models/intel/igb/card.hpp"
 #include "models/virtio/net/card.hpp"
 
 namespace pollux {
 
-std::deque<CardDriver> built_in_drivers() { return {drivers::igb::driver(), drivers::igbvf::driver()}; }
+std::deque<CardDriver> built_in_drivers() { return {drivers::igb::driver(), drivers::igbvf::driver(), drivers::virtio::driver()}; }
 
 std::deque<CardModel> built_in_models() {
   return {{.name = "virtio-net", .make = *models::virtio::card_maker("")},

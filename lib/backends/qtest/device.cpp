@@ -210,8 +210,8 @@ class Machines {
 
 Result<std::shared_ptr<Machine>> Machines::get(Context& context, const Target& target) {
   const std::lock_guard guard(lock_);
-  std::weak_ptr<Machine>& entry =
-      machines_[fmt::format("{} {} {}", target.number / MachineConfig::kCards, target.card->name, target.qemu)];
+  std::weak_ptr<Machine>& entry = machines_[fmt::format("{} {}{} {}", target.number / MachineConfig::kCards,
+                                                        target.card->name, target.properties, target.qemu)];
   if (auto machine = entry.lock()) return machine;
   auto started = Machine::start(context, target);
   if (started) entry = *started;

@@ -43,9 +43,10 @@ std::vector<std::string> command_line(const MachineConfig& config) {
                   MachineConfig::kDoorbellSlot)};
   for (unsigned card = 0; card < MachineConfig::kCards; ++card) {
     const unsigned number = config.first_card + card;
-    words.insert(words.end(), {"-netdev", fmt::format("hubport,id=net{},hubid=0", card), "-device",
-                               fmt::format("{},netdev=net{},addr={:#x},romfile=,mac=02:00:00:82:57:{:02x}", config.card,
-                                           card, MachineConfig::kFirstSlot + 2 * card, number)});
+    words.insert(words.end(),
+                 {"-netdev", fmt::format("hubport,id=net{},hubid=0", card), "-device",
+                  fmt::format("{},netdev=net{},addr={:#x},romfile=,mac=02:00:00:82:57:{:02x}{}", config.card, card,
+                              MachineConfig::kFirstSlot + 2 * card, number, config.properties)});
   }
   return words;
 }
@@ -105,6 +106,7 @@ Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram)
   launched.doorbells = *std::move(doorbells);
   const MachineConfig config{.qemu = *qemu,
                              .card = std::string(target.card->device),
+                             .properties = target.properties,
                              .socket = qemu_end.get(),
                              .memory = memory,
                              .ram = ram,

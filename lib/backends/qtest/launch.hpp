@@ -21,13 +21,14 @@ struct MachineConfig {
   static constexpr unsigned kFirstSlot = 4;     ///< of the first card on PCI bus 0; the cards use every second slot
   static constexpr unsigned kDoorbellSlot = 3;  ///< of the device that signals interrupts
 
-  std::string qemu;       ///< path
-  std::string card;       ///< QEMU's name of its cards
-  int socket = -1;        ///< of the test protocol
-  int memory = -1;        ///< the file whose start is the RAM
-  std::uint64_t ram = 0;  ///< bytes
-  int firmware = -1;      ///< from `make_firmware`
-  int doorbells = -1;     ///< the socket of a DoorbellServer
+  std::string qemu;             ///< path
+  std::string card;             ///< QEMU's name of its cards
+  std::string properties = {};  ///< Target::properties
+  int socket = -1;              ///< of the test protocol
+  int memory = -1;              ///< the file whose start is the RAM
+  std::uint64_t ram = 0;        ///< bytes
+  int firmware = -1;            ///< from `make_firmware`
+  int doorbells = -1;           ///< the socket of a DoorbellServer
   unsigned doorbell_vectors = 0;
   unsigned first_card = 0;  ///< number of the first card, for the MAC addresses
 };

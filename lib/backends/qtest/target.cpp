@@ -26,6 +26,26 @@ std::optional<unsigned> parse_unsigned(std::string_view text) {
   return value;
 }
 
+// "a:b+c:d" as ",a=b,c=d". Names and values have no character that separates options of QEMU's.
+std::optional<std::string> device_properties(std::string_view text) {
+  const auto is_word = [](std::string_view word) {
+    return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
+  };
+  std::string properties;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find('+', at), text.size());
+    const std::string_view one = text.substr(at, end - at);
+    const std::size_t colon = one.find(':');
+    if (colon == std::string_view::npos || !is_word(one.substr(0, colon)) || !is_word(one.substr(colon + 1)))
+      return std::nullopt;
+    properties += fmt::format(",{}={}", one.substr(0, colon), one.substr(colon + 1));
+    at = end + 1;
+  }
+  return properties;
+}
+
 tl::unexpected<Error> refuse(const Target& target, std::string_view why, std::string hint) {
   return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", target.uri, why), std::move(hint));
 }
@@ -40,6 +60,14 @@ Result<void> apply(Target& target, const UriOptions& options) {
       return refuse(target, fmt::format("there is no card named '{}'", *card),
                     fmt::format("write card={}", fmt::join(names, " or card=")));
     }
+  }
+  if (const auto properties = options.get("properties")) {
+    auto text = device_properties(*properties);
+    if (!text) {
+      return refuse(target, fmt::format("'properties={}' are no properties", *properties),
+                    "write properties=NAME:VALUE+NAME:VALUE, such as properties=packed:on");
+    }
+    target.properties = *std::move(text);
   }
   if (const auto qemu = options.get("qemu")) {
     if (qemu->empty()) return refuse(target, "qemu needs a path", std::string(kExample));
@@ -70,7 +98,7 @@ Result<Target> parse_target(std::string_view text) {
   }
   target.number = *number;
   if (question == std::string_view::npos) return target;
-  constexpr std::array<std::string_view, 3> kKeys{"card", "qemu", "timeout"};
+  constexpr std::array<std::string_view, 4> kKeys{"card", "properties", "qemu", "timeout"};
   auto options = UriOptions::parse(text.substr(question + 1), kKeys, target.uri, kExample);
   if (!options) return pass_on(std::move(options));
   if (auto applied = apply(target, *options); !applied) return pass_on(std::move(applied));

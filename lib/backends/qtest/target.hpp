@@ -29,12 +29,14 @@ inline constexpr std::array kCardModels{
 /// The part of a URI after "qtest:": NUMBER, or NUMBER?OPTION,OPTION,... The options:
 ///   card=NAME              the kind of card (kCardModels), for both ends of the wire
 ///   qemu=PROGRAM           the QEMU to start
+///   properties=P:V+P:V     QEMU's properties of both cards, such as packed:on
 ///   timeout=MILLISECONDS   maximum time for a reply of QEMU
 struct Target {
   static constexpr unsigned kCards = 64;
 
   unsigned number = 0;  ///< below kCards
   const CardModel* card = &kCardModels[0];
+  std::string properties;                   ///< as QEMU's -device has them, each after a comma
   std::string qemu = "qemu-system-x86_64";  ///< searched in PATH unless it contains a slash
   std::chrono::milliseconds timeout{3000};  ///< for a reply, 1 to 600,000
   /// The whole URI, with "qtest:".

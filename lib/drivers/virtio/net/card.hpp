@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "drivers/virtio/net/transport.hpp"
+#include "hw/virtio/features.hpp"
+#include "mem/context_state.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux::drivers::virtio {
+
+namespace reg = hw::virtio;
+namespace feature = hw::virtio::feature;
+using hw::virtio::Features;
+
+/// The device as the steps of the driver see it. Must not outlive the Device.
+struct Card {
+  Transport transport;
+  std::shared_ptr<ContextState> context;
+  std::string name;       ///< the port's URI, for messages
+  Features features = 0;  ///< negotiated since the last reset
+
+  [[nodiscard]] bool has(Features any) const noexcept { return (features & any) != 0; }
+  [[nodiscard]] const reg::CommonRegisters& common() const noexcept { return transport.common(); }
+  [[nodiscard]] Clock& clock() const noexcept { return context->clock(); }
+  void log(LogLevel level, std::string_view message) const {
+    context->log(level, fmt::format("{}: {}", name, message));
+  }
+};
+
+[[nodiscard]] inline tl::unexpected<Error> fail_removed(std::string_view name) {
+  return fail(ErrorCode::device_removed, fmt::format("{}: the device was removed: its status reads all ones", name),
+              "close the port; if the device is still there, open it again");
+}
+
+/// The device's configuration: VIRTIO 1.2, 5.1.4 "Device configuration layout".
+struct NetConfig {
+  MacAddress mac{};           ///< random without MAC
+  std::uint32_t max_mtu = 0;  ///< bytes; the greatest that a port can have without MTU
+  std::uint32_t max_pairs = 1;
+  std::uint32_t rss_table = 0;   ///< entries, a power of two; 0 without RSS
+  std::uint32_t hash_types = 0;  ///< hw::virtio::hash_type
+};
+
+/// Resets the device and waits until that is done. Errors: device_removed, timeout.
+[[nodiscard]] Result<void> reset_device(Card& card);
+
+/// Resets the device and negotiates features: those that it offers and the driver takes, without `refused`. Errors:
+/// not_supported (no VERSION_1), device_fault (the device refuses them), device_removed, timeout.
+[[nodiscard]] Result<void> negotiate(Card& card, Features refused);
+
+/// Sets FAILED, so that the device knows that its driver gave up (2.1.1).
+void give_up(const Card& card) noexcept;
+
+/// Reads the device's configuration, all of it with one generation. Error device_fault: it changes all the time.
+[[nodiscard]] Result<NetConfig> read_config(const Card& card);
+/// The link, and whether the device asks for announcements of the port's addresses.
+struct LinkStatus {
+  Link link;
+  bool announce = false;
+};
+[[nodiscard]] LinkStatus read_link(const Card& card) noexcept;
+
+/// The most descriptors of a queue; 0: the device does not have it.
+[[nodiscard]] std::uint32_t queue_limit(const Card& card, std::uint16_t queue) noexcept;
+
+/// Gives the device a queue and enables it. `vector`: MSI-X, or kNoVector. Errors: device_fault (the device does not
+/// take the queue), device_removed.
+[[nodiscard]] Result<Notifier> enable_queue(const Card& card, std::uint16_t queue, const Virtqueue& memory,
+                                            std::uint32_t vector);
+
+/// Resets one queue (RING_RESET). Afterwards the device does not use its memory. Errors: device_removed, timeout.
+[[nodiscard]] Result<void> reset_queue(const Card& card, std::uint16_t queue);
+
+/// The device begins to work.
+[[nodiscard]] Result<void> set_driver_ok(const Card& card);
+
+}  // namespace pollux::drivers::virtio

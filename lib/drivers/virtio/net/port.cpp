@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/virtio/net/port.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "hw/virtio/ids.hpp"
+#include "hw/virtio/rings.hpp"
+#include "net/frame_size.hpp"
+#include "net/port_identity.hpp"
+#include "pollux/net/frame_filters.hpp"
+
+namespace pollux::drivers::virtio {
+namespace {
+
+/// More pairs than this are not used; a device may have 32,768.
+constexpr std::uint32_t kMaxPairs = 64;
+/// Addresses that every device is expected to take in its table; QEMU's takes 64, and receives all if there are more.
+constexpr std::uint32_t kMaxAddresses = 32;
+
+constexpr std::array kRxDrops{&RxDrops::filtered,          &RxDrops::too_long, &RxDrops::bad_offload,
+                              &RxDrops::bad_length,        &RxDrops::error,    &RxDrops::pool_empty,
+                              &RxDrops::too_many_segments, &RxDrops::stopped,  &RxDrops::removed};
+constexpr std::array kTxDrops{&TxDrops::shared_checksum, &TxDrops::stopped, &TxDrops::removed};
+
+PortLimits limits_of(const DeviceFacts& facts) {
+  const bool mergeable = (facts.features & feature::kMrgRxbuf) != 0;
+  const bool filters = (facts.features & feature::kCtrlRx) != 0;
+  return {.max_rx_queues = facts.pairs,
+          .max_tx_queues = facts.pairs,
+          .min_ring = std::min(8U, facts.max_ring),
+          .max_ring = facts.max_ring,
+          .min_mtu = kMinMtu,
+          .max_mtu = facts.config.max_mtu,
+          .max_tx_segments = kMaxTxSegments,
+          .min_frame = kEthernetHeaderBytes,
+          .max_rx_segments = mergeable ? 255U : 1U,
+          .rings_hold_buffers = true,
+          .count_bytes = true,
+          .max_unicast = filters ? kMaxAddresses : 0,
+          .max_multicast = filters ? kMaxAddresses : 0,
+          .rss_table = facts.config.rss_table,
+          .rss_types = facts.config.hash_types & RssTypes::kAll};
+}
+
+OffloadLimits offloads_of(Features features) {
+  const auto has = [=](Features any) { return (features & any) != 0; };
+  OffloadLimits limits{.tx_flags = TxOffload::kChecksums,
+                       .tx_software_flags = TxOffload::ipv4_checksum | TxOffload::sctp_checksum,
+                       .max_l2 = 65535,
+                       .max_l3 = 65535};
+  if (!has(feature::kCsum)) limits.tx_software_flags = TxOffload::kChecksums;
+  if (has(feature::kHostTso4)) limits.tx_flags |= TxOffload::tcp_segmentation;
+  if (has(feature::kHostUso)) limits.tx_flags |= TxOffload::udp_segmentation;
+  if (has(feature::kHostTso4 | feature::kHostUso)) {
+    limits.max_segments = kMaxTxSegments;
+    limits.max_tso = kMaxSegmentedFrame;
+    limits.max_datagrams = kMaxDatagrams;
+  }
+  if (has(feature::kGuestCsum))
+    limits.rx_flags |= RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::partial_checksum;
+  if (has(feature::kHashReport)) limits.rx_flags |= RxOffload::rss_hash;
+  return limits;
+}
+
+PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t index) {
+  const std::string& name = device.name();
+  PortInfo info{.name = name,
+                .driver = "virtio_net",
+                .card = std::string(hw::virtio::kNetName),
+                .backend = name.substr(0, name.find(':')),
+                .index = index,
+                .numa_node = device.numa_node(),
+                .limits = limits_of(facts),
+                .offloads = offloads_of(facts.features)};
+  info.missed_count = MissedCount::lower_bound;
+  return info;
+}
+
+// The pairs whose queues exist. All have a size of their own; the smallest decides.
+Result<DeviceFacts> read_facts(const Card& card) {
+  auto config = read_config(card);
+  if (!config) return pass_on(std::move(config));
+  const bool several = card.has(feature::kMq | feature::kRss);
+  DeviceFacts facts{.features = card.features,
+                    .config = *config,
+                    .pairs = static_cast<std::uint16_t>(std::min(config->max_pairs, kMaxPairs)),
+                    .max_ring = hw::virtio::kMaxQueueSize,
+                    .control = hw::virtio::control_queue_index(several ? config->max_pairs : 1)};
+  for (std::uint16_t queue = 0; queue < 2 * facts.pairs; ++queue) {
+    facts.max_ring = std::min(facts.max_ring, queue_limit(card, queue));
+  }
+  if (facts.max_ring >= 2) return facts;
+  return fail(ErrorCode::device_fault, fmt::format("{}: the device has no queues", card.name),
+              "use a device whose queues have at least 2 descriptors");
+}
+
+// Only VFIO has devices behind an IOMMU, unless it gives out physical addresses.
+bool is_behind_iommu(Device& device) {
+  return device.name().starts_with("vfio:") && device.dma_domain().physical_addresses() == nullptr;
+}
+
+/// The device's structures and what it is, after a reset.
+struct Found {
+  Card card;
+  DeviceFacts facts;
+};
+
+// 6.1: "If VIRTIO_F_ACCESS_PLATFORM is not offered, then a driver MUST pass only physical addresses".
+Result<Found> find_device(const std::shared_ptr<ContextState>& context, Device& device) {
+  // A device without a reset of its function is reset by its status alone.
+  if (auto reset = device.reset(); !reset && reset.error().code != ErrorCode::not_supported)
+    return pass_on(std::move(reset));
+  auto transport = Transport::find(device);
+  if (!transport) return pass_on(std::move(transport));
+  Found found{.card = {.transport = *std::move(transport), .context = context, .name = device.name()}, .facts = {}};
+  if (found.card.common().removed()) return fail_removed(device.name());
+  if (auto negotiated = negotiate(found.card, 0); !negotiated) return pass_on(std::move(negotiated));
+  if (!found.card.has(feature::kAccessPlatform) && is_behind_iommu(device)) {
+    give_up(found.card);
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: the device bypasses the IOMMU: it lacks ACCESS_PLATFORM", device.name()),
+                "offer that feature, with QEMU by iommu_platform=on, or bind the device without an IOMMU");
+  }
+  auto facts = read_facts(found.card);
+  if (!facts) {
+    give_up(found.card);
+    return pass_on(std::move(facts));
+  }
+  found.facts = *facts;
+  return found;
+}
+
+}  // namespace
+
+Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, Card card, const DeviceFacts& facts,
+           std::uint16_t index)
+    : QueuedPort(std::move(context), describe(*device, facts, index), {.rx = kRxDrops, .tx = kTxDrops}),
+      device_(std::move(device)),
+      card_(std::move(card)),
+      facts_(facts),
+      moderation_(facts.pairs) {
+  for (std::uint16_t pair = 0; pair < facts_.pairs; ++pair) {
+    add(rx_.emplace_back(filter_, device_->interrupt_vectors() != 0));
+    add(tx_.emplace_back());
+  }
+  list_capabilities();
+}
+
+Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
+                                               std::unique_ptr<Device> device) {
+  auto found = find_device(context, *device);
+  if (!found) return pass_on(std::move(found));
+  const auto index = next_port_index(*context, device->name());
+  if (!index) return tl::unexpected<Error>(index.error());
+  std::unique_ptr<Port> port(new Port(context, std::move(device), std::move(found->card), found->facts, *index));
+  if (port->card_.has(feature::kCtrlVq)) {
+    auto made = port->control_.allocate(port->card_, port->facts_.control, port->info().numa_node);
+    if (!made) {
+      static_cast<void>(port->release(true));
+      context->return_port_index(*index);
+      return pass_on(std::move(made));
+    }
+  }
+  return std::unique_ptr<PortDriver>(std::move(port));
+}
+
+// The control queue would have to let all VLANs pass one by one (5.1.6.5.3), so filtering begins with a start.
+Features Port::refused() const noexcept { return settings().vlans ? 0 : feature::kCtrlVlan; }
+
+// 3.1.1: reset, features, queues, DRIVER_OK. Commands follow, and the receive buffers come last: until then no frame
+// can arrive that the settings do not let pass.
+Result<void> Port::start() {
+  if (auto ready = negotiate(card_, refused()); !ready) return ready;
+  if ((facts_.features & ~refused()) != (card_.features & ~refused())) {
+    return fail(ErrorCode::device_fault,
+                fmt::format("{}: the device offers other features than before: {:#x} instead of {:#x}", card_.name,
+                            card_.features, facts_.features),
+                "close the port and open it again");
+  }
+  enable_interrupts();
+  dma_ended_ = false;
+  if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
+  if (auto enabled = enable_queues(); !enabled) return enabled;
+  if (auto begun = set_driver_ok(card_); !begun) return begun;
+  if (auto applied = apply(nullptr, settings()); !applied) return applied;
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
+    if (auto moderated = apply_moderation(queue); !moderated) return moderated;
+  }
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) rx_[queue].publish_all();
+  card_.common().flush();
+  return {};
+}
+
+Result<void> Port::enable_queues() {
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
+    if (auto enabled = enable_one({QueueDirection::receive, queue}); !enabled) return enabled;
+  }
+  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
+    if (auto enabled = enable_one({QueueDirection::transmit, queue}); !enabled) return enabled;
+  }
+  return card_.has(feature::kCtrlVq) ? control_.start(card_) : Result<void>();
+}
+
+Result<void> Port::enable_one(QueueId queue) {
+  const bool rx = queue.receives();
+  const std::uint16_t index = rx ? hw::virtio::rx_queue_index(queue.index) : hw::virtio::tx_queue_index(queue.index);
+  const std::uint32_t vector = rx && vectors_ != 0 ? vector_of(queue.index) : hw::virtio::kNoVector;
+  auto notifier = enable_queue(card_, index, rx ? rx_[queue.index].memory() : tx_[queue.index].memory(), vector);
+  if (!notifier) return pass_on(std::move(notifier));
+  if (rx) {
+    rx_[queue.index].use_notifier(*notifier);
+  } else {
+    tx_[queue.index].use_notifier(*notifier);
+  }
+  return {};
+}
+
+// A full ring may wait for a far end that does not receive. Frames that have not been sent by then count as dropped.
+void Port::wait_for_transmit() {
+  const auto finished = [this] {
+    card_.common().flush();
+    bool all = true;
+    for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) all = tx_[queue].finished() && all;
+    return all;
+  };
+  const auto sent = wait_until(card_.clock(), "the transmission of all queued frames", std::chrono::milliseconds(50),
+                               finished, std::chrono::microseconds(100));
+  if (!sent) card_.log(LogLevel::warning, sent.error().what);
+}
+
+Result<void> Port::halt() {
+  if (card_.common().removed()) return fail_removed(card_.name);
+  if (read_link(card_).link.up) wait_for_transmit();
+  if (auto reset = reset_device(card_); !reset) return reset;
+  if (auto off = device_->set_bus_master(false); !off) return off;
+  dma_ended_ = true;
+  card_.features = facts_.features;  // what the configuration's fields mean
+  return {};
+}
+
+// The settings are applied by the start that may follow.
+Result<void> Port::attach(std::unique_ptr<Device> device) {
+  auto found = find_device(context(), *device);
+  if (!found) return pass_on(std::move(found));
+  const DeviceFacts& other = found->facts;
+  if (other.features != facts_.features || other.pairs < facts_.pairs || other.max_ring < facts_.max_ring ||
+      other.control != facts_.control || other.config.rss_table != facts_.config.rss_table) {
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: {} offers other features or queues than the port's device", card_.name, device->name()),
+        "attach a device with the same options, or open a port for this one");
+  }
+  device_ = std::move(device);
+  card_ = std::move(found->card);
+  facts_.config.mac = other.config.mac;
+  dma_ended_ = true;
+  return {};
+}
+
+bool Port::make_harmless() {
+  if (dma_ended_ || device_ == nullptr || card_.common().removed()) return true;
+  return reset_device(card_).has_value() || device_->reset().has_value();
+}
+
+Result<void> Port::release(bool failed) {
+  Result<void> reset;
+  if (!failed && device_ != nullptr && !card_.common().removed()) reset = reset_device(card_);
+  for (RxQueue& queue : rx_) queue.attach_vector(-1);
+  vectors_ = 0;
+  config_event_ = -1;
+  card_.transport = {};
+  device_.reset();
+  return reset;
+}
+
+}  // namespace pollux::drivers::virtio

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "drivers/virtio/net/card.hpp"
+#include "drivers/virtio/net/commands.hpp"
+#include "drivers/virtio/net/control_queue.hpp"
+#include "drivers/virtio/queue/rx_queue.hpp"
+#include "drivers/virtio/queue/tx_queue.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/net/interrupts.hpp"
+#include "pollux/net/queued_port.hpp"
+#include "pollux/net/rx_filter.hpp"
+#include "pollux/net/transmit_watch.hpp"
+
+namespace pollux::drivers::virtio {
+
+/// What the driver finds out about a device when it opens it.
+struct DeviceFacts {
+  Features features = 0;
+  NetConfig config;
+  std::uint16_t pairs = 1;     ///< that the driver may use
+  std::uint32_t max_ring = 0;  ///< descriptors of the smallest queue
+  std::uint16_t control = 0;   ///< index of the control queue
+};
+
+/// A port of a virtio network device. Every start begins with a reset of the device, and ends with its receive rings.
+class Port final : public QueuedPort, private RegisterDump, private Interrupts, private TransmitWatch {
+ public:
+  /// Brings the device up. Errors: see probe.
+  [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
+                                                                std::unique_ptr<Device> device);
+
+  [[nodiscard]] MacAddress permanent_mac() const override { return facts_.config.mac; }
+
+  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
+  [[nodiscard]] Result<void> fill() override;
+  [[nodiscard]] Result<void> start() override;
+  [[nodiscard]] Result<void> halt() override;
+  std::uint32_t drain(DrainReason reason) noexcept override;
+
+  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override;
+  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
+  [[nodiscard]] Link link() override;
+  void append_counters(std::vector<Counter>& counters) override;
+  [[nodiscard]] Result<Duration> service() override;
+  [[nodiscard]] std::vector<int> events() const override;
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
+
+  [[nodiscard]] bool can_attach() const noexcept override { return true; }
+  [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device) override;
+  [[nodiscard]] bool make_harmless() override;
+  [[nodiscard]] Result<void> release(bool failed) override;
+
+ private:
+  /// What a restart of a queue has prepared.
+  struct PreparedQueue {
+    ValidatedConfig config;
+    Virtqueue memory;
+    std::vector<Mbuf*> buffers = {};  // of a receive queue that runs: as many as `kept` lacks
+    std::uint32_t kept = 0;           // of the old ring's buffers
+  };
+
+  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, Card card, const DeviceFacts& facts,
+       std::uint16_t index);
+
+  void list_capabilities();
+  [[nodiscard]] Commands commands() noexcept { return {card_, control_}; }
+  [[nodiscard]] Result<Virtqueue> allocate_queue(QueueId queue, const ValidatedConfig& config);
+  void set_up_rx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory);
+  void set_up_tx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory);
+  /// The features that this start leaves out of those that the device offers.
+  [[nodiscard]] Features refused() const noexcept;
+  void enable_interrupts();
+  [[nodiscard]] unsigned vector_of(std::uint16_t queue) const noexcept;
+  [[nodiscard]] Result<void> enable_queues();
+  [[nodiscard]] Result<void> enable_one(QueueId queue);
+  [[nodiscard]] Result<void> apply_filters(const Settings* from, const Settings& to);
+  [[nodiscard]] Result<void> apply_spreading(const Settings* from, const Settings& to);
+  [[nodiscard]] Result<void> apply_moderation(std::uint16_t queue);
+  [[nodiscard]] Result<void> check_faults() const;
+  void wait_for_transmit();
+
+  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
+  void discard() noexcept override;
+  [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
+  void exchange(QueueId queue) noexcept override;
+  [[nodiscard]] Result<void> start_queue(QueueId queue) override;
+
+  [[nodiscard]] std::vector<RegisterValue> registers() override;
+  [[nodiscard]] Report watch_transmit(Duration limit) override;
+  [[nodiscard]] Result<std::vector<unsigned>> rx_vectors() override;
+  [[nodiscard]] Result<void> set_moderation(std::uint16_t queue, const InterruptModeration& moderation) override;
+  [[nodiscard]] Result<InterruptModeration> moderation(std::uint16_t queue) override;
+
+  std::vector<CapabilityEntry> capabilities_;
+  std::unique_ptr<Device> device_;
+  Card card_;
+  DeviceFacts facts_;
+  ControlQueue control_;
+  RxFilter filter_;
+  std::deque<RxQueue> rx_;
+  std::deque<TxQueue> tx_;
+  std::optional<PreparedQueue> prepared_;
+  unsigned vectors_ = 0;                         // enabled
+  int config_event_ = -1;                        // of the vector for changes of the configuration
+  std::vector<InterruptModeration> moderation_;  // by receive queue
+  std::uint64_t announcements_ = 0;
+  bool dma_ended_ = true;  // false while DMA may be going on
+  /// Where a transmit queue's device has been, and since when.
+  struct Stand {
+    std::uint32_t position = 0;
+    Time since{0};
+  };
+  std::vector<std::optional<Stand>> stands_;  // by transmit queue
+};
+
+}  // namespace pollux::drivers::virtio

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The calls that observe a running port, and its interrupts.
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "device/device_events.hpp"
+#include "drivers/virtio/net/port.hpp"
+#include "net/register_dump.hpp"
+#include "pollux/net/frame_filters.hpp"
+
+namespace pollux::drivers::virtio {
+namespace {
+
+constexpr Duration kServiceInterval = std::chrono::seconds(1);
+
+}  // namespace
+
+void Port::list_capabilities() {
+  const auto has = [this](Features any) { return (facts_.features & any) != 0; };
+  capabilities_ = {offer<RegisterDump>(*this), offer<Interrupts>(*this), offer<TransmitWatch>(*this)};
+  if (has(feature::kCtrlRx)) {
+    capabilities_.push_back(by_settings<UnicastFilter>());
+    capabilities_.push_back(by_settings<MulticastFilter>());
+  }
+  if (has(feature::kCtrlVlan)) capabilities_.push_back(by_settings<VlanFilter>());
+  if (has(feature::kRss)) capabilities_.push_back(by_settings<Rss>());
+}
+
+Link Port::link() { return card_.common().removed() ? Link{} : read_link(card_).link; }
+
+void Port::append_counters(std::vector<Counter>& counters) {
+  if ((facts_.features & feature::kGuestAnnounce) != 0) counters.push_back({"announcements", announcements_});
+}
+
+// A queue that its device has spoiled cannot be used again without a reset.
+Result<void> Port::check_faults() const {
+  const auto check = [&](std::string_view direction, std::uint16_t queue, const char* fault) -> Result<void> {
+    if (fault == nullptr) return {};
+    return fail(ErrorCode::device_fault,
+                fmt::format("{}: the device returned {} on {} queue {}", card_.name, fault, direction, queue),
+                "close the port and open it again, or detach it and attach its device, which resets the device");
+  };
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
+    if (auto fine = check("receive", queue, rx_[queue].fault()); !fine) return fine;
+  }
+  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
+    if (auto fine = check("transmit", queue, tx_[queue].fault()); !fine) return fine;
+  }
+  return {};
+}
+
+Result<Duration> Port::service() {
+  const auto status = card_.common().read<reg::DEVICE_STATUS>();
+  if (status.all_ones()) return fail_removed(card_.name);
+  if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  if (!running()) return kServiceInterval;
+  if (auto fine = check_faults(); !fine) return pass_on(std::move(fine));
+  if (status.has(reg::DEVICE_STATUS::NEEDS_RESET)) {
+    return fail(ErrorCode::device_fault, fmt::format("{}: the device needs a reset (NEEDS_RESET)", card_.name),
+                "close the port and open it again, or detach it and attach its device");
+  }
+  // The device's host moved: the port's addresses are to be announced, by the program that knows them.
+  if (card_.has(feature::kGuestAnnounce) && read_link(card_).announce) {
+    ++announcements_;
+    if (auto done = commands().acknowledge_announcement(); !done) return pass_on(std::move(done));
+  }
+  return kServiceInterval;
+}
+
+std::vector<int> Port::events() const {
+  if (device_ == nullptr) return {};
+  std::vector<int> events = device_events(*device_);
+  events.push_back(config_event_);
+  return events;
+}
+
+// QUEUE_SELECT selects what the registers after it show; a dump must not move it while a queue is being set up, which
+// the port's mutex ensures.
+std::vector<RegisterValue> Port::registers() {
+  if (device_ == nullptr) return {};
+  auto values = dump_registers(card_.common().bar(), hw::virtio::kCommonRegisters, {});
+  auto net = dump_registers(card_.transport.net().bar(), hw::virtio::kNetRegisters, {});
+  values.insert(values.end(), std::make_move_iterator(net.begin()), std::make_move_iterator(net.end()));
+  return values;
+}
+
+TransmitWatch::Report Port::watch_transmit(Duration limit) {
+  stands_.resize(config().tx_queues());
+  Report report;
+  const Time now = card_.clock().now();
+  const bool up = link().up;
+  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
+    std::optional<Stand>& stand = stands_[queue];
+    const auto position = up ? tx_[queue].progress() : std::nullopt;
+    if (!position) {
+      stand.reset();
+      continue;
+    }
+    if (!stand || stand->position != *position) stand = Stand{.position = *position, .since = now};
+    if (now - stand->since >= limit) {
+      stands_.clear();
+      return {Progress::stands, queue};
+    }
+    report.progress = Progress::sends;
+  }
+  return report;
+}
+
+// Vector 0 is for changes of the configuration; the receive queues have the others, in turn if there are too few. With
+// a single vector the queues share it, and changes have none.
+unsigned Port::vector_of(std::uint16_t queue) const noexcept { return vectors_ < 2 ? 0 : 1 + queue % (vectors_ - 1); }
+
+// After a reset no vector is set.
+void Port::enable_interrupts() {
+  for (RxQueue& queue : rx_) queue.attach_vector(-1);
+  config_event_ = -1;
+  vectors_ = 0;
+  const unsigned wanted = std::min(device_->interrupt_vectors(), config().rx_queues() + 1U);
+  if (wanted == 0 || config().rx_queues() == 0) return;
+  const auto events = device_->enable_interrupts(wanted);
+  if (!events) {
+    card_.log(LogLevel::warning, events.error().message() + "; no thread can sleep on the port's queues");
+    return;
+  }
+  vectors_ = wanted;
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
+    rx_[queue].attach_vector((*events)[vector_of(queue)]);
+  }
+  if (vectors_ < 2) return;
+  card_.common().write<reg::CONFIG_MSIX_VECTOR>(reg::CONFIG_MSIX_VECTOR::Value(0));
+  if (card_.common().read<reg::CONFIG_MSIX_VECTOR>().raw() == 0) config_event_ = events->front();
+}
+
+Result<std::vector<unsigned>> Port::rx_vectors() {
+  if (device_ == nullptr || device_->interrupt_vectors() == 0) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the device has no MSI-X vectors", info().name),
+                "poll its queues");
+  }
+  if (vectors_ == 0) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: no interrupt vector is enabled", info().name),
+                "start the port; its log says why vectors could not be enabled");
+  }
+  std::vector<unsigned> vectors;
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) vectors.push_back(vector_of(queue));
+  return vectors;
+}
+
+// "Notifications Coalescing": an interrupt after a number of frames or a time. Half a ring of frames must not wait.
+Result<void> Port::apply_moderation(std::uint16_t queue) {
+  const InterruptModeration& moderation = moderation_[queue];
+  const bool one = card_.has(feature::kVqNotfCoal);
+  if (!one && !card_.has(feature::kNotfCoal)) return {};
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(moderation.interval).count();
+  const bool on = microseconds != 0;
+  const hw::virtio::Coalescing coalescing{.max_packets = on ? rx_[queue].size() / 2 : 0,
+                                          .max_microseconds = static_cast<std::uint32_t>(microseconds)};
+  if (one) return commands().set_coalescing(hw::virtio::rx_queue_index(queue), coalescing);
+  return commands().set_rx_coalescing(coalescing);
+}
+
+Result<void> Port::set_moderation(std::uint16_t queue, const InterruptModeration& moderation) {
+  if (device_ == nullptr || device_->interrupt_vectors() == 0 ||
+      ((facts_.features & (feature::kNotfCoal | feature::kVqNotfCoal)) == 0 && moderation != InterruptModeration())) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the device cannot limit its interrupts", info().name),
+                "use a device that has MSI-X vectors and offers NOTF_COAL");
+  }
+  const bool whole = moderation.interval % std::chrono::microseconds(1) == Duration::zero();
+  if (queue >= info().limits.max_rx_queues || moderation.interval < Duration::zero() ||
+      moderation.interval > kMaxInterval || !whole) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: no such queue, or no such interval", info().name),
+                fmt::format("use whole microseconds, at most {}",
+                            std::chrono::duration_cast<std::chrono::microseconds>(kMaxInterval).count()));
+  }
+  const bool one = (facts_.features & feature::kVqNotfCoal) != 0;
+  for (std::uint16_t other = 0; other < moderation_.size(); ++other) {
+    if (other == queue || !one) moderation_[other] = moderation;
+  }
+  return running() && queue < config().rx_queues() ? apply_moderation(queue) : Result<void>();
+}
+
+Result<InterruptModeration> Port::moderation(std::uint16_t queue) {
+  if (queue >= moderation_.size()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: there is no receive queue {}", info().name, queue),
+                "name a lower one");
+  }
+  return moderation_[queue];
+}
+
+}  // namespace pollux::drivers::virtio

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The port's queues: their memory, and the restart of one while the others run.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "drivers/virtio/net/port.hpp"
+#include "net/frame_size.hpp"
+
+namespace pollux::drivers::virtio {
+namespace {
+
+constexpr std::uint32_t kMinCache = 64;
+constexpr std::uint32_t kMaxCache = 512;
+
+// Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
+// rings leave.
+std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint16_t queue) {
+  const ValidatedRxQueue& rx = config.rx[queue];
+  if (rx.cache != nullptr) return rx.cache;
+  const auto spare = static_cast<std::uint32_t>(rx.pool->options().count - config.descriptors_of(rx.pool.get()));
+  return std::make_shared<MempoolCacheCore>(
+      rx.pool, std::clamp(spare / (2u * config.queues_of(rx.pool.get())), kMinCache, kMaxCache));
+}
+
+// That of the pool whose frames a forwarder sends here. A queue of a small pool has none, since the receive side could
+// not use the mbufs in it.
+std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config, std::uint16_t queue) {
+  constexpr std::uint32_t kMinSpare = 1024;
+  if (config.tx[queue].cache != nullptr) return config.tx[queue].cache;
+  if (config.rx.empty()) return nullptr;
+  const std::shared_ptr<MempoolCore>& pool = config.rx[queue % config.rx_queues()].pool;
+  const std::uint64_t spare = pool->options().count - config.descriptors_of(pool.get());
+  return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
+}
+
+}  // namespace
+
+Result<Virtqueue> Port::allocate_queue(QueueId queue, const ValidatedConfig& config) {
+  const std::uint32_t size = queue.receives() ? config.rx[queue.index].ring : config.tx[queue.index].ring;
+  const std::size_t extra = queue.receives() ? 0 : tx_extra_bytes(facts_.features, size);
+  return allocate_virtqueue(*context(), facts_.features, size, extra, info().numa_node, info().name);
+}
+
+void Port::set_up_rx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory) {
+  rx_[queue].setup({.memory = std::move(memory),
+                    .features = facts_.features,
+                    .buffer_bytes = config.rx[queue].buffer_bytes,
+                    .pool = config.rx[queue].pool,
+                    .cache = receive_cache(config, queue),
+                    .port = info().index});
+}
+
+void Port::set_up_tx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory) {
+  tx_[queue].setup({.memory = std::move(memory),
+                    .features = facts_.features,
+                    .limits = {.min_frame = info().limits.min_frame,
+                               .max_frame = frame_bytes(info().limits.max_mtu),
+                               .offloads = info().offloads.tx_flags},
+                    .cache = transmit_cache(config, queue),
+                    .context = context()});
+}
+
+Result<void> Port::configure(const ValidatedConfig& config) {
+  std::vector<Virtqueue> rx;
+  std::vector<Virtqueue> tx;
+  for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) {
+    auto memory = allocate_queue({QueueDirection::receive, queue}, config);
+    if (!memory) return pass_on(std::move(memory));
+    rx.push_back(*std::move(memory));
+  }
+  for (std::uint16_t queue = 0; queue < config.tx_queues(); ++queue) {
+    auto memory = allocate_queue({QueueDirection::transmit, queue}, config);
+    if (!memory) return pass_on(std::move(memory));
+    tx.push_back(*std::move(memory));
+  }
+  QueuedPort::retire();
+  for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) set_up_rx(queue, config, std::move(rx[queue]));
+  for (std::uint16_t queue = 0; queue < config.tx_queues(); ++queue) set_up_tx(queue, config, std::move(tx[queue]));
+  take_over(config);
+  return {};
+}
+
+Result<void> Port::fill() {
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
+    if (auto filled = rx_[queue].fill(); !filled) {
+      for (std::uint16_t undo = 0; undo < queue; ++undo) rx_[undo].drain(DrainReason::stopped);
+      return filled;
+    }
+  }
+  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) tx_[queue].clear();
+  return {};
+}
+
+std::uint32_t Port::drain(DrainReason reason) noexcept {
+  std::uint32_t buffers = 0;
+  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) buffers += rx_[queue].drain(reason);
+  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) buffers += tx_[queue].drain(reason);
+  return buffers;
+}
+
+// A queue that keeps its pool keeps its buffers, because the pool may have no others.
+Result<void> Port::prepare(QueueId queue, const ValidatedConfig& next, bool running) {
+  if (running && (!card_.has(feature::kRingReset) || !card_.transport.has_queue_reset())) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: the device cannot restart one queue: it lacks RING_RESET", info().name),
+                "stop the port and start it again");
+  }
+  auto memory = allocate_queue(queue, next);
+  if (!memory) return pass_on(std::move(memory));
+  PreparedQueue prepared{.config = next, .memory = *std::move(memory)};
+  if (running && queue.receives()) {
+    const RxQueue& rx = rx_[queue.index];
+    MempoolCore& pool = *next.rx[queue.index].pool;
+    const std::uint32_t size = prepared.memory.size;
+    prepared.kept = &pool == rx.pool().get() ? std::min(size, rx.size()) : 0;
+    prepared.buffers.resize(size);
+    const auto missing = std::span(prepared.buffers).subspan(prepared.kept);
+    const std::uint32_t taken = pool.take(missing);
+    if (taken != missing.size()) {
+      pool.put(missing.first(taken));
+      pool.count_failure();
+      return fail(ErrorCode::no_memory,
+                  fmt::format("{}: mempool {} has {} mbufs left and the queue's new ring needs {} more", info().name,
+                              pool.options().name, taken, missing.size()),
+                  "make the pool larger (count) or the ring smaller");
+    }
+  }
+  prepared_ = std::move(prepared);
+  return {};
+}
+
+void Port::discard() noexcept {
+  if (prepared_ && !prepared_->buffers.empty()) {
+    const auto own = std::span(prepared_->buffers).subspan(prepared_->kept);
+    if (!own.empty()) MbufAccess::pool(*own.front()).put(own);
+  }
+  prepared_.reset();
+}
+
+Result<void> Port::halt_queue(QueueId queue) {
+  if (!queue.receives() && read_link(card_).link.up) wait_for_transmit();
+  return reset_queue(
+      card_, queue.receives() ? hw::virtio::rx_queue_index(queue.index) : hw::virtio::tx_queue_index(queue.index));
+}
+
+void Port::exchange(QueueId queue) noexcept {
+  PreparedQueue prepared = *std::exchange(prepared_, std::nullopt);
+  if (queue.receives()) {
+    RxQueue& rx = rx_[queue.index];
+    rx.drain(DrainReason::stopped, std::span(prepared.buffers).first(prepared.kept));
+    set_up_rx(queue.index, prepared.config, std::move(prepared.memory));
+    // With all buffers given it takes none of the pool, and cannot fail.
+    if (!prepared.buffers.empty()) static_cast<void>(rx.fill(prepared.buffers));
+  } else {
+    tx_[queue.index].drain(DrainReason::stopped);
+    set_up_tx(queue.index, prepared.config, std::move(prepared.memory));
+  }
+  take_over(std::move(prepared.config));
+}
+
+Result<void> Port::start_queue(QueueId queue) {
+  if (auto enabled = enable_one(queue); !enabled) return enabled;
+  if (queue.receives()) rx_[queue.index].publish_all();
+  card_.common().flush();
+  return {};
+}
+
+}  // namespace pollux::drivers::virtio

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The port's settings: which are refused, and how they reach the device.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "drivers/virtio/net/port.hpp"
+#include "net/frame_size.hpp"
+#include "net/rss_setting.hpp"
+#include "pollux/net/frame_filters.hpp"
+
+namespace pollux::drivers::virtio {
+namespace {
+
+tl::unexpected<Error> refuse(const std::string& port, ErrorCode code, std::string_view what, std::string_view hint) {
+  return fail(code, fmt::format("{}: {}", port, what), std::string(hint));
+}
+
+// Without MRG_RXBUF a frame is in one buffer.
+std::uint32_t room(const ValidatedRxQueue& queue) noexcept {
+  const std::uint32_t data = std::max(queue.pool->data_offset(), std::uint32_t{sizeof(hw::virtio::NetHeaderWithHash)});
+  return std::min(queue.buffer_bytes, queue.pool->buffer_size() - data);
+}
+
+}  // namespace
+
+Result<void> Port::check(const Settings& from, const Settings& to) {
+  const auto has = [this](Features any) { return (facts_.features & any) != 0; };
+  if (to.mac != from.mac && to.mac && !has(feature::kCtrlMacAddr)) {
+    return refuse(info().name, ErrorCode::not_supported, "the device's address cannot be changed",
+                  "change it on the host; the device lacks CTRL_MAC_ADDR");
+  }
+  if (running() && from.vlans.has_value() != to.vlans.has_value()) {
+    return refuse(info().name, ErrorCode::bad_state, "VLANs cannot be filtered from now on: the device must be reset",
+                  "stop the port, set the first VLAN, start the port again");
+  }
+  if (!has(feature::kMrgRxbuf)) {
+    for (const ValidatedRxQueue& queue : to.queues.rx) {
+      if (queue.pool == nullptr || frame_bytes(to.mtu) <= room(queue)) continue;
+      return refuse(
+          info().name, ErrorCode::invalid_argument,
+          fmt::format("a frame of {} bytes does not fit into one buffer of {}", frame_bytes(to.mtu), room(queue)),
+          "use a pool with a larger data_room, or a smaller MTU; the device lacks MRG_RXBUF");
+    }
+  }
+  // Without RSS the device chooses among the receive queues of all pairs.
+  if (!has(feature::kRss) && to.queues.tx_queues() > std::max<std::uint16_t>(to.queues.rx_queues(), 1)) {
+    return refuse(info().name, ErrorCode::invalid_argument,
+                  fmt::format("{} transmit queues need as many receive queues", to.queues.tx_queues()),
+                  "configure as many receive queues; the device lacks RSS");
+  }
+  return {};
+}
+
+Result<void> Port::apply(const Settings* from, const Settings& to) {
+  if (auto filtered = apply_filters(from, to); !filtered) return filtered;
+  return apply_spreading(from, to);
+}
+
+// A device without CTRL_RX passes everything, and software filters. One that has it may still pass more than it should
+// (5.1.6.5.1 "Packet Receive Filtering"), as a card's hash does.
+Result<void> Port::apply_filters(const Settings* from, const Settings& to) {
+  const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
+  const bool device_filters = card_.has(feature::kCtrlRx);
+  filter_.set_mac(mac_of(to));
+  filter_.set_mtu(to.mtu);
+  filter_.set_promiscuous(to.promiscuous || device_filters);
+  filter_.set_all_multicast(to.all_multicast);
+  if (changed(&Settings::mac) && card_.has(feature::kCtrlMacAddr)) {
+    if (auto set = commands().set_address(mac_of(to)); !set) return set;
+  }
+  if (device_filters) {
+    if (changed(&Settings::unicast, &Settings::multicast)) {
+      if (auto set = commands().set_tables(to.unicast, to.multicast); !set) return set;
+    }
+    if (changed(&Settings::all_multicast)) {
+      if (auto set = commands().set_all_multicast(to.all_multicast); !set) return set;
+    }
+    if (changed(&Settings::promiscuous)) {
+      if (auto set = commands().set_promiscuous(to.promiscuous); !set) return set;
+    }
+  }
+  if (changed(&Settings::vlans) && to.vlans && card_.has(feature::kCtrlVlan)) {
+    return commands().set_vlans(from != nullptr ? from->vlans : std::nullopt, *to.vlans);
+  }
+  return {};
+}
+
+// After a reset the device uses one pair and reports no hashes.
+Result<void> Port::apply_spreading(const Settings* from, const Settings& to) {
+  if (from != nullptr && from->rss == to.rss) return {};
+  const RssConfig rss = effective_rss(to, info().limits);
+  const std::uint16_t queues = std::max<std::uint16_t>(to.queues.tx_queues(), 1);
+  if (card_.has(feature::kRss) && to.queues.rx_queues() != 0) return commands().set_rss(rss, queues);
+  const std::uint16_t pairs = std::max(to.queues.rx_queues(), queues);
+  if (from == nullptr && card_.has(feature::kMq) && pairs > 1) {
+    if (auto set = commands().set_pairs(pairs); !set) return set;
+  }
+  return card_.has(feature::kHashReport) ? commands().set_hash(rss) : Result<void>();
+}
+
+}  // namespace pollux::drivers::virtio

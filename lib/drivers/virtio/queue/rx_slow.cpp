@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The receive slow path: frames in several buffers, frames with a request, an exhausted pool, software filters, hashes,
+// and devices that use buffers out of order, in batches, or not as they should.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <type_traits>
+
+#include "base/compiler.hpp"
+#include "drivers/virtio/queue/rx_queue.hpp"
+#include "hw/virtio/net.hpp"
+#include "net/frame_size.hpp"
+#include "net/superframe.hpp"
+#include "net/virtio_net_header.hpp"
+#include "pollux/net/checksum_offload.hpp"
+#include "pollux/net/rx_metadata.hpp"
+
+namespace pollux::drivers::virtio {
+namespace {
+
+constexpr Site kRing{"a receive ring", 0};
+constexpr std::uint32_t kMaxSegments = 255;
+
+PacketType type_of_hash(std::uint16_t report) noexcept {
+  constexpr std::array<std::uint32_t, hw::virtio::kMaxHashReport + 1> kTypes{
+      0,
+      PacketType::ipv4,
+      PacketType::ipv4 | PacketType::tcp,
+      PacketType::ipv4 | PacketType::udp,
+      PacketType::ipv6,
+      PacketType::ipv6 | PacketType::tcp,
+      PacketType::ipv6 | PacketType::udp,
+      PacketType::ipv6 | PacketType::ipv6_extensions,
+      PacketType::ipv6 | PacketType::ipv6_extensions | PacketType::tcp,
+      PacketType::ipv6 | PacketType::ipv6_extensions | PacketType::udp};
+  return {report < kTypes.size() ? kTypes[report] : 0U};
+}
+
+/// The frame that the slow path builds: its segments, and why it will be dropped.
+struct Building {
+  Mbuf* head = nullptr;
+  Mbuf* tail = nullptr;
+  std::uint32_t segments = 0;
+  std::uint32_t bytes = 0;
+  RxDrop why = nullptr;
+
+  void add(Mbuf& segment) noexcept {
+    if (head == nullptr) {
+      head = tail = &segment;
+    } else {
+      MbufAccess::special(*head) |= MbufAccess::kMultiSegment;
+      MbufAccess::special(segment) = MbufAccess::kMultiSegment;
+      MbufAccess::next(*tail) = &segment;
+      MbufAccess::next(segment) = nullptr;
+      tail = &segment;
+    }
+    ++segments;
+    bytes += segment.length();
+  }
+  void finish() noexcept {
+    if (segments < 2) return;
+    MbufAccess::segment_count(*head) = static_cast<std::uint8_t>(segments);
+    MbufAccess::packet_length(*head) = bytes;
+  }
+};
+
+}  // namespace
+
+struct RxSlowPath {
+  /// Ends the queue.
+  static bool end(RxQueue& queue, const char* why) noexcept {
+    queue.fault_.store(why, std::memory_order_release);
+    return false;
+  }
+
+  /// Reads the used entry at the queue's position. False: there is none, or the device lies.
+  template <class Ring>
+  static bool read_entry(RxQueue& queue, UsedBuffer& used) noexcept {
+    if (queue.fault() != nullptr) return false;
+    const Ring& ring = RxHotPath::ring_of<Ring>(queue);
+    const std::uint32_t slot = queue.next_ & queue.mask_;
+    if (queue.batch_end_) return next_of_batch(queue, queue.posted_[slot], used);
+    const std::uint32_t ready = ring.ready(queue.next_);
+    if (ready == 0) return false;
+    if (ready > queue.mask_ + 1) return end(queue, "more buffers than it had");
+    used = ring.at(queue.next_);
+    if (used.id > queue.mask_) return end(queue, "a buffer that does not exist");
+    return used.id == queue.posted_[slot] || out_of_order(queue, ring, used);
+  }
+
+  /// A batch of buffers, of which only the last has an entry: the others have been filled (IN_ORDER).
+  static bool next_of_batch(RxQueue& queue, std::uint32_t id, UsedBuffer& used) noexcept {
+    used = {id, queue.fast_path_.header_bytes + queue.buffer_bytes_};
+    if (id != queue.batch_end_->id) return true;
+    used = *queue.batch_end_;
+    queue.batch_end_.reset();
+    queue.fast_ = !queue.hashes_;
+    return true;
+  }
+
+  /// The device has used another buffer than the one that was posted next.
+  template <class Ring>
+  static bool out_of_order(RxQueue& queue, const Ring& ring, UsedBuffer& used) noexcept {
+    const std::uint32_t slot = queue.next_ & queue.mask_;
+    const std::uint32_t its_slot = queue.slot_of_[used.id];
+    const std::uint32_t its_position = queue.next_ + ((its_slot - slot) & queue.mask_);
+    // In a packed ring the device sees each entry as soon as it is posted.
+    if (std::is_same_v<Ring, SplitRing> && its_position - queue.next_ >= queue.published_ - queue.next_)
+      return end(queue, "a buffer twice");
+    queue.fast_ = false;
+    if (ring.options.in_order) {
+      queue.batch_end_ = used;
+      return next_of_batch(queue, queue.posted_[slot], used);
+    }
+    const std::uint32_t expected = queue.posted_[slot];
+    queue.posted_[its_slot] = expected;
+    queue.slot_of_[expected] = its_slot;
+    queue.posted_[slot] = used.id;
+    queue.slot_of_[used.id] = slot;
+    return true;
+  }
+
+  /// Takes the buffer of the entry at the queue's position, which is posted again with `fresh`, and moves on.
+  template <class Ring>
+  static Mbuf& exchange(RxQueue& queue, std::uint32_t id, Mbuf& fresh) noexcept {
+    Mbuf& received = *queue.slots_[id];
+    queue.slots_[id] = &fresh;
+    post(RxHotPath::ring_of<Ring>(queue), queue.next_ + queue.mask_ + 1, id,
+         MbufAccess::iova(fresh) + queue.fast_path_.iova_at, queue.fast_path_.header_bytes + queue.buffer_bytes_);
+    ++queue.next_;
+    return received;
+  }
+
+  static Mbuf* take_fresh(MempoolCacheCore& cache) noexcept {
+    if (cache.count() == 0) cache.refill(1);
+    if (cache.count() == 0) return nullptr;
+    Mbuf* const fresh = *cache.objects();
+    cache.set_first(cache.first + 1);
+    return fresh;
+  }
+
+  /// Adds the buffer at the queue's position to a frame, from byte `skip` on, or posts it again if the frame is
+  /// dropped.
+  template <class Ring>
+  static void add(RxQueue& queue, const UsedBuffer& used, std::uint32_t skip, Building& frame) noexcept {
+    const RxFastPath& path = queue.fast_path_;
+    const bool fits = used.length > skip && used.length <= path.header_bytes + queue.buffer_bytes_;
+    if (!fits) frame.why = &RxDrops::bad_length;
+    if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
+    Mbuf* const fresh = frame.why == nullptr ? take_fresh(*queue.cache_) : nullptr;
+    if (fresh == nullptr) {
+      if (frame.why == nullptr) {
+        frame.why = &RxDrops::pool_empty;
+        queue.cache_->count_failure();
+      }
+      static_cast<void>(exchange<Ring>(queue, used.id, *queue.slots_[used.id]));
+      return;
+    }
+    Mbuf& segment = exchange<Ring>(queue, used.id, *fresh);
+    const std::uint64_t length = used.length - skip;
+    const std::uint64_t back = path.header_bytes - skip;
+    MbufAccess::set_word(segment,
+                         path.word - (path.shortest - path.header_bytes) + length - (back << MbufAccess::kOffsetShift));
+    MbufAccess::stamp(segment, kRing);
+    frame.add(segment);
+  }
+
+  /// Describes the frame, and decides whether it is received.
+  static void describe(RxQueue& queue, const VirtioNetHeader& header, std::uint32_t hash, std::uint16_t hash_report,
+                       Building& building) noexcept {
+    Mbuf& frame = *building.head;
+    const std::uint32_t bytes = building.bytes;
+    std::uint32_t on_wire = bytes;  // those that leave a card must fit, not a frame that is still to be segmented
+    std::optional<TxOffload> request;
+    if (header.segmentation != 0) {
+      request = superframe_request(header, frame.bytes());
+      if (!request) return void(building.why = &RxDrops::bad_offload);
+      on_wire = std::min<std::uint32_t>(bytes, request->l4_offset() + request->l4 + request->segment_size);
+    }
+    if (bytes < kEthernetHeaderBytes) return void(building.why = &RxDrops::too_short);
+    if ((building.why = queue.filter().drop_reason(frame.data(), on_wire)) != nullptr) return;
+    const bool partial = (header.flags & VirtioNetHeader::kNeedsChecksum) != 0;
+    if (partial && std::uint32_t{header.checksum_start} + header.checksum_offset + 2 > bytes)
+      return void(building.why = &RxDrops::bad_offload);
+    if (queue.hashes_) {
+      SoftwareRxMetadata{.packet_type = type_of_hash(hash_report),
+                         .rss_hash = hash_report != 0 ? std::optional(hash) : std::nullopt,
+                         .l4_checksum = (header.flags & VirtioNetHeader::kDataValid) != 0 ? ChecksumStatus::good
+                                                                                          : ChecksumStatus::unknown}
+          .attach_to(frame);
+    } else {
+      header.attach_to(frame);
+    }
+    if (request) {
+      if (!request_checksums(frame, *request)) building.why = &RxDrops::bad_offload;
+    } else if (partial) {
+      request_checksum(frame, header);
+    }
+  }
+
+  static RxHotPath::Outcome finish(RxQueue& queue, Building& building, Mbuf*& out) noexcept {
+    static constexpr std::array<std::uint8_t, 6> kNoDestination{};
+    building.finish();
+    const bool readable = building.head != nullptr && building.head->length() >= kNoDestination.size();
+    const std::uint8_t* const destination = readable ? building.head->data() : kNoDestination.data();
+    queue.count_arrival(destination, building.bytes);
+    if (building.why == nullptr) {
+      out = building.head;
+      return RxHotPath::Outcome::frame;
+    }
+    queue.count_drop(building.why);
+    if (building.head != nullptr) queue.cache_->free(*building.head);
+    return RxHotPath::Outcome::dropped;
+  }
+};
+
+template <class Ring>
+POLLUX_NOINLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& out) noexcept {
+  UsedBuffer used;
+  if (!RxSlowPath::read_entry<Ring>(queue, used)) return Outcome::nothing;
+  const RxFastPath& path = queue.fast_path_;
+  hw::virtio::NetHeaderWithHash header;
+  std::memcpy(&header, reinterpret_cast<const std::byte*>(queue.slots_[used.id]) + path.header_at, path.header_bytes);
+  VirtioNetHeader described;
+  std::memcpy(&described, &header, sizeof described);
+  Building frame;
+  const std::uint32_t buffers = queue.mergeable_ ? header.header.num_buffers : 1;
+  if (buffers == 0 || buffers > queue.mask_ + 1) frame.why = &RxDrops::error;
+  RxSlowPath::add<Ring>(queue, used, path.header_bytes, frame);
+  // The device shows all buffers of a frame at once ("Multi-buffer requests"): one that is missing was never there.
+  for (std::uint32_t i = 1; i < buffers && frame.why != &RxDrops::error; ++i) {
+    if (RxSlowPath::read_entry<Ring>(queue, used)) {
+      RxSlowPath::add<Ring>(queue, used, 0, frame);
+    } else {
+      frame.why = &RxDrops::error;
+    }
+  }
+  if (frame.why == nullptr) {
+    frame.finish();
+    RxSlowPath::describe(queue, described, header.hash_value, header.hash_report, frame);
+  }
+  return RxSlowPath::finish(queue, frame, out);
+}
+
+template RxHotPath::Outcome RxHotPath::take_slow<SplitRing>(RxQueue& queue, Mbuf*& out) noexcept;
+template RxHotPath::Outcome RxHotPath::take_slow<PackedRing>(RxQueue& queue, Mbuf*& out) noexcept;
+
+}  // namespace pollux::drivers::virtio

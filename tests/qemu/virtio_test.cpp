@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The virtio-net driver on QEMU's device: each ring format and option alone.
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include "qemu/fixture.hpp"
+
+namespace pollux {
+namespace {
+
+using test::QemuFixture;
+using test::QemuPort;
+
+/// Two ports of virtio devices with these properties, connected by a hub.
+struct VirtioPair {
+  explicit VirtioPair(const std::string& properties = {}, QemuFixture* with = nullptr)
+      : fixture(with != nullptr ? *with : own),
+        left(fixture.start(uri("0", properties))),
+        right(fixture.start(uri("1", properties))) {}
+
+  static std::string uri(const std::string& number, const std::string& properties) {
+    return number + "?card=virtio-net" + (properties.empty() ? "" : ",properties=" + properties);
+  }
+
+  QemuFixture own;
+  QemuFixture& fixture;
+  QemuPort left;
+  QemuPort right;
+};
+
+/// Frames of many lengths pass in both directions, several times around the ring.
+void exchange_both(VirtioPair& pair, std::uint32_t frames = 2000) {
+  pair.fixture.exchange(pair.left.port, pair.right.port, frames);
+  pair.fixture.exchange(pair.right.port, pair.left.port, frames);
+  ASSERT_TRUE(pair.left.port.service());
+  ASSERT_TRUE(pair.right.port.service());
+  EXPECT_EQ(pair.left.port.stats().tx_packets, frames);
+  EXPECT_EQ(pair.left.port.stats().rx_packets, frames);
+  EXPECT_EQ(pair.right.port.stats().rx_burst_packets, frames);
+  EXPECT_EQ(pair.right.port.stats().rx_dropped, 0u);
+}
+
+TEST(Virtio, OpensAndReadsTheDevicesConfiguration) {
+  QemuFixture fixture;
+  const QemuPort opened = fixture.open("0?card=virtio-net,properties=host_mtu:3000+speed:2500+duplex:full");
+  const PortInfo& info = opened.port.info();
+  EXPECT_EQ(info.driver, "virtio_net");
+  EXPECT_EQ(opened.port.mac(), (MacAddress{0x02, 0, 0, 0x82, 0x57, 0}));
+  EXPECT_EQ(info.limits.max_mtu, 3000u);
+  EXPECT_EQ(info.limits.max_ring, 256u);
+}
+
+TEST(Virtio, FramesPassOnASplitRing) {
+  VirtioPair pair;
+  EXPECT_TRUE(pair.left.port.link().up);
+  exchange_both(pair, 10000);
+}
+
+TEST(Virtio, FramesPassWithEachOption) {
+  for (const char* properties :
+       {"packed:on", "mrg_rxbuf:off", "packed:on+mrg_rxbuf:off", "event_idx:off", "packed:on+event_idx:off",
+        "indirect_desc:off", "packed:on+indirect_desc:off", "in_order:on", "packed:on+in_order:on", "ctrl_vq:off",
+        "disable-legacy:on", "page-per-vq:on", "vectors:0", "status:off", "iommu_platform:on+disable-legacy:on",
+        "queue_reset:off"}) {
+    SCOPED_TRACE(properties);
+    VirtioPair pair(properties);
+    exchange_both(pair);
+  }
+}
+
+}  // namespace
+}  // namespace pollux
