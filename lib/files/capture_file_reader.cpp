@@ -23,22 +23,13 @@
 #include "pollux/base/clock.hpp"
 
 namespace pollux {
-namespace {
+namespace files {
 
 /// A time stamp of a capture file, which may be any number.
 struct Stamp {
   std::int64_t seconds = 0;
   std::int64_t nanoseconds = 0;
 };
-
-/// The time from one stamp to another, which is negative if that is earlier. Stamps are untrusted, so arithmetic must
-/// not overflow. libpcap's fractions have 32 bits at most.
-std::optional<Duration> between(const Stamp& from, const Stamp& to) {
-  constexpr auto kMost = std::chrono::duration_cast<std::chrono::seconds>(kLongestRecording).count();
-  std::int64_t seconds = 0;
-  if (__builtin_sub_overflow(to.seconds, from.seconds, &seconds) || seconds > kMost || seconds < -kMost) return {};
-  return std::chrono::seconds(seconds) + std::chrono::nanoseconds(to.nanoseconds - from.nanoseconds);
-}
 
 /// Makes times from stamps, as CaptureFileReader documents it.
 class CaptureClock {
@@ -78,6 +69,15 @@ class CaptureClock {
   [[nodiscard]] Duration round_length() const noexcept { return latest_ - round_start_; }
 
  private:
+  /// The time from one stamp to another, which is negative if that is earlier. Stamps are untrusted, so arithmetic must
+  /// not overflow. libpcap's fractions have 32 bits at most.
+  static std::optional<Duration> between(const Stamp& from, const Stamp& to) {
+    constexpr auto kMost = std::chrono::duration_cast<std::chrono::seconds>(kLongestRecording).count();
+    std::int64_t seconds = 0;
+    if (__builtin_sub_overflow(to.seconds, from.seconds, &seconds) || seconds > kMost || seconds < -kMost) return {};
+    return std::chrono::seconds(seconds) + std::chrono::nanoseconds(to.nanoseconds - from.nanoseconds);
+  }
+
   struct Interface {
     Duration last = Duration::min();  // min: no frame yet
     Duration set_back{0};             // by how much its clock was set back so far
@@ -209,6 +209,10 @@ class PcapngRecords {
   std::vector<std::uint8_t> fcs_bytes_;  // by interface
 };
 
+}  // namespace files
+
+namespace {
+
 using PcapHandle = std::unique_ptr<pcap_t, files::PcapClose>;
 
 constexpr std::size_t kStreamBuffer = 65536;
@@ -244,7 +248,7 @@ std::FILE* stream_of(const FileDescriptor& file) {
 
 bool is_pcapng(const FileDescriptor& file) {
   std::uint32_t magic = 0;
-  return ::pread(file.get(), &magic, sizeof magic, 0) == sizeof magic && magic == kSection;
+  return ::pread(file.get(), &magic, sizeof magic, 0) == sizeof magic && magic == files::kSection;
 }
 
 // The bits of the field above the link type: draft-ietf-opsawg-pcap, 4. The length is in units of 16 bits.
@@ -273,8 +277,8 @@ class CaptureFileReader::Impl {
   /// Starts at the beginning of the file.
   [[nodiscard]] Result<void> open() {
     std::array<char, PCAP_ERRBUF_SIZE> why{};
-    PcapngRecords::Stream stream(stream_of(file_));
-    PcapngRecords::Stream second(stream_of(file_));
+    files::PcapngRecords::Stream stream(stream_of(file_));
+    files::PcapngRecords::Stream second(stream_of(file_));
     if (stream == nullptr || second == nullptr)
       return fail_errno(ErrorCode::no_memory, what_, errno, "free some memory");
     pcap_.reset(::pcap_fopen_offline_with_tstamp_precision(stream.get(), PCAP_TSTAMP_PRECISION_NANO, why.data()));
@@ -304,8 +308,8 @@ class CaptureFileReader::Impl {
     if (status == PCAP_ERROR_BREAK) return Outcome::end;
     if (status != 1) return Outcome::unreadable;
     ++frames_;
-    const PcapngRecords::Record record =
-        records_ ? records_->next().value_or(PcapngRecords::Record{}) : PcapngRecords::Record{.fcs_bytes = fcs_bytes_};
+    const files::PcapngRecords::Record record = records_ ? records_->next().value_or(files::PcapngRecords::Record{})
+                                                         : files::PcapngRecords::Record{.fcs_bytes = fcs_bytes_};
     const std::uint32_t length = header->len - std::min<std::uint32_t>(header->len, record.fcs_bytes);
     frame = {.bytes = {data, std::min<std::uint32_t>(header->caplen, length)},
              .length = length,
@@ -327,10 +331,10 @@ class CaptureFileReader::Impl {
   FileDescriptor file_;
   std::string what_;  // name and path
   PcapHandle pcap_;
-  std::optional<PcapngRecords> records_;  // of a pcapng file
-  std::uint32_t fcs_bytes_ = 0;           // of all frames of a pcap file
+  std::optional<files::PcapngRecords> records_;  // of a pcapng file
+  std::uint32_t fcs_bytes_ = 0;                  // of all frames of a pcap file
   std::uint64_t frames_ = 0;
-  CaptureClock clock_;
+  files::CaptureClock clock_;
 };
 
 Result<CaptureFileReader> CaptureFileReader::open(const std::string& path, std::string_view name) {

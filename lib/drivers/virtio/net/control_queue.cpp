@@ -116,7 +116,7 @@ Result<void> ControlQueue::send(const Card& card, std::string_view name, hw::vir
     is_silent_ = true;
     return silent();
   }
-  next_ += data.empty() ? 2 : 3;
+  next_ += data.empty() ? 2U : 3U;
   ++entry_;
   if (__atomic_load_n(memory_.extra.at<std::uint8_t>(kStatusAt), __ATOMIC_ACQUIRE) == 0) return {};
   return fail(ErrorCode::device_fault, fmt::format("{}: the device refuses the command {}", card.name, name),

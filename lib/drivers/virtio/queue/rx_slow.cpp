@@ -223,7 +223,7 @@ POLLUX_NOINLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& o
   hw::virtio::NetHeaderWithHash header;
   std::memcpy(&header, reinterpret_cast<const std::byte*>(queue.slots_[used.id]) + path.header_at, path.header_bytes);
   VirtioNetHeader described;
-  std::memcpy(&described, &header, sizeof described);
+  std::memcpy(static_cast<void*>(&described), &header, sizeof described);
   Building frame;
   const std::uint32_t buffers = queue.mergeable_ ? header.header.num_buffers : 1;
   if (buffers == 0 || buffers > queue.mask_ + 1) frame.why = &RxDrops::error;
