@@ -61,8 +61,6 @@
 #include "pollux/runtime/kernel_path.hpp"
 #include "pollux/runtime/packet_steering.hpp"
 #include "pollux/runtime/poller.hpp"
-#include "pollux/runtime/queueing/dynamic_queue_limits.hpp"
-#include "pollux/runtime/queueing/queue_discipline.hpp"
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
 #include "pollux/runtime/queueing/tx_scheduler.hpp"
 #include "pollux/runtime/run_loop.hpp"

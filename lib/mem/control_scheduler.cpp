@@ -7,7 +7,7 @@
 #include <array>
 #include <utility>
 
-#include "pollux/mem/control.hpp"
+#include "pollux/mem/context.hpp"
 
 namespace pollux {
 namespace {

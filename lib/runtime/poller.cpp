@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "pollux/runtime/polled_queue.hpp"
 #include "runtime/poller_core.hpp"
 
 namespace pollux {

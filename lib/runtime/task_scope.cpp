@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/runtime/task_scope.hpp"
+#include "pollux/runtime/task.hpp"
 
 #include "runtime/poller_core.hpp"
 

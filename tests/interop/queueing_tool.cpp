@@ -23,8 +23,8 @@
 #include "pollux/mem/dma_memory.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/packet/sums.hpp"
-#include "pollux/runtime/queueing/dynamic_queue_limits.hpp"
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
+#include "pollux/runtime/queueing/tx_scheduler.hpp"
 
 namespace {
 

@@ -12,7 +12,6 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/runtime/task.hpp"
-#include "pollux/runtime/task_scope.hpp"
 
 // What a Task can await. Each function's result is awaited at once: `co_await packets(rx)`.
 

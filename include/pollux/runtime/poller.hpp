@@ -3,7 +3,11 @@
 
 #include <poll.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -17,10 +21,195 @@
 #include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
-#include "pollux/runtime/polled_queue.hpp"
+#include "pollux/mem/drop_counter.hpp"
+#include "pollux/net/burst_gate.hpp"
+#include "pollux/net/rx_queue.hpp"
 
 namespace pollux {
+
+class PollerCore;
+
+/// What a Poller does for a queue that has no frames.
+enum class PollMode : std::uint8_t {
+  busy,       ///< polls it: the poller never sleeps while such a queue is enabled
+  interrupt,  ///< sleeps as soon as a poll finds nothing
+  adaptive,   ///< polls it for a while, then sleeps; see PolledQueue::spin_window
+};
+
+struct PolledQueueOptions {
+  /// Frames that the queue may deliver in one turn, from 1 to PolledQueue::kMaxWeight. Queues with a backlog share the
+  /// poller in proportion to their weights. Linux's NAPI_POLL_WEIGHT is 64.
+  std::uint32_t weight = 64;
+  PollMode mode = PollMode::adaptive;
+  std::string name = {};  ///< for messages; empty: "queue N", in the order in which they were added
+  bool enabled = true;    ///< false: not polled until `enable`, as a new NAPI instance
+};
+
+struct PolledQueueStats {
+  std::uint64_t frames = 0;            ///< passed to the handler
+  std::uint64_t wakeups = 0;           ///< sleeps that the queue's descriptor ended
+  std::uint64_t exceptions = 0;        ///< exceptions that left the handler
+  std::uint64_t poller_left = 0;       ///< frames that the handler left in its burst; they were dropped
+  std::uint64_t poller_exception = 0;  ///< frames in the burst of a handler that threw; they were dropped
+};
+
+/// A receive queue in a Poller, with the contract of Linux's NAPI (docs.kernel.org/networking/napi.html). An enabled
+/// queue is polled up to its weight. A poll that finds fewer frames than it may take completes the queue, so that it
+/// may be armed and the poller may sleep. A disabled queue is not touched.
+/// Ownership: the Poller's; a reference stays valid until Poller::remove or the end of the Poller.
+/// Thread rule: every public member may be called from any thread.
+class POLLUX_API PolledQueue {
+ public:
+  static constexpr std::uint32_t kMaxWeight = 1024;
+  /// The rule of an adaptive queue, which is that of Linux's cpuidle governor haltpoll
+  /// (docs.kernel.org/virt/guest-halt-polling.html) with its defaults. The queue is polled for the length of its window
+  /// before the poller sleeps. If frames come after the window, but within kMaxSpin, the window doubles, from kMinSpin
+  /// to kMaxSpin. If they come later, it is halved, and below kMinSpin it is 0: then the poller sleeps at once.
+  static constexpr Duration kMinSpin = std::chrono::microseconds(50);
+  static constexpr Duration kMaxSpin = std::chrono::microseconds(200);
+  /// Beyond that rule, the window is also halved if frames come less often than this, since then a wake-up for each
+  /// costs less than polling. `mean_interval` is compared, so that the gap between two batches does not count as one
+  /// between frames.
+  static constexpr Duration kMaxInterval = std::chrono::microseconds(50);
+  /// About so many of the last frames decide the mean interval.
+  static constexpr std::uint32_t kAveragedFrames = 8;
+  /// A window also ends after this many empty polls, since virtual time does not pass while a program polls.
+  static constexpr std::uint32_t kMaxEmptyPolls = 4096;
+  /// The default limit of `disable`.
+  static constexpr Duration kDisableLimit = std::chrono::seconds(1);
+
+  PolledQueue(const PolledQueue&) = delete;
+  PolledQueue& operator=(const PolledQueue&) = delete;
+  virtual ~PolledQueue();
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] std::uint32_t weight() const noexcept { return weight_.load(std::memory_order_relaxed); }
+  /// The weight of the turns to come. Error invalid_argument: not from 1 to kMaxWeight; the weight stays as it was.
+  [[nodiscard]] Result<void> set_weight(std::uint32_t weight);
+  [[nodiscard]] PollMode mode() const noexcept { return mode_.load(std::memory_order_relaxed); }
+  /// Error not_supported: `interrupt`, for a queue without a descriptor (RxQueue::event_fd); the mode stays as it was.
+  [[nodiscard]] Result<void> set_mode(PollMode mode);
+
+  /// The queue is polled from now on; a poller that sleeps wakes up. Without effect on an enabled queue.
+  void enable() noexcept;
+  /// The queue is not polled any more. Waits until a poll that is under way on another thread has ended. After that the
+  /// poller does not touch the queue, and its port may be closed. In the poller's own thread, such as in a handler, it
+  /// does not wait. Without effect on a disabled queue. Error timeout: the handler did not end within `limit`; no
+  /// further poll begins, and disable may be called again.
+  [[nodiscard]] Result<void> disable(Duration limit = kDisableLimit);
+  [[nodiscard]] bool is_enabled() const noexcept { return enabled_.load(std::memory_order_acquire); }
+
+  /// The queue is polled once more, although its descriptor has not become readable; a poller that sleeps wakes up.
+  /// False: it is scheduled already, or disabled; then nothing happens.
+  bool schedule() noexcept;
+
+  [[nodiscard]] PolledQueueStats stats() const noexcept;
+  /// For how long an adaptive queue is polled before the poller sleeps.
+  [[nodiscard]] Duration spin_window() const noexcept { return Duration(window_.load(std::memory_order_relaxed)); }
+  /// A moving average of the idle time before a frame, in which a longer idle time counts as kMaxSpin.
+  [[nodiscard]] Duration mean_interval() const noexcept { return Duration(interval_.load(std::memory_order_relaxed)); }
+
+ protected:
+  using PollFunction = std::uint32_t(PolledQueue& queue, std::uint32_t limit) noexcept;
+
+  PolledQueue(PollerCore& core, RxQueue& rx, PolledQueueOptions options, PollFunction* poll, std::uint32_t capacity);
+
+  /// Counts and reports the exception that is being handled. Called in a catch clause.
+  void note_exception() noexcept;
+
+  RxQueue* rx_;
+  DropCounter left_{"poller_left"};
+  DropCounter exception_{"poller_exception"};
+
+ private:
+  friend class PollerCore;
+
+  [[nodiscard]] static Result<void> check_weight(std::uint32_t weight);
+  static std::uint32_t idle(PolledQueue&, std::uint32_t) noexcept { return 0; }
+  static void count(std::atomic<std::uint64_t>& counter, std::uint64_t more) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+  void end_idle(Time now, std::uint32_t found) noexcept;
+  [[nodiscard]] bool spins(Time now) noexcept;
+
+  // Written by each poll.
+  BurstGate<PollFunction> gate_;
+  std::atomic<std::uint32_t> weight_;
+  std::uint32_t capacity_;         // of the handler's burst
+  std::uint32_t quantum_ = 0;      // frames that are left of its turn; 0: the next turn is a new one
+  std::uint32_t empty_polls_ = 0;  // since is_idle_
+  bool is_idle_ = false;           // no frame came since idle_since_
+  std::atomic<std::uint64_t> frames_{0};
+  // Guarded by the gate.
+  bool armed_ = false;
+  std::uint32_t refusals_ = 0;  // how often in a row it was not armed
+  // Of the poller's thread.
+  Time idle_since_{};
+  bool removed_ = false;
+  // Of any thread.
+  std::atomic<Duration::rep> window_{0};
+  std::atomic<Duration::rep> interval_{0};
+  std::atomic<PollMode> mode_;
+  std::atomic<int> descriptor_{-1};
+  std::atomic<bool> enabled_{false};
+  std::atomic<bool> scheduled_{false};
+  std::atomic<std::uint64_t> wakeups_{0};
+  std::atomic<std::uint64_t> exceptions_{0};
+  std::uint64_t changes_ = 0;  // how often it was enabled or disabled; guarded by PollerCore::control_
+  PollFunction* poll_;
+  PollerCore& core_;
+  std::string name_;
+};
+
+/// The capacity of the burst that a handler takes: the N of its Burst<N>&, 64 if it takes any; 0 if it takes none.
+template <class Handler, std::uint32_t N, std::uint32_t... Others>
+[[nodiscard]] consteval std::uint32_t handler_capacity(std::integer_sequence<std::uint32_t, N, Others...>) {
+  if constexpr (std::invocable<Handler&, Burst<N>&>) {
+    return N;
+  } else if constexpr (sizeof...(Others) != 0) {
+    return handler_capacity<Handler>(std::integer_sequence<std::uint32_t, Others...>());
+  } else {
+    return 0;
+  }
+}
+/// The capacities that a handler's burst may have, in the order in which they are tried.
+using HandlerCapacities = std::integer_sequence<std::uint32_t, 64, 32, 16, 8, 4, 2, 1, 128, 256, 512>;
+
+/// Something that can be called with `Burst<N>&`, where N is a power of two up to 512.
+template <class Handler>
+concept BurstHandler = handler_capacity<std::remove_cvref_t<Handler>>(HandlerCapacities())
+!= 0;
+
+/// A PolledQueue with its handler, so that a burst needs one indirect call to get here and one to the queue.
+template <class Handler>
+class HandledQueue final : public PolledQueue {
+ public:
+  static constexpr std::uint32_t kCapacity = handler_capacity<Handler>(HandlerCapacities());
+
+  HandledQueue(PollerCore& core, RxQueue& rx, PolledQueueOptions options, Handler handler)
+      : PolledQueue(core, rx, std::move(options), &poll, kCapacity), handler_(std::move(handler)) {}
+
+ private:
+  static std::uint32_t poll(PolledQueue& queue, std::uint32_t limit) noexcept {
+    HandledQueue& self = static_cast<HandledQueue&>(queue);
+    Burst<kCapacity> burst;
+    const std::uint32_t count = self.rx_->rx_burst(burst, limit);
+    if (count == 0) return 0;
+    try {
+      self.handler_(burst);
+    } catch (...) {
+      self.note_exception();
+      burst.drop(self.exception_);
+    }
+    if (!burst.empty()) [[unlikely]]
+      burst.drop(self.left_);
+    return count;
+  }
+
+  Handler handler_;
+};
 
 struct PollerOptions {
   /// Frames that one run_once may take from all queues together, from 1 to Poller::kMaxBudget; other values become the

@@ -14,7 +14,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/drop_counter.hpp"
 #include "pollux/mem/mbuf.hpp"
-#include "pollux/runtime/queueing/queue_discipline.hpp"
+#include "pollux/runtime/queueing/queue_disciplines.hpp"
 
 namespace pollux::queueing {
 

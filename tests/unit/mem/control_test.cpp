@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/mem/control.hpp"
+#include "pollux/mem/context.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
