@@ -40,23 +40,18 @@ constexpr std::array<Name, 11> kNames{{{"removal", FaultKind::removal},
 
 constexpr std::string_view kStuck = "stuck-register=";
 
-std::optional<std::uint64_t> number(std::string_view text) {
-  std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stopped != end || text.empty()) return std::nullopt;
+template <class Number = std::uint64_t>
+std::optional<Number> number(std::string_view digits, int base = 10) {
+  Number value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [stopped, error] = std::from_chars(digits.data(), end, value, base);
+  if (error != std::errc() || stopped != end || digits.empty()) return std::nullopt;
   return value;
 }
 
 /// A number of 32 bits, in hexadecimal digits after "0x".
 std::optional<std::uint32_t> word(std::string_view text) {
-  const bool hexadecimal = text.starts_with("0x");
-  const std::string_view digits = text.substr(hexadecimal ? 2 : 0);
-  std::uint32_t value = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [stopped, error] = std::from_chars(digits.data(), end, value, hexadecimal ? 16 : 10);
-  if (error != std::errc() || stopped != end || digits.empty()) return std::nullopt;
-  return value;
+  return text.starts_with("0x") ? number<std::uint32_t>(text.substr(2), 16) : number<std::uint32_t>(text);
 }
 
 /// OFFSET, OFFSET+BITS or OFFSET-BITS.

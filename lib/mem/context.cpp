@@ -72,42 +72,37 @@ void ContextState::report(const Misuse& misuse) const {
   log(LogLevel::error, fmt::format("{}: {}", to_string(misuse.kind), misuse.what));
 }
 
-void ContextState::write_log(const PendingLog& pending) const {
+/// Calls `work` with the registry locked, then writes what it has logged.
+template <class Work>
+auto ContextState::with_registry(Work work) {
+  PendingLog pending;
+  auto result = [&] {
+    const std::lock_guard lock(mutex_);
+    return work(pending);
+  }();
   for (const auto& [level, message] : pending) log(level, message);
+  return result;
 }
 
 Result<DmaMemory> ContextState::allocate(const DmaRequest& request) {
-  PendingLog pending;
-  Result<DmaRegion> region = [&] {
-    const std::lock_guard lock(mutex_);
-    return registry_.allocate(request, pending);
-  }();
-  Result<DmaMemory> memory = region ? Result<DmaMemory>(make_memory(*region)) : pass_on(std::move(region));
-  write_log(pending);
-  return memory;
+  return make_memory(with_registry([&](PendingLog& pending) { return registry_.allocate(request, pending); }));
 }
 
 Result<DmaMemory> ContextState::register_memory(std::span<std::byte> bytes) {
-  PendingLog pending;
-  Result<DmaRegion> region = [&] {
-    const std::lock_guard lock(mutex_);
-    return registry_.register_memory(bytes, pending);
-  }();
-  Result<DmaMemory> memory = region ? Result<DmaMemory>(make_memory(*region)) : pass_on(std::move(region));
-  write_log(pending);
-  return memory;
+  return make_memory(with_registry([&](PendingLog& pending) { return registry_.register_memory(bytes, pending); }));
 }
 
-DmaMemory ContextState::make_memory(const DmaRegion& region) {
+Result<DmaMemory> ContextState::make_memory(Result<DmaRegion> region) {
+  if (!region) return pass_on(std::move(region));
   DmaMemory memory;
   try {
-    memory.segments_ = region.segments;
+    memory.segments_ = region->segments;
   } catch (const std::bad_alloc&) {
-    release(region.segments);
+    release(region->segments);
     throw;
   }
   memory.state_ = shared_from_this();
-  memory.page_size_ = region.page_size;
+  memory.page_size_ = region->page_size;
   return memory;
 }
 
@@ -115,12 +110,10 @@ void ContextState::release(std::span<const DmaSegment> segments) {
   // A forked child that destroys its copy must not free the parent's memory, nor wait for a lock that a thread of the
   // parent held.
   if (!registry_.arena().is_owner()) return;
-  PendingLog pending;
-  {
-    const std::lock_guard lock(mutex_);
+  static_cast<void>(with_registry([&](PendingLog& pending) -> Result<void> {
     registry_.release(segments, pending);
-  }
-  write_log(pending);
+    return {};
+  }));
 }
 
 int ContextState::memory_descriptor(std::size_t page_size) const {
@@ -129,23 +122,12 @@ int ContextState::memory_descriptor(std::size_t page_size) const {
 }
 
 Result<void> ContextState::attach(std::shared_ptr<DmaDomain> domain) {
-  PendingLog pending;
-  Result<void> attached = [&] {
-    const std::lock_guard lock(mutex_);
-    return registry_.attach(domain, pending);
-  }();
-  write_log(pending);
-  return attached;
+  return with_registry([&](PendingLog& pending) { return registry_.attach(domain, pending); });
 }
 
 void ContextState::detach(const DmaDomain& domain) {
-  PendingLog pending;
-  std::shared_ptr<DmaDomain> held;  // destroyed after the lock is released: its destructor may call the Context
-  {
-    const std::lock_guard lock(mutex_);
-    held = registry_.detach(domain, pending);
-  }
-  write_log(pending);
+  // The result is destroyed after the lock is released: its destructor may call the Context.
+  static_cast<void>(with_registry([&](PendingLog& pending) { return registry_.detach(domain, pending); }));
 }
 
 std::uint8_t ContextState::take_pool_id() {

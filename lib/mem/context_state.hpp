@@ -63,8 +63,9 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   [[nodiscard]] void* service_slot(std::type_index type, std::shared_ptr<void> (*make)());
 
  private:
-  [[nodiscard]] DmaMemory make_memory(const DmaRegion& region);
-  void write_log(const PendingLog& pending) const;
+  template <class Work>
+  auto with_registry(Work work);
+  [[nodiscard]] Result<DmaMemory> make_memory(Result<DmaRegion> region);
 
   ContextOptions options_;
   ControlScheduler scheduler_;
