@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::uint16_t kIpv4Type = 0x0800;
 constexpr std::uint16_t kIpv6Type = 0x86DD;
+/// More than segments of the shortest MTU of IPv4 make of the longest packet.
+constexpr std::size_t kMaxSegments = 4096;
 constexpr std::size_t kUdpChecksum = 6;
 constexpr std::size_t kTcpChecksum = 16;
 
@@ -132,7 +134,8 @@ bool is_valid(const hw::NetHeader& header, std::span<const std::byte> frame, hw:
   const std::uint8_t kind = header.gso_type & static_cast<std::uint8_t>(~kGsoEcn);
   const bool ecn = (header.gso_type & kGsoEcn) != 0;
   if (kind == kGsoNone) return !ecn;
-  if (!partial || header.gso_size == 0 || (ecn && (features & kHostEcn) == 0)) return false;
+  if (!partial || header.gso_size < frame.size() / kMaxSegments + 1 || (ecn && (features & kHostEcn) == 0))
+    return false;
   const auto headers = parse(frame);
   if (!headers || headers->l4 != header.checksum_start || !headers->has_ports(frame)) return false;
   if (kind == kGsoUdp) {
