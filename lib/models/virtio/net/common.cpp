@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The common configuration and the device's own. A field is written with its natural width (VIRTIO 1.3, 4.1.3.1); other
-// writes are ignored. Reads of any width return what lies there.
+// The common configuration and the device's own. [I-V-WRITES] A field is written with its natural width (VIRTIO 1.3,
+// 4.1.3.1); other writes are ignored. Reads of any width return what lies there.
 #include <bit>
 #include <cstring>
 

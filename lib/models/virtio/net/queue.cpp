@@ -76,7 +76,8 @@ Queue::Take Queue::take(Chain& chain) {
   return packed() ? take_packed(chain) : take_split(chain);
 }
 
-// 2.7.4.2 and 2.8.19: what the device writes comes after what it reads.
+// 2.7.4.2 and 2.8.19: what the device writes comes after what it reads. [I-V-CHAIN] An indirect table may be longer
+// than the queue, but not than the device's maximum.
 Queue::Take Queue::add(Chain& chain, std::uint64_t iova, std::uint32_t length, bool writable) {
   if (chain.readable.size() + chain.writable.size() >= max_size_) return broken("a chain is longer than the queue");
   if (!writable && !chain.writable.empty()) return broken("a readable buffer follows a writable one");
@@ -174,8 +175,8 @@ Queue::Take Queue::take_packed(Chain& chain) {
   return Take::taken;
 }
 
-// IN_ORDER: one used entry stands for all that were staged if nobody needs the lengths of the others (2.7.9, 2.8.13.1).
-// That is so for transmit queues.
+// [I-V-INORDER] With IN_ORDER one used entry stands for all that were staged if nobody needs the lengths of the others
+// (2.7.9, 2.8.13.1). That is so for transmit queues.
 void Queue::merge_staged() {
   if (!has(hw::feature::kInOrder) || number_ % 2 == 0 || staged_.size() < 2) return;
   Used last = staged_.back();

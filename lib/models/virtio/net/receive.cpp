@@ -98,7 +98,7 @@ void Receive::refill(std::uint32_t pair) {
     if (placed == Placed::done) ++packets;
   }
   if (packets != 0) core_.finish(queue, packets);
-  // While buffers remain, the driver need not tell of new ones: it has to look at this wish, as with QEMU's device.
+  // [I-V-KICKS] While buffers remain, the driver need not tell of new ones, and has to look at this wish.
   if (waiting.empty()) queue.ask_for_kicks(!queue.available());
 }
 
@@ -145,7 +145,7 @@ Receive::Placed Receive::place(Queue& queue, std::span<const std::byte> frame, h
   if (core_.faults.strikes(FaultKind::no_buffers, true)) header.header.num_buffers = 0;
   if (core_.faults.strikes(FaultKind::many_buffers, true)) header.header.num_buffers = 0xFFFF;
   if (!scatter(queue, std::as_bytes(std::span(&header, 1)).first(header_bytes), frame)) {
-    core_.fail("a receive buffer cannot be written");
+    core_.fail("a receive buffer cannot be written");  // [I-V-MEMORY]
     return Placed::dropped;
   }
   ++core_.counters.rx_frames;
