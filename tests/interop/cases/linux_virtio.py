@@ -11,6 +11,7 @@ from . import network
 from .columns import LONG, Column, Lab, two_exported_cards
 
 MEBIBYTES = 16
+TAGGED = {"left": "10.42.0.1", "right": "10.42.0.2"}
 COMPLAINTS = re.compile(r"virtio.*(fail|error|timed out|broken|id \d+ out of range|is not a head)|NETDEV WATCHDOG", re.IGNORECASE)
 
 
@@ -19,15 +20,19 @@ def _boot(key: str, options: str = "") -> Boot:
                 lambda: two_exported_cards(key, "--card", "virtio-net" + options), "modprobe -a virtio_net 8021q")
 
 
-# What Linux takes: packed rings if they are offered, and all that it knows. Each boot leaves a part of that out.
+# What Linux takes: packed rings if they are offered, and all that it knows. Each boot leaves a part of that out. The wire carries
+# complete frames, so that tshark can judge them, but in the last boot, where the devices pass long frames on.
 BOOTS = {
-    "packed": _boot("virtio-packed"),
-    "split": _boot("virtio-split", "+no-ring-packed"),
-    "plain": _boot("virtio-plain", "+no-ring-packed+no-mrg-rxbuf+no-event-idx+no-indirect-desc+no-in-order+pairs=1+no-guest-tso4+no-guest-tso6"),
+    "packed": _boot("virtio-packed", "+plain-wire"),
+    "split": _boot("virtio-split", "+plain-wire+no-ring-packed"),
+    "plain": _boot("virtio-plain", "+plain-wire+no-ring-packed+no-mrg-rxbuf+no-event-idx+no-indirect-desc+no-in-order+pairs=1"
+                                   "+no-guest-tso4+no-guest-tso6"),
+    "passing": _boot("virtio-passing"),
 }
+JUDGED = ("packed", "split", "plain")
 
 
-def on_virtio(short: tuple[str, ...] = (), boots: tuple[str, ...] = tuple(BOOTS)):
+def on_virtio(short: tuple[str, ...] = (), boots: tuple[str, ...] = JUDGED):
     def register(function):
         for key in boots:
             column = Column("virtio", key, BOOTS[key])
@@ -44,7 +49,7 @@ def _run(function, column: Column, fixture: Fixture) -> None:
     require(not said, "the driver complains:\n" + "\n".join(said[:10]))
 
 
-@on_virtio(short=("packed", "split", "plain"))
+@on_virtio(short=JUDGED)
 def loads_and_pings(lab: Lab) -> None:
     """virtio_net loads, reports the device's link, and pings of 0 to 30,000 bytes are answered."""
     for address in lab.addresses:
@@ -59,7 +64,7 @@ def loads_and_pings(lab: Lab) -> None:
     capture.check().require_correct(200)
 
 
-@on_virtio(short=("packed", "split", "plain"))
+@on_virtio(short=JUDGED)
 def tcp_with_offloads(lab: Lab) -> None:
     """TCP in both directions with the driver's default features; every frame on the wire is correct."""
     lab.connect()
@@ -70,3 +75,95 @@ def tcp_with_offloads(lab: Lab) -> None:
     checked = capture.check()
     lab.facts["wire"] = checked.as_facts()
     checked.require_correct(20000)
+
+
+@on_virtio(short=("passing",), boots=("passing",))
+def tcp_with_long_frames(lab: Lab) -> None:
+    """TCP in both directions between devices that pass segments and partial checksums on; both drivers report no error."""
+    lab.connect()
+    with lab.captured() as capture:
+        network.copy(lab, "left", MEBIBYTES)
+        network.copy(lab, "right", MEBIBYTES)
+    lab.facts["wire"] = capture.check().as_facts()
+    require(lab.facts["wire"]["longest"] > 9000, f"no long frame was on the wire: {lab.facts['wire']}")
+    for side in network.SIDES:
+        for counter in ("rx_errors", "tx_errors", "rx_frame_errors", "rx_length_errors"):
+            count = lab.on(side, f"cat /sys/class/net/port/statistics/{counter}").strip()
+            require(count == "0", f"{side}: {counter} is {count}")
+
+
+@on_virtio(short=("packed",))
+def vlans_and_filters(lab: Lab) -> None:
+    """A VLAN interface: the driver opens the device's filter for it. Frames to other addresses arrive in promiscuous mode alone."""
+    lab.connect()
+    for side in network.SIDES:
+        lab.guest.check(f"""ip -n {side} link add link port name tagged type vlan id 42
+                            ip -n {side} addr add {TAGGED[side]}/24 dev tagged
+                            ip -n {side} link set tagged up""")
+    network.ping(lab, 1400, address=TAGGED["right"])
+    other = "02:11:22:33:44:55"
+    lab.guest.check(f"ip -n left neigh replace {network.ADDRESS['right']} lladdr {other} dev port nud permanent")
+    try:
+        lost = lab.guest.run(f"ip netns exec left ping -c 2 -W 1 {network.ADDRESS['right']}", 20)
+        require("100% packet loss" in lost.out, f"frames to another address arrive: {lost.out}")
+    finally:
+        lab.guest.check(f"""ip -n left neigh del {network.ADDRESS['right']} dev port
+                            for side in left right; do ip -n $side link del tagged; done""")
+
+
+@on_virtio(short=("split",))
+def jumbo_frames(lab: Lab) -> None:
+    """MTU 9000: pings and TCP."""
+    lab.connect()
+    for side in network.SIDES:
+        lab.guest.check(f"ip -n {side} link set port mtu 9000\n{network.has_link(side)}", 40)
+    with lab.captured() as capture:
+        network.ping(lab, 8972)
+        network.copy(lab, "left", MEBIBYTES)
+    capture.check().require_correct(1000, longest=9014)
+
+
+@on_virtio(boots=("packed", "split"), short=("packed",))
+def several_queues(lab: Lab) -> None:
+    """Two queue pairs: streams use both, in both directions, and one is enough again afterwards."""
+    lab.connect()
+    for side in network.SIDES:
+        lab.on(side, "ethtool -L port combined 2")
+    before = network.statistics(lab, "right")
+    lab.facts |= network.flood(lab, "-P 8", 2 * MEBIBYTES)
+    after = network.statistics(lab, "right")
+    for direction in ("rx", "tx"):
+        names = [f"{direction}_queue_{queue}_packets" for queue in (0, 1)]
+        require(all(after[name] - before[name] > 20 for name in names), f"{direction}: {[after[name] - before[name] for name in names]}")
+    for side in network.SIDES:
+        lab.on(side, "ethtool -L port combined 1")
+    network.ping(lab, 1400)
+
+
+@on_virtio(short=("packed", "split"))
+def up_and_down_50_times(lab: Lab) -> None:
+    """50 times down and up, then the driver is removed and loaded again; pings are answered and TCP works."""
+    lab.connect()
+    for _ in range(50):
+        lab.guest.check(f"ip -n left link set port down\nip -n left link set port up\n{network.has_link('left')}", 60)
+    lab.connect()
+    network.ping(lab, 1400)
+    lab.guest.check("rmmod virtio_net && modprobe virtio_net", 60)
+    lab.connect()
+    network.copy(lab, "left", 4)
+
+
+@on_virtio(boots=("packed", "split"), short=("split",))
+def tcp_without_offloads(lab: Lab) -> None:
+    """TCP with the driver's offloads off, and on again."""
+    lab.connect()
+    for side in network.SIDES:
+        lab.on(side, "ethtool -K port tx off rx off tso off gso off gro off sg off")
+    try:
+        with lab.captured() as capture:
+            network.copy(lab, "left", MEBIBYTES)
+        capture.check().require_correct(10000)
+    finally:
+        for side in network.SIDES:
+            lab.on(side, "ethtool -K port tx on rx on tso on gso on gro on sg on")
+    network.copy(lab, "right", 4)
