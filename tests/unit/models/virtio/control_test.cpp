@@ -236,7 +236,7 @@ TEST(VirtioSteering, FollowsTheSender) {
   fixture.start(feature::kCtrlVq | feature::kMq, 4);
   fixture.refill();
   EXPECT_EQ(fixture.control(4, 0, {4, 0}), kOk);
-  for (const std::uint16_t pair : {3, 1, 2, 0}) {
+  for (const std::uint16_t pair : std::initializer_list<std::uint16_t>{3, 1, 2, 0}) {
     Bytes reverse = packet({}, 20, false, 80);
     put16(reverse, 26 + 2, 2), put16(reverse, 30 + 2, 1);  // addresses exchanged
     put16(reverse, 36, 1000);

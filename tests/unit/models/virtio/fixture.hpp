@@ -13,6 +13,9 @@
 
 namespace pollux::models::virtio {
 
+constexpr std::uint16_t kRx = 0;  ///< the first pair's queues
+constexpr std::uint16_t kTx = 1;
+
 using Bytes = std::vector<std::byte>;
 
 /// Memory from IOVA kBase on. The device can access nothing else.

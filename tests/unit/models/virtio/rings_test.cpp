@@ -8,8 +8,6 @@ namespace pollux::models::virtio {
 namespace {
 
 namespace feature = hw::feature;
-constexpr std::uint16_t kRx = 0;
-constexpr std::uint16_t kTx = 1;
 
 /// The features that select a ring.
 class VirtioRing : public ::testing::TestWithParam<hw::Features> {

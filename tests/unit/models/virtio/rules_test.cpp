@@ -8,8 +8,6 @@ namespace pollux::models::virtio {
 namespace {
 
 namespace feature = hw::feature;
-constexpr std::uint16_t kRx = 0;
-constexpr std::uint16_t kTx = 1;
 
 class VirtioRules : public ::testing::TestWithParam<hw::Features> {
  protected:

@@ -27,7 +27,7 @@ class VirtioWire : public ::testing::Test {
   }
   static std::vector<std::uint32_t> capabilities(Device& device) {
     return *find_capabilities(kVendorSpecific,
-                              [&](auto offset, auto width) { return device.read_config(offset, width); });
+                              [&](std::uint32_t offset, unsigned width) { return device.read_config(offset, width); });
   }
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
@@ -44,7 +44,8 @@ TEST_F(VirtioWire, ConfigurationSpaceHasItsCapabilities) {
     EXPECT_EQ(read(*device, at + hw::cap::kBar, 1), types.back() == 5 ? 0U : 4U);
   }
   EXPECT_THAT(types, ::testing::UnorderedElementsAre(1, 2, 3, 4, 5));
-  const auto msi = find_capability(0x05, [&](auto offset, auto width) { return device->read_config(offset, width); });
+  const auto msi =
+      find_capability(0x05, [&](std::uint32_t offset, unsigned width) { return device->read_config(offset, width); });
   EXPECT_FALSE(*msi);
   EXPECT_EQ(device->interrupt_vectors(), 10U);
 }
