@@ -61,6 +61,75 @@ class ByteReader {
   bool good_ = true;
 };
 
+/// Calls `field` with each number of a header that the file has between its version and the length of the name.
+template <class Header, class Field>
+void for_each_number(Header& header, Field field) {
+  field(header.identity.vendor);
+  field(header.identity.device);
+  field(header.identity.subsystem_vendor);
+  field(header.identity.subsystem_device);
+  field(header.identity.revision);
+  field(header.vectors);
+  for (auto& bar : header.bars) field(bar);
+}
+
+/// The same for an event, after its kind and before the length of its payload. The second argument has the type that
+/// the number has in the file, where that differs.
+template <class Event, class Field>
+void for_each_number(Event& event, std::uint32_t version, Field field) {
+  switch (event.kind) {
+    case Kind::read:
+    case Kind::write:
+      field(event.bar);
+      if (version > 1) field(event.width);
+      field(event.offset);
+      field(event.value);
+      break;
+    case Kind::write_back:
+      field(event.bar);
+      field(event.queue);
+      field(event.slot);
+      if (version > 2) field(event.words);
+      for (std::size_t i = 0; i < event.words && i < event.descriptor.words.size(); ++i) {
+        field(event.descriptor.words[i]);
+      }
+      break;
+    case Kind::flush: field(event.value); break;
+    case Kind::interrupt: field(event.queue); break;
+    case Kind::config_read:
+    case Kind::config_write:
+      field(event.offset, std::uint16_t{});
+      field(event.bar);
+      field(event.outcome);
+      field(event.value);
+      break;
+    case Kind::bus_master:
+      field(event.bar);
+      field(event.outcome);
+      break;
+    case Kind::reset: field(event.outcome); break;
+    case Kind::interrupts_on:
+      field(event.queue);
+      field(event.outcome);
+      break;
+    case Kind::removed:
+    case Kind::end: break;
+  }
+}
+
+/// For for_each_number: writes each.
+auto appends_to(std::vector<std::byte>& bytes) {
+  return [&bytes]<class Number, class InFile = Number>(const Number& number, InFile = {}) {
+    append(bytes, static_cast<InFile>(number));
+  };
+}
+/// Reads each.
+auto takes_from(ByteReader& reader) {
+  return [&reader]<class Number, class InFile = Number>(Number & number, InFile = {}) {
+    number = reader.take<InFile>();
+  };
+}
+
 bool is_code(std::uint8_t outcome) noexcept {
   return outcome <= 1 + static_cast<std::uint8_t>(ErrorCode::in_use_by_host);
 }
@@ -93,13 +162,7 @@ Result<RecordWriter> RecordWriter::create(const std::string& file, const RecordH
   std::vector<std::byte> bytes;
   append(bytes, RecordReader::kMagic);
   append(bytes, RecordHeader::kVersion);
-  append(bytes, header.identity.vendor);
-  append(bytes, header.identity.device);
-  append(bytes, header.identity.subsystem_vendor);
-  append(bytes, header.identity.subsystem_device);
-  append(bytes, header.identity.revision);
-  append(bytes, header.vectors);
-  for (const std::uint64_t bar : header.bars) append(bytes, bar);
+  for_each_number(header, appends_to(bytes));
   const std::string_view name = std::string_view(header.name).substr(0, 0xFFFF);
   append(bytes, static_cast<std::uint16_t>(name.size()));
   append(bytes, name);
@@ -133,43 +196,10 @@ void RecordWriter::put(const std::vector<std::byte>& bytes) {
 void RecordWriter::add(const RecordEvent& event) {
   buffer_.clear();
   append(buffer_, static_cast<std::uint8_t>(event.kind));
-  switch (event.kind) {
-    case Kind::read:
-    case Kind::write:
-      append(buffer_, event.bar);
-      append(buffer_, event.width);
-      append(buffer_, event.offset);
-      append(buffer_, event.value);
-      break;
-    case Kind::write_back:
-      append(buffer_, event.bar);
-      append(buffer_, event.queue);
-      append(buffer_, event.slot);
-      append(buffer_, event.words);
-      for (std::size_t i = 0; i < event.words; ++i) append(buffer_, event.descriptor.words[i]);
-      append(buffer_, static_cast<std::uint32_t>(event.payload.size()));
-      buffer_.insert(buffer_.end(), event.payload.begin(), event.payload.end());
-      break;
-    case Kind::flush: append(buffer_, event.value); break;
-    case Kind::interrupt: append(buffer_, event.queue); break;
-    case Kind::config_read:
-    case Kind::config_write:
-      append(buffer_, static_cast<std::uint16_t>(event.offset));
-      append(buffer_, event.bar);
-      append(buffer_, event.outcome);
-      append(buffer_, event.value);
-      break;
-    case Kind::bus_master:
-      append(buffer_, event.bar);
-      append(buffer_, event.outcome);
-      break;
-    case Kind::reset: append(buffer_, event.outcome); break;
-    case Kind::interrupts_on:
-      append(buffer_, event.queue);
-      append(buffer_, event.outcome);
-      break;
-    case Kind::removed:
-    case Kind::end: break;
+  for_each_number(event, RecordHeader::kVersion, appends_to(buffer_));
+  if (event.kind == Kind::write_back) {
+    append(buffer_, static_cast<std::uint32_t>(event.payload.size()));
+    buffer_.insert(buffer_.end(), event.payload.begin(), event.payload.end());
   }
   put(buffer_);
 }
@@ -198,17 +228,9 @@ Result<void> RecordReader::parse_header() {
                             RecordHeader::kVersion),
                 "replay it with the release that made it");
   }
-  header_.identity.vendor = reader.take<std::uint16_t>();
-  header_.identity.device = reader.take<std::uint16_t>();
-  header_.identity.subsystem_vendor = reader.take<std::uint16_t>();
-  header_.identity.subsystem_device = reader.take<std::uint16_t>();
-  header_.identity.revision = reader.take<std::uint8_t>();
-  header_.vectors = reader.take<std::uint16_t>();
-  bool valid = header_.vectors <= kMaxVectors;
-  for (std::uint64_t& bar : header_.bars) {
-    bar = reader.take<std::uint64_t>();
-    valid = valid && bar <= kMaxBarBytes;
-  }
+  for_each_number(header_, takes_from(reader));
+  const bool valid = header_.vectors <= kMaxVectors &&
+                     std::ranges::all_of(header_.bars, [](std::uint64_t bar) { return bar <= kMaxBarBytes; });
   const auto name = reader.take(reader.take<std::uint16_t>());
   if (!reader.good() || !valid) {
     return fail(ErrorCode::invalid_argument, "the recording's header is damaged", "use an undamaged copy");
@@ -222,47 +244,13 @@ RecordReader::Outcome RecordReader::parse_event(RecordEvent& event) noexcept {
   ByteReader reader(std::span<const std::byte>(bytes_).subspan(at_));
   event = {};
   event.kind = static_cast<Kind>(reader.take<std::uint8_t>());
-  switch (event.kind) {
-    case Kind::read:
-    case Kind::write:
-      event.bar = reader.take<std::uint8_t>();
-      if (version_ > 1) event.width = reader.take<std::uint8_t>();
-      event.offset = reader.take<std::uint32_t>();
-      event.value = reader.take<std::uint32_t>();
-      break;
-    case Kind::write_back: {
-      event.bar = reader.take<std::uint8_t>();
-      event.queue = reader.take<std::uint16_t>();
-      event.slot = reader.take<std::uint16_t>();
-      event.words = version_ > 2 ? reader.take<std::uint8_t>() : std::uint8_t{2};
-      if (event.words > event.descriptor.words.size()) return Outcome::damaged;
-      for (std::size_t i = 0; i < event.words; ++i) event.descriptor.words[i] = reader.take<std::uint64_t>();
-      const auto count = reader.take<std::uint32_t>();
-      if (count > RecordEvent::kMaxPayload) return Outcome::damaged;
-      event.payload = reader.take(count);
-      break;
-    }
-    case Kind::flush: event.value = reader.take<std::uint32_t>(); break;
-    case Kind::interrupt: event.queue = reader.take<std::uint16_t>(); break;
-    case Kind::config_read:
-    case Kind::config_write:
-      event.offset = reader.take<std::uint16_t>();
-      event.bar = reader.take<std::uint8_t>();
-      event.outcome = reader.take<std::uint8_t>();
-      event.value = reader.take<std::uint32_t>();
-      break;
-    case Kind::bus_master:
-      event.bar = reader.take<std::uint8_t>();
-      event.outcome = reader.take<std::uint8_t>();
-      break;
-    case Kind::reset: event.outcome = reader.take<std::uint8_t>(); break;
-    case Kind::interrupts_on:
-      event.queue = reader.take<std::uint16_t>();
-      event.outcome = reader.take<std::uint8_t>();
-      break;
-    case Kind::removed:
-    case Kind::end: break;
-    default: return reader.good() ? Outcome::damaged : Outcome::cut_off;
+  if (event.kind < Kind::read || event.kind > Kind::end) return reader.good() ? Outcome::damaged : Outcome::cut_off;
+  if (event.kind == Kind::write_back) event.words = 2;  // unless the version has their number
+  for_each_number(event, version_, takes_from(reader));
+  if (event.kind == Kind::write_back) {
+    const auto count = reader.take<std::uint32_t>();
+    if (event.words > event.descriptor.words.size() || count > RecordEvent::kMaxPayload) return Outcome::damaged;
+    event.payload = reader.take(count);
   }
   if (!reader.good()) return Outcome::cut_off;
   if (!is_valid(event)) return Outcome::damaged;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "mem/page_allocator.hpp"
+#include "mem/dma_registry.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>

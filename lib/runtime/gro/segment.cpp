@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "runtime/gro/segment.hpp"
+#include "runtime/gro/flow.hpp"
 
 #include <optional>
 #include <span>
