@@ -9,10 +9,10 @@
 
 namespace pollux {
 
-/// Opens a file that a user names, such as a capture or recording, for reading. Only regular files, since a program must
-/// not block on a pipe or a terminal, nor read a device without end. `name` is what the file is for, for messages. While
-/// it is open, open_output_file rejects it. Errors: not_found, permission_denied, invalid_argument (not a regular file),
-/// io_error.
+/// Opens a file that a user names, such as a capture or recording, for reading. Only regular files, since a program
+/// must not block on a pipe or a terminal, nor read a device without end. `name` is what the file is for, for messages.
+/// While it is open, open_output_file rejects it. Errors: not_found, permission_denied, invalid_argument (not a regular
+/// file), io_error.
 [[nodiscard]] Result<FileDescriptor> open_input_file(const std::string& path, std::string_view name);
 
 /// The same, but creates a file, or truncates it. Error busy: a part of this or another process writes it or reads it,

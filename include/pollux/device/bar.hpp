@@ -118,9 +118,7 @@ class BasicDoorbell {
     if constexpr (sizeof(Word) == 4) return remote_->write32(offset_, value);
   }
   /// As `ring`. Precondition: `is_mapped()`.
-  void ring_mapped(Word value) const noexcept {
-    io::write_ordered(mapped_, value);
-  }
+  void ring_mapped(Word value) const noexcept { io::write_ordered(mapped_, value); }
   void flush() const noexcept {
     if (remote_ != nullptr) [[unlikely]]
       remote_->flush();
