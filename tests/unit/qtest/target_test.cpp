@@ -19,6 +19,8 @@ TEST(Target, HasACardNumberAndOptions) {
   EXPECT_EQ(full->qemu, "/opt/q=8/qemu");
   EXPECT_EQ(full->timeout, std::chrono::milliseconds(250));
   EXPECT_EQ(full->card->device, "virtio-net-pci");
+  EXPECT_EQ(full->properties, "");
+  EXPECT_EQ(parse_target("0?properties=packed:on+host_mtu:3000")->properties, ",packed=on,host_mtu=3000");
 }
 
 TEST(Target, RejectsEverythingElse) {
@@ -41,6 +43,11 @@ TEST(Target, RejectsEverythingElse) {
                                   "0?speed=1",
                                   "0?card=",
                                   "0?card=igb",
+                                  "0?properties=",
+                                  "0?properties=packed",
+                                  "0?properties=packed:",
+                                  "0?properties=packed:on+",
+                                  "0?properties=a:b;c",
                                   "?qemu=/x",
                                   ",",
                                   "0?qemu=/x,",
