@@ -16,6 +16,7 @@ CONCERNED = {
     "lib/drivers": ["igb", "intel_queues", "sim"],
     "lib/drivers/intel/igb": ["igb", "intel_queues", "sim", "settings"],
     "lib/drivers/intel/igbvf": ["igbvf"],
+    "lib/drivers/virtio": ["virtio_queues"],
     "lib/models": ["models", "sim", "igb"],
     "lib/backends/sim": ["sim", "igb"],
     "lib/backends/vfio": ["vfio"],

@@ -16,7 +16,7 @@ namespace {
 
 using hw::virtio::CapabilityType;
 
-tl::unexpected<Error> fault(const std::string& device, std::string_view what) {
+tl::unexpected<Error> wrong_layout(const std::string& device, std::string_view what) {
   return fail(ErrorCode::device_fault, fmt::format("{}: {}", device, what),
               "the device does not follow VIRTIO 1.0 or later; use another one");
 }
@@ -72,14 +72,14 @@ Result<Transport> Transport::find(Device& device) {
     const auto index = read(at + hw::virtio::cap::kBar, 1);
     const auto offset = read(at + hw::virtio::cap::kOffset, 4);
     const auto size = read(at + hw::virtio::cap::kSize, 4);
-    if (!type || !index || !offset || !size) return fault(device.name(), "its capabilities cannot be read");
+    if (!type || !index || !offset || !size) return wrong_layout(device.name(), "its capabilities cannot be read");
     for (std::size_t i = 0; i < kWanted.size(); ++i) {
       if (kWanted[i].type != static_cast<CapabilityType>(*type) || places[i] || *index > 5) continue;
       const auto bar = device.bar(*index);
       if (!bar) continue;
       if (*size < kWanted[i].bytes || *offset % 4 != 0 || std::uint64_t{*offset} + *size > bar->size()) {
-        return fault(device.name(),
-                     fmt::format("its {} has {} bytes at {:#x} of BAR {}", kWanted[i].name, *size, *offset, *index));
+        return wrong_layout(device.name(), fmt::format("its {} has {} bytes at {:#x} of BAR {}", kWanted[i].name, *size,
+                                                       *offset, *index));
       }
       places[i] = Place{*bar, *offset, *size};
       if (kWanted[i].type != CapabilityType::notify) continue;
@@ -99,7 +99,7 @@ Result<Transport> Transport::find(Device& device) {
   transport.notify_ = *places[1];
   // Which fields there are depends on features. Those beyond the structure must at least lie in the BAR.
   if (std::uint64_t{places[2]->offset} + hw::virtio::kNetConfigBytes > places[2]->bar.size())
-    return fault(device.name(), "its network configuration reaches beyond the BAR");
+    return wrong_layout(device.name(), "its network configuration reaches beyond the BAR");
   transport.net_ = hw::virtio::NetRegisters(transport.window(*places[2]));
   return transport;
 }
@@ -109,7 +109,8 @@ Result<Notifier> Transport::notifier(const std::string& device, std::uint16_t qu
   const std::uint64_t at = std::uint64_t{notify_off} * notify_multiplier_;
   const std::uint32_t bytes = with_data ? 4 : 2;
   if (at + bytes > notify_.size || at % bytes != 0) {
-    return fault(device, fmt::format("the doorbell of queue {} is at {:#x} of {:#x} bytes", queue, at, notify_.size));
+    return wrong_layout(device,
+                        fmt::format("the doorbell of queue {} is at {:#x} of {:#x} bytes", queue, at, notify_.size));
   }
   return Notifier(notify_.bar, notify_.offset + static_cast<std::uint32_t>(at), queue, with_data);
 }

@@ -52,6 +52,8 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
   /// `sleeps`: the device has interrupts, so a thread may sleep on the queue.
   RxQueue(const RxFilter& filter, bool sleeps);
 
+  using pollux::RxQueue::arrivals;
+  using pollux::RxQueue::drops;
   using pollux::RxQueue::notify_change;
   using pollux::RxQueue::pool;
 

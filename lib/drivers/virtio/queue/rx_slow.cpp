@@ -222,10 +222,15 @@ POLLUX_NOINLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& o
   const RxFastPath& path = queue.fast_path_;
   hw::virtio::NetHeaderWithHash header;
   std::memcpy(&header, reinterpret_cast<const std::byte*>(queue.slots_[used.id]) + path.header_at, path.header_bytes);
-  VirtioNetHeader described;
-  std::memcpy(static_cast<void*>(&described), &header, sizeof described);
+  const hw::virtio::NetHeader& plain = header.header;
+  const VirtioNetHeader described{.flags = plain.flags,
+                                  .segmentation = plain.gso_type,
+                                  .header_length = plain.header_length,
+                                  .segment_size = plain.gso_size,
+                                  .checksum_start = plain.checksum_start,
+                                  .checksum_offset = plain.checksum_offset};
   Building frame;
-  const std::uint32_t buffers = queue.mergeable_ ? header.header.num_buffers : 1;
+  const std::uint32_t buffers = queue.mergeable_ ? plain.num_buffers : 1;
   if (buffers == 0 || buffers > queue.mask_ + 1) frame.why = &RxDrops::error;
   RxSlowPath::add<Ring>(queue, used, path.header_bytes, frame);
   // The device shows all buffers of a frame at once ("Multi-buffer requests"): one that is missing was never there.

@@ -49,6 +49,9 @@ class alignas(64) TxQueue final : public pollux::TxQueue {
  public:
   TxQueue() = default;
 
+  using pollux::TxQueue::drops;
+  using pollux::TxQueue::sent;
+
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(TxQueueSetup setup);
   /// Empties the ring, for a device that has been reset.

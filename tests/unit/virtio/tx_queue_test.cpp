@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The transmit queue against a device that does what it may, and what it must not. Each case runs on both ring formats.
+#include <utility>
+
+#include "net/virtio_net_header.hpp"
+#include "pollux/net/checksum_offload.hpp"
+#include "pollux/net/packet/builder.hpp"
+#include "pollux/net/packet/parse.hpp"
+#include "unit/virtio/queue_fixture.hpp"
+
+namespace pollux::drivers::virtio::test {
+namespace {
+
+class TxRing : public testing::TestWithParam<hw::virtio::Features> {};
+
+std::vector<MbufPtr> frames_of(QueueFixture& queue, std::uint32_t count, std::size_t bytes = 60,
+                               std::size_t segment_bytes = 2048) {
+  std::vector<MbufPtr> frames;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    frames.push_back(queue.make(frame_of(bytes, static_cast<std::uint8_t>(i)), segment_bytes));
+  }
+  return frames;
+}
+
+Bytes with_header(const Bytes& frame) {
+  Bytes all(sizeof(hw::virtio::NetHeader), 0);
+  all.insert(all.end(), frame.begin(), frame.end());
+  return all;
+}
+
+TEST_P(TxRing, FramesReachTheDeviceInOrderThroughManyLaps) {
+  QueueFixture queue(GetParam());
+  queue.start_tx();
+  for (std::uint32_t burst = 0; burst < 40; ++burst) {
+    const std::uint32_t count = burst % 7 + 1;
+    ASSERT_EQ(queue.send(frames_of(queue, count, 60 + burst)), count);
+    const auto ids = queue.device->look();
+    ASSERT_EQ(ids.size(), count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      EXPECT_EQ(queue.content(ids[i]), with_header(frame_of(60 + burst, static_cast<std::uint8_t>(i))));
+      queue.device->use(ids[i], 0);
+    }
+  }
+  queue.tx.tx_done_cleanup();
+  EXPECT_EQ(queue.tx.in_flight(), 0u);
+  EXPECT_EQ(queue.tx.fault(), nullptr);
+}
+
+TEST_P(TxRing, AFullRingTakesNoMore) {
+  QueueFixture queue(GetParam());
+  queue.start_tx();
+  EXPECT_EQ(queue.send(frames_of(queue, 20)), QueueFixture::kSize);
+  EXPECT_EQ(queue.send(frames_of(queue, 1)), 0u);
+  for (const std::uint32_t id : queue.device->look()) queue.device->use(id, 0);
+  EXPECT_EQ(queue.send(frames_of(queue, 20)), QueueFixture::kSize);
+}
+
+TEST_P(TxRing, AChainIsOneFrameWithAndWithoutTables) {
+  for (const hw::virtio::Features more : {hw::virtio::Features{0}, feature::kIndirectDesc}) {
+    QueueFixture queue(GetParam() | more);
+    queue.start_tx();
+    for (std::uint32_t lap = 0; lap < 10; ++lap) {
+      ASSERT_EQ(queue.send(frames_of(queue, 2, 200, 60)), 2u);
+      const auto ids = queue.device->look();
+      ASSERT_EQ(ids.size(), 2u);
+      EXPECT_EQ(queue.device->parts(ids[0]).size(), 5u) << "the header and four segments";
+      EXPECT_EQ(queue.content(ids[1]), with_header(frame_of(200, 1)));
+      for (const std::uint32_t id : ids) queue.device->use(id, 0);
+    }
+    queue.tx.tx_done_cleanup();
+    EXPECT_EQ(queue.tx.in_flight(), 0u);
+    EXPECT_EQ(queue.tx.fault(), nullptr);
+  }
+}
+
+TEST_P(TxRing, ADeviceMayUseBuffersOutOfOrder) {
+  QueueFixture queue(GetParam());
+  queue.start_tx();
+  ASSERT_EQ(queue.send(frames_of(queue, 8)), 8u);
+  auto ids = queue.device->look();
+  for (const std::size_t pick : {5u, 2u, 7u, 1u}) queue.device->use(ids[pick], 0);
+  queue.tx.tx_done_cleanup();
+  EXPECT_EQ(queue.tx.in_flight(), 8u) << "the oldest is still with the device";
+  for (const std::size_t pick : {0u, 6u, 4u, 3u}) queue.device->use(ids[pick], 0);
+  queue.tx.tx_done_cleanup();
+  EXPECT_EQ(queue.tx.in_flight(), 0u);
+  EXPECT_EQ(queue.tx.fault(), nullptr);
+}
+
+TEST_P(TxRing, OneEntryMayStandForABatchInOrder) {
+  QueueFixture queue(GetParam() | feature::kInOrder);
+  queue.start_tx();
+  for (std::uint32_t lap = 0; lap < 9; ++lap) {
+    ASSERT_EQ(queue.send(frames_of(queue, 8)), 8u);
+    const auto ids = queue.device->look();
+    queue.device->use(ids[7], 0, 7);
+    queue.tx.tx_done_cleanup();
+    ASSERT_EQ(queue.tx.in_flight(), 0u);
+  }
+  EXPECT_EQ(queue.tx.fault(), nullptr);
+}
+
+TEST_P(TxRing, ABufferThatTheDeviceDidNotHaveEndsTheQueue) {
+  for (const std::uint32_t id : {3u, QueueFixture::kSize, 0xFFFFu}) {
+    QueueFixture queue(GetParam());
+    queue.start_tx();
+    ASSERT_EQ(queue.send(frames_of(queue, 2)), 2u);
+    queue.device->look();
+    queue.device->use(id, 0);
+    EXPECT_EQ(queue.send(frames_of(queue, 1)), 0u);
+    EXPECT_STREQ(queue.tx.fault(), "a buffer that it did not have");
+    queue.tx.drain(DrainReason::stopped);
+    EXPECT_EQ(queue.dropped(&TxDrops::stopped), 2u);
+  }
+}
+
+TEST_P(TxRing, ABufferThatIsUsedTwiceEndsTheQueue) {
+  QueueFixture queue(GetParam());
+  queue.start_tx();
+  ASSERT_EQ(queue.send(frames_of(queue, 4)), 4u);
+  queue.device->look();
+  queue.device->use(2, 0);
+  queue.device->use(2, 0);
+  queue.tx.tx_done_cleanup();
+  EXPECT_STREQ(queue.tx.fault(), "a buffer twice, or a part of one");
+}
+
+TEST_P(TxRing, BuffersThatNeverComeBackAreNamedWhenTheQueueStops) {
+  QueueFixture queue(GetParam());
+  queue.start_tx();
+  ASSERT_EQ(queue.send(frames_of(queue, 3)), 3u);
+  EXPECT_EQ(queue.tx.sent().packets, 3u);
+  EXPECT_TRUE(queue.tx.progress().has_value());
+  EXPECT_EQ(queue.tx.drain(DrainReason::stopped), 3u);
+  EXPECT_EQ(queue.tx.sent().packets, 0u);
+  EXPECT_EQ(queue.dropped(&TxDrops::stopped), 3u);
+}
+
+TEST_P(TxRing, ACacheMayChangeWhileFramesAreSent) {
+  QueueFixture queue(GetParam());
+  queue.start_tx();
+  ASSERT_EQ(queue.send(frames_of(queue, 3)), 3u);
+  Mempool other = Mempool::create(queue.context, {.count = 64, .name = "other"}).value();
+  MempoolCache others(other, 64);
+  ASSERT_TRUE(queue.tx.use_cache(others));
+  for (const std::uint32_t id : queue.device->look()) queue.device->use(id, 0);
+  queue.tx.tx_done_cleanup();
+  EXPECT_EQ(queue.tx.in_flight(), 0u);
+  EXPECT_EQ(other.stats().in_use(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, TxRing, testing::ValuesIn(kFormats),
+                         [](const auto& info) { return info.param == 0 ? "split" : "packed"; });
+
+TEST(SplitTxRing, AUsedIndexThatJumpsEndsTheQueue) {
+  QueueFixture queue;
+  queue.start_tx();
+  ASSERT_EQ(queue.send(frames_of(queue, 2)), 2u);
+  queue.device->jump(3);
+  EXPECT_EQ(queue.send(frames_of(queue, 1)), 0u);
+  EXPECT_STREQ(queue.tx.fault(), "more buffers than it had");
+}
+
+}  // namespace
+}  // namespace pollux::drivers::virtio::test
