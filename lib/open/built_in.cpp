@@ -11,7 +11,9 @@
 
 namespace pollux {
 
-std::deque<CardDriver> built_in_drivers() { return {drivers::igb::driver(), drivers::igbvf::driver(), drivers::virtio::driver()}; }
+std::deque<CardDriver> built_in_drivers() {
+  return {drivers::igb::driver(), drivers::igbvf::driver(), drivers::virtio::driver()};
+}
 
 std::deque<CardModel> built_in_models() {
   return {{.name = "virtio-net", .make = *models::virtio::card_maker("")},

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "fuzz/require.hpp"
+#include "net/superframe.hpp"
 #include "net/virtio_net_header.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/runtime/gro.hpp"
 #include "pollux/runtime/gso.hpp"
-#include "net/superframe.hpp"
 
 namespace {
 

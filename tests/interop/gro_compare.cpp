@@ -17,6 +17,7 @@
 
 #include "gro_sequences.hpp"
 #include "kernel_gro.hpp"
+#include "net/superframe.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/packet/byte_order.hpp"
@@ -24,7 +25,6 @@
 #include "pollux/net/packet/transport.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/runtime/gro.hpp"
-#include "net/superframe.hpp"
 
 namespace {
 
@@ -45,8 +45,7 @@ T must(Result<T> result) {
 /// What a TAP port hands to the kernel for a merged frame.
 void make_superframe(MergedFrame& frame, const TxOffload& request) {
   const std::span headers(frame.bytes.data(), request.l4_offset() + std::size_t{request.l4});
-  const VirtioNetHeader header =
-      superframe_header(headers, request, static_cast<std::uint32_t>(frame.bytes.size()));
+  const VirtioNetHeader header = superframe_header(headers, request, static_cast<std::uint32_t>(frame.bytes.size()));
   frame.segment_size = header.segment_size;
   frame.segmentation = header.segmentation;
 }

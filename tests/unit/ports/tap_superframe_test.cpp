@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "fixture.hpp"
-#include "ports/tap/queues.hpp"
 #include "net/superframe.hpp"
+#include "ports/tap/queues.hpp"
 #include "support/routed_frames.hpp"
 
 namespace pollux::ports {
