@@ -26,9 +26,8 @@ std::optional<LinkMode> parse_link_mode(std::string_view text) {
   return std::nullopt;
 }
 
-Result<LinkConfig> check_link_config(std::string_view port, LinkConfig config, const LinkModes& supported) {
+Result<void> check_link_config(std::string_view port, const LinkConfig& config, const LinkModes& supported) {
   const std::string hint = fmt::format("the port's modes are {}", to_string(supported));
-  if (config.advertised == kAllLinkModes) config.advertised = supported;
   if (config.forced) {
     if (speed_of(*config.forced) >= 1000) {
       return fail(ErrorCode::invalid_argument,
@@ -36,7 +35,7 @@ Result<LinkConfig> check_link_config(std::string_view port, LinkConfig config, c
                   fmt::format("1000 Mb/s and more need negotiation (IEEE 802.3): advertise {} alone",
                               to_string(*config.forced)));
     }
-    if (supported.contains(*config.forced)) return config;
+    if (supported.contains(*config.forced)) return {};
     return fail(ErrorCode::not_supported, fmt::format("{}: {} is not supported", port, to_string(*config.forced)),
                 hint);
   }
@@ -44,7 +43,7 @@ Result<LinkConfig> check_link_config(std::string_view port, LinkConfig config, c
     return fail(ErrorCode::invalid_argument, fmt::format("{}: no mode is advertised", port),
                 "name at least one mode; to have no link, stop the PHY");
   }
-  if (supported.contains(config.advertised)) return config;
+  if (config.advertised == kAllLinkModes || supported.contains(config.advertised)) return {};
   return fail(ErrorCode::not_supported,
               fmt::format("{}: {} has modes that are not supported", port, to_string(config.advertised)), hint);
 }

@@ -296,9 +296,7 @@ Result<void> PortMachine::change(std::string_view call, const std::function<void
   Settings to = settings();
   edit(to);
   if (auto valid = check(to); !valid) return valid;
-  if (state_ == PortState::started) {
-    if (auto applied = apply(to); !applied) return applied;
-  }
+  if (state_ == PortState::started || reaches_stopped(settings(), to)) return apply(std::move(to));
   driver_->settings_ = std::move(to);
   return {};
 }
@@ -316,12 +314,14 @@ Result<void> PortMachine::check(const Settings& to) {
 }
 
 // What a removed card had is lost anyway, and what its owner refuses has not changed.
-Result<void> PortMachine::apply(const Settings& to) {
-  const bool pauses = needs_pause(settings(), to);
+Result<void> PortMachine::apply(Settings to) {
+  const bool pauses = state_ == PortState::started && needs_pause(settings(), to);
   if (pauses) {
     if (auto paused = driver_->pause(kPauseLimit); !paused) return paused;
   }
-  auto applied = driver_->apply(&settings(), to);
+  std::swap(to, driver_->settings_);
+  auto applied = driver_->apply(&to, settings());
+  if (!applied) std::swap(to, driver_->settings_);
   Result<void> rebuilt;
   const ErrorCode code = applied ? ErrorCode{} : applied.error().code;
   if (!applied && code != ErrorCode::device_removed && code != ErrorCode::permission_denied) {

@@ -124,8 +124,7 @@ class PortMachine {
   [[nodiscard]] Result<void> configure(Settings to);
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
   [[nodiscard]] Result<void> check(const Settings& to);
-  /// Of a started port.
-  [[nodiscard]] Result<void> apply(const Settings& to);
+  [[nodiscard]] Result<void> apply(Settings to);
   /// Stops the card's DMA; its queues are closed.
   [[nodiscard]] Result<void> halt();
   [[nodiscard]] const ValidatedConfig& queue_settings() const noexcept { return settings().queues; }

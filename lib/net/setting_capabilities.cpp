@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <set>
 
 #include "net/config_check.hpp"
@@ -30,7 +31,7 @@ std::uint32_t rate_of(const Rates& rates, std::uint16_t index) noexcept {
   return rate == rates.end() ? 0 : rate->second;
 }
 
-const Settings& SettingCapabilities::settings() const noexcept { return port_.settings(); }
+PortDriver& SettingCapabilities::driver() const noexcept { return port_.driver(); }
 
 Result<void> SettingCapabilities::change(std::string_view call, const std::function<void(Settings&)>& edit) {
   return port_.change(call, edit);
@@ -70,9 +71,9 @@ Result<void> SettingCapabilities::set_rss(const RssConfig& config) {
   return change("set_rss", [&](Settings& settings) { settings.rss = config; });
 }
 
-RssConfig SettingCapabilities::rss() const { return effective_rss(settings(), port_.info().limits); }
+RssConfig SettingCapabilities::rss() const { return effective_rss(settings(), port_limits()); }
 
-std::uint32_t SettingCapabilities::table_size() const { return port_.info().limits.rss_table; }
+std::uint32_t SettingCapabilities::table_size() const { return port_limits().rss_table; }
 
 // The limits of a pool end with it.
 Result<void> SettingCapabilities::set_queue_pools(const QueuePoolsConfig& config) {
@@ -83,14 +84,14 @@ Result<void> SettingCapabilities::set_queue_pools(const QueuePoolsConfig& config
 }
 
 std::uint16_t SettingCapabilities::queue_of(std::uint16_t pool, std::uint16_t index) const noexcept {
-  return static_cast<std::uint16_t>(pool + index * port_.info().limits.max_pools);
+  return static_cast<std::uint16_t>(pool + index * port_limits().max_pools);
 }
 
 // With virtual functions the other queues belong to them, or to no pool.
 Result<void> SettingCapabilities::set_tx_rate(std::uint16_t queue, std::uint32_t megabits) {
   const auto* const functions = port_.capability<VirtualFunctions>();
   const bool has_functions = functions != nullptr && functions->functions() != 0;
-  const std::uint32_t queues = has_functions ? 1 : port_.info().limits.max_tx_queues;
+  const std::uint32_t queues = has_functions ? 1 : port_limits().max_tx_queues;
   if (queue >= queues) {
     return refuse(port_.info().name, fmt::format("rate limit: there is no transmit queue {}", queue),
                   fmt::format("the port has {} of them, counted from 0", queues));
@@ -116,9 +117,83 @@ Result<void> SettingCapabilities::set_flow_control(const FlowControlConfig& conf
   return change("set_flow_control", [&](Settings& settings) { settings.flow_control = config; });
 }
 
-FlowControlState SettingCapabilities::flow_control() {
-  auto* const state = port_.driver().capability<PauseState>();
-  return state == nullptr ? FlowControlState{.config = settings().flow_control} : state->pause_state();
+LinkConfig SettingCapabilities::link_config() const {
+  LinkConfig config = settings().link;
+  if (config.advertised == kAllLinkModes) config.advertised = supported_modes();
+  return config;
+}
+
+Result<void> SettingCapabilities::set_link_config(const LinkConfig& config) {
+  return change("set_link_config", [&](Settings& settings) { settings.link = config; });
+}
+
+Result<void> SettingCapabilities::set_phy_enabled(bool enabled) {
+  return change("set_phy_enabled", [=](Settings& settings) { settings.phy_enabled = enabled; });
+}
+
+Result<LinkDetails> SettingCapabilities::link_details() {
+  auto details = part<LinkControl>().link_details();
+  if (!details) return details;
+  details->config = link_config();
+  details->phy_enabled = phy_enabled();
+  details->supported = supported_modes();
+  return details;
+}
+
+Result<void> SettingCapabilities::expect_vector(std::uint16_t queue) {
+  const auto vectors = rx_vectors();
+  if (!vectors && vectors.error().code == ErrorCode::not_supported) return tl::unexpected<Error>(vectors.error());
+  if (queue < port_limits().max_rx_queues) return {};
+  return refuse(port_.info().name, fmt::format("there is no receive queue {}", queue),
+                fmt::format("the port has at most {}", port_limits().max_rx_queues));
+}
+
+Result<void> SettingCapabilities::set_moderation(std::uint16_t queue, const InterruptModeration& moderation) {
+  if (auto valid = expect_vector(queue); !valid) return valid;
+  const std::vector<unsigned> vectors = rx_vectors().value_or(std::vector<unsigned>());
+  return change("set_moderation", [&](Settings& settings) {
+    settings.moderation[queue] = moderation;
+    for (std::uint16_t other = 0; queue < vectors.size() && other < vectors.size(); ++other) {
+      if (vectors[other] == vectors[queue]) settings.moderation[other] = moderation;
+    }
+  });
+}
+
+Result<InterruptModeration> SettingCapabilities::moderation(std::uint16_t queue) {
+  if (auto valid = expect_vector(queue); !valid) return pass_on(std::move(valid));
+  const auto set = settings().moderation.find(queue);
+  return set == settings().moderation.end() ? InterruptModeration{} : set->second;
+}
+
+Result<void> SettingCapabilities::set_wake_events(const WakeEvents& events) {
+  return change("set_wake_events", [&](Settings& settings) { settings.wake = events; });
+}
+
+Result<void> SettingCapabilities::set_led(LedMode mode) {
+  return change("set_led", [=](Settings& settings) { settings.led = mode; });
+}
+
+Result<void> SettingCapabilities::set_frame_stamps(const FrameStampsConfig& config) {
+  return change("set_frame_stamps", [&](Settings& settings) {
+    settings.stamps = config;
+    settings.clock_frequency = settings.clock_frequency.value_or(0);
+  });
+}
+
+Result<void> SettingCapabilities::use_clock(std::string_view call) {
+  if (settings().clock_frequency) return {};
+  return change(call, [](Settings& settings) { settings.clock_frequency = 0; });
+}
+
+Result<double> SettingCapabilities::set_frequency(double ppb) {
+  return change("set_frequency", [=](Settings& settings) { settings.clock_frequency = ppb; }).map([this] {
+    return frequency();
+  });
+}
+
+double SettingCapabilities::frequency() const {
+  const double step = limits().frequency_step;
+  return std::round(settings().clock_frequency.value_or(0) / step) * step;
 }
 
 }  // namespace pollux

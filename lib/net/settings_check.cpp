@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cmath>
 #include <set>
 #include <string_view>
 
@@ -29,6 +31,7 @@ struct Setting {
   bool (*differs)(const Settings& from, const Settings& to);
   Need need;
   Result<void> (*check)(const SettingsChange& change);  ///< of a value that differs
+  bool reaches_stopped = false;                         ///< it concerns the card of a port that is not started, too
 };
 
 Result<void> check_nothing(const SettingsChange&) { return {}; }
@@ -116,6 +119,29 @@ Result<void> check_tx_rates(const SettingsChange& change) {
   return {};
 }
 
+Result<void> check_link(const SettingsChange& change) {
+  return check_link_config(change.port.name, change.to.link, change.port.limits.link_modes);
+}
+
+Result<void> check_moderation(const SettingsChange& change) {
+  for (const auto& [queue, moderation] : change.to.moderation) {
+    const Duration interval = moderation.interval;
+    const bool is_whole = interval == std::chrono::floor<std::chrono::microseconds>(interval);
+    if (interval >= Duration::zero() && interval <= Interrupts::kMaxInterval && is_whole) continue;
+    return refuse(change.port.name, fmt::format("an interrupt interval of {} ns is impossible", interval.count()),
+                  "use whole microseconds, from 0 to 8191");
+  }
+  return {};
+}
+
+Result<void> check_clock(const SettingsChange& change) {
+  const double ppb = change.to.clock_frequency.value_or(0);
+  const double most = change.port.limits.clock.max_frequency;
+  if (std::abs(ppb) <= most) return {};
+  return refuse(change.port.name, fmt::format("clock: a frequency of {} ppb is out of range", ppb),
+                fmt::format("use at most {:.0f} ppb in either direction", most));
+}
+
 template <auto... Members>
 bool differs(const Settings& from, const Settings& to) {
   return ((from.*Members != to.*Members) || ...);
@@ -140,6 +166,13 @@ constexpr std::array kSettings{
     Setting{"tx_rate_limit", differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing, check_tx_rates},
     Setting{"loopback", differs<&Settings::loopback>, Need::stop, check_nothing},
     Setting{"flow_control", differs<&Settings::flow_control>, Need::nothing, check_nothing},
+    Setting{"link_control", differs<&Settings::link>, Need::nothing, check_link},
+    Setting{"phy_enabled", differs<&Settings::phy_enabled>, Need::nothing, check_nothing, true},
+    Setting{"interrupts", differs<&Settings::moderation>, Need::nothing, check_moderation},
+    Setting{"wake", differs<&Settings::wake>, Need::nothing, check_nothing},
+    Setting{"led", differs<&Settings::led>, Need::nothing, check_nothing, true},
+    Setting{"frame_stamps", differs<&Settings::stamps>, Need::nothing, check_nothing},
+    Setting{"clock", differs<&Settings::clock_frequency>, Need::nothing, check_clock, true},
 };
 
 }  // namespace
@@ -170,6 +203,11 @@ std::vector<std::string_view> changed_settings(const Settings& settings) {
 bool needs_pause(const Settings& from, const Settings& to) noexcept {
   return std::any_of(kSettings.begin(), kSettings.end(),
                      [&](const Setting& setting) { return setting.need == Need::pause && setting.differs(from, to); });
+}
+
+bool reaches_stopped(const Settings& from, const Settings& to) noexcept {
+  return std::any_of(kSettings.begin(), kSettings.end(),
+                     [&](const Setting& setting) { return setting.reaches_stopped && setting.differs(from, to); });
 }
 
 }  // namespace pollux

@@ -29,5 +29,7 @@ struct SettingsChange {
 
 /// Whether a started port pauses its queues for the change (PortDriver::pause).
 [[nodiscard]] bool needs_pause(const Settings& from, const Settings& to) noexcept;
+/// Whether the change concerns the card of a port that is open and not started, too.
+[[nodiscard]] bool reaches_stopped(const Settings& from, const Settings& to) noexcept;
 
 }  // namespace pollux

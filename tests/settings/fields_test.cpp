@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+#include "pollux/net/port_clock.hpp"
+#include "pollux/net/self_test.hpp"
 #include "settings/field_table.hpp"
 #include "settings/sim_port.hpp"
 
@@ -148,6 +150,36 @@ TEST(Settings, LeaveTheWakeUpEventsInASuspendedPort) {
   const Image image = port.image_asleep();
   EXPECT_EQ(image.registers.at("WUC[0]").value & 2, 2U);
   EXPECT_EQ(image.registers.at("WUFC[0]").value, 0x12U);
+}
+
+/// The LED blinks, the clock runs and the PHY is powered down (bit 11 of its control register) while a port is open,
+/// whatever becomes of it.
+TEST(Settings, ReachTheCardOfAStoppedPort) {
+  SimLab lab;
+  SimPort port(lab, 1);
+  const auto expect = [&port](const char* when, bool phy_enabled = false) {
+    const auto register_at = [&port](std::uint32_t offset) {
+      const auto all = port.port().capability<RegisterDump>()->registers();
+      return std::ranges::find(all, offset, &RegisterValue::offset)->value;
+    };
+    EXPECT_EQ(register_at(0x0E00) >> 24, 0x8EU) << when;
+    EXPECT_EQ(register_at(kTiminca), 1U << 24 | 16U << 19) << when;
+    const auto control = port.port().capability<PhyRegisters>()->read_phy_register({.number = 0});
+    EXPECT_EQ((control.value() & 0x0800) == 0, phy_enabled) << when;
+  };
+  ASSERT_TRUE(port.port().capability<IdentifyLed>()->set_led(LedMode::blink));
+  ASSERT_TRUE(port.port().capability<PortClock>()->set_frequency(0));
+  expect("opened", true);
+  ASSERT_TRUE(port.port().capability<LinkControl>()->set_phy_enabled(false));
+  expect("opened");
+  ASSERT_TRUE(port.port().capability<SelfTest>()->test_offline());
+  expect("after a self-test");
+  ASSERT_TRUE(port.suspend_and_resume());
+  expect("resumed");
+  ASSERT_TRUE(port.detach_and_attach());
+  expect("attached");
+  ASSERT_TRUE(port.settle());
+  expect("started");
 }
 
 }  // namespace

@@ -74,6 +74,10 @@ std::span<const FieldRow> other_rows() {
        [](Asked& a) { a.moderation[1] = {.interval = std::chrono::microseconds(100)}; },
        {{kEitr + 4 * 2, 0x7FFC, 100 << 2}, {kEitr + 4, 0x7FFC, 0}},
        "I210 datasheet, 8.8.14: microseconds from bit 2; Linux, igb_main.c, igb_write_itr"},
+      {"the LED blinks",
+       [](Asked& a) { a.led = LedMode::blink; },
+       {{0x0E00, 0xFF000000, 0x8E000000}},
+       "Linux, e1000_mac.c, igb_id_led_init, igb_blink_led: by default light 3 is off, then on (ID_LED_OFF1_ON2)"},
       // Vector 0 for other causes, then one for each receive queue: those from 8 on in the third byte.
       {"vectors",
        [](Asked& a) { a.config->rx_queues = 9; },

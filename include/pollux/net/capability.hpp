@@ -31,6 +31,7 @@ struct CapabilityId {
 struct CapabilityEntry {
   CapabilityId id;
   void* interface = nullptr;  ///< the sub-object of type C with this id; see offer() and by_settings()
+  void* part = nullptr;       ///< of type C::Part; see by_settings()
 };
 
 /// The row of a driver that implements C: `offer<Rss>(rss_)`.
@@ -43,6 +44,11 @@ template <class C>
 template <class C>
 [[nodiscard]] constexpr CapabilityEntry by_settings() noexcept {
   return {C::kId};
+}
+/// The same for a C of which a part is no setting, which the driver implements: `by_settings<FlowControl>(*this)`.
+template <class C>
+[[nodiscard]] CapabilityEntry by_settings(typename C::Part& part) noexcept {
+  return {C::kId, nullptr, &part};
 }
 
 /// A reference to a capability of a port, or empty if the port does not have it:

@@ -43,30 +43,27 @@ struct FlowControlState {
   std::uint32_t packet_buffer = 0;  ///< bytes that the card can hold for receive queues; 0: the port is not open
 };
 
+/// The part of FlowControl that is no setting.
+class POLLUX_API PauseState {
+ public:
+  virtual ~PauseState() = default;
+  [[nodiscard]] virtual FlowControlState flow_control() = 0;
+};
+
 /// Capability (see capability.hpp): pause frames. Off until it is turned on, since a polled port then cannot stop its
 /// link partner. The setting stays in force, through stops and starts, until the port is closed.
 /// A card sends pause frames when its packet buffer fills up. That happens only if a receive queue lets frames wait
 /// (RxQueueConfig::drop_enable), as the only queue of a port does by default.
-class POLLUX_API FlowControl {
+class POLLUX_API FlowControl : public PauseState {
  public:
   static constexpr CapabilityId kId{"flow_control"};
+  using Part = PauseState;
 
-  virtual ~FlowControl() = default;
   /// On a started port, a change of what is advertised restarts autonegotiation: the link is down for some seconds.
   /// The modes in force follow from the next `Port::link` or service after the link is up.
   /// Errors: invalid_argument (a water mark or a time outside its range), bad_state (closed), device_removed, timeout,
   /// device_fault (the PHY).
   [[nodiscard]] virtual Result<void> set_flow_control(const FlowControlConfig& config) = 0;
-  [[nodiscard]] virtual FlowControlState flow_control() = 0;
-};
-
-/// Capability (see capability.hpp): what the card does about FlowControl. FlowControl::flow_control returns it, too.
-class POLLUX_API PauseState {
- public:
-  static constexpr CapabilityId kId{"pause_state"};
-
-  virtual ~PauseState() = default;
-  [[nodiscard]] virtual FlowControlState pause_state() = 0;
 };
 
 }  // namespace pollux

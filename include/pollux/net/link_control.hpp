@@ -133,15 +133,26 @@ struct LinkDetails {
   std::optional<CableLength> cable = {};       ///< at 1000 Mb/s
 };
 
+/// The part of LinkControl that is no setting.
+class POLLUX_API LinkActions {
+ public:
+  virtual ~LinkActions() = default;
+  /// Negotiates again. Errors: bad_state (closed, not started, a forced mode, or the PHY is stopped), busy (a
+  /// management session or a loopback holds the link), device_removed, timeout, device_fault (the PHY).
+  [[nodiscard]] virtual Result<void> restart_negotiation() = 0;
+  /// Asks the PHY, which takes some milliseconds. Errors: bad_state (closed), device_removed, timeout, device_fault.
+  [[nodiscard]] virtual Result<LinkDetails> link_details() = 0;
+};
+
 /// Capability (see capability.hpp): the modes of the link, and its PHY. Settings stay in force, through stops, starts
 /// and resets, until the port is closed. A call on a started port takes the link down; it returns before the link is up
 /// again, which takes up to some seconds (see Port::wait_for_link and PortEvents). On another port it takes effect at
-/// the start. A PHY that fails in the middle of a change is set up as before by the next start.
-class POLLUX_API LinkControl {
+/// the start.
+class POLLUX_API LinkControl : public LinkActions {
  public:
   static constexpr CapabilityId kId{"link_control"};
+  using Part = LinkActions;
 
-  virtual ~LinkControl() = default;
   [[nodiscard]] virtual LinkModes supported_modes() const = 0;
   /// As in force; `advertised` names the modes.
   [[nodiscard]] virtual LinkConfig link_config() const = 0;
@@ -149,21 +160,17 @@ class POLLUX_API LinkControl {
   /// forced mode, if it has none), busy (a management session or a loopback holds the link), bad_state (closed),
   /// device_removed, timeout, device_fault (the PHY).
   [[nodiscard]] virtual Result<void> set_link_config(const LinkConfig& config) = 0;
-  /// Negotiates again. Errors: bad_state (not started, a forced mode, or the PHY is stopped), and those above.
-  [[nodiscard]] virtual Result<void> restart_negotiation() = 0;
   [[nodiscard]] virtual bool phy_enabled() const = 0;
   /// Stops or starts the PHY. A stopped one uses little power and sends nothing, so the link partner has no link,
   /// either. Stopping takes effect at once on any open port; a port that is opened again starts its PHY. Errors:
   /// not_supported (the PHY cannot be stopped), and those above.
   [[nodiscard]] virtual Result<void> set_phy_enabled(bool enabled) = 0;
-  /// Asks the PHY, which takes some milliseconds. Errors: bad_state (closed), device_removed, timeout, device_fault.
-  [[nodiscard]] virtual Result<LinkDetails> link_details() = 0;
 };
 
-/// Checks a setting against the modes of a card, and replaces kAllLinkModes by them. `port` is its name in
-/// the error. Errors: invalid_argument, not_supported.
-[[nodiscard]] POLLUX_API Result<LinkConfig> check_link_config(std::string_view port, LinkConfig config,
-                                                              const LinkModes& supported);
+/// Checks a setting against the modes of a card. `port` is its name in the error. Errors: invalid_argument,
+/// not_supported.
+[[nodiscard]] POLLUX_API Result<void> check_link_config(std::string_view port, const LinkConfig& config,
+                                                        const LinkModes& supported);
 
 /// A register of a PHY on the card's management bus (IEEE 802.3, clause 22).
 struct PhyRegister {

@@ -15,6 +15,18 @@ struct PortClockLimits {
   Duration tick{0};           ///< the clock advances in steps of this length
 };
 
+/// The part of PortClock that is no setting. Errors of all calls: bad_state (the port is closed), device_removed.
+class POLLUX_API ClockTime {
+ public:
+  virtual ~ClockTime() = default;
+  [[nodiscard]] virtual Result<Time> time() = 0;
+  /// Sets the clock. Later stamps follow it, also those of frames that were stamped before and are not read yet.
+  /// Error invalid_argument: `time` is negative, or in the last 146 years that the type can hold.
+  [[nodiscard]] virtual Result<void> set_time(Time time) = 0;
+  /// Adds `offset` to the clock, whatever its rate. Error invalid_argument: it would leave the range of `set_time`.
+  [[nodiscard]] virtual Result<void> adjust_time(Duration offset) = 0;
+};
+
 /// Capability (see capability.hpp): the card's own clock, with which it stamps frames (FrameStamps). It counts
 /// nanoseconds from any origin that the program chooses; PTP counts from 1 January 1970 TAI. It runs from the first
 /// call on, at 0, while the port is open, started or not.
@@ -23,21 +35,14 @@ struct PortClockLimits {
 /// meanwhile, so the Context's clock bridges that time, and the clock may then be wrong by some microseconds.
 /// A card's counter may wrap within hours. `Port::service`, or the Context's control tasks, must run more often,
 /// which they do if link changes are to be noticed; time then never jumps back.
-///
-/// Errors of all calls: bad_state (the port is closed), device_removed.
-class POLLUX_API PortClock {
+class POLLUX_API PortClock : public ClockTime {
  public:
   static constexpr CapabilityId kId{"clock"};
+  using Part = ClockTime;
 
-  virtual ~PortClock() = default;
-  [[nodiscard]] virtual Result<Time> time() = 0;
-  /// Sets the clock. Later stamps follow it, also those of frames that were stamped before and are not read yet.
-  /// Error invalid_argument: `time` is negative, or in the last 146 years that the type can hold.
-  [[nodiscard]] virtual Result<void> set_time(Time time) = 0;
-  /// Adds `offset` to the clock, whatever its rate. Error invalid_argument: it would leave the range of `set_time`.
-  [[nodiscard]] virtual Result<void> adjust_time(Duration offset) = 0;
   /// Makes the clock faster than its oscillator by `ppb` parts per billion, or slower. Returns the frequency that is in
   /// force: the nearest multiple of PortClockLimits::frequency_step. Error invalid_argument: beyond max_frequency.
+  /// Others: as above.
   [[nodiscard]] virtual Result<double> set_frequency(double ppb) = 0;
   /// Parts per billion, as in force.
   [[nodiscard]] virtual double frequency() const = 0;

@@ -10,6 +10,8 @@
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/burst_mode.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/link_control.hpp"
+#include "pollux/net/port_clock.hpp"
 
 namespace pollux {
 
@@ -219,6 +221,8 @@ struct PortLimits {
   std::uint32_t rss_table = 0;                   ///< entries
   std::uint32_t rss_types = 0;                   ///< bits of RssTypes
   std::uint32_t max_tx_rate = 0;                 ///< of TxRateLimit, in Mb/s
+  LinkModes link_modes = {};                     ///< of LinkControl
+  PortClockLimits clock = {};                    ///< of PortClock
   std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected
   std::optional<PacketBufferLimits> packet_buffers = std::nullopt;  ///< nullopt: they have one size
 };

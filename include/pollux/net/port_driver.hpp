@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -118,11 +119,12 @@ class POLLUX_API PortDriver {
   /// Called in states opened, configured and started. The rules that this driver adds to those of all ports
   /// (check_settings): a setting that it cannot have. `from` are the settings in force. Changes nothing.
   [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, const Settings& /*to*/) { return {}; }
-  /// Called in state started. Brings the card from settings to others, at once: what does not differ is not written. If
-  /// that fails, it is called again with both exchanged, except after device_removed, and after permission_denied: the
-  /// card's owner has refused, and nothing has changed. A driver's start() calls it without `from`: then everything
-  /// that a setting governs is written, whatever a reset has left. What is written depends on `to`, and on what is
-  /// observed, such as the speed of the link, alone.
+  /// Called in state started. Brings the card from settings to others, at once: what does not differ is not written.
+  /// `to` are settings() already. If that fails, it is called again with both exchanged, except after device_removed,
+  /// and after permission_denied: the card's owner has refused, and nothing has changed. A change that also concerns
+  /// the card of a stopped port, such as that of the LED, calls it in states opened and configured, too. A driver's
+  /// start() calls it without `from`: then everything that a setting governs is written, whatever a reset has left.
+  /// What is written depends on `to`, and on what is observed, such as the speed of the link, alone.
   [[nodiscard]] virtual Result<void> apply(const Settings* from, const Settings& to) = 0;
   /// Called in state started, around an `apply` of settings that decide what queued frames look like, such as how VLAN
   /// tags are stripped and inserted. Bursts do nothing until `unpause`, and no frame waits in the card whose tag it
@@ -152,6 +154,13 @@ class POLLUX_API PortDriver {
     }
     return nullptr;
   }
+  /// The part of C that `by_settings` names in the table.
+  template <class C>
+  [[nodiscard]] typename C::Part& part() const noexcept {
+    const auto all = capabilities();
+    const auto entry = std::find_if(all.begin(), all.end(), [](const auto& row) { return row.id == C::kId; });
+    return *static_cast<typename C::Part*>(entry->part);
+  }
 
   /// Called in states opened and configured, with no buffer in a ring. Prepares the card for a sleep of the machine: it
   /// accesses no memory, and waits for its wake-up events if it has any. Its registers may be out of reach until
@@ -176,7 +185,6 @@ class POLLUX_API PortDriver {
   /// and memory are then never freed.
   virtual void retire() noexcept = 0;
 
- protected:
   /// The settings in force, or, if the port is not started, those of its next start.
   [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
   /// From before start() until before halt().

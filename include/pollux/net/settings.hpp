@@ -8,11 +8,16 @@
 #include <vector>
 
 #include "pollux/net/flow_control.hpp"
+#include "pollux/net/frame_stamps.hpp"
+#include "pollux/net/identify_led.hpp"
+#include "pollux/net/interrupts.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/link_control.hpp"
 #include "pollux/net/loopback.hpp"
 #include "pollux/net/queue_pools.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/validated_config.hpp"
+#include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux {
 
@@ -38,7 +43,14 @@ struct Settings {
   std::map<std::uint16_t, std::uint32_t> tx_rates = {};       ///< by queue, in Mb/s (TxRateLimit); absent: no limit
   std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};  ///< by pool
   LoopbackMode loopback = LoopbackMode::none;
-  FlowControlConfig flow_control = {};  ///< see FlowControl
+  FlowControlConfig flow_control = {};                           ///< see FlowControl
+  LinkConfig link = {};                                          ///< see LinkControl
+  bool phy_enabled = true;                                       ///< see LinkControl
+  std::map<std::uint16_t, InterruptModeration> moderation = {};  ///< by receive queue (Interrupts); absent: none
+  WakeEvents wake = {};                                          ///< see WakeOnLan
+  LedMode led = LedMode::automatic;                              ///< see IdentifyLed
+  FrameStampsConfig stamps = {};                                 ///< see FrameStamps
+  std::optional<double> clock_frequency = {};                    ///< in ppb (PortClock); absent: the clock does not run
 
   [[nodiscard]] bool operator==(const Settings&) const = default;
 };

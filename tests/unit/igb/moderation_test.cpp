@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 
 class Moderation : public SleepOnACard {
  protected:
-  Interrupts& interrupts() { return *driver->capability<Interrupts>(); }
+  Interrupts& interrupts() { return *port->capability<Interrupts>(); }
   [[nodiscard]] std::uint32_t interval(std::uint32_t vector) {
     return fixture->value<reg::EITR>(vector).get(reg::EITR::INTERVAL);
   }

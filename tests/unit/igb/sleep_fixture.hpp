@@ -37,7 +37,6 @@ class SleepOnACard : public testing::Test {
   void open() {
     auto opened = probe(fixture->context, fixture->device());
     ASSERT_TRUE(opened) << opened.error().message();
-    driver = opened->get();
     port = std::make_unique<PortMachine>(fixture->context.state(), *std::move(opened));
   }
   RxQueue& rx(std::uint16_t queue) { return *port->rx_queue(queue); }
@@ -64,7 +63,6 @@ class SleepOnACard : public testing::Test {
 
   std::optional<IgbFixture> fixture;
   std::unique_ptr<PortMachine> port;
-  PortDriver* driver = nullptr;  // of the port
 };
 
 }  // namespace pollux::drivers::igb

@@ -92,6 +92,8 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
     if (from->promiscuous != to.promiscuous) call += " promiscuous";
     if (from->all_multicast != to.all_multicast) call += " all_multicast";
     if (from->vlan_stripping != to.vlan_stripping) call += " stripping";
+    if (from->led != to.led) call += " led";
+    EXPECT_EQ(&to, &settings()) << "they are in force already";
     const auto error = script_.apply.empty() ? std::nullopt : std::optional(script_.apply.back());
     if (error) script_.apply.pop_back();
     return script_.note(std::move(call), error);
@@ -282,6 +284,19 @@ TEST_F(Machine, TheQueuesPauseForASettingOfTags) {
   EXPECT_EQ(strip().error().code, ErrorCode::timeout);
   EXPECT_THAT(script_.calls, ElementsAre("pause"));
   EXPECT_TRUE(port_->settings().vlan_stripping);
+}
+
+TEST_F(Machine, OnlyWhatConcernsTheCardOfAStoppedPortIsAppliedThere) {
+  open();
+  ASSERT_TRUE(port_->change("test", [](Settings& settings) { settings.vlan_stripping = true; }));
+  EXPECT_THAT(script_.calls, ElementsAre());
+  const auto set = [&](LedMode led) { return port_->change("test", [=](Settings& all) { all.led = led; }); };
+  ASSERT_TRUE(set(LedMode::on));
+  EXPECT_THAT(script_.calls, ElementsAre("apply led"));
+  script_.apply = {ErrorCode::timeout};
+  EXPECT_EQ(set(LedMode::off).error().code, ErrorCode::timeout);
+  EXPECT_THAT(script_.calls, ElementsAre("apply led", "apply led", "apply led"));
+  EXPECT_EQ(port_->settings().led, LedMode::on);
 }
 
 TEST_F(Machine, AFailedStartIsUndone) {

@@ -163,12 +163,12 @@ TEST(Telemetry, ListsEveryCapabilityOfAPort) {
   TestClient client = fixture.client();
   const Json listed = client.result("port.info", kPlx0)["capabilities"];
   EXPECT_EQ(listed, Json(fixture.port.capabilities()));
-  EXPECT_THAT(fixture.port.capabilities(),
-              UnorderedElementsAre("link_control", "flow_control", "pause_state", "rss", "interrupts", "clock",
-                                   "registers", "led", "self_test", "nvm", "wake", "flow_rules", "phy_registers",
-                                   "vlan_stripping", "frame_stamps", "virtual_functions", "tx_rate_limit", "loopback",
-                                   "queue_pools", "unicast_filter", "multicast_filter", "vlan_filter", "double_vlan",
-                                   "transmit_watch", "receive_watch"));
+  EXPECT_THAT(
+      fixture.port.capabilities(),
+      UnorderedElementsAre("link_control", "flow_control", "rss", "interrupts", "clock", "registers", "led",
+                           "self_test", "nvm", "wake", "flow_rules", "phy_registers", "vlan_stripping", "frame_stamps",
+                           "virtual_functions", "tx_rate_limit", "loopback", "queue_pools", "unicast_filter",
+                           "multicast_filter", "vlan_filter", "double_vlan", "transmit_watch", "receive_watch"));
 }
 
 TEST(Telemetry, ChangesSettings) {

@@ -12,19 +12,12 @@
 namespace pollux::drivers::igb {
 namespace {
 
-constexpr Duration kTick{16};
-constexpr double kBillion = 1e9;
-constexpr double kStep = kBillion / CardClock::kNominal;  // 119.2 ppb
-/// TIMINCA.VALUE has 24 bits, so the rate can nearly double (Linux, igb_ptp.c, igb_ptp_init: max_adj).
-constexpr std::int64_t kMaxSteps = (std::int64_t{1} << 24) - 1 - CardClock::kNominal;
 /// The parts of a nanosecond in the counter.
 constexpr std::uint64_t kParts = (std::uint64_t{1} << CardClock::kShift) - 1;
 /// [I-SYSTIM] More than can pass while TIMINCA is written: then the counter itself has jumped. A second.
 constexpr std::uint64_t kJump = std::uint64_t{1'000'000'000} << CardClock::kShift;
 /// Leaves room for 146 years of running.
 constexpr Time kMaxTime = Time::max() / 2;
-
-std::int64_t steps_of(std::uint32_t increment) noexcept { return std::int64_t{increment} - CardClock::kNominal; }
 
 }  // namespace
 
@@ -41,24 +34,25 @@ std::uint64_t CardClock::read_counter() const {
   return first >> 32 == second >> 32 && first <= second ? first : pair();
 }
 
-// Linux, igb_ptp.c, igb_ptp_init.
-void CardClock::start_counter() {
-  card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment_));
+// Linux, igb_ptp.c, igb_ptp_init. With another increment the counter goes on, so that no time is lost
+// (igb_ptp_adjfreq_82576).
+Result<void> CardClock::run_at(double frequency) {
+  if (state_ != State::off) {
+    if (auto updated = update(); !updated) return updated;
+  }
+  const auto increment = static_cast<std::uint32_t>(kNominal + std::llround(frequency / kLimits.frequency_step));
+  card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment));
   card_.regs.flush();
-  counter_ = read_counter();
-  state_ = State::running;
-}
-
-Result<void> CardClock::run() {
-  if (auto is_open = expect_open(card_, "the clock cannot be used"); !is_open) return is_open;
-  if (state_ == State::off) start_counter();
+  const std::uint64_t counter = read_counter();
   if (card_.regs.removed()) return fail_removed(card_.name);
+  if (state_ != State::running || counter - counter_ > kJump) counter_ = counter;
+  state_ = State::running;
   return {};
 }
 
 // Moves the pair of counter and time to now. The difference is right across a wrap.
 Result<void> CardClock::update() {
-  if (auto runs = run(); !runs) return runs;
+  if (auto is_open = expect_open(card_, "the clock cannot be used"); !is_open) return is_open;
   if (state_ == State::suspended) {
     const Time now = card_.clock().now();
     time_ += now - suspended_at_;
@@ -102,41 +96,11 @@ Result<void> CardClock::adjust_time(Duration offset) {
   return {};
 }
 
-// The counter goes on with another increment, so that no time is lost: Linux, igb_ptp.c, igb_ptp_adjfreq_82576.
-Result<double> CardClock::set_frequency(double ppb) {
-  if (!(std::abs(ppb) <= limits().max_frequency)) {
-    return refuse(card_.name, fmt::format("clock: a frequency of {} ppb is out of range", ppb),
-                  fmt::format("use at most {:.0f} ppb in either direction", limits().max_frequency));
-  }
-  if (auto updated = update(); !updated) return pass_on(std::move(updated));
-  increment_ = static_cast<std::uint32_t>(CardClock::kNominal + std::llround(ppb / kStep));
-  if (state_ == State::running) {
-    card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment_));
-    card_.regs.flush();
-    const std::uint64_t counter = read_counter();
-    if (card_.regs.removed()) return fail_removed(card_.name);
-    if (counter - counter_ > kJump) counter_ = counter;
-  }
-  return frequency();
-}
-
-double CardClock::frequency() const { return static_cast<double>(steps_of(increment_)) * kStep; }
-
-PortClockLimits CardClock::limits() const {
-  return {.max_frequency = static_cast<double>(kMaxSteps) * kStep, .frequency_step = kStep, .tick = kTick};
-}
-
 void CardClock::suspend() {
   if (state_ != State::running) return;
   static_cast<void>(update());
   suspended_at_ = card_.clock().now();
   state_ = State::suspended;
-}
-
-void CardClock::resume() {
-  if (state_ != State::suspended) return;
-  static_cast<void>(update());
-  start_counter();
 }
 
 void CardClock::follow() {

@@ -10,12 +10,16 @@ namespace pollux::drivers::igb {
 
 /// The card's clock: SYSTIM counts 2^-19 ns, and software adds the time at one of its values. SYSTIM itself is never
 /// written. Thread rule: the port's control calls.
-class CardClock final : public PortClock {
+class CardClock final : public ClockTime {
  public:
   /// SYSTIM's unit is 2^-kShift ns. TIMINCA adds kNominal, which is 16 ns, every 16 ns (Linux, igb_ptp.c,
   /// INCVALUE_82576 and INCPERIOD_82576).
   static constexpr unsigned kShift = 19;
   static constexpr std::uint32_t kNominal = 16U << kShift;
+  /// TIMINCA.VALUE has 24 bits, so the rate can nearly double (Linux, igb_ptp.c, igb_ptp_init: max_adj).
+  static constexpr PortClockLimits kLimits{.max_frequency = ((1U << 24) - 1 - kNominal) * (1e9 / kNominal),
+                                           .frequency_step = 1e9 / kNominal,
+                                           .tick = Duration(16)};
 
   /// `card` outlives this object.
   explicit CardClock(const igb::Card& card) noexcept : card_(card) {}
@@ -23,16 +27,12 @@ class CardClock final : public PortClock {
   [[nodiscard]] Result<Time> time() override;
   [[nodiscard]] Result<void> set_time(Time time) override;
   [[nodiscard]] Result<void> adjust_time(Duration offset) override;
-  [[nodiscard]] Result<double> set_frequency(double ppb) override;
-  [[nodiscard]] double frequency() const override;
-  [[nodiscard]] PortClockLimits limits() const override;
 
-  /// Starts the counter unless it runs.
-  [[nodiscard]] Result<void> run();
+  /// Lets the counter run, in ppb beyond the oscillator's frequency; also after the card was reset. Error
+  /// device_removed.
+  [[nodiscard]] Result<void> run_at(double frequency);
   /// The counter is about to be reset: from now on the Context's clock gives the time.
   void suspend();
-  /// The card was reset: starts the counter again if it ran before.
-  void resume();
   /// Call it at least every four hours, so that no wrap of the counter is missed.
   void follow();
   /// The time of a stamp that was taken within the last four hours.
@@ -42,12 +42,10 @@ class CardClock final : public PortClock {
   enum class State : std::uint8_t { off, running, suspended };
   [[nodiscard]] Result<void> update();
   [[nodiscard]] std::uint64_t read_counter() const;
-  void start_counter();
 
   const igb::Card& card_;
   State state_ = State::off;
-  std::uint32_t increment_ = kNominal;  // TIMINCA.VALUE
-  std::uint64_t counter_ = 0;           // a value of SYSTIM, and the clock's time then
+  std::uint64_t counter_ = 0;  // a value of SYSTIM, and the clock's time then
   Time time_{0};
   std::uint64_t fraction_ = 0;  // of time_, in 2^-19 ns
   Time suspended_at_{0};        // by the Context's clock

@@ -55,25 +55,32 @@ Result<std::uint32_t> FlowFilters::free_slot(CardFilter::Kind kind) const {
               "remove a rule, or use SoftwareClassifier");
 }
 
-bool FlowFilters::is_reserved(CardFilter::Kind kind, std::uint32_t slot) const noexcept {
-  if (slot != kStampFilter) return false;
-  return kind == CardFilter::Kind::ether_type ? stamps_ether_type_
-                                              : kind == CardFilter::Kind::five_tuple && stamps_five_tuple_;
+bool uses_ethernet(StampedMessages messages) noexcept {
+  return messages == StampedMessages::ptp2_ethernet || messages == StampedMessages::ptp2;
+}
+bool uses_udp(StampedMessages messages) noexcept {
+  return messages != StampedMessages::none && messages != StampedMessages::ptp2_ethernet;
 }
 
-Result<void> FlowFilters::reserve_for_stamps(bool ether_type, bool five_tuple) {
+bool FlowFilters::is_reserved(CardFilter::Kind kind, std::uint32_t slot) const noexcept {
+  if (slot != kStampFilter) return false;
+  return kind == CardFilter::Kind::ether_type
+             ? uses_ethernet(settings_.stamps.receive)
+             : kind == CardFilter::Kind::five_tuple && uses_udp(settings_.stamps.receive);
+}
+
+Result<void> FlowFilters::check_stamps(StampedMessages messages) const {
   for (const Entry& entry : entries_) {
     const CardFilter& filter = entry.filter;
     const bool is_type = filter.kind == CardFilter::Kind::ether_type;
-    const bool wanted = is_type ? ether_type : five_tuple && filter.kind == CardFilter::Kind::five_tuple;
+    const bool wanted =
+        is_type ? uses_ethernet(messages) : uses_udp(messages) && filter.kind == CardFilter::Kind::five_tuple;
     if (!wanted || (entry.slot != kStampFilter && !(is_type && filter.ether_type == kPtpType))) continue;
     return fail(ErrorCode::busy,
                 fmt::format("{}: the {} filter for time stamps is used by flow rule {}", card_.name,
                             name_of(filter.kind), static_cast<std::uint64_t>(entry.installed.id)),
                 "remove that rule first");
   }
-  stamps_ether_type_ = ether_type;
-  stamps_five_tuple_ = five_tuple;
   return {};
 }
 
@@ -86,7 +93,8 @@ bool FlowFilters::goes_first(const Entry& syn) const {
 }
 
 Result<void> FlowFilters::check_conflicts(const Entry& added) const {
-  if (added.filter.kind == CardFilter::Kind::ether_type && stamps_ether_type_ && added.filter.ether_type == kPtpType) {
+  if (added.filter.kind == CardFilter::Kind::ether_type && uses_ethernet(settings_.stamps.receive) &&
+      added.filter.ether_type == kPtpType) {
     return fail(ErrorCode::busy,
                 fmt::format("{}: EtherType {:#06x} selects frames for time stamps", card_.name, kPtpType),
                 "turn these stamps off first (FrameStamps), or use SoftwareClassifier");

@@ -14,6 +14,10 @@
 
 namespace pollux::drivers::igb {
 
+/// Whether stamps of these messages need an EtherType filter, or a five-tuple filter.
+[[nodiscard]] bool uses_ethernet(StampedMessages messages) noexcept;
+[[nodiscard]] bool uses_udp(StampedMessages messages) noexcept;
+
 /// The flow rules of one port: keeps them, and writes them to the card's filters: eight EtherType filters (ETQF), eight
 /// five-tuple filters (FTQF and others), one SYN filter (SYNQF).
 class FlowFilters final : public FlowRules {
@@ -27,8 +31,8 @@ class FlowFilters final : public FlowRules {
   /// The EtherType filter and the five-tuple filter that select frames for time stamps (StampLatches).
   static constexpr std::uint32_t kStampFilter = 7;
   static constexpr std::uint32_t kPtpType = 0x88F7;  ///< PTP over Ethernet: IEEE 1588, annex F
-  /// From now on rules do not use these filters, or may use them again. Error busy, with nothing changed.
-  [[nodiscard]] Result<void> reserve_for_stamps(bool ether_type, bool five_tuple);
+  /// Whether rules leave the filters for these stamps. Error busy.
+  [[nodiscard]] Result<void> check_stamps(StampedMessages messages) const;
   /// Writes the rules. Called at each start, after a reset. Changes reach the card at once from now on.
   void start();
   void stop() noexcept { running_ = false; }
@@ -76,8 +80,6 @@ class FlowFilters final : public FlowRules {
   Image written_;
   std::uint64_t next_id_ = 1;
   bool running_ = false;
-  bool stamps_ether_type_ = false;  // the filter kStampFilter is reserved
-  bool stamps_five_tuple_ = false;
 };
 
 }  // namespace pollux::drivers::igb

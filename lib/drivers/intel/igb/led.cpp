@@ -62,32 +62,21 @@ LedValues led_values(std::uint32_t automatic, std::uint16_t settings) noexcept {
   return values;
 }
 
-void LedControl::write() const {
-  const LedValues& values = *values_;
-  std::uint32_t value = values.automatic;
-  if (mode_ == LedMode::off) value = values.off;
-  if (mode_ == LedMode::on) value = values.on;
-  if (mode_ == LedMode::blink) value = values.blink;
-  card_.regs.write<reg::LEDCTL>(reg::LEDCTL::Value(value));
-}
-
-void LedControl::start() const {
-  if (values_ && mode_ != LedMode::automatic) write();
-}
-
 // Nothing but this class writes LEDCTL, so before the first call it has the card's default.
-Result<void> LedControl::set_led(LedMode mode) {
-  if (auto present = expect_present(card_); !present) return present;
+Result<void> Leds::write(LedMode mode) {
   if (!values_) {
+    if (mode == LedMode::automatic) return {};
     std::array<std::uint16_t, 1> settings{};
     if (auto read = read_nvm(card_, hw::igb::nvm::kIdLedSettings, settings); !read) return read;
     const auto automatic = read_with_retry<reg::LEDCTL>(card_);
     if (card_.regs.removed()) return fail_removed(card_.name);
     values_ = led_values(automatic.raw(), settings[0]);
   }
-  mode_ = mode;
-  write();
-  card_.regs.flush();
+  std::uint32_t value = values_->automatic;
+  if (mode == LedMode::off) value = values_->off;
+  if (mode == LedMode::on) value = values_->on;
+  if (mode == LedMode::blink) value = values_->blink;
+  card_.regs.write<reg::LEDCTL>(reg::LEDCTL::Value(value));
   return {};
 }
 

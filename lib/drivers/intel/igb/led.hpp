@@ -21,24 +21,18 @@ struct LedValues {
 /// of the four lights, four bits that say what becomes of it while the port is identified.
 [[nodiscard]] LedValues led_values(std::uint32_t automatic, std::uint16_t settings) noexcept;
 
-/// The lights of one port: keeps their mode, and writes it to the card.
-class LedControl final : public IdentifyLed {
+/// The lights of one port.
+class Leds {
  public:
   /// `card` outlives this object.
-  explicit LedControl(const drivers::igb::Card& card) noexcept : card_(card) {}
+  explicit Leds(const drivers::igb::Card& card) noexcept : card_(card) {}
 
-  /// Writes the mode again. Called at each start, after the card's reset has set LEDCTL to its default.
-  void start() const;
-
-  [[nodiscard]] Result<void> set_led(LedMode mode) override;
-  [[nodiscard]] LedMode led() const override { return mode_; }
+  /// Errors: device_removed, timeout (the NVM).
+  [[nodiscard]] Result<void> write(LedMode mode);
 
  private:
-  void write() const;
-
   const drivers::igb::Card& card_;
-  LedMode mode_ = LedMode::automatic;
-  std::optional<LedValues> values_;  // since the first call of set_led
+  std::optional<LedValues> values_;  // since a mode was not automatic
 };
 
 }  // namespace pollux::drivers::igb

@@ -17,9 +17,11 @@ namespace pollux::drivers::igb {
 /// What the link of a port is set to.
 struct LinkSetup {
   LoopbackMode loopback = LoopbackMode::none;
-  LinkConfig config = {.advertised = kPhyModes};
+  LinkConfig config = {};
   bool enabled = true;      ///< false: the PHY stays powered down
   std::uint16_t pause = 0;  ///< the pause bits that the PHY advertises
+
+  [[nodiscard]] bool operator==(const LinkSetup&) const = default;
 };
 
 /// True while a management session of the firmware holds the link.

@@ -16,6 +16,7 @@
 #include "drivers/intel/igb/quiesce.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/tx_setup.hpp"
+#include "drivers/intel/igb/wake.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/port_identity.hpp"
@@ -40,6 +41,8 @@ PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::ui
   limits.rss_table = reg::kRedirectionEntries;
   limits.rss_types = RssTypes::kAll;
   limits.max_tx_rate = hw::igb::kFastestLink;
+  limits.link_modes = kPhyModes;
+  limits.clock = CardClock::kLimits;
   const hw::intel::CardFeatures& features = intel::features_of(device);
   limits.replicate_headers = features.copies_headers;
   PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
@@ -103,9 +106,7 @@ Result<void> Port::start() {
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
-  if (auto link = link_settings_.start(settings().loopback, advertised(settings().flow_control)); !link) return link;
-  led_.start();
-  clock_.resume();
+  if (auto link = start_link(card_, link_setup(settings())); !link) return link;
   tx_rates_.forget();
   packet_buffers_.write(config().packet_buffers);
   statistics_.discard();
@@ -119,7 +120,6 @@ Result<void> Port::start() {
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
   flow_filters_.start();
-  stamps_.start();
   if (auto receive = program_receive(card_, config(), rings()); !receive) return receive;
   if (auto applied = apply(nullptr, settings()); !applied) return applied;
   if (auto receive = wait_receive(card_, config()); !receive) return receive;
@@ -139,10 +139,8 @@ Result<void> Port::start_queue(QueueId queue) {
 }
 
 Result<void> Port::halt() {
-  link_settings_.stop();
   flow_filters_.stop();
   functions_.stop();
-  stamps_.stop();
   mask_interrupts(card_);
   auto ended = end_dma();
   statistics_.accumulate();
@@ -188,12 +186,11 @@ Result<void> Port::release(bool failed) {
     result = reset_card(card_);
     if (result) {
       packet_buffers_.restore();
-      result = wake_.arm(mac_of(settings()), link_settings_.link_config());
+      result = arm_wake(card_, settings().wake, mac_of(settings()), settings().link);
       announce_driver(card_, false);
     }
     card_.regs.bar().flush();
   }
-  stamps_.stop();
   statistics_.detach();
   card_.regs = {};
   if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());

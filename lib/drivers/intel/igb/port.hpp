@@ -15,7 +15,7 @@
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/functions.hpp"
 #include "drivers/intel/igb/led.hpp"
-#include "drivers/intel/igb/link_settings.hpp"
+#include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm_control.hpp"
 #include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/pools.hpp"
@@ -24,17 +24,23 @@
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/igb/tx_rate.hpp"
 #include "drivers/intel/igb/vlan.hpp"
-#include "drivers/intel/igb/wake.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/self_test.hpp"
+#include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux::drivers::igb {
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
-class Port final : public intel::QueuePort, private RegisterDump, private SelfTest, private PauseState {
+class Port final : public intel::QueuePort,
+                   private RegisterDump,
+                   private SelfTest,
+                   private PauseState,
+                   private LinkActions,
+                   private PhyRegisters,
+                   private WakeSupport {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -111,7 +117,6 @@ class Port final : public intel::QueuePort, private RegisterDump, private SelfTe
   [[nodiscard]] ReceiveLimit card_limit(const Settings& settings) const noexcept;
   [[nodiscard]] ReceiveControl receive_control(const Settings& settings) const;
   void write_port_vlans(const Settings* from, const Settings& to);
-  [[nodiscard]] Result<void> apply_flow_control(const Settings* from, const Settings& to);
   [[nodiscard]] PoolCommon pool_settings(const Settings& settings) const;
   /// The features in use that exclude others, and whether `more` may be added to those of now.
   [[nodiscard]] std::uint32_t features(const Settings& settings) const;
@@ -120,11 +125,20 @@ class Port final : public intel::QueuePort, private RegisterDump, private SelfTe
   [[nodiscard]] Result<void> check_functions(unsigned count) const;
   void functions_changed(unsigned count);
   [[nodiscard]] intel::QueueRegisters ring_registers() const;
-  [[nodiscard]] FlowControlState pause_state() override;
+  [[nodiscard]] static LinkSetup link_setup(const Settings& settings);
+  [[nodiscard]] Result<void> check_link(const Settings& from, const Settings& to) const;
+  /// Error busy: a management session or a loopback holds the link.
+  [[nodiscard]] Result<void> check_link_is_free() const;
+  /// Sets the link of a started port up anew. Errors: those of restart_link.
+  [[nodiscard]] Result<void> apply_link(const Settings& to);
+  [[nodiscard]] Result<void> restart_negotiation() override;
+  [[nodiscard]] Result<LinkDetails> link_details() override;
+  [[nodiscard]] Result<std::uint16_t> read_phy_register(const PhyRegister& which) override;
+  [[nodiscard]] Result<void> write_phy_register(const PhyRegister& which, std::uint16_t value) override;
+  [[nodiscard]] Result<WakeEvents> wake_support() override;
+  [[nodiscard]] FlowControlState flow_control() override;
   /// Flow control with its water marks.
   [[nodiscard]] Result<FlowControlConfig> with_marks(const Settings& settings) const;
-  /// The pause bits that the PHY advertises.
-  [[nodiscard]] static std::uint16_t advertised(const FlowControlConfig& config) noexcept;
   /// Writes flow control. With autonegotiation it is off until the partner's abilities are known.
   [[nodiscard]] Result<void> start_flow_control(const Settings& settings);
   /// Sets the modes that both sides can, after the link has come up, or none after it has gone down.
@@ -134,18 +148,16 @@ class Port final : public intel::QueuePort, private RegisterDump, private SelfTe
   std::unique_ptr<Device> device_;
   Card card_;
   MacAddress permanent_mac_{};
-  LinkSettings link_settings_{card_, [this] { return start_flow_control(settings()); }};
-  LedControl led_{card_};
+  Leds leds_{card_};
   TxRates tx_rates_{card_};
   FlowFilters flow_filters_{card_, settings(), [this] { return may_add(Feature::flow_rules); }};
   CardClock clock_{card_};
-  StampLatches stamps_{card_, clock_, flow_filters_, [this] { return may_add(Feature::transmit_stamps); }};
+  StampLatches stamps_{card_, clock_, *this};
   PacketBufferSizes packet_buffers_{card_};
   FunctionControl functions_{card_, settings(), tx_rates_, function_hooks()};
   AddressFilters addresses_{card_, functions_};
   PciIdentity identity_;
   NvmControl nvm_{card_};
-  WakeControl wake_{card_};
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link
   bool dma_ended_ = true;          // false while DMA may be going on

@@ -9,6 +9,7 @@
 #include "drivers/intel/igb/interrupts.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/register_dump.hpp"
+#include "drivers/intel/igb/wake.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 
@@ -26,9 +27,9 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
 }
 
 void Port::list_capabilities() {
-  capabilities_ = {offer<LinkControl>(link_settings_),
-                   offer<PhyRegisters>(link_settings_),
-                   by_settings<FlowControl>(),
+  capabilities_ = {by_settings<LinkControl>(*this),
+                   offer<PhyRegisters>(*this),
+                   by_settings<FlowControl>(*this),
                    by_settings<Rss>(),
                    interrupt_capability(),
                    by_settings<UnicastFilter>(),
@@ -38,15 +39,14 @@ void Port::list_capabilities() {
                    by_settings<DoubleVlan>(),
                    by_settings<QueuePools>(),
                    by_settings<TxRateLimit>(),
-                   offer<PortClock>(clock_),
-                   offer<FrameStamps>(stamps_),
-                   offer<WakeOnLan>(wake_),
+                   by_settings<PortClock>(clock_),
+                   by_settings<FrameStamps>(stamps_),
+                   by_settings<WakeOnLan>(*this),
                    by_settings<Loopback>(),
                    offer<SelfTest>(*this),
-                   offer<IdentifyLed>(led_),
+                   by_settings<IdentifyLed>(),
                    offer<Nvm>(nvm_),
                    offer<RegisterDump>(*this),
-                   offer<PauseState>(*this),
                    transmit_watch(),
                    receive_watch()};
   if (card_.features->flow_filters) capabilities_.push_back(offer<FlowRules>(flow_filters_));
@@ -69,11 +69,10 @@ intel::CountedFrames Port::counted_frames() {
   return {.all = all, .dropped = std::move(dropped)};
 }
 
-Link Port::link() {
-  const Link link = link_settings_.link();
-  settle_flow_control(link);
-  if (running()) tx_rates_.follow(link, settings());
-  return link;
+Result<WakeEvents> Port::wake_support() {
+  const auto wakes = may_wake(card_);
+  if (!wakes) return tl::unexpected<Error>(wakes.error());
+  return *wakes ? WakeEvents{true, true, true, true, true} : WakeEvents{};
 }
 
 Stats Port::stats() {

@@ -9,6 +9,7 @@
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/igb/port.hpp"
+#include "drivers/intel/igb/wake.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -20,8 +21,8 @@ Result<void> Port::suspend() {
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
   packet_buffers_.restore();
-  if (wake_.wake_events().any()) {
-    if (auto armed = wake_.arm(mac_of(settings()), link_settings_.link_config()); !armed) return armed;
+  if (settings().wake.any()) {
+    if (auto armed = arm_wake(card_, settings().wake, mac_of(settings()), settings().link); !armed) return armed;
   } else if (card_.features->link_control && !read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) {
     if (auto stopped = stop_phy(card_); !stopped) return stopped;
   }
@@ -41,7 +42,7 @@ Result<void> Port::fall_asleep() {
   card_.asleep = true;
   if (auto off = device_->set_bus_master(false); !off) return off;
   if (device_->functions() != 0) return {};
-  auto entered = enter_d3hot(*device_, card_.clock(), wake_.wake_events().any());
+  auto entered = enter_d3hot(*device_, card_.clock(), settings().wake.any());
   if (entered || entered.error().code != ErrorCode::device_fault) return entered;
   card_.log(LogLevel::warning, entered.error().what + "; it waits in D0");
   return {};
@@ -66,10 +67,8 @@ Result<void> Port::resume() {
   card_.regs.write<reg::WUFC>({});
   card_.regs.write<reg::WUS>(reg::WUS::Value(~0U));
   announce_driver(card_, true);
-  led_.start();
-  clock_.resume();
   statistics_.attach(card_.regs, *card_.traits);
-  return flush_registers(card_);
+  return apply(nullptr, settings());
 }
 
 Result<void> Port::check_same_card(const Device& device) const {
@@ -83,19 +82,18 @@ Result<void> Port::check_same_card(const Device& device) const {
               "attach a card of the same kind, or open a port for this one");
 }
 
-// The settings are written by the start that may follow.
+// Those settings that concern running queues are written by the start that may follow.
 Result<void> Port::attach(std::unique_ptr<Device> device) {
   if (auto same = check_same_card(*device); !same) return same;
   device_ = std::move(device);
   card_.device = device_.get();
   dma_ended_ = true;
   auto up = bring_up([this] { return functions_.attach(); });
+  if (up) up = apply(nullptr, settings());
   if (!up) {
     static_cast<void>(release(true));
     return up;
   }
-  clock_.resume();
-  led_.start();
   exchange_registers(ring_registers());
   return {};
 }

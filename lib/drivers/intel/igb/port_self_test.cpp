@@ -48,11 +48,9 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
   auto results = run_parts(parts);
   if (card_.regs.removed()) return fail_removed(card_.name);
   auto reset = reset_card(card_);
-  clock_.resume();
   announce_driver(card_, true);
-  led_.start();
   statistics_.discard();
-  if (reset) reset = link_settings_.after_reset();
+  if (reset) reset = apply(nullptr, settings());
   if (results && !reset) return pass_on(std::move(reset));
   return results;
 }

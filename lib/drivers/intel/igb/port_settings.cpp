@@ -4,6 +4,7 @@
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/rss.hpp"
+#include "drivers/intel/igb/wake.hpp"
 #include "net/rss_setting.hpp"
 
 namespace pollux::drivers::igb {
@@ -18,7 +19,7 @@ std::uint32_t Port::features(const Settings& settings) const {
   if (!settings.unicast.empty() || !settings.multicast.empty()) all |= Feature::further_addresses;
   if (!flow_filters_.rules().empty()) all |= Feature::flow_rules;
   if (settings.outer_vlan_type) all |= Feature::outer_vlan_type;
-  if (stamps_.frame_stamps().transmit) all |= Feature::transmit_stamps;
+  if (settings.stamps.transmit) all |= Feature::transmit_stamps;
   if (configured && (queues.rx_queues() != 1 || queues.tx_queues() != 1)) all |= Feature::several_queues;
   return all;
 }
@@ -36,6 +37,19 @@ Result<void> Port::check(const Settings& from, const Settings& to) {
   if (to.vlans != from.vlans && functions_.enabled()) {
     if (auto fits = functions_.check_port_vlans(to.vlans); !fits) return fits;
   }
+  if (to.stamps != from.stamps) {
+    if (auto fits = flow_filters_.check_stamps(to.stamps.receive); !fits) return fits;
+  }
+  if (auto fits = check_link(from, to); !fits) return fits;
+  if (to.wake != from.wake && to.wake.any()) {
+    auto wakes = may_wake(card_);
+    if (!wakes) return pass_on(std::move(wakes));
+    if (!*wakes) {
+      return fail(ErrorCode::not_supported,
+                  fmt::format("{}: this port of the card cannot wake the machine", card_.name),
+                  "use the card's first port; the NVM says whether the second one is wired to wake");
+    }
+  }
   const bool marks = to.flow_control != from.flow_control ||
                      (to.flow_control.pause.any() && to.queues.packet_buffers != from.queues.packet_buffers);
   if (!marks || card_.regs.removed()) return {};
@@ -43,9 +57,21 @@ Result<void> Port::check(const Settings& from, const Settings& to) {
   return valid ? Result<void>() : pass_on(std::move(valid));
 }
 
-// RCTL is the last: it lets the card receive.
+// What concerns the card of a stopped port, too, is first. RCTL is the last: it lets the card receive.
 Result<void> Port::apply(const Settings* from, const Settings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
+  if (changed(&Settings::led)) {
+    if (auto shown = leds_.write(to.led); !shown) return shown;
+  }
+  if (to.clock_frequency && changed(&Settings::clock_frequency)) {
+    if (auto runs = clock_.run_at(*to.clock_frequency); !runs) return runs;
+  }
+  if (!running()) {  // the other settings are written by the next start
+    if (!to.phy_enabled && changed(&Settings::phy_enabled)) {
+      if (auto stopped = stop_phy(card_); !stopped) return stopped;
+    }
+    return flush_registers(card_);
+  }
   const bool receives = to.queues.rx_queues() != 0;
   if (from == nullptr) clear_filters(card_);
   if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools(to.pools) | functions_.own_pools());
@@ -57,9 +83,13 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     queues()->let_card_insert_tags(inserts_tags(to));
     queues()->set_rx_format(rx_format(to));
   }
-  if (changed(&Settings::flow_control)) {
-    if (auto paused = apply_flow_control(from, to); !paused) return paused;
+  if (from != nullptr && link_setup(*from) != link_setup(to)) {
+    if (auto restarted = apply_link(to); !restarted) return restarted;
+  } else if (changed(&Settings::flow_control)) {
+    if (auto paused = start_flow_control(to); !paused) return paused;
   }
+  if (changed(&Settings::moderation)) moderate(to);
+  if (changed(&Settings::stamps)) stamps_.write(from == nullptr ? FrameStampsConfig{} : from->stamps, to.stamps);
   if (from == nullptr) {
     if (receives) enable_hash(card_);
     start_pools(card_, to.pools, pool_settings(to));

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/igb/flow_filters.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -19,13 +19,6 @@ constexpr std::uint32_t kEventPort = 0x3F01;
 // Linux, e1000_defines.h, E1000_TSYNCRXCFG_PTP_V1_*.
 constexpr std::uint32_t kSyncOf1 = 0;
 constexpr std::uint32_t kDelayRequestOf1 = 1;
-
-bool uses_ethernet(StampedMessages messages) noexcept {
-  return messages == StampedMessages::ptp2_ethernet || messages == StampedMessages::ptp2;
-}
-bool uses_udp(StampedMessages messages) noexcept {
-  return messages != StampedMessages::none && messages != StampedMessages::ptp2_ethernet;
-}
 
 reg::TSYNCRXCTL::Value receive_control(StampedMessages messages) noexcept {
   switch (messages) {
@@ -42,9 +35,11 @@ reg::TSYNCRXCTL::Value receive_control(StampedMessages messages) noexcept {
 }  // namespace
 
 // Linux, igb_ptp.c, igb_ptp_set_timestamp_mode. Frames of the filters are given to no queue.
-void StampLatches::write() const {
-  const StampedMessages messages = config_.receive;
+void StampLatches::write(const FrameStampsConfig& from, const FrameStampsConfig& to) {
+  const StampedMessages messages = to.receive;
   constexpr std::uint32_t kFilter = FlowFilters::kStampFilter;
+  if (uses_ethernet(from.receive) && !uses_ethernet(messages)) card_.regs.write<reg::ETQF>(kFilter, {});
+  if (uses_udp(from.receive) && !uses_udp(messages)) card_.regs.write<reg::FTQF>(kFilter, {});
   if (uses_ethernet(messages)) {
     card_.regs.write<reg::ETQF>(
         kFilter, reg::ETQF::ETYPE(FlowFilters::kPtpType) | reg::ETQF::FILTER_ENABLE | reg::ETQF::TIME_STAMP);
@@ -58,38 +53,14 @@ void StampLatches::write() const {
   }
   card_.regs.write<reg::TSYNCRXCFG>(
       reg::TSYNCRXCFG::CTRLT(messages == StampedMessages::ptp1_delay_request ? kDelayRequestOf1 : kSyncOf1));
-  card_.regs.write<reg::TSYNCTXCTL>(config_.transmit ? reg::TSYNCTXCTL::Value(reg::TSYNCTXCTL::ENABLED)
-                                                     : reg::TSYNCTXCTL::Value());
+  card_.regs.write<reg::TSYNCTXCTL>(to.transmit ? reg::TSYNCTXCTL::Value(reg::TSYNCTXCTL::ENABLED)
+                                                : reg::TSYNCTXCTL::Value());
   card_.regs.write<reg::TSYNCRXCTL>(receive_control(messages));
-}
-
-Result<void> StampLatches::set_frame_stamps(const FrameStampsConfig& config) {
-  if (config.transmit) {
-    if (auto may = may_transmit_(); !may) return may;
-  }
-  if (auto runs = clock_.run(); !runs) return runs;
-  const bool had_ethernet = uses_ethernet(config_.receive);
-  const bool had_udp = uses_udp(config_.receive);
-  if (auto reserved = filters_.reserve_for_stamps(uses_ethernet(config.receive), uses_udp(config.receive)); !reserved) {
-    return reserved;
-  }
-  config_ = config;
-  if (!running_) return {};
-  if (had_ethernet && !uses_ethernet(config.receive)) card_.regs.write<reg::ETQF>(FlowFilters::kStampFilter, {});
-  if (had_udp && !uses_udp(config.receive)) card_.regs.write<reg::FTQF>(FlowFilters::kStampFilter, {});
-  write();
   release();
-  return flush_registers(card_);
-}
-
-void StampLatches::start() {
-  running_ = true;
-  rx_.seen_at = tx_.seen_at = std::nullopt;
-  if (config_ != FrameStampsConfig{}) write();
 }
 
 Result<void> StampLatches::expect_running() const {
-  if (running_) return {};
+  if (port_.running()) return {};
   return fail(ErrorCode::bad_state, fmt::format("{}: there are no time stamps: the port is not started", card_.name),
               "start the port");
 }
@@ -151,7 +122,7 @@ bool StampLatches::has_waited(Latch& latch, bool valid) const {
 
 // A stamp of a frame that the program has dropped would prevent all others. Linux, igb_ptp.c, igb_ptp_rx_hang.
 void StampLatches::release_unread() {
-  if (!running_ || config_ == FrameStampsConfig{}) return;
+  if (!port_.running() || port_.settings().stamps == FrameStampsConfig{}) return;
   if (has_waited(rx_, rx_valid())) {
     static_cast<void>(card_.regs.read<reg::RXSATRH>());
     static_cast<void>(read_rx());

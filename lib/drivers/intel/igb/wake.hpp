@@ -8,24 +8,12 @@
 
 namespace pollux::drivers::igb {
 
-/// The capability WakeOnLan of a port.
-class WakeControl final : public WakeOnLan {
- public:
-  explicit WakeControl(const igb::Card& card) noexcept : card_(card) {}
+/// Whether the board wires this port to wake the machine. Errors: bad_state, device_removed, timeout (the NVM).
+[[nodiscard]] Result<bool> may_wake(const Card& card);
 
-  [[nodiscard]] Result<WakeEvents> wake_support() override;
-  [[nodiscard]] WakeEvents wake_events() const override { return events_; }
-  [[nodiscard]] Result<void> set_wake_events(const WakeEvents& events) override;
-
-  /// Arms the card with the events, if there are any, after a reset. The link is `config`'s; a change of the link wakes
-  /// only if it does not come up now. Errors: those of `start_link` and `disable_master`.
-  [[nodiscard]] Result<void> arm(const MacAddress& mac, const LinkConfig& config) const;
-
- private:
-  [[nodiscard]] Result<bool> may_wake() const;
-
-  const igb::Card& card_;
-  WakeEvents events_;
-};
+/// Arms the card with the events, if there are any, after a reset. The link is `config`'s; a change of the link wakes
+/// only if it does not come up now. Errors: those of `start_link` and `disable_master`.
+[[nodiscard]] Result<void> arm_wake(const Card& card, WakeEvents events, const MacAddress& mac,
+                                    const LinkConfig& config);
 
 }  // namespace pollux::drivers::igb

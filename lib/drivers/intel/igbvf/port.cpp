@@ -136,8 +136,8 @@ Result<void> Port::start() {
   if (!mac) return pass_on(std::move(mac));
   was_reset_ = false;
   granted_ = {.mac = mac->value_or(MacAddress{}), .multicast = {}, .vlans = {}};
-  if (auto applied = apply(nullptr, settings()); !applied) return applied;
   enable_interrupts(card_, *device_, *queues(), config().rx_queues());
+  if (auto applied = apply(nullptr, settings()); !applied) return applied;
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   return start_queues();

@@ -41,6 +41,7 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
 // answer is not taken back. The address that the host has assigned is not requested: Linux's igb refuses even that to
 // an untrusted function (igb_main.c, igb_set_vf_mac_addr).
 Result<void> Port::apply(const Settings* from, const Settings& to) {
+  moderate(to);
   if (const MacAddress mac = mac_of(to); mac != granted_.mac) {
     if (auto set = request_address(card_, mailbox_, mac); !set) return set;
     granted_.mac = mac;

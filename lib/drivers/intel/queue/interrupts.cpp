@@ -35,6 +35,7 @@ void InterruptVector::write_interval(Duration interval) noexcept {
 
 void InterruptVector::moderate(const InterruptModeration& moderation) noexcept {
   const std::lock_guard guard(mutex_);
+  if (moderation == moderation_) return;
   moderation_ = moderation;
   write_interval(moderation.adaptive ? Duration::zero() : moderation.interval);
 }
@@ -75,9 +76,6 @@ void InterruptVector::disarm(unsigned queue) noexcept {
   masks_.bar.flush();
 }
 
-QueueInterrupts::QueueInterrupts(unsigned vectors, unsigned queues)
-    : vectors_(std::min(vectors, queues + 1)), moderation_(queues) {}
-
 Result<void> QueueInterrupts::enable(Device& device, const MaskRegisters& masks, QueueSet& queues, unsigned count) {
   detach(queues);
   const auto wanted = static_cast<unsigned>(std::min<std::size_t>(vectors_.size(), count + 1));
@@ -91,7 +89,6 @@ Result<void> QueueInterrupts::enable(Device& device, const MaskRegisters& masks,
   for (unsigned queue = 0; queue < count; ++queue) {
     const unsigned vector = vector_of(queue);
     queues.rx(queue)->attach_vector(&vectors_[vector], (*events)[vector]);
-    if (moderation_[queue] != InterruptModeration()) vectors_[vector].moderate(moderation_[queue]);
   }
   return {};
 }
@@ -113,18 +110,17 @@ bool QueueInterrupts::take_other() noexcept {
 
 void QueueInterrupts::detach(QueueSet& queues) noexcept {
   queues.for_each_rx([](RxQueue& queue) { queue.attach_vector(nullptr, -1); });
-  enabled_ = 0;
+  enabled_ = queues_ = 0;
   other_event_ = -1;
   other_seen_ = {};
 }
 
-void QueueInterrupts::set_moderation(unsigned queue, const InterruptModeration& moderation) {
-  moderation_[queue] = moderation;
-  if (enabled_ == 0 || queue >= queues_) return;  // that of a queue that the port does not have yet
-  for (unsigned other = 0; other < queues_; ++other) {
-    if (vector_of(other) == vector_of(queue)) moderation_[other] = moderation;
+void QueueInterrupts::moderate(const std::map<std::uint16_t, InterruptModeration>& moderation) {
+  std::vector<InterruptModeration> wanted(enabled_);
+  for (const auto& [queue, wish] : moderation) {
+    if (queue < queues_) wanted[vector_of(queue)] = wish;
   }
-  vectors_[vector_of(queue)].moderate(moderation);
+  for (unsigned vector = 0; vector < enabled_; ++vector) vectors_[vector].moderate(wanted[vector]);
 }
 
 }  // namespace pollux::drivers::intel

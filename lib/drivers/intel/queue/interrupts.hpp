@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -59,7 +61,7 @@ class InterruptVector {
 class QueueInterrupts {
  public:
   /// `vectors`: of the card. `queues`: the most receive queues that the port can have.
-  QueueInterrupts(unsigned vectors, unsigned queues);
+  QueueInterrupts(unsigned vectors, unsigned queues) : vectors_(std::min(vectors, queues + 1)) {}
 
   /// Enables the vectors of the first `count` queues, and masks them at the card's MSI-X table no longer. Needs the
   /// queues closed. On an error the queues have no vector, so they have to be polled.
@@ -67,9 +69,8 @@ class QueueInterrupts {
   /// The queues have no vector any more. Call it before the device closes its eventfds.
   void detach(QueueSet& queues) noexcept;
 
-  /// The moderation of a queue, and of those that share its vector.
-  void set_moderation(unsigned queue, const InterruptModeration& moderation);
-  [[nodiscard]] const InterruptModeration& moderation(unsigned queue) const { return moderation_[queue]; }
+  /// Writes what differs of Settings::moderation. Of queues that share a vector, the last one that is named counts.
+  void moderate(const std::map<std::uint16_t, InterruptModeration>& moderation);
 
   /// Vectors that are enabled.
   [[nodiscard]] unsigned enabled() const noexcept { return enabled_; }
@@ -89,7 +90,6 @@ class QueueInterrupts {
   void watch_other(int event) noexcept;
 
   std::vector<InterruptVector> vectors_;
-  std::vector<InterruptModeration> moderation_;  // by queue
   unsigned enabled_ = 0;
   unsigned queues_ = 0;  // that have the enabled vectors
   int other_event_ = -1;

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "drivers/intel/queue/rx_hot_path.hpp"
 #include "hw/intel/rings.hpp"
 #include "net/checksums.hpp"
@@ -123,6 +125,28 @@ TransmitWatch::Report QueuePort::watch_transmit(Duration limit) {
 
 std::optional<std::uint16_t> QueuePort::watch_receive(Duration limit) {
   return rx_watch_.look(registers_, *queues_, config().rx_queues(), counted_frames(), context()->clock().now(), limit);
+}
+
+Result<std::vector<unsigned>> QueuePort::rx_vectors() {
+  const QueueInterrupts* const interrupts = queues_->interrupts();
+  if (interrupts == nullptr) {
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: the device has no MSI-X vectors, and MSI and the interrupt pin are not used", info().name),
+        "poll the port's queues; or give the device MSI-X, which a hypervisor or the kernel's option pci=nomsi "
+        "may have taken away");
+  }
+  if (interrupts->enabled() == 0) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: no interrupt vector is enabled", info().name),
+                "start the port with a receive queue; if it is started, its log says why they could not be enabled");
+  }
+  std::vector<unsigned> vectors;
+  for (unsigned queue = 0; queue < config().rx_queues(); ++queue) vectors.push_back(interrupts->vector_of(queue));
+  return vectors;
+}
+
+void QueuePort::moderate(const Settings& settings) {
+  if (QueueInterrupts* const interrupts = queues_->interrupts()) interrupts->moderate(settings.moderation);
 }
 
 void QueuePort::open_queues() noexcept {

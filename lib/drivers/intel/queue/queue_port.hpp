@@ -41,7 +41,7 @@ namespace pollux::drivers::intel {
 
 /// The part of a driver that handles queues of advanced descriptors and their memory. A card's driver derives from it
 /// and adds the control of the card.
-class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, private ReceiveWatch {
+class QueuePort : public QueuedPort, private InterruptVectors, private TransmitWatch, private ReceiveWatch {
  public:
   [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
   [[nodiscard]] Result<void> fill() final { return queues_->fill(); }
@@ -68,8 +68,10 @@ class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, 
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   /// Capabilities that a card's driver adds to its table.
-  [[nodiscard]] CapabilityEntry interrupt_capability() noexcept { return offer<Interrupts>(*this); }
+  [[nodiscard]] CapabilityEntry interrupt_capability() noexcept { return by_settings<Interrupts>(*this); }
   [[nodiscard]] CapabilityEntry transmit_watch() noexcept { return offer<TransmitWatch>(*this); }
+  /// Writes Settings::moderation. The vectors are enabled.
+  void moderate(const Settings& settings);
   /// For a driver that overrides `counted_frames`.
   [[nodiscard]] CapabilityEntry receive_watch() noexcept { return offer<ReceiveWatch>(*this); }
   /// Whether the card may send now: it has a link, and its link partner asks for no pause. The port is started.
@@ -101,11 +103,7 @@ class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, 
 
   [[nodiscard]] Report watch_transmit(Duration limit) final;
   [[nodiscard]] std::optional<std::uint16_t> watch_receive(Duration limit) final;
-  [[nodiscard]] Result<QueueInterrupts*> expect_vectors();
-  [[nodiscard]] Result<QueueInterrupts*> expect_rx_queue(std::uint16_t queue);
   [[nodiscard]] Result<std::vector<unsigned>> rx_vectors() final;
-  [[nodiscard]] Result<void> set_moderation(std::uint16_t queue, const InterruptModeration& moderation) final;
-  [[nodiscard]] Result<InterruptModeration> moderation(std::uint16_t queue) final;
 
   QueueRegisters registers_;
   RingMemory rings_;
