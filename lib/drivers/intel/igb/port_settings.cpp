@@ -89,7 +89,8 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     if (auto paused = start_flow_control(to); !paused) return paused;
   }
   if (changed(&Settings::moderation)) moderate(to);
-  if (changed(&Settings::stamps)) stamps_.write(from == nullptr ? FrameStampsConfig{} : from->stamps, to.stamps);
+  const FrameStampsConfig stamps = from == nullptr ? FrameStampsConfig{} : from->stamps;  // a reset clears them
+  if (to.stamps != stamps) stamps_.write(stamps, to.stamps);
   if (from == nullptr) {
     if (receives) enable_hash(card_);
     start_pools(card_, to.pools, pool_settings(to));
