@@ -111,10 +111,8 @@ class PollerCore {
   [[nodiscard]] Result<void> wait(Time until, std::uint64_t disabled_before);
   void disarm_ready() noexcept;
 
-  // poller_callbacks.cpp: what all callbacks have in common.
+  // poller_extras.cpp: tasks, timers and descriptors, and what all callbacks have in common.
   void note_stall(std::string_view name, Duration took, bool first) noexcept;
-
-  // poller_extras.cpp: tasks, timers and descriptors.
   [[nodiscard]] bool has_task_scheduled() const noexcept;
   void run_tasks(Duration polled, bool found) noexcept;
   [[nodiscard]] PollerTask* next_task() noexcept;

@@ -123,7 +123,7 @@ class POLLUX_API RunLoop {
   /// Whether a transmit queue has frames that are not freed.
   [[nodiscard]] bool has_unsent() const noexcept;
 
-  // run_loop_drain.cpp
+  // The steps of `drain`.
   [[nodiscard]] Result<void> drain_receive(Time deadline);
   [[nodiscard]] Result<void> drain_transmit(Time deadline);
   [[nodiscard]] Result<void> unfinished() const;
