@@ -64,7 +64,7 @@ tl::unexpected<Error> fault(const Card& card, std::string_view what) {
               "close the port and open it again; if the error persists, restart the virtual machine's device");
 }
 
-// 5.1.5.1: "the driver SHOULD" take an address that it was given; without one, it makes one.
+// A device without an address leaves it to the driver to make one (5.1.5 "Device Initialization").
 MacAddress read_mac(const Card& card) {
   if (!card.has(feature::kMac)) return random_station_address();
   MacAddress mac;

@@ -109,7 +109,7 @@ struct Found {
   DeviceFacts facts;
 };
 
-// 6.1: "If VIRTIO_F_ACCESS_PLATFORM is not offered, then a driver MUST pass only physical addresses".
+// A device without ACCESS_PLATFORM takes physical addresses only (6.1).
 Result<Found> find_device(const std::shared_ptr<ContextState>& context, Device& device) {
   // A device without a reset of its function is reset by its status alone.
   if (auto reset = device.reset(); !reset && reset.error().code != ErrorCode::not_supported)

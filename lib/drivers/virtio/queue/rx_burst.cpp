@@ -146,6 +146,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
       taken += take_fast<Ring>(queue, out + taken, limit - taken - dropped);
       if (taken + dropped == limit) break;
     }
+    if (ring_of<Ring>(queue).ready(queue.next_) == 0 && !queue.batch_end_) break;
     const Outcome outcome = take_slow<Ring>(queue, out[taken]);
     if (outcome == Outcome::nothing) break;
     (outcome == Outcome::frame ? taken : dropped) += 1;

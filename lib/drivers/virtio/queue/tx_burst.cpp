@@ -4,6 +4,7 @@
 // or drops all others.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "base/compiler.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
@@ -15,17 +16,83 @@ namespace {
 /// The headroom that is cleared: a header of any kind ends where the frame begins.
 constexpr std::uint32_t kCleared = 24;
 
-POLLUX_ALWAYS_INLINE void put_fast(const SplitRing& ring, std::uint32_t slot, std::uint32_t entry, std::uint64_t iova,
-                                   std::uint32_t length) noexcept {
-  ring.descriptors[slot] = {.address = iova, .length = length, .flags = 0, .next = 0};
-  ring.available[entry & ring.mask] = static_cast<std::uint16_t>(slot);
+/// A run of consecutive slots to write, from `first` on.
+struct SplitTxRun {
+  hw::virtio::SplitDescriptor* descriptors;
+  std::uint16_t* available;
+  std::uint32_t first;
+  std::uint32_t entry;
+  std::uint32_t mask;
+
+  SplitTxRun(const SplitRing& ring, std::uint32_t position, std::uint32_t entries) noexcept
+      : descriptors(ring.descriptors + (position & ring.mask)),
+        available(ring.available),
+        first(position & ring.mask),
+        entry(entries),
+        mask(ring.mask) {}
+
+  POLLUX_ALWAYS_INLINE void put(std::uint32_t i, std::uint64_t iova, std::uint64_t length) const noexcept {
+    const std::uint64_t words[2] = {iova, length};
+    std::memcpy(descriptors + i, words, sizeof words);
+    available[(entry + i) & mask] = static_cast<std::uint16_t>(first + i);
+  }
+};
+
+struct PackedTxRun {
+  hw::virtio::PackedDescriptor* descriptors;
+  std::uint64_t word;  ///< of the first descriptor, without its length
+
+  PackedTxRun(const PackedRing& ring, std::uint32_t position, std::uint32_t /*entries*/) noexcept
+      : descriptors(ring.descriptors + (position & ring.mask)),
+        word(PackedRing::word(0, position & ring.mask, hw::virtio::packed_available(ring.wrap(position)))) {}
+
+  POLLUX_ALWAYS_INLINE void put(std::uint32_t i, std::uint64_t iova, std::uint64_t length) const noexcept {
+    descriptors[i].address = iova;
+    io::io_wmb();
+    auto* const second = reinterpret_cast<std::uint64_t*>(descriptors + i) + 1;
+    __atomic_store_n(second, word + (std::uint64_t{i} << 32) + length, __ATOMIC_RELEASE);
+  }
+};
+
+/// Whether the entry at position `used` is used, and is that of the frame in `slot`.
+POLLUX_ALWAYS_INLINE bool is_used(const SplitRing& ring, std::uint32_t used, std::uint32_t slot) noexcept {
+  return ring.used[used & ring.mask].id == slot;
 }
-POLLUX_ALWAYS_INLINE void put_fast(const PackedRing& ring, std::uint32_t slot, std::uint32_t entry, std::uint64_t iova,
-                                   std::uint32_t length) noexcept {
-  ring.put(entry, iova, length, slot, 0);
+POLLUX_ALWAYS_INLINE bool is_used(const PackedRing& ring, std::uint32_t used, std::uint32_t slot) noexcept {
+  constexpr std::uint64_t kCompared = PackedRing::kUsedBits | std::uint64_t{0xFFFF} << 32;
+  const std::uint64_t word = io::load_acquire(*ring.word_at(used & ring.mask));
+  return (word & kCompared) == (ring.used_bits(used) | std::uint64_t{slot} << 32);
 }
 
+template <class Ring>
+using TxRunOf = std::conditional_t<std::is_same_v<Ring, SplitRing>, SplitTxRun, PackedTxRun>;
+
 }  // namespace
+
+// Direct mbufs of the cache's pool, used in the order in which they were sent: only pointers are moved.
+template <class Ring>
+POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::reclaim_fast(TxQueue& queue, MempoolCacheCore& cache,
+                                                           std::uint32_t ready) noexcept {
+  const Ring& ring = ring_of<Ring>(queue);
+  const std::uint32_t mask = queue.mask_;
+  const std::uintptr_t* const slots = queue.slots_;
+  const std::uint32_t clean = queue.clean_;
+  const std::uint32_t used = queue.used_;
+  const std::uint32_t most = std::min({ready, kGroup, queue.next_ - clean});
+  cache.make_room(kGroup);
+  Mbuf** to = cache.objects();
+  std::uint32_t i = 0;
+  for (; i < most; ++i) {
+    const std::uint32_t slot = (clean + i) & mask;
+    const std::uintptr_t frame = slots[slot];
+    if (!is_used(ring, used + i, slot) || (frame & kTags) != 0) break;
+    *--to = reinterpret_cast<Mbuf*>(frame);
+  }
+  cache.set_first(cache.first - i);
+  queue.clean_ = clean + i;
+  queue.used_ = used + i;
+  return i;
+}
 
 template <class Ring>
 POLLUX_ALWAYS_INLINE void TxHotPath::reclaim(TxQueue& queue, MempoolCacheCore* cache) noexcept {
@@ -34,24 +101,18 @@ POLLUX_ALWAYS_INLINE void TxHotPath::reclaim(TxQueue& queue, MempoolCacheCore* c
   if (ready == 0 || queue.fault() != nullptr) return;
   if (ready > queue.entries_ - queue.used_) [[unlikely]]
     return end(queue, "more buffers than it had");
+  constexpr bool kPacked = std::is_same_v<Ring, PackedRing>;
   do {
-    const std::uint32_t id = ring.at(queue.used_).id;
-    const std::uint32_t slot = queue.clean_ & queue.mask_;
-    const std::uintptr_t frame = queue.slots_[slot];
-    if (id == slot && (frame & kTags) == 0 && cache != nullptr) [[likely]] {
-      cache->make_room(1);
-      cache->mbufs[cache->first - 1] = reinterpret_cast<Mbuf*>(frame);
-      cache->set_first(cache->first - 1);
-      ++queue.clean_;
-      ++queue.used_;
-      --ready;
-    } else {
-      const std::uint32_t entries = reclaim_slow<Ring>(queue, id, cache);
+    const std::uint32_t freed = cache != nullptr ? reclaim_fast<Ring>(queue, *cache, kPacked ? kGroup : ready) : 0;
+    if (freed == 0) {
+      const std::uint32_t entries = reclaim_slow<Ring>(queue, ring.at(queue.used_).id, cache);
       if (entries == 0) return;
       ready -= std::min(ready, entries);
+    } else {
+      ready -= std::min(ready, freed);
     }
     // A packed ring shows one used entry at a time.
-    if constexpr (std::is_same_v<Ring, PackedRing>) ready = queue.used_ != queue.next_ ? ring.ready(queue.used_) : 0;
+    if constexpr (kPacked) ready = queue.used_ != queue.next_ ? ring.ready(queue.used_) : 0;
   } while (ready != 0);
   advance(queue);
 }
@@ -60,16 +121,14 @@ template <class Ring>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_fast(TxQueue& queue, Mbuf* const* mbufs,
                                                         std::uint32_t count) noexcept {
   if constexpr (ownership::kChecked) return 0;
-  const Ring& ring = ring_of<Ring>(queue);
-  const std::uint32_t mask = queue.mask_;
+  const std::uint32_t first = queue.next_ & queue.mask_;
+  const std::uint32_t run = std::min({count, free_slots(queue), queue.mask_ + 1 - first});
+  const TxRunOf<Ring> slots(ring_of<Ring>(queue), queue.next_, queue.entries_);
+  std::uintptr_t* const held = queue.slots_ + first;
   const std::uint32_t header = queue.header_bytes_;
   const std::uint32_t direct = queue.direct_;
   const std::uint32_t max_excess = queue.max_excess_;
-  const std::uint32_t shortest = header + queue.limits().min_frame;
-  std::uintptr_t* const slots = queue.slots_;
-  const std::uint32_t run = std::min(count, free_slots(queue));
-  std::uint32_t next = queue.next_;
-  std::uint32_t entry = queue.entries_;
+  const std::uint64_t shortest = header + queue.limits().min_frame;
   std::uint64_t bytes = 0;
   std::uint32_t i = 0;
   for (; i < run; ++i) {
@@ -80,16 +139,13 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_fast(TxQueue& queue, Mbuf* co
     const std::uint32_t offset = word >> MbufAccess::kOffsetShift & 0xFFFF;
     if (excess > max_excess || offset < kCleared) [[unlikely]]
       break;
-    std::memset(frame.data() - kCleared, 0, kCleared);
-    const std::uint32_t slot = next & mask;
-    put_fast(ring, slot, entry, MbufAccess::iova(frame) + offset - header, excess + shortest);
-    slots[slot] = reinterpret_cast<std::uintptr_t>(&frame);
+    std::memset(MbufAccess::buffer(frame) + offset - kCleared, 0, kCleared);
+    slots.put(i, MbufAccess::iova(frame) + offset - header, excess + shortest);
+    held[i] = reinterpret_cast<std::uintptr_t>(&frame);
     bytes += excess;
-    ++next;
-    ++entry;
   }
-  queue.next_ = next;
-  queue.entries_ = entry;
+  queue.next_ += i;
+  queue.entries_ += i;
   queue.count_sent(bytes + std::uint64_t{i} * queue.limits().min_frame, i);
   return i;
 }
@@ -107,8 +163,10 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf*
   const std::uint32_t first = queue.entries_;
   std::uint32_t taken = 0;
   while (taken < count) {
-    taken += send_fast<Ring>(queue, mbufs + taken, count - taken);
+    const std::uint32_t sent = send_fast<Ring>(queue, mbufs + taken, count - taken);
+    taken += sent;
     if (taken == count || free_slots(queue) == 0) break;
+    if (sent != 0) continue;  // the end of the ring, or a frame of another kind
     if (send_slow<Ring>(queue, mbufs[taken]) == Outcome::no_room) break;
     ++taken;
   }

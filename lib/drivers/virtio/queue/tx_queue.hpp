@@ -121,6 +121,9 @@ struct TxHotPath {
   static constexpr std::uintptr_t kDone = 2;
   static constexpr std::uintptr_t kTags = 3;
 
+  /// Frames that are freed at once.
+  static constexpr std::uint32_t kGroup = 32;
+
   enum class Outcome : std::uint8_t { queued, dropped, no_room };
 
   /// One burst: runs of fast-path frames, and between them frames that need the slow path. `Ring` is SplitRing or
@@ -159,6 +162,8 @@ struct TxHotPath {
  private:
   template <class Ring>
   static std::uint32_t send_fast(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  template <class Ring>
+  static std::uint32_t reclaim_fast(TxQueue& queue, MempoolCacheCore& cache, std::uint32_t ready) noexcept;
 };
 
 }  // namespace pollux::drivers::virtio
