@@ -78,6 +78,10 @@ constexpr Traits kOwnDriver{.filters = false,
                             .checks_fill = false,
                             .card_receive = false};
 
+/// A device of virtio-net on QEMU's hub. A frame waits in the sender's ring while the receiver has no buffer.
+constexpr Traits kVirtio{
+    .has_backpressure = true, .has_carrier = false, .registers = 20, .several_queues = false, .card_receive = false};
+
 /// Adds the driver and the card as the example's program does.
 void add_own_driver(Context& context) {
   EXPECT_TRUE(add_driver(context, own_driver::driver()));
@@ -116,6 +120,16 @@ std::vector<Pair> default_pairs() {
            .traits = looping(kInProcess, LoopbackMode::phy),
            .obstacle = {}},
           {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
+          {.name = "virtio",
+           .left = "qtest:2?card=virtio-net",
+           .right = "qtest:3?card=virtio-net",
+           .traits = kVirtio,
+           .obstacle = {}},
+          {.name = "virtio_packed",
+           .left = "qtest:4?card=virtio-net,properties=packed:on",
+           .right = "qtest:5?card=virtio-net,properties=packed:on",
+           .traits = kVirtio,
+           .obstacle = {}},
           {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
           {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},
           {.name = "pcap", .left = "pcap:out=" + file, .right = "pcap:in=" + file, .traits = kPcap, .obstacle = {}},

@@ -4,8 +4,8 @@
 
 #include "net/virtio_net_header.hpp"
 #include "pollux/net/checksum_offload.hpp"
-#include "pollux/net/packet/builder.hpp"
-#include "pollux/net/packet/parse.hpp"
+#include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/packet/sums.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
 namespace pollux::drivers::virtio::test {
@@ -147,6 +147,87 @@ TEST_P(TxRing, ACacheMayChangeWhileFramesAreSent) {
   queue.tx.tx_done_cleanup();
   EXPECT_EQ(queue.tx.in_flight(), 0u);
   EXPECT_EQ(other.stats().in_use(), 0u);
+}
+
+/// A frame of Ethernet, IPv4 and UDP or TCP, whose checksums are not computed.
+Bytes packet_of(std::uint8_t protocol, std::size_t payload) {
+  const std::size_t transport = protocol == 6 ? 20 : 8;
+  Bytes frame(14 + 20 + transport + payload, 0x5A);
+  frame[12] = 0x08;
+  frame[13] = 0;
+  frame[14] = 0x45;
+  frame[20] = 0x40;  // not a fragment
+  frame[21] = 0;
+  frame[23] = protocol;
+  packet::store16(&frame[16], static_cast<std::uint16_t>(20 + transport + payload));
+  if (protocol == 6) frame[46] = 0x50;
+  if (protocol == 17) packet::store16(&frame[38], static_cast<std::uint16_t>(transport + payload));
+  return frame;
+}
+
+VirtioNetHeader header_of(const Bytes& content) {
+  return {.flags = content[0],
+          .segmentation = content[1],
+          .header_length = static_cast<std::uint16_t>(content[2] | content[3] << 8),
+          .segment_size = static_cast<std::uint16_t>(content[4] | content[5] << 8),
+          .checksum_start = static_cast<std::uint16_t>(content[6] | content[7] << 8),
+          .checksum_offset = static_cast<std::uint16_t>(content[8] | content[9] << 8)};
+}
+
+/// Whether the UDP checksum of a frame of packet_of is right.
+bool udp_checksum_is_right(const Bytes& frame) {
+  packet::InternetSum sum;
+  sum.add(std::span(frame).subspan(26, 8));
+  sum.add(17);
+  sum.add(static_cast<std::uint32_t>(frame.size() - 34));
+  sum.add(std::span(frame).subspan(34));
+  return sum.folded() == 0xFFFF;
+}
+
+TEST_P(TxRing, AChecksumIsLeftToTheDeviceOrComputed) {
+  for (const hw::virtio::Features csum : {feature::kCsum, hw::virtio::Features{0}}) {
+    QueueFixture queue(GetParam() | csum);
+    queue.start_tx();
+    std::vector<MbufPtr> frames;
+    frames.push_back(queue.make(packet_of(17, 30)));
+    ASSERT_TRUE(request_checksums(*frames[0],
+                                  {.flags = TxOffload::udp_checksum | TxOffload::ipv4_checksum, .l2 = 14, .l3 = 20}));
+    ASSERT_EQ(queue.send(std::move(frames)), 1u);
+    const Bytes content = queue.content(queue.device->look().front());
+    const VirtioNetHeader header = header_of(content);
+    Bytes frame(content.begin() + sizeof(hw::virtio::NetHeader), content.end());
+    EXPECT_EQ(packet::internet_checksum(std::span(frame).subspan(14, 20)), 0) << "that of IPv4 is always computed";
+    if (csum == 0) {
+      EXPECT_EQ(header.flags, 0);
+    } else {
+      EXPECT_EQ(header.flags, VirtioNetHeader::kNeedsChecksum);
+      EXPECT_EQ(header.checksum_start, 34);
+      EXPECT_EQ(header.checksum_offset, 6);
+      packet::store16(&frame[40], packet::internet_checksum(std::span(frame).subspan(34)));  // as the device does
+    }
+    EXPECT_TRUE(udp_checksum_is_right(frame));
+  }
+}
+
+TEST_P(TxRing, SegmentationIsDescribedAndLeavesTheFrameAsItIs) {
+  QueueFixture queue(GetParam() | feature::kCsum | feature::kHostTso4 | feature::kHostTso6 | feature::kHostEcn);
+  queue.start_tx();
+  const Bytes original = packet_of(6, 5000);
+  std::vector<MbufPtr> frames;
+  frames.push_back(queue.make(original, 1500));
+  ASSERT_TRUE(request_checksums(
+      *frames[0], {.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = 1000}));
+  ASSERT_EQ(queue.send(std::move(frames)), 1u);
+  const Bytes content = queue.content(queue.device->look().front());
+  const VirtioNetHeader header = header_of(content);
+  EXPECT_EQ(header.flags, VirtioNetHeader::kNeedsChecksum);
+  EXPECT_EQ(header.segmentation, VirtioNetHeader::kTcpOverIpv4);
+  EXPECT_EQ(header.header_length, 54);
+  EXPECT_EQ(header.segment_size, 1000);
+  EXPECT_EQ(header.checksum_start, 34);
+  EXPECT_EQ(header.checksum_offset, 16);
+  ASSERT_EQ(content.size(), sizeof(hw::virtio::NetHeader) + original.size());
+  EXPECT_TRUE(std::equal(original.begin() + 54, original.end(), content.begin() + sizeof(hw::virtio::NetHeader) + 54));
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, TxRing, testing::ValuesIn(kFormats),
