@@ -13,7 +13,7 @@ from pollux_lab.machine import Machine
 from .columns import Lab, two_exported_cards
 
 # Drivers that testpmd is not linked with, in the distribution's folder of such drivers.
-PLUGINS = ["librte_mempool_ring.so", "librte_net_e1000.so", "librte_net_pcap.so"]
+PLUGINS = ["librte_mempool_ring.so", "librte_net_e1000.so", "librte_net_pcap.so", "librte_net_virtio.so"]
 FOLDER = "/usr/lib/x86_64-linux-gnu/dpdk"
 COUNTERS = re.compile(r"NIC statistics for port (\d).*?RX-packets: (\d+)\s+RX-missed: (\d+).*?RX-errors: (\d+).*?TX-packets: (\d+)"
                       r"\s+TX-errors: (\d+)", re.DOTALL)
@@ -49,13 +49,13 @@ finish testpmd 30
 """
 
 
-def machine(key: str, payload: Callable[[pathlib.Path], None] | None = None) -> Machine:
-    """`payload` adds files to the guest."""
+def machine(key: str, payload: Callable[[pathlib.Path], None] | None = None, *options: str) -> Machine:
+    """`payload` adds files to the guest; `options` are those of `pollux card`."""
     def add(root: pathlib.Path) -> None:
         _add_testpmd(root)
         if payload:
             payload(root)
-    made = two_exported_cards(key)
+    made = two_exported_cards(key, *options)
     made.huge_pages = 192
     made.payload = add
     return made

@@ -300,6 +300,22 @@ TEST(VirtioSteering, FollowsTheRssTable) {
   EXPECT_EQ(fixture.control(4, 1, Data(5)), kError);
 }
 
+// 5.1.6.5.5: "defined by the last command".
+TEST(VirtioSteering, TheLastCommandDecidesTheKind) {
+  SteeringFixture fixture;
+  fixture.start(feature::kCtrlVq | feature::kRss | feature::kMq | feature::kHashReport, 4);
+  fixture.refill();
+  const auto to_pair_three = [&] { EXPECT_EQ(fixture.control(4, 1, fixture.rss(2, {3})), kOk); };
+  to_pair_three();
+  EXPECT_EQ(fixture.queues(1), std::vector<int>{3});
+  EXPECT_EQ(fixture.control(4, 0, {1, 0}), kOk);
+  EXPECT_EQ(fixture.queues(1), std::vector<int>{0});
+  to_pair_three();
+  EXPECT_EQ(fixture.control(4, 2, Data(13)), kOk);
+  const auto spread = fixture.queues(8);
+  EXPECT_GT(std::set<int>(spread.begin(), spread.end()).size(), 1U);
+}
+
 TEST(VirtioSteering, SelectsAnotherQueueWhileOneIsReset) {
   SteeringFixture fixture;
   fixture.start(feature::kCtrlVq | feature::kRss | feature::kRingReset, 4);
