@@ -25,6 +25,7 @@
 #include "ports/pcap/open_pcap.hpp"
 #include "ports/ring/open_ring.hpp"
 #include "ports/tap/open_tap.hpp"
+#include "ports/xdp/open_xdp.hpp"
 
 namespace pollux {
 namespace {
@@ -107,6 +108,7 @@ constexpr std::array kSchemes{
            OpenDriver{ring::open_ring}},
     Scheme{"pcap", "pcap:in=FILE,out=FILE, capture files", OpenDriver{pcap::open_pcap}},
     Scheme{"tap", "tap:NAME or tap:NAME?superframes, a TAP interface of the kernel", OpenDriver{tap::open_tap}},
+    Scheme{"xdp", "xdp:NAME or xdp:NAME?mode=copy, an interface of the kernel, by AF_XDP", OpenDriver{xdp::open_xdp}},
     Scheme{"null", "null: or null:?rx=64, a port that discards frames and generates them", OpenDriver{null::open_null},
            Argument::optional},
 };

@@ -2,15 +2,20 @@
 #include "conformance/own_network.hpp"
 
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <system_error>
 
 namespace pollux::conformance {
@@ -44,6 +49,26 @@ Step try_all() {
   return ::ioctl(tun, TUNSETIFF, &request) == 0 ? kAll : kInterface;
 }
 
+/// What attaching needs: a namespace of the first user namespace, a socket, and a map.
+Step try_xdp() {
+  if (::unshare(CLONE_NEWNET) != 0) return kNetwork;
+  if (::socket(AF_XDP, SOCK_RAW, 0) < 0) return kDevice;
+  bpf_attr map{};
+  map.map_type = BPF_MAP_TYPE_XSKMAP;
+  map.key_size = map.value_size = 4;
+  map.max_entries = 1;
+  return ::syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof map) >= 0 ? kAll : kInterface;
+}
+
+/// The step that failed in a child process; nullopt if it cannot be known.
+std::optional<Step> step_of_child(Step (*attempt)()) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(attempt());
+  int status = -1;
+  if (child < 0 || ::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return std::nullopt;
+  return static_cast<Step>(WEXITSTATUS(status));
+}
+
 }  // namespace
 
 void enter_own_network() {
@@ -59,15 +84,32 @@ void enter_own_network() {
 }
 
 std::optional<std::string> own_network_obstacle() {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(try_all());
-  int status = -1;
-  if (child < 0 || ::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return "fork failed";
-  switch (WEXITSTATUS(status)) {
+  const auto step = step_of_child(try_all);
+  if (!step) return "fork failed";
+  switch (*step) {
     case kAll: return std::nullopt;
     case kNetwork: return "cannot create a network namespace: run as root, or allow user namespaces";
     case kDevice: return "/dev/net/tun cannot be opened: modprobe tun, or chmod 0666 /dev/net/tun, as root";
     default: return "cannot create a TAP interface: run as root";
+  }
+}
+
+void make_veth_pair(const std::string& left, const std::string& right) {
+  if (::if_nametoindex(left.c_str()) != 0) return;
+  const std::string queues = " mtu 9216 numrxqueues 8 numtxqueues 8 ";
+  const std::string command = "ip link add " + left + queues + "type veth peer name " + right + queues +
+                              "&& ip link set " + left + " up && ip link set " + right + " up";
+  if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
+}
+
+std::optional<std::string> xdp_obstacle() {
+  const auto step = step_of_child(try_xdp);
+  if (!step) return "fork failed";
+  switch (*step) {
+    case kAll: return std::nullopt;
+    case kNetwork: return "cannot create a network namespace: run as root";
+    case kDevice: return "AF_XDP sockets cannot be made: use a kernel with CONFIG_XDP_SOCKETS=y, as root";
+    default: return "BPF maps cannot be made: run as root";
   }
 }
 

@@ -14,4 +14,11 @@ void enter_own_network();
 /// tries it.
 [[nodiscard]] std::optional<std::string> own_network_obstacle();
 
+/// Creates two connected interfaces in the namespace that `enter_own_network` has made, with eight queues each and room
+/// for frames of 9 KB, unless they exist. Throws.
+void make_veth_pair(const std::string& left, const std::string& right);
+
+/// The reason why programs of XDP cannot be attached in a network namespace; nullopt if they can.
+[[nodiscard]] std::optional<std::string> xdp_obstacle();
+
 }  // namespace pollux::conformance

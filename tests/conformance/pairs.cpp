@@ -69,6 +69,8 @@ constexpr Traits kTap{.drops_when_exhausted = false,
                       .several_queues = false,
                       .checks_fill = false,
                       .card_receive = false};
+/// The frames of an interface of the kernel. If a queue is not polled, the kernel drops what its ring has no room for.
+constexpr Traits kXdp{.has_carrier = false, .waits_when_full = false, .registers = 0, .card_receive = false};
 
 /// The invented card of examples/own_driver. It has no filter, and no rings.
 constexpr Traits kOwnDriver{.filters = false,
@@ -111,6 +113,18 @@ std::optional<std::string> tap_obstacle() {
   return obstacle;
 }
 
+/// The reason why AF_XDP cannot be tested; nullopt if it can.
+std::optional<std::string> no_xdp() {
+  auto obstacle = xdp_obstacle();
+  if (obstacle) *obstacle += "; or leave the pair out with POLLUX_CONFORMANCE_SKIP=xdp";
+  return obstacle;
+}
+
+void make_interfaces(Context& /*context*/) {
+  enter_own_network();
+  make_veth_pair("plxv0", "plxv1");
+}
+
 std::vector<Pair> default_pairs() {
   const std::string file = scratch_file();
   return {{.name = "sim", .left = "sim:0", .right = "sim:1", .traits = kInProcess, .obstacle = {}},
@@ -139,7 +153,13 @@ std::vector<Pair> default_pairs() {
            .traits = kOwnDriver,
            .obstacle = {},
            .prepare = add_own_driver},
-          {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()}};
+          {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()},
+          {.name = "xdp",
+           .left = "xdp:plxv0",
+           .right = "xdp:plxv1",
+           .traits = kXdp,
+           .obstacle = no_xdp(),
+           .prepare = make_interfaces}};
 }
 
 /// The traits of a port that the user chose, by the scheme of its URI. A virtual function has the same scheme as any
@@ -149,6 +169,7 @@ Traits traits_of(const std::string& uri) {
   if (traits != nullptr && std::string_view(traits) == "function") return kFunction;
   if (uri.starts_with("ring:")) return kRing;
   if (uri.starts_with("tap:")) return kTap;
+  if (uri.starts_with("xdp:")) return kXdp;
   if (uri.starts_with("sim:")) return kInProcess;
   return kCard;
 }

@@ -68,7 +68,7 @@ TEST_F(Open, ListsTheSchemesForAnUnknownOne) {
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.what, HasSubstr("'nosuch'"));
   for (const char* kind :
-       {"vfio:", "sim:", "qtest:", "record:", "fault:", "replay:", "ring:", "pcap:", "tap:", "null:"}) {
+       {"vfio:", "sim:", "qtest:", "record:", "fault:", "replay:", "ring:", "pcap:", "tap:", "xdp:", "null:"}) {
     EXPECT_THAT(error.hint, HasSubstr(kind));
   }
 }

@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -16,6 +8,7 @@
 
 #include "conformance/own_network.hpp"
 #include "fixture.hpp"
+#include "kernel_end.hpp"
 #include "ports/tap/interface.hpp"
 
 namespace pollux::ports {
@@ -24,78 +17,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-/// The kernel's end of an interface.
-class KernelEnd {
- public:
-  explicit KernelEnd(const std::string& name)
-      : name_(name), socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(kEtherType))) {
-    sockaddr_ll address{};
-    address.sll_family = AF_PACKET;
-    address.sll_protocol = htons(kEtherType);
-    address.sll_ifindex = static_cast<int>(::if_nametoindex(name.c_str()));
-    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  }
-  KernelEnd(const KernelEnd&) = delete;
-  KernelEnd& operator=(const KernelEnd&) = delete;
-  ~KernelEnd() { ::close(socket_); }
-
-  static constexpr std::uint16_t kEtherType = 0x88B5;
-
-  void send(const Bytes& frame) {
-    EXPECT_EQ(::send(socket_, frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()));
-  }
-  Bytes receive() {
-    Bytes frame(65536);
-    const ssize_t bytes = ::recv(socket_, frame.data(), frame.size(), 0);
-    frame.resize(bytes < 0 ? 0 : static_cast<std::size_t>(bytes));
-    return frame;
-  }
-  [[nodiscard]] int mtu() const {
-    ifreq request = named();
-    return ::ioctl(socket_, SIOCGIFMTU, &request) == 0 ? request.ifr_mtu : -1;
-  }
-  void take_down() {
-    ifreq request = named();
-    EXPECT_EQ(::ioctl(socket_, SIOCSIFFLAGS, &request), 0);
-  }
-  /// As "ip link delete" does (rtnetlink(7), RTM_DELLINK).
-  void remove() {
-    struct {
-      nlmsghdr header{};
-      ifinfomsg link{};
-    } request;
-    request.header.nlmsg_len = sizeof request;
-    request.header.nlmsg_type = RTM_DELLINK;
-    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-    request.link.ifi_index = static_cast<int>(::if_nametoindex(name_.c_str()));
-    const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    EXPECT_EQ(::send(netlink, &request, sizeof request, 0), static_cast<ssize_t>(sizeof request));
-    struct {
-      nlmsghdr header{};
-      nlmsgerr error{};
-    } answer;
-    EXPECT_GT(::recv(netlink, &answer, sizeof answer, 0), 0);
-    EXPECT_EQ(answer.error.error, 0);
-    ::close(netlink);
-  }
-
- private:
-  [[nodiscard]] ifreq named() const {
-    ifreq request{};
-    name_.copy(request.ifr_name, IFNAMSIZ - 1);
-    return request;
-  }
-
-  std::string name_;
-  int socket_;
-};
-
-Bytes ether(Bytes frame) {
-  frame[12] = KernelEnd::kEtherType >> 8;
-  frame[13] = KernelEnd::kEtherType & 0xFF;
-  return frame;
-}
 
 class TapPort : public PortFixture {
  protected:

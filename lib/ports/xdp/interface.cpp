@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/xdp/interface.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/ethtool.h>
+#include <linux/filter.h>
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "base/uri_options.hpp"
+#include "ports/xdp/privileges.hpp"
+
+namespace pollux::xdp {
+namespace {
+
+ifreq request_for(std::string_view name) noexcept {
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), std::min(name.size(), sizeof request.ifr_name - 1));
+  return request;
+}
+
+/// Asks the driver as ethtool(8) does. False: it does not answer.
+template <class Command>
+bool ask_driver(int control, const std::string& name, Command& command) noexcept {
+  ifreq request = request_for(name);
+  request.ifr_data = &command;
+  return ::ioctl(control, SIOCETHTOOL, &request) == 0;
+}
+
+std::uint16_t queues_of(int control, const std::string& name) noexcept {
+  ethtool_channels channels{};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  if (!ask_driver(control, name, channels)) return 1;
+  constexpr std::uint32_t kMost = 64;
+  const std::uint32_t pairs = channels.combined_count + std::max(channels.rx_count, channels.tx_count);
+  return static_cast<std::uint16_t>(std::clamp(pairs, 1U, kMost));
+}
+
+}  // namespace
+
+Result<Interface> Interface::find(std::string_view name) {
+  const std::string uri = fmt::format("xdp:{}", name);
+  if (auto valid = check_interface_name(name, uri); !valid) return pass_on(std::move(valid));
+  FileDescriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!control) return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot make a socket", uri), errno);
+  ifreq request = request_for(name);
+  if (::ioctl(control.get(), SIOCGIFINDEX, &request) != 0) {
+    return fail_errno(ErrorCode::not_found, fmt::format("{}: there is no such interface", uri), errno,
+                      "ip link lists the interfaces of this network namespace");
+  }
+  Interface found(std::string(name), std::move(control));
+  found.index_ = static_cast<unsigned>(request.ifr_ifindex);
+  if (::ioctl(found.control_.get(), SIOCGIFHWADDR, &request) != 0) {
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot read its address", uri), errno);
+  }
+  if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER && request.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: not an Ethernet interface", uri),
+                "name an Ethernet interface");
+  }
+  std::memcpy(found.mac_.data(), request.ifr_hwaddr.sa_data, found.mac_.size());
+  found.queues_ = queues_of(found.control_.get(), found.name_);
+  found.read_driver();
+  return found;
+}
+
+void Interface::read_driver() {
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  if (!ask_driver(control_.get(), name_, info)) return;
+  info.driver[sizeof info.driver - 1] = '\0';
+  driver_ = info.driver;
+}
+
+Result<std::uint32_t> Interface::mtu() const {
+  ifreq request = request_for(name_);
+  if (::ioctl(control_.get(), SIOCGIFMTU, &request) == 0) return static_cast<std::uint32_t>(request.ifr_mtu);
+  return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot read its mtu", name_), errno);
+}
+
+std::uint32_t Interface::speed() const {
+  ethtool_cmd settings{};
+  settings.cmd = ETHTOOL_GSET;
+  const bool known = ask_driver(control_.get(), name_, settings);
+  const std::uint32_t speed = known ? ethtool_cmd_speed(&settings) : static_cast<std::uint32_t>(SPEED_UNKNOWN);
+  return speed == static_cast<std::uint32_t>(SPEED_UNKNOWN) ? 10'000 : speed;
+}
+
+Link Interface::link() const {
+  ifreq request = request_for(name_);
+  constexpr int kUp = IFF_UP | IFF_RUNNING;
+  const bool up = ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & kUp) == kUp;
+  return {.up = up, .speed = up ? speed() : 0U, .autonegotiated = false};
+}
+
+bool Interface::exists() const {
+  ifreq request{};
+  request.ifr_ifindex = static_cast<int>(index_);
+  return ::ioctl(control_.get(), SIOCGIFNAME, &request) == 0 || errno != ENODEV;
+}
+
+Result<Membership> Membership::join(const Interface& interface, const MacAddress& mac, bool promiscuous,
+                                    bool all_multicast) {
+  Membership joined;
+  if (mac == interface.mac() && !promiscuous && !all_multicast) return joined;
+  joined.socket_ = FileDescriptor(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));  // protocol 0: receives nothing
+  int error = joined.socket_ ? 0 : errno;
+  const auto add = [&](unsigned short type) {
+    packet_mreq request{};
+    request.mr_ifindex = static_cast<int>(interface.index());
+    request.mr_type = type;
+    request.mr_alen = static_cast<unsigned short>(mac.size());
+    std::copy(mac.begin(), mac.end(), request.mr_address);
+    if (error == 0 &&
+        ::setsockopt(joined.socket_.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) != 0) {
+      error = errno;
+    }
+  };
+  if (mac != interface.mac()) add(PACKET_MR_UNICAST);
+  if (promiscuous) add(PACKET_MR_PROMISC);
+  if (all_multicast) add(PACKET_MR_ALLMULTI);
+  if (error == 0) return joined;
+  const ErrorCode code = error == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
+  return fail_errno(code, fmt::format("xdp:{}: cannot set the interface's filter", interface.name()), error,
+                    kPrivilegesHint);
+}
+
+Result<DeletionEvents> DeletionEvents::subscribe(const Interface& interface) {
+  FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  // Of a message only its type and the interface's index are looked at. Loads are big-endian.
+  constexpr std::uint32_t kType = offsetof(nlmsghdr, nlmsg_type);
+  constexpr std::uint32_t kIndex = NLMSG_HDRLEN + offsetof(ifinfomsg, ifi_index);
+  std::array<sock_filter, 6> filter{
+      {BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kType), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 0, 3),
+       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kIndex), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(interface.index()), 0, 1),
+       BPF_STMT(BPF_RET | BPF_K, ~std::uint32_t{0}), BPF_STMT(BPF_RET | BPF_K, 0)}};
+  const sock_fprog program{.len = filter.size(), .filter = filter.data()};
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = RTMGRP_LINK;
+  if (!netlink || ::setsockopt(netlink.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ||
+      ::bind(netlink.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot watch the interface", interface.name()), errno);
+  }
+  return DeletionEvents(std::move(netlink));
+}
+
+// ENOBUFS: events were lost, which is an event, too.
+bool DeletionEvents::clear() const noexcept {
+  std::array<std::byte, 64> unread;  // what happened does not matter: the interface is looked at
+  bool any = false;
+  while (::recv(netlink_.get(), unread.data(), unread.size(), 0) >= 0 || errno == ENOBUFS) any = true;
+  return any;
+}
+
+void DeletionWatch::check() noexcept {
+  if (!events_.clear() || is_deleted() || interface_.exists()) return;
+  deleted_.store(true, std::memory_order_relaxed);
+  for (const auto& sleeper : sleepers_) sleeper->raise();
+}
+
+}  // namespace pollux::xdp

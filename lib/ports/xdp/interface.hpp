@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "net/queue_event.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/link.hpp"
+
+namespace pollux::xdp {
+
+/// An interface of the kernel, which stays as it is: this class only reads.
+class Interface {
+ public:
+  /// Errors: invalid_argument (the name), not_found, not_supported (not an Ethernet interface), io_error.
+  [[nodiscard]] static Result<Interface> find(std::string_view name);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] unsigned index() const noexcept { return index_; }
+  [[nodiscard]] const MacAddress& mac() const noexcept { return mac_; }
+  /// The kernel's driver, such as "veth"; empty if it does not say.
+  [[nodiscard]] const std::string& driver() const noexcept { return driver_; }
+  /// Pairs of queues.
+  [[nodiscard]] std::uint16_t queues() const noexcept { return queues_; }
+  [[nodiscard]] Result<std::uint32_t> mtu() const;
+  [[nodiscard]] Link link() const;
+  /// False once it was deleted or moved to another network namespace.
+  [[nodiscard]] bool exists() const;
+
+ private:
+  Interface(std::string name, FileDescriptor control) : name_(std::move(name)), control_(std::move(control)) {}
+  void read_driver();
+  [[nodiscard]] std::uint32_t speed() const;
+
+  std::string name_;
+  FileDescriptor control_;  // a socket for ioctls, in the network namespace of the thread that opened the port
+  unsigned index_ = 0;
+  MacAddress mac_{};
+  std::string driver_;
+  std::uint16_t queues_ = 1;
+};
+
+/// What the driver of an interface lets through besides its own address, while this object exists: the kernel undoes it
+/// when the process dies. packet(7), PACKET_ADD_MEMBERSHIP.
+class Membership {
+ public:
+  Membership() = default;
+  /// `mac`: an address of the port.
+  [[nodiscard]] static Result<Membership> join(const Interface& interface, const MacAddress& mac, bool promiscuous,
+                                               bool all_multicast);
+
+ private:
+  FileDescriptor socket_;
+};
+
+/// Becomes readable when the interface is deleted or leaves the network namespace: a netlink socket. rtnetlink(7),
+/// RTM_DELLINK. A bridge sends this message, too, for an interface that leaves it.
+class DeletionEvents {
+ public:
+  [[nodiscard]] static Result<DeletionEvents> subscribe(const Interface& interface);
+  [[nodiscard]] int descriptor() const noexcept { return netlink_.get(); }
+  /// Reads all events. Returns whether there were any.
+  bool clear() const noexcept;
+
+ private:
+  explicit DeletionEvents(FileDescriptor netlink) : netlink_(std::move(netlink)) {}
+  FileDescriptor netlink_;
+};
+
+/// Wakes all that sleep on an interface's queues when it is deleted: the kernel does not wake those that sleep on a
+/// socket of it. Thread rule: `check` and `is_deleted` may be called from any thread.
+class DeletionWatch {
+ public:
+  DeletionWatch(const Interface& interface, DeletionEvents events)
+      : interface_(interface), events_(std::move(events)) {}
+
+  /// Readable when it is time to `check`.
+  [[nodiscard]] int descriptor() const noexcept { return events_.descriptor(); }
+  void add(std::shared_ptr<QueueEvent> sleeper) { sleepers_.push_back(std::move(sleeper)); }
+  void check() noexcept;
+  [[nodiscard]] bool is_deleted() const noexcept { return deleted_.load(std::memory_order_relaxed); }
+
+ private:
+  const Interface& interface_;
+  DeletionEvents events_;
+  std::vector<std::shared_ptr<QueueEvent>> sleepers_;
+  std::atomic<bool> deleted_{false};
+};
+
+}  // namespace pollux::xdp

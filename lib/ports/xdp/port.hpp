@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ports/common/port.hpp"
+#include "ports/xdp/interface.hpp"
+#include "ports/xdp/program.hpp"
+#include "ports/xdp/queues.hpp"
+#include "ports/xdp/socket.hpp"
+#include "ports/xdp/umem.hpp"
+
+namespace pollux::xdp {
+
+enum class Mode : std::uint8_t { best, zero_copy, copy, generic };
+
+/// What a port is made of, besides its queues.
+struct Parts {
+  Interface interface;
+  DeletionEvents control_events;  // for `service`
+  DeletionEvents queue_events;    // for threads that sleep on queues
+  SharedMemory& memory;
+  Mode mode;
+  bool chains;
+};
+
+/// A port on an interface of the kernel.
+class XdpPort final : public ports::Port {
+ public:
+  XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what);
+
+  [[nodiscard]] Result<void> fill() override;
+  [[nodiscard]] Result<void> change_mtu(std::uint32_t bytes) override;
+  [[nodiscard]] Result<void> change_filter(const Settings& to) override;
+  [[nodiscard]] std::vector<int> events() const override { return {control_events_.descriptor()}; }
+  [[nodiscard]] Result<Duration> service() override;
+  [[nodiscard]] Stats stats() override;
+  void append_counters(std::vector<Counter>& counters) override;
+  std::uint32_t drain(DrainReason reason) noexcept override;
+
+ private:
+  [[nodiscard]] Result<void> begin() override;
+  void end() noexcept override;
+  void close() override { memory_.close(interface_.index()); }
+  [[nodiscard]] Link running_link() override { return interface_.link(); }
+  void set_up(QueueId queue) noexcept override;
+  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
+  void discard() noexcept override;
+  void exchange(QueueId queue) noexcept override;
+
+  [[nodiscard]] Result<std::shared_ptr<Umem>> choose_area();
+  [[nodiscard]] Result<void> attach_program();
+  [[nodiscard]] Result<void> open_sockets(const std::shared_ptr<Umem>& area);
+  [[nodiscard]] Result<Socket> open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue);
+  [[nodiscard]] Result<Socket> bind_socket(Socket socket, std::span<const std::uint16_t> modes, std::uint16_t queue);
+  [[nodiscard]] Result<std::vector<Mbuf*>> take(MempoolCore& pool, std::uint32_t count) const;
+  [[nodiscard]] KernelCounts counts() const;
+  void close_sockets() noexcept;
+
+  Interface interface_;
+  DeletionEvents control_events_;
+  SharedMemory& memory_;
+  Mode mode_;
+  bool chains_;
+  DeletionWatch watch_;
+  Membership membership_;  // while the port is started
+  std::deque<RxQueue> rx_;
+  std::deque<TxQueue> tx_;
+  std::vector<std::vector<Mbuf*>> filled_;  // by receive queue: mbufs for a start
+  std::vector<Mbuf*> more_;                 // prepared for the restart of a receive queue
+  std::optional<Program> program_;
+  std::vector<Socket> sockets_;  // by queue
+  KernelCounts past_;            // of sockets that were closed
+  std::string why_not_native_;
+  std::string why_not_zero_copy_;
+};
+
+}  // namespace pollux::xdp

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+namespace pollux::xdp {
+
+/// What to do if the kernel refuses a socket, a map or a program. CAP_IPC_LOCK is for pinning more than RLIMIT_MEMLOCK.
+inline constexpr const char* kPrivilegesHint =
+    "run as root, or give the program the rights: setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep PROGRAM";
+
+}  // namespace pollux::xdp

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
+#include "ports/xdp/interface.hpp"
+#include "ports/xdp/rings.hpp"
+#include "ports/xdp/socket.hpp"
+#include "ports/xdp/umem.hpp"
+
+namespace pollux::xdp {
+
+/// Addresses are those of mbufs, less `before` bytes.
+inline void lend_from(Lent& lent, const Umem& area, std::uint32_t before) {
+  lent.area = area.first() + before;
+  lent.lines = (area.bytes() - before) / Lent::kLine;
+  lent.bits.assign((lent.lines + 63) / 64, 0);
+}
+
+// No cache: they belong to the threads that poll.
+[[nodiscard]] inline std::uint32_t free_all(Lent& lent) noexcept {
+  std::uint32_t freed = 0;
+  lent.take_back_all([&freed](Mbuf& mbuf) {
+    MbufDeleter{}(&mbuf);
+    ++freed;
+  });
+  lent.bits = {};
+  return freed;
+}
+
+/// Receives the frames of a socket in the mbufs into which the kernel has written them. For each frame the queue passes
+/// another mbuf to the kernel. Without one, the frame is dropped and its mbuf passed again, so the kernel always has as
+/// many.
+class RxQueue final : public pollux::RxQueue {
+ public:
+  RxQueue(const RxFilter& filter, DeletionWatch& watch);
+
+  /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel.
+  void attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mbufs);
+  /// Passes more mbufs of the pool to the kernel.
+  void add(std::span<Mbuf* const> mbufs) noexcept;
+  /// The mbufs that the kernel has, or frames in them.
+  [[nodiscard]] std::uint32_t posted() const noexcept { return posted_; }
+  /// Counts the frames that wait as dropped.
+  void drop_waiting() noexcept;
+  /// Forgets the socket, which is closed or will be. The mbufs that the kernel had are freed; returns their number.
+  std::uint32_t detach() noexcept;
+  [[nodiscard]] const std::shared_ptr<QueueEvent>& sleeper() const noexcept { return event(); }
+
+ private:
+  static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  [[nodiscard]] bool watch() noexcept override;
+  [[nodiscard]] bool watch_closed() noexcept override;
+  /// Handles a piece of a frame over several buffers, or a frame for whose buffer there is no `replacement`. Returns
+  /// the frame that it completes, if that is received. Sets `replacement` to null if it was used.
+  [[nodiscard]] Mbuf* receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacement) noexcept;
+  void set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept;
+  void post(Mbuf& mbuf) noexcept;
+  void wake_kernel() const noexcept;
+  /// Whether the chunk of a small mbuf begins in front of the area. There are a few such mbufs at most.
+  [[nodiscard]] bool is_outside(const Mbuf* mbuf) const noexcept {
+    return reinterpret_cast<const std::byte*>(mbuf) < lent_.area;
+  }
+  /// Removes mbufs for which that is true from the first `count` of the cache, and keeps them.
+  void set_aside(MempoolCacheCore& cache, std::uint32_t count) noexcept;
+
+  FrameRing rx_;
+  AddressRing fill_;
+  std::uint64_t word_ = 0;  // MbufAccess::word of an empty mbuf whose data would begin at its header
+  Lent lent_;
+  int socket_ = -1;
+  std::uint32_t posted_ = 0;
+  bool is_small_ = false;       // chunks begin in front of their mbufs
+  std::vector<Mbuf*> outside_;  // never grows while frames are received
+  /// A frame whose pieces arrive.
+  struct Chain {
+    MbufPtr frame;
+    RxDrop why = nullptr;  // set: the frame is dropped
+    std::uint32_t bytes = 0;
+    std::array<std::uint8_t, 6> destination{};
+  };
+  Chain chain_;  // bytes is 0 between frames
+  DeletionWatch& watch_;
+  FileDescriptor sources_;  // an epoll instance: the socket, and the deletion of the interface
+};
+
+/// Sends frames from the mbufs in which they are. Frames that the kernel cannot reach, clones and external memory, are
+/// copied to mbufs of the port's pool first.
+class TxQueue final : public pollux::TxQueue {
+ public:
+  TxQueue() : pollux::TxQueue(&burst) {}
+
+  /// Control path, with the gate closed. `copies`: a pool in the area, for copies.
+  void attach(Socket& socket, std::shared_ptr<const Umem> area, std::optional<Mempool> copies,
+              std::uint32_t max_segments);
+  /// The most descriptors in flight. Control path.
+  void set_ring(std::uint32_t slots) noexcept { limit_ = slots; }
+  /// Waits a moment for the kernel to send what it has.
+  void finish() noexcept;
+  /// Counts the frames that the kernel has not sent as dropped.
+  void count_unsent_frames() noexcept;
+  /// As that of RxQueue.
+  std::uint32_t detach() noexcept;
+  [[nodiscard]] std::uint32_t in_flight() const noexcept override { return in_flight_; }
+  /// Frames that were copied. Any thread.
+  [[nodiscard]] std::uint64_t copied() const noexcept { return read_counter(copied_); }
+
+ private:
+  static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  void cache_changed() noexcept override;
+  std::uint32_t reclaim() noexcept;
+  void put(const Mbuf& mbuf, std::uint32_t options) noexcept;
+  /// Takes a frame that needs more than a descriptor. False: there is no room for it now.
+  [[nodiscard]] bool send_slow(Mbuf* frame) noexcept;
+  [[nodiscard]] bool is_reachable(const Mbuf& frame) const noexcept;
+  [[nodiscard]] MbufPtr copy(const Mbuf& frame) noexcept;
+  void put_frame(Mbuf& frame) noexcept;
+  void kick() noexcept;
+  void count_lost(std::uint32_t end, TxDrop why) noexcept;
+
+  FrameRing tx_;
+  AddressRing completion_;
+  Lent lent_;
+  std::uint32_t in_flight_ = 0;
+  std::uint32_t limit_ = 0;
+  std::uint32_t direct_ = 0;      // as `shortest`, if the kernel reaches the cache's pool
+  std::uint32_t max_excess_ = 0;  // longest frame less the shortest, in bytes
+  int socket_ = -1;
+  std::uint32_t max_segments_ = 1;
+  std::shared_ptr<const Umem> area_;
+  std::optional<MempoolCache> copies_;
+  std::uint64_t copied_ = 0;
+};
+
+}  // namespace pollux::xdp

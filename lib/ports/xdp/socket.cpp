@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/xdp/socket.hpp"
+
+#include <fmt/format.h>
+#include <linux/if_xdp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include "ports/xdp/privileges.hpp"
+
+namespace pollux::xdp {
+namespace {
+
+// Linux, include/uapi/linux/if_xdp.h; missing in older headers.
+constexpr std::uint16_t kUseChains = 1U << 4;  // XDP_USE_SG, Linux 6.6
+
+int set_option(int socket, int option, const void* value, std::size_t bytes) {
+  return ::setsockopt(socket, SOL_XDP, option, value, static_cast<socklen_t>(bytes)) == 0 ? 0 : errno;
+}
+
+int bind_to(int socket, unsigned interface, std::uint16_t queue, std::uint16_t flags, int shared_with) {
+  sockaddr_xdp address{};
+  address.sxdp_family = AF_XDP;
+  address.sxdp_flags = flags;
+  address.sxdp_ifindex = interface;
+  address.sxdp_queue_id = queue;
+  address.sxdp_shared_umem_fd = static_cast<std::uint32_t>(std::max(shared_with, 0));
+  return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+}
+
+tl::unexpected<Error> socket_error(const std::string& name, int error) {
+  const std::string what = fmt::format("{}: cannot make an AF_XDP socket", name);
+  switch (error) {
+    case EPERM:
+    case EACCES: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
+    case EAFNOSUPPORT:
+      return fail_errno(ErrorCode::not_supported, what, error, "boot a kernel with CONFIG_XDP_SOCKETS=y");
+    default: return fail_errno(ErrorCode::io_error, what, error);
+  }
+}
+
+tl::unexpected<Error> area_error(const std::string& name, const Umem& area, int error) {
+  const std::string what =
+      fmt::format("{}: the kernel does not take {} bytes of memory for frames", name, area.bytes());
+  switch (error) {
+    case ENOBUFS:
+      return fail_errno(ErrorCode::memlock_too_small, what, error,
+                        fmt::format("raise the limit: ulimit -l {} (KiB), or give the program CAP_IPC_LOCK",
+                                    (area.bytes() + 1023) / 1024));
+    case ENOMEM: return fail_errno(ErrorCode::no_memory, what, error, "use smaller pools");
+    default: return fail_errno(ErrorCode::not_supported, what, error, "use a kernel of 5.4 or newer");
+  }
+}
+
+}  // namespace
+
+KernelCounts& KernelCounts::operator+=(const KernelCounts& more) noexcept {
+  rx_dropped += more.rx_dropped;
+  rx_invalid_descs += more.rx_invalid_descs;
+  tx_invalid_descs += more.tx_invalid_descs;
+  rx_ring_full += more.rx_ring_full;
+  rx_fill_empty += more.rx_fill_empty;
+  tx_ring_empty += more.tx_ring_empty;
+  return *this;
+}
+
+// The kernel checks the flags of a bind before it looks for the interface (net/xdp/xsk.c, xsk_bind): EINVAL means that
+// it does not know the flag.
+bool kernel_has_chains() noexcept {
+  const FileDescriptor socket(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
+  return socket && bind_to(socket.get(), 0, 0, kUseChains, -1) != EINVAL;
+}
+
+Result<Socket> Socket::create(const std::string& name, std::shared_ptr<Umem> area, const SocketRequest& request,
+                              int shared_with) {
+  FileDescriptor descriptor(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
+  if (!descriptor) return socket_error(name, errno);
+  if (shared_with < 0) {
+    xdp_umem_reg memory{};
+    memory.addr = reinterpret_cast<std::uintptr_t>(area->first());
+    memory.len = area->bytes();
+    memory.chunk_size = area->layout().chunk;
+    memory.headroom = area->layout().headroom;
+    memory.flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG;
+    const int error = set_option(descriptor.get(), XDP_UMEM_REG, &memory, sizeof memory);
+    if (error != 0) return area_error(name, *area, error);
+  }
+  Socket socket(std::move(descriptor), std::move(area), request, shared_with);
+  if (const int error = socket.set_up(); error != 0) {
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot make the rings of queue {}", name, request.queue),
+                      error);
+  }
+  return socket;
+}
+
+Socket::~Socket() {
+  if (descriptor_) area_->remove_socket(descriptor_.get());
+}
+
+int Socket::set_up() {
+  // The kernel wants both rings of addresses, whatever the direction.
+  const std::uint32_t fills = std::max(request_.rx_slots, 1U);
+  const std::uint32_t completions = std::max(request_.tx_slots, 1U);
+  const std::pair<int, std::uint32_t> sizes[] = {{XDP_UMEM_FILL_RING, fills},
+                                                 {XDP_UMEM_COMPLETION_RING, completions},
+                                                 {XDP_RX_RING, request_.rx_slots},
+                                                 {XDP_TX_RING, request_.tx_slots}};
+  for (const auto& [option, slots] : sizes) {
+    if (slots == 0) continue;
+    if (const int error = set_option(descriptor_.get(), option, &slots, sizeof slots); error != 0) return error;
+  }
+  return map_rings();
+}
+
+int Socket::map_rings() {
+  xdp_mmap_offsets at{};
+  socklen_t bytes = sizeof at;
+  if (::getsockopt(descriptor_.get(), SOL_XDP, XDP_MMAP_OFFSETS, &at, &bytes) != 0) return errno;
+  if (bytes != sizeof at) return ENOTSUP;  // a kernel before 5.4 has no flags
+  int error = map(fill, at.fr, std::max(request_.rx_slots, 1U), XDP_UMEM_PGOFF_FILL_RING);
+  if (error == 0) error = map(completion, at.cr, std::max(request_.tx_slots, 1U), XDP_UMEM_PGOFF_COMPLETION_RING);
+  if (error == 0 && request_.rx_slots != 0) error = map(rx, at.rx, request_.rx_slots, XDP_PGOFF_RX_RING);
+  if (error == 0 && request_.tx_slots != 0) error = map(tx, at.tx, request_.tx_slots, XDP_PGOFF_TX_RING);
+  return error;
+}
+
+template <class Entry>
+int Socket::map(Ring<Entry>& ring, const xdp_ring_offset& at, std::uint32_t slots, std::uint64_t page) {
+  const std::size_t bytes = at.desc + std::size_t{slots} * sizeof(Entry);
+  void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, descriptor_.get(),
+                              static_cast<off_t>(page));
+  if (mapped == MAP_FAILED) return errno;
+  mappings_.emplace_back(mapped, bytes);
+  // A forked child that kept the mapping would keep the queue busy after this process has closed it.
+  static_cast<void>(::madvise(mapped, bytes, MADV_DONTFORK));
+  auto* const start = static_cast<std::byte*>(mapped);
+  ring.producer = reinterpret_cast<std::uint32_t*>(start + at.producer);
+  ring.consumer = reinterpret_cast<std::uint32_t*>(start + at.consumer);
+  ring.flags = reinterpret_cast<const std::uint32_t*>(start + at.flags);
+  ring.entries = reinterpret_cast<Entry*>(start + at.desc);
+  ring.mask = slots - 1;
+  return 0;
+}
+
+int Socket::bind(std::uint16_t mode) {
+  SteadyClock clock;  // the kernel does not follow that of a test
+  constexpr Duration kLimit = std::chrono::milliseconds(200);
+  const auto flags = static_cast<std::uint16_t>(
+      shared_with_ >= 0 ? XDP_SHARED_UMEM : mode | XDP_USE_NEED_WAKEUP | (request_.chains ? kUseChains : 0));
+  int error = 0;
+  static_cast<void>(wait_until(
+      clock, "bind", kLimit,
+      [&] {
+        error = bind_to(descriptor_.get(), request_.interface, request_.queue, flags, shared_with_);
+        return error != EBUSY;
+      },
+      std::chrono::milliseconds(2)));
+  if (error == 0) area_->add_socket(descriptor_.get());
+  return error;
+}
+
+bool Socket::is_zero_copy() const {
+  xdp_options options{};
+  socklen_t bytes = sizeof options;
+  return ::getsockopt(descriptor_.get(), SOL_XDP, XDP_OPTIONS, &options, &bytes) == 0 &&
+         (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+}
+
+KernelCounts Socket::counts() const {
+  xdp_statistics counts{};
+  socklen_t bytes = sizeof counts;
+  if (::getsockopt(descriptor_.get(), SOL_XDP, XDP_STATISTICS, &counts, &bytes) != 0) return {};
+  return {.rx_dropped = counts.rx_dropped,
+          .rx_invalid_descs = counts.rx_invalid_descs,
+          .tx_invalid_descs = counts.tx_invalid_descs,
+          .rx_ring_full = counts.rx_ring_full,
+          .rx_fill_empty = counts.rx_fill_ring_empty_descs,
+          .tx_ring_empty = counts.tx_ring_empty_descs};
+}
+
+}  // namespace pollux::xdp

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/clock.hpp"
+#include "pollux/base/error.hpp"
+#include "ports/xdp/rings.hpp"
+#include "ports/xdp/umem.hpp"
+
+namespace pollux::xdp {
+
+/// What became of frames in the kernel: struct xdp_statistics of Linux, include/uapi/linux/if_xdp.h.
+struct KernelCounts {
+  std::uint64_t rx_dropped = 0;        ///< no entry in the fill ring, among other reasons
+  std::uint64_t rx_invalid_descs = 0;  ///< addresses in the fill ring that the kernel refused; no frame was lost
+  std::uint64_t tx_invalid_descs = 0;  ///< frames that the kernel refused
+  std::uint64_t rx_ring_full = 0;      ///< frames
+  std::uint64_t rx_fill_empty = 0;     ///< frames or attempts that found the fill ring empty
+  std::uint64_t tx_ring_empty = 0;     ///< attempts of the kernel to send that found nothing
+  KernelCounts& operator+=(const KernelCounts& more) noexcept;
+};
+
+/// Whether the kernel moves frames over several buffers (Linux 6.6), found by asking it.
+[[nodiscard]] bool kernel_has_chains() noexcept;
+
+/// What the socket asks the kernel for.
+struct SocketRequest {
+  unsigned interface = 0;  ///< index
+  std::uint16_t queue = 0;
+  std::uint32_t rx_slots = 0;  ///< powers of two; 0: none in that direction
+  std::uint32_t tx_slots = 0;
+  bool chains = false;  ///< XDP_USE_SG
+};
+
+/// An AF_XDP socket with its four rings. Linux, Documentation/networking/af_xdp.rst.
+class Socket {
+ public:
+  /// Makes the socket and its rings; the area is registered here unless another socket shares it. `name` is for
+  /// messages. Errors: permission_denied, not_supported, memlock_too_small, io_error.
+  [[nodiscard]] static Result<Socket> create(const std::string& name, std::shared_ptr<Umem> area,
+                                             const SocketRequest& request, int shared_with);
+  Socket(Socket&&) = default;
+  Socket& operator=(Socket&&) = delete;
+  ~Socket();
+
+  /// Binds it to its queue. `mode`: XDP_ZEROCOPY or XDP_COPY; without effect on a socket that shares its area. Waits up
+  /// to 200 ms for another socket that is being closed. Returns 0 or errno.
+  [[nodiscard]] int bind(std::uint16_t mode);
+
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+  [[nodiscard]] bool is_zero_copy() const;
+  [[nodiscard]] KernelCounts counts() const;
+
+  FrameRing rx, tx;
+  AddressRing fill, completion;
+
+ private:
+  /// A mapping of a ring.
+  class Mapping {
+   public:
+    Mapping(void* address, std::size_t bytes) noexcept : address_(address), bytes_(bytes) {}
+    Mapping(Mapping&& other) noexcept : address_(std::exchange(other.address_, nullptr)), bytes_(other.bytes_) {}
+    Mapping& operator=(Mapping&&) = delete;
+    ~Mapping() {
+      if (address_ != nullptr) ::munmap(address_, bytes_);
+    }
+
+   private:
+    void* address_;
+    std::size_t bytes_;
+  };
+
+  Socket(FileDescriptor descriptor, std::shared_ptr<Umem> area, const SocketRequest& request, int shared_with)
+      : descriptor_(std::move(descriptor)), area_(std::move(area)), request_(request), shared_with_(shared_with) {}
+  [[nodiscard]] int set_up();
+  [[nodiscard]] int map_rings();
+  template <class Entry>
+  [[nodiscard]] int map(Ring<Entry>& ring, const xdp_ring_offset& at, std::uint32_t slots, std::uint64_t page);
+
+  FileDescriptor descriptor_;
+  std::shared_ptr<Umem> area_;
+  SocketRequest request_;
+  int shared_with_;
+  std::vector<Mapping> mappings_;
+};
+
+}  // namespace pollux::xdp
