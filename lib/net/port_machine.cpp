@@ -63,6 +63,11 @@ Result<void> PortMachine::configure(const PortConfig& config) {
 Result<void> PortMachine::configure(Settings to) {
   if (auto valid = check(to); !valid) return valid;
   if (auto made = make_own_pool(to.queues); !made) return made;
+  if (reaches_stopped(settings(), to)) {
+    Settings others = to;
+    others.queues = queue_settings();
+    if (auto applied = apply(std::move(others)); !applied) return applied;
+  }
   const Queues dropped = queues_from(to.queues.rx_queues(), to.queues.tx_queues());
   if (auto configured = driver_->configure(to.queues); !configured) return configured;
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);

@@ -38,6 +38,16 @@ struct Leaf<Duration> {
 };
 
 template <>
+struct Leaf<double> {
+  static std::string form() { return "a number"; }
+  static Json write(double value) { return value; }
+  static bool read(const Json& json, double& value) {
+    if (json.is_number()) value = json.get<double>();
+    return json.is_number();
+  }
+};
+
+template <>
 struct Leaf<MacAddress> {
   static std::string form() { return "an address such as 02:00:00:00:00:01"; }
   static Json write(const MacAddress& mac) { return to_string(mac); }
@@ -87,6 +97,21 @@ template <>
 struct Names<LoopbackMode> {
   static constexpr std::array<std::pair<LoopbackMode, std::string_view>, 3> kAll{
       {{LoopbackMode::none, "none"}, {LoopbackMode::mac, "mac"}, {LoopbackMode::phy, "phy"}}};
+};
+template <>
+struct Names<LedMode> {
+  static constexpr std::array<std::pair<LedMode, std::string_view>, 4> kAll{
+      {{LedMode::automatic, "automatic"}, {LedMode::off, "off"}, {LedMode::on, "on"}, {LedMode::blink, "blink"}}};
+};
+template <>
+struct Names<StampedMessages> {
+  static constexpr std::array<std::pair<StampedMessages, std::string_view>, 6> kAll{
+      {{StampedMessages::none, "none"},
+       {StampedMessages::ptp1_sync, "ptp1_sync"},
+       {StampedMessages::ptp1_delay_request, "ptp1_delay_request"},
+       {StampedMessages::ptp2_ethernet, "ptp2_ethernet"},
+       {StampedMessages::ptp2_udp, "ptp2_udp"},
+       {StampedMessages::ptp2, "ptp2"}}};
 };
 template <>
 struct Names<BurstMode> {
@@ -214,6 +239,30 @@ void members(Fields& field, LinkConfig& value) {
 }
 
 template <class Fields>
+void members(Fields& field, InterruptModeration& value) {
+  auto& [interval, adaptive] = value;
+  field("interval_ns", interval);
+  field("adaptive", adaptive);
+}
+
+template <class Fields>
+void members(Fields& field, WakeEvents& value) {
+  auto& [magic, unicast, multicast, broadcast, link_change] = value;
+  field("magic", magic);
+  field("unicast", unicast);
+  field("multicast", multicast);
+  field("broadcast", broadcast);
+  field("link_change", link_change);
+}
+
+template <class Fields>
+void members(Fields& field, FrameStampsConfig& value) {
+  auto& [receive, transmit] = value;
+  field("receive", receive);
+  field("transmit", transmit);
+}
+
+template <class Fields>
 void members(Fields& field, RssConfig& value) {
   auto& [key, table, types, symmetric] = value;
   field("key", key);
@@ -312,7 +361,8 @@ void members(Fields& field, ValidatedConfig& value) {
 template <class Fields>
 void members(Fields& field, Settings& value) {
   auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, vlan_stripping, outer_vlan_type, rss,
-         pools, tx_rates, pool_tx_rates, loopback, flow_control] = value;
+         pools, tx_rates, pool_tx_rates, loopback, flow_control, link, phy_enabled, moderation, wake, led, stamps,
+         clock_frequency] = value;
   members(field, queues);
   field("mac", mac);
   field("mtu", mtu);
@@ -329,6 +379,13 @@ void members(Fields& field, Settings& value) {
   field("pool_tx_rates", pool_tx_rates);
   field("loopback", loopback);
   field("flow_control", flow_control);
+  field("link", link);
+  field("phy_enabled", phy_enabled);
+  field("moderation", moderation);
+  field("wake", wake);
+  field("led", led);
+  field("stamps", stamps);
+  field("clock_frequency", clock_frequency);
 }
 
 }  // namespace pollux::observe

@@ -64,11 +64,27 @@ auto members_of(const ValidatedConfig& value) {
   const auto& [rx, tx, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, own_pool, made_pool] = value;
   return std::tie(rx, tx, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, own_pool);
 }
+auto members_of(const LinkConfig& value) {
+  const auto& [advertised, forced] = value;
+  return std::tie(advertised, forced);
+}
+auto members_of(const InterruptModeration& value) {
+  const auto& [interval, adaptive] = value;
+  return std::tie(interval, adaptive);
+}
+auto members_of(const WakeEvents& value) {
+  const auto& [magic, unicast, multicast, broadcast, link] = value;
+  return std::tie(magic, unicast, multicast, broadcast, link);
+}
+auto members_of(const FrameStampsConfig& value) {
+  const auto& [receive, transmit] = value;
+  return std::tie(receive, transmit);
+}
 auto members_of(const Settings& value) {
   const auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rss, pools,
-               rates, pool_rates, loopback, flow_control] = value;
+               rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led, stamps, clock] = value;
   return std::tie(queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rss, pools,
-                  rates, pool_rates, loopback, flow_control);
+                  rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led, stamps, clock);
 }
 
 template <class T>
@@ -133,6 +149,13 @@ Settings all_changed(const Mempool& pool) {
   settings.pool_tx_rates = {{3, 10}};
   settings.loopback = LoopbackMode::phy;
   settings.flow_control = {{true, true}, false, 100, 4096, 1024};
+  settings.link = {{LinkMode::full_100, LinkMode::full_1000}, LinkMode::half_10};
+  settings.phy_enabled = false;
+  settings.moderation = {{2, {50us, true}}};
+  settings.wake = {true, true, true, true, true};
+  settings.led = LedMode::blink;
+  settings.stamps = {StampedMessages::ptp2, true};
+  settings.clock_frequency = -12.5;
   return settings;
 }
 
