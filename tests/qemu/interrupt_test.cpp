@@ -8,7 +8,7 @@
 #include "hw/intel/igb/registers.hpp"
 #include "qemu/fixture.hpp"
 
-namespace pollux {
+namespace pollux::msix {
 namespace {
 
 namespace reg = hw::igb;
@@ -112,4 +112,4 @@ TEST_F(Interrupts, NoneArriveWhenDisabledAndTooManyAreRejected) {
 }
 
 }  // namespace
-}  // namespace pollux
+}  // namespace pollux::msix

@@ -191,7 +191,7 @@ TEST_P(RxRing, ARequestThatDoesNotFitItsFrameIsDropped) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, RxRing, testing::ValuesIn(kFormats),
-                         [](const auto& info) { return info.param == 0 ? "split" : "packed"; });
+                         [](const auto& format) { return format.param == 0 ? "split" : "packed"; });
 
 TEST(SplitRxRing, ABufferThatIsUsedTwiceEndsTheQueue) {
   QueueFixture queue;

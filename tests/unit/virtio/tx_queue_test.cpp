@@ -231,7 +231,7 @@ TEST_P(TxRing, SegmentationIsDescribedAndLeavesTheFrameAsItIs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, TxRing, testing::ValuesIn(kFormats),
-                         [](const auto& info) { return info.param == 0 ? "split" : "packed"; });
+                         [](const auto& format) { return format.param == 0 ? "split" : "packed"; });
 
 TEST(SplitTxRing, AUsedIndexThatJumpsEndsTheQueue) {
   QueueFixture queue;
