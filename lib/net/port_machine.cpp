@@ -13,7 +13,6 @@
 #include "net/queue_observation.hpp"
 #include "net/settings_check.hpp"
 #include "net/stats.hpp"
-#include "pollux/net/virtual_functions.hpp"
 
 namespace pollux {
 namespace {
@@ -27,7 +26,9 @@ constexpr auto kObserved = {PortState::configured, PortState::started, PortState
 }  // namespace
 
 PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept
-    : context_(std::move(context)), driver_(std::move(driver)) {}
+    : context_(std::move(context)), driver_(std::move(driver)) {
+  driver_->settings_ = driver_->initial_settings();
+}
 
 PortMachine::~PortMachine() {
   close_at_end();
@@ -306,15 +307,8 @@ Result<void> PortMachine::change(std::string_view call, const std::function<void
   return {};
 }
 
-// Virtual functions have the filters of addresses, so the port's pass by their hash: Linux, igb_main.c, igb_set_uta.
-std::size_t PortMachine::max_unicast() const {
-  const auto* const functions = driver_->capability<VirtualFunctions>();
-  const bool by_hash = functions != nullptr && functions->functions() != 0;
-  return by_hash ? info().limits.max_multicast : info().limits.max_unicast;
-}
-
-Result<void> PortMachine::check(const Settings& to) {
-  auto valid = check_settings({settings(), to, info(), state_, max_unicast()});
+Result<void> PortMachine::check(Settings& to) {
+  auto valid = check_settings({settings(), to, info(), state_});
   return valid ? driver_->check(settings(), to) : valid;
 }
 

@@ -85,8 +85,6 @@ class PortMachine {
   /// States: opened, configured, started. Errors: bad_state, and those of check_settings and PortDriver's check, pause
   /// and apply. `call` is the name in the first.
   [[nodiscard]] Result<void> change(std::string_view call, const std::function<void(Settings&)>& edit);
-  /// See UnicastFilter.
-  [[nodiscard]] std::size_t max_unicast() const;
   /// The interface with that id, of the driver or implemented by its settings; nullptr if the port does not have it.
   [[nodiscard]] void* capability(CapabilityId id) const noexcept;
   template <class C>
@@ -123,7 +121,7 @@ class PortMachine {
   /// Checks `to`, and sets up its queues.
   [[nodiscard]] Result<void> configure(Settings to);
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
-  [[nodiscard]] Result<void> check(const Settings& to);
+  [[nodiscard]] Result<void> check(Settings& to);
   [[nodiscard]] Result<void> apply(Settings to);
   /// Stops the card's DMA; its queues are closed.
   [[nodiscard]] Result<void> halt();

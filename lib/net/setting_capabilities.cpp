@@ -9,7 +9,7 @@
 #include "net/config_check.hpp"
 #include "net/port_machine.hpp"
 #include "net/rss_setting.hpp"
-#include "pollux/net/virtual_functions.hpp"
+#include "net/settings_check.hpp"
 
 namespace pollux {
 namespace {
@@ -42,7 +42,7 @@ Result<void> SettingCapabilities::set_unicast(std::span<const MacAddress> addres
                 [=](Settings& settings) { settings.unicast.assign(addresses.begin(), addresses.end()); });
 }
 
-std::size_t SettingCapabilities::max_unicast() const { return port_.max_unicast(); }
+std::size_t SettingCapabilities::max_unicast() const { return pollux::max_unicast(settings(), port_limits()); }
 
 Result<void> SettingCapabilities::set_multicast(std::span<const MacAddress> groups) {
   const std::set<MacAddress> all(groups.begin(), groups.end());
@@ -89,9 +89,7 @@ std::uint16_t SettingCapabilities::queue_of(std::uint16_t pool, std::uint16_t in
 
 // With virtual functions the other queues belong to them, or to no pool.
 Result<void> SettingCapabilities::set_tx_rate(std::uint16_t queue, std::uint32_t megabits) {
-  const auto* const functions = port_.capability<VirtualFunctions>();
-  const bool has_functions = functions != nullptr && functions->functions() != 0;
-  const std::uint32_t queues = has_functions ? 1 : port_limits().max_tx_queues;
+  const std::uint32_t queues = functions() != 0 ? 1 : port_limits().max_tx_queues;
   if (queue >= queues) {
     return refuse(port_.info().name, fmt::format("rate limit: there is no transmit queue {}", queue),
                   fmt::format("the port has {} of them, counted from 0", queues));
@@ -178,6 +176,57 @@ Result<void> SettingCapabilities::set_frame_stamps(const FrameStampsConfig& conf
     settings.stamps = config;
     settings.clock_frequency = settings.clock_frequency.value_or(0);
   });
+}
+
+Result<FlowRuleId> SettingCapabilities::add(const FlowRule& rule) {
+  const FlowRuleId id{settings().last_rule + 1};
+  const auto edit = [&](Settings& settings) {
+    ++settings.last_rule;
+    settings.rules.push_back({{id, rule}});
+  };
+  return change("add", edit).map([id] { return id; });
+}
+
+Result<void> SettingCapabilities::remove(FlowRuleId id) {
+  std::size_t removed = 0;
+  const auto edit = [&](Settings& settings) {
+    removed = std::erase_if(settings.rules, [id](const PlacedRule& rule) { return rule.id == id; });
+  };
+  if (auto changed = change("remove", edit); !changed || removed != 0) return changed;
+  return fail(ErrorCode::not_found,
+              fmt::format("{}: there is no flow rule {}", port_.info().name, static_cast<std::uint64_t>(id)),
+              "use an id that add returned, once");
+}
+
+std::vector<InstalledRule> SettingCapabilities::rules() const {
+  return {settings().rules.begin(), settings().rules.end()};
+}
+
+Result<void> SettingCapabilities::set_functions(unsigned count) {
+  return change("set_functions", [=](Settings& settings) { settings.functions.assign(count, {}); });
+}
+
+Result<void> SettingCapabilities::expect_function(unsigned number) const {
+  if (number < functions()) return {};
+  return refuse(port_.info().name, fmt::format("there is no virtual function {}", number),
+                fmt::format("{} are enabled; they are counted from 0", functions()));
+}
+
+Result<void> SettingCapabilities::set_function(unsigned number, const VirtualFunctionConfig& config) {
+  if (auto exists = expect_function(number); !exists) return exists;
+  return change("set_function", [&](Settings& settings) { settings.functions[number] = config; });
+}
+
+Result<VirtualFunctionState> SettingCapabilities::function(unsigned number) {
+  if (auto exists = expect_function(number); !exists) return pass_on(std::move(exists));
+  auto state = part<VirtualFunctions>().function(number);
+  if (state) state->config = settings().functions[number];
+  return state;
+}
+
+Result<void> SettingCapabilities::reset_function(unsigned number) {
+  auto exists = expect_function(number);
+  return exists ? part<VirtualFunctions>().reset_function(number) : exists;
 }
 
 Result<void> SettingCapabilities::use_clock(std::string_view call) {

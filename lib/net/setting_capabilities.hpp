@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "pollux/net/flow/flow_rules.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
@@ -18,6 +19,7 @@
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/settings.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
+#include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux {
@@ -41,7 +43,9 @@ class SettingCapabilities final : private UnicastFilter,
                                   private WakeOnLan,
                                   private IdentifyLed,
                                   private FrameStamps,
-                                  private PortClock {
+                                  private PortClock,
+                                  private FlowRules,
+                                  private VirtualFunctions {
  public:
   /// `port` outlives the object.
   explicit SettingCapabilities(PortMachine& port) noexcept : port_(port) {}
@@ -61,6 +65,7 @@ class SettingCapabilities final : private UnicastFilter,
   [[nodiscard]] Result<void> change(std::string_view call, const std::function<void(Settings&)>& edit);
   /// Lets the clock run, if no program has used it before.
   [[nodiscard]] Result<void> use_clock(std::string_view call);
+  [[nodiscard]] Result<void> expect_function(unsigned number) const;
   /// Error invalid_argument: the port cannot have that receive queue. Error not_supported: it has no vectors.
   [[nodiscard]] Result<void> expect_vector(std::uint16_t queue);
 
@@ -120,15 +125,24 @@ class SettingCapabilities final : private UnicastFilter,
   [[nodiscard]] Result<double> set_frequency(double ppb) override;
   [[nodiscard]] double frequency() const override;
   [[nodiscard]] PortClockLimits limits() const override { return port_limits().clock; }
+  [[nodiscard]] Result<FlowRuleId> add(const FlowRule& rule) override;
+  [[nodiscard]] Result<void> remove(FlowRuleId id) override;
+  [[nodiscard]] std::vector<InstalledRule> rules() const override;
+  [[nodiscard]] unsigned max_functions() const override { return part<VirtualFunctions>().max_functions(); }
+  [[nodiscard]] unsigned functions() const override { return static_cast<unsigned>(settings().functions.size()); }
+  [[nodiscard]] Result<void> set_functions(unsigned count) override;
+  [[nodiscard]] Result<void> set_function(unsigned number, const VirtualFunctionConfig& config) override;
+  [[nodiscard]] Result<VirtualFunctionState> function(unsigned number) override;
+  [[nodiscard]] Result<void> reset_function(unsigned number) override;
 
   PortMachine& port_;
-  std::array<CapabilityEntry, 16> table_{
+  std::array<CapabilityEntry, 18> table_{
       offer<UnicastFilter>(*this), offer<MulticastFilter>(*this), offer<VlanFilter>(*this),
       offer<VlanStripping>(*this), offer<DoubleVlan>(*this),      offer<Rss>(*this),
       offer<QueuePools>(*this),    offer<TxRateLimit>(*this),     offer<Loopback>(*this),
       offer<FlowControl>(*this),   offer<LinkControl>(*this),     offer<Interrupts>(*this),
       offer<WakeOnLan>(*this),     offer<IdentifyLed>(*this),     offer<FrameStamps>(*this),
-      offer<PortClock>(*this)};
+      offer<PortClock>(*this),     offer<FlowRules>(*this),       offer<VirtualFunctions>(*this)};
 };
 
 }  // namespace pollux

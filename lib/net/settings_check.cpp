@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "net/config_check.hpp"
+#include "net/flow/check_queues.hpp"
 #include "net/port_identity.hpp"
 #include "net/rss_setting.hpp"
 #include "pollux/net/frame_filters.hpp"
@@ -66,8 +67,9 @@ Result<void> check_unicast(const SettingsChange& change) {
   }
   const std::set<MacAddress> all(addresses.begin(), addresses.end());
   if (all.size() != addresses.size()) return refuse(port, "a unicast address is given twice", "name each once");
-  if (addresses.size() <= change.max_unicast) return {};
-  return refuse(port, fmt::format("{} unicast addresses are more than {}", addresses.size(), change.max_unicast),
+  const std::size_t most = max_unicast(change.to, change.port.limits);
+  if (addresses.size() <= most) return {};
+  return refuse(port, fmt::format("{} unicast addresses are more than {}", addresses.size(), most),
                 "the card has room for so many besides the port's own; promiscuous mode receives all");
 }
 
@@ -142,6 +144,43 @@ Result<void> check_clock(const SettingsChange& change) {
                 fmt::format("use at most {:.0f} ppb in either direction", most));
 }
 
+Result<void> check_rules(const SettingsChange& change) {
+  const std::uint16_t queues = change.to.queues.rx_queues();
+  for (const PlacedRule& rule : change.to.rules) {
+    if (auto valid = check_rule(rule.rule); !valid) return valid;
+    auto fits =
+        check_queues(rule.rule.action, queues == 0 ? change.port.limits.max_rx_queues : queues, change.port.name);
+    if (!fits) return fits;
+  }
+  return {};
+}
+
+Result<void> check_function(unsigned number, const VirtualFunctionConfig& config, const PortInfo& port) {
+  constexpr unsigned kMaxPriority = 7;
+  const auto refused = [&](const std::string& what, const char* hint) {
+    return refuse(port.name, fmt::format("virtual function {}: {}", number, what), hint);
+  };
+  if (config.mac && !is_station_address(*config.mac)) {
+    return refused(fmt::format("{} cannot be its address", to_string(*config.mac)),
+                   "use an address that is not all zero and whose first byte is even");
+  }
+  if (config.vlan != 0) {
+    if (auto valid = check_vlan(port.name, config.vlan); !valid) return valid;
+  }
+  if (config.qos > kMaxPriority) return refused(fmt::format("qos = {} is more than 7", config.qos), "use 0 to 7");
+  if (config.qos != 0 && config.vlan == 0) return refused("qos without a vlan", "set the vlan, too");
+  const std::uint32_t most = port.limits.max_tx_rate;
+  if (config.max_rate <= most) return {};
+  return refused(fmt::format("max_rate = {} Mb/s is more than {} Mb/s", config.max_rate, most), "use 0 for no limit");
+}
+
+Result<void> check_functions(const SettingsChange& change) {
+  for (unsigned number = 0; number < change.to.functions.size(); ++number) {
+    if (auto valid = check_function(number, change.to.functions[number], change.port); !valid) return valid;
+  }
+  return {};
+}
+
 template <auto... Members>
 bool differs(const Settings& from, const Settings& to) {
   return ((from.*Members != to.*Members) || ...);
@@ -151,17 +190,28 @@ bool rss_differs(const Settings& from, const Settings& to) {
   return differs<&Settings::rss, &Settings::pools>(from, to) || from.queues.rx_queues() != to.queues.rx_queues();
 }
 
+bool rules_differ(const Settings& from, const Settings& to) {
+  return from.rules != to.rules || from.queues.rx_queues() != to.queues.rx_queues();
+}
+
+bool number_of_functions_differs(const Settings& from, const Settings& to) {
+  return from.functions.size() != to.functions.size();
+}
+
 constexpr std::array kSettings{
     Setting{"mac", differs<&Settings::mac>, Need::nothing, check_mac},
     Setting{"mtu", differs<&Settings::mtu>, Need::nothing, [](const auto& c) { return check_mtu(c.to, c.port); }},
     Setting{"promiscuous", differs<&Settings::promiscuous>, Need::nothing, check_promiscuous},
     Setting{"all_multicast", differs<&Settings::all_multicast>, Need::nothing, check_nothing},
-    Setting{"unicast_filter", differs<&Settings::unicast>, Need::nothing, check_unicast},
+    Setting{"virtual_functions", number_of_functions_differs, Need::stop, check_nothing, true},
+    Setting{"virtual_function", differs<&Settings::functions>, Need::nothing, check_functions, true},
+    Setting{"unicast_filter", differs<&Settings::unicast, &Settings::functions>, Need::nothing, check_unicast},
     Setting{"multicast_filter", differs<&Settings::multicast>, Need::nothing, check_multicast},
     Setting{"vlan_filter", differs<&Settings::vlans>, Need::nothing, check_nothing},
     Setting{"vlan_stripping", differs<&Settings::vlan_stripping>, Need::pause, check_nothing},
     Setting{"double_vlan", differs<&Settings::outer_vlan_type>, Need::pause, check_outer_type},
     Setting{"rss", rss_differs, Need::nothing, check_rss_change},
+    Setting{"flow_rules", rules_differ, Need::nothing, check_rules},
     Setting{"queue_pools", differs<&Settings::pools>, Need::stop, check_nothing},
     Setting{"tx_rate_limit", differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing, check_tx_rates},
     Setting{"loopback", differs<&Settings::loopback>, Need::stop, check_nothing},
@@ -176,6 +226,11 @@ constexpr std::array kSettings{
 };
 
 }  // namespace
+
+// Virtual functions have the filters of addresses, so the port's pass by their hash: Linux, igb_main.c, igb_set_uta.
+std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noexcept {
+  return settings.functions.empty() ? limits.max_unicast : limits.max_multicast;
+}
 
 Result<void> check_settings(const SettingsChange& change) {
   for (const Setting& setting : kSettings) {

@@ -17,8 +17,10 @@ struct SettingsChange {
   const Settings& to;
   const PortInfo& port;
   PortState state;
-  std::size_t max_unicast;  ///< see UnicastFilter
 };
+
+/// See UnicastFilter.
+[[nodiscard]] std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noexcept;
 
 /// Checks all of `change.to` that differs. Errors name the rule: invalid_argument, not_supported, bad_state (the
 /// setting cannot change in this state).

@@ -1,218 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
-#include <charconv>
-#include <string>
-#include <string_view>
-#include <utility>
-
 #include "observe/json_fields.hpp"
-#include "pollux/base/clock.hpp"
-#include "pollux/net/link_control.hpp"
+#include "observe/setting_leaves.hpp"
 #include "pollux/net/settings.hpp"
 
-/// The values of settings as JSON, and the tables of their members. A structured binding names all members of a struct,
-/// so that one that is added does not compile until it is in the table, or is left out on purpose.
+/// The tables of the members of settings. A structured binding names all members of a struct, so that one that is added
+/// does not compile until it is in the table, or is left out on purpose.
 namespace pollux::observe {
-
-[[nodiscard]] inline bool read_hex(std::string_view digits, std::uint8_t& byte) {
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, byte, 16);
-  return digits.size() == 2 && error == std::errc{} && stop == end;
-}
-
-template <>
-struct Leaf<Duration> {
-  static std::string form() { return "a whole number of nanoseconds"; }
-  static Json write(Duration value) { return value.count(); }
-  static bool read(const Json& json, Duration& value) {
-    Duration::rep count = 0;
-    const bool fits = Leaf<Duration::rep>::read(json, count);
-    if (fits) value = Duration(count);
-    return fits;
-  }
-};
-
-template <>
-struct Leaf<double> {
-  static std::string form() { return "a number"; }
-  static Json write(double value) { return value; }
-  static bool read(const Json& json, double& value) {
-    if (json.is_number()) value = json.get<double>();
-    return json.is_number();
-  }
-};
-
-template <>
-struct Leaf<MacAddress> {
-  static std::string form() { return "an address such as 02:00:00:00:00:01"; }
-  static Json write(const MacAddress& mac) { return to_string(mac); }
-  static bool read(const Json& json, MacAddress& mac) {
-    const std::string text = json.is_string() ? json.get<std::string>() : "";
-    bool fits = text.size() == 17;
-    for (std::size_t i = 0; fits && i < mac.size(); ++i)
-      fits = read_hex(std::string_view(text).substr(i * 3, 2), mac[i]) && (i == 0 || text[i * 3 - 1] == ':');
-    return fits;
-  }
-};
-
-template <>
-struct Leaf<packet::RssKey> {
-  static std::string form() { return fmt::format("a key: {0} bytes as {1} hexadecimal digits", kBytes, 2 * kBytes); }
-  static Json write(const packet::RssKey& key) {
-    std::string text;
-    for (const std::uint8_t byte : key) text += fmt::format("{:02x}", byte);
-    return text;
-  }
-  static bool read(const Json& json, packet::RssKey& key) {
-    const std::string text = json.is_string() ? json.get<std::string>() : "";
-    bool fits = text.size() == 2 * kBytes;
-    for (std::size_t i = 0; fits && i < kBytes; ++i) fits = read_hex(std::string_view(text).substr(i * 2, 2), key[i]);
-    return fits;
-  }
-  static constexpr std::size_t kBytes = std::tuple_size_v<packet::RssKey>;
-};
-
-/// Types whose values have names. A set of them is written as a list of names.
-template <class T>
-struct Names;
-template <>
-struct Names<RssTypes::Bit> {
-  static constexpr std::array<std::pair<RssTypes::Bit, std::string_view>, 9> kAll{
-      {{RssTypes::ipv4, "ipv4"},
-       {RssTypes::tcp_ipv4, "tcp_ipv4"},
-       {RssTypes::udp_ipv4, "udp_ipv4"},
-       {RssTypes::ipv6, "ipv6"},
-       {RssTypes::tcp_ipv6, "tcp_ipv6"},
-       {RssTypes::udp_ipv6, "udp_ipv6"},
-       {RssTypes::ipv6_ex, "ipv6_ex"},
-       {RssTypes::tcp_ipv6_ex, "tcp_ipv6_ex"},
-       {RssTypes::udp_ipv6_ex, "udp_ipv6_ex"}}};
-};
-template <>
-struct Names<LoopbackMode> {
-  static constexpr std::array<std::pair<LoopbackMode, std::string_view>, 3> kAll{
-      {{LoopbackMode::none, "none"}, {LoopbackMode::mac, "mac"}, {LoopbackMode::phy, "phy"}}};
-};
-template <>
-struct Names<LedMode> {
-  static constexpr std::array<std::pair<LedMode, std::string_view>, 4> kAll{
-      {{LedMode::automatic, "automatic"}, {LedMode::off, "off"}, {LedMode::on, "on"}, {LedMode::blink, "blink"}}};
-};
-template <>
-struct Names<StampedMessages> {
-  static constexpr std::array<std::pair<StampedMessages, std::string_view>, 6> kAll{
-      {{StampedMessages::none, "none"},
-       {StampedMessages::ptp1_sync, "ptp1_sync"},
-       {StampedMessages::ptp1_delay_request, "ptp1_delay_request"},
-       {StampedMessages::ptp2_ethernet, "ptp2_ethernet"},
-       {StampedMessages::ptp2_udp, "ptp2_udp"},
-       {StampedMessages::ptp2, "ptp2"}}};
-};
-template <>
-struct Names<BurstMode> {
-  static constexpr std::array<std::pair<BurstMode, std::string_view>, 5> kAll{{{BurstMode::best, "best"},
-                                                                               {BurstMode::scalar, "scalar"},
-                                                                               {BurstMode::avx2, "avx2"},
-                                                                               {BurstMode::avx512, "avx512"},
-                                                                               {BurstMode::neon, "neon"}}};
-};
-
-template <class T>
-requires requires { Names<T>::kAll; }
-struct Leaf<T> {
-  static std::string form() {
-    std::string all;
-    for (const auto& [value, name] : Names<T>::kAll) all += fmt::format("{}{}", all.empty() ? "one of " : ", ", name);
-    return all;
-  }
-  static Json write(T value) {
-    return std::ranges::find(Names<T>::kAll, value, &std::pair<T, std::string_view>::first)->second;
-  }
-  static bool read(const Json& json, T& value) {
-    const auto* const found = std::ranges::find_if(
-        Names<T>::kAll, [&](const auto& one) { return json.is_string() && json.get<std::string>() == one.second; });
-    if (found == Names<T>::kAll.end()) return false;
-    value = found->first;
-    return true;
-  }
-};
-
-template <>
-struct Leaf<LinkMode> {
-  static std::string form() { return "a mode such as 100/full: " + to_string(kAllLinkModes); }
-  static Json write(LinkMode mode) { return to_string(mode); }
-  static bool read(const Json& json, LinkMode& mode) {
-    const auto found = json.is_string() ? parse_link_mode(json.get<std::string>()) : std::nullopt;
-    if (found) mode = *found;
-    return found.has_value();
-  }
-};
-
-/// Reads a list; `insert` takes each value.
-template <class T, class Insert>
-[[nodiscard]] bool read_set(const Json& json, Insert insert) {
-  if (!json.is_array()) return false;
-  return std::ranges::all_of(json, [&](const Json& one) {
-    T value{};
-    return Leaf<T>::read(one, value) && insert(value);
-  });
-}
-
-template <>
-struct Leaf<RssTypes> {
-  static std::string form() { return "a list of types: each " + Leaf<RssTypes::Bit>::form(); }
-  static Json write(const RssTypes& types) {
-    Json list = Json::array();
-    for (const auto& [bit, name] : Names<RssTypes::Bit>::kAll) {
-      if (types.has(bit)) list.push_back(name);
-    }
-    return list;
-  }
-  static bool read(const Json& json, RssTypes& types) {
-    types.bits = 0;
-    return read_set<RssTypes::Bit>(json, [&](RssTypes::Bit bit) { return (types.bits |= bit) != 0; });
-  }
-};
-
-template <>
-struct Leaf<LinkModes> {
-  static std::string form() { return "a list of modes: each " + Leaf<LinkMode>::form(); }
-  static Json write(const LinkModes& modes) {
-    Json list = Json::array();
-    for (const LinkMode mode : kLinkModes) {
-      if (modes.contains(mode)) list.push_back(to_string(mode));
-    }
-    return list;
-  }
-  static bool read(const Json& json, LinkModes& modes) {
-    modes = {};
-    return read_set<LinkMode>(json, [&](LinkMode mode) { return modes.insert(mode), true; });
-  }
-};
-
-template <>
-struct Leaf<VlanSet> {
-  static std::string form() { return fmt::format("a list of numbers from 0 to {}", VlanSet().size() - 1); }
-  static Json write(const VlanSet& vlans) {
-    Json list = Json::array();
-    for (std::size_t vlan = 0; vlan < vlans.size(); ++vlan) {
-      if (vlans.test(vlan)) list.push_back(vlan);
-    }
-    return list;
-  }
-  static bool read(const Json& json, VlanSet& vlans) {
-    vlans.reset();
-    return read_set<std::uint16_t>(json, [&](std::uint16_t vlan) {
-      if (vlan < vlans.size()) vlans.set(vlan);
-      return vlan < vlans.size();
-    });
-  }
-};
 
 template <class Fields>
 void members(Fields& field, PauseModes& value) {
@@ -236,6 +31,26 @@ void members(Fields& field, LinkConfig& value) {
   auto& [advertised, forced] = value;
   field("advertised", advertised);
   field("forced", forced);
+}
+
+// Another port chooses its own filters.
+template <class Fields>
+void members(Fields& field, PlacedRule& value) {
+  auto& [id, rule] = static_cast<InstalledRule&>(value);
+  field("id", id);
+  field("rule", rule);
+}
+
+template <class Fields>
+void members(Fields& field, VirtualFunctionConfig& value) {
+  auto& [mac, vlan, qos, max_rate, spoof_check, trusted, enabled] = value;
+  field("mac", mac);
+  field("vlan", vlan);
+  field("qos", qos);
+  field("max_rate", max_rate);
+  field("spoof_check", spoof_check);
+  field("trusted", trusted);
+  field("enabled", enabled);
 }
 
 template <class Fields>
@@ -360,9 +175,9 @@ void members(Fields& field, ValidatedConfig& value) {
 
 template <class Fields>
 void members(Fields& field, Settings& value) {
-  auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, vlan_stripping, outer_vlan_type, rss,
-         pools, tx_rates, pool_tx_rates, loopback, flow_control, link, phy_enabled, moderation, wake, led, stamps,
-         clock_frequency] = value;
+  auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, vlan_stripping, outer_vlan_type,
+         rules, last_rule, functions, rss, pools, tx_rates, pool_tx_rates, loopback, flow_control, link, phy_enabled,
+         moderation, wake, led, stamps, clock_frequency] = value;
   members(field, queues);
   field("mac", mac);
   field("mtu", mtu);
@@ -373,6 +188,9 @@ void members(Fields& field, Settings& value) {
   field("vlans", vlans);
   field("vlan_stripping", vlan_stripping);
   field("outer_vlan_type", outer_vlan_type);
+  field("rules", rules);
+  field("last_rule", last_rule);
+  field("functions", functions);
   field("rss", rss);
   field("pools", pools);
   field("tx_rates", tx_rates);

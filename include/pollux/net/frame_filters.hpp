@@ -56,7 +56,7 @@ class POLLUX_API VlanFilter {
 
   virtual ~VlanFilter() = default;
   /// `vlan`: 1 to 4,094.
-  /// Errors: invalid_argument, bad_state (not open, or the port has pools), not_supported (virtual functions leave no
+  /// Errors: invalid_argument, bad_state (not open, or the port has pools), busy (virtual functions leave no
   /// room for another VLAN), device_removed, timeout, and permission_denied if the owner of the card rejects the
   /// request. A port that is not started requests at its start, and then `start` has the last two errors.
   [[nodiscard]] virtual Result<void> set_vlan(std::uint16_t vlan, bool receive) = 0;

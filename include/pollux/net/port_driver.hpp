@@ -97,6 +97,9 @@ class POLLUX_API PortDriver {
   [[nodiscard]] virtual Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                           std::uint16_t tx_queue);
 
+  /// Called once, before all others: what the device has been set to already.
+  [[nodiscard]] virtual Settings initial_settings() const { return {}; }
+
   /// Called in state configured. Fills the receive rings with buffers, if they hold any. Error no_memory, with nothing
   /// allocated.
   [[nodiscard]] virtual Result<void> fill() { return {}; }
@@ -117,8 +120,9 @@ class POLLUX_API PortDriver {
   [[nodiscard]] virtual QueueRestart* queue_restart() noexcept { return nullptr; }
 
   /// Called in states opened, configured and started. The rules that this driver adds to those of all ports
-  /// (check_settings): a setting that it cannot have. `from` are the settings in force. Changes nothing.
-  [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, const Settings& /*to*/) { return {}; }
+  /// (check_settings): a setting that it cannot have. `from` are the settings in force. Changes nothing else.
+  /// It may fill in what of `to` is the card's choice (PlacedRule).
+  [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, Settings& /*to*/) { return {}; }
   /// Called in state started. Brings the card from settings to others, at once: what does not differ is not written.
   /// `to` are settings() already. If that fails, it is called again with both exchanged, except after device_removed,
   /// and after permission_denied: the card's owner has refused, and nothing has changed. A change that also concerns

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "pollux/net/flow/flow_rules.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/identify_led.hpp"
@@ -17,12 +18,20 @@
 #include "pollux/net/queue_pools.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/validated_config.hpp"
+#include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux {
 
 /// A set of VLANs, by number.
 using VlanSet = std::bitset<4096>;
+
+/// A flow rule of a port (FlowRules), and the filter that its card has for it, which it keeps: the driver's choice.
+struct PlacedRule : InstalledRule {
+  std::optional<std::uint32_t> slot = {};  ///< of the card's filters of its kind
+
+  [[nodiscard]] bool operator==(const PlacedRule&) const = default;
+};
 
 /// What a program has asked of a port. The port has one such value; a setter copies it, changes the copy, has it
 /// validated and applied, and keeps it. A value that is absent is the card's choice.
@@ -38,6 +47,9 @@ struct Settings {
   std::optional<VlanSet> vlans = {};       ///< received VLANs (VlanFilter); absent: all, or for a virtual function none
   bool vlan_stripping = false;             ///< see VlanStripping
   std::optional<std::uint16_t> outer_vlan_type = {};          ///< see DoubleVlan
+  std::vector<PlacedRule> rules = {};                         ///< in the order of their ids
+  std::uint64_t last_rule = 0;                                ///< the id of the rule that was added last
+  std::vector<VirtualFunctionConfig> functions = {};          ///< those that are enabled (VirtualFunctions)
   std::optional<RssConfig> rss = {};                          ///< see Rss; absent: over all queues
   QueuePoolsConfig pools = {};                                ///< see QueuePools
   std::map<std::uint16_t, std::uint32_t> tx_rates = {};       ///< by queue, in Mb/s (TxRateLimit); absent: no limit

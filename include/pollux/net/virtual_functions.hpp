@@ -73,6 +73,18 @@ struct VirtualFunctionState {
   VirtualFunctionCounters counters;
 };
 
+/// The part of VirtualFunctions that is no setting.
+class POLLUX_API FunctionStates {
+ public:
+  virtual ~FunctionStates() = default;
+  /// The highest number of functions; 0 if the backend or the card has none.
+  [[nodiscard]] virtual unsigned max_functions() const = 0;
+  /// Errors: invalid_argument (no such function), bad_state (closed).
+  [[nodiscard]] virtual Result<VirtualFunctionState> function(unsigned number) = 0;
+  /// Resets one function. Its driver must start again. Errors: invalid_argument, bad_state (stopped or closed).
+  [[nodiscard]] virtual Result<void> reset_function(unsigned number) = 0;
+};
+
 /// Capability (see capability.hpp): the virtual functions (SR-IOV) of a physical port. While there are any, the
 /// port has one receive and one transmit queue; it counts the frames of all
 /// functions as its own; its further addresses (UnicastFilter, MulticastFilter) pass by their hash; QueuePools,
@@ -81,13 +93,11 @@ struct VirtualFunctionState {
 /// to its stop, in the Context's control object. Each start or reset of the port resets the functions: their drivers
 /// learn of it and must start again. Settings stay in force until the functions are disabled, the port's FLR included.
 /// Source: Linux, igb_main.c: igb_msg_task and the functions that it calls.
-class POLLUX_API VirtualFunctions {
+class POLLUX_API VirtualFunctions : public FunctionStates {
  public:
   static constexpr CapabilityId kId{"virtual_functions"};
+  using Part = FunctionStates;
 
-  virtual ~VirtualFunctions() = default;
-  /// The highest number of functions; 0 if the backend or the card has none.
-  [[nodiscard]] virtual unsigned max_functions() const = 0;
   [[nodiscard]] virtual unsigned functions() const = 0;
   /// Enables the first `count` functions with default settings; 0 disables all. Closing the port disables them, too,
   /// where the backend says so (sim). Errors: bad_state (started or closed; there are pools, flow rules, an outer VLAN
@@ -96,10 +106,6 @@ class POLLUX_API VirtualFunctions {
   /// Applies all of `config`, at any time. A refused one changes nothing. Errors: invalid_argument (no such function,
   /// or a value outside its range), busy (the card knows no more VLANs), bad_state (closed), device_removed.
   [[nodiscard]] virtual Result<void> set_function(unsigned number, const VirtualFunctionConfig& config) = 0;
-  /// Errors: invalid_argument, bad_state.
-  [[nodiscard]] virtual Result<VirtualFunctionState> function(unsigned number) = 0;
-  /// Resets one function. Its driver must start again. Errors: invalid_argument, bad_state (stopped or closed).
-  [[nodiscard]] virtual Result<void> reset_function(unsigned number) = 0;
 };
 
 }  // namespace pollux

@@ -80,7 +80,7 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
     static_cast<void>(script_.note(reason == DrainReason::stopped ? "drain" : "drain removed"));
     return 7;
   }
-  [[nodiscard]] Result<void> check(const Settings&, const Settings&) override {
+  [[nodiscard]] Result<void> check(const Settings&, Settings&) override {
     return script_.check ? fail(*script_.check, "check failed") : Result<void>();
   }
   [[nodiscard]] Result<void> pause(Duration) override { return script_.note("pause", script_.pause); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The settings of a port as text, and a port that is brought to them.
 #include "pollux/observe/settings_text.hpp"
+#include "pollux/net/flow/match.hpp"
 
 #include <gmock/gmock.h>
 
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "fixture.hpp"
+#include "pollux/net/flow/match.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 
@@ -80,11 +82,17 @@ auto members_of(const FrameStampsConfig& value) {
   const auto& [receive, transmit] = value;
   return std::tie(receive, transmit);
 }
+auto members_of(const VirtualFunctionConfig& value) {
+  const auto& [mac, vlan, qos, max_rate, spoof_check, trusted, enabled] = value;
+  return std::tie(mac, vlan, qos, max_rate, spoof_check, trusted, enabled);
+}
 auto members_of(const Settings& value) {
-  const auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rss, pools,
-               rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led, stamps, clock] = value;
-  return std::tie(queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rss, pools,
-                  rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led, stamps, clock);
+  const auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rules, last,
+               functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led,
+               stamps, clock] = value;
+  return std::tie(queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rules,
+                  last, functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation, wake,
+                  led, stamps, clock);
 }
 
 template <class T>
@@ -143,6 +151,9 @@ Settings all_changed(const Mempool& pool) {
   settings.multicast = {{1, 0, 0x5E, 0, 0, 1}};
   settings.vlans = VlanSet(1).set(7).set(4095);
   settings.outer_vlan_type = 0x88A8;
+  settings.rules = {{{FlowRuleId{7}, FlowRule(match::eth().type(0x88B5), to_queue(3))}}};
+  settings.last_rule = 9;
+  settings.functions = {{MacAddress{2, 0, 0, 0, 0, 4}, 9, 5, 100, false, true, false}};
   settings.rss = RssConfig{packet::kSymmetricRssKey, std::vector<std::uint16_t>(128, 3), {RssTypes::kAll}, true};
   settings.pools = {{{{{2, 0, 0, 0, 0, 3}}, {5, 6}, false, false, 2}}, std::nullopt, false, true};
   settings.tx_rates = {{0, 100}, {15, 1000}};

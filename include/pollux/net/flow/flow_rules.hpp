@@ -33,7 +33,7 @@ class POLLUX_API FlowRules {
   /// (the card has no free filter of that kind, or another rule contradicts this one), bad_state (the port is closed,
   /// has pools or virtual functions, or an outer VLAN type), device_removed.
   [[nodiscard]] virtual Result<FlowRuleId> add(const FlowRule& rule) = 0;
-  /// Errors: not_found, device_removed.
+  /// Errors: not_found, bad_state (the port is closed), device_removed.
   [[nodiscard]] virtual Result<void> remove(FlowRuleId id) = 0;
   /// In the order in which they were added.
   [[nodiscard]] virtual std::vector<InstalledRule> rules() const = 0;

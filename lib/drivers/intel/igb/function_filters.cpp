@@ -8,13 +8,18 @@
 
 namespace pollux::drivers::igb {
 
-bool FunctionVlans::has_room(const std::optional<VlanSet>& port, std::uint32_t port_pool,
-                             std::uint16_t more) const noexcept {
-  VlanSet all = port.value_or(VlanSet());
-  for (const Entry& entry : entries_) {
-    if ((entry.pools & ~(1U << port_pool)) != 0) all.set(entry.vlan);
+bool FunctionVlans::has_room(const Settings& from, const Settings& to) const noexcept {
+  VlanSet all = to.vlans.value_or(VlanSet());
+  std::uint32_t requesting = 0;  // those without a VLAN of their own
+  for (std::size_t number = 0; number < to.functions.size(); ++number) {
+    const std::uint16_t vlan = to.functions[number].vlan;
+    all.set(vlan);
+    if (vlan == 0 && number < from.functions.size() && from.functions[number].vlan == 0) requesting |= 1U << number;
   }
-  return all.set(more).reset(0).count() <= kMost;
+  for (const Entry& entry : entries_) {
+    if ((entry.pools & requesting) != 0) all.set(entry.vlan);
+  }
+  return all.reset(0).count() <= kMost;
 }
 
 // Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set and igb_find_vlvf_slot.

@@ -24,9 +24,8 @@ class FunctionVlans {
 
   /// Adds `pool` to `vlan`, or removes it. `write`: the port runs. Returns false if the table is full.
   [[nodiscard]] bool set(std::uint16_t vlan, std::uint32_t pool, bool receive, bool write);
-  /// Whether there is room for the VLANs of the port, which has that pool, and for one more, besides those of others.
-  [[nodiscard]] bool has_room(const std::optional<VlanSet>& port, std::uint32_t port_pool,
-                              std::uint16_t more = 0) const noexcept;
+  /// Whether there is room for the VLANs of other settings, besides those that functions have requested.
+  [[nodiscard]] bool has_room(const Settings& from, const Settings& to) const noexcept;
   /// Writes which pools receive frames without a VLAN. These may have a tag for their priority alone.
   void write_untagged(std::uint32_t pools) const;
   /// Removes `pool` from all VLANs.

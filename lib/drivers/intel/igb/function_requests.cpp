@@ -34,7 +34,7 @@ MacAddress address_in(const MailboxWords& words) noexcept {
 void FunctionControl::on_reset(unsigned number) {
   ++functions_[number].state.resets;
   forget_requests(number);
-  apply(number);
+  write(number);
 }
 
 // Linux, igb_main.c, igb_rcv_msg_from_vf. A message that is an answer of ours needs none.
@@ -67,7 +67,7 @@ void FunctionControl::answer_reset(unsigned number) {
   forget_requests(number);
   state.driver_up = true;
   ++state.announcements;
-  apply(number);
+  write(number);
   std::array<std::uint32_t, 3> words{hw::igbvf::first_word(Message::reset)};
   if (state.mac) std::memcpy(&words[1], state.mac->data(), state.mac->size());
   words[0] |= state.mac ? hw::igbvf::kAccepted : hw::igbvf::kRefused;
@@ -105,7 +105,7 @@ FunctionControl::Refusal FunctionControl::request_address(unsigned number, const
   const std::uint32_t action = information_of(words[0]);
   const MacAddress mac = address_in(words);
   if (action != kRemoveOthers) {
-    if (state.config.mac && !state.config.trusted) return Refused::address_is_set;
+    if (config(number).mac && !config(number).trusted) return Refused::address_is_set;
     if (!is_station_address(mac)) return Refused::invalid_address;
   }
   if (action != 0) return request_other_address(number, action, mac);
@@ -122,7 +122,7 @@ FunctionControl::Refusal FunctionControl::request_other_address(unsigned number,
     return {};
   }
   if (action != kAddOther) return Refused::unknown_request;
-  if (!addresses_.add(number, mac, count_)) return Refused::too_many_addresses;
+  if (!addresses_.add(number, mac, count())) return Refused::too_many_addresses;
   return {};
 }
 
@@ -142,7 +142,7 @@ FunctionControl::Refusal FunctionControl::request_multicast(unsigned number, con
 
 // Linux, igb_main.c, igb_rcv_msg_from_vf and igb_set_vf_vlan_msg.
 FunctionControl::Refusal FunctionControl::request_vlan(unsigned number, const MailboxWords& words) {
-  if (functions_[number].state.config.vlan != 0) return Refused::vlan_is_set;
+  if (config(number).vlan != 0) return Refused::vlan_is_set;
   const auto vlan = static_cast<std::uint16_t>(words[1] & kVlanMask);
   if (vlan == 0) return {};  // a priority tag, which always passes
   if (!check_vlan(card_.name, vlan)) return Refused::invalid_vlan;

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,54 +11,51 @@
 #include "drivers/intel/igb/mailbox.hpp"
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/tx_rate.hpp"
+#include "pollux/net/port_driver.hpp"
 #include "pollux/net/virtual_functions.hpp"
 
 namespace pollux::drivers::igb {
 
-/// The virtual functions of a port: keeps their settings, writes them to the card, and answers their requests. Without
-/// functions it accesses no register. Function n has pool n; the port has the pool after the last function's.
-class FunctionControl final : public VirtualFunctions {
+/// The virtual functions of a port: writes their settings to the card, and answers their requests. Without functions it
+/// accesses no register. Function n has pool n; the port has the pool after the last function's.
+class FunctionControl final : public FunctionStates {
  public:
-  /// What the port does for a change of the number of functions.
-  struct Hooks {
-    std::function<Result<void>(unsigned count)> check;  ///< whether it is possible now
-    std::function<void(unsigned count)> changed;
-    std::function<Result<void>()> expect_open;
-    std::function<void()> groups_changed;  ///< of wants_all_groups; the port runs
-  };
-  /// `card`, `settings` (the port's) and `rates` outlive the object.
-  FunctionControl(const Card& card, const Settings& settings, TxRates& rates, Hooks hooks);
+  /// All outlive the object.
+  FunctionControl(const Card& card, const PortDriver& port, TxRates& rates) : card_(card), port_(port), rates_(rates) {}
 
-  [[nodiscard]] unsigned max_functions() const override { return max_; }
-  [[nodiscard]] unsigned functions() const override { return count_; }
-  [[nodiscard]] Result<void> set_functions(unsigned count) override;
-  [[nodiscard]] Result<void> set_function(unsigned number, const VirtualFunctionConfig& config) override;
+  [[nodiscard]] unsigned max_functions() const override;
   [[nodiscard]] Result<VirtualFunctionState> function(unsigned number) override;
   [[nodiscard]] Result<void> reset_function(unsigned number) override;
 
-  /// Takes the functions that are enabled already, with default settings. Error not_supported: no queue is left.
-  [[nodiscard]] Result<void> adopt();
+  /// Whether the functions that are enabled already leave a queue for the port. Error not_supported.
+  [[nodiscard]] Result<void> adopt() const;
   /// The card was replaced: enables as many functions as there were, with their settings. Errors: not_supported, and
   /// those of Device::set_functions.
   [[nodiscard]] Result<void> attach();
-  [[nodiscard]] bool enabled() const noexcept { return count_ != 0; }
+  [[nodiscard]] unsigned count() const noexcept { return static_cast<unsigned>(port_.settings().functions.size()); }
+  [[nodiscard]] bool enabled() const noexcept { return count() != 0; }
   /// RAH.POOLSEL of the port's own address.
-  [[nodiscard]] std::uint32_t own_pools() const noexcept { return enabled() ? 1U << count_ : 0; }
+  [[nodiscard]] std::uint32_t own_pools() const noexcept { return enabled() ? 1U << count() : 0; }
 
   /// Whether a function receives every multicast frame, so that the port's own filter must let them pass.
   [[nodiscard]] bool wants_all_groups() const noexcept { return all_groups_; }
 
+  /// Errors: invalid_argument (too many functions), busy (no room for the VLANs of the port and its functions).
+  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) const;
+  /// Enables as many functions as there are now, or applies what has changed of one. Errors: those of
+  /// Device::set_functions.
+  [[nodiscard]] Result<void> apply(const Settings& from, const Settings& to);
+  /// The card's counters begin again.
+  void note_counters();
   /// Writes the functions' settings and those of the port's pool. At each start, after the filters were cleared, and
   /// before the card receives.
-  void start(const PoolCommon& common);
+  void start();
   /// Tells the functions that they can begin. At the end of a start.
   void announce() const;
   /// Stops the functions' traffic and tells them. They must begin again after the next start.
   void stop();
-  /// Writes what depends on the port's other settings.
-  void write_common(const PoolCommon& common);
-  /// Whether there is room for these VLANs of the port. Error not_supported.
-  [[nodiscard]] Result<void> check_port_vlans(const std::optional<VlanSet>& vlans) const;
+  /// Writes what the port's pool has of the port's other settings, if there are functions.
+  void write_port_pool();
   /// The port receives these VLANs, or all. The port runs.
   void set_port_vlans(const std::optional<VlanSet>& vlans);
   /// The hashes of further addresses that the port receives. The port runs.
@@ -86,12 +82,14 @@ class FunctionControl final : public VirtualFunctions {
     std::array<std::uint32_t, kCounted> counted{};  ///< the card's counters at the last look
   };
 
-  [[nodiscard]] Result<void> check(unsigned number, const VirtualFunctionConfig& config) const;
-  [[nodiscard]] Result<void> expect(unsigned number) const;
-  void apply(unsigned number);
+  [[nodiscard]] const VirtualFunctionConfig& config(unsigned number) const {
+    return port_.settings().functions[number];
+  }
+  void write(unsigned number);
   void forget_requests(unsigned number);
+  /// It is in its VLAN alone.
+  void join_own_vlan(unsigned number);
   void write_limits(unsigned number) const;
-  void write_port_pool();
   void note_port_vlans(const std::optional<VlanSet>& vlans);
   void write_untagged() const;
   void follow_groups();
@@ -121,18 +119,13 @@ class FunctionControl final : public VirtualFunctions {
   [[nodiscard]] Refusal request_promiscuous(unsigned number, std::uint32_t word);
 
   const Card& card_;
-  const Settings& settings_;
+  const PortDriver& port_;
   TxRates& rates_;
-  Hooks hooks_;
-  unsigned max_;
-  unsigned count_ = 0;
   std::array<Function, hw::igb::kPools> functions_{};
   FunctionVlans vlans_{card_};
   FunctionAddresses addresses_{card_};
-  PoolCommon common_;
   bool all_groups_ = false;  // a function receives every multicast frame
   bool link_up_ = false;
-  bool running_ = false;
 };
 
 }  // namespace pollux::drivers::igb

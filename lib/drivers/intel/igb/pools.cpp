@@ -141,11 +141,12 @@ void write_vlans(const Card& card, const QueuePoolsConfig& config) {
 // [I-POOLS] After clear_filters. RSS writes MRQC again if a pool has two queues. Linux, e1000_82575.c,
 // igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
 // igb_set_vf_mac and igb_vlvf_set.
-void start_pools(const Card& card, const QueuePoolsConfig& config, const PoolCommon& common) {
+void start_pools(const Card& card, const Settings& settings) {
+  const QueuePoolsConfig& config = settings.pools;
   if (config.pools.empty()) return;
   write_addresses(card, config);
   write_vlans(card, config);
-  write_pool_settings(card, config, common);
+  write_pool_settings(card, settings);
   reg::VT_CTL::Value control;
   if (config.default_pool) {
     control = control.with(reg::VT_CTL::DEFAULT_POOL(*config.default_pool));
@@ -158,30 +159,43 @@ void start_pools(const Card& card, const QueuePoolsConfig& config, const PoolCom
   card.regs.write<reg::MRQC>(reg::MRQC::VMDQ);
 }
 
-void write_pool_settings(const Card& card, const QueuePoolsConfig& config, const PoolCommon& common) {
+void write_pool_settings(const Card& card, const Settings& settings) {
+  const QueuePoolsConfig& config = settings.pools;
+  const bool all_multicast = settings.promiscuous || settings.all_multicast;
   if (config.pools.empty()) return;
   for (std::uint32_t number = 0; number < hw::igb::kPools; ++number) {
-    reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card, common.limit)) | reg::VMOLR::LPE;
-    if (common.strip_vlans) value = value.with(reg::VMOLR::STRVLAN);
-    if (!common.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
+    reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card, receive_limit(settings))) | reg::VMOLR::LPE;
+    if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);
+    if (!settings.queues.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
     if (number < config.pools.size()) {
       const QueuePool& pool = config.pools[number];
       if (pool.untagged) value = value.with(reg::VMOLR::AUPE);
       if (pool.queues > 1) value = value.with(reg::VMOLR::RSSE);
       if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
-      if (common.all_multicast) value = value.with(reg::VMOLR::MPME);
-      if (common.all_multicast && !card.features->pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
+      if (all_multicast) value = value.with(reg::VMOLR::MPME);
+      if (all_multicast && !card.features->pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
     }
     card.regs.write<reg::VMOLR>(number, value);
   }
   // The table of groups is not used otherwise.
   for (std::uint32_t word = 0; !card.features->pool_all_multicast && word < reg::kMulticastTableWords; ++word) {
-    card.regs.write<reg::MTA>(word, reg::MTA::Value(common.all_multicast ? ~std::uint32_t{0} : 0));
+    card.regs.write<reg::MTA>(word, reg::MTA::Value(all_multicast ? ~std::uint32_t{0} : 0));
   }
   reg::RPLOLR::Value copies;
-  if (common.strip_vlans) copies = copies.with(reg::RPLOLR::STRVLAN);
-  if (!common.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
+  if (settings.vlan_stripping) copies = copies.with(reg::RPLOLR::STRVLAN);
+  if (!settings.queues.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
   card.regs.write<reg::RPLOLR>(copies);
+}
+
+void write_receive_control(const Card& card, const Settings& settings, bool all_groups) {
+  const ReceiveControl control{
+      .promiscuous = settings.promiscuous,
+      .all_multicast = settings.all_multicast || all_groups,
+      .keep_fcs = settings.queues.keep_fcs,
+      .keep_bad_frames = settings.queues.keep_bad_frames,
+      .filter_vlans = !settings.functions.empty() || pool_vlans(settings.pools).any() || settings.vlans.has_value(),
+      .loopback = settings.loopback};
+  write_receive_control(card, control);
 }
 
 }  // namespace pollux::drivers::igb

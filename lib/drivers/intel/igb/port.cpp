@@ -72,7 +72,9 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
   std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
-  if (auto up = port->bring_up([&] { return port->functions_.adopt(); }); !up) {
+  auto up = port->bring_up();
+  if (up) up = port->functions_.adopt();
+  if (!up) {
     // No queue is in use yet, so there is no DMA to stop.
     static_cast<void>(port->release(true));
     context->return_port_index(*index);
@@ -81,7 +83,22 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
   return std::unique_ptr<PortDriver>(std::move(port));
 }
 
-Result<void> Port::bring_up(const std::function<Result<void>()>& functions) {
+// A backend may keep the functions while no process has the card open.
+Settings Port::initial_settings() const {
+  Settings settings;
+  settings.functions.resize(device_->functions());
+  return settings;
+}
+
+intel::QueueRegisters Port::queue_window() const {
+  return {.bar = card_.regs.bar(),
+          .rdh = reg::RDH::offset(card_.first_queue),
+          .rdt = reg::RDT::offset(card_.first_queue),
+          .tdt = reg::TDT::offset(card_.first_queue),
+          .stride = reg::RDT::offset(1) - reg::RDT::offset(0)};
+}
+
+Result<void> Port::bring_up() {
   auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   card_.regs = hw::igb::Registers(*bar);
@@ -94,8 +111,8 @@ Result<void> Port::bring_up(const std::function<Result<void>()>& functions) {
   permanent_mac_ = *mac;
   announce_driver(card_, true);
   statistics_.attach(card_.regs, *card_.traits);
-  if (auto found = functions(); !found) return found;
   list_capabilities();
+  exchange_registers(queue_window());
   return flush_registers(card_);
 }
 
@@ -105,11 +122,16 @@ Result<void> Port::start() {
   statistics_.accumulate();
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
+  functions_.note_counters();  // the reset has cleared them
   announce_driver(card_, true);
   if (auto link = start_link(card_, link_setup(settings())); !link) return link;
   tx_rates_.forget();
   packet_buffers_.write(config().packet_buffers);
   statistics_.discard();
+  // Linux, igb_main.c, igb_cache_ring_register: the first queues belong to the functions.
+  card_.first_queue = functions_.count();
+  exchange_registers(queue_window());
+  statistics_.use_queues(card_.first_queue, functions_.enabled() ? 1 : hw::igb::kRxQueues);
   // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
   if (!functions_.enabled()) {
     statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
@@ -119,7 +141,6 @@ Result<void> Port::start() {
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto transmit = start_transmit(card_, config(), rings()); !transmit) return transmit;
-  flow_filters_.start();
   if (auto receive = program_receive(card_, config(), rings()); !receive) return receive;
   if (auto applied = apply(nullptr, settings()); !applied) return applied;
   if (auto receive = wait_receive(card_, config()); !receive) return receive;
@@ -139,7 +160,6 @@ Result<void> Port::start_queue(QueueId queue) {
 }
 
 Result<void> Port::halt() {
-  flow_filters_.stop();
   functions_.stop();
   mask_interrupts(card_);
   auto ended = end_dma();

@@ -11,8 +11,6 @@
 #include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/card_clock.hpp"
-#include "drivers/intel/igb/exclusions.hpp"
-#include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/functions.hpp"
 #include "drivers/intel/igb/led.hpp"
 #include "drivers/intel/igb/link.hpp"
@@ -55,7 +53,8 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> halt() override;
   std::uint32_t drain(DrainReason reason) noexcept override;
 
-  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override;
+  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) override;
+  [[nodiscard]] Settings initial_settings() const override;
   [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
   [[nodiscard]] Result<void> pause(Duration limit) override;
   void unpause() noexcept override;
@@ -82,8 +81,8 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] intel::CountedFrames counted_frames() override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
-  /// Takes the card over, and has `functions` find out which virtual functions there are.
-  [[nodiscard]] Result<void> bring_up(const std::function<Result<void>()>& functions);
+  /// Takes the card over.
+  [[nodiscard]] Result<void> bring_up();
   void list_capabilities();
   [[nodiscard]] Result<void> check_same_card(const Device& device) const;
   /// Gives up the card's registers and enters power state D3hot, if the platform allows it.
@@ -110,21 +109,11 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] static RxFormat rx_format(const Settings& settings) noexcept {
     return settings.outer_vlan_type ? RxFormat::intel_inner_tag : RxFormat::intel_advanced;
   }
-  [[nodiscard]] static ReceiveLimit receive_limit(const Settings& settings) noexcept {
-    return {settings.mtu, settings.outer_vlan_type.has_value()};
-  }
   /// The limit of the whole card, for the frames of virtual functions, too.
   [[nodiscard]] ReceiveLimit card_limit(const Settings& settings) const noexcept;
-  [[nodiscard]] ReceiveControl receive_control(const Settings& settings) const;
   void write_port_vlans(const Settings* from, const Settings& to);
-  [[nodiscard]] PoolCommon pool_settings(const Settings& settings) const;
-  /// The features in use that exclude others, and whether `more` may be added to those of now.
-  [[nodiscard]] std::uint32_t features(const Settings& settings) const;
-  [[nodiscard]] Result<void> may_add(Feature more) const;
-  [[nodiscard]] FunctionControl::Hooks function_hooks();
-  [[nodiscard]] Result<void> check_functions(unsigned count) const;
-  void functions_changed(unsigned count);
-  [[nodiscard]] intel::QueueRegisters ring_registers() const;
+  /// The card's registers of the port's queues: those behind the queues of virtual functions.
+  [[nodiscard]] intel::QueueRegisters queue_window() const;
   [[nodiscard]] static LinkSetup link_setup(const Settings& settings);
   [[nodiscard]] Result<void> check_link(const Settings& from, const Settings& to) const;
   /// Error busy: a management session or a loopback holds the link.
@@ -150,11 +139,10 @@ class Port final : public intel::QueuePort,
   MacAddress permanent_mac_{};
   Leds leds_{card_};
   TxRates tx_rates_{card_};
-  FlowFilters flow_filters_{card_, settings(), [this] { return may_add(Feature::flow_rules); }};
   CardClock clock_{card_};
   StampLatches stamps_{card_, clock_, *this};
   PacketBufferSizes packet_buffers_{card_};
-  FunctionControl functions_{card_, settings(), tx_rates_, function_hooks()};
+  FunctionControl functions_{card_, *this, tx_rates_};
   AddressFilters addresses_{card_, functions_};
   PciIdentity identity_;
   NvmControl nvm_{card_};

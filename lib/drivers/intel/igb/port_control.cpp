@@ -49,8 +49,8 @@ void Port::list_capabilities() {
                    offer<RegisterDump>(*this),
                    transmit_watch(),
                    receive_watch()};
-  if (card_.features->flow_filters) capabilities_.push_back(offer<FlowRules>(flow_filters_));
-  if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
+  if (card_.features->flow_filters) capabilities_.push_back(by_settings<FlowRules>());
+  if (functions_.max_functions() != 0) capabilities_.push_back(by_settings<VirtualFunctions>(functions_));
 }
 
 Result<void> Port::expect_open() const { return igb::expect_open(card_); }

@@ -88,13 +88,13 @@ Result<void> Port::attach(std::unique_ptr<Device> device) {
   device_ = std::move(device);
   card_.device = device_.get();
   dma_ended_ = true;
-  auto up = bring_up([this] { return functions_.attach(); });
+  auto up = bring_up();
+  if (up) up = functions_.attach();
   if (up) up = apply(nullptr, settings());
   if (!up) {
     static_cast<void>(release(true));
     return up;
   }
-  exchange_registers(ring_registers());
   return {};
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What each setting of the port governs on the card.
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/igb/exclusions.hpp"
 #include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/rss.hpp"
 #include "drivers/intel/igb/wake.hpp"
@@ -9,36 +11,35 @@
 
 namespace pollux::drivers::igb {
 
-std::uint32_t Port::features(const Settings& settings) const {
+namespace {
+
+/// The features in use that exclude others.
+std::uint32_t features(const Settings& settings) {
   const ValidatedConfig& queues = settings.queues;
   const bool configured = queues.rx_queues() + queues.tx_queues() != 0;
   std::uint32_t all = 0;
   if (!settings.pools.pools.empty()) all |= Feature::pools;
-  if (functions_.enabled()) all |= Feature::functions;
+  if (!settings.functions.empty()) all |= Feature::functions;
   if (settings.vlans) all |= Feature::vlan_filter;
   if (!settings.unicast.empty() || !settings.multicast.empty()) all |= Feature::further_addresses;
-  if (!flow_filters_.rules().empty()) all |= Feature::flow_rules;
+  if (!settings.rules.empty()) all |= Feature::flow_rules;
   if (settings.outer_vlan_type) all |= Feature::outer_vlan_type;
   if (settings.stamps.transmit) all |= Feature::transmit_stamps;
   if (configured && (queues.rx_queues() != 1 || queues.tx_queues() != 1)) all |= Feature::several_queues;
   return all;
 }
 
-Result<void> Port::may_add(Feature more) const {
-  const std::uint32_t now = features(settings());
-  return check_features(now, now | more, card_.name);
-}
+}  // namespace
 
-Result<void> Port::check(const Settings& from, const Settings& to) {
+Result<void> Port::check(const Settings& from, Settings& to) {
   if (auto fit = check_features(features(from), features(to), card_.name); !fit) return fit;
   const std::uint16_t queues = to.queues.rx_queues();
   if (auto fits = check_pools(card_, to.pools, queues == 0 ? card_.traits->queues : queues); !fits) return fits;
-  if (auto fits = flow_filters_.check(queues); queues != 0 && !fits) return fits;
-  if (to.vlans != from.vlans && functions_.enabled()) {
-    if (auto fits = functions_.check_port_vlans(to.vlans); !fits) return fits;
+  if (to.rules != from.rules || to.stamps != from.stamps) {
+    if (auto fits = place_rules(card_, to); !fits) return fits;
   }
-  if (to.stamps != from.stamps) {
-    if (auto fits = flow_filters_.check_stamps(to.stamps.receive); !fits) return fits;
+  if (to.vlans != from.vlans || to.functions != from.functions) {
+    if (auto fits = functions_.check(from, to); !fits) return fits;
   }
   if (auto fits = check_link(from, to); !fits) return fits;
   if (to.wake != from.wake && to.wake.any()) {
@@ -66,6 +67,9 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
   if (to.clock_frequency && changed(&Settings::clock_frequency)) {
     if (auto runs = clock_.run_at(*to.clock_frequency); !runs) return runs;
   }
+  if (from != nullptr && changed(&Settings::functions)) {
+    if (auto set = functions_.apply(*from, to); !set) return set;
+  }
   if (!running()) {  // the other settings are written by the next start
     if (!to.phy_enabled && changed(&Settings::phy_enabled)) {
       if (auto stopped = stop_phy(card_); !stopped) return stopped;
@@ -89,17 +93,17 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     if (auto paused = start_flow_control(to); !paused) return paused;
   }
   if (changed(&Settings::moderation)) moderate(to);
-  const FrameStampsConfig stamps = from == nullptr ? FrameStampsConfig{} : from->stamps;  // a reset clears them
-  if (to.stamps != stamps) stamps_.write(stamps, to.stamps);
+  if (changed(&Settings::rules, &Settings::stamps)) write_filters(card_, from, to);
+  if (to.stamps != (from == nullptr ? FrameStampsConfig{} : from->stamps)) stamps_.write(to.stamps);
   if (from == nullptr) {
     if (receives) enable_hash(card_);
-    start_pools(card_, to.pools, pool_settings(to));
-    functions_.start(pool_settings(to));
+    start_pools(card_, to);
+    functions_.start();
     addresses_.forget();
   } else if (changed(&Settings::mtu, &Settings::vlan_stripping, &Settings::outer_vlan_type, &Settings::promiscuous,
                      &Settings::all_multicast)) {
-    write_pool_settings(card_, to.pools, pool_settings(to));
-    functions_.write_common(pool_settings(to));
+    write_pool_settings(card_, to);
+    functions_.write_port_pool();
   }
   if (changed(&Settings::unicast, &Settings::multicast)) addresses_.write(to);
   // Pools of one queue, and those of functions, leave nothing to choose.
@@ -107,9 +111,11 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
   if (spreads && changed(&Settings::rss)) {
     write_rss(card_, effective_rss(to, info().limits), queues_of_a_pool(to.pools) > 1);
   }
-  if (from != nullptr && changed(&Settings::tx_rates, &Settings::pool_tx_rates)) tx_rates_.apply(*from, to);
+  if (from != nullptr && changed(&Settings::tx_rates, &Settings::pool_tx_rates, &Settings::functions)) {
+    tx_rates_.apply(*from, to);
+  }
   if (receives && changed(&Settings::promiscuous, &Settings::all_multicast, &Settings::vlans)) {
-    write_receive_control(card_, receive_control(to));
+    write_receive_control(card_, to, functions_.wants_all_groups());
   }
   return flush_registers(card_);
 }
@@ -123,23 +129,6 @@ void Port::write_port_vlans(const Settings* from, const Settings& to) {
     const VlanSet before = from->vlans.value_or(VlanSet());
     write_vlans(card_, &before, to.vlans.value_or(VlanSet()));
   }
-}
-
-ReceiveControl Port::receive_control(const Settings& settings) const {
-  return {.promiscuous = settings.promiscuous,
-          .all_multicast = settings.all_multicast || functions_.wants_all_groups(),
-          .keep_fcs = settings.queues.keep_fcs,
-          .keep_bad_frames = settings.queues.keep_bad_frames,
-          .filter_vlans = functions_.enabled() || pool_vlans(settings.pools).any() || settings.vlans.has_value(),
-          .loopback = settings.loopback};
-}
-
-PoolCommon Port::pool_settings(const Settings& settings) const {
-  return {.limit = receive_limit(settings),
-          .strip_vlans = settings.vlan_stripping,
-          .keep_fcs = settings.queues.keep_fcs,
-          .all_multicast = settings.promiscuous || settings.all_multicast,
-          .promiscuous = settings.promiscuous};
 }
 
 // Linux, igb_main.c, igb_rlpml_set: each pool has a limit of its own (VMOLR), which may be above the port's.

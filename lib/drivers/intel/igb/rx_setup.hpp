@@ -8,7 +8,7 @@
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "net/validated_config.hpp"
-#include "pollux/net/loopback.hpp"
+#include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -38,6 +38,9 @@ struct ReceiveLimit {
 /// Selects the frames whose headers queues with a header_pool split off, or none if there is no such queue.
 void write_split_types(const Card& card, const ValidatedConfig& config);
 
+[[nodiscard]] inline ReceiveLimit receive_limit(const Settings& settings) noexcept {
+  return {settings.mtu, settings.outer_vlan_type.has_value()};
+}
 /// That length in bytes with FCS.
 [[nodiscard]] std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept;
 /// Makes the card drop frames that are longer. May be called while the card receives.

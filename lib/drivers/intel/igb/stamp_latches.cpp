@@ -5,17 +5,12 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/igb/flow_filters.hpp"
-
 namespace pollux::drivers::igb {
 namespace {
 
 /// Linux, igb_ptp.c, igb_ptp_rx_hang: five seconds; the sender waits for fifteen (IGB_PTP_TX_TIMEOUT).
 constexpr Duration kUnreadLimit = std::chrono::seconds(5);
 
-constexpr std::uint32_t kUdp = 17;
-/// Port 319 in the byte order of the wire (Linux, igb_ptp.c, igb_ptp_set_timestamp_mode).
-constexpr std::uint32_t kEventPort = 0x3F01;
 // Linux, e1000_defines.h, E1000_TSYNCRXCFG_PTP_V1_*.
 constexpr std::uint32_t kSyncOf1 = 0;
 constexpr std::uint32_t kDelayRequestOf1 = 1;
@@ -34,23 +29,9 @@ reg::TSYNCRXCTL::Value receive_control(StampedMessages messages) noexcept {
 
 }  // namespace
 
-// Linux, igb_ptp.c, igb_ptp_set_timestamp_mode. Frames of the filters are given to no queue.
-void StampLatches::write(const FrameStampsConfig& from, const FrameStampsConfig& to) {
+// Linux, igb_ptp.c, igb_ptp_set_timestamp_mode.
+void StampLatches::write(const FrameStampsConfig& to) {
   const StampedMessages messages = to.receive;
-  constexpr std::uint32_t kFilter = FlowFilters::kStampFilter;
-  if (uses_ethernet(from.receive) && !uses_ethernet(messages)) card_.regs.write<reg::ETQF>(kFilter, {});
-  if (uses_udp(from.receive) && !uses_udp(messages)) card_.regs.write<reg::FTQF>(kFilter, {});
-  if (uses_ethernet(messages)) {
-    card_.regs.write<reg::ETQF>(
-        kFilter, reg::ETQF::ETYPE(FlowFilters::kPtpType) | reg::ETQF::FILTER_ENABLE | reg::ETQF::TIME_STAMP);
-  }
-  if (uses_udp(messages)) {
-    card_.regs.write<reg::IMIR>(kFilter, reg::IMIR::PORT(kEventPort));
-    card_.regs.write<reg::IMIREXT>(kFilter, reg::IMIREXT::SIZE_BP | reg::IMIREXT::CTRL_BP);
-    card_.regs.write<reg::SPQF>(kFilter, reg::SPQF::PORT(kEventPort));
-    card_.regs.write<reg::FTQF>(kFilter, reg::FTQF::PROTOCOL(kUdp) | reg::FTQF::VF_BP | reg::FTQF::TIME_STAMP |
-                                             reg::FTQF::SOURCE_ADDRESS_BP | reg::FTQF::DESTINATION_ADDRESS_BP);
-  }
   card_.regs.write<reg::TSYNCRXCFG>(
       reg::TSYNCRXCFG::CTRLT(messages == StampedMessages::ptp1_delay_request ? kDelayRequestOf1 : kSyncOf1));
   card_.regs.write<reg::TSYNCTXCTL>(to.transmit ? reg::TSYNCTXCTL::Value(reg::TSYNCTXCTL::ENABLED)

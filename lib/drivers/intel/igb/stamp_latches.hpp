@@ -23,8 +23,8 @@ class StampLatches final : public TakenStamps {
   [[nodiscard]] Result<std::optional<RxFrameStamp>> take_rx_stamp() override;
   [[nodiscard]] Result<std::optional<Time>> take_tx_stamp() override;
 
-  /// Selects what is stamped, while the port runs, and forgets earlier stamps.
-  void write(const FrameStampsConfig& from, const FrameStampsConfig& to);
+  /// Enables the stamps of frames that filters select (write_filters), and forgets earlier ones.
+  void write(const FrameStampsConfig& to);
   /// Releases stamps that have waited too long. Call it regularly while the port runs.
   void release_unread();
   void append_counters(std::vector<Counter>& counters) const;

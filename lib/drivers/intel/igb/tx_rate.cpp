@@ -11,34 +11,17 @@ constexpr std::uint32_t kCatchUp = 0x14;
 
 }  // namespace
 
-void TxRates::set_functions(std::uint32_t functions) noexcept {
-  functions_ = functions;
-  function_rates_.fill(0);
-  uses_both_.reset();
-}
-
-void TxRates::set_function_rate(std::uint32_t function, std::uint32_t megabits, const Settings& settings) {
-  function_rates_[function] = megabits;
-  if (speed_ != 0) write_function(function, settings);
-}
-
-void TxRates::write_function(std::uint32_t function, const Settings& settings) const {
-  for (std::uint32_t queue = function; queue < hw::igb::kTxQueues; queue += hw::igb::kPools) {
-    write(queue, rate(queue, settings));
-  }
-}
-
 void TxRates::note_second_queue(std::uint32_t function, bool used, const Settings& settings) {
   if (uses_both_[function] == used) return;
   uses_both_[function] = used;
-  if (speed_ != 0) write_function(function, settings);
+  if (speed_ == 0) return;
+  for (const std::uint32_t queue : {function, function + hw::igb::kPools}) write(queue, rate(queue, settings));
 }
 
 // A function's drivers use one queue, which has the whole limit. The second queue has next to nothing until the
 // function enables it; then both have a half. So their sum never exceeds the limit by more than that.
-TxRates::Rate TxRates::function_rate(std::uint32_t queue) const noexcept {
+TxRates::Rate TxRates::function_rate(std::uint32_t queue, std::uint32_t megabits) const noexcept {
   const std::uint32_t function = hw::igb::pool_of(queue);
-  const std::uint32_t megabits = function_rates_[function];
   if (uses_both_[function]) return {.megabits = megabits, .queues = kQueuesOfAPool};
   return {.megabits = megabits, .is_slowest = queue != function && megabits != 0};
 }
@@ -47,9 +30,10 @@ TxRates::Rate TxRates::function_rate(std::uint32_t queue) const noexcept {
 // theirs.
 TxRates::Rate TxRates::rate(std::uint32_t queue, const Settings& settings) const noexcept {
   const std::uint32_t number = hw::igb::pool_of(queue);
-  if (number < functions_) return function_rate(queue);
-  if (functions_ != 0 && queue != functions_) return {};
-  const Rate own{.megabits = rate_of(settings.tx_rates, static_cast<std::uint16_t>(queue - functions_))};
+  const auto functions = static_cast<std::uint32_t>(settings.functions.size());
+  if (number < functions) return function_rate(queue, settings.functions[number].max_rate);
+  if (functions != 0 && queue != functions) return {};
+  const Rate own{.megabits = rate_of(settings.tx_rates, static_cast<std::uint16_t>(queue - functions))};
   const Rate pool{.megabits = rate_of(settings.pool_tx_rates, static_cast<std::uint16_t>(number)),
                   .queues = number + hw::igb::kPools < settings.queues.tx_queues() ? kQueuesOfAPool : 1};
   if (pool.megabits == 0) return own;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <bitset>
 #include <cstdint>
 
@@ -19,17 +18,14 @@ class TxRates {
   /// `card` outlives the object.
   explicit TxRates(const igb::Card& card) noexcept : card_(card) {}
 
-  /// The port's queue 0 is the card's queue `functions` from now on; each of the queues before it belongs to a virtual
-  /// function. All functions' limits end. Call it on a stopped port.
-  void set_functions(std::uint32_t functions) noexcept;
-  /// Limits what a virtual function's queues send together, in Mb/s.
-  void set_function_rate(std::uint32_t function, std::uint32_t megabits, const Settings& settings);
-  [[nodiscard]] bool limits_function(std::uint32_t function) const noexcept { return function_rates_[function] != 0; }
   /// Whether the function has enabled its second queue, with which it shares its limit.
   void note_second_queue(std::uint32_t function, bool used, const Settings& settings);
 
   /// The card was reset: no limit is in force.
-  void forget() noexcept { speed_ = 0; }
+  void forget() noexcept {
+    speed_ = 0;
+    uses_both_.reset();
+  }
   /// Writes what differs, if the link has been up.
   void apply(const Settings& from, const Settings& to) const;
   /// Call it on a running port with its link.
@@ -44,16 +40,13 @@ class TxRates {
 
     [[nodiscard]] bool operator==(const Rate&) const = default;
   };
-  void write_function(std::uint32_t function, const Settings& settings) const;
-  [[nodiscard]] Rate function_rate(std::uint32_t queue) const noexcept;
+  [[nodiscard]] Rate function_rate(std::uint32_t queue, std::uint32_t megabits) const noexcept;
   [[nodiscard]] Rate rate(std::uint32_t queue, const Settings& settings) const noexcept;
   void write(std::uint32_t queue, const Rate& rate) const;
 
   const igb::Card& card_;
-  std::array<std::uint32_t, hw::igb::kPools> function_rates_{};
   std::bitset<hw::igb::kPools> uses_both_;  ///< functions whose second queue is enabled
-  std::uint32_t functions_ = 0;
-  std::uint32_t speed_ = 0;  // of the link for which the registers were written; 0: they were not
+  std::uint32_t speed_ = 0;                 // of the link for which the registers were written; 0: they were not
 };
 
 }  // namespace pollux::drivers::igb
