@@ -70,10 +70,13 @@ Result<void> PortMachine::configure(Settings to) {
     if (auto applied = apply(std::move(others)); !applied) return applied;
   }
   const Queues dropped = queues_from(to.queues.rx_queues(), to.queues.tx_queues());
-  if (auto configured = driver_->configure(to.queues); !configured) return configured;
+  std::swap(driver_->settings_, to);
+  if (auto configured = driver_->configure(queue_settings()); !configured) {
+    std::swap(driver_->settings_, to);
+    return configured;
+  }
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
   for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);
-  driver_->settings_ = std::move(to);
   const Queues all = queues_from(0, 0);
   for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
   for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);

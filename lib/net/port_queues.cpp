@@ -62,8 +62,8 @@ Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
       return enter_failed(halted.error());
     }
   }
-  driver->exchange(queue);
   driver_->settings_.queues = std::move(next);
+  driver->exchange(queue);
   stopped(queue).erase(queue.index);
   if (!running) return {};
   if (auto started = driver->start_queue(queue); !started) return enter_failed(started.error());

@@ -47,30 +47,31 @@ QueuedPort::QueuedPort(std::shared_ptr<ContextState> context, PortInfo info, Dro
     : context_(std::move(context)), info_(std::move(info)), drops_(drops) {}
 
 Result<void> QueuedPort::configure(const ValidatedConfig& config) {
-  ValidatedConfig next = config;
-  for (std::uint16_t queue = 0; queue < next.rx_queues(); ++queue) next.rx[queue].cache = receive_cache(next, queue);
+  std::vector<std::shared_ptr<MempoolCacheCore>> caches;
+  for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) caches.push_back(receive_cache(config, queue));
   QueuedPort::retire();
-  take_over(std::move(next));
-  for (std::uint16_t queue = 0; queue < rx_count_; ++queue) set_up({QueueDirection::receive, queue});
+  use_queues(config);
+  for (std::uint16_t queue = 0; queue < rx_count_; ++queue) {
+    cache_ = std::move(caches[queue]);
+    set_up({QueueDirection::receive, queue});
+  }
   for (std::uint16_t queue = 0; queue < tx_count_; ++queue) set_up({QueueDirection::transmit, queue});
   return {};
 }
 
-void QueuedPort::take_over(ValidatedConfig config) noexcept {
-  config_ = std::move(config);
-  rx_count_ = config_.rx_queues();
-  tx_count_ = config_.tx_queues();
+void QueuedPort::use_queues(const ValidatedConfig& config) noexcept {
+  rx_count_ = config.rx_queues();
+  tx_count_ = config.tx_queues();
 }
 
 void QueuedPort::set_up(QueueId queue) noexcept {
   if (queue.receives()) {
-    ValidatedRxQueue& rx = config_.rx[queue.index];
-    rx_[queue.index]->set_up(rx.pool, std::move(rx.cache), info_.index);
+    rx_[queue.index]->set_up(config().rx[queue.index].pool, std::move(cache_), info_.index);
   } else {
     tx_[queue.index]->set_up({.min_frame = info_.limits.min_frame,
                               .max_frame = frame_bytes(info_.limits.max_mtu),
                               .offloads = info_.offloads.tx_flags},
-                             std::move(config_.tx[queue.index].cache), context_);
+                             config().tx[queue.index].cache, context_);
   }
 }
 
@@ -78,7 +79,7 @@ void QueuedPort::set_up(QueueId queue) noexcept {
 void QueuedPort::retire() noexcept {
   std::for_each_n(rx_.begin(), rx_count_.load(), [](RxQueue* queue) { queue->retire(); });
   std::for_each_n(tx_.begin(), tx_count_.load(), [](TxQueue* queue) { queue->retire(); });
-  take_over({});
+  use_queues({});
 }
 
 void QueuedPort::open_queues() noexcept {
@@ -104,8 +105,7 @@ Result<void> QueuedPort::close_result(Result<void> closed) const {
 }
 
 Result<void> QueuedPort::prepare(QueueId queue, const ValidatedConfig& next, bool /*running*/) {
-  next_ = next;
-  if (queue.receives()) next_.rx[queue.index].cache = receive_cache(next, queue.index);
+  if (queue.receives()) cache_ = receive_cache(next, queue.index);
   return {};
 }
 
@@ -116,7 +116,6 @@ Result<void> QueuedPort::close_queue(QueueId queue, Duration limit) {
 
 // Frames that wait for a receive queue are not dropped.
 void QueuedPort::exchange(QueueId queue) noexcept {
-  take_over(std::move(next_));
   set_up(queue);
   discard();
 }

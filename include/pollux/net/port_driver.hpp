@@ -88,7 +88,8 @@ class POLLUX_API PortDriver {
   /// The address of a port with these settings.
   [[nodiscard]] MacAddress mac_of(const Settings& settings) const { return settings.mac.value_or(permanent_mac()); }
 
-  /// Called in states opened and configured. Sets up the queues. On failure nothing has changed.
+  /// Called in states opened and configured, with the queues of settings(). Sets up the queues. On failure nothing has
+  /// changed.
   [[nodiscard]] virtual Result<void> configure(const ValidatedConfig& config) = 0;
   /// The queue, or nullptr if `index` is not below the configured number.
   [[nodiscard]] virtual RxQueue* rx_queue(std::uint16_t index) = 0;

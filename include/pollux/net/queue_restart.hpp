@@ -42,8 +42,8 @@ class POLLUX_API QueueRestart {
   /// Called with the queue closed. Afterwards the card does not use its ring and buffers. An error means that the port
   /// has failed.
   [[nodiscard]] virtual Result<void> halt_queue(QueueId queue) = 0;
-  /// Called with the queue halted, or on a port that is not started. Drains the queue, counts its frames under the name
-  /// `stopped`, and gives it what was prepared.
+  /// Called with the queue halted, or on a port that is not started; `next` are its queues already. Drains the queue,
+  /// counts its frames under the name `stopped`, and gives it what was prepared.
   virtual void exchange(QueueId queue) noexcept = 0;
   /// Makes the card use the queue again. An error means that the port has failed.
   [[nodiscard]] virtual Result<void> start_queue(QueueId queue) = 0;

@@ -47,19 +47,18 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   void add(TxQueue& queue) { tx_.push_back(&queue); }
 
   [[nodiscard]] const std::shared_ptr<ContextState>& context() const noexcept { return context_; }
-  /// The configuration in force, without caches: the queues have them.
-  [[nodiscard]] const ValidatedConfig& config() const noexcept { return config_; }
+  [[nodiscard]] const ValidatedConfig& config() const noexcept { return settings().queues; }
   /// Sets up a queue as `config` says. Called with the queue closed, by `configure` and when a queue is restarted.
   virtual void set_up(QueueId queue) noexcept;
-  /// Takes over a configuration, without `set_up`.
-  void take_over(ValidatedConfig config) noexcept;
+  /// The first queues are in use from now on.
+  void use_queues(const ValidatedConfig& config) noexcept;
   /// Adds what the queues have counted to `stats`: frames of bursts, drops by reason, each queue's frames and drops;
   /// and what has arrived and was sent, of a card that does not count that itself.
   void count(Stats& stats) const;
 
   // The steps of a restart: see QueueRestart. The defaults are for queues whose frames software moves.
   [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
-  void discard() noexcept override { next_ = {}; }
+  void discard() noexcept override { cache_ = {}; }
   [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) final;
   [[nodiscard]] Result<void> halt_queue(QueueId /*queue*/) override { return {}; }
   void exchange(QueueId queue) noexcept override;
@@ -74,9 +73,8 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   Drops drops_;
   std::vector<RxQueue*> rx_;
   std::vector<TxQueue*> tx_;
-  ValidatedConfig config_;
-  ValidatedConfig next_;  // prepared for a restart
-  // The numbers of queues in `config_`, for threads that read counters.
+  std::shared_ptr<MempoolCacheCore> cache_;  // of the receive queue that is set up next
+  // The numbers of queues in use, for threads that read counters.
   std::atomic<std::uint16_t> rx_count_ = 0;
   std::atomic<std::uint16_t> tx_count_ = 0;
 };

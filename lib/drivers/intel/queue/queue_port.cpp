@@ -104,14 +104,8 @@ Result<void> QueuePort::configure(const ValidatedConfig& config) {
   if (!rings) return pass_on(std::move(rings));
   queues_->setup(registers_, config, *rings, context(), info().index);
   rings_ = *std::move(rings);
-  take_over(config);
+  use_queues(config);
   return {};
-}
-
-void QueuePort::move_queues(const QueueRegisters& registers) {
-  use_registers(registers);
-  if (!config().rx.empty() || !config().tx.empty())
-    queues_->setup(registers_, config(), rings_, context(), info().index);
 }
 
 TransmitWatch::Report QueuePort::watch_transmit(Duration limit) {

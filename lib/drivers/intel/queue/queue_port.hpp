@@ -57,10 +57,7 @@ class QueuePort : public QueuedPort, private InterruptVectors, private TransmitW
 
   /// Call it before `configure`.
   void use_registers(const QueueRegisters& registers) noexcept { registers_ = registers; }
-  /// The same for a port that may be configured. No ring may hold a buffer.
-  void move_queues(const QueueRegisters& registers);
-  /// The same for a port whose device was replaced: the queues keep their rings, caches and counters. No ring may hold
-  /// a buffer.
+  /// The same for a port that may be configured: the queues keep their rings, caches and counters. Needs them closed.
   void exchange_registers(const QueueRegisters& registers) noexcept {
     use_registers(registers);
     queues_->exchange_registers(registers);
@@ -82,7 +79,6 @@ class QueuePort : public QueuedPort, private InterruptVectors, private TransmitW
  private:
   /// The new ring, buffers and settings of a queue that is restarted.
   struct PreparedQueue {
-    ValidatedConfig config;
     RingMemory::Single ring;
     RxQueueSetup rx = {};  // of a receive queue
     TxQueueSetup tx = {};  // of a transmit queue

@@ -37,7 +37,7 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
   const bool with_head = !rx && next.tx[queue.index].head_write_back;
   auto ring = RingMemory::allocate_one(*context(), size, with_head, info().numa_node, info().name);
   if (!ring) return pass_on(std::move(ring));
-  PreparedQueue prepared{.config = next, .ring = *std::move(ring)};
+  PreparedQueue prepared{.ring = *std::move(ring)};
   if (rx) {
     prepared.rx = QueueSet::rx_setup(registers_, next, queue.index, prepared.ring.ring, info().index);
     prepared.rx_slots.frames.resize(size + RxHotPath::kPrefetchDistance);
@@ -105,7 +105,6 @@ void QueuePort::exchange(QueueId queue) noexcept {
     tx.replace(std::move(prepared.tx), std::move(prepared.tx_slots));
   }
   rings_.exchange(queue, std::move(prepared.ring));
-  take_over(std::move(prepared.config));
   prepared_.reset();
 }
 
