@@ -28,6 +28,8 @@ std::uint32_t queues_of_a_pool(const QueuePoolsConfig& pools) noexcept {
 // Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure).
 RssConfig effective_rss(const Settings& settings, const PortLimits& limits) {
   RssConfig config = settings.rss.value_or(RssConfig{});
+  // The default has types that not every card can hash.
+  if (!settings.rss) config.types.bits &= limits.rss_types;
   if (!settings.rss && settings.queues.rx_queues() == 1) config.types = {0};
   if (!config.table.empty() || settings.queues.rx.empty()) return config;
   for (std::uint32_t entry = 0; entry < limits.rss_table; ++entry) {

@@ -95,6 +95,17 @@ TEST_F(VirtioWire, OptionsOfTheCardArePartOfItsName) {
   EXPECT_THAT(open_device(context, "sim:4?card=virtio-net/none").error().message(), HasSubstr("none"));
 }
 
+// The device cannot hash by the addresses in extension headers, which the default asks for.
+TEST_F(VirtioWire, APortWithSeveralQueuesHashesWhatTheDeviceCan) {
+  PortConfig config;
+  config.rx_queues = config.tx_queues = 2;
+  auto port = open(context, "sim:0?card=virtio-net", config);
+  ASSERT_TRUE(port) << port.error().message();
+  const auto rss = port->capability<Rss>();
+  ASSERT_TRUE(rss);
+  EXPECT_EQ(rss->rss().types.bits, RssTypes::ipv4 | RssTypes::tcp_ipv4 | RssTypes::ipv6 | RssTypes::tcp_ipv6);
+}
+
 // A device that is driven by hand at one end, a port of another family at the other.
 TEST_F(VirtioWire, ExchangesFramesWithAnotherFamily) {
   const auto device = opened("sim:0?card=virtio-net/82576");
