@@ -45,7 +45,7 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   [[nodiscard]] Result<void> halt() override;
   std::uint32_t drain(DrainReason reason) noexcept override;
 
-  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) override;
+  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) override;
   [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
   [[nodiscard]] Link link() override;
   void append_counters(std::vector<Counter>& counters) override;

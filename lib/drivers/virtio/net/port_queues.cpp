@@ -78,7 +78,7 @@ Result<void> Port::configure(const ValidatedConfig& config) {
   QueuedPort::retire();
   for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) set_up_rx(queue, config, std::move(rx[queue]));
   for (std::uint16_t queue = 0; queue < config.tx_queues(); ++queue) set_up_tx(queue, config, std::move(tx[queue]));
-  take_over(config);
+  use_queues(config);
   return {};
 }
 
@@ -157,7 +157,6 @@ void Port::exchange(QueueId queue) noexcept {
     tx_[queue.index].drain(DrainReason::stopped);
     set_up_tx(queue.index, prepared.config, std::move(prepared.memory));
   }
-  take_over(std::move(prepared.config));
 }
 
 Result<void> Port::start_queue(QueueId queue) {

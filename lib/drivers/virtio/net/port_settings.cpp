@@ -24,7 +24,7 @@ std::uint32_t room(const ValidatedRxQueue& queue) noexcept {
 
 }  // namespace
 
-Result<void> Port::check(const Settings& from, const Settings& to) {
+Result<void> Port::check(const Settings& from, Settings& to) {
   const auto has = [this](Features any) { return (facts_.features & any) != 0; };
   if (to.mac != from.mac && to.mac && !has(feature::kCtrlMacAddr)) {
     return refuse(info().name, ErrorCode::not_supported, "the device's address cannot be changed",
