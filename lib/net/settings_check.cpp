@@ -70,7 +70,7 @@ Result<void> check_unicast(const SettingsChange& change) {
   const std::size_t most = max_unicast(change.to, change.port.limits);
   if (addresses.size() <= most) return {};
   return refuse(port, fmt::format("{} unicast addresses are more than {}", addresses.size(), most),
-                "the card has room for so many besides the port's own; promiscuous mode receives all");
+                "set fewer first: the card has room for so many besides the port's own; promiscuous mode receives all");
 }
 
 Result<void> check_multicast(const SettingsChange& change) {
