@@ -9,7 +9,6 @@
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/phy.hpp"
-#include "drivers/intel/igb/quiesce.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/base/io.hpp"
 

@@ -4,9 +4,9 @@
 
 #include <array>
 
+#include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/nvm.hpp"
 #include "drivers/intel/igb/phy.hpp"
-#include "drivers/intel/igb/quiesce.hpp"
 #include "drivers/intel/igb/semaphore.hpp"
 #include "hw/intel/igb/phy.hpp"
 #include "silicon_probe/groups.hpp"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "drivers/intel/igb/card.hpp"
-#include "drivers/intel/igb/vlan.hpp"
+#include "drivers/intel/igb/filters.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::drivers::igb {

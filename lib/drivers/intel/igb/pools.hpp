@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
-#include "drivers/intel/igb/vlan.hpp"
 #include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::igb {

@@ -13,7 +13,6 @@
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm.hpp"
 #include "drivers/intel/igb/port_limits.hpp"
-#include "drivers/intel/igb/quiesce.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/tx_setup.hpp"
 #include "drivers/intel/igb/wake.hpp"

@@ -8,6 +8,7 @@
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "net/validated_config.hpp"
+#include "pollux/net/rss.hpp"
 #include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::igb {
@@ -48,5 +49,11 @@ void write_receive_limit(const Card& card, ReceiveLimit limit);
 
 /// Enables receiving as `control` says.
 void write_receive_control(const Card& card, const ReceiveControl& control);
+
+/// Lets write-backs have the hash instead of a checksum of the packet, which RSS needs.
+void enable_hash(const Card& card);
+
+/// Spreads frames as `config` says, whose table is filled. `in_pools`: between the queues of each pool.
+void write_rss(const Card& card, const RssConfig& config, bool in_pools);
 
 }  // namespace pollux::drivers::igb

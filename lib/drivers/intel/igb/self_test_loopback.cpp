@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/quiesce.hpp"
 #include "drivers/intel/igb/rx_setup.hpp"
 #include "drivers/intel/igb/self_test.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"

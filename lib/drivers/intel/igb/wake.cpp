@@ -3,11 +3,10 @@
 
 #include <array>
 
+#include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm.hpp"
-#include "drivers/intel/igb/quiesce.hpp"
-#include "drivers/intel/igb/vlan.hpp"
 #include "hw/intel/igb/nvm.hpp"
 
 namespace pollux::drivers::igb {
