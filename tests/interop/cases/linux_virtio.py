@@ -167,3 +167,22 @@ def tcp_without_offloads(lab: Lab) -> None:
         for side in network.SIDES:
             lab.on(side, "ethtool -K port tx on rx on tso on gso on gro on sg on")
     network.copy(lab, "right", 4)
+
+
+@on_virtio(boots=("packed", "split"), short=("packed",))
+def commands_of_ethtool(lab: Lab) -> None:
+    """Coalescing, other ring sizes (by resets of single queues), and the RSS table; pings and TCP work after each."""
+    lab.connect()
+    for side in network.SIDES:
+        lab.on(side, "ethtool -L port combined 2")
+    for command in ("-C port rx-usecs 50 rx-frames 8 tx-usecs 50 tx-frames 8", "-G port rx 64 tx 128", "-X port equal 2", "-X port weight 0 1"):
+        for side in network.SIDES:
+            lab.on(side, f"ethtool {command}")
+        network.ping(lab, 1400)
+        network.copy(lab, "left", 2)
+    for side in network.SIDES:
+        require(re.search(r"^RX:\s+64$", lab.on(side, "ethtool -g port"), re.MULTILINE), "the ring has another size")
+        lab.on(side, "ethtool -C port rx-usecs 0 rx-frames 1 tx-usecs 0 tx-frames 1")
+        lab.on(side, "ethtool -G port rx 256 tx 256")
+        lab.on(side, "ethtool -L port combined 1")
+    network.ping(lab, 1400)
