@@ -61,8 +61,8 @@ _BOOT = Boot("two in-process cards on the tests' kernel, without an IOMMU", func
 on_this_card(_BOOT, "testpmd_forwards", "DPDK's testpmd forwards between two cards", forwards)
 on_this_card(_BOOT, "testpmd_link_events", "DPDK's driver learns of link changes by interrupts", link_events)
 
-
 for _ring, _options in (("packed", ""), ("split", "+no-ring-packed")):
     _virtio = functools.partial(testpmd.machine, f"dpdk-virtio-{_ring}", None, "--card", "virtio-net" + _options)
-    on_this_card(Boot(f"two virtio-net devices with {_ring} rings on the tests' kernel, without an IOMMU", _virtio, "modprobe vfio-pci", kernel="own"),
-                 f"virtio_testpmd_forwards_{_ring}", f"DPDK's testpmd forwards between two virtio-net devices with {_ring} rings", virtio_forwards)
+    _WITH = f"two virtio-net devices with {_ring} rings"
+    on_this_card(Boot(f"{_WITH} on the tests' kernel, without an IOMMU", _virtio, "modprobe vfio-pci", kernel="own"),
+                 f"virtio_testpmd_forwards_{_ring}", f"DPDK's testpmd forwards between {_WITH}", virtio_forwards)
