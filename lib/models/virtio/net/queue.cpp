@@ -279,6 +279,18 @@ bool Queue::wants_interrupt(std::uint16_t used) {
   return behind >= 1 && behind <= used;
 }
 
+// The entry after those that are there, though not all of them may have been taken: too few for a frame. If the driver
+// adds some meanwhile, it has not seen the wish.
+void Queue::ask_for_next_entry() {
+  const std::uint64_t event = setup_.areas[2] + hw::split_avail_event(setup_.size);
+  for (std::uint32_t tries = 0; tries <= setup_.size; ++tries) {
+    const auto index = memory_.acquire(number_, setup_.areas[1] + kAvailableIndex);
+    if (!index || !memory_.store(number_, event, *index)) return;
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (memory_.acquire(number_, setup_.areas[1] + kAvailableIndex) == index) return;
+  }
+}
+
 void Queue::ask_for_kicks(bool wanted) {
   if (!enabled_ || !memory_.active()) return;
   const bool same = std::exchange(asks_for_kicks_, wanted) == wanted;
@@ -289,8 +301,7 @@ void Queue::ask_for_kicks(bool wanted) {
     const hw::EventSuppression event{0, wanted ? hw::kEventEnable : hw::kEventDisable};
     static_cast<void>(memory_.write(write_back(), number_, setup_.areas[2], std::as_bytes(std::span(&event, 1))));
   } else if (has(hw::feature::kEventIdx)) {
-    if (moves)
-      static_cast<void>(memory_.store(number_, setup_.areas[2] + hw::split_avail_event(setup_.size), taken_.next));
+    if (moves) ask_for_next_entry();
   } else {
     used_flags_ = wanted ? std::uint16_t{0} : hw::kNoNotify;
     static_cast<void>(write_used_word());

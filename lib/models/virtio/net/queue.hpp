@@ -97,6 +97,7 @@ class Queue {
   [[nodiscard]] bool publish_packed();
   [[nodiscard]] bool write_used_word();
   void merge_staged();
+  void ask_for_next_entry();
   void apply_fault();
   [[nodiscard]] bool wants_interrupt(std::uint16_t used);
   [[nodiscard]] ModelAccess write_back() const noexcept {

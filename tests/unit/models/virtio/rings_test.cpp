@@ -262,6 +262,17 @@ TEST_P(VirtioRing, AQueueIsResetAlone) {
   EXPECT_EQ(fixture.ring(kTx).used(), (UsedEntry{id, 0}));
 }
 
+// The driver tells of an entry only if that is the one asked for. Those that are there already are too few.
+TEST(VirtioSplitRing, AsksForTheEntryAfterThoseThatAreTooFew) {
+  DeviceFixture fixture;
+  fixture.start(feature::kMrgRxbuf | feature::kEventIdx);
+  fixture.ring(kRx).add({{DeviceFixture::buffer(0), 200, true}});
+  fixture.ring(kRx).add({{DeviceFixture::buffer(1), 200, true}});
+  fixture.card.receive(DeviceFixture::frame(500));
+  EXPECT_EQ(fixture.memory.get<std::uint16_t>(fixture.ring(kRx).device() + hw::split_avail_event(DeviceFixture::kSize)),
+            2U);
+}
+
 // Every id and every place of a packed ring of a size that is no power of two.
 TEST(VirtioPackedRing, HasAnySize) {
   DeviceFixture fixture;
