@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/qtest/device.hpp"
 #include "qemu/fixture.hpp"
 
 namespace pollux {
@@ -50,6 +51,21 @@ TEST(Virtio, OpensAndReadsTheDevicesConfiguration) {
   EXPECT_EQ(opened.port.mac(), (MacAddress{0x02, 0, 0, 0x82, 0x57, 0}));
   EXPECT_EQ(info.limits.max_mtu, 3000u);
   EXPECT_EQ(info.limits.max_ring, 256u);
+}
+
+TEST(Virtio, ReportsTheLinksSpeed) {
+  VirtioPair pair("speed:2500+duplex:full");
+  EXPECT_EQ(pair.left.port.link().speed, 2500u);
+}
+
+TEST(Virtio, ALegacyDeviceIsRefusedByName) {
+  QemuFixture fixture;
+  auto device = qtest::open_qtest(fixture.context, "0?card=virtio-net,properties=disable-modern:on");
+  ASSERT_TRUE(device) << device.error().message();
+  const auto port = open_unconfigured(fixture.context, *std::move(device));
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(port.error().what, testing::HasSubstr("a legacy virtio device"));
 }
 
 TEST(Virtio, FramesPassOnASplitRing) {
