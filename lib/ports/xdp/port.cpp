@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
+#include "mem/dma_region.hpp"
 #include "ports/xdp/privileges.hpp"
 
 namespace pollux::xdp {
@@ -128,6 +129,17 @@ Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
                             info().name, pools.front()->options().name, pool->options().name),
                 "use pools with the same values, or one pool");
   }
+  // A driver without copies loses frames that cross a page, without a word, unless the next page follows in memory.
+  const auto is_small = [](const MempoolCore* pool) { return pool->page_size() <= ordinary_page_size(); };
+  const auto small = std::find_if(pools.begin(), pools.end(), is_small);
+  why_not_zero_copy_.clear();
+  if (small != pools.end()) {
+    why_not_zero_copy_ = fmt::format("pool '{}' is not in huge pages", (*small)->options().name);
+    if (mode_ == Mode::zero_copy) {
+      return fail(ErrorCode::not_supported, fmt::format("{}: {}", info().name, why_not_zero_copy_),
+                  "as root: sysctl -w vm.nr_hugepages=64, and set ContextOptions::huge_pages to HugePages::require");
+    }
+  }
   auto area = memory_.area(pools, *layout);
   if (area != nullptr) return area;
   if (pools.empty()) {
@@ -243,7 +255,6 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
 Result<void> XdpPort::begin() {
   auto area = choose_area();
   if (!area) return pass_on(std::move(area));
-  why_not_zero_copy_.clear();
   if (config().rx_queues() != 0) {
     if (auto attached = attach_program(); !attached) return attached;
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "mem/dma_region.hpp"
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/tx_queue.hpp"
 #include "ports/xdp/interface.hpp"
@@ -109,7 +110,7 @@ class TxQueue final : public pollux::TxQueue {
   void count_unsent_frames() noexcept;
   /// As that of RxQueue.
   std::uint32_t detach() noexcept;
-  [[nodiscard]] std::uint32_t in_flight() const noexcept override { return in_flight_; }
+  [[nodiscard]] std::uint32_t in_flight() const noexcept override { return read_counter(in_flight_); }
   /// Frames that were copied. Any thread.
   [[nodiscard]] std::uint64_t copied() const noexcept { return read_counter(copied_); }
 
@@ -121,6 +122,10 @@ class TxQueue final : public pollux::TxQueue {
   /// Takes a frame that needs more than a descriptor. False: there is no room for it now.
   [[nodiscard]] bool send_slow(Mbuf* frame) noexcept;
   [[nodiscard]] bool is_reachable(const Mbuf& frame) const noexcept;
+  /// Without copies the kernel takes frames in huge pages only: others may cross a page.
+  [[nodiscard]] bool may_be_in(const MempoolCore& pool) const noexcept {
+    return !zero_copy_ || pool.page_size() > ordinary_page_size();
+  }
   [[nodiscard]] MbufPtr copy(const Mbuf& frame) noexcept;
   void put_frame(Mbuf& frame) noexcept;
   void kick() noexcept;
@@ -135,6 +140,7 @@ class TxQueue final : public pollux::TxQueue {
   std::uint32_t max_excess_ = 0;  // longest frame less the shortest, in bytes
   int socket_ = -1;
   std::uint32_t max_segments_ = 1;
+  bool zero_copy_ = false;
   std::shared_ptr<const Umem> area_;
   std::optional<MempoolCache> copies_;
   std::uint64_t copied_ = 0;

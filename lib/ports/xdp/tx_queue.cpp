@@ -18,8 +18,9 @@ void TxQueue::attach(Socket& socket, std::shared_ptr<const Umem> area, std::opti
   tx_ = socket.tx;
   completion_ = socket.completion;
   socket_ = socket.descriptor();
-  in_flight_ = 0;
+  publish(in_flight_, 0U);
   max_segments_ = max_segments;
+  zero_copy_ = socket.is_zero_copy();
   area_ = std::move(area);
   copies_.reset();
   if (copies) copies_.emplace(*copies);
@@ -29,7 +30,8 @@ void TxQueue::attach(Socket& socket, std::shared_ptr<const Umem> area, std::opti
 void TxQueue::cache_changed() noexcept {
   max_excess_ =
       std::min<std::uint32_t>(limits().max_frame, std::numeric_limits<std::uint16_t>::max()) - limits().min_frame;
-  const bool is_direct = cache() != nullptr && area_ != nullptr && area_->holds(cache()->pool());
+  const bool is_direct =
+      cache() != nullptr && area_ != nullptr && area_->holds(cache()->pool()) && may_be_in(cache()->pool());
   direct_ = is_direct ? shortest() : direct_word(nullptr, 0);
 }
 
@@ -37,7 +39,7 @@ POLLUX_ALWAYS_INLINE void TxQueue::put(const Mbuf& mbuf, std::uint32_t options) 
   const auto offset = static_cast<std::uint64_t>(mbuf.data() - reinterpret_cast<const std::uint8_t*>(&mbuf));
   tx_.at(tx_.own++) = {
       .addr = lent_.lend(mbuf) | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT, .len = mbuf.length(), .options = options};
-  ++in_flight_;
+  publish(in_flight_, in_flight_ + 1);
 }
 
 // Frees what the kernel has sent.
@@ -57,7 +59,7 @@ std::uint32_t TxQueue::reclaim() noexcept {
     }
   }
   if (all != 0) release(completion_);
-  in_flight_ -= all;
+  publish(in_flight_, in_flight_ - all);
   return all;
 }
 
@@ -69,6 +71,7 @@ bool TxQueue::is_reachable(const Mbuf& frame) const noexcept {
     // Each segment of a chain is freed on its own.
     if (!single && (special & ~MbufAccess::kMultiSegment) != 0) return false;
     if (!area_->holds(segment, Mbuf::kHeaderSize + segment->capacity())) return false;
+    if (!may_be_in(MbufAccess::pool(*segment))) return false;
   }
   return frame.segments() <= max_segments_;
 }
@@ -202,7 +205,7 @@ void TxQueue::count_unsent_frames() noexcept {
 std::uint32_t TxQueue::detach() noexcept {
   copies_.reset();
   area_ = nullptr;
-  in_flight_ = 0;
+  publish(in_flight_, 0U);
   return free_all(lent_);
 }
 
