@@ -161,7 +161,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   if (plain != 0) queue.count_sent(bytes + std::uint64_t{plain} * queue.limits().min_frame, plain);
   if (needs_wakeup(queue.tx_)) queue.kick();
   queue.count_taken(taken);
-  return count == 0 ? freed : taken;
+  return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
 }
 
 // Makes the kernel send what is in the ring. It sends a few frames a call, and ends a call at a frame that the driver

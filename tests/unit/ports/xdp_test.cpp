@@ -77,6 +77,16 @@ TEST_F(XdpPort, ExchangesFramesWithTheKernel) {
   EXPECT_THAT(poll(port), IsEmpty());
 }
 
+TEST_F(XdpPort, TakesNothingFromAnEmptyBurst) {
+  Port port = started("xdp:plxu0");
+  ASSERT_EQ(send(port, {ether(numbered(60, 1)), ether(numbered(60, 2))}), 2U);
+  ASSERT_NE(port.tx(0).in_flight(), 0U) << "the kernel has completed it, but nobody has looked";
+  Burst<4> empty;
+  EXPECT_EQ(port.tx(0).tx_burst(empty), 0U);
+  EXPECT_EQ(port.tx(0).in_flight(), 0U);
+  EXPECT_EQ(port.stats().tx_burst_packets, 2U);
+}
+
 TEST_F(XdpPort, ReportsHowFramesAreExchanged) {
   const Port port = started("xdp:plxu0");
   EXPECT_EQ(port.info().driver, "xdp");
