@@ -41,8 +41,11 @@ class Host:
             time.sleep(0.01)
         self.run("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
 
+    def command(self, *words: str) -> list[str]:
+        return ["nsenter", "--target", str(self._keeper.pid), "--net", *words]
+
     def run(self, *words: str, check: bool = True) -> str:
-        return run("nsenter", "--target", str(self._keeper.pid), "--net", *words, check=check)
+        return run(*self.command(*words), check=check)
 
     def take(self, interface: str, *addresses: str, ipv6: bool = False) -> None:
         """Moves an interface of this process's namespace to the host and brings it up."""
