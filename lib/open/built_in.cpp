@@ -26,13 +26,4 @@ Result<MakeCard> card_with_options(std::string_view name, std::string_view optio
               fmt::format("write card={}", name));
 }
 
-const CardLayout* find_card_layout(const PciIdentity& card) {
-  for (const CardDriver& driver : built_in_drivers()) {
-    for (const KnownCard& known : driver.cards) {
-      if (known.vendor == card.vendor && known.device == card.device) return driver.layout;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace pollux

@@ -20,7 +20,4 @@ using MakeCard = decltype(CardModel::make);
 /// model has none, or not these.
 [[nodiscard]] Result<MakeCard> card_with_options(std::string_view name, std::string_view options);
 
-/// The layout that record and replay need for a card of a built-in driver; nullptr for any other card.
-[[nodiscard]] const CardLayout* find_card_layout(const PciIdentity& card);
-
 }  // namespace pollux

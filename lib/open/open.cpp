@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "open/drivers.hpp"
 #include "open/registry.hpp"
 #include "open/uri_schemes.hpp"
 

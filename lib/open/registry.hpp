@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -10,7 +11,9 @@
 
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/mem/context.hpp"
 #include "pollux/net/card_driver.hpp"
+#include "pollux/net/port_driver.hpp"
 
 namespace pollux {
 
@@ -45,5 +48,9 @@ class Registry {
   std::deque<CardDriver> drivers_;
   std::deque<CardModel> models_;
 };
+
+/// Probes the device with the driver of the Context that knows its card. The error not_supported lists the supported
+/// cards, or says why this card is not supported.
+[[nodiscard]] Result<std::unique_ptr<PortDriver>> probe_driver(Context& context, std::unique_ptr<Device> device);
 
 }  // namespace pollux

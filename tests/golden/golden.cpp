@@ -15,11 +15,11 @@
 
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
-#include "open/built_in.hpp"
 #include "open/uri_schemes.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/open.hpp"
+#include "support/card_layout.hpp"
 
 namespace pollux::test {
 namespace {

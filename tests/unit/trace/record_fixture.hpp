@@ -16,13 +16,13 @@
 #include <utility>
 #include <vector>
 
-#include "open/built_in.hpp"
 #include "open/uri_schemes.hpp"
 #include "pollux/device/record.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/open.hpp"
+#include "support/card_layout.hpp"
 #include "support/fixture.hpp"
 
 namespace pollux::test {
