@@ -7,7 +7,7 @@
 
 #include "mem/mempool_core.hpp"
 #include "native.hpp"
-#include "ports/ring/ring_pair.hpp"
+#include "ports/ring/queues.hpp"
 
 namespace {
 

@@ -11,6 +11,16 @@
 #include "net/frame_size.hpp"
 
 namespace pollux::ring {
+
+void FrameRing::open(std::uint32_t slots) {
+  if (!ring_) ring_.emplace(kMaxSlots);
+  limit_.store(slots, std::memory_order_release);
+}
+
+POLLUX_NOINLINE void FrameRing::wake() noexcept {
+  if (is_armed_.exchange(false)) wake_event_->raise();
+}
+
 namespace {
 
 /// The destination address of a frame. Its first segment may be shorter than an address.

@@ -1,34 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/kernel_interface.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::tap {
-
-/// Owns a file descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int number) noexcept : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() { reset(); }
-  [[nodiscard]] int get() const noexcept { return number_; }
-  void reset() noexcept {
-    if (number_ >= 0) ::close(std::exchange(number_, -1));
-  }
-
- private:
-  int number_;
-};
 
 /// What the kernel may leave to the process in frames that it sends.
 enum class KernelOffload : bool {
@@ -66,12 +49,12 @@ class Interface {
   void close() noexcept;
 
  private:
-  Interface(std::string name, Descriptor frames, Descriptor control, bool segments_udp)
+  Interface(std::string name, FileDescriptor frames, FileDescriptor control, bool segments_udp)
       : name_(std::move(name)), frames_(std::move(frames)), control_(std::move(control)), segments_udp_(segments_udp) {}
 
   std::string name_;
-  Descriptor frames_;
-  Descriptor control_;  // a socket for ioctls on the interface's flags and MTU
+  FileDescriptor frames_;
+  FileDescriptor control_;  // a socket for ioctls on the interface's flags and MTU
   bool segments_udp_;
 };
 
