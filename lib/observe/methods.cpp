@@ -6,12 +6,103 @@
 #include <array>
 #include <utility>
 
+#include "observe/json.hpp"
+
 namespace pollux::observe {
 namespace {
 
-std::array<std::span<const MethodEntry>, 7> tables() noexcept {
-  return {program_methods(), state_methods(), setting_methods(), control_methods(),
-          card_methods(),    flow_methods(),  capture_methods()};
+/// More than any request needs. Thousands of keys would keep the thread that polls for a tenth of a second.
+constexpr JsonLimits kRequestLimits{.keys = 64, .depth = 32, .values = 1024};
+
+tl::unexpected<Error> wrong(const char* name, std::string_view wanted) {
+  return fail(ErrorCode::invalid_argument, fmt::format("the parameter '{}' is missing, or is not {}", name, wanted),
+              "docs/telemetry.md lists the parameters of each method");
+}
+
+}  // namespace
+
+Result<Request> parse_request(std::string_view line, Json& id) {
+  if (exceeds(line, kRequestLimits)) {
+    return fail(
+        ErrorCode::invalid_argument, "the request has too many members, or nests too deep",
+        fmt::format("an object has at most {} of them, a request at most {} values, and lists and objects nest at "
+                    "most {} deep",
+                    kRequestLimits.keys, kRequestLimits.values, kRequestLimits.depth));
+  }
+  Json parsed = Json::parse(line, nullptr, false);
+  if (!parsed.is_object()) {
+    return fail(ErrorCode::invalid_argument, "the request is not a JSON object",
+                R"(send a line such as {"id":1,"method":"ports"})");
+  }
+  if (parsed.contains("id") && (parsed["id"].is_number() || parsed["id"].is_string())) id = parsed["id"];
+  Request request;
+  request.id = id;
+  if (!parsed.contains("method") || !parsed["method"].is_string()) {
+    return fail(ErrorCode::invalid_argument, "the request has no method",
+                R"(add a "method"; {"method":"methods"} lists all)");
+  }
+  request.method = parsed["method"].get<std::string>();
+  if (!parsed.contains("params") || parsed["params"].is_null()) return request;
+  if (!parsed["params"].is_object()) {
+    return fail(ErrorCode::invalid_argument, "the parameters are not a JSON object",
+                R"(send them by name, such as "params":{"port":"plx0"})");
+  }
+  request.params = std::move(parsed["params"]);
+  return request;
+}
+
+std::string answer(const Json& id, const Result<Json>& result) {
+  Json reply{{"id", id}};
+  if (result) {
+    reply["result"] = *result;
+  } else {
+    const Error& error = result.error();
+    reply["error"] = {{"code", to_string(error.code)}, {"what", error.what}, {"hint", error.hint}};
+  }
+  return reply.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+const Json& Params::value(const char* name) const {
+  const auto found = params_.find(name);
+  return found == params_.end() ? null_ : *found;
+}
+
+Result<std::string> Params::text(const char* name) const {
+  if (!value(name).is_string()) return wrong(name, "a string");
+  return value(name).get<std::string>();
+}
+
+Result<bool> Params::flag(const char* name) const {
+  if (!value(name).is_boolean()) return wrong(name, "true or false");
+  return value(name).get<bool>();
+}
+
+Result<std::uint64_t> Params::number(const char* name, std::uint64_t lowest, std::uint64_t highest) const {
+  const Json& found = value(name);
+  const bool is_natural = found.is_number_unsigned() || (found.is_number_integer() && found.get<std::int64_t>() >= 0);
+  if (is_natural) {
+    const auto number = found.get<std::uint64_t>();
+    if (number >= lowest && number <= highest) return number;
+  }
+  return wrong(name, fmt::format("a whole number from {} to {}", lowest, highest));
+}
+
+Result<double> Params::real(const char* name) const {
+  if (!value(name).is_number()) return wrong(name, "a number");
+  return value(name).get<double>();
+}
+
+Result<bool> Params::flag_or(const char* name, bool otherwise) const { return has(name) ? flag(name) : otherwise; }
+
+Result<std::uint64_t> Params::number_or(const char* name, std::uint64_t otherwise, std::uint64_t lowest,
+                                        std::uint64_t highest) const {
+  return has(name) ? number(name, lowest, highest) : otherwise;
+}
+
+namespace {
+
+std::array<std::span<const MethodEntry>, 4> tables() noexcept {
+  return {program_methods(), state_methods(), setting_methods(), flow_methods()};
 }
 
 const MethodEntry* find_method(std::string_view name) noexcept {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "observe/claim.hpp"
+#include "observe/sockets.hpp"
 #include "pollux/net/open_ports.hpp"
 
 namespace pollux::observe {

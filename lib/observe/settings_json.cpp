@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "observe/bounded_json.hpp"
+#include "observe/json.hpp"
 #include "observe/setting_fields.hpp"
 #include "pollux/observe/settings_text.hpp"
 

@@ -1,19 +1,372 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/observe/telemetry.hpp"
 
-#include <cerrno>
-#include <utility>
-
 #include <fmt/format.h>
+#include <sys/epoll.h>
 
-#include "observe/telemetry_core.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "mem/context_state.hpp"
+#include "mem/control_scheduler.hpp"
+#include "observe/capture/frame_filter.hpp"
+#include "observe/methods.hpp"
+#include "observe/sockets.hpp"
+#include "pollux/observe/capture_thread.hpp"
 
 namespace pollux {
 namespace {
 
+using observe::Connection;
+
 constexpr unsigned kMostClients = 1024;
+constexpr std::string_view kNoMemory =
+    R"({"id":null,"error":{"code":"no_memory","what":"the program has no memory for an answer","hint":"ask for less"}})";
+
+bool watch(const FileDescriptor& epoll, int operation, int descriptor, unsigned events = EPOLLIN) {
+  epoll_event event{};
+  event.events = events;
+  return ::epoll_ctl(epoll.get(), operation, descriptor, &event) == 0;
+}
 
 }  // namespace
+
+/// The server of a Telemetry: a task of the Context's Control, which accepts clients and answers their requests.
+class TelemetryCore final : public ControlTask, public std::enable_shared_from_this<TelemetryCore> {
+ public:
+  /// Between two runs while the program does not wait for Control::event_fd.
+  static constexpr Duration kInterval = std::chrono::milliseconds(20);
+  /// Between two runs that give names to new ports, while events start the others.
+  static constexpr Duration kIdleInterval = std::chrono::seconds(1);
+  /// Requests of one client in a run, so that none keeps the program or other clients waiting.
+  static constexpr int kRequestsPerRun = 4;
+  /// Connections that are accepted in a run.
+  static constexpr int kAcceptsPerRun = 64;
+  /// After this time a run begins no further request.
+  static constexpr Duration kMaxRun = std::chrono::microseconds(500);
+  /// The rest after a run, by the time that it took: clients get a twentieth of the thread's time. Not longer than
+  /// kMaxRest, so that others get answers in time after a request that took long.
+  static constexpr int kRest = 19;
+  static constexpr Duration kMaxRest = std::chrono::milliseconds(200);
+  /// A client that has asked nothing for this time may lose its place to a new one.
+  static constexpr Duration kIdleTime = std::chrono::seconds(1);
+  /// Captures at a time. Each may have 64 MiB of rings, and costs time for each frame.
+  static constexpr std::size_t kMaxCaptures = 4;
+
+  [[nodiscard]] static Result<std::shared_ptr<TelemetryCore>> create(Context& context, TelemetryOptions options);
+  /// `epoll` watches the listener and the compiler.
+  TelemetryCore(Context& context, TelemetryOptions options, observe::OwnDirectory directory, observe::Listener listener,
+                std::unique_ptr<observe::FilterCompiler> compiler, FileDescriptor epoll);
+
+  [[nodiscard]] const std::string& socket() const noexcept { return listener_->path(); }
+  [[nodiscard]] Result<Time> run() override;
+  /// Disconnects all clients, removes the socket, and gives the names back. Waits for a run on another thread.
+  void close();
+
+ private:
+  /// A client that has asked for a capture, and gets no other answer before.
+  struct Waiting {
+    observe::Json id;
+    observe::CaptureRequest request;
+  };
+
+  /// These return whether more may be left to do.
+  [[nodiscard]] bool work(Time end);
+  [[nodiscard]] bool accept_clients();
+  [[nodiscard]] bool serve_clients(Time end);
+  [[nodiscard]] bool serve(Connection& client, Time end);
+
+  /// Whether a client may come: there is room, or an idle client has lost its place.
+  [[nodiscard]] bool make_place(Time now);
+  void disconnect_finished();
+  /// Answers the request. A connection that carries a capture from now on is over afterwards.
+  void answer_to(const std::string& line, Connection& client);
+  void prepare_capture(Connection& client, Waiting waiting);
+  void begin_compiled_captures();
+  void begin_capture(Connection& client, Waiting waiting, Result<observe::FrameFilter> filter);
+  void hand_over(Connection& client, std::unique_ptr<Capture> capture);
+  void forget_ended_captures();
+
+  Context& context_;
+  TelemetryOptions options_;
+  ControlScheduler::TaskId task_ = 0;
+  std::mutex mutex_;  // held by run and close
+  std::optional<observe::Listener> listener_;
+  std::unique_ptr<observe::FilterCompiler> compiler_;
+  FileDescriptor epoll_;
+  observe::NamedPorts ports_;
+  observe::PortMeters meters_;
+  observe::ClientCounts counts_;
+  std::list<Connection> clients_;
+  std::map<std::uint64_t, Waiting> waiting_;            // by client
+  std::list<std::unique_ptr<CaptureThread>> captures_;  // each has the connection of a client
+  Time rests_until_{};
+  std::uint64_t last_client_ = 0;
+  bool closed_ = false;
+};
+
+TelemetryCore::TelemetryCore(Context& context, TelemetryOptions options, observe::OwnDirectory directory,
+                             observe::Listener listener, std::unique_ptr<observe::FilterCompiler> compiler,
+                             FileDescriptor epoll)
+    : context_(context),
+      options_(std::move(options)),
+      listener_(std::move(listener)),
+      compiler_(std::move(compiler)),
+      epoll_(std::move(epoll)),
+      ports_(context, std::move(directory)),
+      meters_(context) {}
+
+Result<std::shared_ptr<TelemetryCore>> TelemetryCore::create(Context& context, TelemetryOptions options) {
+  auto directory = observe::OwnDirectory::open(options.directory);
+  if (!directory) return pass_on(std::move(directory));
+  observe::remove_stale(*directory);
+  auto listener = observe::Listener::create({*directory, options.socket, options.mode, options.group});
+  if (!listener) return pass_on(std::move(listener));
+  auto compiler = observe::FilterCompiler::create();
+  if (!compiler) return pass_on(std::move(compiler));
+  FileDescriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll || !watch(epoll, EPOLL_CTL_ADD, listener->descriptor()) ||
+      !watch(epoll, EPOLL_CTL_ADD, (*compiler)->event_fd())) {
+    return fail_errno(ErrorCode::io_error, "cannot watch the telemetry socket", errno);
+  }
+  auto core = std::make_shared<TelemetryCore>(context, std::move(options), *std::move(directory), *std::move(listener),
+                                              *std::move(compiler), std::move(epoll));
+  const std::lock_guard lock(core->mutex_);
+  static_cast<void>(core->ports_.all());
+  core->task_ = context.state()->scheduler().add(core, context.clock().now() + kInterval, {core->epoll_.get()});
+  return core;
+}
+
+Result<Time> TelemetryCore::run() {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return Time::max();
+  const Time begin = context_.clock().now();
+  if (begin < rests_until_) return rests_until_;
+  const bool has_more = work(begin + kMaxRun);
+  const Time end = context_.clock().now();
+  rests_until_ = end + std::min<Duration>((end - begin) * kRest, kMaxRest);
+  if (has_more) return rests_until_;
+  return std::max(rests_until_, end + (context_.state()->scheduler().has_event_fd() ? kIdleInterval : kInterval));
+}
+
+// Where memory is lacking, what is not done now is done in a later run.
+bool TelemetryCore::work(Time end) {
+  bool has_more = false;
+  try {
+    static_cast<void>(ports_.all());
+    forget_ended_captures();
+    begin_compiled_captures();
+    has_more = accept_clients();
+    has_more = serve_clients(end) || has_more;
+    disconnect_finished();
+  } catch (const std::bad_alloc&) {
+    context_.log(LogLevel::error, "telemetry: there is no memory");
+  }
+  return has_more;
+}
+
+// The Control notices that the epoll set becomes ready, but not that it stays ready. So whatever is left in a socket
+// needs another run.
+bool TelemetryCore::accept_clients() {
+  for (int i = 0; i < kAcceptsPerRun; ++i) {
+    bool denied = false;
+    FileDescriptor socket = listener_->accept(denied);
+    if (!socket) return false;
+    if (denied) {
+      ++counts_.denied;
+      continue;
+    }
+    const Time now = context_.clock().now();
+    Connection client(++last_client_, std::move(socket), now);
+    if (!make_place(now) || !watch(epoll_, EPOLL_CTL_ADD, client.descriptor())) {
+      ++counts_.too_many;
+      const auto busy =
+          fail(ErrorCode::busy, fmt::format("the program has {} telemetry clients", clients_.size() + captures_.size()),
+               "end one of them, or raise TelemetryOptions::max_clients");
+      client.reply(observe::answer(nullptr, busy));
+      client.flush();
+      continue;
+    }
+    ++counts_.accepted;
+    clients_.push_back(std::move(client));
+    counts_.connected = clients_.size();
+  }
+  return true;
+}
+
+bool TelemetryCore::make_place(Time now) {
+  if (clients_.size() + captures_.size() < options_.max_clients) return true;
+  const auto idle = std::ranges::min_element(clients_, {}, &Connection::active);
+  if (idle == clients_.end() || now - idle->active() < kIdleTime) return false;
+  ++counts_.idle;
+  idle->disconnect();
+  disconnect_finished();
+  return true;
+}
+
+// Who was served goes to the end of the list, so that the others are first in the next run if this one ends.
+bool TelemetryCore::serve_clients(Time end) {
+  bool has_more = false;
+  for (std::size_t left = clients_.size(); left > 0; --left) {
+    if (context_.clock().now() >= end) return true;
+    const auto client = clients_.begin();
+    clients_.splice(clients_.end(), clients_, client);
+    try {
+      has_more = serve(*client, end) || has_more;
+    } catch (const std::bad_alloc&) {
+      client->disconnect();
+    }
+  }
+  return has_more;
+}
+
+bool TelemetryCore::serve(Connection& client, Time end) {
+  int requests = 0;
+  bool has_time = true;
+  for (; requests < kRequestsPerRun && has_time && !client.is_too_slow(); ++requests) {
+    if (client.waits()) break;
+    client.receive();
+    const auto line = client.next_request();
+    if (!line) break;
+    client.set_active(context_.clock().now());
+    answer_to(*line, client);
+    if (client.is_over()) return false;
+    client.flush();
+    has_time = context_.clock().now() < end;
+  }
+  client.flush();
+  // The epoll set says when the client takes more.
+  static_cast<void>(
+      watch(epoll_, EPOLL_CTL_MOD, client.descriptor(), client.has_replies() ? EPOLLIN | EPOLLOUT : EPOLLIN));
+  return requests == kRequestsPerRun || !has_time;
+}
+
+void TelemetryCore::answer_to(const std::string& line, Connection& client) {
+  ++counts_.requests;
+  observe::Server server{context_, options_, ports_, meters_, counts_, client.id(), {}};
+  try {
+    observe::Json id;
+    auto request = observe::parse_request(line, id);
+    Result<observe::Json> result =
+        request ? observe::execute(server, *request) : Result<observe::Json>(pass_on(std::move(request)));
+    if (!result) ++counts_.errors;
+    if (result && server.capture) {
+      prepare_capture(client, {std::move(id), *std::move(server.capture)});
+    } else {
+      client.reply(observe::answer(id, result));
+    }
+  } catch (const std::bad_alloc&) {
+    ++counts_.errors;
+    client.reply(kNoMemory);
+  }
+}
+
+// A filter takes some time to translate. The client's other requests wait meanwhile.
+void TelemetryCore::prepare_capture(Connection& client, Waiting waiting) {
+  if (captures_.size() + waiting_.size() >= kMaxCaptures) {
+    const auto busy =
+        fail(ErrorCode::busy, fmt::format("the program has {} captures", kMaxCaptures), "end one of them");
+    ++counts_.errors;
+    return client.reply(observe::answer(waiting.id, busy));
+  }
+  if (waiting.request.options.filter.empty()) return begin_capture(client, std::move(waiting), observe::FrameFilter());
+  const auto entry = waiting_.emplace(client.id(), std::move(waiting)).first;
+  try {
+    compiler_->add(client.id(), entry->second.request.options.filter, entry->second.request.port);
+  } catch (const std::bad_alloc&) {
+    waiting_.erase(entry);
+    throw;
+  }
+  client.set_waits(true);
+}
+
+void TelemetryCore::begin_compiled_captures() {
+  while (auto compiled = compiler_->take()) {
+    const auto client = std::ranges::find(clients_, compiled->client, &Connection::id);
+    auto waiting = waiting_.extract(compiled->client);
+    if (client == clients_.end() || waiting.empty()) continue;
+    client->set_waits(false);
+    try {
+      begin_capture(*client, std::move(waiting.mapped()), std::move(compiled->filter));
+    } catch (const std::bad_alloc&) {
+      client->disconnect();
+    }
+  }
+}
+
+void TelemetryCore::begin_capture(Connection& client, Waiting waiting, Result<observe::FrameFilter> filter) {
+  observe::Server server{context_, options_, ports_, meters_, counts_, client.id(), {}};
+  Result<std::unique_ptr<Capture>> capture =
+      filter ? observe::begin_capture(server, waiting.request, *std::move(filter)) : pass_on(std::move(filter));
+  if (!capture) {
+    ++counts_.errors;
+    return client.reply(observe::answer(waiting.id, pass_on(std::move(capture))));
+  }
+  client.reply(
+      observe::answer(waiting.id, observe::Json{{"name", waiting.request.port}, {"uri", waiting.request.uri}}));
+  hand_over(client, *std::move(capture));
+}
+
+// The capture's thread writes the answer, too, so that nothing is between them.
+void TelemetryCore::hand_over(Connection& client, std::unique_ptr<Capture> capture) {
+  static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, client.descriptor(), nullptr));
+  std::string unsent;
+  FileDescriptor socket = client.release(unsent);
+  auto thread = CaptureThread::start(std::move(capture), socket.release(), unsent);
+  if (thread) return captures_.push_back(*std::move(thread));
+  context_.log(LogLevel::error, thread.error().message());
+}
+
+void TelemetryCore::forget_ended_captures() {
+  std::erase_if(captures_, [this](const std::unique_ptr<CaptureThread>& capture) {
+    if (capture->is_running()) return false;
+    if (const auto result = capture->result(); !result) context_.log(LogLevel::warning, result.error().message());
+    return true;
+  });
+}
+
+void TelemetryCore::disconnect_finished() {
+  std::vector<std::uint64_t> gone;
+  std::erase_if(clients_, [&](const Connection& client) {
+    if (client.is_too_slow()) ++counts_.too_slow;
+    if (client.is_too_long()) ++counts_.too_long;
+    const bool ends = client.is_over() || client.is_too_slow() || client.is_too_long();
+    if (ends) gone.push_back(client.id());
+    return ends;
+  });
+  counts_.connected = clients_.size();
+  if (gone.empty()) return;
+  std::vector<OpenPort> ports = open_ports(context_);
+  for (const std::uint64_t client : gone) {
+    meters_.forget_client(client, ports);
+    compiler_->forget(client);
+    waiting_.erase(client);
+  }
+}
+
+void TelemetryCore::close() {
+  context_.state()->scheduler().remove(task_);
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  std::vector<OpenPort> ports = open_ports(context_);
+  for (const Connection& client : clients_) meters_.forget_client(client.id(), ports);
+  clients_.clear();
+  for (const auto& capture : captures_) capture->end();
+  captures_.clear();
+  compiler_.reset();
+  listener_.reset();
+  ports_.forget_all();
+}
 
 Result<Telemetry> Telemetry::create(Context& context, TelemetryOptions options) {
   if (options.max_clients == 0 || options.max_clients > kMostClients) {

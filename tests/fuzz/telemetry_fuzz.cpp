@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "fuzz/require.hpp"
-#include "observe/connection.hpp"
+#include "observe/sockets.hpp"
 #include "unit/observe/fixture.hpp"
 
 namespace {

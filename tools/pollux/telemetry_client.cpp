@@ -20,8 +20,8 @@
 #include <system_error>
 #include <utility>
 
-#include "observe/bounded_json.hpp"
-#include "observe/claim.hpp"
+#include "observe/json.hpp"
+#include "observe/sockets.hpp"
 
 namespace pollux::tool {
 namespace {

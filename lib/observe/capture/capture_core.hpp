@@ -8,8 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "observe/capture/frame_filter.hpp"
+#include "observe/capture/frame_tap.hpp"
 #include "observe/capture/pcapng.hpp"
-#include "observe/capture/queue_tap.hpp"
 #include "pollux/net/stats.hpp"
 #include "pollux/observe/capture.hpp"
 
@@ -96,3 +97,16 @@ class Capture::Core {
 };
 
 }  // namespace pollux
+
+namespace pollux::observe {
+
+/// Starts captures whose filter was compiled before, as on another thread.
+struct CaptureAccess {
+  /// `options.filter` is not used. Errors: those of Capture::start but for the filter's.
+  [[nodiscard]] static Result<std::unique_ptr<Capture>> start(Port& port, const CaptureOptions& options,
+                                                              FrameFilter filter) {
+    return Capture::start(port, options, std::move(filter));
+  }
+};
+
+}  // namespace pollux::observe

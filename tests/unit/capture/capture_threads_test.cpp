@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
-#include "observe/capture/frame_ring.hpp"
+#include "observe/capture/frame_tap.hpp"
 #include "pcapng_reader.hpp"
 #include "pollux/observe/capture_thread.hpp"
 #include "pollux/open.hpp"

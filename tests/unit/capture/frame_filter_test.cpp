@@ -14,8 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "observe/capture/filter_compiler.hpp"
-
 namespace pollux::observe {
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "observe/capture/frame_ring.hpp"
+#include "observe/capture/frame_tap.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "observe/claim.hpp"
+#include "observe/sockets.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "fixture.hpp"
-#include "observe/connection.hpp"
+#include "observe/sockets.hpp"
 
 namespace pollux::test {
 namespace {

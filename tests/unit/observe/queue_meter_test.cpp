@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "observe/queue_meter.hpp"
+#include "observe/port_meters.hpp"
 
 #include <gtest/gtest.h>
 

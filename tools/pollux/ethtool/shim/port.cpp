@@ -17,7 +17,7 @@
 #include <utility>
 
 #include "base/printable.hpp"
-#include "observe/bounded_json.hpp"
+#include "observe/json.hpp"
 
 namespace pollux::ethtool {
 namespace {
