@@ -30,8 +30,7 @@ packet::InternetSum complete_ip(std::span<std::uint8_t> ip, std::uint32_t bytes)
     store16(&ip[10], 0);
     store16(&ip[10], packet::internet_checksum(ip));
   } else {
-    constexpr std::uint32_t kIpv6 = 40;
-    store16(&ip[4], static_cast<std::uint16_t>(bytes - kIpv6));
+    store16(&ip[4], static_cast<std::uint16_t>(bytes - kShortestIpv6));
   }
   return addresses;
 }
