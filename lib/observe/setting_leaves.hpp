@@ -234,8 +234,9 @@ struct Leaf<FlowRule> {
   static Json write(const FlowRule& rule) { return flow_rule_json(rule); }
   static bool read(const Json& json, FlowRule& rule) {
     auto parsed = parse_flow_rule(json);
-    if (parsed) rule = *std::move(parsed);
-    return parsed.has_value();
+    if (!parsed) return false;
+    rule = *std::move(parsed);
+    return true;
   }
 };
 

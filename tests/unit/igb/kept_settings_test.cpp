@@ -80,7 +80,7 @@ TEST_F(KeptSettings, ATableThatIsSetBeforeTheStart) {
 // A table that names no queues follows their number.
 TEST_F(KeptSettings, QueuesInTurnFollowTheirNumber) {
   CardFixture fixture({.start = false});
-  for (const std::uint16_t queues : {4, 2}) {
+  for (const std::uint16_t queues : std::initializer_list<std::uint16_t>{4, 2}) {
     PortConfig config = fixture.config;
     config.rx_queues = queues;
     ASSERT_TRUE(fixture.port.configure(config));

@@ -109,6 +109,8 @@ void expect_changed(const T& value, const T& plain, const std::string& where) {
       (expect_changed(std::get<I>(all), std::get<I>(plains), where + " " + std::to_string(I)), ...);
     }
     (std::make_index_sequence<std::tuple_size_v<decltype(all)>>());
+  } else if constexpr (requires { requires HasMembers<typename T::mapped_type>; }) {
+    if (!value.empty()) expect_changed(value.begin()->second, typename T::mapped_type{}, where);
   } else if constexpr (requires { requires HasMembers<typename T::value_type>; }) {
     const auto first = [&]() -> const auto& {  // of an optional or a list
       if constexpr (requires { value.front(); }) {

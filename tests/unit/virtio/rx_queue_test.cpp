@@ -211,15 +211,14 @@ TEST(SplitRxRing, AUsedIndexThatJumpsEndsTheQueue) {
   EXPECT_STREQ(queue.rx.fault(), "more buffers than it had");
 }
 
-TEST(PackedRxRing, AWrongWrapCounterIsNoFrame) {
+TEST(PackedRxRing, AWrongWrapCounterEndsTheQueue) {
   QueueFixture queue(feature::kRingPacked);
   queue.start_rx();
-  queue.device->use_with_wrong_wrap(0, 72);
   EXPECT_TRUE(queue.poll().empty());
   EXPECT_EQ(queue.rx.fault(), nullptr);
-  queue.receive(0, 60);
-  queue.device->show();
-  EXPECT_EQ(queue.poll().size(), 1u);
+  queue.device->use_with_wrong_wrap(0, 72);
+  EXPECT_TRUE(queue.poll().empty());
+  EXPECT_STREQ(queue.rx.fault(), "an entry of another lap of the ring");
 }
 
 }  // namespace

@@ -242,5 +242,16 @@ TEST(SplitTxRing, AUsedIndexThatJumpsEndsTheQueue) {
   EXPECT_STREQ(queue.tx.fault(), "more buffers than it had");
 }
 
+TEST(PackedTxRing, AWrongWrapCounterEndsTheQueue) {
+  QueueFixture queue(feature::kRingPacked);
+  queue.start_tx();
+  ASSERT_EQ(queue.send(frames_of(queue, 2)), 2u);
+  ASSERT_EQ(queue.send({}), 0u);
+  EXPECT_EQ(queue.tx.fault(), nullptr);
+  queue.device->use_with_wrong_wrap(0, 0);
+  EXPECT_EQ(queue.send(frames_of(queue, 1)), 0u);
+  EXPECT_STREQ(queue.tx.fault(), "an entry of another lap of the ring");
+}
+
 }  // namespace
 }  // namespace pollux::drivers::virtio::test

@@ -175,8 +175,10 @@ Result<void> Port::set_moderation(std::uint16_t queue, const InterruptModeration
                             std::chrono::duration_cast<std::chrono::microseconds>(kMaxInterval).count()));
   }
   const bool one = (facts_.features & feature::kVqNotfCoal) != 0;
-  for (std::uint16_t other = 0; other < moderation_.size(); ++other) {
-    if (other == queue || !one) moderation_[other] = moderation;
+  if (one) {
+    moderation_[queue] = moderation;
+  } else {
+    std::fill(moderation_.begin(), moderation_.end(), moderation);
   }
   return running() && queue < config().rx_queues() ? apply_moderation(queue) : Result<void>();
 }

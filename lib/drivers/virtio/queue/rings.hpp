@@ -131,6 +131,12 @@ struct PackedRing {
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint32_t ready(std::uint32_t next) const noexcept {
     return (io::load_acquire(*word_at(next & mask)) & kUsedBits) == used_bits(next) ? 1 : 0;
   }
+  /// The entry at position `next`, which the device has, is neither available nor used: the device has written it with
+  /// a wrong wrap counter.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool is_of_another_lap(std::uint32_t next) const noexcept {
+    constexpr std::uint64_t kAvailable = std::uint64_t{hw::virtio::kPackedAvail} << 48;
+    return ((io::load_acquire(*word_at(next & mask)) & kAvailable) != 0) != wrap(next);
+  }
   [[nodiscard]] UsedBuffer at(std::uint32_t next) const noexcept {
     const std::uint64_t used = *word_at(next & mask);
     return {static_cast<std::uint32_t>(used >> 32 & 0xFFFF), static_cast<std::uint32_t>(used)};

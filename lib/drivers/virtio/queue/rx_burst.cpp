@@ -152,6 +152,10 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
     (outcome == Outcome::frame ? taken : dropped) += 1;
   }
   if (queue.next_ == first) {
+    if constexpr (std::is_same_v<Ring, PackedRing>) {
+      if (queue.packed_ring_.is_of_another_lap(first)) [[unlikely]]
+        end(queue, "an entry of another lap of the ring");
+    }
     queue.notifier_.flush();
     return 0;
   }

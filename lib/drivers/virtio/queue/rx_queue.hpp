@@ -136,6 +136,11 @@ struct RxHotPath {
     if constexpr (std::is_same_v<Ring, PackedRing>) return queue.packed_ring_;
     if constexpr (std::is_same_v<Ring, SplitRing>) return queue.split_ring_;
   }
+  /// Ends the queue. Always false.
+  static bool end(RxQueue& queue, const char* why) noexcept {
+    queue.fault_.store(why, std::memory_order_release);
+    return false;
+  }
   /// Takes the frame at the queue's position, of whatever kind.
   template <class Ring>
   static Outcome take_slow(RxQueue& queue, Mbuf*& out) noexcept;

@@ -68,12 +68,6 @@ struct Building {
 }  // namespace
 
 struct RxSlowPath {
-  /// Ends the queue.
-  static bool end(RxQueue& queue, const char* why) noexcept {
-    queue.fault_.store(why, std::memory_order_release);
-    return false;
-  }
-
   /// Reads the used entry at the queue's position. False: there is none, or the device lies.
   template <class Ring>
   static bool read_entry(RxQueue& queue, UsedBuffer& used) noexcept {
@@ -83,9 +77,9 @@ struct RxSlowPath {
     if (queue.batch_end_) return next_of_batch(queue, queue.posted_[slot], used);
     const std::uint32_t ready = ring.ready(queue.next_);
     if (ready == 0) return false;
-    if (ready > queue.mask_ + 1) return end(queue, "more buffers than it had");
+    if (ready > queue.mask_ + 1) return RxHotPath::end(queue, "more buffers than it had");
     used = ring.at(queue.next_);
-    if (used.id > queue.mask_) return end(queue, "a buffer that does not exist");
+    if (used.id > queue.mask_) return RxHotPath::end(queue, "a buffer that does not exist");
     return used.id == queue.posted_[slot] || out_of_order(queue, ring, used);
   }
 
@@ -107,7 +101,7 @@ struct RxSlowPath {
     const std::uint32_t its_position = queue.next_ + ((its_slot - slot) & queue.mask_);
     // In a packed ring the device sees each entry as soon as it is posted.
     if (std::is_same_v<Ring, SplitRing> && its_position - queue.next_ >= queue.published_ - queue.next_)
-      return end(queue, "a buffer twice");
+      return RxHotPath::end(queue, "a buffer twice");
     queue.fast_ = false;
     if (ring.options.in_order) {
       queue.batch_end_ = used;

@@ -98,7 +98,14 @@ template <class Ring>
 POLLUX_ALWAYS_INLINE void TxHotPath::reclaim(TxQueue& queue, MempoolCacheCore* cache) noexcept {
   const Ring& ring = ring_of<Ring>(queue);
   std::uint32_t ready = ring.ready(queue.used_);
-  if (ready == 0 || queue.fault() != nullptr) return;
+  if (queue.fault() != nullptr) return;
+  if (ready == 0) {
+    if constexpr (std::is_same_v<Ring, PackedRing>) {
+      if (queue.used_ != queue.next_ && ring.is_of_another_lap(queue.used_)) [[unlikely]]
+        end(queue, "an entry of another lap of the ring");
+    }
+    return;
+  }
   if (ready > queue.entries_ - queue.used_) [[unlikely]]
     return end(queue, "more buffers than it had");
   constexpr bool kPacked = std::is_same_v<Ring, PackedRing>;

@@ -6,8 +6,8 @@
 namespace pollux::models::virtio {
 
 Core::Core(const CardOptions& chosen) : options(chosen), faults(chosen.faults), moderation_(2U * chosen.pairs + 1) {
-  for (std::uint16_t number = 0; number < 2 * options.pairs + 1; ++number)
-    queues.emplace_back(memory, faults, number, options.queue_size);
+  for (unsigned number = 0; number < 2U * options.pairs + 1; ++number)
+    queues.emplace_back(memory, faults, static_cast<std::uint16_t>(number), options.queue_size);
   reset();
 }
 
@@ -76,8 +76,8 @@ void Core::restart_coalescing(std::uint16_t queue) {
 void Core::advance(Duration now) {
   now_ = std::max(now_, now);
   memory.advance(now_);
-  for (std::uint16_t queue = 0; queue < moderation_.size(); ++queue) {
-    if (moderation_[queue].deadline <= now_) tell(queue);
+  for (std::size_t queue = 0; queue < moderation_.size(); ++queue) {
+    if (moderation_[queue].deadline <= now_) tell(static_cast<std::uint16_t>(queue));
   }
 }
 
