@@ -10,8 +10,8 @@
 #include <memory>
 #include <utility>
 
-#include "net/frame_size.hpp"
 #include "net/queue_settings_check.hpp"
+#include "net/settings_check.hpp"
 #include "pollux/mem/mempool.hpp"
 
 namespace pollux {
@@ -179,30 +179,6 @@ Result<void> settle_buffers(ValidatedConfig& config, const PortInfo& port) {
   return {};
 }
 
-// A ring that holds buffers always leaves one slot empty, so that a full ring differs from an empty one.
-Result<void> check_frame_fits(std::uint32_t mtu, const ValidatedConfig& config, std::size_t index,
-                              const PortInfo& port) {
-  const PortLimits& limits = port.limits;
-  const ValidatedRxQueue& queue = config.rx[index];
-  const MempoolOptions& pool = config.pool_options(queue);
-  const std::uint32_t there = limits.rings_hold_buffers ? queue.ring - 1 : pool.count;
-  const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
-  const std::uint32_t frame = frame_bytes(mtu) + (config.keep_fcs ? kFcsBytes : 0);
-  if (frame <= room) return {};
-  if (limits.rings_hold_buffers) {
-    return refuse(port.name,
-                  fmt::format("mtu = {}: a frame of {} bytes does not fit receive queue {}, which has ring = {} and "
-                              "buffers of {}",
-                              mtu, frame, index, queue.ring, queue.buffer_bytes),
-                  "use a larger ring or a pool with a larger data_room");
-  }
-  return refuse(port.name,
-                fmt::format("mtu = {}: a frame of {} bytes does not fit the {} buffers of {} of pool '{}' of receive "
-                            "queue {}",
-                            mtu, frame, pool.count, queue.buffer_bytes, pool.name, index),
-                "create the pool with a larger data_room or count");
-}
-
 }  // namespace
 
 const MempoolOptions& ValidatedConfig::pool_options(const ValidatedRxQueue& queue) const {
@@ -260,22 +236,6 @@ std::uint32_t nearest_ring(std::uint32_t size, const PortLimits& limits) noexcep
   if (below == size) return size;
   const std::uint32_t above = multiple == 0 ? std::bit_ceil(size) : below + multiple;
   return size - below < above - size ? below : above;
-}
-
-Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
-  const PortLimits& limits = port.limits;
-  const std::uint32_t mtu = settings.mtu;
-  if (mtu < limits.min_mtu || mtu > limits.max_mtu) {
-    return refuse(
-        port.name, fmt::format("mtu = {} is outside {} to {}", mtu, limits.min_mtu, limits.max_mtu),
-        fmt::format(
-            "the longest frame of this port is {} bytes with header, VLAN tag and FCS; 1,500 works on any Ethernet",
-            wire_bytes(limits.max_mtu)));
-  }
-  for (std::size_t index = 0; index < settings.queues.rx.size(); ++index) {
-    if (auto fits = check_frame_fits(mtu, settings.queues, index, port); !fits) return fits;
-  }
-  return {};
 }
 
 Result<Settings> with_config(const Settings& current, const PortConfig& config, const PortInfo& port,

@@ -48,10 +48,6 @@ namespace pollux {
 /// invalid_argument: names the nearest allowed size.
 [[nodiscard]] Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port);
 
-/// Checks that the MTU is within the port's limits and that its frames fit the buffers of the queues. Error
-/// invalid_argument.
-[[nodiscard]] Result<void> check_mtu(const Settings& settings, const PortInfo& port);
-
 /// The number of bytes that a port uses in a buffer of `room` bytes.
 [[nodiscard]] std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept;
 

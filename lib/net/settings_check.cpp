@@ -12,6 +12,7 @@
 
 #include "net/config_check.hpp"
 #include "net/flow/check_queues.hpp"
+#include "net/frame_size.hpp"
 #include "net/port_identity.hpp"
 #include "net/rss_setting.hpp"
 #include "pollux/net/frame_filters.hpp"
@@ -230,6 +231,46 @@ constexpr std::array kSettings{
 // Virtual functions have the filters of addresses, so the port's pass by their hash: Linux, igb_main.c, igb_set_uta.
 std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noexcept {
   return settings.functions.empty() ? limits.max_unicast : limits.max_multicast;
+}
+
+// A ring that holds buffers always leaves one slot empty, so that a full ring differs from an empty one.
+Result<void> check_frame_fits(std::uint32_t mtu, const ValidatedConfig& config, std::size_t index,
+                              const PortInfo& port) {
+  const PortLimits& limits = port.limits;
+  const ValidatedRxQueue& queue = config.rx[index];
+  const MempoolOptions& pool = config.pool_options(queue);
+  const std::uint32_t there = limits.rings_hold_buffers ? queue.ring - 1 : pool.count;
+  const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
+  const std::uint32_t frame = frame_bytes(mtu) + (config.keep_fcs ? kFcsBytes : 0);
+  if (frame <= room) return {};
+  if (limits.rings_hold_buffers) {
+    return refuse(port.name,
+                  fmt::format("mtu = {}: a frame of {} bytes does not fit receive queue {}, which has ring = {} and "
+                              "buffers of {}",
+                              mtu, frame, index, queue.ring, queue.buffer_bytes),
+                  "use a larger ring or a pool with a larger data_room");
+  }
+  return refuse(port.name,
+                fmt::format("mtu = {}: a frame of {} bytes does not fit the {} buffers of {} of pool '{}' of receive "
+                            "queue {}",
+                            mtu, frame, pool.count, queue.buffer_bytes, pool.name, index),
+                "create the pool with a larger data_room or count");
+}
+
+Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
+  const PortLimits& limits = port.limits;
+  const std::uint32_t mtu = settings.mtu;
+  if (mtu < limits.min_mtu || mtu > limits.max_mtu) {
+    return refuse(
+        port.name, fmt::format("mtu = {} is outside {} to {}", mtu, limits.min_mtu, limits.max_mtu),
+        fmt::format(
+            "the longest frame of this port is {} bytes with header, VLAN tag and FCS; 1,500 works on any Ethernet",
+            wire_bytes(limits.max_mtu)));
+  }
+  for (std::size_t index = 0; index < settings.queues.rx.size(); ++index) {
+    if (auto fits = check_frame_fits(mtu, settings.queues, index, port); !fits) return fits;
+  }
+  return {};
 }
 
 Result<void> check_settings(const SettingsChange& change) {

@@ -162,7 +162,6 @@ void start_pools(const Card& card, const Settings& settings) {
 void write_pool_settings(const Card& card, const Settings& settings) {
   const QueuePoolsConfig& config = settings.pools;
   const bool all_multicast = settings.promiscuous || settings.all_multicast;
-  if (config.pools.empty()) return;
   for (std::uint32_t number = 0; number < hw::igb::kPools; ++number) {
     reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card, receive_limit(settings))) | reg::VMOLR::LPE;
     if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);

@@ -103,9 +103,13 @@ std::uint32_t features(const Settings& settings) {
 }  // namespace
 
 Result<void> Port::check(const Settings& from, Settings& to) {
-  if (auto fit = check_features(features(from), features(to), card_.name); !fit) return fit;
+  if (features(from) != features(to)) {
+    if (auto fit = check_features(features(from), features(to), card_.name); !fit) return fit;
+  }
   const std::uint16_t queues = to.queues.rx_queues();
-  if (auto fits = check_pools(card_, to.pools, queues == 0 ? card_.traits->queues : queues); !fits) return fits;
+  if (to.pools != from.pools || queues != from.queues.rx_queues()) {
+    if (auto fits = check_pools(card_, to.pools, queues == 0 ? card_.traits->queues : queues); !fits) return fits;
+  }
   if (to.rules != from.rules || to.stamps != from.stamps) {
     if (auto fits = place_rules(card_, to); !fits) return fits;
   }
@@ -173,13 +177,12 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     addresses_.forget();
   } else if (changed(&Settings::mtu, &Settings::vlan_stripping, &Settings::outer_vlan_type, &Settings::promiscuous,
                      &Settings::all_multicast)) {
-    write_pool_settings(card_, to);
-    functions_.write_port_pool();
+    if (!to.pools.pools.empty()) write_pool_settings(card_, to);
+    if (functions_.enabled()) functions_.write_port_pool();
   }
   if (changed(&Settings::unicast, &Settings::multicast)) addresses_.write(to);
   // Pools of one queue, and those of functions, leave nothing to choose.
-  const bool spreads = receives && !functions_.enabled() && queues_of_a_pool(to.pools) != 1;
-  if (spreads && changed(&Settings::rss)) {
+  if (receives && changed(&Settings::rss) && !functions_.enabled() && queues_of_a_pool(to.pools) != 1) {
     write_rss(card_, effective_rss(to, info().limits), queues_of_a_pool(to.pools) > 1);
   }
   if (from != nullptr && changed(&Settings::tx_rates, &Settings::pool_tx_rates, &Settings::functions)) {
