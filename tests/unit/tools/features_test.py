@@ -187,7 +187,7 @@ class Documents(Folder):
             self.assertEqual(self.states_of(run_of())[name], "failed", wrong)
 
     def test_have_a_row_for_each_tag_in_the_code(self):
-        name = "rows of docs/82576 on which the code depends"
+        name = "rows of interpretations and errata on which the code depends"
         (self.root / "docs/82576").mkdir()
         (self.root / "docs/82576/interpretations.md").write_text("| tag |\n|---|\n| I-M-PHY | what |\n")
         (self.root / "lib/a.cpp").write_text("// [I-M-PHY] as described\n")

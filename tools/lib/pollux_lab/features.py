@@ -168,7 +168,7 @@ def check(root: pathlib.Path, run: Run) -> list[Result]:
     results.append(_result(str(PAGE), [] if same else [f"{PAGE} is not what the tests of this run show; {REMEDY}"]))
     results.append(_result(str(concepts.PAGE), concepts.mistakes(root)))
     results.append(_result("files that the documents name", claims.missing_paths(root)))
-    results.append(_result("rows of docs/82576 on which the code depends", claims.missing_tags(root)))
+    results.append(_result("rows of interpretations and errata on which the code depends", claims.missing_tags(root)))
     return results
 
 
