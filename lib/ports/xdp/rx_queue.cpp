@@ -48,6 +48,7 @@ void RxQueue::attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mb
 void RxQueue::add(std::span<Mbuf* const> mbufs) noexcept {
   for (Mbuf* const mbuf : mbufs) {
     if (is_outside(mbuf)) {
+      MbufAccess::stamp(*mbuf, kSite);
       MbufDeleter{}(mbuf);
       continue;
     }

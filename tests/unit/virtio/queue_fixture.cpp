@@ -15,7 +15,8 @@ using hw::virtio::SplitDescriptor;
 
 // The arena is one piece of memory, so one difference holds for all of it.
 std::uint8_t* DeviceSide::at(std::uint64_t iova) const {
-  return reinterpret_cast<std::uint8_t*>(memory_.descriptors.address) + (iova - memory_.descriptors.iova);
+  return reinterpret_cast<std::uint8_t*>(memory_.descriptors.address) +
+         static_cast<std::ptrdiff_t>(iova - memory_.descriptors.iova);
 }
 
 void DeviceSide::read_table(const SplitDescriptor& table, Buffer& buffer) const {
