@@ -11,6 +11,9 @@
 namespace pollux::drivers::virtio::test {
 namespace {
 
+/// A frame needs one slot, also where mbufs are traced and all frames have a header of their own.
+constexpr hw::virtio::Features kOneSlot = feature::kIndirectDesc;
+
 class TxRing : public testing::TestWithParam<hw::virtio::Features> {};
 
 std::vector<MbufPtr> frames_of(QueueFixture& queue, std::uint32_t count, std::size_t bytes = 60,
@@ -47,7 +50,7 @@ TEST_P(TxRing, FramesReachTheDeviceInOrderThroughManyLaps) {
 }
 
 TEST_P(TxRing, AFullRingTakesNoMore) {
-  QueueFixture queue(GetParam());
+  QueueFixture queue(GetParam() | kOneSlot);
   queue.start_tx();
   EXPECT_EQ(queue.send(frames_of(queue, 20)), QueueFixture::kSize);
   EXPECT_EQ(queue.send(frames_of(queue, 1)), 0u);
@@ -74,7 +77,7 @@ TEST_P(TxRing, AChainIsOneFrameWithAndWithoutTables) {
 }
 
 TEST_P(TxRing, ADeviceMayUseBuffersOutOfOrder) {
-  QueueFixture queue(GetParam());
+  QueueFixture queue(GetParam() | kOneSlot);
   queue.start_tx();
   ASSERT_EQ(queue.send(frames_of(queue, 8)), 8u);
   auto ids = queue.device->look();
@@ -88,7 +91,7 @@ TEST_P(TxRing, ADeviceMayUseBuffersOutOfOrder) {
 }
 
 TEST_P(TxRing, OneEntryMayStandForABatchInOrder) {
-  QueueFixture queue(GetParam() | feature::kInOrder);
+  QueueFixture queue(GetParam() | kOneSlot | feature::kInOrder);
   queue.start_tx();
   for (std::uint32_t lap = 0; lap < 9; ++lap) {
     ASSERT_EQ(queue.send(frames_of(queue, 8)), 8u);
@@ -102,7 +105,7 @@ TEST_P(TxRing, OneEntryMayStandForABatchInOrder) {
 
 TEST_P(TxRing, ABufferThatTheDeviceDidNotHaveEndsTheQueue) {
   for (const std::uint32_t id : {3u, QueueFixture::kSize, 0xFFFFu}) {
-    QueueFixture queue(GetParam());
+    QueueFixture queue(GetParam() | kOneSlot);
     queue.start_tx();
     ASSERT_EQ(queue.send(frames_of(queue, 2)), 2u);
     queue.device->look();
