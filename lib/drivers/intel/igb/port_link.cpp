@@ -84,9 +84,7 @@ Result<void> Port::check_link(const Settings& from, const Settings& to) const {
                             stops ? "stopping the PHY" : "a forced mode"),
                 "leave the link to autonegotiation, or use the in-process card (sim:0)");
   }
-  if (to.link != from.link || to.phy_enabled != from.phy_enabled) {
-    if (auto free = check_link_is_free(); !free) return free;
-  }
+  if (auto free = check_link_is_free(); !free) return free;
   if (!stops || !read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) return {};
   return fail(ErrorCode::busy, fmt::format("{}: a management controller (BMC) receives by this PHY", card_.name),
               "turn its pass-through off first (MANC.RCV_TCO_EN)");

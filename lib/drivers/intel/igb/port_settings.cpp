@@ -116,7 +116,9 @@ Result<void> Port::check(const Settings& from, Settings& to) {
   if (to.vlans != from.vlans || to.functions != from.functions) {
     if (auto fits = functions_.check(from, to); !fits) return fits;
   }
-  if (auto fits = check_link(from, to); !fits) return fits;
+  if (to.link != from.link || to.phy_enabled != from.phy_enabled) {
+    if (auto fits = check_link(from, to); !fits) return fits;
+  }
   if (to.wake != from.wake && to.wake.any()) {
     auto wakes = may_wake(card_);
     if (!wakes) return pass_on(std::move(wakes));
@@ -162,7 +164,9 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     queues()->let_card_insert_tags(inserts_tags(to));
     queues()->set_rx_format(rx_format(to));
   }
-  if (from != nullptr && link_setup(*from) != link_setup(to)) {
+  const bool may_concern_link =
+      changed(&Settings::link, &Settings::phy_enabled, &Settings::loopback, &Settings::flow_control);
+  if (from != nullptr && may_concern_link && link_setup(*from) != link_setup(to)) {
     if (auto restarted = apply_link(to); !restarted) return restarted;
   } else if (changed(&Settings::flow_control)) {
     if (auto paused = start_flow_control(to); !paused) return paused;
