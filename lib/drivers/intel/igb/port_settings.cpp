@@ -158,7 +158,8 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
   if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools(to.pools) | functions_.own_pools());
   if (changed(&Settings::vlans)) write_port_vlans(from, to);
   if (changed(&Settings::vlan_stripping)) write_vlan_stripping(card_, to.vlan_stripping);
-  if (changed(&Settings::mtu, &Settings::outer_vlan_type)) write_receive_limit(card_, card_limit(to));
+  if (changed(&Settings::mtu, &Settings::outer_vlan_type))
+    card_.regs.write<reg::RLPML>(reg::RLPML::LENGTH(limit_bytes(card_, card_limit(to))));
   if (changed(&Settings::outer_vlan_type)) write_outer_vlan_type(card_, to.outer_vlan_type);
   if (changed(&Settings::vlan_stripping, &Settings::outer_vlan_type)) {
     queues()->let_card_insert_tags(inserts_tags(to));

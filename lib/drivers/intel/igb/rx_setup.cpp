@@ -58,11 +58,6 @@ std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept {
   return std::min(wire_bytes(limit.mtu) + (limit.outer_vlan ? kVlanTagBytes : 0), card.traits->max_frame);
 }
 
-void write_receive_limit(const Card& card, ReceiveLimit limit) {
-  card.regs.write<reg::RLPML>(reg::RLPML::LENGTH(limit_bytes(card, limit)));
-  card.regs.bar().flush();
-}
-
 // [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
 // packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
 // The multicast hash uses address bits 47:36. [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.

@@ -44,8 +44,6 @@ void write_split_types(const Card& card, const ValidatedConfig& config);
 }
 /// That length in bytes with FCS.
 [[nodiscard]] std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept;
-/// Makes the card drop frames that are longer. May be called while the card receives.
-void write_receive_limit(const Card& card, ReceiveLimit limit);
 
 /// Enables receiving as `control` says.
 void write_receive_control(const Card& card, const ReceiveControl& control);
