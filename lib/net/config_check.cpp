@@ -12,6 +12,7 @@
 
 #include "net/queue_settings_check.hpp"
 #include "net/settings_check.hpp"
+#include "net/validated_config.hpp"
 #include "pollux/mem/mempool.hpp"
 
 namespace pollux {
@@ -236,6 +237,35 @@ std::uint32_t nearest_ring(std::uint32_t size, const PortLimits& limits) noexcep
   if (below == size) return size;
   const std::uint32_t above = multiple == 0 ? std::bit_ceil(size) : below + multiple;
   return size - below < above - size ? below : above;
+}
+
+namespace {
+
+constexpr std::uint32_t kMinCache = 64;
+constexpr std::uint32_t kMaxCache = 512;
+
+}  // namespace
+
+// Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
+// rings leave.
+std::shared_ptr<MempoolCacheCore> card_receive_cache(const ValidatedConfig& config, std::uint32_t queue) {
+  const ValidatedRxQueue& rx = config.rx[queue];
+  if (rx.cache != nullptr) return rx.cache;
+  const auto spare = static_cast<std::uint32_t>(rx.pool->options().count - config.descriptors_of(rx.pool.get()));
+  return std::make_shared<MempoolCacheCore>(
+      rx.pool, std::clamp(spare / (2u * config.queues_of(rx.pool.get())), kMinCache, kMaxCache));
+}
+
+// Without a cache, mbufs return to the pool's shared list one by one. Yet a queue of a small pool has no cache, since
+// the receive side could not use the mbufs in it. The pool is that of the receive queue with the same index, because a
+// forwarder usually sends the frames of receive queue N on transmit queue N.
+std::shared_ptr<MempoolCacheCore> card_transmit_cache(const ValidatedConfig& config, std::uint32_t queue) {
+  constexpr std::uint32_t kMinSpare = 1024;
+  if (config.tx[queue].cache != nullptr) return config.tx[queue].cache;
+  if (config.rx.empty()) return nullptr;
+  const std::shared_ptr<MempoolCore>& pool = config.rx[queue % config.rx_queues()].pool;
+  const std::uint64_t spare = pool->options().count - config.descriptors_of(pool.get());
+  return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
 }
 
 Result<Settings> with_config(const Settings& current, const PortConfig& config, const PortInfo& port,

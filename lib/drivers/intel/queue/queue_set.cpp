@@ -11,29 +11,6 @@ namespace {
 constexpr std::uint32_t kRemoved = ~std::uint32_t{0};
 
 constexpr std::uint32_t kMinCache = 64;
-constexpr std::uint32_t kMaxCache = 512;
-
-// Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
-// rings leave.
-std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint32_t queue) {
-  const ValidatedRxQueue& rx = config.rx[queue];
-  if (rx.cache != nullptr) return rx.cache;
-  const auto spare = static_cast<std::uint32_t>(rx.pool->options().count - config.descriptors_of(rx.pool.get()));
-  return std::make_shared<MempoolCacheCore>(
-      rx.pool, std::clamp(spare / (2u * config.queues_of(rx.pool.get())), kMinCache, kMaxCache));
-}
-
-// Without a cache, mbufs return to the pool's shared list one by one. Yet a queue of a small pool has no cache, since
-// the receive side could not use the mbufs in it. The pool is that of the receive queue with the same index, because a
-// forwarder usually sends the frames of receive queue N on transmit queue N.
-std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config, std::uint32_t queue) {
-  constexpr std::uint32_t kMinSpare = 1024;
-  if (config.tx[queue].cache != nullptr) return config.tx[queue].cache;
-  if (config.rx.empty()) return nullptr;
-  const std::shared_ptr<MempoolCore>& pool = config.rx[queue % config.rx_queues()].pool;
-  const std::uint64_t spare = pool->options().count - config.descriptors_of(pool.get());
-  return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
-}
 
 // A cache of the copies' pool. Without a pool of their own, copies come from the queue's cache.
 RxCopying copying(const ValidatedRxQueue& queue) {
@@ -63,7 +40,7 @@ RxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const Validated
           .registers = registers.bar,
           .head_offset = registers.rx_head(queue),
           .pool = config.rx[queue].pool,
-          .cache = receive_cache(config, queue),
+          .cache = card_receive_cache(config, queue),
           .port = port,
           .mode = config.burst_mode,
           .keep_bad_frames = config.keep_bad_frames,
@@ -80,7 +57,7 @@ TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Validated
           .segments_tunnels = segments_tunnels_,
           .offloads = offloads_,
           .tail = registers.tx_tail(queue),
-          .cache = transmit_cache(config, queue),
+          .cache = card_transmit_cache(config, queue),
           .context = context,
           .mode = config.burst_mode};
 }

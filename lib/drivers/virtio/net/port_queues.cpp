@@ -7,35 +7,9 @@
 
 #include "drivers/virtio/net/port.hpp"
 #include "net/frame_size.hpp"
+#include "net/validated_config.hpp"
 
 namespace pollux::drivers::virtio {
-namespace {
-
-constexpr std::uint32_t kMinCache = 64;
-constexpr std::uint32_t kMaxCache = 512;
-
-// Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
-// rings leave.
-std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint16_t queue) {
-  const ValidatedRxQueue& rx = config.rx[queue];
-  if (rx.cache != nullptr) return rx.cache;
-  const auto spare = static_cast<std::uint32_t>(rx.pool->options().count - config.descriptors_of(rx.pool.get()));
-  return std::make_shared<MempoolCacheCore>(
-      rx.pool, std::clamp(spare / (2u * config.queues_of(rx.pool.get())), kMinCache, kMaxCache));
-}
-
-// That of the pool whose frames a forwarder sends here. A queue of a small pool has none, since the receive side could
-// not use the mbufs in it.
-std::shared_ptr<MempoolCacheCore> transmit_cache(const ValidatedConfig& config, std::uint16_t queue) {
-  constexpr std::uint32_t kMinSpare = 1024;
-  if (config.tx[queue].cache != nullptr) return config.tx[queue].cache;
-  if (config.rx.empty()) return nullptr;
-  const std::shared_ptr<MempoolCore>& pool = config.rx[queue % config.rx_queues()].pool;
-  const std::uint64_t spare = pool->options().count - config.descriptors_of(pool.get());
-  return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
-}
-
-}  // namespace
 
 Result<Virtqueue> Port::allocate_queue(QueueId queue, const ValidatedConfig& config) {
   const std::uint32_t size = queue.receives() ? config.rx[queue.index].ring : config.tx[queue.index].ring;
@@ -48,7 +22,7 @@ void Port::set_up_rx(std::uint16_t queue, const ValidatedConfig& config, Virtque
                     .features = facts_.features,
                     .buffer_bytes = config.rx[queue].buffer_bytes,
                     .pool = config.rx[queue].pool,
-                    .cache = receive_cache(config, queue),
+                    .cache = card_receive_cache(config, queue),
                     .port = info().index});
 }
 
@@ -58,7 +32,7 @@ void Port::set_up_tx(std::uint16_t queue, const ValidatedConfig& config, Virtque
                     .limits = {.min_frame = info().limits.min_frame,
                                .max_frame = frame_bytes(info().limits.max_mtu),
                                .offloads = info().offloads.tx_flags},
-                    .cache = transmit_cache(config, queue),
+                    .cache = card_transmit_cache(config, queue),
                     .context = context()});
 }
 
