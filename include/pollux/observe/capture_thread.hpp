@@ -18,7 +18,7 @@ namespace pollux {
 /// descriptor. Thread rule: any thread.
 class POLLUX_API CaptureThread {
  public:
-  /// How long a slow reader may take for the end of the file.
+  /// How long a slow reader may take for each mebibyte of the end of the file.
   static constexpr Duration kFinishLimit = std::chrono::seconds(1);
 
   /// Takes ownership of `descriptor`, also on failure. `first` is written before the capture. Error io_error: the
@@ -27,7 +27,7 @@ class POLLUX_API CaptureThread {
                                                                     const std::string& first = {});
   CaptureThread(const CaptureThread&) = delete;
   CaptureThread& operator=(const CaptureThread&) = delete;
-  /// Ends the capture, and waits for that: at most about kFinishLimit.
+  /// Ends the capture, and waits for that: at most about kFinishLimit for each mebibyte that its rings hold.
   ~CaptureThread();
 
   /// Asks the capture to end, and does not wait for that.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,8 +35,8 @@ class CaptureStream {
   /// Writes what was captured and what the descriptor takes, at most about two buffers, so that it returns although
   /// frames arrive faster than they are written. Never waits for a socket or a pipe. Error io_error: writing failed.
   [[nodiscard]] Result<State> run();
-  /// Ends the capture: detaches it, writes what is left, and the statistics. Error timeout: the reader did not take all
-  /// within `limit` of real time.
+  /// Ends the capture: detaches it, writes what is left, and the statistics. Error timeout: the reader did not take a
+  /// buffer of it within `limit` of real time.
   [[nodiscard]] Result<void> finish(Duration limit);
 
   [[nodiscard]] const Capture& capture() const noexcept { return *capture_; }
@@ -48,7 +49,8 @@ class CaptureStream {
   FileDescriptor descriptor_;
   Target target_;
   std::vector<std::byte> buffer_;
-  std::size_t written_ = 0;  // of buffer_
+  std::size_t written_ = 0;          // of buffer_
+  std::uint64_t buffers_taken_ = 0;  // by the reader, whole
 };
 
 }  // namespace pollux::observe

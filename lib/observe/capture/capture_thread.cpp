@@ -81,6 +81,7 @@ Result<CaptureStream::State> CaptureStream::flush() {
     if (errno == EPIPE || errno == ECONNRESET) return State::closed;
     return write_failed(errno);
   }
+  if (written_ > 0) ++buffers_taken_;
   buffer_.clear();
   written_ = 0;
   return State::idle;
@@ -97,11 +98,12 @@ Result<CaptureStream::State> CaptureStream::run() {
 
 Result<void> CaptureStream::finish(Duration limit) {
   const SteadyClock clock;
-  const Time deadline = clock.now() + limit;
+  Time deadline = clock.now() + limit;
   // A thread that does not leave its burst goes on capturing, which the statistics do not include.
   auto stopped = capture_->stop();
   bool has_statistics = false;
   while (true) {
+    const std::uint64_t taken = buffers_taken_;
     auto state = run();
     if (!state) return pass_on(std::move(state));
     if (*state == State::closed) return {};
@@ -111,7 +113,8 @@ Result<void> CaptureStream::finish(Duration limit) {
       has_statistics = true;
       continue;
     }
-    // What was captured before the stop is bounded.
+    // What was captured before the stop is bounded, and both sides may be slow.
+    if (stopped && buffers_taken_ != taken) deadline = clock.now() + limit;
     if (*state == State::more && stopped) continue;
     const Duration left = deadline - clock.now();
     if (left <= Duration(0)) {

@@ -9,8 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
+#include <thread>
 #include <vector>
 
 #include "pcapng_reader.hpp"
@@ -109,6 +112,25 @@ TEST_F(CaptureStreamTest, AReaderThatTakesNothingEndsInATimeout) {
   const auto finished = stream.finish(Duration(0));
   ASSERT_FALSE(finished);
   EXPECT_EQ(finished.error().code, ErrorCode::timeout);
+}
+
+TEST_F(CaptureStreamTest, AReaderThatTakesItAllSlowlyGetsAWholeFile) {
+  CaptureStream stream(start({.ring_bytes = std::size_t{16} << 20}), connect());
+  receive(4000);
+  std::vector<std::byte> all;
+  std::thread slow([&] {
+    std::array<std::byte, 65536> chunk;
+    for (ssize_t count = 1; count > 0; all.insert(all.end(), chunk.begin(), chunk.begin() + count)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      count = std::max<ssize_t>(::read(reader.get(), chunk.data(), chunk.size()), 0);
+    }
+  });
+  // The six mebibytes take this reader about a second.
+  const auto finished = stream.finish(std::chrono::milliseconds(600));
+  EXPECT_EQ(::shutdown(stream.descriptor(), SHUT_WR), 0);
+  slow.join();
+  ASSERT_TRUE(finished) << finished.error().message();
+  EXPECT_EQ(test::read_pcapng(all).packets.size(), 4000U);
 }
 
 // Else frames that arrive faster than they are written would keep a thread from noticing that it is to end.

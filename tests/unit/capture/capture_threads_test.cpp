@@ -184,19 +184,18 @@ TEST_F(CaptureThreads, AReaderThatTakesNothingDoesNotHoldTheProgramUp) {
 }
 
 TEST_F(CaptureThreads, CapturesMayComeAndGoWhileFramesAreForwarded) {
-  std::atomic<bool> circulating{true};
-  std::thread sender([&] {
-    while (circulating) circulate(1000, 64);
+  std::jthread sender([this](const std::stop_token& end) {
+    while (!end.stop_requested()) circulate(1000, 64);
   });
   std::uint64_t captured = 0;
   for (int i = 0; i < 30; ++i) {
-    auto thread = start({.name = "plx0"}, connect());
+    auto thread = start({.snaplen = 64, .ring_bytes = 1 << 16, .name = "plx0"}, connect());
     ASSERT_NE(thread, nullptr);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     ASSERT_EQ(::shutdown(reader.get(), SHUT_WR), 0);
     captured += test::read_pcapng(read_all()).packets.size();
   }
-  circulating = false;
+  sender.request_stop();
   sender.join();
   EXPECT_FALSE(refused) << "a program that does not try again loses frames";
   EXPECT_GT(captured, 0U);
