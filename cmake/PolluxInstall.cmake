@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cmake --install: both libraries, headers, find_package(pollux), pkg-config, l2fwd, pktgen and the pollux command. The installed
+# cmake --install: the libraries, headers, find_package(pollux), pkg-config, l2fwd, pktgen and the pollux command. The installed
 # tree may be moved as a whole.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/pollux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 install(TARGETS pollux_static pollux_shared pollux_headers EXPORT pollux-targets)
+foreach(component IN LISTS POLLUX_COMPONENTS)
+  if(TARGET pollux_part_${component})
+    install(TARGETS pollux_part_${component} EXPORT pollux-targets)
+  endif()
+endforeach()
 install(EXPORT pollux-targets NAMESPACE pollux:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
 configure_package_config_file(cmake/pollux-config.cmake.in ${PROJECT_BINARY_DIR}/pollux-config.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
@@ -13,5 +18,14 @@ install(FILES ${PROJECT_BINARY_DIR}/pollux-config.cmake ${PROJECT_BINARY_DIR}/po
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
 file(RELATIVE_PATH POLLUX_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" POLLUX_PC_PREFIX ${POLLUX_PC_PREFIX})
-configure_file(cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/pollux.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/pollux.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+# pollux_pkg_config(NAME, what is linked with it, and with it if it is static)
+function(pollux_pkg_config PC_NAME PC_REQUIRES PC_LIBS PC_REQUIRES_PRIVATE PC_LIBS_PRIVATE)
+  configure_file(cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/${PC_NAME}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${PC_NAME}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+pollux_pkg_config(pollux "" "-lpollux" "libpci fmt" "-lpcap -lnuma -ldl -lpthread")
+pollux_pkg_config(pollux-core "fmt" "-lpollux-core -lnuma -ldl -lpthread" "" "")
+pollux_pkg_config(pollux-laboratory "pollux-core" "-lpollux-laboratory -lpcap" "" "")
+pollux_pkg_config(pollux-dataplane "pollux-core" "-lpollux-dataplane" "" "")
+pollux_pkg_config(pollux-observe "pollux-core" "-lpollux-observe -lpcap" "" "")
+pollux_pkg_config(pollux-host "pollux-core libpci" "-lpollux-host" "" "")

@@ -79,13 +79,13 @@ target_compile_definitions(pollux_headers INTERFACE
   $<BUILD_INTERFACE:POLLUX_CHECKED=$<IF:$<OR:$<BOOL:${POLLUX_CHECKED}>,$<CONFIG:Debug>>,1,0>>
   $<INSTALL_INTERFACE:POLLUX_CHECKED=${POLLUX_IS_CHECKED}>)
 
-set_property(GLOBAL PROPERTY POLLUX_LAYERS "")
-set_property(GLOBAL PROPERTY POLLUX_LINKS "")
+# The components, each after those that it needs. Layers of `built_in` and `built_in_core` are what the whole library and the core open.
+set(POLLUX_COMPONENTS core laboratory dataplane observe host)
 
-# pollux_layer(NAME base FRAMES a.cpp ... CONTROL b.cpp ... LINK PkgConfig::LIBPCI ...): a part of the library. FRAMES: the sources that
-# handle frames of an application. CONTROL: the others, which release builds compile with few optimisations.
+# pollux_layer(NAME base COMPONENT core FRAMES a.cpp ... CONTROL b.cpp ... LINK PkgConfig::LIBPCI ...): a part of a component of the library.
+# FRAMES: the sources that handle frames of an application. CONTROL: the others, which release builds compile with few optimisations.
 function(pollux_layer)
-  cmake_parse_arguments(LAYER "" "NAME" "FRAMES;CONTROL;LINK" ${ARGN})
+  cmake_parse_arguments(LAYER "" "NAME;COMPONENT" "FRAMES;CONTROL;LINK" ${ARGN})
   set(target pollux_${LAYER_NAME})
   add_library(${target} OBJECT ${LAYER_FRAMES} ${LAYER_CONTROL})
   # Both libraries consist of the same objects; the exports of the shared one are marked POLLUX_API.
@@ -107,30 +107,53 @@ function(pollux_layer)
     endif()
     pollux_share_headers(${target} ${owner})
   endif()
-  set_property(GLOBAL APPEND PROPERTY POLLUX_LAYERS ${target})
-  set_property(GLOBAL APPEND PROPERTY POLLUX_LINKS ${LAYER_LINK})
+  set_property(GLOBAL APPEND PROPERTY POLLUX_${LAYER_COMPONENT}_OBJECTS $<TARGET_OBJECTS:${target}>)
+  set_property(GLOBAL APPEND PROPERTY POLLUX_${LAYER_COMPONENT}_LINKS ${LAYER_LINK})
 endfunction()
 
-# pollux_library(): makes both libraries from all layers so far.
-function(pollux_library)
-  get_property(layers GLOBAL PROPERTY POLLUX_LAYERS)
-  get_property(links GLOBAL PROPERTY POLLUX_LINKS)
-  list(REMOVE_DUPLICATES links)
+# pollux_binary(TARGET static|shared NAME COMPONENT...): a library of the layers of these components.
+function(pollux_binary target kind name)
   set(objects "")
-  foreach(layer IN LISTS layers)
-    list(APPEND objects $<TARGET_OBJECTS:${layer}>)
+  set(links "")
+  foreach(component IN LISTS ARGN)
+    get_property(some GLOBAL PROPERTY POLLUX_${component}_OBJECTS)
+    list(APPEND objects ${some})
+    get_property(some GLOBAL PROPERTY POLLUX_${component}_LINKS)
+    list(APPEND links ${some})
   endforeach()
-  add_library(pollux_static STATIC ${objects})
-  add_library(pollux_shared SHARED ${objects})
+  list(REMOVE_DUPLICATES links)
+  string(TOUPPER ${kind} type)
+  add_library(${target} ${type} ${objects})
+  target_link_libraries(${target} PUBLIC pollux_headers tl::expected PRIVATE $<BUILD_INTERFACE:pollux_options> $<BUILD_INTERFACE:pollux_hardening> fmt::fmt Threads::Threads ${links} ${CMAKE_DL_LIBS})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name})
+endfunction()
+
+# pollux_libraries(): makes the whole library, static and shared, and the components, which are static.
+function(pollux_libraries)
   foreach(kind static shared)
-    set_target_properties(pollux_${kind} PROPERTIES OUTPUT_NAME pollux EXPORT_NAME ${kind})
-    target_link_libraries(pollux_${kind} PUBLIC pollux_headers tl::expected PRIVATE $<BUILD_INTERFACE:pollux_options> $<BUILD_INTERFACE:pollux_hardening> fmt::fmt Threads::Threads ${links} ${CMAKE_DL_LIBS})
+    pollux_binary(pollux_${kind} ${kind} pollux ${POLLUX_COMPONENTS} built_in)
+    set_target_properties(pollux_${kind} PROPERTIES EXPORT_NAME ${kind} INTERFACE_POLLUX_PARTS whole)
     add_library(pollux::${kind} ALIAS pollux_${kind})
   endforeach()
   target_link_options(pollux_shared PRIVATE LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map)
   set_target_properties(pollux_shared PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
   set_target_properties(pollux_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   add_library(pollux::pollux ALIAS pollux_static)
+  if(POLLUX_SANITIZE)
+    return()  # such libraries are not installed
+  endif()
+  foreach(component IN LISTS POLLUX_COMPONENTS)
+    set(target pollux_part_${component})
+    if(component STREQUAL core)
+      pollux_binary(${target} static pollux-core core built_in_core)
+    else()
+      pollux_binary(${target} static pollux-${component} ${component})
+      target_link_libraries(${target} PUBLIC pollux_part_core)
+    endif()
+    # A program with the whole library and a component would have two of each symbol, so CMake rejects it.
+    set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} INTERFACE_POLLUX_PARTS components)
+  endforeach()
+  set_property(TARGET pollux_static pollux_shared pollux_part_core APPEND PROPERTY COMPATIBLE_INTERFACE_STRING POLLUX_PARTS)
 endfunction()
 
 # pollux_program_part(TARGET [QUICK]): settings of a program, or of a library that programs share. QUICK: it handles no frames, so it

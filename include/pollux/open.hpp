@@ -84,8 +84,4 @@ struct SupportedCard {
 /// name, no card or no probe.
 [[nodiscard]] POLLUX_API Result<void> add_driver(Context& context, CardDriver driver);
 
-/// Adds an in-process card, which `sim:N?card=NAME` then opens. Error: invalid_argument if its name is not valid or it
-/// has no `make` function.
-[[nodiscard]] POLLUX_API Result<void> add_card_model(Context& context, CardModel model);
-
 }  // namespace pollux

@@ -7,6 +7,7 @@
 #include "pollux/base/cycle_counter.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/files/capture_file_reader.hpp"
+#include "pollux/laboratory.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/drop_counter.hpp"

@@ -54,8 +54,4 @@ Result<void> add_driver(Context& context, CardDriver driver) {
   return context.service<Registry>().add(std::move(driver));
 }
 
-Result<void> add_card_model(Context& context, CardModel model) {
-  return context.service<Registry>().add(std::move(model));
-}
-
 }  // namespace pollux

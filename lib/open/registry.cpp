@@ -16,15 +16,9 @@ Result<void> reject(std::string what, std::string hint) {
   return fail(ErrorCode::invalid_argument, std::move(what), std::move(hint));
 }
 
-bool is_model_name(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
 }  // namespace
 
-Registry::Registry() : drivers_(built_in_drivers()), models_(built_in_models()) {}
+Registry::Registry() { register_built_in(*this); }
 
 Result<void> Registry::add(CardDriver driver) {
   if (driver.name.empty()) return reject("the driver has no name", "name it, such as \"igb\"");
@@ -37,16 +31,22 @@ Result<void> Registry::add(CardDriver driver) {
   return {};
 }
 
-Result<void> Registry::add(CardModel model) {
-  if (!is_model_name(model.name)) {
-    return reject(fmt::format("'{}' is not a valid name for an in-process card", model.name),
-                  "use lower-case letters, digits and '-'");
-  }
-  if (!model.make)
-    return reject(fmt::format("the in-process card '{}' has no make function", model.name), "set CardModel::make");
+void Registry::add_scheme(const Scheme& scheme) {
+  if (find_scheme(scheme.name)) return;
   const std::lock_guard lock(mutex_);
-  models_.push_front(std::move(model));
-  return {};
+  schemes_.push_back(scheme);
+}
+
+std::optional<Scheme> Registry::find_scheme(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found =
+      std::find_if(schemes_.begin(), schemes_.end(), [&](const Scheme& one) { return one.name == name; });
+  return found == schemes_.end() ? std::nullopt : std::optional(*found);
+}
+
+std::vector<Scheme> Registry::schemes() const {
+  const std::lock_guard lock(mutex_);
+  return schemes_;
 }
 
 std::optional<Registry::Found> Registry::find(const PciIdentity& card) const {
@@ -57,18 +57,6 @@ std::optional<Registry::Found> Registry::find(const PciIdentity& card) const {
     }
   }
   return std::nullopt;
-}
-
-Result<const CardModel*> Registry::find_model(std::string_view name) const {
-  const std::lock_guard lock(mutex_);
-  std::vector<std::string_view> names;
-  if (name.empty()) return &models_.back();
-  for (const CardModel& model : models_) {
-    if (model.name == name) return &model;
-    names.push_back(model.name);
-  }
-  return fail(ErrorCode::invalid_argument, fmt::format("there is no in-process card named '{}'", name),
-              fmt::format("write card={}", fmt::join(names, " or card=")));
 }
 
 const CardLayout* Registry::find_layout(const PciIdentity& card) const {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "pollux/base/error.hpp"
@@ -17,14 +18,33 @@
 
 namespace pollux {
 
-/// The drivers and in-process cards of a Context: the built-in ones and those that the program added. The last one
-/// added has priority. Thread rule: any thread.
+/// A URI scheme and the function that opens it.
+struct Scheme {
+  /// Functions that open a device or port. `which` is the text after the colon.
+  using OpenDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view which);
+  using OpenDriver = Result<std::unique_ptr<PortDriver>> (*)(Context& context, std::string_view which);
+  /// Wraps `inner` in another device. `argument` is the text before the inner URI.
+  using WrapDevice = Result<std::unique_ptr<Device>> (*)(Context& context, std::string_view argument,
+                                                         std::unique_ptr<Device> inner);
+  enum class Argument : bool { required, optional };
+
+  std::string_view name;     ///< of static duration
+  std::string_view example;  ///< of static duration
+  std::variant<OpenDevice, WrapDevice, OpenDriver> open;
+  Argument argument = Argument::required;  ///< whether text must follow the colon
+};
+
+/// The drivers and URI schemes of a Context: the built-in ones and those that the program added. Of the drivers, the
+/// last one added has priority. Thread rule: any thread.
 class Registry {
  public:
   Registry();
 
   [[nodiscard]] Result<void> add(CardDriver driver);
-  [[nodiscard]] Result<void> add(CardModel model);
+  /// A scheme that is there already stays as it is.
+  void add_scheme(const Scheme& scheme);
+  [[nodiscard]] std::optional<Scheme> find_scheme(std::string_view name) const;
+  [[nodiscard]] std::vector<Scheme> schemes() const;
 
   struct Found {
     const CardDriver* driver;
@@ -32,9 +52,6 @@ class Registry {
   };
   /// The driver that knows `card`. The pointers are valid as long as the registry.
   [[nodiscard]] std::optional<Found> find(const PciIdentity& card) const;
-  /// An empty name finds the last built-in card. Error: invalid_argument if there is no card of that name; the hint
-  /// lists the names.
-  [[nodiscard]] Result<const CardModel*> find_model(std::string_view name) const;
   /// The layout that record and replay need for a card; nullptr if the card cannot be recorded.
   [[nodiscard]] const CardLayout* find_layout(const PciIdentity& card) const;
 
@@ -46,7 +63,7 @@ class Registry {
   mutable std::mutex mutex_;
   // A deque, because its elements never move.
   std::deque<CardDriver> drivers_;
-  std::deque<CardModel> models_;
+  std::vector<Scheme> schemes_;
 };
 
 /// Probes the device with the driver of the Context that knows its card. The error not_supported lists the supported

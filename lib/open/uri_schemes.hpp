@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -29,7 +30,8 @@ struct WrapUri {
 
   /// The argument ends at the first comma that is followed by a URI according to `is_uri`, so the argument may contain
   /// commas itself. Returns nullopt if there is no such comma.
-  [[nodiscard]] static std::optional<WrapUri> parse(std::string_view text, bool (*is_uri)(std::string_view text));
+  [[nodiscard]] static std::optional<WrapUri> parse(std::string_view text,
+                                                    const std::function<bool(std::string_view text)>& is_uri);
 };
 
 /// Opens the port that `uri` names: a device with the driver that knows its card, or a software port.

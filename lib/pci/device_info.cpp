@@ -36,15 +36,9 @@ std::vector<std::string> read_interfaces(const SystemPaths& paths, Address addre
   return names;
 }
 
-void add_names(DeviceInfo& info, Names& names) {
-  info.vendor_name = names.vendor(info.vendor);
-  info.device_name = names.device(info.vendor, info.device);
-  info.class_name = names.device_class(info.class_code);
-}
-
 }  // namespace
 
-Result<DeviceInfo> read_device(const SystemPaths& paths, Address address, Names* names) {
+Result<DeviceInfo> read_device(const SystemPaths& paths, Address address) {
   const fs::path device = sysfs::device(paths, address);
   if (!sysfs::exists(device)) {
     return fail(ErrorCode::not_found, "there is no PCI device " + address.to_string(),
@@ -64,11 +58,10 @@ Result<DeviceInfo> read_device(const SystemPaths& paths, Address address, Names*
   info.driver_override = sysfs::read_text(device / "driver_override").value_or("");
   if (info.driver_override == "(null)") info.driver_override.clear();
   info.interfaces = read_interfaces(paths, address);
-  if (names != nullptr) add_names(info, *names);
   return info;
 }
 
-Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths, Names* names) {
+Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths) {
   const fs::path directory = paths.sys / "bus/pci/devices";
   if (!sysfs::exists(directory)) {
     return fail(ErrorCode::not_supported, "there is no PCI bus in " + paths.sys.string(),
@@ -78,7 +71,7 @@ Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths, Names* na
   for (const std::string& name : sysfs::entries(directory)) {
     const auto address = Address::parse(name);
     if (!address) continue;
-    auto info = read_device(paths, *address, names);
+    auto info = read_device(paths, *address);
     if (info) devices.push_back(*std::move(info));
   }
   std::sort(devices.begin(), devices.end(), [](const auto& a, const auto& b) { return a.address < b.address; });

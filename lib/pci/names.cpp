@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/device_info.hpp"
+#include "pollux/pci/names.hpp"
 
 #include <array>
 #include <csetjmp>
@@ -90,6 +90,12 @@ std::string Names::device(std::uint16_t vendor_id, std::uint16_t device_id) {
 
 std::string Names::device_class(std::uint32_t class_code) {
   return library_->lookup({PCI_LOOKUP_CLASS, static_cast<int>((class_code >> 8U) & 0xffffU), 0});
+}
+
+void Names::name(DeviceInfo& info) {
+  info.vendor_name = vendor(info.vendor);
+  info.device_name = device(info.vendor, info.device);
+  info.class_name = device_class(info.class_code);
 }
 
 }  // namespace pollux::pci

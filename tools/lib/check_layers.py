@@ -37,7 +37,8 @@ ALLOWED = {
     "ports/*": ["base", "files", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "net"],
     "observe": ["base", "mem", "device", "net", "runtime"],
-    "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*"],
+    "laboratory": ["base", "mem", "net"],
+    "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*", "laboratory"],
 }
 # The depth of the folders that are independent parts of a layer.
 DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "servers": 2, "ports": 2}

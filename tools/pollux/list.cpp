@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "pci_facts.hpp"
 #include "pollux/pci/device_info.hpp"
+#include "pollux/pci/names.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -54,10 +55,11 @@ void print_table(const std::vector<pci::DeviceInfo>& devices, const Environment&
 }
 
 int run_list(const Environment& environment, const ListOptions& options) {
-  pci::Names names(environment.paths.pci_ids);
-  auto devices = pci::list_devices(environment.paths, &names);
+  auto devices = pci::list_devices(environment.paths);
   if (!devices) return report(environment, devices.error());
   if (!options.all) std::erase_if(*devices, [](const auto& device) { return !device.is_network_controller(); });
+  pci::Names names(environment.paths.pci_ids);
+  for (auto& device : *devices) names.name(device);
   if (options.json) {
     nlohmann::json listed = nlohmann::json::array();
     for (const auto& device : *devices) listed.push_back(to_json(device, environment.driver_of));

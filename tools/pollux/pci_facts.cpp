@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "pollux/pci/iommu_group.hpp"
+#include "pollux/pci/names.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -62,8 +63,9 @@ nlohmann::json to_json(const pci::DeviceInfo& device, const DriverOf& driver_of)
 
 Result<Facts> pci_facts(const Environment& environment, pci::Address address) {
   pci::Names names(environment.paths.pci_ids);
-  const auto device = pci::read_device(environment.paths, address, &names);
-  if (!device) return tl::unexpected<Error>(device.error());
+  auto device = pci::read_device(environment.paths, address);
+  if (!device) return pass_on(std::move(device));
+  names.name(*device);
   const std::string pollux_driver = environment.driver_of(device->vendor, device->device);
   Facts facts{"pci", "PCI device " + address.to_string(), {}, to_json(*device, environment.driver_of)};
   facts.lines = {

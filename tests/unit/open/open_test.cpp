@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pollux/laboratory.hpp"
 #include "pollux/mem/mempool.hpp"
 
 namespace pollux {
@@ -174,6 +175,13 @@ TEST_F(Open, ClosesThePortIfItDoesNotStart) {
   EXPECT_EQ(pool->stats().in_use(), held.size());
   held.clear();
   EXPECT_TRUE(open(context_, "sim:0", {.rx = {.pool = &*pool, .ring = 64}}));
+}
+
+TEST_F(Open, TheWholeLibraryHasTheLaboratoryOnce) {
+  const std::string hint = refused("none:0").hint;
+  add_laboratory(context_);
+  EXPECT_EQ(refused("none:0").hint, hint);
+  EXPECT_THAT(hint, HasSubstr("sim:0, an in-process card"));
 }
 
 }  // namespace

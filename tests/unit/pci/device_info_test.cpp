@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "fake_machine.hpp"
+#include "pollux/pci/names.hpp"
 
 namespace pollux::pci {
 namespace {
@@ -23,8 +24,9 @@ TEST(DeviceInfo, ReadsEveryFact) {
   machine.write(machine.device(address) / "driver_override", "vfio-pci\n");
   machine.write(machine.paths.run / "pci.ids", kList);
   Names names(machine.paths.run / "pci.ids");
-  const auto info = read_device(machine.paths, address, &names);
+  auto info = read_device(machine.paths, address);
   ASSERT_TRUE(info);
+  names.name(*info);
   EXPECT_EQ(info->address, address);
   EXPECT_EQ(info->vendor, 0x8086);
   EXPECT_EQ(info->device, 0x10c9);

@@ -10,6 +10,7 @@
 #include "commands.hpp"
 #include "doctor/diagnosis.hpp"
 #include "pci_facts.hpp"
+#include "pollux/pci/names.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -42,8 +43,9 @@ Result<Subject> read_subject(const Environment& environment, const DoctorOptions
   if (!addresses) return tl::unexpected<Error>(addresses.error());
   pci::Names names(environment.paths.pci_ids);
   for (const pci::Address& address : *addresses) {
-    auto device = pci::read_device(environment.paths, address, &names);
+    auto device = pci::read_device(environment.paths, address);
     if (!device) return pass_on(std::move(device));
+    names.name(*device);
     if (subject.device) {
       subject.others.push_back(address);
     } else {

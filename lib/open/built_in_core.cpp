@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "open/built_in.hpp"
+
+namespace pollux {
+
+void register_built_in(Registry& registry) { register_core(registry); }
+
+}  // namespace pollux
