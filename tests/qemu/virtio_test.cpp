@@ -86,5 +86,23 @@ TEST(Virtio, FramesPassWithEachOption) {
   }
 }
 
+// QEMU sends what waited for the receiver, and leaves the packed ring's event at an entry that it has used.
+TEST(Virtio, ASenderThatWaitedForItsReceiverGoesOn) {
+  for (const char* properties : {"event_idx:on", "packed:on", "packed:on+event_idx:off"}) {
+    SCOPED_TRACE(properties);
+    VirtioPair pair(properties);
+    const std::uint32_t waiting = 20;  // in the sender's ring, when the receiver has no more buffers
+    const std::vector<test::Frame> frames(pair.right.port.info().limits.max_ring + waiting,
+                                          test::numbered_frame(0, 60));
+    ASSERT_EQ(pair.fixture.send(pair.left.port, frames), frames.size());
+    ASSERT_TRUE(test::eventually([&] {
+      pair.left.port.tx(0).tx_done_cleanup();
+      return pair.left.port.tx(0).in_flight() < waiting;
+    }));
+    ASSERT_EQ(pair.fixture.receive(pair.right.port, frames.size()).size(), frames.size());
+    pair.fixture.exchange(pair.left.port, pair.right.port, 100);
+  }
+}
+
 }  // namespace
 }  // namespace pollux

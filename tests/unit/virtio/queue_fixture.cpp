@@ -116,6 +116,12 @@ void DeviceSide::use(std::uint32_t id, std::uint32_t length, std::uint32_t skip)
   show();
 }
 
+void DeviceSide::ask_for_kick_at(std::uint32_t position) const {
+  const PackedRing ring(memory_, {});
+  *const_cast<hw::virtio::EventSuppression*>(ring.device) = {ring.offset_and_wrap(position),
+                                                             hw::virtio::kEventDescriptor};
+}
+
 void DeviceSide::jump(std::uint16_t entries) {
   used_ += entries;
   show();

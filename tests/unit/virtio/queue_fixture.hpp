@@ -45,6 +45,8 @@ class DeviceSide {
   /// Writes a used entry without showing it; `show` does.
   void prepare(std::uint32_t id, std::uint32_t length);
   void show();
+  /// Asks for a doorbell with the entry at `position` (EVENT_IDX, packed ring).
+  void ask_for_kick_at(std::uint32_t position) const;
   /// Moves the used index of a split ring on without entries.
   void jump(std::uint16_t entries);
   /// Writes a used descriptor of a packed ring with the wrap counter of the other lap.

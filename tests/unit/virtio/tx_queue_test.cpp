@@ -256,5 +256,27 @@ TEST(PackedTxRing, AWrongWrapCounterEndsTheQueue) {
   EXPECT_STREQ(queue.tx.fault(), "an entry of another lap of the ring");
 }
 
+TEST(PackedTxRing, TheDoorbellFollowsTheDevicesEventAlsoIfItIsOld) {
+  QueueFixture queue(feature::kRingPacked | feature::kEventIdx | kOneSlot);
+  queue.start_tx();
+  const auto rings_for = [&](std::uint32_t frames) {
+    queue.doorbell = 0xFFFF;
+    EXPECT_EQ(queue.send(frames_of(queue, frames)), frames);
+    return queue.doorbell != 0xFFFF;
+  };
+  queue.device->ask_for_kick_at(2);
+  EXPECT_FALSE(rings_for(2)) << "the event is at the next entry";
+  EXPECT_TRUE(rings_for(2)) << "the event is among the new entries";
+  EXPECT_FALSE(rings_for(1)) << "the device has not used the entry of the event: it has not looked yet";
+  for (const std::uint32_t id : queue.device->look()) queue.device->use(id, 0);
+  EXPECT_TRUE(rings_for(1)) << "the device has used the entry of the event, and has not moved it on";
+  queue.device->ask_for_kick_at(6);
+  EXPECT_FALSE(rings_for(0));
+  for (std::uint32_t burst = 0; burst < 8; ++burst) {
+    for (const std::uint32_t id : queue.device->look()) queue.device->use(id, 0);
+    EXPECT_TRUE(rings_for(3));
+  }
+}
+
 }  // namespace
 }  // namespace pollux::drivers::virtio::test

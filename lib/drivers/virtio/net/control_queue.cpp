@@ -78,10 +78,10 @@ void ControlQueue::write(std::uint32_t data_bytes) noexcept {
     }
   }
   if (packed_) {
-    packed_ring_.publish(next_, next_ + count, notifier_);
+    packed_ring_.publish(next_, next_ + count, next_, notifier_);
   } else {
     split_.available[entry_ & split_.mask] = static_cast<std::uint16_t>(id);
-    split_.publish(entry_, entry_ + 1, notifier_);
+    split_.publish(entry_, entry_ + 1, entry_, notifier_);
   }
   notifier_.flush();
 }

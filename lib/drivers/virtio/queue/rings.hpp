@@ -63,8 +63,10 @@ struct SplitRing {
     return {element.id, element.length};
   }
 
-  /// Shows the device all entries before `now`, of which those from `old` on are new.
-  POLLUX_ALWAYS_INLINE void publish(std::uint32_t old, std::uint32_t now, const Notifier& notifier) const noexcept {
+  /// Shows the device all entries before `now`, of which those from `old` on are new. `next_used`: that of a packed
+  /// ring.
+  POLLUX_ALWAYS_INLINE void publish(std::uint32_t old, std::uint32_t now, std::uint32_t /*next_used*/,
+                                    const Notifier& notifier) const noexcept {
     io::io_wmb();
     __atomic_store_n(&driver->index, static_cast<std::uint16_t>(now), __ATOMIC_RELEASE);
     store_before_load();
@@ -152,11 +154,15 @@ struct PackedRing {
                      __ATOMIC_RELEASE);
   }
 
-  POLLUX_ALWAYS_INLINE void publish(std::uint32_t old, std::uint32_t now, const Notifier& notifier) const noexcept {
+  /// The device has all entries before `now`, of which those from `old` on are new. `next_used`: the position of the
+  /// next used entry, as far as the driver has looked.
+  POLLUX_ALWAYS_INLINE void publish(std::uint32_t old, std::uint32_t now, std::uint32_t next_used,
+                                    const Notifier& notifier) const noexcept {
     store_before_load();
-    if (wants_notification(old, now)) notifier.ring(offset_and_wrap(now));
+    if (wants_notification(old, now, next_used)) notifier.ring(offset_and_wrap(now));
   }
-  [[nodiscard]] POLLUX_ALWAYS_INLINE bool wants_notification(std::uint32_t old, std::uint32_t now) const noexcept {
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool wants_notification(std::uint32_t old, std::uint32_t now,
+                                                             std::uint32_t next_used) const noexcept {
     std::uint32_t event = 0;
     __atomic_load(reinterpret_cast<const std::uint32_t*>(device), &event, __ATOMIC_RELAXED);
     const std::uint32_t flags = event >> 16 & hw::virtio::kEventFlags;
@@ -164,7 +170,11 @@ struct PackedRing {
     // The position nearest before `now` that has this offset and wrap counter. An offset beyond the ring matches none.
     const std::uint32_t wanted = (event & 0x7FFF) | ((event >> hw::virtio::kWrapBit & 1) != 0 ? 0 : mask + 1);
     const std::uint32_t back = ((now - 1 - wanted) & (2 * mask + 1));
-    return back < now - old;
+    if (back < now - old) return true;
+    if (wanted == (now & (2 * mask + 1))) return false;
+    // The device's event is in the past. QEMU's transmit queue stays so when it has sent what waited for a receiver: it
+    // never asks again, though it has used the entry of its event. An extra notification is harmless.
+    return back >= now - next_used || ready(next_used) != 0;
   }
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint16_t offset_and_wrap(std::uint32_t position) const noexcept {
     return static_cast<std::uint16_t>((position & mask) | std::uint32_t{wrap(position)} << hw::virtio::kWrapBit);

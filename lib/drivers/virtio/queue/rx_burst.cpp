@@ -161,7 +161,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
   }
   const std::uint32_t size = queue.mask_ + 1;
   queue.published_ = queue.next_ + size;
-  ring_of<Ring>(queue).publish(first + size, queue.next_ + size, queue.notifier_);
+  ring_of<Ring>(queue).publish(first + size, queue.next_ + size, queue.next_, queue.notifier_);
   queue.count_returned(taken);
   return taken;
 }

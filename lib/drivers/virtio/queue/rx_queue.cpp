@@ -86,7 +86,7 @@ void RxQueue::publish_all() noexcept {
       post(ring, slot, slot, MbufAccess::iova(*slots_[slot]) + fast_path_.iova_at,
            fast_path_.header_bytes + buffer_bytes_);
     }
-    ring.publish(0, mask_ + 1, notifier_);
+    ring.publish(0, mask_ + 1, 0, notifier_);
   });
   notifier_.flush();
 }

@@ -177,7 +177,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf*
     if (send_slow<Ring>(queue, mbufs[taken]) == Outcome::no_room) break;
     ++taken;
   }
-  if (queue.entries_ != first) ring_of<Ring>(queue).publish(first, queue.entries_, queue.notifier_);
+  if (queue.entries_ != first) ring_of<Ring>(queue).publish(first, queue.entries_, queue.used_, queue.notifier_);
   queue.notifier_.flush();
   queue.count_taken(taken);
   return taken;
