@@ -61,6 +61,8 @@ class POLLUX_API DmaDomain {
   /// attached, or memory allocated for it exists, the Context allocates huge pages only: one segment for each
   /// physically contiguous run of them. Constant once the domain is attached.
   [[nodiscard]] virtual std::shared_ptr<const PhysicalAddresses> physical_addresses() const { return nullptr; }
+  /// Whether an IOMMU translates, so that the memory's IOVAs mean nothing to a device that bypasses it.
+  [[nodiscard]] virtual bool is_iommu() const { return false; }
   /// Lets the domain's devices read `segment`, and write it if it is `writable`, until `unmap`. Error not_supported:
   /// the domain cannot keep devices from writing.
   [[nodiscard]] virtual Result<void> map(const DmaSegment& segment) = 0;

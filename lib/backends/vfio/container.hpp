@@ -60,6 +60,7 @@ class Container final : public GroupContainer {
 
   [[nodiscard]] std::string_view name() const override { return "VFIO container"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
+  [[nodiscard]] bool is_iommu() const override { return true; }
   [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
 

@@ -46,6 +46,7 @@ class Iommufd final : public DmaDomain {
 
   [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
+  [[nodiscard]] bool is_iommu() const override { return true; }
   [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
 

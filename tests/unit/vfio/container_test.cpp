@@ -33,6 +33,7 @@ TEST(Container, ReportsTheRangesOfTheIommu) {
   EXPECT_EQ(ranges[1].first, 0xfef0'0000u);
   EXPECT_EQ(ranges[1].last, 0xffff'ffff'ffffu);
   EXPECT_FALSE(fixture.domain().wants_locked_pages());
+  EXPECT_TRUE(fixture.domain().is_iommu());
 }
 
 TEST(Container, MapsAndUnmapsWithCorrectSizes) {

@@ -38,6 +38,7 @@ TEST(IommufdAccess, IsChosenIfTheKernelHasIt) {
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ((*device)->dma_domain().name(), "IOMMUFD");
   EXPECT_EQ((*device)->name(), "vfio:" + kFirst);
+  EXPECT_TRUE((*device)->dma_domain().is_iommu());
   EXPECT_EQ(fixture.kernel->count("open container"), 0u);
   device->reset();
   fixture.expect_clean();

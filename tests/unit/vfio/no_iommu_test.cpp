@@ -53,6 +53,7 @@ TEST(NoIommu, OpensAndClosesInOrderAndWarnsOnce) {
     ASSERT_TRUE(second) << second.error().message();
     EXPECT_EQ(&(*first)->dma_domain(), &(*second)->dma_domain());
     EXPECT_NE((*first)->dma_domain().physical_addresses(), nullptr);
+    EXPECT_FALSE((*first)->dma_domain().is_iommu());
     EXPECT_EQ(fixture.kernel->count("open container"), 1u);
   }
   fixture.expect_clean();

@@ -98,11 +98,6 @@ Result<DeviceFacts> read_facts(const Card& card) {
               "use a device whose queues have at least 2 descriptors");
 }
 
-// Only VFIO has devices behind an IOMMU, unless it gives out physical addresses.
-bool is_behind_iommu(Device& device) {
-  return device.name().starts_with("vfio:") && device.dma_domain().physical_addresses() == nullptr;
-}
-
 /// The device's structures and what it is, after a reset.
 struct Found {
   Card card;
@@ -119,7 +114,7 @@ Result<Found> find_device(const std::shared_ptr<ContextState>& context, Device& 
   Found found{.card = {.transport = *std::move(transport), .context = context, .name = device.name()}, .facts = {}};
   if (found.card.common().removed()) return fail_removed(device.name());
   if (auto negotiated = negotiate(found.card, 0); !negotiated) return pass_on(std::move(negotiated));
-  if (!found.card.has(feature::kAccessPlatform) && is_behind_iommu(device)) {
+  if (!found.card.has(feature::kAccessPlatform) && device.dma_domain().is_iommu()) {
     give_up(found.card);
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: the device bypasses the IOMMU: it lacks ACCESS_PLATFORM", device.name()),
