@@ -112,7 +112,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool matched = matches(rule, *whole);
     test::require(matched == matches(rule, *chained), "segments do not matter");
     const bool well_formed = check_rule(rule).has_value();
-    if (well_formed) static_cast<void>(drivers::igb::fit_filter(rule, "fuzz"));
+    if (well_formed) static_cast<void>(drivers::igb::fit_filter(rule, {}, "fuzz"));
     test::require(!classifier.add(rule) || well_formed, "the classifier takes only well formed rules");
   }
   const auto decision = classifier.decide(*whole);

@@ -35,8 +35,7 @@ void name_device(Card& card, Device& device) {
 }  // namespace
 
 Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr<Device> device) {
-  const PciIdentity identity = device->identity();
-  const reg::CardTraits* const traits = reg::find_card(identity.vendor, identity.device);
+  const reg::CardTraits* const traits = reg::find_card(device->identity());
   if (traits == nullptr || traits->media != reg::Media::copper) {
     return fail(ErrorCode::not_supported, device->name() + ": this is not an 82576 with copper ports",
                 "'pollux list' shows which cards are");
@@ -54,10 +53,7 @@ Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr
 RawPort::RawPort(Context& context, std::unique_ptr<Device> device, const reg::CardTraits& traits)
     : context_(context),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = context.state(), .name = device_->name()},
-            &traits,
-            &drivers::intel::features_of(*device_),
-            device_.get()} {}
+      card_{{.regs = {}, .context = context.state(), .name = device_->name()}, &traits, device_.get()} {}
 
 // The memory must not be freed while the card can still write to it.
 RawPort::~RawPort() {

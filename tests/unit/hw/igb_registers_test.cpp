@@ -180,7 +180,7 @@ TEST(IgbIds, NameEachPhysicalFunctionAndNothingElse) {
       {0x10C9, Media::copper}, {0x10E6, Media::fiber},  {0x10E7, Media::serdes}, {0x10E8, Media::copper},
       {0x1526, Media::copper}, {0x150A, Media::copper}, {0x1518, Media::serdes}, {0x150D, Media::serdes}};
   for (std::uint32_t id = 0; id <= 0xFFFF; ++id) {
-    const CardTraits* const found = find_card(0x8086, static_cast<std::uint16_t>(id));
+    const CardTraits* const found = find_card({.vendor = 0x8086, .device = static_cast<std::uint16_t>(id)});
     const auto known = expected.find(static_cast<std::uint16_t>(id));
     ASSERT_EQ(found != nullptr, known != expected.end()) << id;
     if (found == nullptr) continue;
@@ -188,17 +188,20 @@ TEST(IgbIds, NameEachPhysicalFunctionAndNothingElse) {
     EXPECT_EQ(found->media, known->second) << id;
   }
   for (std::uint32_t vendor = 0; vendor <= 0xFFFF; ++vendor) {
-    ASSERT_EQ(find_card(static_cast<std::uint16_t>(vendor), 0x10C9) != nullptr, vendor == 0x8086) << vendor;
+    ASSERT_EQ(find_card({.vendor = static_cast<std::uint16_t>(vendor), .device = 0x10C9}) != nullptr, vendor == 0x8086)
+        << vendor;
   }
 }
 
 /// The ids are from QEMU's include/hw/pci/pci.h. A card with one of them alone is not QEMU's.
 TEST(IgbIds, FeaturesAreThoseOfBothSubsystemIds) {
-  EXPECT_FALSE(intel::find_features(0x1AF4, 0x1100).flow_filters);
+  PciIdentity card{.vendor = 0x8086, .device = 0x10C9, .subsystem_vendor = 0x1AF4, .subsystem_device = 0x1100};
+  EXPECT_FALSE(find_card(card)->features.flow_filters);
+  EXPECT_EQ(find_card(card)->name, "82576");
   for (const auto& [vendor, device] : {std::pair{0x1AF4, 0}, {0, 0x1100}, {0x8086, 0xA03C}, {0, 0}}) {
-    EXPECT_TRUE(
-        intel::find_features(static_cast<std::uint16_t>(vendor), static_cast<std::uint16_t>(device)).flow_filters)
-        << vendor << ':' << device;
+    card.subsystem_vendor = static_cast<std::uint16_t>(vendor);
+    card.subsystem_device = static_cast<std::uint16_t>(device);
+    EXPECT_TRUE(find_card(card)->features.flow_filters) << vendor << ':' << device;
   }
 }
 

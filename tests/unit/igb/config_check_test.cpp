@@ -28,7 +28,7 @@ struct Pools {
   MempoolCache cache_of_small{small};
   MempoolCache cache_of_foreign{foreign};
 
-  PortInfo port = intel::describe_port(*IgbFixture().device(), "igb", "Intel 82576", 0,
+  PortInfo port = intel::describe_port(*IgbFixture().device(), "igb", "82576", {}, 0,
                                        intel::queue_limits(hw::igb::kRxQueues, max_mtu(hw::igb::kCards[0])));
 
   [[nodiscard]] Result<Settings> check(const PortConfig& config) const {

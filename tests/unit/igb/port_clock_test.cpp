@@ -8,7 +8,6 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/intel/igb/card_clock.hpp"
 #include "pollux/open.hpp"
 #include "support/fixture.hpp"
 
@@ -17,7 +16,6 @@ namespace {
 
 namespace reg = hw::igb;
 using namespace std::chrono_literals;
-using drivers::igb::CardClock;
 
 constexpr Duration kTick = 16ns;
 
@@ -118,7 +116,7 @@ TEST_F(PortClockTest, GoesOnWhenTheCounterWraps) {
 TEST_F(PortClockTest, IsReadWholeWhileTheLowHalfWraps) {
   Time last = now();
   for (int i = 0; i < 2000; ++i) {
-    set_counter((std::uint64_t{7} << 32) - 200 * (std::uint64_t{16} << CardClock::kShift));
+    set_counter((std::uint64_t{7} << 32) - 200 * (std::uint64_t{16} << hw::igb::ClockTraits{}.shift));
     const Time start = now();
     fixture_.clock->advance(Duration(i * 4));
     expect_near(now() - start, Duration(i * 4));

@@ -268,7 +268,7 @@ TEST(Statistics, NamesEveryCounter) {
 }
 
 TEST(Statistics, ReadsTheCountersAndQueuesThatTheCardHas) {
-  StatisticsFixture serdes(*reg::find_card(reg::kVendorId, 0x10E7));
+  StatisticsFixture serdes(*reg::find_card({.vendor = reg::kVendorId, .device = 0x10E7}));
   serdes.card.at<reg::SCVPC>() = 5;
   EXPECT_EQ(serdes.all().at("SCVPC"), 5u);
 

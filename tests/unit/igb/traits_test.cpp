@@ -5,19 +5,32 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "drivers/intel/igb/port.hpp"
+#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/match.hpp"
+#include "pollux/net/frame_stamps.hpp"
+#include "pollux/net/port_clock.hpp"
+#include "pollux/net/queue_pools.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
 
 /// Like an I210: another PHY, and no alternate MAC address to read. The PHY's address and the NVM word of the checksum
-/// are invented. The PHY's identifier is from DPDK e1000, e1000_defines.h.
+/// are invented, and so are the filters and the clock. The PHY's identifier is from DPDK e1000, e1000_defines.h.
 constexpr reg::CardTraits kOther{.id = 0x1533,
                                  .name = "other card",
                                  .queues = 4,
+                                 .pools = 1,
+                                 .ivar_distance = 1,
+                                 .msix_vectors = 5,
                                  .exact_addresses = 16,
+                                 .receive_buffer = 36 * 1024,
+                                 .fastest_link = 2500,
+                                 .filters = {.ether_types = 4, .five_tuples = 0, .low_queues = 2},
+                                 .clock = {.shift = 18, .increment = 16U << 18},
                                  .phy = {.address = 3, .id = 0x01410C00},
                                  .nvm = {.alternate_mac_pointer = std::nullopt, .checksum = 0x4F}};
 
@@ -32,6 +45,9 @@ TEST(CardTraits, ADriverAndAModelOfAnotherRowWorkTogether) {
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->info().card, "Intel other card");
   EXPECT_EQ(port->info().limits.max_rx_queues, 4u);
+  EXPECT_EQ(port->info().limits.packet_buffers->max.receive, 36u * 1024);
+  EXPECT_EQ(port->info().limits.max_tx_rate, 2500u);
+  EXPECT_EQ(port->capability<QueuePools>(), nullptr) << "one pool is none";
   ASSERT_TRUE(port->configure(fixture.config()));
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
@@ -63,6 +79,69 @@ TEST(CardTraits, APhyIsReachedAtItsAddress) {
   const auto started = port->start();
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, ErrorCode::device_fault);
+}
+
+// Linux, igb_main.c, igb_assign_vector: from the 82580 on an entry has the vectors of two consecutive queues.
+TEST(CardTraits, TheRowSaysWhereTheVectorsOfQueuesAre) {
+  IgbFixture fixture({.traits = &kOther}, {.count = 4096});
+  auto port = open_as(fixture, kOther);
+  ASSERT_NE(port, nullptr);
+  PortConfig config = fixture.config();
+  config.rx_queues = 3;
+  ASSERT_TRUE(port->configure(config));
+  ASSERT_TRUE(port->start());
+  const reg::IVAR::Value first = fixture.value<reg::IVAR>(0);
+  const reg::IVAR::Value second = fixture.value<reg::IVAR>(1);
+  EXPECT_TRUE(first.has(reg::IVAR::RX_LOW_VALID | reg::IVAR::RX_HIGH_VALID));
+  EXPECT_EQ(first.get(reg::IVAR::RX_HIGH), first.get(reg::IVAR::RX_LOW) + 1);
+  EXPECT_EQ(second.get(reg::IVAR::RX_LOW), first.get(reg::IVAR::RX_LOW) + 2);
+  EXPECT_FALSE(second.has(reg::IVAR::RX_HIGH_VALID));
+  EXPECT_EQ(fixture.value<reg::IVAR>(2).raw(), 0u);
+  fixture.clock->advance(std::chrono::seconds(1));
+  static_cast<void>(port->rx_queue(0)->arm());
+  ASSERT_TRUE(port->rx_queue(0)->arm());
+  fixture.wire->inject(broadcast(64));
+  EXPECT_FALSE(port->rx_queue(0)->arm()) << "the card finds the vector of queue 0";
+}
+
+TEST(CardTraits, TheRowSaysWhichFiltersThereAre) {
+  IgbFixture fixture({.traits = &kOther}, {.count = 4096});
+  auto port = open_as(fixture, kOther);
+  ASSERT_NE(port, nullptr);
+  PortConfig config = fixture.config();
+  config.rx_queues = 4;
+  ASSERT_TRUE(port->configure(config));
+  auto* const rules = port->capability<FlowRules>();
+  const auto refusal = [&](const FlowRule& rule) {
+    const auto added = rules->add(rule);
+    return added ? std::string() : added.error().message();
+  };
+  EXPECT_NE(refusal({match::ipv4().udp().destination_port(53), to_queue(1)}).find("the card has no five-tuple filters"),
+            std::string::npos);
+  EXPECT_NE(refusal({match::eth().type(0x9900), to_queue(2)}).find("reach queues 0 to 1, not 2"), std::string::npos);
+  for (std::uint16_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(refusal({match::eth().type(static_cast<std::uint16_t>(0x9900 + i)), to_queue(1)}), "");
+  }
+  EXPECT_NE(refusal({match::eth().type(0x9904), to_queue(1)}).find("all 4 EtherType filters"), std::string::npos);
+
+  auto* const stamps = port->capability<FrameStamps>();
+  const auto over_udp = stamps->set_frame_stamps({.receive = StampedMessages::ptp2_udp});
+  ASSERT_FALSE(over_udp);
+  EXPECT_EQ(over_udp.error().code, ErrorCode::not_supported);
+  EXPECT_FALSE(stamps->set_frame_stamps({.receive = StampedMessages::ptp2_ethernet})) << "a rule has the last filter";
+  ASSERT_TRUE(rules->remove(rules->rules().back().id));
+  EXPECT_TRUE(stamps->set_frame_stamps({.receive = StampedMessages::ptp2_ethernet}));
+}
+
+TEST(CardTraits, TheRowHasTheUnitOfTheClock) {
+  IgbFixture fixture({.traits = &kOther});
+  auto port = open_as(fixture, kOther);
+  ASSERT_NE(port, nullptr);
+  auto* const clock = port->capability<PortClock>();
+  ASSERT_TRUE(clock->set_frequency(0));
+  const Time before = clock->time().value();
+  fixture.clock->advance(std::chrono::seconds(3));
+  EXPECT_NEAR(static_cast<double>((clock->time().value() - before).count()), 3e9, 100);
 }
 
 // On this card the NVM words in which an 82576 has an alternate address have another meaning.

@@ -26,7 +26,7 @@ class CardFunction : public testing::Test {
 };
 
 TEST_F(CardFunction, HasTheIdentityAndWindowsOfAVirtualFunction) {
-  EXPECT_EQ(fixture.function->identity().device, vf::kDeviceId);
+  EXPECT_EQ(fixture.function->identity().device, vf::kCards[0].id);
   EXPECT_EQ(fixture.function->identity().vendor, vf::kVendorId);
   EXPECT_EQ(fixture.function->bar_size(0), 16384u);
   EXPECT_EQ(fixture.function->bar_size(3), 16384u);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "drivers/intel/common/card.hpp"
-#include "hw/intel/features.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
@@ -14,14 +13,18 @@ namespace reg = hw::igb;
 
 /// The card as the steps of the driver see it.
 struct Card : intel::Card<hw::igb::Registers> {
-  const hw::igb::CardTraits* traits = nullptr;                             ///< of its device id
-  const hw::intel::CardFeatures* features = &hw::intel::kCardFeatures[0];  ///< of its subsystem ids
+  const hw::igb::CardTraits* traits = nullptr;
   Device* device = nullptr;  ///< configuration space, bus mastering, function level reset
   bool asleep = false;       ///< between suspend and resume, without registers
 };
 using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;
+
+/// The pool of a queue of the card. Pool n has the queues n and n + pools.
+[[nodiscard]] inline std::uint32_t pool_of(const Card& card, std::uint32_t queue) noexcept {
+  return queue % card.traits->pools;
+}
 
 /// CTRL of a card whose link was started: it has SLU, so 0 is a read that failed, as all ones are.
 [[nodiscard]] inline reg::CTRL::Value read_control(const Card& card) {

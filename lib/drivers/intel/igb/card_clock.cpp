@@ -12,14 +12,18 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// The parts of a nanosecond in the counter.
-constexpr std::uint64_t kParts = (std::uint64_t{1} << CardClock::kShift) - 1;
-/// [I-SYSTIM] More than can pass while TIMINCA is written: then the counter itself has jumped. A second.
-constexpr std::uint64_t kJump = std::uint64_t{1'000'000'000} << CardClock::kShift;
+/// [I-SYSTIM] More than can pass while TIMINCA is written: then the counter itself has jumped. In ns.
+constexpr std::uint64_t kJump = 1'000'000'000;
 /// Leaves room for 146 years of running.
 constexpr Time kMaxTime = Time::max() / 2;
 
 }  // namespace
+
+// Linux, igb_ptp.c, igb_ptp_init: max_adj.
+PortClockLimits clock_limits(const hw::igb::ClockTraits& clock) noexcept {
+  const double step = 1e9 / clock.increment;
+  return {.max_frequency = (clock.max_increment - clock.increment) * step, .frequency_step = step, .tick = clock.tick};
+}
 
 // [I-SYSTIM] On cards whose low half latches the high half, one pair would do (Linux, igb_ptp.c, igb_ptp_read_82576).
 // Without a latch a pair is wrong if the low half wraps between its two reads. If the two pairs have the same high half
@@ -40,12 +44,14 @@ Result<void> CardClock::run_at(double frequency) {
   if (state_ != State::off) {
     if (auto updated = update(); !updated) return updated;
   }
-  const auto increment = static_cast<std::uint32_t>(kNominal + std::llround(frequency / kLimits.frequency_step));
+  const hw::igb::ClockTraits& clock = card_.traits->clock;
+  const auto increment =
+      static_cast<std::uint32_t>(clock.increment + std::llround(frequency / clock_limits(clock).frequency_step));
   card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment));
   card_.regs.flush();
   const std::uint64_t counter = read_counter();
   if (card_.regs.removed()) return fail_removed(card_.name);
-  if (state_ != State::running || counter - counter_ > kJump) counter_ = counter;
+  if (state_ != State::running || (counter - counter_) >> shift() > kJump) counter_ = counter;
   state_ = State::running;
   return {};
 }
@@ -62,10 +68,10 @@ Result<void> CardClock::update() {
   const std::uint64_t counter = read_counter();
   if (card_.regs.removed()) return fail_removed(card_.name);
   const std::uint64_t passed = counter - counter_;
-  const std::uint64_t parts = fraction_ + (passed & kParts);
+  const std::uint64_t fraction = fraction_ + (passed & parts());
   // The card may claim anything, so the time is kept in its range.
-  time_ = std::min(time_ + Duration(static_cast<Duration::rep>((passed >> kShift) + (parts >> kShift))), kMaxTime);
-  fraction_ = parts & kParts;
+  time_ = std::min(time_ + Duration(static_cast<Duration::rep>((passed >> shift()) + (fraction >> shift()))), kMaxTime);
+  fraction_ = fraction & parts();
   counter_ = counter;
   return {};
 }
@@ -109,8 +115,9 @@ void CardClock::follow() {
 
 Time CardClock::time_of(std::uint64_t counter) const noexcept {
   const std::uint64_t since = counter - counter_;
-  const std::uint64_t parts = (since & kParts) + fraction_;
-  return time_ + Duration((static_cast<std::int64_t>(since) >> kShift) + static_cast<std::int64_t>(parts >> kShift));
+  const std::uint64_t fraction = (since & parts()) + fraction_;
+  return time_ +
+         Duration((static_cast<std::int64_t>(since) >> shift()) + static_cast<std::int64_t>(fraction >> shift()));
 }
 
 }  // namespace pollux::drivers::igb

@@ -8,19 +8,12 @@
 
 namespace pollux::drivers::igb {
 
-/// The card's clock: SYSTIM counts 2^-19 ns, and software adds the time at one of its values. SYSTIM itself is never
-/// written. Thread rule: the port's control calls.
+[[nodiscard]] PortClockLimits clock_limits(const hw::igb::ClockTraits& clock) noexcept;
+
+/// The card's clock: SYSTIM counts (ClockTraits), and software adds the time at one of its values. SYSTIM itself is
+/// never written. Thread rule: the port's control calls.
 class CardClock final : public ClockTime {
  public:
-  /// SYSTIM's unit is 2^-kShift ns. TIMINCA adds kNominal, which is 16 ns, every 16 ns (Linux, igb_ptp.c,
-  /// INCVALUE_82576 and INCPERIOD_82576).
-  static constexpr unsigned kShift = 19;
-  static constexpr std::uint32_t kNominal = 16U << kShift;
-  /// TIMINCA.VALUE has 24 bits, so the rate can nearly double (Linux, igb_ptp.c, igb_ptp_init: max_adj).
-  static constexpr PortClockLimits kLimits{.max_frequency = ((1U << 24) - 1 - kNominal) * (1e9 / kNominal),
-                                           .frequency_step = 1e9 / kNominal,
-                                           .tick = Duration(16)};
-
   /// `card` outlives this object.
   explicit CardClock(const igb::Card& card) noexcept : card_(card) {}
 
@@ -42,12 +35,15 @@ class CardClock final : public ClockTime {
   enum class State : std::uint8_t { off, running, suspended };
   [[nodiscard]] Result<void> update();
   [[nodiscard]] std::uint64_t read_counter() const;
+  [[nodiscard]] unsigned shift() const noexcept { return card_.traits->clock.shift; }
+  /// The parts of a nanosecond in the counter.
+  [[nodiscard]] std::uint64_t parts() const noexcept { return (std::uint64_t{1} << shift()) - 1; }
 
   const igb::Card& card_;
   State state_ = State::off;
   std::uint64_t counter_ = 0;  // a value of SYSTIM, and the clock's time then
   Time time_{0};
-  std::uint64_t fraction_ = 0;  // of time_, in 2^-19 ns
+  std::uint64_t fraction_ = 0;  // of time_, in the counter's unit
   Time suspended_at_{0};        // by the Context's clock
 };
 

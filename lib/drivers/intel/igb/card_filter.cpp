@@ -15,8 +15,7 @@
 namespace pollux::drivers::igb {
 namespace {
 
-// [I-FTQF] The card's EtherType and SYN filters have three bits for the queue (DPDK, e1000_ethdev.h).
-constexpr std::uint16_t kLowQueues = 8;
+using Kind = CardFilter::Kind;
 
 tl::unexpected<Error> does_not_fit(std::string_view port, const std::string& why) {
   return fail(ErrorCode::not_supported, fmt::format("{}: the card cannot execute the flow rule: {}", port, why),
@@ -113,7 +112,7 @@ Result<CardFilter> ether_type_filter(const FlowRule& rule, std::string_view port
     eth.refuse_field("type", "the card's filters compare EtherTypes after tags, not lengths or types of tags");
   }
   if (!eth.problem().empty()) return does_not_fit(port, eth.problem());
-  return CardFilter{.kind = CardFilter::Kind::ether_type, .ether_type = static_cast<std::uint16_t>(*type)};
+  return CardFilter{.kind = Kind::ether_type, .ether_type = static_cast<std::uint16_t>(*type)};
 }
 
 std::uint8_t number_of(MatchProtocol protocol) noexcept {
@@ -122,7 +121,7 @@ std::uint8_t number_of(MatchProtocol protocol) noexcept {
 }
 
 Result<CardFilter> five_tuple_filter(const FlowRule& rule, std::size_t ip, std::string_view port) {
-  CardFilter filter{.kind = CardFilter::Kind::five_tuple, .protocol = number_of(rule.match[ip + 1].protocol)};
+  CardFilter filter{.kind = Kind::five_tuple, .protocol = number_of(rule.match[ip + 1].protocol)};
   ItemReader header(rule, ip);
   filter.source = header.take("source");
   filter.destination = header.take("destination");
@@ -144,7 +143,7 @@ Result<CardFilter> syn_filter(const FlowRule& rule, std::size_t index, std::stri
   tcp.rest();
   if (!is_syn) tcp.refuse_item("only an ipv4 item before it makes this a rule of a five-tuple filter");
   if (!tcp.problem().empty()) return does_not_fit(port, tcp.problem());
-  return CardFilter{.kind = CardFilter::Kind::syn};
+  return CardFilter{.kind = Kind::syn};
 }
 
 /// The reason why no filter has items of this kind or number; empty if one has.
@@ -187,7 +186,15 @@ Result<CardFilter> fit_items(const FlowRule& rule, std::string_view port) {
 
 }  // namespace
 
-Result<CardFilter> fit_filter(const FlowRule& rule, std::string_view port) {
+const char* name_of(CardFilter::Kind kind) noexcept {
+  return kind == Kind::ether_type ? "EtherType" : kind == Kind::five_tuple ? "five-tuple" : "SYN";
+}
+
+std::uint32_t filters_of(const hw::igb::FilterTraits& card, CardFilter::Kind kind) noexcept {
+  return kind == Kind::ether_type ? card.ether_types : kind == Kind::five_tuple ? card.five_tuples : card.syns;
+}
+
+Result<CardFilter> fit_filter(const FlowRule& rule, const hw::igb::FilterTraits& card, std::string_view port) {
   if (rule.action.fate != FlowAction::Fate::queue) {
     return does_not_fit(port, "its action: the card's filters only send frames to a queue");
   }
@@ -195,10 +202,12 @@ Result<CardFilter> fit_filter(const FlowRule& rule, std::string_view port) {
   auto filter = fit_items(rule, port);
   if (!filter) return filter;
   filter->queue = rule.action.queue;
-  if (filter->kind != CardFilter::Kind::five_tuple && filter->queue >= kLowQueues) {
-    return does_not_fit(
-        port, fmt::format("its action: {} filters reach queues 0 to {}, not {}",
-                          filter->kind == CardFilter::Kind::syn ? "SYN" : "EtherType", kLowQueues - 1, filter->queue));
+  if (filters_of(card, filter->kind) == 0) {
+    return does_not_fit(port, fmt::format("the card has no {} filters", name_of(filter->kind)));
+  }
+  if (filter->kind != Kind::five_tuple && filter->queue >= card.low_queues) {
+    return does_not_fit(port, fmt::format("its action: {} filters reach queues 0 to {}, not {}", name_of(filter->kind),
+                                          card.low_queues - 1, filter->queue));
   }
   return filter;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "hw/intel/igb/ids.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
 
 namespace pollux::drivers::igb {
@@ -23,8 +24,13 @@ struct CardFilter {
   std::optional<std::uint16_t> destination_port = {};
 };
 
+[[nodiscard]] const char* name_of(CardFilter::Kind kind) noexcept;
+/// How many filters of a kind a card has.
+[[nodiscard]] std::uint32_t filters_of(const hw::igb::FilterTraits& card, CardFilter::Kind kind) noexcept;
+
 /// The filter that matches exactly the frames of `rule`, which `check_rule` accepts. Error not_supported: which item,
 /// field or action the card cannot execute.
-[[nodiscard]] Result<CardFilter> fit_filter(const FlowRule& rule, std::string_view port);
+[[nodiscard]] Result<CardFilter> fit_filter(const FlowRule& rule, const hw::igb::FilterTraits& card,
+                                            std::string_view port);
 
 }  // namespace pollux::drivers::igb

@@ -20,6 +20,7 @@ constexpr const char* kNotDriven = "only ports with the internal copper PHY are 
 CardDriver driver() {
   CardDriver row{.name = "igb", .cards = {}, .probe = probe, .layout = &card_layout()};
   for (const hw::igb::CardTraits& card : hw::igb::kCards) {
+    if (card.subsystem != hw::intel::Subsystem{}) continue;  // the id has a row without one
     row.cards.push_back({.vendor = hw::igb::kVendorId,
                          .device = card.id,
                          .name = std::string(card.name),
@@ -30,7 +31,7 @@ CardDriver driver() {
 
 Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
   const PciIdentity identity = device->identity();
-  const hw::igb::CardTraits* const card = hw::igb::find_card(identity.vendor, identity.device);
+  const hw::igb::CardTraits* const card = hw::igb::find_card(identity);
   if (card == nullptr) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: {:04x}:{:04x} is not an 82576", device->name(), identity.vendor, identity.device),

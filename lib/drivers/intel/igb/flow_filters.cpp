@@ -16,8 +16,6 @@ namespace {
 using Kind = CardFilter::Kind;
 
 constexpr std::uint32_t kHighestPriority = 7;
-/// The filter that selects frames for time stamps, of each kind.
-constexpr std::uint32_t kStampFilter = 7;
 constexpr std::uint32_t kPtpType = 0x88F7;  // PTP over Ethernet: IEEE 1588, annex F
 constexpr std::uint16_t kEventPort = 319;   // of PTP over UDP
 
@@ -27,12 +25,8 @@ std::uint32_t wire_order32(std::uint32_t number) noexcept {
 }
 std::uint32_t wire_order16(std::uint16_t number) noexcept { return wire_order32(number) >> 16; }
 
-std::uint32_t filters_of(Kind kind) noexcept {
-  return kind == Kind::ether_type ? reg::ETQF::kCount : kind == Kind::five_tuple ? reg::FTQF::kCount : 1U;
-}
-const char* name_of(Kind kind) noexcept {
-  return kind == Kind::ether_type ? "EtherType" : kind == Kind::five_tuple ? "five-tuple" : "SYN";
-}
+/// The filter of a kind, its last, that selects frames for time stamps.
+std::uint32_t stamp_filter(const Card& card, Kind kind) noexcept { return filters_of(card.traits->filters, kind) - 1; }
 
 /// A rule, and what the card compares for it.
 struct Entry {
@@ -48,10 +42,10 @@ struct Entry {
   }
 };
 
-Result<std::vector<Entry>> entries_of(std::vector<PlacedRule>& rules, std::string_view port) {
+Result<std::vector<Entry>> entries_of(std::vector<PlacedRule>& rules, const Card& card) {
   std::vector<Entry> entries;
   for (PlacedRule& rule : rules) {
-    auto filter = fit_filter(rule.rule, port);
+    auto filter = fit_filter(rule.rule, card.traits->filters, card.name);
     if (!filter) return pass_on(std::move(filter));
     entries.push_back({&rule, *filter});
   }
@@ -64,12 +58,24 @@ bool stamps_use(Kind kind, StampedMessages messages) noexcept {
   return kind == Kind::ether_type ? ethernet : kind == Kind::five_tuple && udp;
 }
 
-Result<void> check_stamps(const Entry& entry, StampedMessages messages, std::string_view port) {
+Result<void> check_stamp_filters(StampedMessages messages, const Card& card) {
+  for (const Kind kind : {Kind::ether_type, Kind::five_tuple}) {
+    if (!stamps_use(kind, messages) || filters_of(card.traits->filters, kind) != 0) continue;
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: these time stamps need a filter, and the card has no {} filters", card.name, name_of(kind)),
+        "stamp other messages (FrameStamps)");
+  }
+  return {};
+}
+
+Result<void> check_stamps(const Entry& entry, StampedMessages messages, const Card& card) {
   const CardFilter& filter = entry.filter;
   const bool is_ptp = filter.kind == Kind::ether_type && filter.ether_type == kPtpType;
-  if (!stamps_use(filter.kind, messages) || (entry.placed->slot != kStampFilter && !is_ptp)) return {};
+  if (!stamps_use(filter.kind, messages) || (entry.placed->slot != stamp_filter(card, filter.kind) && !is_ptp))
+    return {};
   return fail(ErrorCode::busy,
-              fmt::format("{}: time stamps and flow rule {} need the same {} filter", port,
+              fmt::format("{}: time stamps and flow rule {} need the same {} filter", card.name,
                           static_cast<std::uint64_t>(entry.placed->id), name_of(filter.kind)),
               "remove the rule or give it to SoftwareClassifier, or turn these stamps off (FrameStamps)");
 }
@@ -107,15 +113,16 @@ Result<void> check_syn(const std::vector<Entry>& entries, std::string_view port)
 }
 
 Result<std::uint32_t> free_slot(Kind kind, const std::vector<Entry>& entries, StampedMessages stamps,
-                                std::string_view port) {
-  for (std::uint32_t slot = 0; slot < filters_of(kind); ++slot) {
+                                const Card& card) {
+  const std::uint32_t filters = filters_of(card.traits->filters, kind);
+  for (std::uint32_t slot = 0; slot < filters; ++slot) {
     const bool used = std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
       return entry.filter.kind == kind && entry.placed->slot == slot;
     });
-    if (!used && !(slot == kStampFilter && stamps_use(kind, stamps))) return slot;
+    if (!used && !(slot == stamp_filter(card, kind) && stamps_use(kind, stamps))) return slot;
   }
   return fail(ErrorCode::busy,
-              fmt::format("{}: all {} {} filters of the card are in use", port, filters_of(kind), name_of(kind)),
+              fmt::format("{}: all {} {} filters of the card are in use", card.name, filters, name_of(kind)),
               "remove a rule, or use SoftwareClassifier");
 }
 
@@ -157,13 +164,13 @@ FiveTuple five_tuple(const Entry& entry, const std::vector<Entry>& entries) {
 }
 
 // Linux, igb_ptp.c, igb_ptp_set_timestamp_mode. Frames of these filters are given to no queue.
-void add_stamps(Image& image, StampedMessages messages) {
+void add_stamps(Image& image, StampedMessages messages, const Card& card) {
   if (stamps_use(Kind::ether_type, messages)) {
-    image.ether_types[kStampFilter] =
+    image.ether_types[stamp_filter(card, Kind::ether_type)] =
         reg::ETQF::Value(reg::ETQF::ETYPE(kPtpType) | reg::ETQF::FILTER_ENABLE | reg::ETQF::TIME_STAMP).raw();
   }
   if (!stamps_use(Kind::five_tuple, messages)) return;
-  image.tuples[kStampFilter] = {
+  image.tuples[stamp_filter(card, Kind::five_tuple)] = {
       .filter =
           reg::FTQF::Value(reg::FTQF::PROTOCOL(packet::ip_protocol::kUdp) | reg::FTQF::VF_BP | reg::FTQF::TIME_STAMP |
                            reg::FTQF::SOURCE_ADDRESS_BP | reg::FTQF::DESTINATION_ADDRESS_BP)
@@ -174,10 +181,10 @@ void add_stamps(Image& image, StampedMessages messages) {
 }
 
 // The rules of settings in force fit.
-Image image_of(const Settings& settings) {
+Image image_of(const Settings& settings, const Card& card) {
   Image image;
   std::vector<PlacedRule> rules = settings.rules;
-  const auto entries = entries_of(rules, {}).value_or(std::vector<Entry>());
+  const auto entries = entries_of(rules, card).value_or(std::vector<Entry>());
   for (const Entry& entry : entries) {
     const CardFilter& filter = entry.filter;
     const std::uint32_t slot = entry.placed->slot.value_or(0);
@@ -197,7 +204,7 @@ Image image_of(const Settings& settings) {
         break;
     }
   }
-  add_stamps(image, settings.stamps.receive);
+  add_stamps(image, settings.stamps.receive, card);
   return image;
 }
 
@@ -222,16 +229,17 @@ void write_tuple(const Card& card, std::uint32_t slot, const FiveTuple& wanted, 
 
 Result<void> place_rules(const Card& card, Settings& settings) {
   const StampedMessages stamps = settings.stamps.receive;
-  auto entries = entries_of(settings.rules, card.name);
+  if (auto fits = check_stamp_filters(stamps, card); !fits) return fits;
+  auto entries = entries_of(settings.rules, card);
   if (!entries) return pass_on(std::move(entries));
   for (const Entry& entry : *entries) {
-    if (auto fits = check_stamps(entry, stamps, card.name); !fits) return fits;
+    if (auto fits = check_stamps(entry, stamps, card); !fits) return fits;
   }
   if (auto fits = check_ether_types(*entries, card.name); !fits) return fits;
   if (auto fits = check_syn(*entries, card.name); !fits) return fits;
   for (const Entry& entry : *entries) {
     if (entry.placed->slot) continue;
-    const auto slot = free_slot(entry.filter.kind, *entries, stamps, card.name);
+    const auto slot = free_slot(entry.filter.kind, *entries, stamps, card);
     if (!slot) return tl::unexpected<Error>(slot.error());
     entry.placed->slot = *slot;
   }
@@ -240,8 +248,8 @@ Result<void> place_rules(const Card& card, Settings& settings) {
 
 // Only what changes is written, so that other rules stay in force meanwhile. A reset clears the filters.
 void write_filters(const Card& card, const Settings* from, const Settings& to) {
-  const Image present = from == nullptr ? Image() : image_of(*from);
-  const Image wanted = image_of(to);
+  const Image present = from == nullptr ? Image() : image_of(*from, card);
+  const Image wanted = image_of(to, card);
   for (std::uint32_t i = 0; i < wanted.ether_types.size(); ++i) {
     if (wanted.ether_types[i] != present.ether_types[i]) {
       card.regs.write<reg::ETQF>(i, reg::ETQF::Value(wanted.ether_types[i]));

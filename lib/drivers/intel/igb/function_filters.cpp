@@ -19,7 +19,7 @@ bool FunctionVlans::has_room(const Settings& from, const Settings& to) const noe
   for (const Entry& entry : entries_) {
     if ((entry.pools & requesting) != 0) all.set(entry.vlan);
   }
-  return all.reset(0).count() <= kMost;
+  return all.reset(0).count() < card_.traits->pool_vlans;  // VLAN 0 has the first entry
 }
 
 // Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set and igb_find_vlvf_slot.

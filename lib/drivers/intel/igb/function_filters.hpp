@@ -16,9 +16,6 @@ namespace pollux::drivers::igb {
 /// use, so that a change of one VLAN does not interrupt another.
 class FunctionVlans {
  public:
-  /// VLANs that the table holds besides VLAN 0, which has the first entry.
-  static constexpr std::size_t kMost = reg::VLVF::kCount - 1;
-
   /// `card` outlives the object.
   explicit FunctionVlans(const Card& card) noexcept : card_(card) {}
 
@@ -44,7 +41,7 @@ class FunctionVlans {
   [[nodiscard]] std::uint32_t bits_of_word(std::uint32_t word) const noexcept;
 
   const Card& card_;
-  std::array<Entry, kMost> entries_{};
+  std::array<Entry, reg::VLVF::kCount - 1> entries_{};
   std::uint32_t port_bits_ = 0;  // of the port's pool, if it receives all VLANs
 };
 

@@ -11,15 +11,13 @@
 namespace pollux::drivers::igb {
 namespace {
 
-/// A pool for the port must be left.
-constexpr unsigned kMaxFunctions = hw::igb::kPools - 1;
 constexpr std::uint32_t kDefaultFrame = wire_bytes(1500);
 constexpr unsigned kPriorityShift = 13;
 
 }  // namespace
 
 unsigned FunctionControl::max_functions() const {
-  return card_.device == nullptr ? 0 : std::min(card_.device->max_functions(), kMaxFunctions);
+  return card_.device == nullptr ? 0 : std::min(card_.device->max_functions(), most_functions());
 }
 
 Result<void> FunctionControl::adopt() const {
@@ -27,7 +25,7 @@ Result<void> FunctionControl::adopt() const {
   if (enabled <= max_functions()) return {};
   return fail(ErrorCode::not_supported,
               fmt::format("{}: {} virtual functions are enabled, and leave no queue for the port", card_.name, enabled),
-              fmt::format("disable them, and enable at most {}", kMaxFunctions));
+              fmt::format("disable them, and enable at most {}", most_functions()));
 }
 
 Result<void> FunctionControl::attach() {
@@ -54,7 +52,7 @@ Result<void> FunctionControl::check(const Settings& from, const Settings& to) co
   if (to.functions.empty() || vlans_.has_room(from, to)) return {};
   return fail(ErrorCode::busy,
               fmt::format("{}: there is no room for the VLANs of all functions and the port", card_.name),
-              fmt::format("remove some: with virtual functions the card knows {} VLANs", FunctionVlans::kMost));
+              fmt::format("remove some: with virtual functions the card knows {} VLANs", card_.traits->pool_vlans - 1));
 }
 
 Result<void> FunctionControl::apply(const Settings& from, const Settings& to) {
@@ -196,21 +194,21 @@ void FunctionControl::follow_groups() {
   const bool all = std::any_of(functions_.begin(), functions_.begin() + count(),
                                [](const Function& function) { return function.wants_all_groups(); });
   if (std::exchange(all_groups_, all) != all && port_.running()) write_receive_control(card_, port_.settings(), all);
-  if (!card_.features->pool_all_multicast && port_.running())
+  if (!card_.traits->features.pool_all_multicast && port_.running())
     addresses_.let_all_groups_pass(all || port_has_all_groups());
 }
 
 // Where pools have only tables, that of groups comes with the unicast table, which is open if promiscuous.
 bool FunctionControl::port_has_all_groups() const {
   const Settings& settings = port_.settings();
-  return card_.features->pool_all_multicast ? settings.promiscuous || settings.all_multicast
-                                            : settings.all_multicast && !settings.promiscuous;
+  return card_.traits->features.pool_all_multicast ? settings.promiscuous || settings.all_multicast
+                                                   : settings.all_multicast && !settings.promiscuous;
 }
 
 reg::VMOLR::Value FunctionControl::groups(bool all, bool has_hashes) const {
   reg::VMOLR::Value value;
   if (all) value = value.with(reg::VMOLR::MPME);
-  return has_hashes || (all && !card_.features->pool_all_multicast) ? value.with(reg::VMOLR::ROMPE) : value;
+  return has_hashes || (all && !card_.traits->features.pool_all_multicast) ? value.with(reg::VMOLR::ROMPE) : value;
 }
 
 // Linux, igb_main.c, igb_vf_reset, adds a function without a VLAN of its own to VLAN 0.
@@ -302,7 +300,7 @@ void FunctionControl::service() {
 
 void FunctionControl::follow_second_queue(unsigned number) {
   if (config(number).max_rate == 0) return;
-  const auto second = card_.regs.read<reg::TXDCTL>(number + hw::igb::kPools);
+  const auto second = card_.regs.read<reg::TXDCTL>(number + card_.traits->pools);
   if (!second.all_ones()) rates_.note_second_queue(number, second.has(reg::TXDCTL::ENABLE), port_.settings());
 }
 
@@ -335,7 +333,7 @@ void FunctionControl::count_forged() {
   const auto queues = card_.regs.read_and_clear<reg::WVBR>();
   if (queues.all_ones()) return;
   for (unsigned number = 0; number < count(); ++number) {
-    const std::uint32_t own = 1U << number | 1U << (number + hw::igb::kPools);
+    const std::uint32_t own = 1U << number | 1U << (number + card_.traits->pools);
     if ((queues.raw() & own) != 0) ++functions_[number].state.spoof_events;
   }
 }

@@ -85,6 +85,8 @@ class FunctionControl final : public FunctionStates {
   [[nodiscard]] const VirtualFunctionConfig& config(unsigned number) const {
     return port_.settings().functions[number];
   }
+  /// A pool for the port must be left.
+  [[nodiscard]] unsigned most_functions() const noexcept { return card_.traits->pools - 1U; }
   void write(unsigned number);
   void forget_requests(unsigned number);
   /// It is in its VLAN alone.

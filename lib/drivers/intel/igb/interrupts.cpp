@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/interrupts.hpp"
 
-#include <algorithm>
+#include <array>
 
 namespace pollux::drivers::igb {
 namespace {
@@ -9,19 +9,17 @@ namespace {
 constexpr std::uint32_t kOtherVector = 0;
 constexpr std::uint32_t kOtherBit = 1U << kOtherVector;
 
-// IVAR[n] has the vectors of queues n and n + 8.
+// Linux, igb_main.c, igb_assign_vector.
 void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, std::uint32_t count) {
-  constexpr std::uint32_t kEntries = reg::IVAR::kCount;
-  if (card.first_queue != 0) {  // the port has one queue behind those of virtual functions
-    card.regs.write<reg::IVAR>(card.first_queue, reg::IVAR::RX_LOW(interrupts.vector_of(0)) | reg::IVAR::RX_LOW_VALID);
-    return;
+  std::array<reg::IVAR::Value, reg::IVAR::kCount> entries{};
+  for (std::uint32_t queue = 0; queue < count; ++queue) {
+    const reg::QueueEntry at = reg::ivar_entry(card.first_queue + queue, card.traits->ivar_distance);
+    const std::uint32_t vector = interrupts.vector_of(queue);
+    entries[at.index] = entries[at.index].with(at.high ? reg::IVAR::RX_HIGH(vector) | reg::IVAR::RX_HIGH_VALID
+                                                       : reg::IVAR::RX_LOW(vector) | reg::IVAR::RX_LOW_VALID);
   }
-  for (std::uint32_t entry = 0; entry < std::min(count, kEntries); ++entry) {
-    reg::IVAR::Setting vectors = reg::IVAR::RX_LOW(interrupts.vector_of(entry)) | reg::IVAR::RX_LOW_VALID;
-    if (const std::uint32_t high = entry + kEntries; high < count) {
-      vectors = vectors | reg::IVAR::RX_HIGH(interrupts.vector_of(high)) | reg::IVAR::RX_HIGH_VALID;
-    }
-    card.regs.write<reg::IVAR>(entry, vectors);
+  for (std::uint32_t index = 0; index < entries.size(); ++index) {
+    if (entries[index].raw() != 0) card.regs.write<reg::IVAR>(index, entries[index]);
   }
 }
 

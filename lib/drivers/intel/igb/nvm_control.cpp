@@ -47,7 +47,7 @@ std::uint32_t rest_of_page(std::uint32_t at, std::uint32_t page_bytes) {
 }  // namespace
 
 Result<void> NvmControl::expect_pins() const {
-  if (auto present = expect_present(card_); !present || card_.features->nvm_pins) return present;
+  if (auto present = expect_present(card_); !present || card_.traits->features.nvm_pins) return present;
   return fail(ErrorCode::not_supported,
               fmt::format("{}: the card has no EEPROM at its pins (it never sets EECD.GNT)", card_.name),
               "its NVM can only be read; write that of an in-process card or of a real one");

@@ -10,12 +10,12 @@ constexpr std::uint32_t rounded_up(std::uint32_t bytes) noexcept { return (bytes
 
 }  // namespace
 
-// The largest sizes are those after power-on: QEMU, hw/net/igb_core.c, igb_mac_reg_init. For the smallest one, flow
+// The largest sizes are those after power-on. For the smallest one, flow
 // control needs room for two of the longest frames above the high mark and for a mark below it.
 PacketBufferLimits packet_buffer_limits(const hw::igb::CardTraits& card) noexcept {
   return {.unit = kUnit,
           .min = {.receive = rounded_up(2 * card.max_frame + kUnit), .transmit = rounded_up(card.max_frame)},
-          .max = {.receive = hw::igb::kReceiveBufferKib * kUnit, .transmit = hw::igb::kTransmitBufferKib * kUnit}};
+          .max = {.receive = card.receive_buffer, .transmit = card.transmit_buffer}};
 }
 
 // A reset by CTRL.RST keeps the sizes (I-M-RESET), a function level reset may not, so each start writes them.

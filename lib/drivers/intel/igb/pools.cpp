@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/function_filters.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/config_check.hpp"
 #include "net/rss_setting.hpp"
@@ -47,8 +46,9 @@ Result<void> check_vlans(const QueuePoolsConfig& config, const Card& card) {
       all.insert(vlan);
     }
   }
-  if (all.size() > FunctionVlans::kMost) {
-    return refuse(card.name, fmt::format("pools: {} VLANs are more than {}", all.size(), FunctionVlans::kMost),
+  const std::size_t most = card.traits->pool_vlans - 1;  // besides VLAN 0
+  if (all.size() > most) {
+    return refuse(card.name, fmt::format("pools: {} VLANs are more than {}", all.size(), most),
                   "the card knows so many VLANs of pools");
   }
   const bool all_untagged =
@@ -65,11 +65,12 @@ Result<void> check_pool_queues(const QueuePoolsConfig& config, std::uint32_t que
       return refuse(card.name, fmt::format("pools: pool {} cannot have {} queues", number, own),
                     "a pool has one or two queues");
     }
-    const std::size_t last = number + (own - 1) * std::size_t{hw::igb::kPools};
+    const std::size_t last = number + (own - 1) * std::size_t{card.traits->pools};
     if (last < queues) continue;
-    return refuse(card.name,
-                  fmt::format("pools: pool {} needs receive queue {}, and there are {}", number, last, queues),
-                  "pool n has receive queue n, and with two queues n + 8: configure more queues, or set fewer pools");
+    return refuse(
+        card.name, fmt::format("pools: pool {} needs receive queue {}, and there are {}", number, last, queues),
+        fmt::format("pool n has receive queue n, and with two queues n + {}: configure more queues, or set fewer pools",
+                    card.traits->pools));
   }
   return {};
 }
@@ -78,8 +79,8 @@ Result<void> check_pool_queues(const QueuePoolsConfig& config, std::uint32_t que
 
 Result<void> check_pools(const Card& card, const QueuePoolsConfig& config, std::uint32_t queues) {
   const std::size_t pools = config.pools.size();
-  if (pools > hw::igb::kPools) {
-    return refuse(card.name, fmt::format("pools: {} are more than {}", pools, hw::igb::kPools),
+  if (pools > card.traits->pools) {
+    return refuse(card.name, fmt::format("pools: {} are more than {}", pools, card.traits->pools),
                   "the card has so many pools");
   }
   if (auto fits = check_pool_queues(config, queues, card); !fits) return fits;
@@ -87,7 +88,7 @@ Result<void> check_pools(const Card& card, const QueuePoolsConfig& config, std::
     return refuse(card.name, fmt::format("default_pool = {} is not a pool", *config.default_pool),
                   "pools are counted from 0; nullopt means none");
   }
-  if (queues_of_a_pool(config) > 1 && !card.features->pool_rss) {
+  if (queues_of_a_pool(config) > 1 && !card.traits->features.pool_rss) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the card has no RSS within pools", card.name),
                 "give each pool one queue");
   }
@@ -162,7 +163,7 @@ void start_pools(const Card& card, const Settings& settings) {
 void write_pool_settings(const Card& card, const Settings& settings) {
   const QueuePoolsConfig& config = settings.pools;
   const bool all_multicast = settings.promiscuous || settings.all_multicast;
-  for (std::uint32_t number = 0; number < hw::igb::kPools; ++number) {
+  for (std::uint32_t number = 0; number < card.traits->pools; ++number) {
     reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card, receive_limit(settings))) | reg::VMOLR::LPE;
     if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);
     if (!settings.queues.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
@@ -172,12 +173,12 @@ void write_pool_settings(const Card& card, const Settings& settings) {
       if (pool.queues > 1) value = value.with(reg::VMOLR::RSSE);
       if (pool.broadcasts) value = value.with(reg::VMOLR::BAM);
       if (all_multicast) value = value.with(reg::VMOLR::MPME);
-      if (all_multicast && !card.features->pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
+      if (all_multicast && !card.traits->features.pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
     }
     card.regs.write<reg::VMOLR>(number, value);
   }
   // The table of groups is not used otherwise.
-  for (std::uint32_t word = 0; !card.features->pool_all_multicast && word < reg::kMulticastTableWords; ++word) {
+  for (std::uint32_t word = 0; !card.traits->features.pool_all_multicast && word < reg::kMulticastTableWords; ++word) {
     card.regs.write<reg::MTA>(word, reg::MTA::Value(all_multicast ? ~std::uint32_t{0} : 0));
   }
   reg::RPLOLR::Value copies;

@@ -28,27 +28,23 @@ bool frames_may_wait(const ValidatedConfig& config) {
   return std::any_of(config.rx.begin(), config.rx.end(), [](const ValidatedRxQueue& queue) { return !queue.drops; });
 }
 
-/// Bits of the table of hashes (MTA), and so the addresses that it can tell apart.
-constexpr std::uint32_t kHashes = 32 * reg::kMulticastTableWords;
-
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.packet_buffers = packet_buffer_limits(card);
   limits.max_unicast = card.exact_addresses - 1;
-  limits.max_multicast = kHashes;
-  limits.max_pools = hw::igb::kPools;
+  limits.max_multicast = 32 * reg::kMulticastTableWords;  // bits of MTA, and so the hashes that it can tell apart
+  limits.max_pools = card.pools;
   limits.rss_table = reg::kRedirectionEntries;
   limits.rss_types = RssTypes::kAll;
-  limits.max_tx_rate = hw::igb::kFastestLink;
+  limits.max_tx_rate = card.fastest_link;
   limits.link_modes = kPhyModes;
-  limits.clock = CardClock::kLimits;
-  const hw::intel::CardFeatures& features = intel::features_of(device);
-  limits.replicate_headers = features.copies_headers;
-  PortInfo info = intel::describe_port(device, "igb", fmt::format("Intel {}", card.name), index, limits);
-  info.missed_count = features.counts_all_missed ? MissedCount::exact : MissedCount::lower_bound;
+  limits.clock = clock_limits(card.clock);
+  limits.replicate_headers = card.features.copies_headers;
+  PortInfo info = intel::describe_port(device, "igb", card.name, card.features, index, limits);
+  info.missed_count = card.features.counts_all_missed ? MissedCount::exact : MissedCount::lower_bound;
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;
   info.offloads.tx_flags |= TxOffload::timestamp;
-  info.offloads.segments_tunnels = features.segments_tunnels;
+  info.offloads.segments_tunnels = card.features.segments_tunnels;
   return info;
 }
 
@@ -58,10 +54,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
            std::uint16_t index)
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = std::move(context), .name = device_->name()},
-            &traits,
-            &intel::features_of(*device_),
-            device_.get()},
+      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
       identity_(device_->identity()) {
   queues()->allow_sleeping(device_->interrupt_vectors());
 }
@@ -130,7 +123,7 @@ Result<void> Port::start() {
   // Linux, igb_main.c, igb_cache_ring_register: the first queues belong to the functions.
   card_.first_queue = functions_.count();
   exchange_registers(queue_window());
-  statistics_.use_queues(card_.first_queue, functions_.enabled() ? 1 : hw::igb::kRxQueues);
+  statistics_.use_queues(card_.first_queue, functions_.enabled() ? 1 : card_.traits->queues);
   // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
   if (!functions_.enabled()) {
     statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),

@@ -37,7 +37,6 @@ void Port::list_capabilities() {
                    by_settings<VlanFilter>(),
                    by_settings<VlanStripping>(),
                    by_settings<DoubleVlan>(),
-                   by_settings<QueuePools>(),
                    by_settings<TxRateLimit>(),
                    by_settings<PortClock>(clock_),
                    by_settings<FrameStamps>(stamps_),
@@ -49,7 +48,8 @@ void Port::list_capabilities() {
                    offer<RegisterDump>(*this),
                    transmit_watch(),
                    receive_watch()};
-  if (card_.features->flow_filters) capabilities_.push_back(by_settings<FlowRules>());
+  if (card_.traits->pools > 1) capabilities_.push_back(by_settings<QueuePools>());
+  if (card_.traits->features.flow_filters) capabilities_.push_back(by_settings<FlowRules>());
   if (functions_.max_functions() != 0) capabilities_.push_back(by_settings<VirtualFunctions>(functions_));
 }
 

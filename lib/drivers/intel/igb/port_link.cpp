@@ -78,7 +78,7 @@ Result<void> Port::check_link_is_free() const {
 Result<void> Port::check_link(const Settings& from, const Settings& to) const {
   const bool stops = from.phy_enabled && !to.phy_enabled;
   const bool forces = to.link.forced && to.link != from.link;
-  if ((stops || forces) && !card_.features->link_control) {
+  if ((stops || forces) && !card_.traits->features.link_control) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: {}: the card's PHY has a link by autonegotiation alone", card_.name,
                             stops ? "stopping the PHY" : "a forced mode"),

@@ -23,7 +23,7 @@ Result<void> Port::suspend() {
   packet_buffers_.restore();
   if (settings().wake.any()) {
     if (auto armed = arm_wake(card_, settings().wake, mac_of(settings()), settings().link); !armed) return armed;
-  } else if (card_.features->link_control && !read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) {
+  } else if (card_.traits->features.link_control && !read_with_retry<reg::MANC>(card_).has(reg::MANC::RCV_TCO_EN)) {
     if (auto stopped = stop_phy(card_); !stopped) return stopped;
   }
   announce_driver(card_, false);
@@ -73,9 +73,7 @@ Result<void> Port::resume() {
 
 Result<void> Port::check_same_card(const Device& device) const {
   const PciIdentity other = device.identity();
-  if (other.vendor == identity_.vendor && other.device == identity_.device &&
-      &intel::features_of(device) == card_.features)
-    return {};
+  if (hw::igb::find_card(other) == hw::igb::find_card(identity_)) return {};
   return fail(ErrorCode::not_supported,
               fmt::format("{}: {} is another card ({:04x}:{:04x}) than the port's ({:04x}:{:04x})", card_.name,
                           device.name(), other.vendor, other.device, identity_.vendor, identity_.device),

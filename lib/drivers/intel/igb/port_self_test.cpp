@@ -39,7 +39,7 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
     return fail(ErrorCode::bad_state, fmt::format("{}: the test would reset the port's virtual functions", card_.name),
                 "disable the functions first (VirtualFunctions)");
   }
-  const LoopbackMode loop = card_.features->phy_loopback ? LoopbackMode::phy : LoopbackMode::mac;
+  const LoopbackMode loop = card_.traits->features.phy_loopback ? LoopbackMode::phy : LoopbackMode::mac;
   const std::array<SelfTestStep, 5> parts{
       [this] { return Result<SelfTestResult>(test_registers(card_)); },
       [this] { return Result<SelfTestResult>(test_nvm(card_)); }, [this] { return test_messages(); },

@@ -50,7 +50,7 @@ void write_split_types(const Card& card, const ValidatedConfig& config) {
                                          reg::PSRTYPE::TUNNEL_UDP | reg::PSRTYPE::IPV6_FRAGMENT |
                                          reg::PSRTYPE::IPV6_TCP | reg::PSRTYPE::IPV6_UDP;
   const reg::PSRTYPE::Value types = splits_headers(config) ? kTypes : reg::PSRTYPE::Value();
-  for (std::uint32_t pool = 0; pool < reg::kPools; ++pool) card.regs.write<reg::PSRTYPE>(pool, types);
+  for (std::uint32_t pool = 0; pool < reg::PSRTYPE::kCount; ++pool) card.regs.write<reg::PSRTYPE>(pool, types);
 }
 
 // DPDK, igb_ethdev.c, igb_vlan_hw_extend_enable: the second tag counts, too.

@@ -9,7 +9,6 @@
 #include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "drivers/intel/igbvf/requests.hpp"
-#include "hw/intel/igbvf/ids.hpp"
 #include "net/frame_size.hpp"
 #include "net/port_identity.hpp"
 
@@ -20,12 +19,11 @@ namespace {
 constexpr Duration kDisableDelay = milliseconds(10);
 
 constexpr std::uint32_t kMailboxVector = 0;
-constexpr std::uint32_t kMaxMtu = hw::intel::kMaxFrameBytes - wire_bytes(0);
 
 // Missed frames are a lower bound: those without a descriptor are counted in 12 bits, and those that found the packet
 // buffer full are counted for the physical function only.
-PortInfo describe(const Device& device, std::uint16_t index) {
-  PortLimits limits = intel::queue_limits(kQueues, kMaxMtu);
+PortInfo describe(const Device& device, const hw::igbvf::CardTraits& card, std::uint16_t index) {
+  PortLimits limits = intel::queue_limits(card.queues, card.max_frame - wire_bytes(0));
   limits.promiscuous = false;
   limits.max_multicast = hw::igbvf::kMaxMulticast;
   limits.keep_fcs = false;         // the physical function decides for all (RCTL.SECRC)
@@ -33,7 +31,7 @@ PortInfo describe(const Device& device, std::uint16_t index) {
   limits.max_header = 0;           // and here (PSRTYPE)
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
-  PortInfo info = intel::describe_port(device, "igbvf", fmt::format("Intel {}", hw::igbvf::kName), index, limits);
+  PortInfo info = intel::describe_port(device, "igbvf", card.name, card.features, index, limits);
   info.missed_count = MissedCount::lower_bound;
   return info;
 }
@@ -70,18 +68,20 @@ void enable_interrupts(const Card& card, Device& device, intel::QueueSet& queues
 
 }  // namespace
 
-Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index)
-    : QueuePort(context, describe(*device, index)),
+Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igbvf::CardTraits& traits,
+           std::uint16_t index)
+    : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
+      traits_(traits),
       card_{.regs = {}, .context = std::move(context), .name = device_->name()} {
   queues()->allow_sleeping(device_->interrupt_vectors());
 }
 
 Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
-                                               std::unique_ptr<Device> device) {
+                                               const hw::igbvf::CardTraits& traits, std::unique_ptr<Device> device) {
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
-  std::unique_ptr<Port> port(new Port(context, std::move(device), *index));
+  std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
   if (auto up = port->bring_up(); !up) {
     static_cast<void>(port->release(true));
     context->return_port_index(*index);
@@ -91,17 +91,18 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
 }
 
 CardDriver driver() {
-  return {.name = "igbvf",
-          .cards = {{.vendor = hw::igbvf::kVendorId,
-                     .device = hw::igbvf::kDeviceId,
-                     .name = std::string(hw::igbvf::kName)}},
-          .probe = probe};
+  CardDriver row{.name = "igbvf", .cards = {}, .probe = probe};
+  for (const hw::igbvf::CardTraits& card : hw::igbvf::kCards) {
+    if (card.subsystem != hw::intel::Subsystem{}) continue;  // the id has a row without one
+    row.cards.push_back({.vendor = hw::igbvf::kVendorId, .device = card.id, .name = std::string(card.name)});
+  }
+  return row;
 }
 
 Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
   const PciIdentity card = device->identity();
-  const bool is_known = card.vendor == hw::igbvf::kVendorId && card.device == hw::igbvf::kDeviceId;
-  if (is_known) return Port::open(context.state(), std::move(device));
+  const hw::igbvf::CardTraits* const traits = hw::igbvf::find_card(card);
+  if (traits != nullptr) return Port::open(context.state(), *traits, std::move(device));
   return fail(
       ErrorCode::not_supported,
       fmt::format("{}: {:04x}:{:04x} is not a virtual function of an 82576", device->name(), card.vendor, card.device),
@@ -185,11 +186,11 @@ Result<void> Port::halt() {
 // The settings are requested by the start that may follow.
 Result<void> Port::attach(std::unique_ptr<Device> device) {
   const PciIdentity other = device->identity();
-  if (other.vendor != hw::igbvf::kVendorId || other.device != hw::igbvf::kDeviceId) {
+  if (hw::igbvf::find_card(other) != &traits_) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: {} ({:04x}:{:04x}) is not a virtual function of an 82576", card_.name, device->name(),
-                            other.vendor, other.device),
-                "attach a virtual function, or open a port for this device");
+                fmt::format("{}: {} ({:04x}:{:04x}) is another card than the port's {}", card_.name, device->name(),
+                            other.vendor, other.device, traits_.name),
+                "attach a card of the same kind, or open a port for this device");
   }
   device_ = std::move(device);
   dma_ended_ = true;

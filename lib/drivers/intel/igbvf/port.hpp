@@ -11,6 +11,7 @@
 #include "drivers/intel/igbvf/mailbox.hpp"
 #include "drivers/intel/igbvf/statistics.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
+#include "hw/intel/igbvf/ids.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/port_driver.hpp"
@@ -23,6 +24,7 @@ class Port final : public intel::QueuePort, private RegisterDump {
  public:
   /// Resets the function and opens a port on it. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
+                                                                const hw::igbvf::CardTraits& traits,
                                                                 std::unique_ptr<Device> device);
 
   [[nodiscard]] MacAddress permanent_mac() const override { return permanent_mac_; }
@@ -47,7 +49,8 @@ class Port final : public intel::QueuePort, private RegisterDump {
   [[nodiscard]] Result<void> release(bool failed) override;
 
  private:
-  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index);
+  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igbvf::CardTraits& traits,
+       std::uint16_t index);
 
   [[nodiscard]] bool may_transmit() const override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
@@ -65,6 +68,7 @@ class Port final : public intel::QueuePort, private RegisterDump {
   std::array<CapabilityEntry, 5> capabilities_{offer<RegisterDump>(*this), transmit_watch(), interrupt_capability(),
                                                by_settings<MulticastFilter>(), by_settings<VlanFilter>()};
   std::unique_ptr<Device> device_;
+  const hw::igbvf::CardTraits& traits_;
   Card card_;
   Mailbox mailbox_;
   MacAddress permanent_mac_{};

@@ -146,8 +146,8 @@ std::vector<int> Port::events() const {
 std::vector<RegisterValue> Port::registers() {
   if (!expect_open()) return {};
   auto values = dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);
-  intel::dump_aliases(card_.regs.bar(), hw::intel::kRxQueueRegisters, kQueues, values);
-  intel::dump_aliases(card_.regs.bar(), hw::intel::kTxQueueRegisters, kQueues, values);
+  intel::dump_aliases(card_.regs.bar(), hw::intel::kRxQueueRegisters, traits_.queues, values);
+  intel::dump_aliases(card_.regs.bar(), hw::intel::kTxQueueRegisters, traits_.queues, values);
   return values;
 }
 

@@ -76,14 +76,14 @@ OffloadLimits queue_offloads() noexcept {
           .max_tso = kMaxTso};
 }
 
-PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card, std::uint16_t index,
-                       const PortLimits& limits) {
+PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
+                       const hw::intel::CardFeatures& features, std::uint16_t index, const PortLimits& limits) {
   const std::string& name = device.name();
   OffloadLimits offloads = queue_offloads();
-  if (!features_of(device).segments_udp) offloads.tx_flags &= ~std::uint32_t{TxOffload::udp_segmentation};
+  if (!features.segments_udp) offloads.tx_flags &= ~std::uint32_t{TxOffload::udp_segmentation};
   return {.name = name,
           .driver = std::string(driver),
-          .card = std::string(card),
+          .card = fmt::format("Intel {}", card),
           .backend = name.substr(0, name.find(':')),
           .index = index,
           .numa_node = device.numa_node(),

@@ -29,15 +29,10 @@ namespace pollux::drivers::intel {
 /// by default.
 [[nodiscard]] OffloadLimits queue_offloads() noexcept;
 
-/// What the card that `device` gives access to has or lacks.
-[[nodiscard]] inline const hw::intel::CardFeatures& features_of(const Device& device) {
-  const PciIdentity identity = device.identity();
-  return hw::intel::find_features(identity.subsystem_vendor, identity.subsystem_device);
-}
-
-/// PortInfo of the card that `device` gives access to.
+/// PortInfo of Intel's `card`, which `device` gives access to.
 [[nodiscard]] PortInfo describe_port(const Device& device, std::string_view driver, std::string_view card,
-                                     std::uint16_t index, const PortLimits& limits);
+                                     const hw::intel::CardFeatures& features, std::uint16_t index,
+                                     const PortLimits& limits);
 
 /// The part of a driver that handles queues of advanced descriptors and their memory. A card's driver derives from it
 /// and adds the control of the card.

@@ -12,9 +12,6 @@ namespace pollux::hw::igb {
 inline constexpr std::uint32_t kRxQueues = 16;
 inline constexpr std::uint32_t kTxQueues = 16;
 
-/// Mb/s of the fastest link.
-inline constexpr std::uint32_t kFastestLink = 1000;
-
 /// The registers are in BAR 0, which has 128 KiB (Linux igb maps it whole; QEMU, igb.c, IGB_MMIO size).
 inline constexpr std::uint32_t kRegisterBytes = 128 * 1024;
 inline constexpr std::uint32_t kRegisterBar = 0;
@@ -38,10 +35,6 @@ inline constexpr std::uint32_t kMinTxBytes = 17;
 inline constexpr std::uint32_t kCrcBytes = 4;
 inline constexpr std::uint32_t kVlanTagBytes = 4;
 
-/// The packet buffers after power-on, in KiB (QEMU, hw/net/igb_core.c, igb_mac_reg_init).
-inline constexpr std::uint32_t kReceiveBufferKib = 64;
-inline constexpr std::uint32_t kTransmitBufferKib = 40;
-
 /// MSI-X vectors of the silicon. The device reports its own number: QEMU's card has 10.
 inline constexpr std::uint32_t kMsixVectors = 25;
 
@@ -54,7 +47,7 @@ inline constexpr std::uint32_t kVlanTableWords = 128;
 /// RSS: 128 redirection entries, four per register, and a key of 40 bytes.
 inline constexpr std::uint32_t kRedirectionEntries = 128;
 inline constexpr std::uint32_t kRssKeyWords = 10;
-/// Pools (virtual machines) per port. Pool n has the queues n and n + 8. IVAR n has the vectors of the same queues.
+/// Pools (virtual machines) per port. Pool n has the queues n and n + 8.
 inline constexpr std::uint32_t kPools = 8;
 constexpr std::uint32_t pool_of(std::uint32_t queue) noexcept { return queue % kPools; }
 

@@ -9,7 +9,7 @@ namespace {
 
 const hw::CardTraits& traits_of(const CardOptions& options) {
   if (options.traits != nullptr) return *options.traits;
-  const hw::CardTraits* const row = hw::find_card(hw::kVendorId, options.device_id);
+  const hw::CardTraits* const row = hw::find_card({.vendor = hw::kVendorId, .device = options.device_id});
   return row != nullptr ? *row : hw::kCards[0];
 }
 
@@ -18,7 +18,7 @@ const hw::CardTraits& traits_of(const CardOptions& options) {
 Card::Card(CardOptions options)
     : options_(std::move(options)),
       traits_(traits_of(options_)),
-      interrupts_(registers_, timers_, options_.vectors),
+      interrupts_(registers_, timers_, traits_, options_.vectors.value_or(traits_.msix_vectors)),
       mailboxes_(registers_, interrupts_),
       statistics_(registers_),
       semaphores_(registers_, timers_, options_.package ? options_.package : std::make_shared<Package>(),
@@ -245,8 +245,8 @@ void Card::initialise(bool function_level) {
   registers_.set<hw::GCR>(!function_level                 ? express
                           : options_.express_version >= 2 ? express_default.with(hw::GCR::CAP_VER2)
                                                           : express_default);
-  registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(hw::kReceiveBufferKib) : receive_buffer);
-  registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(hw::kTransmitBufferKib) : transmit_buffer);
+  registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(traits_.receive_buffer / 1024) : receive_buffer);
+  registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(traits_.transmit_buffer / 1024) : transmit_buffer);
   const auto left = options_.used_before ? hw::EITR::Value(hw::EITR::INTERVAL.mask()) : hw::EITR::Value();
   for (std::uint32_t i = 0; i < moderation.size(); ++i) {
     registers_.set<hw::EITR>(i, function_level ? left : moderation[i]);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "hw/intel/igb/ids.hpp"
@@ -29,9 +30,9 @@ namespace pollux::models::igb {
 struct CardOptions {
   std::array<std::uint8_t, 6> mac{0x02, 0x00, 0x00, 0x82, 0x57, 0x60};
   std::uint16_t device_id = hw::kCards[0].id;
-  std::uint32_t lan_id = 0;             ///< index of the port in its package, 0 to 3
-  unsigned vectors = hw::kMsixVectors;  ///< MSI-X vectors; QEMU's card has 10
-  unsigned express_version = 2;         ///< of the PCI Express capability, as GCR reports it: 1 or 2
+  std::uint32_t lan_id = 0;              ///< index of the port in its package, 0 to 3
+  std::optional<unsigned> vectors = {};  ///< MSI-X vectors; absent: those of the traits
+  unsigned express_version = 2;          ///< of the PCI Express capability, as GCR reports it: 1 or 2
   /// An earlier driver has left values in what only power-on is known to clear (I-M-RESET), so that a driver which
   /// relies on them is noticed: interrupts are moderated as much as possible, and the machine may be woken.
   bool used_before = false;

@@ -117,7 +117,7 @@ Function::Function(Card& card, unsigned number) : card_(card), number_(number) {
 
 PciIdentity Function::identity() const {
   PciIdentity identity = card_.identity();
-  identity.device = vf::kDeviceId;
+  identity.device = vf::kCards[0].id;
   return identity;
 }
 

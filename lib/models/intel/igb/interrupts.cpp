@@ -58,8 +58,11 @@ std::uint32_t extended_bits(bool msix_mode) noexcept { return msix_mode ? kVecto
 
 }  // namespace
 
-Interrupts::Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors)
-    : registers_(registers), timers_(timers), vectors_(std::min(vectors, hw::kMsixVectors)) {
+Interrupts::Interrupts(RegisterFile& registers, Timers& timers, const hw::CardTraits& traits, unsigned vectors)
+    : registers_(registers),
+      timers_(timers),
+      ivar_distance_(traits.ivar_distance),
+      vectors_(std::min(vectors, hw::kMsixVectors)) {
   for (unsigned vector = 0; vector < hw::kMsixVectors; ++vector) {
     interval_[vector] = timers_.add([this, vector] {
       if ((postponed_ & bit(vector)) == 0) return;
@@ -132,14 +135,17 @@ void Interrupts::unmask(std::uint32_t bits) { add<hw::EIMS>(bits); }
 
 void Interrupts::raise_extended(std::uint32_t bits) { add<hw::EICR>(bits & extended_bits(msix_mode())); }
 
+std::uint32_t Interrupts::entry_of(std::uint32_t queue, unsigned shift) const {
+  const hw::QueueEntry at = hw::ivar_entry(queue, ivar_distance_);
+  return registers_.get<hw::IVAR>(at.index).raw() >> (at.high ? shift + 16 : shift);
+}
+
 std::uint32_t Interrupts::receive_entry(std::uint32_t queue) const {
-  if (belongs_to_function(queue)) return entry_of_function(queue, 0);
-  return registers_.get<hw::IVAR>(hw::pool_of(queue)).raw() >> (queue < hw::kPools ? 0 : 16);
+  return belongs_to_function(queue) ? entry_of_function(queue, 0) : entry_of(queue, 0);
 }
 
 std::uint32_t Interrupts::transmit_entry(std::uint32_t queue) const {
-  if (belongs_to_function(queue)) return entry_of_function(queue, 8);
-  return registers_.get<hw::IVAR>(hw::pool_of(queue)).raw() >> (queue < hw::kPools ? 8 : 24);
+  return belongs_to_function(queue) ? entry_of_function(queue, 8) : entry_of(queue, 8);
 }
 
 std::optional<Duration> Interrupts::interval_of(std::uint32_t entry) const {

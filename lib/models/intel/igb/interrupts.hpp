@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igbvf/registers.hpp"
 #include "models/intel/igb/register_file.hpp"
@@ -44,7 +45,7 @@ class MsixTable {
 /// igb_core.c.
 class Interrupts {
  public:
-  Interrupts(RegisterFile& registers, Timers& timers, unsigned vectors);
+  Interrupts(RegisterFile& registers, Timers& timers, const hw::CardTraits& traits, unsigned vectors);
 
   void reset(bool function_level);
   void on_message(std::function<void(unsigned vector)> handler) { send_ = std::move(handler); }
@@ -103,6 +104,7 @@ class Interrupts {
   void unmask(std::uint32_t bits);
   void install_function_hooks();
   [[nodiscard]] bool msix_mode() const;
+  [[nodiscard]] std::uint32_t entry_of(std::uint32_t queue, unsigned shift) const;
   [[nodiscard]] std::uint32_t receive_entry(std::uint32_t queue) const;  // its IVAR byte, in bits 7:0
   [[nodiscard]] std::uint32_t transmit_entry(std::uint32_t queue) const;
   [[nodiscard]] std::optional<Duration> interval_of(std::uint32_t entry) const;
@@ -122,6 +124,7 @@ class Interrupts {
 
   RegisterFile& registers_;
   Timers& timers_;
+  std::uint32_t ivar_distance_;
   unsigned vectors_;
   InterruptMode mode_ = InterruptMode::msix;
   std::function<void(unsigned)> send_;
