@@ -106,6 +106,7 @@ Result<void> PortMachine::restore_settings(const Settings& settings) {
   if (to->mac == driver_->permanent_mac()) to->mac = {};
   std::ranges::sort(to->multicast);
   to->multicast.erase(std::unique(to->multicast.begin(), to->multicast.end()), to->multicast.end());
+  to->slots = {};
   for (PlacedRule& rule : to->rules) {
     rule.slot = {};
     to->last_rule = std::max(to->last_rule, static_cast<std::uint64_t>(rule.id));

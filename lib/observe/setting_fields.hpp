@@ -176,8 +176,8 @@ void members(Fields& field, ValidatedConfig& value) {
 template <class Fields>
 void members(Fields& field, Settings& value) {
   auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, vlan_stripping, outer_vlan_type,
-         rules, last_rule, functions, rss, pools, tx_rates, pool_tx_rates, loopback, flow_control, link, phy_enabled,
-         moderation, wake, led, stamps, clock_frequency] = value;
+         slots, rules, last_rule, functions, rss, pools, tx_rates, pool_tx_rates, loopback, flow_control, link,
+         phy_enabled, moderation, wake, led, stamps, clock_frequency] = value;
   members(field, queues);
   field("mac", mac);
   field("mtu", mtu);

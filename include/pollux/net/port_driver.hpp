@@ -122,7 +122,7 @@ class POLLUX_API PortDriver {
 
   /// Called in states opened, configured and started. The rules that this driver adds to those of all ports
   /// (check_settings): a setting that it cannot have. `from` are the settings in force. Changes nothing else.
-  /// It may fill in what of `to` is the card's choice (PlacedRule).
+  /// It may fill in what of `to` is the card's choice (PlacedRule, FilterSlots).
   [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, Settings& /*to*/) { return {}; }
   /// Called in state started. Brings the card from settings to others, at once: what does not differ is not written.
   /// `to` are settings() already. If that fails, it is called again with both exchanged, except after device_removed,

@@ -33,6 +33,14 @@ struct PlacedRule : InstalledRule {
   [[nodiscard]] bool operator==(const PlacedRule&) const = default;
 };
 
+/// The filters that a card has for addresses and VLANs, which keep them as long as they are set: the driver's choice.
+struct FilterSlots {
+  std::map<std::uint16_t, MacAddress> addresses = {};
+  std::map<std::uint16_t, std::uint16_t> vlans = {};
+
+  [[nodiscard]] bool operator==(const FilterSlots&) const = default;
+};
+
 /// What a program has asked of a port. The port has one such value; a setter copies it, changes the copy, has it
 /// validated and applied, and keeps it. A value that is absent is the card's choice.
 /// Not part of it: actions, such as a reset of the PHY, and what is observed, such as the link.
@@ -47,6 +55,7 @@ struct Settings {
   std::optional<VlanSet> vlans = {};       ///< received VLANs (VlanFilter); absent: all, or for a virtual function none
   bool vlan_stripping = false;             ///< see VlanStripping
   std::optional<std::uint16_t> outer_vlan_type = {};          ///< see DoubleVlan
+  FilterSlots slots = {};                                     ///< of the addresses and VLANs above, and of functions
   std::vector<PlacedRule> rules = {};                         ///< in the order of their ids
   std::uint64_t last_rule = 0;                                ///< the id of the rule that was added last
   std::vector<VirtualFunctionConfig> functions = {};          ///< those that are enabled (VirtualFunctions)

@@ -88,6 +88,30 @@ TEST_F(AddressFilters, AllReceiveAddressesAreUsable) {
   EXPECT_EQ(fixture_.port.capability<UnicastFilter>()->unicast(), unicasts(most)) << "a refused list changes nothing";
 }
 
+// A receive address that is rewritten misses frames meanwhile.
+TEST_F(AddressFilters, KeepTheirPlaceAsLongAsTheyAreSet) {
+  ASSERT_TRUE(set_unicast({unicast(1), unicast(2), unicast(3)}));
+  const auto placed = [this] { return fixture_.port.settings().slots.addresses; };
+  const auto before = placed();
+  ASSERT_EQ(before.size(), 3U);
+  std::vector<std::uint32_t> written;
+  fixture_.card.with([&](models::igb::Card& card) {
+    card.registers().on_write<hw::igb::RAL>([&](std::uint32_t index, std::uint32_t) { written.push_back(index); });
+    return 0;
+  });
+  ASSERT_TRUE(set_unicast({unicast(3), unicast(9), unicast(2)}));
+  const auto after = placed();
+  for (const auto& [index, address] : before) {
+    if (address == unicast(1)) continue;
+    EXPECT_EQ(after.at(index), address);
+    EXPECT_EQ(std::count(written.begin(), written.end(), index), 0);
+  }
+  EXPECT_EQ(after.size(), 3U);
+  ASSERT_TRUE(set_unicast({unicast(9)}));
+  ASSERT_TRUE(fixture_.port.stop());
+  EXPECT_EQ(placed().begin()->second, unicast(9)) << "the settings of a stopped port have its place";
+}
+
 TEST_F(AddressFilters, GroupsThatFitAreComparedExactly) {
   ASSERT_TRUE(set_multicast({group(5), group(6)}));
   EXPECT_TRUE(receives(group(5)) && receives(group(6)));

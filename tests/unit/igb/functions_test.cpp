@@ -140,6 +140,44 @@ TEST_F(FunctionSettings, FiltersThePortsVlansWhileItRuns) {
   EXPECT_EQ(vlans(), left);
 }
 
+// A filter that is rewritten misses the frames of its VLAN meanwhile.
+TEST_F(FunctionSettings, AVlanKeepsItsFilterAsLongAsAnyoneHasIt) {
+  using card_reg::VLVF;
+  enable(2);
+  const auto filter = fixture.port.capability<VlanFilter>();
+  for (std::uint16_t vlan = 5; vlan < 8; ++vlan) ASSERT_TRUE(filter->set_vlan(vlan, true));
+  send({vf::first_word(vf::Message::reset)});
+  ASSERT_TRUE(joins(8));
+  const auto entry_of = [this](std::uint32_t vlan) {
+    std::uint32_t entry = 0;
+    while (entry < VLVF::kCount && fixture.card.value<VLVF>(entry).get(VLVF::VLANID) != vlan) ++entry;
+    return entry;
+  };
+  const std::uint32_t of_7 = entry_of(7), of_8 = entry_of(8);
+  ASSERT_TRUE(filter->set_vlan(5, false));
+  ASSERT_TRUE(functions->set_function(1, {.vlan = 8}));
+  ASSERT_TRUE(filter->set_vlan(4, true));
+  EXPECT_EQ(entry_of(7), of_7);
+  EXPECT_EQ(entry_of(8), of_8) << "requested, and then a setting of another function";
+  EXPECT_EQ(vlans()[8], 0b011u);
+  EXPECT_EQ(fixture.port.settings().slots.vlans.at(static_cast<std::uint16_t>(of_8)), 8);
+  ASSERT_TRUE(functions->set_function(1, {}));
+  EXPECT_EQ(entry_of(8), of_8) << "requested again alone";
+  EXPECT_EQ(vlans()[8], 0b001u);
+}
+
+TEST_F(FunctionSettings, AnAddressThatAFunctionHasChosenEndsWithItsReset) {
+  constexpr MacAddress kSet{2, 0, 0, 0, 0, 1};
+  enable(1);
+  ASSERT_TRUE(functions->set_function(0, {.mac = kSet, .trusted = true}));
+  send({vf::first_word(vf::Message::reset)});
+  send({vf::first_word(vf::Message::set_address), 0x0000'0002, 0x0000'0900});
+  EXPECT_EQ(state().mac, (MacAddress{2, 0, 0, 0, 0, 9}));
+  ASSERT_TRUE(functions->reset_function(0));
+  EXPECT_EQ(state().mac, kSet);
+  EXPECT_EQ(fixture.card.value<card_reg::RAH>(23).get(card_reg::RAH::ADDRESS), 0x0100u);
+}
+
 TEST_F(FunctionSettings, LetsAllGroupsPassIfAMessageCannotHoldThem) {
   using card_reg::VMOLR;
   enable(1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/filters.hpp"
 
+#include <set>
+
 namespace pollux::drivers::igb {
 
 MacAddress read_own_address(const Card& card) {
@@ -43,8 +45,65 @@ void clear_filters(const Card& card) {
   card.regs.flush();
 }
 
-void add_hashes(std::span<std::uint32_t> table, std::span<const std::uint16_t> hashes) {
+// The bit of MTA, or of UTA, while RCTL.MO is 0: bits 47 to 36 of the address. Linux, e1000_mac.c, igb_hash_mc_addr.
+std::vector<std::uint16_t> hashes_of(std::span<const MacAddress> addresses) {
+  std::vector<std::uint16_t> hashes;
+  for (const MacAddress& mac : addresses)
+    hashes.push_back(static_cast<std::uint16_t>((std::uint32_t{mac[4]} >> 4 | std::uint32_t{mac[5]} << 4) & 0xFFF));
+  return hashes;
+}
+
+void add_hashes(HashTable& table, std::span<const std::uint16_t> hashes) {
   for (const std::uint16_t hash : hashes) table[hash / 32U % table.size()] |= 1U << hash % 32U;
+}
+
+namespace {
+
+bool groups_fit(const Card& card, const Settings& settings) {
+  return settings.unicast.size() + settings.multicast.size() < card.traits->exact_addresses;
+}
+
+// Linux, e1000_mac.c, igb_update_mc_addr_list.
+HashTable group_table(const Card& card, const Settings& settings) {
+  HashTable table{};
+  if (!groups_fit(card, settings)) add_hashes(table, hashes_of(settings.multicast));
+  return table;
+}
+
+}  // namespace
+
+void place_addresses(const Card& card, Settings& settings) {
+  std::set<MacAddress> missing;
+  if (settings.functions.empty()) {
+    missing.insert(settings.unicast.begin(), settings.unicast.end());
+    if (groups_fit(card, settings)) missing.insert(settings.multicast.begin(), settings.multicast.end());
+  }
+  auto& slots = settings.slots.addresses;
+  std::erase_if(slots, [&](const auto& slot) { return missing.erase(slot.second) == 0; });
+  for (std::uint16_t index = 1; !missing.empty(); ++index) {
+    if (slots.try_emplace(index, *missing.begin()).second) missing.erase(missing.begin());
+  }
+}
+
+void write_addresses(const Card& card, const Settings* from, const Settings& to) {
+  const Settings none;
+  const Settings& before = from == nullptr ? none : *from;
+  const HashTable old_table = group_table(card, before);
+  const HashTable table = group_table(card, to);
+  HashTable both = table;
+  for (std::size_t word = 0; word < both.size(); ++word) both[word] |= old_table[word];
+  write_hashes<reg::MTA>(card, old_table, both);  // groups pass by their hash before they lose their receive address
+  const auto has = [](const Settings& settings, const auto& slot) {
+    const auto found = settings.slots.addresses.find(slot.first);
+    return found != settings.slots.addresses.end() && found->second == slot.second;
+  };
+  for (const auto& slot : before.slots.addresses) {
+    if (!has(to, slot)) clear_address(card, slot.first);
+  }
+  for (const auto& slot : to.slots.addresses) {
+    if (!has(before, slot)) write_address(card, slot.first, slot.second, 0);
+  }
+  write_hashes<reg::MTA>(card, both, table);
 }
 
 reg::RCTL::Setting promiscuity(bool promiscuous, bool all_multicast) {

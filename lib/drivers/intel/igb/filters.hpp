@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "drivers/intel/igb/card.hpp"
 #include "pollux/net/link.hpp"
@@ -22,8 +24,26 @@ void clear_address(const Card& card, std::uint32_t index);
 /// Clears every other filter of addresses: exact ones, multicast and unicast hashes.
 void clear_filters(const Card& card);
 
-/// Sets the bits of these hashes in a table of hashes, such as MTA.
-void add_hashes(std::span<std::uint32_t> table, std::span<const std::uint16_t> hashes);
+/// MTA or UTA.
+using HashTable = std::array<std::uint32_t, reg::kMulticastTableWords>;
+static_assert(reg::kMulticastTableWords == reg::kUnicastTableWords);
+[[nodiscard]] std::vector<std::uint16_t> hashes_of(std::span<const MacAddress> addresses);
+void add_hashes(HashTable& table, std::span<const std::uint16_t> hashes);
+/// Writes what differs from `before`, which the card has.
+template <class R>
+void write_hashes(const Card& card, const HashTable& before, const HashTable& after) {
+  for (std::uint32_t word = 0; word < after.size(); ++word) {
+    if (after[word] != before[word]) card.regs.write<R>(word, typename R::Value(after[word]));
+  }
+}
+
+/// Gives the further addresses of a port receive addresses. Unicast addresses are compared exactly. So are multicast
+/// groups if all of them fit beside these; otherwise they pass by their hash, which lets other groups pass, too.
+/// Virtual functions have the receive addresses for themselves, so all addresses of their port pass by their hash.
+void place_addresses(const Card& card, Settings& settings);
+/// Writes the further addresses of a port without functions; nullptr: after clear_filters. No address that stays in
+/// the list is missing at any time.
+void write_addresses(const Card& card, const Settings* from, const Settings& to);
 
 /// The RCTL bits for promiscuous and all-multicast mode.
 [[nodiscard]] hw::igb::RCTL::Setting promiscuity(bool promiscuous, bool all_multicast);

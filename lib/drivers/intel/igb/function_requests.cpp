@@ -33,7 +33,7 @@ MacAddress address_in(const MailboxWords& words) noexcept {
 // Linux, igb_main.c, igb_vf_reset_event.
 void FunctionControl::on_reset(unsigned number) {
   ++functions_[number].state.resets;
-  forget_requests(number);
+  change_requests([&] { forget_requests(number); });
   write(number);
 }
 
@@ -64,13 +64,14 @@ void FunctionControl::on_request(unsigned number) {
 void FunctionControl::answer_reset(unsigned number) {
   VirtualFunctionState& state = functions_[number].state;
   if (take_reset(card_, number)) ++state.resets;
-  forget_requests(number);
+  change_requests([&] { forget_requests(number); });
   state.driver_up = true;
   ++state.announcements;
   write(number);
   std::array<std::uint32_t, 3> words{hw::igbvf::first_word(Message::reset)};
-  if (state.mac) std::memcpy(&words[1], state.mac->data(), state.mac->size());
-  words[0] |= state.mac ? hw::igbvf::kAccepted : hw::igbvf::kRefused;
+  const auto mac = mac_of(number);
+  if (mac) std::memcpy(&words[1], mac->data(), mac->size());
+  words[0] |= mac ? hw::igbvf::kAccepted : hw::igbvf::kRefused;
   send(number, words);
 }
 
@@ -101,7 +102,6 @@ FunctionControl::Refusal FunctionControl::carry_out(unsigned number, const Mailb
 
 // Linux, igb_main.c, igb_set_vf_mac_addr.
 FunctionControl::Refusal FunctionControl::request_address(unsigned number, const MailboxWords& words) {
-  VirtualFunctionState& state = functions_[number].state;
   const std::uint32_t action = information_of(words[0]);
   const MacAddress mac = address_in(words);
   if (action != kRemoveOthers) {
@@ -109,8 +109,7 @@ FunctionControl::Refusal FunctionControl::request_address(unsigned number, const
     if (!is_station_address(mac)) return Refused::invalid_address;
   }
   if (action != 0) return request_other_address(number, action, mac);
-  state.mac = mac;
-  addresses_.write_own(number, mac);
+  change_requests([&] { functions_[number].requests.mac = mac; });
   return {};
 }
 
@@ -118,11 +117,18 @@ FunctionControl::Refusal FunctionControl::request_address(unsigned number, const
 FunctionControl::Refusal FunctionControl::request_other_address(unsigned number, std::uint32_t action,
                                                                 const MacAddress& mac) {
   if (action == kRemoveOthers) {
-    addresses_.remove_others(number);
+    change_requests([&] { functions_[number].requests.addresses.clear(); });
     return {};
   }
   if (action != kAddOther) return Refused::unknown_request;
-  if (!addresses_.add(number, mac, count())) return Refused::too_many_addresses;
+  const auto is_used = [this](std::uint32_t index) {
+    return std::any_of(functions_.begin(), functions_.end(),
+                       [index](const Function& one) { return one.requests.addresses.contains(index); });
+  };
+  std::uint32_t index = 1;
+  while (is_used(index)) ++index;
+  if (index >= card_.traits->exact_addresses - count()) return Refused::too_many_addresses;
+  change_requests([&] { functions_[number].requests.addresses[index] = mac; });
   return {};
 }
 
@@ -133,9 +139,10 @@ FunctionControl::Refusal FunctionControl::request_multicast(unsigned number, con
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     hashes[i] = static_cast<std::uint16_t>(words[1 + i / 2] >> 16 * (i % 2) & 0xFFF);
   }
-  functions_[number].many_groups = requested > hw::igbvf::kMaxMulticast;
-  addresses_.set_hashes(number, std::move(hashes));
-  follow_groups();
+  change_requests([&] {
+    functions_[number].requests.many_groups = requested > hw::igbvf::kMaxMulticast;
+    functions_[number].requests.groups = std::move(hashes);
+  });
   write_limits(number);
   return {};
 }
@@ -146,14 +153,14 @@ FunctionControl::Refusal FunctionControl::request_vlan(unsigned number, const Ma
   const auto vlan = static_cast<std::uint16_t>(words[1] & kVlanMask);
   if (vlan == 0) return {};  // a priority tag, which always passes
   if (!check_vlan(card_.name, vlan)) return Refused::invalid_vlan;
-  if (!vlans_.set(vlan, number, information_of(words[0]) != 0, true)) return Refused::too_many_vlans;
+  if (!request_vlan(number, vlan, information_of(words[0]) != 0)) return Refused::too_many_vlans;
   return {};
 }
 
 // Linux, igb_main.c, igb_set_vf_rlpml, which takes any length.
 FunctionControl::Refusal FunctionControl::request_max_frame(unsigned number, std::uint32_t bytes) {
   if (bytes < hw::igb::kMinFrameBytes || bytes > card_.traits->max_frame) return Refused::invalid_frame_length;
-  functions_[number].max_frame = bytes;
+  functions_[number].requests.max_frame = bytes;
   write_limits(number);
   return {};
 }
@@ -162,8 +169,7 @@ FunctionControl::Refusal FunctionControl::request_max_frame(unsigned number, std
 FunctionControl::Refusal FunctionControl::request_promiscuous(unsigned number, std::uint32_t word) {
   const std::uint32_t modes = information_of(word);
   if ((modes & ~hw::igbvf::kPromiscuousMulticast) != 0) return Refused::promiscuous;
-  functions_[number].all_multicast = modes != 0;
-  follow_groups();
+  change_requests([&] { functions_[number].requests.all_multicast = modes != 0; });
   write_limits(number);
   return {};
 }

@@ -11,7 +11,6 @@
 namespace pollux::drivers::igb {
 namespace {
 
-constexpr std::uint32_t kDefaultFrame = wire_bytes(1500);
 constexpr unsigned kPriorityShift = 13;
 
 }  // namespace
@@ -43,39 +42,36 @@ Result<void> FunctionControl::attach() {
   return {};
 }
 
-Result<void> FunctionControl::check(const Settings& from, const Settings& to) const {
+Result<void> FunctionControl::check(const Settings& from, Settings& to) const {
   if (to.functions.size() > max_functions()) {
     return refuse(card_.name,
                   fmt::format("{} virtual functions are more than {}", to.functions.size(), max_functions()),
                   "the card keeps the queues of one for the port itself");
   }
-  if (to.functions.empty() || vlans_.has_room(from, to)) return {};
-  return fail(ErrorCode::busy,
-              fmt::format("{}: there is no room for the VLANs of all functions and the port", card_.name),
-              fmt::format("remove some: with virtual functions the card knows {} VLANs", card_.traits->pool_vlans - 1));
+  return place_vlans(from, to);
 }
 
 Result<void> FunctionControl::apply(const Settings& from, const Settings& to) {
   if (from.functions.size() != to.functions.size()) {
     functions_ = {};
-    vlans_.clear();
+    requested_vlans_ = {};
     return card_.device->set_functions(count());
   }
+  if (!port_.running()) return {};
+  const Filters before = filters(from);
   for (unsigned number = 0; number < count(); ++number) {
-    const VirtualFunctionConfig& before = from.functions[number];
-    const VirtualFunctionConfig& now = to.functions[number];
-    if (now == before) continue;
-    if (now.mac) functions_[number].state.mac = now.mac;
-    if (!port_.running()) continue;
-    if (now.vlan != before.vlan) join_own_vlan(number);
-    write(number);
+    if (to.functions[number] == from.functions[number]) continue;
+    if (to.functions[number].mac) functions_[number].requests.mac.reset();
+    if (to.functions[number].vlan != from.functions[number].vlan) leave_vlans(number);
   }
-  if (port_.running()) write_untagged();
+  write(&before, filters(to));
+  for (unsigned number = 0; number < count(); ++number) {
+    if (to.functions[number] != from.functions[number]) write(number);
+  }
   return {};
 }
 
 void FunctionControl::write(unsigned number) {
-  addresses_.write_own(number, functions_[number].state.mac);
   write_inserted_tag(number);
   write_limits(number);
   write_spoof_checks();
@@ -88,7 +84,9 @@ Result<VirtualFunctionState> FunctionControl::function(unsigned number) {
     count(number);
     count_forged();
   }
-  return functions_[number].state;
+  VirtualFunctionState state = functions_[number].state;
+  state.mac = mac_of(number);
+  return state;
 }
 
 // QEMU, igb_core.c, igb_set_vtctrl. The function's driver learns of it from a message without kClearToSend.
@@ -100,7 +98,7 @@ Result<void> FunctionControl::reset_function(unsigned number) {
                 "start the port; a start resets all functions");
   }
   card_.regs.write<reg::PVTCTRL>(number, reg::PVTCTRL::RST);
-  forget_requests(number);
+  change_requests([&] { forget_requests(number); });
   write(number);
   send_control(number);
   card_.regs.flush();
@@ -113,15 +111,8 @@ void FunctionControl::start() {
   if (!enabled()) return;
   const Settings& settings = port_.settings();
   link_up_ = false;
-  addresses_.forget();
-  all_groups_ = false;
-  for (Function& function : functions_) function.all_multicast = function.many_groups = false;
-  // First the functions', so that what they requested before leaves room for the port's.
-  vlans_.clear();
   for (unsigned number = 0; number < count(); ++number) forget_requests(number);
-  note_port_vlans(settings.vlans);
-  write_untagged();
-  vlans_.write_all(count(), !settings.vlans);
+  write(nullptr, filters(settings));
   write_port_pool();
   for (unsigned number = 0; number < count(); ++number) write(number);
   card_.regs.write<reg::VT_CTL>(reg::VT_CTL::DEFAULT_POOL(count()) | reg::VT_CTL::REPLICATION_EN);
@@ -151,58 +142,21 @@ void FunctionControl::stop() {
   write_traffic();
 }
 
-void FunctionControl::set_port_hashes(const std::vector<std::uint16_t>& unicast, std::vector<std::uint16_t> groups) {
-  addresses_.set_hashes(count(), std::move(groups));
-  addresses_.set_unicast_hashes(unicast);
+void FunctionControl::write_port(const Settings& from, const Settings& to) {
+  const Filters before = filters(from);
+  write(&before, filters(to));
   write_port_pool();
 }
 
-// `check` has found room, here and below.
-void FunctionControl::note_port_vlans(const std::optional<VlanSet>& vlans) {
-  for (std::size_t vlan = 1; vlan < VlanSet().size(); ++vlan) {
-    static_cast<void>(vlans_.set(static_cast<std::uint16_t>(vlan), count(), vlans && vlans->test(vlan), false));
-  }
-}
-
-void FunctionControl::set_port_vlans(const std::optional<VlanSet>& vlans) {
-  note_port_vlans(vlans);
-  vlans_.write_all(count(), !vlans);
-}
-
-// And it leaves those that it has requested.
-void FunctionControl::join_own_vlan(unsigned number) {
-  vlans_.remove(number, port_.running());
-  const std::uint16_t vlan = config(number).vlan;
-  if (vlan != 0) static_cast<void>(vlans_.set(vlan, number, true, port_.running()));
+std::optional<MacAddress> FunctionControl::mac_of(unsigned number) const {
+  const std::optional<MacAddress>& requested = functions_[number].requests.mac;
+  return requested ? requested : config(number).mac;
 }
 
 void FunctionControl::forget_requests(unsigned number) {
-  Function& function = functions_[number];
-  function.state.driver_up = false;
-  function.all_multicast = false;
-  function.many_groups = false;
-  function.max_frame = kDefaultFrame;
-  if (!config(number).mac) function.state.mac.reset();
-  join_own_vlan(number);
-  addresses_.remove_others(number);
-  addresses_.set_hashes(number, {});
-  follow_groups();
-}
-
-// A frame passes the port's filter first (I-M-POOLS). Linux, igb_main.c, igb_set_rx_mode, opens both for its own pool.
-void FunctionControl::follow_groups() {
-  const bool all = std::any_of(functions_.begin(), functions_.begin() + count(),
-                               [](const Function& function) { return function.wants_all_groups(); });
-  if (std::exchange(all_groups_, all) != all && port_.running()) write_receive_control(card_, port_.settings(), all);
-  if (!card_.traits->features.pool_all_multicast && port_.running())
-    addresses_.let_all_groups_pass(all || port_has_all_groups());
-}
-
-// Where pools have only tables, that of groups comes with the unicast table, which is open if promiscuous.
-bool FunctionControl::port_has_all_groups() const {
-  const Settings& settings = port_.settings();
-  return card_.traits->features.pool_all_multicast ? settings.promiscuous || settings.all_multicast
-                                                   : settings.all_multicast && !settings.promiscuous;
+  functions_[number].state.driver_up = false;
+  functions_[number].requests = {};
+  leave_vlans(number);
 }
 
 reg::VMOLR::Value FunctionControl::groups(bool all, bool has_hashes) const {
@@ -211,21 +165,12 @@ reg::VMOLR::Value FunctionControl::groups(bool all, bool has_hashes) const {
   return has_hashes || (all && !card_.traits->features.pool_all_multicast) ? value.with(reg::VMOLR::ROMPE) : value;
 }
 
-// Linux, igb_main.c, igb_vf_reset, adds a function without a VLAN of its own to VLAN 0.
-void FunctionControl::write_untagged() const {
-  std::uint32_t pools = own_pools();
-  for (unsigned number = 0; number < count(); ++number) {
-    if (config(number).vlan == 0) pools |= 1U << number;
-  }
-  vlans_.write_untagged(pools);
-}
-
 // Linux, igb_main.c, igb_set_vmolr and igb_set_vf_vlan_strip: a function's tags are in its descriptors.
 void FunctionControl::write_limits(unsigned number) const {
-  const Function& function = functions_[number];
+  const Requests& requests = functions_[number].requests;
   reg::VMOLR::Value value =
-      groups(function.wants_all_groups(), addresses_.has_hashes(number))
-          .with(reg::VMOLR::RLPML(function.max_frame) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::STRVLAN);
+      groups(requests.wants_all_groups(), !requests.groups.empty())
+          .with(reg::VMOLR::RLPML(requests.max_frame) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::STRVLAN);
   if (!port_.settings().queues.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
   if (config(number).vlan == 0) value = value.with(reg::VMOLR::AUPE);
   card_.regs.write<reg::VMOLR>(number, value);
@@ -233,17 +178,14 @@ void FunctionControl::write_limits(unsigned number) const {
 
 // The unicast table serves the port's pool alone. In promiscuous mode all of its bits are set: Linux, igb_main.c,
 // igb_set_rx_mode and igb_set_uta.
-void FunctionControl::write_port_pool() {
-  if (!enabled()) return;
+void FunctionControl::write_port_pool() const {
   const Settings& settings = port_.settings();
-  follow_groups();
-  reg::VMOLR::Value value = groups(port_has_all_groups(), addresses_.has_hashes(count()))
+  reg::VMOLR::Value value = groups(port_has_all_groups(settings), !settings.multicast.empty())
                                 .with(reg::VMOLR::RLPML(limit_bytes(card_, receive_limit(settings))) | reg::VMOLR::LPE |
                                       reg::VMOLR::BAM | reg::VMOLR::AUPE);
   if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);
   if (!settings.queues.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
-  addresses_.let_all_unicast_pass(settings.promiscuous);
-  if (addresses_.passes_unicast()) value = value.with(reg::VMOLR::ROPE);
+  if (settings.promiscuous || !settings.unicast.empty()) value = value.with(reg::VMOLR::ROPE);
   card_.regs.write<reg::VMOLR>(count(), value);
 }
 

@@ -3,14 +3,17 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "drivers/intel/igb/function_filters.hpp"
+#include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/mailbox.hpp"
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/tx_rate.hpp"
+#include "net/frame_size.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/virtual_functions.hpp"
 
@@ -38,10 +41,11 @@ class FunctionControl final : public FunctionStates {
   [[nodiscard]] std::uint32_t own_pools() const noexcept { return enabled() ? 1U << count() : 0; }
 
   /// Whether a function receives every multicast frame, so that the port's own filter must let them pass.
-  [[nodiscard]] bool wants_all_groups() const noexcept { return all_groups_; }
+  [[nodiscard]] bool wants_all_groups() const;
 
-  /// Errors: invalid_argument (too many functions), busy (no room for the VLANs of the port and its functions).
-  [[nodiscard]] Result<void> check(const Settings& from, const Settings& to) const;
+  /// Gives the VLANs of the port and its functions filters. Errors: invalid_argument (too many functions), busy (no
+  /// room for the VLANs).
+  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) const;
   /// Enables as many functions as there are now, or applies what has changed of one. Errors: those of
   /// Device::set_functions.
   [[nodiscard]] Result<void> apply(const Settings& from, const Settings& to);
@@ -54,12 +58,8 @@ class FunctionControl final : public FunctionStates {
   void announce() const;
   /// Stops the functions' traffic and tells them. They must begin again after the next start.
   void stop();
-  /// Writes what the port's pool has of the port's other settings, if there are functions.
-  void write_port_pool();
-  /// The port receives these VLANs, or all. The port runs.
-  void set_port_vlans(const std::optional<VlanSet>& vlans);
-  /// The hashes of further addresses that the port receives. The port runs.
-  void set_port_hashes(const std::vector<std::uint16_t>& unicast, std::vector<std::uint16_t> groups);
+  /// Writes what has changed of the filters, and the settings of the port's own pool. The port runs.
+  void write_port(const Settings& from, const Settings& to);
   /// Answers at most one request of each function.
   void service();
   /// Tells the functions that the link has changed.
@@ -68,18 +68,46 @@ class FunctionControl final : public FunctionStates {
  private:
   using Refusal = std::optional<VirtualFunctionRefusal>;
   static constexpr std::size_t kCounted = 7;
-  struct Function {
-    VirtualFunctionState state;
+  /// What a function has requested since its reset. Its VLANs are in requested_vlans_.
+  struct Requests {
+    std::optional<MacAddress> mac = {};
+    std::map<std::uint32_t, MacAddress> addresses = {};  ///< other ones, by receive address
+    std::vector<std::uint16_t> groups = {};              ///< their hashes
     bool all_multicast = false;
-    bool many_groups = false;  // more than a message holds, so that all pass
+    bool many_groups = false;  ///< more than a message holds, so that all pass
+    std::uint32_t max_frame = wire_bytes(1500);
     [[nodiscard]] bool wants_all_groups() const noexcept { return all_multicast || many_groups; }
+  };
+  struct Function {
+    VirtualFunctionState state;  ///< without `mac`
+    Requests requests;
 
     // Of the port's last message: whether the function's driver has not read it, and whether it tells the driver either
     // that it may send requests or that it must announce itself.
     bool is_unread = false;
     bool tells_state = false;
-    std::uint32_t max_frame = 0;
     std::array<std::uint32_t, kCounted> counted{};  ///< the card's counters at the last look
+  };
+
+  /// A VLAN that functions have requested.
+  struct RequestedVlan {
+    std::uint16_t vlan = 0;  ///< 0: none
+    std::uint32_t pools = 0;
+  };
+  struct PoolAddress {
+    MacAddress mac{};
+    std::uint32_t pools = 0;  ///< 0: none
+    [[nodiscard]] bool operator==(const PoolAddress&) const = default;
+  };
+  /// What the card's filters have with some settings, and with what the functions have requested.
+  struct Filters {
+    std::array<PoolAddress, reg::RAL::kCount> addresses{};  ///< from 1 on
+    HashTable groups{};
+    HashTable unicast{};  ///< of the port
+    std::array<reg::VLVF::Value, reg::VLVF::kCount> entries{};
+    std::array<std::uint32_t, reg::kVlanTableWords> vlans{};
+
+    void add_vlan(std::uint32_t entry, std::uint16_t vlan, std::uint32_t pools);
   };
 
   [[nodiscard]] const VirtualFunctionConfig& config(unsigned number) const {
@@ -88,14 +116,10 @@ class FunctionControl final : public FunctionStates {
   /// A pool for the port must be left.
   [[nodiscard]] unsigned most_functions() const noexcept { return card_.traits->pools - 1U; }
   void write(unsigned number);
+  [[nodiscard]] std::optional<MacAddress> mac_of(unsigned number) const;
   void forget_requests(unsigned number);
-  /// It is in its VLAN alone.
-  void join_own_vlan(unsigned number);
   void write_limits(unsigned number) const;
-  void note_port_vlans(const std::optional<VlanSet>& vlans);
-  void write_untagged() const;
-  void follow_groups();
-  [[nodiscard]] bool port_has_all_groups() const;
+  void write_port_pool() const;
   [[nodiscard]] reg::VMOLR::Value groups(bool all, bool has_hashes) const;
   void write_traffic() const;
   void write_spoof_checks() const;
@@ -106,6 +130,18 @@ class FunctionControl final : public FunctionStates {
   void count(unsigned number);
   void count_forged();
   void follow_second_queue(unsigned number);
+
+  // function_filters.cpp
+  [[nodiscard]] bool port_has_all_groups(const Settings& settings) const;
+  [[nodiscard]] Filters filters(const Settings& settings) const;
+  /// Writes what differs from `before`, which the card has; nullptr: after clear_filters.
+  void write(const Filters* before, const Filters& after) const;
+  /// Writes what a change of requests changes. The port runs.
+  void change_requests(const std::function<void()>& change);
+  void leave_vlans(unsigned number);
+  [[nodiscard]] Result<void> place_vlans(const Settings& from, Settings& to) const;
+  /// Returns false if there is no room.
+  [[nodiscard]] bool request_vlan(unsigned number, std::uint16_t vlan, bool receive);
 
   // function_requests.cpp
   void on_reset(unsigned number);
@@ -124,9 +160,7 @@ class FunctionControl final : public FunctionStates {
   const PortDriver& port_;
   TxRates& rates_;
   std::array<Function, hw::igb::kPools> functions_{};
-  FunctionVlans vlans_{card_};
-  FunctionAddresses addresses_{card_};
-  bool all_groups_ = false;  // a function receives every multicast frame
+  std::array<RequestedVlan, reg::VLVF::kCount> requested_vlans_{};  // by entry
   bool link_up_ = false;
 };
 

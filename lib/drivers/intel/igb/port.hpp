@@ -8,7 +8,6 @@
 #include <span>
 #include <vector>
 
-#include "drivers/intel/igb/address_filters.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/card_clock.hpp"
 #include "drivers/intel/igb/filters.hpp"
@@ -111,7 +110,6 @@ class Port final : public intel::QueuePort,
   }
   /// The limit of the whole card, for the frames of virtual functions, too.
   [[nodiscard]] ReceiveLimit card_limit(const Settings& settings) const noexcept;
-  void write_port_vlans(const Settings* from, const Settings& to);
   /// The card's registers of the port's queues: those behind the queues of virtual functions.
   [[nodiscard]] intel::QueueRegisters queue_window() const;
   [[nodiscard]] static LinkSetup link_setup(const Settings& settings);
@@ -143,7 +141,6 @@ class Port final : public intel::QueuePort,
   StampLatches stamps_{card_, clock_, *this};
   PacketBufferSizes packet_buffers_{card_};
   FunctionControl functions_{card_, *this, tx_rates_};
-  AddressFilters addresses_{card_, functions_};
   PciIdentity identity_;
   NvmControl nvm_{card_};
   PauseModes pause_;               // in force while the link is up

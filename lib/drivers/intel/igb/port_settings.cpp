@@ -84,6 +84,11 @@ Result<void> check_features(std::uint32_t from, std::uint32_t to, std::string_vi
   return {};
 }
 
+/// What VFTA has for a port without functions.
+VlanSet vlans_of(const Settings& settings) {
+  return !settings.pools.pools.empty() ? pool_vlans(settings.pools) : settings.vlans.value_or(VlanSet());
+}
+
 /// The features in use that exclude others.
 std::uint32_t features(const Settings& settings) {
   const ValidatedConfig& queues = settings.queues;
@@ -112,6 +117,9 @@ Result<void> Port::check(const Settings& from, Settings& to) {
   }
   if (to.rules != from.rules || to.stamps != from.stamps) {
     if (auto fits = place_rules(card_, to); !fits) return fits;
+  }
+  if (to.unicast != from.unicast || to.multicast != from.multicast || to.functions != from.functions) {
+    place_addresses(card_, to);
   }
   if (to.vlans != from.vlans || to.functions != from.functions) {
     if (auto fits = functions_.check(from, to); !fits) return fits;
@@ -156,7 +164,10 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
   const bool receives = to.queues.rx_queues() != 0;
   if (from == nullptr) clear_filters(card_);
   if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools(to.pools) | functions_.own_pools());
-  if (changed(&Settings::vlans)) write_port_vlans(from, to);
+  if (!functions_.enabled() && changed(&Settings::vlans)) {
+    const std::optional<VlanSet> before = from != nullptr ? std::optional(vlans_of(*from)) : std::nullopt;
+    write_vlans(card_, before ? &*before : nullptr, vlans_of(to));
+  }
   if (changed(&Settings::vlan_stripping)) write_vlan_stripping(card_, to.vlan_stripping);
   if (changed(&Settings::mtu, &Settings::outer_vlan_type))
     card_.regs.write<reg::RLPML>(reg::RLPML::LENGTH(limit_bytes(card_, card_limit(to))));
@@ -179,13 +190,12 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     if (receives) enable_hash(card_);
     start_pools(card_, to);
     functions_.start();
-    addresses_.forget();
   } else if (changed(&Settings::mtu, &Settings::vlan_stripping, &Settings::outer_vlan_type, &Settings::promiscuous,
-                     &Settings::all_multicast)) {
+                     &Settings::all_multicast, &Settings::unicast, &Settings::multicast, &Settings::vlans)) {
     if (!to.pools.pools.empty()) write_pool_settings(card_, to);
-    if (functions_.enabled()) functions_.write_port_pool();
+    if (functions_.enabled()) functions_.write_port(*from, to);
   }
-  if (changed(&Settings::unicast, &Settings::multicast)) addresses_.write(to);
+  if (!functions_.enabled() && changed(&Settings::unicast, &Settings::multicast)) write_addresses(card_, from, to);
   // Pools of one queue, and those of functions, leave nothing to choose.
   if (receives && changed(&Settings::rss) && !functions_.enabled() && queues_of_a_pool(to.pools) != 1) {
     write_rss(card_, effective_rss(to, info().limits), queues_of_a_pool(to.pools) > 1);
@@ -197,17 +207,6 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
     write_receive_control(card_, to, functions_.wants_all_groups());
   }
   return flush_registers(card_);
-}
-
-void Port::write_port_vlans(const Settings* from, const Settings& to) {
-  if (functions_.enabled()) {
-    if (from != nullptr) functions_.set_port_vlans(to.vlans);
-  } else if (from == nullptr) {
-    write_vlans(card_, nullptr, !to.pools.pools.empty() ? pool_vlans(to.pools) : to.vlans.value_or(VlanSet()));
-  } else {
-    const VlanSet before = from->vlans.value_or(VlanSet());
-    write_vlans(card_, &before, to.vlans.value_or(VlanSet()));
-  }
 }
 
 // Linux, igb_main.c, igb_rlpml_set: each pool has a limit of its own (VMOLR), which may be above the port's.
