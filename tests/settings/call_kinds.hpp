@@ -39,5 +39,7 @@ std::function<Result<void>(CardPort&)> pass(Value value, Pass call, Note note) {
 [[nodiscard]] Call call_led(Source& from);
 [[nodiscard]] Call call_functions(Source& from);
 [[nodiscard]] Call call_function(Source& from);
+/// A request of a function by its mailbox, which ends with the function's reset.
+[[nodiscard]] Call call_request(Source& from);
 
 }  // namespace pollux::test::settings

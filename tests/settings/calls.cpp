@@ -258,6 +258,10 @@ constexpr std::array<Kind, 25> kSometimes{
     call_link,       call_phy,        call_moderation, call_clock,      call_stamps, call_loopback, call_wake,
     call_led,        call_test,       call_rss,        call_mac};
 constexpr std::array<Kind, 5> kExclusive{call_outer_type, call_add_rule, call_remove_rule, call_pools, call_functions};
+/// What a sequence with functions has besides: settings of functions, and those that share filters with them.
+constexpr std::array<Kind, 12> kOfFunctions{call_functions, call_function, call_function,  call_function,
+                                            call_function,  call_request,  call_request,   call_request,
+                                            call_vlan,      call_unicast,  call_multicast, call_promiscuity};
 
 }  // namespace
 
@@ -273,18 +277,25 @@ bool is_refusal(const Error& error) {
 }
 
 std::vector<Call> random_calls(Random& random, const Pools& pools, const Abilities& abilities) {
-  Source from{random, pools, abilities};
+  const bool with_functions = abilities.functions && random.once_in(5);
+  Abilities possible = abilities;
+  if (with_functions) possible.most_queues = 1;  // functions leave no others
+  Source from{random, pools, possible};
   std::vector<Kind> kinds(kAlways.begin(), kAlways.end());
   for (const Kind kind : kSometimes) {
     if (random.once_in(3)) kinds.push_back(kind);
   }
   std::vector<Call> calls{call_configure(from)};
-  switch (random.below(abilities.functions ? 6 : 5)) {
+  if (with_functions) {
+    kinds.insert(kinds.end(), kOfFunctions.begin(), kOfFunctions.end());
+    calls.push_back(call_functions(from));
+    calls.push_back({"start", [](CardPort& on) { return on.start(); }});
+  }
+  switch (with_functions ? 4 : random.below(5)) {
     case 0: kinds.insert(kinds.end(), {call_add_rule, call_add_rule, call_add_rule, call_remove_rule}); break;
     case 1: kinds.insert(kinds.end(), {call_pools, call_pools}); break;
     case 2: kinds.push_back(call_outer_type); break;
     case 3: kinds.insert(kinds.end(), kExclusive.begin(), kExclusive.end() - (abilities.functions ? 0 : 1)); break;
-    case 5: kinds.insert(kinds.end(), {call_functions, call_function, call_function, call_function}); break;
     default: break;
   }
   for (unsigned left = 8 + random.below(25); left > 0; --left) calls.push_back(random.one_of(kinds)(from));

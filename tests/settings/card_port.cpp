@@ -123,6 +123,12 @@ Result<void> CardPort::wait_for_link() {
   return {};
 }
 
+Result<void> CardPort::request(unsigned function, const std::vector<std::uint32_t>& words) {
+  send(function, words);
+  auto served = port().service();
+  return served ? Result<void>() : tl::unexpected<Error>(served.error());
+}
+
 Result<void> CardPort::settle() {
   if (state() == PortState::opened) {
     asked.config = PortConfig{.rx = {.pool = &pools_.frames, .ring = 64}, .tx = {.ring = 64}};
@@ -137,6 +143,9 @@ Result<void> CardPort::settle() {
   }
   stopped_rx.clear();
   stopped_tx.clear();
+  for (unsigned number = 0; number < asked.functions.size(); ++number) {
+    if (auto reset = port().capability<VirtualFunctions>()->reset_function(number); !reset) return reset;
+  }
   return wait_for_link();
 }
 

@@ -40,7 +40,10 @@ class CardPort {
   [[nodiscard]] Result<void> detach_and_attach();
   /// Makes transmit queue 0 hang, and runs the service until it has reset the port. Does nothing if the card cannot.
   [[nodiscard]] Result<void> hang_and_recover();
-  /// Starts the port and each of its queues, and waits for the link if there can be one.
+  /// A function sends a message, which the service of the started port answers.
+  [[nodiscard]] Result<void> request(unsigned function, const std::vector<std::uint32_t>& words);
+  /// Starts the port and each of its queues, ends what functions have requested, and waits for the link if there can be
+  /// one.
   [[nodiscard]] Result<void> settle();
   /// Waits for the link for some seconds, and runs the service.
   [[nodiscard]] Result<void> wait_for_link();
@@ -56,6 +59,8 @@ class CardPort {
  protected:
   /// Opens the card, also again.
   [[nodiscard]] virtual std::unique_ptr<Device> open_device() = 0;
+  /// Puts a message into a function's mailbox.
+  virtual void send(unsigned /*function*/, const std::vector<std::uint32_t>& /*words*/) {}
   /// Lets time pass.
   virtual void wait(Duration time) = 0;
   /// Makes the card's transmit queue hang. False: it cannot.

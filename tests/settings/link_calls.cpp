@@ -163,4 +163,27 @@ Call call_function(Source& from) {
               [number](Asked& asked, const VirtualFunctionConfig& value) { asked.functions[number] = value; })};
 }
 
+// The messages are those of Linux igbvf, mbx.h: the kind, and information from bit 16 on.
+Call call_request(Source& from) {
+  constexpr std::uint32_t kReset = 1, kAddress = 2, kGroups = 3, kVlan = 4, kMaxFrame = 5, kPromiscuous = 6;
+  constexpr std::uint32_t kInformation = 1U << 16;
+  const unsigned function = from.random.below(3);
+  const std::uint32_t group = from.random.below(0x1000) | from.random.below(0x1000) << 16;
+  const std::uint32_t address = 0x02 | from.random.below(4) << 24;
+  const std::vector<std::uint32_t> words = from.random.one_of(std::array<std::vector<std::uint32_t>, 7>{
+      {{kAddress, address, 0x0100},
+       {kAddress | 2 * kInformation, address, 0x0200},
+       {kGroups | 2 * kInformation, group},
+       {kGroups | 31 * kInformation, group},
+       {kVlan | (from.random.once_in(3) ? 0 : kInformation), random_vlan(from.random)},
+       {kMaxFrame, 1000 + from.random.below(8000)},
+       {kPromiscuous | 2 * kInformation}}});
+  return {fmt::format("function {} requests {:#x} {:#x}", function, words[0], words.size() > 1 ? words[1] : 0),
+          [=](CardPort& on) -> Result<void> {
+            if (on.state() != PortState::started || function >= on.asked.functions.size()) return {};
+            if (auto announced = on.request(function, {kReset}); !announced) return announced;
+            return on.request(function, words);
+          }};
+}
+
 }  // namespace pollux::test::settings

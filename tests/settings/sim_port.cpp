@@ -54,6 +54,19 @@ bool SimPort::hang(unsigned queue) {
   return true;
 }
 
+void SimPort::send(unsigned function, const std::vector<std::uint32_t>& words) {
+  namespace vf = hw::igbvf;
+  with_card([&](models::igb::Card& card) {
+    const auto write = [&](std::uint32_t offset, std::uint32_t value) {
+      card.function(function)->write32(vf::kRegisterBar, offset, value);
+    };
+    write(vf::V2PMAILBOX::offset(), vf::V2PMAILBOX::Value(vf::V2PMAILBOX::VFU).raw());
+    for (std::uint32_t i = 0; i < words.size(); ++i) write(vf::VMBMEM::offset(i), words[i]);
+    write(vf::V2PMAILBOX::offset(), vf::V2PMAILBOX::Value(vf::V2PMAILBOX::REQ).raw());
+    return 0;
+  });
+}
+
 void SimPort::append_hidden(Image& image) {
   with_card([&image](models::igb::Card& card) {
     append<reg::UTA>(image, card, "UTA");

@@ -39,6 +39,7 @@ class SimPort final : public CardPort {
     return wire_->with_card(0, [&](DeviceModel& card) { return work(static_cast<models::igb::Card&>(card)); });
   }
   [[nodiscard]] std::unique_ptr<Device> open_device() override;
+  void send(unsigned function, const std::vector<std::uint32_t>& words) override;
   void wait(Duration time) override { lab_.clock->advance(time); }
   [[nodiscard]] bool hang(unsigned queue) override;
   void append_hidden(Image& image) override;
