@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "settings/card_port.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "pollux/mem/burst.hpp"
 #include "pollux/open.hpp"
@@ -124,6 +127,7 @@ Result<void> CardPort::wait_for_link() {
 }
 
 Result<void> CardPort::request(unsigned function, const std::vector<std::uint32_t>& words) {
+  requesting_.insert(function);
   send(function, words);
   auto served = port().service();
   return served ? Result<void>() : tl::unexpected<Error>(served.error());
@@ -143,7 +147,8 @@ Result<void> CardPort::settle() {
   }
   stopped_rx.clear();
   stopped_tx.clear();
-  for (unsigned number = 0; number < asked.functions.size(); ++number) {
+  for (const unsigned number : std::exchange(requesting_, {})) {
+    if (number >= asked.functions.size()) continue;
     if (auto reset = port().capability<VirtualFunctions>()->reset_function(number); !reset) return reset;
   }
   return wait_for_link();
@@ -152,6 +157,13 @@ Result<void> CardPort::settle() {
 Image CardPort::image() {
   Image image = image_of(port().capability<RegisterDump>()->registers());
   append_hidden(image);
+  // The queues of a function are its driver's; a reset of the function and a start leave different defaults.
+  for (unsigned number = 0; number < asked.functions.size(); ++number) {
+    for (const unsigned queue : {number, number + 8}) {
+      image.registers.erase(fmt::format("RXDCTL[{}]", queue));
+      image.registers.erase(fmt::format("TXDCTL[{}]", queue));
+    }
+  }
   // Control, what is advertised, 1000BASE-T control, and registers of this kind of PHY. The others are states, and a
   // PHY that does not negotiate (bit 12 of control) advertises nothing, one that is powered down (bit 11) uses none.
   constexpr std::uint8_t kNumbers[]{0, 4, 9, 16, 18, 25};

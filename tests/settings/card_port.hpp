@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "pollux/device/device.hpp"
@@ -80,7 +81,8 @@ class CardPort {
   Random random_;
   std::optional<Port> port_;
   Bar bar_;
-  bool sized_buffers_ = false;  // a start has written the sizes of the packet buffers
+  std::set<unsigned> requesting_;  // functions that have sent requests
+  bool sized_buffers_ = false;     // a start has written the sizes of the packet buffers
 };
 
 }  // namespace pollux::test::settings
