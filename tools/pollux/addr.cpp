@@ -54,12 +54,17 @@ Result<Wanted> wanted(const AddrOptions& options) {
   return Wanted{*std::move(own), *std::move(unicast), *std::move(groups)};
 }
 
-Result<void> change_modes(Port& port, const AddrOptions& options) {
+// Before the start: a virtio device begins to filter with it.
+Result<void> change_vlans(Port& port, const AddrOptions& options) {
   const auto vlan_filter = port.capability<VlanFilter>();
   if (!options.vlans.empty() && !vlan_filter) return tl::unexpected<Error>(port.lacks(VlanFilter::kId));
   for (const std::uint16_t vlan : options.vlans) {
     if (auto set = vlan_filter->set_vlan(vlan, true); !set) return set;
   }
+  return {};
+}
+
+Result<void> change_modes(Port& port, const AddrOptions& options) {
   if (options.promiscuous) {
     if (auto set = port.set_promiscuous(true); !set) return set;
   }
@@ -116,7 +121,7 @@ int run_addr(const Environment& environment, const AddrOptions& options) {
   const auto addresses = wanted(options);
   if (!addresses) return report(environment, addresses.error());
   const auto changed = with_started_port(
-      environment, options.port, [](Port&) { return Result<void>(); },
+      environment, options.port, [&](Port& port) { return change_vlans(port, options); },
       [&](Port& port) {
         auto done = change(port, options, *addresses);
         if (done) print(environment, port, options);

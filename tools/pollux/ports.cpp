@@ -24,7 +24,7 @@ void print_ports(const Environment& environment, const std::vector<RunningPort>&
       std::ranges::any_of(ports, [&](const RunningPort& port) { return port.user != own && port.user != "root"; });
   const auto row = [&](std::string_view name, const std::string& pid, const std::string& user, const auto&... rest) {
     environment.out << fmt::format("{:<8}{:<10}", name, pid) << (named ? fmt::format("{:<12}", user) : "")
-                    << fmt::format("{:<16}{:<10}{:<12}{}\n", rest...);
+                    << fmt::format("{:<16}{:<12}{:<12}{}\n", rest...);
   };
   row("PORT", "PID", "USER", "PROGRAM", "DRIVER", "STATE", "URI");
   for (const RunningPort& port : ports) {

@@ -43,7 +43,8 @@ Result<std::vector<RegisterValue>> selected(const RegsOptions& options, const st
     if (some.size() == before) {
       return fail(ErrorCode::invalid_argument,
                   fmt::format("{} has no register {} that can be read", options.port, wanted),
-                  "give a name of the datasheet, such as CTRL, RDT[3] or 'RX*'; without names all are shown");
+                  all.empty() ? "without names all are shown"
+                              : fmt::format("without names all are shown, such as {}", all.front().name));
     }
   }
   return some;
@@ -54,12 +55,15 @@ std::uint32_t field_of(const RegisterValue& value, const FieldInfo& field) {
 }
 
 void print(const Environment& environment, const std::vector<RegisterValue>& values) {
+  std::size_t width = 13;
+  for (const RegisterValue& value : values) width = std::max(width, value.name.size());
   for (const RegisterValue& value : values) {
     std::string fields;
     for (const FieldInfo& field : value.fields) {
       if (field_of(value, field) != 0) fields += fmt::format(" {}={:#x}", field.name, field_of(value, field));
     }
-    environment.out << fmt::format("{:<14}{:#07x}  {:#010x} {}\n", value.name, value.offset, value.value, fields);
+    environment.out << fmt::format("{:<{}} {:#07x}  {:#010x} {}\n", value.name, width, value.offset, value.value,
+                                   fields);
   }
 }
 
@@ -96,7 +100,7 @@ void add_regs(cli::App& app, const Environment& environment, int& exit_code) {
   cli::App* command =
       app.add_subcommand("regs", "Show the registers of a port's card, with the fields that are not zero");
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
-  command->add_option("names", options->names, "Registers, such as CTRL, RDT[3] or 'RX*'; all without a name");
+  command->add_option("names", options->names, "Registers by name, such as RDT[3] or 'RX*'; all without a name");
   command->add_flag("--json", options->json, "Print JSON, with all fields");
   command->footer(
       "pollux regs sim:0 STATUS CTRL_EXT\n"

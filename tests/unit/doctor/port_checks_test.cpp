@@ -238,6 +238,13 @@ TEST_F(PortChecks, AManagementController) {
   EXPECT_THAT(run(&check_firmware).found, HasSubstr("management session"));
 }
 
+TEST_F(PortChecks, FirmwareOfOtherCards) {
+  machine.write(device() / "device", "0x1041\n");
+  EXPECT_EQ(run(&check_firmware).state, State::unknown);
+  machine.write(device() / "vendor", "0x1af4\n");
+  EXPECT_EQ(run(&check_firmware).state, State::ok);
+}
+
 TEST_F(PortChecks, FirmwareOfASleepingCardIsNotRead) {
   machine.write(device() / "power_state", "D3hot\n");
   EXPECT_EQ(run(&check_firmware).state, State::unknown);

@@ -22,9 +22,9 @@ SECONDS = 60
 class Program:
     """A running l2fwd, and a connection to its telemetry."""
 
-    def __init__(self, directory: pathlib.Path, *words: str):
+    def __init__(self, directory: pathlib.Path, *words: str, card: str = ""):
         self.environment = {"XDG_RUNTIME_DIR": str(directory), "PATH": "/usr/bin:/bin"}
-        self.process = subprocess.Popen([L2FWD, "sim:0", "sim:1", "--telemetry", "--circulate", "64", *words], env=self.environment,
+        self.process = subprocess.Popen([L2FWD, f"sim:0{card}", f"sim:1{card}", "--telemetry", "--circulate", "64", *words], env=self.environment,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         path = directory / "pollux" / f"{self.process.pid}.sock"
         self.wait_for(path.exists)
@@ -333,6 +333,17 @@ class Ethtool(unittest.TestCase):
     def test_what_a_port_has_not_is_not_supported(self):
         for option in ("-m", "--show-eee", "--show-priv-flags", "--show-fec", "-w"):
             self.assertRegex(self.refused(option, "plx0"), "not supported|No private flags|not sup")
+
+    def test_a_card_without_nvm_and_phy(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.program = Program(pathlib.Path(folder), card="?card=virtio-net")
+            self.addCleanup(self.program.end)
+            self.assertEqual(self.values("-i", "plx0")["driver"], "virtio_net")
+            self.assertEqual(self.values("plx0")["Speed"], "1000Mb/s")
+            self.assertIn("Operation not supported", self.refused("-e", "plx0"))
+            self.assertIn("no capability link_control", self.refused("-s", "plx0", "speed", "100", "duplex", "full", "autoneg", "off"))
+            ports = subprocess.run([POLLUX, "ports"], env=self.program.environment, capture_output=True, text=True, timeout=SECONDS, check=True)
+            self.assertIn("virtio_net  started", ports.stdout)
 
     def test_what_needs_netlink_is_rejected_by_name(self):
         for words in (("--cable-test", "plx0"), ("--json", "-S", "plx0"), ("--monitor",)):

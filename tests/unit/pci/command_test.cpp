@@ -212,6 +212,8 @@ TEST_F(Command, AddrSetsVlansAndReceiveModes) {
   EXPECT_EQ(shown.at("all_multicast"), false);
   EXPECT_EQ(run("addr sim:0"), kSuccess);
   EXPECT_THAT(out.str(), AllOf(HasSubstr("VLANs      -\n"), Not(HasSubstr("promiscuous"))));
+  EXPECT_EQ(run("addr sim:2?card=virtio-net --vlan 7"), kSuccess) << err.str();
+  EXPECT_THAT(out.str(), HasSubstr("VLANs      7\n"));
   EXPECT_EQ(run("addr sim:0 --vlan 4095"), kUsage);
   EXPECT_EQ(run("addr null: --vlan 7"), kFailure);
   EXPECT_THAT(err.str(), HasSubstr("no capability vlan_filter"));

@@ -141,7 +141,11 @@ TEST_F(PortCommand, RegsShowFields) {
   EXPECT_EQ(json["registers"][0]["name"], "RDT[3]");
   EXPECT_EQ(json["registers"][0]["fields"]["TAIL"], 0);
   EXPECT_EQ(run("regs sim:0 NONE"), kUsage);
-  EXPECT_THAT(err.str(), HasSubstr("no register NONE"));
+  EXPECT_THAT(err.str(), AllOf(HasSubstr("no register NONE"), HasSubstr("such as CTRL")));
+  EXPECT_EQ(run("regs sim:2?card=virtio-net DEVICE_FEATURE_SELECT"), kSuccess) << err.str();
+  EXPECT_THAT(out.str(), HasSubstr("DEVICE_FEATURE_SELECT 0x00000"));
+  EXPECT_EQ(run("regs sim:2?card=virtio-net CTRL"), kUsage);
+  EXPECT_THAT(err.str(), HasSubstr("such as DEVICE_FEATURE_SELECT"));
 }
 
 TEST_F(PortCommand, SelfTestNamesEachPart) {

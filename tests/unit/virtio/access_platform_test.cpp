@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A device without ACCESS_PLATFORM takes physical addresses (VIRTIO 1.3, 6.1), which a device behind an IOMMU does not get.
+// A device without ACCESS_PLATFORM takes physical addresses (VIRTIO 1.3, 6.1), which a device behind an IOMMU does not
+// get.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -15,6 +15,7 @@
 #include "hw/intel/igb/registers_control.hpp"
 #include "hw/intel/igb/registers_nvm.hpp"
 #include "hw/intel/igb/registers_system.hpp"
+#include "hw/virtio/ids.hpp"
 #include "pci/sysfs.hpp"
 
 namespace pollux::tool::doctor {
@@ -69,6 +70,7 @@ std::string reason_not_to_read(const std::filesystem::path& device) {
 // A read changes none of these registers. SWSM is not among them: a read of it takes a semaphore.
 Finding check_firmware(const Subject& subject) {
   const pci::DeviceInfo& device = *subject.device;
+  if (device.vendor == hw::virtio::kVendorId) return {State::ok, "a virtio device shows no firmware"};
   if (subject.environment.driver_of(device.vendor, device.device) != "igb") {
     return {State::unknown, "it is examined on cards of the driver igb only"};
   }

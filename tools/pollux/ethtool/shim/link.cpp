@@ -181,6 +181,8 @@ int force_mode(Port& port, const ethtool_link_settings& settings) {
 int set_link_settings(Port& port, void* data) {
   const auto& settings = *static_cast<const ethtool_link_settings*>(data);
   if (settings.link_mode_masks_nwords != kWords) return EINVAL;
+  // As read_settings answers for a port whose link cannot be set; the program says so.
+  if (settings.port == PORT_OTHER) return port.change("port.set_link");
   const bool changes_more =
       settings.port != PORT_TP || settings.phy_address != kPhyAddress ||
       (settings.eth_tp_mdix_ctrl != ETH_TP_MDI_AUTO && settings.eth_tp_mdix_ctrl != ETH_TP_MDI_INVALID);

@@ -218,10 +218,14 @@ std::uint8_t byte_of(const std::vector<std::uint16_t>& words, std::size_t at) {
   return static_cast<std::uint8_t>(words[at / 2] >> (at % 2 * 8));
 }
 
-// Words are little-endian, as in the memory.
+// Words are little-endian, as in the memory. ethtool asks for no bytes if -i says that there are none.
 int read_nvm(Port& port, void* data) {
   auto& request = *static_cast<ethtool_eeprom*>(data);
-  if (request.len == 0) return EINVAL;
+  if (request.len == 0) {
+    Json nvm;
+    const int error = port.ask("port.nvm", nvm);
+    return error == 0 ? EINVAL : error;
+  }
   const Range range = words_of(request);
   std::vector<std::uint16_t> words;
   if (const int error = read_words(port, range.first, range.count, words, request.magic)) return error;
