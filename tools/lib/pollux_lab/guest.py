@@ -125,6 +125,14 @@ class Guest:
         if not said.startswith("OK "):
             raise LabError(f"QEMU refused '{command}': {said}")
 
+    def read_words(self, address: int, count: int = 1) -> list[int]:
+        """Words of 32 bits from a physical address, such as a card's registers."""
+        said = self._monitor.execute("human-monitor-command", {"command-line": f"xp /{count}xw {address:#x}"})
+        words = [int(word, 16) for line in said.splitlines() for word in line.partition(":")[2].split()]
+        if len(words) != count:
+            raise LabError(f"QEMU does not show {count} words at {address:#x}: {said}")
+        return words
+
     def read(self, path: str, seconds: float = 30) -> bytes:
         """The content of a file in the guest."""
         return base64.b64decode(self.check(f"base64 -w 0 <{path}", seconds))

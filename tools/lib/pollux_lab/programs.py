@@ -15,7 +15,7 @@ NAMES = ["pollux", "l2fwd", "pktgen"]
 # The programs for tests in the guest, which a build with tests and tools has.
 EXAMPLES = ["echo", "kernel_path", "tcp_server"]
 SHARED_OBJECTS = ["pollux-ethtool.so"]  # the guest's programs find it beside them
-TESTS = ["guest_test", "conformance_test", "gro_compare", "offload_tool", "ports_test", "silicon_probe", *EXAMPLES,
+TESTS = ["guest_test", "settings_port", "conformance_test", "gro_compare", "offload_tool", "ports_test", "silicon_probe", *EXAMPLES,
          *SHARED_OBJECTS]
 START_SECONDS = 30
 
