@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The machines that the cases run on. Each port is bound to the kernel's igb and is down until a case uses it."""
+"""The machines that the cases run on. Each port is bound to the kernel's igb or virtio_net and is down until a case uses it."""
 
 from pollux_lab.cases import Boot
 from pollux_lab.machine import Hub, Machine, OutsideSocket, Port
@@ -39,3 +39,21 @@ ALL_MODES_BARE = Boot("kernel with all of VFIO, no IOMMU", lambda: Machine([
 ], cpus=1, iommu=False), f"{_LOAD}; echo 1 >{SWITCH}", kernel="own")
 
 NO_IOMMU = Boot("no IOMMU", lambda: Machine([Port(Hub(0)), Port(Hub(0))], cpus=1, iommu=False), _LOAD)
+
+
+def _virtio(iommu: bool = True) -> Machine:
+    """The ports up to G, each a virtio network device. All but A have packed rings; D takes physical addresses only."""
+    bypassing = "virtio-net-pci,disable-legacy=on"
+    split = bypassing + ",iommu_platform=on"
+    packed = split + ",packed=on"
+    return Machine([
+        Port(OutsideSocket(), device=split), Port(OutsideSocket(), device=packed),
+        Port(Hub(0), device=packed), Port(Hub(1), device=bypassing + ",packed=on"), Port(Hub(0), device=packed),
+    ], cpus=1, memory_mib=768, huge_pages=160, iommu=iommu)
+
+
+_LOAD_VIRTIO = "modprobe -a virtio_net vfio-pci"
+VIRTIO = Boot("one processor, virtio network devices behind an IOMMU", _virtio, _LOAD_VIRTIO)
+VIRTIO_MODES = Boot("kernel with all of VFIO, virtio network devices behind an IOMMU", _virtio, _LOAD_VIRTIO, kernel="own")
+VIRTIO_BARE = Boot("kernel with all of VFIO, virtio network devices, no IOMMU", lambda: _virtio(iommu=False),
+                   f"{_LOAD_VIRTIO}; echo 1 >{SWITCH}", kernel="own")

@@ -41,12 +41,13 @@ class VfioUser:
 
 @dataclasses.dataclass
 class Port:
-    """One igb card, or one of another process. With `shares_group` it shares an IOMMU group with the previous card: their root ports
+    """One card of QEMU's, `device` with its properties, or one of another process. With `shares_group` it shares an IOMMU group with the previous card: their root ports
     become functions of one slot, without access control. (Two functions of one 82576 would not share a group: Linux knows that the
     card isolates them.)"""
     wire: Hub | OutsideSocket | VfioUser
     dump: pathlib.Path | None = None
     shares_group: bool = False
+    device: str = "igb"
 
 
 @dataclasses.dataclass
@@ -136,7 +137,7 @@ class Machine:
             line += ["-netdev", f"hubport,id={self.netdev(index)},hubid={port.wire.number}"]
         else:
             line += ["-netdev", f"dgram,id={self.netdev(index)},local.type=fd,local.str={port.wire.far.fileno()}"]
-        line += ["-device", f"igb,netdev={self.netdev(index)},bus=rp{index},mac={self.macs()[index]},romfile="]
+        line += ["-device", f"{port.device},netdev={self.netdev(index)},bus=rp{index},mac={self.macs()[index]},romfile="]
         if port.dump:
             line += ["-object", f"filter-dump,id=f{index},netdev={self.netdev(index)},file={port.dump}"]
         return line

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""virtio network devices through VFIO: by group, by IOMMUFD, and without an IOMMU. And what the tools and the kernel do with them."""
+
+import functools
+import json
+
+from cases import confirmed_bind, shared_port
+from cases.access_modes import conform, conform_to
+from cases.boots import A, B, C, D, G, SWITCH, VIRTIO, VIRTIO_BARE, VIRTIO_MODES
+from cases.forwarding import pass_frames, require_counts
+from cases.life import kill, restart
+from cases.refusals import refused, refused_and_unchanged
+from pollux_lab import frames
+from pollux_lab.cases import Fixture, case, require
+
+ACCESS_MODES = {"group": VIRTIO, "iommufd": VIRTIO_MODES, "noiommu": VIRTIO_BARE}
+
+
+def in_every_access_mode(long: str = ""):
+    def register(function):
+        for mode, boot in ACCESS_MODES.items():
+            run = functools.partial(_run_in, mode, function)
+            run.__name__ = f"{function.__name__}_via_{mode}"
+            case(boot, long)(run)
+        return function
+    return register
+
+
+def _run_in(mode: str, function, fixture: Fixture) -> None:
+    fixture.via = f"?via={mode}"
+    function(fixture)
+
+
+@in_every_access_mode()
+def virtio_frames_pass_intact(fixture: Fixture) -> None:
+    """Between a split and a packed ring. Frames of several buffers, too: without an IOMMU these may be far apart in memory."""
+    fixture.bind(A, B)
+    with fixture.l2fwd(A, B, options="--mtu 9500") as l2fwd:
+        passed = pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 1000)
+        passed += pass_frames(fixture, B, A, frames.rewritten_by_l2fwd(fixture.macs[A], 0), 1000)
+        passed += pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 100, [9514, 4096, 60], window=16)
+        require_counts(l2fwd.stop(), passed)
+    # Another process can take the devices over, also from one that was killed.
+    kill(fixture)
+    restart(fixture, 1)
+
+
+@in_every_access_mode()
+def virtio_conformance_subset(fixture: Fixture) -> None:
+    """Runs the conformance tests that depend on the access mode. The others depend only on the driver."""
+    conform(fixture, ["LifeCycle.OpensOnlyOnce", "LifeCycle.CanBeOpenedAgainAfterClose",
+                      "LifeCycle.FreesAllBuffersWhenClosedWithFramesInFlight", "Traffic.CarriesJumboFrames", "Buffers.SurvivesAnExhaustedPool"])
+
+
+@in_every_access_mode(long="every conformance test, more than a minute per access mode")
+def virtio_conformance_complete(fixture: Fixture) -> None:
+    fixture.bind(C, G)
+    conform_to(fixture, f"{fixture.uri(C)},{fixture.uri(G)}")
+
+
+@in_every_access_mode()
+def virtio_pktgen_checks_its_frames(fixture: Fixture) -> None:
+    fixture.bind(C, G)
+    summary = fixture.pktgen(C, G, options="--count 5000 --window 64 --check --expect-all")
+    require(summary["good"] == 5000 and summary["corrupt"] == 0, f"{summary}")
+
+
+@in_every_access_mode()
+def virtio_device_that_takes_physical_addresses(fixture: Fixture) -> None:
+    """D lacks ACCESS_PLATFORM. It is refused, but where addresses are physical; `bind` and `unbind` work."""
+    fixture.bind(D)
+    if fixture.via == "?via=noiommu":
+        with fixture.l2fwd(D) as l2fwd:
+            require(l2fwd.stop().conserved, "the counts do not add up")
+    else:
+        refused(fixture, f"l2fwd {fixture.uri(D)}", fixture.addresses[D], "ACCESS_PLATFORM", "iommu_platform=on")
+
+
+@case(VIRTIO_BARE)
+def virtio_bind_without_an_iommu_changes_nothing(fixture: Fixture) -> None:
+    """The kernel keeps the device and its interface, until VFIO's no-IOMMU mode is switched on."""
+    fixture.guest.check(f"echo 0 >{SWITCH}")
+    try:
+        refused_and_unchanged(fixture, A, f"pollux bind {fixture.addresses[A]}", "IOMMU", "enable_unsafe_noiommu_mode")
+        fixture.guest.check(f"has_netdev {fixture.addresses[A]}")
+    finally:
+        fixture.guest.check(f"echo 1 >{SWITCH}")
+
+
+@case(VIRTIO)
+def virtio_session_comes_back_without_a_confirmation(fixture: Fixture) -> None:
+    confirmed_bind.comes_back(fixture, "virtio-pci")
+
+
+@case(VIRTIO)
+def virtio_connection_of_the_kernel_outlives_the_change_of_driver(fixture: Fixture) -> None:
+    shared_port.outlives_the_change_of_driver(fixture)
+
+
+# What the tools say about a virtio network device, and what none of them may say.
+INTEL = ("CTRL,", "RDT", "82576", "igb", "datasheet")
+
+
+def told(fixture: Fixture, command: str) -> str:
+    output = fixture.guest.check(f"pollux {command}", 30)
+    wrong = [word for word in INTEL if word in output]
+    require(not wrong, f"pollux {command} speaks of {wrong}:\n{output}")
+    return output
+
+
+@case(VIRTIO)
+def tools_know_a_virtio_device(fixture: Fixture) -> None:
+    address = fixture.addresses[A]
+    kernel = next(line.split() for line in told(fixture, "list").splitlines() if address in line)
+    require(kernel[1:3] == ["virtio_net", "virtio-pci"], f"{kernel}")
+    told(fixture, f"doctor {address} || true")
+    fixture.bind(A, B)
+    require("0 errors" in told(fixture, f"doctor {address}"), "doctor finds errors")
+    require("virtio network device" in told(fixture, f"info {fixture.uri(A)}"), "info names no device")
+    status = json.loads(told(fixture, f"regs {fixture.uri(A)} DEVICE_STATUS NET_STATUS --json"))["registers"]
+    require([entry["fields"].get("LINK_UP") for entry in status] == [None, 1], f"{status}")
+    refused(fixture, f"pollux regs {fixture.uri(A)} CTRL", "no register CTRL", "DEVICE_FEATURE_SELECT")
+    with fixture.l2fwd(A, B, options="--telemetry") as l2fwd:
+        require("virtio_net  started" in told(fixture, "ports"), "ports lacks the driver")
+        passed = pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 200)
+        require(json.loads(told(fixture, "stats plx0 --json"))["account"]["holds"], "the counts do not add up")
+        require("virtio_net" in told(fixture, "top --batch --updates 1"), "top lacks the driver")
+        require("driver: virtio_net" in told(fixture, "ethtool -i plx0"), "ethtool -i lacks the driver")
+        require(f"rx_packets: {passed}\n" in told(fixture, "ethtool -S plx0"), "ethtool -S does not count the frames")
+        require("10000Mb/s" in told(fixture, "ethtool plx0"), "ethtool has no speed")
+        require_counts(l2fwd.stop(), passed)
