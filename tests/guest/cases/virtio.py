@@ -88,6 +88,26 @@ def virtio_bind_without_an_iommu_changes_nothing(fixture: Fixture) -> None:
 
 
 @case(VIRTIO)
+def virtio_link_follows_the_wire(fixture: Fixture) -> None:
+    """Also when it changes faster than the port can look."""
+    def await_link(state: str) -> None:
+        fixture.guest.check(f"await 10 sh -c 'pollux ethtool plx0 | grep -q \"Link detected: {state}\"' || fail the link is not {state}", 20)
+
+    fixture.bind(A, B)
+    with fixture.l2fwd(A, B, options="--telemetry") as l2fwd:
+        await_link("yes")
+        for flaps in (0, 10):
+            for up in [*[False, True] * flaps, False]:
+                fixture.guest.set_link(A, up)
+            await_link("no")
+            for up in [*[True, False] * flaps, True]:
+                fixture.guest.set_link(A, up)
+            await_link("yes")
+        passed = pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 200)
+        require_counts(l2fwd.stop(), passed)
+
+
+@case(VIRTIO)
 def virtio_session_comes_back_without_a_confirmation(fixture: Fixture) -> None:
     confirmed_bind.comes_back(fixture, "virtio-pci")
 
