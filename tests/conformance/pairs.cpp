@@ -81,7 +81,14 @@ constexpr Traits kOwnDriver{.filters = false,
                             .card_receive = false};
 
 /// A device of virtio-net on QEMU's hub, which is up whatever the other end does.
-constexpr Traits kVirtio{.has_carrier = false, .registers = 20, .several_queues = false, .card_receive = false};
+constexpr Traits kVirtio{
+    .has_carrier = false, .registers = 20, .several_queues = false, .card_receive = false, .bad_checksums = false};
+/// The in-process device of virtio-net.
+constexpr Traits kVirtioInProcess = [] {
+  Traits traits = kVirtio;
+  traits.several_queues = traits.has_rss = traits.udp_segments = true;
+  return traits;
+}();
 
 /// Adds the driver and the card as the example's program does.
 void add_own_driver(Context& context) {
@@ -142,6 +149,16 @@ std::vector<Pair> default_pairs() {
            .left = "qtest:4?card=virtio-net,properties=packed:on",
            .right = "qtest:5?card=virtio-net,properties=packed:on",
            .traits = kVirtio,
+           .obstacle = {}},
+          {.name = "sim_virtio",
+           .left = "sim:0?card=virtio-net+plain-wire+no-ring-packed",
+           .right = "sim:1?card=virtio-net+plain-wire+no-ring-packed",
+           .traits = kVirtioInProcess,
+           .obstacle = {}},
+          {.name = "sim_virtio_packed",
+           .left = "sim:0?card=virtio-net+plain-wire",
+           .right = "sim:1?card=virtio-net+plain-wire",
+           .traits = kVirtioInProcess,
            .obstacle = {}},
           {.name = "ring", .left = "ring:c:0", .right = "ring:c:1", .traits = kRing, .obstacle = {}},
           {.name = "null", .left = "null:", .right = "null:?rx=64", .traits = kNull, .obstacle = {}},

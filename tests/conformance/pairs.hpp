@@ -37,6 +37,7 @@ struct Traits {
   bool forward_paths = false;            ///< moves frames between its own queues from ring to ring
   bool udp_segments = false;             ///< segments UDP packets into UDP packets
   bool own_fcs = false;                  ///< sends a frame's own check sequence, which its receiver checks
+  bool bad_checksums = true;             ///< tells a wrong checksum from one that nobody looked at
   LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one
 
   [[nodiscard]] constexpr bool two_ports() const { return loopback == LoopbackMode::none; }

@@ -29,7 +29,7 @@ CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.delivers && !traits
   settle(left());
   for (int i = 0; i < 20; ++i) pass_time();
   restart_rx(right(), 0, 128);
-  const std::size_t arrived = receive(right(), 20).size();
+  const std::size_t arrived = receive(right(), 20 - dropped(right(), "rx_stopped")).size();
   EXPECT_EQ(arrived + dropped(right(), "rx_stopped"), 20U);
   expect_exchange(make_frames(300, 64));
 }
