@@ -86,6 +86,18 @@ TEST(Virtio, FramesPassWithEachOption) {
   }
 }
 
+TEST(Virtio, AQueueIsRestartedWithAndWithoutRingReset) {
+  for (const char* properties : {"queue_reset:on", "queue_reset:off", "packed:on+queue_reset:off"}) {
+    SCOPED_TRACE(properties);
+    VirtioPair pair(properties);
+    pair.fixture.exchange(pair.left.port, pair.right.port, 100);
+    ASSERT_TRUE(pair.right.port.restart_rx(0, {.pool = &pair.fixture.pool, .ring = 64}));
+    ASSERT_TRUE(pair.left.port.restart_tx(0, {.ring = 64}));
+    pair.fixture.exchange(pair.left.port, pair.right.port, 64);
+    pair.fixture.exchange(pair.right.port, pair.left.port, 64);
+  }
+}
+
 // QEMU sends what waited for the receiver, and leaves the packed ring's event at an entry that it has used.
 TEST(Virtio, ASenderThatWaitedForItsReceiverGoesOn) {
   for (const char* properties : {"event_idx:on", "packed:on", "packed:on+event_idx:off"}) {

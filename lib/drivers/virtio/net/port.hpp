@@ -86,6 +86,9 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   [[nodiscard]] Result<void> apply_moderation(std::uint16_t queue);
   [[nodiscard]] Result<void> check_faults() const;
   void wait_for_transmit();
+  /// Whether the device can reset one queue (RING_RESET).
+  [[nodiscard]] bool resets_queues() const noexcept;
+  void clear_others(QueueId queue) noexcept;
 
   [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
   void discard() noexcept override;

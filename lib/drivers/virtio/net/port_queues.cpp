@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The port's queues: their memory, and the restart of one while the others run.
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +11,12 @@
 #include "net/validated_config.hpp"
 
 namespace pollux::drivers::virtio {
+namespace {
+
+/// How long to wait for the bursts of other threads, before the whole device is reset for one queue.
+constexpr Duration kCloseLimit = std::chrono::seconds(1);
+
+}  // namespace
 
 Result<Virtqueue> Port::allocate_queue(QueueId queue, const ValidatedConfig& config) {
   const std::uint32_t size = queue.receives() ? config.rx[queue.index].ring : config.tx[queue.index].ring;
@@ -74,12 +81,17 @@ std::uint32_t Port::drain(DrainReason reason) noexcept {
   return buffers;
 }
 
-// A queue that keeps its pool keeps its buffers, because the pool may have no others.
+bool Port::resets_queues() const noexcept {
+  return (facts_.features & feature::kRingReset) != 0 && card_.transport.has_queue_reset();
+}
+
+// A queue that keeps its pool keeps its buffers, because the pool may have no others. Without RING_RESET the device is
+// reset and started with all queues, so none can be left out.
 Result<void> Port::prepare(QueueId queue, const ValidatedConfig& next, bool running) {
-  if (running && (!card_.has(feature::kRingReset) || !card_.transport.has_queue_reset())) {
+  if (this->running() && !running && !resets_queues()) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: the device cannot restart one queue: it lacks RING_RESET", info().name),
-                "stop the port and start it again");
+                fmt::format("{}: the device cannot stop one queue: it lacks RING_RESET", info().name),
+                "stop the port, or restart the queue, which resets the whole device");
   }
   auto memory = allocate_queue(queue, next);
   if (!memory) return pass_on(std::move(memory));
@@ -114,6 +126,10 @@ void Port::discard() noexcept {
 }
 
 Result<void> Port::halt_queue(QueueId queue) {
+  if (!resets_queues()) {
+    auto closed = close_queues(kCloseLimit);
+    return closed ? halt() : closed;
+  }
   if (!queue.receives() && read_link(card_).link.up) wait_for_transmit();
   return reset_queue(
       card_, queue.receives() ? hw::virtio::rx_queue_index(queue.index) : hw::virtio::tx_queue_index(queue.index));
@@ -133,7 +149,26 @@ void Port::exchange(QueueId queue) noexcept {
   }
 }
 
+// The other queues of a device that was reset as a whole. Receive queues keep their buffers.
+void Port::clear_others(QueueId queue) noexcept {
+  for (std::uint16_t other = 0; other < config().rx_queues(); ++other) {
+    if (queue.receives() && other == queue.index) continue;
+    std::vector<Mbuf*> buffers(rx_[other].size());
+    rx_[other].drain(DrainReason::stopped, buffers);
+    static_cast<void>(rx_[other].fill(buffers));  // takes none of the pool
+  }
+  for (std::uint16_t other = 0; other < config().tx_queues(); ++other) {
+    if (queue.receives() || other != queue.index) tx_[other].drain(DrainReason::stopped);
+  }
+}
+
 Result<void> Port::start_queue(QueueId queue) {
+  if (!resets_queues()) {
+    clear_others(queue);
+    auto started = start();
+    if (started) open_queues();
+    return started;
+  }
   if (auto enabled = enable_one(queue); !enabled) return enabled;
   if (queue.receives()) rx_[queue.index].publish_all();
   card_.common().flush();

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The port on two in-process devices: the restart of a queue, and a device that needs a reset.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "pollux/mem/burst.hpp"
+#include "pollux/mem/context.hpp"
+#include "pollux/mem/mempool.hpp"
+#include "pollux/net/port_events.hpp"
+#include "pollux/open.hpp"
+#include "unit/virtio/queue_fixture.hpp"
+
+namespace pollux::drivers::virtio::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::SizeIs;
+
+/// Two ports whose devices are of the same kind, on one wire.
+class VirtioPorts : public testing::TestWithParam<const char*> {
+ protected:
+  void open(const std::string& options, std::uint16_t queues = 1) {
+    kind_ = "?card=virtio-net" + std::string(GetParam()) + options;
+    config_.rx_queues = config_.tx_queues = queues;
+    left_.emplace(pollux::open(context_, "sim:0" + kind_, config_).value());
+    right_.emplace(pollux::open(context_, "sim:1" + kind_, config_).value());
+  }
+  static Bytes broadcast(std::uint8_t first) {
+    Bytes frame = frame_of(60, first);
+    std::fill_n(frame.begin(), 6, std::uint8_t{0xFF});
+    return frame;
+  }
+  std::uint32_t send(Port& port, std::uint16_t queue, std::uint8_t first, std::uint32_t count = 1) {
+    Burst<32> burst;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Bytes frame = broadcast(first);
+      MbufPtr mbuf = pool_.allocate();
+      std::copy(frame.begin(), frame.end(), mbuf->append(static_cast<std::uint32_t>(frame.size())));
+      EXPECT_TRUE(burst.push(mbuf));
+    }
+    const std::uint32_t taken = port.tx(queue).tx_burst(burst);
+    burst.drop(seen_);
+    return taken;
+  }
+  std::vector<Bytes> receive(Port& port) {
+    std::vector<Bytes> frames;
+    for (std::uint16_t queue = 0; port.rx_queue(queue) != nullptr; ++queue) {
+      Burst<32> burst;
+      port.rx(queue).rx_burst(burst);
+      for (const Mbuf& mbuf : burst) frames.emplace_back(mbuf.data(), mbuf.data() + mbuf.length());
+      burst.drop(seen_);
+    }
+    return frames;
+  }
+  /// A frame passes from each queue of one port to the other, and back.
+  void expect_traffic() {
+    for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) {
+      const auto number = static_cast<std::uint8_t>(queue + 1);
+      EXPECT_EQ(send(*left_, queue, number), 1U);
+      EXPECT_THAT(receive(*right_), ElementsAre(broadcast(number)));
+      EXPECT_EQ(send(*right_, queue, number), 1U);
+      EXPECT_THAT(receive(*left_), ElementsAre(broadcast(number)));
+    }
+  }
+
+  Context context_{{.huge_pages = HugePages::never}};
+  Mempool pool_ = Mempool::create(context_, {.count = 1024, .name = "ports"}).value();
+  PortConfig config_{.rx = {.pool = &pool_, .ring = 64}, .tx = {.ring = 64}};
+  std::string kind_;
+  std::optional<Port> left_;
+  std::optional<Port> right_;
+  DropCounter seen_{"seen"};
+};
+
+INSTANTIATE_TEST_SUITE_P(Formats, VirtioPorts, testing::Values("+no-ring-packed", ""),
+                         [](const auto& format) { return *format.param != 0 ? "split" : "packed"; });
+
+TEST_P(VirtioPorts, AQueueIsRestartedByAResetOfTheDeviceWithoutRingReset) {
+  open("+no-ring-reset", 2);
+  expect_traffic();
+  EXPECT_EQ(send(*left_, 0, 1, 3), 3U);
+  for (std::uint16_t queue = 0; queue < 2; ++queue) {
+    const auto receiver = right_->restart_rx(queue, {.pool = &pool_, .ring = 128});
+    ASSERT_TRUE(receiver) << receiver.error().message();
+    const auto sender = right_->restart_tx(queue, {.ring = 32});
+    ASSERT_TRUE(sender) << sender.error().message();
+    EXPECT_EQ(right_->config().rx[queue].ring, 128U);
+    EXPECT_EQ(right_->config().tx[queue].ring, 32U);
+    EXPECT_EQ(right_->state(), PortState::started);
+    expect_traffic();
+  }
+  for (const Counter& counter : right_->stats().drops) {
+    EXPECT_EQ(counter.value, counter.name == "rx_stopped" ? 3U : 0U) << counter.name;
+  }
+  EXPECT_EQ(right_->stop_rx(0).error().code, ErrorCode::not_supported);
+  expect_traffic();
+}
+
+TEST_P(VirtioPorts, ADeviceThatNeedsAResetFailsThePortUntilItsDeviceIsAttachedAgain) {
+  open("+fault=tx-needs-reset@40");
+  std::vector<PortEvent> events;
+  left_->on_event([&](const PortEvent& event) {
+    if (event.kind == PortEventKind::error) events.push_back(event);
+  });
+  std::uint32_t frames = 0;
+  for (; left_->service(); ++frames) {
+    ASSERT_LT(frames, 100U);
+    send(*left_, 0, 1);
+    receive(*right_);
+  }
+  EXPECT_EQ(left_->state(), PortState::failed);
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].error.code, ErrorCode::device_fault);
+  EXPECT_THAT(events[0].error.what, testing::HasSubstr("NEEDS_RESET"));
+  EXPECT_EQ(send(*left_, 0, 1), 0U);
+  ASSERT_TRUE(left_->detach());
+  auto device = open_device(context_, "sim:0" + kind_);
+  ASSERT_TRUE(device) << device.error().message();
+  const auto attached = left_->attach(*std::move(device));
+  ASSERT_TRUE(attached) << attached.error().message();
+  EXPECT_EQ(left_->state(), PortState::started);
+  expect_traffic();
+}
+
+}  // namespace
+}  // namespace pollux::drivers::virtio::test
