@@ -99,6 +99,20 @@ TEST_P(VirtioPorts, AQueueIsRestartedByAResetOfTheDeviceWithoutRingReset) {
   expect_traffic();
 }
 
+// With IN_ORDER the next entry stands for that buffer, too, and all later ones are in another place than it says.
+TEST_P(VirtioPorts, AReceiveBufferThatIsNeverUsedEndsThePort) {
+  open("+fault=rx-used-never@10");
+  std::uint32_t frames = 0;
+  for (; right_->service(); ++frames) {
+    ASSERT_LT(frames, 100U);
+    send(*left_, 0, 1);
+    receive(*right_);
+  }
+  EXPECT_LT(frames, 15U);
+  EXPECT_EQ(right_->state(), PortState::failed);
+  EXPECT_EQ(right_->service().error().code, ErrorCode::device_fault);
+}
+
 TEST_P(VirtioPorts, ADeviceThatNeedsAResetFailsThePortUntilItsDeviceIsAttachedAgain) {
   open("+fault=tx-needs-reset@40");
   std::vector<PortEvent> events;

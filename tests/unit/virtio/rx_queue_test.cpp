@@ -211,6 +211,20 @@ TEST(SplitRxRing, AUsedIndexThatJumpsEndsTheQueue) {
   EXPECT_STREQ(queue.rx.fault(), "more buffers than it had");
 }
 
+TEST(PackedRxRing, ABatchThatTheDeviceDidNotSkipEndsTheQueue) {
+  QueueFixture queue(feature::kRingPacked | feature::kInOrder);
+  queue.start_rx();
+  queue.receive(1, 60);
+  queue.device->show();
+  EXPECT_EQ(queue.poll().size() + queue.dropped(&RxDrops::too_long), 2u) << "buffer 0 counts as filled";
+  EXPECT_TRUE(queue.poll().empty());
+  EXPECT_EQ(queue.rx.fault(), nullptr);
+  queue.receive(2, 60);
+  queue.device->show();
+  EXPECT_TRUE(queue.poll().empty());
+  EXPECT_STREQ(queue.rx.fault(), "an entry for a place that it has used");
+}
+
 TEST(PackedRxRing, AWrongWrapCounterEndsTheQueue) {
   QueueFixture queue(feature::kRingPacked);
   queue.start_rx();

@@ -155,6 +155,9 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
     if constexpr (std::is_same_v<Ring, PackedRing>) {
       if (queue.packed_ring_.is_of_another_lap(first)) [[unlikely]]
         end(queue, "an entry of another lap of the ring");
+      // A batch (IN_ORDER) whose skipped buffers were not used: the device is behind the driver.
+      if (queue.packed_ring_.is_of_another_lap(first + queue.mask_)) [[unlikely]]
+        end(queue, "an entry for a place that it has used");
     }
     queue.notifier_.flush();
     return 0;
