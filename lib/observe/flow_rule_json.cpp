@@ -27,8 +27,10 @@ constexpr std::array kProtocolNames{
     ProtocolName{MatchProtocol::sctp, "sctp"}, ProtocolName{MatchProtocol::raw, "raw"}};
 
 using FateName = std::pair<FlowAction::Fate, std::string_view>;
-constexpr std::array kFateNames{FateName{FlowAction::Fate::keep, "keep"}, FateName{FlowAction::Fate::queue, "queue"},
-                                FateName{FlowAction::Fate::drop, "drop"}, FateName{FlowAction::Fate::rss, "rss"}};
+constexpr std::array kFateNames{
+    FateName{FlowAction::Fate::keep, "keep"},       FateName{FlowAction::Fate::queue, "queue"},
+    FateName{FlowAction::Fate::drop, "drop"},       FateName{FlowAction::Fate::rss, "rss"},
+    FateName{FlowAction::Fate::receive, "receive"}, FateName{FlowAction::Fate::kernel, "kernel"}};
 
 template <class Value, std::size_t N>
 std::string_view name_in(const std::array<std::pair<Value, std::string_view>, N>& names, Value value) {
@@ -103,7 +105,8 @@ Result<MatchItem> parse_item(const Json& json) {
 
 Result<FlowAction> parse_action(const Json& json) {
   const auto fate = json.is_object() ? value_in(kFateNames, member_of(json, "fate")) : std::nullopt;
-  if (!fate || *fate == FlowAction::Fate::rss) return wrong_member("fate", "it is keep, queue or drop");
+  if (!fate || *fate == FlowAction::Fate::rss)
+    return wrong_member("fate", "it is keep, queue, drop, receive or kernel");
   FlowAction action{.fate = *fate};
   const auto queue = parse_number(json, "queue", kMaxRuleQueue);
   if (!queue) return tl::unexpected<Error>(queue.error());

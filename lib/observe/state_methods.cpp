@@ -19,6 +19,7 @@
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/nvm.hpp"
 #include "pollux/net/port_clock.hpp"
+#include "pollux/net/port_facts.hpp"
 #include "pollux/net/self_test.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
@@ -28,6 +29,10 @@ namespace {
 Result<Json> info(Server&, NamedPort& named, const Params&) {
   Port& port = *named.port;
   const PortInfo& info = port.info();
+  Json facts = Json::object();
+  if (const auto known = port.capability<PortFacts>()) {
+    for (const PortFact& fact : known->facts()) facts[std::string(fact.name)] = fact.value;
+  }
   return Json{{"name", named.name},
               {"uri", info.name},
               {"driver", info.driver},
@@ -42,7 +47,8 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"burst_mode", name(port.config().burst_mode)},
               {"limits", limits_json(info.limits)},
               {"missed_count", info.missed_count == MissedCount::exact ? "exact" : "lower_bound"},
-              {"capabilities", port.capabilities()}};
+              {"capabilities", port.capabilities()},
+              {"facts", std::move(facts)}};
 }
 
 Result<Json> config(Server&, NamedPort& named, const Params&) { return settings_json(named.port->settings()); }

@@ -171,8 +171,8 @@ std::vector<Pair> default_pairs() {
            .prepare = add_own_driver},
           {.name = "tap", .left = "tap:plxc0", .right = "tap:plxc1", .traits = kTap, .obstacle = tap_obstacle()},
           {.name = "xdp",
-           .left = "xdp:plxv0",
-           .right = "xdp:plxv1",
+           .left = "xdp:plxv0?rule=all",
+           .right = "xdp:plxv1?rule=all",
            .traits = kXdp,
            .obstacle = no_xdp(),
            .prepare = make_interfaces}};

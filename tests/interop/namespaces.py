@@ -89,6 +89,10 @@ class Program:
             raise AssertionError(f"status {self._process.returncode}: {self.said()}")
         return output
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(timeout=SECONDS)
+
     def end(self) -> None:
         if self._process.poll() is None:
             self._process.kill()

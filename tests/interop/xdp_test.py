@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two hosts reach each other over the example `l2fwd`, whose ports are interfaces of the kernel."""
+"""The example `l2fwd` on interfaces of the kernel: between two hosts, and beside the kernel's own connections."""
 
+import re
+import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 from namespaces import SECONDS, Host, Program, enter_own_namespace, run
@@ -22,6 +25,25 @@ data = os.urandom(20_000_000)
 with socket.create_connection(("10.6.0.2", 5000)) as connection:
     connection.sendall(data)
 print(hashlib.md5(data).hexdigest())
+"""
+# Answers each message, and sends datagrams meanwhile as fast as it can.
+ECHO = """
+import socket
+connection = socket.create_connection(("10.6.0.1", 5000))
+while data := connection.recv(65536):
+    connection.sendall(data)
+"""
+FLOOD = """
+import socket, sys, time
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.connect(("10.6.0.1", 7000))
+sent = 0
+until = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < until:
+    for _ in range(100):
+        sender.send(b"datagram")
+    sent += 100
+print(sent)
 """
 
 
@@ -44,7 +66,7 @@ class KernelAcrossXdp(unittest.TestCase):
             host.take(f"plxy{number}", f"10.6.0.{number + 1}/24")
 
     def forwarder(self) -> Program:
-        program = Program([L2FWD, "xdp:plxx0", "xdp:plxx1", "--no-mac-updating"], "forwarding")
+        program = Program([L2FWD, "xdp:plxx0?rule=all", "xdp:plxx1?rule=all", "--no-mac-updating"], "forwarding")
         self.addCleanup(program.end)
         return program
 
@@ -68,6 +90,95 @@ class KernelAcrossXdp(unittest.TestCase):
     def tearDown(self):
         for number in (0, 1):
             run("ip", "link", "del", f"plxx{number}", check=False)
+
+
+class BesideTheKernel(unittest.TestCase):
+    """The main interface of a host, `plxx0`, with the default route: the kernel keeps all but what a rule takes."""
+
+    def setUp(self):
+        run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        run("ip", "link", "add", "plxx0", "type", "veth", "peer", "name", "plxy0")
+        self.addCleanup(run, "ip", "link", "del", "plxx0", check=False)
+        self.peer = Host()
+        self.addCleanup(self.peer.end)
+        self.peer.take("plxy0", "10.6.0.2/24")
+        run("ip", "link", "set", "plxx0", "up")
+        run("ip", "addr", "add", "10.6.0.1/24", "dev", "plxx0")
+        run("ip", "route", "add", "default", "via", "10.6.0.2")
+        self.connection = self.connect()
+        # The kernel's own receiver of what the rule takes.
+        self.receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(self.receiver.close)
+        self.receiver.bind(("10.6.0.1", 7000))
+        self.receiver.settimeout(SECONDS)
+
+    def connect(self) -> socket.socket:
+        with socket.create_server(("10.6.0.1", 5000)) as server:
+            server.settimeout(SECONDS)
+            echo = subprocess.Popen(self.peer.command(sys.executable, "-c", ECHO))
+            connection, _ = server.accept()
+        self.addCleanup(echo.wait, SECONDS)
+        self.addCleanup(connection.close)
+        connection.settimeout(SECONDS)
+        return connection
+
+    def exchange(self, size: int) -> None:
+        """Sends bytes over the connection, and expects them back."""
+        data = bytes(range(256)) * (size // 256)
+        sender = threading.Thread(target=self.connection.sendall, args=[data])
+        sender.start()
+        received = bytearray()
+        while len(received) < len(data):
+            received += self.connection.recv(65536)
+        sender.join()
+        self.assertEqual(received, data)
+
+    def flood(self, seconds: float) -> subprocess.Popen:
+        return subprocess.Popen(self.peer.command(sys.executable, "-c", FLOOD, str(seconds)), stdout=subprocess.PIPE, text=True)
+
+    def program(self, rule: str = "udp") -> Program:
+        program = Program([L2FWD, f"xdp:plxx0?rule={rule}", "null:"], "forwarding")
+        self.addCleanup(program.end)
+        return program
+
+    def assert_left_alone(self):
+        self.assertNotIn("xdp", run("ip", "link", "show", "dev", "plxx0"))
+        self.exchange(100_000)
+        self.flood(0.01).communicate(timeout=SECONDS)
+        self.assertEqual(self.receiver.recv(100), b"datagram")
+
+    def test_a_connection_lives_while_a_rule_takes_datagrams(self):
+        l2fwd = self.program("udp:7000")
+        flood = self.flood(2)
+        while flood.poll() is None:
+            self.exchange(2_000_000)
+        sent = int(flood.communicate()[0])
+        self.receiver.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            self.receiver.recv(100)
+        self.receiver.settimeout(SECONDS)
+        summary = l2fwd.summary()
+        received = int(re.search(r"received (\d+) = ", summary)[1])
+        self.assertGreater(received, 1000)
+        self.assertLessEqual(received, sent)
+        self.assertIn("2 packets received", self.peer.ping("10.6.0.1"))
+        self.assert_left_alone()
+
+    def test_a_killed_program_leaves_the_interface_as_it_was(self):
+        l2fwd = self.program()
+        flood = self.flood(1)
+        self.exchange(1_000_000)
+        l2fwd.kill()
+        self.exchange(1_000_000)
+        flood.communicate(timeout=SECONDS)
+        self.assert_left_alone()
+
+    def test_all_frames_of_the_default_route_need_force(self):
+        refused = subprocess.run([L2FWD, "xdp:plxx0?rule=all", "null:"], stderr=subprocess.PIPE, text=True, timeout=SECONDS)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("the default route goes over plxx0", refused.stderr)
+        self.assertIn("rule=all,force", refused.stderr)
+        self.exchange(1000)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,15 @@
 #include <fmt/format.h>
 
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/port_facts.hpp"
 #include "started_port.hpp"
 
 namespace pollux::tool {
 namespace {
 
 /// Starts the port to read its link, since the link of a port that was never started is always down. A link that does
-/// not come up within kLinkLimit is down. Stops the port afterwards.
-Result<Link> find_link(Context& context, Port& port) {
+/// not come up within kLinkLimit is down. Stops the port afterwards. `found` gets what it found out meanwhile.
+Result<Link> find_link(Context& context, Port& port, std::vector<PortFact>& found) {
   auto pool = Mempool::create(context, {.count = 256, .name = "info"});
   if (!pool) return tl::unexpected<Error>(pool.error());
   Result<Link> link = Link{};
@@ -20,6 +21,7 @@ Result<Link> find_link(Context& context, Port& port) {
   } else {
     static_cast<void>(port.wait_for_link(kLinkLimit));
     link = port.link();
+    if (const auto known = port.capability<PortFacts>()) found = known->facts();
   }
   // The port is closed before the pool is destroyed, since the port's rings hold its buffers.
   if (auto closed = port.close(); !closed) return tl::unexpected<Error>(closed.error());
@@ -46,7 +48,8 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
   const auto dump = port->capability<RegisterDump>();
   const std::vector<RegisterValue> registers =
       with_registers && dump ? dump->registers() : std::vector<RegisterValue>{};
-  const Result<Link> link = find_link(environment.context, *port);
+  std::vector<PortFact> found;
+  const Result<Link> link = find_link(environment.context, *port, found);
   const bool exact = info.missed_count == MissedCount::exact;
   Facts facts{"port", "Port " + info.name, {}, {}};
   facts.lines = {
@@ -83,6 +86,10 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
                 {"max_tx_segments", limits.max_tx_segments},
                 {"capabilities", capabilities},
                 {"rx_missed_exact", exact}};
+  for (const PortFact& fact : found) {
+    facts.lines.push_back({std::string(fact.name), fact.value});
+    facts.json["facts"][std::string(fact.name)] = fact.value;
+  }
   if (with_registers && dump) add_registers(facts, registers);
   return facts;
 }

@@ -106,10 +106,10 @@ Result<void> check_raw(std::size_t index, const MatchItem& item) {
 }
 
 Result<void> check_action(const FlowAction& action) {
-  if (action.fate > FlowAction::Fate::rss)
+  if (action.fate > FlowAction::Fate::kernel)
     return reject("the action is not a known one", "use to_queue and the others");
   if (action.fate == FlowAction::Fate::keep && !action.mark) {
-    return reject("the action does nothing", "use to_queue, to_queues, to_drop or to_mark");
+    return reject("the action does nothing", "use to_queue, to_queues, to_port, to_drop or to_mark");
   }
   if (action.fate != FlowAction::Fate::rss) return {};
   if (action.rss.table.empty()) return reject("the rss action has no queues", "fill the table of its RssConfig");

@@ -15,6 +15,10 @@ namespace pollux {
 Result<FlowRuleId> SoftwareClassifier::add(const FlowRule& rule) {
   if (auto checked = check_rule(rule); !checked) return pass_on(std::move(checked));
   if (auto checked = check_queues(rule.action, queues_, "the classifier"); !checked) return pass_on(std::move(checked));
+  if (rule.action.fate == FlowAction::Fate::kernel) {
+    return fail(ErrorCode::not_supported, "flow rule: the classifier does not pass frames to the kernel",
+                "use to_drop, or KernelPath");
+  }
   // After all rules of the same priority.
   const auto place =
       std::upper_bound(compiled_.begin(), compiled_.end(), rule.priority,

@@ -56,7 +56,7 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
   filter_.set_mtu(to.mtu);
   filter_.set_promiscuous(to.promiscuous);
   filter_.set_all_multicast(to.all_multicast);
-  return change_filter(to);
+  return change_filter(from, to);
 }
 
 Result<Duration> Port::service() { return kServiceInterval; }

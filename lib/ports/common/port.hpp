@@ -53,8 +53,9 @@ class Port : public QueuedPort {
   [[nodiscard]] const RxFilter& filter() const noexcept { return filter_; }
   /// Called before the port receives frames of that length, also before `begin`.
   [[nodiscard]] virtual Result<void> change_mtu(std::uint32_t /*bytes*/) { return {}; }
-  /// Called when the address or a mode of the filter may have changed, also before `begin`. `filter` has them already.
-  [[nodiscard]] virtual Result<void> change_filter(const Settings& /*to*/) { return {}; }
+  /// Called when the address, a mode of the filter or a rule may have changed. `filter` has what concerns it already.
+  /// Without `from` before `begin`.
+  [[nodiscard]] virtual Result<void> change_filter(const Settings* /*from*/, const Settings& /*to*/) { return {}; }
   /// Called before the queues open. A failure must have no effect.
   [[nodiscard]] virtual Result<void> begin() { return {}; }
   /// Called after the queues are closed. Drops and counts all frames that wait to be received.

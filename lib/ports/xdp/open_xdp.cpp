@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/uri_options.hpp"
 #include "ports/xdp/port.hpp"
+#include "ports/xdp/rule_text.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -24,20 +27,40 @@ Result<Mode> parse_mode(std::string_view text, const std::string& uri) {
               "write mode=zero-copy, mode=copy or mode=generic");
 }
 
+Result<std::optional<std::uint32_t>> parse_busy_poll(const UriOptions& options, const std::string& uri) {
+  const auto text = options.get("busy-poll");
+  if (!text) return std::nullopt;
+  constexpr std::uint32_t kMost = 1'000'000;
+  std::uint32_t microseconds = 0;
+  const char* const end = text->data() + text->size();
+  const auto read = std::from_chars(text->data(), end, microseconds);
+  if (read.ec == std::errc{} && read.ptr == end && microseconds != 0 && microseconds <= kMost) return microseconds;
+  return fail(ErrorCode::invalid_argument, fmt::format("{}: '{}' is not a time for busy-poll", uri, *text),
+              fmt::format("write 1 to {} microseconds, such as busy-poll=20", kMost));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view which) {
   const std::string uri = fmt::format("xdp:{}", which);
   const std::size_t question = which.find('?');
-  constexpr std::array<std::string_view, 1> kKeys{"mode"};
+  constexpr std::array<std::string_view, 4> kKeys{"rule", "force", "mode", "busy-poll"};
   Result<UriOptions> options;
   if (question != std::string_view::npos) {
-    options = UriOptions::parse(which.substr(question + 1), kKeys, uri, "xdp:NAME or xdp:NAME?mode=copy");
+    options = UriOptions::parse(which.substr(question + 1), kKeys, uri,
+                                "xdp:NAME?rule=udp:53 or xdp:NAME?rule=all,mode=copy");
   }
   if (!options) return pass_on(std::move(options));
   Result<Mode> mode = Mode::best;
   if (const auto text = options->get("mode")) mode = parse_mode(*text, uri);
   if (!mode) return pass_on(std::move(mode));
+  const auto rule = options->get("rule");
+  auto rules = parse_rules(rule.value_or("none"), uri);
+  if (!rules) return pass_on(std::move(rules));
+  const auto force = options->flag("force");
+  if (!force) return tl::unexpected<Error>(force.error());
+  const auto busy_poll = parse_busy_poll(*options, uri);
+  if (!busy_poll) return tl::unexpected<Error>(busy_poll.error());
   auto interface = Interface::find(which.substr(0, question));
   if (!interface) return pass_on(std::move(interface));
   auto control_events = DeletionEvents::subscribe(*interface);
@@ -51,10 +74,11 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   const std::string what = fmt::format("an interface of the kernel's driver {}",
                                        interface->driver().empty() ? "(unknown)" : interface->driver());
   const MacAddress mac = interface->mac();
-  auto port = ports::make_port<XdpPort>(context, uri, mac,
-                                        Parts{*std::move(interface), *std::move(control_events),
-                                              *std::move(queue_events), memory, *mode, kernel_has_chains()},
-                                        what);
+  auto port = ports::make_port<XdpPort>(
+      context, uri, mac,
+      Parts{*std::move(interface), *std::move(control_events), *std::move(queue_events), memory, *mode,
+            kernel_has_chains(), *std::move(rules), rule.has_value(), *force, *busy_poll},
+      what);
   if (!port) memory.close(index);
   return port;
 }

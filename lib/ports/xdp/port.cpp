@@ -8,10 +8,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 #include "mem/context_state.hpp"
 #include "mem/dma_region.hpp"
+#include "ports/xdp/links.hpp"
 #include "ports/xdp/privileges.hpp"
 
 namespace pollux::xdp {
@@ -54,12 +56,52 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
       memory_(parts.memory),
       mode_(parts.mode),
       chains_(parts.chains),
+      first_rules_(std::move(parts.rules)),
+      is_quiet_(parts.is_quiet),
+      force_(parts.force),
+      busy_poll_(parts.busy_poll),
       watch_(interface_, std::move(parts.queue_events)) {
   for (std::uint16_t queue = 0; queue < interface_.queues(); ++queue) {
     QueuedPort::add(rx_.emplace_back(filter(), watch_));
     QueuedPort::add(tx_.emplace_back());
     watch_.add(rx_.back().sleeper());
   }
+}
+
+Settings XdpPort::initial_settings() const {
+  Settings settings;
+  for (const FlowRule& rule : first_rules_) {
+    settings.rules.push_back({{FlowRuleId{++settings.last_rule}, rule}});
+  }
+  return settings;
+}
+
+Result<void> XdpPort::check(const Settings& from, Settings& to) {
+  const bool is_first = from.queues.rx_queues() == 0;  // those of the URI
+  if (from.rules == to.rules && !is_first) return {};
+  for (const PlacedRule& placed : to.rules) {
+    if (auto fits = check_rule_code(placed.rule, interface_.queues(), info().name); !fits) return fits;
+  }
+  if (to.rules.size() > kMaxRules) {
+    return fail(ErrorCode::busy, fmt::format("{}: an interface has at most {} flow rules", info().name, kMaxRules),
+                "remove a rule, or use SoftwareClassifier");
+  }
+  for (PlacedRule& placed : to.rules) {
+    for (std::uint32_t slot = 0; !placed.slot; ++slot) {
+      if (std::ranges::find(to.rules, std::optional(slot), &PlacedRule::slot) == to.rules.end()) placed.slot = slot;
+    }
+  }
+  if (force_ || std::ranges::none_of(to.rules, [](const PlacedRule& placed) { return is_greedy(placed.rule); })) {
+    return {};
+  }
+  const std::string route = default_route_over(interface_.index());
+  if (route.empty()) return {};
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{}: the default route goes over {}, and the rule takes all frames, or all of IPv4, IPv6 or "
+                          "TCP: this host would lose its connections",
+                          info().name, route),
+              fmt::format("take less, such as xdp:{0}?rule=udp:53, or say that it is meant: xdp:{0}?rule=all,force",
+                          interface_.name()));
 }
 
 Result<std::vector<Mbuf*>> XdpPort::take(MempoolCore& pool, std::uint32_t count) const {
@@ -106,7 +148,12 @@ Result<void> XdpPort::change_mtu(std::uint32_t bytes) {
               fmt::format("as root: ip link set {} mtu {}; or use a smaller mtu", interface_.name(), bytes));
 }
 
-Result<void> XdpPort::change_filter(const Settings& to) {
+Result<void> XdpPort::change_filter(const Settings* from, const Settings& to) {
+  if (from != nullptr && program_ && from->rules != to.rules) {
+    if (auto replaced = program_->replace(info().name, to.rules, *rule_counters_); !replaced) return replaced;
+  }
+  const auto what = [this](const Settings& all) { return std::tuple(mac_of(all), all.promiscuous, all.all_multicast); };
+  if (from != nullptr && what(*from) == what(to)) return {};
   auto joined = Membership::join(interface_, mac_of(to), to.promiscuous, to.all_multicast);
   if (!joined) return pass_on(std::move(joined));
   membership_ = *std::move(joined);
@@ -151,32 +198,39 @@ Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
               "use one pool for all receive queues");
 }
 
-Result<void> XdpPort::attach_program() {
-  auto program = Program::load(info().name, interface_.queues());
+Result<void> XdpPort::load_program() {
+  if (!rule_counters_) {
+    auto counters = RuleCounters::create(info().name, interface_.queues());
+    if (!counters) return pass_on(std::move(counters));
+    rule_counters_.emplace(*std::move(counters));
+  }
+  auto program = Program::load(info().name, interface_.queues(), settings().rules, *rule_counters_);
   if (!program) return pass_on(std::move(program));
+  program_.emplace(*std::move(program));
+  return {};
+}
+
+Result<void> XdpPort::attach_program() {
   int error = 0;
   why_not_native_.clear();
   if (mode_ != Mode::generic) {
-    error = program->attach(interface_.index(), Attach::native);
+    error = program_->attach(interface_.index(), Attach::native);
     if (error != 0) why_not_native_ = std::strerror(error);
   }
   const bool taken = error == EBUSY || error == EEXIST;
   if (mode_ == Mode::generic || (mode_ == Mode::best && error != 0 && !taken && error != EPERM)) {
-    error = program->attach(interface_.index(), Attach::generic);
+    error = program_->attach(interface_.index(), Attach::generic);
   }
-  if (error == 0) {
-    program_ = *std::move(program);
-    return {};
-  }
+  if (error == 0) return {};
   const std::string what = fmt::format("{}: cannot attach the XDP program", info().name);
   const std::string& name = interface_.name();
   switch (error) {
     case EBUSY:
     case EEXIST:
       return fail_errno(ErrorCode::busy, what, error,
-                        fmt::format("another XDP program is attached (ip link show dev {0}): stop its owner, or, if it "
-                                    "has none, as root: ip link set dev {0} xdp off",
-                                    name));
+                        fmt::format("another XDP program is attached: {1}; stop its owner, or, if it has none, as "
+                                    "root: ip link set dev {0} xdp off",
+                                    name, attached_program(interface_.index())));
     case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
     case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
     default:
@@ -230,6 +284,15 @@ Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint
   return bind_socket(*std::move(socket), modes, queue);
 }
 
+Result<void> XdpPort::poll_busily(const Socket& socket) const {
+  const int error = busy_poll_ ? socket.set_busy_poll(*busy_poll_) : 0;
+  if (error == 0) return {};
+  const std::string what = fmt::format("{}: cannot poll busily in the kernel", info().name);
+  if (error == EPERM) return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
+  return fail_errno(ErrorCode::not_supported, what, error,
+                    "leave out busy-poll=, or use a kernel of 5.11 or newer with CONFIG_NET_RX_BUSY_POLL=y");
+}
+
 Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
   const std::uint16_t queues = std::max(config().rx_queues(), config().tx_queues());
   sockets_.reserve(queues);
@@ -238,12 +301,13 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
   for (std::uint16_t queue = 0; queue < queues; ++queue) {
     auto socket = open_socket(area, queue);
     if (!socket) return pass_on(std::move(socket));
+    if (auto busy = poll_busily(*socket); !busy) return busy;
     sockets_.push_back(*std::move(socket));
     if (queue < config().tx_queues()) {
       tx_[queue].attach(sockets_.back(), area, copies, chains_ ? kMaxPieces : 1);
     }
     if (queue >= config().rx_queues()) continue;
-    rx_[queue].attach(sockets_.back(), *area, filled_[queue]);
+    rx_[queue].attach(sockets_.back(), *area, filled_[queue], busy_poll_.has_value());
     filled_[queue].clear();
     if (const int error = program_->redirect(queue, sockets_.back().descriptor()); error != 0) {
       return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot redirect queue {}", info().name, queue), error);
@@ -255,25 +319,43 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
 Result<void> XdpPort::begin() {
   auto area = choose_area();
   if (!area) return pass_on(std::move(area));
-  if (config().rx_queues() != 0) {
-    if (auto attached = attach_program(); !attached) return attached;
-  }
-  if (auto opened = open_sockets(*area); !opened) {
+  auto begun = config().rx_queues() == 0 ? Result<void>() : load_program();
+  if (begun && program_) begun = attach_program();
+  if (begun) begun = open_sockets(*area);
+  if (!begun) {
     close_sockets();
-    return opened;
+    return begun;
   }
-  const bool zero_copy = sockets_.front().is_zero_copy();
   const bool native = mode_ != Mode::generic && why_not_native_.empty();
-  context()->log(LogLevel::info,
-                 fmt::format("{}: {}{}, {}{}", info().name, native ? "native" : "generic",
-                             why_not_native_.empty() ? "" : " (native: " + why_not_native_ + ")",
-                             zero_copy ? "zero copy" : "copies frames",
-                             why_not_zero_copy_.empty() ? "" : " (zero copy: " + why_not_zero_copy_ + ")"));
+  mode_text_ = fmt::format("{}{}, {}{}", native ? "native" : "generic",
+                           why_not_native_.empty() ? "" : " (native: " + why_not_native_ + ")",
+                           sockets_.front().is_zero_copy() ? "zero copy" : "copies frames",
+                           why_not_zero_copy_.empty() ? "" : " (zero copy: " + why_not_zero_copy_ + ")");
+  report();
+  return {};
+}
+
+void XdpPort::report() const {
+  context()->log(LogLevel::info, fmt::format("{}: {}", info().name, mode_text_));
+  if (program_ && settings().rules.empty() && !is_quiet_) {
+    context()->log(LogLevel::warning,
+                   fmt::format("{0}: takes no frames, since no rule says which: xdp:{1}?rule=all takes all, "
+                               "xdp:{1}?rule=udp:53 some",
+                               info().name, interface_.name()));
+  }
   if (!interface_.link().up) {
     context()->log(LogLevel::warning, fmt::format("{}: the interface has no link: as root: ip link set dev {} up",
                                                   info().name, interface_.name()));
   }
-  return {};
+}
+
+std::vector<PortFact> XdpPort::facts() {
+  const std::size_t rules = settings().rules.size();
+  std::vector<PortFact> facts{
+      {"takes", rules == 0 ? "no frames: no rule says which" : fmt::format("frames by {} flow rules", rules)}};
+  if (busy_poll_) facts.push_back({"busy polling", fmt::format("{} us a call", *busy_poll_)});
+  if (!mode_text_.empty()) facts.insert(facts.begin(), {"mode", mode_text_});
+  return facts;
 }
 
 // First the program, so that no frame comes after those that wait.
@@ -318,6 +400,12 @@ void XdpPort::append_counters(std::vector<Counter>& counters) {
                                    {"xdp_rx_fill_ring_empty_descs", kernel.rx_fill_empty},
                                    {"xdp_tx_ring_empty_descs", kernel.tx_ring_empty},
                                    {"xdp_tx_copied", copied}});
+  if (!rule_counters_) return;
+  for (const PlacedRule& rule : settings().rules) {
+    counters.push_back({fmt::format("xdp_rule_{}", static_cast<std::uint64_t>(rule.id)),
+                        rule_counters_->value(rule.slot.value_or(0))});
+  }
+  counters.push_back({"xdp_passed", rule_counters_->value(kPassedSlot)});
 }
 
 Result<Duration> XdpPort::service() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -9,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/port_facts.hpp"
 #include "ports/common/port.hpp"
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/program.hpp"
@@ -28,16 +31,23 @@ struct Parts {
   SharedMemory& memory;
   Mode mode;
   bool chains;
+  std::vector<FlowRule> rules;  // of the URI
+  bool is_quiet;                // the URI says what the port takes
+  bool force;
+  std::optional<std::uint32_t> busy_poll;  // microseconds
 };
 
 /// A port on an interface of the kernel.
-class XdpPort final : public ports::Port {
+class XdpPort final : public ports::Port, private PortFacts {
  public:
   XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what);
 
+  [[nodiscard]] Settings initial_settings() const override;
+  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) override;
+  [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] Result<void> fill() override;
   [[nodiscard]] Result<void> change_mtu(std::uint32_t bytes) override;
-  [[nodiscard]] Result<void> change_filter(const Settings& to) override;
+  [[nodiscard]] Result<void> change_filter(const Settings* from, const Settings& to) override;
   [[nodiscard]] std::vector<int> events() const override { return {control_events_.descriptor()}; }
   [[nodiscard]] Result<Duration> service() override;
   [[nodiscard]] Stats stats() override;
@@ -54,8 +64,13 @@ class XdpPort final : public ports::Port {
   void discard() noexcept override;
   void exchange(QueueId queue) noexcept override;
 
+  [[nodiscard]] std::vector<PortFact> facts() override;
+
   [[nodiscard]] Result<std::shared_ptr<Umem>> choose_area();
+  [[nodiscard]] Result<void> load_program();
   [[nodiscard]] Result<void> attach_program();
+  void report() const;
+  [[nodiscard]] Result<void> poll_busily(const Socket& socket) const;
   [[nodiscard]] Result<void> open_sockets(const std::shared_ptr<Umem>& area);
   [[nodiscard]] Result<Socket> open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue);
   [[nodiscard]] Result<Socket> bind_socket(Socket socket, std::span<const std::uint16_t> modes, std::uint16_t queue);
@@ -68,17 +83,24 @@ class XdpPort final : public ports::Port {
   SharedMemory& memory_;
   Mode mode_;
   bool chains_;
+  const std::vector<FlowRule> first_rules_;
+  bool is_quiet_;
+  bool force_;
+  std::optional<std::uint32_t> busy_poll_;
+  std::array<CapabilityEntry, 2> capabilities_{by_settings<FlowRules>(), offer<PortFacts>(*this)};
   DeletionWatch watch_;
   Membership membership_;  // while the port is started
   std::deque<RxQueue> rx_;
   std::deque<TxQueue> tx_;
-  std::vector<std::vector<Mbuf*>> filled_;  // by receive queue: mbufs for a start
-  std::vector<Mbuf*> more_;                 // prepared for the restart of a receive queue
+  std::vector<std::vector<Mbuf*>> filled_;     // by receive queue: mbufs for a start
+  std::vector<Mbuf*> more_;                    // prepared for the restart of a receive queue
+  std::optional<RuleCounters> rule_counters_;  // from the first start on
   std::optional<Program> program_;
   std::vector<Socket> sockets_;  // by queue
   KernelCounts past_;            // of sockets that were closed
   std::string why_not_native_;
   std::string why_not_zero_copy_;
+  std::string mode_text_;  // of the last start
 };
 
 }  // namespace pollux::xdp

@@ -45,7 +45,8 @@ class RxQueue final : public pollux::RxQueue {
   RxQueue(const RxFilter& filter, DeletionWatch& watch);
 
   /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel.
-  void attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mbufs);
+  /// `busy`: an empty burst runs the queue in the kernel (Socket::set_busy_poll).
+  void attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mbufs, bool busy);
   /// Passes more mbufs of the pool to the kernel.
   void add(std::span<Mbuf* const> mbufs) noexcept;
   /// The mbufs that the kernel has, or frames in them.
@@ -78,6 +79,7 @@ class RxQueue final : public pollux::RxQueue {
   std::uint64_t word_ = 0;  // MbufAccess::word of an empty mbuf whose data would begin at its header
   Lent lent_;
   int socket_ = -1;
+  bool busy_ = false;
   std::uint32_t posted_ = 0;
   bool is_small_ = false;       // chunks begin in front of their mbufs
   std::vector<Mbuf*> outside_;  // never grows while frames are received

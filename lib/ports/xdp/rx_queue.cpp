@@ -29,11 +29,12 @@ RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch)
   allow_sleeping(sources_.get());
 }
 
-void RxQueue::attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mbufs) {
+void RxQueue::attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mbufs, bool busy) {
   lend_from(lent_, area, area.layout().before);
   rx_ = socket.rx;
   fill_ = socket.fill;
   socket_ = socket.descriptor();
+  busy_ = busy;
   posted_ = 0;
   is_small_ = area.layout().before != 0;
   outside_.reserve(area.layout().before / alignof(Mbuf));
@@ -89,7 +90,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   auto& queue = static_cast<RxQueue&>(base);
   const std::uint32_t count = std::min(limit, waiting(queue.rx_, limit));
   if (count == 0) {
-    if (needs_wakeup(queue.fill_)) [[unlikely]]
+    if (queue.busy_ || needs_wakeup(queue.fill_)) [[unlikely]]
       queue.wake_kernel();
     return 0;
   }

@@ -17,6 +17,12 @@ namespace {
 // Linux, include/uapi/linux/if_xdp.h; missing in older headers.
 constexpr std::uint16_t kUseChains = 1U << 4;  // XDP_USE_SG, Linux 6.6
 
+// Linux 5.11, include/uapi/asm-generic/socket.h; missing in older headers.
+constexpr int kPreferBusyPoll = 69;
+constexpr int kBusyPollBudget = 70;
+/// Frames that one call handles at most: NAPI's usual weight.
+constexpr int kBudget = 64;
+
 int set_option(int socket, int option, const void* value, std::size_t bytes) {
   return ::setsockopt(socket, SOL_XDP, option, value, static_cast<socklen_t>(bytes)) == 0 ? 0 : errno;
 }
@@ -160,6 +166,15 @@ int Socket::bind(std::uint16_t mode) {
       std::chrono::milliseconds(2)));
   if (error == 0) area_->add_socket(descriptor_.get());
   return error;
+}
+
+int Socket::set_busy_poll(std::uint32_t microseconds) const {
+  const std::pair<int, int> options[] = {
+      {kPreferBusyPoll, 1}, {SO_BUSY_POLL, static_cast<int>(microseconds)}, {kBusyPollBudget, kBudget}};
+  for (const auto& [option, value] : options) {
+    if (::setsockopt(descriptor_.get(), SOL_SOCKET, option, &value, sizeof value) != 0) return errno;
+  }
+  return 0;
 }
 
 bool Socket::is_zero_copy() const {

@@ -56,6 +56,10 @@ class Socket {
   /// to 200 ms for another socket that is being closed. Returns 0 or errno.
   [[nodiscard]] int bind(std::uint16_t mode);
 
+  /// System calls of this socket run the queue in the kernel, for at most as many microseconds, and interrupts do not
+  /// while such calls come: Linux, Documentation/networking/napi.rst, "Busy polling". Returns 0 or errno.
+  [[nodiscard]] int set_busy_poll(std::uint32_t microseconds) const;
+
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
   [[nodiscard]] bool is_zero_copy() const;
   [[nodiscard]] KernelCounts counts() const;

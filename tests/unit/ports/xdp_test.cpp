@@ -1,71 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The kernel at the other end of a pair of interfaces judges what the port sends and receives.
-#include <gmock/gmock.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include <chrono>
 #include <csignal>
 #include <thread>
 
-#include "conformance/own_network.hpp"
-#include "fixture.hpp"
-#include "kernel_end.hpp"
+#include "xdp_fixture.hpp"
 
 namespace pollux::ports {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class XdpPort : public PortFixture {
- protected:
-  void SetUp() override {
-    if (const auto obstacle = conformance::xdp_obstacle()) GTEST_SKIP() << *obstacle;
-    conformance::enter_own_network();
-    conformance::make_veth_pair("plxu0", "plxu1");
-  }
-
-  /// The frames that arrive within a second, at most `count`.
-  std::vector<Bytes> receive(Port& port, std::size_t count) {
-    std::vector<Bytes> frames;
-    static_cast<void>(soon([&] {
-      for (Bytes& frame : poll(port)) frames.push_back(std::move(frame));
-      return frames.size() >= count;
-    }));
-    return frames;
-  }
-  static Bytes receive(KernelEnd& kernel) {
-    Bytes frame;
-    static_cast<void>(soon([&] { return !(frame = kernel.receive()).empty(); }));
-    return frame;
-  }
-  template <class Condition>
-  [[nodiscard]] static bool soon(Condition condition) {
-    SteadyClock clock;
-    return wait_until(clock, "it", seconds(1), condition, milliseconds(1)).has_value();
-  }
-  [[nodiscard]] static std::uint64_t counter(Port& port, std::string_view name) {
-    for (const Counter& counter : port.extended_stats()) {
-      if (counter.name == name) return counter.value;
-    }
-    ADD_FAILURE() << "there is no counter " << name;
-    return 0;
-  }
-  [[nodiscard]] Error refused_start(const std::string& uri, const PortConfig& config) {
-    const auto port = open(context_, uri, config);
-    EXPECT_FALSE(port) << uri;
-    return port ? Error{} : port.error();
-  }
-};
-
 TEST_F(XdpPort, ExchangesFramesWithTheKernel) {
-  Port port = started("xdp:plxu0");
+  Port port = started("xdp:plxu0?rule=all");
   EXPECT_TRUE(port.link().up);
   KernelEnd kernel("plxu1");
   const Bytes there = ether(numbered(60, 1));
@@ -78,7 +30,7 @@ TEST_F(XdpPort, ExchangesFramesWithTheKernel) {
 }
 
 TEST_F(XdpPort, TakesNothingFromAnEmptyBurst) {
-  Port port = started("xdp:plxu0");
+  Port port = started("xdp:plxu0?rule=all");
   ASSERT_EQ(send(port, {ether(numbered(60, 1)), ether(numbered(60, 2))}), 2U);
   ASSERT_NE(port.tx(0).in_flight(), 0U) << "the kernel has completed it, but nobody has looked";
   Burst<4> empty;
@@ -88,7 +40,7 @@ TEST_F(XdpPort, TakesNothingFromAnEmptyBurst) {
 }
 
 TEST_F(XdpPort, ReportsHowFramesAreExchanged) {
-  const Port port = started("xdp:plxu0");
+  const Port port = started("xdp:plxu0?rule=all");
   EXPECT_EQ(port.info().driver, "xdp");
   EXPECT_THAT(port.info().card, HasSubstr("veth"));
   EXPECT_THAT(log_, Contains(HasSubstr("native, copies frames (zero copy: pool 'mempool' is not in huge pages)")));
@@ -97,15 +49,15 @@ TEST_F(XdpPort, ReportsHowFramesAreExchanged) {
 TEST_F(XdpPort, TakesTheModeThatIsDemanded) {
   KernelEnd kernel("plxu1");
   for (const char* mode : {"generic", "copy"}) {
-    Port port = started(std::string("xdp:plxu0?mode=") + mode);
+    Port port = started(std::string("xdp:plxu0?rule=all,mode=") + mode);
     const Bytes there = ether(numbered(60, 1));
     EXPECT_EQ(send(port, {there}), 1U);
     EXPECT_EQ(receive(kernel), there);
     kernel.send(there);
     EXPECT_THAT(receive(port, 1), ElementsAre(there)) << mode;
   }
-  EXPECT_THAT(log_, Contains(HasSubstr("xdp:plxu0?mode=generic: generic, copies frames")));
-  const Error error = refused_start("xdp:plxu0?mode=zero-copy", config());
+  EXPECT_THAT(log_, Contains(HasSubstr("xdp:plxu0?rule=all,mode=generic: generic, copies frames")));
+  const Error error = refused_start("xdp:plxu0?rule=all,mode=zero-copy", config());
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.hint, HasSubstr("vm.nr_hugepages"));
 }
@@ -113,7 +65,7 @@ TEST_F(XdpPort, TakesTheModeThatIsDemanded) {
 TEST_F(XdpPort, MovesLongFramesInSeveralBuffers) {
   PortConfig jumbo = config();
   jumbo.mtu = 9000;
-  Port port = must(open(context_, "xdp:plxu0", jumbo));
+  Port port = must(open(context_, "xdp:plxu0?rule=all", jumbo));
   KernelEnd kernel("plxu1");
   const Bytes frame = ether(numbered(9014, 7));
   kernel.send(frame);
@@ -141,7 +93,7 @@ TEST_F(XdpPort, ReceivesIntoSmallMbufs) {
   for (const std::uint32_t room : {448U, 1024U}) {
     Context context({.huge_pages = HugePages::never});
     auto small = must(Mempool::create(context, {.count = 128, .data_room = room, .headroom = 64}));
-    Port port = must(open(context, "xdp:plxu0", {.rx = {.pool = &small, .ring = 64}, .mtu = 1000}));
+    Port port = must(open(context, "xdp:plxu0?rule=all", {.rx = {.pool = &small, .ring = 64}, .mtu = 1000}));
     KernelEnd kernel("plxu1");
     for (int round = 0; round < 200; ++round) {
       const Bytes frame = ether(numbered(60 + 4 * static_cast<std::size_t>(round), static_cast<std::uint8_t>(round)));
@@ -159,7 +111,7 @@ TEST_F(XdpPort, ReceivesIntoSmallMbufs) {
 
 TEST_F(XdpPort, ReceivesIntoPartsOfLargeMbufs) {
   auto large = must(Mempool::create(context_, {.count = 128, .data_room = 16384}));
-  Port port = must(open(context_, "xdp:plxu0", {.rx = {.pool = &large, .ring = 64}, .mtu = 9000}));
+  Port port = must(open(context_, "xdp:plxu0?rule=all", {.rx = {.pool = &large, .ring = 64}, .mtu = 9000}));
   KernelEnd kernel("plxu1");
   const Bytes frame = ether(numbered(9014, 5));
   kernel.send(frame);
@@ -167,7 +119,7 @@ TEST_F(XdpPort, ReceivesIntoPartsOfLargeMbufs) {
 }
 
 TEST_F(XdpPort, LeavesTheInterfaceToTheKernelWhenStopped) {
-  Port port = started("xdp:plxu0");
+  Port port = started("xdp:plxu0?rule=all");
   KernelEnd far("plxu1");
   KernelEnd near("plxu0");
   const Bytes frame = ether(numbered(60, 1));
@@ -184,7 +136,7 @@ TEST_F(XdpPort, LeavesTheInterfaceToTheKernelWhenStopped) {
 
 // A frame goes from one port to another in the mbuf into which the kernel has written it.
 TEST_F(XdpPort, PassesItsMbufsOn) {
-  Port in = started("xdp:plxu0");
+  Port in = started("xdp:plxu0?rule=all");
   Port out = started("ring:x:0");
   Port end = started("ring:x:1");
   KernelEnd kernel("plxu1");
@@ -202,7 +154,7 @@ TEST_F(XdpPort, PassesItsMbufsOn) {
 }
 
 TEST_F(XdpPort, CopiesFramesOfPoolsThatItDoesNotReach) {
-  Port port = started("xdp:plxu0");
+  Port port = started("xdp:plxu0?rule=all");
   KernelEnd kernel("plxu1");
   auto late = must(Mempool::create(context_, {.count = 64}));
   MbufPtr mbuf = late.allocate();
@@ -219,7 +171,7 @@ TEST_F(XdpPort, CopiesFramesOfPoolsThatItDoesNotReach) {
 TEST_F(XdpPort, CountsFramesForWhichTheRingHasNoRoom) {
   PortConfig small = config();
   small.rx.ring = 8;
-  Port port = must(open(context_, "xdp:plxu0", small));
+  Port port = must(open(context_, "xdp:plxu0?rule=all", small));
   KernelEnd kernel("plxu1");
   constexpr std::uint64_t kFrames = 50;
   for (std::uint64_t i = 0; i < kFrames; ++i) kernel.send(ether(numbered(60, 1)));
@@ -232,7 +184,7 @@ TEST_F(XdpPort, CountsFramesForWhichTheRingHasNoRoom) {
 }
 
 TEST_F(XdpPort, CountsWhatWaitsWhenItStops) {
-  Port port = started("xdp:plxu0");
+  Port port = started("xdp:plxu0?rule=all");
   KernelEnd kernel("plxu1");
   kernel.send(ether(numbered(60, 1)));
   ASSERT_TRUE(soon([&] { return port.rx(0).arm() == false && port.rx(0).arm() == false; }));
@@ -243,7 +195,7 @@ TEST_F(XdpPort, CountsWhatWaitsWhenItStops) {
 
 // A frame that a driver does not take is lost: the kernel says so once for each.
 TEST_F(XdpPort, CountsFramesThatTheDriverDoesNotTake) {
-  Port port = started("xdp:plxu0");
+  Port port = started("xdp:plxu0?rule=all");
   KernelEnd("plxu1").take_down();
   EXPECT_EQ(send(port, {ether(numbered(60, 1)), ether(numbered(70, 2))}), 2U);
   EXPECT_EQ(drops(port, "tx_write_failed") + port.stats().tx_packets, 2U);
@@ -253,15 +205,15 @@ TEST_F(XdpPort, CountsFramesThatTheDriverDoesNotTake) {
 
 TEST_F(XdpPort, AnotherProgramIsABusyInterface) {
   Context others({.huge_pages = HugePages::never});
-  const auto first = open(others, "xdp:plxu0");
+  const auto first = open(others, "xdp:plxu0?rule=all");
   ASSERT_TRUE(first) << first.error().message();
-  for (const char* uri : {"xdp:plxu0", "xdp:plxu0?mode=generic"}) {
+  for (const char* uri : {"xdp:plxu0?rule=all", "xdp:plxu0?rule=all,mode=generic"}) {
     const Error error = refused_start(uri, config());
     EXPECT_EQ(error.code, ErrorCode::busy);
-    EXPECT_THAT(error.hint, HasSubstr("another XDP program is attached"));
+    EXPECT_THAT(error.hint, HasSubstr("another XDP program is attached: pollux (id "));
   }
-  const Port mine = must(open_unconfigured(context_, "xdp:plxu0"));
-  EXPECT_EQ(refused("xdp:plxu0").code, ErrorCode::busy) << "a port of this Context has it";
+  const Port mine = must(open_unconfigured(context_, "xdp:plxu0?rule=all"));
+  EXPECT_EQ(refused("xdp:plxu0?rule=all").code, ErrorCode::busy) << "a port of this Context has it";
 }
 
 TEST_F(XdpPort, ADeadProcessLeavesNothing) {
@@ -270,7 +222,7 @@ TEST_F(XdpPort, ADeadProcessLeavesNothing) {
   const pid_t child = ::fork();
   if (child == 0) {
     Context context({.huge_pages = HugePages::never});
-    auto port = open(context, "xdp:plxu0");
+    auto port = open(context, "xdp:plxu0?rule=all");
     const char result = port ? 'y' : 'n';
     static_cast<void>(::write(ready[1], &result, 1) == 1);
     for (;;) ::pause();
@@ -282,12 +234,12 @@ TEST_F(XdpPort, ADeadProcessLeavesNothing) {
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   EXPECT_TRUE(soon([] { return std::system("ip link show dev plxu0 | grep -q xdp") != 0; }));
-  EXPECT_TRUE(open(context_, "xdp:plxu0", config())) << "the queue is free again";
+  EXPECT_TRUE(open(context_, "xdp:plxu0?rule=all", config())) << "the queue is free again";
 }
 
 TEST_F(XdpPort, ADeletedInterfaceWakesASleeperAndFailsThePort) {
   conformance::make_veth_pair("plxd0", "plxd1");
-  Port port = started("xdp:plxd0");
+  Port port = started("xdp:plxd0?rule=all");
   pollux::RxQueue& queue = port.rx(0);
   static_cast<void>(queue.arm());  // reports the start
   ASSERT_TRUE(queue.arm());
@@ -308,7 +260,7 @@ TEST_F(XdpPort, WantsAnInterfaceWhoseMtuIsLargeEnough) {
   PortConfig large = config();
   large.mtu = 9216;
   ASSERT_EQ(std::system("ip link set plxu0 mtu 9000"), 0);
-  const Error error = refused_start("xdp:plxu0", large);
+  const Error error = refused_start("xdp:plxu0?rule=all", large);
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.hint, HasSubstr("ip link set plxu0 mtu 9216"));
   ASSERT_EQ(std::system("ip link set plxu0 mtu 9216"), 0);
@@ -317,22 +269,37 @@ TEST_F(XdpPort, WantsAnInterfaceWhoseMtuIsLargeEnough) {
 TEST_F(XdpPort, SaysWhatIsMissing) {
   EXPECT_EQ(refused("xdp:plxnone").code, ErrorCode::not_found);
   EXPECT_EQ(refused("xdp:a/b").code, ErrorCode::invalid_argument);
-  EXPECT_THAT(refused("xdp:plxu0?mode=fast").hint, HasSubstr("mode=zero-copy"));
+  EXPECT_THAT(refused("xdp:plxu0?rule=all,mode=fast").hint, HasSubstr("mode=zero-copy"));
   EXPECT_THAT(refused("xdp:plxu0?speed=1").hint, HasSubstr("mode"));
   auto tight = must(Mempool::create(context_, {.count = 128, .headroom = 32}));
-  const Error error = refused_start("xdp:plxu0", {.rx = {.pool = &tight, .ring = 64}});
+  const Error error = refused_start("xdp:plxu0?rule=all", {.rx = {.pool = &tight, .ring = 64}});
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.hint, HasSubstr("headroom = 64"));
   auto small = must(Mempool::create(context_, {.count = 128, .data_room = 64}));
-  EXPECT_THAT(refused_start("xdp:plxu0", {.rx = {.pool = &small, .ring = 64}, .mtu = 1000}).hint,
+  EXPECT_THAT(refused_start("xdp:plxu0?rule=all", {.rx = {.pool = &small, .ring = 64}, .mtu = 1000}).hint,
               HasSubstr("data_room = 448"));
+}
+
+TEST_F(XdpPort, PollsBusilyInTheKernel) {
+  Port port = started("xdp:plxu0?rule=all,busy-poll=20");
+  KernelEnd kernel("plxu1");
+  const Bytes frame = ether(numbered(60, 1));
+  for (int i = 0; i < 3; ++i) {
+    kernel.send(frame);
+    EXPECT_THAT(receive(port, 1), ElementsAre(frame));
+  }
+  EXPECT_EQ(send(port, {frame}), 1U);
+  EXPECT_EQ(receive(kernel), frame);
+  for (const char* time : {"", "0", "1000001", "fast", "20us"}) {
+    EXPECT_THAT(refused(std::string("xdp:plxu1?busy-poll=") + time).hint, HasSubstr("busy-poll=20")) << time;
+  }
 }
 
 TEST_F(XdpPort, NamesTheMissingPrivilege) {
   std::thread([this] {
     // Of this thread alone, and its network namespace is that of the test.
     ASSERT_EQ(::syscall(SYS_setresuid, 65534, 65534, 65534), 0);
-    const Error error = refused_start("xdp:plxu0", config());
+    const Error error = refused_start("xdp:plxu0?rule=all", config());
     EXPECT_EQ(error.code, ErrorCode::permission_denied);
     EXPECT_THAT(error.hint, HasSubstr("cap_net_raw,cap_net_admin,cap_bpf"));
   }).join();

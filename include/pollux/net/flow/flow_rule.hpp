@@ -47,7 +47,9 @@ struct FlowAction {
     keep,   ///< as without the rule
     queue,  ///< to `queue`
     drop,
-    rss,  ///< to the queue of `rss.table` that the hash selects; without a hash to the first one
+    rss,      ///< to the queue of `rss.table` that the hash selects; without a hash to the first one
+    receive,  ///< to the port, on the queue on which the frame arrives without the rule
+    kernel,   ///< to the kernel's network stack, on a port that shares an interface with it (`xdp:`)
   };
   Fate fate = Fate::keep;
   std::uint16_t queue = 0;
@@ -67,6 +69,8 @@ struct FlowAction {
   return {.fate = FlowAction::Fate::queue, .queue = queue};
 }
 [[nodiscard]] inline FlowAction to_drop() { return {.fate = FlowAction::Fate::drop}; }
+[[nodiscard]] inline FlowAction to_port() { return {.fate = FlowAction::Fate::receive}; }
+[[nodiscard]] inline FlowAction to_kernel() { return {.fate = FlowAction::Fate::kernel}; }
 [[nodiscard]] inline FlowAction to_mark(std::uint32_t number) { return FlowAction{}.with_mark(number); }
 [[nodiscard]] inline FlowAction to_queues(RssConfig rss) {
   return {.fate = FlowAction::Fate::rss, .rss = std::move(rss)};

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pollux::xdp {
+
+/// An interface as the kernel lists it. rtnetlink(7), RTM_GETLINK.
+struct LinkEntry {
+  unsigned index = 0;
+  std::string name;
+  unsigned master = 0;        ///< index of the bridge or bond whose port it is; 0: none
+  unsigned lower = 0;         ///< index of the interface on which a VLAN or the like lies; 0: none
+  std::uint32_t program = 0;  ///< id of the attached XDP program; 0: none
+};
+
+/// All interfaces of the thread's network namespace; empty if the kernel does not say.
+[[nodiscard]] std::vector<LinkEntry> read_links();
+
+/// The interface that has a default route, if that is `interface`, or a bridge, bond or VLAN above it; otherwise empty.
+/// Looks at the main table of the thread's network namespace.
+[[nodiscard]] std::string default_route_over(unsigned interface);
+
+/// The XDP program that is attached to `interface`, such as "xdp_filter (id 17)"; empty if there is none.
+[[nodiscard]] std::string attached_program(unsigned interface);
+
+}  // namespace pollux::xdp

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which frames a port on an interface of the kernel takes, and which it leaves to the kernel.
+#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/match.hpp"
+#include "pollux/net/port_facts.hpp"
+#include "xdp_fixture.hpp"
+
+namespace pollux::ports {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class XdpPortRules : public XdpPort {
+ protected:
+  /// Of the frames that the kernel gets to see.
+  static Bytes in_vlan(std::uint16_t number) {
+    Bytes frame = ether(numbered(60, 1));
+    frame[12] = 0x81;
+    frame[13] = 0;
+    frame[14] = static_cast<std::uint8_t>(number >> 8);
+    frame[15] = static_cast<std::uint8_t>(number);
+    frame[16] = KernelEnd::kEtherType >> 8;
+    frame[17] = KernelEnd::kEtherType & 0xFF;
+    return frame;
+  }
+  static std::string fact(Port& port, std::string_view name) {
+    for (const PortFact& one : port.capability<PortFacts>()->facts()) {
+      if (one.name == name) return one.value;
+    }
+    return {};
+  }
+  static void shell(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+
+  const FlowRule experimental_{match::eth().type(KernelEnd::kEtherType), to_port()};
+};
+
+TEST_F(XdpPortRules, TakesNothingWithoutARule) {
+  KernelEnd near("plxu0");
+  KernelEnd far("plxu1");
+  const Bytes frame = ether(numbered(60, 1));
+  {
+    Port port = started("xdp:plxu0");
+    EXPECT_THAT(log_, Contains(HasSubstr("takes no frames, since no rule says which: xdp:plxu0?rule=all")));
+    EXPECT_THAT(fact(port, "takes"), HasSubstr("no frames"));
+    far.send(frame);
+    EXPECT_EQ(receive(near), frame);
+    EXPECT_THAT(poll(port), IsEmpty());
+    EXPECT_GE(counter(port, "xdp_passed"), 1U);
+    EXPECT_EQ(send(port, {frame}), 1U);
+    EXPECT_EQ(receive(far), frame) << "it sends";
+  }
+  log_.clear();
+  Port quiet = started("xdp:plxu0?rule=none");
+  EXPECT_THAT(log_, testing::Not(Contains(HasSubstr("takes no frames"))));
+}
+
+TEST_F(XdpPortRules, ChangeWhileThePortRuns) {
+  Port port = started("xdp:plxu0");
+  KernelEnd near("plxu0");
+  KernelEnd far("plxu1");
+  const Bytes frame = ether(numbered(60, 1));
+  const FlowRuleId id = must(port.capability<FlowRules>()->add(experimental_));
+  for (int i = 0; i < 3; ++i) far.send(frame);
+  EXPECT_EQ(receive(port, 3).size(), 3U);
+  EXPECT_THAT(near.receive(), IsEmpty());
+  EXPECT_EQ(counter(port, "xdp_rule_1"), 3U);
+  EXPECT_EQ(fact(port, "takes"), "frames by 1 flow rules");
+  ASSERT_TRUE(port.capability<FlowRules>()->remove(id));
+  far.send(frame);
+  EXPECT_EQ(receive(near), frame);
+  EXPECT_THAT(poll(port), IsEmpty());
+  must(port.capability<FlowRules>()->add(experimental_));
+  EXPECT_EQ(counter(port, "xdp_rule_2"), 0U) << "the counter of another rule had its place";
+  far.send(frame);
+  EXPECT_EQ(receive(port, 1).size(), 1U);
+  ASSERT_TRUE(port.stop());
+  EXPECT_EQ(counter(port, "xdp_rule_2"), 1U);
+  ASSERT_TRUE(port.start());
+  far.send(frame);
+  EXPECT_EQ(receive(port, 1).size(), 1U) << "rules stay";
+  EXPECT_EQ(counter(port, "xdp_rule_2"), 2U);
+}
+
+TEST_F(XdpPortRules, DropAndLeaveFramesToTheKernel) {
+  Port port = started("xdp:plxu0?rule=all");
+  KernelEnd near("plxu0");
+  KernelEnd far("plxu1");
+  must(port.capability<FlowRules>()->add({.match = experimental_.match, .action = to_kernel()}));
+  far.send(in_vlan(7));
+  EXPECT_EQ(receive(port, 1).size(), 1U) << "the rule of the URI comes first";
+  ASSERT_TRUE(port.capability<FlowRules>()->remove(FlowRuleId{1}));
+  must(port.capability<FlowRules>()->add({.match = match::vlan().id(7), .action = to_drop()}));
+  must(port.capability<FlowRules>()->add({.match = {}, .action = to_port(), .priority = 1}));
+  const Bytes frame = ether(numbered(60, 1));
+  far.send(frame);
+  EXPECT_EQ(receive(near), frame);
+  far.send(in_vlan(8));
+  EXPECT_EQ(receive(near).size(), 60U - 4) << "the kernel has removed the tag";
+  far.send(ether(numbered(64, 2)));
+  EXPECT_TRUE(soon([&] { return near.receive().size() == 64; }));
+  Bytes other = numbered(70, 3);
+  far.send(other);
+  EXPECT_THAT(receive(port, 1), ElementsAre(other));
+}
+
+TEST_F(XdpPortRules, FromTheUri) {
+  Port port = started("xdp:plxu0?rule=vlan:7;type:0x88b6");
+  ASSERT_EQ(port.capability<FlowRules>()->rules().size(), 2U);
+  KernelEnd near("plxu0");
+  KernelEnd far("plxu1");
+  far.send(ether(numbered(60, 1)));
+  far.send(in_vlan(7));
+  EXPECT_THAT(receive(port, 1), ElementsAre(in_vlan(7)));
+  EXPECT_EQ(receive(near), ether(numbered(60, 1)));
+  EXPECT_EQ(counter(port, "xdp_rule_1"), 1U);
+  EXPECT_EQ(counter(port, "xdp_rule_2"), 0U);
+  EXPECT_THAT(refused("xdp:plxu0?rule=tcpp").what, HasSubstr("'tcpp'"));
+  EXPECT_THAT(refused("xdp:plxu0?rule=all,force=maybe").what, HasSubstr("force"));
+}
+
+TEST_F(XdpPortRules, RefusedOnesChangeNothing) {
+  Port port = started("xdp:plxu0?rule=type:0x88b5");
+  KernelEnd far("plxu1");
+  const auto queue = port.capability<FlowRules>()->add({.match = match::udp(), .action = to_queue(0)});
+  ASSERT_FALSE(queue);
+  EXPECT_EQ(queue.error().code, ErrorCode::not_supported);
+  for (std::uint16_t i = 0; i < 62; ++i) {
+    must(port.capability<FlowRules>()->add({.match = match::udp().destination_port(i), .action = to_port()}));
+  }
+  const auto more = port.capability<FlowRules>()->add({.match = match::udp(), .action = to_port()});
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().code, ErrorCode::busy);
+  EXPECT_EQ(port.capability<FlowRules>()->rules().size(), 63U);
+  far.send(ether(numbered(60, 1)));
+  EXPECT_EQ(receive(port, 1).size(), 1U);
+}
+
+// All frames of the interface over which a host reaches others would end its connections.
+TEST_F(XdpPortRules, WantForceOnTheInterfaceOfTheDefaultRoute) {
+  shell("ip addr add 10.9.0.1/24 dev plxu0 && ip route add default via 10.9.0.2 dev plxu0");
+  for (const char* rule : {"all", "ipv4", "tcp", "udp:1;all"}) {
+    const Error error = refused_start(std::string("xdp:plxu0?rule=") + rule, config());
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << rule;
+    EXPECT_THAT(error.what, HasSubstr("the default route goes over plxu0"));
+    EXPECT_THAT(error.hint, HasSubstr("rule=all,force"));
+  }
+  {
+    Port narrow = started("xdp:plxu0?rule=udp:53");
+    EXPECT_FALSE(narrow.capability<FlowRules>()->add({.match = {}, .action = to_port()}));
+    EXPECT_TRUE(narrow.capability<FlowRules>()->add({.match = match::udp(), .action = to_port()}));
+  }
+  EXPECT_TRUE(open(context_, "xdp:plxu0?rule=all,force", config()));
+  shell("ip route del default");
+  EXPECT_TRUE(open(context_, "xdp:plxu0?rule=all", config()));
+  shell("ip addr flush dev plxu0");
+}
+
+TEST_F(XdpPortRules, WantForceUnderneathTheDefaultRoute) {
+  shell(
+      "ip link add plxb type bridge && ip link set plxu0 master plxb && ip addr add 10.9.0.1/24 dev plxb && "
+      "ip link set plxb up && ip route add default via 10.9.0.2 dev plxb");
+  EXPECT_THAT(refused_start("xdp:plxu0?rule=all", config()).what, HasSubstr("the default route goes over plxb"));
+  EXPECT_TRUE(open(context_, "xdp:plxu1?rule=all", config())) << "the other end of the pair is no part of the bridge";
+  shell("ip link del plxb");
+}
+
+}  // namespace
+}  // namespace pollux::ports
