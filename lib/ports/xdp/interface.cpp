@@ -56,6 +56,11 @@ Result<Interface> Interface::find(std::string_view name) {
   if (auto valid = check_interface_name(name, uri); !valid) return pass_on(std::move(valid));
   FileDescriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!control) return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot make a socket", uri), errno);
+  return find(name, std::move(control));
+}
+
+Result<Interface> Interface::find(std::string_view name, FileDescriptor control) {
+  const std::string uri = fmt::format("xdp:{}", name);
   ifreq request = request_for(name);
   if (::ioctl(control.get(), SIOCGIFINDEX, &request) != 0) {
     return fail_errno(ErrorCode::not_found, fmt::format("{}: there is no such interface", uri), errno,
@@ -84,8 +89,14 @@ void Interface::read_driver() {
   driver_ = info.driver;
 }
 
+std::string Interface::present_name() const {
+  ifreq request{};
+  request.ifr_ifindex = static_cast<int>(index_);
+  return ::ioctl(control_.get(), SIOCGIFNAME, &request) == 0 ? request.ifr_name : name_;
+}
+
 Result<std::uint32_t> Interface::mtu() const {
-  ifreq request = request_for(name_);
+  ifreq request = request_for(present_name());
   if (::ioctl(control_.get(), SIOCGIFMTU, &request) == 0) return static_cast<std::uint32_t>(request.ifr_mtu);
   return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot read its mtu", name_), errno);
 }
@@ -93,13 +104,13 @@ Result<std::uint32_t> Interface::mtu() const {
 std::uint32_t Interface::speed() const {
   ethtool_cmd settings{};
   settings.cmd = ETHTOOL_GSET;
-  const bool known = ask_driver(control_.get(), name_, settings);
+  const bool known = ask_driver(control_.get(), present_name(), settings);
   const std::uint32_t speed = known ? ethtool_cmd_speed(&settings) : static_cast<std::uint32_t>(SPEED_UNKNOWN);
   return speed == static_cast<std::uint32_t>(SPEED_UNKNOWN) ? 10'000 : speed;
 }
 
 Link Interface::link() const {
-  ifreq request = request_for(name_);
+  ifreq request = request_for(present_name());
   constexpr int kUp = IFF_UP | IFF_RUNNING;
   const bool up = ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & kUp) == kUp;
   return {.up = up, .speed = up ? speed() : 0U, .autonegotiated = false};

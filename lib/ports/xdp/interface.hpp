@@ -21,7 +21,10 @@ class Interface {
  public:
   /// Errors: invalid_argument (the name), not_found, not_supported (not an Ethernet interface), io_error.
   [[nodiscard]] static Result<Interface> find(std::string_view name);
+  /// The same by a socket, in whose network namespace it is.
+  [[nodiscard]] static Result<Interface> find(std::string_view name, FileDescriptor control);
 
+  /// As it was found: it may have been renamed since.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] unsigned index() const noexcept { return index_; }
   [[nodiscard]] const MacAddress& mac() const noexcept { return mac_; }
@@ -37,6 +40,7 @@ class Interface {
  private:
   Interface(std::string name, FileDescriptor control) : name_(std::move(name)), control_(std::move(control)) {}
   void read_driver();
+  [[nodiscard]] std::string present_name() const;
   [[nodiscard]] std::uint32_t speed() const;
 
   std::string name_;
@@ -65,12 +69,14 @@ class Membership {
 class DeletionEvents {
  public:
   [[nodiscard]] static Result<DeletionEvents> subscribe(const Interface& interface);
+  /// That which another process has subscribed to.
+  explicit DeletionEvents(FileDescriptor netlink) : netlink_(std::move(netlink)) {}
+  [[nodiscard]] FileDescriptor release() && { return std::move(netlink_); }
   [[nodiscard]] int descriptor() const noexcept { return netlink_.get(); }
   /// Reads all events. Returns whether there were any.
   bool clear() const noexcept;
 
  private:
-  explicit DeletionEvents(FileDescriptor netlink) : netlink_(std::move(netlink)) {}
   FileDescriptor netlink_;
 };
 

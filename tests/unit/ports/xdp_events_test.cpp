@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What happens to an interface of the kernel while a port uses it.
+#include <poll.h>
+#include <sched.h>
+#include <sys/wait.h>
+
+#include <csignal>
+
+#include "xdp_fixture.hpp"
+
+namespace pollux::ports {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// A pair of interfaces that a test may change: `plxe0` and `plxe1`.
+class XdpPortEvents : public XdpPort {
+ protected:
+  void SetUp() override {
+    XdpPort::SetUp();
+    if (!IsSkipped()) conformance::make_veth_pair("plxe0", "plxe1");
+  }
+  void TearDown() override { static_cast<void>(std::system("ip link del plxe1 2>/dev/null")); }
+
+  static void shell(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+  void expect_frames(Port& port, std::uint8_t number) {
+    KernelEnd kernel("plxe1");
+    const Bytes frame = ether(numbered(60, number));
+    kernel.send(frame);
+    EXPECT_THAT(receive(port, 1), ElementsAre(frame));
+    EXPECT_EQ(send(port, {frame}), 1U);
+    EXPECT_EQ(receive(kernel), frame);
+    EXPECT_TRUE(port.service());
+  }
+};
+
+TEST_F(XdpPortEvents, AnInterfaceThatWasDownGoesOn) {
+  Port port = started("xdp:plxe0?rule=all");
+  shell("ip link set plxe0 down");
+  EXPECT_FALSE(port.link().up);
+  const Bytes frame = ether(numbered(60, 1));
+  EXPECT_EQ(send(port, {frame, frame}), 2U);
+  EXPECT_TRUE(port.service());
+  shell("ip link set plxe0 up");
+  EXPECT_TRUE(port.link().up);
+  KernelEnd kernel("plxe1");
+  Burst<1> empty;
+  EXPECT_EQ(port.tx(0).tx_burst(empty), 0U);
+  EXPECT_EQ(receive(kernel), frame) << "the kernel kept them";
+  EXPECT_EQ(receive(kernel), frame);
+  EXPECT_EQ(drops(port, "tx_write_failed"), 0U);
+  expect_frames(port, 2);
+}
+
+TEST_F(XdpPortEvents, FramesThatAnInterfaceKeptAreCountedAtTheStop) {
+  Port port = started("xdp:plxe0?rule=all");
+  shell("ip link set plxe0 down");
+  EXPECT_EQ(send(port, {ether(numbered(60, 1)), ether(numbered(60, 2))}), 2U);
+  ASSERT_TRUE(port.stop());
+  EXPECT_EQ(drops(port, "tx_stopped"), 2U);
+  EXPECT_EQ(port.stats().tx_packets, 0U);
+  EXPECT_EQ(pool_.stats().in_use(), 0U);
+}
+
+TEST_F(XdpPortEvents, AnotherMtuChangesNothing) {
+  Port port = started("xdp:plxe0?rule=all");
+  for (const char* mtu : {"9000", "1500", "1000"}) {
+    shell(std::string("ip link set plxe0 mtu ") + mtu);
+    expect_frames(port, 3);
+  }
+  shell("ip link set plxe1 mtu 1000");
+  EXPECT_EQ(send(port, {ether(numbered(1514, 4))}), 1U) << "too long for the link partner";
+  EXPECT_TRUE(soon([&] { return drops(port, "tx_write_failed") == 1; }));
+}
+
+TEST_F(XdpPortEvents, ARenamedInterfaceGoesOn) {
+  Port port = started("xdp:plxe0?rule=all");
+  shell("ip link set plxe0 down && ip link set plxe0 name plxf0 && ip link set plxf0 up");
+  EXPECT_TRUE(port.link().up);
+  expect_frames(port, 5);
+  ASSERT_TRUE(port.stop());
+  ASSERT_TRUE(port.start());
+  expect_frames(port, 6);
+}
+
+TEST_F(XdpPortEvents, QueuesThatAreInUseStay) {
+  PortConfig config = XdpPort::config();
+  config.rx_queues = config.tx_queues = 4;
+  Port port = must(open(context_, "xdp:plxe0?rule=all", config));
+  shell("ethtool -L plxe1 rx 8 tx 1");  // XDP on veth wants no fewer queues than the link partner sends on
+  EXPECT_NE(std::system("ethtool -L plxe0 rx 2 tx 2 2>/dev/null"), 0) << "the kernel refuses it";
+  shell("ethtool -L plxe0 rx 4 tx 4");
+  expect_frames(port, 7);
+  shell("ethtool -L plxe0 rx 8 tx 8");
+  expect_frames(port, 8);
+}
+
+TEST_F(XdpPortEvents, AnInterfaceThatIsMovedAwayFailsThePort) {
+  std::array<int, 2> ready{};
+  ASSERT_EQ(::pipe(ready.data()), 0);
+  const pid_t elsewhere = ::fork();
+  if (elsewhere == 0) {
+    const char result = ::unshare(CLONE_NEWNET) == 0 ? 'y' : 'n';
+    static_cast<void>(::write(ready[1], &result, 1) == 1);
+    for (;;) ::pause();
+  }
+  char result = 0;
+  ASSERT_EQ(::read(ready[0], &result, 1), 1);
+  ASSERT_EQ(result, 'y');
+  Port port = started("xdp:plxe0?rule=all");
+  pollux::RxQueue& queue = port.rx(0);
+  static_cast<void>(queue.arm());  // reports the start
+  ASSERT_TRUE(queue.arm());
+  shell("ip link set plxe0 netns " + std::to_string(elsewhere));
+  pollfd waiting{queue.event_fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&waiting, 1, 1000), 1);
+  EXPECT_THAT(poll(port), IsEmpty());
+  EXPECT_EQ(send(port, {ether(numbered(60, 1))}), 1U);
+  const auto served = port.service();
+  ASSERT_FALSE(served);
+  EXPECT_EQ(served.error().code, ErrorCode::device_removed);
+  EXPECT_THAT(served.error().what, HasSubstr("moved to another network namespace"));
+  EXPECT_TRUE(port.close());
+  EXPECT_EQ(pool_.stats().in_use(), 0U);
+  ::kill(elsewhere, SIGKILL);
+  ::waitpid(elsewhere, nullptr, 0);
+  for (const int end : ready) ::close(end);
+}
+
+// The program is the other one's, and this one only sends: its socket wants the queue, too.
+TEST_F(XdpPortEvents, ATakenQueueIsABusyPort) {
+  Context others({.huge_pages = HugePages::never});
+  const auto first = open(others, "xdp:plxe0?rule=all");
+  ASSERT_TRUE(first) << first.error().message();
+  PortConfig sender = config();
+  sender.rx_queues = 0;
+  const Error error = refused_start("xdp:plxe0", sender);
+  EXPECT_EQ(error.code, ErrorCode::busy);
+  EXPECT_THAT(error.what, HasSubstr("cannot bind to queue 0"));
+  EXPECT_THAT(error.hint, HasSubstr("another program has this queue"));
+}
+
+}  // namespace
+}  // namespace pollux::ports
