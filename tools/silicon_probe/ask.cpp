@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "drivers/intel/igb/card_layout.hpp"
+#include "drivers/intel/igb/driver.hpp"
 #include "pollux/device/record.hpp"
 #include "pollux/open.hpp"
 #include "silicon_probe/raw_port.hpp"

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "drivers/intel/igb/card_layout.hpp"
+#include "drivers/intel/igb/driver.hpp"
 
 namespace pollux::silicon {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <functional>
 
-#include "drivers/intel/igb/port_limits.hpp"
+#include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "mem/context_state.hpp"
 #include "unit/igb/fixture.hpp"

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "drivers/intel/igbvf/requests.hpp"
+#include "drivers/intel/igbvf/mailbox.hpp"
 #include "pollux/mem/context.hpp"
 #include "unit/igbvf/fake_function.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/igb/bring_up.hpp"
 
-#include "drivers/intel/common/pci_express.hpp"
+#include "device/capability_list.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
 
 namespace pollux::drivers::igb {
@@ -11,6 +11,13 @@ constexpr Duration kStopDelay = milliseconds(10);
 constexpr Duration kResetLimit = milliseconds(20);
 constexpr Duration kAutoReadLimit = milliseconds(20);
 
+// PCI Express Base 2.0, 7.8: names and values as in Linux, include/uapi/linux/pci_regs.h.
+constexpr std::uint8_t kExpress = 0x10;
+constexpr std::uint32_t kExpressVersion = 0x0F;
+constexpr std::uint32_t kDeviceControl2 = 0x28;  // from capability version 2 on
+constexpr std::uint32_t kCompletionTimeout = 0x0F;
+constexpr std::uint32_t k16To55Milliseconds = 0x05;
+
 // [I-RESET] Linux, e1000_mac.c, igb_get_auto_rd_done, polls ten times and sleeps 1 to 2 ms between. igb_reset_hw_82575
 // ignores a timeout. QEMU's igb never sets the bit (hw/net/igb_core.c). What the card does with its PHY after that is a
 // wait of its own (reset_phy).
@@ -19,6 +26,23 @@ void wait_for_auto_read(const Card& card) {
       card, "EECD.AUTO_RD after reset", kAutoReadLimit,
       [&] { return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD); }, milliseconds(1));
   if (!read) card.log(LogLevel::debug, "the card does not report that it has read its NVM; continuing");
+}
+
+/// Sets the completion timeout in the device's Device Control 2 register to 16 to 55 ms if it is at its default. Does
+/// nothing on a device without that register.
+Result<void> raise_completion_timeout(Device& device) {
+  auto express = find_capability(
+      kExpress, [&device](std::uint32_t offset, unsigned width) { return device.read_config(offset, width); });
+  if (!express) return pass_on(std::move(express));
+  if (!*express || **express + kDeviceControl2 + 2 > 0x100) return {};
+  const std::uint32_t at = **express;
+  const auto flags = device.read_config(at + 2, 2);
+  if (!flags) return tl::unexpected<Error>(flags.error());
+  if ((*flags & kExpressVersion) < 2 || *flags == 0xFFFF) return {};
+  const auto control = device.read_config(at + kDeviceControl2, 2);
+  if (!control) return tl::unexpected<Error>(control.error());
+  if ((*control & kCompletionTimeout) != 0) return {};
+  return device.write_config(at + kDeviceControl2, 2, *control | k16To55Milliseconds);
 }
 
 // Erratum E-COMPLETION: the default of 500 us to 1 ms is shorter than a completion may take. Raises it only if it is at
@@ -34,7 +58,7 @@ void set_completion_timeout(const Card& card) {
   const auto once = control.without(reg::GCR::COMPLETION_TIMEOUT_RESEND);
   card.regs.write<reg::GCR>(is_default && !version2 ? once.with(reg::GCR::COMPLETION_TIMEOUT_10MS) : once);
   if (!is_default || !version2) return;
-  if (auto raised = intel::raise_completion_timeout(*card.device); !raised) {
+  if (auto raised = raise_completion_timeout(*card.device); !raised) {
     card.log(LogLevel::warning, raised.error().what + "; the card's completion timeout stays as it is");
   }
 }

@@ -5,6 +5,7 @@
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
+#include "net/frame_size.hpp"
 #include "pollux/device/device.hpp"
 
 namespace pollux::drivers::igb {
@@ -20,6 +21,13 @@ struct Card : intel::Card<hw::igb::Registers> {
 using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;
+
+/// [I-JUMBO] The largest MTU: the card's longest frame less header, FCS and one VLAN tag, so that a tagged frame passes
+/// at any MTU.
+[[nodiscard]] constexpr std::uint32_t max_mtu(const hw::igb::CardTraits& card) noexcept {
+  return card.max_frame - wire_bytes(0);
+}
+static_assert(max_mtu(hw::igb::kCards[0]) == 9706);
 
 /// The pool of a queue of the card. Pool n has the queues n and n + pools.
 [[nodiscard]] inline std::uint32_t pool_of(const Card& card, std::uint32_t queue) noexcept {

@@ -120,4 +120,122 @@ Time CardClock::time_of(std::uint64_t counter) const noexcept {
          Duration((static_cast<std::int64_t>(since) >> shift()) + static_cast<std::int64_t>(fraction >> shift()));
 }
 
+namespace {
+
+/// Linux, igb_ptp.c, igb_ptp_rx_hang: five seconds; the sender waits for fifteen (IGB_PTP_TX_TIMEOUT).
+constexpr Duration kUnreadLimit = std::chrono::seconds(5);
+
+// Linux, e1000_defines.h, E1000_TSYNCRXCFG_PTP_V1_*.
+constexpr std::uint32_t kSyncOf1 = 0;
+constexpr std::uint32_t kDelayRequestOf1 = 1;
+
+reg::TSYNCRXCTL::Value receive_control(StampedMessages messages) noexcept {
+  switch (messages) {
+    case StampedMessages::none: break;
+    case StampedMessages::ptp1_sync:
+    case StampedMessages::ptp1_delay_request: return reg::TSYNCRXCTL::ENABLED | reg::TSYNCRXCTL::L4_V1;
+    case StampedMessages::ptp2_ethernet:
+    case StampedMessages::ptp2_udp:
+    case StampedMessages::ptp2: return reg::TSYNCRXCTL::ENABLED | reg::TSYNCRXCTL::EVENT_V2;
+  }
+  return {};
+}
+
+}  // namespace
+
+// Linux, igb_ptp.c, igb_ptp_set_timestamp_mode.
+void StampLatches::write(const FrameStampsConfig& to) {
+  const StampedMessages messages = to.receive;
+  card_.regs.write<reg::TSYNCRXCFG>(
+      reg::TSYNCRXCFG::CTRLT(messages == StampedMessages::ptp1_delay_request ? kDelayRequestOf1 : kSyncOf1));
+  card_.regs.write<reg::TSYNCTXCTL>(to.transmit ? reg::TSYNCTXCTL::Value(reg::TSYNCTXCTL::ENABLED)
+                                                : reg::TSYNCTXCTL::Value());
+  card_.regs.write<reg::TSYNCRXCTL>(receive_control(messages));
+  release();
+}
+
+Result<void> StampLatches::expect_running() const {
+  if (port_.running()) return {};
+  return fail(ErrorCode::bad_state, fmt::format("{}: there are no time stamps: the port is not started", card_.name),
+              "start the port");
+}
+
+// [I-M-SYSTIM] QEMU releases the stamp when RXSATRH is read; silicon and the in-process card when RXSTMPH is. Reading
+// both releases it everywhere.
+std::uint64_t StampLatches::read_rx() const {
+  const std::uint64_t low = card_.regs.read<reg::RXSTMPL>().raw();
+  return std::uint64_t{card_.regs.read<reg::RXSTMPH>().raw()} << 32 | low;
+}
+std::uint64_t StampLatches::read_tx() const {
+  const std::uint64_t low = card_.regs.read<reg::TXSTMPL>().raw();
+  return std::uint64_t{card_.regs.read<reg::TXSTMPH>().raw()} << 32 | low;
+}
+
+Result<std::optional<RxFrameStamp>> StampLatches::take_rx_stamp() {
+  if (auto runs = expect_running(); !runs) return pass_on(std::move(runs));
+  if (!rx_valid()) return std::nullopt;
+  // [I-RXSATR] The identity is read before the stamp is released, since the next frame replaces it.
+  const std::uint32_t low = card_.regs.read<reg::RXSATRL>().raw();
+  const std::uint32_t high = card_.regs.read<reg::RXSATRH>().raw();
+  const std::uint64_t counter = read_rx();
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  rx_.seen_at = std::nullopt;
+  ++rx_.taken;
+  RxFrameStamp stamp{.time = clock_.time_of(counter),
+                     .sequence = static_cast<std::uint16_t>((high >> 24 & 0xFF) | (high >> 8 & 0xFF00))};
+  const std::uint64_t source = std::uint64_t{high & 0xFFFF} << 32 | low;
+  for (unsigned i = 0; i < stamp.source.size(); ++i) stamp.source[i] = static_cast<std::uint8_t>(source >> 8 * i);
+  return stamp;
+}
+
+Result<std::optional<Time>> StampLatches::take_tx_stamp() {
+  if (auto runs = expect_running(); !runs) return pass_on(std::move(runs));
+  if (!tx_valid()) return std::nullopt;
+  const std::uint64_t counter = read_tx();
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  tx_.seen_at = std::nullopt;
+  ++tx_.taken;
+  return clock_.time_of(counter);
+}
+
+void StampLatches::release() {
+  static_cast<void>(card_.regs.read<reg::RXSATRH>());
+  static_cast<void>(read_rx());
+  static_cast<void>(read_tx());
+  rx_.seen_at = tx_.seen_at = std::nullopt;
+}
+
+bool StampLatches::has_waited(Latch& latch, bool valid) const {
+  if (!valid) {
+    latch.seen_at = std::nullopt;
+    return false;
+  }
+  const Time now = card_.clock().now();
+  if (!latch.seen_at) latch.seen_at = now;
+  return now - *latch.seen_at >= kUnreadLimit;
+}
+
+// A stamp of a frame that the program has dropped would prevent all others. Linux, igb_ptp.c, igb_ptp_rx_hang.
+void StampLatches::release_unread() {
+  if (!port_.running() || port_.settings().stamps == FrameStampsConfig{}) return;
+  if (has_waited(rx_, rx_valid())) {
+    static_cast<void>(card_.regs.read<reg::RXSATRH>());
+    static_cast<void>(read_rx());
+    rx_.seen_at = std::nullopt;
+    ++rx_.unread;
+  }
+  if (has_waited(tx_, tx_valid())) {
+    static_cast<void>(read_tx());
+    tx_.seen_at = std::nullopt;
+    ++tx_.unread;
+  }
+}
+
+void StampLatches::append_counters(std::vector<Counter>& counters) const {
+  counters.push_back({"rx_stamps_taken", rx_.taken});
+  counters.push_back({"rx_stamps_unread", rx_.unread});
+  counters.push_back({"tx_stamps_taken", tx_.taken});
+  counters.push_back({"tx_stamps_unread", tx_.unread});
+}
+
 }  // namespace pollux::drivers::igb

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/card_layout.hpp"
+#include "drivers/intel/igb/driver.hpp"
 
 #include <fmt/format.h>
 

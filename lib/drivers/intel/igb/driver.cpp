@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/igb/card_layout.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "hw/intel/igb/ids.hpp"
 

@@ -5,6 +5,7 @@
 
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/device/record.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/card_driver.hpp"
 #include "pollux/net/port_driver.hpp"
@@ -13,6 +14,9 @@ namespace pollux::drivers::igb {
 
 /// The driver's row in the table of drivers.
 [[nodiscard]] CardDriver driver();
+
+/// The properties of an 82576 that record and replay need.
+[[nodiscard]] const CardLayout& card_layout() noexcept;
 
 /// Opens a port on an 82576: resets the card, checks its NVM and reads its address. The port is in state `opened`.
 /// Errors: not_supported (another card, or a port that is not copper), device_removed, device_fault, timeout, and those

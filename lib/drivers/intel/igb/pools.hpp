@@ -5,7 +5,7 @@
 
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/rx_setup.hpp"
+#include "drivers/intel/igb/queue_setup.hpp"
 #include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::igb {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The calls that read or change a running port.
+#include <array>
 #include <functional>
+#include <string_view>
 #include <utility>
 
 #include "device/device_events.hpp"
@@ -8,8 +10,8 @@
 #include "drivers/intel/forward/make_forward_path.hpp"
 #include "drivers/intel/igb/interrupts.hpp"
 #include "drivers/intel/igb/port.hpp"
-#include "drivers/intel/igb/register_dump.hpp"
 #include "drivers/intel/igb/wake.hpp"
+#include "net/register_dump.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/tx_rate_limit.hpp"
 
@@ -18,6 +20,10 @@ namespace {
 
 /// Without interrupts. A virtual function's driver waits a second for an answer.
 constexpr Duration kMailboxInterval = milliseconds(10);
+
+/// A read of SWSM takes its semaphore. A read of a time stamp's high half releases the stamp (QEMU, hw/net/igb_core.c,
+/// igb_mac_swsm_read, igb_get_rxsatrh and igb_get_txstmph). VMBMEM belongs to the exchange with a virtual function.
+constexpr std::array<std::string_view, 5> kNotDumped{"SWSM", "TXSTMPH", "RXSTMPH", "RXSATRH", "VMBMEM"};
 
 }  // namespace
 
@@ -112,7 +118,7 @@ std::vector<int> Port::events() const {
 
 std::vector<RegisterValue> Port::registers() {
   if (!expect_open()) return {};
-  return dump_registers(card_.regs);
+  return dump_registers(card_.regs.bar(), hw::igb::kRegisters, kNotDumped);
 }
 
 }  // namespace pollux::drivers::igb

@@ -10,7 +10,7 @@
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/port.hpp"
-#include "drivers/intel/igb/rx_setup.hpp"
+#include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/wake.hpp"
 #include "net/rss_setting.hpp"
 

@@ -9,7 +9,7 @@
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/rx_setup.hpp"
+#include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/self_test.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "hw/intel/descriptors.hpp"

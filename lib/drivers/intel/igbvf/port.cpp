@@ -8,7 +8,6 @@
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
-#include "drivers/intel/igbvf/requests.hpp"
 #include "net/frame_size.hpp"
 #include "net/port_identity.hpp"
 

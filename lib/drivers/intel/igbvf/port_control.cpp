@@ -8,10 +8,8 @@
 #include <fmt/format.h>
 
 #include "device/device_events.hpp"
-#include "drivers/intel/common/register_dump.hpp"
 #include "drivers/intel/forward/make_forward_path.hpp"
 #include "drivers/intel/igbvf/port.hpp"
-#include "drivers/intel/igbvf/requests.hpp"
 #include "net/frame_size.hpp"
 #include "net/register_dump.hpp"
 
@@ -28,6 +26,21 @@ constexpr std::array<std::string_view, 1> kNotDumped{"VMBMEM"};
 std::uint32_t speed_of(std::uint32_t field) noexcept {
   constexpr std::array<std::uint32_t, 4> kSpeeds{10, 100, 1000, 1000};
   return kSpeeds[field & 3];
+}
+
+/// Appends the registers of `table` that have an alias, read at the alias, for each of `queues` queues.
+void dump_aliases(const Bar& bar, std::span<const RegisterInfo> table, std::uint32_t queues,
+                  std::vector<RegisterValue>& values) {
+  for (const RegisterInfo& info : table) {
+    if (!readable(info.access)) continue;
+    for (std::uint32_t i = 0; i < std::min(queues, info.alias.count); ++i) {
+      const std::uint32_t offset = info.alias.offset + i * info.alias.bytes;
+      values.push_back({.name = fmt::format("{}[{}]", info.name, i),
+                        .offset = offset,
+                        .value = bar.read(offset, info.bits / 8),
+                        .fields = info.fields});
+    }
+  }
 }
 
 }  // namespace
@@ -146,8 +159,8 @@ std::vector<int> Port::events() const {
 std::vector<RegisterValue> Port::registers() {
   if (!expect_open()) return {};
   auto values = dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);
-  intel::dump_aliases(card_.regs.bar(), hw::intel::kRxQueueRegisters, traits_.queues, values);
-  intel::dump_aliases(card_.regs.bar(), hw::intel::kTxQueueRegisters, traits_.queues, values);
+  dump_aliases(card_.regs.bar(), hw::intel::kRxQueueRegisters, traits_.queues, values);
+  dump_aliases(card_.regs.bar(), hw::intel::kTxQueueRegisters, traits_.queues, values);
   return values;
 }
 

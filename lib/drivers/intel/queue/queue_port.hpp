@@ -8,9 +8,8 @@
 #include <vector>
 
 #include "drivers/intel/queue/queue_set.hpp"
+#include "drivers/intel/queue/queue_watch.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
-#include "drivers/intel/queue/rx_watch.hpp"
-#include "drivers/intel/queue/tx_watch.hpp"
 #include "hw/intel/features.hpp"
 #include "mem/context_state.hpp"
 #include "net/validated_config.hpp"

@@ -29,6 +29,11 @@ struct ReceiveLimit {
   bool outer_vlan = false;  ///< there is room for a second VLAN tag, up to the card's longest frame
 };
 
+/// Programs the transmit queues for `config` and enables sending. TDT may be written afterwards. Call it after a reset.
+/// Errors: device_removed, timeout (a queue does not report itself enabled).
+[[nodiscard]] Result<void> start_transmit(const Card& card, const ValidatedConfig& config,
+                                          const intel::RingMemory& rings);
+
 /// Programs the receive queues for `config`, after a reset. They work once RCTL lets the card receive. Error
 /// device_removed.
 [[nodiscard]] Result<void> program_receive(const Card& card, const ValidatedConfig& config,
