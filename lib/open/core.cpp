@@ -22,8 +22,8 @@ void register_core(Registry& registry) {
   registry.add_scheme(
       {"ring", "ring:a:0 and ring:a:1 (or ring:a, connected to itself), a ring in memory", ring::open_ring});
   registry.add_scheme({"tap", "tap:NAME or tap:NAME?superframes, a TAP interface of the kernel", tap::open_tap});
-  registry.add_scheme({"xdp", "xdp:NAME?rule=all or xdp:NAME?rule=udp:53, an interface of the kernel, by AF_XDP",
-                       xdp::open_xdp});
+  registry.add_scheme(
+      {"xdp", "xdp:NAME?rule=all or xdp:NAME?rule=udp:53, an interface of the kernel, by AF_XDP", xdp::open_xdp});
   registry.add_scheme({"null", "null: or null:?rx=64, a port that discards frames and generates them", null::open_null,
                        Scheme::Argument::optional});
 }
