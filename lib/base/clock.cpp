@@ -6,13 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/file_descriptor.hpp"
 

@@ -15,7 +15,6 @@
 #include "base/file_descriptor.hpp"
 #include "device/decorator.hpp"
 #include "device/record_format.hpp"
-#include "device/record_rings.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/device/record.hpp"
 

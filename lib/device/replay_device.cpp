@@ -20,7 +20,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/open_file.hpp"
-#include "device/record_rings.hpp"
+#include "device/record_format.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/device/record.hpp"
 

@@ -8,19 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <memory>
-#include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
 #include "base/open_file.hpp"
 #include "files/capture_file_writer.hpp"
-#include "pollux/base/clock.hpp"
 
 namespace pollux {
 namespace files {

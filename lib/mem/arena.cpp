@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "mem/numa.hpp"
+#include "mem/huge_pages.hpp"
 
 namespace pollux {
 namespace {

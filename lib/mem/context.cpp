@@ -14,10 +14,8 @@
 #include <exception>
 #include <functional>
 #include <limits>
-#include <memory>
 #include <mutex>
 #include <new>
-#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -29,8 +27,6 @@
 #include "mem/control_scheduler.hpp"
 #include "mem/mempool_core.hpp"
 #include "mem/ownership.hpp"
-#include "pollux/base/clock.hpp"
-#include "pollux/base/error.hpp"
 #include "pollux/mem/mbuf.hpp"
 
 namespace pollux {

@@ -2,7 +2,6 @@
 #include "pollux/mem/drop_counter.hpp"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 namespace pollux {

@@ -6,7 +6,7 @@
 
 #include <utility>
 
-#include "mem/numa.hpp"
+#include "mem/huge_pages.hpp"
 
 namespace pollux {
 namespace {

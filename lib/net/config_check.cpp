@@ -10,9 +10,8 @@
 #include <memory>
 #include <utility>
 
-#include "net/queue_settings_check.hpp"
+#include "mem/mempool_core.hpp"
 #include "net/settings_check.hpp"
-#include "net/validated_config.hpp"
 #include "pollux/mem/mempool.hpp"
 
 namespace pollux {

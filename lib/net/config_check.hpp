@@ -2,14 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "mem/context_state.hpp"
-#include "net/validated_config.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/port_driver.hpp"
-#include "pollux/net/queue_restart.hpp"
 
 /// Checks the configurations of all ports.
 namespace pollux {
@@ -50,5 +49,27 @@ namespace pollux {
 
 /// The number of bytes that a port uses in a buffer of `room` bytes.
 [[nodiscard]] std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept;
+
+// The checks of the settings that only some ports support. `prefix` is the start of a field's name in messages, such as
+// "rx." or "rx_override[3].". Errors: invalid_argument (a wrong value), not_supported (the port cannot do it).
+
+/// Checks that the pool belongs to the port's Context. `field` is its name in messages.
+[[nodiscard]] Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
+                                            const ContextState& context);
+
+/// Checks copying, drop_enable and thresholds of `config`, and stores copying and thresholds in `queue`.
+[[nodiscard]] Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& config,
+                                             ValidatedRxQueue& queue, const PortInfo& port,
+                                             const ContextState& context);
+
+/// Checks head_write_back and thresholds of `config`.
+[[nodiscard]] Result<void> check_tx_settings(const std::string& prefix, const TxQueueConfig& config,
+                                             const PortInfo& port);
+
+/// Whether a queue drops frames that find no free descriptor. `wish` has been checked.
+[[nodiscard]] bool drops_frames(std::optional<bool> wish, std::uint16_t rx_queues, const PortInfo& port) noexcept;
+
+/// Checks keep_fcs, keep_bad_frames, count_bytes and packet_buffers.
+[[nodiscard]] Result<void> check_port_settings(const PortConfig& config, const PortInfo& port);
 
 }  // namespace pollux

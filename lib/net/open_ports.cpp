@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "net/port_core.hpp"
-#include "net/port_registry.hpp"
 
 namespace pollux {
 

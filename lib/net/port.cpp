@@ -4,11 +4,9 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <string>
 #include <utility>
 
 #include "mem/context_state.hpp"
-#include "net/forward_ports.hpp"
 #include "net/port_core.hpp"
 
 namespace pollux {

@@ -3,25 +3,93 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <utility>
+#include <vector>
 
 #include "mem/control_scheduler.hpp"
-#include "net/missing_queue.hpp"
-#include "net/port_event_queue.hpp"
 #include "net/port_machine.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
+#include "pollux/net/forward_path.hpp"
+#include "pollux/net/link.hpp"
+#include "pollux/net/port.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 
 namespace pollux {
 
 class ContextState;
+class PortCore;
+
+/// The ports of a Context: a service of it, see Context::service.
+/// Thread rule: any thread.
+class PortRegistry {
+ public:
+  /// Returns the port's id.
+  std::uint64_t add(std::weak_ptr<PortCore> core);
+  void remove(std::uint64_t id);
+  [[nodiscard]] std::vector<std::pair<std::uint64_t, std::shared_ptr<PortCore>>> ports() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::uint64_t last_id_ = 0;
+  std::map<std::uint64_t, std::weak_ptr<PortCore>> ports_;
+};
+
+/// The events of a port that its handler has not seen yet. What is noted under the port's lock is delivered without
+/// it, so that the handler may call the port.
+/// Thread rule: any thread.
+class PortEventQueue {
+ public:
+  /// Replaces the handler, or removes it if it is empty. Events that the old one has not seen are dropped, and the new
+  /// one starts with the link down. Waits while another thread runs the old handler.
+  void set_handler(PortEventHandler handler);
+  [[nodiscard]] bool has_handler();
+
+  /// Adds an event if `now` differs from the link that was noted last.
+  void note_link(const Link& now);
+  /// `kind`: tx_timeout or rx_timeout.
+  void note_timeout(PortEventKind kind, std::uint16_t queue);
+  /// Adds an event once for each handler.
+  void note_failure(const Error& why);
+  /// Calls the handler with each event, in order. Call it without the port's lock. Does nothing in the handler: the
+  /// call that runs it goes on with the events that it has caused.
+  void deliver();
+
+ private:
+  std::recursive_mutex delivery_;  // held while the handler runs, which may call the port
+  bool is_delivering_ = false;     // guarded by it
+  std::mutex mutex_;               // of all below
+  std::shared_ptr<const PortEventHandler> handler_;
+  std::deque<PortEvent> events_;
+  Link link_;
+  bool failed_ = false;
+};
+
+/// Stands for a queue that the port does not have (builds with POLLUX_CHECKED). Its bursts are empty.
+class MissingRxQueue final : public RxQueue {
+ public:
+  [[nodiscard]] Result<void> use_cache(const MempoolCache&) override {
+    return fail(ErrorCode::invalid_argument, "there is no such receive queue", "configure the port with more queues");
+  }
+};
+
+class MissingTxQueue final : public TxQueue {
+ public:
+  [[nodiscard]] Result<void> use_cache(const MempoolCache&) override {
+    return fail(ErrorCode::invalid_argument, "there is no such transmit queue", "configure the port with more queues");
+  }
+  [[nodiscard]] std::uint32_t in_flight() const noexcept override { return 0; }
+};
 
 /// The implementation of a Port: its state machine and driver, the mutex of its control calls, and its periodic
 /// service. The Context's Control runs the service until the port is closed or has failed.
@@ -95,6 +163,20 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   Duration interval_;                             // the interval that the driver returned last
   Time serviced_{0};                              // time of the last service or start
   bool reported_ = false;                         // whether the overdue service was reported
+};
+
+/// The two ports of a forward path, which may be the same port.
+class ForwardPorts {
+ public:
+  ForwardPorts(std::shared_ptr<PortCore> in, std::shared_ptr<PortCore> out) noexcept
+      : in_(std::move(in)), out_(std::move(out)) {}
+
+  /// No control call of either port runs while the result exists.
+  [[nodiscard]] ForwardPath::ControlLocks lock() const;
+
+ private:
+  std::shared_ptr<PortCore> in_;
+  std::shared_ptr<PortCore> out_;
 };
 
 }  // namespace pollux

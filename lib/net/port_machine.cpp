@@ -4,11 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <utility>
 
+#include "mem/mempool_core.hpp"
 #include "net/config_check.hpp"
-#include "net/port_identity.hpp"
 #include "net/port_state.hpp"
 #include "net/queue_observation.hpp"
 #include "net/settings_check.hpp"
@@ -25,7 +23,7 @@ constexpr auto kObserved = {PortState::configured, PortState::started, PortState
 
 }  // namespace
 
-PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept
+PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
     : context_(std::move(context)), driver_(std::move(driver)) {
   driver_->settings_ = driver_->initial_settings();
 }
@@ -296,7 +294,7 @@ void* PortMachine::capability(CapabilityId id) const noexcept {
     return found == table.end() ? nullptr : &*found;
   };
   const CapabilityEntry* entry = find(driver_->capabilities());
-  if (entry != nullptr && entry->interface == nullptr) entry = find(setting_capabilities_.table());
+  if (entry != nullptr && entry->interface == nullptr) entry = find(setting_capabilities_->table());
   return entry == nullptr ? nullptr : entry->interface;
 }
 

@@ -9,13 +9,12 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "mem/context_state.hpp"
-#include "net/setting_capabilities.hpp"
-#include "net/validated_config.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux {
@@ -24,6 +23,18 @@ namespace pollux {
 inline constexpr Duration kPollerLimit = std::chrono::seconds(1);
 /// The same for a short pause of a started port, and for a full ring to be sent.
 inline constexpr Duration kPauseLimit = std::chrono::milliseconds(100);
+
+class PortMachine;
+
+/// The capabilities that read and change settings, for all drivers. What is no setting, a driver does (C::Part).
+/// Thread rule: as PortMachine.
+class SettingCapabilities {
+ public:
+  virtual ~SettingCapabilities() = default;
+  [[nodiscard]] virtual std::span<const CapabilityEntry> table() const noexcept = 0;
+};
+/// `port` outlives the result.
+[[nodiscard]] std::unique_ptr<SettingCapabilities> make_setting_capabilities(PortMachine& port);
 
 /// The state machine of a port. It checks every call before the driver is called.
 ///
@@ -36,7 +47,7 @@ inline constexpr Duration kPauseLimit = std::chrono::milliseconds(100);
 /// Thread rule: one thread at a time.
 class PortMachine {
  public:
-  PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) noexcept;
+  PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
   PortMachine(const PortMachine&) = delete;
   PortMachine& operator=(const PortMachine&) = delete;
   /// Closes the port if necessary.
@@ -158,11 +169,11 @@ class PortMachine {
   [[nodiscard]] Queues queues_from(std::size_t rx, std::size_t tx) const;
   void detach_observers() noexcept;
 
+  std::unique_ptr<SettingCapabilities> setting_capabilities_ = make_setting_capabilities(*this);
   std::shared_ptr<ContextState> context_;
   std::unique_ptr<PortDriver> driver_;
   PortState state_ = PortState::opened;
-  Error failure_;  // why the port has failed
-  SettingCapabilities setting_capabilities_{*this};
+  Error failure_;                       // why the port has failed
   std::set<std::uint16_t> stopped_rx_;  // queues that were stopped while the port runs
   std::set<std::uint16_t> stopped_tx_;
   Before before_;              // of a port that is suspended, detached or failed

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PortMachine: restarts, stops and starts one queue while the others run.
 #include <fmt/format.h>
 
+#include <mutex>
 #include <utility>
 
 #include "net/config_check.hpp"
+#include "net/port_core.hpp"
 #include "net/port_machine.hpp"
+#include "pollux/net/forward_path.hpp"
 
 namespace pollux {
 
@@ -93,6 +95,26 @@ Result<void> PortMachine::start_queue(QueueId queue) {
   if (auto fits = expect({PortState::started}, "start a queue"); !fits) return fits;
   if (auto found = restarter(queue); !found) return pass_on(std::move(found));
   return stopped(queue).contains(queue.index) ? restart(queue, queue_settings()) : Result<void>();
+}
+
+ForwardPath::ForwardPath() noexcept : gate_(&idle) {}
+
+ForwardPath::~ForwardPath() = default;
+
+ForwardPath::ControlLocks ForwardPath::lock_ports() const {
+  return ports_ == nullptr ? ControlLocks{} : ports_->lock();
+}
+
+// std::lock avoids a deadlock: two threads may lock the same two ports in opposite order. Each port is locked once on
+// its own first, so that an overdue service is reported without holding the other lock.
+ForwardPath::ControlLocks ForwardPorts::lock() const {
+  if (in_ == out_) return {in_->lock(), {}};
+  ForwardPath::ControlLocks locks{in_->lock(), {}};
+  locks[0].unlock();
+  locks[1] = out_->lock();
+  locks[1].unlock();
+  std::lock(locks[0], locks[1]);
+  return locks;
 }
 
 }  // namespace pollux

@@ -9,7 +9,6 @@
 #include "net/config_check.hpp"
 #include "net/port_machine.hpp"
 #include "net/settings_check.hpp"
-#include "pollux/net/receive_watch.hpp"
 #include "pollux/net/transmit_watch.hpp"
 
 namespace pollux {
@@ -113,8 +112,8 @@ Result<void> PortMachine::restore_settings(const Settings& settings) {
   }
   for (const std::string_view name : changed_settings(*to)) {
     const auto entry =
-        std::ranges::find(setting_capabilities_.table(), name, [](const auto& one) { return one.id.name; });
-    if (entry == setting_capabilities_.table().end() || capability(entry->id) != nullptr) continue;
+        std::ranges::find(setting_capabilities_->table(), name, [](const auto& one) { return one.id.name; });
+    if (entry == setting_capabilities_->table().end() || capability(entry->id) != nullptr) continue;
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: the settings have {}, and the port has not", info().name, name),
                 "use a port of the same kind, or leave this setting out");

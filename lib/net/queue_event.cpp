@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 
 #include <array>
-#include <utility>
 
 namespace pollux {
 

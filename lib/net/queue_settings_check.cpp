@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "net/queue_settings_check.hpp"
 
 #include <fmt/format.h>
 
@@ -7,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "mem/mempool_core.hpp"
 #include "net/config_check.hpp"
 
 namespace pollux {

@@ -8,17 +8,22 @@
 #include <chrono>
 #include <cmath>
 #include <set>
-#include <string_view>
 
 #include "net/config_check.hpp"
-#include "net/flow/check_queues.hpp"
+#include "net/flow/match_fields.hpp"
 #include "net/frame_size.hpp"
 #include "net/port_identity.hpp"
-#include "net/rss_setting.hpp"
 #include "pollux/net/frame_filters.hpp"
 
 namespace pollux {
 namespace {
+
+// The number of queues that entries of the table may name. A port that is not configured may have all.
+std::uint32_t choices(const Settings& settings, const PortLimits& limits) noexcept {
+  const std::uint32_t in_pool = queues_of_a_pool(settings.pools);
+  if (in_pool > 1) return in_pool;
+  return settings.queues.rx.empty() ? limits.max_rx_queues : settings.queues.rx_queues();
+}
 
 /// What a started port needs for a change of a setting.
 enum class Need : std::uint8_t {
@@ -227,6 +232,75 @@ constexpr std::array kSettings{
 };
 
 }  // namespace
+
+Result<void> check_vlan(std::string_view port, std::uint16_t vlan) {
+  constexpr std::uint16_t kLastVlan = 4094;
+  if (vlan >= 1 && vlan <= kLastVlan) return {};
+  return fail(ErrorCode::invalid_argument, fmt::format("{}: VLAN {} is outside 1 to 4,094", port, vlan),
+              "0 means no VLAN, and 4,095 is reserved (IEEE 802.1Q)");
+}
+
+Result<void> check_outer_vlan_type(std::string_view port, std::uint16_t ether_type) {
+  constexpr std::uint16_t kFirstType = 0x0600;
+  constexpr std::uint16_t kIpv4Type = 0x0800;
+  constexpr std::uint16_t kIpv6Type = 0x86DD;
+  if (ether_type >= kFirstType && ether_type != kIpv4Type && ether_type != kIpv6Type) return {};
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{}: {:#06x} is not the EtherType of a VLAN tag", port, ether_type),
+              "use 0x88A8 (IEEE 802.1ad), 0x8100 or 0x9100");
+}
+
+std::uint32_t queues_of_a_pool(const QueuePoolsConfig& pools) noexcept {
+  std::uint32_t queues = 0;
+  for (const QueuePool& pool : pools.pools) queues = std::max<std::uint32_t>(queues, pool.queues);
+  return queues;
+}
+
+// Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure).
+RssConfig effective_rss(const Settings& settings, const PortLimits& limits) {
+  RssConfig config = settings.rss.value_or(RssConfig{});
+  // The default has types that not every card can hash.
+  if (!settings.rss) config.types.bits &= limits.rss_types;
+  if (!settings.rss && settings.queues.rx_queues() == 1) config.types = {0};
+  if (!config.table.empty() || settings.queues.rx.empty()) return config;
+  for (std::uint32_t entry = 0; entry < limits.rss_table; ++entry) {
+    config.table.push_back(static_cast<std::uint16_t>(entry % choices(settings, limits)));
+  }
+  return config;
+}
+
+Result<void> check_rss(const Settings& settings, const PortInfo& port) {
+  if (!settings.rss) return {};
+  const RssConfig& config = *settings.rss;
+  const PortLimits& limits = port.limits;
+  if (!config.table.empty() && config.table.size() != limits.rss_table) {
+    return refuse(port.name, fmt::format("the RSS table has {} entries", config.table.size()),
+                  fmt::format("give all {} entries, or none to use the queues in turn", limits.rss_table));
+  }
+  if ((config.types.bits & ~limits.rss_types) != 0) {
+    return fail(
+        ErrorCode::not_supported,
+        fmt::format("{}: the card cannot hash RSS types {:#x}", port.name, config.types.bits & ~limits.rss_types),
+        fmt::format("use only types of {:#x} (RssTypes)", limits.rss_types));
+  }
+  if (config.symmetric && !packet::is_symmetric(config.key)) {
+    return refuse(port.name, "the RSS key does not give both directions of a flow the same hash",
+                  "use a key that repeats every 16 bits, such as packet::kSymmetricRssKey");
+  }
+  if (config.types.bits == 0 && queues_of_a_pool(settings.pools) > 1) {
+    return refuse(port.name, "RSS is off, but a pool has two queues, between which it chooses",
+                  "set RSS with types, or pools of one queue");
+  }
+  const std::uint32_t queues = choices(settings, limits);
+  const auto wrong =
+      std::find_if(config.table.begin(), config.table.end(), [=](auto queue) { return queue >= queues; });
+  if (wrong == config.table.end()) return {};
+  return refuse(
+      port.name,
+      fmt::format("entry {} of the RSS table is queue {}, and there are {} receive queues",
+                  wrong - config.table.begin(), *wrong, queues),
+      "name only queues that the port has, or leave the table empty (Rss::set_rss) before configuring fewer queues");
+}
 
 // Virtual functions have the filters of addresses, so the port's pass by their hash: Linux, igb_main.c, igb_set_uta.
 std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +11,15 @@
 
 /// The rules for the settings of all ports. Those of one driver are in its PortDriver::check.
 namespace pollux {
+
+/// The receive queues of the largest pool; 0 without pools.
+[[nodiscard]] std::uint32_t queues_of_a_pool(const QueuePoolsConfig& pools) noexcept;
+
+/// RSS as it is in force: what was asked for, with the port's choices for what was left open.
+[[nodiscard]] RssConfig effective_rss(const Settings& settings, const PortLimits& limits);
+
+/// Checks RSS for the queues and pools of `settings`. Errors: see Rss::set_rss.
+[[nodiscard]] Result<void> check_rss(const Settings& settings, const PortInfo& port);
 
 /// A change of a port's settings.
 struct SettingsChange {

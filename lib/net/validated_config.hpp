@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "mem/mempool_core.hpp"
-#include "pollux/net/validated_config.hpp"
+#include "pollux/net/settings.hpp"
 
 namespace pollux {
 

@@ -2,21 +2,51 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "observe/capture/frame_filter.hpp"
 #include "observe/json.hpp"
-#include "observe/named_ports.hpp"
 #include "observe/port_meters.hpp"
+#include "observe/sockets.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/net/open_ports.hpp"
 #include "pollux/observe/capture.hpp"
 #include "pollux/observe/telemetry.hpp"
 
 namespace pollux::observe {
+
+/// A port of the Context under its name.
+struct NamedPort {
+  std::string name;  ///< empty: no name could be claimed
+  OpenPort port;
+};
+
+/// The names of a Context's ports.
+class NamedPorts {
+ public:
+  NamedPorts(Context& context, OwnDirectory directory) : context_(context), directory_(std::move(directory)) {}
+
+  /// All ports that are not closed. New ones get a name; the names of those that are gone are free again.
+  [[nodiscard]] std::vector<NamedPort> all();
+  /// The port with that name or URI. Errors: not_found, invalid_argument (several ports have the URI).
+  [[nodiscard]] Result<NamedPort> find(const std::string& name);
+  /// Gives all names back.
+  void forget_all() { names_.clear(); }
+
+ private:
+  [[nodiscard]] std::string name_of(std::uint64_t id);
+
+  Context& context_;
+  OwnDirectory directory_;
+  std::map<std::uint64_t, Claim> names_;  // by OpenPort::id
+  bool has_warned_ = false;
+};
 
 /// One line of a client: {"id":1,"method":"port.stats","params":{"port":"plx0"}}.
 struct Request {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
-#include <optional>
 #include <string_view>
 
 #include "observe/json.hpp"
@@ -12,6 +10,7 @@
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/rss.hpp"
+#include "pollux/net/settings.hpp"
 
 /// What the protocol says about a port's values: docs/telemetry.md.
 namespace pollux::observe {
@@ -28,5 +27,8 @@ namespace pollux::observe {
 [[nodiscard]] Json flow_control_json(FlowControlState state);
 [[nodiscard]] Json pool_json(const Mempool& pool);
 [[nodiscard]] Json meters_json(const PortMeters::Queues& meters, double cycles_per_second);
+
+/// The answer to `port.config`. A queue whose pool the port has made has the pool null.
+[[nodiscard]] Json settings_json(Settings settings);
 
 }  // namespace pollux::observe

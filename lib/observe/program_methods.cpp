@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstddef>
 #include <map>
-#include <string>
 #include <utility>
 
 #include "net/port_state.hpp"

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "observe/settings_json.hpp"
-
-#include <utility>
+#include "observe/port_json.hpp"
 
 #include "observe/json.hpp"
 #include "observe/setting_fields.hpp"

@@ -16,9 +16,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/open_file.hpp"

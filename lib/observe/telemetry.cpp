@@ -7,14 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <list>
-#include <map>
-#include <memory>
 #include <mutex>
 #include <new>
-#include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/file_descriptor.hpp"
 #include "mem/context_state.hpp"
@@ -22,7 +18,7 @@
 #include "observe/capture/frame_filter.hpp"
 #include "observe/methods.hpp"
 #include "observe/sockets.hpp"
-#include "pollux/observe/capture_thread.hpp"
+#include "pollux/observe/capture.hpp"
 
 namespace pollux {
 namespace {

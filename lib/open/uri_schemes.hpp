@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "pollux/base/error.hpp"
-#include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port_driver.hpp"
 

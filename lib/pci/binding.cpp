@@ -10,7 +10,6 @@
 #include "pci/binding_records.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/host_use.hpp"
 #include "pollux/pci/interface_backup.hpp"
 #include "pollux/pci/iommu_group.hpp"

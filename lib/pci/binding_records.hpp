@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,21 @@
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::pci {
+
+/// The text files below RUN/pollux, by which a process tells later ones what it has changed.
+namespace record_file {
+
+/// The error of a system call on `file`, with a hint.
+[[nodiscard]] tl::unexpected<Error> cannot_write(const std::filesystem::path& file, int error);
+
+/// Opens the directory, after that above it; both are made if there are none. Errors: those of open_own_directory.
+[[nodiscard]] Result<FileDescriptor> open_directory(const std::filesystem::path& directory);
+
+/// Makes the directory, and replaces the file atomically. Everybody may read it. Errors: `permission_denied`,
+/// `io_error`.
+[[nodiscard]] Result<void> replace(const std::filesystem::path& file, const std::string& text);
+
+}  // namespace record_file
 
 /// The driver of a device before it was bound to vfio-pci. Each device has a text file in RUN/pollux/drivers. A reboot
 /// removes the files and also ends the bindings.

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <vector>
 
 #include "pci/bind_checks.hpp"
 #include "pci/sysfs.hpp"

@@ -9,11 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstring>
-
-#include "pci/netlink.hpp"
 
 namespace pollux::pci {
 namespace {

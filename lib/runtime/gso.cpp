@@ -5,7 +5,6 @@
 #include <span>
 
 #include "net/checksums.hpp"
-#include "net/common_headers.hpp"
 #include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ethernet.hpp"

@@ -5,25 +5,19 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
-#include <cstdint>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
-#include "pollux/base/clock.hpp"
-#include "pollux/mem/burst.hpp"
 #include "pollux/mem/drop_counter.hpp"
 #include "pollux/mem/mpmc_ring.hpp"
 #include "pollux/mem/spsc_ring.hpp"
 #include "pollux/net/burst_gate.hpp"
 #include "pollux/net/packet/parse.hpp"
-#include "pollux/net/rx_queue.hpp"
 #include "pollux/runtime/flow_table.hpp"
 
 namespace pollux {

@@ -7,8 +7,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <string>

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/identify_led.hpp"

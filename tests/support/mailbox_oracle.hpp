@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "hw/intel/igbvf/messages.hpp"
+#include "hw/intel/igbvf/registers.hpp"
 #include "net/frame_size.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "support/fixture.hpp"

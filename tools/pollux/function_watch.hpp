@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "environment.hpp"
-#include "pollux/net/port_events.hpp"
+#include "pollux/net/port.hpp"
 #include "pollux/net/virtual_functions.hpp"
 
 namespace pollux::tool {

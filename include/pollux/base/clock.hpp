@@ -5,15 +5,11 @@
 
 #include <atomic>
 #include <chrono>
-#include <concepts>
-#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"

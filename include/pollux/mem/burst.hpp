@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <concepts>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>

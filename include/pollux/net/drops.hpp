@@ -84,4 +84,10 @@ inline constexpr std::array<std::pair<TxDrop, std::string_view>, 14> kTxDrops{
 static_assert(sizeof(RxDrops) == kRxDrops.size() * sizeof(std::uint64_t));
 static_assert(sizeof(TxDrops) == kTxDrops.size() * sizeof(std::uint64_t));
 
+/// Why a port drains its rings. The reason decides under which counter the frames in them are counted.
+enum class DrainReason : std::uint8_t {
+  stopped,  ///< the port was stopped
+  removed,  ///< the card was removed or has failed
+};
+
 }  // namespace pollux

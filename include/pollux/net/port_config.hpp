@@ -9,7 +9,6 @@
 
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/burst_mode.hpp"
-#include "pollux/net/link.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port_clock.hpp"
 

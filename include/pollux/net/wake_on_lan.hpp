@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
-
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/capability.hpp"

@@ -6,7 +6,7 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/pci/device_info.hpp"
+#include "pollux/pci/address.hpp"
 #include "pollux/pci/network_state.hpp"
 
 namespace pollux::pci {

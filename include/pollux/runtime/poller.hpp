@@ -3,8 +3,6 @@
 
 #include <poll.h>
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <concepts>

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <utility>
 
-#include "backends/qtest/target.hpp"
+#include "backends/qtest/launch.hpp"
 #include "mem/context_state.hpp"
 
 namespace pollux::qtest {

@@ -2,17 +2,188 @@
 #include "backends/qtest/launch.hpp"
 
 #include <fmt/format.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <string_view>
+#include <charconv>
+#include <cstring>
+#include <optional>
 #include <utility>
 
+#include "base/uri_options.hpp"
+
 namespace pollux::qtest {
+namespace {
+
+constexpr unsigned kMaxTimeout = 600'000;
+constexpr std::string_view kExample =
+    "qtest:0, qtest:0?qemu=/path/to/qemu-system-x86_64 or qtest:0?timeout=MILLISECONDS";
+
+std::optional<unsigned> parse_unsigned(std::string_view text) {
+  unsigned value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stopped != end) return std::nullopt;
+  return value;
+}
+
+// "a:b+c:d" as ",a=b,c=d". Names and values have no character that separates options of QEMU's.
+std::optional<std::string> device_properties(std::string_view text) {
+  const auto is_word = [](std::string_view word) {
+    return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
+  };
+  std::string properties;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find('+', at), text.size());
+    const std::string_view one = text.substr(at, end - at);
+    const std::size_t colon = one.find(':');
+    if (colon == std::string_view::npos || !is_word(one.substr(0, colon)) || !is_word(one.substr(colon + 1)))
+      return std::nullopt;
+    properties += fmt::format(",{}={}", one.substr(0, colon), one.substr(colon + 1));
+    at = end + 1;
+  }
+  return properties;
+}
+
+tl::unexpected<Error> refuse(const Target& target, std::string_view why, std::string hint) {
+  return fail(ErrorCode::invalid_argument, fmt::format("'{}': {}", target.uri, why), std::move(hint));
+}
+
+Result<void> apply(Target& target, const UriOptions& options) {
+  if (const auto card = options.get("card")) {
+    target.card =
+        std::find_if(kCardModels.begin(), kCardModels.end(), [&](const CardModel& m) { return m.name == *card; });
+    if (target.card == kCardModels.end()) {
+      std::vector<std::string_view> names;
+      for (const CardModel& model : kCardModels) names.push_back(model.name);
+      return refuse(target, fmt::format("there is no card named '{}'", *card),
+                    fmt::format("write card={}", fmt::join(names, " or card=")));
+    }
+  }
+  if (const auto properties = options.get("properties")) {
+    auto text = device_properties(*properties);
+    if (!text) {
+      return refuse(target, fmt::format("'properties={}' are no properties", *properties),
+                    "write properties=NAME:VALUE+NAME:VALUE, such as properties=packed:on");
+    }
+    target.properties = *std::move(text);
+  }
+  if (const auto qemu = options.get("qemu")) {
+    if (qemu->empty()) return refuse(target, "qemu needs a path", std::string(kExample));
+    target.qemu = *qemu;
+  }
+  if (const auto timeout = options.get("timeout")) {
+    const auto milliseconds = parse_unsigned(*timeout);
+    if (!milliseconds || *milliseconds < 1 || *milliseconds > kMaxTimeout) {
+      return refuse(target, fmt::format("'timeout={}' is not a valid timeout", *timeout),
+                    fmt::format("use timeout=1 to timeout={}, in milliseconds", kMaxTimeout));
+    }
+    target.timeout = std::chrono::milliseconds(*milliseconds);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Target> parse_target(std::string_view text) {
+  Target target;
+  target.uri = fmt::format("qtest:{}", text);
+  const std::size_t question = text.find('?');
+  const auto number = parse_unsigned(text.substr(0, question));
+  if (!number || *number >= Target::kCards) {
+    return refuse(
+        target, "no such card",
+        fmt::format("use qtest:0 to qtest:{}; a wire connects an even number and the next one", Target::kCards - 1));
+  }
+  target.number = *number;
+  if (question == std::string_view::npos) return target;
+  constexpr std::array<std::string_view, 4> kKeys{"card", "properties", "qemu", "timeout"};
+  auto options = UriOptions::parse(text.substr(question + 1), kKeys, target.uri, kExample);
+  if (!options) return pass_on(std::move(options));
+  if (auto applied = apply(target, *options); !applied) return pass_on(std::move(applied));
+  return target;
+}
+
+namespace {
+
+constexpr std::int64_t kProtocolVersion = 0;
+constexpr std::int64_t kOwnId = 0;  // QEMU's id; the ids of the cards follow
+constexpr std::int64_t kSharedMemory = -1;
+constexpr off_t kSharedMemorySize = 4096;
+
+/// Sends one message: a 64-bit number, and `descriptor` if it is not negative.
+bool send_message(int socket, std::int64_t number, int descriptor) {
+  iovec bytes{.iov_base = &number, .iov_len = sizeof number};
+  msghdr header{};
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+  if (descriptor >= 0) {
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(rights), &descriptor, sizeof descriptor);
+  }
+  return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == ssize_t{sizeof number};
+}
+
+tl::unexpected<Error> no_descriptors(int error) {
+  return fail_errno(ErrorCode::io_error, "the eventfds of QEMU's interrupts cannot be created", error,
+                    "raise the limit of open files (ulimit -n)");
+}
+
+}  // namespace
+
+Result<DoorbellServer> DoorbellServer::create(unsigned cards, unsigned vectors) {
+  DoorbellServer server;
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) return no_descriptors(errno);
+  server.server_ = FileDescriptor(ends[0]);
+  server.client_ = FileDescriptor(ends[1]);
+  server.memory_ = FileDescriptor(::memfd_create("pollux-doorbells", MFD_CLOEXEC));
+  if (!server.memory_ || ::ftruncate(server.memory_.get(), kSharedMemorySize) != 0) return no_descriptors(errno);
+  for (unsigned card = 0; card < cards; ++card) {
+    auto& numbers = server.numbers_.emplace_back();
+    for (unsigned vector = 0; vector < vectors; ++vector) {
+      FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      if (!event) return no_descriptors(errno);
+      numbers.push_back(event.get());
+      server.events_.push_back(std::move(event));
+    }
+  }
+  if (auto sent = server.send_events(vectors); !sent) return pass_on(std::move(sent));
+  return server;
+}
+
+Result<void> DoorbellServer::send_events(unsigned vectors) {
+  bool sent = send_message(server_.get(), kProtocolVersion, -1) && send_message(server_.get(), kOwnId, -1) &&
+              send_message(server_.get(), kSharedMemory, memory_.get());
+  for (std::size_t card = 0; card < numbers_.size(); ++card) {
+    const std::int64_t id = message(static_cast<unsigned>(card), 0) >> 16;
+    for (unsigned vector = 0; vector < vectors; ++vector) {
+      sent = sent && send_message(server_.get(), id, numbers_[card][vector]);
+    }
+  }
+  if (!sent) return no_descriptors(errno);
+  return {};
+}
+
+void DoorbellServer::drain(unsigned card) const noexcept {
+  for (const int event : numbers_[card]) {
+    std::uint64_t signals = 0;
+    static_cast<void>(!::read(event, &signals, sizeof signals));
+  }
+}
+
 namespace {
 
 constexpr std::uint64_t kSplitFrom = 0xB0000000;

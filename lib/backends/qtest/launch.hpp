@@ -1,18 +1,90 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstddef>
+#include <array>
+#include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "backends/qtest/interrupts.hpp"
 #include "backends/qtest/process.hpp"
-#include "backends/qtest/target.hpp"
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 
 namespace pollux::qtest {
+
+/// A card that QEMU has: qtest:0?card=NAME.
+struct CardModel {
+  std::string_view name;
+  std::string_view device;  ///< QEMU's name of it
+  std::string_view hint;    ///< what to do if a QEMU lacks it
+};
+
+/// The first is that of a URI without "card=".
+inline constexpr std::array kCardModels{
+    CardModel{"82576", "igb",
+              "install QEMU 8.0 or newer (Debian 13, Ubuntu 24.04: apt-get install qemu-system-x86; Debian 12: from "
+              "bookworm-backports), or select it with qtest:0?qemu=PATH; check: `qemu-system-x86_64 -device help | "
+              "grep igb`"},
+    CardModel{"virtio-net", "virtio-net-pci",
+              "install a QEMU that has virtio (Debian: package qemu-system-x86), or select it with qtest:0?qemu=PATH"}};
+
+/// The part of a URI after "qtest:": NUMBER, or NUMBER?OPTION,OPTION,... The options:
+///   card=NAME              the kind of card (kCardModels), for both ends of the wire
+///   qemu=PROGRAM           the QEMU to start
+///   properties=P:V+P:V     QEMU's properties of both cards, such as packed:on
+///   timeout=MILLISECONDS   maximum time for a reply of QEMU
+struct Target {
+  static constexpr unsigned kCards = 64;
+
+  unsigned number = 0;  ///< below kCards
+  const CardModel* card = &kCardModels[0];
+  std::string properties;                   ///< as QEMU's -device has them, each after a comma
+  std::string qemu = "qemu-system-x86_64";  ///< searched in PATH unless it contains a slash
+  std::chrono::milliseconds timeout{3000};  ///< for a reply, 1 to 600,000
+  /// The whole URI, with "qtest:".
+  std::string uri;
+};
+
+/// Parses `text`, the part of a URI after "qtest:". Error: invalid_argument.
+[[nodiscard]] Result<Target> parse_target(std::string_view text);
+
+/// Turns a card's interrupt messages into eventfd signals, without a thread or polling. It uses QEMU's ivshmem-doorbell
+/// device: a write to that device's doorbell register signals an eventfd of another process. An MSI-X message is a
+/// 32-bit write to an address. So each MSI-X table entry contains the address of the doorbell register and the value
+/// for its eventfd. The device gets its eventfds from a server on a socket. This class is the server, and sends all its
+/// messages before QEMU starts. QEMU, docs/specs/ivshmem-spec.rst.
+class DoorbellServer {
+ public:
+  static constexpr std::uint32_t kDoorbellRegister = 12;
+
+  /// Events for `cards` cards with `vectors` vectors each. Error: io_error (descriptors).
+  [[nodiscard]] static Result<DoorbellServer> create(unsigned cards, unsigned vectors);
+
+  /// QEMU's end of the socket. Closed here once QEMU has inherited it.
+  [[nodiscard]] int client() const noexcept { return client_.get(); }
+  void close_client() noexcept { client_ = FileDescriptor(); }
+
+  /// The eventfds of a card, one per vector.
+  [[nodiscard]] std::span<const int> events(unsigned card) const noexcept { return numbers_[card]; }
+  /// The value that signals `vector` of `card` when written to the doorbell register.
+  [[nodiscard]] static std::uint32_t message(unsigned card, unsigned vector) noexcept {
+    return (card + 1) << 16 | vector;
+  }
+  /// Clears all signals of the card's eventfds.
+  void drain(unsigned card) const noexcept;
+
+ private:
+  [[nodiscard]] Result<void> send_events(unsigned vectors);
+
+  FileDescriptor server_;
+  FileDescriptor client_;
+  FileDescriptor memory_;  // required by the protocol, but not used
+  std::vector<FileDescriptor> events_;
+  std::vector<std::vector<int>> numbers_;
+};
 
 /// The configuration of a QEMU machine: a q35 without a guest, two cards on a hub, and the device that turns interrupt
 /// messages into eventfds. QEMU inherits the descriptors under the same numbers.

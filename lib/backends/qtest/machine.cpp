@@ -6,10 +6,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <algorithm>
 #include <fstream>
 #include <sstream>
-#include <string>
 #include <string_view>
 #include <utility>
 

@@ -5,17 +5,14 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 
 #include "backends/qtest/connection.hpp"
-#include "backends/qtest/interrupts.hpp"
 #include "backends/qtest/launch.hpp"
 #include "backends/qtest/process.hpp"
-#include "backends/qtest/target.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/dma_domain.hpp"

@@ -2,7 +2,6 @@
 #include "backends/sim/config_space.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace pollux::sim {
 namespace {

@@ -4,14 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "backends/sim/device.hpp"
-#include "backends/sim/wire.hpp"
 #include "base/uri_options.hpp"
 
 namespace pollux::sim {

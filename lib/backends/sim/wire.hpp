@@ -3,9 +3,7 @@
 
 #include <array>
 #include <atomic>
-#include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,7 +12,6 @@
 
 #include "backends/sim/channel.hpp"
 #include "backends/sim/link_partner.hpp"
-#include "backends/sim/runner.hpp"
 #include "files/capture_file_writer.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/base/clock.hpp"

@@ -9,7 +9,7 @@
 #include <cerrno>
 
 #include "backends/vfio/device_access.hpp"
-#include "backends/vfio/info_query.hpp"
+#include "backends/vfio/region.hpp"
 
 namespace pollux::vfio {
 namespace {
@@ -24,6 +24,110 @@ tl::unexpected<Error> hidden() {
       "CAP_SYS_ADMIN",
       "run as root");
 }
+
+/// A VFIO type1 container: one IOMMU address space that all groups in it share. Memory is pinned once, for any number
+/// of groups.
+class Container final : public GroupContainer {
+ public:
+  Container(const Host& host, Descriptor descriptor) : host_(host), descriptor_(std::move(descriptor)) {}
+
+  [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
+  /// Error `not_supported` if the IOMMU cannot isolate interrupts.
+  [[nodiscard]] Result<void> set_iommu() override {
+    const int result = host_.kernel->ioctl_with_number(descriptor_.get(), VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+    if (result == -EPERM) {
+      // Without interrupt remapping a device could forge any interrupt. Linux, drivers/vfio/vfio_iommu_type1.c.
+      return fail(ErrorCode::not_supported,
+                  "the IOMMU does not remap interrupts, so VFIO refuses to isolate the device",
+                  "switch interrupt remapping (x2APIC) on in the firmware, or accept the risk: "
+                  "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
+    }
+    if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up the IOMMU", -result, "see dmesg");
+    auto ranges = read_usable_iova();
+    if (!ranges) return pass_on(std::move(ranges));
+    ranges_ = *std::move(ranges);
+    return {};
+  }
+  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override {
+    auto info = read_iommu_info(descriptor_);
+    if (!info) return pass_on(std::move(info));
+    return std::move(info->ranges);
+  }
+
+  [[nodiscard]] std::string_view name() const override { return "VFIO container"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
+  [[nodiscard]] bool is_iommu() const override { return true; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override {
+    vfio_iommu_type1_dma_map request{};
+    request.argsz = sizeof request;
+    request.flags = VFIO_DMA_MAP_FLAG_READ | (segment.writable ? VFIO_DMA_MAP_FLAG_WRITE : 0U);
+    request.vaddr = reinterpret_cast<std::uintptr_t>(segment.address);
+    request.iova = segment.iova;
+    request.size = segment.size;
+    if (const int result = descriptor_.ioctl(VFIO_IOMMU_MAP_DMA, &request); result < 0) {
+      return tl::unexpected(explain_map_failure(host_, {segment, ranges_, -result}, descriptor_, mappings_));
+    }
+    ++mappings_;
+    return {};
+  }
+  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override {
+    vfio_iommu_type1_dma_unmap request{};
+    request.argsz = sizeof request;
+    request.iova = segment.iova;
+    request.size = segment.size;
+    const int result = descriptor_.ioctl(VFIO_IOMMU_UNMAP_DMA, &request);
+    const auto what = [&] {
+      return fmt::format("{} bytes at IOVA {:#x} cannot be unmapped", segment.size, segment.iova);
+    };
+    if (result < 0) return fail_errno(ErrorCode::io_error, what(), -result);
+    if (request.size != segment.size) {
+      return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU unmapped {} bytes", what(), request.size));
+    }
+    --mappings_;
+    return {};
+  }
+
+ private:
+  Host host_;
+  Descriptor descriptor_;
+  std::vector<IovaRange> ranges_;
+  std::size_t mappings_ = 0;
+};
+
+/// A container of VFIO's no-IOMMU mode. Nothing is translated, so devices use physical addresses and can access all of
+/// the machine's memory. `map` does nothing and pins no memory. Memory keeps its physical address because it consists
+/// of huge pages: the kernel does not swap them, and moves them only on request.
+class NoIommuContainer final : public GroupContainer {
+ public:
+  NoIommuContainer(Descriptor descriptor, std::shared_ptr<const Pagemap> pagemap)
+      : descriptor_(std::move(descriptor)), pagemap_(std::move(pagemap)) {}
+
+  [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
+  [[nodiscard]] Result<void> set_iommu() override {
+    const int result = descriptor_.kernel().ioctl_with_number(descriptor_.get(), VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU);
+    if (result == -EPERM) {
+      return fail_errno(ErrorCode::permission_denied, "VFIO's no-IOMMU mode is refused: it requires CAP_SYS_RAWIO",
+                        EPERM, "run as root");
+    }
+    if (result < 0)
+      return fail_errno(ErrorCode::io_error, "VFIO cannot set up its no-IOMMU mode", -result, "see dmesg");
+    return {};
+  }
+  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override { return usable_iova(); }
+
+  [[nodiscard]] std::string_view name() const override { return "a device without an IOMMU"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return {{0, ~std::uint64_t{0}}}; }
+  [[nodiscard]] std::shared_ptr<const PhysicalAddresses> physical_addresses() const override { return pagemap_; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override {
+    if (segment.writable) return {};
+    return fail(ErrorCode::not_supported, "a device without an IOMMU can write all memory");
+  }
+  [[nodiscard]] Result<void> unmap(const DmaSegment&) override { return {}; }
+
+ private:
+  Descriptor descriptor_;
+  std::shared_ptr<const Pagemap> pagemap_;
+};
 
 }  // namespace
 
@@ -73,7 +177,7 @@ Result<Descriptor> open_container_file(const Host& host) {
   return descriptor;
 }
 
-Result<std::shared_ptr<GroupContainer>> Container::open(const Host& host) {
+Result<std::shared_ptr<GroupContainer>> open_container(const Host& host) {
   auto descriptor = open_container_file(host);
   if (!descriptor) return pass_on(std::move(descriptor));
   if (host.kernel->ioctl_with_number(descriptor->get(), VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) <= 0) {
@@ -84,59 +188,7 @@ Result<std::shared_ptr<GroupContainer>> Container::open(const Host& host) {
   return std::make_shared<Container>(host, *std::move(descriptor));
 }
 
-Result<void> Container::set_iommu() {
-  const int result = host_.kernel->ioctl_with_number(descriptor_.get(), VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-  if (result == -EPERM) {
-    // Without interrupt remapping a device could forge any interrupt. Linux, drivers/vfio/vfio_iommu_type1.c.
-    return fail(ErrorCode::not_supported, "the IOMMU does not remap interrupts, so VFIO refuses to isolate the device",
-                "switch interrupt remapping (x2APIC) on in the firmware, or accept the risk: "
-                "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
-  }
-  if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up the IOMMU", -result, "see dmesg");
-  auto ranges = read_usable_iova();
-  if (!ranges) return pass_on(std::move(ranges));
-  ranges_ = *std::move(ranges);
-  return {};
-}
-
-Result<std::vector<IovaRange>> Container::read_usable_iova() const {
-  auto info = read_iommu_info(descriptor_);
-  if (!info) return pass_on(std::move(info));
-  return std::move(info->ranges);
-}
-
-Result<void> Container::map(const DmaSegment& segment) {
-  vfio_iommu_type1_dma_map request{};
-  request.argsz = sizeof request;
-  request.flags = VFIO_DMA_MAP_FLAG_READ | (segment.writable ? VFIO_DMA_MAP_FLAG_WRITE : 0U);
-  request.vaddr = reinterpret_cast<std::uintptr_t>(segment.address);
-  request.iova = segment.iova;
-  request.size = segment.size;
-  if (const int result = descriptor_.ioctl(VFIO_IOMMU_MAP_DMA, &request); result < 0) {
-    return tl::unexpected(explain_map_failure(host_, {segment, ranges_, -result}, descriptor_, mappings_));
-  }
-  ++mappings_;
-  return {};
-}
-
-Result<void> Container::unmap(const DmaSegment& segment) {
-  vfio_iommu_type1_dma_unmap request{};
-  request.argsz = sizeof request;
-  request.iova = segment.iova;
-  request.size = segment.size;
-  const int result = descriptor_.ioctl(VFIO_IOMMU_UNMAP_DMA, &request);
-  const auto what = [&] {
-    return fmt::format("{} bytes at IOVA {:#x} cannot be unmapped", segment.size, segment.iova);
-  };
-  if (result < 0) return fail_errno(ErrorCode::io_error, what(), -result);
-  if (request.size != segment.size) {
-    return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU unmapped {} bytes", what(), request.size));
-  }
-  --mappings_;
-  return {};
-}
-
-Result<std::shared_ptr<GroupContainer>> NoIommuContainer::open(const Host& host) {
+Result<std::shared_ptr<GroupContainer>> open_no_iommu_container(const Host& host) {
   auto pagemap = Pagemap::open(host);
   if (!pagemap) return pass_on(std::move(pagemap));
   auto descriptor = open_container_file(host);
@@ -147,16 +199,6 @@ Result<std::shared_ptr<GroupContainer>> NoIommuContainer::open(const Host& host)
                 "kernel with CONFIG_VFIO_NOIOMMU");
   }
   return std::make_shared<NoIommuContainer>(*std::move(descriptor), *std::move(pagemap));
-}
-
-Result<void> NoIommuContainer::set_iommu() {
-  const int result = descriptor_.kernel().ioctl_with_number(descriptor_.get(), VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU);
-  if (result == -EPERM) {
-    return fail_errno(ErrorCode::permission_denied, "VFIO's no-IOMMU mode is refused: it requires CAP_SYS_RAWIO", EPERM,
-                      "run as root");
-  }
-  if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up its no-IOMMU mode", -result, "see dmesg");
-  return {};
 }
 
 }  // namespace pollux::vfio

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "backends/vfio/kernel.hpp"
@@ -43,62 +42,12 @@ class Pagemap final : public PhysicalAddresses {
 /// `not_supported`.
 [[nodiscard]] Result<Descriptor> open_container_file(const Host& host);
 
-/// A VFIO type1 container: one IOMMU address space that all groups in it share. Memory is pinned once, for any number
-/// of groups.
-class Container final : public GroupContainer {
- public:
-  /// Opens /dev/vfio/vfio and checks that it supports type1. Memory can be mapped after a group has joined and
-  /// `set_iommu` was called. Errors: those of `open_container_file`.
-  [[nodiscard]] static Result<std::shared_ptr<GroupContainer>> open(const Host& host);
+/// Opens /dev/vfio/vfio and checks that it supports type1. Memory can be mapped after a group has joined and
+/// `set_iommu` was called. Errors: those of `open_container_file`.
+[[nodiscard]] Result<std::shared_ptr<GroupContainer>> open_container(const Host& host);
 
-  Container(const Host& host, Descriptor descriptor) : host_(host), descriptor_(std::move(descriptor)) {}
-
-  [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
-  /// Error `not_supported` if the IOMMU cannot isolate interrupts.
-  [[nodiscard]] Result<void> set_iommu() override;
-  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override;
-
-  [[nodiscard]] std::string_view name() const override { return "VFIO container"; }
-  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
-  [[nodiscard]] bool is_iommu() const override { return true; }
-  [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
-  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
-
- private:
-  Host host_;
-  Descriptor descriptor_;
-  std::vector<IovaRange> ranges_;
-  std::size_t mappings_ = 0;
-};
-
-/// A container of VFIO's no-IOMMU mode. Nothing is translated, so devices use physical addresses and can access all of
-/// the machine's memory. `map` does nothing and pins no memory. Memory keeps its physical address because it consists
-/// of huge pages: the kernel does not swap them, and moves them only on request.
-class NoIommuContainer final : public GroupContainer {
- public:
-  /// Opens /dev/vfio/vfio, and /proc/self/pagemap for physical addresses. Errors: `module_not_loaded`,
-  /// `permission_denied`, `not_supported`.
-  [[nodiscard]] static Result<std::shared_ptr<GroupContainer>> open(const Host& host);
-
-  NoIommuContainer(Descriptor descriptor, std::shared_ptr<const Pagemap> pagemap)
-      : descriptor_(std::move(descriptor)), pagemap_(std::move(pagemap)) {}
-
-  [[nodiscard]] int descriptor() const noexcept override { return descriptor_.get(); }
-  [[nodiscard]] Result<void> set_iommu() override;
-  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override { return usable_iova(); }
-
-  [[nodiscard]] std::string_view name() const override { return "a device without an IOMMU"; }
-  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return {{0, ~std::uint64_t{0}}}; }
-  [[nodiscard]] std::shared_ptr<const PhysicalAddresses> physical_addresses() const override { return pagemap_; }
-  [[nodiscard]] Result<void> map(const DmaSegment& segment) override {
-    if (segment.writable) return {};
-    return fail(ErrorCode::not_supported, "a device without an IOMMU can write all memory");
-  }
-  [[nodiscard]] Result<void> unmap(const DmaSegment&) override { return {}; }
-
- private:
-  Descriptor descriptor_;
-  std::shared_ptr<const Pagemap> pagemap_;
-};
+/// Opens /dev/vfio/vfio, and /proc/self/pagemap for physical addresses. Errors: `module_not_loaded`,
+/// `permission_denied`, `not_supported`.
+[[nodiscard]] Result<std::shared_ptr<GroupContainer>> open_no_iommu_container(const Host& host);
 
 }  // namespace pollux::vfio

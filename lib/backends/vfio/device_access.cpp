@@ -8,12 +8,9 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdint>
-#include <optional>
 #include <string_view>
 
-#include "backends/vfio/info_query.hpp"
-#include "backends/vfio/kernel.hpp"
+#include "backends/vfio/region.hpp"
 
 namespace pollux::vfio {
 namespace {
@@ -110,6 +107,14 @@ Error explain_invalid(const RejectedMapping& rejected) {
 }
 
 }  // namespace
+
+std::filesystem::path group_node(const Host& host, std::uint32_t group) {
+  return host.paths.dev / "vfio" / std::to_string(group);
+}
+
+std::filesystem::path no_iommu_node(const Host& host, std::uint32_t group) {
+  return host.paths.dev / "vfio" / fmt::format("noiommu-{}", group);
+}
 
 tl::unexpected<Error> explain_control_file(const std::string& path, int error, std::string_view absent,
                                            std::string_view remedy) {

@@ -4,13 +4,20 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "backends/vfio/kernel.hpp"
+#include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/device/device.hpp"
+#include "pollux/mem/context.hpp"
 #include "pollux/mem/dma_domain.hpp"
+#include "pollux/pci/device_info.hpp"
+#include "pollux/pci/paths.hpp"
 
 namespace pollux::vfio {
 
@@ -25,7 +32,7 @@ class DeviceAccess {
   [[nodiscard]] virtual DmaDomain& dma_domain() = 0;
 };
 
-/// An opened device: its descriptor and the access it depends on. VfioDevice does not depend on the kind of access.
+/// An opened device: its descriptor and the access it depends on. The Device does not depend on the kind of access.
 struct OpenedDevice {
   std::unique_ptr<DeviceAccess> access;
   Descriptor descriptor;  // declared last: closed first
@@ -76,5 +83,37 @@ struct RejectedMapping {
 /// The same for a container, which limits the number of mappings and now has `mappings` of them.
 [[nodiscard]] Error explain_map_failure(const Host& host, const RejectedMapping& rejected, const Descriptor& container,
                                         std::size_t mappings);
+
+/// Opens `device`, which is behind an IOMMU, through its IOMMU group. All devices of a Context share one container. The
+/// first device opens it and attaches it to the Context, the last one closes it. Errors: those of Container, Group and
+/// of mapping the Context's existing memory. `token`: see VfioUri.
+[[nodiscard]] Result<OpenedDevice> open_through_group(Context& context, const Host& host, const pci::DeviceInfo& device,
+                                                      const std::string& token);
+
+/// The same for a device that no IOMMU isolates, with a no-IOMMU container. Logs a warning about the risk to the
+/// Context's log, once.
+[[nodiscard]] Result<OpenedDevice> open_without_iommu(Context& context, const Host& host,
+                                                      const pci::DeviceInfo& device);
+
+/// The device's own file (cdev), /dev/vfio/devices/vfioN. Sysfs gives N. None on a kernel before 6.6 or without
+/// CONFIG_VFIO_DEVICE_CDEV.
+[[nodiscard]] std::optional<std::filesystem::path> device_node(const Host& host, const pci::DeviceInfo& device);
+
+/// Opens `device` through its own file and an IOMMUFD. All devices of a Context share one IOMMUFD. The first device
+/// opens it and attaches it to the Context, the last one closes it. Errors: `not_supported` (no device file),
+/// `permission_denied`, `not_found`, and those of Iommufd and of mapping the Context's existing memory.
+[[nodiscard]] Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host,
+                                                        const pci::DeviceInfo& device);
+
+/// The Device of a descriptor, for every access mode. Takes ownership of the descriptor and brings the function into a
+/// known state: powered, memory decoding on, bus mastering off, INTx masked, error and removal-request events enabled
+/// if the device has them. Errors: `device_removed`, `not_supported`, `device_fault`, `io_error`, `timeout`.
+[[nodiscard]] Result<std::unique_ptr<Device>> make_device(Clock& clock, const pci::DeviceInfo& info,
+                                                          OpenedDevice opened, pci::SystemPaths paths);
+
+/// /dev/vfio/N.
+[[nodiscard]] std::filesystem::path group_node(const Host& host, std::uint32_t group);
+/// /dev/vfio/noiommu-N.
+[[nodiscard]] std::filesystem::path no_iommu_node(const Host& host, std::uint32_t group);
 
 }  // namespace pollux::vfio

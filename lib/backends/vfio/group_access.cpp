@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/vfio/group_access.hpp"
+#include "backends/vfio/device_access.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,9 +15,7 @@
 #include <set>
 
 #include "backends/vfio/container.hpp"
-#include "backends/vfio/device_access.hpp"
 #include "backends/vfio/kernel.hpp"
-#include "backends/vfio/preflight.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/device_info.hpp"
@@ -29,27 +27,6 @@ namespace {
 enum class GroupKind {
   behind_iommu,
   without_iommu,  ///< created by VFIO for a device that no IOMMU isolates
-};
-
-/// An IOMMU group that this process has opened. The kernel allows one open descriptor for each group.
-class Group {
- public:
-  /// Opens the group of `device` and checks that all its devices are bound to VFIO. Errors: `permission_denied`,
-  /// `group_in_use`, `group_not_viable`, `not_found`.
-  [[nodiscard]] static Result<Group> open(const Host& host, const pci::DeviceInfo& device, GroupKind kind);
-
-  /// Adds the group to the container's address space. Error `not_supported` if the container cannot take this group.
-  [[nodiscard]] Result<void> join(const GroupContainer& container);
-  /// Opens one of the group's devices. `token`: see VfioUri; empty: none. Error `permission_denied`: it needs another.
-  /// Call after `join` and after the container's `set_iommu`.
-  [[nodiscard]] Result<Descriptor> open_device(pci::Address address, const std::string& token) const;
-  [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
-
- private:
-  Group(Descriptor descriptor, std::uint32_t number) : descriptor_(std::move(descriptor)), number_(number) {}
-
-  Descriptor descriptor_;
-  std::uint32_t number_;
 };
 
 tl::unexpected<Error> explain_open(const std::string& path, const std::string& address, GroupKind kind, int error) {
@@ -81,66 +58,83 @@ tl::unexpected<Error> explain_not_viable(const Host& host, const pci::DeviceInfo
               "find the process that has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
 }
 
-Result<Group> Group::open(const Host& host, const pci::DeviceInfo& device, GroupKind kind) {
-  const std::string path = kind == GroupKind::behind_iommu ? group_node(host, *device.iommu_group)
-                                                           : no_iommu_node(host, *device.iommu_group);
-  const int opened = host.kernel->open(path, O_RDWR);
-  if (opened < 0) return explain_open(path, device.address.to_string(), kind, -opened);
-  Group group(Descriptor(host.kernel, opened), *device.iommu_group);
+/// An IOMMU group that this process has opened. The kernel allows one open descriptor for each group.
+class Group {
+ public:
+  /// Opens the group of `device` and checks that all its devices are bound to VFIO. Errors: `permission_denied`,
+  /// `group_in_use`, `group_not_viable`, `not_found`.
+  [[nodiscard]] static Result<Group> open(const Host& host, const pci::DeviceInfo& device, GroupKind kind) {
+    const std::string path = kind == GroupKind::behind_iommu ? group_node(host, *device.iommu_group)
+                                                             : no_iommu_node(host, *device.iommu_group);
+    const int opened = host.kernel->open(path, O_RDWR);
+    if (opened < 0) return explain_open(path, device.address.to_string(), kind, -opened);
+    Group group(Descriptor(host.kernel, opened), *device.iommu_group);
 
-  vfio_group_status status{};
-  status.argsz = sizeof status;
-  if (const int result = group.descriptor_.ioctl(VFIO_GROUP_GET_STATUS, &status); result < 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: the group's status cannot be read", path), -result);
+    vfio_group_status status{};
+    status.argsz = sizeof status;
+    if (const int result = group.descriptor_.ioctl(VFIO_GROUP_GET_STATUS, &status); result < 0) {
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: the group's status cannot be read", path), -result);
+    }
+    if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) return explain_not_viable(host, device);
+    return group;
   }
-  if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) return explain_not_viable(host, device);
-  return group;
-}
 
-Result<void> Group::join(const GroupContainer& container) {
-  int descriptor = container.descriptor();
-  const int result = descriptor_.ioctl(VFIO_GROUP_SET_CONTAINER, &descriptor);
-  if (result >= 0) return {};
-  const std::string what = fmt::format("IOMMU group {} cannot join the process's VFIO container", number_);
-  switch (-result) {
-    case EBUSY:
-    case EPERM:
-      return fail_errno(ErrorCode::group_in_use, what, -result,
-                        "find the process that has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
-    // The new group cannot use an IOVA that is already mapped, or reserves it. Linux, vfio_iommu_type1.c.
-    case EINVAL:
-      return fail_errno(ErrorCode::not_supported, what + ": memory is mapped at IOVAs that it cannot use", -result,
-                        "open this device before memory is allocated, or in a Context of its own");
-    default: return fail_errno(ErrorCode::io_error, what, -result, "see dmesg");
+  /// Adds the group to the container's address space. Error `not_supported` if the container cannot take this group.
+  [[nodiscard]] Result<void> join(const GroupContainer& container) {
+    int descriptor = container.descriptor();
+    const int result = descriptor_.ioctl(VFIO_GROUP_SET_CONTAINER, &descriptor);
+    if (result >= 0) return {};
+    const std::string what = fmt::format("IOMMU group {} cannot join the process's VFIO container", number_);
+    switch (-result) {
+      case EBUSY:
+      case EPERM:
+        return fail_errno(
+            ErrorCode::group_in_use, what, -result,
+            "find the process that has one of its devices open: fuser -v /dev/vfio/* /dev/vfio/devices/*");
+      // The new group cannot use an IOVA that is already mapped, or reserves it. Linux, vfio_iommu_type1.c.
+      case EINVAL:
+        return fail_errno(ErrorCode::not_supported, what + ": memory is mapped at IOVAs that it cannot use", -result,
+                          "open this device before memory is allocated, or in a Context of its own");
+      default: return fail_errno(ErrorCode::io_error, what, -result, "see dmesg");
+    }
   }
-}
+  /// Opens one of the group's devices. `token`: see VfioUri; empty: none. Error `permission_denied`: it needs another.
+  /// Call after `join` and after the container's `set_iommu`.
+  [[nodiscard]] Result<Descriptor> open_device(pci::Address address, const std::string& token) const {
+    const std::string name = address.to_string();
+    std::string request = token.empty() ? name : fmt::format("{} vf_token={}", name, token);
+    const int opened = descriptor_.ioctl(VFIO_GROUP_GET_DEVICE_FD, request.data());
+    if (opened >= 0) return Descriptor(descriptor_.shared_kernel(), opened);
+    // Linux, drivers/vfio/pci/vfio_pci_core.c, vfio_pci_validate_vf_token.
+    if (opened == -EACCES || (opened == -EINVAL && !token.empty())) {
+      return fail_errno(
+          ErrorCode::permission_denied,
+          fmt::format("{} cannot be opened {}", name, token.empty() ? "without a vf_token" : "with this vf_token"),
+          -opened,
+          "open a physical function that VFIO has and its virtual functions with the same ?vf_token=UUID; give no "
+          "other "
+          "device a token");
+    }
+    switch (-opened) {
+      case ENODEV:
+        return fail_errno(ErrorCode::not_bound, fmt::format("{} is not bound to VFIO", name), -opened,
+                          "pollux bind " + name);
+      case EBUSY:
+        return fail_errno(ErrorCode::busy, fmt::format("{} is already open", name), -opened,
+                          fmt::format("find the process and end it: fuser -v /dev/vfio/{}", number_));
+      default:
+        return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened through VFIO", name), -opened,
+                          "see dmesg");
+    }
+  }
+  [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
 
-Result<Descriptor> Group::open_device(pci::Address address, const std::string& token) const {
-  const std::string name = address.to_string();
-  std::string request = token.empty() ? name : fmt::format("{} vf_token={}", name, token);
-  const int opened = descriptor_.ioctl(VFIO_GROUP_GET_DEVICE_FD, request.data());
-  if (opened >= 0) return Descriptor(descriptor_.shared_kernel(), opened);
-  // Linux, drivers/vfio/pci/vfio_pci_core.c, vfio_pci_validate_vf_token.
-  if (opened == -EACCES || (opened == -EINVAL && !token.empty())) {
-    return fail_errno(
-        ErrorCode::permission_denied,
-        fmt::format("{} cannot be opened {}", name, token.empty() ? "without a vf_token" : "with this vf_token"),
-        -opened,
-        "open a physical function that VFIO has and its virtual functions with the same ?vf_token=UUID; give no other "
-        "device a token");
-  }
-  switch (-opened) {
-    case ENODEV:
-      return fail_errno(ErrorCode::not_bound, fmt::format("{} is not bound to VFIO", name), -opened,
-                        "pollux bind " + name);
-    case EBUSY:
-      return fail_errno(ErrorCode::busy, fmt::format("{} is already open", name), -opened,
-                        fmt::format("find the process and end it: fuser -v /dev/vfio/{}", number_));
-    default:
-      return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened through VFIO", name), -opened,
-                        "see dmesg");
-  }
-}
+ private:
+  Group(Descriptor descriptor, std::uint32_t number) : descriptor_(std::move(descriptor)), number_(number) {}
+
+  Descriptor descriptor_;
+  std::uint32_t number_;
+};
 
 /// Shares one container between the devices of a Context. Records the open container, its groups, and the open devices
 /// of each group. Thread rule: any thread. Lock order: its own lock first, then the Context's.
@@ -158,10 +152,35 @@ class ContainerRegistry {
   /// `busy` for a device that is already open in this Context, because the kernel would allow a second open. Other
   /// errors: those of the container and of Group.
   [[nodiscard]] Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device,
-                                      const std::string& token);
+                                      const std::string& token) {
+    const std::lock_guard lock(mutex_);
+    const std::uint32_t number = *device.iommu_group;
+    if (!groups_.contains(number)) {
+      auto opened =
+          container_ == nullptr ? open_first_group(context, host, device) : open_another_group(context, host, device);
+      if (!opened) return pass_on(std::move(opened));
+    }
+    OpenGroup& open = groups_.at(number);
+    if (open.devices.contains(device.address)) {
+      return fail(ErrorCode::busy, fmt::format("{} is already open in this Context", device.address.to_string()),
+                  "use the open port, or close it first");
+    }
+    auto descriptor = open.group.open_device(device.address, token);
+    if (!descriptor) {
+      if (open.devices.empty()) close_group(context, number);
+      return pass_on(std::move(descriptor));
+    }
+    open.devices.insert(device.address);
+    return Share{container_, std::move(*descriptor)};
+  }
   /// Call once for each `acquire`, after the device's descriptor was closed. The last call unmaps all memory and closes
   /// the container.
-  void release(ContextState& context, std::uint32_t group, pci::Address device);
+  void release(ContextState& context, std::uint32_t group, pci::Address device) {
+    const std::lock_guard lock(mutex_);
+    std::set<pci::Address>& devices = groups_.at(group).devices;
+    devices.erase(device);
+    if (devices.empty()) close_group(context, group);
+  }
 
  private:
   struct OpenGroup {
@@ -171,9 +190,41 @@ class ContainerRegistry {
     std::shared_ptr<DmaDomain> narrowed;  // set if this group reduced the usable IOVA ranges
   };
 
-  [[nodiscard]] Result<void> open_first_group(ContextState& context, const Host& host, const pci::DeviceInfo& device);
-  [[nodiscard]] Result<void> open_another_group(ContextState& context, const Host& host, const pci::DeviceInfo& device);
-  void close_group(ContextState& context, std::uint32_t number);
+  [[nodiscard]] Result<void> open_first_group(ContextState& context, const Host& host, const pci::DeviceInfo& device) {
+    auto container = open_container_(host);
+    if (!container) return pass_on(std::move(container));
+    auto group = Group::open(host, device, kind_);
+    if (!group) return pass_on(std::move(group));
+    if (auto joined = group->join(**container); !joined) return joined;
+    if (auto set = (*container)->set_iommu(); !set) return set;
+    if (auto attached = context.attach(*container); !attached) return attached;
+    container_ = std::move(*container);
+    groups_.emplace(group->number(), OpenGroup(std::move(*group)));
+    return {};
+  }
+  [[nodiscard]] Result<void> open_another_group(ContextState& context, const Host& host,
+                                                const pci::DeviceInfo& device) {
+    auto group = Group::open(host, device, kind_);
+    if (!group) return pass_on(std::move(group));
+    if (auto joined = group->join(*container_); !joined) return joined;
+    OpenGroup open(std::move(*group));
+    auto ranges = container_->read_usable_iova();
+    if (!ranges) return pass_on(std::move(ranges));
+    if (!same_ranges(*ranges, container_->usable_iova())) {
+      open.narrowed = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
+      if (auto attached = context.attach(open.narrowed); !attached) return attached;
+    }
+    groups_.emplace(open.group.number(), std::move(open));
+    return {};
+  }
+  void close_group(ContextState& context, std::uint32_t number) {
+    const auto found = groups_.find(number);
+    if (found->second.narrowed != nullptr) context.detach(*found->second.narrowed);
+    // Unmap while a group is still in the container: the kernel drops the address space together with the last group.
+    if (groups_.size() == 1) context.detach(*container_);
+    groups_.erase(found);
+    if (groups_.empty()) container_.reset();
+  }
 
   OpenContainer open_container_;
   GroupKind kind_;
@@ -181,75 +232,6 @@ class ContainerRegistry {
   std::shared_ptr<GroupContainer> container_;
   std::map<std::uint32_t, OpenGroup> groups_;
 };
-
-Result<ContainerRegistry::Share> ContainerRegistry::acquire(ContextState& context, const Host& host,
-                                                            const pci::DeviceInfo& device, const std::string& token) {
-  const std::lock_guard lock(mutex_);
-  const std::uint32_t number = *device.iommu_group;
-  if (!groups_.contains(number)) {
-    auto opened =
-        container_ == nullptr ? open_first_group(context, host, device) : open_another_group(context, host, device);
-    if (!opened) return pass_on(std::move(opened));
-  }
-  OpenGroup& open = groups_.at(number);
-  if (open.devices.contains(device.address)) {
-    return fail(ErrorCode::busy, fmt::format("{} is already open in this Context", device.address.to_string()),
-                "use the open port, or close it first");
-  }
-  auto descriptor = open.group.open_device(device.address, token);
-  if (!descriptor) {
-    if (open.devices.empty()) close_group(context, number);
-    return pass_on(std::move(descriptor));
-  }
-  open.devices.insert(device.address);
-  return Share{container_, std::move(*descriptor)};
-}
-
-void ContainerRegistry::release(ContextState& context, std::uint32_t group, pci::Address device) {
-  const std::lock_guard lock(mutex_);
-  std::set<pci::Address>& devices = groups_.at(group).devices;
-  devices.erase(device);
-  if (devices.empty()) close_group(context, group);
-}
-
-Result<void> ContainerRegistry::open_first_group(ContextState& context, const Host& host,
-                                                 const pci::DeviceInfo& device) {
-  auto container = open_container_(host);
-  if (!container) return pass_on(std::move(container));
-  auto group = Group::open(host, device, kind_);
-  if (!group) return pass_on(std::move(group));
-  if (auto joined = group->join(**container); !joined) return joined;
-  if (auto set = (*container)->set_iommu(); !set) return set;
-  if (auto attached = context.attach(*container); !attached) return attached;
-  container_ = std::move(*container);
-  groups_.emplace(group->number(), OpenGroup(std::move(*group)));
-  return {};
-}
-
-Result<void> ContainerRegistry::open_another_group(ContextState& context, const Host& host,
-                                                   const pci::DeviceInfo& device) {
-  auto group = Group::open(host, device, kind_);
-  if (!group) return pass_on(std::move(group));
-  if (auto joined = group->join(*container_); !joined) return joined;
-  OpenGroup open(std::move(*group));
-  auto ranges = container_->read_usable_iova();
-  if (!ranges) return pass_on(std::move(ranges));
-  if (!same_ranges(*ranges, container_->usable_iova())) {
-    open.narrowed = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
-    if (auto attached = context.attach(open.narrowed); !attached) return attached;
-  }
-  groups_.emplace(open.group.number(), std::move(open));
-  return {};
-}
-
-void ContainerRegistry::close_group(ContextState& context, std::uint32_t number) {
-  const auto found = groups_.find(number);
-  if (found->second.narrowed != nullptr) context.detach(*found->second.narrowed);
-  // Unmap while a group is still in the container: the kernel drops the address space together with the last group.
-  if (groups_.size() == 1) context.detach(*container_);
-  groups_.erase(found);
-  if (groups_.empty()) container_.reset();
-}
 
 class GroupAccess final : public DeviceAccess {
  public:
@@ -278,10 +260,10 @@ class GroupAccess final : public DeviceAccess {
 
 // These are two types, because a Context has one service of each type.
 struct TypeOneRegistry : ContainerRegistry {
-  TypeOneRegistry() : ContainerRegistry(Container::open, GroupKind::behind_iommu) {}
+  TypeOneRegistry() : ContainerRegistry(open_container, GroupKind::behind_iommu) {}
 };
 struct NoIommuRegistry : ContainerRegistry {
-  NoIommuRegistry() : ContainerRegistry(NoIommuContainer::open, GroupKind::without_iommu) {}
+  NoIommuRegistry() : ContainerRegistry(open_no_iommu_container, GroupKind::without_iommu) {}
   std::atomic<bool> warned{false};
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/vfio/iommufd.hpp"
+#include "backends/vfio/device_access.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,10 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/vfio/device_access.hpp"
-#include "backends/vfio/info_query.hpp"
 #include "backends/vfio/iommufd_uapi.hpp"
 #include "backends/vfio/kernel.hpp"
+#include "backends/vfio/region.hpp"
 #include "mem/context_state.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/mem/dma_domain.hpp"
@@ -25,38 +24,6 @@
 
 namespace pollux::vfio {
 namespace {
-
-/// An IOMMUFD with one address space. All devices of a Context share it, so memory is pinned once.
-class Iommufd final : public DmaDomain {
- public:
-  /// Opens /dev/iommu and creates the address space. Errors: `module_not_loaded`, `permission_denied`, `io_error`.
-  [[nodiscard]] static Result<std::shared_ptr<Iommufd>> open(const Host& host);
-
-  Iommufd(const Host& host, Descriptor descriptor, std::uint32_t ioas)
-      : host_(host), descriptor_(std::move(descriptor)), ioas_(ioas) {}
-
-  /// Binds the device file `opened` to this IOMMUFD and attaches the device to the address space, until the file is
-  /// closed. Errors: `busy`, `group_in_use`, `group_not_viable`, `not_supported`, `io_error`.
-  [[nodiscard]] Result<void> attach_device(const Descriptor& opened, const pci::DeviceInfo& device);
-  /// Queries the IOVA ranges that all attached devices can use.
-  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const;
-  /// Sets the value of `usable_iova`. Call after the first device was attached to this IOMMUFD, and before this IOMMUFD
-  /// is attached to a Context.
-  void set_usable_iova(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
-
-  [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }
-  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
-  [[nodiscard]] bool is_iommu() const override { return true; }
-  [[nodiscard]] Result<void> map(const DmaSegment& segment) override;
-  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override;
-
- private:
-  Host host_;
-  Descriptor descriptor_;
-  std::uint32_t ioas_;
-  std::vector<IovaRange> ranges_;
-  std::uint64_t pinned_ = 0;
-};
 
 // Bounds the count that the kernel reports. The reserved windows of an IOMMU leave fewer ranges than this.
 constexpr std::uint32_t kMaxRanges = 4096;
@@ -108,85 +75,125 @@ tl::unexpected<Error> explain_attach(const pci::DeviceInfo& device, int error) {
   return fail_errno(ErrorCode::io_error, what, error, "see dmesg");
 }
 
-Result<std::shared_ptr<Iommufd>> Iommufd::open(const Host& host) {
-  const std::string path = host.paths.dev / "iommu";
-  const int opened = host.kernel->open(path, O_RDWR);
+/// An IOMMUFD with one address space. All devices of a Context share it, so memory is pinned once.
+class Iommufd final : public DmaDomain {
+ public:
+  /// Opens /dev/iommu and creates the address space. Errors: `module_not_loaded`, `permission_denied`, `io_error`.
+  [[nodiscard]] static Result<std::shared_ptr<Iommufd>> open(const Host& host) {
+    const std::string path = host.paths.dev / "iommu";
+    const int opened = host.kernel->open(path, O_RDWR);
+    if (opened < 0) {
+      return explain_control_file(
+          path, -opened, "this kernel has no IOMMUFD, or it is not loaded",
+          "modprobe iommufd; where the kernel is built without it, use the group: vfio:ADDRESS?via=group");
+    }
+    Descriptor descriptor(host.kernel, opened);
+    uapi::IoasAlloc request;
+    if (const int result = descriptor.ioctl(uapi::kIoasAlloc, &request); result < 0) {
+      return fail_errno(ErrorCode::io_error, fmt::format("{} cannot create an address space", path), -result,
+                        "see dmesg");
+    }
+    return std::make_shared<Iommufd>(host, std::move(descriptor), request.ioas);
+  }
+
+  Iommufd(const Host& host, Descriptor descriptor, std::uint32_t ioas)
+      : host_(host), descriptor_(std::move(descriptor)), ioas_(ioas) {}
+
+  /// Binds the device file `opened` to this IOMMUFD and attaches the device to the address space, until the file is
+  /// closed. Errors: `busy`, `group_in_use`, `group_not_viable`, `not_supported`, `io_error`.
+  [[nodiscard]] Result<void> attach_device(const Descriptor& opened, const pci::DeviceInfo& device) {
+    uapi::BindIommufd bind;
+    bind.iommufd = descriptor_.get();
+    if (const int result = opened.ioctl(uapi::kDeviceBindIommufd, &bind); result < 0) {
+      return explain_bind(host_, device, -result);
+    }
+    uapi::AttachPageTable attach;
+    attach.page_table = ioas_;
+    const int result = opened.ioctl(uapi::kDeviceAttachPageTable, &attach);
+    if (result < 0) return explain_attach(device, -result);
+    return {};
+  }
+  /// Queries the IOVA ranges that all attached devices can use.
+  [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const {
+    uapi::IoasIovaRanges request;
+    request.ioas = ioas_;
+    std::vector<uapi::IovaRange> reported;
+    int result = descriptor_.ioctl(uapi::kIoasIovaRanges, &request);
+    if (result == -EMSGSIZE && request.count <= kMaxRanges) {
+      reported.resize(request.count);
+      request.ranges = reinterpret_cast<std::uintptr_t>(reported.data());
+      result = descriptor_.ioctl(uapi::kIoasIovaRanges, &request);
+    }
+    if (result < 0) return fail_errno(ErrorCode::io_error, "the IOMMUFD's usable IOVA ranges cannot be read", -result);
+    if (request.count < reported.size()) reported.resize(request.count);
+    std::vector<IovaRange> ranges;
+    for (const uapi::IovaRange& range : reported) {
+      if (auto added = add_range(ranges, {range.start, range.last}); !added) return pass_on(std::move(added));
+    }
+    if (auto checked = check_not_empty(ranges); !checked) return pass_on(std::move(checked));
+    return ranges;
+  }
+  /// Sets the value of `usable_iova`. Call after the first device was attached to this IOMMUFD, and before this IOMMUFD
+  /// is attached to a Context.
+  void set_usable_iova(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
+
+  [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }
+  [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
+  [[nodiscard]] bool is_iommu() const override { return true; }
+  [[nodiscard]] Result<void> map(const DmaSegment& segment) override {
+    uapi::IoasMap request;
+    request.flags = uapi::kMapFixedIova | uapi::kMapReadable | (segment.writable ? uapi::kMapWriteable : 0U);
+    request.ioas = ioas_;
+    request.address = reinterpret_cast<std::uintptr_t>(segment.address);
+    request.length = segment.size;
+    request.iova = segment.iova;
+    if (const int result = descriptor_.ioctl(uapi::kIoasMap, &request); result < 0) {
+      return tl::unexpected(explain_map_failure(host_, {segment, ranges_, -result, pinned_}));
+    }
+    pinned_ += segment.size;
+    return {};
+  }
+  [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override {
+    uapi::IoasUnmap request;
+    request.ioas = ioas_;
+    request.iova = segment.iova;
+    request.length = segment.size;
+    const int result = descriptor_.ioctl(uapi::kIoasUnmap, &request);
+    const auto what = [&] {
+      return fmt::format("{} bytes at IOVA {:#x} cannot be unmapped", segment.size, segment.iova);
+    };
+    if (result < 0) return fail_errno(ErrorCode::io_error, what(), -result);
+    if (request.length != segment.size) {
+      return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU unmapped {} bytes", what(), request.length));
+    }
+    pinned_ -= segment.size;
+    return {};
+  }
+
+ private:
+  Host host_;
+  Descriptor descriptor_;
+  std::uint32_t ioas_;
+  std::vector<IovaRange> ranges_;
+  std::uint64_t pinned_ = 0;
+};
+
+Result<Descriptor> open_node(const Host& host, const pci::DeviceInfo& device) {
+  const std::string address = device.address.to_string();
+  const auto node = device_node(host, device);
+  if (!node) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} has no device file of its own: this kernel's VFIO does not create one (Linux 6.6 does, "
+                            "with CONFIG_VFIO_DEVICE_CDEV)",
+                            address),
+                fmt::format("open it through its group: vfio:{}?via=group", address));
+  }
+  const int opened = host.kernel->open(*node, O_RDWR);
   if (opened < 0) {
-    return explain_control_file(
-        path, -opened, "this kernel has no IOMMUFD, or it is not loaded",
-        "modprobe iommufd; where the kernel is built without it, use the group: vfio:ADDRESS?via=group");
+    return explain_node(*node, address, "/dev/iommu", -opened,
+                        fmt::format("pollux bind --user $USER {}, or run as root", address));
   }
-  Descriptor descriptor(host.kernel, opened);
-  uapi::IoasAlloc request;
-  if (const int result = descriptor.ioctl(uapi::kIoasAlloc, &request); result < 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{} cannot create an address space", path), -result,
-                      "see dmesg");
-  }
-  return std::make_shared<Iommufd>(host, std::move(descriptor), request.ioas);
-}
-
-Result<void> Iommufd::attach_device(const Descriptor& opened, const pci::DeviceInfo& device) {
-  uapi::BindIommufd bind;
-  bind.iommufd = descriptor_.get();
-  if (const int result = opened.ioctl(uapi::kDeviceBindIommufd, &bind); result < 0) {
-    return explain_bind(host_, device, -result);
-  }
-  uapi::AttachPageTable attach;
-  attach.page_table = ioas_;
-  const int result = opened.ioctl(uapi::kDeviceAttachPageTable, &attach);
-  if (result < 0) return explain_attach(device, -result);
-  return {};
-}
-
-Result<std::vector<IovaRange>> Iommufd::read_usable_iova() const {
-  uapi::IoasIovaRanges request;
-  request.ioas = ioas_;
-  std::vector<uapi::IovaRange> reported;
-  int result = descriptor_.ioctl(uapi::kIoasIovaRanges, &request);
-  if (result == -EMSGSIZE && request.count <= kMaxRanges) {
-    reported.resize(request.count);
-    request.ranges = reinterpret_cast<std::uintptr_t>(reported.data());
-    result = descriptor_.ioctl(uapi::kIoasIovaRanges, &request);
-  }
-  if (result < 0) return fail_errno(ErrorCode::io_error, "the IOMMUFD's usable IOVA ranges cannot be read", -result);
-  if (request.count < reported.size()) reported.resize(request.count);
-  std::vector<IovaRange> ranges;
-  for (const uapi::IovaRange& range : reported) {
-    if (auto added = add_range(ranges, {range.start, range.last}); !added) return pass_on(std::move(added));
-  }
-  if (auto checked = check_not_empty(ranges); !checked) return pass_on(std::move(checked));
-  return ranges;
-}
-
-Result<void> Iommufd::map(const DmaSegment& segment) {
-  uapi::IoasMap request;
-  request.flags = uapi::kMapFixedIova | uapi::kMapReadable | (segment.writable ? uapi::kMapWriteable : 0U);
-  request.ioas = ioas_;
-  request.address = reinterpret_cast<std::uintptr_t>(segment.address);
-  request.length = segment.size;
-  request.iova = segment.iova;
-  if (const int result = descriptor_.ioctl(uapi::kIoasMap, &request); result < 0) {
-    return tl::unexpected(explain_map_failure(host_, {segment, ranges_, -result, pinned_}));
-  }
-  pinned_ += segment.size;
-  return {};
-}
-
-Result<void> Iommufd::unmap(const DmaSegment& segment) {
-  uapi::IoasUnmap request;
-  request.ioas = ioas_;
-  request.iova = segment.iova;
-  request.length = segment.size;
-  const int result = descriptor_.ioctl(uapi::kIoasUnmap, &request);
-  const auto what = [&] {
-    return fmt::format("{} bytes at IOVA {:#x} cannot be unmapped", segment.size, segment.iova);
-  };
-  if (result < 0) return fail_errno(ErrorCode::io_error, what(), -result);
-  if (request.length != segment.size) {
-    return fail(ErrorCode::io_error, fmt::format("{}: the IOMMU unmapped {} bytes", what(), request.length));
-  }
-  pinned_ -= segment.size;
-  return {};
+  return Descriptor(host.kernel, opened);
 }
 
 /// Shares one IOMMUFD between the devices of a Context and counts them.
@@ -200,9 +207,40 @@ class IommufdRegistry {
   };
 
   /// Opens the device, and the IOMMUFD if it is not open yet. A failed call changes nothing.
-  Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device);
+  Result<Share> acquire(ContextState& context, const Host& host, const pci::DeviceInfo& device) {
+    const std::lock_guard lock(mutex_);
+    auto opened = open_node(host, device);
+    if (!opened) return pass_on(std::move(opened));
+    std::shared_ptr<Iommufd> iommufd = iommufd_;
+    if (iommufd == nullptr) {
+      auto first = Iommufd::open(host);
+      if (!first) return pass_on(std::move(first));
+      iommufd = *std::move(first);
+    }
+    // Declared after the IOMMUFD, so that an error closes the descriptor first.
+    Share share{iommufd, nullptr, *std::move(opened)};
+    if (auto joined = iommufd->attach_device(share.device, device); !joined) return pass_on(std::move(joined));
+    auto ranges = iommufd->read_usable_iova();
+    if (!ranges) return pass_on(std::move(ranges));
+    if (iommufd_ == nullptr) {
+      iommufd->set_usable_iova(*std::move(ranges));
+      if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
+    } else if (!same_ranges(*ranges, iommufd->usable_iova())) {
+      share.narrowed = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
+      if (auto attached = context.attach(share.narrowed); !attached) return pass_on(std::move(attached));
+    }
+    iommufd_ = std::move(iommufd);
+    ++devices_;
+    return share;
+  }
   /// Call once for each `acquire`, after the device's descriptor was closed.
-  void release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed);
+  void release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed) {
+    const std::lock_guard lock(mutex_);
+    if (narrowed != nullptr) context.detach(*narrowed);
+    if (--devices_ != 0) return;
+    context.detach(*iommufd_);
+    iommufd_.reset();
+  }
 
  private:
   std::mutex mutex_;
@@ -230,60 +268,6 @@ class IommufdAccess final : public DeviceAccess {
   std::shared_ptr<Iommufd> iommufd_;
   std::shared_ptr<DmaDomain> narrowed_;
 };
-
-Result<Descriptor> open_node(const Host& host, const pci::DeviceInfo& device) {
-  const std::string address = device.address.to_string();
-  const auto node = device_node(host, device);
-  if (!node) {
-    return fail(ErrorCode::not_supported,
-                fmt::format("{} has no device file of its own: this kernel's VFIO does not create one (Linux 6.6 does, "
-                            "with CONFIG_VFIO_DEVICE_CDEV)",
-                            address),
-                fmt::format("open it through its group: vfio:{}?via=group", address));
-  }
-  const int opened = host.kernel->open(*node, O_RDWR);
-  if (opened < 0) {
-    return explain_node(*node, address, "/dev/iommu", -opened,
-                        fmt::format("pollux bind --user $USER {}, or run as root", address));
-  }
-  return Descriptor(host.kernel, opened);
-}
-
-Result<IommufdRegistry::Share> IommufdRegistry::acquire(ContextState& context, const Host& host,
-                                                        const pci::DeviceInfo& device) {
-  const std::lock_guard lock(mutex_);
-  auto opened = open_node(host, device);
-  if (!opened) return pass_on(std::move(opened));
-  std::shared_ptr<Iommufd> iommufd = iommufd_;
-  if (iommufd == nullptr) {
-    auto first = Iommufd::open(host);
-    if (!first) return pass_on(std::move(first));
-    iommufd = *std::move(first);
-  }
-  // Declared after the IOMMUFD, so that an error closes the descriptor first.
-  Share share{iommufd, nullptr, *std::move(opened)};
-  if (auto joined = iommufd->attach_device(share.device, device); !joined) return pass_on(std::move(joined));
-  auto ranges = iommufd->read_usable_iova();
-  if (!ranges) return pass_on(std::move(ranges));
-  if (iommufd_ == nullptr) {
-    iommufd->set_usable_iova(*std::move(ranges));
-    if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
-  } else if (!same_ranges(*ranges, iommufd->usable_iova())) {
-    share.narrowed = std::make_shared<NarrowedIovaRanges>(*std::move(ranges));
-    if (auto attached = context.attach(share.narrowed); !attached) return pass_on(std::move(attached));
-  }
-  iommufd_ = std::move(iommufd);
-  ++devices_;
-  return share;
-}
-
-void IommufdRegistry::release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed) {
-  const std::lock_guard lock(mutex_);
-  if (narrowed != nullptr) context.detach(*narrowed);
-  if (--devices_ != 0) return;
-  context.detach(*iommufd_);
-  iommufd_.reset();
-}
 
 }  // namespace
 

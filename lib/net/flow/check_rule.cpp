@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "net/flow/match_fields.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
@@ -143,6 +143,18 @@ Result<void> check_rule(const FlowRule& rule) {
     tags += item.protocol == MatchProtocol::vlan ? 1 : 0;
   }
   return check_action(rule.action);
+}
+
+Result<void> check_queues(const FlowAction& action, std::uint32_t queues, std::string_view owner) {
+  std::uint32_t highest = 0;
+  if (action.fate == FlowAction::Fate::queue) highest = action.queue;
+  if (action.fate == FlowAction::Fate::rss) {
+    highest = *std::max_element(action.rss.table.begin(), action.rss.table.end());
+  }
+  if (highest < queues) return {};
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("flow rule: it uses queue {}, and {} has {}", highest, owner, queues),
+              "use queues that exist, or configure more");
 }
 
 }  // namespace pollux

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
+#include "net/wire_frame.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
 
-/// The fields of the headers that match items compare.
+/// What match items compare, and what rules have in common.
 namespace pollux {
 
 struct MatchField {
@@ -33,5 +33,11 @@ struct MatchHeader {
 
 /// Longest pattern of a raw item, bytes.
 inline constexpr std::size_t kMaxRawBytes = 128;
+
+/// `matches` for a frame that was parsed before: `layout` is the result of `frame.parse()`.
+[[nodiscard]] bool matches_parsed(const FlowRule& rule, const WireFrame& frame, const packet::Layout& layout) noexcept;
+
+/// Checks that an action names only queues below `queues`. `owner` names the port in the error invalid_argument.
+[[nodiscard]] Result<void> check_queues(const FlowAction& action, std::uint32_t queues, std::string_view owner);
 
 }  // namespace pollux

@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "net/flow/check_queues.hpp"
-#include "net/flow/frame_match.hpp"
+#include "net/flow/match_fields.hpp"
 #include "pollux/net/packet/classify.hpp"
 #include "pollux/net/packet/parse.hpp"
 

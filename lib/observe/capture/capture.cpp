@@ -8,11 +8,16 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
-#include "net/port_access.hpp"
 #include "net/port_core.hpp"
 #include "observe/capture/capture_core.hpp"
 
 namespace pollux {
+
+/// For layers that keep a reference to a port which its owner may destroy meanwhile: PortCore::is_retired.
+struct PortAccess {
+  [[nodiscard]] static const std::shared_ptr<PortCore>& core(const Port& port) noexcept { return port.core_; }
+};
+
 namespace {
 
 constexpr std::uint32_t kMaxSnaplen = 262144;  // that of tcpdump

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <cstdint>
 #include <mutex>
 #include <new>
@@ -21,7 +20,7 @@
 
 #include "base/signals_blocked.hpp"
 #include "observe/capture/capture_stream.hpp"
-#include "pollux/observe/capture_thread.hpp"
+#include "pollux/observe/capture.hpp"
 
 namespace pollux::observe {
 namespace {

@@ -12,10 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 #include <new>
-#include <optional>
-#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>

@@ -2,7 +2,6 @@
 #include "ports/common/port.hpp"
 
 #include <chrono>
-#include <utility>
 
 namespace pollux::ports {
 namespace {

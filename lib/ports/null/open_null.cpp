@@ -6,16 +6,65 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
 #include <deque>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/uri_options.hpp"
 #include "net/frame_size.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 #include "ports/common/port.hpp"
-#include "ports/null/queues.hpp"
 
 namespace pollux::null {
 namespace {
+
+/// Returns copies of a frame, or no frames if it is empty.
+class RxQueue final : public pollux::RxQueue {
+ public:
+  /// `frame` outlives the queue.
+  explicit RxQueue(const std::vector<std::uint8_t>& frame) : pollux::RxQueue(&burst), frame_(frame) {
+    allow_sleeping();
+  }
+
+ private:
+  static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+    auto& queue = static_cast<RxQueue&>(base);
+    if (queue.frame_.empty()) return 0;
+    std::uint32_t made = 0;
+    while (made < limit) {
+      MbufPtr frame = queue.copy(queue.frame_);
+      if (frame == nullptr) break;
+      queue.count_arrival(queue.frame_.data(), static_cast<std::uint32_t>(queue.frame_.size()));
+      out[made++] = frame.release();
+    }
+    queue.count_returned(made);
+    return made;
+  }
+  [[nodiscard]] bool watch() noexcept override { return frame_.empty(); }
+
+  std::span<const std::uint8_t> frame_;
+};
+
+/// Counts frames as sent and frees them.
+class TxQueue final : public pollux::TxQueue {
+ public:
+  TxQueue() noexcept : pollux::TxQueue(&burst) {}
+
+ private:
+  static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+    auto& queue = static_cast<TxQueue&>(base);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (queue.reject(mbufs[i])) continue;
+      queue.count_sent(mbufs[i]->packet_length());
+      queue.give_back(*mbufs[i]);
+    }
+    queue.count_taken(count);
+    return count;
+  }
+};
 
 constexpr std::uint16_t kQueues = 16;
 constexpr std::uint32_t kMinFrame = kEthernetHeaderBytes + kFcsBytes;

@@ -2,7 +2,6 @@
 #include "ports/ring/queues.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <limits>
 

@@ -17,7 +17,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include "base/uri_options.hpp"

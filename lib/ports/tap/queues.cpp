@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "net/checksums.hpp"
-#include "net/common_headers.hpp"
 #include "net/frame_size.hpp"
 #include "net/queue_event.hpp"
 #include "net/superframe.hpp"

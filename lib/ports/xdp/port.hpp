@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/port_facts.hpp"
 #include "ports/common/port.hpp"
 #include "ports/xdp/interface.hpp"

@@ -3,8 +3,6 @@
 // offloads.rst) and its selftest (tools/testing/selftests/net/gro.c) state them and its behaviour shows them.
 #include "runtime/gro/flow.hpp"
 
-#include <cstring>
-
 #include "pollux/net/packet/transport.hpp"
 
 namespace pollux::gro {

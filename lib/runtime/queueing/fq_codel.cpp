@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
-#include "runtime/queueing/codel.hpp"
 #include "runtime/queueing/discipline_parts.hpp"
 #include "runtime/queueing/fq_codel_headers.hpp"
 

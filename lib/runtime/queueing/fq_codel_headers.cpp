@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "runtime/queueing/fq_codel_headers.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 

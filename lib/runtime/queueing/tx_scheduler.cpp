@@ -2,7 +2,6 @@
 #include "pollux/runtime/queueing/tx_scheduler.hpp"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 

@@ -8,7 +8,6 @@
 
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
-#include "servers/vfio_user/protocol.hpp"
 
 namespace pollux::vfio_user {
 

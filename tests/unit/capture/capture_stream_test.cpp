@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "pcapng_reader.hpp"
-#include "pollux/observe/capture_thread.hpp"
+#include "pollux/observe/capture.hpp"
 #include "support/fixture.hpp"
 
 namespace pollux {

@@ -16,7 +16,7 @@
 #include "base/file_descriptor.hpp"
 #include "observe/capture/frame_tap.hpp"
 #include "pcapng_reader.hpp"
-#include "pollux/observe/capture_thread.hpp"
+#include "pollux/observe/capture.hpp"
 #include "pollux/open.hpp"
 #include "support/fixture.hpp"
 #include "support/sanitized.hpp"

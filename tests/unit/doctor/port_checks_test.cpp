@@ -4,7 +4,6 @@
 
 #include "fixture.hpp"
 #include "hw/intel/igb/registers_control.hpp"
-#include "hw/intel/igb/registers_nvm.hpp"
 #include "hw/intel/igb/registers_system.hpp"
 
 namespace pollux::tool::doctor {

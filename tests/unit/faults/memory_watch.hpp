@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "hw/intel/descriptors.hpp"
-#include "pollux/device/fault_memory.hpp"
 #include "pollux/mem/mbuf.hpp"
+#include "unit/faults/fault_memory.hpp"
 
 namespace pollux::test {
 

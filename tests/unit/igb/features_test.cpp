@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "device/decorator.hpp"
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/nvm.hpp"
 #include "pollux/net/queue_pools.hpp"

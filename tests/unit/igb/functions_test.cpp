@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "hw/intel/igbvf/messages.hpp"
+#include "hw/intel/igbvf/registers.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/tx_rate_limit.hpp"

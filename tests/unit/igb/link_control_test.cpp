@@ -13,7 +13,7 @@
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/link_control.hpp"
-#include "pollux/net/port_events.hpp"
+#include "pollux/net/port.hpp"
 #include "support/fixture.hpp"
 
 namespace pollux::test {

@@ -7,7 +7,7 @@
 #include <array>
 
 #include "hw/intel/igb/nvm.hpp"
-#include "models/intel/igb/nvm.hpp"
+#include "models/intel/igb/package.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {

@@ -9,7 +9,6 @@
 #include <span>
 #include <vector>
 
-#include "hw/intel/igbvf/messages.hpp"
 #include "hw/intel/igbvf/registers.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "support/fixture.hpp"

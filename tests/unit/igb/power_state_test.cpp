@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_filters.hpp"

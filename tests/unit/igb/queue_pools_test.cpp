@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/queue_pools.hpp"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "support/fixture.hpp"

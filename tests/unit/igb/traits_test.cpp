@@ -8,7 +8,7 @@
 #include <string>
 
 #include "drivers/intel/igb/port.hpp"
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/port_clock.hpp"

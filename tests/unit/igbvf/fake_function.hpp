@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "hw/intel/igbvf/messages.hpp"
 #include "hw/intel/igbvf/registers.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"

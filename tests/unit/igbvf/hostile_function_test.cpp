@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "drivers/intel/igbvf/card.hpp"
-#include "hw/intel/igbvf/messages.hpp"
+#include "hw/intel/igbvf/registers.hpp"
 #include "unit/igbvf/physical_and_virtual.hpp"
 
 namespace pollux::drivers {

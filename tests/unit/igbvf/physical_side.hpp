@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "hw/intel/igb/registers.hpp"
-#include "hw/intel/igbvf/messages.hpp"
+#include "hw/intel/igbvf/registers.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/link.hpp"

@@ -10,8 +10,7 @@
 #include <vector>
 
 #include "hw/intel/igbvf/registers.hpp"
-#include "hw/intel/registers_rx_queue.hpp"
-#include "hw/intel/registers_tx_queue.hpp"
+#include "hw/intel/registers_queue.hpp"
 #include "unit/models/card_fixture.hpp"
 
 namespace pollux::models::igb {

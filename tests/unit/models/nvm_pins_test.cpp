@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The NVM at the pins of EECD, as Linux and DPDK drive them (e1000_nvm.c).
-#include "models/intel/igb/nvm.hpp"
+#include "models/intel/igb/package.hpp"
 
 #include <gtest/gtest.h>
 

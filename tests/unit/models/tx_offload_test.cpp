@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Checksums and segments on transmit. Frames with whole checksums were made by scapy; the segments are compared with
 // segments that this test makes itself.
-#include "models/intel/igb/tx_queue.hpp"
+#include "models/intel/igb/transmit.hpp"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "fixture.hpp"
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which frames a port on an interface of the kernel takes, and which it leaves to the kernel.
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/port_facts.hpp"
 #include "xdp_fixture.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/qtest/target.hpp"
+#include "backends/qtest/launch.hpp"
 
 #include <gtest/gtest.h>
 

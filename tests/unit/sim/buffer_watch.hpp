@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "mem/mempool_core.hpp"
-#include "pollux/device/model_dma.hpp"
+#include "pollux/device/device_model.hpp"
 
 namespace pollux::sim {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "device/record_rings.hpp"
+#include "device/record_format.hpp"
 
 #include <gtest/gtest.h>
 

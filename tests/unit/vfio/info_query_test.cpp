@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/vfio/info_query.hpp"
+#include "backends/vfio/region.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/vfio.h>

@@ -13,7 +13,6 @@
 #include <iterator>
 
 #include "pollux/device/device_model.hpp"
-#include "pollux/device/model_dma.hpp"
 #include "servers/vfio_user/client_memory.hpp"
 #include "unit/vfio_user/fixture.hpp"
 

@@ -9,7 +9,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
-#include "pollux/net/port_events.hpp"
+#include "pollux/net/port.hpp"
 #include "pollux/open.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 

@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "pci/record_file.hpp"
+#include "pci/binding_records.hpp"
 
 namespace pollux::tool {
 namespace {

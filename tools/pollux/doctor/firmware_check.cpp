@@ -13,7 +13,6 @@
 #include "base/file_descriptor.hpp"
 #include "doctor/checks.hpp"
 #include "hw/intel/igb/registers_control.hpp"
-#include "hw/intel/igb/registers_nvm.hpp"
 #include "hw/intel/igb/registers_system.hpp"
 #include "hw/virtio/ids.hpp"
 #include "pci/sysfs.hpp"

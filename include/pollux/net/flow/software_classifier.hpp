@@ -8,7 +8,7 @@
 #include "pollux/base/api.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/drop_counter.hpp"
-#include "pollux/net/flow/flow_rules.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/packet/toeplitz.hpp"
 
 namespace pollux {

@@ -9,9 +9,8 @@
 #include "drivers/intel/common/card.hpp"
 #include "drivers/intel/queue/queue_set.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
-#include "hw/intel/registers_rx_queue.hpp"
-#include "hw/intel/registers_tx_queue.hpp"
-#include "hw/intel/rings.hpp"
+#include "hw/intel/descriptors.hpp"
+#include "hw/intel/registers_queue.hpp"
 #include "net/validated_config.hpp"
 
 /// Programs, enables and disables the card's queues of advanced descriptors. The card's driver enables the receive and

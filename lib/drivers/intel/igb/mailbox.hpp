@@ -7,7 +7,7 @@
 #include <span>
 
 #include "drivers/intel/igb/card.hpp"
-#include "hw/intel/igbvf/messages.hpp"
+#include "hw/intel/igbvf/registers.hpp"
 
 /// The physical function's side of the mailboxes. No function waits, since a virtual function could make it wait.
 namespace pollux::drivers::igb {

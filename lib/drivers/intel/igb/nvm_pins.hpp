@@ -8,7 +8,7 @@
 
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/semaphore.hpp"
-#include "hw/intel/igb/eeprom.hpp"
+#include "hw/intel/igb/nvm.hpp"
 
 namespace pollux::drivers::igb {
 

@@ -10,7 +10,7 @@
 #include "drivers/intel/igb/filters.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "net/config_check.hpp"
-#include "net/rss_setting.hpp"
+#include "net/settings_check.hpp"
 #include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::igb {

@@ -12,7 +12,7 @@
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/wake.hpp"
-#include "net/rss_setting.hpp"
+#include "net/settings_check.hpp"
 
 namespace pollux::drivers::igb {
 

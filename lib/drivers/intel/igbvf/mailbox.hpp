@@ -7,7 +7,7 @@
 #include <span>
 
 #include "drivers/intel/igbvf/card.hpp"
-#include "hw/intel/igbvf/messages.hpp"
+#include "hw/intel/igbvf/registers.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::drivers::igbvf {

@@ -5,7 +5,7 @@
 
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/net/drain_reason.hpp"
+#include "pollux/net/drops.hpp"
 
 namespace pollux::drivers::intel {
 

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/queue/rx_hot_path.hpp"
-#include "hw/intel/rings.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "net/checksums.hpp"
 #include "net/frame_size.hpp"
 

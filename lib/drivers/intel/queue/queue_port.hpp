@@ -16,7 +16,7 @@
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/queued_port.hpp"
-#include "pollux/net/receive_watch.hpp"
+#include "pollux/net/transmit_watch.hpp"
 
 namespace pollux::drivers::intel {
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/queue/queue_watch.hpp"
 
-#include "hw/intel/registers_rx_queue.hpp"
-#include "hw/intel/registers_tx_queue.hpp"
+#include "hw/intel/registers_queue.hpp"
 
 namespace pollux::drivers::intel {
 namespace {

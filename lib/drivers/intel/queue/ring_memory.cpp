@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "hw/intel/rings.hpp"
+#include "hw/intel/descriptors.hpp"
 
 namespace pollux::drivers::intel {
 namespace {

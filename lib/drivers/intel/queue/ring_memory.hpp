@@ -9,7 +9,7 @@
 #include "mem/context_state.hpp"
 #include "net/validated_config.hpp"
 #include "pollux/mem/dma_memory.hpp"
-#include "pollux/net/queue_restart.hpp"
+#include "pollux/net/port_driver.hpp"
 
 namespace pollux::drivers::intel {
 

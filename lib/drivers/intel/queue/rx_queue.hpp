@@ -14,7 +14,7 @@
 #include "net/queue_event.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/burst_mode.hpp"
-#include "pollux/net/drain_reason.hpp"
+#include "pollux/net/drops.hpp"
 #include "pollux/net/rx_queue.hpp"
 
 namespace pollux::drivers::intel {

@@ -13,7 +13,7 @@
 #include "pollux/base/ring_index.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/burst_mode.hpp"
-#include "pollux/net/drain_reason.hpp"
+#include "pollux/net/drops.hpp"
 #include "pollux/net/tx_queue.hpp"
 
 namespace pollux::drivers::intel {

@@ -9,7 +9,7 @@
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
 #include "drivers/intel/queue/tx_request.hpp"
-#include "hw/intel/rings.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "mem/ownership.hpp"
 
 namespace pollux::drivers::intel {

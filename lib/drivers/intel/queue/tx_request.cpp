@@ -8,7 +8,7 @@
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_queue.hpp"
 #include "drivers/intel/queue/tx_tunnel.hpp"
-#include "net/common_headers.hpp"
+#include "net/checksums.hpp"
 #include "pollux/net/checksum_offload.hpp"
 
 namespace pollux::drivers::intel {

@@ -3,7 +3,7 @@
 
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_hot_path.hpp"
-#include "hw/intel/rings.hpp"
+#include "hw/intel/descriptors.hpp"
 #include "mem/context_state.hpp"
 #include "mem/ownership.hpp"
 #include "net/frame_size.hpp"

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "hw/intel/descriptors.hpp"
-#include "net/common_headers.hpp"
+#include "net/checksums.hpp"
 #include "pollux/net/packet/sums.hpp"
 
 namespace pollux::drivers::intel {

@@ -6,7 +6,7 @@
 
 #include "drivers/virtio/net/port.hpp"
 #include "net/frame_size.hpp"
-#include "net/rss_setting.hpp"
+#include "net/settings_check.hpp"
 #include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::virtio {

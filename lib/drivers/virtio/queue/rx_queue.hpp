@@ -14,7 +14,7 @@
 #include "hw/virtio/features.hpp"
 #include "mem/mempool_core.hpp"
 #include "net/queue_event.hpp"
-#include "pollux/net/drain_reason.hpp"
+#include "pollux/net/drops.hpp"
 #include "pollux/net/rx_queue.hpp"
 
 namespace pollux::drivers::virtio {

@@ -12,7 +12,7 @@
 #include "drivers/virtio/queue/virtqueue.hpp"
 #include "hw/virtio/features.hpp"
 #include "mem/mempool_core.hpp"
-#include "pollux/net/drain_reason.hpp"
+#include "pollux/net/drops.hpp"
 #include "pollux/net/tx_queue.hpp"
 
 namespace pollux::drivers::virtio {

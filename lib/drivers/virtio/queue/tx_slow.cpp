@@ -9,7 +9,6 @@
 #include "base/compiler.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
 #include "net/checksums.hpp"
-#include "net/common_headers.hpp"
 #include "net/superframe.hpp"
 #include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/packet/ip.hpp"

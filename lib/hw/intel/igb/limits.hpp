@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "hw/intel/rings.hpp"
+#include "hw/intel/descriptors.hpp"
 
 /// The limits of the 82576 itself, not of this library.
 namespace pollux::hw::igb {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include "hw/intel/registers_rx_queue.hpp"
+#include "hw/intel/registers_queue.hpp"
 #include "pollux/device/register.hpp"
 
 /// Receive control, queues and packet buffer. Offsets: QEMU, hw/net/igb_regs.h.

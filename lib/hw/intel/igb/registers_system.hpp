@@ -3,9 +3,71 @@
 
 #include "pollux/device/register.hpp"
 
-/// PCI Express, direct cache access, wake-up and management. Offsets: QEMU, hw/net/e1000x_regs.h, and Linux igb,
-/// e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
+/// Non-volatile memory and the semaphores shared with firmware and the other port.
+/// Offsets: Linux igb, e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
 namespace pollux::hw::igb {
+
+/// The NVM's SPI pins and state. Software writes the 82576's NVM through them.
+struct EECD : Register<EECD, 0x0010, Access::rw> {
+  static constexpr Bit SK{0}, CS{1}, DI{2}, DO{3}, REQ{6}, GNT{7}, PRES{8}, AUTO_RD{9}, ADDR_BITS{10};
+  static constexpr Field SIZE{11, 4};
+  static constexpr Bit BLOCKED{15}, ABORT{16}, TIMEOUT{17}, ERROR_CLR{18};
+  POLLUX_FIELDS(SK, CS, DI, DO, REQ, GNT, PRES, AUTO_RD, ADDR_BITS, SIZE, BLOCKED, ABORT, TIMEOUT, ERROR_CLR);
+};
+
+/// Reads one 16-bit word: write START with ADDR, wait for DONE, read DATA.
+struct EERD : Register<EERD, 0x0014, Access::rw> {
+  static constexpr Bit START{0}, DONE{1};
+  static constexpr Field ADDR{2, 14}, DATA{16, 16};
+  POLLUX_FIELDS(START, DONE, ADDR, DATA);
+};
+
+/// Flash access.
+struct FLA : Register<FLA, 0x001C, Access::rw> {};
+
+/// Reports the end of the port's configuration after a reset.
+struct EEMNGCTL : Register<EEMNGCTL, 0x1010, Access::rw> {
+  static constexpr Bit CFG_DONE_0{18}, CFG_DONE_1{19}, CFG_DONE_2{20}, CFG_DONE_3{21};
+  POLLUX_FIELDS(CFG_DONE_0, CFG_DONE_1, CFG_DONE_2, CFG_DONE_3);
+};
+
+struct EEARBC : Register<EEARBC, 0x1024, Access::rw> {};
+
+/// Access to SFP modules over I2C.
+struct I2CCMD : Register<I2CCMD, 0x1028, Access::rw> {
+  static constexpr Field DATA{0, 16}, REGADD{16, 8}, PHYADD{24, 3};
+  static constexpr Bit OP_READ{27}, READY{29}, ERROR{31};
+  POLLUX_FIELDS(DATA, REGADD, PHYADD, OP_READ, READY, ERROR);
+};
+struct I2CPARAMS : Register<I2CPARAMS, 0x102C, Access::rw> {};
+
+/// The semaphores between software and software (SMBI, which a read sets) and between software and firmware (SWESMBI).
+struct SWSM : Register<SWSM, 0x5B50, Access::rw> {
+  static constexpr Bit SMBI{0}, SWESMBI{1}, DRV_LOAD{3};
+  POLLUX_FIELDS(SMBI, SWESMBI, DRV_LOAD);
+};
+
+/// The firmware's semaphore register, which software only reads.
+struct FWSM : Register<FWSM, 0x5B54, Access::ro> {
+  static constexpr Bit FW_SEMAPHORE{0};
+  static constexpr Field FW_MODE{1, 3};
+  static constexpr Bit FW_VALID{15};
+  POLLUX_FIELDS(FW_SEMAPHORE, FW_MODE, FW_VALID);
+};
+
+/// The holders of shared resources: software in the low 16 bits, firmware in the high 16 bits.
+struct SW_FW_SYNC : Register<SW_FW_SYNC, 0x5B5C, Access::rw> {
+  static constexpr std::uint32_t kSoftwareHalf = 0xFFFF;
+  static constexpr Bit SW_EEP{0}, SW_PHY0{1}, SW_PHY1{2}, SW_CSR{3}, SW_PHY2{5}, SW_PHY3{6};
+  static constexpr Bit FW_EEP{16}, FW_PHY0{17}, FW_PHY1{18}, FW_CSR{19}, FW_PHY2{21}, FW_PHY3{22};
+  POLLUX_FIELDS(SW_EEP, SW_PHY0, SW_PHY1, SW_CSR, SW_PHY2, SW_PHY3, FW_EEP, FW_PHY0, FW_PHY1, FW_CSR, FW_PHY2, FW_PHY3);
+};
+
+inline constexpr auto kNvmRegisters =
+    POLLUX_REGISTERS("nvm", EECD, EERD, FLA, EEMNGCTL, EEARBC, I2CCMD, I2CPARAMS, SWSM, FWSM, SW_FW_SYNC);
+
+// PCI Express, direct cache access, wake-up and management. Offsets: QEMU, hw/net/e1000x_regs.h, and Linux igb,
+// e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
 
 /// PCI Express control.
 struct GCR : Register<GCR, 0x5B00, Access::rw> {
@@ -58,5 +120,50 @@ struct MDEF : Register<MDEF, 0x5890, Access::rw, Stride{4, 8}> {};
 inline constexpr auto kSystemRegisters =
     POLLUX_REGISTERS("system", GCR, FUNCTAG, GSCL, GSCN, FACTPS, DCA_ID, DCA_CTRL, WUC, WUFC, WUS, IPAV, IP4AT, IP6AT,
                      WUPL, WUPM, MANC, MFVAL, MANC2H, MDEF);
+
+// The clock and time stamps (IEEE 1588). Offsets: Linux igb, e1000_regs.h; bits: DPDK e1000, e1000_defines.h.
+
+/// The clock. TIMINCA.VALUE is added to it in every TIMINCA.PERIOD.
+struct SYSTIML : Register<SYSTIML, 0xB600, Access::rw> {};
+struct SYSTIMH : Register<SYSTIMH, 0xB604, Access::rw> {};
+struct TIMINCA : Register<TIMINCA, 0xB608, Access::rw> {
+  static constexpr Field VALUE{0, 24}, PERIOD{24, 8};
+  POLLUX_FIELDS(VALUE, PERIOD);
+};
+/// Adds to the clock once.
+struct TIMADJL : Register<TIMADJL, 0xB60C, Access::rw> {};
+struct TIMADJH : Register<TIMADJH, 0xB610, Access::rw> {};
+
+struct TSYNCTXCTL : Register<TSYNCTXCTL, 0xB614, Access::rw> {
+  static constexpr Bit VALID{0}, ENABLED{4};
+  POLLUX_FIELDS(VALID, ENABLED);
+};
+/// The time stamp of the last packet that requested one. A read of the high half releases it for the next.
+struct TXSTMPL : Register<TXSTMPL, 0xB618, Access::ro> {};
+struct TXSTMPH : Register<TXSTMPH, 0xB61C, Access::ro> {};
+
+struct TSYNCRXCTL : Register<TSYNCRXCTL, 0xB620, Access::rw> {
+  static constexpr Bit VALID{0};
+  static constexpr Field TYPE{1, 3};
+  static constexpr Choice L2_V2{TYPE, 0}, L4_V1{TYPE, 1}, L2_L4_V2{TYPE, 2}, ALL{TYPE, 4}, EVENT_V2{TYPE, 5};
+  static constexpr Bit ENABLED{4};
+  POLLUX_FIELDS(VALID, TYPE, ENABLED);
+};
+struct RXSTMPL : Register<RXSTMPL, 0xB624, Access::ro> {};
+struct RXSTMPH : Register<RXSTMPH, 0xB628, Access::ro> {};
+struct RXSATRL : Register<RXSATRL, 0xB62C, Access::ro> {};
+struct RXSATRH : Register<RXSATRH, 0xB630, Access::ro> {};
+/// The messages to stamp: control byte of version 1, message identifier of version 2.
+struct TSYNCRXCFG : Register<TSYNCRXCFG, 0x5F50, Access::rw> {
+  static constexpr Field CTRLT{0, 8}, MSGID{8, 4};
+  POLLUX_FIELDS(CTRLT, MSGID);
+};
+
+/// Causes of the time interrupt, which later cards have (DPDK e1000, e1000_regs.h). Linux igb reads it.
+struct TSICR : Register<TSICR, 0xB66C, Access::ro> {};
+
+inline constexpr auto kTimeRegisters =
+    POLLUX_REGISTERS("time", SYSTIML, SYSTIMH, TIMINCA, TIMADJL, TIMADJH, TSYNCTXCTL, TXSTMPL, TXSTMPH, TSYNCRXCTL,
+                     RXSTMPL, RXSTMPH, RXSATRL, RXSATRH, TSYNCRXCFG, TSICR);
 
 }  // namespace pollux::hw::igb

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "hw/intel/descriptors.hpp"
 #include "hw/intel/features.hpp"
-#include "hw/intel/rings.hpp"
 
 /// Virtual functions, by their PCI identifiers. Linux igbvf, netdev.c, igbvf_pci_tbl; QEMU, hw/net/igbvf.c.
 namespace pollux::hw::igbvf {

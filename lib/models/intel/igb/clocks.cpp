@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/clocks.hpp"
 
-#include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/filter.hpp"
 
 namespace pollux::models::igb {

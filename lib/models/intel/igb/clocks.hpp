@@ -3,13 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "models/intel/igb/frame.hpp"
 #include "models/intel/igb/interrupts.hpp"
 #include "models/intel/igb/register_file.hpp"
-#include "models/intel/igb/timers.hpp"
 
 namespace pollux::models::igb {
 

@@ -2,7 +2,6 @@
 #include "models/intel/igb/filter.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 
 #include "hw/intel/igb/limits.hpp"

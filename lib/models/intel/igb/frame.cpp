@@ -5,11 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <cstring>
-#include <optional>
-
-#include "hw/intel/descriptors.hpp"
 
 namespace pollux::models::igb {
 namespace {

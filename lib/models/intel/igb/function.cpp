@@ -3,9 +3,7 @@
 
 #include <optional>
 
-#include "hw/intel/igbvf/ids.hpp"
-#include "hw/intel/registers_rx_queue.hpp"
-#include "hw/intel/registers_tx_queue.hpp"
+#include "hw/intel/registers_queue.hpp"
 #include "models/intel/igb/card.hpp"
 
 namespace pollux::models::igb {

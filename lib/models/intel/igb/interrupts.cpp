@@ -4,9 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "hw/intel/igbvf/registers.hpp"
-#include "models/intel/igb/register_file.hpp"
-
 namespace pollux::models::igb {
 namespace {
 

@@ -11,7 +11,6 @@
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igbvf/registers.hpp"
 #include "models/intel/igb/register_file.hpp"
-#include "models/intel/igb/timers.hpp"
 #include "pollux/device/device_model.hpp"
 
 namespace pollux::models::igb {

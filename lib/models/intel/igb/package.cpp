@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/package.hpp"
 
+#include <algorithm>
+
+#include "hw/intel/igb/ids.hpp"
+
 namespace pollux::models::igb {
 namespace {
 
@@ -117,6 +121,214 @@ void Package::leave(Port port, hw::SWSM::Value semaphores, Sync::Value resources
     if ((resources.raw() >> bit & 1) != 0) owners_[bit] = {port, now};
   }
   sync_ = Sync::Value(sync_.raw() | resources.raw());
+}
+
+namespace {
+
+namespace eeprom = pollux::hw::igb::eeprom;
+
+}  // namespace
+
+NvmPins::NvmPins(Timers& timers, std::span<std::uint16_t> words)
+    : timers_(timers), words_(words), written_(timers.add([] {})) {}
+
+void NvmPins::reset() {
+  phase_ = Phase::instruction;
+  bits_ = 0;
+  shifted_ = 0;
+  high_ = true;
+  clock_ = false;
+  out_ = false;
+  page_changed_ = {};
+  new_protection_.reset();
+}
+
+bool NvmPins::set(bool select_high, bool clock, bool data_in) {
+  const bool was_high = std::exchange(clock_, clock);
+  const bool rises = clock && !was_high;
+  if (select_high) {
+    if (!std::exchange(high_, true)) deselected();
+    return out_ = false;
+  }
+  if (high_) {  // a new instruction
+    reset();
+    high_ = false;
+    clock_ = clock;
+  }
+  if (rises) rising_clock(data_in);
+  return out_;
+}
+
+void NvmPins::rising_clock(bool data_in) {
+  if (phase_ == Phase::read || phase_ == Phase::status) {
+    if (bits_ == 0) shifted_ = next_out();
+    out_ = (shifted_ & 0x80) != 0;
+    shifted_ = static_cast<std::uint8_t>(shifted_ << 1);
+    bits_ = (bits_ + 1) % 8;
+    return;
+  }
+  shifted_ = static_cast<std::uint8_t>(shifted_ << 1 | (data_in ? 1 : 0));
+  bits_ = (bits_ + 1) % 8;
+  if (bits_ == 0) take_byte(shifted_);
+}
+
+void NvmPins::take_byte(std::uint8_t byte) {
+  switch (phase_) {
+    case Phase::instruction: return begin(byte);
+    case Phase::address:
+      address_ = byte | ((instruction_ & eeprom::kAddressBit8) != 0 ? std::size_t{0x100} : 0);
+      phase_ = (instruction_ & ~eeprom::kAddressBit8) == eeprom::kRead ? Phase::read : Phase::write;
+      return;
+    case Phase::new_status: new_protection_ = (byte & eeprom::kProtection) >> eeprom::kProtectionShift; return;
+    case Phase::write:
+      page_[address_ % kPageBytes] = byte;
+      page_changed_[address_ % kPageBytes] = true;
+      address_ = address_ / kPageBytes * kPageBytes + (address_ + 1) % kPageBytes;  // stays in its page
+      return;
+    default: return;
+  }
+}
+
+// During a write only the status can be read. Write enable and disable take effect at once.
+void NvmPins::begin(std::uint8_t instruction) {
+  instruction_ = instruction;
+  phase_ = Phase::ignored;
+  if (instruction == eeprom::kReadStatus) phase_ = Phase::status;
+  if (timers_.running(written_)) return;
+  if (instruction == eeprom::kWriteEnable) write_enabled_ = true;
+  if (instruction == eeprom::kWriteDisable) write_enabled_ = false;
+  const auto plain = static_cast<std::uint8_t>(instruction & ~eeprom::kAddressBit8);
+  if (plain == eeprom::kRead || (plain == eeprom::kWrite && write_enabled_)) phase_ = Phase::address;
+  if (instruction == eeprom::kWriteStatus && write_enabled_) phase_ = Phase::new_status;
+}
+
+std::uint8_t NvmPins::next_out() {
+  if (phase_ == Phase::status) {
+    return static_cast<std::uint8_t>((timers_.running(written_) ? eeprom::kBusy : 0) |
+                                     (write_enabled_ ? eeprom::kWriteEnabled : 0) |
+                                     protection_ << eeprom::kProtectionShift);
+  }
+  const std::size_t address = address_;
+  address_ = (address_ + 1) % kBytes;
+  return read_byte(address);
+}
+
+/// Executes a write that ended at a byte's end. One to a protected page changes nothing.
+void NvmPins::deselected() {
+  if (phase_ == Phase::new_status && bits_ == 0 && new_protection_) {
+    protection_ = *new_protection_;
+    return begin_write();
+  }
+  if (phase_ != Phase::write || bits_ != 0 || std::ranges::none_of(page_changed_, std::identity())) return;
+  const std::size_t page = address_ / kPageBytes * kPageBytes;
+  if (page >= eeprom::first_protected(protection_, kBytes)) {
+    write_enabled_ = false;
+    return;
+  }
+  for (std::size_t i = 0; i < kPageBytes; ++i) {
+    if (page_changed_[i]) write_byte(page + i, page_[i]);
+  }
+  begin_write();
+}
+
+void NvmPins::begin_write() {
+  write_enabled_ = false;
+  timers_.start(written_, kWriteTime);
+}
+
+std::uint8_t NvmPins::read_byte(std::size_t address) const {
+  return static_cast<std::uint8_t>(words_[address / 2] >> (address % 2 == 0 ? 0 : 8) & 0xFF);
+}
+
+void NvmPins::write_byte(std::size_t address, std::uint8_t value) {
+  std::uint16_t& word = words_[address / 2];
+  word = static_cast<std::uint16_t>(address % 2 == 0 ? (word & 0xFF00) | value : (word & 0x00FF) | value << 8);
+}
+
+namespace {
+
+constexpr std::uint16_t kImageVersion = 0x1000;  // 1.0
+
+}  // namespace
+
+Nvm::Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits,
+         std::function<Duration()> begin_read)
+    : registers_(registers),
+      timers_(timers),
+      traits_(traits),
+      begin_read_(std::move(begin_read)),
+      done_(timers.add([this] { finish_read(); })),
+      pins_(timers, words_) {
+  words_.fill(0xFFFF);  // the value of erased memory
+  registers_.on_write<hw::EERD>([this](std::uint32_t, std::uint32_t value) { start_read(hw::EERD::Value(value)); });
+  registers_.on_write<hw::EECD>([this](std::uint32_t, std::uint32_t value) { write_pins(hw::EECD::Value(value)); });
+}
+
+/// The pins are connected while access is requested. The grant comes at once.
+void Nvm::write_pins(hw::EECD::Value written) {
+  const auto keep =
+      hw::EECD::PRES | hw::EECD::AUTO_RD | hw::EECD::ADDR_BITS | hw::EECD::SIZE(hw::EECD::SIZE.max()) | hw::EECD::DO;
+  hw::EECD::Value stored(written.without(keep).raw() |
+                         (registers_.get<hw::EECD>().without(hw::EECD::DO).raw() & keep.mask()));
+  if (written.has(hw::EECD::REQ)) {
+    const bool out = pins_.set(written.has(hw::EECD::CS), written.has(hw::EECD::SK), written.has(hw::EECD::DI));
+    stored = out ? stored.with(hw::EECD::GNT | hw::EECD::DO) : stored.with(hw::EECD::GNT);
+  } else {
+    pins_.reset();
+    stored = stored.without(hw::EECD::GNT);
+  }
+  registers_.set<hw::EECD>(stored);
+}
+
+void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
+  namespace layout = hw::nvm;
+  for (std::size_t i = 0; i < 3; ++i) {
+    words_[layout::kMacAddress + i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
+  }
+  for (std::size_t i = 3; i <= traits_.checksum; ++i) words_[i] = 0;
+  words_[layout::kSubsystemId] = device_id;
+  words_[layout::kSubsystemVendorId] = hw::kVendorId;
+  words_[layout::kDeviceId] = device_id;
+  words_[layout::kVendorId] = hw::kVendorId;
+  words_[layout::kVersion] = kImageVersion;
+  words_[layout::kInitControl2] = layout::kPauseBoth;
+  if (traits_.alternate_mac_pointer) words_[*traits_.alternate_mac_pointer] = 0xFFFF;
+  words_[traits_.checksum] = layout::checksum_for(std::span(words_).first(traits_.checksum));
+}
+
+std::array<std::uint8_t, 6> Nvm::mac() const {
+  const std::span<const std::uint16_t, kWords> all(words_);
+  return hw::nvm::mac_address(all.first<3>());
+}
+
+void Nvm::reset() {
+  timers_.cancel(done_);
+  pins_.reset();
+  loaded_ = false;
+  waiting_ = false;
+  // SIZE is 2, as on QEMU's card (igb_core.c, igb_mac_reg_init).
+  registers_.set<hw::EECD>(hw::EECD::PRES | hw::EECD::SIZE(2));
+}
+
+void Nvm::set_loaded(bool loaded) {
+  loaded_ = loaded;
+  if (loaded && std::exchange(waiting_, false)) timers_.start(done_, read_time_);
+  const hw::EECD::Value eecd = registers_.get<hw::EECD>();
+  registers_.set<hw::EECD>(loaded ? eecd.with(hw::EECD::AUTO_RD) : eecd.without(hw::EECD::AUTO_RD));
+}
+
+void Nvm::start_read(hw::EERD::Value request) {
+  registers_.set<hw::EERD>(hw::EERD::ADDR(request.get(hw::EERD::ADDR)));
+  if (!request.has(hw::EERD::START)) return;
+  const Duration delay = begin_read_();
+  waiting_ = !loaded_;
+  if (loaded_) timers_.start(done_, delay + read_time_);
+}
+
+void Nvm::finish_read() {
+  const std::uint32_t address = registers_.get<hw::EERD>().get(hw::EERD::ADDR);
+  if (address >= kWords) return;  // never completes, as on QEMU's card (igb_core.c, igb_set_eerd)
+  registers_.set<hw::EERD>(hw::EERD::ADDR(address) | hw::EERD::DATA(words_[address]) | hw::EERD::DONE);
 }
 
 }  // namespace pollux::models::igb

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/phy.hpp"
 
-#include "hw/intel/igb/phy.hpp"
-
 namespace pollux::models::igb {
 namespace {
 

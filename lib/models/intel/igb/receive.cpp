@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/receive.hpp"
 
-#include <algorithm>
-
 #include "models/intel/igb/frame.hpp"
 
 namespace pollux::models::igb {

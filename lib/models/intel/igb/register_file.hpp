@@ -1,13 +1,62 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "hw/intel/igb/registers.hpp"
+#include "pollux/base/clock.hpp"
 
 namespace pollux::models::igb {
+
+/// The card's timers. The current time is the last value passed to `advance`.
+class Timers {
+ public:
+  using Id = std::size_t;
+
+  [[nodiscard]] Id add(std::function<void()> action) {
+    entries_.push_back({kNever, std::move(action)});
+    return entries_.size() - 1;
+  }
+  /// Starts a one-shot timer. A running one gets the new due time.
+  void start(Id id, Duration delay) {
+    entries_[id].due = now_ + delay;
+    if (entries_[id].due < next_) next_ = entries_[id].due;
+  }
+  void cancel(Id id) { entries_[id].due = kNever; }
+  [[nodiscard]] bool running(Id id) const { return entries_[id].due != kNever; }
+  [[nodiscard]] Duration now() const { return now_; }
+  /// A time before which no timer is due; Duration::max() if no timer runs.
+  [[nodiscard]] Duration next() const { return next_; }
+
+  /// Runs all timers that are due at `now`, in order of due time, each at its own time. Time never decreases.
+  void advance(Duration now) {
+    while (next_ <= now) {
+      const auto earliest = std::ranges::min_element(entries_, {}, &Entry::due);
+      next_ = earliest == entries_.end() ? kNever : earliest->due;
+      if (next_ > now || next_ == kNever) break;
+      now_ = std::max(now_, earliest->due);
+      earliest->due = kNever;
+      earliest->action();
+    }
+    now_ = std::max(now_, now);
+  }
+
+ private:
+  static constexpr Duration kNever = Duration::max();
+  struct Entry {
+    Duration due;
+    std::function<void()> action;
+  };
+
+  std::vector<Entry> entries_;
+  Duration now_{0};
+  Duration next_ = kNever;  // no timer is due before this
+};
 
 namespace hw = pollux::hw::igb;
 
@@ -88,6 +137,42 @@ class RegisterFile {
   std::vector<ReadHook> read_hooks_;
   std::vector<WriteHook> write_hooks_;
   std::uint64_t unknown_accesses_ = 0;
+};
+
+/// The counters of the register group "statistics". They saturate at all ones and clear on read. A read of the high
+/// half of an octet counter clears both halves (8254x manual, 13.7.31, for GORC).
+class Statistics {
+ public:
+  explicit Statistics(RegisterFile& registers);
+
+  template <class R>
+  void count(std::uint32_t index = 0) {
+    const std::uint32_t value = registers_.get<R>(index).raw();
+    if (value != ~std::uint32_t{0}) registers_.set<R>(index, typename R::Value(value + 1));
+  }
+
+  /// Counts a frame that passed the filters, received or missed. `bytes` includes the FCS.
+  void arrived(std::size_t bytes);
+  /// Counts a frame of legal length that was stored in the packet buffer.
+  void received(std::span<const std::byte> frame);
+  /// Counts a frame for a pool. `inside`: another pool has sent it.
+  void received_by_pool(std::uint32_t pool, std::span<const std::byte> frame, bool inside);
+  /// Counts a frame that a pool has sent. `inside`: other pools have got it.
+  void sent_by_pool(std::uint32_t pool, std::span<const std::byte> frame, bool inside);
+  /// Counts any frame sent to the wire. `bytes` includes the FCS.
+  void left(std::size_t bytes);
+  /// Counts a frame that software sent to the wire.
+  void sent(std::span<const std::byte> frame);
+
+ private:
+  template <class Low, class High>
+  void add_octets(std::uint64_t octets);
+  template <class Low, class High>
+  void install_clear_hooks();
+  template <class R>
+  void add_to_pool(std::uint32_t pool, std::size_t amount);
+
+  RegisterFile& registers_;
 };
 
 }  // namespace pollux::models::igb

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "models/intel/igb/rx_queue.hpp"
+#include "models/intel/igb/receive.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/frame.hpp"

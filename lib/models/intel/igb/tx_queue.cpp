@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "models/intel/igb/tx_queue.hpp"
+#include "models/intel/igb/transmit.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
-#include "hw/intel/igb/limits.hpp"
 #include "models/intel/igb/frame.hpp"
 
 namespace pollux::models::igb {

@@ -8,10 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "pollux/base/api.hpp"
-#include "pollux/device/model_dma.hpp"
+#include "pollux/device/device_model.hpp"
 
-namespace pollux {
+namespace pollux::test {
 
 /// Kinds of fault when a model accesses memory.
 enum class MemoryFaultKind : std::uint8_t {
@@ -43,7 +42,7 @@ inline constexpr std::size_t kModelAccessKinds = 6;  ///< kinds of ModelAccess
 
 /// Injects a memory fault into the accesses of a model. Install it with ModelDma::intercept.
 /// Thread rule: that of DmaInterceptor. Call `occurrences` and `disable` only while the model is idle.
-class POLLUX_API FaultyMemory : public DmaInterceptor {
+class FaultyMemory : public DmaInterceptor {
  public:
   explicit FaultyMemory(MemoryFault fault = {});
 
@@ -81,4 +80,4 @@ class POLLUX_API FaultyMemory : public DmaInterceptor {
   std::vector<Postponed> postponed_;
 };
 
-}  // namespace pollux
+}  // namespace pollux::test

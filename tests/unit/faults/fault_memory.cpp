@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/device/fault_memory.hpp"
+#include "unit/faults/fault_memory.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace pollux {
+namespace pollux::test {
 namespace {
 
 /// Stores 4-byte words, each atomically. The parts of a torn write may be smaller than 8 bytes.
@@ -79,4 +79,4 @@ void FaultyMemory::disable() noexcept {
   postponed_.clear();
 }
 
-}  // namespace pollux
+}  // namespace pollux::test
