@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "hw/intel/igbvf/ids.hpp"
 #include "hw/intel/registers_queue.hpp"
 #include "models/intel/igb/card.hpp"
 
