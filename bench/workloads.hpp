@@ -44,5 +44,11 @@ std::unique_ptr<Workload> minimal_fused(const Setup& setup);
 std::unique_ptr<Workload> minimal_receive(const Setup& setup);
 std::unique_ptr<Workload> minimal_transmit(const Setup& setup);
 std::unique_ptr<Workload> minimal_empty_poll(const Setup& setup);
+std::unique_ptr<Workload> virtio_split_receive(const Setup& setup);
+std::unique_ptr<Workload> virtio_split_receive_mergeable(const Setup& setup);
+std::unique_ptr<Workload> virtio_split_transmit(const Setup& setup);
+std::unique_ptr<Workload> virtio_packed_receive(const Setup& setup);
+std::unique_ptr<Workload> virtio_packed_receive_mergeable(const Setup& setup);
+std::unique_ptr<Workload> virtio_packed_transmit(const Setup& setup);
 
 }  // namespace pollux::bench

@@ -167,6 +167,10 @@ struct PackedRing {
     __atomic_load(reinterpret_cast<const std::uint32_t*>(device), &event, __ATOMIC_RELAXED);
     const std::uint32_t flags = event >> 16 & hw::virtio::kEventFlags;
     if (flags != hw::virtio::kEventDescriptor) return flags != hw::virtio::kEventDisable;
+    return wants_notification(event, old, now, next_used);
+  }
+  [[nodiscard]] POLLUX_NOINLINE bool wants_notification(std::uint32_t event, std::uint32_t old, std::uint32_t now,
+                                                        std::uint32_t next_used) const noexcept {
     // The position nearest before `now` that has this offset and wrap counter. An offset beyond the ring matches none.
     const std::uint32_t wanted = (event & 0x7FFF) | ((event >> hw::virtio::kWrapBit & 1) != 0 ? 0 : mask + 1);
     const std::uint32_t back = ((now - 1 - wanted) & (2 * mask + 1));

@@ -47,18 +47,19 @@ struct PackedRun {
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint64_t* word(std::uint32_t i) const noexcept {
     return reinterpret_cast<std::uint64_t*>(descriptors + i) + 1;
   }
-  [[nodiscard]] static POLLUX_ALWAYS_INLINE std::uint64_t id_step(std::uint32_t i) noexcept {
-    return std::uint64_t{i} << 32;
-  }
   // The other flags of a used descriptor say nothing.
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint64_t excess(std::uint32_t i) const noexcept {
     constexpr std::uint64_t kFlags = std::uint64_t{0xFFFF} << 48;
-    return (io::load_acquire(*word(i)) & (PackedRing::kUsedBits | ~kFlags)) - (expected + id_step(i));
+    return (io::load_acquire(*word(i)) & (PackedRing::kUsedBits | ~kFlags)) - expected;
   }
-  POLLUX_ALWAYS_INLINE void post(std::uint32_t i, std::uint64_t iova) const noexcept {
+  /// Posts slot `i` again, and moves on to the id of the next one.
+  POLLUX_ALWAYS_INLINE void post(std::uint32_t i, std::uint64_t iova) noexcept {
+    constexpr std::uint64_t kNextId = std::uint64_t{1} << 32;
     descriptors[i].address = iova;
     io::io_wmb();
-    __atomic_store_n(word(i), fresh + id_step(i), __ATOMIC_RELEASE);
+    __atomic_store_n(word(i), fresh, __ATOMIC_RELEASE);
+    fresh += kNextId;
+    expected += kNextId;
   }
 };
 
@@ -76,7 +77,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t ready_for_run(const PackedRing& ring, std::ui
 
 }  // namespace
 
-template <class Ring>
+template <class Ring, bool kOne>
 POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;
   const std::uint32_t position = queue.next_;
@@ -85,13 +86,16 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** o
   MempoolCacheCore& cache = *queue.cache_;
   std::uint32_t run = std::min({limit, queue.mask_ + 1 - first, kMaxRun, ready_for_run(ring, position)});
   if (run == 0) return 0;
+  if constexpr (kOne) run = 1;
   if (cache.count() < run) [[unlikely]] {
     cache.refill(run);
-    run = std::min(run, cache.count());
+    if (cache.count() == 0) return 0;
+    if constexpr (!kOne) run = std::min(run, cache.count());
   }
-  const RxFastPath fast_path = queue.fast_path_;  // a copy stays in registers: no store to an mbuf can alias it
+  // A copy stays in registers: no store to an mbuf can alias it.
+  const std::conditional_t<kOne, const RxFastPath&, RxFastPath> fast_path = queue.fast_path_;
   const std::uint32_t room = fast_path.header_bytes + queue.buffer_bytes_;
-  const RunOf<Ring> slots(ring, position, fast_path.shortest, room);
+  RunOf<Ring> slots(ring, position, fast_path.shortest, room);
   const std::uint64_t max_excess =
       fast_path.header_bytes + std::min(queue.filter().longest(), queue.buffer_bytes_) - fast_path.shortest;
   Mbuf** const held = queue.slots_ + first;
@@ -135,15 +139,16 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** o
   return i;
 }
 
-template <class Ring>
+template <class Ring, bool kOne>
 POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  if constexpr (kOne) limit = 1;
   auto& queue = static_cast<RxQueue&>(base);
   const std::uint32_t first = queue.next_;
   std::uint32_t taken = 0;
   std::uint32_t dropped = 0;  // counts towards the limit, too
   while (taken + dropped < limit) {
     if (queue.fast_ && queue.filter().promiscuous()) [[likely]] {
-      taken += take_fast<Ring>(queue, out + taken, limit - taken - dropped);
+      taken += take_fast<Ring, kOne>(queue, out + taken, limit - taken - dropped);
       if (taken + dropped == limit) break;
     }
     if (ring_of<Ring>(queue).ready(queue.next_) == 0 && !queue.batch_end_) break;
@@ -171,15 +176,20 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
 
 namespace {
 
-POLLUX_HOT std::uint32_t burst_split(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst<SplitRing>(queue, out, limit);
+template <class Ring, bool kOne>
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_of(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  return RxHotPath::burst<Ring, kOne>(queue, out, limit);
 }
-POLLUX_HOT std::uint32_t burst_packed(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst<PackedRing>(queue, out, limit);
+// With a limit of one the compiler knows all that a run needs, and keeps it in registers.
+template <class Ring>
+POLLUX_HOT std::uint32_t burst_any(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  return limit == 1 ? burst_of<Ring, true>(queue, out, limit) : burst_of<Ring, false>(queue, out, limit);
 }
 
 }  // namespace
 
-pollux::RxQueue::BurstFunction* rx_burst_for(bool packed) noexcept { return packed ? &burst_packed : &burst_split; }
+pollux::RxQueue::BurstFunction* rx_burst_for(bool packed) noexcept {
+  return packed ? &burst_any<PackedRing> : &burst_any<SplitRing>;
+}
 
 }  // namespace pollux::drivers::virtio

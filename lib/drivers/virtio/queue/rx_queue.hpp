@@ -128,8 +128,8 @@ struct RxHotPath {
   enum class Outcome : std::uint8_t { nothing, dropped, frame };
 
   /// One burst: runs of fast-path frames, and between them frames that need the slow path. `Ring` is SplitRing or
-  /// PackedRing.
-  template <class Ring>
+  /// PackedRing. `kOne`: the limit is 1.
+  template <class Ring, bool kOne>
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   template <class Ring>
   [[nodiscard]] static const Ring& ring_of(const RxQueue& queue) noexcept {
@@ -146,7 +146,7 @@ struct RxHotPath {
   static Outcome take_slow(RxQueue& queue, Mbuf*& out) noexcept;
 
  private:
-  template <class Ring>
+  template <class Ring, bool kOne>
   static std::uint32_t take_fast(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept;
 };
 

@@ -124,12 +124,13 @@ POLLUX_ALWAYS_INLINE void TxHotPath::reclaim(TxQueue& queue, MempoolCacheCore* c
   advance(queue);
 }
 
-template <class Ring>
+template <class Ring, bool kOne>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_fast(TxQueue& queue, Mbuf* const* mbufs,
                                                         std::uint32_t count) noexcept {
   if constexpr (ownership::kChecked) return 0;
   const std::uint32_t first = queue.next_ & queue.mask_;
-  const std::uint32_t run = std::min({count, free_slots(queue), queue.mask_ + 1 - first});
+  if (kOne && free_slots(queue) == 0) return 0;
+  const std::uint32_t run = kOne ? 1 : std::min({count, free_slots(queue), queue.mask_ + 1 - first});
   const TxRunOf<Ring> slots(ring_of<Ring>(queue), queue.next_, queue.entries_);
   std::uintptr_t* const held = queue.slots_ + first;
   const std::uint32_t header = queue.header_bytes_;
@@ -157,9 +158,10 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_fast(TxQueue& queue, Mbuf* co
   return i;
 }
 
-template <class Ring>
+template <class Ring, bool kOne>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf* const* mbufs,
                                                     std::uint32_t count) noexcept {
+  if constexpr (kOne) count = 1;
   auto& queue = static_cast<TxQueue&>(base);
   const std::uint32_t in_flight = queue.in_flight();
   reclaim<Ring>(queue, queue.cache_);
@@ -170,7 +172,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf*
   const std::uint32_t first = queue.entries_;
   std::uint32_t taken = 0;
   while (taken < count) {
-    const std::uint32_t sent = send_fast<Ring>(queue, mbufs + taken, count - taken);
+    const std::uint32_t sent = send_fast<Ring, kOne>(queue, mbufs + taken, count - taken);
     taken += sent;
     if (taken == count || free_slots(queue) == 0) break;
     if (sent != 0) continue;  // the end of the ring, or a frame of another kind
@@ -185,16 +187,22 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf*
 
 namespace {
 
-POLLUX_HOT std::uint32_t burst_split(pollux::TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  return TxHotPath::burst<SplitRing>(queue, mbufs, count);
+template <class Ring, bool kOne>
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_of(pollux::TxQueue& queue, Mbuf* const* mbufs,
+                                                  std::uint32_t count) noexcept {
+  return TxHotPath::burst<Ring, kOne>(queue, mbufs, count);
 }
-POLLUX_HOT std::uint32_t burst_packed(pollux::TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  return TxHotPath::burst<PackedRing>(queue, mbufs, count);
+// As with a receive burst of one.
+template <class Ring>
+POLLUX_HOT std::uint32_t burst_any(pollux::TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  return count == 1 ? burst_of<Ring, true>(queue, mbufs, count) : burst_of<Ring, false>(queue, mbufs, count);
 }
 
 }  // namespace
 
-pollux::TxQueue::BurstFunction* tx_burst_for(bool packed) noexcept { return packed ? &burst_packed : &burst_split; }
+pollux::TxQueue::BurstFunction* tx_burst_for(bool packed) noexcept {
+  return packed ? &burst_any<PackedRing> : &burst_any<SplitRing>;
+}
 
 void reclaim_shared(TxQueue& queue, bool packed) noexcept {
   if (packed) return TxHotPath::reclaim<PackedRing>(queue, nullptr);

@@ -127,8 +127,8 @@ struct TxHotPath {
   enum class Outcome : std::uint8_t { queued, dropped, no_room };
 
   /// One burst: runs of fast-path frames, and between them frames that need the slow path. `Ring` is SplitRing or
-  /// PackedRing.
-  template <class Ring>
+  /// PackedRing. `kOne`: there is one frame.
+  template <class Ring, bool kOne>
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   template <class Ring>
   [[nodiscard]] static const Ring& ring_of(const TxQueue& queue) noexcept {
@@ -160,7 +160,7 @@ struct TxHotPath {
   static void end(TxQueue& queue, const char* why) noexcept { queue.fault_.store(why, std::memory_order_release); }
 
  private:
-  template <class Ring>
+  template <class Ring, bool kOne>
   static std::uint32_t send_fast(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   template <class Ring>
   static std::uint32_t reclaim_fast(TxQueue& queue, MempoolCacheCore& cache, std::uint32_t ready) noexcept;
