@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -97,6 +99,17 @@ TEST_P(VirtioPorts, AQueueIsRestartedByAResetOfTheDeviceWithoutRingReset) {
   }
   EXPECT_EQ(right_->stop_rx(0).error().code, ErrorCode::not_supported);
   expect_traffic();
+}
+
+TEST_P(VirtioPorts, AControlQueueThatDoesNotAnswerIsATimeoutAndFailsThePort) {
+  open("+fault=no-answer@8");
+  std::optional<ErrorCode> code;
+  for (int command = 0; !code && command < 20; ++command) {
+    if (const auto set = left_->set_promiscuous(command % 2 == 0); !set) code = set.error().code;
+  }
+  EXPECT_EQ(code, ErrorCode::timeout);
+  EXPECT_EQ(left_->state(), PortState::failed) << "nobody knows which settings the device has";
+  EXPECT_EQ(send(*left_, 0, 1), 0U);
 }
 
 // With IN_ORDER the next entry stands for that buffer, too, and all later ones are in another place than it says.

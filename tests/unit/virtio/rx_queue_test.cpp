@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The receive queue against a device that does what it may, and what it must not. Each case runs on both ring formats.
+#include "net/virtio_net_header.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
@@ -188,6 +189,23 @@ TEST_P(RxRing, ARequestThatDoesNotFitItsFrameIsDropped) {
   queue.device->show();
   EXPECT_TRUE(queue.poll().empty());
   EXPECT_EQ(queue.dropped(&RxDrops::bad_offload), 2u);
+}
+
+TEST_P(RxRing, APartialChecksumStaysARequestWhateverElseTheHeaderSays) {
+  QueueFixture queue(GetParam());
+  queue.start_rx();
+  for (const std::uint8_t also : {std::uint8_t{0}, VirtioNetHeader::kDataValid}) {
+    queue.receive(also != 0 ? 1 : 0, 80,
+                  {.flags = static_cast<std::uint8_t>(VirtioNetHeader::kNeedsChecksum | also),
+                   .checksum_start = 34,
+                   .checksum_offset = 16,
+                   .num_buffers = 1});
+    queue.device->show();
+    Burst<1> burst;
+    ASSERT_EQ(queue.rx.rx_burst(burst), 1u);
+    EXPECT_TRUE(burst[0].has_partial_checksum());
+    burst.drop(queue.seen, queue.cache);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, RxRing, testing::ValuesIn(kFormats),
