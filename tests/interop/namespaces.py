@@ -67,10 +67,11 @@ class Host:
 class Program:
     """A program under test, which has begun once it says `ready`."""
 
-    def __init__(self, words: list[str], ready: str) -> None:
-        # A file instead of a pipe, which nobody would empty.
+    def __init__(self, words: list[str], ready: str, *, output: bool = False) -> None:
+        # A file instead of a pipe, which nobody would empty. With `output` it has what the program prints, too.
         self._log = tempfile.TemporaryFile("w+")
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=self._log, text=True)
+        stdout = self._log if output else subprocess.PIPE
+        self._process = subprocess.Popen(words, stdout=stdout, stderr=self._log, text=True)
         deadline = time.monotonic() + SECONDS
         while ready not in self.said():
             if self._process.poll() is not None or time.monotonic() > deadline:

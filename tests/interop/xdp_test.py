@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The example `l2fwd` on interfaces of the kernel: between two hosts, and beside the kernel's own connections."""
 
+import os
 import re
 import socket
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
 from namespaces import SECONDS, Host, Program, enter_own_namespace, run
 
+POLLUX = sys.argv.pop()
 L2FWD = sys.argv.pop()
+NOBODY = 65534
+SMALL = ["--mbufs", "2048"]  # within the 8 MiB that an ordinary user may lock
 
 RECEIVE = """
 import hashlib, socket
@@ -179,6 +185,76 @@ class BesideTheKernel(unittest.TestCase):
         self.assertIn("the default route goes over plxx0", refused.stderr)
         self.assertIn("rule=all,force", refused.stderr)
         self.exchange(1000)
+
+
+class WithoutPrivileges(BesideTheKernel):
+    """The same by an ordinary user, for whom `pollux xdp-helper` opens the interface."""
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory(prefix="pollux-xdp-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        self.socket = f"{folder.name}/helper.sock"
+        self.helper = self.start_helper("--user", "nobody")
+
+    def start_helper(self, *words: str) -> Program:
+        helper = Program([POLLUX, "xdp-helper", "--interface", "plxx0", "--socket", self.socket, *words], "listening", output=True)
+        self.addCleanup(helper.end)
+        return helper
+
+    def as_user(self, *words: str) -> list[str]:
+        user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        return ["setpriv", *user, "--bounding-set=-all", "--inh-caps=-all", *words]
+
+    def program(self, rule: str = "udp") -> Program:
+        program = Program(self.as_user(L2FWD, f"xdp:plxx0?rule={rule},helper={self.socket}", "null:", *SMALL), "forwarding")
+        self.addCleanup(program.end)
+        return program
+
+    def refused(self, uri: str, *user: str) -> str:
+        words = [*(user or self.as_user()), L2FWD, uri, "null:", *SMALL]
+        refused = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=SECONDS)
+        self.assertNotEqual(refused.returncode, 0)
+        return refused.stderr
+
+    def test_the_end_of_the_helper_leaves_the_port_running(self):
+        l2fwd = self.program("udp:7000")
+        self.helper.kill()
+        self.exchange(100_000)
+        self.flood(0.5).communicate(timeout=SECONDS)
+        received = int(re.search(r"received (\d+) = ", l2fwd.summary())[1])
+        self.assertGreater(received, 1000)
+        self.assert_left_alone()
+
+    def test_all_frames_of_the_default_route_need_force(self):
+        said = self.refused(f"xdp:plxx0?rule=all,force,helper={self.socket}")
+        self.assertIn("the helper does not let a rule take all frames", said)
+        self.assertIn("pollux xdp-helper --force", said)
+        self.exchange(1000)
+
+    def test_names_what_is_refused(self):
+        self.assertIn("or let a helper do it", self.refused("xdp:plxx0?rule=udp"))
+        self.assertIn("does not offer this interface", self.refused(f"xdp:lo?rule=udp,helper={self.socket}"))
+        self.assertIn("cannot reach the helper", self.refused("xdp:plxx0?rule=udp,helper=/nowhere"))
+        other = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+        self.assertIn("cannot reach the helper", self.refused(f"xdp:plxx0?rule=udp,helper={self.socket}", *other))
+        os.chmod(self.socket, 0o666)
+        self.assertIn("has ended or refuses this process", self.refused(f"xdp:plxx0?rule=udp,helper={self.socket}", *other))
+
+    def test_answers_nothing_that_is_no_request(self):
+        for junk in (b"", b"x", b"\xff" * 4, struct.pack("=II", 0, 1), struct.pack("=III", 0, 1, 0xFFFFFFFF), b"\0" * 200_000):
+            sender = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            sender.settimeout(SECONDS)
+            # The peer is root here, whom the helper refuses as any other.
+            sender.connect(self.socket)
+            try:
+                sender.send(junk)
+                self.assertEqual(sender.recv(100), b"")
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+            sender.close()
+        self.program().end()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ void add_regs(cli::App& app, const Environment& environment, int& exit_code);
 void add_selftest(cli::App& app, const Environment& environment, int& exit_code);
 void add_wol(cli::App& app, const Environment& environment, int& exit_code);
 void add_vf(cli::App& app, const Environment& environment, int& exit_code);
+void add_xdp_helper(cli::App& app, const Environment& environment, int& exit_code);
 void add_time(cli::App& app, const Environment& environment, int& exit_code);
 /// Only in builds with prometheus-cpp (POLLUX_HAS_EXPORTER).
 void add_exporter(cli::App& app, const Environment& environment, int& exit_code);

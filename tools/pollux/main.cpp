@@ -111,6 +111,7 @@ int run(int argc, char** argv) {
   add_wol(app, environment, exit_code);
   add_vf(app, environment, exit_code);
   add_time(app, environment, exit_code);
+  add_xdp_helper(app, environment, exit_code);
 #ifdef POLLUX_HAS_EXPORTER
   add_exporter(app, environment, exit_code);
 #endif

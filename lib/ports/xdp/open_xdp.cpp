@@ -10,6 +10,8 @@
 #include <utility>
 
 #include "base/uri_options.hpp"
+#include "ports/xdp/helper_client.hpp"
+#include "ports/xdp/local_side.hpp"
 #include "ports/xdp/port.hpp"
 #include "ports/xdp/rule_text.hpp"
 
@@ -39,12 +41,43 @@ Result<std::optional<std::uint32_t>> parse_busy_poll(const UriOptions& options, 
               fmt::format("write 1 to {} microseconds, such as busy-poll=20", kMost));
 }
 
+/// What is opened by this process, or by a helper.
+struct OpenParts {
+  std::unique_ptr<Interface> interface;
+  std::unique_ptr<KernelSide> kernel;
+  DeletionEvents control_events;
+  DeletionEvents queue_events;
+};
+
+Result<OpenParts> open_by_helper(const std::string& name, std::string_view path, const std::string& uri) {
+  if (auto valid = check_interface_name(name, uri); !valid) return pass_on(std::move(valid));
+  auto opened = HelperClient::open(std::string(path), name, uri);
+  if (!opened) return pass_on(std::move(opened));
+  auto interface = Interface::find(name, std::move(opened->control));
+  if (!interface) return pass_on(std::move(interface));
+  return OpenParts{std::make_unique<Interface>(*std::move(interface)), std::move(opened->client),
+                   DeletionEvents(std::move(opened->deletions[0])), DeletionEvents(std::move(opened->deletions[1]))};
+}
+
+Result<OpenParts> open_parts(const std::string& name, std::optional<std::string_view> helper, const std::string& uri) {
+  if (helper) return open_by_helper(name, *helper, uri);
+  auto interface = Interface::find(name);
+  if (!interface) return pass_on(std::move(interface));
+  auto control_events = DeletionEvents::subscribe(*interface);
+  if (!control_events) return pass_on(std::move(control_events));
+  auto queue_events = DeletionEvents::subscribe(*interface);
+  if (!queue_events) return pass_on(std::move(queue_events));
+  auto held = std::make_unique<Interface>(*std::move(interface));
+  auto kernel = std::make_unique<LocalSide>(uri, *held);
+  return OpenParts{std::move(held), std::move(kernel), *std::move(control_events), *std::move(queue_events)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view which) {
   const std::string uri = fmt::format("xdp:{}", which);
   const std::size_t question = which.find('?');
-  constexpr std::array<std::string_view, 4> kKeys{"rule", "force", "mode", "busy-poll"};
+  constexpr std::array<std::string_view, 5> kKeys{"rule", "force", "mode", "busy-poll", "helper"};
   Result<UriOptions> options;
   if (question != std::string_view::npos) {
     options = UriOptions::parse(which.substr(question + 1), kKeys, uri,
@@ -61,23 +94,20 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   if (!force) return tl::unexpected<Error>(force.error());
   const auto busy_poll = parse_busy_poll(*options, uri);
   if (!busy_poll) return tl::unexpected<Error>(busy_poll.error());
-  auto interface = Interface::find(which.substr(0, question));
-  if (!interface) return pass_on(std::move(interface));
-  auto control_events = DeletionEvents::subscribe(*interface);
-  if (!control_events) return pass_on(std::move(control_events));
-  auto queue_events = DeletionEvents::subscribe(*interface);
-  if (!queue_events) return pass_on(std::move(queue_events));
+  auto parts = open_parts(std::string(which.substr(0, question)), options->get("helper"), uri);
+  if (!parts) return pass_on(std::move(parts));
+  const Interface& interface = *parts->interface;
   auto& memory = context.service<SharedMemory>();
   if (auto followed = memory.follow(context); !followed) return pass_on(std::move(followed));
-  const unsigned index = interface->index();
+  const unsigned index = interface.index();
   if (auto opened = memory.open(index, uri); !opened) return pass_on(std::move(opened));
   const std::string what = fmt::format("an interface of the kernel's driver {}",
-                                       interface->driver().empty() ? "(unknown)" : interface->driver());
-  const MacAddress mac = interface->mac();
+                                       interface.driver().empty() ? "(unknown)" : interface.driver());
+  const MacAddress mac = interface.mac();
   auto port = ports::make_port<XdpPort>(
       context, uri, mac,
-      Parts{*std::move(interface), *std::move(control_events), *std::move(queue_events), memory, *mode,
-            kernel_has_chains(), *std::move(rules), rule.has_value(), *force, *busy_poll},
+      Parts{std::move(parts->interface), std::move(parts->kernel), std::move(parts->control_events),
+            std::move(parts->queue_events), memory, *mode, *std::move(rules), rule.has_value(), *force, *busy_poll},
       what);
   if (!port) memory.close(index);
   return port;

@@ -14,8 +14,9 @@
 #include "pollux/net/port_facts.hpp"
 #include "ports/common/port.hpp"
 #include "ports/xdp/interface.hpp"
-#include "ports/xdp/program.hpp"
+#include "ports/xdp/kernel_side.hpp"
 #include "ports/xdp/queues.hpp"
+#include "ports/xdp/rule_counters.hpp"
 #include "ports/xdp/socket.hpp"
 #include "ports/xdp/umem.hpp"
 
@@ -23,14 +24,21 @@ namespace pollux::xdp {
 
 enum class Mode : std::uint8_t { best, zero_copy, copy, generic };
 
+/// The buffers of a frame: Linux, include/linux/skbuff.h, MAX_SKB_FRAGS, which is 17 unless a kernel is built with
+/// another value.
+inline constexpr std::uint32_t kMaxPieces = 17;
+/// Slots of a socket's rings for a ring of that size: enough that a queue can be restarted with a larger one without
+/// the other direction.
+[[nodiscard]] constexpr std::uint32_t slots_for(std::uint32_t ring) noexcept { return ring < 512 ? 512 : ring; }
+
 /// What a port is made of, besides its queues.
 struct Parts {
-  Interface interface;
+  std::unique_ptr<Interface> interface;
+  std::unique_ptr<KernelSide> kernel;
   DeletionEvents control_events;  // for `service`
   DeletionEvents queue_events;    // for threads that sleep on queues
   SharedMemory& memory;
   Mode mode;
-  bool chains;
   std::vector<FlowRule> rules;  // of the URI
   bool is_quiet;                // the URI says what the port takes
   bool force;
@@ -70,7 +78,6 @@ class XdpPort final : public ports::Port, private PortFacts {
   [[nodiscard]] Result<void> load_program();
   [[nodiscard]] Result<void> attach_program();
   void report() const;
-  [[nodiscard]] Result<void> poll_busily(const Socket& socket) const;
   [[nodiscard]] Result<void> open_sockets(const std::shared_ptr<Umem>& area);
   [[nodiscard]] Result<Socket> open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue);
   [[nodiscard]] Result<Socket> bind_socket(Socket socket, std::span<const std::uint16_t> modes, std::uint16_t queue);
@@ -78,7 +85,9 @@ class XdpPort final : public ports::Port, private PortFacts {
   [[nodiscard]] KernelCounts counts() const;
   void close_sockets() noexcept;
 
-  Interface interface_;
+  std::unique_ptr<Interface> held_interface_;
+  Interface& interface_;
+  std::unique_ptr<KernelSide> kernel_;
   DeletionEvents control_events_;
   SharedMemory& memory_;
   Mode mode_;
@@ -89,15 +98,14 @@ class XdpPort final : public ports::Port, private PortFacts {
   std::optional<std::uint32_t> busy_poll_;
   std::array<CapabilityEntry, 2> capabilities_{by_settings<FlowRules>(), offer<PortFacts>(*this)};
   DeletionWatch watch_;
-  Membership membership_;  // while the port is started
   std::deque<RxQueue> rx_;
   std::deque<TxQueue> tx_;
   std::vector<std::vector<Mbuf*>> filled_;     // by receive queue: mbufs for a start
   std::vector<Mbuf*> more_;                    // prepared for the restart of a receive queue
   std::optional<RuleCounters> rule_counters_;  // from the first start on
-  std::optional<Program> program_;
-  std::vector<Socket> sockets_;  // by queue
-  KernelCounts past_;            // of sockets that were closed
+  FileDescriptor socket_map_;                  // of the program, while the port is started
+  std::vector<Socket> sockets_;                // by queue
+  KernelCounts past_;                          // of sockets that were closed
   std::string why_not_native_;
   std::string why_not_zero_copy_;
   std::string mode_text_;  // of the last start

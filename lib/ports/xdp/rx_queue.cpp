@@ -29,7 +29,7 @@ RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch)
   allow_sleeping(sources_.get());
 }
 
-void RxQueue::attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mbufs, bool busy) {
+void RxQueue::attach(Socket& socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy) {
   lend_from(lent_, area, area.layout().before);
   rx_ = socket.rx;
   fill_ = socket.fill;
@@ -41,6 +41,7 @@ void RxQueue::attach(Socket& socket, const Umem& area, std::span<Mbuf* const> mb
   const std::uint64_t offset = pool()->data_offset() + Mbuf::kHeaderSize + area.layout().before;
   word_ = pool()->empty_word(RxFormat::none, port()) - (offset << MbufAccess::kOffsetShift);
   add(mbufs);
+  std::erase_if(mbufs, [this](const Mbuf* mbuf) { return is_outside(mbuf); });
   epoll_event wanted{};
   wanted.events = EPOLLIN;
   static_cast<void>(::epoll_ctl(sources_.get(), EPOLL_CTL_ADD, socket_, &wanted));

@@ -14,18 +14,11 @@
 namespace pollux::xdp {
 namespace {
 
-// Linux, include/uapi/linux/if_xdp.h; missing in older headers.
-constexpr std::uint16_t kUseChains = 1U << 4;  // XDP_USE_SG, Linux 6.6
-
-// Linux 5.11, include/uapi/asm-generic/socket.h; missing in older headers.
-constexpr int kPreferBusyPoll = 69;
-constexpr int kBusyPollBudget = 70;
-/// Frames that one call handles at most: NAPI's usual weight.
-constexpr int kBudget = 64;
-
 int set_option(int socket, int option, const void* value, std::size_t bytes) {
   return ::setsockopt(socket, SOL_XDP, option, value, static_cast<socklen_t>(bytes)) == 0 ? 0 : errno;
 }
+
+}  // namespace
 
 int bind_to(int socket, unsigned interface, std::uint16_t queue, std::uint16_t flags, int shared_with) {
   sockaddr_xdp address{};
@@ -37,16 +30,7 @@ int bind_to(int socket, unsigned interface, std::uint16_t queue, std::uint16_t f
   return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
 }
 
-tl::unexpected<Error> socket_error(const std::string& name, int error) {
-  const std::string what = fmt::format("{}: cannot make an AF_XDP socket", name);
-  switch (error) {
-    case EPERM:
-    case EACCES: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
-    case EAFNOSUPPORT:
-      return fail_errno(ErrorCode::not_supported, what, error, "boot a kernel with CONFIG_XDP_SOCKETS=y");
-    default: return fail_errno(ErrorCode::io_error, what, error);
-  }
-}
+namespace {
 
 tl::unexpected<Error> area_error(const std::string& name, const Umem& area, int error) {
   const std::string what =
@@ -73,17 +57,8 @@ KernelCounts& KernelCounts::operator+=(const KernelCounts& more) noexcept {
   return *this;
 }
 
-// The kernel checks the flags of a bind before it looks for the interface (net/xdp/xsk.c, xsk_bind): EINVAL means that
-// it does not know the flag.
-bool kernel_has_chains() noexcept {
-  const FileDescriptor socket(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
-  return socket && bind_to(socket.get(), 0, 0, kUseChains, -1) != EINVAL;
-}
-
-Result<Socket> Socket::create(const std::string& name, std::shared_ptr<Umem> area, const SocketRequest& request,
-                              int shared_with) {
-  FileDescriptor descriptor(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (!descriptor) return socket_error(name, errno);
+Result<Socket> Socket::create(const std::string& name, FileDescriptor descriptor, std::shared_ptr<Umem> area,
+                              const SocketRequest& request, int shared_with) {
   if (shared_with < 0) {
     xdp_umem_reg memory{};
     memory.addr = reinterpret_cast<std::uintptr_t>(area->first());
@@ -166,15 +141,6 @@ int Socket::bind(std::uint16_t mode) {
       std::chrono::milliseconds(2)));
   if (error == 0) area_->add_socket(descriptor_.get());
   return error;
-}
-
-int Socket::set_busy_poll(std::uint32_t microseconds) const {
-  const std::pair<int, int> options[] = {
-      {kPreferBusyPoll, 1}, {SO_BUSY_POLL, static_cast<int>(microseconds)}, {kBusyPollBudget, kBudget}};
-  for (const auto& [option, value] : options) {
-    if (::setsockopt(descriptor_.get(), SOL_SOCKET, option, &value, sizeof value) != 0) return errno;
-  }
-  return 0;
 }
 
 bool Socket::is_zero_copy() const {

@@ -29,8 +29,12 @@ struct KernelCounts {
   KernelCounts& operator+=(const KernelCounts& more) noexcept;
 };
 
-/// Whether the kernel moves frames over several buffers (Linux 6.6), found by asking it.
-[[nodiscard]] bool kernel_has_chains() noexcept;
+/// XDP_USE_SG (Linux 6.6) of include/uapi/linux/if_xdp.h; missing in older headers.
+inline constexpr std::uint16_t kUseChains = 1U << 4;
+
+/// bind(2) for an AF_XDP socket, with flags XDP_COPY and others. `shared_with`: the socket of which it shares the area,
+/// or -1. Returns 0 or errno.
+[[nodiscard]] int bind_to(int socket, unsigned interface, std::uint16_t queue, std::uint16_t flags, int shared_with);
 
 /// What the socket asks the kernel for.
 struct SocketRequest {
@@ -44,9 +48,9 @@ struct SocketRequest {
 /// An AF_XDP socket with its four rings. Linux, Documentation/networking/af_xdp.rst.
 class Socket {
  public:
-  /// Makes the socket and its rings; the area is registered here unless another socket shares it. `name` is for
-  /// messages. Errors: permission_denied, not_supported, memlock_too_small, io_error.
-  [[nodiscard]] static Result<Socket> create(const std::string& name, std::shared_ptr<Umem> area,
+  /// Makes the rings of an AF_XDP socket; the area is registered here unless another socket shares it. `name` is for
+  /// messages. Errors: not_supported, no_memory, memlock_too_small, io_error.
+  [[nodiscard]] static Result<Socket> create(const std::string& name, FileDescriptor made, std::shared_ptr<Umem> area,
                                              const SocketRequest& request, int shared_with);
   Socket(Socket&&) = default;
   Socket& operator=(Socket&&) = delete;
@@ -55,10 +59,6 @@ class Socket {
   /// Binds it to its queue. `mode`: XDP_ZEROCOPY or XDP_COPY; without effect on a socket that shares its area. Waits up
   /// to 200 ms for another socket that is being closed. Returns 0 or errno.
   [[nodiscard]] int bind(std::uint16_t mode);
-
-  /// System calls of this socket run the queue in the kernel, for at most as many microseconds, and interrupts do not
-  /// while such calls come: Linux, Documentation/networking/napi.rst, "Busy polling". Returns 0 or errno.
-  [[nodiscard]] int set_busy_poll(std::uint32_t microseconds) const;
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
   [[nodiscard]] bool is_zero_copy() const;

@@ -85,6 +85,14 @@ TEST_F(XdpPortEvents, ARenamedInterfaceGoesOn) {
   expect_frames(port, 6);
 }
 
+TEST_F(XdpPortEvents, AnotherNameOfAnInterfaceIsTheSame) {
+  shell("ip link property add dev plxe0 altname plxother");
+  Port port = started("xdp:plxother?rule=all");
+  EXPECT_TRUE(port.link().up);
+  expect_frames(port, 9);
+  EXPECT_EQ(refused("xdp:plxe0?rule=all").code, ErrorCode::busy);
+}
+
 TEST_F(XdpPortEvents, QueuesThatAreInUseStay) {
   PortConfig config = XdpPort::config();
   config.rx_queues = config.tx_queues = 4;

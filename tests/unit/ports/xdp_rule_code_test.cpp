@@ -13,8 +13,9 @@
 
 #include "fixture.hpp"
 #include "pollux/net/flow/match.hpp"
-#include "ports/xdp/program.hpp"
+#include "ports/xdp/local_side.hpp"
 #include "ports/xdp/rule_code.hpp"
+#include "ports/xdp/rule_counters.hpp"
 #include "ports/xdp/rule_text.hpp"
 #include "support/various_frames.hpp"
 
@@ -37,14 +38,17 @@ PlacedRule placed(FlowRule rule, std::uint64_t id = 1) {
 class XdpRuleCode : public PortFixture {
  protected:
   void SetUp() override {
-    auto counters = RuleCounters::create("here", 1);
-    if (!counters) GTEST_SKIP() << counters.error().message();
-    counters_.emplace(*std::move(counters));
+    interface_.emplace(must(xdp::Interface::find("lo")));
+    xdp::LocalSide kernel("here", *interface_);
+    auto map = kernel.make_counters();
+    if (!map) GTEST_SKIP() << map.error().message();
+    map_ = *std::move(map);
+    counters_.emplace(must(RuleCounters::open("here", map_, 1)));
   }
 
   void load(const std::vector<PlacedRule>& rules) {
     counters_->assign(rules);
-    const auto code = xdp::rule_code(rules, {.sockets = -1, .counters = counters_->map(), .queues = 1});
+    const auto code = xdp::rule_code(rules, {.sockets = -1, .counters = map_.get(), .queues = 1});
     bpf_attr attributes{};
     attributes.prog_type = BPF_PROG_TYPE_XDP;
     attributes.insns = reinterpret_cast<std::uintptr_t>(code.data());
@@ -73,6 +77,8 @@ class XdpRuleCode : public PortFixture {
     return matches(rule, *mbuf);
   }
 
+  std::optional<xdp::Interface> interface_;
+  FileDescriptor map_;
   std::optional<RuleCounters> counters_;
   FileDescriptor program_;
 };

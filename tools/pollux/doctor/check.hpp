@@ -39,6 +39,7 @@ struct Subject {
   std::optional<pci::DeviceInfo> device = {};  ///< the port; absent: only the machine is checked
   std::string uri = {};                        ///< the port as the user named it
   bool start = false;                          ///< the port may be opened and started
+  std::string interface = {};                  ///< of the kernel, instead of a device; see interface_checks
   std::vector<pci::Address> others = {};       ///< ports that will be bound together with it
 
   /// The ports that leave the kernel's drivers together.

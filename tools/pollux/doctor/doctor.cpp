@@ -4,13 +4,16 @@
 
 #include <memory>
 #include <ostream>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "commands.hpp"
 #include "doctor/diagnosis.hpp"
+#include "doctor/interface_checks.hpp"
 #include "pci_facts.hpp"
 #include "pollux/pci/names.hpp"
+#include "ports/xdp/interface.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -37,6 +40,12 @@ Result<Subject> read_subject(const Environment& environment, const DoctorOptions
   if (!caller) return pass_on(std::move(caller));
   Subject subject{environment, *std::move(caller), {}, options.port, options.start};
   if (options.port.empty()) return subject;
+  constexpr std::string_view kScheme = "xdp:";
+  if (options.port.starts_with(kScheme)) {
+    subject.interface = options.port.substr(kScheme.size(), options.port.find('?') - kScheme.size());
+    if (const auto found = xdp::Interface::find(subject.interface); !found) return tl::unexpected<Error>(found.error());
+    return subject;
+  }
   std::vector<std::string> ports{options.port};
   ports.insert(ports.end(), options.with.begin(), options.with.end());
   const auto addresses = parse_addresses(ports);
@@ -78,8 +87,8 @@ int run_doctor(const Environment& environment, const DoctorOptions& options) {
 
 Diagnosis diagnose(const Subject& subject) {
   Diagnosis diagnosis;
-  for (const Check& check : all_checks()) {
-    if (check.scope == Scope::port && !subject.device) continue;
+  for (const Check& check : subject.interface.empty() ? all_checks() : interface_checks()) {
+    if (subject.interface.empty() && check.scope == Scope::port && !subject.device) continue;
     diagnosis.push_back({&check, check.run(subject)});
   }
   return diagnosis;
@@ -90,8 +99,8 @@ Diagnosis diagnose(const Subject& subject) {
 void add_doctor(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<doctor::DoctorOptions>();
   cli::App* command = app.add_subcommand("doctor", "Find what keeps this machine or a port from running, and mend it");
-  cli::Option* port = command->add_option("port", options->port,
-                                          "A port, such as 0000:01:00.0; without it, only the machine is checked");
+  cli::Option* port = command->add_option(
+      "port", options->port, "A port, such as 0000:01:00.0 or xdp:eth0; without it, only the machine is checked");
   command->add_option("--with", options->with, "Another port that will be bound together with it; may be repeated")
       ->needs(port);
   command->add_option("--user", options->user, "Check what this user may do, instead of yourself");
@@ -103,6 +112,7 @@ void add_doctor(cli::App& app, const Environment& environment, int& exit_code) {
   command->footer(
       "pollux doctor\n"
       "pollux doctor 0000:01:00.0\n"
+      "pollux doctor xdp:eth0\n"
       "sudo pollux doctor --fix --user alice 0000:01:00.0\n"
       "For each check: ok, warning (the port runs, but worse), error (it does not run) or unknown; what was found, "
       "why\n"

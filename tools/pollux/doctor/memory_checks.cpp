@@ -80,7 +80,7 @@ Finding check_huge_pages(const Subject& subject) {
   const std::uint64_t missing = (kReserved - std::min(free, kReserved) + smallest.page_size - 1) / smallest.page_size;
   const bool safe = available_memory(subject.paths()) >= 4 * missing * smallest.page_size;
   // Without an IOMMU the card needs physical addresses, which only huge pages keep.
-  const bool needed = real_groups(subject.paths()).empty();
+  const bool needed = subject.interface.empty() && real_groups(subject.paths()).empty();
   return {needed ? State::error : State::warning,
           found + (node < 0 ? "" : fmt::format("; the port is on node {}", node)),
           Remedy{source.command_for(smallest, missing, node), true, safe},

@@ -85,6 +85,7 @@ nlohmann::json to_json(const Subject& subject, const Diagnosis& diagnosis, const
                       {"errors", count(diagnosis, State::error)},
                       {"warnings", count(diagnosis, State::warning)},
                       {"unknown", count(diagnosis, State::unknown)}};
+  if (!subject.interface.empty()) json["port"] = subject.uri;
   if (subject.device) {
     json["port"] = subject.device->address.to_string();
     json["device"] = tool::to_json(*subject.device, subject.environment.driver_of);

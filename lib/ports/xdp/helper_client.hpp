@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ports/xdp/helper_message.hpp"
+#include "ports/xdp/interface.hpp"
+#include "ports/xdp/kernel_side.hpp"
+
+namespace pollux::xdp {
+
+/// Asks `pollux xdp-helper` for what a port needs privileges for. The program stays attached as long as this object
+/// exists, also if the helper ends meanwhile; the rules then stay as they are.
+class HelperClient final : public KernelSide {
+ public:
+  /// What the helper has opened besides: in its network namespace, which may be another one than that of this process.
+  struct Opened {
+    std::unique_ptr<HelperClient> client;
+    FileDescriptor control;                 ///< a socket for Interface
+    std::vector<FileDescriptor> deletions;  ///< two sockets for DeletionEvents
+  };
+  /// `path`: of the helper's socket; `name` is for messages. Errors: not_found (nobody listens there),
+  /// permission_denied, io_error, timeout, and those of Interface::find.
+  [[nodiscard]] static Result<Opened> open(const std::string& path, const std::string& interface,
+                                           const std::string& name);
+
+  [[nodiscard]] bool has_chains() const noexcept override { return chains_; }
+  [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
+  [[nodiscard]] Result<FileDescriptor> make_counters() override;
+  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules) override;
+  [[nodiscard]] int attach(Attach where) override;
+  [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;
+  void detach() noexcept override;
+  [[nodiscard]] Result<void> join(const MacAddress& mac, bool promiscuous, bool all_multicast) override;
+  [[nodiscard]] std::string other_program() override;
+  [[nodiscard]] std::string default_route() override;
+
+ private:
+  HelperClient(std::string name, FileDescriptor connection)
+      : name_(std::move(name)), connection_(std::move(connection)) {}
+  /// What the helper answers, without the result; an error that it reports.
+  struct Answer {
+    std::uint32_t number = 0;
+    std::string text;
+    std::vector<FileDescriptor> descriptors;
+  };
+  [[nodiscard]] Result<Answer> ask(const MessageWriter& request, std::size_t descriptors = 0);
+  [[nodiscard]] Result<FileDescriptor> ask_for_descriptor(const MessageWriter& request);
+
+  std::string name_;
+  FileDescriptor connection_;
+  FileDescriptor link_;
+  bool chains_ = false;
+};
+
+}  // namespace pollux::xdp

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/xdp/helper_session.hpp"
+
+#include <fmt/format.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "ports/xdp/rule_code.hpp"
+
+namespace pollux::xdp {
+namespace {
+
+/// The answer `made`, if there is one.
+template <class Answer>
+Result<Answer> with_descriptor(Result<FileDescriptor> made) {
+  if (!made) return pass_on(std::move(made));
+  Answer answer;
+  answer.made.push_back(*std::move(made));
+  return answer;
+}
+
+}  // namespace
+
+bool HelperSession::serve() {
+  const auto received = receive_message(connection_.get());
+  if (!received || received->bytes.empty()) return false;
+  MessageReader request(received->bytes);
+  const auto result = answer(request);
+  if (!result) return false;
+  MessageWriter reply;
+  std::vector<int> descriptors;
+  if (*result) {
+    const Answer& answer = **result;
+    reply.number(0);
+    reply.number(answer.number);
+    reply.text(answer.text);
+    reply.text("");
+    for (const FileDescriptor& made : answer.made) descriptors.push_back(made.get());
+    if (answer.shown >= 0) descriptors.push_back(answer.shown);
+  } else {
+    reply.number(static_cast<std::uint32_t>(result->error().code) + 1);
+    reply.number(0);
+    reply.text(result->error().what);
+    reply.text(result->error().hint);
+  }
+  return send_message(connection_.get(), reply.all(), descriptors) == 0;
+}
+
+std::optional<Result<HelperSession::Answer>> HelperSession::answer(MessageReader& request) {
+  const auto number = request.number();
+  if (!number) return std::nullopt;
+  const auto call = static_cast<HelperCall>(*number);
+  if (!kernel_) return call == HelperCall::open ? answer_open(request) : std::nullopt;
+  switch (call) {
+    case HelperCall::open: break;
+    case HelperCall::socket: {
+      const auto busy_poll = request.number();
+      if (!busy_poll) return std::nullopt;
+      return with_descriptor<Answer>(kernel_->make_socket(*busy_poll == 0 ? std::nullopt : busy_poll));
+    }
+    case HelperCall::counters: has_counters_ = true; return with_descriptor<Answer>(kernel_->make_counters());
+    case HelperCall::load:
+    case HelperCall::replace: return answer_rules(request, call == HelperCall::replace);
+    case HelperCall::attach: {
+      const auto where = request.number();
+      if (!where || *where > static_cast<std::uint32_t>(Attach::generic)) return std::nullopt;
+      const int error = kernel_->attach(static_cast<Attach>(*where));
+      return Answer{.number = static_cast<std::uint32_t>(error), .shown = kernel_->link()};
+    }
+    case HelperCall::detach: kernel_->detach(); return Answer{};
+    case HelperCall::join: return answer_join(request);
+    case HelperCall::program: return Answer{.text = kernel_->other_program()};
+    case HelperCall::route: return Answer{.text = policy_.force ? std::string() : kernel_->default_route()};
+  }
+  return std::nullopt;
+}
+
+std::optional<Result<HelperSession::Answer>> HelperSession::answer_open(MessageReader& request) {
+  const auto version = request.number();
+  const auto name = request.text();
+  if (!version || !name) return std::nullopt;
+  const auto made = [&]() -> Result<Answer> {
+    if (*version != kHelperVersion) {
+      return fail(ErrorCode::not_supported, fmt::format("xdp:{}: the helper is of another version", *name),
+                  "use the helper of the same version");
+    }
+    if (std::ranges::find(policy_.interfaces, *name) == policy_.interfaces.end()) {
+      return fail(ErrorCode::permission_denied, fmt::format("xdp:{}: the helper does not offer this interface", *name),
+                  fmt::format("as root: pollux xdp-helper --interface {}", *name));
+    }
+    auto interface = Interface::find(*name);
+    if (!interface) return pass_on(std::move(interface));
+    Answer answer;
+    answer.made.emplace_back(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    for (int i = 0; i < 2; ++i) {
+      auto events = DeletionEvents::subscribe(*interface);
+      if (!events) return pass_on(std::move(events));
+      answer.made.push_back(std::move(*events).release());
+    }
+    interface_ = std::make_unique<Interface>(*std::move(interface));
+    kernel_.emplace(fmt::format("xdp:{}", *name), *interface_);
+    answer.number = kernel_->has_chains() ? 1 : 0;
+    return answer;
+  };
+  return made();
+}
+
+Result<void> HelperSession::check(const std::vector<PlacedRule>& rules) {
+  for (const PlacedRule& placed : rules) {
+    if (auto fits = check_rule_code(placed.rule, interface_->queues(), interface_->name()); !fits) return fits;
+  }
+  const bool greedy = std::ranges::any_of(rules, [](const PlacedRule& placed) { return is_greedy(placed.rule); });
+  if (policy_.force || !greedy || kernel_->default_route().empty()) return {};
+  return fail(ErrorCode::permission_denied,
+              fmt::format("xdp:{}: the helper does not let a rule take all frames of the default route's interface",
+                          interface_->name()),
+              "take less, such as ?rule=udp:53, or as root: pollux xdp-helper --force");
+}
+
+std::optional<Result<HelperSession::Answer>> HelperSession::answer_rules(MessageReader& request, bool replaces) {
+  const auto rules = request.rules();
+  if (!rules || !has_counters_ || (replaces && kernel_->link() < 0)) return std::nullopt;
+  if (auto fits = check(*rules); !fits) return Result<Answer>(tl::unexpected<Error>(fits.error()));
+  if (!replaces) return with_descriptor<Answer>(kernel_->load(*rules));
+  return kernel_->replace(*rules).map([] { return Answer{}; });
+}
+
+std::optional<Result<HelperSession::Answer>> HelperSession::answer_join(MessageReader& request) {
+  const auto mac = request.bytes();
+  const auto modes = request.number();
+  MacAddress address{};
+  if (!mac || !modes || mac->size() != address.size()) return std::nullopt;
+  std::ranges::copy(*mac, address.begin());
+  return kernel_->join(address, (*modes & 1) != 0, (*modes & 2) != 0).map([] { return Answer{}; });
+}
+
+}  // namespace pollux::xdp

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ports/xdp/helper_message.hpp"
+#include "ports/xdp/local_side.hpp"
+
+namespace pollux::xdp {
+
+/// What a helper allows.
+struct HelperPolicy {
+  std::vector<std::string> interfaces;  ///< by name
+  bool force = false;                   ///< also rules that take all frames of the interface of the default route
+};
+
+/// The helper's end of a connection: does what a port asks for, within the policy. Everything that it has made ends
+/// with it, but for what the port has descriptors of.
+class HelperSession {
+ public:
+  /// `policy` outlives it.
+  HelperSession(FileDescriptor connection, const HelperPolicy& policy)
+      : connection_(std::move(connection)), policy_(policy) {}
+
+  [[nodiscard]] int descriptor() const noexcept { return connection_.get(); }
+  /// Answers a request. False: the connection has ended, or its other end does not keep to the protocol.
+  [[nodiscard]] bool serve();
+  /// The interface; empty until it is open.
+  [[nodiscard]] std::string interface() const { return interface_ ? interface_->name() : std::string(); }
+
+ private:
+  struct Answer {
+    std::uint32_t number = 0;
+    std::string text = {};
+    std::vector<FileDescriptor> made = {};  // for the port
+    int shown = -1;                         // a descriptor that both keep
+  };
+  /// nullopt: the request is none.
+  [[nodiscard]] std::optional<Result<Answer>> answer(MessageReader& request);
+  [[nodiscard]] std::optional<Result<Answer>> answer_open(MessageReader& request);
+  [[nodiscard]] std::optional<Result<Answer>> answer_rules(MessageReader& request, bool replaces);
+  [[nodiscard]] std::optional<Result<Answer>> answer_join(MessageReader& request);
+  [[nodiscard]] Result<void> check(const std::vector<PlacedRule>& rules);
+
+  FileDescriptor connection_;
+  const HelperPolicy& policy_;
+  std::unique_ptr<Interface> interface_;
+  std::optional<LocalSide> kernel_;
+  bool has_counters_ = false;
+};
+
+}  // namespace pollux::xdp

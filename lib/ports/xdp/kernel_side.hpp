@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/settings.hpp"
+
+namespace pollux::xdp {
+
+/// Where the kernel runs an XDP program.
+enum class Attach : std::uint8_t {
+  native,   ///< in the driver
+  generic,  ///< in the stack, for drivers without XDP; each frame has been copied to a socket buffer before
+};
+
+/// What a port needs privileges for: sockets, maps, and the XDP program of an interface, which gives the frames that
+/// flow rules take to the socket in their queue's slot of a map, and all others to the kernel's stack. The process does
+/// it itself (LocalSide), or asks a helper (HelperClient). All ends when the object is destroyed or the process dies.
+class KernelSide {
+ public:
+  KernelSide() = default;
+  KernelSide(const KernelSide&) = delete;
+  KernelSide& operator=(const KernelSide&) = delete;
+  virtual ~KernelSide() = default;
+
+  /// Whether the kernel moves frames over several buffers (Linux 6.6), found by asking it.
+  [[nodiscard]] virtual bool has_chains() const noexcept = 0;
+
+  // Errors of all: permission_denied, not_supported, io_error.
+
+  /// An AF_XDP socket. `busy_poll`: system calls of it run the queue in the kernel, for at most as many microseconds,
+  /// and interrupts do not while such calls come: Linux, Documentation/networking/napi.rst, "Busy polling".
+  [[nodiscard]] virtual Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) = 0;
+  /// The map for RuleCounters.
+  [[nodiscard]] virtual Result<FileDescriptor> make_counters() = 0;
+  /// Loads a program with these rules, after `make_counters`. Returns its map of sockets (set_socket).
+  [[nodiscard]] virtual Result<FileDescriptor> load(const std::vector<PlacedRule>& rules) = 0;
+  /// Attaches it. Returns 0 or errno.
+  [[nodiscard]] virtual int attach(Attach where) = 0;
+  /// Exchanges the rules of the attached program: each frame meets either the old ones or the new ones. After an error
+  /// the old ones are in force.
+  [[nodiscard]] virtual Result<void> replace(const std::vector<PlacedRule>& rules) = 0;
+  virtual void detach() noexcept = 0;
+  /// Lets the interface receive frames for `mac`, for all addresses or for all groups, until the next call or the end.
+  [[nodiscard]] virtual Result<void> join(const MacAddress& mac, bool promiscuous, bool all_multicast) = 0;
+  /// The XDP program that is attached to the interface; empty if there is none. See attached_program.
+  [[nodiscard]] virtual std::string other_program() = 0;
+  /// The interface that has a default route over this one; empty if there is none. See default_route_over.
+  [[nodiscard]] virtual std::string default_route() = 0;
+};
+
+/// Frames of `queue` that the rules take go to `socket` from now on. Returns 0 or errno.
+[[nodiscard]] int set_socket(int map, std::uint16_t queue, int socket);
+
+}  // namespace pollux::xdp

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How a port starts on an interface of the kernel: memory, program, sockets.
+#include <fmt/format.h>
+#include <linux/if_xdp.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "mem/dma_region.hpp"
+#include "ports/xdp/port.hpp"
+#include "ports/xdp/privileges.hpp"
+
+namespace pollux::xdp {
+
+// All receive queues have mbufs of one layout, in one area.
+Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
+  std::vector<const MempoolCore*> pools;
+  for (const ValidatedRxQueue& queue : config().rx) {
+    if (std::find(pools.begin(), pools.end(), queue.pool.get()) == pools.end()) pools.push_back(queue.pool.get());
+  }
+  auto layout = ChunkLayout::of(pools.empty() ? MempoolOptions{} : pools.front()->options(), info().name);
+  for (const MempoolCore* const pool : pools) {
+    const auto own = ChunkLayout::of(pool->options(), info().name);
+    if (!own) return tl::unexpected<Error>(own.error());
+    if (*own == *layout) continue;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the pools '{}' and '{}' of its receive queues differ in data_room or headroom",
+                            info().name, pools.front()->options().name, pool->options().name),
+                "use pools with the same values, or one pool");
+  }
+  // A driver without copies loses frames that cross a page, without a word, unless the next page follows in memory.
+  const auto is_small = [](const MempoolCore* pool) { return pool->page_size() <= ordinary_page_size(); };
+  const auto small = std::find_if(pools.begin(), pools.end(), is_small);
+  why_not_zero_copy_.clear();
+  if (small != pools.end()) {
+    why_not_zero_copy_ = fmt::format("pool '{}' is not in huge pages", (*small)->options().name);
+    if (mode_ == Mode::zero_copy) {
+      return fail(ErrorCode::not_supported, fmt::format("{}: {}", info().name, why_not_zero_copy_),
+                  "as root: sysctl -w vm.nr_hugepages=64, and set ContextOptions::huge_pages to HugePages::require");
+    }
+  }
+  auto area = memory_.area(pools, *layout);
+  if (area != nullptr) return area;
+  if (pools.empty()) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: there is no memory to send from", info().name),
+                "create a pool before the port is started");
+  }
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: the pools of its receive queues do not lie side by side in memory", info().name),
+              "use one pool for all receive queues");
+}
+
+Result<void> XdpPort::load_program() {
+  if (!rule_counters_) {
+    auto map = kernel_->make_counters();
+    if (!map) return pass_on(std::move(map));
+    auto counters = RuleCounters::open(info().name, *map, interface_.queues());
+    if (!counters) return pass_on(std::move(counters));
+    rule_counters_.emplace(*std::move(counters));
+  }
+  rule_counters_->assign(settings().rules);
+  auto map = kernel_->load(settings().rules);
+  if (!map) return pass_on(std::move(map));
+  socket_map_ = *std::move(map);
+  return {};
+}
+
+Result<void> XdpPort::attach_program() {
+  int error = 0;
+  why_not_native_.clear();
+  if (mode_ != Mode::generic) {
+    error = kernel_->attach(Attach::native);
+    if (error != 0) why_not_native_ = std::strerror(error);
+  }
+  const bool taken = error == EBUSY || error == EEXIST;
+  if (mode_ == Mode::generic || (mode_ == Mode::best && error != 0 && !taken && error != EPERM)) {
+    error = kernel_->attach(Attach::generic);
+  }
+  if (error == 0) return {};
+  const std::string what = fmt::format("{}: cannot attach the XDP program", info().name);
+  const std::string& name = interface_.name();
+  switch (error) {
+    case EBUSY:
+    case EEXIST:
+      return fail_errno(ErrorCode::busy, what, error,
+                        fmt::format("another XDP program is attached: {1}; stop its owner, or, if it has none, as "
+                                    "root: ip link set dev {0} xdp off",
+                                    name, kernel_->other_program()));
+    case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
+    case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
+    default:
+      return fail_errno(ErrorCode::not_supported, what, error,
+                        fmt::format("leave out ?mode= so that the best is taken, or use a smaller mtu: ip link set dev "
+                                    "{} mtu 1500",
+                                    name));
+  }
+}
+
+Result<Socket> XdpPort::bind_socket(Socket socket, std::span<const std::uint16_t> modes, std::uint16_t queue) {
+  int error = 0;
+  for (const std::uint16_t mode : modes) {
+    error = socket.bind(mode);
+    if (error == 0) return socket;
+    if (mode == XDP_ZEROCOPY) why_not_zero_copy_ = std::strerror(error);
+    if (error == EBUSY || error == ENODEV) break;
+  }
+  const std::string what = fmt::format("{}: cannot bind to queue {}", info().name, queue);
+  switch (error) {
+    case EBUSY:
+      return fail_errno(ErrorCode::busy, what, error, "another program has this queue of the interface: stop it");
+    case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
+    default:
+      return fail_errno(ErrorCode::not_supported, what, error,
+                        mode_ == Mode::zero_copy ? "the driver has no zero copy: leave out ?mode="
+                                                 : "leave out ?mode= so that the best is taken");
+  }
+}
+
+// Shares the area with a socket that has it already, if the kernel allows it: not with one of another mode.
+Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue) {
+  const SocketRequest request{.interface = interface_.index(),
+                              .queue = queue,
+                              .rx_slots = queue < config().rx_queues() ? slots_for(config().rx[queue].ring) : 0,
+                              .tx_slots = queue < config().tx_queues() ? slots_for(config().tx[queue].ring) : 0,
+                              .chains = chains_};
+  const int shared = area->bound_socket();
+  const auto make = [&](int shared_with) -> Result<Socket> {
+    auto descriptor = kernel_->make_socket(busy_poll_);
+    if (!descriptor) return pass_on(std::move(descriptor));
+    auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared_with);
+    // Some drivers without copies never receive if there is no buffer when the socket is bound.
+    if (socket && request.rx_slots != 0) rx_[queue].attach(*socket, *area, filled_[queue], busy_poll_.has_value());
+    return socket;
+  };
+  if (shared >= 0) {
+    auto socket = make(shared);
+    if (socket && socket->bind(0) == 0) return socket;
+  }
+  auto socket = make(-1);
+  if (!socket) return socket;
+  constexpr std::array<std::uint16_t, 2> kBoth{XDP_ZEROCOPY, XDP_COPY};
+  std::span<const std::uint16_t> modes = kBoth;
+  if (mode_ == Mode::zero_copy) modes = modes.first(1);
+  if (mode_ == Mode::copy || mode_ == Mode::generic || !why_not_native_.empty() || !why_not_zero_copy_.empty()) {
+    modes = std::span(kBoth).last(1);
+  }
+  return bind_socket(*std::move(socket), modes, queue);
+}
+
+Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
+  const std::uint16_t queues = std::max(config().rx_queues(), config().tx_queues());
+  sockets_.reserve(queues);
+  std::optional<Mempool> copies;
+  if (config().rx_queues() != 0) copies = config().rx.front().mempool();
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    const bool receives = queue < config().rx_queues();
+    auto socket = open_socket(area, queue);
+    if (receives && rx_[queue].posted() != 0) filled_[queue].clear();
+    if (!socket) return pass_on(std::move(socket));
+    sockets_.push_back(*std::move(socket));
+    if (queue < config().tx_queues()) {
+      tx_[queue].attach(sockets_.back(), area, copies, chains_ ? kMaxPieces : 1);
+    }
+    if (!receives) continue;
+    if (const int error = set_socket(socket_map_.get(), queue, sockets_.back().descriptor()); error != 0) {
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot redirect queue {}", info().name, queue), error);
+    }
+  }
+  return {};
+}
+
+Result<void> XdpPort::begin() {
+  auto area = choose_area();
+  if (!area) return pass_on(std::move(area));
+  auto begun = config().rx_queues() == 0 ? Result<void>() : load_program();
+  if (begun && socket_map_) begun = attach_program();
+  if (begun) begun = open_sockets(*area);
+  if (!begun) {
+    close_sockets();
+    return begun;
+  }
+  const bool native = mode_ != Mode::generic && why_not_native_.empty();
+  mode_text_ = fmt::format("{}{}, {}{}", native ? "native" : "generic",
+                           why_not_native_.empty() ? "" : " (native: " + why_not_native_ + ")",
+                           sockets_.front().is_zero_copy() ? "zero copy" : "copies frames",
+                           why_not_zero_copy_.empty() ? "" : " (zero copy: " + why_not_zero_copy_ + ")");
+  report();
+  return {};
+}
+
+void XdpPort::report() const {
+  context()->log(LogLevel::info, fmt::format("{}: {}", info().name, mode_text_));
+  if (socket_map_ && settings().rules.empty() && !is_quiet_) {
+    context()->log(LogLevel::warning,
+                   fmt::format("{0}: takes no frames, since no rule says which: xdp:{1}?rule=all takes all, "
+                               "xdp:{1}?rule=udp:53 some",
+                               info().name, interface_.name()));
+  }
+  if (!interface_.link().up) {
+    context()->log(LogLevel::warning, fmt::format("{}: the interface has no link: as root: ip link set dev {} up",
+                                                  info().name, interface_.name()));
+  }
+}
+
+}  // namespace pollux::xdp

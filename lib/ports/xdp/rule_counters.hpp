@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/settings.hpp"
+#include "ports/xdp/rule_code.hpp"
+
+namespace pollux::xdp {
+
+/// The counters of rules, and of frames that go to the kernel: memory that the XDP program writes. They outlive a
+/// program.
+class RuleCounters {
+ public:
+  /// `map`: of KernelSide::make_counters, for an interface with `queues` queues. `name` is for messages. Error
+  /// io_error.
+  [[nodiscard]] static Result<RuleCounters> open(const std::string& name, const FileDescriptor& map,
+                                                 std::uint16_t queues);
+  RuleCounters(RuleCounters&& other) noexcept;
+  RuleCounters& operator=(RuleCounters&&) = delete;
+  ~RuleCounters();
+
+  /// Sets the counters to 0 whose slot has another rule than before. Called before the rules are loaded.
+  void assign(const std::vector<PlacedRule>& rules) noexcept;
+  /// The sum over all queues. Any thread.
+  [[nodiscard]] std::uint64_t value(std::uint32_t slot) const noexcept;
+
+  static constexpr std::uint32_t bytes_of(std::uint16_t queues) noexcept {
+    return queues * kCounterSlots * std::uint32_t{sizeof(std::uint64_t)};
+  }
+
+ private:
+  RuleCounters(std::uint64_t* values, std::uint16_t queues) noexcept : values_(values), queues_(queues) {}
+
+  std::uint64_t* values_;
+  std::uint16_t queues_;
+  std::array<FlowRuleId, kMaxRules> owners_{};
+};
+
+}  // namespace pollux::xdp

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pollux doctor xdp:NAME` on a pair of interfaces in a network namespace of the test's own.
+#include "doctor/interface_checks.hpp"
+#include "commands.hpp"
+#include "common/cli.hpp"
+#include "conformance/own_network.hpp"
+#include "fixture.hpp"
+#include "pollux/pollux.hpp"
+
+namespace pollux::tool::doctor {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct KernelInterface : Machine {
+  KernelInterface() {
+    environment.caller = &caller;
+    environment.open_port = [this](const std::string& uri) { return open_unconfigured(context, uri); };
+  }
+  void SetUp() override {
+    if (const auto obstacle = conformance::xdp_obstacle()) GTEST_SKIP() << *obstacle;
+    conformance::enter_own_network();
+    conformance::make_veth_pair("plxq0", "plxq1");
+  }
+  std::string said(const std::string& arguments, int status) {
+    out.str("");
+    err.str("");
+    int exit_code = kSuccess;
+    cli::App app("", "pollux");
+    add_doctor(app, environment, exit_code);
+    EXPECT_EQ(app.parse("doctor " + arguments, out, err).value_or(exit_code), status) << out.str() << err.str();
+    return out.str() + err.str();
+  }
+  static void shell(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+};
+
+TEST_F(KernelInterface, ShowsEachCheck) {
+  const std::string all = said("xdp:plxq0", kSuccess);
+  for (const Check& check : interface_checks()) EXPECT_THAT(all, HasSubstr(std::string("  ") + check.name + " "));
+  EXPECT_THAT(all, HasSubstr("driver veth, with a link"));
+  EXPECT_THAT(all, HasSubstr("# ethtool -L plxq0 combined 1"));
+  EXPECT_THAT(all, HasSubstr("native, and the kernel copies each frame"));
+  EXPECT_EQ(said("'xdp:plxq0?rule=all'", kSuccess), all);
+  EXPECT_THAT(said("--json xdp:plxq0", kSuccess), HasSubstr("\"port\": \"xdp:plxq0\""));
+}
+
+TEST_F(KernelInterface, FindsTheModeByAStart) {
+  EXPECT_THAT(said("--start xdp:plxq0", kSuccess), HasSubstr("native, copies frames (zero copy: "));
+}
+
+TEST_F(KernelInterface, NamesAnInterfaceThatIsMissing) {
+  EXPECT_THAT(said("xdp:plxnone", kUsage), HasSubstr("there is no such interface"));
+}
+
+TEST_F(KernelInterface, NamesWhatIsInTheWay) {
+  shell("ip link set plxq1 down");
+  EXPECT_THAT(said("xdp:plxq0", kSuccess), AllOf(HasSubstr("without a link"), HasSubstr("# ip link set dev plxq0 up")));
+  shell("ip link set plxq1 up");
+  Context elsewhere({.huge_pages = HugePages::never});
+  const auto other = open(elsewhere, "xdp:plxq0?rule=none");
+  ASSERT_TRUE(other) << other.error().message();
+  EXPECT_THAT(said("xdp:plxq0", kFailure), AllOf(HasSubstr("another XDP program is attached: pollux (id "),
+                                                 HasSubstr("# ip link set dev plxq0 xdp off")));
+}
+
+TEST_F(KernelInterface, NamesTheRightsOfAnotherUser) {
+  caller.uid = 1000;
+  EXPECT_THAT(said("xdp:plxq0", kSuccess), HasSubstr("alice needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF"));
+}
+
+}  // namespace
+}  // namespace pollux::tool::doctor

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pollux xdp-helper`: does with privileges what `xdp:` ports of programs without any need (docs/xdp.md).
+#include <fmt/format.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "common/cli.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <list>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+#include "commands.hpp"
+#include "common/stop_signals.hpp"
+#include "ports/xdp/helper_session.hpp"
+#include "report.hpp"
+
+namespace pollux::tool {
+namespace {
+
+struct HelperOptions {
+  std::string socket = "/run/pollux-xdp.sock";
+  std::string user;
+  std::string group;
+  xdp::HelperPolicy policy;
+};
+
+/// Who may use the helper: a user, or the members of a group.
+struct Allowed {
+  std::optional<uid_t> user;
+  std::optional<gid_t> group;
+};
+
+Result<Allowed> find_allowed(const HelperOptions& options) {
+  Allowed allowed;
+  if (!options.user.empty()) {
+    const passwd* const found = ::getpwnam(options.user.c_str());
+    if (found == nullptr) {
+      return fail(ErrorCode::not_found, fmt::format("there is no user '{}'", options.user),
+                  "name one of getent passwd");
+    }
+    allowed.user = found->pw_uid;
+  }
+  if (!options.group.empty()) {
+    const group* const found = ::getgrnam(options.group.c_str());
+    if (found == nullptr) {
+      return fail(ErrorCode::not_found, fmt::format("there is no group '{}'", options.group),
+                  "name one of getent group");
+    }
+    allowed.group = found->gr_gid;
+  }
+  return allowed;
+}
+
+constexpr int kPeerGroups = 59;  // SO_PEERGROUPS, Linux 4.13; missing in older headers
+
+bool may_use(int connection, const Allowed& allowed) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  if (allowed.user && peer.uid == *allowed.user) return true;
+  if (!allowed.group) return false;
+  if (peer.gid == *allowed.group) return true;
+  std::array<gid_t, 1024> groups{};
+  size = sizeof groups;
+  if (::getsockopt(connection, SOL_SOCKET, kPeerGroups, groups.data(), &size) != 0) return false;
+  const auto of_peer = std::span(groups).first(size / sizeof(gid_t));
+  return std::ranges::find(of_peer, *allowed.group) != of_peer.end();
+}
+
+tl::unexpected<Error> socket_error(const std::string& path, const char* what) {
+  return fail_errno(ErrorCode::io_error, fmt::format("{}: {}", path, what), errno, "as root, or name another --socket");
+}
+
+/// A listening socket that only those who are allowed can open. A socket that no helper has any more is replaced.
+Result<FileDescriptor> listen_at(const std::string& path, const Allowed& allowed) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: too long for a socket", path), "name a shorter --socket");
+  }
+  path.copy(address.sun_path, path.size());
+  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+  FileDescriptor made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!made) return socket_error(path, "cannot make a socket");
+  struct stat file {};
+  if (::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) {
+    if (::connect(made.get(), raw, sizeof address) == 0 || errno != ECONNREFUSED) {
+      return fail(ErrorCode::busy, fmt::format("{}: another helper listens there", path),
+                  "end it, or name another --socket");
+    }
+    ::unlink(path.c_str());
+  }
+  if (::bind(made.get(), raw, sizeof address) != 0) return socket_error(path, "cannot bind");
+  const uid_t user = allowed.user.value_or(static_cast<uid_t>(-1));
+  const gid_t group = allowed.group.value_or(static_cast<gid_t>(-1));
+  if (::chown(path.c_str(), user, group) != 0 || ::chmod(path.c_str(), allowed.group ? 0660 : 0600) != 0) {
+    return socket_error(path, "cannot give it to those who are allowed");
+  }
+  if (::listen(made.get(), 16) != 0) return socket_error(path, "cannot listen");
+  return made;
+}
+
+/// The connections of ports.
+class Sessions {
+ public:
+  Sessions(const Environment& environment, const HelperOptions& options, const Allowed& allowed)
+      : environment_(environment), options_(options), allowed_(allowed) {}
+
+  void accept(int listener) {
+    FileDescriptor connection(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!connection) return;
+    constexpr std::size_t kMost = 64;
+    if (!may_use(connection.get(), allowed_) || sessions_.size() >= kMost) {
+      environment_.err << "refused a process that is not allowed to use the helper\n" << std::flush;
+      return;
+    }
+    sessions_.emplace_back(std::move(connection), options_.policy);
+  }
+  void serve(int descriptor) {
+    const auto session =
+        std::ranges::find(sessions_, descriptor, [](const xdp::HelperSession& one) { return one.descriptor(); });
+    const std::string before = session->interface();
+    const bool lives = session->serve();
+    if (before.empty() && !session->interface().empty()) say("opened", session->interface());
+    if (lives) return;
+    if (!session->interface().empty()) say("closed", session->interface());
+    sessions_.erase(session);
+  }
+  void append(std::vector<pollfd>& waiting) const {
+    for (const xdp::HelperSession& session : sessions_) waiting.push_back({session.descriptor(), POLLIN, 0});
+  }
+
+ private:
+  void say(const char* what, const std::string& interface) const {
+    environment_.out << interface << ": " << what << '\n' << std::flush;
+  }
+
+  const Environment& environment_;
+  const HelperOptions& options_;
+  const Allowed& allowed_;
+  std::list<xdp::HelperSession> sessions_;
+};
+
+int run_helper(const Environment& environment, const HelperOptions& options) {
+  const auto allowed = find_allowed(options);
+  if (!allowed) return report(environment, allowed.error());
+  const auto listener = listen_at(options.socket, *allowed);
+  if (!listener) return report(environment, listener.error());
+  const examples::StopSignals stop;
+  environment.out << "listening at " << options.socket << '\n' << std::flush;
+  Sessions sessions(environment, options, *allowed);
+  while (!stop.raised()) {
+    std::vector<pollfd> waiting{{listener->get(), POLLIN, 0}};
+    sessions.append(waiting);
+    constexpr int kMilliseconds = 100;
+    if (::poll(waiting.data(), waiting.size(), kMilliseconds) <= 0) continue;
+    for (std::size_t i = 1; i < waiting.size(); ++i) {
+      if (waiting[i].revents != 0) sessions.serve(waiting[i].fd);
+    }
+    if (waiting.front().revents != 0) sessions.accept(listener->get());
+  }
+  ::unlink(options.socket.c_str());
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_xdp_helper(cli::App& app, const Environment& environment, int& exit_code) {
+  auto options = std::make_shared<HelperOptions>();
+  cli::App* command = app.add_subcommand(
+      "xdp-helper", "Open interfaces of the kernel for programs without privileges (xdp:NAME?helper=)");
+  command->add_option("--interface", options->policy.interfaces, "An interface that they may use; may be repeated")
+      ->required();
+  command->add_option("--user", options->user, "Who may use it");
+  command->add_option("--group", options->group, "Whose members may use it");
+  command->add_option("--socket", options->socket, "Where it listens; /run/pollux-xdp.sock if not given");
+  command->add_flag("--force", options->policy.force,
+                    "Allow rules that take all frames of the interface of the default route");
+  command->footer(
+      "sudo pollux xdp-helper --user alice --interface eth1\n"
+      "l2fwd 'xdp:eth1?rule=udp:53,helper=/run/pollux-xdp.sock' null:      # as alice\n"
+      "Runs until Ctrl-C. Ports that are open go on without it, with the rules that they have.");
+  command->callback([options, &environment, &exit_code] {
+    if (options->user.empty() && options->group.empty()) {
+      environment.err << "xdp-helper: say who may use it: --user or --group\n";
+      exit_code = kUsage;
+      return;
+    }
+    exit_code = run_helper(environment, *options);
+  });
+}
+
+}  // namespace pollux::tool
