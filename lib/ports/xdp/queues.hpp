@@ -44,8 +44,8 @@ class RxQueue final : public pollux::RxQueue {
  public:
   RxQueue(const RxFilter& filter, DeletionWatch& watch);
 
-  /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel: those of them that
-  /// it cannot take are freed, and removed. May be called again, with another socket, if this one was not bound.
+  /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel: those of them
+  /// that it cannot take are freed, and removed. May be called again, with another socket, if this one was not bound.
   /// `busy`: an empty burst runs the queue in the kernel (KernelSide::make_socket).
   void attach(Socket& socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy);
   /// Passes more mbufs of the pool to the kernel.
