@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include "hw/intel/igbvf/ids.hpp"
 #include "hw/intel/igbvf/registers.hpp"
 #include "unit/models/function_fixture.hpp"
 

@@ -86,13 +86,17 @@ auto members_of(const VirtualFunctionConfig& value) {
   const auto& [mac, vlan, qos, max_rate, spoof_check, trusted, enabled] = value;
   return std::tie(mac, vlan, qos, max_rate, spoof_check, trusted, enabled);
 }
+auto members_of(const FilterSlots& value) {
+  const auto& [addresses, vlans] = value;
+  return std::tie(addresses, vlans);
+}
 auto members_of(const Settings& value) {
-  const auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rules, last,
-               functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led,
+  const auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, slots, rules,
+               last, functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led,
                stamps, clock] = value;
-  return std::tie(queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rules,
-                  last, functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation, wake,
-                  led, stamps, clock);
+  return std::tie(queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, slots,
+                  rules, last, functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation,
+                  wake, led, stamps, clock);
 }
 
 template <class T>
@@ -153,6 +157,7 @@ Settings all_changed(const Mempool& pool) {
   settings.multicast = {{1, 0, 0x5E, 0, 0, 1}};
   settings.vlans = VlanSet(1).set(7).set(4095);
   settings.outer_vlan_type = 0x88A8;
+  settings.slots = {.addresses = {{3, MacAddress{2, 0, 0, 0, 0, 5}}}, .vlans = {{2, 9}}};
   settings.rules = {{{FlowRuleId{7}, FlowRule(match::eth().type(0x88B5), to_queue(3))}}};
   settings.last_rule = 9;
   settings.functions = {{MacAddress{2, 0, 0, 0, 0, 4}, 9, 5, 100, false, true, false}};
