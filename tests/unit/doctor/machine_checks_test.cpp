@@ -74,6 +74,19 @@ TEST_F(MachineChecks, IommuCoversOtherDevicesOnly) {
   EXPECT_EQ(run(&check_iommu, false).state, State::ok) << "without a port, any group is enough";
 }
 
+// A character for each of the 64 features.
+TEST_F(MachineChecks, VirtioDeviceThatBypassesTheIommu) {
+  const auto features = device() / "virtio3/features";
+  machine.write(features, std::string(33, '1') + "0" + std::string(30, '1') + "\n");
+  const Finding finding = run(&check_iommu);
+  EXPECT_EQ(finding.state, State::error);
+  EXPECT_THAT(finding.found, HasSubstr("lacks ACCESS_PLATFORM"));
+  EXPECT_THAT(finding.advice, HasSubstr("iommu_platform=on"));
+  EXPECT_EQ(run(&check_iommu, false).state, State::ok) << "without a port";
+  machine.write(features, std::string(32, '0') + "11" + std::string(30, '0') + "\n");
+  EXPECT_EQ(run(&check_iommu).state, State::ok);
+}
+
 TEST_F(MachineChecks, NoIommuModeIsAWarning) {
   remove_iommu();
   noiommu("Y");

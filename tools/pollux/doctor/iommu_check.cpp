@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <bit>
+#include <string>
+
 #include "doctor/checks.hpp"
 #include "doctor/vfio_files.hpp"
+#include "hw/virtio/features.hpp"
 #include "pci/sysfs.hpp"
 
 namespace pollux::tool::doctor {
@@ -42,6 +46,19 @@ void advise_to_enable(const Subject& subject, Finding& finding) {
       "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{} /' /etc/default/grub && update-grub && reboot", firmware.parameter)};
 }
 
+/// A virtio device without ACCESS_PLATFORM uses physical addresses in spite of the IOMMU (VIRTIO 1.3, 6.1). The kernel
+/// shows the features while its own driver has the device: Linux, drivers/virtio/virtio.c, features_show.
+bool bypasses_iommu(const Subject& subject) {
+  constexpr std::size_t kBit = std::countr_zero(hw::virtio::feature::kAccessPlatform);
+  const auto directory = sysfs::device(subject.paths(), subject.device->address);
+  for (const std::string& child : sysfs::entries(directory)) {
+    if (!child.starts_with("virtio")) continue;
+    const std::string features = sysfs::read_text(directory / child / "features").value_or("");
+    if (features.size() > kBit && features[kBit] == '0') return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Finding check_iommu(const Subject& subject) {
@@ -52,6 +69,12 @@ Finding check_iommu(const Subject& subject) {
     const auto units = sysfs::entries(subject.paths().sys / "class/iommu");
     const std::string on =
         fmt::format("on{}{}, {} groups", units.empty() ? "" : ": ", fmt::join(units, ", "), groups.size());
+    if (covered && subject.device && bypasses_iommu(subject)) {
+      return {State::error,
+              on + ", but the device bypasses it: it lacks ACCESS_PLATFORM",
+              {},
+              "offer that feature, with QEMU by iommu_platform=on"};
+    }
     if (covered) return {State::ok, on};
     return {State::error, on + ", but none of them has the port", {}, "no IOMMU covers its slot: use another slot"};
   }
