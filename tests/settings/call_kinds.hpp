@@ -41,5 +41,7 @@ std::function<Result<void>(CardPort&)> pass(Value value, Pass call, Note note) {
 [[nodiscard]] Call call_function(Source& from);
 /// A request of a function by its mailbox, which ends with the function's reset.
 [[nodiscard]] Call call_request(Source& from);
+/// The driver of a function announces itself: it may receive and send from then on.
+[[nodiscard]] Call call_announce(Source& from);
 
 }  // namespace pollux::test::settings

@@ -259,9 +259,9 @@ constexpr std::array<Kind, 25> kSometimes{
     call_led,        call_test,       call_rss,        call_mac};
 constexpr std::array<Kind, 5> kExclusive{call_outer_type, call_add_rule, call_remove_rule, call_pools, call_functions};
 /// What a sequence with functions has besides: settings of functions, and those that share filters with them.
-constexpr std::array<Kind, 9> kOfFunctions{call_functions, call_function,  call_function,
-                                           call_function,  call_function,  call_vlan,
-                                           call_unicast,   call_multicast, call_promiscuity};
+constexpr std::array<Kind, 10> kOfFunctions{call_announce,  call_functions,  call_function, call_function,
+                                            call_function,  call_function,   call_vlan,     call_unicast,
+                                            call_multicast, call_promiscuity};
 
 }  // namespace
 
@@ -291,6 +291,7 @@ std::vector<Call> random_calls(Random& random, const Pools& pools, const Abiliti
     if (random.flip()) kinds.insert(kinds.end(), 3, call_request);
     calls.push_back(call_functions(from));
     calls.push_back({"start", [](CardPort& on) { return on.start(); }});
+    calls.push_back({"wait for the link", [](CardPort& on) { return on.wait_for_link(); }});  // rates depend on it
   }
   switch (with_functions ? 4 : random.below(5)) {
     case 0: kinds.insert(kinds.end(), {call_add_rule, call_add_rule, call_add_rule, call_remove_rule}); break;

@@ -126,7 +126,19 @@ Result<void> CardPort::wait_for_link() {
   return {};
 }
 
+Result<void> CardPort::announce(unsigned function) {
+  constexpr std::uint32_t kReset = 1;  // Linux igbvf, mbx.h
+  announced.insert(function);
+  const auto state = port().capability<VirtualFunctions>()->function(function);
+  if (!state) return tl::unexpected<Error>(state.error());
+  if (state->driver_up) return {};
+  send(function, {kReset});
+  auto served = port().service();
+  return served ? Result<void>() : tl::unexpected<Error>(served.error());
+}
+
 Result<void> CardPort::request(unsigned function, const std::vector<std::uint32_t>& words) {
+  if (auto is_up = announce(function); !is_up) return is_up;
   requesting_.insert(function);
   send(function, words);
   auto served = port().service();
@@ -150,6 +162,10 @@ Result<void> CardPort::settle() {
   for (const unsigned number : std::exchange(requesting_, {})) {
     if (number >= asked.functions.size()) continue;
     if (auto reset = port().capability<VirtualFunctions>()->reset_function(number); !reset) return reset;
+  }
+  std::erase_if(announced, [this](unsigned number) { return number >= asked.functions.size(); });
+  for (const unsigned number : std::set(announced)) {
+    if (auto is_up = announce(number); !is_up) return is_up;
   }
   return wait_for_link();
 }

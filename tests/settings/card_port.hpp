@@ -41,10 +41,12 @@ class CardPort {
   [[nodiscard]] Result<void> detach_and_attach();
   /// Makes transmit queue 0 hang, and runs the service until it has reset the port. Does nothing if the card cannot.
   [[nodiscard]] Result<void> hang_and_recover();
-  /// A function sends a message, which the service of the started port answers.
+  /// A function's driver announces itself to the started port, if that does not know it.
+  [[nodiscard]] Result<void> announce(unsigned function);
+  /// It does so, and sends a message.
   [[nodiscard]] Result<void> request(unsigned function, const std::vector<std::uint32_t>& words);
   /// Starts the port and each of its queues, ends what functions have requested, and waits for the link if there can be
-  /// one.
+  /// one. The drivers in `announced` are up.
   [[nodiscard]] Result<void> settle();
   /// Waits for the link for some seconds, and runs the service.
   [[nodiscard]] Result<void> wait_for_link();
@@ -56,6 +58,7 @@ class CardPort {
 
   Asked asked;
   std::set<std::uint16_t> stopped_rx, stopped_tx;
+  std::set<unsigned> announced;  ///< functions whose drivers are up
 
  protected:
   /// Opens the card, also again.

@@ -165,7 +165,7 @@ Call call_function(Source& from) {
 
 // The messages are those of Linux igbvf, mbx.h: the kind, and information from bit 16 on.
 Call call_request(Source& from) {
-  constexpr std::uint32_t kReset = 1, kAddress = 2, kGroups = 3, kVlan = 4, kMaxFrame = 5, kPromiscuous = 6;
+  constexpr std::uint32_t kAddress = 2, kGroups = 3, kVlan = 4, kMaxFrame = 5, kPromiscuous = 6;
   constexpr std::uint32_t kInformation = 1U << 16;
   const unsigned function = from.random.below(3);
   const std::uint32_t group = from.random.below(0x1000) | from.random.below(0x1000) << 16;
@@ -181,8 +181,15 @@ Call call_request(Source& from) {
   return {fmt::format("function {} requests {:#x} {:#x}", function, words[0], words.size() > 1 ? words[1] : 0),
           [=](CardPort& on) -> Result<void> {
             if (on.state() != PortState::started || function >= on.asked.functions.size()) return {};
-            if (auto announced = on.request(function, {kReset}); !announced) return announced;
             return on.request(function, words);
+          }};
+}
+
+Call call_announce(Source& from) {
+  const unsigned function = from.random.below(3);
+  return {fmt::format("function {} announces itself", function), [=](CardPort& on) -> Result<void> {
+            if (on.state() != PortState::started || function >= on.asked.functions.size()) return {};
+            return on.announce(function);
           }};
 }
 

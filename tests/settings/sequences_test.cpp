@@ -40,6 +40,7 @@ class Sequence {
     if (auto settled = used.settle(); !settled) return "settle: " + settled.error().message() + "\n";
     SimPort fresh(lab_, ~seed_);
     fresh.asked = used.asked;
+    fresh.announced = used.announced;
     if (auto set = set_all(fresh.port(), fresh.asked); !set) return "a fresh port: " + set.error().message() + "\n";
     if (auto settled = fresh.settle(); !settled) return "a fresh port: " + settled.error().message() + "\n";
     const Image expected = fresh.image();

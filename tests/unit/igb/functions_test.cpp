@@ -166,6 +166,16 @@ TEST_F(FunctionSettings, AVlanKeepsItsFilterAsLongAsAnyoneHasIt) {
   EXPECT_EQ(vlans()[8], 0b001u);
 }
 
+TEST_F(FunctionSettings, AFunctionLeavesTheVlansThatItHasRequestedWhenItGetsOneOfItsOwn) {
+  enable(2);
+  send({vf::first_word(vf::Message::reset)});
+  ASSERT_TRUE(joins(9));
+  ASSERT_TRUE(fixture.port.capability<VlanFilter>()->set_vlan(10, true));
+  ASSERT_TRUE(functions->set_function(0, {.vlan = 8}));
+  const std::map<std::uint32_t, std::uint32_t> table{{0, 0b110}, {8, 0b001}, {10, 0b100}};
+  EXPECT_EQ(vlans(), table);
+}
+
 TEST_F(FunctionSettings, AnAddressThatAFunctionHasChosenEndsWithItsReset) {
   constexpr MacAddress kSet{2, 0, 0, 0, 0, 1};
   enable(1);
