@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "net/checksums.hpp"
+#include "pollux/net/checksum_offload.hpp"
 #include "ports/xdp/queues.hpp"
 
 namespace pollux::xdp {
