@@ -87,9 +87,9 @@ TEST(IgbSources, CoverageHasTheCountsOfTheTable) {
   }
   const std::string text = slurp(POLLUX_82576_COVERAGE);
   for (const auto& [group, counts] : counted) {
-    const std::string row = "| " + group + " | registers_" + group + ".hpp | " + std::to_string(counts.first) + " | " +
-                            std::to_string(counts.second) + " |";
-    EXPECT_NE(text.find(row), std::string::npos) << "docs/82576/coverage.md lacks: " << row;
+    const std::string row = "\\| " + group + " \\| registers_[a-z]+\\.hpp \\| " + std::to_string(counts.first) +
+                            " \\| " + std::to_string(counts.second) + " \\|";
+    EXPECT_TRUE(std::regex_search(text, std::regex(row))) << "docs/82576/coverage.md lacks: " << row;
   }
 }
 

@@ -184,8 +184,9 @@ Result<Settings> parsed(const Settings& settings, std::span<const Mempool> pools
 TEST(SettingsText, IsReadAsTheSettingsThatWereWritten) {
   CardFixture fixture;
   const std::vector<Mempool> pools{fixture.pool};
-  const Settings changed = all_changed(fixture.pool);
+  Settings changed = all_changed(fixture.pool);
   expect_changed(changed, Settings{}, "settings");
+  changed.slots = {};  // another card has filters of its own
   const auto read = parsed(changed, pools);
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(*read, changed) << settings_text(*read);
