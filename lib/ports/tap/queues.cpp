@@ -12,6 +12,7 @@
 #include "net/frame_size.hpp"
 #include "net/queue_event.hpp"
 #include "net/superframe.hpp"
+#include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/rx_metadata.hpp"
 

@@ -79,8 +79,9 @@ class BpfCode {
     made.imm = static_cast<std::int32_t>(value);
     code_.push_back(made);
   }
+  /// BPF_LD and BPF_IMM, which are 0, and BPF_DW: the only instruction of two.
   void emit_wide(unsigned to, unsigned kind, std::uint64_t value) {
-    emit(BPF_LD | BPF_DW | BPF_IMM, to, kind, 0, static_cast<std::uint32_t>(value));
+    emit(BPF_DW, to, kind, 0, static_cast<std::uint32_t>(value));
     emit(0, 0, 0, 0, static_cast<std::uint32_t>(value >> 32));
   }
   void emit_jump(unsigned code, unsigned to, unsigned from, std::uint32_t value, Label label) {

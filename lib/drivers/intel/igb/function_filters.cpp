@@ -123,7 +123,7 @@ Result<void> FunctionControl::place_vlans(const Settings& from, Settings& to) co
     missing.reset(requested(entry));
   }
   std::uint16_t entry = 1;
-  for (std::uint16_t vlan = 1; vlan < missing.size(); ++vlan) {
+  for (std::size_t vlan = 1; vlan < missing.size(); ++vlan) {
     if (!missing.test(vlan)) continue;
     while (entry < card_.traits->pool_vlans && (slots.contains(entry) || requested(entry) != 0)) ++entry;
     if (entry == card_.traits->pool_vlans) {
@@ -131,7 +131,7 @@ Result<void> FunctionControl::place_vlans(const Settings& from, Settings& to) co
                   fmt::format("{}: there is no room for the VLANs of all functions and the port", card_.name),
                   fmt::format("remove some: with virtual functions the card knows {} VLANs", entry - 1));
     }
-    slots[entry] = vlan;
+    slots[entry] = static_cast<std::uint16_t>(vlan);
   }
   return {};
 }
