@@ -18,7 +18,7 @@ MessageWriter request_for(HelperCall call) {
   return request;
 }
 
-constexpr timeval kLimit{.tv_sec = 5, .tv_usec = 0};
+constexpr timeval kAnswerLimit{.tv_sec = 5, .tv_usec = 0};
 
 Result<FileDescriptor> connect_to(const std::string& path, const std::string& name) {
   sockaddr_un address{};
@@ -35,7 +35,7 @@ Result<FileDescriptor> connect_to(const std::string& path, const std::string& na
     return fail_errno(code, fmt::format("{}: cannot reach the helper at {}", name, path), error,
                       "as root: pollux xdp-helper --user NAME --interface NAME");
   }
-  static_cast<void>(::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &kLimit, sizeof kLimit));
+  static_cast<void>(::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerLimit, sizeof kAnswerLimit));
   return connection;
 }
 
