@@ -230,9 +230,14 @@ bool Queue::publish_split() {
   return write_used_word();
 }
 
+// The driver reads two words of two bytes; an interceptor knows only words of four, and is told of both as one.
 bool Queue::write_used_word() {
+  const std::uint64_t at = setup_.areas[2] + kUsedIndex;
+  if (!memory_.intercepted()) {
+    return memory_.store(number_, at, used_flags_) && memory_.store(number_, at + sizeof used_flags_, used_.next);
+  }
   const hw::UsedRing word{used_flags_, used_.next};
-  return memory_.write(write_back(), number_, setup_.areas[2] + kUsedIndex, std::as_bytes(std::span(&word, 1)));
+  return memory_.write(write_back(), number_, at, std::as_bytes(std::span(&word, 1)));
 }
 
 // The first entry last: until then the driver sees none of them. Length, id and flags are one word of eight bytes.
