@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <csignal>
 
 #include "xdp_fixture.hpp"
@@ -44,7 +45,7 @@ TEST_F(XdpPortEvents, AnInterfaceThatWasDownGoesOn) {
   EXPECT_EQ(send(port, {frame, frame}), 2U);
   EXPECT_TRUE(port.service());
   shell("ip link set plxe0 up");
-  EXPECT_TRUE(port.link().up);
+  EXPECT_TRUE(port.wait_for_link(std::chrono::seconds(10))) << "the kernel tells of it a little later";
   KernelEnd kernel("plxe1");
   Burst<1> empty;
   EXPECT_EQ(port.tx(0).tx_burst(empty), 0U);
@@ -78,7 +79,7 @@ TEST_F(XdpPortEvents, AnotherMtuChangesNothing) {
 TEST_F(XdpPortEvents, ARenamedInterfaceGoesOn) {
   Port port = started("xdp:plxe0?rule=all");
   shell("ip link set plxe0 down && ip link set plxe0 name plxf0 && ip link set plxf0 up");
-  EXPECT_TRUE(port.link().up);
+  EXPECT_TRUE(port.wait_for_link(std::chrono::seconds(10)));
   expect_frames(port, 5);
   ASSERT_TRUE(port.stop());
   ASSERT_TRUE(port.start());
@@ -88,7 +89,7 @@ TEST_F(XdpPortEvents, ARenamedInterfaceGoesOn) {
 TEST_F(XdpPortEvents, AnotherNameOfAnInterfaceIsTheSame) {
   shell("ip link property add dev plxe0 altname plxother");
   Port port = started("xdp:plxother?rule=all");
-  EXPECT_TRUE(port.link().up);
+  EXPECT_TRUE(port.wait_for_link(std::chrono::seconds(10)));
   expect_frames(port, 9);
   EXPECT_EQ(refused("xdp:plxe0?rule=all").code, ErrorCode::busy);
 }
