@@ -41,7 +41,7 @@ class XdpPort : public PortFixture {
   template <class Condition>
   [[nodiscard]] static bool soon(Condition condition) {
     SteadyClock clock;
-    return wait_until(clock, "it", std::chrono::seconds(1), condition, std::chrono::milliseconds(1)).has_value();
+    return wait_until(clock, "it", std::chrono::seconds(10), condition, std::chrono::milliseconds(1)).has_value();
   }
   [[nodiscard]] static std::uint64_t counter(Port& port, std::string_view name) {
     for (const Counter& counter : port.extended_stats()) {

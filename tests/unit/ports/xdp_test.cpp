@@ -18,7 +18,7 @@ using testing::IsEmpty;
 
 TEST_F(XdpPort, ExchangesFramesWithTheKernel) {
   Port port = started("xdp:plxu0?rule=all");
-  EXPECT_TRUE(port.wait_for_link(std::chrono::seconds(10)));
+  EXPECT_TRUE(soon([&] { return port.link().up; }));
   KernelEnd kernel("plxu1");
   const Bytes there = ether(numbered(60, 1));
   EXPECT_EQ(send(port, {there}), 1U);
