@@ -5,6 +5,7 @@
 #include "net/checksums.hpp"
 #include "net/frame_bytes.hpp"
 #include "net/packet/ip_headers.hpp"
+#include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/packet/ethernet.hpp"
 #include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/sums.hpp"
