@@ -13,9 +13,9 @@ from pollux_lab.cases import Fixture, case, require, require_message
 ACCESS_MODES = {"group": ALL_MODES, "iommufd": ALL_MODES, "noiommu": ALL_MODES_BARE}
 
 
-def in_every_access_mode(long: str = ""):
+def in_every_access_mode(long: str = "", boots=ACCESS_MODES):
     def register(function):
-        for mode, boot in ACCESS_MODES.items():
+        for mode, boot in boots.items():
             run = functools.partial(_run_in, mode, function)
             run.__name__ = f"{function.__name__}_via_{mode}"
             case(boot, long)(run)

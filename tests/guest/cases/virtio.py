@@ -4,7 +4,7 @@
 import functools
 import json
 
-from cases import confirmed_bind, shared_port
+from cases import access_modes, confirmed_bind, shared_port
 from cases.access_modes import conform, conform_to
 from cases.boots import A, B, C, D, G, SWITCH, VIRTIO, VIRTIO_BARE, VIRTIO_MODES
 from cases.forwarding import pass_frames, require_counts
@@ -14,21 +14,7 @@ from pollux_lab import frames
 from pollux_lab.cases import Fixture, case, require
 
 ACCESS_MODES = {"group": VIRTIO, "iommufd": VIRTIO_MODES, "noiommu": VIRTIO_BARE}
-
-
-def in_every_access_mode(long: str = ""):
-    def register(function):
-        for mode, boot in ACCESS_MODES.items():
-            run = functools.partial(_run_in, mode, function)
-            run.__name__ = f"{function.__name__}_via_{mode}"
-            case(boot, long)(run)
-        return function
-    return register
-
-
-def _run_in(mode: str, function, fixture: Fixture) -> None:
-    fixture.via = f"?via={mode}"
-    function(fixture)
+in_every_access_mode = functools.partial(access_modes.in_every_access_mode, boots=ACCESS_MODES)
 
 
 @in_every_access_mode()
