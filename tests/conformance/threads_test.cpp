@@ -86,7 +86,9 @@ CONFORMANCE_TEST_WHERE(Threads, StopsAndStartsWhileAnotherThreadPolls, traits.tw
   EXPECT_EQ(sent.tx_burst_packets, poller.made());
   EXPECT_EQ(received.rx_burst_packets, poller.received());
   const std::uint64_t accounted_sent = sent.tx_packets + dropped(left(), "tx_");
-  const std::uint64_t accounted_received = received.rx_burst_packets + dropped(right(), "rx_");
+  // What arrives while the gate of a queue is closed may find its ring full.
+  const std::uint64_t accounted_received =
+      received.rx_burst_packets + dropped(right(), "rx_") + received.rx_missed_errors;
   if (traits().registers != 0) {
     // A reset loses frames inside the card, and the card does not count them. So check only that none counts twice.
     EXPECT_LE(accounted_sent, sent.tx_burst_packets);
