@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "explorer/state.hpp"
@@ -45,24 +48,23 @@ class Seen {
   std::size_t count_ = 0;
 };
 
+// More would not fit into the memory of a machine on which all tests run.
+constexpr std::size_t kMaxWaitingBytes = std::size_t{6} << 30;
+
 class Search {
  public:
   Search(const Scenario& scenario, std::uint64_t max_states)
       : scenario_(scenario), max_states_(max_states), state_(scenario) {}
 
   Explored run() {
-    const std::size_t size = state_.saved_bytes();
-    std::vector<std::byte> next(size);
-    state_.save(next.data());
     note(0, Step::rx_see_tail);
     static_cast<void>(seen_.add(state_.fingerprint()));
+    wait();
     result_.complete = true;
-    while (!next.empty() && result_.complete) {
-      level_.swap(next);
-      next.clear();
-      first_of_level_ = steps_.size() - level_.size() / size;
-      for (std::size_t i = 0; i < level_.size() / size && result_.complete; ++i) expand(i, next);
-      if (!next.empty()) ++result_.depth;
+    for (std::size_t state = 0; !waiting_.empty() && result_.complete;) {
+      const std::size_t first_of_next = steps_.size();
+      for (; state < first_of_next && result_.complete; ++state) expand(state);
+      if (!waiting_.empty()) ++result_.depth;
     }
     result_.states = steps_.size();
     return result_;
@@ -74,28 +76,30 @@ class Search {
     steps_.push_back(step);
   }
 
-  // Takes every possible step from state `index` of the level.
-  void expand(std::size_t index, std::vector<std::byte>& next) {
-    const std::size_t size = state_.saved_bytes();
-    const std::byte* const saved = level_.data() + index * size;
+  // The state waits to be expanded. Each has memory of its own, which is freed at once: all together need gigabytes.
+  void wait() { state_.save(waiting_.emplace_back(std::make_unique<std::byte[]>(state_.saved_bytes())).get()); }
+
+  // Takes every possible step from `state`, the first that waits.
+  void expand(std::size_t state) {
+    const std::unique_ptr<std::byte[]> saved = std::move(waiting_.front());
+    waiting_.pop_front();
     for (std::uint32_t i = 0; i < kSteps && result_.complete; ++i) {
       const auto step = static_cast<Step>(i);
-      state_.restore(saved);
+      state_.restore(saved.get());
       if (!state_.possible(step)) continue;
       state_.take(step);
       ++result_.transitions;
       if (!state_.violation().empty()) {
         result_.complete = false;
-        result_.violation = state_.violation() + "\n" + path_to(first_of_level_ + index, step);
+        result_.violation = state_.violation() + "\n" + path_to(state, step);
         return;
       }
       if (!seen_.add(state_.fingerprint())) continue;
-      note(first_of_level_ + index, step);
+      note(state, step);
       result_.wraps = std::max(result_.wraps, state_.wraps());
       result_.max_pool_empty = std::max(result_.max_pool_empty, state_.pool_empty_drops());
-      next.resize(next.size() + size);
-      state_.save(next.data() + next.size() - size);
-      result_.complete = steps_.size() < max_states_;
+      wait();
+      result_.complete = steps_.size() < max_states_ && waiting_.size() * state_.saved_bytes() < kMaxWaitingBytes;
     }
   }
 
@@ -120,8 +124,7 @@ class Search {
   Seen seen_;
   std::vector<std::uint32_t> parents_;  // by state, in the order of discovery
   std::vector<Step> steps_;             // the step that led to it from its parent
-  std::vector<std::byte> level_;
-  std::size_t first_of_level_ = 0;
+  std::deque<std::unique_ptr<std::byte[]>> waiting_;
 };
 
 }  // namespace

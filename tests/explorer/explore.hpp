@@ -20,7 +20,7 @@ struct Explored {
 };
 
 /// Visits the states of `scenario` in breadth-first order. Ends when all have been visited, when one violates an
-/// invariant, or after `max_states`.
+/// invariant, after `max_states`, or when those that wait need 6 GiB.
 [[nodiscard]] Explored explore(const Scenario& scenario, std::uint64_t max_states);
 
 }  // namespace pollux::test
