@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 #include "mem/context_state.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/port_config.hpp"
 
 /// Port indices and MAC addresses, for all ports.
 namespace pollux {
@@ -20,5 +22,12 @@ namespace pollux {
 
 /// A random address for a port without one: locally administered (IEEE 802, 8.2.2).
 [[nodiscard]] MacAddress random_station_address();
+
+[[nodiscard]] std::string_view state_name(PortState state) noexcept;
+
+/// Checks that `call` is allowed in the state of the port called `port`; otherwise bad_state, with a hint that leads
+/// out of that state. `failure` is the reason if the port has failed.
+[[nodiscard]] Result<void> expect_state(PortState state, std::initializer_list<PortState> allowed,
+                                        std::string_view port, std::string_view call, const Error& failure);
 
 }  // namespace pollux

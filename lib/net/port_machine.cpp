@@ -7,7 +7,7 @@
 
 #include "mem/mempool_core.hpp"
 #include "net/config_check.hpp"
-#include "net/port_state.hpp"
+#include "net/port_identity.hpp"
 #include "net/queue_observation.hpp"
 #include "net/settings_check.hpp"
 #include "net/stats.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "observe/flow_rule_json.hpp"
+#include "observe/port_json.hpp"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,9 @@
 
 #include "observe/json.hpp"
 #include "observe/port_meters.hpp"
+#include "pollux/base/error.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port.hpp"
@@ -30,5 +32,10 @@ namespace pollux::observe {
 
 /// The answer to `port.config`. A queue whose pool the port has made has the pool null.
 [[nodiscard]] Json settings_json(Settings settings);
+
+[[nodiscard]] Json flow_rule_json(const FlowRule& rule);
+
+/// Error invalid_argument: names the member that is wrong. Whether the rule makes sense is the port's to say.
+[[nodiscard]] Result<FlowRule> parse_flow_rule(const Json& json);
 
 }  // namespace pollux::observe

@@ -9,7 +9,7 @@
 #include <map>
 #include <utility>
 
-#include "net/port_state.hpp"
+#include "net/port_identity.hpp"
 #include "observe/capture/capture_core.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"

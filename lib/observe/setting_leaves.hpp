@@ -11,8 +11,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "observe/flow_rule_json.hpp"
 #include "observe/json_fields.hpp"
+#include "observe/port_json.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/settings.hpp"

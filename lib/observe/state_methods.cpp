@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "net/port_state.hpp"
+#include "net/port_identity.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "pollux/net/frame_filters.hpp"

@@ -12,7 +12,6 @@
 #include <span>
 #include <utility>
 
-#include "pci/netlink.hpp"
 #include "pci/network_reader.hpp"
 
 namespace pollux::pci {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/sim/channel.hpp"
+#include "backends/sim/wire.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>

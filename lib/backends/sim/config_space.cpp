@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/sim/config_space.hpp"
+#include "backends/sim/device.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "observe/capture/pcapng.hpp"
+#include "observe/capture/capture_core.hpp"
 
 #include <algorithm>
 #include <cstring>

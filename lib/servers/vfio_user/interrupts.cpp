@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "servers/vfio_user/interrupts.hpp"
+#include "servers/vfio_user/session.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "servers/vfio_user/regions.hpp"
+#include "servers/vfio_user/session.hpp"
 
 #include <cerrno>
 #include <cstring>

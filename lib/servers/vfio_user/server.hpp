@@ -16,8 +16,6 @@
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
-#include "servers/vfio_user/interrupts.hpp"
-#include "servers/vfio_user/regions.hpp"
 #include "servers/vfio_user/session.hpp"
 
 namespace pollux::vfio_user {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "backends/sim/config_space.hpp"
+#include "backends/sim/device.hpp"
 #include "hw/intel/igb/phy.hpp"
 
 namespace pollux::drivers::igbvf {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/netlink.hpp"
+#include "pci/network_reader.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

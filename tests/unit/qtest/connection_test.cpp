@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/qtest/connection.hpp"
+#include "backends/qtest/machine.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>

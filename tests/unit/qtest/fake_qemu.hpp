@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "backends/qtest/connection.hpp"
+#include "backends/qtest/machine.hpp"
 #include "base/file_descriptor.hpp"
 
 namespace pollux::test {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/qtest/process.hpp"
+#include "backends/qtest/launch.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/sim/config_space.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/pci_regs.h>

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <set>
 
-#include "backends/sim/channel.hpp"
+#include "backends/sim/wire.hpp"
 #include "unit/sim/probe_card.hpp"
 
 namespace pollux::sim {

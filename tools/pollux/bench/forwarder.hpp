@@ -3,7 +3,7 @@
 
 #include <deque>
 
-#include "backends/sim/channel.hpp"
+#include "backends/sim/wire.hpp"
 #include "bench/device_text.hpp"
 #include "common/slot_schedule.hpp"
 #include "pollux/pollux.hpp"

@@ -60,7 +60,7 @@ Card::Card(CardOptions options)
   transmit_.on_software_pause([this] { flow_.send_for_software(); });
   receive_.on_level([this](std::size_t bytes) { flow_.set_level(bytes); });
   for (unsigned number = 0; number < hw::kPools; ++number) {
-    functions_.push_back(std::make_unique<Function>(*this, number));
+    functions_.push_back(make_function(*this, number));
   }
   interrupts_.on_function_message([this](unsigned number, unsigned vector) { functions_[number]->message(vector); });
   registers_.on_write<hw::PVTCTRL>([this](std::uint32_t number, std::uint32_t value) {

@@ -110,84 +110,103 @@ std::optional<Extended> extended_register(std::uint32_t offset) noexcept {
   }
 }
 
+class CardFunction final : public Function {
+ public:
+  CardFunction(Card& card, unsigned number) : card_(card), number_(number) {}
+
+  [[nodiscard]] PciIdentity identity() const override {
+    PciIdentity identity = card_.identity();
+    identity.device = vf::kCards[0].id;
+    return identity;
+  }
+  [[nodiscard]] std::size_t bar_size(unsigned index) const override {
+    if (index == vf::kRegisterBar) return vf::kRegisterBytes;
+    return index == vf::kMsixBar ? MsixTable::kBarBytes : 0;
+  }
+  [[nodiscard]] std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept override {
+    if (!present() || bar_size(bar) == 0) return ~std::uint32_t{0};
+    return bar == vf::kMsixBar ? table_.read(offset) : read_register(offset);
+  }
+  void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept override {
+    if (bar == vf::kMsixBar) return write_table(offset, value);
+    if (present() && bar == vf::kRegisterBar && !card_.in_reset()) write_register(offset, value);
+  }
+  void set_dma(ModelDma* dma) noexcept override { card_.set_function_dma(number_, dma); }
+  void reset() noexcept override {
+    table_.reset();
+    if (present()) card_.reset_function(number_);
+  }
+  void advance(Duration /*now*/) noexcept override {}  // the card's time is the function's
+  [[nodiscard]] Duration next_event() const noexcept override { return Duration::max(); }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return kVectors; }
+  [[nodiscard]] MsixLayout msix_layout() const override {
+    return {.bar = pollux::hw::igbvf::kMsixBar, .pending = MsixTable::kPendingOffset};
+  }
+  void on_interrupt(std::function<void(unsigned vector)> handler) override { send_ = std::move(handler); }
+  [[nodiscard]] bool is_function() const noexcept override { return true; }
+
+  // The wire is the card's.
+  void on_transmit(WireHandler /*handler*/) override {}
+  void receive(std::span<const std::byte> /*frame*/) noexcept override {}
+  void set_carrier(bool /*present*/) noexcept override {}
+
+  void message(unsigned vector) override {
+    if (table_.request(vector) && send_) send_(vector);
+  }
+
+ private:
+  static constexpr unsigned kVectors = pollux::hw::igbvf::kMsixVectors;
+
+  [[nodiscard]] bool present() const noexcept { return card_.has_function(number_); }
+  [[nodiscard]] std::uint32_t place_in_card(std::uint32_t offset) const noexcept {
+    if (offset >= vf::VMBMEM::offset(0) && offset <= vf::VMBMEM::offset(vf::VMBMEM::kCount - 1)) {
+      return hw::VMBMEM::offset(number_ * vf::VMBMEM::kCount) + (offset - vf::VMBMEM::offset(0));
+    }
+    if (offset >= vf::EITR::offset(0) && offset <= vf::EITR::offset(vf::EITR::kCount - 1)) {
+      return hw::EITR::offset(Interrupts::first_vector(number_)) + (offset - vf::EITR::offset(0));
+    }
+    const std::uint32_t received = queue_place(pollux::hw::intel::kRxQueueRegisters, offset, number_);
+    return received != kNowhere ? received : queue_place(pollux::hw::intel::kTxQueueRegisters, offset, number_);
+  }
+  [[nodiscard]] std::uint32_t read_register(std::uint32_t offset) {
+    if (offset == vf::STATUS::offset()) return card_.registers().read(hw::STATUS::offset());
+    if (offset == vf::V2PMAILBOX::offset()) return card_.mailboxes().read(number_);
+    if (offset == vf::VTIVAR::offset()) return card_.interrupts().function_vectors(number_).queues;
+    if (offset == vf::VTIVAR_MISC::offset()) return card_.interrupts().function_vectors(number_).mailbox;
+    if (offset >= kCounters && offset < kCountersEnd) {
+      return card_.registers().read(hw::PVFGPRC::offset(number_) + (offset - kCounters));
+    }
+    if (const auto which = extended_register(offset); which) return card_.interrupts().read_function(number_, *which);
+    const std::uint32_t place = place_in_card(offset);
+    return place == kNowhere ? 0 : card_.registers().read(place);
+  }
+  void write_register(std::uint32_t offset, std::uint32_t value) {
+    if (offset == vf::CTRL::offset()) {
+      if (vf::CTRL::Value(value).has(vf::CTRL::RST)) card_.reset_function(number_);
+      return;
+    }
+    if (offset == vf::V2PMAILBOX::offset()) return card_.mailboxes().write(number_, value);
+    if (offset == vf::VTIVAR::offset()) return void(card_.interrupts().function_vectors(number_).queues = value);
+    if (offset == vf::VTIVAR_MISC::offset()) return void(card_.interrupts().function_vectors(number_).mailbox = value);
+    if (const auto which = extended_register(offset); which)
+      return card_.interrupts().write_function(number_, *which, value);
+    const std::uint32_t place = place_in_card(offset);
+    if (place != kNowhere) card_.registers().write(place, value);
+  }
+  void write_table(std::uint32_t offset, std::uint32_t value) {
+    if (const auto due = table_.write(offset, value); due) message(*due);
+  }
+
+  Card& card_;
+  unsigned number_;
+  std::function<void(unsigned)> send_;
+  MsixTable table_{kVectors};
+};
+
 }  // namespace
 
-Function::Function(Card& card, unsigned number) : card_(card), number_(number) {}
-
-PciIdentity Function::identity() const {
-  PciIdentity identity = card_.identity();
-  identity.device = vf::kCards[0].id;
-  return identity;
-}
-
-std::size_t Function::bar_size(unsigned index) const {
-  if (index == vf::kRegisterBar) return vf::kRegisterBytes;
-  return index == vf::kMsixBar ? MsixTable::kBarBytes : 0;
-}
-
-bool Function::present() const noexcept { return card_.has_function(number_); }
-
-std::uint32_t Function::read32(unsigned bar, std::uint32_t offset) noexcept {
-  if (!present() || bar_size(bar) == 0) return ~std::uint32_t{0};
-  return bar == vf::kMsixBar ? table_.read(offset) : read_register(offset);
-}
-
-void Function::write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept {
-  if (bar == vf::kMsixBar) return write_table(offset, value);
-  if (present() && bar == vf::kRegisterBar && !card_.in_reset()) write_register(offset, value);
-}
-
-void Function::set_dma(ModelDma* dma) noexcept { card_.set_function_dma(number_, dma); }
-
-void Function::reset() noexcept {
-  table_.reset();
-  if (present()) card_.reset_function(number_);
-}
-
-std::uint32_t Function::place_in_card(std::uint32_t offset) const noexcept {
-  if (offset >= vf::VMBMEM::offset(0) && offset <= vf::VMBMEM::offset(vf::VMBMEM::kCount - 1)) {
-    return hw::VMBMEM::offset(number_ * vf::VMBMEM::kCount) + (offset - vf::VMBMEM::offset(0));
-  }
-  if (offset >= vf::EITR::offset(0) && offset <= vf::EITR::offset(vf::EITR::kCount - 1)) {
-    return hw::EITR::offset(Interrupts::first_vector(number_)) + (offset - vf::EITR::offset(0));
-  }
-  const std::uint32_t received = queue_place(pollux::hw::intel::kRxQueueRegisters, offset, number_);
-  return received != kNowhere ? received : queue_place(pollux::hw::intel::kTxQueueRegisters, offset, number_);
-}
-
-std::uint32_t Function::read_register(std::uint32_t offset) {
-  if (offset == vf::STATUS::offset()) return card_.registers().read(hw::STATUS::offset());
-  if (offset == vf::V2PMAILBOX::offset()) return card_.mailboxes().read(number_);
-  if (offset == vf::VTIVAR::offset()) return card_.interrupts().function_vectors(number_).queues;
-  if (offset == vf::VTIVAR_MISC::offset()) return card_.interrupts().function_vectors(number_).mailbox;
-  if (offset >= kCounters && offset < kCountersEnd) {
-    return card_.registers().read(hw::PVFGPRC::offset(number_) + (offset - kCounters));
-  }
-  if (const auto which = extended_register(offset); which) return card_.interrupts().read_function(number_, *which);
-  const std::uint32_t place = place_in_card(offset);
-  return place == kNowhere ? 0 : card_.registers().read(place);
-}
-
-void Function::write_register(std::uint32_t offset, std::uint32_t value) {
-  if (offset == vf::CTRL::offset()) {
-    if (vf::CTRL::Value(value).has(vf::CTRL::RST)) card_.reset_function(number_);
-    return;
-  }
-  if (offset == vf::V2PMAILBOX::offset()) return card_.mailboxes().write(number_, value);
-  if (offset == vf::VTIVAR::offset()) return void(card_.interrupts().function_vectors(number_).queues = value);
-  if (offset == vf::VTIVAR_MISC::offset()) return void(card_.interrupts().function_vectors(number_).mailbox = value);
-  if (const auto which = extended_register(offset); which)
-    return card_.interrupts().write_function(number_, *which, value);
-  const std::uint32_t place = place_in_card(offset);
-  if (place != kNowhere) card_.registers().write(place, value);
-}
-
-void Function::message(unsigned vector) {
-  if (table_.request(vector) && send_) send_(vector);
-}
-
-void Function::write_table(std::uint32_t offset, std::uint32_t value) {
-  if (const auto due = table_.write(offset, value); due) message(*due);
+std::unique_ptr<Function> make_function(Card& card, unsigned number) {
+  return std::make_unique<CardFunction>(card, number);
 }
 
 }  // namespace pollux::models::igb
