@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "drivers/intel/igb/card_filter.hpp"
+#include "drivers/intel/igb/flow_filters.hpp"
 #include "fuzz/require.hpp"
 #include "net/flow/match_fields.hpp"
 #include "pollux/mem/context.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Pause frames: what is negotiated, what the registers say, and that a pause holds a sender back without a loss.
-#include "drivers/intel/igb/flow_control.hpp"
+#include "drivers/intel/igb/link.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/card_filter.hpp"
+#include "drivers/intel/igb/flow_filters.hpp"
 
 #include <algorithm>
 #include <span>

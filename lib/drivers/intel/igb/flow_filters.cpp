@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "drivers/intel/igb/card_filter.hpp"
 #include "pollux/net/packet/ip.hpp"
 
 namespace pollux::drivers::igb {

@@ -9,15 +9,37 @@
 #include <span>
 #include <vector>
 
+#include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/mailbox.hpp"
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/tx_rate.hpp"
+#include "hw/intel/igbvf/registers.hpp"
 #include "net/frame_size.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/virtual_functions.hpp"
 
 namespace pollux::drivers::igb {
+
+/// A message of a mailbox. No call for mailboxes waits, since a virtual function could make it wait.
+using MailboxWords = std::array<std::uint32_t, hw::igbvf::kMessageWords>;
+
+/// What has happened since the last call; one bit per virtual function.
+struct MailboxEvents {
+  std::uint32_t resets = 0;
+  std::uint32_t requests = 0;
+  std::uint32_t acknowledgements = 0;
+};
+/// Reads and clears the events of the first `count` functions.
+[[nodiscard]] MailboxEvents take_mailbox_events(const Card& card, unsigned count);
+/// Whether this function was reset since the events were taken. Clears that event alone.
+[[nodiscard]] bool take_reset(const Card& card, unsigned function);
+
+/// Reads the message of a function and acknowledges it. nullopt: the function holds the memory, and does not release it
+/// when told to; or the card was removed.
+[[nodiscard]] std::optional<MailboxWords> read_message(const Card& card, unsigned function);
+
+/// Sends 1 to 16 words, which replace what the mailbox holds. Returns false if the function holds the memory.
+bool write_message(const Card& card, unsigned function, std::span<const std::uint32_t> words);
 
 /// The virtual functions of a port: writes their settings to the card, and answers their requests. Without functions it
 /// accesses no register. Function n has pool n; the port has the pool after the last function's.

@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/igb/semaphore.hpp"
+#include "hw/intel/igb/nvm.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::drivers::igb {
@@ -27,5 +30,51 @@ inline constexpr Duration kPauseForOthers = milliseconds(10);
 /// RAL[0] and RAH[0] at reset, otherwise the one in the NVM's words. An invalid address is replaced by a random,
 /// locally administered one, with a warning. Call it after a reset. Errors: device_removed, timeout.
 [[nodiscard]] Result<MacAddress> permanent_mac(const Card& card);
+
+/// The serial EEPROM at the pins of EECD, which this object has for itself until it is destroyed. Others wait
+/// meanwhile: destroy it after less than a second (SharedResource).
+class NvmPins {
+ public:
+  /// Acquires Shared::nvm, then the pins. Errors: those of SharedResource::acquire; timeout (EECD.GNT).
+  [[nodiscard]] static Result<NvmPins> acquire(const Card& card);
+  NvmPins(NvmPins&&) = default;
+  NvmPins& operator=(NvmPins&&) = delete;
+  ~NvmPins();
+
+  [[nodiscard]] static hw::igb::eeprom::Geometry geometry(const Card& card);
+
+  /// Errors of all: device_removed, timeout (the EEPROM stays busy).
+  [[nodiscard]] Result<std::uint8_t> status();
+  [[nodiscard]] Result<std::vector<std::uint16_t>> read(std::uint32_t first, std::uint32_t count);
+  /// Writes words of one page, and waits until they are written. It does not read them back. Error device_fault: the
+  /// EEPROM does not enable writing.
+  [[nodiscard]] Result<void> write_page(std::uint32_t first, std::span<const std::uint16_t> words);
+  /// Writes the bits of eeprom::kProtection. Errors: as write_page.
+  [[nodiscard]] Result<void> write_status(std::uint8_t status);
+
+ private:
+  /// Holds EECD.REQ; the moved-from one does not.
+  struct Request {
+    const Card* card = nullptr;
+    explicit Request(const Card& owner) noexcept : card(&owner) {}
+    Request(Request&& other) noexcept : card(std::exchange(other.card, nullptr)) {}
+  };
+
+  NvmPins(const Card& card, SharedResource resource);
+
+  void drive(reg::EECD::Value pins);
+  void select(bool low);
+  void shift_out(std::uint32_t value, unsigned bits);
+  [[nodiscard]] std::uint32_t shift_in(unsigned bits);
+  void begin(std::uint8_t instruction);
+  void send_address(std::uint8_t instruction, std::uint32_t word);
+  [[nodiscard]] Result<void> wait_ready();
+  [[nodiscard]] Result<void> enable_writing();
+
+  SharedResource resource_;  // released after the pins
+  Request request_;
+  hw::igb::eeprom::Geometry geometry_;
+  reg::EECD::Value pins_;  // as last written
+};
 
 }  // namespace pollux::drivers::igb

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "drivers/intel/igb/nvm.hpp"
-#include "drivers/intel/igb/nvm_pins.hpp"
 #include "hw/intel/igb/nvm.hpp"
 
 namespace pollux::drivers::igb {

@@ -15,7 +15,6 @@
 #include "drivers/intel/igb/led.hpp"
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm_control.hpp"
-#include "drivers/intel/igb/packet_buffers.hpp"
 #include "drivers/intel/igb/pools.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"

@@ -5,9 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/igb/flow_control.hpp"
 #include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/mdio.hpp"
 #include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/semaphore.hpp"

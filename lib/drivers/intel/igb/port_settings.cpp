@@ -15,7 +15,6 @@
 #include "net/settings_check.hpp"
 
 namespace pollux::drivers::igb {
-
 namespace {
 
 /// The features of an 82576 that exclude each other.

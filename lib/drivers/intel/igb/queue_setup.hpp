@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "net/validated_config.hpp"
+#include "pollux/net/port_config.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/settings.hpp"
 
@@ -58,5 +60,32 @@ void enable_hash(const Card& card);
 
 /// Spreads frames as `config` says, whose table is filled. `in_pools`: between the queues of each pool.
 void write_rss(const Card& card, const RssConfig& config, bool in_pools);
+
+/// [I-PACKETBUFFER] The sizes that the packet buffers may have.
+[[nodiscard]] PacketBufferLimits packet_buffer_limits(const hw::igb::CardTraits& card) noexcept;
+
+/// The sizes of a card's packet buffers. A port whose configurations leave them as they are accesses no register for
+/// them. `card` outlives the object.
+class PacketBufferSizes {
+ public:
+  explicit PacketBufferSizes(const Card& card) noexcept : card_(card) {}
+
+  /// Sets the sizes. A size of 0 is the one that the card had before the first change. While nothing is received or
+  /// sent, since no source says what happens to frames in the buffers.
+  void write(const PacketBuffers& sizes);
+  /// Sets the sizes that the card had before the first change, if there was one.
+  void restore() { write({}); }
+  /// The size of the receive buffer once `sizes` are set. 0: the card was removed.
+  [[nodiscard]] std::uint32_t receive_bytes(const PacketBuffers& sizes) const;
+
+ private:
+  struct Initial {
+    reg::RXPBS::Value receive;
+    reg::TXPBS::Value transmit;
+  };
+
+  const Card& card_;
+  std::optional<Initial> initial_;  // since the first change
+};
 
 }  // namespace pollux::drivers::igb
