@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "mem/arena.hpp"
+#include "mem/dma_registry.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "mem/iova_space.hpp"
+#include "mem/dma_registry.hpp"
 
 #include <fmt/format.h>
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/compiler.hpp"
-#include "net/processor.hpp"
+#include "net/burst_mode.hpp"
 
 namespace pollux {
 namespace {

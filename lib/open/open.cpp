@@ -1,12 +1,154 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/open.hpp"
 
+#include <algorithm>
+#include <array>
+#include <functional>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "backends/vfio/open_vfio.hpp"
 #include "open/registry.hpp"
 #include "open/uri_schemes.hpp"
+#include "pollux/pci/address.hpp"
 
 namespace pollux {
+
+std::optional<Uri> Uri::parse(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const std::string_view scheme = text.substr(0, colon);
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto may_follow = [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+  };
+  if (!is_letter(scheme.front()) || !std::all_of(scheme.begin(), scheme.end(), may_follow)) return std::nullopt;
+  return Uri{.scheme = scheme, .which = text.substr(colon + 1)};
+}
+
+std::optional<WrapUri> WrapUri::parse(std::string_view text, const std::function<bool(std::string_view text)>& is_uri) {
+  for (auto comma = text.find(','); comma != std::string_view::npos; comma = text.find(',', comma + 1)) {
+    const std::string_view inner = text.substr(comma + 1);
+    if (comma != 0 && is_uri(inner)) return WrapUri{.argument = text.substr(0, comma), .inner = inner};
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+std::string scheme_hint(const std::vector<Scheme>& schemes) {
+  std::vector<std::string_view> examples;
+  for (const Scheme& scheme : schemes) examples.push_back(scheme.example);
+  return fmt::format("write {}", fmt::join(examples, "; or "));
+}
+
+/// Whether `text` is a PCI address, with or without an access mode: "0000:01:00.0?via=group".
+bool is_pci_address(std::string_view text) { return pci::Address::parse(text.substr(0, text.find('?'))).has_value(); }
+
+struct Target {
+  Scheme scheme;
+  std::string_view which;
+};
+
+/// The names of the laboratory's schemes, which a program with the core alone does not have.
+constexpr std::array kLaboratory{"sim", "qtest", "record", "fault", "replay", "pcap"};
+
+Result<Target> resolve(const Registry& registry, std::string_view uri) {
+  const auto parts = Uri::parse(uri);
+  if (!parts) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' is neither SCHEME:ARGUMENT nor a PCI address", uri),
+                scheme_hint(registry.schemes()));
+  }
+  const auto scheme = registry.find_scheme(parts->scheme);
+  if (!scheme) {
+    const bool is_known = std::find(kLaboratory.begin(), kLaboratory.end(), parts->scheme) != kLaboratory.end();
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}': unknown scheme '{}'", uri, parts->scheme),
+                is_known ? "link the component pollux::laboratory, and call add_laboratory(context)"
+                         : scheme_hint(registry.schemes()));
+  }
+  if (parts->which.empty() && scheme->argument == Scheme::Argument::required) {
+    return fail(ErrorCode::invalid_argument, fmt::format("'{}' has nothing after the colon", uri),
+                fmt::format("write {}", scheme->example));
+  }
+  return Target{*scheme, parts->which};
+}
+
+std::optional<WrapUri> split(const Registry& registry, std::string_view text) {
+  return WrapUri::parse(text, [&](std::string_view inner) {
+    if (is_pci_address(inner)) return true;
+    const auto uri = Uri::parse(inner);
+    return uri && registry.find_scheme(uri->scheme);
+  });
+}
+
+/// Devices around a device. Each is opened by a call within the call for the one around it.
+constexpr unsigned kMaxWrapped = 16;
+
+/// Whether more devices than that are wrapped around each other.
+bool is_too_deep(const Registry& registry, Target target) {
+  for (unsigned depth = 0; std::holds_alternative<Scheme::WrapDevice>(target.scheme.open); ++depth) {
+    if (depth == kMaxWrapped) return true;
+    const auto parts = split(registry, target.which);
+    if (!parts || is_pci_address(parts->inner)) return false;
+    const auto inner = resolve(registry, parts->inner);
+    if (!inner) return false;
+    target = *inner;
+  }
+  return false;
+}
+
+Result<std::unique_ptr<Device>> open_wrapped(Context& context, const Target& target, Scheme::WrapDevice wrap) {
+  const Registry& registry = context.service<Registry>();
+  if (is_too_deep(registry, target)) {
+    return fail(ErrorCode::invalid_argument, "too many devices are wrapped around each other",
+                fmt::format("write at most {} of record: and fault: before a device", kMaxWrapped));
+  }
+  const auto parts = split(registry, target.which);
+  if (!parts) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("'{}:{}' does not name the device to wrap", target.scheme.name, target.which),
+                fmt::format("write {}", target.scheme.example));
+  }
+  auto inner = open_device(context, parts->inner);
+  if (!inner) return inner;
+  return wrap(context, parts->argument, *std::move(inner));
+}
+
+Result<std::unique_ptr<Device>> open_named_device(Context& context, const Target& target) {
+  if (const auto* open = std::get_if<Scheme::OpenDevice>(&target.scheme.open)) return (*open)(context, target.which);
+  if (const auto* wrap = std::get_if<Scheme::WrapDevice>(&target.scheme.open))
+    return open_wrapped(context, target, *wrap);
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("'{}:{}' is a software port, not a device", target.scheme.name, target.which),
+              "name a device here, such as sim:0");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> open_device(Context& context, std::string_view uri) {
+  // Check for a PCI address first, because "ab:00.0" also looks like a URI with a scheme.
+  if (is_pci_address(uri)) return vfio::open_vfio(context, uri);
+  auto target = resolve(context.service<Registry>(), uri);
+  if (!target) return pass_on(std::move(target));
+  return open_named_device(context, *target);
+}
+
+Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri) {
+  if (!is_pci_address(uri)) {
+    auto target = resolve(context.service<Registry>(), uri);
+    if (!target) return pass_on(std::move(target));
+    if (const auto* open = std::get_if<Scheme::OpenDriver>(&target->scheme.open))
+      return (*open)(context, target->which);
+  }
+  auto device = open_device(context, uri);
+  if (!device) return pass_on(std::move(device));
+  return probe_driver(context, *std::move(device));
+}
+
 namespace {
 
 Result<Port> start(Result<Port> port, const PortConfig& config) {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backends/vfio/container.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -14,7 +14,6 @@
 #include <mutex>
 #include <set>
 
-#include "backends/vfio/container.hpp"
 #include "backends/vfio/kernel.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/base/error.hpp"

@@ -19,7 +19,7 @@
 
 #include "fake_huge_pages.hpp"
 #include "machine.hpp"
-#include "mem/arena.hpp"
+#include "mem/dma_registry.hpp"
 
 namespace pollux {
 namespace {

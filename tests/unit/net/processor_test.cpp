@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "net/processor.hpp"
+#include "net/burst_mode.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 
 #include <cerrno>
 
-#include "backends/vfio/container.hpp"
+#include "backends/vfio/device_access.hpp"
 #include "fixture.hpp"
 
 namespace pollux::vfio::test {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "models/intel/igb/function.hpp"
 
 #include <optional>
 
