@@ -22,16 +22,14 @@ namespace pollux::null {
 namespace {
 
 /// Returns copies of a frame, or no frames if it is empty.
-class RxQueue final : public pollux::RxQueue {
+class NullRxQueue final : public RxQueue {
  public:
   /// `frame` outlives the queue.
-  explicit RxQueue(const std::vector<std::uint8_t>& frame) : pollux::RxQueue(&burst), frame_(frame) {
-    allow_sleeping();
-  }
+  explicit NullRxQueue(const std::vector<std::uint8_t>& frame) : RxQueue(&burst), frame_(frame) { allow_sleeping(); }
 
  private:
-  static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-    auto& queue = static_cast<RxQueue&>(base);
+  static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+    auto& queue = static_cast<NullRxQueue&>(base);
     if (queue.frame_.empty()) return 0;
     std::uint32_t made = 0;
     while (made < limit) {
@@ -49,13 +47,13 @@ class RxQueue final : public pollux::RxQueue {
 };
 
 /// Counts frames as sent and frees them.
-class TxQueue final : public pollux::TxQueue {
+class NullTxQueue final : public TxQueue {
  public:
-  TxQueue() noexcept : pollux::TxQueue(&burst) {}
+  NullTxQueue() noexcept : TxQueue(&burst) {}
 
  private:
-  static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-    auto& queue = static_cast<TxQueue&>(base);
+  static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+    auto& queue = static_cast<NullTxQueue&>(base);
     for (std::uint32_t i = 0; i < count; ++i) {
       if (queue.reject(mbufs[i])) continue;
       queue.count_sent(mbufs[i]->packet_length());
@@ -94,8 +92,8 @@ class NullPort final : public ports::Port {
 
  private:
   std::vector<std::uint8_t> frame_;
-  std::deque<RxQueue> rx_;
-  std::array<TxQueue, kQueues> tx_;
+  std::deque<NullRxQueue> rx_;
+  std::array<NullTxQueue, kQueues> tx_;
 };
 
 /// A broadcast frame of `bytes` bytes including FCS, from `source`. The result has no FCS.

@@ -30,15 +30,11 @@ constexpr std::array<std::uint8_t, 6> kNoDestination{};
 
 /// Receives the frames of a file. While the pool is exhausted, the next frame waits. `alarm` wakes a sleeping program
 /// when the next frame is due; null: frames come as fast as the queue is polled.
-class RxQueue final : public pollux::RxQueue {
+class PcapRxQueue final : public RxQueue {
  public:
-  RxQueue(const RxFilter& filter, Clock& clock, std::optional<CaptureFileReader> reader, std::unique_ptr<Alarm> alarm,
-          bool loop)
-      : pollux::RxQueue(&burst, &filter),
-        clock_(clock),
-        reader_(std::move(reader)),
-        alarm_(std::move(alarm)),
-        loop_(loop) {
+  PcapRxQueue(const RxFilter& filter, Clock& clock, std::optional<CaptureFileReader> reader,
+              std::unique_ptr<Alarm> alarm, bool loop)
+      : RxQueue(&burst, &filter), clock_(clock), reader_(std::move(reader)), alarm_(std::move(alarm)), loop_(loop) {
     allow_sleeping(alarm_ != nullptr ? alarm_->event_fd() : -1);
   }
 
@@ -51,8 +47,8 @@ class RxQueue final : public pollux::RxQueue {
   }
 
  private:
-  static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-    auto& queue = static_cast<RxQueue&>(base);
+  static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+    auto& queue = static_cast<PcapRxQueue&>(base);
     if (!queue.reader_) return 0;
     queue.rewound_ = false;
     const Time now = queue.alarm_ != nullptr ? queue.clock_.now() : Time(0);
@@ -144,10 +140,10 @@ class RxQueue final : public pollux::RxQueue {
 };
 
 /// Writes frames to a file and completes their checksums. Drops all frames if there is no file.
-class TxQueue final : public pollux::TxQueue {
+class PcapTxQueue final : public TxQueue {
  public:
-  TxQueue(Clock& clock, std::optional<files::CaptureFileWriter> writer) noexcept
-      : pollux::TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
+  PcapTxQueue(Clock& clock, std::optional<files::CaptureFileWriter> writer) noexcept
+      : TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
 
   /// Closes the file. Call it with the queue closed.
   void end() noexcept {
@@ -160,8 +156,8 @@ class TxQueue final : public pollux::TxQueue {
   }
 
  private:
-  static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-    auto& queue = static_cast<TxQueue&>(base);
+  static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+    auto& queue = static_cast<PcapTxQueue&>(base);
     if (count == 0) return 0;
     const Duration now = queue.clock_.now();
     std::uint64_t frames = 0;
@@ -244,8 +240,8 @@ class PcapPort final : public ports::Port {
     log_once(tx_.failure(), output_logged_);
   }
 
-  RxQueue rx_;
-  TxQueue tx_;
+  PcapRxQueue rx_;
+  PcapTxQueue tx_;
   bool input_logged_ = false;
   bool output_logged_ = false;
 };

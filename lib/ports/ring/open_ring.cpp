@@ -93,9 +93,9 @@ class RingPort final : public ports::Port {
     const std::lock_guard guard(pair_->control);
     pair_->started[end_] = false;
     for (FrameRing& ring : pair_->rings[end_]) ring.close();
-    for (RxQueue& queue : rx_) queue.drain();
+    for (RingRxQueue& queue : rx_) queue.drain();
     if (pair_->started[pair_->other(end_)]) return;
-    for (TxQueue& queue : tx_) queue.reclaim();
+    for (RingTxQueue& queue : tx_) queue.reclaim();
   }
 
   void close() override { pairs_.detach(name_, end_); }
@@ -108,8 +108,8 @@ class RingPort final : public ports::Port {
   std::shared_ptr<RingPair> pair_;
   std::string name_;
   unsigned end_;
-  std::deque<RxQueue> rx_;
-  std::deque<TxQueue> tx_;
+  std::deque<RingRxQueue> rx_;
+  std::deque<RingTxQueue> tx_;
 };
 
 bool is_name(std::string_view name) {

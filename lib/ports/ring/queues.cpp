@@ -67,7 +67,7 @@ bool is_shared(const Mbuf& frame) noexcept {
 }  // namespace
 
 // The mbuf to return for a frame: the frame itself, or a copy if its bytes are shared. nullptr if the copy failed.
-Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
+Mbuf* RingRxQueue::receive(Mbuf& frame) noexcept {
   if (!is_shared(frame)) [[likely]] {
     MbufAccess::set_port(frame, port());
     return &frame;
@@ -78,7 +78,7 @@ Mbuf* RxQueue::receive(Mbuf& frame) noexcept {
 }
 
 // Receives one frame. Returns null with `is_done` if it was dropped, or without it if there is no mbuf for a copy.
-POLLUX_NOINLINE Mbuf* RxQueue::receive_slow(Mbuf& frame, bool& is_done) noexcept {
+POLLUX_NOINLINE Mbuf* RingRxQueue::receive_slow(Mbuf& frame, bool& is_done) noexcept {
   const auto destination = destination_of(frame);
   const std::uint32_t bytes = frame.packet_length();
   is_done = true;
@@ -95,7 +95,7 @@ POLLUX_NOINLINE Mbuf* RxQueue::receive_slow(Mbuf& frame, bool& is_done) noexcept
 
 // Marks the frames at the front of `frames` that need nothing else. A direct, single-segment mbuf, which the sender's
 // check has found to hold an Ethernet header, needs no look at its chain or its sharers.
-POLLUX_ALWAYS_INLINE RxQueue::CommonRun RxQueue::receive_common(std::span<Mbuf* const> frames) const noexcept {
+POLLUX_ALWAYS_INLINE RingRxQueue::CommonRun RingRxQueue::receive_common(std::span<Mbuf* const> frames) const noexcept {
   const CommonFilter filter(this->filter());
   const std::uint16_t origin = port();
   if (origin > Mbuf::kNoPort) __builtin_unreachable();  // `setup` has seen to that; so set_port need not, each time
@@ -112,8 +112,8 @@ POLLUX_ALWAYS_INLINE RxQueue::CommonRun RxQueue::receive_common(std::span<Mbuf* 
   return {.frames = static_cast<std::uint32_t>(at - frames.begin()), .bytes = bytes};
 }
 
-std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  auto& queue = static_cast<RxQueue&>(base);
+std::uint32_t RingRxQueue::burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<RingRxQueue&>(base);
   // Dropped frames count towards the limit, too.
   const std::uint32_t most = queue.ring_.peek({out, limit});
   std::uint32_t received = 0;
@@ -140,20 +140,21 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
 
 // The sender stores a frame and reads the flag without a fence between the two. So this thread pays for the barrier:
 // after it either the frame is visible here, or the sender sees the flag.
-bool RxQueue::watch() noexcept {
+bool RingRxQueue::watch() noexcept {
   ring_.arm();
   barrier_on_all_threads(clock_);
   return ring_.is_empty();
 }
 
-void RxQueue::drain() noexcept {
+void RingRxQueue::drain() noexcept {
   ring_.drain(
       [this](const Mbuf& frame) { drop(&RxDrops::stopped, destination_of(frame).data(), frame.packet_length()); });
 }
 
 // The frames at the front of `frames`, at most `most`, that are direct, single-segment mbufs of the cache's pool, and
 // long enough. As on cards' fast path, one comparison covers length, pool and `special`.
-POLLUX_ALWAYS_INLINE TxQueue::PlainRun TxQueue::plain_run(Mbuf* const* frames, std::uint32_t most) const noexcept {
+POLLUX_ALWAYS_INLINE RingTxQueue::PlainRun RingTxQueue::plain_run(Mbuf* const* frames,
+                                                                  std::uint32_t most) const noexcept {
   constexpr std::uint32_t kMaxExcess = std::numeric_limits<std::uint16_t>::max() - kEthernetHeaderBytes;
   const std::uint32_t shortest = this->shortest();
   std::uint64_t bytes = 0;
@@ -171,7 +172,7 @@ POLLUX_ALWAYS_INLINE TxQueue::PlainRun TxQueue::plain_run(Mbuf* const* frames, s
 }
 
 // Enqueues or drops one frame that is not plain. Returns whether it is in the ring.
-POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame, bool is_open) noexcept {
+POLLUX_NOINLINE bool RingTxQueue::send_slow(Mbuf* frame, bool is_open) noexcept {
   if (reject(frame)) return false;
   if (!is_open) {
     drop(*frame, &TxDrops::no_receiver);
@@ -182,8 +183,8 @@ POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame, bool is_open) noexcept {
   return true;
 }
 
-std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  auto& queue = static_cast<TxQueue&>(base);
+std::uint32_t RingTxQueue::burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<RingTxQueue&>(base);
   FrameRing::Room room = queue.ring_.room(count);
   std::uint32_t taken = 0;
   while (taken < count) {
@@ -204,7 +205,7 @@ std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uin
   return taken;
 }
 
-void TxQueue::reclaim() noexcept {
+void RingTxQueue::reclaim() noexcept {
   ring_.drain([this](const Mbuf& frame) { count_unsent(frame.packet_length(), &TxDrops::no_receiver); });
 }
 

@@ -108,17 +108,17 @@ struct RingPair {
 
 /// Receives frames from a ring. It returns the sender's mbufs. A frame with shared bytes is copied, because the
 /// receiver may write to a frame. If the pool is exhausted, such a frame waits in the ring.
-class RxQueue final : public pollux::RxQueue {
+class RingRxQueue final : public RxQueue {
  public:
   /// `clock`: see barrier_on_all_threads.
-  RxQueue(const RxFilter& filter, FrameRing& ring, Clock& clock)
-      : pollux::RxQueue(&burst, &filter, ring.wake_event()), ring_(ring), clock_(clock) {}
+  RingRxQueue(const RxFilter& filter, FrameRing& ring, Clock& clock)
+      : RxQueue(&burst, &filter, ring.wake_event()), ring_(ring), clock_(clock) {}
 
   /// Drops all waiting frames. Call it with the queue closed.
   void drain() noexcept;
 
  private:
-  static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   [[nodiscard]] bool watch() noexcept override;
   void unwatch() noexcept override { ring_.disarm(); }
   [[nodiscard]] Mbuf* receive(Mbuf& frame) noexcept;
@@ -135,15 +135,15 @@ class RxQueue final : public pollux::RxQueue {
 };
 
 /// Sends frames to a ring.
-class TxQueue final : public pollux::TxQueue {
+class RingTxQueue final : public TxQueue {
  public:
-  explicit TxQueue(FrameRing& ring) noexcept : pollux::TxQueue(&burst), ring_(ring) {}
+  explicit RingTxQueue(FrameRing& ring) noexcept : TxQueue(&burst), ring_(ring) {}
 
   /// Drops the frames that are still in the ring. Call it with this queue and the receiving queue closed.
   void reclaim() noexcept;
 
  private:
-  static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   /// Frames that can be sent as they are, and the sum of their lengths.
   struct PlainRun {
     std::uint32_t frames = 0;

@@ -108,8 +108,8 @@ class TapPort final : public ports::Port, private KernelInterface {
   std::array<CapabilityEntry, 1> capabilities_{offer<KernelInterface>(*this)};
   Interface interface_;
   bool superframes_;
-  RxQueue rx_;
-  TxQueue tx_;
+  TapRxQueue rx_;
+  TapTxQueue tx_;
 };
 
 }  // namespace

@@ -27,14 +27,14 @@ constexpr std::uint16_t kUdpChecksum = 6;   // RFC 768
 
 }  // namespace
 
-void RxQueue::give_back_from(std::size_t first) noexcept {
+void TapRxQueue::give_back_from(std::size_t first) noexcept {
   for (std::size_t i = first; i < reserved_; ++i) give_back(*segments_[i]);
   reserved_ = 0;
 }
 
 // Allocates mbufs for `bytes`, or as many as one frame may have. If the pool is exhausted, returns false and keeps
 // none.
-bool RxQueue::reserve(std::uint32_t bytes) noexcept {
+bool TapRxQueue::reserve(std::uint32_t bytes) noexcept {
   for (room_ = 0; room_ < bytes && reserved_ < kMaxSegments;) {
     Mbuf* const segment = allocate();
     if (segment == nullptr) {
@@ -48,7 +48,7 @@ bool RxQueue::reserve(std::uint32_t bytes) noexcept {
 }
 
 // Reads a frame. Returns its length in bytes; 0 if there is none.
-std::int64_t RxQueue::read_frame() noexcept {
+std::int64_t TapRxQueue::read_frame() noexcept {
   std::array<iovec, kMaxSegments + 2> parts;
   parts[0] = {.iov_base = &header_, .iov_len = kHeaderBytes};
   for (std::size_t i = 0; i < reserved_; ++i) {
@@ -65,7 +65,7 @@ std::int64_t RxQueue::read_frame() noexcept {
 }
 
 // Checks, filters and counts a frame. Its first segment is at `start`. Returns false if it was counted as dropped.
-bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexcept {
+bool TapRxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexcept {
   const bool needs_checksum = (header_.flags & VirtioNetHeader::kNeedsChecksum) != 0;
   if (needs_checksum && std::uint32_t{header_.checksum_start} + header_.checksum_offset + 2 > bytes) {
     drop(&RxDrops::bad_offload, start, bytes);
@@ -80,13 +80,13 @@ bool RxQueue::admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexce
 }
 
 // Sets the frame's metadata and checksum request from the header that the kernel sent with it.
-void RxQueue::attach_metadata(Mbuf& frame) const noexcept {
+void TapRxQueue::attach_metadata(Mbuf& frame) const noexcept {
   header_.attach_to(frame);
   if ((header_.flags & VirtioNetHeader::kNeedsChecksum) != 0) request_checksum(frame, header_);
 }
 
 // Chains the segments of a frame of `bytes` bytes, and frees those that it does not need.
-MbufPtr RxQueue::build_frame(std::uint32_t bytes) noexcept {
+MbufPtr TapRxQueue::build_frame(std::uint32_t bytes) noexcept {
   MbufPtr frame;
   std::size_t used = 0;
   for (std::uint32_t left = bytes; left != 0; ++used) {
@@ -106,7 +106,7 @@ MbufPtr RxQueue::build_frame(std::uint32_t bytes) noexcept {
 
 // Makes a frame that requests segmentation. The result is empty if the frame was counted as dropped. What the kernel
 // says about its headers is checked as what a stranger says would be.
-MbufPtr RxQueue::build_superframe(std::uint32_t bytes) noexcept {
+MbufPtr TapRxQueue::build_superframe(std::uint32_t bytes) noexcept {
   const std::uint8_t* const start = segments_[0]->data();
   const std::uint32_t in_first = std::min(bytes, segments_[0]->tailroom());
   const auto request = superframe_request(header_, {start, in_first});
@@ -132,8 +132,8 @@ MbufPtr RxQueue::build_superframe(std::uint32_t bytes) noexcept {
   return frame;
 }
 
-std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  auto& queue = static_cast<RxQueue&>(base);
+std::uint32_t TapRxQueue::burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<TapRxQueue&>(base);
   queue.saw_empty_ = false;
   std::uint32_t received = 0;
   // Dropped frames count towards the limit, too.
@@ -161,7 +161,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
 
 // The interface's own descriptor is readable while the kernel has frames for it. So if a burst has just found none, a
 // frame that has come since wakes the program, and poll(2) would say nothing more.
-bool RxQueue::watch() noexcept {
+bool TapRxQueue::watch() noexcept {
   if (!std::exchange(saw_empty_, false)) {
     pollfd waiting{descriptor_, POLLIN, 0};
     if (::poll(&waiting, 1, 0) == 1) {
@@ -175,7 +175,7 @@ bool RxQueue::watch() noexcept {
   return true;
 }
 
-void RxQueue::drain() noexcept {
+void TapRxQueue::drain() noexcept {
   constexpr int kMaxFrames = 4096;  // more than the kernel's queue; bounds the loop if the carrier stays on
   std::vector<std::uint8_t> frame(65536);
   for (int i = 0; i < kMaxFrames; ++i) {
@@ -188,7 +188,7 @@ void RxQueue::drain() noexcept {
 }
 
 // Returns 0 or errno.
-int TxQueue::write_frame(Mbuf& frame) noexcept {
+int TapTxQueue::write_frame(Mbuf& frame) noexcept {
   if ((frame.tx_offload().flags & kSegmentation) != 0) return write_superframe(frame);
   if (frame.has_partial_checksum()) return write_partial(frame);
   VirtioNetHeader header;
@@ -206,7 +206,7 @@ int TxQueue::write_frame(Mbuf& frame) noexcept {
 }
 
 // Returns 0 or errno. It does not change the frame, because the frame may be sent again and its bytes may be shared.
-int TxQueue::write_partial(const Mbuf& frame) noexcept {
+int TapTxQueue::write_partial(const Mbuf& frame) noexcept {
   const std::span<std::uint8_t> whole(scratch_.data(), frame.copy_out(0, scratch_));
   const TxOffload request = frame.tx_offload();
   TxOffload ours = request;
@@ -231,7 +231,7 @@ int TxQueue::write_partial(const Mbuf& frame) noexcept {
 }
 
 // Returns 0 or errno. Only the headers are copied, since they change.
-int TxQueue::write_superframe(Mbuf& frame) noexcept {
+int TapTxQueue::write_superframe(Mbuf& frame) noexcept {
   const TxOffload request = frame.tx_offload();
   const std::uint32_t bytes = request.l4_offset() + request.l4;
   const std::span<std::uint8_t> headers(scratch_.data(), frame.copy_out(0, {scratch_.data(), bytes}));
@@ -247,8 +247,8 @@ int TxQueue::write_superframe(Mbuf& frame) noexcept {
   return ::writev(descriptor_, parts.data(), count) >= 0 ? 0 : errno;
 }
 
-std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  auto& queue = static_cast<TxQueue&>(base);
+std::uint32_t TapTxQueue::burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<TapTxQueue&>(base);
   std::uint32_t taken = 0;
   for (; taken < count; ++taken) {
     Mbuf& frame = *mbufs[taken];

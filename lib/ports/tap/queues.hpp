@@ -14,11 +14,11 @@ namespace pollux::tap {
 
 /// Reads frames that the kernel sends on the interface, one system call each. While the pool is exhausted, frames wait
 /// in the kernel's queue. Partial checksums of the kernel stay partial in the mbuf.
-class RxQueue final : public pollux::RxQueue {
+class TapRxQueue final : public RxQueue {
  public:
   /// `superframes`: the kernel may send frames that request segmentation.
-  RxQueue(const RxFilter& filter, int descriptor, bool superframes)
-      : pollux::RxQueue(&burst, &filter), descriptor_(descriptor), superframes_(superframes) {
+  TapRxQueue(const RxFilter& filter, int descriptor, bool superframes)
+      : RxQueue(&burst, &filter), descriptor_(descriptor), superframes_(superframes) {
     allow_sleeping(descriptor);
   }
 
@@ -31,7 +31,7 @@ class RxQueue final : public pollux::RxQueue {
   static constexpr std::size_t kMaxSegments = 255;
 
   [[nodiscard]] bool watch() noexcept override;
-  static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   [[nodiscard]] bool reserve(std::uint32_t bytes) noexcept;
   [[nodiscard]] std::int64_t read_frame() noexcept;
   [[nodiscard]] bool admit_frame(const std::uint8_t* start, std::uint32_t bytes) noexcept;
@@ -55,12 +55,12 @@ class RxQueue final : public pollux::RxQueue {
 /// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,
 /// and frames that request segmentation, and computes other checksums. A frame whose metadata says that its checksum is
 /// good carries VIRTIO_NET_HDR_F_DATA_VALID; Linux 6.18 ignores that and checks again.
-class TxQueue : public pollux::TxQueue {
+class TapTxQueue : public TxQueue {
  public:
-  explicit TxQueue(int descriptor) noexcept : pollux::TxQueue(&burst), descriptor_(descriptor) {}
+  explicit TapTxQueue(int descriptor) noexcept : TxQueue(&burst), descriptor_(descriptor) {}
 
  private:
-  static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   [[nodiscard]] int write_frame(Mbuf& frame) noexcept;
   [[nodiscard]] int write_partial(const Mbuf& frame) noexcept;
   [[nodiscard]] int write_superframe(Mbuf& frame) noexcept;

@@ -82,7 +82,7 @@ TEST_F(CardReceive, KeepsATailWrittenBeforeTheQueueIsEnabled) {
   fixture.write<hw::RXDCTL>(1, hw::RXDCTL::ENABLE);
   EXPECT_FALSE(fixture.read<hw::RXDCTL>(1).has(hw::RXDCTL::ENABLE));
   fixture.write<hw::RDT>(1, hw::RDT::TAIL(7));
-  RxQueue& queue = fixture.card.receiver().queue(1);
+  CardRxQueue& queue = fixture.card.receiver().queue(1);
   EXPECT_EQ(fixture.read<hw::RDT>(1).raw(), 7u);
   EXPECT_EQ(queue.early_tails(), 1u);
   EXPECT_EQ(queue.armed(), 0u);

@@ -118,13 +118,13 @@ TEST(TapSuperframe, OnARouteTheSumIsThatOfItsEnd) {
   }
 }
 
-struct OpenTapQueue final : tap::TxQueue {
-  using tap::TxQueue::close;
-  using tap::TxQueue::drops;
-  using tap::TxQueue::open;
-  using tap::TxQueue::sent;
-  using tap::TxQueue::set_up;
-  using tap::TxQueue::TxQueue;
+struct OpenTapQueue final : tap::TapTxQueue {
+  using tap::TapTxQueue::close;
+  using tap::TapTxQueue::drops;
+  using tap::TapTxQueue::open;
+  using tap::TapTxQueue::sent;
+  using tap::TapTxQueue::set_up;
+  using tap::TapTxQueue::TapTxQueue;
 };
 
 /// A TAP port's queue whose kernel is the test.

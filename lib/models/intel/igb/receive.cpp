@@ -279,16 +279,16 @@ std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, 
 // RNBC).
 bool Receive::try_deliver(std::span<const std::byte> bytes, std::uint32_t number,
                           const intel::rx::WriteBack& write_back, bool& counted_no_buffer) {
-  RxQueue& queue = queues_[number];
+  CardRxQueue& queue = queues_[number];
   if (!queue.enabled()) {
     ++losses_.queue_disabled;
     return true;
   }
   if (!queue.has_memory()) return false;
   switch (queue.deliver(bytes, write_back)) {
-    case RxQueue::Outcome::stored: stored(number); return true;
-    case RxQueue::Outcome::broken: ++losses_.queue_broken; return true;
-    case RxQueue::Outcome::no_descriptors: break;
+    case CardRxQueue::Outcome::stored: stored(number); return true;
+    case CardRxQueue::Outcome::broken: ++losses_.queue_broken; return true;
+    case CardRxQueue::Outcome::no_descriptors: break;
   }
   if (!counted_no_buffer) statistics_.count<hw::RNBC>();
   counted_no_buffer = true;
@@ -299,7 +299,7 @@ bool Receive::try_deliver(std::span<const std::byte> bytes, std::uint32_t number
 }
 
 void Receive::stored(std::uint32_t number) {
-  RxQueue& queue = queues_[number];
+  CardRxQueue& queue = queues_[number];
   if (queue.waiting_write_backs() == 0) {
     interrupts_.raise_receive(number);
   } else {

@@ -20,9 +20,9 @@
 namespace pollux::models::igb {
 
 /// One receive queue: its ring, and the code that writes frames to the ring's buffers.
-class RxQueue {
+class CardRxQueue {
  public:
-  RxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
+  CardRxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
       : registers_(registers), dma_(&dma), number_(number) {}
 
   void reset();
@@ -99,7 +99,7 @@ class Receive {
     std::uint64_t not_receiving = 0;  ///< link down or RCTL.RXEN clear
     std::uint64_t not_for_us = 0;     ///< filtered
     std::uint64_t queue_disabled = 0;
-    std::uint64_t queue_broken = 0;  ///< see RxQueue::Outcome::broken
+    std::uint64_t queue_broken = 0;  ///< see CardRxQueue::Outcome::broken
     std::uint64_t flushed = 0;       ///< in the packet buffer at a reset, or when receiving was disabled
   };
 
@@ -125,7 +125,7 @@ class Receive {
   /// Resets and disables a queue, as the reset of its function does.
   void disable_queue(std::uint32_t number);
   [[nodiscard]] const Pools& pools() const noexcept { return pools_; }
-  [[nodiscard]] RxQueue& queue(std::uint32_t number) { return queues_[number]; }
+  [[nodiscard]] CardRxQueue& queue(std::uint32_t number) { return queues_[number]; }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
   [[nodiscard]] std::size_t waiting() const noexcept { return buffer_.size(); }
 
@@ -169,7 +169,7 @@ class Receive {
   TimeSync& time_;
   Filter filter_;
   Pools pools_;
-  std::vector<RxQueue> queues_;
+  std::vector<CardRxQueue> queues_;
   std::array<Timers::Id, hw::kRxQueues> enable_timer_{};
   std::array<Timers::Id, hw::kRxQueues> write_back_timer_{};
   std::array<bool, hw::kRxQueues> requested_{};  // the last value written to RXDCTL.ENABLE

@@ -37,7 +37,7 @@ intel::Descriptor legacy(std::uint64_t address, const intel::rx::WriteBack& what
 
 }  // namespace
 
-void RxQueue::reset() {
+void CardRxQueue::reset() {
   broken_ = false;
   hangs_ = false;
   waiting_.discard();
@@ -47,7 +47,7 @@ void RxQueue::reset() {
   set_enabled(enabled_);
 }
 
-void RxQueue::set_enabled(bool enabled) {
+void CardRxQueue::set_enabled(bool enabled) {
   if (enabled && !enabled_) broken_ = hangs_ = false;
   if (!enabled) flush_write_backs();
   enabled_ = enabled;
@@ -55,41 +55,41 @@ void RxQueue::set_enabled(bool enabled) {
   registers_.set<hw::RXDCTL>(number_, enabled ? control.with(hw::RXDCTL::ENABLE) : control.without(hw::RXDCTL::ENABLE));
 }
 
-void RxQueue::write_head(std::uint32_t value) {
+void CardRxQueue::write_head(std::uint32_t value) {
   if (!enabled_ || ring_size() == 0) registers_.set<hw::RDH>(number_, hw::RDH::HEAD(value));
 }
 
 // [I-M-EARLYTAIL] A tail that is written before the queue is enabled is kept.
-void RxQueue::write_tail(std::uint32_t value) {
+void CardRxQueue::write_tail(std::uint32_t value) {
   if (!enabled_ && value != 0) ++early_tails_;
   registers_.set<hw::RDT>(number_, hw::RDT::TAIL(value));
 }
 
-std::size_t RxQueue::buffer_bytes() const {
+std::size_t CardRxQueue::buffer_bytes() const {
   const std::size_t own = registers_.get<hw::SRRCTL>(number_).get(hw::SRRCTL::BSIZEPACKET);
   return own != 0 ? own * hw::kRxBufferUnit : std::size_t{2048} >> registers_.get<hw::RCTL>().get(hw::RCTL::BSIZE);
 }
 
-std::uint32_t RxQueue::ring_size() const { return registers_.get<hw::RDLEN>(number_).raw() / hw::kDescriptorBytes; }
+std::uint32_t CardRxQueue::ring_size() const { return registers_.get<hw::RDLEN>(number_).raw() / hw::kDescriptorBytes; }
 
-std::uint32_t RxQueue::armed() const {
+std::uint32_t CardRxQueue::armed() const {
   const std::uint32_t size = ring_size();
   if (!enabled_ || broken_ || hangs_ || head() >= size || tail() >= size) return 0;
   return tail() >= head() ? tail() - head() : size - head() + tail();
 }
 
-std::uint64_t RxQueue::slot() const {
+std::uint64_t CardRxQueue::slot() const {
   const std::uint64_t base =
       std::uint64_t{registers_.get<hw::RDBAH>(number_).raw()} << 32 | registers_.get<hw::RDBAL>(number_).raw();
   return base + std::uint64_t{head()} * hw::kDescriptorBytes;
 }
 
-void RxQueue::complete(std::uint64_t slot, const intel::Descriptor& descriptor) {
+void CardRxQueue::complete(std::uint64_t slot, const intel::Descriptor& descriptor) {
   if (threshold() <= 1) return void(dma_->write_back(number_, slot, descriptor));
   waiting_.add(ModelAccess::receive_write_back, slot, std::as_bytes(std::span(&descriptor, 1)));
 }
 
-void RxQueue::advance_head() {
+void CardRxQueue::advance_head() {
   const std::uint32_t next = head() + 1;
   registers_.set<hw::RDH>(number_, hw::RDH::HEAD(next >= ring_size() ? 0 : next));
 }
@@ -97,7 +97,7 @@ void RxQueue::advance_head() {
 // [I-M-RXWHOLE] A frame is written only if the ring has descriptors for all of it. Hardware may start earlier.
 // [I-M-REFUSED] Refused data writes are lost, but the write-back still happens, because a write on PCI Express has no
 // reply. A descriptor that cannot be read stops the queue until it is enabled again.
-RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
+CardRxQueue::Outcome CardRxQueue::deliver(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
   const bool is_legacy = format.has(hw::SRRCTL::LEGACY);
   if (!broken_ && has_header_buffers(format)) return deliver_split(bytes, last);
@@ -132,7 +132,7 @@ RxQueue::Outcome RxQueue::deliver(std::span<const std::byte> bytes, intel::rx::W
 }
 
 // nullptr: the queue is broken from now on, unless the card may not access memory.
-const std::byte* RxQueue::read_descriptor(std::uint64_t at) {
+const std::byte* CardRxQueue::read_descriptor(std::uint64_t at) {
   const std::byte* const descriptor = dma_->read(ModelAccess::descriptor_read, number_, at, hw::kDescriptorBytes);
   if (descriptor == nullptr) broken_ = dma_->active();
   return descriptor;
@@ -141,7 +141,7 @@ const std::byte* RxQueue::read_descriptor(std::uint64_t at) {
 // [I-M-HDRSPLIT] [I-M-HDRCOPY] Each descriptor has two buffers; that for headers is used in the first descriptor of a
 // frame alone, which reports them. A frame that lies in the header buffer alone has the length of the whole frame if
 // frames are copied (82575 manual, 5.3.4.10).
-RxQueue::Outcome RxQueue::deliver_split(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
+CardRxQueue::Outcome CardRxQueue::deliver_split(std::span<const std::byte> bytes, intel::rx::WriteBack last) {
   const hw::SRRCTL::Value format = registers_.get<hw::SRRCTL>(number_);
   const SplitFrame split = divide(bytes.size(), last.header_length, format);
   const std::size_t size = buffer_bytes();
@@ -176,7 +176,7 @@ RxQueue::Outcome RxQueue::deliver_split(std::span<const std::byte> bytes, intel:
   return Outcome::stored;
 }
 
-bool RxQueue::write_back(const intel::Descriptor& descriptor) {
+bool CardRxQueue::write_back(const intel::Descriptor& descriptor) {
   if (armed() == 0 || !dma_->write_back(number_, slot(), descriptor)) return false;
   advance_head();
   return true;

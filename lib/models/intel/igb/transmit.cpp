@@ -206,7 +206,7 @@ void Transmit::process(std::uint32_t number) {
 }
 
 void Transmit::finish_write_backs(std::uint32_t number) {
-  TxQueue& queue = queues_[number];
+  CardTxQueue& queue = queues_[number];
   if (queue.waiting_write_backs() == 0) return interrupts_.raise_transmit(number);
   const std::optional<Duration> interval = interrupts_.transmit_interval(number);
   if (queue.waiting_write_backs() >= queue.threshold() || interval == Duration(0)) {

@@ -50,9 +50,9 @@ class TxSink {
 };
 
 /// One transmit queue: its ring, its two context descriptors, and the frame that is being assembled.
-class TxQueue {
+class CardTxQueue {
  public:
-  TxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
+  CardTxQueue(RegisterFile& registers, Dma& dma, std::uint32_t number)
       : registers_(registers), dma_(&dma), number_(number) {}
 
   void reset();
@@ -253,7 +253,7 @@ class Transmit final : private TxSink {
   void set_speed(std::uint32_t speed) noexcept { rates_.set_speed(speed); }
   [[nodiscard]] Collisions& collisions() noexcept { return collisions_; }
 
-  [[nodiscard]] TxQueue& queue(std::uint32_t number) { return queues_[number]; }
+  [[nodiscard]] CardTxQueue& queue(std::uint32_t number) { return queues_[number]; }
   /// The rate limit of a queue, which no register shows: only the queue that RTTDQSEL selects can be written.
   [[nodiscard]] hw::RTTBCNRC::Value rate(std::uint32_t queue) const { return rates_.rate(queue); }
   [[nodiscard]] const Losses& losses() const noexcept { return losses_; }
@@ -288,7 +288,7 @@ class Transmit final : private TxSink {
   Statistics& statistics_;
   TimeSync& time_;
   const Pools& pools_;
-  std::vector<TxQueue> queues_;
+  std::vector<CardTxQueue> queues_;
   std::array<Timers::Id, hw::kTxQueues> enable_timer_{};
   std::array<bool, hw::kTxQueues> requested_{};  // the last value written to TXDCTL.ENABLE
   std::array<Timers::Id, hw::kTxQueues> write_back_timer_{};

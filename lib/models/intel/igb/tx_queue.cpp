@@ -8,7 +8,7 @@
 
 namespace pollux::models::igb {
 
-void TxQueue::reset() {
+void CardTxQueue::reset() {
   broken_ = false;
   in_frame_ = false;
   frame_ = {};
@@ -17,7 +17,7 @@ void TxQueue::reset() {
   set_enabled(number_ == 0);  // QEMU, igb_core.c, igb_mac_reg_init
 }
 
-void TxQueue::set_enabled(bool enabled) {
+void CardTxQueue::set_enabled(bool enabled) {
   if (enabled && !enabled_) {
     broken_ = false;
     in_frame_ = false;
@@ -28,19 +28,19 @@ void TxQueue::set_enabled(bool enabled) {
   registers_.set<hw::TXDCTL>(number_, enabled ? control.with(hw::TXDCTL::ENABLE) : control.without(hw::TXDCTL::ENABLE));
 }
 
-void TxQueue::write_head(std::uint32_t value) {
+void CardTxQueue::write_head(std::uint32_t value) {
   if (!enabled_ || ring_size() == 0) registers_.set<hw::TDH>(number_, hw::TDH::HEAD(value));
 }
 
-std::uint32_t TxQueue::ring_size() const { return registers_.get<hw::TDLEN>(number_).raw() / hw::kDescriptorBytes; }
+std::uint32_t CardTxQueue::ring_size() const { return registers_.get<hw::TDLEN>(number_).raw() / hw::kDescriptorBytes; }
 
-bool TxQueue::has_work() const {
+bool CardTxQueue::has_work() const {
   return enabled_ && !broken_ && dma_->active() && head() < ring_size() && tail() < ring_size() && head() != tail();
 }
 
-std::uint32_t TxQueue::threshold() const { return registers_.get<hw::TXDCTL>(number_).get(hw::TXDCTL::WTHRESH); }
+std::uint32_t CardTxQueue::threshold() const { return registers_.get<hw::TXDCTL>(number_).get(hw::TXDCTL::WTHRESH); }
 
-bool TxQueue::process(TxSink& sink) {
+bool CardTxQueue::process(TxSink& sink) {
   bool wrote_back = false;
   while (has_work() && (in_frame_ || sink.ready())) {
     const std::uint64_t base =
@@ -63,7 +63,7 @@ bool TxQueue::process(TxSink& sink) {
   return wrote_back;
 }
 
-void TxQueue::process_descriptor(const intel::Descriptor& descriptor, TxSink& sink) {
+void CardTxQueue::process_descriptor(const intel::Descriptor& descriptor, TxSink& sink) {
   const bool advanced = (descriptor.hi & intel::tx::kAdvanced) != 0;
   if (advanced && intel::tx::type(descriptor.hi) == intel::tx::kTypeContext) {
     contexts_[descriptor.hi >> intel::tx::kContextShift & 1] = descriptor;
@@ -88,7 +88,7 @@ void TxQueue::process_descriptor(const intel::Descriptor& descriptor, TxSink& si
 
 /// Appends a descriptor's data to the frame. Keeps no more than the longest legal frame or segmentation request,
 /// however many descriptors there are.
-void TxQueue::append_data(const intel::Descriptor& descriptor) {
+void CardTxQueue::append_data(const intel::Descriptor& descriptor) {
   const std::size_t length = intel::tx::data_length(descriptor.hi);
   const bool segment = (frame_.flags & intel::tx::kSegment) != 0;
   if (frame_.bytes.size() + length > (segment ? TxOffload::kMaxRequestBytes : hw::kMaxFrameBytes)) {
@@ -104,13 +104,13 @@ void TxQueue::append_data(const intel::Descriptor& descriptor) {
 }
 
 /// Whether a descriptor without report-status is written back. Not with head write-back, which has no descriptors.
-bool TxQueue::reports_unasked() {
+bool CardTxQueue::reports_unasked() {
   if (style_.unrequested == 0 || registers_.get<hw::TDWBAL>(number_).has(hw::TDWBAL::HEAD_WB_EN)) return false;
   random_ = random_ * 6364136223846793005U + 1442695040888963407U;  // Knuth's MMIX
   return (random_ >> 33) % 1000 < style_.unrequested;
 }
 
-void TxQueue::write_back(std::uint64_t slot, const intel::Descriptor& descriptor) {
+void CardTxQueue::write_back(std::uint64_t slot, const intel::Descriptor& descriptor) {
   const hw::TDWBAL::Value low = registers_.get<hw::TDWBAL>(number_);
   if (!low.has(hw::TDWBAL::HEAD_WB_EN)) {
     const std::uint64_t high = descriptor.hi | intel::tx::kDone;
