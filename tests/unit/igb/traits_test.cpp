@@ -35,7 +35,7 @@ constexpr reg::CardTraits kOther{.id = 0x1533,
                                  .nvm = {.alternate_mac_pointer = std::nullopt, .checksum = 0x4F}};
 
 std::unique_ptr<PortMachine> open_as(IgbFixture& fixture, const reg::CardTraits& traits) {
-  auto driver = Port::open(fixture.context.state(), traits, fixture.device());
+  auto driver = IgbPort::open(fixture.context.state(), traits, fixture.device());
   return driver ? std::make_unique<PortMachine>(fixture.context.state(), *std::move(driver)) : nullptr;
 }
 

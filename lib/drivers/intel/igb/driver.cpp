@@ -40,7 +40,7 @@ Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Devi
     return fail(ErrorCode::not_supported, fmt::format("{}: {} ports are not driven", device->name(), card->name),
                 kNotDriven);
   }
-  return Port::open(context.state(), *card, std::move(device));
+  return IgbPort::open(context.state(), *card, std::move(device));
 }
 
 }  // namespace pollux::drivers::igb

@@ -50,8 +50,8 @@ PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::ui
 
 }  // namespace
 
-Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
-           std::uint16_t index)
+IgbPort::IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device,
+                 const hw::igb::CardTraits& traits, std::uint16_t index)
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
       card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
@@ -59,11 +59,11 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
   queues()->allow_sleeping(device_->interrupt_vectors());
 }
 
-Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
-                                               const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
+Result<std::unique_ptr<PortDriver>> IgbPort::open(const std::shared_ptr<ContextState>& context,
+                                                  const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
-  std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
+  std::unique_ptr<IgbPort> port(new IgbPort(context, std::move(device), traits, *index));
   auto up = port->bring_up();
   if (up) up = port->functions_.adopt();
   if (!up) {
@@ -76,13 +76,13 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
 }
 
 // A backend may keep the functions while no process has the card open.
-Settings Port::initial_settings() const {
+Settings IgbPort::initial_settings() const {
   Settings settings;
   settings.functions.resize(device_->functions());
   return settings;
 }
 
-intel::QueueRegisters Port::queue_window() const {
+intel::QueueRegisters IgbPort::queue_window() const {
   return {.bar = card_.regs.bar(),
           .rdh = reg::RDH::offset(card_.first_queue),
           .rdt = reg::RDT::offset(card_.first_queue),
@@ -90,7 +90,7 @@ intel::QueueRegisters Port::queue_window() const {
           .stride = reg::RDT::offset(1) - reg::RDT::offset(0)};
 }
 
-Result<void> Port::bring_up() {
+Result<void> IgbPort::bring_up() {
   auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   card_.regs = hw::igb::Registers(*bar);
@@ -110,7 +110,7 @@ Result<void> Port::bring_up() {
 
 // Every start begins with a reset, since only a reset undoes the end of DMA. The order follows Linux, igb_main.c,
 // igb_reset, then igb_configure. The link is started first, since it takes longest.
-Result<void> Port::start() {
+Result<void> IgbPort::start() {
   statistics_.accumulate();
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
@@ -141,17 +141,17 @@ Result<void> Port::start() {
   return flush_registers(card_);
 }
 
-Result<void> Port::halt_queue(QueueId queue) {
+Result<void> IgbPort::halt_queue(QueueId queue) {
   return intel::halt_queue(card_, queue, *queues(), card_.regs.read<reg::STATUS>().has(reg::STATUS::LU));
 }
 
-Result<void> Port::start_queue(QueueId queue) {
+Result<void> IgbPort::start_queue(QueueId queue) {
   if (queue.receives() && !config().rx[queue.index].drops) statistics_.frames_may_wait();
   write_split_types(card_, config());
   return intel::start_queue(card_, queue, *queues(), rings(), config());
 }
 
-Result<void> Port::halt() {
+Result<void> IgbPort::halt() {
   functions_.stop();
   mask_interrupts(card_);
   auto ended = end_dma();
@@ -159,7 +159,7 @@ Result<void> Port::halt() {
   return ended;
 }
 
-Result<void> Port::end_dma() {
+Result<void> IgbPort::end_dma() {
   auto quiet =
       quiesce(card_, config().rx_queues(), config().tx_queues(), [this] { return queues()->transmit_finished(); });
   if (!quiet && quiet.error().code == ErrorCode::timeout) {
@@ -174,19 +174,19 @@ Result<void> Port::end_dma() {
   return quiet;
 }
 
-std::uint32_t Port::drain(DrainReason reason) noexcept {
+std::uint32_t IgbPort::drain(DrainReason reason) noexcept {
   const std::uint32_t buffers = QueuePort::drain(reason);
   statistics_.end_receive(queues()->taken());
   return buffers;
 }
 
-bool Port::make_harmless() {
+bool IgbPort::make_harmless() {
   if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
   return force_off_bus(card_).has_value();
 }
 
 // The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.
-Result<void> Port::release(bool failed) {
+Result<void> IgbPort::release(bool failed) {
   Result<void> result;
   if (card_.asleep) {
     if (auto awake = wake_up(); !awake && !std::exchange(failed, true)) result = awake;
@@ -214,7 +214,7 @@ Result<void> Port::release(bool failed) {
 // Linux, igb_main.c, __igb_shutdown: arms the wake-up, or powers the PHY down (igb_power_down_link, which leaves the
 // PHY to a management controller that receives by it), then hands the card to the firmware. The functions were told by
 // `halt`.
-Result<void> Port::suspend() {
+Result<void> IgbPort::suspend() {
   statistics_.accumulate();
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
@@ -233,7 +233,7 @@ Result<void> Port::suspend() {
 // nothing has a window of registers meanwhile. VFIO does not put a card into D3hot whose functions are enabled
 // (vfio_pci_set_power_state). Where the platform has another reason, the card waits in D0, as in Linux
 // (drivers/pci/pci.c, pci_set_low_power_state).
-Result<void> Port::fall_asleep() {
+Result<void> IgbPort::fall_asleep() {
   statistics_.detach();
   if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
   card_.regs = {};
@@ -246,7 +246,7 @@ Result<void> Port::fall_asleep() {
   return {};
 }
 
-Result<void> Port::wake_up() {
+Result<void> IgbPort::wake_up() {
   if (auto awake = enter_d0(*device_, card_.clock()); !awake) return awake;
   auto bar = device_->bar(reg::kRegisterBar);
   if (!bar) return pass_on(std::move(bar));
@@ -256,7 +256,7 @@ Result<void> Port::wake_up() {
 }
 
 // Linux, igb_main.c, igb_resume: D0, a reset, WUC is cleared (igb_reset), and so is WUS. A start resets the card again.
-Result<void> Port::resume() {
+Result<void> IgbPort::resume() {
   if (auto healthy = check_device(*device_); !healthy) return healthy;
   if (auto awake = wake_up(); !awake) return awake;
   if (card_.regs.removed()) return fail_removed(card_.name);
@@ -269,7 +269,7 @@ Result<void> Port::resume() {
   return apply(nullptr, settings());
 }
 
-Result<void> Port::check_same_card(const Device& device) const {
+Result<void> IgbPort::check_same_card(const Device& device) const {
   const PciIdentity other = device.identity();
   if (hw::igb::find_card(other) == hw::igb::find_card(identity_)) return {};
   return fail(ErrorCode::not_supported,
@@ -279,7 +279,7 @@ Result<void> Port::check_same_card(const Device& device) const {
 }
 
 // Those settings that concern running queues are written by the start that may follow.
-Result<void> Port::attach(std::unique_ptr<Device> device) {
+Result<void> IgbPort::attach(std::unique_ptr<Device> device) {
   if (auto same = check_same_card(*device); !same) return same;
   device_ = std::move(device);
   card_.device = device_.get();

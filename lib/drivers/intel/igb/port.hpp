@@ -29,13 +29,13 @@
 namespace pollux::drivers::igb {
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
-class Port final : public intel::QueuePort,
-                   private RegisterDump,
-                   private SelfTest,
-                   private PauseState,
-                   private LinkActions,
-                   private PhyRegisters,
-                   private WakeSupport {
+class IgbPort final : public intel::QueuePort,
+                      private RegisterDump,
+                      private SelfTest,
+                      private PauseState,
+                      private LinkActions,
+                      private PhyRegisters,
+                      private WakeSupport {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -71,8 +71,8 @@ class Port final : public intel::QueuePort,
   [[nodiscard]] Result<void> release(bool failed) override;
 
  private:
-  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
-       std::uint16_t index);
+  IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
+          std::uint16_t index);
 
   [[nodiscard]] bool may_transmit() const override;
   [[nodiscard]] intel::CountedFrames counted_frames() override;

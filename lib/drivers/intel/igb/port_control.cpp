@@ -27,12 +27,12 @@ constexpr std::array<std::string_view, 5> kNotDumped{"SWSM", "TXSTMPH", "RXSTMPH
 
 }  // namespace
 
-Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, PortDriver& out,
-                                                        std::uint16_t tx_queue) {
+Result<std::unique_ptr<ForwardPath>> IgbPort::forward_path(std::uint16_t rx_queue, PortDriver& out,
+                                                           std::uint16_t tx_queue) {
   return intel::make_forward_path(*this, rx_queue, out, tx_queue);
 }
 
-void Port::list_capabilities() {
+void IgbPort::list_capabilities() {
   capabilities_ = {by_settings<LinkControl>(*this),
                    offer<PhyRegisters>(*this),
                    by_settings<FlowControl>(*this),
@@ -59,15 +59,15 @@ void Port::list_capabilities() {
   if (functions_.max_functions() != 0) capabilities_.push_back(by_settings<VirtualFunctions>(functions_));
 }
 
-Result<void> Port::expect_open() const { return igb::expect_open(card_); }
+Result<void> IgbPort::expect_open() const { return igb::expect_open(card_); }
 
-bool Port::may_transmit() const {
+bool IgbPort::may_transmit() const {
   const auto status = card_.regs.read<reg::STATUS>();
   return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
 }
 
 // The card counts the frames of all pools together.
-intel::CountedFrames Port::counted_frames() {
+intel::CountedFrames IgbPort::counted_frames() {
   auto [all, dropped] = statistics_.counted_frames();
   dropped.resize(config().rx_queues());
   if (!settings().pools.pools.empty() || functions_.enabled())
@@ -75,25 +75,25 @@ intel::CountedFrames Port::counted_frames() {
   return {.all = all, .dropped = std::move(dropped)};
 }
 
-Result<WakeEvents> Port::wake_support() {
+Result<WakeEvents> IgbPort::wake_support() {
   const auto wakes = may_wake(card_);
   if (!wakes) return tl::unexpected<Error>(wakes.error());
   return *wakes ? WakeEvents{true, true, true, true, true} : WakeEvents{};
 }
 
-Stats Port::stats() {
+Stats IgbPort::stats() {
   Stats stats;
   count(stats);
   statistics_.fill(stats);
   return stats;
 }
 
-void Port::append_counters(std::vector<Counter>& counters) {
+void IgbPort::append_counters(std::vector<Counter>& counters) {
   statistics_.append(counters);
   stamps_.append_counters(counters);
 }
 
-Result<Duration> Port::service() {
+Result<Duration> IgbPort::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (card_.asleep) return Statistics::kUpdateInterval;
@@ -109,14 +109,14 @@ Result<Duration> Port::service() {
   return must_poll ? kMailboxInterval : Statistics::kUpdateInterval;
 }
 
-std::vector<int> Port::events() const {
+std::vector<int> IgbPort::events() const {
   if (device_ == nullptr) return {};
   std::vector<int> events = device_events(*device_);
   if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
   return events;
 }
 
-std::vector<RegisterValue> Port::registers() {
+std::vector<RegisterValue> IgbPort::registers() {
   if (!expect_open()) return {};
   return dump_registers(card_.regs.bar(), hw::igb::kRegisters, kNotDumped);
 }

@@ -43,7 +43,7 @@ Result<MdioRegister> check_phy_register(const Card& card, const PhyRegister& whi
 
 }  // namespace
 
-LinkSetup Port::link_setup(const Settings& settings) {
+LinkSetup IgbPort::link_setup(const Settings& settings) {
   const FlowControlConfig& pause = settings.flow_control;
   const bool advertises = settings.phy_enabled && !settings.link.forced && pause.autonegotiate;
   return {.loopback = settings.loopback,
@@ -53,7 +53,7 @@ LinkSetup Port::link_setup(const Settings& settings) {
 }
 
 // The MAC of a started port is forced together with its PHY, unless the PHY loops.
-Link Port::link() {
+Link IgbPort::link() {
   Link link = read_link(card_);
   if (link.up) link.autonegotiated = !settings().link.forced || settings().loopback == LoopbackMode::phy;
   settle_flow_control(link);
@@ -61,7 +61,7 @@ Link Port::link() {
   return link;
 }
 
-Result<void> Port::check_link_is_free() const {
+Result<void> IgbPort::check_link_is_free() const {
   if (running() && settings().loopback == LoopbackMode::phy) {
     return fail(ErrorCode::busy, fmt::format("{}: the PHY loops frames back, so it has no link to set", card_.name),
                 "stop the port and end the loopback (Loopback::set_loopback)");
@@ -73,7 +73,7 @@ Result<void> Port::check_link_is_free() const {
               "end the session of the management firmware (MANC.BLK_PHY_RST_ON_IDE)");
 }
 
-Result<void> Port::check_link(const Settings& from, const Settings& to) const {
+Result<void> IgbPort::check_link(const Settings& from, const Settings& to) const {
   const bool stops = from.phy_enabled && !to.phy_enabled;
   const bool forces = to.link.forced && to.link != from.link;
   if ((stops || forces) && !card_.traits->features.link_control) {
@@ -89,14 +89,14 @@ Result<void> Port::check_link(const Settings& from, const Settings& to) const {
 }
 
 // A link that is set up anew has turned the MAC's flow control off.
-Result<void> Port::apply_link(const Settings& to) {
+Result<void> IgbPort::apply_link(const Settings& to) {
   auto restarted = restart_link(card_, link_setup(to));
   if (!restarted && card_.regs.removed()) return restarted;
   auto paused = start_flow_control(to);
   return restarted ? paused : restarted;
 }
 
-Result<void> Port::restart_negotiation() {
+Result<void> IgbPort::restart_negotiation() {
   if (auto present = expect_present(card_); !present) return present;
   const auto refused = [this](const char* why, const char* hint) {
     return fail(ErrorCode::bad_state, fmt::format("{}: cannot negotiate: {}", card_.name, why), hint);
@@ -110,7 +110,7 @@ Result<void> Port::restart_negotiation() {
   return free ? apply_link(settings()) : free;
 }
 
-Result<LinkDetails> Port::link_details() {
+Result<LinkDetails> IgbPort::link_details() {
   if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   const Link link = this->link();
   const auto report = report_phy(card_, link.up);
@@ -124,7 +124,7 @@ Result<LinkDetails> Port::link_details() {
                      .cable = report->cable.length};
 }
 
-Result<std::uint16_t> Port::read_phy_register(const PhyRegister& which) {
+Result<std::uint16_t> IgbPort::read_phy_register(const PhyRegister& which) {
   if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   const auto valid = check_phy_register(card_, which);
   if (!valid) return tl::unexpected<Error>(valid.error());
@@ -133,7 +133,7 @@ Result<std::uint16_t> Port::read_phy_register(const PhyRegister& which) {
   return read_mdio(card_, *valid);
 }
 
-Result<void> Port::write_phy_register(const PhyRegister& which, std::uint16_t value) {
+Result<void> IgbPort::write_phy_register(const PhyRegister& which, std::uint16_t value) {
   if (auto present = expect_present(card_); !present) return present;
   const auto valid = check_phy_register(card_, which);
   if (!valid) return tl::unexpected<Error>(valid.error());
@@ -143,12 +143,12 @@ Result<void> Port::write_phy_register(const PhyRegister& which, std::uint16_t va
 }
 
 // The longest frame that the card accepts, so that a later change of the MTU needs no other water marks.
-Result<FlowControlConfig> Port::with_marks(const Settings& settings) const {
+Result<FlowControlConfig> IgbPort::with_marks(const Settings& settings) const {
   return with_water_marks(settings.flow_control, packet_buffers_.receive_bytes(settings.queues.packet_buffers),
                           wire_bytes(info().limits.max_mtu), card_.name);
 }
 
-Result<void> Port::start_flow_control(const Settings& settings) {
+Result<void> IgbPort::start_flow_control(const Settings& settings) {
   const FlowControlConfig& config = settings.flow_control;
   pause_ = config.autonegotiate ? PauseModes{} : config.pause;
   pause_is_settled_ = !config.autonegotiate || !config.pause.any();
@@ -160,7 +160,7 @@ Result<void> Port::start_flow_control(const Settings& settings) {
 
 // The partner's abilities are known once the link is up, if it was negotiated. Pause frames need full duplex (IEEE
 // 802.3, 31B.1). A PHY that does not answer is asked again the next time.
-void Port::settle_flow_control(const Link& link) {
+void IgbPort::settle_flow_control(const Link& link) {
   const FlowControlConfig& config = settings().flow_control;
   if (!running() || !config.autonegotiate || !config.pause.any()) return;
   if (link.up == pause_is_settled_) return;
@@ -176,7 +176,7 @@ void Port::settle_flow_control(const Link& link) {
   pause_is_settled_ = link.up;
 }
 
-FlowControlState Port::flow_control() {
+FlowControlState IgbPort::flow_control() {
   if (!expect_open()) return {.config = settings().flow_control};
   const Link link = this->link();
   const auto valid = with_marks(settings());

@@ -106,7 +106,7 @@ std::uint32_t features(const Settings& settings) {
 
 }  // namespace
 
-Result<void> Port::check(const Settings& from, Settings& to) {
+Result<void> IgbPort::check(const Settings& from, Settings& to) {
   if (features(from) != features(to)) {
     if (auto fit = check_features(features(from), features(to), card_.name); !fit) return fit;
   }
@@ -143,7 +143,7 @@ Result<void> Port::check(const Settings& from, Settings& to) {
 }
 
 // What concerns the card of a stopped port, too, is first. RCTL is the last: it lets the card receive.
-Result<void> Port::apply(const Settings* from, const Settings& to) {
+Result<void> IgbPort::apply(const Settings* from, const Settings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
   if (changed(&Settings::led)) {
     if (auto shown = leds_.write(to.led); !shown) return shown;
@@ -209,13 +209,13 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
 }
 
 // Linux, igb_main.c, igb_rlpml_set: each pool has a limit of its own (VMOLR), which may be above the port's.
-ReceiveLimit Port::card_limit(const Settings& settings) const noexcept {
+ReceiveLimit IgbPort::card_limit(const Settings& settings) const noexcept {
   return functions_.enabled() ? ReceiveLimit{.mtu = card_.traits->max_frame} : receive_limit(settings);
 }
 
 // A frame that waits for its tag would leave without it; with tags inserted by software none waits. The received frames
 // of a burst have the format that the queue had when it began.
-Result<void> Port::pause(Duration limit) {
+Result<void> IgbPort::pause(Duration limit) {
   auto ready = queues()->pause_transmit(card_.clock(), limit);
   if (ready && inserts_tags(settings())) {
     ready = wait_for(
@@ -227,7 +227,7 @@ Result<void> Port::pause(Duration limit) {
   return ready;
 }
 
-void Port::unpause() noexcept {
+void IgbPort::unpause() noexcept {
   queues()->resume_transmit();
   queues()->resume_receive();
 }

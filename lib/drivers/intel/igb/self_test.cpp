@@ -207,14 +207,14 @@ SelfTestResult test_registers(const Card& card) {
 //
 // The vectors of queues stay enabled while a port is stopped, and vector 0 is the one for other causes. A port that was
 // never started has none. Messages are writes to memory, so they need bus mastering; no queue is enabled meanwhile.
-Result<SelfTestResult> Port::test_messages() {
+Result<SelfTestResult> IgbPort::test_messages() {
   if (auto on = device_->set_bus_master(true); !on) return pass_on(std::move(on));
   auto result = test_vector();
   if (auto off = device_->set_bus_master(false); !off) return pass_on(std::move(off));
   return result;
 }
 
-Result<SelfTestResult> Port::test_vector() {
+Result<SelfTestResult> IgbPort::test_vector() {
   intel::QueueInterrupts* const interrupts = queues()->interrupts();
   if (interrupts != nullptr && interrupts->enabled() != 0) return test_interrupts(card_, interrupts->other_event());
   if (device_->interrupt_vectors() == 0) return test_interrupts(card_, -1);
@@ -225,7 +225,7 @@ Result<SelfTestResult> Port::test_vector() {
   return result;
 }
 
-Result<std::vector<SelfTestResult>> Port::test_offline() {
+Result<std::vector<SelfTestResult>> IgbPort::test_offline() {
   if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
   if (running()) {
     return fail(ErrorCode::bad_state, fmt::format("{}: the port is started", card_.name),
@@ -252,7 +252,7 @@ Result<std::vector<SelfTestResult>> Port::test_offline() {
 }
 
 // Each part begins with a card that was just reset.
-Result<std::vector<SelfTestResult>> Port::run_parts(std::span<const SelfTestStep> parts) {
+Result<std::vector<SelfTestResult>> IgbPort::run_parts(std::span<const SelfTestStep> parts) {
   std::vector<SelfTestResult> results;
   for (const auto& part : parts) {
     if (auto reset = reset_card(card_); !reset) return pass_on(std::move(reset));
@@ -264,7 +264,7 @@ Result<std::vector<SelfTestResult>> Port::run_parts(std::span<const SelfTestStep
   return results;
 }
 
-Result<std::vector<SelfTestResult>> Port::test_online() {
+Result<std::vector<SelfTestResult>> IgbPort::test_online() {
   if (auto is_open = expect_open(); !is_open) return pass_on(std::move(is_open));
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (running()) return std::vector<SelfTestResult>{test_running_link(card_)};

@@ -67,8 +67,8 @@ void enable_interrupts(const Card& card, Device& device, intel::QueueSet& queues
 
 }  // namespace
 
-Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igbvf::CardTraits& traits,
-           std::uint16_t index)
+IgbvfPort::IgbvfPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device,
+                     const hw::igbvf::CardTraits& traits, std::uint16_t index)
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
       traits_(traits),
@@ -76,11 +76,12 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
   queues()->allow_sleeping(device_->interrupt_vectors());
 }
 
-Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
-                                               const hw::igbvf::CardTraits& traits, std::unique_ptr<Device> device) {
+Result<std::unique_ptr<PortDriver>> IgbvfPort::open(const std::shared_ptr<ContextState>& context,
+                                                    const hw::igbvf::CardTraits& traits,
+                                                    std::unique_ptr<Device> device) {
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
-  std::unique_ptr<Port> port(new Port(context, std::move(device), traits, *index));
+  std::unique_ptr<IgbvfPort> port(new IgbvfPort(context, std::move(device), traits, *index));
   if (auto up = port->bring_up(); !up) {
     static_cast<void>(port->release(true));
     context->return_port_index(*index);
@@ -101,14 +102,14 @@ CardDriver driver() {
 Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
   const PciIdentity card = device->identity();
   const hw::igbvf::CardTraits* const traits = hw::igbvf::find_card(card);
-  if (traits != nullptr) return Port::open(context.state(), *traits, std::move(device));
+  if (traits != nullptr) return IgbvfPort::open(context.state(), *traits, std::move(device));
   return fail(
       ErrorCode::not_supported,
       fmt::format("{}: {:04x}:{:04x} is not a virtual function of an 82576", device->name(), card.vendor, card.device),
       "use a card that the igbvf driver knows");
 }
 
-Result<void> Port::bring_up() {
+Result<void> IgbvfPort::bring_up() {
   auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   card_.regs = reg::Registers(*bar);
@@ -131,7 +132,7 @@ Result<void> Port::bring_up() {
 }
 
 // Every start begins with a reset. The physical function then forgets all earlier requests, so they are repeated.
-Result<void> Port::start() {
+Result<void> IgbvfPort::start() {
   auto mac = reset_function(card_, mailbox_);
   if (!mac) return pass_on(std::move(mac));
   was_reset_ = false;
@@ -143,7 +144,7 @@ Result<void> Port::start() {
   return start_queues();
 }
 
-Result<void> Port::start_queues() {
+Result<void> IgbvfPort::start_queues() {
   for (std::uint32_t queue = 0; queue < config().tx_queues(); ++queue) {
     if (auto programmed = program_tx_ring(card_, queue, rings().tx(queue), intel::tx_thresholds(config().tx[queue]));
         !programmed)
@@ -159,15 +160,17 @@ Result<void> Port::start_queues() {
   return flush_registers(card_);
 }
 
-Result<void> Port::halt_queue(QueueId queue) {
+Result<void> IgbvfPort::halt_queue(QueueId queue) {
   return intel::halt_queue(card_, queue, *queues(), link().up && !was_reset_);
 }
 
-Result<void> Port::start_queue(QueueId queue) { return intel::start_queue(card_, queue, *queues(), rings(), config()); }
+Result<void> IgbvfPort::start_queue(QueueId queue) {
+  return intel::start_queue(card_, queue, *queues(), rings(), config());
+}
 
 // [I-VFHALT] A function cannot disable mastering at the card. Its reset stops its queues, and clearing bus mastering in
 // its configuration space stops everything else.
-Result<void> Port::halt() {
+Result<void> IgbvfPort::halt() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (link().up && !was_reset_) {
     wait_for_transmit(card_, [this] { return queues()->transmit_finished(); });
@@ -183,7 +186,7 @@ Result<void> Port::halt() {
 }
 
 // The settings are requested by the start that may follow.
-Result<void> Port::attach(std::unique_ptr<Device> device) {
+Result<void> IgbvfPort::attach(std::unique_ptr<Device> device) {
   const PciIdentity other = device->identity();
   if (hw::igbvf::find_card(other) != &traits_) {
     return fail(ErrorCode::not_supported,
@@ -202,12 +205,12 @@ Result<void> Port::attach(std::unique_ptr<Device> device) {
   return {};
 }
 
-bool Port::make_harmless() {
+bool IgbvfPort::make_harmless() {
   if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
   return device_->reset().has_value();
 }
 
-Result<void> Port::release(bool failed) {
+Result<void> IgbvfPort::release(bool failed) {
   if (!failed) statistics_.accumulate();
   statistics_.detach();
   card_.regs = {};

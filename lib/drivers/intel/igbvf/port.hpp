@@ -58,7 +58,7 @@ class Statistics {
 
 /// A port of a virtual function. The physical function's driver, the kernel's or another, owns the link, the filters
 /// and the address. The port requests its settings through the mailbox, again at every start.
-class Port final : public intel::QueuePort, private RegisterDump {
+class IgbvfPort final : public intel::QueuePort, private RegisterDump {
  public:
   /// Resets the function and opens a port on it. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -87,8 +87,8 @@ class Port final : public intel::QueuePort, private RegisterDump {
   [[nodiscard]] Result<void> release(bool failed) override;
 
  private:
-  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igbvf::CardTraits& traits,
-       std::uint16_t index);
+  IgbvfPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igbvf::CardTraits& traits,
+            std::uint16_t index);
 
   [[nodiscard]] bool may_transmit() const override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;

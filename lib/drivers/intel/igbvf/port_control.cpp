@@ -126,15 +126,15 @@ void dump_aliases(const Bar& bar, std::span<const RegisterInfo> table, std::uint
 
 }  // namespace
 
-Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, PortDriver& out,
-                                                        std::uint16_t tx_queue) {
+Result<std::unique_ptr<ForwardPath>> IgbvfPort::forward_path(std::uint16_t rx_queue, PortDriver& out,
+                                                             std::uint16_t tx_queue) {
   return intel::make_forward_path(*this, rx_queue, out, tx_queue);
 }
 
 // Compared with what the physical function has granted: a reset makes it forget all, and what it refused or did not
 // answer is not taken back. The address that the host has assigned is not requested: Linux's igb refuses even that to
 // an untrusted function (igb_main.c, igb_set_vf_mac_addr).
-Result<void> Port::apply(const Settings* from, const Settings& to) {
+Result<void> IgbvfPort::apply(const Settings* from, const Settings& to) {
   moderate(to);
   if (const MacAddress mac = mac_of(to); mac != granted_.mac) {
     if (auto set = request_address(card_, mailbox_, mac); !set) return set;
@@ -165,11 +165,11 @@ Result<void> Port::apply(const Settings* from, const Settings& to) {
 }
 
 // Without a VLAN of its own, the function gets frames of the one that the host has assigned, if any.
-RxFormat Port::rx_format(const VlanSet& vlans) noexcept {
+RxFormat IgbvfPort::rx_format(const VlanSet& vlans) noexcept {
   return (vlans >> 1).any() ? RxFormat::intel_advanced : RxFormat::intel_assigned_tag;
 }
 
-Result<void> Port::request_vlans(const VlanSet& vlans) {
+Result<void> IgbvfPort::request_vlans(const VlanSet& vlans) {
   for (std::size_t vlan = 1; vlan < vlans.size(); ++vlan) {
     if (granted_.vlans[vlan] == vlans[vlan]) continue;
     auto set = request_vlan(card_, mailbox_, static_cast<std::uint16_t>(vlan), vlans[vlan]);
@@ -179,12 +179,12 @@ Result<void> Port::request_vlans(const VlanSet& vlans) {
   return {};
 }
 
-Result<void> Port::expect_open() const {
+Result<void> IgbvfPort::expect_open() const {
   if (device_ != nullptr && card_.regs.bar()) return {};
   return fail(ErrorCode::bad_state, fmt::format("{}: the port is closed", card_.name), "open it again");
 }
 
-Result<void> Port::show_vlans(const VlanSet& vlans) {
+Result<void> IgbvfPort::show_vlans(const VlanSet& vlans) {
   if (rx_format(vlans) == format_) return {};
   auto paused = queues()->pause_receive(card_.clock(), kReceiveLimit);
   if (paused) queues()->set_rx_format(format_ = rx_format(vlans));
@@ -192,7 +192,7 @@ Result<void> Port::show_vlans(const VlanSet& vlans) {
   return paused;
 }
 
-Link Port::link() {
+Link IgbvfPort::link() {
   const auto status = card_.regs.read<reg::STATUS>();
   if (was_reset_ || status.all_ones() || !status.has(reg::STATUS::LU)) return {};
   return {.up = true,
@@ -201,7 +201,7 @@ Link Port::link() {
           .autonegotiated = true};
 }
 
-Stats Port::stats() {
+Stats IgbvfPort::stats() {
   Stats stats;
   count(stats);
   statistics_.fill(stats);
@@ -210,12 +210,12 @@ Stats Port::stats() {
 
 // A reset of the physical function disables this function and forgets its requests. A port that is not running recovers
 // at its next start.
-bool Port::may_transmit() const {
+bool IgbvfPort::may_transmit() const {
   const auto status = card_.regs.read<reg::STATUS>();
   return !was_reset_ && !status.all_ones() && status.has(reg::STATUS::LU);
 }
 
-Result<Duration> Port::service() {
+Result<Duration> IgbvfPort::service() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (mailbox_.take_reset_notice(card_)) {
@@ -230,14 +230,14 @@ Result<Duration> Port::service() {
   return Statistics::kUpdateInterval;
 }
 
-std::vector<int> Port::events() const {
+std::vector<int> IgbvfPort::events() const {
   if (device_ == nullptr) return {};
   std::vector<int> events = device_events(*device_);
   if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
   return events;
 }
 
-std::vector<RegisterValue> Port::registers() {
+std::vector<RegisterValue> IgbvfPort::registers() {
   if (!expect_open()) return {};
   auto values = dump_registers(card_.regs.bar(), reg::kRegisters, kNotDumped);
   dump_aliases(card_.regs.bar(), hw::intel::kRxQueueRegisters, traits_.queues, values);
