@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "open/built_in.hpp"
+#include "open/registry.hpp"
 
 namespace pollux {
 

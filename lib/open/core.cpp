@@ -4,7 +4,6 @@
 #include "drivers/intel/igb/driver.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "drivers/virtio/net/driver.hpp"
-#include "open/built_in.hpp"
 #include "open/registry.hpp"
 #include "ports/null/open_null.hpp"
 #include "ports/ring/open_ring.hpp"

@@ -15,7 +15,6 @@
 #include "backends/sim/open_sim.hpp"
 #include "models/intel/igb/card.hpp"
 #include "models/virtio/net/card.hpp"
-#include "open/built_in.hpp"
 #include "open/registry.hpp"
 #include "pollux/device/fault.hpp"
 #include "pollux/device/record.hpp"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -69,5 +70,38 @@ class Registry {
 /// Probes the device with the driver of the Context that knows its card. The error not_supported lists the supported
 /// cards, or says why this card is not supported.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> probe_driver(Context& context, std::unique_ptr<Device> device);
+
+/// A URI of the form "SCHEME:ARGUMENT".
+struct Uri {
+  std::string_view scheme;
+  std::string_view which;  ///< the text after the colon; may be empty or contain another URI
+
+  /// Returns nullopt if the text does not begin with a scheme and a colon. RFC 3986, 3.1: a scheme is a letter, then
+  /// letters, digits, "+", "-" and "."; only lower case is accepted here.
+  [[nodiscard]] static std::optional<Uri> parse(std::string_view text);
+};
+
+/// "ARGUMENT,URI": the text after the colon of a scheme that wraps another device.
+struct WrapUri {
+  std::string_view argument;  ///< a file or a fault; never empty
+  std::string_view inner;     ///< the URI of the wrapped device
+
+  /// The argument ends at the first comma that is followed by a URI according to `is_uri`, so the argument may contain
+  /// commas itself. Returns nullopt if there is no such comma.
+  [[nodiscard]] static std::optional<WrapUri> parse(std::string_view text,
+                                                    const std::function<bool(std::string_view text)>& is_uri);
+};
+
+/// Opens the port that `uri` names: a device with the driver that knows its card, or a software port.
+/// Errors: those of open_device, of probe_driver and of the software port.
+[[nodiscard]] Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri);
+
+/// Adds what `open` knows without a call of the program. The core has one definition and the whole library another; a
+/// program links one of these. Both list everything explicitly, so that the linker drops nothing from a static library,
+/// and nothing runs before main.
+void register_built_in(Registry& registry);
+
+void register_core(Registry& registry);
+void register_laboratory(Registry& registry);
 
 }  // namespace pollux

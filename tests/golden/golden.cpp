@@ -15,7 +15,7 @@
 
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
-#include "open/uri_schemes.hpp"
+#include "open/registry.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/open.hpp"

@@ -17,7 +17,7 @@
 #include <string>
 
 #include "hw/intel/igb/registers.hpp"
-#include "open/uri_schemes.hpp"
+#include "open/registry.hpp"
 #include "pollux/device/register.hpp"
 #include "pollux/pollux.hpp"
 

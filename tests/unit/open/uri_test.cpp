@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "open/uri_schemes.hpp"
+#include "open/registry.hpp"
 
 #include <gtest/gtest.h>
 

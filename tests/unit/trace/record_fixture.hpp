@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "open/uri_schemes.hpp"
+#include "open/registry.hpp"
 #include "pollux/device/record.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"

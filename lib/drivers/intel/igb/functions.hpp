@@ -11,8 +11,7 @@
 
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/pools.hpp"
-#include "drivers/intel/igb/tx_rate.hpp"
+#include "drivers/intel/igb/queue_setup.hpp"
 #include "hw/intel/igbvf/registers.hpp"
 #include "net/frame_size.hpp"
 #include "pollux/net/port_driver.hpp"

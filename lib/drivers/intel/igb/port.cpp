@@ -11,7 +11,6 @@
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
-#include "drivers/intel/igb/interrupts.hpp"
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm.hpp"
 #include "drivers/intel/igb/phy.hpp"

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
 
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/queue/interrupts.hpp"
+#include "drivers/intel/queue/queue_set.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "net/validated_config.hpp"
+#include "pollux/base/error.hpp"
+#include "pollux/net/link.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/settings.hpp"
@@ -87,5 +92,52 @@ class PacketBufferSizes {
   const Card& card_;
   std::optional<Initial> initial_;  // since the first change
 };
+
+/// The rate limits of a port's transmit queues and pools. The card has them as fractions of the link's speed, so they
+/// are written when the link comes up, and again when it has another speed.
+class TxRates {
+ public:
+  /// `card` outlives the object.
+  explicit TxRates(const igb::Card& card) noexcept : card_(card) {}
+
+  /// Whether the function has enabled its second queue, with which it shares its limit.
+  void note_second_queue(std::uint32_t function, bool used, const Settings& settings);
+
+  /// The card was reset: no limit is in force.
+  void forget() noexcept {
+    speed_ = 0;
+    uses_both_.reset();
+  }
+  /// Writes what differs, if the link has been up.
+  void apply(const Settings& from, const Settings& to) const;
+  /// Call it on a running port with its link.
+  void follow(const Link& link, const Settings& settings);
+
+ private:
+  /// A rate that several queues share equally; 0: no limit.
+  struct Rate {
+    std::uint32_t megabits = 0;
+    std::uint32_t queues = 1;
+    bool is_slowest = false;  ///< the lowest rate of the card instead
+
+    [[nodiscard]] bool operator==(const Rate&) const = default;
+  };
+  [[nodiscard]] Rate function_rate(std::uint32_t queue, std::uint32_t megabits) const noexcept;
+  [[nodiscard]] Rate rate(std::uint32_t queue, const Settings& settings) const noexcept;
+  void write(std::uint32_t queue, const Rate& rate) const;
+
+  const igb::Card& card_;
+  std::bitset<hw::igb::kPools> uses_both_;  ///< functions whose second queue is enabled
+  std::uint32_t speed_ = 0;                 // of the link for which the registers were written; 0: they were not
+};
+
+/// Enables the MSI-X vectors of the first `count` receive queues. They stay masked until a queue is armed. Needs the
+/// queues closed, and a card that was reset. Without vectors the queues have to be polled; a failure is only logged.
+/// If the queues do not need vector 0, it gets the changes of the link and is unmasked.
+void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t count);
+
+/// If vector 0 has sent a message, takes its causes. A cause that comes later sends a message again, so read what the
+/// causes are about afterwards. Otherwise it accesses no register.
+void acknowledge_interrupts(const Card& card, intel::QueueSet& queues);
 
 }  // namespace pollux::drivers::igb
