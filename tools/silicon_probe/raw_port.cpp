@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "drivers/intel/common/take_over.hpp"
+#include "drivers/intel/common/card.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/link.hpp"

@@ -14,6 +14,7 @@
 #include "mem/context_state.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/device/device.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -40,6 +41,23 @@ struct Card {
 [[nodiscard]] inline tl::unexpected<Error> fail_removed(std::string_view name) {
   return fail(ErrorCode::device_removed, fmt::format("{}: the card was removed: its registers read all ones", name),
               "close the port; if the card is still in its slot, reset the slot and open it again");
+}
+
+/// Maps BAR `bar` with the card's registers and resets the function if the backend supports that. Errors: device_fault
+/// (the BAR has fewer than `bytes`), and those of Device::bar and Device::reset.
+[[nodiscard]] inline Result<Bar> take_over(Device& device, unsigned bar, std::uint32_t bytes) {
+  auto window = device.bar(bar);
+  if (!window) return window;
+  if (window->size() < bytes) {
+    return fail(
+        ErrorCode::device_fault,
+        fmt::format("{}: the register BAR has {} bytes and should have {}", device.name(), window->size(), bytes),
+        "the device is not the card that its vendor and device id name");
+  }
+  if (auto reset = device.reset(); !reset && reset.error().code != ErrorCode::not_supported) {
+    return pass_on(std::move(reset));
+  }
+  return window;
 }
 
 /// Waits for `condition`, at most `limit`. A removed card reads all ones, which can fulfil any condition, so removal is

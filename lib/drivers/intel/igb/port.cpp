@@ -9,7 +9,6 @@
 #include "device/device_events.hpp"
 #include "device/power_state.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
-#include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/nvm.hpp"

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/common/ring_setup.hpp"
-#include "drivers/intel/common/take_over.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "net/frame_size.hpp"
 #include "net/port_identity.hpp"
