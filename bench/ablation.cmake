@@ -21,18 +21,18 @@ macro(pollux_for_each_ablation change)
   # The prefetch of frames that are expected soon.
   cmake_language(CALL ${change} prefetch queue/rx_burst.hpp "__builtin_prefetch(" "if (false) __builtin_prefetch(")
   # One doorbell per group: replaced by one per burst.
-  cmake_language(CALL ${change} doorbell_groups queue/rx_burst.hpp "if ((after & queue.group_mask_) == 0)" "if (true)")
-  cmake_language(CALL ${change} doorbell_groups queue/rx_hot_path.hpp "if ((slot ^ after) <= queue.group_mask_) return;" "")
+  cmake_language(CALL ${change} doorbell_groups queue/rx_burst.hpp "if ((after & ring.group_mask) == 0)" "if (true)")
+  cmake_language(CALL ${change} doorbell_groups queue/rx_burst.hpp "if ((slot ^ after) <= ring.group_mask) return;" "")
   # The path for exactly one frame.
-  cmake_language(CALL ${change} burst_of_one queue/rx_burst.hpp "if (burst_one<" "if (false && burst_one<")
+  cmake_language(CALL ${change} burst_of_one queue/rx_burst.hpp "if (rx_burst_one<" "if (false && rx_burst_one<")
   cmake_language(CALL ${change} burst_of_one queue/tx_burst.hpp "if (count == 1 && " "if (false && count == 1 && ")
   # Stats::rx_burst_packets and tx_burst_packets.
-  cmake_language(CALL ${change} packet_count queue/rx_hot_path.hpp "add_to(queue.packets_, packets)"
-    "static_cast<void>(queue), static_cast<void>(packets)")
-  cmake_language(CALL ${change} packet_count queue/tx_burst.hpp "add_to(queue.packets_, frames)" "static_cast<void>(frames)")
+  cmake_language(CALL ${change} packet_count queue/rx_burst.hpp "add_to(ring.packets_, packets)"
+    "static_cast<void>(ring), static_cast<void>(packets)")
+  cmake_language(CALL ${change} packet_count queue/tx_burst.hpp "add_to(ring.packets_, frames)" "static_cast<void>(frames)")
   # Groups of fast-path mbufs return to the cache as pointers: replaced by a look at each mbuf.
-  cmake_language(CALL ${change} recycling queue/tx_burst.hpp "if (ownership::kChecked || queue.contents_[group] != TxQueue::kDirect)"
-    "if (true || queue.contents_[group] != TxQueue::kDirect)")
+  cmake_language(CALL ${change} recycling queue/tx_burst.hpp "if (ownership::kChecked || ring.contents[group] != TxRing::kDirect)"
+    "if (true || ring.contents[group] != TxRing::kDirect)")
 endmacro()
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)

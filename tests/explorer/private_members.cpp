@@ -10,56 +10,6 @@ struct Reveal {
   friend constexpr auto reveal(Tag) { return Member; }
 };
 
-struct RxNext {
-  friend constexpr auto reveal(RxNext);
-};
-template struct Reveal<&drivers::intel::RxQueue::next_, RxNext>;
-struct RxChain {
-  friend constexpr auto reveal(RxChain);
-};
-template struct Reveal<&drivers::intel::RxQueue::chain_, RxChain>;
-struct RxChainHead {
-  friend constexpr auto reveal(RxChainHead);
-};
-template struct Reveal<&drivers::intel::RxQueue::chain_head_, RxChainHead>;
-struct RxSlots {
-  friend constexpr auto reveal(RxSlots);
-};
-template struct Reveal<&drivers::intel::RxQueue::slots_, RxSlots>;
-
-struct TxNext {
-  friend constexpr auto reveal(TxNext);
-};
-template struct Reveal<&drivers::intel::TxQueue::next_, TxNext>;
-struct TxClean {
-  friend constexpr auto reveal(TxClean);
-};
-template struct Reveal<&drivers::intel::TxQueue::clean_, TxClean>;
-struct TxSlots {
-  friend constexpr auto reveal(TxSlots);
-};
-template struct Reveal<&drivers::intel::TxQueue::slots_, TxSlots>;
-struct TxDone {
-  friend constexpr auto reveal(TxDone);
-};
-template struct Reveal<&drivers::intel::TxQueue::done_, TxDone>;
-struct TxReportSlot {
-  friend constexpr auto reveal(TxReportSlot);
-};
-template struct Reveal<&drivers::intel::TxQueue::report_slot_, TxReportSlot>;
-struct TxContents {
-  friend constexpr auto reveal(TxContents);
-};
-template struct Reveal<&drivers::intel::TxQueue::contents_, TxContents>;
-struct TxDropsOf {
-  friend constexpr auto reveal(TxDropsOf);
-};
-template struct Reveal<&TxQueue::drops_, TxDropsOf>;
-struct TxContextsOf {
-  friend constexpr auto reveal(TxContextsOf);
-};
-template struct Reveal<&drivers::intel::TxQueue::contexts_, TxContextsOf>;
-
 struct PoolHead {
   friend constexpr auto reveal(PoolHead);
 };
@@ -79,23 +29,23 @@ template struct Reveal<&MempoolCore::lowest_, PoolLowest>;
 
 }  // namespace
 
-RxPrivateMembers private_members_of(drivers::intel::RxQueue& queue) {
-  static_assert(sizeof(queue.*reveal(RxChain())) == 1);
-  return {.next = &(queue.*reveal(RxNext())),
-          .chain = reinterpret_cast<const std::uint8_t*>(&(queue.*reveal(RxChain()))),
-          .chain_head = &(queue.*reveal(RxChainHead())),
-          .slots = queue.*reveal(RxSlots())};
+RxPrivateMembers private_members_of(drivers::intel::RxRing& ring) {
+  static_assert(sizeof(ring.chain) == 1);
+  return {.next = &ring.next,
+          .chain = reinterpret_cast<const std::uint8_t*>(&ring.chain),
+          .chain_head = &ring.chain_head,
+          .slots = ring.slots};
 }
 
-TxPrivateMembers private_members_of(drivers::intel::TxQueue& queue) {
-  return {.next = &(queue.*reveal(TxNext())),
-          .clean = &(queue.*reveal(TxClean())),
-          .slots = queue.*reveal(TxSlots()),
-          .done = &(queue.*reveal(TxDone())),
-          .report_slot = (queue.*reveal(TxReportSlot())).data(),
-          .contents = (queue.*reveal(TxContents())).data(),
-          .drops = &(queue.*reveal(TxDropsOf())),
-          .contexts = &(queue.*reveal(TxContextsOf()))};
+TxPrivateMembers private_members_of(drivers::intel::TxRing& ring) {
+  return {.next = &ring.next,
+          .clean = &ring.clean,
+          .slots = ring.slots,
+          .done = &ring.done,
+          .report_slot = ring.report_slot.data(),
+          .contents = ring.contents.data(),
+          .drops = &ring.drops_,
+          .contexts = &ring.contexts};
 }
 
 PoolPrivateMembers private_members_of(MempoolCore& pool) {

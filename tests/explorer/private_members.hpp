@@ -41,8 +41,8 @@ struct PoolPrivateMembers {
 };
 
 /// The queue must have been set up.
-[[nodiscard]] RxPrivateMembers private_members_of(drivers::intel::RxQueue& queue);
-[[nodiscard]] TxPrivateMembers private_members_of(drivers::intel::TxQueue& queue);
+[[nodiscard]] RxPrivateMembers private_members_of(drivers::intel::RxRing& ring);
+[[nodiscard]] TxPrivateMembers private_members_of(drivers::intel::TxRing& ring);
 [[nodiscard]] PoolPrivateMembers private_members_of(MempoolCore& pool);
 
 }  // namespace pollux::test

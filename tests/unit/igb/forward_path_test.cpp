@@ -56,12 +56,14 @@ TEST(ForwardPath, IsMadeBetweenConfigureAndStart) {
 
 TEST(ForwardPath, NeedsQueuesThatExistAndAreFree) {
   ForwardFixture fixture;
-  expect_refused(fixture.port.forward_path(1, fixture.port, 0), ErrorCode::invalid_argument, "no receive queue 1");
+  expect_refused(fixture.port.forward_path(1, fixture.port, 0), ErrorCode::invalid_argument,
+                 "receive queue 1 does not exist");
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument,
                  "receive queue 0 already has a path");
   CardFixture other(not_started());
   ASSERT_TRUE(other.port.configure(other.config));
-  expect_refused(other.port.forward_path(0, other.port, 7), ErrorCode::invalid_argument, "no transmit queue 7");
+  expect_refused(other.port.forward_path(0, other.port, 7), ErrorCode::invalid_argument,
+                 "transmit queue 7 does not exist");
   expect_refused(other.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "another Context");
 }
 

@@ -1,21 +1,87 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/forward/forward_queue.hpp"
+// Control of a forward path, its scalar bursts, and the slow path of all its bursts.
+#include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
-#include <utility>
-
-#include "drivers/intel/forward/forward_hot_path.hpp"
-#include "drivers/intel/queue/rx_hot_path.hpp"
-#include "drivers/intel/queue/tx_hot_path.hpp"
+#include "drivers/intel/forward/forward_burst.hpp"
 #include "mem/context_state.hpp"
+#include "mem/ownership.hpp"
+#include "net/config_check.hpp"
 
 namespace pollux::drivers::intel {
 
-ForwardQueue::ForwardQueue(std::shared_ptr<void> rx_owner, RxQueue& rx, std::shared_ptr<void> tx_owner, TxQueue& tx)
-    : rx_(&rx), tx_(&tx), rx_owner_(std::move(rx_owner)), tx_owner_(std::move(tx_owner)) {
-  rx.lend(*this);
-  tx.lend(*this, rx.pool());
+namespace {
+
+template <bool Remote, bool Usual>
+POLLUX_HOT std::uint32_t burst_loop(ForwardQueue& path, ForwardedFrame* frames, std::uint32_t limit) noexcept {
+  return forward_burst_loop<NoForwardStep, Remote, Usual>(path, frames, limit);
+}
+
+template <bool Remote, bool Usual>
+constexpr ForwardPath::BurstFunction* kBurst = &forward_burst<burst_loop<Remote, Usual>, Remote, Usual>;
+
+// Puts a frame's segments into the next slots. The mbufs that were there go to the receive queue's cache, which
+// supplied as many for the receive ring. Each segment is detached from its frame, since the next lap uses its buffer
+// for another.
+void queue_segments(RxRing& rx, TxRing& ring, Mbuf& frame) noexcept {
+  const std::uint32_t bytes = frame.packet_length();
+  const RingIndex first = ring.next;
+  for (Mbuf* segment = &frame; segment != nullptr;) {
+    Mbuf* const following = segment->next();
+    const std::uint64_t end = following == nullptr ? hw::intel::tx::kEndOfPacket | hw::intel::tx::kReportStatus : 0;
+    rx.cache_->free_segment(*ring.slots[ring.next.slot(ring.mask)]);
+    put_descriptor(ring, ring.next, hw::intel::tx::data(segment->data_iova(), segment->length(), bytes, end), segment);
+    if (ownership::kChecked) static_cast<void>(ownership::mark_free(*segment));
+    static_cast<void>(MbufAccess::detach(*segment));
+    segment = following;
+  }
+  move_reports(ring, first, ring.next);
+}
+
+bool send_waiting(ForwardQueue& path, ForwardedFrame& frame) noexcept {
+  TxRing& ring = *path.tx;
+  // At most one lap of the ring: a card that delivers without end must not keep the caller here.
+  for (std::uint32_t dropped = 0; dropped <= path.rx->mask; ++dropped) {
+    if (path.waiting == nullptr && rx_slow(*path.rx, &path.waiting, 1) == 0) return false;
+    Mbuf& next = *path.waiting;
+    TxCommand none;  // a received frame has no offload request
+    if (std::uint64_t* const counter = tx_drop_counter(ring, next, none)) {
+      add_to(ring.packets_, 1);
+      path.waiting = nullptr;
+      tx_drop(ring, next, *counter);
+      continue;
+    }
+    if (next.segments() > free_slots(ring, ring.next)) tx_reclaim(ring);
+    if (next.segments() > free_slots(ring, ring.next)) return false;
+    path.waiting = nullptr;
+    frame = {next.data(), next.length(), next.packet_length()};
+    queue_segments(*path.rx, ring, next);
+    add_to(ring.packets_, 1);
+    return true;
+  }
+  return false;
+}
+
+/// Disables the fast path while a frame in several buffers is being received or waits to be sent, so that the fast path
+/// needs no check of its own. Call it whenever one of the two may have changed.
+void update_fast_path(ForwardQueue& path) noexcept {
+  constexpr std::uint64_t kBeyondOne = TxRing::kMinFrame - 1;
+  path.fast_path.expected = path.waiting != nullptr
+                                ? RxRing::kNeverExpected
+                                : path.rx->fast_path.expected + (kBeyondOne << hw::intel::rx::kLengthShift);
+}
+
+}  // namespace
+
+POLLUX_COLD bool forward_slow(ForwardQueue& path, ForwardedFrame& frame) noexcept {
+  const bool moved = send_waiting(path, frame);
+  update_fast_path(path);
+  return moved;
+}
+
+ForwardQueue::ForwardQueue(std::shared_ptr<void> owner_in, RxQueue& in, std::shared_ptr<void> owner_out, TxQueue& out)
+    : rx(&in), tx(&out), rx_owner(std::move(owner_in)), tx_owner(std::move(owner_out)) {
+  in.lend(*this);
+  out.lend(*this, in.pool());
 }
 
 ForwardQueue::~ForwardQueue() {
@@ -23,60 +89,72 @@ ForwardQueue::~ForwardQueue() {
   give_back();
 }
 
-void ForwardQueue::update_fast_path() noexcept {
-  constexpr std::uint64_t kBeyondOne = TxQueue::kMinFrame - 1;
-  fast_path_.expected = waiting_ != nullptr
-                            ? RxHotPath::kNeverExpected
-                            : RxInternals(*rx_).fast_path().expected + (kBeyondOne << hw::intel::rx::kLengthShift);
-}
-
 void ForwardQueue::open() noexcept {
-  if (!rx_->is_open() || !tx_->is_open()) return;
-  const RxInternals rx(*rx_);
-  const TxInternals tx(*tx_);
-  const MempoolCore& pool = *rx_->pool();
-  const std::uint32_t longest = std::min(rx.max_length(), tx.max_frame());
-  fast_path_ = {.mask = rx.fast_path().mask,
-                .max_excess = longest - TxQueue::kMinFrame,
-                .iova_delta = rx.fast_path().iova_delta,
-                .data_delta = Mbuf::kHeaderSize + pool.data_offset(),
-                .command = tx.fast_path().command,
-                .last_command = tx.fast_path().command + hw::intel::tx::kReportStatus,
-                .per_byte = tx.fast_path().per_byte};
-  update_fast_path();
-  one_by_one_end_ = tail_;
-  doorbell_ = tx.tail();
-  const bool remote = rx.tail().is_remote();
-  const bool small = tx.group_mask() + 1 < TxHotPath::kGroup;
-  const bool one_delta = pool.has_one_segment();
-  switch (small || !one_delta ? BurstMode::scalar : best_of(rx.burst_mode())) {
+  if (!rx->is_open() || !tx->is_open()) return;
+  const MempoolCore& pool = *rx->pool();
+  fast_path = {.mask = rx->fast_path.mask,
+               .max_excess = std::min(rx->max_length, tx->limits().max_frame) - TxRing::kMinFrame,
+               .iova_delta = rx->fast_path.iova_delta,
+               .data_delta = Mbuf::kHeaderSize + pool.data_offset(),
+               .command = tx->fast_path.command,
+               .last_command = tx->fast_path.command + hw::intel::tx::kReportStatus,
+               .per_byte = tx->fast_path.per_byte};
+  update_fast_path(*this);
+  one_by_one_end = tail_;
+  doorbell_ = tx->tail;
+  const bool remote = rx->tail.is_remote();
+  const bool usual = pool.has_one_segment() && tx->group_mask + 1 == TxRing::kGroup;
 #if defined(__x86_64__)
-    case BurstMode::avx512: return gate_.open(forward_burst_avx512(remote));
-    case BurstMode::avx2: return gate_.open(forward_burst_avx2(remote));
-#elif defined(__aarch64__)
-    case BurstMode::neon: return gate_.open(forward_burst_neon(remote));
+  // With AVX-512, too: a loop of its own was no faster (ADR 0006).
+  const BurstMode mode = best_of(rx->burst_mode());
+  if (usual && (mode == BurstMode::avx2 || mode == BurstMode::avx512)) return gate_.open(forward_burst_avx2(remote));
 #endif
-    default: return gate_.open(forward_burst_scalar(remote, small, one_delta));
-  }
+  if (remote) return gate_.open(usual ? kBurst<true, true> : kBurst<true, false>);
+  gate_.open(usual ? kBurst<false, true> : kBurst<false, false>);
 }
 
 std::uint32_t ForwardQueue::drop_waiting(DrainReason reason) noexcept {
-  if (waiting_ == nullptr) return 0;
-  const TxInternals tx(*tx_);
-  add_to(reason == DrainReason::stopped ? tx.drops().stopped : tx.drops().removed, 1);
-  add_to(tx.packets(), 1);
-  const std::uint32_t buffers = waiting_->segments();
-  MbufDeleter{}(std::exchange(waiting_, nullptr));
+  if (waiting == nullptr) return 0;
+  add_to(reason == DrainReason::stopped ? tx->drops_.stopped : tx->drops_.removed, 1);
+  add_to(tx->packets_, 1);
+  const std::uint32_t buffers = waiting->segments();
+  MbufDeleter{}(std::exchange(waiting, nullptr));
   return buffers;
 }
 
 void ForwardQueue::give_back() noexcept {
-  if (rx_ == nullptr) return;
+  if (rx == nullptr) return;
   // No wait is needed: a path must not be polled while it is destroyed.
   gate_.open(&idle);
   drop_waiting(DrainReason::stopped);
-  std::exchange(tx_, nullptr)->take_back();
-  std::exchange(rx_, nullptr)->take_back();
+  std::exchange(tx, nullptr)->take_back();
+  std::exchange(rx, nullptr)->take_back();
+}
+
+Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint16_t rx_queue, PortDriver& out,
+                                                       std::uint16_t tx_queue) {
+  auto* const to = dynamic_cast<QueuePort*>(&out);
+  if (to == nullptr) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: no forward path to {}, which has another driver", in.info().name, out.info().name),
+                "forward with rx_burst and tx_burst, which works between all ports");
+  }
+  const auto check = [](const PortDriver& port, const char* kind, std::uint16_t index, const auto* queue) {
+    const auto refused = [&](const char* why, const char* remedy) -> Result<void> {
+      return refuse(port.info().name, fmt::format("forward_path: {} queue {} {}", kind, index, why), remedy);
+    };
+    if (queue == nullptr) return refused("does not exist", "configure more queues, or use a lower queue index");
+    if (queue->is_lent()) return refused("already has a path", "destroy that path first, or use another queue");
+    if (queue->is_observed()) return refused("has an observer", "detach it first: it would see no frames of the path");
+    const char* const setting = queue->needs_polling();
+    if (setting == nullptr) return Result<void>();
+    return refused(setting, "configure the queue without it: a forward path only exchanges buffers between rings");
+  };
+  RxQueue* const rx = in.queues()->rx(rx_queue);
+  TxQueue* const tx = to->queues()->tx(tx_queue);
+  if (auto joins = check(in, "receive", rx_queue, rx); !joins) return pass_on(std::move(joins));
+  if (auto joins = check(out, "transmit", tx_queue, tx); !joins) return pass_on(std::move(joins));
+  return std::make_unique<ForwardQueue>(in.queues(), *rx, to->queues(), *tx);
 }
 
 }  // namespace pollux::drivers::intel

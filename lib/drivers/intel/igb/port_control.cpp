@@ -7,7 +7,7 @@
 
 #include "device/device_events.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
-#include "drivers/intel/forward/make_forward_path.hpp"
+#include "drivers/intel/forward/forward_queue.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/wake.hpp"

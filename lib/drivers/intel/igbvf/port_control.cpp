@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "device/device_events.hpp"
-#include "drivers/intel/forward/make_forward_path.hpp"
+#include "drivers/intel/forward/forward_queue.hpp"
 #include "drivers/intel/igbvf/port.hpp"
 #include "net/frame_size.hpp"
 #include "net/register_dump.hpp"

@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/queue/rx_hot_path.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "net/checksums.hpp"
 #include "net/frame_size.hpp"
@@ -50,7 +49,7 @@ PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
           .max_mtu = max_mtu,
           .max_tx_segments = TxQueue::kMaxSegments,
           .min_frame = TxQueue::kMinFrame,
-          .max_rx_segments = RxHotPath::kMaxSegments,
+          .max_rx_segments = RxQueue::kMaxSegments,
           .buffer_unit = hw::intel::kRxBufferUnit,
           .max_buffer = hw::intel::kRxBufferUnitsMax * hw::intel::kRxBufferUnit,
           .rings_hold_buffers = true,

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/queue/queue_port.hpp"
-#include "drivers/intel/queue/rx_hot_path.hpp"
 
 namespace pollux::drivers::intel {
 namespace {
@@ -40,7 +39,7 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
   PreparedQueue prepared{.ring = *std::move(ring)};
   if (rx) {
     prepared.rx = QueueSet::rx_setup(registers_, next, queue.index, prepared.ring.ring, info().index);
-    prepared.rx_slots.frames.resize(size + RxHotPath::kPrefetchDistance);
+    prepared.rx_slots.frames.resize(size + RxQueue::kPrefetchDistance);
     prepared.rx_slots.headers.resize(prepared.rx.splitting.cache != nullptr ? size : 0);
     if (running) {
       if (auto taken = take_buffers(prepared, *queues_->rx(queue.index)); !taken) return taken;

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstddef>
 
-#include "drivers/intel/queue/rx_hot_path.hpp"
+#include "drivers/intel/queue/rx_ring.hpp"
 #include "pollux/base/io.hpp"
 
 // The receive fast path, from the descriptor to the application. It takes frames that are complete in one buffer and
@@ -56,7 +56,7 @@ template <bool OneDelta>
 POLLUX_ALWAYS_INLINE bool take_next(const RxFastPath& fast_path, const RxRun& run, std::intptr_t i) noexcept {
   const std::uint64_t status = io::load_acquire(run.descriptors[i].hi);
   if (!take_fast<OneDelta>(fast_path, run.descriptors[i], status, run.slots[i], run.fresh[i], run.out[i])) return false;
-  prefetch_frame(run.slots[i + RxHotPath::kPrefetchDistance]);
+  prefetch_frame(run.slots[i + RxRing::kPrefetchDistance]);
   return true;
 }
 
@@ -73,75 +73,103 @@ struct ScalarRxLoop {
   }
 };
 
+POLLUX_ALWAYS_INLINE void count_packets(RxRing& ring, std::uint32_t packets) noexcept {
+  add_to(ring.packets_, packets);
+}
+
+/// Tells the card that all slots before `position` are armed.
+template <bool Remote>
+POLLUX_ALWAYS_INLINE void ring_doorbell(RxRing& ring, std::uint32_t position) noexcept {
+  if constexpr (Remote) {
+    ring.tail.ring(position & ring.mask);
+  } else {
+    ring.tail.ring_mapped(position & ring.mask);
+  }
+}
+
+/// Moves on from `slot` by `slots`. Writes the doorbell once per group, since each doorbell is a bus write. So
+/// while no frames arrive, the card does not know of the last armed slots, which are fewer than a group. A ring has
+/// at least four groups, so enough slots remain.
+template <bool Remote>
+POLLUX_ALWAYS_INLINE void advance(RxRing& ring, std::uint32_t slot, std::uint32_t slots) noexcept {
+  const std::uint32_t after = slot + slots;
+  publish(ring.next, after & ring.mask);
+  if ((slot ^ after) <= ring.group_mask) return;
+  ring_doorbell<Remote>(ring, (after & ~ring.group_mask) - 1);
+}
+
+/// Takes each run of fast-path frames with `Loop`. `rx_slow` takes the rest of the burst from the first other frame on.
 template <class Loop, bool Remote, bool OneDelta>
-POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst_loop(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t rx_burst_loop(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept {
   constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;  // a cache can hold as many fresh mbufs
-  MempoolCacheCore& cache = *queue.cache_;
-  const RxFastPath fast_path = queue.fast_path_;  // a copy stays in registers: no store to an mbuf can alias it
+  MempoolCacheCore& cache = *ring.cache_;
+  const RxFastPath fast_path = ring.fast_path;  // a copy stays in registers: no store to an mbuf can alias it
   std::uint32_t taken = 0;
   do {
-    const std::uint32_t first = queue.next_;
-    const std::uint32_t run = std::min({limit - taken, queue.mask_ + 1 - first, kMaxRun});
+    const std::uint32_t first = ring.next;
+    const std::uint32_t run = std::min({limit - taken, ring.mask + 1 - first, kMaxRun});
     if (cache.count() < run) [[unlikely]] {
       cache.refill(run);
       if (cache.count() < run) break;
     }
     const std::intptr_t i = Loop::take(fast_path,
-                                       {.descriptors = queue.ring_ + first + run,
-                                        .slots = queue.slots_ + first + run,
+                                       {.descriptors = ring.descriptors + first + run,
+                                        .slots = ring.slots + first + run,
                                         .fresh = cache.objects() + run,
                                         .out = out + taken + run},
                                        -static_cast<std::intptr_t>(run));
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
     cache.set_first(cache.first + done);
-    advance<Remote>(queue, first, done);
+    advance<Remote>(ring, first, done);
     taken += done;
     if (i != 0) {
-      count_packets(queue, taken);
-      if (!hw::intel::rx::done(io::load_acquire(queue.ring_[first + done].hi))) return taken;
-      return taken + slow(queue, out + taken, limit - taken);
+      count_packets(ring, taken);
+      if (!hw::intel::rx::done(io::load_acquire(ring.descriptors[first + done].hi))) return taken;
+      return taken + rx_slow(ring, out + taken, limit - taken);
     }
   } while (taken < limit);
-  count_packets(queue, taken);
-  return taken == limit ? taken : taken + slow(queue, out + taken, limit - taken);
+  count_packets(ring, taken);
+  return taken == limit ? taken : taken + rx_slow(ring, out + taken, limit - taken);
 }
 
 // Exactly one frame has arrived: no loop and no copied constants. Saves nearly half of the cost at low rates.
 template <bool Remote, bool OneDelta>
-POLLUX_ALWAYS_INLINE bool RxHotPath::burst_one(RxQueue& queue, Mbuf** out, std::uint32_t slot,
-                                               std::uint64_t status) noexcept {
-  MempoolCacheCore& cache = *queue.cache_;
+POLLUX_ALWAYS_INLINE bool rx_burst_one(RxRing& ring, Mbuf** out, std::uint32_t slot, std::uint64_t status) noexcept {
+  MempoolCacheCore& cache = *ring.cache_;
   const std::uint32_t objects = cache.first;
-  Mbuf** const slot_mbuf = queue.slots_ + slot;
+  Mbuf** const slot_mbuf = ring.slots + slot;
   if (objects == MempoolCacheCore::kSlots ||
-      !take_fast<OneDelta>(queue.fast_path_, queue.ring_[slot], status, *slot_mbuf, cache.mbufs[objects], *out))
+      !take_fast<OneDelta>(ring.fast_path, ring.descriptors[slot], status, *slot_mbuf, cache.mbufs[objects], *out))
       [[unlikely]] {
     return false;
   }
-  prefetch_frame(slot_mbuf[kPrefetchDistance]);
+  prefetch_frame(slot_mbuf[RxRing::kPrefetchDistance]);
   cache.set_first(objects + 1);
-  count_packets(queue, 1);
+  count_packets(ring, 1);
   const std::uint32_t after = slot + 1;
-  publish(queue.next_, after & queue.mask_);
-  if ((after & queue.group_mask_) == 0) ring_tail<Remote>(queue, slot);
+  publish(ring.next, after & ring.mask);
+  if ((after & ring.group_mask) == 0) ring_doorbell<Remote>(ring, slot);
   return true;
 }
 
+/// One burst. `BurstLoop` takes whatever is not a single fast-path frame. `Remote`: registers are accessed through
+/// functions, and an empty poll flushes their posted writes. `OneDelta`: IOVA minus address is the same for the whole
+/// pool.
 template <auto BurstLoop, bool Remote, bool OneDelta>
-POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  RxQueue& queue = static_cast<RxQueue&>(base);
-  const std::uint32_t slot = queue.next_;
-  const std::uint64_t status = io::load_acquire(queue.ring_[slot].hi);
+POLLUX_HOT std::uint32_t rx_burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  RxRing& ring = static_cast<RxRing&>(base);
+  const std::uint32_t slot = ring.next;
+  const std::uint64_t status = io::load_acquire(ring.descriptors[slot].hi);
   if (!hw::intel::rx::done(status)) {
-    if constexpr (Remote) queue.tail_.flush();
+    if constexpr (Remote) ring.tail.flush();
     return 0;
   }
-  if (limit < 2 || !hw::intel::rx::done(io::load_acquire(queue.ring_[(slot + 1) & queue.mask_].hi))) {
+  if (limit < 2 || !hw::intel::rx::done(io::load_acquire(ring.descriptors[(slot + 1) & ring.mask].hi))) {
     if (limit == 0) [[unlikely]]
       return 0;
-    if (burst_one<Remote, OneDelta>(queue, out, slot, status)) return 1;
+    if (rx_burst_one<Remote, OneDelta>(ring, out, slot, status)) return 1;
   }
-  return BurstLoop(queue, out, limit);
+  return BurstLoop(ring, out, limit);
 }
 
 }  // namespace pollux::drivers::intel

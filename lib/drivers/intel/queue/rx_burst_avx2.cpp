@@ -70,7 +70,7 @@ inline bool Avx2RxStep::operator()(const RxRun& run, std::intptr_t i) const noex
   _mm256_store_si256(reinterpret_cast<__m256i*>(second), _mm256_permute2x128_si256(pair, upper, kHighHalves));
   _mm256_store_si256(reinterpret_cast<__m256i*>(third), _mm256_permute2x128_si256(next_pair, next_upper, kLowHalves));
   _mm256_store_si256(reinterpret_cast<__m256i*>(fourth), _mm256_permute2x128_si256(next_pair, next_upper, kHighHalves));
-  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(mbufs[RxHotPath::kPrefetchDistance + k]);
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(mbufs[RxRing::kPrefetchDistance + k]);
   return true;
 }
 
@@ -82,18 +82,14 @@ struct Avx2RxLoop {
 };
 
 template <bool Remote>
-POLLUX_AVX2 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(RxQueue& queue, Mbuf** out,
-                                                               std::uint32_t limit) noexcept {
-  return RxHotPath::burst_loop<Avx2RxLoop, Remote, true>(queue, out, limit);
-}
-
-template <bool Remote>
-POLLUX_HOT std::uint32_t burst(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst<burst_loop<Remote>, Remote, true>(queue, out, limit);
+POLLUX_AVX2 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept {
+  return rx_burst_loop<Avx2RxLoop, Remote, true>(ring, out, limit);
 }
 
 }  // namespace
 
-pollux::RxQueue::BurstFunction* rx_burst_avx2(bool remote) noexcept { return remote ? &burst<true> : &burst<false>; }
+pollux::RxQueue::BurstFunction* rx_burst_avx2(bool remote) noexcept {
+  return remote ? &rx_burst<burst_loop<true>, true, true> : &rx_burst<burst_loop<false>, false, true>;
+}
 
 }  // namespace pollux::drivers::intel

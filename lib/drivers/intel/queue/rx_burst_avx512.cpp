@@ -62,7 +62,7 @@ inline bool Avx512RxStep::operator()(const RxRun& run, std::intptr_t i) const no
   _mm256_store_si256(reinterpret_cast<__m256i*>(second), _mm512_extracti64x4_epi64(first_two, 1));
   _mm256_store_si256(reinterpret_cast<__m256i*>(third), _mm512_castsi512_si256(last_two));
   _mm256_store_si256(reinterpret_cast<__m256i*>(fourth), _mm512_extracti64x4_epi64(last_two, 1));
-  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(mbufs[RxHotPath::kPrefetchDistance + k]);
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(mbufs[RxRing::kPrefetchDistance + k]);
   return true;
 }
 
@@ -74,18 +74,15 @@ struct Avx512RxLoop {
 };
 
 template <bool Remote>
-POLLUX_AVX512 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(RxQueue& queue, Mbuf** out,
+POLLUX_AVX512 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(RxRing& ring, Mbuf** out,
                                                                  std::uint32_t limit) noexcept {
-  return RxHotPath::burst_loop<Avx512RxLoop, Remote, true>(queue, out, limit);
-}
-
-template <bool Remote>
-POLLUX_HOT std::uint32_t burst(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst<burst_loop<Remote>, Remote, true>(queue, out, limit);
+  return rx_burst_loop<Avx512RxLoop, Remote, true>(ring, out, limit);
 }
 
 }  // namespace
 
-pollux::RxQueue::BurstFunction* rx_burst_avx512(bool remote) noexcept { return remote ? &burst<true> : &burst<false>; }
+pollux::RxQueue::BurstFunction* rx_burst_avx512(bool remote) noexcept {
+  return remote ? &rx_burst<burst_loop<true>, true, true> : &rx_burst<burst_loop<false>, false, true>;
+}
 
 }  // namespace pollux::drivers::intel

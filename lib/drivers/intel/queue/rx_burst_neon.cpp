@@ -66,7 +66,7 @@ inline bool NeonRxStep::operator()(const RxRun& run, std::intptr_t i) const noex
   io::dma_rmb();
   take_pair(run, i, status, excess);
   take_pair(run, i + 2, next_status, next_excess);
-  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(run.slots[i + k + RxHotPath::kPrefetchDistance]);
+  for (std::intptr_t k = 0; k < kFrames; ++k) prefetch_frame(run.slots[i + k + RxRing::kPrefetchDistance]);
   return true;
 }
 
@@ -78,17 +78,14 @@ struct NeonRxLoop {
 };
 
 template <bool Remote>
-POLLUX_HOT std::uint32_t burst_loop(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst_loop<NeonRxLoop, Remote, true>(queue, out, limit);
-}
-
-template <bool Remote>
-POLLUX_HOT std::uint32_t burst(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst<burst_loop<Remote>, Remote, true>(queue, out, limit);
+POLLUX_HOT std::uint32_t burst_loop(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept {
+  return rx_burst_loop<NeonRxLoop, Remote, true>(ring, out, limit);
 }
 
 }  // namespace
 
-pollux::RxQueue::BurstFunction* rx_burst_neon(bool remote) noexcept { return remote ? &burst<true> : &burst<false>; }
+pollux::RxQueue::BurstFunction* rx_burst_neon(bool remote) noexcept {
+  return remote ? &rx_burst<burst_loop<true>, true, true> : &rx_burst<burst_loop<false>, false, true>;
+}
 
 }  // namespace pollux::drivers::intel

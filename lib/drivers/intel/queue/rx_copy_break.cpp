@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/rx_hot_path.hpp"
+#include "drivers/intel/queue/rx_ring.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -12,10 +12,8 @@ namespace {
 // The allocation site that checked builds report for a copy, and for the frame until it is freed.
 constexpr Site kCopySite{"igb receive copy", 0};
 
-}  // namespace
-
 // nullptr: the pool of the copies is exhausted.
-Mbuf* RxHotPath::copy_of(const RxQueue& queue, MempoolCacheCore& cache, const Mbuf& frame) noexcept {
+Mbuf* copy_of(const RxRing& ring, MempoolCacheCore& cache, const Mbuf& frame) noexcept {
   if (cache.count() == 0) cache.refill(1);
   if (cache.count() == 0) return nullptr;
   Mbuf& copy = **cache.objects();
@@ -23,26 +21,28 @@ Mbuf* RxHotPath::copy_of(const RxQueue& queue, MempoolCacheCore& cache, const Mb
   const std::uint32_t length = frame.length();
   MbufAccess::rx_low(copy) = frame.rx_word(0);
   MbufAccess::rx_high(copy) = frame.rx_word(1);
-  MbufAccess::set_word(copy, queue.copy_word_ + length);
+  MbufAccess::set_word(copy, ring.copy_word + length);
   MbufAccess::stamp(copy, kCopySite);
   std::memcpy(copy.data(), frame.data(), length);
   return &copy;
 }
 
+}  // namespace
+
 // The buffer of a copied frame goes to the queue's cache, from which the next slot is refilled. So few buffers
 // circulate, and they stay in the processor's caches.
-std::uint32_t RxHotPath::burst_copying(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  auto& queue = static_cast<RxQueue&>(base);
-  const std::uint32_t count = queue.uncopied_(base, out, limit);
-  MempoolCacheCore& cache = queue.copying_.cache != nullptr ? *queue.copying_.cache : *queue.cache_;
+std::uint32_t rx_burst_copying(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& ring = static_cast<RxRing&>(base);
+  const std::uint32_t count = ring.uncopied(base, out, limit);
+  MempoolCacheCore& cache = ring.copying.cache != nullptr ? *ring.copying.cache : *ring.cache_;
   for (std::uint32_t i = 0; i < count; ++i) {
     Mbuf& frame = *out[i];
-    if (frame.packet_length() > queue.copying_.max_length || frame.next() != nullptr) continue;
-    Mbuf* const copy = copy_of(queue, cache, frame);
+    if (frame.packet_length() > ring.copying.max_length || frame.next() != nullptr) continue;
+    Mbuf* const copy = copy_of(ring, cache, frame);
     if (copy == nullptr) continue;
     out[i] = copy;
     MbufAccess::stamp(frame, kCopySite);
-    queue.cache_->free(frame);
+    ring.cache_->free(frame);
   }
   return count;
 }

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/rx_hot_path.hpp"
 #include "pollux/base/io.hpp"
 
 namespace pollux::drivers::intel {
@@ -44,51 +43,51 @@ Result<void> take_buffers(std::span<Mbuf*> slots, const std::shared_ptr<MempoolC
 
 void RxQueue::setup(RxQueueSetup setup) {
   end_lending();
-  RxSlots slots{.frames = std::vector<Mbuf*>(setup.size + RxHotPath::kPrefetchDistance),
+  RxSlots empty{.frames = std::vector<Mbuf*>(setup.size + kPrefetchDistance),
                 .headers = std::vector<Mbuf*>(setup.splitting.cache != nullptr ? setup.size : 0)};
   apply(std::move(setup));
-  use(std::move(slots));
+  use(std::move(empty));
 }
 
-void RxQueue::replace(RxQueueSetup setup, RxSlots slots) noexcept {
+void RxQueue::replace(RxQueueSetup setup, RxSlots buffers) noexcept {
   apply(std::move(setup));
-  use(std::move(slots));
-  if (slots_[0] != nullptr) arm_all();
+  use(std::move(buffers));
+  if (slots[0] != nullptr) arm_all();
 }
 
-void RxQueue::use(RxSlots slots) noexcept {
-  slot_memory_ = std::move(slots.frames);
-  slots_ = slot_memory_.data();
-  headers_ = std::move(slots.headers);
+void RxQueue::use(RxSlots buffers) noexcept {
+  slot_memory_ = std::move(buffers.frames);
+  slots = slot_memory_.data();
+  headers = std::move(buffers.headers);
 }
 
 void RxQueue::apply(RxQueueSetup setup) noexcept {
-  ring_ = setup.ring;
-  mask_ = setup.size - 1;
-  max_length_ = setup.buffer_bytes;
-  group_mask_ = std::min(RxHotPath::kGroup, setup.size / 4) - 1;
-  tail_ = setup.tail;
-  registers_ = setup.registers;
-  head_offset_ = setup.head_offset;
+  descriptors = setup.ring;
+  mask = setup.size - 1;
+  max_length = setup.buffer_bytes;
+  group_mask = std::min(kGroup, setup.size / 4) - 1;
+  tail = setup.tail;
+  registers = setup.registers;
+  head_offset = setup.head_offset;
   mode_ = setup.mode;
-  keeps_bad_frames_ = setup.keep_bad_frames;
-  copying_ = std::move(setup.copying);
-  splitting_ = std::move(setup.splitting);
+  keeps_bad_frames = setup.keep_bad_frames;
+  copying = std::move(setup.copying);
+  splitting = std::move(setup.splitting);
   set_up(std::move(setup.pool), std::move(setup.cache), setup.port);
-  const MempoolCore& copies = copying_.cache != nullptr ? copying_.cache->pool() : *pool();
-  copy_word_ = copies.empty_word(format_, setup.port);
-  if (splits_frames()) header_word_ = header_pool()->empty_word(format_, setup.port);
-  fast_path_ = {.mask = RxHotPath::kFastPathMask,
-                .expected = RxHotPath::kFastPathExpected,
-                .max_excess = setup.buffer_bytes - std::uint64_t{1},
-                .one_byte_word = pool()->empty_word(format_, setup.port) + 1,
-                .iova_delta = pool()->iova_delta() + Mbuf::kHeaderSize + pool()->data_offset()};
+  const MempoolCore& copies = copying.cache != nullptr ? copying.cache->pool() : *pool();
+  copy_word = copies.empty_word(format_, setup.port);
+  if (splits_frames()) header_word = header_pool()->empty_word(format_, setup.port);
+  fast_path = {.mask = kFastPathMask,
+               .expected = kFastPathExpected,
+               .max_excess = setup.buffer_bytes - std::uint64_t{1},
+               .one_byte_word = pool()->empty_word(format_, setup.port) + 1,
+               .iova_delta = pool()->iova_delta() + Mbuf::kHeaderSize + pool()->data_offset()};
 }
 
 void RxQueue::set_format(RxFormat format) noexcept {
   constexpr unsigned kShift = 60;  // in MbufAccess::word
   format_ = format;
-  for (std::uint64_t* const word : {&copy_word_, &header_word_, &fast_path_.one_byte_word}) {
+  for (std::uint64_t* const word : {&copy_word, &header_word, &fast_path.one_byte_word}) {
     *word = (*word & ~(std::uint64_t{0xF} << kShift)) | std::uint64_t{static_cast<std::uint8_t>(format)} << kShift;
   }
 }
@@ -113,11 +112,11 @@ void RxQueue::end_lending() noexcept {
 }
 
 Result<void> RxQueue::fill() {
-  const std::uint32_t slots = mask_ + 1;
-  if (auto filled = take_buffers({slot_memory_.data(), slots}, cache()); !filled) return filled;
+  const std::uint32_t count = mask + 1;
+  if (auto filled = take_buffers({slots, count}, cache()); !filled) return filled;
   if (splits_frames()) {
-    if (auto filled = take_buffers(headers_, splitting_.cache); !filled) {
-      pool()->put({slots_, slots});
+    if (auto filled = take_buffers(headers, splitting.cache); !filled) {
+      pool()->put({slots, count});
       std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
       return filled;
     }
@@ -127,14 +126,13 @@ Result<void> RxQueue::fill() {
 }
 
 void RxQueue::arm_all() noexcept {
-  const std::uint32_t slots = mask_ + 1;
   // Prefetching reads beyond the last slot.
-  std::fill(slot_memory_.begin() + slots, slot_memory_.end(), slot_memory_.front());
-  next_ = 0;
-  fast_path_.expected = RxHotPath::kFastPathExpected;
-  chain_ = Chain::none;
-  empty_write_backs_ = 0;
-  for (std::uint32_t slot = 0; slot < slots; ++slot) RxHotPath::arm_again(*this, slot);
+  std::fill(slot_memory_.begin() + mask + 1, slot_memory_.end(), slot_memory_.front());
+  next = 0;
+  fast_path.expected = kFastPathExpected;
+  chain = Chain::none;
+  empty_write_backs = 0;
+  for (std::uint32_t slot = 0; slot <= mask; ++slot) arm_again(*this, slot);
 }
 
 void RxQueue::open() noexcept {
@@ -148,13 +146,13 @@ void RxQueue::open() noexcept {
 }
 
 void RxQueue::open_gate() noexcept {
-  uncopied_ = burst_function();
-  open_bursts(copies_frames() ? &RxHotPath::burst_copying : uncopied_);
+  uncopied = burst_function();
+  open_bursts(copying.max_length != 0 ? &rx_burst_copying : uncopied);
 }
 
 RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
-  if (splits_frames()) return splitting_.replicates ? &RxHotPath::burst_copying_headers : &RxHotPath::burst_splitting;
-  const bool remote = tail_.is_remote();
+  if (splits_frames()) return splitting.replicates ? &rx_burst_copying_headers : &rx_burst_splitting;
+  const bool remote = tail.is_remote();
   const bool one_delta = pool()->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.
   switch (one_delta ? best_of(mode_) : BurstMode::scalar) {
@@ -177,42 +175,41 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) {
 }
 
 std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::span<Mbuf*> kept_headers) noexcept {
-  if (slots_ == nullptr || slots_[0] == nullptr) return 0;
+  if (slots == nullptr || slots[0] == nullptr) return 0;
   const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
-  const std::uint32_t slots = mask_ + 1;
-  bool already_counted = chain_ == Chain::discarding;
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    const std::uint32_t slot = (next_ + i) & mask_;
-    const std::uint64_t status = ring_[slot].hi;
+  const std::uint32_t count = mask + 1;
+  bool already_counted = chain == Chain::discarding;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t slot = (next + i) & mask;
+    const std::uint64_t status = descriptors[slot].hi;
     // Goes on after a slot that is not done: later ones may be. One without a frame has the last store of an earlier
-    // write-back to a slot that was armed meanwhile (RxHotPath::kMaxEmptyWritebackPolls).
-    if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || !RxHotPath::has_frame(*this, slot)) continue;
-    if (keeps_bad_frames_ && (status & rx::kDataError) != 0) add_to(bad_frames_, std::uint64_t{1});
+    // write-back to a slot that was armed meanwhile (rx_slow.cpp).
+    if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || !slot_has_frame(*this, slot)) continue;
+    if (keeps_bad_frames && (status & rx::kDataError) != 0) add_to(bad_frame_count, std::uint64_t{1});
     if (!already_counted) count_drop(why);
     already_counted = false;
   }
   // Everything goes to the pool's shared list: the cache belongs to the polling thread.
-  const std::uint32_t in_chain = chain_head_ != nullptr ? MbufAccess::segment_count(*chain_head_) : 0;
-  MbufDeleter{}(std::exchange(chain_head_, nullptr));
-  std::copy_n(slots_, kept.size(), kept.begin());
-  pool()->put({slots_ + kept.size(), slots - kept.size()});
+  const std::uint32_t in_chain = chain_head != nullptr ? MbufAccess::segment_count(*chain_head) : 0;
+  MbufDeleter{}(std::exchange(chain_head, nullptr));
+  std::copy_n(slots, kept.size(), kept.begin());
+  pool()->put({slots + kept.size(), count - kept.size()});
   std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
-  const auto headers = static_cast<std::uint32_t>(headers_.size());
   if (splits_frames()) {
-    std::copy_n(headers_.begin(), kept_headers.size(), kept_headers.begin());
-    splitting_.cache->pool().put(std::span(headers_).subspan(kept_headers.size()));
-    std::fill(headers_.begin(), headers_.end(), nullptr);
+    std::copy_n(headers.begin(), kept_headers.size(), kept_headers.begin());
+    splitting.cache->pool().put(std::span(headers).subspan(kept_headers.size()));
+    std::fill(headers.begin(), headers.end(), nullptr);
   }
-  return slots + headers + in_chain;
+  return count + static_cast<std::uint32_t>(headers.size()) + in_chain;
 }
 
 std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t offset) const noexcept {
-  if (slots_ == nullptr || slots_[0] == nullptr || offset > mask_) return std::nullopt;
-  const std::uint64_t status = io::load_acquire(ring_[(next_ + offset) & mask_].hi);
+  if (slots == nullptr || slots[0] == nullptr || offset > mask) return std::nullopt;
+  const std::uint64_t status = io::load_acquire(descriptors[(next + offset) & mask].hi);
   return rx::done(status) ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
 }
 
-std::uint64_t RxQueue::bad_frames() const noexcept { return read_counter(bad_frames_); }
+std::uint64_t RxQueue::bad_frames() const noexcept { return read_counter(bad_frame_count); }
 
 // A borrowed queue is polled through the borrower's gate.
 bool RxQueue::is_idle() const {
@@ -220,7 +217,7 @@ bool RxQueue::is_idle() const {
   return borrower_ != nullptr ? borrower_->is_idle() : gate_.is_idle();
 }
 
-// A burst advances next_ before it counts, so its frames are counted for certain only when it has ended. Waits for a
+// A burst advances `next` before it counts, so its frames are counted for certain only when it has ended. Waits for a
 // moment between two bursts. The wait is short, since an empty burst takes nanoseconds. Gives up on a preempted one.
 std::optional<std::uint64_t> RxQueue::taken() const {
   constexpr int kMaxPolls = 10'000;
@@ -228,7 +225,7 @@ std::optional<std::uint64_t> RxQueue::taken() const {
     if (polls == kMaxPolls) return std::nullopt;
     io::relax();
   }
-  const bool has_partial_frame = read_counter(chain_) != Chain::none;
+  const bool has_partial_frame = read_counter(chain) != Chain::none;
   return packets() + drops().sum() + (has_partial_frame ? 1 : 0);
 }
 

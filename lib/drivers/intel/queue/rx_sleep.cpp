@@ -30,7 +30,7 @@ bool RxQueue::watch() noexcept {
   return !has_frame();
 }
 
-bool RxQueue::has_frame() const noexcept { return hw::intel::rx::done(io::load_acquire(ring_[next_].hi)); }
+bool RxQueue::has_frame() const noexcept { return hw::intel::rx::done(io::load_acquire(descriptors[next].hi)); }
 
 // A forward path polls a queue that it has borrowed. It cannot be woken.
 bool RxQueue::watch_closed() noexcept {

@@ -23,12 +23,14 @@ POLLUX_ALWAYS_INLINE std::intptr_t simd_loop(const FastPath& fast_path, const Ru
       if (!Next(fast_path, run, i) || ++i == 0) return i;
     }
   }
-  if (Step::kEnabled && i <= -Step::kFrames) {
-    const Step step(fast_path);
-    do {
-      if (!step(run, i)) break;
-      i += Step::kFrames;
-    } while (i <= -Step::kFrames);
+  if constexpr (Step::kEnabled) {
+    if (i <= -Step::kFrames) {
+      const Step step(fast_path);
+      do {
+        if (!step(run, i)) break;
+        i += Step::kFrames;
+      } while (i <= -Step::kFrames);
+    }
   }
   // The frames after the last whole step, or those up to the first that needs the slow path.
   while (i != 0 && Next(fast_path, run, i)) ++i;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "drivers/intel/queue/tx_hot_path.hpp"
+#include "drivers/intel/queue/tx_ring.hpp"
 #include "mem/ownership.hpp"
 #include "pollux/base/io.hpp"
 
@@ -54,121 +54,125 @@ struct ScalarTxLoop {
     return i;
   }
   static POLLUX_ALWAYS_INLINE void copy_group(Mbuf** to, Mbuf* const* from) noexcept {
-    std::memcpy(to, from, TxHotPath::kGroup * sizeof(Mbuf*));
+    std::memcpy(to, from, TxRing::kGroup * sizeof(Mbuf*));
   }
 };
 
+/// Slots in a group, less one. `Small`: a ring of fewer than four groups.
 template <bool Small>
-POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::group_mask(const TxQueue& queue) noexcept {
-  if constexpr (Small) return queue.group_mask_;
-  return kGroup - 1;
+POLLUX_ALWAYS_INLINE std::uint32_t group_mask_of(const TxRing& ring) noexcept {
+  if constexpr (Small) return ring.group_mask;
+  return TxRing::kGroup - 1;
 }
 
+/// Whether the oldest group is full and the card has reported it done.
 template <bool Small>
-POLLUX_ALWAYS_INLINE bool TxHotPath::oldest_done(const TxQueue& queue) noexcept {
-  return (queue.next_.value() ^ queue.clean_.value()) > group_mask<Small>(queue) &&
-         hw::intel::tx::done(io::load_acquire(*queue.done_));
+POLLUX_ALWAYS_INLINE bool oldest_done(const TxRing& ring) noexcept {
+  return (ring.next.value() ^ ring.clean.value()) > group_mask_of<Small>(ring) &&
+         hw::intel::tx::done(io::load_acquire(*ring.done));
 }
 
 template <class Loop, bool Small>
-POLLUX_ALWAYS_INLINE void TxHotPath::clean_group(TxQueue& queue) noexcept {
-  const std::uint32_t first = queue.clean_.slot(queue.mask_);
-  const std::uint32_t mask = group_mask<Small>(queue);
+POLLUX_ALWAYS_INLINE void clean_group(TxRing& ring) noexcept {
+  const std::uint32_t first = ring.clean.slot(ring.mask);
+  const std::uint32_t mask = group_mask_of<Small>(ring);
   const std::uint32_t slots = mask + 1 - (first & mask);
-  const std::uint32_t group = first >> queue.group_shift_;
-  if (ownership::kChecked || queue.contents_[group] != TxQueue::kDirect) [[unlikely]] {
-    free_group(queue, slots);
+  const std::uint32_t group = first >> ring.group_shift;
+  if (ownership::kChecked || ring.contents[group] != TxRing::kDirect) [[unlikely]] {
+    free_group(ring, slots);
   } else {
-    MempoolCacheCore& cache = *queue.cache_;
-    cache.make_room(kGroup);
+    MempoolCacheCore& cache = *ring.sent_cache;
+    cache.make_room(TxRing::kGroup);
     // Direct, single-segment mbufs of the cache's own pool: only pointers are moved.
     Mbuf** const to = cache.objects() - slots;
-    if (!Small && slots == kGroup) [[likely]] {
-      Loop::copy_group(to, queue.slots_ + first);
+    if (!Small && slots == TxRing::kGroup) [[likely]] {
+      Loop::copy_group(to, ring.slots + first);
     } else {
-      std::copy_n(queue.slots_ + first, slots, to);
+      std::copy_n(ring.slots + first, slots, to);
     }
     cache.set_first(cache.first - slots);
   }
-  queue.clean_ += slots;
-  watch_oldest(queue);
+  ring.clean += slots;
+  watch_oldest(ring);
 }
 
 template <bool Remote>
-POLLUX_ALWAYS_INLINE void TxHotPath::finish(TxQueue& queue, RingIndex next, std::uint32_t frames) noexcept {
-  queue.next_ = next;
-  add_to(queue.packets_, frames);
+POLLUX_ALWAYS_INLINE void tx_finish(TxRing& ring, RingIndex next, std::uint32_t frames) noexcept {
+  ring.next = next;
+  add_to(ring.packets_, frames);
   if constexpr (Remote) {
-    queue.tail_.ring(next.slot(queue.mask_));
-    queue.tail_.flush();
+    ring.tail.ring(next.slot(ring.mask));
+    ring.tail.flush();
   } else {
-    queue.tail_.ring_mapped(next.slot(queue.mask_));
+    ring.tail.ring_mapped(next.slot(ring.mask));
   }
 }
 
+/// Cleans the groups that are done. Then sends each run of fast-path frames with `Loop`, and the frames between them
+/// on the slow path.
 template <class Loop, bool Remote, bool Small>
-POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst_loop(TxQueue& queue, Mbuf* const* mbufs,
-                                                         std::uint32_t count) noexcept {
-  while (oldest_done<Small>(queue)) clean_group<Loop, Small>(queue);
-  const TxFastPath fast_path = queue.fast_path_;  // a copy stays in registers: no store to the ring can alias it
-  const std::uint32_t mask = group_mask<Small>(queue);
-  RingIndex next = queue.next_;
+POLLUX_ALWAYS_INLINE std::uint32_t tx_burst_loop(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  while (oldest_done<Small>(ring)) clean_group<Loop, Small>(ring);
+  const TxFastPath fast_path = ring.fast_path;  // a copy stays in registers: no store to the ring can alias it
+  const std::uint32_t mask = group_mask_of<Small>(ring);
+  RingIndex next = ring.next;
   std::uint32_t taken = 0;
   while (taken < count) {
     const std::uint32_t to_group_end = mask + 1 - (next.value() & mask);
-    const std::uint32_t run = std::min({to_group_end, count - taken, free_slots(queue, next)});
+    const std::uint32_t run = std::min({to_group_end, count - taken, free_slots(ring, next)});
     if (run == 0) [[unlikely]]
       break;
-    const std::uint32_t end = next.slot(queue.mask_) + run;
+    const std::uint32_t end = next.slot(ring.mask) + run;
     const std::intptr_t i = Loop::send(
-        fast_path, {.descriptors = queue.ring_ + end, .slots = queue.slots_ + end, .frames = mbufs + taken + run},
+        fast_path, {.descriptors = ring.descriptors + end, .slots = ring.slots + end, .frames = mbufs + taken + run},
         -static_cast<std::intptr_t>(run));
     const std::uint32_t done = run + static_cast<std::uint32_t>(i);
     next += done;
     taken += done;
     // Set RS on the last frame of each group and of the burst, so that the card reports every buffer when bursts end.
     if (done != 0) [[likely]]
-      queue.ring_[end + static_cast<std::uint32_t>(i) - 1].hi |= hw::intel::tx::kReportStatus;
+      ring.descriptors[end + static_cast<std::uint32_t>(i) - 1].hi |= hw::intel::tx::kReportStatus;
     if (i != 0) [[unlikely]] {
       RingIndex after = next;
       std::uint32_t sent = 1;
       if (has_request(mbufs[taken])) {
-        sent = send_requests(queue, mbufs + taken, count - taken, after);
+        sent = tx_send_requests(ring, mbufs + taken, count - taken, after);
         if (sent == 0) break;
-      } else if (send_slow(queue, mbufs[taken], after) == Outcome::no_room) {
+      } else if (tx_send_slow(ring, mbufs[taken], after) == TxOutcome::no_room) {
         break;
       }
       next = after;
       taken += sent;
     }
   }
-  if (taken != 0) finish<Remote>(queue, next, taken);
+  if (taken != 0) tx_finish<Remote>(ring, next, taken);
   return taken;
 }
 
 // Sends a burst of one fast-path frame if there is no group to clean first.
 template <bool Remote, bool Small>
-POLLUX_ALWAYS_INLINE bool TxHotPath::burst_one(TxQueue& queue, Mbuf* frame) noexcept {
-  if (oldest_done<Small>(queue) || free_slots(queue, queue.next_) == 0) [[unlikely]]
+POLLUX_ALWAYS_INLINE bool tx_burst_one(TxRing& ring, Mbuf* frame) noexcept {
+  if (oldest_done<Small>(ring) || free_slots(ring, ring.next) == 0) [[unlikely]]
     return false;
-  const RingIndex next = queue.next_;
-  const std::uint32_t slot = next.slot(queue.mask_);
-  if (!send_fast(queue.fast_path_, queue.ring_[slot], queue.slots_[slot], frame, hw::intel::tx::kReportStatus))
+  const RingIndex next = ring.next;
+  const std::uint32_t slot = next.slot(ring.mask);
+  if (!send_fast(ring.fast_path, ring.descriptors[slot], ring.slots[slot], frame, hw::intel::tx::kReportStatus))
     return false;
-  finish<Remote>(queue, next + 1, 1);
+  tx_finish<Remote>(ring, next + 1, 1);
   return true;
 }
 
+/// One burst. `BurstLoop` sends whatever is not a single fast-path frame. `Remote`: registers are accessed through
+/// functions, and their posted writes are flushed.
 template <auto BurstLoop, bool Remote, bool Small>
-POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf* const* mbufs,
-                                                    std::uint32_t count) noexcept {
-  TxQueue& queue = static_cast<TxQueue&>(base);
-  if (count == 1 && !ownership::kChecked && burst_one<Remote, Small>(queue, mbufs[0])) return 1;
+POLLUX_HOT std::uint32_t tx_burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  TxRing& ring = static_cast<TxRing&>(base);
+  if (count == 1 && !ownership::kChecked && tx_burst_one<Remote, Small>(ring, mbufs[0])) return 1;
   if (count == 0) [[unlikely]]
-    return idle_burst(queue, mbufs);
+    return tx_idle(ring, mbufs);
   if (has_request(mbufs[0])) [[unlikely]]
-    return request_burst(queue, mbufs, count, BurstLoop);
-  return BurstLoop(queue, mbufs, count);
+    return tx_request_burst(ring, mbufs, count, BurstLoop);
+  return BurstLoop(ring, mbufs, count);
 }
 
 }  // namespace pollux::drivers::intel

@@ -10,7 +10,7 @@ namespace {
 /// Handles four descriptors at a time, which is one cache line.
 class Avx512TxStep {
  public:
-  static constexpr std::intptr_t kFrames = 4;
+  [[maybe_unused]] static constexpr std::intptr_t kFrames = 4;  // not in checked builds
   static constexpr bool kAligned = true;
   static constexpr bool kEnabled = !ownership::kChecked;
 
@@ -64,25 +64,22 @@ struct Avx512TxLoop {
 
   POLLUX_AVX512 static inline void copy_group(Mbuf** to, Mbuf* const* from) noexcept {
     constexpr std::uint32_t kPointers = sizeof(__m512i) / sizeof(Mbuf*);
-    for (std::uint32_t k = 0; k < TxHotPath::kGroup; k += kPointers) {
+    for (std::uint32_t k = 0; k < TxRing::kGroup; k += kPointers) {
       _mm512_storeu_si512(to + k, _mm512_loadu_si512(from + k));
     }
   }
 };
 
 template <bool Remote>
-POLLUX_AVX512 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(TxQueue& queue, Mbuf* const* mbufs,
+POLLUX_AVX512 POLLUX_FLATTEN POLLUX_HOT std::uint32_t burst_loop(TxRing& ring, Mbuf* const* mbufs,
                                                                  std::uint32_t count) noexcept {
-  return TxHotPath::burst_loop<Avx512TxLoop, Remote, false>(queue, mbufs, count);
-}
-
-template <bool Remote>
-POLLUX_HOT std::uint32_t burst(pollux::TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  return TxHotPath::burst<burst_loop<Remote>, Remote, false>(queue, mbufs, count);
+  return tx_burst_loop<Avx512TxLoop, Remote, false>(ring, mbufs, count);
 }
 
 }  // namespace
 
-pollux::TxQueue::BurstFunction* tx_burst_avx512(bool remote) noexcept { return remote ? &burst<true> : &burst<false>; }
+pollux::TxQueue::BurstFunction* tx_burst_avx512(bool remote) noexcept {
+  return remote ? &tx_burst<burst_loop<true>, true, false> : &tx_burst<burst_loop<false>, false, false>;
+}
 
 }  // namespace pollux::drivers::intel

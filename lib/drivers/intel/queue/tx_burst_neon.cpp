@@ -9,7 +9,7 @@ namespace {
 /// Handles four descriptors at a time, as two pairs.
 class NeonTxStep {
  public:
-  static constexpr std::intptr_t kFrames = 4;
+  [[maybe_unused]] static constexpr std::intptr_t kFrames = 4;  // not in checked builds
   static constexpr bool kAligned = false;
   static constexpr bool kEnabled = !ownership::kChecked;
 
@@ -66,17 +66,14 @@ struct NeonTxLoop : ScalarTxLoop {
 };
 
 template <bool Remote>
-POLLUX_HOT std::uint32_t burst_loop(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  return TxHotPath::burst_loop<NeonTxLoop, Remote, false>(queue, mbufs, count);
-}
-
-template <bool Remote>
-POLLUX_HOT std::uint32_t burst(pollux::TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  return TxHotPath::burst<burst_loop<Remote>, Remote, false>(queue, mbufs, count);
+POLLUX_HOT std::uint32_t burst_loop(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  return tx_burst_loop<NeonTxLoop, Remote, false>(ring, mbufs, count);
 }
 
 }  // namespace
 
-pollux::TxQueue::BurstFunction* tx_burst_neon(bool remote) noexcept { return remote ? &burst<true> : &burst<false>; }
+pollux::TxQueue::BurstFunction* tx_burst_neon(bool remote) noexcept {
+  return remote ? &tx_burst<burst_loop<true>, true, false> : &tx_burst<burst_loop<false>, false, false>;
+}
 
 }  // namespace pollux::drivers::intel

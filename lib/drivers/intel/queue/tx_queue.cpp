@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/tx_hot_path.hpp"
 #include "mem/context_state.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/base/io.hpp"
@@ -29,38 +28,38 @@ void TxQueue::setup(TxQueueSetup setup) {
   const std::size_t size = setup.size;
   apply(std::move(setup));
   slot_memory_.assign(size, nullptr);
-  slots_ = slot_memory_.data();
+  slots = slot_memory_.data();
   clear();
 }
 
-void TxQueue::replace(TxQueueSetup setup, std::vector<Mbuf*> slots) noexcept {
+void TxQueue::replace(TxQueueSetup setup, std::vector<Mbuf*> empty) noexcept {
   apply(std::move(setup));
-  slot_memory_ = std::move(slots);
-  slots_ = slot_memory_.data();
+  slot_memory_ = std::move(empty);
+  slots = slot_memory_.data();
   clear();
 }
 
 void TxQueue::apply(TxQueueSetup setup) noexcept {
-  ring_ = setup.ring;
-  mask_ = setup.size - 1;
-  head_ = setup.head;
-  segments_tunnels_ = setup.segments_tunnels;
+  descriptors = setup.ring;
+  mask = setup.size - 1;
+  head = setup.head;
+  segments_tunnels = setup.segments_tunnels;
   mode_ = setup.mode;
-  const std::uint32_t group = std::min(TxHotPath::kGroup, setup.size / 4);
-  group_mask_ = group - 1;
-  group_shift_ = static_cast<std::uint32_t>(std::countr_zero(group));
-  tail_ = setup.tail;
-  fast_path_ = {.command = TxHotPath::kWholeFrame + kMinFrame * TxHotPath::kPerByte,
-                .per_byte = TxHotPath::kPerByte,
-                .max_excess = setup.max_frame - kMinFrame,
-                .context = setup.context.get()};
+  const std::uint32_t group = std::min(kGroup, setup.size / 4);
+  group_mask = group - 1;
+  group_shift = static_cast<std::uint32_t>(std::countr_zero(group));
+  tail = setup.tail;
+  fast_path = {.command = kWholeFrame + kMinFrame * kPerByte,
+               .per_byte = kPerByte,
+               .max_excess = setup.max_frame - kMinFrame,
+               .context = setup.context.get()};
   set_up({.min_frame = kMinFrame, .max_frame = setup.max_frame, .offloads = setup.offloads}, std::move(setup.cache),
          std::move(setup.context));
 }
 
 void TxQueue::let_card_insert_tags(bool on) noexcept {
-  card_inserts_tags_ = on;
-  contexts_.forget_repeats();
+  card_inserts_tags = on;
+  contexts.forget_repeats();
 }
 
 void TxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
@@ -83,46 +82,46 @@ void TxQueue::end_lending() noexcept {
 
 // Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
 void TxQueue::cache_changed() noexcept {
-  cache_ = cache();
-  contexts_.forget_repeats();
-  fast_path_.shortest = shortest();
-  contents_.fill(kMixed);
+  sent_cache = cache();
+  contexts.forget_repeats();
+  fast_path.shortest = shortest();
+  contents.fill(kMixed);
 }
 
 void TxQueue::clear() noexcept {
-  next_ = RingIndex();
-  clean_ = RingIndex();
-  contexts_.clear();
-  std::fill_n(ring_, mask_ + 1, hw::intel::Descriptor{});
-  if (head_ != nullptr) *head_ = 0;
-  for (std::uint32_t group = 0; group <= mask_ >> group_shift_; ++group) TxHotPath::reset_group(*this, group);
-  TxHotPath::watch_oldest(*this);
+  next = RingIndex();
+  clean = RingIndex();
+  contexts.clear();
+  std::fill_n(descriptors, mask + 1, hw::intel::Descriptor{});
+  if (head != nullptr) *head = 0;
+  for (std::uint32_t group = 0; group <= mask >> group_shift; ++group) reset_group(*this, group);
+  watch_oldest(*this);
 }
 
 Result<void> TxQueue::fill() {
   if (borrower_ == nullptr) return {};
-  const std::uint32_t slots = mask_ + 1;
+  const std::uint32_t count = mask + 1;
   MempoolCore& pool = *spares_pool_;
   const std::uint32_t taken = pool.take(slot_memory_);
-  if (taken < slots) {
-    pool.put({slots_, taken});
+  if (taken < count) {
+    pool.put({slots, taken});
     pool.count_failure();
     return fail(ErrorCode::no_memory,
                 fmt::format("mempool {} has {} mbufs left and a forward path's transmit ring needs {}",
-                            pool.options().name, taken, slots),
+                            pool.options().name, taken, count),
                 "make the pool larger (count) or the rings smaller (rx.ring, tx.ring)");
   }
-  has_spares_ = true;
+  has_spares = true;
   return {};
 }
 
 void TxQueue::give_back_spares() noexcept {
-  if (!std::exchange(has_spares_, false)) return;
+  if (!std::exchange(has_spares, false)) return;
   const std::uint32_t in_use = in_flight();
-  for (std::uint32_t i = in_use; i <= mask_; ++i) spares_pool_->put({slots_ + (clean_ + i).slot(mask_), 1});
+  for (std::uint32_t i = in_use; i <= mask; ++i) spares_pool_->put({slots + (clean + i).slot(mask), 1});
   // Buffers in flight are freed one by one, as frames of a burst are. Checked builds then need an allocation site.
-  for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots_[(clean_ + i).slot(mask_)], kBorrower);
-  contents_.fill(kMixed);
+  for (std::uint32_t i = 0; i < in_use; ++i) MbufAccess::stamp(*slots[(clean + i).slot(mask)], kBorrower);
+  contents.fill(kMixed);
 }
 
 void TxQueue::open() noexcept {
@@ -136,14 +135,14 @@ void TxQueue::open() noexcept {
 
 void TxQueue::open_gate() noexcept {
   BurstFunction* const function = burst_function();
-  if (head_ == nullptr) return open_bursts(function);
-  after_head_ = function;
-  open_bursts(&TxHotPath::burst_by_head);
+  if (head == nullptr) return open_bursts(function);
+  after_head = function;
+  open_bursts(&tx_burst_by_head);
 }
 
 TxQueue::BurstFunction* TxQueue::burst_function() const noexcept {
-  const bool remote = tail_.is_remote();
-  const bool small = group_mask_ + 1 < TxHotPath::kGroup;
+  const bool remote = tail.is_remote();
+  const bool small = group_mask + 1 < kGroup;
   switch (small ? BurstMode::scalar : best_of(mode_)) {
 #if defined(__x86_64__)
     case BurstMode::avx512: return tx_burst_avx512(remote);
@@ -165,42 +164,42 @@ Result<void> TxQueue::close(Clock& clock, Duration limit) {
 
 std::uint32_t TxQueue::reclaim_sent() noexcept {
   // The sending thread may be using the cache with another port's queues, so buffers go to the shared lists.
-  MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
-  TxHotPath::reclaim(*this);
-  cache_ = cache;
+  MempoolCacheCore* const cache = std::exchange(sent_cache, nullptr);
+  tx_reclaim(*this);
+  sent_cache = cache;
   return in_flight();
 }
 
 std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
-  if (ring_ == nullptr) return 0;
+  if (descriptors == nullptr) return 0;
   // Includes buffers that have been sent but not cleaned.
-  std::uint32_t buffers = has_spares_ ? mask_ + 1 : buffers_in_flight();
+  std::uint32_t buffers = has_spares ? mask + 1 : buffers_in_flight();
   const std::uint32_t pending = reclaim_sent();
   // The card sends in order: everything up to the last slot that it reported done has been sent.
   std::uint64_t unsent = 0;
   for (std::uint32_t i = pending; i-- != 0;) {
-    const std::uint64_t command = ring_[(clean_ + i).slot(mask_)].hi;
+    const std::uint64_t command = descriptors[(clean + i).slot(mask)].hi;
     if (tx::done(command)) break;
     if ((command & tx::kEndOfPacket) != 0) ++unsent;
   }
   count_drops(reason == DrainReason::stopped ? &TxDrops::stopped : &TxDrops::removed, unsent);
   if (borrower_ != nullptr) buffers += borrower_->drop_waiting(reason);
   give_back_spares();
-  MempoolCacheCore* const cache = std::exchange(cache_, nullptr);
-  TxHotPath::free_each(*this, clean_, pending);
-  cache_ = cache;
+  MempoolCacheCore* const cache = std::exchange(sent_cache, nullptr);
+  free_each(*this, clean, pending);
+  sent_cache = cache;
   clear();
   return buffers;
 }
 
 // The card reports only some descriptors done. It sends in order, so all before such a descriptor are done, too.
 std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offset) const noexcept {
-  if (slots_ == nullptr || offset > mask_) return std::nullopt;
-  const std::uint32_t free = mask_ + 1 - in_flight();
+  if (slots == nullptr || offset > mask) return std::nullopt;
+  const std::uint32_t free = mask + 1 - in_flight();
   if (offset < free) return TxDescriptorStatus::free;
-  if (head_ != nullptr && offset - free < TxHotPath::sent_by_head(*this)) return TxDescriptorStatus::sent;
+  if (head != nullptr && offset - free < sent_by_head(*this)) return TxDescriptorStatus::sent;
   for (std::uint32_t i = offset - free; i < in_flight(); ++i) {
-    if (tx::done(io::load_acquire(ring_[(clean_ + i).slot(mask_)].hi))) return TxDescriptorStatus::sent;
+    if (tx::done(io::load_acquire(descriptors[(clean + i).slot(mask)].hi))) return TxDescriptorStatus::sent;
   }
   return TxDescriptorStatus::pending;
 }
@@ -208,10 +207,10 @@ std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offse
 // The slots of context descriptors, and all but the last of a long buffer, have no mbuf.
 std::uint32_t TxQueue::buffers_in_flight() const noexcept {
   std::uint32_t buffers = 0;
-  for (std::uint32_t i = in_flight(); i-- != 0;) buffers += slots_[(clean_ + i).slot(mask_)] != nullptr ? 1U : 0U;
+  for (std::uint32_t i = in_flight(); i-- != 0;) buffers += slots[(clean + i).slot(mask)] != nullptr ? 1U : 0U;
   return buffers;
 }
 
-std::uint32_t TxQueue::in_flight() const noexcept { return next_.distance_from(clean_); }
+std::uint32_t TxQueue::in_flight() const noexcept { return next.distance_from(clean); }
 
 }  // namespace pollux::drivers::intel

@@ -94,127 +94,125 @@ POLLUX_ALWAYS_INLINE std::intptr_t run_of(const TxRepeat& repeat, hw::intel::Des
   return RepeatLoop<kKind>(repeat, descriptors, slots, frames).send(i);
 }
 
-}  // namespace
-
 // Sets RS on the last slot of each group in `first` to `last`, and on `last`.
-POLLUX_ALWAYS_INLINE void TxHotPath::report(TxQueue& queue, std::uint32_t first, std::uint32_t last) noexcept {
-  for (std::uint32_t slot = first | queue.group_mask_; slot < last; slot += queue.group_mask_ + 1)
-    queue.ring_[slot].hi |= tx::kReportStatus;
-  queue.ring_[last].hi |= tx::kReportStatus;
+POLLUX_ALWAYS_INLINE void report(TxRing& ring, std::uint32_t first, std::uint32_t last) noexcept {
+  for (std::uint32_t slot = first | ring.group_mask; slot < last; slot += ring.group_mask + 1)
+    ring.descriptors[slot].hi |= tx::kReportStatus;
+  ring.descriptors[last].hi |= tx::kReportStatus;
 }
 
 template <auto Run>
-std::uint32_t TxHotPath::send_run(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
-                                  RingIndex& next) noexcept {
-  const std::uint32_t slot = next.slot(queue.mask_);
-  const std::uint32_t run = std::min({queue.mask_ + 1 - slot, count, free_slots(queue, next)});
+std::uint32_t send_run(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
+                       RingIndex& next) noexcept {
+  const std::uint32_t slot = next.slot(ring.mask);
+  const std::uint32_t run = std::min({ring.mask + 1 - slot, count, free_slots(ring, next)});
   const std::uint32_t end = slot + run;
   const std::intptr_t i =
-      Run(repeat, queue.ring_ + end, queue.slots_ + end, frames + run, -static_cast<std::intptr_t>(run));
+      Run(repeat, ring.descriptors + end, ring.slots + end, frames + run, -static_cast<std::intptr_t>(run));
   const std::uint32_t sent = run + static_cast<std::uint32_t>(i);
   if (sent == 0) [[unlikely]]
     return 0;
-  report(queue, slot, slot + sent - 1);
+  report(ring, slot, slot + sent - 1);
   next += sent;
   return sent;
 }
 
-POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_repeats(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
-                                                           RingIndex& next, std::uint32_t index) noexcept {
-  const TxRepeat& repeat = queue.contexts_.repeat(index);
-  return repeat.send(queue, repeat, frames, count, next);
+POLLUX_ALWAYS_INLINE std::uint32_t send_repeats(TxRing& ring, Mbuf* const* frames, std::uint32_t count, RingIndex& next,
+                                                std::uint32_t index) noexcept {
+  const TxRepeat& repeat = ring.contexts.repeat(index);
+  return repeat.send(ring, repeat, frames, count, next);
 }
 
-std::uint32_t TxHotPath::send_requests(TxQueue& queue, Mbuf* const* frames, std::uint32_t count,
-                                       RingIndex& next) noexcept {
-  const std::uint32_t latest = queue.contexts_.latest();
-  if (const std::uint32_t sent = send_repeats(queue, frames, count, next, latest)) [[likely]]
-    return sent;
-  const std::uint32_t other = 1 - latest;
-  if (const std::uint32_t sent = send_repeats(queue, frames, count, next, other)) {
-    queue.contexts_.use(other);
-    return sent;
-  }
-  return send_request(queue, frames[0], next) == Outcome::no_room ? 0 : 1;
-}
-
-POLLUX_ALWAYS_INLINE void TxHotPath::clean_done_groups(TxQueue& queue) noexcept {
-  if (queue.group_mask_ == kGroup - 1) [[likely]] {
-    while (oldest_done<false>(queue)) clean_group<ScalarTxLoop, false>(queue);
+POLLUX_ALWAYS_INLINE void clean_done_groups(TxRing& ring) noexcept {
+  if (ring.group_mask == TxRing::kGroup - 1) [[likely]] {
+    while (oldest_done<false>(ring)) clean_group<ScalarTxLoop, false>(ring);
   } else {
-    while (oldest_done<true>(queue)) clean_group<ScalarTxLoop, true>(queue);
+    while (oldest_done<true>(ring)) clean_group<ScalarTxLoop, true>(ring);
   }
 }
 
-std::uint32_t TxHotPath::request_burst(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count,
-                                       BurstLoop* rest) noexcept {
-  clean_done_groups(queue);
-  std::uint32_t taken = 0;
-  do {
-    const std::uint32_t sent = send_requests(queue, mbufs + taken, count - taken, queue.next_);
-    if (sent == 0) [[unlikely]]
-      break;
-    taken += sent;
-    if (taken != count && !has_request(mbufs[taken])) [[unlikely]]
-      return end_with_others(queue, mbufs, count, taken, rest);
-  } while (taken != count);
-  if (taken != 0) [[likely]]
-    finish_either(queue, taken);
-  return taken;
+POLLUX_ALWAYS_INLINE void finish_burst(TxRing& ring, std::uint32_t frames) noexcept {
+  if (ring.tail.is_remote()) {
+    tx_finish<true>(ring, ring.next, frames);
+  } else {
+    tx_finish<false>(ring, ring.next, frames);
+  }
 }
 
 // The other frames share the doorbell.
-POLLUX_COLD std::uint32_t TxHotPath::end_with_others(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count,
-                                                     std::uint32_t taken, BurstLoop* rest) noexcept {
-  const std::uint32_t more = rest(queue, mbufs + taken, count - taken);
+POLLUX_COLD std::uint32_t send_rest(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count, std::uint32_t taken,
+                                    TxBurstLoop* rest) noexcept {
+  const std::uint32_t more = rest(ring, mbufs + taken, count - taken);
   if (more == 0) {
-    finish_either(queue, taken);
+    finish_burst(ring, taken);
   } else {
-    add_to(queue.packets_, taken);
+    add_to(ring.packets_, taken);
   }
   return taken + more;
 }
 
-POLLUX_ALWAYS_INLINE void TxHotPath::finish_either(TxQueue& queue, std::uint32_t frames) noexcept {
-  if (queue.tail_.is_remote()) {
-    finish<true>(queue, queue.next_, frames);
-  } else {
-    finish<false>(queue, queue.next_, frames);
+}  // namespace
+
+std::uint32_t tx_send_requests(TxRing& ring, Mbuf* const* frames, std::uint32_t count, RingIndex& next) noexcept {
+  const std::uint32_t latest = ring.contexts.latest();
+  if (const std::uint32_t sent = send_repeats(ring, frames, count, next, latest)) [[likely]]
+    return sent;
+  const std::uint32_t other = 1 - latest;
+  if (const std::uint32_t sent = send_repeats(ring, frames, count, next, other)) {
+    ring.contexts.use(other);
+    return sent;
   }
+  return tx_send_request(ring, frames[0], next) == TxOutcome::no_room ? 0 : 1;
+}
+
+std::uint32_t tx_request_burst(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count, TxBurstLoop* rest) noexcept {
+  clean_done_groups(ring);
+  std::uint32_t taken = 0;
+  do {
+    const std::uint32_t sent = tx_send_requests(ring, mbufs + taken, count - taken, ring.next);
+    if (sent == 0) [[unlikely]]
+      break;
+    taken += sent;
+    if (taken != count && !has_request(mbufs[taken])) [[unlikely]]
+      return send_rest(ring, mbufs, count, taken, rest);
+  } while (taken != count);
+  if (taken != 0) [[likely]]
+    finish_burst(ring, taken);
+  return taken;
 }
 
 // Only a direct mbuf of the cache's pool can become a plain one.
-void TxHotPath::remember_request(TxQueue& queue, Mbuf& frame, const TxCommand& command) noexcept {
+void remember_request(TxRing& ring, Mbuf& frame, const TxCommand& command) noexcept {
   constexpr std::uint32_t kRequest = std::uint32_t{MbufAccess::kOffload} << MbufAccess::kSpecialShift;
   constexpr std::uint32_t kLength = 0xFFFF;
   const TxOffload& request = MbufAccess::tx_offload(frame);
   const bool is_long = is_segmented(request);
-  const std::uint32_t key = (queue.fast_path_.shortest & ~kLength) | kRequest;
+  const std::uint32_t key = (ring.fast_path.shortest & ~kLength) | kRequest;
   if ((static_cast<std::uint32_t>(MbufAccess::word(frame)) & ~kLength) != key) return;
   const std::uint32_t tag = (command.flags & tx::kInsertVlan) != 0 ? kVlanTagBytes : 0;
-  const std::uint32_t longest = is_long ? kMaxTso : queue.limits().max_frame - tag;
+  const std::uint32_t longest = is_long ? kMaxTso : ring.limits().max_frame - tag;
   if (command.shortest > longest) return;
-  TxRepeat repeat{
-      .what = request_word<std::uint64_t>(frame, 0),
-      .lengths = request_word<std::uint64_t>(frame, 1),
-      .command = kWholeFrame + command.flags + queue.contexts_.select(command) + command.shortest * kPerByte,
-      .per_byte = kPerByte,
-      .shortest = key | command.shortest,
-      .max_excess = longest - command.shortest,
-      .context = queue.context(),
-      .send = is_long ? &TxRepeat::send_none : &send_run<&run_of<Kind::tag>>,
-      .segments = {}};
+  TxRepeat repeat{.what = request_word<std::uint64_t>(frame, 0),
+                  .lengths = request_word<std::uint64_t>(frame, 1),
+                  .command = TxRing::kWholeFrame + command.flags + ring.contexts.select(command) +
+                             command.shortest * TxRing::kPerByte,
+                  .per_byte = TxRing::kPerByte,
+                  .shortest = key | command.shortest,
+                  .max_excess = longest - command.shortest,
+                  .context = ring.context(),
+                  .send = is_long ? &TxRepeat::send_none : &send_run<&run_of<Kind::tag>>,
+                  .segments = {}};
   if (is_long) {
     remember_segments(frame, command, repeat);
   } else if ((request.flags & TxOffload::ipv4_checksum) != 0) {
-    const bool is_one = queue.cache_->pool().has_one_segment();
+    const bool is_one = ring.sent_cache->pool().has_one_segment();
     repeat.ip_checksum = request.l3_offset() + kIpChecksumField;
     if (is_one) repeat.ip_checksum += reinterpret_cast<std::uintptr_t>(frame.data()) - frame.data_iova();
     repeat.send = is_one ? &send_run<&run_of<Kind::ip>> : &send_run<&run_of<Kind::ip_anywhere>>;
   } else if ((request.flags & TxOffload::kL4Checksums) != 0) {
     repeat.send = &send_run<&run_of<Kind::transport>>;
   }
-  queue.contexts_.remember(repeat);
+  ring.contexts.remember(repeat);
 }
 
 }  // namespace pollux::drivers::intel

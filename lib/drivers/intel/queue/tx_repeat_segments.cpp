@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/tx_hot_path.hpp"
 #include "drivers/intel/queue/tx_request.hpp"
+#include "drivers/intel/queue/tx_ring.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "mem/ownership.hpp"
 
@@ -73,46 +73,46 @@ POLLUX_NOINLINE Written write_packets(const TxRepeat& repeat, Mbuf* const* frame
   return {i, static_cast<std::uint32_t>(slot - first)};
 }
 
-}  // namespace
-
 // A group whose last slot is the first one of a packet is reported by the packet's last slot.
-POLLUX_ALWAYS_INLINE void TxHotPath::note_gaps(TxQueue& queue, std::uint32_t first, std::uint32_t end) noexcept {
-  for (std::uint32_t slot = first; slot < end; slot = (slot | queue.group_mask_) + 1) {
-    const std::uint32_t group = slot >> queue.group_shift_;
-    const std::uint32_t last = slot | queue.group_mask_;
-    queue.contents_[group] |= TxQueue::kGaps;
-    if (last >= end || queue.slots_[last] != nullptr) continue;
-    queue.report_slot_[group] = (last + 1) & queue.mask_;
-    watch_oldest(queue);
+POLLUX_ALWAYS_INLINE void note_gaps(TxRing& ring, std::uint32_t first, std::uint32_t end) noexcept {
+  for (std::uint32_t slot = first; slot < end; slot = (slot | ring.group_mask) + 1) {
+    const std::uint32_t group = slot >> ring.group_shift;
+    const std::uint32_t last = slot | ring.group_mask;
+    ring.contents[group] |= TxRing::kGaps;
+    if (last >= end || ring.slots[last] != nullptr) continue;
+    ring.report_slot[group] = (last + 1) & ring.mask;
+    watch_oldest(ring);
   }
 }
 
 // The packet whose second slot is the ring's first one.
-POLLUX_COLD std::uint32_t TxHotPath::send_around_end(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames,
-                                                     RingIndex& next) noexcept {
+POLLUX_COLD std::uint32_t send_around_end(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frames,
+                                          RingIndex& next) noexcept {
   std::array<hw::intel::Descriptor, 2> descriptors;
   std::array<Mbuf*, 2> mbufs{};
   const Written written = write_packets(repeat, frames, 1, descriptors.data(), mbufs.data());
-  for (std::uint32_t i = 0; i < written.slots; ++i) put(queue, next, descriptors[i], mbufs[i]);
-  if (written.slots == 2) note_gaps(queue, queue.mask_, queue.mask_ + 1);
+  for (std::uint32_t i = 0; i < written.slots; ++i) put_descriptor(ring, next, descriptors[i], mbufs[i]);
+  if (written.slots == 2) note_gaps(ring, ring.mask, ring.mask + 1);
   return written.packets;
 }
 
-std::uint32_t TxHotPath::send_segments(TxQueue& queue, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
-                                       RingIndex& next) noexcept {
-  const std::uint32_t first = next.slot(queue.mask_);
-  const std::uint32_t room = free_slots(queue, next) / 2;
-  const std::uint32_t to_end = (queue.mask_ + 1 - first) / 2;
+std::uint32_t send_segments(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
+                            RingIndex& next) noexcept {
+  const std::uint32_t first = next.slot(ring.mask);
+  const std::uint32_t room = free_slots(ring, next) / 2;
+  const std::uint32_t to_end = (ring.mask + 1 - first) / 2;
   if (to_end == 0 && room != 0) [[unlikely]]
-    return send_around_end(queue, repeat, frames, next);
+    return send_around_end(ring, repeat, frames, next);
   const Written written =
-      write_packets(repeat, frames, std::min({count, room, to_end}), queue.ring_ + first, queue.slots_ + first);
-  if (written.slots > written.packets) note_gaps(queue, first, first + written.slots);
+      write_packets(repeat, frames, std::min({count, room, to_end}), ring.descriptors + first, ring.slots + first);
+  if (written.slots > written.packets) note_gaps(ring, first, first + written.slots);
   next += written.slots;
   return written.packets;
 }
 
-POLLUX_COLD void TxHotPath::remember_segments(Mbuf& frame, const TxCommand& command, TxRepeat& repeat) noexcept {
+}  // namespace
+
+POLLUX_COLD void remember_segments(Mbuf& frame, const TxCommand& command, TxRepeat& repeat) noexcept {
   const TxOffload& request = MbufAccess::tx_offload(frame);
   if (command.shortest < request.l2 + 2 * kMaxHeader) return;
   repeat.segments = {.sizes = request_word<std::uint32_t>(frame, 4), .cleared = cleared_for_segments(frame, request)};

@@ -6,8 +6,7 @@
 #include <optional>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/tx_queue.hpp"
-#include "drivers/intel/queue/tx_tunnel.hpp"
+#include "drivers/intel/queue/tx_ring.hpp"
 #include "net/checksums.hpp"
 #include "pollux/net/checksum_offload.hpp"
 
@@ -225,7 +224,7 @@ void prepare_tag(const TagInsertion& tag, TxCommand& command) noexcept {
   if (tag.flags == 0) return;
   command.context = tx::context({.vlan = tag.vlan});
   command.flags = tag.flags;
-  command.shortest = TxQueue::kMinFrame;
+  command.shortest = TxRing::kMinFrame;
   command.has_context = true;
 }
 

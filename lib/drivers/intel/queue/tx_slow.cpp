@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "base/compiler.hpp"
-#include "drivers/intel/queue/tx_hot_path.hpp"
+#include "drivers/intel/queue/tx_ring.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "mem/context_state.hpp"
 #include "mem/ownership.hpp"
@@ -52,21 +52,19 @@ std::uint32_t longest(const TxOffload& request, std::uint32_t max_frame) noexcep
 // The most slots that a frame needs after prepare_request.
 std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kInsertedTags); }
 
-}  // namespace
-
 template <bool kRequest>
-POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
-  TxDrops& drops = queue.drops_;
-  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~queue.limits().offloads) != 0) [[unlikely]]
+POLLUX_ALWAYS_INLINE std::uint64_t* check(TxRing& ring, Mbuf& frame, TxCommand& command) noexcept {
+  TxDrops& drops = ring.drops_;
+  if (kRequest && (MbufAccess::tx_offload(frame).flags & ~ring.limits().offloads) != 0) [[unlikely]]
     return &drops.unsupported_offload;
   // A frame with an offload request may need one more slot, for its context.
   const bool is_long = kRequest && is_segmented(MbufAccess::tx_offload(frame));
   const std::uint32_t max_segments =
-      std::min(is_long ? kMaxTsoSegments : TxQueue::kMaxSegments, queue.mask_ - (kRequest ? 1 : 0));
+      std::min(is_long ? kMaxTsoSegments : TxRing::kMaxSegments, ring.mask - (kRequest ? 1 : 0));
   std::uint32_t segments = 0;
   std::uint64_t bytes = 0;
   bool has_empty = false;
-  const ContextState* const context = queue.context();
+  const ContextState* const context = ring.context();
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint32_t length = segment->length();
     if (++segments > max_segments) return &drops.too_many_segments;
@@ -79,61 +77,65 @@ POLLUX_ALWAYS_INLINE std::uint64_t* TxHotPath::check(TxQueue& queue, Mbuf& frame
     }
     bytes += length;
   }
-  if (bytes < TxQueue::kMinFrame) return &drops.too_short;
-  if (bytes > (kRequest ? longest(MbufAccess::tx_offload(frame), queue.limits().max_frame) : queue.limits().max_frame))
+  if (bytes < TxRing::kMinFrame) return &drops.too_short;
+  if (bytes > (kRequest ? longest(MbufAccess::tx_offload(frame), ring.limits().max_frame) : ring.limits().max_frame))
     return &drops.too_long;
   // Only a request for segmentation may have buffers that need several slots.
-  if (is_long && slots_with_tags(frame) > std::min(kMaxTsoSlots, queue.mask_ - 1)) return &drops.too_many_segments;
+  if (is_long && slots_with_tags(frame) > std::min(kMaxTsoSlots, ring.mask - 1)) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
   return kRequest ? prepare_request(drops, frame,
-                                    {.max_frame = queue.limits().max_frame,
-                                     .inserts_tags = queue.card_inserts_tags_,
-                                     .segments_tunnels = queue.segments_tunnels_},
+                                    {.max_frame = ring.limits().max_frame,
+                                     .inserts_tags = ring.card_inserts_tags,
+                                     .segments_tunnels = ring.segments_tunnels},
                                     command)
                   : nullptr;
 }
 
-std::uint64_t* TxHotPath::drop_counter(TxQueue& queue, Mbuf& frame, TxCommand& command) noexcept {
-  return has_request(&frame) ? check<true>(queue, frame, command) : check<false>(queue, frame, command);
+}  // namespace
+
+std::uint64_t* tx_drop_counter(TxRing& ring, Mbuf& frame, TxCommand& command) noexcept {
+  return has_request(&frame) ? check<true>(ring, frame, command) : check<false>(ring, frame, command);
 }
 
-TxHotPath::Outcome TxHotPath::drop(TxQueue& queue, Mbuf& frame, std::uint64_t& counter) noexcept {
+POLLUX_COLD TxOutcome tx_drop(TxRing& ring, Mbuf& frame, std::uint64_t& counter) noexcept {
   add_to(counter, std::uint64_t{1});
-  if (queue.cache_ != nullptr) {
-    queue.cache_->free(frame);
+  if (ring.sent_cache != nullptr) {
+    ring.sent_cache->free(frame);
   } else {
     MbufDeleter{}(&frame);
   }
-  return Outcome::dropped;
+  return TxOutcome::dropped;
 }
 
 // The card reports whole frames only, so a group that ends inside a frame is done when the frame is.
-void TxHotPath::move_reports(TxQueue& queue, RingIndex first, RingIndex end) noexcept {
-  const std::uint32_t last = (end - 1).slot(queue.mask_);
+void move_reports(TxRing& ring, RingIndex first, RingIndex end) noexcept {
+  const std::uint32_t last = (end - 1).slot(ring.mask);
   std::uint32_t left = end.distance_from(first);
   for (RingIndex slot = first; left != 0;) {
-    const std::uint32_t group = slot.slot(queue.mask_) >> queue.group_shift_;
-    const std::uint32_t to_group_end = queue.group_mask_ + 1 - (slot.value() & queue.group_mask_);
-    queue.contents_[group] |= TxQueue::kMixed;
+    const std::uint32_t group = slot.slot(ring.mask) >> ring.group_shift;
+    const std::uint32_t to_group_end = ring.group_mask + 1 - (slot.value() & ring.group_mask);
+    ring.contents[group] |= TxRing::kMixed;
     if (left < to_group_end) break;
-    queue.report_slot_[group] = last;
+    ring.report_slot[group] = last;
     slot += to_group_end;
     left -= to_group_end;
   }
-  watch_oldest(queue);
+  watch_oldest(ring);
 }
 
-// One slot for each segment. The copies of the queue's members stay in registers: no store can alias them.
-POLLUX_ALWAYS_INLINE void TxHotPath::put_whole(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
-                                               std::uint64_t flags) noexcept {
-  hw::intel::Descriptor* const ring = queue.ring_;
-  Mbuf** const slots = queue.slots_;
-  const std::uint32_t mask = queue.mask_;
+namespace {
+
+// One slot for each segment. The copies of the ring's members stay in registers: no store can alias them.
+POLLUX_ALWAYS_INLINE void put_whole(TxRing& ring, RingIndex& next, Mbuf& frame, std::uint32_t payload,
+                                    std::uint64_t flags) noexcept {
+  hw::intel::Descriptor* const descriptors = ring.descriptors;
+  Mbuf** const slots = ring.slots;
+  const std::uint32_t mask = ring.mask;
   RingIndex at = next;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint32_t slot = at.slot(mask);
-    ring[slot] = tx::data(segment->data_iova(), segment->length(), payload, flags);
+    descriptors[slot] = tx::data(segment->data_iova(), segment->length(), payload, flags);
     slots[slot] = segment;
     ++at;
   }
@@ -141,70 +143,63 @@ POLLUX_ALWAYS_INLINE void TxHotPath::put_whole(TxQueue& queue, RingIndex& next, 
 }
 
 // The last slot of a buffer has the mbuf, so that it is freed when all of it has been sent.
-POLLUX_COLD void TxHotPath::put_split(TxQueue& queue, RingIndex& next, Mbuf& frame, std::uint32_t payload,
-                                      std::uint64_t flags) noexcept {
+POLLUX_COLD void put_split(TxRing& ring, RingIndex& next, Mbuf& frame, std::uint32_t payload,
+                           std::uint64_t flags) noexcept {
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     for (std::uint32_t at = 0; at < segment->length(); at += hw::intel::kTxSegmentMax) {
       const std::uint32_t left = segment->length() - at;
-      put(queue, next, tx::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
-          left <= hw::intel::kTxSegmentMax ? segment : nullptr);
+      put_descriptor(ring, next,
+                     tx::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
+                     left <= hw::intel::kTxSegmentMax ? segment : nullptr);
     }
   }
 }
 
-POLLUX_COLD void TxHotPath::invert_bits(TxQueue& queue, RingIndex first, RingIndex end, std::uint64_t bits) noexcept {
-  for (RingIndex at = first; at != end; ++at) queue.ring_[at.slot(queue.mask_)].hi ^= bits;
+POLLUX_COLD void invert_bits(TxRing& ring, RingIndex first, RingIndex end, std::uint64_t bits) noexcept {
+  for (RingIndex at = first; at != end; ++at) ring.descriptors[at.slot(ring.mask)].hi ^= bits;
 }
 
 template <bool kRequest>
-POLLUX_ALWAYS_INLINE TxHotPath::Outcome TxHotPath::send_any(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
+POLLUX_ALWAYS_INLINE TxOutcome send_frame(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
-    if (!ownership::may_send(frame, *queue.context())) {
+    if (!ownership::may_send(frame, *ring.context())) {
       // The caller does not own the mbuf, so it must not be freed here. An mbuf of another Context returns to its pool.
-      if (frame != nullptr && &MbufAccess::pool(*frame).context() != queue.context()) {
-        return drop(queue, *frame, queue.drops_.unreachable);
+      if (frame != nullptr && &MbufAccess::pool(*frame).context() != ring.context()) {
+        return tx_drop(ring, *frame, ring.drops_.unreachable);
       }
-      add_to(queue.drops_.unreachable, std::uint64_t{1});
-      return Outcome::dropped;
+      add_to(ring.drops_.unreachable, std::uint64_t{1});
+      return TxOutcome::dropped;
     }
   }
   TxCommand command;
-  if (std::uint64_t* const counter = check<kRequest>(queue, *frame, command)) return drop(queue, *frame, *counter);
-  const std::uint32_t contexts = kRequest ? queue.contexts_.slots_for(command) : 0;
+  if (std::uint64_t* const counter = check<kRequest>(ring, *frame, command)) return tx_drop(ring, *frame, *counter);
+  const std::uint32_t contexts = kRequest ? ring.contexts.slots_for(command) : 0;
   const bool is_split = kRequest && (command.flags & tx::kSegment) != 0;
   const std::uint32_t slots = (is_split ? slots_of(*frame) : frame->segments()) + contexts;
   // A burst cleans full groups only. In a small ring, a long frame may also need the done slots of the last group.
-  if (slots > free_slots(queue, next) && next == queue.next_) reclaim(queue);
-  if (slots > free_slots(queue, next)) return Outcome::no_room;
+  if (slots > free_slots(ring, next) && next == ring.next) tx_reclaim(ring);
+  if (slots > free_slots(ring, next)) return TxOutcome::no_room;
   const RingIndex first = next;
-  if (contexts != 0) put(queue, next, queue.contexts_.replace_oldest(command), nullptr);
-  const std::uint64_t flags = kRequest && command.has_context ? command.flags | queue.contexts_.select(command) : 0;
+  if (contexts != 0) put_descriptor(ring, next, ring.contexts.replace_oldest(command), nullptr);
+  const std::uint64_t flags = kRequest && command.has_context ? command.flags | ring.contexts.select(command) : 0;
   if (is_split) [[unlikely]] {
-    put_split(queue, next, *frame, command.payload, flags);
+    put_split(ring, next, *frame, command.payload, flags);
   } else {
-    put_whole(queue, next, *frame, command.payload, flags);
+    put_whole(ring, next, *frame, command.payload, flags);
   }
   if (kRequest && command.inverted != 0) [[unlikely]]
-    invert_bits(queue, first + contexts, next, command.inverted);
-  queue.ring_[(next - 1).slot(queue.mask_)].hi |= tx::kEndOfPacket | tx::kReportStatus;
-  move_reports(queue, first, next);
-  if (kRequest && command.repeats) remember_request(queue, *frame, command);
-  return Outcome::queued;
-}
-
-POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
-  return send_any<false>(queue, frame, next);
-}
-
-POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_request(TxQueue& queue, Mbuf* frame, RingIndex& next) noexcept {
-  return send_any<true>(queue, frame, next);
+    invert_bits(ring, first + contexts, next, command.inverted);
+  ring.descriptors[(next - 1).slot(ring.mask)].hi |= tx::kEndOfPacket | tx::kReportStatus;
+  move_reports(ring, first, next);
+  if (kRequest && command.repeats) remember_request(ring, *frame, command);
+  return TxOutcome::queued;
 }
 
 template <bool kGaps>
-POLLUX_ALWAYS_INLINE void TxHotPath::free_slots_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
-  Mbuf** const slots = queue.slots_;
-  MempoolCacheCore* const cache = queue.cache_;
-  const std::uint32_t mask = queue.mask_;
+POLLUX_ALWAYS_INLINE void free_slots_each(TxRing& ring, RingIndex first, std::uint32_t count) noexcept {
+  Mbuf** const slots = ring.slots;
+  MempoolCacheCore* const cache = ring.sent_cache;
+  const std::uint32_t mask = ring.mask;
   for (std::uint32_t i = 0; i < count; ++i) {
     Mbuf* const segment = slots[(first + i).slot(mask)];
     if (kGaps && segment == nullptr) continue;
@@ -217,40 +212,17 @@ POLLUX_ALWAYS_INLINE void TxHotPath::free_slots_each(TxQueue& queue, RingIndex f
   }
 }
 
-void TxHotPath::free_each(TxQueue& queue, RingIndex first, std::uint32_t count) noexcept {
-  if (queue.has_spares_) return;  // a forward path exchanges them for received buffers
-  if (queue.contexts_.any()) {
-    free_slots_each<true>(queue, first, count);
-  } else {
-    free_slots_each<false>(queue, first, count);
-  }
-}
-
-void TxHotPath::reset_group(TxQueue& queue, std::uint32_t group) noexcept {
-  queue.contents_[group] = TxQueue::kDirect;
-  queue.report_slot_[group] = (group << queue.group_shift_) + queue.group_mask_;
-}
-
-void TxHotPath::end_group(TxQueue& queue) noexcept {
-  const std::uint32_t first = queue.clean_.slot(queue.mask_);
-  const std::uint32_t group = first >> queue.group_shift_;
-  reset_group(queue, group);
-  // If clean_ was inside the group, frames of the next lap may already be in the slots before it.
-  const std::uint32_t lap_left = queue.mask_ + 1 - (first & queue.group_mask_);
-  if (queue.next_.distance_from(queue.clean_) > lap_left) queue.contents_[group] = TxQueue::kMixed;
-}
-
 // The mbufs between the gaps are direct ones of the cache's pool: only pointers are moved.
-POLLUX_ALWAYS_INLINE void TxHotPath::free_between_gaps(TxQueue& queue, std::uint32_t slots) noexcept {
-  MempoolCacheCore& cache = *queue.cache_;
-  cache.make_room(kGroup);
+POLLUX_ALWAYS_INLINE void free_between_gaps(TxRing& ring, std::uint32_t slots) noexcept {
+  MempoolCacheCore& cache = *ring.sent_cache;
+  cache.make_room(TxRing::kGroup);
   Mbuf** to = cache.objects();
   Mbuf** const end = to;
   const auto take = [&to](Mbuf* mbuf) {
     to[-1] = mbuf;
     to -= mbuf != nullptr ? 1 : 0;
   };
-  Mbuf* const* from = queue.slots_ + queue.clean_.slot(queue.mask_);
+  Mbuf* const* from = ring.slots + ring.clean.slot(ring.mask);
   for (; slots % 4 != 0; --slots) take(*from++);
   for (; slots != 0; slots -= 4, from += 4) {
     take(from[0]);
@@ -261,40 +233,73 @@ POLLUX_ALWAYS_INLINE void TxHotPath::free_between_gaps(TxQueue& queue, std::uint
   cache.set_first(cache.first - static_cast<std::uint32_t>(end - to));
 }
 
-POLLUX_NOINLINE void TxHotPath::free_group(TxQueue& queue, std::uint32_t slots) noexcept {
-  const std::uint32_t group = queue.clean_.slot(queue.mask_) >> queue.group_shift_;
-  if (!ownership::kChecked && queue.contents_[group] == TxQueue::kGaps) {
-    free_between_gaps(queue, slots);
-  } else {
-    free_each(queue, queue.clean_, slots);
-  }
-  end_group(queue);
+}  // namespace
+
+POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept {
+  return send_frame<false>(ring, frame, next);
 }
 
-POLLUX_COLD std::uint32_t TxHotPath::idle_burst(TxQueue& queue, Mbuf* const* mbufs) noexcept {
-  queue.tail_.flush();
-  const std::uint32_t slots = reclaim(queue);
+POLLUX_NOINLINE TxOutcome tx_send_request(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept {
+  return send_frame<true>(ring, frame, next);
+}
+
+void free_each(TxRing& ring, RingIndex first, std::uint32_t count) noexcept {
+  if (ring.has_spares) return;  // a forward path exchanges them for received buffers
+  if (ring.contexts.any()) {
+    free_slots_each<true>(ring, first, count);
+  } else {
+    free_slots_each<false>(ring, first, count);
+  }
+}
+
+void reset_group(TxRing& ring, std::uint32_t group) noexcept {
+  ring.contents[group] = TxRing::kDirect;
+  ring.report_slot[group] = (group << ring.group_shift) + ring.group_mask;
+}
+
+void end_group(TxRing& ring) noexcept {
+  const std::uint32_t first = ring.clean.slot(ring.mask);
+  const std::uint32_t group = first >> ring.group_shift;
+  reset_group(ring, group);
+  // If `clean` was inside the group, frames of the next lap may already be in the slots before it.
+  const std::uint32_t lap_left = ring.mask + 1 - (first & ring.group_mask);
+  if (ring.next.distance_from(ring.clean) > lap_left) ring.contents[group] = TxRing::kMixed;
+}
+
+POLLUX_NOINLINE void free_group(TxRing& ring, std::uint32_t slots) noexcept {
+  const std::uint32_t group = ring.clean.slot(ring.mask) >> ring.group_shift;
+  if (!ownership::kChecked && ring.contents[group] == TxRing::kGaps) {
+    free_between_gaps(ring, slots);
+  } else {
+    free_each(ring, ring.clean, slots);
+  }
+  end_group(ring);
+}
+
+POLLUX_COLD std::uint32_t tx_idle(TxRing& ring, Mbuf* const* mbufs) noexcept {
+  ring.tail.flush();
+  const std::uint32_t slots = tx_reclaim(ring);
   // A burst of no frames took none. tx_done_cleanup passes no burst and wants the number of slots.
   return mbufs == nullptr ? slots : 0;
 }
 
-POLLUX_COLD std::uint32_t TxHotPath::reclaim(TxQueue& queue) noexcept {
-  if (queue.head_ != nullptr) mark_sent(queue);
-  const RingIndex before = queue.clean_;
+POLLUX_COLD std::uint32_t tx_reclaim(TxRing& ring) noexcept {
+  if (ring.head != nullptr) mark_sent(ring);
+  const RingIndex before = ring.clean;
   const bool all_done =
-      queue.next_ != queue.clean_ && tx::done(io::load_acquire(queue.ring_[(queue.next_ - 1).slot(queue.mask_)].hi));
+      ring.next != ring.clean && tx::done(io::load_acquire(ring.descriptors[(ring.next - 1).slot(ring.mask)].hi));
   for (;;) {
-    const std::uint32_t group_left = queue.group_mask_ + 1 - (queue.clean_.value() & queue.group_mask_);
-    const std::uint32_t pending = queue.next_.distance_from(queue.clean_);
-    const bool group_done = pending >= group_left && tx::done(io::load_acquire(*queue.done_));
+    const std::uint32_t group_left = ring.group_mask + 1 - (ring.clean.value() & ring.group_mask);
+    const std::uint32_t pending = ring.next.distance_from(ring.clean);
+    const bool group_done = pending >= group_left && tx::done(io::load_acquire(*ring.done));
     if (pending == 0 || (!all_done && !group_done)) break;
     const std::uint32_t slots = std::min(group_left, pending);
-    free_each(queue, queue.clean_, slots);
-    if (slots == group_left) end_group(queue);
-    queue.clean_ += slots;
-    watch_oldest(queue);
+    free_each(ring, ring.clean, slots);
+    if (slots == group_left) end_group(ring);
+    ring.clean += slots;
+    watch_oldest(ring);
   }
-  return queue.clean_.distance_from(before);
+  return ring.clean.distance_from(before);
 }
 
 }  // namespace pollux::drivers::intel

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Segmentation of TCP packets in a tunnel, as Linux does it with GSO_PARTIAL (igb_main.c, igb_tso;
-// Documentation/networking/ segmentation-offloads.rst). The card takes everything from the outer IP header to the inner
+// Documentation/networking/segmentation-offloads.rst). The card takes everything from the outer IP header to the inner
 // TCP header as one IP header: it counts up its identification and writes its length and checksum. What lies between
 // stays as it is, so it is prepared for one segment, and all segments must have the same length.
-#include "drivers/intel/queue/tx_tunnel.hpp"
-
 #include <span>
 
+#include "drivers/intel/queue/tx_request.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "net/checksums.hpp"
 #include "pollux/net/packet/sums.hpp"
