@@ -71,7 +71,10 @@ Result<void> Port::apply_filters(const Settings* from, const Settings& to) {
   }
   if (device_filters) {
     if (changed(&Settings::unicast, &Settings::multicast)) {
-      if (auto set = commands().set_tables(to.unicast, to.multicast); !set) return set;
+      std::vector<MacAddress> unicast = to.unicast;
+      // The device does not know the address that the driver has made.
+      if (!card_.has(feature::kMac | feature::kCtrlMacAddr)) unicast.push_back(mac_of(to));
+      if (auto set = commands().set_tables(unicast, to.multicast); !set) return set;
     }
     if (changed(&Settings::all_multicast)) {
       if (auto set = commands().set_all_multicast(to.all_multicast); !set) return set;
@@ -86,10 +89,11 @@ Result<void> Port::apply_filters(const Settings* from, const Settings& to) {
   return {};
 }
 
-// After a reset the device uses one pair and reports no hashes.
+// After a reset the device uses one pair and reports no hashes. Without RSS nobody can choose what is hashed.
 Result<void> Port::apply_spreading(const Settings* from, const Settings& to) {
   if (from != nullptr && from->rss == to.rss) return {};
-  const RssConfig rss = effective_rss(to, info().limits);
+  RssConfig rss = effective_rss(to, info().limits);
+  if (!card_.has(feature::kRss)) rss.types = {RssTypes().bits & info().limits.rss_types};
   const std::uint16_t queues = std::max<std::uint16_t>(to.queues.tx_queues(), 1);
   if (card_.has(feature::kRss) && to.queues.rx_queues() != 0) return commands().set_rss(rss, queues);
   const std::uint16_t pairs = std::max(to.queues.rx_queues(), queues);
