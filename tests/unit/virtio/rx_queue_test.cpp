@@ -161,7 +161,7 @@ TEST_P(RxRing, FramesThatNobodyPolledAreCountedWhenTheQueueStops) {
 }
 
 TEST_P(RxRing, HashesAndCheckedChecksumsAreMetadata) {
-  QueueFixture queue(GetParam() | feature::kHashReport | feature::kMrgRxbuf);
+  QueueFixture queue(GetParam() | feature::kHashReport | feature::kMrgRxbuf | feature::kGuestCsum);
   queue.start_rx();
   hw::virtio::NetHeaderWithHash header{
       .header = {.flags = 2, .num_buffers = 1}, .hash_value = 0x12345678, .hash_report = 2};
@@ -180,7 +180,7 @@ TEST_P(RxRing, HashesAndCheckedChecksumsAreMetadata) {
 }
 
 TEST_P(RxRing, ARequestThatDoesNotFitItsFrameIsDropped) {
-  QueueFixture queue(GetParam() | feature::kMrgRxbuf);
+  QueueFixture queue(GetParam() | feature::kMrgRxbuf | feature::kGuestCsum | feature::kGuestTso4);
   queue.start_rx();
   queue.receive(0, 60, {.flags = 1, .checksum_start = 50, .checksum_offset = 9, .num_buffers = 1});
   queue.device->show();
@@ -192,7 +192,7 @@ TEST_P(RxRing, ARequestThatDoesNotFitItsFrameIsDropped) {
 }
 
 TEST_P(RxRing, APartialChecksumStaysARequestWhateverElseTheHeaderSays) {
-  QueueFixture queue(GetParam());
+  QueueFixture queue(GetParam() | feature::kGuestCsum);
   queue.start_rx();
   for (const std::uint8_t also : {std::uint8_t{0}, VirtioNetHeader::kDataValid}) {
     queue.receive(also != 0 ? 1 : 0, 80,

@@ -58,6 +58,8 @@ struct SplitRing {
     io::dma_rmb();
     return static_cast<std::uint16_t>(index - next);
   }
+  /// Whether the device has not used the entry at position `next`, which it has.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool is_unused(std::uint32_t next) const noexcept { return ready(next) == 0; }
   [[nodiscard]] UsedBuffer at(std::uint32_t next) const noexcept {
     const hw::virtio::UsedElement element = used[next & mask];
     return {element.id, element.length};
@@ -132,6 +134,12 @@ struct PackedRing {
   /// 1 if the entry at position `next` is used. Later ones may be, too.
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint32_t ready(std::uint32_t next) const noexcept {
     return (io::load_acquire(*word_at(next & mask)) & kUsedBits) == used_bits(next) ? 1 : 0;
+  }
+  /// As with SplitRing. False also if it is of another lap.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool is_unused(std::uint32_t next) const noexcept {
+    constexpr std::uint16_t kBits = hw::virtio::kPackedAvail | hw::virtio::kPackedUsed;
+    const std::uint16_t flags = __atomic_load_n(&descriptors[next & mask].flags, __ATOMIC_RELAXED);
+    return (flags & kBits) == hw::virtio::packed_available(wrap(next));
   }
   /// The entry at position `next`, which the device has, is neither available nor used: the device has written it with
   /// a wrong wrap counter.

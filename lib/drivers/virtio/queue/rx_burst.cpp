@@ -8,7 +8,7 @@
 
 #include "base/compiler.hpp"
 #include "drivers/virtio/queue/rx_queue.hpp"
-#include "net/virtio_net_header.hpp"
+#include "net/frame_size.hpp"
 
 namespace pollux::drivers::virtio {
 namespace {
@@ -19,10 +19,10 @@ struct SplitRun {
   hw::virtio::SplitDescriptor* descriptors;
   std::uint64_t expected;  ///< the first used entry, for the shortest frame
 
-  SplitRun(const SplitRing& ring, std::uint32_t position, std::uint64_t shortest, std::uint32_t /*room*/) noexcept
+  SplitRun(const SplitRing& ring, std::uint32_t position, const RxFastPath& fast_path) noexcept
       : used(ring.used + (position & ring.mask)),
         descriptors(ring.descriptors + (position & ring.mask)),
-        expected(shortest << 32 | (position & ring.mask)) {}
+        expected(fast_path.shortest << 32 | (position & ring.mask)) {}
 
   /// The length of frame `i` above the shortest. Any other id, or a shorter frame, leaves more than any length.
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint64_t excess(std::uint32_t i) const noexcept {
@@ -38,10 +38,10 @@ struct PackedRun {
   std::uint64_t expected;
   std::uint64_t fresh;  ///< the first descriptor's word with a new buffer
 
-  PackedRun(const PackedRing& ring, std::uint32_t position, std::uint64_t shortest, std::uint32_t room) noexcept
+  PackedRun(const PackedRing& ring, std::uint32_t position, const RxFastPath& fast_path) noexcept
       : descriptors(ring.descriptors + (position & ring.mask)),
-        expected(PackedRing::word(shortest, position & ring.mask, 0) | ring.used_bits(position)),
-        fresh(PackedRing::word(room, position & ring.mask,
+        expected(PackedRing::word(fast_path.shortest, position & ring.mask, 0) | ring.used_bits(position)),
+        fresh(PackedRing::word(fast_path.room, position & ring.mask,
                                hw::virtio::kDescWrite | hw::virtio::packed_available(!ring.wrap(position)))) {}
 
   [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint64_t* word(std::uint32_t i) const noexcept {
@@ -74,10 +74,39 @@ POLLUX_ALWAYS_INLINE std::uint32_t ready_for_run(const SplitRing& ring, std::uin
 POLLUX_ALWAYS_INLINE std::uint32_t ready_for_run(const PackedRing& ring, std::uint32_t next) noexcept {
   return ring.ready(next) != 0 ? ring.mask + 1 : 0;
 }
+/// Whether `excess` of a run's first slot means something. The entry of a packed ring says itself that it is used.
+POLLUX_ALWAYS_INLINE bool may_be_used(const SplitRing& ring, std::uint32_t next) noexcept {
+  return ready_for_run(ring, next) != 0;
+}
+POLLUX_ALWAYS_INLINE bool may_be_used(const PackedRing& /*ring*/, std::uint32_t /*next*/) noexcept { return true; }
+
+/// Takes frame `i` of a run out of `slot`, and posts it again with `fresh`. `excess`: its length above the shortest.
+/// Returns the first byte of the frame; nullptr, with nothing changed, if the frame needs the slow path.
+template <class Run>
+POLLUX_ALWAYS_INLINE const std::uint8_t* take_frame(const RxFastPath& fast_path, Run& run, std::uint32_t i,
+                                                    std::uint64_t excess, Mbuf*& slot, Mbuf* fresh,
+                                                    Mbuf*& out) noexcept {
+  Mbuf& received = *slot;
+  const std::byte* const header = reinterpret_cast<const std::byte*>(&received) + fast_path.header_at;
+  std::uint64_t low;
+  std::uint32_t high;
+  std::memcpy(&low, header, sizeof low);
+  std::memcpy(&high, header + sizeof low, sizeof high);
+  const std::uint64_t header_bits = std::uint64_t{high} << 32 | (low & 0xFFFFFFFF);
+  if ((header_bits & fast_path.header_mask) != fast_path.header) [[unlikely]]
+    return nullptr;
+  MbufAccess::rx_low(received) = low;
+  MbufAccess::rx_high(received) = high;
+  MbufAccess::set_word(received, excess + fast_path.word);
+  out = &received;
+  slot = fresh;
+  run.post(i, MbufAccess::iova(*fresh) + fast_path.iova_at);
+  return reinterpret_cast<const std::uint8_t*>(header) + fast_path.header_bytes;
+}
 
 }  // namespace
 
-template <class Ring, bool kOne>
+template <class Ring>
 POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;
   const std::uint32_t position = queue.next_;
@@ -86,18 +115,14 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** o
   MempoolCacheCore& cache = *queue.cache_;
   std::uint32_t run = std::min({limit, queue.mask_ + 1 - first, kMaxRun, ready_for_run(ring, position)});
   if (run == 0) return 0;
-  if constexpr (kOne) run = 1;
   if (cache.count() < run) [[unlikely]] {
     cache.refill(run);
-    if (cache.count() == 0) return 0;
-    if constexpr (!kOne) run = std::min(run, cache.count());
+    run = std::min(run, cache.count());
   }
   // A copy stays in registers: no store to an mbuf can alias it.
-  const std::conditional_t<kOne, const RxFastPath&, RxFastPath> fast_path = queue.fast_path_;
-  const std::uint32_t room = fast_path.header_bytes + queue.buffer_bytes_;
-  RunOf<Ring> slots(ring, position, fast_path.shortest, room);
-  const std::uint64_t max_excess =
-      fast_path.header_bytes + std::min(queue.filter().longest(), queue.buffer_bytes_) - fast_path.shortest;
+  const RxFastPath fast_path = queue.fast_path_;
+  RunOf<Ring> slots(ring, position, fast_path);
+  const std::uint64_t max_excess = std::min(queue.filter().longest() - kEthernetHeaderBytes, fast_path.max_excess);
   Mbuf** const held = queue.slots_ + first;
   Mbuf* const* const fresh = cache.objects();
   std::uint64_t bytes = 0;
@@ -107,29 +132,14 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** o
     const std::uint64_t excess = slots.excess(i);
     if (excess > max_excess) [[unlikely]]
       break;
-    Mbuf& received = *held[i];
-    const std::byte* const header = reinterpret_cast<const std::byte*>(&received) + fast_path.header_at;
-    std::uint64_t low;
-    std::uint32_t high;
-    std::memcpy(&low, header, sizeof low);
-    std::memcpy(&high, header + sizeof low, sizeof high);
-    // No checksum to compute, nothing to segment, one buffer.
-    constexpr std::uint64_t kAsks = 0xFFFF & ~std::uint64_t{VirtioNetHeader::kDataValid};
-    if (((low & kAsks) | ((high & fast_path.buffers_mask) ^ fast_path.one_buffer)) != 0) [[unlikely]]
+    const std::uint8_t* const frame = take_frame(fast_path, slots, i, excess, held[i], fresh[i], out[i]);
+    if (frame == nullptr) [[unlikely]]
       break;
-    const auto* const frame = reinterpret_cast<const std::uint8_t*>(header) + fast_path.header_bytes;
     if (RxFilter::is_multicast(frame)) [[unlikely]] {
       queue.count_arrival(frame, static_cast<std::uint32_t>(excess + fast_path.shortest) - fast_path.header_bytes);
       bytes -= excess;
       ++multicasts;
     }
-    MbufAccess::rx_low(received) = low;
-    MbufAccess::rx_high(received) = high;
-    MbufAccess::set_word(received, excess + fast_path.word);
-    out[i] = &received;
-    Mbuf* const next = fresh[i];
-    held[i] = next;
-    slots.post(i, MbufAccess::iova(*next) + fast_path.iova_at);
     bytes += excess;
   }
   cache.set_first(cache.first + i);
@@ -139,16 +149,48 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** o
   return i;
 }
 
-template <class Ring, bool kOne>
+// No loop and no copied constants.
+template <class Ring>
+POLLUX_ALWAYS_INLINE bool RxHotPath::burst_one(RxQueue& queue, Mbuf*& out) noexcept {
+  MempoolCacheCore& cache = *queue.cache_;
+  const Ring& ring = ring_of<Ring>(queue);
+  const std::uint32_t position = queue.next_;
+  if (!queue.fast_ || !queue.filter().promiscuous() || cache.count() == 0 || !may_be_used(ring, position)) return false;
+  const RxFastPath& fast_path = queue.fast_path_;
+  RunOf<Ring> slots(ring, position, fast_path);
+  const std::uint64_t excess = slots.excess(0);
+  const std::uint32_t bytes = static_cast<std::uint32_t>(excess) + kEthernetHeaderBytes;
+  if (excess > fast_path.max_excess || bytes > queue.filter().longest()) [[unlikely]]
+    return false;
+  const std::uint8_t* const frame =
+      take_frame(fast_path, slots, 0, excess, queue.slots_[position & ring.mask], *cache.objects(), out);
+  if (frame == nullptr) [[unlikely]]
+    return false;
+  cache.set_first(cache.first + 1);
+  queue.next_ = position + 1;
+  queue.count_arrival(frame, bytes);
+  publish<Ring>(queue, position);
+  queue.count_returned(1);
+  return true;
+}
+
+template <class Ring>
+POLLUX_ALWAYS_INLINE void RxHotPath::publish(RxQueue& queue, std::uint32_t first) noexcept {
+  const Ring& ring = ring_of<Ring>(queue);
+  const std::uint32_t size = ring.mask + 1;
+  if constexpr (std::is_same_v<Ring, SplitRing>) queue.published_ = queue.next_ + size;
+  ring.publish(first + size, queue.next_ + size, queue.next_, queue.notifier_);
+}
+
+template <class Ring>
 POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  if constexpr (kOne) limit = 1;
   auto& queue = static_cast<RxQueue&>(base);
   const std::uint32_t first = queue.next_;
   std::uint32_t taken = 0;
   std::uint32_t dropped = 0;  // counts towards the limit, too
   while (taken + dropped < limit) {
     if (queue.fast_ && queue.filter().promiscuous()) [[likely]] {
-      taken += take_fast<Ring, kOne>(queue, out + taken, limit - taken - dropped);
+      taken += take_fast<Ring>(queue, out + taken, limit - taken - dropped);
       if (taken + dropped == limit) break;
     }
     if (ring_of<Ring>(queue).ready(queue.next_) == 0 && !queue.batch_end_) break;
@@ -167,23 +209,27 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
     queue.notifier_.flush();
     return 0;
   }
-  const std::uint32_t size = queue.mask_ + 1;
-  queue.published_ = queue.next_ + size;
-  ring_of<Ring>(queue).publish(first + size, queue.next_ + size, queue.next_, queue.notifier_);
+  publish<Ring>(queue, first);
   queue.count_returned(taken);
   return taken;
 }
 
 namespace {
 
-template <class Ring, bool kOne>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_of(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst<Ring, kOne>(queue, out, limit);
+template <class Ring>
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_loop(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  return RxHotPath::burst<Ring>(queue, out, limit);
 }
-// With a limit of one the compiler knows all that a run needs, and keeps it in registers.
+template <class Ring>
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_single(pollux::RxQueue& queue, Mbuf** out) noexcept {
+  if (RxHotPath::burst_one<Ring>(static_cast<RxQueue&>(queue), *out)) [[likely]]
+    return 1;
+  return burst_loop<Ring>(queue, out, 1);
+}
+// Each saves the registers that it needs.
 template <class Ring>
 POLLUX_HOT std::uint32_t burst_any(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return limit == 1 ? burst_of<Ring, true>(queue, out, limit) : burst_of<Ring, false>(queue, out, limit);
+  return limit == 1 ? burst_single<Ring>(queue, out) : burst_loop<Ring>(queue, out, limit);
 }
 
 }  // namespace

@@ -10,8 +10,23 @@
 
 #include "hw/virtio/net.hpp"
 #include "net/frame_size.hpp"
+#include "net/virtio_net_header.hpp"
 
 namespace pollux::drivers::virtio {
+
+namespace {
+
+constexpr unsigned kBuffersShift = 48;  // of num_buffers in RxFastPath::header
+
+// Flags and kind of segmentation, but DATA_VALID only where it means nothing, and the number of buffers.
+std::uint64_t header_mask(hw::virtio::Features features) noexcept {
+  using namespace hw::virtio::feature;
+  const std::uint64_t ignored = (features & kGuestCsum) != 0 ? VirtioNetHeader::kDataValid : 0;
+  const std::uint64_t buffers = (features & kMrgRxbuf) != 0 ? 0xFFFF : 0;
+  return (0xFFFF & ~ignored) | buffers << kBuffersShift;
+}
+
+}  // namespace
 
 RxQueue::RxQueue(const RxFilter& filter, bool sleeps) : pollux::RxQueue(&idle, &filter) {
   if (sleeps) use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
@@ -20,6 +35,7 @@ RxQueue::RxQueue(const RxFilter& filter, bool sleeps) : pollux::RxQueue(&idle, &
 // The header lies in front of the frame, which begins where that of any port does, if there is headroom for it.
 void RxQueue::setup(RxQueueSetup setup) {
   using namespace hw::virtio;
+  features_ = setup.features;
   packed_ = (setup.features & feature::kRingPacked) != 0;
   mergeable_ = (setup.features & feature::kMrgRxbuf) != 0;
   hashes_ = (setup.features & feature::kHashReport) != 0;
@@ -32,7 +48,7 @@ void RxQueue::setup(RxQueueSetup setup) {
   set_up(std::move(setup.pool), std::move(setup.cache), setup.port);
   const std::uint32_t header = hashes_ ? sizeof(NetHeaderWithHash) : sizeof(NetHeader);
   const std::uint32_t data = std::max(pool()->data_offset(), header);
-  buffer_bytes_ = std::min(setup.buffer_bytes, pool()->buffer_size() - data);
+  const std::uint32_t buffer_bytes = std::min(setup.buffer_bytes, pool()->buffer_size() - data);
   const std::uint64_t moved = data - pool()->data_offset();
   fast_path_ = {.shortest = header + kEthernetHeaderBytes,
                 .word = pool()->empty_word(RxFormat::virtio_net, setup.port) + kEthernetHeaderBytes +
@@ -40,8 +56,10 @@ void RxQueue::setup(RxQueueSetup setup) {
                 .header_at = static_cast<std::uint32_t>(Mbuf::kHeaderSize) + data - header,
                 .header_bytes = header,
                 .iova_at = data - header,
-                .buffers_mask = mergeable_ ? 0xFFFF0000 : 0,
-                .one_buffer = mergeable_ ? 1U << 16 : 0};
+                .room = header + buffer_bytes,
+                .max_excess = buffer_bytes - kEthernetHeaderBytes,
+                .header_mask = header_mask(setup.features),
+                .header = mergeable_ ? std::uint64_t{1} << kBuffersShift : 0};
   slot_memory_.assign(memory_.size, nullptr);
   slots_ = slot_memory_.data();
   posted_.resize(memory_.size);
@@ -83,8 +101,7 @@ void RxQueue::clear_ring() noexcept {
 void RxQueue::publish_all() noexcept {
   with_ring([&](const auto& ring) {
     for (std::uint32_t slot = 0; slot <= mask_; ++slot) {
-      post(ring, slot, slot, MbufAccess::iova(*slots_[slot]) + fast_path_.iova_at,
-           fast_path_.header_bytes + buffer_bytes_);
+      post(ring, slot, slot, MbufAccess::iova(*slots_[slot]) + fast_path_.iova_at, fast_path_.room);
     }
     ring.publish(0, mask_ + 1, 0, notifier_);
   });

@@ -36,8 +36,12 @@ struct RxFastPath {
   std::uint32_t header_at = 0;     ///< from an mbuf to its header
   std::uint32_t header_bytes = 0;  ///< 12, or 20 with hashes
   std::uint32_t iova_at = 0;       ///< from a buffer's IOVA to its header
-  std::uint32_t buffers_mask = 0;  ///< of num_buffers in the third word of the header, and its value for one buffer
-  std::uint32_t one_buffer = 0;
+  std::uint32_t room = 0;          ///< bytes of a buffer, header included
+  std::uint32_t max_excess = 0;    ///< bytes of the longest frame in one buffer, above the shortest
+  /// What matters of a header, its first 32 bits and its third ones, and what it is for a frame in one buffer that asks
+  /// for nothing.
+  std::uint64_t header_mask = 0;
+  std::uint64_t header = 0;
 };
 
 /// A receive queue. rx_burst.cpp has its fast path, rx_slow.cpp its slow path.
@@ -107,7 +111,7 @@ class alignas(64) RxQueue final : public pollux::RxQueue {
 
   // Cold.
   std::uint32_t published_ = 0;  // of a split ring: the position before which the device sees entries
-  std::uint32_t buffer_bytes_ = 0;
+  hw::virtio::Features features_ = 0;
   bool packed_ = false;
   bool mergeable_ = false;
   bool hashes_ = false;
@@ -128,9 +132,12 @@ struct RxHotPath {
   enum class Outcome : std::uint8_t { nothing, dropped, frame };
 
   /// One burst: runs of fast-path frames, and between them frames that need the slow path. `Ring` is SplitRing or
-  /// PackedRing. `kOne`: the limit is 1.
-  template <class Ring, bool kOne>
+  /// PackedRing.
+  template <class Ring>
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  /// A burst of one fast-path frame. False, with nothing taken: `burst` has to look.
+  template <class Ring>
+  static bool burst_one(RxQueue& queue, Mbuf*& out) noexcept;
   template <class Ring>
   [[nodiscard]] static const Ring& ring_of(const RxQueue& queue) noexcept {
     if constexpr (std::is_same_v<Ring, PackedRing>) return queue.packed_ring_;
@@ -146,8 +153,11 @@ struct RxHotPath {
   static Outcome take_slow(RxQueue& queue, Mbuf*& out) noexcept;
 
  private:
-  template <class Ring, bool kOne>
+  template <class Ring>
   static std::uint32_t take_fast(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept;
+  /// Shows the device the buffers that have been posted from position `first` of the used entries on.
+  template <class Ring>
+  static void publish(RxQueue& queue, std::uint32_t first) noexcept;
 };
 
 /// Writes the entry at `position` with the buffer `id`, which begins at `iova` and has room for `length` bytes.

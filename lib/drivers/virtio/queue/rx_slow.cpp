@@ -37,6 +37,24 @@ PacketType type_of_hash(std::uint16_t report) noexcept {
   return {report < kTypes.size() ? kTypes[report] : 0U};
 }
 
+/// Whether a device may leave a frame of this kind unsegmented: 5.1.6.4.1 "Device Requirements: Processing of Incoming
+/// Packets". `is_ipv6`: what the frame is.
+bool may_be_unsegmented(hw::virtio::Features features, std::uint8_t segmentation, bool is_ipv6) noexcept {
+  using namespace hw::virtio::feature;
+  const auto has = [=](hw::virtio::Features feature) { return (features & feature) != 0; };
+  switch (segmentation) {
+    case VirtioNetHeader::kTcpOverIpv4: return has(kGuestTso4) && !is_ipv6;
+    case VirtioNetHeader::kTcpOverIpv6: return has(kGuestTso6) && is_ipv6;
+    case VirtioNetHeader::kUdp: return has(is_ipv6 ? kGuestUso6 : kGuestUso4);
+    case VirtioNetHeader::kTcpOverIpv4 | VirtioNetHeader::kWithCwr:
+    case VirtioNetHeader::kTcpOverIpv6 | VirtioNetHeader::kWithCwr:
+      return has(kGuestEcn) &&
+             may_be_unsegmented(features, segmentation & static_cast<std::uint8_t>(~VirtioNetHeader::kWithCwr),
+                                is_ipv6);
+    default: return false;
+  }
+}
+
 /// The frame that the slow path builds: its segments, and why it will be dropped.
 struct Building {
   Mbuf* head = nullptr;
@@ -85,7 +103,7 @@ struct RxSlowPath {
 
   /// A batch of buffers, of which only the last has an entry: the others have been filled (IN_ORDER).
   static bool next_of_batch(RxQueue& queue, std::uint32_t id, UsedBuffer& used) noexcept {
-    used = {id, queue.fast_path_.header_bytes + queue.buffer_bytes_};
+    used = {id, queue.fast_path_.room};
     if (id != queue.batch_end_->id) return true;
     used = *queue.batch_end_;
     queue.batch_end_.reset();
@@ -121,7 +139,7 @@ struct RxSlowPath {
     Mbuf& received = *queue.slots_[id];
     queue.slots_[id] = &fresh;
     post(RxHotPath::ring_of<Ring>(queue), queue.next_ + queue.mask_ + 1, id,
-         MbufAccess::iova(fresh) + queue.fast_path_.iova_at, queue.fast_path_.header_bytes + queue.buffer_bytes_);
+         MbufAccess::iova(fresh) + queue.fast_path_.iova_at, queue.fast_path_.room);
     ++queue.next_;
     return received;
   }
@@ -139,7 +157,7 @@ struct RxSlowPath {
   template <class Ring>
   static void add(RxQueue& queue, const UsedBuffer& used, std::uint32_t skip, Building& frame) noexcept {
     const RxFastPath& path = queue.fast_path_;
-    const bool fits = used.length > skip && used.length <= path.header_bytes + queue.buffer_bytes_;
+    const bool fits = used.length > skip && used.length <= path.room;
     if (!fits) frame.why = &RxDrops::bad_length;
     if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
     Mbuf* const fresh = frame.why == nullptr ? take_fresh(*queue.cache_) : nullptr;
@@ -160,26 +178,32 @@ struct RxSlowPath {
     frame.add(segment);
   }
 
-  /// Describes the frame, and decides whether it is received.
-  static void describe(RxQueue& queue, const VirtioNetHeader& header, std::uint32_t hash, std::uint16_t hash_report,
+  /// Describes the frame, and decides whether it is received. What the header says without a feature that allows it is
+  /// a lie: DATA_VALID is then ignored (5.1.6.4.2), and a frame with a request is dropped.
+  static void describe(RxQueue& queue, VirtioNetHeader header, std::uint32_t hash, std::uint16_t hash_report,
                        Building& building) noexcept {
     Mbuf& frame = *building.head;
     const std::uint32_t bytes = building.bytes;
+    if (bytes < kEthernetHeaderBytes) return void(building.why = &RxDrops::too_short);
+    const bool checks = (queue.features_ & hw::virtio::feature::kGuestCsum) != 0;
+    const bool partial = (header.flags & VirtioNetHeader::kNeedsChecksum) != 0;
+    if (!checks) header.flags &= static_cast<std::uint8_t>(~VirtioNetHeader::kDataValid);
+    if (partial && (!checks || header.checksum_start < kEthernetHeaderBytes ||
+                    std::uint32_t{header.checksum_start} + header.checksum_offset + 2 > bytes))
+      return void(building.why = &RxDrops::bad_offload);
     std::uint32_t on_wire = bytes;  // those that leave a card must fit, not a frame that is still to be segmented
     std::optional<TxOffload> request;
     if (header.segmentation != 0) {
       request = superframe_request(header, frame.bytes());
-      if (!request) return void(building.why = &RxDrops::bad_offload);
+      if (!request || !may_be_unsegmented(queue.features_, header.segmentation, frame.bytes()[request->l2] >> 4 == 6))
+        return void(building.why = &RxDrops::bad_offload);
       on_wire = std::min<std::uint32_t>(bytes, request->l4_offset() + request->l4 + request->segment_size);
     }
-    if (bytes < kEthernetHeaderBytes) return void(building.why = &RxDrops::too_short);
     if ((building.why = queue.filter().drop_reason(frame.data(), on_wire)) != nullptr) return;
-    const bool partial = (header.flags & VirtioNetHeader::kNeedsChecksum) != 0;
-    if (partial && std::uint32_t{header.checksum_start} + header.checksum_offset + 2 > bytes)
-      return void(building.why = &RxDrops::bad_offload);
     if (queue.hashes_) {
+      const bool has_hash = hash_report != 0 && hash_report <= hw::virtio::kMaxHashReport;
       SoftwareRxMetadata{.packet_type = type_of_hash(hash_report),
-                         .rss_hash = hash_report != 0 ? std::optional(hash) : std::nullopt,
+                         .rss_hash = has_hash ? std::optional(hash) : std::nullopt,
                          .l4_checksum = (header.flags & VirtioNetHeader::kDataValid) != 0 ? ChecksumStatus::good
                                                                                           : ChecksumStatus::unknown}
           .attach_to(frame);

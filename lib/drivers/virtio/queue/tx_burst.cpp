@@ -54,18 +54,38 @@ struct PackedTxRun {
   }
 };
 
-/// Whether the entry at position `used` is used, and is that of the frame in `slot`.
-POLLUX_ALWAYS_INLINE bool is_used(const SplitRing& ring, std::uint32_t used, std::uint32_t slot) noexcept {
-  return ring.used[used & ring.mask].id == slot;
-}
-POLLUX_ALWAYS_INLINE bool is_used(const PackedRing& ring, std::uint32_t used, std::uint32_t slot) noexcept {
-  constexpr std::uint64_t kCompared = PackedRing::kUsedBits | std::uint64_t{0xFFFF} << 32;
-  const std::uint64_t word = io::load_acquire(*ring.word_at(used & ring.mask));
-  return (word & kCompared) == (ring.used_bits(used) | std::uint64_t{slot} << 32);
-}
+/// A run of consecutive used entries, from position `used` on, of the frames in consecutive slots, from `slot` on.
+struct SplitUsedRun {
+  const hw::virtio::UsedElement* used;
+  std::uint32_t slot;
+
+  SplitUsedRun(const SplitRing& ring, std::uint32_t position, std::uint32_t first) noexcept
+      : used(ring.used + (position & ring.mask)), slot(first) {}
+
+  /// Whether entry `i` is that of the frame. That it is used is known.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool is_used(std::uint32_t i) const noexcept { return used[i].id == slot + i; }
+};
+
+struct PackedUsedRun {
+  const hw::virtio::PackedDescriptor* descriptors;
+  std::uint64_t expected;  ///< what is compared of the first entry's word
+
+  PackedUsedRun(const PackedRing& ring, std::uint32_t position, std::uint32_t first) noexcept
+      : descriptors(ring.descriptors + (position & ring.mask)),
+        expected(ring.used_bits(position) | std::uint64_t{first} << 32) {}
+
+  /// Whether entry `i` is used, and is that of the frame.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool is_used(std::uint32_t i) const noexcept {
+    constexpr std::uint64_t kCompared = PackedRing::kUsedBits | std::uint64_t{0xFFFF} << 32;
+    const auto* const word = reinterpret_cast<const std::uint64_t*>(descriptors + i) + 1;
+    return (io::load_acquire(*word) & kCompared) == expected + (std::uint64_t{i} << 32);
+  }
+};
 
 template <class Ring>
 using TxRunOf = std::conditional_t<std::is_same_v<Ring, SplitRing>, SplitTxRun, PackedTxRun>;
+template <class Ring>
+using UsedRunOf = std::conditional_t<std::is_same_v<Ring, SplitRing>, SplitUsedRun, PackedUsedRun>;
 
 }  // namespace
 
@@ -74,18 +94,20 @@ template <class Ring>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::reclaim_fast(TxQueue& queue, MempoolCacheCore& cache,
                                                            std::uint32_t ready) noexcept {
   const Ring& ring = ring_of<Ring>(queue);
-  const std::uint32_t mask = queue.mask_;
-  const std::uintptr_t* const slots = queue.slots_;
   const std::uint32_t clean = queue.clean_;
   const std::uint32_t used = queue.used_;
-  const std::uint32_t most = std::min({ready, kGroup, queue.next_ - clean});
+  const std::uint32_t slot = clean & ring.mask;
+  // Up to the end of the ring, of both the slots and the entries.
+  const std::uint32_t most =
+      std::min({ready, kGroup, queue.next_ - clean, ring.mask + 1 - std::max(slot, used & ring.mask)});
+  const UsedRunOf<Ring> run(ring, used, slot);
+  const std::uintptr_t* const held = queue.slots_ + slot;
   cache.make_room(kGroup);
   Mbuf** to = cache.objects();
   std::uint32_t i = 0;
   for (; i < most; ++i) {
-    const std::uint32_t slot = (clean + i) & mask;
-    const std::uintptr_t frame = slots[slot];
-    if (!is_used(ring, used + i, slot) || (frame & kTags) != 0) break;
+    const std::uintptr_t frame = held[i];
+    if (!run.is_used(i) || (frame & kTags) != 0) break;
     *--to = reinterpret_cast<Mbuf*>(frame);
   }
   cache.set_first(cache.first - i);
@@ -124,14 +146,21 @@ POLLUX_ALWAYS_INLINE void TxHotPath::reclaim(TxQueue& queue, MempoolCacheCore* c
   advance(queue);
 }
 
+template <class Ring>
+POLLUX_NOINLINE void TxHotPath::reclaim_apart(TxQueue& queue) noexcept {
+  reclaim<Ring>(queue, queue.cache_);
+}
+
 template <class Ring, bool kOne>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_fast(TxQueue& queue, Mbuf* const* mbufs,
                                                         std::uint32_t count) noexcept {
   if constexpr (ownership::kChecked) return 0;
-  const std::uint32_t first = queue.next_ & queue.mask_;
-  if (kOne && free_slots(queue) == 0) return 0;
-  const std::uint32_t run = kOne ? 1 : std::min({count, free_slots(queue), queue.mask_ + 1 - first});
-  const TxRunOf<Ring> slots(ring_of<Ring>(queue), queue.next_, queue.entries_);
+  const Ring& ring = ring_of<Ring>(queue);
+  const std::uint32_t first = queue.next_ & ring.mask;
+  const std::uint32_t free = ring.mask + 1 - queue.in_flight();
+  if (kOne && free == 0) return 0;
+  const std::uint32_t run = kOne ? 1 : std::min({count, free, ring.mask + 1 - first});
+  const TxRunOf<Ring> slots(ring, queue.next_, queue.entries_);
   std::uintptr_t* const held = queue.slots_ + first;
   const std::uint32_t header = queue.header_bytes_;
   const std::uint32_t direct = queue.direct_;
@@ -158,10 +187,23 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::send_fast(TxQueue& queue, Mbuf* co
   return i;
 }
 
-template <class Ring, bool kOne>
+// Without loops. Sent buffers are freed out of line, which needs most registers.
+template <class Ring>
+POLLUX_ALWAYS_INLINE bool TxHotPath::burst_one(TxQueue& queue, Mbuf* const* frame) noexcept {
+  const Ring& ring = ring_of<Ring>(queue);
+  if (queue.used_ != queue.next_ && !ring.is_unused(queue.used_)) reclaim_apart<Ring>(queue);
+  const std::uint32_t first = queue.entries_;
+  if (queue.fault() != nullptr || send_fast<Ring, true>(queue, frame, 1) == 0) [[unlikely]]
+    return false;
+  ring.publish(first, first + 1, queue.used_, queue.notifier_);
+  queue.notifier_.flush();
+  queue.count_taken(1);
+  return true;
+}
+
+template <class Ring>
 POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf* const* mbufs,
                                                     std::uint32_t count) noexcept {
-  if constexpr (kOne) count = 1;
   auto& queue = static_cast<TxQueue&>(base);
   const std::uint32_t in_flight = queue.in_flight();
   reclaim<Ring>(queue, queue.cache_);
@@ -172,7 +214,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf*
   const std::uint32_t first = queue.entries_;
   std::uint32_t taken = 0;
   while (taken < count) {
-    const std::uint32_t sent = send_fast<Ring, kOne>(queue, mbufs + taken, count - taken);
+    const std::uint32_t sent = send_fast<Ring, false>(queue, mbufs + taken, count - taken);
     taken += sent;
     if (taken == count || free_slots(queue) == 0) break;
     if (sent != 0) continue;  // the end of the ring, or a frame of another kind
@@ -187,15 +229,21 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxHotPath::burst(pollux::TxQueue& base, Mbuf*
 
 namespace {
 
-template <class Ring, bool kOne>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_of(pollux::TxQueue& queue, Mbuf* const* mbufs,
-                                                  std::uint32_t count) noexcept {
-  return TxHotPath::burst<Ring, kOne>(queue, mbufs, count);
+template <class Ring>
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_loop(pollux::TxQueue& queue, Mbuf* const* mbufs,
+                                                    std::uint32_t count) noexcept {
+  return TxHotPath::burst<Ring>(queue, mbufs, count);
+}
+template <class Ring>
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_single(pollux::TxQueue& queue, Mbuf* const* frame) noexcept {
+  if (TxHotPath::burst_one<Ring>(static_cast<TxQueue&>(queue), frame)) [[likely]]
+    return 1;
+  return burst_loop<Ring>(queue, frame, 1);
 }
 // As with a receive burst of one.
 template <class Ring>
 POLLUX_HOT std::uint32_t burst_any(pollux::TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  return count == 1 ? burst_of<Ring, true>(queue, mbufs, count) : burst_of<Ring, false>(queue, mbufs, count);
+  return count == 1 ? burst_single<Ring>(queue, mbufs) : burst_loop<Ring>(queue, mbufs, count);
 }
 
 }  // namespace

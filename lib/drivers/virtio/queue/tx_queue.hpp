@@ -127,9 +127,12 @@ struct TxHotPath {
   enum class Outcome : std::uint8_t { queued, dropped, no_room };
 
   /// One burst: runs of fast-path frames, and between them frames that need the slow path. `Ring` is SplitRing or
-  /// PackedRing. `kOne`: there is one frame.
-  template <class Ring, bool kOne>
+  /// PackedRing.
+  template <class Ring>
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  /// A burst of one fast-path frame. False, with nothing sent: `burst` has to look.
+  template <class Ring>
+  static bool burst_one(TxQueue& queue, Mbuf* const* frame) noexcept;
   template <class Ring>
   [[nodiscard]] static const Ring& ring_of(const TxQueue& queue) noexcept {
     if constexpr (std::is_same_v<Ring, PackedRing>) return queue.packed_ring_;
@@ -160,6 +163,9 @@ struct TxHotPath {
   static void end(TxQueue& queue, const char* why) noexcept { queue.fault_.store(why, std::memory_order_release); }
 
  private:
+  template <class Ring>
+  static void reclaim_apart(TxQueue& queue) noexcept;
+  /// `kOne`: there is one frame.
   template <class Ring, bool kOne>
   static std::uint32_t send_fast(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   template <class Ring>
