@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fuzz/require.hpp"
+#include "pollux/net/rx_metadata.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
 namespace pollux::drivers::virtio::test {
@@ -21,15 +22,20 @@ constexpr std::uint32_t kMbufs = 96;  // few, so that the pool is often exhauste
 constexpr std::uint32_t kBufferBytes = 2048;
 constexpr std::uint32_t kSegmentBytes = kBufferBytes + sizeof(hw::virtio::NetHeaderWithHash);  // of a merged frame
 
+/// What the header of a received frame may request.
+constexpr hw::virtio::Features kRequests = feature::kGuestCsum | feature::kGuestTso4 | feature::kGuestTso6 |
+                                           feature::kGuestEcn | feature::kGuestUso4 | feature::kGuestUso6;
+
 constexpr std::array<hw::virtio::Features, 8> kKinds{
     0,
     feature::kMrgRxbuf | feature::kEventIdx | feature::kIndirectDesc,
-    feature::kMrgRxbuf | feature::kInOrder | feature::kCsum,
-    feature::kHashReport | feature::kMrgRxbuf | feature::kInOrder | feature::kIndirectDesc,
+    feature::kMrgRxbuf | feature::kInOrder | feature::kCsum | kRequests,
+    feature::kHashReport | kRequests | feature::kMrgRxbuf | feature::kInOrder | feature::kIndirectDesc,
     feature::kRingPacked,
     feature::kRingPacked | feature::kMrgRxbuf | feature::kEventIdx | feature::kIndirectDesc,
-    feature::kRingPacked | feature::kMrgRxbuf | feature::kInOrder | feature::kCsum,
-    feature::kRingPacked | feature::kHashReport | feature::kMrgRxbuf | feature::kInOrder | feature::kIndirectDesc};
+    feature::kRingPacked | feature::kMrgRxbuf | feature::kInOrder | feature::kCsum | kRequests,
+    feature::kRingPacked | feature::kHashReport | kRequests | feature::kMrgRxbuf | feature::kInOrder |
+        feature::kIndirectDesc};
 
 /// Mbufs that the application owns, each of them once.
 class Held {
@@ -160,6 +166,9 @@ class Ring {
         bytes += segment->length();
       }
       require(bytes == frame->packet_length() && bytes >= 14, "the segments add up to the frame");
+      require((queue_.features & kRequests) != 0 ||
+                  (frame->tx_offload().flags == 0 && RxMetadata(*frame).l4_checksum() == ChecksumStatus::unknown),
+              "nothing is believed that was not negotiated");
       held.add(std::move(frame));
     }
   }

@@ -2,10 +2,12 @@
 // The virtio-net driver on QEMU's device: each ring format and option alone.
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
 #include "backends/qtest/device.hpp"
+#include "pollux/net/frame_filters.hpp"
 #include "qemu/fixture.hpp"
 
 namespace pollux {
@@ -84,6 +86,37 @@ TEST(Virtio, FramesPassWithEachOption) {
     VirtioPair pair(properties);
     exchange_both(pair);
   }
+}
+
+TEST(Virtio, FiltersVlansAndAddresses) {
+  constexpr std::uint8_t kVlan = 42;
+  QemuFixture fixture;
+  QemuPort sender = fixture.start(VirtioPair::uri("0", {}));
+  QemuPort receiver = fixture.open(VirtioPair::uri("1", {}));
+  ASSERT_TRUE(receiver.port.configure(fixture.config));
+  ASSERT_TRUE(receiver.port.capability<VlanFilter>()->set_vlan(kVlan, true));
+  ASSERT_TRUE(receiver.port.start());
+  const MacAddress further{2, 0, 0, 0, 0, 0x77};
+  ASSERT_TRUE(receiver.port.capability<UnicastFilter>()->set_unicast(std::vector{further}));
+  const auto tagged = [](std::uint8_t vlan) {
+    test::Frame frame = test::numbered_frame(vlan, 60);
+    frame[12] = std::byte{0x81};
+    frame[13] = std::byte{0};
+    frame[14] = std::byte{0};
+    frame[15] = std::byte{vlan};
+    return frame;
+  };
+  const auto to = [](std::uint8_t last) {
+    test::Frame frame = test::numbered_frame(last, 60);
+    const MacAddress mac{2, 0, 0, 0, 0, last};
+    std::memcpy(frame.data(), mac.data(), mac.size());
+    return frame;
+  };
+  const std::vector<test::Frame> frames{tagged(kVlan + 1), to(0x78), tagged(kVlan), to(0x77),
+                                        test::numbered_frame(1, 60)};
+  ASSERT_EQ(fixture.send(sender.port, frames), frames.size());
+  EXPECT_THAT(fixture.receive(receiver.port, 3), testing::ElementsAre(frames[2], frames[3], frames[4]));
+  EXPECT_EQ(receiver.port.stats().rx_dropped, 0u) << "the device has filtered";
 }
 
 TEST(Virtio, AQueueIsRestartedWithAndWithoutRingReset) {

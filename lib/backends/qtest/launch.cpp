@@ -2,6 +2,7 @@
 #include "backends/qtest/launch.hpp"
 
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -31,13 +32,15 @@ std::optional<unsigned> parse_unsigned(std::string_view text) {
   return value;
 }
 
-// "a:b+c:d" as ",a=b,c=d". Names and values have no character that separates options of QEMU's.
+// Without a character that separates options of QEMU's.
+bool is_word(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+// "a:b+c:d" as ",a=b,c=d".
 std::optional<std::string> device_properties(std::string_view text) {
-  const auto is_word = [](std::string_view word) {
-    return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-    });
-  };
   std::string properties;
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t end = std::min(text.find('+', at), text.size());
@@ -74,6 +77,22 @@ Result<void> apply(Target& target, const UriOptions& options) {
     }
     target.properties = *std::move(text);
   }
+  if (const auto tap = options.get("tap")) {
+    constexpr std::size_t kLongest = IFNAMSIZ - 2;  // the number follows
+    if (!is_word(*tap) || tap->size() > kLongest) {
+      return refuse(target, fmt::format("'tap={}' is not the name of interfaces", *tap),
+                    "write tap=NAME: small letters, digits, '-' and '_', at most 14");
+    }
+    target.tap = *tap;
+  }
+  if (const auto queues = options.get("queues")) {
+    const auto count = parse_unsigned(*queues);
+    if (target.tap.empty() || !count || *count < 1 || *count > Target::kMaxQueues) {
+      return refuse(target, fmt::format("'queues={}' cannot be", *queues),
+                    fmt::format("write tap=NAME,queues=1 to queues={}", Target::kMaxQueues));
+    }
+    target.queues = *count;
+  }
   if (const auto qemu = options.get("qemu")) {
     if (qemu->empty()) return refuse(target, "qemu needs a path", std::string(kExample));
     target.qemu = *qemu;
@@ -103,7 +122,7 @@ Result<Target> parse_target(std::string_view text) {
   }
   target.number = *number;
   if (question == std::string_view::npos) return target;
-  constexpr std::array<std::string_view, 4> kKeys{"card", "properties", "qemu", "timeout"};
+  constexpr std::array<std::string_view, 6> kKeys{"card", "properties", "qemu", "queues", "tap", "timeout"};
   auto options = UriOptions::parse(text.substr(question + 1), kKeys, target.uri, kExample);
   if (!options) return pass_on(std::move(options));
   if (auto applied = apply(target, *options); !applied) return pass_on(std::move(applied));
@@ -199,6 +218,16 @@ std::uint64_t usable_ram(std::uint64_t file_size, std::uint64_t page_size) {
   return std::min(file_size, kSplitFrom - 1) / unit * unit;
 }
 
+namespace {
+
+std::string netdev(const MachineConfig& config, unsigned card) {
+  if (config.tap.empty()) return fmt::format("hubport,id=net{},hubid=0", card);
+  return fmt::format("tap,id=net{},ifname={}{},script=no,downscript=no,queues={}", card, config.tap, card,
+                     config.queues);
+}
+
+}  // namespace
+
 std::vector<std::string> command_line(const MachineConfig& config) {
   std::vector<std::string> words{
       config.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", "1", "-machine",
@@ -215,7 +244,7 @@ std::vector<std::string> command_line(const MachineConfig& config) {
   for (unsigned card = 0; card < MachineConfig::kCards; ++card) {
     const unsigned number = config.first_card + card;
     words.insert(words.end(),
-                 {"-netdev", fmt::format("hubport,id=net{},hubid=0", card), "-device",
+                 {"-netdev", netdev(config, card), "-device",
                   fmt::format("{},netdev=net{},addr={:#x},romfile=,mac=02:00:00:82:57:{:02x}{}", config.card, card,
                               MachineConfig::kFirstSlot + 2 * card, number, config.properties)});
   }
@@ -278,6 +307,8 @@ Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram)
   const MachineConfig config{.qemu = *qemu,
                              .card = std::string(target.card->device),
                              .properties = target.properties,
+                             .tap = target.tap,
+                             .queues = target.queues,
                              .socket = qemu_end.get(),
                              .memory = memory,
                              .ram = ram,

@@ -74,13 +74,19 @@ inline constexpr std::array kCardModels{
 ///   card=NAME              the kind of card (kCardModels), for both ends of the wire
 ///   qemu=PROGRAM           the QEMU to start
 ///   properties=P:V+P:V     QEMU's properties of both cards, such as packed:on
+///   tap=NAME               connects the cards to the TAP interfaces NAME0 and NAME1 instead of to each other; QEMU
+///                          creates those that do not exist. On them it offers checksums and segmentation.
+///   queues=N               with tap=: queue pairs of each interface, 1 to kMaxQueues
 ///   timeout=MILLISECONDS   maximum time for a reply of QEMU
 struct Target {
   static constexpr unsigned kCards = 64;
+  static constexpr unsigned kMaxQueues = 4;  ///< for which a card has vectors
 
   unsigned number = 0;  ///< below kCards
   const CardModel* card = &kCardModels[0];
   std::string properties;                   ///< as QEMU's -device has them, each after a comma
+  std::string tap;                          ///< without the number; empty: the cards are connected to each other
+  unsigned queues = 1;                      ///< of a TAP interface
   std::string qemu = "qemu-system-x86_64";  ///< searched in PATH unless it contains a slash
   std::chrono::milliseconds timeout{3000};  ///< for a reply, 1 to 600,000
   /// The whole URI, with "qtest:".
@@ -125,8 +131,8 @@ class DoorbellServer {
   std::vector<std::vector<int>> numbers_;
 };
 
-/// The configuration of a QEMU machine: a q35 without a guest, two cards on a hub, and the device that turns interrupt
-/// messages into eventfds. QEMU inherits the descriptors under the same numbers.
+/// The configuration of a QEMU machine: a q35 without a guest, two cards on a hub or on TAP interfaces, and the device
+/// that turns interrupt messages into eventfds. QEMU inherits the descriptors under the same numbers.
 struct MachineConfig {
   static constexpr unsigned kCards = 2;
   static constexpr unsigned kFirstSlot = 4;     ///< of the first card on PCI bus 0; the cards use every second slot
@@ -135,6 +141,8 @@ struct MachineConfig {
   std::string qemu;             ///< path
   std::string card;             ///< QEMU's name of its cards
   std::string properties = {};  ///< Target::properties
+  std::string tap = {};         ///< Target::tap
+  unsigned queues = 1;          ///< Target::queues
   int socket = -1;              ///< of the test protocol
   int memory = -1;              ///< the file whose start is the RAM
   std::uint64_t ram = 0;        ///< bytes

@@ -21,6 +21,11 @@ TEST(Target, HasACardNumberAndOptions) {
   EXPECT_EQ(full->card->device, "virtio-net-pci");
   EXPECT_EQ(full->properties, "");
   EXPECT_EQ(parse_target("0?properties=packed:on+host_mtu:3000")->properties, ",packed=on,host_mtu=3000");
+  EXPECT_EQ(full->tap, "");
+  const auto on_tap = parse_target("1?queues=4,tap=plx-tap_interf");
+  ASSERT_TRUE(on_tap);
+  EXPECT_EQ(on_tap->tap, "plx-tap_interf");
+  EXPECT_EQ(on_tap->queues, 4U);
 }
 
 TEST(Target, RejectsEverythingElse) {
@@ -48,6 +53,13 @@ TEST(Target, RejectsEverythingElse) {
                                   "0?properties=packed:",
                                   "0?properties=packed:on+",
                                   "0?properties=a:b;c",
+                                  "0?tap=",
+                                  "0?tap=a;b",
+                                  "0?tap=plx-tap-interfa",
+                                  "0?queues=2",
+                                  "0?tap=plx,queues=0",
+                                  "0?tap=plx,queues=5",
+                                  "0?tap=plx,queues=x",
                                   "?qemu=/x",
                                   ",",
                                   "0?qemu=/x,",
