@@ -41,7 +41,8 @@ std::vector<GatedCase> gated_cases(BurstMode mode) {
     if (one.who != kPollux || is_one_of(kOtherForwards, one.name)) continue;
     if (!one.has_modes && mode != BurstMode::scalar) continue;
     gated.push_back({&one, {.mode = mode}});
-    const bool alone = one.name == "forward" || one.name == "fused" || one.name.starts_with("virtio");
+    const bool alone =
+        one.name == "forward" || one.name == "fused" || one.name.starts_with("virtio") || one.name.starts_with("xdp");
     if (alone) gated.push_back({&one, {.mode = mode, .burst = 1}});
     if (one.name == "forward_offload") gated.push_back({&one, {.mode = mode, .marked = true}});
     if (one.name == "forward" && mode == BurstMode::scalar) gated.push_back({&one, {.mode = mode, .frame = 9000}});

@@ -50,5 +50,8 @@ std::unique_ptr<Workload> virtio_split_transmit(const Setup& setup);
 std::unique_ptr<Workload> virtio_packed_receive(const Setup& setup);
 std::unique_ptr<Workload> virtio_packed_receive_mergeable(const Setup& setup);
 std::unique_ptr<Workload> virtio_packed_transmit(const Setup& setup);
+std::unique_ptr<Workload> xdp_receive(const Setup& setup);
+std::unique_ptr<Workload> xdp_transmit(const Setup& setup);
+std::unique_ptr<Workload> xdp_forward(const Setup& setup);
 
 }  // namespace pollux::bench

@@ -177,7 +177,7 @@ bool DeletionEvents::clear() const noexcept {
 }
 
 void DeletionWatch::check() noexcept {
-  if (!events_.clear() || is_deleted() || interface_.exists()) return;
+  if (!events_.clear() || is_deleted() || exists_()) return;
   deleted_.store(true, std::memory_order_relaxed);
   for (const auto& sleeper : sleepers_) sleeper->raise();
 }

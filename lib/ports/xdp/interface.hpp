@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -84,8 +85,9 @@ class DeletionEvents {
 /// socket of it. Thread rule: `check` and `is_deleted` may be called from any thread.
 class DeletionWatch {
  public:
-  DeletionWatch(const Interface& interface, DeletionEvents events)
-      : interface_(interface), events_(std::move(events)) {}
+  /// `exists`: whether the interface does.
+  DeletionWatch(std::function<bool()> exists, DeletionEvents events)
+      : exists_(std::move(exists)), events_(std::move(events)) {}
 
   /// Readable when it is time to `check`.
   [[nodiscard]] int descriptor() const noexcept { return events_.descriptor(); }
@@ -94,7 +96,7 @@ class DeletionWatch {
   [[nodiscard]] bool is_deleted() const noexcept { return deleted_.load(std::memory_order_relaxed); }
 
  private:
-  const Interface& interface_;
+  std::function<bool()> exists_;
   DeletionEvents events_;
   std::vector<std::shared_ptr<QueueEvent>> sleepers_;
   std::atomic<bool> deleted_{false};

@@ -48,7 +48,7 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
       is_quiet_(parts.is_quiet),
       force_(parts.force),
       busy_poll_(parts.busy_poll),
-      watch_(interface_, std::move(parts.queue_events)) {
+      watch_([this] { return interface_.exists(); }, std::move(parts.queue_events)) {
   for (std::uint16_t queue = 0; queue < interface_.queues(); ++queue) {
     QueuedPort::add(rx_.emplace_back(filter(), watch_));
     QueuedPort::add(tx_.emplace_back());

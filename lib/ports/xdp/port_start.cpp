@@ -133,7 +133,8 @@ Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint
     if (!descriptor) return pass_on(std::move(descriptor));
     auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared_with);
     // Some drivers without copies never receive if there is no buffer when the socket is bound.
-    if (socket && request.rx_slots != 0) rx_[queue].attach(*socket, *area, filled_[queue], busy_poll_.has_value());
+    if (socket && request.rx_slots != 0)
+      rx_[queue].attach(socket->rings(), socket->descriptor(), *area, filled_[queue], busy_poll_.has_value());
     return socket;
   };
   if (shared >= 0) {
@@ -163,7 +164,9 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
     if (!socket) return pass_on(std::move(socket));
     sockets_.push_back(*std::move(socket));
     if (queue < config().tx_queues()) {
-      tx_[queue].attach(sockets_.back(), area, copies, chains_ ? kMaxPieces : 1);
+      const Socket& bound = sockets_.back();
+      tx_[queue].attach(bound.rings(), bound.descriptor(), bound.is_zero_copy(), area, copies,
+                        chains_ ? kMaxPieces : 1);
     }
     if (!receives) continue;
     if (const int error = set_socket(socket_map_.get(), queue, sockets_.back().descriptor()); error != 0) {

@@ -13,18 +13,11 @@
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/tx_queue.hpp"
 #include "ports/xdp/interface.hpp"
+#include "ports/xdp/lent.hpp"
 #include "ports/xdp/rings.hpp"
-#include "ports/xdp/socket.hpp"
 #include "ports/xdp/umem.hpp"
 
 namespace pollux::xdp {
-
-/// Addresses are those of mbufs, less `before` bytes.
-inline void lend_from(Lent& lent, const Umem& area, std::uint32_t before) {
-  lent.area = area.first() + before;
-  lent.lines = (area.bytes() - before) / Lent::kLine;
-  lent.bits.assign((lent.lines + 63) / 64, 0);
-}
 
 // No cache: they belong to the threads that poll.
 [[nodiscard]] inline std::uint32_t free_all(Lent& lent) noexcept {
@@ -33,7 +26,6 @@ inline void lend_from(Lent& lent, const Umem& area, std::uint32_t before) {
     MbufDeleter{}(&mbuf);
     ++freed;
   });
-  lent.bits = {};
   return freed;
 }
 
@@ -44,10 +36,15 @@ class RxQueue final : public pollux::RxQueue {
  public:
   RxQueue(const RxFilter& filter, DeletionWatch& watch);
 
+  using pollux::RxQueue::arrivals;
+  using pollux::RxQueue::drops;
+  using pollux::RxQueue::open;
+  using pollux::RxQueue::retire;
+  using pollux::RxQueue::set_up;
   /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel: those of them
   /// that it cannot take are freed, and removed. May be called again, with another socket, if this one was not bound.
   /// `busy`: an empty burst runs the queue in the kernel (KernelSide::make_socket).
-  void attach(Socket& socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy);
+  void attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy);
   /// Passes more mbufs of the pool to the kernel.
   void add(std::span<Mbuf* const> mbufs) noexcept;
   /// The mbufs that the kernel has, or frames in them.
@@ -60,6 +57,19 @@ class RxQueue final : public pollux::RxQueue {
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  struct Wanted;
+  [[nodiscard]] bool take_plain(std::byte* area, std::byte* frames, std::uint8_t* marks, const Wanted& wanted,
+                                const xdp_desc& frame, Mbuf*& out, std::uint64_t& bytes) const noexcept;
+  static void post_at(std::byte* area, std::uint8_t* marks, Mbuf& mbuf, std::uint64_t& slot) noexcept;
+  /// Receives the only frame that waits, if it is plain: in one buffer, where an empty mbuf's data begins, and Wanted.
+  [[nodiscard]] bool receive_one(Mbuf*& out) noexcept;
+  /// A burst of `count` frames that wait, dropped ones included.
+  [[nodiscard]] std::uint32_t receive(Mbuf** out, std::uint32_t count) noexcept;
+  [[nodiscard]] std::uint32_t receive_run(Mbuf** out, std::uint32_t limit) noexcept;
+  /// Receives `count` frames of any kind, dropped ones included. Returns the number of the others.
+  [[nodiscard]] std::uint32_t receive_rest(Mbuf** out, std::uint32_t count) noexcept;
+  /// Receives a frame, or a part of one, that need not be plain. As receive_slow.
+  [[nodiscard]] Mbuf* receive_other(const xdp_desc& piece, Mbuf*& replacement) noexcept;
   [[nodiscard]] bool watch() noexcept override;
   [[nodiscard]] bool watch_closed() noexcept override;
   /// Handles a piece of a frame over several buffers, or a frame for whose buffer there is no `replacement`. Returns
@@ -67,7 +77,8 @@ class RxQueue final : public pollux::RxQueue {
   [[nodiscard]] Mbuf* receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacement) noexcept;
   void set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept;
   void post(Mbuf& mbuf) noexcept;
-  void wake_kernel() const noexcept;
+  /// Returns `received`.
+  std::uint32_t wake_kernel(std::uint32_t received) const noexcept;
   /// Whether the chunk of a small mbuf begins in front of the area. There are a few such mbufs at most.
   [[nodiscard]] bool is_outside(const Mbuf* mbuf) const noexcept {
     return reinterpret_cast<const std::byte*>(mbuf) < lent_.area;
@@ -77,11 +88,18 @@ class RxQueue final : public pollux::RxQueue {
 
   FrameRing rx_;
   AddressRing fill_;
-  std::uint64_t word_ = 0;  // MbufAccess::word of an empty mbuf whose data would begin at its header
   Lent lent_;
+  /// How most frames come: where an empty mbuf's data begins.
+  struct Plain {
+    std::uint64_t offset = 0;     // of the frame in its chunk, in the upper 16 bits
+    std::byte* frames = nullptr;  // Lent::area plus the bytes from the mbuf to the frame
+    std::uint64_t word = 0;       // MbufAccess::word of an empty mbuf
+  };
+  Plain plain_;
   int socket_ = -1;
   bool busy_ = false;
   std::uint32_t posted_ = 0;
+  bool may_be_plain_ = true;    // chunks begin at their mbufs, and no frame has arrived in part
   bool is_small_ = false;       // chunks begin in front of their mbufs
   std::vector<Mbuf*> outside_;  // never grows while frames are received
   /// A frame whose pieces arrive.
@@ -102,9 +120,13 @@ class TxQueue final : public pollux::TxQueue {
  public:
   TxQueue() : pollux::TxQueue(&burst) {}
 
+  using pollux::TxQueue::open;
+  using pollux::TxQueue::retire;
+  using pollux::TxQueue::sent;
+  using pollux::TxQueue::set_up;
   /// Control path, with the gate closed. `copies`: a pool in the area, for copies.
-  void attach(Socket& socket, std::shared_ptr<const Umem> area, std::optional<Mempool> copies,
-              std::uint32_t max_segments);
+  void attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
+              std::optional<Mempool> copies, std::uint32_t max_segments);
   /// The most descriptors in flight. Control path.
   void set_ring(std::uint32_t slots) noexcept { limit_ = slots; }
   /// Waits a moment for the kernel to send what it has.
@@ -120,8 +142,21 @@ class TxQueue final : public pollux::TxQueue {
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   void cache_changed() noexcept override;
+  /// Frees what the kernel has sent. Plain mbufs go to the cache without a look at them. Returns their number.
   std::uint32_t reclaim() noexcept;
+  [[nodiscard]] std::uint32_t reclaim(std::uint32_t count) noexcept;
+  [[nodiscard]] bool reclaim_one() noexcept;
+  [[nodiscard]] std::uint32_t reclaim_run(std::uint32_t limit) noexcept;
+  [[nodiscard]] std::uint32_t reclaim_rest(std::uint32_t count) noexcept;
   void put(const Mbuf& mbuf, std::uint32_t options) noexcept;
+  [[nodiscard]] bool put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf, xdp_desc& slot,
+                               std::uint64_t& bytes) const noexcept;
+  /// Takes a frame, if it is plain and there is room.
+  [[nodiscard]] bool put_one(const Mbuf& mbuf) noexcept;
+  /// Takes frames until the ring is full. Returns their number.
+  [[nodiscard]] std::uint32_t put(Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  [[nodiscard]] std::uint32_t put_run(Mbuf* const* mbufs, std::uint32_t limit) noexcept;
+  [[nodiscard]] std::uint32_t put_rest(Mbuf* const* mbufs, std::uint32_t count) noexcept;
   /// Takes a frame that needs more than a descriptor. False: there is no room for it now.
   [[nodiscard]] bool send_slow(Mbuf* frame) noexcept;
   [[nodiscard]] bool is_reachable(const Mbuf& frame) const noexcept;
@@ -137,6 +172,12 @@ class TxQueue final : public pollux::TxQueue {
   FrameRing tx_;
   AddressRing completion_;
   Lent lent_;
+  /// For frames that need no look: see put_plain.
+  struct Plain {
+    std::uintptr_t base = 0;
+    std::uintptr_t marks = 0;
+  };
+  Plain plain_;
   std::uint32_t in_flight_ = 0;
   std::uint32_t limit_ = 0;
   std::uint32_t direct_ = 0;      // as `shortest`, if the kernel reaches the cache's pool

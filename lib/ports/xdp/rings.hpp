@@ -3,12 +3,9 @@
 
 #include <linux/if_xdp.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "base/compiler.hpp"
-#include "pollux/mem/mbuf.hpp"
 
 namespace pollux::xdp {
 
@@ -25,9 +22,17 @@ struct Ring {
   std::uint32_t peer = 0;
 
   [[nodiscard]] Entry& at(std::uint32_t position) const noexcept { return entries[position & mask]; }
+  /// The entries from `own` on that follow one another in memory.
+  [[nodiscard]] std::uint32_t until_end() const noexcept { return mask + 1 - (own & mask); }
 };
 using FrameRing = Ring<xdp_desc>;
 using AddressRing = Ring<std::uint64_t>;
+
+/// Those of one socket. In a direction that it does not have, they have no entries.
+struct Rings {
+  FrameRing rx, tx;
+  AddressRing fill, completion;
+};
 
 /// Whether the kernel asks for a system call to continue (XDP_USE_NEED_WAKEUP).
 template <class Entry>
@@ -58,46 +63,15 @@ template <class Entry>
   return __atomic_load_n(ring.consumer, __ATOMIC_ACQUIRE);
 }
 
+/// An entry of a run of adjacent ones: `twice` goes from minus twice the run's length to -2. So one register is the
+/// index of arrays with entries of 8 and of 16 bytes: processors multiply an index by 8 at most.
+template <class Entry>
+[[nodiscard]] POLLUX_ALWAYS_INLINE Entry& in_run(Entry* end, std::intptr_t twice) noexcept {
+  return *reinterpret_cast<Entry*>(reinterpret_cast<std::uintptr_t>(end) +
+                                   static_cast<std::uintptr_t>(twice) * (sizeof(Entry) / 2));
+}
+
 /// xdp_desc::options: the frame goes on in the next descriptor. XDP_PKT_CONTD, Linux 6.6; missing in older headers.
 inline constexpr std::uint32_t kContinues = 1;
-
-/// The mbufs that a ring pair has passed to the kernel: one bit for each cache line of the memory area (UMEM). It finds
-/// what the kernel still has when a socket is closed, and an address that the kernel returns is used only if its bit is
-/// set. An address is a distance from `area`; in the upper 16 bits it has that of the data from the mbuf
-/// (XSK_UNALIGNED_BUF_OFFSET_SHIFT).
-struct Lent {
-  std::byte* area = nullptr;
-  std::uint64_t lines = 0;
-  std::vector<std::uint64_t> bits = {};
-
-  /// Marks an mbuf as the kernel's, and returns its address.
-  [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint64_t lend(const Mbuf& mbuf) noexcept {
-    const auto distance = static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(&mbuf) - area);
-    bits[distance / kLine / 64] |= std::uint64_t{1} << (distance / kLine % 64);
-    return distance;
-  }
-  /// The mbuf at an address that the kernel has returned; nullptr if the kernel did not have it.
-  [[nodiscard]] POLLUX_ALWAYS_INLINE Mbuf* take_back(std::uint64_t address) noexcept {
-    const std::uint64_t distance = address & XSK_UNALIGNED_BUF_ADDR_MASK;
-    const std::uint64_t line = distance / kLine;
-    const std::uint64_t bit = std::uint64_t{1} << (line % 64);
-    if (line >= lines || (bits[line / 64] & bit) == 0) [[unlikely]]
-      return nullptr;
-    bits[line / 64] ^= bit;
-    return reinterpret_cast<Mbuf*>(area + distance);
-  }
-  /// Calls `function` with each mbuf that the kernel has, which then is the caller's.
-  template <class Function>
-  void take_back_all(Function&& function) noexcept {
-    for (std::size_t word = 0; word < bits.size(); ++word) {
-      for (; bits[word] != 0; bits[word] &= bits[word] - 1) {
-        const auto line = word * 64 + static_cast<unsigned>(__builtin_ctzll(bits[word]));
-        function(*reinterpret_cast<Mbuf*>(area + line * kLine));
-      }
-    }
-  }
-
-  static constexpr std::uint64_t kLine = alignof(Mbuf);
-};
 
 }  // namespace pollux::xdp

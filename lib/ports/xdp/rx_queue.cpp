@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "net/queue_event.hpp"
@@ -29,17 +30,21 @@ RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch)
   allow_sleeping(sources_.get());
 }
 
-void RxQueue::attach(Socket& socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy) {
-  lend_from(lent_, area, area.layout().before);
-  rx_ = socket.rx;
-  fill_ = socket.fill;
-  socket_ = socket.descriptor();
+void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy) {
+  const std::uint32_t before = area.layout().before;
+  lent_.reset(area.first() + before, area.bytes() - before);
+  rx_ = rings.rx;
+  fill_ = rings.fill;
+  socket_ = socket;
   busy_ = busy;
   posted_ = 0;
-  is_small_ = area.layout().before != 0;
-  outside_.reserve(area.layout().before / alignof(Mbuf));
-  const std::uint64_t offset = pool()->data_offset() + Mbuf::kHeaderSize + area.layout().before;
-  word_ = pool()->empty_word(RxFormat::none, port()) - (offset << MbufAccess::kOffsetShift);
+  is_small_ = before != 0;
+  may_be_plain_ = !is_small_;
+  outside_.reserve(before / alignof(Mbuf));
+  const auto data = static_cast<std::uint32_t>(Mbuf::kHeaderSize) + pool()->data_offset();
+  plain_ = {.offset = std::uint64_t{data + before} << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
+            .frames = lent_.area + data,
+            .word = pool()->empty_word(RxFormat::none, port())};
   add(mbufs);
   std::erase_if(mbufs, [this](const Mbuf* mbuf) { return is_outside(mbuf); });
   epoll_event wanted{};
@@ -72,70 +77,177 @@ void RxQueue::set_aside(MempoolCacheCore& cache, std::uint32_t count) noexcept {
   cache.set_first(cache.first + removed);
 }
 
-POLLUX_ALWAYS_INLINE void RxQueue::post(Mbuf& mbuf) noexcept {
+void RxQueue::post(Mbuf& mbuf) noexcept {
   MbufAccess::stamp(mbuf, kSite);
-  fill_.at(fill_.own++) = lent_.lend(mbuf);
+  fill_.at(fill_.own++) = lent_.lend(mbuf, Lent::Kind::plain);
 }
 
-void RxQueue::wake_kernel() const noexcept {
+POLLUX_NOINLINE std::uint32_t RxQueue::wake_kernel(std::uint32_t received) const noexcept {
   static_cast<void>(::recvfrom(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, nullptr));
+  return received;
 }
 
 // What the kernel says about a frame that it has written is trusted: it writes where it likes.
-POLLUX_ALWAYS_INLINE void RxQueue::set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept {
-  const std::uint64_t offset = frame.addr >> XSK_UNALIGNED_BUF_OFFSET_SHIFT;
-  MbufAccess::set_word(mbuf, word_ + (offset << MbufAccess::kOffsetShift) + frame.len);
+void RxQueue::set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept {
+  // Signed: the frame may begin before that of an empty mbuf.
+  const std::int64_t moved = static_cast<std::int64_t>(frame.addr - plain_.offset) >> XSK_UNALIGNED_BUF_OFFSET_SHIFT;
+  MbufAccess::set_word(mbuf, plain_.word + (static_cast<std::uint64_t>(moved) << MbufAccess::kOffsetShift) + frame.len);
+}
+
+/// Which frames need no look at the filter: those whose destination has the bits `address` where `mask` has ones.
+struct RxQueue::Wanted {
+  std::uint64_t address = 0;
+  std::uint64_t mask = 1;  // no multicasts, which are counted
+  std::uint64_t longest;   // bytes
+
+  explicit Wanted(const RxFilter& filter) noexcept : longest(filter.longest()) {
+    if (filter.promiscuous()) return;
+    address = filter.mac();
+    mask = RxFilter::kBroadcast;
+  }
+};
+
+/// Takes a plain frame back from the kernel. Returns false, with nothing changed, if the frame is not plain.
+POLLUX_ALWAYS_INLINE bool RxQueue::take_plain(std::byte* area, std::byte* frames, std::uint8_t* marks,
+                                              const Wanted& wanted, const xdp_desc& frame, Mbuf*& out,
+                                              std::uint64_t& bytes) const noexcept {
+  const std::uint64_t distance = frame.addr - plain_.offset;
+  const std::uint64_t line = Lent::line(distance);
+  if (line >= lent_.lines) [[unlikely]]
+    return false;
+  std::uint8_t& mark = marks[Lent::block_of(line)];
+  std::uint64_t length = 0;  // and in the upper half the options
+  std::memcpy(&length, &frame.len, sizeof length);
+  if (mark != Lent::mark(distance, Lent::Kind::plain) || length > wanted.longest) [[unlikely]]
+    return false;
+  std::uint64_t destination = 0;
+  std::memcpy(&destination, frames + distance, sizeof destination);
+  if (((destination ^ wanted.address) & wanted.mask) != 0) [[unlikely]]
+    return false;
+  mark = Lent::kNone;
+  Mbuf* const mbuf = reinterpret_cast<Mbuf*>(area + distance);
+  MbufAccess::set_word(*mbuf, plain_.word + length);
+  bytes += length;
+  out = mbuf;
+  return true;
+}
+
+/// As post, with a slot of the fill ring.
+POLLUX_ALWAYS_INLINE void RxQueue::post_at(std::byte* area, std::uint8_t* marks, Mbuf& mbuf,
+                                           std::uint64_t& slot) noexcept {
+  MbufAccess::stamp(mbuf, kSite);
+  const auto distance = static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(&mbuf) - area);
+  slot = distance;
+  marks[distance / Lent::kBlock] = Lent::mark(distance, Lent::Kind::plain);
 }
 
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
   const std::uint32_t count = std::min(limit, waiting(queue.rx_, limit));
-  if (count == 0) {
-    if (queue.busy_ || needs_wakeup(queue.fill_)) [[unlikely]]
-      queue.wake_kernel();
-    return 0;
-  }
-  MempoolCacheCore& cache = *queue.cache_;
-  if (cache.count() < count) [[unlikely]]
-    cache.refill(count);
-  if (queue.is_small_) [[unlikely]]
-    queue.set_aside(cache, count);
-  Mbuf* const* spare = cache.objects();
-  Mbuf* const* const end = spare + std::min(count, cache.count());
-  std::uint32_t received = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const xdp_desc frame = queue.rx_.at(queue.rx_.own++);
-    Mbuf* const mbuf = queue.lent_.take_back(frame.addr);
-    if (mbuf == nullptr) [[unlikely]] {
-      queue.count_error();
-      continue;
-    }
-    Mbuf* replacement = spare != end ? *spare : nullptr;
-    if ((frame.options & kContinues) != 0 || queue.chain_.bytes != 0 || replacement == nullptr) [[unlikely]] {
-      Mbuf* const whole = queue.receive_slow(frame, *mbuf, replacement);
-      if (replacement == nullptr && spare != end) ++spare;
-      if (whole != nullptr) out[received++] = whole;
-      continue;
-    }
-    queue.set_received(*mbuf, frame);
-    if (queue.admit(mbuf->data(), frame.len)) [[likely]] {
-      out[received++] = mbuf;
-      queue.post(*replacement);
-      ++spare;
-    } else {
-      queue.post(*mbuf);
-    }
-  }
-  cache.set_first(cache.first + static_cast<std::uint32_t>(spare - cache.objects()));
-  release(queue.rx_);
-  submit(queue.fill_);
-  if (needs_wakeup(queue.fill_)) [[unlikely]]
-    queue.wake_kernel();
-  queue.count_returned(received);
-  return received;
+  if (count != 1 || !queue.receive_one(*out)) return queue.receive(out, count);
+  queue.count_returned(1);
+  return needs_wakeup(queue.fill_) ? queue.wake_kernel(1) : 1;
 }
 
-POLLUX_NOINLINE Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacement) noexcept {
+POLLUX_ALWAYS_INLINE bool RxQueue::receive_one(Mbuf*& out) noexcept {
+  MempoolCacheCore& cache = *cache_;
+  const std::uint32_t first = cache.first;
+  if (first == MempoolCacheCore::kSlots || !may_be_plain_) [[unlikely]]
+    return false;
+  std::uint64_t bytes = 0;
+  const std::uint32_t received = rx_.own;
+  if (!take_plain(lent_.area, plain_.frames, lent_.marks.data(), Wanted(filter()), rx_.at(received), out, bytes))
+    return false;
+  forget_memory();  // what follows is read only now, so that no registers have to be saved
+  rx_.own = received + 1;
+  release(rx_);
+  const std::uint32_t posted = fill_.own;
+  post_at(lent_.area, lent_.marks.data(), *cache.mbufs[first], fill_.at(posted));
+  fill_.own = posted + 1;
+  submit(fill_);
+  cache.set_first(first + 1);
+  count_arrivals(1, bytes);
+  return true;
+}
+
+// Usually all are plain, and neither ring ends among them.
+POLLUX_NOINLINE std::uint32_t RxQueue::receive(Mbuf** out, std::uint32_t count) noexcept {
+  if (count == 0) return busy_ || needs_wakeup(fill_) ? wake_kernel(0) : 0;
+  if (cache_->count() < count) [[unlikely]]
+    cache_->refill(count);
+  const std::uint32_t done = may_be_plain_ ? receive_run(out, std::min(count, cache_->count())) : 0;
+  const std::uint32_t received = done == count ? done : done + receive_rest(out + done, count - done);
+  release(rx_);
+  submit(fill_);
+  count_returned(received);
+  return needs_wakeup(fill_) ? wake_kernel(received) : received;
+}
+
+/// Receives plain frames, up to the first other one or the end of a ring. Returns their number. Not inline: the loop
+/// needs all registers.
+POLLUX_HOT std::uint32_t RxQueue::receive_run(Mbuf** out, std::uint32_t limit) noexcept {
+  const std::uint32_t count = std::min({limit, rx_.until_end(), fill_.until_end()});
+  const Wanted wanted(filter());
+  std::byte* const area = lent_.area;
+  std::byte* const frames = plain_.frames;
+  std::uint8_t* const marks = lent_.marks.data();
+  const xdp_desc* const frames_end = &rx_.at(rx_.own) + count;
+  std::uint64_t* const slots = &fill_.at(fill_.own) + count;
+  Mbuf* const* const fresh = cache_->objects() + count;
+  out += count;
+  std::uint64_t bytes = 0;
+  std::intptr_t i = -2 * static_cast<std::intptr_t>(count);
+  for (; i != 0; i += 2) {
+    if (!take_plain(area, frames, marks, wanted, in_run(frames_end, i), in_run(out, i), bytes)) break;
+    post_at(area, marks, *in_run(fresh, i), in_run(slots, i));
+  }
+  const std::uint32_t done = count + static_cast<std::uint32_t>(i / 2);
+  rx_.own += done;
+  fill_.own += done;
+  cache_->set_first(cache_->first + done);
+  count_arrivals(done, bytes);
+  return done;
+}
+
+POLLUX_NOINLINE std::uint32_t RxQueue::receive_rest(Mbuf** out, std::uint32_t count) noexcept {
+  MempoolCacheCore& cache = *cache_;
+  if (is_small_) set_aside(cache, count);
+  std::uint32_t spares = std::min(count, cache.count());
+  Mbuf** next = out;
+  for (std::uint32_t left = count; left != 0;) {
+    const std::uint32_t done = chain_.bytes == 0 ? receive_run(next, std::min(left, spares)) : 0;
+    spares -= done;
+    left -= done;
+    next += done;
+    if (done != 0) continue;
+    Mbuf* replacement = spares != 0 ? *cache.objects() : nullptr;
+    Mbuf* const whole = receive_other(rx_.at(rx_.own++), replacement);
+    if (whole != nullptr) *next++ = whole;
+    if (spares != 0 && replacement == nullptr) {
+      cache.set_first(cache.first + 1);
+      --spares;
+    }
+    --left;
+  }
+  may_be_plain_ = !is_small_ && chain_.bytes == 0;
+  return static_cast<std::uint32_t>(next - out);
+}
+
+POLLUX_NOINLINE Mbuf* RxQueue::receive_other(const xdp_desc& piece, Mbuf*& replacement) noexcept {
+  Mbuf* const mbuf = lent_.take_back(piece.addr);
+  if (mbuf == nullptr) {
+    count_error();
+    return nullptr;
+  }
+  if ((piece.options & kContinues) != 0 || chain_.bytes != 0 || replacement == nullptr)
+    return receive_slow(piece, *mbuf, replacement);
+  set_received(*mbuf, piece);
+  const bool admitted = admit(mbuf->data(), piece.len);
+  post(admitted ? *std::exchange(replacement, nullptr) : *mbuf);
+  return admitted ? mbuf : nullptr;
+}
+
+Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacement) noexcept {
   set_received(mbuf, piece);
   if (chain_.bytes == 0) std::copy_n(mbuf.data(), chain_.destination.size(), chain_.destination.begin());
   chain_.bytes += piece.len;
@@ -178,7 +290,7 @@ void RxQueue::drop_waiting() noexcept {
     const xdp_desc piece = rx_.at(rx_.own++);
     Mbuf* const mbuf = lent_.take_back(piece.addr);
     if (mbuf == nullptr) continue;
-    static_cast<void>(lent_.lend(*mbuf));  // detach frees it
+    static_cast<void>(lent_.lend(*mbuf, Lent::Kind::plain));  // detach frees it
     set_received(*mbuf, piece);
     if (chain_.bytes == 0) std::copy_n(mbuf->data(), chain_.destination.size(), chain_.destination.begin());
     chain_.bytes += piece.len;

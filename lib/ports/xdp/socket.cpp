@@ -101,10 +101,11 @@ int Socket::map_rings() {
   socklen_t bytes = sizeof at;
   if (::getsockopt(descriptor_.get(), SOL_XDP, XDP_MMAP_OFFSETS, &at, &bytes) != 0) return errno;
   if (bytes != sizeof at) return ENOTSUP;  // a kernel before 5.4 has no flags
-  int error = map(fill, at.fr, std::max(request_.rx_slots, 1U), XDP_UMEM_PGOFF_FILL_RING);
-  if (error == 0) error = map(completion, at.cr, std::max(request_.tx_slots, 1U), XDP_UMEM_PGOFF_COMPLETION_RING);
-  if (error == 0 && request_.rx_slots != 0) error = map(rx, at.rx, request_.rx_slots, XDP_PGOFF_RX_RING);
-  if (error == 0 && request_.tx_slots != 0) error = map(tx, at.tx, request_.tx_slots, XDP_PGOFF_TX_RING);
+  int error = map(rings_.fill, at.fr, std::max(request_.rx_slots, 1U), XDP_UMEM_PGOFF_FILL_RING);
+  if (error == 0)
+    error = map(rings_.completion, at.cr, std::max(request_.tx_slots, 1U), XDP_UMEM_PGOFF_COMPLETION_RING);
+  if (error == 0 && request_.rx_slots != 0) error = map(rings_.rx, at.rx, request_.rx_slots, XDP_PGOFF_RX_RING);
+  if (error == 0 && request_.tx_slots != 0) error = map(rings_.tx, at.tx, request_.tx_slots, XDP_PGOFF_TX_RING);
   return error;
 }
 

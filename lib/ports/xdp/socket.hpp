@@ -64,8 +64,7 @@ class Socket {
   [[nodiscard]] bool is_zero_copy() const;
   [[nodiscard]] KernelCounts counts() const;
 
-  FrameRing rx, tx;
-  AddressRing fill, completion;
+  [[nodiscard]] const Rings& rings() const noexcept { return rings_; }
 
  private:
   /// A mapping of a ring.
@@ -94,6 +93,7 @@ class Socket {
   std::shared_ptr<Umem> area_;
   SocketRequest request_;
   int shared_with_;
+  Rings rings_;
   std::vector<Mapping> mappings_;
 };
 

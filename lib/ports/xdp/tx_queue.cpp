@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -11,16 +12,37 @@
 #include "ports/xdp/queues.hpp"
 
 namespace pollux::xdp {
+namespace {
 
-void TxQueue::attach(Socket& socket, std::shared_ptr<const Umem> area, std::optional<Mempool> copies,
-                     std::uint32_t max_segments) {
-  lend_from(lent_, *area, 0);
-  tx_ = socket.tx;
-  completion_ = socket.completion;
-  socket_ = socket.descriptor();
+/// A plain mbuf that the kernel returns, in `out`. Returns false, with nothing changed, for any other address.
+POLLUX_ALWAYS_INLINE bool take_back_plain(std::byte* area, std::uint8_t* marks, const Lent& lent, std::uint64_t address,
+                                          Mbuf*& out) noexcept {
+  const std::uint64_t distance = address & XSK_UNALIGNED_BUF_ADDR_MASK;
+  const std::uint64_t line = Lent::line(distance);
+  if (line >= lent.lines) [[unlikely]]
+    return false;
+  std::uint8_t& mark = marks[Lent::block_of(line)];
+  if (mark != Lent::mark(distance, Lent::Kind::plain)) [[unlikely]]
+    return false;
+  mark = Lent::kNone;
+  out = reinterpret_cast<Mbuf*>(area + distance);
+  return true;
+}
+
+}  // namespace
+
+void TxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
+                     std::optional<Mempool> copies, std::uint32_t max_segments) {
+  lent_.reset(area->first(), area->bytes());
+  constexpr std::uint64_t kHeader = std::uint64_t{Mbuf::kHeaderSize} << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
+  plain_ = {.base = reinterpret_cast<std::uintptr_t>(lent_.area) - kHeader,
+            .marks = reinterpret_cast<std::uintptr_t>(lent_.marks.data()) - kHeader / Lent::kBlock};
+  tx_ = rings.tx;
+  completion_ = rings.completion;
+  socket_ = socket;
   publish(in_flight_, 0U);
   max_segments_ = max_segments;
-  zero_copy_ = socket.is_zero_copy();
+  zero_copy_ = zero_copy;
   area_ = std::move(area);
   copies_.reset();
   if (copies) copies_.emplace(*copies);
@@ -33,34 +55,83 @@ void TxQueue::cache_changed() noexcept {
   const bool is_direct =
       cache() != nullptr && area_ != nullptr && area_->holds(cache()->pool()) && may_be_in(cache()->pool());
   direct_ = is_direct ? shortest() : direct_word(nullptr, 0);
+  lent_.forget_plain();
 }
 
-POLLUX_ALWAYS_INLINE void TxQueue::put(const Mbuf& mbuf, std::uint32_t options) noexcept {
+void TxQueue::put(const Mbuf& mbuf, std::uint32_t options) noexcept {
   const auto offset = static_cast<std::uint64_t>(mbuf.data() - reinterpret_cast<const std::uint8_t*>(&mbuf));
-  tx_.at(tx_.own++) = {
-      .addr = lent_.lend(mbuf) | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT, .len = mbuf.length(), .options = options};
+  tx_.at(tx_.own++) = {.addr = lent_.lend(mbuf, Lent::Kind::other) | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
+                       .len = mbuf.length(),
+                       .options = options};
   publish(in_flight_, in_flight_ + 1);
 }
 
-// Frees what the kernel has sent.
-std::uint32_t TxQueue::reclaim() noexcept {
-  const std::uint32_t all = waiting(completion_, ~std::uint32_t{0});
-  for (std::uint32_t left = all; left != 0;) {
-    std::array<Mbuf*, 32> group;
-    std::size_t count = 0;
-    for (; left != 0 && count < group.size(); --left) {
-      Mbuf* const mbuf = lent_.take_back(completion_.at(completion_.own++));
-      if (mbuf != nullptr) group[count++] = mbuf;
-    }
-    if (cache() != nullptr) {
-      cache()->free_group({group.data(), count});
+POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::reclaim() noexcept {
+  const std::uint32_t count = waiting(completion_, ~std::uint32_t{0});
+  if (count == 0) return 0;
+  return count == 1 && reclaim_one() ? 1 : reclaim(count);
+}
+
+POLLUX_ALWAYS_INLINE bool TxQueue::reclaim_one() noexcept {
+  MempoolCacheCore* const to = cache();
+  if (to == nullptr || to->first <= to->reserved) [[unlikely]]
+    return false;
+  const std::uint32_t position = completion_.own;
+  const std::uint32_t slot = to->first - 1;
+  if (!take_back_plain(lent_.area, lent_.marks.data(), lent_, completion_.at(position), to->mbufs[slot])) return false;
+  to->set_first(slot);
+  completion_.own = position + 1;
+  release(completion_);
+  publish(in_flight_, in_flight_ - 1);
+  return true;
+}
+
+// Usually all are plain, and the ring does not end among them.
+POLLUX_NOINLINE std::uint32_t TxQueue::reclaim(std::uint32_t count) noexcept {
+  std::uint32_t freed = cache() != nullptr ? reclaim_run(count) : 0;
+  if (freed != count) freed += reclaim_rest(count - freed);
+  release(completion_);
+  publish(in_flight_, in_flight_ - freed);
+  return freed;
+}
+
+/// Frees plain mbufs, up to the first other address or the end of the ring. Returns their number.
+POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::reclaim_run(std::uint32_t limit) noexcept {
+  MempoolCacheCore& to = *cache();
+  const std::uint32_t count = std::min({limit, completion_.until_end(), MempoolCacheCore::kSlack});
+  to.make_room(count);
+  std::byte* const area = lent_.area;
+  std::uint8_t* const marks = lent_.marks.data();
+  Mbuf** const end = to.objects();
+  const std::uint64_t* const addresses = &completion_.at(completion_.own) + count;
+  std::intptr_t i = -static_cast<std::intptr_t>(count);
+  while (i != 0 && take_back_plain(area, marks, lent_, addresses[i], end[i])) ++i;
+  const std::uint32_t done = count + static_cast<std::uint32_t>(i);
+  if (i != 0) std::copy_backward(end - count, end - count + done, end);
+  to.set_first(to.first - done);
+  completion_.own += done;
+  return done;
+}
+
+POLLUX_NOINLINE std::uint32_t TxQueue::reclaim_rest(std::uint32_t count) noexcept {
+  MempoolCacheCore* const to = cache();
+  std::uint32_t freed = 0;
+  for (std::uint32_t left = count; left != 0;) {
+    const std::uint32_t done = to != nullptr ? reclaim_run(left) : 0;
+    freed += done;
+    left -= done;
+    if (done != 0) continue;
+    --left;
+    Mbuf* const mbuf = lent_.take_back(completion_.at(completion_.own++));
+    if (mbuf == nullptr) continue;
+    ++freed;
+    if (to != nullptr) {
+      to->free_group({&mbuf, 1});
     } else {
-      std::for_each_n(group.begin(), count, MbufDeleter{});
+      MbufDeleter{}(mbuf);
     }
   }
-  if (all != 0) release(completion_);
-  publish(in_flight_, in_flight_ - all);
-  return all;
+  return freed;
 }
 
 bool TxQueue::is_reachable(const Mbuf& frame) const noexcept {
@@ -138,29 +209,78 @@ POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame) noexcept {
   return true;
 }
 
+/// Puts a plain frame into a slot of the ring. An mbuf's address less `base` is that of data which begins right after
+/// the header, in the kernel's form; divided by the size of a block it is the distance of the mark from `marks`.
+/// Returns false, with nothing changed, if the frame is not plain.
+POLLUX_ALWAYS_INLINE bool TxQueue::put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf,
+                                             xdp_desc& slot, std::uint64_t& bytes) const noexcept {
+  if (POLLUX_CHECKED != 0) return false;  // checked builds look at each mbuf
+  // One comparison covers length, pool and `special`: see TxQueue::reject.
+  const auto word = static_cast<std::uint32_t>(MbufAccess::word(mbuf));
+  if (word - direct_ > max_excess_) [[unlikely]]
+    return false;
+  const std::uint64_t offset = MbufAccess::data_offset(const_cast<Mbuf&>(mbuf));
+  const std::uint64_t address = reinterpret_cast<std::uintptr_t>(&mbuf) - base;
+  slot.addr = address + (offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT);
+  const std::uint64_t length = static_cast<std::uint16_t>(word);  // and in the upper half no options
+  std::memcpy(&slot.len, &length, sizeof length);
+  bytes += length;
+  *reinterpret_cast<std::uint8_t*>(marks + address / Lent::kBlock) = Lent::mark(address, Lent::Kind::plain);
+  return true;
+}
+
+POLLUX_ALWAYS_INLINE bool TxQueue::put_one(const Mbuf& mbuf) noexcept {
+  std::uint64_t bytes = 0;
+  const std::uint32_t position = tx_.own;
+  if (in_flight_ >= limit_ || !put_plain(plain_.base, plain_.marks, mbuf, tx_.at(position), bytes)) return false;
+  tx_.own = position + 1;
+  publish(in_flight_, in_flight_ + 1);
+  count_sent(bytes);
+  return true;
+}
+
+// Usually all are plain, and the ring does not end among them.
+POLLUX_NOINLINE std::uint32_t TxQueue::put(Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  const std::uint32_t done = in_flight_ < limit_ ? put_run(mbufs, count) : 0;
+  return done == count ? done : done + put_rest(mbufs + done, count - done);
+}
+
+/// Puts plain frames into the ring, up to the first other one or the end of the ring. Returns their number.
+POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::put_run(Mbuf* const* mbufs, std::uint32_t limit) noexcept {
+  const std::uint32_t count = std::min({limit, limit_ - in_flight_, tx_.until_end()});
+  const std::uintptr_t base = plain_.base;
+  const std::uintptr_t marks = plain_.marks;
+  xdp_desc* const slots = &tx_.at(tx_.own) + count;
+  Mbuf* const* const end = mbufs + count;
+  std::uint64_t bytes = 0;
+  std::intptr_t i = -2 * static_cast<std::intptr_t>(count);
+  while (i != 0 && put_plain(base, marks, *in_run(end, i), in_run(slots, i), bytes)) i += 2;
+  const std::uint32_t done = count + static_cast<std::uint32_t>(i / 2);
+  tx_.own += done;
+  publish(in_flight_, in_flight_ + done);
+  count_sent(bytes, done);
+  return done;
+}
+
+POLLUX_NOINLINE std::uint32_t TxQueue::put_rest(Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  std::uint32_t taken = 0;
+  while (taken < count && in_flight_ < limit_) {
+    const std::uint32_t done = put_run(mbufs + taken, count - taken);
+    taken += done;
+    if (done != 0) continue;
+    if (!send_slow(mbufs[taken])) break;
+    ++taken;
+  }
+  return taken;
+}
+
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
   const std::uint32_t freed = queue.reclaim();
-  std::uint32_t taken = 0;
-  std::uint32_t plain = 0;
-  std::uint64_t bytes = 0;
-  for (; taken < count && queue.in_flight_ < queue.limit_; ++taken) {
-    Mbuf* const frame = mbufs[taken];
-    // One comparison covers length, pool and `special`: see TxQueue::reject.
-    const std::uint32_t excess =
-        POLLUX_CHECKED == 0 ? static_cast<std::uint32_t>(MbufAccess::word(*frame)) - queue.direct_ : ~std::uint32_t{0};
-    if (excess <= queue.max_excess_) [[likely]] {
-      queue.put(*frame, 0);
-      bytes += excess;
-      ++plain;
-    } else if (!queue.send_slow(frame)) {
-      break;
-    }
-  }
+  const std::uint32_t taken = count == 1 && queue.put_one(**mbufs) ? 1 : queue.put(mbufs, count);
   submit(queue.tx_);
-  if (plain != 0) queue.count_sent(bytes + std::uint64_t{plain} * queue.limits().min_frame, plain);
-  if (needs_wakeup(queue.tx_)) queue.kick();
   queue.count_taken(taken);
+  if (needs_wakeup(queue.tx_)) queue.kick();
   return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
 }
 
