@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The example `l2fwd` on interfaces of the kernel: between two hosts, and beside the kernel's own connections."""
 
+import configparser
+import grp
 import os
+import pathlib
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -15,6 +19,7 @@ from namespaces import SECONDS, Host, Program, enter_own_namespace, run
 
 POLLUX = sys.argv.pop()
 L2FWD = sys.argv.pop()
+UNIT = pathlib.Path(__file__).parents[2] / "tools/pollux/pollux-xdp-helper@.service"
 NOBODY = 65534
 SMALL = ["--mbufs", "2048"]  # within the 8 MiB that an ordinary user may lock
 
@@ -217,6 +222,40 @@ class WithoutPrivileges(BesideTheKernel):
         refused = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=SECONDS)
         self.assertNotEqual(refused.returncode, 0)
         return refused.stderr
+
+    def test_a_service_of_systemd_has_the_capabilities_that_it_needs(self):
+        unit = configparser.RawConfigParser()
+        unit.optionxform = str  # keys keep their case
+        unit.read(UNIT)
+        program, *options = unit["Service"]["ExecStart"].replace("%i", "plxx0").split()
+        stands_for = {"pollux": grp.getgrgid(NOBODY).gr_name, "/run/pollux-xdp-plxx0.sock": self.socket}
+        self.assertEqual(program, "/usr/bin/pollux")
+        self.assertLessEqual(stands_for.keys(), set(options))
+        self.assertEqual(unit["Service"]["NoNewPrivileges"], "yes")
+        kept = [f"+{name.removeprefix('CAP_').lower()}" for name in unit["Service"]["CapabilityBoundingSet"].split()]
+        limits = ["setpriv", "--no-new-privs", "--bounding-set=" + ",".join(["-all", *kept])]
+        command = [*limits, POLLUX, *(stands_for.get(word, word) for word in options)]
+        refused = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=SECONDS)
+        self.assertIn("cannot find out whether a helper listens there (Permission denied)", refused.stderr)
+        self.helper.end()
+        os.unlink(self.socket)
+        Program(command, "listening", output=True).end()  # killed: systemd starts it again
+        helper = Program(command, "listening", output=True)
+        self.addCleanup(helper.end)
+        l2fwd = self.program("udp:7000")
+        self.flood(0.5).communicate(timeout=SECONDS)
+        self.assertGreater(int(re.search(r"received (\d+) = ", l2fwd.summary())[1]), 1000)
+        self.assert_left_alone()
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not installed")
+    def test_systemd_understands_the_service(self):
+        with tempfile.TemporaryDirectory(prefix="pollux-unit-") as folder:
+            copy = pathlib.Path(folder) / UNIT.name
+            copy.write_text(UNIT.read_text().replace("/usr/bin/pollux", POLLUX))
+            verify = ["systemd-analyze", "verify", "--recursive-errors=no", copy]
+            verified = subprocess.run(verify, stderr=subprocess.PIPE, text=True, timeout=SECONDS)
+        self.assertEqual(verified.returncode, 0, verified.stderr)
+        self.assertNotIn("pollux-xdp-helper", verified.stderr)  # there may be words about the machine's own units
 
     def test_the_end_of_the_helper_leaves_the_port_running(self):
         l2fwd = self.program("udp:7000")

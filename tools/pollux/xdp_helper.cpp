@@ -97,10 +97,12 @@ Result<FileDescriptor> listen_at(const std::string& path, const Allowed& allowed
   if (!made) return socket_error(path, "cannot make a socket");
   struct stat file {};
   if (::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) {
-    if (::connect(made.get(), raw, sizeof address) == 0 || errno != ECONNREFUSED) {
+    const int error = ::connect(made.get(), raw, sizeof address) == 0 ? 0 : errno;
+    if (error == 0 || error == EAGAIN) {
       return fail(ErrorCode::busy, fmt::format("{}: another helper listens there", path),
                   "end it, or name another --socket");
     }
+    if (error != ECONNREFUSED) return socket_error(path, "cannot find out whether a helper listens there");
     ::unlink(path.c_str());
   }
   if (::bind(made.get(), raw, sizeof address) != 0) return socket_error(path, "cannot bind");
