@@ -162,7 +162,7 @@ POLLUX_ALWAYS_INLINE bool forward_burst_one(ForwardQueue& path, RxRing& rx, Forw
   return true;
 }
 
-/// One burst. `BurstLoop` moves whatever is not a single fast-path frame. (GCC needs fewer registers if it is inline.)
+/// One burst. `BurstLoop` moves whatever is not a single frame. Inline, since GCC then needs fewer registers.
 template <auto BurstLoop, bool Remote, bool Usual>
 [[gnu::hot, gnu::aligned(64)]] POLLUX_ALWAYS_INLINE std::uint32_t forward_burst(ForwardPath& base,
                                                                                 ForwardedFrame* frames,

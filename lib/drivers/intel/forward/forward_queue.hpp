@@ -29,7 +29,6 @@ struct ForwardQueue final : ForwardPath, QueueBorrower {
   ForwardQueue(std::shared_ptr<void> rx_owner, RxQueue& rx, std::shared_ptr<void> tx_owner, TxQueue& tx);
   /// Returns the queues.
   ~ForwardQueue() override;
-
   using ForwardPath::tail_;
 
   /// Opens the path if both queues are open.
@@ -44,8 +43,7 @@ struct ForwardQueue final : ForwardPath, QueueBorrower {
   ForwardFastPath fast_path = {};
   std::uint32_t one_by_one_end = 0;  ///< `tail_` at which single frames need the loop: no room, or a ring ends
   Mbuf* waiting = nullptr;           ///< a slow-path frame for which the transmit ring had no room
-  std::shared_ptr<void> rx_owner;
-  std::shared_ptr<void> tx_owner;
+  std::shared_ptr<void> rx_owner, tx_owner;
 };
 
 /// Moves the waiting frame, or else the next received one. Returns false if there is none, or no room for it.
