@@ -4,10 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "backends/sim/device.hpp"
+#include "backends/sim/wire.hpp"
+#include "mem/context_state.hpp"
+#include "models/virtio/net/card.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
@@ -150,6 +155,28 @@ TEST_P(VirtioPorts, ADeviceThatNeedsAResetFailsThePortUntilItsDeviceIsAttachedAg
   ASSERT_TRUE(attached) << attached.error().message();
   EXPECT_EQ(left_->state(), PortState::started);
   expect_traffic();
+}
+
+// 5.1.6.5.4: the device asks once, until the driver has acknowledged it.
+TEST(VirtioPort, ARequestToAnnounceIsAcknowledgedAndCounted) {
+  Context context({.huge_pages = HugePages::never});
+  auto made = std::make_unique<models::virtio::Card>(models::virtio::CardOptions{});
+  models::virtio::Card& card = *made;
+  const auto wire = sim::Wire::create(context.state()->clock(), std::move(made), [](auto /*frame*/) {});
+  Port port = pollux::open(context, sim::SimDevice::create(context, "sim:announces", wire, 0).value()).value();
+  const auto announcements = [&] {
+    EXPECT_TRUE(port.service());
+    const auto counters = port.extended_stats();
+    const auto found =
+        std::find_if(counters.begin(), counters.end(), [](const Counter& c) { return c.name == "announcements"; });
+    return found != counters.end() ? std::optional(found->value) : std::nullopt;
+  };
+  EXPECT_EQ(announcements(), 0U);
+  for (std::uint64_t times : {1U, 2U}) {
+    wire->with_card(0, [&](DeviceModel&) { card.announce(); });
+    EXPECT_EQ(announcements(), times);
+    EXPECT_EQ(announcements(), times) << "it is asked once";
+  }
 }
 
 }  // namespace
