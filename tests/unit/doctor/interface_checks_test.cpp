@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux doctor xdp:NAME` on a pair of interfaces in a network namespace of the test's own.
 #include "doctor/interface_checks.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <thread>
+
 #include "commands.hpp"
 #include "common/cli.hpp"
 #include "conformance/own_network.hpp"
@@ -62,6 +68,30 @@ TEST_F(KernelInterface, NamesWhatIsInTheWay) {
   ASSERT_TRUE(other) << other.error().message();
   EXPECT_THAT(said("xdp:plxq0", kFailure), AllOf(HasSubstr("another XDP program is attached: pollux (id "),
                                                  HasSubstr("# ip link set dev plxq0 xdp off")));
+}
+
+TEST_F(KernelInterface, NamesWhatMayBeInTheWay) {
+  EXPECT_THAT(said("xdp:plxq0", kSuccess), HasSubstr("# ethtool -K plxq0 rxvlan off"));
+  shell("ethtool -K plxq0 rxvlan off && ip link set plxq0 mtu 9000");
+  EXPECT_THAT(said("xdp:plxq0", kSuccess),
+              AllOf(HasSubstr("none that is in the way"), HasSubstr("9000 bytes: a frame may need several buffers")));
+}
+
+TEST_F(KernelInterface, KnowsWhetherFramesGoOverSeveralBuffers) {
+  const auto opened = open_unconfigured(context, "xdp:plxq0?rule=none");
+  ASSERT_TRUE(opened) << opened.error().message();
+  const bool has_chains = opened->info().limits.max_mtu > 3498;
+  EXPECT_THAT(said("xdp:plxq0", kSuccess),
+              HasSubstr(has_chains ? "frames over several buffers" : "the MTU is at most 3,498"));
+}
+
+TEST_F(KernelInterface, NamesTheMissingRightsOfItsOwnUser) {
+  std::thread([this] {
+    // Of this thread alone.
+    ASSERT_EQ(::syscall(SYS_setresuid, 65534, 65534, 65534), 0);
+    caller.uid = 65534;
+    EXPECT_THAT(said("xdp:plxq0", kFailure), HasSubstr("missing: CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF"));
+  }).join();
 }
 
 TEST_F(KernelInterface, NamesTheRightsOfAnotherUser) {

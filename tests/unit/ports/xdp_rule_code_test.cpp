@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <linux/bpf.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -215,6 +217,30 @@ TEST_F(XdpRuleCode, HoldsAsManyRulesAsThereAreCounters) {
   EXPECT_EQ(verdict(Bytes(14)), XDP_DROP);
   ASSERT_NO_FATAL_FAILURE(load({}));
   EXPECT_EQ(verdict(Bytes(14)), XDP_PASS);
+}
+
+// The map is a file here: a port and the program share it in the same way.
+TEST(XdpRules, AreCountedOnAllQueues) {
+  constexpr std::uint16_t kQueues = 3;
+  const FileDescriptor map(::memfd_create("counters", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(map.get(), RuleCounters::bytes_of(kQueues)), 0);
+  auto opened = RuleCounters::open("here", map, kQueues);
+  ASSERT_TRUE(opened);
+  RuleCounters& counters = *opened;
+  const PlacedRule first = placed({.match = {}, .action = to_port()}, 1);
+  counters.assign({first});
+  for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+    const std::uint64_t frames = 10U + queue;
+    const auto at = static_cast<off_t>((queue * xdp::kCounterSlots + *first.slot) * sizeof frames);
+    ASSERT_EQ(::pwrite(map.get(), &frames, sizeof frames, at), static_cast<ssize_t>(sizeof frames));
+  }
+  EXPECT_EQ(counters.value(*first.slot), 33U);
+  counters.assign({first});
+  EXPECT_EQ(counters.value(*first.slot), 33U) << "the rule has been there before";
+  PlacedRule second = first;
+  second.id = FlowRuleId{2};
+  counters.assign({second});
+  EXPECT_EQ(counters.value(*first.slot), 0U);
 }
 
 TEST(XdpRules, NamesWhatTheProgramCannotDo) {

@@ -167,5 +167,23 @@ TEST_F(XdpPortRules, WantForceUnderneathTheDefaultRoute) {
   shell("ip link del plxb");
 }
 
+TEST_F(XdpPortRules, WantForceBelowAnInterfaceThatLiesOnIt) {
+  if (std::system("ip link add link plxu0 name plxm type macvlan") != 0) GTEST_SKIP() << "the kernel has no macvlan";
+  shell("ip addr add 10.9.0.1/24 dev plxm && ip link set plxm up && ip route add default via 10.9.0.2 dev plxm");
+  EXPECT_THAT(refused_start("xdp:plxu0?rule=all", config()).what, HasSubstr("the default route goes over plxm"));
+  EXPECT_TRUE(open(context_, "xdp:plxu1?rule=all", config()));
+  shell("ip link del plxm");
+}
+
+TEST_F(XdpPortRules, WantForceOnTheInterfaceOfTheDefaultRouteOfIpv6) {
+  if (!std::filesystem::exists("/proc/sys/net/ipv6")) GTEST_SKIP() << "the kernel has no IPv6";
+  shell(
+      "sysctl -qw net.ipv6.conf.plxu0.disable_ipv6=0 && ip -6 addr add fd09::1/64 dev plxu0 nodad && "
+      "ip -6 route add default via fd09::2 dev plxu0");
+  EXPECT_THAT(refused_start("xdp:plxu0?rule=all", config()).what, HasSubstr("the default route goes over plxu0"));
+  shell("ip -6 route del default && ip -6 addr flush dev plxu0");
+  EXPECT_TRUE(open(context_, "xdp:plxu0?rule=all", config()));
+}
+
 }  // namespace
 }  // namespace pollux::ports

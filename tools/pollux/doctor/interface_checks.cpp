@@ -71,9 +71,9 @@ Finding check_kernel(const Subject&) {
   return {State::ok, "AF_XDP sockets, frames of one buffer (the MTU is at most 3,498)"};
 }
 
-/// The capabilities of this process that are in effect; nullopt if they cannot be read.
+/// The capabilities of this thread that are in effect; nullopt if they cannot be read.
 std::optional<std::uint64_t> own_capabilities() {
-  std::ifstream status("/proc/self/status");
+  std::ifstream status("/proc/thread-self/status");
   for (std::string word; status >> word;) {
     std::uint64_t bits = 0;
     if (word == "CapEff:" && status >> std::hex >> bits) return bits;
