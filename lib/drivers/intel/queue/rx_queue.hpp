@@ -44,7 +44,7 @@ struct RxQueueSetup {
   RxSplitting splitting = {};
 };
 
-/// A receive queue of advanced descriptors. rx_burst.hpp has its fast path, rx_slow.cpp its slow path.
+/// A receive queue of advanced descriptors: the control of a ring.
 ///
 /// Every slot always has a buffer. A received buffer is replaced at once. If the pool is exhausted, the frame is
 /// dropped and its buffer armed again. So the ring stays full, and traffic resumes by itself.

@@ -28,10 +28,7 @@ struct TxQueueSetup {
   BurstMode mode = BurstMode::best;             ///< one that the processor supports
 };
 
-/// A transmit queue of advanced descriptors. tx_burst.hpp has its fast path, tx_slow.cpp its slow path.
-///
-/// The ring is divided into groups of slots. Only the last slot of a group and of a burst has RS set, so that the card
-/// reports it done. A done group is cleaned as a whole, by what its slots have (GroupContent).
+/// A transmit queue of advanced descriptors: the control of a ring.
 class TxQueue final : public TxRing {
  public:
   TxQueue() = default;

@@ -77,7 +77,7 @@ struct alignas(64) TxRing : pollux::TxQueue {
   // The slow path's.
   TxContexts contexts;                // those that the card has
   std::uint64_t* head = nullptr;      // see tx_head.cpp
-  BurstFunction* after_head = &idle;  // the burst function behind burst_by_head
+  BurstFunction* after_head = &idle;  // the burst function behind tx_burst_by_head
   bool card_inserts_tags = false;
   bool segments_tunnels = false;
   bool has_spares = false;  // every slot has a buffer, in flight or not
