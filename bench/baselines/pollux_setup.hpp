@@ -28,7 +28,8 @@ struct PolluxSetup {
     const auto mode = pollux::burst_mode_of(options.burst_mode);
     if (!mode) give_up("unknown burst mode");
     for (const std::string& address : options.ports) {
-      ports.push_back(need(pollux::open_unconfigured(context, "vfio:" + address)));
+      const bool is_address = address.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos;
+      ports.push_back(need(pollux::open_unconfigured(context, is_address ? "vfio:" + address : address)));
       need(ports.back().configure({.rx = {.pool = &pool, .cache = &cache, .ring = kRing},
                                    .tx = {.cache = &cache, .ring = kRing},
                                    .tx_queues = tx_queues,

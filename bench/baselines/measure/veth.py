@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Measures the kernel's packet interfaces and Pollux's port on them over a pair of virtual interfaces, on this machine's own
+processor: processor time, since frames are not waited for. It includes the kernel's for both ends, as one process has both."""
+
+import contextlib
+import ctypes
+import os
+import pathlib
+import resource
+import subprocess
+import time
+from collections.abc import Iterator
+
+from pollux_lab.errors import LabError
+
+from .counts import BURSTS
+from .figures import Figures
+from .session import Session
+from .tell import tell
+
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+FRAMES = 200_000
+ENDS = ("plxv0", "plxv1")
+KERNEL = ("af_packet", "af_packet_ring", "af_xdp")
+SECONDS = 300
+
+
+def measure(session: Session, figures: Figures) -> None:
+    kernel_app, pollux_app = session.programs("kernel_app", "pollux_app_static")
+    commands = {f"kernel_{kind}": [kernel_app, kind, *ENDS] for kind in KERNEL}
+    commands["pollux"] = [pollux_app, *(f"xdp:{end}?rule=all,force" for end in ENDS)]
+    with pair():
+        repetitions = 3 if session.quick else 7
+        for repetition in range(repetitions):
+            tell(f"[veth] repetition {repetition + 1} of {repetitions}")
+            for burst in BURSTS:
+                for who, command in commands.items():
+                    # A start costs time, too, and the same each time.
+                    took = _seconds(command, burst, 2 * FRAMES) - _seconds(command, burst, FRAMES)
+                    figures.add({"where": "veth", "case": "lockstep", "who": who, "burst": burst, "mpps": FRAMES / took / 1e6})
+
+
+@contextlib.contextmanager
+def pair() -> Iterator[None]:
+    """A pair of interfaces in a network namespace of this process's own, whose kernel says nothing by itself."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET | CLONE_NEWNS) != 0:
+        raise LabError("there can be no network namespace", "run it as root")
+    run("mount", "--make-rprivate", "/")
+    run("mount", "-t", "sysfs", "sysfs", "/sys")  # that of the namespace
+    for name in ("all", "default"):
+        pathlib.Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+    run("ip", "link", "add", ENDS[0], "type", "veth", "peer", "name", ENDS[1])
+    for end in ENDS:
+        run("ip", "link", "set", end, "up")
+    time.sleep(1)  # until both have a link
+    yield
+    run("ip", "link", "del", ENDS[0])
+
+
+def run(*words: str) -> None:
+    subprocess.run(words, check=True)
+
+
+def _seconds(command: list, burst: int, frames: int) -> float:
+    words = [str(command[0]), *command[1:], "--burst", str(burst), "--frames", str(frames), "--case", "lockstep"]
+    time.sleep(0.2)  # the kernel keeps the queues of an earlier program for a moment
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(["taskset", "--cpu-list", str(max(os.sched_getaffinity(0))), *words], capture_output=True, text=True,
+                          timeout=SECONDS)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != 0:
+        raise LabError(f"{command[0]} ended with status {done.returncode}", "see its output", done.stderr[-2000:])
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
