@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <thread>
 
 #include "commands.hpp"
@@ -28,6 +29,13 @@ struct KernelInterface : Machine {
     if (const auto obstacle = conformance::xdp_obstacle()) GTEST_SKIP() << *obstacle;
     conformance::enter_own_network();
     conformance::make_veth_pair("plxq0", "plxq1");
+    ASSERT_TRUE(has_link(true));
+  }
+  /// Waits for the link to come or go: the kernel tells of it up to a second after `ip`.
+  static bool has_link(bool up) {
+    SteadyClock clock;
+    const auto is_so = [up] { return (std::system("ip link show plxq0 | grep -q 'state UP'") == 0) == up; };
+    return wait_until(clock, "a link", std::chrono::seconds(10), is_so, std::chrono::milliseconds(10)).has_value();
   }
   std::string said(const std::string& arguments, int status) {
     out.str("");
@@ -61,6 +69,7 @@ TEST_F(KernelInterface, NamesAnInterfaceThatIsMissing) {
 
 TEST_F(KernelInterface, NamesWhatIsInTheWay) {
   shell("ip link set plxq1 down");
+  ASSERT_TRUE(has_link(false));
   EXPECT_THAT(said("xdp:plxq0", kSuccess), AllOf(HasSubstr("without a link"), HasSubstr("# ip link set dev plxq0 up")));
   shell("ip link set plxq1 up");
   Context elsewhere({.huge_pages = HugePages::never});
