@@ -18,7 +18,7 @@ struct POLLUX_API RxDrops {
   std::uint64_t truncated = 0;    ///< the capture file has only a part of the frame
   std::uint64_t bad_offload = 0;  ///< its checksum or segmentation request does not fit it
   std::uint64_t bad_length = 0;   ///< a length above its buffer's size, or done with length 0 for many polls
-  std::uint64_t error = 0;        ///< the card reported an error in the frame
+  std::uint64_t error = 0;        ///< the card reported a bad frame, never a wrong checksum
   std::uint64_t pool_empty = 0;   ///< the pool had no replacement, so the frame's buffer was armed again
   std::uint64_t too_many_segments = 0;
   std::uint64_t stopped = 0;  ///< arrived, but the port stopped before the queue was polled

@@ -182,7 +182,7 @@ inline constexpr std::uint64_t kPayloadMask = 0x3FFFF;  ///< 18 bits
 /// The constant bits of a data descriptor. Buffer length, packet length and flags are added.
 inline constexpr std::uint64_t kData = kTypeData | kAdvanced | kInsertCrc;
 
-/// A data descriptor for one buffer of a packet. `bytes`: in this buffer, 1 to kTxSegmentMax (limits.hpp).
+/// A data descriptor for one buffer of a packet. `bytes`: in this buffer, 1 to kTxSegmentMax.
 /// `packet_bytes`: of the whole packet, or with kSegment of its payload, in 18 bits; the first descriptor needs it.
 /// `flags`: kEndOfPacket on the last descriptor, and others from above.
 [[nodiscard]] constexpr Descriptor data(std::uint64_t address, std::uint32_t bytes, std::uint32_t packet_bytes,
