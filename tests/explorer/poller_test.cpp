@@ -298,8 +298,7 @@ class PollerRun {
         return;
       case Event::disable0:
         turns_.pause("disable");
-        // A busy machine may not run the other thread for a while.
-        EXPECT_TRUE(polled_[0]->disable(std::chrono::seconds(30)));
+        EXPECT_TRUE(polled_[0]->disable(std::chrono::seconds(30)));  // the other thread may wait for a processor
         queues_[0]->forbid(true);
         turns_.pause("disabled");
         return;
