@@ -22,6 +22,7 @@
 #include "pollux/net/packet/toeplitz.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "qemu/fixture.hpp"
+#include "support/chain.hpp"
 #include "unit/models/virtio/frames.hpp"
 
 namespace pollux {
@@ -149,19 +150,7 @@ class BridgedPair {
   [[nodiscard]] std::uint32_t last_queue() const noexcept { return last_queue_; }
   [[nodiscard]] std::vector<MbufPtr> take() { return std::exchange(frames_, {}); }
   [[nodiscard]] MbufPtr make(const std::vector<std::byte>& bytes) {
-    MbufPtr frame;
-    for (std::size_t at = 0; at < bytes.size();) {
-      const std::size_t part = std::min<std::size_t>(1000, bytes.size() - at);
-      MbufPtr segment = fixture_.pool.allocate();
-      std::memcpy(segment->append(static_cast<std::uint32_t>(part)), bytes.data() + at, part);
-      at += part;
-      if (frame == nullptr) {
-        frame = std::move(segment);
-      } else {
-        EXPECT_TRUE(frame->chain(segment));
-      }
-    }
-    return frame;
+    return pollux::test::make_chain(fixture_.pool, bytes, 1000, 1000);
   }
 
  private:

@@ -10,6 +10,7 @@
 
 #include "net/checksums.hpp"
 #include "pollux/net/packet/sums.hpp"
+#include "support/chain.hpp"
 #include "support/hex.hpp"
 #include "support/routed_frames.hpp"
 #include "unit/mem/pool_fixture.hpp"
@@ -84,20 +85,7 @@ class ChecksumOffload : public testing::Test {
  protected:
   /// The frame as a chain: the first mbuf holds `first` bytes, the others `step` bytes each.
   [[nodiscard]] MbufPtr make(const Bytes& bytes, std::size_t first = 2048, std::size_t step = 2048) {
-    MbufPtr frame;
-    for (std::size_t at = 0; at < bytes.size();) {
-      const std::size_t part = std::min(at == 0 ? first : step, bytes.size() - at);
-      MbufPtr segment = cache_.allocate();
-      std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), part,
-                  segment->append(static_cast<std::uint32_t>(part)));
-      at += part;
-      if (frame == nullptr) {
-        frame = std::move(segment);
-      } else {
-        EXPECT_TRUE(frame->chain(segment));
-      }
-    }
-    return frame;
+    return test::make_chain(cache_, bytes, first, step);
   }
   [[nodiscard]] static Bytes content(const Mbuf& mbuf) {
     Bytes bytes(mbuf.packet_length());

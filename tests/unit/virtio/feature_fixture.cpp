@@ -19,6 +19,7 @@
 #include "pollux/net/rss.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"
+#include "support/chain.hpp"
 
 namespace pollux::drivers::virtio::test {
 namespace {
@@ -128,18 +129,7 @@ void FeatureFixture::expect_described() {
 }
 
 MbufPtr FeatureFixture::make(const Bytes& bytes, std::size_t segment_bytes) {
-  MbufPtr frame;
-  for (std::size_t at = 0; at < bytes.size(); at += segment_bytes) {
-    const std::size_t part = std::min(segment_bytes, bytes.size() - at);
-    MbufPtr segment = pool_.allocate();
-    std::memcpy(segment->append(static_cast<std::uint32_t>(part)), bytes.data() + at, part);
-    if (frame == nullptr) {
-      frame = std::move(segment);
-    } else {
-      EXPECT_TRUE(frame->chain(segment));
-    }
-  }
-  return frame;
+  return pollux::test::make_chain(pool_, bytes, segment_bytes, segment_bytes);
 }
 
 void FeatureFixture::send(End& from, MbufPtr frame) {

@@ -7,6 +7,7 @@
 
 #include "mem/context_state.hpp"
 #include "net/frame_size.hpp"
+#include "support/chain.hpp"
 
 namespace pollux::drivers::virtio::test {
 
@@ -201,18 +202,7 @@ std::uint64_t QueueFixture::dropped(RxDrop why) { return rx.drops().*why; }
 std::uint64_t QueueFixture::dropped(TxDrop why) { return tx.drops().*why; }
 
 MbufPtr QueueFixture::make(const Bytes& bytes, std::size_t segment_bytes) {
-  MbufPtr frame;
-  for (std::size_t at = 0; at < bytes.size(); at += segment_bytes) {
-    const std::size_t part = std::min(segment_bytes, bytes.size() - at);
-    MbufPtr segment = cache.allocate();
-    std::memcpy(segment->append(static_cast<std::uint32_t>(part)), bytes.data() + at, part);
-    if (frame == nullptr) {
-      frame = std::move(segment);
-    } else {
-      EXPECT_TRUE(frame->chain(segment));
-    }
-  }
-  return frame;
+  return pollux::test::make_chain(cache, bytes, segment_bytes, segment_bytes);
 }
 
 std::uint32_t QueueFixture::send(std::vector<MbufPtr> frames) {
