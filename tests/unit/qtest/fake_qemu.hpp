@@ -27,6 +27,8 @@ class FakePeer {
   explicit FakePeer(FileDescriptor socket) : socket_(std::move(socket)) {}
   /// Writes all of `text`.
   void send(std::string_view text) const;
+  /// The same. Returns false if the other end is closed.
+  [[nodiscard]] bool try_send(std::string_view text) const;
   /// Reads everything that has arrived since the last call.
   [[nodiscard]] std::string receive() const;
   void close() { socket_ = FileDescriptor(); }
