@@ -312,6 +312,18 @@ class Again(unittest.TestCase):
             raise QemuCrashed("QEMU crashed")
         self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "failed")])
 
+    def test_a_guest_whose_timer_stood_still_is_as_a_crash_and_one_that_hung_is_not(self):
+        for console, is_crash in (("rcu: rcu_preempt kthread timer wakeup didn't happen for 5255 jiffies!", True),
+                                  ("rcu: rcu_preempt kthread starved for 5256 jiffies!", False)):
+            with self.subTest(console), tempfile.TemporaryDirectory() as work:
+                pathlib.Path(work, "qemu-errors").touch()
+                lost = guest.Guest(mock.Mock(), mock.Mock(), pathlib.Path(), [])
+                lost._work = mock.Mock()
+                lost._work.name = work
+                lost._process = mock.Mock(**{"poll.side_effect": [None, None, 0], "returncode": 0})
+                lost._console = mock.Mock(**{"text.return_value": console})
+                self.assertEqual(isinstance(lost._lost("a job took more than 55 s"), QemuCrashed), is_crash)
+
     def test_a_boot_that_crashed_is_counted(self):
         starts = [QemuCrashed("QEMU crashed"), FakeGuest()]
         self.assertEqual(self.results_of(lambda _fixture: None, starts=starts),

@@ -23,4 +23,4 @@ class UsageError(LabError):
 
 
 class QemuCrashed(LabError):
-    """QEMU itself crashed, which says nothing about the test in it."""
+    """QEMU itself crashed, or its timer stood still, which says nothing about the test in it."""

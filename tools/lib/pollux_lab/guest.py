@@ -28,6 +28,8 @@ from .server import die_with_parent
 COMPLAINTS = re.compile(r"Kernel panic|Oops|BUG:|WARNING: CPU|general protection|DMAR:.*fault|soft lockup|Call Trace")
 # QEMU's warning about every wire that stays inside the guest.
 _IDLE_REMARK = re.compile(r"^.*warning: hub \d+ is not connected to host network\n", re.MULTILINE)
+# What the guest's kernel says when the timer that it set did not fire: the emulated machine has stopped, whatever runs in it.
+_NO_TIMER = "kthread timer wakeup didn't happen"
 # The status of a job that exceeded the guest's own time limit, and the additional time after which the guest counts as lost.
 KILLED = 137
 GRACE_SECONDS = 15
@@ -200,11 +202,14 @@ class Guest:
             self._process.kill()
             self._process.wait()
         self._console.finish()
+        stood_still = _NO_TIMER in self._console.text()
         errors = _IDLE_REMARK.sub("", pathlib.Path(self._work.name, "qemu-errors").read_text(errors="replace"))
         detail = errors[-2000:] + self.console_tail()
         if crashed:
             return QemuCrashed(f"QEMU crashed: {what}", "run this again; if it happens again, try another version of QEMU",
                                detail)
+        if stood_still:
+            return QemuCrashed(f"the guest's timer stood still: {what}", "run this again with nothing else running", detail)
         return LabError(f"the guest was lost: {what}", "the lines above are the end of its console; on a slow or busy "
                         "machine try again with nothing else running", detail or "(its console is empty)")
 
