@@ -91,7 +91,7 @@ Result<ValidatedTxQueue> check_tx_queue(const std::string& prefix, const TxQueue
   const std::uint32_t ring = ring_or_default(config.ring, port);
   if (auto valid = check_ring(prefix, ring, port); !valid) return pass_on(std::move(valid));
   if (auto settings = check_tx_settings(prefix, config, port); !settings) return pass_on(std::move(settings));
-  ValidatedTxQueue queue{.ring = ring, .thresholds = config.thresholds, .head_write_back = config.head_write_back};
+  ValidatedTxQueue queue{.ring = ring, .thresholds = config.thresholds};
   if (config.cache == nullptr) return queue;
   const MempoolCore& pool = config.cache->core()->pool();
   if (&pool.context() == &context) {
@@ -318,13 +318,12 @@ Result<Settings> with_queues_of(const Settings& wanted, const PortInfo& port, co
         .copy_break = queue.copy_break,
         .copy_pool = handle(queue.copy_pool),
         .header_pool = handle(queue.header_pool),
-        .replicate_headers = queue.replicate_headers,
         .drop_enable = queue.drops || chooses ? std::optional(queue.drops) : std::nullopt,
         .thresholds = queue.thresholds};
   }
   for (const ValidatedTxQueue& queue : queues.tx) {
-    config.tx_override[static_cast<std::uint16_t>(config.tx_override.size())] = {
-        .ring = queue.ring, .thresholds = queue.thresholds, .head_write_back = queue.head_write_back};
+    config.tx_override[static_cast<std::uint16_t>(config.tx_override.size())] = {.ring = queue.ring,
+                                                                                 .thresholds = queue.thresholds};
   }
   return with_config(wanted, config, port, context);
 }

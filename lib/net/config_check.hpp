@@ -62,7 +62,7 @@ namespace pollux {
                                              ValidatedRxQueue& queue, const PortInfo& port,
                                              const ContextState& context);
 
-/// Checks head_write_back and thresholds of `config`.
+/// Checks thresholds of `config`.
 [[nodiscard]] Result<void> check_tx_settings(const std::string& prefix, const TxQueueConfig& config,
                                              const PortInfo& port);
 

@@ -126,12 +126,10 @@ EffectiveConfig PortMachine::config() const {
                          .given_cache = queue.cache != nullptr,
                          .copy_break = queue.copy_break,
                          .header_bytes = queue.header_bytes,
-                         .replicate_headers = queue.replicate_headers,
                          .drops = queue.drops});
   }
   for (const ValidatedTxQueue& queue : queue_settings().tx) {
-    config.tx.push_back(
-        {.ring = queue.ring, .given_cache = queue.cache != nullptr, .head_write_back = queue.head_write_back});
+    config.tx.push_back({.ring = queue.ring, .given_cache = queue.cache != nullptr});
   }
   for (const std::uint16_t queue : stopped_rx_) config.rx[queue].stopped = true;
   for (const std::uint16_t queue : stopped_tx_) config.tx[queue].stopped = true;

@@ -46,18 +46,6 @@ Result<void> check_copying(const std::string& prefix, const RxQueueConfig& confi
   return {};
 }
 
-Result<void> check_replication(const std::string& prefix, const RxQueueConfig& config, const PortInfo& port) {
-  if (!config.replicate_headers) return {};
-  if (config.header_pool == nullptr) {
-    return refuse(port.name, fmt::format("{0}replicate_headers is set, but {0}header_pool is not", prefix),
-                  fmt::format("set {}header_pool to the pool of the headers' mbufs", prefix));
-  }
-  if (port.limits.replicate_headers) return {};
-  return cannot(port,
-                fmt::format("{}replicate_headers is not supported: the port's card does not copy headers", prefix),
-                "leave it off; header_pool alone splits headers from frames");
-}
-
 // A pool's data_room is never less than a unit: Mempool::create.
 Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
                              const PortInfo& port, const ContextState& context) {
@@ -76,7 +64,6 @@ Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& con
   if (auto owner = check_pool_owner(prefix + "header_pool", *queue.header_pool, port, context); !owner) return owner;
   const std::uint32_t room = std::min(queue.header_pool->options().data_room, limits.max_header);
   queue.header_bytes = room / limits.header_unit * limits.header_unit;
-  queue.replicate_headers = config.replicate_headers;
   return {};
 }
 
@@ -146,7 +133,6 @@ Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& c
                                const PortInfo& port, const ContextState& context) {
   if (auto copying = check_copying(prefix, config, queue, port, context); !copying) return copying;
   if (auto splitting = check_splitting(prefix, config, queue, port, context); !splitting) return splitting;
-  if (auto copies = check_replication(prefix, config, port); !copies) return copies;
   if (auto drop = check_drop_enable(prefix, config.drop_enable, port); !drop) return drop;
   if (auto fits = check_thresholds(prefix, config.thresholds, port); !fits) return fits;
   queue.thresholds = config.thresholds;
@@ -154,10 +140,6 @@ Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& c
 }
 
 Result<void> check_tx_settings(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port) {
-  if (config.head_write_back && !port.limits.head_write_back) {
-    return cannot(port, fmt::format("{}head_write_back is not supported: {} has no such ring", prefix, port.card),
-                  "leave head_write_back off");
-  }
   return check_thresholds(prefix, config.thresholds, port);
 }
 

@@ -134,8 +134,7 @@ void members(Fields& field, MempoolOptions& value) {
 // A cache belongs to a thread, and ends with it.
 template <class Fields>
 void members(Fields& field, ValidatedRxQueue& value) {
-  auto& [ring, buffer_bytes, pool, cache, copy_break, copy_pool, header_pool, header_bytes, replicate_headers, drops,
-         thresholds] = value;
+  auto& [ring, buffer_bytes, pool, cache, copy_break, copy_pool, header_pool, header_bytes, drops, thresholds] = value;
   field("ring", ring);
   field("buffer_bytes", buffer_bytes);
   field("pool", pool);
@@ -143,17 +142,15 @@ void members(Fields& field, ValidatedRxQueue& value) {
   field("copy_pool", copy_pool);
   field("header_pool", header_pool);
   field("header_bytes", header_bytes);
-  field("replicate_headers", replicate_headers);
   field("drops", drops);
   field("thresholds", thresholds);
 }
 
 template <class Fields>
 void members(Fields& field, ValidatedTxQueue& value) {
-  auto& [ring, cache, thresholds, head_write_back] = value;
+  auto& [ring, cache, thresholds] = value;
   field("ring", ring);
   field("thresholds", thresholds);
-  field("head_write_back", head_write_back);
 }
 
 // The pool that the port has made follows from own_pool.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Headers of received frames in mbufs of their own.
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -37,44 +36,6 @@ CONFORMANCE_TEST_WHERE(Headers, AreSplitFromFrames, traits.card_receive) {
     const std::size_t first = head.next() == nullptr ? head.packet_length() : head.length();
     EXPECT_EQ(first, frames[i].header != 0 ? frames[i].header : frames[i].bytes.size());
     EXPECT_EQ(head.tailroom() + head.length() < 1024, frames[i].header != 0) << "the pool of the first mbuf";
-  }
-  EXPECT_EQ(right().stats().rx_dropped, 0U);
-  stop_both();
-  EXPECT_EQ(headers.stats().in_use(), 0U);
-}
-
-// [I-HDRCOPY] QEMU's card does not copy headers, and the port says so.
-CONFORMANCE_TEST_WHERE(Headers, AreCopiedFromFrames, traits.card_receive) {
-  const Mempool headers = Mempool::create(*context_, {.count = 512, .data_room = 256, .name = "headers"}).value();
-  PortConfig wanted = config();
-  wanted.rx.header_pool = &headers;
-  wanted.rx.replicate_headers = true;
-  // [I-OVERRUN] By this the driver tells QEMU's card.
-  const bool is_qemus = right().info().missed_count == MissedCount::lower_bound;
-  EXPECT_EQ(right().info().limits.replicate_headers, !is_qemus);
-  if (is_qemus) {
-    const auto refused = right().configure(wanted);
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
-    EXPECT_NE(refused.error().message().find("rx.replicate_headers"), std::string::npos) << refused.error().message();
-    return;
-  }
-  start_both(wanted, wanted);
-  for (const test::SplittableFrame& frame : test::splittable_frames()) {
-    SCOPED_TRACE(frame.name);
-    send(left(), {frame.bytes});
-    Burst<1> burst;
-    for (int tries = 0; tries < 2000 && right().rx(0).rx_burst(burst) == 0; ++tries) pass_time();
-    ASSERT_EQ(burst.size(), 1U);
-    Mbuf& head = burst[0];
-    EXPECT_EQ(content(head), frame.bytes);
-    if (Mbuf* const second = head.next(); second != nullptr) {
-      ASSERT_EQ(head.length(), frame.header);
-      const std::uint8_t* const whole = second->data() - head.length();
-      EXPECT_TRUE(std::equal(frame.bytes.begin(), frame.bytes.end(), whole)) << "the frame in one piece";
-    } else {
-      EXPECT_TRUE(frame.header == 0 || frame.header == frame.bytes.size());
-    }
   }
   EXPECT_EQ(right().stats().rx_dropped, 0U);
   stop_both();

@@ -19,7 +19,7 @@
 namespace pollux::conformance {
 namespace {
 
-constexpr Traits kCard{.has_rss = true, .head_write_back = true, .forward_paths = true};
+constexpr Traits kCard{.has_rss = true, .forward_paths = true};
 /// An in-process card. No frame on QEMU's wire has a check sequence, and QEMU's card makes IP fragments of a long UDP
 /// packet.
 constexpr Traits kInProcess = [] {
@@ -37,7 +37,6 @@ constexpr Traits kFunction{.promiscuous = false,
                            .registers = 20,
                            .several_queues = false,
                            .card_receive = false,
-                           .head_write_back = true,
                            .forward_paths = true};
 constexpr Traits kRing{.has_backpressure = true,
                        .drops_when_exhausted = false,

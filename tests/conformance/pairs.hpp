@@ -33,7 +33,6 @@ struct Traits {
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
   bool has_rss = false;                  ///< spreads frames over receive queues as the program says
   bool card_receive = true;              ///< has the receive settings of an 82576's physical function
-  bool head_write_back = false;          ///< can report sent frames by the position of the ring's head
   bool forward_paths = false;            ///< moves frames between its own queues from ring to ring
   bool udp_segments = false;             ///< segments UDP packets into UDP packets
   bool own_fcs = false;                  ///< sends a frame's own check sequence, which its receiver checks

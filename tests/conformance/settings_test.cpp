@@ -59,17 +59,6 @@ CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
     wanted = config();
-    wanted.rx.header_pool = &*pool_;
-    wanted.rx.replicate_headers = true;
-    if (!limits.replicate_headers) {
-      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
-    }
-    wanted = config();
-    wanted.tx.head_write_back = true;
-    if (!limits.head_write_back) {
-      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
-    }
-    wanted = config();
     wanted.rx.drop_enable = false;
     if (limits.drop_enable != DropChoice::any) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
@@ -308,33 +297,6 @@ CONFORMANCE_TEST_WHERE(Settings, UseAllQueues, traits.card_receive) {
   ASSERT_TRUE(left().restart_tx(15, {.ring = 128}));
   EXPECT_EQ(right().config().rx.at(11).ring, 128U);
   EXPECT_EQ(left().config().tx.at(15).ring, 128U);
-}
-
-// The ring is used several times over, with bursts of every length, so that heads fall anywhere in a group.
-CONFORMANCE_TEST_WHERE(Settings, ReportSentFramesByTheHead, traits.head_write_back) {
-  PortConfig wanted = config();
-  wanted.tx = {.ring = 128, .head_write_back = true};
-  start_both(wanted, config());
-  EXPECT_TRUE(left().config().tx.at(0).head_write_back);
-  std::uint32_t seed = 0;
-  for (std::size_t length = 1; length <= 32; ++length) {
-    std::vector<Bytes> frames;
-    for (std::size_t i = 0; i < length; ++i) frames.push_back(make_frame(60 + length, seed++));
-    ASSERT_EQ(exchange(left(), right(), frames), frames) << length;
-    settle(left());
-    ASSERT_EQ(left().tx(0).in_flight(), 0U) << length;
-  }
-  EXPECT_EQ(left().stats().tx_burst_packets, seed);
-  // A queue keeps or changes the setting when it is restarted alone.
-  ASSERT_TRUE(left().restart_tx(0, {.ring = 64}));
-  EXPECT_FALSE(left().config().tx.at(0).head_write_back);
-  const std::vector<Bytes> frames = make_frames(30, 100);
-  EXPECT_EQ(exchange(left(), right(), frames), frames);
-  ASSERT_TRUE(left().restart_tx(0, {.ring = 64, .head_write_back = true}));
-  EXPECT_EQ(exchange(left(), right(), frames), frames);
-  settle(left());
-  EXPECT_EQ(left().tx(0).in_flight(), 0U);
-  EXPECT_EQ(left().tx(0).descriptor_status(63), TxDescriptorStatus::free);
 }
 
 CONFORMANCE_TEST_WHERE(Settings, ShowDescriptors, traits.card_receive) {

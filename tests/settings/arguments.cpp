@@ -35,16 +35,13 @@ std::optional<QueueThresholds> random_thresholds(Random& random) {
 RxQueueConfig random_rx_queue(Random& random, const Pools& pools) {
   RxQueueConfig queue{.pool = &pools.frames, .ring = random.one_of(std::array{32U, 64U, 128U})};
   if (random.once_in(4)) queue.header_pool = &pools.headers;
-  queue.replicate_headers = queue.header_pool != nullptr && random.flip();
   if (random.once_in(3)) queue.drop_enable = random.flip();
   queue.thresholds = random_thresholds(random);
   return queue;
 }
 
 TxQueueConfig random_tx_queue(Random& random) {
-  return {.ring = random.one_of(std::array{32U, 64U, 128U}),
-          .thresholds = random_thresholds(random),
-          .head_write_back = random.once_in(4)};
+  return {.ring = random.one_of(std::array{32U, 64U, 128U}), .thresholds = random_thresholds(random)};
 }
 
 PortConfig random_config(Random& random, const Pools& pools, const Abilities& abilities) {

@@ -277,7 +277,7 @@ bool is_refusal(const Error& error) {
 }
 
 std::vector<Call> random_calls(Random& random, const Pools& pools, const Abilities& abilities) {
-  const bool with_functions = abilities.functions && random.once_in(5);
+  const bool with_functions = abilities.functions && random.once_in(4);
   Abilities possible = abilities;
   if (with_functions) possible.most_queues = 1;  // functions leave no others
   Source from{random, pools, possible};

@@ -188,8 +188,10 @@ Image CardPort::image() {
     const bool is_mode = number == 4 || number == 9;
     if ((control & 0x0800) != 0 || (is_mode && (control & 0x1000) == 0)) continue;
     const auto value = port().capability<PhyRegisters>()->read_phy_register({.number = number});
-    image.registers["PHY register " + std::to_string(number)] = {.value = value ? *value : 0xFFFFFFFF};
     if (number == 0) control = value ? *value : 0;
+    // A PHY gets the mode of the link when it is powered up; until then it has that of before.
+    const std::uint32_t counts = (control & 0x0800) != 0 ? 0x0800 : 0xFFFFFFFF;
+    image.registers["PHY register " + std::to_string(number)] = {.value = (value ? *value : 0xFFFFFFFF) & counts};
   }
   // What the MAC is forced to (FD, SPEED, FRCSPD, FRCDPX) follows the PHY when that is powered up.
   if ((control & 0x0800) != 0) image.registers["CTRL"].value &= ~0x1B01U;

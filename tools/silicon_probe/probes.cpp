@@ -43,7 +43,7 @@ constexpr std::array kUnasked{
     Unasked{"I-TXSUM", "no probe", "the driver clears the fields"},
     Unasked{"I-TSOLENGTH", "no probe", "the driver clears the field"},
     Unasked{"I-TSOMAX", "no probe", "the driver keeps to the smallest of the limits"},
-    Unasked{"I-HEADWB", "no probe", "the conformance suite runs with it (`Settings.ReportSentFramesByTheHead`)"},
+    Unasked{"I-HEADWB", "no probe", "the driver does not use it"},
     Unasked{"I-NOFCS", "no probe",
             "the conformance suite sends such frames (`TransmitOffloads.FramesMayBringTheirOwnCheckSequence`)"},
     Unasked{"I-TXTUNNEL", "no probe",

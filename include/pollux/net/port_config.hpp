@@ -56,11 +56,6 @@ struct RxQueueConfig {
   /// queue has a burst of its own, slower than that of others. nullptr: no frame is split. Needs
   /// PortLimits::max_header, and excludes copy_break and forward paths.
   const Mempool* header_pool = nullptr;
-  /// With header_pool: the card copies the headers of a frame instead of splitting them off. The chain is that of a
-  /// split frame, but the second mbuf has the headers in front of its data, too: from `second->data() - first.length()`
-  /// on the frame lies in one piece, as far as it fits the buffer. A frame that ends with its headers is an mbuf of
-  /// `header_pool` alone. Needs PortLimits::replicate_headers.
-  bool replicate_headers = false;
   /// What happens to a frame that finds no free descriptor. true: the card drops and counts it (`rx_missed_errors`), so
   /// that it does not hold up other queues. false: it waits in the card's packet buffer, and so do all frames behind
   /// it, also those of other queues. nullopt: true if the port has several receive queues. Needs
@@ -76,10 +71,6 @@ struct TxQueueConfig {
   const MempoolCache* cache = nullptr;
   std::uint32_t ring = 0;                                    ///< as for a receive queue
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
-  /// How the card reports sent frames. true: it writes its position in the ring to one word of memory, and the
-  /// descriptors stay as they were written. false: it writes a done bit into descriptors. Needs
-  /// PortLimits::head_write_back, and excludes forward paths.
-  bool head_write_back = false;
 };
 
 /// The sizes of a card's packet buffers, in which frames wait between the wire and the rings, in bytes.
@@ -146,7 +137,6 @@ struct EffectiveRxQueue {
   bool given_cache = false;        ///< the configuration set its cache; `use_cache` may have set another one since
   std::uint32_t copy_break = 0;    ///< bytes
   std::uint32_t header_bytes = 0;  ///< most bytes of headers that are split from a frame; 0: none are
-  bool replicate_headers = false;  ///< such headers are also in the frame's other mbufs
   bool drops = false;              ///< the card drops frames that find no free descriptor
   bool stopped = false;            ///< by Port::stop_rx
 
@@ -157,8 +147,7 @@ struct EffectiveRxQueue {
 struct EffectiveTxQueue {
   std::uint32_t ring = 0;    ///< descriptors
   bool given_cache = false;  ///< as for a receive queue
-  bool head_write_back = false;
-  bool stopped = false;  ///< by Port::stop_tx
+  bool stopped = false;      ///< by Port::stop_tx
 
   [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };
@@ -211,8 +200,6 @@ struct PortLimits {
   bool copy_break = false;                       ///< whether RxQueueConfig::copy_break is supported
   std::uint32_t header_unit = 1;                 ///< bytes; the card uses a multiple of it in each header buffer
   std::uint32_t max_header = 0;                  ///< bytes of a header buffer; 0: header_pool is rejected
-  bool replicate_headers = false;                ///< whether RxQueueConfig::replicate_headers is supported
-  bool head_write_back = false;                  ///< whether TxQueueConfig::head_write_back is supported
   DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
   std::uint32_t max_unicast = 0;                 ///< addresses besides the port's own; see UnicastFilter::max_unicast
   std::uint32_t max_multicast = 0;               ///< groups

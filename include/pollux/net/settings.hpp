@@ -36,7 +36,6 @@ struct POLLUX_API ValidatedRxQueue {
   std::shared_ptr<MempoolCore> copy_pool = nullptr;   ///< null: `pool`
   std::shared_ptr<MempoolCore> header_pool = nullptr;  ///< null: headers are not split from frames
   std::uint32_t header_bytes = 0;                      ///< of a header buffer, a multiple of PortLimits::header_unit
-  bool replicate_headers = false;                      ///< headers are copied, and frames stay whole
   bool drops = false;                                  ///< the card drops frames that find no free descriptor
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
 
@@ -50,7 +49,6 @@ struct POLLUX_API ValidatedTxQueue {
   std::uint32_t ring = 0;                                    ///< descriptors
   std::shared_ptr<MempoolCacheCore> cache = nullptr;         ///< null: the queue creates one or has none
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
-  bool head_write_back = false;                              ///< the card reports its position instead of done bits
 
   [[nodiscard]] bool operator==(const ValidatedTxQueue&) const = default;
 };

@@ -22,7 +22,6 @@ struct Subsystem {
 /// What implementations of these cards, and of their virtual functions, have or lack. The defaults are the silicon's.
 struct CardFeatures {
   bool counts_all_missed = true;   ///< [I-OVERRUN] frames without a descriptor, and those that wait outside the card
-  bool copies_headers = true;      ///< SRRCTL.DESCTYPE 3 and 4
   bool segments_udp = true;        ///< into datagrams; otherwise into IP fragments
   bool segments_tunnels = true;    ///< what is behind the inner IP header
   bool flow_filters = true;        ///< [I-FTQF] they select a queue
@@ -39,7 +38,6 @@ inline constexpr Subsystem kQemuSubsystem{.vendor = 0x1AF4, .device = 0x1100};
 /// hw/net/igb_core.c: the segments, net_tx_pkt.c; headers, igb_rx_use_ps_descriptor; RSS, igb_rss_enabled; filters and
 /// pools, igb_receive_assign; the PHY, igb_set_phy_ctrl.
 inline constexpr CardFeatures kQemuFeatures{.counts_all_missed = false,
-                                            .copies_headers = false,
                                             .segments_udp = false,
                                             .segments_tunnels = false,
                                             .flow_filters = false,

@@ -55,7 +55,6 @@ class Features : public testing::TestWithParam<bool> {
 TEST_P(Features, LimitsAreThoseOfTheCard) {
   const PortInfo& info = port.info();
   EXPECT_EQ(info.missed_count, is_qemus ? MissedCount::lower_bound : MissedCount::exact);
-  EXPECT_EQ(info.limits.replicate_headers, !is_qemus);
   EXPECT_EQ(info.offloads.segments_tunnels, !is_qemus);
   EXPECT_EQ((info.offloads.tx_flags & TxOffload::udp_segmentation) != 0, !is_qemus);
   EXPECT_EQ(bool(port.capability<FlowRules>()), !is_qemus);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A queue whose card splits frames or copies their headers, on a card that checks each buffer that it is given.
+// A queue whose card splits frames, on a card that checks each buffer that it is given.
 #include <algorithm>
 #include <cstdint>
 #include <deque>
@@ -37,17 +37,13 @@ class SplitQueue : public testing::Test {
                              .header_length = static_cast<std::uint16_t>(header),
                              .split_header = header != 0});
   }
-  /// The card receives a frame of `header` + `payload` bytes. A copy of the headers fills their buffer.
+  /// The card receives a frame of `header` + `payload` bytes.
   Bytes receive(std::size_t header, std::size_t payload) {
     Bytes frame(header + payload);
     for (std::uint8_t& byte : frame) byte = static_cast<std::uint8_t>(next_byte_++ * 7);
     std::span<const std::uint8_t> rest(frame);
     std::span<const std::uint8_t> first = rest.first(header);
-    if (!fixture_->options.copied_headers) {
-      rest = rest.subspan(header);
-    } else if (header != 0) {
-      first = rest.first(std::min<std::size_t>(rest.size(), kHeaderBytes));
-    }
+    rest = rest.subspan(header);
     std::size_t reported = header;
     do {
       const auto part = rest.first(std::min<std::size_t>(rest.size(), kBufferBytes));
@@ -81,8 +77,8 @@ class SplitQueue : public testing::Test {
 
 TEST_F(SplitQueue, GivesTheCardTwoFreshBuffersWithEachDescriptor) {
   std::minstd_rand random(7);
-  for (const auto& [remote, copied] : {std::pair(false, false), std::pair(true, false), std::pair(false, true)}) {
-    use({.rx_ring = 32, .remote = remote, .copied_headers = copied});
+  for (const bool remote : {false, true}) {
+    use({.rx_ring = 32, .remote = remote});
     std::deque<Bytes> sent;
     for (int i = 0; i < 3000; ++i) {
       const std::size_t header = random() % 3 == 0 ? 0 : 14 + random() % (kHeaderBytes - 13);
@@ -149,32 +145,10 @@ TEST_F(SplitQueue, CountsOnlyFramesWhenItIsDrained) {
   EXPECT_EQ(fixture_->headers->stats().in_use(), 0U);
 }
 
-TEST_F(SplitQueue, WaitsWhileASlotForCopiesHasTheLastStoreOfAnEarlierWriteBack) {
-  use({.rx_ring = 8, .rx_head = true, .copied_headers = true, .reach = {0x180000000, 0x1FFFFFFFF}});
-  for (int lap = 0; lap < 20; ++lap) {
-    fixture_->receiver->begin_write_back(kEnd);
-    for (int i = 0; i < kEmptyPolls; ++i) ASSERT_EQ(poll(), 0U);
-    const Bytes frame = receive(54, lap % 2 == 0 ? 0 : 100);
-    EXPECT_EQ(poll(), 1U);
-    EXPECT_EQ(received_.back(), frame);
-  }
-  receive(54, 100);
-  receive(54, 0);
-  fixture_->receiver->begin_write_back(kEnd);
-  fixture_->close();
-  EXPECT_EQ(fixture_->rx.drain(), 16U);
-  EXPECT_EQ(fixture_->rx.drops().stopped, 2U);
-  EXPECT_EQ(fixture_->rx.drops().bad_length, 0U);
-  EXPECT_EQ(fixture_->errors(), "");
-}
-
 // Whatever is in the descriptors, no frame reaches beyond its buffers, and each buffer has one owner.
-class ArbitraryDescriptors : public SplitQueue, public testing::WithParamInterface<bool> {};
-INSTANTIATE_TEST_SUITE_P(, ArbitraryDescriptors, testing::Bool());
-
-TEST_P(ArbitraryDescriptors, AreSurvived) {
+TEST_F(SplitQueue, SurvivesArbitraryDescriptors) {
   std::mt19937_64 random(11);
-  use({.rx_ring = 16, .pool = {.count = 60, .name = "rx"}, .copied_headers = GetParam()});
+  use({.rx_ring = 16, .pool = {.count = 60, .name = "rx"}});
   const std::span ring(reinterpret_cast<hw::intel::Descriptor*>(fixture_->rings.segments()[0].address), 16);
   DropCounter done("done");
   std::uint64_t frames = 0;

@@ -19,7 +19,6 @@ struct PrivateSegments {
 };
 template struct PrivateSegments<&DmaMemory::segments_>;
 
-constexpr std::size_t kHeadBytes = 64;
 constexpr std::uint64_t kElsewhere = std::uint64_t{1} << 40;
 
 // Moves the upper half of `memory` to other IOVAs. The lower half keeps the IOVA with which the memory is freed.
@@ -48,7 +47,7 @@ QueueFixture::QueueFixture(const CardFixtureOptions& wanted) : options(wanted), 
   make_pool();
   const std::size_t rx_bytes = options.rx_ring * sizeof(hw::intel::Descriptor);
   const std::size_t tx_bytes = options.tx_ring * sizeof(hw::intel::Descriptor);
-  rings = value_of(fixture.context().allocate({.size = rx_bytes + tx_bytes + kHeadBytes, .purpose = "rings"}));
+  rings = value_of(fixture.context().allocate({.size = rx_bytes + tx_bytes, .purpose = "rings"}));
   const DmaSegment& segment = rings.segments()[0];
   const std::uint32_t buffer_bytes = (pool->buffer_size() - pool->data_offset()) / 1024 * 1024;
   rx.setup({.ring = reinterpret_cast<hw::intel::Descriptor*>(segment.address),
@@ -64,7 +63,6 @@ QueueFixture::QueueFixture(const CardFixtureOptions& wanted) : options(wanted), 
             .splitting = splitting()});
   tx.setup({.ring = reinterpret_cast<hw::intel::Descriptor*>(segment.address + rx_bytes),
             .size = options.tx_ring,
-            .head = tx_head(),
             .max_frame = options.max_frame,
             .segments_tunnels = options.tunnels,
             .offloads = drivers::intel::kTxUsualOffloads | (options.stamps ? std::uint32_t{TxOffload::timestamp} : 0U),
@@ -80,18 +78,12 @@ QueueFixture::QueueFixture(const CardFixtureOptions& wanted) : options(wanted), 
                                         .header_bytes = headers ? options.headers->data_room / 64 * 64 : 0,
                                         .header_headroom = headers ? headers->core()->data_offset() : 0});
   rdh.receiver = &*receiver;
-  transmitter.emplace(memory, tdt, segment.iova + rx_bytes, options.tx_ring, tx_head());
+  transmitter.emplace(memory, tdt, segment.iova + rx_bytes, options.tx_ring);
 }
 
 const hw::intel::Descriptor& QueueFixture::ring(std::uint32_t slot) const {
   const std::byte* const all = rings.segments()[0].address;
   return reinterpret_cast<const hw::intel::Descriptor*>(all)[options.rx_ring + slot];
-}
-
-std::uint64_t* QueueFixture::tx_head() const {
-  if (!options.tx_head) return nullptr;
-  const std::size_t rings_bytes = (options.rx_ring + options.tx_ring) * sizeof(hw::intel::Descriptor);
-  return reinterpret_cast<std::uint64_t*>(rings.segments()[0].address + rings_bytes);
 }
 
 QueueFixture::~QueueFixture() {
@@ -103,8 +95,7 @@ drivers::intel::RxSplitting QueueFixture::splitting() {
   if (!options.headers) return {};
   headers = fixture.pool(*options.headers);
   return {.cache = std::make_shared<MempoolCacheCore>(headers->core(), 64),
-          .header_bytes = options.headers->data_room / 64 * 64,
-          .replicates = options.copied_headers};
+          .header_bytes = options.headers->data_room / 64 * 64};
 }
 
 void QueueFixture::make_pool() {

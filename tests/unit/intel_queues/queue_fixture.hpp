@@ -22,14 +22,12 @@ struct CardFixtureOptions {
   bool rx_head = false;       ///< the receive queue can read RDH
   bool tunnels = false;       ///< the card segments packets in tunnels
   bool stamps = false;        ///< the card stamps frames
-  bool tx_head = false;       ///< the card reports sent frames by its head
   bool tx_cache = true;       ///< the transmit queue starts with the receive queue's cache
   std::uint32_t cache = 0;    ///< capacity
   std::uint32_t max_frame = 9500;
   BurstMode mode = BurstMode::best;
   MempoolOptions pool{.count = 1000, .name = "rx"};
   std::optional<MempoolOptions> headers = {};  ///< of the pool of headers; if unset, frames are not split
-  bool copied_headers = false;                 ///< the card copies headers instead
   IovaRange reach = {0, ~std::uint64_t{0}};    ///< of the card
 };
 
@@ -70,8 +68,6 @@ class QueueFixture {
 
   /// A slot of the transmit ring.
   [[nodiscard]] const hw::intel::Descriptor& ring(std::uint32_t slot) const;
-  /// The word for head write-back; nullptr without `tx_head`.
-  [[nodiscard]] std::uint64_t* tx_head() const;
   [[nodiscard]] std::uint32_t in_use() const { return pool->stats().in_use(); }
   /// Violations that the card found and reported misuses, as one text. Empty if there are none.
   [[nodiscard]] std::string errors() const;

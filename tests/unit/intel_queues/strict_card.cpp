@@ -226,14 +226,10 @@ void StrictTransmitter::process_one() {
 }
 
 void StrictTransmitter::report(Descriptor& descriptor) {
-  if (reported_head_ != nullptr) {
-    __atomic_store_n(reported_head_, (head_ + 1) & (size_ - 1), __ATOMIC_RELEASE);
-  } else {
-    // A write-back may overwrite everything but DD.
-    noise_ = noise_ * 6364136223846793005u + 1442695040888963407u;
-    __atomic_store_n(&descriptor.lo, noise_, __ATOMIC_RELAXED);
-    __atomic_store_n(&descriptor.hi, noise_ | tx::kDone, __ATOMIC_RELEASE);
-  }
+  // A write-back may overwrite everything but DD.
+  noise_ = noise_ * 6364136223846793005u + 1442695040888963407u;
+  __atomic_store_n(&descriptor.lo, noise_, __ATOMIC_RELAXED);
+  __atomic_store_n(&descriptor.hi, noise_ | tx::kDone, __ATOMIC_RELEASE);
 }
 
 void StrictTransmitter::append(const Descriptor& queued) {

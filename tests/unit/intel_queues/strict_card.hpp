@@ -94,9 +94,8 @@ class StrictReceiver {
 /// The transmit half of that card. Sends in order, and reports only descriptors with RS.
 class StrictTransmitter {
  public:
-  StrictTransmitter(CardMemory& memory, TailRegister& tail, std::uint64_t ring_iova, std::uint32_t size,
-                    std::uint64_t* head = nullptr)
-      : memory_(memory), tail_(tail), ring_iova_(ring_iova), size_(size), reported_head_(head), as_queued_(size) {}
+  StrictTransmitter(CardMemory& memory, TailRegister& tail, std::uint64_t ring_iova, std::uint32_t size)
+      : memory_(memory), tail_(tail), ring_iova_(ring_iova), size_(size), as_queued_(size) {}
 
   void start();
   void stop();
@@ -145,7 +144,6 @@ class StrictTransmitter {
   std::uint32_t size_;
   std::uint64_t required_ = hw::intel::tx::kData;  // in each data descriptor
   std::uint64_t also_allowed_ = 0;
-  std::uint64_t* reported_head_;  // nullptr: done bits report frames
   std::uint32_t head_ = 0;
   std::uint32_t tail_seen_ = 0;
   std::uint32_t pending_ = 0;

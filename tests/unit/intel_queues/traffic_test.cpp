@@ -86,16 +86,6 @@ TEST_P(TrafficTest, MemoryInTwoSegments) {
   }
 }
 
-TEST_P(TrafficTest, SentFramesAreReportedByTheHead) {
-  for (std::uint32_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
-    TrafficOptions headed = options(500 + seed);
-    headed.fixture.tx_head = true;
-    headed.hostile = seed % 2 == 0;
-    headed.stops = seed % 3 == 0;
-    run(headed);
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(, TrafficTest,
                          testing::Combine(testing::Values(8u, 16u, 32u, 64u, 128u, 512u, 4096u), testing::Bool()),
                          [](const auto& param) {

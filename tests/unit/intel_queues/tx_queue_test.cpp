@@ -113,35 +113,6 @@ TEST_F(TxQueueTest, CleanupReclaimsExactlyWhatIsDone) {
   expect_all_freed();
 }
 
-TEST_F(TxQueueTest, TheHeadTellsWhatIsSent) {
-  use({.tx_head = true});
-  std::uint64_t& head = *fixture_->tx_head();
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(direct()));
-  EXPECT_EQ(fixture_->tx.descriptor_status(59), TxDescriptorStatus::pending);
-  fixture_->transmitter->process(3);
-  EXPECT_EQ(head, 3u);
-  EXPECT_EQ(fixture_->tx.descriptor_status(61), TxDescriptorStatus::sent);
-  EXPECT_EQ(fixture_->tx.descriptor_status(62), TxDescriptorStatus::pending);
-  process_all();
-  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 5u);
-  expect_all_freed();
-}
-
-// A head that no slot in flight can have caused frees nothing.
-TEST_F(TxQueueTest, AHeadElsewhereIsNotBelieved) {
-  use({.tx_head = true});
-  for (int i = 0; i < 40; ++i) ASSERT_TRUE(send(direct()));
-  for (const std::uint64_t wrong :
-       {std::uint64_t{41}, std::uint64_t{63}, std::uint64_t{64}, ~std::uint64_t{0}, std::uint64_t{1} << 32 | 40}) {
-    *fixture_->tx_head() = wrong;
-    EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 0u) << wrong;
-    EXPECT_EQ(fixture_->tx.descriptor_status(63), TxDescriptorStatus::pending) << wrong;
-  }
-  process_all();
-  EXPECT_EQ(fixture_->tx.tx_done_cleanup(), 40u);
-  expect_all_freed();
-}
-
 TEST_F(TxQueueTest, NothingIsTakenFromAnEmptyBurst) {
   use({});
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(direct()));

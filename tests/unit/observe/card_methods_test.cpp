@@ -122,7 +122,6 @@ TEST(TelemetryCard, ResizesRingsOfARunningPort) {
 TEST(TelemetryCard, ResizedQueuesKeepTheirConfiguration) {
   CardFixtureOptions card;
   card.port.rx.copy_break = 256;
-  card.port.tx.head_write_back = true;
   TelemetryFixture fixture({}, card);
   TestClient client = fixture.client();
   EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 128}, {"transmit", 128}})), "");
@@ -130,7 +129,6 @@ TEST(TelemetryCard, ResizedQueuesKeepTheirConfiguration) {
   EXPECT_EQ(config.rx[0].ring, 128U);
   EXPECT_EQ(config.rx[0].copy_break, 256U);
   EXPECT_EQ(config.tx[0].ring, 128U);
-  EXPECT_TRUE(config.tx[0].head_write_back);
   EXPECT_FALSE(fixture.port.resize_rx(1, 128));
   EXPECT_FALSE(fixture.port.resize_tx(1, 128));
 }

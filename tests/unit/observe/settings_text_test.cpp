@@ -55,12 +55,12 @@ auto members_of(const MempoolOptions& value) {
   return std::tie(count, room, headroom, align, node, name);
 }
 auto members_of(const ValidatedRxQueue& value) {
-  const auto& [ring, bytes, pool, cache, copies, copy_pool, header_pool, header, replicates, drops, thresholds] = value;
-  return std::tie(ring, bytes, pool, copies, copy_pool, header_pool, header, replicates, drops, thresholds);
+  const auto& [ring, bytes, pool, cache, copies, copy_pool, header_pool, header, drops, thresholds] = value;
+  return std::tie(ring, bytes, pool, copies, copy_pool, header_pool, header, drops, thresholds);
 }
 auto members_of(const ValidatedTxQueue& value) {
-  const auto& [ring, cache, thresholds, head_write_back] = value;
-  return std::tie(ring, thresholds, head_write_back);
+  const auto& [ring, cache, thresholds] = value;
+  return std::tie(ring, thresholds);
 }
 auto members_of(const ValidatedConfig& value) {
   const auto& [rx, tx, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, own_pool, made_pool] = value;
@@ -137,11 +137,10 @@ Settings all_changed(const Mempool& pool) {
                              .copy_pool = pool.core(),
                              .header_pool = pool.core(),
                              .header_bytes = 128,
-                             .replicate_headers = true,
                              .drops = true,
                              .thresholds = QueueThresholds{8, 4, 1}},
                             {.ring = 128}},
-                     .tx = {{.ring = 32, .thresholds = QueueThresholds{1, 2, 3}, .head_write_back = true}},
+                     .tx = {{.ring = 32, .thresholds = QueueThresholds{1, 2, 3}}},
                      .keep_fcs = true,
                      .keep_bad_frames = true,
                      .count_bytes = true,

@@ -38,16 +38,12 @@ inline constexpr auto kTxThresholds = reg::TXDCTL::PTHRESH(8) | reg::TXDCTL::HTH
 struct RxQueueFormat {
   std::uint32_t buffer_bytes = 2048;  ///< a multiple of reg::kRxBufferUnit
   std::uint32_t header_bytes = 0;     ///< of the headers' buffers, a multiple of reg::kRxHeaderUnit; 0: not split
-  bool replicate = false;             ///< headers are copied, not split
   bool drop = false;                  ///< drop frames without a descriptor, so that they do not block other queues
   reg::RXDCTL::Setting thresholds = kRxThresholds;
 };
 
 [[nodiscard]] inline RxQueueFormat rx_format(const ValidatedRxQueue& queue) {
-  RxQueueFormat format{.buffer_bytes = queue.buffer_bytes,
-                       .header_bytes = queue.header_bytes,
-                       .replicate = queue.replicate_headers,
-                       .drop = queue.drops};
+  RxQueueFormat format{.buffer_bytes = queue.buffer_bytes, .header_bytes = queue.header_bytes, .drop = queue.drops};
   if (const auto& wish = queue.thresholds) {
     format.thresholds = reg::RXDCTL::PTHRESH(wish->prefetch) | reg::RXDCTL::HTHRESH(wish->host) |
                         reg::RXDCTL::WTHRESH(wish->write_back);
@@ -78,12 +74,11 @@ template <class Registers>
   return checked;
 }
 
-// [I-HDRSPLIT] [I-HDRCOPY] 82575 manual, table 33.
+// [I-HDRSPLIT] 82575 manual, table 33.
 [[nodiscard]] inline reg::SRRCTL::Setting descriptor_format(const RxQueueFormat& wanted) {
   const auto sizes = reg::SRRCTL::BSIZEPACKET(wanted.buffer_bytes / reg::kRxBufferUnit);
   if (wanted.header_bytes == 0) return reg::SRRCTL::ONE_BUFFER | sizes;
-  const reg::SRRCTL::Setting type = wanted.replicate ? reg::SRRCTL::REPLICATE : reg::SRRCTL::SPLIT;
-  return type | sizes | reg::SRRCTL::BSIZEHEADER(wanted.header_bytes / reg::kRxHeaderUnit);
+  return reg::SRRCTL::SPLIT | sizes | reg::SRRCTL::BSIZEHEADER(wanted.header_bytes / reg::kRxHeaderUnit);
 }
 
 // [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: disable, base, length, head and tail 0, then
@@ -118,23 +113,6 @@ template <class Registers>
   return checked;
 }
 
-// [I-HEADWB] The address of the head is where the card writes, so it is read back, too.
-template <class Registers>
-[[nodiscard]] Result<void> program_head(const Card<Registers>& card, std::uint32_t queue, const Ring& ring) {
-  if (ring.head == nullptr) {  // DD bits in the descriptors report sent frames
-    write_register<reg::TDWBAL>(card, card.first_queue + queue, {});
-    return {};
-  }
-  const auto low = static_cast<std::uint32_t>(ring.head_iova) | reg::TDWBAL::HEAD_WB_EN.bits();
-  write_register<reg::TDWBAH>(card, card.first_queue + queue,
-                              reg::TDWBAH::Value(static_cast<std::uint32_t>(ring.head_iova >> 32)));
-  write_register<reg::TDWBAL>(card, card.first_queue + queue, reg::TDWBAL::Value(low));
-  auto checked = check_written<reg::TDWBAL>(card, "TDWBAL", card.first_queue + queue, low);
-  if (!checked) return checked;
-  return check_written<reg::TDWBAH>(card, "TDWBAH", card.first_queue + queue,
-                                    static_cast<std::uint32_t>(ring.head_iova >> 32));
-}
-
 // Linux, igb_main.c, igb_configure_tx_ring: disable, length, base, head and tail 0.
 /// Programs a transmit queue and enables it. Errors: device_removed, device_fault.
 template <class Registers>
@@ -145,7 +123,7 @@ template <class Registers>
   write_register<reg::TDBAL>(card, card.first_queue + queue, reg::TDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
   write_register<reg::TDBAH>(card, card.first_queue + queue,
                              reg::TDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
-  if (auto headed = program_head(card, queue, ring); !headed) return headed;
+  write_register<reg::TDWBAL>(card, card.first_queue + queue, {});  // done bits in the descriptors report sent frames
   write_register<reg::TDH>(card, card.first_queue + queue, {});
   write_register<reg::TDT>(card, card.first_queue + queue, {});
   if (auto checked = check_tx_ring(card, queue, ring); !checked) return checked;

@@ -139,20 +139,26 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
                 fmt::format("{}: no forward path to {}, which has another driver", in.info().name, out.info().name),
                 "forward with rx_burst and tx_burst, which works between all ports");
   }
-  const auto check = [](const PortDriver& port, const char* kind, std::uint16_t index, const auto* queue) {
-    const auto refused = [&](const char* why, const char* remedy) -> Result<void> {
-      return refuse(port.info().name, fmt::format("forward_path: {} queue {} {}", kind, index, why), remedy);
-    };
-    if (queue == nullptr) return refused("does not exist", "configure more queues, or use a lower queue index");
-    if (queue->is_lent()) return refused("already has a path", "destroy that path first, or use another queue");
-    if (queue->is_observed()) return refused("has an observer", "detach it first: it would see no frames of the path");
-    const char* const setting = queue->needs_polling();
-    if (setting == nullptr) return Result<void>();
-    return refused(setting, "configure the queue without it: a forward path only exchanges buffers between rings");
+  const auto refused = [](const PortDriver& port, const char* kind, std::uint16_t index, const char* why,
+                          const char* remedy) -> Result<void> {
+    return refuse(port.info().name, fmt::format("forward_path: {} queue {} {}", kind, index, why), remedy);
+  };
+  const auto check = [&](const PortDriver& port, const char* kind, std::uint16_t index, const auto* queue) {
+    if (queue == nullptr)
+      return refused(port, kind, index, "does not exist", "configure more queues, or use a lower queue index");
+    if (queue->is_lent())
+      return refused(port, kind, index, "already has a path", "destroy that path first, or use another queue");
+    if (queue->is_observed())
+      return refused(port, kind, index, "has an observer", "detach it first: it would see no frames of the path");
+    return Result<void>();
   };
   RxQueue* const rx = in.queues()->rx(rx_queue);
   TxQueue* const tx = to->queues()->tx(tx_queue);
   if (auto joins = check(in, "receive", rx_queue, rx); !joins) return pass_on(std::move(joins));
+  if (const char* const setting = rx->needs_polling(); setting != nullptr) {
+    return pass_on(refused(in, "receive", rx_queue, setting,
+                           "configure the queue without it: a forward path only exchanges buffers between rings"));
+  }
   if (auto joins = check(out, "transmit", tx_queue, tx); !joins) return pass_on(std::move(joins));
   return std::make_unique<ForwardQueue>(in.queues(), *rx, to->queues(), *tx);
 }

@@ -37,7 +37,6 @@ PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::ui
   limits.max_tx_rate = card.fastest_link;
   limits.link_modes = kPhyModes;
   limits.clock = clock_limits(card.clock);
-  limits.replicate_headers = card.features.copies_headers;
   PortInfo info = intel::describe_port(device, "igb", card.name, card.features, index, limits);
   info.missed_count = card.features.counts_all_missed ? MissedCount::exact : MissedCount::lower_bound;
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;

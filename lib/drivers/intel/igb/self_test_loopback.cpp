@@ -35,7 +35,7 @@ class LoopbackFrames {
   [[nodiscard]] static Result<LoopbackFrames> create(const Card& card) {
     LoopbackFrames frames;
     for (intel::RingMemory::Single* ring : {&frames.rx_, &frames.tx_}) {
-      auto made = intel::RingMemory::allocate_one(*card.context, kTestRing, false, card.device->numa_node(), card.name);
+      auto made = intel::RingMemory::allocate_one(*card.context, kTestRing, card.device->numa_node(), card.name);
       if (!made) return pass_on(std::move(made));
       *ring = *std::move(made);
     }

@@ -59,7 +59,6 @@ PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
           .copy_break = true,
           .header_unit = hw::intel::kRxHeaderUnit,
           .max_header = hw::intel::kRxHeaderUnit * hw::intel::kRxHeaderUnitsMax,
-          .head_write_back = true,
           .drop_enable = DropChoice::any,
           .max_thresholds = QueueThresholds{.prefetch = 31, .host = 31, .write_back = 1}};
 }

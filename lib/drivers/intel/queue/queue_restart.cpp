@@ -33,8 +33,7 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
         "destroy the forward path first");
   }
   const std::uint32_t size = rx ? next.rx[queue.index].ring : next.tx[queue.index].ring;
-  const bool with_head = !rx && next.tx[queue.index].head_write_back;
-  auto ring = RingMemory::allocate_one(*context(), size, with_head, info().numa_node, info().name);
+  auto ring = RingMemory::allocate_one(*context(), size, info().numa_node, info().name);
   if (!ring) return pass_on(std::move(ring));
   PreparedQueue prepared{.ring = *std::move(ring)};
   if (rx) {

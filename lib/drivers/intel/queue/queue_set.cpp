@@ -25,8 +25,7 @@ RxCopying copying(const ValidatedRxQueue& queue) {
 RxSplitting splitting(const ValidatedRxQueue& queue) {
   if (queue.header_pool == nullptr) return {};
   return {.cache = std::make_shared<MempoolCacheCore>(queue.header_pool, kMinCache),
-          .header_bytes = queue.header_bytes,
-          .replicates = queue.replicate_headers};
+          .header_bytes = queue.header_bytes};
 }
 
 }  // namespace
@@ -52,7 +51,6 @@ TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Validated
                                 const Ring& ring, const std::shared_ptr<const ContextState>& context) const {
   return {.ring = ring.descriptors,
           .size = ring.size,
-          .head = ring.head,
           .max_frame = max_frame_,
           .segments_tunnels = segments_tunnels_,
           .offloads = offloads_,

@@ -15,9 +15,6 @@ namespace {
 
 using hw::intel::Descriptor;
 
-/// A cache line of its own for each head, so that two queues' threads do not share one.
-constexpr std::size_t kHeadBytes = 64;
-
 /// Places one ring after the other in the segments of a DmaMemory.
 class RingPlacer {
  public:
@@ -30,14 +27,6 @@ class RingPlacer {
     if (!at) return false;
     into = {.descriptors = reinterpret_cast<Descriptor*>(at->address), .iova = at->iova, .size = size};
     std::uninitialized_value_construct_n(into.descriptors, size);
-    return true;
-  }
-  /// Places the word for head write-back. Call it after all rings have been placed, since these need more room.
-  [[nodiscard]] bool place_head(Ring& into) {
-    const auto at = take(kHeadBytes);
-    if (!at) return false;
-    into.head = new (at->address) std::uint64_t(0);
-    into.head_iova = at->iova;
     return true;
   }
 
@@ -71,14 +60,10 @@ Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedCo
                                         std::string_view port) {
   std::size_t descriptors = 0;
   for (const ValidatedRxQueue& queue : config.rx) descriptors += queue.ring;
-  std::size_t heads = 0;
-  for (const ValidatedTxQueue& queue : config.tx) {
-    descriptors += queue.ring;
-    heads += queue.head_write_back ? 1 : 0;
-  }
+  for (const ValidatedTxQueue& queue : config.tx) descriptors += queue.ring;
   const std::string purpose = fmt::format("rings of {}", port);
-  auto memory = context.allocate(
-      {.size = descriptors * sizeof(Descriptor) + heads * kHeadBytes, .numa_node = numa_node, .purpose = purpose});
+  auto memory =
+      context.allocate({.size = descriptors * sizeof(Descriptor), .numa_node = numa_node, .purpose = purpose});
   if (!memory) return pass_on(std::move(memory));
 
   RingMemory rings;
@@ -96,23 +81,20 @@ Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedCo
   for (std::uint32_t size = hw::intel::kRingMax; fits && size >= hw::intel::kRingMin; size /= 2) {
     fits = place_all(config.rx, size, rings.rx_) && place_all(config.tx, size, rings.tx_);
   }
-  for (std::size_t i = 0; fits && i < config.tx.size(); ++i) {
-    if (config.tx[i].head_write_back) fits = placer.place_head(rings.tx_[i]);
-  }
   if (!fits) return does_not_fit(port);
   rings.rx_exchanged_.resize(config.rx.size());
   rings.tx_exchanged_.resize(config.tx.size());
   return rings;
 }
 
-Result<RingMemory::Single> RingMemory::allocate_one(ContextState& context, std::uint32_t size, bool with_head,
-                                                    int numa_node, std::string_view port) {
-  const std::size_t bytes = size * sizeof(Descriptor) + (with_head ? kHeadBytes : 0);
+Result<RingMemory::Single> RingMemory::allocate_one(ContextState& context, std::uint32_t size, int numa_node,
+                                                    std::string_view port) {
+  const std::size_t bytes = size * sizeof(Descriptor);
   auto memory = context.allocate({.size = bytes, .numa_node = numa_node, .purpose = fmt::format("ring of {}", port)});
   if (!memory) return pass_on(std::move(memory));
   Single single{.memory = *std::move(memory), .ring = {}};
   RingPlacer placer(single.memory);
-  if (!placer.place(size, single.ring) || (with_head && !placer.place_head(single.ring))) return does_not_fit(port);
+  if (!placer.place(size, single.ring)) return does_not_fit(port);
   return single;
 }
 

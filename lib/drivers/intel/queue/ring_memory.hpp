@@ -17,9 +17,7 @@ namespace pollux::drivers::intel {
 struct Ring {
   hw::intel::Descriptor* descriptors = nullptr;
   std::uint64_t iova = 0;
-  std::uint32_t size = 0;         ///< descriptors
-  std::uint64_t* head = nullptr;  ///< the card writes its position to the low half; nullptr: it writes done bits
-  std::uint64_t head_iova = 0;
+  std::uint32_t size = 0;  ///< descriptors
 
   [[nodiscard]] std::uint32_t bytes() const noexcept {
     return size * static_cast<std::uint32_t>(sizeof(hw::intel::Descriptor));
@@ -39,9 +37,9 @@ class RingMemory {
     DmaMemory memory;
     Ring ring;
   };
-  /// `with_head`: the ring of a transmit queue with head write-back. Errors: as `allocate`.
-  [[nodiscard]] static Result<Single> allocate_one(ContextState& context, std::uint32_t size, bool with_head,
-                                                   int numa_node, std::string_view port);
+  /// Errors: as `allocate`.
+  [[nodiscard]] static Result<Single> allocate_one(ContextState& context, std::uint32_t size, int numa_node,
+                                                   std::string_view port);
   /// Frees the memory of a ring that an earlier call put here; memory from `allocate` stays allocated.
   void exchange(QueueId queue, Single ring) noexcept;
 

@@ -151,7 +151,7 @@ void RxQueue::open_gate() noexcept {
 }
 
 RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
-  if (splits_frames()) return splitting.replicates ? &rx_burst_copying_headers : &rx_burst_splitting;
+  if (splits_frames()) return &rx_burst_splitting;
   const bool remote = tail.is_remote();
   const bool one_delta = pool()->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.

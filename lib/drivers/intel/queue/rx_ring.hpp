@@ -24,7 +24,6 @@ struct RxCopying {
 struct RxSplitting {
   std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of the headers' mbufs; null: frames are not split
   std::uint32_t header_bytes = 0;                     ///< that the card may write into one, SRRCTL.BSIZEHEADER
-  bool replicates = false;  ///< the headers are copies: the card also leaves them in the frame
 };
 
 /// The parameters of the receive fast path: which frames take it, and how their mbufs are filled in. The hot loop keeps
@@ -109,8 +108,6 @@ struct alignas(64) RxRing : pollux::RxQueue {
 std::uint32_t rx_slow(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept;
 /// A burst of a queue whose card splits frames (RxQueueConfig::header_pool): one descriptor at a time, as `rx_slow`.
 std::uint32_t rx_burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
-/// The same if the card copies the headers (RxQueueConfig::replicate_headers).
-std::uint32_t rx_burst_copying_headers(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 /// A burst whose short frames are copied (RxQueueConfig::copy_break).
 std::uint32_t rx_burst_copying(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 

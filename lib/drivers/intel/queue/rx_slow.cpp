@@ -17,8 +17,8 @@ constexpr std::uint64_t kNotDone = 0;
 /// one.
 constexpr std::uint32_t kMaxEmptyWritebackPolls = 1000;
 
-/// Where the headers of a frame are: in the frame alone, in a buffer of their own, or in both.
-enum class RxHeaders : std::uint8_t { in_frame, split, copied };
+/// Where the headers of a frame are: in the frame, or in a buffer of their own.
+enum class RxHeaders : std::uint8_t { in_frame, split };
 
 /// The result of one descriptor.
 enum class RxOutcome : std::uint8_t { not_done, consumed, frame };
@@ -75,13 +75,11 @@ POLLUX_ALWAYS_INLINE bool replace(RxRing& ring, std::uint32_t slot) noexcept {
 
 // [I-HDRSPLIT] The bytes in the header buffer, as the first descriptor of a frame reports them; 0 if the frame was not
 // split. Of a header longer than `limit`, its buffer, the card reports the length alone and an overflow with the end of
-// the frame. Without the overflow it lies, unless the frame has the headers, too ([I-HDRCOPY]).
-template <RxHeaders Where>
+// the frame. Without the overflow it lies.
 POLLUX_ALWAYS_INLINE std::uint32_t header_length(std::uint64_t low, std::uint64_t status,
                                                  std::uint32_t limit) noexcept {
   if ((low & rx::kSplitHeader) == 0 || (status & rx::kHeaderOverflow) != 0) return 0;
   const std::uint32_t length = rx::header_length(low);
-  if constexpr (Where == RxHeaders::copied) return length > limit ? 0 : length;
   return length > limit && (status & rx::kEndOfPacket) == 0 ? 0 : length;
 }
 
@@ -94,9 +92,7 @@ POLLUX_ALWAYS_INLINE bool is_empty(const RxRing& ring, std::uint32_t slot, std::
     const std::uint64_t low = __atomic_load_n(&ring.descriptors[slot].lo, __ATOMIC_RELAXED);
     const hw::intel::Descriptor armed = armed_for_split(ring, slot);
     if (low == armed.lo && status >> rx::kLengthShift == armed.hi >> rx::kLengthShift) return true;
-    if constexpr (Where == RxHeaders::split) {
-      if (header_length<Where>(low, status, ring.splitting.header_bytes) != 0) return false;
-    }
+    if (header_length(low, status, ring.splitting.header_bytes) != 0) return false;
   }
   return rx::length(status) == 0;
 }
@@ -109,13 +105,10 @@ POLLUX_ALWAYS_INLINE bool lies(const RxRing& ring, std::uint32_t slot, std::uint
   if constexpr (Where != RxHeaders::in_frame) {
     const hw::intel::Descriptor armed = armed_for_split(ring, slot);
     if (low == armed.lo && status >> rx::kLengthShift == armed.hi >> rx::kLengthShift) return true;
-  }
-  if constexpr (Where == RxHeaders::split) {
     if (header > ring.splitting.header_bytes) return true;
     // Only a frame that ends with its header has no payload.
     if (header != 0 && length == 0) return (status & rx::kEndOfPacket) == 0;
   }
-  if (Where == RxHeaders::copied && header > length) return true;
   return length == 0 || length > ring.max_length;
 }
 
@@ -187,13 +180,11 @@ POLLUX_COLD std::uint64_t recheck_empty_write_back(RxRing& ring, std::uint32_t s
 }
 
 // Takes a frame whose header is in a buffer of its own, or its first part. A frame of headers alone leaves the other
-// buffer in its slot. Copied headers are in the other buffer, too, and become its headroom.
-template <RxHeaders Where>
+// buffer in its slot.
 POLLUX_ALWAYS_INLINE RxOutcome take_split(RxRing& ring, std::uint64_t low, std::uint64_t status, std::uint32_t header,
                                           Mbuf*& out) noexcept {
   const std::uint32_t slot = ring.next;
-  const std::uint32_t skipped = Where == RxHeaders::copied ? header : 0;
-  const std::uint32_t length = rx::length(status) - skipped;
+  const std::uint32_t length = rx::length(status);
   MempoolCacheCore& headers = *ring.splitting.cache;
   if (!has_fresh(headers) || (length != 0 && !has_fresh(*ring.cache_))) {
     return reject(ring, ring.drops_.pool_empty, status);
@@ -210,8 +201,7 @@ POLLUX_ALWAYS_INLINE RxOutcome take_split(RxRing& ring, std::uint64_t low, std::
   if (length == 0) return extend_chain(ring, head, low, status, out);
   MbufAccess::rx_low(payload) = low;
   MbufAccess::rx_high(payload) = status;
-  MbufAccess::set_word(
-      payload, ring.fast_path.one_byte_word + (length - 1) + (std::uint64_t{skipped} << MbufAccess::kOffsetShift));
+  MbufAccess::set_word(payload, ring.fast_path.one_byte_word + (length - 1));
   MbufAccess::stamp(payload, kRing);
   static_cast<void>(extend_chain(ring, head, low, status & ~rx::kEndOfPacket, out));
   return extend_chain(ring, payload, low, status, out);
@@ -239,7 +229,7 @@ POLLUX_ALWAYS_INLINE RxOutcome take_slow(RxRing& ring, Mbuf*& out) noexcept {
     return reject(ring, already_counted, status);
   }
   const std::uint32_t header = Where != RxHeaders::in_frame && ring.chain_head == nullptr
-                                   ? header_length<Where>(low, status, ring.splitting.header_bytes)
+                                   ? header_length(low, status, ring.splitting.header_bytes)
                                    : 0;
   if (lies<Where>(ring, slot, low, status, header)) [[unlikely]] {
     count_if_bad();
@@ -252,7 +242,7 @@ POLLUX_ALWAYS_INLINE RxOutcome take_slow(RxRing& ring, Mbuf*& out) noexcept {
   if (ring.chain_head != nullptr && MbufAccess::segment_count(*ring.chain_head) == RxRing::kMaxSegments) {
     return reject(ring, ring.drops_.too_many_segments, status);
   }
-  if (header != 0) return take_split<Where>(ring, low, status, header, out);
+  if (header != 0) return take_split(ring, low, status, header, out);
   Mbuf& segment = *ring.slots[slot];
   if (!replace<Where>(ring, slot)) return reject(ring, ring.drops_.pool_empty, status);
   MbufAccess::rx_low(segment) = low;
@@ -288,8 +278,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t take_all(RxRing& ring, Mbuf** out, std::uint3
 bool slot_has_frame(const RxRing& ring, std::uint32_t slot) noexcept {
   const std::uint64_t status = ring.descriptors[slot].hi;
   if (!ring.splits_frames()) return !is_empty<RxHeaders::in_frame>(ring, slot, status);
-  return ring.splitting.replicates ? !is_empty<RxHeaders::copied>(ring, slot, status)
-                                   : !is_empty<RxHeaders::split>(ring, slot, status);
+  return !is_empty<RxHeaders::split>(ring, slot, status);
 }
 
 POLLUX_NOINLINE std::uint32_t rx_slow(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept {
@@ -298,10 +287,6 @@ POLLUX_NOINLINE std::uint32_t rx_slow(RxRing& ring, Mbuf** out, std::uint32_t li
 
 std::uint32_t rx_burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   return take_all<RxHeaders::split>(static_cast<RxRing&>(base), out, limit);
-}
-
-std::uint32_t rx_burst_copying_headers(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  return take_all<RxHeaders::copied>(static_cast<RxRing&>(base), out, limit);
 }
 
 }  // namespace pollux::drivers::intel

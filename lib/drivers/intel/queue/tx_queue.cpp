@@ -42,7 +42,6 @@ void TxQueue::replace(TxQueueSetup setup, std::vector<Mbuf*> empty) noexcept {
 void TxQueue::apply(TxQueueSetup setup) noexcept {
   descriptors = setup.ring;
   mask = setup.size - 1;
-  head = setup.head;
   segments_tunnels = setup.segments_tunnels;
   mode_ = setup.mode;
   const std::uint32_t group = std::min(kGroup, setup.size / 4);
@@ -93,7 +92,6 @@ void TxQueue::clear() noexcept {
   clean = RingIndex();
   contexts.clear();
   std::fill_n(descriptors, mask + 1, hw::intel::Descriptor{});
-  if (head != nullptr) *head = 0;
   for (std::uint32_t group = 0; group <= mask >> group_shift; ++group) reset_group(*this, group);
   watch_oldest(*this);
 }
@@ -133,12 +131,7 @@ void TxQueue::open() noexcept {
   }
 }
 
-void TxQueue::open_gate() noexcept {
-  BurstFunction* const function = burst_function();
-  if (head == nullptr) return open_bursts(function);
-  after_head = function;
-  open_bursts(&tx_burst_by_head);
-}
+void TxQueue::open_gate() noexcept { open_bursts(burst_function()); }
 
 TxQueue::BurstFunction* TxQueue::burst_function() const noexcept {
   const bool remote = tail.is_remote();
@@ -197,7 +190,6 @@ std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offse
   if (slots == nullptr || offset > mask) return std::nullopt;
   const std::uint32_t free = mask + 1 - in_flight();
   if (offset < free) return TxDescriptorStatus::free;
-  if (head != nullptr && offset - free < sent_by_head(*this)) return TxDescriptorStatus::sent;
   for (std::uint32_t i = offset - free; i < in_flight(); ++i) {
     if (tx::done(io::load_acquire(descriptors[(clean + i).slot(mask)].hi))) return TxDescriptorStatus::sent;
   }

@@ -18,7 +18,6 @@ namespace pollux::drivers::intel {
 struct TxQueueSetup {
   hw::intel::Descriptor* ring = nullptr;      ///< DMA memory, 128-byte aligned, `size` descriptors
   std::uint32_t size = 0;                     ///< a power of two, 8 to 4,096
-  std::uint64_t* head = nullptr;              ///< as in Ring
   std::uint32_t max_frame = 0;                ///< bytes without FCS
   bool segments_tunnels = false;              ///< OffloadLimits::segments_tunnels
   std::uint32_t offloads = kTxUsualOffloads;  ///< OffloadLimits::tx_flags
@@ -63,8 +62,6 @@ class TxQueue final : public TxRing {
   [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers().empty(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
-  /// As in RxQueue. Nobody writes done bits into the descriptors.
-  [[nodiscard]] const char* needs_polling() const noexcept { return head != nullptr ? "has head_write_back" : nullptr; }
   /// Puts a spare buffer into every slot of a lent queue; the borrower exchanges it for a received one. Does nothing
   /// for other queues. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();

@@ -75,9 +75,7 @@ struct alignas(64) TxRing : pollux::TxQueue {
   std::array<std::uint8_t, kMaxGroups> contents{};
 
   // The slow path's.
-  TxContexts contexts;                // those that the card has
-  std::uint64_t* head = nullptr;      // see tx_head.cpp
-  BurstFunction* after_head = &idle;  // the burst function behind tx_burst_by_head
+  TxContexts contexts;  // those that the card has
   bool card_inserts_tags = false;
   bool segments_tunnels = false;
   bool has_spares = false;  // every slot has a buffer, in flight or not
@@ -151,16 +149,6 @@ std::uint32_t tx_send_requests(TxRing& ring, Mbuf* const* frames, std::uint32_t 
 void remember_request(TxRing& ring, Mbuf& frame, const TxCommand& command) noexcept;
 /// Completes `repeat`, for a request for segmentation, if its packets are long enough.
 void remember_segments(Mbuf& frame, const TxCommand& command, TxRepeat& repeat) noexcept;
-
-// tx_head.cpp
-
-/// One burst of a queue with head write-back.
-std::uint32_t tx_burst_by_head(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
-/// Sets the done bits that the card would write without head write-back, up to the head that it wrote.
-void mark_sent(TxRing& ring) noexcept;
-/// The slots in front of the head that the card wrote, from the oldest one in flight. 0 if the head is none of a slot
-/// in flight.
-[[nodiscard]] std::uint32_t sent_by_head(const TxRing& ring) noexcept;
 
 /// The burst functions for mapped and for remote registers, by instruction set. The SIMD ones need a ring of at least
 /// four groups, and a processor that has the instructions.

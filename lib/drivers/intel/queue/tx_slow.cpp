@@ -284,7 +284,6 @@ POLLUX_COLD std::uint32_t tx_idle(TxRing& ring, Mbuf* const* mbufs) noexcept {
 }
 
 POLLUX_COLD std::uint32_t tx_reclaim(TxRing& ring) noexcept {
-  if (ring.head != nullptr) mark_sent(ring);
   const RingIndex before = ring.clean;
   const bool all_done =
       ring.next != ring.clean && tx::done(io::load_acquire(ring.descriptors[(ring.next - 1).slot(ring.mask)].hi));
