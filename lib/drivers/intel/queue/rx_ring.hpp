@@ -70,7 +70,7 @@ struct alignas(64) RxRing : pollux::RxQueue {
   using pollux::RxQueue::drops_;
   using pollux::RxQueue::packets_;
 
-  /// Whether headers get mbufs of their own, split or copied.
+  /// Whether headers get mbufs of their own.
   [[nodiscard]] bool splits_frames() const noexcept { return splitting.cache != nullptr; }
 
   // First cache line, with the base's gate and cache: all that an empty poll reads.

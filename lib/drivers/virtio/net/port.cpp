@@ -204,7 +204,7 @@ Result<void> Port::enable_one(QueueId queue) {
   const bool rx = queue.receives();
   const std::uint16_t index = rx ? hw::virtio::rx_queue_index(queue.index) : hw::virtio::tx_queue_index(queue.index);
   const std::uint32_t vector = rx && vectors_ != 0 ? vector_of(queue.index) : hw::virtio::kNoVector;
-  auto notifier = enable_queue(card_, index, rx ? rx_[queue.index].memory() : tx_[queue.index].memory(), vector);
+  auto notifier = enable_queue(card_, index, rx ? rx_[queue.index].memory : tx_[queue.index].memory, vector);
   if (!notifier) return pass_on(std::move(notifier));
   if (rx) {
     rx_[queue.index].use_notifier(*notifier);

@@ -106,24 +106,26 @@ POLLUX_ALWAYS_INLINE const std::uint8_t* take_frame(const RxFastPath& fast_path,
 
 }  // namespace
 
+// What is inlined from here on has external linkage: otherwise GCC 12 saves more registers in bursts.
+
 template <class Ring>
-POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t rx_take_fast(RxVirtqueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;
-  const std::uint32_t position = queue.next_;
-  const std::uint32_t first = position & queue.mask_;
-  const Ring& ring = ring_of<Ring>(queue);
+  const std::uint32_t position = queue.next;
+  const std::uint32_t first = position & queue.mask;
+  const Ring& ring = queue.ring<Ring>();
   MempoolCacheCore& cache = *queue.cache_;
-  std::uint32_t run = std::min({limit, queue.mask_ + 1 - first, kMaxRun, ready_for_run(ring, position)});
+  std::uint32_t run = std::min({limit, queue.mask + 1 - first, kMaxRun, ready_for_run(ring, position)});
   if (run == 0) return 0;
   if (cache.count() < run) [[unlikely]] {
     cache.refill(run);
     run = std::min(run, cache.count());
   }
   // A copy stays in registers: no store to an mbuf can alias it.
-  const RxFastPath fast_path = queue.fast_path_;
+  const RxFastPath fast_path = queue.fast_path;
   RunOf<Ring> slots(ring, position, fast_path);
   const std::uint64_t max_excess = std::min(queue.filter().longest() - kEthernetHeaderBytes, fast_path.max_excess);
-  Mbuf** const held = queue.slots_ + first;
+  Mbuf** const held = queue.slots + first;
   Mbuf* const* const fresh = cache.objects();
   std::uint64_t bytes = 0;
   std::uint32_t multicasts = 0;
@@ -143,70 +145,72 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::take_fast(RxQueue& queue, Mbuf** o
     bytes += excess;
   }
   cache.set_first(cache.first + i);
-  queue.next_ = position + i;
+  queue.next = position + i;
   const std::uint64_t others = i - multicasts;
   queue.count_arrivals(others, bytes + others * (fast_path.shortest - fast_path.header_bytes));
   return i;
 }
 
-// No loop and no copied constants.
+/// Shows the device the buffers that have been posted from position `first` of the used entries on.
 template <class Ring>
-POLLUX_ALWAYS_INLINE bool RxHotPath::burst_one(RxQueue& queue, Mbuf*& out) noexcept {
+POLLUX_ALWAYS_INLINE void publish(RxVirtqueue& queue, std::uint32_t first) noexcept {
+  const Ring& ring = queue.ring<Ring>();
+  const std::uint32_t size = ring.mask + 1;
+  if constexpr (std::is_same_v<Ring, SplitRing>) queue.published = queue.next + size;
+  ring.publish(first + size, queue.next + size, queue.next, queue.notifier);
+}
+
+/// A burst of one fast-path frame. False, with nothing taken: `rx_burst` has to look. No loop and no copied constants.
+template <class Ring>
+POLLUX_ALWAYS_INLINE bool rx_burst_one(RxVirtqueue& queue, Mbuf*& out) noexcept {
   MempoolCacheCore& cache = *queue.cache_;
-  const Ring& ring = ring_of<Ring>(queue);
-  const std::uint32_t position = queue.next_;
-  if (!queue.fast_ || !queue.filter().promiscuous() || cache.count() == 0 || !may_be_used(ring, position)) return false;
-  const RxFastPath& fast_path = queue.fast_path_;
+  const Ring& ring = queue.ring<Ring>();
+  const std::uint32_t position = queue.next;
+  if (!queue.fast || !queue.filter().promiscuous() || cache.count() == 0 || !may_be_used(ring, position)) return false;
+  const RxFastPath& fast_path = queue.fast_path;
   RunOf<Ring> slots(ring, position, fast_path);
   const std::uint64_t excess = slots.excess(0);
   const std::uint32_t bytes = static_cast<std::uint32_t>(excess) + kEthernetHeaderBytes;
   if (excess > fast_path.max_excess || bytes > queue.filter().longest()) [[unlikely]]
     return false;
   const std::uint8_t* const frame =
-      take_frame(fast_path, slots, 0, excess, queue.slots_[position & ring.mask], *cache.objects(), out);
+      take_frame(fast_path, slots, 0, excess, queue.slots[position & ring.mask], *cache.objects(), out);
   if (frame == nullptr) [[unlikely]]
     return false;
   cache.set_first(cache.first + 1);
-  queue.next_ = position + 1;
+  queue.next = position + 1;
   queue.count_arrival(frame, bytes);
   publish<Ring>(queue, position);
   queue.count_returned(1);
   return true;
 }
 
+/// One burst: runs of fast-path frames, and between them frames that need the slow path.
 template <class Ring>
-POLLUX_ALWAYS_INLINE void RxHotPath::publish(RxQueue& queue, std::uint32_t first) noexcept {
-  const Ring& ring = ring_of<Ring>(queue);
-  const std::uint32_t size = ring.mask + 1;
-  if constexpr (std::is_same_v<Ring, SplitRing>) queue.published_ = queue.next_ + size;
-  ring.publish(first + size, queue.next_ + size, queue.next_, queue.notifier_);
-}
-
-template <class Ring>
-POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  auto& queue = static_cast<RxQueue&>(base);
-  const std::uint32_t first = queue.next_;
+POLLUX_ALWAYS_INLINE std::uint32_t rx_burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<RxVirtqueue&>(base);
+  const std::uint32_t first = queue.next;
   std::uint32_t taken = 0;
   std::uint32_t dropped = 0;  // counts towards the limit, too
   while (taken + dropped < limit) {
-    if (queue.fast_ && queue.filter().promiscuous()) [[likely]] {
-      taken += take_fast<Ring>(queue, out + taken, limit - taken - dropped);
+    if (queue.fast && queue.filter().promiscuous()) [[likely]] {
+      taken += rx_take_fast<Ring>(queue, out + taken, limit - taken - dropped);
       if (taken + dropped == limit) break;
     }
-    if (ring_of<Ring>(queue).ready(queue.next_) == 0 && !queue.batch_end_) break;
-    const Outcome outcome = take_slow<Ring>(queue, out[taken]);
-    if (outcome == Outcome::nothing) break;
-    (outcome == Outcome::frame ? taken : dropped) += 1;
+    if (queue.ring<Ring>().ready(queue.next) == 0 && !queue.batch_end) break;
+    const RxOutcome outcome = rx_take_slow<Ring>(queue, out[taken]);
+    if (outcome == RxOutcome::nothing) break;
+    (outcome == RxOutcome::frame ? taken : dropped) += 1;
   }
-  if (queue.next_ == first) {
+  if (queue.next == first) {
     if constexpr (std::is_same_v<Ring, PackedRing>) {
-      if (queue.packed_ring_.is_of_another_lap(first)) [[unlikely]]
-        end(queue, "an entry of another lap of the ring");
+      if (queue.packed_ring.is_of_another_lap(first)) [[unlikely]]
+        queue.end("an entry of another lap of the ring");
       // A batch (IN_ORDER) whose skipped buffers were not used: the device is behind the driver.
-      if (queue.packed_ring_.is_of_another_lap(first + queue.mask_)) [[unlikely]]
-        end(queue, "an entry for a place that it has used");
+      if (queue.packed_ring.is_of_another_lap(first + queue.mask)) [[unlikely]]
+        queue.end("an entry for a place that it has used");
     }
-    queue.notifier_.flush();
+    queue.notifier.flush();
     return 0;
   }
   publish<Ring>(queue, first);
@@ -217,25 +221,26 @@ POLLUX_ALWAYS_INLINE std::uint32_t RxHotPath::burst(pollux::RxQueue& base, Mbuf*
 namespace {
 
 template <class Ring>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_loop(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return RxHotPath::burst<Ring>(queue, out, limit);
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_loop(pollux::RxQueue& queue, Mbuf** out,
+                                                       std::uint32_t limit) noexcept {
+  return rx_burst<Ring>(queue, out, limit);
 }
 template <class Ring>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t burst_single(pollux::RxQueue& queue, Mbuf** out) noexcept {
-  if (RxHotPath::burst_one<Ring>(static_cast<RxQueue&>(queue), *out)) [[likely]]
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_single(pollux::RxQueue& queue, Mbuf** out) noexcept {
+  if (rx_burst_one<Ring>(static_cast<RxVirtqueue&>(queue), *out)) [[likely]]
     return 1;
-  return burst_loop<Ring>(queue, out, 1);
+  return rx_burst_loop<Ring>(queue, out, 1);
 }
 // Each saves the registers that it needs.
 template <class Ring>
-POLLUX_HOT std::uint32_t burst_any(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return limit == 1 ? burst_single<Ring>(queue, out) : burst_loop<Ring>(queue, out, limit);
+POLLUX_HOT std::uint32_t rx_burst_any(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  return limit == 1 ? rx_burst_single<Ring>(queue, out) : rx_burst_loop<Ring>(queue, out, limit);
 }
 
 }  // namespace
 
 pollux::RxQueue::BurstFunction* rx_burst_for(bool packed) noexcept {
-  return packed ? &burst_any<PackedRing> : &burst_any<SplitRing>;
+  return packed ? &rx_burst_any<PackedRing> : &rx_burst_any<SplitRing>;
 }
 
 }  // namespace pollux::drivers::virtio

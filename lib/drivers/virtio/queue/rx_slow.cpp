@@ -83,163 +83,161 @@ struct Building {
   }
 };
 
+/// A batch of buffers, of which only the last has an entry: the others have been filled (IN_ORDER).
+bool next_of_batch(RxVirtqueue& queue, std::uint32_t id, UsedBuffer& used) noexcept {
+  used = {id, queue.fast_path.room};
+  if (id != queue.batch_end->id) return true;
+  used = *queue.batch_end;
+  queue.batch_end.reset();
+  queue.fast = !queue.hashes;
+  return true;
+}
+
+/// The device has used another buffer than the one that was posted next.
+template <class Ring>
+bool out_of_order(RxVirtqueue& queue, const Ring& ring, UsedBuffer& used) noexcept {
+  const std::uint32_t slot = queue.next & queue.mask;
+  const std::uint32_t its_slot = queue.slot_of[used.id];
+  const std::uint32_t its_position = queue.next + ((its_slot - slot) & queue.mask);
+  // In a packed ring the device sees each entry as soon as it is posted.
+  if (std::is_same_v<Ring, SplitRing> && its_position - queue.next >= queue.published - queue.next)
+    return queue.end("a buffer twice");
+  queue.fast = false;
+  if (ring.options.in_order) {
+    queue.batch_end = used;
+    return next_of_batch(queue, queue.posted[slot], used);
+  }
+  const std::uint32_t expected = queue.posted[slot];
+  queue.posted[its_slot] = expected;
+  queue.slot_of[expected] = its_slot;
+  queue.posted[slot] = used.id;
+  queue.slot_of[used.id] = slot;
+  return true;
+}
+
+/// Reads the used entry at the queue's position. False: there is none, or the device lies.
+template <class Ring>
+bool read_entry(RxVirtqueue& queue, UsedBuffer& used) noexcept {
+  if (queue.fault() != nullptr) return false;
+  const Ring& ring = queue.ring<Ring>();
+  const std::uint32_t slot = queue.next & queue.mask;
+  if (queue.batch_end) return next_of_batch(queue, queue.posted[slot], used);
+  const std::uint32_t ready = ring.ready(queue.next);
+  if (ready == 0) return false;
+  if (ready > queue.mask + 1) return queue.end("more buffers than it had");
+  used = ring.at(queue.next);
+  if (used.id > queue.mask) return queue.end("a buffer that does not exist");
+  return used.id == queue.posted[slot] || out_of_order(queue, ring, used);
+}
+
+/// Takes the buffer of the entry at the queue's position, which is posted again with `fresh`, and moves on.
+template <class Ring>
+Mbuf& exchange(RxVirtqueue& queue, std::uint32_t id, Mbuf& fresh) noexcept {
+  Mbuf& received = *queue.slots[id];
+  queue.slots[id] = &fresh;
+  post(queue.ring<Ring>(), queue.next + queue.mask + 1, id, MbufAccess::iova(fresh) + queue.fast_path.iova_at,
+       queue.fast_path.room);
+  ++queue.next;
+  return received;
+}
+
+Mbuf* take_fresh(MempoolCacheCore& cache) noexcept {
+  if (cache.count() == 0) cache.refill(1);
+  if (cache.count() == 0) return nullptr;
+  Mbuf* const fresh = *cache.objects();
+  cache.set_first(cache.first + 1);
+  return fresh;
+}
+
+/// Adds the buffer at the queue's position to a frame, from byte `skip` on, or posts it again if the frame is
+/// dropped.
+template <class Ring>
+void add(RxVirtqueue& queue, const UsedBuffer& used, std::uint32_t skip, Building& frame) noexcept {
+  const RxFastPath& path = queue.fast_path;
+  const bool fits = used.length > skip && used.length <= path.room;
+  if (!fits) frame.why = &RxDrops::bad_length;
+  if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
+  Mbuf* const fresh = frame.why == nullptr ? take_fresh(*queue.cache_) : nullptr;
+  if (fresh == nullptr) {
+    if (frame.why == nullptr) {
+      frame.why = &RxDrops::pool_empty;
+      queue.cache_->count_failure();
+    }
+    static_cast<void>(exchange<Ring>(queue, used.id, *queue.slots[used.id]));
+    return;
+  }
+  Mbuf& segment = exchange<Ring>(queue, used.id, *fresh);
+  const std::uint64_t length = used.length - skip;
+  const std::uint64_t back = path.header_bytes - skip;
+  MbufAccess::set_word(segment,
+                       path.word - (path.shortest - path.header_bytes) + length - (back << MbufAccess::kOffsetShift));
+  MbufAccess::stamp(segment, kRing);
+  frame.add(segment);
+}
+
+/// Describes the frame, and decides whether it is received. What the header says without a feature that allows it is
+/// a lie: DATA_VALID is then ignored (5.1.6.4.2), and a frame with a request is dropped.
+void describe(RxVirtqueue& queue, VirtioNetHeader header, std::uint32_t hash, std::uint16_t hash_report,
+              Building& building) noexcept {
+  Mbuf& frame = *building.head;
+  const std::uint32_t bytes = building.bytes;
+  if (bytes < kEthernetHeaderBytes) return void(building.why = &RxDrops::too_short);
+  const bool checks = (queue.features & hw::virtio::feature::kGuestCsum) != 0;
+  const bool partial = (header.flags & VirtioNetHeader::kNeedsChecksum) != 0;
+  if (!checks) header.flags &= static_cast<std::uint8_t>(~VirtioNetHeader::kDataValid);
+  if (partial && (!checks || header.checksum_start < kEthernetHeaderBytes ||
+                  std::uint32_t{header.checksum_start} + header.checksum_offset + 2 > bytes))
+    return void(building.why = &RxDrops::bad_offload);
+  std::uint32_t on_wire = bytes;  // those that leave a card must fit, not a frame that is still to be segmented
+  std::optional<TxOffload> request;
+  if (header.segmentation != 0) {
+    request = superframe_request(header, frame.bytes());
+    if (!request || !may_be_unsegmented(queue.features, header.segmentation, frame.bytes()[request->l2] >> 4 == 6))
+      return void(building.why = &RxDrops::bad_offload);
+    on_wire = std::min<std::uint32_t>(bytes, request->l4_offset() + request->l4 + request->segment_size);
+  }
+  if ((building.why = queue.filter().drop_reason(frame.data(), on_wire)) != nullptr) return;
+  if (queue.hashes) {
+    const bool has_hash = hash_report != 0 && hash_report <= hw::virtio::kMaxHashReport;
+    SoftwareRxMetadata{.packet_type = type_of_hash(hash_report),
+                       .rss_hash = has_hash ? std::optional(hash) : std::nullopt,
+                       .l4_checksum = (header.flags & VirtioNetHeader::kDataValid) != 0 ? ChecksumStatus::good
+                                                                                        : ChecksumStatus::unknown}
+        .attach_to(frame);
+  } else {
+    header.attach_to(frame);
+  }
+  if (request) {
+    if (!request_checksums(frame, *request)) building.why = &RxDrops::bad_offload;
+  } else if (partial) {
+    request_checksum(frame, header);
+  }
+}
+
+RxOutcome finish(RxVirtqueue& queue, Building& building, Mbuf*& out) noexcept {
+  static constexpr std::array<std::uint8_t, 6> kNoDestination{};
+  building.finish();
+  const bool readable = building.head != nullptr && building.head->length() >= kNoDestination.size();
+  const std::uint8_t* const destination = readable ? building.head->data() : kNoDestination.data();
+  queue.count_arrival(destination, building.bytes);
+  if (building.why == nullptr) {
+    out = building.head;
+    return RxOutcome::frame;
+  }
+  queue.count_drop(building.why);
+  if (building.head != nullptr) queue.cache_->free(*building.head);
+  return RxOutcome::dropped;
+}
+
 }  // namespace
 
-struct RxSlowPath {
-  /// Reads the used entry at the queue's position. False: there is none, or the device lies.
-  template <class Ring>
-  static bool read_entry(RxQueue& queue, UsedBuffer& used) noexcept {
-    if (queue.fault() != nullptr) return false;
-    const Ring& ring = RxHotPath::ring_of<Ring>(queue);
-    const std::uint32_t slot = queue.next_ & queue.mask_;
-    if (queue.batch_end_) return next_of_batch(queue, queue.posted_[slot], used);
-    const std::uint32_t ready = ring.ready(queue.next_);
-    if (ready == 0) return false;
-    if (ready > queue.mask_ + 1) return RxHotPath::end(queue, "more buffers than it had");
-    used = ring.at(queue.next_);
-    if (used.id > queue.mask_) return RxHotPath::end(queue, "a buffer that does not exist");
-    return used.id == queue.posted_[slot] || out_of_order(queue, ring, used);
-  }
-
-  /// A batch of buffers, of which only the last has an entry: the others have been filled (IN_ORDER).
-  static bool next_of_batch(RxQueue& queue, std::uint32_t id, UsedBuffer& used) noexcept {
-    used = {id, queue.fast_path_.room};
-    if (id != queue.batch_end_->id) return true;
-    used = *queue.batch_end_;
-    queue.batch_end_.reset();
-    queue.fast_ = !queue.hashes_;
-    return true;
-  }
-
-  /// The device has used another buffer than the one that was posted next.
-  template <class Ring>
-  static bool out_of_order(RxQueue& queue, const Ring& ring, UsedBuffer& used) noexcept {
-    const std::uint32_t slot = queue.next_ & queue.mask_;
-    const std::uint32_t its_slot = queue.slot_of_[used.id];
-    const std::uint32_t its_position = queue.next_ + ((its_slot - slot) & queue.mask_);
-    // In a packed ring the device sees each entry as soon as it is posted.
-    if (std::is_same_v<Ring, SplitRing> && its_position - queue.next_ >= queue.published_ - queue.next_)
-      return RxHotPath::end(queue, "a buffer twice");
-    queue.fast_ = false;
-    if (ring.options.in_order) {
-      queue.batch_end_ = used;
-      return next_of_batch(queue, queue.posted_[slot], used);
-    }
-    const std::uint32_t expected = queue.posted_[slot];
-    queue.posted_[its_slot] = expected;
-    queue.slot_of_[expected] = its_slot;
-    queue.posted_[slot] = used.id;
-    queue.slot_of_[used.id] = slot;
-    return true;
-  }
-
-  /// Takes the buffer of the entry at the queue's position, which is posted again with `fresh`, and moves on.
-  template <class Ring>
-  static Mbuf& exchange(RxQueue& queue, std::uint32_t id, Mbuf& fresh) noexcept {
-    Mbuf& received = *queue.slots_[id];
-    queue.slots_[id] = &fresh;
-    post(RxHotPath::ring_of<Ring>(queue), queue.next_ + queue.mask_ + 1, id,
-         MbufAccess::iova(fresh) + queue.fast_path_.iova_at, queue.fast_path_.room);
-    ++queue.next_;
-    return received;
-  }
-
-  static Mbuf* take_fresh(MempoolCacheCore& cache) noexcept {
-    if (cache.count() == 0) cache.refill(1);
-    if (cache.count() == 0) return nullptr;
-    Mbuf* const fresh = *cache.objects();
-    cache.set_first(cache.first + 1);
-    return fresh;
-  }
-
-  /// Adds the buffer at the queue's position to a frame, from byte `skip` on, or posts it again if the frame is
-  /// dropped.
-  template <class Ring>
-  static void add(RxQueue& queue, const UsedBuffer& used, std::uint32_t skip, Building& frame) noexcept {
-    const RxFastPath& path = queue.fast_path_;
-    const bool fits = used.length > skip && used.length <= path.room;
-    if (!fits) frame.why = &RxDrops::bad_length;
-    if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
-    Mbuf* const fresh = frame.why == nullptr ? take_fresh(*queue.cache_) : nullptr;
-    if (fresh == nullptr) {
-      if (frame.why == nullptr) {
-        frame.why = &RxDrops::pool_empty;
-        queue.cache_->count_failure();
-      }
-      static_cast<void>(exchange<Ring>(queue, used.id, *queue.slots_[used.id]));
-      return;
-    }
-    Mbuf& segment = exchange<Ring>(queue, used.id, *fresh);
-    const std::uint64_t length = used.length - skip;
-    const std::uint64_t back = path.header_bytes - skip;
-    MbufAccess::set_word(segment,
-                         path.word - (path.shortest - path.header_bytes) + length - (back << MbufAccess::kOffsetShift));
-    MbufAccess::stamp(segment, kRing);
-    frame.add(segment);
-  }
-
-  /// Describes the frame, and decides whether it is received. What the header says without a feature that allows it is
-  /// a lie: DATA_VALID is then ignored (5.1.6.4.2), and a frame with a request is dropped.
-  static void describe(RxQueue& queue, VirtioNetHeader header, std::uint32_t hash, std::uint16_t hash_report,
-                       Building& building) noexcept {
-    Mbuf& frame = *building.head;
-    const std::uint32_t bytes = building.bytes;
-    if (bytes < kEthernetHeaderBytes) return void(building.why = &RxDrops::too_short);
-    const bool checks = (queue.features_ & hw::virtio::feature::kGuestCsum) != 0;
-    const bool partial = (header.flags & VirtioNetHeader::kNeedsChecksum) != 0;
-    if (!checks) header.flags &= static_cast<std::uint8_t>(~VirtioNetHeader::kDataValid);
-    if (partial && (!checks || header.checksum_start < kEthernetHeaderBytes ||
-                    std::uint32_t{header.checksum_start} + header.checksum_offset + 2 > bytes))
-      return void(building.why = &RxDrops::bad_offload);
-    std::uint32_t on_wire = bytes;  // those that leave a card must fit, not a frame that is still to be segmented
-    std::optional<TxOffload> request;
-    if (header.segmentation != 0) {
-      request = superframe_request(header, frame.bytes());
-      if (!request || !may_be_unsegmented(queue.features_, header.segmentation, frame.bytes()[request->l2] >> 4 == 6))
-        return void(building.why = &RxDrops::bad_offload);
-      on_wire = std::min<std::uint32_t>(bytes, request->l4_offset() + request->l4 + request->segment_size);
-    }
-    if ((building.why = queue.filter().drop_reason(frame.data(), on_wire)) != nullptr) return;
-    if (queue.hashes_) {
-      const bool has_hash = hash_report != 0 && hash_report <= hw::virtio::kMaxHashReport;
-      SoftwareRxMetadata{.packet_type = type_of_hash(hash_report),
-                         .rss_hash = has_hash ? std::optional(hash) : std::nullopt,
-                         .l4_checksum = (header.flags & VirtioNetHeader::kDataValid) != 0 ? ChecksumStatus::good
-                                                                                          : ChecksumStatus::unknown}
-          .attach_to(frame);
-    } else {
-      header.attach_to(frame);
-    }
-    if (request) {
-      if (!request_checksums(frame, *request)) building.why = &RxDrops::bad_offload;
-    } else if (partial) {
-      request_checksum(frame, header);
-    }
-  }
-
-  static RxHotPath::Outcome finish(RxQueue& queue, Building& building, Mbuf*& out) noexcept {
-    static constexpr std::array<std::uint8_t, 6> kNoDestination{};
-    building.finish();
-    const bool readable = building.head != nullptr && building.head->length() >= kNoDestination.size();
-    const std::uint8_t* const destination = readable ? building.head->data() : kNoDestination.data();
-    queue.count_arrival(destination, building.bytes);
-    if (building.why == nullptr) {
-      out = building.head;
-      return RxHotPath::Outcome::frame;
-    }
-    queue.count_drop(building.why);
-    if (building.head != nullptr) queue.cache_->free(*building.head);
-    return RxHotPath::Outcome::dropped;
-  }
-};
-
 template <class Ring>
-POLLUX_NOINLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& out) noexcept {
+POLLUX_NOINLINE RxOutcome rx_take_slow(RxVirtqueue& queue, Mbuf*& out) noexcept {
   UsedBuffer used;
-  if (!RxSlowPath::read_entry<Ring>(queue, used)) return Outcome::nothing;
-  const RxFastPath& path = queue.fast_path_;
+  if (!read_entry<Ring>(queue, used)) return RxOutcome::nothing;
+  const RxFastPath& path = queue.fast_path;
   hw::virtio::NetHeaderWithHash header;
-  std::memcpy(&header, reinterpret_cast<const std::byte*>(queue.slots_[used.id]) + path.header_at, path.header_bytes);
+  std::memcpy(&header, reinterpret_cast<const std::byte*>(queue.slots[used.id]) + path.header_at, path.header_bytes);
   const hw::virtio::NetHeader& plain = header.header;
   const VirtioNetHeader described{.flags = plain.flags,
                                   .segmentation = plain.gso_type,
@@ -248,25 +246,25 @@ POLLUX_NOINLINE RxHotPath::Outcome RxHotPath::take_slow(RxQueue& queue, Mbuf*& o
                                   .checksum_start = plain.checksum_start,
                                   .checksum_offset = plain.checksum_offset};
   Building frame;
-  const std::uint32_t buffers = queue.mergeable_ ? plain.num_buffers : 1;
-  if (buffers == 0 || buffers > queue.mask_ + 1) frame.why = &RxDrops::error;
-  RxSlowPath::add<Ring>(queue, used, path.header_bytes, frame);
+  const std::uint32_t buffers = queue.mergeable ? plain.num_buffers : 1;
+  if (buffers == 0 || buffers > queue.mask + 1) frame.why = &RxDrops::error;
+  add<Ring>(queue, used, path.header_bytes, frame);
   // The device shows all buffers of a frame at once ("Multi-buffer requests"): one that is missing was never there.
   for (std::uint32_t i = 1; i < buffers && frame.why != &RxDrops::error; ++i) {
-    if (RxSlowPath::read_entry<Ring>(queue, used)) {
-      RxSlowPath::add<Ring>(queue, used, 0, frame);
+    if (read_entry<Ring>(queue, used)) {
+      add<Ring>(queue, used, 0, frame);
     } else {
       frame.why = &RxDrops::error;
     }
   }
   if (frame.why == nullptr) {
     frame.finish();
-    RxSlowPath::describe(queue, described, header.hash_value, header.hash_report, frame);
+    describe(queue, described, header.hash_value, header.hash_report, frame);
   }
-  return RxSlowPath::finish(queue, frame, out);
+  return finish(queue, frame, out);
 }
 
-template RxHotPath::Outcome RxHotPath::take_slow<SplitRing>(RxQueue& queue, Mbuf*& out) noexcept;
-template RxHotPath::Outcome RxHotPath::take_slow<PackedRing>(RxQueue& queue, Mbuf*& out) noexcept;
+template RxOutcome rx_take_slow<SplitRing>(RxVirtqueue&, Mbuf*&) noexcept;
+template RxOutcome rx_take_slow<PackedRing>(RxVirtqueue&, Mbuf*&) noexcept;
 
 }  // namespace pollux::drivers::virtio

@@ -51,209 +51,206 @@ void free_frame(Mbuf& frame, MempoolCacheCore* cache) noexcept {
   MbufDeleter{}(&frame);
 }
 
+DmaArea header_area(const TxVirtqueue& queue, std::uint32_t slot) noexcept {
+  const std::size_t at = std::size_t{slot} * kTxHeaderBytes;
+  return {queue.memory.extra.address + at, queue.memory.extra.iova + at};
+}
+DmaArea table(const TxVirtqueue& queue, std::uint32_t slot) noexcept {
+  const std::size_t at = std::size_t{queue.mask + 1} * kTxHeaderBytes + std::size_t{slot} * kTxTableBytes;
+  return {queue.memory.extra.address + at, queue.memory.extra.iova + at};
+}
+
+// The device computes a TCP or UDP checksum up to the end of the frame. That of an IPv4 header is computed here.
+bool leave_to_device(const TxVirtqueue& queue, const Mbuf& frame, const TxOffload& request,
+                     std::span<std::uint8_t> copy, VirtioNetHeader& header, std::uint32_t& copied) noexcept {
+  constexpr std::uint32_t kByDevice = TxOffload::tcp_checksum | TxOffload::udp_checksum;
+  const std::uint32_t wanted = request.flags & TxOffload::kL4Checksums;
+  const bool is_tcp = wanted == TxOffload::tcp_checksum;
+  const std::uint8_t protocol = is_tcp ? packet::ip_protocol::kTcp : packet::ip_protocol::kUdp;
+  if ((queue.features & kCsum) == 0 || (wanted & kByDevice) == 0 || wanted == kByDevice ||
+      request.l4_offset() > kMaxHeader || !fills_frame(FrameBytes::to_read(frame), request, protocol)) {
+    return false;
+  }
+  const std::uint32_t ip_end = request.l4_offset();
+  const bool ip_too = (request.flags & TxOffload::ipv4_checksum) != 0;
+  if (ip_too) {
+    if (ip_end > copy.size() || ip_end > frame.length()) return false;
+    copied = static_cast<std::uint32_t>(frame.copy_out(0, copy.first(ip_end)));
+    TxOffload ours = request;
+    ours.flags = TxOffload::ipv4_checksum;
+    complete_checksums_in(copy.first(ip_end), ours);
+  }
+  header = {.flags = VirtioNetHeader::kNeedsChecksum,
+            .checksum_start = static_cast<std::uint16_t>(ip_end),
+            .checksum_offset =
+                static_cast<std::uint16_t>(is_tcp ? packet::TcpHeader::kChecksumAt : packet::UdpHeader::kChecksumAt)};
+  return true;
+}
+
+/// Decides what the device does for a frame's request, and does the rest. `copy` is where headers that change are
+/// copied to; `copied` becomes their length. Returns the reason to drop the frame, or nullptr.
+TxDrop prepare(TxVirtqueue& queue, Mbuf& frame, std::span<std::uint8_t> copy, VirtioNetHeader& header,
+               std::uint32_t& copied) noexcept {
+  const TxOffload request = frame.tx_offload();
+  if ((request.flags & kSegmentation) != 0) {
+    const std::uint32_t headers = request.l4_offset() + request.l4;
+    if (headers > copy.size()) return &TxDrops::bad_offload;
+    copied = static_cast<std::uint32_t>(frame.copy_out(0, copy.first(headers)));
+    header = superframe_header(copy.first(headers), request, frame.packet_length());
+    return nullptr;
+  }
+  if (!frame.has_partial_checksum()) return nullptr;
+  if (leave_to_device(queue, frame, request, copy, header, copied)) return nullptr;
+  switch (complete_checksums(frame)) {
+    case ChecksumCompletion::complete: return nullptr;
+    case ChecksumCompletion::bad_request: return &TxDrops::bad_offload;
+    case ChecksumCompletion::shared_data: break;
+  }
+  return &TxDrops::shared_checksum;
+}
+
+void write(TxVirtqueue& queue, const SplitRing& ring, const Parts& parts) noexcept {
+  const std::uint32_t slot = queue.next & queue.mask;
+  for (std::uint32_t i = 0; i < parts.count; ++i) {
+    const bool last = i + 1 == parts.count;
+    const auto next = static_cast<std::uint16_t>((slot + i + 1) & queue.mask);
+    ring.descriptors[(slot + i) & queue.mask] = {.address = parts.list[i].iova,
+                                                 .length = parts.list[i].length,
+                                                 .flags = last ? std::uint16_t{0} : hw::virtio::kDescNext,
+                                                 .next = last ? std::uint16_t{0} : next};
+  }
+  ring.available[queue.entries & queue.mask] = static_cast<std::uint16_t>(slot);
+  ++queue.entries;
+}
+// The first descriptor is the last to be written: with it the device sees the frame.
+void write(TxVirtqueue& queue, const PackedRing& ring, const Parts& parts) noexcept {
+  const std::uint32_t id = queue.next & queue.mask;
+  for (std::uint32_t i = parts.count; i-- != 0;) {
+    const std::uint16_t flags = i + 1 == parts.count ? std::uint16_t{0} : hw::virtio::kDescNext;
+    ring.put(queue.next + i, parts.list[i].iova, parts.list[i].length, id, flags);
+  }
+  queue.entries += parts.count;
+}
+
+void write_table(TxVirtqueue& queue, const SplitRing& ring, const Parts& parts) noexcept {
+  const std::uint32_t slot = queue.next & queue.mask;
+  const DmaArea area = table(queue, slot);
+  auto* const entries = area.at<hw::virtio::SplitDescriptor>();
+  for (std::uint32_t i = 0; i < parts.count; ++i) {
+    const bool last = i + 1 == parts.count;
+    entries[i] = {.address = parts.list[i].iova,
+                  .length = parts.list[i].length,
+                  .flags = last ? std::uint16_t{0} : hw::virtio::kDescNext,
+                  .next = last ? std::uint16_t{0} : static_cast<std::uint16_t>(i + 1)};
+  }
+  ring.descriptors[slot] = {.address = area.iova,
+                            .length = static_cast<std::uint32_t>(parts.count * sizeof *entries),
+                            .flags = hw::virtio::kDescIndirect,
+                            .next = 0};
+  ring.available[queue.entries & queue.mask] = static_cast<std::uint16_t>(slot);
+  ++queue.entries;
+}
+void write_table(TxVirtqueue& queue, const PackedRing& ring, const Parts& parts) noexcept {
+  const std::uint32_t slot = queue.next & queue.mask;
+  const DmaArea area = table(queue, slot);
+  auto* const entries = area.at<hw::virtio::PackedDescriptor>();
+  for (std::uint32_t i = 0; i < parts.count; ++i) {
+    entries[i] = {.address = parts.list[i].iova, .length = parts.list[i].length, .id = 0, .flags = 0};
+  }
+  ring.put(queue.next, area.iova, static_cast<std::uint32_t>(parts.count * sizeof *entries), slot,
+           hw::virtio::kDescIndirect);
+  ++queue.entries;
+}
+
+/// Frees the frame of slot `id`, which the device has used. Returns its descriptors.
+std::uint32_t complete(TxVirtqueue& queue, std::uint32_t id, MempoolCacheCore* cache) noexcept {
+  const std::uintptr_t slot = queue.slots[id];
+  const std::uint16_t span = (slot & TxVirtqueue::kSpecial) != 0 ? queue.spans[id] : std::uint16_t{1};
+  free_frame(*reinterpret_cast<Mbuf*>(slot & ~TxVirtqueue::kTags), cache);
+  queue.slots[id] = TxVirtqueue::kDone;
+  queue.spans[id] = span;
+  return span;
+}
+
 }  // namespace
 
-struct TxSlowPath {
-  static DmaArea header_area(const TxQueue& queue, std::uint32_t slot) noexcept {
-    const std::size_t at = std::size_t{slot} * kTxHeaderBytes;
-    return {queue.memory_.extra.address + at, queue.memory_.extra.iova + at};
-  }
-  static DmaArea table(const TxQueue& queue, std::uint32_t slot) noexcept {
-    const std::size_t at = std::size_t{queue.mask_ + 1} * kTxHeaderBytes + std::size_t{slot} * kTxTableBytes;
-    return {queue.memory_.extra.address + at, queue.memory_.extra.iova + at};
-  }
-
-  /// Decides what the device does for a frame's request, and does the rest. `copy` is where headers that change are
-  /// copied to; `copied` becomes their length. Returns the reason to drop the frame, or nullptr.
-  static TxDrop prepare(TxQueue& queue, Mbuf& frame, std::span<std::uint8_t> copy, VirtioNetHeader& header,
-                        std::uint32_t& copied) noexcept {
-    const TxOffload request = frame.tx_offload();
-    if ((request.flags & kSegmentation) != 0) {
-      const std::uint32_t headers = request.l4_offset() + request.l4;
-      if (headers > copy.size()) return &TxDrops::bad_offload;
-      copied = static_cast<std::uint32_t>(frame.copy_out(0, copy.first(headers)));
-      header = superframe_header(copy.first(headers), request, frame.packet_length());
-      return nullptr;
-    }
-    if (!frame.has_partial_checksum()) return nullptr;
-    if (leave_to_device(queue, frame, request, copy, header, copied)) return nullptr;
-    switch (complete_checksums(frame)) {
-      case ChecksumCompletion::complete: return nullptr;
-      case ChecksumCompletion::bad_request: return &TxDrops::bad_offload;
-      case ChecksumCompletion::shared_data: break;
-    }
-    return &TxDrops::shared_checksum;
-  }
-
-  // The device computes a TCP or UDP checksum up to the end of the frame. That of an IPv4 header is computed here.
-  static bool leave_to_device(const TxQueue& queue, const Mbuf& frame, const TxOffload& request,
-                              std::span<std::uint8_t> copy, VirtioNetHeader& header, std::uint32_t& copied) noexcept {
-    constexpr std::uint32_t kByDevice = TxOffload::tcp_checksum | TxOffload::udp_checksum;
-    const std::uint32_t wanted = request.flags & TxOffload::kL4Checksums;
-    const bool is_tcp = wanted == TxOffload::tcp_checksum;
-    const std::uint8_t protocol = is_tcp ? packet::ip_protocol::kTcp : packet::ip_protocol::kUdp;
-    if ((queue.features_ & kCsum) == 0 || (wanted & kByDevice) == 0 || wanted == kByDevice ||
-        request.l4_offset() > kMaxHeader || !fills_frame(FrameBytes::to_read(frame), request, protocol)) {
-      return false;
-    }
-    const std::uint32_t ip_end = request.l4_offset();
-    const bool ip_too = (request.flags & TxOffload::ipv4_checksum) != 0;
-    if (ip_too) {
-      if (ip_end > copy.size() || ip_end > frame.length()) return false;
-      copied = static_cast<std::uint32_t>(frame.copy_out(0, copy.first(ip_end)));
-      TxOffload ours = request;
-      ours.flags = TxOffload::ipv4_checksum;
-      complete_checksums_in(copy.first(ip_end), ours);
-    }
-    header = {.flags = VirtioNetHeader::kNeedsChecksum,
-              .checksum_start = static_cast<std::uint16_t>(ip_end),
-              .checksum_offset =
-                  static_cast<std::uint16_t>(is_tcp ? packet::TcpHeader::kChecksumAt : packet::UdpHeader::kChecksumAt)};
-    return true;
-  }
-
-  static void write(TxQueue& queue, const SplitRing& ring, const Parts& parts) noexcept {
-    const std::uint32_t slot = queue.next_ & queue.mask_;
-    for (std::uint32_t i = 0; i < parts.count; ++i) {
-      const bool last = i + 1 == parts.count;
-      const auto next = static_cast<std::uint16_t>((slot + i + 1) & queue.mask_);
-      ring.descriptors[(slot + i) & queue.mask_] = {.address = parts.list[i].iova,
-                                                    .length = parts.list[i].length,
-                                                    .flags = last ? std::uint16_t{0} : hw::virtio::kDescNext,
-                                                    .next = last ? std::uint16_t{0} : next};
-    }
-    ring.available[queue.entries_ & queue.mask_] = static_cast<std::uint16_t>(slot);
-    ++queue.entries_;
-  }
-  // The first descriptor is the last to be written: with it the device sees the frame.
-  static void write(TxQueue& queue, const PackedRing& ring, const Parts& parts) noexcept {
-    const std::uint32_t id = queue.next_ & queue.mask_;
-    for (std::uint32_t i = parts.count; i-- != 0;) {
-      const std::uint16_t flags = i + 1 == parts.count ? std::uint16_t{0} : hw::virtio::kDescNext;
-      ring.put(queue.next_ + i, parts.list[i].iova, parts.list[i].length, id, flags);
-    }
-    queue.entries_ += parts.count;
-  }
-
-  static void write_table(TxQueue& queue, const SplitRing& ring, const Parts& parts) noexcept {
-    const std::uint32_t slot = queue.next_ & queue.mask_;
-    const DmaArea area = table(queue, slot);
-    auto* const entries = area.at<hw::virtio::SplitDescriptor>();
-    for (std::uint32_t i = 0; i < parts.count; ++i) {
-      const bool last = i + 1 == parts.count;
-      entries[i] = {.address = parts.list[i].iova,
-                    .length = parts.list[i].length,
-                    .flags = last ? std::uint16_t{0} : hw::virtio::kDescNext,
-                    .next = last ? std::uint16_t{0} : static_cast<std::uint16_t>(i + 1)};
-    }
-    ring.descriptors[slot] = {.address = area.iova,
-                              .length = static_cast<std::uint32_t>(parts.count * sizeof *entries),
-                              .flags = hw::virtio::kDescIndirect,
-                              .next = 0};
-    ring.available[queue.entries_ & queue.mask_] = static_cast<std::uint16_t>(slot);
-    ++queue.entries_;
-  }
-  static void write_table(TxQueue& queue, const PackedRing& ring, const Parts& parts) noexcept {
-    const std::uint32_t slot = queue.next_ & queue.mask_;
-    const DmaArea area = table(queue, slot);
-    auto* const entries = area.at<hw::virtio::PackedDescriptor>();
-    for (std::uint32_t i = 0; i < parts.count; ++i) {
-      entries[i] = {.address = parts.list[i].iova, .length = parts.list[i].length, .id = 0, .flags = 0};
-    }
-    ring.put(queue.next_, area.iova, static_cast<std::uint32_t>(parts.count * sizeof *entries), slot,
-             hw::virtio::kDescIndirect);
-    ++queue.entries_;
-  }
-
-  /// Frees the frame of slot `id`, which the device has used. Returns its descriptors.
-  static std::uint32_t complete(TxQueue& queue, std::uint32_t id, MempoolCacheCore* cache) noexcept {
-    const std::uintptr_t slot = queue.slots_[id];
-    const std::uint16_t span = (slot & TxHotPath::kSpecial) != 0 ? queue.spans_[id] : std::uint16_t{1};
-    free_frame(*reinterpret_cast<Mbuf*>(slot & ~TxHotPath::kTags), cache);
-    queue.slots_[id] = TxHotPath::kDone;
-    queue.spans_[id] = span;
-    return span;
-  }
-};
-
 template <class Ring>
-POLLUX_NOINLINE std::uint32_t TxHotPath::reclaim_slow(TxQueue& queue, std::uint32_t id,
-                                                      MempoolCacheCore* cache) noexcept {
+POLLUX_NOINLINE std::uint32_t tx_reclaim_slow(TxVirtqueue& queue, std::uint32_t id, MempoolCacheCore* cache) noexcept {
   constexpr bool kPacked = std::is_same_v<Ring, PackedRing>;
-  const std::uint32_t offset = (id - queue.clean_) & queue.mask_;
-  if (id > queue.mask_ || offset >= queue.in_flight()) {
-    end(queue, "a buffer that it did not have");
+  const std::uint32_t offset = (id - queue.clean) & queue.mask;
+  if (id > queue.mask || offset >= queue.in_flight()) {
+    queue.end("a buffer that it did not have");
     return 0;
   }
-  const std::uintptr_t slot = queue.slots_[id];
-  if (slot == 0 || slot == kDone) {
-    end(queue, "a buffer twice, or a part of one");
+  const std::uintptr_t slot = queue.slots[id];
+  if (slot == 0 || slot == TxVirtqueue::kDone) {
+    queue.end("a buffer twice, or a part of one");
     return 0;
   }
-  const bool in_order = ring_of<Ring>(queue).options.in_order;
+  const bool in_order = queue.ring<Ring>().options.in_order;
   std::uint32_t entries = 0;
   std::uint32_t descriptors = 0;
   // With IN_ORDER the entry stands for all buffers before it, too. Slots in front of it that are no frame's first
   // cannot be met.
-  for (std::uint32_t oldest = in_order ? queue.clean_ & queue.mask_ : id;;) {
-    const std::uint32_t span = TxSlowPath::complete(queue, oldest, cache);
+  for (std::uint32_t oldest = in_order ? queue.clean & queue.mask : id;;) {
+    const std::uint32_t span = complete(queue, oldest, cache);
     ++entries;
     descriptors += span;
     if (oldest == id) break;
-    oldest = (oldest + span) & queue.mask_;
+    oldest = (oldest + span) & queue.mask;
   }
-  queue.used_ += kPacked ? descriptors : entries;
-  advance(queue);
+  queue.used += kPacked ? descriptors : entries;
+  queue.advance();
   return entries;
 }
 
 template <class Ring>
-POLLUX_NOINLINE TxHotPath::Outcome TxHotPath::send_slow(TxQueue& queue, Mbuf* frame) noexcept {
-  if (queue.reject(frame)) return Outcome::dropped;
-  const bool indirect = (queue.features_ & kIndirectDesc) != 0;
+POLLUX_NOINLINE TxOutcome tx_send_slow(TxVirtqueue& queue, Mbuf* frame) noexcept {
+  if (queue.reject(frame)) return TxOutcome::dropped;
+  const bool indirect = (queue.features & kIndirectDesc) != 0;
   const std::uint32_t most = frame->segments() + 1;
   TxDrop why = nullptr;
-  if (frame->segments() > kMaxTxSegments || (!indirect && most > queue.mask_ + 1)) why = &TxDrops::too_many_segments;
+  if (frame->segments() > kMaxTxSegments || (!indirect && most > queue.mask + 1)) why = &TxDrops::too_many_segments;
   if (why == nullptr && !is_reachable(*frame)) why = &TxDrops::unreachable;
-  if (why == nullptr && (indirect ? 1 : most) > free_slots(queue)) return Outcome::no_room;
-  const std::uint32_t slot = queue.next_ & queue.mask_;
-  const DmaArea area = TxSlowPath::header_area(queue, slot);
+  if (why == nullptr && (indirect ? 1 : most) > queue.free_slots()) return TxOutcome::no_room;
+  const std::uint32_t slot = queue.next & queue.mask;
+  const DmaArea area = header_area(queue, slot);
   VirtioNetHeader header;
   std::uint32_t copied = 0;
   if (why == nullptr) {
-    const std::span copy(area.at<std::uint8_t>(queue.header_bytes_), kTxHeaderBytes - queue.header_bytes_);
-    why = TxSlowPath::prepare(queue, *frame, copy, header, copied);
+    const std::span copy(area.at<std::uint8_t>(queue.header_bytes), kTxHeaderBytes - queue.header_bytes);
+    why = prepare(queue, *frame, copy, header, copied);
   }
   if (why != nullptr) {
     queue.drop(*frame, why);
-    return Outcome::dropped;
+    return TxOutcome::dropped;
   }
-  std::memset(area.address, 0, queue.header_bytes_);
+  std::memset(area.address, 0, queue.header_bytes);
   std::memcpy(area.address, &header, sizeof header);
   Parts parts;
-  parts.add(area.iova, queue.header_bytes_ + copied);
+  parts.add(area.iova, queue.header_bytes + copied);
   for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
     parts.add(segment->data_iova() + copied, segment->length() - copied);
     copied = 0;  // all in the first segment
   }
-  const Ring& ring = ring_of<Ring>(queue);
+  const Ring& ring = queue.ring<Ring>();
   const std::uint32_t span = indirect ? 1 : parts.count;
-  for (std::uint32_t i = 1; i < span; ++i) queue.slots_[(slot + i) & queue.mask_] = 0;
-  queue.slots_[slot] = reinterpret_cast<std::uintptr_t>(frame) | kSpecial;
-  queue.spans_[slot] = static_cast<std::uint16_t>(span);
+  for (std::uint32_t i = 1; i < span; ++i) queue.slots[(slot + i) & queue.mask] = 0;
+  queue.slots[slot] = reinterpret_cast<std::uintptr_t>(frame) | TxVirtqueue::kSpecial;
+  queue.spans[slot] = static_cast<std::uint16_t>(span);
   if (indirect) {
-    TxSlowPath::write_table(queue, ring, parts);
+    write_table(queue, ring, parts);
   } else {
-    TxSlowPath::write(queue, ring, parts);
+    write(queue, ring, parts);
   }
-  queue.next_ += span;
+  queue.next += span;
   queue.count_sent(frame->packet_length());
-  return Outcome::queued;
+  return TxOutcome::queued;
 }
 
-template std::uint32_t TxHotPath::reclaim_slow<SplitRing>(TxQueue&, std::uint32_t, MempoolCacheCore*) noexcept;
-template std::uint32_t TxHotPath::reclaim_slow<PackedRing>(TxQueue&, std::uint32_t, MempoolCacheCore*) noexcept;
-template TxHotPath::Outcome TxHotPath::send_slow<SplitRing>(TxQueue&, Mbuf*) noexcept;
-template TxHotPath::Outcome TxHotPath::send_slow<PackedRing>(TxQueue&, Mbuf*) noexcept;
+template std::uint32_t tx_reclaim_slow<SplitRing>(TxVirtqueue&, std::uint32_t, MempoolCacheCore*) noexcept;
+template std::uint32_t tx_reclaim_slow<PackedRing>(TxVirtqueue&, std::uint32_t, MempoolCacheCore*) noexcept;
+template TxOutcome tx_send_slow<SplitRing>(TxVirtqueue&, Mbuf*) noexcept;
+template TxOutcome tx_send_slow<PackedRing>(TxVirtqueue&, Mbuf*) noexcept;
 
 }  // namespace pollux::drivers::virtio
