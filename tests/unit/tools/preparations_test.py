@@ -113,6 +113,44 @@ class Interrupted(unittest.TestCase):
             self.assertTrue((sandbox.folder / "ended").exists())
 
 
+class Surroundings(unittest.TestCase):
+    """What is set in a user's shell, or lies in the current folder."""
+
+    def test_cd_may_search_other_folders(self):
+        with Sandbox() as sandbox:
+            outcome = sandbox.run(str(sandbox.bin / "bash"), "-c", f"cd '{sandbox.root}' && tools/test --list", CDPATH=".")
+            self.assertEqual(outcome.returncode, 0, outcome)
+
+    def test_a_tool_may_be_called_by_a_link(self):
+        with Sandbox() as sandbox:
+            (sandbox.bin / "pollux-test").symlink_to(sandbox.root / "tools/test")
+            self.assertIn("build.release", sandbox.run(str(sandbox.bin / "pollux-test"), "--list").stdout)
+
+    def test_no_python_module_is_taken_from_the_current_folder(self):
+        with Sandbox() as sandbox:
+            (sandbox.folder / "shutil.py").write_text("raise SystemExit('not the library')\n")
+            outcome = sandbox.run("tools/test", "--list")
+            self.assertEqual(outcome.returncode, 0, outcome)
+
+    def test_another_python_may_have_a_home(self):
+        with Sandbox() as sandbox:
+            outcome = sandbox.run("tools/test", "--list", PYTHONHOME="/nonexistent")
+            self.assertEqual(outcome.returncode, 0, outcome)
+
+    def test_a_hook_of_git_may_call_a_tool(self):
+        with Sandbox() as sandbox:
+            outcome = sandbox.shell("git init --quiet \"$POLLUX_ROOT\"", GIT_DIR=str(sandbox.folder / "of the hook"))
+            self.assertTrue((sandbox.root / ".git").is_dir(), outcome)
+
+    def test_a_test_may_be_run_by_a_hook_of_git(self):
+        with Sandbox() as sandbox:
+            script = sandbox.folder / "environment_test.py"
+            script.write_text("import os\nprint(os.environ.get('GIT_DIR'))\n")
+            outcome = sandbox.run("/usr/bin/python3", "-m", "pollux_lab.run_unittest", str(script), GIT_DIR="/nonexistent",
+                                  PYTHONPATH=str(sandbox.root / "tools/lib"))
+            self.assertEqual(outcome.stdout, "None\n", outcome)
+
+
 class Folders(unittest.TestCase):
     def test_a_read_only_checkout_is_reported(self):
         for tool in ("tools/test", "tools/demo", "tools/bench"):
@@ -275,8 +313,9 @@ class OtherSystems(unittest.TestCase):
 
     def on_arm(self, *words: str) -> subprocess.CompletedProcess:
         with Sandbox() as sandbox:
-            # x86 packages are missing, so the demo must ask only for packages that Arm has.
-            sandbox.fake("dpkg-query", "[[ $4 == *x86* ]] || printf installed")
+            # Other x86 packages than QEMU are missing, so the demo must ask only for packages that Arm has.
+            sandbox.fake("dpkg-query", "[[ $4 == *x86* && $4 != qemu-system-x86 ]] || printf installed")
+            sandbox.fake("qemu-system-x86_64", "echo 'name \"igb\"'")
             sandbox.fake("cmake", "echo building began; exit 1")
             return sandbox.run("tools/demo", *words, POLLUX_UNAME="aarch64")
 

@@ -13,6 +13,8 @@ from . import junit
 from .junit import Result
 
 PREFIX = "xml:"
+# Git sets these for its hooks. With them a test that makes a repository would write to that of the hook instead.
+OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 
 
 class Recorder(unittest.TextTestResult):
@@ -80,6 +82,8 @@ def main() -> None:
     sys.argv = sys.argv[1:]
     script = pathlib.Path(sys.argv[0])
     sys.path[0] = str(script.parent)
+    for name in OF_A_HOOK:
+        os.environ.pop(name, None)
     # unittest.main uses the class of this name when a script calls it.
     unittest.runner.TextTestRunner = Runner
     runpy.run_path(str(script), run_name="__main__")
