@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Compiles through ccache. In the depend mode, a source that is not in the cache takes no longer than without it. The sloppiness is what
 # ccache needs to accept precompiled headers. Paths are hashed relative to the checkout, so that checkouts share what they compile.
+# Where ccache cannot write its cache, as in a home that is read-only or missing, it compiles nothing, so it is left out.
 if(POLLUX_COMPILER_CACHE)
   find_program(POLLUX_CCACHE ccache)
   if(POLLUX_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DEPEND=1 CCACHE_INODECACHE=1
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${POLLUX_CCACHE})
+    file(WRITE ${PROJECT_BINARY_DIR}/ccache.cpp "")
+    execute_process(COMMAND ${POLLUX_CCACHE} ${CMAKE_CXX_COMPILER} -c ccache.cpp -o ccache.o WORKING_DIRECTORY ${PROJECT_BINARY_DIR}
+      RESULT_VARIABLE status ERROR_VARIABLE said)
+    if(status EQUAL 0)
+      set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DEPEND=1 CCACHE_INODECACHE=1
+        CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${POLLUX_CCACHE})
+    else()
+      message(WARNING "ccache is not used, since it failed: ${said}What to do: set CCACHE_DIR to a folder that can be written to")
+    endif()
   endif()
 endif()

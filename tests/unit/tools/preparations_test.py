@@ -203,6 +203,18 @@ class Folders(unittest.TestCase):
                 self.assertEqual((outcome.returncode, outcome.stdout), (1, ""))
                 self.assertRegex(outcome.stderr, "cannot be written to: .*\n.*what to do: set POLLUX_CACHE")
 
+    def test_a_compiler_cache_that_is_not_writable_is_left_out(self):
+        with Sandbox(name="a checkout") as sandbox:
+            script = sandbox.root / "script.cmake"
+            script.write_text(f"set(POLLUX_COMPILER_CACHE ON)\nset(PROJECT_BINARY_DIR .)\nset(CMAKE_CXX_COMPILER /usr/bin/c++)\n"
+                              f"include({ROOT}/cmake/PolluxCompilerCache.cmake)\nmessage(\"with ${{CMAKE_CXX_COMPILER_LAUNCHER}}\")\n")
+            sandbox.fake("ccache", "true")
+            self.assertIn("bin/ccache", sandbox.run("/usr/bin/cmake", "-P", str(script)).stderr)
+            sandbox.fake("ccache", "echo Permission denied >&2; exit 1")
+            outcome = sandbox.run("/usr/bin/cmake", "-P", str(script))
+            self.assertEqual(outcome.returncode, 0)
+            self.assertRegex(outcome.stderr, "(?s)Permission denied.*CCACHE_DIR.*with \n")
+
     def test_a_kernel_is_marked_complete_only_with_all_its_files(self):
         script = """work=$HOME/work; mkdir "$work"; touch "$work/one.deb"
           kernel=$(unpack_kernel "$work" 6.1); status=$?; ls "$work/tree/complete" && echo it counts as complete; exit $status"""
