@@ -152,6 +152,7 @@ function(pollux_libraries)
     endif()
     # A program with the whole library and a component would have two of each symbol, so CMake rejects it.
     set_target_properties(${target} PROPERTIES EXPORT_NAME ${component} INTERFACE_POLLUX_PARTS components)
+    add_library(pollux::${component} ALIAS ${target})
   endforeach()
   set_property(TARGET pollux_static pollux_shared pollux_part_core APPEND PROPERTY COMPATIBLE_INTERFACE_STRING POLLUX_PARTS)
 endfunction()
