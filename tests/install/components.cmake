@@ -33,6 +33,24 @@ endif()
 step("building" ${COMPILER} -O1 ${CONSUMER}/main.cpp ${options} -o ${WORK}/pkg-config/consumer)
 run_consumer(${WORK}/pkg-config/consumer)
 
+# The installed files name no library by its path, which differs between systems.
+file(GLOB targets ${LIBDIR}/cmake/pollux/*.cmake)
+foreach(file IN LISTS targets)
+  file(STRINGS ${file} paths REGEX "LINK.*[;\"]/")
+  if(paths)
+    message(FATAL_ERROR "${file} has absolute paths: ${paths}")
+  endif()
+endforeach()
+
+# A program may do without what is not complete.
+file(WRITE ${WORK}/optional/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(optional LANGUAGES CXX)
+find_package(pollux)\nmessage(STATUS \"\${pollux_NOT_FOUND_MESSAGE}\")\n")
+step("configuring without pkg-config's files" ${CMAKE_COMMAND} -E env PKG_CONFIG_LIBDIR=${WORK}/none
+  ${configure} -S ${WORK}/optional -B ${WORK}/optional/build)
+if(NOT STEP_OUTPUT MATCHES "pkg-config does not find numa")
+  message(FATAL_ERROR "what is missing should be named: ${STEP_OUTPUT}")
+endif()
+
 # What cannot work is refused while CMake configures.
 function(refused what says)
   file(WRITE ${WORK}/wrong/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(wrong LANGUAGES CXX)\n${ARGN}")
