@@ -2,6 +2,7 @@
 #include "common/cli.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
@@ -44,12 +45,30 @@ std::optional<std::string> wrong_command(const CLI::App& app, const CLI::ParseEr
   return rest.front().starts_with('-') ? std::nullopt : std::optional(rest.front());
 }
 
+/// The first option that there is not. CLI11 mentions it last: before, it takes the option's value for a positional.
+std::optional<std::string> unknown_option(const CLI::App& app) {
+  if (app.get_allow_extras()) return std::nullopt;
+  const std::vector<std::string> rest = app.remaining(true);
+  const auto found = std::ranges::find_if(rest, [](const std::string& word) { return word.starts_with('-'); });
+  return found == rest.end() ? std::nullopt : std::optional(*found);
+}
+
+/// The program and the command that was given.
+std::string command_of(const CLI::App& app) {
+  const auto commands = app.get_subcommands();
+  return app.get_name() + (commands.empty() ? "" : ' ' + command_of(*commands.front()));
+}
+
 int status_after(const CLI::App& app, const CLI::ParseError& error, std::ostream& out, std::ostream& err) {
+  if (error.get_exit_code() == 0) return app.exit(error, out, err);
   if (const auto wrong = wrong_command(app, error)) {
     err << '\'' << *wrong << "' is not a command; see " << app.get_name() << " --help\n";
-    return kUsageError;
+  } else if (const auto unknown = unknown_option(app)) {
+    err << "there is no option '" << *unknown << "'; see " << command_of(app) << " --help\n";
+  } else {
+    app.exit(error, out, err);
   }
-  return app.exit(error, out, err) == 0 ? 0 : kUsageError;
+  return kUsageError;
 }
 
 /// Calls `parse`, which calls what the program passed to its options. Returns the status with which the program ends,

@@ -54,6 +54,10 @@ class CommandLine(unittest.TestCase):
             self.expect_error(2, [program, "sim:0", "--rx-ring", "-1"], "--rx-ring")
             self.expect_error(2, [program, "sim:0", "--mtu", "20"], "68 to 65535")
             self.expect_error(2, [program, "sim:0", "--nonsense"], "--nonsense")
+            # The value of an option that there is not is not a third port.
+            name = pathlib.Path(program).name
+            self.expect_error(2, [program, "--burts", "64", "sim:0", "sim:1"], f"there is no option '--burts'; see {name} --help")
+            self.expect_error(2, [program, "-l", "0-3", "sim:0", "sim:1"], f"there is no option '-l'; see {name} --help")
             self.expect_error(2, [program, "sim:0", "sim:1", "sim:2"], "PORT", "2")
             self.expect_error(2, [program, "sim:0", "--burst-mode", "nonsense"], "nonsense", "scalar", "avx2", "best")
         self.expect_error(2, [L2FWD, "sim:0", "--packets", "0"], "--packets", "1 to 1000000000000000000")
@@ -83,6 +87,12 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [PKTGEN, "sim:0"], "--send", "--receive")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--check"], "--check")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--send"], "two ports")
+
+    @unittest.skipIf(POLLUX == "-", "the command is not built")
+    def test_a_commands_unknown_option_is_named_before_what_is_missing(self):
+        self.expect_error(2, [POLLUX, "capture", "plx0", "-o", "x"], "there is no option '-o'; see pollux capture --help")
+        self.expect_error(2, [POLLUX, "--jsn"], "there is no option '--jsn'; see pollux --help")
+        self.expect_error(0, [POLLUX, "info", "--help", "--jsn"], "--registers")
 
     def test_invalid_numbers_are_rejected(self):
         for text in ("nan", "-nan", "inf", "1e400", "5s", ""):
