@@ -127,10 +127,6 @@ Option* Option::delimiter(char delimiter) {
   option_->delimiter(delimiter);
   return this;
 }
-Option* Option::allow_extra_args(bool allowed) {
-  option_->allow_extra_args(allowed);
-  return this;
-}
 Option* Option::take_all() {
   option_->take_all();
   return this;
@@ -165,6 +161,7 @@ App* App::add_subcommand(const std::string& name, const std::string& description
 }
 
 Option* App::keep(CLI::Option* option) {
+  if (!option->get_positional()) option->allow_extra_args(false);
   options_.push_back(std::make_unique<Option>(option));
   return options_.back().get();
 }

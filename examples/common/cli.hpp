@@ -59,8 +59,6 @@ class Option {
   Option* expected(int lowest, int highest);
   /// Several values in one argument.
   Option* delimiter(char delimiter);
-  /// Whether the words after the first value belong to the option, too.
-  Option* allow_extra_args(bool allowed);
   /// A repeated option has all its values.
   Option* take_all();
   Option* capture_default_str();
@@ -81,7 +79,9 @@ class App {
   App& operator=(const App&) = delete;
 
   App* add_subcommand(const std::string& name, const std::string& description);
-  /// `T`: a number, std::string, std::optional of one of them, or a vector; cli.cpp lists them.
+  /// `T`: a number, std::string, std::optional of one of them, or a vector; cli.cpp lists them. An option with a vector
+  /// takes one argument each time, so that others can follow: further values are in it (`delimiter`), or it is
+  /// repeated.
   template <class T>
   Option* add_option(const std::string& name, T& variable, const std::string& description);
   /// `take` gets the values. `T`: std::string, or a vector of them.

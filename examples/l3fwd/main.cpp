@@ -40,13 +40,12 @@ std::optional<int> read_options(int argc, char** argv, L3fwdOptions& options) {
       "Hosts need the MAC address of the port, which is printed, as a static neighbour: l3fwd answers no ARP.\n"
       "Ctrl-C ends the program with a summary.");
   app.add_option("PORT", options.uris, "Ports, such as tap:x0 vfio:0000:01:00.0")->required()->expected(1, 64);
-  app.add_option("--route", options.routes, "A route; may be repeated")
-      ->take_all()
-      ->expected(1)
-      ->allow_extra_args(false);
+  app.add_option("--route", options.routes, "A route; may be repeated")->take_all()->expected(1);
   app.add_option("--routes", options.file, "A file of routes, one a line; '#' begins a comment");
-  app.add_option("--look-up", options.lookups,
-                 "Print the routes of these addresses, and end; the ports are counted, but not opened");
+  app.add_option(
+         "--look-up", options.lookups,
+         "Print the routes of these addresses, separated by commas, and end; the ports are counted, but not opened")
+      ->delimiter(',');
   add_seconds_option(app, options.seconds);
   add_telemetry_option(app, options.ports);
   return parse(app, argc, argv);

@@ -12,8 +12,7 @@
 namespace pollux::examples {
 namespace {
 
-/// Adds an option whose text `parse` turns into a value for `take`. It takes one text, not the words after it, too, so
-/// that a port may follow.
+/// Adds an option whose text `parse` turns into a value for `take`.
 template <class Parse, class Take>
 cli::Option* add_parsed(cli::App& app, const char* name, Parse parse, Take take, const char* description) {
   const auto take_all = [name, parse, take](const std::vector<std::string>& texts) {
@@ -23,9 +22,7 @@ cli::Option* add_parsed(cli::App& app, const char* name, Parse parse, Take take,
       take(*std::move(value));
     }
   };
-  return app.add_option_function<std::vector<std::string>>(name, take_all, description)
-      ->expected(1)
-      ->allow_extra_args(false);
+  return app.add_option_function<std::vector<std::string>>(name, take_all, description)->expected(1);
 }
 
 void add_frame_options(cli::App& app, PktgenOptions& options) {

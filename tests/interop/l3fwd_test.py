@@ -92,7 +92,7 @@ class KernelLookUp(unittest.TestCase):
             host.run("ip", *route_get, "-batch", str(commands))
             commands.write_text("".join(f"route get fibmatch {address}\n" for address in addresses))
             kernel = host.run("ip", *route_get, "-force", "-batch", str(commands), check=False)
-            said = run(L3FWD, "null:", "null:", "--routes", str(routes), "--look-up", *map(str, addresses))
+            said = run(L3FWD, "null:", "null:", "--routes", str(routes), "--look-up", ",".join(map(str, addresses)))
         # In the order of the addresses: a route, or an error.
         expected = []
         for line in kernel.splitlines():

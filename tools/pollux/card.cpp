@@ -139,29 +139,21 @@ void add_card(cli::App& app, const Environment& environment, int& exit_code) {
   cli::App* command =
       app.add_subcommand("card", "Export an in-process card to a virtual machine, by the vfio-user protocol");
   command->add_option("--socket", options->sockets, "Unix socket for the client; twice: two cards of one package")
-      ->required()
-      ->allow_extra_args(false);
-  command
-      ->add_option(
-          "--wire", options->wires,
-          "Options of the wire, as after `sim:0?`: rate=1G,delay=10us,loss=1%,tap=NAME,pcap-out=FILE,...; twice: "
-          "each card has its own wire")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--card", options->card,
-                   "The cards: 82576 (the default), or virtio-net, also with options, as in virtio-net+pairs=2+no-rss; "
-                   "two with a slash between: one for each socket")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--fault", options->faults,
-                   "Fault to inject, as after `fault:`, such as removal@1200; twice: one for each card")
-      ->allow_extra_args(false);
-  command
-      ->add_option(
-          "--vf", options->functions,
-          "NUMBER=SOCKET: export a virtual function of the first card, 0 to 7, as a card of its own (8086:10ca). It "
-          "has registers once the driver of the first card has enabled it; can be repeated")
-      ->allow_extra_args(false);
+      ->required();
+  command->add_option(
+      "--wire", options->wires,
+      "Options of the wire, as after `sim:0?`: rate=1G,delay=10us,loss=1%,tap=NAME,pcap-out=FILE,...; twice: "
+      "each card has its own wire");
+  command->add_option(
+      "--card", options->card,
+      "The cards: 82576 (the default), or virtio-net, also with options, as in virtio-net+pairs=2+no-rss; "
+      "two with a slash between: one for each socket");
+  command->add_option("--fault", options->faults,
+                      "Fault to inject, as after `fault:`, such as removal@1200; twice: one for each card");
+  command->add_option(
+      "--vf", options->functions,
+      "NUMBER=SOCKET: export a virtual function of the first card, 0 to 7, as a card of its own (8086:10ca). It "
+      "has registers once the driver of the first card has enabled it; can be repeated");
   command->add_flag("--once", options->once, "End when the clients have left");
   command->footer(
       "pollux card --socket /tmp/a --socket /tmp/b\n"

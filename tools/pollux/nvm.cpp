@@ -245,8 +245,7 @@ void add_nvm(cli::App& app, const Environment& environment, int& exit_code) {
   command->add_option("port", options->port, "A port, such as vfio:0000:01:00.0 or sim:0")->required();
   command->add_option("--dump", options->dump, "Copy the NVM to this file, or with - to standard output, as bytes");
   command->add_option("--restore", options->restore, "Write a copy back");
-  command->add_option("--write", options->writes, "WORD=VALUE: write a word; the checksum follows; can be repeated")
-      ->allow_extra_args(false);
+  command->add_option("--write", options->writes, "WORD=VALUE: write a word; the checksum follows; can be repeated");
   command->add_option("--protect", options->protect, "Protect none, upper-quarter, upper-half or all of it from writes")
       ->check(cli::one_of(names_of_protections()));
   command->add_option("--save", options->save, "Save the old contents as FILE.bin before a write (nvm-PORT.bin)");

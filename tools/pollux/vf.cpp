@@ -66,16 +66,12 @@ void add_serve(cli::App& command, const Environment& environment, int& exit_code
       "serve", "Create virtual functions, give them settings, and answer their drivers until Ctrl-C");
   serve->add_option("count", options->count, "How many")->required()->check(cli::range(1U, 7U));
   add_common(*serve, options);
-  serve
-      ->add_option("--vf", options->settings,
-                   "NUMBER:SETTING=VALUE,...: settings of one function, from 0 on; can be repeated. mac=ADDRESS, "
-                   "vlan=1 to 4094, qos=0 to 7, rate=Mb/s, spoofcheck=on|off, trust=on|off, link=auto|off")
-      ->allow_extra_args(false);
-  serve
-      ->add_option("--socket", options->sockets,
-                   "NUMBER=SOCKET: export a function of an in-process card to a virtual machine by the vfio-user "
-                   "protocol, as 'pollux card' does; can be repeated")
-      ->allow_extra_args(false);
+  serve->add_option("--vf", options->settings,
+                    "NUMBER:SETTING=VALUE,...: settings of one function, from 0 on; can be repeated. mac=ADDRESS, "
+                    "vlan=1 to 4094, qos=0 to 7, rate=Mb/s, spoofcheck=on|off, trust=on|off, link=auto|off");
+  serve->add_option("--socket", options->sockets,
+                    "NUMBER=SOCKET: export a function of an in-process card to a virtual machine by the vfio-user "
+                    "protocol, as 'pollux card' does; can be repeated");
   serve->footer(
       "Examples:\n"
       "  pollux vf serve 2 vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d \\\n"

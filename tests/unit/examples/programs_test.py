@@ -242,6 +242,10 @@ class L2fwd(unittest.TestCase):
             self.assertTrue(summary["conserved"])
             self.assertEqual(sum(summary["drops"].values()), summary["drops"]["rx_stopped"])
 
+    def test_ports_may_follow_a_list(self):
+        outcome = run(L2FWD, "--queues", "2", "--cores", str(min(os.sched_getaffinity(0))), "sim:0", "sim:1", "--seconds", "0.2")
+        self.assertEqual(outcome.returncode, 0, outcome)
+
     def test_frames_circulate_with_forward_paths(self):
         outcome = run(L2FWD, "sim:0", "sim:1", "--fused", "--circulate", "100", "--packets", "20000", "--quiet", "--json")
         self.assertEqual(outcome.returncode, 0, outcome.stderr)
