@@ -18,6 +18,9 @@ install(FILES ${PROJECT_BINARY_DIR}/pollux-config.cmake ${PROJECT_BINARY_DIR}/po
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
 file(RELATIVE_PATH POLLUX_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" POLLUX_PC_PREFIX ${POLLUX_PC_PREFIX})
+# The macros of some distributions give absolute folders.
+file(RELATIVE_PATH POLLUX_PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
+file(RELATIVE_PATH POLLUX_PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 # pollux_pkg_config(NAME, what is linked with it, and with it if it is static)
 function(pollux_pkg_config PC_NAME PC_REQUIRES PC_LIBS PC_REQUIRES_PRIVATE PC_LIBS_PRIVATE)
   configure_file(cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/${PC_NAME}.pc @ONLY)

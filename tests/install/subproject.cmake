@@ -14,9 +14,27 @@ message(STATUS \"the build type is '\${CMAKE_BUILD_TYPE}'\")
 ")
 file(TOUCH ${WORK}/outer.cpp)
 set(configure ${CMAKE_COMMAND} -DCMAKE_CXX_COMPILER=${COMPILER})
-step("configuring" ${configure} -G Ninja -S ${WORK} -B ${WORK}/build)
+set(root ${WORK}/root)
+step("configuring" ${configure} -G Ninja -S ${WORK} -B ${WORK}/build
+  -DCMAKE_INSTALL_PREFIX=${root} -DCMAKE_INSTALL_LIBDIR=${root}/lib64 -DCMAKE_INSTALL_INCLUDEDIR=${root}/headers)
 if(NOT STEP_OUTPUT MATCHES "the build type is ''")
   message(FATAL_ERROR "the other project's build type was changed: ${STEP_OUTPUT}")
+endif()
+
+# The folders of the libraries and headers may be absolute, as some distributions give them.
+file(COPY ${WORK}/build/pollux/pollux-core.pc DESTINATION ${root}/lib64/pkgconfig)
+find_program(PKG_CONFIG NAMES pkg-config pkgconf REQUIRED)
+step("asking pkg-config" ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${root}/lib64/pkgconfig ${PKG_CONFIG} --cflags --libs pollux-core)
+separate_arguments(options UNIX_COMMAND "${STEP_OUTPUT}")
+foreach(option IN LISTS options)
+  if(option MATCHES "^-[LI](.*pkgconfig.*)")
+    file(REAL_PATH ${CMAKE_MATCH_1} folder)
+    list(APPEND folders ${folder})
+  endif()
+endforeach()
+file(REAL_PATH ${root} root)
+if(NOT folders STREQUAL "${root}/headers;${root}/lib64")
+  message(FATAL_ERROR "the folders should be ${root}/headers and ${root}/lib64: ${STEP_OUTPUT}")
 endif()
 
 # An installed library has the checks of one build type.
