@@ -161,6 +161,15 @@ class Folders(unittest.TestCase):
                 self.assertRegex(outcome.stderr, "build cannot be written to: Permission denied\n.*what to do: .*git clone")
                 self.assertEqual(last_line(outcome), ONE_FAILED if tool == "tools/test" else "")
 
+    def test_a_build_folder_that_cmake_refuses_may_be_removed(self):
+        for words in (["tools/test", "--only", "build.release"], ["tools/demo", "--on", "sim"]):
+            with Sandbox() as sandbox:
+                sandbox.fake("dpkg-query", "printf installed")
+                sandbox.fake("cmake", "exit 1")
+                outcome = sandbox.run(*words)
+                self.assertEqual(outcome.returncode, 1)
+                self.assertRegex(outcome.stderr, "what to do: read .*build/(release|demo) was made by a checkout in another place")
+
     def test_a_missing_temporary_folder_is_reported(self):
         with Sandbox() as sandbox:
             outcome = sandbox.run("tools/test", TMPDIR=str(sandbox.folder / "none"))

@@ -44,8 +44,12 @@ def build(step: StepRun, preset: str) -> bool:
 def configure(step: StepRun, preset: str, unbuilt: Sequence[str] = ()) -> bool:
     # Said in both cases, since a build folder remembers the earlier one.
     parts = [f"-DPOLLUX_BUILD_{part}={'ON' if step.full else 'OFF'}" for part in PLAIN_OPTIONS.get(preset, [])]
-    return step.part(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON",
-                                             f"-DPOLLUX_UNBUILT_TESTS={';'.join(unbuilt)}", *parts])
+    if step.part(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON",
+                                         f"-DPOLLUX_UNBUILT_TESTS={';'.join(unbuilt)}", *parts]):
+        return True
+    tell(f"  what to do: read the lines above; if {step.build_folder(preset)} was made by a checkout in another place or with another "
+         "compiler, remove it")
+    return False
 
 
 def compile_targets(step: StepRun, preset: str, targets: list[str]) -> bool:
