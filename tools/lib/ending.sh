@@ -44,10 +44,25 @@ lock_checkout() {
     die "$POLLUX_ROOT/build cannot be written to: ${said##*: }" "$(where_to_build "$said")"
   exec {CHECKOUT_LOCK}>>"$file"
   if ! flock --nonblock "$CHECKOUT_LOCK"; then
-    die "tools/$1 runs in this checkout already (process $(cat "$file"))" \
+    exec {CHECKOUT_LOCK}>&-
+    die "tools/$1 runs in this checkout already ($(lock_holder "$file"))" \
       "wait for it to end, end it, or use another checkout: git clone '$POLLUX_ROOT' FOLDER"
   fi
   echo $$ 2>/dev/null >"$file" || die "nothing can be written to $file: the disk is full" "free some space there"
+}
+
+# lock_holder FILE: the process that locked it. If that was killed, those that it had started still have the file open.
+lock_holder() {
+  local file=$1 process folder fd
+  process=$(<"$file")
+  printf 'process %s' "$process"
+  [[ ! -d /proc/$process ]] || return 0
+  printf ' was killed, but not what it had started:'
+  for folder in /proc/[0-9]*; do
+    for fd in "$folder"/fd/*; do
+      [[ ! $fd -ef $file ]] || { printf ' %s' "${folder#/proc/}" && break; }
+    done
+  done
 }
 
 where_to_build() {

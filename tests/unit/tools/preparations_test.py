@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import shlex
+import signal
 import subprocess
 import unittest
 import unittest.mock
@@ -81,6 +82,23 @@ class OneAtATime(unittest.TestCase):
             sandbox.fake("apt-get", "echo E: from apt; exit 1")
             sandbox.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
             self.assertIn("E: from apt", sandbox.run("tools/test").stderr, "the lock ends with the process that held it")
+
+
+    def test_after_a_kill_the_processes_that_are_left_are_named(self):
+        with Sandbox() as sandbox:
+            sandbox.fake("dpkg-query", "printf installed")
+            sandbox.fake("cmake", "cd ~; echo $$ >left.new; mv left.new left; exec sleep 60")
+            first = sandbox._start(["tools/demo", "--on", "sim"], {})
+            try:
+                await_file(sandbox.folder / "left", first)
+                os.kill(first.pid, signal.SIGKILL)
+                first.wait()
+                second = sandbox.run("tools/demo", "--on", "sim")
+                left = (sandbox.folder / "left").read_text().strip()
+                self.assertRegex(second.stderr, rf"process {first.pid} was killed, but not what it had started:( \d+)* {left}\b")
+            finally:
+                end_all_of(first)
+                first.communicate()
 
 
 class Interrupted(unittest.TestCase):
