@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "minimal_loop.hpp"
 
+#include <immintrin.h>
+
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <random>
 
 #include "fixture.hpp"
@@ -86,8 +90,7 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst(Buffer** bu
 }
 
 template <std::uint32_t Slots>
-__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst(Buffer* const* buffers,
-                                                                     std::uint32_t count) noexcept {
+__attribute__((always_inline)) inline std::uint32_t MinimalLoop<Slots>::clean() noexcept {
   constexpr std::uint32_t kGroup = 32;
   std::uint32_t clean = tx_.clean;
   std::uint32_t used = (tx_.next - clean) & kMask;
@@ -98,7 +101,13 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst(Buffer* con
     used -= kGroup;
   }
   tx_.clean = clean;
-  count = std::min(count, kMask - used);
+  return used;
+}
+
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst(Buffer* const* buffers,
+                                                                     std::uint32_t count) noexcept {
+  count = std::min(count, kMask - clean());
   std::uint32_t slot = tx_.next;
   for (std::uint32_t i = 0; i < count; ++i) {
     Buffer* const buffer = buffers[i];
@@ -137,6 +146,124 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::fused(std::uint32_t 
     io::write_ordered(rx_.tail, (in - 1) & kMask);
     io::write_ordered(tx_.tail, out);
   }
+  return count;
+}
+
+namespace {
+
+constexpr std::uint32_t kFour = 4;
+// The two words of four descriptors, as masks of eight words.
+constexpr __mmask8 kLowWords = 0x55;
+constexpr __mmask8 kHighWords = 0xAA;
+
+// The card reports no VLAN tag, so the rest of the word is the length.
+void set_raw(MinimalBuffer* buffer, std::uint64_t word) noexcept { std::memcpy(&buffer->status, &word, sizeof word); }
+
+}  // namespace
+
+__attribute__((target("avx2"))) std::uint32_t MinimalAvx2::rx_burst(Buffer** buffers, std::uint32_t limit) noexcept {
+  if ((limit | rx_.next) % kFour != 0) return MinimalLoop::rx_burst(buffers, limit);
+  if (top_ < limit) return 0;
+  const __m256i to_iova = _mm256_set1_epi64x(static_cast<long long>(to_iova_ + offsetof(Buffer, data)));
+  const __m256i done = _mm256_set_epi64x(hw::intel::rx::kDone, 0, hw::intel::rx::kDone, 0);
+  const __m256i zero = _mm256_setzero_si256();
+  std::uint32_t slot = rx_.next;
+  std::uint32_t count = 0;
+  for (; count < limit; count += kFour) {
+    auto* const pair = reinterpret_cast<__m256i*>(rx_.descriptors + slot);
+    const __m256i both = _mm256_and_si256(_mm256_load_si256(pair), _mm256_load_si256(pair + 1));
+    if (_mm256_testc_si256(both, done) == 0) break;
+    for (std::uint32_t i = 0; i < kFour; ++i) set_raw(rx_.slots[slot + i], rx_.descriptors[slot + i].hi);
+    auto* const slots = reinterpret_cast<__m256i*>(rx_.slots.data() + slot);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(buffers + count), _mm256_loadu_si256(slots));
+    top_ -= kFour;
+    const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(stack_.data() + top_));
+    _mm256_storeu_si256(slots, fresh);
+    const __m256i iova = _mm256_add_epi64(fresh, to_iova);
+    _mm256_store_si256(pair, _mm256_blend_epi32(_mm256_permute4x64_epi64(iova, 0x50), zero, 0xCC));
+    _mm256_store_si256(pair + 1, _mm256_blend_epi32(_mm256_permute4x64_epi64(iova, 0xFA), zero, 0xCC));
+    slot = (slot + kFour) & kMask;
+  }
+  rx_.next = slot;
+  if (count != 0) io::write_ordered(rx_.tail, (slot - 1) & kMask);
+  return count;
+}
+
+__attribute__((target("avx2"))) std::uint32_t MinimalAvx2::tx_burst(Buffer* const* buffers,
+                                                                    std::uint32_t count) noexcept {
+  if ((count | tx_.next) % kFour != 0) return MinimalLoop::tx_burst(buffers, count);
+  count = std::min(count, (kMask - clean()) / kFour * kFour);
+  const __m256i to_iova = _mm256_set1_epi64x(static_cast<long long>(to_iova_ + offsetof(Buffer, data)));
+  const __m256i command = _mm256_set1_epi64x(static_cast<long long>(kCommand));
+  std::uint32_t slot = tx_.next;
+  for (std::uint32_t i = 0; i < count; i += kFour) {
+    const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(buffers + i));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(tx_.slots.data() + slot), four);
+    const __m256i lengths =
+        _mm256_set_epi64x(buffers[i + 3]->length, buffers[i + 2]->length, buffers[i + 1]->length, buffers[i]->length);
+    const __m256i iova = _mm256_add_epi64(four, to_iova);
+    const __m256i commands =
+        _mm256_or_si256(_mm256_or_si256(lengths, command), _mm256_slli_epi64(lengths, hw::intel::tx::kPayloadShift));
+    const __m256i even = _mm256_unpacklo_epi64(iova, commands);
+    const __m256i odd = _mm256_unpackhi_epi64(iova, commands);
+    auto* const pair = reinterpret_cast<__m256i*>(tx_.descriptors + slot);
+    _mm256_store_si256(pair, _mm256_permute2x128_si256(even, odd, 0x20));
+    _mm256_store_si256(pair + 1, _mm256_permute2x128_si256(even, odd, 0x31));
+    slot = (slot + kFour) & kMask;
+  }
+  tx_.next = slot;
+  io::write_ordered(tx_.tail, slot);
+  return count;
+}
+
+__attribute__((target("avx512f,avx512vl"))) std::uint32_t MinimalAvx512::rx_burst(Buffer** buffers,
+                                                                                  std::uint32_t limit) noexcept {
+  if ((limit | rx_.next) % kFour != 0) return MinimalLoop::rx_burst(buffers, limit);
+  if (top_ < limit) return 0;
+  const __m256i to_iova = _mm256_set1_epi64x(static_cast<long long>(to_iova_ + offsetof(Buffer, data)));
+  const __m512i done = _mm512_set1_epi64(hw::intel::rx::kDone);
+  std::uint32_t slot = rx_.next;
+  std::uint32_t count = 0;
+  for (; count < limit; count += kFour) {
+    Descriptor* const line = rx_.descriptors + slot;
+    if (_mm512_mask_test_epi64_mask(kHighWords, _mm512_load_si512(line), done) != kHighWords) break;
+    for (std::uint32_t i = 0; i < kFour; ++i) set_raw(rx_.slots[slot + i], line[i].hi);
+    auto* const slots = reinterpret_cast<__m256i*>(rx_.slots.data() + slot);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(buffers + count), _mm256_loadu_si256(slots));
+    top_ -= kFour;
+    const __m256i fresh = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(stack_.data() + top_));
+    _mm256_storeu_si256(slots, fresh);
+    const __m512i iova = _mm512_castsi256_si512(_mm256_add_epi64(fresh, to_iova));
+    _mm512_store_si512(line, _mm512_maskz_expand_epi64(kLowWords, iova));
+    slot = (slot + kFour) & kMask;
+  }
+  rx_.next = slot;
+  if (count != 0) io::write_ordered(rx_.tail, (slot - 1) & kMask);
+  return count;
+}
+
+__attribute__((target("avx512f,avx512vl"))) std::uint32_t MinimalAvx512::tx_burst(Buffer* const* buffers,
+                                                                                  std::uint32_t count) noexcept {
+  if ((count | tx_.next) % kFour != 0) return MinimalLoop::tx_burst(buffers, count);
+  count = std::min(count, (kMask - clean()) / kFour * kFour);
+  const __m256i to_iova = _mm256_set1_epi64x(static_cast<long long>(to_iova_ + offsetof(Buffer, data)));
+  const __m256i command = _mm256_set1_epi64x(static_cast<long long>(kCommand));
+  const __m512i in_turn = _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0);
+  std::uint32_t slot = tx_.next;
+  for (std::uint32_t i = 0; i < count; i += kFour) {
+    const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(buffers + i));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(tx_.slots.data() + slot), four);
+    const __m256i lengths =
+        _mm256_set_epi64x(buffers[i + 3]->length, buffers[i + 2]->length, buffers[i + 1]->length, buffers[i]->length);
+    const __m256i commands =
+        _mm256_or_si256(_mm256_or_si256(lengths, command), _mm256_slli_epi64(lengths, hw::intel::tx::kPayloadShift));
+    _mm512_store_si512(tx_.descriptors + slot,
+                       _mm512_permutex2var_epi64(_mm512_castsi256_si512(_mm256_add_epi64(four, to_iova)), in_turn,
+                                                 _mm512_castsi256_si512(commands)));
+    slot = (slot + kFour) & kMask;
+  }
+  tx_.next = slot;
+  io::write_ordered(tx_.tail, slot);
   return count;
 }
 

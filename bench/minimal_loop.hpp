@@ -13,8 +13,9 @@
 namespace pollux::bench {
 
 struct MinimalBuffer {
-  std::uint32_t length;
+  // In the order of a descriptor that was written back.
   std::uint32_t status;
+  std::uint32_t length;
   std::array<std::uint8_t, 56> rest_of_line;
   std::array<std::uint8_t, 2240> data;
 };
@@ -40,7 +41,7 @@ class MinimalLoop {
   [[nodiscard]] Buffer* take() noexcept { return stack_[--top_]; }
   void give(Buffer* buffer) noexcept { stack_[top_++] = buffer; }
 
- private:
+ protected:
   static constexpr std::uint32_t kMask = Slots - 1;
   struct Ring {
     hw::intel::Descriptor* descriptors = nullptr;
@@ -53,12 +54,30 @@ class MinimalLoop {
     return reinterpret_cast<std::uintptr_t>(buffer->data.data()) + to_iova_;
   }
 
+  /// Takes the buffers of all groups of 32 that the card has sent. Returns the number of slots in use.
+  std::uint32_t clean() noexcept;
+
   DmaMemory memory_;
   std::uint64_t to_iova_ = 0;
   Ring rx_;
   Ring tx_;
   std::vector<Buffer*> stack_;
   std::uint32_t top_ = 0;
+};
+
+/// The same with SIMD, four descriptors at a time. Other counts are left to the scalar loop.
+class MinimalAvx2 : public MinimalLoop<512> {
+ public:
+  using MinimalLoop::MinimalLoop;
+  std::uint32_t rx_burst(Buffer** buffers, std::uint32_t limit) noexcept;
+  std::uint32_t tx_burst(Buffer* const* buffers, std::uint32_t count) noexcept;
+};
+
+class MinimalAvx512 : public MinimalLoop<512> {
+ public:
+  using MinimalLoop::MinimalLoop;
+  std::uint32_t rx_burst(Buffer** buffers, std::uint32_t limit) noexcept;
+  std::uint32_t tx_burst(Buffer* const* buffers, std::uint32_t count) noexcept;
 };
 
 }  // namespace pollux::bench

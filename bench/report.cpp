@@ -3,27 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <string>
+
+#include "machine.hpp"
 
 namespace pollux::bench {
 namespace {
-
-std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
-
-std::string free_huge_pages() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("HugePages_Free:")) return line.substr(line.find_last_of(' ') + 1);
-  }
-  return "unknown";
-}
 
 double smallest(const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); }
 double largest(const std::vector<double>& values) { return *std::max_element(values.begin(), values.end()); }
@@ -33,11 +18,7 @@ double largest(const std::vector<double>& values) { return *std::max_element(val
 int run(int argc, char** argv) {
   benchmark::AddCustomContext("processor", processor());
   benchmark::AddCustomContext("time stamp counter", fmt::format("{:.3f} GHz", cycles_per_second() / 1e9));
-#if defined(__clang__)
-  benchmark::AddCustomContext("compiler", "clang " __clang_version__);
-#else
-  benchmark::AddCustomContext("compiler", "gcc " __VERSION__);
-#endif
+  benchmark::AddCustomContext("compiler", std::string(kCompiler));
 #if defined(NDEBUG)
   benchmark::AddCustomContext("build", "release");
 #else

@@ -12,7 +12,7 @@
 namespace pollux::bench {
 namespace {
 
-template <std::uint32_t Slots>
+template <class Loop>
 struct LeastFixture {
   LeastFixture(const Setup& wanted, bool full) : setup(wanted) {
     need(context.attach(card.domain()));
@@ -28,11 +28,11 @@ struct LeastFixture {
   Setup setup;
   FakedCard card;
   Context context{logging_options(card.clock())};
-  std::optional<MinimalLoop<Slots>> loop;
+  std::optional<Loop> loop;
   bool first = true;
 };
 
-template <std::uint32_t Slots>
+template <class Loop>
 class Minimal : public Workload {
  public:
   explicit Minimal(const Setup& setup, bool full = false)
@@ -43,15 +43,15 @@ class Minimal : public Workload {
   }
 
  protected:
-  LeastFixture<Slots> fixture;
-  MinimalLoop<Slots>& loop;
+  LeastFixture<Loop> fixture;
+  Loop& loop;
   std::uint32_t limit;
 };
 
-template <std::uint32_t Slots>
-class MinimalForward final : public Minimal<Slots> {
+template <class Loop>
+class MinimalForward final : public Minimal<Loop> {
  public:
-  using Minimal<Slots>::Minimal;
+  using Minimal<Loop>::Minimal;
   void run() override {
     std::array<MinimalBuffer*, Setup::kMaxBurst> buffers{};
     for (std::uint32_t done = 0; done < this->operations(); done += this->limit) {
@@ -62,19 +62,19 @@ class MinimalForward final : public Minimal<Slots> {
   }
 };
 
-template <std::uint32_t Slots>
-class MinimalFused final : public Minimal<Slots> {
+template <class Loop>
+class MinimalFused final : public Minimal<Loop> {
  public:
-  explicit MinimalFused(const Setup& setup) : Minimal<Slots>(setup, true) {}
+  explicit MinimalFused(const Setup& setup) : Minimal<Loop>(setup, true) {}
   void run() override {
     for (std::uint32_t done = 0; done < this->operations(); done += this->limit) this->loop.fused(this->limit);
   }
 };
 
-template <std::uint32_t Slots>
-class MinimalReceive final : public Minimal<Slots> {
+template <class Loop>
+class MinimalReceive final : public Minimal<Loop> {
  public:
-  explicit MinimalReceive(const Setup& setup) : Minimal<Slots>(setup), buffers_(setup.frames() + Setup::kMaxBurst) {}
+  explicit MinimalReceive(const Setup& setup) : Minimal<Loop>(setup), buffers_(setup.frames() + Setup::kMaxBurst) {}
   void prepare() override {
     for (; received_ != 0; --received_) this->loop.give(buffers_[received_ - 1]);
     this->fixture.receive();
@@ -92,10 +92,10 @@ class MinimalReceive final : public Minimal<Slots> {
   std::uint32_t received_ = 0;
 };
 
-template <std::uint32_t Slots>
-class MinimalTransmit final : public Minimal<Slots> {
+template <class Loop>
+class MinimalTransmit final : public Minimal<Loop> {
  public:
-  explicit MinimalTransmit(const Setup& setup) : Minimal<Slots>(setup), buffers_(setup.frames()), burst_(setup.burst) {}
+  explicit MinimalTransmit(const Setup& setup) : Minimal<Loop>(setup), buffers_(setup.frames()), burst_(setup.burst) {}
   void prepare() override {
     this->fixture.finish_transmits();
     for (MinimalBuffer*& buffer : buffers_) {
@@ -114,10 +114,10 @@ class MinimalTransmit final : public Minimal<Slots> {
   std::uint32_t burst_;
 };
 
-template <std::uint32_t Slots>
-class MinimalEmptyPoll final : public Minimal<Slots> {
+template <class Loop>
+class MinimalEmptyPoll final : public Minimal<Loop> {
  public:
-  using Minimal<Slots>::Minimal;
+  using Minimal<Loop>::Minimal;
   void prepare() override {}
   void run() override {
     std::array<MinimalBuffer*, Setup::kMaxBurst> buffers{};
@@ -125,16 +125,19 @@ class MinimalEmptyPoll final : public Minimal<Slots> {
   }
 };
 
-template <template <std::uint32_t> class Minimal>
+template <template <class> class Minimal>
 std::unique_ptr<Workload> made(const Setup& setup) {
+  if (setup.mode == BurstMode::avx2 && setup.ring == 512) return std::make_unique<Minimal<MinimalAvx2>>(setup);
+  if (setup.mode == BurstMode::avx512 && setup.ring == 512) return std::make_unique<Minimal<MinimalAvx512>>(setup);
+  if (setup.mode != BurstMode::scalar) give_up("the minimal loop with SIMD has rings of 512 only");
   switch (setup.ring) {
-    case 64: return std::make_unique<Minimal<64>>(setup);
-    case 128: return std::make_unique<Minimal<128>>(setup);
-    case 256: return std::make_unique<Minimal<256>>(setup);
-    case 512: return std::make_unique<Minimal<512>>(setup);
-    case 1024: return std::make_unique<Minimal<1024>>(setup);
-    case 2048: return std::make_unique<Minimal<2048>>(setup);
-    case 4096: return std::make_unique<Minimal<4096>>(setup);
+    case 64: return std::make_unique<Minimal<MinimalLoop<64>>>(setup);
+    case 128: return std::make_unique<Minimal<MinimalLoop<128>>>(setup);
+    case 256: return std::make_unique<Minimal<MinimalLoop<256>>>(setup);
+    case 512: return std::make_unique<Minimal<MinimalLoop<512>>>(setup);
+    case 1024: return std::make_unique<Minimal<MinimalLoop<1024>>>(setup);
+    case 2048: return std::make_unique<Minimal<MinimalLoop<2048>>>(setup);
+    case 4096: return std::make_unique<Minimal<MinimalLoop<4096>>>(setup);
     default: give_up("the minimal loop has no ring of that size");
   }
 }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <stdint.h>
+
+struct rte_mbuf;
+struct rte_mempool;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// The queue of the card that the port's queue 0 is.
+enum { DPDK_CARD_QUEUE = 4 };
+
+/// A port of DPDK's igb driver with one receive and one transmit queue, started by the driver's own functions.
+struct DpdkPort {
+  void* rx;
+  void* tx;
+};
+
+/// One build of DPDK's igb driver.
+struct DpdkIgb {
+  /// Starts a port on the registers at `bar`, which are ordinary memory. `number` identifies the port: no two have the
+  /// same at the same time. Returns NULL without memory.
+  struct DpdkPort* (*start)(void* bar, struct rte_mempool* pool, uint16_t ring, uint16_t number);
+  /// Frees the port, and the mbufs in its rings.
+  void (*stop)(struct DpdkPort* port);
+  uint16_t (*rx_burst)(void* queue, struct rte_mbuf** mbufs, uint16_t count);
+  uint16_t (*tx_burst)(void* queue, struct rte_mbuf** mbufs, uint16_t count);
+};
+
+/// As Debian's static library has it.
+extern const struct DpdkIgb dpdk_igb_packaged;
+/// The same source, compiled for this processor.
+extern const struct DpdkIgb dpdk_igb_native;
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+
+#include "workload.hpp"
+
+namespace pollux::bench {
+
+/// Starts DPDK's environment, on `core` and with huge pages where there are any; once, before the first workload.
+/// Returns DPDK's version. Ends the program if DPDK cannot be started.
+const char* start_dpdk(unsigned core, bool huge_pages);
+
+/// The cases of the driver as its package has it, and of the same source compiled for this processor.
+[[nodiscard]] std::span<const Case> dpdk_cases();
+
+inline constexpr std::string_view kDpdkPackaged = "dpdk_packaged";
+inline constexpr std::string_view kDpdkNative = "dpdk_native";
+
+}  // namespace pollux::bench
