@@ -5,8 +5,6 @@
 
 NEWER_QEMU=$POLLUX_ROOT/build/interop/newer-qemu
 NEWER_QEMU_SUITES=(trixie trixie-backports)
-# Debian 12 and 13 both have it; its packages are signed with the keys of the Debian archive.
-DEBIAN_KEYS=${POLLUX_DEBIAN_KEYS:-/usr/share/keyrings/debian-archive-keyring.gpg}
 
 # Prints the folder with start/qemu-system-x86_64 and a file `version`. Needs no rights.
 newer_qemu() {
@@ -14,51 +12,21 @@ newer_qemu() {
   printf '%s\n' "$NEWER_QEMU"
 }
 
-# The mirror that this machine was installed from.
-debian_mirror() {
-  # shellcheck disable=SC2016  # apt's own variable
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $1" 2>/dev/null | sed -n 1p
-}
-
 fetch_newer_qemu() {
   local codename mirror work=$NEWER_QEMU.unpack
-  case $POLLUX_DISTRO in
-    debian-12) codename=bookworm ;;
-    debian-13) codename=trixie ;;
-    *) die "a newer QEMU is fetched on Debian 12 and 13 only; this is $POLLUX_DISTRO_SAYS" "run this on Debian 12 or 13" ;;
-  esac
-  [[ -r $DEBIAN_KEYS ]] || die "$DEBIAN_KEYS, which signs QEMU's packages, is missing" "as root: apt-get install debian-archive-keyring"
-  mirror=$(debian_mirror "$codename")
-  [[ -n $mirror ]] || die "apt knows no mirror with $codename" "see /etc/apt/sources.list*; then run 'apt-get update' as root"
+  codename=$(debian_codename "a newer QEMU") || exit 1
+  mirror=$(debian_mirror "$codename") || exit 1
   say "downloading a newer QEMU from ${NEWER_QEMU_SUITES[-1]} (once, 40 MB; kept in $NEWER_QEMU)"
   rm -rf "$work" "$NEWER_QEMU"
-  { mkdir -p "$work"/apt/{lists,archives}/partial "$work/tree" && : >"$work/apt/status"; } ||
-    die "$work cannot be made" "is the disk full?"
+  mkdir -p "$work/tree" || die "$work cannot be made" "is the disk full?"
   download_newer_qemu "$work/apt" "$mirror"
   unpack_newer_qemu "$work"
   mv "$work/tree" "$NEWER_QEMU" && rm -rf "$work"
 }
 
-# An apt with folders of its own: it knows only these suites, and nothing as installed.
 download_newer_qemu() {
-  local dir=$1 mirror=$2 suite
-  for suite in "${NEWER_QEMU_SUITES[@]}"; do
-    printf 'deb [signed-by=%s] %s %s main\n' "$DEBIAN_KEYS" "$mirror" "$suite"
-  done >"$dir/sources.list"
-  own_apt "$dir" update -o APT::Update::Error-Mode=any
-  own_apt "$dir" install -y --download-only --no-install-recommends -t "${NEWER_QEMU_SUITES[-1]}" qemu-system-x86
-}
-
-own_apt() {
-  local dir=$1 log=$1/log
-  shift
-  apt-get -qq -o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null \
-    -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State="$dir" -o Dir::State::Lists="$dir/lists" -o Dir::State::Status="$dir/status" \
-    -o Dir::Cache="$dir" -o Dir::Cache::Archives="$dir/archives" -o APT::Sandbox::User="" -o Acquire::Languages=none \
-    -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 </dev/null &&
-    return 0
-  tail -n 10 "$log" >&2
-  die "'apt-get $*' for a newer QEMU failed" "$(apt_hint "$log")"
+  make_own_apt "$1" "$2" "${NEWER_QEMU_SUITES[@]}"
+  own_apt "$1" install -y --download-only --no-install-recommends -t "${NEWER_QEMU_SUITES[-1]}" qemu-system-x86
 }
 
 unpack_newer_qemu() {

@@ -24,6 +24,8 @@ packages_for() {
     kernel-files) echo gcc xz-utils ;;
     arm) echo g++-aarch64-linux-gnu qemu-user ;;
     bench) echo libbenchmark-dev util-linux python3 ;;
+    # What DPDK's static libraries and headers need; they are not installed.
+    dpdk) echo dpkg-dev gcc libbsd-dev libnuma-dev ;;
     plots) echo python3-matplotlib ;;
     baselines) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
     # That of Debian 12 has no igb; need_qemu_with_igb installs a newer one.
