@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Variants of the hot path, each without one part of it, to measure what the part costs or saves (docs/performance.md).
+# Variants of the hot path, each without one part of it, to measure what the part costs or saves (docs/performance-details.md).
 # The library's files contain nothing for this. A variant has copies of the files that the part concerns, with one
 # expression replaced. Included, this file defines the list of replacements. Run as a script, it writes one copy:
 #

@@ -59,7 +59,7 @@ void add_all(std::string_view name, std::string_view who, Change change) {
 
 constexpr std::array<std::uint32_t, 4> kBursts{1, 8, 32, 64};
 
-// The table of docs/performance.md.
+// The table of docs/performance-details.md.
 void add_table() {
   for (const Case& one : cases()) {
     if (one.name == "forward_queues") continue;

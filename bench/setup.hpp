@@ -10,7 +10,7 @@
 
 namespace pollux::bench {
 
-/// The parameters of a case. The defaults are those of the table in docs/performance.md.
+/// The parameters of a case. The defaults are those of the table in docs/performance-details.md.
 struct Setup {
   BurstMode mode = BurstMode::scalar;
   std::uint32_t burst = 32;   ///< frames per call; with `trickle`, frames that arrive at once

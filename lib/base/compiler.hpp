@@ -3,7 +3,7 @@
 
 #include "pollux/base/counter.hpp"
 
-/// Attributes for the hot path; docs/performance.md says what each is worth.
+/// Attributes for the hot path; docs/performance-details.md says what each is worth.
 #define POLLUX_ALWAYS_INLINE inline __attribute__((always_inline))
 /// For code that must not take cache lines or registers from hot functions.
 #define POLLUX_COLD __attribute__((noinline, cold))

@@ -40,7 +40,7 @@ class MempoolCore {
                                                                    MempoolOptions options, Owner owner);
 
   /// Bytes from one mbuf to the next: an odd number of cache lines, since a power of two would put all headers into a
-  /// few sets of the first-level cache (ixy loses a third of its speed to that).
+  /// few sets of the first-level cache.
   [[nodiscard]] static std::uint32_t stride(const MempoolOptions& options) noexcept;
 
   /// Bytes that the pool needs in pages of `page` bytes, with no buffer across two of them.

@@ -14,7 +14,7 @@ struct Processor {
 
 [[nodiscard]] Processor this_processor();
 
-/// Whether AVX-512 bursts were measured to be faster than AVX2 bursts on this processor (docs/performance.md).
+/// Whether AVX-512 bursts were measured to be faster than AVX2 bursts on this processor (docs/performance-details.md).
 /// Processors without a measurement count as slower, which a measured Intel Xeon was.
 [[nodiscard]] bool is_faster_with_avx512(const Processor& processor) noexcept;
 

@@ -10,41 +10,53 @@ import tempfile
 import unittest
 from unittest import mock
 
-from pollux_lab import bench
+from pollux_lab import bench, bench_side
 from pollux_lab.errors import LabError
-from records import CARD
+from records import CARD, SIDE
 
 CONTEXT = {"processor": "a processor", "time stamp counter": "2.596 GHz", "compiler": "a compiler", "free huge pages": "96",
-           "load_avg": [0.1], "date": "2026-01-01T00:00:00"}
+           "dpdk": "DPDK 22.11"}
+SIDE_RECORDS = [bench_side.record_of(one) for one in SIDE]
 BROKEN = LabError("a program ended", "read its output")
 
 
 class Steps(unittest.TestCase):
-    def measured_with(self, *steps, baselines: pathlib.Path | None = None):
+    def measured_with(self, side_by_side, *steps, baselines: pathlib.Path | None = None, quick: bool = False):
         """Runs tools/bench with these results for its steps; returns its output and the records that it wrote."""
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as printed, \
-                contextlib.redirect_stderr(io.StringIO()), mock.patch.object(bench, "measure", side_effect=steps):
+                contextlib.redirect_stderr(io.StringIO()), mock.patch.object(bench, "measure", side_effect=steps), \
+                mock.patch.object(bench_side, "measure", side_effect=[side_by_side]):
             file = pathlib.Path(folder) / "records.json"
-            options = argparse.Namespace(quick=True, build=pathlib.Path(folder), core=0, huge_pages=False, ablation=False,
+            options = argparse.Namespace(quick=quick, build=pathlib.Path(folder), core=0, huge_pages=False, ablation=False,
                                          baselines=baselines, json=file, markdown=None, plots=None)
-            with self.assertRaisesRegex(LabError, "ended"):
+            with self.assertRaisesRegex(LabError, "ended") if not quick else contextlib.nullcontext():
                 bench.Run(options).run()
             return printed.getvalue(), json.loads(file.read_text()) if file.exists() else None
 
     def test_measurements_before_a_failed_step_are_kept(self):
-        printed, records = self.measured_with((CARD, CONTEXT, []), BROKEN)
-        self.assertIn("The table", printed)
-        self.assertEqual(records, CARD)
+        printed, records = self.measured_with((SIDE_RECORDS, CONTEXT), (CARD, {}, []), BROKEN)
+        self.assertIn("Every case", printed)
+        self.assertEqual(records, SIDE_RECORDS + CARD)
 
     def test_measurements_before_failed_baselines_are_kept(self):
-        printed, records = self.measured_with((CARD, CONTEXT, []), ([], CONTEXT, []), baselines=pathlib.Path("/bin/false"))
-        self.assertIn("The table", printed)
-        self.assertEqual(records, CARD)
+        printed, records = self.measured_with((SIDE_RECORDS, CONTEXT), (CARD, {}, []), *[([], {}, [])] * 7, baselines=pathlib.Path("/bin/false"))
+        self.assertIn("Side by side", printed)
+        self.assertEqual(records, SIDE_RECORDS + CARD)
 
     def test_without_measurements_only_the_failure_is_reported(self):
         printed, records = self.measured_with(BROKEN)
         self.assertEqual(printed, "")
         self.assertIsNone(records)
+
+    def test_quick_measures_side_by_side_alone(self):
+        printed, records = self.measured_with((SIDE_RECORDS, CONTEXT), quick=True)
+        self.assertIn("a processor, time stamp counter 2.596 GHz, a compiler, DPDK 22.11", printed)
+        self.assertNotIn("Every case", printed)
+        self.assertEqual(records, SIDE_RECORDS)
+
+    def test_a_table_without_dpdk_says_so(self):
+        printed, _ = self.measured_with((SIDE_RECORDS, CONTEXT | {"dpdk": "none"}), quick=True)
+        self.assertIn("WITHOUT DPDK", printed)
 
 
 if __name__ == "__main__":

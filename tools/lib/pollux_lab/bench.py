@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from . import bench_plots, bench_quoted, bench_table
+from . import bench_plots, bench_side, bench_table
 from .bench_records import measure, widest
 from .errors import LabError
 from .guest import end_on_signals
@@ -21,17 +21,17 @@ HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
 HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
 
-# Patterns of the cases of faked_card_bench and latency_bench for each step; of two patterns --quick uses the second.
-# WIDE is replaced by the widest instruction set of this processor.
-TABLE = ("^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:[0-9]+/iter",
-         "^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:(1|32)/iter")
+SIDE_RUNS = (31, 15)  # of each contender in side_by_side; with --quick the second
+
+# Patterns of the cases of faked_card_bench and latency_bench for each step. WIDE is replaced by the widest instruction set of this processor.
+TABLE = "^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:[0-9]+/iter"
 RINGS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/ring:"
 POOLS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/pool:"
 FRAMES = "^(forward|rx|tx)/[^/]+/(scalar|WIDE)/[^/]+/burst:32/frame:"
 MARKED = "^forward_offload/[^/]+/(scalar|WIDE)/[^/]+/burst:32/marked"
 TRICKLE = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:[0-9]+/trickle"
 QUEUES = "^forward_queues/"
-LATENCY = ("^latency/[^/]+/(scalar|WIDE)/", "^latency/[^/]+/(scalar|WIDE)/warm/")
+LATENCY = "^latency/[^/]+/(scalar|WIDE)/"
 PARTS = "^(forward/pollux/scalar/[a-z]+/burst:(1|32)|forward_offload/pollux/scalar/warm/burst:32)/iter"
 
 
@@ -39,6 +39,7 @@ class Run:
     def __init__(self, options: argparse.Namespace):
         self._options = options
         self._bench = options.build / "bench"
+        self._side: list[dict] = []
         self._records: list[dict] = []
         self._context: dict = {}
         self._parts: dict[str, list[dict]] = {}
@@ -49,25 +50,36 @@ class Run:
             self._measure()
             self._baselines()
         finally:  # measurements before a failed step are kept
-            if self._records:
+            if self._side:
                 self._show()
                 self._write()
 
     def _measure(self) -> None:
-        quick = self._options.quick
         with huge_pages(self._options.huge_pages):
-            self._step("the table", "faked_card_bench", TABLE[quick])
-            if not quick:
-                for what, pattern in (("rings", RINGS), ("pools", POOLS), ("frames", FRAMES), ("trickle", TRICKLE), ("marked frames", MARKED), ("queues", QUEUES)):
-                    self._step(what, "faked_card_bench", pattern)
-            self._step("latency", "latency_bench", LATENCY[quick])
+            self._side_by_side()
+            if self._options.quick:
+                return
+            for what, program, pattern in (("every case", "faked_card_bench", TABLE), ("rings", "faked_card_bench", RINGS),
+                                           ("pools", "faked_card_bench", POOLS), ("frames", "faked_card_bench", FRAMES),
+                                           ("trickle", "faked_card_bench", TRICKLE), ("marked frames", "faked_card_bench", MARKED),
+                                           ("queues", "faked_card_bench", QUEUES), ("latency", "latency_bench", LATENCY)):
+                self._step(what, program, pattern)
             if self._options.ablation:
                 for program in sorted(self._bench.glob("without_*")):
                     if os.access(program, os.X_OK) and program.is_file():
                         self._part(program)
 
+    def _side_by_side(self) -> None:
+        start = time.monotonic()
+        runs = SIDE_RUNS[self._options.quick]
+        tell(f"[side by side] {runs} runs of each ...")
+        load, date = os.getloadavg(), time.strftime("%Y-%m-%d")
+        self._side, context = bench_side.measure(self._bench / "side_by_side", self._options.core, runs, STEP_SECONDS)
+        self._context = context | {"load_avg": load, "date": date}
+        tell(f"[side by side] {time.monotonic() - start:.0f} s")
+
     def _step(self, what: str, program: str, pattern: str) -> None:
-        records, self._context = self._measured(what, program, pattern)
+        records, _ = self._measured(what, program, pattern)
         self._records += records
 
     def _part(self, program: pathlib.Path) -> None:
@@ -108,11 +120,10 @@ class Run:
 
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
         ticks = rate(self._context)
-        remark = ("goal: the maximum of cycles (c), scaled to this machine by the minimal loop's forwarding, and of instructions (i). "
-                  "ratio: cycles relative to the minimal loop on the same work. times: cycles as a multiple of Pollux's, scaled in the same way. "
-                  f"*: quoted, {bench_quoted.SOURCE}.")
-        tables = [("The table", remark, bench_table.main_rows(self._records)),
-                  ("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "
+        tables = [("Side by side", self._remark(), bench_side.table(bench_side.rows_of(self._side)))]
+        if not self._records:
+            return tables
+        tables += [("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "
                                  "are calculated: they do not include the card and the bus.", bench_table.budget_rows(self._records, ticks)),
                   ("Every case", "Cycles: median of seven repetitions [min to max].", bench_table.every_row(self._records)),
                   ("Latency", "From the write-back of 64 frames at once to the return of the tx_burst that sent each.",
@@ -121,6 +132,9 @@ class Run:
             tables.append(("What each technique gains", "The hot path with one part left out.",
                            bench_table.part_rows(self._records, self._parts)))
         return tables
+
+    def _remark(self) -> str:
+        return bench_side.REMARK if self._context["dpdk"] != "none" else f"{bench_side.WITHOUT_DPDK} {bench_side.REMARK}"
 
     def _show(self) -> None:
         print(f"\n{machine(self._context)}")
@@ -141,18 +155,26 @@ class Run:
     def _write_json(self) -> None:
         if self._options.json:
             parts = [{**record, "who": f"pollux without {part.replace('_', ' ')}"} for part, records in self._parts.items() for record in records]
-            self._options.json.write_text(json.dumps(self._records + parts, indent=1) + "\n")
+            self._options.json.write_text(json.dumps(self._side + self._records + parts, indent=1) + "\n")
             tell(f"wrote {self._options.json}")
 
     def _write_markdown(self) -> None:
-        if self._options.markdown:
-            sections = [f"## {title}\n\n{bench_table.markdown(rows)}\n\n{remark}\n" for title, remark, rows in self._tables()]
-            self._options.markdown.write_text("\n".join([f"{machine(self._context)}\n", *sections]))
-            tell(f"wrote {self._options.markdown}")
+        """A page that has the two lines of bench_side gets the table alone, between them. Any other file is written anew, with all tables."""
+        file = self._options.markdown
+        if not file:
+            return
+        first, *others = [f"{bench_table.markdown(rows)}\n\n{remark}\n" for _, remark, rows in self._tables()]
+        page = bench_side.replaced(file.read_text() if file.exists() else "", f"{machine(self._context)}.\n\n{first}\n")
+        if page is None:
+            titles = [title for title, _, _ in self._tables()]
+            page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in zip(titles, [first, *others])]])
+        file.write_text(page)
+        tell(f"wrote {file}")
 
     def _write_plots(self) -> None:
         if self._options.plots:
-            for file in bench_plots.draw(self._records, self._options.plots, machine(self._context)):
+            written = bench_plots.side_by_side(bench_side.rows_of(self._side), self._options.plots, machine(self._context))
+            for file in written + bench_plots.draw(self._records, self._options.plots, machine(self._context)):
                 tell(f"wrote {file}")
 
 
@@ -162,7 +184,8 @@ def rate(context: dict) -> float:
 
 
 def machine(context: dict) -> str:
-    return (f"{context['processor']}, time stamp counter {context['time stamp counter']}, {context['compiler']}, "
+    dpdk = "no DPDK" if context["dpdk"] == "none" else context["dpdk"]
+    return (f"{context['processor']}, time stamp counter {context['time stamp counter']}, {context['compiler']}, {dpdk}, "
             f"{context['free huge pages']} huge pages free, load {context['load_avg'][0]:.1f}, {context['date'][:10]}")
 
 

@@ -2,11 +2,12 @@
 """Plots of a run, each as SVG and PNG."""
 
 import pathlib
+import statistics
 
-from . import bench_quoted
-from .bench_records import find, widest
+from . import bench_side
+from .bench_records import widest
 
-COLOURS = {"scalar": "#1f5fa8", "avx2": "#2a9d6f", "avx512": "#c8541b", "minimal loop": "#555555", "DPDK": "#a03070", "ixy": "#8a7a00"}
+COLOURS = {"scalar": "#1f5fa8", "avx2": "#2a9d6f", "avx512": "#c8541b", "minimal loop": "#555555", "DPDK": "#a03070"}
 TEMPERATURES = ("warm", "cold")
 
 
@@ -38,8 +39,6 @@ def _lines(records: list[dict], key: str, temperature: str) -> dict[str, list[tu
                   and record.get("where") == f"native-{temperature}" and _varies(record, key)]
         if len(points) > 1:  # the main table's case alone is one point of every line, even if the others were not measured
             lines[instruction_set if who == "pollux" else who] = sorted(points)
-    if key == "burst" and temperature == "warm":
-        lines |= _quoted(records)
     return lines
 
 
@@ -61,20 +60,6 @@ def _point(record: dict, key: str) -> tuple:
     return at, record["cycles_median"], record["cycles_min"], record["cycles_max"]
 
 
-def _quoted(records: list[dict]) -> dict[str, list[tuple]]:
-    """Quoted figures, scaled to this machine by the ratio of the two minimal loops."""
-    lines = {}
-    for who, cycles in bench_quoted.FORWARD_WARM.items():
-        points = []
-        for burst, value in cycles.items():
-            minimal = find(records, who="minimal loop", case="forward", where="native-warm", burst=burst, instruction_set="scalar")
-            if minimal:
-                points.append((burst, *[value * minimal["cycles_median"] / bench_quoted.MINIMAL_LOOP["native-warm", burst]] * 3))
-        if len(points) > 1:
-            lines[who] = points
-    return lines
-
-
 def _latencies(records: list[dict], temperature: str) -> dict[str, list[tuple]]:
     chosen = [record for record in records if record.get("case") == "latency" and record["where"] == f"native-{temperature}"]
     lines = {}
@@ -89,25 +74,16 @@ def _latencies(records: list[dict], temperature: str) -> dict[str, list[tuple]]:
 def _style(label: str) -> dict:
     word, _, percentile = label.partition(" ") if label != "minimal loop" else (label, "", "")
     style = {"color": COLOURS.get(word, "#000000"), "marker": "o", "markersize": 4, "linewidth": 1.6}
-    if word in bench_quoted.FORWARD_WARM:
-        style |= {"linestyle": (0, (2, 2)), "marker": "s", "markersize": 3.5}
-    elif word == "minimal loop":
+    if word == "minimal loop":
         style |= {"linestyle": (0, (5, 2))}
     elif percentile:
         style |= {"linestyle": {"p50": "-", "p99": (0, (5, 2)), "p99.9": (0, (1, 1.5))}[percentile], "marker": {"p50": "o", "p99": "^", "p99.9": "s"}[percentile]}
     return style
 
 
-def _shown_as(label: str) -> str:
-    return f"{label}, quoted, scaled" if label in bench_quoted.FORWARD_WARM else label
-
-
 def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: dict[str, dict[str, list[tuple]]], machine: str) -> list[pathlib.Path]:
     """Draws warm and cold side by side, with the range from minimum to maximum as a shade."""
-    import matplotlib
-    matplotlib.use("Agg")
-    matplotlib.rcParams |= {"svg.hashsalt": "pollux", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    from matplotlib import pyplot
+    pyplot = _pyplot()
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     shown = {name: lines for name, lines in panels.items() if lines}
@@ -119,7 +95,7 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
         ticks = sorted({point[0] for points in lines.values() for point in points})
         for label, points in lines.items():
             places = [point[0] for point in points]
-            panel.plot(places, [point[1] for point in points], label=_shown_as(label), **_style(label))
+            panel.plot(places, [point[1] for point in points], label=label, **_style(label))
             panel.fill_between(places, [point[2] for point in points], [point[3] for point in points],
                                color=_style(label)["color"], alpha=0.12, linewidth=0)
         panel.set_xscale("log", base=2)
@@ -138,11 +114,58 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
         panel.set_axisbelow(True)
         panel.legend(frameon=False, fontsize=8, handlelength=3, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     figure.supxlabel(machine, fontsize=7, color="#666666", x=0.995, ha="right")
-    written = [path.with_suffix(suffix) for suffix in (".svg", ".png")]
-    for file in written:
+    return _saved(figure, [path.with_suffix(suffix) for suffix in (".svg", ".png")])
+
+
+def side_by_side(rows: list[bench_side.Row], folder: pathlib.Path, machine: str) -> list[pathlib.Path]:
+    """Draws the table of bench_side as bars, warm and cold apart, with the factor above each of DPDK's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pyplot = _pyplot()
+    panels = [shown for shown in ([row for row in rows if row.temperature == temperature] for temperature in TEMPERATURES) if shown]
+    bars = {"DPDK's igb, better build": ("DPDK", lambda row: row.dpdk), "Pollux": ("avx2", lambda row: row.ours),
+            "minimal loop, scalar": ("minimal loop", lambda row: row.minimal), "minimal loop, SIMD": ("minimal loop", lambda row: row.minimal_simd)}
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(12, 4.8), squeeze=False, layout="constrained",
+                                   width_ratios=[len(shown) for shown in panels])
+    figure.suptitle("Ticks of the time stamp counter a 64-byte frame; less is better", fontsize=11, fontweight="bold")
+    for panel, shown in zip(axes[0], panels):
+        for step, (label, (colour, who)) in enumerate(bars.items()):
+            for place, row in enumerate(shown):
+                if (record := who(row)) is None:
+                    continue
+                low, middle, high = (record[name] for name in ("cycles_min", "cycles_median", "cycles_max"))
+                at = place + 0.2 * (step - 1.5)
+                panel.bar(at, middle, 0.19, color=COLOURS[colour], alpha=0.45 if label.endswith("SIMD") else 1, label=label if place == 0 else None,
+                          yerr=[[middle - low], [high - middle]], error_kw={"elinewidth": 0.8, "ecolor": "#222222"})
+                if step == 0:
+                    panel.annotate(f"{statistics.median(row.factors()):.1f}×", (at, high), xytext=(0, 3), textcoords="offset points",
+                                   ha="center", fontsize=9, fontweight="bold", color=COLOURS[colour])
+        panel.set_xticks(range(len(shown)), [_tick(row) for row in shown], fontsize=8)
+        panel.set_title(shown[0].temperature, loc="left", fontsize=10)
+        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
+        panel.set_axisbelow(True)
+    axes[0][0].legend(frameon=False, fontsize=9, ncols=len(bars), loc="lower left", bbox_to_anchor=(0.06, 0.99))
+    figure.supxlabel(machine, fontsize=7, color="#666666", x=0.995, ha="right")
+    return _saved(figure, [folder / "side-by-side.svg"])
+
+
+def _tick(row: bench_side.Row) -> str:
+    title = row.title.replace(", ", ",\n").replace("checksums ", "checksums\n").replace("offload ", "offload\n")
+    return title if title == "empty poll" else f"{title}\nburst {row.burst}"
+
+
+def _pyplot():
+    import matplotlib
+    matplotlib.use("Agg")
+    matplotlib.rcParams |= {"svg.hashsalt": "pollux", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    from matplotlib import pyplot
+    return pyplot
+
+
+def _saved(figure, files: list[pathlib.Path]) -> list[pathlib.Path]:
+    for file in files:
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
-    pyplot.close(figure)
-    return written
+    _pyplot().close(figure)
+    return files
 
 
 def _values(lines: dict[str, list[tuple]]) -> list[float]:

@@ -1,57 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The tables of a run: as text for a terminal, and as Markdown for docs/performance.md."""
 
-from . import bench_quoted
 from .bench_records import find, widest
 
 _WIRES = [(1, 1.488), (10, 14.88), (25, 37.2), (100, 148.8)]  # Gb/s, and Mpps at 64 bytes
 
 
-def main_rows(records: list[dict]) -> list[list[str]]:
-    rows = [["case", "burst", "", "path", "Pollux: cycles [min to max]", "instr.", "minimal loop", "ratio", "goal", "",
-             "DPDK*", "times", "ixy*", "times"]]
-    for row in bench_quoted.ROWS:
-        ours = find(records, who="pollux", where=row.where, case=row.case, instruction_set=row.instruction_set, burst=row.burst)
-        if ours is None:
-            continue
-        forward, same_case = (find(records, who="minimal loop", where=row.where, case=case, instruction_set="scalar", burst=row.burst)
-                              for case in ("forward", row.case.removesuffix("_offload")))
-        rows.append([row.title, str(row.burst), row.where.removeprefix("native-"), row.instruction_set, _span(ours),
-                     f"{ours['instructions']:.0f}", *_against_minimal(ours, same_case), *_goal(row, ours, forward),
-                     *_quoted(row, row.dpdk, ours, forward), *_quoted(row, row.ixy, ours, forward)])
-    return rows
-
-
 def _span(record: dict) -> str:
     return f"{record['cycles_median']:.1f} [{record['cycles_min']:.1f} to {record['cycles_max']:.1f}]"
-
-
-def _against_minimal(ours: dict, minimal: dict | None) -> list[str]:
-    if minimal is None:
-        return ["", ""]
-    return [f"{minimal['cycles_median']:.1f}", f"{ours['cycles_median'] / minimal['cycles_median']:.2f}"]
-
-
-def _goal(row: bench_quoted.Row, ours: dict, minimal: dict | None) -> list[str]:
-    """The goal in cycles is scaled to this machine by the ratio of the two minimal loops."""
-    if minimal is None:
-        return ["", ""]
-    cycles = row.goal.cycles * minimal["cycles_median"] / row.reference_minimal()
-    met = ours["cycles_median"] <= cycles
-    text = f"{cycles:.1f} c"
-    if row.goal.instructions is not None:
-        text += f", {row.goal.instructions:.0f} i"
-        met = met and round(ours["instructions"]) <= row.goal.instructions
-    return [text, "met" if met else "OVER"]
-
-
-def _quoted(row: bench_quoted.Row, figure: bench_quoted.Figure | None, ours: dict, minimal: dict | None) -> list[str]:
-    """The quoted figure as measured, and as a multiple of Pollux's cycles, scaled by the ratio of the two minimal loops."""
-    if figure is None or minimal is None:
-        return ["", ""]
-    instructions = "" if figure.instructions is None else f", {figure.instructions:.0f} i"
-    times = figure.cycles / row.reference_minimal() * minimal["cycles_median"] / ours["cycles_median"]
-    return [f"{figure.cycles:.1f} c{instructions}", f"{times:.1f}"]
 
 
 def budget_rows(records: list[dict], ticks_a_second: float) -> list[list[str]]:

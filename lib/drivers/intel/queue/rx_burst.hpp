@@ -9,7 +9,8 @@
 #include "pollux/base/io.hpp"
 
 // The receive fast path, from the descriptor to the application. It takes frames that are complete in one buffer and
-// have no error; rx_slow.cpp takes all others. docs/performance.md has its cost, and what each optimisation gains.
+// have no error; rx_slow.cpp takes all others. docs/performance-details.md has its cost, and what each optimisation
+// gains.
 namespace pollux::drivers::intel {
 
 /// A run of consecutive slots. Each pointer is the end of its array; the index goes from minus the run's length to -1.

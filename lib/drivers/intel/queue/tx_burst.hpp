@@ -9,8 +9,8 @@
 #include "pollux/base/io.hpp"
 
 // The transmit fast path, from the application to the descriptor, and the return of sent buffers. It sends direct,
-// single-segment mbufs of the cache's pool; tx_slow.cpp sends or drops all others. docs/performance.md has its cost,
-// and what each optimisation gains.
+// single-segment mbufs of the cache's pool; tx_slow.cpp sends or drops all others. docs/performance-details.md has its
+// cost, and what each optimisation gains.
 namespace pollux::drivers::intel {
 
 /// A run of consecutive slots. Each pointer is the end of its array; the index goes from minus the run's length to -1.

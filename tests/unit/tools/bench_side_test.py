@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The table of Pollux, DPDK and the minimal loop: whose figures count, what the factor is, and how it gets into a page."""
+
+import contextlib
+import importlib.util
+import io
+import pathlib
+import tempfile
+import unittest
+
+from pollux_lab import bench_plots, bench_side
+from pollux_lab.errors import LabError
+from records import SIDE, side
+
+
+def rows_of(printed: list[dict]) -> list[bench_side.Row]:
+    return bench_side.rows_of([bench_side.record_of(one) for one in printed])
+
+
+def cells_of(printed: list[dict]) -> dict[str, str]:
+    head, only = bench_side.table(rows_of(printed))
+    return dict(zip(head, only))
+
+
+class Table(unittest.TestCase):
+    def test_dpdks_better_build_counts_even_against_it(self):
+        cells = cells_of(SIDE)
+        self.assertEqual((cells["DPDK's igb"], cells["build"]), ("30.0 [27.0 to 44.0]", "-march=native"))
+        slower = [one if one["who"] != "dpdk_native" else one | {"cycles": [36.0, 36.0, 36.0]} for one in SIDE]
+        self.assertEqual(cells_of(slower)["build"], "as packaged")
+
+    def test_the_factor_is_made_run_by_run(self):
+        self.assertEqual(cells_of(SIDE)["factor"], "**3.0** [3.0 to 4.0]")
+
+    def test_ours_is_the_default_mode_and_not_the_scalar_one(self):
+        cells = cells_of(SIDE)
+        self.assertEqual(cells["Pollux"], "10.0 [9.0 to 11.0] avx2")
+        self.assertEqual((cells["minimal loop"], cells["SIMD"], cells["Pollux / minimal"]), ("8.0", "5.0", "2.00"))
+        scalar_only = [one for one in SIDE if one["instruction_set"] == "scalar"]
+        cells = cells_of(scalar_only)
+        self.assertEqual((cells["Pollux"], cells["SIMD"], cells["Pollux / minimal"]), ("12.0 [12.0 to 12.0] scalar", "", "1.50"))
+
+    def test_without_dpdk_its_cells_are_empty(self):
+        cells = cells_of([one for one in SIDE if not one["who"].startswith("dpdk")])
+        self.assertEqual([cells[name] for name in ("DPDK's igb", "build", "factor")], ["", "", ""])
+        self.assertEqual(cells["Pollux"], "10.0 [9.0 to 11.0] avx2")
+
+    def test_cases_bursts_and_temperatures_are_apart(self):
+        others = [side(one["who"], one["instruction_set"], [20.0, 20.0, 20.0], **different) for one in SIDE
+                  for different in ({"burst": 1}, {"temperature": "cold"}, {"case": "rx"})]
+        self.assertEqual([(row.title, row.burst, row.temperature) for row in rows_of(SIDE + others)],
+                         [("forward", 32, "warm"), ("forward", 1, "warm"), ("forward", 32, "cold"), ("receive only", 32, "warm")])
+
+
+class Page(unittest.TestCase):
+    def test_only_what_the_tool_wrote_is_replaced(self):
+        page = f"# Title\n\n{bench_side.BEGIN}\nold\n{bench_side.END}\nthe rest\n"
+        self.assertEqual(bench_side.replaced(page, "new\n"), f"# Title\n\n{bench_side.BEGIN}\nnew\n{bench_side.END}\nthe rest\n")
+        self.assertEqual(bench_side.replaced(bench_side.replaced(page, "new\n"), "new\n"), bench_side.replaced(page, "new\n"))
+        self.assertIsNone(bench_side.replaced("# Title\n", "new\n"))
+
+    def test_the_performance_page_has_a_place_for_the_table(self):
+        page = pathlib.Path(__file__).parents[3] / "docs/performance.md"
+        self.assertIn("new", bench_side.replaced(page.read_text(), "new\n"))
+
+
+class Programs(unittest.TestCase):
+    def test_a_program_that_fails_is_named(self):
+        with self.assertRaisesRegex(LabError, "/bin/false 15' ended with status 1"):
+            bench_side.measure(pathlib.Path("/bin/false"), 0, 15, 60)
+
+
+@unittest.skipUnless(importlib.util.find_spec("matplotlib"), "matplotlib is not installed: python3-matplotlib")
+class Plot(unittest.TestCase):
+    def drawn(self, printed: list[dict]) -> str:
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+            [file] = bench_plots.side_by_side(rows_of(printed), pathlib.Path(folder), "a machine")
+            return file.read_text()
+
+    def test_the_picture_has_the_factor_and_the_machine(self):
+        picture = self.drawn(SIDE + [one | {"where": "native-cold"} for one in SIDE])
+        for text in ("3.0×", "a machine", "warm", "cold", "Pollux", "minimal loop, SIMD"):
+            self.assertIn(f"<!-- {text} -->", picture)
+        self.assertEqual(picture, self.drawn(SIDE + [one | {"where": "native-cold"} for one in SIDE]))
+
+    def test_without_dpdk_the_picture_has_no_factor(self):
+        self.assertNotIn("×", self.drawn([one for one in SIDE if not one["who"].startswith("dpdk")]))
+
+
+if __name__ == "__main__":
+    unittest.main()

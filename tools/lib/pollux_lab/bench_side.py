@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The table of bench/side_by_side: Pollux, DPDK's igb driver and the minimal loop on the same work, in turns in one process."""
+
+import dataclasses
+import json
+import pathlib
+import statistics
+import subprocess
+
+from .errors import LabError
+
+TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_poll": "empty poll",
+          "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read"}
+BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
+REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call), medians of short runs in turns [least to most]. The factor is DPDK's "
+          "better build over Pollux in its default burst mode, run by run. The minimal loop does nothing that a loop over these rings could leave out: no "
+          "checks, no errors, no chains, no offloads, and forwards only; SIMD is the widest that the processor has.")
+WITHOUT_DPDK = "WITHOUT DPDK, whose source could not be had: only Pollux and the minimal loop were measured."
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One case: the records of those who were measured, each with its `runs`."""
+    title: str
+    burst: int
+    temperature: str
+    ours: dict
+    dpdk: dict | None
+    minimal: dict
+    minimal_simd: dict | None
+
+    def factors(self) -> list[float]:
+        """DPDK's cycles over ours in each run; empty without DPDK."""
+        return [theirs / ours for theirs, ours in zip(self.dpdk["runs"], self.ours["runs"])] if self.dpdk else []
+
+
+def measure(program: pathlib.Path, core: int, runs: int, seconds: float) -> tuple[list[dict], dict]:
+    """Runs side_by_side pinned to one core. Returns its records and its context. Its progress is on standard error."""
+    command = ["taskset", "-c", str(core), "setarch", "-R", str(program), str(runs)]
+    try:
+        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"'{' '.join(command)}' did not end within {seconds:.0f} s", "is the machine busy? Try --quick") from error
+    if ended.returncode != 0:
+        raise LabError(f"'{' '.join(command)}' ended with status {ended.returncode}", "see its message above")
+    parsed = json.loads(ended.stdout)
+    return [record_of(one) for one in parsed["records"]], parsed["context"]
+
+
+def record_of(printed: dict) -> dict:
+    """A record in the format of --json, with the cycles of all runs."""
+    runs = printed["cycles"]
+    record = {name: value for name, value in printed.items() if name != "cycles"}
+    return record | {"path": "scalar" if printed["instruction_set"] == "scalar" else "simd", "who": printed["who"].replace("minimal_", "minimal "),
+                     "cycles_median": round(statistics.median(runs), 3), "cycles_min": min(runs), "cycles_max": max(runs), "runs": runs}
+
+
+def rows_of(records: list[dict]) -> list[Row]:
+    cases: dict[tuple, list[dict]] = {}
+    for record in records:
+        cases.setdefault((record["case"], record["burst"], record["where"].removeprefix("native-")), []).append(record)
+    return [_row(*key, sharing) for key, sharing in cases.items()]
+
+
+def _row(case: str, burst: int, temperature: str, records: list[dict]) -> Row:
+    def of(*who: str) -> list[dict]:
+        return [record for record in records if record["who"] in who]
+
+    def simd_first(record: dict) -> bool:
+        return record["path"] == "scalar"
+
+    dpdk = min(of(*BUILDS), key=lambda record: record["cycles_median"], default=None)
+    # Where the processor has no SIMD, the default mode is the scalar one. A single frame leaves nothing for SIMD to do.
+    scalar, *simd = sorted(of("minimal loop"), key=simd_first, reverse=True)
+    return Row(TITLES[case], burst, temperature, min(of("pollux"), key=simd_first), dpdk, scalar, simd[0] if simd else None)
+
+
+def table(rows: list[Row]) -> list[list[str]]:
+    cells = [["case", "burst", "", "Pollux", "instr.", "DPDK's igb", "instr.", "build", "factor", "minimal loop", "SIMD", "Pollux / minimal"]]
+    for row in rows:
+        theirs = ["", "", "", ""]
+        if row.dpdk:
+            factors = row.factors()
+            theirs = [_span(row.dpdk), _instructions(row.dpdk), BUILDS[row.dpdk["who"]],
+                      f"**{statistics.median(factors):.1f}** [{min(factors):.1f} to {max(factors):.1f}]"]
+        burst = "" if row.title == TITLES["empty_poll"] else str(row.burst)
+        minimal = [loop["cycles_median"] for loop in (row.minimal, row.minimal_simd) if loop]
+        cells.append([row.title, burst, row.temperature, f"{_span(row.ours)} {row.ours['instruction_set']}", _instructions(row.ours), *theirs,
+                      f"{minimal[0]:.1f}", f"{minimal[1]:.1f}" if row.minimal_simd else "", f"{row.ours['cycles_median'] / min(minimal):.2f}"])
+    return cells
+
+
+def _span(record: dict) -> str:
+    return f"{record['cycles_median']:.1f} [{record['cycles_min']:.1f} to {record['cycles_max']:.1f}]"
+
+
+def _instructions(record: dict) -> str:
+    return f"{record['instructions']:.0f}" if "instructions" in record else ""
+
+
+def replaced(page: str, section: str) -> str | None:
+    """The page with `section` between its lines BEGIN and END; None if it has no such lines."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n{section}{end}{after}" if end else None
+
+
+BEGIN, END = "<!-- written by tools/bench -->\n", "<!-- end of what tools/bench wrote -->\n"
