@@ -58,6 +58,31 @@ class Steps(unittest.TestCase):
         printed, _ = self.measured_with((SIDE_RECORDS, CONTEXT | {"dpdk": "none"}), quick=True)
         self.assertIn("WITHOUT DPDK", printed)
 
+class Markdown(unittest.TestCase):
+    def written(self, page: str | None, quick: bool) -> str:
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), \
+                mock.patch.object(bench, "measure", return_value=(CARD, {}, [])), \
+                mock.patch.object(bench_side, "measure", return_value=(SIDE_RECORDS, CONTEXT)):
+            file = pathlib.Path(folder) / "page.md"
+            if page is not None:
+                file.write_text(page)
+            bench.Run(argparse.Namespace(quick=quick, build=pathlib.Path(folder), core=0, huge_pages=False, ablation=False, baselines=None,
+                                         json=None, markdown=file, plots=None)).run()
+            return file.read_text()
+
+    def test_a_page_with_a_place_gets_the_first_table_alone(self):
+        page = self.written(f"before\n{bench_side.BEGIN}old\n{bench_side.END}after\n", quick=False)
+        self.assertRegex(page, r"(?s)^before\n<!--.*a processor, .*\| forward \| 32 \| warm \|.*<!--.*after\n$")
+        self.assertNotIn("old", page)
+        self.assertNotIn("Every case", page)
+
+    def test_another_file_gets_all_tables(self):
+        for before in (None, "old\n"):
+            page = self.written(before, quick=False)
+            self.assertIn("## Side by side\n\n| case |", page)
+            self.assertIn("## Every case\n", page)
+            self.assertNotIn("old", page)
+
 
 if __name__ == "__main__":
     unittest.main()

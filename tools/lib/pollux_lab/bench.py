@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 
@@ -21,7 +22,7 @@ HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
 HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
 
-SIDE_RUNS = (31, 15)  # of each contender in side_by_side; with --quick the second
+SIDE_RUNS = (41, 21)  # of each contender in side_by_side; with --quick the second
 
 # Patterns of the cases of faked_card_bench and latency_bench for each step. WIDE is replaced by the widest instruction set of this processor.
 TABLE = "^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:[0-9]+/iter"
@@ -163,8 +164,8 @@ class Run:
         file = self._options.markdown
         if not file:
             return
-        first, *others = [f"{bench_table.markdown(rows)}\n\n{remark}\n" for _, remark, rows in self._tables()]
-        page = bench_side.replaced(file.read_text() if file.exists() else "", f"{machine(self._context)}.\n\n{first}\n")
+        first, *others = [f"{bench_table.markdown(rows)}\n\n{textwrap.fill(remark, 140)}\n" for _, remark, rows in self._tables()]
+        page = bench_side.replaced(file.read_text() if file.exists() else "", f"{textwrap.fill(machine(self._context), 139)}.\n\n{first}\n")
         if page is None:
             titles = [title for title, _, _ in self._tables()]
             page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in zip(titles, [first, *others])]])

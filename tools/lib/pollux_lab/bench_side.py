@@ -13,8 +13,8 @@ TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_
           "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read"}
 BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
 REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call), medians of short runs in turns [least to most]. The factor is DPDK's "
-          "better build over Pollux in its default burst mode, run by run. The minimal loop does nothing that a loop over these rings could leave out: no "
-          "checks, no errors, no chains, no offloads, and forwards only; SIMD is the widest that the processor has.")
+          "better build over Pollux in its default burst mode, run by run. The minimal loop forwards on the same rings and does nothing else; "
+          "SIMD is its variant with the processor's widest instructions.")
 WITHOUT_DPDK = "WITHOUT DPDK, whose source could not be had: only Pollux and the minimal loop were measured."
 
 
