@@ -79,7 +79,7 @@ class XdpWorkload : public Workload {
     }
     others_.clear();
     rx_.set_up(pool_->core(), cache_->core(), 0);
-    rx_.attach(receiver_.rings(), -1, *area_, mbufs, false);
+    rx_.attach(receiver_.rings(), -1, *area_, mbufs, {});
     rx_.open();
   }
   void open_tx() {

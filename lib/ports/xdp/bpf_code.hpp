@@ -58,6 +58,8 @@ class BpfCode {
     emit_jump(BPF_JMP | condition | BPF_X, left, right, 0, label);
   }
   void call(unsigned function) { emit(BPF_JMP | BPF_CALL, 0, 0, 0, function); }
+  /// A function of the kernel by its number in the kernel's BTF (Linux 5.13).
+  void call_kernel(std::uint32_t function) { emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function); }
   void exit() { emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
 
   /// The program, with the distances of its jumps.

@@ -52,7 +52,8 @@ Result<HelperClient::Opened> HelperClient::open(const std::string& path, const s
   request.text(interface);
   auto answer = opened.client->ask(request, 3);
   if (!answer) return pass_on(std::move(answer));
-  opened.client->chains_ = answer->number != 0;
+  opened.client->chains_ = (answer->number & 1) != 0;
+  opened.client->hints_ = static_cast<std::uint16_t>(answer->number >> 1);
   opened.control = std::move(answer->descriptors[0]);
   opened.deletions.push_back(std::move(answer->descriptors[1]));
   opened.deletions.push_back(std::move(answer->descriptors[2]));
@@ -97,9 +98,10 @@ Result<FileDescriptor> HelperClient::make_socket(std::optional<std::uint32_t> bu
 
 Result<FileDescriptor> HelperClient::make_counters() { return ask_for_descriptor(request_for(HelperCall::counters)); }
 
-Result<FileDescriptor> HelperClient::load(const std::vector<PlacedRule>& rules) {
+Result<FileDescriptor> HelperClient::load(const std::vector<PlacedRule>& rules, std::uint16_t hints) {
   MessageWriter request = request_for(HelperCall::load);
   request.rules(rules);
+  request.number(hints);
   return ask_for_descriptor(request);
 }
 

@@ -27,9 +27,10 @@ class HelperClient final : public KernelSide {
                                            const std::string& name);
 
   [[nodiscard]] bool has_chains() const noexcept override { return chains_; }
+  [[nodiscard]] std::uint16_t hints() const override { return hints_; }
   [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
-  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules) override;
+  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints) override;
   [[nodiscard]] int attach(Attach where) override;
   [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;
   void detach() noexcept override;
@@ -53,6 +54,7 @@ class HelperClient final : public KernelSide {
   FileDescriptor connection_;
   FileDescriptor link_;
   bool chains_ = false;
+  std::uint16_t hints_ = 0;
 };
 
 }  // namespace pollux::xdp

@@ -102,7 +102,7 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_open(MessageR
     }
     interface_ = std::make_unique<Interface>(*std::move(interface));
     kernel_.emplace(fmt::format("xdp:{}", *name), *interface_);
-    answer.number = kernel_->has_chains() ? 1 : 0;
+    answer.number = std::uint32_t{kernel_->hints()} << 1 | (kernel_->has_chains() ? 1U : 0U);
     return answer;
   };
   return made();
@@ -124,7 +124,11 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_rules(Message
   const auto rules = request.rules();
   if (!rules || !has_counters_ || (replaces && kernel_->link() < 0)) return std::nullopt;
   if (auto fits = check(*rules); !fits) return Result<Answer>(tl::unexpected<Error>(fits.error()));
-  if (!replaces) return with_descriptor<Answer>(kernel_->load(*rules));
+  if (!replaces) {
+    const auto hints = request.number();
+    if (!hints || (*hints & ~std::uint32_t{kernel_->hints()}) != 0) return std::nullopt;
+    return with_descriptor<Answer>(kernel_->load(*rules, static_cast<std::uint16_t>(*hints)));
+  }
   return kernel_->replace(*rules).map([] { return Answer{}; });
 }
 

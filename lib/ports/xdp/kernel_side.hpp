@@ -9,6 +9,7 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/settings.hpp"
+#include "ports/xdp/hints.hpp"
 
 namespace pollux::xdp {
 
@@ -30,6 +31,8 @@ class KernelSide {
 
   /// Whether the kernel moves frames over several buffers (Linux 6.6), found by asking it.
   [[nodiscard]] virtual bool has_chains() const noexcept = 0;
+  /// Hint flags: what the interface's driver tells about received frames.
+  [[nodiscard]] virtual std::uint16_t hints() const = 0;
 
   // Errors of all: permission_denied, not_supported, io_error.
 
@@ -38,8 +41,10 @@ class KernelSide {
   [[nodiscard]] virtual Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) = 0;
   /// The map for RuleCounters.
   [[nodiscard]] virtual Result<FileDescriptor> make_counters() = 0;
-  /// Loads a program with these rules, after `make_counters`. Returns its map of sockets (set_socket).
-  [[nodiscard]] virtual Result<FileDescriptor> load(const std::vector<PlacedRule>& rules) = 0;
+  /// Loads a program with these rules, after `make_counters`. Returns its map of sockets (set_socket). It puts a
+  /// HintRecord with the hints in front of each frame that it takes, also after `replace`, if there are any; then it
+  /// can be attached in the driver only.
+  [[nodiscard]] virtual Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints) = 0;
   /// Attaches it. Returns 0 or errno.
   [[nodiscard]] virtual int attach(Attach where) = 0;
   /// Exchanges the rules of the attached program: each frame meets either the old ones or the new ones. After an error

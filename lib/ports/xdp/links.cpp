@@ -18,27 +18,10 @@
 #include <string_view>
 
 #include "base/file_descriptor.hpp"
+#include "ports/xdp/attributes.hpp"
 
 namespace pollux::xdp {
 namespace {
-
-/// Calls `use` with the type and the data of each attribute.
-template <class Function>
-void for_each_attribute(std::string_view bytes, Function&& use) {
-  while (bytes.size() >= sizeof(rtattr)) {
-    rtattr head{};
-    std::memcpy(&head, bytes.data(), sizeof head);
-    if (head.rta_len < sizeof head || head.rta_len > bytes.size()) return;
-    use(head.rta_type & NLA_TYPE_MASK, bytes.substr(sizeof head, head.rta_len - sizeof head));
-    bytes.remove_prefix(std::min<std::size_t>(RTA_ALIGN(head.rta_len), bytes.size()));
-  }
-}
-
-std::uint32_t number(std::string_view data) noexcept {
-  std::uint32_t value = 0;
-  if (data.size() >= sizeof value) std::memcpy(&value, data.data(), sizeof value);
-  return value;
-}
 
 std::string_view text(std::string_view data) noexcept { return data.substr(0, data.find('\0')); }
 
@@ -48,7 +31,7 @@ std::uint32_t program_of(std::string_view attributes) {
     // With programs in several places there is no single one.
     const bool is_id = type == IFLA_XDP_PROG_ID || type == IFLA_XDP_DRV_PROG_ID || type == IFLA_XDP_SKB_PROG_ID ||
                        type == IFLA_XDP_HW_PROG_ID;
-    if (is_id && id == 0) id = number(data);
+    if (is_id && id == 0) id = number_in<std::uint32_t>(data);
   });
   return id;
 }
@@ -69,8 +52,8 @@ LinkEntry entry_of(const ifinfomsg& about, std::string_view attributes) {
   for_each_attribute(attributes, [&](int type, std::string_view data) {
     switch (type) {
       case IFLA_IFNAME: entry.name = text(data); break;
-      case IFLA_MASTER: entry.master = number(data); break;
-      case IFLA_LINK: entry.lower = number(data); break;
+      case IFLA_MASTER: entry.master = number_in<std::uint32_t>(data); break;
+      case IFLA_LINK: entry.lower = number_in<std::uint32_t>(data); break;
       case IFLA_LINKINFO: is_above = lies_on_another(data); break;
       case IFLA_XDP: entry.program = program_of(data); break;
       default: break;

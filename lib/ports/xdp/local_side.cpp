@@ -22,7 +22,9 @@
 namespace pollux::xdp {
 namespace {
 
-constexpr std::uint32_t kHasFrags = 1U << 5;  // BPF_F_XDP_HAS_FRAGS, Linux 5.18; missing in older headers
+// Missing in older headers.
+constexpr std::uint32_t kHasFrags = 1U << 5;     // BPF_F_XDP_HAS_FRAGS, Linux 5.18
+constexpr std::uint32_t kDeviceBound = 1U << 6;  // BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3
 
 int bpf(bpf_cmd command, const bpf_attr& attributes) {
   return static_cast<int>(::syscall(SYS_bpf, command, &attributes, sizeof attributes));
@@ -39,18 +41,22 @@ FileDescriptor create_map(bpf_map_type type, std::uint32_t value_size, std::uint
   return FileDescriptor(bpf(BPF_MAP_CREATE, attributes));
 }
 
-FileDescriptor load_code(const std::vector<bpf_insn>& code) {
-  constexpr const char* kLicence = "BSD";
+/// `interface`: of the driver that gives hints, or 0.
+FileDescriptor load_code(const std::vector<bpf_insn>& code, unsigned interface) {
+  // The kernel lets no other programs ask for hints.
+  const char* const licence = interface != 0 ? "Dual BSD/GPL" : "BSD";
+  const std::uint32_t bound = interface != 0 ? kDeviceBound : 0;
   bpf_attr attributes{};
   attributes.prog_type = BPF_PROG_TYPE_XDP;
   attributes.insns = reinterpret_cast<std::uintptr_t>(code.data());
   attributes.insn_cnt = static_cast<std::uint32_t>(code.size());
-  attributes.license = reinterpret_cast<std::uintptr_t>(kLicence);
-  attributes.prog_flags = kHasFrags;
+  attributes.license = reinterpret_cast<std::uintptr_t>(licence);
+  attributes.prog_flags = kHasFrags | bound;
+  attributes.prog_ifindex = interface;
   std::strcpy(attributes.prog_name, "pollux");
   FileDescriptor loaded(bpf(BPF_PROG_LOAD, attributes));
   if (loaded || errno != EINVAL) return loaded;
-  attributes.prog_flags = 0;
+  attributes.prog_flags = bound;
   return FileDescriptor(bpf(BPF_PROG_LOAD, attributes));
 }
 
@@ -131,13 +137,19 @@ Result<FileDescriptor> LocalSide::make_counters() {
 }
 
 Result<FileDescriptor> LocalSide::load_rules(const std::vector<PlacedRule>& rules) const {
-  const RuleMaps maps{.sockets = sockets_.get(), .counters = counters_.get(), .queues = interface_.queues()};
-  FileDescriptor program = load_code(rule_code(rules, maps));
+  const RuleMaps maps{
+      .sockets = sockets_.get(), .counters = counters_.get(), .queues = interface_.queues(), .hints = hint_calls_};
+  FileDescriptor program = load_code(rule_code(rules, maps), hint_calls_.any() ? interface_.index() : 0);
   if (!program) return bpf_error(fmt::format("{}: cannot load the XDP program", name_), errno);
   return program;
 }
 
-Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules) {
+Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std::uint16_t hints) {
+  hint_calls_ = hints == 0 ? HintCalls{} : find_hint_calls(hints);
+  if (hints != 0 && !hint_calls_.any()) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: the kernel does not say how to ask for hints", name_),
+                "leave out hints, or boot a kernel with CONFIG_DEBUG_INFO_BTF=y");
+  }
   sockets_ = create_map(BPF_MAP_TYPE_XSKMAP, sizeof(int), interface_.queues(), 0);
   if (!sockets_) return bpf_error(fmt::format("{}: cannot make a map of sockets", name_), errno);
   auto program = load_rules(rules);

@@ -18,9 +18,10 @@ class LocalSide final : public KernelSide {
   LocalSide(std::string name, const Interface& interface) : name_(std::move(name)), interface_(interface) {}
 
   [[nodiscard]] bool has_chains() const noexcept override;
+  [[nodiscard]] std::uint16_t hints() const override { return hints_of(interface_.index()); }
   [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
-  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules) override;
+  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints) override;
   [[nodiscard]] int attach(Attach where) override;
   [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;
   void detach() noexcept override;
@@ -39,6 +40,7 @@ class LocalSide final : public KernelSide {
   FileDescriptor counters_;
   FileDescriptor sockets_;
   FileDescriptor program_;
+  HintCalls hint_calls_;  // of the program
   FileDescriptor link_;
   Membership membership_;
 };

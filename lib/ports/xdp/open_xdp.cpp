@@ -77,7 +77,7 @@ Result<OpenParts> open_parts(const std::string& name, std::optional<std::string_
 Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view which) {
   const std::string uri = fmt::format("xdp:{}", which);
   const std::size_t question = which.find('?');
-  constexpr std::array<std::string_view, 5> kKeys{"rule", "force", "mode", "busy-poll", "helper"};
+  constexpr std::array<std::string_view, 6> kKeys{"rule", "force", "mode", "busy-poll", "hints", "helper"};
   Result<UriOptions> options;
   if (question != std::string_view::npos) {
     options = UriOptions::parse(which.substr(question + 1), kKeys, uri,
@@ -92,11 +92,19 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   if (!rules) return pass_on(std::move(rules));
   const auto force = options->flag("force");
   if (!force) return tl::unexpected<Error>(force.error());
+  const auto wants_hints = options->flag("hints");
+  if (!wants_hints) return tl::unexpected<Error>(wants_hints.error());
   const auto busy_poll = parse_busy_poll(*options, uri);
   if (!busy_poll) return tl::unexpected<Error>(busy_poll.error());
   auto parts = open_parts(std::string(which.substr(0, question)), options->get("helper"), uri);
   if (!parts) return pass_on(std::move(parts));
   const Interface& interface = *parts->interface;
+  const std::uint16_t hints = *wants_hints ? parts->kernel->hints() : std::uint16_t{0};
+  if (*wants_hints && (hints == 0 || *mode == Mode::generic)) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: there are no hints, which a driver with XDP gives from Linux 6.7 on", uri),
+                "leave out hints, and mode=generic");
+  }
   auto& memory = context.service<SharedMemory>();
   if (auto followed = memory.follow(context); !followed) return pass_on(std::move(followed));
   const unsigned index = interface.index();
@@ -104,11 +112,11 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   const std::string what = fmt::format("an interface of the kernel's driver {}",
                                        interface.driver().empty() ? "(unknown)" : interface.driver());
   const MacAddress mac = interface.mac();
-  auto port = ports::make_port<XdpPort>(
-      context, uri, mac,
-      Parts{std::move(parts->interface), std::move(parts->kernel), std::move(parts->control_events),
-            std::move(parts->queue_events), memory, *mode, *std::move(rules), rule.has_value(), *force, *busy_poll},
-      what);
+  auto port = ports::make_port<XdpPort>(context, uri, mac,
+                                        Parts{std::move(parts->interface), std::move(parts->kernel),
+                                              std::move(parts->control_events), std::move(parts->queue_events), memory,
+                                              *mode, *std::move(rules), rule.has_value(), *force, hints, *busy_poll},
+                                        what);
   if (!port) memory.close(index);
   return port;
 }

@@ -20,15 +20,18 @@ constexpr std::array kTxDrops{&TxDrops::write_failed, &TxDrops::shared_checksum,
 /// With one buffer a frame, drivers accept no larger MTU: a page less what the kernel puts around a frame.
 constexpr std::uint32_t kMaxMtuOfAPage = 3498;
 constexpr std::uint32_t kMaxMtu = 9216;
-ports::PortTraits traits_of(const Interface& interface, bool chains, std::string_view what) {
+ports::PortTraits traits_of(const Interface& interface, bool chains, std::uint16_t hints, std::string_view what) {
   PortLimits limits = software_limits(interface.queues(), interface.queues(), chains ? kMaxMtu : kMaxMtuOfAPage);
   limits.rings_hold_buffers = true;
   limits.max_buffer = ChunkLayout::kMaxRoom;
   limits.max_rx_segments = chains ? kMaxPieces : 1;
+  std::uint32_t rx_flags = 0;
+  if ((hints & Hint::hash) != 0) rx_flags |= RxOffload::rss_hash;
+  if ((hints & Hint::vlan) != 0) rx_flags |= RxOffload::vlan;
   return {.driver = "xdp",
           .what = what,
           .limits = limits,
-          .offloads = software_offloads(TxOffload::kChecksums),
+          .offloads = software_offloads(TxOffload::kChecksums, rx_flags),
           .rx_drops = kRxDrops,
           .tx_drops = kTxDrops};
 }
@@ -36,7 +39,7 @@ ports::PortTraits traits_of(const Interface& interface, bool chains, std::string
 }  // namespace
 
 XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what)
-    : ports::Port(identity, traits_of(*parts.interface, parts.kernel->has_chains(), what)),
+    : ports::Port(identity, traits_of(*parts.interface, parts.kernel->has_chains(), parts.hints, what)),
       held_interface_(std::move(parts.interface)),
       interface_(*held_interface_),
       kernel_(std::move(parts.kernel)),
@@ -47,6 +50,7 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
       first_rules_(std::move(parts.rules)),
       is_quiet_(parts.is_quiet),
       force_(parts.force),
+      hints_(parts.hints),
       busy_poll_(parts.busy_poll),
       watch_([this] { return interface_.exists(); }, std::move(parts.queue_events)) {
   for (std::uint16_t queue = 0; queue < interface_.queues(); ++queue) {
@@ -151,6 +155,11 @@ std::vector<PortFact> XdpPort::facts() {
   std::vector<PortFact> facts{
       {"takes", rules == 0 ? "no frames: no rule says which" : fmt::format("frames by {} flow rules", rules)}};
   if (busy_poll_) facts.push_back({"busy polling", fmt::format("{} us a call", *busy_poll_)});
+  if (hints_ != 0) {
+    const std::string hash = (hints_ & Hint::hash) != 0 ? "hash" : "";
+    const std::string vlan = (hints_ & Hint::vlan) != 0 ? "VLAN tag" : "";
+    facts.push_back({"hints", hash + (hash.empty() || vlan.empty() ? "" : ", ") + vlan});
+  }
   if (!mode_text_.empty()) facts.insert(facts.begin(), {"mode", mode_text_});
   return facts;
 }

@@ -42,6 +42,7 @@ struct Parts {
   std::vector<FlowRule> rules;  // of the URI
   bool is_quiet;                // the URI says what the port takes
   bool force;
+  std::uint16_t hints;                     // Hint flags: those that frames get
   std::optional<std::uint32_t> busy_poll;  // microseconds
 };
 
@@ -95,6 +96,7 @@ class XdpPort final : public ports::Port, private PortFacts {
   const std::vector<FlowRule> first_rules_;
   bool is_quiet_;
   bool force_;
+  std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
   std::array<CapabilityEntry, 2> capabilities_{by_settings<FlowRules>(), offer<PortFacts>(*this)};
   DeletionWatch watch_;

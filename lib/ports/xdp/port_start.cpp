@@ -63,7 +63,7 @@ Result<void> XdpPort::load_program() {
     rule_counters_.emplace(*std::move(counters));
   }
   rule_counters_->assign(settings().rules);
-  auto map = kernel_->load(settings().rules);
+  auto map = kernel_->load(settings().rules, hints_);
   if (!map) return pass_on(std::move(map));
   socket_map_ = *std::move(map);
   return {};
@@ -77,7 +77,7 @@ Result<void> XdpPort::attach_program() {
     if (error != 0) why_not_native_ = std::strerror(error);
   }
   const bool taken = error == EBUSY || error == EEXIST;
-  if (mode_ == Mode::generic || (mode_ == Mode::best && error != 0 && !taken && error != EPERM)) {
+  if (mode_ == Mode::generic || (mode_ == Mode::best && hints_ == 0 && error != 0 && !taken && error != EPERM)) {
     error = kernel_->attach(Attach::generic);
   }
   if (error == 0) return {};
@@ -134,7 +134,8 @@ Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint
     auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared_with);
     // Some drivers without copies never receive if there is no buffer when the socket is bound.
     if (socket && request.rx_slots != 0)
-      rx_[queue].attach(socket->rings(), socket->descriptor(), *area, filled_[queue], busy_poll_.has_value());
+      rx_[queue].attach(socket->rings(), socket->descriptor(), *area, filled_[queue],
+                        {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
     return socket;
   };
   if (shared >= 0) {

@@ -29,6 +29,11 @@ namespace pollux::xdp {
   return freed;
 }
 
+struct RxModes {
+  bool busy = false;   ///< an empty burst runs the queue in the kernel (KernelSide::make_socket)
+  bool hints = false;  ///< there is a HintRecord in front of each frame
+};
+
 /// Receives the frames of a socket in the mbufs into which the kernel has written them. For each frame the queue passes
 /// another mbuf to the kernel. Without one, the frame is dropped and its mbuf passed again, so the kernel always has as
 /// many.
@@ -43,8 +48,7 @@ class RxQueue final : public pollux::RxQueue {
   using pollux::RxQueue::set_up;
   /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel: those of them
   /// that it cannot take are freed, and removed. May be called again, with another socket, if this one was not bound.
-  /// `busy`: an empty burst runs the queue in the kernel (KernelSide::make_socket).
-  void attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy);
+  void attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, const RxModes& modes);
   /// Passes more mbufs of the pool to the kernel.
   void add(std::span<Mbuf* const> mbufs) noexcept;
   /// The mbufs that the kernel has, or frames in them.
@@ -76,6 +80,7 @@ class RxQueue final : public pollux::RxQueue {
   /// the frame that it completes, if that is received. Sets `replacement` to null if it was used.
   [[nodiscard]] Mbuf* receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacement) noexcept;
   void set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept;
+  static void attach_hints(Mbuf& mbuf) noexcept;
   void post(Mbuf& mbuf) noexcept;
   /// Returns `received`.
   std::uint32_t wake_kernel(std::uint32_t received) const noexcept;
@@ -97,9 +102,9 @@ class RxQueue final : public pollux::RxQueue {
   };
   Plain plain_;
   int socket_ = -1;
-  bool busy_ = false;
+  RxModes modes_;
   std::uint32_t posted_ = 0;
-  bool may_be_plain_ = true;    // chunks begin at their mbufs, and no frame has arrived in part
+  bool may_be_plain_ = true;    // chunks begin at their mbufs, there are no hints, and no frame has arrived in part
   bool is_small_ = false;       // chunks begin in front of their mbufs
   std::vector<Mbuf*> outside_;  // never grows while frames are received
   /// A frame whose pieces arrive.

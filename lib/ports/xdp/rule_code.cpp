@@ -219,7 +219,10 @@ class ActionWriter {
       if (redirects_) code_.jump(count_);
     }
     if (redirects_) {
+      code_.place(redirect_);
+      if (maps_.hints.any()) hints();
       redirect();
+      code_.place(pass_);
       pass();
     }
     count();
@@ -230,8 +233,54 @@ class ActionWriter {
     code_.move(BPF_REG_0, XDP_PASS);
     code_.move(reg::kFound, kPassedSlot);
   }
+  // BPF_FUNC_xdp_adjust_meta makes the frame's addresses invalid, so reg::kData is free for the flags.
+  void hints() {
+    constexpr int kRecord = saved::kEnd - 8;
+    constexpr int kOther = kRecord - 8;  // the kind of the hash, then the EtherType of the tag
+    constexpr auto kBytes = static_cast<std::uint32_t>(sizeof(HintRecord));
+    code_.copy(BPF_REG_1, reg::kContext);
+    code_.move(BPF_REG_2, -kBytes);
+    code_.call(BPF_FUNC_xdp_adjust_meta);
+    code_.jump_if(BPF_JNE, BPF_REG_0, 0, pass_);
+    code_.store_zero(BPF_REG_10, kRecord);
+    code_.move(reg::kData, 0);
+    if (maps_.hints.hash) {
+      const auto none = code_.label();
+      ask(*maps_.hints.hash, kRecord + int{offsetof(HintRecord, hash)}, kOther, none);
+      code_.load(BPF_W, BPF_REG_1, BPF_REG_10, kOther);
+      code_.jump_if(BPF_JEQ, BPF_REG_1, 0, none);  // a hash of no header that the card knows
+      code_.change32(BPF_OR, reg::kData, Hint::hash);
+      code_.place(none);
+    }
+    if (maps_.hints.vlan) {
+      const auto none = code_.label();
+      ask(*maps_.hints.vlan, kOther, kRecord + int{offsetof(HintRecord, vlan)}, none);
+      code_.load(BPF_H, BPF_REG_1, BPF_REG_10, kOther);
+      code_.jump_if(BPF_JNE, BPF_REG_1, htons(packet::ether_type::kVlan), none);
+      code_.change32(BPF_OR, reg::kData, Hint::vlan);
+      code_.place(none);
+    }
+    code_.store(BPF_H, BPF_REG_10, kRecord + int{offsetof(HintRecord, hints)}, reg::kData);
+    code_.load(BPF_DW, BPF_REG_3, BPF_REG_10, kRecord);
+    code_.load(BPF_W, BPF_REG_1, reg::kContext, offsetof(xdp_md, data_meta));
+    code_.load(BPF_W, BPF_REG_2, reg::kContext, offsetof(xdp_md, data));
+    code_.copy(BPF_REG_4, BPF_REG_1);
+    code_.change(BPF_ADD, BPF_REG_4, kBytes);
+    code_.jump_if_register(BPF_JGT, BPF_REG_4, BPF_REG_2, pass_);  // for the verifier
+    code_.store(BPF_DW, BPF_REG_1, 0, BPF_REG_3);
+  }
+  // Linux, include/net/xdp.h, XDP_METADATA_KFUNC_xxx: the context, and the addresses of two values.
+  void ask(std::uint32_t function, int first, int second, BpfCode::Label none) {
+    code_.store_zero(BPF_REG_10, saved::kEnd - 16);
+    code_.copy(BPF_REG_1, reg::kContext);
+    code_.copy(BPF_REG_2, BPF_REG_10);
+    code_.change(BPF_ADD, BPF_REG_2, static_cast<std::uint32_t>(first));
+    code_.copy(BPF_REG_3, BPF_REG_10);
+    code_.change(BPF_ADD, BPF_REG_3, static_cast<std::uint32_t>(second));
+    code_.call_kernel(function);
+    code_.jump_if(BPF_JNE, BPF_REG_0, 0, none);
+  }
   void redirect() {
-    code_.place(redirect_);
     code_.load_map(BPF_REG_1, maps_.sockets);
     code_.load(BPF_W, BPF_REG_2, reg::kContext, offsetof(xdp_md, rx_queue_index));
     code_.move(BPF_REG_3, XDP_PASS);  // if the queue has no socket
@@ -260,6 +309,7 @@ class ActionWriter {
   const RuleMaps& maps_;
   bool redirects_ = false;
   BpfCode::Label count_ = code_.label();
+  BpfCode::Label pass_ = code_.label();
   BpfCode::Label redirect_ = code_.label();
 };
 

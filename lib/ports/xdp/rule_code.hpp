@@ -10,6 +10,7 @@
 
 #include "pollux/base/error.hpp"
 #include "pollux/net/settings.hpp"
+#include "ports/xdp/hints.hpp"
 
 namespace pollux::xdp {
 
@@ -33,6 +34,7 @@ struct RuleMaps {
   int sockets = -1;   ///< an XSKMAP: the socket of each queue
   int counters = -1;  ///< an array of one value: kCounterSlots counters of 64 bits for each queue
   std::uint16_t queues = 0;
+  HintCalls hints = {};  ///< with any, the program puts a HintRecord in front of the frames that it takes
 };
 
 /// An XDP program that executes rules which check_rule_code accepts and which have slots, as `matches` says. A frame

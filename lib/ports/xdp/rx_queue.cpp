@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "net/queue_event.hpp"
+#include "pollux/net/rx_metadata.hpp"
+#include "ports/xdp/hints.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -30,16 +32,17 @@ RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch)
   allow_sleeping(sources_.get());
 }
 
-void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, bool busy) {
+void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs,
+                     const RxModes& modes) {
   const std::uint32_t before = area.layout().before;
   lent_.reset(area.first() + before, area.bytes() - before);
   rx_ = rings.rx;
   fill_ = rings.fill;
   socket_ = socket;
-  busy_ = busy;
+  modes_ = modes;
   posted_ = 0;
   is_small_ = before != 0;
-  may_be_plain_ = !is_small_;
+  may_be_plain_ = !is_small_ && !modes.hints;
   outside_.reserve(before / alignof(Mbuf));
   const auto data = static_cast<std::uint32_t>(Mbuf::kHeaderSize) + pool()->data_offset();
   plain_ = {.offset = std::uint64_t{data + before} << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
@@ -92,6 +95,16 @@ void RxQueue::set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept {
   // Signed: the frame may begin before that of an empty mbuf.
   const std::int64_t moved = static_cast<std::int64_t>(frame.addr - plain_.offset) >> XSK_UNALIGNED_BUF_OFFSET_SHIFT;
   MbufAccess::set_word(mbuf, plain_.word + (static_cast<std::uint64_t>(moved) << MbufAccess::kOffsetShift) + frame.len);
+  if (modes_.hints && chain_.bytes == 0) attach_hints(mbuf);
+}
+
+void RxQueue::attach_hints(Mbuf& mbuf) noexcept {
+  HintRecord record;
+  std::memcpy(&record, mbuf.data() - sizeof record, sizeof record);
+  SoftwareRxMetadata metadata;
+  if ((record.hints & Hint::hash) != 0) metadata.rss_hash = record.hash;
+  if ((record.hints & Hint::vlan) != 0) metadata.vlan = record.vlan;
+  metadata.attach_to(mbuf);
 }
 
 /// Which frames need no look at the filter: those whose destination has the bits `address` where `mask` has ones.
@@ -172,7 +185,7 @@ POLLUX_ALWAYS_INLINE bool RxQueue::receive_one(Mbuf*& out) noexcept {
 
 // Usually all are plain, and neither ring ends among them.
 POLLUX_NOINLINE std::uint32_t RxQueue::receive(Mbuf** out, std::uint32_t count) noexcept {
-  if (count == 0) return busy_ || needs_wakeup(fill_) ? wake_kernel(0) : 0;
+  if (count == 0) return modes_.busy || needs_wakeup(fill_) ? wake_kernel(0) : 0;
   if (cache_->count() < count) [[unlikely]]
     cache_->refill(count);
   const std::uint32_t done = may_be_plain_ ? receive_run(out, std::min(count, cache_->count())) : 0;
@@ -215,7 +228,7 @@ POLLUX_NOINLINE std::uint32_t RxQueue::receive_rest(Mbuf** out, std::uint32_t co
   std::uint32_t spares = std::min(count, cache.count());
   Mbuf** next = out;
   for (std::uint32_t left = count; left != 0;) {
-    const std::uint32_t done = chain_.bytes == 0 ? receive_run(next, std::min(left, spares)) : 0;
+    const std::uint32_t done = chain_.bytes == 0 && !modes_.hints ? receive_run(next, std::min(left, spares)) : 0;
     spares -= done;
     left -= done;
     next += done;
@@ -229,7 +242,7 @@ POLLUX_NOINLINE std::uint32_t RxQueue::receive_rest(Mbuf** out, std::uint32_t co
     }
     --left;
   }
-  may_be_plain_ = !is_small_ && chain_.bytes == 0;
+  may_be_plain_ = !is_small_ && !modes_.hints && chain_.bytes == 0;
   return static_cast<std::uint32_t>(next - out);
 }
 

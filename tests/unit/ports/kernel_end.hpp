@@ -22,11 +22,12 @@ namespace pollux::ports {
 /// The kernel's end of an interface.
 class KernelEnd {
  public:
-  explicit KernelEnd(const std::string& name)
-      : name_(name), socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(kEtherType))) {
+  /// `type`: of the frames that it sends and receives.
+  explicit KernelEnd(const std::string& name, std::uint16_t type = kEtherType)
+      : name_(name), socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(type))) {
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
-    address.sll_protocol = htons(kEtherType);
+    address.sll_protocol = htons(type);
     address.sll_ifindex = static_cast<int>(::if_nametoindex(name.c_str()));
     EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }

@@ -36,7 +36,7 @@ class XdpQueues : public PortFixture {
     std::vector<Mbuf*> mbufs;
     for (std::uint32_t i = 0; i < kRing; ++i) mbufs.push_back(pool_.allocate().release());
     rx_.set_up(pool_.core(), cache_.core(), 3);
-    rx_.attach(socket_.rings(), -1, *area_, mbufs, false);
+    rx_.attach(socket_.rings(), -1, *area_, mbufs, {});
     rx_.open();
     tx_.set_up({.min_frame = 14, .max_frame = 1518, .offloads = 0}, cache_.core(), context_.state());
     tx_.set_ring(kRing);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/xdp/hints.hpp"
+
+#include <linux/btf.h>
+#include <linux/genetlink.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "base/file_descriptor.hpp"
+#include "ports/xdp/attributes.hpp"
+
+namespace pollux::xdp {
+namespace {
+
+/// Linux 6.7, include/uapi/linux/netdev.h; missing in older headers.
+constexpr std::uint8_t kGetDevice = 1;            // NETDEV_CMD_DEV_GET
+constexpr int kDeviceIndex = 1;                   // NETDEV_A_DEV_IFINDEX
+constexpr int kDeviceHints = 5;                   // NETDEV_A_DEV_XDP_RX_METADATA_FEATURES
+constexpr std::uint64_t kHash = 2, kVlanTag = 4;  // enum netdev_xdp_rx_metadata
+
+/// Asks a family of generic netlink by a command with one attribute. Calls `use` as for_each_attribute does; not at all
+/// if the answer is an error.
+template <class Function>
+void ask_kernel(int netlink, std::uint16_t family, std::uint8_t command, int attribute, std::string_view value,
+                Function&& use) {
+  struct {
+    nlmsghdr head{};
+    genlmsghdr about{};
+    rtattr attribute{};
+    std::array<char, 16> value{};
+  } request;
+  request.attribute.rta_type = static_cast<std::uint16_t>(attribute);
+  request.attribute.rta_len = static_cast<std::uint16_t>(RTA_LENGTH(value.size()));
+  value.copy(request.value.data(), request.value.size());
+  request.head.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN + RTA_SPACE(value.size()));
+  request.head.nlmsg_type = family;
+  request.head.nlmsg_flags = NLM_F_REQUEST;
+  request.about.cmd = command;
+  request.about.version = 1;
+  if (::send(netlink, &request, request.head.nlmsg_len, 0) < 0) return;
+  std::array<char, 8192> answer{};
+  const auto bytes = ::recv(netlink, answer.data(), answer.size(), 0);
+  constexpr std::size_t kAttributes = NLMSG_LENGTH(GENL_HDRLEN);
+  if (bytes < static_cast<ssize_t>(kAttributes)) return;
+  nlmsghdr head{};
+  std::memcpy(&head, answer.data(), sizeof head);
+  if (head.nlmsg_type != family) return;
+  for_each_attribute({answer.data() + kAttributes, static_cast<std::size_t>(bytes) - kAttributes}, use);
+}
+
+/// The bytes of a type that follow its btf_type: Linux, Documentation/bpf/btf.rst. Kinds without any are not named.
+std::size_t bytes_behind(const btf_type& type) noexcept {
+  const std::size_t count = BTF_INFO_VLEN(type.info);
+  switch (BTF_INFO_KIND(type.info)) {
+    case BTF_KIND_INT:
+    case BTF_KIND_VAR:
+    case BTF_KIND_DECL_TAG: return sizeof(std::uint32_t);
+    case BTF_KIND_ARRAY: return sizeof(btf_array);
+    case BTF_KIND_STRUCT:
+    case BTF_KIND_UNION: return count * sizeof(btf_member);
+    case BTF_KIND_ENUM: return count * sizeof(btf_enum);
+    case BTF_KIND_ENUM64: return count * sizeof(btf_enum64);
+    case BTF_KIND_FUNC_PROTO: return count * sizeof(btf_param);
+    case BTF_KIND_DATASEC: return count * sizeof(btf_var_secinfo);
+    default: return 0;
+  }
+}
+
+/// Calls `use` with the number and the name of each function.
+template <class Function>
+void for_each_function(std::string_view btf, Function&& use) {
+  btf_header head{};
+  if (btf.size() < sizeof head) return;
+  std::memcpy(&head, btf.data(), sizeof head);
+  if (head.magic != BTF_MAGIC || head.hdr_len > btf.size()) return;
+  btf.remove_prefix(head.hdr_len);
+  if (head.type_off > btf.size() || head.str_off > btf.size()) return;
+  std::string_view types = btf.substr(head.type_off, head.type_len);
+  const std::string_view names = btf.substr(head.str_off, head.str_len);
+  for (std::uint32_t number = 1; types.size() >= sizeof(btf_type); ++number) {
+    btf_type type{};
+    std::memcpy(&type, types.data(), sizeof type);
+    if (BTF_INFO_KIND(type.info) == BTF_KIND_FUNC && type.name_off < names.size()) {
+      const std::string_view rest = names.substr(type.name_off);
+      use(number, rest.substr(0, rest.find('\0')));
+    }
+    types.remove_prefix(std::min(types.size(), sizeof type + bytes_behind(type)));
+  }
+}
+
+}  // namespace
+
+std::uint16_t hints_of(unsigned interface) {
+  const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
+  if (!netlink) return {};
+  std::uint16_t family = 0;
+  constexpr std::string_view kName("netdev\0", 7);
+  ask_kernel(netlink.get(), GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kName,
+             [&](int type, std::string_view data) {
+               if (type == CTRL_ATTR_FAMILY_ID) family = number_in<std::uint16_t>(data);
+             });
+  if (family == 0) return {};
+  std::uint64_t features = 0;
+  const std::string_view index(reinterpret_cast<const char*>(&interface), sizeof interface);
+  ask_kernel(netlink.get(), family, kGetDevice, kDeviceIndex, index, [&](int type, std::string_view data) {
+    if (type == kDeviceHints) features = number_in<std::uint64_t>(data);
+  });
+  std::uint16_t hints = 0;
+  if ((features & kHash) != 0) hints |= Hint::hash;
+  if ((features & kVlanTag) != 0) hints |= Hint::vlan;
+  return hints;
+}
+
+HintCalls find_hint_calls(std::uint16_t hints) {
+  std::ifstream file("/sys/kernel/btf/vmlinux", std::ios::binary);
+  const std::string btf((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  HintCalls calls;
+  for_each_function(btf, [&](std::uint32_t number, std::string_view name) {
+    if ((hints & Hint::hash) != 0 && name == "bpf_xdp_metadata_rx_hash") calls.hash = number;
+    if ((hints & Hint::vlan) != 0 && name == "bpf_xdp_metadata_rx_vlan_tag") calls.vlan = number;
+  });
+  return calls;
+}
+
+}  // namespace pollux::xdp
