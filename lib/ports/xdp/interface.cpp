@@ -89,6 +89,14 @@ void Interface::read_driver() {
   driver_ = info.driver;
 }
 
+InterfaceId Interface::id() const noexcept {
+  constexpr int kNetworkCookie = 71;  // SO_NETNS_COOKIE, include/uapi/asm-generic/socket.h; missing in older headers
+  InterfaceId id{.network = 0, .index = index_};
+  socklen_t bytes = sizeof id.network;
+  static_cast<void>(::getsockopt(control_.get(), SOL_SOCKET, kNetworkCookie, &id.network, &bytes));
+  return id;
+}
+
 std::string Interface::present_name() const {
   ifreq request{};
   request.ifr_ifindex = static_cast<int>(index_);

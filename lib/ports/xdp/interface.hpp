@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,6 +18,13 @@
 
 namespace pollux::xdp {
 
+/// Of an interface, in the whole system.
+struct InterfaceId {
+  std::uint64_t network = 0;  ///< its network namespace; 0 before Linux 5.14, which does not say
+  unsigned index = 0;
+  [[nodiscard]] auto operator<=>(const InterfaceId&) const = default;
+};
+
 /// An interface of the kernel, which stays as it is: this class only reads.
 class Interface {
  public:
@@ -28,6 +36,7 @@ class Interface {
   /// As it was found: it may have been renamed since.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] unsigned index() const noexcept { return index_; }
+  [[nodiscard]] InterfaceId id() const noexcept;
   [[nodiscard]] const MacAddress& mac() const noexcept { return mac_; }
   /// The kernel's driver, such as "veth"; empty if it does not say.
   [[nodiscard]] const std::string& driver() const noexcept { return driver_; }

@@ -107,8 +107,8 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   }
   auto& memory = context.service<SharedMemory>();
   if (auto followed = memory.follow(context); !followed) return pass_on(std::move(followed));
-  const unsigned index = interface.index();
-  if (auto opened = memory.open(index, uri); !opened) return pass_on(std::move(opened));
+  const InterfaceId id = interface.id();
+  if (auto opened = memory.open(id, uri); !opened) return pass_on(std::move(opened));
   const std::string what = fmt::format("an interface of the kernel's driver {}",
                                        interface.driver().empty() ? "(unknown)" : interface.driver());
   const MacAddress mac = interface.mac();
@@ -117,7 +117,7 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
                                               std::move(parts->control_events), std::move(parts->queue_events), memory,
                                               *mode, *std::move(rules), rule.has_value(), *force, hints, *busy_poll},
                                         what);
-  if (!port) memory.close(index);
+  if (!port) memory.close(id);
   return port;
 }
 

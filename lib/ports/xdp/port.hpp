@@ -66,7 +66,7 @@ class XdpPort final : public ports::Port, private PortFacts {
  private:
   [[nodiscard]] Result<void> begin() override;
   void end() noexcept override;
-  void close() override { memory_.close(interface_.index()); }
+  void close() override { memory_.close(interface_.id()); }
   [[nodiscard]] Link running_link() override { return interface_.link(); }
   void set_up(QueueId queue) noexcept override;
   [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;

@@ -136,13 +136,13 @@ Result<void> SharedMemory::follow(Context& context) {
   return attached;
 }
 
-Result<void> SharedMemory::open(unsigned interface, const std::string& name) {
+Result<void> SharedMemory::open(InterfaceId interface, const std::string& name) {
   const std::lock_guard guard(lock_);
   if (open_.insert(interface).second) return {};
   return fail(ErrorCode::busy, fmt::format("{}: the interface is already open", name), "close that port first");
 }
 
-void SharedMemory::close(unsigned interface) noexcept {
+void SharedMemory::close(InterfaceId interface) noexcept {
   const std::lock_guard guard(lock_);
   open_.erase(interface);
 }

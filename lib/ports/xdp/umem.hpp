@@ -14,6 +14,7 @@
 #include "mem/mempool_core.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/context.hpp"
+#include "ports/xdp/interface.hpp"
 
 namespace pollux::xdp {
 
@@ -83,14 +84,14 @@ class SharedMemory {
   [[nodiscard]] std::shared_ptr<Umem> area(const std::vector<const MempoolCore*>& pools, ChunkLayout layout);
 
   /// Error busy if a port of the Context has the interface.
-  [[nodiscard]] Result<void> open(unsigned interface, const std::string& name);
-  void close(unsigned interface) noexcept;
+  [[nodiscard]] Result<void> open(InterfaceId interface, const std::string& name);
+  void close(InterfaceId interface) noexcept;
 
  private:
   class Domain;
   std::mutex lock_;
-  bool attached_ = false;    // guarded by lock_
-  std::set<unsigned> open_;  // the same
+  bool attached_ = false;       // guarded by lock_
+  std::set<InterfaceId> open_;  // the same
   std::shared_ptr<Domain> domain_;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <thread>
 
 #include "xdp_fixture.hpp"
 
@@ -39,6 +40,23 @@ class XdpPortEvents : public XdpPort {
     EXPECT_TRUE(port.service());
   }
 };
+
+// An index names an interface within its network namespace only.
+TEST_F(XdpPortEvents, InterfacesOfTwoNetworksMayHaveOneIndex) {
+  const auto index = ::if_nametoindex("plxe0");
+  Port port = started("xdp:plxe0?rule=all");
+  std::thread([&] {
+    ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+    shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
+    shell("ip link add plxe0 index " + std::to_string(index) + " type veth peer name plxe1");
+    shell("ip link set plxe0 up && ip link set plxe1 up");
+    auto other = open(context_, "xdp:plxe0?rule=all,mode=copy", config());
+    ASSERT_TRUE(other) << other.error().message();
+    EXPECT_TRUE(soon([&] { return other->link().up; }));
+  }).join();
+  expect_frames(port, 1);
+  EXPECT_EQ(refused("xdp:plxe0?rule=udp").code, ErrorCode::busy);
+}
 
 TEST_F(XdpPortEvents, AnInterfaceThatWasDownGoesOn) {
   Port port = started("xdp:plxe0?rule=all");
