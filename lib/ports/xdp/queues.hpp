@@ -116,7 +116,8 @@ class RxQueue final : public pollux::RxQueue {
   };
   Chain chain_;  // bytes is 0 between frames
   DeletionWatch& watch_;
-  FileDescriptor sources_;  // an epoll instance: the socket, and the deletion of the interface
+  FileDescriptor sources_;  // an epoll instance: the deletion of the interface, and the socket if `is_watched_`
+  bool is_watched_ = false;
 };
 
 /// Sends frames from the mbufs in which they are. Frames that the kernel cannot reach, clones and external memory, are

@@ -17,18 +17,17 @@ namespace {
 
 constexpr Site kSite{"an AF_XDP receive queue", 0};
 
-FileDescriptor watch_for(int descriptor) noexcept {
-  FileDescriptor sources(::epoll_create1(EPOLL_CLOEXEC));
+void watch_for(int sources, int descriptor) noexcept {
   epoll_event wanted{};
   wanted.events = EPOLLIN;
-  static_cast<void>(::epoll_ctl(sources.get(), EPOLL_CTL_ADD, descriptor, &wanted));
-  return sources;
+  static_cast<void>(::epoll_ctl(sources, EPOLL_CTL_ADD, descriptor, &wanted));
 }
 
 }  // namespace
 
 RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch)
-    : pollux::RxQueue(&burst, &filter), watch_(watch), sources_(watch_for(watch.descriptor())) {
+    : pollux::RxQueue(&burst, &filter), watch_(watch), sources_(::epoll_create1(EPOLL_CLOEXEC)) {
+  watch_for(sources_.get(), watch.descriptor());
   allow_sleeping(sources_.get());
 }
 
@@ -50,9 +49,7 @@ void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vect
             .word = pool()->empty_word(RxFormat::none, port())};
   add(mbufs);
   std::erase_if(mbufs, [this](const Mbuf* mbuf) { return is_outside(mbuf); });
-  epoll_event wanted{};
-  wanted.events = EPOLLIN;
-  static_cast<void>(::epoll_ctl(sources_.get(), EPOLL_CTL_ADD, socket_, &wanted));
+  is_watched_ = false;
 }
 
 void RxQueue::add(std::span<Mbuf* const> mbufs) noexcept {
@@ -288,8 +285,12 @@ Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacemen
   return admit(done.destination.data(), done.bytes) ? done.frame.release() : nullptr;
 }
 
-// A frame that has come wakes the thread by the socket, and so does the deletion of the interface.
-bool RxQueue::watch() noexcept { return watch_closed() && (watch_.is_deleted() || waiting(rx_, 1) == 0); }
+// A frame that has come wakes the thread by the socket, and so does the deletion of the interface. A watched socket
+// costs the kernel two locks a frame, also while nobody sleeps, so it is not watched before somebody does.
+bool RxQueue::watch() noexcept {
+  if (!std::exchange(is_watched_, true)) watch_for(sources_.get(), socket_);
+  return watch_closed() && (watch_.is_deleted() || waiting(rx_, 1) == 0);
+}
 
 // After a deletion nothing else is worth waiting for.
 bool RxQueue::watch_closed() noexcept {

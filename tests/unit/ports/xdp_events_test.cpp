@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What happens to an interface of the kernel while a port uses it.
+#include <linux/if_xdp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/wait.h>
 
 #include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "xdp_fixture.hpp"
@@ -40,6 +44,34 @@ class XdpPortEvents : public XdpPort {
     EXPECT_TRUE(port.service());
   }
 };
+
+/// AF_XDP sockets of this process that an epoll instance of it watches. proc(5), /proc/pid/fdinfo.
+std::size_t watched_sockets() {
+  std::size_t watched = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line);) {
+      int descriptor = -1;
+      if (std::sscanf(line.c_str(), "tfd: %d", &descriptor) != 1) continue;
+      int family = 0;
+      socklen_t bytes = sizeof family;
+      static_cast<void>(::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &bytes));
+      if (family == AF_XDP) ++watched;
+    }
+  }
+  return watched;
+}
+
+TEST_F(XdpPortEvents, ASocketIsWatchedOnlyForThoseWhoSleep) {
+  Port port = started("xdp:plxe0?rule=all");
+  expect_frames(port, 1);
+  EXPECT_EQ(watched_sockets(), 0U) << "the kernel looks for sleepers of each frame";
+  static_cast<void>(port.rx(0).arm());  // reports the start
+  ASSERT_TRUE(port.rx(0).arm());
+  EXPECT_EQ(watched_sockets(), 1U);
+  port.rx(0).disarm();
+  expect_frames(port, 2);
+}
 
 // An index names an interface within its network namespace only.
 TEST_F(XdpPortEvents, InterfacesOfTwoNetworksMayHaveOneIndex) {
