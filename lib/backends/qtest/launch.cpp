@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -85,11 +86,20 @@ Result<void> apply(Target& target, const UriOptions& options) {
     }
     target.tap = *tap;
   }
+  if (const auto path = options.get("vhost-user")) {
+    constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 2;  // the number and a zero follow
+    if (path->empty() || path->size() > kLongest || !target.tap.empty() || target.card->device != "virtio-net-pci") {
+      return refuse(
+          target, fmt::format("'vhost-user={}' cannot be", *path),
+          fmt::format("write card=virtio-net,vhost-user=PATH, without tap=; at most {} characters", kLongest));
+    }
+    target.vhost_user = *path;
+  }
   if (const auto queues = options.get("queues")) {
     const auto count = parse_unsigned(*queues);
-    if (target.tap.empty() || !count || *count < 1 || *count > Target::kMaxQueues) {
+    if ((target.tap.empty() && target.vhost_user.empty()) || !count || *count < 1 || *count > Target::kMaxQueues) {
       return refuse(target, fmt::format("'queues={}' cannot be", *queues),
-                    fmt::format("write tap=NAME,queues=1 to queues={}", Target::kMaxQueues));
+                    fmt::format("write queues=1 to queues={} beside tap= or vhost-user=", Target::kMaxQueues));
     }
     target.queues = *count;
   }
@@ -122,7 +132,8 @@ Result<Target> parse_target(std::string_view text) {
   }
   target.number = *number;
   if (question == std::string_view::npos) return target;
-  constexpr std::array<std::string_view, 6> kKeys{"card", "properties", "qemu", "queues", "tap", "timeout"};
+  constexpr std::array<std::string_view, 7> kKeys{"card", "properties", "qemu",      "queues",
+                                                  "tap",  "timeout",    "vhost-user"};
   auto options = UriOptions::parse(text.substr(question + 1), kKeys, target.uri, kExample);
   if (!options) return pass_on(std::move(options));
   if (auto applied = apply(target, *options); !applied) return pass_on(std::move(applied));
@@ -208,6 +219,8 @@ namespace {
 constexpr std::uint64_t kSplitFrom = 0xB0000000;
 /// QEMU rounds RAM to 8 KiB and requires a file of that length. A multiple of this size is never rounded.
 constexpr std::uint64_t kRamUnit = std::uint64_t{1} << 20;
+/// How often QEMU looks for the successor of a far end that has gone.
+constexpr unsigned kReconnectMilliseconds = 100;
 constexpr std::size_t kFirmwareSize = 65536;
 constexpr std::size_t kResetVector = kFirmwareSize - 16;
 
@@ -221,6 +234,8 @@ std::uint64_t usable_ram(std::uint64_t file_size, std::uint64_t page_size) {
 namespace {
 
 std::string netdev(const MachineConfig& config, unsigned card) {
+  if (!config.vhost_user.empty())
+    return fmt::format("vhost-user,id=net{0},chardev=far{0},queues={1}", card, config.queues);
   if (config.tap.empty()) return fmt::format("hubport,id=net{},hubid=0", card);
   return fmt::format("tap,id=net{},ifname={}{},script=no,downscript=no,queues={}", card, config.tap, card,
                      config.queues);
@@ -243,6 +258,10 @@ std::vector<std::string> command_line(const MachineConfig& config) {
                   MachineConfig::kDoorbellSlot)};
   for (unsigned card = 0; card < MachineConfig::kCards; ++card) {
     const unsigned number = config.first_card + card;
+    if (!config.vhost_user.empty()) {
+      words.insert(words.end(), {"-chardev", fmt::format("socket,id=far{0},path={1}{0},reconnect-ms={2}", card,
+                                                         config.vhost_user, kReconnectMilliseconds)});
+    }
     words.insert(words.end(),
                  {"-netdev", netdev(config, card), "-device",
                   fmt::format("{},netdev=net{},addr={:#x},romfile=,mac=02:00:00:82:57:{:02x}{}", config.card, card,
@@ -308,6 +327,7 @@ Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram)
                              .card = std::string(target.card->device),
                              .properties = target.properties,
                              .tap = target.tap,
+                             .vhost_user = target.vhost_user,
                              .queues = target.queues,
                              .socket = qemu_end.get(),
                              .memory = memory,

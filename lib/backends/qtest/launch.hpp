@@ -76,7 +76,9 @@ inline constexpr std::array kCardModels{
 ///   properties=P:V+P:V     QEMU's properties of both cards, such as packed:on
 ///   tap=NAME               connects the cards to the TAP interfaces NAME0 and NAME1 instead of to each other; QEMU
 ///                          creates those that do not exist. On them it offers checksums and segmentation.
-///   queues=N               with tap=: queue pairs of each interface, 1 to kMaxQueues
+///   vhost-user=PATH        connects the cards (virtio-net alone) to the programs that serve vhost-user on the sockets
+///                          PATH0 and PATH1, and to their successors if they end. QEMU waits for both at its start.
+///   queues=N               with tap= or vhost-user=: queue pairs of each card's far end, 1 to kMaxQueues
 ///   timeout=MILLISECONDS   maximum time for a reply of QEMU
 struct Target {
   static constexpr unsigned kCards = 64;
@@ -85,8 +87,9 @@ struct Target {
   unsigned number = 0;  ///< below kCards
   const CardModel* card = &kCardModels[0];
   std::string properties;                   ///< as QEMU's -device has them, each after a comma
-  std::string tap;                          ///< without the number; empty: the cards are connected to each other
-  unsigned queues = 1;                      ///< of a TAP interface
+  std::string tap;                          ///< without the number
+  std::string vhost_user;                   ///< without the number; if both are empty, the cards are connected
+  unsigned queues = 1;                      ///< of a card's far end
   std::string qemu = "qemu-system-x86_64";  ///< searched in PATH unless it contains a slash
   std::chrono::milliseconds timeout{3000};  ///< for a reply, 1 to 600,000
   /// The whole URI, with "qtest:".
@@ -131,7 +134,7 @@ class DoorbellServer {
   std::vector<std::vector<int>> numbers_;
 };
 
-/// The configuration of a QEMU machine: a q35 without a guest, two cards on a hub or on TAP interfaces, and the device
+/// The configuration of a QEMU machine: a q35 without a guest, two cards with their far ends (Target), and the device
 /// that turns interrupt messages into eventfds. QEMU inherits the descriptors under the same numbers.
 struct MachineConfig {
   static constexpr unsigned kCards = 2;
@@ -142,6 +145,7 @@ struct MachineConfig {
   std::string card;             ///< QEMU's name of its cards
   std::string properties = {};  ///< Target::properties
   std::string tap = {};         ///< Target::tap
+  std::string vhost_user = {};  ///< Target::vhost_user
   unsigned queues = 1;          ///< Target::queues
   int socket = -1;              ///< of the test protocol
   int memory = -1;              ///< the file whose start is the RAM

@@ -294,7 +294,8 @@ Error Machine::failure() {
     return {ErrorCode::timeout,
             fmt::format("{}: QEMU (process {}) did not respond within {} ms and was killed", uri_, process_.pid(),
                         connection_->limits().timeout.count()),
-            "check whether it was stopped or had no processor time; qtest:0?timeout=MILLISECONDS allows more time"};
+            "check whether it was stopped or had no processor time, and whether both programs of vhost-user= are "
+            "there; qtest:0?timeout=MILLISECONDS allows more time"};
   }
   return {ErrorCode::device_fault,
           fmt::format("{}: QEMU (process {}) sent an invalid reply in its test protocol", uri_, process_.pid()),

@@ -46,13 +46,18 @@ TEST(CommandLine, NamesDescriptorsAndCards) {
   EXPECT_THAT(words, Contains(HasSubstr("igb,netdev=net1,addr=0x6,romfile=,mac=02:00:00:82:57:0f")));
 }
 
-TEST(CommandLine, ConnectsTheCardsToEachOtherOrToTapInterfaces) {
+TEST(CommandLine, ConnectsTheCardsToTheirFarEnds) {
   const MachineConfig hub{.qemu = "/bin/qemu", .card = "igb"};
   EXPECT_THAT(command_line(hub), Contains("hubport,id=net0,hubid=0"));
   EXPECT_THAT(command_line(hub), Contains("hubport,id=net1,hubid=0"));
   const MachineConfig taps{.qemu = "/bin/qemu", .card = "igb", .tap = "plx", .queues = 2};
   EXPECT_THAT(command_line(taps), Contains("tap,id=net0,ifname=plx0,script=no,downscript=no,queues=2"));
   EXPECT_THAT(command_line(taps), Contains("tap,id=net1,ifname=plx1,script=no,downscript=no,queues=2"));
+  const MachineConfig vhost{.qemu = "/bin/qemu", .card = "virtio-net-pci", .vhost_user = "/s", .queues = 2};
+  EXPECT_THAT(command_line(vhost), Contains("socket,id=far0,path=/s0,reconnect-ms=100"));
+  EXPECT_THAT(command_line(vhost), Contains("vhost-user,id=net0,chardev=far0,queues=2"));
+  EXPECT_THAT(command_line(vhost), Contains("socket,id=far1,path=/s1,reconnect-ms=100"));
+  EXPECT_THAT(command_line(vhost), Contains("vhost-user,id=net1,chardev=far1,queues=2"));
 }
 
 TEST(Firmware, HaltsAtTheResetVector) {

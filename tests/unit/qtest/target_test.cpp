@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace pollux::qtest {
 namespace {
 
@@ -26,6 +28,11 @@ TEST(Target, HasACardNumberAndOptions) {
   ASSERT_TRUE(on_tap);
   EXPECT_EQ(on_tap->tap, "plx-tap_interf");
   EXPECT_EQ(on_tap->queues, 4U);
+  const std::string path = "/run/" + std::string(101, 's');
+  const auto on_vhost = parse_target("0?vhost-user=" + path + ",card=virtio-net,queues=2");
+  ASSERT_TRUE(on_vhost);
+  EXPECT_EQ(on_vhost->vhost_user, path);
+  EXPECT_EQ(on_vhost->queues, 2U);
 }
 
 TEST(Target, RejectsEverythingElse) {
@@ -57,6 +64,10 @@ TEST(Target, RejectsEverythingElse) {
                                   "0?tap=a;b",
                                   "0?tap=plx-tap-interfa",
                                   "0?queues=2",
+                                  "0?card=virtio-net,vhost-user=",
+                                  "0?vhost-user=/s",
+                                  "0?card=virtio-net,vhost-user=/s,tap=plx",
+                                  "0?card=virtio-net,vhost-user=/s,queues=5",
                                   "0?tap=plx,queues=0",
                                   "0?tap=plx,queues=5",
                                   "0?tap=plx,queues=x",
@@ -72,6 +83,7 @@ TEST(Target, RejectsEverythingElse) {
     EXPECT_NE(target.error().what.find(which), std::string::npos) << which;
     EXPECT_FALSE(target.error().hint.empty()) << which;
   }
+  EXPECT_FALSE(parse_target("0?card=virtio-net,vhost-user=/" + std::string(106, 's')));
 }
 
 }  // namespace
