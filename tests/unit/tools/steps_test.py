@@ -192,6 +192,12 @@ class Tool(unittest.TestCase):
             self.assertRegex(outcome.stdout, r"(?m)^unit.release +both +unit tests")
             self.assertRegex(outcome.stdout, r"(?m)^mutation +--full +deliberate")
 
+    def test_the_reader_of_the_list_may_stop_early(self):
+        with Sandbox() as sandbox:
+            script = f"'{sandbox.root}/tools/test' --list | true; echo ${{PIPESTATUS[0]}}"
+            outcome = sandbox.run(str(sandbox.bin / "bash"), "-c", script, PYTHONUNBUFFERED="1")
+            self.assertEqual((outcome.stdout, outcome.stderr), ("0\n", ""))
+
     def test_refuses_unknown_steps_before_it_installs_anything(self):
         with Sandbox() as sandbox:
             sandbox.fake("dpkg-query", "exit 1")

@@ -107,3 +107,11 @@ class Commands:
 
 def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def show_list(text: str) -> None:
+    """Prints a list that the user asked for. Its reader may stop early, as head does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at the end

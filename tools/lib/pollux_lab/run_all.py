@@ -11,7 +11,7 @@ import traceback
 
 from . import disk_space, quick, step_table, test_environment
 from .background import Background
-from .commands import Commands, tell
+from .commands import Commands, show_list, tell
 from .errors import LabError, UsageError
 from .guest import end_on_signals
 from .junit import Result
@@ -145,7 +145,7 @@ def main() -> int:
     try:
         require_consistent(options)
         if given.list:
-            print(step_table.listing())
+            show_list(step_table.listing())
             return 0
         if given.packages:
             print(*(quick.PACKAGES if options.quick else step_table.packages(options)))
