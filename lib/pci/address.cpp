@@ -46,7 +46,8 @@ std::optional<Address> parse_any(std::string_view text) {
 Result<Address> Address::parse(std::string_view text) {
   if (const auto address = parse_any(text)) return *address;
   return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a PCI address", text),
-              "write domain:bus:device.function in hexadecimal, such as 0000:01:00.0; `pollux list` shows all devices");
+              "write domain:bus:device.function in hexadecimal, such as 0000:01:00.0; `pollux list` shows the cards "
+              "and their interfaces");
 }
 
 std::string Address::to_string() const {

@@ -31,8 +31,11 @@ Result<std::vector<Facts>> gather(const Environment& environment, const InfoOpti
   std::vector<Facts> all;
   const bool may_open = environment.open_port != nullptr;
   if (!may_open || !is_elsewhere(options.port)) {
-    const auto addresses = parse_addresses({options.port});
-    if (!addresses) return tl::unexpected<Error>(addresses.error());
+    auto addresses = parse_addresses({options.port});
+    if (!addresses) {
+      addresses.error().hint += "; or give a port's URI, such as sim:0";
+      return pass_on(std::move(addresses));
+    }
     auto pci = pci_facts(environment, addresses->front());
     if (!pci) return tl::unexpected<Error>(pci.error());
     const bool bound = pci->json["driver"] == "vfio-pci";

@@ -55,7 +55,8 @@ TEST_F(Command, AnErrorIsStatusOneAndAWarningIsNot) {
 TEST_F(Command, APortThatDoesNotExistIsStatusTwo) {
   EXPECT_EQ(run_command("doctor 0000:7f:00.0"), kUsage);
   EXPECT_THAT(err.str(), HasSubstr("no PCI device 0000:7f:00.0"));
-  EXPECT_EQ(run_command("doctor nonsense"), kUsage);
+  EXPECT_EQ(run_command("doctor eth0"), kUsage);
+  EXPECT_THAT(err.str(), AllOf(HasSubstr("`pollux list` shows the cards and their interfaces"), HasSubstr("xdp:eth0")));
   EXPECT_EQ(run_command("doctor --user no-such-user-here"), kUsage);
   EXPECT_EQ(run_command("doctor --with 0000:01:00.0"), kUsage) << "with which port?";
   EXPECT_EQ(run_command("doctor 0000:01:00.0 --with 0000:7f:00.0"), kUsage);

@@ -265,6 +265,8 @@ TEST_F(Command, UsageErrorsAreReported) {
     EXPECT_EQ(run(arguments), kUsage) << arguments;
     EXPECT_THAT(err.str(), HasSubstr("is not a PCI address")) << arguments;
   }
+  EXPECT_EQ(run("info sim0"), kUsage);
+  EXPECT_THAT(err.str(), HasSubstr("give a port's URI, such as sim:0"));
   expect_unchanged();
 }
 

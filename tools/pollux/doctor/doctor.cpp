@@ -48,8 +48,11 @@ Result<Subject> read_subject(const Environment& environment, const DoctorOptions
   }
   std::vector<std::string> ports{options.port};
   ports.insert(ports.end(), options.with.begin(), options.with.end());
-  const auto addresses = parse_addresses(ports);
-  if (!addresses) return tl::unexpected<Error>(addresses.error());
+  auto addresses = parse_addresses(ports);
+  if (!addresses) {
+    addresses.error().hint += "; or give an interface of the kernel, such as xdp:eth0";
+    return pass_on(std::move(addresses));
+  }
   pci::Names names(environment.paths.pci_ids);
   for (const pci::Address& address : *addresses) {
     auto device = pci::read_device(environment.paths, address);
