@@ -16,6 +16,19 @@ volatile std::sig_atomic_t g_steps = 0;
 volatile greg_t g_last = 0;  // the address of the next instruction at the last trap
 struct sigaction g_earlier;
 
+struct Watched {
+  const volatile std::uint32_t* word;
+  std::uint32_t last;
+};
+constexpr std::uint32_t kNothing = 0;
+std::array<Watched, 2> g_watched;
+volatile std::sig_atomic_t g_changes = 0;
+
+void watch(Watched& watched, const volatile std::uint32_t* word) {
+  watched.word = word == nullptr ? &kNothing : word;
+  watched.last = *watched.word;
+}
+
 // Steps that belong to the counter itself: the trap after popfq in start(), and stop()'s instructions up to clearing
 // the flag.
 constexpr std::uint64_t kOwnSteps = 3;
@@ -26,6 +39,11 @@ void on_trap(int /*signal*/, siginfo_t* /*info*/, void* context) {
   const greg_t next = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
   if (next != g_last) g_steps = g_steps + 1;
   g_last = next;
+  for (Watched& watched : g_watched) {
+    const std::uint32_t now = *watched.word;
+    if (now != watched.last) g_changes = g_changes + 1;
+    watched.last = now;
+  }
 }
 
 }  // namespace
@@ -52,7 +70,10 @@ double cycles_per_second() {
   return rate;
 }
 
-InstructionCounter::InstructionCounter() {
+InstructionCounter::InstructionCounter(const volatile std::uint32_t* first, const volatile std::uint32_t* second) {
+  watch(g_watched[0], first);
+  watch(g_watched[1], second);
+  g_changes = 0;
   struct sigaction action = {};
   action.sa_sigaction = on_trap;
   action.sa_flags = SA_SIGINFO;
@@ -60,6 +81,8 @@ InstructionCounter::InstructionCounter() {
 }
 
 InstructionCounter::~InstructionCounter() { sigaction(SIGTRAP, &g_earlier, nullptr); }
+
+std::uint64_t InstructionCounter::changes() noexcept { return static_cast<std::uint64_t>(g_changes); }
 
 void InstructionCounter::reset() noexcept { g_steps = 0; }
 

@@ -34,7 +34,9 @@ inline std::uint64_t stop_cycles() noexcept {
 /// performance counters. Installs a SIGTRAP handler for as long as it lives.
 class InstructionCounter {
  public:
-  InstructionCounter();
+  /// Also counts how often one of these two words changes; they may be null.
+  explicit InstructionCounter(const volatile std::uint32_t* first = nullptr,
+                              const volatile std::uint32_t* second = nullptr);
   InstructionCounter(const InstructionCounter&) = delete;
   InstructionCounter& operator=(const InstructionCounter&) = delete;
   ~InstructionCounter();
@@ -47,6 +49,9 @@ class InstructionCounter {
     __asm__ volatile("pushfq\n andq $~0x100, (%%rsp)\n popfq" ::: "memory", "cc");
     return count();
   }
+
+  /// Changes of the two words since the counter was made.
+  [[nodiscard]] static std::uint64_t changes() noexcept;
 
  private:
   static void reset() noexcept;

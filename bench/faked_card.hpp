@@ -45,6 +45,17 @@ class FakedCard {
   /// that is longer than a buffer takes several. If the queue splits frames, the first 54 bytes go to the other buffer
   /// of the first descriptor.
   void receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length);
+  /// A queue's tail registers, RDT and TDT.
+  [[nodiscard]] const volatile std::uint32_t* rx_tail(std::uint32_t queue) const;
+  [[nodiscard]] const volatile std::uint32_t* tx_tail(std::uint32_t queue) const;
+
+  /// What the card has done for all transmit queues.
+  struct Sent {
+    std::uint64_t descriptors = 0;  ///< read, those of contexts included
+    std::uint64_t write_backs = 0;
+  };
+  [[nodiscard]] const Sent& sent() const { return sent_; }
+
   /// Reads all frames of a transmit queue and reports descriptors with RS done. Returns the number of frames.
   std::uint32_t finish_transmits(std::uint32_t queue);
 
@@ -66,6 +77,7 @@ class FakedCard {
   std::array<std::uint32_t, kQueues> rx_heads_{};
   std::array<std::uint32_t, kQueues> tx_heads_{};
   volatile std::uint64_t sink_ = 0;
+  Sent sent_;
 };
 
 }  // namespace pollux::bench

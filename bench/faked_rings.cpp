@@ -113,7 +113,9 @@ std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {
     if ((command & hw::intel::tx::kReportStatus) != 0) {
       slot.lo = 0;
       slot.hi = hw::intel::tx::kDone;
+      ++sent_.write_backs;
     }
+    ++sent_.descriptors;
     frames += (command & hw::intel::tx::kEndOfPacket) != 0 ? 1 : 0;
     head = (head + 1) & mask;
     if (cold_ && (head % 4 == 0 || head == tail)) flush(const_cast<Descriptor*>(&slot), 1);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cycles.hpp"
+#include "faked_card.hpp"
 
 namespace pollux::bench {
 
@@ -14,7 +15,7 @@ double cycles_of_round(Workload& workload, double overhead) {
   return std::max(0.0, static_cast<double>(stop_cycles() - start) - overhead);
 }
 
-double instructions_of(const Case& one, Setup setup) {
+Counts counts_of(const Case& one, Setup setup) {
   setup.eighths = 4;
   setup.cold = false;
   const std::unique_ptr<Workload> made = one.make(setup);
@@ -24,15 +25,26 @@ double instructions_of(const Case& one, Setup setup) {
     workload.prepare();
     workload.run();
   }
-  InstructionCounter counter;
+  const FakedCard* const card = workload.card();
+  InstructionCounter counter(card == nullptr ? nullptr : card->rx_tail(workload.card_queue()),
+                             card == nullptr ? nullptr : card->tx_tail(workload.card_queue()));
   std::uint64_t instructions = 0;
+  FakedCard::Sent before;
   for (std::uint32_t round = 0; round < workload.rounds(); ++round) {
-    workload.prepare();
+    workload.prepare();  // the card sends the frames of the previous round
+    if (round == 0 && card != nullptr) before = card->sent();
     counter.start();
     workload.run();
     instructions += counter.stop();
   }
-  return static_cast<double>(instructions) / workload.rounds() / workload.operations();
+  const double operations = static_cast<double>(workload.rounds()) * workload.operations();
+  Counts counts{.instructions = static_cast<double>(instructions) / operations};
+  if (card == nullptr) return counts;
+  workload.prepare();
+  counts.doorbells = static_cast<double>(InstructionCounter::changes()) / operations;
+  counts.descriptors = static_cast<double>(card->sent().descriptors - before.descriptors) / operations;
+  counts.write_backs = static_cast<double>(card->sent().write_backs - before.write_backs) / operations;
+  return counts;
 }
 
 double median(std::vector<double> values) {

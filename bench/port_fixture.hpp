@@ -36,6 +36,7 @@ class PortFixture {
   [[nodiscard]] RxQueue& rx(std::uint16_t queue = 0) { return port_.rx(queue); }
   [[nodiscard]] TxQueue& tx(std::uint16_t queue = 0) { return port_.tx(queue); }
   [[nodiscard]] Port& port() { return port_; }
+  [[nodiscard]] const FakedCard& card() const { return card_; }
   [[nodiscard]] Context& context() { return context_; }
   [[nodiscard]] MempoolCache& cache() { return cache_; }
 

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
@@ -91,19 +91,26 @@ double measure_once(const Contender& contender) {
   return median(std::move(rounds)) / workload->operations();
 }
 
-// Instructions are the same warm and cold. Counting them takes longer than all else, so it is done once.
+// What is counted is the same warm and cold. Counting takes longer than all else, so it is done once.
+std::string counts_of(const Row& row, const Contender& contender) {
+  if (row.cold) return {};
+  const Counts counts = counts_of(*contender.one, contender.setup);
+  std::string text = fmt::format(R"("instructions":{:.2f},)", counts.instructions);
+  if (counts.descriptors == 0) return text;
+  return text + fmt::format(R"("doorbells":{:.4f},"descriptors":{:.4f},"write_backs":{:.4f},)", counts.doorbells,
+                            counts.descriptors, counts.write_backs);
+}
+
 std::string record_of(const Row& row, const Contender& contender) {
-  const std::string instructions =
-      row.cold ? "" : fmt::format(R"("instructions":{:.2f},)", instructions_of(*contender.one, contender.setup));
   return fmt::format(
       R"({{"where":"native-{}","case":"{}","who":"{}","instruction_set":"{}","burst":{},{}"cycles":[{:.3f}]}})",
       row.cold ? "cold" : "warm", row.name, contender.one->who, pollux::name(contender.setup.mode), row.burst,
-      instructions, fmt::join(contender.cycles, ","));
+      counts_of(row, contender), fmt::join(contender.cycles, ","));
 }
 
-std::vector<std::string> measure(const Row& row, unsigned runs) {
+std::vector<std::string> measure(const Row& row, unsigned long runs) {
   std::vector<Contender> contenders = contenders_of(row);
-  for (unsigned run = 0; run < runs; ++run) {
+  for (unsigned long run = 0; run < runs; ++run) {
     for (Contender& contender : contenders) contender.cycles.push_back(measure_once(contender));
     std::rotate(contenders.begin(), contenders.begin() + 1, contenders.end());
   }
@@ -117,11 +124,14 @@ std::vector<std::string> measure(const Row& row, unsigned runs) {
 
 int main(int argc, char** argv) {
   using namespace pollux::bench;
-  if (argc != 2) give_up("name the number of runs");
-  const unsigned runs = static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10));
+  const unsigned long runs = argc == 2 ? std::strtoul(argv[1], nullptr, 10) : 0;
+  if (runs == 0) give_up("name the number of runs");
   std::string dpdk = "none";
 #if defined(POLLUX_BENCH_DPDK)
-  dpdk = start_dpdk(static_cast<unsigned>(sched_getcpu()), free_huge_pages() != "0");
+  constexpr unsigned long kNeededPages = 64;  // pools of both sides, of 20 MiB each, and what DPDK keeps for itself
+  const bool enough = std::strtoul(free_huge_pages().c_str(), nullptr, 10) >= kNeededPages;
+  if (!enough) fmt::print(stderr, "WITHOUT HUGE PAGES for DPDK: fewer than {} are free\n", kNeededPages);
+  dpdk = start_dpdk(static_cast<unsigned>(sched_getcpu()), enough);
 #endif
   const std::string pages = free_huge_pages();
   std::vector<std::string> records;

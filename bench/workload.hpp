@@ -10,6 +10,8 @@
 
 namespace pollux::bench {
 
+class FakedCard;
+
 /// A case on a fixture of its own. In each round, `prepare` does the card's work, which is not measured; then `run`
 /// does the software's work.
 class Workload {
@@ -21,6 +23,10 @@ class Workload {
 
   virtual void prepare() = 0;
   virtual void run() = 0;
+
+  /// The card, and its queue in use; null if the case does not say.
+  [[nodiscard]] virtual const FakedCard* card() const { return nullptr; }
+  [[nodiscard]] virtual std::uint32_t card_queue() const { return 0; }
 
   /// Frames, calls or mbufs that `run` handles.
   [[nodiscard]] std::uint32_t operations() const noexcept { return operations_; }

@@ -18,6 +18,7 @@ class Forward : public Workload {
         frames(setup.frames()),
         limit(setup.limit()) {}
   void prepare() override { fixture.next_round(); }
+  [[nodiscard]] const FakedCard* card() const override { return &fixture.card(); }
   void run() override {
     RxQueue& rx = fixture.rx();
     TxQueue& tx = fixture.tx();

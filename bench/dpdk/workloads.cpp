@@ -75,6 +75,7 @@ class DpdkFixture {
     return driver_.tx_burst(port_->tx, mbufs, static_cast<std::uint16_t>(count));
   }
   rte_mempool* pool() { return pool_.get(); }
+  [[nodiscard]] const FakedCard& card() const { return card_; }
 
  private:
   const DpdkIgb& driver_;
@@ -122,6 +123,8 @@ class DpdkForward final : public Workload {
     first_ = false;
     fixture_.receive();
   }
+  [[nodiscard]] const FakedCard* card() const override { return &fixture_.card(); }
+  [[nodiscard]] std::uint32_t card_queue() const override { return DPDK_CARD_QUEUE; }
   void run() override {
     std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
     Edit edit;

@@ -52,6 +52,18 @@ class Table(unittest.TestCase):
                          [("forward", 32, "warm"), ("forward", 1, "warm"), ("forward", 32, "cold"), ("receive only", 32, "warm")])
 
 
+class Bus(unittest.TestCase):
+    def test_what_each_side_needs_is_in_its_column(self):
+        ours, theirs = {"doorbells": 0.0625, "descriptors": 1.0, "write_backs": 0.03125}, {"doorbells": 0.05, "descriptors": 2.0, "write_backs": 1.0}
+        counted = [one | (theirs if one["who"].startswith("dpdk") else ours) for one in SIDE if one["who"] != "minimal_loop"]
+        minimal = [one for one in SIDE if one["who"] == "minimal_loop"]
+        [_, row] = bench_side.bus_table(rows_of(counted + minimal))
+        self.assertEqual(row, ["forward", "32", "0.06", "0.05", "1.00", "2.00", "0.03", "1.00"])
+
+    def test_cases_without_counts_are_not_shown(self):
+        self.assertEqual(len(bench_side.bus_table(rows_of(SIDE))), 1)
+
+
 class Page(unittest.TestCase):
     def test_only_what_the_tool_wrote_is_replaced(self):
         page = f"# Title\n\n{bench_side.BEGIN}\nold\n{bench_side.END}\nthe rest\n"

@@ -121,7 +121,10 @@ class Run:
 
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
         ticks = rate(self._context)
-        tables = [("Side by side", self._remark(), bench_side.table(bench_side.rows_of(self._side)))]
+        rows = bench_side.rows_of(self._side)
+        tables = [("Side by side", self._remark(), bench_side.table(rows))]
+        if len(bus := bench_side.bus_table(rows)) > 1:
+            tables.append(("On the bus", bench_side.BUS_REMARK, bus))
         if not self._records:
             return tables
         tables += [("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "
@@ -160,15 +163,15 @@ class Run:
             tell(f"wrote {self._options.json}")
 
     def _write_markdown(self) -> None:
-        """A page that has the two lines of bench_side gets the table alone, between them. Any other file is written anew, with all tables."""
+        """A page that has the two lines of bench_side gets its tables alone, between them. Any other file is written anew, with all tables."""
         file = self._options.markdown
         if not file:
             return
-        first, *others = [f"{bench_table.markdown(rows)}\n\n{textwrap.fill(remark, 140)}\n" for _, remark, rows in self._tables()]
+        tables = {title: f"{bench_table.markdown(rows)}\n\n{textwrap.fill(remark, 140)}\n" for title, remark, rows in self._tables()}
+        first = "\n".join(text for title, text in tables.items() if title in ("Side by side", "On the bus"))
         page = bench_side.replaced(file.read_text() if file.exists() else "", f"{textwrap.fill(machine(self._context), 139)}.\n\n{first}\n")
         if page is None:
-            titles = [title for title, _, _ in self._tables()]
-            page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in zip(titles, [first, *others])]])
+            page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in tables.items()]])
         file.write_text(page)
         tell(f"wrote {file}")
 

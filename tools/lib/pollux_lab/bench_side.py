@@ -15,6 +15,8 @@ BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
 REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call), medians of short runs in turns [least to most]. The factor is DPDK's "
           "better build over Pollux in its default burst mode, run by run. The minimal loop forwards on the same rings and does nothing else; "
           "SIMD is its variant with the processor's widest instructions.")
+BUS_REMARK = ("Counted in the same run. A doorbell is a write to a tail register. Each received frame has one descriptor and one write-back more, for "
+              "both.")
 WITHOUT_DPDK = "WITHOUT DPDK, whose source could not be had: only Pollux and the minimal loop were measured."
 
 
@@ -87,6 +89,16 @@ def table(rows: list[Row]) -> list[list[str]]:
         minimal = [loop["cycles_median"] for loop in (row.minimal, row.minimal_simd) if loop]
         cells.append([row.title, burst, row.temperature, f"{_span(row.ours)} {row.ours['instruction_set']}", _instructions(row.ours), *theirs,
                       f"{minimal[0]:.1f}", f"{minimal[1]:.1f}" if row.minimal_simd else "", f"{row.ours['cycles_median'] / min(minimal):.2f}"])
+    return cells
+
+
+def bus_table(rows: list[Row]) -> list[list[str]]:
+    """What a card would see of each frame that is forwarded; empty without DPDK."""
+    cells = [["a frame on the bus", "burst", "doorbells: Pollux", "DPDK", "transmit descriptors: Pollux", "DPDK", "write-backs of them: Pollux", "DPDK"]]
+    for row in rows:
+        if row.dpdk and "descriptors" in row.dpdk:
+            pairs = [f"{record[name]:.2f}" for name in ("doorbells", "descriptors", "write_backs") for record in (row.ours, row.dpdk)]
+            cells.append([row.title, str(row.burst), *pairs])
     return cells
 
 
