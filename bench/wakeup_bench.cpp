@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Measures a receiver that sleeps: the time from the sending of a frame to its receipt, and the processor time of the
 // receiving thread, at several rates. Beside it one that polls, an adaptive Poller, and on the TAP a blocking AF_PACKET
-// reader. Prints a table. Needs two free processors; the TAP needs root.
+// reader, as on a pair of veth interfaces beside `xdp:`. Prints a table. Needs two free processors; interfaces of the
+// kernel need root.
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -13,6 +14,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <functional>
@@ -280,6 +282,31 @@ void measure_tap() {
   measure_all("TAP, AF_PACKET, blocking", send, [&](Delays& delays) { reader.receive(delays); });
 }
 
+void measure_veth() {
+  constexpr const char* kNear = "plxwake0";
+  constexpr const char* kFar = "plxwake1";
+  const std::string pair =
+      fmt::format("ip link add {0} type veth peer name {1} && ip link set {0} up && ip link set {1} up", kNear, kFar);
+  if (std::system(pair.c_str()) != 0) {
+    fmt::print("LEFT OUT: a pair of veth interfaces, which needs root\n");
+    return;
+  }
+  {
+    const PacketSocket kernel(kNear);
+    const Send send = [&](const Bytes& frame) { return kernel.send(frame); };
+    {
+      Context context(logging_options());
+      const Mempool pool = need(Mempool::create(context, {.count = 8192}));
+      Port port = open_port(context, fmt::format("xdp:{}?rule=type:0x88b5", kFar).c_str(), pool);
+      PortReceiver receiver(context, port);
+      measure_all("`xdp:` on veth, asleep", send, [&](Delays& delays) { receiver.sleep(delays); });
+    }
+    const PacketSocket reader(kFar);
+    measure_all("veth, AF_PACKET, blocking", send, [&](Delays& delays) { reader.receive(delays); });
+  }
+  if (std::system(fmt::format("ip link del {}", kNear).c_str()) != 0) fmt::print("{} was not deleted\n", kNear);
+}
+
 }  // namespace
 }  // namespace pollux::bench
 
@@ -289,5 +316,6 @@ int main() {
       "|---|---|---|---|---|---|\n");
   pollux::bench::measure_cards();
   pollux::bench::measure_tap();
+  pollux::bench::measure_veth();
   return 0;
 }

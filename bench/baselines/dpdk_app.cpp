@@ -97,7 +97,8 @@ class DpdkSide {
 
   [[nodiscard]] std::uint16_t start(const std::string& address) const {
     std::uint16_t port = kNone;
-    if (rte_eth_dev_get_port_by_name(address.c_str(), &port) != 0) baselines::give_up("DPDK found no such port");
+    const std::string name = address.substr(0, address.find(','));
+    if (rte_eth_dev_get_port_by_name(name.c_str(), &port) != 0) baselines::give_up("DPDK found no such port");
     rte_eth_dev_info info{};
     if (rte_eth_dev_info_get(port, &info) != 0) baselines::give_up("rte_eth_dev_info_get failed");
     rte_eth_conf config{};
@@ -127,7 +128,10 @@ class DpdkSide {
 
 void start_eal(const char* program, const std::vector<std::string>& addresses) {
   std::vector<std::string> words{program, "-l", "0", "--no-telemetry", "--in-memory", "--log-level", "warning"};
-  for (const std::string& address : addresses) words.insert(words.end(), {"-a", address});
+  // A card, or a driver with its arguments, such as net_af_xdp0,iface=eth1.
+  for (const std::string& address : addresses) {
+    words.insert(words.end(), {address.starts_with("net_") ? "--vdev" : "-a", address});
+  }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) baselines::give_up("rte_eal_init failed");

@@ -3,6 +3,9 @@
 
 #include <pollux/pollux.hpp>
 
+#include <chrono>
+#include <thread>
+
 #include "cases.hpp"
 
 namespace baselines {
@@ -40,6 +43,8 @@ struct PolluxSetup {
   void start() {
     for (pollux::Port& port : ports) need(port.start());
     for (pollux::Port& port : ports) need(port.wait_for_link(std::chrono::seconds(9)));
+    // The kernel sends nothing to a TAP until a task of its own has seen that the TAP is open.
+    if (ports.front().info().driver == "tap") std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 };
 

@@ -27,7 +27,7 @@ packages_for() {
     # What DPDK's static libraries and headers need; they are not installed.
     dpdk) echo dpkg-dev gcc libbsd-dev libnuma-dev ;;
     plots) echo python3-matplotlib ;;
-    baselines) echo dpdk dpdk-dev libdpdk-dev ethtool ;;
+    baselines) echo dpdk dpdk-dev libdpdk-dev libxdp-dev libbpf-dev ethtool ;;
     # That of Debian 12 has no igb; need_qemu_with_igb installs a newer one.
     emulator) [[ $POLLUX_DISTRO == debian-12 ]] || echo qemu-system-x86 ;;
     interop) echo ethtool iperf3 linuxptp tcpdump tmux tshark util-linux zsh fish mandoc ;;

@@ -18,7 +18,7 @@ CASES = {
     "native": (native.measure, "cycles", "cycles an object, on this machine's own processor"),
     "rates": (rates.measure, "mpps", "million frames a second, over VFIO in the guest, the emulated card included"),
     "kernel": (kernel.measure, "instructions", "instructions a frame through the kernel's igb in the guest, counted by QEMU"),
-    "veth": (veth.measure, "mpps", "million frames a processor second over a pair of virtual interfaces, the kernel's work included"),
+    "veth": (veth.measure, "mpps", "million frames over a pair of virtual interfaces, the kernel's work included: a second of the processor, and of the clock"),
 }
 
 
