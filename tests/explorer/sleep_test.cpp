@@ -97,7 +97,7 @@ class SleepRun final : private RemoteRegisters {
   enum class CardStep : std::uint8_t { see_write, write_back, raise };
   struct Side {
     std::array<hw::intel::Descriptor, kSleepRing> ring{};
-    drivers::intel::RxQueue queue;
+    drivers::intel::IntelRxQueue queue;
     Phase phase = Phase::poll;
     std::uint32_t received = 0;
     std::uint32_t written = 0;

@@ -61,7 +61,7 @@ void State::set_up_queues() {
     return Doorbell(Bar(window.emplace(value), 4), 0);
   };
   if (scenario_.rx) {
-    rx_ = std::make_unique<drivers::intel::RxQueue>();
+    rx_ = std::make_unique<drivers::intel::IntelRxQueue>();
     rx_->setup({.ring = rx_ring_,
                 .size = kRing,
                 .buffer_bytes = kFirstBytes,
@@ -75,7 +75,7 @@ void State::set_up_queues() {
     own_.rdt.visible = rx_->first_tail();
   }
   if (scenario_.tx) {
-    tx_ = std::make_unique<drivers::intel::TxQueue>();
+    tx_ = std::make_unique<drivers::intel::IntelTxQueue>();
     tx_->setup({.ring = tx_ring_,
                 .size = kRing,
                 .max_frame = 200,

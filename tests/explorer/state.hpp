@@ -140,8 +140,8 @@ class State {
   DmaMemory ring_memory_;
   std::optional<Mempool> pool_;
   std::optional<MempoolCache> cache_;
-  std::unique_ptr<drivers::intel::RxQueue> rx_;
-  std::unique_ptr<drivers::intel::TxQueue> tx_;
+  std::unique_ptr<drivers::intel::IntelRxQueue> rx_;
+  std::unique_ptr<drivers::intel::IntelTxQueue> tx_;
   Descriptor* rx_ring_ = nullptr;
   Descriptor* tx_ring_ = nullptr;
   RxPrivateMembers rx_in_;

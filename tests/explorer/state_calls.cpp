@@ -130,7 +130,7 @@ std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
   std::vector<std::uint32_t> kinds;
   Burst<3> burst;
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const bool must_be_dropped = frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame;
+    const bool must_be_dropped = frames[i]->packet_length() < drivers::intel::IntelTxQueue::kMinFrame;
     if (must_be_dropped) ++own_.dropped;
     for (Mbuf* segment = frames[i]; segment != nullptr && !must_be_dropped; segment = segment->next()) {
       segments.push_back(segment);
@@ -153,7 +153,7 @@ std::uint32_t State::transmit(std::span<Mbuf* const> frames) {
   }
   // Frames that were not taken stay with the caller, so they were not dropped either.
   for (std::size_t i = taken; i < frames.size(); ++i) {
-    if (frames[i]->packet_length() < drivers::intel::TxQueue::kMinFrame) --own_.dropped;
+    if (frames[i]->packet_length() < drivers::intel::IntelTxQueue::kMinFrame) --own_.dropped;
   }
   if (tx_in_.next->distance_from(before) != slots) violate("tx_burst moved on by another number of slots than it took");
   // A burst cleans full groups only, so less than one group may be left.

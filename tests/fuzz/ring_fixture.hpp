@@ -36,8 +36,8 @@ class RingFixture {
   void require_all_home() const;
   void require_no_misuse() const;
 
-  [[nodiscard]] drivers::intel::RxQueue& rx() { return queues_.rx; }
-  [[nodiscard]] drivers::intel::TxQueue& tx() { return queues_.tx; }
+  [[nodiscard]] drivers::intel::IntelRxQueue& rx() { return queues_.rx; }
+  [[nodiscard]] drivers::intel::IntelTxQueue& tx() { return queues_.tx; }
   [[nodiscard]] MempoolCache& cache() { return *queues_.cache_handle; }
   [[nodiscard]] std::uint32_t in_use() const { return queues_.in_use(); }
   [[nodiscard]] std::span<hw::intel::Descriptor> rx_ring() { return ring(0); }

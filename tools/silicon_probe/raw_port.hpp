@@ -58,7 +58,7 @@ class RawPort {
   RawPort(const RawPort&) = delete;
   RawPort& operator=(const RawPort&) = delete;
 
-  [[nodiscard]] const drivers::igb::Card& card() const { return card_; }
+  [[nodiscard]] const drivers::igb::IgbCard& card() const { return card_; }
   [[nodiscard]] const reg::Registers& regs() const { return card_.regs; }
   [[nodiscard]] Device& device() { return *device_; }
   [[nodiscard]] Clock& clock() const { return card_.clock(); }
@@ -111,7 +111,7 @@ class RawPort {
 
   Context& context_;
   std::unique_ptr<Device> device_;
-  drivers::igb::Card card_;
+  drivers::igb::IgbCard card_;
   MacAddress mac_{};
   DmaMemory memory_;
   std::uint32_t tx_next_ = 0;

@@ -57,7 +57,7 @@ struct StatisticsFixture {
     return map;
   }
   Counters card;
-  Statistics statistics;
+  IgbStatistics statistics;
 };
 
 TEST(Statistics, ListsEachRegisterOnceAndPairsAsOne) {
@@ -180,7 +180,7 @@ TEST(Statistics, StartsAtZeroWhateverTheCardHolds) {
   Counters card;
   card.at<reg::GPRC>() = 1000;
   card.at<reg::GORCH>() = 9;
-  Statistics statistics;
+  IgbStatistics statistics;
   statistics.attach(hw::igb::Registers(Bar(card, reg::kRegisterBytes)), reg::kCards[0]);
   Stats stats;
   statistics.fill(stats);

@@ -85,8 +85,8 @@ class QueueFixture {
   std::optional<Mempool> pool_handle;  ///< none where the memory is split
   std::optional<MempoolCache> cache_handle;
   std::shared_ptr<MempoolCacheCore> cache;
-  drivers::intel::RxQueue rx;
-  drivers::intel::TxQueue tx;
+  drivers::intel::IntelRxQueue rx;
+  drivers::intel::IntelTxQueue tx;
   std::optional<StrictReceiver> receiver;
   std::optional<StrictTransmitter> transmitter;
   ManualClock clock;

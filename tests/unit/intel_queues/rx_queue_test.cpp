@@ -37,7 +37,7 @@ class RxQueueTest : public testing::Test {
 };
 
 TEST_F(RxQueueTest, YieldsNothingBeforeItIsOpen) {
-  drivers::intel::RxQueue queue;
+  drivers::intel::IntelRxQueue queue;
   Burst<4> burst;
   EXPECT_EQ(queue.rx_burst(burst), 0u);
   EXPECT_EQ(queue.packets(), 0u);
@@ -256,7 +256,7 @@ TEST_F(RxQueueTest, RefusesACacheOfAnotherPool) {
   ASSERT_FALSE(used);
   EXPECT_EQ(used.error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(used.error().what, "the cache belongs to another mempool than the receive queue");
-  drivers::intel::RxQueue unset;
+  drivers::intel::IntelRxQueue unset;
   EXPECT_FALSE(unset.use_cache(MempoolCache(other)));
 }
 

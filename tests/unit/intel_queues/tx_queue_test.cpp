@@ -76,7 +76,7 @@ class TxQueueTest : public testing::Test {
 TEST_F(TxQueueTest, TakesNothingBeforeItIsOpen) {
   PoolFixture fixture;
   Mempool pool = fixture.pool({.count = 4});
-  drivers::intel::TxQueue queue;
+  drivers::intel::IntelTxQueue queue;
   Burst<4> burst;
   MbufPtr mbuf = pool.allocate();
   ASSERT_TRUE(burst.push(mbuf));

@@ -212,7 +212,7 @@ template <class Registers>
   if (queue.receives()) {
     clear<reg::RXDCTL>(card, reg::RXDCTL::ENABLE, card.first_queue + queue.index);
   } else {
-    TxQueue& tx = *queues.tx(queue.index);
+    IntelTxQueue& tx = *queues.tx(queue.index);
     if (link_up) wait_for_transmit(card, [&] { return tx.reclaim_sent() == 0; });
     clear<reg::TXDCTL>(card, reg::TXDCTL::ENABLE, card.first_queue + queue.index);
   }

@@ -78,7 +78,8 @@ POLLUX_COLD bool forward_slow(ForwardQueue& path, ForwardedFrame& frame) noexcep
   return moved;
 }
 
-ForwardQueue::ForwardQueue(std::shared_ptr<void> owner_in, RxQueue& in, std::shared_ptr<void> owner_out, TxQueue& out)
+ForwardQueue::ForwardQueue(std::shared_ptr<void> owner_in, IntelRxQueue& in, std::shared_ptr<void> owner_out,
+                           IntelTxQueue& out)
     : rx(&in), tx(&out), rx_owner(std::move(owner_in)), tx_owner(std::move(owner_out)) {
   in.lend(*this);
   out.lend(*this, in.pool());
@@ -152,8 +153,8 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
       return refused(port, kind, index, "has an observer", "detach it first: it would see no frames of the path");
     return Result<void>();
   };
-  RxQueue* const rx = in.queues()->rx(rx_queue);
-  TxQueue* const tx = to->queues()->tx(tx_queue);
+  IntelRxQueue* const rx = in.queues()->rx(rx_queue);
+  IntelTxQueue* const tx = to->queues()->tx(tx_queue);
   if (auto joins = check(in, "receive", rx_queue, rx); !joins) return pass_on(std::move(joins));
   if (const char* const setting = rx->needs_polling(); setting != nullptr) {
     return pass_on(refused(in, "receive", rx_queue, setting,

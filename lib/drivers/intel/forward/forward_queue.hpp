@@ -26,7 +26,7 @@ struct ForwardFastPath {
 /// queues notify it when they open and close. forward_burst.hpp has its fast path, forward_queue.cpp its slow path.
 struct ForwardQueue final : ForwardPath, QueueBorrower {
   /// The owners keep the queues alive. Neither queue may be open or joined.
-  ForwardQueue(std::shared_ptr<void> rx_owner, RxQueue& rx, std::shared_ptr<void> tx_owner, TxQueue& tx);
+  ForwardQueue(std::shared_ptr<void> rx_owner, IntelRxQueue& rx, std::shared_ptr<void> tx_owner, IntelTxQueue& tx);
   /// Returns the queues.
   ~ForwardQueue() override;
   using ForwardPath::tail_;
@@ -38,8 +38,8 @@ struct ForwardQueue final : ForwardPath, QueueBorrower {
   std::uint32_t drop_waiting(DrainReason reason) noexcept override;
   void give_back() noexcept override;
 
-  RxQueue* rx;
-  TxQueue* tx;
+  IntelRxQueue* rx;
+  IntelTxQueue* tx;
   ForwardFastPath fast_path = {};
   std::uint32_t one_by_one_end = 0;  ///< `tail_` at which single frames need the loop: no room, or a ring ends
   Mbuf* waiting = nullptr;           ///< a slow-path frame for which the transmit ring had no room

@@ -21,7 +21,7 @@ constexpr std::uint32_t k16To55Milliseconds = 0x05;
 // [I-RESET] Linux, e1000_mac.c, igb_get_auto_rd_done, polls ten times and sleeps 1 to 2 ms between. igb_reset_hw_82575
 // ignores a timeout. QEMU's igb never sets the bit (hw/net/igb_core.c). What the card does with its PHY after that is a
 // wait of its own (reset_phy).
-void wait_for_auto_read(const Card& card) {
+void wait_for_auto_read(const IgbCard& card) {
   const auto read = wait_for(
       card, "EECD.AUTO_RD after reset", kAutoReadLimit,
       [&] { return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD); }, milliseconds(1));
@@ -50,7 +50,7 @@ Result<void> raise_completion_timeout(Device& device) {
 // without a completion must end as an error, not be repeated for ever. 82576EB Specification Update, p. 14; Linux,
 // e1000_82575.c, igb_set_pcie_completion_timeout; DPDK, e1000_82575.c, e1000_set_pcie_completion_timeout.
 // A device whose configuration space cannot be used keeps its timeout, as in Linux.
-void set_completion_timeout(const Card& card) {
+void set_completion_timeout(const IgbCard& card) {
   const auto control = read_with_retry<reg::GCR>(card);
   if (control.all_ones()) return;
   const bool is_default = control.get(reg::GCR::COMPLETION_TIMEOUT) == 0;
@@ -67,14 +67,14 @@ void set_completion_timeout(const Card& card) {
 
 // Linux, e1000_82575.c, igb_reset_hw_82575, writes all ones to IMC before and after the reset, then reads ICR.
 // igb_irq_disable (igb_main.c) masks the extended causes in the same way.
-void mask_interrupts(const Card& card) {
+void mask_interrupts(const IgbCard& card) {
   card.regs.write<reg::IMC>(reg::IMC::Value(~0u));
   card.regs.write<reg::EIMC>(reg::EIMC::Value(~0u));
   card.regs.read_and_clear<reg::ICR>();
 }
 
 // The order follows Linux, e1000_82575.c, igb_reset_hw_82575.
-Result<void> reset_card(const Card& card) {
+Result<void> reset_card(const IgbCard& card) {
   // Erratum E-MASTER: the bus may hang if the MAC is reset while a request is outstanding (igb_reset_hw_82575). A card
   // that does not stop mastering is taken off the bus first. Where that is not possible, it is reset all the same, as
   // in Linux, since the reset ends mastering.
@@ -116,7 +116,7 @@ Result<void> reset_card(const Card& card) {
 }
 
 // Linux, igb_main.c, igb_get_hw_control and igb_release_hw_control.
-void announce_driver(const Card& card, bool loaded) {
+void announce_driver(const IgbCard& card, bool loaded) {
   if (loaded) {
     // The NVM may set EXT_VLAN (I210 datasheet, 7.4.5); here only write_outer_vlan_type does.
     const auto control = read_with_retry<reg::CTRL_EXT>(card);
@@ -134,7 +134,7 @@ constexpr Duration kMasterLimit = milliseconds(80);
 }  // namespace
 
 // [I-GIOMASTER] Linux, e1000_mac.c, igb_disable_pcie_master: 800 polls, 100 us apart.
-Result<void> disable_master(const Card& card) {
+Result<void> disable_master(const IgbCard& card) {
   modify<reg::CTRL>(card, reg::CTRL::GIO_MASTER_DISABLE);
   return wait_for(
       card, "the clearing of STATUS.GIO_MASTER_ENABLE", kMasterLimit,
@@ -143,13 +143,13 @@ Result<void> disable_master(const Card& card) {
 
 // [I-GIOMASTER] Without bus mastering a function issues no memory requests (PCI Local Bus 3.0, 6.2.2), and an I210 then
 // resets the function itself (I210 datasheet, p. 160). The function level reset discards what is still outstanding.
-Result<void> force_off_bus(const Card& card) {
+Result<void> force_off_bus(const IgbCard& card) {
   if (auto off = card.device->set_bus_master(false); !off) return off;
   return card.device->reset();
 }
 
 // Linux, igb_main.c, igb_down, also disables receive before transmit.
-Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
+Result<void> quiesce(const IgbCard& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
                      const std::function<bool()>& transmit_finished) {
   if (card.regs.removed()) return fail_removed(card.name);
   clear<reg::RCTL>(card, reg::RCTL::RXEN);

@@ -9,28 +9,28 @@
 namespace pollux::drivers::igb {
 
 /// Masks every interrupt cause and clears pending ones.
-void mask_interrupts(const Card& card);
+void mask_interrupts(const IgbCard& card);
 
 /// Resets the card. Afterwards there is no DMA, no queue is enabled, interrupts are masked, the address is the one from
 /// the NVM, and the link is down. Takes at most about 200 ms. Errors: device_removed, timeout (CTRL.RST does not
 /// clear).
-[[nodiscard]] Result<void> reset_card(const Card& card);
+[[nodiscard]] Result<void> reset_card(const IgbCard& card);
 
 /// Tells the firmware whether a driver uses the port.
-void announce_driver(const Card& card, bool loaded);
+void announce_driver(const IgbCard& card, bool loaded);
 
 /// Stops the card's memory requests: sets CTRL.GIO_MASTER_DISABLE, then waits at most 80 ms for outstanding requests.
 /// Only a reset enables them again. Errors: device_removed, timeout.
-[[nodiscard]] Result<void> disable_master(const Card& card);
+[[nodiscard]] Result<void> disable_master(const IgbCard& card);
 
 /// Ends the DMA of a card that does not stop its memory requests: disables bus mastering in its PCI command register,
 /// then resets the function. Afterwards the card has lost all settings. Errors: those of the device's calls.
-[[nodiscard]] Result<void> force_off_bus(const Card& card);
+[[nodiscard]] Result<void> force_off_bus(const IgbCard& card);
 
 /// Ends all DMA of a running port in this order: disables receive, waits for queued frames to be sent if the link is up
 /// (at most 50 ms, until `transmit_finished` returns true), disables transmit and the queues, calls `disable_master`.
 /// Errors: those of `disable_master`; DMA may then still go on.
-[[nodiscard]] Result<void> quiesce(const Card& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
+[[nodiscard]] Result<void> quiesce(const IgbCard& card, std::uint32_t rx_queues, std::uint32_t tx_queues,
                                    const std::function<bool()>& transmit_finished);
 
 }  // namespace pollux::drivers::igb

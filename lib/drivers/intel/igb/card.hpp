@@ -13,7 +13,7 @@ namespace pollux::drivers::igb {
 namespace reg = hw::igb;
 
 /// The card as the steps of the driver see it.
-struct Card : intel::Card<hw::igb::Registers> {
+struct IgbCard : intel::Card<hw::igb::Registers> {
   const hw::igb::CardTraits* traits = nullptr;
   Device* device = nullptr;  ///< configuration space, bus mastering, function level reset
   bool asleep = false;       ///< between suspend and resume, without registers
@@ -30,18 +30,18 @@ using intel::milliseconds;
 static_assert(max_mtu(hw::igb::kCards[0]) == 9706);
 
 /// The pool of a queue of the card. Pool n has the queues n and n + pools.
-[[nodiscard]] inline std::uint32_t pool_of(const Card& card, std::uint32_t queue) noexcept {
+[[nodiscard]] inline std::uint32_t pool_of(const IgbCard& card, std::uint32_t queue) noexcept {
   return queue % card.traits->pools;
 }
 
 /// CTRL of a card whose link was started: it has SLU, so 0 is a read that failed, as all ones are.
-[[nodiscard]] inline reg::CTRL::Value read_control(const Card& card) {
+[[nodiscard]] inline reg::CTRL::Value read_control(const IgbCard& card) {
   const auto control = intel::read_with_retry<reg::CTRL>(card);
   return control.raw() == 0 ? card.regs.read<reg::CTRL>() : control;
 }
 
 /// Checks that the card's registers may be accessed. `call`: what cannot be done otherwise, as "RSS cannot be set".
-[[nodiscard]] inline Result<void> expect_open(const Card& card, std::string_view call = {}) {
+[[nodiscard]] inline Result<void> expect_open(const IgbCard& card, std::string_view call = {}) {
   if (card.regs.bar()) return {};
   return fail(ErrorCode::bad_state,
               fmt::format("{}: {}{}the port is {}", card.name, call, call.empty() ? "" : ": ",
@@ -50,7 +50,7 @@ static_assert(max_mtu(hw::igb::kCards[0]) == 9706);
 }
 
 /// As expect_open, and that the card is still there as far as register accesses have shown.
-[[nodiscard]] inline Result<void> expect_present(const Card& card) {
+[[nodiscard]] inline Result<void> expect_present(const IgbCard& card) {
   if (auto is_open = expect_open(card); !is_open) return is_open;
   if (card.regs.removed()) return fail_removed(card.name);
   return {};

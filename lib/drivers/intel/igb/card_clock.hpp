@@ -20,7 +20,7 @@ namespace pollux::drivers::igb {
 class CardClock final : public ClockTime {
  public:
   /// `card` outlives this object.
-  explicit CardClock(const igb::Card& card) noexcept : card_(card) {}
+  explicit CardClock(const IgbCard& card) noexcept : card_(card) {}
 
   [[nodiscard]] Result<Time> time() override;
   [[nodiscard]] Result<void> set_time(Time time) override;
@@ -44,7 +44,7 @@ class CardClock final : public ClockTime {
   /// The parts of a nanosecond in the counter.
   [[nodiscard]] std::uint64_t parts() const noexcept { return (std::uint64_t{1} << shift()) - 1; }
 
-  const igb::Card& card_;
+  const IgbCard& card_;
   State state_ = State::off;
   std::uint64_t counter_ = 0;  // a value of SYSTIM, and the clock's time then
   Time time_{0};
@@ -56,7 +56,7 @@ class CardClock final : public ClockTime {
 class StampLatches final : public TakenStamps {
  public:
   /// All three outlive this object.
-  StampLatches(const igb::Card& card, const CardClock& clock, const PortDriver& port)
+  StampLatches(const IgbCard& card, const CardClock& clock, const PortDriver& port)
       : card_(card), clock_(clock), port_(port) {}
 
   [[nodiscard]] Result<std::optional<RxFrameStamp>> take_rx_stamp() override;
@@ -83,7 +83,7 @@ class StampLatches final : public TakenStamps {
   void release();
   [[nodiscard]] bool has_waited(Latch& latch, bool valid) const;
 
-  const igb::Card& card_;
+  const IgbCard& card_;
   const CardClock& clock_;
   const PortDriver& port_;
   Latch rx_, tx_;

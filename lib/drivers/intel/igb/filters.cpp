@@ -14,7 +14,7 @@
 
 namespace pollux::drivers::igb {
 
-MacAddress read_own_address(const Card& card) {
+MacAddress read_own_address(const IgbCard& card) {
   const std::uint32_t low = card.regs.read<reg::RAL>(0).raw();
   const std::uint32_t high = card.regs.read<reg::RAH>(0).get(reg::RAH::ADDRESS);
   MacAddress mac{};
@@ -25,7 +25,7 @@ MacAddress read_own_address(const Card& card) {
 
 // Linux, e1000_mac.c, igb_rar_set: low half first, with a flush after each half, since some bridges merge two writes
 // into one burst.
-void write_address(const Card& card, std::uint32_t index, const MacAddress& mac, std::uint32_t pools) {
+void write_address(const IgbCard& card, std::uint32_t index, const MacAddress& mac, std::uint32_t pools) {
   std::uint32_t low = 0;
   std::uint32_t high = 0;
   for (unsigned i = 0; i < 4; ++i) low |= std::uint32_t{mac[i]} << (8 * i);
@@ -37,14 +37,14 @@ void write_address(const Card& card, std::uint32_t index, const MacAddress& mac,
 }
 
 // The half with AV first, so that the card never compares half an address.
-void clear_address(const Card& card, std::uint32_t index) {
+void clear_address(const IgbCard& card, std::uint32_t index) {
   card.regs.write<reg::RAH>(index, {});
   card.regs.write<reg::RAL>(index, {});
   card.regs.flush();
 }
 
 // Linux, e1000_82575.c, igb_init_hw_82575: the other receive addresses, MTA, UTA.
-void clear_filters(const Card& card) {
+void clear_filters(const IgbCard& card) {
   for (std::uint32_t i = 1; i < card.traits->exact_addresses; ++i) {
     card.regs.write<reg::RAL>(i, {});
     card.regs.write<reg::RAH>(i, {});
@@ -68,12 +68,12 @@ void add_hashes(HashTable& table, std::span<const std::uint16_t> hashes) {
 
 namespace {
 
-bool groups_fit(const Card& card, const Settings& settings) {
+bool groups_fit(const IgbCard& card, const Settings& settings) {
   return settings.unicast.size() + settings.multicast.size() < card.traits->exact_addresses;
 }
 
 // Linux, e1000_mac.c, igb_update_mc_addr_list.
-HashTable group_table(const Card& card, const Settings& settings) {
+HashTable group_table(const IgbCard& card, const Settings& settings) {
   HashTable table{};
   if (!groups_fit(card, settings)) add_hashes(table, hashes_of(settings.multicast));
   return table;
@@ -81,7 +81,7 @@ HashTable group_table(const Card& card, const Settings& settings) {
 
 }  // namespace
 
-void place_addresses(const Card& card, Settings& settings) {
+void place_addresses(const IgbCard& card, Settings& settings) {
   std::set<MacAddress> missing;
   if (settings.functions.empty()) {
     missing.insert(settings.unicast.begin(), settings.unicast.end());
@@ -94,7 +94,7 @@ void place_addresses(const Card& card, Settings& settings) {
   }
 }
 
-void write_addresses(const Card& card, const Settings* from, const Settings& to) {
+void write_addresses(const IgbCard& card, const Settings* from, const Settings& to) {
   const Settings none;
   const Settings& before = from == nullptr ? none : *from;
   const HashTable old_table = group_table(card, before);
@@ -128,7 +128,7 @@ constexpr std::uint32_t kVlanType = 0x8100;
 }  // namespace
 
 // VFTA has one bit per VLAN: Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set.
-void write_vlans(const Card& card, const VlanSet* before, const VlanSet& vlans) {
+void write_vlans(const IgbCard& card, const VlanSet* before, const VlanSet& vlans) {
   constexpr std::size_t kBits = 32;
   const auto bits = [](const VlanSet& set, std::size_t word) {
     return static_cast<std::uint32_t>((set >> word * kBits & VlanSet(~std::uint32_t{0})).to_ulong());
@@ -141,7 +141,7 @@ void write_vlans(const Card& card, const VlanSet* before, const VlanSet& vlans) 
 }
 
 // Linux, igb_main.c, igb_vlan_mode: CTRL.VME for the whole port.
-void write_vlan_stripping(const Card& card, bool on) {
+void write_vlan_stripping(const IgbCard& card, bool on) {
   const auto control = read_control(card);
   if (control.all_ones()) return;
   card.regs.write<reg::CTRL>(on ? control.with(reg::CTRL::VME) : control.without(reg::CTRL::VME));
@@ -150,7 +150,7 @@ void write_vlan_stripping(const Card& card, bool on) {
 // [I-EXTVLAN] The mode is on only while the type is right, so that no frame meets it with another type. Without the
 // mode the type is that after a reset. DPDK, igb_ethdev.c, eth_igb_vlan_tpid_set and igb_vlan_hw_extend_enable; QEMU,
 // igb_core.c, igb_mac_reg_init.
-void write_outer_vlan_type(const Card& card, std::optional<std::uint16_t> ether_type) {
+void write_outer_vlan_type(const IgbCard& card, std::optional<std::uint16_t> ether_type) {
   if (!ether_type) clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
   card.regs.write<reg::VET>(reg::VET::TYPE(kVlanType) | reg::VET::OUTER_TYPE(ether_type.value_or(kVlanType)));
   if (ether_type) modify<reg::CTRL_EXT>(card, reg::CTRL_EXT::EXT_VLAN);
@@ -160,7 +160,7 @@ namespace {
 
 constexpr std::uint32_t kMaxQueuesOfAPool = 2;
 
-Result<void> check_addresses(const QueuePoolsConfig& config, const Card& card) {
+Result<void> check_addresses(const QueuePoolsConfig& config, const IgbCard& card) {
   std::set<MacAddress> all;
   for (const QueuePool& pool : config.pools) {
     for (const MacAddress& address : pool.addresses) {
@@ -180,7 +180,7 @@ Result<void> check_addresses(const QueuePoolsConfig& config, const Card& card) {
                 "the card compares so many addresses besides the port's own");
 }
 
-Result<void> check_vlans(const QueuePoolsConfig& config, const Card& card) {
+Result<void> check_vlans(const QueuePoolsConfig& config, const IgbCard& card) {
   std::set<std::uint16_t> all;
   for (const QueuePool& pool : config.pools) {
     for (const std::uint16_t vlan : pool.vlans) {
@@ -200,7 +200,7 @@ Result<void> check_vlans(const QueuePoolsConfig& config, const Card& card) {
                 "name a VLAN: only then does the card look at tags");
 }
 
-Result<void> check_pool_queues(const QueuePoolsConfig& config, std::uint32_t queues, const Card& card) {
+Result<void> check_pool_queues(const QueuePoolsConfig& config, std::uint32_t queues, const IgbCard& card) {
   for (std::size_t number = 0; number < config.pools.size(); ++number) {
     const std::uint32_t own = config.pools[number].queues;
     if (own < 1 || own > kMaxQueuesOfAPool) {
@@ -219,7 +219,7 @@ Result<void> check_pool_queues(const QueuePoolsConfig& config, std::uint32_t que
 
 }  // namespace
 
-Result<void> check_pools(const Card& card, const QueuePoolsConfig& config, std::uint32_t queues) {
+Result<void> check_pools(const IgbCard& card, const QueuePoolsConfig& config, std::uint32_t queues) {
   const std::size_t pools = config.pools.size();
   if (pools > card.traits->pools) {
     return refuse(card.name, fmt::format("pools: {} are more than {}", pools, card.traits->pools),
@@ -253,7 +253,7 @@ std::uint32_t own_pools(const QueuePoolsConfig& config) noexcept {
 
 namespace {
 
-void write_addresses(const Card& card, const QueuePoolsConfig& config) {
+void write_addresses(const IgbCard& card, const QueuePoolsConfig& config) {
   std::uint32_t index = 1;  // 0 is the port's own
   for (std::uint32_t number = 0; number < config.pools.size(); ++number) {
     for (const MacAddress& address : config.pools[number].addresses) {
@@ -263,7 +263,7 @@ void write_addresses(const Card& card, const QueuePoolsConfig& config) {
 }
 
 // VLAN 0 is a priority tag, so its frames are those of no VLAN.
-void write_vlans(const Card& card, const QueuePoolsConfig& config) {
+void write_vlans(const IgbCard& card, const QueuePoolsConfig& config) {
   const VlanSet table = pool_vlans(config);
   std::uint32_t index = 0;
   for (std::size_t number = 0; number < table.size(); ++number) {
@@ -284,7 +284,7 @@ void write_vlans(const Card& card, const QueuePoolsConfig& config) {
 // [I-POOLS] After clear_filters. RSS writes MRQC again if a pool has two queues. Linux, e1000_82575.c,
 // igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
 // igb_set_vf_mac and igb_vlvf_set.
-void start_pools(const Card& card, const Settings& settings) {
+void start_pools(const IgbCard& card, const Settings& settings) {
   const QueuePoolsConfig& config = settings.pools;
   if (config.pools.empty()) return;
   write_addresses(card, config);
@@ -302,7 +302,7 @@ void start_pools(const Card& card, const Settings& settings) {
   card.regs.write<reg::MRQC>(reg::MRQC::VMDQ);
 }
 
-void write_pool_settings(const Card& card, const Settings& settings) {
+void write_pool_settings(const IgbCard& card, const Settings& settings) {
   const QueuePoolsConfig& config = settings.pools;
   const bool all_multicast = settings.promiscuous || settings.all_multicast;
   for (std::uint32_t number = 0; number < card.traits->pools; ++number) {
@@ -329,7 +329,7 @@ void write_pool_settings(const Card& card, const Settings& settings) {
   card.regs.write<reg::RPLOLR>(copies);
 }
 
-void write_receive_control(const Card& card, const Settings& settings, bool all_groups) {
+void write_receive_control(const IgbCard& card, const Settings& settings, bool all_groups) {
   const ReceiveControl control{
       .promiscuous = settings.promiscuous,
       .all_multicast = settings.all_multicast || all_groups,

@@ -25,7 +25,9 @@ std::uint32_t wire_order32(std::uint32_t number) noexcept {
 std::uint32_t wire_order16(std::uint16_t number) noexcept { return wire_order32(number) >> 16; }
 
 /// The filter of a kind, its last, that selects frames for time stamps.
-std::uint32_t stamp_filter(const Card& card, Kind kind) noexcept { return filters_of(card.traits->filters, kind) - 1; }
+std::uint32_t stamp_filter(const IgbCard& card, Kind kind) noexcept {
+  return filters_of(card.traits->filters, kind) - 1;
+}
 
 /// A rule, and what the card compares for it.
 struct Entry {
@@ -41,7 +43,7 @@ struct Entry {
   }
 };
 
-Result<std::vector<Entry>> entries_of(std::vector<PlacedRule>& rules, const Card& card) {
+Result<std::vector<Entry>> entries_of(std::vector<PlacedRule>& rules, const IgbCard& card) {
   std::vector<Entry> entries;
   for (PlacedRule& rule : rules) {
     auto filter = fit_filter(rule.rule, card.traits->filters, card.name);
@@ -57,7 +59,7 @@ bool stamps_use(Kind kind, StampedMessages messages) noexcept {
   return kind == Kind::ether_type ? ethernet : kind == Kind::five_tuple && udp;
 }
 
-Result<void> check_stamp_filters(StampedMessages messages, const Card& card) {
+Result<void> check_stamp_filters(StampedMessages messages, const IgbCard& card) {
   for (const Kind kind : {Kind::ether_type, Kind::five_tuple}) {
     if (!stamps_use(kind, messages) || filters_of(card.traits->filters, kind) != 0) continue;
     return fail(
@@ -68,7 +70,7 @@ Result<void> check_stamp_filters(StampedMessages messages, const Card& card) {
   return {};
 }
 
-Result<void> check_stamps(const Entry& entry, StampedMessages messages, const Card& card) {
+Result<void> check_stamps(const Entry& entry, StampedMessages messages, const IgbCard& card) {
   const CardFilter& filter = entry.filter;
   const bool is_ptp = filter.kind == Kind::ether_type && filter.ether_type == kPtpType;
   if (!stamps_use(filter.kind, messages) || (entry.placed->slot != stamp_filter(card, filter.kind) && !is_ptp))
@@ -112,7 +114,7 @@ Result<void> check_syn(const std::vector<Entry>& entries, std::string_view port)
 }
 
 Result<std::uint32_t> free_slot(Kind kind, const std::vector<Entry>& entries, StampedMessages stamps,
-                                const Card& card) {
+                                const IgbCard& card) {
   const std::uint32_t filters = filters_of(card.traits->filters, kind);
   for (std::uint32_t slot = 0; slot < filters; ++slot) {
     const bool used = std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
@@ -163,7 +165,7 @@ FiveTuple five_tuple(const Entry& entry, const std::vector<Entry>& entries) {
 }
 
 // Linux, igb_ptp.c, igb_ptp_set_timestamp_mode. Frames of these filters are given to no queue.
-void add_stamps(Image& image, StampedMessages messages, const Card& card) {
+void add_stamps(Image& image, StampedMessages messages, const IgbCard& card) {
   if (stamps_use(Kind::ether_type, messages)) {
     image.ether_types[stamp_filter(card, Kind::ether_type)] =
         reg::ETQF::Value(reg::ETQF::ETYPE(kPtpType) | reg::ETQF::FILTER_ENABLE | reg::ETQF::TIME_STAMP).raw();
@@ -180,7 +182,7 @@ void add_stamps(Image& image, StampedMessages messages, const Card& card) {
 }
 
 // The rules of settings in force fit.
-Image image_of(const Settings& settings, const Card& card) {
+Image image_of(const Settings& settings, const IgbCard& card) {
   Image image;
   std::vector<PlacedRule> rules = settings.rules;
   const auto entries = entries_of(rules, card).value_or(std::vector<Entry>());
@@ -207,7 +209,7 @@ Image image_of(const Settings& settings, const Card& card) {
   return image;
 }
 
-void write_tuple(const Card& card, std::uint32_t slot, const FiveTuple& wanted, const FiveTuple& present) {
+void write_tuple(const IgbCard& card, std::uint32_t slot, const FiveTuple& wanted, const FiveTuple& present) {
   if (wanted == present) return;
   FiveTuple with_old_priority = wanted;
   with_old_priority.priority_and_port = present.priority_and_port;
@@ -226,7 +228,7 @@ void write_tuple(const Card& card, std::uint32_t slot, const FiveTuple& wanted, 
 
 }  // namespace
 
-Result<void> place_rules(const Card& card, Settings& settings) {
+Result<void> place_rules(const IgbCard& card, Settings& settings) {
   const StampedMessages stamps = settings.stamps.receive;
   if (auto fits = check_stamp_filters(stamps, card); !fits) return fits;
   auto entries = entries_of(settings.rules, card);
@@ -246,7 +248,7 @@ Result<void> place_rules(const Card& card, Settings& settings) {
 }
 
 // Only what changes is written, so that other rules stay in force meanwhile. A reset clears the filters.
-void write_filters(const Card& card, const Settings* from, const Settings& to) {
+void write_filters(const IgbCard& card, const Settings* from, const Settings& to) {
   const Image present = from == nullptr ? Image() : image_of(*from, card);
   const Image wanted = image_of(to, card);
   for (std::uint32_t i = 0; i < wanted.ether_types.size(); ++i) {

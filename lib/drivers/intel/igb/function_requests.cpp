@@ -20,7 +20,7 @@ using P2V = reg::P2VMAILBOX;
 // igb_obtain_mbx_lock_pf).
 enum class IfHeld : bool { give_up, revoke };
 
-bool lock(const Card& card, unsigned function, IfHeld what) {
+bool lock(const IgbCard& card, unsigned function, IfHeld what) {
   for (const bool revoke : {false, true}) {
     if (revoke && what == IfHeld::give_up) return false;
     if (revoke) card.regs.write<P2V>(function, P2V::RVFU);
@@ -36,7 +36,7 @@ bool lock(const Card& card, unsigned function, IfHeld what) {
 // Linux, e1000_mbx.c, igb_check_for_rst_pf, igb_check_for_msg_pf and igb_check_for_ack_pf. A function announces itself
 // after its reset, so the resets are read last: a reset read earlier could be an older one than the announcement, and
 // the next call would then take the newer one for the end of the announced driver.
-MailboxEvents take_mailbox_events(const Card& card, unsigned count) {
+MailboxEvents take_mailbox_events(const IgbCard& card, unsigned count) {
   const auto causes = card.regs.read<reg::MBVFICR>();
   const auto resets = card.regs.read<reg::VFLRE>();
   if (resets.all_ones() || causes.all_ones()) return {};
@@ -48,7 +48,7 @@ MailboxEvents take_mailbox_events(const Card& card, unsigned count) {
           .acknowledgements = causes.get(reg::MBVFICR::ACKNOWLEDGE) & existing};
 }
 
-bool take_reset(const Card& card, unsigned function) {
+bool take_reset(const IgbCard& card, unsigned function) {
   const auto resets = card.regs.read<reg::VFLRE>();
   const std::uint32_t own = 1U << function;
   if (resets.all_ones() || (resets.get(reg::VFLRE::POOLS) & own) == 0) return false;
@@ -57,7 +57,7 @@ bool take_reset(const Card& card, unsigned function) {
 }
 
 // Linux, e1000_mbx.c, igb_read_mbx_pf: the write of ACK without PFU also releases the memory.
-std::optional<MailboxWords> read_message(const Card& card, unsigned function) {
+std::optional<MailboxWords> read_message(const IgbCard& card, unsigned function) {
   if (!lock(card, function, IfHeld::revoke)) return std::nullopt;
   MailboxWords words{};
   const auto first = static_cast<std::uint32_t>(function * words.size());
@@ -67,7 +67,7 @@ std::optional<MailboxWords> read_message(const Card& card, unsigned function) {
 }
 
 // Linux, e1000_mbx.c, igb_write_mbx_pf.
-bool write_message(const Card& card, unsigned function, std::span<const std::uint32_t> words) {
+bool write_message(const IgbCard& card, unsigned function, std::span<const std::uint32_t> words) {
   if (!lock(card, function, IfHeld::give_up)) return false;
   const auto first = static_cast<std::uint32_t>(function * hw::igbvf::kMessageWords);
   for (std::uint32_t i = 0; i < words.size(); ++i) {

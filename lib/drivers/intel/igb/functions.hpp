@@ -29,23 +29,24 @@ struct MailboxEvents {
   std::uint32_t acknowledgements = 0;
 };
 /// Reads and clears the events of the first `count` functions.
-[[nodiscard]] MailboxEvents take_mailbox_events(const Card& card, unsigned count);
+[[nodiscard]] MailboxEvents take_mailbox_events(const IgbCard& card, unsigned count);
 /// Whether this function was reset since the events were taken. Clears that event alone.
-[[nodiscard]] bool take_reset(const Card& card, unsigned function);
+[[nodiscard]] bool take_reset(const IgbCard& card, unsigned function);
 
 /// Reads the message of a function and acknowledges it. nullopt: the function holds the memory, and does not release it
 /// when told to; or the card was removed.
-[[nodiscard]] std::optional<MailboxWords> read_message(const Card& card, unsigned function);
+[[nodiscard]] std::optional<MailboxWords> read_message(const IgbCard& card, unsigned function);
 
 /// Sends 1 to 16 words, which replace what the mailbox holds. Returns false if the function holds the memory.
-bool write_message(const Card& card, unsigned function, std::span<const std::uint32_t> words);
+bool write_message(const IgbCard& card, unsigned function, std::span<const std::uint32_t> words);
 
 /// The virtual functions of a port: writes their settings to the card, and answers their requests. Without functions it
 /// accesses no register. Function n has pool n; the port has the pool after the last function's.
 class FunctionControl final : public FunctionStates {
  public:
   /// All outlive the object.
-  FunctionControl(const Card& card, const PortDriver& port, TxRates& rates) : card_(card), port_(port), rates_(rates) {}
+  FunctionControl(const IgbCard& card, const PortDriver& port, TxRates& rates)
+      : card_(card), port_(port), rates_(rates) {}
 
   [[nodiscard]] unsigned max_functions() const override;
   [[nodiscard]] Result<VirtualFunctionState> function(unsigned number) override;
@@ -177,7 +178,7 @@ class FunctionControl final : public FunctionStates {
   [[nodiscard]] Refusal request_max_frame(unsigned number, std::uint32_t bytes);
   [[nodiscard]] Refusal request_promiscuous(unsigned number, std::uint32_t word);
 
-  const Card& card_;
+  const IgbCard& card_;
   const PortDriver& port_;
   TxRates& rates_;
   std::array<Function, hw::igb::kPools> functions_{};

@@ -25,13 +25,13 @@ struct LedValues {
 class Leds {
  public:
   /// `card` outlives this object.
-  explicit Leds(const drivers::igb::Card& card) noexcept : card_(card) {}
+  explicit Leds(const IgbCard& card) noexcept : card_(card) {}
 
   /// Errors: device_removed, timeout (the NVM).
   [[nodiscard]] Result<void> write(LedMode mode);
 
  private:
-  const drivers::igb::Card& card_;
+  const IgbCard& card_;
   std::optional<LedValues> values_;  // since a mode was not automatic
 };
 

@@ -26,7 +26,7 @@ constexpr Duration kSecondLook = milliseconds(10);
 
 // 82575 manual, "Signature and CRC Fields": write the address with START, wait for DONE, read DATA. All ones is a
 // failed read and must not be taken for a damaged word.
-Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
+Result<std::uint16_t> read_word(const IgbCard& card, std::uint16_t address) {
   card.regs.write<reg::EERD>(reg::EERD::ADDR(address) | reg::EERD::START);
   reg::EERD::Value answer;
   const auto answered = [&] {
@@ -44,7 +44,7 @@ Result<std::uint16_t> read_word(const Card& card, std::uint16_t address) {
 
 // [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr. There is no alternate address if the pointer is 0 or 0xFFFF, or
 // if the address is a multicast one.
-Result<std::optional<MacAddress>> alternate_mac(const Card& card) {
+Result<std::optional<MacAddress>> alternate_mac(const IgbCard& card) {
   const words::NvmTraits& nvm = card.traits->nvm;
   if (!nvm.alternate_mac_pointer) return std::optional<MacAddress>();
   std::array<std::uint16_t, 1> pointer{};
@@ -59,11 +59,11 @@ Result<std::optional<MacAddress>> alternate_mac(const Card& card) {
   return is_station_address(mac) ? std::optional(mac) : std::nullopt;
 }
 
-bool has_nvm(const Card& card) { return card.regs.read<reg::EECD>().has(reg::EECD::PRES); }
+bool has_nvm(const IgbCard& card) { return card.regs.read<reg::EECD>().has(reg::EECD::PRES); }
 
 }  // namespace
 
-Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> into) {
+Result<void> read_nvm(const IgbCard& card, std::uint16_t first, std::span<std::uint16_t> into) {
   std::optional<SharedResource> held;
   Duration since{0};
   for (std::uint16_t& word : into) {
@@ -88,7 +88,7 @@ namespace {
 
 // [I-MAC] A reset clears RAL[0], and the card loads it from the NVM afterwards (82575 manual, p. 380). The second port
 // inverts the lowest bit of the words' address (DPDK, e1000_82540.c, e1000_read_mac_addr_82540, for older dual cards).
-Result<MacAddress> mac_in_nvm(const Card& card) {
+Result<MacAddress> mac_in_nvm(const IgbCard& card) {
   std::array<std::uint16_t, 3> address{};
   if (auto read = read_nvm(card, words::kMacAddress, address); !read) return pass_on(std::move(read));
   MacAddress mac = words::mac_address(address);
@@ -100,7 +100,7 @@ Result<MacAddress> mac_in_nvm(const Card& card) {
 
 // Linux, e1000_nvm.c, igb_validate_nvm_checksum. Without an EEPROM nothing configures the PHY: Linux then runs a script
 // of PHY writes (e1000_phy.c, igb_phy_init_script_igp3). No such board is known, so the port is refused.
-Result<void> check_nvm(const Card& card) {
+Result<void> check_nvm(const IgbCard& card) {
   if (!has_nvm(card)) {
     return fail(
         ErrorCode::not_supported, fmt::format("{}: the card has no EEPROM (EECD.PRES is 0)", card.name),
@@ -121,7 +121,7 @@ Result<void> check_nvm(const Card& card) {
               "the card's settings are damaged; rewrite its NVM with the vendor's tool");
 }
 
-Result<MacAddress> permanent_mac(const Card& card) {
+Result<MacAddress> permanent_mac(const IgbCard& card) {
   auto alternate = alternate_mac(card);
   if (!alternate) return pass_on(std::move(alternate));
   if (*alternate) return **alternate;
@@ -163,12 +163,12 @@ std::uint16_t swapped(std::uint32_t word) noexcept {
 
 }  // namespace
 
-eeprom::Geometry NvmPins::geometry(const Card& card) {
+eeprom::Geometry NvmPins::geometry(const IgbCard& card) {
   const auto eecd = card.regs.read<reg::EECD>();
   return eeprom::geometry(eecd.get(reg::EECD::SIZE), eecd.has(reg::EECD::ADDR_BITS));
 }
 
-Result<NvmPins> NvmPins::acquire(const Card& card) {
+Result<NvmPins> NvmPins::acquire(const IgbCard& card) {
   auto resource = SharedResource::acquire(card, Shared::nvm);
   if (!resource) return pass_on(std::move(resource));
   NvmPins pins(card, *std::move(resource));
@@ -179,7 +179,7 @@ Result<NvmPins> NvmPins::acquire(const Card& card) {
   return pins;
 }
 
-NvmPins::NvmPins(const Card& card, SharedResource resource)
+NvmPins::NvmPins(const IgbCard& card, SharedResource resource)
     : resource_(std::move(resource)), request_(card), geometry_(geometry(card)) {
   const auto now = read_with_retry<reg::EECD>(card);
   if (!now.all_ones()) drive(now.with(reg::EECD::REQ | reg::EECD::CS).without(reg::EECD::SK | reg::EECD::DI));
@@ -192,7 +192,7 @@ NvmPins::~NvmPins() {
 }
 
 void NvmPins::drive(reg::EECD::Value pins) {
-  const Card& card = *request_.card;
+  const IgbCard& card = *request_.card;
   pins_ = pins;
   card.regs.write<reg::EECD>(pins);
   card.regs.flush();

@@ -20,28 +20,28 @@ inline constexpr Duration kHoldLimit = milliseconds(200);
 inline constexpr Duration kPauseForOthers = milliseconds(10);
 
 /// Reads NVM words from `first` on. Errors: device_removed, timeout.
-[[nodiscard]] Result<void> read_nvm(const Card& card, std::uint16_t first, std::span<std::uint16_t> words);
+[[nodiscard]] Result<void> read_nvm(const IgbCard& card, std::uint16_t first, std::span<std::uint16_t> words);
 
 /// Checks that there is an NVM, and its checksum. Errors: not_supported (the card has no NVM), device_fault (the NVM is
 /// damaged, and so are the settings that the card loaded from it), device_removed, timeout.
-[[nodiscard]] Result<void> check_nvm(const Card& card);
+[[nodiscard]] Result<void> check_nvm(const IgbCard& card);
 
 /// The port's permanent address: the alternate one if the NVM names one, otherwise the one that the card loaded into
 /// RAL[0] and RAH[0] at reset, otherwise the one in the NVM's words. An invalid address is replaced by a random,
 /// locally administered one, with a warning. Call it after a reset. Errors: device_removed, timeout.
-[[nodiscard]] Result<MacAddress> permanent_mac(const Card& card);
+[[nodiscard]] Result<MacAddress> permanent_mac(const IgbCard& card);
 
 /// The serial EEPROM at the pins of EECD, which this object has for itself until it is destroyed. Others wait
 /// meanwhile: destroy it after less than a second (SharedResource).
 class NvmPins {
  public:
   /// Acquires Shared::nvm, then the pins. Errors: those of SharedResource::acquire; timeout (EECD.GNT).
-  [[nodiscard]] static Result<NvmPins> acquire(const Card& card);
+  [[nodiscard]] static Result<NvmPins> acquire(const IgbCard& card);
   NvmPins(NvmPins&&) = default;
   NvmPins& operator=(NvmPins&&) = delete;
   ~NvmPins();
 
-  [[nodiscard]] static hw::igb::eeprom::Geometry geometry(const Card& card);
+  [[nodiscard]] static hw::igb::eeprom::Geometry geometry(const IgbCard& card);
 
   /// Errors of all: device_removed, timeout (the EEPROM stays busy).
   [[nodiscard]] Result<std::uint8_t> status();
@@ -55,12 +55,12 @@ class NvmPins {
  private:
   /// Holds EECD.REQ; the moved-from one does not.
   struct Request {
-    const Card* card = nullptr;
-    explicit Request(const Card& owner) noexcept : card(&owner) {}
+    const IgbCard* card = nullptr;
+    explicit Request(const IgbCard& owner) noexcept : card(&owner) {}
     Request(Request&& other) noexcept : card(std::exchange(other.card, nullptr)) {}
   };
 
-  NvmPins(const Card& card, SharedResource resource);
+  NvmPins(const IgbCard& card, SharedResource resource);
 
   void drive(reg::EECD::Value pins);
   void select(bool low);

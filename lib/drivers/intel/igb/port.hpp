@@ -129,7 +129,7 @@ class IgbPort final : public intel::QueuePort,
 
   std::vector<CapabilityEntry> capabilities_;
   std::unique_ptr<Device> device_;
-  Card card_;
+  IgbCard card_;
   MacAddress permanent_mac_{};
   Leds leds_{card_};
   TxRates tx_rates_{card_};
@@ -142,7 +142,7 @@ class IgbPort final : public intel::QueuePort,
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link
   bool dma_ended_ = true;          // false while DMA may be going on
-  Statistics statistics_;
+  IgbStatistics statistics_;
 };
 
 }  // namespace pollux::drivers::igb

@@ -96,7 +96,7 @@ void IgbPort::append_counters(std::vector<Counter>& counters) {
 Result<Duration> IgbPort::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
-  if (card_.asleep) return Statistics::kUpdateInterval;
+  if (card_.asleep) return IgbStatistics::kUpdateInterval;
   if (running()) acknowledge_interrupts(card_, *queues());
   const Link now = link();  // flow control and rate limits follow the link, too
   functions_.service();     // before messages about the link, which would replace requests
@@ -106,7 +106,7 @@ Result<Duration> IgbPort::service() {
   stamps_.release_unread();
   const auto* const interrupts = queues()->interrupts();
   const bool must_poll = running() && functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
-  return must_poll ? kMailboxInterval : Statistics::kUpdateInterval;
+  return must_poll ? kMailboxInterval : IgbStatistics::kUpdateInterval;
 }
 
 std::vector<int> IgbPort::events() const {

@@ -18,7 +18,7 @@ namespace {
 namespace phy = hw::igb::phy;
 
 // The page is selected as the internal PHY does it. A PHY at another address may do it differently.
-Result<MdioRegister> check_phy_register(const Card& card, const PhyRegister& which) {
+Result<MdioRegister> check_phy_register(const IgbCard& card, const PhyRegister& which) {
   constexpr unsigned kLastRegister = 31;
   constexpr unsigned kLastPage = 0xFFFF >> phy::kPageShift;
   const auto refused = [&](const std::string& what, const char* hint) {

@@ -25,7 +25,7 @@ bool splits_headers(const ValidatedConfig& config) {
 
 // Linux, igb_main.c, igb_setup_tctl, and e1000_82575.c, igb_config_collision_dist: pad short packets, retransmit on
 // late collision. The DMA engine's packet limit stays at its default of 9.5 KiB, which is the card's longest frame.
-Result<void> start_transmit(const Card& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
+Result<void> start_transmit(const IgbCard& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
   if (config.tx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
     auto programmed = program_tx_ring(card, queue, rings.tx(queue), intel::tx_thresholds(config.tx[queue]));
@@ -41,7 +41,7 @@ Result<void> start_transmit(const Card& card, const ValidatedConfig& config, con
   return {};
 }
 
-Result<void> program_receive(const Card& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
+Result<void> program_receive(const IgbCard& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed = program_rx_ring(card, queue, rings.rx(queue), intel::rx_format(config.rx[queue]));
     if (!programmed) return programmed;
@@ -56,7 +56,7 @@ Result<void> program_receive(const Card& card, const ValidatedConfig& config, co
 
 // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
 // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
-Result<void> wait_receive(const Card& card, const ValidatedConfig& config) {
+Result<void> wait_receive(const IgbCard& card, const ValidatedConfig& config) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     if (auto enabled = wait_rx_enabled(card, queue); !enabled) return enabled;
   }
@@ -65,7 +65,7 @@ Result<void> wait_receive(const Card& card, const ValidatedConfig& config) {
 
 // [I-PSRTYPE] Which register a queue follows depends on the pools, so all have the same types. They say nothing to
 // queues that do not split.
-void write_split_types(const Card& card, const ValidatedConfig& config) {
+void write_split_types(const IgbCard& card, const ValidatedConfig& config) {
   constexpr reg::PSRTYPE::Value kTypes = reg::PSRTYPE::IPV4_FRAGMENT | reg::PSRTYPE::IPV4_TCP | reg::PSRTYPE::IPV4_UDP |
                                          reg::PSRTYPE::TUNNEL_FRAGMENT | reg::PSRTYPE::TUNNEL_TCP |
                                          reg::PSRTYPE::TUNNEL_UDP | reg::PSRTYPE::IPV6_FRAGMENT |
@@ -75,14 +75,14 @@ void write_split_types(const Card& card, const ValidatedConfig& config) {
 }
 
 // DPDK, igb_ethdev.c, igb_vlan_hw_extend_enable: the second tag counts, too.
-std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept {
+std::uint32_t limit_bytes(const IgbCard& card, ReceiveLimit limit) noexcept {
   return std::min(wire_bytes(limit.mtu) + (limit.outer_vlan ? kVlanTagBytes : 0), card.traits->max_frame);
 }
 
 // [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
 // packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
 // The multicast hash uses address bits 47:36. [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.
-void write_receive_control(const Card& card, const ReceiveControl& control) {
+void write_receive_control(const IgbCard& card, const ReceiveControl& control) {
   const reg::RCTL::Setting loop = control.loopback == LoopbackMode::mac ? reg::RCTL::LBM_MAC : reg::RCTL::LBM_NONE;
   reg::RCTL::Setting bits = reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::RXEN |
                             promiscuity(control.promiscuous, control.all_multicast) | loop;
@@ -100,7 +100,7 @@ constexpr std::uint32_t kPoolShift = 3;
 static_assert(packet::RssKey{}.size() == reg::kRssKeyWords * 4);
 
 // The default key: DPDK, igb_rxtx.c, has the same one and names the 82576 datasheet as its source.
-void write_key(const Card& card, const packet::RssKey& key) {
+void write_key(const IgbCard& card, const packet::RssKey& key) {
   for (std::uint32_t word = 0; word < reg::kRssKeyWords; ++word) {
     std::uint32_t value = 0;
     for (std::uint32_t byte = 0; byte < 4; ++byte) value |= std::uint32_t{key[4 * word + byte]} << (8 * byte);
@@ -109,7 +109,7 @@ void write_key(const Card& card, const packet::RssKey& key) {
 }
 
 // [I-RETA] Unlike on the 82575, entries are shifted only with pools: Linux, igb_main.c, igb_write_rss_indir_tbl.
-void write_redirection(const Card& card, const std::vector<std::uint16_t>& table, std::uint32_t shift) {
+void write_redirection(const IgbCard& card, const std::vector<std::uint16_t>& table, std::uint32_t shift) {
   for (std::uint32_t word = 0; word < reg::kRedirectionEntries / 4; ++word) {
     const auto entry = [&](std::uint32_t number) { return std::uint32_t{table[4 * word + number]} << shift; };
     card.regs.write<reg::RETA>(word, reg::RETA::ENTRY0(entry(0)) | reg::RETA::ENTRY1(entry(1)) |
@@ -138,9 +138,9 @@ reg::MRQC::Setting hash_types(RssTypes types, reg::MRQC::Setting setting) {
 }  // namespace
 
 // RXCSUM.PCSD: QEMU, igb_core.c, igb_rss_enabled.
-void enable_hash(const Card& card) { modify<reg::RXCSUM>(card, reg::RXCSUM::PCSD); }
+void enable_hash(const IgbCard& card) { modify<reg::RXCSUM>(card, reg::RXCSUM::PCSD); }
 
-void write_rss(const Card& card, const RssConfig& config, bool in_pools) {
+void write_rss(const IgbCard& card, const RssConfig& config, bool in_pools) {
   if (config.types.bits == 0) return card.regs.write<reg::MRQC>({});
   write_key(card, config.key);
   write_redirection(card, config.table, in_pools ? kPoolShift : 0);
@@ -258,7 +258,7 @@ constexpr std::uint32_t kOtherVector = 0;
 constexpr std::uint32_t kOtherBit = 1U << kOtherVector;
 
 // Linux, igb_main.c, igb_assign_vector.
-void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, std::uint32_t count) {
+void assign_vectors(const IgbCard& card, const intel::QueueInterrupts& interrupts, std::uint32_t count) {
   std::array<reg::IVAR::Value, reg::IVAR::kCount> entries{};
   for (std::uint32_t queue = 0; queue < count; ++queue) {
     const reg::QueueEntry at = reg::ivar_entry(card.first_queue + queue, card.traits->ivar_distance);
@@ -276,7 +276,7 @@ void assign_vectors(const Card& card, const intel::QueueInterrupts& interrupts, 
 // Linux, igb_main.c, igb_configure_msix, igb_assign_vector and igb_irq_enable. The mode comes first, because QEMU's
 // card ignores EIAC outside of it (I-EIACSET). A message clears its cause (EIAC), and that of a queue masks its vector
 // (EIAM, with GPIE.EIAME). Transmit queues have no vector: sent buffers are reclaimed when more are sent.
-void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t count) {
+void enable_interrupts(const IgbCard& card, intel::QueueSet& queues, std::uint32_t count) {
   intel::QueueInterrupts* const interrupts = queues.interrupts();
   if (interrupts == nullptr) return;
   const intel::MaskRegisters masks{.bar = card.regs.bar(),
@@ -301,7 +301,7 @@ void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t 
 
 // Linux, igb_main.c, igb_msix_other. A cause that stays in ICR raises no further message. Only this read depends on
 // when a message came, so that a replay can be serviced at other times (igb_is_status).
-void acknowledge_interrupts(const Card& card, intel::QueueSet& queues) {
+void acknowledge_interrupts(const IgbCard& card, intel::QueueSet& queues) {
   intel::QueueInterrupts* const interrupts = queues.interrupts();
   if (interrupts == nullptr || !interrupts->take_other()) return;
   static_cast<void>(card.regs.read_and_clear<reg::ICR>());

@@ -38,33 +38,33 @@ struct ReceiveLimit {
 
 /// Programs the transmit queues for `config` and enables sending. TDT may be written afterwards. Call it after a reset.
 /// Errors: device_removed, timeout (a queue does not report itself enabled).
-[[nodiscard]] Result<void> start_transmit(const Card& card, const ValidatedConfig& config,
+[[nodiscard]] Result<void> start_transmit(const IgbCard& card, const ValidatedConfig& config,
                                           const intel::RingMemory& rings);
 
 /// Programs the receive queues for `config`, after a reset. They work once RCTL lets the card receive. Error
 /// device_removed.
-[[nodiscard]] Result<void> program_receive(const Card& card, const ValidatedConfig& config,
+[[nodiscard]] Result<void> program_receive(const IgbCard& card, const ValidatedConfig& config,
                                            const intel::RingMemory& rings);
 /// Waits until they do. RDT may be written afterwards. Errors: device_removed, timeout.
-[[nodiscard]] Result<void> wait_receive(const Card& card, const ValidatedConfig& config);
+[[nodiscard]] Result<void> wait_receive(const IgbCard& card, const ValidatedConfig& config);
 
 /// Selects the frames whose headers queues with a header_pool split off, or none if there is no such queue.
-void write_split_types(const Card& card, const ValidatedConfig& config);
+void write_split_types(const IgbCard& card, const ValidatedConfig& config);
 
 [[nodiscard]] inline ReceiveLimit receive_limit(const Settings& settings) noexcept {
   return {settings.mtu, settings.outer_vlan_type.has_value()};
 }
 /// That length in bytes with FCS.
-[[nodiscard]] std::uint32_t limit_bytes(const Card& card, ReceiveLimit limit) noexcept;
+[[nodiscard]] std::uint32_t limit_bytes(const IgbCard& card, ReceiveLimit limit) noexcept;
 
 /// Enables receiving as `control` says.
-void write_receive_control(const Card& card, const ReceiveControl& control);
+void write_receive_control(const IgbCard& card, const ReceiveControl& control);
 
 /// Lets write-backs have the hash instead of a checksum of the packet, which RSS needs.
-void enable_hash(const Card& card);
+void enable_hash(const IgbCard& card);
 
 /// Spreads frames as `config` says, whose table is filled. `in_pools`: between the queues of each pool.
-void write_rss(const Card& card, const RssConfig& config, bool in_pools);
+void write_rss(const IgbCard& card, const RssConfig& config, bool in_pools);
 
 /// [I-PACKETBUFFER] The sizes that the packet buffers may have.
 [[nodiscard]] PacketBufferLimits packet_buffer_limits(const hw::igb::CardTraits& card) noexcept;
@@ -73,7 +73,7 @@ void write_rss(const Card& card, const RssConfig& config, bool in_pools);
 /// them. `card` outlives the object.
 class PacketBufferSizes {
  public:
-  explicit PacketBufferSizes(const Card& card) noexcept : card_(card) {}
+  explicit PacketBufferSizes(const IgbCard& card) noexcept : card_(card) {}
 
   /// Sets the sizes. A size of 0 is the one that the card had before the first change. While nothing is received or
   /// sent, since no source says what happens to frames in the buffers.
@@ -89,7 +89,7 @@ class PacketBufferSizes {
     reg::TXPBS::Value transmit;
   };
 
-  const Card& card_;
+  const IgbCard& card_;
   std::optional<Initial> initial_;  // since the first change
 };
 
@@ -98,7 +98,7 @@ class PacketBufferSizes {
 class TxRates {
  public:
   /// `card` outlives the object.
-  explicit TxRates(const igb::Card& card) noexcept : card_(card) {}
+  explicit TxRates(const IgbCard& card) noexcept : card_(card) {}
 
   /// Whether the function has enabled its second queue, with which it shares its limit.
   void note_second_queue(std::uint32_t function, bool used, const Settings& settings);
@@ -126,7 +126,7 @@ class TxRates {
   [[nodiscard]] Rate rate(std::uint32_t queue, const Settings& settings) const noexcept;
   void write(std::uint32_t queue, const Rate& rate) const;
 
-  const igb::Card& card_;
+  const IgbCard& card_;
   std::bitset<hw::igb::kPools> uses_both_;  ///< functions whose second queue is enabled
   std::uint32_t speed_ = 0;                 // of the link for which the registers were written; 0: they were not
 };
@@ -134,10 +134,10 @@ class TxRates {
 /// Enables the MSI-X vectors of the first `count` receive queues. They stay masked until a queue is armed. Needs the
 /// queues closed, and a card that was reset. Without vectors the queues have to be polled; a failure is only logged.
 /// If the queues do not need vector 0, it gets the changes of the link and is unmasked.
-void enable_interrupts(const Card& card, intel::QueueSet& queues, std::uint32_t count);
+void enable_interrupts(const IgbCard& card, intel::QueueSet& queues, std::uint32_t count);
 
 /// If vector 0 has sent a message, takes its causes. A cause that comes later sends a message again, so read what the
 /// causes are about afterwards. Otherwise it accesses no register.
-void acknowledge_interrupts(const Card& card, intel::QueueSet& queues);
+void acknowledge_interrupts(const IgbCard& card, intel::QueueSet& queues);
 
 }  // namespace pollux::drivers::igb

@@ -29,7 +29,7 @@ SelfTestResult failed_part(SelfTestPart part, std::string why) {
   return {part, SelfTestOutcome::failed, std::move(why)};
 }
 
-bool signalled(const Card& card, int event, Duration limit) {
+bool signalled(const IgbCard& card, int event, Duration limit) {
   const Duration deadline = card.clock().now() + limit;
   std::array<pollfd, 1> wanted{{{.fd = event, .events = POLLIN, .revents = 0}}};
   while (true) {
@@ -42,14 +42,14 @@ bool signalled(const Card& card, int event, Duration limit) {
   return ::eventfd_read(event, &count) == 0;
 }
 
-void clear_causes(const Card& card) {
+void clear_causes(const IgbCard& card) {
   card.regs.write<reg::IMC>(reg::IMC::Value(~0U));
   card.regs.read_and_clear<reg::ICR>();
   card.regs.flush();
 }
 
 // What is wrong with a cause; empty if nothing is.
-std::string check_cause(const Card& card, int event, std::uint32_t bit) {
+std::string check_cause(const IgbCard& card, int event, std::uint32_t bit) {
   const std::uint32_t cause = std::uint32_t{1} << bit;
   clear_causes(card);
   static_cast<void>(signalled(card, event, Duration(0)));
@@ -66,13 +66,13 @@ std::string check_cause(const Card& card, int event, std::uint32_t bit) {
 
 }  // namespace
 
-SelfTestResult test_nvm(const Card& card) {
+SelfTestResult test_nvm(const IgbCard& card) {
   const auto checked = check_nvm(card);
   return checked ? SelfTestResult{SelfTestPart::nvm} : failed_part(SelfTestPart::nvm, checked.error().what);
 }
 
 // Vector 0 gets the causes that belong to no queue, as in enable_interrupts.
-SelfTestResult test_interrupts(const Card& card, int event) {
+SelfTestResult test_interrupts(const IgbCard& card, int event) {
   if (event < 0) {
     return {SelfTestPart::interrupts, SelfTestOutcome::skipped, "no MSI-X vector can be enabled for the other causes"};
   }
@@ -93,7 +93,7 @@ SelfTestResult test_interrupts(const Card& card, int event) {
   return wrong.empty() ? SelfTestResult{SelfTestPart::interrupts} : failed_part(SelfTestPart::interrupts, wrong);
 }
 
-SelfTestResult test_link(const Card& card) {
+SelfTestResult test_link(const IgbCard& card) {
   if (auto started = start_link(card, LinkSetup()); !started) {
     return failed_part(SelfTestPart::link, started.error().what);
   }
@@ -102,7 +102,7 @@ SelfTestResult test_link(const Card& card) {
   return up ? SelfTestResult{SelfTestPart::link} : failed_part(SelfTestPart::link, "the link does not come up");
 }
 
-SelfTestResult test_running_link(const Card& card) {
+SelfTestResult test_running_link(const IgbCard& card) {
   return read_link(card).up ? SelfTestResult{SelfTestPart::link} : failed_part(SelfTestPart::link, "the link is down");
 }
 
@@ -185,7 +185,7 @@ class RegisterTest {
 
 }  // namespace
 
-SelfTestResult test_registers(const Card& card) {
+SelfTestResult test_registers(const IgbCard& card) {
   RegisterTest test(card.regs.bar());
   test.status();
   for (const TestedRegisters& row : kPatternTests) test.patterns(row);

@@ -32,7 +32,7 @@ constexpr Duration kReturnLimit = std::chrono::seconds(2);
 /// Rings of queue 0, and a buffer for each frame and each receive descriptor.
 class LoopbackFrames {
  public:
-  [[nodiscard]] static Result<LoopbackFrames> create(const Card& card) {
+  [[nodiscard]] static Result<LoopbackFrames> create(const IgbCard& card) {
     LoopbackFrames frames;
     for (intel::RingMemory::Single* ring : {&frames.rx_, &frames.tx_}) {
       auto made = intel::RingMemory::allocate_one(*card.context, kTestRing, card.device->numa_node(), card.name);
@@ -112,7 +112,7 @@ class LoopbackFrames {
   std::uint32_t good_ = 0;
 };
 
-Result<void> start_queues(const Card& card, const LoopbackFrames& frames, LoopbackMode mode) {
+Result<void> start_queues(const IgbCard& card, const LoopbackFrames& frames, LoopbackMode mode) {
   clear_filters(card);
   if (auto on = card.device->set_bus_master(true); !on) return on;
   if (auto programmed = program_tx_ring(card, 0, frames.tx_ring(), intel::kTxThresholds); !programmed)
@@ -127,7 +127,7 @@ Result<void> start_queues(const Card& card, const LoopbackFrames& frames, Loopba
 }
 
 /// Why the frames do not come back.
-Result<void> exchange(const Card& card, LoopbackFrames& frames, LoopbackMode mode) {
+Result<void> exchange(const IgbCard& card, LoopbackFrames& frames, LoopbackMode mode) {
   if (auto link = start_link(card, LinkSetup{.loopback = mode}); !link) return link;
   auto up = wait_for(
       card, "the link of the loopback", kLoopLinkLimit, [&] { return read_link(card).up; }, milliseconds(10));
@@ -149,7 +149,7 @@ Result<void> exchange(const Card& card, LoopbackFrames& frames, LoopbackMode mod
               fmt::format("{} of {} frames came back unchanged", frames.returned(), kTestFrames));
 }
 
-Result<void> end_loopback(const Card& card) {
+Result<void> end_loopback(const IgbCard& card) {
   if (card.regs.removed()) return fail_removed(card.name);
   card.regs.write<reg::RCTL>({});
   clear<reg::TCTL>(card, reg::TCTL::EN);
@@ -161,7 +161,7 @@ Result<void> end_loopback(const Card& card) {
 
 }  // namespace
 
-Result<SelfTestResult> test_loopback(const Card& card, LoopbackMode mode) {
+Result<SelfTestResult> test_loopback(const IgbCard& card, LoopbackMode mode) {
   auto frames = LoopbackFrames::create(card);
   if (!frames) return pass_on(std::move(frames));
   frames->fill();

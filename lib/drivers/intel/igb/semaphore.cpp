@@ -30,7 +30,7 @@ struct Owner {
   Duration stagger;
 };
 
-Owner owner_bits(const Card& card, Shared which) {
+Owner owner_bits(const IgbCard& card, Shared which) {
   static constexpr std::array<Owner, 4> kPhys{{{Sync::SW_PHY0, Sync::FW_PHY0, kRecoveryStagger * 0},
                                                {Sync::SW_PHY1, Sync::FW_PHY1, kRecoveryStagger * 1},
                                                {Sync::SW_PHY2, Sync::FW_PHY2, kRecoveryStagger * 2},
@@ -40,10 +40,10 @@ Owner owner_bits(const Card& card, Shared which) {
 }
 
 // While the caller holds SMBI, a read of SWSM does not take it.
-void put_semaphore(const Card& card) { clear<reg::SWSM>(card, reg::SWSM::SMBI | reg::SWSM::SWESMBI); }
+void put_semaphore(const IgbCard& card) { clear<reg::SWSM>(card, reg::SWSM::SMBI | reg::SWSM::SWESMBI); }
 
 // A read of SWSM that returns SMBI as 0 acquires SMBI. A write sets SWESMBI only while firmware does not hold it.
-Result<void> get_semaphore(const Card& card, Duration limit) {
+Result<void> get_semaphore(const IgbCard& card, Duration limit) {
   auto software =
       wait_for(card, "SWSM.SMBI being free", limit, [&] { return !card.regs.read<reg::SWSM>().has(reg::SWSM::SMBI); });
   if (!software) return software;
@@ -56,7 +56,7 @@ Result<void> get_semaphore(const Card& card, Duration limit) {
 }
 
 // DPDK, igb_ethdev.c, igb_reset_swfw_lock, also releases what an application left when it ended.
-Result<void> get_semaphore_or_recover(const Card& card, const Owner& owner) {
+Result<void> get_semaphore_or_recover(const IgbCard& card, const Owner& owner) {
   auto got = get_semaphore(card, kSemaphoreLimit + owner.stagger);
   if (got || got.error().code != ErrorCode::timeout) return got;
   card.log(LogLevel::warning, got.error().what + "; releasing it, since its holder seems to have died");
@@ -65,11 +65,11 @@ Result<void> get_semaphore_or_recover(const Card& card, const Owner& owner) {
 }
 
 // [I-SWFW] Each side owns a half of the register (82575 manual, p. 414). Firmware's half is written as zeros.
-void write_sync(const Card& card, Sync::Value sync) {
+void write_sync(const IgbCard& card, Sync::Value sync) {
   card.regs.write<Sync>(Sync::Value(sync.raw() & Sync::kSoftwareHalf));
 }
 
-Result<void> take(const Card& card, const Owner& owner) {
+Result<void> take(const IgbCard& card, const Owner& owner) {
   Result<void> semaphore;
   auto taken = wait_for(
       card, "SW_FW_SYNC being free", kResourceLimit + owner.stagger,
@@ -89,7 +89,7 @@ Result<void> take(const Card& card, const Owner& owner) {
 
 /// Clears the bit of an owner that has had it for kResourceLimit. Firmware's bit is never cleared: if it is set,
 /// returns the error `why`.
-Result<void> release_dead(const Card& card, const Owner& owner, const Error& why) {
+Result<void> release_dead(const IgbCard& card, const Owner& owner, const Error& why) {
   if (auto semaphore = get_semaphore_or_recover(card, owner); !semaphore) return semaphore;
   const Sync::Value sync = card.regs.read<Sync>();
   const bool firmware = sync.has_any(owner.firmware) || sync.all_ones();
@@ -104,7 +104,7 @@ Result<void> release_dead(const Card& card, const Owner& owner, const Error& why
 
 }  // namespace
 
-Result<SharedResource> SharedResource::acquire(const Card& card, Shared which) {
+Result<SharedResource> SharedResource::acquire(const IgbCard& card, Shared which) {
   const Owner owner = owner_bits(card, which);
   auto taken = take(card, owner);
   if (!taken && taken.error().code == ErrorCode::timeout) {

@@ -17,15 +17,15 @@ class SharedResource {
   /// Waits about a second. Then clears the lock of a driver that seems to have died, with a warning, and tries once
   /// more, so that it takes at most about 2.5 seconds. A lock of the firmware is never cleared. Errors: device_removed,
   /// timeout.
-  [[nodiscard]] static Result<SharedResource> acquire(const Card& card, Shared which);
+  [[nodiscard]] static Result<SharedResource> acquire(const IgbCard& card, Shared which);
   SharedResource(SharedResource&& other) noexcept : card_(std::exchange(other.card_, nullptr)), which_(other.which_) {}
   SharedResource& operator=(SharedResource&&) = delete;
   ~SharedResource();
 
  private:
-  SharedResource(const Card& card, Shared which) noexcept : card_(&card), which_(which) {}
+  SharedResource(const IgbCard& card, Shared which) noexcept : card_(&card), which_(which) {}
 
-  const Card* card_;
+  const IgbCard* card_;
   Shared which_;
 };
 

@@ -21,7 +21,7 @@ std::uint64_t count_of(std::uint32_t read) noexcept { return read == ~std::uint3
 // [I-OCTETS] Reads the low half of a pair first; a read of the high half clears both (DPDK, igb_ethdev.c,
 // igb_read_stats_registers). Octets are read before frames, so that the FCS of every counted frame can be subtracted. A
 // frame that arrives in between makes the bytes too few until the next read, never too many.
-Statistics::Values Statistics::read() const {
+IgbStatistics::Values IgbStatistics::read() const {
   Values values;
   for (const bool pairs : {true, false}) {
     for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
@@ -40,7 +40,7 @@ Statistics::Values Statistics::read() const {
   return values;
 }
 
-bool Statistics::accumulate_locked() {
+bool IgbStatistics::accumulate_locked() {
   if (!attached_) return false;
   const Values seen = read();
   // All ones from a removed card are not counts.
@@ -52,14 +52,14 @@ bool Statistics::accumulate_locked() {
 
 // Accumulates the counters and updates the missed frames. The counters are read first: a delivered frame that they
 // count is in a ring by the time all of them have been read.
-void Statistics::update_locked() {
+void IgbStatistics::update_locked() {
   if (!accumulate_locked() || !missed_.needs_update() || !delivered_) return;
   if (const auto delivered = delivered_()) missed_.update(value("GPRC"), *delivered);
 }
 
 // Reads all counters once to clear them, since hardware does not initialise them: 82575 manual, p. 416; Linux,
 // e1000_82575.c, igb_clear_hw_cntrs_82575.
-void Statistics::attach(const hw::igb::Registers& regs, const hw::igb::CardTraits& traits) {
+void IgbStatistics::attach(const hw::igb::Registers& regs, const hw::igb::CardTraits& traits) {
   const std::lock_guard lock(mutex_);
   regs_ = regs;
   queues_ = std::min<std::uint32_t>(traits.queues, reg::kRxQueues);
@@ -71,45 +71,45 @@ void Statistics::attach(const hw::igb::Registers& regs, const hw::igb::CardTrait
   static_cast<void>(read());
 }
 
-void Statistics::accumulate() {
+void IgbStatistics::accumulate() {
   const std::lock_guard lock(mutex_);
   accumulate_locked();
 }
 
-void Statistics::discard() {
+void IgbStatistics::discard() {
   const std::lock_guard lock(mutex_);
   if (attached_) static_cast<void>(read());
 }
 
-void Statistics::detach() {
+void IgbStatistics::detach() {
   const std::lock_guard lock(mutex_);
   attached_ = false;
 }
 
-void Statistics::use_queues(std::uint32_t first, std::uint32_t count) {
+void IgbStatistics::use_queues(std::uint32_t first, std::uint32_t count) {
   const std::lock_guard lock(mutex_);
   first_queue_ = first;
   used_queues_ = count;
 }
 
-void Statistics::begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far) {
+void IgbStatistics::begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far) {
   const std::lock_guard lock(mutex_);
   missed_.begin(value("GPRC"), delivered, may_wait, counted_no_descriptor());
   delivered_ = std::move(so_far);
 }
 
-void Statistics::end_receive(std::uint64_t delivered) {
+void IgbStatistics::end_receive(std::uint64_t delivered) {
   const std::lock_guard lock(mutex_);
   missed_.end(value("GPRC"), delivered, counted_no_descriptor());
   delivered_ = nullptr;
 }
 
-void Statistics::frames_may_wait() {
+void IgbStatistics::frames_may_wait() {
   const std::lock_guard lock(mutex_);
   missed_.frames_may_wait();
 }
 
-std::uint64_t Statistics::value(std::string_view name) const {
+std::uint64_t IgbStatistics::value(std::string_view name) const {
   for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
     if (kCardCounters[i].name == name) return total_.card[i];
   }
@@ -117,16 +117,18 @@ std::uint64_t Statistics::value(std::string_view name) const {
 }
 
 /// The sum of RQDPC, a lower bound.
-std::uint64_t Statistics::counted_no_descriptor() const {
+std::uint64_t IgbStatistics::counted_no_descriptor() const {
   std::uint64_t counted = 0;
   for (const std::uint64_t queue : total_.no_descriptor) counted += queue;
   return counted;
 }
 
-std::uint64_t Statistics::no_descriptor() const { return std::max(missed_.no_descriptor(), counted_no_descriptor()); }
+std::uint64_t IgbStatistics::no_descriptor() const {
+  return std::max(missed_.no_descriptor(), counted_no_descriptor());
+}
 
 // Without the frames that firmware takes, which may be among the good ones and reach no queue.
-std::pair<std::uint64_t, std::vector<std::uint64_t>> Statistics::counted_frames() {
+std::pair<std::uint64_t, std::vector<std::uint64_t>> IgbStatistics::counted_frames() {
   const std::lock_guard lock(mutex_);
   const auto& dropped = total_.no_descriptor;
   return {value("GPRC") + value("MPC") - value("MGTPRC"), {dropped.begin(), dropped.end()}};
@@ -135,7 +137,7 @@ std::pair<std::uint64_t, std::vector<std::uint64_t>> Statistics::counted_frames(
 // The mapping follows Linux, igb_main.c, igb_update_stats, except that each sum includes all its parts, as if_link.h
 // defines it. RLEC includes undersized and oversized frames. SYMERRS counts symbols, not frames; RXERRC counts the
 // frames with such symbols.
-void Statistics::fill(Stats& stats) {
+void IgbStatistics::fill(Stats& stats) {
   const std::lock_guard lock(mutex_);
   update_locked();
   stats.rx_packets = value("GPRC");
@@ -158,7 +160,7 @@ void Statistics::fill(Stats& stats) {
   }
 }
 
-void Statistics::append(std::vector<Counter>& counters) {
+void IgbStatistics::append(std::vector<Counter>& counters) {
   const std::lock_guard lock(mutex_);
   update_locked();
   counters.push_back({"rx_missed_packet_buffer", value("MPC")});

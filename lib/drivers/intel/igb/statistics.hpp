@@ -134,7 +134,7 @@ using DeliveredFrames = std::function<std::optional<std::uint64_t>()>;
 
 /// The card's counters in 64 bits since the port was opened. A read clears a counter, so only this class reads them. A
 /// counter sticks at its highest value ([I-STICK] 82575 manual, p. 416). Thread rule: any thread, at any time.
-class Statistics {
+class IgbStatistics {
  public:
   /// A 32-bit counter of the shortest frames is full after 48 minutes at line rate. A shorter interval also detects a
   /// removed card soon.

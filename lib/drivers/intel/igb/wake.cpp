@@ -28,7 +28,7 @@ reg::WUFC::Value filters_of(const WakeEvents& events) noexcept {
 }  // namespace
 
 // [I-WAKE] Linux, igb_main.c, igb_probe: the first port wakes, the second if its NVM word says so, others do not.
-Result<bool> may_wake(const Card& card) {
+Result<bool> may_wake(const IgbCard& card) {
   if (auto present = expect_present(card); !present) return pass_on(std::move(present));
   const std::uint32_t port = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID);
   if (port != 1) return port == 0;
@@ -39,7 +39,7 @@ Result<bool> may_wake(const Card& card) {
 
 // [I-WAKE] Linux, igb_main.c, __igb_shutdown: filters that accept the frames, CTRL.ADVD3WUC, no more requests, then WUC
 // and WUFC. WUS keeps old events until it is cleared (igb_resume).
-Result<void> arm_wake(const Card& card, WakeEvents events, const MacAddress& mac, const LinkConfig& config) {
+Result<void> arm_wake(const IgbCard& card, WakeEvents events, const MacAddress& mac, const LinkConfig& config) {
   if (!events.any()) return {};
   clear_filters(card);
   write_vlans(card, nullptr, {});

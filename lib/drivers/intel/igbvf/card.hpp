@@ -8,7 +8,7 @@ namespace pollux::drivers::igbvf {
 
 namespace reg = hw::igbvf;
 
-using Card = intel::Card<hw::igbvf::Registers>;
+using IgbvfCard = intel::Card<hw::igbvf::Registers>;
 using intel::fail_removed;
 using intel::microseconds;
 using intel::milliseconds;

@@ -36,13 +36,13 @@ bool answers(std::uint32_t word, std::uint32_t request) {
 
 }  // namespace
 
-V2PMAILBOX::Value Mailbox::read_status(const Card& card) {
+V2PMAILBOX::Value Mailbox::read_status(const IgbvfCard& card) {
   const auto value = card.regs.read_and_clear<V2PMAILBOX>();
   if (!value.all_ones()) latched_ = latched_ | V2PMAILBOX::Value(value.raw() & kClearedByReading.mask());
   return value;
 }
 
-bool Mailbox::take_bit(const Card& card, reg::V2PMAILBOX::Bit bit) {
+bool Mailbox::take_bit(const IgbvfCard& card, reg::V2PMAILBOX::Bit bit) {
   static_cast<void>(read_status(card));
   const bool was_set = latched_.has(bit);
   latched_ = latched_.without(bit);
@@ -50,7 +50,7 @@ bool Mailbox::take_bit(const Card& card, reg::V2PMAILBOX::Bit bit) {
 }
 
 // VFU reads back as set only if the physical function does not hold the memory.
-Result<void> Mailbox::lock(const Card& card) {
+Result<void> Mailbox::lock(const IgbvfCard& card) {
   return wait_for(
       card, "the release of the mailbox", kLockLimit,
       [&] {
@@ -62,7 +62,7 @@ Result<void> Mailbox::lock(const Card& card) {
 
 // Linux igbvf, mbx.c, e1000_write_mbx_vf: discard earlier messages, write the request, set REQ. Writing REQ without VFU
 // also releases the memory.
-Result<void> Mailbox::send(const Card& card, std::span<const std::uint32_t> request) {
+Result<void> Mailbox::send(const IgbvfCard& card, std::span<const std::uint32_t> request) {
   if (auto locked = lock(card); !locked) return locked;
   latched_ = latched_.without(V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK);
   for (std::uint32_t i = 0; i < request.size(); ++i) card.regs.write<reg::VMBMEM>(i, reg::VMBMEM::Value(request[i]));
@@ -74,7 +74,7 @@ Result<void> Mailbox::send(const Card& card, std::span<const std::uint32_t> requ
 }
 
 // Linux igbvf, mbx.c, e1000_read_mbx_vf.
-Result<Words> Mailbox::receive(const Card& card) {
+Result<Words> Mailbox::receive(const IgbvfCard& card) {
   if (auto locked = lock(card); !locked) return pass_on(std::move(locked));
   Words words{};
   for (std::uint32_t i = 0; i < words.size(); ++i) words[i] = card.regs.read<reg::VMBMEM>(i).raw();
@@ -84,7 +84,7 @@ Result<Words> Mailbox::receive(const Card& card) {
   return words;
 }
 
-Result<Words> Mailbox::ask_once(const Card& card, std::span<const std::uint32_t> request) {
+Result<Words> Mailbox::ask_once(const IgbvfCard& card, std::span<const std::uint32_t> request) {
   if (auto sent = send(card, request); !sent) return pass_on(std::move(sent));
   Result<Words> answer = Words{};
   auto answered = wait_for(
@@ -101,14 +101,14 @@ Result<Words> Mailbox::ask_once(const Card& card, std::span<const std::uint32_t>
 
 // Asks a second time after a timeout: an unsolicited message from the physical function may have overwritten the
 // answer.
-Result<Words> Mailbox::ask(const Card& card, std::span<const std::uint32_t> request) {
+Result<Words> Mailbox::ask(const IgbvfCard& card, std::span<const std::uint32_t> request) {
   auto answer = ask_once(card, request);
   if (answer || answer.error().code != ErrorCode::timeout) return answer;
   return ask_once(card, request);
 }
 
 // Linux igbvf, vf.c, e1000_reset_hw_vf: nothing can be set up while RSTI or RSTD is set.
-Result<void> Mailbox::wait_until_ready(const Card& card) {
+Result<void> Mailbox::wait_until_ready(const IgbvfCard& card) {
   latched_ = {};
   auto ready = wait_for(
       card, "the end of the physical function's reset", kAnswerLimit,
@@ -119,7 +119,7 @@ Result<void> Mailbox::wait_until_ready(const Card& card) {
 
 // The physical function also sends a control message when the link changes. That message has kClearToSend set. Linux
 // igb, igb_main.c, igb_ping_all_vfs and igb_down.
-bool Mailbox::take_reset_notice(const Card& card) {
+bool Mailbox::take_reset_notice(const IgbvfCard& card) {
   const auto now = read_status(card);
   if (now.all_ones()) return false;
   if (now.has(V2PMAILBOX::RSTI) || take_bit(card, V2PMAILBOX::RSTD)) return true;
@@ -136,8 +136,8 @@ using hw::igbvf::Message;
 bool refused(const Words& answer) { return (answer[0] & hw::igbvf::kRefused) != 0; }
 
 /// Sends a request. `what` and `hint` are for the error if it is refused.
-Result<void> request(const Card& card, Mailbox& mailbox, std::span<const std::uint32_t> words, std::string_view what,
-                     std::string_view hint) {
+Result<void> request(const IgbvfCard& card, Mailbox& mailbox, std::span<const std::uint32_t> words,
+                     std::string_view what, std::string_view hint) {
   const auto answer = mailbox.ask(card, words);
   if (!answer) return tl::unexpected<Error>(answer.error());
   if (!refused(*answer)) return {};
@@ -153,7 +153,7 @@ std::uint32_t multicast_hash(const MacAddress& mac) noexcept {
 }  // namespace
 
 // Linux igbvf, vf.c, e1000_reset_hw_vf.
-Result<std::optional<MacAddress>> reset_function(const Card& card, Mailbox& mailbox) {
+Result<std::optional<MacAddress>> reset_function(const IgbvfCard& card, Mailbox& mailbox) {
   card.regs.write<reg::EIMC>(reg::EIMC::Value(~std::uint32_t{0}));
   card.regs.write<reg::CTRL>(reg::CTRL::RST);
   card.regs.flush();
@@ -167,7 +167,7 @@ Result<std::optional<MacAddress>> reset_function(const Card& card, Mailbox& mail
   return std::optional(mac);
 }
 
-Result<void> request_address(const Card& card, Mailbox& mailbox, const MacAddress& mac) {
+Result<void> request_address(const IgbvfCard& card, Mailbox& mailbox, const MacAddress& mac) {
   std::array<std::uint32_t, 3> words{first_word(Message::set_address)};
   std::memcpy(&words[1], mac.data(), mac.size());
   return request(card, mailbox, words, fmt::format("the address {}", to_string(mac)),
@@ -175,17 +175,17 @@ Result<void> request_address(const Card& card, Mailbox& mailbox, const MacAddres
                  "choose its own (ip link set NAME vf N trust on)");
 }
 
-Result<void> request_max_frame(const Card& card, Mailbox& mailbox, std::uint32_t bytes) {
+Result<void> request_max_frame(const IgbvfCard& card, Mailbox& mailbox, std::uint32_t bytes) {
   const std::array<std::uint32_t, 2> words{first_word(Message::set_max_frame), bytes};
   return request(card, mailbox, words, fmt::format("frames of {} bytes", bytes), "use a smaller mtu");
 }
 
-Result<void> request_all_multicast(const Card& card, Mailbox& mailbox, bool on) {
+Result<void> request_all_multicast(const IgbvfCard& card, Mailbox& mailbox, bool on) {
   const std::uint32_t word = first_word(Message::set_promiscuous, on ? hw::igbvf::kPromiscuousMulticast : 0);
   return request(card, mailbox, {&word, 1}, "a change of all-multicast mode", "request single groups");
 }
 
-Result<void> request_multicast(const Card& card, Mailbox& mailbox, std::span<const MacAddress> groups) {
+Result<void> request_multicast(const IgbvfCard& card, Mailbox& mailbox, std::span<const MacAddress> groups) {
   Words words{first_word(Message::set_multicast, static_cast<std::uint32_t>(groups.size()))};
   for (std::size_t i = 0; i < groups.size(); ++i) {
     words[1 + i / 2] |= multicast_hash(groups[i]) << (16 * (i % 2));
@@ -193,7 +193,7 @@ Result<void> request_multicast(const Card& card, Mailbox& mailbox, std::span<con
   return request(card, mailbox, words, "multicast groups", "use set_all_multicast");
 }
 
-Result<void> request_vlan(const Card& card, Mailbox& mailbox, std::uint16_t vlan, bool receive) {
+Result<void> request_vlan(const IgbvfCard& card, Mailbox& mailbox, std::uint16_t vlan, bool receive) {
   const std::array<std::uint32_t, 2> words{first_word(Message::set_vlan, receive ? 1 : 0), vlan};
   return request(card, mailbox, words, fmt::format("VLAN {}", vlan),
                  "on the host, check whether the function is bound to a VLAN (ip link show), or whether too many VLANs "

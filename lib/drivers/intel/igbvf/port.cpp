@@ -43,7 +43,7 @@ constexpr std::uint32_t offset_of() {
 // physical function sends a message when its link changes and when it is reset (Linux igb, igb_main.c,
 // igb_ping_all_vfs). It stays unmasked. Whether a message masks a queue's vector (GPIE.EIAME) is for the physical
 // function's driver to say; Linux igb says yes.
-void enable_interrupts(const Card& card, Device& device, intel::QueueSet& queues, std::uint32_t count) {
+void enable_interrupts(const IgbvfCard& card, Device& device, intel::QueueSet& queues, std::uint32_t count) {
   intel::QueueInterrupts* const interrupts = queues.interrupts();
   if (interrupts == nullptr) return;
   const intel::MaskRegisters masks{.bar = card.regs.bar(),

@@ -22,7 +22,7 @@ namespace pollux::drivers::igbvf {
 
 /// A virtual function's counters in 64 bits since the port was opened. The card's counters wrap at 32 bits, and only a
 /// reset of the card clears them. Thread rule: any thread, at any time.
-class Statistics {
+class IgbvfStatistics {
  public:
   /// Octet counters wrap after 34 s at line rate, and sooner when functions of one card exchange frames.
   static constexpr Duration kUpdateInterval = std::chrono::seconds(5);
@@ -107,7 +107,7 @@ class IgbvfPort final : public intel::QueuePort, private RegisterDump {
                                                by_settings<MulticastFilter>(), by_settings<VlanFilter>()};
   std::unique_ptr<Device> device_;
   const hw::igbvf::CardTraits& traits_;
-  Card card_;
+  IgbvfCard card_;
   Mailbox mailbox_;
   MacAddress permanent_mac_{};
   /// What the physical function has granted since the last reset of this one.
@@ -122,7 +122,7 @@ class IgbvfPort final : public intel::QueuePort, private RegisterDump {
   RxFormat format_ = RxFormat::none;  // of the receive queue
   bool was_reset_ = false;            // by the physical function, since the last start
   bool dma_ended_ = true;             // false while DMA may be going on
-  Statistics statistics_;
+  IgbvfStatistics statistics_;
 };
 
 }  // namespace pollux::drivers::igbvf

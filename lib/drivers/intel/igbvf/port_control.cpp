@@ -25,7 +25,7 @@ struct CardCounter {
 /// In the order of reading. Octets are read before frames, so that the FCS of every counted frame can be subtracted. A
 /// frame that arrives in between makes the bytes too few until the next read, never too many.
 enum Index : std::size_t { kRxOctets, kTxOctets, kRxLoopOctets, kTxLoopOctets, kRx, kTx, kMulticast, kRxLoop, kTxLoop };
-constexpr std::array<CardCounter, Statistics::kCounters> kCounterTable{{
+constexpr std::array<CardCounter, IgbvfStatistics::kCounters> kCounterTable{{
     {"VFGORC", reg::VFGORC::offset()},
     {"VFGOTC", reg::VFGOTC::offset()},
     {"VFGORLBC", reg::VFGORLBC::offset()},
@@ -39,7 +39,7 @@ constexpr std::array<CardCounter, Statistics::kCounters> kCounterTable{{
 
 }  // namespace
 
-Statistics::Values Statistics::read() const {
+IgbvfStatistics::Values IgbvfStatistics::read() const {
   Values values{};
   for (std::size_t i = 0; i < kCounters; ++i) values[i] = regs_.bar().read32(kCounterTable[i].offset);
   return values;
@@ -47,7 +47,7 @@ Statistics::Values Statistics::read() const {
 
 // A counter that seems to have advanced by 2^31 or more within an interval has been cleared by a reset of the card. Its
 // value is then the count since that reset.
-void Statistics::accumulate_locked() {
+void IgbvfStatistics::accumulate_locked() {
   if (!attached_) return;
   const Values now = read();
   const auto dropped = regs_.read_and_clear<hw::intel::RQDPC>(0);
@@ -60,24 +60,24 @@ void Statistics::accumulate_locked() {
   no_descriptor_ += dropped.get(hw::intel::RQDPC::COUNT);
 }
 
-void Statistics::attach(const reg::Registers& regs) {
+void IgbvfStatistics::attach(const reg::Registers& regs) {
   const std::lock_guard lock(mutex_);
   regs_ = regs;
   last_ = read();
   attached_ = true;
 }
 
-void Statistics::accumulate() {
+void IgbvfStatistics::accumulate() {
   const std::lock_guard lock(mutex_);
   accumulate_locked();
 }
 
-void Statistics::detach() {
+void IgbvfStatistics::detach() {
   const std::lock_guard lock(mutex_);
   attached_ = false;
 }
 
-void Statistics::fill(Stats& stats) {
+void IgbvfStatistics::fill(Stats& stats) {
   const std::lock_guard lock(mutex_);
   accumulate_locked();
   stats.rx_packets = total_[kRx];
@@ -89,7 +89,7 @@ void Statistics::fill(Stats& stats) {
   if (!stats.rx_queues.empty()) stats.rx_queues[0].missed_at_least = no_descriptor_;
 }
 
-void Statistics::append(std::vector<Counter>& counters) {
+void IgbvfStatistics::append(std::vector<Counter>& counters) {
   const std::lock_guard lock(mutex_);
   accumulate_locked();
   for (std::size_t i = 0; i < kCounters; ++i) counters.push_back({std::string(kCounterTable[i].name), total_[i]});
@@ -227,7 +227,7 @@ Result<Duration> IgbvfPort::service() {
     }
   }
   statistics_.accumulate();
-  return Statistics::kUpdateInterval;
+  return IgbvfStatistics::kUpdateInterval;
 }
 
 std::vector<int> IgbvfPort::events() const {

@@ -109,7 +109,7 @@ bool QueueInterrupts::take_other() noexcept {
 }
 
 void QueueInterrupts::detach(QueueSet& queues) noexcept {
-  queues.for_each_rx([](RxQueue& queue) { queue.attach_vector(nullptr, -1); });
+  queues.for_each_rx([](IntelRxQueue& queue) { queue.attach_vector(nullptr, -1); });
   enabled_ = queues_ = 0;
   other_event_ = -1;
   other_seen_ = {};

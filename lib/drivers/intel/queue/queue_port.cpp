@@ -47,9 +47,9 @@ PortLimits queue_limits(std::uint16_t queues, std::uint32_t max_mtu) noexcept {
           .max_ring = hw::intel::kRingMax,
           .min_mtu = kMinMtu,
           .max_mtu = max_mtu,
-          .max_tx_segments = TxQueue::kMaxSegments,
-          .min_frame = TxQueue::kMinFrame,
-          .max_rx_segments = RxQueue::kMaxSegments,
+          .max_tx_segments = IntelTxQueue::kMaxSegments,
+          .min_frame = IntelTxQueue::kMinFrame,
+          .max_rx_segments = IntelRxQueue::kMaxSegments,
           .buffer_unit = hw::intel::kRxBufferUnit,
           .max_buffer = hw::intel::kRxBufferUnitsMax * hw::intel::kRxBufferUnit,
           .rings_hold_buffers = true,
@@ -93,8 +93,8 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
 QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info)
     : QueuedPort(std::move(context), std::move(info), {.rx = kRxDrops, .tx = kTxDrops}),
       queues_(std::make_shared<QueueSet>(this->info().limits, this->info().offloads)) {
-  queues_->for_each_rx([this](RxQueue& queue) { add(queue); });
-  queues_->for_each_tx([this](TxQueue& queue) { add(queue); });
+  queues_->for_each_rx([this](IntelRxQueue& queue) { add(queue); });
+  queues_->for_each_tx([this](IntelTxQueue& queue) { add(queue); });
 }
 
 Result<void> QueuePort::configure(const ValidatedConfig& config) {

@@ -74,8 +74,8 @@ class QueuePort : public QueuedPort, private InterruptVectors, private TransmitW
   /// The new ring, buffers and settings of a queue that is restarted.
   struct PreparedQueue {
     RingMemory::Single ring;
-    RxQueueSetup rx = {};  // of a receive queue
-    TxQueueSetup tx = {};  // of a transmit queue
+    IntelRxQueueSetup rx = {};  // of a receive queue
+    IntelTxQueueSetup tx = {};  // of a transmit queue
     std::vector<Mbuf*> tx_slots = {};
     RxSlots rx_slots = {};
     // Of `rx_slots`: how many, from the first, get the buffers of the old ring; those after them have buffers of their
@@ -86,7 +86,7 @@ class QueuePort : public QueuedPort, private InterruptVectors, private TransmitW
   };
 
   [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) final;
-  [[nodiscard]] Result<void> take_buffers(PreparedQueue& prepared, const RxQueue& queue);
+  [[nodiscard]] Result<void> take_buffers(PreparedQueue& prepared, const IntelRxQueue& queue);
   void discard() noexcept final;
   void exchange(QueueId queue) noexcept final;
   void open_queue(QueueId queue) noexcept final;

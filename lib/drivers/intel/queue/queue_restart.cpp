@@ -38,7 +38,7 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
   PreparedQueue prepared{.ring = *std::move(ring)};
   if (rx) {
     prepared.rx = QueueSet::rx_setup(registers_, next, queue.index, prepared.ring.ring, info().index);
-    prepared.rx_slots.frames.resize(size + RxQueue::kPrefetchDistance);
+    prepared.rx_slots.frames.resize(size + IntelRxQueue::kPrefetchDistance);
     prepared.rx_slots.headers.resize(prepared.rx.splitting.cache != nullptr ? size : 0);
     if (running) {
       if (auto taken = take_buffers(prepared, *queues_->rx(queue.index)); !taken) return taken;
@@ -53,7 +53,7 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
 
 // A queue that keeps its pool keeps its buffers, because the pool may have no others. This is the last step of
 // `prepare`: if a later step failed, nothing would return these buffers.
-Result<void> QueuePort::take_buffers(PreparedQueue& prepared, const RxQueue& queue) {
+Result<void> QueuePort::take_buffers(PreparedQueue& prepared, const IntelRxQueue& queue) {
   const std::uint32_t size = prepared.rx.size;
   const std::uint32_t old_size = queue.slot_mask() + 1;
   MempoolCore& pool = *prepared.rx.pool;
@@ -93,12 +93,12 @@ void QueuePort::open_queue(QueueId queue) noexcept {
 void QueuePort::exchange(QueueId queue) noexcept {
   PreparedQueue& prepared = *prepared_;
   if (queue.receives()) {
-    RxQueue& rx = *queues_->rx(queue.index);
+    IntelRxQueue& rx = *queues_->rx(queue.index);
     rx.drain(DrainReason::stopped, {prepared.rx_slots.frames.data(), prepared.kept},
              {prepared.rx_slots.headers.data(), prepared.kept_headers});
     rx.replace(std::move(prepared.rx), std::move(prepared.rx_slots));
   } else {
-    TxQueue& tx = *queues_->tx(queue.index);
+    IntelTxQueue& tx = *queues_->tx(queue.index);
     tx.drain();
     tx.replace(std::move(prepared.tx), std::move(prepared.tx_slots));
   }

@@ -30,8 +30,8 @@ RxSplitting splitting(const ValidatedRxQueue& queue) {
 
 }  // namespace
 
-RxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const ValidatedConfig& config, std::uint32_t queue,
-                                const Ring& ring, std::uint16_t port) {
+IntelRxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+                                     std::uint32_t queue, const Ring& ring, std::uint16_t port) {
   return {.ring = ring.descriptors,
           .size = ring.size,
           .buffer_bytes = config.rx[queue].buffer_bytes,
@@ -47,8 +47,9 @@ RxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const Validated
           .splitting = splitting(config.rx[queue])};
 }
 
-TxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const ValidatedConfig& config, std::uint32_t queue,
-                                const Ring& ring, const std::shared_ptr<const ContextState>& context) const {
+IntelTxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+                                     std::uint32_t queue, const Ring& ring,
+                                     const std::shared_ptr<const ContextState>& context) const {
   return {.ring = ring.descriptors,
           .size = ring.size,
           .max_frame = max_frame_,
@@ -69,8 +70,8 @@ void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& con
     tx_[queue].setup(tx_setup(registers, config, queue, rings.tx(queue), context));
   }
   // Detaches forward paths from queues that are no longer in use.
-  std::for_each(rx_.begin() + config.rx_queues(), rx_.end(), [](RxQueue& queue) { queue.end_lending(); });
-  std::for_each(tx_.begin() + config.tx_queues(), tx_.end(), [](TxQueue& queue) { queue.end_lending(); });
+  std::for_each(rx_.begin() + config.rx_queues(), rx_.end(), [](IntelRxQueue& queue) { queue.end_lending(); });
+  std::for_each(tx_.begin() + config.tx_queues(), tx_.end(), [](IntelTxQueue& queue) { queue.end_lending(); });
   rx_count_ = config.rx_queues();
   tx_count_ = config.tx_queues();
 }
@@ -106,7 +107,7 @@ Result<void> QueueSet::fill() {
 }
 
 void QueueSet::set_rx_format(RxFormat format) noexcept {
-  for (RxQueue& queue : rx_) queue.set_format(format);
+  for (IntelRxQueue& queue : rx_) queue.set_format(format);
 }
 
 Result<void> QueueSet::pause_receive(Clock& clock, Duration limit) {
@@ -119,12 +120,12 @@ Result<void> QueueSet::pause_receive(Clock& clock, Duration limit) {
 }
 
 void QueueSet::resume_receive() noexcept {
-  for (RxQueue* const queue : paused_rx_) queue->open();
+  for (IntelRxQueue* const queue : paused_rx_) queue->open();
   paused_rx_.clear();
 }
 
 void QueueSet::let_card_insert_tags(bool on) noexcept {
-  for (TxQueue& queue : tx_) queue.let_card_insert_tags(on);
+  for (IntelTxQueue& queue : tx_) queue.let_card_insert_tags(on);
 }
 
 Result<void> QueueSet::pause_transmit(Clock& clock, Duration limit) {
@@ -137,11 +138,11 @@ Result<void> QueueSet::pause_transmit(Clock& clock, Duration limit) {
 }
 
 bool QueueSet::paused_finished() noexcept {
-  return std::all_of(paused_.begin(), paused_.end(), [](TxQueue* queue) { return queue->reclaim_sent() == 0; });
+  return std::all_of(paused_.begin(), paused_.end(), [](IntelTxQueue* queue) { return queue->reclaim_sent() == 0; });
 }
 
 void QueueSet::resume_transmit() noexcept {
-  for (TxQueue* const queue : paused_) queue->open();
+  for (IntelTxQueue* const queue : paused_) queue->open();
   paused_.clear();
 }
 
@@ -160,7 +161,7 @@ std::uint32_t QueueSet::drain(DrainReason reason) noexcept {
 
 std::uint64_t QueueSet::taken() const {
   std::uint64_t frames = 0;
-  for (const RxQueue& queue : rx_) frames += queue.packets() + queue.drops().sum() - queue.bad_frames();
+  for (const IntelRxQueue& queue : rx_) frames += queue.packets() + queue.drops().sum() - queue.bad_frames();
   return frames;
 }
 
@@ -183,7 +184,7 @@ std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers
     frames += (head - next[queue]) & rx_[queue].slot_mask();
   }
   // Unused queues are not polled, but keep their counts.
-  for (const RxQueue& queue : rx_) {
+  for (const IntelRxQueue& queue : rx_) {
     const auto taken = queue.taken();
     if (!taken) return std::nullopt;
     frames += *taken;

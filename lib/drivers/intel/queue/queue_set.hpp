@@ -47,11 +47,11 @@ class QueueSet {
   void setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
              const std::shared_ptr<const ContextState>& context, std::uint16_t port);
   /// The setup of one queue. `ring` is its own ring.
-  [[nodiscard]] static RxQueueSetup rx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
-                                             std::uint32_t queue, const Ring& ring, std::uint16_t port);
-  [[nodiscard]] TxQueueSetup tx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
-                                      std::uint32_t queue, const Ring& ring,
-                                      const std::shared_ptr<const ContextState>& context) const;
+  [[nodiscard]] static IntelRxQueueSetup rx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+                                                  std::uint32_t queue, const Ring& ring, std::uint16_t port);
+  [[nodiscard]] IntelTxQueueSetup tx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+                                           std::uint32_t queue, const Ring& ring,
+                                           const std::shared_ptr<const ContextState>& context) const;
   /// The queues access another device's registers from now on. Needs them closed.
   void exchange_registers(const QueueRegisters& registers) noexcept;
   /// Ends the use of all queues: the rings are not read any more. No ring may hold a buffer.
@@ -68,16 +68,16 @@ class QueueSet {
   /// Calls `action` with each receive queue, in use or not.
   template <class Action>
   void for_each_rx(Action action) {
-    for (RxQueue& queue : rx_) action(queue);
+    for (IntelRxQueue& queue : rx_) action(queue);
   }
   template <class Action>
   void for_each_tx(Action action) {
-    for (TxQueue& queue : tx_) action(queue);
+    for (IntelTxQueue& queue : tx_) action(queue);
   }
 
   /// Fills all receive rings with buffers and empties all transmit rings. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
-  /// The format of received frames' metadata, for all receive queues (RxQueue::set_format). Needs them closed.
+  /// The format of received frames' metadata, for all receive queues (IntelRxQueue::set_format). Needs them closed.
   void set_rx_format(RxFormat format) noexcept;
   /// Closes and opens the receive queues alone. One that is not open is left as it is.
   [[nodiscard]] Result<void> pause_receive(Clock& clock, Duration limit);
@@ -95,8 +95,8 @@ class QueueSet {
   /// Frees every buffer and returns their number. Call it only after the card has ended DMA.
   std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
 
-  [[nodiscard]] RxQueue* rx(std::uint32_t queue) noexcept { return queue < rx_count_ ? &rx_[queue] : nullptr; }
-  [[nodiscard]] TxQueue* tx(std::uint32_t queue) noexcept { return queue < tx_count_ ? &tx_[queue] : nullptr; }
+  [[nodiscard]] IntelRxQueue* rx(std::uint32_t queue) noexcept { return queue < rx_count_ ? &rx_[queue] : nullptr; }
+  [[nodiscard]] IntelTxQueue* tx(std::uint32_t queue) noexcept { return queue < tx_count_ ? &tx_[queue] : nullptr; }
 
   /// Good frames that have been taken out of the receive rings.
   [[nodiscard]] std::uint64_t taken() const;
@@ -105,10 +105,10 @@ class QueueSet {
 
  private:
   std::optional<QueueInterrupts> interrupts_;
-  std::vector<RxQueue> rx_;
-  std::vector<TxQueue> tx_;
-  std::vector<TxQueue*> paused_;
-  std::vector<RxQueue*> paused_rx_;
+  std::vector<IntelRxQueue> rx_;
+  std::vector<IntelTxQueue> tx_;
+  std::vector<IntelTxQueue*> paused_;
+  std::vector<IntelRxQueue*> paused_rx_;
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
   bool segments_tunnels_;
   std::uint32_t offloads_;  // TxOffload flags

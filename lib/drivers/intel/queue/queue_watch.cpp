@@ -43,7 +43,7 @@ bool RxWatch::Evidence::holds(std::uint64_t counted, Time now, Duration limit) {
   return since && now - *since >= limit;
 }
 
-bool RxWatch::stands(Queue& queue, const QueueRegisters& registers, RxQueue& ring, std::uint16_t number) {
+bool RxWatch::stands(Queue& queue, const QueueRegisters& registers, IntelRxQueue& ring, std::uint16_t number) {
   const std::uint32_t head = registers.bar.read32(registers.rx_head(number));
   const std::uint64_t packets = ring.packets();
   if (queue.head != head || queue.packets != packets) {

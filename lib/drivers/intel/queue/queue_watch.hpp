@@ -64,7 +64,8 @@ class RxWatch {
   };
 
   /// Notes where the queue is. Returns whether it stands.
-  [[nodiscard]] static bool stands(Queue& queue, const QueueRegisters& registers, RxQueue& ring, std::uint16_t number);
+  [[nodiscard]] static bool stands(Queue& queue, const QueueRegisters& registers, IntelRxQueue& ring,
+                                   std::uint16_t number);
 
   std::vector<Queue> queues_;
   Evidence all_;

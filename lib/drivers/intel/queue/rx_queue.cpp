@@ -41,7 +41,7 @@ Result<void> take_buffers(std::span<Mbuf*> slots, const std::shared_ptr<MempoolC
 
 }  // namespace
 
-void RxQueue::setup(RxQueueSetup setup) {
+void IntelRxQueue::setup(IntelRxQueueSetup setup) {
   end_lending();
   RxSlots empty{.frames = std::vector<Mbuf*>(setup.size + kPrefetchDistance),
                 .headers = std::vector<Mbuf*>(setup.splitting.cache != nullptr ? setup.size : 0)};
@@ -49,19 +49,19 @@ void RxQueue::setup(RxQueueSetup setup) {
   use(std::move(empty));
 }
 
-void RxQueue::replace(RxQueueSetup setup, RxSlots buffers) noexcept {
+void IntelRxQueue::replace(IntelRxQueueSetup setup, RxSlots buffers) noexcept {
   apply(std::move(setup));
   use(std::move(buffers));
   if (slots[0] != nullptr) arm_all();
 }
 
-void RxQueue::use(RxSlots buffers) noexcept {
+void IntelRxQueue::use(RxSlots buffers) noexcept {
   slot_memory_ = std::move(buffers.frames);
   slots = slot_memory_.data();
   headers = std::move(buffers.headers);
 }
 
-void RxQueue::apply(RxQueueSetup setup) noexcept {
+void IntelRxQueue::apply(IntelRxQueueSetup setup) noexcept {
   descriptors = setup.ring;
   mask = setup.size - 1;
   max_length = setup.buffer_bytes;
@@ -84,7 +84,7 @@ void RxQueue::apply(RxQueueSetup setup) noexcept {
                .iova_delta = pool()->iova_delta() + Mbuf::kHeaderSize + pool()->data_offset()};
 }
 
-void RxQueue::set_format(RxFormat format) noexcept {
+void IntelRxQueue::set_format(RxFormat format) noexcept {
   constexpr unsigned kShift = 60;  // in MbufAccess::word
   format_ = format;
   for (std::uint64_t* const word : {&copy_word, &header_word, &fast_path.one_byte_word}) {
@@ -92,13 +92,13 @@ void RxQueue::set_format(RxFormat format) noexcept {
   }
 }
 
-void RxQueue::lend(QueueBorrower& borrower) noexcept {
+void IntelRxQueue::lend(QueueBorrower& borrower) noexcept {
   const std::lock_guard lock(borrower_lock_);
   borrower_ = &borrower;
   observers().forbid(QueueBorrower::kNoObservers);
 }
 
-void RxQueue::take_back() noexcept {
+void IntelRxQueue::take_back() noexcept {
   {
     const std::lock_guard lock(borrower_lock_);
     borrower_ = nullptr;
@@ -107,11 +107,11 @@ void RxQueue::take_back() noexcept {
   if (open_) open_gate();
 }
 
-void RxQueue::end_lending() noexcept {
+void IntelRxQueue::end_lending() noexcept {
   if (borrower_ != nullptr) borrower_->give_back();
 }
 
-Result<void> RxQueue::fill() {
+Result<void> IntelRxQueue::fill() {
   const std::uint32_t count = mask + 1;
   if (auto filled = take_buffers({slots, count}, cache()); !filled) return filled;
   if (splits_frames()) {
@@ -125,7 +125,7 @@ Result<void> RxQueue::fill() {
   return {};
 }
 
-void RxQueue::arm_all() noexcept {
+void IntelRxQueue::arm_all() noexcept {
   // Prefetching reads beyond the last slot.
   std::fill(slot_memory_.begin() + mask + 1, slot_memory_.end(), slot_memory_.front());
   next = 0;
@@ -135,7 +135,7 @@ void RxQueue::arm_all() noexcept {
   for (std::uint32_t slot = 0; slot <= mask; ++slot) arm_again(*this, slot);
 }
 
-void RxQueue::open() noexcept {
+void IntelRxQueue::open() noexcept {
   open_ = true;
   if (borrower_ != nullptr) {
     borrower_->open();
@@ -145,12 +145,12 @@ void RxQueue::open() noexcept {
   notify_change();
 }
 
-void RxQueue::open_gate() noexcept {
+void IntelRxQueue::open_gate() noexcept {
   uncopied = burst_function();
   open_bursts(copying.max_length != 0 ? &rx_burst_copying : uncopied);
 }
 
-RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
+IntelRxQueue::BurstFunction* IntelRxQueue::burst_function() const noexcept {
   if (splits_frames()) return &rx_burst_splitting;
   const bool remote = tail.is_remote();
   const bool one_delta = pool()->has_one_segment();
@@ -166,7 +166,7 @@ RxQueue::BurstFunction* RxQueue::burst_function() const noexcept {
   }
 }
 
-Result<void> RxQueue::close(Clock& clock, Duration limit) {
+Result<void> IntelRxQueue::close(Clock& clock, Duration limit) {
   open_ = false;
   if (borrower_ != nullptr) {
     if (auto closed = borrower_->close(clock, limit); !closed) return closed;
@@ -174,7 +174,7 @@ Result<void> RxQueue::close(Clock& clock, Duration limit) {
   return pollux::RxQueue::close(clock, limit);
 }
 
-std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::span<Mbuf*> kept_headers) noexcept {
+std::uint32_t IntelRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::span<Mbuf*> kept_headers) noexcept {
   if (slots == nullptr || slots[0] == nullptr) return 0;
   const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
   const std::uint32_t count = mask + 1;
@@ -203,23 +203,23 @@ std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::spa
   return count + static_cast<std::uint32_t>(headers.size()) + in_chain;
 }
 
-std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t offset) const noexcept {
+std::optional<RxDescriptorStatus> IntelRxQueue::descriptor_status(std::uint32_t offset) const noexcept {
   if (slots == nullptr || slots[0] == nullptr || offset > mask) return std::nullopt;
   const std::uint64_t status = io::load_acquire(descriptors[(next + offset) & mask].hi);
   return rx::done(status) ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
 }
 
-std::uint64_t RxQueue::bad_frames() const noexcept { return read_counter(bad_frame_count); }
+std::uint64_t IntelRxQueue::bad_frames() const noexcept { return read_counter(bad_frame_count); }
 
 // A borrowed queue is polled through the borrower's gate.
-bool RxQueue::is_idle() const {
+bool IntelRxQueue::is_idle() const {
   const std::lock_guard lock(borrower_lock_);
   return borrower_ != nullptr ? borrower_->is_idle() : gate_.is_idle();
 }
 
 // A burst advances `next` before it counts, so its frames are counted for certain only when it has ended. Waits for a
 // moment between two bursts. The wait is short, since an empty burst takes nanoseconds. Gives up on a preempted one.
-std::optional<std::uint64_t> RxQueue::taken() const {
+std::optional<std::uint64_t> IntelRxQueue::taken() const {
   constexpr int kMaxPolls = 10'000;
   for (int polls = 0; !is_idle(); ++polls) {
     if (polls == kMaxPolls) return std::nullopt;

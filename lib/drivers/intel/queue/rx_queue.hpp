@@ -28,7 +28,7 @@ struct RxSlots {
 };
 
 /// The parameters of a receive queue.
-struct RxQueueSetup {
+struct IntelRxQueueSetup {
   hw::intel::Descriptor* ring = nullptr;  ///< DMA memory, 128-byte aligned, `size` descriptors
   std::uint32_t size = 0;                 ///< a power of two, 8 to 4,096
   std::uint32_t buffer_bytes = 0;         ///< bytes that the card may write into one buffer, SRRCTL.BSIZEPACKET
@@ -48,9 +48,9 @@ struct RxQueueSetup {
 ///
 /// Every slot always has a buffer. A received buffer is replaced at once. If the pool is exhausted, the frame is
 /// dropped and its buffer armed again. So the ring stays full, and traffic resumes by itself.
-class RxQueue final : public RxRing {
+class IntelRxQueue final : public RxRing {
  public:
-  RxQueue() = default;
+  IntelRxQueue() = default;
 
   using pollux::RxQueue::bytes;
   using pollux::RxQueue::drops;
@@ -59,7 +59,7 @@ class RxQueue final : public RxRing {
   using pollux::RxQueue::pool;
 
   /// Control path, in this order. All but `close` need the gate closed.
-  void setup(RxQueueSetup setup);
+  void setup(IntelRxQueueSetup setup);
   /// Puts a buffer into every slot and writes all descriptors. On error no_memory (the pool has too few mbufs) it takes
   /// no mbuf.
   [[nodiscard]] Result<void> fill();
@@ -73,7 +73,7 @@ class RxQueue final : public RxRing {
   std::uint32_t drain(DrainReason reason = DrainReason::stopped, std::span<Mbuf*> kept = {},
                       std::span<Mbuf*> kept_headers = {}) noexcept;
   /// As `setup` with new slots and, if these have buffers, as `fill`. Call it on a drained queue.
-  void replace(RxQueueSetup setup, RxSlots buffers) noexcept;
+  void replace(IntelRxQueueSetup setup, RxSlots buffers) noexcept;
   /// Another device has the queue. Needs the gate closed.
   void exchange_registers(const Doorbell& new_tail, const Bar& bar, std::uint32_t rdh) noexcept {
     tail = new_tail;
@@ -125,7 +125,7 @@ class RxQueue final : public RxRing {
   [[nodiscard]] std::uint32_t slot_mask() const noexcept { return mask; }
 
  private:
-  void apply(RxQueueSetup setup) noexcept;
+  void apply(IntelRxQueueSetup setup) noexcept;
   void use(RxSlots buffers) noexcept;
   void arm_all() noexcept;
   void open_gate() noexcept;

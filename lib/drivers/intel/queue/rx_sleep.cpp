@@ -6,34 +6,34 @@
 
 namespace pollux::drivers::intel {
 
-void RxQueue::allow_sleeping(unsigned number) {
+void IntelRxQueue::allow_sleeping(unsigned number) {
   number_ = number;
   use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
 }
 
-void RxQueue::attach_vector(InterruptVector* vector, int source) noexcept {
+void IntelRxQueue::attach_vector(InterruptVector* vector, int source) noexcept {
   vector_ = vector;
   event()->set_source(source);
 }
 
-void RxQueue::unwatch() noexcept {
+void IntelRxQueue::unwatch() noexcept {
   gate_.visit(&idle, [&] {
     if (vector_ != nullptr) vector_->disarm(number_);
   });
 }
 
 // The first look saves the register accesses. The second one finds the frames that came before the vector was unmasked.
-bool RxQueue::watch() noexcept {
+bool IntelRxQueue::watch() noexcept {
   if (vector_ == nullptr || has_frame()) return false;
   vector_->arm(number_, packets_ - packets_when_armed_);
   packets_when_armed_ = packets_;
   return !has_frame();
 }
 
-bool RxQueue::has_frame() const noexcept { return hw::intel::rx::done(io::load_acquire(descriptors[next].hi)); }
+bool IntelRxQueue::has_frame() const noexcept { return hw::intel::rx::done(io::load_acquire(descriptors[next].hi)); }
 
 // A forward path polls a queue that it has borrowed. It cannot be woken.
-bool RxQueue::watch_closed() noexcept {
+bool IntelRxQueue::watch_closed() noexcept {
   const std::lock_guard lock(borrower_lock_);
   return borrower_ == nullptr;
 }

@@ -23,7 +23,7 @@ constexpr Site kBorrower{"forward path", 0};
 
 }  // namespace
 
-void TxQueue::setup(TxQueueSetup setup) {
+void IntelTxQueue::setup(IntelTxQueueSetup setup) {
   end_lending();
   const std::size_t size = setup.size;
   apply(std::move(setup));
@@ -32,14 +32,14 @@ void TxQueue::setup(TxQueueSetup setup) {
   clear();
 }
 
-void TxQueue::replace(TxQueueSetup setup, std::vector<Mbuf*> empty) noexcept {
+void IntelTxQueue::replace(IntelTxQueueSetup setup, std::vector<Mbuf*> empty) noexcept {
   apply(std::move(setup));
   slot_memory_ = std::move(empty);
   slots = slot_memory_.data();
   clear();
 }
 
-void TxQueue::apply(TxQueueSetup setup) noexcept {
+void IntelTxQueue::apply(IntelTxQueueSetup setup) noexcept {
   descriptors = setup.ring;
   mask = setup.size - 1;
   segments_tunnels = setup.segments_tunnels;
@@ -56,18 +56,18 @@ void TxQueue::apply(TxQueueSetup setup) noexcept {
          std::move(setup.context));
 }
 
-void TxQueue::let_card_insert_tags(bool on) noexcept {
+void IntelTxQueue::let_card_insert_tags(bool on) noexcept {
   card_inserts_tags = on;
   contexts.forget_repeats();
 }
 
-void TxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
+void IntelTxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
   borrower_ = &borrower;
   observers().forbid(QueueBorrower::kNoObservers);
   spares_pool_ = std::move(pool);
 }
 
-void TxQueue::take_back() noexcept {
+void IntelTxQueue::take_back() noexcept {
   give_back_spares();
   borrower_ = nullptr;
   observers().forbid(nullptr);
@@ -75,19 +75,19 @@ void TxQueue::take_back() noexcept {
   if (open_) open_gate();
 }
 
-void TxQueue::end_lending() noexcept {
+void IntelTxQueue::end_lending() noexcept {
   if (borrower_ != nullptr) borrower_->give_back();
 }
 
 // Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
-void TxQueue::cache_changed() noexcept {
+void IntelTxQueue::cache_changed() noexcept {
   sent_cache = cache();
   contexts.forget_repeats();
   fast_path.shortest = shortest();
   contents.fill(kMixed);
 }
 
-void TxQueue::clear() noexcept {
+void IntelTxQueue::clear() noexcept {
   next = RingIndex();
   clean = RingIndex();
   contexts.clear();
@@ -96,7 +96,7 @@ void TxQueue::clear() noexcept {
   watch_oldest(*this);
 }
 
-Result<void> TxQueue::fill() {
+Result<void> IntelTxQueue::fill() {
   if (borrower_ == nullptr) return {};
   const std::uint32_t count = mask + 1;
   MempoolCore& pool = *spares_pool_;
@@ -113,7 +113,7 @@ Result<void> TxQueue::fill() {
   return {};
 }
 
-void TxQueue::give_back_spares() noexcept {
+void IntelTxQueue::give_back_spares() noexcept {
   if (!std::exchange(has_spares, false)) return;
   const std::uint32_t in_use = in_flight();
   for (std::uint32_t i = in_use; i <= mask; ++i) spares_pool_->put({slots + (clean + i).slot(mask), 1});
@@ -122,7 +122,7 @@ void TxQueue::give_back_spares() noexcept {
   contents.fill(kMixed);
 }
 
-void TxQueue::open() noexcept {
+void IntelTxQueue::open() noexcept {
   open_ = true;
   if (borrower_ != nullptr) {
     borrower_->open();
@@ -131,9 +131,9 @@ void TxQueue::open() noexcept {
   }
 }
 
-void TxQueue::open_gate() noexcept { open_bursts(burst_function()); }
+void IntelTxQueue::open_gate() noexcept { open_bursts(burst_function()); }
 
-TxQueue::BurstFunction* TxQueue::burst_function() const noexcept {
+IntelTxQueue::BurstFunction* IntelTxQueue::burst_function() const noexcept {
   const bool remote = tail.is_remote();
   const bool small = group_mask + 1 < kGroup;
   switch (small ? BurstMode::scalar : best_of(mode_)) {
@@ -147,7 +147,7 @@ TxQueue::BurstFunction* TxQueue::burst_function() const noexcept {
   }
 }
 
-Result<void> TxQueue::close(Clock& clock, Duration limit) {
+Result<void> IntelTxQueue::close(Clock& clock, Duration limit) {
   open_ = false;
   if (borrower_ != nullptr) {
     if (auto closed = borrower_->close(clock, limit); !closed) return closed;
@@ -155,7 +155,7 @@ Result<void> TxQueue::close(Clock& clock, Duration limit) {
   return pollux::TxQueue::close(clock, limit);
 }
 
-std::uint32_t TxQueue::reclaim_sent() noexcept {
+std::uint32_t IntelTxQueue::reclaim_sent() noexcept {
   // The sending thread may be using the cache with another port's queues, so buffers go to the shared lists.
   MempoolCacheCore* const cache = std::exchange(sent_cache, nullptr);
   tx_reclaim(*this);
@@ -163,7 +163,7 @@ std::uint32_t TxQueue::reclaim_sent() noexcept {
   return in_flight();
 }
 
-std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
+std::uint32_t IntelTxQueue::drain(DrainReason reason) noexcept {
   if (descriptors == nullptr) return 0;
   // Includes buffers that have been sent but not cleaned.
   std::uint32_t buffers = has_spares ? mask + 1 : buffers_in_flight();
@@ -186,7 +186,7 @@ std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
 }
 
 // The card reports only some descriptors done. It sends in order, so all before such a descriptor are done, too.
-std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offset) const noexcept {
+std::optional<TxDescriptorStatus> IntelTxQueue::descriptor_status(std::uint32_t offset) const noexcept {
   if (slots == nullptr || offset > mask) return std::nullopt;
   const std::uint32_t free = mask + 1 - in_flight();
   if (offset < free) return TxDescriptorStatus::free;
@@ -197,12 +197,12 @@ std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offse
 }
 
 // The slots of context descriptors, and all but the last of a long buffer, have no mbuf.
-std::uint32_t TxQueue::buffers_in_flight() const noexcept {
+std::uint32_t IntelTxQueue::buffers_in_flight() const noexcept {
   std::uint32_t buffers = 0;
   for (std::uint32_t i = in_flight(); i-- != 0;) buffers += slots[(clean + i).slot(mask)] != nullptr ? 1U : 0U;
   return buffers;
 }
 
-std::uint32_t TxQueue::in_flight() const noexcept { return next.distance_from(clean); }
+std::uint32_t IntelTxQueue::in_flight() const noexcept { return next.distance_from(clean); }
 
 }  // namespace pollux::drivers::intel

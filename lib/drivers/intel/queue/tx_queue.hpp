@@ -15,7 +15,7 @@
 namespace pollux::drivers::intel {
 
 /// The parameters of a transmit queue.
-struct TxQueueSetup {
+struct IntelTxQueueSetup {
   hw::intel::Descriptor* ring = nullptr;      ///< DMA memory, 128-byte aligned, `size` descriptors
   std::uint32_t size = 0;                     ///< a power of two, 8 to 4,096
   std::uint32_t max_frame = 0;                ///< bytes without FCS
@@ -28,16 +28,16 @@ struct TxQueueSetup {
 };
 
 /// A transmit queue of advanced descriptors: the control of a ring.
-class TxQueue final : public TxRing {
+class IntelTxQueue final : public TxRing {
  public:
-  TxQueue() = default;
+  IntelTxQueue() = default;
 
   using pollux::TxQueue::bytes;
   using pollux::TxQueue::drops;
   using pollux::TxQueue::packets;
 
   /// Control path, in this order. All but `close` need the gate closed.
-  void setup(TxQueueSetup setup);
+  void setup(IntelTxQueueSetup setup);
   /// Empties the ring, for a card whose TDH and TDT are 0.
   void clear() noexcept;
   void open() noexcept override;
@@ -48,7 +48,7 @@ class TxQueue final : public TxRing {
   /// ended DMA.
   std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
   /// As `setup` with new slots: `empty` has an element for each descriptor. Call it on a drained queue.
-  void replace(TxQueueSetup setup, std::vector<Mbuf*> empty) noexcept;
+  void replace(IntelTxQueueSetup setup, std::vector<Mbuf*> empty) noexcept;
   /// Another device has the queue. Needs the gate closed.
   void exchange_registers(const Doorbell& new_tail) noexcept { tail = new_tail; }
 
@@ -71,7 +71,7 @@ class TxQueue final : public TxRing {
 
  private:
   void cache_changed() noexcept override;
-  void apply(TxQueueSetup setup) noexcept;
+  void apply(IntelTxQueueSetup setup) noexcept;
   void open_gate() noexcept;
   [[nodiscard]] BurstFunction* burst_function() const noexcept;
   void give_back_spares() noexcept;

@@ -24,8 +24,8 @@ struct TxFastPath {
   const ContextState* context = nullptr;  ///< the Context of the frames; checked builds compare it
 };
 
-/// A transmit ring: all that bursts read and write. tx_burst.hpp has its fast path, tx_slow.cpp its slow path. TxQueue
-/// sets it up and changes it while no burst runs.
+/// A transmit ring: all that bursts read and write. tx_burst.hpp has its fast path, tx_slow.cpp its slow path.
+/// IntelTxQueue sets it up and changes it while no burst runs.
 ///
 /// The ring is divided into groups of slots. Only the last slot of a group and of a burst has RS set, so that the card
 /// reports it done. A done group is cleaned as a whole, by what its slots have (GroupContent).
