@@ -18,15 +18,9 @@ constexpr std::uint16_t kTx = 1;
 
 using Bytes = std::vector<std::byte>;
 
-/// Memory from IOVA kBase on. The device can access nothing else.
-class TestMemory final : public ModelDma {
+/// Memory that a driver writes by hand.
+class HandMemory : public ModelDma {
  public:
-  static constexpr std::uint64_t kBase = 0x100000;
-
-  [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override {
-    const bool inside = iova >= kBase && length <= sizeof bytes_ && iova - kBase <= sizeof bytes_ - length;
-    return inside ? bytes_ + (iova - kBase) : nullptr;
-  }
   template <class T>
   [[nodiscard]] T get(std::uint64_t iova) {
     T value;
@@ -42,6 +36,17 @@ class TestMemory final : public ModelDma {
   }
   void put_bytes(std::uint64_t iova, std::span<const std::byte> data) {
     std::memcpy(translate(iova, data.size()), data.data(), data.size());
+  }
+};
+
+/// Memory from IOVA kBase on. The device can access nothing else.
+class TestMemory final : public HandMemory {
+ public:
+  static constexpr std::uint64_t kBase = 0x100000;
+
+  [[nodiscard]] std::byte* translate(std::uint64_t iova, std::size_t length) noexcept override {
+    const bool inside = iova >= kBase && length <= sizeof bytes_ && iova - kBase <= sizeof bytes_ - length;
+    return inside ? bytes_ + (iova - kBase) : nullptr;
   }
 
  private:
@@ -65,7 +70,7 @@ struct UsedEntry {
 /// are in use: tests stay within the queue's size.
 class HandRing {
  public:
-  HandRing(TestMemory& memory, std::uint64_t area, std::uint16_t size, bool packed)
+  HandRing(HandMemory& memory, std::uint64_t area, std::uint16_t size, bool packed)
       : memory_(memory), area_(area), size_(size), packed_(packed) {}
 
   [[nodiscard]] std::uint64_t descriptors() const { return area_; }
@@ -74,7 +79,7 @@ class HandRing {
   [[nodiscard]] std::uint64_t descriptor(std::uint16_t slot) const { return area_ + slot * 16ULL; }
 
   /// Makes a chain available; returns its id. `flags` are added to the first descriptor's.
-  std::uint16_t add(std::initializer_list<Part> parts, std::uint16_t flags = 0) {
+  std::uint16_t add(const std::vector<Part>& parts, std::uint16_t flags = 0) {
     return packed_ ? add_packed(parts, flags) : add_split(parts, flags);
   }
   /// The next used entry that the driver has not seen yet.
@@ -87,7 +92,7 @@ class HandRing {
   std::uint16_t available() const { return available_; }
 
  private:
-  std::uint16_t add_split(std::initializer_list<Part> parts, std::uint16_t flags) {
+  std::uint16_t add_split(const std::vector<Part>& parts, std::uint16_t flags) {
     const std::uint16_t head = next_;
     std::size_t left = parts.size();
     for (const Part& part : parts) {
@@ -100,7 +105,7 @@ class HandRing {
     publish(head);
     return head;
   }
-  std::uint16_t add_packed(std::initializer_list<Part> parts, std::uint16_t flags) {
+  std::uint16_t add_packed(const std::vector<Part>& parts, std::uint16_t flags) {
     const auto id = static_cast<std::uint16_t>(0x100 + ids_++);
     std::size_t left = parts.size();
     for (const Part& part : parts) {
@@ -129,7 +134,7 @@ class HandRing {
     return UsedEntry{found.id, found.length};
   }
 
-  TestMemory& memory_;
+  HandMemory& memory_;
   std::uint64_t area_;
   std::uint16_t size_;
   bool packed_;
