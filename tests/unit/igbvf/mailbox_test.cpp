@@ -24,7 +24,8 @@ class MailboxTest : public testing::Test {
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock}};
   FakeFunction function;
-  IgbvfCard card{.regs = reg::Registers(Bar(function, hw::igbvf::kRegisterBytes)), .context = context.state(), .name = "vf"};
+  IgbvfCard card{
+      .regs = reg::Registers(Bar(function, hw::igbvf::kRegisterBytes)), .context = context.state(), .name = "vf"};
   Mailbox mailbox;
 };
 
