@@ -21,15 +21,19 @@ tl::unexpected<Error> wrong_layout(const std::string& device, std::string_view w
               "the device does not follow VIRTIO 1.0 or later; use another one");
 }
 
-/// What the driver needs, and the least bytes of it.
+namespace cap = hw::virtio::cap;
+
+/// What the driver needs, the least bytes of it, and those of the capability that says where it is.
 struct Wanted {
   CapabilityType type;
   std::string_view name;
   std::uint32_t bytes;
+  std::uint32_t capability;
 };
-constexpr std::array kWanted{Wanted{CapabilityType::common, "common configuration", hw::virtio::kCommonBytes},
-                             Wanted{CapabilityType::notify, "doorbells", 2},
-                             Wanted{CapabilityType::device, "network configuration", 8}};
+constexpr std::array kWanted{
+    Wanted{CapabilityType::common, "common configuration", hw::virtio::kCommonBytes, cap::kBytes},
+    Wanted{CapabilityType::notify, "doorbells", 2, cap::kNotifyBytes},
+    Wanted{CapabilityType::device, "network configuration", 8, cap::kBytes}};
 
 }  // namespace
 
@@ -68,11 +72,13 @@ Result<Transport> Transport::find(Device& device) {
   Transport transport;
   std::array<std::optional<Place>, kWanted.size()> places;
   for (const std::uint32_t at : *found) {
-    const auto type = read(at + hw::virtio::cap::kType, 1);
-    const auto index = read(at + hw::virtio::cap::kBar, 1);
-    const auto offset = read(at + hw::virtio::cap::kOffset, 4);
-    const auto size = read(at + hw::virtio::cap::kSize, 4);
-    if (!type || !index || !offset || !size) return wrong_layout(device.name(), "its capabilities cannot be read");
+    const auto length = read(at + cap::kLength, 1);
+    const auto type = read(at + cap::kType, 1);
+    const auto index = read(at + cap::kBar, 1);
+    const auto offset = read(at + cap::kOffset, 4);
+    const auto size = read(at + cap::kSize, 4);
+    if (!length || !type || !index || !offset || !size)
+      return wrong_layout(device.name(), "its capabilities cannot be read");
     for (std::size_t i = 0; i < kWanted.size(); ++i) {
       if (kWanted[i].type != static_cast<CapabilityType>(*type) || places[i] || *index > 5) continue;
       const auto bar = device.bar(*index);
@@ -81,9 +87,13 @@ Result<Transport> Transport::find(Device& device) {
         return wrong_layout(device.name(), fmt::format("its {} has {} bytes at {:#x} of BAR {}", kWanted[i].name, *size,
                                                        *offset, *index));
       }
+      if (*length < kWanted[i].capability) {
+        return wrong_layout(device.name(), fmt::format("the capability of its {} has {} bytes and needs {}",
+                                                       kWanted[i].name, *length, kWanted[i].capability));
+      }
       places[i] = Place{*bar, *offset, *size};
       if (kWanted[i].type != CapabilityType::notify) continue;
-      const auto multiplier = read(at + hw::virtio::cap::kNotifyMultiplier, 4);
+      const auto multiplier = read(at + cap::kNotifyMultiplier, 4);
       if (!multiplier) return pass_on(Result<std::uint32_t>(multiplier));
       transport.notify_multiplier_ = *multiplier;
     }
