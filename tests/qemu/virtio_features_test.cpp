@@ -286,6 +286,19 @@ void expect_everything(const Port& port) {
   EXPECT_NE(port.info().limits.rss_table, 0U);
 }
 
+// The cards of one QEMU have the far ends of its start.
+TEST(VirtioPairs, AnotherFarEndIsThatOfAnotherMachine) {
+  if (const auto obstacle = conformance::own_network_obstacle()) GTEST_SKIP() << *obstacle;
+  conformance::enter_own_network();
+  test::QemuFixture fixture;
+  const test::QemuPort first = fixture.open("0?card=virtio-net,tap=plxv");
+  const test::QemuPort same = fixture.open("1?card=virtio-net,tap=plxv");
+  EXPECT_EQ(same.pid, first.pid);
+  const test::QemuPort other = fixture.open("1?card=virtio-net,tap=plxw");
+  EXPECT_NE(other.pid, first.pid);
+  for (const char* name : {"plxv0", "plxv1", "plxw0", "plxw1"}) EXPECT_NE(::if_nametoindex(name), 0U) << name;
+}
+
 TEST(VirtioPairs, FramesPassWithEachPairOfProperties) {
   if (const auto obstacle = conformance::own_network_obstacle()) GTEST_SKIP() << *obstacle;
   conformance::enter_own_network();

@@ -196,8 +196,9 @@ Result<std::span<const int>> QtestDevice::enable_interrupts(unsigned count) {
 
 namespace {
 
-/// A Context's QEMUs: one for qtest:0 and qtest:1, one for qtest:2 and qtest:3, and so on. A QEMU is started when the
-/// first of its cards is opened, and ended when the last one is closed. Thread rule: any thread.
+/// A Context's QEMUs: one for qtest:0 and qtest:1, one for qtest:2 and qtest:3, and so on; URIs with another kind of
+/// card, other properties or far ends have another one. A QEMU is started when the first of its cards is opened, and
+/// ended when the last one is closed. Thread rule: any thread.
 class Machines {
  public:
   /// The machine of `target`. Starts it if it does not run.
@@ -210,8 +211,9 @@ class Machines {
 
 Result<std::shared_ptr<Machine>> Machines::get(Context& context, const Target& target) {
   const std::lock_guard guard(lock_);
-  std::weak_ptr<Machine>& entry = machines_[fmt::format("{} {}{} {}", target.number / MachineConfig::kCards,
-                                                        target.card->name, target.properties, target.qemu)];
+  std::weak_ptr<Machine>& entry =
+      machines_[fmt::format("{} {}{} {} {} {} {}", target.number / MachineConfig::kCards, target.card->name,
+                            target.properties, target.tap, target.vhost_user, target.queues, target.qemu)];
   if (auto machine = entry.lock()) return machine;
   auto started = Machine::start(context, target);
   if (started) entry = *started;
