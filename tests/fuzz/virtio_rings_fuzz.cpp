@@ -123,7 +123,7 @@ class Ring {
 
   // Anything, anywhere in the ring and in the areas of device and driver.
   void write_anything(FuzzedDataProvider& input) {
-    const Virtqueue& memory = receives_ ? queue_.rx.memory() : queue_.tx.memory();
+    const Virtqueue& memory = receives_ ? queue_.rx.memory : queue_.tx.memory;
     const auto size = static_cast<std::size_t>(memory.extra.address - memory.descriptors.address);
     const auto at = input.ConsumeIntegralInRange<std::size_t>(0, size / 2 - 1) * 2;
     const auto value = input.ConsumeIntegral<std::uint16_t>();
@@ -132,7 +132,7 @@ class Ring {
 
   // The next used entries, as a device might write them.
   void write_used(FuzzedDataProvider& input) {
-    const Virtqueue& memory = receives_ ? queue_.rx.memory() : queue_.tx.memory();
+    const Virtqueue& memory = receives_ ? queue_.rx.memory : queue_.tx.memory;
     const auto count = input.ConsumeIntegralInRange<std::uint32_t>(1, 4);
     const auto length = receives_ ? input.ConsumeIntegralInRange<std::uint32_t>(0, 2100) : 0;
     const auto skip = input.ConsumeIntegralInRange<std::uint32_t>(0, 15);
