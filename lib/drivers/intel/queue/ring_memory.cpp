@@ -2,7 +2,6 @@
 #include "drivers/intel/queue/ring_memory.hpp"
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,25 +22,22 @@ class RingPlacer {
   /// Returns false if no segment has room. Call it for the larger rings first: sizes are powers of two, so little is
   /// lost at the ends of segments.
   [[nodiscard]] bool place(std::uint32_t size, Ring& into) {
-    const auto at = take(size * sizeof(Descriptor));
-    if (!at) return false;
-    into = {.descriptors = reinterpret_cast<Descriptor*>(at->address), .iova = at->iova, .size = size};
-    std::uninitialized_value_construct_n(into.descriptors, size);
-    return true;
-  }
-
- private:
-  [[nodiscard]] std::optional<DmaSegment> take(std::size_t bytes) {
+    const std::size_t bytes = size * sizeof(Descriptor);
     while (!segments_.empty() && used_ + bytes > segments_.front().size) {
       segments_ = segments_.subspan(1);
       used_ = 0;
     }
-    if (segments_.empty()) return std::nullopt;
-    const DmaSegment taken{segments_.front().address + used_, segments_.front().iova + used_, bytes};
+    if (segments_.empty()) return false;
+    const DmaSegment& segment = segments_.front();
+    into = {.descriptors = reinterpret_cast<Descriptor*>(segment.address + used_),
+            .iova = segment.iova + used_,
+            .size = size};
+    std::uninitialized_value_construct_n(into.descriptors, size);
     used_ += bytes;
-    return taken;
+    return true;
   }
 
+ private:
   std::span<const DmaSegment> segments_;
   std::size_t used_ = 0;
 };
