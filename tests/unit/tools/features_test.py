@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 TABLE = """
 preface = "# Features\\n\\n{dpdk} and {linux}"
-shown = "Names of tests."
+evidence = "# Names of tests"
 [dpdk]
 version = "v"
 pf = ["Link status", "DCB"]
@@ -44,6 +44,15 @@ linux = ["get_link"]
 sim.tests = ["igb.Link.*"]
 qtest.tests = ["qemu.Link.IsUp"]
 qtest.lacks = "only one speed"
+guest.tests = ["guest.link"]
+guest.lacks = "only one speed"
+conformance = ["Control.Link"]
+xdp.lacks = "no speed"
+instead = { virtio_guest = "no kernel" }
+[[section.feature]]
+name = "PHY"
+sim.tests = ["igb.Link.*"]
+instead = { "virtio-net" = "has none" }
 [[section.feature]]
 name = "DCB"
 dpdk = ["DCB"]
@@ -53,7 +62,8 @@ left_out = "nobody does"
 
 def run_of(**states: str) -> Run:
     """A run with the tests of TABLE, which passed by default; None means that a test did not run."""
-    names = {"igb.Link.IsUp": "passed", "igb.Link.IsDown": "passed", "qemu.Link.IsUp": "passed"}
+    names = {name: "passed" for name in ("igb.Link.IsUp", "igb.Link.IsDown", "qemu.Link.IsUp", "guest.link")}
+    names |= {f"conformance.Ports/Control.Link/{pair}": "passed" for pair in ("sim_virtio", "sim_virtio_packed", "virtio", "virtio_packed", "xdp")}
     names |= {name.replace("__", "."): state for name, state in states.items()}
     return Run([Result(name, state, suite="unit.release", detail="no avx512") for name, state in names.items() if state])
 
@@ -96,21 +106,27 @@ class Folder(unittest.TestCase):
         (self.root / "docs").mkdir()
         (self.root / "lib").mkdir()
         (self.root / "lib/a.cpp").write_text("")
-        self.table(TABLE)
         self.concepts({})
+        self.table(TABLE)
         self.write()
 
     def table(self, text: str) -> None:
         (self.root / features.TABLE).write_text(text)
 
-    def concepts(self, rows: dict[int, str]) -> None:
-        lines = [f"| {n} | c | k | {rows.get(n, 'not there yet | ')} |" for n in range(1, concepts.ROWS + 1)]
+    def concepts(self, rows: dict[int, tuple[str, list[str]]]) -> None:
+        """Rows with their places and tests; the others are missing."""
+        lines = [f"| {n} | c | k | {rows[n][0] if n in rows else 'not there yet'} |" for n in range(1, concepts.ROWS + 1)]
         (self.root / concepts.PAGE).write_text("\n".join(lines) + "\n")
+        shown = "".join(f"{n} = {json.dumps(tests)}\n" for n, (_, tests) in rows.items() if tests)
+        self.table(TABLE.replace("[[section]]", f"[concepts]\n{shown}[[section]]", 1))
+        self.write()
 
     def write(self, run: Run | None = None) -> str:
-        page = features.render(features.load(self.root / features.TABLE), run or run_of())
-        (self.root / features.PAGE).write_text(page)
-        return page
+        features.write(self.root, run or run_of())
+        return (self.root / features.PAGE).read_text()
+
+    def evidence(self) -> str:
+        return (self.root / features.EVIDENCE).read_text()
 
     def states_of(self, run: Run) -> dict[str, str]:
         return {result.name: result.state for result in features.check(self.root, run)}
@@ -119,38 +135,52 @@ class Folder(unittest.TestCase):
 class Page(Folder):
     def test_says_what_passed(self):
         page = self.write()
-        self.assertIn("| link | Link status: igb, igb_vf | `get_link` | yes | in part | not tried |", page)
-        self.assertIn("- link, qtest: only one speed.", page)
+        self.assertIn("| link | Link status: igb, igb_vf | `get_link` | sim: yes; qtest, guest: in part | sim, qtest: yes; guest: no kernel | in part |", page)
+        self.assertIn("| PHY | no | no | sim: yes; qtest, guest: not tried | has none | not tried |", page)
+        self.assertIn("- link, 82576 qtest, 82576 guest: only one speed.\n- link, `xdp:`: no speed.", page)
         self.assertIn("| DCB | DCB: igb | no | nobody does |", page)
-        self.assertIn("- link. sim: `igb.Link.*`. qtest: `qemu.Link.IsUp`", page)
+        self.assertNotIn("igb.Link", page, "what shows it is on a page of its own")
+        self.assertIn("- link. 82576 sim: `igb.Link.*`. 82576 qtest: `qemu.Link.IsUp`", self.evidence())
+        self.assertIn("virtio-net sim: `conformance.Ports/Control.Link/sim_virtio`, `conformance.Ports/Control.Link/sim_virtio_packed`", self.evidence())
         self.assertEqual(page, self.write(), "the page is reproducible")
         self.assertEqual(set(self.states_of(run_of()).values()), {"passed"})
 
     def test_says_no_where_a_test_failed_or_is_missing(self):
         for state in ("failed", None):
             run = run_of(igb__Link__IsUp=state, igb__Link__IsDown=state)
-            self.assertIn("| `get_link` | no | in part | not tried |", features.render(features.load(self.root / features.TABLE), run))
+            self.assertIn("| `get_link` | sim: no; qtest, guest: in part |", features.render(features.load(self.root / features.TABLE), run))
             checked = self.states_of(run)
-            self.assertEqual(checked["claim: link on sim"], "failed")
+            self.assertEqual(checked["claim: link on 82576 sim"], "failed")
             self.assertEqual(checked["docs/features.md"], "failed")
+            self.assertEqual(checked["docs/evidence.md"], "failed")
 
     def test_keeps_claims_whose_tests_could_not_run(self):
         run = run_of(igb__Link__IsUp="skipped", igb__Link__IsDown="skipped")
         checked = self.states_of(run)
-        self.assertEqual(checked["claim: link on sim"], "skipped")
-        self.assertEqual(checked["docs/features.md"], "passed")
+        self.assertEqual(checked["claim: link on 82576 sim"], "skipped")
+        self.assertEqual((checked["docs/features.md"], checked["docs/evidence.md"]), ("passed", "passed"))
+
+    def test_a_case_counts_for_each_pair_of_ports(self):
+        run = Run([Result(f"conformance.Ports/Control.Link/{pair}", "passed") for pair in ("sim_virtio", "virtio", "virtio_packed", "xdp")])
+        self.assertEqual(self.states_of(run)["claim: link on virtio-net sim"], "failed", "packed rings did not run")
+        self.assertNotIn("claim: link on virtio-net qtest", self.states_of(run))
 
     def test_is_compared_with_the_run(self):
-        (self.root / features.PAGE).write_text(self.write().replace("not tried", "yes"))
-        self.assertEqual(self.states_of(run_of())["docs/features.md"], "failed")
-        (self.root / features.PAGE).unlink()
-        self.assertEqual(self.states_of(run_of())["docs/features.md"], "failed")
+        for page in (features.PAGE, features.EVIDENCE):
+            self.write()
+            (self.root / page).write_text((self.root / page).read_text().replace("link", "cable"))
+            self.assertEqual(self.states_of(run_of())[str(page)], "failed")
+            (self.root / page).unlink()
+            self.assertEqual(self.states_of(run_of())[str(page)], "failed")
 
     def test_refuses_a_table_with_missing_or_invented_names(self):
         for wrong in (TABLE.replace('dpdk = ["DCB"]', ""), TABLE.replace('linux = ["get_link"]', ""),
                       TABLE.replace('pf = ["Link status", "DCB"]', 'pf = ["Link status"]'),
                       TABLE.replace("igb.Link.*", "qemu.Link.IsUp"), TABLE.replace("igb.Link.*", "guest.link"),
                       TABLE.replace("qemu.Link.IsUp", "conformance.Ports/A.B/sim"),
+                      TABLE.replace("qemu.Link.IsUp", "qemu.Virtio.IsUp"), TABLE.replace("igb.Link.*", "conformance.Ports/A.B/xdp"),
+                      TABLE.replace("igb.Link.*", "ports.XdpPort.*"), TABLE.replace("guest.link", "guest.virtio_link"),
+                      TABLE.replace("virtio_guest =", "xdp ="), TABLE.replace("virtio_guest =", "moon ="),
                       TABLE.replace('left_out = "nobody does"', 'left_out = "nobody does"\nsim.tests = ["igb.Link.*"]'),
                       TABLE.replace("left_out", "unknown")):
             self.table(wrong)
@@ -161,14 +191,15 @@ class Page(Folder):
 
 class Concepts(Folder):
     def test_need_a_file_and_a_test_or_a_note_that_they_are_missing(self):
-        self.concepts({3: "`lib/a.cpp` | `igb.Link.*`", 4: "out of scope: the stack | "})
+        self.concepts({3: ("`lib/a.cpp`", ["igb.Link.*", "lib/a.cpp"]), 4: ("out of scope: the stack", [])})
         self.assertEqual(set(self.states_of(run_of()).values()), {"passed"})
-        for wrong in ("`lib/a.cpp` | ", "something | `igb.Link.*`", "not there yet | `igb.Link.*`"):
+        self.assertIn("- 3, c. `igb.Link.*`, `lib/a.cpp`\n", self.evidence())
+        for wrong in (("`lib/a.cpp`", []), ("something", ["igb.Link.*"]), ("not there yet", ["igb.Link.*"])):
             self.concepts({3: wrong})
             self.assertEqual(self.states_of(run_of())["docs/concepts.md"], "failed", wrong)
 
     def test_are_stale_without_their_test(self):
-        self.concepts({3: "`lib/a.cpp` | `igb.Gone.*`"})
+        self.concepts({3: ("`lib/a.cpp`", ["igb.Gone.*"])})
         self.assertEqual(self.states_of(run_of())["claim: row 3, c"], "failed")
 
     def test_must_be_complete(self):
@@ -206,7 +237,8 @@ class Command(Folder):
     def results(self, state: str) -> None:
         path = self.root / features.RESULTS
         path.parent.mkdir(parents=True, exist_ok=True)
-        names = ("igb.Link.IsUp", "qemu.Link.IsUp")
+        names = ("igb.Link.IsUp", "qemu.Link.IsUp", "guest.link", *(f"conformance.Ports/Control.Link/{pair}" for pair in (
+            "sim_virtio", "sim_virtio_packed", "virtio", "virtio_packed", "xdp")))
         path.write_text(json.dumps({"results": [{"name": name, "state": state, "suite": "unit.release", "reason": ""} for name in names]}))
 
     def test_compares_and_writes(self):
@@ -251,7 +283,14 @@ class Project(unittest.TestCase):
         features.load(ROOT / features.TABLE)
 
     def test_concepts_have_no_mistakes(self):
-        self.assertEqual(concepts.mistakes(ROOT), [])
+        shown = concepts.tests(features.load(ROOT / features.TABLE).facts)
+        self.assertEqual(concepts.mistakes(concepts.rows((ROOT / concepts.PAGE).read_text()), shown), [])
+
+    def test_pages_are_those_of_a_run_that_shows_all(self):
+        table, every = features.load(ROOT / features.TABLE), mock.Mock(check=lambda patterns: claims.ClaimResult(SHOWN))
+        rows = concepts.rows((ROOT / concepts.PAGE).read_text())
+        self.assertEqual((ROOT / features.PAGE).read_text(), features.render(table, every), features.REMEDY)
+        self.assertEqual((ROOT / features.EVIDENCE).read_text(), features.render_evidence(table, every, rows), features.REMEDY)
 
     def test_documents_name_existing_files(self):
         self.assertEqual(claims.missing_paths(ROOT), [])
@@ -272,7 +311,7 @@ class Project(unittest.TestCase):
                   for suite in re.findall(r"^class (\w+)", text, re.MULTILINE) for case in re.findall(r"def (test_\w+)", text)}
         there |= {f"instruction_gate.{path}" for path in ("scalar", "avx2", "avx512")}
         named = [test for feature in features.load(ROOT / features.TABLE).features() for claim in feature.claims.values() for test in claim.tests]
-        named += [test for row in concepts.rows((ROOT / concepts.PAGE).read_text()) for test in claims.quoted(row.shown_by)]
+        named += [test for tests in concepts.tests(features.load(ROOT / features.TABLE).facts).values() for test in tests if not claims.is_path(test)]
         self.assertGreater(len(named), 100)
         missing = [test for test in dict.fromkeys(named) if not fnmatch.filter(there, in_sources(test)) and not fnmatch.filter(python, test)]
         self.assertEqual(missing, [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Makes docs/features.md from docs/features.toml and the tests that passed in a run of tools/test."""
+"""Makes docs/features.md and docs/evidence.md from docs/features.toml and the tests that passed in a run of tools/test."""
 
 import argparse
 import dataclasses
@@ -13,16 +13,31 @@ from .errors import LabError
 from .junit import Result
 
 TABLE, PAGE = pathlib.Path("docs/features.toml"), pathlib.Path("docs/features.md")
+EVIDENCE = pathlib.Path("docs/evidence.md")
 RESULTS = pathlib.Path("build/test-reports/results.json")
-BACKENDS = ("sim", "qtest", "guest")
-# Suites whose tests show something about qtest only.
-QTEST_ONLY = ("qemu.", "differential.", "interop.offloads.Qemu.")
+# The columns of cards: the names of their places in the page, by the keys in the table. A card with one place needs no name for it.
+CARDS = {
+    "82576": {"sim": "sim", "qtest": "qtest", "guest": "guest"},
+    "virtio-net": {"virtio_sim": "sim", "virtio_qtest": "qtest", "virtio_guest": "guest"},
+    "xdp:": {"xdp": ""},
+}
+PLACES = {place: f"{card} {name}" if len(places) > 1 else f"`{card}`" for card, places in CARDS.items() for place, name in places.items()}
+# The pairs of the conformance suite that show something about a place.
+PAIRS = {"sim": None, "qtest": ["qtest"], "virtio_sim": ["sim_virtio", "sim_virtio_packed"], "virtio_qtest": ["virtio", "virtio_packed"],
+         "xdp": ["xdp"]}
+# A row's `conformance` is about these places, unless its `conformance_on` names others.
+BY_DEFAULT = ["virtio_sim", "virtio_qtest", "xdp"]
+# Suites whose tests show something about one place only; the first that fits decides.
+ONLY = {"guest.virtio_": "virtio_guest", "guest.tools_know_a_virtio_device": "virtio_guest", "guest.": "guest",
+        "qemu.Virtio": "virtio_qtest", "differential.Virtio": "virtio_qtest", "virtio_queues.": "virtio_sim", "virtio_model.": "virtio_sim",
+        "ethtool.programs.Ethtool.test_a_card_without_nvm_and_phy": "virtio_sim", "ports.Xdp": "xdp", "doctor.KernelInterface.": "xdp", "interop.xdp.": "xdp",
+        "qemu.": "qtest", "differential.": "qtest", "interop.offloads.Qemu.": "qtest"}
 REMEDY = "run tools/features --write to update the page; correct a stale claim in docs/features.toml, or the test that it names"
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim that a feature works on a backend, fully or in part, with the tests that show it."""
+    """A claim that a feature works at a place, fully or in part, with the tests that show it."""
     tests: list[str]
     lacks: str = ""  # what is missing; empty if nothing is
 
@@ -33,7 +48,7 @@ class Feature:
     dpdk: str
     linux: str
     claims: dict[str, Claim]
-    instead: dict[str, str]  # the text for a backend without a claim
+    instead: dict[str, str]  # the text for a place without a claim
     left_out: str = ""
 
 
@@ -69,21 +84,35 @@ def _uncovered(raw: dict) -> list[str]:
 
 def _feature(entry: dict, raw: dict, mistakes: list[str]) -> Feature:
     made: dict[str, Claim] = {}
-    for backend in BACKENDS:
-        if backend in entry:
-            made[backend] = Claim(entry[backend]["tests"], entry[backend].get("lacks", ""))
-            mistakes += [f"{entry['name']}: {test} shows nothing about {backend}" for test in made[backend].tests if not _is_of(test, backend)]
+    cases, on = entry.get("conformance", []), entry.get("conformance_on", BY_DEFAULT)
+    for place in PLACES:
+        own = entry.get(place, {})
+        tests = [*own.get("tests", []), *(f"conformance.Ports/{case}/{pair}" for pair in PAIRS.get(place) or [] if place in on for case in cases)]
+        if tests or own:
+            made[place] = Claim(tests, own.get("lacks", ""))
+            mistakes += [f"{entry['name']}: {test} shows nothing about {PLACES[place]}" for test in tests if not _is_of(test, place)]
+    instead = {place: text for key, text in entry.get("instead", {}).items() for place in _places(key, mistakes)}
+    mistakes += [f"{entry['name']} has tests on {PLACES[place]} and a text instead of them" for place in made if place in instead]
     if "left_out" in entry and made:
         mistakes.append(f"{entry['name']} is both left out and claimed")
-    unknown = set(entry) - {"name", "dpdk", "dpdk_note", "linux", "linux_note", "left_out", "instead", *BACKENDS}
+    unknown = set(entry) - {"name", "dpdk", "dpdk_note", "linux", "linux_note", "left_out", "instead", "conformance", "conformance_on", *PLACES}
     mistakes += [f"{entry['name']}: '{key}' is not a valid key" for key in sorted(unknown)]
-    return Feature(entry["name"], _dpdk(entry, raw["dpdk"]), _linux(entry), made, entry.get("instead", {}), entry.get("left_out", ""))
+    return Feature(entry["name"], _dpdk(entry, raw["dpdk"]), _linux(entry), made, instead, entry.get("left_out", ""))
 
 
-def _is_of(test: str, backend: str) -> bool:
-    guest = test.startswith("guest.")
-    qtest = test.startswith(QTEST_ONLY) or (test.startswith("conformance.") and test.endswith("/qtest"))
-    return {"guest": guest, "qtest": qtest, "sim": not guest and not qtest}[backend]
+def _places(key: str, mistakes: list[str]) -> list[str]:
+    """A place, or all places of a card."""
+    found = [key] if key in PLACES else list(CARDS.get(key, {}))
+    if not found:
+        mistakes.append(f"there is no place '{key}'")
+    return found
+
+
+def _is_of(test: str, place: str) -> bool:
+    if test.startswith("conformance."):
+        pair = test.rpartition("/")[2]
+        return next((other for other, pairs in PAIRS.items() if pairs and pair in pairs), "sim") == place
+    return next((other for start, other in ONLY.items() if test.startswith(start)), "sim") == place
 
 
 def _dpdk(entry: dict, dpdk: dict) -> str:
@@ -100,13 +129,18 @@ def _linux(entry: dict) -> str:
 
 
 def claim_results(table: Table, run: Run) -> list[tuple[Feature, str, claims.ClaimResult]]:
-    return [(feature, backend, run.check(claim.tests))
-            for feature in table.features() for backend, claim in feature.claims.items()]
+    return [(feature, place, run.check(claim.tests))
+            for feature in table.features() for place, claim in feature.claims.items()]
+
+
+def standing(table: Table, run: Run) -> set[tuple[str, str]]:
+    """The features and places whose claims hold in this run. A claim whose tests could not run here is kept."""
+    return {(feature.name, place) for feature, place, result in claim_results(table, run) if result.state in (SHOWN, LEFT_OUT)}
 
 
 def render(table: Table, run: Run) -> str:
-    """The page as this run shows it. A claim whose tests could not run here is kept; a stale one becomes "no"."""
-    stands = {(feature.name, backend) for feature, backend, result in claim_results(table, run) if result.state in (SHOWN, LEFT_OUT)}
+    """The page as this run shows it. A stale claim becomes "no"."""
+    stands = standing(table, run)
     dpdk, linux = table.facts["dpdk"], table.facts["linux"]
     parts = [table.facts["preface"].format(dpdk=dpdk["version"], linux=linux["version"]).strip()]
     for title, features in table.sections:
@@ -115,41 +149,64 @@ def render(table: Table, run: Run) -> str:
         parts += [text for text in (_in_part(kept, stands),) if text]
     parts += ["## Left out", "| feature | DPDK igb | Linux igb | why |\n|---|---|---|---|\n" + "\n".join(
         f"| {feature.name} | {feature.dpdk} | {feature.linux} | {feature.left_out} |" for feature in table.features() if feature.left_out)]
-    parts += ["## What shows it", table.facts["shown"].strip(), _tests(table, stands)]
+    return "\n\n".join(parts) + "\n"
+
+
+def render_evidence(table: Table, run: Run, rows: list[concepts.Row]) -> str:
+    """The page with the tests that show what docs/features.md and docs/concepts.md say."""
+    stands = standing(table, run)
+    parts = [table.facts["evidence"].strip()]
+    for title, features in table.sections:
+        lines = [line for line in (_evidence(feature, stands) for feature in features) if line]
+        parts += [f"## {title}", "\n".join(lines)] if lines else []
+    shown = concepts.tests(table.facts)
+    parts += ["## Concepts", "\n".join(f"- {row.number}, {row.concept}. {_quoted(shown[row.number])}" for row in rows if row.number in shown)]
     return "\n\n".join(parts) + "\n"
 
 
 def _table(features: list[Feature], stands: set) -> str:
-    lines = ["| feature | DPDK igb | Linux igb | sim | qtest | guest |", "|---|---|---|---|---|---|"]
+    lines = [f"| feature | DPDK igb | Linux igb | {' | '.join(f'`{card}`' if ':' in card else card for card in CARDS)} |", f"|{'---|' * (3 + len(CARDS))}"]
     for feature in features:
-        cells = [_cell(feature, backend, stands) for backend in BACKENDS]
+        cells = [_card(feature, places, stands) for places in CARDS.values()]
         lines.append(f"| {' | '.join([feature.name, feature.dpdk, feature.linux, *cells])} |")
     return "\n".join(lines)
 
 
-def _cell(feature: Feature, backend: str, stands: set) -> str:
-    if (feature.name, backend) in stands:
-        return "in part" if feature.claims[backend].lacks else "yes"
-    if backend in feature.instead:
-        return feature.instead[backend]
-    # The feature works on another backend, but no test of a short run shows it on this one.
-    return "not tried" if feature.claims and backend not in feature.claims else "no"
+def _card(feature: Feature, places: dict[str, str], stands: set) -> str:
+    """What holds at all places of a card is said once."""
+    named: dict[str, list[str]] = {}
+    for place, name in places.items():
+        named.setdefault(_cell(feature, place, stands), []).append(name)
+    return next(iter(named)) if len(named) == 1 else "; ".join(f"{', '.join(names)}: {text}" for text, names in named.items())
+
+
+def _cell(feature: Feature, place: str, stands: set) -> str:
+    if (feature.name, place) in stands:
+        return "in part" if feature.claims[place].lacks else "yes"
+    if place in feature.instead:
+        return feature.instead[place]
+    # The feature works elsewhere, but no test of a short run shows it here.
+    return "not tried" if feature.claims and place not in feature.claims else "no"
 
 
 def _in_part(features: list[Feature], stands: set) -> str:
-    lines = [f"- {feature.name}, {backend}: {claim.lacks}." for feature in features
-             for backend, claim in feature.claims.items() if claim.lacks and (feature.name, backend) in stands]
+    lines = []
+    for feature in features:
+        where: dict[str, list[str]] = {}
+        for place, claim in feature.claims.items():
+            if claim.lacks and (feature.name, place) in stands:
+                where.setdefault(claim.lacks, []).append(PLACES[place])
+        lines += [f"- {feature.name}, {', '.join(names)}: {lacks}." for lacks, names in where.items()]
     return "In part:\n\n" + "\n".join(lines) if lines else ""
 
 
-def _tests(table: Table, stands: set) -> str:
-    lines = []
-    for feature in table.features():
-        shown = [f"{backend}: {', '.join(f'`{test}`' for test in claim.tests)}"
-                 for backend, claim in feature.claims.items() if (feature.name, backend) in stands]
-        if shown:
-            lines.append(f"- {feature.name}. {'. '.join(shown)}")
-    return "\n".join(lines)
+def _evidence(feature: Feature, stands: set) -> str:
+    shown = [f"{PLACES[place]}: {_quoted(claim.tests)}" for place, claim in feature.claims.items() if (feature.name, place) in stands]
+    return f"- {feature.name}. {'. '.join(shown)}" if shown else ""
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def check(root: pathlib.Path, run: Run) -> list[Result]:
@@ -159,17 +216,24 @@ def check(root: pathlib.Path, run: Run) -> list[Result]:
         table = load(root / TABLE)
     except LabError as error:
         return [_result(str(TABLE), [str(error)])]
-    checked = [(f"{feature.name} on {backend}", result) for feature, backend, result in claim_results(table, run)]
-    checked += concepts.check(root, run)
+    checked = [(f"{feature.name} on {PLACES[place]}", result) for feature, place, result in claim_results(table, run)]
+    rows = concepts.rows((root / concepts.PAGE).read_text())
+    checked += concepts.check(rows, concepts.tests(table.facts), run)
     results = [Result(f"claim: {what}", "failed" if result.state == claims.STALE else "skipped", detail=f"{result.reason}", suite="claims")
                for what, result in checked if result.state != SHOWN]
-    page = root / PAGE
-    same = page.exists() and page.read_text() == render(table, run)
-    results.append(_result(str(PAGE), [] if same else [f"{PAGE} is not what the tests of this run show; {REMEDY}"]))
-    results.append(_result(str(concepts.PAGE), concepts.mistakes(root)))
+    for page, text in ((PAGE, render(table, run)), (EVIDENCE, render_evidence(table, run, rows))):
+        same = (root / page).exists() and (root / page).read_text() == text
+        results.append(_result(str(page), [] if same else [f"{page} is not what the tests of this run show; {REMEDY}"]))
+    results.append(_result(str(concepts.PAGE), concepts.mistakes(rows, concepts.tests(table.facts))))
     results.append(_result("files that the documents name", claims.missing_paths(root)))
     results.append(_result("rows of interpretations and errata on which the code depends", claims.missing_tags(root)))
     return results
+
+
+def write(root: pathlib.Path, run: Run) -> None:
+    table = load(root / TABLE)
+    (root / PAGE).write_text(render(table, run))
+    (root / EVIDENCE).write_text(render_evidence(table, run, concepts.rows((root / concepts.PAGE).read_text())))
 
 
 def _result(name: str, mistakes: list[str]) -> Result:
@@ -179,12 +243,12 @@ def _result(name: str, mistakes: list[str]) -> Result:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/features", description=__doc__ + " Without an option it only shows the differences.")
     parser.add_argument("--root", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE} as the last run of tools/test shows it")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE} and {EVIDENCE} as the last run of tools/test shows them")
     options = parser.parse_args()
     try:
         run = claims.read_run(options.root / RESULTS)
         if options.write:
-            (options.root / PAGE).write_text(render(load(options.root / TABLE), run))
+            write(options.root, run)
         results = check(options.root, run)
     except LabError as error:
         print(f"tools/features: {error}", file=sys.stderr)
