@@ -8,7 +8,7 @@ import re
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 README = ROOT / "README.md"
 DPDK = ROOT / "docs/guide/coming-from-dpdk.md"
-AT_NAMESPACE = "<!-- at namespace scope -->"
+AT_NAMESPACE, RUNS = "<!-- at namespace scope -->", "<!-- runs -->"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Block:
     line: int
     text: str
     at_namespace: bool  # the line before the block says so
+    runs: bool  # likewise
 
     @property
     def line_directive(self) -> str:
@@ -36,7 +37,7 @@ def blocks(document: pathlib.Path) -> list[Block]:
             start = number + 1
         elif start is not None and line.startswith("```"):
             before = lines[start - 2].strip() if start >= 2 else ""
-            found.append(Block(document, start + 1, "".join(lines[start:number]), before == AT_NAMESPACE))
+            found.append(Block(document, start + 1, "".join(lines[start:number]), before == AT_NAMESPACE, before == RUNS))
             start = None
     return found
 

@@ -4,6 +4,7 @@
 usage: hello_test.py HELLO
 """
 
+import re
 import subprocess
 import sys
 import unittest
@@ -12,6 +13,7 @@ import documents
 
 PROGRAM = sys.argv.pop(1)
 SOURCE = documents.ROOT / "examples/hello/main.cpp"
+PERFORMANCE = documents.ROOT / "docs/performance.md"
 
 
 class Hello(unittest.TestCase):
@@ -22,6 +24,15 @@ class Hello(unittest.TestCase):
 
     def test_the_readme_begins_with_it_byte_for_byte(self):
         self.assertEqual(documents.blocks(documents.README)[0].text, SOURCE.read_text())
+
+    def test_the_readme_says_what_was_measured(self):
+        """In bursts of 32, warm; tools/bench writes the table."""
+        factor = re.search(r"^\| forward \| 32 \| warm \|.*?\*\*([\d.]+)\*\*", PERFORMANCE.read_text(), re.M)[1]
+        text = " ".join(documents.README.read_text().split())
+        self.assertIn(f"**{factor} times** as long, in bursts of 32", text, "the README has another factor than docs/performance.md")
+
+    def test_the_readme_is_read_without_scrolling_much(self):
+        self.assertLessEqual(len(documents.README.read_text().splitlines()), 120)
 
     def test_it_is_short(self):
         self.assertLessEqual(len(SOURCE.read_text().splitlines()), 30)

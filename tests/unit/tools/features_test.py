@@ -217,6 +217,15 @@ class Documents(Folder):
             (self.root / "README.md").write_text(f"`{wrong}`\n")
             self.assertEqual(self.states_of(run_of())[name], "failed", wrong)
 
+    def test_link_to_existing_files_and_headings(self):
+        name = "links of the documents"
+        (self.root / "README.md").write_text("# A title, with `code`\n[a](docs/features.md) [b](#a-title-with-code) [c](https://a.b/c)\n")
+        (self.root / "docs/b.md").write_text("![d](../lib/a.cpp) [e](../README.md#a-title-with-code)\n")
+        self.assertEqual(self.states_of(run_of())[name], "passed")
+        for wrong in ("docs/gone.md", "#gone", "docs/features.md#gone"):
+            (self.root / "README.md").write_text(f"[a]({wrong})\n")
+            self.assertEqual(self.states_of(run_of())[name], "failed", wrong)
+
     def test_have_a_row_for_each_tag_in_the_code(self):
         name = "rows of interpretations and errata on which the code depends"
         (self.root / "docs/82576").mkdir()
@@ -294,6 +303,9 @@ class Project(unittest.TestCase):
 
     def test_documents_name_existing_files(self):
         self.assertEqual(claims.missing_paths(ROOT), [])
+
+    def test_documents_link_to_what_exists(self):
+        self.assertEqual(claims.broken_links(ROOT), [])
 
     def test_claims_name_tests_of_the_sources(self):
         """A quick check in advance; only a run is certain."""

@@ -16,6 +16,9 @@ FOLDERS = "bench|cmake|docs|examples|include|lib|tests|tools"
 _PATH = re.compile(rf"^(?:{FOLDERS})/[\w.*/-]*[\w*/]$")
 _LINUX = ("include/uapi/", "tools/testing/")  # folders of Linux, which the docs cite
 _QUOTED = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+_CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _TAG = re.compile(r"\b(?:I|E)-[A-Z][A-Z0-9-]+\b")
 _TAG_ROW = re.compile(r"^\| ((?:I|E)-[A-Z0-9-]+) \|", re.MULTILINE)
 _PARAMETER = re.compile(r"  # GetParam\(\) = .*$", re.DOTALL)  # ctest adds this to the name of a test with a parameter
@@ -88,11 +91,30 @@ def missing_tags(root: pathlib.Path) -> list[str]:
             for source in sources for tag in dict.fromkeys(_TAG.findall(source.read_text())) if tag not in known]
 
 
+def _documents(root: pathlib.Path) -> list[pathlib.Path]:
+    return sorted([*root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "tests").rglob("*.md")])
+
+
+def broken_links(root: pathlib.Path) -> list[str]:
+    """Links of the project's documents to files or headings that do not exist."""
+    mistakes = []
+    for document in _documents(root):
+        for path, heading in dict.fromkeys(_LINK.findall(_CODE.sub("", document.read_text()))):
+            target = document.parent / path if path else document
+            if not target.exists() or (heading and heading not in _headings(target)):
+                mistakes.append(f"{document.relative_to(root)} links to {path}{f'#{heading}' if heading else ''}, which does not exist")
+    return mistakes
+
+
+def _headings(document: pathlib.Path) -> list[str]:
+    """The names that links use for headings."""
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in _HEADING.findall(document.read_text())]
+
+
 def missing_paths(root: pathlib.Path) -> list[str]:
     """Files and folders that the project's documents name but that do not exist."""
-    documents = [*root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "tests").rglob("*.md")]
     mistakes = []
-    for document in sorted(documents):
+    for document in _documents(root):
         for name in dict.fromkeys(quoted(document.read_text())):
             for path in name.split():
                 if is_path(path) and not is_there(root, path):

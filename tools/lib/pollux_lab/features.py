@@ -226,6 +226,7 @@ def check(root: pathlib.Path, run: Run) -> list[Result]:
         results.append(_result(str(page), [] if same else [f"{page} is not what the tests of this run show; {REMEDY}"]))
     results.append(_result(str(concepts.PAGE), concepts.mistakes(rows, concepts.tests(table.facts))))
     results.append(_result("files that the documents name", claims.missing_paths(root)))
+    results.append(_result("links of the documents", claims.broken_links(root)))
     results.append(_result("rows of interpretations and errata on which the code depends", claims.missing_tags(root)))
     return results
 
