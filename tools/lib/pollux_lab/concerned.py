@@ -48,7 +48,7 @@ CONCERNED = {
     "tests/mutation": ["tests/unit/tools"],
     "tests/settings": ["settings"],
     "tests/support": ["igb", "sim", "packet", "vfio_user"],
-    "docs": ["tests/unit/tools"],
+    "docs": ["tests/unit/tools", "tests/unit/guide"],
     "docs/82576": ["hw", "faults", "silicon"],
     "docs/guide": ["tests/unit/guide"],
     "README.md": ["tests/unit/guide"],
