@@ -40,6 +40,7 @@ std::span<const Case> cases() {
       Case{"queue_drr", kPollux, &queue_drr, true, false},
       Case{"queue_token_bucket", kPollux, &queue_token_bucket, true, false},
       Case{"queue_fq_codel", kPollux, &queue_fq_codel, true, false},
+      Case{"queue_fq_codel_classified", kPollux, &queue_fq_codel_classified, true, false},
       Case{"virtio_split_rx", kPollux, &virtio_split_receive, false, false},
       Case{"virtio_split_rx_mergeable", kPollux, &virtio_split_receive_mergeable, false, false},
       Case{"virtio_split_tx", kPollux, &virtio_split_transmit, false, false},

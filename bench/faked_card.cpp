@@ -94,14 +94,6 @@ std::unique_ptr<Device> FakedCard::device() { return std::make_unique<FakedDevic
 
 std::uint32_t FakedCard::get(std::uint32_t offset) const { return io::read<std::uint32_t>(registers_.get() + offset); }
 
-const volatile std::uint32_t* FakedCard::rx_tail(std::uint32_t queue) const {
-  return reinterpret_cast<const volatile std::uint32_t*>(registers_.get() + reg::RDT::offset(queue));
-}
-
-const volatile std::uint32_t* FakedCard::tx_tail(std::uint32_t queue) const {
-  return reinterpret_cast<const volatile std::uint32_t*>(registers_.get() + reg::TDT::offset(queue));
-}
-
 void FakedCard::set(std::uint32_t offset, std::uint32_t value) { io::write(registers_.get() + offset, value); }
 
 // Sets the register values that the driver waits for.

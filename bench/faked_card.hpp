@@ -14,7 +14,7 @@ namespace pollux::bench {
 /// A card whose registers are plain memory. An access costs no more than a store to the cache, so benchmarks measure
 /// the driver's own work only. Whenever the driver sleeps on `clock`, the card answers what the control path waits for
 /// (reset, NVM, PHY, master disable). `receive` and `finish_transmits` do the card's work on the rings, outside the
-/// timed part.
+/// timed part. Each queue may have a thread of its own.
 class FakedCard {
  public:
   static constexpr std::uint32_t kQueues = 16;
@@ -41,6 +41,9 @@ class FakedCard {
   /// Makes the card report a hash, a type and two good checksums with each frame.
   void set_marking(bool marking) { marking_ = marking; }
 
+  /// Queues 0 to 3 have their ring registers where the 82575 has them, which a real 82576 accepts as well.
+  void use_older_addresses() { older_addresses_ = true; }
+
   /// Writes `count` frames of `length` bytes into a receive queue's buffers and writes the descriptors back. A frame
   /// that is longer than a buffer takes several. If the queue splits frames, the first 54 bytes go to the other buffer
   /// of the first descriptor.
@@ -49,12 +52,12 @@ class FakedCard {
   [[nodiscard]] const volatile std::uint32_t* rx_tail(std::uint32_t queue) const;
   [[nodiscard]] const volatile std::uint32_t* tx_tail(std::uint32_t queue) const;
 
-  /// What the card has done for all transmit queues.
+  /// What the card has done for a transmit queue.
   struct Sent {
     std::uint64_t descriptors = 0;  ///< read, those of contexts included
     std::uint64_t write_backs = 0;
   };
-  [[nodiscard]] const Sent& sent() const { return sent_; }
+  [[nodiscard]] const Sent& sent(std::uint32_t queue) const { return queues_[queue].sent; }
 
   /// Reads all frames of a transmit queue and reports descriptors with RS done. Returns the number of frames.
   std::uint32_t finish_transmits(std::uint32_t queue);
@@ -64,6 +67,11 @@ class FakedCard {
   class Domain;
 
   [[nodiscard]] std::uint32_t get(std::uint32_t offset) const;
+  // The value, or the place, of a register of a queue's ring.
+  template <class Register>
+  [[nodiscard]] std::uint32_t ring(std::uint32_t queue) const;
+  template <class Register>
+  [[nodiscard]] const std::byte* ring_register(std::uint32_t queue) const;
   void set(std::uint32_t offset, std::uint32_t value);
   void answer();
   [[nodiscard]] std::byte* at(std::uint64_t iova) const { return reinterpret_cast<std::byte*>(iova + delta_); }
@@ -74,10 +82,14 @@ class FakedCard {
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
   bool cold_ = false;
   bool marking_ = false;
-  std::array<std::uint32_t, kQueues> rx_heads_{};
-  std::array<std::uint32_t, kQueues> tx_heads_{};
-  volatile std::uint64_t sink_ = 0;
-  Sent sent_;
+  bool older_addresses_ = false;
+  struct alignas(64) Queue {
+    std::uint32_t rx_head = 0;
+    std::uint32_t tx_head = 0;
+    volatile std::uint64_t sink = 0;
+    Sent sent;
+  };
+  std::array<Queue, kQueues> queues_{};
 };
 
 }  // namespace pollux::bench

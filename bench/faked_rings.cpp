@@ -50,24 +50,53 @@ void flush(const void* address, std::uint32_t bytes) {
 
 }  // namespace
 
+template <class Register>
+const std::byte* FakedCard::ring_register(std::uint32_t queue) const {
+  constexpr std::uint32_t kOlderQueues = 4;
+  constexpr std::uint32_t kReceive = 0xC000;  // and 0x2800 for the older ones
+  constexpr std::uint32_t kOlderReceive = 0x2800;
+  constexpr std::uint32_t kTransmit = 0xE000;
+  constexpr std::uint32_t kOlderTransmit = 0x3800;
+  constexpr std::uint32_t kOlderStride = 0x100;
+  std::uint32_t offset = Register::offset(queue);
+  if (older_addresses_ && queue < kOlderQueues) {
+    const bool sends = Register::offset(0) >= kTransmit;
+    offset = Register::offset(0) - (sends ? kTransmit : kReceive) + (sends ? kOlderTransmit : kOlderReceive) +
+             queue * kOlderStride;
+  }
+  return registers_.get() + offset;
+}
+
+template <class Register>
+std::uint32_t FakedCard::ring(std::uint32_t queue) const {
+  return io::read<std::uint32_t>(ring_register<Register>(queue));
+}
+
+const volatile std::uint32_t* FakedCard::rx_tail(std::uint32_t queue) const {
+  return reinterpret_cast<const volatile std::uint32_t*>(ring_register<reg::RDT>(queue));
+}
+
+const volatile std::uint32_t* FakedCard::tx_tail(std::uint32_t queue) const {
+  return reinterpret_cast<const volatile std::uint32_t*>(ring_register<reg::TDT>(queue));
+}
+
 void FakedCard::restart() {
-  rx_heads_.fill(0);
-  tx_heads_.fill(0);
+  for (Queue& queue : queues_) queue.rx_head = queue.tx_head = 0;
 }
 
 void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length) {
-  const std::uint64_t base = get(reg::RDBAL::offset(queue)) | std::uint64_t{get(reg::RDBAH::offset(queue))} << 32;
-  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
-  const std::uint32_t mask = get(reg::RDLEN::offset(queue)) / std::uint32_t{sizeof(Descriptor)} - 1;
-  const reg::SRRCTL::Value format(get(reg::SRRCTL::offset(queue)));
+  const std::uint64_t base = ring<reg::RDBAL>(queue) | std::uint64_t{ring<reg::RDBAH>(queue)} << 32;
+  auto* const slots = reinterpret_cast<volatile Descriptor*>(at(base));
+  const std::uint32_t mask = ring<reg::RDLEN>(queue) / std::uint32_t{sizeof(Descriptor)} - 1;
+  const reg::SRRCTL::Value format(ring<reg::SRRCTL>(queue));
   const std::uint32_t room = format.get(reg::SRRCTL::BSIZEPACKET) * reg::kRxBufferUnit;
   const bool splits = format.has(reg::SRRCTL::SPLIT);
-  std::uint32_t head = rx_heads_[queue];
+  std::uint32_t head = queues_[queue].rx_head;
   for (std::uint32_t i = 0; i < count; ++i) {
     hw::intel::rx::WriteBack what = marking_ ? kMarked : kUnmarked;
     std::uint32_t done = 0;
     if (splits) {
-      std::byte* const header = at(ring[head].hi);
+      std::byte* const header = at(slots[head].hi);
       std::memcpy(header, kFrame.data(), kHeaderBytes);
       if (cold_) flush(header, kHeaderBytes);
       done = kHeaderBytes;
@@ -75,7 +104,7 @@ void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t 
       what.split_header = true;
     }
     while (done < length) {
-      volatile Descriptor& slot = ring[head];
+      volatile Descriptor& slot = slots[head];
       const std::uint32_t bytes = std::min(room, length - done);
       std::byte* const buffer = at(slot.lo);
       std::memcpy(buffer, kFrame.data() + done, bytes);
@@ -89,38 +118,38 @@ void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t 
       if (cold_ && (head % 4 == 0 || i + 1 == count)) flush(const_cast<Descriptor*>(&slot), 1);
     }
   }
-  rx_heads_[queue] = head;
+  queues_[queue].rx_head = head;
   if (cold_) _mm_mfence();
 }
 
 std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {
-  const std::uint64_t base = get(reg::TDBAL::offset(queue)) | std::uint64_t{get(reg::TDBAH::offset(queue))} << 32;
-  auto* const ring = reinterpret_cast<volatile Descriptor*>(at(base));
-  const std::uint32_t mask = get(reg::TDLEN::offset(queue)) / std::uint32_t{sizeof(Descriptor)} - 1;
-  const std::uint32_t tail = get(reg::TDT::offset(queue));
-  std::uint32_t head = tx_heads_[queue];
+  const std::uint64_t base = ring<reg::TDBAL>(queue) | std::uint64_t{ring<reg::TDBAH>(queue)} << 32;
+  auto* const slots = reinterpret_cast<volatile Descriptor*>(at(base));
+  const std::uint32_t mask = ring<reg::TDLEN>(queue) / std::uint32_t{sizeof(Descriptor)} - 1;
+  const std::uint32_t tail = ring<reg::TDT>(queue);
+  std::uint32_t head = queues_[queue].tx_head;
   std::uint32_t frames = 0;
   while (head != tail) {
-    volatile Descriptor& slot = ring[head];
+    volatile Descriptor& slot = slots[head];
     const std::uint64_t command = slot.hi;
     if (hw::intel::tx::type(command) == hw::intel::tx::kTypeData) {
       const std::byte* const buffer = at(slot.lo);
       std::uint64_t word = 0;
       std::memcpy(&word, buffer, sizeof word);
-      sink_ = sink_ + word;
+      queues_[queue].sink = queues_[queue].sink + word;
       if (cold_) flush(buffer, hw::intel::tx::data_length(command));
     }
     if ((command & hw::intel::tx::kReportStatus) != 0) {
       slot.lo = 0;
       slot.hi = hw::intel::tx::kDone;
-      ++sent_.write_backs;
+      ++queues_[queue].sent.write_backs;
     }
-    ++sent_.descriptors;
+    ++queues_[queue].sent.descriptors;
     frames += (command & hw::intel::tx::kEndOfPacket) != 0 ? 1 : 0;
     head = (head + 1) & mask;
     if (cold_ && (head % 4 == 0 || head == tail)) flush(const_cast<Descriptor*>(&slot), 1);
   }
-  tx_heads_[queue] = head;
+  queues_[queue].tx_head = head;
   if (cold_) _mm_mfence();
   return frames;
 }

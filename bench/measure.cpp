@@ -32,7 +32,7 @@ Counts counts_of(const Case& one, Setup setup) {
   FakedCard::Sent before;
   for (std::uint32_t round = 0; round < workload.rounds(); ++round) {
     workload.prepare();  // the card sends the frames of the previous round
-    if (round == 0 && card != nullptr) before = card->sent();
+    if (round == 0 && card != nullptr) before = card->sent(workload.card_queue());
     counter.start();
     workload.run();
     instructions += counter.stop();
@@ -41,9 +41,10 @@ Counts counts_of(const Case& one, Setup setup) {
   Counts counts{.instructions = static_cast<double>(instructions) / operations};
   if (card == nullptr) return counts;
   workload.prepare();
+  const FakedCard::Sent& after = card->sent(workload.card_queue());
   counts.doorbells = static_cast<double>(InstructionCounter::changes()) / operations;
-  counts.descriptors = static_cast<double>(card->sent().descriptors - before.descriptors) / operations;
-  counts.write_backs = static_cast<double>(card->sent().write_backs - before.write_backs) / operations;
+  counts.descriptors = static_cast<double>(after.descriptors - before.descriptors) / operations;
+  counts.write_backs = static_cast<double>(after.write_backs - before.write_backs) / operations;
   return counts;
 }
 

@@ -63,14 +63,16 @@ void PortFixture::next_round() {
 }
 
 void PortFixture::finish_transmits(std::uint32_t expected) {
-  for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) {
-    if (card_.finish_transmits(queue) != expected) give_up("the driver did not send all frames");
-  }
+  for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) finish_transmits(queue, expected);
+}
+
+void PortFixture::finish_transmits(std::uint16_t queue, std::uint32_t expected) {
+  if (card_.finish_transmits(queue) != expected) give_up("the driver did not send all frames");
 }
 
 void PortFixture::receive() {
   if (setup_.rotate) rotate();
-  for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) card_.receive(queue, setup_.frames(), setup_.frame);
+  for (std::uint16_t queue = 0; queue < setup_.queues; ++queue) receive(queue);
 }
 
 std::unique_ptr<ForwardPath> PortFixture::fuse() {

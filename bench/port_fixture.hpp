@@ -24,8 +24,12 @@ class PortFixture {
   void next_round();
   /// Completes the transmits of `expected` frames on each queue, without receiving.
   void finish_transmits(std::uint32_t expected);
+  /// The same for one queue, on the queue's thread.
+  void finish_transmits(std::uint16_t queue, std::uint32_t expected);
   /// Lets a round's frames arrive on each queue, without completing transmits.
   void receive();
+  /// The same for one queue, on the queue's thread.
+  void receive(std::uint16_t queue) { card_.receive(queue, setup_.frames(), setup_.frame); }
 
   /// Makes a forward path from the first receive queue to the first transmit queue.
   [[nodiscard]] std::unique_ptr<ForwardPath> fuse();
@@ -38,6 +42,7 @@ class PortFixture {
   [[nodiscard]] Port& port() { return port_; }
   [[nodiscard]] const FakedCard& card() const { return card_; }
   [[nodiscard]] Context& context() { return context_; }
+  [[nodiscard]] Mempool& pool() { return pool_; }
   [[nodiscard]] MempoolCache& cache() { return cache_; }
 
  private:

@@ -17,13 +17,22 @@
 #include "fixture.hpp"
 #include "machine.hpp"
 #include "measure.hpp"
+#include "threads.hpp"
 #include "workload.hpp"
 #if defined(POLLUX_BENCH_DPDK)
+#include "dpdk/features.hpp"
 #include "dpdk/workloads.hpp"
 #endif
 
 namespace pollux::bench {
 namespace {
+
+/// What a row is for: the tables that bench_side.py makes.
+constexpr std::string_view kMain = "main";
+constexpr std::string_view kBursts = "bursts";
+constexpr std::string_view kQueues = "queues";
+constexpr std::string_view kThreads = "threads";
+constexpr std::string_view kFeatures = "features";
 
 struct Row {
   std::string_view name;
@@ -31,7 +40,13 @@ struct Row {
   bool cold = false;
   bool marked = false;
   std::string_view minimal = name;  ///< the minimal loop has no offloads
+  std::string_view table = kMain;
+  std::uint16_t queues = 1;
 };
+
+constexpr Row on_queues(std::uint16_t queues) { return {"forward_queues", 32, false, false, "", kQueues, queues}; }
+constexpr Row of_burst(std::uint32_t burst) { return {"forward", burst, false, false, "", kBursts}; }
+constexpr Row feature(std::string_view name) { return {name, 32, false, false, "", kFeatures}; }
 
 constexpr std::array kRows = {
     Row{"forward", 32},
@@ -44,6 +59,22 @@ constexpr std::array kRows = {
     Row{"forward_checksums", 32, false, false, "forward"},
     Row{"forward_checksums", 1, false, false, "forward"},
     Row{"forward_offload", 32, false, true, "forward"},
+    of_burst(4),
+    of_burst(8),
+    of_burst(16),
+    on_queues(1),
+    on_queues(2),
+    on_queues(4),
+    on_queues(8),
+    on_queues(16),
+    feature("forward"),
+    feature("forward_poller"),
+    feature("forward_captured"),
+    feature("gro_merge"),
+    feature("queue_drr"),
+    feature("queue_fq_codel_classified"),
+    feature("queue_fq_codel"),
+    feature("steering_hop"),
 };
 
 struct Contender {
@@ -52,15 +83,19 @@ struct Contender {
   std::vector<double> cycles{};
 };
 
+Setup setup_of(const Row& row, BurstMode mode) {
+  // Enough for every slot of every ring to have an mbuf, and as many again for one queue.
+  const std::uint32_t pool = std::max(Setup{}.pool, 2048U * row.queues);
+  return {.mode = mode, .burst = row.burst, .pool = pool, .queues = row.queues, .cold = row.cold, .marked = row.marked};
+}
+
 // Adds the case in each of `modes` that the processor has.
 void add(std::vector<Contender>& contenders, std::span<const Case> from, const Row& row, std::string_view name,
          std::string_view who, std::initializer_list<BurstMode> modes) {
   for (const Case& one : from) {
     if (one.name != name || one.who != who) continue;
     for (const BurstMode mode : modes) {
-      const bool scalar = mode == BurstMode::scalar;
-      if (!scalar && !processor_has(mode)) continue;
-      contenders.push_back({&one, {.mode = mode, .burst = row.burst, .cold = row.cold, .marked = row.marked}});
+      if (mode == BurstMode::scalar || processor_has(mode)) contenders.push_back({&one, setup_of(row, mode)});
     }
   }
 }
@@ -68,13 +103,16 @@ void add(std::vector<Contender>& contenders, std::span<const Case> from, const R
 std::vector<Contender> contenders_of(const Row& row) {
   const BurstMode best = best_of(BurstMode::best);
   const BurstMode widest = processor_has(BurstMode::avx512) ? BurstMode::avx512 : BurstMode::avx2;
+  const bool is_feature = row.table == kFeatures;
   std::vector<Contender> contenders;
-  if (best != BurstMode::scalar) add(contenders, cases(), row, row.name, kPollux, {best});
+  if (best != BurstMode::scalar && !is_feature) add(contenders, cases(), row, row.name, kPollux, {best});
   add(contenders, cases(), row, row.name, kPollux, {BurstMode::scalar});
 #if defined(POLLUX_BENCH_DPDK)
+  if (is_feature) add(contenders, dpdk_features(), row, row.name, kDpdkPackaged, {BurstMode::scalar});
   add(contenders, dpdk_cases(), row, row.name, kDpdkPackaged, {BurstMode::scalar});
-  add(contenders, dpdk_cases(), row, row.name, kDpdkNative, {BurstMode::scalar});
+  if (!is_feature) add(contenders, dpdk_cases(), row, row.name, kDpdkNative, {BurstMode::scalar});
 #endif
+  if (row.table != kMain) return contenders;
   add(contenders, cases(), row, row.minimal, kMinimalLoop, {BurstMode::scalar});
   if (row.burst != 1) add(contenders, cases(), row, row.minimal, kMinimalLoop, {widest});
   return contenders;
@@ -91,21 +129,25 @@ double measure_once(const Contender& contender) {
   return median(std::move(rounds)) / workload->operations();
 }
 
-// What is counted is the same warm and cold. Counting takes longer than all else, so it is done once.
+// What is counted is the same warm and cold, and for one queue and many. Counting takes longer than all else, so it is
+// done once, on the smallest rings whose groups are those of the larger ones.
 std::string counts_of(const Row& row, const Contender& contender) {
-  if (row.cold) return {};
-  const Counts counts = counts_of(*contender.one, contender.setup);
+  if (row.cold || row.table == kQueues || contender.one->who == kMinimalLoop) return {};
+  Setup setup = contender.setup;
+  setup.ring = 128;
+  const Counts counts = counts_of(*contender.one, setup);
   std::string text = fmt::format(R"("instructions":{:.2f},)", counts.instructions);
   if (counts.descriptors == 0) return text;
   return text + fmt::format(R"("doorbells":{:.4f},"descriptors":{:.4f},"write_backs":{:.4f},)", counts.doorbells,
                             counts.descriptors, counts.write_backs);
 }
 
-std::string record_of(const Row& row, const Contender& contender) {
+std::string record_of(const Row& row, std::string_view who, BurstMode mode, const std::string& counts,
+                      const std::vector<double>& cycles) {
   return fmt::format(
-      R"({{"where":"native-{}","case":"{}","who":"{}","instruction_set":"{}","burst":{},{}"cycles":[{:.3f}]}})",
-      row.cold ? "cold" : "warm", row.name, contender.one->who, pollux::name(contender.setup.mode), row.burst,
-      counts_of(row, contender), fmt::join(contender.cycles, ","));
+      R"({{"table":"{}","where":"native-{}","case":"{}","who":"{}","instruction_set":"{}","burst":{},"queues":{},{}"cycles":[{:.3f}]}})",
+      row.table, row.cold ? "cold" : "warm", row.name, who, pollux::name(mode), row.burst, row.queues, counts,
+      fmt::join(cycles, ","));
 }
 
 std::vector<std::string> measure(const Row& row, unsigned long runs) {
@@ -115,7 +157,36 @@ std::vector<std::string> measure(const Row& row, unsigned long runs) {
     std::rotate(contenders.begin(), contenders.begin() + 1, contenders.end());
   }
   std::vector<std::string> records;
-  for (const Contender& contender : contenders) records.push_back(record_of(row, contender));
+  for (const Contender& one : contenders)
+    records.push_back(record_of(row, one.one->who, one.setup.mode, counts_of(row, one), one.cycles));
+  return records;
+}
+
+// The same work by one thread and by two.
+std::vector<std::string> measure_threads(unsigned long runs) {
+  struct Threaded {
+    std::string_view who;
+    std::unique_ptr<ThreadedWorkload> (*make)(const Setup& setup);
+    BurstMode mode;
+    std::vector<double> cycles{};
+  };
+  std::vector<std::string> records;
+  for (std::uint16_t threads = 1; threads <= two_cores().size(); ++threads) {
+    std::vector<Threaded> contenders{{kPollux, &forward_on_threads, best_of(BurstMode::best)}};
+#if defined(POLLUX_BENCH_DPDK)
+    contenders.push_back({kDpdkPackaged, &dpdk_packaged_on_threads, BurstMode::scalar});
+    contenders.push_back({kDpdkNative, &dpdk_native_on_threads, BurstMode::scalar});
+#endif
+    const Row row{"forward_threads", 32, false, false, "", kThreads, threads};
+    for (unsigned long run = 0; run < runs; ++run) {
+      for (Threaded& one : contenders) {
+        const Setup setup = setup_of(row, one.mode);
+        one.cycles.push_back(cycles_on_threads(*one.make(setup), setup, two_cores().first(threads)));
+      }
+      std::rotate(contenders.begin(), contenders.begin() + 1, contenders.end());
+    }
+    for (const Threaded& one : contenders) records.push_back(record_of(row, one.who, one.mode, "", one.cycles));
+  }
   return records;
 }
 
@@ -136,9 +207,11 @@ int main(int argc, char** argv) {
   const std::string pages = free_huge_pages();
   std::vector<std::string> records;
   for (const Row& row : kRows) {
-    fmt::print(stderr, "[{} burst {} {}]\n", row.name, row.burst, row.cold ? "cold" : "warm");
+    fmt::print(stderr, "[{} burst {} queues {} {}]\n", row.name, row.burst, row.queues, row.cold ? "cold" : "warm");
     for (std::string& record : measure(row, runs)) records.push_back(std::move(record));
   }
+  if (two_cores().size() < 2) fmt::print(stderr, "LEFT OUT: two threads, since there is one processor\n");
+  for (std::string& record : measure_threads(runs)) records.push_back(std::move(record));
   fmt::print(
       "{{\"context\":{{\"processor\":\"{}\",\"time stamp counter\":\"{:.3f} GHz\",\"compiler\":\"{}\",\"free huge "
       "pages\":\"{}\",\"dpdk\":\"{}\"}},\n\"records\":[\n{}\n]}}\n",

@@ -38,6 +38,7 @@ std::unique_ptr<Workload> queue_priority(const Setup& setup);
 std::unique_ptr<Workload> queue_drr(const Setup& setup);
 std::unique_ptr<Workload> queue_token_bucket(const Setup& setup);
 std::unique_ptr<Workload> queue_fq_codel(const Setup& setup);
+std::unique_ptr<Workload> queue_fq_codel_classified(const Setup& setup);
 
 std::unique_ptr<Workload> minimal_forward(const Setup& setup);
 std::unique_ptr<Workload> minimal_fused(const Setup& setup);

@@ -18,35 +18,37 @@ struct Started {
 
 static void stop(struct DpdkPort* port) {
   struct Started* started = (struct Started*)port;
-  if (port->rx != NULL) eth_igb_rx_queue_release(&started->device, 0);
-  if (port->tx != NULL) eth_igb_tx_queue_release(&started->device, 0);
+  for (uint16_t queue = 0; queue < started->data.nb_rx_queues; ++queue) {
+    if (port->rx[queue] != NULL) eth_igb_rx_queue_release(&started->device, queue);
+    if (port->tx[queue] != NULL) eth_igb_tx_queue_release(&started->device, queue);
+  }
   free(started);
 }
 
-static struct DpdkPort* start(void* bar, struct rte_mempool* pool, uint16_t ring, uint16_t number) {
+static struct DpdkPort* start(void* bar, struct rte_mempool* pool, uint16_t ring, uint16_t queues, uint16_t number) {
   struct Started* started = calloc(1, sizeof *started);
   if (started == NULL) return NULL;
   struct rte_eth_dev_data* data = &started->data;
   data->port_id = number;
   data->mtu = RTE_ETHER_MTU;
-  data->nb_rx_queues = data->nb_tx_queues = 1;
-  data->rx_queues = &started->port.rx;
-  data->tx_queues = &started->port.tx;
+  data->nb_rx_queues = data->nb_tx_queues = queues;
+  data->rx_queues = started->port.rx;
+  data->tx_queues = started->port.tx;
   data->dev_private = &started->adapter;
   data->dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM;
   data->dev_conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
   started->adapter.hw.hw_addr = bar;
   started->adapter.hw.mac.type = e1000_82576;
   started->device.data = data;
-  // The driver uses older addresses for the registers of queues 0 to 3, which the faked card does not have. As the
-  // first queue of a pool, the queue is another one of the card; bursts do not depend on it.
-  RTE_ETH_DEV_SRIOV(&started->device).active = RTE_ETH_8_POOLS;
-  RTE_ETH_DEV_SRIOV(&started->device).def_pool_q_idx = DPDK_CARD_QUEUE;
   // The driver's own defaults for this card (eth_igb_infos_get).
   const struct rte_eth_rxconf rx = {.rx_thresh = {.pthresh = 8, .hthresh = 8, .wthresh = 1}, .rx_free_thresh = 32};
   const struct rte_eth_txconf tx = {.tx_thresh = {.pthresh = 8, .hthresh = 1, .wthresh = 1}};
-  if (eth_igb_rx_queue_setup(&started->device, 0, ring, 0, &rx, pool) != 0 ||
-      eth_igb_tx_queue_setup(&started->device, 0, ring, 0, &tx) != 0 || eth_igb_rx_init(&started->device) != 0) {
+  int failed = 0;
+  for (uint16_t queue = 0; queue < queues; ++queue) {
+    failed |= eth_igb_rx_queue_setup(&started->device, queue, ring, 0, &rx, pool);
+    failed |= eth_igb_tx_queue_setup(&started->device, queue, ring, 0, &tx);
+  }
+  if (failed != 0 || eth_igb_rx_init(&started->device) != 0) {
     stop(&started->port);
     return NULL;
   }

@@ -10,20 +10,19 @@ struct rte_mempool;
 extern "C" {
 #endif
 
-/// The queue of the card that the port's queue 0 is.
-enum { DPDK_CARD_QUEUE = 4 };
+enum { DPDK_MAX_QUEUES = 16 };
 
-/// A port of DPDK's igb driver with one receive and one transmit queue, started by the driver's own functions.
+/// A port of DPDK's igb driver with as many transmit as receive queues, started by the driver's own functions.
 struct DpdkPort {
-  void* rx;
-  void* tx;
+  void* rx[DPDK_MAX_QUEUES];
+  void* tx[DPDK_MAX_QUEUES];
 };
 
 /// One build of DPDK's igb driver.
 struct DpdkIgb {
   /// Starts a port on the registers at `bar`, which are ordinary memory. `number` identifies the port: no two have the
   /// same at the same time. Returns NULL without memory.
-  struct DpdkPort* (*start)(void* bar, struct rte_mempool* pool, uint16_t ring, uint16_t number);
+  struct DpdkPort* (*start)(void* bar, struct rte_mempool* pool, uint16_t ring, uint16_t queues, uint16_t number);
   /// Frees the port, and the mbufs in its rings.
   void (*stop)(struct DpdkPort* port);
   uint16_t (*rx_burst)(void* queue, struct rte_mbuf** mbufs, uint16_t count);

@@ -3,90 +3,14 @@
 // driver's functions are called directly, without rte_eth_rx_burst around them.
 #include "workloads.hpp"
 
-#include <rte_eal.h>
-#include <rte_mbuf.h>
 #include <rte_version.h>
 
-#include <algorithm>
-#include <random>
-#include <string>
-#include <vector>
-
 #include "do_not_optimize.hpp"
-#include "dpdk_igb.h"
-#include "faked_card.hpp"
-#include "fixture.hpp"
+#include "dpdk_fixture.hpp"
 #include "swap_macs.hpp"
 
 namespace pollux::bench {
 namespace {
-
-template <class T>
-T* made(T* object, std::string_view what) {
-  if (object == nullptr) give_up(what);
-  return object;
-}
-
-std::uint16_t next_number() {
-  static std::uint16_t number = 0;
-  return number = static_cast<std::uint16_t>((number + 1) % RTE_MAX_ETHPORTS);
-}
-
-struct FreePool {
-  void operator()(rte_mempool* pool) const { rte_mempool_free(pool); }
-};
-
-std::unique_ptr<rte_mempool, FreePool> shuffled_pool(const Setup& setup, std::uint16_t number) {
-  std::unique_ptr<rte_mempool, FreePool> pool(
-      made(rte_pktmbuf_pool_create(("bench" + std::to_string(number)).c_str(), setup.pool - 1,
-                                   RTE_MEMPOOL_CACHE_MAX_SIZE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY),
-           "DPDK has no memory for a pool: reserve more huge pages"));
-  std::vector<void*> objects;
-  for (void* object = nullptr; rte_mempool_get(pool.get(), &object) == 0;) objects.push_back(object);
-  std::shuffle(objects.begin(), objects.end(), std::mt19937(1));
-  for (void* object : objects) rte_mempool_put(pool.get(), object);
-  return pool;
-}
-
-// A port on a faked card. Addresses are IOVAs, so the card needs no domain.
-class DpdkFixture {
- public:
-  DpdkFixture(const DpdkIgb& driver, const Setup& setup)
-      : driver_(driver), setup_(setup), number_(next_number()), pool_(shuffled_pool(setup, number_)) {
-    const Bar bar = need(card_.device()->bar(0));
-    port_ = made(driver.start(const_cast<std::uint32_t*>(bar.mapped(0)), pool_.get(),
-                              static_cast<std::uint16_t>(setup.ring), number_),
-                 "DPDK's igb driver did not start");
-    card_.set_cold(setup.cold);
-    card_.set_marking(setup.marked);
-  }
-  DpdkFixture(const DpdkFixture&) = delete;
-  DpdkFixture& operator=(const DpdkFixture&) = delete;
-  ~DpdkFixture() { driver_.stop(port_); }
-
-  void receive() { card_.receive(DPDK_CARD_QUEUE, setup_.frames(), setup_.frame); }
-  void finish_transmits(std::uint32_t expected) {
-    if (card_.finish_transmits(DPDK_CARD_QUEUE) != expected) give_up("DPDK's driver did not send all frames");
-  }
-  std::uint32_t rx(rte_mbuf** mbufs, std::uint32_t count) {
-    return driver_.rx_burst(port_->rx, mbufs, static_cast<std::uint16_t>(count));
-  }
-  std::uint32_t tx(rte_mbuf** mbufs, std::uint32_t count) {
-    return driver_.tx_burst(port_->tx, mbufs, static_cast<std::uint16_t>(count));
-  }
-  rte_mempool* pool() { return pool_.get(); }
-  [[nodiscard]] const FakedCard& card() const { return card_; }
-
- private:
-  const DpdkIgb& driver_;
-  Setup setup_;
-  std::uint16_t number_;
-  FakedCard card_;
-  std::unique_ptr<rte_mempool, FreePool> pool_;
-  DpdkPort* port_ = nullptr;
-};
-
-std::uint8_t* data_of(rte_mbuf* mbuf) { return rte_pktmbuf_mtod(mbuf, std::uint8_t*); }
 
 struct OnlySwap {
   void operator()(rte_mbuf* mbuf) { swap_macs(data_of(mbuf)); }
@@ -124,7 +48,6 @@ class DpdkForward final : public Workload {
     fixture_.receive();
   }
   [[nodiscard]] const FakedCard* card() const override { return &fixture_.card(); }
-  [[nodiscard]] std::uint32_t card_queue() const override { return DPDK_CARD_QUEUE; }
   void run() override {
     std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
     Edit edit;
@@ -138,6 +61,35 @@ class DpdkForward final : public Workload {
  private:
   DpdkFixture fixture_;
   std::uint32_t limit_;
+  bool first_ = true;
+};
+
+// Forwarding by one thread that polls several queues in turn.
+class DpdkForwardQueues final : public Workload {
+ public:
+  DpdkForwardQueues(const DpdkIgb& driver, const Setup& setup)
+      : Workload(setup.frames() * setup.queues, setup.rounds()), fixture_(driver, setup), setup_(setup) {}
+  void prepare() override {
+    for (std::uint32_t queue = 0; queue < setup_.queues; ++queue) {
+      fixture_.finish_transmits(first_ ? 0 : setup_.frames(), queue);
+      fixture_.receive(queue);
+    }
+    first_ = false;
+  }
+  void run() override {
+    std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
+    for (std::uint32_t done = 0; done < setup_.frames(); done += setup_.limit()) {
+      for (std::uint32_t queue = 0; queue < setup_.queues; ++queue) {
+        const std::uint32_t count = fixture_.rx(mbufs.data(), setup_.limit(), queue);
+        for (std::uint32_t i = 0; i < count; ++i) swap_macs(data_of(mbufs[i]));
+        fixture_.tx(mbufs.data(), count, queue);
+      }
+    }
+  }
+
+ private:
+  DpdkFixture fixture_;
+  Setup setup_;
   bool first_ = true;
 };
 
@@ -215,9 +167,13 @@ std::unique_ptr<Workload> make(const Setup& setup) {
 }  // namespace
 
 const char* start_dpdk(unsigned core, bool huge_pages) {
-  std::vector<std::string> words{"bench",       "-l", std::to_string(core), "--in-memory", "--no-pci", "--no-telemetry",
+  std::vector<std::string> words{"bench",       "-l", std::to_string(core), "--no-pci", "--no-telemetry",
                                  "--iova-mode", "va", "--log-level",        "error"};
-  if (!huge_pages) words.insert(words.end(), {"--no-huge", "-m", "256"});
+  if (huge_pages) {
+    words.emplace_back("--in-memory");
+  } else {
+    words.insert(words.end(), {"--no-huge", "-m", "256", "--no-shconf"});
+  }
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) give_up("DPDK's rte_eal_init failed");
@@ -227,12 +183,14 @@ const char* start_dpdk(unsigned core, bool huge_pages) {
 std::span<const Case> dpdk_cases() {
   static constexpr std::array kCases = {
       Case{"forward", kDpdkPackaged, &make<DpdkForward<OnlySwap>, dpdk_igb_packaged>, true, false},
+      Case{"forward_queues", kDpdkPackaged, &make<DpdkForwardQueues, dpdk_igb_packaged>, true, false},
       Case{"forward_offload", kDpdkPackaged, &make<DpdkForward<ReadOffloads>, dpdk_igb_packaged>, true, false},
       Case{"forward_checksums", kDpdkPackaged, &make<DpdkForward<RequestChecksums>, dpdk_igb_packaged>, true, false},
       Case{"rx", kDpdkPackaged, &make<DpdkReceive, dpdk_igb_packaged>, true, false},
       Case{"tx", kDpdkPackaged, &make<DpdkTransmit, dpdk_igb_packaged>, true, false},
       Case{"empty_poll", kDpdkPackaged, &make<DpdkEmptyPoll, dpdk_igb_packaged>, false, false},
       Case{"forward", kDpdkNative, &make<DpdkForward<OnlySwap>, dpdk_igb_native>, true, false},
+      Case{"forward_queues", kDpdkNative, &make<DpdkForwardQueues, dpdk_igb_native>, true, false},
       Case{"forward_offload", kDpdkNative, &make<DpdkForward<ReadOffloads>, dpdk_igb_native>, true, false},
       Case{"forward_checksums", kDpdkNative, &make<DpdkForward<RequestChecksums>, dpdk_igb_native>, true, false},
       Case{"rx", kDpdkNative, &make<DpdkReceive, dpdk_igb_native>, true, false},

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "threads.hpp"
 #include "workload.hpp"
 
 namespace pollux::bench {
@@ -13,6 +14,10 @@ const char* start_dpdk(unsigned core, bool huge_pages);
 
 /// The cases of the driver as its package has it, and of the same source compiled for this processor.
 [[nodiscard]] std::span<const Case> dpdk_cases();
+
+/// Forwarding as `forward_on_threads`.
+[[nodiscard]] std::unique_ptr<ThreadedWorkload> dpdk_packaged_on_threads(const Setup& setup);
+[[nodiscard]] std::unique_ptr<ThreadedWorkload> dpdk_native_on_threads(const Setup& setup);
 
 inline constexpr std::string_view kDpdkPackaged = "dpdk_packaged";
 inline constexpr std::string_view kDpdkNative = "dpdk_native";

@@ -39,7 +39,7 @@ class Steps(unittest.TestCase):
         self.assertEqual(records, SIDE_RECORDS + CARD)
 
     def test_measurements_before_failed_baselines_are_kept(self):
-        printed, records = self.measured_with((SIDE_RECORDS, CONTEXT), (CARD, {}, []), *[([], {}, [])] * 7, baselines=pathlib.Path("/bin/false"))
+        printed, records = self.measured_with((SIDE_RECORDS, CONTEXT), (CARD, {}, []), *[([], {}, [])] * 6, baselines=pathlib.Path("/bin/false"))
         self.assertIn("Side by side", printed)
         self.assertEqual(records, SIDE_RECORDS + CARD)
 

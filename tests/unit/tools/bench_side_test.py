@@ -8,13 +8,17 @@ import pathlib
 import tempfile
 import unittest
 
-from pollux_lab import bench_plots, bench_side
+from pollux_lab import bench_plots, bench_scale, bench_side
 from pollux_lab.errors import LabError
 from records import SIDE, side
 
 
 def rows_of(printed: list[dict]) -> list[bench_side.Row]:
-    return bench_side.rows_of([bench_side.record_of(one) for one in printed])
+    return bench_side.rows_of(records_of(printed), "main")
+
+
+def records_of(printed: list[dict]) -> list[dict]:
+    return [bench_side.record_of(one) for one in printed]
 
 
 def cells_of(printed: list[dict]) -> dict[str, str]:
@@ -57,11 +61,46 @@ class Bus(unittest.TestCase):
         ours, theirs = {"doorbells": 0.0625, "descriptors": 1.0, "write_backs": 0.03125}, {"doorbells": 0.05, "descriptors": 2.0, "write_backs": 1.0}
         counted = [one | (theirs if one["who"].startswith("dpdk") else ours) for one in SIDE if one["who"] != "minimal_loop"]
         minimal = [one for one in SIDE if one["who"] == "minimal_loop"]
-        [_, row] = bench_side.bus_table(rows_of(counted + minimal))
-        self.assertEqual(row, ["forward", "32", "0.06", "0.05", "1.00", "2.00", "0.03", "1.00"])
+        fewer = [one | {"burst": 8, "table": "bursts"} for one in counted]
+        [_, first, second] = bench_scale.bus_table(records_of(counted + minimal + fewer))
+        self.assertEqual(first[:2], ["forward", "8"])
+        self.assertEqual(second, ["forward", "32", "10.0", "30.0", "0.06", "0.05", "1.00", "2.00", "0.03", "1.00"])
 
     def test_cases_without_counts_are_not_shown(self):
-        self.assertEqual(len(bench_side.bus_table(rows_of(SIDE))), 1)
+        self.assertEqual(len(bench_scale.bus_table(records_of(SIDE))), 1)
+
+
+class Scale(unittest.TestCase):
+    def test_each_count_is_compared_with_one_of_the_same_kind(self):
+        def of(table, queues, ours, theirs):
+            case = {"table": table, "queues": queues, "case": f"forward_{table}"}
+            return [side("pollux", "avx2", [ours] * 3, **case), side("dpdk_native", "scalar", [theirs] * 3, **case)]
+        [_, *rows] = bench_scale.scale_table(records_of(SIDE + of("queues", 1, 10.0, 30.0) + of("queues", 16, 20.0, 90.0) + of("threads", 1, 8.0, 16.0)
+                                                        + of("threads", 2, 8.0, 20.0)))
+        self.assertEqual(rows[1], ["one thread", "16", "20.0 [20.0 to 20.0]", "2.00", "90.0 [90.0 to 90.0]", "3.00", "**4.5** [4.5 to 4.5]"])
+        self.assertEqual([row[3] for row in rows], ["1.00", "2.00", "1.00", "1.00"])
+        self.assertEqual(rows[3][5], "1.25")
+
+
+class Features(unittest.TestCase):
+    def rows(self, *cases: tuple[str, float, float]) -> list[list[str]]:
+        printed = [side(who, "scalar", [instructions / 2] * 3, case=case, instructions=instructions, table="features")
+                   for case, ours, theirs in cases for who, instructions in (("pollux", ours), ("dpdk_packaged", theirs)) if instructions]
+        return bench_scale.feature_table(records_of(SIDE + printed))[1:]
+
+    def test_a_price_is_what_forwarding_takes_more(self):
+        base = ("forward", 60.0, 250.0)
+        self.assertEqual(self.rows(base, ("forward_poller", 66.0, 280.0)), [["poller, one queue", "6.0", "3.0", "rte_service", "30.0", "15.0", "5.0"]])
+        [[_, ours, _, _, theirs, _, _]] = self.rows(base, ("forward_captured", 100.0, 450.0))
+        self.assertEqual((ours, theirs), ("20.0", "100"))
+
+    def test_what_is_measured_alone_is_shown_as_it_is(self):
+        [[_, ours, ticks, _, theirs, _, factor]] = self.rows(("forward", 60.0, 250.0), ("gro_merge", 110.0, 220.0))
+        self.assertEqual((ours, ticks, theirs, factor), ("110", "55.0", "220", "2.0"))
+
+    def test_without_dpdk_its_cells_are_empty(self):
+        [row] = self.rows(("forward", 60.0, 0), ("gro_merge", 110.0, 0))
+        self.assertEqual(row[3:], ["", "", "", ""])
 
 
 class Page(unittest.TestCase):

@@ -13,7 +13,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 
-from . import bench_plots, bench_side, bench_table
+from . import bench_plots, bench_scale, bench_side, bench_table
 from .bench_records import measure, widest
 from .errors import LabError
 from .guest import end_on_signals
@@ -21,6 +21,7 @@ from .guest import end_on_signals
 HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
 HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
+PAGE = ("Side by side", "On the bus", "Queues and threads", "What features cost")  # the tables of docs/performance.md
 
 SIDE_RUNS = (41, 21)  # of each contender in side_by_side; with --quick the second
 
@@ -31,7 +32,6 @@ POOLS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/pool:"
 FRAMES = "^(forward|rx|tx)/[^/]+/(scalar|WIDE)/[^/]+/burst:32/frame:"
 MARKED = "^forward_offload/[^/]+/(scalar|WIDE)/[^/]+/burst:32/marked"
 TRICKLE = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:[0-9]+/trickle"
-QUEUES = "^forward_queues/"
 LATENCY = "^latency/[^/]+/(scalar|WIDE)/"
 PARTS = "^(forward/pollux/scalar/[a-z]+/burst:(1|32)|forward_offload/pollux/scalar/warm/burst:32)/iter"
 
@@ -63,7 +63,7 @@ class Run:
             for what, program, pattern in (("every case", "faked_card_bench", TABLE), ("rings", "faked_card_bench", RINGS),
                                            ("pools", "faked_card_bench", POOLS), ("frames", "faked_card_bench", FRAMES),
                                            ("trickle", "faked_card_bench", TRICKLE), ("marked frames", "faked_card_bench", MARKED),
-                                           ("queues", "faked_card_bench", QUEUES), ("latency", "latency_bench", LATENCY)):
+                                           ("latency", "latency_bench", LATENCY)):
                 self._step(what, program, pattern)
             if self._options.ablation:
                 for program in sorted(self._bench.glob("without_*")):
@@ -121,10 +121,12 @@ class Run:
 
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
         ticks = rate(self._context)
-        rows = bench_side.rows_of(self._side)
-        tables = [("Side by side", self._remark(), bench_side.table(rows))]
-        if len(bus := bench_side.bus_table(rows)) > 1:
-            tables.append(("On the bus", bench_side.BUS_REMARK, bus))
+        tables = [("Side by side", self._remark(), bench_side.table(bench_side.rows_of(self._side, "main")))]
+        for title, remark, make in (("On the bus", bench_scale.BUS_REMARK, bench_scale.bus_table),
+                                    ("Queues and threads", bench_scale.SCALE_REMARK, bench_scale.scale_table),
+                                    ("What features cost", bench_scale.FEATURES_REMARK, bench_scale.feature_table)):
+            if len(cells := make(self._side)) > 1:
+                tables.append((title, remark, cells))
         if not self._records:
             return tables
         tables += [("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "
@@ -168,7 +170,7 @@ class Run:
         if not file:
             return
         tables = {title: f"{bench_table.markdown(rows)}\n\n{textwrap.fill(remark, 140)}\n" for title, remark, rows in self._tables()}
-        first = "\n".join(text for title, text in tables.items() if title in ("Side by side", "On the bus"))
+        first = "\n".join(text for title, text in tables.items() if title in PAGE)
         page = bench_side.replaced(file.read_text() if file.exists() else "", f"{textwrap.fill(machine(self._context), 139)}.\n\n{first}\n")
         if page is None:
             page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in tables.items()]])
@@ -177,7 +179,7 @@ class Run:
 
     def _write_plots(self) -> None:
         if self._options.plots:
-            written = bench_plots.side_by_side(bench_side.rows_of(self._side), self._options.plots, machine(self._context))
+            written = bench_plots.side_by_side(bench_side.rows_of(self._side, "main"), self._options.plots, machine(self._context))
             for file in written + bench_plots.draw(self._records, self._options.plots, machine(self._context)):
                 tell(f"wrote {file}")
 

@@ -10,13 +10,12 @@ import subprocess
 from .errors import LabError
 
 TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_poll": "empty poll",
-          "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read"}
+          "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read",
+          "forward_queues": "one thread", "forward_threads": "a thread for each"}
 BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
 REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call), medians of short runs in turns [least to most]. The factor is DPDK's "
           "better build over Pollux in its default burst mode, run by run. The minimal loop forwards on the same rings and does nothing else; "
           "SIMD is its variant with the processor's widest instructions.")
-BUS_REMARK = ("Counted in the same run. A doorbell is a write to a tail register. Each received frame has one descriptor and one write-back more, for "
-              "both.")
 WITHOUT_DPDK = "WITHOUT DPDK, whose source could not be had: only Pollux and the minimal loop were measured."
 
 
@@ -26,9 +25,10 @@ class Row:
     title: str
     burst: int
     temperature: str
+    queues: int
     ours: dict
     dpdk: dict | None
-    minimal: dict
+    minimal: dict | None
     minimal_simd: dict | None
 
     def factors(self) -> list[float]:
@@ -57,14 +57,16 @@ def record_of(printed: dict) -> dict:
                      "cycles_median": round(statistics.median(runs), 3), "cycles_min": min(runs), "cycles_max": max(runs), "runs": runs}
 
 
-def rows_of(records: list[dict]) -> list[Row]:
+def rows_of(records: list[dict], *tables: str) -> list[Row]:
+    """The rows of these tables of side_by_side."""
     cases: dict[tuple, list[dict]] = {}
     for record in records:
-        cases.setdefault((record["case"], record["burst"], record["where"].removeprefix("native-")), []).append(record)
+        if record["table"] in tables:
+            cases.setdefault((record["case"], record["burst"], record["where"].removeprefix("native-"), record["queues"]), []).append(record)
     return [_row(*key, sharing) for key, sharing in cases.items()]
 
 
-def _row(case: str, burst: int, temperature: str, records: list[dict]) -> Row:
+def _row(case: str, burst: int, temperature: str, queues: int, records: list[dict]) -> Row:
     def of(*who: str) -> list[dict]:
         return [record for record in records if record["who"] in who]
 
@@ -73,8 +75,8 @@ def _row(case: str, burst: int, temperature: str, records: list[dict]) -> Row:
 
     dpdk = min(of(*BUILDS), key=lambda record: record["cycles_median"], default=None)
     # Where the processor has no SIMD, the default mode is the scalar one. A single frame leaves nothing for SIMD to do.
-    scalar, *simd = sorted(of("minimal loop"), key=simd_first, reverse=True)
-    return Row(TITLES[case], burst, temperature, min(of("pollux"), key=simd_first), dpdk, scalar, simd[0] if simd else None)
+    scalar, *simd = sorted(of("minimal loop"), key=simd_first, reverse=True) or [None]
+    return Row(TITLES.get(case, case), burst, temperature, queues, min(of("pollux"), key=simd_first), dpdk, scalar, simd[0] if simd else None)
 
 
 def table(rows: list[Row]) -> list[list[str]]:
@@ -82,27 +84,20 @@ def table(rows: list[Row]) -> list[list[str]]:
     for row in rows:
         theirs = ["", "", "", ""]
         if row.dpdk:
-            factors = row.factors()
-            theirs = [_span(row.dpdk), _instructions(row.dpdk), BUILDS[row.dpdk["who"]],
-                      f"**{statistics.median(factors):.1f}** [{min(factors):.1f} to {max(factors):.1f}]"]
+            theirs = [span(row.dpdk), _instructions(row.dpdk), BUILDS[row.dpdk["who"]], factor(row)]
         burst = "" if row.title == TITLES["empty_poll"] else str(row.burst)
         minimal = [loop["cycles_median"] for loop in (row.minimal, row.minimal_simd) if loop]
-        cells.append([row.title, burst, row.temperature, f"{_span(row.ours)} {row.ours['instruction_set']}", _instructions(row.ours), *theirs,
+        cells.append([row.title, burst, row.temperature, f"{span(row.ours)} {row.ours['instruction_set']}", _instructions(row.ours), *theirs,
                       f"{minimal[0]:.1f}", f"{minimal[1]:.1f}" if row.minimal_simd else "", f"{row.ours['cycles_median'] / min(minimal):.2f}"])
     return cells
 
 
-def bus_table(rows: list[Row]) -> list[list[str]]:
-    """What a card would see of each frame that is forwarded; empty without DPDK."""
-    cells = [["a frame on the bus", "burst", "doorbells: Pollux", "DPDK", "transmit descriptors: Pollux", "DPDK", "write-backs of them: Pollux", "DPDK"]]
-    for row in rows:
-        if row.dpdk and "descriptors" in row.dpdk:
-            pairs = [f"{record[name]:.2f}" for name in ("doorbells", "descriptors", "write_backs") for record in (row.ours, row.dpdk)]
-            cells.append([row.title, str(row.burst), *pairs])
-    return cells
+def factor(row: Row) -> str:
+    factors = row.factors()
+    return f"**{statistics.median(factors):.1f}** [{min(factors):.1f} to {max(factors):.1f}]"
 
 
-def _span(record: dict) -> str:
+def span(record: dict) -> str:
     return f"{record['cycles_median']:.1f} [{record['cycles_min']:.1f} to {record['cycles_max']:.1f}]"
 
 
