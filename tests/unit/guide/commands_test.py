@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The commands in the documents exist, and have the options that they are shown with.
+"""The commands in the documents exist, and have the options that they are shown with; the packages are those that the tools install.
 
 usage: commands_test.py PROGRAM...    the programs whose commands are checked
 """
@@ -82,6 +82,16 @@ class Commands(unittest.TestCase):
         self.assertEqual(mistakes(["pollux", "dance"]), ["there is no command pollux dance"])
         self.assertEqual(mistakes(["pollux", "bind", "--dance"]), ["pollux bind has no option --dance"])
         self.assertEqual(words_of("pollux stats 'a b' --json | less"), ["pollux", "stats", "a b", "--json"])
+
+
+class Packages(unittest.TestCase):
+    def test_to_build_are_those_that_the_tools_install(self):
+        page = (documents.ROOT / "docs/guide/first-program.md").read_text()
+        paragraph = next(part for part in page.split("\n\n") if part.startswith("Install Pollux"))
+        named = {word for words in re.findall(r"`([^`]+)`", paragraph) for word in words.split() if not words.startswith("pollux ")}
+        command = '. "$1" && packages_for build'
+        ran = subprocess.run(["bash", "-c", command, "bash", documents.ROOT / "tools/lib/packages.sh"], capture_output=True, text=True, check=True)
+        self.assertEqual(named, set(ran.stdout.split()))
 
 
 if __name__ == "__main__":
