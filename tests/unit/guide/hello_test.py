@@ -4,12 +4,12 @@
 usage: hello_test.py HELLO
 """
 
-import re
 import subprocess
 import sys
 import unittest
 
 import documents
+from pollux_lab import readme_factor
 
 PROGRAM = sys.argv.pop(1)
 SOURCE = documents.ROOT / "examples/hello/main.cpp"
@@ -27,9 +27,9 @@ class Hello(unittest.TestCase):
 
     def test_the_readme_says_what_was_measured(self):
         """In bursts of 32, warm; tools/bench writes the table."""
-        factor = re.search(r"^\| forward \| 32 \| warm \|.*?\*\*([\d.]+)\*\*", PERFORMANCE.read_text(), re.M)[1]
-        text = " ".join(documents.README.read_text().split())
-        self.assertIn(f"**{factor} times** as long, in bursts of 32", text, "the README has another factor than docs/performance.md")
+        factor = readme_factor.measured(PERFORMANCE.read_text())
+        self.assertIsNotNone(factor)
+        self.assertEqual(readme_factor.said(documents.README.read_text()), factor, "tools/bench --markdown docs/performance.md writes both")
 
     def test_the_readme_is_read_without_scrolling_much(self):
         self.assertLessEqual(len(documents.README.read_text().splitlines()), 120)

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from pollux_lab import bench, bench_side
+from pollux_lab import bench, bench_side, readme_factor
 from pollux_lab.errors import LabError
 from records import CARD, SIDE
 
@@ -75,6 +75,23 @@ class Markdown(unittest.TestCase):
         self.assertRegex(page, r"(?s)^before\n<!--.*a processor, .*\| forward \| 32 \| warm \|.*<!--.*after\n$")
         self.assertNotIn("old", page)
         self.assertNotIn("Every case", page)
+
+    def test_the_readme_gets_the_factor_of_its_projects_page(self):
+        sentence, row = "takes **{} times** as\nlong, in bursts of 32 and more", "| forward | 32 | warm | 9 [8 to 9] avx2 | **{}** [3 to 5] |\n"
+        with tempfile.TemporaryDirectory() as folder:
+            readme, page = pathlib.Path(folder) / "README.md", pathlib.Path(folder) / "docs/performance.md"
+            page.parent.mkdir()
+            readme.write_text(sentence.format("3.8"))
+            page.write_text(row.format("4.1"))
+            self.assertEqual(readme_factor.update(page), readme.resolve())
+            self.assertEqual(readme.read_text(), sentence.format("4.1"))
+            self.assertIsNone(readme_factor.update(page), "it is said already")
+            other = page.with_name("other.md")
+            other.write_text(row.format("5.0"))
+            self.assertIsNone(readme_factor.update(other))
+            page.write_text("no table\n")
+            self.assertIsNone(readme_factor.update(page))
+            self.assertEqual(readme.read_text(), sentence.format("4.1"))
 
     def test_another_file_gets_all_tables(self):
         for before in (None, "old\n"):

@@ -13,7 +13,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 
-from . import bench_plots, bench_scale, bench_side, bench_table
+from . import bench_plots, bench_scale, bench_side, bench_table, readme_factor
 from .bench_records import measure, widest
 from .errors import LabError
 from .guest import end_on_signals
@@ -175,7 +175,8 @@ class Run:
         if page is None:
             page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in tables.items()]])
         file.write_text(page)
-        tell(f"wrote {file}")
+        for written in filter(None, (file, readme_factor.update(file))):
+            tell(f"wrote {written}")
 
     def _write_plots(self) -> None:
         if self._options.plots:
