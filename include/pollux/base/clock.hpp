@@ -64,6 +64,7 @@ class POLLUX_API Clock {
   /// not open; its `revents` is POLLNVAL), io_error. The default alternates poll(2) and `sleep_for(kWaitStep)`. It
   /// suits clocks of virtual time: in-process cards work while the program sleeps.
   [[nodiscard]] virtual Result<unsigned> wait(std::span<pollfd> descriptors, Time until);
+  /// The default `wait` sleeps this long between two polls.
   static constexpr Duration kWaitStep = std::chrono::microseconds(10);
 
   /// Makes an alarm on this clock; it is not set yet. The default is a timer of the machine: `set` starts it with the
@@ -91,7 +92,7 @@ class POLLUX_API ManualClock final : public Clock {
   using Follower = std::function<void(Duration now)>;
   /// Returns when its follower has work next, Time::max() if it has none. A time that has passed means the next step.
   using NextWork = std::function<Time()>;
-  static constexpr Duration kStep = std::chrono::microseconds(10);
+  static constexpr Duration kStep = std::chrono::microseconds(10);  ///< the length of a step of `advance`
 
   ManualClock();
 

@@ -39,9 +39,9 @@ enum class ErrorCode {
 
 /// A failure as a value: what failed, on which device, and how to fix it.
 struct POLLUX_API Error {
-  ErrorCode code = ErrorCode::io_error;
-  std::string what;  ///< names the device or object and what failed; one line, no full stop
-  std::string hint;  ///< the command or change that fixes it; empty only if nothing does
+  ErrorCode code = ErrorCode::io_error;  ///< what a program branches on
+  std::string what;                      ///< names the device or object and what failed; one line, no full stop
+  std::string hint;                      ///< the command or change that fixes it; empty only if nothing does
 
   /// "what: hint" for a log line or a terminal.
   [[nodiscard]] std::string message() const;

@@ -46,6 +46,7 @@ template <std::unsigned_integral Word>
   return *static_cast<const volatile Word*>(address);
 }
 
+/// Writes a register of 8, 16 or 32 bits. It may overtake earlier stores to DMA memory; `write_ordered` does not.
 template <std::unsigned_integral Word>
 inline void write(volatile void* address, Word value) noexcept {
   *static_cast<volatile Word*>(address) = value;

@@ -6,6 +6,8 @@
 
 namespace pollux {
 
+/// What a message is about: `error`, something failed; `warning`, something works, but not as asked for or not well;
+/// `info`, what the library chose or changed; `debug`, details for developers of drivers.
 enum class LogLevel { debug, info, warning, error };
 
 /// Receives the library's messages. The library prints nothing; without a callback, messages are dropped. Called from

@@ -11,8 +11,8 @@ namespace pollux {
 
 /// A location in the user's source. Costs nothing where it is not stored.
 struct Site {
-  const char* file = "";
-  unsigned line = 0;
+  const char* file = "";  ///< its path as the compiler was given it; never null
+  unsigned line = 0;      ///< from 1 on; 0: unknown
 
   /// As a default argument, the location of the call. Uses builtins, since std::source_location needs clang 16.
   [[nodiscard]] static constexpr Site here(const char* file = __builtin_FILE(),
@@ -34,10 +34,12 @@ enum class MisuseKind {
   no_such_queue,   ///< a queue index at or above the configured number
 };
 
+/// The name of the kind as in the source, such as "double_free".
 [[nodiscard]] POLLUX_API std::string_view to_string(MisuseKind kind) noexcept;
 
+/// One misuse, as the handler gets it.
 struct Misuse {
-  MisuseKind kind;
+  MisuseKind kind;   ///< what a program branches on
   std::string what;  ///< the object's name, where it was allocated and where it was freed
 };
 

@@ -13,6 +13,7 @@ template <std::unsigned_integral Word>
 class BasicRingIndex {
  public:
   constexpr BasicRingIndex() = default;
+  /// Any value of `Word`, such as one read from another thread's position.
   constexpr explicit BasicRingIndex(Word position) noexcept : position_(position) {}
 
   /// The slot of this position in a ring of `mask` + 1 slots.
@@ -21,8 +22,11 @@ class BasicRingIndex {
   [[nodiscard]] constexpr Word distance_from(BasicRingIndex earlier) const noexcept {
     return static_cast<Word>(position_ - earlier.position_);
   }
+  /// The unmasked count, as a ring stores it for other threads.
   [[nodiscard]] constexpr Word value() const noexcept { return position_; }
 
+  /// Moves by `slots`, modulo the type.
+  ///@{
   constexpr BasicRingIndex& operator+=(Word slots) noexcept {
     position_ = static_cast<Word>(position_ + slots);
     return *this;
@@ -34,12 +38,14 @@ class BasicRingIndex {
   [[nodiscard]] friend constexpr BasicRingIndex operator-(BasicRingIndex index, Word slots) noexcept {
     return BasicRingIndex(static_cast<Word>(index.position_ - slots));
   }
+  ///@}
   [[nodiscard]] friend constexpr bool operator==(BasicRingIndex, BasicRingIndex) noexcept = default;
 
  private:
   Word position_ = 0;
 };
 
+/// Positions of 32 bits: enough for a ring of 2^31 slots.
 using RingIndex = BasicRingIndex<std::uint32_t>;
 
 }  // namespace pollux

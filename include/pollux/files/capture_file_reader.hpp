@@ -45,8 +45,9 @@ inline constexpr Duration kLongestRecording = std::chrono::seconds(1'000'000'000
 /// Thread rule: one thread at a time.
 class POLLUX_API CaptureFileReader {
  public:
+  /// What `next` has found.
   enum class Outcome : std::uint8_t {
-    frame,
+    frame,       ///< it is in `frame`
     end,         ///< of the file
     unreadable,  ///< the rest cannot be read: see `error`
   };
@@ -54,10 +55,14 @@ class POLLUX_API CaptureFileReader {
   /// `name` is for messages. Errors: not_found, permission_denied, invalid_argument (not a regular file, not a capture
   /// file that libpcap can read, or not Ethernet), io_error.
   [[nodiscard]] static Result<CaptureFileReader> open(const std::string& path, std::string_view name);
+  /// The other reader is then without a file: it may only be destroyed or assigned to.
+  ///@{
   CaptureFileReader(CaptureFileReader&& other) noexcept;
   CaptureFileReader& operator=(CaptureFileReader&& other) noexcept;
+  ///@}
   ~CaptureFileReader();
 
+  /// Reads the next frame into `frame`, which is unchanged unless the outcome is Outcome::frame.
   [[nodiscard]] Outcome next(CapturedFrame& frame) noexcept;
   /// Restarts at the first frame. Its time is that of the last frame, and the mean gap of the file later. False if the
   /// file cannot be read again.

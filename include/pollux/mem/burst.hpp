@@ -28,6 +28,8 @@ class Burst {
 
  public:
   Burst() noexcept = default;
+  /// Takes all mbufs of `other`, which is then empty. What this burst held is dropped without a name.
+  ///@{
   Burst(Burst&& other) noexcept : size_(std::exchange(other.size_, 0)) {
     std::memcpy(mbufs_, other.mbufs_, size_ * sizeof(Mbuf*));
   }
@@ -39,29 +41,41 @@ class Burst {
     }
     return *this;
   }
+  ///@}
   ~Burst() { discard_unnamed(); }
 
+  /// In mbufs.
+  ///@{
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] bool full() const noexcept { return size_ == Capacity; }
   [[nodiscard]] static constexpr std::uint32_t capacity() noexcept { return Capacity; }
+  ///@}
+  /// The mbuf at `index`, which is below `size()` and not checked. The burst still owns it.
   [[nodiscard]] Mbuf& operator[](std::uint32_t index) noexcept { return *mbufs_[index]; }
 
+  /// Goes through the mbufs in their order. It is invalid once the burst has changed.
   class Iterator {
    public:
+    /// What range-based `for` needs; nothing is checked.
+    ///@{
     explicit Iterator(Mbuf* const* at) noexcept : at_(at) {}
     [[nodiscard]] Mbuf& operator*() const noexcept { return **at_; }
     Iterator& operator++() noexcept {
       ++at_;
       return *this;
     }
+    ///@}
     [[nodiscard]] bool operator==(const Iterator&) const noexcept = default;
 
    private:
     Mbuf* const* at_;
   };
+  /// The mbufs in the order in which they were received or appended.
+  ///@{
   [[nodiscard]] Iterator begin() noexcept { return Iterator(mbufs_); }
   [[nodiscard]] Iterator end() noexcept { return Iterator(mbufs_ + size_); }
+  ///@}
 
   /// Takes ownership of `mbuf` and appends it. Returns false and leaves `mbuf` unchanged if the burst is full or `mbuf`
   /// is empty.
@@ -96,6 +110,7 @@ class Burst {
     for (std::uint32_t i = 0; i < size_; ++i) MbufDeleter{}(mbufs_[i]);
     size_ = 0;
   }
+  /// The same through `cache`, the one of this thread.
   void drop(DropCounter& reason, MempoolCache& cache, Site site = Site::here()) noexcept {
     reason.add(std::span<Mbuf* const>(mbufs_, size_));
     cache.free_bulk({mbufs_, size_}, site);

@@ -37,6 +37,7 @@ class ControlScheduler;
 /// Thread rule: every member may be called from any thread; the calling thread does the work that is due.
 class POLLUX_API Control {
  public:
+  /// A Context makes its own: `Context::control`.
   explicit Control(ControlScheduler& scheduler) noexcept : scheduler_(&scheduler) {}
 
   /// A file descriptor that is readable (poll(2), epoll(7)) while work is due or a device has signalled an error, its
@@ -61,17 +62,19 @@ class POLLUX_API Control {
 class ContextState;
 class ControlThread;
 
+/// Which pages DMA memory consists of.
 enum class HugePages {
   prefer,   ///< huge pages if the machine has free ones, else ordinary pages (warned about once, with what it costs)
   require,  ///< huge pages only: allocation fails if there are too few
   never,    ///< ordinary pages only
 };
 
+/// How a Context is made. The defaults suit a program that forwards frames on a machine with huge pages.
 struct ContextOptions {
-  std::shared_ptr<Clock> clock = nullptr;  ///< null: the machine's monotonic clock
-  LogCallback log = nullptr;               ///< null: messages are dropped
-  MisuseHandler on_misuse = nullptr;       ///< null: misuse is logged as an error
-  HugePages huge_pages = HugePages::prefer;
+  std::shared_ptr<Clock> clock = nullptr;    ///< null: the machine's monotonic clock
+  LogCallback log = nullptr;                 ///< null: messages are dropped
+  MisuseHandler on_misuse = nullptr;         ///< null: misuse is logged as an error
+  HugePages huge_pages = HugePages::prefer;  ///< what DMA memory consists of
   /// Bytes of a huge page (such as 2 MiB or 1 GiB); 0 selects the smallest size that has enough free pages.
   std::size_t huge_page_size = 0;
   /// Bytes of address space to reserve for DMA memory. Reserving uses no memory. The size is halved until the system
@@ -84,6 +87,7 @@ struct ContextOptions {
   bool control_thread = false;
 };
 
+/// What `Context::allocate` shall allocate.
 struct DmaRequest {
   std::size_t size = 0;           ///< bytes, at least 1; rounded up to whole pages
   int numa_node = -1;             ///< -1: any node
@@ -97,15 +101,19 @@ struct DmaRequest {
 /// Thread rule: every member may be called from any thread.
 class POLLUX_API Context {
  public:
+  /// Allocates no DMA memory and no address space: what the machine lacks shows in the first `allocate`.
   explicit Context(ContextOptions options = {});
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
   ~Context();
 
+  /// The clock of the options; it lives as long as the Context's state.
   [[nodiscard]] Clock& clock() const noexcept;
   /// The periodic work of all ports; see Control.
   [[nodiscard]] Control& control() const noexcept;
+  /// Passes a message to the log callback, if there is one.
   void log(LogLevel level, std::string_view message) const;
+  /// Passes a misuse to the misuse handler. Without one it is logged as an error.
   void report(const Misuse& misuse) const;
 
   /// Allocates zeroed DMA memory. Its pages are populated before the call returns, and it is mapped into every attached

@@ -14,17 +14,17 @@ namespace pollux {
 
 /// A range of IOVAs: the addresses that a device uses for memory (I/O virtual addresses). Both ends are included.
 struct IovaRange {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
+  std::uint64_t first = 0;  ///< address of the first byte
+  std::uint64_t last = 0;   ///< address of the last byte
 };
 
 /// Memory that is contiguous for the process and for every device: byte i has address `address` + i and IOVA `iova` +
 /// i.
 struct DmaSegment {
-  std::byte* address = nullptr;
-  std::uint64_t iova = 0;
-  std::size_t size = 0;  ///< bytes, a multiple of the page size
-  bool writable = true;  ///< whether devices may write it
+  std::byte* address = nullptr;  ///< of its first byte; page-aligned
+  std::uint64_t iova = 0;        ///< of its first byte; page-aligned
+  std::size_t size = 0;          ///< bytes, a multiple of the page size
+  bool writable = true;          ///< whether devices may write it
 };
 
 /// Returns physical addresses. Backends implement it for devices without address translation (no IOMMU).
@@ -66,6 +66,8 @@ class POLLUX_API DmaDomain {
   /// Lets the domain's devices read `segment`, and write it if it is `writable`, until `unmap`. Error not_supported:
   /// the domain cannot keep devices from writing.
   [[nodiscard]] virtual Result<void> map(const DmaSegment& segment) = 0;
+  /// Ends the mapping of a segment that `map` was given. An error means that devices may still reach it: the Context
+  /// then logs this, and keeps the memory.
   [[nodiscard]] virtual Result<void> unmap(const DmaSegment& segment) = 0;
 };
 

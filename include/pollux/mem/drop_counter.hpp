@@ -37,6 +37,7 @@ class DropObservers;
 /// called any more; it waits while another thread calls it. It may outlive the counter. Thread rule: any thread.
 class POLLUX_API DropAttachment {
  public:
+  /// The source is then attached to nothing.
   DropAttachment(DropAttachment&& other) noexcept;
   DropAttachment& operator=(DropAttachment&&) = delete;
   ~DropAttachment();
@@ -53,12 +54,15 @@ class POLLUX_API DropAttachment {
 /// Thread rule: one thread at a time counts; any thread may read it, and attach and detach observers.
 class POLLUX_API DropCounter {
  public:
+  /// `name` is what captures and messages call the reason.
   explicit DropCounter(std::string name) : name_(std::move(name)) {}
   DropCounter(const DropCounter&) = delete;
   DropCounter& operator=(const DropCounter&) = delete;
   ~DropCounter();
 
+  /// As given to the constructor.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Frames counted so far. It never decreases.
   [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
   /// Counts frames that no observer is shown.
   void add(std::uint64_t frames) noexcept {
@@ -74,6 +78,7 @@ class POLLUX_API DropCounter {
 
   /// Whether an observer is attached. `show` calls the observers with frames that `add` has counted or will count.
   [[nodiscard]] bool is_observed() const noexcept { return observed_.load(std::memory_order_acquire) != nullptr; }
+  /// Calls the observers with `frames`, on this thread, and counts nothing.
   void show(std::span<Mbuf* const> frames) const noexcept;
 
   /// Calls `observer` with all frames that are dropped from now on, until the result is destroyed.

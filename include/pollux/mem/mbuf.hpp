@@ -26,6 +26,7 @@ class DmaMemory;
 
 /// Returns an mbuf and all its segments to the shared list of their pool.
 struct POLLUX_API MbufDeleter {
+  /// Any thread; a null pointer is ignored.
   void operator()(Mbuf* mbuf) const noexcept;
 };
 
@@ -50,19 +51,25 @@ class POLLUX_API alignas(64) Mbuf {
   Mbuf(const Mbuf&) = delete;
   Mbuf& operator=(const Mbuf&) = delete;
 
+  /// The marks in the drawing above, of this segment. None is ever null.
+  ///@{
   [[nodiscard]] std::uint8_t* head() noexcept { return buffer_; }
   [[nodiscard]] std::uint8_t* data() noexcept { return buffer_ + data_offset_; }
   [[nodiscard]] const std::uint8_t* data() const noexcept { return buffer_ + data_offset_; }
   [[nodiscard]] std::uint8_t* tail() noexcept { return data() + data_length_; }
   [[nodiscard]] std::uint8_t* end() noexcept { return buffer_ + capacity(); }
+  ///@}
   /// Bytes of data in this segment.
   [[nodiscard]] std::uint32_t length() const noexcept { return data_length_; }
   /// Bytes of the whole frame.
   [[nodiscard]] std::uint32_t packet_length() const noexcept {
     return (special_ & kMultiSegment) != 0 ? packet_length_ : data_length_;
   }
+  /// The data of this segment. Valid until the mbuf is changed or changes its owner.
+  ///@{
   [[nodiscard]] std::span<std::uint8_t> bytes() noexcept { return {data(), data_length_}; }
   [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return {data(), data_length_}; }
+  ///@}
 
   /// Bytes of the buffer, headroom included.
   [[nodiscard]] std::uint32_t capacity() const noexcept;
@@ -102,8 +109,11 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] bool trim(std::uint32_t bytes) noexcept;
 
   /// The following segment, or nullptr. The first segment owns it.
+  ///@{
   [[nodiscard]] Mbuf* next() noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
   [[nodiscard]] const Mbuf* next() const noexcept { return (special_ & kMultiSegment) != 0 ? next_ : nullptr; }
+  ///@}
+  /// Number of segments of the frame, 1 to 255. Call it on the first one.
   [[nodiscard]] std::uint32_t segments() const noexcept { return (special_ & kMultiSegment) != 0 ? segment_count_ : 1; }
   /// Appends the segments of `more` and leaves `more` empty. False, with nothing changed, if `more` is empty or the
   /// chain would exceed 255 segments.
@@ -162,6 +172,7 @@ class POLLUX_API alignas(64) Mbuf {
   /// Nanoseconds of the card's clock; 0 if the card took no timestamp. Cards that keep stamps in registers have
   /// FrameStamps.
   [[nodiscard]] std::uint64_t timestamp() const noexcept { return (special_ & kTimestamped) != 0 ? timestamp_ : 0; }
+  /// For a port or a program that stamps frames itself; 0 reads as no timestamp.
   void set_timestamp(std::uint64_t nanoseconds) noexcept {
     timestamp_ = nanoseconds;
     special_ |= kTimestamped;
@@ -170,11 +181,12 @@ class POLLUX_API alignas(64) Mbuf {
   /// A field for the application; the library never reads or changes it. It keeps its value while the mbuf is in a
   /// queue or a pool, so a new or received mbuf contains the value of an earlier use. A clone gets a copy.
   [[nodiscard]] std::uint64_t user() const noexcept { return user_; }
-  void set_user(std::uint64_t value) noexcept { user_ = value; }
+  void set_user(std::uint64_t value) noexcept { user_ = value; }  ///< see `user`
 
   /// Index, within its Context, of the port that received the frame; kNoPort if software made the frame.
   [[nodiscard]] std::uint16_t port() const noexcept { return origin_ & kNoPort; }
-  static constexpr std::uint16_t kNoPort = 0x0FFF;
+  static constexpr std::uint16_t kNoPort = 0x0FFF;  ///< `port` of a frame that software made
+  /// How the two words of receive metadata are to be read; RxMetadata does it.
   [[nodiscard]] RxFormat rx_format() const noexcept { return static_cast<RxFormat>(origin_ >> 12); }
   /// Whether the frame has receive metadata: rx_format() is not RxFormat::none.
   [[nodiscard]] bool has_rx_words() const noexcept { return origin_ > kNoPort; }
@@ -186,16 +198,19 @@ class POLLUX_API alignas(64) Mbuf {
         "they are the highest formats");
     return origin_ >= (14U << 12);
   }
+  /// The raw words of receive metadata, 0 the low one, 1 the high one. They mean what `rx_format` says.
+  ///@{
   [[nodiscard]] std::uint64_t rx_word(int index) const noexcept { return index == 0 ? rx_low_ : rx_high_; }
   void set_rx_words(RxFormat format, std::uint64_t low, std::uint64_t high) noexcept {
     rx_low_ = low;
     rx_high_ = high;
     origin_ = static_cast<std::uint16_t>(static_cast<unsigned>(format) << 12 | (origin_ & kNoPort));
   }
+  ///@}
   /// The IOVA of the data (the address that devices use); DmaMemory::kNoIova plus offset if no device can access it.
   [[nodiscard]] std::uint64_t data_iova() const noexcept { return iova_ + data_offset_; }
 
-  static constexpr std::size_t kHeaderSize = 192;
+  static constexpr std::size_t kHeaderSize = 192;  ///< bytes from the mbuf's address to its own buffer
 
  private:
   friend class MempoolCore;
@@ -276,13 +291,17 @@ static_assert(sizeof(Mbuf) == Mbuf::kHeaderSize);
 
 /// Gives the library, drivers and benchmarks access to the private fields of an Mbuf. Applications do not need it.
 struct POLLUX_API MbufAccess {
+  /// Values of `owner_state`, which only builds with POLLUX_CHECKED write.
   enum OwnerState : std::uint32_t { kFree = 0, kAllocated = 1 };
+  /// The bits of `special`; 0 means a direct, single-segment mbuf.
+  ///@{
   static constexpr std::uint8_t kShared = Mbuf::kShared;
   static constexpr std::uint8_t kMultiSegment = Mbuf::kMultiSegment;
   static constexpr std::uint8_t kOffload = Mbuf::kOffload;
   static constexpr std::uint8_t kExternal = Mbuf::kExternal;
   static constexpr std::uint8_t kClone = Mbuf::kClone;
   static constexpr std::uint8_t kTimestamped = Mbuf::kTimestamped;
+  ///@}
 
   /// Data length (16 bits), pool id (8), special (8), data offset (16) and origin (16) as one 64-bit word.
   [[nodiscard]] static std::uint64_t word(const Mbuf& mbuf) noexcept {
@@ -290,15 +309,21 @@ struct POLLUX_API MbufAccess {
     std::memcpy(&word, reinterpret_cast<const std::byte*>(&mbuf) + kWordOffset, sizeof word);
     return word;
   }
+  /// Writes all fields of `word` at once.
   static void set_word(Mbuf& mbuf, std::uint64_t word) noexcept {
     std::memcpy(reinterpret_cast<std::byte*>(&mbuf) + kWordOffset, &word, sizeof word);
   }
+  /// Where `word` lies in an mbuf, in bytes, and where its fields lie in it, in bits.
+  ///@{
   static constexpr std::size_t kWordOffset = 24;
   static constexpr unsigned kPoolShift = 16;
   static constexpr unsigned kSpecialShift = 24;
   static constexpr unsigned kOffsetShift = 32;
   static constexpr unsigned kOriginShift = 48;
+  ///@}
 
+  /// The private fields of these names, unchecked; their declarations in Mbuf say what they mean.
+  ///@{
   static std::uint64_t& rx_low(Mbuf& mbuf) noexcept { return mbuf.rx_low_; }
   static std::uint64_t& rx_high(Mbuf& mbuf) noexcept { return mbuf.rx_high_; }
   static std::uint64_t& iova(Mbuf& mbuf) noexcept { return mbuf.iova_; }
@@ -341,6 +366,7 @@ struct POLLUX_API MbufAccess {
   }
   static std::atomic<std::uint32_t>& owner_state(Mbuf& mbuf) noexcept { return mbuf.owner_state_; }
   static std::atomic<std::uint32_t>& free_link(Mbuf& mbuf) noexcept { return mbuf.free_link_; }
+  ///@}
   /// Constructs an mbuf of a new pool in `memory`.
   static Mbuf* construct(void* memory, MempoolCore& pool, std::uint8_t pool_id) noexcept;
   /// Unlinks a segment from its chain. Returns false, with nothing changed, if anything but the chain is special about
@@ -362,6 +388,7 @@ struct POLLUX_API MbufAccess {
   [[nodiscard]] static bool owns_bytes(const Mbuf& segment) noexcept {
     return !segment.is_shared() && (segment.buffer_owner().special_ & Mbuf::kExternal) == 0;
   }
+  /// The mbuf whose buffer a clone uses; nullptr if the segment is no clone.
   [[nodiscard]] static Mbuf* root(const Mbuf& segment) noexcept {
     return (segment.special_ & Mbuf::kClone) != 0 ? segment.root_ : nullptr;
   }

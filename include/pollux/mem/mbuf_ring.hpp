@@ -39,9 +39,12 @@ class BasicMbufRing {
     while (dequeue(rest) != 0) rest = {};
   }
 
+  /// In frames. What is in the ring is exact only while no other thread uses it.
+  ///@{
   [[nodiscard]] std::uint32_t capacity() const noexcept { return ring_.capacity(); }
   [[nodiscard]] std::uint32_t size() const noexcept { return ring_.size(); }
   [[nodiscard]] bool empty() const noexcept { return ring_.empty(); }
+  ///@}
 
   /// Takes frames from the front of `burst`, in order, until the ring is full; the rest stays in the burst. Returns the
   /// number taken.

@@ -19,6 +19,7 @@ namespace pollux {
 class MempoolCore;
 class MempoolCacheCore;
 
+/// How a pool is made. Nothing of it changes later.
 struct MempoolOptions {
   std::uint32_t count = 8192;  ///< mbufs, at least 1
   /// Bytes for a frame after the headroom, at least 64. Headroom and data room together are at most 65,280 bytes. A
@@ -33,6 +34,7 @@ struct MempoolOptions {
   [[nodiscard]] bool operator==(const MempoolOptions&) const = default;
 };
 
+/// How many mbufs are where. `shared`, `cached` and the mbufs in use add up to `count`.
 struct MempoolStats {
   std::uint32_t count = 0;                ///< all mbufs
   std::uint32_t shared = 0;               ///< free, in the shared list
@@ -60,7 +62,9 @@ class POLLUX_API Mempool {
   [[nodiscard]] MbufPtr allocate(Site site = Site::here()) noexcept;
   /// Exact while no thread allocates or frees.
   [[nodiscard]] MempoolStats stats() const noexcept;
+  /// As given to `create`.
   [[nodiscard]] const MempoolOptions& options() const noexcept;
+  /// The pool itself, for drivers. It keeps the pool alive.
   [[nodiscard]] const std::shared_ptr<MempoolCore>& core() const noexcept { return core_; }
 
  private:
@@ -71,11 +75,15 @@ class POLLUX_API Mempool {
 /// is first. An allocation takes the first pointers. A freed group is copied as one block to the slots before them.
 /// Public, since drivers use it directly on their fast path; applications use MempoolCache.
 struct MempoolCacheObjects {
+  /// Limits of the array: mbufs that a cache may keep, and slots that it has.
+  ///@{
   static constexpr std::uint32_t kMaxCapacity = 1024;
   /// Slots beyond `capacity` into which a group may be freed before the cache is flushed.
   static constexpr std::uint32_t kSlack = 64;
   static constexpr std::uint32_t kSlots = kMaxCapacity + kSlack;
+  ///@}
 
+  /// Free mbufs now. Any thread may ask.
   [[nodiscard]] std::uint32_t count() const noexcept { return kSlots - __atomic_load_n(&first, __ATOMIC_RELAXED); }
   /// The most recently freed mbuf. The other free mbufs follow it; free slots precede it.
   [[nodiscard]] Mbuf** objects() noexcept { return mbufs.data() + first; }
@@ -87,15 +95,15 @@ struct MempoolCacheObjects {
   }
 
   std::uint32_t first = kSlots;  ///< index of the most recently freed mbuf
-  std::uint32_t capacity = 0;
-  std::uint32_t reserved = 0;  ///< unused slots at the start of `mbufs`, if the capacity is below kMaxCapacity
+  std::uint32_t capacity = 0;    ///< mbufs that it may keep; with more, it is flushed to the pool
+  std::uint32_t reserved = 0;    ///< unused slots at the start of `mbufs`, if the capacity is below kMaxCapacity
   /// The bits of MbufAccess::word that hold the pool id and `special`, for a direct, single-segment mbuf of this pool.
   /// Matches no mbuf if the pool has no id.
   std::uint32_t direct_key = 0;
-  std::uint64_t empty_word = 0;  ///< MbufAccess::word of an empty mbuf
-  std::uint64_t allocation_failures = 0;
-  std::uint32_t data_room = 0;  ///< bytes that an empty mbuf has room for
-  alignas(64) std::array<Mbuf*, kSlots> mbufs;
+  std::uint64_t empty_word = 0;                 ///< MbufAccess::word of an empty mbuf
+  std::uint64_t allocation_failures = 0;        ///< counted by the owning thread; MempoolStats adds those of all caches
+  std::uint32_t data_room = 0;                  ///< bytes that an empty mbuf has room for
+  alignas(64) std::array<Mbuf*, kSlots> mbufs;  ///< slots from `first` on hold the free mbufs
 };
 
 /// A cache of a pool's free mbufs for one thread. It needs no lock and no atomic operation except when it is refilled
@@ -106,11 +114,12 @@ struct MempoolCacheObjects {
 /// Thread rule: one thread at a time, the one that polls the queues which use the cache.
 class POLLUX_API MempoolCache {
  public:
-  static constexpr std::uint32_t kMaxCapacity = MempoolCacheObjects::kMaxCapacity;
+  static constexpr std::uint32_t kMaxCapacity = MempoolCacheObjects::kMaxCapacity;  ///< mbufs
 
   /// `capacity` in mbufs, 64 to kMaxCapacity; 0 selects an eighth of the pool. Values outside these limits are clamped.
   explicit MempoolCache(const Mempool& pool, std::uint32_t capacity = 0);
 
+  /// Allocates one empty mbuf; empty, and counted as a failure, if the cache and its pool have none left.
   [[nodiscard]] MbufPtr allocate(Site site = Site::here()) noexcept;
   /// Allocates `mbufs.size()` empty mbufs, which the caller owns, or none (false, and counted as a failure).
   /// `Burst::fill` is the safe form.
@@ -136,6 +145,7 @@ class POLLUX_API MempoolCache {
     objects.set_first(objects.first + static_cast<std::uint32_t>(mbufs.size()));
     return true;
   }
+  /// Frees an mbuf with all its segments; it may belong to any pool. An empty pointer is ignored.
   void free(MbufPtr mbuf, Site site = Site::here()) noexcept;
   /// Frees all of `mbufs`, with all their segments. They may belong to any pool.
   void free_bulk(std::span<Mbuf* const> mbufs, Site site = Site::here()) noexcept {
@@ -152,6 +162,7 @@ class POLLUX_API MempoolCache {
       free_slow(mbufs.first(left), site);
   }
 
+  /// The cache itself, for drivers. It keeps the pool alive.
   [[nodiscard]] const std::shared_ptr<MempoolCacheCore>& core() const noexcept { return core_; }
 
  private:

@@ -16,6 +16,7 @@
 
 namespace pollux {
 
+/// How many threads may dequeue at once.
 enum class RingConsumers { single, multiple };
 
 /// A bounded FIFO with any number of producer threads, and one or any number of consumer threads. It holds values, such
@@ -37,8 +38,11 @@ class MultiProducerRing {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
+  /// In values. The upper limit is 2^20, or less if `Word` is small.
+  ///@{
   static constexpr std::uint32_t kMinCapacity = 2;
   static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << std::min(20, std::numeric_limits<Word>::digits - 1);
+  ///@}
 
   /// `capacity` in values, rounded up to a power of two and clamped to the limits.
   explicit MultiProducerRing(std::uint32_t capacity)
@@ -51,6 +55,7 @@ class MultiProducerRing {
   MultiProducerRing(const MultiProducerRing&) = delete;
   MultiProducerRing& operator=(const MultiProducerRing&) = delete;
 
+  /// In values: what the constructor was asked for, rounded up and clamped.
   [[nodiscard]] std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(mask_) + 1; }
   /// Number of values in the ring, including those that a thread is just adding or removing. Exact while no other
   /// thread uses the ring. Any thread.
@@ -60,6 +65,7 @@ class MultiProducerRing {
     const Index tail(tail_.load(std::memory_order_acquire));
     return static_cast<std::uint32_t>(std::min<Word>(tail.distance_from(head), static_cast<Word>(mask_ + 1)));
   }
+  /// As `size`: exact while no other thread uses the ring.
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
   /// Appends values from the front of `values` until the ring is full. Returns the number appended. Any thread.

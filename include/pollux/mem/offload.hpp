@@ -32,6 +32,7 @@ enum class ChecksumStatus : std::uint8_t {
 /// - TCP and UDP: the sum of the pseudo-header, folded to 16 bits and not inverted (`request_checksums` writes it);
 /// - IPv4 and SCTP: any value.
 struct TxOffload {
+  /// Requests, to combine with `|` in `flags`.
   enum Flag : std::uint32_t {
     ipv4_checksum = 1U << 0,        ///< of the header of `l3` bytes
     tcp_checksum = 1U << 1,         ///< at most one of these three
@@ -50,13 +51,14 @@ struct TxOffload {
   };
   /// The flags that request a checksum.
   static constexpr std::uint32_t kL4Checksums = tcp_checksum | udp_checksum | sctp_checksum;
+  /// The same and that of the IPv4 header; those of a tunnel's outer headers are not among them.
   static constexpr std::uint32_t kChecksums = kL4Checksums | ipv4_checksum;
   /// The flags that need none of the lengths.
   static constexpr std::uint32_t kWithoutLengths = insert_vlan | insert_outer_vlan | timestamp | without_fcs;
 
   // What a tag needs is in the first eight bytes, and what a checksum needs in the first sixteen, so that a queue can
   // compare it in one or two words.
-  std::uint32_t flags = 0;
+  std::uint32_t flags = 0;       ///< of Flag; 0: no request
   std::uint16_t vlan = 0;        ///< tag control information, host byte order, for insert_vlan; else 0
   std::uint16_t outer_vlan = 0;  ///< the same for insert_outer_vlan
   std::uint16_t l2 =
@@ -72,6 +74,7 @@ struct TxOffload {
   [[nodiscard]] constexpr bool operator==(const TxOffload&) const noexcept = default;
   /// Bytes before the IP header of length `l3`, and before the transport header.
   [[nodiscard]] constexpr std::uint32_t l3_offset() const noexcept { return std::uint32_t{outer_l2} + outer_l3 + l2; }
+  /// Bytes before the transport header.
   [[nodiscard]] constexpr std::uint32_t l4_offset() const noexcept { return l3_offset() + l3; }
 };
 

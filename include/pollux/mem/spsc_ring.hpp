@@ -32,8 +32,11 @@ class SpscRing {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
+  /// In values. The upper limit is 2^20, or less if `Word` is small.
+  ///@{
   static constexpr std::uint32_t kMinCapacity = 2;
   static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << std::min(20, std::numeric_limits<Word>::digits - 1);
+  ///@}
 
   /// `capacity` in values, rounded up to a power of two and clamped to the limits.
   explicit SpscRing(std::uint32_t capacity)
@@ -42,6 +45,7 @@ class SpscRing {
   SpscRing(const SpscRing&) = delete;
   SpscRing& operator=(const SpscRing&) = delete;
 
+  /// In values: what the constructor was asked for, rounded up and clamped.
   [[nodiscard]] std::uint32_t capacity() const noexcept { return std::uint32_t{mask_} + 1; }
   /// Number of values in the ring. Exact for the producer while the consumer is idle, and the other way round; any
   /// other thread may get an old value.
@@ -51,6 +55,7 @@ class SpscRing {
     const Index tail(tail_.load(std::memory_order_acquire));
     return std::min<std::uint32_t>(tail.distance_from(head), capacity());
   }
+  /// As `size`: exact for a side while the other one is idle.
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
   /// For the producer: a lower bound of the values that fit. Reads the consumer's position only if fewer than `wanted`
