@@ -24,15 +24,20 @@ class POLLUX_API RemoteRegisters {
   RemoteRegisters(const RemoteRegisters&) = delete;
   RemoteRegisters& operator=(const RemoteRegisters&) = delete;
   virtual ~RemoteRegisters() = default;
+  /// A 32-bit access at `offset`, in bytes, a multiple of 4. A read of a removed card returns all ones.
+  ///@{
   [[nodiscard]] virtual std::uint32_t read32(std::uint32_t offset) noexcept = 0;
   virtual void write32(std::uint32_t offset, std::uint32_t value) noexcept = 0;
+  ///@}
   /// An access of `width` bytes, 1 or 2, at a multiple of `width`. Values have no bits above the width.
   /// The default is for windows that have only 32-bit registers: a read accesses the aligned word and returns
   /// the requested part; a write has no effect.
   [[nodiscard]] virtual std::uint32_t read_narrow(std::uint32_t offset, unsigned width) noexcept {
     return part_of_word(read32(word_of(offset)), offset, width);
   }
+  /// As `read_narrow`.
   virtual void write_narrow(std::uint32_t /*offset*/, unsigned /*width*/, std::uint32_t /*value*/) noexcept {}
+  /// Sends all queued writes, and returns without waiting for their effect.
   virtual void flush() noexcept = 0;
 };
 
@@ -44,19 +49,26 @@ class POLLUX_API RemoteRegisters {
 class POLLUX_API Bar {
  public:
   Bar() = default;
+  /// A mapped window: `base` is the address of its first register, `size` is in bytes. The mapping outlives all copies.
   Bar(volatile std::uint8_t* base, std::size_t size) noexcept : base_(base), size_(size) {}
+  /// A window of function calls; `remote` outlives all copies. `size` is in bytes.
   Bar(RemoteRegisters& remote, std::size_t size) noexcept : remote_(&remote), size_(size) {}
 
   /// `offset` is in bytes, a multiple of the width of the access and below `size()`. The caller must ensure this; it is
   /// not checked. Reads return all ones if the card has been removed.
+  ///@{
   [[nodiscard]] std::uint8_t read8(std::uint32_t offset) const noexcept { return load<std::uint8_t>(offset); }
   [[nodiscard]] std::uint16_t read16(std::uint32_t offset) const noexcept { return load<std::uint16_t>(offset); }
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept { return load<std::uint32_t>(offset); }
+  ///@}
   /// All stores to DMA memory before the call are visible to the card when it sees this write.
+  ///@{
   void write8(std::uint32_t offset, std::uint8_t value) const noexcept { store(offset, value); }
   void write16(std::uint32_t offset, std::uint16_t value) const noexcept { store(offset, value); }
   void write32(std::uint32_t offset, std::uint32_t value) const noexcept { store(offset, value); }
+  ///@}
   /// The same, with the width as a parameter: 1, 2 or 4 bytes. Values have no bits above the width.
+  ///@{
   [[nodiscard]] std::uint32_t read(std::uint32_t offset, unsigned width) const noexcept {
     if (width == 4) return read32(offset);
     return width == 2 ? read16(offset) : read8(offset);
@@ -65,18 +77,22 @@ class POLLUX_API Bar {
     if (width == 4) return write32(offset, value);
     width == 2 ? write16(offset, static_cast<std::uint16_t>(value)) : write8(offset, static_cast<std::uint8_t>(value));
   }
+  ///@}
   /// Sends the queued writes of a remote window. Does nothing for a mapped window: there, a read of any register
   /// flushes posted writes.
   void flush() const noexcept {
     if (remote_ != nullptr) remote_->flush();
   }
 
+  /// Bytes of the window; 0 if there is none.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// Whether there is a window: not for a default-constructed Bar.
   [[nodiscard]] explicit operator bool() const noexcept { return base_ != nullptr || remote_ != nullptr; }
   /// The mapped address of a register, or nullptr for a remote window.
   [[nodiscard]] volatile std::uint32_t* mapped(std::uint32_t offset) const noexcept {
     return base_ != nullptr ? reinterpret_cast<volatile std::uint32_t*>(base_ + offset) : nullptr;
   }
+  /// The object behind a remote window; nullptr for a mapped one. The backend owns it.
   [[nodiscard]] RemoteRegisters* remote() const noexcept { return remote_; }
 
  private:
@@ -107,6 +123,7 @@ class BasicDoorbell {
 
  public:
   BasicDoorbell() = default;
+  /// `offset` in bytes, a multiple of the register's width. The window outlives all copies.
   BasicDoorbell(const Bar& bar, std::uint32_t offset) noexcept
       : mapped_(bar.mapped(offset)), remote_(bar.remote()), offset_(offset) {}
 
@@ -119,12 +136,16 @@ class BasicDoorbell {
   }
   /// As `ring`. Precondition: `is_mapped()`.
   void ring_mapped(Word value) const noexcept { io::write_ordered(mapped_, value); }
+  /// Sends the queued writes of a remote window. Does nothing for a mapped one.
   void flush() const noexcept {
     if (remote_ != nullptr) [[unlikely]]
       remote_->flush();
   }
+  /// Which kind of window it lies in; neither for a default-constructed one, which must not be rung.
+  ///@{
   [[nodiscard]] bool is_mapped() const noexcept { return mapped_ != nullptr; }
   [[nodiscard]] bool is_remote() const noexcept { return remote_ != nullptr; }
+  ///@}
 
  private:
   volatile void* mapped_ = nullptr;
@@ -132,6 +153,7 @@ class BasicDoorbell {
   std::uint32_t offset_ = 0;
 };
 
+/// One of 32 bits, as Intel's tail registers are.
 using Doorbell = BasicDoorbell<std::uint32_t>;
 
 }  // namespace pollux

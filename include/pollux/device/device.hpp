@@ -15,11 +15,14 @@ namespace pollux {
 
 /// The identification registers of a card's PCI configuration space.
 struct PciIdentity {
+  /// As in configuration space.
+  ///@{
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
   std::uint16_t subsystem_vendor = 0;
   std::uint16_t subsystem_device = 0;
   std::uint8_t revision = 0;
+  ///@}
 };
 
 /// A PCI card that this process controls. Each backend implements this interface; a driver depends on nothing else.
@@ -35,13 +38,16 @@ class POLLUX_API Device {
 
   /// The URI that opens this device, such as "vfio:0000:01:00.0".
   [[nodiscard]] virtual const std::string& name() const = 0;
+  /// As it was when the device was opened.
   [[nodiscard]] virtual PciIdentity identity() const = 0;
   /// The NUMA node of the card; -1 if unknown.
   [[nodiscard]] virtual int numa_node() const = 0;
 
   /// Accesses configuration space. `width` is 1, 2 or 4 bytes; `offset` is a multiple of `width` and below 4,096.
+  ///@{
   [[nodiscard]] virtual Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) = 0;
   [[nodiscard]] virtual Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) = 0;
+  ///@}
 
   /// The window of base address register `index` (0 to 5). It is mapped on first use and valid as long as the Device.
   [[nodiscard]] virtual Result<Bar> bar(unsigned index) = 0;

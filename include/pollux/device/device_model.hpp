@@ -27,10 +27,10 @@ enum class ModelAccess : std::uint8_t {
 
 /// A write by a model before it is stored. `bytes` are valid only during the call that passes it.
 struct ModelWrite {
-  ModelAccess what = ModelAccess::payload_write;
-  std::uint32_t queue = 0;
-  std::uint64_t iova = 0;
-  std::span<const std::byte> bytes;
+  ModelAccess what = ModelAccess::payload_write;  ///< the kind of access
+  std::uint32_t queue = 0;                        ///< the queue for which the card writes
+  std::uint64_t iova = 0;                         ///< of the first byte
+  std::span<const std::byte> bytes;               ///< what is written; at least 1 byte
 };
 
 class ModelDma;
@@ -90,6 +90,7 @@ class POLLUX_API ModelDma {
   /// Installs `interceptor`; nullptr removes it. It must stay valid until it is removed or the model no longer uses
   /// this memory. Call this only while the model is idle.
   void intercept(DmaInterceptor* interceptor) noexcept { interceptor_.store(interceptor, std::memory_order_release); }
+  /// The one installed; nullptr if there is none.
   [[nodiscard]] DmaInterceptor* interceptor() const noexcept { return interceptor_.load(std::memory_order_acquire); }
 
  private:
@@ -127,22 +128,27 @@ inline void DmaInterceptor::write(ModelDma& memory, const ModelWrite& write) noe
 /// What a PHY sends on a twisted pair while there are no frames. The PHY at the other end derives speed and duplex mode
 /// from it (IEEE 802.3, clauses 28 and 40). The default is an ordinary link partner that supports every mode.
 struct LinkSignal {
+  /// Which pair it sends on; a link needs both ends to differ, or one to be automatic.
   enum class Crossover : std::uint8_t { automatic, mdi, mdix };
+  /// Who gives the clock; a link needs both ends to differ, or one to be automatic.
   enum class Role : std::uint8_t { automatic, master, slave };
   /// 10 and 100 Mb/s with half and full duplex, symmetric and asymmetric pause, selector IEEE 802.3.
   static constexpr std::uint16_t kAllAbilities = 0x0DE1;
 
   /// The modes up to 100 Mb/s that the PHY advertises, or its forced mode, in the format of PHY register 5.
   std::uint16_t abilities = kAllAbilities;
+  /// Whether the PHY advertises 1000 Mb/s in this duplex mode.
+  ///@{
   bool gigabit_half = true;
   bool gigabit_full = true;
+  ///@}
   /// False if the PHY is forced to one mode. Parallel detection then finds its speed but not its duplex mode, so a link
   /// partner that negotiates chooses half duplex.
   bool negotiates = true;
-  bool present = true;  ///< false: the PHY is powered down, in reset or in loopback
-  bool busy = false;    ///< the PHY has not finished its part of the negotiation
-  Crossover crossover = Crossover::automatic;
-  Role role = Role::automatic;  ///< at 1000 Mb/s
+  bool present = true;                         ///< false: the PHY is powered down, in reset or in loopback
+  bool busy = false;                           ///< the PHY has not finished its part of the negotiation
+  Crossover crossover = Crossover::automatic;  ///< for 10 and 100 Mb/s, too
+  Role role = Role::automatic;                 ///< at 1000 Mb/s
 
   [[nodiscard]] bool operator==(const LinkSignal&) const = default;
 };
@@ -164,25 +170,34 @@ class POLLUX_API DeviceModel {
   DeviceModel& operator=(const DeviceModel&) = delete;
   virtual ~DeviceModel() = default;
 
+  /// What the platform puts into the card's configuration space.
   [[nodiscard]] virtual PciIdentity identity() const = 0;
+  /// Bytes of base address register `index` (0 to 5), a power of two; 0 if the card lacks it.
   [[nodiscard]] virtual std::size_t bar_size(unsigned index) const = 0;
+  /// A driver's access to a 32-bit register of BAR `bar`, with its side effects. `offset` is in bytes, a multiple of 4.
+  ///@{
   [[nodiscard]] virtual std::uint32_t read32(unsigned bar, std::uint32_t offset) noexcept = 0;
   virtual void write32(unsigned bar, std::uint32_t offset, std::uint32_t value) noexcept = 0;
+  ///@}
   /// An access of `width` bytes, 1 or 2, at a multiple of `width`. The default is for cards that have only 32-bit
   /// registers: a read returns part of the aligned word, with the side effects of reading it, and a write has no
   /// effect.
+  ///@{
   [[nodiscard]] virtual std::uint32_t read_narrow(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
     return part_of_word(read32(bar, word_of(offset)), offset, width);
   }
   virtual void write_narrow(unsigned /*bar*/, std::uint32_t /*offset*/, unsigned /*width*/,
                             std::uint32_t /*value*/) noexcept {}
+  ///@}
   /// The same, for a width of 1, 2 or 4 bytes.
+  ///@{
   [[nodiscard]] std::uint32_t read(unsigned bar, std::uint32_t offset, unsigned width) noexcept {
     return width == 4 ? read32(bar, offset) : read_narrow(bar, offset, width);
   }
   void write(unsigned bar, std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
     width == 4 ? write32(bar, offset, value) : write_narrow(bar, offset, width, value);
   }
+  ///@}
 
   /// Sets the interface through which the model accesses memory; nullptr while bus mastering is disabled.
   virtual void set_dma(ModelDma* dma) noexcept = 0;
@@ -195,10 +210,12 @@ class POLLUX_API DeviceModel {
   /// the first piece that has room.
   [[nodiscard]] virtual std::vector<VendorCapability> vendor_capabilities() const { return {}; }
   /// An access of `width` bytes, 1, 2 or 4, at `offset` in the live one, a multiple of `width`.
+  ///@{
   [[nodiscard]] virtual std::uint32_t read_capability(std::uint32_t /*offset*/, unsigned /*width*/) noexcept {
     return 0;
   }
   virtual void write_capability(std::uint32_t /*offset*/, unsigned /*width*/, std::uint32_t /*value*/) noexcept {}
+  ///@}
   /// Tells the model the value of Device Control 2 in its configuration space (PCI Express, capability version 2).
   virtual void set_device_control2(std::uint16_t /*value*/) noexcept {}
   /// Function level reset.
@@ -208,12 +225,13 @@ class POLLUX_API DeviceModel {
   /// The time of the next event: an `advance` to an earlier time has no effect. Duration::max() if no event is pending.
   [[nodiscard]] virtual Duration next_event() const noexcept { return Duration::min(); }
 
+  /// Number of MSI-X vectors; 0 for a card without MSI-X.
   [[nodiscard]] virtual unsigned interrupt_vectors() const = 0;
   /// Where the table of these vectors and their pending bits lie in one BAR, in bytes, each a multiple of 8.
   struct MsixLayout {
-    unsigned bar = 0;
-    std::uint32_t table = 0;
-    std::uint32_t pending = 0;
+    unsigned bar = 0;           ///< number of the BAR
+    std::uint32_t table = 0;    ///< offset of the vectors' table
+    std::uint32_t pending = 0;  ///< offset of the pending bits
   };
   /// Of a card with vectors.
   [[nodiscard]] virtual MsixLayout msix_layout() const { return {}; }
@@ -228,10 +246,12 @@ class POLLUX_API DeviceModel {
   /// Whether the card asks the machine to wake (PME_Status in its configuration space). It goes on asking until
   /// `end_wake_request`.
   [[nodiscard]] virtual bool wake_requested() const noexcept { return false; }
+  /// The host has seen the request and cleared PME_Status.
   virtual void end_wake_request() noexcept {}
 
   /// Sets the handler that the model calls with each frame that it transmits (without FCS).
   using WireHandler = std::function<void(std::span<const std::byte> frame)>;
+  /// One handler at a time, called on the thread that runs the model; `frame` is valid only during the call.
   virtual void on_transmit(WireHandler handler) = 0;
   /// The same for a frame that it transmits with a wrong FCS.
   virtual void on_transmit_corrupt(const WireHandler& /*handler*/) {}
@@ -268,6 +288,7 @@ class POLLUX_API DeviceModel {
   virtual void set_link_partner(const LinkSignal& /*partner*/) noexcept {}
   /// Sets the handler that the model calls after each change of `link_signal`, with the time of the change.
   using SignalHandler = std::function<void(Duration now)>;
+  /// The default is for cards without a PHY of this kind: the handler is never called.
   virtual void on_link_signal(const SignalHandler& /*handler*/) {}
 };
 

@@ -27,7 +27,7 @@ enum class FaultPoint : std::uint8_t {
   vector,          ///< an interrupt vector is enabled
   stuck_register,  ///< the register of FaultPlan::stuck is read or written
 };
-inline constexpr std::size_t kFaultPoints = 8;
+inline constexpr std::size_t kFaultPoints = 8;  ///< number of values of FaultPoint
 
 /// Kinds of fault. docs/82576/faults.md lists the result of each for the user of a driver.
 enum class FaultKind : std::uint8_t {
@@ -59,13 +59,14 @@ struct StuckRegister {
 
 /// Describes one fault to inject.
 struct FaultPlan {
+  /// A `count` for a fault that does not end.
   static constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
 
-  FaultKind kind = FaultKind::none;
-  std::uint64_t at = 0;     ///< the first occurrence of `point_of(kind)` at which the fault is injected
-  std::uint64_t count = 1;  ///< consecutive occurrences; a removal lasts until FaultInjector::disable
-  ErrorCode error = ErrorCode::io_error;
-  StuckRegister stuck = {};
+  FaultKind kind = FaultKind::none;       ///< none: occurrences are only counted
+  std::uint64_t at = 0;                   ///< the first occurrence of `point_of(kind)` at which the fault is injected
+  std::uint64_t count = 1;                ///< consecutive occurrences; a removal lasts until FaultInjector::disable
+  ErrorCode error = ErrorCode::io_error;  ///< what the calls of `call_fails`, `map_fails` and `unmap_fails` return
+  StuckRegister stuck = {};               ///< for FaultKind::stuck_register
   /// May access the device's registers; these accesses are not counted. Must not throw.
   std::function<void()> action = nullptr;
 };
@@ -81,10 +82,12 @@ struct FaultPlan {
 /// Thread rule: any thread. `action` is called on the thread that accesses the register.
 class POLLUX_API FaultInjector {
  public:
+  /// The plan cannot be changed later, except by `disable`.
   explicit FaultInjector(FaultPlan plan = {});
   FaultInjector(const FaultInjector&) = delete;
   FaultInjector& operator=(const FaultInjector&) = delete;
 
+  /// As given to the constructor.
   [[nodiscard]] const FaultPlan& plan() const noexcept { return plan_; }
   /// Number of occurrences of `point` so far.
   [[nodiscard]] std::uint64_t occurrences(FaultPoint point) const noexcept;
@@ -94,6 +97,7 @@ class POLLUX_API FaultInjector {
   [[nodiscard]] std::uint32_t trigger_register() const noexcept { return register_.load(std::memory_order_relaxed); }
   /// Ends the fault. It is not injected again, and a removed card is present again.
   void disable() noexcept { disabled_.store(true, std::memory_order_relaxed); }
+  /// Whether `disable` was called.
   [[nodiscard]] bool disabled() const noexcept { return disabled_.load(std::memory_order_relaxed); }
 
   /// Counts one occurrence of `point` and returns whether the fault is to be injected there. Called by devices.

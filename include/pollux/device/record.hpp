@@ -28,15 +28,15 @@ namespace pollux {
 /// The registers of one kind of ring of a card: arrays with one element for each queue. The first 8 bytes of an armed
 /// descriptor are the address of its buffer; the last 8 bytes of a write-back say that it is done.
 struct RingRegisters {
-  bool receive = false;
+  bool receive = false;                ///< true: the card writes frames into the buffers
   std::uint32_t descriptor_bytes = 0;  ///< a multiple of 8, at most 64
   std::uint32_t base_low = 0;          ///< this and the following: offset of the register of queue 0, in bytes
-  std::uint32_t base_high = 0;
-  std::uint32_t length = 0;  ///< the register has the length of the ring in bytes
-  std::uint32_t tail = 0;
-  std::uint32_t buffer = 0;  ///< the register has the size of receive buffers; 0 if there is none
-  std::uint32_t stride = 0;  ///< bytes from the register of one queue to that of the next
-  std::uint32_t queues = 0;
+  std::uint32_t base_high = 0;         ///< the upper 32 bits of the ring's IOVA
+  std::uint32_t length = 0;            ///< the register has the length of the ring in bytes
+  std::uint32_t tail = 0;              ///< the doorbell
+  std::uint32_t buffer = 0;            ///< the register has the size of receive buffers; 0 if there is none
+  std::uint32_t stride = 0;            ///< bytes from the register of one queue to that of the next
+  std::uint32_t queues = 0;            ///< elements of each array
 };
 
 /// The properties of a card that record and replay need. All registers that it names have 32 bits. Accesses of another
@@ -77,6 +77,7 @@ class POLLUX_API ReplayProgress {
     const std::lock_guard lock(mutex_);
     return divergence_;
   }
+  /// Whether the driver has done all that was recorded.
   [[nodiscard]] bool at_end() const noexcept { return at_end_.load(std::memory_order_acquire); }
 
  private:

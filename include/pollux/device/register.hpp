@@ -69,18 +69,19 @@ template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = St
           std::uint32_t kWidth = 32>
 struct Register {
   static_assert(kWidth == 8 || kWidth == 16 || kWidth == 32, "a register has 8, 16 or 32 bits");
-  static constexpr std::uint32_t kBits = kWidth;
-  static constexpr std::uint32_t kBytes = kWidth / 8;
+  static constexpr std::uint32_t kBits = kWidth;       ///< of one register
+  static constexpr std::uint32_t kBytes = kWidth / 8;  ///< of one register
   static_assert(kOffset % kBytes == 0 && kStride.bytes % kBytes == 0 && kStride.second % kBytes == 0,
                 "a register lies at a multiple of its width");
   static_assert(kStride.count > 0 && kStride.split <= kStride.count);
   static_assert(kAlias.count <= kStride.count && kAlias.offset % kBytes == 0 && kAlias.bytes % kBytes == 0);
 
+  /// A register's value on a removed card.
   static constexpr std::uint32_t kAllBits = ~std::uint32_t{0} >> (32 - kBits);
-  static constexpr std::uint32_t kCount = kStride.count;
-  static constexpr Access kMode = kAccess;
-  static constexpr Alias kRegisterAlias = kAlias;
-  static constexpr std::array<FieldInfo, 0> kFields{};
+  static constexpr std::uint32_t kCount = kStride.count;  ///< registers of the array; 1: not an array
+  static constexpr Access kMode = kAccess;                ///< what an access does
+  static constexpr Alias kRegisterAlias = kAlias;         ///< its second offset, if it has one
+  static constexpr std::array<FieldInfo, 0> kFields{};    ///< a register with fields hides it by its own
 
   class Value;
 
@@ -88,9 +89,13 @@ struct Register {
   /// `modify` changes only the bits in the mask.
   class Setting {
    public:
+    /// Bits outside `mask` are ignored.
     constexpr Setting(std::uint32_t mask, std::uint32_t bits) noexcept : mask_(mask), bits_(bits & mask) {}
+    /// The bits that it concerns, and their value; both in place, as in the register.
+    ///@{
     [[nodiscard]] constexpr std::uint32_t mask() const noexcept { return mask_; }
     [[nodiscard]] constexpr std::uint32_t bits() const noexcept { return bits_; }
+    ///@}
     /// The setting with all other bits zero.
     [[nodiscard]] constexpr operator Value() const noexcept {
       return Value(bits_);
@@ -104,10 +109,11 @@ struct Register {
   /// One bit. As a setting, it means that the bit is set.
   class Bit : public Setting {
    public:
+    /// `number` counts from the lowest bit, 0. In a constant expression, one outside the register is a compile error.
     explicit constexpr Bit(std::uint32_t number) noexcept
         : Setting(bit_mask(number), bit_mask(number)), number_(number) {}
-    [[nodiscard]] constexpr std::uint32_t lo() const noexcept { return number_; }
-    [[nodiscard]] constexpr std::uint32_t width() const noexcept { return 1; }
+    [[nodiscard]] constexpr std::uint32_t lo() const noexcept { return number_; }  ///< number of the bit
+    [[nodiscard]] constexpr std::uint32_t width() const noexcept { return 1; }     ///< as a Field of one bit
 
    private:
     [[nodiscard]] static constexpr std::uint32_t bit_mask(std::uint32_t number) noexcept {
@@ -122,16 +128,21 @@ struct Register {
   /// never changes a neighbouring field; check external values with `fits` first.
   class Field {
    public:
+    /// `lo` is the number of the lowest bit. In a constant expression, a field outside the register is a compile error.
     constexpr Field(std::uint32_t lo, std::uint32_t width) noexcept : info_{{}, lo, width} {
       if (width == 0 || width > kBits || lo >= kBits || lo + width > kBits)
         detail::register_field_is_outside_the_register();
     }
+    /// Number of the lowest bit, width in bits, mask in place, the highest value, and whether a value fits.
+    ///@{
     [[nodiscard]] constexpr std::uint32_t lo() const noexcept { return info_.lo; }
     [[nodiscard]] constexpr std::uint32_t width() const noexcept { return info_.width; }
     [[nodiscard]] constexpr std::uint32_t mask() const noexcept { return info_.mask(); }
     [[nodiscard]] constexpr std::uint32_t max() const noexcept { return mask() >> lo(); }
     [[nodiscard]] constexpr bool fits(std::uint64_t value) const noexcept { return value <= max(); }
+    ///@}
 
+    /// The setting of the field to `value`, which is a plain number.
     [[nodiscard]] constexpr Setting operator()(std::uint32_t value) const noexcept {
       if (std::is_constant_evaluated() && !fits(value)) detail::register_field_value_does_not_fit();
       return Setting(mask(), value << lo());
@@ -144,6 +155,7 @@ struct Register {
   /// A named value of a field: `static constexpr Choice ONE_BUFFER{DESCTYPE, 1};`
   class Choice : public Setting {
    public:
+    /// In a constant expression, a value that does not fit is a compile error.
     constexpr Choice(Field field, std::uint32_t value) noexcept : Setting(field(value)) {
       if (!field.fits(value)) detail::register_field_value_does_not_fit();
     }
@@ -158,12 +170,15 @@ struct Register {
       if (std::is_constant_evaluated() && raw_ != raw) detail::register_field_value_does_not_fit();
     }
 
+    /// All bits, as read from the card.
     [[nodiscard]] constexpr std::uint32_t raw() const noexcept { return raw_; }
     /// Whether all bits in the mask of `setting` have the values of `setting`.
     [[nodiscard]] constexpr bool has(Setting setting) const noexcept {
       return (raw_ & setting.mask()) == setting.bits();
     }
+    /// Whether at least one bit in the mask of `setting` is one.
     [[nodiscard]] constexpr bool has_any(Setting setting) const noexcept { return (raw_ & setting.mask()) != 0; }
+    /// The number in `field`, moved down to bit 0.
     [[nodiscard]] constexpr std::uint32_t get(Field field) const noexcept {
       return (raw_ & field.mask()) >> field.lo();
     }
@@ -173,6 +188,7 @@ struct Register {
     }
     /// This value with the bits in the mask of `setting` cleared.
     [[nodiscard]] constexpr Value without(Setting setting) const noexcept { return Value(raw_ & ~setting.mask()); }
+    /// The same for a field.
     [[nodiscard]] constexpr Value without(Field field) const noexcept { return Value(raw_ & ~field.mask()); }
     /// Whether this is the value that every read of a removed card returns.
     [[nodiscard]] constexpr bool all_ones() const noexcept { return raw_ == kAllBits; }
@@ -183,10 +199,13 @@ struct Register {
     std::uint32_t raw_ = 0;
   };
 
+  /// Both together. Only what belongs to the same register can be combined.
+  ///@{
   friend constexpr Setting operator|(Setting left, Setting right) noexcept {
     return Setting(left.mask() | right.mask(), left.bits() | right.bits());
   }
   friend constexpr Value operator|(Value left, Value right) noexcept { return Value(left.raw() | right.raw()); }
+  ///@}
 
   /// The offset of register `index` of the array. In a constant expression, an index out of range is a compile error.
   [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index = 0) noexcept {
@@ -204,6 +223,7 @@ struct Register {
 /// A register of 8 bits, and one of 16.
 template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{1}, Alias kAlias = Alias{}>
 using Register8 = Register<Self, kOffset, kAccess, kStride, kAlias, 8>;
+/// The same with 16 bits.
 template <class Self, std::uint32_t kOffset, Access kAccess, Stride kStride = Stride{2}, Alias kAlias = Alias{}>
 using Register16 = Register<Self, kOffset, kAccess, kStride, kAlias, 16>;
 
@@ -223,6 +243,8 @@ template <class... Rs>
 
 /// Offset policy of a RegisterWindow: each register is accessed at its declared offset.
 struct PrimaryOffsets {
+  /// The registers that can be accessed, and the offset of one in bytes; `index` is below `count` and not checked.
+  ///@{
   template <class R>
   [[nodiscard]] static constexpr std::uint32_t count() noexcept {
     return R::kCount;
@@ -231,11 +253,14 @@ struct PrimaryOffsets {
   [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index) noexcept {
     return R::offset(index);
   }
+  ///@}
 };
 
 /// Offset policy of a RegisterWindow: a register with an Alias is accessed there, as the queue registers of a virtual
 /// function are.
 struct AliasOffsets {
+  /// As PrimaryOffsets', for those that the alias reaches.
+  ///@{
   template <class R>
   [[nodiscard]] static constexpr std::uint32_t count() noexcept {
     return R::kRegisterAlias.count == 0 ? R::kCount : R::kRegisterAlias.count;
@@ -244,6 +269,7 @@ struct AliasOffsets {
   [[nodiscard]] static constexpr std::uint32_t offset(std::uint32_t index) noexcept {
     return R::kRegisterAlias.count == 0 ? R::offset(index) : R::kRegisterAlias.offset + index * R::kRegisterAlias.bytes;
   }
+  ///@}
 };
 
 /// Typed access to a card's registers through a Bar. A value type, as cheap to copy as the Bar.
@@ -255,11 +281,14 @@ struct AliasOffsets {
 template <class Status, class OffsetPolicy = PrimaryOffsets>
 class RegisterWindow {
  public:
-  using Offsets = OffsetPolicy;
+  using Offsets = OffsetPolicy;  ///< where registers are accessed
 
   RegisterWindow() = default;
+  /// `bar` has the registers. What it stands for outlives the window.
   explicit RegisterWindow(const Bar& bar) noexcept : bar_(bar) {}
 
+  /// Reads a register; one that a read clears needs `read_and_clear`. `index` is for arrays.
+  ///@{
   template <class R>
   [[nodiscard]] typename R::Value read() const noexcept {
     static_assert(OffsetPolicy::template count<R>() == 1, "this register is an array: say which index");
@@ -269,6 +298,7 @@ class RegisterWindow {
   [[nodiscard]] typename R::Value read(std::uint32_t index) const noexcept {
     return read_at<R>(index);
   }
+  ///@}
 
   /// Reads a clear-on-read register. The read clears the value in the card.
   template <class R>
@@ -278,6 +308,7 @@ class RegisterWindow {
       return typename R::Value(R::kAllBits);
     return typename R::Value(bar_.read(OffsetPolicy::template offset<R>(index), R::kBytes));
   }
+  /// The same for a register that is not an array.
   template <class R>
   typename R::Value read_and_clear() const noexcept {
     static_assert(OffsetPolicy::template count<R>() == 1, "this register is an array: say which index");
@@ -290,6 +321,7 @@ class RegisterWindow {
     static_assert(OffsetPolicy::template count<R>() == 1, "this register is an array: say which index");
     write<R>(0, value);
   }
+  /// The same for register `index` of an array.
   template <class R>
   void write(std::uint32_t index, typename R::Value value) const noexcept {
     static_assert(writable(R::kMode), "this register is read-only");
@@ -304,6 +336,7 @@ class RegisterWindow {
     static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
     write<R>(read<R>().with(setting));
   }
+  /// The same for register `index` of an array.
   template <class R>
   void modify(std::uint32_t index, typename R::Setting setting) const noexcept {
     static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
@@ -315,6 +348,7 @@ class RegisterWindow {
     static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
     write<R>(read<R>().without(setting));
   }
+  /// The same for register `index` of an array.
   template <class R>
   void clear(std::uint32_t index, typename R::Setting setting) const noexcept {
     static_assert(R::kMode == Access::rw, "only a register that reads back what was written can be modified");
@@ -339,6 +373,7 @@ class RegisterWindow {
   /// Whether the card has been removed: its status register, which is never all ones, reads as all ones.
   [[nodiscard]] bool removed() const noexcept { return read<Status>().all_ones(); }
 
+  /// As given to the constructor.
   [[nodiscard]] const Bar& bar() const noexcept { return bar_; }
 
  private:

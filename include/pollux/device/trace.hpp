@@ -12,9 +12,11 @@ namespace pollux {
 
 /// One operation of a driver on its Device.
 struct TraceEntry {
+  /// Registers, configuration space, bus mastering, function level reset, and enabling or disabling of interrupt
+  /// vectors.
   enum class Kind : std::uint8_t { read, write, config_read, config_write, bus_master, reset, interrupts };
 
-  Kind kind = Kind::read;
+  Kind kind = Kind::read;    ///< what the driver did
   unsigned bar = 0;          ///< the BAR of a register
   std::uint32_t offset = 0;  ///< of a register or in configuration space, in bytes
   unsigned width = 4;        ///< of an access to a register or to configuration space, in bytes

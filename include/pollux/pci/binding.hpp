@@ -21,6 +21,7 @@ namespace pollux::pci {
 
 struct DriverRecord;
 
+/// What `bind` shall do in spite of a check.
 struct BindOptions {
   /// Bind the device even if the host uses it or it is not a network controller.
   bool force = false;
@@ -28,11 +29,11 @@ struct BindOptions {
 
 /// The result of `bind` or `unbind` for one device.
 struct BindOutcome {
-  Address address;
-  bool changed = false;         ///< false: nothing had to be changed
-  std::string previous_driver;  ///< empty: none
-  std::string driver;           ///< the current driver; empty: none
-  std::optional<std::uint32_t> iommu_group;
+  Address address;                           ///< which device
+  bool changed = false;                      ///< false: nothing had to be changed
+  std::string previous_driver;               ///< empty: none
+  std::string driver;                        ///< the current driver; empty: none
+  std::optional<std::uint32_t> iommu_group;  ///< none: the machine has no IOMMU, or it is off
 };
 
 /// Moves PCI functions between the kernel's drivers and vfio-pci with `driver_override` and `drivers_probe`. It records
@@ -44,6 +45,7 @@ class POLLUX_API Binder {
   /// The longest wait for a driver to release or probe a device, and for another Binder to finish.
   static constexpr Duration kLimit = std::chrono::seconds(5);
 
+  /// `clock` and `network` outlive the Binder. `log` gets what it changes.
   Binder(SystemPaths paths, Clock& clock, const HostNetwork& network, LogCallback log = {});
 
   /// Makes the checks of `bind` without changing anything. Errors, each with a hint: `not_found` (no such device),

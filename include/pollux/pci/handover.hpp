@@ -16,9 +16,9 @@ namespace pollux::pci {
 
 /// A user account of this machine.
 struct User {
-  std::string name;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
+  std::string name;       ///< of the account, such as "alice"
+  std::uint32_t uid = 0;  ///< 0: root, which no limit on locked memory binds
+  std::uint32_t gid = 0;  ///< its primary group
 };
 
 /// Finds a user by name in the machine's user database. Error: `not_found` if there is none.
@@ -38,8 +38,8 @@ struct User {
 
 /// The memory that a process will map for DMA. VFIO pins it and counts it against RLIMIT_MEMLOCK, including huge pages.
 struct POLLUX_API MemlockDemand {
-  std::uint64_t ports = 1;
-  std::uint64_t mbufs_per_port = 16384;
+  std::uint64_t ports = 1;                 ///< that the process opens
+  std::uint64_t mbufs_per_port = 16384;    ///< of the pools that the process makes
   std::uint64_t bytes_per_mbuf = 2368;     ///< 37 cache lines: header, headroom, 2,048 bytes of data
   std::uint64_t rings_per_port = 32;       ///< 16 receive rings, 16 transmit rings
   std::uint64_t ring_bytes = 4096 * 16;    ///< the longest ring, 16 bytes per descriptor

@@ -20,11 +20,11 @@ enum class Restored {
 
 /// One reason why the kernel must keep a port.
 struct HostUse {
-  std::string reason;  ///< such as "has the address 192.0.2.7/24"
-  std::string interface;
-  std::string network_namespace;  ///< NetworkNamespace::name
-  std::string remedy;             ///< the command that ends this use; empty: there is none
-  Restored restored = Restored::fully;
+  std::string reason;                   ///< such as "has the address 192.0.2.7/24"
+  std::string interface;                ///< the port's own, or one stacked on it
+  std::string network_namespace;        ///< NetworkNamespace::name
+  std::string remedy;                   ///< the command that ends this use; empty: there is none
+  Restored restored = Restored::fully;  ///< whether the host gets it back after `unbind`
 };
 
 /// Finds how the host uses a port: an address other than link-local, a route other than those that the kernel adds

@@ -19,9 +19,9 @@ namespace pollux::pci {
 /// not in it, nor are routes that a router announces for a time, nor is what lies on top of the interface (VLANs), its
 /// queueing disciplines and settings of ethtool. A plain value; any thread.
 struct InterfaceBackup {
-  std::string name;
-  std::uint32_t index = 0;
-  bool up = false;
+  std::string name;                               ///< when it was saved
+  std::uint32_t index = 0;                        ///< at that time; another one after the driver has come back
+  bool up = false;                                ///< whether it was up (IFF_UP)
   std::uint32_t mtu = 0;                          ///< bytes; 0: not known
   std::uint32_t master = 0;                       ///< index of the bridge or bond that has it; 0: none
   std::vector<std::byte> mac;                     ///< the current hardware address

@@ -17,11 +17,11 @@ namespace pollux::pci {
 
 /// One device of an IOMMU group.
 struct POLLUX_API GroupMember {
-  std::string name;                ///< its name in sysfs: a PCI address or the name of a platform device
-  std::optional<Address> address;  ///< none: not a PCI device
-  std::string driver;              ///< empty: none
-  bool bridge = false;             ///< a PCI bridge; its driver does not matter for the group
-  bool network_controller = false;
+  std::string name;                 ///< its name in sysfs: a PCI address or the name of a platform device
+  std::optional<Address> address;   ///< none: not a PCI device
+  std::string driver;               ///< empty: none
+  bool bridge = false;              ///< a PCI bridge; its driver does not matter for the group
+  bool network_controller = false;  ///< by its PCI class
 
   /// Whether VFIO can open a group with this member: the member is bound to a VFIO driver, pci-stub or no driver, or is
   /// a bridge. Linux, Documentation/driver-api/vfio.rst, "Groups, Devices, and IOMMUs".
@@ -31,7 +31,7 @@ struct POLLUX_API GroupMember {
 /// A set of devices that the IOMMU cannot isolate from each other. VFIO uses all of them or none. A plain value; any
 /// thread.
 struct POLLUX_API IommuGroup {
-  std::uint32_t number = 0;
+  std::uint32_t number = 0;          ///< as under /sys/kernel/iommu_groups
   std::vector<GroupMember> members;  ///< sorted by name
 
   /// The members that keep VFIO from opening the group, except those in `leaving`.

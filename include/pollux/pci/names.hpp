@@ -18,12 +18,18 @@ class POLLUX_API Names {
  public:
   /// `pci_ids` is the path of the list; empty means libpci's default.
   explicit Names(const std::filesystem::path& pci_ids = {});
+  /// The source may then only be destroyed or assigned to.
+  ///@{
   Names(Names&&) noexcept;
   Names& operator=(Names&&) noexcept;
+  ///@}
   ~Names();
 
+  /// The name in the list; empty if it is not there.
+  ///@{
   [[nodiscard]] std::string vendor(std::uint16_t vendor_id);
   [[nodiscard]] std::string device(std::uint16_t vendor_id, std::uint16_t device_id);
+  ///@}
   /// `class_code` is the 24-bit code of sysfs. Only class and subclass are looked up.
   [[nodiscard]] std::string device_class(std::uint32_t class_code);
   /// Fills in the three names of a device.

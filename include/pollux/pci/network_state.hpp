@@ -16,21 +16,23 @@ namespace pollux::pci {
 
 /// An IPv4 or IPv6 address with its prefix length in bits.
 struct POLLUX_API IpPrefix {
-  bool v6 = false;
+  bool v6 = false;                       ///< false: IPv4
   std::array<std::uint8_t, 16> bytes{};  ///< network order; IPv4 uses the first four
   std::uint8_t length = 0;               ///< 0..32 or 0..128
 
   [[nodiscard]] bool is_link_local() const;  ///< within 169.254.0.0/16 or fe80::/10
   [[nodiscard]] bool is_multicast() const;   ///< within 224.0.0.0/4 or ff00::/8
+  /// Such as "192.0.2.7/24" or "2001:db8::1/64".
   [[nodiscard]] std::string to_string() const;
 };
 
 /// A network interface; rtnetlink calls it a link. Indexes are unique only within a namespace.
 struct NetworkLink {
+  /// A `lower_namespace` that this process cannot see.
   static constexpr std::uint64_t kUnknownNamespace = UINT64_MAX;
 
-  std::uint32_t index = 0;
-  std::string name = {};
+  std::uint32_t index = 0;            ///< from 1 on
+  std::string name = {};              ///< such as "eth0"
   std::string kind = {};              ///< "vlan", "bridge", "bond", ...; empty for hardware
   std::string parent_device = {};     ///< name of its bus device, such as "0000:01:00.0"; empty: none or unknown
   std::uint32_t master = 0;           ///< index of the link of which it is a member; 0: none
@@ -38,32 +40,39 @@ struct NetworkLink {
   std::uint64_t lower_namespace = 0;  ///< id of the namespace of `lower`; 0: the same one
 };
 
+/// An address of an interface.
 struct LinkAddress {
-  std::uint32_t link = 0;
-  IpPrefix prefix = {};
+  std::uint32_t link = 0;   ///< index of the interface
+  IpPrefix prefix = {};     ///< the address, and the length of its network's prefix
   bool host_scope = false;  ///< valid only inside this machine
 };
 
+/// A route of the kernel's tables through an interface.
 struct LinkRoute {
-  std::uint32_t link = 0;  ///< a route with several next hops has one entry for each
-  IpPrefix destination = {};
-  bool has_gateway = false;
-  bool unicast = true;  ///< false: a local, broadcast, anycast or multicast entry of the kernel
-  std::uint32_t table = 0;
+  std::uint32_t link = 0;     ///< a route with several next hops has one entry for each
+  IpPrefix destination = {};  ///< length 0: the default route
+  bool has_gateway = false;   ///< false: what it leads to is on the link
+  bool unicast = true;        ///< false: a local, broadcast, anycast or multicast entry of the kernel
+  std::uint32_t table = 0;    ///< its number, such as 254 for the main table
 };
 
+/// A network namespace, and what is in it.
 struct NetworkNamespace {
   std::uint64_t id = 0;   ///< inode of its nsfs file
   std::string name = {};  ///< description: "network namespace blue", "the network namespace of process 42 (sshd)"
   /// The prefix that runs an "ip" command in it, such as "ip netns exec blue "; empty for the caller's namespace.
   std::string command_prefix = {};
+  /// In no particular order.
+  ///@{
   std::vector<NetworkLink> links = {};
   std::vector<LinkAddress> addresses = {};
   std::vector<LinkRoute> routes = {};
+  ///@}
   std::vector<std::string> pppoe = {};     ///< names of the links that carry PPPoE sessions of the kernel
   std::vector<IpPrefix> connections = {};  ///< the local address of each established TCP connection
 };
 
+/// All namespaces at one time, as far as this process may see them.
 struct NetworkState {
   std::vector<NetworkNamespace> namespaces = {};  ///< the caller's namespace is the first
   std::vector<std::string> unseen = {};           ///< names of namespaces that could not be entered
@@ -94,6 +103,7 @@ class POLLUX_API HostNetwork {
 /// than the caller's need CAP_SYS_ADMIN. Thread rule: any thread.
 class POLLUX_API KernelNetwork final : public HostNetwork {
  public:
+  /// `paths` has the mount points; the default is the machine's.
   explicit KernelNetwork(SystemPaths paths = {}) : paths_(std::move(paths)) {}
   [[nodiscard]] Result<NetworkState> read() const override;
   [[nodiscard]] Result<InterfaceBackup> save(const std::string& interface) const override;
