@@ -21,8 +21,10 @@ POLLUX_API void barrier_on_all_threads(Clock& clock);
 template <class Function>
 class BurstGate {
  public:
+  /// Closed: `call` calls `idle`, which does nothing and returns 0.
   explicit BurstGate(Function* idle) noexcept : function_(idle) {}
 
+  /// Calls the function of `open` with `arguments`, or the idle one, and returns what it returns.
   template <class... Arguments>
   [[nodiscard]] std::uint32_t call(Arguments&&... arguments) noexcept {
     return call_then([](std::uint32_t) noexcept {}, static_cast<Arguments&&>(arguments)...);

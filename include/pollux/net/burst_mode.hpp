@@ -28,6 +28,7 @@ enum class BurstMode : std::uint8_t {
 
 /// The mode's name: "best", "scalar", "avx2", ...
 [[nodiscard]] POLLUX_API std::string_view name(BurstMode mode) noexcept;
+/// The mode with that name; empty if there is none.
 [[nodiscard]] POLLUX_API std::optional<BurstMode> burst_mode_of(std::string_view name) noexcept;
 
 }  // namespace pollux

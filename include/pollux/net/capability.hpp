@@ -21,15 +21,15 @@ class PortCore;
 /// What identifies a capability: the name that telemetry and tools show, and the version of its interface. An interface
 /// that changes gets the next version.
 struct CapabilityId {
-  std::string_view name;  ///< a literal, such as "flow_control"
-  std::uint32_t version = 1;
+  std::string_view name;      ///< a literal, such as "flow_control"
+  std::uint32_t version = 1;  ///< of the interface, from 1 on
 
   friend bool operator==(const CapabilityId&, const CapabilityId&) = default;
 };
 
 /// A row of a driver's table of capabilities.
 struct CapabilityEntry {
-  CapabilityId id;
+  CapabilityId id;            ///< what a program asks for
   void* interface = nullptr;  ///< the sub-object of type C with this id; see offer() and by_settings()
   void* part = nullptr;       ///< of type C::Part; see by_settings()
 };
@@ -64,15 +64,20 @@ class Capability {
  public:
   /// Empty.
   Capability() = default;
+  /// For Port::capability: `target` is what the driver or `net` implements; nullptr: the port lacks it.
   Capability(std::shared_ptr<PortCore> core, C* target) noexcept : core_(std::move(core)), target_(target) {}
 
+  /// Whether the port has it.
   [[nodiscard]] explicit operator bool() const noexcept { return target_ != nullptr; }
 
   /// A call in progress, which holds the port's mutex.
   class Call {
    public:
+    /// Made by Capability::operator->.
+    ///@{
     Call(std::unique_lock<std::mutex> lock, C* target) noexcept : lock_(std::move(lock)), target_(target) {}
     [[nodiscard]] C* operator->() const noexcept { return target_; }
+    ///@}
 
    private:
     std::unique_lock<std::mutex> lock_;

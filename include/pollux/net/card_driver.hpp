@@ -18,16 +18,19 @@ namespace pollux {
 
 /// A kind of card, by its PCI identity.
 struct KnownCard {
+  /// As in its configuration space.
+  ///@{
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
+  ///@}
   std::string name;             ///< as its maker calls it
   std::string not_driven = {};  ///< why the library knows the card but does not drive it; empty: it is driven
 };
 
 /// Describes a driver to the library.
 struct CardDriver {
-  std::string name;  ///< as in Linux, if it has one
-  std::vector<KnownCard> cards;
+  std::string name;              ///< as in Linux, if it has one
+  std::vector<KnownCard> cards;  ///< those that it drives, and those that it only knows
   /// Starts to drive a card whose identity is one of `cards` and whose `not_driven` is empty. The port is in state
   /// `opened`. On error the device is released.
   /// Thread rule: any thread.

@@ -12,26 +12,27 @@ namespace pollux {
 
 /// Frames that a receive queue dropped, by reason. Written by the polling thread, read by any thread.
 struct POLLUX_API RxDrops {
-  std::uint64_t filtered = 0;     ///< addressed to another station, and the port is not promiscuous
-  std::uint64_t too_short = 0;    ///< shorter than an Ethernet header
-  std::uint64_t too_long = 0;     ///< longer than the MTU allows
-  std::uint64_t truncated = 0;    ///< the capture file has only a part of the frame
-  std::uint64_t bad_offload = 0;  ///< its checksum or segmentation request does not fit it
-  std::uint64_t bad_length = 0;   ///< a length above its buffer's size, or done with length 0 for many polls
-  std::uint64_t error = 0;        ///< the card reported a bad frame, never a wrong checksum
-  std::uint64_t pool_empty = 0;   ///< the pool had no replacement, so the frame's buffer was armed again
-  std::uint64_t too_many_segments = 0;
-  std::uint64_t stopped = 0;  ///< arrived, but the port stopped before the queue was polled
-  std::uint64_t removed = 0;  ///< arrived, but the card was removed or failed before the queue was polled
+  std::uint64_t filtered = 0;           ///< addressed to another station, and the port is not promiscuous
+  std::uint64_t too_short = 0;          ///< shorter than an Ethernet header
+  std::uint64_t too_long = 0;           ///< longer than the MTU allows
+  std::uint64_t truncated = 0;          ///< the capture file has only a part of the frame
+  std::uint64_t bad_offload = 0;        ///< its checksum or segmentation request does not fit it
+  std::uint64_t bad_length = 0;         ///< a length above its buffer's size, or done with length 0 for many polls
+  std::uint64_t error = 0;              ///< the card reported a bad frame, never a wrong checksum
+  std::uint64_t pool_empty = 0;         ///< the pool had no replacement, so the frame's buffer was armed again
+  std::uint64_t too_many_segments = 0;  ///< a frame in more buffers than PortLimits::max_rx_segments
+  std::uint64_t stopped = 0;            ///< arrived, but the port stopped before the queue was polled
+  std::uint64_t removed = 0;            ///< arrived, but the card was removed or failed before the queue was polled
 
+  /// All reasons together.
   [[nodiscard]] std::uint64_t sum() const noexcept;
 };
 
 /// Frames that a transmit queue took and dropped, by reason. Written by the sending thread, read by any thread.
 struct POLLUX_API TxDrops {
-  std::uint64_t too_short = 0;
-  std::uint64_t too_long = 0;
-  std::uint64_t too_many_segments = 0;
+  std::uint64_t too_short = 0;            ///< below PortLimits::min_frame
+  std::uint64_t too_long = 0;             ///< longer than the MTU and the headers, and no segmentation is requested
+  std::uint64_t too_many_segments = 0;    ///< more mbufs, or more descriptors, than the card takes for one frame
   std::uint64_t bad_segment = 0;          ///< an empty segment, or data outside its buffer
   std::uint64_t unreachable = 0;          ///< memory that the card cannot read, or an mbuf of another Context
   std::uint64_t unsupported_offload = 0;  ///< the offload request is not within OffloadLimits
@@ -44,14 +45,17 @@ struct POLLUX_API TxDrops {
   std::uint64_t stopped = 0;              ///< the port stopped before the card reported the frame sent
   std::uint64_t removed = 0;              ///< the card was removed or failed before it reported the frame sent
 
+  /// All reasons together.
   [[nodiscard]] std::uint64_t sum() const noexcept;
   /// Those that the queue refused.
   [[nodiscard]] std::uint64_t rejected() const noexcept { return sum() - stopped - removed; }
 };
 
 /// A reason, such as `&RxDrops::too_long`.
+///@{
 using RxDrop = std::uint64_t RxDrops::*;
 using TxDrop = std::uint64_t TxDrops::*;
+///@}
 
 /// All reasons, with their names in Stats::drops.
 inline constexpr std::array<std::pair<RxDrop, std::string_view>, 11> kRxDrops{
@@ -66,6 +70,7 @@ inline constexpr std::array<std::pair<RxDrop, std::string_view>, 11> kRxDrops{
      {&RxDrops::too_many_segments, "rx_too_many_segments"},
      {&RxDrops::stopped, "rx_stopped"},
      {&RxDrops::removed, "rx_removed"}}};
+/// The same for sending.
 inline constexpr std::array<std::pair<TxDrop, std::string_view>, 14> kTxDrops{
     {{&TxDrops::too_short, "tx_too_short"},
      {&TxDrops::too_long, "tx_too_long"},

@@ -14,13 +14,14 @@ struct PauseModes {
   bool receive = false;   ///< obey pause frames of the link partner: transmission then waits
   bool transmit = false;  ///< send pause frames when the card's packet buffer fills up
 
+  /// Whether there are pause frames in any direction.
   [[nodiscard]] bool any() const noexcept { return receive || transmit; }
   [[nodiscard]] bool operator==(const PauseModes&) const = default;
 };
 
 /// The settings of flow control.
 struct FlowControlConfig {
-  PauseModes pause = {};
+  PauseModes pause = {};  ///< the modes that the port wishes or, without autonegotiation, has
   /// true: the wish is advertised, and the modes in force are those that both sides can (IEEE 802.3, table 28B-3).
   /// false: `pause` is in force, whatever the link partner does.
   bool autonegotiate = true;
@@ -31,7 +32,7 @@ struct FlowControlConfig {
   /// Multiples of 16; `low_water` is below `high_water`. 0: as Linux computes them from the size of the buffer and of
   /// the longest frame.
   std::uint32_t high_water = 0;
-  std::uint32_t low_water = 0;
+  std::uint32_t low_water = 0;  ///< see `high_water`
 
   [[nodiscard]] bool operator==(const FlowControlConfig&) const = default;
 };
@@ -47,6 +48,7 @@ struct FlowControlState {
 class POLLUX_API PauseState {
  public:
   virtual ~PauseState() = default;
+  /// Asks the card. Never fails: without an answer no modes are active.
   [[nodiscard]] virtual FlowControlState flow_control() = 0;
 };
 

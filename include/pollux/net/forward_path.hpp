@@ -34,10 +34,11 @@ struct ForwardedFrame {
 /// be called from any thread, but not while another thread is in `burst`.
 class POLLUX_API ForwardPath {
  public:
-  static constexpr std::uint32_t kMaxBurst = 64;
+  static constexpr std::uint32_t kMaxBurst = 64;  ///< frames
   /// The driver's function: fills `frames`, writes their descriptors and stores the transmit queue's new tail in
   /// `tail_`. Takes at most `limit` and kMaxBurst frames.
   using BurstFunction = std::uint32_t(ForwardPath& path, ForwardedFrame* frames, std::uint32_t limit) noexcept;
+  /// Of the ports of both queues; of one, if they are the same port's.
   using ControlLocks = std::array<std::unique_lock<std::mutex>, 2>;
 
   ForwardPath(const ForwardPath&) = delete;
@@ -75,11 +76,15 @@ class POLLUX_API ForwardPath {
   ForwardPath() noexcept;
   /// For the driver's destructor: no control call of either port runs while the result exists.
   [[nodiscard]] ControlLocks lock_ports() const;
+  /// For the driver: the burst function of a closed path, the gate that Port opens and closes, and the transmit queue's
+  /// next tail and where to write it.
+  ///@{
   static std::uint32_t idle(ForwardPath&, ForwardedFrame*, std::uint32_t) noexcept { return 0; }
 
   BurstGate<BurstFunction> gate_;
   std::uint32_t tail_ = 0;
   Doorbell doorbell_;
+  ///@}
 
  private:
   friend class Port;

@@ -25,6 +25,7 @@ class POLLUX_API UnicastFilter {
   /// Errors, with nothing changed: invalid_argument (no unicast address, given twice, or more than max_unicast),
   /// bad_state (not open, or the port has pools, whose addresses are settings of theirs); device_removed.
   [[nodiscard]] virtual Result<void> set_unicast(std::span<const MacAddress> addresses) = 0;
+  /// Those that are set, in their order.
   [[nodiscard]] virtual std::vector<MacAddress> unicast() const = 0;
   /// How many further addresses the port takes: those that the card compares, or, for a port with virtual functions, as
   /// many as its hash table has bits. A hash may let other addresses pass, too. Linux, igb_main.c, igb_set_uta.
@@ -80,6 +81,7 @@ class POLLUX_API VlanStripping {
   /// Errors: bad_state (closed), device_removed; timeout (nothing has changed: a thread does not end its burst, or
   /// frames wait to be sent whose tags the card would insert).
   [[nodiscard]] virtual Result<void> set_vlan_stripping(bool on) = 0;
+  /// As set, whether or not the port is started.
   [[nodiscard]] virtual bool vlan_stripping() const = 0;
 };
 

@@ -23,9 +23,10 @@ enum class StampedMessages : std::uint8_t {
   ptp2,                ///< both
 };
 
+/// Which frames the card stamps.
 struct FrameStampsConfig {
-  StampedMessages receive = StampedMessages::none;
-  bool transmit = false;  ///< stamp frames that request it (TxOffload::timestamp)
+  StampedMessages receive = StampedMessages::none;  ///< of the frames that arrive
+  bool transmit = false;                            ///< stamp frames that request it (TxOffload::timestamp)
   [[nodiscard]] bool operator==(const FrameStampsConfig&) const = default;
 };
 
@@ -66,6 +67,7 @@ class POLLUX_API FrameStamps : public TakenStamps {
   /// them, or one selects EtherType 0x88F7), bad_state (closed; `transmit` while there are virtual functions, which
   /// could falsify the stamp), device_removed.
   [[nodiscard]] virtual Result<void> set_frame_stamps(const FrameStampsConfig& config) = 0;
+  /// As set; nothing is stamped at first.
   [[nodiscard]] virtual FrameStampsConfig frame_stamps() const = 0;
 };
 

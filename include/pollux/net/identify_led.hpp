@@ -9,6 +9,7 @@
 
 namespace pollux {
 
+/// What the light shows.
 enum class LedMode : std::uint8_t {
   automatic,  ///< link and activity, as the card's NVM sets it
   off,
@@ -25,6 +26,7 @@ class POLLUX_API IdentifyLed {
   virtual ~IdentifyLed() = default;
   /// Errors: bad_state (closed), device_removed, timeout (the NVM, which names the light).
   [[nodiscard]] virtual Result<void> set_led(LedMode mode) = 0;
+  /// As set.
   [[nodiscard]] virtual LedMode led() const = 0;
 };
 

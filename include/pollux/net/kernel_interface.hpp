@@ -14,7 +14,7 @@ namespace pollux {
 
 /// An IP address of an interface, with the length of its network's prefix.
 struct InterfaceAddress {
-  bool ipv6 = false;
+  bool ipv6 = false;                     ///< false: IPv4
   std::array<std::uint8_t, 16> bytes{};  ///< network order; IPv4 uses the first four
   std::uint8_t prefix = 0;               ///< bits: 0 to 32, or 0 to 128
 

@@ -9,14 +9,15 @@
 
 namespace pollux {
 
+/// Whether both ends may send at the same time.
 enum class Duplex { half, full };
 
 /// The state of the link, as the card reports it.
 struct Link {
-  bool up = false;
+  bool up = false;               ///< whether frames can pass
   std::uint32_t speed = 0;       ///< Mb/s; 10,000 for a port without a card; 0 while down
   Duplex duplex = Duplex::full;  ///< half: the card handles collisions and back-off
-  bool autonegotiated = true;
+  bool autonegotiated = true;    ///< false: both are forced, or the port has no wire
 
   [[nodiscard]] bool operator==(const Link&) const = default;
 };

@@ -43,11 +43,13 @@ inline constexpr std::array<std::uint32_t, 16> kLinkSpeeds{
 [[nodiscard]] constexpr std::uint32_t speed_of(LinkMode mode) noexcept {
   return kLinkSpeeds[static_cast<std::size_t>(mode)];
 }
+/// The duplex mode that is part of it.
 [[nodiscard]] constexpr Duplex duplex_of(LinkMode mode) noexcept {
   return mode == LinkMode::half_10 || mode == LinkMode::half_100 || mode == LinkMode::half_1000 ? Duplex::half
                                                                                                 : Duplex::full;
 }
 
+/// All modes, the slowest first.
 inline constexpr std::array kLinkModes = [] {
   std::array<LinkMode, kLinkSpeeds.size()> modes{};
   for (std::size_t i = 0; i < modes.size(); ++i) modes[i] = static_cast<LinkMode>(i);
@@ -58,15 +60,19 @@ inline constexpr std::array kLinkModes = [] {
 class LinkModes {
  public:
   constexpr LinkModes() = default;
+  /// The set of these modes.
   constexpr LinkModes(std::initializer_list<LinkMode> modes) noexcept {
     for (const LinkMode mode : modes) insert(mode);
   }
+  /// As with any set; modes that it has already change nothing.
+  ///@{
   constexpr void insert(LinkMode mode) noexcept { bits_ |= bit(mode); }
   [[nodiscard]] constexpr bool contains(LinkMode mode) const noexcept { return (bits_ & bit(mode)) != 0; }
   [[nodiscard]] constexpr bool contains(const LinkModes& others) const noexcept {
     return (bits_ & others.bits_) == others.bits_;
   }
   [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
+  ///@}
   [[nodiscard]] constexpr bool operator==(const LinkModes&) const = default;
 
  private:
@@ -82,6 +88,7 @@ class LinkModes {
 /// The mode that `to_string` writes as `text`; empty if there is none.
 [[nodiscard]] POLLUX_API std::optional<LinkMode> parse_link_mode(std::string_view text);
 
+/// The set of all modes.
 inline constexpr LinkModes kAllLinkModes = [] {
   LinkModes all;
   for (const LinkMode mode : kLinkModes) all.insert(mode);
@@ -102,8 +109,8 @@ struct LinkConfig {
 
 /// What the link partner offers.
 struct PartnerAbilities {
-  bool negotiates = false;  ///< false: it was found by parallel detection, and `modes` has what that shows
-  LinkModes modes = {};
+  bool negotiates = false;        ///< false: it was found by parallel detection, and `modes` has what that shows
+  LinkModes modes = {};           ///< as it has advertised them
   bool pause = false;             ///< symmetric pause frames
   bool asymmetric_pause = false;  ///< pause frames in one direction
 
@@ -112,8 +119,11 @@ struct PartnerAbilities {
 
 /// The length of the cable in metres, as the PHY estimates it.
 struct CableLength {
+  /// Bounds, in metres.
+  ///@{
   std::uint16_t min = 0;
   std::uint16_t max = 0;
+  ///@}
 
   [[nodiscard]] bool operator==(const CableLength&) const = default;
 };
@@ -121,16 +131,16 @@ struct CableLength {
 /// The link and its PHY as they are. The members that may be empty are known only while the link is up, and only if the
 /// PHY reports them.
 struct LinkDetails {
-  Link link = {};
-  LinkConfig config = {};
-  bool phy_enabled = true;
-  LinkModes supported = {};
-  std::string phy;           ///< the kind of PHY, such as "IGP03"
-  std::uint32_t phy_id = 0;  ///< registers 2 (high half) and 3
-  std::optional<PartnerAbilities> partner = {};
-  std::optional<bool> mdix = {};               ///< the pairs are crossed here (MDI-X)
-  std::optional<bool> polarity_reversed = {};  ///< the two wires of a pair are swapped
-  std::optional<CableLength> cable = {};       ///< at 1000 Mb/s
+  Link link = {};                                ///< as Port::link
+  LinkConfig config = {};                        ///< as LinkControl::link_config
+  bool phy_enabled = true;                       ///< as LinkControl::phy_enabled
+  LinkModes supported = {};                      ///< as LinkControl::supported_modes
+  std::string phy;                               ///< the kind of PHY, such as "IGP03"
+  std::uint32_t phy_id = 0;                      ///< registers 2 (high half) and 3
+  std::optional<PartnerAbilities> partner = {};  ///< what it offers
+  std::optional<bool> mdix = {};                 ///< the pairs are crossed here (MDI-X)
+  std::optional<bool> polarity_reversed = {};    ///< the two wires of a pair are swapped
+  std::optional<CableLength> cable = {};         ///< at 1000 Mb/s
 };
 
 /// The part of LinkControl that is no setting.
@@ -153,6 +163,7 @@ class POLLUX_API LinkControl : public LinkActions {
   static constexpr CapabilityId kId{"link_control"};
   using Part = LinkActions;
 
+  /// The modes of the card and its PHY, whatever is advertised.
   [[nodiscard]] virtual LinkModes supported_modes() const = 0;
   /// As in force; `advertised` names the modes.
   [[nodiscard]] virtual LinkConfig link_config() const = 0;
@@ -160,6 +171,7 @@ class POLLUX_API LinkControl : public LinkActions {
   /// forced mode, if it has none), busy (a management session or a loopback holds the link), bad_state (closed),
   /// device_removed, timeout, device_fault (the PHY).
   [[nodiscard]] virtual Result<void> set_link_config(const LinkConfig& config) = 0;
+  /// As set; true at first.
   [[nodiscard]] virtual bool phy_enabled() const = 0;
   /// Stops or starts the PHY. A stopped one uses little power and sends nothing, so the link partner has no link,
   /// either. Stopping takes effect at once on any open port; a port that is opened again starts its PHY. Errors:
@@ -190,6 +202,7 @@ class POLLUX_API PhyRegisters {
   /// the ranges, or a page of a PHY without pages), bad_state (closed), device_removed, timeout, device_fault (the PHY
   /// does not answer at that address, or does not have the register).
   [[nodiscard]] virtual Result<std::uint16_t> read_phy_register(const PhyRegister& which) = 0;
+  /// Errors: as `read_phy_register`.
   [[nodiscard]] virtual Result<void> write_phy_register(const PhyRegister& which, std::uint16_t value) = 0;
 };
 

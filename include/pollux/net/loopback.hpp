@@ -26,6 +26,7 @@ class POLLUX_API Loopback {
   virtual ~Loopback() = default;
   /// Takes effect when the port is started. Errors: bad_state (the port is started or closed).
   [[nodiscard]] virtual Result<void> set_loopback(LoopbackMode mode) = 0;
+  /// As set.
   [[nodiscard]] virtual LoopbackMode loopback() const = 0;
 };
 

@@ -14,8 +14,11 @@ namespace pollux {
 
 /// The version of an NVM's image, as Linux's igb reads it (e1000_nvm.c, igb_get_fw_version).
 struct NvmVersion {
+  /// As the image's maker counts.
+  ///@{
   std::uint8_t major = 0;
   std::uint8_t minor = 0;
+  ///@}
   std::uint8_t image = 0;                                ///< 0 in images with a track id
   std::optional<std::uint32_t> track_id = std::nullopt;  ///< EETRACK id; nullopt: the image has none
 };
@@ -24,9 +27,9 @@ struct NvmVersion {
 struct NvmInfo {
   std::uint32_t words = 0;      ///< 16-bit words
   std::uint16_t vendor_id = 0;  ///< of the PCI identity in the NVM
-  std::uint16_t device_id = 0;
-  bool checksum_holds = false;
-  NvmVersion version = {};
+  std::uint16_t device_id = 0;  ///< the same
+  bool checksum_holds = false;  ///< false: the card may not load its address from it
+  NvmVersion version = {};      ///< of the image
 };
 
 /// The part of the NVM that its memory chip keeps from being written. It outlives resets and power cycles.
@@ -42,6 +45,7 @@ class POLLUX_API Nvm {
   static constexpr CapabilityId kId{"nvm"};
 
   virtual ~Nvm() = default;
+  /// Reads the words that it needs each time.
   [[nodiscard]] virtual Result<NvmInfo> nvm_info() = 0;
   /// Reads `count` words from word `first` on. Error invalid_argument: beyond the end.
   [[nodiscard]] virtual Result<std::vector<std::uint16_t>> read_nvm(std::uint32_t first, std::uint32_t count) = 0;

@@ -10,6 +10,7 @@ namespace pollux {
 /// What a port can report about received frames (RxMetadata), if it applies to the frame: a frame without a TCP header
 /// has no TCP checksum.
 struct RxOffload {
+  /// What the metadata may contain.
   enum Flag : std::uint32_t {
     ipv4_checksum = 1U << 0,
     tcp_checksum = 1U << 1,

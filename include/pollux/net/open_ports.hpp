@@ -25,14 +25,18 @@ class OpenPort;
 /// of it.
 class POLLUX_API OpenPort {
  public:
+  /// The other one may then only be destroyed.
   OpenPort(OpenPort&&) noexcept = default;
   OpenPort& operator=(OpenPort&&) = delete;
   ~OpenPort();
 
   /// Identifies the port among all that its Context ever had; at least 1, rising in the order of opening.
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  /// The port, as long as this object exists.
+  ///@{
   [[nodiscard]] Port& operator*() noexcept { return port_; }
   [[nodiscard]] Port* operator->() noexcept { return &port_; }
+  ///@}
 
  private:
   friend std::vector<OpenPort> open_ports(Context& context);

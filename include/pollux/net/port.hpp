@@ -22,6 +22,7 @@
 
 namespace pollux {
 
+/// What a PortEvent tells of.
 enum class PortEventKind : std::uint8_t {
   link_up,    ///< the link of a started port is up, or is up with another speed or duplex mode
   link_down,  ///< the link went down, or the port was stopped
@@ -38,9 +39,9 @@ enum class PortEventKind : std::uint8_t {
 
 /// What happened to a port.
 struct PortEvent {
-  PortEventKind kind = PortEventKind::link_down;
-  Link link;                ///< of link_up; down for all others
-  Error error;              ///< of removed and error: why the port has failed, and how to recover
+  PortEventKind kind = PortEventKind::link_down;  ///< what happened
+  Link link;                                      ///< of link_up; down for all others
+  Error error;                                    ///< of removed and error: why the port has failed, and how to recover
   std::uint16_t queue = 0;  ///< of tx_timeout: the transmit queue; of rx_timeout: the receive queue
 };
 
@@ -63,14 +64,20 @@ class PortCore;
 /// other thread calls it.
 class POLLUX_API Port {
  public:
+  /// For drivers that a program opens without `open()`: the port of `driver`, in state `opened`.
   Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
+  /// Assigning closes the port that this one was.
+  ///@{
   Port(Port&& other) noexcept;
   Port& operator=(Port&& other) noexcept;
+  ///@}
   ~Port();
 
+  /// What does not change as long as the port is open. Its texts live as long as the Port.
   [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
   /// The offloads that frames may request, and what the port reports about received frames.
   [[nodiscard]] const OffloadLimits& offloads() const { return info().offloads; }
+  /// The state now. Another thread, or a removed card, may change it at any time.
   [[nodiscard]] PortState state() const;
   /// The configuration that results from `configure` and the setters. In states `opened` and `closed` it has no queues.
   [[nodiscard]] EffectiveConfig config() const;
@@ -102,8 +109,10 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
   /// Restarts one queue with a ring of `descriptors`, as PortLimits allow, and all else that was
   /// configured for it. Errors: as `restart_rx`.
+  ///@{
   [[nodiscard]] Result<void> resize_rx(std::uint16_t queue, std::uint32_t descriptors);
   [[nodiscard]] Result<void> resize_tx(std::uint16_t queue, std::uint32_t descriptors);
+  ///@}
   /// Stops one queue of a started port while the others run. Its bursts are empty, and the card does not use its ring.
   /// Frames that the card receives for it are missed frames. It stays stopped until `start_rx`, `restart_rx` or the
   /// next start of the port. Stopping a stopped queue does nothing. Errors: as `restart_rx`.
@@ -113,6 +122,7 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> start_rx(std::uint16_t queue);
   /// As `stop_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
   [[nodiscard]] Result<void> stop_tx(std::uint16_t queue);
+  /// As `start_rx`. Frames that were in its ring are counted as `tx_stopped`.
   [[nodiscard]] Result<void> start_tx(std::uint16_t queue);
   /// Stops traffic and DMA, and returns the buffers in the rings to their pools under a named counter. Waits (bounded)
   /// for pollers on other threads; afterwards their bursts are empty.
@@ -158,6 +168,7 @@ class POLLUX_API Port {
 #endif
     return *queue;
   }
+  /// As `rx`.
   [[nodiscard]] TxQueue& tx(std::uint16_t index, [[maybe_unused]] Site site = Site::here()) {
     TxQueue* const queue = driver_->tx_queue(index);
 #if POLLUX_CHECKED
@@ -168,8 +179,11 @@ class POLLUX_API Port {
   /// The pool of a receive queue: the configured one, or the port's own. Empty if there is no such queue. The handle
   /// keeps the pool alive, even after the port is closed.
   [[nodiscard]] std::optional<Mempool> rx_pool(std::uint16_t queue = 0) const;
+  /// nullptr if there is no such queue.
+  ///@{
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return driver_->rx_queue(index); }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) { return driver_->tx_queue(index); }
+  ///@}
 
   /// Creates a ForwardPath from one of this port's receive queues to a transmit queue of `out`, which may be this port:
   /// it forwards by exchanging buffers. Both ports are configured and not started; frames are forwarded while both are
@@ -186,25 +200,36 @@ class POLLUX_API Port {
   /// configuration without their queue. States: configured, started. Errors: bad_state, invalid_argument (no such
   /// queue), busy (it is attached already, or a forward path moves the queue's frames, which are then in no burst),
   /// timeout (the polling thread did not leave its burst). An error changes nothing.
+  ///@{
   [[nodiscard]] Result<void> attach_observer(std::uint16_t rx_queue, RxObserver& observer);
   [[nodiscard]] Result<void> attach_observer(std::uint16_t tx_queue, TxObserver& observer);
+  ///@}
   /// Detaches `observer`. When this returns, it is not called any more and may be destroyed. States: configured,
   /// started, failed. Errors: bad_state, invalid_argument (no such queue), not_found (it is not attached), timeout (the
   /// polling thread did not leave its burst; the observer is still attached, call again).
+  ///@{
   [[nodiscard]] Result<void> detach_observer(std::uint16_t rx_queue, RxObserver& observer);
   [[nodiscard]] Result<void> detach_observer(std::uint16_t tx_queue, TxObserver& observer);
+  ///@}
 
+  /// The port's own address, as set or, without a call of `set_mac`, the permanent one.
   [[nodiscard]] MacAddress mac() const;
   /// The address that the port had when it was opened, whatever `set_mac` has set since.
   [[nodiscard]] MacAddress permanent_mac() const;
   /// Error invalid_argument for a multicast or all-zero address.
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
+  /// Bytes of payload, as configured or set.
   [[nodiscard]] std::uint32_t mtu() const;
   /// Sets the MTU in bytes of payload. Takes effect at once on a started port if the buffers are large enough.
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
+  /// Whether frames for any destination, or for any multicast group, are received, too. On a started port it takes
+  /// effect at once. Error not_supported: see PortLimits::promiscuous; others are those of all settings.
+  ///@{
   [[nodiscard]] Result<void> set_promiscuous(bool on);
   [[nodiscard]] Result<void> set_all_multicast(bool on);
+  ///@}
 
+  /// Asks the card, without waiting.
   [[nodiscard]] Link link();
   /// Waits until the link is up, at most for `limit`.
   /// Errors: timeout (the hint says what to check), bad_state (the port is closed), and those of
@@ -222,7 +247,9 @@ class POLLUX_API Port {
   /// handler takes.
   void on_event(PortEventHandler handler);
 
+  /// Frames, bytes, errors and drops since the port was opened; the numbers only grow.
   [[nodiscard]] Stats stats();
+  /// The same as names and values, and what the driver counts beyond that.
   [[nodiscard]] std::vector<Counter> extended_stats();
   /// Extends the card's 32-bit counters to 64 bits and checks for removal and faults. The Context's Control calls it
   /// when it is due; a program that calls it itself must do so at least as often as the returned time says.
@@ -244,6 +271,7 @@ class POLLUX_API Port {
   /// A field for the application, such as a pointer to its data about the port; Linux's netdev_priv. 0 at first. The
   /// library never changes it, and it moves with the Port. Thread rule: as a member of the program's own.
   [[nodiscard]] std::uint64_t user() const noexcept { return user_; }
+  /// See `user`.
   void set_user(std::uint64_t value) noexcept { user_ = value; }
 
  private:

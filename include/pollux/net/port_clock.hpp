@@ -19,6 +19,7 @@ struct PortClockLimits {
 class POLLUX_API ClockTime {
  public:
   virtual ~ClockTime() = default;
+  /// The card's time.
   [[nodiscard]] virtual Result<Time> time() = 0;
   /// Sets the clock. Later stamps follow it, also those of frames that were stamped before and are not read yet.
   /// Error invalid_argument: `time` is negative, or in the last 146 years that the type can hold.
@@ -46,6 +47,7 @@ class POLLUX_API PortClock : public ClockTime {
   [[nodiscard]] virtual Result<double> set_frequency(double ppb) = 0;
   /// Parts per billion, as in force.
   [[nodiscard]] virtual double frequency() const = 0;
+  /// How far the clock can be made faster or slower, and in which steps.
   [[nodiscard]] virtual PortClockLimits limits() const = 0;
 };
 

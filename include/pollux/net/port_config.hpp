@@ -84,20 +84,23 @@ struct PacketBuffers {
 /// The sizes that a card's packet buffers may have.
 struct PacketBufferLimits {
   std::uint32_t unit = 0;  ///< bytes: sizes are multiples of it
+  /// Bounds for each of the two sizes.
+  ///@{
   PacketBuffers min = {};
   PacketBuffers max = {};
+  ///@}
 };
 
 /// The configuration of a port. It is checked completely before the first register is written, so a rejected
 /// configuration changes nothing.
 struct PortConfig {
-  RxQueueConfig rx = {};  ///< for every receive queue without an override
-  TxQueueConfig tx = {};  ///< for every transmit queue without an override
-  std::uint16_t rx_queues = 1;
-  std::uint16_t tx_queues = 1;
-  std::uint32_t mtu = 1500;    ///< bytes of an Ethernet payload, within PortLimits
-  bool promiscuous = false;    ///< receive frames for any destination
-  bool all_multicast = false;  ///< receive every multicast frame
+  RxQueueConfig rx = {};        ///< for every receive queue without an override
+  TxQueueConfig tx = {};        ///< for every transmit queue without an override
+  std::uint16_t rx_queues = 1;  ///< at most PortLimits::max_rx_queues
+  std::uint16_t tx_queues = 1;  ///< at most PortLimits::max_tx_queues
+  std::uint32_t mtu = 1500;     ///< bytes of an Ethernet payload, within PortLimits
+  bool promiscuous = false;     ///< receive frames for any destination
+  bool all_multicast = false;   ///< receive every multicast frame
   /// Keep the frame check sequence at the end of received frames: each has four bytes more. Do not forward such frames,
   /// since a sender would add another one. Needs PortLimits::keep_fcs.
   bool keep_fcs = false;
@@ -126,7 +129,7 @@ struct PortConfig {
   /// value of the struct, not the value in `rx` or `tx`. The exception is `pool`: if it is left out, the queue uses the
   /// pool of `rx`.
   std::map<std::uint16_t, RxQueueConfig> rx_override = {};
-  std::map<std::uint16_t, TxQueueConfig> tx_override = {};
+  std::map<std::uint16_t, TxQueueConfig> tx_override = {};  ///< see `rx_override`
 };
 
 /// The configuration in force of a receive queue.
@@ -157,14 +160,20 @@ struct EffectiveConfig {
   std::vector<EffectiveRxQueue> rx = {};  ///< each receive queue, by index
   std::vector<EffectiveTxQueue> tx = {};  ///< each transmit queue, by index
   std::uint32_t mtu = 0;                  ///< bytes
+  /// As in PortConfig, and as set since.
+  ///@{
   bool promiscuous = false;
   bool all_multicast = false;
   bool keep_fcs = false;
   bool keep_bad_frames = false;
   bool count_bytes = false;
+  ///@}
   PacketBuffers packet_buffers = {};  ///< as requested
+  /// As in PortConfig; 0: off.
+  ///@{
   Duration tx_timeout{0};
   Duration rx_timeout{0};
+  ///@}
   /// Never `best`; small rings and pools in several segments use `scalar` anyway.
   BurstMode burst_mode = BurstMode::scalar;
 
@@ -180,13 +189,16 @@ enum class DropChoice : std::uint8_t {
 
 /// The limits of the card.
 struct PortLimits {
+  /// That `configure` accepts.
+  ///@{
   std::uint16_t max_rx_queues = 0;
   std::uint16_t max_tx_queues = 0;
-  std::uint32_t min_ring = 0;  ///< descriptors; this and `max_ring` are sizes that the port has
-  std::uint32_t max_ring = 0;
-  std::uint32_t ring_multiple = 0;  ///< descriptors: each ring has a multiple of it; 0: a power of two
-  std::uint32_t min_mtu = 0;        ///< bytes
-  std::uint32_t max_mtu = 0;
+  ///@}
+  std::uint32_t min_ring = 0;                    ///< descriptors; this and `max_ring` are sizes that the port has
+  std::uint32_t max_ring = 0;                    ///< descriptors
+  std::uint32_t ring_multiple = 0;               ///< descriptors: each ring has a multiple of it; 0: a power of two
+  std::uint32_t min_mtu = 0;                     ///< bytes
+  std::uint32_t max_mtu = 0;                     ///< bytes
   std::uint32_t max_tx_segments = 0;             ///< mbufs per frame
   std::uint32_t min_frame = 0;                   ///< bytes without FCS; tx_burst rejects shorter frames
   std::uint32_t max_rx_segments = 0;             ///< mbufs for one received frame
@@ -216,6 +228,7 @@ struct PortLimits {
 /// The size nearest to `descriptors` of a ring that the port can have.
 [[nodiscard]] POLLUX_API std::uint32_t nearest_ring(std::uint32_t descriptors, const PortLimits& limits) noexcept;
 
+/// What may be called: each call names the states in which it is allowed.
 enum class PortState {
   opened,      ///< the card is reset and its addresses are read; no queues yet
   configured,  ///< queues exist, DMA is off

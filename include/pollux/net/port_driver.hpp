@@ -29,13 +29,15 @@
 
 namespace pollux {
 
+/// As seen from the port.
 enum class QueueDirection : std::uint8_t { receive, transmit };
 
 /// One queue of a port.
 struct QueueId {
-  QueueDirection direction = QueueDirection::receive;
-  std::uint16_t index = 0;
+  QueueDirection direction = QueueDirection::receive;  ///< whether it receives or sends
+  std::uint16_t index = 0;                             ///< of all queues in that direction, from 0 on
 
+  /// Whether it is a receive queue.
   [[nodiscard]] bool receives() const noexcept { return direction == QueueDirection::receive; }
 };
 
@@ -66,19 +68,20 @@ class POLLUX_API QueueRestart {
   virtual void exchange(QueueId queue) noexcept = 0;
   /// Makes the card use the queue again. An error means that the port has failed.
   [[nodiscard]] virtual Result<void> start_queue(QueueId queue) = 0;
+  /// Bursts do their work again.
   virtual void open_queue(QueueId queue) noexcept = 0;
 };
 
 /// Properties of a port that do not change while it is open.
 struct PortInfo {
-  std::string name;         ///< the URI that opened it
-  std::string driver;       ///< its name
-  std::string card;         ///< maker and name
-  std::string backend;      ///< "vfio", "sim"
-  std::uint16_t index = 0;  ///< index within the Context: Mbuf::port() of received frames
-  int numa_node = -1;
-  PortLimits limits;
-  OffloadLimits offloads{};
+  std::string name;                               ///< the URI that opened it
+  std::string driver;                             ///< its name
+  std::string card;                               ///< maker and name
+  std::string backend;                            ///< "vfio", "sim"
+  std::uint16_t index = 0;                        ///< index within the Context: Mbuf::port() of received frames
+  int numa_node = -1;                             ///< of the card; -1: unknown, or a port without a card
+  PortLimits limits;                              ///< what `configure` accepts
+  OffloadLimits offloads{};                       ///< what frames may request and metadata may contain
   MissedCount missed_count = MissedCount::exact;  ///< how exact Stats::rx_missed_errors is
   /// The types that RxMetadata::packet_type may report of received frames, besides the empty one. Refers to memory that
   /// the driver's code owns. Empty: the port recognises no headers (packet::parse does).
@@ -87,9 +90,9 @@ struct PortInfo {
 
 /// A register's value for a dump.
 struct RegisterValue {
-  std::string name;  ///< name in the datasheet; with an index if there are several, such as "[3]"
-  std::uint32_t offset = 0;
-  std::uint32_t value = 0;
+  std::string name;                        ///< name in the datasheet; with an index if there are several, such as "[3]"
+  std::uint32_t offset = 0;                ///< in bytes, in the card's register window
+  std::uint32_t value = 0;                 ///< as read
   std::span<const FieldInfo> fields = {};  ///< of the register; refers to memory that the driver's code owns
 };
 
@@ -100,6 +103,8 @@ class POLLUX_API RegisterDump {
   static constexpr CapabilityId kId{"registers"};
 
   virtual ~RegisterDump() = default;
+  /// All registers that can be read without a side effect. Empty if the port is closed; values of all ones if the card
+  /// has been removed.
   [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
 };
 
@@ -107,6 +112,7 @@ class POLLUX_API RegisterDump {
 /// a driver whose probe fails after this call returns it by `return_port_index`. Error no_memory: no index is left.
 /// `port` is the name in that error.
 [[nodiscard]] POLLUX_API Result<std::uint16_t> take_port_index(Context& context, std::string_view port);
+/// For a driver whose probe fails after `take_port_index`.
 POLLUX_API void return_port_index(Context& context, std::uint16_t index);
 
 /// The operations that a driver or a software port implements. Before a call, the Port has checked the port's state and
@@ -120,6 +126,7 @@ class POLLUX_API PortDriver {
   PortDriver& operator=(const PortDriver&) = delete;
   virtual ~PortDriver() = default;
 
+  /// Constant from the end of the constructor on.
   [[nodiscard]] virtual const PortInfo& info() const = 0;
   /// The address of the port unless a program asked for another one.
   [[nodiscard]] virtual MacAddress permanent_mac() const = 0;
@@ -130,8 +137,10 @@ class POLLUX_API PortDriver {
   /// changed.
   [[nodiscard]] virtual Result<void> configure(const ValidatedConfig& config) = 0;
   /// The queue, or nullptr if `index` is not below the configured number.
+  ///@{
   [[nodiscard]] virtual RxQueue* rx_queue(std::uint16_t index) = 0;
   [[nodiscard]] virtual TxQueue* tx_queue(std::uint16_t index) = 0;
+  ///@}
   /// Called in state configured. `out` is configured, too, and belongs to the same Context. See Port::forward_path.
   [[nodiscard]] virtual Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                           std::uint16_t tx_queue);
@@ -145,6 +154,7 @@ class POLLUX_API PortDriver {
   /// Called in state configured, after fill(). Starts the card from a reset, with the port's settings; its queues stay
   /// closed. After a failure, halt() follows.
   [[nodiscard]] virtual Result<void> start() = 0;
+  /// Bursts do their work from now on. Called in state configured, after a start that worked.
   virtual void open_queues() noexcept = 0;
   /// Makes later bursts empty and waits for pollers. Error timeout: a poller did not finish its burst; the call may be
   /// repeated.
@@ -173,6 +183,7 @@ class POLLUX_API PortDriver {
   /// tags are stripped and inserted. Bursts do nothing until `unpause`, and no frame waits in the card whose tag it
   /// would insert. Error timeout: with nothing changed.
   [[nodiscard]] virtual Result<void> pause(Duration /*limit*/) { return {}; }
+  /// Ends `pause`. Called also after an `apply` that failed.
   virtual void unpause() noexcept {}
 
   /// Called in states opened, configured and started.

@@ -58,6 +58,7 @@ class POLLUX_API TxObserver {
 template <class Function, class Observer>
 class QueueObservers {
  public:
+  /// Whether no observer is attached.
   [[nodiscard]] bool empty() const noexcept { return observers_.empty(); }
   /// Bytes of the frames in all bursts that were counted, for QueueStats::bytes.
   [[nodiscard]] std::uint64_t bytes() const noexcept { return __atomic_load_n(&bytes_, __ATOMIC_RELAXED); }
@@ -81,7 +82,10 @@ class QueueObservers {
   const char* obstacle_ = nullptr;
 };
 
+/// Those of one queue.
+///@{
 using RxObservers = QueueObservers<std::uint32_t(RxQueue&, Mbuf**, std::uint32_t) noexcept, RxObserver>;
 using TxObservers = QueueObservers<std::uint32_t(TxQueue&, Mbuf* const*, std::uint32_t) noexcept, TxObserver>;
+///@}
 
 }  // namespace pollux

@@ -61,6 +61,7 @@ class POLLUX_API QueuePools {
   /// names others than 0 and 1, or RSS is off), not_supported (two queues, on a card whose pools have one), bad_state
   /// (started or not open; the VLAN filter is on; there are further addresses, flow rules or virtual functions).
   [[nodiscard]] virtual Result<void> set_queue_pools(const QueuePoolsConfig& config) = 0;
+  /// As set; no pools at first.
   [[nodiscard]] virtual QueuePoolsConfig queue_pools() const = 0;
   /// The number of queue `index` of a pool, receive and transmit alike, from 0 up to QueuePool::queues.
   [[nodiscard]] virtual std::uint16_t queue_of(std::uint16_t pool, std::uint16_t index) const noexcept = 0;

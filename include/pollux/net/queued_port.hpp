@@ -18,6 +18,8 @@ namespace pollux {
 /// Thread rule: as PortDriver.
 class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
  public:
+  /// See PortDriver.
+  ///@{
   [[nodiscard]] const PortInfo& info() const final { return info_; }
 
   [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
@@ -26,6 +28,7 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   void open_queues() noexcept override;
   [[nodiscard]] Result<void> close_queues(Duration limit) final;
   [[nodiscard]] QueueRestart* queue_restart() noexcept final { return this; }
+  ///@}
 
   /// What the queues have counted.
   [[nodiscard]] Stats stats() override;
@@ -36,17 +39,22 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   /// Reasons for which the queues drop frames. Those of TxQueue::reject are always reported, and others once they have
   /// counted a frame.
   struct Drops {
-    std::span<const RxDrop> rx = {};
-    std::span<const TxDrop> tx = {};
+    std::span<const RxDrop> rx = {};  ///< of the receive queues
+    std::span<const TxDrop> tx = {};  ///< of the transmit queues
   };
 
+  /// `info` and what `drops` refers to may not change later.
   QueuedPort(std::shared_ptr<ContextState> context, PortInfo info, Drops drops);
 
   /// The next queue: all that the limits allow, in the driver's constructor. They exist as long as the driver.
+  ///@{
   void add(RxQueue& queue) { rx_.push_back(&queue); }
   void add(TxQueue& queue) { tx_.push_back(&queue); }
+  ///@}
 
+  /// The Context's state, which the port keeps alive.
   [[nodiscard]] const std::shared_ptr<ContextState>& context() const noexcept { return context_; }
+  /// The configuration of the queues in force.
   [[nodiscard]] const ValidatedConfig& config() const noexcept { return settings().queues; }
   /// Sets up a queue as `config` says. Called with the queue closed, by `configure` and when a queue is restarted.
   virtual void set_up(QueueId queue) noexcept;
@@ -63,6 +71,7 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   [[nodiscard]] Result<void> halt_queue(QueueId /*queue*/) override { return {}; }
   void exchange(QueueId queue) noexcept override;
   [[nodiscard]] Result<void> start_queue(QueueId /*queue*/) override { return {}; }
+  /// See QueueRestart.
   void open_queue(QueueId queue) noexcept override;
 
  private:

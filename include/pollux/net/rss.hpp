@@ -15,6 +15,7 @@ namespace pollux {
 /// ports, too. The first type of this order that applies to a frame and is enabled decides: TCP and UDP types, then IP
 /// types. A frame without an enabled type has no hash and goes to queue 0. All fragments count as IP without ports.
 struct RssTypes {
+  /// Types of frames, to combine with `|`.
   enum Bit : std::uint32_t {
     ipv4 = 1,
     tcp_ipv4 = 2,
@@ -29,18 +30,19 @@ struct RssTypes {
     tcp_ipv6_ex = 128,
     udp_ipv6_ex = 256,
   };
-  static constexpr std::uint32_t kAll = 511;
+  static constexpr std::uint32_t kAll = 511;  ///< every type
 
   /// By default UDP ports are not hashed: later fragments of a datagram have no ports and would go to another queue.
   std::uint32_t bits = ipv4 | tcp_ipv4 | ipv6 | tcp_ipv6 | tcp_ipv6_ex;
 
+  /// Whether frames of that type are hashed.
   [[nodiscard]] constexpr bool has(Bit bit) const noexcept { return (bits & bit) != 0; }
   [[nodiscard]] constexpr bool operator==(const RssTypes&) const noexcept = default;
 };
 
 /// How receive-side scaling spreads frames over the receive queues.
 struct RssConfig {
-  packet::RssKey key = packet::kDefaultRssKey;
+  packet::RssKey key = packet::kDefaultRssKey;  ///< 40 bytes, first byte first
   /// The receive queue of each value of the hash's low bits; with pools of two queues, 0 or 1 for the queue of a pool
   /// (QueuePools). Empty: the queues in turn. Otherwise it has Rss::table_size entries.
   std::vector<std::uint16_t> table = {};

@@ -16,15 +16,19 @@ class RxFilter {
   /// An Ethernet header with one VLAN tag, which the MTU does not include.
   static constexpr std::uint32_t kHeaderBytes = 18;
 
+  /// Settings, by the control thread. They apply from the next frame on.
+  ///@{
   void set_mac(const MacAddress& mac) noexcept { mac_.store(pack(mac.data()), std::memory_order_relaxed); }
   void set_promiscuous(bool on) noexcept { promiscuous_.store(on, std::memory_order_relaxed); }
   void set_all_multicast(bool on) noexcept { all_multicast_.store(on, std::memory_order_relaxed); }
   void set_mtu(std::uint32_t mtu) noexcept { longest_.store(mtu + kHeaderBytes, std::memory_order_relaxed); }
+  ///@}
 
   /// Length of the longest frame, in bytes.
   [[nodiscard]] std::uint32_t longest() const noexcept { return longest_.load(std::memory_order_relaxed); }
   /// The address, as `pack` returns it.
   [[nodiscard]] std::uint64_t mac() const noexcept { return mac_.load(std::memory_order_relaxed); }
+  /// Whether all unicast addresses pass.
   [[nodiscard]] bool promiscuous() const noexcept { return promiscuous_.load(std::memory_order_relaxed); }
 
   /// The six bytes of an address in the lower bits of a word.
@@ -33,7 +37,7 @@ class RxFilter {
     std::memcpy(&packed, mac, 6);
     return packed;
   }
-  static constexpr std::uint64_t kBroadcast = 0xFFFFFFFFFFFF;
+  static constexpr std::uint64_t kBroadcast = 0xFFFFFFFFFFFF;  ///< as `pack` returns it
   /// Whether the MAC address is a multicast address. The broadcast address is not.
   [[nodiscard]] static bool is_multicast(const std::uint8_t* destination) noexcept {
     return (destination[0] & 1) != 0 && pack(destination) != kBroadcast;

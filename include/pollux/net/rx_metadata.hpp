@@ -11,9 +11,11 @@ namespace pollux {
 
 /// The known headers of a frame. Several bits may be set.
 struct PacketType {
+  /// One bit for each header; TCP, UDP and SCTP only in frames that are no fragments.
   enum Bit : std::uint32_t { ipv4 = 1, ipv4_options = 2, ipv6 = 4, ipv6_extensions = 8, tcp = 16, udp = 32, sctp = 64 };
-  std::uint32_t bits = 0;
+  std::uint32_t bits = 0;  ///< of Bit
 
+  /// Whether the frame has that header.
   [[nodiscard]] constexpr bool has(Bit bit) const noexcept { return (bits & bit) != 0; }
   [[nodiscard]] constexpr bool operator==(const PacketType&) const noexcept = default;
 };
@@ -29,6 +31,7 @@ struct PacketType {
 /// directly (82575 manual, 5.3.4; Linux igb, e1000_82575.h). Other formats are converted to this one out of line.
 class POLLUX_API RxMetadata {
  public:
+  /// Copies what it needs, so the mbuf may change its owner later.
   explicit RxMetadata(const Mbuf& mbuf) noexcept {
     Words words{mbuf.rx_word(0), mbuf.rx_word(1)};
     if (!mbuf.has_intel_rx_words()) [[unlikely]]
@@ -53,6 +56,7 @@ class POLLUX_API RxMetadata {
   /// Whether that tag was behind an outer one, which the frame still has (DoubleVlan). Otherwise it was behind the MAC
   /// addresses.
   [[nodiscard]] bool vlan_is_inner() const noexcept { return inner_tag_; }
+  /// What the card has recognised; empty if it does not say.
   [[nodiscard]] PacketType packet_type() const noexcept {
     // If an EtherType filter matched, the bits have another meaning.
     if ((low_ & kEtherFilter) != 0) [[unlikely]]
@@ -136,13 +140,17 @@ class POLLUX_API RxMetadata {
 /// Receive metadata that software stores in an mbuf, for a frame that it created or classified. `partial` is not
 /// stored: it is derived from the mbuf's offload request.
 struct SoftwareRxMetadata {
+  /// As the members of these names of RxMetadata return them.
+  ///@{
   PacketType packet_type = {};
   std::optional<std::uint32_t> rss_hash = {};
   std::optional<std::uint16_t> vlan = {};
   bool vlan_is_inner = false;
   ChecksumStatus ip_checksum = ChecksumStatus::unknown;
   ChecksumStatus l4_checksum = ChecksumStatus::unknown;
+  ///@}
 
+  /// Replaces the mbuf's receive metadata.
   void attach_to(Mbuf& mbuf) const noexcept {
     // A type other than 0 means that there is a hash. Its value is not used.
     const std::uint64_t hash = rss_hash ? std::uint64_t{*rss_hash} << RxMetadata::kHashShift | 1U : 0U;

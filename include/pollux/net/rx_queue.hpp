@@ -33,7 +33,7 @@ enum class RxDescriptorStatus : std::uint8_t {
 /// Frames that have arrived at a queue whose card does not count them, dropped ones included. Written by the polling
 /// thread, read by any thread.
 struct RxArrivals {
-  std::uint64_t packets = 0;
+  std::uint64_t packets = 0;    ///< frames
   std::uint64_t bytes = 0;      ///< without FCS
   std::uint64_t multicast = 0;  ///< without broadcasts
   std::uint64_t errors = 0;     ///< malformed records in place of frames
@@ -45,6 +45,7 @@ struct RxArrivals {
 /// Thread rule: one thread at a time polls a queue. Another thread may start and stop the port meanwhile.
 class POLLUX_API alignas(64) RxQueue {
  public:
+  /// The driver's function: stores at most `limit` mbufs, which the caller then owns, and returns their number.
   using BurstFunction = std::uint32_t(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
 
   RxQueue(const RxQueue&) = delete;
@@ -119,6 +120,7 @@ class POLLUX_API alignas(64) RxQueue {
   /// A thread may sleep on this queue. `source`: a descriptor that wakes it while it is readable, besides `wake`; -1:
   /// none. It must stay open as long as the queue is used. Call it before the queue is used.
   void allow_sleeping(int source = -1);
+  /// Replaces the event of the constructor. Call it before the queue is used.
   void use_event(std::shared_ptr<QueueEvent> event) noexcept { event_ = std::move(event); }
   /// Wakes a thread that sleeps on this queue. Any thread may call it.
   void wake() noexcept;
@@ -150,6 +152,7 @@ class POLLUX_API alignas(64) RxQueue {
   [[nodiscard]] MbufPtr copy(std::span<const std::uint8_t> bytes) noexcept;
   /// A copy of a frame with its offload request, timestamp and application field. Fails in the same way.
   [[nodiscard]] MbufPtr copy(const Mbuf& frame) noexcept;
+  /// Frees a frame, to the cache of the queue if it can.
   void give_back(Mbuf& frame) noexcept;
 
   /// Filters and counts a frame of `bytes` bytes; its first six bytes are at `destination`. Returns false if the frame
@@ -162,6 +165,7 @@ class POLLUX_API alignas(64) RxQueue {
     count_arrival(destination, bytes);
     return true;
   }
+  /// Counts a frame as arrived. For frames that `admit` does not see.
   void count_arrival(const std::uint8_t* destination, std::uint32_t bytes) noexcept {
     count_arrivals(1, bytes);
     if (RxFilter::is_multicast(destination)) add_to(arrivals_.multicast, 1);
@@ -171,7 +175,9 @@ class POLLUX_API alignas(64) RxQueue {
     add_to(arrivals_.packets, frames);
     add_to(arrivals_.bytes, bytes);
   }
+  /// Counts a malformed record in place of a frame (RxArrivals::errors).
   void count_error() noexcept { add_to(arrivals_.errors, 1); }
+  /// Counts a frame as dropped; `drop` counts its arrival, too.
   void count_drop(RxDrop why) noexcept { add_to(drops_.*why, 1); }
   /// Counts a frame that has arrived as dropped. Call it with the gate closed or on the polling thread.
   void drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept;
@@ -182,9 +188,14 @@ class POLLUX_API alignas(64) RxQueue {
   [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
   /// Bytes of bursts that were counted (PortConfig::count_bytes).
   [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
+  /// What has been counted since the port was opened.
+  ///@{
   [[nodiscard]] RxDrops drops() const noexcept;
   [[nodiscard]] RxArrivals arrivals() const noexcept;
+  ///@}
 
+  /// As given to the constructor, `set_up` and `use_event`.
+  ///@{
   [[nodiscard]] const RxFilter& filter() const noexcept { return *filter_; }
   [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
   /// Mbuf::port() of received frames.
@@ -193,7 +204,9 @@ class POLLUX_API alignas(64) RxQueue {
   [[nodiscard]] const RxObservers& observers() const noexcept { return observers_; }
   [[nodiscard]] const std::shared_ptr<MempoolCacheCore>& cache() const noexcept { return cache_owner_; }
   [[nodiscard]] const std::shared_ptr<QueueEvent>& event() const noexcept { return event_; }
+  ///@}
 
+  /// The burst of a queue without a driver: no frames.
   static std::uint32_t idle(RxQueue&, Mbuf**, std::uint32_t) noexcept { return 0; }
 
  private:
@@ -224,11 +237,15 @@ class POLLUX_API alignas(64) RxQueue {
   RxArrivals arrivals_;
 
  protected:
+  /// For the driver's bursts: what was dropped, the gate that `open` opens, frames that bursts returned, and the
+  /// queue's cache.
+  ///@{
   RxDrops drops_;
   // Hot: half a cache line.
   alignas(64) BurstGate<BurstFunction> gate_;
   std::uint64_t packets_ = 0;
   MempoolCacheCore* cache_ = nullptr;
+  ///@}
 };
 
 /// Sleeps until `queue` may have frames or `until` has come, after a burst has found none. Returns whether to poll once

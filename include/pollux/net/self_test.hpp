@@ -23,14 +23,16 @@ enum class SelfTestPart : std::uint8_t {
 /// "registers", "nvm", "interrupts", "loopback", "link".
 [[nodiscard]] POLLUX_API std::string_view to_string(SelfTestPart part) noexcept;
 
+/// How a part of the test ended.
 enum class SelfTestOutcome : std::uint8_t { passed, failed, skipped };
 /// "passed", "failed", "skipped".
 [[nodiscard]] POLLUX_API std::string_view to_string(SelfTestOutcome outcome) noexcept;
 
+/// What became of one part.
 struct SelfTestResult {
-  SelfTestPart part = SelfTestPart::registers;
-  SelfTestOutcome outcome = SelfTestOutcome::passed;
-  std::string detail = {};  ///< what failed, or why the part was skipped; empty if it passed
+  SelfTestPart part = SelfTestPart::registers;        ///< which part
+  SelfTestOutcome outcome = SelfTestOutcome::passed;  ///< how it ended
+  std::string detail = {};                            ///< what failed, or why the part was skipped; empty if it passed
 };
 
 /// Capability (see capability.hpp): tests the card. A call takes up to about 12 seconds, most of them waiting for a

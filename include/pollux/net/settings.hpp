@@ -57,6 +57,8 @@ struct POLLUX_API ValidatedTxQueue {
 struct POLLUX_API ValidatedConfig {
   std::vector<ValidatedRxQueue> rx = {};  ///< each receive queue, by index
   std::vector<ValidatedTxQueue> tx = {};  ///< each transmit queue, by index
+  /// As in PortConfig, with the defaults filled in.
+  ///@{
   bool keep_fcs = false;
   bool keep_bad_frames = false;
   bool count_bytes = false;
@@ -64,16 +66,21 @@ struct POLLUX_API ValidatedConfig {
   Duration tx_timeout{0};
   Duration rx_timeout{0};
   BurstMode burst_mode = BurstMode::best;
+  ///@}
   /// Options of the pool that the port creates for queues without one, and that pool once it exists.
   std::optional<MempoolOptions> own_pool = std::nullopt;
-  std::shared_ptr<MempoolCore> made_pool = nullptr;
+  std::shared_ptr<MempoolCore> made_pool = nullptr;  ///< see `own_pool`
 
+  /// Number of queues.
+  ///@{
   [[nodiscard]] std::uint16_t rx_queues() const noexcept { return static_cast<std::uint16_t>(rx.size()); }
   [[nodiscard]] std::uint16_t tx_queues() const noexcept { return static_cast<std::uint16_t>(tx.size()); }
+  ///@}
   /// The options of the queue's existing or future pool.
   [[nodiscard]] const MempoolOptions& pool_options(const ValidatedRxQueue& queue) const;
   /// Number of receive queues that use that pool, and of its mbufs that their rings hold.
   [[nodiscard]] std::uint32_t queues_of(const MempoolCore* pool) const noexcept;
+  /// Number of descriptors of those queues together.
   [[nodiscard]] std::uint64_t descriptors_of(const MempoolCore* pool) const noexcept;
   [[nodiscard]] bool operator==(const ValidatedConfig&) const = default;
 };
@@ -90,8 +97,11 @@ struct PlacedRule : InstalledRule {
 
 /// The filters that a card has for addresses and VLANs, which keep them as long as they are set: the driver's choice.
 struct FilterSlots {
+  /// By the number of the card's filter.
+  ///@{
   std::map<std::uint16_t, MacAddress> addresses = {};
   std::map<std::uint16_t, std::uint16_t> vlans = {};
+  ///@}
 
   [[nodiscard]] bool operator==(const FilterSlots&) const = default;
 };
@@ -109,16 +119,16 @@ struct Settings {
   std::vector<MacAddress> multicast = {};  ///< see MulticastFilter; in order, each once
   std::optional<VlanSet> vlans = {};       ///< received VLANs (VlanFilter); absent: all, or for a virtual function none
   bool vlan_stripping = false;             ///< see VlanStripping
-  std::optional<std::uint16_t> outer_vlan_type = {};          ///< see DoubleVlan
-  FilterSlots slots = {};                                     ///< of the addresses and VLANs above, and of functions
-  std::vector<PlacedRule> rules = {};                         ///< in the order of their ids
-  std::uint64_t last_rule = 0;                                ///< the id of the rule that was added last
-  std::vector<VirtualFunctionConfig> functions = {};          ///< those that are enabled (VirtualFunctions)
-  std::optional<RssConfig> rss = {};                          ///< see Rss; absent: over all queues
-  QueuePoolsConfig pools = {};                                ///< see QueuePools
-  std::map<std::uint16_t, std::uint32_t> tx_rates = {};       ///< by queue, in Mb/s (TxRateLimit); absent: no limit
-  std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};  ///< by pool
-  LoopbackMode loopback = LoopbackMode::none;
+  std::optional<std::uint16_t> outer_vlan_type = {};             ///< see DoubleVlan
+  FilterSlots slots = {};                                        ///< of the addresses and VLANs above, and of functions
+  std::vector<PlacedRule> rules = {};                            ///< in the order of their ids
+  std::uint64_t last_rule = 0;                                   ///< the id of the rule that was added last
+  std::vector<VirtualFunctionConfig> functions = {};             ///< those that are enabled (VirtualFunctions)
+  std::optional<RssConfig> rss = {};                             ///< see Rss; absent: over all queues
+  QueuePoolsConfig pools = {};                                   ///< see QueuePools
+  std::map<std::uint16_t, std::uint32_t> tx_rates = {};          ///< by queue, in Mb/s (TxRateLimit); absent: no limit
+  std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};     ///< by pool
+  LoopbackMode loopback = LoopbackMode::none;                    ///< see Loopback
   FlowControlConfig flow_control = {};                           ///< see FlowControl
   LinkConfig link = {};                                          ///< see LinkControl
   bool phy_enabled = true;                                       ///< see LinkControl

@@ -9,8 +9,8 @@ namespace pollux {
 
 /// A named 64-bit counter. It starts at 0 when the port is opened and is never reset.
 struct Counter {
-  std::string name;
-  std::uint64_t value = 0;
+  std::string name;         ///< such as "rx_pool_empty"
+  std::uint64_t value = 0;  ///< only grows
 };
 
 /// How exact `Stats::rx_missed_errors` is.
@@ -63,7 +63,7 @@ struct Stats {
   std::uint64_t rx_dropped = 0;  ///< sum of the `drops` that begin with "rx_"
   std::uint64_t tx_dropped = 0;  ///< sum of the `drops` that begin with "tx_"
   std::uint64_t multicast = 0;   ///< received multicast frames, without broadcasts
-  std::uint64_t collisions = 0;
+  std::uint64_t collisions = 0;  ///< of frames that were sent in half duplex
   /// Frames for which there was no room in the packet buffer or in a receive ring, or that were still in a ring when
   /// the port stopped.
   std::uint64_t rx_missed_errors = 0;
@@ -86,8 +86,9 @@ struct Stats {
   std::vector<Counter> drops;
   /// All configured queues, and removed ones that counted something.
   std::vector<QueueStats> rx_queues;
-  std::vector<QueueStats> tx_queues;
+  std::vector<QueueStats> tx_queues;  ///< see `rx_queues`
 
+  /// The sum of `drops`.
   [[nodiscard]] std::uint64_t dropped() const noexcept {
     std::uint64_t sum = 0;
     for (const Counter& drop : drops) sum += drop.value;

@@ -27,15 +27,15 @@ enum class TxDescriptorStatus : std::uint8_t {
 
 /// Frames that a queue whose card does not count them has sent. Written by the sending thread, read by any thread.
 struct TxSent {
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;  ///< without FCS
+  std::uint64_t packets = 0;  ///< frames
+  std::uint64_t bytes = 0;    ///< without FCS
 };
 
 /// The constant parameters of a transmit queue.
 struct TxQueueLimits {
   std::uint32_t min_frame = 0;  ///< bytes without FCS
-  std::uint32_t max_frame = 0;
-  std::uint32_t offloads = 0;  ///< OffloadLimits::tx_flags
+  std::uint32_t max_frame = 0;  ///< bytes without FCS
+  std::uint32_t offloads = 0;   ///< OffloadLimits::tx_flags
 };
 
 /// A transmit queue of a port. The driver derives from it and supplies the burst function.
@@ -44,6 +44,7 @@ struct TxQueueLimits {
 /// Thread rule: one thread at a time sends on a queue. Another thread may start and stop the port meanwhile.
 class POLLUX_API alignas(64) TxQueue {
  public:
+  /// The driver's function: takes frames from the front, which it then owns, and returns their number.
   using BurstFunction = std::uint32_t(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
 
   TxQueue(const TxQueue&) = delete;
@@ -129,19 +130,27 @@ class POLLUX_API alignas(64) TxQueue {
   [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
   /// Bytes of bursts that were counted (PortConfig::count_bytes).
   [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
+  /// What has been counted since the port was opened.
+  ///@{
   [[nodiscard]] TxDrops drops() const noexcept;
   [[nodiscard]] TxSent sent() const noexcept;
+  ///@}
 
   /// nullptr: buffers return to the shared list of their pool.
   [[nodiscard]] MempoolCacheCore* cache() const noexcept { return cache_owner_.get(); }
+  /// The Context of the mbufs that it takes.
   [[nodiscard]] const ContextState* context() const noexcept { return context_.get(); }
   /// The lower half of MbufAccess::word of the shortest direct, single-segment mbuf of the cache's pool. Subtracted
   /// from that of another one, it leaves the excess length; it leaves more than any length for all other mbufs.
   [[nodiscard]] std::uint32_t shortest() const noexcept { return shortest_; }
+  /// As given to `set_up`, and the observers of its bursts.
+  ///@{
   [[nodiscard]] const TxQueueLimits& limits() const noexcept { return limits_; }
   [[nodiscard]] TxObservers& observers() noexcept { return observers_; }
   [[nodiscard]] const TxObservers& observers() const noexcept { return observers_; }
+  ///@}
 
+  /// The burst of a queue without a driver: takes no frames.
   static std::uint32_t idle(TxQueue&, Mbuf* const*, std::uint32_t) noexcept { return 0; }
 
  private:
@@ -168,10 +177,13 @@ class POLLUX_API alignas(64) TxQueue {
   TxSent sent_;
 
  protected:
+  /// For the driver's bursts: what was dropped, the gate that `open` opens, and frames that bursts took.
+  ///@{
   TxDrops drops_;
   // Hot: 24 bytes.
   alignas(64) BurstGate<BurstFunction> gate_;
   std::uint64_t packets_ = 0;
+  ///@}
 };
 
 /// A transmit queue that several threads send on. A spinlock admits one burst at a time; a queue of its own for each

@@ -45,32 +45,36 @@ enum class VirtualFunctionRefusal : std::uint8_t {
   promiscuous,   ///< the card has no promiscuous mode for one function
   mailbox_held,  ///< it did not release the mailbox
 };
-inline constexpr std::size_t kVirtualFunctionRefusals = 11;
+inline constexpr std::size_t kVirtualFunctionRefusals = 11;  ///< number of values of VirtualFunctionRefusal
 
 /// The refusal's name as in the source.
 [[nodiscard]] POLLUX_API std::string_view to_string(VirtualFunctionRefusal refusal) noexcept;
 
 /// A virtual function's frames, as the card counts them. Bytes include the FCS.
 struct VirtualFunctionCounters {
+  /// Since the function was enabled.
+  ///@{
   std::uint64_t rx_packets = 0, rx_bytes = 0;
   std::uint64_t tx_packets = 0, tx_bytes = 0;
   std::uint64_t rx_multicast = 0;
+  ///@}
   std::uint64_t rx_local_packets = 0;  ///< those of rx_packets that came from the same card
   std::uint64_t tx_local_packets = 0;  ///< those of tx_packets that did not leave the card
 };
 
 /// What the physical port knows about a virtual function.
 struct VirtualFunctionState {
-  VirtualFunctionConfig config;
+  VirtualFunctionConfig config;        ///< as set by the physical port
   std::optional<MacAddress> mac = {};  ///< in use: set, or chosen by the function
   bool driver_up = false;              ///< its driver has announced itself since the last reset
   std::uint64_t announcements = 0;     ///< how often a driver has announced itself
   std::uint64_t requests = 0;          ///< messages taken from its mailbox
   std::array<std::uint64_t, kVirtualFunctionRefusals> refused{};  ///< by VirtualFunctionRefusal
+  /// Of the function (function level reset, or one that its driver asks for), since it was enabled.
   std::uint64_t resets = 0;
   /// How often the card reported forged frames of it, which it dropped; a lower bound of their number.
   std::uint64_t spoof_events = 0;
-  VirtualFunctionCounters counters;
+  VirtualFunctionCounters counters;  ///< see there
 };
 
 /// The part of VirtualFunctions that is no setting.
@@ -98,6 +102,7 @@ class POLLUX_API VirtualFunctions : public FunctionStates {
   static constexpr CapabilityId kId{"virtual_functions"};
   using Part = FunctionStates;
 
+  /// The number of functions that are enabled; 0: none.
   [[nodiscard]] virtual unsigned functions() const = 0;
   /// Enables the first `count` functions with default settings; 0 disables all. Closing the port disables them, too,
   /// where the backend says so (sim). Errors: bad_state (started or closed; there are pools, flow rules, an outer VLAN

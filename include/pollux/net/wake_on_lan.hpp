@@ -15,6 +15,7 @@ struct WakeEvents {
   bool broadcast = false;    ///< any broadcast frame
   bool link_change = false;  ///< the link comes up. Not armed if it is up when the port is closed
 
+  /// Whether any of them is set.
   [[nodiscard]] bool any() const noexcept { return magic || unicast || multicast || broadcast || link_change; }
   friend bool operator==(const WakeEvents&, const WakeEvents&) noexcept = default;
 };

@@ -21,7 +21,7 @@ enum class MatchProtocol : std::uint8_t { eth, vlan, ipv4, ipv6, tcp, udp, sctp,
 
 /// One header that a frame must have, and the values of its fields.
 struct MatchItem {
-  MatchProtocol protocol = MatchProtocol::eth;
+  MatchProtocol protocol = MatchProtocol::eth;  ///< which header
   /// The header as on the wire, without options: 14 bytes (eth), 4 (vlan: tag control, then the EtherType after the
   /// tag), 20 (ipv4, tcp), 40 (ipv6), 8 (udp) or 12 (sctp). Empty: any. For `raw`: the bytes to find, 1 to 128.
   std::vector<std::uint8_t> spec = {};
@@ -44,6 +44,7 @@ struct MatchItem {
 
 /// What happens to a frame that matches. Use the functions below.
 struct FlowAction {
+  /// Where the frame goes.
   enum class Fate : std::uint8_t {
     keep,   ///< as without the rule
     queue,  ///< to `queue`
@@ -52,8 +53,8 @@ struct FlowAction {
     receive,  ///< to the port, on the queue on which the frame arrives without the rule
     kernel,   ///< to the kernel's network stack, on a port that shares an interface with it (`xdp:`)
   };
-  Fate fate = Fate::keep;
-  std::uint16_t queue = 0;
+  Fate fate = Fate::keep;                  ///< where the frame goes
+  std::uint16_t queue = 0;                 ///< of Fate::queue
   std::optional<std::uint32_t> mark = {};  ///< stored in Mbuf::user
   RssConfig rss = {};                      ///< its table is not empty; it may have any length
 
@@ -66,6 +67,9 @@ struct FlowAction {
   [[nodiscard]] bool operator==(const FlowAction&) const = default;
 };
 
+/// What FlowRule::action may be. Only `to_queues` and `to_queue` name queues, which must exist; `to_mark` keeps the
+/// frame's way.
+///@{
 [[nodiscard]] inline FlowAction to_queue(std::uint16_t queue) {
   return {.fate = FlowAction::Fate::queue, .queue = queue};
 }
@@ -76,6 +80,7 @@ struct FlowAction {
 [[nodiscard]] inline FlowAction to_queues(RssConfig rss) {
   return {.fate = FlowAction::Fate::rss, .rss = std::move(rss)};
 }
+///@}
 
 /// A rule. Its items are in the order of the headers: eth, up to two vlan, ipv4 or ipv6, tcp or udp or sctp, then raw.
 /// Headers before the first item are not compared. Between the first and the last item no other header may be left out.
@@ -86,8 +91,8 @@ struct FlowAction {
 /// An eth item's type is the first EtherType of the frame if a vlan item follows, and otherwise the one after the tags
 /// that the rule skips. Fragments of IP packets have no tcp, udp or sctp. A rule without items matches every frame.
 struct FlowRule {
-  std::vector<MatchItem> match = {};
-  FlowAction action = {};
+  std::vector<MatchItem> match = {};  ///< what a frame must have; `pollux::match` builds it
+  FlowAction action = {};             ///< what happens to such a frame
   /// 0 takes precedence. Of rules with the same priority, the one that was added first takes precedence.
   std::uint32_t priority = 0;
 
@@ -104,9 +109,10 @@ struct FlowRule {
 /// A rule that was added. Never used again for another rule of the same port.
 enum class FlowRuleId : std::uint64_t {};
 
+/// A rule that is in force.
 struct InstalledRule {
-  FlowRuleId id{};
-  FlowRule rule;
+  FlowRuleId id{};  ///< what `remove` takes
+  FlowRule rule;    ///< as it was added
 
   [[nodiscard]] bool operator==(const InstalledRule&) const = default;
 };

@@ -35,10 +35,11 @@ class POLLUX_API SoftwareClassifier final : public FlowRules {
   [[nodiscard]] Result<void> remove(FlowRuleId id) override;
   [[nodiscard]] std::vector<InstalledRule> rules() const override;
 
+  /// What becomes of a frame.
   struct Decision {
-    bool drop = false;
-    std::uint16_t queue = 0;
-    std::optional<std::uint32_t> mark = {};
+    bool drop = false;                       ///< true: the caller shall drop it
+    std::uint16_t queue = 0;                 ///< the receive queue for it, if it is not dropped
+    std::optional<std::uint32_t> mark = {};  ///< what the caller shall store in Mbuf::user
 
     [[nodiscard]] bool operator==(const Decision&) const noexcept = default;
   };

@@ -34,12 +34,14 @@ class POLLUX_API Builder {
   /// Bytes of the shortest Ethernet frame, without FCS.
   static constexpr std::size_t kMinFrame = 60;
 
+  /// `memory` outlives the Builder. Its length limits the frame's.
   explicit Builder(std::span<std::uint8_t> memory) noexcept : memory_(memory) {}
 
   /// The header's EtherType is used only if the next header does not determine it.
   Builder& ethernet(const EthernetHeader& header) noexcept;
   /// `kind`: the EtherType of the tag. Outer tags come first. The EtherType inside the tag is used as with `ethernet`.
   Builder& vlan(const VlanHeader& header, std::uint16_t kind = ether_type::kVlan) noexcept;
+  /// Follows Ethernet or a tag.
   Builder& arp(const ArpHeader& header) noexcept;
   /// Fills in total length and checksum, and the protocol if TCP or UDP follows.
   Builder& ipv4(const Ipv4Header& header) noexcept;
@@ -50,6 +52,7 @@ class POLLUX_API Builder {
   Builder& udp(const UdpHeader& header) noexcept;
   /// Fills in the checksum. Not allowed in a later IP fragment.
   Builder& tcp(const TcpHeader& header) noexcept;
+  /// Copies `bytes` after what was written. It may be called several times.
   Builder& payload(std::span<const std::uint8_t> bytes) noexcept;
 
   /// Fills in lengths and checksums, pads with zeros up to `min_length`, and returns the frame's bytes at the start of

@@ -5,9 +5,9 @@
 
 namespace pollux::packet {
 
-// Read and write numbers in network byte order (most significant byte first) at any address. The caller guarantees that
-// the bytes exist.
-
+/// Read and write numbers in network byte order (most significant byte first) at any address. The caller guarantees
+/// that the bytes exist.
+///@{
 [[nodiscard]] constexpr std::uint16_t load16(const std::uint8_t* at) noexcept {
   return static_cast<std::uint16_t>(at[0] << 8 | at[1]);
 }
@@ -22,5 +22,6 @@ constexpr void store32(std::uint8_t* at, std::uint32_t number) noexcept {
   store16(at, static_cast<std::uint16_t>(number >> 16));
   store16(at + 2, static_cast<std::uint16_t>(number));
 }
+///@}
 
 }  // namespace pollux::packet

@@ -14,38 +14,43 @@ namespace pollux::packet {
 
 /// Assigned Internet Protocol Numbers, IANA.
 namespace ip_protocol {
-inline constexpr std::uint8_t kHopByHop = 0;  ///< the first of the IPv6 extension headers that a card skips
-inline constexpr std::uint8_t kRouting = 43;
-inline constexpr std::uint8_t kFragment = 44;
-inline constexpr std::uint8_t kDestinationOptions = 60;
-inline constexpr std::uint8_t kIcmp = 1;
-inline constexpr std::uint8_t kTcp = 6;
-inline constexpr std::uint8_t kUdp = 17;
-inline constexpr std::uint8_t kIcmpv6 = 58;
-inline constexpr std::uint8_t kSctp = 132;
+inline constexpr std::uint8_t kHopByHop = 0;             ///< the first of the IPv6 extension headers that a card skips
+inline constexpr std::uint8_t kRouting = 43;             ///< an IPv6 extension header
+inline constexpr std::uint8_t kFragment = 44;            ///< an IPv6 extension header
+inline constexpr std::uint8_t kDestinationOptions = 60;  ///< an IPv6 extension header
+inline constexpr std::uint8_t kIcmp = 1;                 ///< RFC 792
+inline constexpr std::uint8_t kTcp = 6;                  ///< RFC 9293
+inline constexpr std::uint8_t kUdp = 17;                 ///< RFC 768
+inline constexpr std::uint8_t kIcmpv6 = 58;              ///< RFC 4443
+inline constexpr std::uint8_t kSctp = 132;               ///< RFC 9260
 }  // namespace ip_protocol
 
-/// RFC 791, 3.1. For `read` and `write` see ethernet.hpp.
+/// RFC 791, 3.1.
 struct Ipv4Header {
-  static constexpr std::size_t kLength = 20;  ///< without options
-  static constexpr std::size_t kMaxLength = 60;
+  static constexpr std::size_t kLength = 20;     ///< without options
+  static constexpr std::size_t kMaxLength = 60;  ///< with as many options as there may be
 
-  std::uint8_t traffic_class = 0;  ///< DSCP and ECN
-  std::uint16_t total_length = 0;  ///< bytes, this header included
-  std::uint16_t identification = 0;
-  bool dont_fragment = false;
-  bool more_fragments = false;
+  std::uint8_t traffic_class = 0;     ///< DSCP and ECN
+  std::uint16_t total_length = 0;     ///< bytes, this header included
+  std::uint16_t identification = 0;   ///< the same for all fragments of a packet
+  bool dont_fragment = false;         ///< the DF flag
+  bool more_fragments = false;        ///< the MF flag: this is a fragment, and not the last one
   std::uint16_t fragment_offset = 0;  ///< in units of 8 bytes, 0 to 8,191
-  std::uint8_t time_to_live = 64;
-  std::uint8_t protocol = 0;
-  std::uint16_t checksum = 0;  ///< as it is on the wire; `write` computes none, `Builder` does
+  std::uint8_t time_to_live = 64;     ///< hops; a router drops the packet that would leave it with 0
+  std::uint8_t protocol = 0;          ///< of ip_protocol, of what follows this header
+  std::uint16_t checksum = 0;         ///< as it is on the wire; `write` computes none, `Builder` does
+  /// First byte on the wire first.
+  ///@{
   Ipv4Address source{};
   Ipv4Address destination{};
+  ///@}
   /// At most 40 bytes, a multiple of 4. After `read` it refers to the bytes that were read.
   std::span<const std::uint8_t> options{};
 
   /// Bytes with options.
   [[nodiscard]] std::size_t length() const noexcept { return kLength + options.size(); }
+  /// As those of EthernetHeader; `read` accepts any checksum.
+  ///@{
   [[nodiscard]] static std::optional<Ipv4Header> read(std::span<const std::uint8_t> bytes) noexcept {
     if (bytes.size() < kLength || bytes[0] >> 4 != 4) return std::nullopt;
     const std::size_t length = (bytes[0] & 0x0FU) * std::size_t{4};
@@ -82,6 +87,7 @@ struct Ipv4Header {
     std::copy_n(options.begin(), options.size(), bytes.begin() + kLength);
     return length();
   }
+  ///@}
 
  private:
   static constexpr std::uint16_t kDontFragment = 0x4000;
@@ -91,16 +97,21 @@ struct Ipv4Header {
 
 /// RFC 8200, 3. Without extension headers.
 struct Ipv6Header {
-  static constexpr std::size_t kLength = 40;
+  static constexpr std::size_t kLength = 40;  ///< bytes
 
-  std::uint8_t traffic_class = 0;
+  std::uint8_t traffic_class = 0;    ///< DSCP and ECN
   std::uint32_t flow_label = 0;      ///< 0 to 1,048,575
   std::uint16_t payload_length = 0;  ///< bytes after this header, extension headers included
-  std::uint8_t next_header = 0;
-  std::uint8_t hop_limit = 64;
+  std::uint8_t next_header = 0;      ///< of ip_protocol: an extension header, or what the packet carries
+  std::uint8_t hop_limit = 64;       ///< hops; a router drops the packet that would leave it with 0
+  /// First byte on the wire first.
+  ///@{
   Ipv6Address source{};
   Ipv6Address destination{};
+  ///@}
 
+  /// As those of EthernetHeader.
+  ///@{
   [[nodiscard]] static std::optional<Ipv6Header> read(std::span<const std::uint8_t> bytes) noexcept {
     if (bytes.size() < kLength || bytes[0] >> 4 != 6) return std::nullopt;
     const std::uint32_t first = load32(bytes.data());
@@ -123,6 +134,7 @@ struct Ipv6Header {
     std::copy_n(destination.begin(), 16, bytes.begin() + 24);
     return kLength;
   }
+  ///@}
   [[nodiscard]] bool operator==(const Ipv6Header&) const noexcept = default;
 
  private:

@@ -32,8 +32,8 @@ struct Layout {
   std::uint8_t vlan_count = 0;           ///< number of skipped tags, at most kMaxVlans
   std::uint8_t protocol = 0;             ///< the IP protocol number of layer 4; valid if `l4` is not 0
   std::array<std::uint16_t, 2> vlans{};  ///< tag control information, host byte order, the outer tag first
-  Fragment fragment = Fragment::none;
-  bool truncated = false;  ///< a header, or the IP packet according to its length, exceeds the frame
+  Fragment fragment = Fragment::none;    ///< see Fragment
+  bool truncated = false;                ///< a header, or the IP packet according to its length, exceeds the frame
   /// a header has a wrong version, or a length that is too short for itself or its content.
   bool malformed = false;
   std::uint16_t l3 = 0;  ///< offset after the Ethernet header and its tags
@@ -45,8 +45,9 @@ struct Layout {
   /// as its own header says, if that is possible. The padding of short frames is after it.
   std::uint16_t end = 0;
 
-  static constexpr std::size_t kMaxVlans = 2;
+  static constexpr std::size_t kMaxVlans = 2;  ///< tags that the parser skips
 
+  /// Whether there is an IP header, of either version.
   [[nodiscard]] bool is_ip() const noexcept { return type.has(PacketType::ipv4) || type.has(PacketType::ipv6); }
   /// Bytes of the Ethernet header and tags.
   [[nodiscard]] std::uint16_t l2_length() const noexcept { return l3; }
@@ -58,6 +59,7 @@ struct Layout {
   [[nodiscard]] std::uint16_t l4_length() const noexcept {
     return l4 != 0 ? static_cast<std::uint16_t>(payload - l4) : std::uint16_t{0};
   }
+  /// Bytes from `payload` to `end`.
   [[nodiscard]] std::uint16_t payload_length() const noexcept { return static_cast<std::uint16_t>(end - payload); }
 };
 
@@ -65,16 +67,20 @@ struct Layout {
 /// `frame_length` is the length of the whole frame. Headers beyond `bytes` count as truncated. Any content is allowed,
 /// and nothing beyond `bytes` is read. Only the first 65,535 bytes of a frame are parsed.
 [[nodiscard]] POLLUX_API Layout parse(std::span<const std::uint8_t> bytes, std::size_t frame_length) noexcept;
+/// The same for a whole frame.
 [[nodiscard]] inline Layout parse(std::span<const std::uint8_t> bytes) noexcept { return parse(bytes, bytes.size()); }
 /// The same for a received frame. If the headers do not end in the first segment of a chain, the first kMaxHeaderBytes
 /// are copied together and parsed again.
 [[nodiscard]] POLLUX_API Layout parse(const Mbuf& frame) noexcept;
-inline constexpr std::size_t kMaxHeaderBytes = 512;
+inline constexpr std::size_t kMaxHeaderBytes = 512;  ///< see `parse`
 
 /// Where the addresses are that the checksum of TCP, UDP and other transports covers: bytes from the frame's start.
 struct PseudoHeaderPlaces {
+  /// Offsets of the addresses.
+  ///@{
   std::size_t source = 0;
   std::size_t destination = 0;
+  ///@}
   std::uint8_t bytes = 0;  ///< of each address: 4 or 16
 };
 /// The addresses of the IP header, but for packets that are still on a route: then the destination is the last address

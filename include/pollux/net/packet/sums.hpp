@@ -34,10 +34,12 @@ class POLLUX_API InternetSum {
 
 /// The sum of the pseudo-header, which TCP, UDP and ICMPv6 checksums include: RFC 9293, 3.1, RFC 768 and RFC 8200, 8.1.
 /// `length`: bytes of header and payload.
+///@{
 [[nodiscard]] POLLUX_API InternetSum pseudo_header(const Ipv4Address& source, const Ipv4Address& destination,
                                                    std::uint8_t protocol, std::uint32_t length) noexcept;
 [[nodiscard]] POLLUX_API InternetSum pseudo_header(const Ipv6Address& source, const Ipv6Address& destination,
                                                    std::uint8_t protocol, std::uint32_t length) noexcept;
+///@}
 
 /// The UDP field for a computed checksum: 0 means "none" there, so a computed 0 is sent as all ones (RFC 768).
 [[nodiscard]] constexpr std::uint16_t udp_checksum(std::uint16_t computed) noexcept {
@@ -66,7 +68,9 @@ class POLLUX_API InternetSum {
 /// The CRC of SCTP (RFC 9260, appendix A; polynomial 0x1EDC6F41), over bytes that may come in several pieces.
 class POLLUX_API Crc32c {
  public:
+  /// The pieces in order; each may have any length.
   void add(std::span<const std::uint8_t> bytes) noexcept;
+  /// The CRC of all bytes so far, as a number.
   [[nodiscard]] std::uint32_t value() const noexcept { return ~crc_; }
   /// As stored in the SCTP header: the least significant byte first.
   [[nodiscard]] std::array<std::uint8_t, 4> bytes() const noexcept;

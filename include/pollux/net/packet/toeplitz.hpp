@@ -10,6 +10,7 @@
 
 namespace pollux::packet {
 
+/// The secret key of the hash, first byte first.
 using RssKey = std::array<std::uint8_t, 40>;
 
 /// The key of Microsoft's verification suite for RSS ("Verifying the RSS Hash Calculation"), which spreads evenly.
@@ -47,6 +48,7 @@ class POLLUX_API ToeplitzHash {
   /// Longest input for a key of 40 bytes: IPv6 addresses and ports.
   static constexpr std::size_t kMaxInput = 36;
 
+  /// Computes tables for `key`; keep the object for as long as the key does not change.
   explicit ToeplitzHash(const RssKey& key = kDefaultRssKey) noexcept;
 
   /// The hash of the first kMaxInput bytes of `input`; later bytes are ignored.
