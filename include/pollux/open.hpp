@@ -65,6 +65,7 @@ namespace pollux {
 /// the configuration depends on `Port::info`, or to join queues with Port::forward_path.
 /// Errors: those of `open`, except those of Port::configure and Port::start.
 [[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::string_view uri);
+/// The same for a device that the caller has opened, and perhaps wrapped.
 [[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::unique_ptr<Device> device);
 
 /// Opens the device that `uri` names, without a driver. The caller can wrap it (`with_faults`, `trace_device`) and pass
@@ -75,7 +76,7 @@ namespace pollux {
 /// A card that a driver of the Context knows.
 struct SupportedCard {
   std::string driver;  ///< its name
-  KnownCard card;
+  KnownCard card;      ///< what it is called, and whether it is driven
 };
 /// All cards that `open` knows, also those that are not supported. The driver that was added last comes first.
 [[nodiscard]] POLLUX_API std::vector<SupportedCard> supported_cards(Context& context);

@@ -21,6 +21,7 @@ class FrameFilter;
 struct CaptureAccess;
 }  // namespace observe
 
+/// What is captured, and how much of it.
 struct CaptureOptions {
   std::optional<std::uint16_t> queue = {};  ///< the receive and transmit queue with that index; empty: all queues
   bool receive = true;                      ///< capture received frames
@@ -130,6 +131,7 @@ class POLLUX_API CaptureThread {
 
   /// Asks the capture to end, and does not wait for that.
   void end() noexcept;
+  /// Whether frames are still captured.
   [[nodiscard]] bool is_running() const noexcept;
   /// Why it has ended: no error if the reader did, or the port. Errors: io_error (such as a full disk), timeout (the
   /// reader did not take the end of the file). While it runs there is no error.

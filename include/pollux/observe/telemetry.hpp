@@ -32,6 +32,7 @@ struct TelemetryAccount {
   std::map<std::string, std::uint64_t> drops;  ///< by reason, the ports' and the program's
 };
 
+/// Where the socket is, and what clients may ask for.
 struct TelemetryOptions {
   /// Path of the socket, at most 107 bytes. Empty: PID.sock in `directory`.
   std::string socket = {};
@@ -82,8 +83,11 @@ class POLLUX_API Telemetry {
   /// Errors: invalid_argument (a path that is too long, too many clients), permission_denied (the directory belongs to
   /// another user, or others may write to it), busy (another process uses the socket), io_error.
   [[nodiscard]] static Result<Telemetry> create(Context& context, TelemetryOptions options = {});
+  /// The other one may then only be destroyed or assigned to.
+  ///@{
   Telemetry(Telemetry&&) noexcept;
   Telemetry& operator=(Telemetry&&) noexcept;
+  ///@}
   /// Disconnects all clients and removes the socket.
   ~Telemetry();
 

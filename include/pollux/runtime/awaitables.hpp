@@ -25,6 +25,9 @@ class POLLUX_API TaskTimer {
   TaskTimer& operator=(const TaskTimer&) = delete;
   ~TaskTimer() { cancel(); }
 
+  /// `work` runs once in the poller's thread when `at` has come, unless it is cancelled before. A TaskTimer has one
+  /// timer at a time.
+  ///@{
   template <class Work>
   void set(Poller& poller, Time at, Work work) {
     poller_ = &poller;
@@ -34,6 +37,7 @@ class POLLUX_API TaskTimer {
     if (poller_ != nullptr) poller_->cancel(timer_);
     poller_ = nullptr;
   }
+  ///@}
 
  private:
   Poller* poller_ = nullptr;
@@ -43,6 +47,7 @@ class POLLUX_API TaskTimer {
 /// Resumes the task at a time.
 class TimeAwaiter {
  public:
+  /// `at`: a time of the poller's clock; one that has passed means the next round.
   explicit TimeAwaiter(Time at) noexcept : at_(at) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class Promise>
@@ -65,6 +70,7 @@ class TimeAwaiter {
 /// Waits for `span`.
 class SleepAwaiter {
  public:
+  /// Zero or less means the next round.
   explicit SleepAwaiter(Duration span) noexcept : span_(span) {}
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <class Promise>
@@ -79,11 +85,13 @@ class SleepAwaiter {
   Duration span_;
   TaskTimer timer_;
 };
+/// What `co_await` waits for; the time begins when the task awaits it.
 [[nodiscard]] inline SleepAwaiter sleep_for(Duration span) noexcept { return SleepAwaiter(span); }
 
 /// Resumes the task when a descriptor is ready.
 class DescriptorAwaiter {
  public:
+  /// `events` as for poll(2). The caller owns the descriptor, which stays open meanwhile.
   DescriptorAwaiter(int descriptor, short events) noexcept : descriptor_(descriptor), events_(events) {}
   DescriptorAwaiter(const DescriptorAwaiter&) = delete;
   DescriptorAwaiter& operator=(const DescriptorAwaiter&) = delete;
@@ -134,11 +142,13 @@ class PacketsAwaiter;
 template <std::uint32_t N>
 class BurstSource final : public PacketSource {
  public:
-  static constexpr std::uint32_t kCapacity = N;
+  static constexpr std::uint32_t kCapacity = N;  ///< frames of one burst
 
   /// The poller's handler of the queue. It is destroyed when the queue has left the poller.
   class Handler {
    public:
+    /// What the poller needs: it can be moved, and is called with each burst.
+    ///@{
     explicit Handler(std::shared_ptr<BurstSource> source) noexcept : source_(std::move(source)) {}
     Handler(Handler&&) noexcept = default;
     Handler& operator=(Handler&&) = delete;
@@ -146,18 +156,22 @@ class BurstSource final : public PacketSource {
       if (source_ != nullptr) source_->end();
     }
     void operator()(Burst<N>& burst) const { source_->deliver(&burst); }
+    ///@}
 
    private:
     std::shared_ptr<BurstSource> source_;
   };
 
+  /// `queue` is in the poller of `scope`, or is added when the task first awaits it.
   BurstSource(TaskScope& scope, const RxQueue& queue) noexcept : PacketSource(queue, N), scope_(scope) {}
 
   // Others may have disabled the queue, as RunLoop::drain does.
+  /// The next burst goes to `awaiter`, which calls `forget` if it ends before.
   void wait(PacketsAwaiter<N>& awaiter) noexcept {
     if (!is_polled()) resume_polling();
     waiting_ = &awaiter;
   }
+  /// Nobody waits for a burst any more.
   void forget() noexcept { waiting_ = nullptr; }
   /// Resumes the task with `burst`, or without one after a time limit. If others have enabled the queue while the task
   /// awaits something else, the frames stay in `burst`, and the poller drops them by name.
@@ -181,6 +195,7 @@ class BurstSource final : public PacketSource {
 template <std::uint32_t N>
 class PacketsAwaiter {
  public:
+  /// `until`: a time of the poller's clock; Time::max(): no limit.
   PacketsAwaiter(RxQueue& queue, Time until) noexcept : queue_(queue), until_(until) {}
   PacketsAwaiter(const PacketsAwaiter&) = delete;
   PacketsAwaiter& operator=(const PacketsAwaiter&) = delete;

@@ -25,6 +25,7 @@ struct ClockCorrection {
   double frequency = 0;  ///< for PortClock::set_frequency, in parts per billion
 };
 
+/// How fast the servo follows, and what it believes.
 struct ClockServoOptions {
   /// Exchanges from which offset and frequency are estimated, 2 to 65,536. More of them average more jitter.
   std::size_t window = 256;
@@ -50,6 +51,7 @@ struct ClockServoOptions {
 /// Thread rule: one thread at a time.
 class POLLUX_API ClockServo {
  public:
+  /// A `window` outside its range becomes the nearest in it.
   explicit ClockServo(const ClockServoOptions& options = {});
 
   /// Call it with each exchange, in order. `frequency`: the local clock's in parts per billion, in force since the last

@@ -16,6 +16,7 @@
 
 namespace pollux {
 
+/// How large a table is, and when it forgets a flow.
 struct FlowTableOptions {
   /// Entries, from 1 to kMaxFlows; rounded up to a power of two of at least 8.
   std::uint32_t capacity = 4096;
@@ -39,8 +40,8 @@ struct FlowTableStats {
 template <class Value>
 class FlowTable {
  public:
-  static constexpr std::uint32_t kWays = 8;
-  static constexpr std::uint32_t kMaxFlows = std::uint32_t{1} << 24;
+  static constexpr std::uint32_t kWays = 8;                           ///< entries of a set; a key can be in one set
+  static constexpr std::uint32_t kMaxFlows = std::uint32_t{1} << 24;  ///< the largest `capacity`
 
   /// Errors: invalid_argument (capacity or age out of range). Throws std::bad_alloc if `operator new` fails.
   [[nodiscard]] static Result<FlowTable> create(const FlowTableOptions& options) {
@@ -57,18 +58,24 @@ class FlowTable {
     return FlowTable(options);
   }
 
+  /// The other table may then only be destroyed or assigned to.
+  ///@{
   FlowTable(FlowTable&&) noexcept = default;
   FlowTable& operator=(FlowTable&&) noexcept = default;
+  ///@}
   ~FlowTable() {
     if constexpr (!std::is_trivially_destructible_v<Value>) {
       while (entries_ != nullptr && size_ != 0) erase_if([](std::uint64_t, const Value&) { return true; });
     }
   }
 
+  /// Entries: what `create` was asked for, rounded up.
   [[nodiscard]] std::uint32_t capacity() const noexcept { return (mask_ + 1) * kWays; }
   /// Entries, including those that are too old and were not met since.
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  /// Whether `size` is 0.
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  /// Counts since `create`.
   [[nodiscard]] const FlowTableStats& stats() const noexcept { return stats_; }
 
   /// The value of `key`, which is used now; nullptr if there is none. Valid until the next call that is not const.

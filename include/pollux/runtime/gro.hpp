@@ -13,6 +13,7 @@ namespace pollux {
 
 class GroTable;
 
+/// What a Gro has done, in frames.
 struct GroStats {
   std::uint64_t received = 0;   ///< frames that came in
   std::uint64_t merged = 0;     ///< of those, frames that were appended to an earlier one
@@ -79,9 +80,13 @@ class POLLUX_API Gro {
   /// The most frames of one burst.
   static constexpr std::uint32_t kMaxBatch = 64;
 
+  /// Allocates all memory that it needs.
   explicit Gro(const GroOptions& options = {});
+  /// The other one may then only be destroyed or assigned to.
+  ///@{
   Gro(Gro&& other) noexcept;
   Gro& operator=(Gro&& other) noexcept;
+  ///@}
   ~Gro();
 
   /// Merges the frames of one batch, as Linux does with one NAPI poll. Nothing is held afterwards, unless `receive`
@@ -109,6 +114,7 @@ class POLLUX_API Gro {
   }
   /// Frames that `receive` has left here; at most 64.
   [[nodiscard]] std::uint32_t held() const noexcept;
+  /// Counts since the constructor.
   [[nodiscard]] GroStats stats() const noexcept;
 
  private:

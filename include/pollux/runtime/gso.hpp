@@ -31,6 +31,7 @@ namespace pollux {
 /// Thread rule: one thread.
 class POLLUX_API Segmenter {
  public:
+  /// What `next` has done.
   enum class Outcome : std::uint8_t {
     complete,     ///< all segments are made
     more,         ///< the burst is full; `next` makes the next ones
@@ -54,6 +55,7 @@ class POLLUX_API Segmenter {
     }
     return Outcome::complete;
   }
+  /// Whether there is no frame to segment: none was started, or all segments are made.
   [[nodiscard]] bool is_complete() const noexcept { return frame_ == nullptr; }
   /// Gives the frame up, which may be partly segmented.
   [[nodiscard]] MbufPtr abandon() noexcept { return std::move(frame_); }
@@ -111,6 +113,7 @@ class POLLUX_API SegmentingTx {
   [[nodiscard]] bool waiting() const noexcept { return !segmenter_.is_complete() || !ready_.empty(); }
   /// Frames with a segmentation request that were dropped.
   [[nodiscard]] const DropCounter& bad_requests() const noexcept { return bad_request_; }
+  /// Frames that were dropped because a segment could not be allocated.
   [[nodiscard]] const DropCounter& no_memory() const noexcept { return no_memory_; }
 
  private:

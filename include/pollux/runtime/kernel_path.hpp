@@ -18,6 +18,7 @@
 
 namespace pollux {
 
+/// How a port is shared with the kernel.
 struct KernelPathOptions {
   std::uint16_t tx_queue = 0;  ///< of the port, less than its transmit queues: sends what the kernel sends
   /// The port receives every multicast frame, since the kernel expects those of its groups (IPv6 does not work without
@@ -75,6 +76,7 @@ class POLLUX_API KernelPath {
   /// Sends segments that wait for room in a queue. True: none waits any more. Call it while `to_kernel` and `to_port`
   /// are not called and `waiting` is true. Only software segmentation leaves segments waiting.
   bool flush() noexcept;
+  /// Whether segments wait for room in a queue of either side.
   [[nodiscard]] bool waiting() const noexcept { return kernel_.tx.waiting() || port_.tx.waiting(); }
 
   /// Makes the representor follow the port: its link, its MTU, its MAC address. Call it about once a second, and after
@@ -84,6 +86,7 @@ class POLLUX_API KernelPath {
   /// Frames that were passed on, or dropped under one of the gso counters. The queue may drop some under a counter of
   /// its own.
   [[nodiscard]] std::uint64_t frames_to_kernel() const noexcept { return kernel_.frames; }
+  /// The same in the other direction.
   [[nodiscard]] std::uint64_t frames_to_port() const noexcept { return port_.frames; }
   /// Why frames were dropped here:
   ///   kernel_path_bad_frame        the card marked the frame as bad (PortConfig::keep_bad_frames)

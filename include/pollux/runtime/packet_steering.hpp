@@ -19,6 +19,7 @@
 
 namespace pollux {
 
+/// How frames are spread over threads.
 struct SteeringOptions {
   std::uint16_t consumers = 1;  ///< 1 to PacketSteering::kMaxConsumers
   /// Frames that may wait for each consumer: a power of two from 2 to 65,536.
@@ -37,7 +38,7 @@ struct SteeringOptions {
   /// For the hash in software. With packet::kSymmetricRssKey both directions of a flow go to the same consumer; give
   /// the card the same key then, or switch `card_hash` off.
   packet::RssKey key = packet::kDefaultRssKey;
-  packet::RssFields fields = {};
+  packet::RssFields fields = {};  ///< what the hash in software covers
 };
 
 /// Counts of the steering thread.
@@ -75,7 +76,7 @@ struct SteeredStats {
 /// `flow_hash` and `consumer_stats` may be called from any thread.
 class POLLUX_API PacketSteering {
  public:
-  static constexpr std::uint16_t kMaxConsumers = 256;
+  static constexpr std::uint16_t kMaxConsumers = 256;  ///< of one PacketSteering
 
   /// Errors: invalid_argument (a value outside its range; the text names it), io_error (no descriptor left).
   [[nodiscard]] static Result<std::unique_ptr<PacketSteering>> create(Context& context, const SteeringOptions& options);
@@ -83,6 +84,7 @@ class POLLUX_API PacketSteering {
   PacketSteering& operator=(const PacketSteering&) = delete;
   ~PacketSteering();
 
+  /// Their number, as in the options.
   [[nodiscard]] std::uint16_t consumers() const noexcept;
   /// `index`: less than consumers(). Its use_cache does nothing, since it allocates no mbufs.
   [[nodiscard]] RxQueue& consumer(std::uint16_t index) noexcept;
@@ -105,6 +107,7 @@ class POLLUX_API PacketSteering {
   /// The consumer of a flow that does not follow the application.
   [[nodiscard]] std::uint16_t consumer_of(std::uint32_t flow_hash) const noexcept;
 
+  /// Counts since `create`. Called by the steering thread.
   [[nodiscard]] SteeringStats stats() const noexcept;
   /// `index`: less than consumers().
   [[nodiscard]] SteeredStats consumer_stats(std::uint16_t index) const noexcept;

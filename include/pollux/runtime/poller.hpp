@@ -36,15 +36,17 @@ enum class PollMode : std::uint8_t {
   adaptive,   ///< polls it for a while, then sleeps; see PolledQueue::spin_window
 };
 
+/// How a queue is polled. All but the name can be changed later.
 struct PolledQueueOptions {
   /// Frames that the queue may deliver in one turn, from 1 to PolledQueue::kMaxWeight. Queues with a backlog share the
   /// poller in proportion to their weights. Linux's NAPI_POLL_WEIGHT is 64.
   std::uint32_t weight = 64;
-  PollMode mode = PollMode::adaptive;
-  std::string name = {};  ///< for messages; empty: "queue N", in the order in which they were added
-  bool enabled = true;    ///< false: not polled until `enable`, as a new NAPI instance
+  PollMode mode = PollMode::adaptive;  ///< `interrupt` needs RxQueue::event_fd
+  std::string name = {};               ///< for messages; empty: "queue N", in the order in which they were added
+  bool enabled = true;                 ///< false: not polled until `enable`, as a new NAPI instance
 };
 
+/// Counts since the queue was added.
 struct PolledQueueStats {
   std::uint64_t frames = 0;            ///< passed to the handler
   std::uint64_t wakeups = 0;           ///< sleeps that the queue's descriptor ended
@@ -60,13 +62,13 @@ struct PolledQueueStats {
 /// Thread rule: every public member may be called from any thread.
 class POLLUX_API PolledQueue {
  public:
-  static constexpr std::uint32_t kMaxWeight = 1024;
+  static constexpr std::uint32_t kMaxWeight = 1024;  ///< frames
   /// The rule of an adaptive queue, which is that of Linux's cpuidle governor haltpoll
   /// (docs.kernel.org/virt/guest-halt-polling.html) with its defaults. The queue is polled for the length of its window
   /// before the poller sleeps. If frames come after the window, but within kMaxSpin, the window doubles, from kMinSpin
   /// to kMaxSpin. If they come later, it is halved, and below kMinSpin it is 0: then the poller sleeps at once.
   static constexpr Duration kMinSpin = std::chrono::microseconds(50);
-  static constexpr Duration kMaxSpin = std::chrono::microseconds(200);
+  static constexpr Duration kMaxSpin = std::chrono::microseconds(200);  ///< see kMinSpin
   /// Beyond that rule, the window is also halved if frames come less often than this, since then a wake-up for each
   /// costs less than polling. `mean_interval` is compared, so that the gap between two batches does not count as one
   /// between frames.
@@ -82,10 +84,13 @@ class POLLUX_API PolledQueue {
   PolledQueue& operator=(const PolledQueue&) = delete;
   virtual ~PolledQueue();
 
+  /// As in the options, or "queue N".
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Frames that it may deliver in one turn.
   [[nodiscard]] std::uint32_t weight() const noexcept { return weight_.load(std::memory_order_relaxed); }
   /// The weight of the turns to come. Error invalid_argument: not from 1 to kMaxWeight; the weight stays as it was.
   [[nodiscard]] Result<void> set_weight(std::uint32_t weight);
+  /// As in the options or set since.
   [[nodiscard]] PollMode mode() const noexcept { return mode_.load(std::memory_order_relaxed); }
   /// Error not_supported: `interrupt`, for a queue without a descriptor (RxQueue::event_fd); the mode stays as it was.
   [[nodiscard]] Result<void> set_mode(PollMode mode);
@@ -97,12 +102,14 @@ class POLLUX_API PolledQueue {
   /// does not wait. Without effect on a disabled queue. Error timeout: the handler did not end within `limit`; no
   /// further poll begins, and disable may be called again.
   [[nodiscard]] Result<void> disable(Duration limit = kDisableLimit);
+  /// Whether it is polled. Another thread may change this at any time.
   [[nodiscard]] bool is_enabled() const noexcept { return enabled_.load(std::memory_order_acquire); }
 
   /// The queue is polled once more, although its descriptor has not become readable; a poller that sleeps wakes up.
   /// False: it is scheduled already, or disabled; then nothing happens.
   bool schedule() noexcept;
 
+  /// Each number by itself is exact; together they may be from different moments.
   [[nodiscard]] PolledQueueStats stats() const noexcept;
   /// For how long an adaptive queue is polled before the poller sleeps.
   [[nodiscard]] Duration spin_window() const noexcept { return Duration(window_.load(std::memory_order_relaxed)); }
@@ -110,16 +117,23 @@ class POLLUX_API PolledQueue {
   [[nodiscard]] Duration mean_interval() const noexcept { return Duration(interval_.load(std::memory_order_relaxed)); }
 
  protected:
+  /// For the class with the handler: the function that polls the queue once and returns the number of frames, and the
+  /// most frames of a burst.
+  ///@{
   using PollFunction = std::uint32_t(PolledQueue& queue, std::uint32_t limit) noexcept;
 
   PolledQueue(PollerCore& core, RxQueue& rx, PolledQueueOptions options, PollFunction* poll, std::uint32_t capacity);
+  ///@}
 
   /// Counts and reports the exception that is being handled. Called in a catch clause.
   void note_exception() noexcept;
 
+  /// The queue, and the counters of frames that the handler has left.
+  ///@{
   RxQueue* rx_;
   DropCounter left_{"poller_left"};
   DropCounter exception_{"poller_exception"};
+  ///@}
 
  private:
   friend class PollerCore;
@@ -184,8 +198,9 @@ concept BurstHandler = handler_capacity<std::remove_cvref_t<Handler>>(HandlerCap
 template <class Handler>
 class HandledQueue final : public PolledQueue {
  public:
-  static constexpr std::uint32_t kCapacity = handler_capacity<Handler>(HandlerCapacities());
+  static constexpr std::uint32_t kCapacity = handler_capacity<Handler>(HandlerCapacities());  ///< frames of a burst
 
+  /// Made by Poller::add.
   HandledQueue(PollerCore& core, RxQueue& rx, PolledQueueOptions options, Handler handler)
       : PolledQueue(core, rx, std::move(options), &poll, kCapacity), handler_(std::move(handler)) {}
 
@@ -209,6 +224,7 @@ class HandledQueue final : public PolledQueue {
   Handler handler_;
 };
 
+/// How a poller shares its time, and how it sleeps.
 struct PollerOptions {
   /// Frames that one run_once may take from all queues together, from 1 to Poller::kMaxBudget; other values become the
   /// nearest of these. Linux's netdev_budget is 300. A queue whose turn the budget ends continues it in the next
@@ -251,13 +267,16 @@ class POLLUX_API PollerTask {
 
 /// Names a timer, to cancel it. The id of a timer that has run or was cancelled is not used again.
 struct TimerId {
+  /// Of the poller's table; the defaults name no timer.
+  ///@{
   std::uint32_t index = UINT32_MAX;
   std::uint32_t generation = 0;
+  ///@}
 };
 
 /// Names a descriptor of the program, to remove it.
 struct DescriptorId {
-  std::uint64_t number = 0;
+  std::uint64_t number = 0;  ///< 0: no descriptor
 };
 
 /// Polls receive queues and passes their frames to handlers; sleeps while none has frames. It has no thread of its own:
@@ -280,12 +299,13 @@ struct DescriptorId {
 /// A queue is removed, or disabled, before its port is closed; or the Poller is destroyed before.
 class POLLUX_API Poller {
  public:
-  static constexpr std::uint32_t kMaxBudget = 65536;
+  static constexpr std::uint32_t kMaxBudget = 65536;  ///< frames in one run_once
   /// Calls of run_once between two checks of the program's descriptors while the poller does not sleep.
   static constexpr std::uint32_t kRoundsPerCheck = 32;
   /// A task that takes more time than its share waits for the polls to catch up, at most for this long.
   static constexpr Duration kMaxTaskDebt = std::chrono::milliseconds(10);
 
+  /// Uses the Context's clock, log and misuse callback.
   explicit Poller(Context& context, PollerOptions options = {});
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
@@ -317,6 +337,7 @@ class POLLUX_API Poller {
   /// While tasks are scheduled, they get as much time as the polls, or more. One that returned false waits for
   /// `schedule`.
   PollerTask& add_task(std::string name, std::function<bool()> work);
+  /// The task does not run any more, and `task` is destroyed: at once or, in a callback, at the end of run_once.
   void remove(PollerTask& task);
 
   /// `work` runs once when `at` has come. A timer that adds itself anew with a time that has passed runs in the next

@@ -20,9 +20,10 @@
 
 namespace pollux {
 
+/// How a run loop works.
 struct RunLoopOptions {
-  std::string name = {};  ///< for messages; empty: "run loop"
-  PollerOptions poller = {};
+  std::string name = {};      ///< for messages; empty: "run loop"
+  PollerOptions poller = {};  ///< see there
   /// How long RunLoop::run may take to finish its work after `stop`.
   Duration drain_limit = std::chrono::seconds(1);
 };
@@ -37,6 +38,7 @@ class POLLUX_API TransmitWork {
 
   /// The work runs in the next round; a loop that sleeps wakes up. False: it is scheduled already.
   bool schedule() noexcept;
+  /// Whether it runs in the next round.
   [[nodiscard]] bool is_scheduled() const noexcept { return scheduled_.load(std::memory_order_acquire); }
 
  private:
@@ -69,22 +71,27 @@ class POLLUX_API RunLoop {
   /// After `stop`, `drain` receives at most this many frames a queue, as many as the largest ring has.
   static constexpr std::uint32_t kMaxDrained = 4096;
 
+  /// The loop has no thread of its own: `run` uses the caller's.
   explicit RunLoop(Context& context, RunLoopOptions options = {});
   RunLoop(const RunLoop&) = delete;
   RunLoop& operator=(const RunLoop&) = delete;
   ~RunLoop();
 
+  /// As in the options, or "run loop".
   [[nodiscard]] const std::string& name() const noexcept { return options_.name; }
+  /// The loop's poller, for queues, tasks, timers and descriptors.
   [[nodiscard]] Poller& poller() noexcept { return poller_; }
 
   /// Adds transmit work, which is scheduled at once. `work` sends what it can and returns whether it has more to send
   /// now: then it runs in the next round, too, and the loop does not sleep. Work that waits for a time adds a timer,
   /// and returns false.
   TransmitWork& add_transmit(std::string name, std::function<bool()> work);
+  /// The work does not run any more, and `work` is destroyed: at once or, in a callback, at the end of the round.
   void remove(TransmitWork& work);
   /// Frees what `queue` has sent (TxQueue::tx_done_cleanup) also while nothing is received; bursts do it otherwise, at
   /// less cost.
   void add(TxQueue& queue);
+  /// Without effect if it was not added.
   void remove(const TxQueue& queue) noexcept;
 
   /// `work` runs once in the loop's thread, in the next round. Any thread. Work that has not run when the loop is
@@ -102,6 +109,7 @@ class POLLUX_API RunLoop {
   [[nodiscard]] Result<void> run();
   /// Makes `run` return. Any thread, and signal handlers. After a stop before `run`, `run` drains at once.
   void stop() noexcept;
+  /// Whether `stop` was called and `run` has not returned since.
   [[nodiscard]] bool is_stopping() const noexcept { return stopping_.load(std::memory_order_acquire); }
 
   /// Finishes what is in hand: polls the queues until all are empty; then disables them, and goes on until no transmit

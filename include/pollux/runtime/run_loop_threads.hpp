@@ -14,6 +14,7 @@
 
 namespace pollux {
 
+/// One loop and its thread.
 struct RunLoopThreadOptions {
   RunLoopOptions loop = {};  ///< the first 15 bytes of its name are the thread's, too; empty: "run loop N"
   /// The processor that the thread runs on, as the kernel numbers them. nullopt: any that the process may use.
@@ -46,7 +47,9 @@ class POLLUX_API RunLoopThreads {
   /// Stops the loops, and waits for the threads without a limit.
   ~RunLoopThreads();
 
+  /// Number of loops.
   [[nodiscard]] std::size_t size() const noexcept { return threads_.size(); }
+  /// `index`: less than `size()`, else it throws std::out_of_range.
   [[nodiscard]] RunLoop& loop(std::size_t index);
 
   /// Starts a thread for each loop. If one cannot be started, those that were are stopped. Errors: bad_state (started

@@ -26,11 +26,16 @@ class POLLUX_API PacketSource {
   virtual ~PacketSource() = default;
 
  protected:
+  /// `capacity`: the most frames of a burst.
   PacketSource(const RxQueue& queue, std::uint32_t capacity) noexcept : rx_(&queue), capacity_(capacity) {}
 
+  /// Whether the queue is in the poller and enabled.
   [[nodiscard]] bool is_polled() const noexcept { return polled_ != nullptr && polled_->is_enabled(); }
+  /// Enables or disables the queue, if it is still in the poller.
+  ///@{
   void resume_polling() noexcept;
   void pause_polling() noexcept;
+  ///@}
   /// The queue has left the poller.
   void forget_queue() noexcept { polled_ = nullptr; }
 
@@ -45,15 +50,19 @@ class POLLUX_API PacketSource {
 /// Thread rule: that of the Poller.
 class POLLUX_API TaskScope {
  public:
+  /// `name` is for messages.
   TaskScope(Poller& poller, std::string name) : poller_(poller), name_(std::move(name)) {}
   TaskScope(const TaskScope&) = delete;
   TaskScope& operator=(const TaskScope&) = delete;
   ~TaskScope();
 
+  /// Of the started task: its poller, whether it has ended, with which result, and the exception that ended it, if any.
+  ///@{
   [[nodiscard]] Poller& poller() const noexcept { return poller_; }
   [[nodiscard]] bool is_done() const noexcept { return done_; }
   [[nodiscard]] const Result<void>& outcome() const noexcept { return outcome_; }
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
+  ///@}
 
   /// Resumes a coroutine of the task, and those that it goes on with, one after the other, until the task waits. If one
   /// of them is running, it is resumed when that one has suspended. So the stack does not grow with the number of
@@ -73,6 +82,7 @@ class POLLUX_API TaskScope {
     end_abandoned();
     return false;
   }
+  /// Whether a coroutine of the task runs now.
   [[nodiscard]] bool is_running() const noexcept { return running_; }
   /// The Task is destroyed by its own coroutine, which is running: `started` is destroyed when it suspends, and the
   /// scope with it.
@@ -210,8 +220,10 @@ class TaskPromise<void> : public TaskPromiseBase {
 template <class T = void>
 class [[nodiscard]] Task {
  public:
-  using promise_type = TaskPromise<T>;
+  using promise_type = TaskPromise<T>;  ///< for the compiler
 
+  /// The other one is then empty. Assigning destroys the task that this one was.
+  ///@{
   Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)), scope_(std::move(other.scope_)) {}
   Task& operator=(Task&& other) noexcept {
     const Task old(std::move(*this));
@@ -219,6 +231,7 @@ class [[nodiscard]] Task {
     scope_ = std::move(other.scope_);
     return *this;
   }
+  ///@}
   ~Task() {
     if (scope_ && scope_->is_running()) {
       TaskScope::abandon(std::move(scope_), coroutine_);

@@ -27,10 +27,11 @@ struct WireOptions {
   double reorder = 0;    ///< that kOvertakers frames overtake it, or those that are sent within kHoldTime
   std::uint64_t seed = 1;  ///< of the random values
 
-  static constexpr Duration kMaxDelay = std::chrono::seconds(10);
-  static constexpr unsigned kOvertakers = 3;
+  static constexpr Duration kMaxDelay = std::chrono::seconds(10);  ///< the longest `delay` and `jitter`
+  static constexpr unsigned kOvertakers = 3;                       ///< frames that overtake a reordered one
+  /// After which a reordered frame arrives in any case.
   static constexpr Duration kHoldTime = std::chrono::milliseconds(1);
-  static constexpr std::uint64_t kMinRate = 1000;
+  static constexpr std::uint64_t kMinRate = 1000;  ///< bits per second: the lowest `rate` but 0
 
   /// True if the wire neither delays nor changes frames.
   [[nodiscard]] bool is_transparent() const noexcept {

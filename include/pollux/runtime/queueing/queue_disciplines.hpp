@@ -21,15 +21,18 @@ namespace pollux {
 
 /// What waits in a queueing discipline. Bytes are those of the frames, without FCS.
 struct QueueBacklog {
+  /// What waits.
+  ///@{
   std::uint64_t frames = 0;
   std::uint64_t bytes = 0;
+  ///@}
 };
 
 /// A counter of a discipline and its value, such as {"drop_codel", 12}. Names of drops begin with "drop_". Those of an
 /// inner discipline follow the name of its band or class, as in "band 1: drop_limit".
 struct NamedCount {
-  std::string name;
-  std::uint64_t value = 0;
+  std::string name;         ///< unique in the discipline
+  std::uint64_t value = 0;  ///< only grows
 };
 
 /// Chooses the band, class or flow of each frame: writes a number for each of `frames` into `numbers`. Called once for
@@ -45,6 +48,7 @@ using FrameClassifier = std::function<void(std::span<Mbuf* const> frames, std::s
 /// Thread rule: one thread at a time.
 class POLLUX_API QueueDiscipline {
  public:
+  /// For limits in bytes: none.
   static constexpr std::uint64_t kNoByteLimit = std::numeric_limits<std::uint64_t>::max();
 
   QueueDiscipline() = default;
@@ -77,6 +81,7 @@ class POLLUX_API QueueDiscipline {
   /// Time::max() if none wait.
   [[nodiscard]] virtual Time next_time(Time now) const noexcept = 0;
 
+  /// What waits, inner disciplines included.
   [[nodiscard]] virtual QueueBacklog backlog() const noexcept = 0;
   /// Frames that were dropped, for all reasons together.
   [[nodiscard]] virtual std::uint64_t dropped() const noexcept = 0;
@@ -99,14 +104,18 @@ class POLLUX_API QueueDiscipline {
   static void pass_to(QueueDiscipline& inner, std::span<Mbuf* const> frames, Time now) noexcept {
     inner.take(frames, now);
   }
+  /// As `give`, of an inner discipline.
   [[nodiscard]] static std::uint32_t get_from(QueueDiscipline& inner, std::span<Mbuf*> room, std::uint64_t bytes,
                                               Time now) noexcept {
     return inner.give(room, bytes, now);
   }
+  /// As `take_back` and `next_change`, of an inner discipline.
+  ///@{
   static void return_to(QueueDiscipline& inner, Mbuf& frame) noexcept { inner.take_back(frame); }
   [[nodiscard]] static Time change_of(const QueueDiscipline& inner, Time now) noexcept {
     return inner.next_change(now);
   }
+  ///@}
 };
 
 /// First in, first out. A frame that would exceed a limit is dropped ("drop_limit").
@@ -128,11 +137,12 @@ struct StrictPriorityOptions {
 /// Error invalid_argument: no band, too many, or a null band.
 [[nodiscard]] POLLUX_API Result<std::unique_ptr<QueueDiscipline>> make_strict_priority(StrictPriorityOptions options);
 
+/// One class of `make_deficit_round_robin`.
 struct DrrClass {
   /// Bytes that the class may send in a turn, from 1 to 2^24. Classes with a backlog share in proportion to it. With
   /// less than the longest frame, a class may need several turns for one.
   std::uint32_t quantum = 1514;
-  std::unique_ptr<QueueDiscipline> queue;
+  std::unique_ptr<QueueDiscipline> queue;  ///< what frames of the class wait in; not null
 };
 /// Deficit round robin (M. Shreedhar and G. Varghese, "Efficient Fair Queueing using Deficit Round Robin", 1995). A
 /// class that a shaper holds back is passed over and keeps what is left of its turn.

@@ -18,10 +18,11 @@
 
 namespace pollux {
 
+/// Bounds of the limit.
 struct DynamicQueueLimitsOptions {
-  static constexpr std::uint32_t kMaxBytes = 1U << 30U;
-  std::uint32_t min_limit = 0;          ///< bytes
-  std::uint32_t max_limit = kMaxBytes;  ///< bytes, `min_limit` to kMaxBytes
+  static constexpr std::uint32_t kMaxBytes = 1U << 30U;  ///< the largest `max_limit`, in bytes
+  std::uint32_t min_limit = 0;                           ///< bytes
+  std::uint32_t max_limit = kMaxBytes;                   ///< bytes, `min_limit` to kMaxBytes
   /// How long the queue must have had more bytes than it needed before the limit becomes lower; above 0.
   Duration hold_time = std::chrono::seconds(1);
 };
@@ -80,6 +81,7 @@ class POLLUX_API DynamicQueueLimits {
   Time hold_began_;
 };
 
+/// How frames wait for a transmit queue.
 struct TxSchedulerOptions {
   std::unique_ptr<QueueDiscipline> queue;  ///< what frames wait in
   /// The program should stop sending while this many frames wait, and go on when at most `wake` do; 0: no thresholds.
@@ -89,13 +91,14 @@ struct TxSchedulerOptions {
   /// Called once when the threshold is reached: `on_stop` in `enqueue`, `on_wake` in `run`. They must not throw or call
   /// the scheduler, but `on_wake` may schedule a task that does.
   std::function<void()> on_stop = {};
-  std::function<void()> on_wake = {};
+  std::function<void()> on_wake = {};  ///< see `on_stop`
   /// Byte queue limits: how much the ring holds follows from what it sends. Empty: the ring is filled.
   std::optional<DynamicQueueLimitsOptions> byte_limits = DynamicQueueLimitsOptions{};
   /// When to look again whether the card has sent frames, if the ring takes no more; from 1 us to 1 s.
   Duration ring_interval = std::chrono::microseconds(50);
 };
 
+/// Counts since `create`.
 struct TxSchedulerStats {
   std::uint64_t enqueued = 0;    ///< frames
   std::uint64_t sent = 0;        ///< frames that the ring took
@@ -147,11 +150,15 @@ class POLLUX_API TxScheduler {
   /// Call it before the poller is destroyed. Without effect if it is not attached.
   void detach();
 
+  /// Whether the program should stop sending: `stop` was reached, and `wake` not since.
   [[nodiscard]] bool is_stopped() const noexcept { return stopped_; }
   /// Frames that wait.
   [[nodiscard]] std::uint64_t waiting() const noexcept { return queue_->backlog().frames + pending_.size(); }
+  /// The discipline of the options, for its counters.
   [[nodiscard]] QueueDiscipline& queue() noexcept { return *queue_; }
+  /// The byte queue limits; nullptr if they are off.
   [[nodiscard]] const DynamicQueueLimits* byte_limits() const noexcept { return limits_ ? &*limits_ : nullptr; }
+  /// Counts since `create`.
   [[nodiscard]] const TxSchedulerStats& stats() const noexcept { return stats_; }
 
  private:
