@@ -11,27 +11,61 @@
 
 namespace pollux {
 
-/// The kind of a failure. A program branches on it; a person reads `Error::what` and `Error::hint`.
+/// The kind of a failure. A program branches on it; a person reads `Error::what` and `Error::hint`. The
+/// comments are docs/errors.md: the cause, and what fixes it.
 enum class ErrorCode {
-  invalid_argument,   ///< a value that the caller passed is outside its range; nothing was changed
-  bad_state,          ///< the call is not allowed in the object's state (such as start of a started port)
-  not_found,          ///< the device, driver, group, network or file named does not exist
-  not_supported,      ///< the card, the kernel or this build cannot do it
-  permission_denied,  ///< the operating system denied access; the hint names the missing right
-  busy,               ///< in use by another process or another part of this process
-  no_memory,          ///< ordinary memory, huge pages or IOVA space ran out
-  timeout,            ///< a bounded wait ended before its condition became true
-  io_error,           ///< a system call or the device failed in another way
-  device_removed,     ///< the device reads as all ones, or its file descriptor reports its removal
-  device_fault,       ///< the device returned an impossible value
-  no_iommu,           ///< the machine has no IOMMU, or it is switched off
-  module_not_loaded,  ///< a kernel module is missing
-  not_bound,          ///< the device is not bound to the required driver
-  group_not_viable,   ///< another device of the IOMMU group is still bound to a driver of the host
-  group_in_use,       ///< another process has opened the IOMMU group
-  memlock_too_small,  ///< RLIMIT_MEMLOCK forbids pinning that much
-  mapping_limit,      ///< the IOMMU container has no room for more mappings
-  in_use_by_host,     ///< the host uses the port for its own traffic
+  /// A value that the caller passed is outside its range; nothing was changed. Fix: pass one within the range that the
+  /// text names.
+  invalid_argument,
+  /// The call is not allowed in the object's state (such as start of a started port). Fix: make the call that the hint
+  /// names first, such as Port::stop or Port::configure.
+  bad_state,
+  /// The device, driver, group, network, file, rule or observer named does not exist. Fix: check the name;
+  /// `pollux list` shows the machine's devices.
+  not_found,
+  /// The card, the kernel or this build cannot do it. Fix: leave it out, or use a port that can; `pollux info` shows
+  /// what a port can do.
+  not_supported,
+  /// The operating system denied access, or the physical function's driver or another program did. Fix: grant the right
+  /// that the hint names, such as `pollux bind --user NAME ADDRESS`, or run as root.
+  permission_denied,
+  /// In use by another process or another part of this process. Fix: end that use first; the text names it.
+  busy,
+  /// Ordinary memory, huge pages, mbufs of a pool or IOVA space ran out. Fix: request less, reserve huge pages
+  /// (`sysctl vm.nr_hugepages=512`), or make the pool larger (MempoolOptions::count).
+  no_memory,
+  /// A bounded wait ended before its condition became true. Fix: do what the hint says and call again.
+  timeout,
+  /// A system call or the device failed in another way. Fix: the text has the system's error, and `dmesg` often its
+  /// cause.
+  io_error,
+  /// The device reads as all ones, or its file descriptor reports its removal. Fix: close the port; if the device is
+  /// still there, open it again, which resets it.
+  device_removed,
+  /// The device returned an impossible value. Fix: close the port and open it again, which resets the device; if that
+  /// recurs, use another one.
+  device_fault,
+  /// The machine has no IOMMU, or it is switched off. Fix: enable VT-d or AMD-Vi in the firmware's setup, and boot with
+  /// `intel_iommu=on` or `amd_iommu=on`.
+  no_iommu,
+  /// A kernel module is missing. Fix: load the one that the hint names, such as `modprobe vfio-pci`.
+  module_not_loaded,
+  /// The device is not bound to the required driver. Fix: `pollux bind ADDRESS`.
+  not_bound,
+  /// Another device of the IOMMU group is still bound to a driver of the host. Fix: `pollux bind` with the address of
+  /// each device of the group that the text names.
+  group_not_viable,
+  /// Another process has opened the IOMMU group. Fix: find it and end it: `fuser -v /dev/vfio/* /dev/vfio/devices/*`.
+  group_in_use,
+  /// RLIMIT_MEMLOCK forbids pinning that much. Fix: raise it before the start: `ulimit -l` with the KiB that the hint
+  /// names, memlock in limits.conf, or LimitMEMLOCK= of a systemd unit.
+  memlock_too_small,
+  /// The IOMMU container has no room for more mappings. Fix: use huge pages (`sysctl vm.nr_hugepages=512`), which need
+  /// fewer.
+  mapping_limit,
+  /// The host uses the port for its own traffic. Fix: end the uses that the text names; if the host does not need the
+  /// port, `pollux bind --force ADDRESS`.
+  in_use_by_host,
 };
 
 /// The name of the code as in the source, such as "no_iommu".
