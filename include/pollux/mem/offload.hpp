@@ -8,8 +8,8 @@ namespace pollux {
 /// The state of a checksum, in received frames and in frames to send.
 enum class ChecksumStatus : std::uint8_t {
   unknown,  ///< not checked
-  good,
-  bad,
+  good,     ///< checked, and right
+  bad,      ///< checked, and wrong
   partial,  ///< not computed yet: the frame's TxOffload says where; the frame comes from software, not from a wire
 };
 

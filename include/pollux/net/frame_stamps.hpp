@@ -15,7 +15,7 @@ namespace pollux {
 /// The received frames that are stamped: messages of PTP (IEEE 1588), in frames of EtherType 0x88F7 or in UDP
 /// datagrams from port 319 to port 319.
 enum class StampedMessages : std::uint8_t {
-  none,
+  none,                ///< no frame
   ptp1_sync,           ///< Sync of version 1, which is always in UDP
   ptp1_delay_request,  ///< Delay_Req of version 1
   ptp2_ethernet,       ///< the event messages of version 2 (Sync, Delay_Req, Pdelay_Req, Pdelay_Resp) over Ethernet

@@ -12,15 +12,15 @@ namespace pollux {
 struct RxOffload {
   /// What the metadata may contain.
   enum Flag : std::uint32_t {
-    ipv4_checksum = 1U << 0,
-    tcp_checksum = 1U << 1,
-    udp_checksum = 1U << 2,
-    sctp_checksum = 1U << 3,
+    ipv4_checksum = 1U << 0,     ///< RxMetadata::ip_checksum
+    tcp_checksum = 1U << 1,      ///< RxMetadata::l4_checksum
+    udp_checksum = 1U << 2,      ///< RxMetadata::l4_checksum
+    sctp_checksum = 1U << 3,     ///< RxMetadata::l4_checksum
     partial_checksum = 1U << 4,  ///< frames may arrive with a checksum that is not computed yet
-    rss_hash = 1U << 5,
-    packet_type = 1U << 6,
-    vlan = 1U << 7,  ///< the port strips VLAN tags
-    timestamp = 1U << 8,
+    rss_hash = 1U << 5,          ///< RxMetadata::rss_hash
+    packet_type = 1U << 6,       ///< RxMetadata::packet_type
+    vlan = 1U << 7,              ///< the port strips VLAN tags
+    timestamp = 1U << 8,         ///< Mbuf::timestamp
   };
 };
 

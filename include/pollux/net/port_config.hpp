@@ -184,7 +184,7 @@ struct EffectiveConfig {
 enum class DropChoice : std::uint8_t {
   none,    ///< the port has no descriptors that could be missing
   always,  ///< only true: a queue that waited would hold up others' queues
-  any,
+  any,     ///< true and false
 };
 
 /// The limits of the card.

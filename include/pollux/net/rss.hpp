@@ -17,12 +17,12 @@ namespace pollux {
 struct RssTypes {
   /// Types of frames, to combine with `|`.
   enum Bit : std::uint32_t {
-    ipv4 = 1,
-    tcp_ipv4 = 2,
-    udp_ipv4 = 4,
-    ipv6 = 8,
-    tcp_ipv6 = 16,
-    udp_ipv6 = 32,
+    ipv4 = 1,       ///< addresses, of packets that no other enabled type takes
+    tcp_ipv4 = 2,   ///< addresses and ports
+    udp_ipv4 = 4,   ///< addresses and ports
+    ipv6 = 8,       ///< as `ipv4`
+    tcp_ipv6 = 16,  ///< addresses and ports
+    udp_ipv6 = 32,  ///< addresses and ports
     /// Types that take the addresses from a home address option and a routing header, if the packet has them. On a
     /// card that does not look into extension headers (docs/82576/errata.md, E-IPV6EX) these types are as the three
     /// above, but never apply to packets with such headers.

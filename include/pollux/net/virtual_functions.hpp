@@ -33,17 +33,17 @@ struct VirtualFunctionConfig {
 
 /// Why a request of a virtual function was refused.
 enum class VirtualFunctionRefusal : std::uint8_t {
-  not_ready,  ///< it had not announced its reset
-  unknown_request,
-  address_is_set,   ///< VirtualFunctionConfig::mac is set, and the function is not trusted
-  invalid_address,  ///< all zero, or a group's
-  too_many_addresses,
-  vlan_is_set,  ///< VirtualFunctionConfig::vlan is set
-  invalid_vlan,
-  too_many_vlans,
-  invalid_frame_length,
-  promiscuous,   ///< the card has no promiscuous mode for one function
-  mailbox_held,  ///< it did not release the mailbox
+  not_ready,             ///< it had not announced its reset
+  unknown_request,       ///< a message that the driver does not know
+  address_is_set,        ///< VirtualFunctionConfig::mac is set, and the function is not trusted
+  invalid_address,       ///< all zero, or a group's
+  too_many_addresses,    ///< the card has no filter left for it
+  vlan_is_set,           ///< VirtualFunctionConfig::vlan is set
+  invalid_vlan,          ///< beyond the numbers that a VLAN may have
+  too_many_vlans,        ///< the card has no filter left for it
+  invalid_frame_length,  ///< too short for any frame, or above what the card can receive
+  promiscuous,           ///< the card has no promiscuous mode for one function
+  mailbox_held,          ///< it did not release the mailbox
 };
 inline constexpr std::size_t kVirtualFunctionRefusals = 11;  ///< number of values of VirtualFunctionRefusal
 

@@ -13,9 +13,9 @@ namespace pollux::pci {
 
 /// How much of a use comes back when the port returns to the kernel (`Binder::unbind`).
 enum class Restored {
-  fully,
-  partly,  ///< a bridge's or bond's own settings for its member are lost; a connection may have ended meanwhile
-  not_at_all,
+  fully,       ///< as it was before
+  partly,      ///< a bridge's or bond's own settings for its member are lost; a connection may have ended meanwhile
+  not_at_all,  ///< somebody has to set it up again
 };
 
 /// One reason why the kernel must keep a port.

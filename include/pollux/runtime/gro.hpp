@@ -82,7 +82,7 @@ class POLLUX_API Gro {
 
   /// Allocates all memory that it needs.
   explicit Gro(const GroOptions& options = {});
-  /// The other one may then only be destroyed or assigned to.
+  /// The other one may then only be destroyed or assigned to. What this one held is dropped without a name.
   ///@{
   Gro(Gro&& other) noexcept;
   Gro& operator=(Gro&& other) noexcept;

@@ -305,7 +305,7 @@ class POLLUX_API Poller {
   /// A task that takes more time than its share waits for the polls to catch up, at most for this long.
   static constexpr Duration kMaxTaskDebt = std::chrono::milliseconds(10);
 
-  /// Uses the Context's clock, log and misuse callback.
+  /// Uses the Context's clock and log callback.
   explicit Poller(Context& context, PollerOptions options = {});
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;

@@ -46,9 +46,9 @@ struct MatchItem {
 struct FlowAction {
   /// Where the frame goes.
   enum class Fate : std::uint8_t {
-    keep,   ///< as without the rule
-    queue,  ///< to `queue`
-    drop,
+    keep,     ///< as without the rule
+    queue,    ///< to `queue`
+    drop,     ///< the port does not receive it
     rss,      ///< to the queue of `rss.table` that the hash selects; without a hash to the first one
     receive,  ///< to the port, on the queue on which the frame arrives without the rule
     kernel,   ///< to the kernel's network stack, on a port that shares an interface with it (`xdp:`)
