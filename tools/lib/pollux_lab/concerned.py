@@ -2,7 +2,7 @@
 """Which tests concern a file: for the mutation tests, and for tools/test --quick."""
 
 # The tests that concern the files of a folder, the quickest first. The longest matching path decides. include/pollux/X is as
-# lib/X, and the tests of tests/unit/X are those of that folder. A name without a slash is a GoogleTest program; one with a slash is
+# lib/X, and has pages, too; the tests of tests/unit/X are those of that folder. A name without a slash is a GoogleTest program; one with a slash is
 # a folder, and stands for all tests that are registered there.
 CONCERNED = {
     "lib/base": ["base", "mem"],
@@ -34,6 +34,7 @@ CONCERNED = {
     "examples/hello": ["tests/unit/guide"],
     "tools": ["tests/unit/tools"],
     "tools/lib/check_layers.py": ["tests/unit/check"],
+    "tools/lib/pollux_lab/error_codes.py": ["tests/unit/api"],
     "tools/pollux": ["tests/unit/pci", "tests/unit/commands", "tests/unit/observe"],
     "tools/pollux/bench": ["tests/unit/rfc2544"],
     "tools/pollux/confirm": ["tests/unit/confirm"],
@@ -48,20 +49,21 @@ CONCERNED = {
     "tests/mutation": ["tests/unit/tools"],
     "tests/settings": ["settings"],
     "tests/support": ["igb", "sim", "packet", "vfio_user"],
-    "docs": ["tests/unit/tools", "tests/unit/guide"],
+    "docs": ["tests/unit/tools", "tests/unit/guide", "tests/unit/api"],
     "docs/82576": ["hw", "faults", "silicon"],
     "docs/guide": ["tests/unit/guide"],
     "README.md": ["tests/unit/guide"],
 }
 # The programs for mutants in all other files.
 EVERY = ["base", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
-PUBLIC, LIBRARY, UNIT = "include/pollux/", "lib/", "tests/unit/"
+PUBLIC, LIBRARY, UNIT, PAGES = "include/pollux/", "lib/", "tests/unit/", "tests/unit/api"
 
 
 def tests(path: str) -> list[str]:
     """The tests for a file; none if the table has no row for it."""
     if path.startswith(PUBLIC):
-        path = LIBRARY + path.removeprefix(PUBLIC).removesuffix(".hpp")  # open.hpp belongs to lib/open
+        of_library = tests(LIBRARY + path.removeprefix(PUBLIC).removesuffix(".hpp"))  # open.hpp belongs to lib/open
+        return [*of_library, PAGES] if of_library else []
     if path.startswith(UNIT) and path.count("/") > 2:
         return ["/".join(path.split("/")[:3])]
     for folder in sorted(CONCERNED, key=len, reverse=True):
