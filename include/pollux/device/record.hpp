@@ -13,6 +13,7 @@
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 
+/// @file
 /// Record and replay of everything that passes between a driver and its card.
 ///
 /// A recording Device writes each register access, each descriptor write-back with the frame in its buffer, and each
@@ -23,6 +24,7 @@
 /// the card's ring. When the driver accesses any register, or polls a queue and finds it empty, it copies write-backs
 /// to the driver's ring. So each write-back is in the file before the driver sees it. Only descriptors are copied;
 /// frames stay in their buffers.
+
 namespace pollux {
 
 /// The registers of one kind of ring of a card: arrays with one element for each queue. The first 8 bytes of an armed

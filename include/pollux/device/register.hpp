@@ -11,6 +11,7 @@
 #include "pollux/device/bar.hpp"
 #include "pollux/device/register_info.hpp"
 
+/// @file
 /// Typed registers. Each register is declared once, with its offset, access mode and named fields:
 ///
 ///     struct RXDCTL : Register<RXDCTL, 0xC028, Access::rw, Stride{0x40, 16}> {
@@ -33,6 +34,7 @@
 /// writing a read-only register, reading a write-only one, and reading a clear-on-read register by anything but
 /// `read_and_clear`. Drivers, models, register dumps and the documentation share one declaration: `describe` returns it
 /// as data.
+
 namespace pollux {
 
 namespace detail {

@@ -6,7 +6,9 @@
 #include <span>
 #include <string_view>
 
+/// @file
 /// A register as data: how software may access it, where it is, and which fields it has.
+
 namespace pollux {
 
 /// How software may access a register. The names are the abbreviations of the datasheets.

@@ -9,8 +9,10 @@
 
 #include "pollux/base/api.hpp"
 
+/// @file
 /// Capabilities: optional features of a port. A capability is an interface with a stable id that a driver may
 /// implement, so Port and PortDriver do not grow with each feature.
+
 namespace pollux {
 
 class PortCore;

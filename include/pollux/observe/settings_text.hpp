@@ -10,7 +10,9 @@
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/settings.hpp"
 
+/// @file
 /// The settings of a port as JSON, for a program that takes over from another one: docs/telemetry.md, "Settings".
+
 namespace pollux {
 
 /// What the telemetry answers to `port.config`. Pools are written by name; a pool that the port has made for itself is

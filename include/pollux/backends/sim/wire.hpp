@@ -9,7 +9,6 @@
 #include "pollux/mem/context.hpp"
 
 /// The wire between in-process cards: its options and its counters.
-/// The wire between cards in this process (`sim:` URIs).
 namespace pollux::sim {
 
 /// Rate, delay and impairments of a wire, for both directions. With the defaults a frame arrives before the register

@@ -11,9 +11,11 @@
 #include "pollux/net/capability.hpp"
 #include "pollux/net/rss.hpp"
 
+/// @file
 /// Flow rules: which frames, and what to do with them. They are data: the same rule is given to a card (capability
 /// FlowRules) or executed by software (SoftwareClassifier). The items and actions have the semantics of DPDK's rte_flow
 /// (DPDK, doc/guides/prog_guide/ethdev/flow_offload.rst). match.hpp builds items by name.
+
 namespace pollux {
 
 /// A header that a match item compares, or `raw` for bytes at any position.
