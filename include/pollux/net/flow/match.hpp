@@ -32,9 +32,9 @@ class Raw;
 /// The items so far.
 class Items {
  public:
-  // NOLINTNEXTLINE(google-explicit-constructor): a builder is what FlowRule::match takes
   /// What FlowRule::match takes.
   ///@{
+  // NOLINTNEXTLINE(google-explicit-constructor): a builder is what FlowRule::match takes
   operator std::vector<MatchItem>() const& { return items_; }
   // NOLINTNEXTLINE(google-explicit-constructor)
   operator std::vector<MatchItem>() && { return std::move(items_); }
