@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -49,6 +51,17 @@ class KernelEnd {
   [[nodiscard]] int mtu() const {
     ifreq request = named();
     return ::ioctl(socket_, SIOCGIFMTU, &request) == 0 ? request.ifr_mtu : -1;
+  }
+  /// Otherwise the kernel chooses one of its queues by a hash that differs after each boot.
+  void send_on_one_queue() {
+    ethtool_channels channels{};
+    channels.cmd = ETHTOOL_GCHANNELS;
+    ifreq request = named();
+    request.ifr_data = reinterpret_cast<char*>(&channels);
+    EXPECT_EQ(::ioctl(socket_, SIOCETHTOOL, &request), 0);
+    channels.cmd = ETHTOOL_SCHANNELS;
+    channels.tx_count = 1;
+    EXPECT_EQ(::ioctl(socket_, SIOCETHTOOL, &request), 0);
   }
   void take_down() {
     ifreq request = named();

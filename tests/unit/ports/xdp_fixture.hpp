@@ -22,6 +22,7 @@ class XdpPort : public PortFixture {
     if (const auto obstacle = conformance::xdp_obstacle()) GTEST_SKIP() << *obstacle;
     conformance::enter_own_network();
     conformance::make_veth_pair("plxu0", "plxu1");
+    KernelEnd("plxu1").send_on_one_queue();
   }
 
   /// The frames that arrive within a second, at most `count`.
