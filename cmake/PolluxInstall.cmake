@@ -4,13 +4,18 @@
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/pollux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
-install(TARGETS pollux_static pollux_shared pollux_headers EXPORT pollux-targets)
+# Each component has an export set of its own, so that a package of the core alone is complete.
+function(pollux_export set)
+  install(TARGETS ${ARGN} EXPORT pollux-${set}-targets)
+  install(EXPORT pollux-${set}-targets NAMESPACE pollux:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
+endfunction()
+pollux_export(headers pollux_headers)
+pollux_export(all pollux_static pollux_shared)
 foreach(component IN LISTS POLLUX_COMPONENTS)
   if(TARGET pollux_part_${component})
-    install(TARGETS pollux_part_${component} EXPORT pollux-targets)
+    pollux_export(${component} pollux_part_${component})
   endif()
 endforeach()
-install(EXPORT pollux-targets NAMESPACE pollux:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
 configure_package_config_file(cmake/pollux-config.cmake.in ${PROJECT_BINARY_DIR}/pollux-config.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/pollux-config-version.cmake COMPATIBILITY SameMinorVersion)

@@ -20,6 +20,8 @@ packages_for() {
       ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 reuse ;;
     abi) echo abigail-tools ;;
+    release) echo git reuse ;;
+    debs) echo git reuse mmdebstrap ;;
     kernel) echo gcc make libelf-dev xz-utils kmod ;;
     kernel-files) echo gcc xz-utils ;;
     arm) echo g++-aarch64-linux-gnu qemu-user ;;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Parses the output of tools/check and tools/abi into one result per check."""
+"""Parses the output of tools/check, tools/abi and tools/packages into one result per check."""
 
 import re
 

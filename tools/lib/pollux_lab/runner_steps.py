@@ -20,6 +20,10 @@ def abi(step: StepRun) -> None:
     read_checks(step, "abi", [str(step.root / "tools/abi")])
 
 
+def packages(step: StepRun) -> None:
+    read_checks(step, "packages", [str(step.root / "tools/packages")])
+
+
 def read_checks(step: StepRun, name: str, words: list[str]) -> None:
     log = step.reports / f"{name}.log"
     status = step.command(words, log)

@@ -64,6 +64,8 @@ LAST = [
          packages=TOOLS_OF_TESTS),
     Step("abi", "the shared library's interface, compared with the last tag's", runner_steps.abi, full_only=True,
          packages=(*COMPILERS, "abi")),
+    Step("packages", "the Debian packages, built and tried in fresh trees of Debian 12 and 13", runner_steps.packages, full_only=True,
+         packages=("debs",)),
     Step("claims", "the claims of the documents, compared with the results of all steps", runner_steps.compare_claims),
 ]
 STEPS = [*FIRST, *IN_BACKGROUND, *BESIDE_GUESTS, *LAST]
@@ -78,6 +80,7 @@ PLAIN_LEAVES_OUT = {
     "guest on asan": "the guest tests again on the build with sanitizers",
     "aarch64": "the tests on 64-bit Arm, emulated",
     "mutation": "deliberate mistakes, most of which the tests have to detect",
+    "packages": "the Debian packages, built and tried in fresh trees",
     "check.abi": "the shared library's interface, compared with the last tag's",
 }
 
