@@ -6,6 +6,7 @@ usage: commands_test.py PROGRAM...    the programs whose commands are checked
 
 import contextlib
 import functools
+import os
 import pathlib
 import re
 import shlex
@@ -17,7 +18,7 @@ import documents
 
 PROGRAMS = {pathlib.Path(word).name: [word] for word in sys.argv[1:]}
 del sys.argv[1:]
-PROGRAMS |= {f"tools/{name}": [str(documents.ROOT / "tools" / name)] for name in ("demo", "test", "bench", "check", "silicon", "features", "abi")}
+PROGRAMS |= {f"tools/{path.name}": [str(path)] for path in (documents.ROOT / "tools").iterdir() if path.is_file() and os.access(path, os.X_OK)}
 # An indented line or what is quoted in a table or a sentence; a line may begin with what runs the command.
 COMMAND = re.compile(r"^(?:sudo |\./|\$ |ip netns exec \w+ )*")
 PAGES = ("*.md", "docs/**/*.md")
