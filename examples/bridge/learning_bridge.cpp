@@ -34,10 +34,7 @@ LearningBridge::LearningBridge(std::uint16_t ports, FlowTable<std::uint16_t> add
     : addresses_(std::move(addresses)), out_(ports) {}
 
 void LearningBridge::forward(std::uint16_t from, Burst<kBurst>& received, Time now, MempoolCache& cache) {
-  std::array<MbufPtr, kBurst> frames;
-  const std::uint32_t count = received.size();
-  for (std::uint32_t i = count; i-- > 0;) frames[i] = received.pop();
-  for (std::uint32_t i = 0; i < count; ++i) forward_one(from, std::move(frames[i]), now, cache);
+  received.take_each([&](MbufPtr frame) { forward_one(from, std::move(frame), now, cache); });
 }
 
 void LearningBridge::forget(std::uint16_t port) noexcept {

@@ -58,14 +58,10 @@ std::optional<int> read_options(int argc, char** argv, KernelPathProgram& option
 
 /// Takes the datagrams for the program's UDP port out of `received` and answers them. All frames stay in order.
 void take_own(Burst<64>& received, EchoResponder& responder, Burst<64>& answers) {
-  Burst<64> reversed;
-  Burst<64> others;
-  while (MbufPtr frame = received.pop()) static_cast<void>(reversed.push(frame));  // all have the same room
-  while (MbufPtr frame = reversed.pop()) {
+  received.take_each([&](MbufPtr frame) {
     const bool answered = packet::parse(*frame).type.has(PacketType::udp) && responder.answer(*frame);
-    static_cast<void>((answered ? answers : others).push(frame));
-  }
-  received = std::move(others);
+    static_cast<void>((answered ? answers : received).push(frame));  // both have the same room
+  });
 }
 
 Result<void> serve(ProgramSetup& setup, KernelPath& path, EchoResponder& responder, DropCounter& ring_full,

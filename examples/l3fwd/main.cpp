@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 #include "common/cli.hpp"
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -82,19 +81,16 @@ Result<void> serve(ProgramSetup& setup, Router& router, DropCounter& ring_full, 
   std::vector<Burst<kBurst>> out(ports.size());
   for (std::uint16_t from = 0; from < port_count; ++from) {
     const auto queue = poller.add(ports[from].rx(0), [&, from](Burst<kBurst>& burst) {
-      std::array<MbufPtr, kBurst> frames;
-      const std::uint32_t count = burst.size();
-      for (std::uint32_t i = count; i-- > 0;) frames[i] = burst.pop();
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const auto [to, drop] = router.route(*frames[i], from);
+      burst.take_each([&](MbufPtr frame) {
+        const auto [to, drop] = router.route(*frame, from);
         if (drop == nullptr) {
-          static_cast<void>(out[to].push(frames[i]));
+          static_cast<void>(out[to].push(frame));
         } else {
-          Mbuf* const dropped = frames[i].get();
+          Mbuf* const dropped = frame.get();
           drop->add({&dropped, 1});
-          setup.cache().free(std::move(frames[i]));
+          setup.cache().free(std::move(frame));
         }
-      }
+      });
       for (std::size_t to = 0; to < ports.size(); ++to) {
         ports[to].tx(0).tx_burst(out[to]);
         out[to].drop(ring_full, setup.cache());

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "pollux/base/api.hpp"
@@ -86,6 +88,17 @@ class Burst {
   }
   /// Removes the last mbuf and returns it; empty if the burst is empty.
   [[nodiscard]] MbufPtr pop() noexcept { return size_ == 0 ? MbufPtr() : MbufPtr(mbufs_[--size_]); }
+  /// Empties the burst, and gives each mbuf that was in it to `take(MbufPtr)`, in order. What `take` pushes back into
+  /// the burst stays there. If it throws, the mbufs that it has not got are unnamed drops of their pools.
+  template <std::invocable<MbufPtr> Take>
+  void take_each(Take&& take) noexcept(std::is_nothrow_invocable_v<Take&, MbufPtr>) {
+    struct Rest {
+      Burst burst;
+      std::uint32_t taken = 0;
+      ~Rest() { burst.forget_front(taken); }
+    } rest{std::move(*this)};
+    while (rest.taken < rest.burst.size_) take(MbufPtr(rest.burst.mbufs_[rest.taken++]));
+  }
 
   /// Allocates `count` empty mbufs from `cache` and appends them. False, with nothing allocated, if `cache` and its
   /// pool have too few or the burst has no room for all of them.

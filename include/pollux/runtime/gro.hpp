@@ -122,8 +122,8 @@ class POLLUX_API Gro {
   void take(Burst<Capacity>& burst) noexcept {
     static_assert(Capacity <= kMaxBatch, "a batch has at most 64 frames");
     std::array<Mbuf*, Capacity> frames;
-    const std::uint32_t count = burst.size();
-    for (std::uint32_t i = count; i-- > 0;) frames[i] = burst.pop().release();
+    std::uint32_t count = 0;
+    burst.take_each([&](MbufPtr frame) { frames[count++] = frame.release(); });
     receive_batch({frames.data(), count});
   }
   template <std::uint32_t Capacity>

@@ -103,8 +103,8 @@ class POLLUX_API SegmentingTx {
   template <std::uint32_t Capacity>
   std::uint32_t send(Burst<Capacity>& burst) noexcept {
     static_assert(Capacity <= kMaxBurst, "a burst has at most 64 frames");
-    const std::uint32_t count = burst.size();
-    for (std::uint32_t i = count; i-- > 0;) frames_[i] = burst.pop();
+    std::uint32_t count = 0;
+    burst.take_each([&](MbufPtr frame) { frames_[count++] = std::move(frame); });
     const std::uint32_t taken = send_frames(count);
     for (std::uint32_t i = taken; i < count; ++i) static_cast<void>(burst.push(frames_[i]));
     return taken;

@@ -93,8 +93,8 @@ class POLLUX_API PacketSteering {
   template <std::uint32_t Capacity>
   void steer(Burst<Capacity>& burst, MempoolCache& cache) noexcept {
     std::array<Mbuf*, Capacity> frames;
-    const std::uint32_t count = burst.size();
-    for (std::uint32_t i = count; i-- > 0;) frames[i] = burst.pop().release();
+    std::uint32_t count = 0;
+    burst.take_each([&](MbufPtr frame) { frames[count++] = frame.release(); });
     steer_all({frames.data(), count}, cache);
   }
 

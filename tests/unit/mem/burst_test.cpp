@@ -2,6 +2,7 @@
 #include "pollux/mem/burst.hpp"
 
 #include <cstdint>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -69,6 +70,55 @@ TEST_F(BurstTest, PopReturnsTheLast) {
   EXPECT_EQ(burst.pop()->length(), 1u);
   EXPECT_EQ(burst.pop(), nullptr);
   EXPECT_EQ(pool_.stats().in_use(), 0u);
+}
+
+TEST_F(BurstTest, TakeEachGivesAllMbufsInOrder) {
+  Burst<4> burst;
+  fill(burst, {1, 2, 3});
+  std::vector<std::uint32_t> taken;
+  Burst<4> second;
+  burst.take_each([&](MbufPtr frame) {
+    EXPECT_TRUE(burst.empty());
+    taken.push_back(frame->length());
+    if (frame->length() == 2) {
+      EXPECT_TRUE(second.push(frame));
+    }
+  });
+  EXPECT_EQ(taken, (std::vector<std::uint32_t>{1, 2, 3}));
+  EXPECT_TRUE(burst.empty());
+  EXPECT_EQ(pool_.stats().in_use(), 1u) << "what nobody keeps is freed, and not a drop";
+  EXPECT_EQ(pool_.stats().unnamed_drops, 0u);
+  second.take_each([](MbufPtr) {});
+  second.take_each([](MbufPtr) { FAIL() << "the burst is empty"; });
+  EXPECT_EQ(pool_.stats().in_use(), 0u);
+}
+
+TEST_F(BurstTest, WhatTakeEachPushesBackStays) {
+  Burst<4> burst;
+  fill(burst, {1, 2, 3, 4});
+  burst.take_each([&](MbufPtr frame) {
+    if (frame->length() == 1) {
+      fill(burst, {7, 8});  // more than was taken
+      EXPECT_TRUE(burst.push(frame));
+    } else if (frame->length() == 3) {
+      EXPECT_TRUE(burst.push(frame));
+    }
+  });
+  EXPECT_EQ(lengths(burst), (std::vector<std::uint32_t>{7, 8, 1, 3}));
+  EXPECT_EQ(pool_.stats().in_use(), 4u);
+}
+
+TEST_F(BurstTest, AnExceptionInTakeEachLosesNoMbuf) {
+  Burst<4> burst;
+  fill(burst, {1, 2, 3, 4});
+  EXPECT_THROW(burst.take_each([&](MbufPtr frame) {
+    if (frame->length() == 2) throw std::runtime_error("no");
+    EXPECT_TRUE(burst.push(frame));
+  }),
+               std::runtime_error);
+  EXPECT_EQ(lengths(burst), (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(pool_.stats().in_use(), 1u);
+  EXPECT_EQ(pool_.stats().unnamed_drops, 2u) << "the second one was taken";
 }
 
 TEST_F(BurstTest, MovingTransfersAllMbufs) {

@@ -51,20 +51,16 @@ class POLLUX_API SoftwareClassifier final : public FlowRules {
   /// in `queues`, stay in `burst`, in order.
   template <std::uint32_t N, class Bursts>
   void sort(Burst<N>& burst, Bursts& queues) noexcept {
-    Burst<N> reversed, left, dropped;
-    while (!burst.empty()) take(burst, reversed);
-    while (!reversed.empty()) {
-      MbufPtr frame = reversed.pop();
+    Burst<N> dropped;
+    burst.take_each([&](MbufPtr frame) {
       const Decision decision = decide(*frame);
       if (decision.mark) frame->set_user(*decision.mark);
       if (decision.drop) {
-        static_cast<void>(dropped.push(frame));
+        static_cast<void>(dropped.push(frame));  // as large as `burst`
       } else if (decision.queue >= queues.size() || !queues[decision.queue].push(frame)) {
-        static_cast<void>(left.push(frame));
+        static_cast<void>(burst.push(frame));
       }
-    }
-    while (!left.empty()) take(left, reversed);
-    while (!reversed.empty()) take(reversed, burst);
+    });
     dropped.drop(dropped_);
   }
 
@@ -78,12 +74,6 @@ class POLLUX_API SoftwareClassifier final : public FlowRules {
     FlowRule rule;
     packet::ToeplitzHash hash;  // of an rss action
   };
-
-  template <std::uint32_t N>
-  static void take(Burst<N>& from, Burst<N>& to) noexcept {
-    MbufPtr frame = from.pop();
-    static_cast<void>(to.push(frame));  // as large as `from`
-  }
 
   std::uint16_t queues_;
   std::uint64_t next_id_ = 1;

@@ -61,8 +61,7 @@ class POLLUX_API QueueDiscipline {
   void enqueue(Burst<Capacity>& burst, Time now) noexcept {
     std::array<Mbuf*, Capacity> frames;
     std::uint32_t count = 0;
-    for (Mbuf& frame : burst) frames[count++] = &frame;
-    while (!burst.empty()) static_cast<void>(burst.pop().release());
+    burst.take_each([&](MbufPtr frame) { frames[count++] = frame.release(); });
     take({frames.data(), count}, now);
   }
   /// Appends the frames that are to be sent next to `burst`, until it is full, or at least `bytes` have been dequeued;
