@@ -182,7 +182,7 @@ function(pollux_program_part target)
   pollux_share_headers(${target} pollux_program_headers)
 endfunction()
 
-# pollux_program(NAME l2fwd [QUICK] SOURCES main.cpp ... LINK pollux_examples ...): an example or a tool.
+# pollux_program(NAME l2fwd [QUICK] SOURCES main.cpp ... LINK pollux_l2fwd ...): an example or a tool.
 function(pollux_program)
   cmake_parse_arguments(PROGRAM "QUICK" "NAME" "SOURCES;LINK" ${ARGN})
   set(quick "")

@@ -1,43 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwards between two ports, and prints a line every second: a coroutine for each of these, in one Poller.
-#include <fmt/format.h>
-#include "common/cli.hpp"
-
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "common/command_line.hpp"
-#include "common/log.hpp"
-#include "common/output.hpp"
-#include "common/program_setup.hpp"
-#include "common/stop_signals.hpp"
-
-namespace {
+#include "command_line.hpp"
+#include "ports.hpp"
 
 using namespace pollux;
 using namespace pollux::examples;
 
-struct CoroutineOptions {
-  std::vector<std::string> ports;
-  PortOptions port;
-  std::optional<double> seconds;
-};
+namespace {
+
+constexpr const char* kUsage =
+    "usage: coroutine PORT PORT\n"
+    "\n"
+    "Forwards frames between two ports, such as tap:plx0 or vfio:0000:01:00.0, each direction in a coroutine.\n"
+    "Ctrl-C ends the program with a summary.\n";
 
 struct Direction {
   std::string name;
   std::uint64_t frames = 0;
   DropCounter ring_full{"coroutine_ring_full"};
 };
-
-std::optional<int> read_options(int argc, char** argv, CoroutineOptions& options) {
-  cli::App app("Forwards frames between two ports, each direction in a coroutine", "coroutine");
-  app.footer("Ctrl-C ends the program with a summary.");
-  app.add_option("PORT", options.ports, "Two ports, such as tap:plx0 or vfio:0000:01:00.0")->required()->expected(2);
-  add_seconds_option(app, options.seconds);
-  add_telemetry_option(app, options.port);
-  return parse(app, argc, argv);
-}
 
 Task<> forward(RxQueue& from, TxQueue& to, MempoolCache& cache, Direction& direction) {
   for (;;) {
@@ -48,10 +29,10 @@ Task<> forward(RxQueue& from, TxQueue& to, MempoolCache& cache, Direction& direc
   }
 }
 
-Task<> print_each_second(const std::vector<Direction*>& directions, Output& output) {
+Task<> print_each_second(const Direction& there, const Direction& back) {
   for (;;) {
     co_await sleep_for(std::chrono::seconds(1));
-    for (const Direction* one : directions) output.line(fmt::format("{}: {} frames", one->name, one->frames));
+    for (const Direction* one : {&there, &back}) fmt::print("{}: {} frames\n", one->name, one->frames);
   }
 }
 
@@ -67,23 +48,20 @@ Task<> service(Context& context, Result<void>& outcome) {
   }
 }
 
-Result<void> serve(ProgramSetup& setup, std::vector<Direction*> directions, Output& output,
-                   std::optional<double> seconds, const StopSignals& stop) {
-  std::vector<Port>& ports = setup.ports();
-  Poller poller(setup.context());
+Result<void> serve(Ports& own, Direction& there, Direction& back) {
+  Poller poller(own.context);
   Result<void> serviced;
   std::vector<Task<>> tasks;
-  tasks.push_back(forward(ports[0].rx(0), ports[1].tx(0), setup.cache(), *directions[0]));
-  tasks.push_back(forward(ports[1].rx(0), ports[0].tx(0), setup.cache(), *directions[1]));
-  tasks.push_back(print_each_second(directions, output));
-  tasks.push_back(service(setup.context(), serviced));
+  tasks.push_back(forward(own.ports[0].rx(0), own.ports[1].tx(0), *own.cache, there));
+  tasks.push_back(forward(own.ports[1].rx(0), own.ports[0].tx(0), *own.cache, back));
+  tasks.push_back(print_each_second(there, back));
+  tasks.push_back(service(own.context, serviced));
   for (Task<>& task : tasks) {
     if (auto started = task.start(poller); !started) return started;
   }
-  const Time end = seconds ? setup.clock().now() + from_seconds(*seconds) : Time::max();
-  for (Time now = setup.clock().now(); !stop.raised() && now < end; now = setup.clock().now()) {
-    if (const auto frames = poller.run_once(std::min(end, now + kLongestSleep)); !frames)
-      return tl::unexpected(frames.error());
+  while (!stopped) {
+    const auto frames = poller.run_once(own.context.clock().now() + std::chrono::milliseconds(100));
+    if (!frames) return tl::unexpected(frames.error());
     for (const Task<>& task : tasks) {
       if (task.is_done()) return serviced ? task.outcome() : serviced;
     }
@@ -91,26 +69,22 @@ Result<void> serve(ProgramSetup& setup, std::vector<Direction*> directions, Outp
   return {};
 }
 
-int run(const CoroutineOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  auto setup = ProgramSetup::open(options.ports, options.port, to_log(log));
-  if (!setup) return report_failure(*log, setup.error());
-  const StopSignals stop;
-  std::vector<Port>& ports = (*setup)->ports();
-  Direction there{.name = ports[0].info().name + " -> " + ports[1].info().name};
-  Direction back{.name = ports[1].info().name + " -> " + ports[0].info().name};
-  log->info("forwarding between {} and {}", ports[0].info().name, ports[1].info().name);
-  const auto served = serve(**setup, {&there, &back}, output, options.seconds, stop);
+Result<void> coroutine(Words& words) {
+  const std::vector<std::string> uris = words.ports(2, 2);
+  if (!words.mistake()) return words.mistake();
+  const auto opened = Ports::open(uris, true);
+  if (!opened) return tl::unexpected(opened.error());
+  const std::string left = (*opened)->ports[0].info().name;
+  const std::string right = (*opened)->ports[1].info().name;
+  Direction there{.name = left + " -> " + right};
+  Direction back{.name = right + " -> " + left};
+  fmt::print(stderr, "forwarding between {} and {}\n", left, right);
+  auto served = serve(**opened, there, back);
   for (const Direction* one : {&there, &back})
-    output.line(fmt::format("{}: {} frames, no room to send: {}", one->name, one->frames, one->ring_full.value()));
-  return served ? 0 : report_failure(*log, served.error());
+    fmt::print("{}: {} frames, no room to send: {}\n", one->name, one->frames, one->ring_full.value());
+  return served;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  return run_program("coroutine", [&](const std::shared_ptr<spdlog::logger>& log, Output& output) {
-    CoroutineOptions options;
-    if (const auto status = read_options(argc, argv, options)) return *status;
-    return run(options, log, output);
-  });
-}
+int main(int argc, char** argv) { return run_example(argc, argv, kUsage, coroutine); }

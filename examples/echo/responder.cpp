@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "common/host_address.hpp"
+#include "host_address.hpp"
 
 namespace pollux::examples {
 
@@ -73,7 +73,7 @@ bool EchoResponder::answer_arp(Bytes frame, std::size_t at) noexcept {
 }
 
 bool EchoResponder::is_peer(const packet::Ipv4Address& address) const noexcept {
-  if (!examples::is_host_address(address) || address == options_.address) return false;
+  if (!is_host_address(address) || address == options_.address) return false;
   if (options_.prefix > 30) return true;
   const std::uint32_t hosts = ~std::uint32_t{0} >> options_.prefix;
   const std::uint32_t number = packet::load32(address.data());

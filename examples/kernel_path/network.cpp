@@ -3,27 +3,25 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include "common/cli.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <utility>
 
-#include "common/number_text.hpp"
+#include "command_line.hpp"
 #include "pollux/pci/address.hpp"
 
 namespace pollux::examples {
 
-InterfaceAddress parse_interface_address(const std::string& text) {
+std::optional<InterfaceAddress> parse_interface_address(const std::string& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
   const std::string ip = text.substr(0, slash);
   InterfaceAddress address{.ipv6 = ip.find(':') != std::string::npos};
   const std::uint8_t longest = address.ipv6 ? 128 : 32;
   const auto prefix =
-      parse_number<std::uint8_t>(std::string_view(text).substr(std::min(slash + 1, text.size())), 0, longest);
-  if (!prefix || inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1)
-    throw cli::UsageError("--ip", fmt::format("'{}' is no address and prefix; write it like 10.0.0.1/24", text));
+      read_number<std::uint8_t>(std::string_view(text).substr(std::min(slash + 1, text.size())), 0, longest);
+  if (!prefix || inet_pton(address.ipv6 ? AF_INET6 : AF_INET, ip.c_str(), address.bytes.data()) != 1) return {};
   address.prefix = *prefix;
   return address;
 }

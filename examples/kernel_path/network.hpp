@@ -19,8 +19,8 @@ struct InterfaceNetwork {
   std::optional<pci::InterfaceBackup> saved;
 };
 
-/// Parses an address such as "10.0.0.1/24". Throws cli::UsageError.
-[[nodiscard]] InterfaceAddress parse_interface_address(const std::string& text);
+/// An address such as "10.0.0.1/24"; nullopt if it is none.
+[[nodiscard]] std::optional<InterfaceAddress> parse_interface_address(const std::string& text);
 
 /// The network that was saved when the port was bound. Errors: those of pci::saved_interfaces; `not_found` if the port
 /// is none of vfio: or its interface had no address.

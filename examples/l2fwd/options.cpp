@@ -8,6 +8,8 @@
 
 namespace pollux::examples {
 
+using namespace tools;
+
 std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
   cli::App app("Forwards Ethernet frames between two ports, or back out of one", "l2fwd");
   app.footer(

@@ -15,8 +15,8 @@ struct L2fwdOptions {
   bool update_macs = true;
   std::optional<std::uint64_t> packets;
   std::uint32_t circulate = 0;  ///< frames that circulate
-  PortOptions port;
-  RunOptions run;
+  tools::PortOptions port;
+  tools::RunOptions run;
 };
 
 /// Parses the command line; returns a status if the program has to end at once.

@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 namespace pollux::examples {
+
+using namespace tools;
+
 namespace {
 
 double share(std::uint64_t part, std::uint64_t whole) {
@@ -14,13 +18,30 @@ double share(std::uint64_t part, std::uint64_t whole) {
 
 }  // namespace
 
-L2fwdReport::L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Workers& workers, Output& output)
+L2fwdReport::L2fwdReport(const L2fwdOptions& options, ProgramSetup& setup, const Workers& workers, spdlog::logger& log,
+                         Output& output)
     : options_(options),
       setup_(setup),
       workers_(workers),
+      log_(log),
       output_(output),
       start_(snapshot(setup.clock().now())),
-      last_(start_) {}
+      last_(start_),
+      line_due_(start_.at + std::chrono::seconds(1)),
+      returns_(options.circulate, start_.at, log) {
+  const std::vector<Port>& ports = setup.ports();
+  log.info("forwarding {} <-> {}, bursts of {}, {}{}", ports.front().info().name, ports.back().info().name,
+           options.port.burst, options.update_macs ? "addresses rewritten" : "addresses unchanged",
+           options.port.fused ? ", from ring to ring" : "");
+}
+
+void L2fwdReport::tick(Duration now) {
+  returns_.check(now, workers_.forwarded().frames != 0);
+  if (now < line_due_) return;
+  line(now);
+  for (const std::string& change : setup_.link_changes()) log_.info("{}", change);
+  line_due_ += std::chrono::seconds(1);
+}
 
 L2fwdReport::Snapshot L2fwdReport::snapshot(Duration now) const {
   return {now, workers_.forwarded(), workers_.polls(), workers_.empty_polls()};

@@ -7,6 +7,9 @@
 #include <chrono>
 
 namespace pollux::examples {
+
+using namespace tools;
+
 namespace {
 
 /// Polls in one run of a thread's task.
@@ -34,6 +37,18 @@ Result<std::unique_ptr<RunLoopThreads>> make_threads(Context& context, const std
 }
 
 }  // namespace
+
+std::vector<Route> make_routes(std::vector<Port>& ports, const std::vector<std::unique_ptr<ForwardPath>>& paths,
+                               std::uint16_t queue) {
+  std::vector<Route> routes;
+  for (std::size_t in = 0; in < ports.size(); ++in) {
+    const std::size_t out = ports.size() - 1 - in;
+    routes.push_back({&ports[in].rx(queue), &ports[out].tx(queue),
+                      l2fwd_macs(static_cast<std::uint8_t>(out), ports[out].mac()),
+                      paths.empty() ? nullptr : paths[in].get()});
+  }
+  return routes;
+}
 
 Result<std::unique_ptr<Workers>> Workers::create(ProgramSetup& setup, const PortOptions& ports,
                                                  const Forwarder::Options& options) {

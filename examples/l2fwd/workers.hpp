@@ -8,16 +8,23 @@
 #include <vector>
 
 #include "common/program_setup.hpp"
-#include "l2fwd/forwarder.hpp"
+#include "l2fwd/l2fwd.hpp"
 
 namespace pollux::examples {
+
+/// A route for each port: to the other port, or back to the same if there is only one, between their queues `queue`.
+/// `paths` is empty or has one per port.
+[[nodiscard]] std::vector<Route> make_routes(std::vector<Port>& ports,
+                                             const std::vector<std::unique_ptr<ForwardPath>>& paths = {},
+                                             std::uint16_t queue = 0);
 
 /// The forwarders of a program: one, which the program's own thread polls, or with PortOptions::cores one on a thread
 /// of each core.
 class Workers {
  public:
   /// Errors: those of RunLoopThreads.
-  [[nodiscard]] static Result<std::unique_ptr<Workers>> create(ProgramSetup& setup, const PortOptions& ports,
+  [[nodiscard]] static Result<std::unique_ptr<Workers>> create(tools::ProgramSetup& setup,
+                                                               const tools::PortOptions& ports,
                                                                const Forwarder::Options& options);
 
   [[nodiscard]] Result<void> start();
@@ -30,7 +37,7 @@ class Workers {
   [[nodiscard]] Result<void> stop();
 
   [[nodiscard]] bool limit_reached() const noexcept;
-  [[nodiscard]] Traffic forwarded() const noexcept;
+  [[nodiscard]] tools::Traffic forwarded() const noexcept;
   [[nodiscard]] std::uint64_t polls() const noexcept;
   [[nodiscard]] std::uint64_t empty_polls() const noexcept;
   /// Those of all forwarders.

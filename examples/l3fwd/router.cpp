@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "common/host_address.hpp"
+#include "host_address.hpp"
 
 namespace pollux::examples {
 namespace {

@@ -5,12 +5,12 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <charconv>
 #include <fstream>
 #include <sstream>
 #include <utility>
 
-#include "common/command_line.hpp"
-#include "common/number_text.hpp"
+#include "command_line.hpp"
 
 namespace pollux::examples {
 namespace {
@@ -23,6 +23,18 @@ bool ends_in_zeros(std::span<const std::uint8_t> prefix, unsigned length) {
     if ((prefix[bit / 8] >> (7 - bit % 8) & 1) != 0) return false;
   }
   return true;
+}
+
+/// Six pairs of digits.
+std::optional<MacAddress> parse_mac(const std::string& text) {
+  MacAddress mac{};
+  if (text.size() != 17) return std::nullopt;
+  for (std::size_t i = 0; i < mac.size(); ++i) {
+    const char* const digits = text.data() + 3 * i;
+    const auto [stop, error] = std::from_chars(digits, digits + 2, mac[i], 16);
+    if (error != std::errc{} || stop != digits + 2 || (i + 1 < mac.size() && *stop != ':')) return std::nullopt;
+  }
+  return mac;
 }
 
 tl::unexpected<Error> bad(std::string what, const char* hint = kExample) {
@@ -48,11 +60,11 @@ Result<void> Routes::add(const std::string& line) {
   const std::size_t slash = prefix.find('/');
   const auto address = parse_address(prefix.substr(0, slash));
   if (!address || slash == std::string::npos) return bad(fmt::format("'{}' is no prefix", prefix));
-  const auto length = parse_number(prefix.substr(slash + 1), 0U, static_cast<unsigned>(address->size() * 8));
+  const auto length = read_number(prefix.substr(slash + 1), 0U, static_cast<unsigned>(address->size() * 8));
   if (!length) return bad(fmt::format("'{}' has no length from 0 to {}", prefix, address->size() * 8));
   if (!ends_in_zeros(*address, *length))
     return bad(fmt::format("'{}' has bits beyond its length", prefix), "clear them, or make the prefix longer");
-  const auto index = parse_number(port, 0U, ports_ - 1U);
+  const auto index = read_number(port, 0U, ports_ - 1U);
   if (!index)
     return bad(fmt::format("'{}' is no port from 0 to {}", port, ports_ - 1), "count the ports of the command line");
   const auto hop = parse_mac(mac);

@@ -1,51 +1,58 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Sends every frame of a port back to its sender, on a thread for each queue: a card's RSS, and run loops on threads.
-#include <fmt/format.h>
-#include "common/cli.hpp"
-
 #include <deque>
-#include <optional>
-#include <string>
 
-#include "common/command_line.hpp"
-#include "common/log.hpp"
-#include "common/output.hpp"
-#include "common/program_setup.hpp"
-#include "common/stop_signals.hpp"
-
-namespace {
+#include "command_line.hpp"
+#include "ports.hpp"
 
 using namespace pollux;
 using namespace pollux::examples;
 
-struct MultiqueueOptions {
-  std::string port;
-  PortOptions ports{.queues = 4};
-  std::optional<double> seconds;
-};
+namespace {
 
-std::optional<int> read_options(int argc, char** argv, MultiqueueOptions& options) {
-  cli::App app("Sends the frames of a port back, with a thread for each queue", "multiqueue");
-  app.footer(
-      "A card sends each flow to one queue by the hash of its addresses and ports (RSS), so the frames of a flow stay "
-      "in\n"
-      "order. Ctrl-C ends the program with the frames of each queue.");
-  app.add_option("PORT", options.port, "A port of a card, such as vfio:0000:01:00.0 or sim:0")->required();
-  add_seconds_option(app, options.seconds);
-  add_telemetry_option(app, options.ports);
-  add_queue_options(app, options.ports);
-  app.callback([&options] {
-    check_queue_options(options.ports);
-    if (options.ports.cores.empty()) options.ports.workers = options.ports.queues;
-  });
-  return parse(app, argc, argv);
-}
+constexpr const char* kUsage =
+    "usage: multiqueue PORT [--queues 4] [--cores N,N...]\n"
+    "\n"
+    "Sends the frames of a port of a card, such as vfio:0000:01:00.0 or sim:0, back: with a thread for each queue, or\n"
+    "one on each core. A card sends each flow to one queue by the hash of its addresses and ports (RSS), so the "
+    "frames\n"
+    "of a flow stay in order. Ctrl-C ends the program with the frames of each queue.\n";
 
-/// What one queue's thread has. No other thread writes it.
+/// What one queue has in its thread. No other thread writes it.
 struct Worker {
   std::atomic<std::uint64_t> frames{0};
   DropCounter ring_full{"multiqueue_ring_full"};
 };
+
+std::vector<RunLoopThreadOptions> threads_on(Words& words, std::uint16_t queues) {
+  std::string cores = words.value("--cores");
+  if (cores.empty()) return std::vector<RunLoopThreadOptions>(queues);
+  std::vector<RunLoopThreadOptions> threads;
+  for (std::size_t comma = 0; comma != std::string::npos; cores.erase(0, comma + 1)) {
+    comma = cores.find(',');
+    const auto core = read_number(std::string_view(cores).substr(0, comma), 0U, 1023U);
+    if (!core) words.refuse(fmt::format("--cores: '{}' is no list of cores; write it like 0,1", cores));
+    threads.push_back({.core = core.value_or(0)});
+    if (comma == std::string::npos) break;
+  }
+  return threads;
+}
+
+/// Queue q is polled by thread q modulo their number, with that thread's cache.
+Result<void> start(Port& port, const Mempool& pool, const std::deque<MempoolCache>& caches, std::uint16_t queues) {
+  PortConfig config{.rx = {.pool = &pool, .cache = &caches.front()},
+                    .tx = {.cache = &caches.front()},
+                    .rx_queues = queues,
+                    .tx_queues = queues,
+                    .promiscuous = port.info().limits.promiscuous};
+  for (std::uint16_t queue = 1; queue < queues; ++queue) {
+    const MempoolCache& cache = caches[queue % caches.size()];
+    config.rx_override[queue] = {.pool = &pool, .cache = &cache};
+    config.tx_override[queue] = {.cache = &cache};
+  }
+  auto configured = port.configure(config);
+  return configured ? port.start() : configured;
+}
 
 /// Sends back what `queue` receives, in the thread of `loop`.
 Result<void> add_queue(RunLoop& loop, Port& port, std::uint16_t queue, Worker& worker, MempoolCache& cache) {
@@ -61,52 +68,48 @@ Result<void> add_queue(RunLoop& loop, Port& port, std::uint16_t queue, Worker& w
 }
 
 /// The loops work on threads of their own; this one services the port.
-Result<void> serve(ProgramSetup& setup, RunLoopThreads& loops, std::optional<double> seconds, const StopSignals& stop) {
+Result<void> serve(Context& context, RunLoopThreads& loops) {
   if (auto started = loops.start(); !started) return started;
-  const Time end = seconds ? setup.clock().now() + from_seconds(*seconds) : Time::max();
-  while (!stop.raised() && setup.clock().now() < end) {
-    if (auto serviced = setup.service(setup.clock().now()); !serviced) return serviced;
+  while (!stopped) {
+    if (const auto next = context.control().run_due(); !next) return tl::unexpected(next.error());
     if (auto failed = loops.failure(); !failed) return failed;
-    setup.clock().sleep_for(std::min(kLongestSleep, end - setup.clock().now()));
+    context.clock().sleep_for(std::chrono::milliseconds(100));
   }
   return loops.stop();
 }
 
-Result<std::deque<Worker>> run_loops(ProgramSetup& setup, const MultiqueueOptions& options, const StopSignals& stop) {
-  std::deque<Worker> workers(options.ports.queues);
-  std::vector<RunLoopThreadOptions> threads(worker_count(options.ports));
-  for (std::size_t i = 0; i < options.ports.cores.size(); ++i) threads[i].core = options.ports.cores[i];
-  auto loops = RunLoopThreads::create(setup.context(), std::move(threads));
-  if (!loops) return pass_on(std::move(loops));
-  for (std::uint16_t queue = 0; queue < options.ports.queues; ++queue) {
-    const std::size_t which = queue % (*loops)->size();
-    auto added = add_queue((*loops)->loop(which), setup.ports().front(), queue, workers[queue], setup.cache(which));
-    if (!added) return pass_on(std::move(added));
-  }
-  if (auto served = serve(setup, **loops, options.seconds, stop); !served) return pass_on(std::move(served));
-  return workers;
-}
+Result<void> multiqueue(Words& words) {
+  const auto queues = words.number<std::uint16_t>("--queues", 4, 1, 256);
+  std::vector<RunLoopThreadOptions> threads = threads_on(words, queues);
+  const std::vector<std::string> uris = words.ports(1, 1);
+  if (!words.mistake()) return words.mistake();
 
-int run(const MultiqueueOptions& options, const std::shared_ptr<spdlog::logger>& log, Output& output) {
-  auto setup = ProgramSetup::open({options.port}, options.ports, to_log(log));
-  if (!setup) return report_failure(*log, setup.error());
-  const StopSignals stop;
-  log->info("returning frames on {} queues of {}", options.ports.queues, (*setup)->ports().front().info().name);
-  const auto workers = run_loops(**setup, options, stop);
-  if (!workers) return report_failure(*log, workers.error());
-  for (std::size_t queue = 0; queue < workers->size(); ++queue) {
-    output.line(fmt::format("queue {}: {} frames, no room to send: {}", queue, (*workers)[queue].frames.load(),
-                            (*workers)[queue].ring_full.value()));
+  Context context({.log = print_message});
+  auto port = open_unconfigured(context, uris.front());
+  if (!port) return pass_on(std::move(port));
+  auto pool = Mempool::create(context, {.count = 8192});
+  if (!pool) return pass_on(std::move(pool));
+  std::deque<MempoolCache> caches;
+  for (std::size_t i = 0; i < threads.size(); ++i) caches.emplace_back(*pool);
+  if (auto started = start(*port, *pool, caches, queues); !started) return started;
+  stop_at_ctrl_c();
+  std::deque<Worker> workers(queues);
+  auto loops = RunLoopThreads::create(context, std::move(threads));
+  if (!loops) return pass_on(std::move(loops));
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    const std::size_t thread = queue % (*loops)->size();
+    auto added = add_queue((*loops)->loop(thread), *port, queue, workers[queue], caches[thread]);
+    if (!added) return added;
   }
-  return 0;
+  fmt::print(stderr, "returning frames on {} queues of {}\n", queues, port->info().name);
+  if (auto served = serve(context, **loops); !served) return served;
+  for (std::size_t queue = 0; queue < queues; ++queue) {
+    fmt::print("queue {}: {} frames, no room to send: {}\n", queue, workers[queue].frames.load(),
+               workers[queue].ring_full.value());
+  }
+  return {};
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  return run_program("multiqueue", [&](const std::shared_ptr<spdlog::logger>& log, Output& output) {
-    MultiqueueOptions options;
-    if (const auto status = read_options(argc, argv, options)) return *status;
-    return run(options, log, output);
-  });
-}
+int main(int argc, char** argv) { return run_example(argc, argv, kUsage, multiqueue); }

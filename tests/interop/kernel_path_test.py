@@ -151,8 +151,10 @@ class CommandLine(unittest.TestCase):
         self.assertIn("'frob' is not a PCI address", run(KERNEL_PATH, "vfio:frob", "--tap", "x0", check=False))
         self.assertIn("there is no PCI device", run(KERNEL_PATH, "vfio:0fff:1f:1f.7", "--tap", "x0", check=False))
 
-    def test_it_ends_by_itself(self):
-        self.assertIn("answered: 0 UDP", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "10.5.0.1/24", "--seconds", "0.1"))
+    def test_ctrl_c_ends_it_with_a_summary(self):
+        program = Program([KERNEL_PATH, "null:", "--tap", "x0", "--ip", "10.5.0.1/24"], "is shared with the kernel as x0")
+        self.addCleanup(program.end)
+        self.assertIn("answered: 0 UDP", program.summary())
 
 
 if __name__ == "__main__":

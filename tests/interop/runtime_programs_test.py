@@ -88,7 +88,7 @@ class KernelAndPrograms(unittest.TestCase):
             self.assertIn(count, range(100, 120), summary)
 
     def test_a_port_that_fails_ends_the_coroutines_with_its_error(self):
-        outcome = subprocess.run([COROUTINE, "fault:removal@3000,sim:0", "sim:1", "--seconds", "20"], capture_output=True, text=True,
+        outcome = subprocess.run([COROUTINE, "fault:removal@3000,sim:0", "sim:1"], capture_output=True, text=True,
                                  timeout=SECONDS, check=False)
         self.assertEqual(outcome.returncode, 1, outcome.stdout + outcome.stderr)
         self.assertIn("removed", outcome.stderr)

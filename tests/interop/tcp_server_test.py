@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-from namespaces import enter_own_namespace, run
+from namespaces import Program, enter_own_namespace, run
 from tcp_server_fixture import SERVING, ServerFixture, digest_of_document
 
 SERVER = sys.argv.pop()
@@ -79,8 +79,10 @@ class CommandLine(unittest.TestCase):
         self.assertIn("--ip", run(SERVER, "null:", check=False))
         self.assertIn("--bytes", run(SERVER, "null:", "--ip", SERVING, "--bytes", "0", check=False))
 
-    def test_it_ends_by_itself(self):
-        self.assertIn("connections: 0", run(SERVER, "null:", "--ip", SERVING, "--seconds", "0.1"))
+    def test_ctrl_c_ends_it_with_a_summary(self):
+        server = Program([SERVER, "null:", "--ip", SERVING], "serving 100000000 bytes")
+        self.addCleanup(server.end)
+        self.assertIn("connections: 0", server.summary())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(pollux/[^>]+)>)')
-FOLDERS = ("include", "lib", "examples", "tools/pollux")
+FOLDERS = ("include", "lib", "examples", "tools/common", "tools/pktgen", "tools/pollux")
 SUFFIXES = (".hpp", ".cpp")
 
 
@@ -23,9 +23,9 @@ def search_path(source: pathlib.Path) -> list[pathlib.Path]:
     """The folders in which an include of `source` is searched, besides its own folder."""
     places = [pathlib.Path("include"), pathlib.Path("lib")]
     if source.parts[0] == "examples":
-        places.append(pathlib.Path("examples"))
-    if source.parts[:2] == ("tools", "pollux"):
-        places += [pathlib.Path("tools/pollux"), pathlib.Path("examples")]
+        places += [pathlib.Path("examples"), pathlib.Path("tools")]
+    if source.parts[0] == "tools":
+        places += [pathlib.Path("tools/pollux"), pathlib.Path("tools")]
     return places
 
 

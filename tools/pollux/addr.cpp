@@ -30,7 +30,7 @@ struct AddrOptions {
 Result<std::vector<MacAddress>> parse_all(const std::vector<std::string>& texts) {
   std::vector<MacAddress> all;
   for (const std::string& text : texts) {
-    const auto mac = examples::parse_mac(text);
+    const auto mac = tools::parse_mac(text);
     if (!mac) {
       return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no MAC address", text),
                   "write six bytes, such as 02:00:00:00:00:01");

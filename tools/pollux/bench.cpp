@@ -21,8 +21,8 @@
 namespace pollux::tool {
 namespace {
 
-constexpr std::uint32_t kMinSize = examples::frame::kMinLength + examples::kFcsBytes;
-constexpr std::uint32_t kMaxSize = examples::frame::kMaxLength + examples::kFcsBytes;
+constexpr std::uint32_t kMinSize = tools::frame::kMinLength + tools::kFcsBytes;
+constexpr std::uint32_t kMaxSize = tools::frame::kMaxLength + tools::kFcsBytes;
 
 struct BenchOptions {
   std::vector<std::string> ports;
@@ -44,8 +44,8 @@ Duration span_of(double seconds) { return Duration(std::llround(seconds * 1e9));
 
 /// A share of the line rate, from a text such as "0.1%".
 Result<bench::Load> load_of(const char* option, const std::string& text) {
-  const auto rate = examples::parse_rate(text);
-  if (rate && rate->unit == examples::RateText::Unit::share && rate->value <= bench::kFullLoad) {
+  const auto rate = tools::parse_rate(text);
+  if (rate && rate->unit == tools::RateText::Unit::share && rate->value <= bench::kFullLoad) {
     return static_cast<bench::Load>(rate->value);
   }
   return fail(ErrorCode::invalid_argument, fmt::format("{}: '{}' is no share of the line rate", option, text),
@@ -54,8 +54,8 @@ Result<bench::Load> load_of(const char* option, const std::string& text) {
 
 Result<std::optional<std::uint64_t>> line_rate_of(const std::string& text) {
   if (text.empty()) return std::nullopt;
-  const auto rate = examples::parse_rate(text);
-  if (rate && rate->unit == examples::RateText::Unit::bits) return rate->value;
+  const auto rate = tools::parse_rate(text);
+  if (rate && rate->unit == tools::RateText::Unit::bits) return rate->value;
   return fail(ErrorCode::invalid_argument, fmt::format("--line-rate: '{}' is no bit rate", text),
               "use bits per second, such as 100Mbit or 10Gbit");
 }
@@ -94,7 +94,7 @@ Result<bench::TableOptions> table_options(const BenchOptions& options, bool virt
 
 Result<bench::Report> measure(const Environment& environment, const BenchOptions& options,
                               const bench::TestBedOptions& bed_options, const bench::TableOptions& table_options) {
-  const examples::StopSignals stop;
+  const tools::StopSignals stop;
   auto bed = bench::TestBed::open(bed_options);
   if (!bed) return pass_on(std::move(bed));
   bench::TrialRunner runner(**bed, [&stop] { return stop.raised(); });

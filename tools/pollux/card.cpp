@@ -122,7 +122,7 @@ int run_card(const Environment& environment, const CardOptions& options) {
   const auto servers = open_servers(environment, options);
   if (!servers) return report(environment, servers.error());
   if (const auto confined = environment.confine({}); !confined) return report(environment, confined.error());
-  const examples::StopSignals signals;
+  const tools::StopSignals signals;
   const vfio_user::BusErrorGuard guard;
   print_start(environment, *servers);
   const auto served = vfio_user::serve(environment.context.clock(), *servers,

@@ -41,7 +41,7 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
   std::vector<unsigned> kept{CAP_NET_BIND_SERVICE};
   if (options.all_users) kept.push_back(CAP_DAC_OVERRIDE);
   if (const auto confined = environment.confine(kept); !confined) return report(environment, confined.error());
-  const examples::StopSignals stop;
+  const tools::StopSignals stop;
   try {
     prometheus::Exposer server(server_options(options.listen));
     server.RegisterCollectable(metrics);

@@ -136,7 +136,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  using namespace pollux::examples;
+  using namespace pollux::tools;
   if (!secure_standard_streams()) {
     std::cerr << "pollux: standard output is closed\n";
     return pollux::tool::kFailure;

@@ -61,7 +61,7 @@ void add_ports(cli::App& app, const Environment& environment, int& exit_code) {
   command->add_flag("--json", options->json, "Print JSON");
   command->add_flag("--all-users", options->all_users, "As root: also ask the programs of other users");
   command->footer(
-      "A program has telemetry with --telemetry (l2fwd, pktgen and the other examples), or with a pollux::Telemetry.\n"
+      "A program has telemetry with --telemetry (l2fwd, l3fwd and pktgen), or with a pollux::Telemetry.\n"
       "Programs that do not answer are named on stderr.\n"
       "Examples:\n"
       "  pollux ports\n"

@@ -62,7 +62,7 @@ class Serving {
     return std::min(*due, next_look_);
   }
   /// Works until a signal comes.
-  [[nodiscard]] Result<void> run(const examples::StopSignals& signals) {
+  [[nodiscard]] Result<void> run(const tools::StopSignals& signals) {
     pollfd event{.fd = context_.control().event_fd(), .events = POLLIN, .revents = 0};
     while (!signals.raised()) {
       const auto until = work();
@@ -72,7 +72,7 @@ class Serving {
     return {};
   }
   /// The same, with clients of the functions.
-  [[nodiscard]] Result<void> run(const examples::StopSignals& signals,
+  [[nodiscard]] Result<void> run(const tools::StopSignals& signals,
                                  std::span<const std::unique_ptr<vfio_user::Server>> servers) {
     const vfio_user::BusErrorGuard guard;
     Result<Time> worked;
@@ -95,7 +95,7 @@ class Serving {
 // Whoever reads that the command serves may interrupt it.
 Result<void> serve_until_stopped(const Environment& environment, const VfServeOptions& options,
                                  const ExportedFunctions& exported, FunctionWatch& watch) {
-  const examples::StopSignals signals;
+  const tools::StopSignals signals;
   if (auto printed = watch.print_settings(options.port); !printed) return printed;
   Serving serving(environment.context, watch);
   auto served = exported.servers().empty() ? serving.run(signals) : serving.run(signals, exported.servers());

@@ -28,7 +28,7 @@ bool set_word(std::string_view value, std::string_view yes, std::string_view no,
 }
 
 bool set_address(std::string_view value, std::optional<MacAddress>& to) {
-  to = examples::parse_mac(std::string(value));
+  to = tools::parse_mac(std::string(value));
   return to.has_value();
 }
 

@@ -161,7 +161,7 @@ int run_helper(const Environment& environment, const HelperOptions& options) {
   if (!allowed) return report(environment, allowed.error());
   const auto listener = listen_at(options.socket, *allowed);
   if (!listener) return report(environment, listener.error());
-  const examples::StopSignals stop;
+  const tools::StopSignals stop;
   environment.out << "listening at " << options.socket << '\n' << std::flush;
   Sessions sessions(environment, options, *allowed);
   while (!stop.raised()) {

@@ -121,7 +121,7 @@ int begin(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (!pollux::examples::secure_standard_streams()) {
+  if (!pollux::tools::secure_standard_streams()) {
     std::cerr << "silicon_probe: standard output is closed\n";
     return 1;
   }

@@ -17,7 +17,7 @@ class Layers(unittest.TestCase):
         self._folder = tempfile.TemporaryDirectory(prefix="pollux-layers-")
         self.addCleanup(self._folder.cleanup)
         self.copy = pathlib.Path(self._folder.name)
-        for folder in ("include", "lib", "examples", "tools/pollux"):
+        for folder in ("include", "lib", "examples", "tools/common", "tools/pktgen", "tools/pollux"):
             shutil.copytree(ROOT / folder, self.copy / folder)
 
     def run_check(self) -> tuple[int, str]:
@@ -108,6 +108,9 @@ class Layers(unittest.TestCase):
 
     def test_refuses_an_example_that_includes_a_private_header(self):
         self.refuses("examples/l2fwd/main.cpp", "mem/mempool_core.hpp", "an example may include public headers only")
+
+    def test_refuses_an_example_that_includes_what_tools_share(self):
+        self.refuses("examples/echo/main.cpp", "common/cli.hpp", "an example may include public headers only")
 
     def test_refuses_pollux_hpp_inside_the_library(self):
         self.refuses("lib/net/port.cpp", "pollux/pollux.hpp", "for applications")

@@ -10,8 +10,10 @@
 #include "common/rates.hpp"
 #include "unit/examples/fixture.hpp"
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
+
+using examples::Fixture;
 
 using testing::HasSubstr;
 
@@ -145,4 +147,4 @@ TEST(Rates, IncludeFcsAndAreZeroForZeroSeconds) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "l2fwd/forwarder.hpp"
+#include "l2fwd/l2fwd.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 
 #include "common/account.hpp"
+#include "l2fwd/workers.hpp"
 #include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
 namespace {
 
+using namespace tools;
 using Bytes = std::vector<std::uint8_t>;
 
 /// A queue that accepts at most `room` frames in all, and keeps them.

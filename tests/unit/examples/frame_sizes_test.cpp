@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
 
 using testing::ElementsAre;
@@ -55,4 +55,4 @@ TEST(FrameSizes, ThatMakeNoSenseAreRejected) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

@@ -7,8 +7,10 @@
 
 #include "unit/examples/fixture.hpp"
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
+
+using examples::Fixture;
 
 using Status = FrameChecker::Status;
 
@@ -165,4 +167,4 @@ TEST_F(Frame, IsNotBuiltIfThePoolIsExhausted) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <vector>
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
 
 using std::chrono::hours;
@@ -159,4 +159,4 @@ TEST(Pacer, PutsARecordingOffAfterALongDelay) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

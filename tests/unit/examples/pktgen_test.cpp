@@ -8,14 +8,15 @@
 #include <vector>
 
 #include "common/account.hpp"
-#include "l2fwd/forwarder.hpp"
 #include "pktgen/numbered_frames.hpp"
 #include "pktgen/receiver.hpp"
 #include "pktgen/sender.hpp"
 #include "unit/examples/fixture.hpp"
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
+
+using examples::Fixture;
 
 constexpr MacAddress kMac{0x02, 0, 0, 0, 0, 1};
 constexpr std::array<std::uint16_t, 3> kFlows{300, 301, 302};
@@ -231,4 +232,4 @@ TEST_F(FaultyWire, CausesReorderingIfItSwapsFrames) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

@@ -15,8 +15,10 @@
 #include "support/capture_file.hpp"
 #include "unit/examples/fixture.hpp"
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
+
+using examples::Fixture;
 
 using std::chrono::microseconds;
 using testing::ElementsAre;
@@ -271,4 +273,4 @@ TEST_F(Replay, WithoutPacingSendsABurstThatEndsWithTheFile) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

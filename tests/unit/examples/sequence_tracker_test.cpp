@@ -9,7 +9,7 @@
 #include <set>
 #include <vector>
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
 
 SequenceTracker after(std::initializer_list<std::uint64_t> sequences) {
@@ -131,4 +131,4 @@ TEST(SequenceTracker, AgreesWithASetOnRandomStreams) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

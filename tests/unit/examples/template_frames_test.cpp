@@ -17,8 +17,10 @@
 #include "support/routed_frames.hpp"
 #include "unit/examples/fixture.hpp"
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
+
+using examples::Fixture;
 
 using testing::HasSubstr;
 
@@ -309,4 +311,4 @@ TEST(FieldRange, ThatMakesNoSenseIsRejected) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace pollux::examples {
+namespace pollux::tools {
 namespace {
 
 using std::chrono::milliseconds;
@@ -56,4 +56,4 @@ TEST(Window, DoesNotGiveUpWhileFramesArrive) {
 }
 
 }  // namespace
-}  // namespace pollux::examples
+}  // namespace pollux::tools

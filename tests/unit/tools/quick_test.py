@@ -192,7 +192,7 @@ class Quick(unittest.TestCase):
         sandbox.fake("ctest", CTEST.replace("ROOT", str(sandbox.root)).replace("CALLED", str(sandbox.folder / "called")))
         sandbox.fake("clang-format", "[[ $* != --version ]] || echo version 14")
         sandbox.fake("shellcheck", "true")
-        for folder in ("tools/pollux", "tools/silicon_probe"):  # they include what the sandbox does not have
+        for folder in ("tools/common", "tools/pktgen", "tools/pollux", "tools/silicon_probe"):  # they include what the sandbox does not have
             shutil.rmtree(sandbox.root / folder)
         make_repository(sandbox.root)
         return sandbox

@@ -33,6 +33,8 @@ CONCERNED = {
     "examples": ["tests/unit/examples"],
     "examples/hello": ["tests/unit/guide"],
     "tools": ["tests/unit/tools"],
+    "tools/common": ["tests/unit/examples"],
+    "tools/pktgen": ["tests/unit/examples"],
     "tools/lib/check_layers.py": ["tests/unit/check"],
     "tools/lib/pollux_lab/error_codes.py": ["tests/unit/api"],
     "tools/pollux": ["tests/unit/pci", "tests/unit/commands", "tests/unit/observe"],

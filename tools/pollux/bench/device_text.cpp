@@ -10,8 +10,8 @@
 namespace pollux::tool::bench {
 namespace {
 
-using examples::parse_rate;
-using examples::RateText;
+using tools::parse_rate;
+using tools::RateText;
 
 constexpr std::uint64_t kMaxQueue = 1'000'000;
 

@@ -35,7 +35,7 @@ class Forwarder {
   TxQueue* out_;
   ForwarderOptions options_;
   std::deque<Waiting> waiting_;
-  examples::SlotSchedule free_;  // when the processing of the next frame may begin
+  tools::SlotSchedule free_;  // when the processing of the next frame may begin
   sim::Random random_;
 };
 

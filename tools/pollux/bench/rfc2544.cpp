@@ -141,12 +141,12 @@ bool SizeResult::contradicted() const {
 }
 
 std::uint64_t frames_per_second(std::uint64_t line_rate, std::uint32_t size, Load load) noexcept {
-  return static_cast<std::uint64_t>(Wide{line_rate} * load / kFullLoad / examples::slot_bits(size));
+  return static_cast<std::uint64_t>(Wide{line_rate} * load / kFullLoad / tools::slot_bits(size));
 }
 
 std::uint64_t frames_in(Duration duration, std::uint64_t line_rate, std::uint32_t size, Load load) noexcept {
   const Wide bits = Wide{line_rate} * load / kFullLoad * static_cast<std::uint64_t>(duration.count()) / 1'000'000'000;
-  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(bits / examples::slot_bits(size)));
+  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(bits / tools::slot_bits(size)));
 }
 
 Result<std::vector<SizeResult>> measure_table(TestBed& bed, TrialRunner& runner, const TableOptions& options,

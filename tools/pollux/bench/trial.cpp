@@ -9,7 +9,7 @@
 namespace pollux::tool::bench {
 namespace {
 
-using examples::SlotSchedule;
+using tools::SlotSchedule;
 __extension__ using Wide = unsigned __int128;
 
 /// The first frame starts so much after the trial.
@@ -33,13 +33,12 @@ Duration tolerance(bool virtual_time, Duration planned) {
 struct TrialRunner::State {
   State(const TrialRequest& wanted, TestBed& bed, std::uint64_t first)
       : request(wanted),
-        builder(wanted.size - static_cast<std::uint32_t>(examples::kFcsBytes), bed.receiving().mac(),
-                bed.sending().mac()),
+        builder(wanted.size - static_cast<std::uint32_t>(tools::kFcsBytes), bed.receiving().mac(), bed.sending().mac()),
         first_sequence(first),
         start(bed.now() + kLead),
         rate(std::max<std::uint64_t>(1, share_of(bed.line_rate(), wanted.load))),
         slots(start, rate) {
-    const Wide bits = Wide{wanted.frames} * examples::slot_bits(wanted.size);
+    const Wide bits = Wide{wanted.frames} * tools::slot_bits(wanted.size);
     const Duration planned(static_cast<Duration::rep>(bits * 1'000'000'000 / rate));
     give_up_at = start + planned + tolerance(bed.virtual_time(), planned);
     result.counts.intended = wanted.frames;
@@ -58,7 +57,7 @@ struct TrialRunner::State {
   }
 
   const TrialRequest& request;
-  examples::FrameBuilder builder;
+  tools::FrameBuilder builder;
   std::uint64_t first_sequence;
   Time start;
   std::uint64_t rate;  // bits per second
@@ -68,7 +67,7 @@ struct TrialRunner::State {
   bool gave_up = false;
   std::uint64_t built = 0;
   Burst<kBurst> burst;
-  examples::SequenceTracker sequences;
+  tools::SequenceTracker sequences;
   TrialResult result;
 };
 
@@ -110,7 +109,7 @@ void TrialRunner::send_due(State& state, Time now) {
     return;
   }
   std::uint32_t due = 0;
-  const std::uint64_t weight = examples::slot_bits(state.request.size);
+  const std::uint64_t weight = tools::slot_bits(state.request.size);
   while (state.burst.size() + due < kBurst && state.slots.next() <= now && state.built + due < state.request.frames) {
     state.slots.advance(weight);
     ++due;
@@ -137,8 +136,8 @@ void TrialRunner::receive(State& state, Time now) {
   if (bed_.receiving().rx(0).rx_burst(burst) == 0) return;
   for (const Mbuf& mbuf : burst) {
     const auto found = checker_.check(mbuf);
-    if (found.status == examples::FrameChecker::Status::corrupt) ++state.result.corrupt;
-    if (found.status != examples::FrameChecker::Status::good || found.sequence < state.first_sequence) continue;
+    if (found.status == tools::FrameChecker::Status::corrupt) ++state.result.corrupt;
+    if (found.status != tools::FrameChecker::Status::good || found.sequence < state.first_sequence) continue;
     const std::uint64_t before = state.sequences.unique();
     state.sequences.observe(found.sequence);
     if (state.sequences.unique() == before) continue;

@@ -51,7 +51,7 @@ class TrialRunner {
 
   TestBed& bed_;
   std::function<bool()> stop_;
-  examples::FrameChecker checker_;
+  tools::FrameChecker checker_;
   std::uint64_t next_sequence_ = 0;  // goes on over all trials, so that late frames of an earlier one are recognised
   std::vector<Time> sent_at_;
   DropCounter unsent_{"bench_unsent"};

@@ -61,7 +61,7 @@ std::string joined_words(const std::vector<std::string>& words) {
 }
 
 Result<void> capture(const Environment& environment, const CaptureCommand& command) {
-  const examples::StopSignals stop;
+  const tools::StopSignals stop;
   const auto from = select_captured_port(
       running_ports(telemetry_directories(command.all_users ? Users::all : Users::own)), command.port);
   if (!from) return tl::unexpected<Error>(from.error());

@@ -66,7 +66,7 @@ int check_filter(const Options& options) {
 }
 
 int capture(const Options& options) {
-  const examples::StopSignals stop;
+  const tools::StopSignals stop;
   // First, since Wireshark waits for the other end of the pipe, and reads an error only after that.
   const FileDescriptor fifo(::open(options.fifo.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fifo) return failed({ErrorCode::io_error, "cannot open " + options.fifo + ": " + std::strerror(errno), ""});

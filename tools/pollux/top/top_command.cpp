@@ -66,7 +66,7 @@ std::chrono::milliseconds in_milliseconds(double seconds) {
 }
 
 /// Sleeps, but ends soon after Ctrl-C.
-void pause_for(const Environment& environment, std::chrono::milliseconds span, const examples::StopSignals& stop) {
+void pause_for(const Environment& environment, std::chrono::milliseconds span, const tools::StopSignals& stop) {
   const Instant end = std::chrono::steady_clock::now() + span;
   while (!stop.raised() && std::chrono::steady_clock::now() < end)
     environment.clock.sleep_for(std::min<Duration>(kLongestWait, end - std::chrono::steady_clock::now()));
@@ -74,7 +74,7 @@ void pause_for(const Environment& environment, std::chrono::milliseconds span, c
 
 /// Prints pages one after the other, for files and pipes.
 int run_batch(const Environment& environment, const TopOptions& options, top::View view) {
-  const examples::StopSignals stop;
+  const tools::StopSignals stop;
   Live live;
   live.update(view.measures);
   const std::uint64_t updates = options.updates == 0 ? UINT64_MAX : options.updates;
@@ -118,7 +118,7 @@ bool obey(top::Key key, top::Screen& screen, top::View& view, std::size_t ports)
 
 /// Handles keys until the next update is due. false: the user quits.
 bool wait_for_update(top::Screen& screen, top::View& view, const Live& live, Instant due,
-                     const examples::StopSignals& stop) {
+                     const tools::StopSignals& stop) {
   for (;;) {
     if (stop.raised()) return false;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - std::chrono::steady_clock::now());
@@ -134,7 +134,7 @@ bool wait_for_update(top::Screen& screen, top::View& view, const Live& live, Ins
 }
 
 int run_live(const Environment& environment, const TopOptions& options, top::View view) {
-  const examples::StopSignals stop;
+  const tools::StopSignals stop;
   auto screen = top::Screen::open(environment.colours);
   if (!screen) return report(environment, screen.error());
   Live live;

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of an example: options with a value, and ports. It has nothing to do with Pollux.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pollux/base/error.hpp"
+
+namespace pollux::examples {
+
+/// The whole of `text` as a number within these limits.
+template <class Number>
+[[nodiscard]] std::optional<Number> read_number(std::string_view text, Number lowest, Number highest) {
+  Number number{};
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const bool is_within = number >= lowest && number <= highest;
+  return error == std::errc{} && stop == end && is_within ? std::optional(number) : std::nullopt;
+}
+
+/// First an example takes its options out of the words; those that are left are ports. The first mistake is kept.
+class Words {
+ public:
+  Words(int argc, char** argv) : words_(argv + 1, argv + argc) {}
+
+  [[nodiscard]] bool flag(std::string_view option) { return std::erase(words_, option) != 0; }
+  /// The words that follow `option`, each time that it is there.
+  [[nodiscard]] std::vector<std::string> values(std::string_view option) {
+    std::vector<std::string> found;
+    for (auto at = words_.begin(); (at = std::find(at, words_.end(), option)) != words_.end();) {
+      at = words_.erase(at);
+      if (at == words_.end()) {
+        refuse(fmt::format("{} needs a value", option));
+        break;
+      }
+      found.push_back(std::move(*at));
+      at = words_.erase(at);
+    }
+    return found;
+  }
+  [[nodiscard]] std::string value(std::string_view option, std::string otherwise = {}) {
+    std::vector<std::string> found = values(option);
+    return found.empty() ? std::move(otherwise) : std::move(found.back());
+  }
+  template <class Number>
+  [[nodiscard]] Number number(std::string_view option, Number otherwise, Number lowest, Number highest) {
+    const std::string text = value(option, fmt::format("{}", otherwise));
+    const auto number = read_number(text, lowest, highest);
+    if (!number) refuse(fmt::format("{}: '{}' is no number from {} to {}", option, text, lowest, highest));
+    return number.value_or(otherwise);
+  }
+  [[nodiscard]] std::vector<std::string> ports(std::size_t fewest, std::size_t most) {
+    for (const std::string& word : words_) {
+      if (word.starts_with('-')) refuse("there is no option " + word);
+    }
+    if (words_.size() < fewest || words_.size() > most)
+      refuse(fmt::format("{} ports are too many or too few", words_.size()));
+    return words_;
+  }
+
+  void refuse(std::string what) {
+    if (mistake_) mistake_ = fail(ErrorCode::invalid_argument, std::move(what), "see --help");
+  }
+  /// Error invalid_argument: what was refused first.
+  [[nodiscard]] const Result<void>& mistake() const { return mistake_; }
+
+ private:
+  std::vector<std::string> words_;
+  Result<void> mistake_;
+};
+
+/// For `main`: the exit status of `example`, a function of the Words. It is 2 after a wrong command line.
+template <class Example>
+[[nodiscard]] int run_example(int argc, char** argv, std::string_view usage, Example example) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // so that whoever reads it through a pipe gets each line at once
+  Words words(argc, argv);
+  if (words.flag("--help")) return fmt::print("{}", usage), 0;
+  const Result<void> ended = example(words);
+  if (ended) return 0;
+  fmt::print(stderr, "error: {}\n", ended.error().message());
+  if (ended.error().code != ErrorCode::invalid_argument) return 1;
+  return fmt::print(stderr, "{}", usage), 2;
+}
+
+}  // namespace pollux::examples

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/program_setup.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace pollux::tools {
+namespace {
+
+Result<void> set_loopback(Port& port, LoopbackMode mode) {
+  if (mode == LoopbackMode::none) return {};
+  const auto loopback = port.capability<Loopback>();
+  if (loopback) return loopback->set_loopback(mode);
+  return fail(ErrorCode::not_supported, fmt::format("{} has no loopback", port.info().name),
+              "use a port of a card, or leave out --loopback");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::string>& uris,
+                                                         const PortOptions& options, LogCallback log) {
+  ContextOptions context_options;
+  context_options.log = std::move(log);
+  std::unique_ptr<ProgramSetup> setup(new ProgramSetup(std::move(context_options)));
+  // Ports first, so that memory then gets addresses that every card can access, such as physical ones without an IOMMU.
+  for (const std::string& uri : uris) {
+    auto port = pollux::open_unconfigured(setup->context_, uri);
+    if (!port) return pass_on(std::move(port));
+    setup->ports_.push_back(*std::move(port));
+  }
+  auto pool = Mempool::create(setup->context_, {.count = options.mbufs});
+  if (!pool) return pass_on(std::move(pool));
+  setup->pool_ = *std::move(pool);
+  for (std::size_t i = 0; i < worker_count(options); ++i) setup->caches_.emplace_back(*setup->pool_);
+  for (Port& port : setup->ports_) {
+    if (auto configured = port.configure(setup->config_of(port, options)); !configured)
+      return pass_on(std::move(configured));
+    if (auto looped = set_loopback(port, options.loopback); !looped) return pass_on(std::move(looped));
+  }
+  if (options.fused) {
+    if (auto fused = setup->fuse(); !fused) return pass_on(std::move(fused));
+  }
+  for (Port& port : setup->ports_) {
+    if (auto started = port.start(); !started) return pass_on(std::move(started));
+  }
+  if (options.telemetry) {
+    if (auto started = setup->start_telemetry(); !started) return pass_on(std::move(started));
+  }
+  return setup;
+}
+
+Result<void> ProgramSetup::start_telemetry() {
+  TelemetryOptions options;
+  options.account = [this] { return account_ ? account_() : std::nullopt; };
+  options.drops = [this] { return drops_ ? drops_() : std::vector<const DropCounter*>(); };
+  auto telemetry = Telemetry::create(context_, std::move(options));
+  if (!telemetry) return pass_on(std::move(telemetry));
+  telemetry_ = *std::move(telemetry);
+  context_.log(LogLevel::info, "telemetry on " + telemetry_->socket());
+  return {};
+}
+
+// Each queue uses the cache of the thread that polls it.
+PortConfig ProgramSetup::config_of(const Port& port, const PortOptions& options) const {
+  PortConfig config{.rx = {.pool = &*pool_, .cache = &caches_.front(), .ring = options.rx_ring},
+                    .tx = {.cache = &caches_.front(), .ring = options.tx_ring},
+                    .rx_queues = options.queues,
+                    .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : options.queues),
+                    .mtu = options.mtu,
+                    .promiscuous = options.promiscuous && port.info().limits.promiscuous,
+                    .burst_mode = options.burst_mode};
+  for (std::uint16_t queue = 1; queue < options.queues; ++queue) {
+    const MempoolCache& cache = caches_[queue % caches_.size()];
+    config.rx_override[queue] = {.pool = &*pool_, .cache = &cache, .ring = options.rx_ring};
+    config.tx_override[queue] = {.cache = &cache, .ring = options.tx_ring};
+  }
+  return config;
+}
+
+Result<void> ProgramSetup::fuse() {
+  for (std::size_t in = 0; in < ports_.size(); ++in) {
+    auto path = ports_[in].forward_path(0, ports_[ports_.size() - 1 - in], 0);
+    if (!path) return pass_on(std::move(path));
+    forward_paths_.push_back(*std::move(path));
+  }
+  return {};
+}
+
+Result<void> ProgramSetup::wait_for_links(Duration limit, const std::function<bool()>& give_up) {
+  std::vector<std::string> down;
+  const auto all_up = [&] {
+    down.clear();
+    for (Port& port : ports_) {
+      if (!port.link().up) down.push_back(port.info().name);
+    }
+    return down.empty();
+  };
+  const auto waited = wait_until(
+      clock(), "link up", limit, [&] { return all_up() || give_up(); }, std::chrono::milliseconds(1));
+  links_.clear();
+  for (Port& port : ports_) links_.push_back(port.link());
+  if (waited) return {};
+  return fail(ErrorCode::timeout, fmt::format("no link within {} s on {}", to_seconds(limit), fmt::join(down, ", ")),
+              "check the cable and the link partner (that of ring:NAME:0 is ring:NAME:1), or raise --wait-link");
+}
+
+Result<void> ProgramSetup::service(Duration now) {
+  if (now < service_due_) return {};
+  auto next = context_.control().run_due();
+  if (!next) return pass_on(std::move(next));
+  service_due_ = *next;
+  return {};
+}
+
+std::vector<std::string> ProgramSetup::link_changes() {
+  std::vector<std::string> changes;
+  links_.resize(ports_.size());
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    const Link link = ports_[i].link();
+    if (link != links_[i]) changes.push_back(fmt::format("{}: link {}", ports_[i].info().name, to_string(link)));
+    links_[i] = link;
+  }
+  return changes;
+}
+
+}  // namespace pollux::tools
