@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,7 +80,7 @@ class Words {
 
 /// For `main`: the exit status of `example`, a function of the Words. It is 2 after a wrong command line.
 template <class Example>
-[[nodiscard]] int run_example(int argc, char** argv, std::string_view usage, Example example) {
+[[nodiscard]] int run_example(int argc, char** argv, std::string_view usage, Example example) try {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // so that whoever reads it through a pipe gets each line at once
   Words words(argc, argv);
   if (words.flag("--help")) return fmt::print("{}", usage), 0;
@@ -88,6 +89,9 @@ template <class Example>
   fmt::print(stderr, "error: {}\n", ended.error().message());
   if (ended.error().code != ErrorCode::invalid_argument) return 1;
   return fmt::print(stderr, "{}", usage), 2;
+} catch (const std::exception& thrown) {  // such as std::system_error by fmt::print, on a full disk
+  std::fprintf(stderr, "error: %s\n", thrown.what());
+  return 1;
 }
 
 }  // namespace pollux::examples

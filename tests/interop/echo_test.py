@@ -118,6 +118,12 @@ class CommandLine(unittest.TestCase):
     def test_help_ends_it_at_once(self):
         self.expect_error(0, ["--help"], "usage: echo PORT --ip ADDRESS")
 
+    def test_output_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            outcome = subprocess.run([ECHO, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+        self.assertEqual(outcome.returncode, 1, outcome.stderr)
+        self.assertIn("No space left", outcome.stderr)
+
     def test_ctrl_c_ends_it_with_a_summary(self):
         program = Program([ECHO, "null:", "--ip", ECHOING], "answering")
         self.addCleanup(program.end)
