@@ -99,8 +99,8 @@ struct alignas(64) RxVirtqueue : pollux::RxQueue {
   std::atomic<const char*> fault_{nullptr};
 };
 
-/// A receive queue: the control of a virtqueue.
-class RxQueue final : public RxVirtqueue {
+/// A receive queue: the control of a virtqueue. Tests derive from it, to step through `watch`.
+class RxQueue : public RxVirtqueue {
  public:
   /// `sleeps`: the device has interrupts, so a thread may sleep on the queue.
   RxQueue(const RxFilter& filter, bool sleeps);
@@ -130,8 +130,10 @@ class RxQueue final : public RxVirtqueue {
 
   [[nodiscard]] std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
 
- private:
+ protected:
   [[nodiscard]] bool watch() noexcept override;
+
+ private:
   void unwatch() noexcept override;
   /// Calls `action` with the ring, of whichever format.
   template <class Action>
