@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Measures the igb driver, the minimal loop and, if it was built with it, DPDK's igb driver on the same work: short
-// runs in turns, each on new rings and buffers. Prints a JSON object: the machine, and a record for each case and
-// contender with the cycles of every run.
+// Measures the drivers, the minimal loop and, if it was built with them, DPDK's drivers of the same cards on the same
+// work: short runs in turns, each on new rings and buffers. Prints a JSON object: the machine, and a record for each
+// case and contender with the cycles of every run.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sched.h>
@@ -33,6 +33,7 @@ constexpr std::string_view kBursts = "bursts";
 constexpr std::string_view kQueues = "queues";
 constexpr std::string_view kThreads = "threads";
 constexpr std::string_view kFeatures = "features";
+constexpr std::string_view kVirtio = "virtio";
 
 struct Row {
   std::string_view name;
@@ -47,6 +48,14 @@ struct Row {
 constexpr Row on_queues(std::uint16_t queues) { return {"forward_queues", 32, false, false, "", kQueues, queues}; }
 constexpr Row of_burst(std::uint32_t burst) { return {"forward", burst, false, false, "", kBursts}; }
 constexpr Row feature(std::string_view name) { return {name, 32, false, false, "", kFeatures}; }
+
+constexpr Row virtio(std::string_view name, std::uint32_t burst = 32, bool cold = false) {
+  return {name, burst, cold, false, name, kVirtio};
+}
+// The minimal loop has no mergeable buffers.
+constexpr Row mergeable(std::string_view name, std::string_view minimal, std::uint32_t burst = 32) {
+  return {name, burst, false, false, minimal, kVirtio};
+}
 
 constexpr std::array kRows = {
     Row{"forward", 32},
@@ -75,6 +84,28 @@ constexpr std::array kRows = {
     feature("queue_fq_codel_classified"),
     feature("queue_fq_codel"),
     feature("steering_hop"),
+    virtio("virtio_split_forward"),
+    virtio("virtio_split_forward", 1),
+    virtio("virtio_split_forward", 32, true),
+    virtio("virtio_split_forward", 1, true),
+    mergeable("virtio_split_forward_mergeable", "virtio_split_forward"),
+    mergeable("virtio_split_forward_mergeable", "virtio_split_forward", 1),
+    virtio("virtio_split_rx"),
+    virtio("virtio_split_rx", 1),
+    mergeable("virtio_split_rx_mergeable", "virtio_split_rx"),
+    virtio("virtio_split_tx"),
+    virtio("virtio_split_tx", 1),
+    virtio("virtio_packed_forward"),
+    virtio("virtio_packed_forward", 1),
+    virtio("virtio_packed_forward", 32, true),
+    virtio("virtio_packed_forward", 1, true),
+    mergeable("virtio_packed_forward_mergeable", "virtio_packed_forward"),
+    mergeable("virtio_packed_forward_mergeable", "virtio_packed_forward", 1),
+    virtio("virtio_packed_rx"),
+    virtio("virtio_packed_rx", 1),
+    mergeable("virtio_packed_rx_mergeable", "virtio_packed_rx"),
+    virtio("virtio_packed_tx"),
+    virtio("virtio_packed_tx", 1),
 };
 
 struct Contender {
@@ -93,7 +124,7 @@ Setup setup_of(const Row& row, BurstMode mode) {
 void add(std::vector<Contender>& contenders, std::span<const Case> from, const Row& row, std::string_view name,
          std::string_view who, std::initializer_list<BurstMode> modes) {
   for (const Case& one : from) {
-    if (one.name != name || one.who != who) continue;
+    if (one.name != name || one.who != who || row.burst < one.least_burst) continue;
     for (const BurstMode mode : modes) {
       if (mode == BurstMode::scalar || processor_has(mode)) contenders.push_back({&one, setup_of(row, mode)});
     }
@@ -104,17 +135,20 @@ std::vector<Contender> contenders_of(const Row& row) {
   const BurstMode best = best_of(BurstMode::best);
   const BurstMode widest = processor_has(BurstMode::avx512) ? BurstMode::avx512 : BurstMode::avx2;
   const bool is_feature = row.table == kFeatures;
+  const bool has_simd = !is_feature && row.table != kVirtio;
   std::vector<Contender> contenders;
-  if (best != BurstMode::scalar && !is_feature) add(contenders, cases(), row, row.name, kPollux, {best});
+  if (best != BurstMode::scalar && has_simd) add(contenders, cases(), row, row.name, kPollux, {best});
   add(contenders, cases(), row, row.name, kPollux, {BurstMode::scalar});
 #if defined(POLLUX_BENCH_DPDK)
   if (is_feature) add(contenders, dpdk_features(), row, row.name, kDpdkPackaged, {BurstMode::scalar});
   add(contenders, dpdk_cases(), row, row.name, kDpdkPackaged, {BurstMode::scalar});
   if (!is_feature) add(contenders, dpdk_cases(), row, row.name, kDpdkNative, {BurstMode::scalar});
+  add(contenders, dpdk_virtio_cases(), row, row.name, kDpdkPackaged, {BurstMode::scalar});
+  add(contenders, dpdk_virtio_cases(), row, row.name, kDpdkNative, {BurstMode::scalar});
 #endif
-  if (row.table != kMain) return contenders;
+  if (row.table != kMain && row.table != kVirtio) return contenders;
   add(contenders, cases(), row, row.minimal, kMinimalLoop, {BurstMode::scalar});
-  if (row.burst != 1) add(contenders, cases(), row, row.minimal, kMinimalLoop, {widest});
+  if (has_simd && row.burst != 1) add(contenders, cases(), row, row.minimal, kMinimalLoop, {widest});
   return contenders;
 }
 
@@ -142,12 +176,20 @@ std::string counts_of(const Row& row, const Contender& contender) {
                             counts.descriptors, counts.write_backs);
 }
 
-std::string record_of(const Row& row, std::string_view who, BurstMode mode, const std::string& counts,
+std::string record_of(const Row& row, std::string_view who, BurstMode mode, const std::string& more,
                       const std::vector<double>& cycles) {
   return fmt::format(
       R"({{"table":"{}","where":"native-{}","case":"{}","who":"{}","instruction_set":"{}","burst":{},"queues":{},{}"cycles":[{:.3f}]}})",
-      row.table, row.cold ? "cold" : "warm", row.name, who, pollux::name(mode), row.burst, row.queues, counts,
+      row.table, row.cold ? "cold" : "warm", row.name, who, pollux::name(mode), row.burst, row.queues, more,
       fmt::join(cycles, ","));
+}
+
+// Whether another variant or build of the rival's is faster. The table shows only the fastest.
+bool is_beaten(const Contender& one, std::span<const Contender> all) {
+  const auto is_rival = [](const Contender& contender) { return contender.one->who.starts_with("dpdk"); };
+  return is_rival(one) && std::ranges::any_of(all, [&](const Contender& other) {
+           return is_rival(other) && median(other.cycles) < median(one.cycles);
+         });
 }
 
 std::vector<std::string> measure(const Row& row, unsigned long runs) {
@@ -157,8 +199,11 @@ std::vector<std::string> measure(const Row& row, unsigned long runs) {
     std::rotate(contenders.begin(), contenders.begin() + 1, contenders.end());
   }
   std::vector<std::string> records;
-  for (const Contender& one : contenders)
-    records.push_back(record_of(row, one.one->who, one.setup.mode, counts_of(row, one), one.cycles));
+  for (const Contender& one : contenders) {
+    std::string more = is_beaten(one, contenders) ? "" : counts_of(row, one);
+    if (!one.one->variant.empty()) more += fmt::format(R"("variant":"{}",)", one.one->variant);
+    records.push_back(record_of(row, one.one->who, one.setup.mode, more, one.cycles));
+  }
   return records;
 }
 
@@ -195,8 +240,9 @@ std::vector<std::string> measure_threads(unsigned long runs) {
 
 int main(int argc, char** argv) {
   using namespace pollux::bench;
-  const unsigned long runs = argc == 2 ? std::strtoul(argv[1], nullptr, 10) : 0;
-  if (runs == 0) give_up("name the number of runs");
+  const unsigned long runs = argc == 2 || argc == 3 ? std::strtoul(argv[1], nullptr, 10) : 0;
+  if (runs == 0) give_up("name the number of runs, and perhaps the only table");
+  const std::string_view table = argc == 3 ? argv[2] : "";
   std::string dpdk = "none";
 #if defined(POLLUX_BENCH_DPDK)
   constexpr unsigned long kNeededPages = 64;  // pools of both sides, of 20 MiB each, and what DPDK keeps for itself
@@ -207,11 +253,14 @@ int main(int argc, char** argv) {
   const std::string pages = free_huge_pages();
   std::vector<std::string> records;
   for (const Row& row : kRows) {
+    if (!table.empty() && row.table != table) continue;
     fmt::print(stderr, "[{} burst {} queues {} {}]\n", row.name, row.burst, row.queues, row.cold ? "cold" : "warm");
     for (std::string& record : measure(row, runs)) records.push_back(std::move(record));
   }
-  if (two_cores().size() < 2) fmt::print(stderr, "LEFT OUT: two threads, since there is one processor\n");
-  for (std::string& record : measure_threads(runs)) records.push_back(std::move(record));
+  const bool threaded = table.empty() || table == kThreads;
+  if (threaded && two_cores().size() < 2) fmt::print(stderr, "LEFT OUT: two threads, since there is one processor\n");
+  for (std::string& record : threaded ? measure_threads(runs) : std::vector<std::string>())
+    records.push_back(std::move(record));
   fmt::print(
       "{{\"context\":{{\"processor\":\"{}\",\"time stamp counter\":\"{:.3f} GHz\",\"compiler\":\"{}\",\"free huge "
       "pages\":\"{}\",\"dpdk\":\"{}\"}},\n\"records\":[\n{}\n]}}\n",

@@ -43,8 +43,10 @@ struct Case {
   std::string_view name;
   std::string_view who;
   std::unique_ptr<Workload> (*make)(const Setup& setup);
-  bool touches_frames = true;  ///< cold and warm differ
-  bool has_modes = true;       ///< its burst functions exist in several burst modes
+  bool touches_frames = true;     ///< cold and warm differ
+  bool has_modes = true;          ///< its burst functions exist in several burst modes
+  std::string_view variant = {};  ///< which of a rival's paths it is, if there are several
+  std::uint32_t least_burst = 1;
 };
 
 inline constexpr std::string_view kPollux = "pollux";

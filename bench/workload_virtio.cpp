@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The queues of the virtio driver, with the device's side played by the program.
-#include <cstring>
+// The queues of the virtio driver on a faked device.
+#include <algorithm>
 #include <vector>
 
 #include "do_not_optimize.hpp"
 #include "drivers/virtio/queue/rx_queue.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
+#include "faked_virtio.hpp"
 #include "fixture.hpp"
-#include "hw/virtio/net.hpp"
 #include "mem/context_state.hpp"
+#include "swap_macs.hpp"
 #include "workloads.hpp"
 
 namespace pollux::bench {
@@ -20,102 +21,135 @@ namespace feature = hw::virtio::feature;
 constexpr std::uint32_t kMaxFrames = 4096;
 constexpr hw::virtio::Features kBoth = feature::kEventIdx | feature::kIndirectDesc;
 
-/// What both directions need. The device asks for no doorbells.
-class Ring {
- public:
-  Ring(hw::virtio::Features features, const Setup& setup, std::size_t extra)
-      : pool_(need(Mempool::create(context_, {.count = setup.pool, .data_room = Setup::kBuffer}))),
-        cache_(pool_, MempoolCache::kMaxCapacity),
-        memory_(need(driver::allocate_virtqueue(*context_.state(), features, setup.ring, extra, -1, "bench"))),
-        packed_((features & feature::kRingPacked) != 0) {
-    shuffle(pool_);
+/// What both directions share.
+struct Shared {
+  explicit Shared(const Setup& setup)
+      : pool(need(Mempool::create(context, {.count = setup.pool, .data_room = Setup::kBuffer}))),
+        cache(pool, MempoolCache::kMaxCapacity) {
+    shuffle(pool);
   }
 
+  Context context{logging_options()};
+  Mempool pool;
+  MempoolCache cache;
+};
+
+/// The memory of a queue, and the device's side of it.
+class Ring {
+ public:
+  Ring(Shared& shared, hw::virtio::Features features, const Setup& setup, std::size_t extra)
+      : memory_(need(driver::allocate_virtqueue(*shared.context.state(), features, setup.ring, extra, -1, "bench"))),
+        device_({.descriptors = memory_.descriptors.address,
+                 .driver = memory_.driver.address,
+                 .device = memory_.device.address,
+                 .size = memory_.size,
+                 .delta = reinterpret_cast<std::uintptr_t>(memory_.descriptors.address) - memory_.descriptors.iova},
+                (features & feature::kRingPacked) != 0) {
+    device_.set_cold(setup.cold);
+  }
   [[nodiscard]] driver::Notifier notifier() {
     return {Bar(reinterpret_cast<volatile std::uint8_t*>(&doorbell_), sizeof doorbell_), 0, 0, false};
   }
-  void ask_for_no_doorbells() const {
-    if (packed_) memory_.device.at<hw::virtio::EventSuppression>()->flags = hw::virtio::kEventDisable;
-  }
-  /// Uses the next `count` entries, in order.
-  void use(std::uint32_t count, std::uint32_t length) {
-    const std::uint32_t mask = memory_.size - 1;
-    for (; count != 0; --count, ++used_) {
-      const std::uint32_t slot = used_ & mask;
-      if (packed_) {
-        const driver::PackedRing ring(memory_, {});
-        *ring.word_at(slot) = driver::PackedRing::word(length, slot, hw::virtio::packed_used(ring.wrap(used_)));
-      } else {
-        used_ring()[slot] = {slot, length};
-      }
-    }
-    if (!packed_) memory_.device.at<hw::virtio::UsedRing>()->index = static_cast<std::uint16_t>(used_);
-  }
-  [[nodiscard]] MempoolCache& cache() { return cache_; }
-  [[nodiscard]] Mempool& pool() { return pool_; }
   [[nodiscard]] const driver::Virtqueue& memory() const { return memory_; }
-  [[nodiscard]] Context& context() { return context_; }
+  [[nodiscard]] FakedVirtqueue& device() { return device_; }
 
  private:
-  [[nodiscard]] hw::virtio::UsedElement* used_ring() const {
-    return memory_.device.at<hw::virtio::UsedElement>(sizeof(hw::virtio::UsedRing));
-  }
-
-  Context context_{logging_options()};
-  Mempool pool_;
-  MempoolCache cache_;
   driver::Virtqueue memory_;
-  bool packed_;
+  FakedVirtqueue device_;
   std::uint16_t doorbell_ = 0;
-  std::uint32_t used_ = 0;
 };
 
-class VirtioReceive final : public Workload {
+class Receiver {
  public:
-  VirtioReceive(const Setup& setup, hw::virtio::Features features)
-      : Workload(setup.frames(), setup.rounds()), ring_(features, setup, 0), setup_(setup) {
+  Receiver(Shared& shared, const Setup& setup, hw::virtio::Features features)
+      : ring_(shared, features, setup, 0), setup_(setup) {
     filter_.set_promiscuous(true);
-    std::vector<MbufPtr> all;
-    while (MbufPtr mbuf = ring_.pool().allocate()) all.push_back(std::move(mbuf));
-    for (const MbufPtr& mbuf : all) {
-      const hw::virtio::NetHeader header{.num_buffers = 1};
-      std::memcpy(mbuf->data() - sizeof header, &header, sizeof header);
-      std::memset(mbuf->data(), 2, setup.frame);
-    }
-    all.clear();
     queue_.setup({.memory = ring_.memory(),
                   .features = features,
                   .buffer_bytes = Setup::kBuffer,
-                  .pool = ring_.pool().core(),
-                  .cache = ring_.cache().core(),
+                  .pool = shared.pool.core(),
+                  .cache = shared.cache.core(),
                   .port = 0});
     need(queue_.fill());
     queue_.use_notifier(ring_.notifier());
     queue_.publish_all();
-    ring_.ask_for_no_doorbells();
+    ring_.device().ask_for_no_doorbells();
     queue_.open();
   }
-  ~VirtioReceive() override {
-    burst_.drop(measured_, ring_.cache());
+  Receiver(const Receiver&) = delete;
+  Receiver& operator=(const Receiver&) = delete;
+  ~Receiver() {
     queue_.drain(DrainReason::stopped);
     queue_.retire();
   }
-  void prepare() override {
-    if (!first_ && burst_.size() != operations()) give_up("the driver did not deliver what had arrived");
-    first_ = false;
-    burst_.drop(measured_, ring_.cache());
-    ring_.use(operations(), static_cast<std::uint32_t>(sizeof(hw::virtio::NetHeader)) + setup_.frame);
+  void receive() {
+    if (ring_.device().receive(setup_.frames(), setup_.frame) != setup_.frames()) give_up("buffers are missing");
   }
-  void run() override {
-    RxQueue& rx = queue_;
-    for (std::uint32_t done = 0; done < operations(); done += setup_.limit()) rx.rx_burst(burst_, setup_.limit());
-  }
+  [[nodiscard]] RxQueue& queue() { return queue_; }
 
  private:
   Ring ring_;
   Setup setup_;
   RxFilter filter_;
   driver::RxQueue queue_{filter_, false};
+};
+
+class Sender {
+ public:
+  Sender(Shared& shared, const Setup& setup, hw::virtio::Features features)
+      : ring_(shared, features, setup, driver::tx_extra_bytes(features, setup.ring)) {
+    queue_.setup({.memory = ring_.memory(),
+                  .features = features,
+                  .limits = {.min_frame = 14, .max_frame = 1518, .offloads = 0},
+                  .cache = shared.cache.core(),
+                  .context = shared.context.state()});
+    queue_.use_notifier(ring_.notifier());
+    ring_.device().ask_for_no_doorbells();
+    queue_.open();
+  }
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+  ~Sender() {
+    queue_.drain(DrainReason::stopped);
+    queue_.retire();
+  }
+  /// Sends what the last round has left, unless there was none.
+  void finish(std::uint32_t expected) {
+    const std::uint32_t sent = ring_.device().finish_transmits();
+    if (!first_ && sent != expected) give_up("the driver did not send all frames");
+    first_ = false;
+  }
+  [[nodiscard]] TxQueue& queue() { return queue_; }
+
+ private:
+  Ring ring_;
+  driver::TxQueue queue_;
+  bool first_ = true;
+};
+
+class VirtioReceive final : public Workload {
+ public:
+  VirtioReceive(const Setup& setup, hw::virtio::Features features)
+      : Workload(setup.frames(), setup.rounds()),
+        shared_(setup),
+        receiver_(shared_, setup, features),
+        limit_(setup.limit()) {}
+  ~VirtioReceive() override { burst_.drop(measured_, shared_.cache); }
+  void prepare() override {
+    if (!first_ && burst_.size() != operations()) give_up("the driver did not deliver what had arrived");
+    first_ = false;
+    burst_.drop(measured_, shared_.cache);
+    receiver_.receive();
+  }
+  void run() override {
+    RxQueue& rx = receiver_.queue();
+    for (std::uint32_t done = 0; done < operations(); done += limit_) rx.rx_burst(burst_, limit_);
+  }
+
+ private:
+  Shared shared_;
+  Receiver receiver_;
+  std::uint32_t limit_;
   bool first_ = true;
   DropCounter measured_{"measured"};
   Burst<kMaxFrames> burst_;
@@ -125,45 +159,60 @@ class VirtioTransmit final : public Workload {
  public:
   VirtioTransmit(const Setup& setup, hw::virtio::Features features)
       : Workload(setup.frames(), setup.rounds()),
-        ring_(features, setup, driver::tx_extra_bytes(features, setup.ring)),
+        shared_(setup),
+        sender_(shared_, setup, features),
         setup_(setup),
-        bursts_((setup.frames() + setup.burst - 1) / setup.burst) {
-    queue_.setup({.memory = ring_.memory(),
-                  .features = features,
-                  .limits = {.min_frame = 14, .max_frame = 1518, .offloads = 0},
-                  .cache = ring_.cache().core(),
-                  .context = ring_.context().state()});
-    queue_.use_notifier(ring_.notifier());
-    ring_.ask_for_no_doorbells();
-    queue_.open();
-  }
-  ~VirtioTransmit() override {
-    queue_.drain(DrainReason::stopped);
-    queue_.retire();
-  }
+        bursts_((setup.frames() + setup.burst - 1) / setup.burst) {}
   void prepare() override {
-    if (!first_ && queue_.in_flight() != operations()) give_up("the driver did not send all frames");
-    if (!first_) ring_.use(operations(), 0);
-    first_ = false;
+    sender_.finish(operations());
     std::uint32_t left = operations();
     for (Burst<Setup::kMaxBurst>& burst : bursts_) {
       const std::uint32_t count = std::min(left, setup_.burst);
-      if (!burst.fill(ring_.cache(), count)) give_up("the pool is too small");
+      if (!burst.fill(shared_.cache, count)) give_up("the pool is too small");
       for (Mbuf& mbuf : burst) do_not_optimize(mbuf.append(setup_.frame));
       left -= count;
     }
   }
   void run() override {
-    TxQueue& tx = queue_;
+    TxQueue& tx = sender_.queue();
     for (Burst<Setup::kMaxBurst>& burst : bursts_) tx.tx_burst(burst);
   }
 
  private:
-  Ring ring_;
+  Shared shared_;
+  Sender sender_;
   Setup setup_;
-  driver::TxQueue queue_;
-  bool first_ = true;
   std::vector<Burst<Setup::kMaxBurst>> bursts_;
+};
+
+class VirtioForward final : public Workload {
+ public:
+  VirtioForward(const Setup& setup, hw::virtio::Features features)
+      : Workload(setup.frames(), setup.rounds()),
+        shared_(setup),
+        receiver_(shared_, setup, features),
+        sender_(shared_, setup, features),
+        limit_(setup.limit()) {}
+  void prepare() override {
+    sender_.finish(operations());
+    receiver_.receive();
+  }
+  void run() override {
+    RxQueue& rx = receiver_.queue();
+    TxQueue& tx = sender_.queue();
+    Burst<Setup::kMaxBurst> burst;
+    for (std::uint32_t done = 0; done < operations(); done += limit_) {
+      rx.rx_burst(burst, limit_);
+      for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
+      tx.tx_burst(burst);
+    }
+  }
+
+ private:
+  Shared shared_;
+  Receiver receiver_;
+  Sender sender_;
+  std::uint32_t limit_;
 };
 
 }  // namespace
@@ -185,6 +234,18 @@ std::unique_ptr<Workload> virtio_split_transmit(const Setup& setup) {
 }
 std::unique_ptr<Workload> virtio_packed_transmit(const Setup& setup) {
   return std::make_unique<VirtioTransmit>(setup, kBoth | feature::kRingPacked);
+}
+std::unique_ptr<Workload> virtio_split_forward(const Setup& setup) {
+  return std::make_unique<VirtioForward>(setup, kBoth);
+}
+std::unique_ptr<Workload> virtio_split_forward_mergeable(const Setup& setup) {
+  return std::make_unique<VirtioForward>(setup, kBoth | feature::kMrgRxbuf);
+}
+std::unique_ptr<Workload> virtio_packed_forward(const Setup& setup) {
+  return std::make_unique<VirtioForward>(setup, kBoth | feature::kRingPacked);
+}
+std::unique_ptr<Workload> virtio_packed_forward_mergeable(const Setup& setup) {
+  return std::make_unique<VirtioForward>(setup, kBoth | feature::kRingPacked | feature::kMrgRxbuf);
 }
 
 }  // namespace pollux::bench

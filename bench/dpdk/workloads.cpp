@@ -167,8 +167,10 @@ std::unique_ptr<Workload> make(const Setup& setup) {
 }  // namespace
 
 const char* start_dpdk(unsigned core, bool huge_pages) {
-  std::vector<std::string> words{"bench",       "-l", std::to_string(core), "--no-pci", "--no-telemetry",
-                                 "--iova-mode", "va", "--log-level",        "error"};
+  std::vector<std::string> words{"bench", "-l", std::to_string(core), "--no-pci", "--no-telemetry", "--iova-mode", "va",
+                                 "--log-level", "error",
+                                 // Otherwise no driver uses AVX-512.
+                                 "--force-max-simd-bitwidth=512"};
   if (huge_pages) {
     words.emplace_back("--in-memory");
   } else {

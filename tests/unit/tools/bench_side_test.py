@@ -70,6 +70,19 @@ class Bus(unittest.TestCase):
         self.assertEqual(len(bench_scale.bus_table(records_of(SIDE))), 1)
 
 
+class Virtio(unittest.TestCase):
+    def test_the_fastest_of_the_rivals_paths_counts_and_is_named(self):
+        def of(who, ticks, **more):
+            return side(who, "scalar", [ticks] * 3, case="virtio_packed_rx_mergeable", table="virtio") | more
+        printed = [of("pollux", 10.0), of("minimal_loop", 5.0), of("dpdk_packaged", 50.0, variant="default"),
+                   of("dpdk_packaged", 30.0, variant="vectorized"), of("dpdk_native", 40.0, variant="in order")]
+        head, only = bench_side.virtio_table(records_of(SIDE + printed))
+        cells = dict(zip(head, only))
+        self.assertEqual(cells["virtio-net"], "packed ring, mergeable: receive only")
+        self.assertEqual((cells["build"], cells["factor"]), ("as packaged, vectorized", "**3.0** [3.0 to 3.0]"))
+        self.assertEqual((cells["Pollux"], cells["minimal loop"], cells["Pollux / minimal"]), ("10.0 [10.0 to 10.0]", "5.0", "2.00"))
+
+
 class Scale(unittest.TestCase):
     def test_each_count_is_compared_with_one_of_the_same_kind(self):
         def of(table, queues, ours, theirs):

@@ -21,7 +21,7 @@ from .guest import end_on_signals
 HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
 HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
-PAGE = ("Side by side", "On the bus", "Queues and threads", "What features cost")  # the tables of docs/performance.md
+PAGE = ("Side by side", "virtio-net", "On the bus", "Queues and threads", "What features cost")  # the tables of docs/performance.md
 
 SIDE_RUNS = (41, 21)  # of each contender in side_by_side; with --quick the second
 
@@ -122,7 +122,8 @@ class Run:
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
         ticks = rate(self._context)
         tables = [("Side by side", self._remark(), bench_side.table(bench_side.rows_of(self._side, "main")))]
-        for title, remark, make in (("On the bus", bench_scale.BUS_REMARK, bench_scale.bus_table),
+        for title, remark, make in (("virtio-net", bench_side.VIRTIO_REMARK, bench_side.virtio_table),
+                                    ("On the bus", bench_scale.BUS_REMARK, bench_scale.bus_table),
                                     ("Queues and threads", bench_scale.SCALE_REMARK, bench_scale.scale_table),
                                     ("What features cost", bench_scale.FEATURES_REMARK, bench_scale.feature_table)):
             if len(cells := make(self._side)) > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The table of bench/side_by_side: Pollux, DPDK's igb driver and the minimal loop on the same work, in turns in one process."""
+"""The tables of bench/side_by_side: Pollux, DPDK's drivers and the minimal loop on the same work, in turns in one process."""
 
 import dataclasses
 import json
@@ -11,11 +11,16 @@ from .errors import LabError
 
 TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_poll": "empty poll",
           "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read",
-          "forward_queues": "one thread", "forward_threads": "a thread for each"}
+          "forward_queues": "one thread", "forward_threads": "a thread for each",
+          **{f"virtio_{ring}_{case}{buffers}": f"{ring} ring{', mergeable' if buffers else ''}: {title}" for ring in ("split", "packed")
+             for case, title in (("forward", "forward"), ("rx", "receive only"), ("tx", "send only")) for buffers in ("", "_mergeable")}}
 BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
 REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call), medians of short runs in turns [least to most]. The factor is DPDK's "
           "better build over Pollux in its default burst mode, run by run. The minimal loop forwards on the same rings and does nothing else; "
           "SIMD is its variant with the processor's widest instructions.")
+VIRTIO_REMARK = ("The virtio driver on a faked device, in the same run. Of DPDK's two builds and of the paths that its virtio driver has for such a ring "
+                 "(its default, the one for devices that use buffers in order, and the vectorized one), each on a device that offers what the path "
+                 "needs, the fastest counts. The device asks for no doorbells.")
 WITHOUT_DPDK = "WITHOUT DPDK, whose source could not be had: only Pollux and the minimal loop were measured."
 
 
@@ -79,17 +84,25 @@ def _row(case: str, burst: int, temperature: str, queues: int, records: list[dic
     return Row(TITLES.get(case, case), burst, temperature, queues, min(of("pollux"), key=simd_first), dpdk, scalar, simd[0] if simd else None)
 
 
-def table(rows: list[Row]) -> list[list[str]]:
-    cells = [["case", "burst", "", "Pollux", "instr.", "DPDK's igb", "instr.", "build", "factor", "minimal loop", "SIMD", "Pollux / minimal"]]
+def table(rows: list[Row], rival: str = "DPDK's igb", what: str = "case") -> list[list[str]]:
+    cells = [[what, "burst", "", "Pollux", "instr.", rival, "instr.", "build", "factor", "minimal loop", "SIMD", "Pollux / minimal"]]
     for row in rows:
         theirs = ["", "", "", ""]
         if row.dpdk:
-            theirs = [span(row.dpdk), _instructions(row.dpdk), BUILDS[row.dpdk["who"]], factor(row)]
+            build = ", ".join(filter(None, (BUILDS[row.dpdk["who"]], row.dpdk.get("variant"))))
+            theirs = [span(row.dpdk), _instructions(row.dpdk), build, factor(row)]
         burst = "" if row.title == TITLES["empty_poll"] else str(row.burst)
         minimal = [loop["cycles_median"] for loop in (row.minimal, row.minimal_simd) if loop]
         cells.append([row.title, burst, row.temperature, f"{span(row.ours)} {row.ours['instruction_set']}", _instructions(row.ours), *theirs,
                       f"{minimal[0]:.1f}", f"{minimal[1]:.1f}" if row.minimal_simd else "", f"{row.ours['cycles_median'] / min(minimal):.2f}"])
     return cells
+
+
+def virtio_table(records: list[dict]) -> list[list[str]]:
+    """Neither driver nor minimal loop has a mode with SIMD there."""
+    cells = table(rows_of(records, "virtio"), "DPDK's virtio", "virtio-net")
+    simd = cells[0].index("SIMD")
+    return [[cell.removesuffix(" scalar") for index, cell in enumerate(line) if index != simd] for line in cells]
 
 
 def factor(row: Row) -> str:

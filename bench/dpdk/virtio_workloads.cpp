@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The cases of DPDK's virtio driver: the work of workload_virtio.cpp, with its mbufs. The driver's functions are called
+// directly, without rte_eth_rx_burst around them.
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "do_not_optimize.hpp"
+#include "dpdk_fixture.hpp"
+#include "dpdk_virtio.h"
+#include "faked_virtio.hpp"
+#include "fixture.hpp"
+#include "swap_macs.hpp"
+#include "workloads.hpp"
+
+namespace pollux::bench {
+namespace {
+
+// A port on a faked device. Addresses are this process's, so the device needs no domain.
+class VirtioFixture {
+ public:
+  VirtioFixture(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
+      : driver_(driver), setup_(setup), pool_(shuffled_pool(setup, next_number())) {
+    port_ = made(driver.start(&offer, pool_.get(), static_cast<std::uint16_t>(setup.ring)),
+                 "DPDK's virtio driver did not start");
+    if (port_->vectorized != offer.vectorized) give_up("DPDK's virtio driver did not choose its vectorized path");
+    receiver_ = device(port_->receive, offer);
+    sender_ = device(port_->transmit, offer);
+  }
+  VirtioFixture(const VirtioFixture&) = delete;
+  VirtioFixture& operator=(const VirtioFixture&) = delete;
+  ~VirtioFixture() { driver_.stop(port_); }
+
+  void receive() {
+    if (receiver_.receive(setup_.frames(), setup_.frame) != setup_.frames()) give_up("DPDK's buffers are missing");
+  }
+  /// Sends what the last round has left, unless there was none.
+  void finish_transmits(std::uint32_t expected) {
+    const std::uint32_t sent = sender_.finish_transmits();
+    if (!first_ && sent != expected) give_up("DPDK's driver did not send all frames");
+    first_ = false;
+  }
+  std::uint32_t rx(rte_mbuf** mbufs, std::uint32_t count) {
+    return port_->rx_burst(port_->rx, mbufs, static_cast<std::uint16_t>(count));
+  }
+  std::uint32_t tx(rte_mbuf** mbufs, std::uint32_t count) {
+    return port_->tx_burst(port_->tx, mbufs, static_cast<std::uint16_t>(count));
+  }
+  rte_mempool* pool() { return pool_.get(); }
+
+ private:
+  [[nodiscard]] FakedVirtqueue device(const DpdkVirtqueue& queue, const DpdkVirtioOffer& offer) const {
+    FakedVirtqueue made({.descriptors = static_cast<std::byte*>(queue.descriptors),
+                         .driver = static_cast<std::byte*>(queue.driver),
+                         .device = static_cast<std::byte*>(queue.device),
+                         .size = setup_.ring},
+                        offer.packed);
+    made.set_cold(setup_.cold);
+    made.ask_for_no_doorbells();
+    return made;
+  }
+
+  const DpdkVirtio& driver_;
+  Setup setup_;
+  std::unique_ptr<rte_mempool, FreePool> pool_;
+  DpdkVirtioPort* port_ = nullptr;
+  FakedVirtqueue receiver_;
+  FakedVirtqueue sender_;
+  bool first_ = true;
+};
+
+class VirtioForward final : public Workload {
+ public:
+  VirtioForward(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
+      : Workload(setup.frames(), setup.rounds()), fixture_(driver, offer, setup), limit_(setup.limit()) {}
+  void prepare() override {
+    fixture_.finish_transmits(operations());
+    fixture_.receive();
+  }
+  void run() override {
+    std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
+    for (std::uint32_t done = 0; done < operations(); done += limit_) {
+      const std::uint32_t count = fixture_.rx(mbufs.data(), limit_);
+      for (std::uint32_t i = 0; i < count; ++i) swap_macs(data_of(mbufs[i]));
+      fixture_.tx(mbufs.data(), count);
+    }
+  }
+
+ private:
+  VirtioFixture fixture_;
+  std::uint32_t limit_;
+};
+
+class VirtioReceive final : public Workload {
+ public:
+  VirtioReceive(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
+      : Workload(setup.frames(), setup.rounds()),
+        fixture_(driver, offer, setup),
+        limit_(setup.limit()),
+        mbufs_(setup.frames() + setup.limit()) {}
+  ~VirtioReceive() override { rte_pktmbuf_free_bulk(mbufs_.data(), received_); }
+  void prepare() override {
+    if (!first_ && received_ != operations()) give_up("DPDK's driver did not deliver what had arrived");
+    first_ = false;
+    rte_pktmbuf_free_bulk(mbufs_.data(), received_);
+    fixture_.receive();
+  }
+  void run() override {
+    std::uint32_t count = 0;
+    for (std::uint32_t done = 0; done < operations(); done += limit_)
+      count += fixture_.rx(mbufs_.data() + count, limit_);
+    received_ = count;
+  }
+
+ private:
+  VirtioFixture fixture_;
+  std::uint32_t limit_;
+  bool first_ = true;
+  std::uint32_t received_ = 0;
+  std::vector<rte_mbuf*> mbufs_;
+};
+
+class VirtioTransmit final : public Workload {
+ public:
+  VirtioTransmit(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
+      : Workload(setup.frames(), setup.rounds()),
+        fixture_(driver, offer, setup),
+        setup_(setup),
+        mbufs_(setup.frames()) {}
+  void prepare() override {
+    fixture_.finish_transmits(operations());
+    if (rte_pktmbuf_alloc_bulk(fixture_.pool(), mbufs_.data(), operations()) != 0) give_up("the pool is too small");
+    for (rte_mbuf* mbuf : mbufs_) do_not_optimize(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(setup_.frame)));
+  }
+  void run() override {
+    for (std::uint32_t done = 0; done < operations(); done += setup_.burst) {
+      fixture_.tx(mbufs_.data() + done, std::min(setup_.burst, operations() - done));
+    }
+  }
+
+ private:
+  VirtioFixture fixture_;
+  Setup setup_;
+  std::vector<rte_mbuf*> mbufs_;
+};
+
+template <class Made, const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
+std::unique_ptr<Workload> make(const Setup& setup) {
+  return std::make_unique<Made>(Driver, Offer, setup);
+}
+
+constexpr std::string_view kNames[2][2][3] = {
+    {{"virtio_split_forward", "virtio_split_rx", "virtio_split_tx"},
+     {"virtio_split_forward_mergeable", "virtio_split_rx_mergeable", "virtio_split_tx_mergeable"}},
+    {{"virtio_packed_forward", "virtio_packed_rx", "virtio_packed_tx"},
+     {"virtio_packed_forward_mergeable", "virtio_packed_rx_mergeable", "virtio_packed_tx_mergeable"}}};
+constexpr std::uint32_t kLeastOfVectors = 8;  // for fewer frames, receiving from a split ring returns none for ever
+
+enum : unsigned { kPackedRing = 1, kMergeable = 2, kInOrder = 4, kVectorized = 8 };
+constexpr DpdkVirtioOffer offer(unsigned what) {
+  return {.packed = (what & kPackedRing) != 0,
+          .mergeable = (what & kMergeable) != 0,
+          .in_order = (what & kInOrder) != 0,
+          .vectorized = (what & kVectorized) != 0};
+}
+
+// The three cases of a driver with what is offered.
+template <const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
+void add(std::vector<Case>& cases, std::string_view who) {
+  if (Offer.packed && Offer.vectorized && !processor_has(BurstMode::avx512)) return;
+  const auto& names = kNames[Offer.packed][Offer.mergeable];
+  Case one{names[0], who, &make<VirtioForward, Driver, Offer>, true, false};
+  one.variant = Offer.vectorized ? "vectorized" : Offer.in_order ? "in order" : "default";
+  one.least_burst = Offer.vectorized && !Offer.packed ? kLeastOfVectors : 1;
+  cases.push_back(one);
+  one.name = names[1];
+  one.make = &make<VirtioReceive, Driver, Offer>;
+  cases.push_back(one);
+  one.name = names[2];
+  one.make = &make<VirtioTransmit, Driver, Offer>;
+  cases.push_back(one);
+}
+
+// The driver's default path, the one for devices that keep the order, and the vectorized one where there is one: for a
+// split ring only receiving, for a packed one with mergeable buffers only sending.
+template <const DpdkVirtio& Driver>
+void add_all(std::vector<Case>& cases, std::string_view who) {
+  add<Driver, offer(0)>(cases, who);
+  add<Driver, offer(kInOrder)>(cases, who);
+  add<Driver, offer(kVectorized)>(cases, who);
+  add<Driver, offer(kMergeable)>(cases, who);
+  add<Driver, offer(kMergeable | kInOrder)>(cases, who);
+  add<Driver, offer(kPackedRing)>(cases, who);
+  add<Driver, offer(kPackedRing | kInOrder)>(cases, who);
+  add<Driver, offer(kPackedRing | kInOrder | kVectorized)>(cases, who);
+  add<Driver, offer(kPackedRing | kMergeable)>(cases, who);
+  add<Driver, offer(kPackedRing | kMergeable | kInOrder)>(cases, who);
+  add<Driver, offer(kPackedRing | kMergeable | kInOrder | kVectorized)>(cases, who);
+}
+
+}  // namespace
+
+std::span<const Case> dpdk_virtio_cases() {
+  static const std::vector<Case> all = [] {
+    std::vector<Case> cases;
+    add_all<dpdk_virtio_packaged>(cases, kDpdkPackaged);
+    add_all<dpdk_virtio_native>(cases, kDpdkNative);
+    return cases;
+  }();
+  return all;
+}
+
+}  // namespace pollux::bench
