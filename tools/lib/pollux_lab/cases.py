@@ -22,7 +22,7 @@ from .programs import EXAMPLES, NAMES, Forwarder, generate
 @dataclasses.dataclass(frozen=True)
 class Boot:
     """A machine that several cases share. `prepare` runs in the guest after each start; `kernel` is the distribution's
-    'stock' kernel or the tests' 'own' one."""
+    'stock' kernel, the tests' 'own' one or a 'newer' one."""
     name: str
     machine: Callable[[], Machine]
     prepare: str
