@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import socket
 import struct
@@ -250,6 +251,47 @@ class WithoutPrivileges(BesideTheKernel):
     def refused(self, uri: str, *user: str) -> str:
         words = [*(user or self.as_user()), L2FWD, uri, "null:", *SMALL]
         refused = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=SECONDS)
+        self.assertNotEqual(refused.returncode, 0)
+        return refused.stderr
+
+    def container(self) -> list[str]:
+        """What starts a command in a container that has the program and nothing else, as an ordinary user: without capabilities, with a network and mounts of its own. The helper's socket is the one thing of the host that it has."""
+        root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="pollux-root-")))
+        root.chmod(0o755)
+        setpriv = shutil.which("setpriv")
+        for program in (L2FWD, setpriv):
+            shutil.copy(program, root / pathlib.Path(program).name)
+            for library in re.findall(r"(/\S+) \(0x", run("ldd", program)):
+                (root / library.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(library, root / library.lstrip("/"))
+        (root / "helper.sock").touch()
+        enter = f'mount --bind {self.socket} {root}/helper.sock && exec chroot {root} /setpriv --bounding-set=-all --inh-caps=-all "$@"'
+        namespaces = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
+        return self.as_user(*namespaces, "sh", "-c", enter, "sh")
+
+    def test_a_container_needs_the_socket_alone(self):
+        command = self.container()
+        words = [*command, "/l2fwd", "xdp:plxx0?rule=udp:7000,helper=/helper.sock", "null:", *SMALL]
+        for way in ("ended", "killed"):
+            l2fwd = Program(words, "forwarding")
+            self.addCleanup(l2fwd.end)
+            while select.select([self.receiver], [], [], 0)[0]:
+                self.receiver.recv(100)  # of the last time
+            sent = int(self.flood(0.5).communicate(timeout=SECONDS)[0])
+            self.assertFalse(select.select([self.receiver], [], [], 0)[0])
+            self.exchange(100_000)
+            if way == "ended":
+                received = int(re.search(r"received (\d+) = ", l2fwd.summary())[1])
+                self.assertGreater(received, 1000)
+                self.assertLessEqual(received, sent)
+            else:
+                l2fwd.kill()
+            self.assert_left_alone()
+        self.assertIn("there is no such interface", self.refused_there(command, "xdp:plxx0?rule=udp:7000"))
+        self.assertIn("does not offer this interface", self.refused_there(command, "xdp:lo?rule=udp,helper=/helper.sock"))
+
+    def refused_there(self, command: list[str], uri: str) -> str:
+        refused = subprocess.run([*command, "/l2fwd", uri, "null:", *SMALL], stderr=subprocess.PIPE, text=True, timeout=SECONDS)
         self.assertNotEqual(refused.returncode, 0)
         return refused.stderr
 
