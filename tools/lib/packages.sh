@@ -33,7 +33,7 @@ packages_for() {
     # That of Debian 12 has no igb; need_qemu_with_igb installs a newer one.
     emulator) [[ $POLLUX_DISTRO == debian-12 ]] || echo qemu-system-x86 ;;
     interop) echo ethtool iperf3 linuxptp tcpdump tmux tshark util-linux zsh fish mandoc ;;
-    guest) echo busybox-static ethtool kmod cpio iproute2 xz-utils zstd python3 python3-scapy ;;
+    guest) echo busybox-static ethtool kmod cpio iproute2 xz-utils zstd python3 python3-scapy xdp-tools ;;
     *) die "no package list is named '$1'" "see packages_for in tools/lib/packages.sh" ;;
   esac
 }

@@ -43,6 +43,9 @@ class BpfCode {
   void change32(unsigned operation, unsigned to, std::uint32_t value) {
     emit(BPF_ALU | operation | BPF_K, to, 0, 0, value);
   }
+  void change32_by(unsigned operation, unsigned to, unsigned from) {
+    emit(BPF_ALU | operation | BPF_X, to, from, 0, 0);
+  }
   void load_constant(unsigned to, std::uint64_t value) { emit_wide(to, 0, value); }
   void load_map(unsigned to, int map) { emit_wide(to, BPF_PSEUDO_MAP_FD, static_cast<std::uint32_t>(map)); }
   /// The address of the first value of an array (Linux 5.2).
@@ -57,17 +60,28 @@ class BpfCode {
   void jump_if_register(unsigned condition, unsigned left, unsigned right, Label label) {
     emit_jump(BPF_JMP | condition | BPF_X, left, right, 0, label);
   }
+  /// The verifier then knows that it is no null pointer.
+  void jump_if_address(unsigned address, Label label) { emit_jump(BPF_JMP | BPF_JNE | BPF_K, address, 0, 0, label); }
   void call(unsigned function) { emit(BPF_JMP | BPF_CALL, 0, 0, 0, function); }
   /// A function of the kernel by its number in the kernel's BTF (Linux 5.13).
   void call_kernel(std::uint32_t function) { emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function); }
+  /// A function of this program. It has its argument in BPF_REG_1, its result in BPF_REG_0; 6 to 9 keep their values.
+  void call_own(Label function) {
+    calls_.emplace_back(code_.size(), function);
+    emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 0);
+  }
   void exit() { emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
 
-  /// The program, with the distances of its jumps.
+  /// Instructions so far.
+  [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(code_.size()); }
+
+  /// The program, with the distances of its jumps and calls.
   [[nodiscard]] std::vector<bpf_insn> finish() && {
-    for (const auto& [at, label] : jumps_) {
-      const auto distance = static_cast<std::ptrdiff_t>(places_[static_cast<std::size_t>(label)] - at) - 1;
-      code_[at].off = static_cast<std::int16_t>(distance);
-    }
+    const auto distance = [this](std::size_t at, Label label) {
+      return static_cast<std::ptrdiff_t>(places_[static_cast<std::size_t>(label)] - at) - 1;
+    };
+    for (const auto& [at, label] : jumps_) code_[at].off = static_cast<std::int16_t>(distance(at, label));
+    for (const auto& [at, label] : calls_) code_[at].imm = static_cast<std::int32_t>(distance(at, label));
     return std::move(code_);
   }
 
@@ -94,6 +108,7 @@ class BpfCode {
   std::vector<bpf_insn> code_;
   std::vector<std::size_t> places_;
   std::vector<std::pair<std::size_t, Label>> jumps_;
+  std::vector<std::pair<std::size_t, Label>> calls_;
 };
 
 }  // namespace pollux::xdp

@@ -2,15 +2,13 @@
 #include "ports/xdp/links.hpp"
 
 #include <fmt/format.h>
-#include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -19,21 +17,21 @@
 
 #include "base/file_descriptor.hpp"
 #include "ports/xdp/attributes.hpp"
+#include "ports/xdp/bpf_calls.hpp"
 
 namespace pollux::xdp {
 namespace {
 
 std::string_view text(std::string_view data) noexcept { return data.substr(0, data.find('\0')); }
 
-std::uint32_t program_of(std::string_view attributes) {
-  std::uint32_t id = 0;
+void read_program(std::string_view attributes, LinkEntry& entry) {
   for_each_attribute(attributes, [&](int type, std::string_view data) {
     // With programs in several places there is no single one.
     const bool is_id = type == IFLA_XDP_PROG_ID || type == IFLA_XDP_DRV_PROG_ID || type == IFLA_XDP_SKB_PROG_ID ||
                        type == IFLA_XDP_HW_PROG_ID;
-    if (is_id && id == 0) id = number_in<std::uint32_t>(data);
+    if (is_id && entry.program == 0) entry.program = number_in<std::uint32_t>(data);
+    if (type == IFLA_XDP_ATTACHED) entry.is_generic = number_in<std::uint8_t>(data) == XDP_ATTACHED_SKB;
   });
-  return id;
 }
 
 /// Whether an interface of that kind lies on another one; the ends of a veth pair refer to each other.
@@ -55,7 +53,7 @@ LinkEntry entry_of(const ifinfomsg& about, std::string_view attributes) {
       case IFLA_MASTER: entry.master = number_in<std::uint32_t>(data); break;
       case IFLA_LINK: entry.lower = number_in<std::uint32_t>(data); break;
       case IFLA_LINKINFO: is_above = lies_on_another(data); break;
-      case IFLA_XDP: entry.program = program_of(data); break;
+      case IFLA_XDP: read_program(data, entry); break;
       default: break;
     }
   });
@@ -123,6 +121,44 @@ std::vector<LinkEntry> read_links() {
   }
 }
 
+int set_program(unsigned interface, int program, int expected, std::uint32_t flags) {
+  struct Attribute {
+    rtattr head;
+    std::uint32_t value;
+  };
+  const auto attribute = [](unsigned short type, std::uint32_t value) {
+    return Attribute{{.rta_len = sizeof(Attribute), .rta_type = type}, value};
+  };
+  struct {
+    nlmsghdr head{};
+    ifinfomsg about{};
+    rtattr nest{};
+    std::array<Attribute, 3> attributes{};
+  } request;
+  request.head = {.nlmsg_len = sizeof request,
+                  .nlmsg_type = RTM_SETLINK,
+                  .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+                  .nlmsg_seq = 0,
+                  .nlmsg_pid = 0};
+  request.about.ifi_index = static_cast<int>(interface);
+  request.attributes = {attribute(IFLA_XDP_FD, static_cast<std::uint32_t>(program)), attribute(IFLA_XDP_FLAGS, flags),
+                        attribute(IFLA_XDP_EXPECTED_FD, static_cast<std::uint32_t>(expected))};
+  const bool replaces = (flags & XDP_FLAGS_REPLACE) != 0;
+  if (!replaces) request.head.nlmsg_len = static_cast<std::uint32_t>(sizeof request - sizeof(Attribute));
+  request.nest.rta_type = IFLA_XDP | NLA_F_NESTED;
+  request.nest.rta_len = static_cast<unsigned short>(sizeof(rtattr) + (replaces ? 3 : 2) * sizeof(Attribute));
+  const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!netlink || ::send(netlink.get(), &request, request.head.nlmsg_len, 0) < 0) return errno;
+  struct {
+    nlmsghdr head{};
+    nlmsgerr result{};
+    std::array<char, 512> rest;
+  } answer;
+  const auto bytes = ::recv(netlink.get(), &answer, sizeof answer, 0);
+  if (bytes < 0) return errno;
+  return answer.head.nlmsg_type == NLMSG_ERROR ? -answer.result.error : EIO;
+}
+
 std::string default_route_over(unsigned interface) {
   const auto routes = default_routes();
   if (routes.empty()) return {};
@@ -145,17 +181,8 @@ std::string attached_program(unsigned interface) {
   const auto links = read_links();
   const auto link = std::ranges::find(links, interface, &LinkEntry::index);
   if (link == links.end() || link->program == 0) return {};
-  bpf_attr attributes{};
-  attributes.prog_id = link->program;
-  const FileDescriptor program(
-      static_cast<int>(::syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attributes, sizeof attributes)));
-  bpf_prog_info about{};
-  attributes = {};
-  attributes.info.bpf_fd = static_cast<std::uint32_t>(program.get());
-  attributes.info.info_len = sizeof about;
-  attributes.info.info = reinterpret_cast<std::uintptr_t>(&about);
-  const bool known = program && ::syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attributes, sizeof attributes) == 0;
-  return fmt::format("{} (id {})", known && about.name[0] != '\0' ? about.name : "without a name", link->program);
+  const ProgramInfo about = info_of(program_by_id(link->program));
+  return fmt::format("{} (id {})", about.name.empty() ? "without a name" : about.name, link->program);
 }
 
 }  // namespace pollux::xdp

@@ -14,10 +14,15 @@ struct LinkEntry {
   unsigned master = 0;        ///< index of the bridge or bond whose port it is; 0: none
   unsigned lower = 0;         ///< index of the interface on which a VLAN or the like lies; 0: none
   std::uint32_t program = 0;  ///< id of the attached XDP program; 0: none
+  bool is_generic = false;    ///< the program runs in the stack, not in the driver
 };
 
 /// All interfaces of the thread's network namespace; empty if the kernel does not say.
 [[nodiscard]] std::vector<LinkEntry> read_links();
+
+/// Attaches a program without a link, or with -1 detaches it, if `expected` is attached (with XDP_FLAGS_REPLACE).
+/// `flags`: XDP_FLAGS_xxx. Returns 0 or errno.
+[[nodiscard]] int set_program(unsigned interface, int program, int expected, std::uint32_t flags);
 
 /// The interface that has a default route, if that is `interface`, or a bridge, bond or VLAN above it; otherwise empty.
 /// Looks at the main table of the thread's network namespace.

@@ -7,39 +7,22 @@
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
+#include "ports/xdp/bpf_calls.hpp"
 #include "ports/xdp/links.hpp"
 #include "ports/xdp/privileges.hpp"
 #include "ports/xdp/rule_code.hpp"
 #include "ports/xdp/rule_counters.hpp"
+#include "ports/xdp/shared_program.hpp"
 #include "ports/xdp/socket.hpp"
 
 namespace pollux::xdp {
 namespace {
-
-// Missing in older headers.
-constexpr std::uint32_t kHasFrags = 1U << 5;     // BPF_F_XDP_HAS_FRAGS, Linux 5.18
-constexpr std::uint32_t kDeviceBound = 1U << 6;  // BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3
-
-int bpf(bpf_cmd command, const bpf_attr& attributes) {
-  return static_cast<int>(::syscall(SYS_bpf, command, &attributes, sizeof attributes));
-}
-
-FileDescriptor create_map(bpf_map_type type, std::uint32_t value_size, std::uint32_t entries, std::uint32_t flags) {
-  bpf_attr attributes{};
-  attributes.map_type = type;
-  attributes.key_size = sizeof(std::uint32_t);
-  attributes.value_size = value_size;
-  attributes.max_entries = entries;
-  attributes.map_flags = flags;
-  std::strcpy(attributes.map_name, "pollux");
-  return FileDescriptor(bpf(BPF_MAP_CREATE, attributes));
-}
 
 /// `interface`: of the driver that gives hints, or 0.
 FileDescriptor load_code(const std::vector<bpf_insn>& code, unsigned interface) {
@@ -48,16 +31,12 @@ FileDescriptor load_code(const std::vector<bpf_insn>& code, unsigned interface) 
   const std::uint32_t bound = interface != 0 ? kDeviceBound : 0;
   bpf_attr attributes{};
   attributes.prog_type = BPF_PROG_TYPE_XDP;
-  attributes.insns = reinterpret_cast<std::uintptr_t>(code.data());
-  attributes.insn_cnt = static_cast<std::uint32_t>(code.size());
-  attributes.license = reinterpret_cast<std::uintptr_t>(licence);
   attributes.prog_flags = kHasFrags | bound;
   attributes.prog_ifindex = interface;
-  std::strcpy(attributes.prog_name, "pollux");
-  FileDescriptor loaded(bpf(BPF_PROG_LOAD, attributes));
+  FileDescriptor loaded = load_program(attributes, code, kOwnName, licence);
   if (loaded || errno != EINVAL) return loaded;
   attributes.prog_flags = bound;
-  return FileDescriptor(bpf(BPF_PROG_LOAD, attributes));
+  return load_program(attributes, code, kOwnName, licence);
 }
 
 tl::unexpected<Error> bpf_error(const std::string& what, int error) {
@@ -136,22 +115,38 @@ Result<FileDescriptor> LocalSide::make_counters() {
   return copy_of(counters_);
 }
 
+std::vector<bpf_insn> LocalSide::code_of(const std::vector<PlacedRule>& rules) const {
+  return rule_code(rules, {.sockets = sockets_.get(),
+                           .counters = counters_.get(),
+                           .queues = interface_.queues(),
+                           .hints = hint_calls_,
+                           .outlives = bool(share_)});
+}
+
 Result<FileDescriptor> LocalSide::load_rules(const std::vector<PlacedRule>& rules) const {
-  const RuleMaps maps{
-      .sockets = sockets_.get(), .counters = counters_.get(), .queues = interface_.queues(), .hints = hint_calls_};
-  FileDescriptor program = load_code(rule_code(rules, maps), hint_calls_.any() ? interface_.index() : 0);
+  FileDescriptor program = load_code(code_of(rules), hint_calls_.any() ? interface_.index() : 0);
   if (!program) return bpf_error(fmt::format("{}: cannot load the XDP program", name_), errno);
   return program;
 }
 
-Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std::uint16_t hints) {
+Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share) {
   hint_calls_ = hints == 0 ? HintCalls{} : find_hint_calls(hints);
   if (hints != 0 && !hint_calls_.any()) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the kernel does not say how to ask for hints", name_),
                 "leave out hints, or boot a kernel with CONFIG_DEBUG_INFO_BTF=y");
   }
+  detach();
+  static_cast<void>(remove_remains(interface_.index()));
   sockets_ = create_map(BPF_MAP_TYPE_XSKMAP, sizeof(int), interface_.queues(), 0);
   if (!sockets_) return bpf_error(fmt::format("{}: cannot make a map of sockets", name_), errno);
+  if (share) {
+    shared_sockets_ = info_of_map(sockets_).id;
+    auto own = own_share(name_, shared_sockets_);
+    if (!own) return own;
+    share_ = *std::move(own);
+    shared_rules_ = rules;
+    return copy_of(sockets_);
+  }
   auto program = load_rules(rules);
   if (!program) return program;
   program_ = *std::move(program);
@@ -159,6 +154,11 @@ Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std
 }
 
 int LocalSide::attach(Attach where) {
+  if (share_) {
+    const int error = attach_shared(interface_.index(), where, code_of(shared_rules_), shared_sockets_);
+    if (error == 0) shared_where_ = where;
+    return error;
+  }
   bpf_attr attributes{};
   attributes.link_create.prog_fd = static_cast<std::uint32_t>(program_.get());
   attributes.link_create.target_ifindex = interface_.index();
@@ -170,15 +170,22 @@ int LocalSide::attach(Attach where) {
   return 0;
 }
 
+tl::unexpected<Error> LocalSide::not_exchanged(int error) const {
+  return bpf_error(fmt::format("{}: cannot exchange the XDP program", name_), error);
+}
+
 Result<void> LocalSide::replace(const std::vector<PlacedRule>& rules) {
+  if (shared_where_) {
+    const int error = attach_shared(interface_.index(), *shared_where_, code_of(rules), shared_sockets_);
+    if (error != 0) return not_exchanged(error);
+    return {};
+  }
   auto next = load_rules(rules);
   if (!next) return pass_on(std::move(next));
   bpf_attr attributes{};
   attributes.link_update.link_fd = static_cast<std::uint32_t>(link_.get());
   attributes.link_update.new_prog_fd = static_cast<std::uint32_t>(next->get());
-  if (bpf(BPF_LINK_UPDATE, attributes) != 0) {
-    return bpf_error(fmt::format("{}: cannot exchange the XDP program", name_), errno);
-  }
+  if (bpf(BPF_LINK_UPDATE, attributes) != 0) return not_exchanged(errno);
   program_ = *std::move(next);
   return {};
 }
@@ -187,6 +194,14 @@ void LocalSide::detach() noexcept {
   link_ = FileDescriptor();
   program_ = FileDescriptor();
   sockets_ = FileDescriptor();
+  if (!share_) return;
+  share_ = FileDescriptor();
+  shared_where_.reset();
+  // The one way to remove a program: as what is left of a process that has ended.
+  try {
+    static_cast<void>(remove_remains(interface_.index()));
+  } catch (const std::bad_alloc&) {  // it passes all frames, and the next one that opens the interface removes it
+  }
 }
 
 Result<void> LocalSide::join(const MacAddress& mac, bool promiscuous, bool all_multicast) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,20 +9,26 @@
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/kernel_side.hpp"
 
+struct bpf_insn;  // libpcap has another one in <linux/bpf.h>'s place
+
 namespace pollux::xdp {
 
 /// Does with the privileges of the process what a port needs them for. The program is attached by a bpf_link, so the
-/// kernel detaches it when the process dies. Linux, Documentation/bpf/map_xskmap.rst.
+/// kernel detaches it when the process dies. Linux, Documentation/bpf/map_xskmap.rst. One that shares the interface
+/// with others stays then, and is in force only while it has a socket; the next one that opens the interface removes
+/// it.
 class LocalSide final : public KernelSide {
  public:
   /// `interface` outlives it; `name` is for messages.
   LocalSide(std::string name, const Interface& interface) : name_(std::move(name)), interface_(interface) {}
+  ~LocalSide() override { LocalSide::detach(); }
 
   [[nodiscard]] bool has_chains() const noexcept override;
   [[nodiscard]] std::uint16_t hints() const override { return hints_of(interface_.index()); }
   [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
-  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints) override;
+  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints,
+                                            bool share) override;
   [[nodiscard]] int attach(Attach where) override;
   [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;
   void detach() noexcept override;
@@ -29,11 +36,13 @@ class LocalSide final : public KernelSide {
   [[nodiscard]] std::string other_program() override;
   [[nodiscard]] std::string default_route() override;
 
-  /// Keeps the program attached; -1 if it is not.
-  [[nodiscard]] int link() const noexcept { return link_.get(); }
+  /// Keeps the program attached; -1 if it is not. Of a program that shares, it keeps others from removing it.
+  [[nodiscard]] int link() const noexcept { return share_ ? share_.get() : link_.get(); }
 
  private:
+  [[nodiscard]] std::vector<bpf_insn> code_of(const std::vector<PlacedRule>& rules) const;
   [[nodiscard]] Result<FileDescriptor> load_rules(const std::vector<PlacedRule>& rules) const;
+  [[nodiscard]] tl::unexpected<Error> not_exchanged(int error) const;
 
   std::string name_;
   const Interface& interface_;
@@ -42,6 +51,11 @@ class LocalSide final : public KernelSide {
   FileDescriptor program_;
   HintCalls hint_calls_;  // of the program
   FileDescriptor link_;
+  // Of a program that shares: own_share, its rules, the id of its map of sockets, and where it is attached.
+  FileDescriptor share_;
+  std::vector<PlacedRule> shared_rules_;
+  std::uint32_t shared_sockets_ = 0;
+  std::optional<Attach> shared_where_;
   Membership membership_;
 };
 

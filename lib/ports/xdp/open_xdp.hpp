@@ -24,6 +24,8 @@ namespace pollux::xdp {
 /// "busy-poll=20": an empty burst makes the kernel look at the queue, for at most as many microseconds, and interrupts
 /// end while the port is polled (Linux 5.11).
 ///
+/// "share": the program is attached beside those of others, by libxdp's dispatcher. See shared_program.hpp.
+///
 /// "helper=PATH": the process needs no privileges; what needs some is done by `pollux xdp-helper`, which listens there.
 ///
 /// Errors: invalid_argument (the name, an option), not_found, not_supported, io_error; at start permission_denied, busy

@@ -42,6 +42,7 @@ struct Parts {
   std::vector<FlowRule> rules;  // of the URI
   bool is_quiet;                // the URI says what the port takes
   bool force;
+  bool share;
   std::uint16_t hints;                     // Hint flags: those that frames get
   std::optional<std::uint32_t> busy_poll;  // microseconds
 };
@@ -81,7 +82,7 @@ class XdpPort final : public ports::Port, private PortFacts {
   void report() const;
   [[nodiscard]] Result<void> open_sockets(const std::shared_ptr<Umem>& area);
   [[nodiscard]] Result<Socket> open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue);
-  [[nodiscard]] Result<Socket> bind_socket(Socket socket, std::span<const std::uint16_t> modes, std::uint16_t queue);
+  [[nodiscard]] tl::unexpected<Error> not_bound(int error, std::uint16_t queue) const;
   [[nodiscard]] Result<std::vector<Mbuf*>> take(MempoolCore& pool, std::uint32_t count) const;
   [[nodiscard]] KernelCounts counts() const;
   void close_sockets() noexcept;
@@ -96,6 +97,7 @@ class XdpPort final : public ports::Port, private PortFacts {
   const std::vector<FlowRule> first_rules_;
   bool is_quiet_;
   bool force_;
+  bool share_;
   std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
   std::array<CapabilityEntry, 2> capabilities_{by_settings<FlowRules>(), offer<PortFacts>(*this)};

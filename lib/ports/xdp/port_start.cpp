@@ -4,7 +4,6 @@
 #include <linux/if_xdp.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -15,6 +14,13 @@
 #include "ports/xdp/privileges.hpp"
 
 namespace pollux::xdp {
+namespace {
+
+/// Without copies a driver puts all frames of a queue into buffers of its fill ring, also those for the kernel. Some
+/// send nothing without an XDP program, either.
+constexpr const char* kSendsOnly = "a queue that only sends would keep the kernel from receiving there";
+
+}  // namespace
 
 // All receive queues have mbufs of one layout, in one area.
 Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
@@ -32,6 +38,10 @@ Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
                             info().name, pools.front()->options().name, pool->options().name),
                 "use pools with the same values, or one pool");
   }
+  if (mode_ == Mode::zero_copy && config().tx_queues() > config().rx_queues()) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: no zero copy: {}", info().name, kSendsOnly),
+                "configure as many receive queues as transmit queues, with ?rule=none if nothing is to be received");
+  }
   // A driver without copies loses frames that cross a page, without a word, unless the next page follows in memory.
   const auto is_small = [](const MempoolCore* pool) { return pool->page_size() <= ordinary_page_size(); };
   const auto small = std::find_if(pools.begin(), pools.end(), is_small);
@@ -43,6 +53,7 @@ Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
                   "as root: sysctl -w vm.nr_hugepages=64, and set ContextOptions::huge_pages to HugePages::require");
     }
   }
+  if (config().rx_queues() == 0) why_not_zero_copy_ = kSendsOnly;
   auto area = memory_.area(pools, *layout);
   if (area != nullptr) return area;
   if (pools.empty()) {
@@ -63,7 +74,7 @@ Result<void> XdpPort::load_program() {
     rule_counters_.emplace(*std::move(counters));
   }
   rule_counters_->assign(settings().rules);
-  auto map = kernel_->load(settings().rules, hints_);
+  auto map = kernel_->load(settings().rules, hints_, share_);
   if (!map) return pass_on(std::move(map));
   socket_map_ = *std::move(map);
   return {};
@@ -88,8 +99,10 @@ Result<void> XdpPort::attach_program() {
     case EEXIST:
       return fail_errno(ErrorCode::busy, what, error,
                         fmt::format("another XDP program is attached: {1}; stop its owner, or, if it has none, as "
-                                    "root: ip link set dev {0} xdp off",
-                                    name, kernel_->other_program()));
+                                    "root: ip link set dev {0} xdp off; {2}",
+                                    name, kernel_->other_program(),
+                                    share_ ? "share needs a dispatcher of libxdp in the same mode"
+                                           : "beside those of libxdp's dispatcher, write ?share"));
     case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
     case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
     default:
@@ -100,14 +113,7 @@ Result<void> XdpPort::attach_program() {
   }
 }
 
-Result<Socket> XdpPort::bind_socket(Socket socket, std::span<const std::uint16_t> modes, std::uint16_t queue) {
-  int error = 0;
-  for (const std::uint16_t mode : modes) {
-    error = socket.bind(mode);
-    if (error == 0) return socket;
-    if (mode == XDP_ZEROCOPY) why_not_zero_copy_ = std::strerror(error);
-    if (error == EBUSY || error == ENODEV) break;
-  }
+tl::unexpected<Error> XdpPort::not_bound(int error, std::uint16_t queue) const {
   const std::string what = fmt::format("{}: cannot bind to queue {}", info().name, queue);
   switch (error) {
     case EBUSY:
@@ -115,42 +121,58 @@ Result<Socket> XdpPort::bind_socket(Socket socket, std::span<const std::uint16_t
     case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
     default:
       return fail_errno(ErrorCode::not_supported, what, error,
-                        mode_ == Mode::zero_copy ? "the driver has no zero copy: leave out ?mode="
-                                                 : "leave out ?mode= so that the best is taken");
+                        mode_ == Mode::zero_copy
+                            ? "the driver has no zero copy, or none for frames over several buffers: leave out ?mode="
+                            : "leave out ?mode= so that the best is taken");
   }
 }
 
-// Shares the area with a socket that has it already, if the kernel allows it: not with one of another mode.
+// Shares the area with a socket that has it already, if that has the same mode: the kernel gives both one mode.
 Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue) {
   const SocketRequest request{.interface = interface_.index(),
                               .queue = queue,
                               .rx_slots = queue < config().rx_queues() ? slots_for(config().rx[queue].ring) : 0,
-                              .tx_slots = queue < config().tx_queues() ? slots_for(config().tx[queue].ring) : 0,
-                              .chains = chains_};
-  const int shared = area->bound_socket();
-  const auto make = [&](int shared_with) -> Result<Socket> {
+                              .tx_slots = queue < config().tx_queues() ? slots_for(config().tx[queue].ring) : 0};
+  const auto make = [&](std::optional<Umem::Bound> shared) -> Result<Socket> {
     auto descriptor = kernel_->make_socket(busy_poll_);
     if (!descriptor) return pass_on(std::move(descriptor));
-    auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared_with);
+    auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared);
     // Some drivers without copies never receive if there is no buffer when the socket is bound.
     if (socket && request.rx_slots != 0)
       rx_[queue].attach(socket->rings(), socket->descriptor(), *area, filled_[queue],
                         {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
     return socket;
   };
-  if (shared >= 0) {
+  const bool needs_chains = chains_ && filter().longest() > area->layout().room();
+  const std::uint16_t chains = chains_ ? kUseChains : 0;
+  const auto share = [&](bool zero_copy) -> std::optional<Socket> {
+    const auto shared = area->bound_socket(zero_copy);
+    if (!shared || (needs_chains && !shared->chains)) return std::nullopt;
     auto socket = make(shared);
-    if (socket && socket->bind(0) == 0) return socket;
+    return socket && socket->bind(0) == 0 ? std::optional(*std::move(socket)) : std::nullopt;
+  };
+  const bool copies = request.rx_slots == 0 || mode_ == Mode::copy || mode_ == Mode::generic ||
+                      !why_not_native_.empty() || !why_not_zero_copy_.empty();
+  if (!copies) {
+    if (auto socket = share(true)) return *std::move(socket);
+    auto socket = make(std::nullopt);
+    int error = 0;
+    // Few drivers have both zero copy and frames over several buffers, so the latter is left out where it is not
+    // needed.
+    for (const bool with_chains : {true, false}) {
+      if (!socket || (!with_chains && (!chains_ || needs_chains))) break;
+      error = socket->bind(static_cast<std::uint16_t>(XDP_ZEROCOPY | (with_chains ? chains : 0)));
+      if (error == 0) return socket;
+      if (error == EBUSY || error == ENODEV) return not_bound(error, queue);
+    }
+    if (mode_ == Mode::zero_copy) return socket ? Result<Socket>(not_bound(error, queue)) : std::move(socket);
+    why_not_zero_copy_ = socket ? std::strerror(error) : socket.error().what;
   }
-  auto socket = make(-1);
+  if (auto socket = share(false)) return *std::move(socket);
+  auto socket = make(std::nullopt);
   if (!socket) return socket;
-  constexpr std::array<std::uint16_t, 2> kBoth{XDP_ZEROCOPY, XDP_COPY};
-  std::span<const std::uint16_t> modes = kBoth;
-  if (mode_ == Mode::zero_copy) modes = modes.first(1);
-  if (mode_ == Mode::copy || mode_ == Mode::generic || !why_not_native_.empty() || !why_not_zero_copy_.empty()) {
-    modes = std::span(kBoth).last(1);
-  }
-  return bind_socket(*std::move(socket), modes, queue);
+  const int error = socket->bind(static_cast<std::uint16_t>(XDP_COPY | chains));
+  return error == 0 ? std::move(socket) : Result<Socket>(not_bound(error, queue));
 }
 
 Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
@@ -167,7 +189,7 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
     if (queue < config().tx_queues()) {
       const Socket& bound = sockets_.back();
       tx_[queue].attach(bound.rings(), bound.descriptor(), bound.is_zero_copy(), area, copies,
-                        chains_ ? kMaxPieces : 1);
+                        bound.has_chains() ? kMaxPieces : 1);
     }
     if (!receives) continue;
     if (const int error = set_socket(socket_map_.get(), queue, sockets_.back().descriptor()); error != 0) {

@@ -58,8 +58,8 @@ KernelCounts& KernelCounts::operator+=(const KernelCounts& more) noexcept {
 }
 
 Result<Socket> Socket::create(const std::string& name, FileDescriptor descriptor, std::shared_ptr<Umem> area,
-                              const SocketRequest& request, int shared_with) {
-  if (shared_with < 0) {
+                              const SocketRequest& request, std::optional<Umem::Bound> shared) {
+  if (!shared) {
     xdp_umem_reg memory{};
     memory.addr = reinterpret_cast<std::uintptr_t>(area->first());
     memory.len = area->bytes();
@@ -69,7 +69,7 @@ Result<Socket> Socket::create(const std::string& name, FileDescriptor descriptor
     const int error = set_option(descriptor.get(), XDP_UMEM_REG, &memory, sizeof memory);
     if (error != 0) return area_error(name, *area, error);
   }
-  Socket socket(std::move(descriptor), std::move(area), request, shared_with);
+  Socket socket(std::move(descriptor), std::move(area), request, shared);
   if (const int error = socket.set_up(); error != 0) {
     return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot make the rings of queue {}", name, request.queue),
                       error);
@@ -130,18 +130,20 @@ int Socket::map(Ring<Entry>& ring, const xdp_ring_offset& at, std::uint32_t slot
 int Socket::bind(std::uint16_t mode) {
   SteadyClock clock;  // the kernel does not follow that of a test
   constexpr Duration kLimit = std::chrono::milliseconds(200);
-  const auto flags = static_cast<std::uint16_t>(
-      shared_with_ >= 0 ? XDP_SHARED_UMEM : mode | XDP_USE_NEED_WAKEUP | (request_.chains ? kUseChains : 0));
+  const auto flags = static_cast<std::uint16_t>(shared_ ? XDP_SHARED_UMEM : mode | XDP_USE_NEED_WAKEUP);
   int error = 0;
   static_cast<void>(wait_until(
       clock, "bind", kLimit,
       [&] {
-        error = bind_to(descriptor_.get(), request_.interface, request_.queue, flags, shared_with_);
+        error =
+            bind_to(descriptor_.get(), request_.interface, request_.queue, flags, shared_ ? shared_->descriptor : -1);
         return error != EBUSY;
       },
       std::chrono::milliseconds(2)));
-  if (error == 0) area_->add_socket(descriptor_.get());
-  return error;
+  if (error != 0) return error;
+  chains_ = shared_ ? shared_->chains : (mode & kUseChains) != 0;
+  area_->add_socket({descriptor_.get(), chains_, is_zero_copy()});
+  return 0;
 }
 
 bool Socket::is_zero_copy() const {

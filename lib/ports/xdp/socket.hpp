@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,26 +43,27 @@ struct SocketRequest {
   std::uint16_t queue = 0;
   std::uint32_t rx_slots = 0;  ///< powers of two; 0: none in that direction
   std::uint32_t tx_slots = 0;
-  bool chains = false;  ///< XDP_USE_SG
 };
 
 /// An AF_XDP socket with its four rings. Linux, Documentation/networking/af_xdp.rst.
 class Socket {
  public:
-  /// Makes the rings of an AF_XDP socket; the area is registered here unless another socket shares it. `name` is for
-  /// messages. Errors: not_supported, no_memory, memlock_too_small, io_error.
+  /// Makes the rings of an AF_XDP socket; the area is registered here unless it is that of the socket `shared`. `name`
+  /// is for messages. Errors: not_supported, no_memory, memlock_too_small, io_error.
   [[nodiscard]] static Result<Socket> create(const std::string& name, FileDescriptor made, std::shared_ptr<Umem> area,
-                                             const SocketRequest& request, int shared_with);
+                                             const SocketRequest& request, std::optional<Umem::Bound> shared);
   Socket(Socket&&) = default;
   Socket& operator=(Socket&&) = delete;
   ~Socket();
 
-  /// Binds it to its queue. `mode`: XDP_ZEROCOPY or XDP_COPY; without effect on a socket that shares its area. Waits up
-  /// to 200 ms for another socket that is being closed. Returns 0 or errno.
+  /// Binds it to its queue. `mode`: XDP_ZEROCOPY or XDP_COPY, and kUseChains; without effect on a socket that shares
+  /// its area. Waits up to 200 ms for another socket that is being closed. Returns 0 or errno.
   [[nodiscard]] int bind(std::uint16_t mode);
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
   [[nodiscard]] bool is_zero_copy() const;
+  /// Whether its frames may have several buffers.
+  [[nodiscard]] bool has_chains() const noexcept { return chains_; }
   [[nodiscard]] KernelCounts counts() const;
 
   [[nodiscard]] const Rings& rings() const noexcept { return rings_; }
@@ -82,8 +84,9 @@ class Socket {
     std::size_t bytes_;
   };
 
-  Socket(FileDescriptor descriptor, std::shared_ptr<Umem> area, const SocketRequest& request, int shared_with)
-      : descriptor_(std::move(descriptor)), area_(std::move(area)), request_(request), shared_with_(shared_with) {}
+  Socket(FileDescriptor descriptor, std::shared_ptr<Umem> area, const SocketRequest& request,
+         std::optional<Umem::Bound> shared)
+      : descriptor_(std::move(descriptor)), area_(std::move(area)), request_(request), shared_(shared) {}
   [[nodiscard]] int set_up();
   [[nodiscard]] int map_rings();
   template <class Entry>
@@ -92,7 +95,8 @@ class Socket {
   FileDescriptor descriptor_;
   std::shared_ptr<Umem> area_;
   SocketRequest request_;
-  int shared_with_;
+  std::optional<Umem::Bound> shared_;  // the socket whose area it shares
+  bool chains_ = false;
   Rings rings_;
   std::vector<Mapping> mappings_;
 };

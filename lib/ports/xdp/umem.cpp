@@ -39,6 +39,8 @@ Result<ChunkLayout> ChunkLayout::of(const MempoolOptions& pool, const std::strin
       .chunk = std::clamp(stride, kSmallest, kLargest), .headroom = data + before - kKernelHeadroom, .before = before};
 }
 
+std::uint32_t ChunkLayout::room() const noexcept { return chunk - headroom - kKernelHeadroom; }
+
 bool Umem::holds(const void* address, std::size_t bytes) const noexcept {
   const auto* const start = static_cast<const std::byte*>(address);
   return std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) {
@@ -51,19 +53,20 @@ bool Umem::holds(const MempoolCore& pool) const noexcept {
   return holds(&pool.at(0), 1) && holds(&pool.at(pool.options().count - 1), 1);
 }
 
-int Umem::bound_socket() const {
+std::optional<Umem::Bound> Umem::bound_socket(bool zero_copy) const {
   const std::lock_guard guard(lock_);
-  return sockets_.empty() ? -1 : sockets_.back();
+  const auto found = std::ranges::find(sockets_, zero_copy, &Bound::zero_copy);
+  return found == sockets_.end() ? std::nullopt : std::optional(*found);
 }
 
-void Umem::add_socket(int descriptor) {
+void Umem::add_socket(Bound socket) {
   const std::lock_guard guard(lock_);
-  sockets_.push_back(descriptor);
+  sockets_.push_back(socket);
 }
 
 void Umem::remove_socket(int descriptor) {
   const std::lock_guard guard(lock_);
-  std::erase(sockets_, descriptor);
+  std::erase_if(sockets_, [=](const Bound& socket) { return socket.descriptor == descriptor; });
 }
 
 /// Called with the Context's lock held, so it calls nothing of the Context.

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ struct ChunkLayout {
   std::uint32_t chunk = 0;     ///< bytes
   std::uint32_t headroom = 0;  ///< bytes before the data, besides the 256 that the kernel adds itself
   std::uint32_t before = 0;    ///< bytes of the chunk in front of the mbuf
+
+  /// Bytes of a frame that fit one chunk.
+  [[nodiscard]] std::uint32_t room() const noexcept;
 
   /// The largest part of a buffer that is used, whatever the headroom.
   static constexpr std::uint32_t kMaxRoom = 3072 - Mbuf::kHeaderSize;
@@ -59,9 +63,14 @@ class Umem {
   [[nodiscard]] bool holds(const void* address, std::size_t bytes) const noexcept;
   [[nodiscard]] bool holds(const MempoolCore& pool) const noexcept;
 
-  /// A bound socket of this area, by which another one may share it; -1 if there is none.
-  [[nodiscard]] int bound_socket() const;
-  void add_socket(int descriptor);
+  struct Bound {
+    int descriptor;
+    bool chains;  ///< it has frames over several buffers
+    bool zero_copy;
+  };
+  /// A bound socket of this area, by which another one may share it, with or without zero copy.
+  [[nodiscard]] std::optional<Bound> bound_socket(bool zero_copy) const;
+  void add_socket(Bound socket);
   void remove_socket(int descriptor);
 
  private:
@@ -70,7 +79,7 @@ class Umem {
   const ChunkLayout layout_;
   std::deque<Piece> pieces_;  // adjacent, ascending
   mutable std::mutex lock_;
-  std::vector<int> sockets_;
+  std::vector<Bound> sockets_;
 };
 
 /// Follows the Context's DMA memory, and makes areas of it. Knows which interfaces are open. One a Context.

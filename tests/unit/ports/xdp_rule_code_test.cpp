@@ -15,6 +15,7 @@
 
 #include "fixture.hpp"
 #include "pollux/net/flow/match.hpp"
+#include "ports/xdp/bpf_calls.hpp"
 #include "ports/xdp/local_side.hpp"
 #include "ports/xdp/rule_code.hpp"
 #include "ports/xdp/rule_counters.hpp"
@@ -48,9 +49,12 @@ class XdpRuleCode : public PortFixture {
     counters_.emplace(must(RuleCounters::open("here", map_, 1)));
   }
 
-  void load(const std::vector<PlacedRule>& rules) {
+  /// `outlives`: with a map of sockets that has none.
+  void load(const std::vector<PlacedRule>& rules, bool outlives = false) {
     counters_->assign(rules);
-    const auto code = xdp::rule_code(rules, {.sockets = -1, .counters = map_.get(), .queues = 1});
+    if (outlives) sockets_ = xdp::create_map(BPF_MAP_TYPE_XSKMAP, sizeof(int), 1, 0);
+    const auto code = xdp::rule_code(
+        rules, {.sockets = sockets_.get(), .counters = map_.get(), .queues = 1, .hints = {}, .outlives = outlives});
     bpf_attr attributes{};
     attributes.prog_type = BPF_PROG_TYPE_XDP;
     attributes.insns = reinterpret_cast<std::uintptr_t>(code.data());
@@ -83,6 +87,7 @@ class XdpRuleCode : public PortFixture {
   FileDescriptor map_;
   std::optional<RuleCounters> counters_;
   FileDescriptor program_;
+  FileDescriptor sockets_;
 };
 
 /// Makes rules of what is in frames, so that many match.
@@ -204,6 +209,17 @@ TEST_F(XdpRuleCode, TakesTheFirstRuleByPriorityAndAge) {
   const std::vector<std::uint64_t> counts{0, 1, 1, 0, 1};
   for (std::uint32_t slot = 0; slot < counts.size(); ++slot) EXPECT_EQ(counters_->value(slot), counts[slot]) << slot;
   EXPECT_EQ(counters_->value(xdp::kPassedSlot), 1U);
+}
+
+TEST_F(XdpRuleCode, WithoutASocketNoRuleOfAProgramThatOutlivesItsProcessIsInForce) {
+  for (const FlowAction& action : {to_drop(), to_port()}) {
+    ASSERT_NO_FATAL_FAILURE(load({placed({.match = match::eth(), .action = action})}, true));
+    const std::uint64_t passed = counters_->value(xdp::kPassedSlot);
+    EXPECT_EQ(verdict(Bytes(60)), XDP_PASS);
+    EXPECT_EQ(counters_->value(xdp::kPassedSlot), passed + 1);
+  }
+  ASSERT_NO_FATAL_FAILURE(load({}, true));
+  EXPECT_EQ(verdict(Bytes(60)), XDP_PASS);
 }
 
 TEST_F(XdpRuleCode, HoldsAsManyRulesAsThereAreCounters) {

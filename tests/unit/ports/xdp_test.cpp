@@ -62,6 +62,24 @@ TEST_F(XdpPort, TakesTheModeThatIsDemanded) {
   EXPECT_THAT(error.hint, HasSubstr("vm.nr_hugepages"));
 }
 
+// Zero copy would take the buffers of the kernel's frames from a ring that nobody fills.
+TEST_F(XdpPort, AQueueThatOnlySendsLeavesReceivingToTheKernel) {
+  PortConfig config = this->config();
+  config.rx_queues = 0;
+  const Error error = refused_start("xdp:plxu0?mode=zero-copy", config);
+  EXPECT_EQ(error.code, ErrorCode::not_supported);
+  EXPECT_THAT(error.hint, HasSubstr("as many receive queues"));
+  Port port = must(open(context_, "xdp:plxu0", config));
+  EXPECT_THAT(log_, Contains(HasSubstr("copies frames (zero copy: a queue that only sends")));
+  KernelEnd near("plxu0");
+  KernelEnd far("plxu1");
+  const Bytes frame = ether(numbered(60, 1));
+  far.send(frame);
+  EXPECT_EQ(receive(near), frame);
+  EXPECT_EQ(send(port, {frame}), 1U);
+  EXPECT_EQ(receive(far), frame);
+}
+
 TEST_F(XdpPort, MovesLongFramesInSeveralBuffers) {
   PortConfig jumbo = config();
   jumbo.mtu = 9000;
@@ -271,6 +289,7 @@ TEST_F(XdpPort, SaysWhatIsMissing) {
   EXPECT_EQ(refused("xdp:a/b").code, ErrorCode::invalid_argument);
   EXPECT_THAT(refused("xdp:plxu0?rule=all,mode=fast").hint, HasSubstr("mode=zero-copy"));
   EXPECT_THAT(refused("xdp:plxu0?speed=1").hint, HasSubstr("mode"));
+  EXPECT_EQ(refused("xdp:plxu0?rule=all,share,hints").code, ErrorCode::invalid_argument);
   auto tight = must(Mempool::create(context_, {.count = 128, .headroom = 32}));
   const Error error = refused_start("xdp:plxu0?rule=all", {.rx = {.pool = &tight, .ring = 64}});
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ports/xdp/bpf_calls.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace pollux::xdp {
+namespace {
+
+template <class Info>
+bool ask_about(const FileDescriptor& object, Info& about) {
+  bpf_attr attributes{};
+  attributes.info.bpf_fd = static_cast<std::uint32_t>(object.get());
+  attributes.info.info_len = sizeof about;
+  attributes.info.info = reinterpret_cast<std::uintptr_t>(&about);
+  return object && bpf(BPF_OBJ_GET_INFO_BY_FD, attributes) == 0;
+}
+
+bpf_attr value_of(const FileDescriptor& map, const std::uint32_t& key, const void* value) {
+  bpf_attr attributes{};
+  attributes.map_fd = static_cast<std::uint32_t>(map.get());
+  attributes.key = reinterpret_cast<std::uintptr_t>(&key);
+  attributes.value = reinterpret_cast<std::uintptr_t>(value);
+  return attributes;
+}
+
+}  // namespace
+
+int bpf(bpf_cmd command, const bpf_attr& attributes) {
+  return static_cast<int>(::syscall(SYS_bpf, command, &attributes, sizeof attributes));
+}
+
+FileDescriptor create_map(bpf_map_type type, std::uint32_t value_size, std::uint32_t entries, std::uint32_t flags,
+                          const char* name) {
+  bpf_attr attributes{};
+  attributes.map_type = type;
+  attributes.key_size = sizeof(std::uint32_t);
+  attributes.value_size = value_size;
+  attributes.max_entries = entries;
+  attributes.map_flags = flags;
+  std::strncpy(attributes.map_name, name, sizeof attributes.map_name - 1);
+  return FileDescriptor(bpf(BPF_MAP_CREATE, attributes));
+}
+
+int write_value(const FileDescriptor& map, const void* value) {
+  const std::uint32_t key = 0;
+  return bpf(BPF_MAP_UPDATE_ELEM, value_of(map, key, value)) == 0 ? 0 : errno;
+}
+
+int read_value(const FileDescriptor& map, void* value) {
+  const std::uint32_t key = 0;
+  return bpf(BPF_MAP_LOOKUP_ELEM, value_of(map, key, value)) == 0 ? 0 : errno;
+}
+
+FileDescriptor load_program(bpf_attr attributes, std::span<const bpf_insn> code, const char* name,
+                            const char* licence) {
+  attributes.insns = reinterpret_cast<std::uintptr_t>(code.data());
+  attributes.insn_cnt = static_cast<std::uint32_t>(code.size());
+  attributes.license = reinterpret_cast<std::uintptr_t>(licence);
+  std::strncpy(attributes.prog_name, name, sizeof attributes.prog_name - 1);
+  return FileDescriptor(bpf(BPF_PROG_LOAD, attributes));
+}
+
+ProgramInfo info_of(const FileDescriptor& program) {
+  bpf_prog_info about{};
+  if (!ask_about(program, about)) return {};
+  ProgramInfo info{.id = about.id, .name = about.name, .maps = std::vector<std::uint32_t>(about.nr_map_ids)};
+  about = {};
+  about.nr_map_ids = static_cast<std::uint32_t>(info.maps.size());
+  about.map_ids = reinterpret_cast<std::uintptr_t>(info.maps.data());
+  return ask_about(program, about) ? info : ProgramInfo{};
+}
+
+MapInfo info_of_map(const FileDescriptor& map) {
+  bpf_map_info about{};
+  if (!ask_about(map, about)) return {};
+  return {.id = about.id, .value_size = about.value_size};
+}
+
+FileDescriptor program_by_id(std::uint32_t id) {
+  bpf_attr attributes{};
+  attributes.prog_id = id;
+  return FileDescriptor(bpf(BPF_PROG_GET_FD_BY_ID, attributes));
+}
+
+FileDescriptor map_by_id(std::uint32_t id) {
+  bpf_attr attributes{};
+  attributes.map_id = id;
+  return FileDescriptor(bpf(BPF_MAP_GET_FD_BY_ID, attributes));
+}
+
+}  // namespace pollux::xdp

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.hpp"
+
+/// bpf(2). Errors are in errno.
+namespace pollux::xdp {
+
+/// Missing in older headers.
+inline constexpr std::uint32_t kHasFrags = 1U << 5;     ///< BPF_F_XDP_HAS_FRAGS, Linux 5.18
+inline constexpr std::uint32_t kDeviceBound = 1U << 6;  ///< BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3
+
+/// The name of maps and programs.
+inline constexpr const char* kOwnName = "pollux";
+
+[[nodiscard]] int bpf(bpf_cmd command, const bpf_attr& attributes);
+
+/// Of values with keys of 32 bits.
+[[nodiscard]] FileDescriptor create_map(bpf_map_type type, std::uint32_t value_size, std::uint32_t entries,
+                                        std::uint32_t flags, const char* name = kOwnName);
+/// The first value of a map. Returns 0 or errno.
+[[nodiscard]] int write_value(const FileDescriptor& map, const void* value);
+[[nodiscard]] int read_value(const FileDescriptor& map, void* value);
+
+/// `attributes` without instructions, licence and name.
+[[nodiscard]] FileDescriptor load_program(bpf_attr attributes, std::span<const bpf_insn> code, const char* name,
+                                          const char* licence);
+
+struct ProgramInfo {
+  std::uint32_t id = 0;
+  std::string name;
+  std::vector<std::uint32_t> maps;  ///< ids
+};
+/// Without an id: errno says why.
+[[nodiscard]] ProgramInfo info_of(const FileDescriptor& program);
+struct MapInfo {
+  std::uint32_t id = 0;
+  std::uint32_t value_size = 0;
+};
+/// Without an id: errno says why.
+[[nodiscard]] MapInfo info_of_map(const FileDescriptor& map);
+/// Needs CAP_SYS_ADMIN.
+[[nodiscard]] FileDescriptor program_by_id(std::uint32_t id);
+[[nodiscard]] FileDescriptor map_by_id(std::uint32_t id);
+
+}  // namespace pollux::xdp
