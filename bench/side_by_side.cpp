@@ -43,9 +43,12 @@ struct Row {
   std::string_view minimal = name;  ///< the minimal loop has no offloads
   std::string_view table = kMain;
   std::uint16_t queues = 1;
+  std::uint32_t ring = Setup{}.ring;
 };
 
-constexpr Row on_queues(std::uint16_t queues) { return {"forward_queues", 32, false, false, "", kQueues, queues}; }
+constexpr Row on_queues(std::uint16_t queues, std::uint32_t ring) {
+  return {"forward_queues", 32, false, false, "", kQueues, queues, ring};
+}
 constexpr Row of_burst(std::uint32_t burst) { return {"forward", burst, false, false, "", kBursts}; }
 constexpr Row feature(std::string_view name) { return {name, 32, false, false, "", kFeatures}; }
 
@@ -71,11 +74,16 @@ constexpr std::array kRows = {
     of_burst(4),
     of_burst(8),
     of_burst(16),
-    on_queues(1),
-    on_queues(2),
-    on_queues(4),
-    on_queues(8),
-    on_queues(16),
+    on_queues(1, 128),
+    on_queues(2, 128),
+    on_queues(4, 128),
+    on_queues(8, 128),
+    on_queues(16, 128),
+    on_queues(1, 512),
+    on_queues(2, 512),
+    on_queues(4, 512),
+    on_queues(8, 512),
+    on_queues(16, 512),
     feature("forward"),
     feature("forward_poller"),
     feature("forward_captured"),
@@ -117,7 +125,13 @@ struct Contender {
 Setup setup_of(const Row& row, BurstMode mode) {
   // Enough for every slot of every ring to have an mbuf, and as many again for one queue.
   const std::uint32_t pool = std::max(Setup{}.pool, 2048U * row.queues);
-  return {.mode = mode, .burst = row.burst, .pool = pool, .queues = row.queues, .cold = row.cold, .marked = row.marked};
+  return {.mode = mode,
+          .burst = row.burst,
+          .ring = row.ring,
+          .pool = pool,
+          .queues = row.queues,
+          .cold = row.cold,
+          .marked = row.marked};
 }
 
 // Adds the case in each of `modes` that the processor has.
@@ -179,8 +193,8 @@ std::string counts_of(const Row& row, const Contender& contender) {
 std::string record_of(const Row& row, std::string_view who, BurstMode mode, const std::string& more,
                       const std::vector<double>& cycles) {
   return fmt::format(
-      R"({{"table":"{}","where":"native-{}","case":"{}","who":"{}","instruction_set":"{}","burst":{},"queues":{},{}"cycles":[{:.3f}]}})",
-      row.table, row.cold ? "cold" : "warm", row.name, who, pollux::name(mode), row.burst, row.queues, more,
+      R"({{"table":"{}","where":"native-{}","case":"{}","who":"{}","instruction_set":"{}","burst":{},"queues":{},"ring":{},{}"cycles":[{:.3f}]}})",
+      row.table, row.cold ? "cold" : "warm", row.name, who, pollux::name(mode), row.burst, row.queues, row.ring, more,
       fmt::join(cycles, ","));
 }
 
@@ -254,7 +268,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> records;
   for (const Row& row : kRows) {
     if (!table.empty() && row.table != table) continue;
-    fmt::print(stderr, "[{} burst {} queues {} {}]\n", row.name, row.burst, row.queues, row.cold ? "cold" : "warm");
+    fmt::print(stderr, "[{} burst {} queues {} of {} {}]\n", row.name, row.burst, row.queues, row.ring,
+               row.cold ? "cold" : "warm");
     for (std::string& record : measure(row, runs)) records.push_back(std::move(record));
   }
   const bool threaded = table.empty() || table == kThreads;

@@ -13,9 +13,9 @@ CARD = [record("pollux", "forward", "scalar", 7.0, 59.0), record("pollux", "forw
 
 
 def side(who, instruction_set, runs, case="forward", burst=32, temperature="warm", instructions=60.0, table="main",
-         queues=1):
+         queues=1, ring=512):
     """A record as bench/side_by_side prints it."""
-    return {"table": table, "queues": queues, "where": f"native-{temperature}", "case": case, "who": who, "instruction_set": instruction_set, "burst": burst,
+    return {"table": table, "queues": queues, "ring": ring, "where": f"native-{temperature}", "case": case, "who": who, "instruction_set": instruction_set, "burst": burst,
             "instructions": instructions, "cycles": runs}
 
 

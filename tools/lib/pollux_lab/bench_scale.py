@@ -5,7 +5,7 @@ from . import bench_side
 
 BUS_REMARK = ("The same run. Ticks as above; all else is counted. A doorbell is a write to a tail register. Each received frame has one descriptor "
               "and one write-back more, for both.")
-SCALE_REMARK = ("Forwarding at burst 32, warm, in the same run, on rings of 512 descriptors for each queue. One thread polls its queues in turn. "
+SCALE_REMARK = ("Forwarding at burst 32, warm, in the same run. Each queue has rings of so many descriptors. One thread polls its queues in turn. "
                 "With a thread for each queue, each has a processor, and ticks are those of the thread that handles the frame.")
 FEATURES_REMARK = ("A frame at burst 32, in the same run; DPDK's libraries as packaged. What is measured by forwarding is the difference to the same "
                    "forwarding without it, in scalar mode, and a captured frame is half of what forwarding and capturing each frame twice costs "
@@ -33,12 +33,13 @@ def bus_table(records: list[dict]) -> list[list[str]]:
 
 
 def scale_table(records: list[dict]) -> list[list[str]]:
-    cells = [["forward", "queues", "Pollux", "to one queue", "DPDK's igb", "to one queue", "factor"]]
+    cells = [["forward", "rings", "queues", "Pollux", "to one queue", "DPDK's igb", "to one queue", "factor"]]
     for table in ("queues", "threads"):
         rows = bench_side.rows_of(records, table)
         for row in rows:
-            cells.append([row.title, str(row.queues), bench_side.span(row.ours), _relative(row.ours, rows[0].ours),
-                          *([bench_side.span(row.dpdk), _relative(row.dpdk, rows[0].dpdk), bench_side.factor(row)] if row.dpdk else ["", "", ""])])
+            one = next(other for other in rows if other.ring == row.ring)
+            cells.append([row.title, str(row.ring), str(row.queues), bench_side.span(row.ours), _relative(row.ours, one.ours),
+                          *([bench_side.span(row.dpdk), _relative(row.dpdk, one.dpdk), bench_side.factor(row)] if row.dpdk else ["", "", ""])])
     return cells
 
 

@@ -31,6 +31,7 @@ class Row:
     burst: int
     temperature: str
     queues: int
+    ring: int
     ours: dict
     dpdk: dict | None
     minimal: dict | None
@@ -67,11 +68,12 @@ def rows_of(records: list[dict], *tables: str) -> list[Row]:
     cases: dict[tuple, list[dict]] = {}
     for record in records:
         if record["table"] in tables:
-            cases.setdefault((record["case"], record["burst"], record["where"].removeprefix("native-"), record["queues"]), []).append(record)
+            cases.setdefault((record["case"], record["burst"], record["where"].removeprefix("native-"), record["queues"],
+                              record["ring"]), []).append(record)
     return [_row(*key, sharing) for key, sharing in cases.items()]
 
 
-def _row(case: str, burst: int, temperature: str, queues: int, records: list[dict]) -> Row:
+def _row(case: str, burst: int, temperature: str, queues: int, ring: int, records: list[dict]) -> Row:
     def of(*who: str) -> list[dict]:
         return [record for record in records if record["who"] in who]
 
@@ -81,7 +83,7 @@ def _row(case: str, burst: int, temperature: str, queues: int, records: list[dic
     dpdk = min(of(*BUILDS), key=lambda record: record["cycles_median"], default=None)
     # Where the processor has no SIMD, the default mode is the scalar one. A single frame leaves nothing for SIMD to do.
     scalar, *simd = sorted(of("minimal loop"), key=simd_first, reverse=True) or [None]
-    return Row(TITLES.get(case, case), burst, temperature, queues, min(of("pollux"), key=simd_first), dpdk, scalar, simd[0] if simd else None)
+    return Row(TITLES.get(case, case), burst, temperature, queues, ring, min(of("pollux"), key=simd_first), dpdk, scalar, simd[0] if simd else None)
 
 
 def table(rows: list[Row], rival: str = "DPDK's igb", what: str = "case") -> list[list[str]]:
