@@ -9,6 +9,7 @@
 macro(pollux_for_each_ablation change)
   # The comparison of length, status bits, pool and `special`: replaced by the assumption that every frame is on the fast path.
   cmake_language(CALL ${change} checks queue/rx_burst.hpp "excess > fast_path.max_excess" "!hw::intel::rx::done(status)")
+  cmake_language(CALL ${change} checks queue/rx_burst.hpp "excess > ring.fast_path.max_excess" "!hw::intel::rx::done(status)")
   cmake_language(CALL ${change} checks queue/rx_burst_avx2.cpp "if (!avx2::all_within(" "if (false && !avx2::all_within(")
   cmake_language(CALL ${change} checks queue/rx_burst_avx512.cpp "if (_mm512_cmpgt_epu32_mask(" "if (false && _mm512_cmpgt_epu32_mask(")
   cmake_language(CALL ${change} checks queue/tx_burst.hpp "if (excess > " "if (false && excess > ")
@@ -19,9 +20,13 @@ macro(pollux_for_each_ablation change)
     "MbufAccess::rx_low(received) = __atomic_load_n(&descriptor.lo, __ATOMIC_RELAXED);" "")
   cmake_language(CALL ${change} raw_words queue/rx_burst.hpp "MbufAccess::rx_high(received) = status;" "")
   # The prefetch of frames that are expected soon.
-  cmake_language(CALL ${change} prefetch queue/rx_burst.hpp "__builtin_prefetch(" "if (false) __builtin_prefetch(")
+  cmake_language(CALL ${change} prefetch queue/rx_burst.hpp "__builtin_prefetch(reinterpret_cast" "if (false) __builtin_prefetch(reinterpret_cast")
+  cmake_language(CALL ${change} prefetch queue/rx_burst.hpp "__builtin_prefetch(slot_mbuf" "if (false) __builtin_prefetch(slot_mbuf")
+  # What single frames have of it: their mbufs' headers, and frames beyond the end of the ring.
+  cmake_language(CALL ${change} prefetched_headers queue/rx_burst.hpp "__builtin_prefetch(slot_mbuf" "if (false) __builtin_prefetch(slot_mbuf")
+  cmake_language(CALL ${change} prefetch_beyond_the_end queue/rx_burst.hpp "if (slot == RxRing::kGroup - 1)" "if (false)")
   # One doorbell per group: replaced by one per burst.
-  cmake_language(CALL ${change} doorbell_groups queue/rx_burst.hpp "if ((after & ring.group_mask) == 0)" "if (true)")
+  cmake_language(CALL ${change} doorbell_groups queue/rx_burst.hpp "if ((after & ring.group_mask) != 0) return true;" "")
   cmake_language(CALL ${change} doorbell_groups queue/rx_burst.hpp "if ((slot ^ after) <= ring.group_mask) return;" "")
   # The path for exactly one frame.
   cmake_language(CALL ${change} burst_of_one queue/rx_burst.hpp "if (rx_burst_one<" "if (false && rx_burst_one<")
