@@ -80,6 +80,13 @@ class Release(unittest.TestCase):
         self.assertIn(f"\nPackage: libpollux{version[2]}\n", (ROOT / "debian/control").read_text(encoding="utf-8"))
         self.assertTrue((ROOT / f"debian/libpollux{version[2]}.install").exists())
 
+    def test_the_package_takes_programs_from_where_they_are_built(self):
+        built = re.findall(r"\$\(BUILT\)/(\S+)/(\S+)", (ROOT / "debian/rules").read_text(encoding="utf-8"))
+        self.assertEqual({program for _, program in built}, {"l2fwd", "pktgen", "pollux", "pollux-extcap"})
+        for folder, program in built:
+            declared = (ROOT / folder / "CMakeLists.txt").read_text(encoding="utf-8")
+            self.assertRegex(declared, rf"(pollux_program\(NAME|OUTPUT_NAME) {program}\b")
+
     def test_a_commit_that_is_not_there_is_named(self):
         ran = subprocess.run([str(ROOT / "tools/release"), "no-such-tag"], stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual(ran.returncode, 1)
