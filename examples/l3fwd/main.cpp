@@ -51,7 +51,8 @@ TelemetryAccount account_of(Ports& own, std::span<const DropCounter* const> reas
 /// Has the poller route what each port receives. `out` has a burst for each port.
 Result<void> add_ports(Poller& poller, Ports& own, Router& router, std::vector<Burst<kBurst>>& out,
                        DropCounter& ring_full) {
-  for (std::uint16_t from = 0; from < own.ports.size(); ++from) {
+  const auto count = static_cast<std::uint16_t>(own.ports.size());
+  for (std::uint16_t from = 0; from < count; ++from) {
     const auto queue = poller.add(own.ports[from].rx(0), [&, from](Burst<kBurst>& burst) {
       burst.take_each([&](MbufPtr frame) {
         const auto [to, drop] = router.route(*frame, from);
