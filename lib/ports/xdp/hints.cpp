@@ -100,8 +100,8 @@ std::uint16_t hints_of(unsigned interface) {
   const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
   if (!netlink) return {};
   std::uint16_t family = 0;
-  constexpr std::string_view kName("netdev\0", 7);
-  ask_kernel(netlink.get(), GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kName,
+  constexpr std::string_view kFamily("netdev\0", 7);
+  ask_kernel(netlink.get(), GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kFamily,
              [&](int type, std::string_view data) {
                if (type == CTRL_ATTR_FAMILY_ID) family = number_in<std::uint16_t>(data);
              });
