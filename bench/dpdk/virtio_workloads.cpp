@@ -10,6 +10,7 @@
 #include "dpdk_virtio.h"
 #include "faked_virtio.hpp"
 #include "fixture.hpp"
+#include "one_way.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"
 
@@ -71,7 +72,7 @@ class VirtioFixture {
 
 class VirtioForward final : public Workload {
  public:
-  VirtioForward(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
+  VirtioForward(const Setup& setup, const DpdkVirtio& driver, const DpdkVirtioOffer& offer)
       : Workload(setup.frames(), setup.rounds()), fixture_(driver, offer, setup), limit_(setup.limit()) {}
   void prepare() override {
     fixture_.finish_transmits(operations());
@@ -91,62 +92,9 @@ class VirtioForward final : public Workload {
   std::uint32_t limit_;
 };
 
-class VirtioReceive final : public Workload {
- public:
-  VirtioReceive(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
-      : Workload(setup.frames(), setup.rounds()),
-        fixture_(driver, offer, setup),
-        limit_(setup.limit()),
-        mbufs_(setup.frames() + setup.limit()) {}
-  ~VirtioReceive() override { rte_pktmbuf_free_bulk(mbufs_.data(), received_); }
-  void prepare() override {
-    if (!first_ && received_ != operations()) give_up("DPDK's driver did not deliver what had arrived");
-    first_ = false;
-    rte_pktmbuf_free_bulk(mbufs_.data(), received_);
-    fixture_.receive();
-  }
-  void run() override {
-    std::uint32_t count = 0;
-    for (std::uint32_t done = 0; done < operations(); done += limit_)
-      count += fixture_.rx(mbufs_.data() + count, limit_);
-    received_ = count;
-  }
-
- private:
-  VirtioFixture fixture_;
-  std::uint32_t limit_;
-  bool first_ = true;
-  std::uint32_t received_ = 0;
-  std::vector<rte_mbuf*> mbufs_;
-};
-
-class VirtioTransmit final : public Workload {
- public:
-  VirtioTransmit(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
-      : Workload(setup.frames(), setup.rounds()),
-        fixture_(driver, offer, setup),
-        setup_(setup),
-        mbufs_(setup.frames()) {}
-  void prepare() override {
-    fixture_.finish_transmits(operations());
-    if (rte_pktmbuf_alloc_bulk(fixture_.pool(), mbufs_.data(), operations()) != 0) give_up("the pool is too small");
-    for (rte_mbuf* mbuf : mbufs_) do_not_optimize(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(setup_.frame)));
-  }
-  void run() override {
-    for (std::uint32_t done = 0; done < operations(); done += setup_.burst) {
-      fixture_.tx(mbufs_.data() + done, std::min(setup_.burst, operations() - done));
-    }
-  }
-
- private:
-  VirtioFixture fixture_;
-  Setup setup_;
-  std::vector<rte_mbuf*> mbufs_;
-};
-
 template <class Made, const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
 std::unique_ptr<Workload> make(const Setup& setup) {
-  return std::make_unique<Made>(Driver, Offer, setup);
+  return std::make_unique<Made>(setup, Driver, Offer);
 }
 
 constexpr std::string_view kNames[2][2][3] = {
@@ -174,10 +122,10 @@ void add(std::vector<Case>& cases, std::string_view who) {
   one.least_burst = Offer.vectorized && !Offer.packed ? kLeastOfVectors : 1;
   cases.push_back(one);
   one.name = names[1];
-  one.make = &make<VirtioReceive, Driver, Offer>;
+  one.make = &make<DpdkReceiving<VirtioFixture>, Driver, Offer>;
   cases.push_back(one);
   one.name = names[2];
-  one.make = &make<VirtioTransmit, Driver, Offer>;
+  one.make = &make<DpdkSending<VirtioFixture>, Driver, Offer>;
   cases.push_back(one);
 }
 

@@ -7,6 +7,7 @@
 
 #include "do_not_optimize.hpp"
 #include "dpdk_fixture.hpp"
+#include "one_way.hpp"
 #include "swap_macs.hpp"
 
 namespace pollux::bench {
@@ -40,7 +41,7 @@ struct RequestChecksums {
 template <class Edit>
 class DpdkForward final : public Workload {
  public:
-  DpdkForward(const DpdkIgb& driver, const Setup& setup)
+  DpdkForward(const Setup& setup, const DpdkIgb& driver)
       : Workload(setup.frames(), setup.rounds()), fixture_(driver, setup), limit_(setup.limit()) {}
   void prepare() override {
     fixture_.finish_transmits(first_ ? 0 : operations());
@@ -67,7 +68,7 @@ class DpdkForward final : public Workload {
 // Forwarding by one thread that polls several queues in turn.
 class DpdkForwardQueues final : public Workload {
  public:
-  DpdkForwardQueues(const DpdkIgb& driver, const Setup& setup)
+  DpdkForwardQueues(const Setup& setup, const DpdkIgb& driver)
       : Workload(setup.frames() * setup.queues, setup.rounds()), fixture_(driver, setup), setup_(setup) {}
   void prepare() override {
     for (std::uint32_t queue = 0; queue < setup_.queues; ++queue) {
@@ -93,61 +94,9 @@ class DpdkForwardQueues final : public Workload {
   bool first_ = true;
 };
 
-class DpdkReceive final : public Workload {
- public:
-  DpdkReceive(const DpdkIgb& driver, const Setup& setup)
-      : Workload(setup.frames(), setup.rounds()),
-        fixture_(driver, setup),
-        limit_(setup.limit()),
-        mbufs_(setup.frames() + setup.limit()) {}
-  ~DpdkReceive() override { rte_pktmbuf_free_bulk(mbufs_.data(), received_); }
-  void prepare() override {
-    if (!first_ && received_ != operations()) give_up("DPDK's driver did not deliver what had arrived");
-    first_ = false;
-    rte_pktmbuf_free_bulk(mbufs_.data(), received_);
-    fixture_.receive();
-  }
-  void run() override {
-    std::uint32_t count = 0;
-    for (std::uint32_t done = 0; done < operations(); done += limit_)
-      count += fixture_.rx(mbufs_.data() + count, limit_);
-    received_ = count;
-  }
-
- private:
-  DpdkFixture fixture_;
-  std::uint32_t limit_;
-  bool first_ = true;
-  std::uint32_t received_ = 0;
-  std::vector<rte_mbuf*> mbufs_;
-};
-
-class DpdkTransmit final : public Workload {
- public:
-  DpdkTransmit(const DpdkIgb& driver, const Setup& setup)
-      : Workload(setup.frames(), setup.rounds()), fixture_(driver, setup), setup_(setup), mbufs_(setup.frames()) {}
-  void prepare() override {
-    fixture_.finish_transmits(first_ ? 0 : operations());
-    first_ = false;
-    if (rte_pktmbuf_alloc_bulk(fixture_.pool(), mbufs_.data(), operations()) != 0) give_up("the pool is too small");
-    for (rte_mbuf* mbuf : mbufs_) do_not_optimize(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(setup_.frame)));
-  }
-  void run() override {
-    for (std::uint32_t done = 0; done < operations(); done += setup_.burst) {
-      fixture_.tx(mbufs_.data() + done, std::min(setup_.burst, operations() - done));
-    }
-  }
-
- private:
-  DpdkFixture fixture_;
-  Setup setup_;
-  bool first_ = true;
-  std::vector<rte_mbuf*> mbufs_;
-};
-
 class DpdkEmptyPoll final : public Workload {
  public:
-  DpdkEmptyPoll(const DpdkIgb& driver, const Setup& setup) : Workload(kPolls, 1), fixture_(driver, setup) {}
+  DpdkEmptyPoll(const Setup& setup, const DpdkIgb& driver) : Workload(kPolls, 1), fixture_(driver, setup) {}
   void prepare() override {}
   void run() override {
     std::array<rte_mbuf*, 32> mbufs{};
@@ -161,7 +110,7 @@ class DpdkEmptyPoll final : public Workload {
 
 template <class Made, const DpdkIgb& Driver>
 std::unique_ptr<Workload> make(const Setup& setup) {
-  return std::make_unique<Made>(Driver, setup);
+  return std::make_unique<Made>(setup, Driver);
 }
 
 }  // namespace
@@ -188,15 +137,15 @@ std::span<const Case> dpdk_cases() {
       Case{"forward_queues", kDpdkPackaged, &make<DpdkForwardQueues, dpdk_igb_packaged>, true, false},
       Case{"forward_offload", kDpdkPackaged, &make<DpdkForward<ReadOffloads>, dpdk_igb_packaged>, true, false},
       Case{"forward_checksums", kDpdkPackaged, &make<DpdkForward<RequestChecksums>, dpdk_igb_packaged>, true, false},
-      Case{"rx", kDpdkPackaged, &make<DpdkReceive, dpdk_igb_packaged>, true, false},
-      Case{"tx", kDpdkPackaged, &make<DpdkTransmit, dpdk_igb_packaged>, true, false},
+      Case{"rx", kDpdkPackaged, &make<DpdkReceiving<DpdkFixture>, dpdk_igb_packaged>, true, false},
+      Case{"tx", kDpdkPackaged, &make<DpdkSending<DpdkFixture>, dpdk_igb_packaged>, true, false},
       Case{"empty_poll", kDpdkPackaged, &make<DpdkEmptyPoll, dpdk_igb_packaged>, false, false},
       Case{"forward", kDpdkNative, &make<DpdkForward<OnlySwap>, dpdk_igb_native>, true, false},
       Case{"forward_queues", kDpdkNative, &make<DpdkForwardQueues, dpdk_igb_native>, true, false},
       Case{"forward_offload", kDpdkNative, &make<DpdkForward<ReadOffloads>, dpdk_igb_native>, true, false},
       Case{"forward_checksums", kDpdkNative, &make<DpdkForward<RequestChecksums>, dpdk_igb_native>, true, false},
-      Case{"rx", kDpdkNative, &make<DpdkReceive, dpdk_igb_native>, true, false},
-      Case{"tx", kDpdkNative, &make<DpdkTransmit, dpdk_igb_native>, true, false},
+      Case{"rx", kDpdkNative, &make<DpdkReceiving<DpdkFixture>, dpdk_igb_native>, true, false},
+      Case{"tx", kDpdkNative, &make<DpdkSending<DpdkFixture>, dpdk_igb_native>, true, false},
       Case{"empty_poll", kDpdkNative, &make<DpdkEmptyPoll, dpdk_igb_native>, false, false},
   };
   return kCases;
