@@ -265,7 +265,9 @@ class WithoutPrivileges(BesideTheKernel):
                 (root / library.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(library, root / library.lstrip("/"))
         (root / "helper.sock").touch()
-        enter = f'mount --bind {self.socket} {root}/helper.sock && exec chroot {root} /setpriv --bounding-set=-all --inh-caps=-all "$@"'
+        # A sanitized program cannot look for leaks at its end, since the container has no /proc.
+        starts = f"ASAN_OPTIONS=detect_leaks=0 exec chroot {root} /setpriv --bounding-set=-all --inh-caps=-all"
+        enter = f'mount --bind {self.socket} {root}/helper.sock && {starts} "$@"'
         namespaces = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
         return self.as_user(*namespaces, "sh", "-c", enter, "sh")
 

@@ -131,7 +131,7 @@ SHORT_PROBES = ["--probes", "phy,address,alias,kept_bits,causes,queue_enable,wit
 @case(SILICON, long="one port in loopback: probes, the conformance suite in short and rates, some two minutes")
 def silicon_with_one_port(fixture: Fixture) -> None:
     before = interfaces(fixture)
-    words = ["/pollux/tools/silicon", "--programs", "/bin", "--output", ARCHIVE, "--yes", "--quick", "--loopback", fixture.addresses[LEFT]]
+    words = ["/pollux/tools/silicon", "--programs", "/bin", "--output", ARCHIVE, "--yes", "--force", "--quick", "--loopback", fixture.addresses[LEFT]]
     outcome = fixture.guest.run(shlex.join(words), RUN_SECONDS)
     require(outcome.status == 0, f"{outcome}")
     require_given_back(fixture, before)
@@ -145,7 +145,7 @@ def silicon_with_one_port(fixture: Fixture) -> None:
 
 @case(SILICON, long="every probe, the conformance suite in short and rates, some minutes")
 def silicon_whole(fixture: Fixture) -> None:
-    report = whole_run(fixture, "--quick")
+    report = whole_run(fixture, "--force", "--quick")
     require(len(report["answers"]) > 30 and len(report["rates"]) == 2, str(report["counts"]))
     require_traffic(fixture)
 

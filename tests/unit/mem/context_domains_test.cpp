@@ -13,6 +13,7 @@
 namespace pollux {
 namespace {
 
+using test::ContextFixture;
 using test::DomainFixture;
 using test::FakeDomain;
 using test::Foreign;
