@@ -101,6 +101,20 @@ TEST_F(Moderation, ReportsTheVectorOfEachQueue) {
   EXPECT_EQ(none.error().code, ErrorCode::bad_state);
 }
 
+TEST_F(Moderation, OfOneQueueDoesNotReachTheNextConfiguration) {
+  start(1, 4);
+  ASSERT_TRUE(port->stop());
+  PortConfig config = fixture->config();
+  config.rx_queues = 2;
+  ASSERT_TRUE(port->configure(config));
+  EXPECT_EQ(interrupts().rx_vectors().error().code, ErrorCode::bad_state) << "those of an earlier configuration";
+  ASSERT_TRUE(interrupts().set_moderation(1, {.interval = microseconds(100)}));
+  ASSERT_TRUE(port->start());
+  EXPECT_EQ(interrupts().rx_vectors().value(), (std::vector<unsigned>{1, 2}));
+  EXPECT_EQ(interval(1), 0U);
+  EXPECT_EQ(interval(2), 100U);
+}
+
 TEST_F(Moderation, RejectsWhatTheCardCannotDoAndChangesNothing) {
   start(1);
   ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(8191)}));

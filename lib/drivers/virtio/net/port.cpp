@@ -264,9 +264,7 @@ bool Port::make_harmless() {
 Result<void> Port::release(bool failed) {
   Result<void> reset;
   if (!failed && device_ != nullptr && !card_.common().removed()) reset = reset_device(card_);
-  for (RxQueue& queue : rx_) queue.attach_vector(-1);
-  vectors_ = 0;
-  config_event_ = -1;
+  forget_vectors();
   card_.transport = {};
   device_.reset();
   return reset;

@@ -78,6 +78,7 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   /// The features that this start leaves out of those that the device offers.
   [[nodiscard]] Features refused() const noexcept;
   void enable_interrupts();
+  void forget_vectors() noexcept;
   [[nodiscard]] unsigned vector_of(std::uint16_t queue) const noexcept;
   [[nodiscard]] Result<void> enable_queues();
   [[nodiscard]] Result<void> enable_one(QueueId queue);

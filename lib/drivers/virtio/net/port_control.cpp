@@ -113,11 +113,15 @@ TransmitWatch::Report Port::watch_transmit(Duration limit) {
 // a single vector the queues share it, and changes have none.
 unsigned Port::vector_of(std::uint16_t queue) const noexcept { return vectors_ < 2 ? 0 : 1 + queue % (vectors_ - 1); }
 
-// After a reset no vector is set.
-void Port::enable_interrupts() {
+void Port::forget_vectors() noexcept {
   for (RxQueue& queue : rx_) queue.attach_vector(-1);
   config_event_ = -1;
   vectors_ = 0;
+}
+
+// After a reset no vector is set.
+void Port::enable_interrupts() {
+  forget_vectors();
   const unsigned wanted = std::min(device_->interrupt_vectors(), config().rx_queues() + 1U);
   if (wanted == 0 || config().rx_queues() == 0) return;
   const auto events = device_->enable_interrupts(wanted);

@@ -57,6 +57,7 @@ Result<void> Port::configure(const ValidatedConfig& config) {
     tx.push_back(*std::move(memory));
   }
   QueuedPort::retire();
+  forget_vectors();  // which queues share one is known when the port starts
   for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) set_up_rx(queue, config, std::move(rx[queue]));
   for (std::uint16_t queue = 0; queue < config.tx_queues(); ++queue) set_up_tx(queue, config, std::move(tx[queue]));
   use_queues(config);
