@@ -3,6 +3,9 @@
 // offloads.rst) and its selftest (tools/testing/selftests/net/gro.c) state them and its behaviour shows them.
 #include "runtime/gro/flow.hpp"
 
+#include <span>
+
+#include "net/packet/ip_headers.hpp"
 #include "pollux/net/packet/transport.hpp"
 
 namespace pollux::gro {
@@ -60,8 +63,11 @@ bool ipv4_continues(unsigned count, bool& has_fixed_id, const std::uint8_t* head
   return distance == (has_fixed_id ? 0 : count);
 }
 
-bool ipv6_continues(const std::uint8_t* head, const std::uint8_t* ip) noexcept {
-  // A merged frame of another version could not be segmented again. The versions of a flow are the same.
+// A merged frame of another version, or with extension headers that are not understood, could not be segmented again,
+// so such frames stay alone, other than in Linux. Version and extension headers of a flow are the same.
+bool ipv6_continues(const std::uint8_t* head, std::span<const std::uint8_t> headers) noexcept {
+  if (headers.size() != kIpv6 && !packet::read_ip_headers(headers)) return false;
+  const std::uint8_t* const ip = headers.data();
   const unsigned version = head[0] ^ 0x60U;
   return (((word32(head) ^ word32(ip)) & kTrafficClass) | static_cast<unsigned>(head[7] ^ ip[7]) | (version & 0xF0U)) ==
          0;
@@ -79,13 +85,16 @@ bool same_tunnel(const Flow& flow, const Segment& segment) noexcept {
 }
 
 bool ip_continues(Flow& flow, const Segment& segment) noexcept {
-  const auto continues = [&flow, &segment](unsigned l3, bool is_ipv6, bool& has_fixed_id) {
+  const auto continues = [&flow, &segment](unsigned l3, unsigned l4, bool is_ipv6, bool& has_fixed_id) {
     const std::uint8_t* const head = flow.bytes + l3;
     const std::uint8_t* const ip = segment.bytes + l3;
-    return is_ipv6 ? ipv6_continues(head, ip) : ipv4_continues(flow.count, has_fixed_id, head, ip);
+    return is_ipv6 ? ipv6_continues(head, {ip, l4 - std::size_t{l3}})
+                   : ipv4_continues(flow.count, has_fixed_id, head, ip);
   };
-  if (flow.in_tunnel() && !continues(flow.outer_l3, flow.outer_is_ipv6, flow.has_fixed_outer_id)) return false;
-  return continues(flow.l3, flow.is_ipv6, flow.has_fixed_id);
+  if (flow.in_tunnel() && !continues(flow.outer_l3, flow.outer_l4, flow.outer_is_ipv6, flow.has_fixed_outer_id)) {
+    return false;
+  }
+  return continues(flow.l3, flow.l4, flow.is_ipv6, flow.has_fixed_id);
 }
 
 /// Whether acknowledgment, flags, window and options are the same.

@@ -64,10 +64,11 @@ std::optional<SegmentKind> skip_extensions(const Segment& segment, std::uint8_t&
 }
 
 /// Whether the checksum of what follows covers the addresses of the IPv6 header itself. Other packets are not merged,
-/// as in Linux, which finds their checksums wrong (net/ipv6/ip6_offload.c, ip6_gro_compute_pseudo).
+/// as in Linux, which finds their checksums wrong (net/ipv6/ip6_offload.c, ip6_gro_compute_pseudo). What is not
+/// understood has them, since Linux reads no further than the lengths.
 bool has_own_addresses(std::span<const std::uint8_t> headers) noexcept {
   const auto read = packet::read_ip_headers(headers);
-  return read && read->is_common;
+  return !read || read->is_common;
 }
 
 SegmentKind read_ipv6(Segment& segment, std::uint8_t& protocol) noexcept {
