@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // GRO: which frames keep their order.
+#include <array>
 #include <functional>
 #include <utility>
 
@@ -54,6 +55,32 @@ TEST_F(GroOrder, PaddedTcpKeepsItsPlaceAndOthersPassAsInLinux) {
     for (std::uint32_t i = 0; i < 3; ++i) EXPECT_EQ(burst[i].packet_length(), sizes[i]) << one.what;
     burst.drop(seen_, cache_);
   }
+}
+
+// Linux reads no more of extension headers than their lengths, so such frames wait for others. A merged one could not
+// be segmented again.
+TEST_F(GroOrder, FramesWithExtensionHeadersThatAreNotUnderstoodWaitAndStayAlone) {
+  const std::array<std::uint8_t, 8> beyond_its_end{packet::ip_protocol::kTcp, 0, 1, 200};
+  Burst<64> burst;
+  Gro gro;
+  Packet packet{.ipv6 = true, .payload = PacketBytes(100)};
+  for (int i = 0; i < 2; ++i) {
+    PacketBytes bytes = packet.bytes();
+    bytes.insert(bytes.begin() + 54, beyond_its_end.begin(), beyond_its_end.end());
+    bytes[20] = packet::ip_protocol::kDestinationOptions;
+    packet::store16(&bytes[18], 128);
+    put(burst, bytes);
+    packet.sequence += 100;
+  }
+  PacketBytes wrong = packet.bytes();
+  wrong.back() ^= 1;
+  put(burst, wrong);
+  gro.merge(burst);
+  ASSERT_EQ(burst.size(), 3U);
+  EXPECT_EQ(burst[0].packet_length(), 182U);
+  EXPECT_EQ(burst[1].packet_length(), 174U) << "a wrong checksum does not wait";
+  EXPECT_EQ(burst[2].packet_length(), 182U);
+  burst.drop(seen_, cache_);
 }
 
 }  // namespace

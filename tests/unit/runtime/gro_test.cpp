@@ -118,29 +118,6 @@ TEST_F(GroTest, SegmentsOnARouteAreNotMerged) {
   }
 }
 
-// Linux reads no more of extension headers than their lengths, so such frames wait for others. A merged one could not be
-// segmented again.
-TEST_F(GroTest, FramesWithExtensionHeadersThatAreNotUnderstoodWaitAndStayAlone) {
-  const std::array<std::uint8_t, 8> beyond_its_end{packet::ip_protocol::kTcp, 0, 1, 200};
-  Packet packet{.ipv6 = true, .payload = PacketBytes(100)};
-  for (int i = 0; i < 2; ++i) {
-    PacketBytes bytes = packet.bytes();
-    bytes.insert(bytes.begin() + 54, beyond_its_end.begin(), beyond_its_end.end());
-    bytes[20] = packet::ip_protocol::kDestinationOptions;
-    packet::store16(&bytes[18], 128);
-    put(burst_, bytes);
-    packet.sequence += 100;
-  }
-  PacketBytes wrong = packet.bytes();
-  wrong.back() ^= 1;
-  put(burst_, wrong);
-  gro_.merge(burst_);
-  ASSERT_EQ(burst_.size(), 3U);
-  EXPECT_EQ(burst_[0].packet_length(), 182U);
-  EXPECT_EQ(burst_[1].packet_length(), 174U) << "a wrong checksum does not wait";
-  EXPECT_EQ(burst_[2].packet_length(), 182U);
-}
-
 TEST_F(GroTest, SharedBytesAreNeverChanged) {
   put_flow(burst_, 2);
   MbufPtr clone = burst_[0].clone(cache_);
