@@ -198,15 +198,15 @@ std::string record_of(const Row& row, std::string_view who, BurstMode mode, cons
       fmt::join(cycles, ","));
 }
 
-// Whether another variant or build of the rival's is faster. The table shows only the fastest.
+// Whether another variant or build of the rival's is clearly faster. The table shows only the fastest of all processes.
 bool is_beaten(const Contender& one, std::span<const Contender> all) {
   const auto is_rival = [](const Contender& contender) { return contender.one->who.starts_with("dpdk"); };
   return is_rival(one) && std::ranges::any_of(all, [&](const Contender& other) {
-           return is_rival(other) && median(other.cycles) < median(one.cycles);
+           return is_rival(other) && median(other.cycles) * 1.05 < median(one.cycles);
          });
 }
 
-std::vector<std::string> measure(const Row& row, unsigned long runs) {
+std::vector<std::string> measure(const Row& row, unsigned long runs, bool counted) {
   std::vector<Contender> contenders = contenders_of(row);
   for (unsigned long run = 0; run < runs; ++run) {
     for (Contender& contender : contenders) contender.cycles.push_back(measure_once(contender));
@@ -214,7 +214,7 @@ std::vector<std::string> measure(const Row& row, unsigned long runs) {
   }
   std::vector<std::string> records;
   for (const Contender& one : contenders) {
-    std::string more = is_beaten(one, contenders) ? "" : counts_of(row, one);
+    std::string more = !counted || is_beaten(one, contenders) ? "" : counts_of(row, one);
     if (!one.one->variant.empty()) more += fmt::format(R"("variant":"{}",)", one.one->variant);
     records.push_back(record_of(row, one.one->who, one.setup.mode, more, one.cycles));
   }
@@ -254,9 +254,10 @@ std::vector<std::string> measure_threads(unsigned long runs) {
 
 int main(int argc, char** argv) {
   using namespace pollux::bench;
-  const unsigned long runs = argc == 2 || argc == 3 ? std::strtoul(argv[1], nullptr, 10) : 0;
-  if (runs == 0) give_up("name the number of runs, and perhaps the only table");
-  const std::string_view table = argc == 3 ? argv[2] : "";
+  const unsigned long runs = argc >= 2 && argc <= 4 ? std::strtoul(argv[1], nullptr, 10) : 0;
+  if (runs == 0) give_up("name the number of runs, and perhaps the only table or 'all', and 'uncounted'");
+  const std::string_view table = argc >= 3 && argv[2] != std::string_view("all") ? argv[2] : "";
+  const bool counted = argc < 4;
   std::string dpdk = "none";
 #if defined(POLLUX_BENCH_DPDK)
   constexpr unsigned long kNeededPages = 64;  // pools of both sides, of 20 MiB each, and what DPDK keeps for itself
@@ -270,7 +271,7 @@ int main(int argc, char** argv) {
     if (!table.empty() && row.table != table) continue;
     fmt::print(stderr, "[{} burst {} queues {} of {} {}]\n", row.name, row.burst, row.queues, row.ring,
                row.cold ? "cold" : "warm");
-    for (std::string& record : measure(row, runs)) records.push_back(std::move(record));
+    for (std::string& record : measure(row, runs, counted)) records.push_back(std::move(record));
   }
   const bool threaded = table.empty() || table == kThreads;
   if (threaded && two_cores().size() < 2) fmt::print(stderr, "LEFT OUT: two threads, since there is one processor\n");

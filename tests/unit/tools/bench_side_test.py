@@ -4,6 +4,7 @@
 import contextlib
 import importlib.util
 import io
+import json
 import pathlib
 import tempfile
 import unittest
@@ -129,7 +130,29 @@ class Page(unittest.TestCase):
         self.assertIn("new", bench_side.replaced(page.read_text(), "new\n"))
 
 
+class Middle(unittest.TestCase):
+    def test_it_moves_with_the_share_of_the_slower_runs_and_not_at_once(self):
+        def mixed(slower: int) -> float:
+            return bench_side.middle([200.0] * slower + [160.0] * (50 - slower))
+        self.assertAlmostEqual(mixed(25), 180.0)
+        self.assertLess(mixed(27) - mixed(23), 7.0)
+        self.assertEqual((mixed(12), mixed(38)), (160.0, 200.0))
+
+    def test_few_runs_have_a_middle_too(self):
+        self.assertEqual([bench_side.middle(runs) for runs in ([3.0], [3.0, 1.0], [9.0, 1.0, 2.0], [9.0, 1.0, 2.0, 4.0])], [3.0, 2.0, 2.0, 3.0])
+
+
 class Programs(unittest.TestCase):
+    def test_the_runs_of_all_processes_count_and_the_first_counts_instructions(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program, log = pathlib.Path(folder) / "program", pathlib.Path(folder) / "log"
+            printed = json.dumps({"records": [side("pollux", "avx2", [1.0, 2.0])], "context": {"dpdk": "none"}})
+            program.write_text(f"#!/bin/sh\necho \"$*\" >>'{log}'\ncat <<'END'\n{printed}\nEND\n")
+            program.chmod(0o755)
+            [record], context = bench_side.measure(program, 0, 2, 60)
+            self.assertEqual(log.read_text().splitlines(), ["2"] + ["2 all uncounted"] * 4)
+        self.assertEqual((record["runs"], record["instructions"], context), ([1.0, 2.0] * 5, 60.0, {"dpdk": "none"}))
+
     def test_a_program_that_fails_is_named(self):
         with self.assertRaisesRegex(LabError, "/bin/false 15' ended with status 1"):
             bench_side.measure(pathlib.Path("/bin/false"), 0, 15, 60)

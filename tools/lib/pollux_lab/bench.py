@@ -23,7 +23,7 @@ HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
 PAGE = ("Side by side", "virtio-net", "On the bus", "Queues and threads", "What features cost")  # the tables of docs/performance.md
 
-SIDE_RUNS = (41, 21)  # of each contender in side_by_side; with --quick the second
+SIDE_RUNS = 8  # of each contender in each process of side_by_side
 
 # Patterns of the cases of faked_card_bench and latency_bench for each step. WIDE is replaced by the widest instruction set of this processor.
 TABLE = "^(forward|forward_offload|rx|tx|fused|empty_poll|alloc_free)/[^/]+/[^/]+/[^/]+/burst:[0-9]+/iter"
@@ -72,10 +72,9 @@ class Run:
 
     def _side_by_side(self) -> None:
         start = time.monotonic()
-        runs = SIDE_RUNS[self._options.quick]
-        tell(f"[side by side] {runs} runs of each ...")
+        tell(f"[side by side] {bench_side.PROCESSES} processes, {SIDE_RUNS} runs of each in each ...")
         load, date = os.getloadavg(), time.strftime("%Y-%m-%d")
-        self._side, context = bench_side.measure(self._bench / "side_by_side", self._options.core, runs, STEP_SECONDS)
+        self._side, context = bench_side.measure(self._bench / "side_by_side", self._options.core, SIDE_RUNS, STEP_SECONDS)
         self._context = context | {"load_avg": load, "date": date}
         tell(f"[side by side] {time.monotonic() - start:.0f} s")
 

@@ -2,7 +2,6 @@
 """Plots of a run, each as SVG and PNG."""
 
 import pathlib
-import statistics
 
 from . import bench_side
 from .bench_records import widest
@@ -132,12 +131,12 @@ def side_by_side(rows: list[bench_side.Row], folder: pathlib.Path, machine: str)
             for place, row in enumerate(shown):
                 if (record := who(row)) is None:
                     continue
-                low, middle, high = (record[name] for name in ("cycles_min", "cycles_median", "cycles_max"))
+                low, middle, high = (record[name] for name in ("cycles_min", "cycles_middle", "cycles_max"))
                 at = place + 0.2 * (step - 1.5)
                 panel.bar(at, middle, 0.19, color=COLOURS[colour], alpha=0.45 if label.endswith("SIMD") else 1, label=label if place == 0 else None,
                           yerr=[[middle - low], [high - middle]], error_kw={"elinewidth": 0.8, "ecolor": "#222222"})
                 if step == 0:
-                    panel.annotate(f"{statistics.median(row.factors()):.1f}×", (at, high), xytext=(0, 3), textcoords="offset points",
+                    panel.annotate(f"{bench_side.middle(row.factors()):.1f}×", (at, high), xytext=(0, 3), textcoords="offset points",
                                    ha="center", fontsize=9, fontweight="bold", color=COLOURS[colour])
         panel.set_xticks(range(len(shown)), [_tick(row) for row in shown], fontsize=8)
         panel.set_title(shown[0].temperature, loc="left", fontsize=10)

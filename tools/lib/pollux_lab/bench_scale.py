@@ -28,7 +28,7 @@ def bus_table(records: list[dict]) -> list[list[str]]:
     rows = [row for row in bench_side.rows_of(records, "main", "bursts") if row.dpdk and "descriptors" in row.dpdk]
     for row in sorted(rows, key=lambda row: (list(bench_side.TITLES.values()).index(row.title), row.burst)):
         pairs = [f"{record[name]:.2f}" for name in ("doorbells", "descriptors", "write_backs") for record in (row.ours, row.dpdk)]
-        cells.append([row.title, str(row.burst), *[f"{record['cycles_median']:.1f}" for record in (row.ours, row.dpdk)], *pairs])
+        cells.append([row.title, str(row.burst), *[f"{record['cycles_middle']:.1f}" for record in (row.ours, row.dpdk)], *pairs])
     return cells
 
 
@@ -58,12 +58,12 @@ def feature_table(records: list[dict]) -> list[list[str]]:
 
 
 def _relative(record: dict, first: dict) -> str:
-    return f"{record['cycles_median'] / first['cycles_median']:.2f}"
+    return f"{record['cycles_middle'] / first['cycles_middle']:.2f}"
 
 
 def _price(record: dict, base: dict, times: int) -> tuple[float, float]:
     """Instructions and ticks."""
-    names = ("instructions", "cycles_median")
+    names = ("instructions", "cycles_middle")
     return tuple((record[name] - base[name]) / times if times else record[name] for name in names)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tables of bench/side_by_side: Pollux, DPDK's drivers and the minimal loop on the same work, in turns in one process."""
+"""The tables of bench/side_by_side: Pollux, DPDK's drivers and the minimal loop on the same work, in turns in each of a few processes."""
 
 import dataclasses
 import json
@@ -14,9 +14,10 @@ TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_
           "forward_queues": "one thread", "forward_threads": "a thread for each",
           **{f"virtio_{ring}_{case}{buffers}": f"{ring} ring{', mergeable' if buffers else ''}: {title}" for ring in ("split", "packed")
              for case, title in (("forward", "forward"), ("rx", "receive only"), ("tx", "send only")) for buffers in ("", "_mergeable")}}
+PROCESSES = 5  # each has memory of its own, and its code at another address, on which many cases depend
 BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
-REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call), medians of short runs in turns [least to most]. The factor is DPDK's "
-          "better build over Pollux in its default burst mode, run by run. The minimal loop forwards on the same rings and does nothing else; "
+REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call): the mean of the middle half of short runs, in turns in each of five "
+          "processes [least to most]. The factor is DPDK's better build over Pollux in its default burst mode, run by run. The minimal loop forwards on the same rings and does nothing else; "
           "SIMD is its variant with the processor's widest instructions.")
 VIRTIO_REMARK = ("The virtio driver on a faked device, in the same run. Of DPDK's two builds and of the paths that its virtio driver has for such a ring "
                  "(its default, the one for devices that use buffers in order, and the vectorized one), each on a device that offers what the path "
@@ -43,16 +44,30 @@ class Row:
 
 
 def measure(program: pathlib.Path, core: int, runs: int, seconds: float) -> tuple[list[dict], dict]:
-    """Runs side_by_side pinned to one core. Returns its records and its context. Its progress is on standard error."""
-    command = ["taskset", "-c", str(core), "setarch", "-R", str(program), str(runs)]
+    """Runs side_by_side pinned to one core, in PROCESSES processes of `runs` runs each, of which the first counts instructions. Returns its
+    records, with the cycles of all, and its context. Progress is on standard error."""
+    command = ["taskset", "-c", str(core), str(program), str(runs)]
+    first = _printed_by(command, seconds)
+    for _ in range(PROCESSES - 1):
+        for record, other in zip(first["records"], _printed_by([*command, "all", "uncounted"], seconds)["records"], strict=True):
+            record["cycles"] += other["cycles"]
+    return [record_of(one) for one in first["records"]], first["context"]
+
+
+def _printed_by(command: list[str], seconds: float) -> dict:
     try:
         ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, timeout=seconds)
     except subprocess.TimeoutExpired as error:
         raise LabError(f"'{' '.join(command)}' did not end within {seconds:.0f} s", "is the machine busy? Try --quick") from error
     if ended.returncode != 0:
         raise LabError(f"'{' '.join(command)}' ended with status {ended.returncode}", "see its message above")
-    parsed = json.loads(ended.stdout)
-    return [record_of(one) for one in parsed["records"]], parsed["context"]
+    return json.loads(ended.stdout)
+
+
+def middle(values: list[float]) -> float:
+    """The mean of the middle half. Unlike the median it does not jump where a case takes one of two times about equally often."""
+    left_out = min((len(values) + 3) // 4, (len(values) - 1) // 2)
+    return statistics.mean(sorted(values)[left_out:len(values) - left_out])
 
 
 def record_of(printed: dict) -> dict:
@@ -60,7 +75,7 @@ def record_of(printed: dict) -> dict:
     runs = printed["cycles"]
     record = {name: value for name, value in printed.items() if name != "cycles"}
     return record | {"path": "scalar" if printed["instruction_set"] == "scalar" else "simd", "who": printed["who"].replace("minimal_", "minimal "),
-                     "cycles_median": round(statistics.median(runs), 3), "cycles_min": min(runs), "cycles_max": max(runs), "runs": runs}
+                     "cycles_middle": round(middle(runs), 3), "cycles_min": min(runs), "cycles_max": max(runs), "runs": runs}
 
 
 def rows_of(records: list[dict], *tables: str) -> list[Row]:
@@ -80,7 +95,7 @@ def _row(case: str, burst: int, temperature: str, queues: int, ring: int, record
     def simd_first(record: dict) -> bool:
         return record["path"] == "scalar"
 
-    dpdk = min(of(*BUILDS), key=lambda record: record["cycles_median"], default=None)
+    dpdk = min(of(*BUILDS), key=lambda record: record["cycles_middle"], default=None)
     # Where the processor has no SIMD, the default mode is the scalar one. A single frame leaves nothing for SIMD to do.
     scalar, *simd = sorted(of("minimal loop"), key=simd_first, reverse=True) or [None]
     return Row(TITLES.get(case, case), burst, temperature, queues, ring, min(of("pollux"), key=simd_first), dpdk, scalar, simd[0] if simd else None)
@@ -94,9 +109,9 @@ def table(rows: list[Row], rival: str = "DPDK's igb", what: str = "case") -> lis
             build = ", ".join(filter(None, (BUILDS[row.dpdk["who"]], row.dpdk.get("variant"))))
             theirs = [span(row.dpdk), _instructions(row.dpdk), build, factor(row)]
         burst = "" if row.title == TITLES["empty_poll"] else str(row.burst)
-        minimal = [loop["cycles_median"] for loop in (row.minimal, row.minimal_simd) if loop]
+        minimal = [loop["cycles_middle"] for loop in (row.minimal, row.minimal_simd) if loop]
         cells.append([row.title, burst, row.temperature, f"{span(row.ours)} {row.ours['instruction_set']}", _instructions(row.ours), *theirs,
-                      f"{minimal[0]:.1f}", f"{minimal[1]:.1f}" if row.minimal_simd else "", f"{row.ours['cycles_median'] / min(minimal):.2f}"])
+                      f"{minimal[0]:.1f}", f"{minimal[1]:.1f}" if row.minimal_simd else "", f"{row.ours['cycles_middle'] / min(minimal):.2f}"])
     return cells
 
 
@@ -109,11 +124,11 @@ def virtio_table(records: list[dict]) -> list[list[str]]:
 
 def factor(row: Row) -> str:
     factors = row.factors()
-    return f"**{statistics.median(factors):.1f}** [{min(factors):.1f} to {max(factors):.1f}]"
+    return f"**{middle(factors):.1f}** [{min(factors):.1f} to {max(factors):.1f}]"
 
 
 def span(record: dict) -> str:
-    return f"{record['cycles_median']:.1f} [{record['cycles_min']:.1f} to {record['cycles_max']:.1f}]"
+    return f"{record['cycles_middle']:.1f} [{record['cycles_min']:.1f} to {record['cycles_max']:.1f}]"
 
 
 def _instructions(record: dict) -> str:
