@@ -16,6 +16,7 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+using test::CaptureFile;
 
 class Sleep : public PortFixture {
  protected:
