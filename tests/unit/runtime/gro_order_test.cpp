@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "pollux/net/packet/ip.hpp"
 #include "pollux/runtime/gro.hpp"
 #include "tcp_frames.hpp"
 
