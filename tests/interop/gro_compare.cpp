@@ -141,11 +141,12 @@ int run(std::uint64_t first, std::uint64_t count, SequenceKind kind) {
   PolluxGro pollux(options_of(kind));
   std::uint64_t repeated = 0;
   std::uint64_t different = 0;
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    if (!same(kernel, pollux, seed, kind, repeated) && ++different == 10) break;
+  std::uint64_t compared = 0;
+  while (compared < count && different < 10) {
+    if (!same(kernel, pollux, first + compared++, kind, repeated)) ++different;
   }
   const GroStats stats = pollux.stats();
-  fmt::print("{} sequences, {} different, {} repeated; {} frames, {} merged; batches by {}\n", count, different,
+  fmt::print("{} sequences, {} different, {} repeated; {} frames, {} merged; batches by {}\n", compared, different,
              repeated, stats.received, stats.merged, kernel.is_batch_by_sleep() ? "sleep" : "time");
   return different == 0 ? 0 : 1;
 }
