@@ -21,11 +21,13 @@ fail() {
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # spawn NAME COMMAND...: runs a command in the background; its output goes to /run/NAME.out and .err, its status to /run/NAME.status.
+# The files of an earlier program of this name are emptied first, since await_line may look at them before the program starts.
 # A shell without job control starts background programs with SIGINT ignored; env restores the default.
 spawn() {
   local name="$1"
   shift
   rm -f "/run/$name.status" "/run/$name.pid"
+  true >"/run/$name.out" 2>"/run/$name.err"
   (
     env --default-signal=INT,QUIT "$@" </dev/null >"/run/$name.out" 2>"/run/$name.err" &
     echo $! >"/run/$name.pid"
