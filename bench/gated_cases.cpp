@@ -15,6 +15,9 @@ namespace {
 constexpr std::array<std::string_view, 5> kOtherForwards{"forward_queues", "forward_observed", "forward_captured",
                                                          "forward_unmatched", "forward_raw"};
 
+/// Cases that are also gated at burst 1, besides those of virtio-net and AF_XDP.
+constexpr std::array<std::string_view, 3> kAlone{"forward", "forward_checksums", "fused"};
+
 /// Cases that are also gated with several queues, whose rings are so small that every slot is used.
 constexpr std::array<std::string_view, 3> kOnQueues{"forward_poller", "forward_run_loop", "forward_task"};
 constexpr std::array<std::uint16_t, 2> kQueues{4, 16};
@@ -41,8 +44,7 @@ std::vector<GatedCase> gated_cases(BurstMode mode) {
     if (one.who != kPollux || is_one_of(kOtherForwards, one.name)) continue;
     if (!one.has_modes && mode != BurstMode::scalar) continue;
     gated.push_back({&one, {.mode = mode}});
-    const bool alone =
-        one.name == "forward" || one.name == "fused" || one.name.starts_with("virtio") || one.name.starts_with("xdp");
+    const bool alone = is_one_of(kAlone, one.name) || one.name.starts_with("virtio") || one.name.starts_with("xdp");
     if (alone) gated.push_back({&one, {.mode = mode, .burst = 1}});
     if (one.name == "forward_offload") gated.push_back({&one, {.mode = mode, .marked = true}});
     if (one.name == "forward" && mode == BurstMode::scalar) gated.push_back({&one, {.mode = mode, .frame = 9000}});

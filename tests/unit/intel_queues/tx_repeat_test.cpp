@@ -31,6 +31,11 @@ class TxRepeatTest : public TxOffloadTest {
     burst.drop(left_);
     return taken;
   }
+  [[nodiscard]] static std::vector<MbufPtr> one(MbufPtr frame) {
+    std::vector<MbufPtr> frames;
+    frames.push_back(std::move(frame));
+    return frames;
+  }
   [[nodiscard]] MbufPtr requesting(const std::vector<std::uint8_t>& bytes, const TxOffload& request) {
     MbufPtr frame = make(bytes);
     EXPECT_TRUE(request_checksums(*frame, request));
@@ -107,6 +112,40 @@ TEST_F(TxRepeatTest, TwoKindsMayAlternateWithoutAContext) {
   EXPECT_EQ(card().contexts(), 2u);
   EXPECT_EQ(requests_of({kBoth, {.mac_length = 14, .ip_length = 20, .kind = tx::kContextUdp | tx::kContextIpv4}}), 14u);
   EXPECT_EQ(requests_of({kBoth, {.mac_length = 14, .ip_length = 20, .kind = kTcp4Kind, .index = 1}}), 26u);
+  expect_all_freed();
+}
+
+// Bursts of one frame have a path of their own.
+TEST_F(TxRepeatTest, FramesThatComeAloneAreDescribedAlike) {
+  use({.tx_ring = 128});
+  constexpr std::size_t kAlone = 400;
+  for (std::size_t i = 0; i < kAlone; ++i) {
+    const bool is_udp = i % 50 < 3;
+    MbufPtr frame = is_udp ? requesting(udp4(), kUdp4) : requesting(tcp4(20 + i % 7), kTcp4);
+    ASSERT_EQ(send_all(one(std::move(frame))), 1u) << i;
+    if (i % 30 == 29) process_all();
+  }
+  process_all();
+  EXPECT_EQ(card().contexts(), 2u);
+  EXPECT_EQ(requests_of({kBoth, {.mac_length = 14, .ip_length = 20, .kind = tx::kContextUdp | tx::kContextIpv4}}), 24u);
+  EXPECT_EQ(requests_of({kBoth, {.mac_length = 14, .ip_length = 20, .kind = kTcp4Kind, .index = 1}}), kAlone - 24);
+  expect_all_freed();
+}
+
+TEST_F(TxRepeatTest, AFrameThatComesAloneStaysWithTheCallerIfThereIsNoRoom) {
+  use({.tx_ring = 128});
+  // Of 128 slots one is never used, and one has the context.
+  for (int i = 0; i < 126; ++i) ASSERT_EQ(send_all(one(requesting(tcp4(), kTcp4))), 1u) << i;
+  Burst<1> burst;
+  MbufPtr frame = requesting(tcp4(), kTcp4);
+  ASSERT_TRUE(burst.push(frame));
+  ASSERT_EQ(fixture_->tx.tx_burst(burst), 0u);
+  frame = burst.pop();
+  EXPECT_EQ(frame->tx_offload(), kTcp4) << "it can be sent again";
+  process_all();
+  EXPECT_EQ(send_all(one(std::move(frame))), 1u);
+  process_all();
+  EXPECT_EQ(card().requests().size(), 127u);
   expect_all_freed();
 }
 

@@ -149,11 +149,9 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_burst_loop(TxRing& ring, Mbuf* const* mbuf
   return taken;
 }
 
-// Sends a burst of one fast-path frame if there is no group to clean first.
-template <bool Remote, bool Small>
+// Sends a burst of one fast-path frame, for which there is room.
+template <bool Remote>
 POLLUX_ALWAYS_INLINE bool tx_burst_one(TxRing& ring, Mbuf* frame) noexcept {
-  if (oldest_done<Small>(ring) || free_slots(ring, ring.next) == 0) [[unlikely]]
-    return false;
   const RingIndex next = ring.next;
   const std::uint32_t slot = next.slot(ring.mask);
   if (!send_fast(ring.fast_path, ring.descriptors[slot], ring.slots[slot], frame, hw::intel::tx::kReportStatus))
@@ -162,12 +160,20 @@ POLLUX_ALWAYS_INLINE bool tx_burst_one(TxRing& ring, Mbuf* frame) noexcept {
   return true;
 }
 
+POLLUX_ALWAYS_INLINE std::uint32_t tx_request_one(TxRing& ring, Mbuf* const* frames, TxBurstLoop* rest) noexcept {
+  const TxRepeat& repeat = ring.contexts.repeat(ring.contexts.latest());
+  return repeat.send_one(ring, repeat, frames, rest);
+}
+
 /// One burst. `BurstLoop` sends whatever is not a single fast-path frame. `Remote`: registers are accessed through
 /// functions, and their posted writes are flushed.
 template <auto BurstLoop, bool Remote, bool Small>
 POLLUX_HOT std::uint32_t tx_burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   TxRing& ring = static_cast<TxRing&>(base);
-  if (count == 1 && !ownership::kChecked && tx_burst_one<Remote, Small>(ring, mbufs[0])) return 1;
+  if (count == 1 && !ownership::kChecked && !oldest_done<Small>(ring) && free_slots(ring, ring.next) != 0) {
+    if (tx_burst_one<Remote>(ring, mbufs[0])) return 1;
+    if (has_request(mbufs[0])) return tx_request_one(ring, mbufs, BurstLoop);
+  }
   if (count == 0) [[unlikely]]
     return tx_idle(ring, mbufs);
   if (has_request(mbufs[0])) [[unlikely]]

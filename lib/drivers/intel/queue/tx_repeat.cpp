@@ -27,6 +27,34 @@ enum class Kind : std::uint8_t {
   ip_anywhere,  ///< the same in any pool
 };
 
+/// What of a request is compared with each frame and written to it: a copy, which no store can alias.
+struct RepeatKey {
+  std::uint64_t what;
+  std::uint64_t lengths;
+  std::size_t ip_checksum;
+  std::uint16_t zero;
+};
+
+/// Sends a frame if it repeats the request, with `flags` added to its command.
+template <Kind kKind>
+POLLUX_ALWAYS_INLINE bool send_repeat(const TxRepeat& repeat, const RepeatKey& key, hw::intel::Descriptor& descriptor,
+                                      Mbuf*& slot, Mbuf* frame, std::uint64_t flags = 0) noexcept {
+  if (ownership::kChecked && (frame == nullptr || !ownership::is_allocated(*frame, repeat.context))) return false;
+  const std::uint32_t excess = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - repeat.shortest;
+  if (excess > repeat.max_excess || request_word<std::uint64_t>(*frame, 0) != key.what) [[unlikely]]
+    return false;
+  if (kKind != Kind::tag && request_word<std::uint64_t>(*frame, 1) != key.lengths) [[unlikely]]
+    return false;
+  const std::uint64_t address = frame->data_iova();
+  descriptor = {address, excess * repeat.per_byte + repeat.command + flags};
+  slot = frame;
+  MbufAccess::special(*frame) = 0;
+  void* const checksum =
+      kKind == Kind::ip ? reinterpret_cast<void*>(address + key.ip_checksum) : frame->data() + key.ip_checksum;
+  if (kKind == Kind::ip || kKind == Kind::ip_anywhere) std::memcpy(checksum, &key.zero, sizeof key.zero);
+  return true;
+}
+
 /// Sends frames that repeat a request, from the negative index `i` on; the pointers are the ends of the arrays.
 template <Kind kKind>
 class RepeatLoop {
@@ -34,9 +62,7 @@ class RepeatLoop {
   POLLUX_ALWAYS_INLINE RepeatLoop(const TxRepeat& repeat, hw::intel::Descriptor* descriptors, Mbuf** slots,
                                   Mbuf* const* frames) noexcept
       : repeat_(repeat),
-        what_(repeat.what),
-        lengths_(repeat.lengths),
-        ip_checksum_(repeat.ip_checksum),
+        key_{repeat.what, repeat.lengths, repeat.ip_checksum, opaque(std::uint16_t{0})},
         descriptors_(descriptors),
         slots_(slots),
         frames_(frames) {}
@@ -60,39 +86,16 @@ class RepeatLoop {
 
  private:
   POLLUX_ALWAYS_INLINE bool send_one(std::intptr_t i) const noexcept {
-    Mbuf* const frame = frames_[i];
-    if (ownership::kChecked && (frame == nullptr || !ownership::is_allocated(*frame, repeat_.context))) return false;
-    const std::uint32_t excess = static_cast<std::uint32_t>(MbufAccess::word(*frame)) - repeat_.shortest;
-    if (excess > repeat_.max_excess || request_word<std::uint64_t>(*frame, 0) != what_) [[unlikely]]
-      return false;
-    if (kKind != Kind::tag && request_word<std::uint64_t>(*frame, 1) != lengths_) [[unlikely]]
-      return false;
-    const std::uint64_t address = frame->data_iova();
-    descriptors_[i] = {address, excess * repeat_.per_byte + repeat_.command};
-    slots_[i] = frame;
-    MbufAccess::special(*frame) = 0;
-    if constexpr (kKind == Kind::ip) std::memcpy(reinterpret_cast<void*>(address + ip_checksum_), &zero_, sizeof zero_);
-    if constexpr (kKind == Kind::ip_anywhere) std::memcpy(frame->data() + ip_checksum_, &zero_, sizeof zero_);
-    return true;
+    return send_repeat<kKind>(repeat_, key_, descriptors_[i], slots_[i], frames_[i]);
   }
 
   // Read from memory by the instructions that use it, since not everything fits into registers.
   const TxRepeat& repeat_;
-  // Copies, which stay in registers: no store can alias them.
-  const std::uint64_t what_;
-  const std::uint64_t lengths_;
-  const std::size_t ip_checksum_;
+  const RepeatKey key_;
   hw::intel::Descriptor* const descriptors_;
   Mbuf** const slots_;
   Mbuf* const* const frames_;
-  const std::uint16_t zero_ = opaque(std::uint16_t{0});
 };
-
-template <Kind kKind>
-POLLUX_ALWAYS_INLINE std::intptr_t run_of(const TxRepeat& repeat, hw::intel::Descriptor* descriptors, Mbuf** slots,
-                                          Mbuf* const* frames, std::intptr_t i) noexcept {
-  return RepeatLoop<kKind>(repeat, descriptors, slots, frames).send(i);
-}
 
 // Sets RS on the last slot of each group in `first` to `last`, and on `last`.
 POLLUX_ALWAYS_INLINE void report(TxRing& ring, std::uint32_t first, std::uint32_t last) noexcept {
@@ -101,14 +104,14 @@ POLLUX_ALWAYS_INLINE void report(TxRing& ring, std::uint32_t first, std::uint32_
   ring.descriptors[last].hi |= tx::kReportStatus;
 }
 
-template <auto Run>
+template <Kind kKind>
 std::uint32_t send_run(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
                        RingIndex& next) noexcept {
   const std::uint32_t slot = next.slot(ring.mask);
   const std::uint32_t run = std::min({ring.mask + 1 - slot, count, free_slots(ring, next)});
   const std::uint32_t end = slot + run;
-  const std::intptr_t i =
-      Run(repeat, ring.descriptors + end, ring.slots + end, frames + run, -static_cast<std::intptr_t>(run));
+  const std::intptr_t i = RepeatLoop<kKind>(repeat, ring.descriptors + end, ring.slots + end, frames + run)
+                              .send(-static_cast<std::intptr_t>(run));
   const std::uint32_t sent = run + static_cast<std::uint32_t>(i);
   if (sent == 0) [[unlikely]]
     return 0;
@@ -151,6 +154,32 @@ POLLUX_COLD std::uint32_t send_rest(TxRing& ring, Mbuf* const* mbufs, std::uint3
   return taken + more;
 }
 
+POLLUX_COLD std::uint32_t finish_remote(TxRing& ring) noexcept {
+  tx_finish<true>(ring, ring.next, 1);
+  return 1;
+}
+
+// Without what a run of frames needs. What is called is called last, so that no register has to be saved.
+template <Kind kKind>
+std::uint32_t send_only(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frames, TxBurstLoop* rest) noexcept {
+  hw::intel::Descriptor descriptor;
+  Mbuf* sent = nullptr;
+  if (!send_repeat<kKind>(repeat, {repeat.what, repeat.lengths, repeat.ip_checksum, 0}, descriptor, sent, frames[0],
+                          tx::kReportStatus)) [[unlikely]]
+    return tx_request_burst(ring, frames, 1, rest);
+  put_descriptor(ring, ring.next, descriptor, sent);
+  if (ring.tail.is_remote()) [[unlikely]]
+    return finish_remote(ring);
+  tx_finish<false>(ring, ring.next, 1);
+  return 1;
+}
+
+template <Kind kKind>
+void send_by(TxRepeat& repeat) noexcept {
+  repeat.send = &send_run<kKind>;
+  repeat.send_one = &send_only<kKind>;
+}
+
 }  // namespace
 
 std::uint32_t tx_send_requests(TxRing& ring, Mbuf* const* frames, std::uint32_t count, RingIndex& next) noexcept {
@@ -181,6 +210,11 @@ std::uint32_t tx_request_burst(TxRing& ring, Mbuf* const* mbufs, std::uint32_t c
   return taken;
 }
 
+std::uint32_t TxRepeat::send_any(TxRing& ring, const TxRepeat& /*repeat*/, Mbuf* const* frames,
+                                 TxBurstLoop* rest) noexcept {
+  return tx_request_burst(ring, frames, 1, rest);
+}
+
 // Only a direct mbuf of the cache's pool can become a plain one.
 void remember_request(TxRing& ring, Mbuf& frame, const TxCommand& command) noexcept {
   constexpr std::uint32_t kRequest = std::uint32_t{MbufAccess::kOffload} << MbufAccess::kSpecialShift;
@@ -200,7 +234,6 @@ void remember_request(TxRing& ring, Mbuf& frame, const TxCommand& command) noexc
                   .shortest = key | command.shortest,
                   .max_excess = longest - command.shortest,
                   .context = ring.context(),
-                  .send = is_long ? &TxRepeat::send_none : &send_run<&run_of<Kind::tag>>,
                   .segments = {}};
   if (is_long) {
     remember_segments(frame, command, repeat);
@@ -208,9 +241,11 @@ void remember_request(TxRing& ring, Mbuf& frame, const TxCommand& command) noexc
     const bool is_one = ring.sent_cache->pool().has_one_segment();
     repeat.ip_checksum = request.l3_offset() + kIpChecksumField;
     if (is_one) repeat.ip_checksum += reinterpret_cast<std::uintptr_t>(frame.data()) - frame.data_iova();
-    repeat.send = is_one ? &send_run<&run_of<Kind::ip>> : &send_run<&run_of<Kind::ip_anywhere>>;
+    is_one ? send_by<Kind::ip>(repeat) : send_by<Kind::ip_anywhere>(repeat);
   } else if ((request.flags & TxOffload::kL4Checksums) != 0) {
-    repeat.send = &send_run<&run_of<Kind::transport>>;
+    send_by<Kind::transport>(repeat);
+  } else {
+    send_by<Kind::tag>(repeat);
   }
   ring.contexts.remember(repeat);
 }

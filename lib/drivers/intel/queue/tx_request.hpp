@@ -19,6 +19,9 @@ namespace pollux::drivers::intel {
 
 struct TxRing;
 
+/// The rest of a burst.
+using TxBurstLoop = std::uint32_t(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+
 /// What the card does with a frame: a context that describes its headers, and command bits of its data descriptors.
 struct TxCommand {
   hw::intel::Descriptor context;  ///< without an index; only if `has_context`
@@ -48,6 +51,10 @@ struct TxRepeat {
                                  std::uint32_t /*count*/, RingIndex& /*next*/) noexcept {
     return 0;
   }
+  /// A burst of one frame, for which there is room: sends it if it repeats the request, or else as `tx_request_burst`
+  /// does. Returns the number of frames that it took.
+  using SendOne = std::uint32_t(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frames, TxBurstLoop* rest) noexcept;
+  static SendOne send_any;
 
   std::uint64_t what = 0;        ///< the request's flags and tags
   std::uint64_t lengths = 0;     ///< its lengths; a tag does not depend on them
@@ -59,6 +66,7 @@ struct TxRepeat {
   std::size_t ip_checksum = 0;
   const ContextState* context = nullptr;  ///< as in TxFastPath
   Send* send = &send_none;
+  SendOne* send_one = &send_any;
   TxRepeatedSegments segments;
 };
 

@@ -137,8 +137,6 @@ void end_group(TxRing& ring) noexcept;
 
 // tx_repeat.cpp, tx_repeat_segments.cpp
 
-/// The rest of a burst.
-using TxBurstLoop = std::uint32_t(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count) noexcept;
 /// One burst whose first frame has a request. `rest` sends what follows the frames with requests.
 std::uint32_t tx_request_burst(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count, TxBurstLoop* rest) noexcept;
 /// Sends the first frame, which has a request, and frames after it that repeat one. Moves `next` past the slots it
