@@ -57,7 +57,7 @@ class Socket {
   ~Socket();
 
   /// Binds it to its queue. `mode`: XDP_ZEROCOPY or XDP_COPY, and kUseChains; without effect on a socket that shares
-  /// its area. Waits up to 200 ms for another socket that is being closed. Returns 0 or errno.
+  /// its area. Waits up to 1 s for another socket that is being closed. Returns 0 or errno.
   [[nodiscard]] int bind(std::uint16_t mode);
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
