@@ -12,6 +12,7 @@ import unittest
 
 SHARED, STATIC, INCLUDE = (sys.argv.pop(1) for _ in range(3))
 TABLES = re.compile(r"^(?:vtable|VTT|typeinfo(?: name)?) for |^(?:non-virtual|virtual) thunk to |^guard variable for ")
+RETURNED = re.compile(r"^\w+ (?=pollux::)")
 NAMESPACE = re.compile(r"^namespace (pollux(?:::\w+)*) \{", re.M)
 CLASS = re.compile(r"^(?:class|struct) (POLLUX_API )?(?:alignas\(\d+\) )?(\w+)(?: final)?(?: :[^{;]*)? \{", re.M)
 FUNCTION = re.compile(r"^(?:\[\[nodiscard\]\] )?POLLUX_API [^;{]*?(\w+)\(", re.M)
@@ -27,8 +28,9 @@ def symbols(kinds: str, *words: str) -> list[str]:
 
 
 def name_of(symbol: str) -> str:
-    """The qualified name in a demangled symbol, such as `pollux::pci::Address::parse`. An operator's name may have brackets."""
-    symbol = TABLES.sub("", symbol)
+    """The qualified name in a demangled symbol, such as `pollux::pci::Address::parse`. An operator's name may have brackets, and
+    that of a template's instance begins with what it returns."""
+    symbol = RETURNED.sub("", TABLES.sub("", symbol))
     return re.split(r"(?<!operator)[(\[]", symbol.replace("[abi:cxx11]", ""))[0]
 
 
