@@ -5,6 +5,7 @@ usage: hardening_test.py STATIC SHARED PROGRAM...
 """
 
 import platform
+import re
 import subprocess
 import sys
 import unittest
@@ -33,6 +34,13 @@ class Hardening(unittest.TestCase):
             symbols = readelf("--dyn-syms", file)
             self.assertIn("__stack_chk_fail", symbols, file)
             self.assertRegex(symbols, r"__\w+_chk@", file)
+
+    def test_the_library_starts_no_program_and_loads_no_code(self):
+        functions = r"v?fork|clone3?|exec[lv]\w*|fexecve|posix_spawnp?|popen|system|dlm?open|signal|sigaction|set[eu]*[ug]id|cap_\w+|capset|seccomp\w*"
+        symbols = subprocess.run(["nm", "--print-file-name", "--undefined-only", STATIC], check=True, capture_output=True, text=True).stdout
+        found = set(re.findall(rf":pollux_([a-z]+(?:_user)?)\w*\.cpp\.o: +U ({functions})$", symbols, re.MULTILINE))
+        self.assertEqual(found, {("mem", "dlopen"), ("qtest", "fork"), ("qtest", "execv"), ("qtest", "signal"),
+                                 ("vfio_user", "sigaction"), ("vfio_user", "signal")})
 
     # A program has shadow stacks if all of its objects do; those of the C library's start-up code do not everywhere.
     @unittest.skipUnless(platform.machine() == "x86_64", "control-flow protection is that of x86_64")

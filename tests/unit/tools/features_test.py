@@ -106,6 +106,7 @@ class Folder(unittest.TestCase):
         (self.root / "docs").mkdir()
         (self.root / "lib").mkdir()
         (self.root / "lib/a.cpp").write_text("")
+        (self.root / features.THREATS).write_text("")
         self.concepts({})
         self.table(TABLE)
         self.write()
@@ -208,6 +209,19 @@ class Concepts(Folder):
         self.assertEqual(self.states_of(run_of())["docs/concepts.md"], "failed")
 
 
+class Promises(Folder):
+    def test_need_a_test_that_passed(self):
+        page = self.root / features.THREATS
+        page.write_text("Words.\n\n- Promised: it is `safe`.\n  Shown by: `igb.Link.*`,\n  `igb.Link.IsUp`.\n- Not promised: else.\n\n"
+                        "Built well. Shown by: `igb.Link.*`.\n")
+        self.assertEqual(claims.promises(page.read_text()), [("it is `safe`.", ["igb.Link.*", "igb.Link.IsUp"]), ("Built well.", ["igb.Link.*"])])
+        page.write_text("- Promised: it is safe.\n  Shown by: `igb.Link.*`.\n")
+        self.assertEqual(set(self.states_of(run_of()).values()), {"passed"})
+        for wrong in ("\n  Shown by: `igb.Gone.*`.", ""):
+            page.write_text(f"- Promised: it is safe.{wrong}\n")
+            self.assertEqual(self.states_of(run_of())["claim: docs/security.md, it is safe."], "failed", wrong)
+
+
 class Documents(Folder):
     def test_name_existing_files(self):
         name = "files that the documents name"
@@ -304,6 +318,11 @@ class Project(unittest.TestCase):
     def test_documents_name_existing_files(self):
         self.assertEqual(claims.missing_paths(ROOT), [])
 
+    def test_each_promise_names_a_test(self):
+        promises = claims.promises((ROOT / features.THREATS).read_text())
+        self.assertGreater(len(promises), 20)
+        self.assertEqual([promise for promise, tests in promises if not tests], [])
+
     def test_documents_link_to_what_exists(self):
         self.assertEqual(claims.broken_links(ROOT), [])
 
@@ -322,8 +341,10 @@ class Project(unittest.TestCase):
                   for text in [(listing.parent / source).read_text()]
                   for suite in re.findall(r"^class (\w+)", text, re.MULTILINE) for case in re.findall(r"def (test_\w+)", text)}
         there |= {f"instruction_gate.{path}" for path in ("scalar", "avx2", "avx512")}
+        python |= {f"fuzz.{source.stem.removesuffix('_fuzz')}" for source in (ROOT / "tests/fuzz").glob("*_fuzz.cpp")}
         named = [test for feature in features.load(ROOT / features.TABLE).features() for claim in feature.claims.values() for test in claim.tests]
         named += [test for tests in concepts.tests(features.load(ROOT / features.TABLE).facts).values() for test in tests if not claims.is_path(test)]
+        named += [test for _, tests in claims.promises((ROOT / features.THREATS).read_text()) for test in tests]
         self.assertGreater(len(named), 100)
         missing = [test for test in dict.fromkeys(named) if not fnmatch.filter(there, in_sources(test)) and not fnmatch.filter(python, test)]
         self.assertEqual(missing, [])

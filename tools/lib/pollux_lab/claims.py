@@ -19,6 +19,9 @@ _QUOTED = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+# A promise is an item of a list, or a paragraph, and ends with the tests that show it.
+_PARAGRAPH = re.compile(r"\n\n|\n(?=- )")
+_SHOWN_BY = "Shown by:"
 _TAG = re.compile(r"\b(?:I|E)-[A-Z][A-Z0-9-]+\b")
 _TAG_ROW = re.compile(r"^\| ((?:I|E)-[A-Z0-9-]+) \|", re.MULTILINE)
 _PARAMETER = re.compile(r"  # GetParam\(\) = .*$", re.DOTALL)  # ctest adds this to the name of a test with a parameter
@@ -72,6 +75,16 @@ def read_run(path: pathlib.Path) -> Run:
 def quoted(text: str) -> list[str]:
     """The parts of a text between backquotes."""
     return _QUOTED.findall(text)
+
+
+def promises(text: str) -> list[tuple[str, list[str]]]:
+    """The promises of a page, each by its first words, and the tests that it names behind "Shown by:"."""
+    found = []
+    for paragraph in _PARAGRAPH.split(text):
+        promise, _, shown = paragraph.partition(_SHOWN_BY)
+        if shown or promise.startswith("- Promised:"):
+            found.append((" ".join(promise.removeprefix("- Promised:").split()[:8]), quoted(shown)))
+    return found
 
 
 def is_path(name: str) -> bool:

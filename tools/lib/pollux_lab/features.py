@@ -14,6 +14,7 @@ from .junit import Result
 
 TABLE, PAGE = pathlib.Path("docs/features.toml"), pathlib.Path("docs/features.md")
 EVIDENCE = pathlib.Path("docs/evidence.md")
+THREATS = pathlib.Path("docs/security.md")
 RESULTS = pathlib.Path("build/test-reports/results.json")
 # The columns of cards: the names of their places in the page, by the keys in the table. A card with one place needs no name for it.
 CARDS = {
@@ -219,6 +220,7 @@ def check(root: pathlib.Path, run: Run) -> list[Result]:
     checked = [(f"{feature.name} on {PLACES[place]}", result) for feature, place, result in claim_results(table, run)]
     rows = concepts.rows((root / concepts.PAGE).read_text())
     checked += concepts.check(rows, concepts.tests(table.facts), run)
+    checked += [(f"{THREATS}, {promise}", run.check(tests)) for promise, tests in claims.promises((root / THREATS).read_text())]
     results = [Result(f"claim: {what}", "failed" if result.state == claims.STALE else "skipped", detail=f"{result.reason}", suite="claims")
                for what, result in checked if result.state != SHOWN]
     for page, text in ((PAGE, render(table, run)), (EVIDENCE, render_evidence(table, run, rows))):
