@@ -19,7 +19,7 @@ class RxFilter {
   /// Settings, by the control thread. They apply from the next frame on.
   ///@{
   void set_mac(const MacAddress& mac) noexcept { mac_.store(pack(mac.data()), std::memory_order_relaxed); }
-  void set_promiscuous(bool on) noexcept { promiscuous_.store(on, std::memory_order_relaxed); }
+  void set_promiscuous(bool on) noexcept { compared_.store(on ? kGroup : kBroadcast, std::memory_order_relaxed); }
   void set_all_multicast(bool on) noexcept { all_multicast_.store(on, std::memory_order_relaxed); }
   void set_mtu(std::uint32_t mtu) noexcept { longest_.store(mtu + kHeaderBytes, std::memory_order_relaxed); }
   ///@}
@@ -29,7 +29,9 @@ class RxFilter {
   /// The address, as `pack` returns it.
   [[nodiscard]] std::uint64_t mac() const noexcept { return mac_.load(std::memory_order_relaxed); }
   /// Whether all unicast addresses pass.
-  [[nodiscard]] bool promiscuous() const noexcept { return promiscuous_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool promiscuous() const noexcept { return compared() == kGroup; }
+  /// A frame whose destination equals `mac` in these bits passes, and is no multicast.
+  [[nodiscard]] std::uint64_t compared() const noexcept { return compared_.load(std::memory_order_relaxed); }
 
   /// The six bytes of an address in the lower bits of a word.
   [[nodiscard]] static std::uint64_t pack(const std::uint8_t* mac) noexcept {
@@ -54,9 +56,11 @@ class RxFilter {
   }
 
  private:
+  static constexpr std::uint64_t kGroup = 1;  // the bit of multicasts, as `pack` returns it
+
   std::atomic<std::uint64_t> mac_{0};
+  std::atomic<std::uint64_t> compared_{kBroadcast};
   std::atomic<std::uint32_t> longest_{1500 + kHeaderBytes};
-  std::atomic<bool> promiscuous_{false};
   std::atomic<bool> all_multicast_{false};
 };
 

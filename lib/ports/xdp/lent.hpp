@@ -13,13 +13,19 @@
 
 namespace pollux::xdp {
 
+/// Where the area and the marks of Lent begin. Loops copy it: they store bytes, which may change any other object.
+struct LentPlaces {
+  std::byte* area = nullptr;
+  std::uint8_t* marks = nullptr;
+};
+
 /// The mbufs that one direction of a socket has passed to the kernel. It finds what the kernel still has when the
 /// socket is closed, and what the kernel returns is used only if it is there, so nothing is taken twice.
 ///
 /// The kernel knows an mbuf by its distance from `area`, in bytes; the upper 16 bits of an address have the distance of
 /// the data from the mbuf (XSK_UNALIGNED_BUF_OFFSET_SHIFT). For each block of the area, in which one mbuf begins at
 /// most, `marks` has a byte: the distance of the mbuf from the block's start plus its kind, or kNone.
-struct Lent {
+struct Lent : LentPlaces {
   enum class Kind : std::uint8_t {
     plain = 0,  ///< every one of a receive queue; else a direct, single-segment mbuf of the pool of the queue's cache
     other = 2,
@@ -43,8 +49,9 @@ struct Lent {
 
   void reset(std::byte* start, std::uint64_t bytes) {
     area = start;
-    marks.assign(bytes / kBlock, kNone);
-    lines = marks.size() * kBlock / kLine;
+    all_marks.assign(bytes / kBlock, kNone);
+    marks = all_marks.data();
+    lines = all_marks.size() * kBlock / kLine;
   }
   /// Marks an mbuf as the kernel's, and returns its distance.
   [[nodiscard]] std::uint64_t lend(const Mbuf& mbuf, Kind kind) noexcept {
@@ -63,7 +70,7 @@ struct Lent {
   }
   /// No mbuf is plain any more.
   void forget_plain() noexcept {
-    for (std::uint8_t& found : marks) {
+    for (std::uint8_t& found : all_marks) {
       if (found % kLine == 0) found = mark(found, Kind::other);
     }
   }
@@ -71,16 +78,16 @@ struct Lent {
   template <class Function>
   void take_back_all(Function&& function) noexcept {
     lines = 0;
-    for (std::uint64_t block = 0; block < marks.size(); ++block) {
+    for (std::uint64_t block = 0; block < all_marks.size(); ++block) {
       const std::uint64_t distance = block * kBlock + marks[block] / kLine * kLine;
       if (marks[block] != kNone) function(*reinterpret_cast<Mbuf*>(area + distance));
     }
-    marks = {};
+    all_marks = {};
+    marks = nullptr;
   }
 
-  std::byte* area = nullptr;
   std::uint64_t lines = 0;
-  std::vector<std::uint8_t> marks;
+  std::vector<std::uint8_t> all_marks;
 };
 
 }  // namespace pollux::xdp

@@ -62,13 +62,14 @@ class RxQueue final : public pollux::RxQueue {
  private:
   static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   struct Wanted;
-  [[nodiscard]] bool take_plain(std::byte* area, std::byte* frames, std::uint8_t* marks, const Wanted& wanted,
+  template <class Filter>
+  [[nodiscard]] bool take_plain(const LentPlaces& places, const std::uint64_t& data, const Filter& filter,
                                 const xdp_desc& frame, Mbuf*& out, std::uint64_t& bytes) const noexcept;
-  static void post_at(std::byte* area, std::uint8_t* marks, Mbuf& mbuf, std::uint64_t& slot) noexcept;
+  static void post_at(const LentPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept;
   /// Receives the only frame that waits, if it is plain: in one buffer, where an empty mbuf's data begins, and Wanted.
   [[nodiscard]] bool receive_one(Mbuf*& out) noexcept;
-  /// A burst of `count` frames that wait, dropped ones included.
-  [[nodiscard]] std::uint32_t receive(Mbuf** out, std::uint32_t count) noexcept;
+  /// A burst of at most `limit` frames of those that are known to wait, dropped ones included.
+  [[nodiscard]] std::uint32_t receive(Mbuf** out, std::uint32_t limit) noexcept;
   [[nodiscard]] std::uint32_t receive_run(Mbuf** out, std::uint32_t limit) noexcept;
   /// Receives `count` frames of any kind, dropped ones included. Returns the number of the others.
   [[nodiscard]] std::uint32_t receive_rest(Mbuf** out, std::uint32_t count) noexcept;
@@ -96,9 +97,9 @@ class RxQueue final : public pollux::RxQueue {
   Lent lent_;
   /// How most frames come: where an empty mbuf's data begins.
   struct Plain {
-    std::uint64_t offset = 0;     // of the frame in its chunk, in the upper 16 bits
-    std::byte* frames = nullptr;  // Lent::area plus the bytes from the mbuf to the frame
-    std::uint64_t word = 0;       // MbufAccess::word of an empty mbuf
+    std::uint64_t offset = 0;  // of the frame in its chunk, in the upper 16 bits
+    std::uint64_t data = 0;    // bytes from the mbuf to the frame
+    std::uint64_t word = 0;    // MbufAccess::word of an empty mbuf
   };
   Plain plain_;
   int socket_ = -1;
@@ -150,15 +151,18 @@ class TxQueue final : public pollux::TxQueue {
   void cache_changed() noexcept override;
   /// Frees what the kernel has sent. Plain mbufs go to the cache without a look at them. Returns their number.
   std::uint32_t reclaim() noexcept;
-  [[nodiscard]] std::uint32_t reclaim(std::uint32_t count) noexcept;
+  /// Frees the only mbuf that the kernel returns, if it is plain.
   [[nodiscard]] bool reclaim_one() noexcept;
   [[nodiscard]] std::uint32_t reclaim_run(std::uint32_t limit) noexcept;
   [[nodiscard]] std::uint32_t reclaim_rest(std::uint32_t count) noexcept;
   void put(const Mbuf& mbuf, std::uint32_t options) noexcept;
-  [[nodiscard]] bool put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf, xdp_desc& slot,
-                               std::uint64_t& bytes) const noexcept;
-  /// Takes a frame, if it is plain and there is room.
-  [[nodiscard]] bool put_one(const Mbuf& mbuf) noexcept;
+  [[nodiscard]] bool is_plain(const Mbuf& mbuf) const noexcept;
+  [[nodiscard]] static std::uint64_t put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf,
+                                               xdp_desc& slot) noexcept;
+  /// A burst of one frame, if it is plain, there is room, and the kernel returns no more than one.
+  [[nodiscard]] bool send_one(const Mbuf& mbuf) noexcept;
+  /// Any burst.
+  [[nodiscard]] std::uint32_t send(Mbuf* const* mbufs, std::uint32_t count) noexcept;
   /// Takes frames until the ring is full. Returns their number.
   [[nodiscard]] std::uint32_t put(Mbuf* const* mbufs, std::uint32_t count) noexcept;
   [[nodiscard]] std::uint32_t put_run(Mbuf* const* mbufs, std::uint32_t limit) noexcept;
@@ -172,7 +176,14 @@ class TxQueue final : public pollux::TxQueue {
   }
   [[nodiscard]] MbufPtr copy(const Mbuf& frame) noexcept;
   void put_frame(Mbuf& frame) noexcept;
+  /// Makes the kernel send what is in the ring.
   void kick() noexcept;
+  /// The same if there is something in it. Returns 1.
+  std::uint32_t kick_one() noexcept;
+  /// Calls the kernel. Returns whether another call may send more.
+  [[nodiscard]] bool kick_once() noexcept;
+  /// Whether a call that failed with `error` has sent something.
+  [[nodiscard]] bool has_sent(int error) noexcept;
   void count_lost(std::uint32_t end, TxDrop why) noexcept;
 
   FrameRing tx_;
@@ -189,6 +200,7 @@ class TxQueue final : public pollux::TxQueue {
   std::uint32_t direct_ = 0;      // as `shortest`, if the kernel reaches the cache's pool
   std::uint32_t max_excess_ = 0;  // longest frame less the shortest, in bytes
   int socket_ = -1;
+  std::uint32_t kicked_ = 0;  // the kernel's position before its last call
   std::uint32_t max_segments_ = 1;
   bool zero_copy_ = false;
   std::shared_ptr<const Umem> area_;

@@ -40,11 +40,10 @@ template <class Entry>
   return (__atomic_load_n(ring.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) != 0;
 }
 
-/// For rings that the kernel fills: the entries that wait, from `own` on. Reads the kernel's position if there are
-/// fewer than `wanted`.
+/// For rings that the kernel fills: reads its position, and returns the number of entries that wait, from `own` on.
 template <class Entry>
-[[nodiscard]] POLLUX_ALWAYS_INLINE std::uint32_t waiting(Ring<Entry>& ring, std::uint32_t wanted) noexcept {
-  if (ring.peer - ring.own < wanted) ring.peer = __atomic_load_n(ring.producer, __ATOMIC_ACQUIRE);
+[[nodiscard]] POLLUX_ALWAYS_INLINE std::uint32_t waiting(Ring<Entry>& ring) noexcept {
+  ring.peer = __atomic_load_n(ring.producer, __ATOMIC_ACQUIRE);
   return ring.peer - ring.own;
 }
 /// Returns the entries before `own` to the kernel.

@@ -45,7 +45,7 @@ void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vect
   outside_.reserve(before / alignof(Mbuf));
   const auto data = static_cast<std::uint32_t>(Mbuf::kHeaderSize) + pool()->data_offset();
   plain_ = {.offset = std::uint64_t{data + before} << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
-            .frames = lent_.area + data,
+            .data = data,
             .word = pool()->empty_word(RxFormat::none, port())};
   add(mbufs);
   std::erase_if(mbufs, [this](const Mbuf* mbuf) { return is_outside(mbuf); });
@@ -104,38 +104,42 @@ void RxQueue::attach_hints(Mbuf& mbuf) noexcept {
   metadata.attach_to(mbuf);
 }
 
-/// Which frames need no look at the filter: those whose destination has the bits `address` where `mask` has ones.
+/// What of a filter decides whether a frame needs no further look at it, read once for many frames.
 struct RxQueue::Wanted {
-  std::uint64_t address = 0;
-  std::uint64_t mask = 1;  // no multicasts, which are counted
-  std::uint64_t longest;   // bytes
+  explicit Wanted(const RxFilter& filter) noexcept
+      : mac_(filter.mac()), compared_(filter.compared()), longest_(filter.longest()) {}
 
-  explicit Wanted(const RxFilter& filter) noexcept : longest(filter.longest()) {
-    if (filter.promiscuous()) return;
-    address = filter.mac();
-    mask = RxFilter::kBroadcast;
-  }
+  [[nodiscard]] std::uint64_t mac() const noexcept { return mac_; }
+  [[nodiscard]] std::uint64_t compared() const noexcept { return compared_; }
+  [[nodiscard]] std::uint64_t longest() const noexcept { return longest_; }
+
+ private:
+  std::uint64_t mac_;
+  std::uint64_t compared_;
+  std::uint64_t longest_;
 };
 
-/// Takes a plain frame back from the kernel. Returns false, with nothing changed, if the frame is not plain.
-POLLUX_ALWAYS_INLINE bool RxQueue::take_plain(std::byte* area, std::byte* frames, std::uint8_t* marks,
-                                              const Wanted& wanted, const xdp_desc& frame, Mbuf*& out,
-                                              std::uint64_t& bytes) const noexcept {
+/// Takes a plain frame back from the kernel. Returns false, with nothing changed, if the frame is not plain. `filter`:
+/// an RxFilter, or the Wanted of many frames.
+template <class Filter>
+POLLUX_ALWAYS_INLINE bool RxQueue::take_plain(const LentPlaces& places, const std::uint64_t& data, const Filter& filter,
+                                              const xdp_desc& frame, Mbuf*& out, std::uint64_t& bytes) const noexcept {
   const std::uint64_t distance = frame.addr - plain_.offset;
   const std::uint64_t line = Lent::line(distance);
   if (line >= lent_.lines) [[unlikely]]
     return false;
-  std::uint8_t& mark = marks[Lent::block_of(line)];
+  std::uint8_t& mark = places.marks[Lent::block_of(line)];
   std::uint64_t length = 0;  // and in the upper half the options
   std::memcpy(&length, &frame.len, sizeof length);
-  if (mark != Lent::mark(distance, Lent::Kind::plain) || length > wanted.longest) [[unlikely]]
+  if (mark != Lent::mark(distance, Lent::Kind::plain) || length > filter.longest()) [[unlikely]]
     return false;
   std::uint64_t destination = 0;
-  std::memcpy(&destination, frames + distance, sizeof destination);
-  if (((destination ^ wanted.address) & wanted.mask) != 0) [[unlikely]]
+  std::byte* const start = places.area + distance;
+  std::memcpy(&destination, start + data, sizeof destination);
+  if (((destination ^ filter.mac()) & filter.compared()) != 0) [[unlikely]]
     return false;
+  Mbuf* const mbuf = reinterpret_cast<Mbuf*>(start);
   mark = Lent::kNone;
-  Mbuf* const mbuf = reinterpret_cast<Mbuf*>(area + distance);
   MbufAccess::set_word(*mbuf, plain_.word + length);
   bytes += length;
   out = mbuf;
@@ -143,36 +147,35 @@ POLLUX_ALWAYS_INLINE bool RxQueue::take_plain(std::byte* area, std::byte* frames
 }
 
 /// As post, with a slot of the fill ring.
-POLLUX_ALWAYS_INLINE void RxQueue::post_at(std::byte* area, std::uint8_t* marks, Mbuf& mbuf,
-                                           std::uint64_t& slot) noexcept {
+POLLUX_ALWAYS_INLINE void RxQueue::post_at(const LentPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept {
   MbufAccess::stamp(mbuf, kSite);
-  const auto distance = static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(&mbuf) - area);
+  const auto distance = static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(&mbuf) - places.area);
   slot = distance;
-  marks[distance / Lent::kBlock] = Lent::mark(distance, Lent::Kind::plain);
+  places.marks[distance / Lent::kBlock] = Lent::mark(distance, Lent::Kind::plain);
 }
 
 std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxQueue&>(base);
-  const std::uint32_t count = std::min(limit, waiting(queue.rx_, limit));
-  if (count != 1 || !queue.receive_one(*out)) return queue.receive(out, count);
+  FrameRing& rx = queue.rx_;
+  const bool is_one = rx.peer - rx.own < limit ? waiting(rx) == 1 : limit == 1;
+  if (!is_one || !queue.receive_one(*out)) return queue.receive(out, limit);
   queue.count_returned(1);
   return needs_wakeup(queue.fill_) ? queue.wake_kernel(1) : 1;
 }
 
 POLLUX_ALWAYS_INLINE bool RxQueue::receive_one(Mbuf*& out) noexcept {
+  if (cache_->first == MempoolCacheCore::kSlots || !may_be_plain_) [[unlikely]]
+    return false;
+  forget_memory();  // what follows is read only when it is needed, so that no registers have to be saved
+  std::uint64_t bytes = 0;
+  if (!take_plain(lent_, plain_.data, filter(), rx_.at(rx_.own), out, bytes)) return false;
+  forget_memory();
+  ++rx_.own;
+  release(rx_);
   MempoolCacheCore& cache = *cache_;
   const std::uint32_t first = cache.first;
-  if (first == MempoolCacheCore::kSlots || !may_be_plain_) [[unlikely]]
-    return false;
-  std::uint64_t bytes = 0;
-  const std::uint32_t received = rx_.own;
-  if (!take_plain(lent_.area, plain_.frames, lent_.marks.data(), Wanted(filter()), rx_.at(received), out, bytes))
-    return false;
-  forget_memory();  // what follows is read only now, so that no registers have to be saved
-  rx_.own = received + 1;
-  release(rx_);
   const std::uint32_t posted = fill_.own;
-  post_at(lent_.area, lent_.marks.data(), *cache.mbufs[first], fill_.at(posted));
+  post_at(lent_, *cache.mbufs[first], fill_.at(posted));
   fill_.own = posted + 1;
   submit(fill_);
   cache.set_first(first + 1);
@@ -181,7 +184,8 @@ POLLUX_ALWAYS_INLINE bool RxQueue::receive_one(Mbuf*& out) noexcept {
 }
 
 // Usually all are plain, and neither ring ends among them.
-POLLUX_NOINLINE std::uint32_t RxQueue::receive(Mbuf** out, std::uint32_t count) noexcept {
+POLLUX_NOINLINE std::uint32_t RxQueue::receive(Mbuf** out, std::uint32_t limit) noexcept {
+  const std::uint32_t count = std::min(limit, rx_.peer - rx_.own);
   if (count == 0) return modes_.busy || needs_wakeup(fill_) ? wake_kernel(0) : 0;
   if (cache_->count() < count) [[unlikely]]
     cache_->refill(count);
@@ -198,18 +202,17 @@ POLLUX_NOINLINE std::uint32_t RxQueue::receive(Mbuf** out, std::uint32_t count) 
 POLLUX_HOT std::uint32_t RxQueue::receive_run(Mbuf** out, std::uint32_t limit) noexcept {
   const std::uint32_t count = std::min({limit, rx_.until_end(), fill_.until_end()});
   const Wanted wanted(filter());
-  std::byte* const area = lent_.area;
-  std::byte* const frames = plain_.frames;
-  std::uint8_t* const marks = lent_.marks.data();
+  const LentPlaces places = lent_;
+  Mbuf* const* const fresh = cache_->objects() + count;
   const xdp_desc* const frames_end = &rx_.at(rx_.own) + count;
   std::uint64_t* const slots = &fill_.at(fill_.own) + count;
-  Mbuf* const* const fresh = cache_->objects() + count;
   out += count;
+  const std::uint64_t data = plain_.data;  // last: GCC 12 keeps in memory what it finds one register too few for
   std::uint64_t bytes = 0;
   std::intptr_t i = -2 * static_cast<std::intptr_t>(count);
   for (; i != 0; i += 2) {
-    if (!take_plain(area, frames, marks, wanted, in_run(frames_end, i), in_run(out, i), bytes)) break;
-    post_at(area, marks, *in_run(fresh, i), in_run(slots, i));
+    if (!take_plain(places, data, wanted, in_run(frames_end, i), in_run(out, i), bytes)) break;
+    post_at(places, *in_run(fresh, i), in_run(slots, i));
   }
   const std::uint32_t done = count + static_cast<std::uint32_t>(i / 2);
   rx_.own += done;
@@ -289,7 +292,7 @@ Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacemen
 // costs the kernel two locks a frame, also while nobody sleeps, so it is not watched before somebody does.
 bool RxQueue::watch() noexcept {
   if (!std::exchange(is_watched_, true)) watch_for(sources_.get(), socket_);
-  return watch_closed() && (watch_.is_deleted() || waiting(rx_, 1) == 0);
+  return watch_closed() && (watch_.is_deleted() || waiting(rx_) == 0);
 }
 
 // After a deletion nothing else is worth waiting for.
@@ -300,7 +303,7 @@ bool RxQueue::watch_closed() noexcept {
 }
 
 void RxQueue::drop_waiting() noexcept {
-  for (std::uint32_t left = waiting(rx_, ~std::uint32_t{0}); left != 0; --left) {
+  for (std::uint32_t left = waiting(rx_); left != 0; --left) {
     const xdp_desc piece = rx_.at(rx_.own++);
     Mbuf* const mbuf = lent_.take_back(piece.addr);
     if (mbuf == nullptr) continue;

@@ -15,17 +15,17 @@ namespace pollux::xdp {
 namespace {
 
 /// A plain mbuf that the kernel returns, in `out`. Returns false, with nothing changed, for any other address.
-POLLUX_ALWAYS_INLINE bool take_back_plain(std::byte* area, std::uint8_t* marks, const Lent& lent, std::uint64_t address,
+POLLUX_ALWAYS_INLINE bool take_back_plain(const LentPlaces& places, std::uint64_t lines, std::uint64_t address,
                                           Mbuf*& out) noexcept {
   const std::uint64_t distance = address & XSK_UNALIGNED_BUF_ADDR_MASK;
   const std::uint64_t line = Lent::line(distance);
-  if (line >= lent.lines) [[unlikely]]
+  if (line >= lines) [[unlikely]]
     return false;
-  std::uint8_t& mark = marks[Lent::block_of(line)];
+  std::uint8_t& mark = places.marks[Lent::block_of(line)];
   if (mark != Lent::mark(distance, Lent::Kind::plain)) [[unlikely]]
     return false;
   mark = Lent::kNone;
-  out = reinterpret_cast<Mbuf*>(area + distance);
+  out = reinterpret_cast<Mbuf*>(places.area + distance);
   return true;
 }
 
@@ -36,7 +36,7 @@ void TxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::shared
   lent_.reset(area->first(), area->bytes());
   constexpr std::uint64_t kHeader = std::uint64_t{Mbuf::kHeaderSize} << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
   plain_ = {.base = reinterpret_cast<std::uintptr_t>(lent_.area) - kHeader,
-            .marks = reinterpret_cast<std::uintptr_t>(lent_.marks.data()) - kHeader / Lent::kBlock};
+            .marks = reinterpret_cast<std::uintptr_t>(lent_.marks) - kHeader / Lent::kBlock};
   tx_ = rings.tx;
   completion_ = rings.completion;
   socket_ = socket;
@@ -66,28 +66,22 @@ void TxQueue::put(const Mbuf& mbuf, std::uint32_t options) noexcept {
   publish(in_flight_, in_flight_ + 1);
 }
 
-POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::reclaim() noexcept {
-  const std::uint32_t count = waiting(completion_, ~std::uint32_t{0});
-  if (count == 0) return 0;
-  return count == 1 && reclaim_one() ? 1 : reclaim(count);
-}
-
 POLLUX_ALWAYS_INLINE bool TxQueue::reclaim_one() noexcept {
   MempoolCacheCore* const to = cache();
   if (to == nullptr || to->first <= to->reserved) [[unlikely]]
     return false;
-  const std::uint32_t position = completion_.own;
   const std::uint32_t slot = to->first - 1;
-  if (!take_back_plain(lent_.area, lent_.marks.data(), lent_, completion_.at(position), to->mbufs[slot])) return false;
+  if (!take_back_plain(lent_, lent_.lines, completion_.at(completion_.own), to->mbufs[slot])) return false;
   to->set_first(slot);
-  completion_.own = position + 1;
+  ++completion_.own;
   release(completion_);
-  publish(in_flight_, in_flight_ - 1);
   return true;
 }
 
 // Usually all are plain, and the ring does not end among them.
-POLLUX_NOINLINE std::uint32_t TxQueue::reclaim(std::uint32_t count) noexcept {
+POLLUX_NOINLINE std::uint32_t TxQueue::reclaim() noexcept {
+  const std::uint32_t count = waiting(completion_);
+  if (count == 0) return 0;
   std::uint32_t freed = cache() != nullptr ? reclaim_run(count) : 0;
   if (freed != count) freed += reclaim_rest(count - freed);
   release(completion_);
@@ -100,12 +94,11 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::reclaim_run(std::uint32_t limit) noe
   MempoolCacheCore& to = *cache();
   const std::uint32_t count = std::min({limit, completion_.until_end(), MempoolCacheCore::kSlack});
   to.make_room(count);
-  std::byte* const area = lent_.area;
-  std::uint8_t* const marks = lent_.marks.data();
+  const LentPlaces places = lent_;
   Mbuf** const end = to.objects();
   const std::uint64_t* const addresses = &completion_.at(completion_.own) + count;
   std::intptr_t i = -static_cast<std::intptr_t>(count);
-  while (i != 0 && take_back_plain(area, marks, lent_, addresses[i], end[i])) ++i;
+  while (i != 0 && take_back_plain(places, lent_.lines, addresses[i], end[i])) ++i;
   const std::uint32_t done = count + static_cast<std::uint32_t>(i);
   if (i != 0) std::copy_backward(end - count, end - count + done, end);
   to.set_first(to.first - done);
@@ -209,33 +202,40 @@ POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame) noexcept {
   return true;
 }
 
-/// Puts a plain frame into a slot of the ring. An mbuf's address less `base` is that of data which begins right after
-/// the header, in the kernel's form; divided by the size of a block it is the distance of the mark from `marks`.
-/// Returns false, with nothing changed, if the frame is not plain.
-POLLUX_ALWAYS_INLINE bool TxQueue::put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf,
-                                             xdp_desc& slot, std::uint64_t& bytes) const noexcept {
+POLLUX_ALWAYS_INLINE bool TxQueue::is_plain(const Mbuf& mbuf) const noexcept {
   if (POLLUX_CHECKED != 0) return false;  // checked builds look at each mbuf
   // One comparison covers length, pool and `special`: see TxQueue::reject.
-  const auto word = static_cast<std::uint32_t>(MbufAccess::word(mbuf));
-  if (word - direct_ > max_excess_) [[unlikely]]
-    return false;
+  return static_cast<std::uint32_t>(MbufAccess::word(mbuf)) - direct_ <= max_excess_;
+}
+
+/// Puts a plain frame into a slot of the ring, and returns its length. An mbuf's address less `base` is that of data
+/// which begins right after the header, in the kernel's form; divided by the size of a block it is the distance of the
+/// mark from `marks`.
+POLLUX_ALWAYS_INLINE std::uint64_t TxQueue::put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf,
+                                                      xdp_desc& slot) noexcept {
   const std::uint64_t offset = MbufAccess::data_offset(const_cast<Mbuf&>(mbuf));
   const std::uint64_t address = reinterpret_cast<std::uintptr_t>(&mbuf) - base;
   slot.addr = address + (offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT);
-  const std::uint64_t length = static_cast<std::uint16_t>(word);  // and in the upper half no options
+  const std::uint64_t length = static_cast<std::uint16_t>(MbufAccess::word(mbuf));  // and in the upper half no options
   std::memcpy(&slot.len, &length, sizeof length);
-  bytes += length;
   *reinterpret_cast<std::uint8_t*>(marks + address / Lent::kBlock) = Lent::mark(address, Lent::Kind::plain);
-  return true;
+  return length;
 }
 
-POLLUX_ALWAYS_INLINE bool TxQueue::put_one(const Mbuf& mbuf) noexcept {
-  std::uint64_t bytes = 0;
+POLLUX_ALWAYS_INLINE bool TxQueue::send_one(const Mbuf& mbuf) noexcept {
+  const std::uint32_t completed = waiting(completion_);
+  if (completed > 1 || in_flight_ >= limit_ || !is_plain(mbuf)) return false;
+  if (completed == 0) {
+    publish(in_flight_, in_flight_ + 1);
+  } else if (!reclaim_one()) {
+    return false;
+  }
   const std::uint32_t position = tx_.own;
-  if (in_flight_ >= limit_ || !put_plain(plain_.base, plain_.marks, mbuf, tx_.at(position), bytes)) return false;
+  const std::uint64_t bytes = put_plain(plain_.base, plain_.marks, mbuf, tx_.at(position));
   tx_.own = position + 1;
-  publish(in_flight_, in_flight_ + 1);
+  submit(tx_);
   count_sent(bytes);
+  count_taken(1);
   return true;
 }
 
@@ -254,7 +254,8 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::put_run(Mbuf* const* mbufs, std::uin
   Mbuf* const* const end = mbufs + count;
   std::uint64_t bytes = 0;
   std::intptr_t i = -2 * static_cast<std::intptr_t>(count);
-  while (i != 0 && put_plain(base, marks, *in_run(end, i), in_run(slots, i), bytes)) i += 2;
+  for (; i != 0 && is_plain(*in_run(end, i)); i += 2)
+    bytes += put_plain(base, marks, *in_run(end, i), in_run(slots, i));
   const std::uint32_t done = count + static_cast<std::uint32_t>(i / 2);
   tx_.own += done;
   publish(in_flight_, in_flight_ + done);
@@ -276,26 +277,42 @@ POLLUX_NOINLINE std::uint32_t TxQueue::put_rest(Mbuf* const* mbufs, std::uint32_
 
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
-  const std::uint32_t freed = queue.reclaim();
-  const std::uint32_t taken = count == 1 && queue.put_one(**mbufs) ? 1 : queue.put(mbufs, count);
-  submit(queue.tx_);
-  queue.count_taken(taken);
-  if (needs_wakeup(queue.tx_)) queue.kick();
+  if (count != 1 || !queue.send_one(**mbufs)) return queue.send(mbufs, count);
+  return needs_wakeup(queue.tx_) ? queue.kick_one() : 1;
+}
+
+POLLUX_NOINLINE std::uint32_t TxQueue::send(Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  const std::uint32_t freed = reclaim();
+  const std::uint32_t taken = put(mbufs, count);
+  submit(tx_);
+  count_taken(taken);
+  if (needs_wakeup(tx_)) kick();
   return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
 }
 
-// Makes the kernel send what is in the ring. It sends a few frames a call, and ends a call at a frame that the driver
-// does not take: EBUSY if that frame is lost, EAGAIN if it is tried again (Linux, net/xdp/xsk.c, __xsk_generic_xmit).
-void TxQueue::kick() noexcept {
-  std::uint32_t before = consumed(tx_);
-  while (before != tx_.own) {
-    if (::sendto(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0) return;
-    const int error = errno;
-    const std::uint32_t after = consumed(tx_);
-    if (after == before) return;
-    if (error == EBUSY) count_lost(after, &TxDrops::write_failed);
-    before = after;
+POLLUX_NOINLINE void TxQueue::kick() noexcept {
+  kicked_ = consumed(tx_);
+  while (kicked_ != tx_.own && kick_once()) {
   }
+}
+
+POLLUX_NOINLINE std::uint32_t TxQueue::kick_one() noexcept {
+  kicked_ = consumed(tx_);
+  if (kick_once()) kick();
+  return 1;
+}
+
+// The kernel sends a few frames a call, and ends a call at a frame that the driver does not take: EBUSY if that frame
+// is lost, EAGAIN if it is tried again (Linux, net/xdp/xsk.c, __xsk_generic_xmit).
+POLLUX_ALWAYS_INLINE bool TxQueue::kick_once() noexcept {
+  return ::sendto(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0 && has_sent(errno);
+}
+
+POLLUX_NOINLINE bool TxQueue::has_sent(int error) noexcept {
+  const std::uint32_t after = consumed(tx_);
+  if (after == std::exchange(kicked_, after)) return false;
+  if (error == EBUSY) count_lost(after, &TxDrops::write_failed);
+  return true;
 }
 
 // The frame that ends before `end` in the ring was counted as sent, but was lost.

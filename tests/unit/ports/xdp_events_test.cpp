@@ -110,6 +110,20 @@ TEST_F(XdpPortEvents, AnInterfaceThatWasDownGoesOn) {
   expect_frames(port, 2);
 }
 
+// More than the kernel sends a call.
+TEST_F(XdpPortEvents, ABurstOfOneSendsAllThatAnInterfaceKept) {
+  constexpr std::uint32_t kKept = 50;
+  Port port = started("xdp:plxe0?rule=all");
+  shell("ip link set plxe0 down");
+  const Bytes frame = ether(numbered(60, 1));
+  EXPECT_EQ(send(port, std::vector<Bytes>(kKept, frame)), kKept);
+  shell("ip link set plxe0 up");
+  EXPECT_TRUE(comes_up(port));
+  KernelEnd kernel("plxe1");
+  EXPECT_EQ(send(port, {frame}), 1U);
+  for (std::uint32_t i = 0; i <= kKept; ++i) ASSERT_EQ(receive(kernel), frame) << i;
+}
+
 TEST_F(XdpPortEvents, FramesThatAnInterfaceKeptAreCountedAtTheStop) {
   Port port = started("xdp:plxe0?rule=all");
   shell("ip link set plxe0 down");
