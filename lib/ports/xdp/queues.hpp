@@ -119,6 +119,7 @@ class RxQueue final : public pollux::RxQueue {
   DeletionWatch& watch_;
   FileDescriptor sources_;  // an epoll instance: the deletion of the interface, and the socket if `is_watched_`
   bool is_watched_ = false;
+  std::uint64_t packets_before_ = 0;  // at the last `watch`
 };
 
 /// Sends frames from the mbufs in which they are. Frames that the kernel cannot reach, clones and external memory, are

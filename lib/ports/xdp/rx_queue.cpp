@@ -290,9 +290,12 @@ Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacemen
 
 // A frame that has come wakes the thread by the socket, and so does the deletion of the interface. A watched socket
 // costs the kernel two locks a frame, also while nobody sleeps, so it is not watched before somebody does.
+// An interface from which frames have come since the last time is not asked whether it was deleted, which would be a
+// system call at each waking: if it was, `sources_` is readable, and the thread comes back without a frame.
 bool RxQueue::watch() noexcept {
   if (!std::exchange(is_watched_, true)) watch_for(sources_.get(), socket_);
-  return watch_closed() && (watch_.is_deleted() || waiting(rx_) == 0);
+  if (std::exchange(packets_before_, packets_) == packets_) static_cast<void>(watch_closed());
+  return watch_.is_deleted() || waiting(rx_) == 0;
 }
 
 // After a deletion nothing else is worth waiting for.

@@ -75,6 +75,36 @@ TEST_F(XdpPortEvents, ASocketIsWatchedOnlyForThoseWhoSleep) {
   expect_frames(port, 2);
 }
 
+// A queue that has just received does not look for the deletion before it sleeps.
+TEST_F(XdpPortEvents, ADeletionIsNoticedByThoseWhoHaveJustReceived) {
+  for (const bool asleep : {true, false}) {
+    if (!asleep) SetUp();
+    Port port = started("xdp:plxe0?rule=all");
+    pollux::RxQueue& queue = port.rx(0);
+    static_cast<void>(queue.arm());  // reports the start
+    pollfd waiting{queue.event_fd(), POLLIN, 0};
+    expect_frames(port, 1);
+    if (asleep) {
+      ASSERT_TRUE(queue.arm());
+      EXPECT_EQ(::poll(&waiting, 1, 0), 0);
+    }
+    shell("ip link del plxe1");
+    if (!asleep) {
+      ASSERT_TRUE(queue.arm());
+    }
+    EXPECT_EQ(::poll(&waiting, 1, 1000), 1) << asleep;
+    queue.disarm();
+    EXPECT_THAT(poll(port), IsEmpty());
+    static_cast<void>(queue.arm());  // finds it
+    queue.disarm();
+    EXPECT_TRUE(queue.arm());
+    EXPECT_EQ(::poll(&waiting, 1, 0), 0) << "the thread is woken once, and then by the end of the port: " << asleep;
+    EXPECT_FALSE(port.service());
+    EXPECT_EQ(::poll(&waiting, 1, 1000), 1) << asleep;
+    EXPECT_TRUE(port.close());
+  }
+}
+
 // An index names an interface within its network namespace only.
 TEST_F(XdpPortEvents, InterfacesOfTwoNetworksMayHaveOneIndex) {
   const auto index = ::if_nametoindex("plxe0");
