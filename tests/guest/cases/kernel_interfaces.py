@@ -198,4 +198,4 @@ def xdp_of_a_killed_process_passes_all_and_is_removed(fixture: Fixture) -> None:
 @on_each_kernel
 def xdp_share_conformance(fixture: Fixture) -> None:
     """The tests of a port that shares: the test machine's kernel may not let programs replace functions."""
-    run_tests(fixture, "ports_test --gtest_filter='XdpShare.*'", 7, 120)
+    run_tests(fixture, "ports_test --gtest_filter='XdpShare.*'", 8, 120)

@@ -5,19 +5,24 @@
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "ports/xdp/bpf_calls.hpp"
 #include "ports/xdp/bpf_code.hpp"
 #include "ports/xdp/dispatcher.hpp"
+#include "ports/xdp/helper_session.hpp"
 #include "ports/xdp/links.hpp"
 #include "ports/xdp/shared_program.hpp"
 #include "xdp_fixture.hpp"
@@ -49,6 +54,36 @@ class OtherProgram {
  private:
   FileDescriptor map_;
   FileDescriptor share_;
+};
+
+/// What `pollux xdp-helper` does for one port, until it is destroyed.
+class Helper {
+ public:
+  explicit Helper(const std::string& path) : listener_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener_.get(), 1), 0);
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      const auto is_ready = [&stop](int descriptor) {
+        pollfd waiting{descriptor, POLLIN, 0};
+        while (!stop.stop_requested()) {
+          if (::poll(&waiting, 1, 10) > 0) return true;
+        }
+        return false;
+      };
+      if (!is_ready(listener_.get())) return;
+      xdp::HelperSession session(FileDescriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), policy_);
+      while (is_ready(session.descriptor()) && session.serve()) {
+      }
+    });
+  }
+
+ private:
+  const xdp::HelperPolicy policy_{.interfaces = {"plxu0"}};
+  FileDescriptor listener_;
+  std::jthread thread_;  // last: the others outlive it
 };
 
 class XdpShare : public XdpPort {
@@ -195,6 +230,30 @@ TEST_F(XdpShare, TheNextPortRemovesWhatADeadProcessLeft) {
     EXPECT_THAT(attached(), IsEmpty()) << uri;
     EXPECT_THAT(pinned(), IsEmpty()) << uri;
   }
+}
+
+TEST_F(XdpShare, APortWhoseHelperHasEndedLives) {
+  const std::string socket = file("helper");
+  auto helper = std::make_unique<Helper>(socket);
+  Port port = started("xdp:plxu0?share,rule=all,helper=" + socket);
+  helper.reset();
+  KernelEnd far("plxu1");
+  const Bytes frame = ether(numbered(60, 1));
+  const auto expect_frames = [&] {
+    far.send(frame);
+    EXPECT_THAT(receive(port, 1), ElementsAre(frame));
+  };
+  expect_frames();
+  EXPECT_THAT(xdp::find_remains(index()), IsEmpty());
+  EXPECT_EQ(xdp::remove_remains(index()), 0);
+  expect_frames();
+  Context others({.huge_pages = HugePages::never});
+  const auto second = open(others, "xdp:plxu0?share,rule=none");
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().what, HasSubstr("cannot bind to queue 0"));
+  expect_frames();
+  ASSERT_TRUE(port.close());
+  EXPECT_THAT(xdp::find_remains(index()), SizeIs(1)) << "nobody with privileges was there to remove it";
 }
 
 TEST_F(XdpShare, ADispatcherIsAsLibxdpWritesIt) {
