@@ -83,7 +83,12 @@ Result<void> XdpPort::load_program() {
 Result<void> XdpPort::attach_program() {
   int error = 0;
   why_not_native_.clear();
-  if (mode_ != Mode::generic) {
+  if (mode_ != Mode::generic && interface_.driver() == "bonding") {
+    // The kernel would run the program in the bond's ports, and loses what it takes there for a socket of the bond.
+    // Linux, net/xdp/xsk.c, xsk_rcv_check.
+    error = EOPNOTSUPP;
+    why_not_native_ = "the frames of a bond are those of its ports";
+  } else if (mode_ != Mode::generic) {
     error = kernel_->attach(Attach::native);
     if (error != 0) why_not_native_ = std::strerror(error);
   }

@@ -142,7 +142,7 @@ def with_veth(function):
             function(fixture)
         finally:
             fixture.guest.run(REMOVE_VETH)
-            left = fixture.guest.check("find /sys/fs/bpf/xdp -mindepth 1").split()
+            left = fixture.guest.check("find /sys/fs/bpf -mindepth 2").split()
         require(not left, f"left in the bpf file system: {left}")
     return run
 
@@ -193,6 +193,31 @@ def xdp_of_a_killed_process_passes_all_and_is_removed(fixture: Fixture) -> None:
             else:
                 require("xdp_dispatcher" not in fixture.guest.check("xdp-loader status plx0"), f"left after {mend}")
     fixture.guest.check("xdp-loader unload plx0 --all")
+
+
+BOND = """modprobe bonding
+ip link add plxb type bond mode active-backup
+ip addr flush dev plx0; ip link set plx0 down; ip link set plx0 master plxb
+ip addr add 10.6.0.1/24 dev plxb; ip link set plxb up
+await 20 grep -q 1 /sys/class/net/plxb/carrier"""
+
+
+@case(STOCK)
+@with_veth
+def xdp_of_a_bond_takes_the_frames_of_its_ports(fixture: Fixture) -> None:
+    """The kernel accepts a native program on a bond, and then loses the frames for a socket of the bond."""
+    fixture.guest.check(BOND)
+    try:
+        with Forwarder(fixture.guest, "xdp:plxb?rule=udp:5000", "null:") as l2fwd:
+            said = fixture.guest.check("cat /run/l2fwd.err")
+            require("plxb?rule=udp:5000: generic (native: the frames of a bond" in said, said)
+            fixture.guest.check(SEND)
+            require(pings(fixture), "the port takes more than the datagrams")
+            summary = l2fwd.stop()
+        require(summary.conserved and summary.received == DATAGRAMS, str(summary))
+        refused(fixture, "l2fwd 'xdp:plxb?rule=udp:5000,mode=copy' null:", "xdp:plxb", "cannot attach", "leave out ?mode=")
+    finally:
+        fixture.guest.run("ip link del plxb")
 
 
 @on_each_kernel

@@ -38,10 +38,10 @@ Finding not_known(const Error& error) { return {State::unknown, error.what, {}, 
 // NETDEV_XDP_ACT_XSK_ZEROCOPY).
 constexpr std::array kZeroCopy{"gve",     "i40e",      "ice",     "idpf",   "igb",        "igc", "ixgbe",
                                "ixgbevf", "mlx5_core", "st_gmac", "stmmac", "virtio_net", "nfp", "netdevsim"};
-constexpr std::array kNative{"bnxt_en",      "cpsw",    "dpaa2-eth", "ena",         "enetc",    "hv_netvsc",
-                             "lan966x",      "mana",    "mlx4_en",   "mtk_soc_eth", "mvneta",   "mvpp2",
-                             "netsec",       "qede",    "sfc",       "tun",         "veth",     "vmxnet3",
-                             "xen_netfront", "bonding", "fec",       "macb",        "octeontx2"};
+constexpr std::array kNative{"bnxt_en",      "cpsw", "dpaa2-eth", "ena",         "enetc",  "hv_netvsc",
+                             "lan966x",      "mana", "mlx4_en",   "mtk_soc_eth", "mvneta", "mvpp2",
+                             "netsec",       "qede", "sfc",       "tun",         "veth",   "vmxnet3",
+                             "xen_netfront", "fec",  "macb",      "octeontx2"};
 
 template <std::size_t N>
 bool has(const std::array<const char*, N>& names, const std::string& name) {
