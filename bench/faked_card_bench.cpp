@@ -78,6 +78,9 @@ void add_sweeps(std::string_view who) {
       setup.pool = std::max(setup.pool, 4 * ring);
     });
   }
+  for (const std::uint32_t burst : {2U, 4U, 16U}) {
+    add_all("forward", who, [&](Setup& setup) { setup.burst = burst; });
+  }
   for (const std::uint32_t frame : {128U, 256U, 512U, 1024U, 1514U}) {
     add_all("forward", who, [&](Setup& setup) { setup.frame = frame; });
   }

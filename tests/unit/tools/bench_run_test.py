@@ -21,14 +21,14 @@ BROKEN = LabError("a program ended", "read its output")
 
 
 class Steps(unittest.TestCase):
-    def measured_with(self, side_by_side, *steps, baselines: pathlib.Path | None = None, quick: bool = False):
+    def measured_with(self, side_by_side, *steps, baselines: pathlib.Path | None = None, quick: bool = False, plots: pathlib.Path | None = None):
         """Runs tools/bench with these results for its steps; returns its output and the records that it wrote."""
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as printed, \
                 contextlib.redirect_stderr(io.StringIO()), mock.patch.object(bench, "measure", side_effect=steps), \
                 mock.patch.object(bench_side, "measure", side_effect=[side_by_side]):
             file = pathlib.Path(folder) / "records.json"
             options = argparse.Namespace(quick=quick, build=pathlib.Path(folder), core=0, huge_pages=False, ablation=False,
-                                         baselines=baselines, json=file, markdown=None, plots=None)
+                                         baselines=baselines, json=file, markdown=None, plots=plots)
             with self.assertRaisesRegex(LabError, "ended") if not quick else contextlib.nullcontext():
                 bench.Run(options).run()
             return printed.getvalue(), json.loads(file.read_text()) if file.exists() else None
@@ -53,6 +53,15 @@ class Steps(unittest.TestCase):
         self.assertIn("a processor, time stamp counter 2.596 GHz, a compiler, DPDK 22.11", printed)
         self.assertNotIn("Every case", printed)
         self.assertEqual(records, SIDE_RECORDS)
+
+    def test_quick_measures_sizes_for_the_pictures(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(bench, "bench_plots") as drawn:
+            drawn.side_by_side.return_value, drawn.sizes.return_value = [], [pathlib.Path("sizes.svg")]
+            printed, records = self.measured_with((SIDE_RECORDS, CONTEXT), (CARD, {}, []), quick=True, plots=pathlib.Path(folder))
+        drawn.sizes.assert_called_once_with(CARD, pathlib.Path(folder), mock.ANY)
+        drawn.draw.assert_not_called()
+        self.assertNotIn("Every case", printed)
+        self.assertEqual(records, SIDE_RECORDS + CARD)
 
     def test_a_table_without_dpdk_says_so(self):
         printed, _ = self.measured_with((SIDE_RECORDS, CONTEXT | {"dpdk": "none"}), quick=True)

@@ -171,6 +171,18 @@ class Plot(unittest.TestCase):
             self.assertIn(f"<!-- {text} -->", picture)
         self.assertEqual(picture, self.drawn(SIDE + [one | {"where": "native-cold"} for one in SIDE]))
 
+    def test_sizes_have_a_line_for_each_instruction_set(self):
+        common = {"case": "forward", "who": "pollux", "where": "native-warm", "cycles_median": 9.0, "cycles_min": 8.0, "cycles_max": 10.0}
+        records = [common | {"instruction_set": name} | size for name in ("scalar", "avx2")
+                   for size in ({"burst": 1}, {"burst": 32}, {"burst": 32, "ring": 4096}, {"burst": 32, "frame": 9000})]
+        with tempfile.TemporaryDirectory() as folder:
+            [file] = bench_plots.sizes(records, pathlib.Path(folder), "a machine")
+            picture = file.read_text()
+            self.assertEqual((file.name, bench_plots.sizes(records[:2], pathlib.Path(folder), "")), ("bursts-and-rings.svg", []))
+        for text in ("frames per burst", "4096", "avx2", "a machine"):
+            self.assertIn(f"<!-- {text} -->", picture)
+        self.assertNotIn("<!-- avx512 -->", picture)
+
     def test_without_dpdk_the_picture_has_no_factor(self):
         self.assertNotIn("×", self.drawn([one for one in SIDE if not one["who"].startswith("dpdk")]))
 

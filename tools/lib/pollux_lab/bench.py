@@ -31,6 +31,8 @@ RINGS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/ring:"
 POOLS = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:32/pool:"
 FRAMES = "^(forward|rx|tx)/[^/]+/(scalar|WIDE)/[^/]+/burst:32/frame:"
 MARKED = "^forward_offload/[^/]+/(scalar|WIDE)/[^/]+/burst:32/marked"
+# What docs/guide/bursts-and-rings.md shows.
+SIZES = "^forward/[^/]+/[^/]+/warm/burst:[0-9]+(/ring:[0-9]+)?/iter"
 TRICKLE = "^forward/[^/]+/(scalar|WIDE)/[^/]+/burst:[0-9]+/trickle"
 LATENCY = "^latency/[^/]+/(scalar|WIDE)/"
 PARTS = "^(forward/pollux/scalar/[a-z]+/burst:(1|32)|forward_offload/pollux/scalar/warm/burst:32)/iter"
@@ -59,6 +61,8 @@ class Run:
         with huge_pages(self._options.huge_pages):
             self._side_by_side()
             if self._options.quick:
+                if self._options.plots:
+                    self._step("bursts and rings", "faked_card_bench", SIZES)
                 return
             for what, program, pattern in (("every case", "faked_card_bench", TABLE), ("rings", "faked_card_bench", RINGS),
                                            ("pools", "faked_card_bench", POOLS), ("frames", "faked_card_bench", FRAMES),
@@ -127,7 +131,7 @@ class Run:
                                     ("What features cost", bench_scale.FEATURES_REMARK, bench_scale.feature_table)):
             if len(cells := make(self._side)) > 1:
                 tables.append((title, remark, cells))
-        if not self._records:
+        if self._options.quick or not self._records:
             return tables
         tables += [("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "
                                  "are calculated: they do not include the card and the bus.", bench_table.budget_rows(self._records, ticks)),
@@ -180,8 +184,9 @@ class Run:
 
     def _write_plots(self) -> None:
         if self._options.plots:
-            written = bench_plots.side_by_side(bench_side.rows_of(self._side, "main"), self._options.plots, machine(self._context))
-            for file in written + bench_plots.draw(self._records, self._options.plots, machine(self._context)):
+            to, where = self._options.plots, machine(self._context)
+            written = bench_plots.side_by_side(bench_side.rows_of(self._side, "main"), to, where) + bench_plots.sizes(self._records, to, where)
+            for file in written + ([] if self._options.quick else bench_plots.draw(self._records, to, where)):
                 tell(f"wrote {file}")
 
 

@@ -30,6 +30,17 @@ def draw(records: list[dict], folder: pathlib.Path, machine: str) -> list[pathli
     return written
 
 
+def sizes(records: list[dict], folder: pathlib.Path, machine: str) -> list[pathlib.Path]:
+    """Draws what a frame costs by the size of the burst and by that of the ring; nothing without these figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    panels = {"frames per burst": _lines(records, "burst", "warm"),
+              "descriptors per ring, seven eighths of them full; burst 32": _lines(records, "ring", "warm")}
+    if not all(panels.values()):
+        return []
+    return _panels(folder / "bursts-and-rings", "Ticks of the time stamp counter for forwarding a 64-byte frame; less is better", None,
+                   "ticks per frame", panels, machine, (".svg",))
+
+
 def _lines(records: list[dict], key: str, temperature: str) -> dict[str, list[tuple]]:
     lines = {}
     for who, instruction_set in (("pollux", "scalar"), ("pollux", "avx2"), ("pollux", "avx512"), ("minimal loop", "scalar")):
@@ -80,8 +91,10 @@ def _style(label: str) -> dict:
     return style
 
 
-def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: dict[str, dict[str, list[tuple]]], machine: str) -> list[pathlib.Path]:
-    """Draws warm and cold side by side, with the range from minimum to maximum as a shade."""
+def _panels(path: pathlib.Path, title: str, axis: str | None, quantity: str, panels: dict[str, dict[str, list[tuple]]], machine: str,
+            kinds: tuple[str, ...] = (".svg", ".png")) -> list[pathlib.Path]:
+    """Draws panels, such as warm and cold, side by side, with the range from minimum to maximum as a shade. Without `axis` the name of a
+    panel is that of its axis."""
     pyplot = _pyplot()
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -106,14 +119,14 @@ def _panels(path: pathlib.Path, title: str, axis: str, quantity: str, panels: di
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         else:  # so that a single disturbed repetition does not flatten all lines
             panel.set_ylim(0, 1.12 * max(_values(lines)))
-        panel.set_title(name, loc="left", fontsize=10)
-        panel.set_xlabel(axis)
+        panel.set_title(name if axis else "", loc="left", fontsize=10)
+        panel.set_xlabel(axis or name)
         panel.set_ylabel(quantity)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
         panel.set_axisbelow(True)
         panel.legend(frameon=False, fontsize=8, handlelength=3, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     figure.supxlabel(machine, fontsize=7, color="#666666", x=0.995, ha="right")
-    return _saved(figure, [path.with_suffix(suffix) for suffix in (".svg", ".png")])
+    return _saved(figure, [path.with_suffix(suffix) for suffix in kinds])
 
 
 def side_by_side(rows: list[bench_side.Row], folder: pathlib.Path, machine: str) -> list[pathlib.Path]:
