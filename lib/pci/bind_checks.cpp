@@ -59,8 +59,8 @@ Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
     return fail(
         ErrorCode::no_iommu, name + " has no IOMMU group: this machine has no IOMMU, or the IOMMU is disabled",
         fmt::format("enable VT-d or AMD-Vi in the firmware's setup and boot with the kernel parameter intel_iommu=on "
-                    "(Intel) or amd_iommu=on (AMD){}",
-                    noiommu_hint));
+                    "(Intel) or amd_iommu=on (AMD){}; in a virtual machine: `pollux doctor {}`",
+                    noiommu_hint, name));
   }
   return fail(
       ErrorCode::no_iommu, name + " has no IOMMU group, though other devices have",

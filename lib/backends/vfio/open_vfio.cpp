@@ -24,7 +24,7 @@ std::string iommu_hint(const pci::DeviceInfo& device) {
   return fmt::format(
       "switch VT-d (Intel) or AMD-Vi (AMD) on in the firmware and boot with the kernel parameter intel_iommu=on or "
       "amd_iommu=on; or do without an IOMMU, where the card can access all of this machine's memory: "
-      "vfio:{}?via=noiommu",
+      "vfio:{0}?via=noiommu; in a virtual machine: `pollux doctor {0}`",
       device.address.to_string());
 }
 

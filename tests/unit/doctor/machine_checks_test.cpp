@@ -63,7 +63,19 @@ TEST_F(MachineChecks, NoIommuInTheFirmware) {
   remove_iommu();
   const Finding finding = run(&check_iommu);
   EXPECT_EQ(finding.state, State::error);
-  EXPECT_THAT(finding.advice, AllOf(HasSubstr("firmware's setup"), HasSubstr("intel_iommu=on")));
+  EXPECT_THAT(finding.advice,
+              AllOf(HasSubstr("firmware's setup"), HasSubstr("intel_iommu=on"), Not(HasSubstr("QEMU"))));
+  EXPECT_THAT(finding.advice, AllOf(HasSubstr("xdp:IFNAME"), HasSubstr("last resort"), HasSubstr("?via=noiommu")));
+}
+
+TEST_F(MachineChecks, NoIommuInAVirtualMachine) {
+  remove_iommu();
+  machine.write(machine.paths.proc / "cpuinfo", "processor\t: 0\nflags\t\t: fpu sse2 x2apic hypervisor lahf_lm\n");
+  std::filesystem::create_directories(device() / "virtio3/net/ens4");
+  EXPECT_THAT(run(&check_iommu).advice,
+              AllOf(HasSubstr("-device intel-iommu,intremap=on"), HasSubstr("q35"), HasSubstr("iommu_platform=on"),
+                    HasSubstr("intel_iommu=on"), HasSubstr("xdp:ens4"), Not(HasSubstr("firmware's setup"))));
+  EXPECT_THAT(run(&check_iommu, false).advice, HasSubstr("xdp:IFNAME")) << "without a port";
 }
 
 TEST_F(MachineChecks, IommuCoversOtherDevicesOnly) {

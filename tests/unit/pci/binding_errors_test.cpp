@@ -102,7 +102,8 @@ TEST_F(BindingError, NoIommuInTheMachine) {
   const Error error = refused({port});
   EXPECT_EQ(error.code, ErrorCode::no_iommu);
   EXPECT_THAT(error.what, HasSubstr("0000:01:00.0"));
-  EXPECT_THAT(error.hint, AllOf(HasSubstr("intel_iommu=on"), HasSubstr("amd_iommu=on")));
+  EXPECT_THAT(error.hint,
+              AllOf(HasSubstr("intel_iommu=on"), HasSubstr("amd_iommu=on"), HasSubstr("pollux doctor 0000:01:00.0")));
 }
 
 TEST_F(BindingError, NoIommuForThisDevice) {

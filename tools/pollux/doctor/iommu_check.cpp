@@ -31,12 +31,32 @@ Firmware read_firmware(const pci::SystemPaths& paths) {
   return {nullptr, nullptr};
 }
 
+/// Whether the first processor says that a hypervisor runs it, as all common ones let it on x86.
+bool is_virtual_machine(const pci::SystemPaths& paths) {
+  const std::string text = sysfs::read_text(paths.proc / "cpuinfo").value_or("");
+  return text.find(" hypervisor") != std::string::npos;
+}
+
+/// How a port is used without an IOMMU; an interface that the kernel drives needs none.
+std::string ways_without(const Subject& subject) {
+  const auto names = subject.device ? sysfs::interfaces(subject.paths(), subject.device->address)
+                                    : std::vector<std::filesystem::path>{};
+  return fmt::format(
+      "without an IOMMU: leave the card to the kernel's driver and open xdp:{} (docs/xdp.md); as a last resort, where "
+      "the kernel has VFIO's no-IOMMU mode, vfio:ADDRESS?via=noiommu",
+      names.empty() ? "IFNAME" : names.front().filename().string());
+}
+
 void advise_to_enable(const Subject& subject, Finding& finding) {
   const Firmware firmware = read_firmware(subject.paths());
   if (firmware.name == nullptr) {
     finding.advice =
-        "enable VT-d (Intel) or AMD-Vi (AMD) in the firmware's setup; then boot with the kernel parameter "
-        "intel_iommu=on or amd_iommu=on";
+        fmt::format("{}; then boot with the kernel parameter intel_iommu=on or amd_iommu=on; {}",
+                    is_virtual_machine(subject.paths()) ? "the virtual machine's host has to give it one, QEMU by "
+                                                          "-machine q35 -device intel-iommu,intremap=on and, "
+                                                          "for each virtio card, iommu_platform=on"
+                                                        : "enable VT-d (Intel) or AMD-Vi (AMD) in the firmware's setup",
+                    ways_without(subject));
     return;
   }
   finding.found += fmt::format("; the firmware announces {}", firmware.name);
