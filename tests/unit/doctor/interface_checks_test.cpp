@@ -99,13 +99,14 @@ TEST_F(KernelInterface, NamesTheMissingRightsOfItsOwnUser) {
     // Of this thread alone.
     ASSERT_EQ(::syscall(SYS_setresuid, 65534, 65534, 65534), 0);
     caller.uid = 65534;
-    EXPECT_THAT(said("xdp:plxq0", kFailure), HasSubstr("missing: CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF"));
+    EXPECT_THAT(said("xdp:plxq0", kFailure), HasSubstr("missing: CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON"));
   }).join();
 }
 
 TEST_F(KernelInterface, NamesTheRightsOfAnotherUser) {
   caller.uid = 1000;
-  EXPECT_THAT(said("xdp:plxq0", kSuccess), HasSubstr("alice needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF"));
+  EXPECT_THAT(said("xdp:plxq0", kSuccess),
+              HasSubstr("alice needs CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON"));
 }
 
 }  // namespace

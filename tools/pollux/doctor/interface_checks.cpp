@@ -83,22 +83,24 @@ std::optional<std::uint64_t> own_capabilities() {
 }
 
 Finding check_rights(const Subject& subject) {
-  constexpr std::uint64_t kBpf = 39;  // CAP_BPF, Linux 5.8; missing in older headers
-  constexpr std::array<std::pair<std::uint64_t, const char*>, 3> kWanted{
-      {{CAP_NET_RAW, "CAP_NET_RAW"}, {CAP_NET_ADMIN, "CAP_NET_ADMIN"}, {kBpf, "CAP_BPF"}}};
+  // CAP_PERFMON and CAP_BPF, Linux 5.8; missing in older headers
+  constexpr std::uint64_t kPerfmon = 38;
+  constexpr std::uint64_t kBpf = 39;
+  constexpr std::array<std::pair<std::uint64_t, const char*>, 4> kWanted{
+      {{CAP_NET_RAW, "CAP_NET_RAW"}, {CAP_NET_ADMIN, "CAP_NET_ADMIN"}, {kBpf, "CAP_BPF"}, {kPerfmon, "CAP_PERFMON"}}};
+  constexpr const char* kAll = "CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON";
+  const Remedy remedy{"setcap cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon,cap_ipc_lock+ep PROGRAM"};
   if (subject.caller.uid == 0 && ::geteuid() != 0) return {State::ok, "root"};
   const auto own = own_capabilities();
   if (subject.caller.uid != ::geteuid() || !own) {
-    return {State::warning, fmt::format("{} needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF", subject.caller.name),
-            Remedy{"setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep PROGRAM"}};
+    return {State::warning, fmt::format("{} needs {}", subject.caller.name, kAll), remedy};
   }
   std::string missing;
   for (const auto& [bit, name] : kWanted) {
     if ((*own >> bit & 1) == 0) missing += (missing.empty() ? "" : ", ") + std::string(name);
   }
-  if (missing.empty()) return {State::ok, "CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF"};
-  return {State::error, "missing: " + missing,
-          Remedy{"setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep PROGRAM"}};
+  if (missing.empty()) return {State::ok, kAll};
+  return {State::error, "missing: " + missing, remedy};
 }
 
 Finding check_program(const Subject& subject) {
