@@ -8,6 +8,7 @@
 #include <vector>
 #include "common/cli.hpp"
 
+#include "card_fault.hpp"
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
 #include "function_socket.hpp"
@@ -21,6 +22,11 @@ namespace pollux::tool {
 namespace {
 
 using Servers = std::vector<std::unique_ptr<vfio_user::Server>>;
+
+struct Exported {
+  std::vector<std::unique_ptr<CardFault>> faults;  ///< of the first cards; the servers' devices use them
+  Servers servers;
+};
 
 struct CardOptions {
   std::vector<std::string> sockets;
@@ -44,9 +50,7 @@ std::string uri_of(const CardOptions& options, std::size_t index) {
   if (!options.card.empty()) words.push_back("card=" + options.card);
   const std::size_t wire = options.wires.size() > 1 ? index : 0;
   if (wire < options.wires.size()) words.push_back(options.wires[wire]);
-  std::string uri = fmt::format("sim:{}", card_number(options, index));
-  if (!words.empty()) uri += fmt::format("?{}", fmt::join(words, ","));
-  return index < options.faults.size() ? fmt::format("fault:{},{}", options.faults[index], uri) : uri;
+  return fmt::format("sim:{}{}{}", card_number(options, index), words.empty() ? "" : "?", fmt::join(words, ","));
 }
 
 Result<void> check(const CardOptions& options) {
@@ -75,18 +79,23 @@ Result<void> open_functions(const Environment& environment, const CardOptions& o
   return {};
 }
 
-Result<Servers> open_servers(const Environment& environment, const CardOptions& options) {
-  Servers servers;
+Result<Exported> open_servers(const Environment& environment, const CardOptions& options) {
+  Exported exported;
   for (std::size_t index = 0; index < options.sockets.size(); ++index) {
     auto device = open_device(environment.context, uri_of(options, index));
     if (!device) return pass_on(std::move(device));
+    if (index < options.faults.size()) {
+      auto fault = CardFault::inject(environment.context, options.faults[index], *device);
+      if (!fault) return pass_on(std::move(fault));
+      exported.faults.push_back(*std::move(fault));
+    }
     auto server = vfio_user::Server::create(environment.context, *std::move(device), options.sockets[index],
                                             !options.functions.empty());
     if (!server) return pass_on(std::move(server));
-    servers.push_back(*std::move(server));
+    exported.servers.push_back(*std::move(server));
   }
-  if (auto opened = open_functions(environment, options, servers); !opened) return pass_on(std::move(opened));
-  return servers;
+  if (auto opened = open_functions(environment, options, exported.servers); !opened) return pass_on(std::move(opened));
+  return exported;
 }
 
 void print_start(const Environment& environment, const Servers& servers) {
@@ -99,7 +108,8 @@ void print_start(const Environment& environment, const Servers& servers) {
 }
 
 /// Both directions of a card's wire, so that no frame disappears without a count.
-void print_end(const Environment& environment, const CardOptions& options) {
+void print_end(const Environment& environment, const CardOptions& options,
+               const std::vector<std::unique_ptr<CardFault>>& faults) {
   for (std::size_t index = 0; index < options.sockets.size(); ++index) {
     const unsigned card = card_number(options, index);
     const auto sent = sim::wire_counters(environment.context, card);
@@ -107,6 +117,24 @@ void print_end(const Environment& environment, const CardOptions& options) {
     if (!sent || !received) continue;
     fmt::print(environment.out, "{}: sent {} frames, {} of them arrived; {} were sent to it, {} of them arrived\n",
                options.sockets[index], sent->entered, sent->carried, received->entered, received->carried);
+  }
+  for (std::size_t index = 0; index < faults.size(); ++index) {
+    fmt::print(environment.out, "{}: the fault {} happened {}\n", options.sockets[index], options.faults[index],
+               faults[index]->outcome());
+  }
+}
+
+/// One line for each fault, when it happens: the driver's own messages then have a cause.
+void report_new_faults(const Environment& environment, const CardOptions& options, Exported& exported, Time start) {
+  for (std::size_t index = 0; index < exported.faults.size(); ++index) {
+    if (!exported.faults[index]->has_begun()) continue;
+    const unsigned card = card_number(options, index);
+    const auto sent = sim::wire_counters(environment.context, card);
+    const auto received = sim::wire_counters_towards(environment.context, card);
+    fmt::print(environment.out, "{}: after {:.3f} s, {} frames sent and {} received: the fault {} happens\n",
+               options.sockets[index], std::chrono::duration<double>(environment.context.clock().now() - start).count(),
+               sent ? sent->entered : 0, received ? received->carried : 0, options.faults[index]);
+    environment.out << std::flush;
   }
 }
 
@@ -119,16 +147,20 @@ bool all_have_left(const Servers& servers) {
 
 int run_card(const Environment& environment, const CardOptions& options) {
   if (auto checked = check(options); !checked) return report(environment, checked.error());
-  const auto servers = open_servers(environment, options);
-  if (!servers) return report(environment, servers.error());
+  auto exported = open_servers(environment, options);
+  if (!exported) return report(environment, exported.error());
+  const Servers& servers = exported->servers;
   if (const auto confined = environment.confine({}); !confined) return report(environment, confined.error());
   const tools::StopSignals signals;
   const vfio_user::BusErrorGuard guard;
-  print_start(environment, *servers);
-  const auto served = vfio_user::serve(environment.context.clock(), *servers,
-                                       [&] { return signals.raised() || (options.once && all_have_left(*servers)); });
+  print_start(environment, servers);
+  const Time start = environment.context.clock().now();
+  const auto served = vfio_user::serve(environment.context.clock(), servers, [&] {
+    report_new_faults(environment, options, *exported, start);
+    return signals.raised() || (options.once && all_have_left(servers));
+  });
   if (!served) return report(environment, served.error());
-  print_end(environment, options);
+  print_end(environment, options, exported->faults);
   return kSuccess;
 }
 
@@ -148,8 +180,10 @@ void add_card(cli::App& app, const Environment& environment, int& exit_code) {
       "--card", options->card,
       "The cards: 82576 (the default), or virtio-net, also with options, as in virtio-net+pairs=2+no-rss; "
       "two with a slash between: one for each socket");
-  command->add_option("--fault", options->faults,
-                      "Fault to inject, as after `fault:`, such as removal@1200; twice: one for each card");
+  command->add_option(
+      "--fault", options->faults,
+      "Fault to inject, such as removal@1200, as after `fault:`, or of the card's memory accesses, such as "
+      "late-receive-write-back@100; twice: one for each card");
   command->add_option(
       "--vf", options->functions,
       "NUMBER=SOCKET: export a virtual function of the first card, 0 to 7, as a card of its own (8086:10ca). It "

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "device/fault_memory.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "pollux/mem/mbuf.hpp"
-#include "unit/faults/fault_memory.hpp"
 
 namespace pollux::test {
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "unit/faults/fault_memory.hpp"
+#include "device/fault_memory.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace pollux::test {
+namespace pollux {
 namespace {
 
-/// Stores 4-byte words, each atomically. The parts of a torn write may be smaller than 8 bytes.
+/// Stores a payload as it is, and others in 4-byte words, each atomically: the parts of a torn write may be smaller
+/// than 8 bytes.
 void store_words(ModelDma& memory, ModelAccess what, std::uint32_t queue, std::uint64_t iova,
                  std::span<const std::byte> bytes) {
-  constexpr std::size_t kWord = sizeof(std::uint32_t);
-  for (; bytes.size() >= kWord; bytes = bytes.subspan(kWord), iova += kWord) {
-    static_cast<void>(memory.store({what, queue, iova, bytes.first(kWord)}));
+  const std::size_t word = what == ModelAccess::payload_write ? bytes.size() : sizeof(std::uint32_t);
+  for (; !bytes.empty() && bytes.size() >= word; bytes = bytes.subspan(word), iova += word) {
+    static_cast<void>(memory.store({what, queue, iova, bytes.first(word)}));
   }
 }
 
@@ -22,7 +23,7 @@ FaultyMemory::FaultyMemory(MemoryFault fault) : fault_(std::move(fault)) {}
 
 bool FaultyMemory::allow(ModelAccess what, std::uint32_t /*queue*/, std::uint64_t /*iova*/,
                          std::size_t /*length*/) noexcept {
-  const std::uint64_t access = occurrences_[static_cast<std::size_t>(what)]++;
+  const std::uint64_t access = occurrences_[static_cast<std::size_t>(what)].fetch_add(1, std::memory_order_relaxed);
   injecting_ = fault_.kind != MemoryFaultKind::none && !disabled_ && what == fault_.what && access >= fault_.at &&
                access - fault_.at < fault_.count;
   if (injecting_) ++triggers_;
@@ -79,4 +80,4 @@ void FaultyMemory::disable() noexcept {
   postponed_.clear();
 }
 
-}  // namespace pollux::test
+}  // namespace pollux

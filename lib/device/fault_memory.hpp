@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,7 +11,7 @@
 
 #include "pollux/device/device_model.hpp"
 
-namespace pollux::test {
+namespace pollux {
 
 /// Kinds of fault when a model accesses memory.
 enum class MemoryFaultKind : std::uint8_t {
@@ -41,7 +42,7 @@ struct MemoryFault {
 inline constexpr std::size_t kModelAccessKinds = 6;  ///< kinds of ModelAccess
 
 /// Injects a memory fault into the accesses of a model. Install it with ModelDma::intercept.
-/// Thread rule: that of DmaInterceptor. Call `occurrences` and `disable` only while the model is idle.
+/// Thread rule: that of DmaInterceptor. Call `occurrences` from any thread, `disable` only while the model is idle.
 class FaultyMemory : public DmaInterceptor {
  public:
   explicit FaultyMemory(MemoryFault fault = {});
@@ -53,7 +54,7 @@ class FaultyMemory : public DmaInterceptor {
 
   /// Number of accesses of kind `what` so far.
   [[nodiscard]] std::uint64_t occurrences(ModelAccess what) const noexcept {
-    return occurrences_[static_cast<std::size_t>(what)];
+    return occurrences_[static_cast<std::size_t>(what)].load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool triggered() const noexcept { return triggers_ != 0; }
   /// Ends the fault. Delayed writes are discarded.
@@ -72,7 +73,7 @@ class FaultyMemory : public DmaInterceptor {
   void tear(ModelDma& memory, const ModelWrite& write);
 
   const MemoryFault fault_;
-  std::array<std::uint64_t, kModelAccessKinds> occurrences_{};
+  std::array<std::atomic<std::uint64_t>, kModelAccessKinds> occurrences_{};
   std::uint64_t triggers_ = 0;
   bool injecting_ = false;  // the fault applies to the access that `allow` saw last
   bool disabled_ = false;
@@ -80,4 +81,4 @@ class FaultyMemory : public DmaInterceptor {
   std::vector<Postponed> postponed_;
 };
 
-}  // namespace pollux::test
+}  // namespace pollux
