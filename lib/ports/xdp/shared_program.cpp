@@ -13,9 +13,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <string_view>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -101,6 +104,33 @@ struct Pins {
   }
 };
 
+/// Of a folder with that name; nullopt if it is another one.
+std::optional<Pins> pins_in(const std::string& name) {
+  constexpr std::string_view kPrefix = "dispatch-";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  Pins pins{};
+  const char* const end = name.data() + name.size();
+  const auto [middle, error] = std::from_chars(name.data() + kPrefix.size(), end, pins.interface);
+  if (error != std::errc() || middle == end || *middle != '-') return std::nullopt;
+  const auto [rest, bad] = std::from_chars(middle + 1, end, pins.dispatcher);
+  if (bad != std::errc() || rest != end) return std::nullopt;
+  return pins;
+}
+
+/// Whether the pins are all that is left of an interface that was deleted, or is in another network namespace, where
+/// the dispatcher without them passes all frames. Those of others stay: they may be at work there.
+bool is_orphan(const Pins& pins, std::span<const LinkEntry> links) {
+  if (std::ranges::find(links, pins.interface, &LinkEntry::index) != links.end()) return false;
+  bool any = false;
+  for (std::size_t place = 0; place < kMaxComponents; ++place) {
+    const ProgramInfo about = info_of(pins.program(place));
+    if (about.id == 0) continue;
+    if (about.name != kOwnName || is_owned(about.maps)) return false;
+    any = true;
+  }
+  return any;
+}
+
 /// The dispatcher of an interface and where it runs; without a program if nothing is attached.
 struct Attached {
   Dispatcher dispatcher;
@@ -170,12 +200,15 @@ int change(unsigned interface, std::optional<Attach> where, const Edit& edit) {
   return error;
 }
 
-/// Removes the folders of processes that have ended.
+/// Removes the folders of processes that have ended, and of interfaces that are gone.
 void remove_unowned_folders() {
   const FileDescriptor all = lock_all();
+  const auto links = read_links();  // never empty: there is a loopback
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder(), error)) {
-    if (!entry.path().filename().string().starts_with(kSharePrefix)) continue;
+    const std::string name = entry.path().filename().string();
+    if (const auto pins = pins_in(name); pins && !links.empty() && is_orphan(*pins, links)) pins->remove();
+    if (!name.starts_with(kSharePrefix)) continue;
     const FileDescriptor share = open_folder(entry.path());
     if (share && ::flock(share.get(), LOCK_EX | LOCK_NB) == 0) ::rmdir(entry.path().c_str());
   }

@@ -31,7 +31,8 @@ namespace pollux::xdp {
 /// The ids of Pollux's programs on the interface whose processes have ended.
 [[nodiscard]] std::vector<std::uint32_t> find_remains(unsigned interface);
 
-/// Removes them; the others stay. Without any, and without a bpf file system, it does nothing. Returns 0 or errno.
+/// Removes them; the others stay. Also what is left of interfaces that are gone. Without any, and without a bpf file
+/// system, it does nothing. Returns 0 or errno.
 int remove_remains(unsigned interface);
 
 }  // namespace pollux::xdp

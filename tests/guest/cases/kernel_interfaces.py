@@ -223,4 +223,4 @@ def xdp_of_a_bond_takes_the_frames_of_its_ports(fixture: Fixture) -> None:
 @on_each_kernel
 def xdp_share_conformance(fixture: Fixture) -> None:
     """The tests of a port that shares: the test machine's kernel may not let programs replace functions."""
-    run_tests(fixture, "ports_test --gtest_filter='XdpShare.*'", 8, 120)
+    run_tests(fixture, "ports_test --gtest_filter='XdpShare.*'", 9, 120)

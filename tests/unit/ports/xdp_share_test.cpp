@@ -38,7 +38,7 @@ using testing::SizeIs;
 /// A program of another process that shares an interface. Each frame has its verdict.
 class OtherProgram {
  public:
-  explicit OtherProgram(std::uint32_t verdict, xdp::Attach where = xdp::Attach::native)
+  explicit OtherProgram(std::uint32_t verdict, xdp::Attach where = xdp::Attach::native, const char* interface = "plxu0")
       : map_(xdp::create_map(BPF_MAP_TYPE_XSKMAP, sizeof(int), 1, 0)) {
     const std::uint32_t id = xdp::info_of_map(map_).id;
     auto share = xdp::own_share("other", id);
@@ -48,7 +48,7 @@ class OtherProgram {
     code.load_map(BPF_REG_1, map_.get());
     code.move(BPF_REG_0, verdict);
     code.exit();
-    EXPECT_EQ(xdp::attach_shared(::if_nametoindex("plxu0"), where, std::move(code).finish(), id), 0);
+    EXPECT_EQ(xdp::attach_shared(::if_nametoindex(interface), where, std::move(code).finish(), id), 0);
   }
 
  private:
@@ -254,6 +254,25 @@ TEST_F(XdpShare, APortWhoseHelperHasEndedLives) {
   expect_frames();
   ASSERT_TRUE(port.close());
   EXPECT_THAT(xdp::find_remains(index()), SizeIs(1)) << "nobody with privileges was there to remove it";
+}
+
+TEST_F(XdpShare, OnlyProgramsOfOthersAreLeftOfADeletedInterface) {
+  conformance::make_veth_pair("plxd0", "plxd1");
+  auto other = std::make_unique<OtherProgram>(XDP_PASS, xdp::Attach::native, "plxd0");
+  {
+    const Port port = started("xdp:plxd0?share,rule=all");
+    KernelEnd("plxd1").remove();
+  }
+  EXPECT_THAT(pinned(), SizeIs(2)) << "the other one may be in another network namespace";
+  other.reset();
+  EXPECT_EQ(xdp::remove_remains(index()), 0) << "of another interface";
+  EXPECT_THAT(pinned(), IsEmpty());
+  conformance::make_veth_pair("plxd0", "plxd1");
+  {
+    const Port port = started("xdp:plxd0?share,rule=all");
+    KernelEnd("plxd1").remove();
+  }
+  EXPECT_THAT(pinned(), IsEmpty());
 }
 
 TEST_F(XdpShare, ADispatcherIsAsLibxdpWritesIt) {
