@@ -200,14 +200,19 @@ Stats XdpPort::stats() {
 void XdpPort::append_counters(std::vector<Counter>& counters) {
   const KernelCounts kernel = counts();
   std::uint64_t copied = 0;
-  for (const TxQueue& queue : tx_) copied += queue.copied();
+  std::uint64_t refused = 0;
+  for (const TxQueue& queue : tx_) {
+    copied += queue.copied();
+    refused += queue.refused();
+  }
   counters.insert(counters.end(), {{"xdp_rx_dropped", kernel.rx_dropped},
                                    {"xdp_rx_invalid_descs", kernel.rx_invalid_descs},
                                    {"xdp_tx_invalid_descs", kernel.tx_invalid_descs},
                                    {"xdp_rx_ring_full", kernel.rx_ring_full},
                                    {"xdp_rx_fill_ring_empty_descs", kernel.rx_fill_empty},
                                    {"xdp_tx_ring_empty_descs", kernel.tx_ring_empty},
-                                   {"xdp_tx_copied", copied}});
+                                   {"xdp_tx_copied", copied},
+                                   {"xdp_tx_refused", refused}});
   if (!rule_counters_) return;
   for (const PlacedRule& rule : settings().rules) {
     counters.push_back({fmt::format("xdp_rule_{}", static_cast<std::uint64_t>(rule.id)),

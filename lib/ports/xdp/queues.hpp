@@ -146,6 +146,8 @@ class TxQueue final : public pollux::TxQueue {
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return read_counter(in_flight_); }
   /// Frames that were copied. Any thread.
   [[nodiscard]] std::uint64_t copied() const noexcept { return read_counter(copied_); }
+  /// Calls of the kernel that have sent nothing, because the interface does not send. Any thread.
+  [[nodiscard]] std::uint64_t refused() const noexcept { return read_counter(refused_); }
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
@@ -207,6 +209,7 @@ class TxQueue final : public pollux::TxQueue {
   std::shared_ptr<const Umem> area_;
   std::optional<MempoolCache> copies_;
   std::uint64_t copied_ = 0;
+  std::uint64_t refused_ = 0;
 };
 
 }  // namespace pollux::xdp

@@ -310,7 +310,10 @@ POLLUX_ALWAYS_INLINE bool TxQueue::kick_once() noexcept {
 
 POLLUX_NOINLINE bool TxQueue::has_sent(int error) noexcept {
   const std::uint32_t after = consumed(tx_);
-  if (after == std::exchange(kicked_, after)) return false;
+  if (after == std::exchange(kicked_, after)) {
+    if (error != EAGAIN) add_to(refused_, 1);
+    return false;
+  }
   if (error == EBUSY) count_lost(after, &TxDrops::write_failed);
   return true;
 }

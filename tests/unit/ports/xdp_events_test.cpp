@@ -127,7 +127,9 @@ TEST_F(XdpPortEvents, AnInterfaceThatWasDownGoesOn) {
   shell("ip link set plxe0 down");
   EXPECT_FALSE(port.link().up);
   const Bytes frame = ether(numbered(60, 1));
+  EXPECT_EQ(counter(port, "xdp_tx_refused"), 0U);
   EXPECT_EQ(send(port, {frame, frame}), 2U);
+  EXPECT_EQ(counter(port, "xdp_tx_refused"), 2U);
   EXPECT_TRUE(port.service());
   shell("ip link set plxe0 up");
   EXPECT_TRUE(comes_up(port));
