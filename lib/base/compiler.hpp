@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
+
 #include "pollux/base/counter.hpp"
 
 /// Attributes for the hot path; docs/performance-details.md says what each is worth.
@@ -15,6 +17,14 @@
 #define POLLUX_FLATTEN __attribute__((flatten))
 
 namespace pollux {
+
+/// Bytes between what different threads write. A processor also fetches lines next to those that it uses, and beyond
+/// the end of an array, and so takes them from the thread that writes them. What less costs was measured:
+/// docs/performance-details.md, "Two threads".
+///@{
+inline constexpr std::size_t kApart = 256;              ///< alignment of what each burst writes
+inline constexpr std::size_t kApartFromStream = 8'192;  ///< behind a ring
+///@}
 
 /// Returns `value`, about which the compiler then knows nothing: it neither computes it again from its parts nor moves
 /// the computation to where it is not needed.

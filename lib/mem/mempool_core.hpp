@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/compiler.hpp"
 #include "pollux/mem/dma_memory.hpp"
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/mem/mempool.hpp"
@@ -117,7 +118,7 @@ class MempoolCore {
 };
 
 /// The state of a MempoolCache, shared by all that use the cache.
-class alignas(64) MempoolCacheCore : public MempoolCacheObjects {
+class alignas(kApart) MempoolCacheCore : public MempoolCacheObjects {
  public:
   MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint32_t capacity);
   MempoolCacheCore(const MempoolCacheCore&) = delete;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/compiler.hpp"
 #include "hw/intel/descriptors.hpp"
 
 namespace pollux::drivers::intel {
@@ -14,7 +15,7 @@ namespace {
 
 using hw::intel::Descriptor;
 
-/// Places one ring after the other in the segments of a DmaMemory.
+/// Places one ring after the other in the segments of a DmaMemory. Each belongs to another thread than the next.
 class RingPlacer {
  public:
   explicit RingPlacer(const DmaMemory& memory) : segments_(memory.segments()) {}
@@ -33,7 +34,7 @@ class RingPlacer {
             .iova = segment.iova + used_,
             .size = size};
     std::uninitialized_value_construct_n(into.descriptors, size);
-    used_ += bytes;
+    used_ += bytes + kApartFromStream;
     return true;
   }
 
@@ -44,6 +45,7 @@ class RingPlacer {
 
 // Every ring size is a multiple of the smallest, so consecutive rings are aligned.
 static_assert(hw::intel::kRingMin * sizeof(Descriptor) % hw::intel::kRingAlignment == 0);
+static_assert(kApartFromStream % hw::intel::kRingAlignment == 0);
 
 tl::unexpected<Error> does_not_fit(std::string_view port) {
   return fail(ErrorCode::no_memory, fmt::format("{}: a ring does not fit into contiguous memory", port),
@@ -54,12 +56,12 @@ tl::unexpected<Error> does_not_fit(std::string_view port) {
 
 Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedConfig& config, int numa_node,
                                         std::string_view port) {
-  std::size_t descriptors = 0;
-  for (const ValidatedRxQueue& queue : config.rx) descriptors += queue.ring;
-  for (const ValidatedTxQueue& queue : config.tx) descriptors += queue.ring;
+  std::size_t bytes = 0;
+  const auto add = [&](std::uint32_t ring) { bytes += ring * sizeof(Descriptor) + kApartFromStream; };
+  for (const ValidatedRxQueue& queue : config.rx) add(queue.ring);
+  for (const ValidatedTxQueue& queue : config.tx) add(queue.ring);
   const std::string purpose = fmt::format("rings of {}", port);
-  auto memory =
-      context.allocate({.size = descriptors * sizeof(Descriptor), .numa_node = numa_node, .purpose = purpose});
+  auto memory = context.allocate({.size = bytes, .numa_node = numa_node, .purpose = purpose});
   if (!memory) return pass_on(std::move(memory));
 
   RingMemory rings;

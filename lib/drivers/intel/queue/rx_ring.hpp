@@ -43,7 +43,7 @@ struct RxFastPath {
 
 /// A receive ring: all that bursts read and write. rx_burst.hpp has its fast path, rx_slow.cpp its slow path.
 /// IntelRxQueue sets it up and changes it while no burst runs.
-struct alignas(64) RxRing : pollux::RxQueue {
+struct alignas(kApart) RxRing : pollux::RxQueue {
   /// Distance in slots from the current frame to the one whose data is prefetched: far enough to cover a cache miss to
   /// memory, near enough to stay in the first-level cache. Halves the cost of a backlog whose data is not cached.
   static constexpr std::uint32_t kPrefetchDistance = 24;

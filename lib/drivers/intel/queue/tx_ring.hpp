@@ -29,7 +29,7 @@ struct TxFastPath {
 ///
 /// The ring is divided into groups of slots. Only the last slot of a group and of a burst has RS set, so that the card
 /// reports it done. A done group is cleaned as a whole, by what its slots have (GroupContent).
-struct alignas(64) TxRing : pollux::TxQueue {
+struct alignas(kApart) TxRing : pollux::TxQueue {
   /// Slots in a group. Rings of fewer than four groups have groups of a quarter.
   static constexpr std::uint32_t kGroup = 32;
   /// The shortest frame, without FCS. The card pads frames to 60 bytes, but needs at least 17 (Linux igb pads shorter

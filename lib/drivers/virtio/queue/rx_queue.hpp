@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/compiler.hpp"
 #include "drivers/virtio/queue/rings.hpp"
 #include "drivers/virtio/queue/virtqueue.hpp"
 #include "hw/virtio/features.hpp"
@@ -52,7 +53,7 @@ struct RxFastPath {
 /// they were posted moves the queue to its slow path, in which a slot may have any id.
 ///
 /// A device that returns what it does not have ends the queue: bursts are empty, and `fault` says what happened.
-struct alignas(64) RxVirtqueue : pollux::RxQueue {
+struct alignas(kApart) RxVirtqueue : pollux::RxQueue {
   using pollux::RxQueue::cache_;
   using pollux::RxQueue::count_arrival;
   using pollux::RxQueue::count_arrivals;

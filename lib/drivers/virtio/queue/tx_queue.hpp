@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/compiler.hpp"
 #include "drivers/virtio/queue/rings.hpp"
 #include "drivers/virtio/queue/virtqueue.hpp"
 #include "hw/virtio/features.hpp"
@@ -46,7 +47,7 @@ struct TxQueueSetup {
 /// device that uses buffers out of order has fewer of them meanwhile.
 ///
 /// A device that returns what it does not have ends the queue: bursts take nothing, and `fault` says what happened.
-struct alignas(64) TxVirtqueue : pollux::TxQueue {
+struct alignas(kApart) TxVirtqueue : pollux::TxQueue {
   /// What an element of `slots` has besides a frame.
   static constexpr std::uintptr_t kSpecial = 1;
   static constexpr std::uintptr_t kDone = 2;
