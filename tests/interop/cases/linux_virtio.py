@@ -3,6 +3,7 @@
 
 import functools
 import re
+import statistics
 
 from pollux_lab import cases
 from pollux_lab.cases import Boot, Fixture, require
@@ -12,23 +13,30 @@ from .columns import LONG, Column, Lab, two_exported_cards
 
 MEBIBYTES = 16
 TAGGED = {"left": "10.42.0.1", "right": "10.42.0.2"}
+# Of one queue's interrupts. A ping takes a few milliseconds without it, and tens of them on a busy machine.
+DELAY_MS = 300
+# What Linux 6.18 takes and 6.1 does not.
+NEWER_FEATURES = {"NOTIFICATION_DATA": 38, "VQ_NOTF_COAL": 52, "GUEST_USO4": 54, "GUEST_USO6": 55, "HOST_USO": 56}
 COMPLAINTS = re.compile(r"virtio.*(fail|error|timed out|broken|id \d+ out of range|is not a head)|NETDEV WATCHDOG",
                         re.IGNORECASE)
 
 
-def _boot(key: str, options: str = "") -> Boot:
-    return Boot(f"two exported virtio-net devices{' with ' if options else ''}{options.replace('+', ' ').strip()}",
-                lambda: two_exported_cards(key, "--card", "virtio-net" + options), "modprobe -a virtio_net 8021q")
+def _boot(key: str, options: str = "", kernel: str = "stock") -> Boot:
+    with_options = f" with{options.replace('+', ' ')}" if options else ""
+    return Boot(f"two exported virtio-net devices{with_options}{', newer kernel' if kernel == 'newer' else ''}",
+                lambda: two_exported_cards(key, "--card", "virtio-net" + options), "modprobe -a virtio_net 8021q", kernel)
 
 
 # What Linux takes: packed rings if they are offered, and all that it knows. Each boot leaves a part of that out. The wire carries
-# complete frames, so that tshark can judge them, but in the last boot, where the devices pass long frames on.
+# complete frames, so that tshark can judge them, but in the boot "passing", where the devices pass long frames on. The newer kernel knows
+# more features.
 BOOTS = {
     "packed": _boot("virtio-packed", "+plain-wire"),
     "split": _boot("virtio-split", "+plain-wire+no-ring-packed"),
     "plain": _boot("virtio-plain", "+plain-wire+no-ring-packed+no-mrg-rxbuf+no-event-idx+no-indirect-desc+no-in-order+pairs=1"
                                    "+no-guest-tso4+no-guest-tso6"),
     "passing": _boot("virtio-passing"),
+    "newer": _boot("virtio-newer", "+plain-wire", "newer"),
 }
 JUDGED = ("packed", "split", "plain")
 
@@ -51,7 +59,7 @@ def _run(function, column: Column, fixture: Fixture) -> None:
     require(not said, "the driver complains:\n" + "\n".join(said[:10]))
 
 
-@on_virtio(short=JUDGED)
+@on_virtio(short=JUDGED, boots=(*JUDGED, "newer"))
 def loads_and_pings(lab: Lab) -> None:
     """virtio_net loads, reports the device's link, and pings of 0 to 30,000 bytes are answered."""
     for address in lab.addresses:
@@ -66,7 +74,7 @@ def loads_and_pings(lab: Lab) -> None:
     capture.check().require_correct(200)
 
 
-@on_virtio(short=JUDGED)
+@on_virtio(short=JUDGED, boots=(*JUDGED, "newer"))
 def tcp_with_offloads(lab: Lab) -> None:
     """TCP in both directions with the driver's default features; every frame on the wire is correct."""
     lab.connect()
@@ -191,3 +199,38 @@ def commands_of_ethtool(lab: Lab) -> None:
         lab.on(side, "ethtool -X port equal 1")  # the table may name no queue that goes
         lab.on(side, "ethtool -L port combined 1")
     network.ping(lab, 1400)
+
+
+def _ping_ms(lab: Lab) -> float:
+    """The median time of single pings."""
+    output = lab.on("left", f"ping -c 5 -i {2 * DELAY_MS / 1000} -W 2 {network.ADDRESS['right']}")
+    return statistics.median(map(float, re.findall(r"time=([\d.]+)", output)))
+
+
+@on_virtio(boots=("newer",))
+def coalescing_by_queue(lab: Lab) -> None:
+    """`ethtool -Q` delays the interrupts of one queue, until a time or a number of frames, and until its ring is reset; `-C` those of all
+    queues, also after a reset."""
+    lab.connect()
+    taken = lab.on("left", "cat /sys/class/net/port/device/features").strip()
+    missing = [name for name, bit in NEWER_FEATURES.items() if taken[bit] != "1"]
+    require(not missing, f"the driver does not take {missing}: {taken}")
+    lab.on("left", "ethtool -L port combined 2")
+    network.ping(lab, 56)
+    slowly = f"rx-usecs {1000 * DELAY_MS} rx-frames 64"
+    try:
+        for command, delayed in (("-C port rx-usecs 0 rx-frames 1", ()), (f"-Q port queue_mask 2 --coalesce {slowly}", (1,)),
+                                 ("-Q port queue_mask 2 --coalesce rx-frames 1", ()), (f"-Q port queue_mask 1 --coalesce {slowly}", (0,)),
+                                 ("-G port rx 64", ()), (f"-C port {slowly}", (0, 1)), ("-G port rx 128", (0, 1)),
+                                 ("-Q port queue_mask 1 --coalesce rx-usecs 0 rx-frames 1", (1,))):
+            lab.on("left", f"ethtool {command}")
+            for queue, weights in enumerate(("1 0", "0 1")):
+                lab.on("left", f"ethtool -X port weight {weights}")
+                took = _ping_ms(lab)
+                lab.facts[f"{command}, queue {queue}"] = took
+                require(took >= DELAY_MS if queue in delayed else took < DELAY_MS / 2, f"after {command}: {took} ms on queue {queue}")
+    finally:
+        lab.on("left", "ethtool -C port rx-usecs 0 rx-frames 1")
+        lab.on("left", "ethtool -G port rx 256")
+        lab.on("left", "ethtool -X port equal 1")
+        lab.on("left", "ethtool -L port combined 1")

@@ -170,6 +170,7 @@ bool Control::set_pairs(Data data) {
   return true;
 }
 
+// What follows the key is ignored here and in set_hash: Linux sends its structure's padding, too, from 6.15 on.
 bool Control::set_rss(Data data) {
   Reader reader(data);
   const std::uint32_t types = reader.u32();
@@ -180,8 +181,7 @@ bool Control::set_rss(Data data) {
   for (std::uint32_t i = 0; i < entries; ++i) table.push_back(reader.u16());
   const std::uint16_t tx_queues = reader.u16();
   const auto key = reader.take(static_cast<std::size_t>(reader.number(1)));
-  if (!reader.complete() || key.size() > hw::kRssKeyBytes || tx_queues == 0 || tx_queues > core_.options.pairs)
-    return false;
+  if (!reader.ok() || key.size() > hw::kRssKeyBytes || tx_queues == 0 || tx_queues > core_.options.pairs) return false;
   const auto usable = [&](std::uint16_t pair) { return pair < core_.options.pairs && core_.rx(pair).enabled(); };
   if (!usable(unclassified) || !std::all_of(table.begin(), table.end(), usable)) return false;
   Settings& s = core_.settings;
@@ -199,7 +199,7 @@ bool Control::set_hash(Data data) {
   const std::uint32_t types = reader.u32();
   const std::uint64_t reserved = reader.number(8);
   const auto key = reader.take(static_cast<std::size_t>(reader.number(1)));
-  if (!reader.complete() || reserved != 0 || (types & ~kHashTypes) != 0 || key.size() > hw::kRssKeyBytes) return false;
+  if (!reader.ok() || reserved != 0 || (types & ~kHashTypes) != 0 || key.size() > hw::kRssKeyBytes) return false;
   core_.settings.rss = false;
   core_.settings.hash_types = types;
   core_.settings.key.assign(key.begin(), key.end());

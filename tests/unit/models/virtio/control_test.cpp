@@ -292,6 +292,10 @@ TEST(VirtioSteering, FollowsTheRssTable) {
   EXPECT_EQ(fixture.control(4, 1, fixture.rss(2, {0, 1, 2, 3})), kOk);
   const auto spread = fixture.queues(10);
   EXPECT_GT(std::set<int>(spread.begin(), spread.end()).size(), 2U);
+  Data padded = fixture.rss(2, {0});
+  padded.push_back(0);
+  EXPECT_EQ(fixture.control(4, 1, padded), kOk) << "as Linux does from 6.15 on";
+  EXPECT_EQ(fixture.queues(2), std::vector<int>(2, 0));
   EXPECT_EQ(fixture.control(4, 1, fixture.rss(2, {0, 1, 2})), kError);
   EXPECT_EQ(fixture.control(4, 1, fixture.rss(2, {4})), kError);
   EXPECT_EQ(fixture.control(4, 1, fixture.rss(0x40, {0})), kError);
@@ -311,6 +315,7 @@ TEST(VirtioSteering, TheLastCommandDecidesTheKind) {
   EXPECT_EQ(fixture.control(4, 0, {1, 0}), kOk);
   EXPECT_EQ(fixture.queues(1), std::vector<int>{0});
   to_pair_three();
+  EXPECT_EQ(fixture.control(4, 2, Data(14)), kOk) << "with Linux's padding";
   EXPECT_EQ(fixture.control(4, 2, Data(13)), kOk);
   const auto spread = fixture.queues(8);
   EXPECT_GT(std::set<int>(spread.begin(), spread.end()).size(), 1U);
