@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The differential tests, which compare the in-process card with QEMU's, on the newer QEMU. They need no guest."""
+"""Tests without a guest on the newer QEMU: the differential tests, which compare the in-process card with QEMU's, and the virtio-net
+driver's on QEMU's device."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -11,32 +13,48 @@ from pollux_lab.junit import Result
 
 from .columns import BUILD, OUTCOMES, Row, newer_qemu
 
-NAME = "interop.differential.qemu11"
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """Tests of a program that starts the first QEMU in PATH."""
+    row: str
+    program: str
+    tests: str
+    long: str
+
+    @property
+    def name(self) -> str:
+        return f"interop.{self.row}.qemu11"
+
+
 # QEMU 10's card is compared with the in-process card by the unit tests of tests/differential.
 ROW = Row("differential", "Without a driver: the same accesses and frames have the same results, but for declared differences.",
           {"model": "the other cards are compared with it"})
-LONG = "the differential tests on the newer QEMU"
+SUITES = [Suite(ROW.name, "differential_test", "*", "the differential tests on the newer QEMU"),
+          Suite("virtio.driver", "qemu_test", "Virtio*", "the virtio-net driver on the newer QEMU")]
 SECONDS = 300
 
 
-def results(full: bool) -> list[Result]:
-    if not full:
-        return [Result(NAME, "skipped", 0, LONG)]
+def results(suites: list[Suite], full: bool) -> list[Result]:
+    return [_result(suite) if full else Result(suite.name, "skipped", 0, suite.long) for suite in suites]
+
+
+def _result(suite: Suite) -> Result:
     start = time.monotonic()
     try:
-        failure = _failure()
+        failure = _failure(suite)
     except (LabError, subprocess.TimeoutExpired) as error:
         failure = str(error)
-    OUTCOMES[ROW.name] = {"qemu11": {"outcome": "failed" if failure else "passed", "facts": {}, "error": failure}}
-    return [Result(NAME, "failed" if failure else "passed", time.monotonic() - start, failure)]
+    OUTCOMES[suite.row] = {"qemu11": {"outcome": "failed" if failure else "passed", "facts": {}, "error": failure}}
+    return Result(suite.name, "failed" if failure else "passed", time.monotonic() - start, failure)
 
 
-def _failure() -> str:
-    found = sorted(BUILD[0].rglob("differential_test"))
+def _failure(suite: Suite) -> str:
+    found = sorted(path for path in BUILD[0].rglob(suite.program) if path.is_file())
     if not found:
-        raise LabError(f"no program 'differential_test' was built in {BUILD[0]}", f"build first: cmake --build {BUILD[0]}")
-    # The tests start the first QEMU in PATH.
+        raise LabError(f"no program '{suite.program}' was built in {BUILD[0]}", f"build first: cmake --build {BUILD[0]}")
     path = f"{pathlib.Path(newer_qemu()).parent}:{os.environ['PATH']}"
-    done = subprocess.run([found[0], "--gtest_brief=1"], env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS)
+    command = [found[0], "--gtest_brief=1", f"--gtest_filter={suite.tests}"]
+    done = subprocess.run(command, env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=SECONDS)
     return done.stdout[-4000:] if done.returncode else ""
