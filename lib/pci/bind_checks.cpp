@@ -38,7 +38,9 @@ Result<void> check_kind(const DeviceInfo& device, bool force) {
 
 Result<void> check_vfio_loaded(const SystemPaths& paths) {
   if (sysfs::exists(paths.sys / "bus/pci/drivers" / kVfioDriver)) return {};
-  return fail(ErrorCode::module_not_loaded, "the kernel module vfio-pci is not loaded", "modprobe vfio-pci");
+  const bool has_iommu = !sysfs::entries(paths.sys / "kernel/iommu_groups").empty();
+  return fail(ErrorCode::module_not_loaded, "the kernel module vfio-pci is not loaded",
+              has_iommu ? "modprobe vfio-pci" : "modprobe vfio-pci; this machine also lacks an IOMMU: `pollux doctor`");
 }
 
 std::optional<bool> noiommu_mode(const SystemPaths& paths) {

@@ -94,6 +94,8 @@ TEST_F(BindingError, VfioPciNotLoaded) {
   EXPECT_EQ(error.code, ErrorCode::module_not_loaded);
   EXPECT_THAT(error.what, HasSubstr("vfio-pci"));
   EXPECT_EQ(error.hint, "modprobe vfio-pci");
+  std::filesystem::remove_all(machine.paths.sys / "kernel/iommu_groups");
+  EXPECT_THAT(refused({port}).hint, AllOf(HasSubstr("modprobe vfio-pci"), HasSubstr("lacks an IOMMU")));
 }
 
 TEST_F(BindingError, NoIommuInTheMachine) {
