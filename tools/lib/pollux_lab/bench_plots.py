@@ -96,13 +96,13 @@ def _panels(path: pathlib.Path, title: str, axis: str | None, quantity: str, pan
     """Draws panels, such as warm and cold, side by side, with the range from minimum to maximum as a shade. Without `axis` the name of a
     panel is that of its axis."""
     pyplot = _pyplot()
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
     shown = {name: lines for name, lines in panels.items() if lines}
     figure, axes = pyplot.subplots(1, len(shown), figsize=(max(6.5, 5.2 * len(shown)), 4.5), squeeze=False, layout="constrained")
     figure.suptitle(f"{title}\n", fontsize=11, fontweight="bold")
     # A frame in five buffers, or one that waited for another program, has a far higher value than the rest.
-    wide = any(max(_values(lines)) > 12 * min(_values(lines)) for lines in shown.values())
+    wide = {name: max(_values(lines)) > 12 * min(_values(lines)) for name, lines in shown.items()}
     for panel, (name, lines) in zip(axes[0], shown.items()):
         ticks = sorted({point[0] for points in lines.values() for point in points})
         for label, points in lines.items():
@@ -114,9 +114,10 @@ def _panels(path: pathlib.Path, title: str, axis: str | None, quantity: str, pan
         panel.xaxis.set_major_locator(FixedLocator(_without_overlaps(ticks)))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-        if wide:
+        if wide[name] or (axis and any(wide.values())):  # panels of one axis are compared
             panel.set_yscale("log")
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
         else:  # so that a single disturbed repetition does not flatten all lines
             panel.set_ylim(0, 1.12 * max(_values(lines)))
         panel.set_title(name if axis else "", loc="left", fontsize=10)
