@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/compiler.hpp"
 #include "base/file_descriptor.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/runtime/poller.hpp"
@@ -22,7 +23,7 @@
 namespace pollux {
 
 /// What a Poller consists of. Thread rule: members belong to the thread that calls run_once, unless they say otherwise.
-class PollerCore {
+class alignas(kApart) PollerCore {
  public:
   PollerCore(Context& context, PollerOptions options);
   PollerCore(const PollerCore&) = delete;

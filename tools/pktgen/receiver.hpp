@@ -14,7 +14,7 @@ namespace pollux::tools {
 
 /// Counts the frames that one queue receives, and checks them on request, one poll at a time.
 /// Thread rule: one thread polls; others may read the number of frames, and the rest after it has ended.
-class Receiver {
+class alignas(256) Receiver {
  public:
   static constexpr std::uint32_t kMaxBurst = 512;
 

@@ -17,7 +17,7 @@ namespace pollux::tools {
 
 /// Sends frames on one queue, one poll at a time.
 /// Thread rule: one thread polls; others may read `taken` and `done`, and the rest after it has ended.
-class Sender {
+class alignas(256) Sender {
  public:
   static constexpr std::uint32_t kMaxBurst = 512;
 
