@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/virtio/net/queue.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -262,10 +263,12 @@ bool Queue::publish_packed() {
 
 // The driver may ask after the entries were published, so its word is read after them: a full barrier.
 bool Queue::take_interrupt() {
+  constexpr std::uint32_t kMostCounted = 0xFFFF;
   const std::uint32_t used = std::exchange(unreported_, 0);
   if (used == 0 || !enabled_ || !memory_.active()) return false;
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return wants_interrupt(static_cast<std::uint16_t>(used));
+  // More than an index counts may have been used while the limits of coalescing held the message back.
+  return wants_interrupt(static_cast<std::uint16_t>(std::min(used, kMostCounted)));
 }
 
 // 2.7.7.2 for split rings. 2.8.10 for packed ones: the event is a place up to one round behind the next one.

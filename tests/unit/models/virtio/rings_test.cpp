@@ -273,6 +273,21 @@ TEST(VirtioSplitRing, AsksForTheEntryAfterThoseThatAreTooFew) {
             2U);
 }
 
+// A driver polls while its interrupts are delayed, and then asks for one.
+TEST(VirtioSplitRing, TellsAlsoAfterMoreFramesThanAnIndexCounts) {
+  constexpr std::uint32_t kFrames = 65536 + 2;
+  DeviceFixture fixture;
+  fixture.start(feature::kCtrlVq | feature::kNotfCoal | feature::kEventIdx);
+  ASSERT_EQ(fixture.control(6, 0, {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}), kOk);
+  fixture.messages.clear();
+  for (std::uint32_t i = 0; i < kFrames; ++i) fixture.send(DeviceFixture::frame(60));
+  fixture.memory.put(fixture.ring(kTx).driver() + hw::split_used_event(DeviceFixture::kSize),
+                     static_cast<std::uint16_t>(kFrames - 10));
+  EXPECT_TRUE(fixture.messages.empty());
+  fixture.pass(std::chrono::hours(1));
+  EXPECT_EQ(fixture.messages.size(), 1U);
+}
+
 // Every id and every place of a packed ring of a size that is no power of two.
 TEST(VirtioPackedRing, HasAnySize) {
   DeviceFixture fixture;
