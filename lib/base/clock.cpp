@@ -184,6 +184,16 @@ ManualClock::ManualClock() : alarms_(std::make_shared<ManualAlarms>()) {}
 
 Result<std::unique_ptr<Alarm>> ManualClock::make_alarm() { return ManualAlarm::create(*this, alarms_); }
 
+void ManualClock::follow(Follower follower, NextWork next, std::optional<std::weak_ptr<const void>> owner) {
+  Entry entry{std::move(follower), std::move(next), std::move(owner)};
+  for (Entry& old : followers_) {
+    if (!old.owner || !old.owner->expired()) continue;
+    old = std::move(entry);
+    return;
+  }
+  followers_.push_back(std::move(entry));
+}
+
 void ManualClock::advance(Duration span) {
   while (span > Duration::zero()) {
     const Duration step = next_step(span);

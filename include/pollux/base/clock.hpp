@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -103,8 +104,9 @@ class POLLUX_API ManualClock final : public Clock {
   void advance(Duration span);
   /// Adds a follower that is called at least every `kStep`.
   void follow(Follower follower) { follow(std::move(follower), nullptr); }
-  /// Adds a follower that may miss steps at which it has no work.
-  void follow(Follower follower, NextWork next) { followers_.push_back({std::move(follower), std::move(next)}); }
+  /// Adds a follower that may miss steps at which it has no work. `owner`: when it is gone, the follower does nothing
+  /// any more, and the clock may forget it.
+  void follow(Follower follower, NextWork next, std::optional<std::weak_ptr<const void>> owner = std::nullopt);
   /// Makes an alarm of virtual time. The thread that advances the clock makes it readable, after it has called the
   /// followers.
   [[nodiscard]] Result<std::unique_ptr<Alarm>> make_alarm() override;
@@ -113,6 +115,7 @@ class POLLUX_API ManualClock final : public Clock {
   struct Entry {
     Follower follower;
     NextWork next;  // empty: has work at every step
+    std::optional<std::weak_ptr<const void>> owner;
   };
   [[nodiscard]] Duration next_step(Duration limit) const;
 

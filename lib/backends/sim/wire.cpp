@@ -67,7 +67,8 @@ void Wire::connect() {
         [weak = weak_from_this()] {
           const std::shared_ptr<Wire> wire = weak.lock();
           return wire == nullptr ? Time::max() : Time(wire->due_.load(std::memory_order_relaxed));
-        });
+        },
+        weak_from_this());
   }
 }
 

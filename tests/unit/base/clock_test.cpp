@@ -2,6 +2,8 @@
 #include "pollux/base/clock.hpp"
 
 #include <gtest/gtest.h>
+#include <algorithm>
+#include <memory>
 
 #include <array>
 #include <vector>
@@ -105,6 +107,25 @@ TEST(ManualClock, CallsFollowersInOrder) {
   clock.follow([&](Duration) { order.push_back(2); });
   clock.advance(1us);
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+// A program that opens and closes simulated ports for long must not keep a follower of each.
+TEST(ManualClock, ForgetsFollowersWhoseOwnersAreGone) {
+  ManualClock clock;
+  std::vector<std::weak_ptr<int>> kept;
+  unsigned asked = 0;
+  const auto add = [&](const std::shared_ptr<int>& owner) {
+    auto mark = std::make_shared<int>();
+    kept.push_back(mark);
+    clock.follow([mark](Duration) {}, [&asked] { return ++asked, Duration::max(); }, owner);
+  };
+  const auto first = std::make_shared<int>();
+  add(first);
+  for (int i = 0; i < 100; ++i) add(std::make_shared<int>());
+  EXPECT_EQ(std::count_if(kept.begin(), kept.end(), [](const auto& mark) { return !mark.expired(); }), 2);
+  EXPECT_FALSE(kept.front().expired());
+  clock.advance(1us);
+  EXPECT_EQ(asked, 2u);
 }
 
 TEST(SteadyClock, SleepsAtLeastTheRequestedTime) {
