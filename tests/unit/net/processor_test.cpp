@@ -12,6 +12,7 @@
 namespace pollux {
 namespace {
 
+#if defined(__x86_64__)
 /// The value of that field for the first processor in /proc/cpuinfo.
 std::string cpuinfo(const std::string& name) {
   std::ifstream file("/proc/cpuinfo");
@@ -24,14 +25,13 @@ std::string cpuinfo(const std::string& name) {
 }
 
 TEST(Processor, AgreesWithTheKernel) {
-#if defined(__x86_64__)
   const Processor processor = this_processor();
   EXPECT_EQ(processor.vendor, cpuinfo("vendor_id"));
   EXPECT_EQ(std::to_string(processor.family), cpuinfo("cpu family"));
-#else
-  EXPECT_EQ(this_processor().vendor, "");
-#endif
 }
+#else
+TEST(Processor, AgreesWithTheKernel) { EXPECT_EQ(this_processor().vendor, ""); }
+#endif
 
 TEST(Processor, Avx512IsUsedOnlyWhereMeasuredFaster) {
   EXPECT_TRUE(is_faster_with_avx512({.vendor = "AuthenticAMD", .family = 0x1A}));
