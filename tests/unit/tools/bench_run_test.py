@@ -67,6 +67,13 @@ class Steps(unittest.TestCase):
         printed, _ = self.measured_with((SIDE_RECORDS, CONTEXT | {"dpdk": "none"}), quick=True)
         self.assertIn("WITHOUT DPDK", printed)
 
+class Machine(unittest.TestCase):
+    def test_too_few_huge_pages_stand_beside_the_figures(self):
+        for pages, dpdk, said in (("0", "DPDK 22.11", True), ("96", "DPDK 22.11", False), ("0", "none", False)):
+            context = CONTEXT | {"free huge pages": pages, "dpdk": dpdk, "load_avg": [0.5], "date": "2026-11-27T17:00:00"}
+            self.assertEqual("too few for DPDK" in bench.machine(context), said, (pages, dpdk))
+
+
 class Markdown(unittest.TestCase):
     def written(self, page: str | None, quick: bool) -> str:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), \

@@ -195,10 +195,16 @@ def rate(context: dict) -> float:
     return float(context["time stamp counter"].split()[0]) * 1e9
 
 
+DPDK_PAGES = 64  # that bench/side_by_side gives to DPDK
+
+
 def machine(context: dict) -> str:
     dpdk = "no DPDK" if context["dpdk"] == "none" else context["dpdk"]
+    pages = context["free huge pages"]
+    lacks = context["dpdk"] != "none" and pages.isdigit() and int(pages) < DPDK_PAGES
+    too_few = " (too few for DPDK, which is faster with them)" if lacks else ""
     return (f"{context['processor']}, time stamp counter {context['time stamp counter']}, {context['compiler']}, {dpdk}, "
-            f"{context['free huge pages']} huge pages free, load {context['load_avg'][0]:.1f}, {context['date'][:10]}")
+            f"{pages} huge pages free{too_few}, load {context['load_avg'][0]:.1f}, {context['date'][:10]}")
 
 
 @contextlib.contextmanager
