@@ -43,12 +43,13 @@ class Memory {
       return std::nullopt;
     return value;
   }
-  /// Reads a word that the driver publishes: what it wrote before is visible afterwards. `iova` is even.
-  [[nodiscard]] std::optional<std::uint16_t> acquire(std::uint32_t queue, std::uint64_t iova) noexcept {
-    if (!allowed(ModelAccess::descriptor_read, queue, iova, 2)) return std::nullopt;
-    const std::byte* const from = port_->translate_for_read(iova, 2);
+  /// Reads a word that the driver publishes: what it wrote before is visible afterwards. `iova` is aligned.
+  template <class Word = std::uint16_t>
+  [[nodiscard]] std::optional<Word> acquire(std::uint32_t queue, std::uint64_t iova) noexcept {
+    if (!allowed(ModelAccess::descriptor_read, queue, iova, sizeof(Word))) return std::nullopt;
+    const std::byte* const from = port_->translate_for_read(iova, sizeof(Word));
     if (from == nullptr) return std::nullopt;
-    return __atomic_load_n(reinterpret_cast<const std::uint16_t*>(from), __ATOMIC_ACQUIRE);
+    return __atomic_load_n(reinterpret_cast<const Word*>(from), __ATOMIC_ACQUIRE);
   }
 
   /// Writes memory in the order of ModelDma::store. A payload may span mappings; words of 4 or 8 bytes are aligned.

@@ -151,26 +151,28 @@ Queue::Take Queue::take_packed(Chain& chain) {
   chain.slots = 0;
   for (;;) {
     const std::uint64_t place = setup_.areas[0] + at.next * kDescriptorBytes;
-    const auto flags = memory_.acquire(number_, place + kPackedFlags);
-    if (!flags) return broken("the descriptors cannot be read");
-    if ((*flags & (hw::kPackedAvail | hw::kPackedUsed)) != hw::packed_available(at.wrap)) {
+    // Length, id and flags are the word that the driver writes last; the flags alone would be another object.
+    const auto word = memory_.acquire<std::uint64_t>(number_, place + kPackedLength);
+    if (!word) return broken("the descriptors cannot be read");
+    const auto flags = static_cast<std::uint16_t>(*word >> 48);
+    if ((flags & (hw::kPackedAvail | hw::kPackedUsed)) != hw::packed_available(at.wrap)) {
       return chain.slots == 0 ? Take::empty : broken("a chain ends in a descriptor that is not available");
     }
-    const auto descriptor = memory_.read<hw::PackedDescriptor>(number_, place);
-    if (!descriptor) return broken("the descriptors cannot be read");
+    const auto address = memory_.read<std::uint64_t>(number_, place);
+    if (!address) return broken("the descriptors cannot be read");
+    const auto length = static_cast<std::uint32_t>(*word);
     if (chain.slots++ >= setup_.size) return broken("a chain of descriptors loops");
-    chain.id = descriptor->id;
+    chain.id = static_cast<std::uint16_t>(*word >> 32);
     step(at, 1);
-    if ((*flags & hw::kDescIndirect) != 0) {
+    if ((flags & hw::kDescIndirect) != 0) {
       // 2.8.8: an indirect table is no part of a chain.
-      if (chain.slots != 1 || (*flags & hw::kDescNext) != 0) return broken("an indirect table in a chain");
-      if (const Take done = take_indirect(chain, descriptor->address, descriptor->length); done != Take::taken)
-        return done;
+      if (chain.slots != 1 || (flags & hw::kDescNext) != 0) return broken("an indirect table in a chain");
+      if (const Take done = take_indirect(chain, *address, length); done != Take::taken) return done;
       break;
     }
-    const Take added = add(chain, descriptor->address, descriptor->length, (*flags & hw::kDescWrite) != 0);
+    const Take added = add(chain, *address, length, (flags & hw::kDescWrite) != 0);
     if (added != Take::taken) return added;
-    if ((*flags & hw::kDescNext) == 0) break;
+    if ((flags & hw::kDescNext) == 0) break;
   }
   taken_ = at;
   return Take::taken;
