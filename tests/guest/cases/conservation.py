@@ -61,9 +61,9 @@ def at_full_rate_each_lost_frame_is_located(fixture: Fixture) -> None:
 
 
 def start_generator(fixture: Fixture, options: str) -> None:
-    """Starts the generator, and waits until it reports frames sent in its first second."""
+    """Starts the generator, and waits until it reports a frame received, for which it has allocated what it checks them with."""
     words = f"pktgen {fixture.uri(G)} {fixture.uri(H)} --json --check --size 64 {options}"
-    fixture.guest.check(f"spawn generator {words}; await_line generator '\"sent\":[1-9]' 30", 40)
+    fixture.guest.check(f"spawn generator {words}; await_line generator '\"received\":[1-9]' 30", 40)
 
 
 # Fields of /proc/PID/status. VmLck includes the memory pinned by VFIO's type1 container, VmPin that of an IOMMUFD.
