@@ -18,7 +18,7 @@ from pollux_lab import claims, run_all, step_table
 from pollux_lab.commands import Commands
 from pollux_lab.errors import LabError
 from pollux_lab.junit import Result
-from pollux_lab.steps import Options, Step
+from pollux_lab.steps import REASON_LINES, Options, Step, reason
 from sandbox import ROOT, Sandbox, last_line
 
 ONE_FAILED = "0 passed, 1 failed, 0 skipped"
@@ -56,6 +56,20 @@ class Run(unittest.TestCase):
     def results(self) -> dict[str, str]:
         read = json.loads((self.root / "build/test-reports/results.json").read_text())
         return {result["name"]: result["state"] for result in read["results"]}
+
+
+class Reasons(unittest.TestCase):
+    """What a failed case prints of its output."""
+
+    def test_of_output_the_end_counts(self):
+        lines = [f"line {number}" for number in range(40)]
+        self.assertEqual(reason("\n".join(lines) + "\n"), lines[-REASON_LINES:])
+
+    def test_a_report_of_a_sanitizer_counts_wherever_it_is(self):
+        after = [f"[       OK ] case {number}" for number in range(40)]
+        for report in ("WARNING: ThreadSanitizer: data race (pid=1)", "==1==ERROR: AddressSanitizer: heap-use-after-free",
+                       "a.cpp:1:2: runtime error: signed integer overflow"):
+            self.assertEqual(reason("\n".join(["[ RUN      ] case", report, *after])), [report, *after], report)
 
 
 class Order(Run):

@@ -3,6 +3,7 @@
 
 import dataclasses
 import pathlib
+import re
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,9 @@ from .junit import Result
 from .summary import Summary
 
 REASON_LINES = 12  # of the end of what a failed case says
+# A sanitizer reports at the place of the fault, long before the end of the output. Its stacks have up to 60 frames each.
+REPORT = re.compile(r"(WARNING|ERROR): \w+Sanitizer|: runtime error: ")
+REPORT_LINES = 120
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +43,15 @@ class Step:
     full_only: bool = False
     packages: tuple[str, ...] = ()  # roles of tools/lib/packages.sh, and qemu, kernel and kernel-files
     full_packages: tuple[str, ...] = ()  # in addition, for --full
+
+
+def reason(detail: str) -> list[str]:
+    """The lines that say why a case failed: a sanitizer's first report, or the end of its output."""
+    lines = detail.strip().splitlines()
+    for place, line in enumerate(lines):
+        if REPORT.search(line):
+            return lines[place:place + REPORT_LINES]
+    return lines[-REASON_LINES:]
 
 
 class StepRun:
@@ -73,7 +86,7 @@ class StepRun:
         self.results += results
         for result in results:
             if result.state == "failed":
-                tell("\n  | ".join([f"FAIL      {suite}: {result.name}", *result.detail.strip().splitlines()[-REASON_LINES:]]))
+                tell("\n  | ".join([f"FAIL      {suite}: {result.name}", *reason(result.detail)]))
         # A runner that died has failed, whatever it wrote before, and so has one that ran nothing.
         if not any(result.state == "failed" for result in results) and (status != 0 or not results):
             self.results.append(Result(suite, "failed", detail=f"it ended with status {status}", suite=suite))
