@@ -315,5 +315,30 @@ TEST(ExtendedStats, NameEachCounterOnce) {
   EXPECT_EQ(counters.at("rx_pool_empty"), 0u);
 }
 
+/// While the head of a full ring is read, a thread takes frames and others arrive, so that the head passes its old
+/// place.
+TEST(Traffic, NoFrameOfAFullRingIsMissedWhileAThreadPolls) {
+  IgbFixture fixture;
+  PortConfig config = fixture.config();
+  config.rx_queues = 2;  // so that frames without a descriptor are dropped
+  auto port = fixture.started(config);
+  ASSERT_NE(port, nullptr);
+  const auto arrive = [&fixture](unsigned frames) {
+    for (unsigned i = 0; i < frames; ++i) fixture.wire->inject(broadcast(60));
+  };
+  arrive(63);
+  unsigned reads = 0;
+  fixture.faults->on_read = [&](std::uint32_t offset) -> std::optional<std::uint32_t> {
+    if (offset != reg::RDH::offset(0) || reads++ != 0) return std::nullopt;
+    Burst<16> burst;
+    EXPECT_EQ(port->rx_queue(0)->rx_burst(burst), 16u);
+    arrive(8);
+    return std::nullopt;
+  };
+  EXPECT_EQ(port->stats().rx_missed_errors, 0u);
+  EXPECT_EQ(reads, 2u);
+  EXPECT_EQ(receive(*port), 55u);
+}
+
 }  // namespace
 }  // namespace pollux::drivers::igb

@@ -165,29 +165,39 @@ std::uint64_t QueueSet::taken() const {
   return frames;
 }
 
-// Reads in this order: the polled position of each ring, then the card's head, then the frames taken. So frames that
-// arrive meanwhile can make the sum too large, but nothing can make it too small. Each descriptor counts as one frame.
-std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers, Clock& clock) const {
-  const std::uint32_t queues = rx_count_;
-  std::vector<std::uint32_t> next(queues);
-  for (std::uint32_t queue = 0; queue < queues; ++queue) next[queue] = rx_[queue].next_slot();
-#if !defined(__x86_64__)
-  // A burst marks the gate as in use with a store, which may become visible after the burst's later stores (BurstGate).
-  barrier_on_all_threads(clock);
-#else
-  static_cast<void>(clock);
-#endif
-  std::uint64_t frames = 0;
-  for (std::uint32_t queue = 0; queue < queues; ++queue) {
+// Reads the frames taken and the polled position before the card's head, and again after it. If frames were taken
+// meanwhile, as many may have arrived, and the head of a full ring is then just past the earlier position, as if the
+// ring were empty. So it looks again, and gives up on a thread that always takes frames. Each descriptor counts as one
+// frame, so the sum may be too large.
+std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers, std::uint32_t queue,
+                                                 Clock& clock) const {
+  constexpr int kMaxLooks = 16;
+  const IntelRxQueue& rx = rx_[queue];
+  for (int looks = 0; looks < kMaxLooks; ++looks) {
+    const auto before = rx.taken();
+    const std::uint32_t next = rx.next_slot();
     const std::uint32_t head = registers.bar.read32(registers.rx_head(queue));
-    if (head == kRemoved) return std::nullopt;
-    frames += (head - next[queue]) & rx_[queue].slot_mask();
+#if !defined(__x86_64__)
+    // A burst marks the gate as in use with a store, which may become visible after the burst's later stores
+    // (BurstGate).
+    barrier_on_all_threads(clock);
+#else
+    static_cast<void>(clock);
+#endif
+    const auto taken = rx.taken();
+    if (!before || !taken || head == kRemoved) return std::nullopt;
+    if (*before == *taken && rx.next_slot() == next) return *taken + ((head - next) & rx.slot_mask());
   }
-  // Unused queues are not polled, but keep their counts.
-  for (const IntelRxQueue& queue : rx_) {
-    const auto taken = queue.taken();
-    if (!taken) return std::nullopt;
-    frames += *taken;
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> QueueSet::delivered(const QueueRegisters& registers, Clock& clock) const {
+  std::uint64_t frames = 0;
+  for (std::uint32_t queue = 0; queue < rx_.size(); ++queue) {
+    // Unused queues are not polled, but keep their counts.
+    const auto of_queue = queue < rx_count_ ? delivered(registers, queue, clock) : rx_[queue].taken();
+    if (!of_queue) return std::nullopt;
+    frames += *of_queue;
   }
   return frames;
 }

@@ -104,6 +104,9 @@ class QueueSet {
   [[nodiscard]] std::optional<std::uint64_t> delivered(const QueueRegisters& registers, Clock& clock) const;
 
  private:
+  [[nodiscard]] std::optional<std::uint64_t> delivered(const QueueRegisters& registers, std::uint32_t queue,
+                                                       Clock& clock) const;
+
   std::optional<QueueInterrupts> interrupts_;
   std::vector<IntelRxQueue> rx_;
   std::vector<IntelTxQueue> tx_;

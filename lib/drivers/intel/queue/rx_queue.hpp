@@ -116,7 +116,7 @@ class IntelRxQueue final : public RxRing {
   /// `drops`. Any thread may call it.
   [[nodiscard]] std::uint64_t bad_frames() const noexcept;
 
-  /// The slot of the next frame. Any thread may call it. Read it before `taken`.
+  /// The slot of the next frame. Any thread may call it.
   [[nodiscard]] std::uint32_t next_slot() const noexcept { return __atomic_load_n(&next, __ATOMIC_ACQUIRE); }
   /// Frames taken out of the ring so far. Includes every frame taken before an earlier read of `next_slot`, and one of
   /// which only some segments have been received. Returns nullopt if a burst is still going on after a bounded wait.
