@@ -66,6 +66,13 @@ class Threads : public Conformance {
     });
     EXPECT_TRUE(moved);
   }
+  /// The frames that found an Intel card's packet buffer full.
+  [[nodiscard]] static std::uint64_t missed_by_buffer(Port& port) {
+    for (const Counter& counter : port.extended_stats()) {
+      if (counter.name == "rx_missed_packet_buffer") return counter.value;
+    }
+    return 0;
+  }
 };
 
 CONFORMANCE_TEST_WHERE(Threads, StopsAndStartsWhileAnotherThreadPolls, traits.two_ports()) {
@@ -86,9 +93,10 @@ CONFORMANCE_TEST_WHERE(Threads, StopsAndStartsWhileAnotherThreadPolls, traits.tw
   EXPECT_EQ(sent.tx_burst_packets, poller.made());
   EXPECT_EQ(received.rx_burst_packets, poller.received());
   const std::uint64_t accounted_sent = sent.tx_packets + dropped(left(), "tx_");
-  // What arrives while the gate of a queue is closed may find its ring full.
+  // What arrives while the gate of a queue is closed may find its ring full. On a busy machine the card's packet buffer
+  // fills up, too; rx_packets does not include what is missed then.
   const std::uint64_t accounted_received =
-      received.rx_burst_packets + dropped(right(), "rx_") + received.rx_missed_errors;
+      received.rx_burst_packets + dropped(right(), "rx_") + received.rx_missed_errors - missed_by_buffer(right());
   if (traits().registers != 0) {
     // A reset loses frames inside the card, and the card does not count them. So check only that none counts twice.
     EXPECT_LE(accounted_sent, sent.tx_burst_packets);
