@@ -16,10 +16,8 @@ T need(pollux::Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-/// Memory and ports of Pollux, configured but not started.
+/// Memory and ports of Pollux, configured but not started. Rings have 512 descriptors, or what is nearest to it.
 struct PolluxSetup {
-  static constexpr std::uint32_t kRing = 512;
-
   pollux::Context context{{.log = [](pollux::LogLevel level, std::string_view text) {
     if (level >= pollux::LogLevel::warning) std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
   }}};
@@ -33,8 +31,8 @@ struct PolluxSetup {
     for (const std::string& address : options.ports) {
       const bool is_address = address.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos;
       ports.push_back(need(pollux::open_unconfigured(context, is_address ? "vfio:" + address : address)));
-      need(ports.back().configure({.rx = {.pool = &pool, .cache = &cache, .ring = kRing},
-                                   .tx = {.cache = &cache, .ring = kRing},
+      need(ports.back().configure({.rx = {.pool = &pool, .cache = &cache},
+                                   .tx = {.cache = &cache},
                                    .tx_queues = tx_queues,
                                    .promiscuous = true,
                                    .burst_mode = *mode}));

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guests for measurements: two ports on one hub, and the programs of both sides."""
+"""Guests for measurements: two ports, on one hub unless told otherwise, and the programs of both sides."""
 
 import contextlib
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pollux_lab.errors import LabError
 from pollux_lab.guest import Guest, cache_directory, started
@@ -18,10 +18,16 @@ from .tell import tell
 RUN = "mkdir -p /var/run; chmod 755 /; export LD_LIBRARY_PATH=/bin; "
 
 
+def on_a_hub(device: str = "igb") -> Machine:
+    return Machine([Port(Hub(0), device=device), Port(Hub(0), device=device)])
+
+
 @contextlib.contextmanager
-def guest(kernel: Kernel, programs: list[pathlib.Path], icount: bool, memory_mib: int = 1024) -> Iterator[Guest]:
+def guest(kernel: Kernel, programs: list[pathlib.Path], icount: bool, make: Callable[[], Machine] = on_a_hub) -> Iterator[Guest]:
     def machine() -> Machine:
-        return Machine([Port(Hub(0)), Port(Hub(0))], icount=icount, memory_mib=memory_mib)
+        made = make()
+        made.icount = icount
+        return made
 
     with contextlib.closing(started(machine, kernel, cache_directory(), programs, tell=tell)) as running:
         yield running

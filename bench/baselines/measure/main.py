@@ -9,7 +9,7 @@ from pollux_lab.errors import LabError
 from pollux_lab.guest import end_on_signals
 from pollux_lab.kernel import kernel_at
 
-from . import counts, kernel, native, rates, veth
+from . import counts, kernel, native, rates, veth, virtio
 from .figures import OURS, Figures, save, table
 from .session import Session
 
@@ -17,6 +17,7 @@ CASES = {
     "counts": (counts.measure, "instructions", "instructions a frame, over VFIO in the guest, counted by QEMU"),
     "native": (native.measure, "cycles", "cycles an object, on this machine's own processor"),
     "rates": (rates.measure, "mpps", "million frames a second, over VFIO in the guest, the emulated card included"),
+    "virtio": (virtio.measure, "mpps", "million frames a second on QEMU's virtio-net, over VFIO in the guest: emulated hardware"),
     "kernel": (kernel.measure, "instructions", "instructions a frame through the kernel's igb in the guest, counted by QEMU"),
     "veth": (veth.measure, "mpps", "million frames over a pair of virtual interfaces, the kernel's work included: a second of the processor, and of the clock"),
 }

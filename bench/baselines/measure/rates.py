@@ -2,16 +2,19 @@
 """Measures frames per second of Pollux and testpmd in a guest that runs in real time. The emulated card is most of the cost."""
 
 import contextlib
+import dataclasses
 import pathlib
 import re
 import statistics
+from collections.abc import Callable, Iterable
 
 from pollux_lab import programs
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.guest import Guest
+from pollux_lab.machine import Machine
 
 from .figures import Figures
-from .guests import RUN, bind, guest, lines_of
+from .guests import RUN, bind, guest, lines_of, on_a_hub
 from .session import Session
 from .tell import tell
 
@@ -27,22 +30,36 @@ FRAME = 60
 # Circulating frames: one burst in each direction, as with testpmd's --tx-first.
 ROUND = 2 * BURST
 TESTPMD = pathlib.Path("/usr/bin/dpdk-testpmd")
-# testpmd loads these at run time by name.
-DRIVERS = ("librte_net_e1000.so", "librte_mempool_ring.so")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wired:
+    """Two ports of a guest. testpmd loads `drivers` at run time by name. `cases` makes the runs of one repetition: the case, the program,
+    its Mpps."""
+    name: str
+    make: Callable[[], Machine]
+    programs: tuple[str, ...]
+    drivers: tuple[str, ...]
+    cases: Callable[["Rates"], Iterable[tuple[str, str, float]]]
 
 
 def measure(session: Session, figures: Figures) -> None:
-    built = session.programs("pollux", "l2fwd", "pollux_app_static", "dpdk_app_static")
-    drivers = [driver(name) for name in DRIVERS]
+    repeat(session, figures, Wired("rates", on_a_hub, ("pollux", "l2fwd", "pollux_app_static", "dpdk_app_static"),
+                                   ("librte_net_e1000.so", "librte_mempool_ring.so"), Rates.all))
+
+
+def repeat(session: Session, figures: Figures, wired: Wired) -> None:
+    built = session.programs(*wired.programs)
+    drivers = [driver(name) for name in wired.drivers]
     wanted, done, crashes = 3 if session.quick else 5, 0, 0
     while done < wanted:
         try:
-            with guest(session.kernel, [*built, TESTPMD, *drivers], icount=False) as running:
+            with guest(session.kernel, [*built, TESTPMD, *drivers], icount=False, make=wired.make) as running:
                 bind(running)
                 rates = Rates(running, drivers, 3 if session.quick else 4)
                 while done < wanted:
-                    tell(f"[rates] repetition {done + 1} of {wanted}")
-                    for case, who, rate in list(rates.all()):
+                    tell(f"[{wired.name}] repetition {done + 1} of {wanted}")
+                    for case, who, rate in list(wired.cases(rates)):
                         figures.add({"where": "guest", "case": case, "who": who, "burst": BURST, "mpps": rate})
                     done += 1
         except QemuCrashed as error:
@@ -64,55 +81,59 @@ class Rates:
         self._guest = running
         self._drivers = " ".join(f"-d /bin/{path.name}" for path in drivers)
         self._seconds = seconds
-        self._ports = running.machine.addresses()
+        self.ports = running.machine.addresses()
 
     def all(self):
-        both = " ".join(self._ports)
-        yield "forward", "l2fwd", self._l2fwd()
-        yield "forward", "testpmd", self._testpmd("io", "--tx-first", self._ports)
-        yield "forward", "pollux", self._app("pollux_app_static", "forward", both)
-        yield "forward", "dpdk", self._app("dpdk_app_static", "forward", both)
-        one = self._ports[0]
-        yield "txonly", "testpmd", self._testpmd("txonly", f"--txpkts={FRAME}", [one])
-        yield "txonly", "pollux", self._app("pollux_app_static", "txonly", one)
-        yield "txonly", "dpdk", self._app("dpdk_app_static", "txonly", one)
-        with self._generator():
-            yield "rxonly", "pollux", self._app("pollux_app_static", "rxonly", one)
-            yield "rxonly", "testpmd", self._testpmd("rxonly", "", [one])
-            yield "rxonly", "dpdk", self._app("dpdk_app_static", "rxonly", one)
+        both = " ".join(self.ports)
+        yield "forward", "l2fwd", self.l2fwd()
+        yield "forward", "testpmd", self.testpmd("io", "--tx-first", self.ports)
+        yield "forward", "pollux", self.app("pollux_app_static", "forward", both)
+        yield "forward", "dpdk", self.app("dpdk_app_static", "forward", both)
+        one = self.ports[0]
+        yield "txonly", "testpmd", self.testpmd("txonly", f"--txpkts={FRAME}", [one])
+        yield "txonly", "pollux", self.app("pollux_app_static", "txonly", one)
+        yield "txonly", "dpdk", self.app("dpdk_app_static", "txonly", one)
+        with self.pollux_at_the_other("txonly"):
+            yield "rxonly", "pollux", self.app("pollux_app_static", "rxonly", one)
+            yield "rxonly", "testpmd", self.testpmd("rxonly", "", [one])
+            yield "rxonly", "dpdk", self.app("dpdk_app_static", "rxonly", one)
 
     @contextlib.contextmanager
-    def _generator(self):
-        """Runs Pollux as the sender at the other port, for each of the receivers."""
+    def pollux_at_the_other(self, case: str):
+        """Runs Pollux as the sender or receiver at the other port, for each of the programs that are measured."""
         self._guest.check(
-            f"{RUN} spawn generator pollux_app_static --burst {BURST} --case txonly --seconds 600 {self._ports[1]}")
+            f"{RUN} spawn other pollux_app_static --burst {BURST} --case {case} --seconds 600 {self.ports[1]}")
         try:
             yield
         finally:
-            self._guest.check("interrupt generator KILL; finish generator 20; true", 40)
+            self._guest.check("interrupt other KILL; finish other 20; true", 40)
 
-    def _l2fwd(self) -> float:
-        one, other = self._ports
+    def l2fwd(self) -> float:
+        one, other = self.ports
         out = self._guest.check(
             f"l2fwd {one} {other} --circulate {ROUND} --no-mac-updating --seconds {self._seconds} --json",
             self._seconds + GRACE_SECONDS)
         return programs.summary_in(out)["mpps"]
 
-    def _app(self, program: str, case: str, ports: str) -> float:
+    def app(self, program: str, case: str, ports: str) -> float:
         lines = lines_of(self._guest, f"{program} --burst {BURST} --case {case} --seconds {self._seconds} {ports}",
                          self._seconds + GRACE_SECONDS)
         return lines[0]["mpps"]
 
-    def _testpmd(self, mode: str, more: str, ports: list[str]) -> float:
-        """The mean of the rates that testpmd prints each second, summed over all ports. Skips the first and the last second,
-        which are incomplete."""
+    def testpmd(self, mode: str, more: str, ports: list[str]) -> float:
         allowed = " ".join(f"-a {port}" for port in ports)
         out = self._guest.check(
             f"{RUN} timeout -s INT {self._seconds + START_SECONDS} dpdk-testpmd -l 0,1 --in-memory --no-telemetry"
             f" {self._drivers} {allowed} -- --forward-mode={mode} {more} --nb-cores=1 --rxd=512 --txd=512 --burst={BURST}"
             " --total-num-mbufs=8192 --stats-period=1", self._seconds + GRACE_SECONDS)
-        counts = [int(count) for count in re.findall(rf"{'Rx' if mode == 'rxonly' else 'Tx'}-pps: +(\d+)", out)]
-        seconds = [sum(counts[i:i + len(ports)]) for i in range(0, len(counts), len(ports))][1:-1]
-        if not seconds or not max(seconds):
-            raise LabError("testpmd printed no rates", "", out[-3000:])
-        return statistics.fmean(seconds) / 1e6
+        return mean_rate(out, "Rx" if mode == "rxonly" else "Tx", len(ports))
+
+
+def mean_rate(out: str, direction: str, ports: int) -> float:
+    """The mean of the rates that testpmd prints each second, in Mpps, summed over all ports. Skips the first and the last second,
+    which are incomplete."""
+    counts = [int(count) for count in re.findall(rf"{direction}-pps: +(\d+)", out)]
+    seconds = [sum(counts[i:i + ports]) for i in range(0, len(counts), ports)][1:-1]
+    if not seconds or not max(seconds):
+        raise LabError("testpmd printed no rates", "", out[-3000:])
+    return statistics.fmean(seconds) / 1e6
