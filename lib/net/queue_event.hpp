@@ -10,7 +10,7 @@
 namespace pollux {
 
 /// The descriptor on which a thread sleeps until a receive queue has frames: an eventfd, or an epoll instance with that
-/// eventfd and another source. The first call of `descriptor` makes it, so a program that does not sleep has none.
+/// eventfd and other sources. The first call of `descriptor` makes it, so a program that does not sleep has none.
 /// Thread rule: any thread; `set_source` belongs to one.
 class QueueEvent {
  public:
@@ -36,6 +36,9 @@ class QueueEvent {
   /// Replaces the source of an event that was made with one; -1: nothing but `raise` wakes the thread. Call it with -1
   /// before the owner closes the source.
   void set_source(int source) noexcept;
+  /// Adds a descriptor that wakes the thread while it is readable, until it is closed. Call it after `descriptor`, for
+  /// an event that was made with a source. False if the kernel takes no more.
+  [[nodiscard]] bool add_source(int source) noexcept { return add(source, Trigger::level); }
 
  private:
   [[nodiscard]] bool make();

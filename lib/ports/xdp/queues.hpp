@@ -8,7 +8,6 @@
 #include <span>
 #include <vector>
 
-#include "base/file_descriptor.hpp"
 #include "mem/dma_region.hpp"
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/tx_queue.hpp"
@@ -117,8 +116,7 @@ class RxQueue final : public pollux::RxQueue {
   };
   Chain chain_;  // bytes is 0 between frames
   DeletionWatch& watch_;
-  FileDescriptor sources_;  // an epoll instance: the deletion of the interface, and the socket if `is_watched_`
-  bool is_watched_ = false;
+  bool is_watched_ = false;           // the socket
   std::uint64_t packets_before_ = 0;  // at the last `watch`
 };
 

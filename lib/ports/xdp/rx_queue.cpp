@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/xdp/queues.hpp"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,18 +16,10 @@ namespace {
 
 constexpr Site kSite{"an AF_XDP receive queue", 0};
 
-void watch_for(int sources, int descriptor) noexcept {
-  epoll_event wanted{};
-  wanted.events = EPOLLIN;
-  static_cast<void>(::epoll_ctl(sources, EPOLL_CTL_ADD, descriptor, &wanted));
-}
-
 }  // namespace
 
-RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch)
-    : pollux::RxQueue(&burst, &filter), watch_(watch), sources_(::epoll_create1(EPOLL_CLOEXEC)) {
-  watch_for(sources_.get(), watch.descriptor());
-  allow_sleeping(sources_.get());
+RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch) : pollux::RxQueue(&burst, &filter), watch_(watch) {
+  allow_sleeping(watch.descriptor());
 }
 
 void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs,
@@ -291,11 +282,11 @@ Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacemen
 // A frame that has come wakes the thread by the socket, and so does the deletion of the interface. A watched socket
 // costs the kernel two locks a frame, also while nobody sleeps, so it is not watched before somebody does.
 // An interface from which frames have come since the last time is not asked whether it was deleted, which would be a
-// system call at each waking: if it was, `sources_` is readable, and the thread comes back without a frame.
+// system call at each waking: if it was, the watch is readable, and the thread comes back without a frame.
 bool RxQueue::watch() noexcept {
-  if (!std::exchange(is_watched_, true)) watch_for(sources_.get(), socket_);
+  is_watched_ = is_watched_ || event()->add_source(socket_);
   if (std::exchange(packets_before_, packets_) == packets_) static_cast<void>(watch_closed());
-  return watch_.is_deleted() || waiting(rx_) == 0;
+  return watch_.is_deleted() || (is_watched_ && waiting(rx_) == 0);
 }
 
 // After a deletion nothing else is worth waiting for.
