@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""bench/baselines: what testpmd's output says, and the cases on virtio-net."""
+"""bench/baselines: what testpmd's output says, the cases on virtio-net, and the machine whose devices have a far end outside the guest."""
 
 import pathlib
 import re
 import sys
+import tempfile
 import unittest
 from unittest import mock
 
@@ -46,17 +47,35 @@ class Repetition(unittest.TestCase):
         return '{"mpps": 2.5, "summary": {"mpps": 1.5}}\n'
 
     def test_each_case_on_virtio_has_both_programs_next_to_each_other(self):
-        measured = list(virtio.on_hub(self.rates))
+        measured = list(virtio.all_ways(self.rates, "on a hub"))
         self.assertEqual([(case, who) for case, who, _ in measured],
                          [("forward, on a hub", "l2fwd"), ("forward, on a hub", "testpmd"), ("txonly, on a hub", "pollux"),
                           ("txonly, on a hub", "testpmd"), ("rxonly, on a hub", "pollux"), ("rxonly, on a hub", "testpmd")])
         self.assertEqual([round(mpps, 3) for *_, mpps in measured], [1.5, 2.0, 2.5, 1.0, 2.5, 1.0])
 
     def test_one_receives_while_another_sends_on_virtio(self):
-        list(virtio.on_hub(self.rates))
+        list(virtio.all_ways(self.rates, "on a hub"))
         other = [re.findall(r"spawn other .*--case (\w+)|(interrupt other KILL)|--(?:case|forward-mode)[ =](\w+)", command) for command in self.said]
         self.assertEqual(["".join(found[0]) for found in other if found],
                          ["io", "rxonly", "txonly", "txonly", "interrupt other KILL", "txonly", "rxonly", "rxonly", "interrupt other KILL"])
+
+
+class VhostUser(unittest.TestCase):
+    def test_both_devices_have_a_socket_of_the_far_end_and_share_the_memory(self):
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(virtio, "driver", pathlib.Path):
+            folder = pathlib.Path(name)
+            (folder / "socket0").touch()
+            machine = virtio.to_vhost_user(folder)
+            self.assertEqual(len(machine.servers), 1)
+            self.assertIn("set fwd io retry", (folder / "commands").read_text())
+            line = machine.command_line(pathlib.Path("kernel"), pathlib.Path("initrd"), 3, 4, 5)
+            self.assertFalse((folder / "socket0").exists(), "DPDK does not replace the socket of a process that has ended")
+        self.assertEqual([word for word in line if "vhost-user" in word], [f"vhost-user,id=n{port},chardev=v{port}" for port in (0, 1)])
+        self.assertEqual([word for word in line if word.startswith("socket,id=v")],
+                         [f"socket,id=v{port},path={name}/socket{port}" for port in (0, 1)])
+        self.assertIn("memory-backend=ram", line)
+        self.assertTrue(any(word.startswith("memory-backend-memfd,") and word.endswith("share=on") for word in line), line)
+        self.assertEqual(sum("iommu_platform=on" in word for word in line), 2)
 
 
 class LeftOut(unittest.TestCase):
@@ -71,10 +90,12 @@ class LeftOut(unittest.TestCase):
         return [call.args[2].name for call in repeat.call_args_list], [call.args[0] for call in tell.call_args_list]
 
     def test_what_lacks_a_driver_of_dpdk_is_left_out_and_named(self):
-        self.assertEqual(self.measured(), (["virtio, hub"], []))
+        self.assertEqual(self.measured(), (["virtio, hub", "virtio, vhost-user"], []))
+        measured, said = self.measured("librte_net_vhost.so")
+        self.assertEqual((measured, len(said)), (["virtio, hub"], 1))
+        self.assertRegex(said[0], "^LEFT OUT: vhost-user: .*librte_net_vhost.so is not installed")
         measured, said = self.measured("librte_net_virtio.so")
-        self.assertEqual((measured, len(said)), ([], 1))
-        self.assertRegex(said[0], "^LEFT OUT: QEMU's virtio-net: .*librte_net_virtio.so is not installed")
+        self.assertEqual((measured, len(said)), ([], 2))
 
 
 if __name__ == "__main__":

@@ -40,11 +40,17 @@ class VfioUser:
 
 
 @dataclasses.dataclass
+class VhostUser:
+    """A process that serves this socket has the other end of the virtqueues of a virtio-net device, and accesses the guest's memory."""
+    socket: pathlib.Path
+
+
+@dataclasses.dataclass
 class Port:
     """One card of QEMU's, `device` with its properties, or one of another process. With `shares_group` it shares an IOMMU group with the previous card: their root ports
     become functions of one slot, without access control. (Two functions of one 82576 would not share a group: Linux knows that the
     card isolates them.)"""
-    wire: Hub | OutsideSocket | VfioUser
+    wire: Hub | OutsideSocket | VfioUser | VhostUser
     dump: pathlib.Path | None = None
     shares_group: bool = False
     device: str = "igb"
@@ -105,8 +111,8 @@ class Machine:
 
     def _memory(self) -> list[str]:
         iommu = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
-        if any(isinstance(port.wire, VfioUser) for port in self.ports):
-            # Shared with the process that has the card, which accesses it as the card's DMA.
+        if any(isinstance(port.wire, (VfioUser, VhostUser)) for port in self.ports):
+            # Shared with the process that has the card or its queues, which accesses it as the card's DMA.
             return ["-m", str(self.memory_mib), "-object", f"memory-backend-memfd,id=ram,size={self.memory_mib}M,share=on",
                     "-machine", "memory-backend=ram", *(iommu if self.iommu else [])]
         # The IOMMU is present even if a case boots without it: only the kernel argument turns it off.
@@ -135,6 +141,10 @@ class Machine:
             return [*line, "-device", json.dumps(card)]
         if isinstance(port.wire, Hub):
             line += ["-netdev", f"hubport,id={self.netdev(index)},hubid={port.wire.number}"]
+        elif isinstance(port.wire, VhostUser):
+            name = f"v{index}"
+            line += ["-chardev", f"socket,id={name},path={port.wire.socket}",
+                     "-netdev", f"vhost-user,id={self.netdev(index)},chardev={name}"]
         else:
             line += ["-netdev", f"dgram,id={self.netdev(index)},local.type=fd,local.str={port.wire.far.fileno()}"]
         line += ["-device", f"{port.device},netdev={self.netdev(index)},bus=rp{index},mac={self.macs()[index]},romfile="]
