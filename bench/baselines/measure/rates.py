@@ -61,7 +61,7 @@ def repeat(session: Session, figures: Figures, wired: Wired) -> None:
                     tell(f"[{wired.name}] repetition {done + 1} of {wanted}")
                     for case, who, rate in list(wired.cases(rates)):
                         figures.add({"where": "guest", "case": case, "who": who, "burst": BURST, "mpps": rate})
-                    done += 1
+                    done, crashes = done + 1, 0
         except QemuCrashed as error:
             crashes += 1
             if crashes > CRASHES:

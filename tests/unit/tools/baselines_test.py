@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""bench/baselines: what testpmd's output says, the cases on virtio-net, and the machine whose devices have a far end outside the guest."""
+"""bench/baselines: what testpmd's output says, repetitions that crash, the cases on virtio-net, and the machine with a far end outside it."""
 
 import pathlib
 import re
@@ -11,7 +11,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "bench/baselines"))
 
 from measure import rates, virtio  # noqa: E402
-from pollux_lab.errors import LabError  # noqa: E402
+from pollux_lab.errors import LabError, QemuCrashed  # noqa: E402
 
 
 def second(*pps: int) -> str:
@@ -76,6 +76,28 @@ class VhostUser(unittest.TestCase):
         self.assertIn("memory-backend=ram", line)
         self.assertTrue(any(word.startswith("memory-backend-memfd,") and word.endswith("share=on") for word in line), line)
         self.assertEqual(sum("iommu_platform=on" in word for word in line), 2)
+
+
+class Crashes(unittest.TestCase):
+    def repeated(self, crashes: list[int]) -> int:
+        """How many samples five repetitions give if QEMU crashes that often before each of them."""
+        left = iter([crash for count in crashes for crash in (*[True] * count, False)])
+
+        def cases(_rates: rates.Rates):
+            yield "forward", "pollux", 1.0
+            if next(left):
+                raise QemuCrashed("QEMU crashed")
+        figures = mock.Mock()
+        session = mock.Mock(quick=False)
+        session.programs.return_value = []
+        with mock.patch.object(rates, "guest", mock.MagicMock()), mock.patch.object(rates, "bind"), mock.patch.object(rates, "tell"):
+            rates.repeat(session, figures, rates.Wired("wired", mock.Mock(), (), (), cases))
+        return figures.add.call_count
+
+    def test_a_repetition_is_tried_five_times_again_and_counts_once(self):
+        self.assertEqual(self.repeated([2, 5, 0, 3, 1]), 5)
+        with self.assertRaises(QemuCrashed):
+            self.repeated([0, 6])
 
 
 class LeftOut(unittest.TestCase):
