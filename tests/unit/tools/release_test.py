@@ -65,6 +65,18 @@ class Release(unittest.TestCase):
         self.assertLessEqual(libraries, listed)
         self.assertEqual(text.count("FilesAnalyzed: false"), text.count("DEPENDS_ON"))
 
+    def test_the_list_is_of_one_package_with_all_files(self):
+        text = (self.first / f"{self.title}.spdx").read_text(encoding="utf-8")
+        self.assertTrue(text.startswith("SPDXVersion: SPDX-2.3\n"))
+        # A file belongs to the package above it.
+        self.assertEqual(["Package" if line.startswith("PackageName") else "File" for line in re.findall("^(?:PackageName|FileName): .*", text, re.MULTILINE)],
+                         ["Package", *["File"] * text.count("\nFileName: "), *["Package"] * text.count("DEPENDS_ON")])
+        relations = re.findall(r"^Relationship: (\S+) (\S+)", text, re.MULTILINE)
+        self.assertEqual(relations, [("SPDXRef-DOCUMENT", "DESCRIBES"), *[("SPDXRef-pollux", "DEPENDS_ON")] * text.count("DEPENDS_ON")])
+        sums = "".join(sorted(re.findall(r"^FileChecksum: SHA1: (\w+)$", text, re.MULTILINE)))
+        self.assertIn(f"PackageVerificationCode: {hashlib.sha1(sums.encode()).hexdigest()} (excludes: "
+                      + ", ".join(f"./{name}" for name in sorted(TEXTS_OF_LICENCES)) + ")\n", text)
+
     def test_the_package_needs_what_the_build_needs(self):
         needed = output("bash", "-c", "POLLUX_DISTRO=debian-12; . tools/lib/packages.sh; packages_for build", cwd=ROOT).split()
         control = (ROOT / "debian/control").read_text(encoding="utf-8")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The list of software of a source tarball, as SPDX: what `reuse spdx` says of its files, and what they are built on. The same sources
-give the same bytes: the time is that of the commit, and files are in the order of their names."""
+"""The list of software of a source tarball, as SPDX 2.3: the package, its files as `reuse spdx` describes them, and the packages that it is
+built on. The same sources give the same bytes: the time is that of the commit, and files are in the order of their names."""
 
 import argparse
+import hashlib
 import pathlib
 import re
 import subprocess
@@ -17,23 +18,38 @@ def dependencies(table: str) -> list[tuple[str, str, str]]:
     return [(row[0], row[1], row[2]) for row in rows[2:]]
 
 
-def described(name: str, package: str, licence: str) -> str:
+def depended_on(name: str, package: str, licence: str) -> str:
     reference = "SPDXRef-" + re.sub("[^A-Za-z0-9.]+", "-", name)
     return (f"PackageName: {name}\nSPDXID: {reference}\nPackageDownloadLocation: NOASSERTION\nFilesAnalyzed: false\n"
             f"PackageLicenseConcluded: {licence}\nPackageLicenseDeclared: {licence}\nPackageCopyrightText: NOASSERTION\n"
-            f"PackageComment: <text>Debian package {package}</text>\nRelationship: SPDXRef-DOCUMENT DEPENDS_ON {reference}")
+            f"ExternalRef: PACKAGE-MANAGER purl pkg:deb/debian/{package}\n"
+            f"PackageComment: <text>Debian package {package}</text>\nRelationship: SPDXRef-pollux DEPENDS_ON {reference}")
 
 
-def document(said: str, title: str, commit: str, time: str, table: str) -> str:
+def verification_code(files: list[str], present: list[str]) -> str:
+    """SPDX's checksum of all files, and which of `present` are not among them: reuse lists no texts of licences."""
+    sums = sorted(re.search(r"^FileChecksum: SHA1: (\w+)$", file, re.MULTILINE)[1] for file in files)
+    listed = {file.split("\n", 1)[0].removeprefix("FileName: ") for file in files}
+    return f"{hashlib.sha1(''.join(sums).encode()).hexdigest()} (excludes: {', '.join(name for name in present if name not in listed)})"
+
+
+def document(said: str, title: str, commit: str, time: str, table: str, present: list[str]) -> str:
+    """`said` by reuse, of which only the files are taken: its document has neither a package nor valid relationships. In this format files
+    belong to the package above them, so they come before the next one."""
     head, *files = said.strip().split("\n\nFileName: ")
-    relations = sorted(line for line in head.splitlines() if line.startswith("Relationship: "))
-    facts = {"DocumentName": title, "DocumentNamespace": f"urn:pollux:{title}:{commit}", "Created": time}
-    lines = [line for line in head.splitlines() if not line.startswith("Relationship: ")]
-    for number, line in enumerate(lines):
-        key = line.split(":", 1)[0]
-        lines[number] = f"{key}: {facts[key]}" if key in facts else line
-    packages = [described(*row) for row in dependencies(table)]
-    return "\n\n".join(["\n".join([*lines, *relations]), *packages, *(f"FileName: {file}" for file in sorted(files))]) + "\n"
+    files = sorted(f"FileName: {file}" for file in files)
+    name, version = title.split("-", 1)
+    found = sorted(set(re.findall(r"^LicenseInfoInFile: (.+)$", "\n".join(files), re.MULTILINE)))
+    reuse = re.search(r"^Creator: Tool: .+$", head, re.MULTILINE)[0]
+    created = (f"SPDXVersion: SPDX-2.3\nDataLicense: CC0-1.0\nSPDXID: SPDXRef-DOCUMENT\nDocumentName: {title}\n"
+               f"DocumentNamespace: urn:pollux:{title}:{commit}\nCreator: Organization: the Pollux authors\n{reuse}\nCreated: {time}")
+    package = (f"PackageName: {name}\nSPDXID: SPDXRef-pollux\nPackageVersion: {version}\nPackageFileName: {title}.tar.gz\n"
+               f"PackageSupplier: Organization: the Pollux authors\nPackageDownloadLocation: NOASSERTION\nFilesAnalyzed: true\n"
+               f"PackageVerificationCode: {verification_code(files, present)}\nPackageLicenseConcluded: BSD-3-Clause\n"
+               + "".join(f"PackageLicenseInfoFromFiles: {licence}\n" for licence in found) +
+               "PackageLicenseDeclared: BSD-3-Clause\nPackageCopyrightText: <text>the Pollux authors</text>\n"
+               "PrimaryPackagePurpose: SOURCE\nRelationship: SPDXRef-DOCUMENT DESCRIBES SPDXRef-pollux")
+    return "\n\n".join([created, package, *files, *(depended_on(*row) for row in dependencies(table))]) + "\n"
 
 
 def main() -> None:
@@ -42,8 +58,10 @@ def main() -> None:
         parser.add_argument(option, required=True)
     options = parser.parse_args()
     said = subprocess.run(["reuse", "--root", options.source, "spdx"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    table = (pathlib.Path(options.source) / DEPENDENCIES).read_text(encoding="utf-8")
-    sys.stdout.write(document(said, options.title, options.commit, options.time, table))
+    source = pathlib.Path(options.source)
+    table = (source / DEPENDENCIES).read_text(encoding="utf-8")
+    present = sorted(f"./{path.relative_to(source)}" for path in source.rglob("*") if path.is_file())
+    sys.stdout.write(document(said, options.title, options.commit, options.time, table, present))
 
 
 if __name__ == "__main__":
