@@ -26,26 +26,32 @@ def depended_on(name: str, package: str, licence: str) -> str:
             f"PackageComment: <text>Debian package {package}</text>\nRelationship: SPDXRef-pollux DEPENDS_ON {reference}")
 
 
-def verification_code(files: list[str], present: list[str]) -> str:
-    """SPDX's checksum of all files, and which of `present` are not among them: reuse lists no texts of licences."""
+def unlisted(name: str, content: bytes) -> str:
+    """A file that reuse does not list: the texts of licences, and its own settings."""
+    return (f"FileName: {name}\nSPDXID: SPDXRef-{hashlib.md5(name.encode()).hexdigest()}\nFileChecksum: SHA1: {hashlib.sha1(content).hexdigest()}\n"
+            "LicenseConcluded: NOASSERTION\nLicenseInfoInFile: NOASSERTION\nFileCopyrightText: NOASSERTION")
+
+
+def verification_code(files: list[str]) -> str:
+    """SPDX's checksum of all files."""
     sums = sorted(re.search(r"^FileChecksum: SHA1: (\w+)$", file, re.MULTILINE)[1] for file in files)
-    listed = {file.split("\n", 1)[0].removeprefix("FileName: ") for file in files}
-    return f"{hashlib.sha1(''.join(sums).encode()).hexdigest()} (excludes: {', '.join(name for name in present if name not in listed)})"
+    return hashlib.sha1("".join(sums).encode()).hexdigest()
 
 
-def document(said: str, title: str, commit: str, time: str, table: str, present: list[str]) -> str:
-    """`said` by reuse, of which only the files are taken: its document has neither a package nor valid relationships. In this format files
-    belong to the package above them, so they come before the next one."""
+def document(said: str, title: str, commit: str, time: str, table: str, contents: dict[str, bytes]) -> str:
+    """Of what reuse `said` about the files with these `contents`, only the files are taken: its document has neither a package nor valid
+    relationships. In this format files belong to the package above them, so they come before the next one."""
     head, *files = said.strip().split("\n\nFileName: ")
-    files = sorted(f"FileName: {file}" for file in files)
+    listed = {file.split("\n", 1)[0] for file in files}
+    files = sorted([f"FileName: {file}" for file in files] + [unlisted(*entry) for entry in contents.items() if entry[0] not in listed])
     name, version = title.split("-", 1)
-    found = sorted(set(re.findall(r"^LicenseInfoInFile: (.+)$", "\n".join(files), re.MULTILINE)))
+    found = sorted(set(re.findall(r"^LicenseInfoInFile: (.+)$", "\n".join(files), re.MULTILINE)) - {"NOASSERTION"})
     reuse = re.search(r"^Creator: Tool: .+$", head, re.MULTILINE)[0]
     created = (f"SPDXVersion: SPDX-2.3\nDataLicense: CC0-1.0\nSPDXID: SPDXRef-DOCUMENT\nDocumentName: {title}\n"
                f"DocumentNamespace: urn:pollux:{title}:{commit}\nCreator: Organization: the Pollux authors\n{reuse}\nCreated: {time}")
     package = (f"PackageName: {name}\nSPDXID: SPDXRef-pollux\nPackageVersion: {version}\nPackageFileName: {title}.tar.gz\n"
                f"PackageSupplier: Organization: the Pollux authors\nPackageDownloadLocation: NOASSERTION\nFilesAnalyzed: true\n"
-               f"PackageVerificationCode: {verification_code(files, present)}\nPackageLicenseConcluded: BSD-3-Clause\n"
+               f"PackageVerificationCode: {verification_code(files)}\nPackageLicenseConcluded: BSD-3-Clause\n"
                + "".join(f"PackageLicenseInfoFromFiles: {licence}\n" for licence in found) +
                "PackageLicenseDeclared: BSD-3-Clause\nPackageCopyrightText: <text>the Pollux authors</text>\n"
                "PrimaryPackagePurpose: SOURCE\nRelationship: SPDXRef-DOCUMENT DESCRIBES SPDXRef-pollux")
@@ -60,8 +66,8 @@ def main() -> None:
     said = subprocess.run(["reuse", "--root", options.source, "spdx"], stdout=subprocess.PIPE, text=True, check=True).stdout
     source = pathlib.Path(options.source)
     table = (source / DEPENDENCIES).read_text(encoding="utf-8")
-    present = sorted(f"./{path.relative_to(source)}" for path in source.rglob("*") if path.is_file())
-    sys.stdout.write(document(said, options.title, options.commit, options.time, table, present))
+    contents = {f"./{path.relative_to(source)}": path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    sys.stdout.write(document(said, options.title, options.commit, options.time, table, contents))
 
 
 if __name__ == "__main__":
