@@ -33,6 +33,8 @@ FAULTS = [
     Fault("lost_writes", "lost-write@4000x1000000", (TIMED_OUT,)),
     # The tail (TDT) of transmit queue 0, at the offset that igb uses for the first four queues.
     Fault("stuck_queue", "stuck-register=0x3818", ("Detected Tx Unit Hang",)),
+    # From the sixth frame on the card reports no frame as sent.
+    Fault("missing_write_backs", "missing-transmit-write-back@5x1000000", ("Detected Tx Unit Hang", RESET)),
     # One bit of all words that the card reads from its NVM (EERD).
     Fault("bad_nvm", "stuck-register=0x14+0x10000", ("The NVM Checksum Is Not Valid", "failed with error -5"), probed=False),
 ]
