@@ -3,6 +3,8 @@
 
 import functools
 import json
+import pathlib
+import re
 
 from cases import access_modes, confirmed_bind, shared_port
 from cases.access_modes import conform, conform_to
@@ -14,6 +16,7 @@ from pollux_lab import frames
 from pollux_lab.cases import Fixture, case, require
 
 ACCESS_MODES = {"group": VIRTIO, "iommufd": VIRTIO_MODES, "noiommu": VIRTIO_BARE}
+PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/binding.md"
 in_every_access_mode = functools.partial(access_modes.in_every_access_mode, boots=ACCESS_MODES)
 
 
@@ -92,6 +95,32 @@ def virtio_link_follows_the_wire(fixture: Fixture) -> None:
             await_link("yes")
         passed = pass_frames(fixture, A, B, frames.rewritten_by_l2fwd(fixture.macs[B], 1), 200)
         require_counts(l2fwd.stop(), passed)
+
+
+@case(VIRTIO)
+def virtio_commands_of_the_page_forward_and_give_back(fixture: Fixture) -> None:
+    """The commands of docs/binding.md for two cards of a virtual machine, as they are there; one has an address. l2fwd ends by Ctrl-C."""
+    section = PAGE.read_text(encoding="utf-8").split("## Two cards of a virtual machine", 1)[1]
+    commands = re.findall(r"^    sudo ((?:pollux|l2fwd) .*0000:0.*)$", section, re.MULTILINE)
+    require([command.split()[:2] for command in commands] == [["pollux", "bind"], ["l2fwd", f"vfio:{fixture.addresses[A]}"], ["pollux", "unbind"]],
+            f"the page has other commands: {commands}")
+    bind, forward, unbind = commands
+    said = fixture.guest.check(f"""
+    name=$(netdev_of {fixture.addresses[A]})
+    state() {{ ip -4 addr show dev $name | grep inet; ip route show dev $name; }}
+    ip link set $name up && ip addr add 10.82.0.1/24 dev $name && ip route add 198.51.100.0/24 via 10.82.0.2
+    state >/run/before
+    trap '{unbind} >/dev/null 2>&1; ip addr flush dev $(netdev_of {fixture.addresses[A]}); ip link set $(netdev_of {fixture.addresses[A]}) down' EXIT
+    {bind} 2>/run/refused && fail it takes an address away
+    grep -q 10.82.0.1 /run/refused || fail it does not name the address
+    {bind} --force || fail it binds nothing
+    timeout -s INT 2 {forward}
+    {unbind} || fail it gives nothing back
+    name=$(netdev_of {fixture.addresses[A]})
+    await 10 sh -c "ip route show | grep -q 198.51.100.0" || fail the route is gone
+    state | diff /run/before - || fail it comes back in another state
+    """, 90)
+    require("conserved: yes" in said, f"l2fwd did not end as it should:\n{said}")
 
 
 @case(VIRTIO)
