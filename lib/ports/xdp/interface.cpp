@@ -21,6 +21,7 @@
 #include <cstring>
 
 #include "base/uri_options.hpp"
+#include "ports/xdp/links.hpp"
 #include "ports/xdp/privileges.hpp"
 
 namespace pollux::xdp {
@@ -56,7 +57,9 @@ Result<Interface> Interface::find(std::string_view name) {
   if (auto valid = check_interface_name(name, uri); !valid) return pass_on(std::move(valid));
   FileDescriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!control) return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot make a socket", uri), errno);
-  return find(name, std::move(control));
+  auto found = find(name, std::move(control));
+  if (found) found->netlink_ = FileDescriptor(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  return found;
 }
 
 Result<Interface> Interface::find(std::string_view name, FileDescriptor control) {
@@ -117,10 +120,19 @@ std::uint32_t Interface::speed() const {
   return speed == static_cast<std::uint32_t>(SPEED_UNKNOWN) ? 10'000 : speed;
 }
 
+// The flag `is_running` follows the carrier up to a second later (Linux, net/core/link_watch.c). A driver may tell of a
+// link before the kernel sends on it, as igb does.
+bool Interface::has_carrier(const std::string& name, bool is_running) const {
+  if (netlink_) return read_carrier(netlink_.get(), index_);
+  ethtool_value link{.cmd = ETHTOOL_GLINK, .data = 0};
+  return is_running && (!ask_driver(control_.get(), name, link) || link.data != 0);
+}
+
 Link Interface::link() const {
-  ifreq request = request_for(present_name());
-  constexpr int kUp = IFF_UP | IFF_RUNNING;
-  const bool up = ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & kUp) == kUp;
+  const std::string name = present_name();
+  ifreq request = request_for(name);
+  const bool up = ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0 &&
+                  has_carrier(name, (request.ifr_flags & IFF_RUNNING) != 0);
   return {.up = up, .speed = up ? speed() : 0U, .autonegotiated = false};
 }
 

@@ -52,9 +52,11 @@ class Interface {
   void read_driver();
   [[nodiscard]] std::string present_name() const;
   [[nodiscard]] std::uint32_t speed() const;
+  [[nodiscard]] bool has_carrier(const std::string& name, bool is_running) const;
 
   std::string name_;
   FileDescriptor control_;  // a socket for ioctls, in the network namespace of the thread that opened the port
+  FileDescriptor netlink_;  // in the same one; none for an interface of a helper's
   unsigned index_ = 0;
   MacAddress mac_{};
   std::string driver_;

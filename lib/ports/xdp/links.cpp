@@ -50,6 +50,7 @@ LinkEntry entry_of(const ifinfomsg& about, std::string_view attributes) {
   for_each_attribute(attributes, [&](int type, std::string_view data) {
     switch (type) {
       case IFLA_IFNAME: entry.name = text(data); break;
+      case IFLA_CARRIER: entry.has_carrier = number_in<std::uint8_t>(data) != 0; break;
       case IFLA_MASTER: entry.master = number_in<std::uint32_t>(data); break;
       case IFLA_LINK: entry.lower = number_in<std::uint32_t>(data); break;
       case IFLA_LINKINFO: is_above = lies_on_another(data); break;
@@ -79,6 +80,26 @@ bool read_messages(std::string_view bytes, std::vector<LinkEntry>& entries) {
   return true;
 }
 
+/// Asks for an interface, or for all with 0.
+bool ask(int netlink, unsigned interface) {
+  struct {
+    nlmsghdr head{};
+    ifinfomsg about{};
+  } request;
+  request.head.nlmsg_len = sizeof request;
+  request.head.nlmsg_type = RTM_GETLINK;
+  request.head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | (interface == 0 ? NLM_F_DUMP : 0));
+  request.about.ifi_index = static_cast<int>(interface);
+  return ::send(netlink, &request, sizeof request, 0) == sizeof request;
+}
+
+/// False: there are no more.
+bool read_answer(int netlink, std::vector<LinkEntry>& entries) {
+  std::array<char, 32768> answer;  // as large as the kernel's own buffer
+  const auto bytes = ::recv(netlink, answer.data(), answer.size(), 0);
+  return bytes > 0 && read_messages({answer.data(), static_cast<std::size_t>(bytes)}, entries);
+}
+
 /// The interfaces with a default route.
 std::set<std::string> default_routes() {
   std::set<std::string> names;
@@ -106,19 +127,17 @@ std::set<std::string> default_routes() {
 std::vector<LinkEntry> read_links() {
   std::vector<LinkEntry> entries;
   const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  struct {
-    nlmsghdr head{};
-    ifinfomsg about{};
-  } request;
-  request.head.nlmsg_len = sizeof request;
-  request.head.nlmsg_type = RTM_GETLINK;
-  request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  if (!netlink || ::send(netlink.get(), &request, sizeof request, 0) != sizeof request) return entries;
-  std::array<char, 32768> answer;  // as large as the kernel's own buffer
-  for (;;) {
-    const auto bytes = ::recv(netlink.get(), answer.data(), answer.size(), 0);
-    if (bytes <= 0 || !read_messages({answer.data(), static_cast<std::size_t>(bytes)}, entries)) return entries;
+  if (!netlink || !ask(netlink.get(), 0)) return entries;
+  while (read_answer(netlink.get(), entries)) {
   }
+  return entries;
+}
+
+bool read_carrier(int netlink, unsigned interface) {
+  std::vector<LinkEntry> entries;
+  if (!ask(netlink, interface)) return false;
+  static_cast<void>(read_answer(netlink, entries));
+  return !entries.empty() && entries.front().has_carrier;
 }
 
 int set_program(unsigned interface, int program, int expected, std::uint32_t flags) {

@@ -75,6 +75,18 @@ TEST_F(XdpPortEvents, ASocketIsWatchedOnlyForThoseWhoSleep) {
   expect_frames(port, 2);
 }
 
+// The flags of a TAP, which are another source, follow a lost carrier up to a second later.
+TEST_F(XdpPortEvents, ALostCarrierIsSeenAtOnce) {
+  Port tap = started("tap:plxt0");
+  Port port = started("xdp:plxt0?rule=all,mode=generic");
+  for (int round = 0; round < 3; ++round) {
+    for (const bool carrier : {false, true}) {
+      ASSERT_TRUE(tap.capability<KernelInterface>()->set_interface_carrier(carrier));
+      EXPECT_EQ(port.link().up, carrier) << round;
+    }
+  }
+}
+
 // A queue that has just received does not look for the deletion before it sleeps.
 TEST_F(XdpPortEvents, ADeletionIsNoticedByThoseWhoHaveJustReceived) {
   for (const bool asleep : {true, false}) {
