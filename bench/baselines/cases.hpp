@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <linux/if_xdp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -92,6 +95,18 @@ class Line {
   double count_;
 };
 
+/// How many of this process's AF_XDP sockets work without copies, as the kernel says.
+inline unsigned sockets_without_copies() {
+  unsigned found = 0;
+  for (int descriptor = 0; descriptor < 256; ++descriptor) {
+    xdp_options options{};
+    socklen_t size = sizeof options;
+    const int status = ::getsockopt(descriptor, SOL_XDP, XDP_OPTIONS, &options, &size);
+    if (status == 0 && (options.flags & XDP_OPTIONS_ZEROCOPY) != 0) ++found;
+  }
+  return found;
+}
+
 template <class Side, unsigned B>
 void print_parts(Side& side, std::uint64_t rounds) {
   Parts parts;
@@ -128,7 +143,9 @@ void run_case(Side& side, const Options& options, const std::string& name) {
   if (name == "parts") return print_parts<Side, B>(side, rounds);
   if (options.seconds > 0) return run_for<Side, B>(side, options, name);
   Parts unused;
-  const Line line(name, B, name == "empty_poll" ? rounds : rounds * B);
+  const std::uint64_t count = name == "empty_poll" ? rounds : rounds * B;
+  const Line line(name, B, count);
+  const auto began = std::chrono::steady_clock::now();
   std::uint64_t took = 0;
   if (name == "lockstep") {
     took = lockstep<false, Side, B>(side, rounds, unused);
@@ -143,7 +160,10 @@ void run_case(Side& side, const Options& options, const std::string& name) {
   } else {
     give_up("no such case");
   }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
   line.ticks("ticks", took);
+  line.figure("mpps", static_cast<double>(count) / seconds.count() / 1e6);
+  line.figure("without_copies", sockets_without_copies());
 }
 
 /// Runs the cases in order, after some rounds that warm up the queues, the caches and the emulator's translations.

@@ -4,6 +4,9 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include <fstream>
+#include <thread>
+
 #include "cases.hpp"
 
 namespace {
@@ -30,6 +33,7 @@ class DpdkSide {
                                     static_cast<int>(rte_socket_id()));
     if (pool_ == nullptr) baselines::give_up("rte_pktmbuf_pool_create failed");
     for (std::size_t i = 0; i < addresses.size(); ++i) ports_[i] = start(addresses[i]);
+    for (const std::string& address : addresses) wait_for_carrier(address);
     for (std::size_t i = 0; i < addresses.size(); ++i) wait_for_link(ports_[i]);
   }
 
@@ -113,6 +117,20 @@ class DpdkSide {
       baselines::give_up("a port could not be started");
     }
     return port;
+  }
+
+  // On an interface of the kernel rte_eth_link_get waits for nothing, and knows with a delay that igb has set its link
+  // up again, as it does when an XDP program is attached.
+  static void wait_for_carrier(const std::string& address) {
+    const std::size_t at = address.find("iface=");
+    if (at == std::string::npos) return;
+    const std::string name = address.substr(at + 6, address.find(',', at) - at - 6);
+    for (int tries = 0; tries < 900; ++tries) {
+      int carrier = 0;
+      if (std::ifstream("/sys/class/net/" + name + "/carrier") >> carrier && carrier == 1) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    baselines::give_up("no carrier");
   }
 
   static void wait_for_link(std::uint16_t port) {

@@ -72,7 +72,7 @@ def table(title: str, rows: list[dict], quantity: str) -> str:
             value = _value(row, quantity)
             ours = _ours(members, row)
             ratio = f"{value / _value(ours, quantity):7.2f} x" if ours else ""
-            beside = "".join(f"  {_value(row, name):.1f} {name}" for name in others if _value(row, name) is not None)
+            beside = "".join(f"  {_value(row, name):.{3 if name == 'mpps' else 1}f} {name}" for name in others if _value(row, name) is not None)
             lines.append(f"    {_name(row):<34}{value:10.2f}{_spread(row, quantity):<22}{ratio:10}{beside}".rstrip())
     return "\n".join(lines)
 

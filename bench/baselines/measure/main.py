@@ -9,7 +9,7 @@ from pollux_lab.errors import LabError
 from pollux_lab.guest import end_on_signals
 from pollux_lab.kernel import kernel_at
 
-from . import counts, kernel, native, rates, veth, virtio
+from . import counts, kernel, native, rates, veth, virtio, zero_copy
 from .figures import OURS, Figures, save, table
 from .session import Session
 
@@ -20,6 +20,7 @@ CASES = {
     "virtio": (virtio.measure, "mpps", "million frames a second on QEMU's virtio-net, over VFIO in the guest: emulated hardware"),
     "kernel": (kernel.measure, "instructions", "instructions a frame through the kernel's igb in the guest, counted by QEMU"),
     "veth": (veth.measure, "mpps", "million frames over a pair of virtual interfaces, the kernel's work included: a second of the processor, and of the clock"),
+    "zero_copy": (zero_copy.measure, "instructions", "instructions a frame by AF_XDP on the kernel's igb in the guest, counted by QEMU, and million frames a second of its clock"),
 }
 
 

@@ -3,15 +3,13 @@
 
 import functools
 import pathlib
-import subprocess
 
 from cases.access_modes import run_tests
 from cases.doctor import examine, require_state
 from cases.forwarding import pass_frames, require_counts
 from cases.refusals import refused
-from pollux_lab import frames, initramfs
+from pollux_lab import fetched, frames, initramfs
 from pollux_lab.cases import Boot, Fixture, case, require
-from pollux_lab.errors import LabError
 from pollux_lab.machine import Machine, OutsideSocket, Port
 from pollux_lab.programs import Forwarder
 
@@ -22,12 +20,7 @@ COPIES = "copies frames (zero copy: Operation not supported)"
 def add_xdp_loader(root: pathlib.Path) -> None:
     """xdp-tools' own loader and libxdp, as the distribution has them, with the programs that they load."""
     initramfs.add_programs(root, [initramfs.tool("xdp-loader")], "bin")
-    listed = subprocess.run(["dpkg", "-L", "libxdp1", "xdp-tools"], capture_output=True, text=True, timeout=30).stdout
-    objects = [pathlib.Path(path) for path in listed.split() if path.endswith(".o")]
-    if not objects:
-        raise LabError("libxdp1 and xdp-tools have no BPF programs", "install the package xdp-tools")
-    for path in objects:
-        initramfs.copy(path, root / str(path).lstrip("/"))
+    fetched.add_libxdp(root)
 
 
 def _machine() -> Machine:
