@@ -195,6 +195,7 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
       const Socket& bound = sockets_.back();
       tx_[queue].attach(bound.rings(), bound.descriptor(), bound.is_zero_copy(), area, copies,
                         bound.has_chains() ? kMaxPieces : 1);
+      tx_[queue].wake_driver(bound.is_zero_copy() && busy_poll_.has_value());
     }
     if (!receives) continue;
     if (const int error = set_socket(socket_map_.get(), queue, sockets_.back().descriptor()); error != 0) {

@@ -126,13 +126,16 @@ class TxQueue final : public pollux::TxQueue {
  public:
   TxQueue() : pollux::TxQueue(&burst) {}
 
-  using pollux::TxQueue::open;
   using pollux::TxQueue::retire;
   using pollux::TxQueue::sent;
   using pollux::TxQueue::set_up;
   /// Control path, with the gate closed. `copies`: a pool in the area, for copies.
   void attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
               std::optional<Mempool> copies, std::uint32_t max_segments);
+  /// Control path, with the gate closed, after `attach`. `on`: a call that should send may poll another queue than this
+  /// one, so a burst also wakes the driver.
+  void wake_driver(bool on) noexcept { wakes_driver_ = on; }
+  void open() noexcept override;
   /// The most descriptors in flight. Control path.
   void set_ring(std::uint32_t slots) noexcept { limit_ = slots; }
   /// Waits a moment for the kernel to send what it has.
@@ -149,6 +152,7 @@ class TxQueue final : public pollux::TxQueue {
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  static std::uint32_t burst_and_wake(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   void cache_changed() noexcept override;
   /// Frees what the kernel has sent. Plain mbufs go to the cache without a look at them. Returns their number.
   std::uint32_t reclaim() noexcept;
@@ -204,6 +208,7 @@ class TxQueue final : public pollux::TxQueue {
   std::uint32_t kicked_ = 0;  // the kernel's position before its last call
   std::uint32_t max_segments_ = 1;
   bool zero_copy_ = false;
+  bool wakes_driver_ = false;
   std::shared_ptr<const Umem> area_;
   std::optional<MempoolCache> copies_;
   std::uint64_t copied_ = 0;

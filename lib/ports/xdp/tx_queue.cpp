@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -288,6 +289,21 @@ POLLUX_NOINLINE std::uint32_t TxQueue::send(Mbuf* const* mbufs, std::uint32_t co
   count_taken(taken);
   if (needs_wakeup(tx_)) kick();
   return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
+}
+
+void TxQueue::open() noexcept { wakes_driver_ ? open_bursts(&burst_and_wake) : pollux::TxQueue::open(); }
+
+// With busy polling, sendto runs what polls the queue's receiving half, and wakes nothing (Linux, net/xdp/xsk.c,
+// xsk_no_wakeup). That sends only if the driver has both halves of a queue on one interrupt; igb has two for few
+// queues. poll wakes the driver.
+std::uint32_t TxQueue::burst_and_wake(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<TxQueue&>(base);
+  const std::uint32_t done = queue.send(mbufs, count);
+  if (needs_wakeup(queue.tx_) && consumed(queue.tx_) != queue.tx_.own) {
+    pollfd sending{.fd = queue.socket_, .events = POLLOUT, .revents = 0};
+    static_cast<void>(::poll(&sending, 1, 0));
+  }
+  return done;
 }
 
 POLLUX_NOINLINE void TxQueue::kick() noexcept {
