@@ -79,7 +79,8 @@ TEST(ControlThread, RunsOnlyOnRequestAndEndsWithTheContext) {
   }
   // The kernel lists a thread for a moment after it was joined.
   SteadyClock clock;
-  EXPECT_TRUE(wait_until(clock, "the end of the thread", std::chrono::seconds(10), [&] { return threads() == before; }));
+  EXPECT_TRUE(
+      wait_until(clock, "the end of the thread", std::chrono::seconds(10), [&] { return threads() == before; }));
 }
 
 TEST(ControlThread, RunsDueTasksAndBlocksSignals) {
