@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <set>
-#include <utility>
 
 #include "unit/models/virtio/frames.hpp"
 
@@ -46,23 +45,6 @@ TEST(VirtioControl, AnswersUnknownCommandsWithAnError) {
         << control_class << ' ' << command;
   }
   EXPECT_FALSE(fixture.needs_reset());
-}
-
-/// The driver adds a command as soon as it sees an answer. The device, which asks for the next entry only then, has to
-/// look once more, since the driver need not kick for this one.
-TEST(VirtioControl, AnswersACommandThatIsAddedWithTheAnswerToAnother) {
-  ControlFixture fixture;
-  fixture.start(kFilters | feature::kEventIdx);
-  HandRing& commands = fixture.ring(fixture.control_index());
-  bool added = false;
-  fixture.card.on_interrupt([&](unsigned) {
-    if (std::exchange(added, true)) return;
-    fixture.memory.put<std::uint8_t>(ControlFixture::buffer(61), 0xAA);
-    commands.add({{ControlFixture::buffer(50), 3, false}, {ControlFixture::buffer(61), 1, true}});
-  });
-  EXPECT_EQ(fixture.control(0, 0, {1}), kOk);
-  EXPECT_TRUE(commands.used());
-  EXPECT_EQ(fixture.memory.get<std::uint8_t>(ControlFixture::buffer(61)), kOk);
 }
 
 TEST(VirtioControl, RefusesDataOfAnotherLength) {

@@ -2,6 +2,8 @@
 // Frames through both kinds of ring, and notifications. VIRTIO 1.3, 2.7 to 2.9.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "unit/models/virtio/fixture.hpp"
 
 namespace pollux::models::virtio {
@@ -271,6 +273,23 @@ TEST(VirtioSplitRing, AsksForTheEntryAfterThoseThatAreTooFew) {
   fixture.card.receive(DeviceFixture::frame(500));
   EXPECT_EQ(fixture.memory.get<std::uint16_t>(fixture.ring(kRx).device() + hw::split_avail_event(DeviceFixture::kSize)),
             2U);
+}
+
+// The driver adds a command as soon as it sees an answer. The device, which asks for the next entry only then, has to
+// look once more, since the driver need not kick for this one.
+TEST(VirtioSplitRing, AnswersACommandThatIsAddedWithTheAnswerToAnother) {
+  DeviceFixture fixture;
+  fixture.start(feature::kCtrlVq | feature::kCtrlRx | feature::kEventIdx);
+  HandRing& commands = fixture.ring(fixture.control_index());
+  bool added = false;
+  fixture.card.on_interrupt([&](unsigned) {
+    if (std::exchange(added, true)) return;
+    fixture.memory.put<std::uint8_t>(DeviceFixture::buffer(61), 0xAA);
+    commands.add({{DeviceFixture::buffer(50), 3, false}, {DeviceFixture::buffer(61), 1, true}});
+  });
+  EXPECT_EQ(fixture.control(0, 0, {1}), std::uint8_t{0});
+  EXPECT_TRUE(commands.used());
+  EXPECT_EQ(fixture.memory.get<std::uint8_t>(DeviceFixture::buffer(61)), std::uint8_t{0});
 }
 
 // A driver polls while its interrupts are delayed, and then asks for one.
