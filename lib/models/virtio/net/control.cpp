@@ -56,25 +56,34 @@ void Control::work() {
   // A driver may add a command as soon as it sees an answer: before the wish for kicks, which then includes this one.
   do {
     while (core_.take(queue, chain_)) {
-      if (chain_.readable_bytes() < 2 || chain_.readable_bytes() > kMaxRequest || chain_.writable_bytes() == 0)
-        return core_.fail("a control command has no header, no room for its status, or is too long");
-      if (core_.faults.strikes(FaultKind::no_answer, true)) return;
-      request_.clear();
-      for (const Chain::Part& part : chain_.readable) {
-        const std::size_t at = request_.size();
-        request_.resize(at + part.length);
-        if (!core_.memory.read(ModelAccess::payload_read, queue.number(), part.iova,
-                               std::as_writable_bytes(std::span(request_)).subspan(at)))
-          return core_.fail("a control command cannot be read");
-      }
-      result_.clear();
-      const bool done = execute(request_[0], request_[1], Data(request_).subspan(2));
-      if (!answer(chain_, done)) return core_.fail("a control command's status cannot be written");
+      if (!run_command()) return;
     }
     if (!core_.running()) return;
     core_.finish(queue, 1);
     queue.ask_for_kicks(true);
   } while (queue.available());
+}
+
+bool Control::run_command() {
+  if (chain_.readable_bytes() < 2 || chain_.readable_bytes() > kMaxRequest || chain_.writable_bytes() == 0)
+    return fail("a control command has no header, no room for its status, or is too long");
+  if (core_.faults.strikes(FaultKind::no_answer, true)) return false;
+  request_.clear();
+  for (const Chain::Part& part : chain_.readable) {
+    const std::size_t at = request_.size();
+    request_.resize(at + part.length);
+    if (!core_.memory.read(ModelAccess::payload_read, core_.control_index(), part.iova,
+                           std::as_writable_bytes(std::span(request_)).subspan(at)))
+      return fail("a control command cannot be read");
+  }
+  result_.clear();
+  const bool done = execute(request_[0], request_[1], Data(request_).subspan(2));
+  return answer(chain_, done) || fail("a control command's status cannot be written");
+}
+
+bool Control::fail(const char* why) {
+  core_.fail(why);
+  return false;
 }
 
 // 5.1.6.5: the status comes first, a result follows it.

@@ -34,7 +34,11 @@ class Control {
   [[nodiscard]] bool set_hash(Data data);
   [[nodiscard]] bool set_offloads(Data data);
   [[nodiscard]] bool set_coalescing(std::uint8_t command, Data data);
+  /// Executes and answers the command in `chain_`. False: the queue is not to go on.
+  [[nodiscard]] bool run_command();
   [[nodiscard]] bool answer(const Chain& chain, bool done);
+  /// The device fails, as Core::fail. Returns false.
+  bool fail(const char* why);
 
   Core& core_;
   Hooks hooks_;
