@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/virtio/net/transmit.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace pollux::models::virtio {
@@ -13,16 +14,18 @@ constexpr std::size_t kMaxFrame = 65535 + 22;
 
 bool Transmit::send(std::uint32_t pair) {
   Queue& queue = core_.tx(pair);
+  // A driver that always has more to send gets its descriptors back meanwhile, or its ring would look full to it.
+  const std::uint32_t share = std::max(queue.setup().size / 4U, 1U);
   std::uint32_t packets = 0;
   while (!held_ && packets < queue.setup().size && core_.take(queue, chain_)) {
     // 5.1.6.2.1 and QEMU: a transmit buffer that the device could write is a mistake.
     if (!chain_.writable.empty()) return core_.fail("a transmit buffer is writable"), false;
     if (!read(queue, chain_)) return core_.fail("a transmit buffer cannot be read"), false;
     queue.use(chain_, 0);
-    ++packets;
     send_frame(pair);
+    if (++packets % share == 0) core_.finish(queue, share);
   }
-  if (packets != 0) core_.finish(queue, packets);
+  if (packets % share != 0) core_.finish(queue, packets % share);
   queue.ask_for_kicks(true);
   return !held_ && queue.available();
 }
