@@ -10,6 +10,7 @@ import signal
 import subprocess
 
 from pollux_lab.errors import LabError
+from pollux_lab.programs import programs_in
 
 NAMES = ("pollux", "l2fwd", "pktgen", "silicon_probe", "conformance_test")
 END_SECONDS = 10
@@ -127,9 +128,8 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def find(folder: pathlib.Path, name: str) -> pathlib.Path:
-    for path in [folder / name, *sorted(folder.rglob(name))] if folder.is_dir() else []:
-        if path.is_file() and os.access(path, os.X_OK):
-            return path.resolve()
+    for path in programs_in(folder, name):
+        return path.resolve()
     raise LabError(f"no program '{name}' is in {folder}", "leave --programs out, so that they are built")
 
 
