@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -264,6 +265,9 @@ class WorkBesideOther(Files):
         self.assertEqual(commands.run(["true"], log)[0], 1, "no command starts after the end")
 
 
+NO_TIMER = "rcu: rcu_preempt kthread timer wakeup didn't happen for 5255 jiffies!\n"
+
+
 class FakeGuest:
     """A guest that runs nothing."""
 
@@ -312,17 +316,38 @@ class Again(unittest.TestCase):
             raise QemuCrashed("QEMU crashed")
         self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "failed")])
 
+    def started_guest(self, console: str):
+        """A guest that wrote this, and the other end of its channel."""
+        started = guest.Guest(mock.Mock(), mock.Mock(), pathlib.Path(), [])
+        started._work = mock.Mock()
+        started._work.name = self.enterContext(tempfile.TemporaryDirectory())
+        pathlib.Path(started._work.name, "qemu-errors").touch()
+        started._process = mock.Mock(**{"poll.return_value": None, "returncode": 0})
+        started._console = mock.Mock(**{"text.return_value": console})
+        started._channel, inside = socket.socketpair()
+        self.addCleanup(started._channel.close)
+        self.addCleanup(inside.close)
+        return started, inside
+
     def test_a_guest_whose_timer_stood_still_is_as_a_crash_and_one_that_hung_is_not(self):
-        for console, is_crash in (("rcu: rcu_preempt kthread timer wakeup didn't happen for 5255 jiffies!", True),
-                                  ("rcu: rcu_preempt kthread starved for 5256 jiffies!", False)):
-            with self.subTest(console), tempfile.TemporaryDirectory() as work:
-                pathlib.Path(work, "qemu-errors").touch()
-                lost = guest.Guest(mock.Mock(), mock.Mock(), pathlib.Path(), [])
-                lost._work = mock.Mock()
-                lost._work.name = work
-                lost._process = mock.Mock(**{"poll.side_effect": [None, None, 0], "returncode": 0})
-                lost._console = mock.Mock(**{"text.return_value": console})
+        for console, is_crash in ((NO_TIMER, True), ("rcu: rcu_preempt kthread starved for 5256 jiffies!", False)):
+            with self.subTest(console):
+                lost, _ = self.started_guest(console)
                 self.assertEqual(isinstance(lost._lost("a job took more than 55 s"), QemuCrashed), is_crash)
+
+    def test_a_job_that_did_not_end_since_the_timer_stood_still_is_as_a_crash(self):
+        for console, is_crash in ((NO_TIMER, True), ("", False)):
+            with self.subTest(console):
+                started, inside = self.started_guest(console)
+                inside.sendall(b"1 137 - -\n")
+                with self.assertRaises(LabError) as caught:
+                    started.run("sleep 100", 1)
+                self.assertEqual(isinstance(caught.exception, QemuCrashed), is_crash)
+
+    def test_nobody_waits_for_a_guest_whose_timer_stands_still(self):
+        started, _ = self.started_guest(2 * NO_TIMER)
+        with self.assertRaisesRegex(QemuCrashed, "made no progress"):
+            started.run("true", 600)
 
     def test_a_boot_that_crashed_is_counted(self):
         starts = [QemuCrashed("QEMU crashed"), FakeGuest()]

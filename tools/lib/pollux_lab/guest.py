@@ -28,7 +28,8 @@ from .server import die_with_parent
 COMPLAINTS = re.compile(r"Kernel panic|Oops|BUG:|WARNING: CPU|general protection|DMAR:.*fault|soft lockup|Call Trace")
 # QEMU's warning about every wire that stays inside the guest.
 _IDLE_REMARK = re.compile(r"^.*warning: hub \d+ is not connected to host network\n", re.MULTILINE)
-# What the guest's kernel says when the timer that it set did not fire: the emulated machine has stopped, whatever runs in it.
+# What the guest's kernel says, every 21 s, while a timer that it set does not fire: the emulated machine has stopped, whatever runs in
+# it. A machine that was only slow says it once.
 _NO_TIMER = "kthread timer wakeup didn't happen"
 # The status of a job that exceeded the guest's own time limit, and the additional time after which the guest counts as lost.
 KILLED = 137
@@ -83,6 +84,8 @@ class Guest:
         number, status, out, err = self._line(seconds + GRACE_SECONDS, _first_words(script)).split(" ")
         if int(number) != self._jobs:
             raise self._lost(f"it answered job {number} instead of {self._jobs}")
+        if int(status) == KILLED and _NO_TIMER in self._console.text():
+            raise self._lost(f"{_first_words(script)} took more than {seconds:.0f} s")
         if int(status) == KILLED:
             raise LabError(f"a job in the guest did not end within {seconds:.0f} s: {_first_words(script)}",
                            detail=_decoded(out)[-1500:] + _decoded(err)[-3000:])
@@ -182,6 +185,8 @@ class Guest:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._lost(f"{job} took more than {seconds:.0f} s")
+            if self._console.text().count(_NO_TIMER) > 1:
+                raise self._lost(f"{job} made no progress")
             if select.select([self._channel], [], [], min(left, 1))[0]:
                 try:
                     data = self._channel.recv(1 << 20)
