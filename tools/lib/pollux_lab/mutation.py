@@ -38,21 +38,24 @@ class BuildCopy:
     def __init__(self, root: pathlib.Path, folder: pathlib.Path, preset: str):
         self._root, self._source, self._preset = root, folder, preset
         self._build = folder / "build" / preset
-        self._seconds: dict[str, float] = {}
         self._digests: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}  # what each program takes without a mutant
 
-    def prepare(self, programs: list[str]) -> None:
-        """Builds these programs without a mutant and runs them; they have to pass."""
+    def build(self, programs: list[str]) -> None:
+        """Builds these programs without a mutant."""
         self._copy()
         self._require_success(configuring(self._preset), CONFIGURE_SECONDS)
         self._require_success(self._building(programs), BUILD_SECONDS)
+        self._digests = {program: self._digest(program) for program in programs}
+
+    def time(self, programs: list[str]) -> None:
+        """Runs these programs without a mutant; they have to pass."""
         for program in programs:
             begun = time.monotonic()
             status, output = self._run(program, BUILD_SECONDS)
             if status != 0:
                 raise LabError(f"the tests in {program} fail without any mutant", "fix them first", output[-3000:])
-            self._seconds[program] = time.monotonic() - begun
-            self._digests[program] = self._digest(program)
+            self.seconds[program] = time.monotonic() - begun
 
     def run(self, mutant: Mutant) -> MutantResult:
         file = self._source / mutant.path
@@ -75,7 +78,7 @@ class BuildCopy:
             return SAME, "the compiler generates the same code"
         for program in changed:
             for _ in range(2):  # on a busy machine a test may fail for other reasons, but not twice
-                status, output = self._run(program, TIME_FACTOR * self._seconds[program] + EXTRA_SECONDS)
+                status, output = self._run(program, TIME_FACTOR * self.seconds[program] + EXTRA_SECONDS)
                 if status in (0, 124):
                     break
             if status == 124:
@@ -170,6 +173,15 @@ def only_run(folder: pathlib.Path):
     except BlockingIOError:
         raise LabError(f"another run uses {folder}", "wait for it, or name another folder with --folder") from None
     return lock
+
+
+def prepare(copies: list[BuildCopy], programs: list[str]) -> None:
+    """Builds the programs in all copies and runs them in the first: those of the others are the same."""
+    for copy in copies:
+        copy.build(programs)
+    copies[0].time(programs)
+    for copy in copies[1:]:
+        copy.seconds = copies[0].seconds
 
 
 def run_all(copies: list[BuildCopy], mutants: list[Mutant], tell) -> list[MutantResult]:
