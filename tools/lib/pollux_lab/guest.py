@@ -181,11 +181,12 @@ class Guest:
 
     def _line(self, seconds: float, job: str) -> str:
         deadline = time.monotonic() + seconds
+        said = self._console.text().count(_NO_TIMER)
         while b"\n" not in self._received:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._lost(f"{job} took more than {seconds:.0f} s")
-            if self._console.text().count(_NO_TIMER) > 1:
+            if self._console.text().count(_NO_TIMER) > said + 1:
                 raise self._lost(f"{job} made no progress")
             if select.select([self._channel], [], [], min(left, 1))[0]:
                 try:
