@@ -100,7 +100,7 @@ class Requester {
 
   std::vector<test::HeaderShape> shapes_ = test::header_shapes();
   Context context_{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 25}};
-  Mempool pool_ = *Mempool::create(context_, {.count = 64});
+  Mempool pool_ = Mempool::create(context_, {.count = 64}).value();
   MempoolCache cache_{pool_};
 };
 

@@ -55,7 +55,7 @@ class BridgeTest : public testing::Test {
 
   using Ports = std::vector<std::uint16_t>;
   Context context_{{.huge_pages = HugePages::never}};
-  Mempool pool_ = *Mempool::create(context_, {.count = 256});
+  Mempool pool_ = Mempool::create(context_, {.count = 256}).value();
   MempoolCache cache_{pool_};
   DropCounter checked_{"checked"};
   Time now_{};

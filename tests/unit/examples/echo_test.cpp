@@ -69,7 +69,7 @@ class EchoTest : public testing::Test {
   }
 
   Context context_;
-  Mempool pool_ = *Mempool::create(context_, {.count = 16});
+  Mempool pool_ = Mempool::create(context_, {.count = 16}).value();
   EchoResponder responder_{{.mac = kOwnMac, .address = kOwn, .prefix = 24}};
 };
 

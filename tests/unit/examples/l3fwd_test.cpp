@@ -102,7 +102,7 @@ class RouterTest : public testing::Test {
   }
 
   Context context_{{.huge_pages = HugePages::never}};
-  Mempool pool_ = *Mempool::create(context_, {.count = 64});
+  Mempool pool_ = Mempool::create(context_, {.count = 64}).value();
   Routes routes_{2};
   Router router_{routes_, {kOwn0, kOwn1}};
 };

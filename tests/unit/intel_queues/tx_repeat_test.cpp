@@ -211,7 +211,7 @@ TEST_F(TxRepeatTest, FramesThatMayBePaddedAreCheckedAgain) {
 TEST_F(TxRepeatTest, AnotherCacheEndsTheRepeats) {
   use({.tx_ring = 128});
   ASSERT_TRUE(send(make(tcp4()), kTcp4));
-  Mempool other = *Mempool::create(fixture_->fixture.context(), {.count = 128, .data_room = 2048});
+  Mempool other = Mempool::create(fixture_->fixture.context(), {.count = 128, .data_room = 2048}).value();
   {
     MempoolCache cache(other);
     ASSERT_TRUE(fixture_->tx.use_cache(cache));

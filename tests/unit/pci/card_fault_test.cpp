@@ -49,7 +49,7 @@ class CardFaultTest : public testing::Test {
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock, .huge_pages = HugePages::never}};
-  Mempool pool = *Mempool::create(context, {.count = 4096});
+  Mempool pool = Mempool::create(context, {.count = 4096}).value();
   MempoolCache cache{pool};
   std::unique_ptr<CardFault> fault;  // outlives the ports
   std::optional<Port> faulty;

@@ -196,7 +196,7 @@ TEST_F(Overload, ForwardedFramesAreNotMissed) {
 TEST(OverloadThreaded, EveryFrameIsReceivedDroppedOrMissed) {
   constexpr std::uint64_t kFrames = 60'000;
   Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
-  Mempool pool = *Mempool::create(context, {.count = 4096});
+  Mempool pool = Mempool::create(context, {.count = 4096}).value();
   const auto open_port = [&](std::string_view uri, std::uint16_t queues) {
     auto port = open(context, uri, {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 512}, .rx_queues = queues});
     EXPECT_TRUE(port) << port.error().message();

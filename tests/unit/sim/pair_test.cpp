@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 struct Pair {
   explicit Pair(std::shared_ptr<Clock> clock)
       : context({.clock = std::move(clock), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}),
-        pool(*Mempool::create(context, {.count = 2048})) {
+        pool(Mempool::create(context, {.count = 2048}).value()) {
     const PortConfig config{.rx = {.pool = &pool, .ring = 128}, .tx = {.ring = 128}};
     left = open_port("sim:0", config);
     right = open_port("sim:1", config);

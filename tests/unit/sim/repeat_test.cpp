@@ -55,7 +55,7 @@ std::optional<Port> open_traced(Context& context, std::shared_ptr<sim::Wire> wir
 std::vector<std::string> run(std::uint64_t seed) {
   const auto clock = std::make_shared<ManualClock>();
   Context context({.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
-  const Mempool pool = *Mempool::create(context, {.count = 512});
+  const Mempool pool = Mempool::create(context, {.count = 512}).value();
   MempoolCache cache(pool);
   Tracer tracer(*clock);
   const auto wire = sim::Wire::create(*clock, models::igb::make_card(0), models::igb::make_card(1),

@@ -34,7 +34,7 @@ class SimThreaded : public testing::Test {
 
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::now() + kLimit;
   Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
-  Mempool pool = *Mempool::create(context, {.count = 1024});
+  Mempool pool = Mempool::create(context, {.count = 1024}).value();
   MempoolCache cache{pool};
 };
 

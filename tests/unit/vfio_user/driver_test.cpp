@@ -49,7 +49,7 @@ class VfioUserDriver : public testing::Test {
 
   ServerFixture fixture;
   Context context{{.clock = fixture.clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
-  Mempool pool = *Mempool::create(context, {.count = 1024});
+  Mempool pool = Mempool::create(context, {.count = 1024}).value();
   MempoolCache cache{pool};
 };
 
