@@ -37,7 +37,8 @@ class Release(unittest.TestCase):
 
     def test_the_same_commit_gives_the_same_bytes(self):
         time.sleep(1.1)  # a file's time is in seconds
-        second = self.made("somewhere else", TZ="Asia/Tokyo", LANG="C")
+        second = self.made("somewhere else", TZ="Asia/Tokyo", LANG="C", GIT_CONFIG_COUNT="2", GIT_CONFIG_KEY_0="tar.umask",
+                           GIT_CONFIG_VALUE_0="0077", GIT_CONFIG_KEY_1="core.autocrlf", GIT_CONFIG_VALUE_1="true")
         for suffix in (".tar.gz", ".spdx", ".sha256"):
             with self.subTest(suffix):
                 self.assertEqual((self.first / f"{self.title}{suffix}").read_bytes(), (second / f"{self.title}{suffix}").read_bytes())
