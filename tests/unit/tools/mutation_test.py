@@ -4,6 +4,7 @@
 import pathlib
 import subprocess
 import tempfile
+import time
 import unittest
 
 from pollux_lab import concerned
@@ -103,6 +104,15 @@ PROJECT = {
 }
 
 
+def soon(happens) -> bool:
+    deadline = time.monotonic() + 60
+    while not happens():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 class Runs(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix="pollux-mutation.")
@@ -141,6 +151,27 @@ class Runs(unittest.TestCase):
         done = self.run_it("lib/backends/vfio/small.cpp")
         self.assertEqual(done.returncode, 1)
         self.assertIn("fail without any mutant", done.stderr)
+
+    def test_what_a_killed_run_still_builds_keeps_the_next_run_out(self):
+        begun = self.root / "begun"
+        (self.root / "tests/CMakeLists.txt").write_text(
+            PROJECT["tests/CMakeLists.txt"] + f"add_custom_target(slow COMMAND echo yes >{begun} COMMAND sleep 3)\nadd_dependencies(vfio_test slow)\n")
+        self.kill_after(begun)
+        self.assertIn("another run uses", self.run_it("lib/backends/vfio/small.cpp").stderr)
+
+    def test_a_killed_run_leaves_no_test_behind(self):
+        begun = self.root / "begun"
+        (self.root / "tests/main.cpp").write_text(
+            f'#include <fstream>\n#include <unistd.h>\nint main() {{ std::ofstream("{begun}") << getpid(); sleep(60); }}\n')
+        self.kill_after(begun)
+        self.assertTrue(soon(lambda: not pathlib.Path("/proc", begun.read_text()).exists()))
+
+    def kill_after(self, begun: pathlib.Path) -> None:
+        with subprocess.Popen([RUN, "--root", self.root, "--equivalent", self.equivalent, "lib/backends/vfio/small.cpp"]) as run:
+            try:
+                self.assertTrue(soon(lambda: begun.exists() and begun.read_text()))
+            finally:
+                run.kill()
 
     def test_a_run_without_mutants_fails(self):
         done = self.run_it("lib/none/*.cpp")

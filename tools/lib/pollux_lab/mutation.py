@@ -15,6 +15,7 @@ import time
 from . import concerned
 from .errors import LabError
 from .mutants import Mutant
+from .server import die_with_parent
 
 KILLED, SURVIVED, NOT_BUILT, SAME = "killed", "survived", "did not build", "same code"
 
@@ -126,13 +127,15 @@ class BuildCopy:
 
     def _command(self, command: list[str], seconds: float, folder: pathlib.Path | None = None, limited: bool = False) -> tuple[int, str]:
         """Runs a command and ends its children. Returns its status, or 124 if it did not end in time, and its output."""
-        def limit():
-            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        def begin():
+            die_with_parent()
+            if limited:
+                resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         log = self._source.parent / f"{self._source.name}.log"
         with open(log, "wb") as out:
             process = subprocess.Popen(command, cwd=folder or self._source, stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=limit if limited else None)
+                                       stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=begin, close_fds=False)
             try:
                 status = process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -165,9 +168,10 @@ def configuring(preset: str) -> list[str]:
 
 
 def only_run(folder: pathlib.Path):
-    """Locks the folder for as long as the returned file is open."""
+    """Locks the folder for as long as the returned file is open, here or in a compiler that is left of a killed run."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = open(folder / "lock", "w")
+    os.set_inheritable(lock.fileno(), True)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
