@@ -2,7 +2,9 @@
 # shellcheck shell=bash
 # The common start of every tool: strict mode, the parts beside this file, and the path of the project.
 
-set -euo pipefail
+# A user may have exported other options, and the programs that a tool starts have their own.
+set -euo pipefail +o noclobber +o noglob
+export -n SHELLOPTS
 # Ordinary users need depmod and ldconfig, too.
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C.UTF-8
 # With CDPATH `cd` prints a path. PYTHONHOME belongs to another Python than the distribution's. Git sets the others for its hooks; with

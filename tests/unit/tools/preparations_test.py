@@ -155,6 +155,12 @@ class Surroundings(unittest.TestCase):
             outcome = sandbox.run("tools/test", "--list", PYTHONHOME="/nonexistent")
             self.assertEqual(outcome.returncode, 0, outcome)
 
+    def test_a_shell_may_export_its_options(self):
+        with Sandbox() as sandbox:
+            outcome = sandbox.shell("lock_checkout test; env", SHELLOPTS="noclobber:noglob")
+            self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
+            self.assertNotIn("SHELLOPTS", outcome.stdout)
+
     def test_a_hook_of_git_may_call_a_tool(self):
         with Sandbox() as sandbox:
             outcome = sandbox.shell("git init --quiet \"$POLLUX_ROOT\"", GIT_DIR=str(sandbox.folder / "of the hook"))

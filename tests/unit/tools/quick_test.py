@@ -303,6 +303,11 @@ class Resume(Run):
         self.run_table(self.step("build", function=interrupt), full=True, expected_status=1)
         self.assertIn("ANEW ", self.run_full())
 
+    def test_begins_anew_after_a_crash_that_emptied_the_file(self):
+        self.run_full(resume=False)
+        write(self.root, "build/test-state/finished.json", "")
+        self.assertIn("ANEW ", self.run_full())
+
     def test_begins_anew_when_the_sources_have_changed(self):
         self.run_full(resume=False)
         write(self.root, "lib/net/new.cpp", "")

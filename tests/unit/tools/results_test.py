@@ -374,9 +374,9 @@ class Environment(unittest.TestCase):
         told = []
         left = test_environment.without_settings(
             {"HOME": "/root", "POLLUX_UPDATE_GOLDEN": "1", "POLLUX_CONFORMANCE_PORTS": "null:,null:", "GTEST_FILTER": "none",
-             "POLLUX_CACHE": "/cache", "ASAN_OPTIONS": "exitcode=0"}, told.append)
+             "POLLUX_CACHE": "/cache", "ASAN_OPTIONS": "exitcode=0", "PYTHONOPTIMIZE": "1"}, told.append)
         self.assertEqual(left, {"HOME": "/root", "POLLUX_CACHE": "/cache"})
-        self.assertEqual(len(told), 4)
+        self.assertEqual(len(told), 5)
 
 
 if __name__ == "__main__":

@@ -212,6 +212,12 @@ class Tool(unittest.TestCase):
             outcome = sandbox.run(str(sandbox.bin / "bash"), "-c", script, PYTHONUNBUFFERED="1")
             self.assertEqual((outcome.stdout, outcome.stderr), ("0\n", ""))
 
+    def test_a_list_that_cannot_be_printed_is_a_failure_with_its_reason(self):
+        with Sandbox() as sandbox:
+            outcome = sandbox.run(str(sandbox.bin / "bash"), "-c", f"'{sandbox.root}/tools/test' --list >/dev/full")
+            self.assertEqual(outcome.returncode, 1)
+            self.assertTrue(outcome.stderr.startswith("tools/test: error: the list cannot be printed: No space left"), outcome)
+
     def test_refuses_unknown_steps_before_it_installs_anything(self):
         with Sandbox() as sandbox:
             sandbox.fake("dpkg-query", "exit 1")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 from . import disk_space
+from .errors import LabError
 
 STEP_SECONDS = 80 * 60  # ends what hangs; each case has a bound of its own, and a slow machine is no failure
 END_SECONDS = 10  # for processes that were asked to end
@@ -113,5 +114,7 @@ def show_list(text: str) -> None:
     """Prints a list that the user asked for. Its reader may stop early, as head does."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at the end
+        if not isinstance(error, BrokenPipeError):
+            raise LabError(f"the list cannot be printed: {error.strerror}") from None

@@ -23,8 +23,12 @@ class FinishedSteps:
         self._steps: dict[str, FinishedStep] = {}
 
     def read(self) -> dict[str, FinishedStep]:
-        """The steps that passed on this state; none if the file is about another state, or there is none."""
-        read = json.loads(self._file.read_text()) if self._file.exists() else {}
+        """The steps that passed on this state; none if the file is about another state, or there is none. After a crash of the machine
+        it may be empty."""
+        try:
+            read = json.loads(self._file.read_text())
+        except (FileNotFoundError, ValueError):
+            read = {}
         if read.get("tree") == self._tree:
             for step in read["steps"]:
                 self._steps[step["time"]["name"]] = FinishedStep(StepTime(**step["time"]),

@@ -4,8 +4,8 @@
 from collections.abc import Callable, Mapping
 
 # POLLUX_UPDATE_GOLDEN rewrites the expected output, POLLUX_CONFORMANCE_SKIP skips ports, GTEST_FILTER skips any test,
-# and a sanitizer's options can turn off its checks.
-PREFIXES = ("POLLUX_", "GTEST_", "CTEST_", "ASAN_", "LSAN_", "UBSAN_", "TSAN_")
+# a sanitizer's options can turn off its checks, and PYTHONOPTIMIZE leaves out what Python tests assert.
+PREFIXES = ("POLLUX_", "GTEST_", "CTEST_", "ASAN_", "LSAN_", "UBSAN_", "TSAN_", "PYTHONOPTIMIZE")
 # The folder of kernels, the name of the running tool, and whether it has updated apt's lists.
 KEPT = ("POLLUX_CACHE", "POLLUX_TOOL", "POLLUX_APT_FRESH")
 
