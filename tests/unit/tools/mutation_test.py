@@ -153,11 +153,15 @@ class Runs(unittest.TestCase):
         self.assertIn("fail without any mutant", done.stderr)
 
     def test_what_a_killed_run_still_builds_keeps_the_next_run_out(self):
-        begun = self.root / "begun"
+        begun, enough = self.root / "begun", self.root / "enough"
+        (self.root / "slow.sh").write_text(
+            f"echo yes >'{begun}'\nfor i in $(seq 200); do [ ! -e '{enough}' ] || exit 0; sleep 0.1; done\n")
         (self.root / "tests/CMakeLists.txt").write_text(
-            PROJECT["tests/CMakeLists.txt"] + f"add_custom_target(slow COMMAND echo yes >{begun} COMMAND sleep 3)\nadd_dependencies(vfio_test slow)\n")
+            PROJECT["tests/CMakeLists.txt"] + f"add_custom_target(slow COMMAND sh {self.root}/slow.sh)\nadd_dependencies(vfio_test slow)\n")
         self.kill_after(begun)
-        self.assertIn("another run uses", self.run_it("lib/backends/vfio/small.cpp").stderr)
+        second = self.run_it("--sample", "1", "lib/backends/vfio/small.cpp")
+        enough.touch()
+        self.assertIn("another run uses", second.stderr)
 
     def test_a_killed_run_leaves_no_test_behind(self):
         begun = self.root / "begun"
