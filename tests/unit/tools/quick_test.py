@@ -73,6 +73,7 @@ class Table(unittest.TestCase):
     def test_has_the_tests_of_tests_tools_and_documents(self):
         self.assertEqual(concerned.tests("tests/unit/igb/vlan_test.cpp"), ["tests/unit/igb"])
         self.assertEqual(concerned.tests("include/pollux/net/flow/match.hpp"), ["flow", "igb", "tests/unit/api"])
+        self.assertEqual(concerned.programs("lib/models/virtio/net/queue.cpp"), ["virtio_model", "virtio_queues"])
         self.assertEqual(concerned.tests("tools/lib/pollux_lab/run_all.py"), ["tests/unit/tools"])
         self.assertEqual(concerned.tests("tools/pollux/top/page.cpp"), ["tests/unit/top"])
         self.assertEqual(concerned.tests("README.md"), ["tests/unit/guide"])
