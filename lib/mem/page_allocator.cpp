@@ -123,8 +123,8 @@ PageAllocator::Shortage PageAllocator::explain(const DmaRequest& request,
 }
 
 void PageAllocator::warn_once(const DmaRequest& request, const Shortage& shortage, PendingLog& log) {
-  if (std::exchange(warned_, true)) return;
   const std::size_t ordinary = ordinary_page_size();
+  if (request.size <= ordinary || std::exchange(warned_, true)) return;  // one page is one page
   const std::string mappings = shortage.page_size == 0
                                    ? ""
                                    : fmt::format(" ({} pages instead of {})", pages_for(request.size, ordinary),

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/open.hpp"
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -148,8 +151,10 @@ constexpr std::array kLaboratory{"sim", "qtest", "record", "fault", "replay", "p
 Result<Target> resolve(const Registry& registry, std::string_view uri) {
   const auto parts = Uri::parse(uri);
   if (!parts) {
+    const bool is_interface = ::if_nametoindex(std::string(uri.substr(0, uri.find('?'))).c_str()) != 0;
     return fail(ErrorCode::invalid_argument, fmt::format("'{}' is neither SCHEME:ARGUMENT nor a PCI address", uri),
-                scheme_hint(registry.schemes()));
+                is_interface ? fmt::format("write xdp:{} for the interface of the kernel that has this name", uri)
+                             : scheme_hint(registry.schemes()));
   }
   const auto scheme = registry.find_scheme(parts->scheme);
   if (!scheme) {

@@ -205,11 +205,21 @@ TEST(ContextMemory, FallsBackToOrdinaryPagesWithOneWarning) {
           fake.paths().machine + "/hugepages-2048kB/nr_hugepages (logged once)");
 }
 
+TEST(ContextMemory, DoesNotWarnOfWhatFitsInOneOrdinaryPage) {
+  FakeHugePages fake;
+  fake.set(kTwoMi, {});
+  ContextFixture fixture(with(HugePages::prefer), fake.paths());
+  ASSERT_TRUE(fixture.state->allocate({.size = 4096}));
+  EXPECT_TRUE(fixture.log.empty());
+  ASSERT_TRUE(fixture.state->allocate({.size = 4097}));
+  EXPECT_EQ(fixture.log.size(), 1U);
+}
+
 TEST(ContextMemory, WarnsAgainInAnotherContext) {
   FakeHugePages fake;
   for (int i = 0; i < 2; ++i) {
     ContextFixture fixture(with(HugePages::prefer), fake.paths());
-    ASSERT_TRUE(fixture.state->allocate({.size = 4096}));
+    ASSERT_TRUE(fixture.state->allocate({.size = 8192}));
     ASSERT_EQ(fixture.log.size(), 1U);
     EXPECT_NE(fixture.log[0].second.find("this kernel has no huge pages"), std::string::npos);
   }

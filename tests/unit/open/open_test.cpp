@@ -75,12 +75,17 @@ TEST_F(Open, ListsTheSchemesForAnUnknownOne) {
 }
 
 TEST_F(Open, QuotesTextThatIsNotAUri) {
-  for (const char* text : {"", ":", ":0", "eth0", "0000:zz:00.0", "0000:01:00", "Sim:0", "1sim:0", " sim:0"}) {
+  for (const char* text : {"", ":", ":0", "no-interface", "0000:zz:00.0", "0000:01:00", "Sim:0", "1sim:0", " sim:0"}) {
     const Error error = refused(text);
     EXPECT_EQ(error.code, ErrorCode::invalid_argument) << text;
     EXPECT_THAT(error.what, HasSubstr("'" + std::string(text) + "'"));
     EXPECT_THAT(error.hint, HasSubstr("vfio:")) << text;
   }
+}
+
+TEST_F(Open, NamesTheUriOfAnInterfaceOfTheKernel) {
+  EXPECT_THAT(refused("lo").hint, HasSubstr("write xdp:lo "));
+  EXPECT_THAT(refused("lo?rule=all").hint, HasSubstr("write xdp:lo?rule=all "));
 }
 
 TEST_F(Open, RejectsASchemeWithoutAnArgument) {
