@@ -116,6 +116,10 @@ class Markdown(unittest.TestCase):
             self.assertIn("## Every case\n", page)
             self.assertNotIn("old", page)
 
+    def test_the_name_of_a_file_stays_in_one_line(self):
+        with mock.patch.object(bench.Run, "_remark", return_value="word " * 24 + "docs/performance-details.md"):
+            self.assertIn("\ndocs/performance-details.md\n", self.written(None, quick=False))
+
 
 if __name__ == "__main__":
     unittest.main()

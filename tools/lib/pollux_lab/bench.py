@@ -173,9 +173,9 @@ class Run:
         file = self._options.markdown
         if not file:
             return
-        tables = {title: f"{bench_table.markdown(rows)}\n\n{textwrap.fill(remark, 140)}\n" for title, remark, rows in self._tables()}
+        tables = {title: f"{bench_table.markdown(rows)}\n\n{filled(remark, 140)}\n" for title, remark, rows in self._tables()}
         first = "\n".join(text for title, text in tables.items() if title in PAGE)
-        page = bench_side.replaced(file.read_text() if file.exists() else "", f"{textwrap.fill(machine(self._context), 139)}.\n\n{first}\n")
+        page = bench_side.replaced(file.read_text() if file.exists() else "", f"{filled(machine(self._context), 139)}.\n\n{first}\n")
         if page is None:
             page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in tables.items()]])
         file.write_text(page)
@@ -196,6 +196,10 @@ def rate(context: dict) -> float:
 
 
 DPDK_PAGES = 64  # that bench/side_by_side gives to DPDK
+
+
+def filled(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_on_hyphens=False)  # the names of files have some
 
 
 def machine(context: dict) -> str:
