@@ -8,12 +8,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <utility>
 
 namespace pollux::tools {
 namespace {
 
 nlohmann::ordered_json as_json(const Rate& rate) { return {{"mpps", rate.mpps}, {"mbps", rate.mbps}}; }
+
+/// One burst has no time between its frames.
+std::string text_of(const Rate& rate, std::uint64_t frames) {
+  if (rate.mpps == 0 && frames != 0) return "too few for a rate";
+  return fmt::format("{:.6f} Mpps, {:.2f} Mb/s", rate.mpps, rate.mbps);
+}
 
 double to_microseconds(Duration span) { return std::chrono::duration<double, std::micro>(span).count(); }
 
@@ -180,16 +187,15 @@ void PktgenReport::print_json(const PktgenResult& result) {
 }
 
 void PktgenReport::print_sent(const PktgenResult& result) {
-  output_.line(fmt::format("sent {} ({}): {:.6f} Mpps, {:.2f} Mb/s", result.account.sent, frames_, result.tx.mpps,
-                           result.tx.mbps));
+  output_.line(fmt::format("sent {} ({}): {}", result.account.sent, frames_, text_of(result.tx, result.account.sent)));
   if (!result.longest_delay) return;
   output_.line(fmt::format("a frame left at most {:.3f} us after its slot began; the slots were put off by {:.3f} us",
                            to_microseconds(*result.longest_delay), to_microseconds(result.slipped)));
 }
 
 void PktgenReport::print_received(const PktgenResult& result) {
-  output_.line(fmt::format("received {}: {:.6f} Mpps, {:.2f} Mb/s, empty polls {:.1f} %", result.account.received,
-                           result.rx.mpps, result.rx.mbps, result.empty_polls * 100));
+  output_.line(fmt::format("received {}: {}, empty polls {:.1f} %", result.account.received,
+                           text_of(result.rx, result.account.received), result.empty_polls * 100));
   if (result.rx_queues.size() > 1)
     output_.line(fmt::format("received by queue: {}", fmt::join(result.rx_queues, ", ")));
   if (options_.check) {

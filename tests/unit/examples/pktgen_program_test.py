@@ -32,6 +32,10 @@ class Pktgen(unittest.TestCase):
         summary = self.summary("sim:0", "sim:1", "--count", "500", "--size", "9500", "--check", "--expect-all")
         self.assertEqual(summary["good"], 500)
 
+    def test_one_burst_has_no_rate(self):
+        outcome = run(PKTGEN, "sim:0", "sim:1", "--count", "10", "--check")
+        self.assertIn("sent 10 (frames of 64 bytes): too few for a rate\n", outcome.stdout)
+
     def test_a_port_sends_to_itself_in_either_loop(self):
         for mode in ("phy", "mac"):
             summary = self.summary("sim:0", "--loopback", mode, "--count", "5000", "--window", "64", "--check", "--expect-all")
