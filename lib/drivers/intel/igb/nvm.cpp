@@ -220,7 +220,7 @@ std::uint32_t NvmPins::shift_in(unsigned bits) {
   return value;
 }
 
-/// Ends the instruction before, and begins one.
+/// Ends the instruction before, as the destructor ends the last one, and begins one.
 void NvmPins::begin(std::uint8_t instruction) {
   select(false);
   select(true);
@@ -247,9 +247,7 @@ Result<void> NvmPins::wait_ready() {
 Result<std::uint8_t> NvmPins::status() {
   if (auto ready = wait_ready(); !ready) return pass_on(std::move(ready));
   begin(eeprom::kReadStatus);
-  const auto status = static_cast<std::uint8_t>(shift_in(8));
-  select(false);
-  return status;
+  return static_cast<std::uint8_t>(shift_in(8));
 }
 
 Result<std::vector<std::uint16_t>> NvmPins::read(std::uint32_t first, std::uint32_t count) {
@@ -257,7 +255,6 @@ Result<std::vector<std::uint16_t>> NvmPins::read(std::uint32_t first, std::uint3
   send_address(eeprom::kRead, first);
   std::vector<std::uint16_t> words(count);
   for (std::uint16_t& word : words) word = swapped(shift_in(16));
-  select(false);
   if (request_.card->regs.removed()) return fail_removed(request_.card->name);
   return words;
 }
@@ -277,7 +274,6 @@ Result<void> NvmPins::write_page(std::uint32_t first, std::span<const std::uint1
   if (auto enabled = enable_writing(); !enabled) return enabled;
   send_address(eeprom::kWrite, first);
   for (const std::uint16_t word : words) shift_out(swapped(word), 16);
-  select(false);
   return wait_ready();
 }
 
@@ -285,7 +281,6 @@ Result<void> NvmPins::write_status(std::uint8_t status) {
   if (auto enabled = enable_writing(); !enabled) return enabled;
   begin(eeprom::kWriteStatus);
   shift_out(status & eeprom::kProtection, 8);
-  select(false);
   return wait_ready();
 }
 
