@@ -158,6 +158,7 @@ TEST_F(FlowMatch, SearchesLongFramesInParts) {
     EXPECT_TRUE(match_of(match::raw({2, 1, 3}).search(), frame)) << at;
     EXPECT_EQ(match_of(match::raw({2, 1, 3}).search(static_cast<std::uint16_t>(at)), frame), at == 0) << at;
     EXPECT_TRUE(match_of(match::raw({2, 1, 3}).search(static_cast<std::uint16_t>(at + 1)), frame)) << at;
+    EXPECT_TRUE(match_of(match::raw({2, 1, 3}).search().raw({2, 1, 3}, -3), frame)) << at;
   }
 }
 

@@ -91,6 +91,8 @@ void FakeFunction::write32(std::uint32_t offset, std::uint32_t value) noexcept {
   if (offset == hw::igbvf::CTRL::offset()) {
     if (hw::igbvf::CTRL::Value(value).has(hw::igbvf::CTRL::RST)) {
       ++resets;
+      const auto queues = at<hw::intel::RXDCTL>() | at<hw::intel::TXDCTL>();
+      if (hw::intel::RXDCTL::Value(queues).has(hw::intel::RXDCTL::ENABLE)) ++resets_while_on;
       at<hw::intel::RXDCTL>() = 0;
       at<hw::intel::TXDCTL>() = 0;
     }

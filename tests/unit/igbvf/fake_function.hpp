@@ -37,7 +37,8 @@ struct FakeFunction final : RemoteRegisters {
   // What the virtual function's driver has done.
   std::vector<Words> requests;
   unsigned resets = 0;
-  unsigned unknown = 0;  ///< accesses to registers that a function does not have
+  unsigned resets_while_on = 0;  ///< with a queue that was not disabled before
+  unsigned unknown = 0;          ///< accesses to registers that a function does not have
   std::array<std::uint32_t, hw::igbvf::kRegisterBytes / 4> words{};
 
   /// Sends an unsolicited message.

@@ -141,6 +141,15 @@ TEST_F(FunctionPort, KeepsItsMulticastModeIfAChangeIsRefused) {
   EXPECT_THAT(function->requests_of(Message::set_promiscuous), SizeIs(0));
 }
 
+// A write-back that is on its way has arrived before the reset, as with Linux's igbvf_down.
+TEST_F(FunctionPort, DisablesItsQueuesBeforeItResets) {
+  Port port = started();
+  const unsigned before = function->resets;
+  ASSERT_TRUE(port.stop());
+  EXPECT_GT(function->resets, before);
+  EXPECT_EQ(function->resets_while_on, 0U);
+}
+
 TEST_F(FunctionPort, RepeatsEveryRequestAtEachStart) {
   Port port = started();
   ASSERT_TRUE(port.set_all_multicast(true));
