@@ -253,6 +253,12 @@ class WorkBesideOther(Files):
         with self.assertRaisesRegex(OSError, "a full disk"), background.Background(mock.Mock(side_effect=OSError("a full disk")), mock.Mock()):
             pass
 
+    def test_a_command_that_does_not_end_in_its_time_is_ended(self):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            status, _ = Commands(self.folder, os.environ, seconds=1).run(["sleep", "600"], self.folder / "log")
+        self.assertEqual(status, 124)
+        self.assertIn("sleep did not end within 1 s", said.getvalue())
+
     def test_an_interrupted_run_ends_the_commands_of_both(self):
         commands = Commands(self.folder, os.environ)
         statuses, log, deadline = [], self.folder / "log", time.monotonic() + 30

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from . import disk_space
 from .errors import LabError
 
-STEP_SECONDS = 80 * 60  # ends what hangs; each case has a bound of its own, and a slow machine is no failure
+# End what hangs; each case has a bound of its own, and a slow machine is no failure. With --full a step has the long cases, too.
+STEP_SECONDS, FULL_STEP_SECONDS = 80 * 60, 5 * 3600
 END_SECONDS = 10  # for processes that were asked to end
 POLL_SECONDS = 0.05
 SHOWN_LINES = 60  # of the end of a failed command's log
@@ -63,8 +64,8 @@ class Command:
 class Commands:
     """Runs commands, those of two threads at once."""
 
-    def __init__(self, root: pathlib.Path, environment: Mapping[str, str]):
-        self._root, self._environment = root, environment
+    def __init__(self, root: pathlib.Path, environment: Mapping[str, str], seconds: float = STEP_SECONDS):
+        self._root, self._environment, self._seconds = root, environment, seconds
         self._running: set[Command] = set()
         self._ending = False
         self._starting = threading.Lock()
@@ -85,12 +86,12 @@ class Commands:
             self._running.add(command)
         in_time = True
         try:
-            in_time = command.wait(STEP_SECONDS)
+            in_time = command.wait(self._seconds)
         finally:
             command.end()
             self._running.discard(command)
         if not in_time:
-            tell(f"{words[0]} did not end within {STEP_SECONDS} s")
+            tell(f"{words[0]} did not end within {self._seconds:.0f} s")
         status = command.status if in_time and command.status is not None else 124
         if status and log:
             tell("\n".join(log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]))

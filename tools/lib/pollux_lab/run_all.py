@@ -11,7 +11,7 @@ import traceback
 
 from . import disk_space, quick, step_table, test_environment
 from .background import Background
-from .commands import Commands, show_list, tell
+from .commands import FULL_STEP_SECONDS, STEP_SECONDS, Commands, show_list, tell
 from .errors import LabError, UsageError
 from .guest import end_on_signals
 from .junit import Result
@@ -27,7 +27,8 @@ class RunAll:
         self._options = options
         self._chosen = step_table.choose(options)
         self._summary = Summary()
-        self._commands = Commands(options.root, test_environment.without_settings(os.environ, tell))
+        self._commands = Commands(options.root, test_environment.without_settings(os.environ, tell),
+                                  FULL_STEP_SECONDS if options.full else STEP_SECONDS)
         self._there: set[str] = set()  # steps that made what others need
         self._sources = Sources(options)
 
