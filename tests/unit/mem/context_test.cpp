@@ -117,10 +117,10 @@ TEST(Context, TheLogCallbackMayCallTheContext) {
   ContextOptions options;
   options.log = [&](LogLevel, std::string_view) {
     ++calls;
-    EXPECT_TRUE(state->allocate({.size = 4096}));
+    EXPECT_TRUE(state->allocate({.size = 8192}));
   };
   state = std::make_shared<ContextState>(options, fake.paths());
-  EXPECT_TRUE(state->allocate({.size = 4096}));
+  EXPECT_TRUE(state->allocate({.size = 8192}));
   EXPECT_EQ(calls, 1);
 }
 
