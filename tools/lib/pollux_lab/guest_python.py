@@ -44,7 +44,7 @@ def _present(name: str) -> list[pathlib.Path]:
 
 
 def _lab_files() -> list[pathlib.Path]:
-    return [LAB / "__init__.py", LAB / "errors.py", *(LAB / "silicon").glob("*.py")]
+    return [LAB / "__init__.py", LAB / "built.py", LAB / "errors.py", *(LAB / "silicon").glob("*.py")]
 
 
 def _library_files() -> list[pathlib.Path]:

@@ -4,10 +4,10 @@
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import shlex
 
+from .built import programs_in
 from .errors import LabError
 from .guest import Guest
 
@@ -17,7 +17,6 @@ EXAMPLES = ["echo", "kernel_path", "tcp_server"]
 SHARED_OBJECTS = ["pollux-ethtool.so"]  # the guest's programs find it beside them
 TESTS = ["guest_test", "settings_port", "conformance_test", "gro_compare", "offload_tool", "ports_test", "silicon_probe", *EXAMPLES,
          *SHARED_OBJECTS]
-INSTALLED = pathlib.Path("tests/install")  # of a build: its tests of installation leave programs there, of an earlier state
 START_SECONDS = 30
 
 
@@ -34,12 +33,6 @@ def built_programs(build: pathlib.Path, names: list[str] | None = None) -> list[
 def built_tests(build: pathlib.Path) -> list[pathlib.Path]:
     """The programs of TESTS that were built; a case that needs another one fails."""
     return [candidates[0] for name in TESTS if (candidates := programs_in(build, name))]
-
-
-def programs_in(build: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """The programs of this name in a folder such as that of a build."""
-    return [path for path in sorted(build.rglob(name))
-            if path.is_file() and os.access(path, os.X_OK) and not path.is_relative_to(build / INSTALLED)]
 
 
 @dataclasses.dataclass(frozen=True)

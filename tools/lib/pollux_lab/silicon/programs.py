@@ -9,8 +9,8 @@ import pathlib
 import signal
 import subprocess
 
+from pollux_lab.built import programs_in
 from pollux_lab.errors import LabError
-from pollux_lab.programs import programs_in
 
 NAMES = ("pollux", "l2fwd", "pktgen", "silicon_probe", "conformance_test")
 END_SECONDS = 10
