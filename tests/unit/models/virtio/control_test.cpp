@@ -11,7 +11,6 @@ namespace pollux::models::virtio {
 namespace {
 
 namespace feature = hw::feature;
-constexpr std::uint8_t kOk = 0;
 constexpr std::uint8_t kError = 1;
 constexpr hw::Features kFilters = feature::kCtrlVq | feature::kCtrlRx | feature::kCtrlRxExtra | feature::kCtrlVlan |
                                   feature::kCtrlMacAddr | feature::kMac;

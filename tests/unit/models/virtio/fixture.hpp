@@ -15,6 +15,7 @@ namespace pollux::models::virtio {
 
 constexpr std::uint16_t kRx = 0;  ///< the first pair's queues
 constexpr std::uint16_t kTx = 1;
+constexpr std::uint8_t kOk = 0;  ///< the answer to a control command that worked
 
 using Bytes = std::vector<std::byte>;
 
