@@ -66,7 +66,7 @@ void Control::work() {
 
 bool Control::run_command() {
   if (chain_.readable_bytes() < 2 || chain_.readable_bytes() > kMaxRequest || chain_.writable_bytes() == 0)
-    return fail("a control command has no header, no room for its status, or is too long");
+    return core_.fail("a control command has no header, no room for its status, or is too long"), false;
   if (core_.faults.strikes(FaultKind::no_answer, true)) return false;
   request_.clear();
   for (const Chain::Part& part : chain_.readable) {
@@ -74,16 +74,12 @@ bool Control::run_command() {
     request_.resize(at + part.length);
     if (!core_.memory.read(ModelAccess::payload_read, core_.control_index(), part.iova,
                            std::as_writable_bytes(std::span(request_)).subspan(at)))
-      return fail("a control command cannot be read");
+      return core_.fail("a control command cannot be read"), false;
   }
   result_.clear();
   const bool done = execute(request_[0], request_[1], Data(request_).subspan(2));
-  return answer(chain_, done) || fail("a control command's status cannot be written");
-}
-
-bool Control::fail(const char* why) {
-  core_.fail(why);
-  return false;
+  if (!answer(chain_, done)) return core_.fail("a control command's status cannot be written"), false;
+  return true;
 }
 
 // 5.1.6.5: the status comes first, a result follows it.

@@ -37,8 +37,6 @@ class Control {
   /// Executes and answers the command in `chain_`. False: the queue is not to go on.
   [[nodiscard]] bool run_command();
   [[nodiscard]] bool answer(const Chain& chain, bool done);
-  /// The device fails, as Core::fail. Returns false.
-  bool fail(const char* why);
 
   Core& core_;
   Hooks hooks_;
