@@ -24,6 +24,12 @@ class Build(unittest.TestCase):
         self.assertEqual(programs.built_programs(self.build, ["pollux"]), [self.build / "tools/pollux/pollux"])
         self.assertEqual(find(self.build, "pollux"), (self.build / "tools/pollux/pollux").resolve())
 
+    def test_a_program_in_the_folder_itself_comes_first(self):
+        for place in ("a/l2fwd", "l2fwd"):
+            (self.build / place).parent.mkdir(exist_ok=True)
+            (self.build / place).touch(0o755)
+        self.assertEqual(find(self.build, "l2fwd"), (self.build / "l2fwd").resolve())
+
     def test_a_program_that_was_not_built_is_named(self):
         with self.assertRaisesRegex(LabError, "no program 'l2fwd' was built"):
             programs.built_programs(self.build, ["l2fwd"])

@@ -8,6 +8,6 @@ INSTALLED = pathlib.Path("tests/install")  # of a build: its tests of installati
 
 
 def programs_in(build: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """The programs of this name below a folder."""
-    return [path for path in sorted(build.rglob(name))
+    """The programs of this name below a folder, that in the folder itself first."""
+    return [path for path in sorted(build.rglob(name), key=lambda path: (path.parent != build, path))
             if path.is_file() and os.access(path, os.X_OK) and not path.is_relative_to(build / INSTALLED)]
