@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """bench/baselines: what testpmd's output says, repetitions that crash, the cases on virtio-net, and the machine with a far end outside it."""
 
+import os
 import pathlib
 import re
 import sys
@@ -68,13 +69,18 @@ class VhostUser(unittest.TestCase):
             machine = virtio.to_vhost_user(folder)
             self.assertEqual(len(machine.servers), 1)
             self.assertIn("set fwd io retry", (folder / "commands").read_text())
-            line = machine.command_line(pathlib.Path("kernel"), pathlib.Path("initrd"), 3, 4, 5)
+            archive = folder / "initrd"
+            archive.touch()
+            os.truncate(archive, 3 << 29)
+            line = machine.command_line(pathlib.Path("kernel"), archive, 3, 4, 5)
             self.assertFalse((folder / "socket0").exists(), "DPDK does not replace the socket of a process that has ended")
         self.assertEqual([word for word in line if "vhost-user" in word], [f"vhost-user,id=n{port},chardev=v{port}" for port in (0, 1)])
         self.assertEqual([word for word in line if word.startswith("socket,id=v")],
                          [f"socket,id=v{port},path={name}/socket{port}" for port in (0, 1)])
         self.assertIn("memory-backend=ram", line)
-        self.assertTrue(any(word.startswith("memory-backend-memfd,") and word.endswith("share=on") for word in line), line)
+        memory = machine.memory_mib + 2 * 1536  # the guest unpacks it
+        self.assertIn(f"memory-backend-memfd,id=ram,size={memory}M,share=on", line)
+        self.assertEqual(line[line.index("-m") + 1], str(memory))
         self.assertEqual(sum("iommu_platform=on" in word for word in line), 2)
 
 

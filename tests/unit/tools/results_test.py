@@ -356,6 +356,12 @@ class Again(unittest.TestCase):
         with self.assertRaisesRegex(QemuCrashed, "made no progress"):
             started.run("true", 600)
 
+    def test_a_guest_whose_memory_is_too_small_for_its_programs_does_not_start(self):
+        started, inside = self.started_guest("[    3.0] Initramfs unpacking failed: write error\n")
+        inside.sendall(b"ready 1\n")
+        with self.assertRaisesRegex(LabError, "its file system is larger than its memory"):
+            started._await_start()
+
     def test_a_boot_that_crashed_is_counted(self):
         starts = [QemuCrashed("QEMU crashed"), FakeGuest()]
         self.assertEqual(self.results_of(lambda _fixture: None, starts=starts),

@@ -31,6 +31,8 @@ _IDLE_REMARK = re.compile(r"^.*warning: hub \d+ is not connected to host network
 # What the guest's kernel says, every 21 s, while a timer that it set does not fire: the emulated machine has stopped, whatever runs in
 # it. A machine that was only slow says it once.
 _NO_TIMER = "kthread timer wakeup didn't happen"
+# What it says of an archive whose rest is then missing; it boots nevertheless.
+_NOT_UNPACKED = "Initramfs unpacking failed"
 # The status of a job that exceeded the guest's own time limit, and the additional time after which the guest counts as lost.
 KILLED = 137
 GRACE_SECONDS = 15
@@ -175,9 +177,14 @@ class Guest:
         errors.close()
         for end in handed_over:
             end.close()
+        self._await_start()
+
+    def _await_start(self) -> None:
         greeting = self._line(self._boot_seconds, "its start")
         if not greeting.startswith("ready "):
             raise self._lost(f"it greeted with '{greeting}'")
+        if _NOT_UNPACKED in self._console.text():
+            raise self._lost("its file system is larger than its memory")
 
     def _line(self, seconds: float, job: str) -> str:
         deadline = time.monotonic() + seconds

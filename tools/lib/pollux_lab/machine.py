@@ -60,7 +60,7 @@ class Port:
 class Machine:
     ports: list[Port]
     cpus: int = 2
-    memory_mib: int = 1024
+    memory_mib: int = 1024  # beside that of its file system
     huge_pages: int = 192
     accel: str = "tcg"
     iommu: bool = True
@@ -89,7 +89,7 @@ class Machine:
         line = [
             self.emulator, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             *self._processor(),
-            *self._memory(),
+            *self._memory(initrd),
             "-chardev", f"socket,id=console,fd={console_fd}", "-serial", "chardev:console",
             "-chardev", f"socket,id=channel,fd={channel_fd}",
             "-chardev", f"socket,id=monitor,fd={monitor_fd}", "-mon", "chardev=monitor,mode=control",
@@ -109,14 +109,16 @@ class Machine:
                            "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
         return line + ["-accel", "tcg,thread=multi", "-smp", str(self.cpus)]
 
-    def _memory(self) -> list[str]:
+    def _memory(self, initrd: pathlib.Path) -> list[str]:
+        # The file system is in memory, and so is the archive until it is unpacked. Sanitized programs take a gibibyte.
+        mib = self.memory_mib + 2 * initrd.stat().st_size // 2**20
         iommu = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
         if any(isinstance(port.wire, (VfioUser, VhostUser)) for port in self.ports):
             # Shared with the process that has the card or its queues, which accesses it as the card's DMA.
-            return ["-m", str(self.memory_mib), "-object", f"memory-backend-memfd,id=ram,size={self.memory_mib}M,share=on",
+            return ["-m", str(mib), "-object", f"memory-backend-memfd,id=ram,size={mib}M,share=on",
                     "-machine", "memory-backend=ram", *(iommu if self.iommu else [])]
         # The IOMMU is present even if a case boots without it: only the kernel argument turns it off.
-        return ["-m", str(self.memory_mib), *iommu]
+        return ["-m", str(mib), *iommu]
 
     def kernel_line(self) -> str:
         # On a busy host the kernel's timer test would see too few ticks and panic.
