@@ -109,8 +109,8 @@ PageAllocator::Shortage PageAllocator::explain(const DmaRequest& request,
     const std::uint64_t needed = pages_for(request.size, pool.page_size);
     const std::uint64_t missing = needed - std::min(needed, pool.available);
     const std::string where = request.numa_node < 0 ? "" : fmt::format(" on NUMA node {}", request.numa_node);
-    return {.reason = fmt::format("{} pages of {} are needed and {} are free{}", needed, readable_size(pool.page_size),
-                                  pool.available, where),
+    return {.reason = fmt::format("there are too few pages of {} ({} needed, {} free{})", readable_size(pool.page_size),
+                                  needed, pool.available, where),
             .remedy = fmt::format("as root: {}", source_.command_for(pool, missing, request.numa_node)),
             .page_size = pool.page_size};
   }

@@ -199,9 +199,9 @@ TEST(ContextMemory, FallsBackToOrdinaryPagesWithOneWarning) {
   EXPECT_EQ(fixture.log[0].first, LogLevel::warning);
   EXPECT_EQ(
       fixture.log[0].second,
-      "mempool rx (16 MiB) uses ordinary pages of 4 KiB, since 8 pages of 2 MiB are needed and 3 are free; this "
-      "causes TLB misses, pins memory one page at a time and takes more IOMMU mappings (4096 pages instead of 8). To "
-      "get huge pages, as root: echo 10 > " +
+      "mempool rx (16 MiB) uses ordinary pages of 4 KiB, since there are too few pages of 2 MiB (8 needed, 3 free); "
+      "this causes TLB misses, pins memory one page at a time and takes more IOMMU mappings (4096 pages instead of 8). "
+      "To get huge pages, as root: echo 10 > " +
           fake.paths().machine + "/hugepages-2048kB/nr_hugepages (logged once)");
 }
 
@@ -244,7 +244,8 @@ TEST(ContextMemory, MissingRequiredHugePagesAreAnErrorWithTheCommand) {
   const auto memory = fixture.state->allocate({.size = 3 * kTwoMi, .purpose = "mempool rx"});
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().code, ErrorCode::no_memory);
-  EXPECT_EQ(memory.error().what, "no huge pages for mempool rx (6 MiB): 3 pages of 2 MiB are needed and 1 are free");
+  EXPECT_EQ(memory.error().what,
+            "no huge pages for mempool rx (6 MiB): there are too few pages of 2 MiB (3 needed, 1 free)");
   EXPECT_EQ(memory.error().hint, "as root: echo 4 > " + fake.paths().machine + "/hugepages-2048kB/nr_hugepages");
 }
 
@@ -256,7 +257,7 @@ TEST(ContextMemory, CountsTheHugePagesOfTheNode) {
   const auto memory = fixture.state->allocate({.size = kTwoMi, .numa_node = 0});
   ASSERT_FALSE(memory);
   EXPECT_EQ(memory.error().what,
-            "no huge pages for DMA memory (2 MiB): 1 pages of 2 MiB are needed and 0 are free on NUMA node 0");
+            "no huge pages for DMA memory (2 MiB): there are too few pages of 2 MiB (1 needed, 0 free on NUMA node 0)");
   EXPECT_EQ(memory.error().hint,
             "as root: echo 2 > " + fake.paths().nodes + "/node0/hugepages/hugepages-2048kB/nr_hugepages");
 }

@@ -116,6 +116,7 @@ class Top(unittest.TestCase):
         self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
         self.assertEqual(outcome.stdout.count("2 ports of 1 program"), 2)
         self.assertIn("\nrx0 ", outcome.stdout)
+        self.assertNotIn("h help", outcome.stdout)
 
     def test_what_is_no_terminal_is_an_error(self):
         outcome = self.top()

@@ -99,6 +99,8 @@ TEST(TopPage, QueuesIdlePortsAndHelpAreChosen) {
   EXPECT_THAT(text_of_page(page_of(ports, {}, {})), HasSubstr("\nplx1 "));
   EXPECT_THAT(text_of_page(page_of(ports, {.shows_idle = false}, {})), Not(HasSubstr("\nplx1 ")));
   EXPECT_THAT(text_of_page(page_of(ports, {.shows_help = true}, {})), StartsWith("pollux top: keys"));
+  EXPECT_THAT(text_of_page(page_of(ports, {}, {})), HasSubstr("h help"));
+  EXPECT_THAT(text_of_page(page_of(ports, {.has_keys = false}, {})), Not(HasSubstr("h help")));
 }
 
 TEST(TopPage, WhatIsNotKnownIsADash) {

@@ -57,8 +57,9 @@ std::string title_of(const std::vector<PortRates>& ports, const View& view) {
   const auto several = [](std::size_t count, const char* what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
   };
-  return fmt::format("pollux top: {} of {}, every {:g} s{}   h help  q quit", several(ports.size(), "port"),
-                     several(programs.size(), "program"), view.interval, view.measures ? "" : ", bursts not measured");
+  return fmt::format("pollux top: {} of {}, every {:g} s{}{}", several(ports.size(), "port"),
+                     several(programs.size(), "program"), view.interval, view.measures ? "" : ", bursts not measured",
+                     view.has_keys ? "   h help  q quit" : "");
 }
 
 void add_queues(std::vector<Line>& lines, const PortRates& port) {

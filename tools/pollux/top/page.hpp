@@ -24,6 +24,7 @@ struct View {
   bool shows_idle = true;  ///< ports without frames, too
   bool measures = true;    ///< bursts
   bool shows_help = false;
+  bool has_keys = true;  ///< false: only a file or a pipe gets the pages
 };
 
 struct Size {

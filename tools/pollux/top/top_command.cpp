@@ -75,6 +75,7 @@ void pause_for(const Environment& environment, std::chrono::milliseconds span, c
 /// Prints pages one after the other, for files and pipes.
 int run_batch(const Environment& environment, const TopOptions& options, top::View view) {
   const tools::StopSignals stop;
+  view.has_keys = false;
   Live live;
   live.update(view.measures);
   const std::uint64_t updates = options.updates == 0 ? UINT64_MAX : options.updates;
