@@ -5,6 +5,7 @@ import argparse
 import pathlib
 import sys
 
+from pollux_lab.commands import Parser
 from pollux_lab.errors import LabError
 from pollux_lab.guest import end_on_signals
 from pollux_lab.kernel import kernel_at
@@ -53,7 +54,7 @@ def references(rows: list[dict], measured: list[dict]) -> list[dict]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench/baselines/run", description=__doc__)
+    parser = Parser(prog="bench/baselines/run", description=__doc__)
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="append the figures to the list in that file")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and variants")
     parser.add_argument("--only", action="append", choices=CASES, metavar="CASE", help=f"one of: {', '.join(CASES)}")

@@ -165,6 +165,14 @@ class Refusals(PlotTest):
         self.assertEqual(outcome.returncode, 2)
         self.assertIn("usage: pollux-bench-plot", outcome.stderr)
 
+    def test_help_that_cannot_be_printed(self):
+        for unbuffered in ("", "1"):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                outcome = subprocess.run([PLOT, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False,
+                                         env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
+            self.assertEqual((outcome.returncode, outcome.stderr),
+                             (1, "pollux-bench-plot: error: the text cannot be printed: No space left on device\n"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -216,7 +216,15 @@ class Tool(unittest.TestCase):
         with Sandbox() as sandbox:
             outcome = sandbox.run(str(sandbox.bin / "bash"), "-c", f"'{sandbox.root}/tools/test' --list >/dev/full")
             self.assertEqual(outcome.returncode, 1)
-            self.assertTrue(outcome.stderr.startswith("tools/test: error: the list cannot be printed: No space left"), outcome)
+            self.assertTrue(outcome.stderr.startswith("tools/test: error: the text cannot be printed: No space left"), outcome)
+
+    def test_help_that_cannot_be_printed_begins_nothing(self):
+        """Of all tools."""
+        for tool in ("abi", "bench", "check", "demo", "features", "packages", "release", "silicon", "test"):
+            with self.subTest(tool), Sandbox() as sandbox:
+                outcome = sandbox.run(str(sandbox.bin / "bash"), "-c", f"'{sandbox.root}/tools/{tool}' --help >/dev/full")
+                self.assertEqual(outcome.returncode, 1)
+                self.assertRegex(outcome.stderr, r"\A.*: No space left on device\n\Z")
 
     def test_refuses_unknown_steps_before_it_installs_anything(self):
         with Sandbox() as sandbox:

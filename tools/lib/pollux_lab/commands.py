@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Commands of tools/test: each has a log, a time limit and a process group of its own, and its processor seconds are counted."""
 
+import argparse
 import os
 import pathlib
 import signal
@@ -112,10 +113,20 @@ def tell(text: str) -> None:
 
 
 def show_list(text: str) -> None:
-    """Prints a list that the user asked for. Its reader may stop early, as head does."""
+    """Prints a list, or other text that the user asked for. Its reader may stop early, as head does."""
     try:
         print(text, flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at the end
         if not isinstance(error, BrokenPipeError):
-            raise LabError(f"the list cannot be printed: {error.strerror}") from None
+            raise LabError(f"the text cannot be printed: {error.strerror}") from None
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose help ends without a traceback, wherever it is written to."""
+
+    def print_help(self, file=None) -> None:
+        try:
+            show_list(self.format_help().rstrip("\n"))
+        except LabError as error:
+            self.exit(1, f"{self.prog}: error: {error}\n")

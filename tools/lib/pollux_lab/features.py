@@ -9,6 +9,7 @@ import tomllib
 
 from . import claims, concepts
 from .claims import LEFT_OUT, SHOWN, Run
+from .commands import Parser
 from .errors import LabError
 from .junit import Result
 
@@ -244,7 +245,7 @@ def _result(name: str, mistakes: list[str]) -> Result:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tools/features", description=__doc__ + " Without an option it only shows the differences.")
+    parser = Parser(prog="tools/features", description=__doc__ + " Without an option it only shows the differences.")
     parser.add_argument("--root", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE} and {EVIDENCE} as the last run of tools/test shows them")
     options = parser.parse_args()

@@ -11,6 +11,8 @@ import tempfile
 import time
 from xml.sax.saxutils import escape
 
+from .commands import Parser
+
 PICTURE = pathlib.Path("docs/pictures/top.svg")
 TITLE = "pollux top beside l2fwd on two in-process cards"
 COLUMNS, LINES = 80, 17
@@ -85,7 +87,7 @@ def capture(programs: pathlib.Path) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tools/lib/top-picture", description=f"{__doc__} Needs tmux, and a release build.")
+    parser = Parser(prog="tools/lib/top-picture", description=f"{__doc__} Needs tmux, and a release build.")
     parser.add_argument("--root", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--build", type=pathlib.Path, help="folder of the build (default: build/release)")
     options = parser.parse_args()
