@@ -66,7 +66,8 @@ class POLLUX_API Rss {
   /// settings. A setting that is rejected changes nothing.
   /// Errors: invalid_argument (a table of another size, a queue that the port does not have, a key that is not
   /// symmetric, no types while a pool has two queues), not_supported (a type that the card does not have), bad_state
-  /// (the port is closed, or it is started and RSS would be turned on or off), device_removed.
+  /// (the port is closed; it is started and RSS would be turned on or off; virtio: the table names a queue that is
+  /// stopped, or queue 0 is), device_removed.
   [[nodiscard]] virtual Result<void> set_rss(const RssConfig& config) = 0;
   /// The setting in force. Its table is empty if it was left empty and the port has not been configured. A port with
   /// one receive queue has no types by default.

@@ -2,6 +2,7 @@
 // The port on two in-process devices: the restart of a queue, and a device that needs a reset.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <memory>
@@ -13,16 +14,20 @@
 #include "backends/sim/wire.hpp"
 #include "mem/context_state.hpp"
 #include "models/virtio/net/card.hpp"
+#include "pollux/base/clock.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/interrupts.hpp"
 #include "pollux/net/port.hpp"
+#include "pollux/net/rss.hpp"
 #include "pollux/open.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
 namespace pollux::drivers::virtio::test {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::SizeIs;
 
@@ -73,7 +78,8 @@ class VirtioPorts : public testing::TestWithParam<const char*> {
     }
   }
 
-  Context context_{{.huge_pages = HugePages::never}};
+  // A clock that stands still: limits of interrupts do not end during a slow test.
+  Context context_{{.clock = std::make_shared<ManualClock>(), .huge_pages = HugePages::never}};
   Mempool pool_ = Mempool::create(context_, {.count = 1024, .name = "ports"}).value();
   PortConfig config_{.rx = {.pool = &pool_, .ring = 64}, .tx = {.ring = 64}};
   std::string kind_;
@@ -154,6 +160,46 @@ TEST_P(VirtioPorts, ADeviceThatNeedsAResetFailsThePortUntilItsDeviceIsAttachedAg
   const auto attached = left_->attach(*std::move(device));
   ASSERT_TRUE(attached) << attached.error().message();
   EXPECT_EQ(left_->state(), PortState::started);
+  expect_traffic();
+}
+
+// 5.1.6.5.9: a queue that is enabled again has forgotten its limits.
+TEST_P(VirtioPorts, AQueueThatIsRestartedStillLimitsItsInterrupts) {
+  open("");
+  const auto wakes = [&] {
+    EXPECT_TRUE(right_->rx(0).arm() || right_->rx(0).arm()) << "only a start of the queue refuses once";
+    EXPECT_EQ(send(*left_, 0, 1), 1U);
+    pollfd waiting{.fd = right_->rx(0).event_fd(), .events = POLLIN, .revents = 0};
+    const int ready = poll(&waiting, 1, 0);
+    right_->rx(0).disarm();
+    EXPECT_THAT(receive(*right_), SizeIs(1));
+    return ready == 1;
+  };
+  EXPECT_TRUE(wakes());
+  auto interrupts = right_->capability<Interrupts>();
+  ASSERT_TRUE(interrupts->set_moderation(0, {.interval = Interrupts::kMaxInterval}));
+  EXPECT_FALSE(wakes());
+  ASSERT_TRUE(right_->restart_rx(0, {.pool = &pool_, .ring = 128}));
+  EXPECT_FALSE(wakes());
+  ASSERT_TRUE(right_->stop_rx(0));
+  EXPECT_TRUE(interrupts->set_moderation(0, {})) << "for the next start";
+  ASSERT_TRUE(right_->start_rx(0));
+  EXPECT_TRUE(wakes());
+}
+
+TEST_P(VirtioPorts, RssDoesNotNameAStoppedQueue) {
+  open("", 2);
+  auto rss = right_->capability<Rss>();
+  RssConfig config = rss->rss();
+  ASSERT_THAT(config.table, Contains(1));
+  ASSERT_TRUE(right_->stop_rx(1));
+  config.key[0] ^= 1;
+  EXPECT_EQ(rss->set_rss(config).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(right_->state(), PortState::started);
+  std::ranges::fill(config.table, std::uint16_t{0});
+  EXPECT_TRUE(rss->set_rss(config));
+  EXPECT_EQ(rss->rss(), config);
+  ASSERT_TRUE(right_->start_rx(1));
   expect_traffic();
 }
 

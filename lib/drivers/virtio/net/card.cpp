@@ -170,6 +170,11 @@ std::uint32_t queue_limit(const Card& card, std::uint16_t queue) noexcept {
   return std::bit_floor(std::min(size, hw::virtio::kMaxQueueSize));
 }
 
+bool is_enabled(const Card& card, std::uint16_t queue) noexcept {
+  select(card, queue);
+  return card.common().read<reg::QUEUE_ENABLE>().raw() != 0;
+}
+
 // 4.1.5.1.3 "Virtqueue Configuration". The registers that say where the device may write are read back.
 Result<Notifier> enable_queue(const Card& card, std::uint16_t queue, const Virtqueue& memory, std::uint32_t vector) {
   if (queue_limit(card, queue) < memory.size)

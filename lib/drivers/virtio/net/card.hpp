@@ -73,6 +73,9 @@ struct LinkStatus {
 /// The most descriptors of a queue; 0: the device does not have it.
 [[nodiscard]] std::uint32_t queue_limit(const Card& card, std::uint16_t queue) noexcept;
 
+/// False for a queue that was reset.
+[[nodiscard]] bool is_enabled(const Card& card, std::uint16_t queue) noexcept;
+
 /// Gives the device a queue and enables it. `vector`: MSI-X, or kNoVector. Errors: device_fault (the device does not
 /// take the queue), device_removed.
 [[nodiscard]] Result<Notifier> enable_queue(const Card& card, std::uint16_t queue, const Virtqueue& memory,

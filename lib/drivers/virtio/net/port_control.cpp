@@ -152,7 +152,8 @@ Result<std::vector<unsigned>> Port::rx_vectors() {
   return vectors;
 }
 
-// "Notifications Coalescing": an interrupt after a number of frames or a time. Half a ring of frames must not wait.
+// "Notifications Coalescing": an interrupt after a number of frames or a time. Half a ring of frames must not wait. A
+// device refuses to limit a queue that is stopped, which is told when it starts.
 Result<void> Port::apply_moderation(std::uint16_t queue) {
   const InterruptModeration& moderation = moderation_[queue];
   const bool one = card_.has(feature::kVqNotfCoal);
@@ -161,7 +162,8 @@ Result<void> Port::apply_moderation(std::uint16_t queue) {
   const bool on = microseconds != 0;
   const hw::virtio::Coalescing coalescing{.max_packets = on ? rx_[queue].size() / 2 : 0,
                                           .max_microseconds = static_cast<std::uint32_t>(microseconds)};
-  if (one) return commands().set_coalescing(hw::virtio::rx_queue_index(queue), coalescing);
+  const std::uint16_t index = hw::virtio::rx_queue_index(queue);
+  if (one) return is_enabled(card_, index) ? commands().set_coalescing(index, coalescing) : Result<void>();
   return commands().set_rx_coalescing(coalescing);
 }
 

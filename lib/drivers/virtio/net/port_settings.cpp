@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The port's settings: which are refused, and how they reach the device.
 #include <algorithm>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -33,6 +34,16 @@ Result<void> Port::check(const Settings& from, Settings& to) {
   if (running() && from.vlans.has_value() != to.vlans.has_value()) {
     return refuse(info().name, ErrorCode::bad_state, "VLANs cannot be filtered from now on: the device must be reset",
                   "stop the port, set the first VLAN, start the port again");
+  }
+  // 5.1.6.5.7.1: RSS names enabled queues only. The device would refuse to go back, too.
+  if (running() && has(feature::kRss) && from.rss != to.rss) {
+    const auto stopped = [this](std::uint16_t queue) { return !is_enabled(card_, hw::virtio::rx_queue_index(queue)); };
+    std::vector<std::uint16_t> named = effective_rss(to, info().limits).table;
+    named.push_back(0);  // of frames without a hash
+    if (const auto found = std::ranges::find_if(named, stopped); found != named.end()) {
+      return refuse(info().name, ErrorCode::bad_state, fmt::format("RSS: receive queue {} is stopped", *found),
+                    "start the queue, or name other ones; queue 0 gets the frames without a hash");
+    }
   }
   if (!has(feature::kMrgRxbuf)) {
     for (const ValidatedRxQueue& queue : to.queues.rx) {
