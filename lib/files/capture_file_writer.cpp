@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <system_error>
 #include <utility>
@@ -18,9 +19,16 @@ namespace {
 constexpr int kSnapLength = 262144;  // as tcpdump
 constexpr std::int64_t kPerSecond = 1'000'000'000;
 
+/// From 1970 to the clock's start. A clock that is set later does not change the times between frames.
+Duration epoch_of(const Clock& clock) {
+  if (dynamic_cast<const SteadyClock*>(&clock) == nullptr) return Duration(0);
+  return std::chrono::system_clock::now().time_since_epoch() - clock.now();
+}
+
 }  // namespace
 
-Result<CaptureFileWriter> CaptureFileWriter::create(const std::string& path, std::string_view name) {
+Result<CaptureFileWriter> CaptureFileWriter::create(const std::string& path, std::string_view name,
+                                                    const Clock& clock) {
   auto file = open_output_file(path, name);
   if (!file) return pass_on(std::move(file));
   const std::string what = fmt::format("{}: cannot write {}", name, path);
@@ -39,7 +47,7 @@ Result<CaptureFileWriter> CaptureFileWriter::create(const std::string& path, std
     std::fclose(stream);
     return error;
   }
-  CaptureFileWriter writer(what, *std::move(file), std::move(format), std::move(dumper));
+  CaptureFileWriter writer(what, *std::move(file), std::move(format), std::move(dumper), epoch_of(clock));
   if (!writer.flush()) return tl::unexpected<Error>(writer.error());
   return writer;
 }
@@ -53,7 +61,7 @@ CaptureFileWriter::~CaptureFileWriter() {
 
 void CaptureFileWriter::put(std::span<const std::byte> frame, Duration time) noexcept {
   if (failure_ != 0) return;
-  const std::int64_t nanoseconds = time.count();
+  const std::int64_t nanoseconds = (epoch_ + time).count();
   pcap_pkthdr header{};
   header.ts.tv_sec = nanoseconds / kPerSecond;
   header.ts.tv_usec = nanoseconds % kPerSecond;

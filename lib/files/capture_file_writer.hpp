@@ -26,8 +26,10 @@ struct PcapClose {
 /// time.
 class CaptureFileWriter {
  public:
-  /// Errors: those of open_output_file. `name` is for messages.
-  [[nodiscard]] static Result<CaptureFileWriter> create(const std::string& path, std::string_view name);
+  /// Errors: those of open_output_file. `name` is for messages. The times of frames are those of `clock`: if it is the
+  /// machine's, which began at its start, the file has the time of day; virtual time is left as it is.
+  [[nodiscard]] static Result<CaptureFileWriter> create(const std::string& path, std::string_view name,
+                                                        const Clock& clock);
   CaptureFileWriter(CaptureFileWriter&&) noexcept = default;
   CaptureFileWriter& operator=(CaptureFileWriter&&) = delete;
   ~CaptureFileWriter();
@@ -42,13 +44,18 @@ class CaptureFileWriter {
   using Format = std::unique_ptr<pcap_t, PcapClose>;
   using Dumper = std::unique_ptr<pcap_dumper_t, PcapClose>;
 
-  CaptureFileWriter(std::string what, FileDescriptor file, Format format, Dumper dumper)
-      : what_(std::move(what)), file_(std::move(file)), format_(std::move(format)), dumper_(std::move(dumper)) {}
+  CaptureFileWriter(std::string what, FileDescriptor file, Format format, Dumper dumper, Duration epoch)
+      : what_(std::move(what)),
+        file_(std::move(file)),
+        format_(std::move(format)),
+        dumper_(std::move(dumper)),
+        epoch_(epoch) {}
 
   std::string what_;     // name and path
   FileDescriptor file_;  // not the descriptor of the dumper, which the dumper closes
   Format format_;
   Dumper dumper_;
+  Duration epoch_;            // from 1970 to the clock's start
   std::int64_t written_ = 0;  // size of the file after the last successful burst
   int failure_ = 0;           // errno of the failed burst
 };

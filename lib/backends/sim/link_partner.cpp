@@ -150,8 +150,8 @@ class PcapPartner final : public LinkPartner {
     in_path_ = path;
     return {};
   }
-  [[nodiscard]] Result<void> write(const std::string& path) {
-    auto created = files::CaptureFileWriter::create(path, "pcap-out");
+  [[nodiscard]] Result<void> write(const std::string& path, const Clock& clock) {
+    auto created = files::CaptureFileWriter::create(path, "pcap-out", clock);
     if (!created) return pass_on(std::move(created));
     out_.emplace(*std::move(created));
     return {};
@@ -208,20 +208,21 @@ class PcapPartner final : public LinkPartner {
   Duration now_{0};
 };
 
-Result<std::unique_ptr<LinkPartner>> open_pcap_partner(const std::string& in, const std::string& out) {
+Result<std::unique_ptr<LinkPartner>> open_pcap_partner(const std::string& in, const std::string& out,
+                                                       const Clock& clock) {
   auto partner = std::make_unique<PcapPartner>();
   if (!in.empty()) {
     if (auto opened = partner->read(in); !opened) return pass_on(std::move(opened));
   }
   if (!out.empty()) {
-    if (auto created = partner->write(out); !created) return pass_on(std::move(created));
+    if (auto created = partner->write(out, clock); !created) return pass_on(std::move(created));
   }
   return std::unique_ptr<LinkPartner>(std::move(partner));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions& options) {
+Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions& options, const Clock& clock) {
   const bool pcap = !options.pcap_in.empty() || !options.pcap_out.empty();
   const bool tap = !options.tap.empty();
   const bool socket = !options.socket_local.empty() || !options.socket_remote.empty();
@@ -230,7 +231,7 @@ Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions&
                 "use one of pcap-in/pcap-out, tap and socket");
   }
   if (tap) return open_tap_partner(options.tap);
-  if (pcap) return open_pcap_partner(options.pcap_in, options.pcap_out);
+  if (pcap) return open_pcap_partner(options.pcap_in, options.pcap_out, clock);
   if (options.socket_local.empty() || options.socket_remote.empty()) {
     return fail(ErrorCode::invalid_argument, "a socket as link partner needs two paths",
                 "set both socket-local=PATH (its own) and socket-remote=PATH (the peer's)");

@@ -61,8 +61,9 @@ inline constexpr std::size_t kLinkPartnerFrameBytes = 16 * 1024;
 /// Polling interval of a link partner while something else is waited for.
 inline constexpr Duration kLinkPartnerInterval = std::chrono::microseconds(10);
 
-/// Opens the link partner that `options` selects. Errors: invalid_argument for two kinds or an incomplete one,
-/// not_found, permission_denied, busy, io_error; the error's text and hint name the file.
-[[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions& options);
+/// Opens the link partner that `options` selects, of a wire with this clock. Errors: invalid_argument for two kinds or
+/// an incomplete one, not_found, permission_denied, busy, io_error; the error's text and hint name the file.
+[[nodiscard]] Result<std::unique_ptr<LinkPartner>> open_link_partner(const LinkPartnerOptions& options,
+                                                                     const Clock& clock);
 
 }  // namespace pollux::sim

@@ -190,7 +190,7 @@ Result<Uri> Uri::parse(std::string_view text) {
 Result<std::shared_ptr<Wire>> WireRegistry::make(Clock& clock, const Uri& uri, const ModelFactory& make_card) {
   std::shared_ptr<Wire> wire;
   if (uri.setup.link_partner.any()) {
-    auto link_partner = open_link_partner(uri.setup.link_partner);
+    auto link_partner = open_link_partner(uri.setup.link_partner, clock);
     if (!link_partner) return pass_on(std::move(link_partner));
     wire = Wire::create(clock, make_card(uri.number), *std::move(link_partner), uri.setup.wire);
   } else {
@@ -198,7 +198,7 @@ Result<std::shared_ptr<Wire>> WireRegistry::make(Clock& clock, const Uri& uri, c
     wire = Wire::create(clock, make_card(even), make_card(even + 1), uri.setup.wire);
   }
   if (!uri.setup.capture.empty()) {
-    auto file = files::CaptureFileWriter::create(uri.setup.capture, "capture");
+    auto file = files::CaptureFileWriter::create(uri.setup.capture, "capture", clock);
     if (!file) return pass_on(std::move(file));
     wire->capture(*std::move(file));
   }

@@ -253,10 +253,10 @@ tl::unexpected<Error> reject(std::string_view name, std::string_view what) {
 /// What the file of a key is opened as; nullopt without that key.
 template <class File>
 Result<std::optional<File>> open_file(const UriOptions& options, std::string_view key, std::string_view name,
-                                      Result<File> (*open)(const std::string& path, std::string_view name)) {
+                                      const auto& open) {
   const auto path = options.get(key);
   if (!path) return std::nullopt;
-  auto file = open(std::string(*path), name);
+  Result<File> file = open(std::string(*path), name);
   if (!file) return pass_on(std::move(file));
   return std::optional<File>(*std::move(file));
 }
@@ -276,9 +276,12 @@ Result<std::unique_ptr<PortDriver>> open_pcap(Context& context, std::string_view
   if (!loop) return tl::unexpected<Error>(loop.error());
   if (!has_input && (options->has("pace") || options->has("loop"))) return reject(name, "pace and loop need in=FILE");
 
-  auto reader = open_file(*options, "in", name, &CaptureFileReader::open);
+  auto reader = open_file<CaptureFileReader>(*options, "in", name, &CaptureFileReader::open);
   if (!reader) return pass_on(std::move(reader));
-  auto writer = open_file(*options, "out", name, &files::CaptureFileWriter::create);
+  const auto create = [&](const std::string& path, std::string_view of) {
+    return files::CaptureFileWriter::create(path, of, context.clock());
+  };
+  auto writer = open_file<files::CaptureFileWriter>(*options, "out", name, create);
   if (!writer) return pass_on(std::move(writer));
   std::unique_ptr<Alarm> alarm;
   if (pace == "real") {

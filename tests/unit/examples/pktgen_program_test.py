@@ -2,7 +2,9 @@
 """Runs pktgen as a user does, on in-process cards."""
 
 import os
+import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,19 @@ class Pktgen(unittest.TestCase):
     def test_jumbo_frames_arrive(self):
         summary = self.summary("sim:0", "sim:1", "--count", "500", "--size", "9500", "--check", "--expect-all")
         self.assertEqual(summary["good"], 500)
+
+    def test_a_number_may_begin_with_zeros(self):
+        for count, frames in (("010", 10), ("0x10", 16)):
+            self.assertEqual(self.summary("sim:0", "--send", "--count", count, "--queues", "08")["sent"], frames)
+
+    def test_a_file_has_the_time_of_day(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = f"{directory}/out.pcap"
+            for port in (f"pcap:out={path}", f"sim:0?pcap-out={path}", f"sim:0?capture={path}"):
+                before = time.time()
+                self.summary(port, *(["sim:1"] if "capture" in port else ["--send"]), "--count", "1")
+                seconds, nanoseconds = struct.unpack_from("<II", pathlib.Path(path).read_bytes(), 24)
+                self.assertTrue(before <= seconds + nanoseconds / 1e9 <= time.time(), (port, seconds))
 
     def test_one_burst_has_no_rate(self):
         outcome = run(PKTGEN, "sim:0", "sim:1", "--count", "10", "--check")

@@ -44,7 +44,7 @@ class SimLinkPartner : public testing::Test {
   [[nodiscard]] std::string path(std::string_view name) const { return (folder / name).string(); }
   /// Connects a card to the link partner that `options` selects.
   void connect(const LinkPartnerOptions& options) {
-    auto link_partner = open_link_partner(options);
+    auto link_partner = open_link_partner(options, clock);
     ASSERT_TRUE(link_partner) << link_partner.error().message();
     auto owner = std::make_unique<ProbeCard>();
     card = owner.get();
@@ -79,7 +79,7 @@ TEST_F(SimLinkPartner, WritesAndReadsCaptureFiles) {
 
 TEST_F(SimLinkPartner, ReadsWhatAWireCaptured) {
   ProbePair pair({.delay = 1us, .loss = 1});
-  auto file = files::CaptureFileWriter::create(path("wire.pcap"), "capture");
+  auto file = files::CaptureFileWriter::create(path("wire.pcap"), "capture", clock);
   ASSERT_TRUE(file) << file.error().message();
   pair.wire->capture(*std::move(file));
   pair.send(0);
@@ -107,22 +107,22 @@ TEST_F(SimLinkPartner, SendsAsFastAsTheCardTakesFrames) {
 }
 
 TEST_F(SimLinkPartner, NamesAnInvalidFile) {
-  const auto missing = open_link_partner({.pcap_in = path("none")});
+  const auto missing = open_link_partner({.pcap_in = path("none")}, clock);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
   EXPECT_THAT(missing.error().what, testing::HasSubstr(path("none")));
   ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
-  EXPECT_FALSE(open_link_partner({.pcap_in = path("pipe")})) << "rejected without blocking on its other end";
-  EXPECT_FALSE(open_link_partner({.pcap_out = path("pipe")}));
+  EXPECT_FALSE(open_link_partner({.pcap_in = path("pipe")}, clock)) << "rejected without blocking on its other end";
+  EXPECT_FALSE(open_link_partner({.pcap_out = path("pipe")}, clock));
   std::ofstream(path("text")) << "this is no capture";
-  EXPECT_FALSE(open_link_partner({.pcap_in = path("text")}));
+  EXPECT_FALSE(open_link_partner({.pcap_in = path("text")}, clock));
   // Link type 101, raw IP: a header and no frames.
   const std::array<std::uint32_t, 6> raw{0xA1B2C3D4, 0x00040002, 0, 0, 65535, 101};
   std::ofstream(path("raw"), std::ios::binary).write(reinterpret_cast<const char*>(raw.data()), sizeof raw);
-  const auto not_ethernet = open_link_partner({.pcap_in = path("raw")});
+  const auto not_ethernet = open_link_partner({.pcap_in = path("raw")}, clock);
   ASSERT_FALSE(not_ethernet);
   EXPECT_EQ(not_ethernet.error().code, ErrorCode::invalid_argument);
-  const auto unwritable = open_link_partner({.pcap_out = path("no/such/folder")});
+  const auto unwritable = open_link_partner({.pcap_out = path("no/such/folder")}, clock);
   ASSERT_FALSE(unwritable);
   EXPECT_THAT(unwritable.error().what, testing::HasSubstr("no/such/folder"));
 }
@@ -167,7 +167,7 @@ TEST_F(SimLinkPartner, LeavesOutAndCountsFramesOfWhichAFileHasAPart) {
 
 TEST_F(SimLinkPartner, ReportsAndCountsFramesThatADiskHasNoRoomFor) {
   connect({.pcap_out = path("out.pcap")});
-  auto file = files::CaptureFileWriter::create(path("wire.pcap"), "capture");
+  auto file = files::CaptureFileWriter::create(path("wire.pcap"), "capture", clock);
   ASSERT_TRUE(file) << file.error().message();
   wire->capture(*std::move(file));
   send(ProbePair::frame(1, 60));
@@ -191,7 +191,7 @@ TEST_F(SimLinkPartner, AFileIsNotReadAndWrittenAtOnce) {
   connect({.pcap_out = path("a.pcap")});
   send(ProbePair::frame(1));
   wire.reset();
-  const auto both = open_link_partner({.pcap_in = path("a.pcap"), .pcap_out = path("a.pcap")});
+  const auto both = open_link_partner({.pcap_in = path("a.pcap"), .pcap_out = path("a.pcap")}, clock);
   ASSERT_FALSE(both);
   EXPECT_EQ(both.error().code, ErrorCode::busy);
   connect({.pcap_in = path("a.pcap")});
@@ -200,9 +200,9 @@ TEST_F(SimLinkPartner, AFileIsNotReadAndWrittenAtOnce) {
 }
 
 TEST_F(SimLinkPartner, IsOfExactlyOneKind) {
-  EXPECT_EQ(open_link_partner({}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(open_link_partner({.pcap_in = "a", .tap = "b"}).error().code, ErrorCode::invalid_argument);
-  const auto half = open_link_partner({.socket_local = path("a")});
+  EXPECT_EQ(open_link_partner({}, clock).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(open_link_partner({.pcap_in = "a", .tap = "b"}, clock).error().code, ErrorCode::invalid_argument);
+  const auto half = open_link_partner({.socket_local = path("a")}, clock);
   ASSERT_FALSE(half);
   EXPECT_THAT(half.error().hint, testing::HasSubstr("socket-remote"));
 }
@@ -239,15 +239,15 @@ TEST_F(SimLinkPartner, ExchangesFramesWithADatagramSocket) {
 
 TEST_F(SimLinkPartner, BindsASocketOnceAndRemovesIt) {
   {
-    const auto first = open_link_partner({.socket_local = path("card"), .socket_remote = path("peer")});
+    const auto first = open_link_partner({.socket_local = path("card"), .socket_remote = path("peer")}, clock);
     ASSERT_TRUE(first);
-    const auto second = open_link_partner({.socket_local = path("card"), .socket_remote = path("peer")});
+    const auto second = open_link_partner({.socket_local = path("card"), .socket_remote = path("peer")}, clock);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, ErrorCode::busy);
     EXPECT_THAT(second.error().hint, testing::HasSubstr("rm "));
   }
   EXPECT_FALSE(std::filesystem::exists(path("card")));
-  EXPECT_EQ(open_link_partner({.socket_local = std::string(200, 'x'), .socket_remote = "y"}).error().code,
+  EXPECT_EQ(open_link_partner({.socket_local = std::string(200, 'x'), .socket_remote = "y"}, clock).error().code,
             ErrorCode::invalid_argument);
 }
 
@@ -271,7 +271,7 @@ bool send_into(const std::string& interface, std::span<const std::byte> frame) {
 TEST_F(SimLinkPartner, ExchangesFramesWithATapIfAvailable) {
   const std::string name = fmt::format("plx{}", ::getpid());
   const LinkPartnerOptions options{.tap = name};
-  auto probe = open_link_partner(options);
+  auto probe = open_link_partner(options, clock);
   if (!probe) {
     EXPECT_THAT(probe.error().code, testing::AnyOf(ErrorCode::permission_denied, ErrorCode::not_supported));
     EXPECT_THAT(probe.error().hint,
@@ -293,7 +293,7 @@ TEST_F(SimLinkPartner, ExchangesFramesWithATapIfAvailable) {
 }
 
 TEST_F(SimLinkPartner, RejectsATapNameThatIsTooLong) {
-  EXPECT_EQ(open_link_partner({.tap = std::string(40, 'x')}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(open_link_partner({.tap = std::string(40, 'x')}, clock).error().code, ErrorCode::invalid_argument);
 }
 
 }  // namespace
