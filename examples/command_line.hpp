@@ -49,6 +49,7 @@ class Words {
   }
   [[nodiscard]] std::string value(std::string_view option, std::string otherwise = {}) {
     std::vector<std::string> found = values(option);
+    if (found.size() > 1) refuse(fmt::format("{} is given twice", option));
     return found.empty() ? std::move(otherwise) : std::move(found.back());
   }
   template <class Number>

@@ -112,6 +112,7 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, ["sim:0", "--ip", ECHOING, "--udp-port", "0"], "--udp-port")
         self.expect_error(2, ["sim:0", "--ip", ECHOING, "--seconds", "1"], "no option --seconds")
         self.expect_error(2, ["sim:0", "--ip"], "--ip needs a value")
+        self.expect_error(2, ["sim:0", "--ip", ECHOING, "--ip", ECHOING], "--ip is given twice")
         self.expect_error(2, ["sim:0", "sim:1", "--ip", ECHOING], "2 ports")
         self.expect_error(2, ["nonsense:0", "--ip", ECHOING], "nonsense")
 

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/cli.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+
+#include "common/number_text.hpp"
 
 namespace pollux::cli {
 namespace {
@@ -29,6 +34,23 @@ class HelpFormatter final : public CLI::Formatter {
     return usage + (optional > 1 ? "..." : "");
   }
 };
+
+/// 010 is ten, as everywhere else; CLI11 would read it as an octal number. 0x10 stays what it is.
+std::string without_leading_zeros(std::string text) {
+  const std::size_t begin = text.starts_with('-') ? 1 : 0;
+  const std::size_t digit = text.find_first_not_of('0', begin);
+  if (digit != std::string::npos && text[digit] >= '1' && text[digit] <= '9') text.erase(begin, digit - begin);
+  return text;
+}
+
+/// Of the values of an option.
+template <class T>
+constexpr bool is_integer() {
+  if constexpr (requires { typename T::value_type; })
+    return std::is_integral_v<typename T::value_type> && !std::is_same_v<typename T::value_type, char>;
+  else
+    return std::is_integral_v<T>;
+}
 
 Check from(const CLI::Validator& validator) {
   const auto test = [validator](const std::string& text) {
@@ -93,7 +115,16 @@ UsageError UsageError::missing(const std::string& option) { return UsageError(op
 
 template <class T>
 Check range(T lowest, T highest) {
-  return from(CLI::Range(lowest, highest));
+  if constexpr (std::is_floating_point_v<T>) {  // CLI11's accepts nan, since every comparison with it is false
+    const std::string shown = fmt::format("{:g} to {:g}", lowest, highest);
+    const auto test = [=](const std::string& text) {
+      return tools::parse_number(text, lowest, highest) ? std::string()
+                                                        : fmt::format("{} is not a number from {}", text, shown);
+    };
+    return {test, shown};
+  } else {
+    return from(CLI::Range(lowest, highest));
+  }
 }
 template Check range(int, int);
 template Check range(unsigned, unsigned);
@@ -104,7 +135,6 @@ Check one_of(const std::vector<std::string>& values) { return from(CLI::IsMember
 Check one_of_ignoring_case(const std::vector<std::string>& values) {
   return from(CLI::IsMember(values, CLI::ignore_case));
 }
-Check positive_number() { return from(CLI::PositiveNumber); }
 Check existing_directory() { return from(CLI::ExistingDirectory); }
 
 Option* Option::required() {
@@ -168,7 +198,9 @@ Option* App::keep(CLI::Option* option) {
 
 template <class T>
 Option* App::add_option(const std::string& name, T& variable, const std::string& description) {
-  return keep(app_->add_option(name, variable, description));
+  CLI::Option* const option = app_->add_option(name, variable, description);
+  if constexpr (is_integer<T>()) option->transform(without_leading_zeros);
+  return keep(option);
 }
 using Text = std::string;
 template Option* App::add_option(const Text&, std::uint16_t&, const Text&);

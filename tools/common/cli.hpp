@@ -39,12 +39,11 @@ struct Check {
   std::function<std::string(const std::string&)> test;
   std::string shown;
 };
-/// `T`: int, unsigned, std::uint64_t or double.
+/// `T`: int, unsigned, std::uint64_t, or double, of which "nan" is refused.
 template <class T>
 [[nodiscard]] Check range(T lowest, T highest);
 [[nodiscard]] Check one_of(const std::vector<std::string>& values);
 [[nodiscard]] Check one_of_ignoring_case(const std::vector<std::string>& values);
-[[nodiscard]] Check positive_number();
 [[nodiscard]] Check existing_directory();
 
 /// An option of an App, which owns it. Each function returns the option itself.

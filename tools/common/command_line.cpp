@@ -13,7 +13,6 @@
 
 #include <fmt/format.h>
 
-#include "common/number_text.hpp"
 #include "common/standard_streams.hpp"
 
 namespace pollux::tools {
@@ -78,7 +77,7 @@ void add_port_options(cli::App& app, PortOptions& options) {
          "Instruction set of the burst functions; 'best' selects the fastest one")
       ->check(cli::one_of_ignoring_case(names));
   app.add_option("--wait-link", options.wait_link, "Seconds to wait for the links to come up")
-      ->check(number(0, 3600))
+      ->check(cli::range(0.0, 3600.0))
       ->capture_default_str();
   add_telemetry_option(app, options);
 }
@@ -94,17 +93,8 @@ cli::Check frame_count() {
   return cli::range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000});
 }
 
-// cli::range would accept "nan", since every comparison with it is false.
-cli::Check number(double lowest, double highest) {
-  const std::string range = fmt::format("{:g} to {:g}", lowest, highest);
-  const auto check = [=](const std::string& text) {
-    return parse_number(text, lowest, highest) ? std::string() : fmt::format("{} is not a number from {}", text, range);
-  };
-  return {check, range};
-}
-
 void add_seconds_option(cli::App& app, std::optional<double>& seconds) {
-  app.add_option("--seconds", seconds, "End after this many seconds")->check(number(0.001, 1e9));
+  app.add_option("--seconds", seconds, "End after this many seconds")->check(cli::range(0.001, 1e9));
 }
 
 void add_run_options(cli::App& app, RunOptions& options) {

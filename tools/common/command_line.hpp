@@ -21,8 +21,6 @@ void add_telemetry_option(cli::App& app, PortOptions& options);
 void check_queue_options(const PortOptions& options);
 /// Checks a number of frames: at least one.
 [[nodiscard]] cli::Check frame_count();
-/// Checks for a number from `lowest` to `highest`; "nan" is rejected.
-[[nodiscard]] cli::Check number(double lowest, double highest);
 /// --seconds: when the program ends.
 void add_seconds_option(cli::App& app, std::optional<double>& seconds);
 void add_run_options(cli::App& app, RunOptions& options);

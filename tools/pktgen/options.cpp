@@ -36,8 +36,13 @@ void add_frame_options(cli::App& app, PktgenOptions& options) {
   cli::Option* const file =
       app.add_option("--template", options.template_file,
                      "Send the frames of this pcap or pcapng file in turn, instead of pktgen's own");
+  const auto vary = [&options](const FieldRange& range) {
+    if (std::ranges::count(options.vary, range.field, &FieldRange::field) != 0)
+      throw cli::UsageError("--vary", fmt::format("{} is varied twice: give it one range", range.field->name));
+    options.vary.push_back(range);
+  };
   add_parsed(
-      app, "--vary", parse_field_range, [&options](const FieldRange& range) { options.vary.push_back(range); },
+      app, "--vary", parse_field_range, vary,
       "A field of the template's frames that changes with each use of the file: FIELD=FIRST-LAST or "
       "FIELD=FIRST-LAST/STEP, such as ip.src=10.0.0.1-10.0.0.254; checksums are adjusted; several times for several "
       "fields")
@@ -46,7 +51,7 @@ void add_frame_options(cli::App& app, PktgenOptions& options) {
   cli::Option* const replay = app.add_option("--replay", options.replay_file,
                                              "Send the frames of this pcap or pcapng file with their timing, and end");
   app.add_option("--speed", options.speed, "With --replay: how many times as fast")
-      ->check(number(1e-6, 1e6))
+      ->check(cli::range(1e-6, 1e6))
       ->needs(replay)
       ->capture_default_str();
   app.add_option("--repeat", options.repeat, "With --replay: how many times; 0 is without end")
@@ -102,7 +107,7 @@ void add_options(cli::App& app, PktgenOptions& options) {
       ->capture_default_str();
   app.add_option("--linger", options.linger,
                  "After the last frame was sent, end when none has arrived for this many seconds")
-      ->check(number(0, 60))
+      ->check(cli::range(0.0, 60.0))
       ->capture_default_str();
 }
 

@@ -85,6 +85,8 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00"], "--dst", "02:00:00:00:00:01")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--dst", "02:00:00:00:00:0g"], "--dst")
         self.expect_error(2, [PKTGEN, "sim:0"], "--send", "--receive")
+        self.expect_error(2, [PKTGEN, "sim:0", "--send", "--template", "x", "--vary", "ip.src=1.1.1.1-1.1.1.2",
+                              "--vary", "ip.src=2.2.2.1-2.2.2.2"], "ip.src is varied twice")
         self.expect_error(2, [PKTGEN, "sim:0", "--send", "--check"], "--check")
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--send"], "two ports")
 

@@ -36,6 +36,7 @@ TEST(DeviceText, WhatMakesNoSenseIsRefusedWithWhatIsExpected) {
       {"forward?loss=101%", "share"},
       {"forward?loss=0.1", "share"},
       {"forward?seed=x", "integer"},
+      {"forward?rate=1kpps,queue=8,rate=2kpps", "rate is given twice"},
       {"forward?rate=1kpps,", "rate=, queue=, loss="},
   };
   for (const auto& [text, expected] : cases) {

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <vector>
 
 #include "common/rate_text.hpp"
 
@@ -66,9 +68,14 @@ Result<DeviceUnderTest> parse_device(std::string_view text) {
   ForwarderOptions forwarder;
   if (question == std::string_view::npos) return DeviceUnderTest{forwarder};
   std::string_view rest = text.substr(question + 1);
+  std::vector<std::string_view> given;
   for (bool more = true; more;) {
     const auto comma = rest.find(',');
-    if (auto done = set(forwarder, rest.substr(0, comma)); !done) return pass_on(std::move(done));
+    const std::string_view part = rest.substr(0, comma);
+    const std::string_view option = part.substr(0, part.find('='));
+    if (std::ranges::count(given, option) != 0) return refuse(part, fmt::format("{} is given twice", option));
+    given.push_back(option);
+    if (auto done = set(forwarder, part); !done) return pass_on(std::move(done));
     more = comma != std::string_view::npos;
     if (more) rest.remove_prefix(comma + 1);
   }
