@@ -36,7 +36,9 @@ int flush_output() {
   std::cout.flush();
   const bool flushed = std::fflush(stdout) == 0 && std::cout.good() && std::ferror(stdout) == 0;
   if (flushed) return 0;
-  return errno != 0 ? errno : EIO;
+  if (errno != 0) return errno;
+  // An earlier write failed. Another one shows the reason; the output lacks a part in any case.
+  return ::write(STDOUT_FILENO, "\n", 1) < 0 ? errno : EIO;
 }
 
 std::string cannot_write(int error) {

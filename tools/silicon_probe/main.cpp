@@ -125,5 +125,8 @@ int main(int argc, char** argv) {
     std::cerr << "silicon_probe: standard output is closed\n";
     return 1;
   }
-  return begin(argc, argv);
+  const int status = begin(argc, argv);
+  const int error = pollux::tools::flush_output();
+  if (error != 0) std::cerr << "silicon_probe: " << pollux::tools::cannot_write(error) << '\n';
+  return error != 0 && status == 0 ? 1 : status;
 }

@@ -13,6 +13,7 @@ import unittest
 
 from program_runs import SECONDS, capture, objects, run, words_of
 
+PROBE = sys.argv.pop()  # silicon_probe; "-" where it is not built
 POLLUX = sys.argv.pop()  # "-" where the command is not built
 PKTGEN = sys.argv.pop()
 L2FWD = sys.argv.pop()
@@ -96,6 +97,12 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [POLLUX, "--jsn"], "there is no option '--jsn'; see pollux --help")
         self.expect_error(0, [POLLUX, "info", "--help", "--jsn"], "--registers")
 
+    @unittest.skipIf(POLLUX == "-", "the command is not built")
+    def test_a_commands_invalid_numbers_are_rejected(self):
+        for words in (["led", "sim:0", "--blink"], ["top", "-b", "-n", "1", "-d"], ["capture", "plx0", "-w", "x", "--seconds"]):
+            self.expect_error(2, [POLLUX, *words, "nan"], "nan is not a number from 0")
+        self.expect_error(2, [POLLUX, "top", "-n", "0"], "0 not in range 1 to ")
+
     def test_invalid_numbers_are_rejected(self):
         for text in ("nan", "-nan", "inf", "1e400", "5s", ""):
             for program, port in ((L2FWD, ["sim:0"]), (PKTGEN, ["sim:0", "--receive"])):
@@ -163,7 +170,8 @@ class Streams(unittest.TestCase):
 
     COMMANDS = ([L2FWD, "sim:0", "sim:1", "--seconds", "0.1"], [PKTGEN, "sim:0", "sim:1", "--count", "10", "--json"],
             [L2FWD, "--help"], [PKTGEN, "--help"], *([[POLLUX, "--help"], [POLLUX, "list", "--all"],
-                                                      [POLLUX, "info", "sim:0"]] if POLLUX != "-" else []))
+                                                      [POLLUX, "info", "sim:0"], [POLLUX, "completion", "bash"]] if POLLUX != "-" else []),
+            *([[PROBE, "--help"], [PROBE, "sim:0", "--only", "reset"]] if PROBE != "-" else []))
 
     def through_shell(self, words: list[str], redirection: str) -> subprocess.CompletedProcess:
         return run("/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *words)

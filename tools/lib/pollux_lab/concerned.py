@@ -45,7 +45,7 @@ CONCERNED = {
     "tools/pollux/doctor": ["tests/unit/doctor"],
     "tools/pollux/ethtool": ["tests/unit/ethtool"],
     "tools/pollux/top": ["tests/unit/top"],
-    "tools/silicon_probe": ["tests/unit/silicon"],
+    "tools/silicon_probe": ["tests/unit/silicon", "tests/unit/examples"],
     "tests/conformance": ["conformance"],
     "tests/explorer": ["explorer"],
     "tests/golden": ["trace"],
