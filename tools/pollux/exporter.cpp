@@ -48,8 +48,10 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
     environment.out << fmt::format("serving http://{}/metrics\n", options.listen) << std::flush;
     while (!stop.raised()) environment.clock.sleep_for(std::chrono::milliseconds(100));
   } catch (const std::exception& error) {
-    return report(environment, {ErrorCode::io_error, fmt::format("cannot serve {}: {}", options.listen, error.what()),
-                                "give an address of this machine and a free port, such as --listen 127.0.0.1:9877"});
+    return report(environment,
+                  {ErrorCode::io_error, fmt::format("cannot serve {}: {}", options.listen, error.what()),
+                   "give an address of this machine and a free port, such as --listen 127.0.0.1:9877; those below "
+                   "1024 need root"});
   }
   return kSuccess;
 }

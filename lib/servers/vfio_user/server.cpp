@@ -52,7 +52,7 @@ Result<Listener> Listener::create(const std::string& path) {
   int bound = ::bind(socket.get(), generic(address), sizeof address);
   if (bound != 0 && errno == EADDRINUSE) {
     if (!is_stale(address)) {
-      return fail(ErrorCode::busy, fmt::format("the socket {} is in use", path),
+      return fail(ErrorCode::busy, fmt::format("{} is in use, or is no socket", path),
                   "stop the process that listens there, or use another path");
     }
     ::unlink(path.c_str());

@@ -110,6 +110,12 @@ class Manual(unittest.TestCase):
         refused = run(POLLUX, "manual", "/dev/null/below")
         self.assertEqual(refused.returncode, 1)
         self.assertIn("cannot write", refused.stderr)
+        empty = self.folder / "empty"
+        empty.mkdir()
+        refused = run(POLLUX, "manual", "", cwd=empty)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("the folder has no name", refused.stderr)
+        self.assertEqual(list(empty.iterdir()), [])
 
 
 # What each line completes to.
