@@ -12,6 +12,8 @@ constexpr std::uint16_t kIpv4Type = 0x0800;
 constexpr std::uint16_t kIpv6Type = 0x86DD;
 /// More than segments of the shortest MTU of IPv4 make of the longest packet.
 constexpr std::size_t kMaxSegments = 4096;
+/// The protocol of a fragment, whose transport header may be in another one: that of IPv6's fragment header.
+constexpr std::uint8_t kFragment = 44;
 constexpr std::size_t kUdpChecksum = 6;
 constexpr std::size_t kTcpChecksum = 16;
 
@@ -41,9 +43,10 @@ std::optional<Headers> parse_ipv4(std::span<const std::byte> frame, std::size_t 
   const std::size_t header = (std::to_integer<std::size_t>(frame[ip]) & 0xF) * 4;
   const std::size_t length = get16(frame, ip + 2);
   const bool fragment = (get16(frame, ip + 6) & 0x3FFF) != 0;
-  if (std::to_integer<unsigned>(frame[ip]) >> 4 != 4 || header < 20 || fragment || length < header) return std::nullopt;
+  if (std::to_integer<unsigned>(frame[ip]) >> 4 != 4 || header < 20 || length < header) return std::nullopt;
   if (ip + header > frame.size()) return std::nullopt;
-  return Headers{ip, ip + header, ip + length, false, std::to_integer<std::uint8_t>(frame[ip + 9])};
+  const auto protocol = fragment ? kFragment : std::to_integer<std::uint8_t>(frame[ip + 9]);
+  return Headers{ip, ip + header, ip + length, false, protocol};
 }
 
 // RFC 8200: hop-by-hop options, routing and destination options may precede the transport header.
@@ -55,7 +58,7 @@ std::optional<Headers> parse_ipv6(std::span<const std::byte> frame, std::size_t 
     headers.protocol = std::to_integer<std::uint8_t>(frame[headers.l4]);
     headers.l4 += (std::to_integer<std::size_t>(frame[headers.l4 + 1]) + 1) * 8;
   }
-  if (headers.protocol == 44 || headers.l4 > frame.size()) return std::nullopt;
+  if (headers.l4 > frame.size()) return std::nullopt;
   return headers;
 }
 

@@ -40,7 +40,7 @@ struct Headers {
     return (protocol == kTcp || protocol == kUdp) && l4 + 8 <= frame.size();
   }
 };
-/// Nothing if the frame is another kind of packet, or is cut short. Up to two VLAN tags.
+/// Nothing if the frame is another kind of packet, or is cut short. Up to two VLAN tags. A fragment has no ports.
 [[nodiscard]] std::optional<Headers> parse(std::span<const std::byte> frame);
 
 /// The VLAN of the outer tag; nothing without one.

@@ -279,6 +279,10 @@ TEST(VirtioSteering, HashesByToeplitz) {
   EXPECT_EQ(hash(0x38, six), std::pair(0x40207d3dU, std::uint16_t{5}));
   EXPECT_EQ(hash(4, four), std::pair(0U, std::uint16_t{0}));
   EXPECT_EQ(hash(0x3F, DeviceFixture::frame(64)), std::pair(0U, std::uint16_t{0}));
+  // Not every fragment has ports, so all of a datagram are hashed by their addresses.
+  put16(four, 20, 0x2000), six[20] = std::byte{44};
+  EXPECT_EQ(hash(3, four), std::pair(0x323e8fc2U, std::uint16_t{1}));
+  EXPECT_EQ(hash(0x38, six), std::pair(0x2cc18cd5U, std::uint16_t{4}));
 }
 
 TEST(VirtioSteering, FollowsTheRssTable) {
