@@ -109,8 +109,14 @@ Result<Interface> Interface::open(std::string_view name, const char* tun, Kernel
   return Interface(std::string(name), std::move(frames), std::move(control), segments_udp);
 }
 
+// A deleted interface has none. Its file then refuses all else, too.
+std::string Interface::present_name() const {
+  ifreq request{};
+  return ::ioctl(frames_.get(), TUNGETIFF, &request) == 0 ? request.ifr_name : name_;
+}
+
 Result<MacAddress> Interface::mac() const {
-  ifreq request = request_for(name_);
+  ifreq request = request_for(present_name());
   if (::ioctl(control_.get(), SIOCGIFHWADDR, &request) != 0) {
     return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot read its address", name_), errno);
   }
@@ -120,7 +126,7 @@ Result<MacAddress> Interface::mac() const {
 }
 
 Result<void> Interface::set_mac(const MacAddress& mac) {
-  ifreq request = request_for(name_);
+  ifreq request = request_for(present_name());
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   std::memcpy(request.ifr_hwaddr.sa_data, mac.data(), mac.size());
   // By the descriptor, since a user who may attach to the interface may then set its address, too.
@@ -131,12 +137,12 @@ Result<void> Interface::set_mac(const MacAddress& mac) {
 }
 
 bool Interface::is_up() const {
-  ifreq request = request_for(name_);
+  ifreq request = request_for(present_name());
   return ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
 }
 
 Result<void> Interface::bring_up() {
-  ifreq request = request_for(name_);
+  ifreq request = request_for(present_name());
   if (::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0) {
     if ((request.ifr_flags & IFF_UP) != 0) return {};
     request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
@@ -148,7 +154,7 @@ Result<void> Interface::bring_up() {
 }
 
 Result<void> Interface::set_mtu(std::uint32_t bytes) {
-  ifreq request = request_for(name_);
+  ifreq request = request_for(present_name());
   if (::ioctl(control_.get(), SIOCGIFMTU, &request) == 0) {
     if (request.ifr_mtu == static_cast<int>(bytes)) return {};
     request.ifr_mtu = static_cast<int>(bytes);
@@ -236,7 +242,7 @@ Result<void> Interface::add_address(const InterfaceAddress& address) {
     return fail(ErrorCode::invalid_argument, fmt::format("tap:{}: {} is no prefix length", name_, address.prefix),
                 fmt::format("use 0 to {}", longest));
   }
-  const unsigned index = ::if_nametoindex(name_.c_str());
+  const unsigned index = ::if_nametoindex(present_name().c_str());
   const int error = index == 0 ? errno : ask_kernel(request_for(address, index));
   if (error == 0 || error == EEXIST) return {};
   const ErrorCode code = error == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;

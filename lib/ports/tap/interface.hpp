@@ -31,7 +31,9 @@ class Interface {
 
   /// The descriptor for non-blocking reads and writes of whole frames, each after a VirtioNetHeader.
   [[nodiscard]] int descriptor() const noexcept { return frames_.get(); }
+  /// As it was opened: it may have been renamed since.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] std::string present_name() const;
   /// Whether the kernel segments UDP frames (Linux 6.2 and later).
   [[nodiscard]] bool segments_udp() const noexcept { return segments_udp_; }
   /// The address of the kernel's end.

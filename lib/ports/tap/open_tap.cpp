@@ -94,7 +94,7 @@ class TapPort final : public ports::Port, private KernelInterface {
                             interface_.name(), kMaxSegmentedFrame, count, queue.buffer_bytes),
                 "use a pool with a larger count or data_room");
   }
-  [[nodiscard]] std::string interface_name() const override { return interface_.name(); }
+  [[nodiscard]] std::string interface_name() const override { return interface_.present_name(); }
   [[nodiscard]] Result<MacAddress> interface_mac() const override { return interface_.mac(); }
   [[nodiscard]] Result<void> set_interface_mac(const MacAddress& mac) override { return interface_.set_mac(mac); }
   [[nodiscard]] Result<void> set_interface_carrier(bool on) override {

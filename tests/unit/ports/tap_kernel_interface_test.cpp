@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "conformance/own_network.hpp"
@@ -93,6 +94,23 @@ TEST_F(TapKernelInterface, ItsCarrierIsThePrograms) {
   EXPECT_FALSE(carrier());
   ASSERT_TRUE(kernel()->set_interface_carrier(true));
   EXPECT_TRUE(carrier());
+}
+
+// Another interface may have the old name.
+TEST_F(TapKernelInterface, KeepsItsInterfaceWhenThatIsRenamed) {
+  ASSERT_EQ(std::system("ip link set plxk down && ip link set plxk name plxn && ip link set plxn up && "
+                        "ip tuntap add dev plxk mode tap"),
+            0);
+  EXPECT_EQ(kernel()->interface_name(), "plxn");
+  EXPECT_TRUE(port_->link().up);
+  ASSERT_TRUE(port_->set_mtu(1400));
+  EXPECT_EQ(std::system("ip link show plxn | grep -q 'mtu 1400' && ip link show plxk | grep -q 'mtu 1500'"), 0);
+  must(kernel()->add_interface_address({.bytes = {10, 1, 2, 3}, .prefix = 24}));
+  EXPECT_EQ(std::system("ip address show plxn | grep -q 10.1.2.3/24"), 0);
+  ASSERT_TRUE(port_->stop());
+  ASSERT_EQ(std::system("ip link set plxn down"), 0);
+  ASSERT_TRUE(port_->start());
+  EXPECT_TRUE(port_->link().up);
 }
 
 TEST_F(TapKernelInterface, GetsIpAddresses) {
