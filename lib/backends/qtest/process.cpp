@@ -131,9 +131,16 @@ Result<Process> Process::start(const std::vector<std::string>& arguments, const 
     return fail_errno(ErrorCode::io_error, "the process of QEMU cannot be started", errno,
                       "raise the limit of processes (ulimit -u) or free memory");
   }
-  process.ended_ = false;
   process.lifetime_ = std::move(lifetime->write);
   process.handle_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process.pid_, 0)));
+  if (!process.handle_) {
+    const int error = errno;
+    process.lifetime_ = FileDescriptor();  // kills the child
+    ::waitpid(process.pid_, nullptr, 0);
+    return fail_errno(ErrorCode::io_error, "the process of QEMU cannot be watched (pidfd_open)", error,
+                      "raise the limit of open files (ulimit -n)");
+  }
+  process.ended_ = false;
   report->write = FileDescriptor();
   if (const int error = read_report(report->read.get()); error != 0) {
     return fail_errno(error == ENOENT ? ErrorCode::not_found : ErrorCode::permission_denied,

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +88,24 @@ TEST(Process, EndsWithTheProcessThatStartedIt) {
   ASSERT_EQ(::waitpid(host, nullptr, 0), host);
   ASSERT_GT(pid, 0);
   EXPECT_TRUE(vanishes(pid));
+}
+
+// Whichever descriptor is the first that cannot be had.
+TEST(Process, LeavesNoZombieWithoutDescriptors) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int first = ::dup(0);
+  ::close(first);
+  bool started = false;
+  for (int more = 1; more <= 16; ++more) {
+    const rlimit few{static_cast<rlim_t>(first + more), before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const auto process = Process::start({"/bin/sleep", "1000"}, {});
+    started = process.has_value();
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  }
+  EXPECT_TRUE(started) << "with sixteen there are enough";
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "there are no children";
 }
 
 TEST(Process, OutlivesTheThreadThatStartedIt) {
