@@ -93,6 +93,8 @@ TEST_F(PacketBufferSize, DecidesTheWaterMarks) {
   ASSERT_TRUE(fixture.port.stop());
   EXPECT_FALSE(fixture.port.configure(sized(31 * kKib))) << "the high mark would be too high";
   EXPECT_EQ(fixture.port.config().packet_buffers.receive, 32 * kKib);
+  ASSERT_TRUE(set({.high_water = marks.high_water}));
+  EXPECT_FALSE(fixture.port.configure(sized(31 * kKib))) << "nor without flow control: they would not be accepted then";
   ASSERT_TRUE(set({.pause = {.transmit = true}, .autonegotiate = false}));
   ASSERT_TRUE(fixture.port.configure(sized(24 * kKib)));
   EXPECT_EQ(fixture.port.capability<FlowControl>()->flow_control().config.high_water, 24 * kKib - 2 * 9728);

@@ -135,8 +135,7 @@ Result<void> IgbPort::check(const Settings& from, Settings& to) {
                   "use the card's first port; the NVM says whether the second one is wired to wake");
     }
   }
-  const bool marks = to.flow_control != from.flow_control ||
-                     (to.flow_control.pause.any() && to.queues.packet_buffers != from.queues.packet_buffers);
+  const bool marks = to.flow_control != from.flow_control || to.queues.packet_buffers != from.queues.packet_buffers;
   if (!marks || card_.regs.removed()) return {};
   auto valid = with_marks(to);
   return valid ? Result<void>() : pass_on(std::move(valid));
