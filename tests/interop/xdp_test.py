@@ -200,7 +200,14 @@ class BesideTheKernel(unittest.TestCase):
         sent = int(datagrams.communicate("\n", timeout=SECONDS)[0])
         self.assertGreater(sent, 100)
         self.peer.ping("10.6.0.1")  # it comes behind the last datagrams, which the kernel may still have on a busy machine
-        self.assertIn(f"received {sent} = ", l2fwd.summary())
+        received = int(re.search(r"received (\d+) = ", l2fwd.summary())[1])
+        self.assertLessEqual(received, sent)
+        self.assertGreaterEqual(received, sent - self.lost_before())
+
+    def lost_before(self) -> int:
+        """The frames that found the veth's ring full, which TCP fills on a busy machine."""
+        link, = json.loads(self.peer.run("ip", "-json", "-statistics", "link", "show", "plxy0"))
+        return link["stats64"]["tx"]["dropped"]
 
     def iperf3(self) -> int:
         """Bytes that came over TCP from the other host in a second, as this one counts them."""

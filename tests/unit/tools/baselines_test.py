@@ -78,7 +78,7 @@ class VhostUser(unittest.TestCase):
         self.assertEqual([word for word in line if word.startswith("socket,id=v")],
                          [f"socket,id=v{port},path={name}/socket{port}" for port in (0, 1)])
         self.assertIn("memory-backend=ram", line)
-        memory = machine.memory_mib + 2 * 1536  # the guest unpacks it
+        memory = machine.memory_mib + 3 * 1536  # the guest unpacks it
         self.assertIn(f"memory-backend-memfd,id=ram,size={memory}M,share=on", line)
         self.assertEqual(line[line.index("-m") + 1], str(memory))
         self.assertEqual(sum("iommu_platform=on" in word for word in line), 2)

@@ -110,8 +110,8 @@ class Machine:
         return line + ["-accel", "tcg,thread=multi", "-smp", str(self.cpus)]
 
     def _memory(self, initrd: pathlib.Path) -> list[str]:
-        # The file system is in memory, and so is the archive until it is unpacked. Sanitized programs take a gibibyte.
-        mib = self.memory_mib + 2 * initrd.stat().st_size // 2**20
+        # The file system is a tmpfs, and so half of the memory beside the archive. Sanitized programs take most of a gibibyte.
+        mib = self.memory_mib + 3 * initrd.stat().st_size // 2**20
         iommu = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
         if any(isinstance(port.wire, (VfioUser, VhostUser)) for port in self.ports):
             # Shared with the process that has the card or its queues, which accesses it as the card's DMA.
