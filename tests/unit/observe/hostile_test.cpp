@@ -17,6 +17,7 @@
 
 #include "fixture.hpp"
 #include "observe/sockets.hpp"
+#include "support/slow_clock.hpp"
 
 namespace pollux::test {
 namespace {
@@ -239,19 +240,9 @@ TEST(TelemetryClients, TogetherTakeASmallPartOfTheTime) {
   EXPECT_LT(answers, 500) << "a tenth of 5 seconds";
 }
 
-/// Each look at it takes a millisecond, as on a machine that is emulated or has other work.
-class SlowClock final : public Clock {
- public:
-  [[nodiscard]] Duration now() const override { return now_ += std::chrono::milliseconds(1); }
-  void sleep_for(Duration span) override { now_ += span; }
-
- private:
-  mutable Duration now_{0};
-};
-
 TEST(TelemetryClients, GetAnswersOnASlowMachine) {
   const TemporaryDirectory directory;
-  Context context({.clock = std::make_shared<SlowClock>(), .huge_pages = HugePages::never});
+  Context context({.clock = std::make_shared<SlowClock>(std::chrono::milliseconds(1)), .huge_pages = HugePages::never});
   const auto telemetry = Telemetry::create(context, {.directory = directory.path()});
   ASSERT_TRUE(telemetry) << telemetry.error().message();
   TestClient silent(context, telemetry->socket());

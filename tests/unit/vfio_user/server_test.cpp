@@ -19,6 +19,7 @@
 
 #include "pollux/open.hpp"
 #include "servers/vfio_user/server.hpp"
+#include "support/slow_clock.hpp"
 #include "unit/vfio_user/fixture.hpp"
 
 namespace pollux::test {
@@ -150,19 +151,9 @@ TEST(VfioUserServer, TurnsOtherUsersAwayUnlessTheSocketIsTheirs) {
   EXPECT_EQ(answer_to_nobody(fixture), Answer::version);
 }
 
-/// Each look at it takes some time.
-class SlowClock final : public Clock {
- public:
-  [[nodiscard]] Duration now() const override { return now_ += 10us; }
-  void sleep_for(Duration span) override { now_ += span; }
-
- private:
-  mutable Duration now_{0};
-};
-
 TEST(VfioUserServer, OneMessageDoesNotHoldUpOtherClients) {
   Context context(
-      {.clock = std::make_shared<SlowClock>(), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
+      {.clock = std::make_shared<SlowClock>(10us), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
   const ServerFixture folder(std::vector<std::string>{});
   auto device = open_device(context, "sim:0");
   ASSERT_TRUE(device);
