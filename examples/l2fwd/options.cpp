@@ -20,7 +20,7 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
       "reported; they do not change the status.");
   app.add_option("PORT", options.ports, "One or two ports")->required()->expected(1, 2);
   app.add_flag("!--no-mac-updating", options.update_macs, "Leave the addresses in the frames as they are");
-  app.add_option("--packets", options.packets, "End after forwarding this many frames")->check(frame_count());
+  app.add_option("--packets", options.packets, "End after forwarding this many frames")->check(cli::count());
   app.add_option("--circulate", options.circulate,
                  "Send this many frames at the start; they circulate forever if the two ports are wired to each other")
       ->check(cli::range(1, 4096));

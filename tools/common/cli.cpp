@@ -131,6 +131,9 @@ template Check range(unsigned, unsigned);
 template Check range(std::uint64_t, std::uint64_t);
 template Check range(double, double);
 
+// CLI11 turns a number that is too large into the type's maximum, and wraps a negative one. The limit is far below
+// both.
+Check count() { return range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000}); }
 Check one_of(const std::vector<std::string>& values) { return from(CLI::IsMember(values)); }
 Check one_of_ignoring_case(const std::vector<std::string>& values) {
   return from(CLI::IsMember(values, CLI::ignore_case));

@@ -42,6 +42,8 @@ struct Check {
 /// `T`: int, unsigned, std::uint64_t, or double, of which "nan" is refused.
 template <class T>
 [[nodiscard]] Check range(T lowest, T highest);
+/// Of frames or the like: at least one.
+[[nodiscard]] Check count();
 [[nodiscard]] Check one_of(const std::vector<std::string>& values);
 [[nodiscard]] Check one_of_ignoring_case(const std::vector<std::string>& values);
 [[nodiscard]] Check existing_directory();

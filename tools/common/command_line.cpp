@@ -87,12 +87,6 @@ void add_telemetry_option(cli::App& app, PortOptions& options) {
                "Let `pollux ports`, `stats` and other clients look at the ports and change their settings");
 }
 
-cli::Check frame_count() {
-  // The parser turns a number that is too large into the type's maximum. The limit is far below it, so that such a
-  // number is rejected.
-  return cli::range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000'000'000});
-}
-
 void add_seconds_option(cli::App& app, std::optional<double>& seconds) {
   app.add_option("--seconds", seconds, "End after this many seconds")->check(cli::range(0.001, 1e9));
 }

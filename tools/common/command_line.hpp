@@ -19,8 +19,6 @@ void add_queue_options(cli::App& app, PortOptions& options);
 void add_telemetry_option(cli::App& app, PortOptions& options);
 /// What no single option shows. For the callback of `app`. Throws cli::UsageError.
 void check_queue_options(const PortOptions& options);
-/// Checks a number of frames: at least one.
-[[nodiscard]] cli::Check frame_count();
 /// --seconds: when the program ends.
 void add_seconds_option(cli::App& app, std::optional<double>& seconds);
 void add_run_options(cli::App& app, RunOptions& options);

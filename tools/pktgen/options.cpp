@@ -86,7 +86,7 @@ void add_options(cli::App& app, PktgenOptions& options) {
       ->check(cli::one_of({"phy", "mac"}));
   app.add_option("--count", options.count,
                  "Frames to send; without sending, frames of any sender to receive, or a few more with several queues")
-      ->check(frame_count());
+      ->check(cli::count());
   app.add_option(
          "--window", options.window,
          "With one thread that sends and receives: maximum number of frames in flight, so that a wire without flow "

@@ -101,7 +101,9 @@ class CommandLine(unittest.TestCase):
     def test_a_commands_invalid_numbers_are_rejected(self):
         for words in (["led", "sim:0", "--blink"], ["top", "-b", "-n", "1", "-d"], ["capture", "plx0", "-w", "x", "--seconds"]):
             self.expect_error(2, [POLLUX, *words, "nan"], "nan is not a number from 0")
-        self.expect_error(2, [POLLUX, "top", "-n", "0"], "0 not in range 1 to ")
+        for words in (["top", "-b", "-n"], ["capture", "plx0", "-w", "x", "-c"]):
+            for number in ("0", "-1", "99999999999999999999"):
+                self.expect_error(2, [POLLUX, *words, number], "not in range 1 to 1000000000000000000")
 
     def test_invalid_numbers_are_rejected(self):
         for text in ("nan", "-nan", "inf", "1e400", "5s", ""):

@@ -103,8 +103,7 @@ void add_capture(cli::App& app, const Environment& environment, int& exit_code) 
   command->add_option("-w,--write", options->file, "The file; - is standard output")->required();
   command->add_option("-s,--snaplen", options->snaplen, "Bytes of each frame (the default is 262144)")
       ->check(cli::range(std::uint32_t{1}, kMaxSnaplen));
-  command->add_option("-c,--count", options->frames, "End after so many frames")
-      ->check(cli::range(std::uint64_t{1}, ~std::uint64_t{0}));
+  command->add_option("-c,--count", options->frames, "End after so many frames")->check(cli::count());
   command->add_option("--seconds", options->seconds, "End after this time")->check(cli::range(0.0, kMaxSeconds));
   command->add_option("--direction", options->direction, "in, out or both (the default)")
       ->check(cli::one_of({"in", "out", "both"}));

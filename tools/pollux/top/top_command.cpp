@@ -167,8 +167,7 @@ void add_top(cli::App& app, const Environment& environment, int& exit_code) {
   command->add_option("-d,--interval", options->interval, "Seconds between two updates")
       ->check(cli::range(kShortestInterval, kLongestInterval))
       ->capture_default_str();
-  command->add_option("-n,--updates", options->updates, "End after so many updates")
-      ->check(cli::range(std::uint64_t{1}, UINT64_MAX));
+  command->add_option("-n,--updates", options->updates, "End after so many updates")->check(cli::count());
   command->add_flag("-b,--batch", options->batch, "Print pages, for a file or a pipe");
   command->add_flag("--no-measuring", options->no_measuring,
                     "Do not let programs measure bursts, which costs them some cycles a burst");
