@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Compiles through ccache. In the depend mode, a source that is not in the cache takes no longer than without it. The sloppiness is what
 # ccache needs to accept precompiled headers. Paths are hashed relative to the checkout, so that checkouts share what they compile.
+# In this mode ccache reads the included files after the compiler has. It keeps nothing if one of them is newer than the compiler's start, so
+# the sloppiness must not name include_file_mtime or include_file_ctime.
 # Where ccache cannot write its cache, as in a home that is read-only or missing, it compiles nothing, so it is left out.
 if(POLLUX_COMPILER_CACHE)
   find_program(POLLUX_CCACHE ccache)
@@ -10,7 +12,7 @@ if(POLLUX_COMPILER_CACHE)
       RESULT_VARIABLE status ERROR_VARIABLE said)
     if(status EQUAL 0)
       set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DEPEND=1 CCACHE_INODECACHE=1
-        CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+        CCACHE_SLOPPINESS=pch_defines,time_macros
         CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${POLLUX_CCACHE})
     else()
       message(WARNING "ccache is not used, since it failed: ${said}What to do: set CCACHE_DIR to a folder that can be written to")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cmake/PolluxCompilerCache.cmake: what ccache keeps is what was compiled."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from sandbox import ROOT
+
+PROJECT = f"""cmake_minimum_required(VERSION 3.25)
+project(one LANGUAGES CXX)
+set(POLLUX_COMPILER_CACHE ON)
+include({ROOT}/cmake/PolluxCompilerCache.cmake)
+add_library(one STATIC group.cpp)
+"""
+# Compiles, and then edits the included source, if the file `edit` exists: as an editor does while a group compiles.
+COMPILER = """#!/bin/bash
+c++ "$@" || exit
+[[ ! -e edit ]] || { rm edit; echo 'int edited() { return 2; }' >../part.cpp; }
+"""
+
+
+@unittest.skipUnless(shutil.which("ccache"), "ccache is not installed")
+class CompilerCache(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="pollux-cache-")
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        self.build = self.root / "build"
+        self.environment = {**os.environ, "CCACHE_DIR": str(self.root / "cache")}
+        (self.root / "CMakeLists.txt").write_text(PROJECT)
+        (self.root / "group.cpp").write_text('#include "part.cpp"\n')
+        (self.root / "part.cpp").write_text("int first() { return 1; }\n")
+        compiler = self.root / "compiler"
+        compiler.write_text(COMPILER)
+        compiler.chmod(0o755)
+        self.run_command("cmake", "-G", "Ninja", "-S", str(self.root), "-B", str(self.build), f"-DCMAKE_CXX_COMPILER={compiler}")
+
+    def run_command(self, *words: str) -> str:
+        return subprocess.run(words, check=True, capture_output=True, text=True, env=self.environment, cwd=self.root).stdout
+
+    def compiled(self) -> str:
+        """Builds anew; returns the functions of the library."""
+        self.run_command("cmake", "--build", str(self.build), "--clean-first")
+        return self.run_command("nm", "-C", str(self.build / "libone.a"))
+
+    def hits(self) -> int:
+        counts = dict(line.split("\t") for line in self.run_command("ccache", "--print-stats").splitlines())
+        return int(counts["direct_cache_hit"])
+
+    def test_a_source_that_is_edited_while_its_group_compiles_is_compiled_again(self):
+        (self.build / "edit").touch()
+        self.assertIn("first()", self.compiled())
+        self.assertFalse((self.build / "edit").exists())
+        self.assertIn("edited()", self.compiled())
+
+    def test_an_unchanged_group_is_taken_from_the_cache(self):
+        self.compiled()
+        before = self.hits()
+        self.assertIn("first()", self.compiled())
+        self.assertEqual(self.hits(), before + 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
