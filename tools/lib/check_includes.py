@@ -3,10 +3,11 @@
 
 import concurrent.futures
 import contextlib
-import os
 import pathlib
 import re
 from collections.abc import Iterator
+
+from pollux_lab.processors import processors
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(pollux/[^>]+)>)')
 FOLDERS = ("include", "lib", "examples", "tools/common", "tools/pktgen", "tools/pollux")
@@ -88,7 +89,7 @@ def find_cycle(edges: dict[pathlib.Path, list[pathlib.Path]]) -> list[pathlib.Pa
 @contextlib.contextmanager
 def workers() -> Iterator[concurrent.futures.Executor]:
     """A pool with one thread per processor. Ctrl-C ends the running jobs, and no other job is started."""
-    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    pool = concurrent.futures.ThreadPoolExecutor(processors())
     try:
         yield pool
     finally:

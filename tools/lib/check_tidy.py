@@ -26,8 +26,12 @@ import check_includes  # noqa: E402
 import clean_marks  # noqa: E402
 
 SECONDS = 600
-MOST_TOGETHER = 60
+MOST_TOGETHER = 90
 INCLUDE = re.compile(r'\s*#\s*include\s+(\S+)')
+OF_PROGRAMS = ("main", "kUsage")  # names that several programs have
+# Sources that compile with no others: <linux/bpf.h> and libpcap's headers have structures of the same names, and a program has one of
+# built_in.cpp and built_in_core.cpp.
+APART = ("lib/ports/xdp", "lib/open/built_in_core.cpp")
 BURST = re.compile(r'_burst(_\w+)?$')  # one function for several sets of instructions: each source defines the same names
 
 
@@ -71,7 +75,9 @@ def joined(root: pathlib.Path, sources: list[pathlib.Path]) -> tuple[list[str], 
     for number, source in enumerate(sources):
         own = set()
         text = (root / source).read_text().splitlines()
-        for line in [f"#define main main_{number}", *text, "#undef main"] if source.name == "main.cpp" else text:
+        if source.name == "main.cpp":
+            text = [*(f"#define {name} {name}_{number}" for name in OF_PROGRAMS), *text, *(f"#undef {name}" for name in OF_PROGRAMS)]
+        for line in text:
             include = INCLUDE.match(line)
             if include:
                 header = included(root, source, include[1])
@@ -111,8 +117,9 @@ def batches(sources: dict[pathlib.Path, str]) -> list[tuple[list[pathlib.Path], 
     """Groups of sources that can be checked as one file, each with its flags. Targets differ in definitions and in
     folders of headers; a group has those of all."""
     alone = [source for source in sources if BURST.search(source.stem)]
-    others = [source for source in sources if source not in alone]
-    groups = [others[begin:begin + MOST_TOGETHER] for begin in range(0, len(others), MOST_TOGETHER)]
+    apart = [[source for source in sources if source.is_relative_to(path) and source not in alone] for path in APART]
+    others = [source for source in sources if source not in alone and not any(source in some for some in apart)]
+    groups = [some[begin:begin + MOST_TOGETHER] for some in (others, *apart) for begin in range(0, len(some), MOST_TOGETHER)]
     return [(group, list(dict.fromkeys(word for source in group for word in flags(sources[source]))))
             for group in [*groups, *([source] for source in alone)]]
 

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "mem/context_state.hpp"
+#include "net/frame_size.hpp"
 #include "net/port_core.hpp"
 #include "observe/capture/capture_core.hpp"
 
@@ -18,7 +19,6 @@ using observe::FrameRecord;
 using observe::pcapng::Bytes;
 using observe::pcapng::Direction;
 
-constexpr std::uint8_t kFcsBytes = 4;
 constexpr std::uint64_t kMega = 1'000'000;
 
 Duration machine_time_of_day() {
@@ -66,7 +66,7 @@ void Capture::Core::note_port() {
   about_ = fmt::format("{} ({}, {})", info.name, info.card.empty() ? info.driver : info.card, info.driver);
   mac_ = machine.mac();
   speed_ = machine.link().speed * kMega;
-  fcs_bytes_ = machine.config().keep_fcs ? kFcsBytes : 0;
+  fcs_bytes_ = machine.config().keep_fcs ? std::uint8_t{kFcsBytes} : std::uint8_t{0};
   before_ = machine.stats();
   started_ = context_->clock().now();
   last_time_ = started_;

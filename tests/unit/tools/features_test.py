@@ -91,6 +91,12 @@ class Claims(unittest.TestCase):
         self.assertEqual(run.check(["igb.A.*"]).state, SHOWN)
         self.assertEqual(run.check(["igb.A.B", "igb.A.D"]).state, STALE)
 
+    def test_is_not_judged_by_a_run_that_has_not_all_tests(self):
+        run = Run([Result("igb.A.B", "passed"), Result("igb.A.C", "failed")], judges_all=False)
+        self.assertEqual(run.check(["igb.A.B"]).state, SHOWN)
+        self.assertEqual(run.check(["igb.A.B", "igb.A.D"]), claims.ClaimResult(LEFT_OUT, "no test called igb.A.D ran"))
+        self.assertEqual(run.check(["igb.A.C"]).state, STALE)
+
     def test_needs_results(self):
         with self.assertRaises(LabError):
             claims.read_run(pathlib.Path("/nowhere/results.json"))
@@ -250,6 +256,29 @@ class Documents(Folder):
         self.assertEqual(self.states_of(run_of())[name], "failed")
 
 
+class APlainRun(Folder):
+    """Does not judge all claims: it counts the others as one that is left out, and compares no page."""
+
+    def check(self, **states) -> dict[str, Result]:
+        run = run_of(**states)
+        run._judges_all = False
+        return {result.name: result for result in features.check(self.root, run, judges_all=False)}
+
+    def test_counts_what_it_did_not_judge(self):
+        (self.root / features.PAGE).write_text("old\n")
+        results = self.check(guest__link=None)
+        self.assertNotIn("failed", {result.state for result in results.values()})
+        self.assertNotIn(str(features.PAGE), results)
+        left_out = results["claims that were not judged"]
+        self.assertRegex(left_out.detail, r"^\d+ of \d+ claims are shown by this run, the other [1-9]\d* were not judged \(--ci judges them\)$")
+        self.assertEqual([name for name in results if name.startswith("claim: ")], [])
+
+    def test_fails_with_a_claim_whose_test_failed(self):
+        failed = [name for name, result in self.check(guest__link="failed").items() if result.state == "failed"]
+        self.assertEqual(len(failed), 1)
+        self.assertTrue(failed[0].startswith("claim: "), failed)
+
+
 class Command(Folder):
     def call(self, *words: str) -> tuple[int, str]:
         out = io.StringIO()
@@ -262,7 +291,7 @@ class Command(Folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         names = ("igb.Link.IsUp", "qemu.Link.IsUp", "guest.link", *(f"conformance.Ports/Control.Link/{pair}" for pair in (
             "sim_virtio", "sim_virtio_packed", "virtio", "virtio_packed", "xdp")))
-        path.write_text(json.dumps({"results": [{"name": name, "state": state, "suite": "unit.release", "reason": ""} for name in names]}))
+        path.write_text(json.dumps({"depth": "ci", "whole": True, "results": [{"name": name, "state": state, "suite": "unit.release", "reason": ""} for name in names]}))
 
     def test_compares_and_writes(self):
         self.assertEqual(self.call()[0], 1, "without results there is nothing to compare with")

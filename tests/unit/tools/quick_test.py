@@ -260,7 +260,7 @@ class Resume(Run):
 
     def run_full(self, resume: bool = True, **facts) -> str:
         self.ran.clear()
-        return self.run_table(self.step("build"), self.step("unit", "build"), self.step("fuzz"), full=True, resume=resume, **facts)
+        return self.run_table(self.step("build"), self.step("unit", "build"), self.step("fuzz"), depth="full", resume=resume, **facts)
 
     def test_goes_on_with_what_has_not_passed(self):
         self.failing = {"unit"}
@@ -279,29 +279,29 @@ class Resume(Run):
     def test_goes_on_after_an_interruption(self):
         def interrupt(_running):
             raise KeyboardInterrupt
-        self.run_table(self.step("build"), self.step("unit", "build", function=interrupt), full=True, expected_status=1)
+        self.run_table(self.step("build"), self.step("unit", "build", function=interrupt), depth="full", expected_status=1)
         self.assertEqual(self.results()["interrupted"], "failed")
         self.ran.clear()
-        self.run_table(self.step("build"), self.step("unit", "build"), full=True, resume=True)
+        self.run_table(self.step("build"), self.step("unit", "build"), depth="full", resume=True)
         self.assertEqual(self.ran, ["build", "unit", "claims"])
 
     def test_a_step_that_fails_when_it_runs_again_is_no_longer_taken_over(self):
         def table() -> list[Step]:
             return [self.step("unit", returns=True), self.step("coverage", "unit"), self.step("fuzz")]
         self.failing = {"coverage"}
-        self.run_table(*table(), full=True, expected_status=1)
+        self.run_table(*table(), depth="full", expected_status=1)
         self.failing = {"unit"}
-        self.run_table(*table(), full=True, resume=True, expected_status=1)
+        self.run_table(*table(), depth="full", resume=True, expected_status=1)
         self.ran.clear()
         self.failing = set()
-        self.run_table(*table(), full=True, resume=True)
+        self.run_table(*table(), depth="full", resume=True)
         self.assertEqual(self.ran, ["unit", "claims"])
 
     def test_takes_over_nothing_of_the_run_before_the_interrupted_one(self):
         def interrupt(_running):
             raise KeyboardInterrupt
         self.run_full(resume=False)
-        self.run_table(self.step("build", function=interrupt), full=True, expected_status=1)
+        self.run_table(self.step("build", function=interrupt), depth="full", expected_status=1)
         self.assertIn("ANEW ", self.run_full())
 
     def test_begins_anew_after_a_crash_that_emptied_the_file(self):
@@ -321,11 +321,11 @@ class Resume(Run):
         def change(running):
             write(self.root, "lib/net/port.cpp", "changed")
             running.results.append(Result("changing", "passed"))
-        printed = self.run_table(self.step("build"), self.step("edit", function=change), self.step("unit"), full=True)
+        printed = self.run_table(self.step("build"), self.step("edit", function=change), self.step("unit"), depth="full")
         self.assertEqual(printed.count("the sources have changed since this run began"), 1)
         write(self.root, "lib/net/port.cpp", "1")
         self.ran.clear()
-        self.run_table(self.step("build"), self.step("edit"), self.step("unit"), full=True, resume=True)
+        self.run_table(self.step("build"), self.step("edit"), self.step("unit"), depth="full", resume=True)
         self.assertEqual(self.ran, ["edit", "unit", "claims"])
 
 

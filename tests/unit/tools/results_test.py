@@ -128,6 +128,27 @@ class Reading(Files):
             "tools.steps.Steps.test_left_out": "skipped", "tools.steps.Steps.test_half_bad": "failed"})
         self.assertEqual(found["tools.steps.Steps.test_left_out"].detail, "no card")
 
+    def test_what_xml_forbids_does_not_make_a_file_unreadable(self):
+        """schemathesis#4794: one byte in a message made the whole report unreadable."""
+        path = self.folder / "made.xml"
+        junit.write(path, "a", [Result("b\x1b[0m", "failed", detail="c\ufffe\udcff\x00d"), Result("e", "passed")])
+        self.assertEqual([(result.name, result.detail) for result in junit.read(path)], [("b[0m", "cd"), ("e", "")])
+
+    def test_a_file_that_was_cut_is_one_failure(self):
+        """googletest#3338: an empty file although all cases passed."""
+        for text in ("", '<testsuites><testcase name="a" classname="B" status="run" result="compl'):
+            path = self.file("cut.xml", text)
+            [result] = junit.read_cases(path)
+            self.assertEqual((result.name, result.state), ("cut.cut.results", "failed"))
+            self.assertIn("cut.xml cannot be read", result.detail)
+            self.assertEqual((junit.read(path)[0].state, junit.outputs(path)), ("failed", [""]))
+
+    def test_an_error_is_a_failure(self):
+        """test-results-reporter/parser#126: a case whose only child is <error> was read as passed."""
+        path = self.file("error.xml", '<testsuite><testcase name="a" classname="B"><error message="boom"/></testcase></testsuite>')
+        [result] = junit.read_cases(path)
+        self.assertEqual((result.state, result.detail), ("failed", "boom"))
+
     def test_results_of_tools_check(self):
         self.assertEqual(check_results.read(CHECK), [
             Result("check.licence", "passed", 0, suite="check"),
@@ -195,7 +216,7 @@ class Sum(Files):
     def test_the_json_file_has_all_results(self):
         self.summary.took(StepTime("build.release", 12.34, 23.45))
         self.summary.took(StepTime("unit.release", 60, 100, "2026-01-31 10:00"))
-        self.summary.write(self.folder / "results.json", full=False)
+        self.summary.write(self.folder / "results.json", depth="plain")
         read = json.loads((self.folder / "results.json").read_text())
         self.assertEqual(read["counts"], {"passed": 2, "failed": 0, "skipped": 3})
         self.assertEqual(read["steps"], [

@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import re
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -14,11 +16,15 @@ import unittest
 
 from unittest import mock
 
-from pollux_lab import claims, run_all, step_table
+from pollux_lab import build_steps, cases, claims, junit, run_all, runner_steps, step_table
 from pollux_lab.commands import Commands
+from pollux_lab.ctest_results import Known
 from pollux_lab.errors import LabError
 from pollux_lab.junit import Result
-from pollux_lab.steps import REASON_LINES, Options, Step, reason
+from pollux_lab.processors import processors
+from pollux_lab.progress import Progress
+from pollux_lab.steps import DEPTHS, REASON_LINES, Options, Step, StepRun, reason
+from pollux_lab.summary import Summary
 from sandbox import ROOT, Sandbox, last_line
 
 ONE_FAILED = "0 passed, 1 failed, 0 skipped"
@@ -46,7 +52,7 @@ class Run(unittest.TestCase):
         """Runs the table; returns what was printed. The last step is `claims`."""
         last = [*last, self.step("claims")]
         with mock.patch.multiple(step_table, FIRST=list(first), IN_BACKGROUND=list(background), BESIDE_GUESTS=list(beside),
-                                 LAST=last, STEPS=[*first, *background, *beside, *last], PLAIN_LEAVES_OUT={}), \
+                                 LAST=last, STEPS=[*first, *background, *beside, *last], CI_LEAVES_OUT={}), \
                 contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
             status = run_all.RunAll(Options(self.root, **options)).run()
         if expected_status is not None:
@@ -73,13 +79,14 @@ class Reasons(unittest.TestCase):
 
 
 class Order(Run):
-    def test_the_plain_run_leaves_the_long_steps_to_full(self):
-        table = self.step("a"), self.step("b", full_only=True)
-        self.run_table(*table)
-        self.assertEqual(self.ran, ["a", "claims"])
-        self.ran.clear()
-        self.run_table(*table, full=True)
-        self.assertEqual(self.ran, ["a", "b", "claims"])
+    def test_each_run_has_the_steps_of_the_shorter_ones_and_names_the_others(self):
+        table = self.step("a"), self.step("b", depth="ci"), self.step("c", depth="full")
+        for depth, ran, left_out in (("plain", ["a"], ["b", "c"]), ("ci", ["a", "b"], ["c"]), ("full", ["a", "b", "c"], [])):
+            printed = self.run_table(*table, depth=depth)
+            self.assertEqual(self.ran, [*ran, "claims"])
+            self.assertEqual(re.findall(r"(?m)^skipped: (.) \(run\): what . does \(--(?:ci|full) runs it\)$", printed), left_out)
+            self.assertRegex(printed.splitlines()[-1], rf"^{len(ran) + 1} passed, 0 failed, {len(left_out)} skipped$")
+            self.ran.clear()
 
     def test_guests_run_beside_other_steps_and_end_before_the_last(self):
         met = threading.Barrier(2, timeout=30)
@@ -103,12 +110,12 @@ class Order(Run):
 class Only(Run):
     def table(self) -> list[Step]:
         return [self.step("build"), self.step("unit", "build"), self.step("coverage", "unit"), self.step("fuzz"),
-                self.step("guest", "build", full_only=True)]
+                self.step("guest", "build", depth="full")]
 
     def test_runs_these_steps_and_what_they_need(self):
         printed = self.run_table(*self.table(), only=("unit",))
         self.assertEqual(self.ran, ["build", "unit"])
-        self.assertEqual(printed.splitlines()[-1], "2 passed, 0 failed, 3 skipped")
+        self.assertEqual(printed.splitlines()[-1], "2 passed, 0 failed, 4 skipped")
         self.ran.clear()
         self.run_table(*self.table(), only=("fuzz", "coverage"))
         self.assertEqual(self.ran, ["build", "unit", "coverage", "fuzz"])
@@ -116,7 +123,7 @@ class Only(Run):
     def test_says_what_did_not_run(self):
         printed = self.run_table(*self.table(), only=("build",))
         self.assertEqual(self.results(), {"build.case": "passed", "unit": "skipped", "coverage": "skipped", "fuzz": "skipped",
-                                          "claims": "skipped"})
+                                          "claims": "skipped", "guest": "skipped"})
         self.assertIn("LEFT OUT  by --only, so not tested: unit, coverage, fuzz, claims", printed)
         self.assertRegex(printed, "LEFT OUT  claims: .*all steps")
 
@@ -127,16 +134,88 @@ class Only(Run):
                 self.run_table(*self.table(), only=("build", only))
             if "there is no" in said:
                 self.assertIn("build, unit, coverage, fuzz", raised.exception.hint)
-        self.run_table(*self.table(), only=("guest",), full=True)
+        self.run_table(*self.table(), only=("guest",), depth="full")
         self.assertEqual(self.ran, ["build", "guest"])
 
     def test_its_results_are_no_base_for_the_features_page(self):
-        self.run_table(*self.table(), only=("unit",))
         file = self.root / "build/test-reports/results.json"
-        with self.assertRaisesRegex(LabError, "some steps only"):
-            claims.read_run(file)
-        self.run_table(*self.table())
+        for of_part in ({"only": ("unit",), "depth": "ci"}, {}):
+            self.run_table(*self.table(), **of_part)
+            with self.assertRaisesRegex(LabError, "some steps only"):
+                claims.read_run(file)
+        self.run_table(*self.table(), depth="ci")
         claims.read_run(file)
+
+
+class Telling(Run):
+    """What a run says while it works."""
+
+    def test_a_run_begins_with_what_it_will_do(self):
+        printed = self.run_table(self.step("build"), self.step("check", depth="ci"), self.step("unit"))
+        begin = printed.index("THIS RUN  is 'plain', on ")
+        self.assertLess(begin, printed.index("STEP "))
+        self.assertRegex(printed[begin:], r"\A.*\n +build: what build does\n +unit: what unit does\n +claims: .*\nSTEP ")
+
+    def test_the_time_that_is_left_follows_the_speed_of_this_run(self):
+        now = [100.0]
+        progress = Progress([self.step("a", cost=60), self.step("b", cost=540)], clock=lambda: now[0])
+        at_first = 600 / processors() / 60
+        self.assertEqual(progress.reached("a", 0), f"; some {round(at_first)} min left")
+        now[0] += 120
+        self.assertEqual(progress.reached("a", 1), "; some 18 min left")  # 60 of 600 in 120 s
+        now[0] += 60
+        self.assertEqual(progress.reached("b", 0.5), "; some 2 min left")  # 330 of 600 in 180 s
+        self.assertEqual(progress.reached("b", 0.1), "; some 2 min left", "a step does not go back")
+        self.assertEqual(progress.reached("b", 1), "")
+
+    def test_steps_without_a_cost_say_nothing_of_the_time(self):
+        self.assertEqual(Progress([self.step("a")]).reached("a", 0.5), "")
+
+    def test_the_lines_of_a_log_are_followed_while_the_command_runs(self):
+        seen, log = [], self.root / "log"
+        script = f"echo one; while [[ ! -e {self.root}/seen ]]; do sleep 0.02; done; printf 'two\\nth'; sleep 0.2; printf ree"
+
+        def told(line: str) -> None:
+            seen.append(line)
+            (self.root / "seen").touch()
+        status, _ = Commands(self.root, os.environ, seconds=30).run(["bash", "-c", script + "; echo"], log, told)
+        self.assertEqual((status, seen), (0, ["one", "two", "three"]))
+
+    def test_each_suite_of_ctest_has_a_line(self):
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            step = StepRun(Options(self.root), Commands(self.root, {}), Summary(), lambda share: f"; {share:.2f}")
+            cases = self.root / "mem.xml"
+            junit.write_cases(cases, [Result("A.a", "passed"), Result("A.b", "failed")])
+            told = build_steps.told_tests(step, [Known("mem", [], cases), Known("a.b", [], None)])
+            for line in ("      Start  1: mem", " 1/4 Test  #1: mem ..............   Passed    2.30 sec", "2/4 Test #12: a.b ...***Failed  0.01 sec",
+                         " 3/4 Test  #3: c ..............***Timeout 900.01 sec", " 4/4 Test  #4: d .......***Skipped   0.02 sec",
+                         "100% tests passed"):
+                told(line)
+        self.assertEqual(err.getvalue().splitlines(), ["PASS      mem: 2 cases, 2.30 s; 0.25", "FAIL      a.b: 1 case, 0.01 s; 0.50",
+                                                       "FAIL      c: 1 case, 900.01 s; 0.75", "SKIP      d: 1 case, 0.02 s; 1.00"])
+
+
+class Processors(unittest.TestCase):
+    def test_are_those_that_this_process_may_use(self):
+        """taskset and containers limit them; os.cpu_count() does not see that."""
+        script = "from pollux_lab.processors import processors; print(processors())"
+        one = subprocess.run(["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, "-c", script], capture_output=True, text=True)
+        self.assertEqual((one.stdout, one.stderr), ("1\n", ""))
+
+
+class Cases(unittest.TestCase):
+    """The cases of a plain run are there, in both runners."""
+
+    def test_a_plain_run_names_cases_that_exist(self):
+        for runner, names in (("guest", runner_steps.PLAIN_GUEST), ("interop", runner_steps.PLAIN_INTEROP)):
+            listed = subprocess.run([ROOT / f"tests/{runner}/run", "--list"], capture_output=True, text=True).stdout.splitlines()
+            self.assertEqual([name for name in names if name not in [line.split()[0] for line in listed]], [])
+
+    def test_a_name_that_no_case_has_is_an_error(self):
+        self.assertEqual(cases.chosen(["a.one", "a.two", "b"], "one,b"), {"a.one", "b"})
+        self.assertEqual(cases.chosen(["a", "b"], ""), {"a", "b"})
+        with self.assertRaisesRegex(LabError, "no case has 'three' in its name"):
+            cases.chosen(["a.one"], "one,three")
 
 
 class Table(unittest.TestCase):
@@ -148,16 +227,16 @@ class Table(unittest.TestCase):
         for place, step in enumerate(step_table.STEPS):
             for need in step.needs:
                 self.assertIn(need, names[:place], "what a step needs runs before it")
-                self.assertLessEqual(step_table.STEPS[names.index(need)].full_only, step.full_only)
+                self.assertLessEqual(DEPTHS.index(step_table.STEPS[names.index(need)].depth), DEPTHS.index(step.depth))
         self.assertEqual(names[-1], step_table.JUDGES_ALL)
 
     def test_names_packages_that_the_tools_know(self):
         roles = set(re.findall(r"^    ([\w-]+)\)", (ROOT / "tools/lib/packages.sh").read_text(), re.MULTILINE))
         self.assertIn("interop", roles)
-        self.assertLessEqual(set(step_table.packages(Options(ROOT, full=True))), roles | {"qemu", "kernel", "kernel-files"})
+        self.assertLessEqual(set(step_table.packages(Options(ROOT, depth="full"))), roles | {"qemu", "kernel", "kernel-files"})
 
     def test_a_step_installs_only_what_it_needs(self):
-        self.assertEqual(step_table.packages(Options(ROOT, only=("fuzz",))), ["build", "test"])
+        self.assertEqual(step_table.packages(Options(ROOT, depth="ci", only=("fuzz",))), ["build", "test"])
         self.assertIn("kernel", step_table.packages(Options(ROOT, only=("interop",))))
         self.assertNotIn("baselines", step_table.packages(Options(ROOT, only=("interop",))))
 
@@ -203,8 +282,9 @@ class Tool(unittest.TestCase):
         with Sandbox() as sandbox:
             outcome = sandbox.run("tools/test", "--list")
             self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
-            self.assertRegex(outcome.stdout, r"(?m)^unit.release +both +unit tests")
-            self.assertRegex(outcome.stdout, r"(?m)^mutation +--full +deliberate")
+            self.assertRegex(outcome.stdout, r"(?m)^unit.release +plain +unit tests")
+            self.assertRegex(outcome.stdout, r"(?m)^check +ci +tools/check")
+            self.assertRegex(outcome.stdout, r"(?m)^mutation +full +deliberate")
 
     def test_the_reader_of_the_list_may_stop_early(self):
         with Sandbox() as sandbox:
@@ -242,7 +322,7 @@ class Tool(unittest.TestCase):
             sandbox.fake("dpkg-query", "exit 1")
             sandbox.fake("sudo", "[[ $1 != -n ]] || shift; \"$@\"")
             sandbox.fake("apt-get", "exit 1")
-            installed = sandbox.run("tools/test", "--only", "build.asan").stderr
+            installed = sandbox.run("tools/test", "--ci", "--only", "build.asan").stderr
             self.assertIn("ninja-build", installed)
             self.assertNotIn("qemu", installed)
             self.assertIn("qemu-system-x86", sandbox.run("tools/test", "--only", "interop").stderr)

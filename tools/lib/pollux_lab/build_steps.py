@@ -2,30 +2,37 @@
 """Steps that build, and that run what was built on this machine: unit tests, coverage, fuzzers, the emulated Arm."""
 
 import json
-import os
 import pathlib
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from . import ctest_results, junit
 from .commands import tell
 from .junit import Result
-from .steps import StepRun
+from .processors import processors
+from .steps import CI, FULL, PLAIN, StepRun
 
-# What a plain run does not build; --full builds everything. Tests of the examples and tools run on the release build, of whose
+# What a run does not build, by preset; --full builds everything. Tests of the examples and tools run on the release build, of whose
 # compile time these programs take more than a quarter.
-PLAIN_OPTIONS = {"asan": ["EXAMPLES", "TOOLS"]}  # parts that are switched off (POLLUX_BUILD_*)
-PLAIN_TARGETS = {"tsan": ["threaded_tests"]}     # all that is built
-# Suites that a plain run leaves out of a build, since the sanitized build has them. Neither they nor what they test depend on the
+SWITCHED_OFF = {PLAIN: {"release": ["BUILD_BENCH"]}, CI: {"release": ["BENCH_IN_ALL"], "asan": ["BUILD_EXAMPLES", "BUILD_TOOLS"]}, FULL: {}}
+CI_TARGETS = {"tsan": ["threaded_tests"]}     # all that is built
+# Suites that a --ci run leaves out of a build, since the sanitized build has them. Neither they nor what they test depend on the
 # build: on its checks of ownership (POLLUX_CHECKED), or on the set of instructions of the bursts.
 ONCE = {"release": ["capture", "faults", "flow", "hw", "igb", "igbvf", "models", "observe", "pci", "qtest", "runtime",
                     "runtime_queueing", "sim", "steering", "trace", "vfio", "vfio_user"]}
+# The first suites to run, so that a newcomer sees results while the rest is compiled.
+FIRST_PRESET, FIRST_SUITES = "release", ("base", "mem", "packet", "net")
+FIRST_NAMES = rf"^({'|'.join(FIRST_SUITES)})(\.[0-9]+)?$"
 ARM_NAMES = r"^(base|intel_queues|mem|net|sim)(\.[0-9]+)?$"  # of the programs that the preset builds
+# A line of ninja's, and the seconds between two lines of ours; and one of ctest's when a test has ended.
+NINJA, BUILD_TELLS_SECONDS = re.compile(r"\[(\d+)/(\d+)\]"), 30
+CTEST = re.compile(r" *(\d+)/(\d+) Test +#\d+: (\S+) [.]*(.*?) +([\d.]+) sec")
 LONG_LABEL = "long"
 THREADS_LABEL = "threads"  # of test programs with several threads
-PLAIN_TESTS = {"tsan": ["-L", f"^{THREADS_LABEL}$"]}
+CI_TESTS = {"tsan": ["-L", f"^{THREADS_LABEL}$"]}
 # Many tests wait for a link in real time, so a processor has room for more than one.
-TESTS_AT_ONCE = (os.cpu_count() or 1) + 1
+TESTS_AT_ONCE = processors() + 1
 # For builds: the guests that run beside them have deadlines, and take longer.
 LOW_PRIORITY = ["nice", "-n", "10"]
 FUZZ_SECONDS, FULL_FUZZ_SECONDS = 20, 600  # for each fuzzer
@@ -37,13 +44,23 @@ REQUIRED_CASES = {"release": "mem.Ownership.IsNotCheckedInThisBuild",
 
 
 def build(step: StepRun, preset: str) -> bool:
-    targets = [] if step.full else PLAIN_TARGETS.get(preset, [])
-    return configure(step, preset, () if step.full else ONCE.get(preset, ())) and compile_targets(step, preset, targets)
+    targets = CI_TARGETS.get(preset, []) if step.depth == CI else []
+    return (preset == FIRST_PRESET or configure_for(step, preset)) and compile_targets(step, preset, targets)
+
+
+def build_first(step: StepRun) -> bool:
+    return configure_for(step, FIRST_PRESET) and compile_targets(step, FIRST_PRESET, [f"{name}_test" for name in FIRST_SUITES])
+
+
+def configure_for(step: StepRun, preset: str) -> bool:
+    return configure(step, preset, ONCE.get(preset, ()) if step.depth == CI else ())
 
 
 def configure(step: StepRun, preset: str, unbuilt: Sequence[str] = ()) -> bool:
-    # Said in both cases, since a build folder remembers the earlier one.
-    parts = [f"-DPOLLUX_BUILD_{part}={'ON' if step.full else 'OFF'}" for part in PLAIN_OPTIONS.get(preset, [])]
+    # Said in all cases, since a build folder remembers the earlier one.
+    off = SWITCHED_OFF[step.depth].get(preset, [])
+    known = {part: None for presets in SWITCHED_OFF.values() for part in presets.get(preset, [])}
+    parts = [f"-DPOLLUX_{part}={'OFF' if part in off else 'ON'}" for part in known]
     if step.part(f"configure.{preset}", ["cmake", "--preset", preset, "-DPOLLUX_COMPILER_CACHE=ON",
                                          f"-DPOLLUX_UNBUILT_TESTS={';'.join(unbuilt)}", *parts]):
         return True
@@ -54,14 +71,35 @@ def configure(step: StepRun, preset: str, unbuilt: Sequence[str] = ()) -> bool:
 
 def compile_targets(step: StepRun, preset: str, targets: list[str]) -> bool:
     words = ["--target", *targets] if targets else []
-    return step.part(f"build.{preset}", [*LOW_PRIORITY, "cmake", "--build", "--preset", preset, *words])
+    return step.part(f"build.{preset}", [*LOW_PRIORITY, "cmake", "--build", "--preset", preset, *words], told_builds(step, f"build.{preset}"))
+
+
+def told_builds(step: StepRun, name: str) -> Callable[[str], None]:
+    """Follows what ninja prints."""
+    last = time.monotonic()
+
+    def told(line: str) -> None:
+        nonlocal last
+        if counted := NINJA.match(line):
+            done, of = int(counted[1]), int(counted[2])
+            left = step.reached(done / of)
+            if time.monotonic() > last + BUILD_TELLS_SECONDS:
+                tell(f"          {name}: {done} of {of}{left}")
+                last = time.monotonic()
+    return told
+
+
+def unit_tests_first(step: StepRun) -> None:
+    run_ctest(step, FIRST_PRESET, "unit.first", ["-R", FIRST_NAMES, "-LE", f"^{LONG_LABEL}$"], REQUIRED_CASES[FIRST_PRESET])
 
 
 def unit_tests(step: StepRun, preset: str) -> None:
     folder, suite = step.build_folder(preset), f"unit.{preset}"
-    words = {"aarch64": ["-R", ARM_NAMES]}.get(preset) or ([] if step.full else PLAIN_TESTS.get(preset, []))
+    words = {"aarch64": ["-R", ARM_NAMES], FIRST_PRESET: ["-E", FIRST_NAMES]}.get(preset, [])
+    words += CI_TESTS.get(preset, []) if step.depth == CI else []
     forget_coverage(folder)
-    run_ctest(step, preset, suite, [*words, "-LE", f"^{LONG_LABEL}$"], REQUIRED_CASES.get(preset))
+    run_ctest(step, preset, suite, [*words, "-LE", f"^{LONG_LABEL}$"],
+              None if preset == FIRST_PRESET else REQUIRED_CASES.get(preset))
     if not step.full:
         for test in ctest_results.known_tests(folder, *words, "-L", f"^{LONG_LABEL}$"):
             step.left_out(test.name, "long", suite)
@@ -81,12 +119,25 @@ def run_ctest(step: StepRun, preset: str, name: str, words: list[str], required:
     ctest_results.forget(known)
     status = step.command(
         [*prefix, "ctest", "--test-dir", str(folder), "--output-junit", str(report), "--output-on-failure", "--no-tests=error",
-         "--progress", "--timeout", "900", "--test-output-truncation", "head", "-j", str(TESTS_AT_ONCE), *words],
-        report.with_suffix(".log"))
+         "--timeout", "900", "--test-output-truncation", "head", "-j", str(TESTS_AT_ONCE), *words],
+        report.with_suffix(".log"), told_tests(step, known))
     results = ctest_results.read(report, known, suite) if report.exists() else []
     if required and not any(result.name == required and result.state == "passed" for result in results):
         results.append(Result(required, "failed", detail="this build must have this test", suite=suite))
     step.collect(suite, results, status)
+
+
+def told_tests(step: StepRun, known: list[ctest_results.Known]) -> Callable[[str], None]:
+    """Prints a line for each test of ctest that has ended."""
+    cases = {test.name: test.cases for test in known}
+
+    def told(line: str) -> None:
+        if ended := CTEST.match(line):
+            number, of, name, state, seconds = ended.groups()
+            word = {"Passed": "PASS", "***Skipped": "SKIP"}.get(state.strip(), "FAIL")
+            counted = len(junit.read_cases(file)) if (file := cases.get(name)) and file.exists() else 1
+            tell(f"{word:<9} {name}: {counted} case{'s' if counted != 1 else ''}, {seconds} s{step.reached(int(number) / int(of))}")
+    return told
 
 
 def forget_coverage(folder: pathlib.Path) -> None:
@@ -98,7 +149,7 @@ def forget_coverage(folder: pathlib.Path) -> None:
 def coverage(step: StepRun) -> None:
     """Computes the share of the library's lines that the tests so far have run."""
     summary = step.reports / "coverage.json"
-    command = ["gcovr", "--root", str(step.root), "--filter", "lib/", "-j", str(os.cpu_count() or 1), "--gcov-executable", gcov_of(step.build_folder(COVERAGE_PRESET)),
+    command = ["gcovr", "--root", str(step.root), "--filter", "lib/", "-j", str(processors()), "--gcov-executable", gcov_of(step.build_folder(COVERAGE_PRESET)),
                # Where threads lost counts, gcov may compute a negative one.
                "--gcov-ignore-parse-errors",
                "--json-summary", str(summary), "--txt", str(step.reports / "coverage.txt"),

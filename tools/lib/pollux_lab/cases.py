@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .errors import LabError, QemuCrashed
 from .guest import Guest, started
@@ -45,6 +45,17 @@ def case(boot: Boot, long: str = ""):
         REGISTRY.append(Case(f"guest.{function.__name__}", boot, function, long))
         return function
     return register
+
+
+def chosen(names: Iterable[str], only: str) -> set[str]:
+    """The names that contain one of these texts, which commas separate. Raises LabError for a text that none contains."""
+    found: set[str] = set()
+    for text in only.split(","):
+        some = {name for name in names if text in name}
+        if not some:
+            raise LabError(f"no case has '{text}' in its name", "--list prints all names")
+        found |= some
+    return found
 
 
 def require(condition: bool, what: str) -> None:

@@ -9,6 +9,7 @@ import re
 
 from .errors import LabError
 from .junit import Result
+from .steps import PLAIN
 
 SHOWN, LEFT_OUT, STALE = "shown", "left out", "stale"
 # Folders of the project with which a path in the docs may start.
@@ -36,7 +37,8 @@ class ClaimResult:
 class Run:
     """The results of a run, by their names in results.json."""
 
-    def __init__(self, results: list[Result]):
+    def __init__(self, results: list[Result], judges_all: bool = True):
+        self._judges_all = judges_all  # whether all tests that claims name belong to this run
         self._results: dict[str, list[Result]] = {}
         for result in results:
             self._results.setdefault(_PARAMETER.sub("", result.name), []).append(result)
@@ -53,7 +55,7 @@ class Run:
     def _claim_by_pattern(self, pattern: str) -> ClaimResult:
         found = [result for name in sorted(self._results) if fnmatch.fnmatchcase(name, pattern) for result in self._results[name]]
         if not found:
-            return ClaimResult(STALE, f"no test called {pattern} ran")
+            return ClaimResult(STALE if self._judges_all else LEFT_OUT, f"no test called {pattern} ran")
         for result in found:
             if result.state == "failed":
                 return ClaimResult(STALE, f"{result.name} failed{f' ({result.suite})' if result.suite else ''}")
@@ -67,8 +69,8 @@ def read_run(path: pathlib.Path) -> Run:
     if not path.exists():
         raise LabError(f"there is no {path}", "tools/test writes it")
     read = json.loads(path.read_text())
-    if not read.get("whole", True):
-        raise LabError(f"{path} has the results of some steps only", "run tools/test without --only and --quick")
+    if not read.get("whole") or read.get("depth", PLAIN) == PLAIN:
+        raise LabError(f"{path} has the results of some steps only", "run tools/test --ci, without --only")
     return Run([Result(entry["name"], entry["state"], suite=entry["suite"], detail=entry["reason"]) for entry in read["results"]])
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from . import disk_space
 from .errors import LabError
@@ -32,12 +32,14 @@ class Command:
         # was left running and is ended by `end`, and daemons.
         self.processor_seconds = 0.0
 
-    def wait(self, seconds: float) -> bool:
-        """Whether it has ended in this time."""
+    def wait(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> bool:
+        """Whether it has ended in this time. Calls `meanwhile` again and again, and once after the end."""
         deadline = time.monotonic() + seconds
-        while not self._reap() and time.monotonic() < deadline:
+        while not (ended := self._reap()) and time.monotonic() < deadline:
+            meanwhile()
             time.sleep(POLL_SECONDS)
-        return self.status is not None
+        meanwhile()
+        return ended
 
     def end(self) -> None:
         """Ends all processes of the command: first asks them, with time to end their own children, then kills them."""
@@ -62,6 +64,19 @@ class Command:
             return self.status is not None
 
 
+class NewLines:
+    """Gives each line that is written to a file to `told`."""
+
+    def __init__(self, file: pathlib.Path, told: Callable[[str], None]):
+        self._file, self._told = open(file, "rb"), told
+        self._begun = b""
+
+    def __call__(self) -> None:
+        *lines, self._begun = (self._begun + self._file.read()).split(b"\n")
+        for line in lines:
+            self._told(line.decode(errors="replace"))
+
+
 class Commands:
     """Runs commands, those of two threads at once."""
 
@@ -71,9 +86,9 @@ class Commands:
         self._ending = False
         self._starting = threading.Lock()
 
-    def run(self, words: list[str], log: pathlib.Path | None = None) -> tuple[int, float]:
+    def run(self, words: list[str], log: pathlib.Path | None = None, told: Callable[[str], None] | None = None) -> tuple[int, float]:
         """Runs a command with its output in a log, and shows the end of the log if it fails. Without a log the output goes to
-        stderr. Returns its status and its processor seconds."""
+        stderr. `told` gets each line of the log while the command runs. Returns its status and its processor seconds."""
         with self._starting:
             if self._ending:
                 return 1, 0.0
@@ -87,7 +102,7 @@ class Commands:
             self._running.add(command)
         in_time = True
         try:
-            in_time = command.wait(self._seconds)
+            in_time = command.wait(self._seconds, NewLines(log, told) if log and told else lambda: None)
         finally:
             command.end()
             self._running.discard(command)

@@ -34,7 +34,7 @@ def write_cases(path: pathlib.Path, results: list[Result]) -> None:
 def _write(path: pathlib.Path, named: list[tuple[str, str, Result]]) -> None:
     root = ElementTree.Element("testsuite", name=path.stem, tests=str(len(named)))
     for group, name, result in named:
-        entry = ElementTree.SubElement(root, "testcase", name=name, classname=group, time=f"{result.seconds:.3f}",
+        entry = ElementTree.SubElement(root, "testcase", name=_xml(name), classname=_xml(group), time=f"{result.seconds:.3f}",
                                        result={"passed": "completed", "failed": "failed", "skipped": "skipped"}[result.state])
         if result.state == "failed":
             ElementTree.SubElement(entry, "failure").text = _xml(result.detail)
@@ -46,7 +46,7 @@ def _write(path: pathlib.Path, named: list[tuple[str, str, Result]]) -> None:
 def read(path: pathlib.Path, suite: str = "") -> list[Result]:
     """Reads the file of ctest or of a runner of the project. The names are those of the file."""
     return [Result(entry.get("name", "?"), _state(entry), float(entry.get("time") or 0), _detail(entry), suite)
-            for entry in ElementTree.parse(path).getroot().iter("testcase")]
+            for entry in _entries(path)]
 
 
 def read_if_written(path: pathlib.Path, suite: str) -> list[Result]:
@@ -58,17 +58,27 @@ def read_cases(path: pathlib.Path, suite: str = "") -> list[Result]:
     """Reads the cases of one GoogleTest or unittest program: PROGRAM.CLASS.CASE, where the file is PROGRAM.xml."""
     return [Result(f"{path.stem}.{entry.get('classname')}.{entry.get('name')}", _state(entry), float(entry.get("time") or 0),
                    _detail(entry), suite)
-            for entry in ElementTree.parse(path).getroot().iter("testcase")]
+            for entry in _entries(path)]
+
+
+def _entries(path: pathlib.Path) -> list[ElementTree.Element]:
+    """The entries of a file. A file that was not written to its end is one entry, which has failed."""
+    try:
+        return list(ElementTree.parse(path).getroot().iter("testcase"))
+    except ElementTree.ParseError as error:
+        cut = ElementTree.Element("testcase", name="results", classname=path.stem)
+        ElementTree.SubElement(cut, "failure").text = f"{path} cannot be read, perhaps since its writer was ended: {error}"
+        return [cut]
 
 
 def outputs(path: pathlib.Path) -> list[str]:
     """The output of each test, in the same order as the results of `read`."""
-    return [entry.findtext("system-out") or "" for entry in ElementTree.parse(path).getroot().iter("testcase")]
+    return [entry.findtext("system-out") or "" for entry in _entries(path)]
 
 
 def _state(entry: ElementTree.Element) -> str:
     skipped = entry.find("skipped")
-    if entry.find("failure") is not None or entry.get("status") == "fail":
+    if entry.find("failure") is not None or entry.find("error") is not None or entry.get("status") == "fail":
         return "failed"
     if _disabled(entry):
         return "skipped"
@@ -96,7 +106,7 @@ def _detail(entry: ElementTree.Element) -> str:
             return skip_reason(output) or NO_REASON
         message = "" if skipped is None else skipped.get("message") or skipped.text or ""
         return " ".join(line.strip() for line in message.splitlines() if line.strip() and not _PLACE.match(line)) or NO_REASON
-    failures = [failure.text or failure.get("message") or "" for failure in entry.iter("failure")]
+    failures = [failure.text or failure.get("message") or "" for kind in ("failure", "error") for failure in entry.iter(kind)]
     words = "\n".join(text.strip() for text in failures if text.strip())
     return words or output or (skipped.get("message", "") if skipped is not None else "no output; it crashed or exceeded its time limit")
 
@@ -118,4 +128,5 @@ def skip_reason(output: str) -> str:
 
 
 def _xml(text: str) -> str:
-    return "".join(c for c in text if c in "\t\n" or ord(c) >= 32)
+    """The text without characters that XML forbids."""
+    return "".join(c for c in text if c in "\t\n" or " " <= c < "\ud800" or "\ue000" <= c < "\ufffe" or c > "\uffff")

@@ -6,7 +6,7 @@ from functools import partial
 from . import build_steps, concerned, ctest_results, runner_steps
 from .ctest_results import Known
 from .junit import Result
-from .steps import Step, StepRun, left_out
+from .steps import PLAIN, Step, StepRun, left_out
 
 PACKAGES = ("build", "test", "check", "interop", "plots")  # all but QEMU and what is for guests
 CHECKS = ["licence", "length", "words", "format", "shell", "layers"]
@@ -24,15 +24,15 @@ def table(changed: list[str]) -> list[Step]:
                  ("build.release",))]
 
 
-def left_out_of(names: list[str]) -> list[Result]:
-    """What the results say about these steps of a plain run."""
-    return [left_out(name, "--quick leaves it out", remedy=REMEDY) for name in names]
+def left_out_of(steps: list[Step]) -> list[Result]:
+    """What the results say about these steps of other runs."""
+    return [left_out(step.name, "--quick leaves it out", remedy=REMEDY if step.depth == PLAIN else f"--{step.depth} runs it") for step in steps]
 
 
 def check(step: StepRun) -> None:
     runner_steps.check(step, *CHECKS)
     for name, why in LEFT_OUT_CHECKS.items():
-        step.left_out(name, why, "check", REMEDY)
+        step.left_out(name, why, "check", "--ci runs it")
 
 
 def build(step: StepRun, changed: list[str]) -> bool:

@@ -15,8 +15,10 @@ from .commands import FULL_STEP_SECONDS, STEP_SECONDS, Commands, show_list, tell
 from .errors import LabError, UsageError
 from .guest import end_on_signals
 from .junit import Result
+from .processors import processors
+from .progress import Progress
 from .sources import Sources
-from .steps import Options, Step, StepRun, left_out, reports_of
+from .steps import DEPTHS, FULL, PLAIN, Options, Step, StepRun, reports_of
 from .summary import StepTime, Summary
 
 RESULTS = "results.json"  # in build/test-reports: all results, machine-readable
@@ -28,7 +30,9 @@ class RunAll:
         self._chosen = step_table.choose(options)
         self._summary = Summary()
         self._commands = Commands(options.root, test_environment.without_settings(os.environ, tell),
-                                  FULL_STEP_SECONDS if options.full else STEP_SECONDS)
+                                  FULL_STEP_SECONDS if options.depth == FULL else STEP_SECONDS)
+        steps = quick.table([]) if options.quick else [step for step in step_table.STEPS if step.name in self._chosen]
+        self._progress = Progress(steps)
         self._there: set[str] = set()  # steps that made what others need
         self._sources = Sources(options)
 
@@ -51,11 +55,11 @@ class RunAll:
         return self._sum(reports)
 
     def _all(self) -> None:
-        if not self._options.full:
-            self._summary.add(*(left_out(name, why) for name, why in step_table.PLAIN_LEAVES_OUT.items()))
         if self._options.quick:
             self._quick()
             return
+        self._summary.add(*step_table.left_out_of(self._options.depth))
+        self._say_what_runs()
         if self._options.resume:
             self._take_over()
         self._say_what_is_left_out()
@@ -67,7 +71,7 @@ class RunAll:
     def _quick(self) -> None:
         steps = quick.table(self._sources.changed())
         names = [step.name for step in steps]
-        self._summary.add(*quick.left_out_of([step.name for step in step_table.of_run(False) if step.name not in names]))
+        self._summary.add(*quick.left_out_of([step for step in step_table.STEPS if step.name not in names]))
         for step in steps:
             self._run(step)
 
@@ -81,10 +85,15 @@ class RunAll:
                 self._summary.add(*step.results)
                 self._summary.took(step.time)
 
+    def _say_what_runs(self) -> None:
+        steps = [step for step in step_table.STEPS if step.name in self._chosen]
+        tell("\n".join([f"THIS RUN  is '{self._options.depth}', on {processors()} processors:",
+                        *(f"          {step.name}: {step.what}" for step in steps)]))
+
     def _say_what_is_left_out(self) -> None:
         if not self._options.only:
             return
-        unchosen = [step.name for step in step_table.of_run(self._options.full) if step.name not in self._chosen]
+        unchosen = [step.name for step in step_table.of_run(self._options.depth) if step.name not in self._chosen]
         self._summary.add(*(Result(name, "skipped", 0, "--only leaves it out", "run") for name in unchosen))
         tell(f"LEFT OUT  by --only, so not tested: {', '.join(unchosen)}")
         tell(f"LEFT OUT  {step_table.JUDGES_ALL}: only a run of all steps shows whether the documents are true")
@@ -98,13 +107,16 @@ class RunAll:
         if missing := [name for name in step.needs if name not in self._there]:
             self._summary.add(Result(step.name, "skipped", 0, f"it needs {', '.join(missing)}, which failed", "run"))
             return
-        tell(f"STEP      {step.name}: {step.what}")
-        running = StepRun(self._options, self._commands, self._summary)
+        def reached(share: float) -> str:
+            return self._progress.reached(step.name, share)
+        tell(f"STEP      {step.name}: {step.what}{reached(0)}")
+        running = StepRun(self._options, self._commands, self._summary, reached)
         start = time.monotonic()
         try:
             if step.function(running) is not False:
                 self._there.add(step.name)
         finally:
+            reached(1)
             took = StepTime(step.name, time.monotonic() - start, running.processor_seconds)
             self._summary.add(*running.results)
             self._summary.took(took)
@@ -118,7 +130,7 @@ class RunAll:
     def _sum(self, reports: pathlib.Path) -> int:
         status = self._summary.status()
         try:
-            self._summary.write(reports / RESULTS, full=self._options.full, whole=self._options.whole)
+            self._summary.write(reports / RESULTS, depth=self._options.depth, whole=self._options.whole)
             if status == 0:
                 self._sources.note_passed()
         except OSError as error:
@@ -133,7 +145,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=pathlib.Path, required=True)
     parser.add_argument("--kernel", default="", help="the folder of the guest's kernel")
-    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--depth", choices=DEPTHS, default=PLAIN)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only", metavar="STEP[,STEP]")
     parser.add_argument("--quick", action="store_true")
@@ -142,7 +154,7 @@ def main() -> int:
     action.add_argument("--packages", action="store_true", help="print what has to be installed for these steps")
     given = parser.parse_args()
     only = () if given.only is None else tuple(given.only.split(","))
-    options = Options(given.root, given.kernel, given.full, only, given.quick, given.resume)
+    options = Options(given.root, given.kernel, given.depth, only, given.quick, given.resume)
     try:
         require_consistent(options)
         if given.list:
@@ -159,9 +171,9 @@ def main() -> int:
 
 
 def require_consistent(options: Options) -> None:
-    if options.quick and (options.full or options.only or options.resume):
-        raise UsageError("--quick cannot be combined with --full, --only or --resume", "see tools/test --help")
-    if options.resume and (not options.full or options.only):
+    if options.quick and (options.depth != PLAIN or options.only or options.resume):
+        raise UsageError("--quick cannot be combined with --ci, --full, --only or --resume", "see tools/test --help")
+    if options.resume and (options.depth != FULL or options.only):
         raise UsageError("--resume goes on with an interrupted run of --full", "say tools/test --full --resume, without --only")
 
 

@@ -10,7 +10,7 @@ from .errors import LabError
 from .finished_steps import FinishedStep, FinishedSteps
 from .junit import Result
 from .snapshots import Snapshots
-from .steps import Options
+from .steps import FULL, Options
 from .summary import StepTime
 
 FINISHED = "finished.json"
@@ -34,7 +34,7 @@ class Sources:
                 raise
             tell(f"git cannot tell the state of the sources, so --quick and --resume will not know of this run: {error}")
             return
-        if self._options.full and self._options.whole:
+        if self._options.depth == FULL and self._options.whole:
             self._finished = FinishedSteps(self._snapshots.folder / FINISHED, self._tree)
             if not self._options.resume:
                 self._finished.write()

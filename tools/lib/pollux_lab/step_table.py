@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The steps of tools/test, in their order, with what each needs. --list, --only, --full and --resume all use this table."""
+"""The steps of tools/test, in their order, with what each needs. --list, --only, --ci, --full and --resume all use this table."""
 
+import pathlib
 from functools import partial
 
 from . import build_steps, runner_steps
 from .errors import UsageError
-from .steps import Options, Step
+from .junit import Result
+from .steps import CI, FULL, Options, Step, left_out
 
 COMPILERS = ("build", "test")
-TOOLS_OF_TESTS = (*COMPILERS, "check", "emulator", "guest", "interop", "plots", "qemu", "kernel-files")
+TOOLS_OF_TESTS = (*COMPILERS, "emulator", "guest", "interop", "plots", "qemu", "kernel-files")
 GUESTS = (*TOOLS_OF_TESTS, "kernel")
 
 
@@ -23,70 +25,75 @@ def unit(preset: str, what: str, **facts) -> Step:
 
 def long(preset: str) -> Step:
     return Step(f"long.{preset}", f"the long tests of the {preset} build: soaks, many restarts, large searches",
-                partial(build_steps.long_tests, preset=preset), (f"build.{preset}",), full_only=True, packages=TOOLS_OF_TESTS)
+                partial(build_steps.long_tests, preset=preset), (f"build.{preset}",), depth=FULL, packages=TOOLS_OF_TESTS)
 
 
 FIRST = [
-    Step("check", "tools/check: format, layers, headers, clang-tidy and others", runner_steps.check,
-         packages=(*COMPILERS, "check")),
-    build("release", "the optimised build"),
-    unit("release", "unit tests that depend on optimised code or on programs, and those on QEMU's cards without a guest"),
-    long("release"),
+    Step("build.first", "the library and the tests of its lowest layers", build_steps.build_first, packages=COMPILERS, cost=200),
+    Step("unit.first", "the tests of the lowest layers", build_steps.unit_tests_first, ("build.first",), packages=COMPILERS, cost=5),
+    build("release", "the optimised build: examples, tools and tests", needs=("build.first",), cost=500),
 ]
 # Guests wait for links and for each other most of the time. These steps run in the background of the steps of BESIDE_GUESTS.
 IN_BACKGROUND = [
-    Step("guest.release", "tests in a guest, on the optimised build", partial(runner_steps.guest_tests, preset="release"),
-         ("build.release",), packages=GUESTS),
+    Step("guest.release", "tests in a guest, over VFIO", partial(runner_steps.guest_tests, preset="release"),
+         ("build.release",), packages=GUESTS, cost=60),
     Step("interop", "third-party drivers on QEMU's cards and on the in-process card", runner_steps.interop,
-         ("build.release",), packages=GUESTS, full_packages=("baselines",)),
+         ("build.release",), packages=GUESTS, full_packages=("baselines",), cost=60),
 ]
 BESIDE_GUESTS = [
-    build("asan", "the build with address and undefined behaviour sanitizers, and the fuzzers; with --full also the examples and tools"),
-    unit("asan", "unit tests of the sanitized build"),
+    unit("release", "unit tests, the examples and tools, and QEMU's cards without a guest", cost=400),
+    Step("check", "tools/check: format, layers, headers, clang-tidy and others", runner_steps.check, depth=CI,
+         packages=(*COMPILERS, "check")),
+    long("release"),
+    build("asan", "the build with address and undefined behaviour sanitizers, and the fuzzers; with --full also the examples and tools",
+          depth=CI),
+    unit("asan", "unit tests of the sanitized build", depth=CI),
     long("asan"),
-    Step("coverage", "the share of the library's lines that these tests ran", build_steps.coverage, ("unit.asan",),
+    Step("coverage", "the share of the library's lines that these tests ran", build_steps.coverage, ("unit.asan",), depth=CI,
          packages=COMPILERS),
-    build("debug", "the unoptimised build", full_only=True),
-    unit("debug", "unit tests of the unoptimised build", full_only=True),
+    build("debug", "the unoptimised build", depth=FULL),
+    unit("debug", "unit tests of the unoptimised build", depth=FULL),
     long("debug"),
-    build("tsan", "the build with the thread sanitizer; without --full only the tests with several threads"),
-    unit("tsan", "unit tests of the build with the thread sanitizer"),
+    build("tsan", "the build with the thread sanitizer; without --full only the tests with several threads", depth=CI),
+    unit("tsan", "unit tests of the build with the thread sanitizer", depth=CI),
     long("tsan"),
-    Step("fuzz", "each fuzzer for a while", build_steps.fuzz, ("build.asan",), packages=COMPILERS),
+    Step("fuzz", "each fuzzer for a while", build_steps.fuzz, ("build.asan",), depth=CI, packages=COMPILERS),
 ]
 LAST = [
     Step("guest.asan", "the tests in a guest again, on the sanitized build", partial(runner_steps.guest_tests, preset="asan"),
-         ("build.asan",), full_only=True, packages=GUESTS),
-    Step("build.aarch64", "the build for 64-bit Arm", build_steps.build_for_arm, full_only=True, packages=COMPILERS),
-    Step("unit.aarch64", "unit tests on 64-bit Arm, emulated", build_steps.unit_tests_for_arm, ("build.aarch64",), full_only=True,
+         ("build.asan",), depth=FULL, packages=GUESTS),
+    Step("build.aarch64", "the build for 64-bit Arm", build_steps.build_for_arm, depth=FULL, packages=COMPILERS),
+    Step("unit.aarch64", "unit tests on 64-bit Arm, emulated", build_steps.unit_tests_for_arm, ("build.aarch64",), depth=FULL,
          packages=TOOLS_OF_TESTS),
-    Step("mutation", "deliberate mistakes, most of which the tests have to detect", runner_steps.mutation, full_only=True,
+    Step("mutation", "deliberate mistakes, most of which the tests have to detect", runner_steps.mutation, depth=FULL,
          packages=TOOLS_OF_TESTS),
-    Step("abi", "the shared library's interface, compared with the last tag's", runner_steps.abi, full_only=True,
+    Step("abi", "the shared library's interface, compared with the last tag's", runner_steps.abi, depth=FULL,
          packages=(*COMPILERS, "abi")),
-    Step("packages", "the Debian packages, built and tried in fresh trees of Debian 12 and 13", runner_steps.packages, full_only=True,
+    Step("packages", "the Debian packages, built and tried in fresh trees of Debian 12 and 13", runner_steps.packages, depth=FULL,
          packages=("debs",)),
     Step("claims", "the claims of the documents, compared with the results of all steps", runner_steps.compare_claims),
 ]
 STEPS = [*FIRST, *IN_BACKGROUND, *BESIDE_GUESTS, *LAST]
 JUDGES_ALL = "claims"  # can only be judged on a run of all steps
 
-# What the result of a plain run says about --full. The sanitized build has all checks of the debug build.
-PLAIN_LEAVES_OUT = {
+# Parts of steps that a --ci run leaves to --full.
+CI_LEAVES_OUT = {
+    "build.release.bench": "the benchmarks that no test runs",
     "unit.release.once": "the suites of the sanitized build on the optimised build, too, which they do not depend on",
     "build.asan.programs": "the examples and tools with sanitizers, and their tests",
-    "build.debug": "the unoptimised build and its tests",
-    "build.tsan": "the thread sanitizer on tests that have one thread",
-    "guest on asan": "the guest tests again on the build with sanitizers",
-    "aarch64": "the tests on 64-bit Arm, emulated",
-    "mutation": "deliberate mistakes, most of which the tests have to detect",
-    "packages": "the Debian packages, built and tried in fresh trees",
-    "check.abi": "the shared library's interface, compared with the last tag's",
+    "build.tsan.rest": "the thread sanitizer on tests that have one thread",
 }
 
 
-def of_run(full: bool) -> list[Step]:
-    return [step for step in STEPS if full or not step.full_only]
+def of_run(depth: str) -> list[Step]:
+    return [step for step in STEPS if Options(pathlib.Path(), depth=depth).reaches(step.depth)]
+
+
+def left_out_of(depth: str) -> list[Result]:
+    """What a run of this depth says about what only deeper runs do."""
+    deeper = [left_out(step.name, step.what, remedy=f"--{step.depth} runs it") for step in STEPS if step not in of_run(depth)]
+    parts = CI_LEAVES_OUT if depth == CI else {}
+    return [*deeper, *(left_out(name, why) for name, why in parts.items())]
 
 
 def with_needs(names: set[str]) -> set[str]:
@@ -103,14 +110,15 @@ def with_needs(names: set[str]) -> set[str]:
 
 def choose(options: Options) -> set[str]:
     """The names of the steps that run. Raises UsageError for a name in --only that does not belong to this run."""
-    there = [step.name for step in of_run(options.full)]
+    there = [step.name for step in of_run(options.depth)]
     if not options.only:
         return set(there)
     for name in options.only:
         if name == JUDGES_ALL:
             raise UsageError(f"'{name}' can only be judged on a run of all steps", "run it without --only")
-        if name not in there and any(name == step.name for step in STEPS):
-            raise UsageError(f"the step '{name}' belongs to --full", "add --full")
+        deeper = next((step.depth for step in STEPS if step.name == name), None)
+        if name not in there and deeper:
+            raise UsageError(f"the step '{name}' belongs to --{deeper}", f"add --{deeper}")
         if name not in there:
             raise UsageError(f"there is no step '{name}'",
                            f"name one or several of these, separated by commas: {', '.join(set_aside(there, JUDGES_ALL))}")
@@ -124,11 +132,11 @@ def set_aside(names: list[str], one: str) -> list[str]:
 def packages(options: Options) -> list[str]:
     """What tools/test installs and prepares for these steps, each once, in the order of the table."""
     chosen = choose(options)
-    words = [word for step in of_run(options.full) if step.name in chosen
-             for word in (*step.packages, *(step.full_packages if options.full else ()))]
+    words = [word for step in of_run(options.depth) if step.name in chosen
+             for word in (*step.packages, *(step.full_packages if options.depth == FULL else ()))]
     return list(dict.fromkeys(words))
 
 
 def listing() -> str:
     width = max(len(step.name) for step in STEPS)
-    return "\n".join(f"{step.name:<{width}}  {'--full' if step.full_only else 'both  '}  {step.what}" for step in STEPS)
+    return "\n".join(f"{step.name:<{width}}  {step.depth:<5}  {step.what}" for step in STEPS)

@@ -17,20 +17,28 @@ REPORT = re.compile(r"(WARNING|ERROR): \w+Sanitizer|: runtime error: ")
 REPORT_LINES = 120
 
 
+# How much a run does, each with all of the one before. plain: what shows a stranger that Pollux works on this machine. ci: what a change
+# has to pass. full: the long tests, too.
+PLAIN, CI, FULL = DEPTHS = ("plain", "ci", "full")
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What the user asked for."""
     root: pathlib.Path
     kernel: str = ""  # the folder of the guest's kernel
-    full: bool = False
+    depth: str = PLAIN
     only: tuple[str, ...] = ()
     quick: bool = False
     resume: bool = False
 
     @property
     def whole(self) -> bool:
-        """Whether all steps run."""
+        """Whether all steps of this depth run."""
         return not self.only and not self.quick
+
+    def reaches(self, depth: str) -> bool:
+        return DEPTHS.index(self.depth) >= DEPTHS.index(depth)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +48,8 @@ class Step:
     what: str
     function: Callable[["StepRun"], bool | None]  # False if what it makes for other steps is not there
     needs: tuple[str, ...] = ()  # the steps that make what this one uses
-    full_only: bool = False
+    depth: str = PLAIN  # the shortest run that has it
+    cost: float = 0  # processor seconds of this step when they were measured, for the time that is left
     packages: tuple[str, ...] = ()  # roles of tools/lib/packages.sh, and qemu, kernel and kernel-files
     full_packages: tuple[str, ...] = ()  # in addition, for --full
 
@@ -57,9 +66,10 @@ def reason(detail: str) -> list[str]:
 class StepRun:
     """A step that runs. Its function runs commands and collects results with this."""
 
-    def __init__(self, options: Options, commands: Commands, earlier: Summary):
+    def __init__(self, options: Options, commands: Commands, earlier: Summary, reached: Callable[[float], str] = lambda share: ""):
         self.options, self.earlier = options, earlier
-        self.root, self.full = options.root, options.full
+        self.reached = reached  # notes which share of the step is done; returns what to say of the time that is left
+        self.root, self.depth, self.full = options.root, options.depth, options.depth == FULL
         self.reports = reports_of(options.root)
         self.results: list[Result] = []
         self.processor_seconds = 0.0
@@ -68,15 +78,15 @@ class StepRun:
     def build_folder(self, preset: str) -> pathlib.Path:
         return self.root / "build" / preset
 
-    def command(self, words: list[str], log: pathlib.Path | None = None) -> int:
-        status, seconds = self._commands.run(words, log)
+    def command(self, words: list[str], log: pathlib.Path | None = None, told: Callable[[str], None] | None = None) -> int:
+        status, seconds = self._commands.run(words, log, told)
         self.processor_seconds += seconds
         return status
 
-    def part(self, name: str, words: list[str]) -> bool:
+    def part(self, name: str, words: list[str], told: Callable[[str], None] | None = None) -> bool:
         """Runs a command that is a result by itself."""
         start = time.monotonic()
-        status = self.command(words, self.reports / f"{name}.log")
+        status = self.command(words, self.reports / f"{name}.log", told)
         seconds = time.monotonic() - start
         self.results.append(Result(name, "failed" if status else "passed", seconds, suite="step"))
         tell(f"{'FAIL' if status else 'PASS':<9} {name} ({seconds:.1f} s)")
