@@ -46,7 +46,6 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL Debug AND NOT POLLUX_SANITIZE)
   pollux_harden(POLLUX_HAS_CET -fcf-protection=full -fcf-protection=return -U__CET__ -D__CET__=3)
 endif()
 
-separate_arguments(POLLUX_FRAME_FLAGS)
 separate_arguments(POLLUX_TEST_FLAGS)
 add_library(pollux_test_options INTERFACE)
 target_compile_options(pollux_test_options INTERFACE ${POLLUX_TEST_FLAGS})
@@ -83,10 +82,11 @@ target_compile_definitions(pollux_headers INTERFACE
 # The components, each after those that it needs. Layers of `built_in` and `built_in_core` are what the whole library and the core open.
 set(POLLUX_COMPONENTS core laboratory dataplane observe host)
 
-# pollux_layer(NAME base COMPONENT core FRAMES a.cpp ... CONTROL b.cpp ... LINK PkgConfig::LIBPCI ...): a part of a component of the library.
+# pollux_layer(NAME base COMPONENT core [SELDOM] FRAMES a.cpp ... CONTROL b.cpp ... LINK PkgConfig::LIBPCI ...): a part of a component of the library.
 # FRAMES: the sources that handle frames of an application. CONTROL: the others, which release builds compile with few optimisations.
+# SELDOM: even tests run CONTROL for so short that builds with sanitizers compile it without optimisations, in less than half of the time.
 function(pollux_layer)
-  cmake_parse_arguments(LAYER "" "NAME;COMPONENT" "FRAMES;CONTROL;LINK" ${ARGN})
+  cmake_parse_arguments(LAYER "SELDOM" "NAME;COMPONENT" "FRAMES;CONTROL;LINK" ${ARGN})
   set(target pollux_${LAYER_NAME})
   add_library(${target} OBJECT ${LAYER_FRAMES} ${LAYER_CONTROL})
   # Both libraries consist of the same objects; the exports of the shared one are marked POLLUX_API.
@@ -96,10 +96,10 @@ function(pollux_layer)
   if(POLLUX_QUICK)
     set_property(SOURCE ${LAYER_CONTROL} APPEND PROPERTY COMPILE_OPTIONS ${POLLUX_QUICK})
   endif()
-  if(LAYER_FRAMES AND POLLUX_FRAME_FLAGS)
+  if(LAYER_SELDOM AND POLLUX_SANITIZE)
     # Clang rejects headers that were precompiled with other optimisations.
-    set_property(SOURCE ${LAYER_FRAMES} APPEND PROPERTY COMPILE_OPTIONS ${POLLUX_FRAME_FLAGS})
-    set_property(SOURCE ${LAYER_FRAMES} PROPERTY SKIP_PRECOMPILE_HEADERS ON)
+    set_property(SOURCE ${LAYER_CONTROL} APPEND PROPERTY COMPILE_OPTIONS -O0)
+    set_property(SOURCE ${LAYER_CONTROL} PROPERTY SKIP_PRECOMPILE_HEADERS ON)
   endif()
   if(LAYER_FRAMES AND POLLUX_UNPROTECTED)
     set_property(SOURCE ${LAYER_FRAMES} APPEND PROPERTY COMPILE_OPTIONS ${POLLUX_UNPROTECTED})
@@ -212,7 +212,6 @@ function(pollux_test_program target)
     pollux_compile_together(${target})
   endif()
   if(PROGRAM_BUSY)
-    target_compile_options(${target} PRIVATE ${POLLUX_FRAME_FLAGS})
     return()
   endif()
   target_link_libraries(${target} PRIVATE pollux_test_options)

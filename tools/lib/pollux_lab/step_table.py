@@ -57,7 +57,7 @@ BESIDE_GUESTS = [
     build("tsan", "the build with the thread sanitizer; without --full only the tests with several threads", depth=CI),
     unit("tsan", "unit tests of the build with the thread sanitizer", depth=CI),
     long("tsan"),
-    Step("fuzz", "each fuzzer for a while", build_steps.fuzz, ("build.asan",), depth=CI, packages=COMPILERS),
+    Step("fuzz", "each fuzzer for some thousand inputs; with --full for ten minutes", build_steps.fuzz, ("build.asan",), depth=CI, packages=COMPILERS),
 ]
 LAST = [
     Step("guest.asan", "the tests in a guest again, on the sanitized build", partial(runner_steps.guest_tests, preset="asan"),
