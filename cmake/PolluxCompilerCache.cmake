@@ -11,8 +11,7 @@ if(POLLUX_COMPILER_CACHE)
     execute_process(COMMAND ${POLLUX_CCACHE} ${CMAKE_CXX_COMPILER} -c ccache.cpp -o ccache.o WORKING_DIRECTORY ${PROJECT_BINARY_DIR}
       RESULT_VARIABLE status ERROR_VARIABLE said)
     if(status EQUAL 0)
-      set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DEPEND=1 CCACHE_INODECACHE=1
-        CCACHE_SLOPPINESS=pch_defines,time_macros
+      set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DEPEND=1 CCACHE_SLOPPINESS=pch_defines,time_macros
         CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${POLLUX_CCACHE})
     else()
       message(WARNING "ccache is not used, since it failed: ${said}What to do: set CCACHE_DIR to a folder that can be written to")

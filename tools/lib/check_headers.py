@@ -57,7 +57,7 @@ def main() -> int:
         complaints = warnings + [job.result() for job in alone.values() if job.result()]
         for header, job in alone.items():
             if not warnings and not job.result():
-                marks[header].touch()
+                clean_marks.remember(marks[header], root, check_includes.closure(edges, header), " ".join(compilers + FLAGS), common)
     print("\n".join(complaints), end="\n" if complaints else "")
     return 1 if complaints else 0
 

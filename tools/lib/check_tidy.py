@@ -151,7 +151,7 @@ def main() -> int:
                 if complaint:
                     complaints.append(complaint.replace(f"{root}/", ""))
                 else:
-                    marks[source].touch()
+                    clean_marks.remember(marks[source], root, check_includes.closure(edges, source), waiting[source], common)
     print("\n".join(sorted(complaints)), end="\n" if complaints else "")
     return 1 if complaints else 0
 

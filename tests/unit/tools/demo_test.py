@@ -60,6 +60,12 @@ class Order(unittest.TestCase):
             self.assertCountEqual(sandbox.steps()[2:], ["build l2fwd", "install qemu-system-x86"])
             self.assertRegex(outcome.stdout, "time: .*emulator .*together")
 
+    def test_the_installation_gets_what_the_compilation_leaves_of_the_processor(self):
+        with DemoSandbox() as sandbox:
+            sandbox.fake("apt-get", f"chrt -p $$ >>\"$HOME/policy\"; {INSTALLS}")
+            self.assertEqual(sandbox.run("tools/demo", "--on", "qtest").returncode, 0)
+            self.assertIn("SCHED_IDLE", (sandbox.folder / "policy").read_text())
+
     def test_pollux_is_compiled_while_the_installation_lasts(self):
         with DemoSandbox() as sandbox:
             sandbox.fake("apt-get", f"{AWAIT}; await pollux; exit 1")

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,8 @@ import unittest
 
 from unittest import mock
 
-from pollux_lab import background, cases, check_results, ctest_results, guest, junit, run_all, test_environment
+from pollux_lab import background, cases, check_results, ctest_results, junit, run_all, test_environment
 from pollux_lab.commands import Commands
-from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.junit import Result
 from pollux_lab.steps import Options, StepRun
 from pollux_lab.summary import StepTime, Summary
@@ -127,6 +125,11 @@ class Reading(Files):
             "tools.steps.Steps.test_good": "passed", "tools.steps.Steps.test_bad": "failed",
             "tools.steps.Steps.test_left_out": "skipped", "tools.steps.Steps.test_half_bad": "failed"})
         self.assertEqual(found["tools.steps.Steps.test_left_out"].detail, "no card")
+
+    def test_a_check_during_which_the_clock_was_set_back_is_read(self):
+        """tebeka/go2xunit#43: the parser of the report rejected a negative duration."""
+        self.assertEqual([(result.name, result.state) for result in check_results.read("format    passed (-3 s)\ntidy   FAILED (-1 s)\n")],
+                         [("check.format", "passed"), ("check.tidy", "failed")])
 
     def test_what_xml_forbids_does_not_make_a_file_unreadable(self):
         """schemathesis#4794: one byte in a message made the whole report unreadable."""
@@ -290,116 +293,6 @@ class WorkBesideOther(Files):
             raise SystemExit(143)
         self.assertEqual(statuses, [-signal.SIGTERM])
         self.assertEqual(commands.run(["true"], log)[0], 1, "no command starts after the end")
-
-
-NO_TIMER = "rcu: rcu_preempt kthread timer wakeup didn't happen for 5255 jiffies!\n"
-
-
-class FakeGuest:
-    """A guest that runs nothing."""
-
-    def __init__(self):
-        self.machine = mock.Mock(addresses=lambda: [], macs=lambda: [], huge_pages=0)
-        self.there = True
-
-    def start(self):
-        return self
-
-    def check(self, script, seconds=30):
-        return ""
-
-    def alive(self):
-        return self.there
-
-    def complaints(self):
-        return []
-
-    def stop(self):
-        self.there = False
-
-    close = stop
-
-
-class Again(unittest.TestCase):
-    """A guest that had to be restarted is counted as skipped, in addition to its cases."""
-
-    def results_of(self, function, starts=None) -> list[tuple[str, str]]:
-        boot = cases.Boot("two cards", mock.Mock(), "true")
-        runner = cases.Runner(mock.Mock(), pathlib.Path(), [])
-        guests = starts or (lambda *arguments: FakeGuest())
-        with mock.patch.object(guest, "Guest", side_effect=guests), contextlib.redirect_stderr(io.StringIO()), \
-                mock.patch.object(cases.Fixture, "tidy"):
-            return [(result.name, result.state) for result in runner.run([cases.Case("guest.a", boot, function, "")])]
-
-    def test_a_case_whose_qemu_crashed_once_is_counted_twice(self):
-        outcomes = [QemuCrashed("QEMU crashed"), None]
-        def crashing(_fixture):
-            if outcome := outcomes.pop(0):
-                raise outcome
-        self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "passed")])
-
-    def test_a_case_whose_qemu_crashes_again_has_failed(self):
-        def crashing(_fixture):
-            raise QemuCrashed("QEMU crashed")
-        self.assertEqual(self.results_of(crashing), [("guest.a, first attempt", "skipped"), ("guest.a", "failed")])
-
-    def started_guest(self, console: str):
-        """A guest that wrote this, and the other end of its channel."""
-        started = guest.Guest(mock.Mock(), mock.Mock(), pathlib.Path(), [])
-        started._work = mock.Mock()
-        started._work.name = self.enterContext(tempfile.TemporaryDirectory())
-        pathlib.Path(started._work.name, "qemu-errors").touch()
-        started._process = mock.Mock(**{"poll.return_value": None, "returncode": 0})
-        started._console = mock.Mock(**{"text.return_value": console})
-        started._channel, inside = socket.socketpair()
-        self.addCleanup(started._channel.close)
-        self.addCleanup(inside.close)
-        return started, inside
-
-    def test_a_guest_whose_timer_stood_still_is_as_a_crash_and_one_that_hung_is_not(self):
-        for console, is_crash in ((NO_TIMER, True), ("rcu: rcu_preempt kthread starved for 5256 jiffies!", False)):
-            with self.subTest(console):
-                lost, _ = self.started_guest(console)
-                self.assertEqual(isinstance(lost._lost("a job took more than 55 s"), QemuCrashed), is_crash)
-
-    def test_a_job_that_did_not_end_since_the_timer_stood_still_is_as_a_crash(self):
-        for console, is_crash in ((NO_TIMER, True), ("", False)):
-            with self.subTest(console):
-                started, inside = self.started_guest(console)
-                inside.sendall(b"1 137 - -\n")
-                with self.assertRaises(LabError) as caught:
-                    started.run("sleep 100", 1)
-                self.assertEqual(isinstance(caught.exception, QemuCrashed), is_crash)
-
-    def test_nobody_waits_for_a_guest_whose_timer_stands_still(self):
-        started, _ = self.started_guest(NO_TIMER)
-        started._console.text.side_effect = [3 * NO_TIMER, 4 * NO_TIMER, *[5 * NO_TIMER] * 9]
-        with self.assertRaisesRegex(QemuCrashed, "made no progress"):
-            started.run("true", 600)
-
-    def test_a_guest_whose_memory_is_too_small_for_its_programs_does_not_start(self):
-        started, inside = self.started_guest("[    3.0] Initramfs unpacking failed: write error\n")
-        inside.sendall(b"ready 1\n")
-        with self.assertRaisesRegex(LabError, "its file system is larger than its memory"):
-            started._await_start()
-
-    def test_a_boot_that_crashed_is_counted(self):
-        starts = [QemuCrashed("QEMU crashed"), FakeGuest()]
-        self.assertEqual(self.results_of(lambda _fixture: None, starts=starts),
-                         [("guest boot two cards, attempt 1", "skipped"), ("guest.a", "passed")])
-
-    def test_a_case_can_skip_itself_with_a_reason(self):
-        def leaving(_fixture):
-            cases.leave_out("this QEMU has no AVX-512")
-        self.assertEqual(self.results_of(leaving), [("guest.a", "skipped")])
-
-    def test_a_case_whose_guest_ended_by_itself_fails(self):
-        def ending(fixture):
-            fixture.guest.there = False
-        self.assertEqual(self.results_of(ending), [("guest.a", "failed")])
-
-    def test_without_a_kernel_the_cases_fail(self):
-        self.assertEqual(self.results_of(lambda _fixture: None, starts=LabError("no kernel")), [("guest.a", "failed")])
 
 
 class Environment(unittest.TestCase):

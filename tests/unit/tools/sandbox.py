@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 SECONDS = 60
 NOBODY = pwd.getpwnam("nobody")
 # The commands that the tools' scripts may always call; sudo is not among them.
-COMMANDS = ["awk", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id",
+COMMANDS = ["awk", "bash", "cat", "chmod", "chrt", "cp", "cut", "date", "df", "dirname", "env", "find", "flock", "git", "grep", "head", "id",
             "ls", "mkdir", "mktemp", "mv", "nice", "nproc", "printf", "python3", "readlink", "rm", "sed", "sleep", "sort", "tail",
             "taskset", "tee", "timeout", "touch", "tr", "true", "uname", "unshare", "wc"]
 # A test that is terminated must end its children, which run in sessions of their own.

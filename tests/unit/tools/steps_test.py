@@ -89,14 +89,14 @@ class Order(Run):
             self.ran.clear()
 
     def test_guests_run_beside_other_steps_and_end_before_the_last(self):
-        met = threading.Barrier(2, timeout=30)
+        met = threading.Barrier(3, timeout=30)
 
         def meet(running):
             met.wait()
             running.results.append(Result("met", "passed"))
-        self.run_table(self.step("build"), background=[self.step("guest", function=meet), self.step("interop")],
-                       beside=[self.step("asan", function=meet)], last=[self.step("mutation")])
-        self.assertEqual(self.ran, ["build", "interop", "mutation", "claims"])
+        self.run_table(self.step("build"), background=[self.step("guest", function=meet), self.step("interop", function=meet)],
+                       beside=[self.step("asan", function=meet), self.step("tsan")], last=[self.step("mutation")])
+        self.assertEqual(self.ran, ["build", "tsan", "mutation", "claims"])
 
     def test_a_step_without_what_it_needs_is_not_run_and_not_passed(self):
         self.failing = {"build"}
@@ -156,9 +156,16 @@ class Telling(Run):
         self.assertLess(begin, printed.index("STEP "))
         self.assertRegex(printed[begin:], r"\A.*\n +build: what build does\n +unit: what unit does\n +claims: .*\nSTEP ")
 
+    def test_a_reader_that_has_ended_does_not_end_the_run(self):
+        """pytest#4375: BrokenPipeError from the writer when `head` had gone."""
+        script = "from pollux_lab.commands import tell; tell('a'); tell('b' * 100000); open('ended', 'w')"
+        told = subprocess.run(f"{sys.executable} -c \"{script}\" 2>&1 >/dev/null | true; echo ${{PIPESTATUS[0]}}", shell=True, cwd=self.root,
+                              executable="/bin/bash", capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "tools/lib")})
+        self.assertEqual((told.stdout, told.stderr, (self.root / "ended").exists()), ("0\n", "", True))
+
     def test_the_time_that_is_left_follows_the_speed_of_this_run(self):
         now = [100.0]
-        progress = Progress([self.step("a", cost=60), self.step("b", cost=540)], clock=lambda: now[0])
+        progress = Progress([self.step("a", cost={"ci": 60}), self.step("b", cost={"ci": 540})], "ci", clock=lambda: now[0])
         at_first = 600 / processors() / 60
         self.assertEqual(progress.reached("a", 0), f"; some {round(at_first)} min left")
         now[0] += 120
@@ -169,7 +176,7 @@ class Telling(Run):
         self.assertEqual(progress.reached("b", 1), "")
 
     def test_steps_without_a_cost_say_nothing_of_the_time(self):
-        self.assertEqual(Progress([self.step("a")]).reached("a", 0.5), "")
+        self.assertEqual(Progress([self.step("a", cost={"ci": 60})], "full").reached("a", 0.5), "")
 
     def test_the_lines_of_a_log_are_followed_while_the_command_runs(self):
         seen, log = [], self.root / "log"
@@ -199,7 +206,8 @@ class Processors(unittest.TestCase):
     def test_are_those_that_this_process_may_use(self):
         """taskset and containers limit them; os.cpu_count() does not see that."""
         script = "from pollux_lab.processors import processors; print(processors())"
-        one = subprocess.run(["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, "-c", script], capture_output=True, text=True)
+        one = subprocess.run(["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, "-c", script], capture_output=True, text=True,
+                             env=os.environ | {"PYTHONPATH": str(ROOT / "tools/lib")})
         self.assertEqual((one.stdout, one.stderr), ("1\n", ""))
 
 

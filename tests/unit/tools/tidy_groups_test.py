@@ -9,6 +9,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools/lib"))
 import check_tidy  # noqa: E402
+import clean_marks  # noqa: E402
 
 FLAGS = "clang++ -O1 -c -o x.o x.cpp"
 
@@ -31,6 +32,22 @@ class Groups(unittest.TestCase):
     def test_variants_for_instruction_sets_are_checked_apart(self):
         self.assertEqual(self.groups({f"a/{name}.cpp": FLAGS for name in ("rx_burst", "rx_burst_avx2", "one", "two")}),
                          [["a/one.cpp", "a/two.cpp"], ["a/rx_burst.cpp"], ["a/rx_burst_avx2.cpp"]])
+
+
+class Marks(unittest.TestCase):
+    def test_a_source_that_was_edited_while_it_was_checked_is_not_marked_as_clean(self):
+        """SCons/scons#2701: the result of the new content was kept under the hash of the old one."""
+        with tempfile.TemporaryDirectory() as folder:
+            root, source = pathlib.Path(folder), pathlib.Path("a.cpp")
+            facts = ({source}, "clang++", b"")
+            for edited in (False, True):
+                (root / source).write_text("one")
+                mark = root / clean_marks.key(root, *facts)
+                if edited:
+                    mark.unlink()
+                    (root / source).write_text("two")
+                clean_marks.remember(mark, root, *facts)
+                self.assertEqual(mark.exists(), not edited)
 
 
 class Joined(unittest.TestCase):

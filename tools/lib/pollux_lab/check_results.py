@@ -5,7 +5,8 @@ import re
 
 from .junit import NO_REASON, Result
 
-_VERDICT = re.compile(r"^(?P<name>[a-z_]+) +(?:passed \((?P<passed>\d+) s\)|FAILED \((?P<failed>\d+) s\)|skipped: ?(?P<reason>.*))$")
+# The seconds are negative if the clock was set back meanwhile.
+_VERDICT = re.compile(r"^(?P<name>[a-z_]+) +(?:passed \((?P<passed>-?\d+) s\)|FAILED \((?P<failed>-?\d+) s\)|skipped: ?(?P<reason>.*))$")
 _SUM = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
 SUITE = "check"
 

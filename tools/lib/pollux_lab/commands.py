@@ -124,7 +124,11 @@ class Commands:
 
 
 def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Prints to stderr. Its reader may have ended; the run goes on, and its results are in a file."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def show_list(text: str) -> None:

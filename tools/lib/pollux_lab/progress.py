@@ -13,8 +13,8 @@ EARLY = 0.05  # the share of a run before which its speed says little
 class Progress:
     """Two threads may use it."""
 
-    def __init__(self, steps: list[Step], clock=time.monotonic):
-        self._costs = {step.name: step.cost for step in steps}
+    def __init__(self, steps: list[Step], depth: str, clock=time.monotonic):
+        self._costs = {step.name: step.cost.get(depth, 0) for step in steps}
         self._shares = dict.fromkeys(self._costs, 0.0)
         self._clock, self._begun = clock, clock()
         self._changing = threading.Lock()

@@ -2,12 +2,14 @@
 """The part of tools/test after the installation of packages: runs the steps and counts their results."""
 
 import argparse
+import contextlib
 import os
 import pathlib
 import shutil
 import sys
 import time
 import traceback
+from functools import partial
 
 from . import disk_space, quick, step_table, test_environment
 from .background import Background
@@ -32,7 +34,7 @@ class RunAll:
         self._commands = Commands(options.root, test_environment.without_settings(os.environ, tell),
                                   FULL_STEP_SECONDS if options.depth == FULL else STEP_SECONDS)
         steps = quick.table([]) if options.quick else [step for step in step_table.STEPS if step.name in self._chosen]
-        self._progress = Progress(steps)
+        self._progress = Progress(steps, options.depth)
         self._there: set[str] = set()  # steps that made what others need
         self._sources = Sources(options)
 
@@ -64,7 +66,9 @@ class RunAll:
             self._take_over()
         self._say_what_is_left_out()
         self._run_each(step_table.FIRST)
-        with Background(lambda: self._run_each(step_table.IN_BACKGROUND), self._commands.end):
+        with contextlib.ExitStack() as background:
+            for step in step_table.IN_BACKGROUND:
+                background.enter_context(Background(partial(self._run_each, [step]), self._commands.end))
             self._run_each(step_table.BESIDE_GUESTS)
         self._run_each(step_table.LAST)
 
@@ -137,7 +141,7 @@ class RunAll:
             self._give_up(str(error), disk_space.hint(self._options.root / "build"))
         tell("\n".join(self._summary.lines()))
         sys.stderr.flush()
-        print(self._summary.last_line(), flush=True)
+        show_list(self._summary.last_line())
         return self._summary.status()
 
 

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Steps that call other runners of the project: checks, guests, third-party drivers, mutation tests, and the documents' claims."""
 
+import pathlib
+import re
+import subprocess
+
 from . import check_results, claims, features, junit
 from .commands import tell
 from .processors import processors
@@ -22,6 +26,33 @@ PLAIN_INTEROP = ("interop.loads_and_links.model", "interop.pings.model", "intero
 def check(step: StepRun, *words: str) -> None:
     """Runs tools/check; each check has its own result."""
     read_checks(step, "check", [str(step.root / "tools/check"), *words])
+
+
+# Whether a file has findings depends on the file and on what it includes, so a --ci run checks these only of what has changed since all
+# were clean.
+OF_CHANGES = ("headers", "tidy")
+OF_ALL = ("licence", "length", "words", "format", "shell", "layers")
+BASELINE = "tools/check-baseline"
+DECIDES = (".clang-tidy", "tools/lib/check_tidy.py", "tools/lib/check_headers.py")  # with these, all is checked again
+
+
+def check_what_changed(step: StepRun) -> None:
+    commit = clean_commit(step.root) if step.depth == CI else ""
+    if not commit:
+        check(step)
+        return
+    check(step, *OF_ALL)
+    read_checks(step, "check.changed", [str(step.root / "tools/check"), "--changed", commit, *OF_CHANGES])
+    step.left_out("check of what has not changed", f"{' and '.join(OF_CHANGES)} of files that no change since {BASELINE} reaches", "check")
+
+
+def clean_commit(root: pathlib.Path) -> str:
+    """The commit on which all checks passed; empty if this clone lacks it, or if something that decides findings has changed since."""
+    found = re.search(r"^[0-9a-f]{40}$", (root / BASELINE).read_text(), re.MULTILINE)
+    if not found:
+        return ""
+    same = subprocess.run(["git", "-C", str(root), "diff", "--quiet", found[0], "--", *DECIDES], capture_output=True)
+    return found[0] if same.returncode == 0 else ""
 
 
 def abi(step: StepRun) -> None:

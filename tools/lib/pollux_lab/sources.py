@@ -2,6 +2,8 @@
 """What a run of tools/test knows about the state of the sources: what has changed, and what has passed on the same state before."""
 
 import dataclasses
+import hashlib
+import subprocess
 import threading
 import time
 
@@ -15,6 +17,13 @@ from .summary import StepTime
 
 FINISHED = "finished.json"
 SHOWN_FILES = 10
+
+
+def installed_tools() -> str:
+    """What else decides results, as a hash: compilers, headers of the system, and emulators."""
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "cmake", "g++*", "clang*", "libc6-dev", "libstdc++*", "qemu-system*"],
+                           capture_output=True)
+    return hashlib.sha256(shown.stdout).hexdigest()
 
 
 class Sources:
@@ -35,7 +44,7 @@ class Sources:
             tell(f"git cannot tell the state of the sources, so --quick and --resume will not know of this run: {error}")
             return
         if self._options.depth == FULL and self._options.whole:
-            self._finished = FinishedSteps(self._snapshots.folder / FINISHED, self._tree)
+            self._finished = FinishedSteps(self._snapshots.folder / FINISHED, f"{self._tree} {installed_tools()}")
             if not self._options.resume:
                 self._finished.write()
 

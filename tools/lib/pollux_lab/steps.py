@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .commands import Commands, tell
 from .junit import Result
@@ -49,7 +49,7 @@ class Step:
     function: Callable[["StepRun"], bool | None]  # False if what it makes for other steps is not there
     needs: tuple[str, ...] = ()  # the steps that make what this one uses
     depth: str = PLAIN  # the shortest run that has it
-    cost: float = 0  # processor seconds of this step when they were measured, for the time that is left
+    cost: Mapping[str, float] = dataclasses.field(default_factory=dict)  # processor seconds of this step by depth, as they were measured
     packages: tuple[str, ...] = ()  # roles of tools/lib/packages.sh, and qemu, kernel and kernel-files
     full_packages: tuple[str, ...] = ()  # in addition, for --full
 
