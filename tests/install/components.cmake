@@ -51,6 +51,15 @@ if(NOT STEP_OUTPUT MATCHES "pkg-config does not find numa")
   message(FATAL_ERROR "what is missing should be named: ${STEP_OUTPUT}")
 endif()
 
+# So it may without an optional component, whatever the reason.
+file(WRITE ${WORK}/lacking/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(lacking LANGUAGES CXX)
+find_package(pollux REQUIRED COMPONENTS core OPTIONAL_COMPONENTS cores host)
+message(STATUS \"core \${pollux_core_FOUND}, cores \${pollux_cores_FOUND}, host \${pollux_host_FOUND}\")\n")
+step("configuring with optional components" ${configure} -S ${WORK}/lacking -B ${WORK}/lacking/build)
+if(NOT STEP_OUTPUT MATCHES "core TRUE, cores FALSE, host TRUE")
+  message(FATAL_ERROR "optional components should be found or not, each by itself: ${STEP_OUTPUT}")
+endif()
+
 # What cannot work is refused while CMake configures.
 function(refused what says)
   file(WRITE ${WORK}/wrong/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(wrong LANGUAGES CXX)\n${ARGN}")

@@ -294,6 +294,14 @@ class Tool(unittest.TestCase):
             self.assertRegex(outcome.stdout, r"(?m)^check +ci +tools/check")
             self.assertRegex(outcome.stdout, r"(?m)^mutation +full +deliberate")
 
+    def test_lists_the_steps_that_are_named_with_what_they_need(self):
+        with Sandbox() as sandbox:
+            outcome = sandbox.run("tools/test", "--ci", "--only", "coverage", "--list")
+            self.assertEqual([line.split()[0] for line in outcome.stdout.splitlines()], ["build.asan", "unit.asan", "coverage"])
+            outcome = sandbox.run("tools/test", "--only", "nosuch", "--list")
+            self.assertEqual((outcome.returncode, outcome.stdout), (2, ""))
+            self.assertIn("there is no step 'nosuch'", outcome.stderr)
+
     def test_the_reader_of_the_list_may_stop_early(self):
         with Sandbox() as sandbox:
             script = f"'{sandbox.root}/tools/test' --list | true; echo ${{PIPESTATUS[0]}}"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Makes docs/features.md and docs/evidence.md from docs/features.toml and the tests that passed in a run of tools/test."""
+"""Makes docs/features.md and docs/evidence.md from docs/features.toml and the tests that passed in a run of tools/test --ci. A plain run
+does not judge all claims, so it is refused."""
 
 import argparse
 import dataclasses
@@ -252,7 +253,7 @@ def _result(name: str, mistakes: list[str]) -> Result:
 def main() -> int:
     parser = Parser(prog="tools/features", description=__doc__ + " Without an option it only shows the differences.")
     parser.add_argument("--root", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE} and {EVIDENCE} as the last run of tools/test shows them")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE} and {EVIDENCE} as the last run of tools/test --ci shows them")
     options = parser.parse_args()
     try:
         run = claims.read_run(options.root / RESULTS)

@@ -162,7 +162,7 @@ def main() -> int:
     try:
         require_consistent(options)
         if given.list:
-            show_list(step_table.listing())
+            show_list(step_table.listing(step_table.choose(options) if only else set()))
             return 0
         if given.packages:
             print(*(quick.PACKAGES if options.quick else step_table.packages(options)))

@@ -140,6 +140,8 @@ def packages(options: Options) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def listing() -> str:
-    width = max(len(step.name) for step in STEPS)
-    return "\n".join(f"{step.name:<{width}}  {step.depth:<5}  {step.what}" for step in STEPS)
+def listing(chosen: set[str]) -> str:
+    """The chosen steps, or all."""
+    shown = [step for step in STEPS if step.name in chosen or not chosen]
+    width = max(len(step.name) for step in shown)
+    return "\n".join(f"{step.name:<{width}}  {step.depth:<5}  {step.what}" for step in shown)
