@@ -112,6 +112,21 @@ TEST_P(VirtioPorts, AQueueIsRestartedByAResetOfTheDeviceWithoutRingReset) {
   expect_traffic();
 }
 
+// Another thread may be sending on the other queue.
+TEST_P(VirtioPorts, ARestartOfAQueueTakesNothingBackFromTheOthers) {
+  open("", 2);
+  EXPECT_EQ(send(*left_, 1, 1, 3), 3U);
+  EXPECT_THAT(receive(*right_), SizeIs(3));
+  const auto in_use = pool_.stats().in_use();
+  const auto restarted = left_->restart_tx(0, {.ring = 32});
+  ASSERT_TRUE(restarted) << restarted.error().message();
+  EXPECT_EQ(pool_.stats().in_use(), in_use) << "the three are taken back by the next burst on their queue";
+  const auto own = left_->restart_tx(1, {.ring = 32});
+  ASSERT_TRUE(own) << own.error().message();
+  EXPECT_EQ(pool_.stats().in_use(), in_use - 3);
+  expect_traffic();
+}
+
 TEST_P(VirtioPorts, AControlQueueThatDoesNotAnswerIsATimeoutAndFailsThePort) {
   open("+fault=no-answer@8");
   std::optional<ErrorCode> code;

@@ -215,11 +215,11 @@ Result<void> Port::enable_one(QueueId queue) {
 }
 
 // A full ring may wait for a far end that does not receive. Frames that have not been sent by then count as dropped.
-void Port::wait_for_transmit() {
-  const auto finished = [this] {
+void Port::wait_for_transmit(std::uint16_t begin, std::uint16_t end) {
+  const auto finished = [&] {
     card_.common().flush();
     bool all = true;
-    for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) all = tx_[queue].finished() && all;
+    for (std::uint16_t queue = begin; queue < end; ++queue) all = tx_[queue].finished() && all;
     return all;
   };
   const auto sent = wait_until(card_.clock(), "the transmission of all queued frames", std::chrono::milliseconds(50),
@@ -229,7 +229,7 @@ void Port::wait_for_transmit() {
 
 Result<void> Port::halt() {
   if (card_.common().removed()) return fail_removed(card_.name);
-  if (read_link(card_).link.up) wait_for_transmit();
+  if (read_link(card_).link.up) wait_for_transmit(0, config().tx_queues());
   if (auto reset = reset_device(card_); !reset) return reset;
   if (auto off = device_->set_bus_master(false); !off) return off;
   dma_ended_ = true;

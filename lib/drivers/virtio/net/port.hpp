@@ -86,7 +86,9 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   [[nodiscard]] Result<void> apply_spreading(const Settings* from, const Settings& to);
   [[nodiscard]] Result<void> apply_moderation(std::uint16_t queue);
   [[nodiscard]] Result<void> check_faults() const;
-  void wait_for_transmit();
+  /// Waits, for a limited time, until the device has sent what the queues from `begin` to before `end` have. Needs
+  /// their gates closed.
+  void wait_for_transmit(std::uint16_t begin, std::uint16_t end);
   /// Whether the device can reset one queue (RING_RESET).
   [[nodiscard]] bool resets_queues() const noexcept;
   void clear_others(QueueId queue) noexcept;

@@ -131,7 +131,8 @@ Result<void> Port::halt_queue(QueueId queue) {
     auto closed = close_queues(kCloseLimit);
     return closed ? halt() : closed;
   }
-  if (!queue.receives() && read_link(card_).link.up) wait_for_transmit();
+  // The other queues may be in use by their threads.
+  if (!queue.receives() && read_link(card_).link.up) wait_for_transmit(queue.index, queue.index + 1);
   return reset_queue(
       card_, queue.receives() ? hw::virtio::rx_queue_index(queue.index) : hw::virtio::tx_queue_index(queue.index));
 }
