@@ -84,8 +84,7 @@ target_compile_definitions(pollux_headers INTERFACE
   $<INSTALL_INTERFACE:POLLUX_CHECKED=${POLLUX_IS_CHECKED}>)
 
 # The components, each after those that it needs. Layers of `built_in` and `built_in_core` are what the whole library and the core open.
-set(POLLUX_COMPONENTS core laboratory dataplane observe host CACHE STRING
-  "Components of the whole library; a program that needs fewer is linked sooner with them alone")
+set(POLLUX_COMPONENTS core laboratory dataplane observe host)
 
 # pollux_layer(NAME base COMPONENT core [SELDOM] FRAMES a.cpp ... CONTROL b.cpp ... LINK PkgConfig::LIBPCI ...): a part of a component of the library.
 # FRAMES: the sources that handle frames of an application. CONTROL: the others, which release builds compile with few optimisations.
