@@ -12,7 +12,9 @@ import subprocess
 import tempfile
 import unittest
 
-from pollux_lab import concerned, quick
+from unittest import mock
+
+from pollux_lab import concerned, quick, runner_steps
 from pollux_lab.commands import Commands
 from pollux_lab.ctest_results import Known
 from pollux_lab.errors import LabError
@@ -170,6 +172,47 @@ class Selection(unittest.TestCase):
         needed = {test.name: quick.targets_of(test, step) for test in self.THERE}
         self.assertEqual([needed[name] for name in ("igb", "intel_queues.2", "top.command")],
                          [["igb_test"], ["intel_queues_test"], ["examples/l2fwd", "tools/pollux/pollux"]])
+
+
+class ChecksOfChanges(unittest.TestCase):
+    """What tools/check checks in a --ci run: what has changed since all was clean."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="pollux-checks-")
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        for name in runner_steps.DECIDES:
+            write(self.root, name, "1")
+        make_repository(self.root)
+        self.clean = git(self.root, "rev-parse", "HEAD").strip()
+        write(self.root, runner_steps.BASELINE, f"# why\n{self.clean}\n")
+        commit(self.root)
+
+    def checked(self, depth: str) -> list[list[str]]:
+        step = StepRun(Options(self.root, depth=depth), Commands(self.root, {}), Summary())
+        with mock.patch.object(runner_steps, "read_checks") as read:
+            runner_steps.check_what_changed(step)
+        self.skipped = [result.name for result in step.results]
+        return [call.args[2][1:] for call in read.call_args_list]
+
+    def test_compiles_only_what_has_changed_since_all_was_clean(self):
+        self.assertEqual(self.checked("ci"), [[*runner_steps.OF_ALL], ["--changed", self.clean, "headers", "tidy"]])
+        self.assertEqual(self.skipped, ["check of what has not changed"])
+        self.assertEqual(self.checked("full"), [[]], "all checks of all files")
+
+    def test_no_check_is_forgotten(self):
+        names = re.search(r"^NAMES=\((.*)\)$", (ROOT / "tools/check").read_text(), re.MULTILINE)[1].split()
+        self.assertEqual([*runner_steps.OF_ALL, *runner_steps.OF_CHANGES], names)
+
+    def test_checks_all_after_a_change_of_what_decides(self):
+        for name in runner_steps.DECIDES:
+            write(self.root, name, "2")
+            self.assertEqual((name, self.checked("ci"), self.skipped), (name, [[]], []))
+            write(self.root, name, "1")
+
+    def test_checks_all_if_this_clone_lacks_the_commit(self):
+        write(self.root, runner_steps.BASELINE, f"{'0' * 40}\n")
+        self.assertEqual(self.checked("ci"), [[]])
 
 
 # A checkout that builds nothing: fake commands note how they were called, and ctest knows two tests.
