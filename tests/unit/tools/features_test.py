@@ -261,8 +261,8 @@ class APlainRun(Folder):
 
     def check(self, **states) -> dict[str, Result]:
         run = run_of(**states)
-        run._judges_all = False
-        return {result.name: result for result in features.check(self.root, run, judges_all=False)}
+        run.judges_all = False
+        return {result.name: result for result in features.check(self.root, run)}
 
     def test_counts_what_it_did_not_judge(self):
         (self.root / features.PAGE).write_text("old\n")

@@ -38,7 +38,7 @@ class Run:
     """The results of a run, by their names in results.json."""
 
     def __init__(self, results: list[Result], judges_all: bool = True):
-        self._judges_all = judges_all  # whether all tests that claims name belong to this run
+        self.judges_all = judges_all  # whether all tests that claims name belong to this run
         self._results: dict[str, list[Result]] = {}
         for result in results:
             self._results.setdefault(_PARAMETER.sub("", result.name), []).append(result)
@@ -55,7 +55,7 @@ class Run:
     def _claim_by_pattern(self, pattern: str) -> ClaimResult:
         found = [result for name in sorted(self._results) if fnmatch.fnmatchcase(name, pattern) for result in self._results[name]]
         if not found:
-            return ClaimResult(STALE if self._judges_all else LEFT_OUT, f"no test called {pattern} ran")
+            return ClaimResult(STALE if self.judges_all else LEFT_OUT, f"no test called {pattern} ran")
         for result in found:
             if result.state == "failed":
                 return ClaimResult(STALE, f"{result.name} failed{f' ({result.suite})' if result.suite else ''}")

@@ -212,7 +212,7 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def check(root: pathlib.Path, run: Run, judges_all: bool = True) -> list[Result]:
+def check(root: pathlib.Path, run: Run) -> list[Result]:
     """Compares the documents' claims with a run. The results list stale claims and claims whose tests could not run here, and say
     whether the page is the one that the run makes. A run that does not judge all claims counts the others, and judges no page."""
     try:
@@ -224,13 +224,13 @@ def check(root: pathlib.Path, run: Run, judges_all: bool = True) -> list[Result]
     checked += concepts.check(rows, concepts.tests(table.facts), run)
     checked += [(f"{THREATS}, {promise}", run.check(tests)) for promise, tests in claims.promises((root / THREATS).read_text())]
     results = [Result(f"claim: {what}", "failed" if result.state == claims.STALE else "skipped", detail=f"{result.reason}", suite="claims")
-               for what, result in checked if result.state == claims.STALE or (judges_all and result.state == LEFT_OUT)]
-    if not judges_all:
+               for what, result in checked if result.state == claims.STALE or (run.judges_all and result.state == LEFT_OUT)]
+    if not run.judges_all:
         shown = sum(result.state == SHOWN for _, result in checked)
         results.append(Result("claims that were not judged", "skipped", suite="claims",
                               detail=f"{shown} of {len(checked)} claims are shown by this run, the other {len(checked) - shown} "
                                      "were not judged (--ci judges them)"))
-    for page, text in ((PAGE, render(table, run)), (EVIDENCE, render_evidence(table, run, rows))) if judges_all else ():
+    for page, text in ((PAGE, render(table, run)), (EVIDENCE, render_evidence(table, run, rows))) if run.judges_all else ():
         same = (root / page).exists() and (root / page).read_text() == text
         results.append(_result(str(page), [] if same else [f"{page} is not what the tests of this run show; {REMEDY}"]))
     results.append(_result(str(concepts.PAGE), concepts.mistakes(rows, concepts.tests(table.facts))))

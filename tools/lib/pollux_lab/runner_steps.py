@@ -97,7 +97,6 @@ def mutation(step: StepRun) -> None:
 
 def compare_claims(step: StepRun) -> None:
     """Compares the documents' claims with all results so far."""
-    judges_all = step.depth != PLAIN
-    results = features.check(step.root, claims.Run(step.earlier.results, judges_all), judges_all)
+    results = features.check(step.root, claims.Run(step.earlier.results, judges_all=step.depth != PLAIN))
     step.collect("claims", results, 0)
     tell("\n".join(result.detail for result in results if result.state == "failed"))
