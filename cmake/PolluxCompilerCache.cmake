@@ -12,7 +12,12 @@ if(POLLUX_COMPILER_CACHE)
       RESULT_VARIABLE status ERROR_VARIABLE said)
     if(status EQUAL 0)
       set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DEPEND=1 CCACHE_SLOPPINESS=pch_defines,time_macros
-        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${POLLUX_CCACHE})
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_PCH_EXTSUM=1
+        ${CMAKE_CURRENT_LIST_DIR}/cached-compiler ${POLLUX_CCACHE})
+      if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+        # As words of the driver, since ccache makes paths relative only in these.
+        set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include-pch <PCH_FILE>)
+      endif()
     else()
       message(WARNING "ccache is not used, since it failed: ${said}What to do: set CCACHE_DIR to a folder that can be written to")
     endif()

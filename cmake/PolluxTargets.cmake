@@ -65,7 +65,7 @@ if(POLLUX_BUILD_FUZZERS)
   target_link_options(pollux_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(POLLUX_COVERAGE)
-  target_compile_options(pollux_coverage INTERFACE --coverage -fprofile-update=single)
+  target_compile_options(pollux_coverage INTERFACE --coverage)
   target_link_options(pollux_options INTERFACE --coverage)
 endif()
 

@@ -16,6 +16,10 @@ set(POLLUX_COMPILER_CACHE ON)
 include({ROOT}/cmake/PolluxCompilerCache.cmake)
 add_library(one STATIC group.cpp)
 """
+PRECOMPILED = """target_include_directories(one PRIVATE ${CMAKE_SOURCE_DIR})
+target_precompile_headers(one PRIVATE <map> <own.hpp>)
+"""
+CLANG = shutil.which("clang++-16")
 # Compiles, and then edits the included source, if the file `edit` exists: as an editor does while a group compiles.
 COMPILER = """#!/bin/bash
 c++ "$@" || exit
@@ -37,7 +41,10 @@ class CompilerCache(unittest.TestCase):
         compiler = self.root / "compiler"
         compiler.write_text(COMPILER)
         compiler.chmod(0o755)
-        self.run_command("cmake", "-G", "Ninja", "-S", str(self.root), "-B", str(self.build), f"-DCMAKE_CXX_COMPILER={compiler}")
+        self.configure(self.root, str(compiler))
+
+    def configure(self, root: pathlib.Path, compiler: str) -> None:
+        self.run_command("cmake", "-G", "Ninja", "-S", str(root), "-B", str(root / "build"), f"-DCMAKE_CXX_COMPILER={compiler}")
 
     def run_command(self, *words: str) -> str:
         return subprocess.run(words, check=True, capture_output=True, text=True, env=self.environment, cwd=self.root).stdout
@@ -62,6 +69,32 @@ class CompilerCache(unittest.TestCase):
         before = self.hits()
         self.assertIn("first()", self.compiled())
         self.assertEqual(self.hits(), before + 1)
+
+    def checkout(self, name: str) -> pathlib.Path:
+        """A folder with the project and precompiled headers, configured for clang."""
+        root = self.root / name
+        root.mkdir()
+        (root / "CMakeLists.txt").write_text(PROJECT + PRECOMPILED)
+        (root / "own.hpp").write_text("inline int own() { return 3; }\n")
+        (root / "group.cpp").write_text("std::map<int, int> map_of() { return {{own(), 1}}; }\n")
+        self.configure(root, CLANG)
+        return root
+
+    def compile(self, root: pathlib.Path) -> int:
+        """Compiles anew. Returns how often the cache had the result."""
+        before = self.hits()
+        self.run_command("cmake", "--build", str(root / "build"), "--clean-first")
+        return self.hits() - before
+
+    @unittest.skipUnless(CLANG, "clang++-16 is not installed")
+    def test_a_source_with_headers_that_clang_precompiled_is_found_again_also_in_another_checkout(self):
+        first = self.checkout("first")
+        self.assertEqual(self.compile(first), 0)
+        self.assertEqual(self.compile(first), 1)
+        second = self.checkout("second")
+        self.assertEqual(self.compile(second), 1)
+        (second / "own.hpp").write_text("inline int own() { return 4; }\n")
+        self.assertEqual(self.compile(second), 0)
 
 
 if __name__ == "__main__":
