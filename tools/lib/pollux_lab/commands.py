@@ -4,6 +4,7 @@
 import argparse
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -142,7 +143,13 @@ def show_list(text: str) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """One whose help ends without a traceback, wherever it is written to."""
+    """One whose help ends without a traceback, wherever it is written to, and that takes no empty value: an unset variable of a shell."""
+
+    def parse_args(self, args=None, namespace=None):
+        for word in sys.argv[1:] if args is None else args:
+            if word == "" or re.fullmatch("--[a-z-]+=", word):
+                self.error("a value is empty")
+        return super().parse_args(args, namespace)
 
     def print_help(self, file=None) -> None:
         try:
