@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tools/pollux-bench-plot on tables such as `pollux bench --json` prints: the pictures, and what it says of wrong input."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import pathlib
+import signal
 import struct
 import subprocess
 import tempfile
@@ -149,6 +151,24 @@ class Refusals(PlotTest):
         self.assertEqual(outcome.returncode, 1)
         self.assertIn(f"cannot read {self.folder}/none.json: No such file or directory\n  what to do: name the file",
                       outcome.stderr)
+
+    def test_a_file_without_end(self):
+        outcome = subprocess.run([PLOT, "/dev/zero", self.folder / "p.svg"], capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual(outcome.returncode, 1)
+        self.assertIn("/dev/zero has more than 67108864 characters", outcome.stderr)
+
+    def test_a_byte_order_mark_is_no_part_of_the_table(self):
+        self.refuses(b"\xef\xbb\xbf" + json.dumps(table()).encode(), "has no results", "--tests")
+
+    def test_ctrl_c_ends_it_without_a_traceback(self):
+        program = subprocess.Popen([PLOT, "-", self.folder / "p.svg"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with contextlib.closing(program.stdin):
+            program.stdin.write(" " * (1 << 20))  # more than a pipe holds: it reads now
+            program.stdin.flush()
+            program.send_signal(signal.SIGINT)
+            self.assertEqual(program.wait(SECONDS), 130)
+        self.assertEqual(program.stderr.read(), "")
+        program.stderr.close()
 
     def test_another_format(self):
         self.refuses(json.dumps(table(result(64))), "the format of '.*p.pdf' is not known", "ends in .svg or .png", "p.pdf")
