@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import time
 
+from pollux_lab.cases import without_run
 from pollux_lab.errors import LabError
 from pollux_lab.junit import Result
 
@@ -36,7 +37,7 @@ SECONDS = 300
 
 
 def results(suites: list[Suite], full: bool) -> list[Result]:
-    return [_result(suite) if full else Result(suite.name, "skipped", 0, suite.long) for suite in suites]
+    return [_result(suite) if full else without_run(suite.name, suite.long) for suite in suites]
 
 
 def _result(suite: Suite) -> Result:

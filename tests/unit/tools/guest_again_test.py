@@ -52,6 +52,18 @@ class Again(unittest.TestCase):
                 mock.patch.object(cases.Fixture, "tidy"):
             return [(result.name, result.state) for result in runner.run([cases.Case("guest.a", boot, function, "")])]
 
+    def test_a_skipped_case_says_why(self):
+        boot = cases.Boot("two cards", mock.Mock(), "true")
+        def leaves_out(_fixture):
+            raise cases.LeftOut("the kernel has no such driver")
+        shown = io.StringIO()
+        with mock.patch.object(guest, "Guest", side_effect=lambda *_: FakeGuest()), contextlib.redirect_stderr(shown), \
+                mock.patch.object(cases.Fixture, "tidy"):
+            cases.Runner(mock.Mock(), pathlib.Path(), []).run([cases.Case("guest.a", boot, leaves_out, "")])
+            cases.without_run("guest.b", "many packets")
+        for part in ("SKIP      guest.a", "          the kernel has no such driver", "LEFT OUT  guest.b: many packets (--full runs it)"):
+            self.assertIn(part, shown.getvalue())
+
     def test_a_case_whose_qemu_crashed_once_is_counted_twice(self):
         outcomes = [QemuCrashed("QEMU crashed"), None]
         def crashing(_fixture):

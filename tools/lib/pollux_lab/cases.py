@@ -133,8 +133,7 @@ class Runner:
     def run(self, cases: list[Case]) -> list[Result]:
         results = []
         for left_out in [case for case in cases if case.long and not self.full]:
-            _print(f"LEFT OUT  {left_out.name}: {left_out.long} (--full runs it)")
-            results.append(Result(left_out.name, "skipped", 0, left_out.long))
+            results.append(without_run(left_out.name, left_out.long))
         chosen = [case for case in cases if self.full or not case.long]
         for boot in dict.fromkeys(case.boot for case in chosen):
             results += self._run_boot(boot, [case for case in chosen if case.boot is boot])
@@ -193,6 +192,12 @@ class Runner:
             guest.stop()
 
 
+def without_run(name: str, what: str) -> Result:
+    """A long case that is not run."""
+    _print(f"LEFT OUT  {name}: {what} (--full runs it)")
+    return Result(name, "skipped", 0, what)
+
+
 def _run_case(case: Case, guest: Guest) -> Result:
     start = time.monotonic()
     fixture = Fixture(guest)
@@ -227,7 +232,7 @@ def _again(name: str, why: str) -> Result:
 def _print_result(result: Result) -> Result:
     word = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP"}[result.state]
     _print(f"{word:<9} {result.name} ({result.seconds:.1f} s)")
-    if result.state == "failed":
+    if result.state != "passed":
         _print("\n".join("          " + line for line in result.detail.splitlines()))
     return result
 
