@@ -11,7 +11,7 @@ using namespace pollux::examples;
 namespace {
 
 constexpr const char* kUsage =
-    "usage: multiqueue PORT [--queues 4] [--cores N,N...]\n"
+    "usage: multiqueue PORT [--queues 4] [--cores 0,2-3]\n"
     "\n"
     "Sends the frames of a port of a card, such as vfio:0000:01:00.0 or sim:0, back: with a thread for each queue, or\n"
     "one on each core. A card sends each flow to one queue by the hash of its addresses and ports (RSS), so the "
@@ -30,9 +30,13 @@ std::vector<RunLoopThreadOptions> threads_on(Words& words, std::uint16_t queues)
   std::vector<RunLoopThreadOptions> threads;
   for (std::size_t comma = 0; comma != std::string::npos; cores.erase(0, comma + 1)) {
     comma = cores.find(',');
-    const auto core = read_number(std::string_view(cores).substr(0, comma), 0U, 1023U);
-    if (!core) words.refuse(fmt::format("--cores: '{}' is no list of cores; write it like 0,1", cores));
-    threads.push_back({.core = core.value_or(0)});
+    const std::string part = cores.substr(0, comma);
+    const std::size_t dash = std::min(part.find('-'), part.size());
+    const auto first = read_number(part.substr(0, dash), 0U, 1023U);
+    const auto last = dash == part.size() ? first : read_number(part.substr(dash + 1), 0U, 1023U);
+    if (!first || !last || *last < *first)
+      words.refuse(fmt::format("--cores: '{}' is no list of cores; write it like 0,1 or 0-3", cores));
+    for (unsigned core = first.value_or(1); core <= last.value_or(0); ++core) threads.push_back({.core = core});
     if (comma == std::string::npos) break;
   }
   return threads;

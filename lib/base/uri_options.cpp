@@ -30,6 +30,7 @@ Result<UriOptions> UriOptions::parse(std::string_view text, std::span<const std:
     }
     if (options.has(key)) return reject(fmt::format("option '{}' is given twice", key));
     const bool has_value = equals != std::string_view::npos;
+    if (has_value && equals + 1 == option.size()) return reject(fmt::format("'{}=': the value is empty", key));
     options.options_.push_back({key, has_value ? option.substr(equals + 1) : std::string_view(), has_value});
   }
   return options;

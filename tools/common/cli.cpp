@@ -93,6 +93,38 @@ int status_after(const CLI::App& app, const CLI::ParseError& error, std::ostream
   return kUsageError;
 }
 
+/// Rejects empty values, which are unset variables of a shell more often than not. CLI11 ignores some of them, takes
+/// the next option for the value of "--option=", and leaves empty elements out of a list.
+void reject_empty_values(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* command = &app;
+  const CLI::Option* option = nullptr;  // the value of which comes next
+  const auto check = [&](const std::string& value, const std::string& name) {
+    if (value.empty()) throw CLI::ValidationError(name, "the value is empty");
+    const char delimiter = option == nullptr ? '\0' : option->get_delimiter();
+    if (delimiter == '\0') return;
+    const std::string list = delimiter + value + delimiter;
+    if (list.find(std::string(2, delimiter)) != std::string::npos)
+      throw CLI::ValidationError(name, fmt::format("the list '{}' has an empty element", value));
+  };
+  for (const std::string& word : words) {
+    if (word.size() < 2 || !word.starts_with('-')) {
+      check(word, option == nullptr ? "an argument" : option->get_name());
+      option = nullptr;
+      const auto next = command->get_subcommands([&](const CLI::App* one) { return one->get_name() == word; });
+      if (next.empty()) continue;
+      command = next.front();
+      if (command->get_prefix_command()) return;  // the other words are for another program
+      continue;
+    }
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    option = command->get_option_no_throw(name);
+    if (option == nullptr) option = app.get_option_no_throw(name);
+    if (word.starts_with("--") && equals != std::string::npos) check(word.substr(equals + 1), name);
+    if (equals != std::string::npos || (option != nullptr && option->get_items_expected_max() == 0)) option = nullptr;
+  }
+}
+
 /// Calls `parse`, which calls what the program passed to its options. Returns the status with which the program ends,
 /// if it does.
 std::optional<int> status_of(const CLI::App& app, std::ostream& out, std::ostream& err, const auto& parse) {
@@ -184,6 +216,7 @@ Option* Option::excludes(const Option* other) {
 App::App(const std::string& description, const std::string& name)
     : owned_(std::make_unique<CLI::App>(description, name)), app_(owned_.get()) {
   app_->formatter(std::make_shared<HelpFormatter>());
+  app_->set_version_flag("--version", "Pollux " POLLUX_VERSION, "Print the version and end");
 }
 App::App(CLI::App* app) : app_(app) {}
 App::~App() = default;
@@ -253,7 +286,10 @@ void App::allow_extras() { app_->allow_extras(); }
 std::vector<std::string> App::remaining() const { return app_->remaining(); }
 
 std::optional<int> App::parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
-  return status_of(*app_, out, err, [&] { app_->parse(argc, argv); });
+  return status_of(*app_, out, err, [&] {
+    if (!app_->get_allow_extras()) reject_empty_values(*app_, {argv + 1, argv + argc});
+    app_->parse(argc, argv);
+  });
 }
 std::optional<int> App::parse(const std::string& line, std::ostream& out, std::ostream& err) {
   return status_of(*app_, out, err, [&] { app_->parse(line); });

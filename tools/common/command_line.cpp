@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "common/number_text.hpp"
 #include "common/standard_streams.hpp"
 
 namespace pollux::tools {
@@ -30,6 +31,24 @@ std::map<std::string, BurstMode> burst_modes() {
   return modes;
 }
 
+/// Processors as taskset(1) has them: 0,4-7.
+std::vector<unsigned> parse_cores(const std::string& text) {
+  constexpr unsigned kMostCores = 65'536;
+  std::vector<unsigned> cores;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string part = text.substr(begin, end - begin);
+    const std::size_t dash = std::min(part.find('-'), part.size());
+    const auto first = parse_number(part.substr(0, dash), 0U, kMostCores - 1);
+    const auto last = dash == part.size() ? first : parse_number(part.substr(dash + 1), 0U, kMostCores - 1);
+    if (!first || !last || *last < *first)
+      throw cli::UsageError("--cores", fmt::format("'{}' is no list of processors, such as 0,4-7", text));
+    for (unsigned core = *first; core <= *last; ++core) cores.push_back(core);
+    begin = end + 1;
+  }
+  return cores;
+}
+
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
@@ -42,11 +61,11 @@ void add_queue_options(cli::App& app, PortOptions& options) {
                  "Queues in each direction of each port; a card spreads flows over them by RSS")
       ->check(cli::range(1, 16))
       ->capture_default_str();
-  app.add_option(
-         "--cores", options.cores,
-         "Processors, such as 2,3: a thread on each, which polls its share of the queues; without it one thread "
+  app.add_option_function<std::string>(
+         "--cores", [&options](const std::string& text) { options.cores = parse_cores(text); },
+         "Processors, such as 2,3 or 4-7: a thread on each, which polls its share of the queues; without it one thread "
          "polls all of them and may run anywhere")
-      ->delimiter(',');
+      ->type_name("LIST");
 }
 
 void check_queue_options(const PortOptions& options) {

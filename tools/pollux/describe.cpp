@@ -19,9 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 int write_pages(const Environment& environment, const cli::App& app, const fs::path& folder) {
-  // Of a variable that is not set: the pages would be in the current folder.
-  if (folder.empty())
-    return report(environment, {ErrorCode::invalid_argument, "the folder has no name", "name one for the pages"});
   std::error_code error;
   fs::create_directories(folder, error);
   const auto root = describe::describe(app);

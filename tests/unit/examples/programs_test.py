@@ -35,6 +35,17 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(outcome.returncode, 0)
             self.assertIn("--burst", outcome.stdout)
 
+    def test_each_program_tells_its_version(self):
+        for words in ([L2FWD], [PKTGEN], *([[POLLUX], [POLLUX, "bind"]] if POLLUX != "-" else [])):
+            outcome = run(*words, "--version")
+            self.assertEqual(outcome.returncode, 0, outcome.stderr)
+            self.assertRegex(outcome.stdout, r"^Pollux \d+\.\d+\.\d+\n$")
+
+    def test_processors_are_listed_as_for_taskset(self):
+        outcome = run(L2FWD, "sim:0", "sim:1", "--queues", "4", "--cores", "9000-9002,5")
+        self.assertIn("core 9000", outcome.stderr)
+        self.expect_error(2, [L2FWD, "sim:0", "--queues", "2", "--cores", "0,4-7"], "5 cores are too many")
+
     def test_help_shows_how_many_ports_there_are(self):
         for program in (L2FWD, PKTGEN):
             self.assertIn(f"Usage: {pathlib.Path(program).name} [OPTIONS] PORT [PORT]\n", run(program, "--help").stdout)
@@ -92,6 +103,22 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--send"], "two ports")
 
     @unittest.skipIf(POLLUX == "-", "the command is not built")
+    def test_an_empty_value_is_not_an_absent_one(self):
+        """An unset variable of a shell. pktgen would flood the port with frames of its own."""
+        wrong = [([PKTGEN, "null:", "--send", "--replay", ""], "--replay"), ([PKTGEN, "null:", "--send", "--template="], "--template"),
+                 ([PKTGEN, "null:", "--send", "--replay=", "--quiet"], "--replay"), ([PKTGEN, ""], "an argument"),
+                 ([L2FWD, "sim:0", "--cores", ""], "--cores"), ([L2FWD, "sim:0", ""], "an argument"),
+                 ([L2FWD, "sim:0?rate="], "'rate=': the value is empty"), ([L2FWD, "null:?rx="], "'rx=': the value is empty")]
+        if POLLUX != "-":
+            wrong += [([POLLUX, *words], option) for words, option in (
+                (["time", "sim:0", "--set", ""], "--set"), (["nvm", "sim:0", "--restore", "", "--yes"], "--restore"), (["doctor", ""], "an argument"),
+                (["card", "--socket", "/nowhere/x", "--card="], "--card"), (["list", ""], "an argument"), (["capture", "plx0", "-w", ""], "--write"))]
+        for words, option in wrong:
+            with self.subTest(words):
+                self.expect_error(2, [*words, *(["--seconds", "0.1"] if words[0] != POLLUX else [])], option, "empty")
+        for cores in (",", "0,", "0,,1", "1-0", "-1", "0-", "0-0-0"):
+            self.expect_error(2, [L2FWD, "sim:0", "--cores", cores], "--cores", "is no list of processors, such as 0,4-7")
+
     def test_a_commands_unknown_option_is_named_before_what_is_missing(self):
         self.expect_error(2, [POLLUX, "capture", "plx0", "-o", "x"], "there is no option '-o'; see pollux capture --help")
         self.expect_error(2, [POLLUX, "--jsn"], "there is no option '--jsn'; see pollux --help")
@@ -106,7 +133,7 @@ class CommandLine(unittest.TestCase):
                 self.expect_error(2, [POLLUX, *words, number], "not in range 1 to 1000000000000000000")
 
     def test_invalid_numbers_are_rejected(self):
-        for text in ("nan", "-nan", "inf", "1e400", "5s", ""):
+        for text in ("nan", "-nan", "inf", "1e400", "5s"):
             for program, port in ((L2FWD, ["sim:0"]), (PKTGEN, ["sim:0", "--receive"])):
                 self.expect_error(2, [program, *port, "--seconds", text], "--seconds")
                 self.expect_error(2, [program, *port, "--wait-link", text], "--wait-link")
