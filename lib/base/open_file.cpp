@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace pollux {
@@ -45,6 +46,27 @@ Result<FileDescriptor> open_input_file(const std::string& path, std::string_view
   return file;
 }
 
+// The size that the kernel tells is not used: it is 0 for files of /proc.
+Result<std::string> read_input_file(const std::string& path, std::string_view name, std::size_t limit) {
+  const auto file = open_input_file(path, name);
+  if (!file) return tl::unexpected<Error>(file.error());
+  std::string bytes;
+  for (;;) {
+    constexpr std::size_t kStep = 65536;
+    const std::size_t have = bytes.size();
+    bytes.resize(std::min(have + kStep, limit + 1));
+    const ssize_t got = ::read(file->get(), bytes.data() + have, bytes.size() - have);
+    if (got < 0 && errno != EINTR)
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot read {}", name, path), errno);
+    bytes.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got == 0) return bytes;
+    if (bytes.size() > limit) {
+      return fail(ErrorCode::invalid_argument, fmt::format("{}: {} has more than {} bytes", name, path, limit),
+                  "name another file");
+    }
+  }
+}
+
 // The file is truncated only once the lock is held. A file system without locks fails in another way.
 Result<FileDescriptor> open_output_file(const std::string& path, std::string_view name) {
   auto file = open_regular(path, O_WRONLY | O_CREAT, name);
@@ -55,6 +77,11 @@ Result<FileDescriptor> open_output_file(const std::string& path, std::string_vie
   }
   if (::ftruncate(file->get(), 0) != 0) return failed(errno, path, name);
   return file;
+}
+
+bool is_program(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
 Result<FileDescriptor> open_own_directory(const std::string& path, const std::string& hint) {

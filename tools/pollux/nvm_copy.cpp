@@ -5,15 +5,17 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
+
+#include "base/open_file.hpp"
 
 namespace pollux::tool {
 namespace {
 
 /// Copies of one name; more are a mistake.
 constexpr unsigned kMostCopies = 1000;
+/// Words have addresses of 16 bits.
+constexpr std::size_t kMostBytes = 2 * 65536;
 
 tl::unexpected<Error> cannot_write(const std::string& path) {
   return fail(ErrorCode::io_error, fmt::format("cannot write {}", path), "choose a folder with room that is writable");
@@ -55,10 +57,9 @@ Result<std::string> save_new_copy(const std::string& stem, std::span<const std::
 }
 
 Result<NvmWords> load_copy(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    return fail(ErrorCode::not_found, fmt::format("cannot read {}", path), "name a file of `pollux nvm --dump`");
-  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const auto read = read_input_file(path, "copy of an NVM", kMostBytes);
+  if (!read) return fail(read.error().code, read.error().what, "name a file of `pollux nvm --dump`");
+  const std::string& bytes = *read;
   if (bytes.empty() || bytes.size() % 2 != 0) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} has {} bytes, so it is no copy of an NVM", path, bytes.size()),

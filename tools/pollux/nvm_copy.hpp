@@ -19,7 +19,8 @@ using NvmWords = std::vector<std::uint16_t>;
 [[nodiscard]] Result<void> save_copy(const std::string& path, std::span<const std::uint16_t> words);
 /// Saves a copy to a file that does not exist yet: `stem`.bin, or with a number before the extension. Returns its name.
 [[nodiscard]] Result<std::string> save_new_copy(const std::string& stem, std::span<const std::uint16_t> words);
-/// Errors: not_found, io_error, invalid_argument (not a whole number of words).
+/// Errors: not_found, permission_denied, io_error, invalid_argument (not a regular file, too long, or not a whole
+/// number of words).
 [[nodiscard]] Result<NvmWords> load_copy(const std::string& path);
 
 }  // namespace pollux::tool

@@ -16,6 +16,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/open_file.hpp"
+
 namespace pollux::qtest {
 namespace {
 
@@ -204,15 +206,16 @@ std::string Process::last_output() const {
 
 Result<std::string> find_program(const std::string& program) {
   if (program.find('/') != std::string::npos) {
-    if (::access(program.c_str(), X_OK) == 0) return program;
-    return fail_errno(ErrorCode::not_found, program, errno, "select an executable QEMU");
+    if (is_program(program)) return program;
+    return fail(ErrorCode::not_found, fmt::format("{} is not a program that can be run", program),
+                "select an executable QEMU");
   }
   const char* const path = ::secure_getenv("PATH");
   std::string_view rest = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
   while (!rest.empty()) {
     const std::size_t colon = rest.find(':');
     const std::string candidate = fmt::format("{}/{}", rest.substr(0, colon), program);
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    if (is_program(candidate)) return candidate;
     rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
   }
   return fail(ErrorCode::not_found, fmt::format("{} is not in PATH", program),

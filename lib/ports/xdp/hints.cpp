@@ -6,13 +6,12 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cstddef>
 #include <cstring>
-#include <fstream>
-#include <iterator>
-#include <string>
 #include <string_view>
 
 #include "base/file_descriptor.hpp"
+#include "base/open_file.hpp"
 #include "ports/xdp/attributes.hpp"
 
 namespace pollux::xdp {
@@ -118,10 +117,11 @@ std::uint16_t hints_of(unsigned interface) {
 }
 
 HintCalls find_hint_calls(std::uint16_t hints) {
-  std::ifstream file("/sys/kernel/btf/vmlinux", std::ios::binary);
-  const std::string btf((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  constexpr std::size_t kMostBytes = 64 << 20;  // ten times what today's kernels have
+  const auto btf = read_input_file("/sys/kernel/btf/vmlinux", "types of the kernel", kMostBytes);
   HintCalls calls;
-  for_each_function(btf, [&](std::uint32_t number, std::string_view name) {
+  if (!btf) return calls;
+  for_each_function(*btf, [&](std::uint32_t number, std::string_view name) {
     if ((hints & Hint::hash) != 0 && name == "bpf_xdp_metadata_rx_hash") calls.hash = number;
     if ((hints & Hint::vlan) != 0 && name == "bpf_xdp_metadata_rx_vlan_tag") calls.vlan = number;
   });

@@ -123,6 +123,16 @@ TEST_F(PortCommand, NvmRefusesTheCopyOfAnotherCard) {
   EXPECT_FALSE(std::filesystem::exists(file("x.bin"))) << "nothing was written";
 }
 
+TEST_F(PortCommand, NvmRestoresNothingThatIsNoFile) {
+  for (const char* const other : {"/etc", "/dev/zero", "/dev/null"}) {
+    EXPECT_EQ(run(std::string("nvm sim:0 --yes --restore ") + other), kUsage) << other;
+    EXPECT_THAT(err.str(), AllOf(HasSubstr("is not a regular file"), HasSubstr("nvm --dump"))) << other;
+  }
+  std::ofstream(file("long.bin")) << std::string(200'000, 'x');
+  EXPECT_EQ(run("nvm sim:0 --yes --restore " + file("long.bin")), kUsage);
+  EXPECT_THAT(err.str(), HasSubstr("has more than 131072 bytes"));
+}
+
 TEST_F(PortCommand, NvmProtects) {
   EXPECT_EQ(run("nvm sim:0 --protect all --yes"), kSuccess) << err.str();
   EXPECT_THAT(out.str(), HasSubstr("write protection  all"));

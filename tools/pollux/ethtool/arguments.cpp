@@ -2,10 +2,11 @@
 #include "ethtool/arguments.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+
+#include "base/open_file.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -54,7 +55,7 @@ Result<void> check_ethtool_arguments(const std::vector<std::string>& words) {
     if (!is_one_of(kNetlinkOnly, words[i]) && !is_one_of(kNetlinkFlags, words[i])) continue;
     return fail(ErrorCode::not_supported,
                 fmt::format("ethtool {} exists by netlink only, and Pollux answers ioctls", words[i]),
-                "docs/ethtool.md lists what a port answers; `pollux stats --json` has counters as JSON");
+                "share/doc/pollux/ethtool.md lists what a port answers; `pollux stats --json` has counters as JSON");
   }
   return {};
 }
@@ -69,7 +70,7 @@ Result<std::string> find_ethtool(const std::string& folders) {
   for (std::size_t start = 0; start < folders.size();) {
     const std::size_t end = std::min(folders.find(':', start), folders.size());
     const std::string candidate = folders.substr(start, end - start) + "/ethtool";
-    if (end > start && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    if (end > start && is_program(candidate)) return candidate;
     start = end + 1;
   }
   return fail(ErrorCode::not_found, "there is no ethtool on this machine", "sudo apt install ethtool");
