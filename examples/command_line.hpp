@@ -2,15 +2,19 @@
 // The command line of an example: options with a value, and ports. It has nothing to do with Pollux.
 #pragma once
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "pollux/base/error.hpp"
@@ -42,6 +46,7 @@ class Words {
         refuse(fmt::format("{} needs a value", option));
         break;
       }
+      if (at->empty()) refuse(fmt::format("the value of {} is empty", option));
       found.push_back(std::move(*at));
       at = words_.erase(at);
     }
@@ -61,6 +66,7 @@ class Words {
   }
   [[nodiscard]] std::vector<std::string> ports(std::size_t fewest, std::size_t most) {
     for (const std::string& word : words_) {
+      if (word.empty()) refuse("a port is empty");
       if (word.starts_with('-')) refuse("there is no option " + word);
     }
     if (words_.size() < fewest || words_.size() > most)
@@ -79,14 +85,28 @@ class Words {
   Result<void> mistake_;
 };
 
+/// Opens the null device in place of closed standard streams, before the next file, such as a capture, becomes one of
+/// them and gets the program's output. Returns false if nobody could read that.
+[[nodiscard]] inline bool open_standard_streams() {
+  const bool has_output = ::fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+  int descriptor = ::open("/dev/null", O_RDWR);  // the lowest free one
+  while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = ::open("/dev/null", O_RDWR);
+  if (descriptor >= 0) ::close(descriptor);
+  return has_output;
+}
+
 /// For `main`: the exit status of `example`, a function of the Words. It is 2 after a wrong command line.
 template <class Example>
 [[nodiscard]] int run_example(int argc, char** argv, std::string_view usage, Example example) try {
+  const bool has_output = open_standard_streams();
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // so that whoever reads it through a pipe gets each line at once
   Words words(argc, argv);
-  if (words.flag("--help")) return fmt::print("{}", usage), 0;
-  const Result<void> ended = example(words);
-  if (ended) return 0;
+  const bool wants_help = words.flag("--help");
+  if (wants_help) fmt::print("{}", usage);
+  const Result<void> ended = wants_help ? Result<void>() : example(words);
+  if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "cannot write the output");
+  if (!has_output) fmt::print(stderr, "error: standard output is closed\n");
+  if (ended) return has_output ? 0 : 1;
   fmt::print(stderr, "error: {}\n", ended.error().message());
   if (ended.error().code != ErrorCode::invalid_argument) return 1;
   return fmt::print(stderr, "{}", usage), 2;

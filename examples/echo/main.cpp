@@ -4,6 +4,7 @@
 
 #include "command_line.hpp"
 #include "echo/responder.hpp"
+#include "host_address.hpp"
 #include "ports.hpp"
 
 using namespace pollux;
@@ -28,6 +29,7 @@ void read_address(Words& words, EchoResponder::Options& options) {
   const auto length = read_number<std::uint8_t>(slash == text.size() ? "24" : text.substr(slash + 1), 0, 32);
   if (!length || inet_pton(AF_INET, text.substr(0, slash).c_str(), options.address.data()) != 1)
     return words.refuse(fmt::format("--ip is required: '{}' is not an IPv4 address; write it like 10.9.0.2/24", text));
+  if (!is_host_address(options.address)) return words.refuse(fmt::format("--ip: no host has the address {}", text));
   options.prefix = *length;
 }
 

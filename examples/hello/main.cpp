@@ -26,4 +26,5 @@ int main() {
       port->tx(0).tx_burst(burst);  // takes what fits; the rest stays in the burst
     }
   }
+  return std::fflush(stdout) == 0 ? 0 : 1;  // a full disk is an error, too
 }

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -16,6 +18,11 @@ namespace pollux::examples {
 namespace {
 
 constexpr const char* kExample = "write it like 10.1.0.0/16 1 02:00:00:00:00:01";
+
+/// Some editors begin a text in UTF-8 with it.
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+/// Far more than kMaxRoutes need.
+constexpr std::uintmax_t kMaxFileBytes = 64 << 20;
 
 /// Whether all bits after the first `length` are zero.
 bool ends_in_zeros(std::span<const std::uint8_t> prefix, unsigned length) {
@@ -68,7 +75,8 @@ Result<void> Routes::add(const std::string& line) {
   if (!index)
     return bad(fmt::format("'{}' is no port from 0 to {}", port, ports_ - 1), "count the ports of the command line");
   const auto hop = parse_mac(mac);
-  if (!hop || (hop->front() & 1) != 0) return bad(fmt::format("'{}' is no MAC address of one station", mac));
+  if (!hop || (hop->front() & 1) != 0 || *hop == MacAddress{})
+    return bad(fmt::format("'{}' is no MAC address of one station", mac));
   if (hops_.size() == kMaxRoutes)
     return bad(fmt::format("there are more than {} routes", kMaxRoutes), "leave some out");
   if (!known_.emplace(*address, *length).second)
@@ -79,10 +87,16 @@ Result<void> Routes::add(const std::string& line) {
 }
 
 Result<void> Routes::add_file(const std::string& path) {
+  std::error_code unknown;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, unknown);  // only regular files have one
+  if (unknown || bytes > kMaxFileBytes)
+    return bad(fmt::format("cannot read {}: {}", path, unknown ? unknown.message() : "it is too long"),
+               "name a file with one route a line");
   std::ifstream file(path);
   if (!file) return fail_errno(ErrorCode::io_error, fmt::format("cannot read {}", path), errno, "name another file");
   std::string line;
   for (unsigned number = 1; std::getline(file, line); ++number) {
+    if (number == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
     line.resize(std::min(line.find('#'), line.size()));
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     if (auto added = add(line); !added) {

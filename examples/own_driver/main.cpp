@@ -42,5 +42,5 @@ int main() {
     std::printf("%s received %u bytes:%s\n", right->info().name.c_str(), received.length(),
                 reinterpret_cast<const char*>(received.data()) + 14);
   }
-  return burst.size() == 1 ? 0 : 1;
+  return burst.size() == 1 && std::fflush(stdout) == 0 ? 0 : 1;
 }

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "command_line.hpp"
+#include "host_address.hpp"
 #include "ports.hpp"
 #include "tcp_server/http_server.hpp"
 #include "tcp_server/lwip_port.hpp"
@@ -32,6 +33,16 @@ packet::Ipv4Address read_address(Words& words, const char* option, const char* o
   return address;
 }
 
+LwipPort::Address read_network(Words& words) {
+  const LwipPort::Address network{.address = read_address(words, "--ip", ""),
+                                  .netmask = read_address(words, "--netmask", "255.255.255.0")};
+  if (!is_host_address(network.address)) words.refuse("--ip: no host has this address");
+  std::uint32_t host = 0;
+  for (const std::uint8_t byte : network.netmask) host = host << 8U | (byte ^ 0xFFU);
+  if ((host & (host + 1)) != 0) words.refuse("--netmask: its bits that are set must come before all others");
+  return network;
+}
+
 Result<void> serve(Ports& own, LwipPort& lwip) {
   Poller poller(own.context);
   const auto queue = poller.add(own.ports.front().rx(0), [&](Burst<64>& burst) { lwip.receive(burst); });
@@ -45,8 +56,7 @@ Result<void> serve(Ports& own, LwipPort& lwip) {
 }
 
 Result<void> tcp_server(Words& words) {
-  const LwipPort::Address address{.address = read_address(words, "--ip", ""),
-                                  .netmask = read_address(words, "--netmask", "255.255.255.0")};
+  const LwipPort::Address address = read_network(words);
   const auto tcp_port = words.number<std::uint16_t>("--tcp-port", 80, 1, 65535);
   const auto bytes = words.number<std::uint64_t>("--bytes", 100'000'000, 1, std::uint64_t{1} << 40);
   const std::vector<std::string> uris = words.ports(1, 1);
