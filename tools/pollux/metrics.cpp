@@ -167,6 +167,12 @@ void add_account(Samples& samples, const Labels& labels, const TelemetryJson& ac
   count("made", "Frames that the program made.");
   count("sent", "Frames of the program that left its ports.");
   count("dropped", "Frames that the ports or the program dropped.");
+  if (const TelemetryJson& drops = member(account, "drops"); drops.is_object()) {
+    for (const auto& [reason, frames] : drops.items()) {
+      samples.counter("program_drops_total", "Frames that the ports or the program dropped, by reason.",
+                      with(labels, {{"reason", printable(reason)}}), frames);
+    }
+  }
   samples.gauge("program_in_flight_packets", "Frames that the ports have not sent yet.", labels,
                 member(account, "in_flight"));
   samples.gauge("program_account_holds", "Whether every frame of the program is accounted for.", labels,

@@ -90,7 +90,11 @@ void print_stats(const Environment& environment, const StatsOptions& options, co
   print_queues(printer, member(all, "queues"), "tx");
   printer.title("card");
   print_members(printer, member(member(all, "card"), "counters"));
-  if (const TelemetryJson& account = member(all, "account"); account.is_object()) printer.title(account_text(account));
+  const TelemetryJson& account = member(all, "account");
+  if (!account.is_object()) return;
+  printer.title(account_text(account));
+  printer.title("drops of the program and all its ports by reason");
+  print_members(printer, member(account, "drops"));
 }
 
 int run_stats(const Environment& environment, const StatsOptions& options) {

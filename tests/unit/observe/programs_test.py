@@ -127,6 +127,14 @@ class RunningProgram(unittest.TestCase):
             self.assertGreater(drops["not_for_us"], 0)
             self.assertLessEqual({"ring_full", "no_route", "ttl_expired"}, set(drops))
 
+    def test_what_a_program_drops_is_shown_by_name_wherever_counters_are(self):
+        with self.running(L3FWD, "null:?rx=64", "sim:0", "--route", "0.0.0.0/0 1 02:00:00:00:00:01"):
+            self.assertRegex(self.pollux("stats", "plx0").partition("drops of the program")[2], r"\n  not_for_us +[1-9]")
+            for words, line in ((["top", "--batch", "--updates", "1"], r"of the program itself: .*\nnot_for_us +\S+ +[1-9]"),
+                                (["exporter", "--once"], r'pollux_program_drops_total\{.*reason="not_for_us"\} [1-9]')):
+                if words[0] in self.pollux("--help"):  # they need libraries
+                    self.assertRegex(self.pollux(*words), line)
+
     def test_a_capture_has_the_frames_that_a_program_drops(self):
         path = self.directory / "drops.pcapng"
         with self.running(L3FWD, "null:?rx=64", "sim:0", "--route", "0.0.0.0/0 1 02:00:00:00:00:01"):

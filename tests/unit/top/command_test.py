@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs `pollux top` on a terminal of tmux, and in a pipe, beside a running l2fwd."""
 
+import os
 import pathlib
+import pty
 import shutil
 import signal
 import subprocess
@@ -117,6 +119,19 @@ class Top(unittest.TestCase):
         self.assertEqual(outcome.stdout.count("2 ports of 1 program"), 2)
         self.assertIn("\nrx0 ", outcome.stdout)
         self.assertNotIn("h help", outcome.stdout)
+
+    def test_it_ends_with_its_terminal_also_where_the_signal_is_ignored(self):
+        master, terminal = pty.openpty()
+        top = subprocess.Popen([POLLUX, "top"], env=self.environment, stdin=terminal, stdout=terminal, stderr=subprocess.DEVNULL,
+                               preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.addCleanup(top.communicate)
+        self.addCleanup(top.kill)
+        os.close(terminal)
+        shown = b""
+        while b"has telemetry" not in shown:
+            shown += os.read(master, 4096)
+        os.close(master)
+        self.assertEqual(top.wait(SECONDS), 0)
 
     def test_what_is_no_terminal_is_an_error(self):
         outcome = self.top()

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/printable.hpp"
+
 namespace pollux::tool::top {
 namespace {
 
@@ -82,6 +84,24 @@ TEST(TopPage, DetailsAreThoseOfTheSelectedPort) {
   const auto page = page_of(ports, {.selected = 1}, {});
   EXPECT_THAT(text_of_page(page), HasSubstr("rx_pool_empty               12      345"));
   EXPECT_EQ(page_of(ports, {}, {})[3].style, Style::alert) << "a port that drops frames stands out";
+}
+
+TEST(TopPage, WhatTheProgramDropsIsShownWithEachPort) {
+  auto ports = std::vector{port_named("plx0")};
+  ports[0].program_reasons = {{"not_for_us", 12, 1090}};
+  const std::string page = text_of_page(page_of(ports, {}, {}));
+  EXPECT_THAT(page, HasSubstr("of the program itself:"));
+  EXPECT_THAT(page, HasSubstr("not_for_us                  12   1.090k"));
+}
+
+TEST(TopPage, ALineIsCutBetweenCharacters) {
+  PortRates port = port_named("plx0");
+  port.now.port.program = "für-größe";
+  for (int columns = 1; columns < 30; ++columns) {
+    const std::string row = page_of({port}, {}, {24, columns})[2].text;
+    EXPECT_EQ(printable(row), row) << "at " << columns << " columns it ends within a character";
+  }
+  EXPECT_THAT(page_of({port}, {}, {24, 80})[2].text, HasSubstr("für-größe    1G"));
 }
 
 TEST(TopPage, BurstsAreBars) {

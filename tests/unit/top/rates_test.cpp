@@ -72,6 +72,20 @@ TEST(TopRates, DropsAreThoseOfTheLibraryAndOfTheCardWithTheirReasons) {
   EXPECT_EQ(rates.reasons[1].total, 12U);
 }
 
+TEST(TopRates, TheProgramsOwnDropsHaveTheirRates) {
+  PortSample before = sample_at(1);
+  before.program_drops = {{"not_for_us", 90}};
+  PortSample now = sample_at(3);
+  now.program_drops = {{"no_route", 0}, {"not_for_us", 1090}, {"ring_full", 4}};
+  const PortRates rates = rates_of(&before, now);
+  ASSERT_THAT(rates.program_reasons, SizeIs(2)) << "only reasons that dropped";
+  EXPECT_EQ(rates.program_reasons[0].reason, "not_for_us");
+  EXPECT_THAT(rates.program_reasons[0].rate, Optional(500.0));
+  EXPECT_EQ(rates.program_reasons[0].total, 1090U);
+  EXPECT_THAT(rates.program_reasons[1].rate, Optional(2.0));
+  EXPECT_THAT(rates.reasons, IsEmpty());
+}
+
 TEST(TopRates, MetersAreThoseOfTheInterval) {
   PortSample before = sample_at(1);
   before.rx[0].meter = MeterSample{

@@ -8,6 +8,9 @@
 #include <cmath>
 #include <cstdint>
 #include <set>
+#include <string_view>
+
+#include "base/printable.hpp"
 
 namespace pollux::tool::top {
 namespace {
@@ -77,10 +80,15 @@ void add_queues(std::vector<Line>& lines, const PortRates& port) {
 
 std::vector<std::string> drop_lines(const PortRates& port) {
   std::vector<std::string> lines{fmt::format("{:<22} {:>7} {:>8}", "DROPS BY REASON", "/s", "TOTAL")};
-  for (const DropRate& drop : port.reasons)
-    lines.push_back(fmt::format("{:<22.22} {:>7} {:>8}", drop.reason, short_text(drop.rate),
-                                short_text(static_cast<double>(drop.total))));
+  const auto add = [&](const std::vector<DropRate>& reasons) {
+    for (const DropRate& drop : reasons)
+      lines.push_back(fmt::format("{:<22.22} {:>7} {:>8}", drop.reason, short_text(drop.rate),
+                                  short_text(static_cast<double>(drop.total))));
+  };
+  add(port.reasons);
   if (port.reasons.empty()) lines.emplace_back("none since the port was opened");
+  if (!port.program_reasons.empty()) lines.emplace_back("of the program itself:");
+  add(port.program_reasons);
   return lines;
 }
 
@@ -149,7 +157,10 @@ void fit(std::vector<Line>& lines, Size size) {
   const auto columns = static_cast<std::size_t>(std::max(size.columns, 1));
   if (lines.size() > rows) lines.resize(rows);
   for (Line& line : lines) {
-    if (line.text.size() > columns) line.text.resize(columns);
+    std::size_t bytes = 0;
+    for (std::size_t shown = 0; shown < columns && bytes < line.text.size(); ++shown)
+      bytes += first_character(std::string_view(line.text).substr(bytes)).bytes;
+    line.text.resize(std::min(bytes, line.text.size()));
   }
 }
 

@@ -12,7 +12,7 @@ namespace pollux::tool::top {
 enum class Style { plain, title, heading, selected, alert };
 
 struct Line {
-  std::string text = {};  ///< ASCII
+  std::string text = {};  ///< UTF-8
   Style style = Style::plain;
 };
 

@@ -93,19 +93,29 @@ void add_meters(PortRates& rates, const PortSample& before, const PortSample& no
   for (const double count : sizes) rates.burst_share.push_back(count / bursts);
 }
 
-void add_reasons(PortRates& rates, const PortSample* before, const PortSample& now, double seconds) {
-  const auto add = [&](const std::string& reason, Figure changed, std::uint64_t total) {
-    if (total != 0) rates.reasons.push_back({reason, scaled(changed, 1 / seconds), total});
-  };
-  for (const auto& [reason, total] : now.drops) {
+using Drops = std::map<std::string, std::uint64_t>;
+
+/// The reasons that ever dropped a frame.
+std::vector<DropRate> reasons_of(const Drops* before, const Drops& now, double seconds) {
+  std::vector<DropRate> reasons;
+  for (const auto& [reason, total] : now) {
+    if (total == 0) continue;
     Figure changed;
     if (before != nullptr) {
-      const auto past = before->drops.find(reason);
-      changed = change(past == before->drops.end() ? 0 : past->second, total);
+      const auto past = before->find(reason);
+      changed = change(past == before->end() ? 0 : past->second, total);
     }
-    add(reason, changed, total);
+    reasons.push_back({reason, scaled(changed, 1 / seconds), total});
   }
-  add("missed by the card", before == nullptr ? Figure() : change(before->missed, now.missed), now.missed);
+  return reasons;
+}
+
+void add_reasons(PortRates& rates, const PortSample* before, const PortSample& now, double seconds) {
+  rates.reasons = reasons_of(before == nullptr ? nullptr : &before->drops, now.drops, seconds);
+  rates.program_reasons = reasons_of(before == nullptr ? nullptr : &before->program_drops, now.program_drops, seconds);
+  if (now.missed == 0) return;
+  const Figure missed = before == nullptr ? Figure() : change(before->missed, now.missed);
+  rates.reasons.push_back({"missed by the card", scaled(missed, 1 / seconds), now.missed});
 }
 
 Figure all_drops(const PortSample& before, const PortSample& now) {

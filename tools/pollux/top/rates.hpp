@@ -38,9 +38,10 @@ struct PortRates {
   Figure drops = {};  ///< of the library, and frames that the card missed
   Figure empty_polls = {};
   Figure cycles_per_frame = {};
-  std::vector<QueueRates> queues = {};   ///< receive queues first
-  std::vector<DropRate> reasons = {};    ///< those that ever dropped a frame
-  std::vector<double> burst_share = {};  ///< of receive bursts, by bucket; empty: not measured
+  std::vector<QueueRates> queues = {};         ///< receive queues first
+  std::vector<DropRate> reasons = {};          ///< those that ever dropped a frame
+  std::vector<DropRate> program_reasons = {};  ///< the program's own, the same
+  std::vector<double> burst_share = {};        ///< of receive bursts, by bucket; empty: not measured
 };
 
 /// `before` is nullptr for a port's first sample: then there are no rates.

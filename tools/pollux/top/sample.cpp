@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 namespace pollux::tool::top {
@@ -93,6 +94,19 @@ Result<PortSample> sample_of(TelemetryClient& client, const RunningPort& port, c
   return sample;
 }
 
+/// What the program drops itself: its account has the drops of its ports, too.
+void add_program_drops(TelemetryClient& client, std::span<PortSample> ports) {
+  const auto account = client.call("account", TelemetryJson::object(), kTopAnswerLimit);
+  const TelemetryJson& drops = account ? member(*account, "drops") : TelemetryJson();
+  if (!drops.is_object()) return;
+  std::map<std::string, std::uint64_t> own;
+  for (const auto& [reason, count] : drops.items()) own[printable(reason)] = count_of(drops, reason.c_str());
+  for (const PortSample& port : ports) {
+    for (const auto& [reason, count] : port.drops) own.erase(reason);
+  }
+  for (PortSample& port : ports) port.program_drops = own;
+}
+
 PortSample without_answer(RunningPort port, const Error& error) {
   const bool is_late = error.code == ErrorCode::timeout;
   return {.port = std::move(port), .answers = false, .failure = is_late ? std::string() : error.what};
@@ -118,12 +132,14 @@ bool Sampler::ask(const std::string& socket, Program& program, bool measures, st
   program.ports = *std::move(ports);
   const auto answer = program.client->call("pools", TelemetryJson::object(), kTopAnswerLimit);
   const TelemetryJson pools = answer ? *answer : TelemetryJson(nullptr);
+  const std::size_t first = samples.size();
   for (const RunningPort& port : program.ports) {
     // A forward path cannot be measured; then only what is measured is missing.
     static_cast<void>(program.client->call("port.watch", {{"port", port.name}, {"on", measures}}, kTopAnswerLimit));
     auto sample = sample_of(*program.client, port, pools);
     samples.push_back(sample ? *std::move(sample) : without_answer(port, sample.error()));
   }
+  add_program_drops(*program.client, std::span(samples).subspan(first));
   return true;
 }
 

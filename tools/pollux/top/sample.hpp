@@ -46,6 +46,7 @@ struct PortSample {
   std::uint64_t tx_bytes = 0;
   std::uint64_t missed = 0;  ///< by the card: it had no room
   std::map<std::string, std::uint64_t> drops = {};
+  std::map<std::string, std::uint64_t> program_drops = {};  ///< under names that no port of the program has
   std::vector<QueueSample> rx = {};
   std::vector<QueueSample> tx = {};
   double pool_used = -1;  ///< share of the fullest pool that feeds the port; negative: not known

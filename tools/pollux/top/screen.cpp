@@ -5,7 +5,11 @@
 #define NCURSES_NOMACROS
 #include <curses.h>
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <array>
+#include <clocale>
 #include <cstdio>
 #include <utility>
 
@@ -47,6 +51,7 @@ Key key_of(int code) {
 }  // namespace
 
 Result<Screen> Screen::open(bool colours) {
+  std::setlocale(LC_CTYPE, "");  // names are in UTF-8
   // initscr() would end the program where TERM is unknown.
   if (::newterm(nullptr, stdout, stdin) == nullptr) {
     return fail(ErrorCode::not_supported, "ncurses does not know this terminal",
@@ -83,7 +88,7 @@ void Screen::show(const std::vector<Line>& lines) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const attr_t attributes = attributes_of(lines[i].style);
     ::attrset(static_cast<int>(attributes));
-    ::mvaddnstr(static_cast<int>(i), 0, lines[i].text.c_str(), COLS);
+    ::mvaddnstr(static_cast<int>(i), 0, lines[i].text.c_str(), -1);
   }
   ::attrset(A_NORMAL);
   ::refresh();
@@ -91,7 +96,12 @@ void Screen::show(const std::vector<Line>& lines) {
 
 Key Screen::wait_key(std::chrono::milliseconds limit) {
   ::timeout(static_cast<int>(limit.count()));
-  return key_of(::getch());
+  const int code = ::getch();
+  if (code != ERR) return key_of(code);
+  // A terminal that is gone has an error at once, each time.
+  pollfd terminal{STDIN_FILENO, POLLIN, 0};
+  const bool is_gone = ::poll(&terminal, 1, 0) > 0 && (terminal.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+  return is_gone ? Key::closed : Key::none;
 }
 
 std::string Screen::ask(const std::string& question) {

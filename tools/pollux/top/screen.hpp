@@ -10,7 +10,7 @@
 
 namespace pollux::tool::top {
 
-enum class Key { none, quit, help, up, down, queues, idle, measure, interval, update, resized };
+enum class Key { none, quit, help, up, down, queues, idle, measure, interval, update, resized, closed };
 
 /// The terminal, by ncurses. At most one object at a time; its end gives the terminal back as it was.
 class Screen {
@@ -25,7 +25,7 @@ class Screen {
 
   [[nodiscard]] Size size() const;
   void show(const std::vector<Line>& lines);
-  /// Waits for a key, at most that long.
+  /// Waits for a key, at most that long. `closed`: the terminal is gone.
   [[nodiscard]] Key wait_key(std::chrono::milliseconds limit);
   /// Asks for a text in the last row; empty if the user gives none.
   [[nodiscard]] std::string ask(const std::string& question);

@@ -79,7 +79,7 @@ int run_batch(const Environment& environment, const TopOptions& options, top::Vi
   Live live;
   live.update(view.measures);
   const std::uint64_t updates = options.updates == 0 ? UINT64_MAX : options.updates;
-  for (std::uint64_t done = 0; done < updates && !stop.raised(); ++done) {
+  for (std::uint64_t done = 0; done < updates && !stop.raised() && environment.out.good(); ++done) {
     pause_for(environment, in_milliseconds(view.interval), stop);
     for (const top::Line& line : page_of(live.update(view.measures), view, {.rows = INT_MAX, .columns = INT_MAX}))
       environment.out << line.text << '\n';
@@ -103,6 +103,7 @@ bool obey(top::Key key, top::Screen& screen, top::View& view, std::size_t ports)
     case top::Key::quit:
       if (!std::exchange(view.shows_help, false)) return false;
       break;
+    case top::Key::closed: return false;
     case top::Key::help: view.shows_help = !view.shows_help; break;
     case top::Key::up: view.selected -= view.selected == 0 ? 0 : 1; break;
     case top::Key::down: view.selected += view.selected + 1 < ports ? 1 : 0; break;
