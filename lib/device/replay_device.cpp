@@ -338,7 +338,7 @@ class ReplayDevice final : public Device {
         return event.bar != 0 ? "a call that enables bus mastering" : "a call that disables bus mastering";
       case Kind::reset: return "a reset of the function";
       case Kind::interrupts_on: return fmt::format("a call that enables {} interrupt vectors", event.queue);
-      case Kind::end: return "no further event";
+      case Kind::end: return "no further event: its card counts as removed from here on";
       default: return "an event of the card";
     }
   }

@@ -53,6 +53,8 @@ class CaptureClock {
     if (of.last - round_start_ > kLongestRecording || latest_ > Duration::max() / 2) return {};
     return of.last;
   }
+  /// The time of a frame without a stamp: that of the frame before it.
+  [[nodiscard]] Duration time_without_stamp() const noexcept { return latest_; }
   /// The times of the next round of the same file begin `gap` after the latest one.
   void begin_round(Duration gap) {
     round_start_ = latest_ + gap;
@@ -109,6 +111,7 @@ class PcapngRecords {
   struct Record {
     std::uint32_t interface = 0;  ///< of all interfaces in the file
     std::uint32_t fcs_bytes = 0;  ///< of the check sequence at the end of the frame
+    bool has_stamp = true;        ///< a simple packet block has none
   };
   struct Close {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
@@ -163,6 +166,7 @@ class PcapngRecords {
     if (record.interface >= fcs_bytes_.size() - first_) return std::nullopt;
     record.interface += static_cast<std::uint32_t>(first_);
     record.fcs_bytes = fcs_bytes_[record.interface];
+    record.has_stamp = type_ != kSimplePacket;
     if (type_ == kSimplePacket) return record;
     const auto flags = option(kPacketData + padded(word(kCapturedLength)), kPacketFlags);
     if (flags.size() != 4) return record;
@@ -308,7 +312,8 @@ class CaptureFileReader::Impl {
     const std::uint32_t length = header->len - std::min<std::uint32_t>(header->len, record.fcs_bytes);
     frame = {.bytes = {data, std::min<std::uint32_t>(header->caplen, length)},
              .length = length,
-             .at = clock_.time_of({header->ts.tv_sec, header->ts.tv_usec}, record.interface),
+             .at = record.has_stamp ? clock_.time_of({header->ts.tv_sec, header->ts.tv_usec}, record.interface)
+                                    : std::optional(clock_.time_without_stamp()),
              .interface = record.interface};
     return Outcome::frame;
   }

@@ -87,12 +87,27 @@ Result<bench::TableOptions> table_options(const BenchOptions& options, bool virt
   return table;
 }
 
+/// Without this, a missing cable would look like a device that loses each frame.
+Result<void> check_path(bench::TrialRunner& runner, const BenchOptions& options, const bench::TableOptions& table) {
+  constexpr std::uint64_t kFrames = 64;
+  const auto trial = runner.run(
+      {.size = table.sizes.front(), .load = table.search.max, .frames = kFrames, .wait = bench::rfc_options().wait});
+  if (!trial) return tl::unexpected<Error>(trial.error());
+  if (trial->counts.received != 0) return {};
+  return fail(ErrorCode::io_error,
+              fmt::format("none of {} frames that {} sent arrived at {}", trial->counts.sent, options.ports[0],
+                          options.ports[1]),
+              "connect the ports, through the device under test if there is one; sim:0 and sim:1 are connected, and so "
+              "are sim:2 and sim:3");
+}
+
 Result<bench::Report> measure(const Environment& environment, const BenchOptions& options,
                               const bench::TestBedOptions& bed_options, const bench::TableOptions& table_options) {
   const tools::StopSignals stop;
   auto bed = bench::TestBed::open(bed_options);
   if (!bed) return pass_on(std::move(bed));
   bench::TrialRunner runner(**bed, [&stop] { return stop.raised(); });
+  if (auto connected = check_path(runner, options, table_options); !connected) return pass_on(std::move(connected));
   std::function<void(const std::string&)> progress;
   if (::isatty(STDERR_FILENO) != 0) {
     progress = [&environment](const std::string& line) { environment.err << line << std::endl; };
@@ -147,7 +162,7 @@ void add_options(cli::App& command, BenchOptions& options) {
   command.add_option("--duration", options.duration, "Seconds of each trial, and of the longest burst")
       ->check(cli::range(0.0001, 3600.0));
   command.add_option("--wait", options.wait, "Seconds to wait for late frames after a trial that lost some")
-      ->check(cli::range(0.0, 60.0));
+      ->check(cli::range(0.001, 60.0));
   command.add_option("--max-load", options.max_load, "The highest load, in percent of the line rate")
       ->capture_default_str();
   command.add_option("--resolution", options.resolution, "How exactly the throughput is searched")

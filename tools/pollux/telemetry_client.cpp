@@ -26,6 +26,8 @@
 namespace pollux::tool {
 namespace {
 
+/// A program disconnects whoever sends a longer one: docs/telemetry.md.
+constexpr std::size_t kLongestRequest = std::size_t{64} << 10;
 /// No answer is longer: docs/telemetry.md.
 constexpr std::size_t kLongestAnswer = std::size_t{2} << 20;
 /// More than any answer needs.
@@ -219,8 +221,13 @@ Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJs
   const Deadline deadline = std::chrono::steady_clock::now() + limit;
   answered_ = false;
   const TelemetryJson request{{"id", ++last_id_}, {"method", method}, {"params", std::move(params)}};
-  if (auto sent = send(request.dump(-1, ' ', false, TelemetryJson::error_handler_t::replace) + '\n', deadline); !sent)
-    return pass_on(std::move(sent));
+  const std::string text = request.dump(-1, ' ', false, TelemetryJson::error_handler_t::replace);
+  if (text.size() > kLongestRequest) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("the request {} has {} bytes; a program takes {}", method, text.size(), kLongestRequest),
+                "shorten what it contains, such as a filter");
+  }
+  if (auto sent = send(text + '\n', deadline); !sent) return pass_on(std::move(sent));
   // An answer that came too late for an earlier request is skipped. There may be any number of lines that are none.
   while (std::chrono::steady_clock::now() < deadline) {
     const auto line = receive(deadline);

@@ -20,7 +20,8 @@ struct CapturedFrame {
   std::span<const std::uint8_t> bytes;
   /// Its bytes on the wire, without FCS; at least bytes.size().
   std::uint32_t length = 0;
-  /// When it was captured, from the first frame of the file on. nullopt: more than kLongestRecording before or after.
+  /// When it was captured, from the first frame of the file on. A frame of a record without a time (a simple packet
+  /// block of pcapng) has that of the frame before it. nullopt: more than kLongestRecording before or after.
   std::optional<Duration> at;
   /// The interface that captured it, of all interfaces in the file.
   std::uint32_t interface = 0;

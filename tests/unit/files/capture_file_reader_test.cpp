@@ -187,6 +187,17 @@ TEST_F(CaptureFileReaderTest, AStampThatIsTooFarFromTheFirstHasNoTime) {
   EXPECT_THAT(all, ElementsAre(0s, Duration::min(), Duration::min(), Duration::min(), 1s));
 }
 
+TEST_F(CaptureFileReaderTest, ARecordWithoutATimeHasThatOfTheFrameBefore) {
+  constexpr std::uint32_t kSimplePacket = 3;
+  PcapngFile file;
+  file.interface()
+      .block(kSimplePacket, {4, 0})
+      .frame(0, 1'700'000'000'000'000, {1})
+      .frame(0, 1'700'000'005'000'000, {2});
+  file.block(kSimplePacket, {4, 0}).frame(0, 1'700'000'006'000'000, {3});
+  EXPECT_THAT(times(file), ElementsAre(0s, 0s, 5s, 5s, 6s));
+}
+
 TEST_F(CaptureFileReaderTest, TheNextRoundBeginsAfterTheMeanGap) {
   CaptureFileReader reader =
       open(CaptureFile().add(Bytes(60), 8, 0).add(Bytes(60), 8, 10).add(Bytes(60), 8, 10).add(Bytes(60), 8, 30));

@@ -115,6 +115,19 @@ TEST(TelemetryClient, AFloodOfOtherLinesEndsInATimeout) {
   EXPECT_EQ(answer.error().code, ErrorCode::timeout) << answer.error().message();
 }
 
+TEST(TelemetryClient, ARequestThatIsTooLongIsNotSent) {
+  FakeProgram program([](int client) {
+    char byte = 0;
+    EXPECT_EQ(::recv(client, &byte, 1, 0), 0);
+  });
+  auto client = TelemetryClient::connect(program.socket());
+  ASSERT_TRUE(client) << client.error().message();
+  const auto answer = client->call("capture.start", {{"filter", std::string(140'000, 'x')}});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(answer.error().message(), HasSubstr("a program takes 65536"));
+}
+
 TEST(TelemetryClient, AnAnswerThatIsTooDeepIsRejected) {
   constexpr std::size_t kDepth = 200'000;
   const FakeProgram program(

@@ -79,6 +79,7 @@ class Refusals(unittest.TestCase):
         self.expect(2, [*ports, "--sizes", "9725"], "--sizes", "9725", "9724")
         self.expect(2, [*ports, "--duration", "0"], "--duration")
         self.expect(2, [*ports, "--duration", "nan"], "--duration")
+        self.expect(2, [*ports, "--wait", "0"], "--wait")
         self.expect(2, [*ports, "--tests", "speed"], "--tests", "speed", "throughput")
         self.expect(2, [*ports, "--max-load", "0%"], "--max-load", "above 0 and up to 100%")
         self.expect(2, [*ports, "--max-load", "101%"], "--max-load", "above 0 and up to 100%")
@@ -88,6 +89,9 @@ class Refusals(unittest.TestCase):
         self.expect(2, [*ports, "--dut", "switch"], "wire or forward")
         self.expect(2, ["sim:0", "sim:2"], "not at the ends of one wire", "use sim:0 sim:1")
         self.expect(2, ["qtest:0", "qtest:1", "--dut", "forward"], "in-process cards", "leave out --dut")
+
+    def test_ports_that_are_not_connected_are_an_error(self):
+        self.expect(1, ["null:", "null:", "--line-rate", "1Gbit"], "none of 64 frames that null: sent arrived at null:", "connect the ports")
 
     def test_ports_that_cannot_be_opened_are_errors(self):
         self.expect(2, ["nosuch:0", "sim:1"], "nosuch", "vfio:")

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace pollux::models::virtio {
 namespace {
@@ -98,9 +99,15 @@ bool set(CardOptions& options, std::string_view word) {
 
 Result<CardOptions> CardOptions::parse(std::string_view text) {
   CardOptions options;
+  std::vector<std::string_view> keys;
   while (!text.empty()) {
     const auto end = std::min(text.find('+'), text.size());
     const std::string_view word = text.substr(0, end);
+    keys.push_back(word.substr(0, word.find('=')));
+    if (std::ranges::count(keys, keys.back()) != 1) {
+      return fail(ErrorCode::invalid_argument, fmt::format("virtio-net: the option '{}' is given twice", keys.back()),
+                  "give it once");
+    }
     if (!set(options, word)) {
       return fail(ErrorCode::invalid_argument, fmt::format("virtio-net: '{}' is not an option of this card", word),
                   std::string(kHint));

@@ -91,6 +91,8 @@ TEST_F(VirtioWire, OptionsOfTheCardArePartOfItsName) {
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
     EXPECT_THAT(refused.error().message(), HasSubstr(bad)) << bad;
   }
+  EXPECT_THAT(open_device(context, "sim:4?card=virtio-net+pairs=2+no-csum+pairs=3").error().message(),
+              HasSubstr("'pairs' is given twice"));
   EXPECT_THAT(open_device(context, "sim:4?card=82576+mtu=9").error().message(), HasSubstr("has no options"));
   EXPECT_THAT(open_device(context, "sim:4?card=virtio-net/none").error().message(), HasSubstr("none"));
 }
