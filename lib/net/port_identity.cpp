@@ -52,7 +52,12 @@ std::string_view state_name(PortState state) noexcept {
 
 namespace {
 
-std::string_view hint_for(PortState state) {
+/// The next call on the way from `state` to one that is allowed.
+std::string_view hint_for(PortState state, std::initializer_list<PortState> allowed) {
+  const auto needs = [&](PortState one) { return allowed.size() == 1 && *allowed.begin() == one; };
+  if (needs(PortState::detached) && state != PortState::closed) return "detach the port first";
+  const bool is_awake = state == PortState::opened || state == PortState::configured || state == PortState::started;
+  if (needs(PortState::suspended) && is_awake) return "suspend the port first";
   switch (state) {
     case PortState::opened: return "configure the port first";
     case PortState::configured: return "start the port first";
@@ -72,7 +77,7 @@ Result<void> expect_state(PortState state, std::initializer_list<PortState> allo
   if (std::find(allowed.begin(), allowed.end(), state) != allowed.end()) return {};
   const std::string why = state == PortState::failed ? fmt::format(" ({})", failure.what) : "";
   return fail(ErrorCode::bad_state, fmt::format("{}: {}() on a port that is {}{}", port, call, state_name(state), why),
-              std::string(hint_for(state)));
+              std::string(hint_for(state, allowed)));
 }
 
 }  // namespace pollux

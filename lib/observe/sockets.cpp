@@ -141,7 +141,7 @@ Result<sockaddr_un> address_of(const std::string& path) {
   }
   return fail(ErrorCode::invalid_argument,
               fmt::format("{}: the path of a socket has at most {} bytes", path, sizeof address.sun_path - 1),
-              "set TelemetryOptions::socket or directory to a shorter path");
+              "set XDG_RUNTIME_DIR, or TelemetryOptions::socket or directory, to a shorter path");
 }
 
 const sockaddr* generic(const sockaddr_un& address) {

@@ -50,8 +50,8 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
   } catch (const std::exception& error) {
     return report(environment,
                   {ErrorCode::io_error, fmt::format("cannot serve {}: {}", options.listen, error.what()),
-                   "give an address of this machine and a free port, such as --listen 127.0.0.1:9877; those below "
-                   "1024 need root"});
+                   "give an IPv4 address of this machine and a free port, such as --listen 127.0.0.1:9877; ports below "
+                   "1024 need root, and most builds of the HTTP library have no IPv6"});
   }
   return kSuccess;
 }
@@ -79,10 +79,9 @@ void add_exporter(cli::App& app, const Environment& environment, int& exit_code)
   command->add_flag("--all-users", options->all_users, "As root: also ask the programs of other users");
   command->footer(
       "pollux exporter --listen 127.0.0.1:9877\n"
-      "Programs are asked at each scrape, and may come and go. docs/prometheus has rules for alerts. Whoever reaches "
-      "the\n"
-      "address may read the counters: leave it on this machine, and let a proxy with encryption and passwords serve "
-      "others.");
+      "Programs are asked at each scrape, and may come and go. share/doc/pollux/prometheus has rules for alerts.\n"
+      "Whoever reaches the address may read the counters: leave it on this machine, and let a proxy with encryption\n"
+      "and passwords serve others.");
   command->callback([options, &environment, &exit_code] { exit_code = run_exporter(environment, *options); });
 }
 

@@ -31,7 +31,7 @@ Result<std::string> listen_address(std::string_view text) {
   const bool valid = is_ipv6 ? is_address(AF_INET6, host.substr(1, host.size() - 2)) : is_address(AF_INET, host);
   if (colon != std::string_view::npos && valid && is_port(text.substr(colon + 1))) return std::string(text);
   return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not an address to listen at", text),
-              "write PORT, 127.0.0.1:PORT or [::1]:PORT; 0.0.0.0:PORT is for all interfaces");
+              "write PORT or 127.0.0.1:PORT; 0.0.0.0:PORT is for all interfaces");
 }
 
 }  // namespace pollux::tool
