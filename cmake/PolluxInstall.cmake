@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cmake --install: the libraries, headers, find_package(pollux), pkg-config, l2fwd, pktgen and the pollux command. The installed
-# tree may be moved as a whole.
+# cmake --install: the libraries, headers, find_package(pollux), pkg-config, documents, l2fwd, pktgen and the pollux command. The
+# installed tree may be moved as a whole.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/pollux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+# Help texts and messages name them.
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" PATTERN "*.yml")
 # Each component has an export set of its own, so that a package of the core alone is complete.
 function(pollux_export set)
   install(TARGETS ${ARGN} EXPORT pollux-${set}-targets)

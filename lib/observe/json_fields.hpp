@@ -145,7 +145,7 @@ class FieldReader {
 
  private:
   [[nodiscard]] Result<void> result() const { return error_ ? tl::unexpected<Error>(*error_) : Result<void>(); }
-  void refuse(std::string what, std::string hint = "docs/telemetry.md lists the members and their values") {
+  void refuse(std::string what, std::string hint = "share/doc/pollux/telemetry.md lists the members and their values") {
     if (!error_) error_ = Error{ErrorCode::invalid_argument, std::move(what), std::move(hint)};
   }
   void expect(bool fits, const std::string& path, std::string_view form) {

@@ -20,7 +20,7 @@ constexpr JsonLimits kRequestLimits{.keys = 64, .depth = 32, .values = 1024};
 
 tl::unexpected<Error> wrong(const char* name, std::string_view wanted) {
   return fail(ErrorCode::invalid_argument, fmt::format("the parameter '{}' is missing, or is not {}", name, wanted),
-              "docs/telemetry.md lists the parameters of each method");
+              "share/doc/pollux/telemetry.md lists the parameters of each method");
 }
 
 }  // namespace

@@ -194,7 +194,8 @@ void add_card(cli::App& app, const Environment& environment, int& exit_code) {
       "pollux card --socket /tmp/a --wire tap=x0\n"
       "pollux card --socket /tmp/a --card virtio-net --wire tap=x0\n"
       "The cards of two sockets are connected by a wire, unless each has a wire of its own. Ctrl-C ends the command.\n"
-      "QEMU 11: -object memory-backend-memfd,id=ram,size=1G,share=on -machine q35,memory-backend=ram\n"
+      "QEMU 11 has the client:\n"
+      "  -object memory-backend-memfd,id=ram,size=1G,share=on -machine q35,memory-backend=ram\n"
       "  -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"PATH\"}}'");
   command->callback([options, &environment, &exit_code] { exit_code = run_card(environment, *options); });
 }

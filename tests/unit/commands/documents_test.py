@@ -106,6 +106,15 @@ class Manual(unittest.TestCase):
                      "pollux bind --force --confirm 60 0000:01:00.0", "EXIT STATUS", "SEE ALSO"):
             self.assertIn(part, text)
 
+    def test_example_lines_are_no_part_of_a_sentence(self):
+        def page(command: str) -> str:
+            return (self.folder / f"pollux-{command}.1").read_text().replace("\\-", "-")
+        for command, example in (("xdp-helper", "l2fwd 'xdp:eth1?rule=udp:53,"), ("capture", "wireshark -k -i plx0 "), ("vf-serve", "--vf 0:mac=")):
+            examples = page(command).partition(".SH EXAMPLES\n.nf\n")[2].partition(".fi\n")[0]
+            self.assertTrue([line for line in examples.splitlines() if line.strip().startswith(example)], page(command))
+        self.assertIn("\nRuns until Ctrl-C.", page("xdp-helper").partition(".SH OPTIONS")[0])
+        self.assertRegex(page("card"), r"QEMU 11 has the client:\n\.nf\n  .*memory.*\n  .*device.*\n\.fi\n")
+
     def test_a_folder_that_cannot_be_written(self):
         refused = run(POLLUX, "manual", "/dev/null/below")
         self.assertEqual(refused.returncode, 1)
@@ -114,7 +123,7 @@ class Manual(unittest.TestCase):
         empty.mkdir()
         refused = run(POLLUX, "manual", "", cwd=empty)
         self.assertEqual(refused.returncode, 2)
-        self.assertIn("the folder has no name", refused.stderr)
+        self.assertIn("the value is empty", refused.stderr)
         self.assertEqual(list(empty.iterdir()), [])
 
 

@@ -116,7 +116,8 @@ void add_capture(cli::App& app, const Environment& environment, int& exit_code) 
       "Examples:\n"
       "  pollux capture plx0 -w x.pcapng\n"
       "  pollux capture plx0/1 'tcp port 80' -w - | tshark -r -\n"
-      "  wireshark -k -i plx0       with pollux-extcap in Wireshark's folder for extcap: docs/capture.md");
+      "  wireshark -k -i plx0       # with pollux-extcap in Wireshark's folder for extcap: "
+      "share/doc/pollux/capture.md");
   command->callback([options, &environment, &exit_code] {
     const auto captured = capture(environment, *options);
     exit_code = captured ? kSuccess : report(environment, captured.error());

@@ -100,6 +100,6 @@ int main(int argc, char** argv) {
   if (options.capture && !options.interface.empty() && !options.fifo.empty()) return capture(options);
   if (!options.interface.empty() && !options.filter.empty()) return check_filter(options);
   std::cerr << "Wireshark calls this program: link it into the folder that `tshark -G folders` calls the extcap path "
-               "(docs/capture.md)\n";
+               "(share/doc/pollux/capture.md)\n";
   return 2;
 }

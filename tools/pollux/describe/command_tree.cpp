@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
 #include <sstream>
 
 #include "common/cli.hpp"
@@ -48,14 +49,16 @@ OptionDescription describe_option(const CLI::Option& option) {
 bool is_example(const std::string& line) {
   const auto start = line.find_first_not_of(' ');
   if (start == std::string::npos) return false;
-  const std::string_view text = std::string_view(line).substr(start);
-  return text.starts_with("pollux ") || text.starts_with("sudo pollux ") || text == "pollux";
+  const std::string text = line.substr(start) + ' ';
+  return std::ranges::any_of(std::array{"pollux ", "sudo pollux ", "l2fwd ", "wireshark "},
+                             [&](const char* command) { return text.starts_with(command); });
 }
 
 void add_footer(const std::string& footer, CommandDescription& description) {
   std::istringstream lines(footer);
   for (std::string line; std::getline(lines, line);) {
-    if (is_example(line)) {
+    const bool goes_on = !description.examples.empty() && description.examples.back().ends_with('\\');
+    if (is_example(line) || (goes_on && line.starts_with(' '))) {
       description.examples.push_back(line.substr(line.find_first_not_of(' ')));
     } else if (!line.empty() && line != "Examples:" && line != "Example:") {
       description.notes.push_back(line);

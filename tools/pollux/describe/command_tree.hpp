@@ -25,7 +25,7 @@ struct CommandDescription {
   std::vector<std::string> path;  ///< "pollux", "vf", "list"
   std::string text;
   std::vector<std::string> examples;
-  std::vector<std::string> notes;  ///< lines of the help text's end that are no examples
+  std::vector<std::string> notes;  ///< lines of the help text's end that are no examples; indented ones stay lines
   std::vector<OptionDescription> options;
   std::vector<CommandDescription> subcommands;
 

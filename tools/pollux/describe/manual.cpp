@@ -71,6 +71,19 @@ std::string see_also(const CommandDescription& command) {
   return names.empty() ? "" : text;
 }
 
+/// Paragraphs, and lines that are not filled.
+std::string notes_of(const CommandDescription& command) {
+  std::string text = command.notes.empty() ? "" : ".PP\n";
+  bool filled = true;
+  for (const std::string& line : command.notes) {
+    const bool fills = !line.starts_with(' ');
+    if (fills != filled) text += fills ? ".fi\n" : ".nf\n";
+    filled = fills;
+    text += troff(line) + "\n";
+  }
+  return filled ? text : text + ".fi\n";
+}
+
 }  // namespace
 
 std::string manual_page(const CommandDescription& command, const std::string& version) {
@@ -79,9 +92,7 @@ std::string manual_page(const CommandDescription& command, const std::string& ve
                                  upper(troff(name)), version);
   page += fmt::format(".SH NAME\n{} \\- {}\n", troff(name), troff(command.text));
   page += synopsis(command);
-  std::string notes;
-  for (const std::string& line : command.notes) notes += troff(line) + "\n";
-  page += ".SH DESCRIPTION\n" + troff(command.text) + ".\n" + (notes.empty() ? "" : ".PP\n" + notes);
+  page += ".SH DESCRIPTION\n" + troff(command.text) + ".\n" + notes_of(command);
   if (!command.subcommands.empty()) page += ".SH COMMANDS\n";
   for (const CommandDescription& child : command.subcommands) {
     page += ".TP\n\\fB" + troff(child.path.back()) + "\\fR\n" + troff(child.text) + "\n";

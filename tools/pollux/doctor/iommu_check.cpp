@@ -42,7 +42,8 @@ std::string ways_without(const Subject& subject) {
   const auto names = subject.device ? sysfs::interfaces(subject.paths(), subject.device->address)
                                     : std::vector<std::filesystem::path>{};
   return fmt::format(
-      "without an IOMMU: leave the card to the kernel's driver and open xdp:{} (docs/xdp.md); as a last resort, where "
+      "without an IOMMU: leave the card to the kernel's driver and open xdp:{} (share/doc/pollux/xdp.md); as a last "
+      "resort, where "
       "the kernel has VFIO's no-IOMMU mode, vfio:ADDRESS?via=noiommu",
       names.empty() ? "IFNAME" : names.front().filename().string());
 }

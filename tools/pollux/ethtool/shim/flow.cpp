@@ -85,7 +85,7 @@ int add_rule(Port& port, void* data) {
     return reject("a rule leads to a queue of the port, or drops", "write action N, or action -1");
   const Json match = match_of(spec);
   if (match.is_null())
-    return reject("the rule compares a field that Pollux does not", "docs/ethtool.md lists the fields");
+    return reject("the rule compares a field that Pollux does not", "share/doc/pollux/ethtool.md lists the fields");
   Json action{{"fate", drops ? "drop" : "queue"}};
   if (!drops) action["queue"] = spec.ring_cookie;
   Json added;
