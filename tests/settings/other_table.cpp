@@ -120,8 +120,10 @@ std::span<const FieldRow> other_rows() {
         {kVmolr, 0x50010000, 0x40010000},
         {kVmolr + 8, 0x89010000, 0x89010000},
         {kCtrlExt, 0x4000, 0x4000},
-        {0x0C84, 0xFF, 0x3}},
-       "Linux, igb_main.c, igb_configure, igb_set_vmolr, igb_irq_enable (MBVFIMR), __igb_open (PFRSTD)"},
+        {0x0C84, 0xFF, 0x3},
+        {0x2408, 0xFFFF, 0xFFFF}},
+       "Linux, igb_main.c, igb_configure, igb_set_vmolr, igb_irq_enable (MBVFIMR), __igb_open (PFRSTD), igb_setup_rctl "
+       "(QDE)"},
       {"a function's VLAN",
        ask_for_functions,
        {{kVmvir, 0xC000FFFF, 0x4000A009}, {kVmvir + 4, 0xC0000000, 0}, {kVlvf + 4, 0x80001FFF, 0x80001009}},

@@ -37,11 +37,10 @@ Result<void> set_up_functions(Capability<VirtualFunctions>& functions, unsigned 
   return {};
 }
 
-/// The command receives nothing. So what is addressed to the port itself must not hold up the functions' frames.
+/// The command receives nothing, so the card drops what is addressed to the port itself.
 Result<void> start_dropping(Port& port, const Mempool& pool) {
   constexpr std::uint32_t kDescriptors = 64;
-  auto configured =
-      port.configure({.rx = {.pool = &pool, .ring = kDescriptors, .drop_enable = true}, .tx = {.ring = kDescriptors}});
+  auto configured = port.configure({.rx = {.pool = &pool, .ring = kDescriptors}, .tx = {.ring = kDescriptors}});
   return configured ? port.start() : configured;
 }
 

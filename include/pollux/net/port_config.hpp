@@ -58,8 +58,8 @@ struct RxQueueConfig {
   const Mempool* header_pool = nullptr;
   /// What happens to a frame that finds no free descriptor. true: the card drops and counts it (`rx_missed_errors`), so
   /// that it does not hold up other queues. false: it waits in the card's packet buffer, and so do all frames behind
-  /// it, also those of other queues. nullopt: true if the port has several receive queues. Needs
-  /// PortLimits::drop_enable.
+  /// it, also those of other queues. nullopt: true if the port has several receive queues. While a port has virtual
+  /// functions (VirtualFunctions), its card drops such frames in any case. Needs PortLimits::drop_enable.
   std::optional<bool> drop_enable = std::nullopt;
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
 };
@@ -116,7 +116,9 @@ struct PortConfig {
   PacketBuffers packet_buffers = {};
   /// After this time, in which a transmit queue had frames and sent none although the link was up and no pause was
   /// requested, the port's service resets the port and restores all settings (PortEventKind::tx_timeout, counter
-  /// `tx_timeouts`). 0: never. At least 100 ms. Linux's igb has the same five seconds (igb_main.c, watchdog_timeo).
+  /// `tx_timeouts`). The time that the longest request needs at the queue's rate limit (TxRateLimit) is added; a
+  /// virtual function does not know the limit that its host has set. 0: never. At least 100 ms. Linux's igb has the
+  /// same five seconds (igb_main.c, watchdog_timeo).
   Duration tx_timeout = std::chrono::seconds(5);
   /// After this time, in which a receive queue had free descriptors and took none of the frames that the card counted,
   /// the port's service reports it (PortEventKind::rx_timeout, counter `rx_timeouts`). 0: never. At least 100 ms. Needs

@@ -89,6 +89,32 @@ TEST_F(HostileFunction, AHeldMailboxIsTakenAwayAndAnswersAreNotAnswered) {
   EXPECT_EQ(state(0).refused, before.refused);
 }
 
+// SRRCTL is the function's own, and all queues of the card share one packet buffer.
+TEST_F(HostileFunction, AQueueThatIsNotPolledHoldsUpNobodyElse) {
+  using hw::intel::RDLEN;
+  using hw::intel::RXDCTL;
+  using hw::intel::SRRCTL;
+  second.emplace(opened("sim:0.vf1"));
+  ASSERT_TRUE(device->set_bus_master(true));
+  send({{hw::igbvf::first_word(hw::igbvf::Message::reset)}});
+  for (const std::uint32_t queue : {0U, 1U}) {
+    regs.write<RDLEN>(queue, RDLEN::LEN(64));
+    regs.write<SRRCTL>(queue, SRRCTL::BSIZEPACKET(2) | SRRCTL::ONE_BUFFER);
+    regs.write<RXDCTL>(queue, RXDCTL::ENABLE);
+  }
+  clock->advance(10ms);
+  ASSERT_TRUE(regs.read<RXDCTL>(0).has(RXDCTL::ENABLE));
+  ASSERT_FALSE(regs.read<SRRCTL>(0).has(SRRCTL::DROP_EN));
+  transmit(*partner, frame(kFirst, partner->mac()));
+  const test::Frame in = frame(kSecond, partner->mac());
+  transmit(*partner, in);
+  EXPECT_THAT(received(*second), testing::ElementsAre(in));
+  const test::Frame own = frame(physical->mac(), partner->mac());
+  transmit(*partner, own);
+  EXPECT_THAT(received(*physical), testing::ElementsAre(own));
+  EXPECT_EQ(regs.read_and_clear<hw::intel::RQDPC>(0).raw(), 1u) << "counted where the function reads it";
+}
+
 // Frames of the other function and the port arrive all the same.
 TEST_F(HostileFunction, ManyRandomMessagesHurtNobodyElse) {
   second.emplace(opened("sim:0.vf1"));

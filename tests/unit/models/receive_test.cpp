@@ -134,9 +134,16 @@ TEST_F(CardReceive, MissesFramesWhenThePacketBufferIsFull) {
 }
 
 TEST_F(CardReceive, DropsFramesForAQueueWithoutDescriptorsIfEnabled) {
-  fixture.write<hw::SRRCTL>(0, fixture.read<hw::SRRCTL>(0).with(hw::SRRCTL::DROP_EN));
+  const hw::SRRCTL::Value waits = fixture.read<hw::SRRCTL>(0);
   fixture.write<hw::RDT>(0, hw::RDT::TAIL(0));
   fixture.card.receive(CardFixture::frame(60));
+  fixture.write<hw::SRRCTL>(0, waits.with(hw::SRRCTL::DROP_EN));
+  EXPECT_EQ(counter<hw::RQDPC>(0), 1u);
+  fixture.write<hw::SRRCTL>(0, waits);
+  fixture.write<hw::QDE>(hw::QDE::QUEUES(0xFFFE));
+  fixture.card.receive(CardFixture::frame(60));
+  EXPECT_EQ(fixture.card.receiver().waiting(), 1u) << "the bits of other queues";
+  fixture.write<hw::QDE>(hw::QDE::QUEUES(1));
   EXPECT_EQ(fixture.card.receiver().waiting(), 0u);
   EXPECT_EQ(counter<hw::RQDPC>(0), 1u);
   EXPECT_EQ(counter<hw::MPC>(), 0u);

@@ -106,9 +106,12 @@ Result<void> FunctionControl::reset_function(unsigned number) {
 }
 
 // [I-SRIOV] The order follows Linux, igb_main.c, igb_configure (igb_vmm_control, igb_setup_mrqc, igb_set_vmolr), and
-// e1000_82575.c, igb_vmdq_set_loopback_pf, igb_vmdq_set_replication_pf and igb_vmdq_set_anti_spoofing_pf.
+// e1000_82575.c, igb_vmdq_set_loopback_pf, igb_vmdq_set_replication_pf and igb_vmdq_set_anti_spoofing_pf. All queues
+// share one packet buffer, and a function may clear SRRCTL.DROP_EN of its own; QDE is the port's alone (igb_main.c,
+// igb_setup_rctl).
 void FunctionControl::start() {
   if (!enabled()) return;
+  card_.regs.write<reg::QDE>(reg::QDE::QUEUES((1U << reg::kRxQueues) - 1));
   const Settings& settings = port_.settings();
   link_up_ = false;
   for (unsigned number = 0; number < count(); ++number) forget_requests(number);

@@ -44,6 +44,14 @@ void Receive::install_hooks() {
     queues_[queue].write_tail(value);
     drain();
   });
+  registers_.on_write<hw::SRRCTL>([this](std::uint32_t queue, std::uint32_t value) {
+    registers_.set<hw::SRRCTL>(queue, hw::SRRCTL::Value(value));
+    drain();
+  });
+  registers_.on_write<hw::QDE>([this](std::uint32_t, std::uint32_t value) {
+    registers_.set<hw::QDE>(hw::QDE::Value(value));
+    drain();
+  });
   registers_.on_write<hw::RXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
     registers_.set<hw::RXDCTL>(queue, hw::RXDCTL::Value(value).without(hw::RXDCTL::SWFLUSH));
     queues_[queue].set_enabled(queues_[queue].enabled());
