@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "mem/control_scheduler.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "pollux/mem/context.hpp"
 
@@ -14,6 +17,14 @@ namespace {
 
 /// The epoll key of the alarm; task ids start at 1.
 constexpr std::uint64_t kAlarmKey = 0;
+
+/// Whether one of the descriptors (-1: none) is readable.
+bool is_raised(const std::vector<int>& events) {
+  return std::any_of(events.begin(), events.end(), [](int event) {
+    pollfd look{.fd = event, .events = POLLIN, .revents = 0};
+    return ::poll(&look, 1, 0) == 1;
+  });
+}
 
 }  // namespace
 
@@ -144,12 +155,15 @@ void ControlScheduler::set_alarm() {
   if (events_) events_->set_due(clock_.now(), next_due());
 }
 
-std::shared_ptr<ControlTask> ControlScheduler::take_due(Time now, TaskId& id) {
-  if (events_) {
-    for (const TaskId raised : events_->collect()) {
-      if (const auto found = entries_.find(raised); found != entries_.end()) found->second.due = now;
-    }
+void ControlScheduler::note_events(Time now) {
+  if (!events_) return;
+  for (const TaskId raised : events_->collect()) {
+    if (const auto found = entries_.find(raised); found != entries_.end()) found->second.due = now;
   }
+}
+
+std::shared_ptr<ControlTask> ControlScheduler::take_due(Time now, TaskId& id) {
+  note_events(now);
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto here = entry++;
     if (here->second.running || here->second.due > now) continue;
@@ -203,6 +217,38 @@ Result<Time> ControlScheduler::run_tasks() {
   }
   set_alarm();
   return next_due();
+}
+
+void ControlScheduler::assist() {
+  const Time now = clock_.now();
+  std::unique_lock lock(mutex_);
+  note_events(now);
+  std::vector<TaskId> due;
+  for (const auto& [id, entry] : entries_) {
+    // A program that never asked for event_fd would leave events until their task is due.
+    if (!entry.running && (entry.due <= now || (!events_ && is_raised(entry.events)))) due.push_back(id);
+  }
+  for (const TaskId id : due) {
+    const auto found = entries_.find(id);
+    if (found == entries_.end() || found->second.running) continue;
+    auto task = found->second.task.lock();
+    if (task == nullptr) continue;
+    found->second.running = true;
+    const Time since = std::exchange(found->second.due, Time::max());
+    lock.unlock();
+    std::optional<Time> next;
+    try {
+      next = task->assist();
+    } catch (...) {  // std::bad_alloc
+      lock.lock();
+      finish(id, since);
+      throw;
+    }
+    task.reset();
+    lock.lock();
+    finish(id, next.value_or(since));
+  }
+  set_alarm();
 }
 
 Result<Time> ControlScheduler::run_due() {

@@ -16,7 +16,7 @@
 namespace pollux {
 
 /// Periodic work that a Context's Control runs, such as a port's service.
-/// Thread rule: `run` is called on the thread that runs the Control, never on two threads at once.
+/// Thread rule: `run` is called on the thread that runs the Control; it and `assist` never run on two threads at once.
 class ControlTask {
  public:
   ControlTask() = default;
@@ -26,6 +26,9 @@ class ControlTask {
 
   /// Does the work that is due and returns the time of the next call. After an error the task is removed.
   [[nodiscard]] virtual Result<Time> run() = 0;
+  /// Does what a control call of another port may wait for, on the thread of that call: without waiting for any lock
+  /// and without calling the program. Returns the time of the next `run`; nullopt: did nothing.
+  [[nodiscard]] virtual std::optional<Time> assist() { return std::nullopt; }
 };
 
 /// One descriptor that signals all events a Control waits for: a point in time on its clock, and the events of devices.
@@ -84,6 +87,9 @@ class ControlScheduler {
   [[nodiscard]] Result<Time> run_due();
   /// Like run_due, without returning stored failures.
   [[nodiscard]] Result<Time> run_tasks();
+  /// For a control call that waits for the service of another port, at each look: lets the tasks that are due assist.
+  /// So it does not matter which thread runs the Control, nor what that thread waits for.
+  void assist();
   /// Stores a failure that the program has not seen; the next run_due returns it.
   void store_failure(Error failure);
 
@@ -94,6 +100,8 @@ class ControlScheduler {
     std::vector<int> events;
     bool running = false;
   };
+  /// Makes tasks due whose events were raised.
+  void note_events(Time now);
   [[nodiscard]] std::shared_ptr<ControlTask> take_due(Time now, TaskId& id);
   void finish(TaskId id, Time due);
   [[nodiscard]] Time next_due() const;

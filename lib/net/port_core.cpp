@@ -11,17 +11,8 @@
 namespace pollux {
 namespace {
 
-/// Also ends with an exception of the handler.
-class Delivering {
- public:
-  explicit Delivering(bool& flag) noexcept : flag_(flag) { flag_ = true; }
-  Delivering(const Delivering&) = delete;
-  Delivering& operator=(const Delivering&) = delete;
-  ~Delivering() { flag_ = false; }
-
- private:
-  bool& flag_;
-};
+/// The handlers, of any ports, that this thread is in.
+thread_local unsigned handlers_on_stack = 0;
 
 #if POLLUX_CHECKED
 constexpr bool kChecked = true;
@@ -56,18 +47,30 @@ std::string to_string(const PortEvent& event) {
 }
 
 void PortEventQueue::set_handler(PortEventHandler handler) {
-  auto next = handler ? std::make_shared<const PortEventHandler>(std::move(handler)) : nullptr;
-  const std::lock_guard waits(delivery_);
-  const std::lock_guard guard(mutex_);
-  handler_.swap(next);
+  replace(handler ? std::make_shared<const PortEventHandler>(std::move(handler)) : nullptr, handlers_on_stack == 0);
+}
+
+void PortEventQueue::close() { replace(nullptr, true); }
+
+void PortEventQueue::replace(std::shared_ptr<const PortEventHandler> handler, bool waits) {
+  std::unique_lock lock(mutex_);
+  handler_.swap(handler);
   events_.clear();
   link_ = {};
   failed_ = false;
+  if (!waits || deliverer_ == std::this_thread::get_id()) return lock.unlock();
+  returned_.wait(lock, [&] { return handler == nullptr || running_ != handler.get(); });
+  lock.unlock();  // what the old handler holds is destroyed without it
 }
 
 bool PortEventQueue::has_handler() {
   const std::lock_guard guard(mutex_);
   return handler_ != nullptr;
+}
+
+bool PortEventQueue::is_empty() {
+  const std::lock_guard guard(mutex_);
+  return events_.empty();
 }
 
 void PortEventQueue::note_link(const Link& now) {
@@ -92,19 +95,41 @@ void PortEventQueue::note_timeout(PortEventKind kind, std::uint16_t queue) {
   if (handler_ != nullptr) events_.push_back({kind, {}, {}, queue});
 }
 
+/// A call of the handler, which an exception may end. The lock is released meanwhile.
+class PortEventQueue::Delivering {
+ public:
+  Delivering(PortEventQueue& queue, std::unique_lock<std::mutex>& lock)
+      : queue_(queue), lock_(lock), handler_(queue.handler_) {
+    queue_.running_ = handler_.get();
+    lock_.unlock();
+    ++handlers_on_stack;
+  }
+  Delivering(const Delivering&) = delete;
+  Delivering& operator=(const Delivering&) = delete;
+  ~Delivering() {
+    --handlers_on_stack;
+    handler_.reset();  // before whoever waits for it goes on
+    lock_.lock();
+    queue_.running_ = nullptr;
+    queue_.deliverer_ = {};
+    queue_.returned_.notify_all();
+  }
+  void call(const PortEvent& event) const { (*handler_)(event); }
+
+ private:
+  PortEventQueue& queue_;
+  std::unique_lock<std::mutex>& lock_;
+  std::shared_ptr<const PortEventHandler> handler_;
+};
+
 void PortEventQueue::deliver() {
-  if (!has_handler()) return;
-  const std::lock_guard one_at_a_time(delivery_);
-  if (is_delivering_) return;
-  const Delivering delivering(is_delivering_);
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    if (handler_ == nullptr || events_.empty()) return;
-    const auto handler = handler_;
+  std::unique_lock lock(mutex_);
+  if (deliverer_ != std::thread::id()) return;
+  while (handler_ != nullptr && !events_.empty()) {
+    deliverer_ = std::this_thread::get_id();
     const PortEvent event = std::move(events_.front());
     events_.pop_front();
-    lock.unlock();
-    (*handler)(event);
+    Delivering(*this, lock).call(event);
   }
 }
 
@@ -136,15 +161,19 @@ void PortCore::leave_if_failed() {
 
 std::unique_lock<std::mutex> PortCore::lock() {
   std::unique_lock lock(mutex_);
+  report_overdue(lock);
+  return lock;
+}
+
+void PortCore::report_overdue(std::unique_lock<std::mutex>& held) {
   if constexpr (kChecked) {
     if (const auto overdue = find_overdue()) {
       // The lock is released, since the program's handler may call the port.
-      lock.unlock();
+      held.unlock();
       context_->report(*overdue);
-      lock.lock();
+      held.lock();
     }
   }
-  return lock;
 }
 
 // Only while started: otherwise no counter can overflow.
@@ -254,8 +283,11 @@ Result<Duration> PortCore::service() {
   return within;
 }
 
+// A port in a long control call does not hold up the service of others.
 Result<Time> PortCore::run_service() {
-  const auto held = lock();
+  std::unique_lock held(mutex_, std::try_to_lock);
+  if (!held) return context_->clock().now() + kBusyInterval;
+  report_overdue(held);
   if (!task_) return Time::max();  // removed while it waited for the lock
   const auto within = serve();
   if (within) return serviced_ + std::min(kMaxInterval, *within / 2);
@@ -267,6 +299,17 @@ Result<Time> PortCore::run() {
   auto next = run_service();
   events_.deliver();
   return next;
+}
+
+// The next run delivers the events, and returns the error of a port that has failed. Of the port whose call waits, too,
+// the lock is taken (POSIX, pthread_mutex_trylock: also by the thread that has it).
+std::optional<Time> PortCore::assist() {
+  const std::unique_lock held(mutex_, std::try_to_lock);
+  if (!held) return std::nullopt;
+  if (!task_) return Time::max();
+  const auto within = serve();
+  if (!within || !events_.is_empty()) return context_->clock().now();
+  return serviced_ + std::min(kMaxInterval, *within / 2);
 }
 
 Result<void> PortCore::close() {
@@ -287,7 +330,7 @@ std::shared_lock<std::shared_mutex> PortCore::try_use() {
 void PortCore::retire() {
   registry(*context_).remove(id_);
   const std::unique_lock unused(use_);
-  events_.set_handler({});
+  events_.close();
   const auto held = lock();
   leave_control();
   machine_.reset();

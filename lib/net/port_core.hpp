@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,14 +48,18 @@ class PortRegistry {
 };
 
 /// The events of a port that its handler has not seen yet. What is noted under the port's lock is delivered without
-/// it, so that the handler may call the port.
+/// it, so that the handler may call the port. No thread waits for a handler that it did not replace: one that calls
+/// another port, whose handler calls this one, would wait for itself.
 /// Thread rule: any thread.
 class PortEventQueue {
  public:
   /// Replaces the handler, or removes it if it is empty. Events that the old one has not seen are dropped, and the new
-  /// one starts with the link down. Waits while another thread runs the old handler.
+  /// one starts with the link down. Waits while another thread runs the old handler, but not in a handler of any port.
   void set_handler(PortEventHandler handler);
+  /// Removes the handler, and always waits while another thread runs it.
+  void close();
   [[nodiscard]] bool has_handler();
+  [[nodiscard]] bool is_empty();
 
   /// Adds an event if `now` differs from the link that was noted last.
   void note_link(const Link& now);
@@ -61,14 +67,18 @@ class PortEventQueue {
   void note_timeout(PortEventKind kind, std::uint16_t queue);
   /// Adds an event once for each handler.
   void note_failure(const Error& why);
-  /// Calls the handler with each event, in order. Call it without the port's lock. Does nothing in the handler: the
-  /// call that runs it goes on with the events that it has caused.
+  /// Calls the handler with each event, in order. Call it without the port's lock. Does nothing while a thread, this
+  /// one or another, is in this call: it goes on with the events that came meanwhile.
   void deliver();
 
  private:
-  std::recursive_mutex delivery_;  // held while the handler runs, which may call the port
-  bool is_delivering_ = false;     // guarded by it
-  std::mutex mutex_;               // of all below
+  class Delivering;
+  void replace(std::shared_ptr<const PortEventHandler> handler, bool waits);
+
+  std::mutex mutex_;  // of all below
+  std::condition_variable returned_;
+  std::thread::id deliverer_;                  // of the thread in `deliver`
+  const PortEventHandler* running_ = nullptr;  // the handler that it calls
   std::shared_ptr<const PortEventHandler> handler_;
   std::deque<PortEvent> events_;
   Link link_;
@@ -99,6 +109,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   static constexpr int kOverdueIntervals = 2;
   /// The longest interval between two services, so that the removal of a card is detected soon.
   static constexpr Duration kMaxInterval = std::chrono::seconds(1);
+  /// After this time the Control tries again to serve a port that is in a control call.
+  static constexpr Duration kBusyInterval = std::chrono::milliseconds(1);
 
   [[nodiscard]] static std::shared_ptr<PortCore> create(std::shared_ptr<ContextState> context,
                                                         std::unique_ptr<PortDriver> driver);
@@ -134,6 +146,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 
   [[nodiscard]] Result<Time> run() override;
+  [[nodiscard]] std::optional<Time> assist() override;
 
  private:
   PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
@@ -148,6 +161,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   void leave_control();
   /// Stops the service of a failed port. The caller gets the error, so the Control must not return it again.
   void leave_if_failed();
+  void report_overdue(std::unique_lock<std::mutex>& held);
   [[nodiscard]] std::optional<Misuse> find_overdue();
   void report_missing(const char* kind, const char* call, std::uint16_t index, Site site);
 

@@ -229,22 +229,26 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> set_all_multicast(bool on);
   ///@}
 
-  /// Asks the card, without waiting.
+  /// Asks the card, without waiting and without changing anything.
   [[nodiscard]] Link link();
   /// Waits until the link is up, at most for `limit`.
-  /// Errors: timeout (the hint says what to check), bad_state (the port is closed), and those of
-  /// `service`, which is called when `limit` has passed, since a removed card has no link.
+  /// Errors: timeout (the hint says what to check), bad_state (the port is closed), and those of `service`, which is
+  /// called at the end: what follows the link (rate limits, flow control) is then in force, and a removed card, which
+  /// has no link, is noticed.
   [[nodiscard]] Result<Link> wait_for_link(Duration limit);
 
   /// Calls `handler` with each event of the port; an empty one ends that. The handler runs on the thread that notices
-  /// the event: the one that runs the Context's Control, or one in `start`, `stop`, a restart of a queue or `service`.
-  /// It runs once at a time, and without the port's lock: it may call the port, but must not move or destroy it.
+  /// the event: the one that runs the Context's Control, or one in `start`, `stop`, a restart of a queue, `service` or
+  /// `wait_for_link`.
+  /// It runs once at a time, in the order of the events, and without the port's lock: it may call this and other ports,
+  /// but must not move or destroy this one. An event that arises while it runs, be it by a call of the handler or of
+  /// another thread, waits until it returns; the call that causes the event does not wait.
   /// Each handler starts with the link down, so the first service on a started port with a link reports link_up. A
   /// change of the link of a card with MSI-X and a receive queue makes Control::event_fd readable at once. Other ports
   /// report it at their next service, at most a second later. Of several changes between two
   /// services only the result is reported. Events between the last service and the end of the port are not reported.
   /// Waits while another thread runs the old handler; so does the Port's destructor. Do not hold a lock then that the
-  /// handler takes.
+  /// handler takes. In a handler of any port, on_event does not wait, and the old handler may not have returned yet.
   void on_event(PortEventHandler handler);
 
   /// Frames, bytes, errors and drops since the port was opened; the numbers only grow.

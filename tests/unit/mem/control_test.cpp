@@ -9,8 +9,10 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 #include "base/file_descriptor.hpp"
 #include "context_fixture.hpp"
@@ -31,7 +33,13 @@ class Task final : public ControlTask {
     ++runs;
     return next_();
   }
+  [[nodiscard]] std::optional<Time> assist() override {
+    ++assists;
+    return assisted;
+  }
   int runs = 0;
+  int assists = 0;
+  std::optional<Time> assisted;  ///< what `assist` returns
 
  private:
   std::function<Result<Time>()> next_;
@@ -210,6 +218,40 @@ TEST_F(ControlTest, DoesNotRunARunningTaskAgain) {
   EXPECT_EQ(run_due(), 1001ms);
   EXPECT_EQ(next_within, Time::max()) << "only its end determines the next time";
   EXPECT_EQ(runs, 2) << "a request during the run is not lost";
+}
+
+TEST_F(ControlTest, AWaitingCallLetsDueTasksAssist) {
+  const FileDescriptor raised(::eventfd(0, EFD_CLOEXEC));
+  const auto due = every(1s);
+  const auto unable = every(1s);
+  const auto later = every(1s);
+  const auto signalled = every(1s);
+  due->assisted = 1h;
+  signalled->assisted = 1h;
+  ControlScheduler::TaskId running = 0;
+  bool waited = false;
+  const auto waiting = std::make_shared<Task>([&]() -> Result<Time> {
+    if (!std::exchange(waited, true)) {
+      scheduler_.reschedule(running, clock_->now());
+      scheduler_.assist();
+    }
+    return clock_->now() + 1h;
+  });
+  running = scheduler_.add(waiting, 1ms, {});
+  static_cast<void>(scheduler_.add(due, 1ms, {}));
+  static_cast<void>(scheduler_.add(unable, 1ms, {}));
+  static_cast<void>(scheduler_.add(later, 1s, {}));
+  static_cast<void>(scheduler_.add(signalled, 1h, {raised.get(), -1}));
+  ASSERT_EQ(::eventfd_write(raised.get(), 1), 0);
+  clock_->advance(1ms);
+  static_cast<void>(run_due());
+  EXPECT_EQ(due->assists, 1);
+  EXPECT_EQ(due->runs, 0) << "its next run is when assist said";
+  EXPECT_EQ(unable->assists, 1);
+  EXPECT_EQ(unable->runs, 1) << "still due";
+  EXPECT_EQ(later->assists, 0);
+  EXPECT_EQ(signalled->assists, 1) << "also without event_fd";
+  EXPECT_EQ(waiting->assists, 0) << "it runs";
 }
 
 TEST_F(ControlTest, ItsEventFollowsVirtualTime) {

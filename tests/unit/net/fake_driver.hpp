@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,6 +26,7 @@ struct FakeCard {
   std::atomic<bool> overlapped{false};  ///< two calls ran at the same time
   std::atomic<bool> destroyed{false};
   std::vector<int> events;
+  std::function<void()> during_start;  ///< called by `start`, unless empty
   PortLimits limits{
       .max_rx_queues = 1, .max_tx_queues = 1, .min_ring = 8, .max_ring = 512, .min_mtu = 68, .max_mtu = 1500};
 };
@@ -55,7 +57,10 @@ class FakeDriver final : public PortDriver {
   [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return alone(Result<void>()); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
-  [[nodiscard]] Result<void> start() override { return alone(Result<void>()); }
+  [[nodiscard]] Result<void> start() override {
+    if (card_->during_start) card_->during_start();
+    return alone(Result<void>());
+  }
   void open_queues() noexcept override {}
   [[nodiscard]] Result<void> close_queues(Duration) override {
     if (card_->stuck) return fail(ErrorCode::busy, info_.name + ": a poller is inside");

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -319,6 +320,32 @@ TEST(PortThreads, ControlCallsOfAllThreadsWaitForEachOther) {
   };
   for (std::thread& caller : callers) caller.join();
   EXPECT_FALSE(card->overlapped);
+}
+
+// What a port waits for may be the service of another one.
+TEST_F(PortControl, APortInAControlCallDoesNotHoldUpTheServiceOfOthers) {
+  const auto other_card = std::make_shared<FakeCard>();
+  Port busy = open(context_, card_);
+  Port other = open(context_, other_card, "fake:1");
+  ASSERT_TRUE(busy.configure(test::sending_only()));
+  std::atomic<bool> inside{false};
+  bool was_served = false;
+  card_->during_start = [&] {
+    inside = true;
+    SteadyClock real;
+    was_served =
+        wait_until(real, "the other port's service", 5s, [&] { return other_card->services != 0; }).has_value();
+  };
+  std::thread starts([&] { EXPECT_TRUE(busy.start()); });
+  while (!inside) std::this_thread::yield();
+  clock_->advance(1s);
+  EXPECT_TRUE(context_.control().run_due());
+  starts.join();
+  EXPECT_TRUE(was_served);
+  const int before = card_->services;
+  clock_->advance(1ms);
+  EXPECT_TRUE(context_.control().run_due());
+  EXPECT_EQ(card_->services, before + 1) << "its own service is done later";
 }
 
 TEST(PortThreads, TheControlThreadServicesAPort) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -186,6 +187,71 @@ TEST_F(PortEvents, AHandlerMayBeReplacedAlsoByItself) {
   card_->speed = 0;
   pass_a_second();
   EXPECT_THAT(seen(), IsEmpty());
+}
+
+/// A thread that is in the handler of a started port, which has seen that the link is up, until it is released.
+class ThreadInAHandler {
+ public:
+  explicit ThreadInAHandler(Port& port) {
+    port.on_event([this, leave = leave_.get_future().share()](const PortEvent& event) {
+      seen_.push_back(to_string(event));
+      if (seen_.size() == 1) {
+        entered_.set_value();
+        leave.wait();
+      }
+    });
+    thread_ = std::thread([&port] { EXPECT_TRUE(port.service()); });
+    entered_.get_future().wait();
+  }
+  /// Lets the handler return, and returns what it has seen.
+  [[nodiscard]] std::vector<std::string> release() {
+    leave_.set_value();
+    thread_.join();
+    return seen_;
+  }
+
+ private:
+  std::promise<void> entered_;
+  std::promise<void> leave_;
+  std::thread thread_;
+  std::vector<std::string> seen_;  // of the threads that deliver, one at a time
+};
+
+// Otherwise two ports whose handlers stop each other's port would wait for each other.
+TEST_F(PortEvents, ACallDoesNotWaitForAHandlerThatAnotherThreadRuns) {
+  card_->speed = 1000;
+  open_and_start(context_);
+  ThreadInAHandler other(*port_);
+  std::promise<void> done;
+  std::thread caller([&] {
+    EXPECT_TRUE(port_->stop());
+    EXPECT_TRUE(port_->start());
+    done.set_value();
+  });
+  EXPECT_EQ(done.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_THAT(other.release(),
+              ElementsAre("link up, 1000 Mb/s, full duplex", "link down", "link up, 1000 Mb/s, full duplex"))
+      << "the thread in the handler delivers what came meanwhile";
+  caller.join();
+}
+
+TEST_F(PortEvents, AHandlerMayReplaceThatOfAnotherPortWhichRuns) {
+  card_->speed = 1000;
+  open_and_start(context_);
+  ThreadInAHandler other(*port_);
+  const auto card = std::make_shared<FakeCard>();
+  card->speed = 100;
+  Port replacing(context_.state(), std::make_unique<FakeDriver>(card, "fake:1"));
+  ASSERT_TRUE(replacing.configure(test::sending_only()));
+  std::promise<void> done;
+  replacing.on_event([&](const PortEvent&) {
+    port_->on_event({});
+    done.set_value();
+  });
+  std::thread caller([&] { EXPECT_TRUE(replacing.start()); });
+  EXPECT_EQ(done.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_THAT(other.release(), ElementsAre("link up, 1000 Mb/s, full duplex"));
+  caller.join();
 }
 
 TEST_F(PortEvents, RunOnTheControlThreadAndEndWithTheirHandler) {

@@ -20,11 +20,23 @@ constexpr Duration kLockLimit = milliseconds(100);
 
 constexpr auto kClearedByReading = V2PMAILBOX::PFSTS | V2PMAILBOX::PFACK | V2PMAILBOX::RSTD;
 
-Result<void> with_hint(Result<void> waited) {
+// The physical function may be a port of the same Context, which may run its service on this thread, or on one that
+// waits for the port of this function.
+template <class Condition>
+Result<void> wait_for_driver(const IgbvfCard& card, std::string_view what, Condition condition) {
+  auto waited = wait_for(
+      card, what, kAnswerLimit,
+      [&] {
+        if (condition()) return true;
+        card.context->scheduler().assist();
+        return condition();
+      },
+      kPollInterval);
   if (!waited && waited.error().code == ErrorCode::timeout) {
     waited.error().hint =
-        "bring the physical function's interface up on the host (ip link set NAME up); otherwise its driver does not "
-        "answer";
+        "bring the physical function's interface up on the host (ip link set NAME up), or start its port in the "
+        "program "
+        "that drives it and let that program run its Control; otherwise its driver does not answer";
   }
   return waited;
 }
@@ -68,9 +80,8 @@ Result<void> Mailbox::send(const IgbvfCard& card, std::span<const std::uint32_t>
   for (std::uint32_t i = 0; i < request.size(); ++i) card.regs.write<reg::VMBMEM>(i, reg::VMBMEM::Value(request[i]));
   card.regs.write<V2PMAILBOX>(V2PMAILBOX::REQ);
   card.regs.flush();
-  return with_hint(wait_for(
-      card, "the reading of a request by the physical function's driver", kAnswerLimit,
-      [&] { return take_bit(card, V2PMAILBOX::PFACK); }, kPollInterval));
+  return wait_for_driver(card, "the reading of a request by the physical function's driver",
+                         [&] { return take_bit(card, V2PMAILBOX::PFACK); });
 }
 
 // Linux igbvf, mbx.c, e1000_read_mbx_vf.
@@ -87,15 +98,12 @@ Result<Words> Mailbox::receive(const IgbvfCard& card) {
 Result<Words> Mailbox::ask_once(const IgbvfCard& card, std::span<const std::uint32_t> request) {
   if (auto sent = send(card, request); !sent) return pass_on(std::move(sent));
   Result<Words> answer = Words{};
-  auto answered = wait_for(
-      card, "the answer of the physical function's driver", kAnswerLimit,
-      [&] {
-        if (!take_bit(card, V2PMAILBOX::PFSTS)) return false;
-        answer = receive(card);
-        return !answer || answers((*answer)[0], request[0]);
-      },
-      kPollInterval);
-  if (!answered) return pass_on(with_hint(std::move(answered)));
+  auto answered = wait_for_driver(card, "the answer of the physical function's driver", [&] {
+    if (!take_bit(card, V2PMAILBOX::PFSTS)) return false;
+    answer = receive(card);
+    return !answer || answers((*answer)[0], request[0]);
+  });
+  if (!answered) return pass_on(std::move(answered));
   return answer;
 }
 
@@ -110,11 +118,10 @@ Result<Words> Mailbox::ask(const IgbvfCard& card, std::span<const std::uint32_t>
 // Linux igbvf, vf.c, e1000_reset_hw_vf: nothing can be set up while RSTI or RSTD is set.
 Result<void> Mailbox::wait_until_ready(const IgbvfCard& card) {
   latched_ = {};
-  auto ready = wait_for(
-      card, "the end of the physical function's reset", kAnswerLimit,
-      [&] { return !read_status(card).has_any(V2PMAILBOX::RSTI | V2PMAILBOX::RSTD); }, kPollInterval);
+  auto ready = wait_for_driver(card, "the end of the physical function's reset",
+                               [&] { return !read_status(card).has_any(V2PMAILBOX::RSTI | V2PMAILBOX::RSTD); });
   latched_ = {};
-  return with_hint(std::move(ready));
+  return ready;
 }
 
 // The physical function also sends a control message when the link changes. That message has kClearToSend set. Linux

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A function and its physical function are ports of one Context. A call of the function's port waits for the service of
+// the physical function's port.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "unit/igbvf/physical_and_virtual.hpp"
+
+namespace pollux::drivers {
+namespace {
+
+TEST_F(PhysicalAndVirtual, OneThreadMayDriveAFunctionAndItsPort) {
+  auto function = open(context, "sim:0.vf0", config());
+  ASSERT_TRUE(function) << function.error().message();
+  const auto set = function->capability<VlanFilter>()->set_vlan(9, true);
+  EXPECT_TRUE(set) << set.error().message();
+  EXPECT_TRUE(function->stop());
+  const auto started = function->start();
+  EXPECT_TRUE(started) << started.error().message();
+}
+
+// The Control that resets the function's port also serves the physical function's.
+TEST_F(PhysicalAndVirtual, AFunctionThatDoesNotSendIsResetByTheControl) {
+  PortConfig impatient = config();
+  impatient.tx_timeout = 100ms;
+  auto function = open(context, "sim:0.vf0", impatient);
+  ASSERT_TRUE(function) << function.error().message();
+  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .enabled = false}));
+  transmit(*function, frame(partner->mac(), kFirst));
+  std::vector<PortEventKind> seen;
+  function->on_event([&](const PortEvent& event) { seen.push_back(event.kind); });
+  for (int i = 0; i < 30; ++i) {
+    clock->advance(100ms);
+    const auto due = context.control().run_due();
+    ASSERT_TRUE(due) << due.error().message();
+  }
+  EXPECT_THAT(seen, testing::Contains(PortEventKind::tx_timeout));
+  EXPECT_EQ(function->state(), PortState::started);
+}
+
+TEST(PhysicalAndVirtualOnAControlThread, NoRequestIsLeftUnanswered) {
+  Context context({.control_thread = true});
+  auto physical = open_unconfigured(context, "sim:0");
+  ASSERT_TRUE(physical) << physical.error().message();
+  ASSERT_TRUE(physical->capability<VirtualFunctions>()->set_functions(1));
+  const PortConfig config{.rx = {.ring = 64}, .tx = {.ring = 64}};
+  ASSERT_TRUE(physical->configure(config));
+  ASSERT_TRUE(physical->start());
+  auto function = open(context, "sim:0.vf0", config);
+  ASSERT_TRUE(function) << function.error().message();
+  const auto filter = function->capability<VlanFilter>();
+  for (int i = 0; i < 200; ++i) {
+    const auto set = filter->set_vlan(9, i % 2 == 0);
+    ASSERT_TRUE(set) << i << ": " << set.error().message();
+  }
+}
+
+}  // namespace
+}  // namespace pollux::drivers
