@@ -34,6 +34,8 @@ constexpr std::array kUnasked{
     Unasked{"I-M-RESETWRITES", "harmful", "accesses during a reset may hang the bus"},
     Unasked{"I-M-REFUSED", "harmful", "refused accesses are bus errors, which a machine may answer with a halt"},
     Unasked{"I-STICK", "too long", "a counter needs 2^32 frames: 48 minutes at the highest rate"},
+    Unasked{"I-TXSTOP", "other setup",
+            "needs a link partner that stops the queue by pause frames in the middle of a burst"},
     Unasked{"I-TXRATE", "no probe", "a rate needs a measurement of time"},
     Unasked{"I-M-TXRATE", "no probe", "a rate needs a measurement of time"},
     Unasked{"I-FTQF", "no probe", "no program of the project uses these filters yet"},

@@ -185,6 +185,14 @@ void disable_queues(const Card<Registers>& card, std::uint32_t rx_queues, std::u
   if (!disabled) card.log(LogLevel::warning, disabled.error().what);
 }
 
+/// Notes where each transmit queue has stopped. The queues are disabled, and the card was not reset since.
+template <class Registers>
+void note_heads(const Card<Registers>& card, QueueSet& queues, std::uint32_t tx_queues) {
+  for (std::uint32_t queue = 0; queue < tx_queues; ++queue) {
+    queues.tx(queue)->note_head(read_register<reg::TDH>(card, card.first_queue + queue).raw());
+  }
+}
+
 // A full ring of 1,518-byte frames takes 50 ms at 1 Gb/s. Frames that have not been sent by then are counted as
 // dropped.
 /// Waits at most 50 ms until `finished` reports that all queued frames have been sent.
@@ -225,6 +233,9 @@ template <class Registers>
   auto halted = wait_for(card, fmt::format("the clearing of {}[{}].ENABLE", name, queue.index), kQueueEnableLimit, off);
   if (!halted) return halted;
   card.clock().sleep_for(kQueueQuietTime);
+  if (!queue.receives()) {
+    queues.tx(queue.index)->note_head(read_register<reg::TDH>(card, card.first_queue + queue.index).raw());
+  }
   return flush_registers(card);
 }
 

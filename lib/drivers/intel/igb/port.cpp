@@ -159,6 +159,7 @@ Result<void> IgbPort::halt() {
 Result<void> IgbPort::end_dma() {
   auto quiet =
       quiesce(card_, config().rx_queues(), config().tx_queues(), [this] { return queues()->transmit_finished(); });
+  note_heads(card_, *queues(), config().tx_queues());
   if (!quiet && quiet.error().code == ErrorCode::timeout) {
     card_.log(LogLevel::warning, quiet.error().what + "; turning bus mastering off and resetting the function");
     statistics_.accumulate();  // the reset clears the counters

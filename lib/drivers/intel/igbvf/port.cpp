@@ -176,6 +176,7 @@ Result<void> IgbvfPort::halt() {
   }
   intel::disable_queues(card_, config().rx_queues(), config().tx_queues());
   card_.clock().sleep_for(kDisableDelay);
+  note_heads(card_, *queues(), config().tx_queues());
   statistics_.accumulate();
   card_.regs.write<reg::CTRL>(reg::CTRL::RST);
   if (auto settled = flush_registers(card_); !settled) return settled;

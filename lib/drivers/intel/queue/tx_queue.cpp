@@ -90,6 +90,7 @@ void IntelTxQueue::cache_changed() noexcept {
 void IntelTxQueue::clear() noexcept {
   next = RingIndex();
   clean = RingIndex();
+  stopped_at_.reset();
   contexts.clear();
   std::fill_n(descriptors, mask + 1, hw::intel::Descriptor{});
   for (std::uint32_t group = 0; group <= mask >> group_shift; ++group) reset_group(*this, group);
@@ -168,9 +169,10 @@ std::uint32_t IntelTxQueue::drain(DrainReason reason) noexcept {
   // Includes buffers that have been sent but not cleaned.
   std::uint32_t buffers = has_spares ? mask + 1 : buffers_in_flight();
   const std::uint32_t pending = reclaim_sent();
+  const std::uint32_t read = slots_read();
   // The card sends in order: everything up to the last slot that it reported done has been sent.
   std::uint64_t unsent = 0;
-  for (std::uint32_t i = pending; i-- != 0;) {
+  for (std::uint32_t i = pending; i-- != read;) {
     const std::uint64_t command = descriptors[(clean + i).slot(mask)].hi;
     if (tx::done(command)) break;
     if ((command & tx::kEndOfPacket) != 0) ++unsent;
@@ -194,6 +196,13 @@ std::optional<TxDescriptorStatus> IntelTxQueue::descriptor_status(std::uint32_t 
     if (tx::done(io::load_acquire(descriptors[(clean + i).slot(mask)].hi))) return TxDescriptorStatus::sent;
   }
   return TxDescriptorStatus::pending;
+}
+
+// A head that is not among the slots in flight says nothing.
+std::uint32_t IntelTxQueue::slots_read() const noexcept {
+  if (!stopped_at_ || *stopped_at_ > mask) return 0;
+  const std::uint32_t read = (*stopped_at_ - clean.slot(mask)) & mask;
+  return read <= in_flight() ? read : 0;
 }
 
 // The slots of context descriptors, and all but the last of a long buffer, have no mbuf.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "drivers/intel/queue/queue_borrower.hpp"
@@ -44,6 +45,9 @@ class IntelTxQueue final : public TxRing {
   [[nodiscard]] Result<void> close(Clock& clock, Duration limit) override;
   /// Reclaims sent buffers and returns the number of slots still in flight. Needs the gate closed.
   [[nodiscard]] std::uint32_t reclaim_sent() noexcept;
+  /// [I-TXSTOP] The card has ended the queue and read the descriptors in front of `head` (TDH), so `drain` takes their
+  /// frames for sent. It reports done only some of them.
+  void note_head(std::uint32_t head) noexcept { stopped_at_ = head; }
   /// Frees every buffer and returns their number. Counts frames that were not sent. Call it only after the card has
   /// ended DMA.
   std::uint32_t drain(DrainReason reason = DrainReason::stopped) noexcept;
@@ -76,9 +80,12 @@ class IntelTxQueue final : public TxRing {
   [[nodiscard]] BurstFunction* burst_function() const noexcept;
   void give_back_spares() noexcept;
   [[nodiscard]] std::uint32_t buffers_in_flight() const noexcept;
+  /// How many slots, from the oldest in flight on, the card has read.
+  [[nodiscard]] std::uint32_t slots_read() const noexcept;
 
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
+  std::optional<std::uint32_t> stopped_at_;
   QueueBorrower* borrower_ = nullptr;
   std::shared_ptr<MempoolCore> spares_pool_;  // the pool of the spare buffers while the queue is lent
   std::vector<Mbuf*> slot_memory_;
