@@ -218,9 +218,8 @@ Result<Link> Port::wait_for_link(Duration limit) {
         return found.up || state() == PortState::closed || state() == PortState::failed;
       },
       std::chrono::milliseconds(1)));
-  if (found.up) return found;
-  // A removed card has no link either, and nobody may have noticed yet.
   if (auto served = service(); !served) return pass_on(std::move(served));
+  if (found.up) return found;
   const std::string what = fmt::format("{}: the link is still down after {} ms", info().name,
                                        std::chrono::duration_cast<std::chrono::milliseconds>(limit).count());
   if (state() != PortState::started) return fail(ErrorCode::timeout, what, "start the port");

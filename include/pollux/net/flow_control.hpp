@@ -62,7 +62,7 @@ class POLLUX_API FlowControl : public PauseState {
   using Part = PauseState;
 
   /// On a started port, a change of what is advertised restarts autonegotiation: the link is down for some seconds.
-  /// The modes in force follow from the next `Port::link` or service after the link is up.
+  /// The modes in force follow at the next service, or `Port::wait_for_link`, after the link is up.
   /// Errors: invalid_argument (a water mark or a time outside its range), bad_state (closed), device_removed, timeout,
   /// device_fault (the PHY).
   [[nodiscard]] virtual Result<void> set_flow_control(const FlowControlConfig& config) = 0;

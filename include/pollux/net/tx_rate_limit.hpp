@@ -20,7 +20,7 @@ class POLLUX_API TxRateLimit {
   virtual ~TxRateLimit() = default;
   /// `megabits`: of the wire, per second, with preambles and gaps between frames; at most the speed of the fastest
   /// link. 0: no limit. A limit above the speed of the current link has no effect. It takes effect at the next
-  /// `Port::link` or service after the link is up, or at once if it is up.
+  /// service, or `Port::wait_for_link`, after the link is up, and at once from then on.
   /// Errors: invalid_argument (no such queue, or more than the fastest link), bad_state (closed), device_removed.
   [[nodiscard]] virtual Result<void> set_tx_rate(std::uint16_t queue, std::uint32_t megabits) = 0;
   /// The limit of a queue; 0: none.

@@ -121,7 +121,8 @@ void Channel::occupy(std::size_t bytes, Duration now) noexcept {
   const Duration duration(static_cast<Duration::rep>(time / options_.rate));
   rest_ = time % options_.rate;
   sent_at_ += duration;
-  backlog_time_ = duration * static_cast<Duration::rep>(kBacklog);
+  sent_ends_[oldest_] = sent_at_;
+  oldest_ = (oldest_ + 1) % kBacklog;
 }
 
 bool Channel::change_a_byte(Frame& frame, std::size_t from, std::uint64_t random) {

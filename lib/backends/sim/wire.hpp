@@ -135,7 +135,7 @@ class Channel {
   [[nodiscard]] Duration next() const noexcept;
   /// True if a sender should pause: until `free_at`, or until a frame arrives if the channel is full.
   [[nodiscard]] bool congested(Duration now) const noexcept { return full() || free_at() > now; }
-  [[nodiscard]] Duration free_at() const noexcept { return full() ? Duration::max() : sent_at_ - backlog_time_; }
+  [[nodiscard]] Duration free_at() const noexcept { return full() ? Duration::max() : sent_ends_[oldest_]; }
 
  private:
   /// True if there is no space for another frame and its duplicate.
@@ -163,9 +163,10 @@ class Channel {
   std::map<Arrival, Frame> in_flight_;
   std::deque<Held> held_;  // held back for reordering, in sending order
   std::uint64_t sequence_ = 0;
-  Duration sent_at_{0};       // when the last bit of the last frame is sent
-  std::uint64_t rest_ = 0;    // of a nanosecond, in 1 / rate; so that frames one after the other have the exact rate
-  Duration backlog_time_{0};  // time to send kBacklog frames as long as the last one
+  Duration sent_at_{0};     // when the last bit of the last frame is sent
+  std::uint64_t rest_ = 0;  // of a nanosecond, in 1 / rate; so that frames one after the other have the exact rate
+  std::array<Duration, kBacklog> sent_ends_{};  // the same of the last kBacklog frames, if there is a rate
+  std::size_t oldest_ = 0;                      // the index of the first of them
 };
 
 /// A wire that connects two in-process cards, or one card with a function, a TAP, a socket or capture files.

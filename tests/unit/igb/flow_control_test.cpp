@@ -65,6 +65,19 @@ class PortFlowControl : public testing::Test {
   CardFixture fixture_;
 };
 
+// A read of the link, which a program may repeat as it likes, writes nothing.
+TEST_F(PortFlowControl, FollowsTheLinkByTheService) {
+  set_partner(kModes | mii::kPause | mii::kPauseAsymmetric);
+  ASSERT_TRUE(set({.pause = kBoth}));
+  fixture_.clock->advance(seconds(5));
+  ASSERT_TRUE(fixture_.port.link().up);
+  EXPECT_EQ(state().active, kNone);
+  EXPECT_EQ(of_card(), kNone);
+  ASSERT_TRUE(fixture_.port.service());
+  EXPECT_EQ(state().active, kBoth);
+  EXPECT_EQ(of_card(), kBoth);
+}
+
 TEST_F(PortFlowControl, IsOffUntilItIsTurnedOn) {
   EXPECT_EQ(state().active, kNone);
   EXPECT_EQ(of_card(), kNone);

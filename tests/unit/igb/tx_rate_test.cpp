@@ -73,10 +73,38 @@ TEST_F(TxRate, OutlivesAResetAndAChangeOfSpeed) {
   EXPECT_NEAR(measured(), 40, 1);
 }
 
+// The card reports done only the last frame of a burst.
+TEST_F(TxRate, ABurstThatAStopCutsIsCountedOnceFrameByFrame) {
+  for (const bool whole_port : {true, false}) {
+    ASSERT_TRUE(limit(1));
+    Burst<32> burst;
+    for (int i = 0; i < 32; ++i) {
+      MbufPtr mbuf = fixture_.pool.allocate();
+      ASSERT_TRUE(mbuf != nullptr && mbuf->append(kBytes) != nullptr);
+      ASSERT_TRUE(burst.push(mbuf));
+    }
+    ASSERT_EQ(fixture_.port.tx(0).tx_burst(burst), 32u);
+    fixture_.clock->advance(milliseconds(20));
+    if (whole_port) {
+      ASSERT_TRUE(fixture_.port.stop());
+    } else {
+      ASSERT_TRUE(fixture_.port.restart_tx(0, {.ring = 64}));
+    }
+    const Stats stats = fixture_.port.stats();
+    EXPECT_EQ(stats.tx_packets, fixture_.sent.size());
+    EXPECT_LT(stats.tx_packets, stats.tx_burst_packets);
+    EXPECT_EQ(stats.tx_burst_packets, stats.tx_packets + stats.tx_dropped);
+    if (whole_port) {
+      ASSERT_TRUE(fixture_.port.start());
+      ASSERT_TRUE(fixture_.port.wait_for_link(seconds(5)));
+    }
+  }
+}
+
 class PoolTxRate : public TxRate {
  protected:
   /// Starts the port with two pools and so many transmit queues.
-  void start(std::uint16_t queues) {
+  void start(std::uint16_t queues, Duration tx_timeout = seconds(5), std::uint32_t mtu = 1'500) {
     if (fixture_.port.state() == PortState::started) {
       ASSERT_TRUE(fixture_.port.stop());
     }
@@ -84,6 +112,8 @@ class PoolTxRate : public TxRate {
     config.rx.pool = &fixture_.pool;
     config.rx_queues = 2;
     config.tx_queues = queues;
+    config.tx_timeout = tx_timeout;
+    config.mtu = mtu;
     ASSERT_TRUE(fixture_.port.configure(config));
     ASSERT_TRUE(fixture_.port.capability<QueuePools>()->set_queue_pools({.pools = {{}, {}}}));
     ASSERT_TRUE(fixture_.port.start());
@@ -119,6 +149,33 @@ TEST_F(PoolTxRate, IsThatOfItsOnlyQueueAndOutlivesARestart) {
   start(10);
   EXPECT_NEAR(measured(1), 25, 1) << "the pool has two queues now";
   EXPECT_NEAR(measured(9), 25, 1);
+}
+
+// At 0.5 Mb/s a frame of 9,000 bytes takes 144 ms.
+TEST_F(PoolTxRate, LongFramesAtALowRateAreNoHang) {
+  start(9, milliseconds(100), 9'000);
+  ASSERT_TRUE(limit_pool(1));
+  for (int i = 0; i < 8; ++i) {
+    MbufPtr head;
+    for (int part = 0; part < 6; ++part) {
+      MbufPtr mbuf = fixture_.pool.allocate();
+      ASSERT_TRUE(mbuf != nullptr && mbuf->append(1'500) != nullptr);
+      if (head == nullptr) {
+        head = std::move(mbuf);
+      } else {
+        ASSERT_TRUE(head->chain(mbuf));
+      }
+    }
+    Burst<1> burst;
+    ASSERT_TRUE(burst.push(head));
+    ASSERT_EQ(fixture_.port.tx(0).tx_burst(burst), 1u);
+  }
+  for (int look = 0; look < 100; ++look) {
+    fixture_.clock->advance(milliseconds(20));
+    ASSERT_TRUE(fixture_.port.service());
+  }
+  EXPECT_EQ(fixture_.sent.size(), 8u);
+  EXPECT_EQ(fixture_.counter("tx_timeouts"), 0u);
 }
 
 TEST_F(PoolTxRate, NeedsThePool) {

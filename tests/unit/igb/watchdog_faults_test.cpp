@@ -32,7 +32,9 @@ class Recovery {
     }
     port_->tx_queue(0)->tx_burst(burst);
     EXPECT_TRUE(port_->service()) << "the first look";
-    fixture_.clock->advance(5s);
+    fixture_.clock->advance(4s);
+    EXPECT_TRUE(port_->service());
+    fixture_.clock->advance(4s);
   }
 
   void run(Step step, std::uint64_t at) {

@@ -127,6 +127,37 @@ TEST_F(Watchdog, FramesThatWaitForALinkAreNoHang) {
   EXPECT_EQ(counter("tx_timeouts"), 0U);
 }
 
+TEST_F(Watchdog, ALinkThatWasDownBetweenTwoServicesIsNoHang) {
+  hang();
+  send(1);
+  serve(0s);
+  fixture_.wire->set_carrier(false);
+  fixture_.clock->advance(1s);
+  fixture_.wire->set_carrier(true);
+  fixture_.clock->advance(4s);
+  serve(0s);
+  EXPECT_TRUE(fixture_.port.link().up);
+  EXPECT_EQ(counter("tx_timeouts"), 0U);
+  serve(3s);
+  EXPECT_EQ(counter("tx_timeouts"), 1U) << "a queue that stands without that is noticed";
+}
+
+TEST_F(Watchdog, WhatWasBeforeAStartDoesNotCount) {
+  hang();
+  send(1);
+  serve(0s);
+  fixture_.clock->advance(3s);
+  serve(0s);
+  ASSERT_TRUE(fixture_.port.stop());
+  ASSERT_TRUE(fixture_.port.start());
+  fixture_.clock->advance(4s);
+  ASSERT_TRUE(fixture_.port.link().up);
+  hang();
+  send(1);
+  serve(0s);
+  EXPECT_EQ(counter("tx_timeouts"), 0U);
+}
+
 TEST_F(Watchdog, ACardThatDoesNotStopEitherLeavesTheBusByReset) {
   hang();
   fixture_.card.with([](models::igb::Card& card) { card.control().hang_master(); });

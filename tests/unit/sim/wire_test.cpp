@@ -109,6 +109,18 @@ TEST(SimWireWith, RateIsExactHoweverShortTheFrames) {
   EXPECT_TRUE(channel.take(1s + 6720ns, counters));
 }
 
+TEST(SimWireWith, RateResumesTheCardAfterOneFrameHoweverLongTheLastOneIs) {
+  Channel channel({.rate = 1'000'000}, 0);
+  WireCounters counters;
+  const std::array<std::byte, 1476> frame{};  // 12 ms on the wire
+  for (std::size_t i = 1; i < Channel::kBacklog; ++i) channel.put(frame, 1s, counters);
+  EXPECT_FALSE(channel.congested(1s));
+  channel.put(std::span(frame).first(60), 1s, counters);
+  EXPECT_TRUE(channel.congested(1s));
+  EXPECT_EQ(channel.free_at(), 1s + 12ms);
+  EXPECT_FALSE(channel.congested(1s + 12ms));
+}
+
 TEST(SimWireWith, RatePausesAndResumesTheCard) {
   ProbePair pair({.rate = 1'000'000});
   unsigned sent = 0;

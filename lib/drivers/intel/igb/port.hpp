@@ -73,6 +73,7 @@ class IgbPort final : public intel::QueuePort,
           std::uint16_t index);
 
   [[nodiscard]] bool may_transmit() const override;
+  [[nodiscard]] Duration longest_request() const override;
   [[nodiscard]] intel::CountedFrames counted_frames() override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
@@ -124,6 +125,8 @@ class IgbPort final : public intel::QueuePort,
   [[nodiscard]] Result<FlowControlConfig> with_marks(const Settings& settings) const;
   /// Writes flow control. With autonegotiation it is off until the partner's abilities are known.
   [[nodiscard]] Result<void> start_flow_control(const Settings& settings);
+  /// Writes what depends on the link: flow control and rate limits.
+  void follow(const Link& link);
   /// Sets the modes that both sides can, after the link has come up, or none after it has gone down.
   void settle_flow_control(const Link& link);
 

@@ -66,6 +66,10 @@ bool IgbPort::may_transmit() const {
   return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
 }
 
+Duration IgbPort::longest_request() const {
+  return tx_rates_.longest_request(settings(), card_.first_queue, config().tx_queues());
+}
+
 // The card counts the frames of all pools together.
 intel::CountedFrames IgbPort::counted_frames() {
   auto [all, dropped] = statistics_.counted_frames();
@@ -98,8 +102,9 @@ Result<Duration> IgbPort::service() {
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (card_.asleep) return IgbStatistics::kUpdateInterval;
   if (running()) acknowledge_interrupts(card_, *queues());
-  const Link now = link();  // flow control and rate limits follow the link, too
-  functions_.service();     // before messages about the link, which would replace requests
+  const Link now = link();
+  follow(now);
+  functions_.service();  // before messages about the link, which would replace requests
   functions_.follow(now);
   statistics_.accumulate();
   clock_.follow();

@@ -56,9 +56,12 @@ LinkSetup IgbPort::link_setup(const Settings& settings) {
 Link IgbPort::link() {
   Link link = read_link(card_);
   if (link.up) link.autonegotiated = !settings().link.forced || settings().loopback == LoopbackMode::phy;
+  return link;
+}
+
+void IgbPort::follow(const Link& link) {
   settle_flow_control(link);
   if (running()) tx_rates_.follow(link, settings());
-  return link;
 }
 
 Result<void> IgbPort::check_link_is_free() const {

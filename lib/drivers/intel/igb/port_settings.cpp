@@ -180,6 +180,7 @@ Result<void> IgbPort::apply(const Settings* from, const Settings& to) {
     if (auto restarted = apply_link(to); !restarted) return restarted;
   } else if (changed(&Settings::flow_control)) {
     if (auto paused = start_flow_control(to); !paused) return paused;
+    if (from != nullptr) settle_flow_control(link());
   }
   if (changed(&Settings::moderation)) moderate(to);
   if (changed(&Settings::rules, &Settings::stamps)) write_filters(card_, from, to);

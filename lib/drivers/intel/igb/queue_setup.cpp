@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 #include <vector>
 
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igb/filters.hpp"
+#include "drivers/intel/queue/tx_request.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -233,6 +235,18 @@ void TxRates::follow(const Link& link, const Settings& settings) {
   for (std::uint32_t queue = 0; queue < card_.traits->queues; ++queue) {
     if (const Rate wanted = rate(queue, settings); wanted.megabits != 0 || !is_first) write(queue, wanted);
   }
+}
+
+// A segmentation request whose segments have less data than headers is about twice as long on the wire.
+Duration TxRates::longest_request(const Settings& settings, std::uint32_t first_queue,
+                                  std::uint32_t queues) const noexcept {
+  constexpr std::uint64_t kBits = 2 * std::uint64_t{intel::kMaxTso} * 8;
+  std::uint64_t longest = speed_ == 0 ? 0 : kBits / speed_;
+  for (std::uint32_t queue = first_queue; queue < first_queue + queues; ++queue) {
+    const Rate limit = rate(queue, settings);
+    if (limit.megabits != 0) longest = std::max(longest, kBits * limit.queues / limit.megabits);
+  }
+  return std::chrono::microseconds(longest);
 }
 
 // [I-TXRATE] Linux, igb_main.c, igb_set_vf_rate_limit. A limit that the link cannot exceed is none.

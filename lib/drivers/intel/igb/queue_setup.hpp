@@ -112,6 +112,9 @@ class TxRates {
   void apply(const Settings& from, const Settings& to) const;
   /// Call it on a running port with its link.
   void follow(const Link& link, const Settings& settings);
+  /// How long the longest request takes in the slowest of these queues of the card; 0 until the link has been up.
+  [[nodiscard]] Duration longest_request(const Settings& settings, std::uint32_t first_queue,
+                                         std::uint32_t queues) const noexcept;
 
  private:
   /// A rate that several queues share equally; 0: no limit.

@@ -111,7 +111,7 @@ Result<void> QueuePort::configure(const ValidatedConfig& config) {
 TransmitWatch::Report QueuePort::watch_transmit(Duration limit) {
   if (may_transmit()) {
     return tx_watch_.look(registers_, static_cast<std::uint16_t>(config().tx_queues()), context()->clock().now(),
-                          limit);
+                          limit + longest_request());
   }
   tx_watch_.forget();
   return {};
@@ -145,6 +145,7 @@ void QueuePort::moderate(const Settings& settings) {
 
 void QueuePort::open_queues() noexcept {
   rx_watch_.forget();
+  tx_watch_.forget();
   QueuedPort::open_queues();
 }
 

@@ -67,6 +67,9 @@ class QueuePort : public QueuedPort, private InterruptVectors, private TransmitW
   [[nodiscard]] CapabilityEntry receive_watch() noexcept { return offer<ReceiveWatch>(*this); }
   /// Whether the card may send now: it has a link, and its link partner asks for no pause. The port is started.
   [[nodiscard]] virtual bool may_transmit() const = 0;
+  /// How long a queue may stand still while the card sends what it has taken from it: the longest request at the lowest
+  /// rate. 0: the rates are high, or unknown.
+  [[nodiscard]] virtual Duration longest_request() const { return Duration(0); }
   /// What the card has counted, as of the last service. The port is started.
   [[nodiscard]] virtual CountedFrames counted_frames() { return {}; }
 

@@ -86,7 +86,7 @@ void QueuePort::discard() noexcept {
 }
 
 void QueuePort::open_queue(QueueId queue) noexcept {
-  if (queue.receives()) rx_watch_.forget();
+  queue.receives() ? rx_watch_.forget() : tx_watch_.forget();
   QueuedPort::open_queue(queue);
 }
 

@@ -20,16 +20,14 @@ TransmitWatch::Report TxWatch::look(const QueueRegisters& registers, std::uint16
   stands_.resize(queues);
   TransmitWatch::Report report;
   for (std::uint16_t queue = 0; queue < queues; ++queue) {
-    std::optional<Stand>& stand = stands_[queue];
     const std::uint32_t tail_register = registers.tdt + queue * registers.stride;
     const std::uint32_t head = registers.bar.read32(tail_register - kToHead);
     const hw::intel::TXDCTL::Value control(registers.bar.read32(tail_register + kTxdctlAfterTdt));
     if (head == registers.bar.read32(tail_register) || !control.has(hw::intel::TXDCTL::ENABLE)) {
-      stand.reset();
+      stands_[queue].end();
       continue;
     }
-    if (!stand || stand->head != head) stand = Stand{.head = head, .since = now};
-    if (now - stand->since >= limit) return {TransmitWatch::Progress::stands, queue};
+    if (stands_[queue].lasts(head, now, limit)) return {TransmitWatch::Progress::stands, queue};
     report.progress = TransmitWatch::Progress::sends;
   }
   return report;

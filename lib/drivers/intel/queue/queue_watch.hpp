@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "drivers/intel/queue/queue_set.hpp"
+#include "net/standstill.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/net/transmit_watch.hpp"
 
@@ -18,15 +19,11 @@ class TxWatch {
   /// `queues`: how many of the card's are in use.
   [[nodiscard]] TransmitWatch::Report look(const QueueRegisters& registers, std::uint16_t queues, Time now,
                                            Duration limit);
-  /// Waiting frames have a reason to wait, so their time begins again.
+  /// Waiting frames have a reason to wait, or the queues start anew. So their time begins again.
   void forget() noexcept { stands_.clear(); }
 
  private:
-  struct Stand {
-    std::uint32_t head = 0;
-    Time since{0};
-  };
-  std::vector<std::optional<Stand>> stands_;  // by queue
+  std::vector<Standstill> stands_;  // by queue
 };
 
 /// Frames that a card has counted since any moment.

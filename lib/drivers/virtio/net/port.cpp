@@ -176,6 +176,7 @@ Result<void> Port::start() {
                             card_.features, facts_.features),
                 "close the port and open it again");
   }
+  stands_.clear();
   enable_interrupts();
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;

@@ -13,6 +13,7 @@
 #include "drivers/virtio/net/control_queue.hpp"
 #include "drivers/virtio/queue/rx_queue.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
+#include "net/standstill.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/queued_port.hpp"
@@ -118,13 +119,8 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   int config_event_ = -1;                        // of the vector for changes of the configuration
   std::vector<InterruptModeration> moderation_;  // by receive queue
   std::uint64_t announcements_ = 0;
-  bool dma_ended_ = true;  // false while DMA may be going on
-  /// Where a transmit queue's device has been, and since when.
-  struct Stand {
-    std::uint32_t position = 0;
-    Time since{0};
-  };
-  std::vector<std::optional<Stand>> stands_;  // by transmit queue
+  bool dma_ended_ = true;           // false while DMA may be going on
+  std::vector<Standstill> stands_;  // by transmit queue
 };
 
 }  // namespace pollux::drivers::virtio

@@ -93,14 +93,12 @@ TransmitWatch::Report Port::watch_transmit(Duration limit) {
   const Time now = card_.clock().now();
   const bool up = link().up;
   for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
-    std::optional<Stand>& stand = stands_[queue];
     const auto position = up ? tx_[queue].progress() : std::nullopt;
     if (!position) {
-      stand.reset();
+      stands_[queue].end();
       continue;
     }
-    if (!stand || stand->position != *position) stand = Stand{.position = *position, .since = now};
-    if (now - stand->since >= limit) {
+    if (stands_[queue].lasts(*position, now, limit)) {
       stands_.clear();
       return {Progress::stands, queue};
     }
