@@ -27,8 +27,8 @@ class POLLUX_API DropObserver {
 
   /// `frames` are about to be freed. They may be read and copied, but not changed or freed. Called by the thread that
   /// drops them: an observer of the counters of several threads is called by all of these threads, and must not wait.
-  /// It may attach and detach observers of the same counter, also itself; to detach one of another counter waits for the
-  /// thread that calls it. Frames that it drops itself are counted, but not shown.
+  /// It may attach and detach observers of the same counter, also itself; to detach one of another counter waits for
+  /// the thread that calls it. Frames that it drops itself are counted, but not shown.
   virtual void dropped(const DropCounter& reason, std::span<Mbuf* const> frames) noexcept = 0;
 };
 
