@@ -188,7 +188,7 @@ void add_bench(cli::App& app, const Environment& environment, int& exit_code) {
       "Two in-process cards are measured in virtual time: each frame leaves in its slot, software costs nothing, and\n"
       "two runs print the same. All other ports are measured in real time.\n\n"
       "Examples:\n"
-      "  pollux bench sim:0 sim:1 --dut forward?rate=500kpps --json | pollux-bench-plot - table.svg\n"
+      "  pollux bench sim:0 sim:1 --dut 'forward?rate=500kpps' --json | pollux-bench-plot - table.svg\n"
       "  pollux bench 'sim:0?loss=0.001' sim:1 --sizes 64,1518 --tests frame-loss\n"
       "  pollux bench vfio:0000:01:00.0 vfio:0000:02:00.0 --duration 10 --json");
   command->callback([options, &environment, &exit_code] { exit_code = run_bench(environment, *options); });

@@ -74,7 +74,7 @@ void add_serve(cli::App& command, const Environment& environment, int& exit_code
                     "protocol, as 'pollux card' does; can be repeated");
   serve->footer(
       "Examples:\n"
-      "  pollux vf serve 2 vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d \\\n"
+      "  pollux vf serve 2 'vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d' \\\n"
       "      --vf 0:mac=02:00:00:00:00:01,vlan=7,rate=100 --vf 1:trust=on\n"
       "  pollux vf serve 1 sim:0 --socket 0=/tmp/function --json\n"
       "Prints a line for each event: a function's driver starts or ends, a request is refused, the link changes. With\n"
@@ -92,8 +92,8 @@ void add_vf(cli::App& app, const Environment& environment, int& exit_code) {
   command->require_subcommand(1);
   command->footer(
       "Examples:\n"
-      "  pollux vf create 2 vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d\n"
-      "  pollux vf serve 2 vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d --vf 0:vlan=7\n"
+      "  pollux vf create 2 'vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d'\n"
+      "  pollux vf serve 2 'vfio:0000:01:00.0?vf_token=14d63f20-8445-11ea-8900-1f9ce7d5650d' --vf 0:vlan=7\n"
       "  pollux vf list 0000:01:00.0\n"
       "VFIO keeps the functions when the command ends (module parameter enable_sriov=1); those of sim: end with it.\n"
       "Addresses, VLANs, rates and trust are in force only while a program has the port open, and only that program\n"
