@@ -361,6 +361,7 @@ class WithoutPrivileges(BesideTheKernel):
         self.exchange(1000)
 
     def test_names_what_is_refused(self):
+        self.assertIn("its name ends before the @: xdp:plxx0", self.refused("xdp:plxx0@if7?rule=udp"))
         self.assertIn("or let a helper do it", self.refused("xdp:plxx0?rule=udp"))
         self.assertIn("does not offer this interface", self.refused(f"xdp:lo?rule=udp,helper={self.socket}"))
         self.assertIn("cannot reach the helper", self.refused("xdp:plxx0?rule=udp,helper=/nowhere"))

@@ -69,7 +69,9 @@ PortConfig ProgramSetup::config_of(const Port& port, const PortOptions& options)
   PortConfig config{.rx = {.pool = &*pool_, .cache = &caches_.front(), .ring = options.rx_ring},
                     .tx = {.cache = &caches_.front(), .ring = options.tx_ring},
                     .rx_queues = options.queues,
-                    .tx_queues = static_cast<std::uint16_t>(options.fused ? 2 : options.queues),
+                    // A port that cannot have a forward path says so itself.
+                    .tx_queues = options.fused ? std::min<std::uint16_t>(2, port.info().limits.max_tx_queues)
+                                               : static_cast<std::uint16_t>(options.queues),
                     .mtu = options.mtu,
                     .promiscuous = options.promiscuous && port.info().limits.promiscuous,
                     .burst_mode = options.burst_mode};

@@ -66,8 +66,11 @@ Result<Interface> Interface::find(std::string_view name, FileDescriptor control)
   const std::string uri = fmt::format("xdp:{}", name);
   ifreq request = request_for(name);
   if (::ioctl(control.get(), SIOCGIFINDEX, &request) != 0) {
+    const std::size_t at = name.find('@');  // ip-link(8) shows a veth as NAME@PEER
     return fail_errno(ErrorCode::not_found, fmt::format("{}: there is no such interface", uri), errno,
-                      "ip link lists the interfaces of this network namespace");
+                      at == std::string_view::npos
+                          ? "ip link lists the interfaces of this network namespace"
+                          : fmt::format("its name ends before the @: xdp:{}", name.substr(0, at)));
   }
   Interface found(std::string(name), std::move(control));
   found.index_ = static_cast<unsigned>(request.ifr_ifindex);

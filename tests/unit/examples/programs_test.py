@@ -344,7 +344,8 @@ class L2fwd(unittest.TestCase):
         self.assertIn("--burst-mode", outcome.stderr)
 
     def test_fused_is_rejected_for_ports_without_a_card(self):
-        for ports in (["null:"], ["ring:a:0", "ring:a:1"]):
+        frames = capture(self.enterContext(tempfile.TemporaryDirectory()), [bytes(60)])
+        for ports in (["null:"], ["ring:a:0", "ring:a:1"], [f"pcap:in={frames}"]):  # of the last one, only one transmit queue
             with self.subTest(ports=ports):
                 outcome = run(L2FWD, *ports, "--fused", "--seconds", "1")
                 self.assertEqual(outcome.returncode, 1)
