@@ -91,10 +91,10 @@ DmaMemory::DmaMemory(DmaMemory&& other) noexcept
       page_size_(std::exchange(other.page_size_, 0)) {}
 
 DmaMemory& DmaMemory::operator=(DmaMemory&& other) noexcept {
-  DmaMemory old(std::move(*this));
-  state_ = std::move(other.state_);
-  segments_ = std::exchange(other.segments_, {});
-  page_size_ = std::exchange(other.page_size_, 0);
+  DmaMemory taken(std::move(other));  // `other` may be this memory
+  std::swap(state_, taken.state_);
+  std::swap(segments_, taken.segments_);
+  std::swap(page_size_, taken.page_size_);
   return *this;
 }
 

@@ -33,10 +33,10 @@ Port::Port(Port&& other) noexcept
     : core_(std::move(other.core_)), driver_(std::exchange(other.driver_, nullptr)), user_(other.user_) {}
 
 Port& Port::operator=(Port&& other) noexcept {
-  const Port before(std::move(*this));
-  core_ = std::move(other.core_);
-  driver_ = std::exchange(other.driver_, nullptr);
-  user_ = other.user_;
+  Port taken(std::move(other));  // `other` may be this port
+  std::swap(core_, taken.core_);
+  std::swap(driver_, taken.driver_);
+  std::swap(user_, taken.user_);
   return *this;
 }
 

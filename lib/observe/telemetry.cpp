@@ -383,8 +383,8 @@ Telemetry::Telemetry(std::shared_ptr<TelemetryCore> core) : core_(std::move(core
 Telemetry::Telemetry(Telemetry&&) noexcept = default;
 
 Telemetry& Telemetry::operator=(Telemetry&& other) noexcept {
-  const Telemetry before(std::move(*this));
-  core_ = std::move(other.core_);
+  Telemetry taken(std::move(other));  // `other` may be this object
+  std::swap(core_, taken.core_);
   return *this;
 }
 

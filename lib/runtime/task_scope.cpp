@@ -16,11 +16,11 @@ TaskScope::~TaskScope() { finish(); }
 
 void TaskScope::end_abandoned() noexcept {
   const std::unique_ptr<TaskScope> destroyed(this);  // after the coroutine
-  abandoned_.destroy();
+  abandoned_->destroy();
 }
 
-void TaskScope::abandon(std::unique_ptr<TaskScope> scope, std::coroutine_handle<> started) noexcept {
-  scope->abandoned_ = started;
+void TaskScope::abandon(std::unique_ptr<TaskScope> scope, TaskPromiseBase& started) noexcept {
+  scope->abandoned_ = &started;
   static_cast<void>(scope.release());
 }
 
@@ -36,9 +36,20 @@ void TaskScope::fail(Error error) {
   finish();
 }
 
-void TaskScope::fail_removed() {
-  fail({ErrorCode::bad_state, name_ + ": a queue that it awaits was removed from the poller",
-        "let the task end, or destroy it, before its queue is removed"});
+// Also called by the destructor of the queue's handler.
+void TaskScope::fail_removed() noexcept {
+  try {
+    fail({ErrorCode::bad_state, name_ + ": a queue that it awaits was removed from the poller",
+          "let the task end, or destroy it, before its queue is removed"});
+  } catch (...) {  // no memory for the text
+    exception_ = std::current_exception();
+    finish();
+  }
+}
+
+void TaskScope::fail_await() {
+  fail({ErrorCode::bad_state, name_ + ": it awaits a Task that is empty or was started",
+        "await a new Task; one that was moved from or awaited is empty"});
 }
 
 void TaskScope::note_exception() noexcept {
@@ -60,7 +71,7 @@ bool TaskScope::expect_in_poller(const PacketSource& source) {
   return false;
 }
 
-void TaskScope::adopt(std::shared_ptr<PacketSource> source, PolledQueue& polled) {
+void TaskScope::adopt(std::shared_ptr<PacketSource> source, PolledQueue& polled) noexcept {
   source->polled_ = &polled;
   sources_.push_back(std::move(source));
 }

@@ -46,6 +46,8 @@ class POLLUX_API PacketSource {
   PolledQueue* polled_ = nullptr;  // nullptr once it was removed
 };
 
+class TaskPromiseBase;
+
 /// What a started Task and the tasks that it awaits have in common. For awaitables; programs do not use it.
 /// Thread rule: that of the Poller.
 class POLLUX_API TaskScope {
@@ -77,7 +79,7 @@ class POLLUX_API TaskScope {
       std::exchange(next_, nullptr).resume();
     } while (next_);
     running_ = false;
-    if (!abandoned_) [[likely]]
+    if (abandoned_ == nullptr) [[likely]]
       return true;
     end_abandoned();
     return false;
@@ -86,7 +88,7 @@ class POLLUX_API TaskScope {
   [[nodiscard]] bool is_running() const noexcept { return running_; }
   /// The Task is destroyed by its own coroutine, which is running: `started` is destroyed when it suspends, and the
   /// scope with it.
-  static void abandon(std::unique_ptr<TaskScope> scope, std::coroutine_handle<> started) noexcept;
+  static void abandon(std::unique_ptr<TaskScope> scope, TaskPromiseBase& started) noexcept;
 
   /// The task has returned. Its queues leave the poller.
   void finish() noexcept;
@@ -103,6 +105,7 @@ class POLLUX_API TaskScope {
       if (!found->is_polled() && !expect_in_poller(*found)) return nullptr;
       return static_cast<Source*>(found);
     }
+    reserve_source();
     const auto source = std::make_shared<Source>(*this, queue);
     auto polled = poller_.add(queue, typename Source::Handler(source), {.name = name_, .enabled = false});
     if (!polled) {
@@ -113,21 +116,27 @@ class POLLUX_API TaskScope {
     return source.get();
   }
   /// Others have removed a queue that the task awaits.
-  void fail_removed();
+  void fail_removed() noexcept;
+  /// It awaits a Task that is empty or was started.
+  void fail_await();
 
  private:
   [[nodiscard]] PacketSource* find(const RxQueue& queue, std::uint32_t capacity) const noexcept;
   /// False: others have removed the queue, so the task fails.
   [[nodiscard]] bool expect_in_poller(const PacketSource& source);
-  void adopt(std::shared_ptr<PacketSource> source, PolledQueue& polled);
+  /// `reserve_source` first: the poller then polls for a source that this object has.
+  ///@{
+  void reserve_source() { sources_.reserve(sources_.size() + 1); }
+  void adopt(std::shared_ptr<PacketSource> source, PolledQueue& polled) noexcept;
+  ///@}
   void end_abandoned() noexcept;
 
   Poller& poller_;
   std::string name_;
   bool done_ = false;
   bool running_ = false;
-  std::coroutine_handle<> next_;       // to be resumed by the `resume` that is under way
-  std::coroutine_handle<> abandoned_;  // to be destroyed by it
+  std::coroutine_handle<> next_;          // to be resumed by the `resume` that is under way
+  TaskPromiseBase* abandoned_ = nullptr;  // to be destroyed by it
   Result<void> outcome_;
   std::exception_ptr exception_;
   std::vector<std::shared_ptr<PacketSource>> sources_;
@@ -139,9 +148,22 @@ class Task;
 /// What the promises of all tasks have in common.
 class TaskPromiseBase {
  public:
+  /// Destroys the coroutine where it waits, after those that it awaits, the innermost first: their frames may refer to
+  /// it. So the stack does not grow with their number.
+  void destroy() noexcept {
+    TaskPromiseBase* innermost = this;
+    while (innermost->awaited_ != nullptr) innermost = innermost->awaited_;
+    for (TaskPromiseBase* outer = nullptr; innermost != this; innermost = outer) {
+      outer = innermost->awaiting_;
+      *innermost->owner_ = nullptr;
+      innermost->destroy_frame();
+    }
+    destroy_frame();
+  }
+
   [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
   void unhandled_exception() noexcept {
-    if (continuation_) {
+    if (awaiting_ != nullptr) {
       exception_ = std::current_exception();
     } else {
       scope_->note_exception();
@@ -156,14 +178,15 @@ class TaskPromiseBase {
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class Promise>
     [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) const noexcept {
-      const TaskPromiseBase& promise = task.promise();
-      if (!promise.continuation_) {
+      TaskPromiseBase& promise = task.promise();
+      TaskPromiseBase* const awaiting = promise.leave();
+      if (awaiting == nullptr) {
         promise.scope_->finish();
         return std::noop_coroutine();
       }
       // An awaitable of the program may have resumed this task by its handle.
-      if (!promise.scope_->is_running()) return promise.continuation_;
-      promise.scope_->resume(promise.continuation_);
+      if (!promise.scope_->is_running()) return awaiting->coroutine_;
+      promise.scope_->resume(awaiting->coroutine_);
       return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
@@ -175,8 +198,29 @@ class TaskPromiseBase {
  private:
   template <class>
   friend class Task;
+
+  /// `owner`: where the awaiting task's frame has the pointer to this promise.
+  void enter(TaskPromiseBase& awaiting, TaskPromiseBase*& owner) noexcept {
+    scope_ = awaiting.scope_;
+    awaiting_ = &awaiting;
+    awaiting.awaited_ = this;
+    owner_ = &owner;
+  }
+  /// Returns the task that has awaited this one until now.
+  TaskPromiseBase* leave() noexcept {
+    if (awaiting_ != nullptr && awaiting_->awaited_ == this) awaiting_->awaited_ = nullptr;
+    return std::exchange(awaiting_, nullptr);
+  }
+  void destroy_frame() noexcept {
+    leave();
+    coroutine_.destroy();
+  }
+
+  std::coroutine_handle<> coroutine_;
   TaskScope* scope_ = nullptr;
-  std::coroutine_handle<> continuation_;
+  TaskPromiseBase* awaiting_ = nullptr;  // the task that awaits this one
+  TaskPromiseBase* awaited_ = nullptr;   // the one that this task awaits
+  TaskPromiseBase** owner_ = nullptr;    // while it is awaited
   std::exception_ptr exception_;
 };
 
@@ -224,30 +268,31 @@ class [[nodiscard]] Task {
 
   /// The other one is then empty. Assigning destroys the task that this one was.
   ///@{
-  Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)), scope_(std::move(other.scope_)) {}
+  Task(Task&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)), scope_(std::move(other.scope_)) {}
   Task& operator=(Task&& other) noexcept {
-    const Task old(std::move(*this));
-    coroutine_ = std::exchange(other.coroutine_, nullptr);
-    scope_ = std::move(other.scope_);
+    Task taken(std::move(other));  // `other` may be this task
+    std::swap(promise_, taken.promise_);
+    std::swap(scope_, taken.scope_);
     return *this;
   }
   ///@}
   ~Task() {
     if (scope_ && scope_->is_running()) {
-      TaskScope::abandon(std::move(scope_), coroutine_);
-    } else if (coroutine_) {
-      coroutine_.destroy();
+      TaskScope::abandon(std::move(scope_), *promise_);
+    } else if (promise_ != nullptr) {
+      promise_->destroy();
     }
   }
 
   /// Runs the coroutine until it waits for the first time. `name` is for messages. Error bad_state: it was started, or
-  /// moved from.
+  /// is empty.
   [[nodiscard]] Result<void> start(Poller& poller, std::string name = "a task") requires std::is_void_v<T> {
-    if (!coroutine_ || scope_)
-      return pollux::fail(ErrorCode::bad_state, name + ": it has been started already", "make a new one");
+    if (promise_ == nullptr)
+      return pollux::fail(ErrorCode::bad_state, name + ": it is empty", "start the Task that it was moved to");
+    if (scope_) return pollux::fail(ErrorCode::bad_state, name + ": it has been started already", "make a new one");
     scope_ = std::make_unique<TaskScope>(poller, std::move(name));
-    coroutine_.promise().scope_ = scope_.get();
-    scope_->resume(coroutine_);
+    promise_->scope_ = scope_.get();
+    scope_->resume(promise_->coroutine_);
     return {};
   }
   /// Whether it has ended: it has returned, or failed.
@@ -259,41 +304,42 @@ class [[nodiscard]] Task {
     return scope_->outcome();
   }
 
-  /// Awaits the coroutine's end: runs it as a part of the awaiting one.
-  [[nodiscard]] auto operator co_await() && noexcept { return Awaiter{coroutine_}; }
+  /// Awaits the coroutine's end: runs it as a part of the awaiting one. This Task is then empty. The awaiting task
+  /// fails with bad_state if it was empty before, or started.
+  [[nodiscard]] auto operator co_await() && noexcept { return Awaiter{std::move(*this)}; }
 
  private:
   template <class>
   friend class TaskPromise;
-  explicit Task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
+  explicit Task(promise_type& promise) noexcept : promise_(&promise) {
+    promise.coroutine_ = std::coroutine_handle<promise_type>::from_promise(promise);
+  }
 
   struct Awaiter {
-    std::coroutine_handle<promise_type> task;
+    Task task;
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class Promise>
-    void await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept {
+    void await_suspend(std::coroutine_handle<Promise> awaiting) {
       TaskScope& scope = awaiting.promise().scope();
-      task.promise().scope_ = &scope;
-      task.promise().continuation_ = awaiting;
-      scope.resume(task);
+      if (task.promise_ == nullptr || task.scope_ != nullptr) return scope.fail_await();
+      task.promise_->enter(awaiting.promise(), task.promise_);
+      scope.resume(task.promise_->coroutine_);
     }
     T await_resume() const {
-      promise_type& promise = task.promise();
+      auto& promise = static_cast<promise_type&>(*task.promise_);
       if (promise.exception_) std::rethrow_exception(promise.exception_);
       if constexpr (!std::is_void_v<T>) return *std::move(promise.value_);
     }
   };
 
-  std::coroutine_handle<promise_type> coroutine_;
+  TaskPromiseBase* promise_;          // nullptr: empty
   std::unique_ptr<TaskScope> scope_;  // of a started task; destroyed after the coroutine
 };
 
 template <class T>
 Task<T> TaskPromise<T>::get_return_object() noexcept {
-  return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+  return Task<T>(*this);
 }
-inline Task<void> TaskPromise<void>::get_return_object() noexcept {
-  return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
-}
+inline Task<void> TaskPromise<void>::get_return_object() noexcept { return Task<void>(*this); }
 
 }  // namespace pollux
