@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "pollux/runtime/queueing/queue_disciplines.hpp"
@@ -109,16 +110,26 @@ class DeficitRoundRobin final : public QueueDiscipline {
       bytes -= std::min<std::uint64_t>(bytes, returned_.length());
       room[count++] = returned_.release();
     }
+    std::size_t blocked = 0;  // turns in a row that gave nothing, since the next frame is longer than the deficit
     while (count < room.size() && bytes != 0 && !active_.empty()) {
+      if (blocked >= active_.size()) {
+        skip_rounds();
+        blocked = 0;
+      }
       Queue& queue = queues_[active_.front()];
+      if (is_blocked(queue, now)) {
+        end_turn(queue);
+        ++blocked;
+        continue;
+      }
+      blocked = 0;
       const QueueBacklog before = queue.inner->backlog();
       const std::uint32_t more = serve(queue, room.subspan(count), bytes, now);
       const QueueBacklog after = queue.inner->backlog();
       count_change(before, after);
       count += more;
       if (queue.blocked != 0) {
-        queue.deficit += queue.quantum;
-        active_.rotate(queues_);
+        end_turn(queue);
       } else if (after.frames == 0) {
         queue.state = State::idle;
         active_.pop(queues_);
@@ -127,6 +138,25 @@ class DeficitRoundRobin final : public QueueDiscipline {
       }
     }
     return count;
+  }
+  /// Whether a turn gives nothing: the next frame of the class is known to be longer than its deficit.
+  [[nodiscard]] static bool is_blocked(const Queue& queue, Time now) noexcept {
+    return queue.blocked > queue.deficit && queue.blocked_at == now;
+  }
+  /// The first of the active classes gets its quantum for the next turn, and waits for it.
+  void end_turn(Queue& queue) noexcept {
+    queue.deficit += queue.quantum;
+    active_.rotate(queues_);
+  }
+  /// All active classes are blocked. Does the rounds in which they stay so at once: with quanta that are much smaller
+  /// than the frames there are thousands. The order of the classes is that after these rounds.
+  void skip_rounds() noexcept {
+    std::uint64_t rounds = std::numeric_limits<std::uint64_t>::max();
+    active_.for_each(queues_, [&](const Queue& queue) {
+      const std::uint64_t missing = queue.blocked - std::min<std::uint64_t>(queue.blocked, queue.deficit);
+      rounds = std::min(rounds, (missing + queue.quantum - 1) / queue.quantum);
+    });
+    if (rounds != 0) active_.for_each(queues_, [&](Queue& queue) { queue.deficit += rounds * queue.quantum; });
   }
   /// The first of the active classes gave nothing, since a shaper holds its frames back.
   void wait(Queue& queue, Time now) noexcept {
@@ -146,8 +176,6 @@ class DeficitRoundRobin final : public QueueDiscipline {
   [[nodiscard]] static std::uint32_t serve(Queue& queue, std::span<Mbuf*> room, std::uint64_t& bytes,
                                            Time now) noexcept {
     std::uint32_t count = 0;
-    // Turns without a frame: the next one is known to be longer than the deficit.
-    if (queue.blocked > queue.deficit && queue.blocked_at == now) return 0;
     queue.blocked = 0;
     while (count < room.size() && bytes != 0) {
       // At least 1: a class without deficit looks at its next frame, too, to learn whether it has one.

@@ -166,7 +166,7 @@ class IndexList {
     push(elements, pop(elements));
   }
   template <class Elements, class Handler>
-  void for_each(const Elements& elements, Handler handle) const noexcept {
+  void for_each(Elements& elements, Handler handle) const noexcept {
     std::uint32_t index = head_;
     for (std::size_t i = 0; i < size_; ++i, index = elements[index].next) handle(elements[index]);
   }
