@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/undo.hpp"
 #include "mem/context_state.hpp"
 #include "ports/common/port.hpp"
 #include "ports/ring/queues.hpp"
@@ -68,11 +69,15 @@ class RingPort final : public ports::Port {
       : ports::Port(identity, kTraits), pairs_(pairs), pair_(std::move(pair)), name_(std::move(name)), end_(end) {
     for (FrameRing& ring : pair_->rings[end_]) add(rx_.emplace_back(filter(), ring, context()->clock()));
     for (FrameRing& ring : pair_->rings[pair_->other(end_)]) add(tx_.emplace_back(ring));
+    const std::lock_guard guard(pair_->control);
+    std::ranges::transform(rx_, pair_->receivers[end_].begin(), [](RingRxQueue& queue) { return &queue; });
   }
 
  private:
   [[nodiscard]] Result<void> begin() override {
     const std::lock_guard guard(pair_->control);
+    // All memory first: a ring that is open takes frames.
+    for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) pair_->rings[end_][queue].allocate();
     for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue)
       pair_->rings[end_][queue].open(config().rx[queue].ring);
     pair_->started[end_] = true;
@@ -88,17 +93,30 @@ class RingPort final : public ports::Port {
   }
 
   // A sender that checked a ring just before it closed may still enqueue frames. They stay there until the receiver
-  // starts again, or until that sender stops and reclaims them.
+  // starts again, or until that sender stops, which drops them as the receiver would have.
   void end() noexcept override {
     const std::lock_guard guard(pair_->control);
     pair_->started[end_] = false;
     for (FrameRing& ring : pair_->rings[end_]) ring.close();
     for (RingRxQueue& queue : rx_) queue.drain();
-    if (pair_->started[pair_->other(end_)]) return;
-    for (RingTxQueue& queue : tx_) queue.reclaim();
+    const unsigned other = pair_->other(end_);
+    if (pair_->started[other]) return;
+    for (std::size_t queue = 0; queue < kQueues; ++queue) {
+      if (RingRxQueue* const receiver = pair_->receivers[other][queue]) {
+        receiver->drain();
+      } else {
+        pair_->rings[other][queue].drain([](const Mbuf&) {});
+      }
+    }
   }
 
-  void close() override { pairs_.detach(name_, end_); }
+  void close() override {
+    {
+      const std::lock_guard guard(pair_->control);
+      pair_->receivers[end_].fill(nullptr);
+    }
+    pairs_.detach(name_, end_);
+  }
   [[nodiscard]] Link running_link() override {
     const bool up = pair_->started[pair_->other(end_)];
     return {.up = up, .speed = up ? 10'000U : 0U, .autonegotiated = false};
@@ -136,8 +154,9 @@ Result<std::unique_ptr<PortDriver>> open_ring(Context& context, std::string_view
   auto& pairs = context.service<RingPairs>();
   auto pair = pairs.attach(name, end, loop, uri);
   if (!pair) return pass_on(std::move(pair));
+  Undo detach([&] { pairs.detach(name, end); });
   auto port = ports::make_port<RingPort>(context, uri, ports::mac_for(uri), pairs, *std::move(pair), name, end);
-  if (!port) pairs.detach(name, end);
+  if (port) detach.keep();
   return port;
 }
 

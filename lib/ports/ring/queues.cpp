@@ -11,9 +11,8 @@
 
 namespace pollux::ring {
 
-void FrameRing::open(std::uint32_t slots) {
+void FrameRing::allocate() {
   if (!ring_) ring_.emplace(kMaxSlots);
-  limit_.store(slots, std::memory_order_release);
 }
 
 POLLUX_NOINLINE void FrameRing::wake() noexcept {
@@ -203,10 +202,6 @@ std::uint32_t RingTxQueue::burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_
   queue.ring_.wake_if_armed();
   queue.count_taken(taken);
   return taken;
-}
-
-void RingTxQueue::reclaim() noexcept {
-  ring_.drain([this](const Mbuf& frame) { count_unsent(frame.packet_length(), &TxDrops::no_receiver); });
 }
 
 }  // namespace pollux::ring

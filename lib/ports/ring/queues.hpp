@@ -24,9 +24,12 @@ inline constexpr std::uint32_t kMaxSlots = 4096;
 /// allocated when the receiver first starts. It accepts frames only while the receiver is started.
 class FrameRing {
  public:
-  /// Called on the receiver's control thread with its queue closed. `slots` is the maximum number of waiting frames, at
-  /// most kMaxSlots.
-  void open(std::uint32_t slots);
+  /// Called on the receiver's control thread with its queue closed, `allocate` before `open`. `slots` is the maximum
+  /// number of waiting frames, at most kMaxSlots.
+  ///@{
+  void allocate();
+  void open(std::uint32_t slots) noexcept { limit_.store(slots, std::memory_order_release); }
+  ///@}
   void close() noexcept { limit_.store(0, std::memory_order_relaxed); }
 
   /// The number of frames that the sender may enqueue now. If `is_open` is false, the ring has no receiver.
@@ -91,6 +94,8 @@ class FrameRing {
   std::atomic<bool> is_armed_{false};
 };
 
+class RingRxQueue;
+
 /// The rings that connect two ends, or one end with itself. Thread rule: FrameRing has its own. The registry that made
 /// the pair guards `opened`. `control` guards everything else.
 struct RingPair {
@@ -100,6 +105,7 @@ struct RingPair {
   std::array<bool, 2> opened{};  ///< guarded by the registry that made the pair
   std::mutex control;
   std::array<std::atomic<bool>, 2> started{};
+  std::array<std::array<RingRxQueue*, kQueues>, 2> receivers{};  ///< of open ports, as `rings`; else nullptr
   /// Indexed by the receiving end, then by queue.
   std::array<std::array<FrameRing, kQueues>, 2> rings;
 
@@ -134,13 +140,10 @@ class RingRxQueue final : public RxQueue {
   Clock& clock_;
 };
 
-/// Sends frames to a ring.
+/// Sends frames to a ring. A frame counts as sent when it is in the ring.
 class RingTxQueue final : public TxQueue {
  public:
   explicit RingTxQueue(FrameRing& ring) noexcept : TxQueue(&burst), ring_(ring) {}
-
-  /// Drops the frames that are still in the ring. Call it with this queue and the receiving queue closed.
-  void reclaim() noexcept;
 
  private:
   static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
