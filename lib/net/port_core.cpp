@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <typeinfo>
 
+#include "base/undo.hpp"
 #include "mem/context_state.hpp"
 
 namespace pollux {
@@ -133,13 +134,20 @@ void PortEventQueue::deliver() {
   }
 }
 
-PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
+PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver>&& driver)
     : context_(std::move(context)), interval_(kDefaultInterval) {
   machine_.emplace(context_, std::move(driver));
 }
 
 std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver) {
-  std::shared_ptr<PortCore> core(new PortCore(std::move(context), std::move(driver)));
+  // A driver that no port could take gives back what it has claimed, as that of a closed port does.
+  Undo release([&, index = driver->info().index] {
+    if (driver == nullptr) return;
+    static_cast<void>(driver->release(false));
+    context->return_port_index(index);
+  });
+  std::unique_ptr<PortCore> made(new PortCore(context, std::move(driver)));
+  const std::shared_ptr<PortCore> core(std::move(made));
   // An event of the device may start the task at once, on the Control's thread.
   const std::lock_guard lock(core->mutex_);
   core->join_control();

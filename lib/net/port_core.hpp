@@ -149,7 +149,7 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] std::optional<Time> assist() override;
 
  private:
-  PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
+  PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver>&& driver);
 
   [[nodiscard]] Result<Duration> serve();
   /// Calls one of PortMachine's functions that start the driver, and watches the driver's events from then on.

@@ -23,9 +23,10 @@ constexpr auto kObserved = {PortState::configured, PortState::started, PortState
 
 }  // namespace
 
-PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
-    : context_(std::move(context)), driver_(std::move(driver)) {
-  driver_->settings_ = driver_->initial_settings();
+PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver>&& driver)
+    : context_(std::move(context)) {
+  driver->settings_ = driver->initial_settings();
+  driver_ = std::move(driver);
 }
 
 PortMachine::~PortMachine() {

@@ -47,7 +47,7 @@ class SettingCapabilities {
 /// Thread rule: one thread at a time.
 class PortMachine {
  public:
-  PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver);
+  PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver>&& driver);
   PortMachine(const PortMachine&) = delete;
   PortMachine& operator=(const PortMachine&) = delete;
   /// Closes the port if necessary.

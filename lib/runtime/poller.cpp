@@ -201,14 +201,13 @@ PollerTask& PollerCore::add_task(std::string name, std::function<bool()> work) {
 void PollerCore::remove(PollerTask& task) {
   const auto found = std::ranges::find(tasks_, &task, &std::unique_ptr<PollerTask>::get);
   if (found == tasks_.end()) return;
-  removed_tasks_.push_back(std::move(*found));
-  tasks_.erase(found);
+  task.removed_ = true;
   has_removed_ = true;
   if (!in_round_) collect();
 }
 
 bool PollerCore::has_task_scheduled() const noexcept {
-  return std::ranges::any_of(tasks_, [](const auto& task) { return task->scheduled_.load(std::memory_order_acquire); });
+  return std::ranges::any_of(tasks_, [](const auto& task) { return task->is_due(); });
 }
 
 // Tasks run until they have had as much time as the polls, in turn. If there were no frames, they take nothing from
@@ -233,7 +232,7 @@ PollerTask* PollerCore::next_task() noexcept {
   for (std::size_t passed = 0; passed < tasks_.size(); ++passed) {
     if (next_task_ >= tasks_.size()) next_task_ = 0;
     PollerTask& task = *tasks_[next_task_++];
-    if (task.scheduled_.load(std::memory_order_acquire)) return &task;
+    if (task.is_due()) return &task;
   }
   return nullptr;
 }
@@ -265,13 +264,18 @@ Result<DescriptorId> PollerCore::add_descriptor(int descriptor, std::function<vo
 
 // Its callback may be running, so it is destroyed when run_once returns.
 bool PollerCore::remove(DescriptorId descriptor) {
-  const auto found = std::ranges::find(descriptors_, descriptor.number, [](const auto& one) { return one->number; });
-  if (found == descriptors_.end()) return false;
-  removed_descriptors_.push_back(std::move(*found));
-  descriptors_.erase(found);
+  Descriptor* const found = find(descriptor.number);
+  if (found == nullptr) return false;
+  found->removed_ = true;
   has_removed_ = true;
   if (!in_round_) collect();
   return true;
+}
+
+PollerCore::Descriptor* PollerCore::find(std::uint64_t number) const noexcept {
+  const auto same = [number](const auto& one) { return one->number == number && !one->removed_; };
+  const auto found = std::ranges::find_if(descriptors_, same);
+  return found == descriptors_.end() ? nullptr : found->get();
 }
 
 Result<void> PollerCore::check_descriptors() {
@@ -290,10 +294,9 @@ void PollerCore::run_ready_descriptors() noexcept {
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
     const std::uint64_t number = waiters_[i].number;
     if (number == 0 || waiting_[i].revents == 0) continue;
-    const auto found = std::ranges::find(descriptors_, number, [](const auto& one) { return one->number; });
-    if (found == descriptors_.end()) continue;
-    Descriptor& descriptor = **found;
-    run_callback(kDescriptorName, descriptor.threw, descriptor.stalled, [&] { descriptor.work(waiting_[i].revents); });
+    Descriptor* const found = find(number);
+    if (found == nullptr) continue;
+    run_callback(kDescriptorName, found->threw, found->stalled, [&] { found->work(waiting_[i].revents); });
   }
 }
 

@@ -180,21 +180,23 @@ void PollerCore::collect() noexcept {
   // to return from `disable`.
   wait_for_name_readers();
   while (disabling_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
-  // What is destroyed may own others and remove them, so it has left the lists by then.
-  const auto tasks = std::exchange(removed_tasks_, {});
-  const auto descriptors = std::exchange(removed_descriptors_, {});
-  const auto queues = take_removed_queues();
+  std::size_t next_descriptor = 0;  // none has turns
+  collect(tasks_, next_task_);
+  collect(descriptors_, next_descriptor);
+  collect(queues_, next_);
 }
 
-std::vector<std::unique_ptr<PolledQueue>> PollerCore::take_removed_queues() noexcept {
-  std::vector<std::unique_ptr<PolledQueue>> removed;
-  for (std::size_t i = queues_.size(); i-- > 0;) {
-    if (!queues_[i]->removed_) continue;
-    removed.push_back(std::move(queues_[i]));
-    queues_.erase(queues_.begin() + static_cast<std::ptrdiff_t>(i));
-    if (i < next_) --next_;
+// One by one, since no memory may be needed here. What is destroyed may own others and remove them, so it has left the
+// list by then.
+template <class Entry>
+void PollerCore::collect(std::vector<std::unique_ptr<Entry>>& list, std::size_t& next) noexcept {
+  for (;;) {
+    const auto found = std::ranges::find_if(list, [](const auto& entry) { return entry->removed_; });
+    if (found == list.end()) return;
+    if (found - list.begin() < static_cast<std::ptrdiff_t>(next)) --next;
+    const std::unique_ptr<Entry> destroyed = std::move(*found);
+    list.erase(found);
   }
-  return removed;
 }
 
 void PollerCore::enable(PolledQueue& queue) noexcept {
@@ -321,6 +323,7 @@ Result<void> PollerCore::list_wake_event() {
 
 void PollerCore::list_descriptors() {
   for (const auto& descriptor : descriptors_) {
+    if (descriptor->removed_) continue;
     waiting_.push_back(descriptor->wanted);
     waiters_.push_back({.number = descriptor->number});
   }

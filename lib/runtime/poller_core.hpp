@@ -91,6 +91,7 @@ class alignas(kApart) PollerCore {
     std::function<void(short)> work;
     bool threw = false;
     bool stalled = false;
+    bool removed_ = false;
   };
   class Round;
 
@@ -99,7 +100,9 @@ class alignas(kApart) PollerCore {
   [[nodiscard]] std::uint32_t take_turn(PolledQueue& queue, std::uint32_t budget) noexcept;
   void take_signals() noexcept;
   void collect() noexcept;
-  [[nodiscard]] std::vector<std::unique_ptr<PolledQueue>> take_removed_queues() noexcept;
+  /// Destroys the removed entries of `list`. `next`: the index of the one whose turn is next.
+  template <class Entry>
+  static void collect(std::vector<std::unique_ptr<Entry>>& list, std::size_t& next) noexcept;
   [[nodiscard]] Result<void> wait_for_burst(const PolledQueue& queue, Duration limit);
 
   // poller_sleep.cpp: sleeping.
@@ -120,6 +123,8 @@ class alignas(kApart) PollerCore {
   void run_task(PollerTask& task) noexcept;
   /// Whether any was due.
   bool run_timers() noexcept;
+  /// nullptr: there is none, or it was removed.
+  [[nodiscard]] Descriptor* find(std::uint64_t number) const noexcept;
   [[nodiscard]] Result<void> check_descriptors();
   void run_ready_descriptors() noexcept;
 
@@ -134,12 +139,10 @@ class alignas(kApart) PollerCore {
   std::atomic<std::thread::id> runner_{};  // the thread that called run_once last
 
   std::vector<std::unique_ptr<PollerTask>> tasks_;
-  std::vector<std::unique_ptr<PollerTask>> removed_tasks_;
   std::size_t next_task_ = 0;
   Duration task_balance_{};  // time that polls have had more than tasks
   TimerWheel timers_;
   std::vector<std::unique_ptr<Descriptor>> descriptors_;
-  std::vector<std::unique_ptr<Descriptor>> removed_descriptors_;
   std::uint64_t numbers_ = 0;  // of descriptors
   std::uint64_t queues_added_ = 0;
   std::uint32_t rounds_since_check_ = 0;

@@ -100,15 +100,17 @@ void RunLoop::remove(TransmitWork& work) {
   if (!in_round_) collect();
 }
 
-// What is destroyed may own other work and remove it, so it has left the list by then.
+// One by one, since no memory may be needed here. What is destroyed may own other work and remove it, so it has left
+// the list by then.
 void RunLoop::collect() noexcept {
   has_removed_ = false;
   poller_.core().wait_for_name_readers();
-  const auto removed =
-      std::stable_partition(transmit_.begin(), transmit_.end(), [](const auto& work) { return !work->removed_; });
-  const std::vector<std::unique_ptr<TransmitWork>> destroyed(std::make_move_iterator(removed),
-                                                             std::make_move_iterator(transmit_.end()));
-  transmit_.erase(removed, transmit_.end());
+  for (;;) {
+    const auto found = std::ranges::find_if(transmit_, [](const auto& work) { return work->removed_; });
+    if (found == transmit_.end()) return;
+    const std::unique_ptr<TransmitWork> destroyed = std::move(*found);
+    transmit_.erase(found);
+  }
 }
 
 Result<void> RunLoop::expect_no_round(const char* call) const {

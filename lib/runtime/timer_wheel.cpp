@@ -16,6 +16,8 @@ std::uint64_t TimerWheel::tick_of(Time at) noexcept {
 
 TimerId TimerWheel::add(Time at, std::function<void()> work) {
   if (free_ == kNone) {
+    if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 16);
+    due_.reserve(entries_.capacity());  // so that collect_due needs no memory
     entries_.emplace_back();
     free_ = static_cast<std::uint32_t>(entries_.size() - 1);
   }
@@ -99,7 +101,7 @@ void TimerWheel::unlink(std::uint32_t index) noexcept {
   level.occupied &= ~(std::uint64_t{1} << entry.slot);
 }
 
-void TimerWheel::collect_due(Time now) {
+void TimerWheel::collect_due(Time now) noexcept {
   const std::uint64_t target = std::max(tick_of(now), tick_);
   for (Position first = first_slot(); first.level < kLevels; first = first_slot()) {
     const std::uint64_t start = start_of(first);
@@ -113,7 +115,7 @@ void TimerWheel::collect_due(Time now) {
   std::ranges::sort(due_, {}, [](const Due& due) { return std::tuple(due.at, due.number); });
 }
 
-void TimerWheel::empty_slot(Position position, Time now) {
+void TimerWheel::empty_slot(Position position, Time now) noexcept {
   Slot& slot = levels_[position.level].slots[position.slot];
   std::uint32_t index = std::exchange(slot.first, kNone);
   slot.earliest = Time::max();

@@ -36,8 +36,9 @@ class TimerWheel {
   template <class Run>
   bool run_due(Time now, Run run) {
     collect_due(now);
-    for (const Due& due : due_) {
-      if (std::function<void()> work = take(due.entry)) run(work);
+    // What runs may add timers, and so replace the memory of due_.
+    for (std::size_t i = 0; i < due_.size(); ++i) {
+      if (std::function<void()> work = take(due_[i].entry)) run(work);
     }
     const bool any = !due_.empty();
     due_.clear();
@@ -88,8 +89,8 @@ class TimerWheel {
   void link(std::uint32_t index) noexcept;
   void unlink(std::uint32_t index) noexcept;
   /// Moves timers whose time has come to due_, and the wheel to `now`.
-  void collect_due(Time now);
-  void empty_slot(Position position, Time now);
+  void collect_due(Time now) noexcept;
+  void empty_slot(Position position, Time now) noexcept;
   /// Frees an entry and returns its work, which is empty if it was cancelled.
   [[nodiscard]] std::function<void()> take(std::uint32_t index) noexcept;
 
@@ -99,7 +100,7 @@ class TimerWheel {
   std::size_t count_ = 0;
   std::vector<Entry> entries_;
   std::uint32_t free_ = kNone;
-  std::vector<Due> due_;
+  std::vector<Due> due_;  // has room for all entries
 };
 
 }  // namespace pollux

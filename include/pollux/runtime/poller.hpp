@@ -256,6 +256,7 @@ class POLLUX_API PollerTask {
   friend class PollerCore;
   PollerTask(PollerCore& core, std::string name, std::function<bool()> work)
       : core_(core), name_(std::move(name)), work_(std::move(work)) {}
+  [[nodiscard]] bool is_due() const noexcept { return !removed_ && scheduled_.load(std::memory_order_acquire); }
 
   PollerCore& core_;
   std::string name_;
@@ -263,6 +264,7 @@ class POLLUX_API PollerTask {
   std::atomic<bool> scheduled_{true};
   bool threw_ = false;
   bool stalled_ = false;
+  bool removed_ = false;
 };
 
 /// Names a timer, to cancel it. The id of a timer that has run or was cancelled is not used again.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "backends/qtest/launch.hpp"
+#include "base/undo.hpp"
 #include "mem/context_state.hpp"
 
 namespace pollux::qtest {
@@ -52,7 +53,9 @@ Result<std::unique_ptr<QtestDevice>> QtestDevice::create(Context& context, std::
   if (!machine->claim(card)) {
     return fail(ErrorCode::busy, fmt::format("{} is already open", name), "close its port, or use another card");
   }
-  std::unique_ptr<QtestDevice> device(new QtestDevice(context, std::move(name), std::move(machine), card));
+  Undo release([machine = machine.get(), card] { machine->release(card); });
+  std::unique_ptr<QtestDevice> device(new QtestDevice(context, std::move(name), machine, card));
+  release.keep();
   if (auto read = device->read_identity(); !read) return pass_on(std::move(read));
   return device;
 }

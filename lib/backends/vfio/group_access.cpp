@@ -15,6 +15,7 @@
 #include <set>
 
 #include "backends/vfio/kernel.hpp"
+#include "base/undo.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/device_info.hpp"
@@ -270,8 +271,13 @@ Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, c
                                 const pci::DeviceInfo& device, const std::string& token) {
   auto share = registry.acquire(*context.state(), host, device, token);
   if (!share) return pass_on(std::move(share));
+  Undo release([&] {
+    share->container.reset();  // the registry is the last owner
+    registry.release(*context.state(), *device.iommu_group, device.address);
+  });
   auto access = std::make_unique<GroupAccess>(context.state(), registry, std::move(share->container),
                                               *device.iommu_group, device.address);
+  release.keep();
   return OpenedDevice{std::move(access), std::move(share->device)};
 }
 

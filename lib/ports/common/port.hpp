@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/undo.hpp"
 #include "mem/context_state.hpp"
 #include "net/port_identity.hpp"
 #include "pollux/net/queued_port.hpp"
@@ -76,8 +77,11 @@ template <class Kind, class... Arguments>
                                                             Arguments&&... arguments) {
   const auto index = next_port_index(*context.state(), name);
   if (!index) return tl::unexpected<Error>(index.error());
-  return std::make_unique<Kind>(PortIdentity{context.state(), std::move(name), *index, mac},
-                                std::forward<Arguments>(arguments)...);
+  Undo give_back([&] { context.state()->return_port_index(*index); });
+  std::unique_ptr<PortDriver> port = std::make_unique<Kind>(PortIdentity{context.state(), std::move(name), *index, mac},
+                                                            std::forward<Arguments>(arguments)...);
+  give_back.keep();
+  return Result<std::unique_ptr<PortDriver>>(std::move(port));
 }
 
 /// A locally administered MAC address that depends only on `name` (IEEE 802, 8.4: bit 1 of the first byte).

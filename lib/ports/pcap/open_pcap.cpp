@@ -142,7 +142,7 @@ class PcapRxQueue final : public RxQueue {
 /// Writes frames to a file and completes their checksums. Drops all frames if there is no file.
 class PcapTxQueue final : public TxQueue {
  public:
-  PcapTxQueue(Clock& clock, std::optional<files::CaptureFileWriter> writer) noexcept
+  PcapTxQueue(Clock& clock, std::optional<files::CaptureFileWriter> writer)
       : TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
 
   /// Closes the file. Call it with the queue closed.

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/undo.hpp"
 #include "base/uri_options.hpp"
 #include "ports/xdp/helper_client.hpp"
 #include "ports/xdp/local_side.hpp"
@@ -115,6 +116,7 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   if (auto followed = memory.follow(context); !followed) return pass_on(std::move(followed));
   const InterfaceId id = interface.id();
   if (auto opened = memory.open(id, uri); !opened) return pass_on(std::move(opened));
+  Undo close([&] { memory.close(id); });
   const std::string what = fmt::format("an interface of the kernel's driver {}",
                                        interface.driver().empty() ? "(unknown)" : interface.driver());
   const MacAddress mac = interface.mac();
@@ -124,7 +126,7 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
                                       std::move(parts->control_events), std::move(parts->queue_events), memory, *mode,
                                       *std::move(rules), rule.has_value(), *force, *share, hints, *busy_poll},
                                 what);
-  if (!port) memory.close(id);
+  if (port) close.keep();
   return port;
 }
 

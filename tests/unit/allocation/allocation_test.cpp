@@ -136,5 +136,108 @@ TEST(Allocation, FailsAnywhereAndTheContextStaysUsable) {
   EXPECT_GT(fail_each(work, left), 100u);
 }
 
+/// Opens both ports, starts them, and sends a frame from the first to the second, if they are connected.
+std::string use_pair(Context& context, const std::string& first, const std::string& second, bool connected) {
+  try {
+    auto pool = Mempool::create(context, {.count = 256});
+    if (!pool) return std::string(to_string(pool.error().code));
+    MempoolCache cache(*pool);
+    const PortConfig config{.rx = {.pool = &*pool, .cache = &cache, .ring = 64},
+                            .tx = {.cache = &cache, .ring = 64},
+                            .rx_queues = 1,
+                            .tx_queues = 1};
+    auto left = open(context, first, config);
+    if (!left) return std::string(to_string(left.error().code));
+    auto right = open(context, second, config);
+    if (!right) return std::string(to_string(right.error().code));
+    if (connected && !one_frame(context, *left, *right, cache)) return "lost";
+    if (auto stopped = left->stop(); !stopped) return std::string(to_string(stopped.error().code));
+    return "forwarded";
+  } catch (const std::bad_alloc&) {
+    return "bad_alloc";
+  }
+}
+
+// A name that an attempt has claimed is free again, and so is the port's number.
+TEST(Allocation, FailsAnywhereAndSoftwarePortsCanBeOpenedAgain) {
+  const std::string file = testing::TempDir() + "pollux_allocation.pcap";
+  struct Ports {
+    std::string first;
+    std::string second;
+    bool connected;
+  };
+  for (const auto& [first, second, connected] :
+       {Ports{"ring:a:0", "ring:a:1", true}, Ports{"null:", "null:?rx=64", true},
+        Ports{"pcap:out=" + file, "null:", false}}) {
+    SCOPED_TRACE(first);
+    Context context(options());
+    const auto work = [&] { return use_pair(context, first, second, connected); };
+    const auto left = [&] {
+      EXPECT_EQ(work(), "forwarded");
+      auto next = open_unconfigured(context, "null:");
+      EXPECT_TRUE(next);
+      return next ? next->info().index : -1;
+    };
+    EXPECT_GT(fail_each(work, left), 20U);
+  }
+}
+
+/// What a poller runs. Its destructors run when memory is missing, too.
+std::string use_poller(Context& context) {
+  try {
+    Poller poller(context);
+    auto port = open(context, "ring:a");
+    if (!port) return std::string(to_string(port.error().code));
+    unsigned ran = 0;
+    for (int i = 0; i < 40; ++i) poller.add_timer(Time(i), [&ran] { ++ran; });
+    {
+      auto work = [](RxQueue& queue) -> Task<> {
+        co_await sleep_for(Duration(1));
+        static_cast<void>(co_await packets(queue));
+      };
+      Task<> task = work(port->rx(0));
+      if (auto started = task.start(poller); !started) return std::string(to_string(started.error().code));
+      PollerTask& once = poller.add_task("once", [] { return false; });
+      for (int round = 0; round < 8; ++round) {
+        context.clock().sleep_for(std::chrono::milliseconds(1));
+        if (auto polled = poller.run_once(Time::min()); !polled) return std::string(to_string(polled.error().code));
+      }
+      poller.remove(once);
+      // An exception that leaves a callback or a task is counted.
+      if (poller.exceptions() != 0) return "bad_alloc";
+    }
+    return ran == 40 ? "forwarded" : "lost";
+  } catch (const std::bad_alloc&) {
+    return "bad_alloc";
+  }
+}
+
+TEST(Allocation, FailsAnywhereInAPollersLife) {
+  Context context(options());
+  const auto work = [&] { return use_poller(context); };
+  EXPECT_GT(fail_each(work, [&] { return work(); }), 40U);
+}
+
+// Descriptors, and tasks that wait for them, are removed without memory.
+TEST(Allocation, APollerRemovesWithoutMemory) {
+  Context context(options());
+  auto port = open(context, "ring:a");
+  ASSERT_TRUE(port);
+  Poller poller(context);
+  const auto queue = poller.add(port->rx(0), [](Burst<32>&) {});
+  const auto descriptor = poller.add_descriptor(0, [](short) {});
+  PollerTask& task = poller.add_task("task", [] { return false; });
+  poller.add_timer(Time(1), [] {});
+  ASSERT_TRUE(queue && descriptor);
+  context.clock().sleep_for(std::chrono::milliseconds(1));
+  failing_new::fail_at(0);
+  const bool removed = poller.remove(*descriptor) && poller.remove(**queue).has_value();
+  poller.remove(task);
+  const bool needed_memory = failing_new::disarm();
+  EXPECT_TRUE(removed);
+  EXPECT_FALSE(needed_memory);
+  EXPECT_TRUE(poller.queues().empty());
+}
+
 }  // namespace
 }  // namespace pollux
