@@ -71,9 +71,9 @@ Result<std::unique_ptr<LinkPartner>> open_tap_partner(const std::string& name) {
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
   if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) {
     return fail_errno(code_for(errno), fmt::format("tap={}", name), errno,
-                      fmt::format("create it as root: sudo ip tuntap add {} mode tap user $USER, then "
-                                  "sudo ip link set {} up",
-                                  name, name));
+                      fmt::format("create it as root: sudo ip tuntap add {0} mode tap user {1}, then "
+                                  "sudo ip link set {0} up",
+                                  name, ::geteuid()));
   }
   return std::unique_ptr<LinkPartner>(std::make_unique<TapPartner>(std::move(tap)));
 }

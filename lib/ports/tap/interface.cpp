@@ -12,6 +12,7 @@
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -51,9 +52,9 @@ tl::unexpected<Error> attach_error(int error, std::string_view name) {
   switch (error) {
     case EPERM:
     case EACCES:
-      return fail_errno(
-          ErrorCode::permission_denied, what, error,
-          fmt::format("as root, once: ip tuntap add dev {0} mode tap user $USER && ip link set {0} up", name));
+      return fail_errno(ErrorCode::permission_denied, what, error,
+                        fmt::format("as root, once: ip tuntap add dev {0} mode tap user {1} && ip link set {0} up",
+                                    name, ::geteuid()));
     case EBUSY:
       return fail_errno(ErrorCode::busy, what, error, "another process or port is attached; choose another name");
     case EEXIST: return fail_errno(ErrorCode::busy, what, error, "the kernel uses the name; choose another one");
