@@ -254,21 +254,21 @@ class RecordDevice final : public DeviceDecorator {
                const RawDescriptor& now) noexcept {
     DescriptorArray& descriptors = queue.driver.descriptors();
     if (descriptors.load(slot) != queue.card.driver_copy(slot)) return;
-    std::span<const std::byte> payload;
-    if (layout_.rings[kind].receive) {
+    RecordEvent event{.kind = Kind::write_back,
+                      .bar = kind,
+                      .queue = number,
+                      .slot = slot,
+                      .words = descriptors.words(),
+                      .descriptor = now};
+    for (const RecordedBuffer& buffer : kRecordedBuffers) {
+      if (!layout_.rings[kind].receive || layout_.*buffer.used == nullptr) continue;
       // The length comes from the card and is not trusted: the card cannot have written more than the buffer holds.
-      const std::uint32_t bytes = std::min({layout_.payload(std::span(now.words).first(descriptors.words())),
-                                            layout_.buffer_bytes(queue.driver.buffer()), RecordEvent::kMaxPayload});
-      if (const std::byte* const frame = memory_->at(queue.driver.armed(slot).words[0], bytes))
-        payload = {frame, bytes};
+      const std::uint32_t bytes = std::min({(layout_.*buffer.used)(std::span(now.words).first(descriptors.words())),
+                                            (layout_.*buffer.room)(queue.driver.buffer()), RecordEvent::kMaxPayload});
+      const std::byte* const written = memory_->at(queue.driver.armed(slot).words[buffer.word], bytes);
+      if (written != nullptr) event.*buffer.bytes = {written, bytes};
     }
-    add({.kind = Kind::write_back,
-         .bar = kind,
-         .queue = number,
-         .slot = slot,
-         .words = descriptors.words(),
-         .descriptor = now,
-         .payload = payload});
+    add(event);
     queue.card.driver_copy(slot) = now;
     descriptors.store(slot, now);
   }

@@ -197,8 +197,11 @@ void RecordWriter::add(const RecordEvent& event) {
   append(buffer_, static_cast<std::uint8_t>(event.kind));
   for_each_number(event, RecordHeader::kVersion, appends_to(buffer_));
   if (event.kind == Kind::write_back) {
-    append(buffer_, static_cast<std::uint32_t>(event.payload.size()));
-    buffer_.insert(buffer_.end(), event.payload.begin(), event.payload.end());
+    for (const RecordedBuffer& buffer : kRecordedBuffers) {
+      const std::span<const std::byte> bytes = event.*buffer.bytes;
+      append(buffer_, static_cast<std::uint32_t>(bytes.size()));
+      buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    }
   }
   put(buffer_);
 }
@@ -247,9 +250,13 @@ RecordReader::Outcome RecordReader::parse_event(RecordEvent& event) noexcept {
   if (event.kind == Kind::write_back) event.words = 2;  // unless the version has their number
   for_each_number(event, version_, takes_from(reader));
   if (event.kind == Kind::write_back) {
-    const auto count = reader.take<std::uint32_t>();
-    if (event.words > event.descriptor.words.size() || count > RecordEvent::kMaxPayload) return Outcome::damaged;
-    event.payload = reader.take(count);
+    if (event.words > event.descriptor.words.size()) return Outcome::damaged;
+    for (const RecordedBuffer& buffer : kRecordedBuffers) {
+      if (version_ < 4 && buffer.bytes == &RecordEvent::header) break;
+      const auto count = reader.take<std::uint32_t>();
+      if (count > RecordEvent::kMaxPayload) return Outcome::damaged;
+      event.*buffer.bytes = reader.take(count);
+    }
   }
   if (!reader.good()) return Outcome::cut_off;
   if (!is_valid(event)) return Outcome::damaged;
@@ -372,6 +379,17 @@ RawDescriptor DescriptorArray::load(std::size_t slot) const noexcept {
 void DescriptorArray::store(std::size_t slot, const RawDescriptor& descriptor) noexcept {
   std::uint64_t* const to = words_ + slot * count_;
   for (std::size_t i = 0; i < count_; ++i) __atomic_store_n(to + i, descriptor.words[i], __ATOMIC_RELEASE);
+}
+
+void DriverRing::write_buffers(const MemoryMap& memory, const CardLayout& layout,
+                               const RecordEvent& event) const noexcept {
+  for (const RecordedBuffer& buffer : kRecordedBuffers) {
+    const std::span<const std::byte> bytes = event.*buffer.bytes;
+    const auto room = layout.*buffer.room;
+    if (bytes.empty() || room == nullptr || bytes.size() > room(buffer_)) continue;
+    std::byte* const to = memory.at(armed(event.slot).words[buffer.word], bytes.size());
+    if (to != nullptr) std::memcpy(to, bytes.data(), bytes.size());
+  }
 }
 
 }  // namespace pollux

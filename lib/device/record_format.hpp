@@ -25,12 +25,12 @@
 ///     event    u8 kind, then the fields of that kind (see RecordEvent)
 ///
 /// Version 1 has no width in read and write events: all accesses have 32 bits. In versions 1 and 2 a write-back has two
-/// words without their number. All versions are read, version 3 is written. A file has no end mark if its writer was
-/// killed. Then a partial event at the end of the file is ignored.
+/// words without their number. Before version 4 it has no headers. All versions are read, version 4 is written. A file
+/// has no end mark if its writer was killed. Then a partial event at the end of the file is ignored.
 namespace pollux {
 
 struct RecordHeader {
-  static constexpr std::uint32_t kVersion = 3;
+  static constexpr std::uint32_t kVersion = 4;
 
   PciIdentity identity;
   std::uint16_t vectors = 0;
@@ -49,7 +49,8 @@ struct RecordEvent {
     read = 1,            ///< u8 bar, u8 width in bytes, u32 offset, u32 value
     write = 2,           ///< the same
     flush = 3,           ///< u32 count of consecutive flushes (polls); the events that follow came with the last one
-    write_back = 4,      ///< u8 ring kind, u16 queue, u16 slot, u8 words, u64 each, u32 bytes of the frame, the frame
+    write_back = 4,      ///< u8 ring kind, u16 queue, u16 slot, u8 words, u64 each, u32 bytes of the frame, the frame,
+                         ///< u32 bytes of its headers in a buffer of their own, the headers
     interrupt = 5,       ///< u16 vector
     removed = 6,         ///< the card has been removed
     config_read = 7,     ///< u16 offset, u8 width, u8 outcome, u32 value
@@ -72,6 +73,7 @@ struct RecordEvent {
   std::uint8_t words = 0;  ///< of `descriptor`
   RawDescriptor descriptor{};
   std::span<const std::byte> payload{};
+  std::span<const std::byte> header{};
 };
 
 /// Whether the card caused the event, and not a call by the driver.
@@ -165,6 +167,17 @@ class MemoryMap final : public DmaDomain {
 /// Checks that descriptors have a size which recordings hold. Error invalid_argument.
 [[nodiscard]] Result<void> check_layout(const CardLayout& layout);
 
+/// A buffer of an armed receive descriptor, and how the layout describes it.
+struct RecordedBuffer {
+  std::size_t word;  ///< of the descriptor: its address
+  std::span<const std::byte> RecordEvent::*bytes;
+  std::uint32_t (*CardLayout::*room)(std::uint32_t) noexcept;
+  std::uint32_t (*CardLayout::*used)(std::span<const std::uint64_t>) noexcept;
+};
+inline constexpr std::array<RecordedBuffer, 2> kRecordedBuffers{
+    {{0, &RecordEvent::payload, &CardLayout::buffer_bytes, &CardLayout::payload},
+     {1, &RecordEvent::header, &CardLayout::header_buffer_bytes, &CardLayout::header}}};
+
 /// Descriptors of one size in memory that a card and a driver share.
 class DescriptorArray {
  public:
@@ -218,6 +231,9 @@ class DriverRing {
   /// The descriptor as the driver armed it. Precondition: `slot` is below size().
   [[nodiscard]] const RawDescriptor& armed(std::uint16_t slot) const noexcept { return armed_[slot]; }
   [[nodiscard]] DescriptorArray& descriptors() noexcept { return descriptors_; }
+  /// Writes what a recorded write-back has into the buffers of its slot, which is below size(). The file is untrusted,
+  /// so only mapped memory is written, and no more than the buffer size that the driver configured.
+  void write_buffers(const MemoryMap& memory, const CardLayout& layout, const RecordEvent& event) const noexcept;
   /// The value that the driver wrote to the register RingRegisters::buffer.
   [[nodiscard]] std::uint32_t buffer() const noexcept { return buffer_; }
   [[nodiscard]] std::uint32_t base(RingRegister::Role role) const noexcept {

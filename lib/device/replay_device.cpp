@@ -308,12 +308,7 @@ class ReplayDevice final : public Device {
     if (event.bar >= rings_.size() || event.queue >= rings_[event.bar].size()) return;
     DriverRing& ring = rings_[event.bar][event.queue];
     if (event.slot >= ring.size()) return;
-    // The frame is stored before the descriptor, as a card does. The file is untrusted, so only mapped memory is
-    // written, and no more than the buffer size that the driver configured.
-    std::byte* const buffer = memory_->at(ring.armed(event.slot).words[0], event.payload.size());
-    const bool fits = event.payload.size() <= layout_.buffer_bytes(ring.buffer());
-    if (buffer != nullptr && fits && !event.payload.empty())
-      std::memcpy(buffer, event.payload.data(), event.payload.size());
+    ring.write_buffers(*memory_, layout_, event);  // before the descriptor, as a card does
     ring.descriptors().store(event.slot, event.descriptor);
   }
   void diverge(const RecordEvent& request) {

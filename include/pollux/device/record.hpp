@@ -28,7 +28,8 @@
 namespace pollux {
 
 /// The registers of one kind of ring of a card: arrays with one element for each queue. The first 8 bytes of an armed
-/// descriptor are the address of its buffer; the last 8 bytes of a write-back say that it is done.
+/// descriptor are the address of its buffer, the next 8 that of a buffer for headers (CardLayout::header); the last 8
+/// bytes of a write-back say that it is done.
 struct RingRegisters {
   bool receive = false;                ///< true: the card writes frames into the buffers
   std::uint32_t descriptor_bytes = 0;  ///< a multiple of 8, at most 64
@@ -51,6 +52,9 @@ struct CardLayout {
   std::uint32_t (*buffer_bytes)(std::uint32_t value) noexcept = nullptr;
   /// The number of bytes in the buffer of a receive descriptor, as its write-back says; 0 if it is not done.
   std::uint32_t (*payload)(std::span<const std::uint64_t> write_back) noexcept = nullptr;
+  /// The same two for the buffer of a frame's headers. Null for a card that writes a frame into one kind of buffers.
+  std::uint32_t (*header_buffer_bytes)(std::uint32_t value) noexcept = nullptr;
+  std::uint32_t (*header)(std::span<const std::uint64_t> write_back) noexcept = nullptr;
   /// Whether the register is a clear-on-read counter. A replay returns the sum of the recorded values up to that point,
   /// so a driver may read statistics at other times than the recorded driver.
   bool (*is_counter)(std::uint32_t offset) noexcept = nullptr;

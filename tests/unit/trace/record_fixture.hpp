@@ -39,15 +39,19 @@ struct ContextFixture {
                    .arena_size = std::size_t{1} << 30}};
   Mempool pool = Mempool::create(context, {.count = 600, .data_room = 1024}).value();
   MempoolCache cache{pool};
+  Mempool headers = Mempool::create(context, {.count = 200, .data_room = 256}).value();
+  bool splits = false;  // received frames have their headers in mbufs of their own
 
   [[nodiscard]] PortConfig config() {
-    return {.rx = {.pool = &pool, .cache = &cache, .ring = 64}, .tx = {.cache = &cache, .ring = 64}};
+    return {.rx = {.pool = &pool, .cache = &cache, .ring = 64, .header_pool = splits ? &headers : nullptr},
+            .tx = {.cache = &cache, .ring = 64}};
   }
 };
 
 /// What an application received from a port, and the port's counters.
 struct Observation {
   std::vector<Frame> frames;
+  std::size_t split = 0;                                       // of several mbufs
   std::vector<std::pair<std::uint64_t, std::uint64_t>> words;  // raw receive words of each frame
   std::vector<std::pair<std::string, std::uint64_t>> counters;
   std::string stop_error;  // empty if stop() succeeded
@@ -64,6 +68,7 @@ class Application {
       port_.rx(0).rx_burst(burst, static_cast<std::uint32_t>(random_() % 33));
       for (Mbuf& mbuf : burst) {
         observed_.frames.push_back(content(mbuf));
+        observed_.split += mbuf.segments() > 1 ? 1U : 0U;
         observed_.words.emplace_back(mbuf.rx_word(0), mbuf.rx_word(1));
       }
       if (random_() % 2 == 0) port_.tx(0).tx_burst(burst);
@@ -106,6 +111,7 @@ struct RecordOptions {
   std::string link_partner = "sim:1";
   std::shared_ptr<Clock> clock = std::make_shared<ManualClock>();
   WrapDevice wrap = nullptr;  ///< if set, wraps the recorded card below the recorder
+  bool splits = false;        ///< ContextFixture::splits, and frames are UDP
 };
 
 class RecordTest : public testing::Test {
@@ -115,6 +121,7 @@ class RecordTest : public testing::Test {
   /// Records a run with random traffic from the link partner.
   Observation record(const RecordOptions& options = {}) {
     ContextFixture fixture(options.clock);
+    fixture.splits = splits_ = options.splits;
     std::unique_ptr<Device> inner = open_device(fixture.context, options.recorded).value();
     if (options.wrap) inner = options.wrap(fixture.context, std::move(inner));
     const CardLayout& layout = *find_card_layout(inner->identity());
@@ -142,6 +149,7 @@ class RecordTest : public testing::Test {
   /// Runs the same application on a replay of the file. Calls `deviate`, if set, in the middle of the run.
   Observation replay(const std::function<void(Port&)>& deviate = nullptr) {
     ContextFixture fixture;
+    fixture.splits = splits_;
     progress_ = std::make_shared<ReplayProgress>();
     auto device = replay_device(fixture.context, file_, find_card_layout, progress_);
     EXPECT_TRUE(device) << device.error().message();
@@ -167,6 +175,14 @@ class RecordTest : public testing::Test {
       std::uint8_t* const data = mbuf->append(bytes);
       for (std::uint32_t i = 0; i < bytes; ++i) data[i] = static_cast<std::uint8_t>(random());
       std::fill_n(data, 6, std::uint8_t{0xFF});
+      if (fixture.splits) {  // UDP over IPv4, no fragment
+        data[12] = 8;
+        data[14] = 0x45;
+        data[13] = data[20] = data[21] = 0;
+        data[23] = 17;
+        data[16] = static_cast<std::uint8_t>((bytes - 14) >> 8);
+        data[17] = static_cast<std::uint8_t>(bytes - 14);
+      }
       MbufPtr more = random() % 4 == 0 ? fixture.cache.allocate() : MbufPtr();
       if (more != nullptr) {
         std::fill_n(more->append(400), 400, static_cast<std::uint8_t>(random()));
@@ -180,6 +196,7 @@ class RecordTest : public testing::Test {
   }
 
   const std::string file_ = fmt::format("{}pollux-record-test-{}.rec", testing::TempDir(), ::getpid());
+  bool splits_ = false;
   std::uint64_t answers_ = 0;
   std::shared_ptr<ReplayProgress> progress_;
   std::string log_;

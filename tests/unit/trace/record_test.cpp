@@ -36,6 +36,16 @@ TEST_F(RecordTest, AReplayDeliversTheSameFramesAndCounts) {
   EXPECT_EQ(replayed.stop_error, "");
 }
 
+TEST_F(RecordTest, AReplayHasTheSplitHeadersToo) {
+  const Observation recorded = record({.splits = true});
+  EXPECT_GT(recorded.split, 500u);
+  const Observation replayed = replay();
+  EXPECT_EQ(progress_->divergence(), "");
+  EXPECT_EQ(replayed.split, recorded.split);
+  EXPECT_TRUE(replayed.frames == recorded.frames) << "byte for byte";
+  EXPECT_TRUE(replayed.words == recorded.words);
+}
+
 TEST_F(RecordTest, RecordingDoesNotChangeWhatTheDriverReceives) {
   const Observation recorded = record();
   const std::vector<Frame> frames = recorded.frames;

@@ -81,6 +81,18 @@ std::uint32_t igb_payload(std::span<const std::uint64_t> write_back) noexcept {
   return hw::intel::rx::done(write_back[1]) ? hw::intel::rx::length(write_back[1]) : 0;
 }
 
+// [I-HDRSPLIT] Of a header that is longer than its buffer, none is there.
+std::uint32_t igb_header_buffer_bytes(std::uint32_t value) noexcept {
+  const reg::SRRCTL::Value control(value);
+  return control.has(reg::SRRCTL::SPLIT) ? control.get(reg::SRRCTL::BSIZEHEADER) * hw::intel::kRxHeaderUnit : 0;
+}
+
+std::uint32_t igb_header(std::span<const std::uint64_t> write_back) noexcept {
+  const bool is_there = hw::intel::rx::done(write_back[1]) && (write_back[0] & hw::intel::rx::kSplitHeader) != 0 &&
+                        (write_back[1] & hw::intel::rx::kHeaderOverflow) == 0;
+  return is_there ? hw::intel::rx::header_length(write_back[0]) : 0;
+}
+
 bool is_at(const RegisterInfo& info, std::uint32_t offset) noexcept {
   for (std::uint32_t index = 0; index < info.stride.count; ++index) {
     if (info.at(index) == offset) return true;
@@ -125,6 +137,8 @@ constexpr CardLayout kIgb{.bar = reg::kRegisterBar,
                           .max_descriptors = reg::kRingMax,
                           .buffer_bytes = igb_buffer_bytes,
                           .payload = igb_payload,
+                          .header_buffer_bytes = igb_header_buffer_bytes,
+                          .header = igb_header,
                           .is_counter = igb_is_counter,
                           .is_status = igb_is_status,
                           .name = igb_name};
