@@ -24,6 +24,12 @@ inline constexpr std::uint16_t kMaxHeader = 65535;
 /// The same for TCP in a tunnel over UDP (VXLAN, Geneve).
 [[nodiscard]] bool tunnel_segmentation_fits(const Mbuf& frame) noexcept;
 
+/// Whether the headers of such a frame go on behind its first mbuf.
+[[nodiscard]] bool has_split_headers(const Mbuf& frame) noexcept;
+
+/// Whether an IP header can say the length of a packet that requests segmentation, for which one of these is true.
+[[nodiscard]] bool has_ip_length(const Mbuf& frame) noexcept;
+
 /// The number of segments of a frame for which one of these is true.
 [[nodiscard]] std::uint32_t segments_of(const Mbuf& frame) noexcept;
 

@@ -265,6 +265,19 @@ bool segmentation_fits(const Mbuf& frame) noexcept {
          is_link_header(frame.bytes(), request.l2);
 }
 
+bool has_split_headers(const Mbuf& frame) noexcept {
+  const TxOffload request = frame.tx_offload();
+  const std::uint32_t headers = request.l4_offset() + request.l4;
+  return headers > frame.length() && headers < frame.packet_length();
+}
+
+// The length in an IPv6 header is that of what follows it.
+bool has_ip_length(const Mbuf& frame) noexcept {
+  const std::uint32_t ip = frame.tx_offload().l3_offset();
+  const std::uint32_t beside = frame.data()[ip] >> 4 == 4 ? 0 : packet::Ipv6Header::kLength;
+  return frame.packet_length() - ip - beside <= UINT16_MAX;
+}
+
 std::uint32_t segments_of(const Mbuf& frame) noexcept {
   const TxOffload request = frame.tx_offload();
   const std::uint32_t payload = frame.packet_length() - request.l4_offset() - request.l4;

@@ -339,7 +339,7 @@ Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t que
   ValidatedConfig next = current.queues;
   next.rx[queue] = *std::move(checked);
   if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
-  if (auto fits = check_frame_fits(current.mtu, next, queue, port); !fits) return pass_on(std::move(fits));
+  if (auto fits = check_frame_fits(current, next, queue, port); !fits) return pass_on(std::move(fits));
   return next;
 }
 
@@ -365,7 +365,7 @@ Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue, std::u
   (queue.receives() ? next.rx[queue.index].ring : next.tx[queue.index].ring) = descriptors;
   if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
   if (queue.receives()) {
-    if (auto fits = check_frame_fits(current.mtu, next, queue.index, port); !fits) return pass_on(std::move(fits));
+    if (auto fits = check_frame_fits(current, next, queue.index, port); !fits) return pass_on(std::move(fits));
   }
   return next;
 }

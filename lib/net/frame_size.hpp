@@ -26,6 +26,10 @@ inline constexpr std::uint32_t kMaxSegmentedFrame = 65535 + kEthernetHeaderBytes
 /// before it became 128. A kernel drops a frame of more.
 inline constexpr std::uint16_t kMaxDatagrams = 64;
 
+/// The TCP segments of a frame for a virtio device, which may refuse what makes very many: 16 bytes each of the
+/// longest.
+inline constexpr std::uint16_t kMaxTcpSegments = 4096;
+
 /// A card's `octets` counter minus the FCS of each of `frames`.
 [[nodiscard]] constexpr std::uint64_t octets_without_fcs(std::uint64_t octets, std::uint64_t frames) noexcept {
   const std::uint64_t fcs = frames * kFcsBytes;

@@ -8,6 +8,8 @@
 
 #include "mem/mempool_core.hpp"
 #include "net/config_check.hpp"
+#include "net/frame_size.hpp"
+#include "net/settings_check.hpp"
 
 namespace pollux {
 namespace {
@@ -120,6 +122,22 @@ Result<void> check_thresholds(const std::string& prefix, const std::optional<Que
                "use 1: with more, done descriptors wait for later ones, and a polled queue would stall");
 }
 
+// A ring that does not hold the longest frame that its card may receive would never receive anything after it. How a
+// device without bad frames uses its buffers is for its driver to say.
+Result<void> check_bad_frames_fit(std::uint64_t buffers, const ValidatedConfig& queues, std::size_t index,
+                                  const PortInfo& port) {
+  if (!queues.keep_bad_frames) return {};
+  const ValidatedRxQueue& queue = queues.rx[index];
+  const std::uint32_t frame = port.limits.max_rx_frame + (queues.keep_fcs ? kFcsBytes : 0);
+  if (frame <= buffers * queue.buffer_bytes) return {};
+  return refuse(
+      port.name,
+      fmt::format("a frame of {} bytes, which may arrive with keep_bad_frames, does not fit receive queue {}, "
+                  "whose ring = {} has at most {} buffers of {}",
+                  frame, index, queue.ring, buffers, queue.buffer_bytes),
+      "use a larger ring or a pool with a larger data_room");
+}
+
 }  // namespace
 
 Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
@@ -175,6 +193,32 @@ Result<void> check_port_settings(const PortConfig& config, const PortInfo& port)
                   "0 turns the watchdog off");
   }
   return check_packet_buffers(config.packet_buffers, port);
+}
+
+// A ring that holds buffers always leaves one slot empty, so that a full ring differs from an empty one.
+Result<void> check_frame_fits(const Settings& settings, const ValidatedConfig& queues, std::size_t index,
+                              const PortInfo& port) {
+  const PortLimits& limits = port.limits;
+  const ValidatedRxQueue& queue = queues.rx[index];
+  const MempoolOptions& pool = queues.pool_options(queue);
+  const std::uint32_t there = limits.rings_hold_buffers ? queue.ring - 1 : pool.count;
+  if (auto fits = check_bad_frames_fit(there, queues, index, port); !fits) return fits;
+  const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
+  const std::uint32_t frame =
+      frame_bytes(settings.mtu) + (settings.outer_vlan_type ? kVlanTagBytes : 0) + (queues.keep_fcs ? kFcsBytes : 0);
+  if (frame <= room) return {};
+  if (limits.rings_hold_buffers) {
+    return refuse(port.name,
+                  fmt::format("mtu = {}: a frame of {} bytes does not fit receive queue {}, which has ring = {} and "
+                              "buffers of {}",
+                              settings.mtu, frame, index, queue.ring, queue.buffer_bytes),
+                  "use a larger ring or a pool with a larger data_room");
+  }
+  return refuse(port.name,
+                fmt::format("mtu = {}: a frame of {} bytes does not fit the {} buffers of {} of pool '{}' of receive "
+                            "queue {}",
+                            settings.mtu, frame, pool.count, queue.buffer_bytes, pool.name, index),
+                "create the pool with a larger data_room or count");
 }
 
 }  // namespace pollux

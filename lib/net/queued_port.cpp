@@ -17,10 +17,10 @@ namespace pollux {
 namespace {
 
 /// The reasons of TxQueue::reject.
-constexpr std::array<TxDrop, 7> kCommonTxDrops{&TxDrops::too_short,         &TxDrops::too_long,
+constexpr std::array<TxDrop, 8> kCommonTxDrops{&TxDrops::too_short,         &TxDrops::too_long,
                                                &TxDrops::too_many_segments, &TxDrops::bad_segment,
                                                &TxDrops::unreachable,       &TxDrops::unsupported_offload,
-                                               &TxDrops::bad_offload};
+                                               &TxDrops::bad_offload,       &TxDrops::unfit_headers};
 
 // The configured cache of a receive queue, or a new one. A new cache has 256 mbufs, or fewer if the pool is small.
 std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint16_t queue) {

@@ -57,8 +57,9 @@ Result<void> check_promiscuous(const SettingsChange& change) {
 }
 
 Result<void> check_outer_type(const SettingsChange& change) {
-  return change.to.outer_vlan_type ? check_outer_vlan_type(change.port.name, *change.to.outer_vlan_type)
-                                   : Result<void>();
+  if (!change.to.outer_vlan_type) return {};
+  if (auto valid = check_outer_vlan_type(change.port.name, *change.to.outer_vlan_type); !valid) return valid;
+  return check_mtu(change.to, change.port);  // frames have two tags
 }
 
 bool is_group(const MacAddress& address) noexcept { return (address[0] & 1) != 0; }
@@ -307,30 +308,6 @@ std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noex
   return settings.functions.empty() ? limits.max_unicast : limits.max_multicast;
 }
 
-// A ring that holds buffers always leaves one slot empty, so that a full ring differs from an empty one.
-Result<void> check_frame_fits(std::uint32_t mtu, const ValidatedConfig& config, std::size_t index,
-                              const PortInfo& port) {
-  const PortLimits& limits = port.limits;
-  const ValidatedRxQueue& queue = config.rx[index];
-  const MempoolOptions& pool = config.pool_options(queue);
-  const std::uint32_t there = limits.rings_hold_buffers ? queue.ring - 1 : pool.count;
-  const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
-  const std::uint32_t frame = frame_bytes(mtu) + (config.keep_fcs ? kFcsBytes : 0);
-  if (frame <= room) return {};
-  if (limits.rings_hold_buffers) {
-    return refuse(port.name,
-                  fmt::format("mtu = {}: a frame of {} bytes does not fit receive queue {}, which has ring = {} and "
-                              "buffers of {}",
-                              mtu, frame, index, queue.ring, queue.buffer_bytes),
-                  "use a larger ring or a pool with a larger data_room");
-  }
-  return refuse(port.name,
-                fmt::format("mtu = {}: a frame of {} bytes does not fit the {} buffers of {} of pool '{}' of receive "
-                            "queue {}",
-                            mtu, frame, pool.count, queue.buffer_bytes, pool.name, index),
-                "create the pool with a larger data_room or count");
-}
-
 Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
   const PortLimits& limits = port.limits;
   const std::uint32_t mtu = settings.mtu;
@@ -342,7 +319,7 @@ Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
             wire_bytes(limits.max_mtu)));
   }
   for (std::size_t index = 0; index < settings.queues.rx.size(); ++index) {
-    if (auto fits = check_frame_fits(mtu, settings.queues, index, port); !fits) return fits;
+    if (auto fits = check_frame_fits(settings, settings.queues, index, port); !fits) return fits;
   }
   return {};
 }

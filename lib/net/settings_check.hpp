@@ -39,10 +39,10 @@ struct SettingsChange {
 /// The names of the settings that a program has changed. Those of a capability have its name.
 [[nodiscard]] std::vector<std::string_view> changed_settings(const Settings& settings);
 
-/// Checks that the MTU is within the port's limits and that its frames fit the buffers of the queues, or of one of
-/// them. Error invalid_argument.
+/// Checks that the MTU is within the port's limits and that the frames that may arrive fit the buffers of the queues,
+/// or of one of `queues`. Error invalid_argument.
 [[nodiscard]] Result<void> check_mtu(const Settings& settings, const PortInfo& port);
-[[nodiscard]] Result<void> check_frame_fits(std::uint32_t mtu, const ValidatedConfig& config, std::size_t index,
+[[nodiscard]] Result<void> check_frame_fits(const Settings& settings, const ValidatedConfig& queues, std::size_t index,
                                             const PortInfo& port);
 
 /// Whether a started port pauses its queues for the change (PortDriver::pause).

@@ -67,9 +67,11 @@ TxDrop TxQueue::drop_reason(Mbuf& frame) const noexcept {
   if (has_gap) return &TxDrops::bad_segment;
   if (frame.has_partial_checksum() && !checksums_fit(frame)) return &TxDrops::bad_offload;
   if (!is_segmented) return nullptr;
+  if (has_split_headers(frame)) return &TxDrops::unfit_headers;
   if (!segmentation_fits(frame)) return &TxDrops::bad_offload;
+  if (!has_ip_length(frame)) return &TxDrops::too_long;
   const bool is_udp = (flags & TxOffload::udp_segmentation) != 0;
-  return is_udp && segments_of(frame) > kMaxDatagrams ? &TxDrops::bad_offload : nullptr;
+  return is_udp && segments_of(frame) > kMaxDatagrams ? &TxDrops::too_many_segments : nullptr;
 }
 
 POLLUX_NOINLINE bool TxQueue::reject_slow(Mbuf* frame) noexcept {

@@ -148,6 +148,7 @@ Json limits_json(const PortLimits& limits) {
           {"max_mtu", limits.max_mtu},
           {"min_frame", limits.min_frame},
           {"max_rx_segments", limits.max_rx_segments},
+          {"max_rx_frame", limits.max_rx_frame},
           {"max_tx_segments", limits.max_tx_segments},
           {"promiscuous", limits.promiscuous}};
 }
@@ -192,7 +193,8 @@ Json offloads_json(const OffloadLimits& offloads) {
   return {
       {"tx", names_of(offloads.tx_flags, kTxFlags)},  {"tx_software", names_of(offloads.tx_software_flags, kTxFlags)},
       {"rx", names_of(offloads.rx_flags, kRxFlags)},  {"max_tso", offloads.max_tso},
-      {"max_segments", offloads.max_segments},        {"max_datagrams", offloads.max_datagrams},
+      {"max_segments", offloads.max_segments},        {"max_tso_headers", offloads.max_tso_headers},
+      {"max_datagrams", offloads.max_datagrams},      {"max_tcp_segments", offloads.max_tcp_segments},
       {"segments_tunnels", offloads.segments_tunnels}};
 }
 

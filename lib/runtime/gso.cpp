@@ -28,7 +28,8 @@ bool suits_tunnel_offload(const Mbuf& frame, const TxOffload& request) noexcept 
 
 bool is_within(const OffloadLimits& limits, const Mbuf& frame, const TxOffload& request) noexcept {
   return (request.flags & ~limits.tx_flags) == 0 && frame.packet_length() <= limits.max_tso &&
-         frame.segments() <= limits.max_segments && request.l3_offset() <= limits.max_l2 && request.l3 <= limits.max_l3;
+         frame.segments() <= limits.max_segments && request.l3_offset() <= limits.max_l2 &&
+         request.l3 <= limits.max_l3 && request.l4_offset() + request.l4 <= limits.max_tso_headers;
 }
 
 /// Whether the port may have to write into bytes that others use, to insert a tag where one is, or to stamp more frames
@@ -147,9 +148,9 @@ bool port_segments(const OffloadLimits& limits, const Mbuf& frame) noexcept {
   if ((request.flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) == 0) return true;
   if (!is_within(limits, frame, request) || asks_too_much(frame, request)) return false;
   if (request.outer_l2 + request.outer_l3 != 0) return limits.segments_tunnels && suits_tunnel_offload(frame, request);
-  if (!segmentation_fits(frame)) return false;
+  if (!segmentation_fits(frame) || !has_ip_length(frame)) return false;
   const bool is_udp = (request.flags & TxOffload::udp_segmentation) != 0;
-  if (is_udp && segments_of(frame) > limits.max_datagrams) return false;
+  if (segments_of(frame) > (is_udp ? limits.max_datagrams : limits.max_tcp_segments)) return false;
   return has_common_headers(FrameBytes::to_read(frame), request,
                             is_udp ? packet::ip_protocol::kUdp : packet::ip_protocol::kTcp);
 }

@@ -152,7 +152,8 @@ MbufPtr make_frame(RingFixture& fixture, FuzzedDataProvider& input, Held& held) 
 
 std::uint64_t refused(const TxDrops& drops) {
   return drops.too_short + drops.too_long + drops.too_many_segments + drops.bad_segment + drops.unreachable +
-         drops.unsupported_offload + drops.bad_offload + drops.shared_checksum + drops.no_headroom + drops.stopped;
+         drops.unsupported_offload + drops.bad_offload + drops.unfit_headers + drops.shared_checksum +
+         drops.no_headroom + drops.stopped;
 }
 
 void send(RingFixture& fixture, FuzzedDataProvider& input, Held& held) {

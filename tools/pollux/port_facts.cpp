@@ -83,6 +83,7 @@ Result<Facts> port_facts(const Environment& environment, const std::string& uri,
                 {"min_mtu", limits.min_mtu},
                 {"max_mtu", limits.max_mtu},
                 {"min_frame", limits.min_frame},
+                {"max_rx_frame", limits.max_rx_frame},
                 {"max_tx_segments", limits.max_tx_segments},
                 {"capabilities", capabilities},
                 {"rx_missed_exact", exact}};

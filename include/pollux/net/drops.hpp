@@ -30,13 +30,15 @@ struct POLLUX_API RxDrops {
 
 /// Frames that a transmit queue took and dropped, by reason. Written by the sending thread, read by any thread.
 struct POLLUX_API TxDrops {
-  std::uint64_t too_short = 0;            ///< below PortLimits::min_frame
-  std::uint64_t too_long = 0;             ///< longer than the MTU and the headers, and no segmentation is requested
-  std::uint64_t too_many_segments = 0;    ///< more mbufs, or more descriptors, than the card takes for one frame
-  std::uint64_t bad_segment = 0;          ///< an empty segment, or data outside its buffer
-  std::uint64_t unreachable = 0;          ///< memory that the card cannot read, or an mbuf of another Context
+  std::uint64_t too_short = 0;          ///< below PortLimits::min_frame
+  std::uint64_t too_long = 0;           ///< longer than a frame of PortLimits::max_mtu, or than OffloadLimits::max_tso
+  std::uint64_t too_many_segments = 0;  ///< more mbufs or descriptors than the card takes for one frame, or a frame to
+                                        ///< be cut into more segments or datagrams than OffloadLimits says
+  std::uint64_t bad_segment = 0;        ///< an empty segment, or data outside its buffer
+  std::uint64_t unreachable = 0;        ///< memory that the card cannot read, or an mbuf of another Context
   std::uint64_t unsupported_offload = 0;  ///< the offload request is not within OffloadLimits
   std::uint64_t bad_offload = 0;          ///< the offload request does not match the frame's bytes
+  std::uint64_t unfit_headers = 0;        ///< headers to be segmented, longer than max_tso_headers or not in one mbuf
   std::uint64_t shared_checksum = 0;      ///< a checksum would have to be written into data that other mbufs share
   std::uint64_t no_headroom = 0;          ///< no room for a VLAN tag in front of the data, or other mbufs share it
   std::uint64_t no_receiver = 0;          ///< the other end is not started
@@ -71,7 +73,7 @@ inline constexpr std::array<std::pair<RxDrop, std::string_view>, 11> kRxDrops{
      {&RxDrops::stopped, "rx_stopped"},
      {&RxDrops::removed, "rx_removed"}}};
 /// The same for sending.
-inline constexpr std::array<std::pair<TxDrop, std::string_view>, 14> kTxDrops{
+inline constexpr std::array<std::pair<TxDrop, std::string_view>, 15> kTxDrops{
     {{&TxDrops::too_short, "tx_too_short"},
      {&TxDrops::too_long, "tx_too_long"},
      {&TxDrops::too_many_segments, "tx_too_many_segments"},
@@ -79,6 +81,7 @@ inline constexpr std::array<std::pair<TxDrop, std::string_view>, 14> kTxDrops{
      {&TxDrops::unreachable, "tx_unreachable"},
      {&TxDrops::unsupported_offload, "tx_unsupported_offload"},
      {&TxDrops::bad_offload, "tx_bad_offload"},
+     {&TxDrops::unfit_headers, "tx_unfit_headers"},
      {&TxDrops::shared_checksum, "tx_shared_checksum"},
      {&TxDrops::no_headroom, "tx_no_headroom"},
      {&TxDrops::no_receiver, "tx_no_receiver"},

@@ -24,18 +24,24 @@ struct RxOffload {
   };
 };
 
-/// The offloads that a port supports, as data that a program can check first. tx_burst drops a frame that requests more
-/// and counts it as `tx_unsupported_offload`; a frame whose request does not fit its bytes counts as `tx_bad_offload`.
+/// The offloads that a port supports, as data that a program can check first. tx_burst drops a frame that requests
+/// more: as `tx_unsupported_offload` for a flag, and for the limits of segmentation as `tx_too_long`,
+/// `tx_too_many_segments` and `tx_unfit_headers`. A frame whose request does not fit its bytes counts as
+/// `tx_bad_offload`.
 struct OffloadLimits {
   std::uint32_t tx_flags = 0;  ///< TxOffload flags that a frame may request
   std::uint32_t tx_software_flags =
       0;  ///< those of them that the sending thread always computes in software; the others it may compute, too
-  std::uint32_t rx_flags = 0;                ///< RxOffload flags
-  std::uint16_t max_l2 = 0;                  ///< bytes: the longest TxOffload::l2, outer headers included
-  std::uint16_t max_l3 = 0;                  ///< bytes: the longest TxOffload::l3
-  std::uint16_t max_segments = 0;            ///< mbufs of a frame that requests segmentation
-  std::uint32_t max_tso = 0;                 ///< bytes of a frame that requests segmentation; 0: not supported
-  std::uint16_t max_datagrams = UINT16_MAX;  ///< datagrams of a frame that requests TxOffload::udp_segmentation
+  std::uint32_t rx_flags = 0;      ///< RxOffload flags
+  std::uint16_t max_l2 = 0;        ///< bytes: the longest TxOffload::l2, outer headers included
+  std::uint16_t max_l3 = 0;        ///< bytes: the longest TxOffload::l3
+  std::uint16_t max_segments = 0;  ///< mbufs of a frame that requests segmentation; see PortLimits::max_tx_segments
+  /// Bytes of a frame that requests segmentation; 0: not supported. Its IPv4 packet has at most 65,535, and its IPv6
+  /// packet as many behind the header.
+  std::uint32_t max_tso = 0;
+  std::uint16_t max_tso_headers = UINT16_MAX;   ///< bytes of its headers, all of them in its first mbuf
+  std::uint16_t max_tcp_segments = UINT16_MAX;  ///< segments of a frame that requests TxOffload::tcp_segmentation
+  std::uint16_t max_datagrams = UINT16_MAX;     ///< datagrams of a frame that requests TxOffload::udp_segmentation
   /// Segments TCP packets in a tunnel (UDP as with VXLAN and Geneve, GRE without checksum and sequence number, or IP in
   /// IP), as Linux's GSO_PARTIAL: the payload is a multiple of TxOffload::segment_size, and all segments have the inner
   /// IPv4 identification of the request.

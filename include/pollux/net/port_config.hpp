@@ -196,14 +196,17 @@ struct PortLimits {
   std::uint16_t max_rx_queues = 0;
   std::uint16_t max_tx_queues = 0;
   ///@}
-  std::uint32_t min_ring = 0;                    ///< descriptors; this and `max_ring` are sizes that the port has
-  std::uint32_t max_ring = 0;                    ///< descriptors
-  std::uint32_t ring_multiple = 0;               ///< descriptors: each ring has a multiple of it; 0: a power of two
-  std::uint32_t min_mtu = 0;                     ///< bytes
-  std::uint32_t max_mtu = 0;                     ///< bytes
-  std::uint32_t max_tx_segments = 0;             ///< mbufs per frame
-  std::uint32_t min_frame = 0;                   ///< bytes without FCS; tx_burst rejects shorter frames
-  std::uint32_t max_rx_segments = 0;             ///< mbufs for one received frame
+  std::uint32_t min_ring = 0;         ///< descriptors; this and `max_ring` are sizes that the port has
+  std::uint32_t max_ring = 0;         ///< descriptors
+  std::uint32_t ring_multiple = 0;    ///< descriptors: each ring has a multiple of it; 0: a power of two
+  std::uint32_t min_mtu = 0;          ///< bytes
+  std::uint32_t max_mtu = 0;          ///< bytes
+  std::uint32_t max_tx_segments = 0;  ///< mbufs per frame; in a short ring two less than its descriptors
+  std::uint32_t min_frame = 0;        ///< bytes without FCS; tx_burst rejects shorter frames
+  std::uint32_t max_rx_segments = 0;  ///< mbufs for one received frame
+  /// Bytes without FCS of the longest frame that the device may receive whatever the MTU, with keep_bad_frames where
+  /// that is supported; 0: the MTU is the limit. The port rejects a receive ring that could not hold such a frame.
+  std::uint32_t max_rx_frame = 0;
   std::uint32_t buffer_unit = 1;                 ///< bytes; the card uses a multiple of it in each receive buffer
   std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes; the card uses at most as many of a receive buffer
   bool promiscuous = true;                       ///< whether promiscuous mode is supported

@@ -42,8 +42,9 @@ struct QueueStats {
 ///
 ///     tx_burst_packets = tx_packets + tx_dropped
 ///
-/// An exception: if the link is down when the port is stopped, frames that the card has already read may be lost.
-/// Neither tx_packets nor tx_dropped includes them.
+/// Exceptions: of a frame that requested segmentation a card counts the segments in tx_packets. If the link is down
+/// when the port is stopped, frames that the card has already read may be lost: neither tx_packets nor tx_dropped
+/// includes them.
 ///
 /// While the port is started, frames in its rings and in the card's buffer are not counted yet. `rx_missed_errors` does
 /// not include them and may lag while frames arrive; it is exact when no frame is in transit and no thread polls.

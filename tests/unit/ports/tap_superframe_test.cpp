@@ -190,7 +190,7 @@ TEST_F(TapTxQueue, TakesNoMoreDatagramsThanTheKernelDoes) {
     EXPECT_EQ(queue_->tx_burst(burst), 1U);
   }
   EXPECT_EQ(queue_->sent().packets, 1U) << "64 datagrams";
-  EXPECT_EQ(queue_->drops().bad_offload, 1U) << "128 datagrams";
+  EXPECT_EQ(queue_->drops().too_many_segments, 1U) << "128 datagrams";
 }
 
 TEST_F(TapTxQueue, AVerifiedChecksumIsAnnounced) {

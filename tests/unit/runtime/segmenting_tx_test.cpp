@@ -103,6 +103,16 @@ TEST_F(SegmentingTxTest, APortGetsOnlyWhatItSegmentsAsSoftwareWould) {
 
   MbufPtr more = superframe({.udp = true, .payload = counting(301)}, 100);
   EXPECT_FALSE(port_segments(limits, *more)) << "four datagrams";
+  const MbufPtr three = superframe({.payload = counting(300)}, 100);
+  OffloadLimits fewer = limits;
+  fewer.max_tcp_segments = 3;
+  fewer.max_tso_headers = static_cast<std::uint16_t>(three->packet_length() - 300);
+  EXPECT_TRUE(port_segments(fewer, *three));
+  fewer.max_tcp_segments = 2;
+  EXPECT_FALSE(port_segments(fewer, *three));
+  fewer.max_tcp_segments = 3;
+  --fewer.max_tso_headers;
+  EXPECT_FALSE(port_segments(fewer, *three));
   MbufPtr frame = superframe({.payload = counting(300)}, 100);
   const MbufPtr clone = frame->clone(cache_);
   EXPECT_FALSE(port_segments(limits, *clone)) << "the port may have to write into shared bytes";

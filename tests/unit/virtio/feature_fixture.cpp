@@ -27,7 +27,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::uint32_t kRing = 16;
+constexpr std::uint32_t kRing = 64;  // holds frames that are left unsegmented
 constexpr std::uint32_t kMtu = 9000;
 constexpr std::uint16_t kVlan = 42;
 constexpr std::uint16_t kSegmentBytes = 1000;

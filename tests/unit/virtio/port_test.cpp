@@ -5,6 +5,8 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,14 +16,18 @@
 #include "backends/sim/wire.hpp"
 #include "mem/context_state.hpp"
 #include "models/virtio/net/card.hpp"
+#include "pollux/backends/sim/wire.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/open.hpp"
+#include "support/chain.hpp"
+#include "unit/models/virtio/frames.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
 namespace pollux::drivers::virtio::test {
@@ -29,6 +35,7 @@ namespace {
 
 using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::SizeIs;
 
 /// Two ports whose devices are of the same kind, on one wire.
@@ -216,6 +223,142 @@ TEST_P(VirtioPorts, RssDoesNotNameAStoppedQueue) {
   EXPECT_EQ(rss->rss(), config);
   ASSERT_TRUE(right_->start_rx(1));
   expect_traffic();
+}
+
+TEST_P(VirtioPorts, AFrameOfMoreMbufsThanTheQueueHasDescriptorsIsDroppedAndCounted) {
+  config_.rx.ring = config_.tx.ring = 8;
+  open("+queue-size=8");
+  EXPECT_EQ(left_->info().limits.max_tx_segments, 7U);
+  EXPECT_EQ(left_->offloads().max_segments, 7U);
+  for (const std::size_t segments : {7U, 8U, 40U}) {
+    Burst<1> burst;
+    MbufPtr frame = pollux::test::make_chain(pool_, broadcast(1), 60 - segments + 1, 1);
+    ASSERT_EQ(frame->segments(), segments);
+    ASSERT_TRUE(burst.push(frame));
+    EXPECT_EQ(left_->tx(0).tx_burst(burst), 1U);
+    EXPECT_THAT(receive(*right_), SizeIs(segments == 7 ? 1 : 0));
+    EXPECT_TRUE(left_->service()) << segments << " mbufs";
+  }
+  EXPECT_EQ(left_->stats().tx_dropped, 2U);
+  expect_traffic();
+}
+
+// The device has a ring's buffers, and none for the rest of such a frame.
+TEST_P(VirtioPorts, ARingTooSmallForUnsegmentedFramesGetsSegments) {
+  constexpr std::uint16_t kSegment = 1400;
+  for (const std::uint32_t ring : {16U, 64U}) {
+    config_.rx.ring = ring;
+    left_.reset();
+    right_.reset();
+    open("");
+    const models::virtio::PacketKind kind{};
+    const models::virtio::Bytes packet = models::virtio::packet(kind, 40'000, false);
+    Bytes bytes(packet.size());
+    std::memcpy(bytes.data(), packet.data(), packet.size());
+    std::fill_n(bytes.begin(), 6, std::uint8_t{0xFF});
+    MbufPtr frame = pollux::test::make_chain(pool_, bytes, 2000, 2000);
+    frame->set_tx_offload({.flags = TxOffload::tcp_segmentation,
+                           .l2 = 14,
+                           .l3 = static_cast<std::uint16_t>(kind.l4() - kind.ip()),
+                           .l4 = static_cast<std::uint16_t>(kind.payload() - kind.l4()),
+                           .segment_size = kSegment});
+    Burst<1> burst;
+    ASSERT_TRUE(burst.push(frame));
+    EXPECT_EQ(left_->tx(0).tx_burst(burst), 1U);
+    EXPECT_EQ(send(*left_, 0, 1), 1U);
+    std::size_t received = 0;
+    for (std::size_t more = 1; more != 0; received += more) more = receive(*right_).size();
+    EXPECT_EQ(received, 1 + (ring == 64 ? 1 : (40'000 + kSegment - 1) / kSegment)) << "ring " << ring;
+    const auto shorter = right_->restart_rx(0, {.pool = &pool_, .ring = 8});
+    EXPECT_EQ(shorter.has_value(), ring == 16) << "the device does not segment meanwhile";
+    if (!shorter) {
+      EXPECT_EQ(shorter.error().code, ErrorCode::bad_state);
+    }
+    expect_traffic();
+  }
+}
+
+TEST_P(VirtioPorts, ARingThatCannotHoldAFrameOfTheDeviceIsRefused) {
+  config_.rx.ring = 16;
+  const std::string uri = "?card=virtio-net" + std::string(GetParam());
+  const auto refused = pollux::open(context_, "sim:0" + uri + "+no-mtu", config_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().what, HasSubstr("a frame of 65553 bytes"));
+  EXPECT_THAT(refused.error().what, HasSubstr("ring = 16 has buffers of 2048"));
+  auto port = pollux::open(context_, "sim:0" + uri + "+mtu=9000", config_);
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_EQ(port->info().limits.max_rx_frame, 9018U);
+}
+
+// 5.1.6.5.1: in promiscuous mode the device passes all, and VlanFilter concerns that mode, too.
+TEST_P(VirtioPorts, VlansAreFilteredInPromiscuousModeToo) {
+  open("");
+  ASSERT_TRUE(right_->stop());
+  auto vlans = right_->capability<VlanFilter>();
+  ASSERT_TRUE(vlans->set_vlan(5, true));
+  ASSERT_TRUE(right_->start());
+  const auto passes = [&](std::optional<std::uint8_t> vlan) {
+    Bytes frame = frame_of(64, 2);  // to another station
+    if (vlan) std::copy_n(Bytes{0x81, 0, 0xE0, *vlan}.begin(), 4, frame.begin() + 12);
+    Burst<1> burst;
+    MbufPtr mbuf = pollux::test::make_chain(pool_, frame, 64, 64);
+    EXPECT_TRUE(burst.push(mbuf));
+    EXPECT_EQ(left_->tx(0).tx_burst(burst), 1U);
+    return receive(*right_).size() == 1;
+  };
+  for (const bool promiscuous : {false, true, false, true}) {
+    ASSERT_TRUE(right_->set_promiscuous(promiscuous));
+    for (const auto vlan : std::initializer_list<std::optional<std::uint8_t>>{std::nullopt, 0, 5}) {
+      EXPECT_EQ(passes(vlan), promiscuous) << int{vlan.value_or(0)};
+    }
+    EXPECT_FALSE(passes(6));
+  }
+  ASSERT_TRUE(vlans->set_vlan(6, true));
+  ASSERT_TRUE(vlans->set_vlan(5, false));
+  EXPECT_TRUE(passes(6));
+  EXPECT_FALSE(passes(5));
+  expect_traffic();
+}
+
+// What a device must drop is counted as dropped, and not as sent.
+TEST_P(VirtioPorts, SuperframesBeyondTheLimitsAreDroppedAndCounted) {
+  config_.rx.ring = config_.tx.ring = 128;
+  open("");
+  const OffloadLimits limits = left_->offloads();
+  EXPECT_EQ(limits.max_tcp_segments, 4096U);
+  struct Case {
+    std::size_t payload;
+    std::uint16_t segment_size;
+    const char* drop;  // nullptr: sent
+  };
+  for (const auto& [payload, segment_size, drop] :
+       {Case{65'495, 1400, nullptr}, Case{65'496, 1400, "tx_too_long"}, Case{65'503, 1400, "tx_too_long"},
+        Case{4096, 1, nullptr}, Case{4097, 1, "tx_too_many_segments"}}) {
+    Bytes bytes(54 + payload, 0);
+    const Bytes headers{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2,  0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 0, 0, 0, 0, 0, 64,  6,
+                        0,    0,    10,   0,    0,    1,    10, 0, 0, 2, 0, 1, 0, 2, 0,    0, 0, 0, 0, 0, 0, 0, 0x50};
+    std::copy(headers.begin(), headers.end(), bytes.begin());
+    MbufPtr frame = pollux::test::make_chain(pool_, bytes, 2000, 2000);
+    frame->set_tx_offload(
+        {.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = segment_size});
+    const auto dropped = [&] {
+      std::uint64_t all = 0;
+      for (const Counter& counter : left_->stats().drops)
+        all += drop == nullptr || counter.name == drop ? counter.value : 0;
+      return all;
+    };
+    const auto entered = [&] { return sim::wire_counters(context_, 0)->entered; };
+    const std::uint64_t before = dropped();
+    const std::uint64_t on_wire = entered();
+    Burst<1> burst;
+    ASSERT_TRUE(burst.push(frame));
+    EXPECT_EQ(left_->tx(0).tx_burst(burst), 1U);
+    while (!receive(*right_).empty()) {
+    }
+    EXPECT_EQ(dropped() - before, drop == nullptr ? 0U : 1U) << payload << " bytes";
+    EXPECT_EQ(entered() - on_wire, drop == nullptr ? 1U : 0U) << payload << " bytes";
+  }
 }
 
 // 5.1.6.5.4: the device asks once, until the driver has acknowledged it.

@@ -6,6 +6,7 @@
 #include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/sums.hpp"
+#include "support/chain.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
 namespace pollux::drivers::virtio::test {
@@ -231,6 +232,34 @@ TEST_P(TxRing, SegmentationIsDescribedAndLeavesTheFrameAsItIs) {
   EXPECT_EQ(header.checksum_offset, 16);
   ASSERT_EQ(content.size(), sizeof(hw::virtio::NetHeader) + original.size());
   EXPECT_TRUE(std::equal(original.begin() + 54, original.end(), content.begin() + sizeof(hw::virtio::NetHeader) + 54));
+}
+
+TEST_P(TxRing, HeadersThatCannotBeCopiedAreCountedAsThat) {
+  QueueFixture queue(GetParam() | feature::kCsum | feature::kHostTso4 | feature::kHostTso6 | feature::kHostEcn);
+  queue.start_tx();
+  std::vector<MbufPtr> frames;
+  for (const std::size_t first : {14U, 34U, 53U}) {
+    frames.push_back(pollux::test::make_chain(queue.pool, packet_of(6, 1500), first, 2000));
+    frames.back()->set_tx_offload(
+        {.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = 1000});
+  }
+  constexpr std::uint16_t kOptions = 200;  // of IPv6, hop by hop
+  Bytes six(14 + 40 + kOptions + 20 + 500, 0);
+  packet::store16(&six[12], 0x86DD);
+  six[14] = 0x60;
+  packet::store16(&six[18], static_cast<std::uint16_t>(six.size() - 54));
+  six[54] = 6;
+  six[55] = kOptions / 8 - 1;
+  six[56] = 1;  // PadN
+  six[57] = kOptions - 4;
+  six[54 + kOptions + 12] = 0x50;
+  frames.push_back(queue.make(six));
+  frames.back()->set_tx_offload(
+      {.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 40 + kOptions, .l4 = 20, .segment_size = 400});
+  EXPECT_EQ(queue.send(std::move(frames)), 4u);
+  EXPECT_TRUE(queue.device->look().empty());
+  EXPECT_EQ(queue.dropped(&TxDrops::unfit_headers), 4u);
+  EXPECT_EQ(queue.dropped(&TxDrops::bad_offload), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, TxRing, testing::ValuesIn(kFormats),

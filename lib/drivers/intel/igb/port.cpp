@@ -28,6 +28,7 @@ bool frames_may_wait(const ValidatedConfig& config) {
 
 PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
+  limits.max_rx_frame = card.max_frame - kFcsBytes;
   limits.packet_buffers = packet_buffer_limits(card);
   limits.max_unicast = card.exact_addresses - 1;
   limits.max_multicast = 32 * reg::kMulticastTableWords;  // bits of MTA, and so the hashes that it can tell apart

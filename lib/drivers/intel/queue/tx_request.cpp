@@ -270,6 +270,7 @@ std::uint64_t* prepare_most(TxDrops& drops, Mbuf& frame, TxOffload request, cons
     if (!insert_tags(frame, request)) return &drops.no_headroom;
     command.payload = frame.packet_length();
   }
+  if (is_segmented(request) && has_split_headers(frame)) return &drops.unfit_headers;
   if (is_segmented(request) && request.outer_l3 != 0 && card.segments_tunnels) {
     return prepare_tunnel(drops, frame, request, max_frame, tag, command);
   }

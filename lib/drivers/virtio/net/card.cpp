@@ -26,15 +26,12 @@ constexpr Features kTaken =
     feature::kCtrlVq | feature::kCtrlRx | feature::kCtrlVlan | feature::kCtrlMacAddr | feature::kGuestAnnounce |
     feature::kMq | feature::kRss | feature::kHashReport | feature::kNotfCoal | feature::kVqNotfCoal;
 
-/// Frames that are left unsegmented need several buffers.
-constexpr Features kNeedsMergeable =
-    feature::kGuestTso4 | feature::kGuestTso6 | feature::kGuestEcn | feature::kGuestUso4 | feature::kGuestUso6;
 /// A frame that requests segmentation may be of any of these kinds.
 constexpr Features kSegmentsTcp = feature::kHostTso4 | feature::kHostTso6 | feature::kHostEcn;
 
 Features choose(Features offered, Features refused) noexcept {
   Features features = offered & kTaken & ~refused;
-  if ((features & feature::kMrgRxbuf) == 0) features &= ~kNeedsMergeable;
+  if ((features & feature::kMrgRxbuf) == 0) features &= ~kSuperframes;
   if ((features & kSegmentsTcp) != kSegmentsTcp) features &= ~kSegmentsTcp;
   return hw::virtio::without_unmet(features);
 }

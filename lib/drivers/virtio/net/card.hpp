@@ -58,6 +58,10 @@ struct NetConfig {
 /// not_supported (no VERSION_1), device_fault (the device refuses them), device_removed, timeout.
 [[nodiscard]] Result<void> negotiate(Card& card, Features refused);
 
+/// What lets the device leave frames unsegmented, which then need several buffers.
+inline constexpr Features kSuperframes =
+    feature::kGuestTso4 | feature::kGuestTso6 | feature::kGuestEcn | feature::kGuestUso4 | feature::kGuestUso6;
+
 /// Sets FAILED, so that the device knows that its driver gave up (2.1.1).
 void give_up(const Card& card) noexcept;
 

@@ -26,18 +26,26 @@ constexpr std::array kRxDrops{&RxDrops::filtered,          &RxDrops::too_long, &
                               &RxDrops::too_many_segments, &RxDrops::stopped,  &RxDrops::removed};
 constexpr std::array kTxDrops{&TxDrops::shared_checksum, &TxDrops::stopped, &TxDrops::removed};
 
+// A chain has one descriptor more, for the header, and is no longer than the queue (2.7.5.3.1).
+std::uint32_t max_tx_segments(const DeviceFacts& facts) noexcept {
+  return std::min(kMaxTxSegments, facts.max_ring - 1);
+}
+
+// Without MRG_RXBUF a device drops what does not fit one buffer; with it, it waits until there are enough.
 PortLimits limits_of(const DeviceFacts& facts) {
   const bool mergeable = (facts.features & feature::kMrgRxbuf) != 0;
   const bool filters = (facts.features & feature::kCtrlRx) != 0;
+  const std::uint32_t longest = frame_bytes((facts.features & feature::kMtu) != 0 ? facts.config.max_mtu : 65535);
   return {.max_rx_queues = facts.pairs,
           .max_tx_queues = facts.pairs,
           .min_ring = std::min(8U, facts.max_ring),
           .max_ring = facts.max_ring,
           .min_mtu = kMinMtu,
           .max_mtu = facts.config.max_mtu,
-          .max_tx_segments = kMaxTxSegments,
+          .max_tx_segments = max_tx_segments(facts),
           .min_frame = kEthernetHeaderBytes,
           .max_rx_segments = mergeable ? 255U : 1U,
+          .max_rx_frame = mergeable ? longest : 0,
           .rings_hold_buffers = true,
           .count_bytes = true,
           .max_unicast = filters ? kMaxAddresses : 0,
@@ -46,8 +54,8 @@ PortLimits limits_of(const DeviceFacts& facts) {
           .rss_types = facts.config.hash_types & RssTypes::kAll};
 }
 
-OffloadLimits offloads_of(Features features) {
-  const auto has = [=](Features any) { return (features & any) != 0; };
+OffloadLimits offloads_of(const DeviceFacts& facts) {
+  const auto has = [&](Features any) { return (facts.features & any) != 0; };
   OffloadLimits limits{.tx_flags = TxOffload::kChecksums,
                        .tx_software_flags = TxOffload::ipv4_checksum | TxOffload::sctp_checksum,
                        .max_l2 = 65535,
@@ -56,8 +64,10 @@ OffloadLimits offloads_of(Features features) {
   if (has(feature::kHostTso4)) limits.tx_flags |= TxOffload::tcp_segmentation;
   if (has(feature::kHostUso)) limits.tx_flags |= TxOffload::udp_segmentation;
   if (has(feature::kHostTso4 | feature::kHostUso)) {
-    limits.max_segments = kMaxTxSegments;
+    limits.max_segments = static_cast<std::uint16_t>(max_tx_segments(facts));
     limits.max_tso = kMaxSegmentedFrame;
+    limits.max_tso_headers = static_cast<std::uint16_t>(tx_copy_bytes(facts.features));
+    limits.max_tcp_segments = kMaxTcpSegments;
     limits.max_datagrams = kMaxDatagrams;
   }
   if (has(feature::kGuestCsum))
@@ -75,7 +85,7 @@ PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t 
                 .index = index,
                 .numa_node = device.numa_node(),
                 .limits = limits_of(facts),
-                .offloads = offloads_of(facts.features)};
+                .offloads = offloads_of(facts)};
   info.missed_count = MissedCount::lower_bound;
   return info;
 }
@@ -139,7 +149,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
       facts_(facts),
       moderation_(facts.pairs) {
   for (std::uint16_t pair = 0; pair < facts_.pairs; ++pair) {
-    add(rx_.emplace_back(filter_, device_->interrupt_vectors() != 0));
+    add(rx_.emplace_back(filter_, device_->interrupt_vectors() != 0, &vlans_));
     add(tx_.emplace_back());
   }
   list_capabilities();
@@ -163,8 +173,12 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
   return std::unique_ptr<PortDriver>(std::move(port));
 }
 
-// The control queue would have to let all VLANs pass one by one (5.1.6.5.3), so filtering begins with a start.
-Features Port::refused() const noexcept { return settings().vlans ? 0 : feature::kCtrlVlan; }
+// The control queue would have to let all VLANs pass one by one (5.1.6.5.3), so filtering begins with a start. A frame
+// that is left unsegmented and does not fit a ring would stay in the device, and all others behind it.
+Features Port::refused() const noexcept {
+  const bool fit = std::ranges::all_of(config().rx, holds_superframes);
+  return (settings().vlans ? 0 : feature::kCtrlVlan) | (fit ? 0 : kSuperframes);
+}
 
 // 3.1.1: reset, features, queues, DRIVER_OK. Commands follow, and the receive buffers come last: until then no frame
 // can arrive that the settings do not let pass.
@@ -177,6 +191,9 @@ Result<void> Port::start() {
                 "close the port and open it again");
   }
   stands_.clear();
+  if ((facts_.features & refused() & kSuperframes) != 0)
+    card_.log(LogLevel::info,
+              "a receive ring is too small for frames that are left unsegmented, so the device segments");
   enable_interrupts();
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;

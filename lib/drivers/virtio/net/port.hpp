@@ -31,6 +31,9 @@ struct DeviceFacts {
   std::uint16_t control = 0;   ///< index of the control queue
 };
 
+/// Whether a queue's ring has buffers for the longest frame that a device may leave unsegmented.
+[[nodiscard]] bool holds_superframes(const ValidatedRxQueue& queue) noexcept;
+
 /// A port of a virtio network device. Every start begins with a reset of the device, and ends with its receive rings.
 class Port final : public QueuedPort, private RegisterDump, private Interrupts, private TransmitWatch {
  public:
@@ -72,6 +75,8 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
        std::uint16_t index);
 
   void list_capabilities();
+  /// Whether a receive queue holds the longest frame that the device may pass on. Errors: invalid_argument, bad_state.
+  [[nodiscard]] Result<void> check_ring(std::size_t index, const ValidatedRxQueue& queue) const;
   [[nodiscard]] Commands commands() noexcept { return {card_, control_}; }
   [[nodiscard]] Result<Virtqueue> allocate_queue(QueueId queue, const ValidatedConfig& config);
   void set_up_rx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory);
@@ -112,6 +117,7 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   DeviceFacts facts_;
   ControlQueue control_;
   RxFilter filter_;
+  VlansInSoftware vlans_;
   std::deque<RxQueue> rx_;
   std::deque<TxQueue> tx_;
   std::optional<PreparedQueue> prepared_;

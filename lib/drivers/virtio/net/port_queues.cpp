@@ -94,6 +94,9 @@ Result<void> Port::prepare(QueueId queue, const ValidatedConfig& next, bool runn
                 fmt::format("{}: the device cannot stop one queue: it lacks RING_RESET", info().name),
                 "stop the port, or restart the queue, which resets the whole device");
   }
+  if (queue.receives()) {
+    if (auto fits = check_ring(queue.index, next.rx[queue.index]); !fits) return fits;
+  }
   auto memory = allocate_queue(queue, next);
   if (!memory) return pass_on(std::move(memory));
   PreparedQueue prepared{.config = next, .memory = *std::move(memory)};

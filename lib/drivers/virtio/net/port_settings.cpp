@@ -17,13 +17,37 @@ tl::unexpected<Error> refuse(const std::string& port, ErrorCode code, std::strin
   return fail(code, fmt::format("{}: {}", port, what), std::string(hint));
 }
 
-// Without MRG_RXBUF a frame is in one buffer.
+// Of a frame in one buffer. The port's own pool has headroom enough.
 std::uint32_t room(const ValidatedRxQueue& queue) noexcept {
+  if (queue.pool == nullptr) return queue.buffer_bytes;
   const std::uint32_t data = std::max(queue.pool->data_offset(), std::uint32_t{sizeof(hw::virtio::NetHeaderWithHash)});
   return std::min(queue.buffer_bytes, queue.pool->buffer_size() - data);
 }
 
+// Each buffer has room for a header, which only the first one has.
+bool holds(const ValidatedRxQueue& queue, std::uint64_t frame) noexcept {
+  constexpr std::uint64_t kHeader = sizeof(hw::virtio::NetHeader);
+  return queue.ring * (kHeader + room(queue)) >= kHeader + frame;
+}
+
 }  // namespace
+
+bool holds_superframes(const ValidatedRxQueue& queue) noexcept { return holds(queue, kMaxSegmentedFrame); }
+
+// Without MRG_RXBUF a device drops what does not fit one buffer. With it, a frame waits in the device until there are
+// enough, and all others behind it.
+Result<void> Port::check_ring(std::size_t index, const ValidatedRxQueue& queue) const {
+  const bool unsegmented = running() && card_.has(kSuperframes);
+  const std::uint32_t longest = unsegmented ? kMaxSegmentedFrame : info().limits.max_rx_frame;
+  if ((facts_.features & feature::kMrgRxbuf) == 0 || holds(queue, longest)) return {};
+  return refuse(
+      info().name, unsegmented ? ErrorCode::bad_state : ErrorCode::invalid_argument,
+      fmt::format("a frame of {} bytes, which may arrive whatever the MTU, does not fit receive queue {}, whose "
+                  "ring = {} has buffers of {}",
+                  longest, index, queue.ring, room(queue)),
+      unsegmented ? "stop the port first: with that ring the device then segments what it passes on"
+                  : "use a larger ring or a pool with a larger data_room");
+}
 
 Result<void> Port::check(const Settings& from, Settings& to) {
   const auto has = [this](Features any) { return (facts_.features & any) != 0; };
@@ -44,6 +68,9 @@ Result<void> Port::check(const Settings& from, Settings& to) {
       return refuse(info().name, ErrorCode::bad_state, fmt::format("RSS: receive queue {} is stopped", *found),
                     "start the queue, or name other ones; queue 0 gets the frames without a hash");
     }
+  }
+  for (std::size_t queue = 0; queue < to.queues.rx.size(); ++queue) {
+    if (auto fits = check_ring(queue, to.queues.rx[queue]); !fits) return fits;
   }
   if (!has(feature::kMrgRxbuf)) {
     for (const ValidatedRxQueue& queue : to.queues.rx) {
@@ -75,7 +102,10 @@ Result<void> Port::apply_filters(const Settings* from, const Settings& to) {
   const bool device_filters = card_.has(feature::kCtrlRx);
   filter_.set_mac(mac_of(to));
   filter_.set_mtu(to.mtu);
-  filter_.set_promiscuous(to.promiscuous || device_filters);
+  // In promiscuous mode the device passes all VLANs, too.
+  const bool software_vlans = device_filters && to.promiscuous && to.vlans;
+  vlans_.set(software_vlans ? &*to.vlans : nullptr);
+  filter_.set_promiscuous((to.promiscuous || device_filters) && !software_vlans);
   filter_.set_all_multicast(to.all_multicast);
   if (changed(&Settings::mac) && card_.has(feature::kCtrlMacAddr)) {
     if (auto set = commands().set_address(mac_of(to)); !set) return set;

@@ -28,7 +28,8 @@ std::uint64_t header_mask(hw::virtio::Features features) noexcept {
 
 }  // namespace
 
-RxQueue::RxQueue(const RxFilter& filter, bool sleeps) : RxVirtqueue(&idle, &filter) {
+RxQueue::RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software) : RxVirtqueue(&idle, &filter) {
+  vlans = software;
   if (sleeps) use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,9 +16,13 @@
 #include "drivers/virtio/queue/virtqueue.hpp"
 #include "hw/virtio/features.hpp"
 #include "mem/mempool_core.hpp"
+#include "net/frame_size.hpp"
 #include "net/queue_event.hpp"
 #include "pollux/net/drops.hpp"
+#include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/packet/ethernet.hpp"
 #include "pollux/net/rx_queue.hpp"
+#include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::virtio {
 
@@ -28,6 +34,34 @@ struct RxQueueSetup {
   std::shared_ptr<MempoolCore> pool;
   std::shared_ptr<MempoolCacheCore> cache;
   std::uint16_t port = 0;
+};
+
+/// The VLANs that a device in promiscuous mode should pass, whose own filter then passes all (5.1.6.5.1). The control
+/// thread writes it; polling threads read it.
+class VlansInSoftware {
+ public:
+  /// nullptr: all frames pass, by this filter. It applies from the next frame on.
+  void set(const VlanSet* vlans) noexcept {
+    for (std::size_t vlan = 0; vlans != nullptr && vlan < kVlans; vlan += 64) {
+      std::uint64_t word = 0;
+      for (std::size_t bit = 0; bit < 64; ++bit) word |= std::uint64_t{(*vlans)[vlan + bit]} << bit;
+      words_[vlan / 64].store(word, std::memory_order_relaxed);
+    }
+    active_.store(vlans != nullptr, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool active() const noexcept { return active_.load(std::memory_order_relaxed); }
+  /// Frames without a tag, and with a priority alone, pass.
+  [[nodiscard]] bool passes(std::span<const std::uint8_t> frame) const noexcept {
+    constexpr std::size_t kTagged = kEthernetHeaderBytes + kVlanTagBytes;
+    if (frame.size() < kTagged || packet::load16(&frame[12]) != packet::ether_type::kVlan) return true;
+    const std::uint32_t vlan = packet::load16(&frame[14]) & (kVlans - 1);
+    return vlan == 0 || (words_[vlan / 64].load(std::memory_order_relaxed) >> vlan % 64 & 1) != 0;
+  }
+
+ private:
+  static constexpr std::uint32_t kVlans = 4096;
+  std::atomic<bool> active_{false};
+  std::array<std::atomic<std::uint64_t>, kVlans / 64> words_{};
 };
 
 /// The parameters of the receive fast path: which frames take it, and how their mbufs are filled in.
@@ -67,6 +101,12 @@ struct alignas(kApart) RxVirtqueue : pollux::RxQueue {
     if constexpr (std::is_same_v<Ring, PackedRing>) return packed_ring;
     if constexpr (std::is_same_v<Ring, SplitRing>) return split_ring;
   }
+  /// The reason to drop a frame of `bytes` bytes on the wire; nullptr if it is received.
+  [[nodiscard]] RxDrop drop_reason(const Mbuf& frame, std::uint32_t bytes) const noexcept {
+    if (vlans == nullptr || !vlans->active()) return filter().drop_reason(frame.data(), bytes);
+    if (bytes > filter().longest()) return &RxDrops::too_long;
+    return vlans->passes(frame.bytes()) ? nullptr : &RxDrops::filtered;
+  }
   /// Ends the queue. Always false.
   bool end(const char* why) noexcept {
     fault_.store(why, std::memory_order_release);
@@ -87,6 +127,7 @@ struct alignas(kApart) RxVirtqueue : pollux::RxQueue {
   Notifier notifier;
 
   // Cold.
+  const VlansInSoftware* vlans = nullptr;
   std::uint32_t published = 0;  // of a split ring: the position before which the device sees entries
   hw::virtio::Features features = 0;
   bool mergeable = false;
@@ -103,8 +144,9 @@ struct alignas(kApart) RxVirtqueue : pollux::RxQueue {
 /// A receive queue: the control of a virtqueue. Tests derive from it, to step through `watch`.
 class RxQueue : public RxVirtqueue {
  public:
-  /// `sleeps`: the device has interrupts, so a thread may sleep on the queue.
-  RxQueue(const RxFilter& filter, bool sleeps);
+  /// `sleeps`: the device has interrupts, so a thread may sleep on the queue. While `software` is active, `filter` is
+  /// not promiscuous: the fast path looks at no tag.
+  RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software = nullptr);
 
   using pollux::RxQueue::arrivals;
   using pollux::RxQueue::drops;

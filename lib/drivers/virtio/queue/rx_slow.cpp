@@ -196,7 +196,7 @@ void describe(RxVirtqueue& queue, VirtioNetHeader header, std::uint32_t hash, st
       return void(building.why = &RxDrops::bad_offload);
     on_wire = std::min<std::uint32_t>(bytes, request->l4_offset() + request->l4 + request->segment_size);
   }
-  if ((building.why = queue.filter().drop_reason(frame.data(), on_wire)) != nullptr) return;
+  if ((building.why = queue.drop_reason(frame, on_wire)) != nullptr) return;
   if (queue.hashes) {
     const bool has_hash = hash_report != 0 && hash_report <= hw::virtio::kMaxHashReport;
     SoftwareRxMetadata{.packet_type = type_of_hash(hash_report),

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "hw/virtio/net.hpp"
 #include "mem/context_state.hpp"
 
 namespace pollux::drivers::virtio {
@@ -20,7 +19,7 @@ void TxQueue::setup(TxQueueSetup setup) {
   mask = memory.size - 1;
   packed_ring = packed_ ? PackedRing(memory, options) : PackedRing();
   split_ring = packed_ ? SplitRing() : SplitRing(memory, options);
-  header_bytes = (features & feature::kHashReport) != 0 ? sizeof(NetHeaderWithHash) : std::uint32_t{sizeof(NetHeader)};
+  header_bytes = net_header_bytes(features);
   slot_memory_.assign(memory.size, 0);
   slots = slot_memory_.data();
   spans.assign(memory.size, 1);

@@ -12,6 +12,7 @@
 #include "drivers/virtio/queue/rings.hpp"
 #include "drivers/virtio/queue/virtqueue.hpp"
 #include "hw/virtio/features.hpp"
+#include "hw/virtio/net.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/net/drops.hpp"
 #include "pollux/net/tx_queue.hpp"
@@ -30,6 +31,17 @@ inline constexpr std::uint32_t kTxTableBytes = (kMaxTxSegments + 1) * 16;
   const bool indirect = (features & hw::virtio::feature::kIndirectDesc) != 0;
   return std::size_t{size} * (kTxHeaderBytes + (indirect ? kTxTableBytes : 0));
 }
+
+/// Bytes in front of a frame on the ring, and bytes of its own headers that may be copied there.
+///@{
+[[nodiscard]] constexpr std::uint32_t net_header_bytes(hw::virtio::Features features) noexcept {
+  return (features & hw::virtio::feature::kHashReport) != 0 ? sizeof(hw::virtio::NetHeaderWithHash)
+                                                            : sizeof(hw::virtio::NetHeader);
+}
+[[nodiscard]] constexpr std::uint32_t tx_copy_bytes(hw::virtio::Features features) noexcept {
+  return kTxHeaderBytes - net_header_bytes(features);
+}
+///@}
 
 /// The parameters of a transmit queue.
 struct TxQueueSetup {

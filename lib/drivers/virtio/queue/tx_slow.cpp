@@ -9,6 +9,7 @@
 #include "base/compiler.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
 #include "net/checksums.hpp"
+#include "net/frame_size.hpp"
 #include "net/superframe.hpp"
 #include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/packet/ip.hpp"
@@ -94,7 +95,9 @@ TxDrop prepare(TxVirtqueue& queue, Mbuf& frame, std::span<std::uint8_t> copy, Vi
   const TxOffload request = frame.tx_offload();
   if ((request.flags & kSegmentation) != 0) {
     const std::uint32_t headers = request.l4_offset() + request.l4;
-    if (headers > copy.size()) return &TxDrops::bad_offload;
+    if (headers > copy.size()) return &TxDrops::unfit_headers;
+    if ((request.flags & TxOffload::tcp_segmentation) != 0 && segments_of(frame) > kMaxTcpSegments)
+      return &TxDrops::too_many_segments;
     copied = static_cast<std::uint32_t>(frame.copy_out(0, copy.first(headers)));
     header = superframe_header(copy.first(headers), request, frame.packet_length());
     return nullptr;
@@ -210,7 +213,8 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxVirtqueue& queue, Mbuf* frame) noexcept
   const bool indirect = (queue.features & kIndirectDesc) != 0;
   const std::uint32_t most = frame->segments() + 1;
   TxDrop why = nullptr;
-  if (frame->segments() > kMaxTxSegments || (!indirect && most > queue.mask + 1)) why = &TxDrops::too_many_segments;
+  // 2.7.5.3.1: a table is no longer than the queue, either.
+  if (frame->segments() > kMaxTxSegments || most > queue.mask + 1) why = &TxDrops::too_many_segments;
   if (why == nullptr && !is_reachable(*frame)) why = &TxDrops::unreachable;
   if (why == nullptr && (indirect ? 1 : most) > queue.free_slots()) return TxOutcome::no_room;
   const std::uint32_t slot = queue.next & queue.mask;
@@ -218,7 +222,7 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxVirtqueue& queue, Mbuf* frame) noexcept
   VirtioNetHeader header;
   std::uint32_t copied = 0;
   if (why == nullptr) {
-    const std::span copy(area.at<std::uint8_t>(queue.header_bytes), kTxHeaderBytes - queue.header_bytes);
+    const std::span copy(area.at<std::uint8_t>(queue.header_bytes), tx_copy_bytes(queue.features));
     why = prepare(queue, *frame, copy, header, copied);
   }
   if (why != nullptr) {

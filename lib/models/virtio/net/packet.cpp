@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint16_t kIpv4Type = 0x0800;
 constexpr std::uint16_t kIpv6Type = 0x86DD;
-/// More than segments of the shortest MTU of IPv4 make of the longest packet.
+/// [I-V-SEGMENTS] 16 bytes each of the longest packet, so that one frame costs a limited time.
 constexpr std::size_t kMaxSegments = 4096;
 /// The protocol of a fragment, whose transport header may be in another one: that of IPv6's fragment header.
 constexpr std::uint8_t kFragment = 44;
@@ -69,6 +69,12 @@ std::span<const std::byte> addresses(std::span<const std::byte> frame, const Hea
 void write_ipv4_checksum(std::span<std::byte> frame, const Headers& headers) {
   put16(frame, headers.ip + 10, 0);
   put16(frame, headers.ip + 10, static_cast<std::uint16_t>(~sum(frame.subspan(headers.ip, headers.l4 - headers.ip))));
+}
+
+/// The end of the TCP or UDP header, which begins within the frame.
+std::size_t payload_at(std::span<const std::byte> frame, const Headers& headers) {
+  const bool has_length = headers.protocol == kTcp && headers.l4 + 12 < frame.size();
+  return headers.l4 + (has_length ? std::to_integer<std::size_t>(frame[headers.l4 + 12]) / 16 * 4 : 8);
 }
 
 }  // namespace
@@ -137,18 +143,18 @@ bool is_valid(const hw::NetHeader& header, std::span<const std::byte> frame, hw:
   const std::uint8_t kind = header.gso_type & static_cast<std::uint8_t>(~kGsoEcn);
   const bool ecn = (header.gso_type & kGsoEcn) != 0;
   if (kind == kGsoNone) return !ecn;
-  if (!partial || header.gso_size < frame.size() / kMaxSegments + 1 || (ecn && (features & kHostEcn) == 0))
-    return false;
+  if (!partial || header.gso_size == 0 || (ecn && (features & kHostEcn) == 0)) return false;
   const auto headers = parse(frame);
   if (!headers || headers->l4 != header.checksum_start || !headers->has_ports(frame)) return false;
+  const std::size_t payload = payload_at(frame, *headers);
+  if (payload < frame.size() && frame.size() - payload > std::size_t{header.gso_size} * kMaxSegments) return false;
   if (kind == kGsoUdp) {
     return (features & kHostUso) != 0 && headers->protocol == kUdp && header.checksum_offset == kUdpChecksum;
   }
   const bool version = kind == kGsoTcp4 ? !headers->is_ipv6 && (features & kHostTso4) != 0
                                         : kind == kGsoTcp6 && headers->is_ipv6 && (features & kHostTso6) != 0;
   if (!version || headers->protocol != kTcp || header.checksum_offset != kTcpChecksum) return false;
-  const std::size_t tcp = std::to_integer<std::size_t>(frame[headers->l4 + 12]) / 16 * 4;
-  return tcp >= 20 && headers->l4 + tcp <= frame.size();
+  return payload >= headers->l4 + 20 && payload <= frame.size();
 }
 
 namespace {
@@ -192,9 +198,7 @@ std::vector<std::byte> segment(std::span<const std::byte> frame, const Headers& 
 void complete(const hw::NetHeader& header, std::vector<std::byte>& frame, const FrameSink& sink) {
   if ((header.flags & kNeedsChecksum) == 0) return sink(frame);
   if (const auto headers = parse(frame); headers && header.gso_type != kGsoNone) {
-    const bool udp = headers->protocol == kUdp;
-    const std::size_t payload =
-        headers->l4 + (udp ? 8 : std::to_integer<std::size_t>(frame[headers->l4 + 12]) / 16 * 4);
+    const std::size_t payload = payload_at(frame, *headers);
     std::size_t number = 0;
     for (std::size_t offset = 0; payload + offset < frame.size() || number == 0; offset += header.gso_size) {
       const std::size_t size = std::min<std::size_t>(header.gso_size, frame.size() - payload - offset);
