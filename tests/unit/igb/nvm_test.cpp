@@ -2,6 +2,7 @@
 // The capability Nvm: words, checksum, version and write protection.
 #include "pollux/net/nvm.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -120,6 +121,8 @@ TEST(PortNvm, RefusedWritesChangeNothing) {
   EXPECT_EQ(code(0xFFFFFFFF, {1}), ErrorCode::invalid_argument);
   EXPECT_EQ(code(0, {}), ErrorCode::invalid_argument);
   EXPECT_EQ(code(layout::kChecksum, {0x1234}), ErrorCode::invalid_argument) << "a wrong checksum";
+  EXPECT_THAT(fixture.nvm.read_nvm(0, 0).error().what, testing::HasSubstr("0 words"));
+  EXPECT_EQ(fixture.nvm.read_nvm(0, 0).error().hint, "choose at least one word");
   EXPECT_EQ(fixture.nvm.read_nvm(200, 57).error().code, ErrorCode::invalid_argument);
   ASSERT_TRUE(fixture.nvm.set_nvm_protection(NvmProtection::upper_quarter));
   EXPECT_EQ(code(0xBF, {1, 2}), ErrorCode::bad_state);

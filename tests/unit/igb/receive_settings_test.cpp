@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The FCS, bad frames, frames without a descriptor, thresholds and copied frames.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "support/fixture.hpp"
 
@@ -100,6 +102,68 @@ TEST_F(BadFrames, AreReceivedAndMarkedIfTheyAreKept) {
   EXPECT_EQ(stats.rx_burst_packets, 4u);
   EXPECT_EQ(fixture.drops("rx_stopped"), 2u);
   EXPECT_EQ(stats.rx_missed_errors, 0u) << "bad frames must not hide missed ones, nor be counted as such";
+}
+
+// The descriptor of such a frame shows no error.
+TEST_F(BadFrames, OfAWrongLengthAreMarkedToo) {
+  for (const bool keep_fcs : {false, true}) {
+    PortConfig config = small_rings();
+    config.keep_bad_frames = true;
+    config.keep_fcs = keep_fcs;
+    CardFixture fixture(with(config));
+    const auto is_bad = [&](std::size_t bytes) {
+      fixture.inject(counting_frame(bytes));
+      Burst<32> burst = fixture.rx_burst();
+      EXPECT_EQ(burst.size(), 1u) << bytes;
+      EXPECT_EQ(burst[0].packet_length(), bytes + (keep_fcs ? 4 : 0));
+      return RxMetadata(burst[0]).is_bad_frame();
+    };
+    EXPECT_TRUE(is_bad(59));
+    EXPECT_FALSE(is_bad(60));
+    EXPECT_FALSE(is_bad(1518));
+    EXPECT_TRUE(is_bad(1519));
+    EXPECT_TRUE(is_bad(9000)) << "in several buffers";
+    ASSERT_TRUE(fixture.port.set_mtu(1600));
+    EXPECT_FALSE(is_bad(1618));
+    EXPECT_TRUE(is_bad(1619));
+    fixture.inject(counting_frame(1619));  // is not polled
+    ASSERT_TRUE(fixture.port.stop());
+    const Stats stats = fixture.port.stats();
+    EXPECT_EQ(stats.rx_packets, 3u);
+    EXPECT_EQ(stats.rx_length_errors, 5u);
+    EXPECT_EQ(stats.rx_missed_errors, 0u);
+    EXPECT_EQ(stats.rx_burst_packets, 7u);
+  }
+}
+
+// One that does not fit the ring would wait in the card, and all others behind it.
+TEST_F(BadFrames, OfAnyLengthFitTheRing) {
+  CardFixture fixture({.start = false});
+  const Mempool kibibyte = Mempool::create(fixture.context, {.count = 512, .data_room = 1024}).value();
+  PortConfig config{.rx = {.pool = &kibibyte, .ring = 8}};
+  ASSERT_TRUE(fixture.port.configure(config));
+  config.keep_bad_frames = true;
+  const auto refused = fixture.port.configure(config);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().what, testing::HasSubstr("a frame of 9724 bytes"));
+  EXPECT_THAT(refused.error().what, testing::HasSubstr("ring = 8 has at most 7 buffers of 1024"));
+  config.rx.ring = 16;
+  ASSERT_TRUE(fixture.port.configure(config));
+  EXPECT_FALSE(fixture.port.restart_rx(0, {.pool = &kibibyte, .ring = 8}));
+}
+
+TEST(DoubleTags, CountWhereAFrameHasToFitARing) {
+  CardFixture fixture({.start = false});
+  const Mempool kibibyte = Mempool::create(fixture.context, {.count = 512, .data_room = 1024}).value();
+  ASSERT_TRUE(fixture.port.configure({.rx = {.pool = &kibibyte, .ring = 8}, .mtu = 7168 - 18}));
+  auto outer = fixture.port.capability<DoubleVlan>();
+  const auto refused = outer->set_outer_vlan_type(0x88A8);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what, testing::HasSubstr("a frame of 7172 bytes does not fit receive queue 0"));
+  ASSERT_TRUE(fixture.port.set_mtu(7168 - 22));
+  ASSERT_TRUE(outer->set_outer_vlan_type(0x88A8));
+  EXPECT_FALSE(fixture.port.set_mtu(7168 - 21));
 }
 
 TEST_F(BadFrames, DoNotHideMissedFrames) {

@@ -54,7 +54,11 @@ Result<void> NvmControl::expect_pins() const {
 
 Result<void> NvmControl::check_range(std::uint32_t first, std::size_t count) const {
   const std::uint32_t words = NvmPins::geometry(card_).words;
-  if (count != 0 && first < words && count <= words - first) return {};
+  if (count == 0) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: 0 words of the NVM are asked for", card_.name),
+                "choose at least one word");
+  }
+  if (first < words && count <= words - first) return {};
   return fail(ErrorCode::invalid_argument,
               fmt::format("{}: {} words from word {:#x} on are not in the NVM, which has {:#x} words", card_.name,
                           count, first, words),

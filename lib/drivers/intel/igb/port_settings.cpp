@@ -167,8 +167,10 @@ Result<void> IgbPort::apply(const Settings* from, const Settings& to) {
     write_vlans(card_, before ? &*before : nullptr, vlans_of(to));
   }
   if (changed(&Settings::vlan_stripping)) write_vlan_stripping(card_, to.vlan_stripping);
-  if (changed(&Settings::mtu, &Settings::outer_vlan_type))
+  if (changed(&Settings::mtu, &Settings::outer_vlan_type)) {
     card_.regs.write<reg::RLPML>(reg::RLPML::LENGTH(limit_bytes(card_, card_limit(to))));
+    queues()->set_longest_good(limit_bytes(card_, receive_limit(to)));
+  }
   if (changed(&Settings::outer_vlan_type)) write_outer_vlan_type(card_, to.outer_vlan_type);
   if (changed(&Settings::vlan_stripping, &Settings::outer_vlan_type)) {
     queues()->let_card_insert_tags(inserts_tags(to));

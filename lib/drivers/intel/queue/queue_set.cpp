@@ -43,6 +43,7 @@ IntelRxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const Vali
           .port = port,
           .mode = config.burst_mode,
           .keep_bad_frames = config.keep_bad_frames,
+          .keep_fcs = config.keep_fcs,
           .copying = copying(config.rx[queue]),
           .splitting = splitting(config.rx[queue])};
 }
@@ -108,6 +109,10 @@ Result<void> QueueSet::fill() {
 
 void QueueSet::set_rx_format(RxFormat format) noexcept {
   for (IntelRxQueue& queue : rx_) queue.set_format(format);
+}
+
+void QueueSet::set_longest_good(std::uint32_t bytes) noexcept {
+  for (IntelRxQueue& queue : rx_) queue.longest_good.store(bytes, std::memory_order_relaxed);
 }
 
 Result<void> QueueSet::pause_receive(Clock& clock, Duration limit) {

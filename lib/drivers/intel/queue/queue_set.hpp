@@ -79,6 +79,8 @@ class QueueSet {
   [[nodiscard]] Result<void> fill();
   /// The format of received frames' metadata, for all receive queues (IntelRxQueue::set_format). Needs them closed.
   void set_rx_format(RxFormat format) noexcept;
+  /// Bytes of the longest good frame, on the wire, for all receive queues: a longer one that is kept is marked as bad.
+  void set_longest_good(std::uint32_t bytes) noexcept;
   /// Closes and opens the receive queues alone. One that is not open is left as it is.
   [[nodiscard]] Result<void> pause_receive(Clock& clock, Duration limit);
   void resume_receive() noexcept;

@@ -71,6 +71,7 @@ void IntelRxQueue::apply(IntelRxQueueSetup setup) noexcept {
   head_offset = setup.head_offset;
   mode_ = setup.mode;
   keeps_bad_frames = setup.keep_bad_frames;
+  keeps_fcs = setup.keep_fcs;
   copying = std::move(setup.copying);
   splitting = std::move(setup.splitting);
   set_up(std::move(setup.pool), std::move(setup.cache), setup.port);
@@ -152,6 +153,7 @@ void IntelRxQueue::open_gate() noexcept {
 
 IntelRxQueue::BurstFunction* IntelRxQueue::burst_function() const noexcept {
   if (splits_frames()) return &rx_burst_splitting;
+  if (keeps_bad_frames) return &rx_burst_keeping;
   const bool remote = tail.is_remote();
   const bool one_delta = pool()->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.
@@ -179,13 +181,21 @@ std::uint32_t IntelRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std
   const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
   const std::uint32_t count = mask + 1;
   bool already_counted = chain == Chain::discarding;
+  std::uint32_t bytes = chain_head != nullptr ? chain_head->packet_length() : 0;  // of the frame so far
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint32_t slot = (next + i) & mask;
     const std::uint64_t status = descriptors[slot].hi;
     // Goes on after a slot that is not done: later ones may be. One without a frame has the last store of an earlier
     // write-back to a slot that was armed meanwhile (rx_slow.cpp).
-    if (!rx::done(status) || (status & rx::kEndOfPacket) == 0 || !slot_has_frame(*this, slot)) continue;
-    if (keeps_bad_frames && (status & rx::kDataError) != 0) add_to(bad_frame_count, std::uint64_t{1});
+    if (!rx::done(status) || !slot_has_frame(*this, slot)) continue;
+    const std::uint64_t low = descriptors[slot].lo;
+    const bool is_split = splits_frames() && (low & rx::kSplitHeader) != 0 && (status & rx::kHeaderOverflow) == 0;
+    bytes += rx::length(status) + (is_split ? rx::header_length(low) : 0);
+    if ((status & rx::kEndOfPacket) == 0) continue;
+    const bool has_bad_length = is_bad_length(std::exchange(bytes, 0), status);
+    if (keeps_bad_frames && (has_bad_length || (status & rx::kDataError) != 0)) {
+      add_to(bad_frame_count, std::uint64_t{1});
+    }
     if (!already_counted) count_drop(why);
     already_counted = false;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 #include "base/compiler.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "mem/mempool_core.hpp"
+#include "net/frame_size.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/rx_queue.hpp"
 
@@ -70,6 +72,14 @@ struct alignas(kApart) RxRing : pollux::RxQueue {
   using pollux::RxQueue::drops_;
   using pollux::RxQueue::packets_;
 
+  /// Whether a received frame of so many bytes has a length that no good frame has. The card reports a wrong frame
+  /// check sequence alone in the descriptor (I210 datasheet, 7.1.4.1, on RXE).
+  [[nodiscard]] bool is_bad_length(std::uint32_t bytes, std::uint64_t status) const noexcept {
+    constexpr std::uint32_t kShortest = 64;  // IEEE 802.3, 3.2.8
+    const std::uint32_t on_wire =
+        bytes + (keeps_fcs ? 0 : kFcsBytes) + ((status & hw::intel::rx::kVlan) != 0 ? kVlanTagBytes : 0);
+    return on_wire < kShortest || on_wire > longest_good.load(std::memory_order_relaxed);
+  }
   /// Whether headers get mbufs of their own.
   [[nodiscard]] bool splits_frames() const noexcept { return splitting.cache != nullptr; }
 
@@ -90,7 +100,11 @@ struct alignas(kApart) RxRing : pollux::RxQueue {
   Mbuf* chain_tail = nullptr;
   Chain chain = Chain::none;
   bool keeps_bad_frames = false;
+  bool keeps_fcs = false;
   std::uint64_t bad_frame_count = 0;
+  /// Bytes of the longest good frame on the wire. The control thread writes it; bursts of a queue that keeps bad frames
+  /// read it.
+  std::atomic<std::uint32_t> longest_good{UINT32_MAX};
   Bar registers;
   std::uint32_t head_offset = 0;
   std::uint32_t empty_write_backs = 0;  // consecutive polls that found a slot done with length 0
@@ -106,7 +120,9 @@ struct alignas(kApart) RxRing : pollux::RxQueue {
 /// Takes the rest of a burst, one descriptor at a time. Handles frames in several buffers, frames with errors and an
 /// exhausted pool.
 std::uint32_t rx_slow(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept;
-/// A burst of a queue whose card splits frames (RxQueueConfig::header_pool): one descriptor at a time, as `rx_slow`.
+/// Bursts that take one descriptor at a time, as `rx_slow`: of a queue that keeps bad frames, whose lengths are looked
+/// at, and of one whose card splits frames (RxQueueConfig::header_pool).
+std::uint32_t rx_burst_keeping(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 std::uint32_t rx_burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 /// A burst whose short frames are copied (RxQueueConfig::copy_break).
 std::uint32_t rx_burst_copying(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;

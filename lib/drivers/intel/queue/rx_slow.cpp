@@ -252,6 +252,13 @@ POLLUX_ALWAYS_INLINE RxOutcome take_slow(RxRing& ring, Mbuf*& out) noexcept {
   return extend_chain(ring, segment, low, status, out);
 }
 
+void mark_bad_length(RxRing& ring, Mbuf& frame) noexcept {
+  std::uint64_t& status = MbufAccess::rx_high(frame);
+  if ((status & rx::kDataError) != 0 || !ring.is_bad_length(frame.packet_length(), status)) return;
+  status |= rx::kDataError;
+  add_to(ring.bad_frame_count, std::uint64_t{1});
+}
+
 template <RxHeaders Where>
 POLLUX_ALWAYS_INLINE std::uint32_t take_all(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept {
   std::uint32_t taken = 0;
@@ -262,7 +269,10 @@ POLLUX_ALWAYS_INLINE std::uint32_t take_all(RxRing& ring, Mbuf** out, std::uint3
       if (taken == 0) ring.tail.flush();
       break;
     }
-    if (outcome == RxOutcome::frame) ++taken;
+    if (outcome == RxOutcome::frame) {
+      if (ring.keeps_bad_frames) mark_bad_length(ring, *out[taken]);
+      ++taken;
+    }
     if (ring.tail.is_remote()) {
       advance<true>(ring, ring.next, 1);
     } else {
@@ -283,6 +293,10 @@ bool slot_has_frame(const RxRing& ring, std::uint32_t slot) noexcept {
 
 POLLUX_NOINLINE std::uint32_t rx_slow(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept {
   return take_all<RxHeaders::in_frame>(ring, out, limit);
+}
+
+std::uint32_t rx_burst_keeping(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  return take_all<RxHeaders::in_frame>(static_cast<RxRing&>(base), out, limit);
 }
 
 std::uint32_t rx_burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {

@@ -108,22 +108,23 @@ bool Receive::has_room() const {
   return registers_.get<hw::RCTL>().has(hw::RCTL::RXEN) && buffered_bytes_ + hw::kMaxFrameBytes <= capacity();
 }
 
-// [I-M-SHORT]
-bool Receive::passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match) {
+// [I-M-SHORT] A frame of a wrong length that is stored is no good one, and its descriptor does not tell: RXE stands for
+// a wrong frame check sequence (I210 datasheet, 7.1.4.1).
+Receive::Passes Receive::passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match) {
   if (match == Filter::Match::rejected || !filter_.vlan(headers)) {
     ++losses_.not_for_us;
-    return false;
+    return Passes::no;
   }
   statistics_.arrived(frame.size() + hw::kCrcBytes);
   const Filter::Length length = filter_.length(frame.size(), headers);
-  if (length == Filter::Length::good) return true;
+  if (length == Filter::Length::good) return Passes::as_good;
   statistics_.count<hw::RLEC>();
   if (length == Filter::Length::short_frame) {
     statistics_.count<hw::RUC>();
   } else {
     statistics_.count<hw::ROC>();
   }
-  return registers_.get<hw::RCTL>().has(hw::RCTL::SBP);
+  return registers_.get<hw::RCTL>().has(hw::RCTL::SBP) ? Passes::as_bad : Passes::no;
 }
 
 intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const Headers& headers,
@@ -179,7 +180,8 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
   }
   const Headers headers = parsed(frame);
   const Filter::Match match = filter_.address(frame);
-  if (!passes(frame, headers, match)) return;
+  const Passes passed = passes(frame, headers, match);
+  if (passed == Passes::no) return;
   const RssChoice choice = rss_choice(registers_, frame, headers);
   intel::rx::WriteBack write_back = describe(frame, headers, choice, match);
   std::uint32_t queue = filtered_queue(registers_, frame, headers).value_or(choice.queue);
@@ -198,7 +200,7 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
     write_back.vlan = headers.vlan;
   }
   write_back.header_length = split_of(frame, headers, write_back, queue);
-  store(frame, queue, write_back);
+  store(frame, queue, write_back, passed == Passes::as_good);
 }
 
 bool Receive::frame_of_pool(std::span<const std::byte> frame, std::uint32_t pool) {

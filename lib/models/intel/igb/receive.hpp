@@ -141,7 +141,8 @@ class Receive {
   void install_hooks();
   void reset_queue(std::uint32_t number);
   void schedule_enable(std::uint32_t queue);
-  [[nodiscard]] bool passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
+  enum class Passes : std::uint8_t { no, as_bad, as_good };
+  [[nodiscard]] Passes passes(std::span<const std::byte> frame, const Headers& headers, Filter::Match match);
   [[nodiscard]] intel::rx::WriteBack describe(std::span<const std::byte> frame, const Headers& headers,
                                               const RssChoice& choice, Filter::Match match) const;
   [[nodiscard]] bool has_outer_tags() const;
