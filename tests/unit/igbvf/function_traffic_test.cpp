@@ -76,26 +76,6 @@ TEST_F(FunctionTraffic, APortThatIsNotPolledHoldsUpNoFunction) {
   EXPECT_EQ(taken + missed, kMoreThanTheRing) << "each frame that was dropped is counted";
 }
 
-// The card reports done only the last frame of a burst.
-TEST_F(FunctionTraffic, ABurstThatAStopCutsIsCountedOnceFrameByFrame) {
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .max_rate = 1}));
-  Burst<32> burst;
-  test::Frame bytes = frame(partner->mac(), kFirst);
-  bytes.resize(1'000);
-  for (int i = 0; i < 32; ++i) {
-    MbufPtr mbuf = pool->allocate();
-    std::memcpy(mbuf->append(static_cast<std::uint32_t>(bytes.size())), bytes.data(), bytes.size());
-    ASSERT_TRUE(burst.push(mbuf));
-  }
-  ASSERT_EQ(first->tx(0).tx_burst(burst), 32u);
-  clock->advance(20ms);
-  ASSERT_TRUE(served([&] { return first->stop(); }));
-  const Stats stats = first->stats();
-  EXPECT_GT(stats.tx_packets, 0u);
-  EXPECT_GT(stats.tx_dropped, 0u);
-  EXPECT_EQ(stats.tx_burst_packets, stats.tx_packets + stats.tx_dropped);
-}
-
 // A tag with VLAN 0 has a priority alone, so the frame is one without a VLAN (IEEE 802.1Q).
 TEST_F(FunctionTraffic, FramesWithAPriorityAloneReachWhoeverGetsUntaggedOnes) {
   const auto expect_as_untagged = [&](const char* when, std::size_t at_first) {
