@@ -64,14 +64,11 @@ int populate_file(int file, std::uint64_t offset, std::byte* address, std::size_
 }
 
 Arena::Arena(std::size_t size)
-    : size_(std::max(kGranule, (std::min(size, ~std::size_t{0} - kGranule) + kGranule - 1) / kGranule * kGranule)),
-      owner_(::getpid()) {}
+    : size_(std::max(kGranule, (std::min(size, ~std::size_t{0} - kGranule) + kGranule - 1) / kGranule * kGranule)) {}
 
 Arena::~Arena() {
   if (base_ != nullptr && is_owner()) ::munmap(base_, size_);
 }
-
-bool Arena::is_owner() const { return ::getpid() == owner_; }
 
 Result<void> Arena::reserve() {
   if (base_ != nullptr) return {};

@@ -17,11 +17,11 @@
 #include <mutex>
 #include <new>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/own_thread.hpp"
 #include "base/signals_blocked.hpp"
 #include "mem/context_state.hpp"
 #include "mem/control_scheduler.hpp"
@@ -105,7 +105,7 @@ Result<DmaMemory> ContextState::make_memory(Result<DmaRegion> region) {
 void ContextState::release(std::span<const DmaSegment> segments) {
   // A forked child that destroys its copy must not free the parent's memory, nor wait for a lock that a thread of the
   // parent held.
-  if (!registry_.arena().is_owner()) return;
+  if (!is_own()) return;
   static_cast<void>(with_registry([&](PendingLog& pending) -> Result<void> {
     registry_.release(segments, pending);
     return {};
@@ -205,7 +205,7 @@ class ControlThread {
     std::unique_ptr<ControlThread> control(new ControlThread(scheduler, std::move(stop), std::move(on_failure)));
     const SignalsBlocked blocked;
     try {
-      control->thread_ = std::thread([&self = *control, event] { self.work(event); });
+      control->thread_ = OwnThread([&self = *control, event] { self.work(event); });
     } catch (const std::system_error& error) {
       return fail_errno(ErrorCode::io_error, "the control thread cannot be started", error.code().value(), kHint);
     }
@@ -215,18 +215,13 @@ class ControlThread {
   ControlThread& operator=(const ControlThread&) = delete;
   ~ControlThread() {
     if (!thread_.joinable()) return;
-    // In a forked child the thread does not exist, and the eventfd belongs to the parent.
-    if (::getpid() != owner_) {
-      thread_.detach();
-      return;
-    }
     static_cast<void>(::eventfd_write(stop_.get(), 1));
     thread_.join();
   }
 
  private:
   ControlThread(ControlScheduler& scheduler, FileDescriptor stop, OnFailure on_failure)
-      : scheduler_(scheduler), stop_(std::move(stop)), on_failure_(std::move(on_failure)), owner_(::getpid()) {}
+      : scheduler_(scheduler), stop_(std::move(stop)), on_failure_(std::move(on_failure)) {}
   void work(int event) {
     pthread_setname_np(pthread_self(), "pollux-control");
     std::array<pollfd, 2> waiting{pollfd{event, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
@@ -253,8 +248,7 @@ class ControlThread {
   ControlScheduler& scheduler_;
   FileDescriptor stop_;
   OnFailure on_failure_;
-  pid_t owner_;
-  std::thread thread_;
+  OwnThread thread_;
 };
 
 namespace {
@@ -279,7 +273,9 @@ Context::Context(ContextOptions options) {
   if (threaded) control_thread_ = start_thread(*state_);
 }
 
-Context::~Context() { state_->retire(); }
+Context::~Context() {
+  if (state_->is_own()) state_->retire();
+}
 
 Clock& Context::clock() const noexcept { return state_->clock(); }
 

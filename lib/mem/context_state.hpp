@@ -27,6 +27,9 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   ContextState& operator=(const ContextState&) = delete;
   ~ContextState();
 
+  /// False in a forked child, whose copy must not touch what belongs to the parent, nor wait for a lock that a thread
+  /// of the parent held: see leave_to_parent.
+  [[nodiscard]] bool is_own() const noexcept { return registry_.arena().is_owner(); }
   [[nodiscard]] Clock& clock() const noexcept { return *options_.clock; }
   [[nodiscard]] Control& control() noexcept { return control_; }
   [[nodiscard]] ControlScheduler& scheduler() noexcept { return scheduler_; }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/own_process.hpp"
 #include "mem/dma_region.hpp"
 #include "mem/huge_pages.hpp"
 #include "pollux/base/error.hpp"
@@ -55,7 +54,7 @@ class Arena {
   void remove(std::size_t page_size, std::uint64_t iova, std::size_t size);
 
   /// Whether this process created the arena; false in a forked child.
-  [[nodiscard]] bool is_owner() const;
+  [[nodiscard]] bool is_owner() const noexcept { return process_.is_here(); }
 
  private:
   /// Populates the pages of a mapped piece.
@@ -65,7 +64,7 @@ class Arena {
   std::size_t size_;
   std::byte* base_ = nullptr;
   std::map<std::size_t, FileDescriptor> files_;
-  pid_t owner_;
+  OwnProcess process_;
 };
 
 /// Populates every page of a shared mapping, so that no later access can fail. Returns an errno value, 0 on success;

@@ -249,6 +249,7 @@ Misuse MempoolCore::describe_leak() const {
 
 void MempoolCore::retire(MempoolCore* core) noexcept {
   std::unique_ptr<MempoolCore> pool(core);
+  if (!pool->context_->is_own()) return static_cast<void>(pool.release());  // see leave_to_parent
   if (pool->all_free()) return;
   const std::shared_ptr<ContextState> context = pool->context_;
   if (ownership::kChecked && (pool->owner_ == Owner::application || context->is_retired())) {

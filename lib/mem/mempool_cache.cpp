@@ -30,6 +30,7 @@ MempoolCacheCore::MempoolCacheCore(std::shared_ptr<MempoolCore> pool, std::uint3
 }
 
 MempoolCacheCore::~MempoolCacheCore() {
+  if (!pool_owner_->context().is_own()) return;
   pool_owner_->remove_cache(*this);
   pool_owner_->put({objects(), count()});
   pool_owner_->count_failures(allocation_failures);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "mem/context_state.hpp"
+#include "mem/leave_to_parent.hpp"
 #include "net/port_core.hpp"
 #include "pollux/net/open_ports.hpp"
 
@@ -41,7 +42,12 @@ Port& Port::operator=(Port&& other) noexcept {
 }
 
 Port::~Port() {
-  if (core_ != nullptr) core_->retire();
+  if (core_ == nullptr) return;
+  if (core_->context().is_own()) {
+    core_->retire();
+  } else {
+    leave_to_parent(std::move(core_));
+  }
 }
 
 std::vector<std::string_view> Port::capabilities() const {

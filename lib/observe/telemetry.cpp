@@ -15,6 +15,7 @@
 #include "base/file_descriptor.hpp"
 #include "mem/context_state.hpp"
 #include "mem/control_scheduler.hpp"
+#include "mem/leave_to_parent.hpp"
 #include "observe/capture/frame_filter.hpp"
 #include "observe/methods.hpp"
 #include "observe/sockets.hpp"
@@ -66,6 +67,7 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
 
   [[nodiscard]] const std::string& socket() const noexcept { return listener_->path(); }
   [[nodiscard]] Result<Time> run() override;
+  [[nodiscard]] bool is_own() const { return context_.state()->is_own(); }
   /// Disconnects all clients, removes the socket, and gives the names back. Waits for a run on another thread.
   void close();
 
@@ -389,7 +391,8 @@ Telemetry& Telemetry::operator=(Telemetry&& other) noexcept {
 }
 
 Telemetry::~Telemetry() {
-  if (core_ != nullptr) core_->close();
+  if (core_ != nullptr && core_->is_own()) core_->close();
+  if (core_ != nullptr && !core_->is_own()) leave_to_parent(core_);
 }
 
 const std::string& Telemetry::socket() const noexcept { return core_->socket(); }

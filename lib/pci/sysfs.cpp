@@ -2,6 +2,7 @@
 #include "pci/sysfs.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>

@@ -41,7 +41,7 @@ PollerCore::~PollerCore() {
 bool PollerCore::destroy_callbacks() noexcept {
   // A queue that is armed belongs to a port that still exists. A callback may own it.
   for (const auto& queue : queues_) {
-    if (std::exchange(queue->armed_, false)) queue->rx_->disarm();
+    if (std::exchange(queue->armed_, false) && process_.is_here()) queue->rx_->disarm();
   }
   const bool any = !queues_.empty() || !tasks_.empty() || !descriptors_.empty() || !timers_.empty() ||
                    options_.on_exception || options_.on_stall;
@@ -353,7 +353,7 @@ void PollerCore::disarm_ready() noexcept {
     woken_ = true;
     PolledQueue::count(queue->wakeups_, 1);
     queue->gate_.visit(&PolledQueue::idle, [&]() noexcept {
-      if (std::exchange(queue->armed_, false)) queue->rx_->disarm();
+      if (std::exchange(queue->armed_, false) && process_.is_here()) queue->rx_->disarm();
     });
   }
 }

@@ -16,6 +16,7 @@
 
 #include "base/compiler.hpp"
 #include "base/file_descriptor.hpp"
+#include "base/own_process.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/runtime/poller.hpp"
 #include "runtime/timer_wheel.hpp"
@@ -128,6 +129,7 @@ class alignas(kApart) PollerCore {
   [[nodiscard]] Result<void> check_descriptors();
   void run_ready_descriptors() noexcept;
 
+  const OwnProcess process_;
   Context& context_;
   Clock& clock_;
   PollerOptions options_;

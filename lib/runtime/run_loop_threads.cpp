@@ -11,9 +11,9 @@
 #include <mutex>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 
+#include "base/own_thread.hpp"
 #include "base/signals_blocked.hpp"
 
 namespace pollux {
@@ -104,7 +104,7 @@ class RunLoopThreads::LoopThread {
   [[nodiscard]] int start_thread() {
     const SignalsBlocked blocked;
     try {
-      thread_ = std::thread([this] { run(); });
+      thread_ = OwnThread([this] { run(); });
       return 0;
     } catch (const std::system_error& error) {
       return error.code().value();
@@ -126,7 +126,7 @@ class RunLoopThreads::LoopThread {
 
   std::optional<unsigned> core_;
   RunLoop loop_;
-  std::thread thread_;
+  OwnThread thread_;
   mutable std::mutex lock_;
   std::condition_variable changed_;
   State state_ = State::ended;

@@ -96,8 +96,10 @@ struct DmaRequest {
 
 /// Owns what would otherwise be global state: clock, log and misuse callbacks, DMA memory, the IOVA space (the
 /// addresses that devices use for it), DMA domains, and one object for each backend. Ports, pools and DMA memory share
-/// this state and keep it alive, so they may be destroyed in any order. fork: nothing is shared with a child process.
-/// Every file descriptor is close-on-exec, and a child must not use the Context.
+/// this state and keep it alive, so they may be destroyed in any order. fork(3): nothing is shared with a child
+/// process. It has neither the descriptors of the Context and its ports nor their memory, and must not use its copies
+/// of them, but may destroy them, as exit(3) does, except those that own mbufs (MbufPtr, Burst, rings and queues with
+/// frames in them). Every file descriptor is close-on-exec.
 /// Thread rule: every member may be called from any thread.
 class POLLUX_API Context {
  public:

@@ -127,7 +127,7 @@ Result<Process> Process::start(const std::vector<std::string>& arguments, const 
                    .report = report->write.get()};
   for (std::string& word : words) setup.arguments.push_back(word.data());
   setup.arguments.push_back(nullptr);
-  process.pid_ = ::fork();
+  process.pid_ = ::_Fork();  // the child has all descriptors until it runs QEMU
   if (process.pid_ == 0) run_child(setup);
   if (process.pid_ < 0) {
     return fail_errno(ErrorCode::io_error, "the process of QEMU cannot be started", errno,
@@ -165,7 +165,7 @@ Process& Process::operator=(Process&& other) noexcept {
 }
 
 Process::~Process() {
-  if (ended_) return;
+  if (ended_ || !handle_) return;  // a forked child has no handle
   kill();
   static_cast<void>(wait(kKillLimit));
 }

@@ -43,7 +43,7 @@ void Runner::start() {
   running_.store(true);
   const SignalsBlocked blocked;
   try {
-    thread_ = std::thread([this] { loop(); });
+    thread_ = OwnThread([this] { loop(); });
   } catch (const std::system_error&) {
     running_.store(false);  // the driver's thread then does the work
   }

@@ -84,7 +84,9 @@ class SocketPartner final : public LinkPartner {
  public:
   SocketPartner(FileDescriptor socket, std::string path, const sockaddr_un& peer)
       : socket_(std::move(socket)), path_(std::move(path)), peer_(peer), buffer_(kLinkPartnerFrameBytes) {}
-  ~SocketPartner() override { ::unlink(path_.c_str()); }
+  ~SocketPartner() override {
+    if (socket_) ::unlink(path_.c_str());
+  }
 
   [[nodiscard]] bool send(std::span<const std::byte> frame, Duration) noexcept override {
     return ::sendto(socket_.get(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL,

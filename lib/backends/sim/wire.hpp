@@ -10,12 +10,12 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "backends/sim/link_partner.hpp"
 #include "base/file_descriptor.hpp"
+#include "base/own_thread.hpp"
 #include "files/capture_file_writer.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/base/clock.hpp"
@@ -77,7 +77,7 @@ class Runner {
 
   Machine& machine_;
   FileDescriptor wake_;
-  std::thread thread_;
+  OwnThread thread_;
   std::atomic<bool> running_{false};
   std::atomic<bool> asleep_{false};
   std::atomic<bool> has_posted_{false};

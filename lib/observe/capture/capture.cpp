@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
+#include "mem/leave_to_parent.hpp"
 #include "net/port_core.hpp"
 #include "observe/capture/capture_core.hpp"
 
@@ -177,6 +178,10 @@ Result<std::unique_ptr<Capture>> Capture::start(Port& port, const CaptureOptions
 Capture::Capture(std::shared_ptr<Core> core) noexcept : core_(std::move(core)) {}
 
 Capture::~Capture() {
+  if (!core_->is_own()) {
+    leave_to_parent(std::move(core_));
+    return;
+  }
   if (core_->detach()) return;
   const auto context = core_->release_context();
   auto* const store = static_cast<CaptureStore*>(context->service_slot(

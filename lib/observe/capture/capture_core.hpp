@@ -102,6 +102,8 @@ class Capture::Core {
   Core& operator=(const Core&) = delete;
   ~Core();
 
+  /// As that of ContextState.
+  [[nodiscard]] bool is_own() const noexcept { return context_ == nullptr || context_->is_own(); }
   [[nodiscard]] Result<void> attach();
   /// A port that is closed has detached its observers already.
   [[nodiscard]] Result<void> detach();

@@ -15,9 +15,9 @@
 #include <new>
 #include <optional>
 #include <system_error>
-#include <thread>
 #include <utility>
 
+#include "base/own_thread.hpp"
 #include "base/signals_blocked.hpp"
 #include "observe/capture/capture_stream.hpp"
 #include "pollux/observe/capture.hpp"
@@ -155,7 +155,7 @@ class CaptureThread::Core {
 
   void start() {
     const SignalsBlocked blocked;
-    thread_ = std::thread([this] { work(); });
+    thread_ = OwnThread([this] { work(); });
   }
   void end() noexcept { static_cast<void>(::eventfd_write(stop_.get(), 1)); }
   [[nodiscard]] bool is_running() const noexcept { return running_.load(std::memory_order_acquire); }
@@ -175,7 +175,7 @@ class CaptureThread::Core {
   mutable std::mutex mutex_;
   Result<void> result_;
   std::atomic<bool> running_{true};
-  std::thread thread_;
+  OwnThread thread_;
 };
 
 void CaptureThread::Core::work() {

@@ -309,7 +309,7 @@ void FilterCompiler::start_thread() {
   if (thread_.joinable()) thread_.join();
   const SignalsBlocked blocked;
   try {
-    thread_ = std::thread([this] { work(); });
+    thread_ = OwnThread([this] { work(); });
     running_ = true;
   } catch (const std::system_error& error) {
     waiting_.front().filter =

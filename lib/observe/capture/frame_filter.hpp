@@ -7,9 +7,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "base/file_descriptor.hpp"
+#include "base/own_thread.hpp"
 #include "pollux/base/error.hpp"
 
 struct bpf_program;
@@ -99,7 +99,7 @@ class FilterCompiler {
   Jobs waiting_;
   Jobs ready_;
   bool running_ = false;
-  std::thread thread_;
+  OwnThread thread_;
 };
 
 }  // namespace pollux::observe

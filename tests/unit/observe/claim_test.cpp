@@ -63,7 +63,8 @@ TEST(Claim, WhatADeadProcessLeftIsFreeAgain) {
   Names directory;
   const pid_t child = ::fork();
   if (child == 0) {
-    auto claim = Claim::take(directory.own, "plx0");
+    const auto own = OwnDirectory::open(directory.path());
+    auto claim = Claim::take(*own, "plx0");
     std::ofstream(directory.path() + "/plx0.sock") << "x";
     ::_exit(claim && *claim ? 0 : 1);
   }

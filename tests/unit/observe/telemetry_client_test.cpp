@@ -315,7 +315,7 @@ TEST(TelemetryClient, ASocketOfAStrangerIsNotTrusted) {
   ASSERT_EQ(::pipe2(ready.data(), O_CLOEXEC), 0);
   const FileDescriptor told(ready[0]);
   FileDescriptor tells(ready[1]);
-  const pid_t child = ::fork();
+  const pid_t child = ::_Fork();  // it has the pipe
   if (child == 0) {
     constexpr uid_t kNobody = 65534;
     sockaddr_un address{};

@@ -2,18 +2,53 @@
 #pragma once
 
 #include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "conformance/own_network.hpp"
 #include "fixture.hpp"
 #include "kernel_end.hpp"
+#include "ports/xdp/helper_session.hpp"
 
 namespace pollux::ports {
+
+/// What `pollux xdp-helper` does for one port, until it is destroyed.
+class Helper {
+ public:
+  explicit Helper(const std::string& path) : listener_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener_.get(), 1), 0);
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      const auto is_ready = [&stop](int descriptor) {
+        pollfd waiting{descriptor, POLLIN, 0};
+        while (!stop.stop_requested()) {
+          if (::poll(&waiting, 1, 10) > 0) return true;
+        }
+        return false;
+      };
+      if (!is_ready(listener_.get())) return;
+      xdp::HelperSession session(FileDescriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), policy_);
+      while (is_ready(session.descriptor()) && session.serve()) {
+      }
+    });
+  }
+
+ private:
+  const xdp::HelperPolicy policy_{.interfaces = {"plxu0"}};
+  FileDescriptor listener_;
+  std::jthread thread_;  // last: the others outlive it
+};
 
 /// A pair of interfaces, `plxu0` and `plxu1`, in a network namespace of the thread's own.
 class XdpPort : public PortFixture {

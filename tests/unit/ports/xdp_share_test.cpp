@@ -56,36 +56,6 @@ class OtherProgram {
   FileDescriptor share_;
 };
 
-/// What `pollux xdp-helper` does for one port, until it is destroyed.
-class Helper {
- public:
-  explicit Helper(const std::string& path) : listener_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::listen(listener_.get(), 1), 0);
-    thread_ = std::jthread([this](const std::stop_token& stop) {
-      const auto is_ready = [&stop](int descriptor) {
-        pollfd waiting{descriptor, POLLIN, 0};
-        while (!stop.stop_requested()) {
-          if (::poll(&waiting, 1, 10) > 0) return true;
-        }
-        return false;
-      };
-      if (!is_ready(listener_.get())) return;
-      xdp::HelperSession session(FileDescriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), policy_);
-      while (is_ready(session.descriptor()) && session.serve()) {
-      }
-    });
-  }
-
- private:
-  const xdp::HelperPolicy policy_{.interfaces = {"plxu0"}};
-  FileDescriptor listener_;
-  std::jthread thread_;  // last: the others outlive it
-};
-
 class XdpShare : public XdpPort {
  protected:
   void SetUp() override {

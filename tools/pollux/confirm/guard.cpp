@@ -83,10 +83,11 @@ Result<GuardProcess> GuardProcess::start(const Environment& environment, const P
   guard.outcome_ = FileDescriptor(outcome[0]);
   const FileDescriptor write_outcome(outcome[1]);
   // A grandchild: it is adopted by init, so that it is no zombie of a long-lived shell's child.
-  const pid_t child = ::fork();
+  // Both keep this process's descriptors.
+  const pid_t child = ::_Fork();
   if (child < 0) return fail_errno(ErrorCode::io_error, "cannot start the process that rolls back", errno);
   if (child == 0) {
-    const pid_t grandchild = ::fork();
+    const pid_t grandchild = ::_Fork();
     if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
     ::close(guard.now_.get());
     run_guard(environment, pending, rollback, deadline, read_now.get(), write_outcome.get());

@@ -86,6 +86,7 @@ ForwardQueue::ForwardQueue(std::shared_ptr<void> owner_in, IntelRxQueue& in, std
 }
 
 ForwardQueue::~ForwardQueue() {
+  if (!process_.is_here()) return;
   const auto locks = lock_ports();
   give_back();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/own_process.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/forward_path.hpp"
@@ -44,6 +45,7 @@ struct ForwardQueue final : ForwardPath, QueueBorrower {
   std::uint32_t one_by_one_end = 0;  ///< `tail_` at which single frames need the loop: no room, or a ring ends
   Mbuf* waiting = nullptr;           ///< a slow-path frame for which the transmit ring had no room
   std::shared_ptr<void> rx_owner, tx_owner;
+  OwnProcess process_;
 };
 
 /// Moves the waiting frame, or else the next received one. Returns false if there is none, or no room for it.
