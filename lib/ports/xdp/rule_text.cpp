@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -35,8 +36,15 @@ class RuleReader {
     const auto colon = term.find(':');
     const std::string_view name = term.substr(0, colon);
     const auto value = colon == std::string_view::npos ? std::nullopt : std::optional(term.substr(colon + 1));
+    if (name != "vlan") {  // a frame may have several tags
+      if (std::ranges::find(names_, name) != names_.end()) repeated_ = name;
+      names_.push_back(name);
+    }
     if (name == "type" && value) return add_number(MatchProtocol::eth, 12, *value, 0xFFFF, 0xFFFF);
-    if (name == "vlan") return value ? add_number(MatchProtocol::vlan, 0, *value, 0x0FFF, 0x0FFF) : add_vlan();
+    if (name == "vlan") {
+      items_.push_back({.protocol = MatchProtocol::vlan});
+      return !value || add_number(MatchProtocol::vlan, 0, *value, 0x0FFF, 0x0FFF);
+    }
     if (name == "from" && value) return add_address(*value, true);
     if (name == "to" && value) return add_address(*value, false);
     if (!value && (name == "ipv4" || name == "ipv6")) {
@@ -54,6 +62,8 @@ class RuleReader {
     }
     return false;
   }
+  /// A word that was given twice; empty if there is none.
+  [[nodiscard]] std::string_view repeated() const noexcept { return repeated_; }
   [[nodiscard]] std::vector<MatchItem> items() && { return std::move(items_); }
 
  private:
@@ -80,10 +90,6 @@ class RuleReader {
     MatchItem& made = compared(protocol);
     set16(made.spec, at, *value);
     set16(made.mask, at, mask);
-    return true;
-  }
-  [[nodiscard]] bool add_vlan() {
-    items_.push_back({.protocol = MatchProtocol::vlan});
     return true;
   }
   [[nodiscard]] bool add_ports(MatchProtocol protocol, std::string_view text) {
@@ -119,6 +125,8 @@ class RuleReader {
   }
 
   std::vector<MatchItem> items_;
+  std::vector<std::string_view> names_;
+  std::string_view repeated_;
 };
 
 /// Calls `use` with each part of `text`, until it returns false.
@@ -138,15 +146,21 @@ Result<std::vector<FlowRule>> parse_rules(std::string_view text, std::string_vie
   std::vector<FlowRule> rules;
   if (text == "none") return rules;
   std::string_view wrong;
+  std::string_view repeated;
   const bool read = for_each_part(text, ';', [&](std::string_view one) {
     RuleReader reader;
     const bool known = one == "all" || for_each_part(one, '+', [&](std::string_view term) {
                          wrong = term;
                          return reader.add(term);
                        });
+    if (repeated = reader.repeated(); !repeated.empty()) return false;
     rules.push_back({.match = std::move(reader).items(), .action = to_port()});
     return known;
   });
+  if (!repeated.empty()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: '{}' is given twice in one rule", uri, repeated),
+                "separate rules for different frames by ';', such as rule=udp:53;udp:54");
+  }
   if (!read) return fail(ErrorCode::invalid_argument, fmt::format("{}: there is no rule '{}'", uri, wrong), kExample);
   for (const FlowRule& rule : rules) {
     if (auto valid = check_rule(rule); !valid) {

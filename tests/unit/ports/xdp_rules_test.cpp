@@ -121,6 +121,32 @@ TEST_F(XdpPortRules, FromTheUri) {
   EXPECT_THAT(refused("xdp:plxu0?rule=all,force=maybe").what, HasSubstr("force"));
 }
 
+// The last one would win, and other frames be taken than were meant.
+TEST_F(XdpPortRules, RefusesAWordThatIsGivenTwice) {
+  for (const auto& [rule, word] : {std::pair("udp:53+udp:54", "udp"), std::pair("to:10.0.0.1+to:10.0.0.2", "to"),
+                                   std::pair("tcp:80;ipv4+ipv4", "ipv4"), std::pair("type:0x800+type:0x806", "type")}) {
+    const Error error = refused(std::string("xdp:plxu0?rule=") + rule);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument);
+    EXPECT_THAT(error.what, HasSubstr(std::string("'") + word + "' is given twice in one rule"));
+  }
+  EXPECT_THAT(refused("xdp:plxu0?rule=vlan:1+vlan:2+vlan:3").code, ErrorCode::invalid_argument) << "too many tags";
+}
+
+TEST_F(XdpPortRules, SeveralVlansAreTagsInThatOrder) {
+  Port port = started("xdp:plxu0?rule=vlan:1+vlan:2");
+  const auto tagged = [](std::initializer_list<std::uint8_t> vlans) {
+    Bytes frame = numbered(12, 1);
+    for (const std::uint8_t vlan : vlans) frame.insert(frame.end(), {0x81, 0x00, 0x00, vlan});
+    frame.insert(frame.end(), {0x88, 0xB5});
+    frame.resize(64);
+    return frame;
+  };
+  KernelEnd far("plxu1");
+  for (const auto& vlans : {tagged({2}), tagged({1}), tagged({2, 1}), tagged({1, 2})}) far.send(vlans);
+  EXPECT_THAT(receive(port, 1), ElementsAre(tagged({1, 2})));
+  EXPECT_EQ(counter(port, "xdp_rule_1"), 1U);
+}
+
 TEST_F(XdpPortRules, RefusedOnesChangeNothing) {
   Port port = started("xdp:plxu0?rule=type:0x88b5");
   KernelEnd far("plxu1");
@@ -145,7 +171,7 @@ TEST_F(XdpPortRules, WantForceOnTheInterfaceOfTheDefaultRoute) {
     const Error error = refused_start(std::string("xdp:plxu0?rule=") + rule, config());
     EXPECT_EQ(error.code, ErrorCode::invalid_argument) << rule;
     EXPECT_THAT(error.what, HasSubstr("the default route goes over plxu0"));
-    EXPECT_THAT(error.hint, HasSubstr("rule=all,force"));
+    EXPECT_THAT(error.hint, HasSubstr(std::string("'xdp:plxu0?rule=") + rule + ",force'")) << "no more than was asked";
   }
   {
     Port narrow = started("xdp:plxu0?rule=udp:53");
