@@ -127,10 +127,13 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_rules(Message
   if (!replaces) {
     const auto hints = request.number();
     const auto share = request.number();
-    if (!hints || !share || (*hints & ~std::uint32_t{kernel_->hints()}) != 0 || (*share != 0 && *hints != 0)) {
+    const auto chains = request.number();
+    if (!hints || !share || !chains || (*hints & ~std::uint32_t{kernel_->hints()}) != 0 ||
+        (*share != 0 && *hints != 0)) {
       return std::nullopt;
     }
-    return with_descriptor<Answer>(kernel_->load(*rules, static_cast<std::uint16_t>(*hints), *share != 0));
+    return with_descriptor<Answer>(
+        kernel_->load(*rules, static_cast<std::uint16_t>(*hints), *share != 0, *chains != 0));
   }
   return kernel_->replace(*rules).map([] { return Answer{}; });
 }

@@ -139,6 +139,11 @@ Link Interface::link() const {
   return {.up = up, .speed = up ? speed() : 0U, .autonegotiated = false};
 }
 
+bool Interface::is_up() const {
+  ifreq request = request_for(present_name());
+  return ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+}
+
 bool Interface::exists() const {
   ifreq request{};
   request.ifr_ifindex = static_cast<int>(index_);

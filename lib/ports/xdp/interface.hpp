@@ -44,6 +44,8 @@ class Interface {
   [[nodiscard]] std::uint16_t queues() const noexcept { return queues_; }
   [[nodiscard]] Result<std::uint32_t> mtu() const;
   [[nodiscard]] Link link() const;
+  /// Whether it is set up; without a link then if its other end is not.
+  [[nodiscard]] bool is_up() const;
   /// False once it was deleted or moved to another network namespace.
   [[nodiscard]] bool exists() const;
 

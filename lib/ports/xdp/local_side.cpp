@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,16 +26,16 @@ namespace pollux::xdp {
 namespace {
 
 /// `interface`: of the driver that gives hints, or 0.
-FileDescriptor load_code(const std::vector<bpf_insn>& code, unsigned interface) {
+FileDescriptor load_code(const std::vector<bpf_insn>& code, unsigned interface, bool takes_chains) {
   // The kernel lets no other programs ask for hints.
   const char* const licence = interface != 0 ? "Dual BSD/GPL" : "BSD";
   const std::uint32_t bound = interface != 0 ? kDeviceBound : 0;
   bpf_attr attributes{};
   attributes.prog_type = BPF_PROG_TYPE_XDP;
-  attributes.prog_flags = kHasFrags | bound;
+  attributes.prog_flags = (takes_chains ? kHasFrags : 0) | bound;
   attributes.prog_ifindex = interface;
   FileDescriptor loaded = load_program(attributes, code, kOwnName, licence);
-  if (loaded || errno != EINVAL) return loaded;
+  if (loaded || errno != EINVAL || !takes_chains) return loaded;
   attributes.prog_flags = bound;
   return load_program(attributes, code, kOwnName, licence);
 }
@@ -124,18 +125,22 @@ std::vector<bpf_insn> LocalSide::code_of(const std::vector<PlacedRule>& rules) c
 }
 
 Result<FileDescriptor> LocalSide::load_rules(const std::vector<PlacedRule>& rules) const {
-  FileDescriptor program = load_code(code_of(rules), hint_calls_.any() ? interface_.index() : 0);
+  FileDescriptor program = load_code(code_of(rules), hint_calls_.any() ? interface_.index() : 0, takes_chains_);
   if (!program) return bpf_error(fmt::format("{}: cannot load the XDP program", name_), errno);
   return program;
 }
 
-Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share) {
+Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share,
+                                       bool chains) {
   hint_calls_ = hints == 0 ? HintCalls{} : find_hint_calls(hints);
   if (hints != 0 && !hint_calls_.any()) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the kernel does not say how to ask for hints", name_),
                 "leave out hints, or boot a kernel with CONFIG_DEBUG_INFO_BTF=y");
   }
   detach();
+  chains_ = chains;
+  takes_chains_ = true;
+  rules_ = rules;
   static_cast<void>(remove_remains(interface_.index()));
   sockets_ = create_map(BPF_MAP_TYPE_XSKMAP, sizeof(int), interface_.queues(), 0);
   if (!sockets_) return bpf_error(fmt::format("{}: cannot make a map of sockets", name_), errno);
@@ -144,7 +149,6 @@ Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std
     auto own = own_share(name_, shared_sockets_);
     if (!own) return own;
     share_ = *std::move(own);
-    shared_rules_ = rules;
     return copy_of(sockets_);
   }
   auto program = load_rules(rules);
@@ -153,11 +157,19 @@ Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std
   return copy_of(sockets_);
 }
 
+// The stack would not copy such a frame into one buffer for a program that takes several, and kernels from 6.3 on have
+// faults there. So the program takes them only where frames of the port's MTU do not fit a buffer.
 int LocalSide::attach(Attach where) {
+  takes_chains_ = where == Attach::native || chains_;
   if (share_) {
-    const int error = attach_shared(interface_.index(), where, code_of(shared_rules_), shared_sockets_);
+    const int error = attach_shared(interface_.index(), where, code_of(rules_), shared_sockets_, takes_chains_);
     if (error == 0) shared_where_ = where;
     return error;
+  }
+  if (!takes_chains_) {
+    auto program = load_rules(rules_);
+    if (!program) return EINVAL;
+    program_ = *std::move(program);
   }
   bpf_attr attributes{};
   attributes.link_create.prog_fd = static_cast<std::uint32_t>(program_.get());
@@ -176,7 +188,7 @@ tl::unexpected<Error> LocalSide::not_exchanged(int error) const {
 
 Result<void> LocalSide::replace(const std::vector<PlacedRule>& rules) {
   if (shared_where_) {
-    const int error = attach_shared(interface_.index(), *shared_where_, code_of(rules), shared_sockets_);
+    const int error = attach_shared(interface_.index(), *shared_where_, code_of(rules), shared_sockets_, takes_chains_);
     if (error != 0) return not_exchanged(error);
     return {};
   }
@@ -190,7 +202,17 @@ Result<void> LocalSide::replace(const std::vector<PlacedRule>& rules) {
   return {};
 }
 
+// Other processes may have copies of the descriptors: a port those of its helper, a child made by other means than
+// fork(3) those of its parent.
 void LocalSide::detach() noexcept {
+  bpf_attr attributes{};
+  attributes.link_detach.link_fd = static_cast<std::uint32_t>(link_.get());
+  if (link_) static_cast<void>(bpf(BPF_LINK_DETACH, attributes));
+  if (share_) ::flock(share_.get(), LOCK_UN);
+  release();
+}
+
+void LocalSide::release() noexcept {
   link_ = FileDescriptor();
   program_ = FileDescriptor();
   sockets_ = FileDescriptor();

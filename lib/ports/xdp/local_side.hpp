@@ -21,14 +21,15 @@ class LocalSide final : public KernelSide {
  public:
   /// `interface` outlives it; `name` is for messages.
   LocalSide(std::string name, const Interface& interface) : name_(std::move(name)), interface_(interface) {}
-  ~LocalSide() override { LocalSide::detach(); }
+  /// The program stays attached while another process has a copy of `link`, such as the port whose helper ends.
+  ~LocalSide() override { release(); }
 
   [[nodiscard]] bool has_chains() const noexcept override;
   [[nodiscard]] std::uint16_t hints() const override { return hints_of(interface_.index()); }
   [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
-  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints,
-                                            bool share) override;
+  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share,
+                                            bool chains) override;
   [[nodiscard]] int attach(Attach where) override;
   [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;
   void detach() noexcept override;
@@ -40,6 +41,7 @@ class LocalSide final : public KernelSide {
   [[nodiscard]] int link() const noexcept { return share_ ? share_.get() : link_.get(); }
 
  private:
+  void release() noexcept;
   [[nodiscard]] std::vector<bpf_insn> code_of(const std::vector<PlacedRule>& rules) const;
   [[nodiscard]] Result<FileDescriptor> load_rules(const std::vector<PlacedRule>& rules) const;
   [[nodiscard]] tl::unexpected<Error> not_exchanged(int error) const;
@@ -49,11 +51,13 @@ class LocalSide final : public KernelSide {
   FileDescriptor counters_;
   FileDescriptor sockets_;
   FileDescriptor program_;
-  HintCalls hint_calls_;  // of the program
+  std::vector<PlacedRule> rules_;  // as `load` was told
+  HintCalls hint_calls_;           // of the program
+  bool chains_ = true;             // as `load` was told
+  bool takes_chains_ = true;       // the program says that it takes frames in several buffers
   FileDescriptor link_;
-  // Of a program that shares: own_share, its rules, the id of its map of sockets, and where it is attached.
+  // Of a program that shares: own_share, the id of its map of sockets, and where it is attached.
   FileDescriptor share_;
-  std::vector<PlacedRule> shared_rules_;
   std::uint32_t shared_sockets_ = 0;
   std::optional<Attach> shared_where_;
   Membership membership_;

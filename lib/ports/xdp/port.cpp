@@ -93,8 +93,8 @@ Result<void> XdpPort::check(const Settings& from, Settings& to) {
               fmt::format("{}: the default route goes over {}, and the rule takes all frames, or all of IPv4, IPv6 or "
                           "TCP: this host would lose its connections",
                           info().name, route),
-              fmt::format("take less, such as xdp:{0}?rule=udp:53, or say that it is meant: xdp:{0}?rule=all,force",
-                          interface_.name()));
+              fmt::format("take less, such as xdp:{}?rule=udp:53, or say that it is meant: '{}{}force'",
+                          interface_.name(), info().name, info().name.find('?') == std::string::npos ? '?' : ','));
 }
 
 Result<std::vector<Mbuf*>> XdpPort::take(MempoolCore& pool, std::uint32_t count) const {
@@ -102,6 +102,7 @@ Result<std::vector<Mbuf*>> XdpPort::take(MempoolCore& pool, std::uint32_t count)
   const std::uint32_t taken = pool.take(mbufs);
   if (taken == count) return mbufs;
   pool.put(std::span(mbufs).first(taken));
+  pool.count_failure();
   return fail(ErrorCode::no_memory,
               fmt::format("{}: the pool '{}' has {} free mbufs and a receive ring needs {}", info().name,
                           pool.options().name, taken, count),

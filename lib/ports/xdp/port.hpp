@@ -77,8 +77,12 @@ class XdpPort final : public ports::Port, private PortFacts {
   [[nodiscard]] std::vector<PortFact> facts() override;
 
   [[nodiscard]] Result<std::shared_ptr<Umem>> choose_area();
-  [[nodiscard]] Result<void> load_program();
+  [[nodiscard]] Result<void> load_program(const Umem& area);
   [[nodiscard]] Result<void> attach_program();
+  /// Whether frames of the MTU need several buffers.
+  [[nodiscard]] bool needs_chains(const Umem& area) const {
+    return chains_ && filter().longest() > area.layout().room();
+  }
   void report() const;
   [[nodiscard]] Result<void> open_sockets(const std::shared_ptr<Umem>& area);
   [[nodiscard]] Result<Socket> open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue);

@@ -65,7 +65,7 @@ Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
               "use one pool for all receive queues");
 }
 
-Result<void> XdpPort::load_program() {
+Result<void> XdpPort::load_program(const Umem& area) {
   if (!rule_counters_) {
     auto map = kernel_->make_counters();
     if (!map) return pass_on(std::move(map));
@@ -74,7 +74,7 @@ Result<void> XdpPort::load_program() {
     rule_counters_.emplace(*std::move(counters));
   }
   rule_counters_->assign(settings().rules);
-  auto map = kernel_->load(settings().rules, hints_, share_);
+  auto map = kernel_->load(settings().rules, hints_, share_, needs_chains(area));
   if (!map) return pass_on(std::move(map));
   socket_map_ = *std::move(map);
   return {};
@@ -148,14 +148,14 @@ Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint
                         {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
     return socket;
   };
-  const bool needs_chains = chains_ && filter().longest() > area->layout().room();
   const std::uint16_t chains = chains_ ? kUseChains : 0;
   const auto share = [&](bool zero_copy) -> std::optional<Socket> {
     const auto shared = area->bound_socket(zero_copy);
-    if (!shared || (needs_chains && !shared->chains)) return std::nullopt;
+    if (!shared || (needs_chains(*area) && !shared->chains)) return std::nullopt;
     auto socket = make(shared);
     return socket && socket->bind(0) == 0 ? std::optional(*std::move(socket)) : std::nullopt;
   };
+  std::optional<Socket> own;
   const bool copies = request.rx_slots == 0 || mode_ == Mode::copy || mode_ == Mode::generic ||
                       !why_not_native_.empty() || !why_not_zero_copy_.empty();
   if (!copies) {
@@ -165,16 +165,20 @@ Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint
     // Few drivers have both zero copy and frames over several buffers, so the latter is left out where it is not
     // needed.
     for (const bool with_chains : {true, false}) {
-      if (!socket || (!with_chains && (!chains_ || needs_chains))) break;
+      if (!socket || (!with_chains && (!chains_ || needs_chains(*area)))) break;
       error = socket->bind(static_cast<std::uint16_t>(XDP_ZEROCOPY | (with_chains ? chains : 0)));
       if (error == 0) return socket;
       if (error == EBUSY || error == ENODEV) return not_bound(error, queue);
     }
     if (mode_ == Mode::zero_copy) return socket ? Result<Socket>(not_bound(error, queue)) : std::move(socket);
     why_not_zero_copy_ = socket ? std::strerror(error) : socket.error().what;
+    if (socket) own.emplace(*std::move(socket));
   }
+  if (area->bound_socket(false)) own.reset();
   if (auto socket = share(false)) return *std::move(socket);
-  auto socket = make(std::nullopt);
+  // The same socket may be bound again. Another one would register the area a second time, before the kernel has
+  // returned the pages of this one.
+  auto socket = own ? Result<Socket>(*std::move(own)) : make(std::nullopt);
   if (!socket) return socket;
   const int error = socket->bind(static_cast<std::uint16_t>(XDP_COPY | chains));
   return error == 0 ? std::move(socket) : Result<Socket>(not_bound(error, queue));
@@ -208,7 +212,7 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
 Result<void> XdpPort::begin() {
   auto area = choose_area();
   if (!area) return pass_on(std::move(area));
-  auto begun = config().rx_queues() == 0 ? Result<void>() : load_program();
+  auto begun = config().rx_queues() == 0 ? Result<void>() : load_program(**area);
   if (begun && socket_map_) begun = attach_program();
   if (begun) begun = open_sockets(*area);
   if (!begun) {
@@ -233,8 +237,10 @@ void XdpPort::report() const {
                                info().name, interface_.name()));
   }
   if (!interface_.link().up) {
-    context()->log(LogLevel::warning, fmt::format("{}: the interface has no link: as root: ip link set dev {} up",
-                                                  info().name, interface_.name()));
+    context()->log(LogLevel::warning,
+                   fmt::format("{}: the interface has no link: {}", info().name,
+                               interface_.is_up() ? "look at its other end: a cable, or a peer that is down"
+                                                  : "as root: ip link set dev " + interface_.name() + " up"));
   }
 }
 

@@ -257,7 +257,8 @@ Result<FileDescriptor> own_share(const std::string& name, std::uint32_t sockets)
   return share;
 }
 
-int attach_shared(unsigned interface, Attach where, std::span<const bpf_insn> code, std::uint32_t sockets) {
+int attach_shared(unsigned interface, Attach where, std::span<const bpf_insn> code, std::uint32_t sockets,
+                  bool takes_chains) {
   return change(interface, where, [&](std::vector<Component>& components) {
     std::erase_if(components, [=](const Component& component) {
       return std::ranges::find(component.maps, sockets) != component.maps.end();
@@ -265,7 +266,7 @@ int attach_shared(unsigned interface, Attach where, std::span<const bpf_insn> co
     Component own{.program = {}, .code = code, .name = kOwnName, .maps = {}, .link = {}};
     own.priority = kPriority;
     own.chain_actions = 1U << XDP_PASS;
-    own.flags = kHasFrags;
+    own.flags = takes_chains ? kHasFrags : 0;
     const auto next = std::ranges::find_if(components, [&](const Component& component) {
       return std::tie(component.priority, component.name) > std::tie(own.priority, own.name);
     });

@@ -23,10 +23,10 @@ namespace pollux::xdp {
 [[nodiscard]] Result<FileDescriptor> own_share(const std::string& name, std::uint32_t sockets);
 
 /// Loads `code` and attaches it, instead of an earlier program with the same map of sockets, if there is one, and
-/// without a moment between them. Returns 0 or errno: EEXIST if a program is attached that does not share, or shares in
-/// the other place.
-[[nodiscard]] int attach_shared(unsigned interface, Attach where, std::span<const bpf_insn> code,
-                                std::uint32_t sockets);
+/// without a moment between them. `takes_chains`: also frames in several buffers. Returns 0 or errno: EEXIST if a
+/// program is attached that does not share, or shares in the other place.
+[[nodiscard]] int attach_shared(unsigned interface, Attach where, std::span<const bpf_insn> code, std::uint32_t sockets,
+                                bool takes_chains = true);
 
 /// The ids of Pollux's programs on the interface whose processes have ended.
 [[nodiscard]] std::vector<std::uint32_t> find_remains(unsigned interface);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <linux/if_xdp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,6 +17,24 @@ namespace {
 
 int set_option(int socket, int option, const void* value, std::size_t bytes) {
   return ::setsockopt(socket, SOL_XDP, option, value, static_cast<socklen_t>(bytes)) == 0 ? 0 : errno;
+}
+
+/// The kernel frees what a closed socket had after an RCU grace period: some 30 ms, over 200 on a busy machine.
+constexpr Duration kReleaseLimit = std::chrono::seconds(1);
+
+/// Calls `attempt`, which returns 0 or errno, until it returns another error than `busy`. Returns its last result.
+template <class Attempt>
+int try_while(int busy, Attempt&& attempt) {
+  SteadyClock clock;  // the kernel does not follow that of a test
+  int error = 0;
+  static_cast<void>(wait_until(
+      clock, "the kernel", kReleaseLimit,
+      [&] {
+        error = attempt();
+        return error != busy;
+      },
+      std::chrono::milliseconds(2)));
+  return error;
 }
 
 }  // namespace
@@ -36,10 +55,15 @@ tl::unexpected<Error> area_error(const std::string& name, const Umem& area, int 
   const std::string what =
       fmt::format("{}: the kernel does not take {} bytes of memory for frames", name, area.bytes());
   switch (error) {
-    case ENOBUFS:
-      return fail_errno(ErrorCode::memlock_too_small, what, error,
-                        fmt::format("raise the limit: ulimit -l {} (KiB), or give the program CAP_IPC_LOCK",
-                                    (area.bytes() + 1023) / 1024));
+    case ENOBUFS: {
+      // Other sockets of the user count, too, and have at most as much as is allowed now.
+      rlimit limit{};
+      const bool known = ::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+      return fail_errno(
+          ErrorCode::memlock_too_small, what, error,
+          fmt::format("raise the limit: ulimit -l {} (KiB), or give the program CAP_IPC_LOCK, or use smaller pools",
+                      (area.bytes() + (known ? limit.rlim_cur : 0) + 1023) / 1024));
+    }
     case ENOMEM: return fail_errno(ErrorCode::no_memory, what, error, "use smaller pools");
     default: return fail_errno(ErrorCode::not_supported, what, error, "use a kernel of 5.4 or newer");
   }
@@ -66,7 +90,8 @@ Result<Socket> Socket::create(const std::string& name, FileDescriptor descriptor
     memory.chunk_size = area->layout().chunk;
     memory.headroom = area->layout().headroom;
     memory.flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG;
-    const int error = set_option(descriptor.get(), XDP_UMEM_REG, &memory, sizeof memory);
+    const int error =
+        try_while(ENOBUFS, [&] { return set_option(descriptor.get(), XDP_UMEM_REG, &memory, sizeof memory); });
     if (error != 0) return area_error(name, *area, error);
   }
   Socket socket(std::move(descriptor), std::move(area), request, shared);
@@ -128,19 +153,10 @@ int Socket::map(Ring<Entry>& ring, const xdp_ring_offset& at, std::uint32_t slot
 }
 
 int Socket::bind(std::uint16_t mode) {
-  SteadyClock clock;  // the kernel does not follow that of a test
-  // The kernel frees the queue of a closed socket after an RCU grace period: some 30 ms, over 200 on a busy machine.
-  constexpr Duration kLimit = std::chrono::seconds(1);
   const auto flags = static_cast<std::uint16_t>(shared_ ? XDP_SHARED_UMEM : mode | XDP_USE_NEED_WAKEUP);
-  int error = 0;
-  static_cast<void>(wait_until(
-      clock, "bind", kLimit,
-      [&] {
-        error =
-            bind_to(descriptor_.get(), request_.interface, request_.queue, flags, shared_ ? shared_->descriptor : -1);
-        return error != EBUSY;
-      },
-      std::chrono::milliseconds(2)));
+  const int error = try_while(EBUSY, [&] {
+    return bind_to(descriptor_.get(), request_.interface, request_.queue, flags, shared_ ? shared_->descriptor : -1);
+  });
   if (error != 0) return error;
   chains_ = shared_ ? shared_->chains : (mode & kUseChains) != 0;
   area_->add_socket({descriptor_.get(), chains_, is_zero_copy()});

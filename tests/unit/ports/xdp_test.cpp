@@ -313,7 +313,7 @@ TEST_F(XdpPort, PollsBusilyInTheKernel) {
   }
   EXPECT_EQ(send(port, {frame}), 1U);
   EXPECT_EQ(receive(kernel), frame);
-  for (const char* time : {"", "0", "1000001", "fast", "20us"}) {
+  for (const char* time : {"0", "1000001", "fast", "20us"}) {
     EXPECT_THAT(refused(std::string("xdp:plxu1?busy-poll=") + time).hint, HasSubstr("busy-poll=20")) << time;
   }
 }
