@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -98,23 +97,6 @@ TEST(Fork, AChildMayDestroyWhatItsParentHas) {
     EXPECT_TRUE(port->close());
   }
   EXPECT_TRUE(everything->loops->stop());
-}
-
-// A child that lives on keeps neither the listening socket nor the claim of a name.
-TEST(Fork, AChildDoesNotAnswerForItsParent) {
-  const TemporaryDirectory directory;
-  auto everything = std::make_unique<Everything>(directory.path());
-  const pid_t child = ::fork();
-  if (child == 0) {
-    for (;;) ::pause();
-  }
-  everything.reset();
-  EXPECT_FALSE(directory.has("socket"));
-  EXPECT_FALSE(directory.has("plx0.lock"));
-  const Everything next(directory.path());
-  EXPECT_TRUE(directory.has("plx0.lock"));
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
 }
 
 }  // namespace
