@@ -15,9 +15,13 @@ class Counters : public Conformance {
  protected:
   using Values = std::map<std::string, std::uint64_t>;
 
-  static Values values_of(Port& port) {
+  Values values_of(Port& port) {
     Values values;
     for (const Counter& counter : port.extended_stats()) values[counter.name] = counter.value;
+    if (traits().takes_back) {
+      values["tx_packets"] += values["tx_dropped"];
+      values.erase("tx_bytes");
+    }
     return values;
   }
   /// Compares all counters of both ports with those of the last call.
@@ -25,7 +29,7 @@ class Counters : public Conformance {
     expect_none_fell(left(), left_before_, step);
     if (traits().two_ports()) expect_none_fell(right(), right_before_, step);
   }
-  static void expect_none_fell(Port& port, Values& before, const std::string& step) {
+  void expect_none_fell(Port& port, Values& before, const std::string& step) {
     Values now = values_of(port);
     for (const auto& [name, value] : before) {
       const auto found = now.find(name);

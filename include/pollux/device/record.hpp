@@ -52,8 +52,10 @@ struct CardLayout {
   std::uint32_t (*buffer_bytes)(std::uint32_t value) noexcept = nullptr;
   /// The number of bytes in the buffer of a receive descriptor, as its write-back says; 0 if it is not done.
   std::uint32_t (*payload)(std::span<const std::uint64_t> write_back) noexcept = nullptr;
-  /// The same two for the buffer of a frame's headers. Null for a card that writes a frame into one kind of buffers.
+  /// As buffer_bytes, of the buffer for a frame's headers. Null for a card that writes a frame into one kind of
+  /// buffers.
   std::uint32_t (*header_buffer_bytes)(std::uint32_t value) noexcept = nullptr;
+  /// As payload, of the buffer for a frame's headers.
   std::uint32_t (*header)(std::span<const std::uint64_t> write_back) noexcept = nullptr;
   /// Whether the register is a clear-on-read counter. A replay returns the sum of the recorded values up to that point,
   /// so a driver may read statistics at other times than the recorded driver.

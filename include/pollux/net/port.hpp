@@ -251,7 +251,8 @@ class POLLUX_API Port {
   /// handler takes. In a handler of any port, on_event does not wait, and the old handler may not have returned yet.
   void on_event(PortEventHandler handler);
 
-  /// Frames, bytes, errors and drops since the port was opened; the numbers only grow.
+  /// Frames, bytes, errors and drops since the port was opened; the numbers only grow, but for the exception that Stats
+  /// names.
   [[nodiscard]] Stats stats();
   /// The same as names and values, and what the driver counts beyond that.
   [[nodiscard]] std::vector<Counter> extended_stats();
