@@ -148,12 +148,7 @@ class FqCodel final : public QueueDiscipline {
   /// RFC 8290, "Dequeue": new flows come first; a flow whose deficit is used up, or that became empty while new, goes
   /// to the end of the old ones.
   [[nodiscard]] Mbuf* next_frame(Time now) noexcept {
-    std::size_t exhausted = 0;  // turns of old flows that gave nothing, since their deficit is used up
     while (!new_.empty() || !old_.empty()) {
-      if (new_.empty() && exhausted >= old_.size()) {
-        skip_rounds();
-        exhausted = 0;
-      }
       const bool is_new = !new_.empty();
       IndexList& list = is_new ? new_ : old_;
       const std::uint32_t number = list.front();
@@ -162,7 +157,7 @@ class FqCodel final : public QueueDiscipline {
         flow.deficit += options_.quantum;
         list.pop(flows_);
         old_.push(flows_, number);
-        if (!is_new) ++exhausted;
+        if (!is_new && ++exhausted_ >= old_.size()) skip_rounds();
         continue;
       }
       Mbuf* const frame = codel_dequeue(flow, now);
@@ -184,6 +179,7 @@ class FqCodel final : public QueueDiscipline {
   /// Does at once the rounds of the old flows in which no deficit becomes positive: with a quantum that is much smaller
   /// than the frames there are thousands. The order of the flows is that after these rounds.
   void skip_rounds() noexcept {
+    exhausted_ = 0;
     const std::int64_t quantum = options_.quantum;
     std::int64_t rounds = std::numeric_limits<std::int64_t>::max();
     old_.for_each(flows_,
@@ -265,6 +261,7 @@ class FqCodel final : public QueueDiscipline {
   std::vector<Flow> flows_;
   IndexList new_;
   IndexList old_;
+  std::size_t exhausted_ = 0;  // turns of old flows that gave nothing, since the last look at all of them
   QueueBacklog backlog_;
   HeldFrame returned_;
   std::uint64_t memory_ = 0;
