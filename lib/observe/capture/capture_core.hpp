@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "mem/context_state.hpp"
 #include "observe/capture/frame_filter.hpp"
 #include "observe/capture/frame_tap.hpp"
 #include "pollux/net/stats.hpp"
