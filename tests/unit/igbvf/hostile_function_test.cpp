@@ -38,6 +38,15 @@ class HostileFunction : public PhysicalAndVirtual {
                                     : V2PMAILBOX::Value(V2PMAILBOX::REQ | V2PMAILBOX::VFU));
     EXPECT_TRUE(physical->service());
   }
+  /// Frames of the other function and of the physical port arrive all the same.
+  void expect_others_receive() {
+    const test::Frame in = frame(kSecond, partner->mac());
+    transmit(*partner, in);
+    EXPECT_THAT(received(*second), testing::ElementsAre(in));
+    const test::Frame own = frame(physical->mac(), partner->mac());
+    transmit(*partner, own);
+    EXPECT_THAT(received(*physical), testing::ElementsAre(own));
+  }
   [[nodiscard]] std::uint32_t answer() { return regs.read<igbvf::reg::VMBMEM>(0).raw(); }
 
   std::unique_ptr<Device> device;
@@ -106,16 +115,10 @@ TEST_F(HostileFunction, AQueueThatIsNotPolledHoldsUpNobodyElse) {
   ASSERT_TRUE(regs.read<RXDCTL>(0).has(RXDCTL::ENABLE));
   ASSERT_FALSE(regs.read<SRRCTL>(0).has(SRRCTL::DROP_EN));
   transmit(*partner, frame(kFirst, partner->mac()));
-  const test::Frame in = frame(kSecond, partner->mac());
-  transmit(*partner, in);
-  EXPECT_THAT(received(*second), testing::ElementsAre(in));
-  const test::Frame own = frame(physical->mac(), partner->mac());
-  transmit(*partner, own);
-  EXPECT_THAT(received(*physical), testing::ElementsAre(own));
+  expect_others_receive();
   EXPECT_EQ(regs.read_and_clear<hw::intel::RQDPC>(0).raw(), 1u) << "counted where the function reads it";
 }
 
-// Frames of the other function and the port arrive all the same.
 TEST_F(HostileFunction, ManyRandomMessagesHurtNobodyElse) {
   second.emplace(opened("sim:0.vf1"));
   std::mt19937 random(82576);
@@ -127,12 +130,7 @@ TEST_F(HostileFunction, ManyRandomMessagesHurtNobodyElse) {
   }
   EXPECT_EQ(state(0).requests, 20'000u);
   EXPECT_GT(refusals(0, VirtualFunctionRefusal::unknown_request), 0u);
-  const test::Frame in = frame(kSecond, partner->mac());
-  transmit(*partner, in);
-  EXPECT_THAT(received(*second), testing::ElementsAre(in));
-  const test::Frame own = frame(physical->mac(), partner->mac());
-  transmit(*partner, own);
-  EXPECT_THAT(received(*physical), testing::ElementsAre(own));
+  expect_others_receive();
 }
 
 }  // namespace
