@@ -117,7 +117,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_reclaim_fast(TxVirtqueue& queue, MempoolCa
   }
   cache.set_first(cache.first - i);
   queue.clean = clean + i;
-  queue.used = used + i;
+  queue.pass_used(i);
   return i;
 }
 
@@ -188,7 +188,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_send_fast(TxVirtqueue& queue, Mbuf* const*
     bytes += excess;
   }
   queue.next += i;
-  queue.entries += i;
+  queue.add_entries(i);
   queue.count_sent(bytes + std::uint64_t{i} * queue.limits().min_frame, i);
   return i;
 }

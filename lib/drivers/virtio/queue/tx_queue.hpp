@@ -82,6 +82,11 @@ struct alignas(kApart) TxVirtqueue : pollux::TxQueue {
   [[nodiscard]] const char* fault() const noexcept { return fault_.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint32_t in_flight() const noexcept final { return next - clean; }
   [[nodiscard]] std::uint32_t free_slots() const noexcept { return mask + 1 - (next - clean); }
+  ///@{
+  /// `TxQueue::progress` reads both positions in any thread.
+  POLLUX_ALWAYS_INLINE void add_entries(std::uint32_t count) noexcept { publish(entries, entries + count); }
+  POLLUX_ALWAYS_INLINE void pass_used(std::uint32_t count) noexcept { publish(used, used + count); }
+  ///@}
   /// Moves on past frames that the device has used before an older one.
   void advance() noexcept {
     while (clean != next && slots[clean & mask] == kDone) clean += spans[clean & mask];

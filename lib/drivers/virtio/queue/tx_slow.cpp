@@ -123,7 +123,7 @@ void write(TxVirtqueue& queue, const SplitRing& ring, const Parts& parts) noexce
                                                  .next = last ? std::uint16_t{0} : next};
   }
   ring.available[queue.entries & queue.mask] = static_cast<std::uint16_t>(slot);
-  ++queue.entries;
+  queue.add_entries(1);
 }
 // The first descriptor is the last to be written: with it the device sees the frame.
 void write(TxVirtqueue& queue, const PackedRing& ring, const Parts& parts) noexcept {
@@ -132,7 +132,7 @@ void write(TxVirtqueue& queue, const PackedRing& ring, const Parts& parts) noexc
     const std::uint16_t flags = i + 1 == parts.count ? std::uint16_t{0} : hw::virtio::kDescNext;
     ring.put(queue.next + i, parts.list[i].iova, parts.list[i].length, id, flags);
   }
-  queue.entries += parts.count;
+  queue.add_entries(parts.count);
 }
 
 void write_table(TxVirtqueue& queue, const SplitRing& ring, const Parts& parts) noexcept {
@@ -151,7 +151,7 @@ void write_table(TxVirtqueue& queue, const SplitRing& ring, const Parts& parts) 
                             .flags = hw::virtio::kDescIndirect,
                             .next = 0};
   ring.available[queue.entries & queue.mask] = static_cast<std::uint16_t>(slot);
-  ++queue.entries;
+  queue.add_entries(1);
 }
 void write_table(TxVirtqueue& queue, const PackedRing& ring, const Parts& parts) noexcept {
   const std::uint32_t slot = queue.next & queue.mask;
@@ -162,7 +162,7 @@ void write_table(TxVirtqueue& queue, const PackedRing& ring, const Parts& parts)
   }
   ring.put(queue.next, area.iova, static_cast<std::uint32_t>(parts.count * sizeof *entries), slot,
            hw::virtio::kDescIndirect);
-  ++queue.entries;
+  queue.add_entries(1);
 }
 
 /// Frees the frame of slot `id`, which the device has used. Returns its descriptors.
@@ -202,7 +202,7 @@ POLLUX_NOINLINE std::uint32_t tx_reclaim_slow(TxVirtqueue& queue, std::uint32_t 
     if (oldest == id) break;
     oldest = (oldest + span) & queue.mask;
   }
-  queue.used += kPacked ? descriptors : entries;
+  queue.pass_used(kPacked ? descriptors : entries);
   queue.advance();
   return entries;
 }
