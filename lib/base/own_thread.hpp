@@ -2,6 +2,7 @@
 #pragma once
 
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "base/own_process.hpp"
@@ -14,7 +15,8 @@ class OwnThread {
   OwnThread() = default;
   /// As that of std::thread.
   template <class Function>
-  explicit OwnThread(Function&& function) : thread_(std::forward<Function>(function)) {}
+  requires(!std::is_same_v<std::remove_cvref_t<Function>, OwnThread>) explicit OwnThread(Function&& function)
+      : thread_(std::forward<Function>(function)) {}
   OwnThread(OwnThread&&) = default;
   OwnThread& operator=(OwnThread&&) = default;
   /// As that of std::thread: it has been joined.

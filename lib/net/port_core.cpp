@@ -147,7 +147,7 @@ std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context
     context->return_port_index(index);
   });
   std::unique_ptr<PortCore> made(new PortCore(context, std::move(driver)));
-  const std::shared_ptr<PortCore> core(std::move(made));
+  std::shared_ptr<PortCore> core(std::move(made));
   // An event of the device may start the task at once, on the Control's thread.
   const std::lock_guard lock(core->mutex_);
   core->join_control();

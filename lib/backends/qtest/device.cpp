@@ -49,7 +49,7 @@ const Error* first_error(const Result<T>&... results) {
 }  // namespace
 
 Result<std::unique_ptr<QtestDevice>> QtestDevice::create(Context& context, std::string name,
-                                                         std::shared_ptr<Machine> machine, unsigned card) {
+                                                         const std::shared_ptr<Machine>& machine, unsigned card) {
   if (!machine->claim(card)) {
     return fail(ErrorCode::busy, fmt::format("{} is already open", name), "close its port, or use another card");
   }
@@ -230,7 +230,7 @@ Result<std::unique_ptr<Device>> open_qtest(Context& context, std::string_view ur
   if (!target) return pass_on(std::move(target));
   auto machine = context.service<Machines>().get(context, *target);
   if (!machine) return pass_on(std::move(machine));
-  auto device = QtestDevice::create(context, fmt::format("qtest:{}", target->number), *std::move(machine),
+  auto device = QtestDevice::create(context, fmt::format("qtest:{}", target->number), *machine,
                                     target->number % MachineConfig::kCards);
   if (!device) return pass_on(std::move(device));
   return std::unique_ptr<Device>(*std::move(device));

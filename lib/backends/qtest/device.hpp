@@ -20,7 +20,8 @@ class QtestDevice final : public Device {
  public:
   /// Errors: busy if the card already has a device, device_removed if QEMU does not respond.
   [[nodiscard]] static Result<std::unique_ptr<QtestDevice>> create(Context& context, std::string name,
-                                                                   std::shared_ptr<Machine> machine, unsigned card);
+                                                                   const std::shared_ptr<Machine>& machine,
+                                                                   unsigned card);
   /// Resets the function, which ends its DMA, and releases it.
   ~QtestDevice() override;
 

@@ -73,7 +73,7 @@ class SystemKernel final : public Kernel {
   }
 
  private:
-  const OwnProcess process_;
+  OwnProcess process_;
 };
 
 }  // namespace
