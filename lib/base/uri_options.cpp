@@ -56,7 +56,10 @@ Result<bool> UriOptions::flag(std::string_view key) const {
 // Linux, net/core/dev.c, dev_valid_name. '%' is rejected, too: the kernel treats it as a pattern. The names of folders
 // under /proc/sys/net that stand for all interfaces are reserved (net/ipv4/devinet.c, sysctl_dev_name_is_allowed).
 Result<void> check_interface_name(std::string_view name, std::string_view what) {
-  const auto is_bad = [](char c) { return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7F; };
+  // 0xA0 is a space to the kernel (lib/ctype.c), in whatever encoding.
+  const auto is_bad = [](unsigned char c) {
+    return c == '/' || c == ':' || c == '%' || c <= ' ' || c == 0x7F || c == 0xA0;
+  };
   if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == ".." || std::ranges::any_of(name, is_bad)) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}': not a valid interface name", what),
                 fmt::format("use 1 to {} characters, none of them a space, '/', ':' or '%'", IFNAMSIZ - 1));

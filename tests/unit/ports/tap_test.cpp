@@ -172,12 +172,18 @@ TEST_F(TapPort, NamesTheCommandForAnUnprivilegedUser) {
 }
 
 TEST(TapInterface, RejectsNamesThatTheKernelRejects) {
-  for (const char* name : {"", ".", "..", "a/b", "a b", "tap%d", "a:b", "sixteen-letters-"}) {
+  for (const char* name : {"", ".", "..", "a/b", "a b", "tap%d", "a:b", "sixteen-letters-", "\xC3\xA0"}) {
     const auto interface = tap::Interface::open(name);
     ASSERT_FALSE(interface) << name;
     EXPECT_EQ(interface.error().code, ErrorCode::invalid_argument) << name;
     EXPECT_THAT(interface.error().hint, HasSubstr("1 to 15")) << name;
   }
+}
+
+TEST(TapInterface, TakesNamesInAnyEncoding) {
+  const auto interface = tap::Interface::open("pl\xC3\xBC\x30", "/nonexistent/tun");
+  ASSERT_FALSE(interface);
+  EXPECT_EQ(interface.error().code, ErrorCode::module_not_loaded) << interface.error().message();
 }
 
 TEST(TapInterface, NamesTheNameThatTheKernelReserves) {
