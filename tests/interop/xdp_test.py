@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 from namespaces import SECONDS, Host, Program, enter_own_namespace, run
@@ -38,6 +39,10 @@ data = os.urandom(20_000_000)
 with socket.create_connection(("10.6.0.2", 5000)) as connection:
     connection.sendall(data)
 print(hashlib.md5(data).hexdigest())
+"""
+DATAGRAM = """
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"datagram", ("10.6.0.2", 7000))
 """
 # Answers each message, and sends datagrams meanwhile as fast as it can.
 ECHO = """
@@ -103,13 +108,28 @@ class KernelAcrossXdp(unittest.TestCase):
         self.assertRegex(l2fwd.summary(), r"received (\d+) = sent \1 ")
 
     def test_a_tcp_connection_moves_data(self):
-        self.forwarder()
+        l2fwd = self.forwarder()
         receiver = subprocess.Popen(self.hosts[1].command(sys.executable, "-c", RECEIVE), stdout=subprocess.PIPE, text=True)
         self.addCleanup(receiver.kill)
         self.assertEqual(receiver.stdout.readline(), "listening\n")
         sent = self.hosts[0].run(sys.executable, "-c", SEND)
         received, _ = receiver.communicate(timeout=SECONDS)
         self.assertEqual(received, sent)
+        self.assertNotIn("checksum", l2fwd.said())
+
+    def test_names_checksums_that_a_host_leaves_to_a_card(self):
+        l2fwd = self.forwarder()
+        self.hosts[0].ping("10.6.0.2")  # so that it knows the neighbour
+        self.hosts[0].run("ethtool", "-K", "plxy0", "tx", "on")
+        self.hosts[0].run(sys.executable, "-c", DATAGRAM)
+        deadline = time.monotonic() + SECONDS
+        while "'ethtool -K INTERFACE tx off'" not in l2fwd.said():
+            self.assertLess(time.monotonic(), deadline, l2fwd.said())
+            time.sleep(0.02)
+        self.hosts[0].run(sys.executable, "-c", DATAGRAM)
+        l2fwd.summary()
+        self.assertEqual(l2fwd.said().count("ethtool"), 1)
+        self.assertIn("xdp:plxx0?rule=all receives", l2fwd.said())
 
     def tearDown(self):
         for number in (0, 1):

@@ -47,10 +47,21 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   for (Port& port : setup->ports_) {
     if (auto started = port.start(); !started) return pass_on(std::move(started));
   }
+  if (auto watched = setup->watch_checksums(); !watched) return pass_on(std::move(watched));
   if (options.telemetry) {
     if (auto started = setup->start_telemetry(); !started) return pass_on(std::move(started));
   }
   return setup;
+}
+
+// Only the kernel leaves checksums to a port that does not say which: xdp:.
+Result<void> ProgramSetup::watch_checksums() {
+  if (!forward_paths_.empty()) return {};  // their frames are in no burst
+  for (Port& port : ports_) {
+    if (!port.info().name.starts_with("xdp:")) continue;
+    if (auto attached = checksums_.emplace_back(port).attach(); !attached) return attached;
+  }
+  return {};
 }
 
 Result<void> ProgramSetup::start_telemetry() {
@@ -115,6 +126,13 @@ Result<void> ProgramSetup::service(Duration now) {
   auto next = context_.control().run_due();
   if (!next) return pass_on(std::move(next));
   service_due_ = *next;
+  for (UnfinishedChecksums& checksums : checksums_) {
+    if (!checksums.found()) continue;
+    context_.log(LogLevel::warning,
+                 fmt::format("{} receives frames whose TCP or UDP checksum its sender has left to a card: hosts drop "
+                             "them. On the other end of the cable, run 'ethtool -K INTERFACE tx off'",
+                             checksums.port().info().name));
+  }
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/options.hpp"
+#include "common/unfinished_checksums.hpp"
 #include "pollux/pollux.hpp"
 
 namespace pollux::tools {
@@ -47,11 +48,13 @@ class ProgramSetup {
   [[nodiscard]] PortConfig config_of(const Port& port, const PortOptions& options) const;
   [[nodiscard]] Result<void> fuse();
   [[nodiscard]] Result<void> start_telemetry();
+  [[nodiscard]] Result<void> watch_checksums();
   explicit ProgramSetup(ContextOptions options) : context_(std::move(options)) {}
 
   Context context_;
   std::optional<Mempool> pool_;
-  std::deque<MempoolCache> caches_;  // of each thread
+  std::deque<MempoolCache> caches_;            // of each thread
+  std::deque<UnfinishedChecksums> checksums_;  // before the ports, which may call them until they are closed
   std::vector<Port> ports_;
   std::vector<std::unique_ptr<ForwardPath>> forward_paths_;
   std::vector<Link> links_;
