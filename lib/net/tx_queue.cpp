@@ -2,6 +2,7 @@
 #include "pollux/net/tx_queue.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <thread>
 
@@ -110,8 +111,45 @@ TxDrops TxQueue::drops() const noexcept {
   return seen;
 }
 
-TxSent TxQueue::sent() const noexcept {
-  return {.packets = read_counter(sent_.packets), .bytes = read_counter(sent_.bytes)};
+namespace {
+
+TxSent read(const TxSent& counted) noexcept {
+  const TxSent seen{.packets = read_counter(counted.packets), .bytes = read_counter(counted.bytes)};
+  std::atomic_thread_fence(std::memory_order_acquire);  // what is read next is no older
+  return seen;
+}
+void write(TxSent& counted, const TxSent& value) noexcept {
+  publish(counted.packets, value.packets);
+  publish(counted.bytes, value.bytes);
+}
+
+}  // namespace
+
+TxSent TxQueue::sent() noexcept {
+  TxSent now = read(sent_);
+  if (has_unsent(now)) now = read(certain_);
+  told_ = {.packets = std::max(told_.packets, now.packets), .bytes = std::max(told_.bytes, now.bytes)};
+  return told_;
+}
+
+void TxQueue::count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
+  count_sent(~std::uint64_t{bytes} + 1, ~std::uint64_t{0});
+  count_drops(why, 1);
+  // The frame may be behind the mark: then less than what was sent is certain.
+  marked_.packets -= 1;
+  marked_.bytes -= bytes;
+}
+
+POLLUX_NOINLINE void TxQueue::move_mark(std::uint32_t next) noexcept {
+  constexpr std::uint32_t kMore = 64;  // so that a ring that is nearly empty does not move it with each burst
+  write(certain_, marked_);
+  marked_ = sent_;
+  mark_ = next + kMore;
+}
+
+void TxQueue::forget_mark(std::uint32_t next) noexcept {
+  marked_ = sent_;
+  move_mark(next);
 }
 
 Result<SharedTxQueue> SharedTxQueue::create(TxQueue& queue, const Mempool& pool) {

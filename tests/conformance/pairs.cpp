@@ -69,8 +69,7 @@ constexpr Traits kTap{.drops_when_exhausted = false,
                       .checks_fill = false,
                       .card_receive = false};
 /// The frames of an interface of the kernel. If a queue is not polled, the kernel drops what its ring has no room for.
-constexpr Traits kXdp{
-    .has_carrier = false, .waits_when_full = false, .registers = 0, .card_receive = false, .takes_back = true};
+constexpr Traits kXdp{.has_carrier = false, .waits_when_full = false, .registers = 0, .card_receive = false};
 
 /// The invented card of examples/own_driver. It has no filter, and no rings.
 constexpr Traits kOwnDriver{.filters = false,
@@ -81,17 +80,12 @@ constexpr Traits kOwnDriver{.filters = false,
                             .card_receive = false};
 
 /// A device of virtio-net on QEMU's hub, which is up whatever the other end does.
-constexpr Traits kVirtio{.has_carrier = false,
-                         .registers = 20,
-                         .several_queues = false,
-                         .card_receive = false,
-                         .bad_checksums = false,
-                         .takes_back = true};
-/// The in-process device of virtio-net, which has sent all frames before a stop ends.
+constexpr Traits kVirtio{
+    .has_carrier = false, .registers = 20, .several_queues = false, .card_receive = false, .bad_checksums = false};
+/// The in-process device of virtio-net.
 constexpr Traits kVirtioInProcess = [] {
   Traits traits = kVirtio;
   traits.several_queues = traits.has_rss = traits.udp_segments = true;
-  traits.takes_back = false;
   return traits;
 }();
 

@@ -37,7 +37,6 @@ struct Traits {
   bool udp_segments = false;             ///< segments UDP packets into UDP packets
   bool own_fcs = false;                  ///< sends a frame's own check sequence, which its receiver checks
   bool bad_checksums = true;             ///< tells a wrong checksum from one that nobody looked at
-  bool takes_back = false;               ///< a stop takes what was not sent off tx_packets and tx_bytes
   LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one
 
   [[nodiscard]] constexpr bool two_ports() const { return loopback == LoopbackMode::none; }

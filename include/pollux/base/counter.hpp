@@ -23,6 +23,14 @@ __attribute__((always_inline)) inline void add_to(std::uint64_t& counter, std::u
   __atomic_store_n(&counter, counter + by, __ATOMIC_RELAXED);
 #endif
 }
+/// The same for a counter of 32 bits, which wraps.
+__attribute__((always_inline)) inline void add_to(std::uint32_t& counter, std::uint32_t by) noexcept {
+#if defined(__x86_64__) && !defined(POLLUX_THREAD_SANITIZER)
+  __asm__("addl %1, %0" : "+m"(counter) : "re"(by));
+#else
+  __atomic_store_n(&counter, counter + by, __ATOMIC_RELAXED);
+#endif
+}
 
 /// Reads a value that another thread may be writing.
 template <class Counter>

@@ -44,8 +44,8 @@ struct QueueStats {
 ///
 /// Exceptions: of a frame that requested segmentation a card counts the segments in tx_packets. If the link is down
 /// when the port is stopped, frames that the card has already read may be lost: neither tx_packets nor tx_dropped
-/// includes them. Ports of virtio-net and `xdp:` count a frame as sent when they give it to the device or to the
-/// kernel: at a stop, those that it has not sent are taken off tx_packets and tx_bytes, and are dropped (`tx_stopped`).
+/// includes them. On a busy port of virtio-net or `xdp:`, tx_packets and tx_bytes are about a ring of frames behind; on
+/// an idle one they are exact, but for frames of several descriptors of a packed ring, which count once they are freed.
 ///
 /// While the port is started, frames in its rings and in the card's buffer are not counted yet. `rx_missed_errors` does
 /// not include them and may lag while frames arrive; it is exact when no frame is in transit and no thread polls.

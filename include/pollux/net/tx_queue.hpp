@@ -118,23 +118,37 @@ class POLLUX_API alignas(64) TxQueue {
   }
   /// Counts frames as dropped that have already been freed.
   void count_drops(TxDrop why, std::uint64_t frames) noexcept { add_to(drops_.*why, frames); }
+  /// For a queue that counts frames with `count_sent` when it gives them to the device, which may not send them:
+  /// `sent` then has no frame that may come back. `has_unsent` says whether there are some among `counted`, a value of
+  /// the count that was read before. Any thread may call it.
+  ///@{
+  [[nodiscard]] virtual bool has_unsent(const TxSent& /*counted*/) const noexcept { return false; }
   /// Changes the count of a frame from sent to dropped.
-  void count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
-    count_sent(~std::uint64_t{bytes} + 1, ~std::uint64_t{0});
-    count_drops(why, 1);
+  void count_unsent(std::uint32_t bytes, TxDrop why) noexcept;
+  /// The device has sent what lies in front of `position` of the ring; the next frame is put at `next`. Called by the
+  /// sending thread now and then: the count of a busy queue is about a ring behind.
+  void note_sent(std::uint32_t position, std::uint32_t next) noexcept {
+    if (static_cast<std::int32_t>(position - mark_) >= 0) [[unlikely]]
+      move_mark(next);
   }
+  /// No frame is in the ring, whose next one is put at `next`. Control path, with the gate closed.
+  void forget_mark(std::uint32_t next) noexcept;
+  /// Whether no burst is between `count_sent` and `count_taken` while the count is `counted`.
+  [[nodiscard]] bool is_between_bursts(const TxSent& counted) const noexcept {
+    return packets() == counted.packets + drops().sum();
+  }
+  ///@}
   /// Frames that a burst takes, dropped ones included.
   void count_taken(std::uint64_t frames) noexcept { add_to(packets_, frames); }
 
-  /// Any thread may call the next four. Frames that bursts took, dropped ones included:
+  /// Any thread may call the next three. Frames that bursts took, dropped ones included:
   [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
   /// Bytes of bursts that were counted (PortConfig::count_bytes).
   [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   /// What has been counted since the port was opened.
-  ///@{
   [[nodiscard]] TxDrops drops() const noexcept;
-  [[nodiscard]] TxSent sent() const noexcept;
-  ///@}
+  /// Frames that were sent since the port was opened. Never decreases. Control path.
+  [[nodiscard]] TxSent sent() noexcept;
 
   /// nullptr: buffers return to the shared list of their pool.
   [[nodiscard]] MempoolCacheCore* cache() const noexcept { return cache_owner_.get(); }
@@ -165,6 +179,7 @@ class POLLUX_API alignas(64) TxQueue {
   [[nodiscard]] TxDrop drop_reason(Mbuf& frame) const noexcept;
   [[nodiscard]] bool reject_slow(Mbuf* frame) noexcept;
   void set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept;
+  void move_mark(std::uint32_t next) noexcept;
 
   // Cold. The members that bursts read come last, so that those of the driver's class follow in the same cache line.
   BurstFunction* burst_;
@@ -174,6 +189,10 @@ class POLLUX_API alignas(64) TxQueue {
   TxQueueLimits limits_;
   std::uint32_t shortest_;
   std::uint32_t max_excess_ = 0;  // longest frame less the shortest, in bytes
+  TxSent told_;                   // what `sent` has returned
+  TxSent marked_;                 // the count when the frame in front of `mark_` was put into the ring
+  TxSent certain_;                // that count, once the frame has been sent
+  std::uint32_t mark_ = 0;
   TxSent sent_;
 
  protected:

@@ -179,6 +179,7 @@ void XdpPort::close_sockets() noexcept {
   past_ = counts();
   kernel_->detach();
   socket_map_ = FileDescriptor();
+  for (TxQueue& queue : tx_) queue.forget_rings();
   sockets_.clear();
   static_cast<void>(kernel_->join(interface_.mac(), false, false));
 }

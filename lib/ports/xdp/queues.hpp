@@ -142,9 +142,12 @@ class TxQueue final : public pollux::TxQueue {
   void finish() noexcept;
   /// Counts the frames that the kernel has not sent as dropped.
   void count_unsent_frames() noexcept;
+  /// The socket is about to be closed, and its rings with it.
+  void forget_rings() noexcept { tx_ = {}; }
   /// As that of RxQueue.
   std::uint32_t detach() noexcept;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return read_counter(in_flight_); }
+  [[nodiscard]] bool has_unsent(const TxSent& counted) const noexcept override;
   /// Frames that were copied. Any thread.
   [[nodiscard]] std::uint64_t copied() const noexcept { return read_counter(copied_); }
   /// Calls of the kernel that have sent nothing, because the interface does not send. Any thread.

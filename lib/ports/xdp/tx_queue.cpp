@@ -42,6 +42,7 @@ void TxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::shared
   completion_ = rings.completion;
   socket_ = socket;
   publish(in_flight_, 0U);
+  forget_mark(tx_.own);
   max_segments_ = max_segments;
   zero_copy_ = zero_copy;
   area_ = std::move(area);
@@ -87,6 +88,7 @@ POLLUX_NOINLINE std::uint32_t TxQueue::reclaim() noexcept {
   if (freed != count) freed += reclaim_rest(count - freed);
   release(completion_);
   publish(in_flight_, in_flight_ - freed);
+  note_sent(consumed(tx_), tx_.own);
   return freed;
 }
 
@@ -236,7 +238,6 @@ POLLUX_ALWAYS_INLINE bool TxQueue::send_one(const Mbuf& mbuf) noexcept {
   tx_.own = position + 1;
   submit(tx_);
   count_sent(bytes);
-  count_taken(1);
   return true;
 }
 
@@ -279,15 +280,17 @@ POLLUX_NOINLINE std::uint32_t TxQueue::put_rest(Mbuf* const* mbufs, std::uint32_
 std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxQueue&>(base);
   if (count != 1 || !queue.send_one(**mbufs)) return queue.send(mbufs, count);
-  return needs_wakeup(queue.tx_) ? queue.kick_one() : 1;
+  if (needs_wakeup(queue.tx_)) return queue.kick_one();
+  queue.count_taken(1);
+  return 1;
 }
 
 POLLUX_NOINLINE std::uint32_t TxQueue::send(Mbuf* const* mbufs, std::uint32_t count) noexcept {
   const std::uint32_t freed = reclaim();
   const std::uint32_t taken = put(mbufs, count);
   submit(tx_);
-  count_taken(taken);
   if (needs_wakeup(tx_)) kick();
+  count_taken(taken);
   return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
 }
 
@@ -315,6 +318,7 @@ POLLUX_NOINLINE void TxQueue::kick() noexcept {
 POLLUX_NOINLINE std::uint32_t TxQueue::kick_one() noexcept {
   kicked_ = consumed(tx_);
   if (kick_once()) kick();
+  count_taken(1);
   return 1;
 }
 
@@ -339,6 +343,12 @@ void TxQueue::count_lost(std::uint32_t end, TxDrop why) noexcept {
   std::uint32_t bytes = tx_.at(--end).len;
   for (; (tx_.at(end - 1).options & kContinues) != 0 && bytes < limits().max_frame; --end) bytes += tx_.at(end - 1).len;
   count_unsent(bytes, why);
+}
+
+// Frames are taken once those are counted as lost that the kernel took from the ring and did not send.
+bool TxQueue::has_unsent(const TxSent& counted) const noexcept {
+  if (tx_.producer == nullptr) return false;
+  return !is_between_bursts(counted) || consumed(tx_) != __atomic_load_n(tx_.producer, __ATOMIC_ACQUIRE);
 }
 
 void TxQueue::finish() noexcept {

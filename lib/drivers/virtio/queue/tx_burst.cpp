@@ -150,6 +150,7 @@ POLLUX_ALWAYS_INLINE void tx_reclaim(TxVirtqueue& queue, MempoolCacheCore* cache
     if constexpr (kPacked) ready = queue.used != queue.next ? ring.ready(queue.used) : 0;
   } while (ready != 0);
   queue.advance();
+  queue.note_sent(queue.clean, queue.next);
 }
 
 template <class Ring>

@@ -43,6 +43,7 @@ void TxQueue::cache_changed() noexcept {
 
 void TxQueue::clear() noexcept {
   next = clean = entries = used = 0;
+  forget_mark(0);
   fault_.store(nullptr, std::memory_order_release);
   std::fill(slot_memory_.begin(), slot_memory_.end(), 0);
   if (memory.memory == nullptr) return;
@@ -97,6 +98,19 @@ std::optional<std::uint32_t> TxQueue::progress() const noexcept {
   const std::uint32_t ready = with_ring([&](const auto& ring) { return ring.ready(returned); });
   if (waiting == 0 || (!packed_ && ready >= waiting)) return std::nullopt;
   return returned + ready;
+}
+
+bool TxQueue::has_unsent(const TxSent& counted) const noexcept {
+  if (memory.memory == nullptr) return false;
+  if (!is_between_bursts(counted)) return true;
+  const std::uint32_t end = read_counter(entries);
+  std::uint32_t position = read_counter(used);
+  if (!packed_) return split_ring.ready(position) < end - position;
+  // The rest of a frame of several descriptors does not show that it is used, so such a frame waits until it is freed.
+  while (static_cast<std::int32_t>(end - position) > 0 && packed_ring.ready(position) != 0) {
+    position += packed_ring.options.in_order ? ((packed_ring.at(position).id - position) & mask) + 1 : 1;
+  }
+  return position != end;
 }
 
 std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offset) const noexcept {

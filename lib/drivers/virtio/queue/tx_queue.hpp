@@ -69,6 +69,7 @@ struct alignas(kApart) TxVirtqueue : pollux::TxQueue {
   using pollux::TxQueue::count_taken;
   using pollux::TxQueue::drop;
   using pollux::TxQueue::limits;
+  using pollux::TxQueue::note_sent;
   using pollux::TxQueue::reject;
 
   template <class Ring>
@@ -84,8 +85,8 @@ struct alignas(kApart) TxVirtqueue : pollux::TxQueue {
   [[nodiscard]] std::uint32_t free_slots() const noexcept { return mask + 1 - (next - clean); }
   ///@{
   /// `TxQueue::progress` reads both positions in any thread.
-  POLLUX_ALWAYS_INLINE void add_entries(std::uint32_t count) noexcept { publish(entries, entries + count); }
-  POLLUX_ALWAYS_INLINE void pass_used(std::uint32_t count) noexcept { publish(used, used + count); }
+  POLLUX_ALWAYS_INLINE void add_entries(std::uint32_t count) noexcept { add_to(entries, count); }
+  POLLUX_ALWAYS_INLINE void pass_used(std::uint32_t count) noexcept { add_to(used, count); }
   ///@}
   /// Moves on past frames that the device has used before an older one.
   void advance() noexcept {
@@ -140,6 +141,7 @@ class TxQueue final : public TxVirtqueue {
   /// ended DMA.
   std::uint32_t drain(DrainReason reason) noexcept;
   void retire() noexcept override;
+  [[nodiscard]] bool has_unsent(const TxSent& counted) const noexcept override;
 
   /// Where the device is in the ring, if it still has frames to send. Any thread may call it.
   [[nodiscard]] std::optional<std::uint32_t> progress() const noexcept;
