@@ -113,9 +113,11 @@ Result<void> PortMachine::restore_settings(const Settings& settings) {
   for (const std::string_view name : changed_settings(*to)) {
     const auto entry =
         std::ranges::find(setting_capabilities_->table(), name, [](const auto& one) { return one.id.name; });
-    if (entry == setting_capabilities_->table().end() || capability(entry->id) != nullptr) continue;
+    // A driver with an interface of its own keeps the values itself, as virtio-net those of Interrupts.
+    if (entry == setting_capabilities_->table().end() || capability(entry->id) == entry->interface) continue;
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: the settings have {}, and the port has not", info().name, name),
+                fmt::format("{}: the settings have {}, which the port does not have or does not keep among them",
+                            info().name, name),
                 "use a port of the same kind, or leave this setting out");
   }
   return configure(*std::move(to));

@@ -314,5 +314,20 @@ TEST_F(RestoreTest, RefusesASettingWhoseCapabilityThePortLacks) {
   EXPECT_TRUE(null->restore(wanted));
 }
 
+// The driver of virtio-net keeps intervals itself, so they are not among its settings.
+TEST_F(RestoreTest, RefusesASettingThatIsNotAmongThoseOfThePort) {
+  auto port = open_unconfigured(other.context, "sim:1?card=virtio-net");
+  ASSERT_TRUE(port) << port.error().message();
+  Settings wanted;
+  wanted.queues.rx = {{.ring = 64}};
+  wanted.moderation[0].interval = std::chrono::microseconds(50);
+  const auto restored = port->restore(wanted);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(restored.error().what, HasSubstr("interrupts"));
+  wanted.moderation = {};
+  EXPECT_TRUE(port->restore(wanted));
+}
+
 }  // namespace
 }  // namespace pollux::test
