@@ -16,7 +16,7 @@ namespace pollux {
 namespace {
 
 tl::unexpected<Error> no_descriptor() {
-  return fail_errno(ErrorCode::io_error, "there is no descriptor for an alarm", errno, "raise ulimit -n");
+  return fail_errno(ErrorCode::io_error, "there is no descriptor for an alarm", errno);
 }
 
 }  // namespace
@@ -145,7 +145,7 @@ Result<unsigned> poll_for(std::span<pollfd> descriptors, Duration limit) {
   }
   if (ready < 0) {
     return fail_errno(ErrorCode::io_error, "cannot wait for " + std::to_string(descriptors.size()) + " descriptors",
-                      errno, "wait for fewer, or raise ulimit -n");
+                      errno, "wait for fewer");
   }
   if (ready == 0) return 0U;
   const auto closed =

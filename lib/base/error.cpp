@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pollux/base/error.hpp"
 
+#include <cerrno>
 #include <system_error>
 
 #include "pollux/base/misuse.hpp"
@@ -35,6 +36,8 @@ std::string_view to_string(ErrorCode code) noexcept {
 std::string Error::message() const { return hint.empty() ? what : what + ": " + hint; }
 
 tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number, std::string hint) {
+  if (error_number == EMFILE) hint = "raise the limit of open files: ulimit -n";
+  if (error_number == ENFILE) hint = "raise the system's limit of open files, as root: sysctl fs.file-max";
   return fail(code, std::move(what) + " (" + std::generic_category().message(error_number) + ")", std::move(hint));
 }
 

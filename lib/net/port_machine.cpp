@@ -94,7 +94,9 @@ Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
       return fail(pool.error().code,
                   fmt::format("{}: the port's own pool of {} mbufs could not be created: {}", info().name,
                               config.own_pool->count, pool.error().what),
-                  fmt::format("{}; or use smaller rings, or set rx.pool to an existing pool", pool.error().hint));
+                  pool.error().hint.empty()
+                      ? "use smaller rings, or set rx.pool to an existing pool"
+                      : fmt::format("{}; or use smaller rings, or set rx.pool to an existing pool", pool.error().hint));
     }
     config.made_pool = *std::move(pool);
   }

@@ -279,8 +279,7 @@ Result<std::unique_ptr<PacketSteering>> PacketSteering::create(Context& context,
   std::vector<FileDescriptor> events;
   for (std::uint16_t i = 0; i < options.consumers; ++i) {
     events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!events.back())
-      return fail_errno(ErrorCode::io_error, "steering: cannot create an eventfd", errno, "raise ulimit -n");
+    if (!events.back()) return fail_errno(ErrorCode::io_error, "steering: cannot create an eventfd", errno);
   }
   auto core = std::make_unique<Core>(context, options, *std::move(followed), std::move(events));
   return std::unique_ptr<PacketSteering>(new PacketSteering(std::move(core)));

@@ -313,8 +313,7 @@ bool PollerCore::arm_all(Time now, Time& until) {
 Result<void> PollerCore::list_wake_event() {
   if (!wake_event_) {
     wake_event_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!wake_event_)
-      return fail_errno(ErrorCode::io_error, "poller: cannot create an eventfd", errno, "raise ulimit -n");
+    if (!wake_event_) return fail_errno(ErrorCode::io_error, "poller: cannot create an eventfd", errno);
   }
   waiting_.push_back({.fd = wake_event_.get(), .events = POLLIN, .revents = 0});
   waiters_.emplace_back();

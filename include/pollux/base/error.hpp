@@ -90,7 +90,8 @@ using Result = tl::expected<T, Error>;
   return tl::unexpected<Error>(Error{code, std::move(what), std::move(hint)});
 }
 
-/// Like `fail`, for an errno value, whose text is appended to `what`.
+/// Like `fail`, for an errno value, whose text is appended to `what`. If it says that a limit of open files is reached
+/// (EMFILE, ENFILE), the hint is how to raise it instead of `hint`.
 [[nodiscard]] POLLUX_API tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number,
                                                           std::string hint = {});
 

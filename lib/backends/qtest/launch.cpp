@@ -167,8 +167,7 @@ bool send_message(int socket, std::int64_t number, int descriptor) {
 }
 
 tl::unexpected<Error> no_descriptors(int error) {
-  return fail_errno(ErrorCode::io_error, "the eventfds of QEMU's interrupts cannot be created", error,
-                    "raise the limit of open files (ulimit -n)");
+  return fail_errno(ErrorCode::io_error, "the eventfds of QEMU's interrupts cannot be created", error);
 }
 
 }  // namespace
@@ -276,8 +275,7 @@ Result<FileDescriptor> make_firmware() {
   constexpr std::array<unsigned char, 4> kCode{0xFA, 0xF4, 0xEB, 0xFD};
   if (!file || ::ftruncate(file.get(), kFirmwareSize) != 0 ||
       ::pwrite(file.get(), kCode.data(), kCode.size(), kResetVector) != ssize_t{kCode.size()}) {
-    return fail_errno(ErrorCode::io_error, "the file of QEMU's firmware cannot be created", errno,
-                      "raise the limit of open files (ulimit -n) or free memory");
+    return fail_errno(ErrorCode::io_error, "the file of QEMU's firmware cannot be created", errno, "free memory");
   }
   return file;
 }
@@ -312,8 +310,7 @@ Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram)
   }
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("{}: the socket for QEMU cannot be created", target.uri), errno,
-                      "raise the limit of open files (ulimit -n)");
+    return fail_errno(ErrorCode::io_error, fmt::format("{}: the socket for QEMU cannot be created", target.uri), errno);
   }
   LaunchedQemu launched;
   launched.socket = FileDescriptor(ends[0]);

@@ -34,8 +34,7 @@ struct Pipe {
 Result<Pipe> make_pipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return fail_errno(ErrorCode::io_error, "a pipe for QEMU cannot be created", errno,
-                      "raise the limit of open files (ulimit -n)");
+    return fail_errno(ErrorCode::io_error, "a pipe for QEMU cannot be created", errno);
   }
   return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
@@ -112,11 +111,10 @@ Result<Process> Process::start(const std::vector<std::string>& arguments, const 
   if (!report) return pass_on(std::move(report));
   Process process;
   process.output_ = FileDescriptor(::memfd_create("pollux-qemu-output", MFD_CLOEXEC));
+  if (!process.output_ || ::fcntl(process.output_.get(), F_SETFL, O_APPEND) != 0)
+    return fail_errno(ErrorCode::io_error, "the file of QEMU's output cannot be created", errno);
   const FileDescriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!process.output_ || !null || ::fcntl(process.output_.get(), F_SETFL, O_APPEND) != 0) {
-    return fail_errno(ErrorCode::io_error, "the file of QEMU's output cannot be created", errno,
-                      "raise the limit of open files (ulimit -n)");
-  }
+  if (!null) return fail_errno(ErrorCode::io_error, "/dev/null cannot be opened for QEMU", errno);
   std::vector<std::string> words = arguments;
   ChildSetup setup{.arguments = {},
                    .inherited = &inherited,
@@ -139,8 +137,7 @@ Result<Process> Process::start(const std::vector<std::string>& arguments, const 
     const int error = errno;
     process.lifetime_ = FileDescriptor();  // kills the child
     ::waitpid(process.pid_, nullptr, 0);
-    return fail_errno(ErrorCode::io_error, "the process of QEMU cannot be watched (pidfd_open)", error,
-                      "raise the limit of open files (ulimit -n)");
+    return fail_errno(ErrorCode::io_error, "the process of QEMU cannot be watched (pidfd_open)", error);
   }
   process.ended_ = false;
   report->write = FileDescriptor();

@@ -32,8 +32,7 @@ constexpr std::size_t kAddressBytes = 12;
 Result<std::unique_ptr<Runner>> Runner::create(Machine& machine) {
   FileDescriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) {
-    return fail_errno(ErrorCode::io_error, "the eventfd of the card's thread cannot be created", errno,
-                      "raise the limit of open files (ulimit -n)");
+    return fail_errno(ErrorCode::io_error, "the eventfd of the card's thread cannot be created", errno);
   }
   return std::unique_ptr<Runner>(new Runner(machine, std::move(wake)));
 }

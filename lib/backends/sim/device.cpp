@@ -297,7 +297,7 @@ Result<std::span<const int>> SimDevice::enable_interrupts(unsigned count) {
     events.emplace_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!events.back()) {
       return fail_errno(ErrorCode::io_error, fmt::format("{}: the eventfd of vector {} cannot be created", name_, i),
-                        errno, "raise the limit of open files (ulimit -n)");
+                        errno);
     }
     numbers.push_back(events.back().get());
   }

@@ -90,7 +90,7 @@ class Interrupts {
       const int event = device_->kernel().eventfd();
       if (event < 0) {
         return fail_errno(ErrorCode::io_error, fmt::format("{}: {} eventfds could not be created", name_, count),
-                          -event, "raise the limit of open files: ulimit -n");
+                          -event);
       }
       events.emplace_back(device_->shared_kernel(), event);
       numbers.push_back(event);

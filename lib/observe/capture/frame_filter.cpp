@@ -285,8 +285,7 @@ Result<FrameFilter> compile(const std::string& expression, const std::string& po
 
 Result<std::unique_ptr<FilterCompiler>> FilterCompiler::create() {
   FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event)
-    return fail_errno(ErrorCode::io_error, "no file descriptor is left for telemetry", errno, "raise ulimit -n");
+  if (!event) return fail_errno(ErrorCode::io_error, "no file descriptor is left for telemetry", errno);
   return std::unique_ptr<FilterCompiler>(new FilterCompiler(std::move(event)));
 }
 

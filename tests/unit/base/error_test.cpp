@@ -55,6 +55,13 @@ TEST(Error, EveryCodeHasANameOfItsOwn) {
   EXPECT_EQ(to_string(static_cast<ErrorCode>(kLast + 1)), "unknown");
 }
 
+TEST(Error, NamesTheLimitOfOpenFilesWhereThatIsReached) {
+  const auto hint = [](int number) { return fail_errno(ErrorCode::io_error, "x", number, "free space").value().hint; };
+  EXPECT_EQ(hint(ENOSPC), "free space");
+  EXPECT_NE(hint(EMFILE).find("ulimit -n"), std::string::npos);
+  EXPECT_NE(hint(ENFILE).find("fs.file-max"), std::string::npos);
+}
+
 TEST(Misuse, EveryKindHasANameOfItsOwn) {
   std::set<std::string_view> names;
   constexpr int kLast = static_cast<int>(MisuseKind::no_such_queue);
