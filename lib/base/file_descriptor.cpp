@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/file_descriptor.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -44,8 +45,21 @@ struct ForkHandler {
 
 constinit std::array<ForkHandler::Word, 1024> ForkHandler::owned{};
 
-FileDescriptor::FileDescriptor(int number) : number_(number), process_(this_process_) {
-  if (number >= 0) close_in_children(number);
+namespace {
+
+/// Not 0 to 2: a program whose standard streams are closed would write its output into what is opened here.
+int above_standard_streams(int number) {
+  if (number < 0 || number > STDERR_FILENO) return number;
+  const int moved = ::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (moved < 0) return number;
+  ::close(number);
+  return moved;
+}
+
+}  // namespace
+
+FileDescriptor::FileDescriptor(int number) : number_(above_standard_streams(number)), process_(this_process_) {
+  if (number_ >= 0) close_in_children(number_);
 }
 
 void FileDescriptor::close_in_children(int number) {

@@ -9,7 +9,8 @@ namespace pollux {
 /// Owns a file descriptor; the destructor closes it. A child made by fork(3) has none: its copies are closed at once
 /// (ADR 16), so that what the parent closes ends: a queue of the kernel's, a lock, a listening socket. Objects that the
 /// child has copied are empty there. A child made by _Fork(3) keeps the descriptors, and so do all children those with
-/// numbers from 65,536 on.
+/// numbers from 65,536 on. The descriptor is none of the standard streams: if its number is 0, 1 or 2, because the
+/// program has closed one of them, it gets another.
 class FileDescriptor {
  public:
   FileDescriptor() = default;

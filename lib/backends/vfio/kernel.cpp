@@ -22,8 +22,9 @@ int result_of(int value) { return value < 0 ? -errno : value; }
 /// A card is free again only when no process has one of its descriptors or mappings, so forked children get neither.
 int made(int descriptor) {
   if (descriptor < 0) return -errno;
-  FileDescriptor::close_in_children(descriptor);
-  return descriptor;
+  const int number = FileDescriptor(descriptor).release();
+  FileDescriptor::close_in_children(number);
+  return number;
 }
 
 class SystemKernel final : public Kernel {
