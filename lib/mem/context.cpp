@@ -63,6 +63,11 @@ void ContextState::log(LogLevel level, std::string_view message) const {
   if (options_.log) options_.log(level, message);
 }
 
+void ContextState::log(LogLevel level, std::string_view name, std::string_view message) const {
+  const std::string start = fmt::format("{}: ", name);
+  log(level, message.starts_with(start) ? std::string(message) : start + std::string(message));
+}
+
 void ContextState::report(const Misuse& misuse) const {
   if (options_.on_misuse) return options_.on_misuse(misuse);
   log(LogLevel::error, fmt::format("{}: {}", to_string(misuse.kind), misuse.what));

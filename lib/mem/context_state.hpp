@@ -34,6 +34,8 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   [[nodiscard]] Control& control() noexcept { return control_; }
   [[nodiscard]] ControlScheduler& scheduler() noexcept { return scheduler_; }
   void log(LogLevel level, std::string_view message) const;
+  /// With the name of a port in front, unless it is there already, as in the text of an Error.
+  void log(LogLevel level, std::string_view name, std::string_view message) const;
   void report(const Misuse& misuse) const;
 
   [[nodiscard]] Result<DmaMemory> allocate(const DmaRequest& request);

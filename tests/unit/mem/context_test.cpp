@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -29,6 +30,17 @@ TEST(Context, CreatesAClockUnlessGivenOne) {
   const auto clock = std::make_shared<ManualClock>();
   Context given({.clock = clock});
   EXPECT_EQ(&given.clock(), clock.get());
+}
+
+TEST(Context, NamesAPortOnceInAMessage) {
+  std::vector<std::string> logged;
+  ContextOptions options;
+  options.log = [&](LogLevel, std::string_view message) { logged.emplace_back(message); };
+  const Context context(std::move(options));
+  context.state()->log(LogLevel::info, "sim:1", "it works");
+  context.state()->log(LogLevel::info, "sim:1", "sim:1: it works");
+  context.state()->log(LogLevel::info, "sim:1", "sim:10: it works");
+  EXPECT_EQ(logged, (std::vector<std::string>{"sim:1: it works", "sim:1: it works", "sim:1: sim:10: it works"}));
 }
 
 TEST(Context, DropsMessagesWithoutACallback) {

@@ -33,9 +33,7 @@ struct Card {
   std::uint32_t first_queue = 0;
 
   [[nodiscard]] Clock& clock() const noexcept { return context->clock(); }
-  void log(LogLevel level, std::string_view message) const {
-    context->log(level, fmt::format("{}: {}", name, message));
-  }
+  void log(LogLevel level, std::string_view message) const { context->log(level, name, message); }
 };
 
 [[nodiscard]] inline tl::unexpected<Error> fail_removed(std::string_view name) {

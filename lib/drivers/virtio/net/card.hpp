@@ -32,9 +32,7 @@ struct Card {
   [[nodiscard]] bool has(Features any) const noexcept { return (features & any) != 0; }
   [[nodiscard]] const reg::CommonRegisters& common() const noexcept { return transport.common(); }
   [[nodiscard]] Clock& clock() const noexcept { return context->clock(); }
-  void log(LogLevel level, std::string_view message) const {
-    context->log(level, fmt::format("{}: {}", name, message));
-  }
+  void log(LogLevel level, std::string_view message) const { context->log(level, name, message); }
 };
 
 [[nodiscard]] inline tl::unexpected<Error> fail_removed(std::string_view name) {
