@@ -97,7 +97,7 @@ class RuleReader {
     const auto dash = text.find('-');
     const auto first = number(text.substr(0, dash), 0xFFFF);
     const auto last = dash == std::string_view::npos ? first : number(text.substr(dash + 1), 0xFFFF);
-    if (!first || !last) return false;
+    if (!first || !last || *last < *first) return false;
     MatchItem& made = compared(protocol);
     set16(made.spec, kDestination, *first);
     set16(made.mask, kDestination, 0xFFFF);

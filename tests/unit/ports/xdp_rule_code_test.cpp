@@ -317,9 +317,11 @@ TEST(XdpRules, AreReadFromTheUri) {
 }
 
 TEST(XdpRules, RefusesAWrongTextByName) {
-  for (const char* text : {"", "everything", "udp:", "udp:65536", "udp:5-", "udp:9-5", "to:10.0.0.0/33", "to:10.0.0",
-                           "from:fd00::/129", "vlan:4096", "type:0x1ffff", "udp+ipv4", "ipv4+ipv6", "udp:53;",
-                           "all+udp", "vlan+vlan+vlan", "to:10.0.0.1+from:fd00::1", "type", "ipv4:1"}) {
+  for (const char* text :
+       {"",         "everything",     "udp:",      "udp:65536",       "udp:5-",         "udp:9-5",
+        "udp:1-0",  "to:10.0.0.0/33", "to:10.0.0", "from:fd00::/129", "vlan:4096",      "type:0x1ffff",
+        "udp+ipv4", "ipv4+ipv6",      "udp:53;",   "all+udp",         "vlan+vlan+vlan", "to:10.0.0.1+from:fd00::1",
+        "type",     "ipv4:1"}) {
     const auto parsed = xdp::parse_rules(text, "here");
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code, ErrorCode::invalid_argument);
