@@ -83,7 +83,6 @@ void append(Bytes& out, const Statistics& statistics);
 
 }  // namespace observe::pcapng
 
-class ContextState;
 class PortCore;
 
 /// The taps of a Capture and what the file says about them.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <type_traits>
 
 namespace pollux::observe::pcapng {
@@ -87,7 +88,10 @@ class Block {
     put_option(code, {reinterpret_cast<const char*>(&number), sizeof number});
   }
   void put_text(std::uint16_t code, std::string_view text) {
-    if (!text.empty()) put_option(code, text);
+    if (text.empty()) return;
+    // nlohmann/json replaces what is not UTF-8 when it writes.
+    const std::string json = nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    put_option(code, nlohmann::json::parse(json).get<std::string>());
   }
   /// The upper half comes first, whatever the byte order is (4.3).
   void put_time(std::uint64_t time) {

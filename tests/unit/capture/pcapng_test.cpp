@@ -45,6 +45,13 @@ TEST(Pcapng, ASectionSaysWhoWroteIt) {
               ElementsAre(Pair(1, "c"), Pair(2, "card"), Pair(3, "Linux"), Pair(4, "l2fwd")));
 }
 
+// Its texts are UTF-8 (3.5); names of files and interfaces may have any bytes.
+TEST(Pcapng, TextIsUtf8) {
+  Bytes bytes;
+  append(bytes, Section{.hardware = "n\xFF", .comment = "\xC3\xBC"});
+  EXPECT_THAT(test::read_pcapng(bytes).section, ElementsAre(Pair(1, "\xC3\xBC"), Pair(2, "n\xEF\xBF\xBD")));
+}
+
 TEST(Pcapng, APacketsBytesAreThoseOfTheFormat) {
   Bytes bytes;
   const std::array<std::uint8_t, 5> frame{0x02, 0x11, 0x22, 0x33, 0x44};
