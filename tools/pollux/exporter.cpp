@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux exporter`: the counters of running programs for Prometheus.
+#include <CivetServer.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <prometheus/exposer.h>
@@ -34,6 +35,15 @@ std::vector<std::string> server_options(const std::string& listen) {
   return {"listening_ports", listen, "num_threads", "64", "request_timeout_ms", "2000"};
 }
 
+// The HTTP library answers GET alone. The length of what is not sent may be left out: RFC 9110, 9.3.2.
+int answer_head(mg_connection* connection) {
+  const mg_request_info& request = *mg_get_request_info(connection);
+  if (std::string_view(request.request_method) != "HEAD" || std::string_view(request.local_uri) != "/metrics") return 0;
+  constexpr std::string_view kHeaders = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n";
+  mg_write(connection, kHeaders.data(), kHeaders.size());
+  return 200;
+}
+
 /// Serves HTTP until Ctrl-C. The HTTP server has threads of its own, and throws if it cannot listen.
 int serve_metrics(const Environment& environment, const ExporterOptions& options,
                   const std::shared_ptr<ProgramMetrics>& metrics) {
@@ -43,7 +53,9 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
   if (const auto confined = environment.confine(kept); !confined) return report(environment, confined.error());
   const tools::StopSignals stop;
   try {
-    prometheus::Exposer server(server_options(options.listen));
+    CivetCallbacks callbacks;
+    callbacks.begin_request = answer_head;
+    prometheus::Exposer server(server_options(options.listen), &callbacks);
     server.RegisterCollectable(metrics);
     environment.out << fmt::format("serving http://{}/metrics\n", options.listen) << std::flush;
     while (!stop.raised()) environment.clock.sleep_for(std::chrono::milliseconds(100));

@@ -2,6 +2,7 @@
 """Lets Prometheus's own tools judge `pollux exporter` and its alert rules, and a Prometheus scrape a running l2fwd."""
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -252,6 +253,24 @@ class Exporter(unittest.TestCase):
         self.assertEqual(exporter.stdout.readline(), f"serving http://127.0.0.1:{port}/metrics\n")
         listening = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, timeout=SECONDS, check=True)
         self.assertEqual([line.split()[3] for line in listening.stdout.splitlines()], [f"127.0.0.1:{port}"])
+
+    def test_head_has_no_content(self):
+        port = free_port()
+        self.start(POLLUX, "exporter", "--listen", f"127.0.0.1:{port}")
+
+        def head(path: str) -> tuple[int, bytes]:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+            connection.request("HEAD", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+        def answers() -> bool:
+            with contextlib.suppress(ConnectionRefusedError):
+                return head("/metrics") == (200, b"")
+            return False
+
+        self.wait_for(answers)
+        self.assertEqual(head("/other")[0], 404)
 
     def test_prometheus_scrapes_it(self):
         prometheus = tool("prometheus")
