@@ -40,7 +40,7 @@ void L2fwdReport::tick(Duration now) {
   if (now < line_due_) return;
   line(now);
   for (const std::string& change : setup_.link_changes()) log_.info("{}", change);
-  line_due_ += std::chrono::seconds(1);
+  while (line_due_ <= now) line_due_ += std::chrono::seconds(1);  // the program may have been stopped for long
 }
 
 L2fwdReport::Snapshot L2fwdReport::snapshot(Duration now) const {

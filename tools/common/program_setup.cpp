@@ -97,6 +97,7 @@ PortConfig ProgramSetup::config_of(const Port& port, const PortOptions& options)
 Result<void> ProgramSetup::fuse() {
   for (std::size_t in = 0; in < ports_.size(); ++in) {
     auto path = ports_[in].forward_path(0, ports_[ports_.size() - 1 - in], 0);
+    if (!path && path.error().code == ErrorCode::not_supported) path.error().hint = "leave out --fused";
     if (!path) return pass_on(std::move(path));
     forward_paths_.push_back(*std::move(path));
   }
@@ -118,7 +119,9 @@ Result<void> ProgramSetup::wait_for_links(Duration limit, const std::function<bo
   for (Port& port : ports_) links_.push_back(port.link());
   if (waited) return {};
   return fail(ErrorCode::timeout, fmt::format("no link within {} s on {}", to_seconds(limit), fmt::join(down, ", ")),
-              "check the cable and the link partner (that of ring:NAME:0 is ring:NAME:1), or raise --wait-link");
+              std::ranges::any_of(down, [](const std::string& name) { return name.starts_with("ring:"); })
+                  ? "open the other end, too: that of ring:NAME:0 is ring:NAME:1"
+                  : "check the cable and the link partner, or raise --wait-link if it is starting");
 }
 
 Result<void> ProgramSetup::service(Duration now) {

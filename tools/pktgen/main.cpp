@@ -79,7 +79,7 @@ Result<void> generate(const PktgenOptions& options, ProgramSetup& setup, Generat
     if (now >= line_due) {
       report.line(now);
       for (const std::string& change : setup.link_changes()) log.info("{}", change);
-      line_due += std::chrono::seconds(1);
+      while (line_due <= now) line_due += std::chrono::seconds(1);  // the program may have been stopped for long
     }
     if (finish.time_is_up(now)) generator.stop_sending();
     if (finish.reached(now)) break;

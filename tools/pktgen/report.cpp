@@ -53,6 +53,10 @@ void add_senders(PktgenResult& result, const Generator& generator, double ticks_
     result.slipped = std::max(result.slipped, sender.pacer().slipped());
   }
   result.tx = rate_of(taken, static_cast<double>(busy.ticks()) / ticks_per_second);
+  if (taken.frames == 0) return;
+  // Ports may have dropped some of the frames that they took, whose lengths they do not tell.
+  const double share = static_cast<double>(result.account.sent) / static_cast<double>(taken.frames);
+  result.tx = {.mpps = result.tx.mpps * share, .mbps = result.tx.mbps * share};
 }
 
 Sequences add_receivers(PktgenResult& result, const Generator& generator, double ticks_per_second) {
@@ -114,7 +118,7 @@ PktgenReport::Counts PktgenReport::count() {
   Counts counts;
   for (Port& port : setup_.ports()) {
     const Stats stats = port.stats();
-    counts.sent += stats.tx_burst_packets;
+    counts.sent += stats.tx_burst_packets - stats.tx_dropped;
     counts.received += stats.rx_burst_packets;
   }
   return counts;
