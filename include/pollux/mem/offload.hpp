@@ -22,8 +22,8 @@ enum class ChecksumStatus : std::uint8_t {
 /// they differ from what the request says, such a frame may be sent with wrong checksums.
 ///
 /// The four lengths describe consecutive headers, which lie in the frame's first mbuf if segmentation is requested. A
-/// request whose flags need none of them (kWithoutLengths) has no
-/// lengths: they are ignored, and read as 0. The outer lengths are 0 for a frame without a tunnel:
+/// request whose flags need none of them (kWithoutLengths) has no lengths: they are ignored, and read as 0. The outer
+/// lengths are 0 for a frame without a tunnel:
 ///
 ///     outer_l2 | outer_l3 | l2                      | l3 | l4 | payload
 ///                           with the tunnel's own

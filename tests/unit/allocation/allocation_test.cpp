@@ -13,6 +13,7 @@
 
 #include "failing_new.hpp"
 #include "pollux/pollux.hpp"
+#include "support/quiet_context.hpp"
 #include "support/sanitized.hpp"
 
 namespace pollux {
@@ -24,14 +25,6 @@ std::size_t open_files() {
   std::size_t count = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
   return count;
-}
-
-ContextOptions options() {
-  ContextOptions options;
-  options.clock = std::make_shared<ManualClock>();
-  options.log = [](LogLevel, std::string_view) {};
-  options.huge_pages = HugePages::never;
-  return options;
 }
 
 /// Whether a frame is forwarded from one port to the other. No allocation fails here: the in-process card allocates
@@ -117,7 +110,7 @@ struct Left {
 TEST(Allocation, FailsAnywhereInAContextsLifeWithoutALeak) {
   const auto work = [] {
     try {
-      Context context(options());
+      Context context(test::quiet_context());
       return attempt(context);
     } catch (const std::bad_alloc&) {
       return std::string("bad_alloc");
@@ -127,7 +120,7 @@ TEST(Allocation, FailsAnywhereInAContextsLifeWithoutALeak) {
 }
 
 TEST(Allocation, FailsAnywhereAndTheContextStaysUsable) {
-  Context context(options());
+  Context context(test::quiet_context());
   const auto work = [&] { return attempt(context); };
   const auto left = [&] {
     EXPECT_EQ(attempt(context), "forwarded");
@@ -170,7 +163,7 @@ TEST(Allocation, FailsAnywhereAndSoftwarePortsCanBeOpenedAgain) {
        {Ports{"ring:a:0", "ring:a:1", true}, Ports{"null:", "null:?rx=64", true},
         Ports{"pcap:out=" + file, "null:", false}}) {
     SCOPED_TRACE(first);
-    Context context(options());
+    Context context(test::quiet_context());
     const auto work = [&] { return use_pair(context, first, second, connected); };
     const auto left = [&] {
       EXPECT_EQ(work(), "forwarded");
@@ -213,14 +206,14 @@ std::string use_poller(Context& context) {
 }
 
 TEST(Allocation, FailsAnywhereInAPollersLife) {
-  Context context(options());
+  Context context(test::quiet_context());
   const auto work = [&] { return use_poller(context); };
   EXPECT_GT(fail_each(work, [&] { return work(); }), 40U);
 }
 
 // Descriptors, and tasks that wait for them, are removed without memory.
 TEST(Allocation, APollerRemovesWithoutMemory) {
-  Context context(options());
+  Context context(test::quiet_context());
   auto port = open(context, "ring:a");
   ASSERT_TRUE(port);
   Poller poller(context);

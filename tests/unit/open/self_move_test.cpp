@@ -9,17 +9,10 @@
 
 #include "pollux/pci/names.hpp"
 #include "pollux/pollux.hpp"
+#include "support/quiet_context.hpp"
 
 namespace pollux {
 namespace {
-
-ContextOptions options() {
-  ContextOptions options;
-  options.clock = std::make_shared<ManualClock>();
-  options.log = [](LogLevel, std::string_view) {};
-  options.huge_pages = HugePages::never;
-  return options;
-}
 
 template <class T>
 void assign_to_itself(T& object) {
@@ -28,7 +21,7 @@ void assign_to_itself(T& object) {
 }
 
 struct SelfMove : testing::Test {
-  Context context{options()};
+  Context context{test::quiet_context()};
 };
 
 TEST_F(SelfMove, APortStaysOpen) {
