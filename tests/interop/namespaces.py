@@ -72,10 +72,13 @@ class Program:
         self._log = tempfile.TemporaryFile("w+")
         stdout = self._log if output else subprocess.PIPE
         self._process = subprocess.Popen(words, stdout=stdout, stderr=self._log, text=True)
+        self.wait_for(ready)
+
+    def wait_for(self, text: str) -> None:
         deadline = time.monotonic() + SECONDS
-        while ready not in self.said():
+        while text not in self.said():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{words[0]} does not start: {self.said()}")
+                raise AssertionError(f"{self._process.args[0]} does not say '{text}': {self.said()}")
             time.sleep(0.02)
 
     def said(self) -> str:
