@@ -15,6 +15,9 @@ namespace {
 /// The handlers, of any ports, that this thread is in.
 thread_local unsigned handlers_on_stack = 0;
 
+/// How many events, of any ports, this thread's outermost delivery may still hand to handlers.
+thread_local std::size_t deliveries_left = 0;
+
 #if POLLUX_CHECKED
 constexpr bool kChecked = true;
 #else
@@ -28,6 +31,8 @@ PortRegistry& registry(ContextState& context) {
   return *static_cast<PortRegistry*>(context.service_slot(
       typeid(PortRegistry), [] { return std::shared_ptr<void>(std::make_shared<PortRegistry>()); }));
 }
+
+bool is_link(PortEventKind kind) { return kind == PortEventKind::link_up || kind == PortEventKind::link_down; }
 
 double to_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
 
@@ -51,7 +56,16 @@ void PortEventQueue::set_handler(PortEventHandler handler) {
   replace(handler ? std::make_shared<const PortEventHandler>(std::move(handler)) : nullptr, handlers_on_stack == 0);
 }
 
-void PortEventQueue::close() { replace(nullptr, true); }
+void PortEventQueue::join_control(std::weak_ptr<ControlTask> self) {
+  const std::lock_guard guard(mutex_);
+  task_ = context_.scheduler().add(std::move(self), Time::max(), {});
+}
+
+void PortEventQueue::close() {
+  replace(nullptr, true);
+  const std::lock_guard guard(mutex_);
+  if (task_) context_.scheduler().remove(*std::exchange(task_, std::nullopt));
+}
 
 void PortEventQueue::replace(std::shared_ptr<const PortEventHandler> handler, bool waits) {
   std::unique_lock lock(mutex_);
@@ -80,7 +94,7 @@ void PortEventQueue::note_link(const Link& now) {
   if (handler_ == nullptr || now == link_) return;
   const bool changed = now.up || link_.up;
   link_ = now;
-  if (changed) events_.push_back({now.up ? PortEventKind::link_up : PortEventKind::link_down, now, {}, 0});
+  if (changed) add({now.up ? PortEventKind::link_up : PortEventKind::link_down, now, {}, 0});
 }
 
 void PortEventQueue::note_failure(const Error& why) {
@@ -88,12 +102,22 @@ void PortEventQueue::note_failure(const Error& why) {
   if (handler_ == nullptr || std::exchange(failed_, true)) return;
   link_ = {};
   const bool removed = why.code == ErrorCode::device_removed;
-  events_.push_back({removed ? PortEventKind::removed : PortEventKind::error, {}, why, 0});
+  add({removed ? PortEventKind::removed : PortEventKind::error, {}, why, 0});
 }
 
 void PortEventQueue::note_timeout(PortEventKind kind, std::uint16_t queue) {
   const std::lock_guard guard(mutex_);
-  if (handler_ != nullptr) events_.push_back({kind, {}, {}, queue});
+  if (handler_ != nullptr) add({kind, {}, {}, queue});
+}
+
+// A link that was up and goes down twice is reported down once: the second change undoes the one between them.
+void PortEventQueue::add(PortEvent event) {
+  const auto is_same = [&](const PortEvent& e) { return e.kind == event.kind && e.queue == event.queue; };
+  const auto first = std::find_if(events_.begin(), events_.end(), is_same);
+  const auto kept = std::remove_if(
+      first, events_.end(), [&](const PortEvent& e) { return is_same(e) || (is_link(e.kind) && is_link(event.kind)); });
+  events_.erase(kept, events_.end());
+  events_.push_back(std::move(event));
 }
 
 /// A call of the handler, which an exception may end. The lock is released meanwhile.
@@ -126,7 +150,14 @@ class PortEventQueue::Delivering {
 void PortEventQueue::deliver() {
   std::unique_lock lock(mutex_);
   if (deliverer_ != std::thread::id()) return;
-  while (handler_ != nullptr && !events_.empty()) {
+  if (handlers_on_stack == 0) deliveries_left = events_.size() + kFurther;
+  // Also after an exception: a port that has failed may have no other task, nor call, that would deliver the rest.
+  const Undo leave_rest([this] {
+    // Later than now, since the Control runs what is due now in the same call.
+    if (task_ && !events_.empty()) context_.scheduler().reschedule(*task_, context_.clock().now() + Duration(1));
+  });
+  while (!events_.empty() && deliveries_left != 0) {
+    --deliveries_left;
     deliverer_ = std::this_thread::get_id();
     const PortEvent event = std::move(events_.front());
     events_.pop_front();
@@ -135,7 +166,7 @@ void PortEventQueue::deliver() {
 }
 
 PortCore::PortCore(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver>&& driver)
-    : context_(std::move(context)), interval_(kDefaultInterval) {
+    : context_(std::move(context)), events_(*context_), interval_(kDefaultInterval) {
   machine_.emplace(context_, std::move(driver));
 }
 
@@ -151,6 +182,7 @@ std::shared_ptr<PortCore> PortCore::create(std::shared_ptr<ContextState> context
   // An event of the device may start the task at once, on the Control's thread.
   const std::lock_guard lock(core->mutex_);
   core->join_control();
+  core->events_.join_control(std::shared_ptr<ControlTask>(core, &core->events_));
   core->id_ = registry(*core->context_).add(core);
   return core;
 }

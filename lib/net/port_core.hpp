@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -49,10 +50,20 @@ class PortRegistry {
 
 /// The events of a port that its handler has not seen yet. What is noted under the port's lock is delivered without
 /// it, so that the handler may call the port. No thread waits for a handler that it did not replace: one that calls
-/// another port, whose handler calls this one, would wait for itself.
+/// another port, whose handler calls this one, would wait for itself. Handlers whose calls cause events for one another
+/// hold up no call for ever: as a task of the Control, the queue delivers what a call has left.
 /// Thread rule: any thread.
-class PortEventQueue {
+class PortEventQueue final : public ControlTask {
  public:
+  /// So many events, of any ports, more than the queue has waiting may be delivered in a call, with those that handlers
+  /// make in it; see Port::on_event.
+  static constexpr std::size_t kFurther = 32;
+
+  /// `context` outlives the queue.
+  explicit PortEventQueue(ContextState& context) : context_(context) {}
+
+  /// Makes the queue a task of the Control until it is closed. `self`: this queue.
+  void join_control(std::weak_ptr<ControlTask> self);
   /// Replaces the handler, or removes it if it is empty. Events that the old one has not seen are dropped, and the new
   /// one starts with the link down. Waits while another thread runs the old handler, but not in a handler of any port.
   void set_handler(PortEventHandler handler);
@@ -67,15 +78,25 @@ class PortEventQueue {
   void note_timeout(PortEventKind kind, std::uint16_t queue);
   /// Adds an event once for each handler.
   void note_failure(const Error& why);
-  /// Calls the handler with each event, in order. Call it without the port's lock. Does nothing while a thread, this
-  /// one or another, is in this call: it goes on with the events that came meanwhile.
+  /// Calls the handler with each event, in order, and leaves the rest to the Control when the call has delivered as
+  /// many as it may. Call it without the port's lock. Does nothing while a thread, this one or another, is in this
+  /// call: it goes on with the events that came meanwhile.
   void deliver();
+  [[nodiscard]] Result<Time> run() override {
+    deliver();
+    return Time::max();
+  }
 
  private:
   class Delivering;
+  /// Adds an event in place of those that it makes obsolete, so that each waits once for each kind and queue. The
+  /// caller must hold the lock.
+  void add(PortEvent event);
   void replace(std::shared_ptr<const PortEventHandler> handler, bool waits);
 
+  ContextState& context_;
   std::mutex mutex_;  // of all below
+  std::optional<ControlScheduler::TaskId> task_;
   std::condition_variable returned_;
   std::thread::id deliverer_;                  // of the thread in `deliver`
   const PortEventHandler* running_ = nullptr;  // the handler that it calls

@@ -242,11 +242,16 @@ class POLLUX_API Port {
   /// `wait_for_link`.
   /// It runs once at a time, in the order of the events, and without the port's lock: it may call this and other ports,
   /// but must not move or destroy this one. An event that arises while it runs, be it by a call of the handler or of
-  /// another thread, waits until it returns; the call that causes the event does not wait.
+  /// another thread, waits until it returns; the call that causes the event does not wait. Otherwise a call returns
+  /// when the handler has seen the events that the call has caused. Handlers that feed one another, that is, whose
+  /// calls cause further events, meet a limit: a call, with those that handlers make in it, delivers at most 32 events,
+  /// of any ports, more than its own port has waiting. The Control's next run delivers the rest, or the next of these
+  /// calls of the port whose events they are. An event that waits gives way to a later one of its kind and queue, and a
+  /// change of the link between the two does, too: at most one link_down and one link_up wait, the newest Link last.
   /// Each handler starts with the link down, so the first service on a started port with a link reports link_up. A
   /// change of the link of a card with MSI-X and a receive queue makes Control::event_fd readable at once. Other ports
-  /// report it at their next service, at most a second later. Of several changes between two
-  /// services only the result is reported. Events between the last service and the end of the port are not reported.
+  /// report it at their next service, at most a second later. Of several changes between two services only the result
+  /// is reported. Events between the last service and the end of the port are not reported.
   /// Waits while another thread runs the old handler; so does the Port's destructor. Do not hold a lock then that the
   /// handler takes. In a handler of any port, on_event does not wait, and the old handler may not have returned yet.
   void on_event(PortEventHandler handler);
