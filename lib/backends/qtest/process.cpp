@@ -114,7 +114,9 @@ Result<Process> Process::start(const std::vector<std::string>& arguments, const 
   if (!process.output_ || ::fcntl(process.output_.get(), F_SETFL, O_APPEND) != 0)
     return fail_errno(ErrorCode::io_error, "the file of QEMU's output cannot be created", errno);
   const FileDescriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null) return fail_errno(ErrorCode::io_error, "/dev/null cannot be opened for QEMU", errno);
+  if (!null)
+    return fail_errno(ErrorCode::io_error, "/dev/null cannot be opened for QEMU", errno,
+                      "make it, as root: mknod -m 666 /dev/null c 1 3");
   std::vector<std::string> words = arguments;
   ChildSetup setup{.arguments = {},
                    .inherited = &inherited,
