@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
 #include <thread>
-#include <type_traits>
 #include <utility>
 
 #include "base/own_process.hpp"
@@ -14,9 +14,7 @@ class OwnThread {
  public:
   OwnThread() = default;
   /// As that of std::thread.
-  template <class Function>
-  requires(!std::is_same_v<std::remove_cvref_t<Function>, OwnThread>) explicit OwnThread(Function&& function)
-      : thread_(std::forward<Function>(function)) {}
+  explicit OwnThread(std::function<void()> function) : thread_(std::move(function)) {}
   OwnThread(OwnThread&&) = default;
   OwnThread& operator=(OwnThread&&) = default;
   /// As that of std::thread: it has been joined.

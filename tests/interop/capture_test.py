@@ -79,6 +79,11 @@ class Captures(unittest.TestCase):
         lines = self.run_tool("tshark", "-r", str(file), "-T", "fields", "-E", "separator=;", *words).stdout.splitlines()
         return [tuple(line.split(";")) for line in lines]
 
+    def test_extcap_fails_where_nobody_gets_what_it_prints(self):
+        with open("/dev/full", "w") as full:
+            self.assertEqual(subprocess.run([EXTCAP, "--extcap-interfaces"], stdout=full, env=self.environment, check=False,
+                                            timeout=SECONDS).returncode, 1)
+
     # The frames leave port 0, arrive at port 1, and leave port 0 again.
     def test_a_file_has_directions_and_as_many_frames_as_the_port_moved(self):
         side = self.start("--circulate", str(FRAMES), "sim:0", "sim:1")

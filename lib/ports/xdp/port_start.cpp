@@ -103,8 +103,8 @@ Result<void> XdpPort::attach_program() {
     case EBUSY:
     case EEXIST:
       return fail_errno(ErrorCode::busy, what, error,
-                        fmt::format("another XDP program is attached: {1}; stop its owner, or, if it has none, as "
-                                    "root: ip link set dev {0} xdp off; {2}",
+                        fmt::format("another XDP program is attached: {1}; stop its owner, or a child that a killed "
+                                    "owner has left, or, if there is none, as root: ip link set dev {0} xdp off; {2}",
                                     name, kernel_->other_program(),
                                     share_ ? "share needs a dispatcher of libxdp in the same mode"
                                            : "beside those of libxdp's dispatcher, write ?share"));

@@ -12,6 +12,7 @@
 #include "capture/captured_port.hpp"
 #include "capture/copy_capture.hpp"
 #include "common/cli.hpp"
+#include "common/standard_streams.hpp"
 #include "common/stop_signals.hpp"
 #include "observe/capture/frame_filter.hpp"
 
@@ -42,6 +43,12 @@ std::string without_braces(std::string text) {
   return text;
 }
 
+/// The status of what has printed something. Wireshark would take a message that was lost for a good filter.
+int printed() {
+  const int error = tools::flush_output();
+  return error == 0 ? 0 : failed({ErrorCode::io_error, tools::cannot_write(error), ""});
+}
+
 int list_interfaces() {
   std::cout << "extcap {version=" POLLUX_VERSION "}{display=Pollux}\n";
   const RunningPorts running = running_ports(telemetry_directories());
@@ -50,19 +57,19 @@ int list_interfaces() {
     std::cout << fmt::format("interface {{value={}}}{{display=Pollux: {} of {}, process {}}}\n", port.name,
                              without_braces(port.uri), without_braces(port.program), port.pid);
   }
-  return 0;
+  return printed();
 }
 
 int list_link_types() {
   std::cout << "dlt {number=1}{name=EN10MB}{display=Ethernet}\n";
-  return 0;
+  return printed();
 }
 
 /// Without --capture, Wireshark asks whether a filter is good: it is if nothing is printed.
 int check_filter(const Options& options) {
   const auto filter = observe::FrameFilter::compile(options.filter, options.interface);
   if (!filter) std::cout << filter.error().what << '\n';
-  return 0;
+  return printed();
 }
 
 int capture(const Options& options) {
