@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "pollux/pollux.hpp"
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "pollux/mem/context.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux::test {
@@ -97,6 +98,14 @@ class FakeDriver final : public PortDriver {
   PortInfo info_;
   mutable std::atomic<bool> inside_{false};
 };
+
+[[nodiscard]] inline ContextOptions on(std::shared_ptr<Clock> clock, bool control_thread = false) {
+  ContextOptions options;
+  options.clock = std::move(clock);
+  options.huge_pages = HugePages::never;
+  options.control_thread = control_thread;
+  return options;
+}
 
 /// A configuration for the fake port: it has no pool.
 [[nodiscard]] inline PortConfig sending_only() { return {.rx_queues = 0}; }

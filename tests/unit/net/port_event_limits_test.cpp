@@ -24,6 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::FakeCard;
 using test::FakeDriver;
+using test::on;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -31,14 +32,6 @@ constexpr const char* kUp = "link up, 1000 Mb/s, full duplex";
 constexpr const char* kDown = "link down";
 /// So many events show that the handlers would never come to an end.
 constexpr unsigned kForEver = 5000;
-
-ContextOptions on(std::shared_ptr<Clock> clock, bool thread = false) {
-  ContextOptions options;
-  options.clock = std::move(clock);
-  options.huge_pages = HugePages::never;
-  options.control_thread = thread;
-  return options;
-}
 
 /// A started port, and the events that its handler has seen.
 struct Watched {

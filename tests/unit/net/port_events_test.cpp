@@ -25,18 +25,12 @@ namespace {
 using namespace std::chrono_literals;
 using test::FakeCard;
 using test::FakeDriver;
+using test::on;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
 class PortEvents : public testing::Test {
  protected:
-  static ContextOptions on(std::shared_ptr<Clock> clock, bool thread = false) {
-    ContextOptions options;
-    options.clock = std::move(clock);
-    options.huge_pages = HugePages::never;
-    options.control_thread = thread;
-    return options;
-  }
   void open_and_start(Context& context) {
     port_.emplace(context.state(), std::make_unique<FakeDriver>(card_, "fake:0"));
     ASSERT_TRUE(port_->configure(test::sending_only()));

@@ -246,6 +246,20 @@ TEST(SettingsText, SaysWhichOfTwoPoolsCannotBeTold) {
 
 struct RestoreTest : testing::Test {
   RestoreTest() : other({.start = false}) {}
+  /// The port takes the plain settings, and refuses by `name` those that `set` has changed.
+  void expect_refused(const std::string& uri, void (*set)(Settings&), const std::string& name) {
+    auto port = open_unconfigured(other.context, uri);
+    ASSERT_TRUE(port) << port.error().message();
+    Settings plain;
+    plain.queues.rx = {{.ring = 64}};
+    Settings wanted = plain;
+    set(wanted);
+    const auto restored = port->restore(wanted);
+    ASSERT_FALSE(restored);
+    EXPECT_EQ(restored.error().code, ErrorCode::not_supported);
+    EXPECT_THAT(restored.error().what, HasSubstr(name));
+    EXPECT_TRUE(port->restore(plain));
+  }
   CardFixture fixture;
   CardFixture other;
 };
@@ -301,32 +315,15 @@ TEST_F(RestoreTest, RefusesWhatThePortCannotHaveAndChangesNothing) {
 
 // A software port must not keep what it never does.
 TEST_F(RestoreTest, RefusesASettingWhoseCapabilityThePortLacks) {
-  auto null = open_unconfigured(other.context, "null:");
-  ASSERT_TRUE(null) << null.error().message();
-  Settings wanted;
-  wanted.queues.rx = {{.ring = 64}};
-  wanted.vlans = VlanSet(1);
-  const auto restored = null->restore(wanted);
-  ASSERT_FALSE(restored);
-  EXPECT_EQ(restored.error().code, ErrorCode::not_supported);
-  EXPECT_THAT(restored.error().what, HasSubstr("vlan_filter"));
-  wanted.vlans = {};
-  EXPECT_TRUE(null->restore(wanted));
+  expect_refused(
+      "null:", [](Settings& wanted) { wanted.vlans = VlanSet(1); }, "vlan_filter");
 }
 
 // The driver of virtio-net keeps intervals itself, so they are not among its settings.
 TEST_F(RestoreTest, RefusesASettingThatIsNotAmongThoseOfThePort) {
-  auto port = open_unconfigured(other.context, "sim:1?card=virtio-net");
-  ASSERT_TRUE(port) << port.error().message();
-  Settings wanted;
-  wanted.queues.rx = {{.ring = 64}};
-  wanted.moderation[0].interval = std::chrono::microseconds(50);
-  const auto restored = port->restore(wanted);
-  ASSERT_FALSE(restored);
-  EXPECT_EQ(restored.error().code, ErrorCode::not_supported);
-  EXPECT_THAT(restored.error().what, HasSubstr("interrupts"));
-  wanted.moderation = {};
-  EXPECT_TRUE(port->restore(wanted));
+  expect_refused(
+      "sim:1?card=virtio-net", [](Settings& wanted) { wanted.moderation[0].interval = std::chrono::microseconds(50); },
+      "interrupts");
 }
 
 }  // namespace
