@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/printable.hpp"
 #include "pollux/base/misuse.hpp"
 
 namespace pollux {
@@ -33,7 +34,7 @@ std::string_view to_string(ErrorCode code) noexcept {
   return "unknown";
 }
 
-std::string Error::message() const { return hint.empty() ? what : what + ": " + hint; }
+std::string Error::message() const { return printable(hint.empty() ? what : what + ": " + hint); }
 
 tl::unexpected<Error> fail_errno(ErrorCode code, std::string what, int error_number, std::string hint) {
   if (error_number == EMFILE) hint = "raise the limit of open files: ulimit -n";

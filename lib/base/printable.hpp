@@ -31,17 +31,56 @@ struct Utf8Character {
   return code < kLeast[bytes] || code > 0x10FFFF || is_surrogate ? Utf8Character{} : Utf8Character{bytes, code};
 }
 
-/// UTF-8 that others have written, such as a program, a process or a file system, with ? for each control character,
-/// which a terminal would obey, for each that separates lines or changes the direction of the text around it, and for
-/// each byte that is not UTF-8, since some terminals take such bytes for control characters.
+/// The first and last code of a range of characters.
+struct CodeRange {
+  std::uint32_t first;
+  std::uint32_t last;
+};
+
+/// What text of others may not show: control characters, which a terminal obeys; separators of lines and annotations;
+/// and what has no shape of its own, so that two different texts look alike or a text reads in another order: all with
+/// Default_Ignorable_Code_Point or Bidi_Control (Unicode 16, DerivedCoreProperties.txt and PropList.txt).
+inline constexpr auto kNotShown = std::to_array<CodeRange>({{0x00, 0x1F},
+                                                            {0x7F, 0x9F},
+                                                            {0xAD, 0xAD},
+                                                            {0x34F, 0x34F},
+                                                            {0x61C, 0x61C},
+                                                            {0x115F, 0x1160},
+                                                            {0x17B4, 0x17B5},
+                                                            {0x180B, 0x180F},
+                                                            {0x200B, 0x200F},
+                                                            {0x2028, 0x202E},
+                                                            {0x2060, 0x206F},
+                                                            {0x3164, 0x3164},
+                                                            {0xFE00, 0xFE0F},
+                                                            {0xFEFF, 0xFEFF},
+                                                            {0xFFA0, 0xFFA0},
+                                                            {0xFFF0, 0xFFFB},
+                                                            {0x1BCA0, 0x1BCA3},
+                                                            {0x1D173, 0x1D17A},
+                                                            {0xE0000, 0xE0FFF}});
+
+/// Whether a text of others is UTF-8 of characters that may be shown. It allocates nothing.
+[[nodiscard]] inline bool is_printable_text(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const auto [bytes, code] = first_character(text);
+    for (const CodeRange& range : kNotShown) {
+      if (code >= range.first && code <= range.last) return false;
+    }
+    text.remove_prefix(bytes);
+  }
+  return true;
+}
+
+/// UTF-8 that others have written, such as a program, a process or a file system, with ? for each character that may
+/// not be shown (`kNotShown`), and for each byte that is not UTF-8, since some terminals take such bytes for control
+/// characters.
 [[nodiscard]] inline std::string printable(std::string_view text) {
   std::string shown;
   while (!text.empty()) {
-    const auto [bytes, code] = first_character(text);
-    const bool is_control = code < 0x20 || (code >= 0x7F && code < 0xA0);
-    const bool is_layout = (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
-    shown += is_control || is_layout ? std::string_view("?") : text.substr(0, bytes);
-    text.remove_prefix(bytes);
+    const std::string_view character = text.substr(0, first_character(text).bytes);
+    shown += is_printable_text(character) ? character : std::string_view("?");
+    text.remove_prefix(character.size());
   }
   return shown;
 }

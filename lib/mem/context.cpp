@@ -22,6 +22,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/own_thread.hpp"
+#include "base/printable.hpp"
 #include "base/signals_blocked.hpp"
 #include "mem/context_state.hpp"
 #include "mem/control_scheduler.hpp"
@@ -60,7 +61,9 @@ ContextState::ContextState(ContextOptions options, HugePagePaths paths)
       port_indices_(Mbuf::kNoPort) {}
 
 void ContextState::log(LogLevel level, std::string_view message) const {
-  if (options_.log) options_.log(level, message);
+  if (!options_.log) return;
+  // Messages are copied only where that is needed: one says that there is no memory.
+  is_printable_text(message) ? options_.log(level, message) : options_.log(level, printable(message));
 }
 
 void ContextState::log(LogLevel level, std::string_view name, std::string_view message) const {

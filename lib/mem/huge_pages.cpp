@@ -222,7 +222,11 @@ Result<FileDescriptor> HugePageSource::open_file(std::size_t page_size) {
 }
 
 std::string HugePageSource::command_for(const HugePagePool& pool, std::uint64_t missing, int node) const {
-  return fmt::format("echo {} > {}/nr_hugepages", pool.configured + missing, directory(pool.page_size, node));
+  return fmt::format("echo {} > {}", pool.configured + missing, count_file(pool, node));
+}
+
+std::string HugePageSource::count_file(const HugePagePool& pool, int node) const {
+  return directory(pool.page_size, node) + "/nr_hugepages";
 }
 
 Result<FileDescriptor> open_memory_file(std::size_t huge_page_size) {

@@ -96,6 +96,8 @@ class HugePageSource {
   [[nodiscard]] Result<FileDescriptor> open_file(std::size_t page_size);
   /// The command that adds `missing` pages to `pool`.
   [[nodiscard]] std::string command_for(const HugePagePool& pool, std::uint64_t missing, int node) const;
+  /// The file that has the number of the pool's pages, to which that command writes.
+  [[nodiscard]] std::string count_file(const HugePagePool& pool, int node) const;
 
  private:
   [[nodiscard]] std::vector<std::size_t> sizes();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/shell_words.hpp"
 #include "pci/bind_checks.hpp"
 #include "pci/binding_records.hpp"
 #include "pci/sysfs.hpp"
@@ -209,7 +210,7 @@ Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
     if (wanted && !sysfs::exists(paths_.sys / "bus/pci/drivers" / known->driver)) {
       return fail(ErrorCode::module_not_loaded,
                   fmt::format("{} had the driver {}, which is not loaded", device.address.to_string(), known->driver),
-                  "modprobe " + known->driver);
+                  "modprobe " + shell_quoted(known->driver));
     }
   }
   return {};

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "base/shell_words.hpp"
 #include "pci/sysfs.hpp"
 
 namespace pollux::pci {
@@ -58,7 +59,8 @@ class Search {
   void visit_port(const NetworkNamespace& where, const NetworkLink& link) {
     const std::size_t first = uses_.size();
     const bool moved = &where != &state_.namespaces.front();
-    if (moved) add(where, link, "lies", fmt::format("ip link set {} netns 1", link.name), Restored::not_at_all);
+    if (moved)
+      add(where, link, "lies", fmt::format("ip link set {} netns 1", shell_quoted(link.name)), Restored::not_at_all);
     visit(where, link);
     if (moved) lose_from(first);
   }
@@ -87,7 +89,8 @@ class Search {
       visit(where, upper);
       return lose_from(first);
     }
-    add(where, upper, "is stacked on " + lower.name, fmt::format("ip link del {}", upper.name), Restored::not_at_all);
+    add(where, upper, "is stacked on " + lower.name, fmt::format("ip link del {}", shell_quoted(upper.name)),
+        Restored::not_at_all);
   }
 
   void lose_from(std::size_t first) {
@@ -123,7 +126,8 @@ class Search {
   // libvirt's "direct" interfaces. The addresses and routes are those of the guest.
   void check_tap(const NetworkNamespace& where, const NetworkLink& link) {
     if (link.kind != "macvtap" && link.kind != "ipvtap") return;
-    add(where, link, "is used by a virtual machine", fmt::format("ip link del {}", link.name), Restored::not_at_all);
+    add(where, link, "is used by a virtual machine", fmt::format("ip link del {}", shell_quoted(link.name)),
+        Restored::not_at_all);
   }
 
   void check_pppoe(const NetworkNamespace& where, const NetworkLink& link) {
@@ -141,15 +145,15 @@ class Search {
     const std::string kind = known && !master->kind.empty() ? master->kind : "interface";
     const std::string name = known ? master->name : std::to_string(link.master);
     add(where, link, fmt::format("is a member of the {} {}", kind, name),
-        fmt::format("ip link set {} nomaster", link.name), Restored::partly);
+        fmt::format("ip link set {} nomaster", shell_quoted(link.name)), Restored::partly);
   }
 
   void check_addresses(const NetworkNamespace& where, const NetworkLink& link) {
     for (const LinkAddress& address : where.addresses) {
       if (address.link != link.index || address.host_scope || address.prefix.is_link_local()) continue;
       const std::string text = address.prefix.to_string();
-      add(where, link, "has the address " + text, fmt::format("ip address del {} dev {}", text, link.name),
-          Restored::fully);
+      add(where, link, "has the address " + text,
+          fmt::format("ip address del {} dev {}", text, shell_quoted(link.name)), Restored::fully);
     }
   }
 
@@ -158,8 +162,8 @@ class Search {
       if (route.link != link.index || is_automatic(route) || belongs_to_address(route, where)) continue;
       const std::string name = route_name(route.destination);
       add(where, link, fmt::format("carries the route {}{}", name, route.destination.v6 ? " (IPv6)" : ""),
-          fmt::format("ip {}route del {} dev {} table {}", route.destination.v6 ? "-6 " : "", name, link.name,
-                      route.table),
+          fmt::format("ip {}route del {} dev {} table {}", route.destination.v6 ? "-6 " : "", name,
+                      shell_quoted(link.name), route.table),
           Restored::fully);
     }
   }

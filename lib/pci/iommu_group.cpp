@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/shell_words.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/pci/device_info.hpp"
 
@@ -30,7 +31,7 @@ GroupMember read_member(const SystemPaths& paths, const std::filesystem::path& g
 }
 
 std::string unbind_command(const GroupMember& member) {
-  return fmt::format("echo {0} > /sys/bus/{1}/devices/{0}/driver/unbind", member.name,
+  return fmt::format("echo {0} > /sys/bus/{1}/devices/{0}/driver/unbind", shell_quoted(member.name),
                      member.address ? "pci" : "platform");
 }
 

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "base/file_descriptor.hpp"
+#include "base/shell_words.hpp"
 #include "pci/network_reader.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/pci/interface_backup.hpp"
@@ -147,7 +148,8 @@ class NamespaceFinder {
   std::vector<FoundNamespace> find() {
     add(paths_.proc / "thread-self/ns/net", "this network namespace", "");
     for (const std::string& name : sysfs::entries(paths_.run / "netns")) {
-      add(paths_.run / "netns" / name, "network namespace " + name, fmt::format("ip netns exec {} ", name));
+      add(paths_.run / "netns" / name, "network namespace " + name,
+          fmt::format("ip netns exec {} ", shell_quoted(name)));
     }
     add_mounted();
     add_of_processes();
@@ -184,7 +186,8 @@ class NamespaceFinder {
       std::string mount_point;
       fields >> ignored >> ignored >> ignored >> root >> mount_point;
       if (!root.starts_with("net:[")) continue;
-      add(mount_point, "the network namespace at " + mount_point, fmt::format("nsenter --net={} ", mount_point));
+      add(mount_point, "the network namespace at " + mount_point,
+          fmt::format("nsenter --net={} ", shell_quoted(mount_point)));
     }
   }
 

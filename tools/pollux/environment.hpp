@@ -12,6 +12,7 @@
 #include "pollux/net/port.hpp"
 #include "pollux/pci/network_state.hpp"
 #include "pollux/pci/paths.hpp"
+#include "run_command.hpp"
 
 namespace pollux::tool {
 
@@ -30,8 +31,8 @@ using OpenPort = std::function<Result<Port>(const std::string& uri)>;
 /// Asks the user whether to go on.
 using Confirm = std::function<bool(const std::string& question)>;
 
-/// Runs a command of the shell to its end, with the user's terminal. Returns its exit status.
-using RunShell = std::function<int(const std::string& command)>;
+/// Runs a command to its end, with the user's terminal (run_command.hpp). Returns its exit status.
+using RunCommand = std::function<int(const Invocation& command)>;
 
 /// Gives up what a server does not need (confine.hpp).
 using Confine = std::function<Result<void>(std::span<const unsigned> kept)>;
@@ -49,7 +50,7 @@ struct Environment {
   OpenPort open_port = {};
   Confirm confirm = {};  ///< empty: nobody can be asked
   bool colours = false;  ///< `out` is a terminal that shows colours
-  RunShell run_shell = {};
+  RunCommand run_command = {};
   Confine confine = [](std::span<const unsigned>) { return Result<void>(); };
   int terminal = -1;                       ///< where the user types; -1: nowhere
   const doctor::Caller* caller = nullptr;  ///< the user for whom `pollux doctor` checks; null: that of this process

@@ -76,7 +76,7 @@ Result<void> FunctionWatch::print_settings(const std::string& port) {
   }
   if (json_) {
     const nlohmann::json json{{"event", "serving"}, {"port", port}, {"functions", std::move(listed)}};
-    line(json.dump(-1, ' ', false, kReplaceBadText));
+    line(json.dump(-1, ' ', true, kReplaceBadText));
   } else {
     line("serving; Ctrl-C ends this");
   }
@@ -110,7 +110,7 @@ void FunctionWatch::compare(unsigned number, const VirtualFunctionState& before,
 
 void FunctionWatch::on_event(const PortEvent& event) {
   const std::string text = to_string(event);
-  line(json_ ? nlohmann::json{{"event", "port"}, {"text", text}}.dump(-1, ' ', false, kReplaceBadText)
+  line(json_ ? nlohmann::json{{"event", "port"}, {"text", text}}.dump(-1, ' ', true, kReplaceBadText)
              : fmt::format("port: {}", text));
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/printable.hpp"
 #include "commands.hpp"
 #include "pci_facts.hpp"
 #include "port_facts.hpp"
@@ -51,14 +52,15 @@ Result<std::vector<Facts>> gather(const Environment& environment, const InfoOpti
 void print(const Environment& environment, const std::vector<Facts>& all) {
   for (const Facts& facts : all) {
     environment.out << facts.title << '\n';
-    for (const Facts::Line& line : facts.lines) environment.out << fmt::format("  {:<18}{}\n", line.label, line.value);
+    for (const Facts::Line& line : facts.lines)
+      environment.out << fmt::format("  {:<18}{}\n", line.label, printable(line.value));
   }
 }
 
 void print_json(const Environment& environment, const std::vector<Facts>& all) {
   nlohmann::json json = nlohmann::json::object();
   for (const Facts& facts : all) json[facts.key] = facts.json;
-  environment.out << json.dump(2, ' ', false, kReplaceBadText) << '\n';
+  environment.out << json.dump(2, ' ', true, kReplaceBadText) << '\n';
 }
 
 int run_info(const Environment& environment, const InfoOptions& options) {

@@ -38,7 +38,7 @@ Result<void> show(const Environment& environment, const LedOptions& options, Por
   if (options.json) {
     const nlohmann::json json = {
         {"port", options.port}, {"mode", options.steady ? "on" : "blink"}, {"seconds", options.seconds}};
-    environment.out << json.dump(2, ' ', false, kReplaceBadText) << '\n';
+    environment.out << json.dump(2, ' ', true, kReplaceBadText) << '\n';
   }
   return {};
 }

@@ -87,7 +87,7 @@ void print_json(const Environment& environment, const LinkOptions& options, cons
                        {"asymmetric_pause", details.partner->asymmetric_pause}};
   }
   if (details.cable) json["cable_metres"] = {{"min", details.cable->min}, {"max", details.cable->max}};
-  environment.out << json.dump(2, ' ', false, kReplaceBadText) << '\n';
+  environment.out << json.dump(2, ' ', true, kReplaceBadText) << '\n';
 }
 
 std::string flag_text(const std::optional<bool>& value, const char* yes, const char* no) {

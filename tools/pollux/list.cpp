@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/printable.hpp"
 #include "commands.hpp"
 #include "pci_facts.hpp"
 #include "pollux/pci/device_info.hpp"
@@ -34,11 +35,11 @@ std::string short_name(const pci::DeviceInfo& device) {
 Row row_of(const pci::DeviceInfo& device, const Environment& environment) {
   return {device.address.to_string(),
           or_dash(environment.driver_of(device.vendor, device.device)),
-          or_dash(device.driver),
+          or_dash(printable(device.driver)),
           device.iommu_group ? std::to_string(*device.iommu_group) : "-",
           device.numa_node < 0 ? "-" : std::to_string(device.numa_node),
-          or_dash(fmt::format("{}", fmt::join(device.interfaces, ","))),
-          short_name(device)};
+          or_dash(printable(fmt::format("{}", fmt::join(device.interfaces, ",")))),
+          printable(short_name(device))};
 }
 
 void print_table(const std::vector<pci::DeviceInfo>& devices, const Environment& environment) {
@@ -63,7 +64,7 @@ int run_list(const Environment& environment, const ListOptions& options) {
   if (options.json) {
     nlohmann::json listed = nlohmann::json::array();
     for (const auto& device : *devices) listed.push_back(to_json(device, environment.driver_of));
-    environment.out << nlohmann::json{{"devices", std::move(listed)}}.dump(2, ' ', false, kReplaceBadText) << '\n';
+    environment.out << nlohmann::json{{"devices", std::move(listed)}}.dump(2, ' ', true, kReplaceBadText) << '\n';
   } else if (devices->empty()) {
     environment.out << "no network controllers; --all lists every PCI device\n";
   } else {

@@ -20,7 +20,7 @@
 #include "common/cli.hpp"
 #include "common/standard_streams.hpp"
 #include "pollux/pollux.hpp"
-#include "shell.hpp"
+#include "run_command.hpp"
 
 namespace {
 
@@ -77,7 +77,7 @@ int run(int argc, char** argv) {
     environment.terminal = STDIN_FILENO;
   }
   environment.colours = shows_colours();
-  environment.run_shell = &run_shell;
+  environment.run_command = &run_command;
 #ifdef POLLUX_HAS_CONFINEMENT
   environment.confine = &confine;
 #endif

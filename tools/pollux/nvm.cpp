@@ -13,6 +13,7 @@
 #include <optional>
 #include <ostream>
 
+#include "base/shell_words.hpp"
 #include "commands.hpp"
 #include "nvm_copy.hpp"
 #include "report.hpp"
@@ -147,7 +148,8 @@ Result<void> change_words(const Environment& environment, Nvm& nvm, const std::v
       return tl::unexpected<Error>(std::move(error));
     }
   }
-  environment.err << fmt::format("wrote the NVM; `pollux nvm PORT --restore {}` restores what it had\n", copy);
+  environment.err << fmt::format("wrote the NVM; `pollux nvm PORT --restore {}` restores what it had\n",
+                                 shell_quoted(copy));
   return {};
 }
 

@@ -23,7 +23,8 @@ struct Facts {
   nlohmann::json json;
 };
 
-/// Names in sysfs and pci.ids may contain any bytes; invalid UTF-8 is replaced.
+/// Names in sysfs and pci.ids may contain any bytes; invalid UTF-8 is replaced. Printed JSON is ASCII, so that a
+/// terminal shows no character that `printable` would replace.
 inline constexpr auto kReplaceBadText = nlohmann::json::error_handler_t::replace;
 
 [[nodiscard]] nlohmann::json to_json(const pci::DeviceInfo& device, const DriverOf& driver_of);

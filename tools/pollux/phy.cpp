@@ -70,7 +70,7 @@ std::vector<unsigned> numbers_to_read(const PhyOptions& options) {
 void print(const Environment& environment, const PhyOptions& options, const nlohmann::json& found) {
   if (options.json) {
     environment.out << nlohmann::json{{"port", options.port}, {"page", options.page}, {"registers", found}}.dump(
-                           2, ' ', false, kReplaceBadText)
+                           2, ' ', true, kReplaceBadText)
                     << '\n';
     return;
   }

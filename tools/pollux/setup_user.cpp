@@ -12,6 +12,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "base/shell_words.hpp"
 #include "commands.hpp"
 #include "pollux/pci/handover.hpp"
 #include "report.hpp"
@@ -62,23 +63,22 @@ std::array<SetupFile, 2> files_of(const Environment& environment, const SetupOpt
           SetupFile{etc / "security/limits.d/pollux.conf", memlock_limit(options)}};
 }
 
-constexpr const char* kReload =
-    "udevadm control --reload && "
-    "udevadm trigger --action=change --subsystem-match=vfio --subsystem-match=vfio-dev --subsystem-match=misc";
-
 /// What has to be run after the files were written or removed.
-std::vector<std::string> commands_of(const SetupOptions& options) {
+std::vector<Invocation> commands_of(const SetupOptions& options) {
+  std::vector<Invocation> commands;
   if (!options.remove) {
-    return {fmt::format("groupadd --system --force {}", options.group),
-            fmt::format("usermod --append --groups {} {}", options.group, options.user), kReload};
+    commands.push_back({{"groupadd", "--system", "--force", options.group}});
+    commands.push_back({{"usermod", "--append", "--groups", options.group, options.user}});
+  } else if (!options.user.empty()) {
+    commands.push_back({{"gpasswd", "--delete", options.user, options.group}});
   }
-  std::vector<std::string> commands;
-  if (!options.user.empty()) commands.push_back(fmt::format("gpasswd --delete {} {}", options.user, options.group));
-  commands.emplace_back(kReload);
+  commands.push_back({{"udevadm", "control", "--reload"}});
+  commands.push_back({{"udevadm", "trigger", "--action=change", "--subsystem-match=vfio", "--subsystem-match=vfio-dev",
+                       "--subsystem-match=misc"}});
   return commands;
 }
 
-/// Whether a name can stand in a shell command and in the files as it is. useradd(8) and groupadd(8) make only such.
+/// Whether a name can stand in the files as it is. useradd(8) and groupadd(8) make only such.
 bool is_plain_name(const std::string& name) {
   const auto fits = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
@@ -108,7 +108,7 @@ Result<void> check_own(const SetupFile& file) {
   text << std::ifstream(file.path).rdbuf();
   if (text.str().starts_with(kMark)) return {};
   return fail(ErrorCode::busy, fmt::format("{} exists and is not of `pollux setup-user`", file.path.string()),
-              fmt::format("move it away first: mv {0} {0}.old", file.path.string()));
+              fmt::format("move it away first: mv {0} {0}.old", shell_quoted(file.path.string())));
 }
 
 tl::unexpected<Error> cannot_change(const fs::path& file, int error) {
@@ -151,7 +151,7 @@ void show(const Environment& environment, const SetupOptions& options) {
       for (std::string line; std::getline(lines, line);) environment.out << "    " << line << '\n';
     }
   }
-  for (const std::string& command : commands_of(options)) environment.out << "run " << command << '\n';
+  for (const Invocation& command : commands_of(options)) environment.out << "run " << shell_text(command) << '\n';
   environment.out << std::flush;
 }
 
@@ -161,11 +161,12 @@ int carry_out(const Environment& environment, const SetupOptions& options) {
       return report(environment, done.error());
     }
   }
-  for (const std::string& command : commands_of(options)) {
-    const int status = environment.run_shell(command);
+  for (const Invocation& command : commands_of(options)) {
+    const int status = environment.run_command(command);
     if (status == 0) continue;
-    return report(environment, Error{ErrorCode::io_error, fmt::format("'{}' ended with status {}", command, status),
-                                     "mend what it reports, and run the same command again"});
+    return report(environment,
+                  Error{ErrorCode::io_error, fmt::format("'{}' ended with status {}", shell_text(command), status),
+                        "mend what it reports, and run the same command again"});
   }
   if (options.remove) {
     environment.out << fmt::format("done; the group itself stays: groupdel {}\n", options.group);
@@ -182,7 +183,7 @@ int run_setup(const Environment& environment, const SetupOptions& options) {
   }
   show(environment, options);
   if (options.dry_run) return kSuccess;
-  if (!environment.run_shell) return kFailure;
+  if (!environment.run_command) return kFailure;
   if (!options.yes && (!environment.confirm || !environment.confirm("Do this?"))) {
     environment.err << "pollux: nothing was changed\n  hint: confirm, or give --yes\n";
     return kFailure;

@@ -32,7 +32,7 @@ Result<void> check_opens(const Environment& environment, const std::string& port
 void print(const Environment& environment, const VfOptions& options, unsigned enabled, unsigned possible) {
   if (options.json) {
     const nlohmann::json json{{"port", options.port}, {"functions", enabled}, {"max_functions", possible}};
-    environment.out << json.dump(2, ' ', false, kReplaceBadText) << '\n';
+    environment.out << json.dump(2, ' ', true, kReplaceBadText) << '\n';
   } else {
     environment.out << fmt::format("{}: {} of {} virtual functions\n", options.port, enabled, possible);
   }

@@ -344,7 +344,8 @@ Result<LaunchedQemu> launch(const Target& target, int memory, std::uint64_t ram)
 }
 
 Error explain_exit(const std::string& uri, const Process& process) {
-  const std::string output = process.last_output();
+  std::string output = process.last_output();
+  std::ranges::replace(output, '\n', ' ');  // an error is one line
   Error error{
       .code = ErrorCode::io_error,
       .what = fmt::format("{}: QEMU ended with {}{}{}", uri, process.exit_text(), output.empty() ? "" : ": ", output),

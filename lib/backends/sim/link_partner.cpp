@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/shell_words.hpp"
 #include "base/uri_options.hpp"
 #include "files/capture_file_writer.hpp"
 #include "pollux/files/capture_file_reader.hpp"
@@ -73,7 +74,7 @@ Result<std::unique_ptr<LinkPartner>> open_tap_partner(const std::string& name) {
     return fail_errno(code_for(errno), fmt::format("tap={}", name), errno,
                       fmt::format("create it as root: sudo ip tuntap add {0} mode tap user {1}, then "
                                   "sudo ip link set {0} up",
-                                  name, ::geteuid()));
+                                  shell_quoted(name), ::geteuid()));
   }
   return std::unique_ptr<LinkPartner>(std::make_unique<TapPartner>(std::move(tap)));
 }

@@ -20,6 +20,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/shell_words.hpp"
 #include "base/uri_options.hpp"
 #include "net/virtio_net_header.hpp"
 
@@ -54,7 +55,7 @@ tl::unexpected<Error> attach_error(int error, std::string_view name) {
     case EACCES:
       return fail_errno(ErrorCode::permission_denied, what, error,
                         fmt::format("as root, once: ip tuntap add dev {0} mode tap user {1} && ip link set {0} up",
-                                    name, ::geteuid()));
+                                    shell_quoted(name), ::geteuid()));
     case EBUSY:
       return fail_errno(ErrorCode::busy, what, error, "another process or port is attached; choose another name");
     case EEXIST: return fail_errno(ErrorCode::busy, what, error, "the kernel uses the name; choose another one");
@@ -134,7 +135,7 @@ Result<void> Interface::set_mac(const MacAddress& mac) {
   if (::ioctl(frames_.get(), SIOCSIFHWADDR, &request) == 0) return {};
   const ErrorCode code = errno == EADDRNOTAVAIL ? ErrorCode::invalid_argument : ErrorCode::io_error;
   return fail_errno(code, fmt::format("tap:{}: cannot set the interface's address to {}", name_, to_string(mac)), errno,
-                    fmt::format("as root: ip link set {} address {}", name_, to_string(mac)));
+                    fmt::format("as root: ip link set {} address {}", shell_quoted(name_), to_string(mac)));
 }
 
 bool Interface::is_up() const {
@@ -151,7 +152,7 @@ Result<void> Interface::bring_up() {
   }
   const ErrorCode code = errno == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
   return fail_errno(code, fmt::format("tap:{}: the interface is down and cannot be brought up", name_), errno,
-                    fmt::format("as root: ip link set {} up", name_));
+                    fmt::format("as root: ip link set {} up", shell_quoted(name_)));
 }
 
 Result<void> Interface::set_mtu(std::uint32_t bytes) {
@@ -163,7 +164,7 @@ Result<void> Interface::set_mtu(std::uint32_t bytes) {
   }
   const ErrorCode code = errno == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
   return fail_errno(code, fmt::format("tap:{}: cannot set the interface's mtu to {}", name_, bytes), errno,
-                    fmt::format("as root: ip link set {} mtu {}", name_, bytes));
+                    fmt::format("as root: ip link set {} mtu {}", shell_quoted(name_), bytes));
 }
 
 void Interface::set_carrier(bool on) noexcept {
@@ -252,9 +253,9 @@ Result<void> Interface::add_address(const InterfaceAddress& address) {
   if (address.ipv6 && error == EACCES) {
     // Linux, net/ipv6/addrconf.c: IPv6 is disabled on the interface.
     return fail_errno(ErrorCode::not_supported, what, error,
-                      fmt::format("as root: sysctl -w net.ipv6.conf.{}.disable_ipv6=0", name_));
+                      fmt::format("as root: sysctl -w net.ipv6.conf.{}.disable_ipv6=0", shell_quoted(name_)));
   }
-  return fail_errno(code, what, error, fmt::format("as root: ip addr add {} dev {}", text, name_));
+  return fail_errno(code, what, error, fmt::format("as root: ip addr add {} dev {}", text, shell_quoted(name_)));
 }
 
 }  // namespace pollux::tap

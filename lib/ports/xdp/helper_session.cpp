@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/shell_words.hpp"
 #include "ports/xdp/rule_code.hpp"
 
 namespace pollux::xdp {
@@ -89,7 +90,7 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_open(MessageR
     }
     if (std::ranges::find(policy_.interfaces, *name) == policy_.interfaces.end()) {
       return fail(ErrorCode::permission_denied, fmt::format("xdp:{}: the helper does not offer this interface", *name),
-                  fmt::format("as root: pollux xdp-helper --interface {}", *name));
+                  fmt::format("as root: pollux xdp-helper --interface {}", shell_quoted(*name)));
     }
     auto interface = Interface::find(*name);
     if (!interface) return pass_on(std::move(interface));

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/shell_words.hpp"
 #include "mem/context_state.hpp"
 
 namespace pollux::xdp {
@@ -137,9 +138,10 @@ Result<void> XdpPort::change_mtu(std::uint32_t bytes) {
   const auto mtu = interface_.mtu();
   if (!mtu) return tl::unexpected<Error>(mtu.error());
   if (*mtu >= bytes) return {};
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: mtu = {}, but that of the interface is {}", info().name, bytes, *mtu),
-              fmt::format("as root: ip link set {} mtu {}; or use a smaller mtu", interface_.name(), bytes));
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("{}: mtu = {}, but that of the interface is {}", info().name, bytes, *mtu),
+      fmt::format("as root: ip link set {} mtu {}; or use a smaller mtu", shell_quoted(interface_.name()), bytes));
 }
 
 Result<void> XdpPort::change_filter(const Settings* from, const Settings& to) {

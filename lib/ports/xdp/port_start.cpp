@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/shell_words.hpp"
 #include "mem/context_state.hpp"
 #include "mem/dma_region.hpp"
 #include "ports/xdp/port.hpp"
@@ -105,7 +106,7 @@ Result<void> XdpPort::attach_program() {
       return fail_errno(ErrorCode::busy, what, error,
                         fmt::format("another XDP program is attached: {1}; stop its owner, or a child that a killed "
                                     "owner has left, or, if there is none, as root: ip link set dev {0} xdp off; {2}",
-                                    name, kernel_->other_program(),
+                                    shell_quoted(name), kernel_->other_program(),
                                     share_ ? "share needs a dispatcher of libxdp in the same mode"
                                            : "beside those of libxdp's dispatcher, write ?share"));
     case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
@@ -237,10 +238,11 @@ void XdpPort::report() const {
                                info().name, interface_.name()));
   }
   if (!interface_.link().up) {
-    context()->log(LogLevel::warning,
-                   fmt::format("{}: the interface has no link: {}", info().name,
-                               interface_.is_up() ? "look at its other end: a cable, or a peer that is down"
-                                                  : "as root: ip link set dev " + interface_.name() + " up"));
+    context()->log(
+        LogLevel::warning,
+        fmt::format("{}: the interface has no link: {}", info().name,
+                    interface_.is_up() ? "look at its other end: a cable, or a peer that is down"
+                                       : "as root: ip link set dev " + shell_quoted(interface_.name()) + " up"));
   }
 }
 

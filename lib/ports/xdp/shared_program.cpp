@@ -22,6 +22,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/shell_words.hpp"
 #include "ports/xdp/bpf_calls.hpp"
 #include "ports/xdp/bpf_code.hpp"
 #include "ports/xdp/dispatcher.hpp"
@@ -244,7 +245,7 @@ Result<FileDescriptor> own_share(const std::string& name, std::uint32_t sockets)
   struct statfs about {};
   if (::statfs(files.c_str(), &about) != 0 || static_cast<std::uint32_t>(about.f_type) != BPF_FS_MAGIC) {
     return fail(ErrorCode::not_supported, fmt::format("{}: there is no bpf file system at {}", name, files),
-                fmt::format("as root: mount -t bpf bpf {}", files));
+                fmt::format("as root: mount -t bpf bpf {}", shell_quoted(files)));
   }
   const std::string what = fmt::format("{}: cannot share the interface with other XDP programs", name);
   if (const int error = try_dispatcher(); error != 0) return share_error(what, error);

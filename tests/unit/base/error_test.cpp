@@ -21,6 +21,10 @@ TEST(Error, MessageWithoutHintIsWhat) {
   EXPECT_EQ((Error{ErrorCode::device_removed, "0000:01:00.0 was removed", ""}).message(), "0000:01:00.0 was removed");
 }
 
+TEST(Error, MessageShowsNoControlCharacters) {
+  EXPECT_EQ((Error{ErrorCode::io_error, "x\033[2J", "y\xE2\x80\xAE"}).message(), "x?[2J: y?");
+}
+
 TEST(Error, FailCreatesAFailedResult) {
   const Result<int> result = fail(ErrorCode::busy, "taken", "wait");
   ASSERT_FALSE(result);

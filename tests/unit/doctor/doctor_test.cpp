@@ -9,7 +9,7 @@
 #include "commands.hpp"
 #include "doctor/diagnosis.hpp"
 #include "fixture.hpp"
-#include "shell.hpp"
+#include "run_command.hpp"
 
 namespace pollux::tool::doctor {
 namespace {
@@ -142,13 +142,31 @@ TEST(DoctorCaller, OfAnotherUserFollowsTheModes) {
   EXPECT_FALSE(nobody->may_open(file)) << "the owner's bits count, not the group's";
 }
 
-TEST(Shell, ReturnsTheStatus) {
-  EXPECT_EQ(run_shell("exit 3"), 3);
-  EXPECT_EQ(run_shell("kill -9 $$"), 137);
-  EXPECT_EQ(run_shell("test -x \"$(command -v doctor_test)\""), 0) << "this program is first in PATH";
+TEST(RunCommand, ReturnsTheStatus) {
+  EXPECT_EQ(run_command({{"sh", "-c", "exit 3"}}), 3);
+  EXPECT_EQ(run_command({{"sh", "-c", "kill -9 $$"}}), 137);
+  EXPECT_EQ(run_command({{"plx-no-such-program"}}), 127);
   testing::internal::CaptureStdout();
-  EXPECT_EQ(run_shell("echo shown"), 0);
+  EXPECT_EQ(run_command({{"echo", "shown"}}), 0);
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "") << "it goes to stderr";
+}
+
+TEST(RunCommand, PolluxIsThisProgram) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run_command({{"pollux", "--gtest_list_tests", "--gtest_filter=RunCommand.PolluxIsThisProgram"}}), 0);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("PolluxIsThisProgram"));
+}
+
+TEST(RunCommand, WordsAreReadByNoShell) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run_command({{"printf", "%s|", "a;b", "$(id)", "`id`", "'"}}), 0);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "a;b|$(id)|`id`|'|");
+}
+
+TEST(RunCommand, PassesItsInput) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run_command({{"cat"}, "64\n"}), 0);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "64\n");
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ using testing::StartsWith;
 struct Fix : Machine {
   Fix() {
     caller.uid = 0;
-    environment.run_shell = [this](const std::string& command) {
+    environment.run_command = [this](const Invocation& step) {
+      const std::string command = shell_text(step);
       commands.push_back(command);
       for (const auto& [start, effect] : effects) {
         if (command.starts_with(start)) return effect();
@@ -106,6 +107,20 @@ TEST_F(Fix, LeavesWhatTheHostUses) {
   machine.add_process(42, "l2fwd", machine.paths.dev / "vfio/7");
   EXPECT_THAT(outcomes(), IsEmpty());
   EXPECT_THAT(commands, IsEmpty());
+}
+
+TEST_F(Fix, WritesFilesThroughTheInputOfTee) {
+  const auto governor = machine.paths.sys / "devices/system/cpu/cpu2/cpufreq/scaling_governor";
+  machine.write(governor, "powersave\n");
+  environment.run_command = &run_command;
+  EXPECT_THAT(outcomes(), ElementsAre("cpu-frequency: mended"));
+  EXPECT_EQ(machine.read(governor), "performance\n");
+}
+
+TEST_F(Fix, ShowsNoControlCharacters) {
+  bind("x\033[2J\u061c");
+  EXPECT_THAT(outcomes(), ElementsAre("driver: done, but the fault is still there"));
+  EXPECT_THAT(err.str(), HasSubstr("driver: x?[2J?\n"));
 }
 
 TEST_F(Fix, APortThatDisappears) {

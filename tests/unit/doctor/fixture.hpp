@@ -104,7 +104,7 @@ struct Machine : testing::Test {
 
 /// The command that a finding prints; empty if there is none.
 inline std::string command_of(const Finding& finding) { return finding.remedy ? finding.remedy->command : ""; }
-inline bool is_safe(const Finding& finding) { return finding.remedy && finding.remedy->safe; }
+inline bool is_safe(const Finding& finding) { return finding.remedy && !finding.remedy->steps.empty(); }
 inline bool needs_root(const Finding& finding) { return finding.remedy && finding.remedy->needs_root; }
 
 }  // namespace pollux::tool::doctor

@@ -67,6 +67,14 @@ TEST_F(KernelInterface, NamesAnInterfaceThatIsMissing) {
   EXPECT_THAT(said("xdp:plxnone", kUsage), HasSubstr("there is no such interface"));
 }
 
+TEST_F(KernelInterface, QuotesItsNameInCommands) {
+  shell("ip link set plxq0 down && ip link set plxq0 name 'q;`id`$x'");
+  const std::string all = said("'xdp:q;`id`$x'", kSuccess);
+  shell("ip link set 'q;`id`$x' name plxq0 && ip link set plxq0 up");
+  EXPECT_THAT(all, HasSubstr("# ip link set dev 'q;`id`$x' up\n"));
+  EXPECT_THAT(all, HasSubstr("# ethtool -L 'q;`id`$x' combined 1\n"));
+}
+
 TEST_F(KernelInterface, NamesWhatIsInTheWay) {
   shell("ip link set plxq1 down");
   ASSERT_TRUE(has_link(false));

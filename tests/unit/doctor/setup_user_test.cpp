@@ -18,8 +18,8 @@ using testing::StartsWith;
 
 struct SetupUser : Machine {
   SetupUser() {
-    environment.run_shell = [this](const std::string& command) {
-      commands.push_back(command);
+    environment.run_command = [this](const Invocation& command) {
+      commands.push_back(shell_text(command));
       return status;
     };
   }
@@ -47,7 +47,7 @@ TEST_F(SetupUser, WritesTheRuleAndTheLimit) {
                     HasSubstr("SUBSYSTEM==\"vfio-dev\", GROUP=\"pollux\""), HasSubstr("KERNEL==\"iommu\"")));
   EXPECT_THAT(machine.read(limits), HasSubstr("\n@pollux - memlock 163840\n")) << "4 ports of 40 MiB";
   EXPECT_THAT(commands, ElementsAre("groupadd --system --force pollux", "usermod --append --groups pollux nobody",
-                                    StartsWith("udevadm control --reload && udevadm trigger")));
+                                    "udevadm control --reload", StartsWith("udevadm trigger --action=change ")));
   EXPECT_THAT(out.str(), HasSubstr("nobody's next login"));
 }
 
@@ -84,9 +84,10 @@ TEST_F(SetupUser, CanBeUndone) {
   EXPECT_EQ(run_command("setup-user --remove --yes nobody"), kSuccess);
   EXPECT_FALSE(std::filesystem::exists(rules));
   EXPECT_FALSE(std::filesystem::exists(limits));
-  EXPECT_THAT(commands, ElementsAre("gpasswd --delete nobody pollux", StartsWith("udevadm control --reload")));
+  EXPECT_THAT(commands,
+              ElementsAre("gpasswd --delete nobody pollux", "udevadm control --reload", StartsWith("udevadm")));
   EXPECT_EQ(run_command("setup-user --remove --yes"), kSuccess) << "again, and without a user";
-  EXPECT_THAT(commands, ElementsAre(StartsWith("udevadm")));
+  EXPECT_THAT(commands, ElementsAre("udevadm control --reload", StartsWith("udevadm trigger")));
 }
 
 TEST_F(SetupUser, CanBeRepeatedWithOtherValues) {

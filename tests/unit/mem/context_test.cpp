@@ -43,6 +43,13 @@ TEST(Context, NamesAPortOnceInAMessage) {
   EXPECT_EQ(logged, (std::vector<std::string>{"sim:1: it works", "sim:1: it works", "sim:1: sim:10: it works"}));
 }
 
+TEST(Context, MessagesHaveNoControlCharacters) {
+  std::vector<std::string> logged;
+  const Context context({.log = [&](LogLevel, std::string_view message) { logged.emplace_back(message); }});
+  context.log(LogLevel::info, "from \033[2Jeth\u200e0");
+  EXPECT_EQ(logged, std::vector<std::string>{"from ?[2Jeth?0"});
+}
+
 TEST(Context, DropsMessagesWithoutACallback) {
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();

@@ -55,6 +55,19 @@ TEST_F(HostUse, FindsAGlobalAddress) {
   EXPECT_EQ(found()[0].remedy, "ip address del 192.0.2.7/24 dev eth1");
 }
 
+TEST_F(HostUse, QuotesNamesInCommands) {
+  own().links[1].name = "a;$(id)";
+  own().links[1].master = 9;
+  own().addresses.push_back({2, prefix("192.0.2.7/24")});
+  own().routes.push_back({.link = 2, .destination = prefix("198.51.100.0/24"), .table = 254});
+  own().links.push_back({.index = 5, .name = "t|id", .kind = "macvtap", .lower = 2});
+  std::vector<std::string> remedies;
+  for (const pci::HostUse& use : found()) remedies.push_back(use.remedy);
+  EXPECT_THAT(remedies, testing::UnorderedElementsAre(
+                            "ip link set 'a;$(id)' nomaster", "ip address del 192.0.2.7/24 dev 'a;$(id)'",
+                            "ip route del 198.51.100.0/24 dev 'a;$(id)' table 254", "ip link del 't|id'"));
+}
+
 TEST_F(HostUse, FindsAGlobalIpv6Address) {
   own().addresses.push_back({2, prefix("2001:db8::7/64")});
   EXPECT_EQ(only_reason(), "eth1 has the address 2001:db8::7/64 in this network namespace");

@@ -68,7 +68,7 @@ int list_link_types() {
 /// Without --capture, Wireshark asks whether a filter is good: it is if nothing is printed.
 int check_filter(const Options& options) {
   const auto filter = observe::FrameFilter::compile(options.filter, options.interface);
-  if (!filter) std::cout << filter.error().what << '\n';
+  if (!filter) std::cout << printable(filter.error().what) << '\n';
   return printed();
 }
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/pci/iommu_group.hpp"
@@ -51,7 +52,8 @@ Finding link_of_interface(const std::filesystem::path& directory) {
   const std::string interface = directory.filename();
   const auto carrier = sysfs::read_number(directory / "carrier", 1);
   if (!carrier) {
-    return {State::unknown, fmt::format("{} is down", interface), Remedy{fmt::format("ip link set {} up", interface)},
+    return {State::unknown, fmt::format("{} is down", interface),
+            Remedy{fmt::format("ip link set {} up", shell_quoted(interface))},
             "then run `pollux doctor` again; or test the link after binding"};
   }
   const auto speed = sysfs::read_number(directory / "speed", 1'000'000);

@@ -16,12 +16,16 @@ enum class State { ok, warning, error, unknown };
 
 [[nodiscard]] const char* to_string(State state);
 
-/// A command of the shell that mends what a check found.
+/// What mends what a check found.
 struct Remedy {
-  std::string command;
+  std::string command;  ///< as a user types it into a shell: names of others in it are quoted (`shell_quoted`)
   bool needs_root = true;
-  /// Whether --fix may run it: it takes nothing from the host that the host uses, and a restart undoes it.
-  bool safe = false;
+  /// The same as --fix runs it, without a shell. Empty: it may not, since the command takes something from the host
+  /// that the host uses, or a restart does not undo it.
+  std::vector<Invocation> steps = {};
+
+  /// Steps for root, and the same as a line for a shell. `safe`: --fix may run them.
+  [[nodiscard]] static Remedy of_steps(std::vector<Invocation> steps, bool safe = true);
 };
 
 /// The result of a check.

@@ -2,6 +2,7 @@
 #include "doctor/checks.hpp"
 
 #include <array>
+#include <utility>
 
 namespace pollux::tool::doctor {
 namespace {
@@ -36,6 +37,12 @@ constexpr std::array kChecks{
 };
 
 }  // namespace
+
+Remedy Remedy::of_steps(std::vector<Invocation> steps, bool safe) {
+  std::string line;
+  for (const Invocation& step : steps) line += (line.empty() ? "" : " && ") + shell_text(step);
+  return {std::move(line), true, safe ? std::move(steps) : std::vector<Invocation>()};
+}
 
 std::span<const Check> all_checks() { return kChecks; }
 

@@ -64,9 +64,13 @@ std::vector<std::string> nodes_with_cpus(const pci::SystemPaths& paths) {
 Finding check_governor(const Subject& subject) {
   const auto directory = subject.paths().sys / "devices/system/cpu";
   std::map<std::string, std::vector<std::string>> cpus;  // by governor
+  Invocation write{{"tee"}, "performance\n"};
   for (const std::string& name : sysfs::entries(directory)) {
-    const auto governor = sysfs::read_text(directory / name / "cpufreq/scaling_governor");
-    if (governor) cpus[*governor].push_back(name);
+    const auto file = directory / name / "cpufreq/scaling_governor";
+    const auto governor = sysfs::read_text(file);
+    if (!governor) continue;
+    cpus[*governor].push_back(name);
+    write.words.push_back(file);
   }
   if (cpus.empty()) return {State::unknown, "the kernel does not set it: a virtual machine, or the firmware does"};
   std::vector<std::string> texts;
@@ -75,7 +79,7 @@ Finding check_governor(const Subject& subject) {
   if (cpus.size() == 1 && cpus.begin()->first == "performance") return {State::ok, found};
   return {
       State::warning, found,
-      Remedy{"echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor > /dev/null", true, true},
+      Remedy{"echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor > /dev/null", true, {write}},
       "holds until the machine is restarted"};
 }
 

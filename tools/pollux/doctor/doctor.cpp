@@ -68,7 +68,7 @@ Result<Subject> read_subject(const Environment& environment, const DoctorOptions
 }
 
 int run_doctor(const Environment& environment, const DoctorOptions& options) {
-  if (options.fix && !environment.run_shell) return kFailure;
+  if (options.fix && !environment.run_command) return kFailure;
   const auto read = [&] { return read_subject(environment, options); };
   const auto subject = read();
   if (!subject) {
@@ -79,7 +79,7 @@ int run_doctor(const Environment& environment, const DoctorOptions& options) {
   std::vector<Attempt> attempts;
   if (options.fix) attempts = fix(read, diagnosis, environment, options.yes);
   if (options.json) {
-    environment.out << to_json(*subject, diagnosis, attempts).dump(2, ' ', false, kReplaceBadText) << '\n';
+    environment.out << to_json(*subject, diagnosis, attempts).dump(2, ' ', true, kReplaceBadText) << '\n';
   } else {
     print_diagnosis(*subject, diagnosis);
   }

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <set>
 
+#include "base/printable.hpp"
 #include "doctor/diagnosis.hpp"
 
 namespace pollux::tool::doctor {
@@ -16,7 +17,7 @@ const CheckResult* next_fault(const Diagnosis& diagnosis, const std::set<std::st
   const auto found = std::find_if(diagnosis.begin(), diagnosis.end(), [&](const CheckResult& result) {
     const Finding& finding = result.finding;
     const bool wrong = finding.state == State::error || finding.state == State::warning;
-    return wrong && finding.remedy && finding.remedy->safe && !tried.contains(finding.remedy->command);
+    return wrong && finding.remedy && !finding.remedy->steps.empty() && !tried.contains(finding.remedy->command);
   });
   return found == diagnosis.end() ? nullptr : &*found;
 }
@@ -32,8 +33,10 @@ std::string attempt(const Remedy& remedy, const Check* check, const Refresh& ref
                     const Environment& environment, bool yes) {
   if (remedy.needs_root && ::geteuid() != 0) return "needs root";
   if (!yes && (!environment.confirm || !environment.confirm("Run it?"))) return "declined";
-  if (const int status = environment.run_shell(remedy.command); status != 0) {
-    return "failed: status " + std::to_string(status);
+  for (const Invocation& step : remedy.steps) {
+    if (const int status = environment.run_command(step); status != 0) {
+      return "failed: status " + std::to_string(status);
+    }
   }
   const auto subject = refresh();
   if (!subject) return "failed: " + subject.error().what;
@@ -51,9 +54,10 @@ std::vector<Attempt> fix(const Refresh& refresh, Diagnosis& diagnosis, const Env
     const CheckResult current = *fault;
     const Remedy& remedy = *current.finding.remedy;
     tried.insert(remedy.command);
-    environment.err << current.check->name << ": " << current.finding.found << "\n  " << remedy.command << '\n';
+    environment.err << current.check->name << ": " << printable(current.finding.found) << "\n  " << remedy.command
+                    << '\n';
     const std::string outcome = attempt(remedy, current.check, refresh, diagnosis, environment, yes);
-    environment.err << "  " << outcome << '\n';
+    environment.err << "  " << printable(outcome) << '\n';
     attempts.push_back({current.check->name, remedy.command, outcome});
   }
   return attempts;

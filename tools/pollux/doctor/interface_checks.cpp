@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/file_descriptor.hpp"
+#include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/port_facts.hpp"
@@ -54,7 +55,7 @@ Finding check_interface(const Subject& subject) {
   const std::string driver = interface->driver().empty() ? "an unknown driver" : "driver " + interface->driver();
   if (interface->link().up) return {State::ok, fmt::format("{}, with a link", driver)};
   return {State::warning, fmt::format("{}, without a link", driver),
-          Remedy{fmt::format("ip link set dev {} up", subject.interface)}, "if it is up, see the cable"};
+          Remedy{fmt::format("ip link set dev {} up", shell_quoted(subject.interface))}, "if it is up, see the cable"};
 }
 
 bool has_chains() {
@@ -111,7 +112,7 @@ Finding check_program(const Subject& subject) {
   if (const auto left = xdp::find_remains(interface->index()); !left.empty()) {
     return {State::warning,
             fmt::format("{} XDP programs of killed processes are left, which pass all frames", left.size()),
-            Remedy{.command = fmt::format("pollux xdp-helper --clean --interface {}", subject.interface), .safe = true},
+            Remedy::of_steps({{{"pollux", "xdp-helper", "--clean", "--interface", subject.interface}}}),
             "the next port on the interface removes them, too"};
   }
   if (other.starts_with("xdp_dispatcher ")) {
@@ -121,7 +122,7 @@ Finding check_program(const Subject& subject) {
             fmt::format("xdp:{}?share joins them", subject.interface)};
   }
   return {State::error, "another XDP program is attached: " + other,
-          Remedy{fmt::format("ip link set dev {} xdp off", subject.interface)},
+          Remedy{fmt::format("ip link set dev {} xdp off", shell_quoted(subject.interface))},
           "stop its owner; the command is for a program that has none"};
 }
 
@@ -135,7 +136,7 @@ Finding check_mtu(const Subject& subject) {
   const std::string found = fmt::format("{} bytes: a frame may need several buffers", *mtu);
   if (::geteuid() != 0 || has_chains()) return {State::ok, found + ", which drivers may refuse"};
   return {State::error, found + ", which this kernel does not have",
-          Remedy{fmt::format("ip link set dev {} mtu {}", subject.interface, kMaxMtuOfAPage)}};
+          Remedy{fmt::format("ip link set dev {} mtu {}", shell_quoted(subject.interface), kMaxMtuOfAPage)}};
 }
 
 Finding check_queues(const Subject& subject) {
@@ -145,7 +146,7 @@ Finding check_queues(const Subject& subject) {
   return {
       State::warning,
       fmt::format("{}: the kernel gets the frames of queues that a program does not configure", interface->queues()),
-      Remedy{fmt::format("ethtool -L {} combined 1", subject.interface)},
+      Remedy{fmt::format("ethtool -L {} combined 1", shell_quoted(subject.interface))},
       fmt::format("or use {} queues (--queues); some drivers count them as rx 1 tx 1", interface->queues())};
 }
 
@@ -160,10 +161,11 @@ Finding check_offloads(const Subject& subject) {
   if (::ioctl(control.get(), SIOCETHTOOL, &request) != 0) return {State::unknown, "the driver does not say"};
   if ((flags.data & ETH_FLAG_RXVLAN) != 0 && (flags.data & ETH_FLAG_LRO) == 0) {
     return {State::warning, "the card may remove VLAN tags, which rules then do not find",
-            Remedy{fmt::format("ethtool -K {} rxvlan off", subject.interface)}};
+            Remedy{fmt::format("ethtool -K {} rxvlan off", shell_quoted(subject.interface))}};
   }
   if ((flags.data & ETH_FLAG_LRO) == 0) return {State::ok, "none that is in the way"};
-  return {State::error, "large receive offload is on", Remedy{fmt::format("ethtool -K {} lro off", subject.interface)}};
+  return {State::error, "large receive offload is on",
+          Remedy{fmt::format("ethtool -K {} lro off", shell_quoted(subject.interface))}};
 }
 
 /// What a start says.

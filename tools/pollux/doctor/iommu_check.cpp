@@ -6,6 +6,7 @@
 #include <bit>
 #include <string>
 
+#include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
 #include "doctor/vfio_files.hpp"
 #include "hw/virtio/features.hpp"
@@ -45,7 +46,7 @@ std::string ways_without(const Subject& subject) {
       "without an IOMMU: leave the card to the kernel's driver and open xdp:{} (share/doc/pollux/xdp.md); as a last "
       "resort, where "
       "the kernel has VFIO's no-IOMMU mode, vfio:ADDRESS?via=noiommu",
-      names.empty() ? "IFNAME" : names.front().filename().string());
+      names.empty() ? "IFNAME" : shell_quoted(names.front().filename().string()));
 }
 
 void advise_to_enable(const Subject& subject, Finding& finding) {

@@ -67,7 +67,7 @@ Finding check_mounts(const Subject& subject) {
   const auto sys = std::find_if(mounts.begin(), mounts.end(), [](const Mount& m) { return m.where == "/sys"; });
   if (mounts.empty()) return {State::unknown, "the list of mounts cannot be read"};
   if (sys == mounts.end())
-    return {State::error, "sysfs is not mounted", Remedy{"mount -t sysfs sysfs /sys", true, true}};
+    return {State::error, "sysfs is not mounted", Remedy::of_steps({{{"mount", "-t", "sysfs", "sysfs", "/sys"}}})};
   if (sys->read_only) {
     return {State::error, "/sys is read-only, as in a container", Remedy{"mount -o remount,rw /sys"},
             "or bind the port on the host, before the container starts"};
@@ -80,8 +80,9 @@ Finding check_mounts(const Subject& subject) {
 Finding check_modules(const Subject& subject) {
   const auto missing = missing_modules(subject.paths());
   if (missing.empty()) return {State::ok, "vfio, vfio_iommu_type1 and vfio-pci are there"};
-  const auto names = fmt::format("{}", fmt::join(missing, " "));
-  return {State::error, "not loaded: " + names, Remedy{"modprobe -a " + names, true, true},
+  Invocation load{{"modprobe", "-a"}};
+  load.words.insert(load.words.end(), missing.begin(), missing.end());
+  return {State::error, fmt::format("not loaded: {}", fmt::join(missing, " ")), Remedy::of_steps({std::move(load)}),
           "at each start of the machine: echo vfio-pci > /etc/modules-load.d/pollux.conf"};
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
 #include "doctor/vfio_files.hpp"
 #include "mem/huge_pages.hpp"
@@ -79,11 +80,15 @@ Finding check_huge_pages(const Subject& subject) {
   const HugePagePool smallest = source.pools(node).front();
   const std::uint64_t missing = (kReserved - std::min(free, kReserved) + smallest.page_size - 1) / smallest.page_size;
   const bool safe = available_memory(subject.paths()) >= 4 * missing * smallest.page_size;
+  std::vector<Invocation> steps;
+  if (safe) {
+    steps.push_back({{"tee", source.count_file(smallest, node)}, fmt::format("{}\n", smallest.configured + missing)});
+  }
   // Without an IOMMU the card needs physical addresses, which only huge pages keep.
   const bool needed = subject.interface.empty() && real_groups(subject.paths()).empty();
   return {needed ? State::error : State::warning,
           found + (node < 0 ? "" : fmt::format("; the port is on node {}", node)),
-          Remedy{source.command_for(smallest, missing, node), true, safe},
+          Remedy{source.command_for(smallest, missing, node), true, std::move(steps)},
           "at each start of the machine: the same line in a service, or hugepages= on the kernel's command line"};
 }
 
@@ -106,7 +111,7 @@ Finding check_memlock(const Subject& subject) {
   const bool raisable = !locks->hard || *locks->hard >= wanted;
   finding.remedy = raisable ? Remedy{fmt::format("ulimit -l {}", wanted / 1024), false}
                             : Remedy{fmt::format("prlimit --pid $$ --memlock={0}:{0}", wanted), true};
-  finding.advice = fmt::format("for each login: pollux setup-user {}", subject.caller.name);
+  finding.advice = fmt::format("for each login: pollux setup-user {}", shell_quoted(subject.caller.name));
   return finding;
 }
 

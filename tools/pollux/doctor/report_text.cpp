@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "base/printable.hpp"
 #include "doctor/diagnosis.hpp"
 #include "pci_facts.hpp"
 
@@ -47,10 +48,10 @@ void print_diagnosis(const Subject& subject, const Diagnosis& diagnosis) {
   bool has_root_commands = false;
   for (const auto& [check, finding] : diagnosis) {
     environment.out << fmt::format("{}  {:<16}{}\n", state_text(environment, finding.state), check->name,
-                                   finding.found);
+                                   printable(finding.found));
     if (finding.state != State::ok) environment.out << kIndent << check->why << '\n';
     if (finding.remedy) environment.out << kIndent << prompt(*finding.remedy) << '\n';
-    if (!finding.advice.empty()) environment.out << kIndent << finding.advice << '\n';
+    if (!finding.advice.empty()) environment.out << kIndent << printable(finding.advice) << '\n';
     has_root_commands = has_root_commands || (finding.remedy && finding.remedy->needs_root);
   }
   environment.out << fmt::format("{}, {}, {} unknown{}\n", counted(count(diagnosis, State::error), "error", "errors"),
@@ -62,14 +63,17 @@ void print_diagnosis(const Subject& subject, const Diagnosis& diagnosis) {
 nlohmann::json to_json(const Subject& subject, const Diagnosis& diagnosis, const std::vector<Attempt>& attempts) {
   nlohmann::json checks = nlohmann::json::array();
   for (const auto& [check, finding] : diagnosis) {
-    nlohmann::json entry{{"check", check->name},   {"state", to_string(finding.state)},
-                         {"found", finding.found}, {"why", check->why},
-                         {"advice", nullptr},      {"command", nullptr}};
-    if (!finding.advice.empty()) entry["advice"] = finding.advice;
+    nlohmann::json entry{{"check", check->name},
+                         {"state", to_string(finding.state)},
+                         {"found", printable(finding.found)},
+                         {"why", check->why},
+                         {"advice", nullptr},
+                         {"command", nullptr}};
+    if (!finding.advice.empty()) entry["advice"] = printable(finding.advice);
     if (finding.remedy) {
       entry["command"] = finding.remedy->command;
       entry["needs_root"] = finding.remedy->needs_root;
-      entry["safe"] = finding.remedy->safe;
+      entry["safe"] = !finding.remedy->steps.empty();
     }
     checks.push_back(std::move(entry));
   }

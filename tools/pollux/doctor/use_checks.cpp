@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
 #include "doctor/vfio_files.hpp"
 #include "pci/sysfs.hpp"
@@ -48,38 +49,35 @@ Finding describe(State state, const std::vector<pci::HostUse>& uses) {
   return finding;
 }
 
-/// Who may have the port afterwards, as an option of `pollux bind`.
-std::string user_option(const Subject& subject) {
+/// The command that binds the port, and those that leave their drivers with it, for the user if that is possible.
+Invocation bind_command(const Subject& subject) {
+  Invocation command{{"pollux", "bind"}};
   const pci::User user{subject.caller.name, subject.caller.uid, 0};
   const bool able = pci::check_hand_over(subject.paths(), subject.device->address, user).has_value();
-  return subject.caller.uid == 0 || !able ? std::string() : fmt::format(" --user {}", subject.caller.name);
-}
-
-/// The command that binds the port, and those that leave their drivers with it.
-std::string bind_command(const Subject& subject) {
-  std::string command = "pollux bind" + user_option(subject);
-  for (const pci::Address& address : subject.leaving()) command += " " + address.to_string();
+  if (user.uid != 0 && able) command.words.insert(command.words.end(), {"--user", user.name});
+  for (const pci::Address& address : subject.leaving()) command.words.push_back(address.to_string());
   return command;
 }
 
-/// The shell command that removes the group's obstacles, and whether it takes nothing from the host.
+/// What removes the group's obstacles. --fix may run it if it takes nothing from the host.
 Remedy free_group(const Subject& subject, const std::vector<pci::GroupMember>& obstacles) {
   const auto network = subject.environment.network.read();
   std::vector<std::string> steps;
-  std::string bind = bind_command(subject);
+  Invocation bind = bind_command(subject);
   bool safe = network.has_value() && uses_of(subject.paths(), *network, subject.device->address).empty();
   for (const pci::GroupMember& member : obstacles) {
     if (member.address && member.network_controller) {
-      bind += " " + member.name;
+      bind.words.push_back(member.name);
       safe = safe && uses_of(subject.paths(), *network, *member.address).empty();
       continue;
     }
     safe = false;
-    steps.push_back(fmt::format("echo {0} > /sys/bus/{1}/devices/{0}/driver/unbind", member.name,
+    steps.push_back(fmt::format("echo {0} > /sys/bus/{1}/devices/{0}/driver/unbind", shell_quoted(member.name),
                                 member.address ? "pci" : "platform"));
   }
-  steps.push_back(bind);
-  return {fmt::format("{}", fmt::join(steps, " && ")), true, safe};
+  if (steps.empty()) return Remedy::of_steps({std::move(bind)}, safe);
+  steps.push_back(shell_text(bind));
+  return {fmt::format("{}", fmt::join(steps, " && "))};
 }
 
 }  // namespace
@@ -143,7 +141,7 @@ Finding check_driver(const Subject& subject) {
   const pci::Binder binder(subject.paths(), subject.environment.clock, subject.environment.network);
   const auto bindable = binder.check_bind(subject.leaving());
   Finding finding{State::error, device.driver.empty() ? "none" : device.driver};
-  finding.remedy = Remedy{bind_command(subject), true, bindable.has_value()};
+  finding.remedy = Remedy::of_steps({bind_command(subject)}, bindable.has_value());
   const bool not_root = !bindable && bindable.error().code == ErrorCode::permission_denied;
   if (!bindable && !not_root) finding.advice = "first mend what is above: " + bindable.error().what;
   return finding;
@@ -187,11 +185,13 @@ Finding check_permissions(const Subject& subject) {
     return {State::error, "there is no device file of the port", {}, "in a container, pass /dev/vfio into it"};
   }
   const std::string container = (subject.paths().dev / "vfio/vfio").string();
-  std::string command = fmt::format("pollux bind --user {} {}", subject.caller.name, device.address.to_string());
-  if (std::find(denied.begin(), denied.end(), container) != denied.end()) command += " && chmod 0666 " + container;
+  std::vector<Invocation> steps{{{"pollux", "bind", "--user", subject.caller.name, device.address.to_string()}}};
+  if (std::find(denied.begin(), denied.end(), container) != denied.end()) {
+    steps.push_back({{"chmod", "0666", container}});
+  }
   return {State::error, fmt::format("{} may not open {}", subject.caller.name, fmt::join(denied, ", ")),
-          Remedy{command, true, true},
-          fmt::format("for all ports and each start: pollux setup-user {}", subject.caller.name)};
+          Remedy::of_steps(std::move(steps)),
+          fmt::format("for all ports and each start: pollux setup-user {}", shell_quoted(subject.caller.name))};
 }
 
 }  // namespace pollux::tool::doctor

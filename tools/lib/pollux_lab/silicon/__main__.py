@@ -83,7 +83,7 @@ class Session:
             # Never ended halfway, which could leave a port without any driver.
             with self._step("bind"), deferred():
                 for command in decide.modules_to_load(ports):
-                    subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=LOAD_SECONDS)
+                    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LOAD_SECONDS)
                 binding.take()
             self._test()
         except (LabError, OSError, subprocess.SubprocessError) as error:

@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import subprocess
 
 from pollux_lab.errors import LabError
@@ -124,7 +125,7 @@ def found_text(ports: list[Port]) -> str:
 
 def plan_text(ports: list[Port], steps: list[str], archive: str) -> str:
     names = " and ".join(taken(ports))
-    plan = [f"load kernel modules: {command}" for command in modules_to_load(ports)]
+    plan = [f"load kernel modules: {shlex.join(command)}" for command in modules_to_load(ports)]
     plan += [f"take {names} from the kernel: their interfaces disappear"] if names else []
     plan += steps
     plan += [f"give {names} back to the drivers that they had, with their addresses and routes"] if names else []
@@ -132,9 +133,9 @@ def plan_text(ports: list[Port], steps: list[str], archive: str) -> str:
     return "\n".join(["What will be done:", *(f"  {number}. {text}" for number, text in enumerate(plan, 1))])
 
 
-def modules_to_load(ports: list[Port]) -> list[str]:
-    """The command of the shell that loads them, if any is missing."""
-    return [check["command"] for check in [ports[0].check("modules")] if check["state"] == "error"]
+def modules_to_load(ports: list[Port]) -> list[list[str]]:
+    """The command that loads them, as words, if any is missing."""
+    return [shlex.split(check["command"]) for check in [ports[0].check("modules")] if check["state"] == "error"]
 
 
 def verdict_text(decision: Decision, force: bool) -> str:
