@@ -26,7 +26,7 @@ def on_a_hub(device: str = "igb") -> Machine:
 def guest(kernel: Kernel, programs: list[pathlib.Path], icount: bool, make: Callable[[], Machine] = on_a_hub) -> Iterator[Guest]:
     def machine() -> Machine:
         made = make()
-        made.icount = icount
+        made.icount = 0 if icount else None
         return made
 
     with contextlib.closing(started(machine, kernel, cache_directory(), programs, tell=tell)) as running:

@@ -3,7 +3,7 @@
 
 import functools
 
-from cases.boots import A, ALL_MODES, ALL_MODES_BARE, B, C, D, G, LAB
+from cases.boots import A, ALL_MODES, ALL_MODES_BARE, B, C, D, G, LAB, VIRTUAL_TIME
 from cases.forwarding import pass_frames, require_counts
 from cases.kernel_ports import REMOVE_NAMESPACES, PING, namespaces
 from cases.life import kill, restart
@@ -11,6 +11,7 @@ from pollux_lab import frames
 from pollux_lab.cases import Fixture, case, require, require_message
 
 ACCESS_MODES = {"group": ALL_MODES, "iommufd": ALL_MODES, "noiommu": ALL_MODES_BARE}
+IN_VIRTUAL_TIME = {"group": VIRTUAL_TIME, "iommufd": VIRTUAL_TIME, "noiommu": ALL_MODES_BARE}
 
 
 def in_every_access_mode(long: str = "", boots=ACCESS_MODES):
@@ -132,7 +133,7 @@ def conform(fixture: Fixture, chosen: list[str], burst_mode: str = "best") -> No
               POLLUX_CONFORMANCE_PORTS=f"{fixture.uri(C)},{fixture.uri(G)}", POLLUX_CONFORMANCE_BURST_MODE=burst_mode)
 
 
-@in_every_access_mode()
+@in_every_access_mode(boots=IN_VIRTUAL_TIME)
 def conformance_subset(fixture: Fixture) -> None:
     """Runs the conformance tests that depend on the access mode. The others depend only on the driver."""
     conform(fixture, ["LifeCycle.OpensOnlyOnce", "LifeCycle.CanBeOpenedAgainAfterClose",
@@ -144,18 +145,18 @@ BUFFERS = ["Buffers.SurvivesAnExhaustedPool", "Buffers.SendsClonesWithoutChangin
            "Buffers.SendsMemoryOfTheApplication"]
 
 
-@case(ALL_MODES)
+@case(VIRTUAL_TIME)
 def promiscuous_clones_external_buffers_and_an_exhausted_pool(fixture: Fixture) -> None:
     conform(fixture, ["Control.FiltersByDestination", *BUFFERS])
 
 
-@case(ALL_MODES)
+@case(VIRTUAL_TIME)
 def conformance_subset_with_avx2(fixture: Fixture) -> None:
     conform(fixture, ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Traffic.SendsChains",
                     *BUFFERS], "avx2")
 
 
-@case(ALL_MODES)
+@case(VIRTUAL_TIME)
 def two_cards_conform(fixture: Fixture) -> None:
     fixture.bind(C, G)
     conform_to(fixture, f"{fixture.uri(C)},{fixture.uri(G)}", seconds=600)
@@ -171,7 +172,7 @@ def conform_to(fixture: Fixture, ports: str, traits: str = "", seconds: int = 30
     run_tests(fixture, "conformance_test", tests, seconds, **settings)
 
 
-@in_every_access_mode(long="every conformance test, more than a minute per access mode")
+@in_every_access_mode(long="every conformance test, more than a minute per access mode", boots=IN_VIRTUAL_TIME)
 def conformance_complete(fixture: Fixture) -> None:
     fixture.bind(C, G)
     conform_to(fixture, f"{fixture.uri(C)},{fixture.uri(G)}")

@@ -6,7 +6,7 @@ import contextlib
 import json
 
 from cases.access_modes import run_tests
-from cases.boots import C, G, LAB, TWO_CPUS
+from cases.boots import C, G, LAB, TWO_CPUS, VIRTUAL_TIME
 from pollux_lab.cases import Fixture, case, require, require_message
 from pollux_lab.programs import Forwarder, generate
 
@@ -98,7 +98,7 @@ def pass_frames(fixture: Fixture, sender: str, receiver: str) -> None:
     require(result["received"] >= count, f"{sender} to {receiver}: {result}")
 
 
-@case(LAB)
+@case(VIRTUAL_TIME)
 def virtual_functions_of_a_pollux_port_exchange_frames(fixture: Fixture) -> None:
     """Between two functions inside the card, and between a function and another card on the wire, in both directions."""
     with held(fixture, 2) as made:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import select
 
-from cases.boots import A, C, G, LAB
+from cases.boots import A, C, G, LAB, VIRTUAL_TIME
 from cases.forwarding import require_counts
 from cases.kernel_ports import PING
 from cases.access_modes import conform_to, run_tests
@@ -109,7 +109,7 @@ def a_virtual_function_pings_the_kernel_through_its_physical_function(fixture: F
     require(summary.conserved and summary.sent >= 80, str(summary))
 
 
-@case(LAB)
+@case(VIRTUAL_TIME)
 def virtual_functions_of_two_cards_conform(fixture: Fixture) -> None:
     """Runs all conformance tests that apply to a virtual function."""
     with functions(fixture, C, 1) as left, functions(fixture, G, 1) as right:
@@ -117,7 +117,7 @@ def virtual_functions_of_two_cards_conform(fixture: Fixture) -> None:
         conform_to(fixture, ports, traits="function")
 
 
-@case(LAB)
+@case(VIRTUAL_TIME)
 def virtual_functions_of_one_card_exchange_frames(fixture: Fixture) -> None:
     """The card switches frames between its functions internally."""
     chosen = ["Traffic.KeepsTheOrderWhenItsRingsWrap", "Traffic.CarriesJumboFrames", "Control.FiltersByDestination"]

@@ -64,7 +64,7 @@ class Machine:
     huge_pages: int = 192
     accel: str = "tcg"
     iommu: bool = True
-    icount: bool = False
+    icount: int | None = None  # virtual time: an instruction takes 2**icount ns, and idle time passes at once
     kernel_arguments: str = ""
     payload: Callable[[pathlib.Path], None] | None = None  # adds files to the root of the guest's file system
     emulator: str = "qemu-system-x86_64"
@@ -104,8 +104,8 @@ class Machine:
         if self.accel == "kvm":
             return ["-machine", "q35,kernel-irqchip=split", "-accel", "kvm", "-cpu", "host", "-smp", str(self.cpus)]
         line = ["-machine", "q35", "-cpu", "max,-rdrand,-rdseed"]
-        if self.icount:
-            return line + ["-accel", "tcg", "-smp", "1", "-icount", "shift=0,sleep=off",
+        if self.icount is not None:
+            return line + ["-accel", "tcg", "-smp", "1", "-icount", f"shift={self.icount},sleep=off",
                            "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
         return line + ["-accel", "tcg,thread=multi", "-smp", str(self.cpus)]
 
@@ -124,7 +124,7 @@ class Machine:
         # On a busy host the kernel's timer test would see too few ticks and panic.
         words = ["console=ttyS0", "quiet", "panic=-1", "no_timer_check", f"lab.hugepages={self.huge_pages}"]
         words += ["intel_iommu=on", "iommu=pt"] if self.iommu else ["intel_iommu=off"]
-        if self.icount:
+        if self.icount is not None:
             words += ["nokaslr", "norandmaps", "random.trust_cpu=off"]
         return " ".join(words + self.kernel_arguments.split())
 
