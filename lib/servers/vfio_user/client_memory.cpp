@@ -120,6 +120,8 @@ std::uint64_t page_of_memory(int descriptor, std::uint64_t offset, std::uint64_t
 
 }  // namespace
 
+void ClientMemory::Unmap::operator()(std::byte* memory) const noexcept { ::munmap(memory, bytes); }
+
 bool ClientMemory::overlaps(std::uint64_t address, std::uint64_t size) const {
   const auto after = mappings_.upper_bound(address);
   if (after != mappings_.end() && after->first - address < size) return true;
@@ -129,17 +131,22 @@ bool ClientMemory::overlaps(std::uint64_t address, std::uint64_t size) const {
 int ClientMemory::map(const DmaMap& request, std::span<FileDescriptor> descriptors) {
   if (!is_valid(request) || descriptors.size() > 1) return EINVAL;
   if (overlaps(request.address, request.size)) return EEXIST;
-  if (mappings_.size() >= kMaxMappings) return ENOSPC;
-  Mapping mapping{request.size};
+  full_ = mappings_.size() >= kMaxMappings;
+  if (full_) return ENOSPC;
+  // The entry first: if memory for anything is lacking later, `unmap_all` finds what was mapped.
+  const auto entry = mappings_.emplace(request.address, Mapping{request.size}).first;
+  const int error = map_file(request, descriptors, entry->second);
+  if (error != 0) mappings_.erase(entry);
+  return error;
+}
+
+int ClientMemory::map_file(const DmaMap& request, std::span<FileDescriptor> descriptors, Mapping& mapping) {
   if (!descriptors.empty()) {
     const int file = descriptors.front().get();
     const std::uint64_t page = page_of_memory(file, request.offset, request.size);
     if (page == 0) return EINVAL;
-    if ((request.flags & DmaMap::kReadable) != 0) {
-      if (const int error = reach(request, file, page, mapping); error != 0) return error;
-    }
+    if ((request.flags & DmaMap::kReadable) != 0) return reach(request, file, page, mapping);
   }
-  mappings_.emplace(request.address, std::move(mapping));
   return 0;
 }
 
@@ -149,18 +156,20 @@ int ClientMemory::reach(const DmaMap& request, int file, std::uint64_t page, Map
   const int access = mapping.writable ? PROT_READ | PROT_WRITE : PROT_READ;
   const std::uint64_t skipped = request.offset % page;
   const std::uint64_t length = (skipped + request.size + page - 1) / page * page;
+  full_ = length > kMaxMappedBytes - mapped_bytes_;
+  if (full_) return ENOSPC;
   void* const memory =
       ::mmap(nullptr, length, access, MAP_SHARED | MAP_NORESERVE, file, static_cast<off_t>(request.offset - skipped));
   if (memory == MAP_FAILED) return errno;
-  mapping.pages.emplace(std::span(static_cast<std::byte*>(memory), length));
-  std::byte* const bytes = mapping.pages->bytes.data() + skipped;
+  mapping.pages.emplace(static_cast<std::byte*>(memory), length);
+  std::byte* const bytes = mapping.pages->memory.get() + skipped;
   const auto mapped = domain_.map({bytes, request.address, request.size, mapping.writable});
   if (mapped) {
     mapping.memory = bytes;
+    mapped_bytes_ += length;
     return 0;
   }
   mapping.pages.reset();
-  ::munmap(memory, length);
   return !mapping.writable && mapped.error().code == ErrorCode::not_supported ? 0 : EINVAL;
 }
 
@@ -168,10 +177,12 @@ void ClientMemory::remove(std::uint64_t address, Mapping& mapping) {
   if (mapping.memory == nullptr) return;
   // The domain has mapped the segment, so `unmap` should not fail. If it does, the card may still access the memory,
   // which therefore stays mapped here.
-  if (!domain_.unmap({mapping.memory, address, mapping.size, mapping.writable})) return;
-  const std::span<std::byte> bytes = mapping.pages->bytes;
+  if (!domain_.unmap({mapping.memory, address, mapping.size, mapping.writable})) {
+    static_cast<void>(mapping.pages->memory.release());
+    return;
+  }
+  mapped_bytes_ -= mapping.pages->memory.get_deleter().bytes;
   mapping.pages.reset();
-  ::munmap(bytes.data(), bytes.size());
 }
 
 int ClientMemory::unmap(const DmaUnmap& request) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -71,22 +72,29 @@ class ClientMemory {
   ~ClientMemory() { unmap_all(); }
 
   /// Returns 0 or an errno value: EINVAL (flags, alignment, a range beyond the file's end, a descriptor that is not
-  /// memory), EEXIST (a part is mapped already), ENOSPC (too many mappings), or that of mmap.
+  /// memory), EEXIST (a part is mapped already), ENOSPC (too many mappings, or more than kMaxMappedBytes), or that of
+  /// mmap.
   [[nodiscard]] int map(const DmaMap& request, std::span<FileDescriptor> descriptors);
   /// The range must be that of a mapping; else ENOENT.
   [[nodiscard]] int unmap(const DmaUnmap& request);
   void unmap_all();
 
   [[nodiscard]] std::size_t mappings() const noexcept { return mappings_.size(); }
+  /// A mapping was refused because the client has too many, or too much memory.
+  [[nodiscard]] bool is_full() const noexcept { return full_; }
   /// Whether the client has taken away memory that it had passed, and the card has accessed it since (BusErrorGuard).
   [[nodiscard]] bool is_lost();
 
  private:
+  struct Unmap {
+    std::size_t bytes = 0;
+    void operator()(std::byte* memory) const noexcept;
+  };
   /// A mapping of this process, in whole pages of the client's file.
   struct Pages {
-    explicit Pages(std::span<std::byte> mapped) : bytes(mapped), guard(mapped.data(), mapped.size()) {}
-    std::span<std::byte> bytes;
-    GuardedRange guard;
+    Pages(std::byte* mapped, std::size_t bytes) : memory(mapped, Unmap{bytes}), guard(mapped, bytes) {}
+    std::unique_ptr<std::byte, Unmap> memory;
+    GuardedRange guard;  // ends before the mapping
   };
   struct Mapping {
     std::uint64_t size = 0;
@@ -95,13 +103,16 @@ class ClientMemory {
     std::optional<Pages> pages = {};
   };
 
+  [[nodiscard]] int map_file(const DmaMap& request, std::span<FileDescriptor> descriptors, Mapping& mapping);
   /// Maps `file`, whose pages have `page` bytes, into this process and the card's domain. Returns 0 or an errno value.
   [[nodiscard]] int reach(const DmaMap& request, int file, std::uint64_t page, Mapping& mapping);
   [[nodiscard]] bool overlaps(std::uint64_t address, std::uint64_t size) const;
   void remove(std::uint64_t address, Mapping& mapping);
 
   DmaDomain& domain_;
-  std::map<std::uint64_t, Mapping> mappings_;         // by address
+  std::map<std::uint64_t, Mapping> mappings_;  // by address
+  std::uint64_t mapped_bytes_ = 0;             // of this process's address space
+  bool full_ = false;
   std::uint64_t lost_before_ = GuardedRange::lost();  // when `is_lost` last looked at the mappings
 };
 

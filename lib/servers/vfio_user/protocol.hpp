@@ -155,8 +155,11 @@ inline constexpr std::uint32_t kMaxTransfer = 1U << 20;
 inline constexpr std::uint32_t kMaxPayload = kMaxTransfer + sizeof(RegionAccess);
 /// Descriptors of one message.
 inline constexpr unsigned kMaxDescriptors = 16;
-/// Ranges of the client's memory. QEMU maps some dozens.
-inline constexpr unsigned kMaxMappings = 4096;
+/// Ranges of the client's memory. QEMU maps some dozens. A process has 65,530 (vm.max_map_count), and may serve two
+/// cards with seven functions each.
+inline constexpr unsigned kMaxMappings = 2048;
+/// Bytes of this process's address space for a client's memory, of which there are 128 TiB.
+inline constexpr std::uint64_t kMaxMappedBytes = std::uint64_t{1} << 42;
 inline constexpr std::uint64_t kPageSize = 4096;
 
 /// The structure that `bytes` begin with, and removes it from them; nullopt if they are too short.

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <exception>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -119,31 +121,54 @@ Server::~Server() {
   if (session_) end_session();
 }
 
+// What a client asks for may need more memory than there is. That ends its session, and nothing else.
 void Server::work() {
-  if (!session_) {
-    if (FileDescriptor client = listener_.accept(); client && !listener_.may_connect(client.get())) {
-      context_.log(LogLevel::warning, fmt::format("{}: a client of another user was turned away", path()));
-    } else if (client) {
-      session_.emplace(std::move(client), *device_, regions_, interrupts_, context_.clock());
-      context_.log(LogLevel::info, fmt::format("{}: a client has connected to {}", path(), device_->name()));
-    }
+  bool alive = true;
+  try {
+    if (!session_) accept_client();
+    if (session_) alive = session_->work();
+  } catch (const std::exception&) {
+    if (session_) session_->close("the server has no memory left for what it asked for");
+    alive = !session_;
   }
-  const bool alive = !session_ || session_->work();
   regions_.flush();
   interrupts_.relay();
+  if (!session_) return;
+  if (const std::string_view notice = session_->take_notice(); !notice.empty()) log(LogLevel::warning, notice);
   if (!alive) end_session();
+}
+
+void Server::accept_client() {
+  FileDescriptor client = listener_.accept();
+  if (!client) return;
+  if (!listener_.may_connect(client.get())) return log(LogLevel::warning, "a client of another user was turned away");
+  session_.emplace(std::move(client), *device_, regions_, interrupts_, context_.clock());
+  log(LogLevel::info, "a client has connected to", device_->name());
 }
 
 // Bus mastering ends first: the client's memory is unmapped with the session.
 void Server::end_session() {
-  context_.log(LogLevel::info, fmt::format("{}: the client's session has ended: {}", path(),
-                                           session_->why().empty() ? "the server stops" : session_->why()));
-  const auto stopped = device_->set_bus_master(false);
-  if (!stopped) context_.log(LogLevel::warning, stopped.error().message());
+  log(LogLevel::info,
+      "the client's session has ended:", session_->why().empty() ? "the server stops" : session_->why());
+  attempt([this] { return device_->set_bus_master(false); });
   session_.reset();
   ++sessions_ended_;
-  const auto restored = restore_card();
-  if (!restored) context_.log(LogLevel::warning, restored.error().message());
+  attempt([this] { return restore_card(); });
+}
+
+void Server::attempt(const std::function<Result<void>()>& call) noexcept {
+  try {
+    if (const auto done = call(); !done) log(LogLevel::warning, done.error().message());
+  } catch (const std::exception&) {
+    log(LogLevel::warning, "the card could not be reset for lack of memory");
+  }
+}
+
+void Server::log(LogLevel level, std::string_view text, std::string_view detail) noexcept {
+  try {
+    context_.log(level, fmt::format("{}: {}{}{}", path(), text, detail.empty() ? "" : " ", detail));
+  } catch (const std::bad_alloc&) {  // there is no memory for the text
+  }
 }
 
 // Resets the card and restores its configuration space, as vfio-pci does. So the next client finds the card as the

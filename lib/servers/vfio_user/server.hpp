@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/file_descriptor.hpp"
 #include "pollux/base/clock.hpp"
@@ -76,7 +77,11 @@ class Server {
 
  private:
   Server(Context& context, std::unique_ptr<Device> device, Regions regions, Interrupts interrupts, Listener listener);
+  void accept_client();
   void end_session();
+  /// Logs an error.
+  void attempt(const std::function<Result<void>()>& call) noexcept;
+  void log(LogLevel level, std::string_view text, std::string_view detail = {}) noexcept;
   [[nodiscard]] Result<void> restore_card();
 
   Context& context_;

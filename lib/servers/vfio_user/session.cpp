@@ -118,12 +118,16 @@ namespace {
 /// The server's capabilities. Those of the client do not change what the server does, so they are not read: the server
 /// sends no commands and no descriptors, and a client chooses the size of each transfer itself.
 constexpr std::string_view kCapabilities =
-    R"({"capabilities":{"max_msg_fds":16,"max_data_xfer_size":1048576,"max_dma_maps":4096,"pgsizes":4096,)"
+    R"({"capabilities":{"max_msg_fds":16,"max_data_xfer_size":1048576,"max_dma_maps":2048,"pgsizes":4096,)"
     R"("write_multiple":true}})";
-/// Bytes of a region that are written before the time is read again. The tails of two rings are as far apart.
-constexpr std::size_t kWriteStep = 64;
+/// Bytes of a region that are written before the time is read again: one access, which may be a doorbell.
+constexpr std::size_t kWriteStep = 4;
 
-static_assert(kMaxDescriptors == 16 && kMaxTransfer == 1048576 && kMaxMappings == 4096 && kPageSize == 4096);
+constexpr std::string_view kMemoryIsFull =
+    "the client was refused memory, since it has 4 TiB or 2,048 ranges mapped: give its guest less memory";
+
+static_assert(kMaxMappedBytes == std::uint64_t{4} << 40);
+static_assert(kMaxDescriptors == 16 && kMaxTransfer == 1048576 && kMaxMappings == 2048 && kPageSize == 4096);
 
 }  // namespace
 
@@ -212,7 +216,10 @@ int Session::version(std::span<const std::byte> payload) {
 
 int Session::dma_map(std::span<const std::byte> payload) {
   const auto request = take<DmaMap>(payload);
-  return request && payload.empty() ? memory_.map(*request, connection_.descriptors()) : EINVAL;
+  if (!request || !payload.empty()) return EINVAL;
+  const int error = memory_.map(*request, connection_.descriptors());
+  if (memory_.is_full() && !std::exchange(was_full_, true)) notice_ = kMemoryIsFull;
+  return error;
 }
 
 int Session::dma_unmap(std::span<const std::byte> payload) {

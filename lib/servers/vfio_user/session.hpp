@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
@@ -203,6 +204,10 @@ class Session {
   [[nodiscard]] bool work();
   /// Why the session ended.
   [[nodiscard]] std::string_view why() const noexcept { return connection_.why(); }
+  /// Ends the session.
+  void close(std::string_view why) noexcept { connection_.close(why); }
+  /// What its user has to know, once; empty if there is nothing.
+  [[nodiscard]] std::string_view take_notice() noexcept { return std::exchange(notice_, {}); }
   /// What to wait for before the next call of `work`: events of poll(2), and the time when a stalled client is
   /// disconnected; Time::min() while a command is not done.
   [[nodiscard]] int socket() const noexcept { return connection_.socket(); }
@@ -245,6 +250,8 @@ class Session {
   const Clock& clock_;
   ClientMemory memory_;
   bool has_version_ = false;
+  bool was_full_ = false;
+  std::string_view notice_;
   std::optional<Time> stalled_since_;
   std::vector<std::byte> reply_;
   Time turn_ends_{};

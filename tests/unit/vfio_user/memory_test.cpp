@@ -210,6 +210,24 @@ TEST(VfioUserMemory, HasABoundedNumberOfMappings) {
   EXPECT_EQ(client->map(2 * kMaxMappings * kPage, kPage, -1, 0), 0);
 }
 
+TEST(VfioUserMemory, OfOneClientLeavesAddressSpaceToOthers) {
+  ServerFixture fixture({"sim:0", "sim:1"});
+  auto client = fixture.client(0);
+  auto neighbour = fixture.client(1);
+  const std::uint64_t part = kMaxMappedBytes / 4;
+  const FileDescriptor file(::memfd_create("pollux test", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(file.get(), static_cast<off_t>(part)), 0);
+  for (std::uint64_t i = 1; i <= 4; ++i) ASSERT_EQ(client->map(i * part, part, file.get(), 0), 0) << i;
+  EXPECT_EQ(client->map(5 * part, kPage, file.get(), 0), ENOSPC);
+  EXPECT_EQ(client->map(5 * part, part, file.get(), 0), ENOSPC);
+  EXPECT_TRUE(fixture.has_logged("4 TiB"));
+  EXPECT_EQ(std::ranges::count_if(fixture.log, [](const auto& line) { return line.find("4 TiB") != line.npos; }), 1);
+  EXPECT_EQ(neighbour->map(part, part, file.get(), 0), 0) << "each client has its own share";
+  EXPECT_EQ(client->unmap(2 * part, part), 0);
+  EXPECT_EQ(client->map(5 * part, part, file.get(), 0), 0) << "what it has unmapped counts no more";
+  EXPECT_EQ(read_config(*neighbour, 0, 4), 0x10C98086u);
+}
+
 TEST(VfioUserMemory, IsUnmappedWhenTheClientHasGone) {
   ServerFixture fixture;
   auto client = fixture.client();
