@@ -160,6 +160,44 @@ enum class InterruptMode : std::uint8_t {
   msix,  ///< a message for each vector, with the mask bits of the MSI-X table
 };
 
+/// What a model may still do before it returns to whoever runs it. A driver that asks for more than a card could do in
+/// that time then holds up nobody else: the rest is done later. The platform starts a budget for each call of a model,
+/// and charges memory accesses and sent frames; a model charges other long computations. A model that has nothing left
+/// begins nothing more in this call, and continues at an `advance` at least kPause later. If it goes on nevertheless,
+/// the platform refuses its memory accesses once the budget is overdrawn.
+/// A unit is roughly 20 ns on a processor of 2023. It is counted and not measured, so that runs in virtual time repeat.
+/// Thread rule: that of the model.
+class WorkBudget {
+ public:
+  static constexpr std::int64_t kPerAccess = 1 << 18;   ///< units for a register access: some 5 ms
+  static constexpr std::int64_t kPerAdvance = 1 << 16;  ///< units for `advance`
+  static constexpr std::int64_t kOverdraft = 1 << 22;   ///< units beyond a budget after which it is overdrawn
+  static constexpr Duration kPause = std::chrono::milliseconds(1);
+
+  void start(std::int64_t units) noexcept {
+    if (left_ < lowest_) lowest_ = left_;
+    left_ = units;
+  }
+  /// A memory access, or a computation over as many bytes.
+  void charge(std::size_t bytes) noexcept { left_ -= kAccess + static_cast<std::int64_t>(bytes / kBytesPerUnit); }
+  /// A frame on the wire.
+  void charge_frame(std::size_t bytes) noexcept { left_ -= kFrame + static_cast<std::int64_t>(bytes / kBytesPerUnit); }
+  [[nodiscard]] bool has_left() const noexcept { return left_ > 0; }
+  [[nodiscard]] bool is_overdrawn() const noexcept { return left_ < -kOverdraft; }
+  /// Units left; negative after the last piece of work was larger than what was left.
+  [[nodiscard]] std::int64_t left() const noexcept { return left_; }
+  /// The least that was left when a call had ended, so far; at most kPerAccess.
+  [[nodiscard]] std::int64_t lowest() const noexcept { return left_ < lowest_ ? left_ : lowest_; }
+
+ private:
+  static constexpr std::int64_t kAccess = 4;
+  static constexpr std::int64_t kFrame = 16;
+  static constexpr std::size_t kBytesPerUnit = 64;
+
+  std::int64_t left_ = kPerAccess;
+  std::int64_t lowest_ = kPerAccess;
+};
+
 /// A software model of a card that runs inside the process. Drivers access it only through a backend.
 /// The model acts only during a register access or a call of `advance`.
 /// Thread rule: one thread at a time.
@@ -201,6 +239,9 @@ class POLLUX_API DeviceModel {
 
   /// Sets the interface through which the model accesses memory; nullptr while bus mastering is disabled.
   virtual void set_dma(ModelDma* dma) noexcept = 0;
+  /// Sets the budget that all calls of this model and of its functions share; without a call there is no limit. Called
+  /// before the first access. It outlives the model. The default is for models whose work for a call is small.
+  virtual void set_work_budget(WorkBudget& /*budget*/) noexcept {}
   /// A vendor-specific capability (PCI Local Bus Specification 3.0, appendix H) of the model's configuration space.
   struct VendorCapability {
     std::vector<std::uint8_t> bytes;  ///< all of it; the platform fills in the link to the next one

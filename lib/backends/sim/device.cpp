@@ -53,7 +53,7 @@ Result<void> Domain::unmap(const DmaSegment& segment) {
 std::string Domain::take_report() {
   const std::lock_guard guard(*lock_);
   const std::uint64_t count = refused() - reported_.exchange(refused(), std::memory_order_relaxed);
-  return fmt::format("{} accesses to unmapped memory were refused; the last one had {} bytes at {:#x}", count,
+  return fmt::format("{} accesses {} were refused; the last one had {} bytes at {:#x}", count, why_refused_,
                      refused_length_, refused_iova_);
 }
 
@@ -69,7 +69,18 @@ std::size_t Domain::contiguous(std::uint64_t iova, std::size_t length) const noe
   return static_cast<std::size_t>(std::min<std::uint64_t>(length, segment.size - offset));
 }
 
+std::byte* Domain::refuse(const char* why, std::uint64_t iova, std::size_t length) noexcept {
+  why_refused_ = why;
+  refused_iova_ = iova;
+  refused_length_ = length;
+  refused_.fetch_add(1, std::memory_order_relaxed);
+  return nullptr;
+}
+
 std::byte* Domain::find(std::uint64_t iova, std::size_t length, bool writes) noexcept {
+  budget_->charge(length);
+  if (budget_->is_overdrawn()) [[unlikely]]
+    return refuse("beyond what a card may do in one call", iova, length);
   const auto allows = [&](const DmaSegment& segment) {
     return covers(segment, iova, length) && (segment.writable || !writes);
   };
@@ -77,12 +88,8 @@ std::byte* Domain::find(std::uint64_t iova, std::size_t length, bool writes) noe
     if (allows(segment)) return segment.address + (iova - segment.iova);
   }
   const auto after = segments_.upper_bound(iova);
-  if (after == segments_.begin() || !allows(std::prev(after)->second)) {
-    refused_iova_ = iova;
-    refused_length_ = length;
-    refused_.fetch_add(1, std::memory_order_relaxed);
-    return nullptr;
-  }
+  if (after == segments_.begin() || !allows(std::prev(after)->second))
+    return refuse("to unmapped memory", iova, length);
   const DmaSegment& segment = std::prev(after)->second;
   recent_[oldest_] = segment;
   oldest_ = (oldest_ + 1) % recent_.size();
@@ -159,7 +166,7 @@ SimDevice::SimDevice(Context& context, std::string name, std::shared_ptr<Wire> w
       identity_(wire_->with_card(place, [](DeviceModel& card) { return card.identity(); })),
       vectors_(wire_->with_card(place, [](DeviceModel& card) { return card.interrupt_vectors(); })),
       config_(wire_->with_card(place, [](DeviceModel& card) { return ConfigSpace(card); })),
-      domain_(std::make_shared<Domain>(wire_->lock())) {
+      domain_(std::make_shared<Domain>(wire_->lock(), wire_->budget())) {
   for (unsigned index = 0; index < windows_.size(); ++index) {
     windows_[index] = std::make_unique<Window>(*this, index);
   }

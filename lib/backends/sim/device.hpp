@@ -120,7 +120,8 @@ class ConfigSpace {
 /// card's work.
 class Domain final : public DmaDomain, public ModelDma {
  public:
-  explicit Domain(std::shared_ptr<std::mutex> wire_lock) : lock_(std::move(wire_lock)) {}
+  Domain(std::shared_ptr<std::mutex> wire_lock, std::shared_ptr<WorkBudget> budget)
+      : lock_(std::move(wire_lock)), budget_(std::move(budget)) {}
 
   [[nodiscard]] std::string_view name() const override { return "sim domain"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override;
@@ -141,13 +142,16 @@ class Domain final : public DmaDomain, public ModelDma {
   [[nodiscard]] bool has_report() const noexcept { return refused() != reported_.load(std::memory_order_relaxed); }
   /// One line of text on the accesses that were refused since the last call.
   [[nodiscard]] std::string take_report();
-  /// Number of accesses to memory that is not mapped, or not mapped for writing.
+  /// Number of accesses to memory that is not mapped, or not mapped for writing, or by a card whose budget is
+  /// overdrawn.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
  private:
   [[nodiscard]] std::byte* find(std::uint64_t iova, std::size_t length, bool writes) noexcept;
+  std::byte* refuse(const char* why, std::uint64_t iova, std::size_t length) noexcept;
 
   std::shared_ptr<std::mutex> lock_;
+  std::shared_ptr<WorkBudget> budget_;
   std::map<std::uint64_t, DmaSegment> segments_;  // by IOVA
   std::array<DmaSegment, 4> recent_{};            // a cache: accesses alternate between rings and buffers
   std::size_t oldest_ = 0;                        // index in `recent_`
@@ -156,6 +160,7 @@ class Domain final : public DmaDomain, public ModelDma {
   std::atomic<std::uint64_t> reported_{0};  // value of `refused_` at the last report
   std::uint64_t refused_iova_ = 0;          // of the last refused access
   std::size_t refused_length_ = 0;
+  const char* why_refused_ = "";
 };
 
 /// An in-process card at one end of a wire, or a virtual function of one, presented as a PCI device.

@@ -54,6 +54,7 @@ Wire::~Wire() {
 void Wire::connect() {
   for (unsigned end = 0; end < ends_.size(); ++end) {
     if (ends_[end].card == nullptr) continue;
+    ends_[end].card->set_work_budget(*budget_);
     ends_[end].card->on_transmit([this, end](std::span<const std::byte> frame) { carry(end, frame); });
     ends_[end].card->on_transmit_corrupt([this, end](std::span<const std::byte> frame) { carry(end, frame, true); });
     ends_[end].card->set_carrier(true);
@@ -147,6 +148,7 @@ void Wire::flush() noexcept {
 }
 
 void Wire::write(const Runner::Write& write) noexcept {
+  budget_->start(WorkBudget::kPerAccess);
   card_at(write.place)->write(write.bar, write.offset, write.width, write.value);
 }
 
@@ -166,9 +168,15 @@ void Wire::catch_up() {
 void Wire::run_until(Duration now) {
   process_arrivals(now);
   if (ends_[1].link_partner != nullptr) poll_link_partner(now);
+  advance_cards(now);
+}
+
+void Wire::advance_cards(Duration now) {
   now_ = std::max(now_, now);
   for (End& end : ends_) {
-    if (end.card != nullptr) end.card->advance(now_);
+    if (end.card == nullptr) continue;
+    budget_->start(WorkBudget::kPerAdvance);
+    end.card->advance(now_);
   }
 }
 
@@ -202,10 +210,7 @@ std::vector<WireReport> Wire::take_reports() {
 void Wire::process_arrivals(Duration now) {
   if (!ends_[0].channel) return;
   for (Duration next = next_on_wire(); next <= now; next = next_on_wire()) {
-    now_ = std::max(now_, next);
-    for (End& end : ends_) {
-      if (end.card != nullptr) end.card->advance(now_);
-    }
+    advance_cards(next);
     for (unsigned from = 0; from < ends_.size(); ++from) {
       End& end = ends_[from];
       while (auto frame = end.channel->take(now_, end.sent)) deliver(from, frame->bytes, frame->corrupt);
@@ -251,6 +256,7 @@ bool Wire::takes_from_link_partner() const noexcept {
 void Wire::poll_link_partner(Duration now) {
   End& end = ends_[1];
   if (end.link_partner->next() > now || !ends_[0].claimed) return;
+  budget_->start(WorkBudget::kPerAccess);
   for (unsigned taken = 0; taken < kMaxFramesPerPoll && ends_[0].card->can_receive(); ++taken) {
     if (end.channel && end.channel->congested(now)) return;
     const auto frame = end.link_partner->receive(now);
@@ -269,6 +275,7 @@ void Wire::poll_link_partner(Duration now) {
 void Wire::inject(std::span<const std::byte> frame) {
   const std::lock_guard guard(*lock_);
   catch_up();
+  budget_->start(WorkBudget::kPerAccess);
   carry(1, frame);
   settle();
 }
@@ -276,6 +283,7 @@ void Wire::inject(std::span<const std::byte> frame) {
 void Wire::set_carrier(bool present) {
   const std::lock_guard guard(*lock_);
   catch_up();
+  budget_->start(WorkBudget::kPerAccess);
   for (End& end : ends_) {
     if (end.card != nullptr) end.card->set_carrier(present);
   }
@@ -295,6 +303,7 @@ WireCounters Wire::counters(unsigned end) const {
 // Recursive call: a card that answers a frame at once calls this function while the first frame is being delivered. The
 // second frame is queued.
 void Wire::carry(unsigned from, std::span<const std::byte> frame, bool corrupt) {
+  budget_->charge_frame(frame.size());
   if (capture_) {
     capture_->put(frame, now_);
     if (!capture_->flush()) {

@@ -215,6 +215,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
     const std::lock_guard guard(*lock_);
     catch_up();
     const Settle settle{*this};
+    budget_->start(WorkBudget::kPerAccess);
     return work(*card_at(place));
   }
   /// Writes each frame that enters the wire to `file`, until the disk is full. Call before the first claim.
@@ -245,6 +246,8 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   [[nodiscard]] const WireOptions& options() const noexcept { return options_; }
 
   [[nodiscard]] std::shared_ptr<std::mutex> lock() const { return lock_; }
+  /// What its cards may still do. Used with the lock held.
+  [[nodiscard]] std::shared_ptr<WorkBudget> budget() const { return budget_; }
 
  private:
   struct End {
@@ -274,6 +277,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void start_or_stop_runner();
   void catch_up();
   void run_until(Duration now);
+  void advance_cards(Duration now);
   void settle();
   void collect_reports(bool closing);
   void poll_link_partner(Duration now);
@@ -292,6 +296,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   Clock& clock_;
   const WireOptions options_;
   const std::shared_ptr<std::mutex> lock_ = std::make_shared<std::mutex>();
+  const std::shared_ptr<WorkBudget> budget_ = std::make_shared<WorkBudget>();
   std::array<End, 2> ends_;
   std::array<bool, 2 * kMaxFunctions> functions_claimed_{};
   std::optional<files::CaptureFileWriter> capture_;

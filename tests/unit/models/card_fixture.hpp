@@ -59,6 +59,7 @@ struct CardFixture {
   static constexpr std::uint32_t kSlots = 16;
 
   explicit CardFixture(CardOptions options = {}) : card(options) {
+    card.set_work_budget(budget);
     card.phy().restore_defaults();
     card.set_dma(&memory);
     card.on_transmit([this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); });
@@ -71,6 +72,7 @@ struct CardFixture {
   }
   template <class R>
   void write(std::uint32_t index, typename R::Value value) {
+    budget.start(WorkBudget::kPerAccess);
     card.write32(hw::kRegisterBar, R::offset(index), value.raw());
   }
   template <class R>
@@ -79,6 +81,7 @@ struct CardFixture {
   }
   void pass(Duration span) {
     now += span;
+    budget.start(WorkBudget::kPerAdvance);
     card.advance(now);
   }
 
@@ -141,6 +144,7 @@ struct CardFixture {
     return {memory.at(iova), memory.at(iova) + length};
   }
 
+  WorkBudget budget;
   TestMemory memory{1 << 20};
   std::vector<std::vector<std::byte>> sent;
   std::vector<unsigned> messages;

@@ -181,7 +181,7 @@ TEST(SimDeviceLog, ReportsRefusedAccessesOnceAndWithoutTheWiresLock) {
 }
 
 TEST(SimDomain, RejectsOverlappingMappingsAndUnknownUnmaps) {
-  Domain domain(std::make_shared<std::mutex>());
+  Domain domain(std::make_shared<std::mutex>(), std::make_shared<WorkBudget>());
   std::byte memory[16];
   const DmaSegment segment{memory, 0x1000, 0x1000};
   ASSERT_TRUE(domain.map(segment));

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "hw/intel/igb/phy.hpp"
+#include "hw/intel/igb/registers.hpp"
 #include "pollux/open.hpp"
 
 namespace pollux::test {
@@ -79,6 +81,24 @@ std::uint32_t read_register(VfioUserClient& client, std::uint32_t offset) {
 
 void write_register(VfioUserClient& client, std::uint32_t offset, std::uint32_t value) {
   client.post_write(0, offset, std::as_bytes(std::span(&value, 1)));
+}
+
+void raise_link(ServerFixture& fixture, VfioUserClient& client) {
+  namespace igb = pollux::hw::igb;
+  write_register(client, igb::CTRL::offset(), igb::CTRL::Value(igb::CTRL::SLU | igb::CTRL::FD).raw());
+  const std::array<std::array<std::uint32_t, 2>, 5> values{{{igb::phy::kPageSelect, 0},
+                                                            {igb::phy::kPowerManagement, 0},
+                                                            {igb::phy::kPortControl, igb::phy::kPortControlAutoMdix},
+                                                            {igb::phy::kGigabitControl, igb::phy::kGigabitFull},
+                                                            {igb::phy::kControl, 0x1200}}};
+  for (const auto& [number, value] : values) {
+    const auto command = igb::MDIC::DATA(value) | igb::MDIC::REGADD(number) | igb::MDIC::PHYADD(igb::phy::kAddress);
+    write_register(client, igb::MDIC::offset(), (command | igb::MDIC::WRITE).bits());
+    static_cast<void>(read_register(client, igb::STATUS::offset()));
+    fixture.clock->advance(100us);
+  }
+  fixture.clock->advance(1s);
+  EXPECT_NE(read_register(client, igb::STATUS::offset()) & igb::STATUS::Value(igb::STATUS::LU).raw(), 0u);
 }
 
 std::uint32_t read_config(VfioUserClient& client, std::uint32_t offset, unsigned width) {

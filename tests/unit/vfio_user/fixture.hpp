@@ -43,6 +43,8 @@ struct ServerFixture {
 /// A register of BAR 0 over a client; all ones if the read fails.
 [[nodiscard]] std::uint32_t read_register(VfioUserClient& client, std::uint32_t offset);
 void write_register(VfioUserClient& client, std::uint32_t offset, std::uint32_t value);
+/// Sets up the link of an 82576 whose PHY has the registers of an earlier owner.
+void raise_link(ServerFixture& fixture, VfioUserClient& client);
 [[nodiscard]] std::uint32_t read_config(VfioUserClient& client, std::uint32_t offset, unsigned width);
 void write_config(VfioUserClient& client, std::uint32_t offset, unsigned width, std::uint32_t value);
 

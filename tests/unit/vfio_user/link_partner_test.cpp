@@ -16,27 +16,10 @@ namespace {
 using namespace std::chrono_literals;
 namespace hw = pollux::hw::igb;
 
-void write_phy(VfioUserClient& client, std::uint32_t number, std::uint32_t value) {
-  const auto command = hw::MDIC::DATA(value) | hw::MDIC::REGADD(number) | hw::MDIC::PHYADD(hw::phy::kAddress);
-  write_register(client, hw::MDIC::offset(), (command | hw::MDIC::WRITE).bits());
-  static_cast<void>(read_register(client, hw::STATUS::offset()));
-}
-
 /// The card's receiver is on, and its link is up.
 void start_receiver(ServerFixture& fixture, VfioUserClient& client) {
-  write_register(client, hw::CTRL::offset(), hw::CTRL::Value(hw::CTRL::SLU | hw::CTRL::FD).raw());
   write_register(client, hw::RCTL::offset(), hw::RCTL::Value(hw::RCTL::RXEN).raw());
-  const std::array<std::array<std::uint32_t, 2>, 5> values{{{hw::phy::kPageSelect, 0},
-                                                            {hw::phy::kPowerManagement, 0},
-                                                            {hw::phy::kPortControl, hw::phy::kPortControlAutoMdix},
-                                                            {hw::phy::kGigabitControl, hw::phy::kGigabitFull},
-                                                            {hw::phy::kControl, 0x1200}}};
-  for (const auto& [number, value] : values) {
-    write_phy(client, number, value);
-    fixture.clock->advance(100us);
-  }
-  fixture.clock->advance(1s);
-  ASSERT_NE(read_register(client, hw::STATUS::offset()) & hw::STATUS::Value(hw::STATUS::LU).raw(), 0u);
+  raise_link(fixture, client);
 }
 
 void send_frame_to(const std::string& path) {

@@ -64,8 +64,6 @@ bool Collisions::count_collisions(std::uint32_t collisions) {
 namespace {
 
 constexpr std::size_t kTypeOffset = 12;
-constexpr std::size_t kWorkBytes = 4096;
-constexpr std::uint32_t kSwitchWork = 8;
 
 }  // namespace
 
@@ -73,8 +71,8 @@ Transmit::Transmit(RegisterFile& registers, Timers& timers, Dma& dma, Interrupts
                    TimeSync& time, const Pools& pools)
     : registers_(registers),
       timers_(timers),
-      link_timer_(timers.add([this] { process_all(kWorkPerWrite); })),
-      work_timer_(timers.add([this] { process_all(kWorkPerPause, request_queue_ + 1); })),  // in turn
+      link_timer_(timers.add([this] { process_all(0); })),
+      work_timer_(timers.add([this] { process_all(request_queue_ + 1); })),  // in turn
       interrupts_(interrupts),
       statistics_(statistics),
       time_(time),
@@ -100,11 +98,11 @@ void Transmit::install_hooks() {
     registers_.set<hw::TCTL>(written.without(hw::TCTL::SWXOFF));
     if (written.has(hw::TCTL::SWXOFF) && link_up_ && software_pause_) software_pause_();
     for (std::uint32_t queue = 0; queue < hw::kTxQueues; ++queue) schedule_enable(queue);
-    process_all(kWorkPerWrite);
+    process_all(0);
   });
   registers_.on_write<hw::VFTE>([this](std::uint32_t, std::uint32_t value) {
     registers_.set<hw::VFTE>(hw::VFTE::Value(value));
-    process_all(kWorkPerWrite);
+    process_all(0);
   });
   registers_.on_write<hw::TDBAL>([this](std::uint32_t queue, std::uint32_t value) {
     registers_.set<hw::TDBAL>(queue, hw::TDBAL::Value(value & ~(hw::kRingAlignment - 1)));
@@ -115,7 +113,6 @@ void Transmit::install_hooks() {
   registers_.on_write<hw::TDH>([this](std::uint32_t queue, std::uint32_t value) { queues_[queue].write_head(value); });
   registers_.on_write<hw::TDT>([this](std::uint32_t queue, std::uint32_t value) {
     registers_.set<hw::TDT>(queue, hw::TDT::TAIL(value));
-    if (!processing_) work_ = kWorkPerWrite;
     process(queue);
   });
   registers_.on_write<hw::TXDCTL>([this](std::uint32_t queue, std::uint32_t value) {
@@ -167,23 +164,16 @@ void Transmit::set_link(bool up) {
   if (up) timers_.start(link_timer_, Duration::zero());
 }
 
-/// Sends at most `work`, first of the queue `first`. A call from within another one, such as from a frame that it
-/// delivers, gets no more than that one has left.
-void Transmit::process_all(std::uint32_t work, std::uint32_t first) {
-  if (!processing_) work_ = work;
+/// Sends what all queues have, first that of queue `first`.
+void Transmit::process_all(std::uint32_t first) {
   for (std::uint32_t i = 0; i < hw::kTxQueues; ++i) process((first + i) % hw::kTxQueues);
-}
-
-void Transmit::spend(std::size_t bytes) noexcept {
-  const auto frame = static_cast<std::uint32_t>(1 + bytes / kWorkBytes);
-  work_ -= std::min(work_, pools_.switches() ? frame * kSwitchWork : frame);
 }
 
 void Transmit::hold(Hold why, bool held) {
   const auto bit = static_cast<unsigned>(why);
   const unsigned before = holds_;
   holds_ = static_cast<std::uint8_t>(held ? before | bit : before & ~bit);
-  if (before != 0 && holds_ == 0) process_all(kWorkPerWrite);
+  if (before != 0 && holds_ == 0) process_all(0);
 }
 
 void Transmit::process(std::uint32_t number) {
@@ -198,11 +188,11 @@ void Transmit::process(std::uint32_t number) {
   if (pools_.may_send(hw::pool_of(number)) && queues_[number].process(*this)) finish_write_backs(number);
   if (rates_.waits(number)) timers_.start(rate_timer_[number], rates_.wait(number));
   processing_ = false;
-  if (work_ == 0) {
+  if (!may_work()) {
     process_again_ = false;
-    if (!timers_.running(work_timer_)) timers_.start(work_timer_, kWorkPause);
+    if (!timers_.running(work_timer_)) timers_.start(work_timer_, WorkBudget::kPause);
   }
-  if (std::exchange(process_again_, false)) process_all(work_);
+  if (std::exchange(process_again_, false)) process_all(0);
 }
 
 void Transmit::finish_write_backs(std::uint32_t number) {
@@ -222,7 +212,6 @@ void Transmit::flush_write_backs(std::uint32_t number) {
 }
 
 void Transmit::send(std::uint32_t number, TxFrame& frame) {
-  spend(frame.bytes.size());
   if (frame.unsupported) return void(++losses_.unsupported);
   if (frame.unreadable) return void(++losses_.unreadable);
   if (frame.too_long) return void(++losses_.too_long);
@@ -253,9 +242,9 @@ void Transmit::send_with_own_fcs(std::uint32_t number, std::span<const std::byte
 
 /// Sends the frames of the current request, as far as the wire takes them.
 void Transmit::continue_request() {
-  while (link_up_ && may_work() && !request_.finished()) {
+  while (link_up_ && holds_ == 0 && may_work() && !request_.finished()) {
     const std::span<const std::byte> frame = request_.next();
-    spend(frame.size());
+    if (budget_ != nullptr) budget_->charge(frame.size());  // a frame between pools does not reach the wire
     send_to_wire(request_queue_, frame, request_.flags(), request_.vlan());
   }
 }

@@ -40,6 +40,8 @@ struct TxWriteBackStyle {
 /// Gets the frames of the transmit queues.
 class TxSink {
  public:
+  /// True if another descriptor may be fetched.
+  [[nodiscard]] virtual bool may_work() const = 0;
   /// True if another frame may be started.
   [[nodiscard]] virtual bool ready() const = 0;
   /// May take the frame's bytes.
@@ -206,12 +208,6 @@ class Transmit final : private TxSink {
  public:
   /// Time until TXDCTL.ENABLE reads as set. An estimate, so that a driver has to wait.
   static constexpr Duration kEnableTime = std::chrono::microseconds(10);
-  /// What one register write may send, and what the card sends kWorkPause later if that was not all. A frame or segment
-  /// counts 1, and 1 more for each 4 KiB; 8 times as much if the card also switches it between pools. So a driver that
-  /// asks for millions of segments holds up whoever runs the card for some milliseconds.
-  static constexpr std::uint32_t kWorkPerWrite = 8192;
-  static constexpr std::uint32_t kWorkPerPause = 1024;
-  static constexpr Duration kWorkPause = std::chrono::milliseconds(1);
   using WireHandler = std::function<void(std::span<const std::byte>)>;
   /// True if the frame is for other pools alone.
   using SwitchHandler = std::function<bool(std::span<const std::byte> frame, std::uint32_t pool)>;
@@ -235,7 +231,8 @@ class Transmit final : private TxSink {
   /// Resets and disables a queue, as the reset of its function does.
   void disable_queue(std::uint32_t number);
   /// Sends what a queue has, after something that may have held it up.
-  void resume() { process_all(kWorkPerWrite); }
+  void resume() { process_all(0); }
+  void set_work_budget(WorkBudget& budget) noexcept { budget_ = &budget; }
   /// Sets the handler of sent frames: to the wire, or back into the card if RCTL enables loopback.
   void on_frame(WireHandler handler) { out_ = std::move(handler); }
   /// Sets the handler of frames that are sent with a wrong FCS.
@@ -263,12 +260,11 @@ class Transmit final : private TxSink {
   void reset_queue(std::uint32_t number);
   void schedule_enable(std::uint32_t queue);
   void process(std::uint32_t number);
-  void process_all(std::uint32_t work, std::uint32_t first = 0);
-  void spend(std::size_t bytes) noexcept;
-  [[nodiscard]] bool may_work() const noexcept { return holds_ == 0 && work_ != 0; }
+  void process_all(std::uint32_t first);
+  [[nodiscard]] bool may_work() const override { return budget_ == nullptr || budget_->has_left(); }
   void finish_write_backs(std::uint32_t number);
   void flush_write_backs(std::uint32_t number);
-  [[nodiscard]] bool ready() const override { return may_work() && request_.finished() && !rates_.waits(current_); }
+  [[nodiscard]] bool ready() const override { return holds_ == 0 && request_.finished() && !rates_.waits(current_); }
   void send(std::uint32_t number, TxFrame& frame) override;
   void send_with_own_fcs(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags);
   void continue_request();
@@ -302,8 +298,8 @@ class Transmit final : private TxSink {
   TxRates rates_;
   Collisions collisions_;
   std::array<Timers::Id, hw::kTxQueues> rate_timer_{};
-  std::uint32_t current_ = 0;           // the queue that is being processed
-  std::uint32_t work_ = kWorkPerWrite;  // that is left
+  std::uint32_t current_ = 0;  // the queue that is being processed
+  WorkBudget* budget_ = nullptr;
   bool link_up_ = false;
   std::uint8_t holds_ = 0;   // bits of Hold
   bool processing_ = false;  // prevents recursion: a sent frame may cause a received frame, and so another call

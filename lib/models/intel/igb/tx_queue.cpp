@@ -42,7 +42,7 @@ std::uint32_t CardTxQueue::threshold() const { return registers_.get<hw::TXDCTL>
 
 bool CardTxQueue::process(TxSink& sink) {
   bool wrote_back = false;
-  while (has_work() && (in_frame_ || sink.ready())) {
+  while (has_work() && sink.may_work() && (in_frame_ || sink.ready())) {
     const std::uint64_t base =
         std::uint64_t{registers_.get<hw::TDBAH>(number_).raw()} << 32 | registers_.get<hw::TDBAL>(number_).raw();
     const std::uint64_t slot = base + std::uint64_t{head()} * hw::kDescriptorBytes;

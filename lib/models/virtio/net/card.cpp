@@ -30,7 +30,9 @@ Card::Card(const CardOptions& options)
     : core_(consistent(options)),
       receive_(core_),
       transmit_(core_, receive_,
-                [this](const hw::NetHeader& header, std::vector<std::byte>& frame) { transmit(header, frame); }),
+                {.pass = [this](const hw::NetHeader& header,
+                                std::span<const std::byte> frame) { return pass(header, frame); },
+                 .send = [this](std::span<const std::byte> frame) { transmit(frame); }}),
       control_(core_, {.announced = [this] { announcing_ = false; }, .config_changed = [this] { config_changed(); }}),
       table_(2U * options.pairs + 2) {
   core_.tell_driver = [this](const Queue& queue) { tell(queue.setup().vector, hw::ISR::QUEUE.bits() & 0xFF); };
@@ -144,11 +146,15 @@ void Card::notify(std::uint32_t offset, unsigned width, std::uint32_t value) {
 void Card::work(std::uint16_t queue) {
   const std::uint64_t bit = std::uint64_t{1} << queue;
   resume_ &= ~bit;
-  if (!core_.running()) return;
-  if (queue == core_.control_index()) return core_.has(hw::feature::kCtrlVq) ? control_.work() : void();
-  if (queue > core_.control_index()) return;
-  if (queue % 2 == 0) return receive_.refill(queue / 2);
-  if (transmit_.send(queue / 2)) resume_ |= bit;
+  if (!work_on(queue)) return;
+  if (resume_ == 0) resume_at_ = core_.now() + WorkBudget::kPause;
+  resume_ |= bit;
+}
+
+bool Card::work_on(std::uint16_t queue) {
+  if (!core_.running() || queue > core_.control_index()) return false;
+  if (queue == core_.control_index()) return core_.has(hw::feature::kCtrlVq) && control_.work();
+  return queue % 2 == 0 ? receive_.refill(queue / 2) : transmit_.send(queue / 2);
 }
 
 void Card::work_on_all() {
@@ -165,8 +171,13 @@ void Card::set_dma(ModelDma* dma) noexcept {
 
 void Card::advance(Duration now) noexcept {
   core_.advance(now);
-  for (std::uint16_t queue = 0; resume_ != 0 && queue < core_.queues.size(); ++queue) {
-    if ((resume_ >> queue & 1) != 0) work(queue);
+  if (resume_ == 0 || core_.now() < resume_at_) return;
+  const std::uint64_t due = std::exchange(resume_, 0);
+  const auto queues = static_cast<std::uint16_t>(core_.queues.size());
+  if (++resume_first_ >= queues) resume_first_ = 0;
+  for (std::uint16_t i = 0; i < queues; ++i) {
+    const auto queue = static_cast<std::uint16_t>((resume_first_ + i) % queues);
+    if ((due >> queue & 1) != 0) work(queue);
   }
 }
 
@@ -197,6 +208,7 @@ void Card::reset() noexcept {
 void Card::reset_device() {
   core_.reset();
   receive_.reset();
+  transmit_.reset();
   resume_ = 0;
   status_ = 0;
   device_feature_select_ = driver_feature_select_ = 0;
@@ -238,24 +250,30 @@ void Card::receive(std::span<const std::byte> frame) noexcept {
   }
   const hw::NetHeader header = incoming_->find(frame);
   if (is_valid(header, frame, incoming_->accepts())) return receive_.receive(frame, header);
+  // Another frame may have the same hash.
+  if (!is_valid(header, frame, ~hw::Features{0})) return receive_.receive(frame);
   // The driver accepts less than when the frame was sent.
   std::vector<std::byte> copy(frame.begin(), frame.end());
-  complete(header, copy, [this](std::span<const std::byte> made) { receive_.receive(made); });
+  Completion completion;
+  completion.start(header, copy);
+  while (!completion.finished() && core_.may_work()) receive_.receive(completion.next());
+  core_.counters.rx_no_room += completion.left();
 }
 
-void Card::transmit(const hw::NetHeader& header, std::vector<std::byte>& frame) {
+bool Card::pass(const hw::NetHeader& header, std::span<const std::byte> frame) {
+  if (!wire_ || header.flags == 0 || peer_ == nullptr || !is_valid(header, frame, peer_->accepts())) return false;
+  peer_->put(frame, header);
+  wire_(frame);
+  return true;
+}
+
+// A MAC pads short frames.
+void Card::transmit(std::span<const std::byte> frame) {
   if (!wire_) return;
-  if (header.flags != 0 && peer_ != nullptr && is_valid(header, frame, peer_->accepts())) {
-    peer_->put(frame, header);
-    return wire_(frame);
-  }
-  // A MAC pads short frames.
-  complete(header, frame, [this](std::span<const std::byte> made) {
-    if (made.size() >= kMinFrame) return wire_(made);
-    std::array<std::byte, kMinFrame> padded{};
-    std::copy(made.begin(), made.end(), padded.begin());
-    wire_(padded);
-  });
+  if (frame.size() >= kMinFrame) return wire_(frame);
+  std::array<std::byte, kMinFrame> padded{};
+  std::copy(frame.begin(), frame.end(), padded.begin());
+  wire_(padded);
 }
 
 Result<std::function<std::unique_ptr<DeviceModel>(unsigned number)>> card_maker(std::string_view options) {

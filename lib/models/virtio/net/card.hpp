@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -56,7 +57,7 @@ class Card final : public DeviceModel {
   void reset() noexcept override;
   void advance(Duration now) noexcept override;
   [[nodiscard]] Duration next_event() const noexcept override {
-    return resume_ != 0 ? Duration::min() : core_.next_event();
+    return resume_ != 0 ? std::min(resume_at_, core_.next_event()) : core_.next_event();
   }
   [[nodiscard]] unsigned interrupt_vectors() const override { return 2U * core_.options.pairs + 2; }
   [[nodiscard]] MsixLayout msix_layout() const override {
@@ -70,6 +71,7 @@ class Card final : public DeviceModel {
   void receive(std::span<const std::byte> frame) noexcept override;
   [[nodiscard]] bool can_receive() const noexcept override { return receive_.can_receive(); }
   void set_wire_busy(bool busy) noexcept override;
+  void set_work_budget(WorkBudget& budget) noexcept override { core_.budget = &budget; }
   /// [I-V-PASS] Two such devices on a wire pass partial checksums and long frames on, as two of QEMU's do.
   void share_package(DeviceModel& other) override;
   void set_carrier(bool present) noexcept override;
@@ -107,11 +109,14 @@ class Card final : public DeviceModel {
   [[nodiscard]] std::optional<Access> window_access() const;
   void notify(std::uint32_t offset, unsigned width, std::uint32_t value);
   void work(std::uint16_t queue);
+  /// True if the queue may have more to do.
+  [[nodiscard]] bool work_on(std::uint16_t queue);
   void work_on_all();
   void reset_device();
   void tell(std::uint16_t vector, std::uint8_t cause);
   void send_message(unsigned vector);
-  void transmit(const hw::NetHeader& header, std::vector<std::byte>& frame);
+  [[nodiscard]] bool pass(const hw::NetHeader& header, std::span<const std::byte> frame);
+  void transmit(std::span<const std::byte> frame);
 
   Core core_;
   Receive receive_;
@@ -124,7 +129,9 @@ class Card final : public DeviceModel {
   std::function<void(unsigned)> send_;
   WireHandler wire_;
   bool carrier_ = false;
-  std::uint64_t resume_ = 0;  // queues with more work, bits by index
+  std::uint64_t resume_ = 0;        // queues with more work, bits by index
+  std::uint16_t resume_first_ = 0;  // of them, so that each has its turn
+  Duration resume_at_{0};
 
   std::uint8_t status_ = 0;
   std::uint32_t device_feature_select_ = 0;

@@ -2,6 +2,7 @@
 #include "models/virtio/net/control.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -13,6 +14,7 @@ namespace {
 namespace feature = hw::feature;
 /// Longer than any command: two tables of addresses of 64 KiB.
 constexpr std::uint64_t kMaxRequest = std::uint64_t{1} << 17;
+constexpr std::size_t kWorkOfByte = 4;
 constexpr hw::Features kGuestOffloads = feature::kGuestCsum | feature::kGuestTso4 | feature::kGuestTso6 |
                                         feature::kGuestEcn | feature::kGuestUso4 | feature::kGuestUso6;
 
@@ -49,19 +51,20 @@ class Reader {
 
 }  // namespace
 
-void Control::work() {
+bool Control::work() {
   Queue& queue = core_.queues[core_.control_index()];
   // The queue does not answer from the planned command on.
-  if (core_.faults.kind == FaultKind::no_answer && core_.faults.struck()) return;
+  if (core_.faults.kind == FaultKind::no_answer && core_.faults.struck()) return false;
   // A driver may add a command as soon as it sees an answer: before the wish for kicks, which then includes this one.
   do {
-    while (core_.take(queue, chain_)) {
-      if (!run_command()) return;
+    while (core_.may_work() && core_.take(queue, chain_)) {
+      if (!run_command()) return false;
     }
-    if (!core_.running()) return;
+    if (!core_.running()) return false;
     core_.finish(queue, 1);
     queue.ask_for_kicks(true);
-  } while (queue.available());
+  } while (core_.may_work() && queue.available());
+  return queue.available();
 }
 
 bool Control::run_command() {
@@ -76,6 +79,8 @@ bool Control::run_command() {
                            std::as_writable_bytes(std::span(request_)).subspan(at)))
       return core_.fail("a control command cannot be read"), false;
   }
+  // A table of addresses takes longer than its bytes.
+  if (core_.budget != nullptr) core_.budget->charge(kWorkOfByte * request_.size());
   result_.clear();
   const bool done = execute(request_[0], request_[1], Data(request_).subspan(2));
   if (!answer(chain_, done)) return core_.fail("a control command's status cannot be written"), false;
@@ -132,21 +137,28 @@ bool Control::set_rx_mode(std::uint8_t command, Data data) {
   return true;
 }
 
+// [I-V-ADDRESSES] The device's tables have as many entries as QEMU's, and a longer one means all addresses, too
+// (virtio-net.c, MAC_TABLE_ENTRIES): a frame is compared with each entry.
 bool Control::set_addresses(Data data) {
+  constexpr std::size_t kTableEntries = 64;
   Reader reader(data);
   std::vector<MacAddress> addresses;
+  std::array<bool, 2> more{};
   for (const bool multicast : {false, true}) {
     const std::uint32_t count = reader.u32();
+    more[multicast ? 1 : 0] = count > kTableEntries;
     for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
       const auto bytes = reader.take(sizeof(MacAddress));
       MacAddress address{};
       std::copy(bytes.begin(), bytes.end(), address.begin());
       if (((address[0] & 1) != 0) != multicast) return false;
-      addresses.push_back(address);
+      if (count <= kTableEntries) addresses.push_back(address);
     }
   }
   if (!reader.complete()) return false;
   core_.settings.addresses = std::move(addresses);
+  core_.settings.more_unicast = more[0];
+  core_.settings.more_multicast = more[1];
   return true;
 }
 

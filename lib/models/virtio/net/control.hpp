@@ -19,8 +19,8 @@ class Control {
   };
   Control(Core& core, Hooks hooks) : core_(core), hooks_(std::move(hooks)) {}
 
-  /// Executes the commands that are available.
-  void work();
+  /// Executes the commands that are available. True if more may be.
+  [[nodiscard]] bool work();
 
  private:
   using Data = std::span<const std::uint8_t>;

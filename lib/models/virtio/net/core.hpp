@@ -22,7 +22,8 @@ struct Settings {
   // VIRTIO 1.3, 5.1.6.5.1 and 5.1.6.5.2.
   bool promiscuous = false, all_multicast = false, all_unicast = false;
   bool no_multicast = false, no_unicast = false, no_broadcast = false;
-  std::vector<MacAddress> addresses;  ///< both tables
+  std::vector<MacAddress> addresses;                  ///< both tables
+  bool more_multicast = false, more_unicast = false;  ///< a table was longer than the device's: all addresses match
   std::bitset<4096> vlans;
   // 5.1.6.5.5 to 5.1.6.5.7.
   std::uint16_t pairs = 1;
@@ -40,7 +41,7 @@ struct Counters {
   std::uint64_t rx_frames = 0;
   std::uint64_t rx_filtered = 0;     ///< by address, VLAN or mode
   std::uint64_t rx_too_long = 0;     ///< for the buffer without MRG_RXBUF, or beyond the MTU
-  std::uint64_t rx_no_room = 0;      ///< the backlog was full
+  std::uint64_t rx_no_room = 0;      ///< the backlog was full, or too many segments came at once
   std::uint64_t rx_stopped = 0;      ///< no driver was ready, or its queue was disabled
   std::uint64_t tx_frames = 0;       ///< that the driver sent
   std::uint64_t tx_no_link = 0;      ///< of them dropped without a link
@@ -62,6 +63,9 @@ class Core {
   [[nodiscard]] Queue& rx(std::uint32_t pair) { return queues[hw::rx_queue_index(pair)]; }
   [[nodiscard]] Queue& tx(std::uint32_t pair) { return queues[hw::tx_queue_index(pair)]; }
   [[nodiscard]] std::uint16_t control_index() const noexcept { return hw::control_queue_index(usable_pairs()); }
+  /// Whether the device may begin more in this call.
+  [[nodiscard]] bool may_work() const noexcept { return budget == nullptr || budget->has_left(); }
+  [[nodiscard]] Duration now() const noexcept { return now_; }
   /// Whether the device uses queues and frames.
   [[nodiscard]] bool running() const noexcept { return ready && !broken; }
 
@@ -81,6 +85,7 @@ class Core {
   void reset();
 
   const CardOptions options;
+  WorkBudget* budget = nullptr;  ///< nullptr: no limit
   Memory memory;
   Faults faults;
   hw::Features features = 0;  ///< negotiated

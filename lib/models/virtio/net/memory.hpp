@@ -58,12 +58,13 @@ class Memory {
     if (!allowed(what, queue, iova, bytes.size())) return false;
     for (std::size_t done = 0; done < bytes.size();) {
       const std::size_t part = next_part(iova + done, bytes.size() - done);
-      if (port_->translate(iova + done, part) == nullptr) return false;
-      const ModelWrite piece{what, queue, iova + done, bytes.subspan(done, part)};
-      if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) {
-        between->write(*port_, piece);
-      } else if (!port_->store(piece)) {
-        return false;
+      std::byte* const to = port_->translate(iova + done, part);
+      if (to == nullptr) return false;
+      const auto piece = bytes.subspan(done, part);
+      if (DmaInterceptor* const between = port_->interceptor(); between != nullptr) [[unlikely]] {
+        between->write(*port_, {what, queue, iova + done, piece});
+      } else {
+        store_as_card(to, what, piece);
       }
       done += part;
     }

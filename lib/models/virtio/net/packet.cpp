@@ -157,61 +157,64 @@ bool is_valid(const hw::NetHeader& header, std::span<const std::byte> frame, hw:
   return payload >= headers->l4 + 20 && payload <= frame.size();
 }
 
-namespace {
-
-/// One segment: headers of the whole frame and `data`, which starts `offset` bytes into the payload.
-std::vector<std::byte> segment(std::span<const std::byte> frame, const Headers& headers, std::size_t payload,
-                               std::size_t offset, std::size_t size, std::size_t number) {
-  const bool last = payload + offset + size == frame.size();
-  std::vector<std::byte> made(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(payload));
-  const auto data = frame.subspan(payload + offset, size);
-  made.insert(made.end(), data.begin(), data.end());
-  const std::size_t l4_bytes = made.size() - headers.l4;
-  std::size_t checksum = headers.l4 + kTcpChecksum;
-  if (headers.protocol == kUdp) {
-    put16(made, headers.l4 + 4, l4_bytes);
-    checksum = headers.l4 + kUdpChecksum;
-  } else {
-    const std::uint32_t sequence = get32(frame, headers.l4 + 4) + static_cast<std::uint32_t>(offset);
-    put16(made, headers.l4 + 4, sequence >> 16);
-    put16(made, headers.l4 + 6, sequence & 0xFFFF);
-    // FIN and PSH belong to the last segment, CWR to the first (RFC 3168, 6.1.2; Linux, tcp_gso_segment).
-    if (!last) made[headers.l4 + 13] &= std::byte{0xF6};
-    if (number != 0) made[headers.l4 + 13] &= std::byte{0x7F};
-  }
-  if (headers.is_ipv6) {
-    put16(made, headers.ip + 4, made.size() - headers.ip - 40);
-  } else {
-    put16(made, headers.ip + 2, made.size() - headers.ip);
-    put16(made, headers.ip + 4, get16(frame, headers.ip + 4) + number);
-    write_ipv4_checksum(made, headers);
-  }
-  put16(made, checksum, 0);
-  const auto result = static_cast<std::uint16_t>(
-      ~sum(std::span<const std::byte>(made).subspan(headers.l4), pseudo_sum(made, headers, l4_bytes)));
-  put16(made, checksum, result == 0 ? 0xFFFF : result);
-  return made;
-}
-
-}  // namespace
-
-void complete(const hw::NetHeader& header, std::vector<std::byte>& frame, const FrameSink& sink) {
-  if ((header.flags & kNeedsChecksum) == 0) return sink(frame);
-  if (const auto headers = parse(frame); headers && header.gso_type != kGsoNone) {
-    const std::size_t payload = payload_at(frame, *headers);
-    std::size_t number = 0;
-    for (std::size_t offset = 0; payload + offset < frame.size() || number == 0; offset += header.gso_size) {
-      const std::size_t size = std::min<std::size_t>(header.gso_size, frame.size() - payload - offset);
-      sink(segment(frame, *headers, payload, offset, size, number++));
-    }
+// A header's checksum field has the sum of the pseudo-header, which is part of the sum of the bytes.
+void Completion::start(const hw::NetHeader& header, std::vector<std::byte>& frame) {
+  std::swap(frame_, frame);
+  number_ = segment_size_ = 0;
+  left_ = 1;
+  if ((header.flags & kNeedsChecksum) == 0) return;
+  if (const auto headers = parse(frame_); headers && header.gso_type != kGsoNone) {
+    headers_ = *headers;
+    payload_ = payload_at(frame_, headers_);
+    segment_size_ = header.gso_size;
+    left_ = std::max<std::size_t>((frame_.size() - payload_ + segment_size_ - 1) / segment_size_, 1);
     return;
   }
-  // The field holds the sum of the pseudo-header, which is part of the sum of the bytes.
   const std::size_t field = std::size_t{header.checksum_start} + header.checksum_offset;
   const auto result =
-      static_cast<std::uint16_t>(~sum(std::span<const std::byte>(frame).subspan(header.checksum_start)));
-  put16(frame, field, result == 0 ? 0xFFFF : result);
-  sink(frame);
+      static_cast<std::uint16_t>(~sum(std::span<const std::byte>(frame_).subspan(header.checksum_start)));
+  put16(frame_, field, result == 0 ? 0xFFFF : result);
+}
+
+std::span<const std::byte> Completion::next() {
+  --left_;
+  if (segment_size_ == 0) return frame_;
+  make_segment();
+  ++number_;
+  return segment_;
+}
+
+// The headers of the whole frame, and a part of its payload.
+void Completion::make_segment() {
+  const std::size_t offset = number_ * segment_size_;
+  const std::size_t size = std::min(segment_size_, frame_.size() - payload_ - offset);
+  const auto data = std::span<const std::byte>(frame_).subspan(payload_ + offset, size);
+  segment_.assign(frame_.begin(), frame_.begin() + static_cast<std::ptrdiff_t>(payload_));
+  segment_.insert(segment_.end(), data.begin(), data.end());
+  const std::size_t l4_bytes = segment_.size() - headers_.l4;
+  std::size_t checksum = headers_.l4 + kTcpChecksum;
+  if (headers_.protocol == kUdp) {
+    put16(segment_, headers_.l4 + 4, l4_bytes);
+    checksum = headers_.l4 + kUdpChecksum;
+  } else {
+    const std::uint32_t sequence = get32(frame_, headers_.l4 + 4) + static_cast<std::uint32_t>(offset);
+    put16(segment_, headers_.l4 + 4, sequence >> 16);
+    put16(segment_, headers_.l4 + 6, sequence & 0xFFFF);
+    // FIN and PSH belong to the last segment, CWR to the first (RFC 3168, 6.1.2; Linux, tcp_gso_segment).
+    if (!finished()) segment_[headers_.l4 + 13] &= std::byte{0xF6};
+    if (number_ != 0) segment_[headers_.l4 + 13] &= std::byte{0x7F};
+  }
+  if (headers_.is_ipv6) {
+    put16(segment_, headers_.ip + 4, segment_.size() - headers_.ip - 40);
+  } else {
+    put16(segment_, headers_.ip + 2, segment_.size() - headers_.ip);
+    put16(segment_, headers_.ip + 4, get16(frame_, headers_.ip + 4) + number_);
+    write_ipv4_checksum(segment_, headers_);
+  }
+  put16(segment_, checksum, 0);
+  const auto result = static_cast<std::uint16_t>(
+      ~sum(std::span<const std::byte>(segment_).subspan(headers_.l4), pseudo_sum(segment_, headers_, l4_bytes)));
+  put16(segment_, checksum, result == 0 ? 0xFFFF : result);
 }
 
 // 5.1.6.4.3 "Hash calculation for incoming packets": Toeplitz, over addresses and ports as they are in the packet.

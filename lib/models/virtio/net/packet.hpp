@@ -60,9 +60,29 @@ struct Headers {
 /// The HOST_ bits that correspond to the GUEST_ bits of `features`.
 [[nodiscard]] hw::Features host_bits(hw::Features features) noexcept;
 
-using FrameSink = std::function<void(std::span<const std::byte> frame)>;
-/// Makes of a frame with a valid header what a wire carries: computes its checksum, and cuts it into segments.
-void complete(const hw::NetHeader& header, std::vector<std::byte>& frame, const FrameSink& sink);
+/// What a wire carries for a frame with a header: the frame with its checksum, or its segments, which are made one by
+/// one.
+class Completion {
+ public:
+  /// Takes the bytes of `frame`; `header` is valid for it.
+  void start(const hw::NetHeader& header, std::vector<std::byte>& frame);
+  [[nodiscard]] bool finished() const noexcept { return left_ == 0; }
+  /// The next frame, valid until the next call. Precondition: not finished.
+  [[nodiscard]] std::span<const std::byte> next();
+  [[nodiscard]] std::size_t left() const noexcept { return left_; }
+  void discard() noexcept { left_ = 0; }
+
+ private:
+  void make_segment();
+
+  std::vector<std::byte> frame_;
+  std::vector<std::byte> segment_;
+  Headers headers_;
+  std::size_t payload_ = 0;       // where it begins
+  std::size_t segment_size_ = 0;  // of payload; 0: the frame is not segmented
+  std::size_t number_ = 0;
+  std::size_t left_ = 0;  // frames
+};
 
 /// The hash of a frame by one of `types`, with the key (5.1.6.4.3); `report` is 0 if there is none.
 struct Hash {

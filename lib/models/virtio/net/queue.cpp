@@ -58,6 +58,7 @@ void Queue::step(Position& position, std::uint32_t slots) const noexcept {
     position.wrap = !position.wrap;
   }
   position.next = static_cast<std::uint16_t>(next);
+  position.slots += slots;
 }
 
 bool Queue::available() {
@@ -78,21 +79,23 @@ Queue::Take Queue::take(Chain& chain) {
 }
 
 // 2.7.4.2 and 2.8.19: what the device writes comes after what it reads. [I-V-CHAIN] An indirect table may be longer
-// than the queue, but not than the device's maximum.
+// than the queue, but not than the device's maximum. [I-V-EMPTY] A buffer without bytes is refused, as by QEMU
+// (virtio.c, virtqueue_map_desc).
 Queue::Take Queue::add(Chain& chain, std::uint64_t iova, std::uint32_t length, bool writable) {
+  if (length == 0) return broken("a buffer has no bytes");
   if (chain.readable.size() + chain.writable.size() >= max_size_) return broken("a chain is longer than the queue");
   if (!writable && !chain.writable.empty()) return broken("a readable buffer follows a writable one");
   (writable ? chain.writable : chain.readable).push_back({iova, length});
   return Take::taken;
 }
 
-// 2.7.6: the index is free-running, so it is at most the queue's size ahead.
+// 2.7.6: the index is free-running, so it is at most the queue's size ahead of what was used.
 Queue::Take Queue::take_split(Chain& chain) {
   const auto index = memory_.acquire(number_, setup_.areas[1] + kAvailableIndex);
   if (!index) return broken("the available ring cannot be read");
   const auto ahead = static_cast<std::uint16_t>(*index - taken_.next);
   if (ahead == 0) return Take::empty;
-  if (ahead > setup_.size) return broken("the available index is further ahead than the queue is long");
+  if (!has_room_for(ahead)) return broken("the available index is further ahead than the queue is long");
   const auto mask = static_cast<std::uint16_t>(setup_.size - 1);
   const auto head = memory_.read<std::uint16_t>(
       number_, setup_.areas[1] + kAvailableEntries + sizeof(std::uint16_t) * (taken_.next & mask));
@@ -161,7 +164,7 @@ Queue::Take Queue::take_packed(Chain& chain) {
     const auto address = memory_.read<std::uint64_t>(number_, place);
     if (!address) return broken("the descriptors cannot be read");
     const auto length = static_cast<std::uint32_t>(*word);
-    if (chain.slots++ >= setup_.size) return broken("a chain of descriptors loops");
+    if (!has_room_for(++chain.slots)) return broken("more descriptors are available than the queue has");
     chain.id = static_cast<std::uint16_t>(*word >> 32);
     step(at, 1);
     if ((flags & hw::kDescIndirect) != 0) {

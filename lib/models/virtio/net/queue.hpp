@@ -66,6 +66,7 @@ class Queue {
   struct Position {
     std::uint16_t next = 0;
     bool wrap = true;
+    std::uint32_t slots = 0;  ///< up to here since the queue was enabled
   };
   [[nodiscard]] Position position() const noexcept { return taken_; }
   void rewind(Position position) noexcept { taken_ = position; }
@@ -104,6 +105,11 @@ class Queue {
     return number_ % 2 == 0 ? ModelAccess::receive_write_back : ModelAccess::transmit_write_back;
   }
   void step(Position& position, std::uint32_t slots) const noexcept;
+  /// Whether a queue has room for `slots` besides those that were taken and not used yet.
+  [[nodiscard]] bool has_room_for(std::uint32_t slots) const noexcept {
+    // A planned fault may have used more than was taken.
+    return static_cast<std::int32_t>(taken_.slots - used_.slots + slots) <= std::int32_t{setup_.size};
+  }
 
   Memory& memory_;
   Faults& faults_;

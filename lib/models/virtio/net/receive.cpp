@@ -8,6 +8,8 @@ namespace pollux::models::virtio {
 namespace {
 
 constexpr std::size_t kTagBytes = 4;
+/// [I-V-PARTS] The most buffers that one frame may take, as in QEMU (virtio.h, VIRTQUEUE_MAX_SIZE).
+constexpr std::size_t kMaxParts = 1024;
 
 MacAddress destination(std::span<const std::byte> frame) {
   MacAddress mac;
@@ -33,7 +35,7 @@ bool Receive::passes(std::span<const std::byte> frame) const {
   const bool multicast = (to[0] & 1) != 0;
   if (multicast ? s.no_multicast : s.no_unicast) return false;
   if (!core_.has(hw::feature::kCtrlRx) || to == core_.mac) return true;
-  if (multicast ? s.all_multicast : s.all_unicast) return true;
+  if (multicast ? s.all_multicast || s.more_multicast : s.all_unicast || s.more_unicast) return true;
   return std::find(s.addresses.begin(), s.addresses.end(), to) != s.addresses.end();
 }
 
@@ -86,13 +88,15 @@ void Receive::receive(std::span<const std::byte> frame, const hw::NetHeader& hea
   backlog_[pair].push_back(std::move(arrived));
 }
 
-void Receive::refill(std::uint32_t pair) {
+bool Receive::refill(std::uint32_t pair) {
   std::deque<Waiting>& waiting = backlog_[pair];
   Queue& queue = core_.rx(pair);
   std::uint32_t packets = 0;
-  while (!waiting.empty() && core_.running()) {
+  bool has_buffers = true;
+  while (!waiting.empty() && core_.running() && core_.may_work()) {
     const Placed placed = place(queue, waiting.front().frame, waiting.front().header);
-    if (placed == Placed::no_buffers) break;
+    has_buffers = placed != Placed::no_buffers;
+    if (!has_buffers) break;
     backlog_bytes_ -= waiting.front().frame.size();
     waiting.pop_front();
     if (placed == Placed::done) ++packets;
@@ -100,6 +104,7 @@ void Receive::refill(std::uint32_t pair) {
   if (packets != 0) core_.finish(queue, packets);
   // [I-V-KICKS] While buffers remain, the driver need not tell of new ones, and has to look at this wish.
   if (waiting.empty()) queue.ask_for_kicks(!queue.available());
+  return has_buffers && !waiting.empty() && core_.running();
 }
 
 // Takes entries until they have room for `needed` bytes. Asks the driver for more if there are too few.
@@ -107,10 +112,13 @@ bool Receive::gather(Queue& queue, std::uint64_t needed) {
   const Queue::Position start = queue.position();
   for (bool asked = false;; asked = true) {
     std::uint64_t room = 0;
+    std::size_t parts = 0;
     taken_ = 0;
     while (room < needed) {
       if (taken_ == chains_.size()) chains_.emplace_back();
       if (!core_.take(queue, chains_[taken_])) break;
+      parts += chains_[taken_].writable.size();
+      if (parts > kMaxParts) return core_.fail("a frame's room is in too many buffers"), false;
       room += chains_[taken_++].writable_bytes();
       if (!core_.has(hw::feature::kMrgRxbuf)) return true;
     }

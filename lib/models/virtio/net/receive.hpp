@@ -23,7 +23,8 @@ class Receive {
   /// A frame arrives. `header`: how the sender left it to the receiver; an empty one for a frame from the wire.
   void receive(std::span<const std::byte> frame, const hw::NetHeader& header = {});
   /// The driver has made buffers available in receive queue `pair`.
-  void refill(std::uint32_t pair);
+  /// True if waiting frames may fit into more of them.
+  [[nodiscard]] bool refill(std::uint32_t pair);
   [[nodiscard]] bool can_receive() const noexcept { return core_.running() && backlog_bytes_ == 0; }
   /// Remembers which pair sends frames of a flow (5.1.6.5.6.1, automatic receive steering).
   void learn(std::span<const std::byte> frame, std::uint32_t pair);

@@ -17,7 +17,7 @@ bool Transmit::send(std::uint32_t pair) {
   // A driver that always has more to send gets its descriptors back meanwhile, or its ring would look full to it.
   const std::uint32_t share = std::max(queue.setup().size / 4U, 1U);
   std::uint32_t packets = 0;
-  while (!held_ && packets < queue.setup().size && core_.take(queue, chain_)) {
+  while (!held_ && continue_frame() && core_.may_work() && core_.take(queue, chain_)) {
     // 5.1.6.2.1 and QEMU: a transmit buffer that the device could write is a mistake.
     if (!chain_.writable.empty()) return core_.fail("a transmit buffer is writable"), false;
     if (!read(queue, chain_)) return core_.fail("a transmit buffer cannot be read"), false;
@@ -27,7 +27,13 @@ bool Transmit::send(std::uint32_t pair) {
   }
   if (packets % share != 0) core_.finish(queue, packets % share);
   queue.ask_for_kicks(true);
-  return !held_ && queue.available();
+  return !held_ && (!leaving_.finished() || queue.available());
+}
+
+bool Transmit::continue_frame() {
+  while (link_ && !leaving_.finished() && core_.may_work()) hooks_.send(leaving_.next());
+  if (!link_) leaving_.discard();
+  return leaving_.finished();
 }
 
 bool Transmit::read(const Queue& queue, const Chain& chain) {
@@ -56,7 +62,9 @@ void Transmit::send_frame(std::uint32_t pair) {
   receive_.learn(frame_, pair);
   if (!link_) return void(++core_.counters.tx_no_link);
   header.flags &= kNeedsChecksum;
-  sink_(header, frame_);
+  if (hooks_.pass(header, frame_)) return;
+  leaving_.start(header, frame_);
+  static_cast<void>(continue_frame());
 }
 
 }  // namespace pollux::models::virtio

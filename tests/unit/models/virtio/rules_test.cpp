@@ -66,6 +66,77 @@ TEST_P(VirtioRules, RefusesIndirectTablesOfOddLength) {
   }
 }
 
+TEST_P(VirtioRules, RefusesBuffersWithoutBytes) {
+  start();
+  fixture.ring(kTx).add({{DeviceFixture::buffer(0), 72, false}, {DeviceFixture::buffer(1), 0, false}});
+  fixture.kick(kTx);
+  EXPECT_EQ(fixture.card.last_failure(), "a buffer has no bytes");
+  start(feature::kMrgRxbuf);
+  fixture.ring(kRx).add({{DeviceFixture::buffer(0), 0, true}});
+  fixture.card.receive(DeviceFixture::frame(60));
+  EXPECT_TRUE(fixture.needs_reset());
+}
+
+// Each neighbour that sends a frame would wait while the device looks at all of them.
+TEST_P(VirtioRules, RefusesAFrameInTooManyBuffers) {
+  start(feature::kMrgRxbuf | feature::kIndirectDesc);
+  constexpr std::uint16_t kParts = 100;
+  for (std::uint16_t i = 0; i < kParts; ++i) {
+    const std::uint64_t place = DeviceFixture::buffer(2) + 16U * i;
+    const auto more = i + 1 < kParts ? hw::kDescNext : std::uint16_t{0};
+    const auto flags = static_cast<std::uint16_t>(hw::kDescWrite | more);
+    if (GetParam() == 0) {
+      fixture.memory.put(place,
+                         hw::SplitDescriptor{DeviceFixture::buffer(0), 1, flags, static_cast<std::uint16_t>(i + 1)});
+    } else {
+      fixture.memory.put(place, hw::PackedDescriptor{DeviceFixture::buffer(0), 1, 0, hw::kDescWrite});
+    }
+  }
+  for (int chain = 0; chain < DeviceFixture::kSize; ++chain)
+    fixture.ring(kRx).add({{DeviceFixture::buffer(2), 16 * kParts, false}}, hw::kDescIndirect);
+  fixture.card.receive(DeviceFixture::frame(1500));
+  EXPECT_EQ(fixture.card.last_failure(), "a frame's room is in too many buffers");
+}
+
+// A frame is compared with each address, whoever sends it.
+TEST_P(VirtioRules, AnAddressTableThatIsTooLongMeansAllAddresses) {
+  for (const std::uint32_t count : {64U, 65U}) {
+    start(feature::kCtrlVq | feature::kCtrlRx);
+    std::vector<std::uint8_t> tables(8 + 6 * count);
+    std::memcpy(tables.data(), &count, sizeof count);
+    for (std::uint32_t i = 0; i < count; ++i) tables[4 + 6 * i] = 2;
+    ASSERT_EQ(fixture.control(1, 0, tables), kOk);
+    fixture.card.receive(DeviceFixture::frame(60, {2, 0, 0, 0, 9, 9}));
+    fixture.card.receive(DeviceFixture::frame(60, {3, 0, 0, 0, 9, 9}));
+    EXPECT_EQ(fixture.card.counters().rx_filtered, count == 64 ? 2U : 3U) << "multicast is another table";
+  }
+}
+
+/// A driver that adds a receive buffer whenever the device has taken one.
+class AddingDriver final : public DmaInterceptor {
+ public:
+  explicit AddingDriver(HandRing& ring) : ring_(ring) {}
+  bool allow(ModelAccess what, std::uint32_t queue, std::uint64_t iova, std::size_t) noexcept override {
+    const bool entry = iova >= ring_.driver() + 4 && iova < ring_.device();
+    if (what == ModelAccess::descriptor_read && queue == kRx && entry) ring_.publish(0);
+    return true;
+  }
+
+ private:
+  HandRing& ring_;
+};
+
+TEST(VirtioSplitRules, RefusesMoreBuffersThanTheQueueHas) {
+  DeviceFixture fixture;
+  fixture.start(feature::kMrgRxbuf);
+  for (int i = 0; i < DeviceFixture::kSize; ++i) fixture.ring(kRx).add({{DeviceFixture::buffer(0), 1, true}});
+  AddingDriver adds(fixture.ring(kRx));
+  fixture.memory.intercept(&adds);
+  fixture.card.receive(DeviceFixture::frame(1500));
+  fixture.memory.intercept(nullptr);
+  EXPECT_EQ(fixture.card.last_failure(), "the available index is further ahead than the queue is long");
+}
+
 TEST(VirtioSplitRules, RefusesAnIndexThatIsTooFarAhead) {
   DeviceFixture fixture;
   fixture.start();
