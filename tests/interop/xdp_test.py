@@ -171,7 +171,7 @@ class BesideTheKernel(unittest.TestCase):
     def flood(self, seconds: float) -> subprocess.Popen:
         return subprocess.Popen(self.peer.command(sys.executable, "-c", FLOOD, str(seconds)), stdout=subprocess.PIPE, text=True)
 
-    def program(self, rule: str = "udp") -> Program:
+    def program(self, rule: str = "udp:7000") -> Program:
         program = Program([L2FWD, f"xdp:plxx0?rule={rule}", "null:"], "forwarding")
         self.addCleanup(program.end)
         return program
@@ -262,7 +262,7 @@ class WithoutPrivileges(BesideTheKernel):
         user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         return ["setpriv", *user, "--bounding-set=-all", "--inh-caps=-all", *words]
 
-    def program(self, rule: str = "udp") -> Program:
+    def program(self, rule: str = "udp:7000") -> Program:
         program = Program(self.as_user(L2FWD, f"xdp:plxx0?rule={rule},helper={self.socket}", "null:", *SMALL), "forwarding")
         self.addCleanup(program.end)
         return program
@@ -366,20 +366,20 @@ class WithoutPrivileges(BesideTheKernel):
         self.assert_left_alone()
 
     def test_all_frames_of_the_default_route_need_force(self):
-        said = self.refused(f"xdp:plxx0?rule=all,force,helper={self.socket}")
-        self.assertIn("the helper does not let a rule take all frames", said)
-        self.assertIn("pollux xdp-helper --force", said)
+        for rule in ("all", "tcp:0-32767;tcp:32768-65535", "type:0x0800", "to:0.0.0.0/1;to:128.0.0.0/1", "to:10.6.0.1"):
+            said = self.refused(f"xdp:plxx0?rule={rule},force,helper={self.socket}")
+            self.assertRegex(said, "the helper does not let rules take what this host needs .*pollux xdp-helper --force")
         self.exchange(1000)
 
     def test_names_what_is_refused(self):
-        self.assertIn("its name ends before the @: xdp:plxx0", self.refused("xdp:plxx0@if7?rule=udp"))
-        self.assertIn("or let a helper do it", self.refused("xdp:plxx0?rule=udp"))
-        self.assertIn("does not offer this interface", self.refused(f"xdp:lo?rule=udp,helper={self.socket}"))
-        self.assertIn("cannot reach the helper", self.refused("xdp:plxx0?rule=udp,helper=/nowhere"))
+        self.assertIn("its name ends before the @: xdp:plxx0", self.refused("xdp:plxx0@if7?rule=udp:7000"))
+        self.assertIn("or let a helper do it", self.refused("xdp:plxx0?rule=udp:7000"))
+        self.assertIn("does not offer this interface", self.refused(f"xdp:lo?rule=udp:7000,helper={self.socket}"))
+        self.assertIn("cannot reach the helper", self.refused("xdp:plxx0?rule=udp:7000,helper=/nowhere"))
         other = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
-        self.assertIn("cannot reach the helper", self.refused(f"xdp:plxx0?rule=udp,helper={self.socket}", *other))
+        self.assertIn("cannot reach the helper", self.refused(f"xdp:plxx0?rule=udp:7000,helper={self.socket}", *other))
         os.chmod(self.socket, 0o666)
-        self.assertIn("has ended or refuses this process", self.refused(f"xdp:plxx0?rule=udp,helper={self.socket}", *other))
+        self.assertIn("has ended or refuses this process", self.refused(f"xdp:plxx0?rule=udp:7000,helper={self.socket}", *other))
 
     def test_answers_nothing_that_is_no_request(self):
         for junk in (b"", b"x", b"\xff" * 4, struct.pack("=II", 0, 1), struct.pack("=III", 0, 1, 0xFFFFFFFF), b"\0" * 200_000):

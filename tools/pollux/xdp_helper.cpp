@@ -209,7 +209,7 @@ void add_xdp_helper(cli::App& app, const Environment& environment, int& exit_cod
   command->add_option("--group", options->group, "Whose members may use it");
   command->add_option("--socket", options->socket, "Where it listens; /run/pollux-xdp.sock if not given");
   command->add_flag("--force", options->policy.force,
-                    "Allow rules that take all frames of the interface of the default route");
+                    "Allow rules that take what this host needs of the default route's interface");
   command->add_flag("--clean", options->clean,
                     "Remove the XDP programs of killed processes that shared the interface (xdp:NAME?share), and end");
   command->footer(

@@ -140,8 +140,10 @@ std::string HelperClient::other_program() {
   return answer ? answer->text : std::string();
 }
 
-std::string HelperClient::default_route() {
-  auto answer = ask(request_for(HelperCall::route));
+std::string HelperClient::route_at_risk(const std::vector<PlacedRule>& rules) {
+  MessageWriter request = request_for(HelperCall::route);
+  request.rules(rules);
+  auto answer = ask(request);
   return answer ? answer->text : std::string();
 }
 

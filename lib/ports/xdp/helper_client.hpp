@@ -37,7 +37,7 @@ class HelperClient final : public KernelSide {
   void detach() noexcept override;
   [[nodiscard]] Result<void> join(const MacAddress& mac, bool promiscuous, bool all_multicast) override;
   [[nodiscard]] std::string other_program() override;
-  [[nodiscard]] std::string default_route() override;
+  [[nodiscard]] std::string route_at_risk(const std::vector<PlacedRule>& rules) override;
 
  private:
   HelperClient(std::string name, FileDescriptor connection)

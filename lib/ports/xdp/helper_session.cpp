@@ -74,7 +74,11 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer(MessageReader
     case HelperCall::detach: kernel_->detach(); return Answer{};
     case HelperCall::join: return answer_join(request);
     case HelperCall::program: return Answer{.text = kernel_->other_program()};
-    case HelperCall::route: return Answer{.text = policy_.force ? std::string() : kernel_->default_route()};
+    case HelperCall::route: {
+      const auto rules = request.rules();
+      if (!rules) return std::nullopt;
+      return Answer{.text = policy_.force ? std::string() : kernel_->route_at_risk(*rules)};
+    }
   }
   return std::nullopt;
 }
@@ -113,10 +117,10 @@ Result<void> HelperSession::check(const std::vector<PlacedRule>& rules) {
   for (const PlacedRule& placed : rules) {
     if (auto fits = check_rule_code(placed.rule, interface_->queues(), interface_->name()); !fits) return fits;
   }
-  const bool greedy = std::ranges::any_of(rules, [](const PlacedRule& placed) { return is_greedy(placed.rule); });
-  if (policy_.force || !greedy || kernel_->default_route().empty()) return {};
+  if (policy_.force || kernel_->route_at_risk(rules).empty()) return {};
   return fail(ErrorCode::permission_denied,
-              fmt::format("xdp:{}: the helper does not let a rule take all frames of the default route's interface",
+              fmt::format("xdp:{}: the helper does not let rules take what this host needs of the default route's "
+                          "interface",
                           interface_->name()),
               "take less, such as ?rule=udp:53, or as root: pollux xdp-helper --force");
 }

@@ -15,7 +15,7 @@ namespace pollux::xdp {
 /// What a helper allows.
 struct HelperPolicy {
   std::vector<std::string> interfaces;  ///< by name
-  bool force = false;                   ///< also rules that take all frames of the interface of the default route
+  bool force = false;                   ///< also rules that take what the host needs of the default route's interface
 };
 
 /// The helper's end of a connection: does what a port asks for, within the policy. Everything that it has made ends

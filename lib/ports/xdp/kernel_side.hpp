@@ -57,8 +57,9 @@ class KernelSide {
   [[nodiscard]] virtual Result<void> join(const MacAddress& mac, bool promiscuous, bool all_multicast) = 0;
   /// The XDP program that is attached to the interface; empty if there is none. See attached_program.
   [[nodiscard]] virtual std::string other_program() = 0;
-  /// The interface that has a default route over this one; empty if there is none. See default_route_over.
-  [[nodiscard]] virtual std::string default_route() = 0;
+  /// The interface that has a default route over this one, if rules would take what the host needs there; otherwise
+  /// empty. See spares_host.
+  [[nodiscard]] virtual std::string route_at_risk(const std::vector<PlacedRule>& rules) = 0;
 };
 
 /// Frames of `queue` that the rules take go to `socket` from now on. Returns 0 or errno.

@@ -10,9 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <set>
-#include <sstream>
 #include <string_view>
 
 #include "base/file_descriptor.hpp"
@@ -34,9 +31,9 @@ void read_program(std::string_view attributes, LinkEntry& entry) {
   });
 }
 
-/// Whether an interface of that kind lies on another one; the ends of a veth pair refer to each other.
-bool lies_on_another(std::string_view attributes) {
-  constexpr std::array<std::string_view, 4> kKinds{"vlan", "macvlan", "macvtap", "ipvlan"};
+/// Whether an interface of that kind is an end of a pair: it refers to the other end, on which it does not lie.
+bool is_of_a_pair(std::string_view attributes) {
+  constexpr std::array<std::string_view, 2> kKinds{"veth", "netkit"};
   bool found = false;
   for_each_attribute(attributes, [&](int type, std::string_view data) {
     found = found || (type == IFLA_INFO_KIND && std::ranges::find(kKinds, text(data)) != kKinds.end());
@@ -46,19 +43,21 @@ bool lies_on_another(std::string_view attributes) {
 
 LinkEntry entry_of(const ifinfomsg& about, std::string_view attributes) {
   LinkEntry entry{.index = static_cast<unsigned>(about.ifi_index), .name = {}};
-  bool is_above = false;
+  bool is_elsewhere = false;  // what it refers to is in another network namespace
+  bool is_pair = false;
   for_each_attribute(attributes, [&](int type, std::string_view data) {
     switch (type) {
       case IFLA_IFNAME: entry.name = text(data); break;
       case IFLA_CARRIER: entry.has_carrier = number_in<std::uint8_t>(data) != 0; break;
       case IFLA_MASTER: entry.master = number_in<std::uint32_t>(data); break;
       case IFLA_LINK: entry.lower = number_in<std::uint32_t>(data); break;
-      case IFLA_LINKINFO: is_above = lies_on_another(data); break;
+      case IFLA_LINK_NETNSID: is_elsewhere = true; break;
+      case IFLA_LINKINFO: is_pair = is_of_a_pair(data); break;
       case IFLA_XDP: read_program(data, entry); break;
       default: break;
     }
   });
-  if (!is_above) entry.lower = 0;
+  if (is_elsewhere || is_pair || entry.lower == entry.index) entry.lower = 0;
   return entry;
 }
 
@@ -98,28 +97,6 @@ bool read_answer(int netlink, std::vector<LinkEntry>& entries) {
   std::array<char, 32768> answer;  // as large as the kernel's own buffer
   const auto bytes = ::recv(netlink, answer.data(), answer.size(), 0);
   return bytes > 0 && read_messages({answer.data(), static_cast<std::size_t>(bytes)}, entries);
-}
-
-/// The interfaces with a default route.
-std::set<std::string> default_routes() {
-  std::set<std::string> names;
-  constexpr unsigned kUp = 1;  // RTF_UP of linux/route.h
-  std::ifstream ipv4("/proc/thread-self/net/route");
-  for (std::string line; std::getline(ipv4, line);) {
-    std::istringstream words(line);
-    std::string name, destination, gateway, skipped, mask;
-    unsigned flags = 0;
-    words >> name >> destination >> gateway >> std::hex >> flags >> skipped >> skipped >> skipped >> mask;
-    if (words && (flags & kUp) != 0 && destination == "00000000" && mask == "00000000") names.insert(name);
-  }
-  std::ifstream ipv6("/proc/thread-self/net/ipv6_route");
-  for (std::string line; std::getline(ipv6, line);) {
-    std::istringstream words(line);
-    std::string destination, length, source, skipped, next, flags, name;
-    words >> destination >> length >> source >> skipped >> next >> skipped >> skipped >> skipped >> flags >> name;
-    if (words && length == "00" && destination == std::string(32, '0') && name != "lo") names.insert(name);
-  }
-  return names;
 }
 
 }  // namespace
@@ -178,22 +155,16 @@ int set_program(unsigned interface, int program, int expected, std::uint32_t fla
   return answer.head.nlmsg_type == NLMSG_ERROR ? -answer.result.error : EIO;
 }
 
-std::string default_route_over(unsigned interface) {
-  const auto routes = default_routes();
-  if (routes.empty()) return {};
-  const auto links = read_links();
+std::set<unsigned> interfaces_over(const std::vector<LinkEntry>& links, unsigned interface) {
   std::set<unsigned> over{interface};
   for (bool more = true; more;) {
     more = false;
     for (const LinkEntry& link : links) {
       if (over.contains(link.index) && link.master != 0) more = over.insert(link.master).second || more;
-      if (over.contains(link.lower)) more = over.insert(link.index).second || more;
+      if (link.lower != 0 && over.contains(link.lower)) more = over.insert(link.index).second || more;
     }
   }
-  for (const LinkEntry& link : links) {
-    if (over.contains(link.index) && routes.contains(link.name)) return link.name;
-  }
-  return {};
+  return over;
 }
 
 std::string attached_program(unsigned interface) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,9 +30,9 @@ struct LinkEntry {
 /// `flags`: XDP_FLAGS_xxx. Returns 0 or errno.
 [[nodiscard]] int set_program(unsigned interface, int program, int expected, std::uint32_t flags);
 
-/// The interface that has a default route, if that is `interface`, or a bridge, bond or VLAN above it; otherwise empty.
-/// Looks at the main table of the thread's network namespace.
-[[nodiscard]] std::string default_route_over(unsigned interface);
+/// The interface, and those whose frames go over it: bridges and bonds that have it, VLANs and tunnels that lie on it,
+/// and so on.
+[[nodiscard]] std::set<unsigned> interfaces_over(const std::vector<LinkEntry>& links, unsigned interface);
 
 /// The XDP program that is attached to `interface`, such as "xdp_filter (id 17)"; empty if there is none.
 [[nodiscard]] std::string attached_program(unsigned interface);

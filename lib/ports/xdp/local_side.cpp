@@ -13,8 +13,10 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "ports/xdp/bpf_calls.hpp"
+#include "ports/xdp/host_network.hpp"
 #include "ports/xdp/links.hpp"
 #include "ports/xdp/privileges.hpp"
 #include "ports/xdp/rule_code.hpp"
@@ -235,6 +237,9 @@ Result<void> LocalSide::join(const MacAddress& mac, bool promiscuous, bool all_m
 
 std::string LocalSide::other_program() { return attached_program(interface_.index()); }
 
-std::string LocalSide::default_route() { return default_route_over(interface_.index()); }
+std::string LocalSide::route_at_risk(const std::vector<PlacedRule>& rules) {
+  HostNetwork host = host_network(interface_.index());
+  return host.default_route.empty() || spares_host(rules, host) ? std::string() : std::move(host.default_route);
+}
 
 }  // namespace pollux::xdp

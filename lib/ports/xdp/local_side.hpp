@@ -35,7 +35,7 @@ class LocalSide final : public KernelSide {
   void detach() noexcept override;
   [[nodiscard]] Result<void> join(const MacAddress& mac, bool promiscuous, bool all_multicast) override;
   [[nodiscard]] std::string other_program() override;
-  [[nodiscard]] std::string default_route() override;
+  [[nodiscard]] std::string route_at_risk(const std::vector<PlacedRule>& rules) override;
 
   /// Keeps the program attached; -1 if it is not. Of a program that shares, it keeps others from removing it.
   [[nodiscard]] int link() const noexcept { return share_ ? share_.get() : link_.get(); }

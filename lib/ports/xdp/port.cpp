@@ -85,14 +85,11 @@ Result<void> XdpPort::check(const Settings& from, Settings& to) {
       if (std::ranges::find(to.rules, std::optional(slot), &PlacedRule::slot) == to.rules.end()) placed.slot = slot;
     }
   }
-  if (force_ || std::ranges::none_of(to.rules, [](const PlacedRule& placed) { return is_greedy(placed.rule); })) {
-    return {};
-  }
-  const std::string route = kernel_->default_route();
+  const std::string route = force_ ? std::string() : kernel_->route_at_risk(to.rules);
   if (route.empty()) return {};
   return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: the default route goes over {}, and the rule takes all frames, or all of IPv4, IPv6 or "
-                          "TCP: this host would lose its connections",
+              fmt::format("{}: the default route goes over {}, and the rules take more than frames which this host can "
+                          "do without: it would lose its connections",
                           info().name, route),
               fmt::format("take less, such as xdp:{}?rule=udp:53, or say that it is meant: '{}{}force'",
                           interface_.name(), info().name, info().name.find('?') == std::string::npos ? '?' : ','));

@@ -358,17 +358,6 @@ Result<void> check_rule_code(const FlowRule& rule, std::uint16_t queues, std::st
   return {};
 }
 
-bool is_greedy(const FlowRule& rule) noexcept {
-  if (rule.action.fate == FlowAction::Fate::kernel) return false;
-  return std::all_of(rule.match.begin(), rule.match.end(), [](const MatchItem& item) {
-    const bool narrows =
-        item.protocol == MatchProtocol::udp || item.protocol == MatchProtocol::sctp ||
-        item.protocol == MatchProtocol::vlan || item.protocol == MatchProtocol::raw ||
-        (!item.spec.empty() && std::ranges::any_of(effective_mask(item), [](auto byte) { return byte != 0; }));
-    return !narrows;
-  });
-}
-
 std::vector<bpf_insn> rule_code(std::vector<PlacedRule> rules, const RuleMaps& maps) {
   std::ranges::sort(rules, {}, [](const PlacedRule& rule) { return std::tuple(rule.rule.priority, rule.id); });
   const auto all = std::ranges::find_if(rules, [](const PlacedRule& rule) { return matches_all(rule.rule); });

@@ -25,10 +25,6 @@ inline constexpr unsigned kMaxExtensions = 6;
 /// item, the field or the action.
 [[nodiscard]] Result<void> check_rule_code(const FlowRule& rule, std::uint16_t queues, std::string_view name);
 
-/// Whether the rule takes all frames, or all of IPv4, of IPv6 or of TCP: with it, hosts lose what they have on an
-/// interface.
-[[nodiscard]] bool is_greedy(const FlowRule& rule) noexcept;
-
 /// What the program refers to.
 struct RuleMaps {
   int sockets = -1;   ///< an XSKMAP: the socket of each queue

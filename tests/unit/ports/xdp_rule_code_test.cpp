@@ -277,22 +277,6 @@ TEST(XdpRules, NamesWhatTheProgramCannotDo) {
   EXPECT_THAT(refused(range).what, HasSubstr("range of source"));
 }
 
-TEST(XdpRules, KnowsWhichTakeAHostsConnections) {
-  const auto is_greedy = [](std::vector<MatchItem> match, FlowAction action = to_port()) {
-    return xdp::is_greedy({.match = std::move(match), .action = std::move(action)});
-  };
-  EXPECT_TRUE(is_greedy({}));
-  EXPECT_TRUE(is_greedy({}, to_drop()));
-  EXPECT_TRUE(is_greedy(match::eth()));
-  EXPECT_TRUE(is_greedy(match::ipv4()));
-  EXPECT_TRUE(is_greedy(match::ipv6().tcp()));
-  EXPECT_FALSE(is_greedy({}, to_kernel()));
-  EXPECT_FALSE(is_greedy(match::udp()));
-  EXPECT_FALSE(is_greedy(match::vlan()));
-  EXPECT_FALSE(is_greedy(match::tcp().destination_port(80)));
-  EXPECT_FALSE(is_greedy(match::eth().type(0x88B5)));
-}
-
 TEST(XdpRules, AreReadFromTheUri) {
   const auto rules = [](std::string_view text) {
     auto parsed = xdp::parse_rules(text, "here");

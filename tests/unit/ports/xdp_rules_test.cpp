@@ -167,7 +167,7 @@ TEST_F(XdpPortRules, RefusedOnesChangeNothing) {
 // All frames of the interface over which a host reaches others would end its connections.
 TEST_F(XdpPortRules, WantForceOnTheInterfaceOfTheDefaultRoute) {
   shell("ip addr add 10.9.0.1/24 dev plxu0 && ip route add default via 10.9.0.2 dev plxu0");
-  for (const char* rule : {"all", "ipv4", "tcp", "udp:1;all"}) {
+  for (const char* rule : {"all", "ipv4", "tcp", "udp", "udp:1;all", "type:0x0800", "tcp:0-32767;tcp:32768-65535"}) {
     const Error error = refused_start(std::string("xdp:plxu0?rule=") + rule, config());
     EXPECT_EQ(error.code, ErrorCode::invalid_argument) << rule;
     EXPECT_THAT(error.what, HasSubstr("the default route goes over plxu0"));
@@ -176,7 +176,7 @@ TEST_F(XdpPortRules, WantForceOnTheInterfaceOfTheDefaultRoute) {
   {
     Port narrow = started("xdp:plxu0?rule=udp:53");
     EXPECT_FALSE(narrow.capability<FlowRules>()->add({.match = {}, .action = to_port()}));
-    EXPECT_TRUE(narrow.capability<FlowRules>()->add({.match = match::udp(), .action = to_port()}));
+    EXPECT_TRUE(narrow.capability<FlowRules>()->add({.match = match::udp().destination_port(54), .action = to_port()}));
   }
   EXPECT_TRUE(open(context_, "xdp:plxu0?rule=all,force", config()));
   shell("ip route del default");
