@@ -145,12 +145,28 @@ bool all_have_left(const Servers& servers) {
   return true;
 }
 
+/// The servers' sockets are removed at the end, and so is that of a wire. Wires have opened what they read and write.
+Confinement needs_of(const CardOptions& options) {
+  Confinement needed{.removed = {options.sockets.begin(), options.sockets.end()}};
+  for (const std::string& text : options.functions) {
+    if (const auto function = parse_function_socket("--vf", text)) needed.removed.emplace_back(function->path);
+  }
+  for (const std::string& wire : options.wires) {
+    for (std::size_t at = wire.find('='); at != std::string::npos; at = wire.find('=', at + 1)) {
+      const std::string value = wire.substr(at + 1, wire.find(',', at) - at - 1);
+      if (value.find('/') != std::string::npos) needed.removed.emplace_back(value);
+    }
+  }
+  return needed;
+}
+
 int run_card(const Environment& environment, const CardOptions& options) {
   if (auto checked = check(options); !checked) return report(environment, checked.error());
   auto exported = open_servers(environment, options);
   if (!exported) return report(environment, exported.error());
   const Servers& servers = exported->servers;
-  if (const auto confined = environment.confine({}); !confined) return report(environment, confined.error());
+  if (const auto confined = environment.confine(needs_of(options)); !confined)
+    return report(environment, confined.error());
   const tools::StopSignals signals;
   const vfio_user::BusErrorGuard guard;
   print_start(environment, servers);

@@ -3,9 +3,9 @@
 
 #include <functional>
 #include <iosfwd>
-#include <span>
 #include <string>
 
+#include "confine/confinement.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/log.hpp"
 #include "pollux/mem/context.hpp"
@@ -34,8 +34,8 @@ using Confirm = std::function<bool(const std::string& question)>;
 /// Runs a command to its end, with the user's terminal (run_command.hpp). Returns its exit status.
 using RunCommand = std::function<int(const Invocation& command)>;
 
-/// Gives up what a server does not need (confine.hpp).
-using Confine = std::function<Result<void>(std::span<const unsigned> kept)>;
+/// Gives up what a server does not need (confine/confine.hpp).
+using Confine = std::function<Result<void>(const Confinement& needed)>;
 
 /// Everything that a command uses. It refers to objects of the caller, which outlive it.
 struct Environment {
@@ -51,7 +51,7 @@ struct Environment {
   Confirm confirm = {};  ///< empty: nobody can be asked
   bool colours = false;  ///< `out` is a terminal that shows colours
   RunCommand run_command = {};
-  Confine confine = [](std::span<const unsigned>) { return Result<void>(); };
+  Confine confine = [](const Confinement&) { return Result<void>(); };
   int terminal = -1;                       ///< where the user types; -1: nowhere
   const doctor::Caller* caller = nullptr;  ///< the user for whom `pollux doctor` checks; null: that of this process
 };

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -18,6 +19,7 @@
 #include "common/stop_signals.hpp"
 #include "listen_address.hpp"
 #include "metrics.hpp"
+#include "observe/sockets.hpp"
 #include "report.hpp"
 #include "telemetry_client.hpp"
 
@@ -47,10 +49,12 @@ int answer_head(mg_connection* connection) {
 /// Serves HTTP until Ctrl-C. The HTTP server has threads of its own, and throws if it cannot listen.
 int serve_metrics(const Environment& environment, const ExporterOptions& options,
                   const std::shared_ptr<ProgramMetrics>& metrics) {
-  // For a port below 1024, and for the sockets of other users. Threads that begin later are confined, too.
-  std::vector<unsigned> kept{CAP_NET_BIND_SERVICE};
-  if (options.all_users) kept.push_back(CAP_DAC_OVERRIDE);
-  if (const auto confined = environment.confine(kept); !confined) return report(environment, confined.error());
+  // For a port below 1024, and for the sockets of other users. Threads that begin later are confined, too. Folders of
+  // programs that begin later may not be there yet.
+  Confinement needed{.capabilities = {CAP_NET_BIND_SERVICE}, .makes_sockets = true, .listed = {"/run"}};
+  if (options.all_users) needed.capabilities.push_back(CAP_DAC_OVERRIDE);
+  needed.listed.push_back(std::filesystem::path(observe::default_directory()).parent_path());
+  if (const auto confined = environment.confine(needed); !confined) return report(environment, confined.error());
   const tools::StopSignals stop;
   try {
     CivetCallbacks callbacks;

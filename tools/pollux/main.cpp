@@ -15,7 +15,7 @@
 
 #include "commands.hpp"
 #ifdef POLLUX_HAS_CONFINEMENT
-#include "confine.hpp"
+#include "confine/confine.hpp"
 #endif
 #include "common/cli.hpp"
 #include "common/standard_streams.hpp"
@@ -79,7 +79,7 @@ int run(int argc, char** argv) {
   environment.colours = shows_colours();
   environment.run_command = &run_command;
 #ifdef POLLUX_HAS_CONFINEMENT
-  environment.confine = &confine;
+  environment.confine = [&](const Confinement& needed) { return confine(needed, options.log); };
 #endif
   environment.open_port = [&](const std::string& uri) { return pollux::open_unconfigured(context, uri); };
 

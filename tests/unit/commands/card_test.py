@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`pollux card --fault` as a process: it says when its fault happens, and at the end how often it did."""
 
+import os
 import pathlib
 import re
 import signal
@@ -24,7 +25,8 @@ class Fault(unittest.TestCase):
 
     def start(self, fault: str) -> subprocess.Popen:
         process = subprocess.Popen([POLLUX, "card", "--socket", self.path, "--fault", fault], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=os.environ | {"POLLUX_CONFINEMENT": "trap"})
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)

@@ -42,6 +42,7 @@ CONCERNED = {
     "tools/pollux": ["tests/unit/pci", "tests/unit/commands", "tests/unit/observe"],
     "tools/pollux/bench": ["tests/unit/rfc2544"],
     "tools/pollux/confirm": ["tests/unit/confirm"],
+    "tools/pollux/confine": ["tests/unit/confine", "tests/unit/commands", "tests/unit/observe"],
     "tools/pollux/doctor": ["tests/unit/doctor"],
     "tools/pollux/ethtool": ["tests/unit/ethtool"],
     "tools/pollux/top": ["tests/unit/top"],

@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import os
 import pathlib
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from .errors import LabError
 START_SECONDS = 30
 END_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
+TRAP = {"POLLUX_CONFINEMENT": "trap"}  # a system call that `pollux card` makes and is not allowed ends it
 
 
 class Server:
@@ -27,7 +29,7 @@ class Server:
     def start(self) -> None:
         with open(self.log, "wb") as out:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                             start_new_session=True, preexec_fn=die_with_parent)
+                                             env=os.environ | TRAP, start_new_session=True, preexec_fn=die_with_parent)
         deadline = time.monotonic() + START_SECONDS
         while self._ready not in self.said():
             if self._process.poll() is not None or time.monotonic() > deadline:
