@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 
 #include "base/shell_words.hpp"
 #include "ports/xdp/rule_code.hpp"
@@ -25,7 +26,15 @@ Result<Answer> with_descriptor(Result<FileDescriptor> made) {
 
 }  // namespace
 
-bool HelperSession::serve() {
+bool HelperSession::serve() noexcept {
+  try {
+    return serve_request();
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+bool HelperSession::serve_request() {
   const auto received = receive_message(connection_.get());
   if (!received || received->bytes.empty()) return false;
   MessageReader request(received->bytes);

@@ -27,8 +27,9 @@ class HelperSession {
       : connection_(std::move(connection)), policy_(policy) {}
 
   [[nodiscard]] int descriptor() const noexcept { return connection_.get(); }
-  /// Answers a request. False: the connection has ended, or its other end does not keep to the protocol.
-  [[nodiscard]] bool serve();
+  /// Answers a request. False: the connection has ended, its other end does not keep to the protocol, or there is no
+  /// memory for what it asks for.
+  [[nodiscard]] bool serve() noexcept;
   /// The interface; empty until it is open.
   [[nodiscard]] std::string interface() const { return interface_ ? interface_->name() : std::string(); }
 
@@ -39,6 +40,7 @@ class HelperSession {
     std::vector<FileDescriptor> made = {};  // for the port
     int shown = -1;                         // a descriptor that both keep
   };
+  [[nodiscard]] bool serve_request();
   /// nullopt: the request is none.
   [[nodiscard]] std::optional<Result<Answer>> answer(MessageReader& request);
   [[nodiscard]] std::optional<Result<Answer>> answer_open(MessageReader& request);

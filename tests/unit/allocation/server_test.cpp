@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A device server that has no memory left for what a client asks for.
+// Servers that have no memory left for what a client asks for.
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <optional>
 
+#include "ports/xdp/helper_message.hpp"
+#include "ports/xdp/helper_session.hpp"
 #include "unit/allocation/failing_new.hpp"
 #include "unit/vfio_user/fixture.hpp"
 
@@ -50,6 +53,29 @@ TEST(VfioUserAllocation, AFailedOneEndsThatSessionAlone) {
     ASSERT_EQ(read_config(*neighbour, 0, 4), 0x10C98086u) << at;
   }
   EXPECT_GT(at, 5u) << "some allocations failed";
+  EXPECT_FALSE(failed);
+}
+
+TEST(HelperAllocation, AFailedOneEndsThatSessionAlone) {
+  const xdp::HelperPolicy policy{.interfaces = {"lo"}};
+  xdp::MessageWriter request;
+  request.number(static_cast<std::uint32_t>(xdp::HelperCall::open));
+  request.number(0);  // another version: the answer has text, and needs no privileges
+  request.text("a name that is too long to lie within a string");
+  bool failed = true;
+  std::size_t at = 0;
+  for (; failed && at < 1000; ++at) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
+    const FileDescriptor port(ends[0]);
+    xdp::HelperSession session(FileDescriptor(ends[1]), policy);
+    ASSERT_EQ(xdp::send_message(port.get(), request.all(), {}), 0);
+    failing_new::fail_at(at);
+    const bool lives = session.serve();
+    failed = failing_new::disarm();
+    EXPECT_EQ(lives, !failed) << at;
+  }
+  EXPECT_GT(at, 3u) << "some allocations failed";
   EXPECT_FALSE(failed);
 }
 
