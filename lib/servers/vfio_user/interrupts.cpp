@@ -230,11 +230,30 @@ void Interrupts::disable(std::uint32_t irq) {
 
 void Interrupts::release() {
   for (std::uint32_t irq = 0; irq < kIrqs; ++irq) disable(irq);
+  slow_signals_ = 0;
 }
 
+namespace {
+
+Duration read_clock(clockid_t clock) noexcept {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+}
+
+}  // namespace
+
+// After a slow signal the next ones are measured in processor time, since the thread may have been interrupted. Several
+// have to be slow: a virtual machine's processor may be interrupted, too.
 void Interrupts::signal(Line& line) noexcept {
   line.pending = !line.client;
-  if (line.client) signaller_->signal(line.client.get());
+  if (!line.client || is_slow()) return;
+  const clockid_t clock = slow_signals_ == 0 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
+  const Duration begin = read_clock(clock);
+  signaller_->signal(line.client.get());
+  const Duration took = read_clock(clock) - begin;
+  slow_time_ = slow_signals_ == 0 ? took : slow_time_ + took;
+  slow_signals_ = took > kMaxSignal ? slow_signals_ + 1 : 0;
 }
 
 void Interrupts::relay() {

@@ -93,6 +93,10 @@ namespace {
 /// may change the level at any time, without an event.
 constexpr Duration kPinInterval = std::chrono::milliseconds(1);
 
+/// How many times as long as the signals of such a client took no client is accepted. So it takes at most a hundredth
+/// of the others' time, however often it comes.
+constexpr int kRestAfterSlowSignals = 100;
+
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::create(Context& context, std::unique_ptr<Device> device,
@@ -134,11 +138,17 @@ void Server::work() {
   regions_.flush();
   interrupts_.relay();
   if (!session_) return;
+  if (const Duration held_up = interrupts_.held_up(); held_up != Duration(0)) {
+    session_->close("its eventfds are watched so often that signals take too long");
+    alive = false;
+    next_client_ = context_.clock().now() + kRestAfterSlowSignals * held_up;
+  }
   if (const std::string_view notice = session_->take_notice(); !notice.empty()) log(LogLevel::warning, notice);
   if (!alive) end_session();
 }
 
 void Server::accept_client() {
+  if (context_.clock().now() < next_client_) return;
   FileDescriptor client = listener_.accept();
   if (!client) return;
   if (!listener_.may_connect(client.get())) return log(LogLevel::warning, "a client of another user was turned away");
@@ -185,15 +195,17 @@ Result<void> Server::restore_card() {
 }
 
 std::array<pollfd, 3> Server::descriptors() const noexcept {
+  const bool rests = !session_ && context_.clock().now() < next_client_;
   const pollfd client =
-      session_ ? pollfd{session_->socket(), session_->events(), 0} : pollfd{listener_.socket(), POLLIN, 0};
+      session_ ? pollfd{session_->socket(), session_->events(), 0} : pollfd{rests ? -1 : listener_.socket(), POLLIN, 0};
   return {client, pollfd{interrupts_.event_fd(), POLLIN, 0}, pollfd{device_->next_wakeup().descriptor, POLLIN, 0}};
 }
 
 Time Server::next() const {
   Time device = device_->next_wakeup().at;
   if (interrupts_.watches_pin()) device = std::min(device, context_.clock().now() + kPinInterval);
-  return session_ ? std::min(device, session_->deadline()) : device;
+  if (session_) return std::min(device, session_->deadline());
+  return context_.clock().now() < next_client_ ? std::min(device, next_client_) : device;
 }
 
 namespace {

@@ -92,6 +92,7 @@ class Server {
   Listener listener_;
   std::optional<Session> session_;
   std::uint64_t sessions_ended_ = 0;
+  Time next_client_{};  // before this time none is accepted
 };
 
 /// Runs servers on the calling thread until `stopped` returns true. It is called at least every 100 ms. Errors: those

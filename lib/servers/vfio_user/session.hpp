@@ -4,6 +4,7 @@
 #include <linux/aio_abi.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -76,6 +77,11 @@ class Interrupts {
   [[nodiscard]] int event_fd() const noexcept { return events_.get(); }
   /// Disables all interrupts and closes the client's eventfds.
   void release();
+  /// The time that signals took, once kSlowSignals in a row took longer than kMaxSignal; else 0. A signal takes time
+  /// for each epoll instance that watches the eventfd, and its owner decides how many do.
+  [[nodiscard]] Duration held_up() const noexcept { return is_slow() ? slow_time_ : Duration(0); }
+  static constexpr Duration kMaxSignal = std::chrono::milliseconds(1);
+  static constexpr unsigned kSlowSignals = 4;
 
  private:
   struct Line {
@@ -95,6 +101,7 @@ class Interrupts {
   void relay_pin();
   [[nodiscard]] bool watch(int descriptor, std::uint32_t irq, std::uint32_t index);
   void signal(Line& line) noexcept;
+  [[nodiscard]] bool is_slow() const noexcept { return slow_signals_ >= kSlowSignals; }
 
   Device* device_;
   FileDescriptor events_;  // an epoll instance with the device's eventfds
@@ -102,6 +109,8 @@ class Interrupts {
   std::array<std::vector<Line>, kIrqs> lines_;
   std::uint32_t enabled_ = kIrqs;  // kMsi or kMsix while the device's vectors are enabled for it
   bool pin_masked_ = false;
+  unsigned slow_signals_ = 0;    // in a row
+  Duration slow_time_{0};        // that they took
   FileDescriptor unmask_event_;  // the client unmasks the pin by signalling it
 };
 

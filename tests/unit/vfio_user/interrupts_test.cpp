@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 
 #include "hw/intel/igb/registers.hpp"
 #include "unit/vfio_user/fixture.hpp"
@@ -254,6 +257,37 @@ TEST(VfioUserEvents, PassOnThatTheHostWantsTheDeviceBack) {
   EXPECT_EQ(signals(requested), 0u);
   for (int i = 0; i < 5; ++i) static_cast<void>(read_register(*client, 8));
   EXPECT_EQ(signals(requested), 1u);
+}
+
+// Each epoll instance that watches an eventfd is told of each signal, by the thread that makes it.
+TEST(VfioUserEventfd, WithTooManyWatchersEndsItsClient) {
+  ServerFixture fixture({"sim:0", "sim:1"});
+  auto client = fixture.client(0);
+  auto neighbour = fixture.client(1);
+  const FileDescriptor watched = event();
+  std::vector<FileDescriptor> copies, watchers;
+  for (int i = 0; i < 300; ++i) {
+    copies.emplace_back(::fcntl(watched.get(), F_DUPFD_CLOEXEC, 0));
+    watchers.emplace_back(::epoll_create1(EPOLL_CLOEXEC));
+  }
+  for (const FileDescriptor& watcher : watchers) {
+    for (const FileDescriptor& copy : copies) {
+      epoll_event wanted{.events = EPOLLIN | EPOLLET, .data = {}};
+      ASSERT_EQ(::epoll_ctl(watcher.get(), EPOLL_CTL_ADD, copy.get(), &wanted), 0) << "more descriptors are needed";
+    }
+  }
+  const std::array events{watched.get()};
+  ASSERT_EQ(client->error_of(Command::device_set_irqs, packed(SetIrqs{20, kTriggerByEvent, kMsix, 0, 1}), events), 0);
+  for (unsigned i = 0; i < vfio_user::Interrupts::kSlowSignals; ++i)
+    static_cast<void>(client->error_of(Command::device_set_irqs, packed(SetIrqs{20, kTriggerNow, kMsix, 0, 1})));
+  EXPECT_TRUE(client->closed());
+  EXPECT_TRUE(fixture.has_logged("watched so often"));
+  auto next = fixture.connected(0);
+  EXPECT_FALSE(next->negotiate()) << "for a while no client is accepted";
+  EXPECT_EQ(read_config(*neighbour, 0, 4), 0x10C98086u);
+  fixture.clock->advance(std::chrono::minutes(10));
+  fixture.pump();
+  EXPECT_TRUE(fixture.server().has_client());
 }
 
 }  // namespace
