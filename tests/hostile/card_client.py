@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A client of `pollux card` that may do anything, and a neighbour that asks for an answer all the time.
+
+The messages: QEMU, docs/interop/vfio-user.rst.
+"""
+
+import array
+import contextlib
+import mmap
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+
+VERSION, DMA_MAP, SET_IRQS, REGION_READ, REGION_WRITE = 1, 2, 8, 9, 10
+CONFIG = 7
+MEMORY = 1 << 32  # the address of a client's memory
+
+
+class Gone(Exception):
+    """The server has closed the connection, or does not answer."""
+
+
+class Client:
+    def __init__(self, path: str, seconds: float = 20, negotiate: bool = True) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(seconds)
+        try:
+            self.socket.connect(path)
+            if negotiate:
+                self.call(VERSION, b"\0\0\0\0{}\0")
+        except Gone:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def send(self, command: int, payload: bytes, descriptors: list[int] | None = None) -> None:
+        message = struct.pack("<HHIII", 1, command, 16 + len(payload), 0, 0) + payload
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        try:
+            sent = self.socket.sendmsg([message], rights)
+            self.socket.sendall(message[sent:])
+        except OSError as error:
+            raise Gone from error
+
+    def take(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            try:
+                part = self.socket.recv(count - len(data))
+            except OSError as error:
+                raise Gone from error
+            if not part:
+                raise Gone
+            data += part
+        return data
+
+    def call(self, command: int, payload: bytes, descriptors: list[int] | None = None) -> tuple[int, bytes]:
+        """The error number and the content of the reply."""
+        self.send(command, payload, descriptors)
+        _, _, size, _, error = struct.unpack("<HHIII", self.take(16))
+        return error, self.take(size - 16)
+
+    def read(self, region: int, offset: int, count: int) -> tuple[int, bytes]:
+        error, reply = self.call(REGION_READ, struct.pack("<QII", offset, region, count))
+        return error, reply[16:]
+
+    def write(self, region: int, offset: int, value: int, width: int) -> None:
+        self.call(REGION_WRITE, struct.pack("<QII", offset, region, width) + value.to_bytes(width, "little"))
+
+    def map(self, descriptor: int, size: int, address: int = MEMORY) -> int:
+        return self.call(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, address, size), [descriptor])[0]
+
+
+class Memory:
+    """Memory that a client shares with its card."""
+
+    def __init__(self, client: Client, size: int = 16 << 20) -> None:
+        descriptor = os.memfd_create("client")
+        os.ftruncate(descriptor, size)
+        self.bytes = mmap.mmap(descriptor, size)
+        self.error = client.map(descriptor, size)
+        os.close(descriptor)
+
+    def put(self, offset: int, layout: str, *values: int) -> None:
+        struct.pack_into("<" + layout, self.bytes, offset, *values)
+
+
+class Neighbour(threading.Thread):
+    """Another client, which reads a register all the time."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self.client = client
+        self.longest = 0.0
+        self.answers = 0
+        self.lost = False
+        self.ends = threading.Event()
+
+    def run(self) -> None:
+        while not self.ends.wait(0.001):
+            begin = time.monotonic()
+            try:
+                self.lost = self.client.read(CONFIG, 0, 4)[0] != 0
+            except Gone:
+                self.lost = True
+            self.longest = max(self.longest, time.monotonic() - begin)
+            self.answers += 1
+            if self.lost:
+                return
+
+
+class Card:
+    def __init__(self, program: str, folder: str, options: list[str]) -> None:
+        self.clients: list[Client] = []
+        self.sockets = [str(pathlib.Path(folder) / name) for name in ("attacked", "neighbour")]
+        command = [program, "card", *options, "--socket", self.sockets[0], "--socket", self.sockets[1]]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        deadline = time.monotonic() + 30
+        while not all(pathlib.Path(path).exists() for path in self.sockets):
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"pollux card has not started: {self.stop()}")
+            time.sleep(0.02)
+
+    def connect(self, index: int, seconds: float = 20, negotiate: bool = True) -> Client:
+        """A client of a socket, which stays until the server stops."""
+        self.clients.append(Client(self.sockets[index], seconds, negotiate))
+        return self.clients[-1]
+
+    def stop(self) -> str:
+        for client in self.clients:
+            client.close()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.communicate(timeout=30)[0]
+
+
+@contextlib.contextmanager
+def card(program: str, *options: str) -> Iterator[Card]:
+    with tempfile.TemporaryDirectory() as folder:
+        started = Card(program, folder, list(options))
+        try:
+            yield started
+        finally:
+            if started.process.poll() is None:
+                started.stop()

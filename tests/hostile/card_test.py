@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clients of `pollux card` that mean harm, and a neighbour that has to be served meanwhile. An attack is a row of ATTACKS."""
+
+import contextlib
+import os
+import random
+import select
+import struct
+import sys
+import time
+import unittest
+from collections.abc import Callable
+
+from card_client import CONFIG, DMA_MAP, MEMORY, REGION_READ, SET_IRQS, Card, Client, Gone, Memory, Neighbour, card
+
+POLLUX = sys.argv.pop()
+SECONDS = 2.0  # of an attack
+LONGEST = 5.0  # that the neighbour may wait: far more than it does, since machines may be slow and busy
+
+V1, PLATFORM, CSUM, TSO6, INDIRECT, CONTROL, MERGE = 1 << 32, 1 << 33, 1 << 0, 1 << 12, 1 << 28, 1 << 17, 1 << 15
+
+
+def start_virtio(client: Client, features: int, queues: int, size: int) -> Memory:
+    """Queue n has its parts at n times 256 KiB; the rest of the memory is free."""
+    memory = Memory(client)
+    client.write(CONFIG, 4, 6, 2)
+    for status in (0, 1, 3):
+        client.write(4, 0x14, status, 1)
+    for half in (0, 1):
+        client.write(4, 8, half, 4)
+        client.write(4, 0xC, (features | V1 | PLATFORM) >> 32 * half & 0xFFFFFFFF, 4)
+    client.write(4, 0x14, 0xB, 1)
+    for queue in range(queues):
+        client.write(4, 0x16, queue, 2)
+        client.write(4, 0x18, size, 2)
+        for area in range(3):
+            address = MEMORY + queue * 0x40000 + area * 0x10000
+            client.write(4, 0x20 + 8 * area, address & 0xFFFFFFFF, 4)
+            client.write(4, 0x24 + 8 * area, address >> 32, 4)
+        client.write(4, 0x1C, 1, 2)
+    client.write(4, 0x14, 0xF, 1)
+    return memory
+
+
+def kick(client: Client, queue: int) -> None:
+    client.write(4, 0x3000 + 4 * queue, queue, 2)
+
+
+def segments(server: Card) -> None:
+    """4,096 frames of 2,045 segments each, with headers of 30 KiB."""
+    client = server.connect(0)
+    size, headers, length = 4096, 15, 65549
+    memory = start_virtio(client, CSUM | TSO6, 2, size)
+    l4 = 54 + headers * 2048
+    frame = bytearray(length)
+    frame[12:15] = b"\x86\xdd\x60"
+    frame[20] = 60
+    frame[18:20] = (length - 54).to_bytes(2, "big")
+    for i in range(headers):
+        frame[54 + 2048 * i], frame[55 + 2048 * i] = (60 if i + 1 < headers else 6), 255
+    frame[l4 + 12] = 0x50
+    at = 8 << 20
+    memory.put(at, "BBHHHHH", 1, 4, 0, 17, l4, 16, 0)
+    memory.bytes[at + 12:at + 12 + length] = frame
+    for i in range(size):
+        memory.put(0x40000 + 16 * i, "QIHH", MEMORY + at, length + 12, 0, 0)
+        memory.put(0x50004 + 2 * i, "H", i)
+    memory.put(0x50002, "H", size)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        kick(client, 1)
+
+
+def scribbles(client: Client, memory: Memory, doorbells: list[tuple[int, int, int, int]]) -> None:
+    """Anything in the rings, and doorbells: region, offset, width and limit of the value."""
+    dice = random.Random(7)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        for _ in range(50):
+            queue, area = dice.randrange(3), dice.randrange(3)
+            place = queue * 0x40000 + area * 0x10000 + dice.randrange(0x800) * 2
+            memory.put(place, "H", dice.choice([dice.randrange(8), dice.randrange(0x10000)]))
+            memory.put(place // 16 * 16, "Q", MEMORY + dice.randrange(0x100000)) if dice.random() < 0.3 else None
+        region, offset, width, limit = dice.choice(doorbells)
+        client.write(region, offset, dice.randrange(limit), width)
+
+
+def scribbles_virtio(server: Card) -> None:
+    client = server.connect(0)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        memory = start_virtio(client, CSUM | TSO6 | INDIRECT | CONTROL | MERGE, 3, 256)
+        scribbles(client, memory, [(4, 0x3000 + 4 * queue, 2, 3) for queue in range(3)])
+        client.close()
+        client = server.connect(0)
+
+
+def scribbles_82576(server: Card) -> None:
+    client = server.connect(0)
+    memory = Memory(client)
+    client.write(CONFIG, 4, 6, 2)
+    for offset, value in ((0x0000, 0x41), (0x0400, 0xA), (0x0100, 0x801A), (0xE000, 0), (0xE004, MEMORY >> 32), (0xE008, 65536),
+                          (0xE028, 1 << 25), (0xC000, 0x40000), (0xC004, MEMORY >> 32), (0xC008, 4096), (0xC028, 1 << 25)):
+        client.write(0, offset, value, 4)
+    scribbles(client, memory, [(0, 0xE018, 4, 4096), (0, 0xC018, 4, 256), (0, 0x0000, 4, 0x100)])
+
+
+def address_space(server: Card) -> None:
+    """All memory that it gets, in ever smaller pieces, and then a large message."""
+    client = server.connect(0)
+    descriptor = os.memfd_create("sparse")
+    os.ftruncate(descriptor, 1 << 46)
+    address = 1 << 47
+    for size in (1 << shift for shift in range(46, 11, -1)):
+        address = (address + size - 1) // size * size
+        while client.map(descriptor, size, address) == 0:
+            address += size
+    os.close(descriptor)
+    with contextlib.suppress(Gone):
+        client.call(REGION_READ, bytes(1 << 20))
+
+
+def messages(server: Card) -> None:
+    """Messages of any content, on many connections."""
+    dice = random.Random(5)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        client = server.connect(0, seconds=1, negotiate=dice.random() < 0.8)
+        with contextlib.suppress(Gone):
+            for _ in range(dice.randrange(40)):
+                payload = bytearray(dice.randbytes(dice.randrange(80)))
+                if len(payload) >= 16 and dice.random() < 0.7:
+                    struct.pack_into("<QII", payload, 0, dice.randrange(0x20000), dice.randrange(9), max(len(payload) - 16, 1))
+                client.send(dice.choice([2, 3, 4, 5, 7, 8, 9, 10, 13, 15, dice.randrange(20)]), bytes(payload))
+        client.close()
+
+
+def reads(server: Card) -> None:
+    """The longest reads, whose answers are not taken."""
+    client = server.connect(0)
+    end = time.monotonic() + SECONDS
+    client.socket.settimeout(SECONDS)
+    with contextlib.suppress(Gone):
+        while time.monotonic() < end:
+            client.send(REGION_READ, struct.pack("<QII", 0, CONFIG, 4096))
+
+
+def watchers(server: Card) -> None:
+    """An eventfd that 40,000 watchers are told of."""
+    event = os.eventfd(0)
+    copies = [os.dup(event) for _ in range(200)]
+    polls = [select.epoll() for _ in range(200)]
+    for poll in polls:
+        for copy in copies:
+            poll.register(copy, select.EPOLLIN | select.EPOLLET)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(Gone):
+            client = server.connect(0, seconds=0.5)
+            client.call(SET_IRQS, struct.pack("<IIIII", 20, 36, 2, 0, 1), [event])
+            while time.monotonic() < end:
+                client.call(SET_IRQS, struct.pack("<IIIII", 20, 33, 2, 0, 1))
+    for descriptor in copies:
+        os.close(descriptor)
+    os.close(event)
+
+
+# Name, the card's options, the attack.
+ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
+    ("segments", ["--card", "virtio-net+queue-size=4096"], segments),
+    ("scribbles_virtio", ["--card", "virtio-net"], scribbles_virtio),
+    ("scribbles_82576", [], scribbles_82576),
+    ("address_space", [], address_space),
+    ("messages", [], messages),
+    ("reads", [], reads),
+    ("watchers", [], watchers),
+]
+
+
+class Attacks(unittest.TestCase):
+    def attack(self, options: list[str], run: Callable[[Card], None]) -> None:
+        with card(POLLUX, *options) as server:
+            neighbour = Neighbour(server.connect(1))
+            neighbour.start()
+            try:
+                run(server)
+            finally:
+                time.sleep(0.2)
+                neighbour.ends.set()
+                neighbour.join(60)
+            self.assertIsNone(server.process.poll(), "the server has ended")
+            self.assertFalse(neighbour.lost, "the neighbour has lost its connection")
+            self.assertGreater(neighbour.answers, 20)
+            self.assertLess(neighbour.longest, LONGEST)
+            self.assertEqual(neighbour.client.call(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, MEMORY, 4096))[0], 0, "it maps memory")
+            self.assertNotIn("terminate", server.stop())
+            self.assertEqual(server.process.returncode, 0)
+
+
+def _case(options: list[str], run: Callable[[Card], None]) -> Callable[[Attacks], None]:
+    return lambda self: self.attack(options, run)
+
+
+for _name, _options, _run in ATTACKS:
+    setattr(Attacks, f"test_{_name}", _case(_options, _run))
+
+if __name__ == "__main__":
+    unittest.main()
