@@ -135,8 +135,14 @@ class Sessions {
     sessions_.emplace_back(std::move(connection), options_.policy);
   }
   void serve(int descriptor) {
-    const auto session =
-        std::ranges::find(sessions_, descriptor, [](const xdp::HelperSession& one) { return one.descriptor(); });
+    const auto session = std::ranges::find_if(sessions_, [descriptor](const xdp::HelperSession& one) {
+      return one.descriptor() == descriptor || one.events() == descriptor;
+    });
+    if (session == sessions_.end()) return;  // it has ended since the descriptor was waited for
+    if (descriptor == session->events()) {
+      session->tell();
+      return;
+    }
     const std::string before = session->interface();
     const bool lives = session->serve();
     if (before.empty() && !session->interface().empty()) say("opened", session->interface());
@@ -145,7 +151,10 @@ class Sessions {
     sessions_.erase(session);
   }
   void append(std::vector<pollfd>& waiting) const {
-    for (const xdp::HelperSession& session : sessions_) waiting.push_back({session.descriptor(), POLLIN, 0});
+    for (const xdp::HelperSession& session : sessions_) {
+      waiting.push_back({session.descriptor(), POLLIN, 0});
+      if (session.events() >= 0) waiting.push_back({session.events(), POLLIN, 0});
+    }
   }
 
  private:

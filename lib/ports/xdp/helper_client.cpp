@@ -41,30 +41,36 @@ Result<FileDescriptor> connect_to(const std::string& path, const std::string& na
 
 }  // namespace
 
-Result<HelperClient::Opened> HelperClient::open(const std::string& path, const std::string& interface,
-                                                const std::string& name) {
+Result<std::unique_ptr<HelperClient>> HelperClient::open(const std::string& path, const std::string& interface,
+                                                         const std::string& name) {
   auto connection = connect_to(path, name);
   if (!connection) return pass_on(std::move(connection));
-  Opened opened;
-  opened.client.reset(new HelperClient(name, *std::move(connection)));
+  std::unique_ptr<HelperClient> client(new HelperClient(name, *std::move(connection)));
   MessageWriter request = request_for(HelperCall::open);
   request.number(kHelperVersion);
   request.text(interface);
-  auto answer = opened.client->ask(request, 3);
+  auto answer = client->ask(request);
   if (!answer) return pass_on(std::move(answer));
-  opened.client->chains_ = (answer->number & 1) != 0;
-  opened.client->hints_ = static_cast<std::uint16_t>(answer->number >> 1);
-  opened.control = std::move(answer->descriptors[0]);
-  opened.deletions.push_back(std::move(answer->descriptors[1]));
-  opened.deletions.push_back(std::move(answer->descriptors[2]));
-  return opened;
+  auto facts = MessageReader(answer->text).interface();
+  if (!facts) return client->not_known();
+  client->interface_ = *std::move(facts);
+  client->chains_ = (answer->number & 1) != 0;
+  client->hints_ = static_cast<std::uint16_t>(answer->number >> 1);
+  return client;
+}
+
+tl::unexpected<Error> HelperClient::not_known() const {
+  return fail(ErrorCode::io_error, fmt::format("{}: the helper's answer is not known", name_),
+              "use the helper of the same version");
 }
 
 Result<HelperClient::Answer> HelperClient::ask(const MessageWriter& request, std::size_t descriptors) {
+  const std::lock_guard lock(mutex_);
   const int error = send_message(connection_.get(), request.all(), {});
   auto received = error == 0 ? receive_message(connection_.get()) : std::nullopt;
   if (!received || received->bytes.empty()) {
     const bool late = error == 0 && !received && (errno == EAGAIN || errno == EWOULDBLOCK);
+    connection_ = FileDescriptor();
     return fail(late ? ErrorCode::timeout : ErrorCode::io_error,
                 fmt::format("{}: the helper {}", name_, late ? "does not answer" : "has ended or refuses this process"),
                 "see what pollux xdp-helper says, then open the port again");
@@ -77,10 +83,7 @@ Result<HelperClient::Answer> HelperClient::ask(const MessageWriter& request, std
   if (code == 0U && number && what && hint && received->descriptors.size() >= descriptors) {
     return Answer{*number, *std::move(what), std::move(received->descriptors)};
   }
-  if (!code || !what || !hint || *code == 0) {
-    return fail(ErrorCode::io_error, fmt::format("{}: the helper's answer is not known", name_),
-                "use the helper of the same version");
-  }
+  if (!code || !what || !hint || *code == 0) return not_known();
   return fail(static_cast<ErrorCode>(*code - 1), *std::move(what), *std::move(hint));
 }
 
@@ -88,6 +91,24 @@ Result<FileDescriptor> HelperClient::ask_for_descriptor(const MessageWriter& req
   auto answer = ask(request, 1);
   if (!answer) return pass_on(std::move(answer));
   return std::move(answer->descriptors.front());
+}
+
+InterfaceState HelperClient::state() {
+  const auto answer = ask(request_for(HelperCall::state));
+  const auto read = answer ? MessageReader(answer->text).state() : std::nullopt;
+  const std::lock_guard lock(mutex_);
+  if (read) {
+    state_ = *read;
+  } else {
+    state_.is_known = false;
+  }
+  return state_;
+}
+
+Result<std::vector<FileDescriptor>> HelperClient::watch() {
+  auto answer = ask(request_for(HelperCall::watch), 2);
+  if (!answer) return pass_on(std::move(answer));
+  return std::move(answer->descriptors);
 }
 
 Result<FileDescriptor> HelperClient::make_socket(std::optional<std::uint32_t> busy_poll) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,16 +16,17 @@ namespace pollux::xdp {
 /// exists, also if the helper ends meanwhile; the rules then stay as they are.
 class HelperClient final : public KernelSide {
  public:
-  /// What the helper has opened besides: in its network namespace, which may be another one than that of this process.
-  struct Opened {
-    std::unique_ptr<HelperClient> client;
-    FileDescriptor control;                 ///< a socket for Interface
-    std::vector<FileDescriptor> deletions;  ///< two sockets for DeletionEvents
-  };
   /// `path`: of the helper's socket; `name` is for messages. Errors: not_found (nobody listens there),
   /// permission_denied, io_error, timeout, and those of Interface::find.
-  [[nodiscard]] static Result<Opened> open(const std::string& path, const std::string& interface,
-                                           const std::string& name);
+  [[nodiscard]] static Result<std::unique_ptr<HelperClient>> open(const std::string& path, const std::string& interface,
+                                                                  const std::string& name);
+
+  /// Of the interface, which may be in another network namespace than this process.
+  [[nodiscard]] const InterfaceFacts& interface() const noexcept { return interface_; }
+  /// How the interface is; once the helper has ended, how it was last. Any thread.
+  [[nodiscard]] InterfaceState state();
+  /// Two sockets for DeletionEvents, once.
+  [[nodiscard]] Result<std::vector<FileDescriptor>> watch();
 
   [[nodiscard]] bool has_chains() const noexcept override { return chains_; }
   [[nodiscard]] std::uint16_t hints() const override { return hints_; }
@@ -49,10 +51,14 @@ class HelperClient final : public KernelSide {
     std::vector<FileDescriptor> descriptors;
   };
   [[nodiscard]] Result<Answer> ask(const MessageWriter& request, std::size_t descriptors = 0);
+  [[nodiscard]] tl::unexpected<Error> not_known() const;
   [[nodiscard]] Result<FileDescriptor> ask_for_descriptor(const MessageWriter& request);
 
   std::string name_;
-  FileDescriptor connection_;
+  InterfaceFacts interface_;
+  std::mutex mutex_;           // of what follows: others ask for the state meanwhile
+  FileDescriptor connection_;  // none once an answer has failed to come: the next one might be that
+  InterfaceState state_;
   FileDescriptor link_;
   bool chains_ = false;
   std::uint16_t hints_ = 0;

@@ -47,6 +47,23 @@ void MessageWriter::rules(const std::vector<PlacedRule>& rules) {
   }
 }
 
+void MessageWriter::interface(const InterfaceFacts& facts) {
+  number(static_cast<std::uint32_t>(facts.id.network));
+  number(static_cast<std::uint32_t>(facts.id.network >> 32));
+  number(facts.id.index);
+  bytes(facts.mac);
+  text(facts.driver);
+  number(facts.queues);
+}
+
+void MessageWriter::state(const InterfaceState& state) {
+  number(state.exists ? 1 : 0);
+  number(state.is_up ? 1 : 0);
+  number(state.link.up ? 1 : 0);
+  number(state.link.speed);
+  number(state.mtu);
+}
+
 std::optional<std::uint32_t> MessageReader::number() noexcept {
   std::uint32_t value = 0;
   if (left_.size() < sizeof value) return std::nullopt;
@@ -113,6 +130,41 @@ std::optional<std::vector<PlacedRule>> MessageReader::rules() {
     rules.push_back(std::move(placed));
   }
   return rules;
+}
+
+std::optional<MacAddress> MessageReader::mac() {
+  const auto data = bytes();
+  MacAddress address{};
+  if (!data || data->size() != address.size()) return std::nullopt;
+  std::ranges::copy(*data, address.begin());
+  return address;
+}
+
+std::optional<InterfaceFacts> MessageReader::interface() {
+  const auto low = number();
+  const auto high = number();
+  const auto index = number();
+  const auto address = mac();
+  auto driver = text();
+  const auto queues = number();
+  if (!low || !high || !index || !address || !driver || !queues) return std::nullopt;
+  return InterfaceFacts{.id = {.network = std::uint64_t{*high} << 32 | *low, .index = *index},
+                        .mac = *address,
+                        .driver = *std::move(driver),
+                        .queues = static_cast<std::uint16_t>(*queues)};
+}
+
+std::optional<InterfaceState> MessageReader::state() {
+  const auto exists = number();
+  const auto is_up = number();
+  const auto has_link = number();
+  const auto speed = number();
+  const auto mtu = number();
+  if (!exists || !is_up || !has_link || !speed || !mtu) return std::nullopt;
+  return InterfaceState{.exists = *exists != 0,
+                        .is_up = *is_up != 0,
+                        .link = {.up = *has_link != 0, .speed = *speed, .autonegotiated = false},
+                        .mtu = *mtu};
 }
 
 int send_message(int socket, std::span<const std::uint8_t> bytes, std::span<const int> descriptors) {

@@ -10,6 +10,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "pollux/net/settings.hpp"
+#include "ports/xdp/interface.hpp"
 
 /// The messages between a port and `pollux xdp-helper`: packets of a Unix socket (SOCK_SEQPACKET). A request is a call
 /// and its arguments, an answer a result; each may carry descriptors. Both ends are of one build: open has a version.
@@ -17,7 +18,20 @@ namespace pollux::xdp {
 
 inline constexpr std::uint32_t kHelperVersion = 5;
 
-enum class HelperCall : std::uint32_t { open, socket, counters, load, attach, replace, detach, join, program, route };
+enum class HelperCall : std::uint32_t {
+  open,
+  socket,
+  counters,
+  load,
+  attach,
+  replace,
+  detach,
+  join,
+  program,
+  route,
+  state,
+  watch,
+};
 
 /// Writes a message: numbers of 32 bits, and bytes with their length in front.
 class MessageWriter {
@@ -26,7 +40,10 @@ class MessageWriter {
   void bytes(std::span<const std::uint8_t> data);
   void text(std::string_view data) { bytes({reinterpret_cast<const std::uint8_t*>(data.data()), data.size()}); }
   void rules(const std::vector<PlacedRule>& rules);
+  void interface(const InterfaceFacts& facts);
+  void state(const InterfaceState& state);
   [[nodiscard]] std::span<const std::uint8_t> all() const noexcept { return all_; }
+  [[nodiscard]] std::string as_text() const { return {all_.begin(), all_.end()}; }
 
  private:
   std::vector<std::uint8_t> all_;
@@ -36,12 +53,17 @@ class MessageWriter {
 class MessageReader {
  public:
   explicit MessageReader(std::span<const std::uint8_t> message) noexcept : left_(message) {}
+  explicit MessageReader(std::string_view message) noexcept
+      : left_(reinterpret_cast<const std::uint8_t*>(message.data()), message.size()) {}
 
   [[nodiscard]] std::optional<std::uint32_t> number() noexcept;
   [[nodiscard]] std::optional<std::vector<std::uint8_t>> bytes();
   [[nodiscard]] std::optional<std::string> text();
   /// Each valid (check_rule), with a slot of its own.
   [[nodiscard]] std::optional<std::vector<PlacedRule>> rules();
+  [[nodiscard]] std::optional<MacAddress> mac();
+  [[nodiscard]] std::optional<InterfaceFacts> interface();
+  [[nodiscard]] std::optional<InterfaceState> state();
 
  private:
   [[nodiscard]] std::optional<MatchItem> item();

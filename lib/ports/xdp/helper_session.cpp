@@ -2,10 +2,10 @@
 #include "ports/xdp/helper_session.hpp"
 
 #include <fmt/format.h>
-#include <linux/netlink.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <exception>
 
@@ -88,6 +88,12 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer(MessageReader
       if (!rules) return std::nullopt;
       return Answer{.text = policy_.force ? std::string() : kernel_->route_at_risk(*rules)};
     }
+    case HelperCall::state: {
+      MessageWriter state;
+      state.state(interface_->state());
+      return Answer{.text = state.as_text()};
+    }
+    case HelperCall::watch: return answer_watch();
   }
   return std::nullopt;
 }
@@ -107,17 +113,12 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_open(MessageR
     }
     auto interface = Interface::find(*name);
     if (!interface) return pass_on(std::move(interface));
-    Answer answer;
-    answer.made.emplace_back(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    for (int i = 0; i < 2; ++i) {
-      auto events = DeletionEvents::subscribe(*interface);
-      if (!events) return pass_on(std::move(events));
-      answer.made.push_back(std::move(*events).release());
-    }
     interface_ = std::make_unique<Interface>(*std::move(interface));
     kernel_.emplace(fmt::format("xdp:{}", *name), *interface_);
-    answer.number = std::uint32_t{kernel_->hints()} << 1 | (kernel_->has_chains() ? 1U : 0U);
-    return answer;
+    MessageWriter facts;
+    facts.interface(interface_->facts());
+    return Answer{.number = std::uint32_t{kernel_->hints()} << 1 | (kernel_->has_chains() ? 1U : 0U),
+                  .text = facts.as_text()};
   };
   return made();
 }
@@ -153,12 +154,38 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_rules(Message
 }
 
 std::optional<Result<HelperSession::Answer>> HelperSession::answer_join(MessageReader& request) {
-  const auto mac = request.bytes();
+  const auto mac = request.mac();
   const auto modes = request.number();
-  MacAddress address{};
-  if (!mac || !modes || mac->size() != address.size()) return std::nullopt;
-  std::ranges::copy(*mac, address.begin());
-  return kernel_->join(address, (*modes & 1) != 0, (*modes & 2) != 0).map([] { return Answer{}; });
+  if (!mac || !modes) return std::nullopt;
+  return kernel_->join(*mac, (*modes & 1) != 0, (*modes & 2) != 0).map([] { return Answer{}; });
+}
+
+// The port gets no netlink socket: with one, a process that has CAP_NET_ADMIN in another network namespace could change
+// this one. It cannot send on these, so that nothing of it waits here.
+Result<HelperSession::Answer> HelperSession::answer_watch() {
+  if (events_) return fail(ErrorCode::bad_state, fmt::format("xdp:{}: watched already", interface_->name()));
+  auto events = DeletionEvents::subscribe(*interface_);
+  if (!events) return pass_on(std::move(events));
+  Answer answer;
+  watchers_.clear();  // of an attempt that failed
+  for (int i = 0; i < 2; ++i) {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair.data()) != 0) {
+      return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot make a socket", interface_->name()), errno);
+    }
+    ::shutdown(pair[0], SHUT_RD);
+    watchers_.emplace_back(pair[0]);
+    answer.made.emplace_back(pair[1]);
+  }
+  events_ = *std::move(events);
+  return answer;
+}
+
+void HelperSession::tell() const noexcept {
+  if (!events_ || !events_->clear() || interface_->exists()) return;
+  for (const FileDescriptor& watcher : watchers_) {
+    static_cast<void>(::send(watcher.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
 }
 
 }  // namespace pollux::xdp

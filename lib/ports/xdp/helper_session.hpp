@@ -27,6 +27,10 @@ class HelperSession {
       : connection_(std::move(connection)), policy_(policy) {}
 
   [[nodiscard]] int descriptor() const noexcept { return connection_.get(); }
+  /// Readable when it is time to `tell`; -1: never.
+  [[nodiscard]] int events() const noexcept { return events_ ? events_->descriptor() : -1; }
+  /// Tells a port that watches if the interface is gone.
+  void tell() const noexcept;
   /// Answers a request. False: the connection has ended, its other end does not keep to the protocol, or there is no
   /// memory for what it asks for.
   [[nodiscard]] bool serve() noexcept;
@@ -46,6 +50,7 @@ class HelperSession {
   [[nodiscard]] std::optional<Result<Answer>> answer_open(MessageReader& request);
   [[nodiscard]] std::optional<Result<Answer>> answer_rules(MessageReader& request, bool replaces);
   [[nodiscard]] std::optional<Result<Answer>> answer_join(MessageReader& request);
+  [[nodiscard]] Result<Answer> answer_watch();
   [[nodiscard]] Result<void> check(const std::vector<PlacedRule>& rules);
 
   FileDescriptor connection_;
@@ -53,6 +58,8 @@ class HelperSession {
   std::unique_ptr<Interface> interface_;
   std::optional<LocalSide> kernel_;
   bool has_counters_ = false;
+  std::optional<DeletionEvents> events_;
+  std::vector<FileDescriptor> watchers_;  // connected to what the port has
 };
 
 }  // namespace pollux::xdp

@@ -57,13 +57,6 @@ Result<Interface> Interface::find(std::string_view name) {
   if (auto valid = check_interface_name(name, uri); !valid) return pass_on(std::move(valid));
   FileDescriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!control) return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot make a socket", uri), errno);
-  auto found = find(name, std::move(control));
-  if (found) found->netlink_ = FileDescriptor(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  return found;
-}
-
-Result<Interface> Interface::find(std::string_view name, FileDescriptor control) {
-  const std::string uri = fmt::format("xdp:{}", name);
   ifreq request = request_for(name);
   if (::ioctl(control.get(), SIOCGIFINDEX, &request) != 0) {
     const std::size_t at = name.find('@');  // ip-link(8) shows a veth as NAME@PEER
@@ -73,7 +66,9 @@ Result<Interface> Interface::find(std::string_view name, FileDescriptor control)
                           : fmt::format("its name ends before the @: xdp:{}", name.substr(0, at)));
   }
   Interface found(std::string(name), std::move(control));
-  found.index_ = static_cast<unsigned>(request.ifr_ifindex);
+  found.netlink_ = FileDescriptor(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  found.facts_.id.index = static_cast<unsigned>(request.ifr_ifindex);
+  found.read_network();
   if (::ioctl(found.control_.get(), SIOCGIFHWADDR, &request) != 0) {
     return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot read its address", uri), errno);
   }
@@ -81,8 +76,8 @@ Result<Interface> Interface::find(std::string_view name, FileDescriptor control)
     return fail(ErrorCode::not_supported, fmt::format("{}: not an Ethernet interface", uri),
                 "name an Ethernet interface");
   }
-  std::memcpy(found.mac_.data(), request.ifr_hwaddr.sa_data, found.mac_.size());
-  found.queues_ = queues_of(found.control_.get(), found.name_);
+  std::memcpy(found.facts_.mac.data(), request.ifr_hwaddr.sa_data, found.facts_.mac.size());
+  found.facts_.queues = queues_of(found.control_.get(), found.name_);
   found.read_driver();
   return found;
 }
@@ -92,24 +87,24 @@ void Interface::read_driver() {
   info.cmd = ETHTOOL_GDRVINFO;
   if (!ask_driver(control_.get(), name_, info)) return;
   info.driver[sizeof info.driver - 1] = '\0';
-  driver_ = info.driver;
+  facts_.driver = info.driver;
 }
 
-InterfaceId Interface::id() const noexcept {
+void Interface::read_network() {
   constexpr int kNetworkCookie = 71;  // SO_NETNS_COOKIE, include/uapi/asm-generic/socket.h; missing in older headers
-  InterfaceId id{.network = 0, .index = index_};
-  socklen_t bytes = sizeof id.network;
-  static_cast<void>(::getsockopt(control_.get(), SOL_SOCKET, kNetworkCookie, &id.network, &bytes));
-  return id;
+  std::uint64_t& network = facts_.id.network;
+  socklen_t bytes = sizeof network;
+  static_cast<void>(::getsockopt(control_.get(), SOL_SOCKET, kNetworkCookie, &network, &bytes));
 }
 
 std::string Interface::present_name() const {
   ifreq request{};
-  request.ifr_ifindex = static_cast<int>(index_);
+  request.ifr_ifindex = static_cast<int>(index());
   return ::ioctl(control_.get(), SIOCGIFNAME, &request) == 0 ? request.ifr_name : name_;
 }
 
 Result<std::uint32_t> Interface::mtu() const {
+  if (ask_) return ask_().mtu;
   ifreq request = request_for(present_name());
   if (::ioctl(control_.get(), SIOCGIFMTU, &request) == 0) return static_cast<std::uint32_t>(request.ifr_mtu);
   return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot read its mtu", name_), errno);
@@ -126,12 +121,13 @@ std::uint32_t Interface::speed() const {
 // The flag `is_running` follows the carrier up to a second later (Linux, net/core/link_watch.c). A driver may tell of a
 // link before the kernel sends on it, as igb does.
 bool Interface::has_carrier(const std::string& name, bool is_running) const {
-  if (netlink_) return read_carrier(netlink_.get(), index_);
+  if (netlink_) return read_carrier(netlink_.get(), index());
   ethtool_value link{.cmd = ETHTOOL_GLINK, .data = 0};
   return is_running && (!ask_driver(control_.get(), name, link) || link.data != 0);
 }
 
 Link Interface::link() const {
+  if (ask_) return ask_().link;
   const std::string name = present_name();
   ifreq request = request_for(name);
   const bool up = ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0 &&
@@ -140,14 +136,21 @@ Link Interface::link() const {
 }
 
 bool Interface::is_up() const {
+  if (ask_) return ask_().is_up;
   ifreq request = request_for(present_name());
   return ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
 }
 
 bool Interface::exists() const {
+  if (ask_) return ask_().exists;
   ifreq request{};
-  request.ifr_ifindex = static_cast<int>(index_);
+  request.ifr_ifindex = static_cast<int>(index());
   return ::ioctl(control_.get(), SIOCGIFNAME, &request) == 0 || errno != ENODEV;
+}
+
+InterfaceState Interface::state() const {
+  if (ask_) return ask_();
+  return {.exists = exists(), .is_up = is_up(), .link = link(), .mtu = mtu().value_or(0)};
 }
 
 Result<Membership> Membership::join(const Interface& interface, const MacAddress& mac, bool promiscuous,
@@ -200,7 +203,7 @@ Result<DeletionEvents> DeletionEvents::subscribe(const Interface& interface) {
 bool DeletionEvents::clear() const noexcept {
   std::array<std::byte, 64> unread;  // what happened does not matter: the interface is looked at
   bool any = false;
-  while (::recv(netlink_.get(), unread.data(), unread.size(), 0) >= 0 || errno == ENOBUFS) any = true;
+  while (::recv(socket_.get(), unread.data(), unread.size(), 0) >= 0 || errno == ENOBUFS) any = true;
   return any;
 }
 

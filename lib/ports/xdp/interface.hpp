@@ -25,44 +25,60 @@ struct InterfaceId {
   [[nodiscard]] auto operator<=>(const InterfaceId&) const = default;
 };
 
+/// What an interface keeps.
+struct InterfaceFacts {
+  InterfaceId id;
+  MacAddress mac{};
+  std::string driver;        ///< the kernel's, such as "veth"; empty if it does not say
+  std::uint16_t queues = 1;  ///< pairs
+};
+
+/// What may change.
+struct InterfaceState {
+  bool exists = true;  ///< false once it was deleted or moved to another network namespace
+  bool is_up = false;
+  Link link;
+  std::uint32_t mtu = 0;
+  bool is_known = true;  ///< false: this is how it was when somebody last knew
+};
+
 /// An interface of the kernel, which stays as it is: this class only reads.
 class Interface {
  public:
   /// Errors: invalid_argument (the name), not_found, not_supported (not an Ethernet interface), io_error.
   [[nodiscard]] static Result<Interface> find(std::string_view name);
-  /// The same by a socket, in whose network namespace it is.
-  [[nodiscard]] static Result<Interface> find(std::string_view name, FileDescriptor control);
+  /// One of another network namespace, where `ask` knows about it. Any thread calls it.
+  Interface(std::string name, InterfaceFacts facts, std::function<InterfaceState()> ask)
+      : name_(std::move(name)), facts_(std::move(facts)), ask_(std::move(ask)) {}
 
   /// As it was found: it may have been renamed since.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] unsigned index() const noexcept { return index_; }
-  [[nodiscard]] InterfaceId id() const noexcept;
-  [[nodiscard]] const MacAddress& mac() const noexcept { return mac_; }
-  /// The kernel's driver, such as "veth"; empty if it does not say.
-  [[nodiscard]] const std::string& driver() const noexcept { return driver_; }
-  /// Pairs of queues.
-  [[nodiscard]] std::uint16_t queues() const noexcept { return queues_; }
+  [[nodiscard]] const InterfaceFacts& facts() const noexcept { return facts_; }
+  [[nodiscard]] unsigned index() const noexcept { return facts_.id.index; }
+  [[nodiscard]] InterfaceId id() const noexcept { return facts_.id; }
+  [[nodiscard]] const MacAddress& mac() const noexcept { return facts_.mac; }
+  [[nodiscard]] const std::string& driver() const noexcept { return facts_.driver; }
+  [[nodiscard]] std::uint16_t queues() const noexcept { return facts_.queues; }
+  [[nodiscard]] InterfaceState state() const;
   [[nodiscard]] Result<std::uint32_t> mtu() const;
   [[nodiscard]] Link link() const;
   /// Whether it is set up; without a link then if its other end is not.
   [[nodiscard]] bool is_up() const;
-  /// False once it was deleted or moved to another network namespace.
   [[nodiscard]] bool exists() const;
 
  private:
   Interface(std::string name, FileDescriptor control) : name_(std::move(name)), control_(std::move(control)) {}
+  void read_network();
   void read_driver();
   [[nodiscard]] std::string present_name() const;
   [[nodiscard]] std::uint32_t speed() const;
   [[nodiscard]] bool has_carrier(const std::string& name, bool is_running) const;
 
   std::string name_;
+  InterfaceFacts facts_;
   FileDescriptor control_;  // a socket for ioctls, in the network namespace of the thread that opened the port
-  FileDescriptor netlink_;  // in the same one; none for an interface of a helper's
-  unsigned index_ = 0;
-  MacAddress mac_{};
-  std::string driver_;
-  std::uint16_t queues_ = 1;
+  FileDescriptor netlink_;  // in the same one
+  std::function<InterfaceState()> ask_;  // instead of both
 };
 
 /// What the driver of an interface lets through besides its own address, while this object exists: the kernel undoes it
@@ -78,20 +94,19 @@ class Membership {
   FileDescriptor socket_;
 };
 
-/// Becomes readable when the interface is deleted or leaves the network namespace: a netlink socket. rtnetlink(7),
-/// RTM_DELLINK. A bridge sends this message, too, for an interface that leaves it.
+/// Becomes readable when the interface is deleted or leaves the network namespace. A netlink socket: rtnetlink(7),
+/// RTM_DELLINK, which a bridge sends, too, for an interface that leaves it. Or what a helper sends (HelperSession).
 class DeletionEvents {
  public:
   [[nodiscard]] static Result<DeletionEvents> subscribe(const Interface& interface);
-  /// That which another process has subscribed to.
-  explicit DeletionEvents(FileDescriptor netlink) : netlink_(std::move(netlink)) {}
-  [[nodiscard]] FileDescriptor release() && { return std::move(netlink_); }
-  [[nodiscard]] int descriptor() const noexcept { return netlink_.get(); }
+  /// By a socket that does not block.
+  explicit DeletionEvents(FileDescriptor socket) : socket_(std::move(socket)) {}
+  [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
   /// Reads all events. Returns whether there were any.
   bool clear() const noexcept;
 
  private:
-  FileDescriptor netlink_;
+  FileDescriptor socket_;
 };
 
 /// Wakes all that sleep on an interface's queues when it is deleted: the kernel does not wake those that sleep on a

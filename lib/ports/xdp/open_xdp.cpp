@@ -50,27 +50,38 @@ struct OpenParts {
   DeletionEvents queue_events;
 };
 
+/// With an interface that this process asks the kernel about.
+Result<OpenParts> with_events(std::unique_ptr<Interface> interface, std::unique_ptr<KernelSide> kernel) {
+  auto control_events = DeletionEvents::subscribe(*interface);
+  if (!control_events) return pass_on(std::move(control_events));
+  auto queue_events = DeletionEvents::subscribe(*interface);
+  if (!queue_events) return pass_on(std::move(queue_events));
+  return OpenParts{std::move(interface), std::move(kernel), *std::move(control_events), *std::move(queue_events)};
+}
+
 Result<OpenParts> open_by_helper(const std::string& name, std::string_view path, const std::string& uri) {
   if (auto valid = check_interface_name(name, uri); !valid) return pass_on(std::move(valid));
-  auto opened = HelperClient::open(std::string(path), name, uri);
-  if (!opened) return pass_on(std::move(opened));
-  auto interface = Interface::find(name, std::move(opened->control));
-  if (!interface) return pass_on(std::move(interface));
-  return OpenParts{std::make_unique<Interface>(*std::move(interface)), std::move(opened->client),
-                   DeletionEvents(std::move(opened->deletions[0])), DeletionEvents(std::move(opened->deletions[1]))};
+  auto client = HelperClient::open(std::string(path), name, uri);
+  if (!client) return pass_on(std::move(client));
+  HelperClient& helper = **client;
+  auto own = Interface::find(name);
+  if (own && own->id().network != 0 && own->id() == helper.interface().id) {
+    return with_events(std::make_unique<Interface>(*std::move(own)), *std::move(client));
+  }
+  auto watched = helper.watch();
+  if (!watched) return pass_on(std::move(watched));
+  return OpenParts{std::make_unique<Interface>(name, helper.interface(), [&helper] { return helper.state(); }),
+                   *std::move(client), DeletionEvents(std::move((*watched)[0])),
+                   DeletionEvents(std::move((*watched)[1]))};
 }
 
 Result<OpenParts> open_parts(const std::string& name, std::optional<std::string_view> helper, const std::string& uri) {
   if (helper) return open_by_helper(name, *helper, uri);
   auto interface = Interface::find(name);
   if (!interface) return pass_on(std::move(interface));
-  auto control_events = DeletionEvents::subscribe(*interface);
-  if (!control_events) return pass_on(std::move(control_events));
-  auto queue_events = DeletionEvents::subscribe(*interface);
-  if (!queue_events) return pass_on(std::move(queue_events));
   auto held = std::make_unique<Interface>(*std::move(interface));
   auto kernel = std::make_unique<LocalSide>(uri, *held);
-  return OpenParts{std::move(held), std::move(kernel), *std::move(control_events), *std::move(queue_events)};
+  return with_events(std::move(held), std::move(kernel));
 }
 
 }  // namespace

@@ -161,6 +161,7 @@ std::vector<PortFact> XdpPort::facts() {
     const std::string vlan = (hints_ & Hint::vlan) != 0 ? "VLAN tag" : "";
     facts.push_back({"hints", hash + (hash.empty() || vlan.empty() ? "" : ", ") + vlan});
   }
+  if (!interface_.state().is_known) facts.push_back({"link", "unknown: the helper has ended"});
   if (!mode_text_.empty()) facts.insert(facts.begin(), {"mode", mode_text_});
   return facts;
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <array>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -30,16 +31,17 @@ class Helper {
     EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     EXPECT_EQ(::listen(listener_.get(), 1), 0);
     thread_ = std::jthread([this](const std::stop_token& stop) {
-      const auto is_ready = [&stop](int descriptor) {
-        pollfd waiting{descriptor, POLLIN, 0};
-        while (!stop.stop_requested()) {
-          if (::poll(&waiting, 1, 10) > 0) return true;
+      const auto wait_for = [&stop](std::array<pollfd, 2> waiting) {
+        while (!stop.stop_requested() && ::poll(waiting.data(), waiting.size(), 10) <= 0) {
         }
-        return false;
+        return std::pair(waiting[0].revents != 0, waiting[1].revents != 0);
       };
-      if (!is_ready(listener_.get())) return;
+      if (!wait_for({{{listener_.get(), POLLIN, 0}, {-1, 0, 0}}}).first) return;
       xdp::HelperSession session(FileDescriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), policy_);
-      while (is_ready(session.descriptor()) && session.serve()) {
+      for (bool lives = true; lives && !stop.stop_requested();) {
+        const auto [asked, changed] = wait_for({{{session.descriptor(), POLLIN, 0}, {session.events(), POLLIN, 0}}});
+        if (changed) session.tell();
+        if (asked) lives = session.serve();
       }
     });
   }
