@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/shell_words.hpp"
+
 namespace pollux {
 namespace {
 
@@ -19,7 +21,8 @@ tl::unexpected<Error> failed(int error, const std::string& path, std::string_vie
     case ENOENT: return fail_errno(ErrorCode::not_found, what, error, "check the path");
     case EACCES:
     case EPERM:
-    case EROFS: return fail_errno(ErrorCode::permission_denied, what, error, fmt::format("see ls -l {}", path));
+    case EROFS:
+      return fail_errno(ErrorCode::permission_denied, what, error, fmt::format("see ls -l {}", shell_quoted(path)));
     case EISDIR:
     case ENXIO: return fail_errno(ErrorCode::invalid_argument, what, error, "name a regular file");
     default: return fail_errno(ErrorCode::io_error, what, error);

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/file_descriptor.hpp"
+#include "base/shell_words.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
@@ -96,7 +97,7 @@ Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, 
   if (first.process.empty()) {
     return fail(ErrorCode::group_in_use,
                 fmt::format("{} is open in a process that is not visible here", device.address.to_string()),
-                "end it first: fuser -v " + first.node.string());
+                "end it first: fuser -v " + shell_quoted(first.node.string()));
   }
   std::string numbers;
   for (const DeviceHolder& holder : holders) numbers += ' ' + holder.process;

@@ -132,9 +132,9 @@ Result<std::unique_ptr<LinkPartner>> open_socket_partner(const std::string& loca
     return fail_errno(ErrorCode::io_error, "a Unix socket cannot be created", errno, "raise the limit of open files");
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*own), sizeof *own) != 0) {
     const bool taken = errno == EADDRINUSE;
-    return fail_errno(
-        taken ? ErrorCode::busy : ErrorCode::io_error, fmt::format("socket-local={}", local), errno,
-        taken ? fmt::format("if no process uses it: rm {}", local) : "use a path in an existing, writable folder");
+    return fail_errno(taken ? ErrorCode::busy : ErrorCode::io_error, fmt::format("socket-local={}", local), errno,
+                      taken ? fmt::format("if no process uses it: rm {}", shell_quoted(local))
+                            : "use a path in an existing, writable folder");
   }
   return std::unique_ptr<LinkPartner>(std::make_unique<SocketPartner>(std::move(socket), local, *peer));
 }

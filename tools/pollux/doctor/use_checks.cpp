@@ -153,7 +153,7 @@ Finding check_holder(const Subject& subject) {
   const pci::DeviceHolder& first = holders.front();
   if (first.process.empty()) {
     return {State::error, fmt::format("a process that is not visible here has {} open", first.node.string()),
-            Remedy{"fuser -v " + first.node.string()}, "end the process that this shows on the host"};
+            Remedy{"fuser -v " + shell_quoted(first.node.string())}, "end the process that this shows on the host"};
   }
   std::string command = "kill";
   for (const pci::DeviceHolder& holder : holders) command += ' ' + holder.process;
