@@ -51,9 +51,7 @@ Result<std::unique_ptr<HelperClient>> HelperClient::open(const std::string& path
   request.text(interface);
   auto answer = client->ask(request);
   if (!answer) return pass_on(std::move(answer));
-  auto facts = MessageReader(answer->text).interface();
-  if (!facts) return client->not_known();
-  client->interface_ = *std::move(facts);
+  client->interface_ = std::move(answer->facts);
   client->chains_ = (answer->number & 1) != 0;
   client->hints_ = static_cast<std::uint16_t>(answer->number >> 1);
   return client;
@@ -80,8 +78,10 @@ Result<HelperClient::Answer> HelperClient::ask(const MessageWriter& request, std
   const auto number = reader.number();
   auto what = reader.text();
   auto hint = reader.text();
-  if (code == 0U && number && what && hint && received->descriptors.size() >= descriptors) {
-    return Answer{*number, *std::move(what), std::move(received->descriptors)};
+  auto facts = reader.interface();
+  const auto state = reader.state();
+  if (code == 0U && number && what && facts && state && received->descriptors.size() >= descriptors) {
+    return Answer{*number, *std::move(what), *std::move(facts), *state, std::move(received->descriptors)};
   }
   if (!code || !what || !hint || *code == 0) return not_known();
   return fail(static_cast<ErrorCode>(*code - 1), *std::move(what), *std::move(hint));
@@ -95,10 +95,9 @@ Result<FileDescriptor> HelperClient::ask_for_descriptor(const MessageWriter& req
 
 InterfaceState HelperClient::state() {
   const auto answer = ask(request_for(HelperCall::state));
-  const auto read = answer ? MessageReader(answer->text).state() : std::nullopt;
   const std::lock_guard lock(mutex_);
-  if (read) {
-    state_ = *read;
+  if (answer) {
+    state_ = answer->state;
   } else {
     state_.is_known = false;
   }

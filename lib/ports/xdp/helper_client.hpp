@@ -48,6 +48,8 @@ class HelperClient final : public KernelSide {
   struct Answer {
     std::uint32_t number = 0;
     std::string text;
+    InterfaceFacts facts;  // of open
+    InterfaceState state;  // of state
     std::vector<FileDescriptor> descriptors;
   };
   [[nodiscard]] Result<Answer> ask(const MessageWriter& request, std::size_t descriptors = 0);

@@ -43,7 +43,6 @@ class MessageWriter {
   void interface(const InterfaceFacts& facts);
   void state(const InterfaceState& state);
   [[nodiscard]] std::span<const std::uint8_t> all() const noexcept { return all_; }
-  [[nodiscard]] std::string as_text() const { return {all_.begin(), all_.end()}; }
 
  private:
   std::vector<std::uint8_t> all_;
@@ -53,8 +52,6 @@ class MessageWriter {
 class MessageReader {
  public:
   explicit MessageReader(std::span<const std::uint8_t> message) noexcept : left_(message) {}
-  explicit MessageReader(std::string_view message) noexcept
-      : left_(reinterpret_cast<const std::uint8_t*>(message.data()), message.size()) {}
 
   [[nodiscard]] std::optional<std::uint32_t> number() noexcept;
   [[nodiscard]] std::optional<std::vector<std::uint8_t>> bytes();

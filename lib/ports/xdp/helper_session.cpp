@@ -48,6 +48,8 @@ bool HelperSession::serve_request() {
     reply.number(answer.number);
     reply.text(answer.text);
     reply.text("");
+    reply.interface(answer.facts);
+    reply.state(answer.state);
     for (const FileDescriptor& made : answer.made) descriptors.push_back(made.get());
     if (answer.shown >= 0) descriptors.push_back(answer.shown);
   } else {
@@ -88,11 +90,7 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer(MessageReader
       if (!rules) return std::nullopt;
       return Answer{.text = policy_.force ? std::string() : kernel_->route_at_risk(*rules)};
     }
-    case HelperCall::state: {
-      MessageWriter state;
-      state.state(interface_->state());
-      return Answer{.text = state.as_text()};
-    }
+    case HelperCall::state: return Answer{.state = interface_->state()};
     case HelperCall::watch: return answer_watch();
   }
   return std::nullopt;
@@ -115,10 +113,8 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_open(MessageR
     if (!interface) return pass_on(std::move(interface));
     interface_ = std::make_unique<Interface>(*std::move(interface));
     kernel_.emplace(fmt::format("xdp:{}", *name), *interface_);
-    MessageWriter facts;
-    facts.interface(interface_->facts());
     return Answer{.number = std::uint32_t{kernel_->hints()} << 1 | (kernel_->has_chains() ? 1U : 0U),
-                  .text = facts.as_text()};
+                  .facts = interface_->facts()};
   };
   return made();
 }

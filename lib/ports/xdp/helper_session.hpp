@@ -41,6 +41,8 @@ class HelperSession {
   struct Answer {
     std::uint32_t number = 0;
     std::string text = {};
+    InterfaceFacts facts = {};              // of open
+    InterfaceState state = {};              // of state
     std::vector<FileDescriptor> made = {};  // for the port
     int shown = -1;                         // a descriptor that both keep
   };
