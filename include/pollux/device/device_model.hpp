@@ -172,8 +172,9 @@ class WorkBudget {
   static constexpr std::int64_t kPerAccess = 1 << 18;   ///< units for a register access: some 5 ms
   static constexpr std::int64_t kPerAdvance = 1 << 16;  ///< units for `advance`
   static constexpr std::int64_t kOverdraft = 1 << 22;   ///< units beyond a budget after which it is overdrawn
-  static constexpr Duration kPause = std::chrono::milliseconds(1);
+  static constexpr Duration kPause = std::chrono::milliseconds(1);  ///< before a model continues
 
+  /// A call begins that may take so many units. For the platform.
   void start(std::int64_t units) noexcept {
     if (left_ < lowest_) lowest_ = left_;
     left_ = units;
@@ -182,7 +183,9 @@ class WorkBudget {
   void charge(std::size_t bytes) noexcept { left_ -= kAccess + static_cast<std::int64_t>(bytes / kBytesPerUnit); }
   /// A frame on the wire.
   void charge_frame(std::size_t bytes) noexcept { left_ -= kFrame + static_cast<std::int64_t>(bytes / kBytesPerUnit); }
+  /// Whether a model may begin more in this call.
   [[nodiscard]] bool has_left() const noexcept { return left_ > 0; }
+  /// Whether the platform refuses memory accesses.
   [[nodiscard]] bool is_overdrawn() const noexcept { return left_ < -kOverdraft; }
   /// Units left; negative after the last piece of work was larger than what was left.
   [[nodiscard]] std::int64_t left() const noexcept { return left_; }
