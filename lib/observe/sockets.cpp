@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "base/open_file.hpp"
@@ -226,13 +227,13 @@ Listener::~Listener() {
   if (socket_) static_cast<void>(::unlink(path_.c_str()));
 }
 
-FileDescriptor Listener::accept(bool& denied) const {
+PeerSocket Listener::accept(bool& denied) const {
   FileDescriptor client;
   do {
     client = FileDescriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   } while (!client && (errno == EINTR || errno == ECONNABORTED));
   denied = client && !may_connect(client.get());
-  return client;
+  return PeerSocket(std::move(client));
 }
 
 bool Listener::may_connect(int client) const {
@@ -257,7 +258,7 @@ bool Listener::may_connect(int client) const {
 void Connection::receive() {
   std::array<char, 4096> chunk;
   while (!ended_ && !broken_ && !has_request() && received_.size() <= kMaxRequest) {
-    const ssize_t count = ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    const ssize_t count = socket_.receive(std::as_writable_bytes(std::span(chunk)));
     if (count > 0) {
       received_.append(chunk.data(), static_cast<std::size_t>(count));
     } else if (count == 0) {
@@ -304,7 +305,7 @@ void Connection::flush() {
   }
 }
 
-FileDescriptor Connection::release(std::string& unsent) {
+PeerSocket Connection::release(std::string& unsent) {
   unsent = replies_.substr(sent_);
   replies_.clear();
   sent_ = 0;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/file_descriptor.hpp"
+#include "base/peer_socket.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 
@@ -84,7 +85,7 @@ class Listener {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
   /// The next client that waits; an empty descriptor if none does. `denied`: it may not connect.
-  [[nodiscard]] FileDescriptor accept(bool& denied) const;
+  [[nodiscard]] PeerSocket accept(bool& denied) const;
 
  private:
   Listener(std::string path, std::optional<Claim> claim, FileDescriptor socket, std::optional<gid_t> group)
@@ -104,8 +105,7 @@ class Connection {
   static constexpr std::size_t kMaxQueued = std::size_t{1} << 20;    ///< bytes of replies
 
   /// `socket` does not block. `now` is the time of its first sign of life.
-  Connection(std::uint64_t id, FileDescriptor socket, Time now = {})
-      : id_(id), socket_(std::move(socket)), active_(now) {}
+  Connection(std::uint64_t id, PeerSocket socket, Time now = {}) : id_(id), socket_(std::move(socket)), active_(now) {}
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
@@ -134,7 +134,7 @@ class Connection {
   [[nodiscard]] bool is_too_slow() const noexcept { return replies_.size() - sent_ > kMaxQueued; }
 
   /// Gives the socket, and the replies that were not sent, to another owner. The connection is over then.
-  [[nodiscard]] FileDescriptor release(std::string& unsent);
+  [[nodiscard]] PeerSocket release(std::string& unsent);
 
   void disconnect() noexcept { broken_ = true; }
   /// The client sends no more, and has all replies; or the connection is broken.
@@ -144,7 +144,7 @@ class Connection {
 
  private:
   std::uint64_t id_;
-  FileDescriptor socket_;
+  PeerSocket socket_;
   Time active_;
   std::string received_;
   std::string replies_;

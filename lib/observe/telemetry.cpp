@@ -178,8 +178,8 @@ bool TelemetryCore::work(Time end) {
 bool TelemetryCore::accept_clients() {
   for (int i = 0; i < kAcceptsPerRun; ++i) {
     bool denied = false;
-    FileDescriptor socket = listener_->accept(denied);
-    if (!socket) return false;
+    PeerSocket socket = listener_->accept(denied);
+    if (socket.get() < 0) return false;
     if (denied) {
       ++counts_.denied;
       continue;
@@ -321,8 +321,8 @@ void TelemetryCore::begin_capture(Connection& client, Waiting waiting, Result<ob
 void TelemetryCore::hand_over(Connection& client, std::unique_ptr<Capture> capture) {
   static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, client.descriptor(), nullptr));
   std::string unsent;
-  FileDescriptor socket = client.release(unsent);
-  auto thread = CaptureThread::start(std::move(capture), socket.release(), unsent);
+  PeerSocket socket = client.release(unsent);
+  auto thread = CaptureThread::start(std::move(capture), socket.release().release(), unsent);
   if (thread) return captures_.push_back(*std::move(thread));
   context_.log(LogLevel::error, thread.error().message());
 }

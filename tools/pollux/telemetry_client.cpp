@@ -152,7 +152,8 @@ Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
   if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a socket", errno);
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
   if (::connect(socket.get(), generic, sizeof address) == 0) {
-    if (const auto user = trusted_user(socket.get(), path)) return TelemetryClient(path, std::move(socket), *user);
+    if (const auto user = trusted_user(socket.get(), path))
+      return TelemetryClient(path, PeerSocket(std::move(socket)), *user);
     return fail(ErrorCode::permission_denied,
                 path + " belongs neither to root nor to this user or the owner of its directory",
                 "remove it, and let only its owner write to that directory");
@@ -203,7 +204,7 @@ Result<std::string> TelemetryClient::receive(Deadline deadline) {
     }
     searched = received_.size();
     std::array<char, 16384> chunk;
-    const ssize_t count = ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    const ssize_t count = socket_.receive(std::as_writable_bytes(std::span(chunk)));
     if (count > 0) {
       received_.append(chunk.data(), static_cast<std::size_t>(count));
     } else if (count < 0 && (errno == EAGAIN || errno == EINTR)) {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/file_descriptor.hpp"
+#include "base/peer_socket.hpp"
 #include "base/printable.hpp"
 #include "pollux/base/error.hpp"
 
@@ -47,13 +47,13 @@ class TelemetryClient {
   [[nodiscard]] bool answered() const noexcept { return answered_; }
 
   /// Gives the connection to another owner, with what the program has sent after its last answer.
-  [[nodiscard]] FileDescriptor release(std::string& rest) noexcept {
+  [[nodiscard]] PeerSocket release(std::string& rest) noexcept {
     rest = std::move(received_);
     return std::move(socket_);
   }
 
  private:
-  TelemetryClient(std::string name, FileDescriptor socket, std::uint32_t user)
+  TelemetryClient(std::string name, PeerSocket socket, std::uint32_t user)
       : name_(std::move(name)), socket_(std::move(socket)), user_(user) {}
   using Deadline = std::chrono::steady_clock::time_point;
   [[nodiscard]] Result<void> wait_for(short events, Deadline deadline) const;
@@ -62,7 +62,7 @@ class TelemetryClient {
   [[nodiscard]] Result<std::string> receive(Deadline deadline);
 
   std::string name_;
-  FileDescriptor socket_;
+  PeerSocket socket_;
   std::uint32_t user_;
   std::string received_;
   std::uint64_t last_id_ = 0;

@@ -125,8 +125,8 @@ class Sessions {
       : environment_(environment), options_(options), allowed_(allowed) {}
 
   void accept(int listener) {
-    FileDescriptor connection(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!connection) return;
+    PeerSocket connection(FileDescriptor(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+    if (connection.get() < 0) return;
     constexpr std::size_t kMost = 64;
     if (!may_use(connection.get(), allowed_) || sessions_.size() >= kMost) {
       environment_.err << "refused a process that is not allowed to use the helper\n" << std::flush;

@@ -31,6 +31,9 @@ class CaptureStream {
 
   /// `first` is written before the capture.
   CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor descriptor, const std::string& first = {});
+  CaptureStream(CaptureStream&&) = default;
+  CaptureStream& operator=(CaptureStream&&) = delete;
+  ~CaptureStream();
 
   /// Writes what was captured and what the descriptor takes, at most about two buffers, so that it returns although
   /// frames arrive faster than they are written. Never waits for a socket or a pipe. Error io_error: writing failed.

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/own_thread.hpp"
+#include "base/peer_socket.hpp"
 #include "base/signals_blocked.hpp"
 #include "observe/capture/capture_stream.hpp"
 #include "pollux/observe/capture.hpp"
@@ -64,6 +65,11 @@ CaptureStream::CaptureStream(std::unique_ptr<Capture> capture, FileDescriptor de
   buffer_.reserve(kBuffer + (std::size_t{1} << 16));
   const auto* const bytes = reinterpret_cast<const std::byte*>(first.data());
   buffer_.assign(bytes, bytes + first.size());
+}
+
+// A client may have sent descriptors meanwhile.
+CaptureStream::~CaptureStream() {
+  if (target_ == Target::socket) static_cast<void>(PeerSocket(std::move(descriptor_)));
 }
 
 Result<CaptureStream::State> CaptureStream::flush() {

@@ -209,4 +209,12 @@ std::optional<HelperMessage> receive_message(int socket) {
   return received;
 }
 
+std::optional<std::vector<std::uint8_t>> receive_request(const PeerSocket& socket) {
+  std::vector<std::uint8_t> request(kMaxMessage + 1);
+  const ssize_t size = socket.receive(std::as_writable_bytes(std::span(request)));
+  if (size <= 0 || static_cast<std::size_t>(size) > kMaxMessage) return std::nullopt;
+  request.resize(static_cast<std::size_t>(size));
+  return request;
+}
+
 }  // namespace pollux::xdp

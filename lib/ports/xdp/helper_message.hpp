@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/peer_socket.hpp"
 #include "pollux/net/settings.hpp"
 #include "ports/xdp/interface.hpp"
 
@@ -80,5 +81,8 @@ inline constexpr std::size_t kMaxDescriptors = 4;
 [[nodiscard]] int send_message(int socket, std::span<const std::uint8_t> bytes, std::span<const int> descriptors);
 /// The next message; without bytes at the end of the connection. nullopt: errno says why.
 [[nodiscard]] std::optional<HelperMessage> receive_message(int socket);
+
+/// A request, which has no descriptors. nullopt: the connection has ended, or there is none.
+[[nodiscard]] std::optional<std::vector<std::uint8_t>> receive_request(const PeerSocket& socket);
 
 }  // namespace pollux::xdp

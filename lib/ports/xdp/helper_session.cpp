@@ -35,9 +35,9 @@ bool HelperSession::serve() noexcept {
 }
 
 bool HelperSession::serve_request() {
-  const auto received = receive_message(connection_.get());
-  if (!received || received->bytes.empty()) return false;
-  MessageReader request(received->bytes);
+  const auto received = receive_request(connection_);
+  if (!received) return false;
+  MessageReader request(*received);
   const auto result = answer(request);
   if (!result) return false;
   MessageWriter reply;

@@ -23,7 +23,7 @@ struct HelperPolicy {
 class HelperSession {
  public:
   /// `policy` outlives it.
-  HelperSession(FileDescriptor connection, const HelperPolicy& policy)
+  HelperSession(PeerSocket connection, const HelperPolicy& policy)
       : connection_(std::move(connection)), policy_(policy) {}
 
   [[nodiscard]] int descriptor() const noexcept { return connection_.get(); }
@@ -55,7 +55,7 @@ class HelperSession {
   [[nodiscard]] Result<Answer> answer_watch();
   [[nodiscard]] Result<void> check(const std::vector<PlacedRule>& rules);
 
-  FileDescriptor connection_;
+  PeerSocket connection_;
   const HelperPolicy& policy_;
   std::unique_ptr<Interface> interface_;
   std::optional<LocalSide> kernel_;

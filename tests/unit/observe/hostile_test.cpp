@@ -156,7 +156,7 @@ TEST(TelemetryClients, SlowClientDisconnectsAndOthersAreServed) {
 TEST(TelemetryClients, ClientThatAlwaysLeavesARestCostsNoMoreMemory) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
-  observe::Connection connection(1, FileDescriptor(ends[0]));
+  observe::Connection connection(1, PeerSocket(FileDescriptor(ends[0])));
   const FileDescriptor client(ends[1]);
   const std::string reply(std::size_t{64} << 10, 'x');
   // Fills the socket, and leaves some replies.

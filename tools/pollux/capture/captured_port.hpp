@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file_descriptor.hpp"
+#include "base/peer_socket.hpp"
 #include "pollux/base/error.hpp"
 #include "telemetry_client.hpp"
 
@@ -32,7 +32,7 @@ struct CaptureRequest {
 
 /// A capture that runs: pcapng arrives at `socket` until it is shut down for writing, and then the end of the file.
 struct RunningCapture {
-  FileDescriptor socket;
+  PeerSocket socket;
   std::string first;  ///< the bytes that have arrived already
 };
 

@@ -88,7 +88,7 @@ class Copy {
       return fail(ErrorCode::timeout, "the program does not end the capture", "see whether it is stopped");
     pollfd waiting{capture_.socket.get(), POLLIN, 0};
     static_cast<void>(::poll(&waiting, 1, kStep));
-    const ssize_t count = ::recv(capture_.socket.get(), chunk_.data(), chunk_.size(), MSG_DONTWAIT);
+    const ssize_t count = capture_.socket.receive(chunk_);
     if (count == 0 || (count < 0 && errno == ECONNRESET)) return false;
     if (count > 0) {
       if (auto taken = take(std::span(chunk_).first(static_cast<std::size_t>(count))); !taken)

@@ -110,6 +110,7 @@ void add_checked_calls(Filter& filter) {
   filter.allow("clone", {kFlags, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0});
   // A filter cannot read the flags of clone3, which are in memory. Without it the C library takes clone.
   filter.refuse("clone3", ENOSYS);
+  filter.allow("unshare", int_equals(0, CLONE_FILES));
   filter.allow("tgkill", int_equals(0, static_cast<std::uint32_t>(::getpid())));
   filter.allow("prlimit64", equals(2, 0));  // only reads a limit
   for (const std::uint32_t what : Values{PR_SET_NAME, PR_GET_NAME}) filter.allow("prctl", int_equals(0, what));

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "base/file_descriptor.hpp"
+
+namespace pollux {
+
+/// Closes a descriptor that somebody else has sent, in a thread of its own, which ends with it: to close it may wait as
+/// long as the sender likes (a TCP socket with SO_LINGER, a file of a FUSE mount). Where no thread can be started, or
+/// too many of them wait, the descriptor stays open.
+void close_elsewhere(FileDescriptor descriptor) noexcept;
+
+/// A connected Unix socket to a process that is not trusted and that has no reason to send descriptors. None is taken:
+/// whatever one refers to stays in the socket's queue, and nothing is closed in the thread that calls.
+class PeerSocket {
+ public:
+  PeerSocket() = default;
+  explicit PeerSocket(FileDescriptor socket) noexcept : socket_(std::move(socket)) {}
+  PeerSocket(PeerSocket&&) noexcept = default;
+  PeerSocket& operator=(PeerSocket&&) noexcept = default;
+  /// Never waits. A socket with descriptors in its queue is closed by close_elsewhere.
+  ~PeerSocket();
+
+  /// -1 if there is none.
+  [[nodiscard]] int get() const noexcept { return socket_.get(); }
+  /// As recv(2) with MSG_DONTWAIT, but fails with EBADMSG if the peer has sent a descriptor with what would be read. A
+  /// message that is longer than `bytes` is cut.
+  [[nodiscard]] ssize_t receive(std::span<std::byte> bytes) const noexcept;
+  /// The caller closes it.
+  [[nodiscard]] FileDescriptor release() noexcept { return std::move(socket_); }
+
+ private:
+  FileDescriptor socket_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/peer_socket.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+namespace pollux::test {
+namespace {
+
+struct Ends {
+  PeerSocket own;
+  FileDescriptor peer;
+};
+
+Ends connect(int type) {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()), 0);
+  return {PeerSocket(FileDescriptor(ends[0])), FileDescriptor(ends[1])};
+}
+
+void send(const FileDescriptor& from, std::string_view text, int descriptor = -1) {
+  iovec data{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof descriptor);
+    std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+  }
+  ASSERT_EQ(::sendmsg(from.get(), &message, 0), static_cast<ssize_t>(text.size()));
+}
+
+constexpr int kLinger = 120;  // seconds
+
+/// A TCP socket whose close waits: its peer does not read. The peer is `other`.
+FileDescriptor lingering_socket(FileDescriptor& other) {
+  const FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const raw = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(::bind(listener.get(), raw, size), 0);
+  EXPECT_EQ(::listen(listener.get(), 1), 0);
+  EXPECT_EQ(::getsockname(listener.get(), raw, &size), 0);
+  FileDescriptor made(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(made.get(), raw, size), 0);
+  other = FileDescriptor(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  const std::array<char, 65536> chunk{};
+  while (::send(made.get(), chunk.data(), chunk.size(), MSG_DONTWAIT) > 0) continue;
+  const linger option{1, kLinger};
+  EXPECT_EQ(::setsockopt(made.get(), SOL_SOCKET, SO_LINGER, &option, sizeof option), 0);
+  return made;
+}
+
+class PeerSockets : public testing::TestWithParam<int> {};
+
+INSTANTIATE_TEST_SUITE_P(Types, PeerSockets, testing::Values(SOCK_STREAM, SOCK_SEQPACKET));
+
+TEST_P(PeerSockets, ReceiveWhatHasNoDescriptorAndNothingElse) {
+  const Ends ends = connect(GetParam());
+  std::array<std::byte, 100> bytes{};
+  EXPECT_EQ(ends.own.receive(bytes), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  send(ends.peer, "hello");
+  EXPECT_EQ(ends.own.receive(bytes), 5);
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  const FileDescriptor reader(pipe[0]);
+  send(ends.peer, "hello", FileDescriptor(pipe[1]).get());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ends.own.receive(bytes), -1);
+    EXPECT_EQ(errno, EBADMSG);
+  }
+  char byte = 0;
+  EXPECT_EQ(::read(reader.get(), &byte, 1), -1) << "the descriptor has been closed, by this thread";
+}
+
+TEST_P(PeerSockets, ADescriptorWhoseCloseWaitsHoldsUpNobody) {
+  FileDescriptor other;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) {
+    Ends ends = connect(GetParam());
+    send(ends.peer, "first");
+    send(ends.peer, "second", lingering_socket(other).get());
+    std::array<std::byte, 100> bytes{};
+    while (ends.own.receive(bytes) > 0) continue;
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(kLinger / 2));
+}
+
+TEST(CloseElsewhere, DoesNotLinger) {
+  FileDescriptor other;
+  close_elsewhere(lingering_socket(other));
+  // The sender's end of the connection is closed, so that its peer finds the end after what was sent.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(kLinger / 2);
+  std::array<char, 65536> chunk;
+  while (::recv(other.get(), chunk.data(), chunk.size(), 0) > 0) ASSERT_LT(std::chrono::steady_clock::now(), end);
+}
+
+}  // namespace
+}  // namespace pollux::test
