@@ -169,6 +169,30 @@ TEST_P(TxRing, TheCountOfABusyQueueFollowsAndNeverFalls) {
   EXPECT_EQ(queue.tx.sent().bytes, 60 * (kFrames - 1));
 }
 
+// The sender rests, so nothing frees its frames.
+TEST_P(TxRing, StandsOnlyWhileTheDeviceHasFrames) {
+  for (const std::size_t segment_bytes : {std::size_t{2048}, std::size_t{60}}) {
+    QueueFixture queue(GetParam());
+    queue.start_tx();
+    for (std::uint32_t lap = 0; lap < 5; ++lap) {
+      ASSERT_EQ(queue.send(frames_of(queue, 3, 200, segment_bytes)), 3u);
+      const auto before = queue.tx.progress();
+      ASSERT_TRUE(before.has_value());
+      const auto ids = queue.device->look();
+      ASSERT_EQ(ids.size(), 3u);
+      queue.device->use(ids[0], 0);
+      queue.device->use(ids[1], 0);
+      const auto after = queue.tx.progress();
+      ASSERT_TRUE(after.has_value()) << "one is left";
+      EXPECT_GT(*after, *before);
+      queue.device->use(ids[2], 0);
+      EXPECT_FALSE(queue.tx.progress().has_value()) << "frames of several descriptors: " << (segment_bytes < 200);
+      EXPECT_NE(queue.tx.in_flight(), 0u) << "none is freed";
+      queue.tx.tx_done_cleanup();
+    }
+  }
+}
+
 TEST_P(TxRing, BuffersThatNeverComeBackAreNamedWhenTheQueueStops) {
   QueueFixture queue(GetParam());
   queue.start_tx();

@@ -91,26 +91,38 @@ void TxQueue::retire() noexcept {
   memory = {};
 }
 
-// Another thread may be moving `used` on: it then sees an older position, which is no progress, once.
+// A device writes the first descriptor of a frame that it has used, or of a batch, if in order; a frame's other
+// descriptors still have the id that the driver gave to all of them. Behind several descriptors that were used out of
+// order nothing is found until they are freed.
+std::uint32_t TxQueue::first_unused(std::uint32_t from, std::uint32_t end) const noexcept {
+  if (!packed_) return from + std::min(split_ring.ready(from), end - from);
+  const auto before_end = [&] { return static_cast<std::int32_t>(end - from) > 0; };
+  const auto id = [&] { return static_cast<std::uint16_t>(io::load_acquire(*packed_ring.word_at(from & mask)) >> 32); };
+  while (before_end() && packed_ring.ready(from) != 0) {
+    const std::uint16_t used_id = id();
+    if (packed_ring.options.in_order) from += (used_id - from) & mask;
+    do {
+      ++from;
+    } while (before_end() && id() == used_id);
+  }
+  return from;
+}
+
+// Another thread may be moving `used` on: it then sees an older position, which is no progress, once. A sender that
+// rests frees nothing, so what the device has used is looked at, not what has been freed.
 std::optional<std::uint32_t> TxQueue::progress() const noexcept {
-  const std::uint32_t returned = read_counter(used);
-  const std::uint32_t waiting = read_counter(entries) - returned;
-  const std::uint32_t ready = with_ring([&](const auto& ring) { return ring.ready(returned); });
-  if (waiting == 0 || (!packed_ && ready >= waiting)) return std::nullopt;
-  return returned + ready;
+  const std::uint32_t freed = read_counter(used);
+  const std::uint32_t end = read_counter(entries);
+  const std::uint32_t position = first_unused(freed, end);
+  if (position == end) return std::nullopt;
+  return position;
 }
 
 bool TxQueue::has_unsent(const TxSent& counted) const noexcept {
   if (memory.memory == nullptr) return false;
   if (!is_between_bursts(counted)) return true;
   const std::uint32_t end = read_counter(entries);
-  std::uint32_t position = read_counter(used);
-  if (!packed_) return split_ring.ready(position) < end - position;
-  // The rest of a frame of several descriptors does not show that it is used, so such a frame waits until it is freed.
-  while (static_cast<std::int32_t>(end - position) > 0 && packed_ring.ready(position) != 0) {
-    position += packed_ring.options.in_order ? ((packed_ring.at(position).id - position) & mask) + 1 : 1;
-  }
-  return position != end;
+  return first_unused(read_counter(used), end) != end;
 }
 
 std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offset) const noexcept {

@@ -150,6 +150,8 @@ class TxQueue final : public TxVirtqueue {
 
  private:
   void cache_changed() noexcept override;
+  /// The position of the first entry from `from` on, before `end`, that the device has not used.
+  [[nodiscard]] std::uint32_t first_unused(std::uint32_t from, std::uint32_t end) const noexcept;
   template <class Action>
   decltype(auto) with_ring(Action action) const noexcept {
     return packed_ ? action(packed_ring) : action(split_ring);
