@@ -68,7 +68,7 @@ TEST(HelperAllocation, AFailedOneEndsThatSessionAlone) {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
     const FileDescriptor port(ends[0]);
-    xdp::HelperSession session(FileDescriptor(ends[1]), policy);
+    xdp::HelperSession session(PeerSocket(FileDescriptor(ends[1])), policy);
     ASSERT_EQ(xdp::send_message(port.get(), request.all(), {}), 0);
     failing_new::fail_at(at);
     const bool lives = session.serve();
