@@ -352,7 +352,7 @@ TEST(CopyCapture, AProgramThatGoesOnSendingIsLeft) {
     }
   });
   const FileDescriptor nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
-  RunningCapture capture{.socket = FileDescriptor(ends[1]), .first = {}};
+  RunningCapture capture{.socket = PeerSocket(FileDescriptor(ends[1])), .first = {}};
   const auto counts = copy_capture(std::move(capture), nothing.get(), {.stop = [] { return true; }});
   program.join();
   ASSERT_FALSE(counts);

@@ -37,7 +37,8 @@ class Helper {
         return std::pair(waiting[0].revents != 0, waiting[1].revents != 0);
       };
       if (!wait_for({{{listener_.get(), POLLIN, 0}, {-1, 0, 0}}}).first) return;
-      xdp::HelperSession session(FileDescriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), policy_);
+      PeerSocket peer(FileDescriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+      xdp::HelperSession session(std::move(peer), policy_);
       for (bool lives = true; lives && !stop.stop_requested();) {
         const auto [asked, changed] = wait_for({{{session.descriptor(), POLLIN, 0}, {session.events(), POLLIN, 0}}});
         if (changed) session.tell();
