@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/open_file.hpp"
+#include "base/socket_file.hpp"
 
 namespace pollux::observe {
 namespace {
@@ -180,12 +181,17 @@ std::string first_path(const std::string& path) {
 Result<void> listen_at(int socket, const std::string& path, const std::string& later, const ListenerOptions& options) {
   const auto address = address_of(path);
   if (!address) return tl::unexpected<Error>(address.error());
+  const auto directory = open_directory_of(
+      path,
+      "choose another TelemetryOptions::socket, in a directory that belongs to the user and has no other writers");
+  if (!directory) return tl::unexpected<Error>(directory.error());
   remove_unused(path, *address);
   static_cast<void>(::fchmod(socket, options.mode & 0700));
   if (::bind(socket, generic(*address), sizeof *address) != 0) return cannot_make(later, errno);
-  const bool owned = !options.group || ::chown(path.c_str(), static_cast<uid_t>(-1), *options.group) == 0;
-  if (owned && ::chmod(path.c_str(), options.mode) == 0 && ::listen(socket, kBacklog) == 0) return {};
-  const int error = errno;
+  int error = give_socket(*directory, path, options.mode, static_cast<uid_t>(-1),
+                          options.group.value_or(static_cast<gid_t>(-1)));
+  if (error == 0 && ::listen(socket, kBacklog) == 0) return {};
+  if (error == 0) error = errno;
   static_cast<void>(::unlink(path.c_str()));
   return fail_errno(ErrorCode::io_error, "cannot set the permissions of the socket " + later, error,
                     "use a group that the program's user belongs to");

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/socket_file.hpp"
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
 #include "ports/xdp/helper_session.hpp"
@@ -98,6 +99,8 @@ Result<FileDescriptor> listen_at(const std::string& path, const Allowed& allowed
   const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
   FileDescriptor made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!made) return socket_error(path, "cannot make a socket");
+  const auto directory = open_directory_of(path, "name a --socket in a directory of root's that has no other writers");
+  if (!directory) return tl::unexpected<Error>(directory.error());
   struct stat file {};
   if (::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) {
     const int error = ::connect(made.get(), raw, sizeof address) == 0 ? 0 : errno;
@@ -108,12 +111,11 @@ Result<FileDescriptor> listen_at(const std::string& path, const Allowed& allowed
     if (error != ECONNREFUSED) return socket_error(path, "cannot find out whether a helper listens there");
     ::unlink(path.c_str());
   }
+  static_cast<void>(::fchmod(made.get(), 0600));
   if (::bind(made.get(), raw, sizeof address) != 0) return socket_error(path, "cannot bind");
-  const uid_t user = allowed.user.value_or(static_cast<uid_t>(-1));
-  const gid_t group = allowed.group.value_or(static_cast<gid_t>(-1));
-  if (::chown(path.c_str(), user, group) != 0 || ::chmod(path.c_str(), allowed.group ? 0660 : 0600) != 0) {
-    return socket_error(path, "cannot give it to those who are allowed");
-  }
+  errno = give_socket(*directory, path, allowed.group ? 0660 : 0600, allowed.user.value_or(static_cast<uid_t>(-1)),
+                      allowed.group.value_or(static_cast<gid_t>(-1)));
+  if (errno != 0) return socket_error(path, "cannot give it to those who are allowed");
   if (::listen(made.get(), 16) != 0) return socket_error(path, "cannot listen");
   return made;
 }
