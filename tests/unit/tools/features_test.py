@@ -369,6 +369,8 @@ class Project(unittest.TestCase):
                   for name, source in re.findall(r"pollux_python_test\(([\w.]+)\s+(\w+\.py)", listing.read_text())
                   for text in [(listing.parent / source).read_text()]
                   for suite in re.findall(r"^class (\w+)", text, re.MULTILINE) for case in re.findall(r"def (test_\w+)", text)}
+        python |= {f"hostile.{source.stem.removesuffix('_test')}.Attacks.test_{name}" for source in (ROOT / "tests/hostile").glob("*_test.py")
+                   for name in re.findall(r'^    \("(\w+)", ', source.read_text(), re.MULTILINE)}  # a row each
         there |= {f"instruction_gate.{path}" for path in ("scalar", "avx2", "avx512")}
         python |= {f"fuzz.{source.stem.removesuffix('_fuzz')}" for source in (ROOT / "tests/fuzz").glob("*_fuzz.cpp")}
         named = [test for feature in features.load(ROOT / features.TABLE).features() for claim in feature.claims.values() for test in claim.tests]
