@@ -43,13 +43,13 @@ void close_with_copy(int descriptor) {
 
 }  // namespace
 
-void close_elsewhere(FileDescriptor descriptor) noexcept {
+void close_elsewhere(FileDescriptor descriptor, std::shared_ptr<const void> held) noexcept {
   if (!descriptor) return;
   const int number = descriptor.release();
   if (closers.fetch_add(1) < kMaxClosers) {
     try {
       const SignalsBlocked blocked;
-      std::thread([number] {
+      std::thread([number, owned = std::move(held)] {
         close_with_copy(number);
         closers.fetch_sub(1);
       }).detach();
@@ -60,40 +60,81 @@ void close_elsewhere(FileDescriptor descriptor) noexcept {
   closers.fetch_sub(1);
 }
 
-PeerSocket::~PeerSocket() {
-  if (!socket_) return;
-  // From here on the peer can send no more, so what is left is all.
-  static_cast<void>(::shutdown(socket_.get(), SHUT_RDWR));
-  std::array<std::byte, 4096> left;
-  constexpr int kReads = 64;
-  for (int i = 0; i < kReads; ++i) {
-    const ssize_t count = receive(left);
-    if (count > 0 || (count < 0 && errno == EINTR)) continue;
-    if (count < 0 && errno == EBADMSG) break;
-    return;
+void close_listener(FileDescriptor listener) noexcept {
+  if (!listener) return;
+  // From here on nobody can connect.
+  static_cast<void>(::shutdown(listener.get(), SHUT_RDWR));
+  for (;;) {
+    FileDescriptor client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!client && (errno == EINVAL || errno == EAGAIN)) return;
+    if (!client && errno != EINTR) break;
+    static_cast<void>(PeerSocket(std::move(client)));
   }
-  close_elsewhere(std::move(socket_));
+  close_elsewhere(std::move(listener));
 }
 
-// Without room for control data the kernel takes no descriptor, and says whether there was one. Looking at a message
-// takes only another reference, so that its end closes nothing.
-ssize_t PeerSocket::receive(std::span<std::byte> bytes) const noexcept {
+PeerSocket::~PeerSocket() {
+  if (socket_ && has_descriptors_left()) close_elsewhere(std::move(socket_));
+}
+
+namespace {
+
+/// As recv(2) with MSG_DONTWAIT, but fails with EBADMSG if the message has more control data than `control`, which has
+/// no room for descriptors. What is left of `control` afterwards is what the message has.
+///
+/// Without room the kernel takes no descriptor, and says whether there was one. Looking at a message takes only another
+/// reference, so that its end closes nothing.
+ssize_t receive_without_descriptors(int socket, std::span<std::byte> bytes, std::span<std::byte>& control) noexcept {
   iovec data{bytes.data(), bytes.size()};
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  const ssize_t seen = ::recvmsg(socket_.get(), &message, MSG_PEEK | MSG_DONTWAIT);
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t seen = ::recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT);
   if (seen < 0) return seen;
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
     errno = EBADMSG;
     return -1;
   }
+  control = control.first(message.msg_controllen);
   // No more than was seen: a message that came meanwhile may have descriptors.
   data.iov_len = static_cast<std::size_t>(seen);
   message = {};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  return ::recvmsg(socket_.get(), &message, MSG_DONTWAIT);
+  return ::recvmsg(socket, &message, MSG_DONTWAIT);
+}
+
+}  // namespace
+
+ssize_t PeerSocket::receive(std::span<std::byte> bytes) const noexcept {
+  std::span<std::byte> no_room;
+  return receive_without_descriptors(socket_.get(), bytes, no_room);
+}
+
+// True also where it cannot be known.
+bool PeerSocket::has_descriptors_left() const noexcept {
+  // From here on the peer can send no more, so what is left is all.
+  static_cast<void>(::shutdown(socket_.get(), SHUT_RDWR));
+  // On a stream only the end has no bytes. On other sockets a message may have none, but has its sender's credentials.
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return true;
+  const bool is_stream = type == SOCK_STREAM;
+  constexpr int kOn = 1;
+  if (!is_stream && ::setsockopt(socket_.get(), SOL_SOCKET, SO_PASSCRED, &kOn, sizeof kOn) != 0) return true;
+  constexpr int kReads = 64;
+  for (int i = 0; i < kReads; ++i) {
+    std::array<std::byte, 4096> bytes;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(ucred))> room;
+    std::span<std::byte> credentials = is_stream ? std::span<std::byte>() : room;
+    const ssize_t count = receive_without_descriptors(socket_.get(), bytes, credentials);
+    if (count == 0 && credentials.empty()) return false;
+    if (count < 0 && errno == EBADMSG) return true;
+    // Messages may follow another error: ECONNRESET comes first if the peer has not read all.
+  }
+  return true;
 }
 
 }  // namespace pollux

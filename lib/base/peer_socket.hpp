@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -13,8 +14,11 @@ namespace pollux {
 
 /// Closes a descriptor that somebody else has sent, in a thread of its own, which ends with it: to close it may wait as
 /// long as the sender likes (a TCP socket with SO_LINGER, a file of a FUSE mount). Where no thread can be started, or
-/// too many of them wait, the descriptor stays open.
-void close_elsewhere(FileDescriptor descriptor) noexcept;
+/// too many of them wait, the descriptor stays open. `held` has another owner until it is closed.
+void close_elsewhere(FileDescriptor descriptor, std::shared_ptr<const void> held = nullptr) noexcept;
+
+/// Closes a listening Unix socket. Never waits, whatever those have sent whose connections nobody has accepted.
+void close_listener(FileDescriptor listener) noexcept;
 
 /// A connected Unix socket to a process that is not trusted and that has no reason to send descriptors. None is taken:
 /// whatever one refers to stays in the socket's queue, and nothing is closed in the thread that calls.
@@ -23,7 +27,10 @@ class PeerSocket {
   PeerSocket() = default;
   explicit PeerSocket(FileDescriptor socket) noexcept : socket_(std::move(socket)) {}
   PeerSocket(PeerSocket&&) noexcept = default;
-  PeerSocket& operator=(PeerSocket&&) noexcept = default;
+  PeerSocket& operator=(PeerSocket&& other) noexcept {
+    std::swap(socket_, other.socket_);
+    return *this;
+  }
   /// Never waits. A socket with descriptors in its queue is closed by close_elsewhere.
   ~PeerSocket();
 
@@ -36,6 +43,8 @@ class PeerSocket {
   [[nodiscard]] FileDescriptor release() noexcept { return std::move(socket_); }
 
  private:
+  [[nodiscard]] bool has_descriptors_left() const noexcept;
+
   FileDescriptor socket_;
 };
 

@@ -231,6 +231,7 @@ Result<Listener> Listener::create(const ListenerOptions& options) {
 
 Listener::~Listener() {
   if (socket_) static_cast<void>(::unlink(path_.c_str()));
+  close_listener(std::move(socket_));
 }
 
 PeerSocket Listener::accept(bool& denied) const {

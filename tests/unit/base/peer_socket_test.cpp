@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -94,17 +95,85 @@ TEST_P(PeerSockets, ReceiveWhatHasNoDescriptorAndNothingElse) {
   EXPECT_EQ(::read(reader.get(), &byte, 1), -1) << "the descriptor has been closed, by this thread";
 }
 
+/// Runs what closes a lingering socket, and must not wait for it.
+template <class Body>
+void expect_no_wait(Body body) {
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(kLinger / 2));
+}
+
 TEST_P(PeerSockets, ADescriptorWhoseCloseWaitsHoldsUpNobody) {
   FileDescriptor other;
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < 20; ++i) {
+  expect_no_wait([&] {
+    for (int i = 0; i < 20; ++i) {
+      Ends ends = connect(GetParam());
+      send(ends.peer, "first");
+      send(ends.peer, "second", lingering_socket(other).get());
+      std::array<std::byte, 100> bytes{};
+      while (ends.own.receive(bytes) > 0) continue;
+    }
+  });
+}
+
+TEST_P(PeerSockets, WithoutDescriptorsAreClosedAtOnce) {
+  for (const bool peer_ends_first : {true, false}) {
     Ends ends = connect(GetParam());
-    send(ends.peer, "first");
-    send(ends.peer, "second", lingering_socket(other).get());
-    std::array<std::byte, 100> bytes{};
-    while (ends.own.receive(bytes) > 0) continue;
+    send(ends.peer, "text");
+    if (GetParam() == SOCK_SEQPACKET) send(ends.peer, "");
+    const int number = ends.own.get();
+    if (peer_ends_first) ends.peer = FileDescriptor();
+    ends.own = PeerSocket();
+    EXPECT_EQ(::fcntl(number, F_GETFD), -1);
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(kLinger / 2));
+}
+
+TEST_P(PeerSockets, AnAssignedOneIsClosedLikeAny) {
+  FileDescriptor other;
+  expect_no_wait([&] {
+    Ends ends = connect(GetParam());
+    send(ends.peer, "text", lingering_socket(other).get());
+    ends.own = PeerSocket();
+  });
+}
+
+TEST_P(PeerSockets, APeerThatHasNotReadAllHidesNothing) {
+  FileDescriptor other;
+  expect_no_wait([&] {
+    Ends ends = connect(GetParam());
+    ASSERT_EQ(::send(ends.own.get(), "answer", 6, 0), 6);
+    send(ends.peer, "text", lingering_socket(other).get());
+    ends.peer = FileDescriptor();
+  });
+}
+
+TEST(PeerSocket, IsToldAnEmptyMessageFromTheEnd) {
+  FileDescriptor other;
+  expect_no_wait([&] {
+    Ends ends = connect(SOCK_SEQPACKET);
+    for (int i = 0; i < 3; ++i) send(ends.peer, "");
+    send(ends.peer, "text", lingering_socket(other).get());
+  });
+}
+
+TEST(CloseListener, DoesNotWaitForWhatNobodyHasAccepted) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;  // the kernel chooses an abstract name
+  FileDescriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  auto* const raw = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listener.get(), raw, sizeof address.sun_family), 0);
+  ASSERT_EQ(::listen(listener.get(), 8), 0);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::getsockname(listener.get(), raw, &size), 0);
+  std::array<FileDescriptor, 3> clients;
+  FileDescriptor other;
+  for (FileDescriptor& client : clients) {
+    client = FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(client.get(), raw, size), 0);
+    send(client, "text", lingering_socket(other).get());
+  }
+  expect_no_wait([&] { close_listener(std::move(listener)); });
+  EXPECT_EQ(::connect(FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)).get(), raw, size), -1);
 }
 
 TEST(CloseElsewhere, DoesNotLinger) {
