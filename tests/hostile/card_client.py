@@ -121,6 +121,7 @@ class Neighbour(threading.Thread):
 class Card:
     def __init__(self, program: str, folder: str, options: list[str]) -> None:
         self.clients: list[Client] = []
+        self.held = contextlib.ExitStack()  # what clients keep until the server has ended
         self.sockets = [str(pathlib.Path(folder) / name) for name in ("attacked", "neighbour")]
         command = [program, "card", *options, "--socket", self.sockets[0], "--socket", self.sockets[1]]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -136,10 +137,13 @@ class Card:
         return self.clients[-1]
 
     def stop(self) -> str:
-        for client in self.clients:
-            client.close()
         self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=30)[0]
+        try:
+            return self.process.communicate(timeout=30)[0]
+        finally:
+            self.held.close()
+            for client in self.clients:
+                client.close()
 
 
 @contextlib.contextmanager

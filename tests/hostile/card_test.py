@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Clients of `pollux card` that mean harm, and a neighbour that has to be served meanwhile. An attack is a row of ATTACKS."""
 
+import array
 import contextlib
 import os
 import random
 import select
+import socket
 import struct
 import sys
 import time
 import unittest
 from collections.abc import Callable
 
-from card_client import CONFIG, DMA_MAP, MEMORY, REGION_READ, SET_IRQS, Card, Client, Gone, Memory, Neighbour, card
+import descriptor_zoo
+from card_client import CONFIG, DMA_MAP, MEMORY, REGION_READ, SET_IRQS, VERSION, Card, Client, Gone, Memory, Neighbour, card
 
 POLLUX = sys.argv.pop()
 SECONDS = 2.0  # of an attack
@@ -165,6 +168,77 @@ def watchers(server: Card) -> None:
     os.close(event)
 
 
+MEMORY_REQUEST = struct.pack("<IIQQQ", 32, 3, 0, MEMORY, 4096)
+# A command, its content, and how often a descriptor is sent with it.
+WITH_DESCRIPTORS = [
+    (command, payload, count)
+    for command, payload in (
+        (DMA_MAP, MEMORY_REQUEST),
+        (SET_IRQS, struct.pack("<IIIII", 20, 36, 2, 0, 1)),
+        (REGION_READ, struct.pack("<QII", 0, CONFIG, 4)),
+        (VERSION, b"\0\0\0\0{}\0"),
+    )
+    for count in (1, 16, 253)
+]
+
+
+def everywhere(server: Card, descriptor: Callable[[], contextlib.AbstractContextManager[int]]) -> None:
+    """A descriptor wherever a client can send one. Its sender has none any more when the server gets it."""
+    for command, payload, count in WITH_DESCRIPTORS:
+        client = server.connect(0, seconds=2 * LONGEST)
+        with contextlib.suppress(Gone):
+            with descriptor() as number:
+                client.send(command, payload, [number] * count)
+            client.take(16)
+        client.close()
+    header = struct.pack("<HHIII", 1, DMA_MAP, 16 + len(MEMORY_REQUEST), 0, 0)
+    for negotiates in (True, False):
+        for rest in (MEMORY_REQUEST, MEMORY_REQUEST[:1], MEMORY_REQUEST * 2):
+            client = server.connect(0, seconds=2 * LONGEST, negotiate=negotiates)
+            with contextlib.suppress(OSError), descriptor() as number:
+                client.socket.send(header)
+                client.socket.sendmsg([rest], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [number]))])
+            client.close()
+
+
+def descriptors(server: Card) -> None:
+    with descriptor_zoo.various() as zoo:
+        for number in zoo:
+            everywhere(server, lambda number=number: contextlib.nullcontext(number))
+
+
+def lingering(server: Card) -> None:
+    """Sockets whose close waits for minutes."""
+    everywhere(server, server.held.enter_context(descriptor_zoo.Lingering()).one)
+
+
+def unaccepted(server: Card) -> None:
+    """Connections that wait behind another one until the server ends. Each has sent a socket that lingers."""
+    sockets = server.held.enter_context(descriptor_zoo.Lingering())
+    server.connect(0)
+    for _ in range(4):
+        with sockets.one() as descriptor:
+            server.connect(0, negotiate=False).send(DMA_MAP, b"", [descriptor])
+
+
+def unanswered(server: Card) -> None:
+    """Files of a FUSE mount that does not answer. Then the mount goes, and its socket is served again."""
+    try:
+        with descriptor_zoo.fuse() as (file, mount):
+            for _ in range(4):
+                client = server.connect(0, seconds=1, negotiate=False)
+                with contextlib.suppress(Gone):
+                    client.call(VERSION, b"\0\0\0\0{}\0")
+                    client.call(DMA_MAP, MEMORY_REQUEST, [file] * 16)
+                client.close()
+            if not mount.asked.wait(LONGEST):
+                raise AssertionError("nobody has asked the mount")
+            time.sleep(2 * LONGEST)
+    except OSError as error:
+        raise unittest.SkipTest(f"LEFT OUT: no FUSE mount can be made: {error}") from error
+    server.connect(0)
+
+
 # Name, the card's options, the attack.
 ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
     ("segments", ["--card", "virtio-net+queue-size=4096"], segments),
@@ -174,6 +248,10 @@ ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
     ("messages", [], messages),
     ("reads", [], reads),
     ("watchers", [], watchers),
+    ("descriptors", [], descriptors),
+    ("lingering", [], lingering),
+    ("unaccepted", [], unaccepted),
+    ("unanswered", [], unanswered),
 ]
 
 

@@ -91,15 +91,15 @@ bool has_capability(Device& device, std::uint8_t id) {
   return found && *found;
 }
 
-/// Any other file than an eventfd could block the server, or signal something else.
-bool is_eventfd(int descriptor) {
+}  // namespace
+
+bool is_eventfd(int descriptor) noexcept {
+  std::array<char, 32> link{};
+  *fmt::format_to_n(link.data(), link.size() - 1, "/proc/self/fd/{}", descriptor).out = '\0';
   std::array<char, 32> target{};
-  const std::string link = fmt::format("/proc/self/fd/{}", descriptor);
-  const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());
+  const ssize_t length = ::readlink(link.data(), target.data(), target.size());
   return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
 }
-
-}  // namespace
 
 Interrupts::Interrupts(Device& device, FileDescriptor events) : device_(&device), events_(std::move(events)) {
   lines_[kIntx].resize(config(device, kInterruptPin, 1) != 0 ? 1 : 0);

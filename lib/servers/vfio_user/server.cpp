@@ -72,10 +72,11 @@ Result<Listener> Listener::create(const std::string& path) {
 
 Listener::~Listener() {
   if (socket_) ::unlink(path_.c_str());
+  close_listener(std::move(socket_));
 }
 
-FileDescriptor Listener::accept() const {
-  return FileDescriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+PeerSocket Listener::accept() const {
+  return PeerSocket(FileDescriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
 }
 
 bool Listener::may_connect(int client) const {
@@ -147,12 +148,14 @@ void Server::work() {
   if (!alive) end_session();
 }
 
+bool Server::rests() const { return closes_.use_count() > 1 || context_.clock().now() < next_client_; }
+
 void Server::accept_client() {
-  if (context_.clock().now() < next_client_) return;
-  FileDescriptor client = listener_.accept();
-  if (!client) return;
+  if (rests()) return;
+  PeerSocket client = listener_.accept();
+  if (client.get() < 0) return;
   if (!listener_.may_connect(client.get())) return log(LogLevel::warning, "a client of another user was turned away");
-  session_.emplace(std::move(client), *device_, regions_, interrupts_, context_.clock());
+  session_.emplace(std::move(client), closes_, *device_, regions_, interrupts_, context_.clock());
   log(LogLevel::info, "a client has connected to", device_->name());
 }
 
@@ -195,9 +198,8 @@ Result<void> Server::restore_card() {
 }
 
 std::array<pollfd, 3> Server::descriptors() const noexcept {
-  const bool rests = !session_ && context_.clock().now() < next_client_;
-  const pollfd client =
-      session_ ? pollfd{session_->socket(), session_->events(), 0} : pollfd{rests ? -1 : listener_.socket(), POLLIN, 0};
+  const pollfd client = session_ ? pollfd{session_->socket(), session_->events(), 0}
+                                 : pollfd{rests() ? -1 : listener_.socket(), POLLIN, 0};
   return {client, pollfd{interrupts_.event_fd(), POLLIN, 0}, pollfd{device_->next_wakeup().descriptor, POLLIN, 0}};
 }
 

@@ -35,7 +35,7 @@ class Listener {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] int socket() const noexcept { return socket_.get(); }
   /// The next client, if one waits. Never blocks.
-  [[nodiscard]] FileDescriptor accept() const;
+  [[nodiscard]] PeerSocket accept() const;
   /// Whether a client is root, of the user of this process, or of the user to whom the socket's file belongs.
   [[nodiscard]] bool may_connect(int client) const;
 
@@ -77,6 +77,8 @@ class Server {
 
  private:
   Server(Context& context, std::unique_ptr<Device> device, Regions regions, Interrupts interrupts, Listener listener);
+  /// Whether no client is accepted for now.
+  [[nodiscard]] bool rests() const;
   void accept_client();
   void end_session();
   /// Logs an error.
@@ -93,6 +95,8 @@ class Server {
   std::optional<Session> session_;
   std::uint64_t sessions_ended_ = 0;
   Time next_client_{};  // before this time none is accepted
+  // Has further owners while files that earlier clients have sent are being closed.
+  std::shared_ptr<const void> closes_ = std::make_shared<int>();
 };
 
 /// Runs servers on the calling thread until `stopped` returns true. It is called at least every 100 ms. Errors: those

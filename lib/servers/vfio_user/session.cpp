@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "servers/vfio_user/session.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -41,6 +42,31 @@ bool Connection::accept_header() {
 }
 
 std::size_t Connection::read(std::span<std::byte> bytes, bool with_descriptors) {
+  ssize_t count = socket_.receive(bytes);
+  if (count < 0 && errno == EBADMSG) {
+    if (!with_descriptors) {
+      close("it sent descriptors inside a message");
+      return 0;
+    }
+    count = read_with_descriptors(bytes);
+  }
+  if (count < 0) {
+    if (errno != EAGAIN && errno != EINTR) close("the socket failed");
+    return 0;
+  }
+  if (count == 0) close("it closed the connection");
+  return static_cast<std::size_t>(count);
+}
+
+namespace {
+
+/// Memory (memfd, tmpfs, hugetlbfs: files that have seals) or an eventfd, which a command may need. No file system is
+/// asked, since that of the client may not answer.
+bool is_expected(int descriptor) { return ::fcntl(descriptor, F_GET_SEALS) >= 0 || is_eventfd(descriptor); }
+
+}  // namespace
+
+ssize_t Connection::read_with_descriptors(std::span<std::byte> bytes) {
   iovec data{bytes.data(), bytes.size()};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control;
   msghdr message{};
@@ -48,26 +74,28 @@ std::size_t Connection::read(std::span<std::byte> bytes, bool with_descriptors) 
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
+  descriptors_.reserve(2 * kMaxDescriptors);  // so that none is lost for lack of memory
   const ssize_t count = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (count < 0) {
-    if (errno != EAGAIN && errno != EINTR) close("the socket failed");
-    return 0;
-  }
+  if (count < 0) return count;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t descriptors = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < descriptors; ++i) {
       int number = -1;
       std::memcpy(&number, CMSG_DATA(part) + i * sizeof number, sizeof number);
-      descriptors_.emplace_back(number);
+      FileDescriptor descriptor(number);
+      if (is_expected(descriptor.get())) {
+        descriptors_.push_back(std::move(descriptor));
+      } else {
+        close_elsewhere(std::move(descriptor), closes_);
+        close("it sent a file that is neither memory (memfd, tmpfs, hugetlbfs) nor an eventfd");
+      }
     }
-    if (!with_descriptors) close("it sent descriptors inside a message");
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0 || descriptors_.size() > kMaxDescriptors) {
     close("it sent too many descriptors with a message");
   }
-  if (count == 0) close("it closed the connection");
-  return static_cast<std::size_t>(count);
+  return count;
 }
 
 void Connection::reply(std::span<const std::byte> payload) {
@@ -131,8 +159,9 @@ static_assert(kMaxDescriptors == 16 && kMaxTransfer == 1048576 && kMaxMappings =
 
 }  // namespace
 
-Session::Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, const Clock& clock)
-    : connection_(std::move(socket)),
+Session::Session(PeerSocket socket, std::shared_ptr<const void> closes, Device& device, Regions& regions,
+                 Interrupts& interrupts, const Clock& clock)
+    : connection_(std::move(socket), std::move(closes)),
       device_(device),
       regions_(regions),
       interrupts_(interrupts),

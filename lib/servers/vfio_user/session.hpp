@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/peer_socket.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
@@ -21,6 +22,9 @@
 #include "servers/vfio_user/protocol.hpp"
 
 namespace pollux::vfio_user {
+
+/// Any other file than an eventfd could block the server, or signal something else. No file system is asked.
+[[nodiscard]] bool is_eventfd(int descriptor) noexcept;
 
 /// Signals eventfds of other processes, and never blocks. A write to an eventfd blocks if its counter is at the maximum
 /// and its file is in blocking mode. Another process that has the eventfd can cause both at any time. So an empty
@@ -149,8 +153,9 @@ class Regions {
 /// Thread rule: one thread at a time.
 class Connection {
  public:
-  /// `socket` is a connected stream socket.
-  explicit Connection(FileDescriptor socket) : socket_(std::move(socket)) {}
+  /// `socket` is a connected stream socket. `closes` has further owners while a file of the client's is being closed.
+  Connection(PeerSocket socket, std::shared_ptr<const void> closes)
+      : socket_(std::move(socket)), closes_(std::move(closes)) {}
 
   /// Continues to receive a message. True if it is whole: `header`, `payload` and `descriptors` are valid until the
   /// next call. False if nothing more has arrived, or the connection is closed.
@@ -177,10 +182,12 @@ class Connection {
 
  private:
   [[nodiscard]] std::size_t read(std::span<std::byte> bytes, bool with_descriptors);
+  [[nodiscard]] ssize_t read_with_descriptors(std::span<std::byte> bytes);
   [[nodiscard]] bool accept_header();
   void send(const Header& header, std::span<const std::byte> payload);
 
-  FileDescriptor socket_;
+  PeerSocket socket_;
+  std::shared_ptr<const void> closes_;
   Header header_;
   std::vector<std::byte> payload_;
   std::vector<FileDescriptor> descriptors_;
@@ -203,7 +210,9 @@ class Session {
   static constexpr Duration kMaxTurn = std::chrono::milliseconds(2);
 
   /// `device`, `regions` and `interrupts` outlive the session. They belong to it meanwhile. `clock` outlives it, too.
-  Session(FileDescriptor socket, Device& device, Regions& regions, Interrupts& interrupts, const Clock& clock);
+  /// `closes` has further owners while a file of the client's is being closed.
+  Session(PeerSocket socket, std::shared_ptr<const void> closes, Device& device, Regions& regions,
+          Interrupts& interrupts, const Clock& clock);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   /// Takes memory and interrupts from the card. The caller has disabled bus mastering.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Clients that break the protocol: each gets an error or is disconnected, and the next one finds a working card.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <filesystem>
+#include <thread>
 
 #include "unit/vfio_user/fixture.hpp"
 
@@ -24,7 +26,12 @@ class VfioUserHostileClient : public testing::Test {
     EXPECT_EQ(read_config(*next, 0, 4), 0x10C98086u);
     next.reset();
     fixture.pump();
+    wait_for_closes();
     EXPECT_EQ(descriptors_open(), descriptors_before) << "descriptors that a client passed are still open";
+  }
+  // Those that the server does not want are closed in another thread.
+  void wait_for_closes() const {
+    for (int i = 0; i < 1000 && descriptors_open() != descriptors_before; ++i) std::this_thread::sleep_for(10ms);
   }
   static std::size_t descriptors_open() {
     const std::filesystem::directory_iterator open("/proc/self/fd");
@@ -126,6 +133,23 @@ TEST_F(VfioUserHostileClient, PassesDescriptorsInsideAMessage) {
   fixture.pump();
   client->send_raw(packed(DmaMap{32, 3, 0, 4096, 4096}), descriptors);
   EXPECT_TRUE(client->closed());
+}
+
+TEST_F(VfioUserHostileClient, PassesFilesThatNoCommandTakes) {
+  for (const char* path : {"/dev/zero", "/proc/self/maps", "/", "/dev/ptmx"}) {
+    EXPECT_EQ(client->map(4096, 4096, FileDescriptor(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)).get(), 0), -1)
+        << path;
+    EXPECT_TRUE(client->closed()) << path;
+    client.reset();
+    wait_for_closes();
+    client = fixture.connected();
+    for (int i = 0; i < 1000 && !fixture.server().has_client(); ++i) {
+      fixture.pump();
+      std::this_thread::sleep_for(1ms);
+    }
+    EXPECT_TRUE(client->negotiate());
+  }
+  EXPECT_TRUE(fixture.has_logged("neither memory (memfd, tmpfs, hugetlbfs) nor an eventfd"));
 }
 
 TEST_F(VfioUserHostileClient, StopsInTheMiddleOfAMessage) {

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/memfd.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -118,15 +119,8 @@ TEST(VfioUserMemory, RejectsInvalidRequests) {
 TEST(VfioUserMemory, AcceptsOnlyFilesInMemory) {
   ServerFixture fixture;
   auto client = fixture.client();
-  std::array<int, 2> pipe{};
-  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
-  EXPECT_EQ(client->map(kPage, kPage, pipe[0], 0), EINVAL);
-  ::close(pipe[0]);
-  ::close(pipe[1]);
-  for (const char* path : {"/dev/zero", "/proc/self/maps", "/"}) {
-    const FileDescriptor file(::open(path, O_RDONLY | O_CLOEXEC));
-    EXPECT_EQ(client->map(kPage, kPage, file.get(), 0), EINVAL) << path;
-  }
+  const FileDescriptor event(::eventfd(0, EFD_CLOEXEC));
+  EXPECT_EQ(client->map(kPage, kPage, event.get(), 0), EINVAL);
   // A file that may only be read cannot be mapped for writing.
   const FileDescriptor file = memory_file(kPage);
   const FileDescriptor reader(::open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
