@@ -13,6 +13,9 @@ import threading
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "hostile"))
+import descriptor_zoo  # noqa: E402
+
 POLLUX = sys.argv.pop()
 SHIM = pathlib.Path(POLLUX).parent / "pollux-ethtool.so"
 HAS_ETHTOOL = shutil.which("ethtool", path="/usr/sbin:/usr/bin:/sbin")
@@ -149,6 +152,21 @@ class Hostile(unittest.TestCase):
             listener.listen()
             for answer in ('{"result":' + "[" * 200000 + "]" * 200000 + "}", '{"result":[' + "0," * 200000 + "0]}"):
                 self.judge(listener, f"{folder}/1.sock", answer, ["-i"])
+
+    def test_a_descriptor_whose_close_waits(self):
+        with (tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener,
+              descriptor_zoo.Lingering() as sockets):
+            listener.bind(f"{folder}/1.sock")
+            listener.listen()
+            listener.settimeout(SECONDS)
+            tool = self.start(["-i"], f"{folder}/1.sock")
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1)
+                with sockets.one() as descriptor:
+                    socket.send_fds(connection, [b"{}\n"], [descriptor])
+                _, errors = tool.communicate(timeout=SECONDS)
+        self.assertIn("does not answer", errors)
 
     def test_a_program_that_never_ends_its_answer(self):
         """It is asked no more: what still came of its answer would be taken for that of the next request."""

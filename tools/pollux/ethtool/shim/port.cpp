@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -94,10 +96,6 @@ void explain(const std::string& what, const std::string& hint) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-Port::~Port() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 int Port::connect() {
   if (descriptor_ >= 0) return 0;
   sockaddr_un address{};
@@ -131,6 +129,22 @@ int Port::send(std::string_view request, Deadline deadline) {
   return 0;
 }
 
+namespace {
+
+/// As recv(2), but takes no descriptor: to close one may take as long as its sender likes.
+ssize_t receive_bytes(int socket, std::span<char> bytes) {
+  iovec data{bytes.data(), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  const ssize_t seen = ::recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT);
+  if (seen <= 0) return seen;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) return 0;
+  return ::recv(socket, bytes.data(), static_cast<std::size_t>(seen), MSG_DONTWAIT);
+}
+
+}  // namespace
+
 int Port::receive(std::string& line, Deadline deadline) {
   for (;;) {
     if (const auto end = received_.find('\n'); end != std::string::npos) {
@@ -140,7 +154,7 @@ int Port::receive(std::string& line, Deadline deadline) {
     }
     if (const int error = wait_for(descriptor_, POLLIN, deadline)) return error;
     std::array<char, 16384> chunk;
-    const ssize_t count = ::recv(descriptor_, chunk.data(), chunk.size(), MSG_DONTWAIT);
+    const ssize_t count = receive_bytes(descriptor_, chunk);
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count <= 0 || received_.size() > kLongestAnswer) return EIO;
     received_.append(chunk.data(), static_cast<std::size_t>(count));
