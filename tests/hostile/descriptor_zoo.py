@@ -21,6 +21,7 @@ class Lingering:
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.peers: list[socket.socket] = []
+        self.closes: list[threading.Thread] = []
 
     def __enter__(self) -> "Lingering":
         return self
@@ -28,19 +29,25 @@ class Lingering:
     def __exit__(self, *_: object) -> None:
         for peer in (*self.peers, self.listener):
             peer.close()
+        for close in self.closes:
+            close.join()
 
     @contextlib.contextmanager
     def one(self) -> Iterator[int]:
-        """Whoever else has it when this ends closes it last, and waits."""
-        with socket.create_connection(self.listener.getsockname()) as sender:
-            self.peers.append(self.listener.accept()[0])
-            sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-            sender.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    sender.send(bytes(1 << 16))
+        """Whoever else has it when this ends closes it last, and waits; if nobody has it, a thread does."""
+        sender = socket.create_connection(self.listener.getsockname())
+        self.peers.append(self.listener.accept()[0])
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        sender.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sender.send(bytes(1 << 16))
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER))
+        try:
             yield sender.fileno()
-            sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER))
+        finally:
+            self.closes.append(threading.Thread(target=os.close, args=[sender.detach()]))
+            self.closes[-1].start()
 
 
 @contextlib.contextmanager
