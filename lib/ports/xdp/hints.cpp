@@ -12,7 +12,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/open_file.hpp"
-#include "ports/xdp/attributes.hpp"
+#include "ports/xdp/netlink.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -26,7 +26,7 @@ constexpr std::uint64_t kHash = 2, kVlanTag = 4;  // enum netdev_xdp_rx_metadata
 /// Asks a family of generic netlink by a command with one attribute. Calls `use` as for_each_attribute does; not at all
 /// if the answer is an error.
 template <class Function>
-void ask_kernel(int netlink, std::uint16_t family, std::uint8_t command, int attribute, std::string_view value,
+void ask_family(int netlink, std::uint16_t family, std::uint8_t command, int attribute, std::string_view value,
                 Function&& use) {
   struct {
     nlmsghdr head{};
@@ -100,14 +100,14 @@ std::uint16_t hints_of(unsigned interface) {
   if (!netlink) return {};
   std::uint16_t family = 0;
   constexpr std::string_view kFamily("netdev\0", 7);
-  ask_kernel(netlink.get(), GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kFamily,
+  ask_family(netlink.get(), GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kFamily,
              [&](int type, std::string_view data) {
                if (type == CTRL_ATTR_FAMILY_ID) family = number_in<std::uint16_t>(data);
              });
   if (family == 0) return {};
   std::uint64_t features = 0;
   const std::string_view index(reinterpret_cast<const char*>(&interface), sizeof interface);
-  ask_kernel(netlink.get(), family, kGetDevice, kDeviceIndex, index, [&](int type, std::string_view data) {
+  ask_family(netlink.get(), family, kGetDevice, kDeviceIndex, index, [&](int type, std::string_view data) {
     if (type == kDeviceHints) features = number_in<std::uint64_t>(data);
   });
   std::uint16_t hints = 0;

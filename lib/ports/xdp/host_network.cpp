@@ -15,8 +15,8 @@
 #include "base/file_descriptor.hpp"
 #include "net/flow/match_fields.hpp"
 #include "pollux/net/packet/ethernet.hpp"
-#include "ports/xdp/attributes.hpp"
 #include "ports/xdp/links.hpp"
+#include "ports/xdp/netlink.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -58,36 +58,16 @@ void read_route(const rtmsg& about, std::string_view attributes, Routes& routes)
 
 /// rtnetlink(7), RTM_GETROUTE. nullopt: the kernel does not say.
 std::optional<Routes> read_routes() {
-  struct {
-    nlmsghdr head{};
-    rtmsg about{};
-  } request;
-  request.head.nlmsg_len = sizeof request;
-  request.head.nlmsg_type = RTM_GETROUTE;
-  request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!netlink || ::send(netlink.get(), &request, sizeof request, 0) != sizeof request) return std::nullopt;
+  if (!netlink || !ask_kernel(netlink.get(), RTM_GETROUTE, NLM_F_DUMP, rtmsg{})) return std::nullopt;
   Routes routes;
-  std::array<char, 32768> answer;  // as large as the kernel's own buffer
-  for (;;) {
-    const auto received = ::recv(netlink.get(), answer.data(), answer.size(), 0);
-    if (received <= 0) return std::nullopt;
-    std::string_view bytes(answer.data(), static_cast<std::size_t>(received));
-    while (bytes.size() >= sizeof(nlmsghdr)) {
-      nlmsghdr head{};
-      std::memcpy(&head, bytes.data(), sizeof head);
-      if (head.nlmsg_type == NLMSG_DONE) return routes;
-      if (head.nlmsg_type != RTM_NEWROUTE || head.nlmsg_len > bytes.size() ||
-          head.nlmsg_len < NLMSG_LENGTH(sizeof(rtmsg))) {
-        return std::nullopt;
-      }
-      rtmsg about{};
-      std::memcpy(&about, bytes.data() + NLMSG_HDRLEN, sizeof about);
-      constexpr std::size_t kAttributes = NLMSG_SPACE(sizeof(rtmsg));
-      read_route(about, bytes.substr(kAttributes, head.nlmsg_len - kAttributes), routes);
-      bytes.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), bytes.size()));
-    }
+  Answer answer = Answer::goes_on;
+  while (answer == Answer::goes_on) {
+    answer = read_answer<rtmsg>(netlink.get(), RTM_NEWROUTE, [&](const rtmsg& about, std::string_view attributes) {
+      read_route(about, attributes, routes);
+    });
   }
+  return answer == Answer::ends ? std::optional(routes) : std::nullopt;
 }
 
 // Rules.

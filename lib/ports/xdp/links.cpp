@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "base/file_descriptor.hpp"
-#include "ports/xdp/attributes.hpp"
 #include "ports/xdp/bpf_calls.hpp"
+#include "ports/xdp/netlink.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -61,42 +61,10 @@ LinkEntry entry_of(const ifinfomsg& about, std::string_view attributes) {
   return entry;
 }
 
-/// False: there are no more.
-bool read_messages(std::string_view bytes, std::vector<LinkEntry>& entries) {
-  while (bytes.size() >= sizeof(nlmsghdr)) {
-    nlmsghdr head{};
-    std::memcpy(&head, bytes.data(), sizeof head);
-    if (head.nlmsg_type != RTM_NEWLINK || head.nlmsg_len > bytes.size() ||
-        head.nlmsg_len < NLMSG_LENGTH(sizeof(ifinfomsg))) {
-      return false;
-    }
-    ifinfomsg about{};
-    std::memcpy(&about, bytes.data() + NLMSG_HDRLEN, sizeof about);
-    constexpr std::size_t kAttributes = NLMSG_SPACE(sizeof(ifinfomsg));
-    entries.push_back(entry_of(about, bytes.substr(kAttributes, head.nlmsg_len - kAttributes)));
-    bytes.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), bytes.size()));
-  }
-  return true;
-}
-
-/// Asks for an interface, or for all with 0.
-bool ask(int netlink, unsigned interface) {
-  struct {
-    nlmsghdr head{};
-    ifinfomsg about{};
-  } request;
-  request.head.nlmsg_len = sizeof request;
-  request.head.nlmsg_type = RTM_GETLINK;
-  request.head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | (interface == 0 ? NLM_F_DUMP : 0));
-  request.about.ifi_index = static_cast<int>(interface);
-  return ::send(netlink, &request, sizeof request, 0) == sizeof request;
-}
-
-/// False: there are no more.
-bool read_answer(int netlink, std::vector<LinkEntry>& entries) {
-  std::array<char, 32768> answer;  // as large as the kernel's own buffer
-  const auto bytes = ::recv(netlink, answer.data(), answer.size(), 0);
-  return bytes > 0 && read_messages({answer.data(), static_cast<std::size_t>(bytes)}, entries);
+Answer read_entries(int netlink, std::vector<LinkEntry>& entries) {
+  return read_answer<ifinfomsg>(netlink, RTM_NEWLINK, [&](const ifinfomsg& about, std::string_view attributes) {
+    entries.push_back(entry_of(about, attributes));
+  });
 }
 
 }  // namespace
@@ -104,16 +72,18 @@ bool read_answer(int netlink, std::vector<LinkEntry>& entries) {
 std::vector<LinkEntry> read_links() {
   std::vector<LinkEntry> entries;
   const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!netlink || !ask(netlink.get(), 0)) return entries;
-  while (read_answer(netlink.get(), entries)) {
+  if (!netlink || !ask_kernel(netlink.get(), RTM_GETLINK, NLM_F_DUMP, ifinfomsg{})) return entries;
+  while (read_entries(netlink.get(), entries) == Answer::goes_on) {
   }
   return entries;
 }
 
 bool read_carrier(int netlink, unsigned interface) {
   std::vector<LinkEntry> entries;
-  if (!ask(netlink, interface)) return false;
-  static_cast<void>(read_answer(netlink, entries));
+  ifinfomsg about{};
+  about.ifi_index = static_cast<int>(interface);
+  if (!ask_kernel(netlink, RTM_GETLINK, 0, about)) return false;
+  static_cast<void>(read_entries(netlink, entries));
   return !entries.empty() && entries.front().has_carrier;
 }
 
