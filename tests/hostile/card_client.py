@@ -124,7 +124,8 @@ class Card:
         self.held = contextlib.ExitStack()  # what clients keep until the server has ended
         self.sockets = [str(pathlib.Path(folder) / name) for name in ("attacked", "neighbour")]
         command = [program, "card", *options, "--socket", self.sockets[0], "--socket", self.sockets[1]]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        environment = os.environ | {"POLLUX_CONFINEMENT": "trap"}  # a system call that is not allowed ends it
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         deadline = time.monotonic() + 30
         while not all(pathlib.Path(path).exists() for path in self.sockets):
             if time.monotonic() > deadline or self.process.poll() is not None:
