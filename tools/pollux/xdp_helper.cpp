@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,19 +14,20 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <list>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <span>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "base/file_descriptor.hpp"
 #include "base/socket_file.hpp"
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
-#include "ports/xdp/helper_session.hpp"
+#include "ports/xdp/helper_sessions.hpp"
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/shared_program.hpp"
 #include "report.hpp"
@@ -70,15 +72,12 @@ Result<Allowed> find_allowed(const HelperOptions& options) {
 
 constexpr int kPeerGroups = 59;  // SO_PEERGROUPS, Linux 4.13; missing in older headers
 
-bool may_use(int connection, const Allowed& allowed) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+bool may_use(int connection, const ucred& peer, const Allowed& allowed) {
   if (allowed.user && peer.uid == *allowed.user) return true;
   if (!allowed.group) return false;
   if (peer.gid == *allowed.group) return true;
   std::array<gid_t, 1024> groups{};
-  size = sizeof groups;
+  socklen_t size = sizeof groups;
   if (::getsockopt(connection, SOL_SOCKET, kPeerGroups, groups.data(), &size) != 0) return false;
   const auto of_peer = std::span(groups).first(size / sizeof(gid_t));
   return std::ranges::find(of_peer, *allowed.group) != of_peer.end();
@@ -87,6 +86,8 @@ bool may_use(int connection, const Allowed& allowed) {
 tl::unexpected<Error> socket_error(const std::string& path, const char* what) {
   return fail_errno(ErrorCode::io_error, fmt::format("{}: {}", path, what), errno, "as root, or name another --socket");
 }
+
+constexpr int kBacklog = 16;
 
 /// A listening socket that only those who are allowed can open. A socket that no helper has any more is replaced.
 Result<FileDescriptor> listen_at(const std::string& path, const Allowed& allowed) {
@@ -116,59 +117,45 @@ Result<FileDescriptor> listen_at(const std::string& path, const Allowed& allowed
   errno = give_socket(*directory, path, allowed.group ? 0660 : 0600, allowed.user.value_or(static_cast<uid_t>(-1)),
                       allowed.group.value_or(static_cast<gid_t>(-1)));
   if (errno != 0) return socket_error(path, "cannot give it to those who are allowed");
-  if (::listen(made.get(), 16) != 0) return socket_error(path, "cannot listen");
+  if (::listen(made.get(), kBacklog) != 0) return socket_error(path, "cannot listen");
   return made;
 }
 
-/// The connections of ports.
-class Sessions {
- public:
-  Sessions(const Environment& environment, const HelperOptions& options, const Allowed& allowed)
-      : environment_(environment), options_(options), allowed_(allowed) {}
-
-  void accept(int listener) {
+/// Accepts all that wait. False: the next one cannot be accepted now.
+bool accept_all(int listener, const Allowed& allowed, xdp::HelperSessions& sessions) {
+  for (int i = 0; i < kBacklog; ++i) {
     PeerSocket connection(FileDescriptor(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
-    if (connection.get() < 0) return;
-    constexpr std::size_t kMost = 64;
-    if (!may_use(connection.get(), allowed_) || sessions_.size() >= kMost) {
-      environment_.err << "refused a process that is not allowed to use the helper\n" << std::flush;
-      return;
+    if (connection.get() < 0) {
+      if (errno == EAGAIN) return true;
+      sessions.warn(fmt::format("cannot accept a connection ({})", std::system_category().message(errno)));
+      return false;
     }
-    sessions_.emplace_back(std::move(connection), options_.policy);
-  }
-  void serve(int descriptor) {
-    const auto session = std::ranges::find_if(sessions_, [descriptor](const xdp::HelperSession& one) {
-      return one.descriptor() == descriptor || one.events() == descriptor;
-    });
-    if (session == sessions_.end()) return;  // it has ended since the descriptor was waited for
-    if (descriptor == session->events()) {
-      session->tell();
-      return;
-    }
-    const std::string before = session->interface();
-    const bool lives = session->serve();
-    if (before.empty() && !session->interface().empty()) say("opened", session->interface());
-    if (lives) return;
-    if (!session->interface().empty()) say("closed", session->interface());
-    sessions_.erase(session);
-  }
-  void append(std::vector<pollfd>& waiting) const {
-    for (const xdp::HelperSession& session : sessions_) {
-      waiting.push_back({session.descriptor(), POLLIN, 0});
-      if (session.events() >= 0) waiting.push_back({session.events(), POLLIN, 0});
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) continue;
+    if (may_use(connection.get(), peer, allowed)) {
+      sessions.accept(std::move(connection), peer.uid);
+    } else {
+      sessions.warn(fmt::format("refused a process of user {}: it is not allowed to use the helper", peer.uid));
     }
   }
+  return true;
+}
 
- private:
-  void say(const char* what, const std::string& interface) const {
-    environment_.out << interface << ": " << what << '\n' << std::flush;
+/// As many sessions as there are descriptors for.
+std::size_t most_sessions() {
+  using xdp::HelperSessions;
+  constexpr rlim_t kOwn = 64;  // of the program, also while it shares an interface with other XDP programs
+  constexpr rlim_t kWanted = kOwn + HelperSessions::kMost * HelperSessions::kDescriptors;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  if (limit.rlim_cur < kWanted) {
+    limit.rlim_cur = std::min(limit.rlim_max, kWanted);
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
   }
-
-  const Environment& environment_;
-  const HelperOptions& options_;
-  const Allowed& allowed_;
-  std::list<xdp::HelperSession> sessions_;
-};
+  const rlim_t left = std::min(limit.rlim_cur, kWanted) - std::min(limit.rlim_cur, kOwn);
+  return std::max<std::size_t>(left / HelperSessions::kDescriptors, 1);
+}
 
 /// Removes what killed programs have left that shared the interfaces with others.
 int clean_interfaces(const Environment& environment, const HelperOptions& options) {
@@ -191,18 +178,21 @@ int run_helper(const Environment& environment, const HelperOptions& options) {
   if (!allowed) return report(environment, allowed.error());
   const auto listener = listen_at(options.socket, *allowed);
   if (!listener) return report(environment, listener.error());
+  const std::size_t most = most_sessions();
   const tools::StopSignals stop;
   environment.out << "listening at " << options.socket << '\n' << std::flush;
-  Sessions sessions(environment, options, *allowed);
+  const auto log = [&environment](LogLevel level, std::string_view message) {
+    (level == LogLevel::info ? environment.out : environment.err) << message << '\n' << std::flush;
+  };
+  xdp::HelperSessions sessions(environment.clock, options.policy, log, most);
+  bool accepts = true;
   while (!stop.raised()) {
-    std::vector<pollfd> waiting{{listener->get(), POLLIN, 0}};
+    std::vector<pollfd> waiting{{accepts ? listener->get() : -1, POLLIN, 0}};
     sessions.append(waiting);
     constexpr int kMilliseconds = 100;
-    if (::poll(waiting.data(), waiting.size(), kMilliseconds) <= 0) continue;
-    for (std::size_t i = 1; i < waiting.size(); ++i) {
-      if (waiting[i].revents != 0) sessions.serve(waiting[i].fd);
-    }
-    if (waiting.front().revents != 0) sessions.accept(listener->get());
+    static_cast<void>(::poll(waiting.data(), waiting.size(), kMilliseconds));
+    sessions.serve(std::span(waiting).subspan(1));
+    accepts = waiting.front().revents == 0 || accept_all(listener->get(), *allowed, sessions);
   }
   ::unlink(options.socket.c_str());
   return kSuccess;

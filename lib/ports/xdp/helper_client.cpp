@@ -29,14 +29,20 @@ Result<FileDescriptor> connect_to(const std::string& path, const std::string& na
   }
   path.copy(address.sun_path, path.size());
   FileDescriptor connection(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!connection || ::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    const int error = errno;
-    const ErrorCode code = error == EACCES ? ErrorCode::permission_denied : ErrorCode::not_found;
-    return fail_errno(code, fmt::format("{}: cannot reach the helper at {}", name, path), error,
-                      "as root: pollux xdp-helper --user NAME --interface NAME");
+  for (const int limit : {SO_SNDTIMEO, SO_RCVTIMEO}) {  // the first one of connect, too
+    static_cast<void>(::setsockopt(connection.get(), SOL_SOCKET, limit, &kAnswerLimit, sizeof kAnswerLimit));
   }
-  static_cast<void>(::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerLimit, sizeof kAnswerLimit));
-  return connection;
+  if (connection && ::connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    return connection;
+  }
+  const int error = errno;
+  if (error == EAGAIN) {
+    return fail(ErrorCode::timeout, fmt::format("{}: the helper at {} accepts no connection", name, path),
+                "see what pollux xdp-helper says, then open the port again");
+  }
+  const ErrorCode code = error == EACCES ? ErrorCode::permission_denied : ErrorCode::not_found;
+  return fail_errno(code, fmt::format("{}: cannot reach the helper at {}", name, path), error,
+                    "as root: pollux xdp-helper --user NAME --interface NAME");
 }
 
 }  // namespace

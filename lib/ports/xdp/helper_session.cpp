@@ -2,6 +2,8 @@
 #include "ports/xdp/helper_session.hpp"
 
 #include <fmt/format.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -26,20 +28,26 @@ Result<Answer> with_descriptor(Result<FileDescriptor> made) {
 
 }  // namespace
 
-bool HelperSession::serve() noexcept {
+HelperSession::Served HelperSession::serve() noexcept {
   try {
-    return serve_request();
+    return answer_is_taken() ? serve_request() : Served::too_early;
   } catch (const std::exception&) {
-    return false;
+    return Served::ended;
   }
 }
 
-bool HelperSession::serve_request() {
+// What is in the other end's queue is charged to this one until it is received or that end is closed.
+bool HelperSession::answer_is_taken() const noexcept {
+  int bytes = 0;
+  return ::ioctl(connection_.get(), SIOCOUTQ, &bytes) == 0 && bytes == 0;
+}
+
+HelperSession::Served HelperSession::serve_request() {
   const auto received = receive_request(connection_);
-  if (!received) return false;
+  if (!received) return Served::ended;
   MessageReader request(*received);
   const auto result = answer(request);
-  if (!result) return false;
+  if (!result) return Served::ended;
   MessageWriter reply;
   std::vector<int> descriptors;
   if (*result) {
@@ -58,7 +66,10 @@ bool HelperSession::serve_request() {
     reply.text(result->error().what);
     reply.text(result->error().hint);
   }
-  return send_message(connection_.get(), reply.all(), descriptors) == 0;
+  const int error = send_message(connection_.get(), reply.all(), descriptors);
+  if (error == 0) return Served::answered;
+  if (error != EPIPE && error != ECONNRESET) send_error_ = error;  // these: the port has ended
+  return Served::ended;
 }
 
 std::optional<Result<HelperSession::Answer>> HelperSession::answer(MessageReader& request) {

@@ -31,11 +31,22 @@ class HelperSession {
   [[nodiscard]] int events() const noexcept { return events_ ? events_->descriptor() : -1; }
   /// Tells a port that watches if the interface is gone.
   void tell() const noexcept;
-  /// Answers a request. False: the connection has ended, its other end does not keep to the protocol, or there is no
-  /// memory for what it asks for.
-  [[nodiscard]] bool serve() noexcept;
-  /// The interface; empty until it is open.
-  [[nodiscard]] std::string interface() const { return interface_ ? interface_->name() : std::string(); }
+
+  enum class Served {
+    answered,
+    too_early,  ///< the last answer has not been taken: call again when it is
+    ended,      ///< the connection, its other end does not keep to the protocol, or memory is lacking
+  };
+  /// Answers a request. Nothing is answered, and a session does not end, while an answer waits for the port: its
+  /// descriptors count for the user of the helper, also when this session is gone.
+  [[nodiscard]] Served serve() noexcept;
+  [[nodiscard]] bool answer_is_taken() const noexcept;
+  /// Why the answer that ended the session could not be sent, of errno(3); 0 if that was not the reason.
+  [[nodiscard]] int send_error() const noexcept { return send_error_; }
+
+  [[nodiscard]] bool is_open() const noexcept { return interface_ != nullptr; }
+  /// Of an open interface.
+  [[nodiscard]] const std::string& interface() const noexcept { return interface_->name(); }
 
  private:
   struct Answer {
@@ -46,7 +57,7 @@ class HelperSession {
     std::vector<FileDescriptor> made = {};  // for the port
     int shown = -1;                         // a descriptor that both keep
   };
-  [[nodiscard]] bool serve_request();
+  [[nodiscard]] Served serve_request();
   /// nullopt: the request is none.
   [[nodiscard]] std::optional<Result<Answer>> answer(MessageReader& request);
   [[nodiscard]] std::optional<Result<Answer>> answer_open(MessageReader& request);
@@ -62,6 +73,7 @@ class HelperSession {
   bool has_counters_ = false;
   std::optional<DeletionEvents> events_;
   std::vector<FileDescriptor> watchers_;  // connected to what the port has
+  int send_error_ = 0;
 };
 
 }  // namespace pollux::xdp

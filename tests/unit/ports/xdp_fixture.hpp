@@ -42,7 +42,7 @@ class Helper {
       for (bool lives = true; lives && !stop.stop_requested();) {
         const auto [asked, changed] = wait_for({{{session.descriptor(), POLLIN, 0}, {session.events(), POLLIN, 0}}});
         if (changed) session.tell();
-        if (asked) lives = session.serve();
+        if (asked) lives = session.serve() != xdp::HelperSession::Served::ended;
       }
     });
   }
