@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "mem/context_state.hpp"
 #include "mem/mempool_core.hpp"
 #include "mem/ownership.hpp"
 
