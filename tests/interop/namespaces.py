@@ -28,6 +28,15 @@ def run(*words: str, check: bool = True) -> str:
     return subprocess.run(words, check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS).stdout
 
 
+def run_until_without(word: str, *words: str) -> None:
+    """Runs a command until it prints a word no more, which fails after SECONDS."""
+    deadline = time.monotonic() + SECONDS
+    while word in (shown := run(*words)):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still {word}: {shown}")
+        time.sleep(0.05)
+
+
 class Host:
     """A host with one interface: a network namespace that a sleeping process keeps."""
 
