@@ -32,7 +32,6 @@ NEEDS = {
     r"^[a-z]+:": "a command before it",
     r"PORT|FILE|4711|net_vhost|vhost-user": "what the reader has in this place",
     r"tshark -[Di]|helper|alice": "a user (interop.capture, interop.xdp)",
-    r"xdp-loader|share": "a kernel that has XDP programs in turns (guest.xdp_*)",
 }
 # Ports of a program that others talk to must be there before: in the document's text, or by an earlier line that needs a card.
 BEFORE = {"docs/ports.md": "pktgen pcap:out=a.pcap --send --count 1000"} | {

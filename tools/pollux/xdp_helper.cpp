@@ -29,7 +29,6 @@
 #include "common/stop_signals.hpp"
 #include "ports/xdp/helper_sessions.hpp"
 #include "ports/xdp/interface.hpp"
-#include "ports/xdp/shared_program.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -40,7 +39,6 @@ struct HelperOptions {
   std::string user;
   std::string group;
   xdp::HelperPolicy policy;
-  bool clean = false;
 };
 
 /// Who may use the helper: a user, or the members of a group.
@@ -157,22 +155,6 @@ std::size_t most_sessions() {
   return std::max<std::size_t>(left / HelperSessions::kDescriptors, 1);
 }
 
-/// Removes what killed programs have left that shared the interfaces with others.
-int clean_interfaces(const Environment& environment, const HelperOptions& options) {
-  for (const std::string& name : options.policy.interfaces) {
-    const auto interface = xdp::Interface::find(name);
-    if (!interface) return report(environment, interface.error());
-    if (xdp::find_remains(interface->index()).empty()) continue;
-    if (const int error = xdp::remove_remains(interface->index()); error != 0) {
-      const auto failed = fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot remove what is left", name),
-                                     error, "run as root");
-      return report(environment, failed.value());
-    }
-    environment.out << name << ": removed\n" << std::flush;
-  }
-  return kSuccess;
-}
-
 int run_helper(const Environment& environment, const HelperOptions& options) {
   const auto allowed = find_allowed(options);
   if (!allowed) return report(environment, allowed.error());
@@ -211,17 +193,11 @@ void add_xdp_helper(cli::App& app, const Environment& environment, int& exit_cod
   command->add_option("--socket", options->socket, "Where it listens; /run/pollux-xdp.sock if not given");
   command->add_flag("--force", options->policy.force,
                     "Allow rules that take what this host needs of the default route's interface");
-  command->add_flag("--clean", options->clean,
-                    "Remove the XDP programs of killed processes that shared the interface (xdp:NAME?share), and end");
   command->footer(
       "sudo pollux xdp-helper --user alice --interface eth1\n"
       "l2fwd 'xdp:eth1?rule=udp:53,helper=/run/pollux-xdp.sock' null:      # as alice\n"
       "Runs until Ctrl-C. Ports that are open go on without it, with the rules that they have.");
   command->callback([options, &environment, &exit_code] {
-    if (options->clean) {
-      exit_code = clean_interfaces(environment, *options);
-      return;
-    }
     if (options->user.empty() && options->group.empty()) {
       environment.err << "xdp-helper: say who may use it: --user or --group\n";
       exit_code = kUsage;

@@ -19,14 +19,6 @@ bool ask_about(const FileDescriptor& object, Info& about) {
   return object && bpf(BPF_OBJ_GET_INFO_BY_FD, attributes) == 0;
 }
 
-bpf_attr value_of(const FileDescriptor& map, const std::uint32_t& key, const void* value) {
-  bpf_attr attributes{};
-  attributes.map_fd = static_cast<std::uint32_t>(map.get());
-  attributes.key = reinterpret_cast<std::uintptr_t>(&key);
-  attributes.value = reinterpret_cast<std::uintptr_t>(value);
-  return attributes;
-}
-
 }  // namespace
 
 int bpf(bpf_cmd command, const bpf_attr& attributes) {
@@ -43,16 +35,6 @@ FileDescriptor create_map(bpf_map_type type, std::uint32_t value_size, std::uint
   attributes.map_flags = flags;
   std::strncpy(attributes.map_name, name, sizeof attributes.map_name - 1);
   return FileDescriptor(bpf(BPF_MAP_CREATE, attributes));
-}
-
-int write_value(const FileDescriptor& map, const void* value) {
-  const std::uint32_t key = 0;
-  return bpf(BPF_MAP_UPDATE_ELEM, value_of(map, key, value)) == 0 ? 0 : errno;
-}
-
-int read_value(const FileDescriptor& map, void* value) {
-  const std::uint32_t key = 0;
-  return bpf(BPF_MAP_LOOKUP_ELEM, value_of(map, key, value)) == 0 ? 0 : errno;
 }
 
 FileDescriptor load_program(bpf_attr attributes, std::span<const bpf_insn> code, const char* name,
@@ -74,22 +56,10 @@ ProgramInfo info_of(const FileDescriptor& program) {
   return ask_about(program, about) ? info : ProgramInfo{};
 }
 
-MapInfo info_of_map(const FileDescriptor& map) {
-  bpf_map_info about{};
-  if (!ask_about(map, about)) return {};
-  return {.id = about.id, .value_size = about.value_size};
-}
-
 FileDescriptor program_by_id(std::uint32_t id) {
   bpf_attr attributes{};
   attributes.prog_id = id;
   return FileDescriptor(bpf(BPF_PROG_GET_FD_BY_ID, attributes));
-}
-
-FileDescriptor map_by_id(std::uint32_t id) {
-  bpf_attr attributes{};
-  attributes.map_id = id;
-  return FileDescriptor(bpf(BPF_MAP_GET_FD_BY_ID, attributes));
 }
 
 }  // namespace pollux::xdp

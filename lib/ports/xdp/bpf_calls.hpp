@@ -25,9 +25,6 @@ inline constexpr const char* kOwnName = "pollux";
 /// Of values with keys of 32 bits.
 [[nodiscard]] FileDescriptor create_map(bpf_map_type type, std::uint32_t value_size, std::uint32_t entries,
                                         std::uint32_t flags, const char* name = kOwnName);
-/// The first value of a map. Returns 0 or errno.
-[[nodiscard]] int write_value(const FileDescriptor& map, const void* value);
-[[nodiscard]] int read_value(const FileDescriptor& map, void* value);
 
 /// `attributes` without instructions, licence and name.
 [[nodiscard]] FileDescriptor load_program(bpf_attr attributes, std::span<const bpf_insn> code, const char* name,
@@ -40,14 +37,7 @@ struct ProgramInfo {
 };
 /// Without an id: errno says why.
 [[nodiscard]] ProgramInfo info_of(const FileDescriptor& program);
-struct MapInfo {
-  std::uint32_t id = 0;
-  std::uint32_t value_size = 0;
-};
-/// Without an id: errno says why.
-[[nodiscard]] MapInfo info_of_map(const FileDescriptor& map);
 /// Needs CAP_SYS_ADMIN.
 [[nodiscard]] FileDescriptor program_by_id(std::uint32_t id);
-[[nodiscard]] FileDescriptor map_by_id(std::uint32_t id);
 
 }  // namespace pollux::xdp

@@ -60,28 +60,20 @@ class BpfCode {
   void jump_if_register(unsigned condition, unsigned left, unsigned right, Label label) {
     emit_jump(BPF_JMP | condition | BPF_X, left, right, 0, label);
   }
-  /// The verifier then knows that it is no null pointer.
-  void jump_if_address(unsigned address, Label label) { emit_jump(BPF_JMP | BPF_JNE | BPF_K, address, 0, 0, label); }
   void call(unsigned function) { emit(BPF_JMP | BPF_CALL, 0, 0, 0, function); }
   /// A function of the kernel by its number in the kernel's BTF (Linux 5.13).
   void call_kernel(std::uint32_t function) { emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function); }
-  /// A function of this program. It has its argument in BPF_REG_1, its result in BPF_REG_0; 6 to 9 keep their values.
-  void call_own(Label function) {
-    calls_.emplace_back(code_.size(), function);
-    emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 0);
-  }
   void exit() { emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
 
   /// Instructions so far.
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(code_.size()); }
 
-  /// The program, with the distances of its jumps and calls.
+  /// The program, with the distances of its jumps.
   [[nodiscard]] std::vector<bpf_insn> finish() && {
     const auto distance = [this](std::size_t at, Label label) {
       return static_cast<std::ptrdiff_t>(places_[static_cast<std::size_t>(label)] - at) - 1;
     };
     for (const auto& [at, label] : jumps_) code_[at].off = static_cast<std::int16_t>(distance(at, label));
-    for (const auto& [at, label] : calls_) code_[at].imm = static_cast<std::int32_t>(distance(at, label));
     return std::move(code_);
   }
 
@@ -108,7 +100,6 @@ class BpfCode {
   std::vector<bpf_insn> code_;
   std::vector<std::size_t> places_;
   std::vector<std::pair<std::size_t, Label>> jumps_;
-  std::vector<std::pair<std::size_t, Label>> calls_;
 };
 
 }  // namespace pollux::xdp

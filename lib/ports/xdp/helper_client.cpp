@@ -124,12 +124,10 @@ Result<FileDescriptor> HelperClient::make_socket(std::optional<std::uint32_t> bu
 
 Result<FileDescriptor> HelperClient::make_counters() { return ask_for_descriptor(request_for(HelperCall::counters)); }
 
-Result<FileDescriptor> HelperClient::load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share,
-                                          bool chains) {
+Result<FileDescriptor> HelperClient::load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool chains) {
   MessageWriter request = request_for(HelperCall::load);
   request.rules(rules);
   request.number(hints);
-  request.number(share ? 1 : 0);
   request.number(chains ? 1 : 0);
   return ask_for_descriptor(request);
 }

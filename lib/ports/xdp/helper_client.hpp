@@ -32,7 +32,7 @@ class HelperClient final : public KernelSide {
   [[nodiscard]] std::uint16_t hints() const override { return hints_; }
   [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
-  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share,
+  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints,
                                             bool chains) override;
   [[nodiscard]] int attach(Attach where) override;
   [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;

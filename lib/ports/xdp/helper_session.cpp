@@ -148,14 +148,9 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_rules(Message
   if (auto fits = check(*rules); !fits) return Result<Answer>(tl::unexpected<Error>(fits.error()));
   if (!replaces) {
     const auto hints = request.number();
-    const auto share = request.number();
     const auto chains = request.number();
-    if (!hints || !share || !chains || (*hints & ~std::uint32_t{kernel_->hints()}) != 0 ||
-        (*share != 0 && *hints != 0)) {
-      return std::nullopt;
-    }
-    return with_descriptor<Answer>(
-        kernel_->load(*rules, static_cast<std::uint16_t>(*hints), *share != 0, *chains != 0));
+    if (!hints || !chains || (*hints & ~std::uint32_t{kernel_->hints()}) != 0) return std::nullopt;
+    return with_descriptor<Answer>(kernel_->load(*rules, static_cast<std::uint16_t>(*hints), *chains != 0));
   }
   return kernel_->replace(*rules).map([] { return Answer{}; });
 }

@@ -43,10 +43,10 @@ class KernelSide {
   [[nodiscard]] virtual Result<FileDescriptor> make_counters() = 0;
   /// Loads a program with these rules, after `make_counters`. Returns its map of sockets (set_socket). It puts a
   /// HintRecord with the hints in front of each frame that it takes, also after `replace`, if there are any; then it
-  /// can be attached in the driver only. `share`: it is attached beside those of others (shared_program.hpp), which
-  /// excludes hints. `chains`: it gets frames in several buffers in the stack, too, not only in the driver.
+  /// can be attached in the driver only. `chains`: it gets frames in several buffers in the stack, too, not only in the
+  /// driver.
   [[nodiscard]] virtual Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints,
-                                                    bool share, bool chains) = 0;
+                                                    bool chains) = 0;
   /// Attaches it. Returns 0 or errno.
   [[nodiscard]] virtual int attach(Attach where) = 0;
   /// Exchanges the rules of the attached program: each frame meets either the old ones or the new ones. After an error

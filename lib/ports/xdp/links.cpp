@@ -27,7 +27,6 @@ void read_program(std::string_view attributes, LinkEntry& entry) {
     const bool is_id = type == IFLA_XDP_PROG_ID || type == IFLA_XDP_DRV_PROG_ID || type == IFLA_XDP_SKB_PROG_ID ||
                        type == IFLA_XDP_HW_PROG_ID;
     if (is_id && entry.program == 0) entry.program = number_in<std::uint32_t>(data);
-    if (type == IFLA_XDP_ATTACHED) entry.is_generic = number_in<std::uint8_t>(data) == XDP_ATTACHED_SKB;
   });
 }
 
@@ -85,44 +84,6 @@ bool read_carrier(int netlink, unsigned interface) {
   if (!ask_kernel(netlink, RTM_GETLINK, 0, about)) return false;
   static_cast<void>(read_entries(netlink, entries));
   return !entries.empty() && entries.front().has_carrier;
-}
-
-int set_program(unsigned interface, int program, int expected, std::uint32_t flags) {
-  struct Attribute {
-    rtattr head;
-    std::uint32_t value;
-  };
-  const auto attribute = [](unsigned short type, std::uint32_t value) {
-    return Attribute{{.rta_len = sizeof(Attribute), .rta_type = type}, value};
-  };
-  struct {
-    nlmsghdr head{};
-    ifinfomsg about{};
-    rtattr nest{};
-    std::array<Attribute, 3> attributes{};
-  } request;
-  request.head = {.nlmsg_len = sizeof request,
-                  .nlmsg_type = RTM_SETLINK,
-                  .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
-                  .nlmsg_seq = 0,
-                  .nlmsg_pid = 0};
-  request.about.ifi_index = static_cast<int>(interface);
-  request.attributes = {attribute(IFLA_XDP_FD, static_cast<std::uint32_t>(program)), attribute(IFLA_XDP_FLAGS, flags),
-                        attribute(IFLA_XDP_EXPECTED_FD, static_cast<std::uint32_t>(expected))};
-  const bool replaces = (flags & XDP_FLAGS_REPLACE) != 0;
-  if (!replaces) request.head.nlmsg_len = static_cast<std::uint32_t>(sizeof request - sizeof(Attribute));
-  request.nest.rta_type = IFLA_XDP | NLA_F_NESTED;
-  request.nest.rta_len = static_cast<unsigned short>(sizeof(rtattr) + (replaces ? 3 : 2) * sizeof(Attribute));
-  const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!netlink || ::send(netlink.get(), &request, request.head.nlmsg_len, 0) < 0) return errno;
-  struct {
-    nlmsghdr head{};
-    nlmsgerr result{};
-    std::array<char, 512> rest;
-  } answer;
-  const auto bytes = ::recv(netlink.get(), &answer, sizeof answer, 0);
-  if (bytes < 0) return errno;
-  return answer.head.nlmsg_type == NLMSG_ERROR ? -answer.result.error : EIO;
 }
 
 std::set<unsigned> interfaces_over(const std::vector<LinkEntry>& links, unsigned interface) {

@@ -16,7 +16,6 @@ struct LinkEntry {
   unsigned lower = 0;         ///< index of the interface on which a VLAN or the like lies; 0: none
   std::uint32_t program = 0;  ///< id of the attached XDP program; 0: none
   bool has_carrier = false;
-  bool is_generic = false;  ///< the program runs in the stack, not in the driver
 };
 
 /// All interfaces of the thread's network namespace; empty if the kernel does not say.
@@ -25,10 +24,6 @@ struct LinkEntry {
 /// Whether the kernel sends on that interface now. `netlink`: a socket for rtnetlink(7), in the interface's network
 /// namespace. Any thread: what several of them ask on one socket has the same answer.
 [[nodiscard]] bool read_carrier(int netlink, unsigned interface);
-
-/// Attaches a program without a link, or with -1 detaches it, if `expected` is attached (with XDP_FLAGS_REPLACE).
-/// `flags`: XDP_FLAGS_xxx. Returns 0 or errno.
-[[nodiscard]] int set_program(unsigned interface, int program, int expected, std::uint32_t flags);
 
 /// The interface, and those whose frames go over it: bridges and bonds that have it, VLANs and tunnels that lie on it,
 /// and so on.

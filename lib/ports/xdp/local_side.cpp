@@ -6,13 +6,11 @@
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "ports/xdp/bpf_calls.hpp"
@@ -21,7 +19,6 @@
 #include "ports/xdp/privileges.hpp"
 #include "ports/xdp/rule_code.hpp"
 #include "ports/xdp/rule_counters.hpp"
-#include "ports/xdp/shared_program.hpp"
 #include "ports/xdp/socket.hpp"
 
 namespace pollux::xdp {
@@ -119,11 +116,9 @@ Result<FileDescriptor> LocalSide::make_counters() {
 }
 
 std::vector<bpf_insn> LocalSide::code_of(const std::vector<PlacedRule>& rules) const {
-  return rule_code(rules, {.sockets = sockets_.get(),
-                           .counters = counters_.get(),
-                           .queues = interface_.queues(),
-                           .hints = hint_calls_,
-                           .outlives = bool(share_)});
+  return rule_code(
+      rules,
+      {.sockets = sockets_.get(), .counters = counters_.get(), .queues = interface_.queues(), .hints = hint_calls_});
 }
 
 Result<FileDescriptor> LocalSide::load_rules(const std::vector<PlacedRule>& rules) const {
@@ -132,8 +127,7 @@ Result<FileDescriptor> LocalSide::load_rules(const std::vector<PlacedRule>& rule
   return program;
 }
 
-Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share,
-                                       bool chains) {
+Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool chains) {
   hint_calls_ = hints == 0 ? HintCalls{} : find_hint_calls(hints);
   if (hints != 0 && !hint_calls_.any()) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the kernel does not say how to ask for hints", name_),
@@ -143,16 +137,8 @@ Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std
   chains_ = chains;
   takes_chains_ = true;
   rules_ = rules;
-  static_cast<void>(remove_remains(interface_.index()));
   sockets_ = create_map(BPF_MAP_TYPE_XSKMAP, sizeof(int), interface_.queues(), 0);
   if (!sockets_) return bpf_error(fmt::format("{}: cannot make a map of sockets", name_), errno);
-  if (share) {
-    shared_sockets_ = info_of_map(sockets_).id;
-    auto own = own_share(name_, shared_sockets_);
-    if (!own) return own;
-    share_ = *std::move(own);
-    return copy_of(sockets_);
-  }
   auto program = load_rules(rules);
   if (!program) return program;
   program_ = *std::move(program);
@@ -163,11 +149,6 @@ Result<FileDescriptor> LocalSide::load(const std::vector<PlacedRule>& rules, std
 // faults there. So the program takes them only where frames of the port's MTU do not fit a buffer.
 int LocalSide::attach(Attach where) {
   takes_chains_ = where == Attach::native || chains_;
-  if (share_) {
-    const int error = attach_shared(interface_.index(), where, code_of(rules_), shared_sockets_, takes_chains_);
-    if (error == 0) shared_where_ = where;
-    return error;
-  }
   if (!takes_chains_) {
     auto program = load_rules(rules_);
     if (!program) return EINVAL;
@@ -189,11 +170,6 @@ tl::unexpected<Error> LocalSide::not_exchanged(int error) const {
 }
 
 Result<void> LocalSide::replace(const std::vector<PlacedRule>& rules) {
-  if (shared_where_) {
-    const int error = attach_shared(interface_.index(), *shared_where_, code_of(rules), shared_sockets_, takes_chains_);
-    if (error != 0) return not_exchanged(error);
-    return {};
-  }
   auto next = load_rules(rules);
   if (!next) return pass_on(std::move(next));
   bpf_attr attributes{};
@@ -210,22 +186,9 @@ void LocalSide::detach() noexcept {
   bpf_attr attributes{};
   attributes.link_detach.link_fd = static_cast<std::uint32_t>(link_.get());
   if (link_) static_cast<void>(bpf(BPF_LINK_DETACH, attributes));
-  if (share_) ::flock(share_.get(), LOCK_UN);
-  release();
-}
-
-void LocalSide::release() noexcept {
   link_ = FileDescriptor();
   program_ = FileDescriptor();
   sockets_ = FileDescriptor();
-  if (!share_) return;
-  share_ = FileDescriptor();
-  shared_where_.reset();
-  // The one way to remove a program: as what is left of a process that has ended.
-  try {
-    static_cast<void>(remove_remains(interface_.index()));
-  } catch (const std::bad_alloc&) {  // it passes all frames, and the next one that opens the interface removes it
-  }
 }
 
 Result<void> LocalSide::join(const MacAddress& mac, bool promiscuous, bool all_multicast) {

@@ -14,21 +14,19 @@ struct bpf_insn;  // libpcap has another one in <linux/bpf.h>'s place
 namespace pollux::xdp {
 
 /// Does with the privileges of the process what a port needs them for. The program is attached by a bpf_link, so the
-/// kernel detaches it when the process dies. Linux, Documentation/bpf/map_xskmap.rst. One that shares the interface
-/// with others stays then, and is in force only while it has a socket; the next one that opens the interface removes
-/// it.
+/// kernel detaches it when the process dies. Linux, Documentation/bpf/map_xskmap.rst.
 class LocalSide final : public KernelSide {
  public:
   /// `interface` outlives it; `name` is for messages.
   LocalSide(std::string name, const Interface& interface) : name_(std::move(name)), interface_(interface) {}
   /// The program stays attached while another process has a copy of `link`, such as the port whose helper ends.
-  ~LocalSide() override { release(); }
+  ~LocalSide() override = default;
 
   [[nodiscard]] bool has_chains() const noexcept override;
   [[nodiscard]] std::uint16_t hints() const override { return hints_of(interface_.index()); }
   [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
-  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints, bool share,
+  [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints,
                                             bool chains) override;
   [[nodiscard]] int attach(Attach where) override;
   [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;
@@ -37,11 +35,10 @@ class LocalSide final : public KernelSide {
   [[nodiscard]] std::string other_program() override;
   [[nodiscard]] std::string route_at_risk(const std::vector<PlacedRule>& rules) override;
 
-  /// Keeps the program attached; -1 if it is not. Of a program that shares, it keeps others from removing it.
-  [[nodiscard]] int link() const noexcept { return share_ ? share_.get() : link_.get(); }
+  /// Keeps the program attached; -1 if it is not.
+  [[nodiscard]] int link() const noexcept { return link_.get(); }
 
  private:
-  void release() noexcept;
   [[nodiscard]] std::vector<bpf_insn> code_of(const std::vector<PlacedRule>& rules) const;
   [[nodiscard]] Result<FileDescriptor> load_rules(const std::vector<PlacedRule>& rules) const;
   [[nodiscard]] tl::unexpected<Error> not_exchanged(int error) const;
@@ -56,10 +53,6 @@ class LocalSide final : public KernelSide {
   bool chains_ = true;             // as `load` was told
   bool takes_chains_ = true;       // the program says that it takes frames in several buffers
   FileDescriptor link_;
-  // Of a program that shares: own_share, the id of its map of sockets, and where it is attached.
-  FileDescriptor share_;
-  std::uint32_t shared_sockets_ = 0;
-  std::optional<Attach> shared_where_;
   Membership membership_;
 };
 

@@ -89,7 +89,7 @@ Result<OpenParts> open_parts(const std::string& name, std::optional<std::string_
 Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view which) {
   const std::string uri = fmt::format("xdp:{}", which);
   const std::size_t question = which.find('?');
-  constexpr std::array<std::string_view, 7> kKeys{"rule", "force", "mode", "busy-poll", "hints", "share", "helper"};
+  constexpr std::array<std::string_view, 6> kKeys{"rule", "force", "mode", "busy-poll", "hints", "helper"};
   Result<UriOptions> options;
   if (question != std::string_view::npos) {
     options = UriOptions::parse(which.substr(question + 1), kKeys, uri,
@@ -106,12 +106,6 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   if (!force) return tl::unexpected<Error>(force.error());
   const auto wants_hints = options->flag("hints");
   if (!wants_hints) return tl::unexpected<Error>(wants_hints.error());
-  const auto share = options->flag("share");
-  if (!share) return tl::unexpected<Error>(share.error());
-  if (*share && *wants_hints) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: a program that asks for hints cannot share", uri),
-                "leave out hints, or share");
-  }
   const auto busy_poll = parse_busy_poll(*options, uri);
   if (!busy_poll) return tl::unexpected<Error>(busy_poll.error());
   auto parts = open_parts(std::string(which.substr(0, question)), options->get("helper"), uri);
@@ -131,12 +125,11 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   const std::string what = fmt::format("an interface of the kernel's driver {}",
                                        interface.driver().empty() ? "(unknown)" : interface.driver());
   const MacAddress mac = interface.mac();
-  auto port =
-      ports::make_port<XdpPort>(context, uri, mac,
-                                Parts{std::move(parts->interface), std::move(parts->kernel),
-                                      std::move(parts->control_events), std::move(parts->queue_events), memory, *mode,
-                                      *std::move(rules), rule.has_value(), *force, *share, hints, *busy_poll},
-                                what);
+  auto port = ports::make_port<XdpPort>(context, uri, mac,
+                                        Parts{std::move(parts->interface), std::move(parts->kernel),
+                                              std::move(parts->control_events), std::move(parts->queue_events), memory,
+                                              *mode, *std::move(rules), rule.has_value(), *force, hints, *busy_poll},
+                                        what);
   if (port) close.keep();
   return port;
 }

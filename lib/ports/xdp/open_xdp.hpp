@@ -24,7 +24,6 @@ namespace pollux::xdp {
 /// "busy-poll=20": an empty burst makes the kernel look at the queue, for at most as many microseconds, and interrupts
 /// end while the port is polled (Linux 5.11).
 ///
-/// "share": the program is attached beside those of others, by libxdp's dispatcher. See shared_program.hpp.
 ///
 /// "helper=PATH": the process needs no privileges; what needs some is done by `pollux xdp-helper`, which listens there.
 ///

@@ -51,7 +51,6 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
       first_rules_(std::move(parts.rules)),
       is_quiet_(parts.is_quiet),
       force_(parts.force),
-      share_(parts.share),
       hints_(parts.hints),
       busy_poll_(parts.busy_poll),
       watch_([this] { return interface_.exists(); }, std::move(parts.queue_events)) {

@@ -42,7 +42,6 @@ struct Parts {
   std::vector<FlowRule> rules;  // of the URI
   bool is_quiet;                // the URI says what the port takes
   bool force;
-  bool share;
   std::uint16_t hints;                     // Hint flags: those that frames get
   std::optional<std::uint32_t> busy_poll;  // microseconds
 };
@@ -101,7 +100,6 @@ class XdpPort final : public ports::Port, private PortFacts {
   const std::vector<FlowRule> first_rules_;
   bool is_quiet_;
   bool force_;
-  bool share_;
   std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
   std::array<CapabilityEntry, 2> capabilities_{by_settings<FlowRules>(), offer<PortFacts>(*this)};

@@ -75,7 +75,7 @@ Result<void> XdpPort::load_program(const Umem& area) {
     rule_counters_.emplace(*std::move(counters));
   }
   rule_counters_->assign(settings().rules);
-  auto map = kernel_->load(settings().rules, hints_, share_, needs_chains(area));
+  auto map = kernel_->load(settings().rules, hints_, needs_chains(area));
   if (!map) return pass_on(std::move(map));
   socket_map_ = *std::move(map);
   return {};
@@ -105,10 +105,8 @@ Result<void> XdpPort::attach_program() {
     case EEXIST:
       return fail_errno(ErrorCode::busy, what, error,
                         fmt::format("another XDP program is attached: {1}; stop its owner, or a child that a killed "
-                                    "owner has left, or, if there is none, as root: ip link set dev {0} xdp off; {2}",
-                                    shell_quoted(name), kernel_->other_program(),
-                                    share_ ? "share needs a dispatcher of libxdp in the same mode"
-                                           : "beside those of libxdp's dispatcher, write ?share"));
+                                    "owner has left, or, if there is none, as root: ip link set dev {0} xdp off",
+                                    shell_quoted(name), kernel_->other_program()));
     case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
     case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
     default:

@@ -195,22 +195,6 @@ class ActionWriter {
  public:
   ActionWriter(BpfCode& code, const RuleMaps& maps) : code_(code), maps_(maps) {}
 
-  /// Frames of a queue without a socket go to the kernel before any rule is looked at.
-  void require_socket() {
-    const auto has_one = code_.label();
-    code_.copy(reg::kContext, BPF_REG_1);
-    code_.load(BPF_W, BPF_REG_2, reg::kContext, offsetof(xdp_md, rx_queue_index));
-    code_.store(BPF_W, BPF_REG_10, saved::kTags, BPF_REG_2);
-    code_.load_map(BPF_REG_1, maps_.sockets);
-    code_.copy(BPF_REG_2, BPF_REG_10);
-    code_.change(BPF_ADD, BPF_REG_2, static_cast<std::uint32_t>(saved::kTags));
-    code_.call(BPF_FUNC_map_lookup_elem);
-    code_.jump_if_address(BPF_REG_0, has_one);
-    pass();
-    code_.jump(count_);
-    code_.place(has_one);
-    code_.copy(BPF_REG_1, reg::kContext);
-  }
   void write(const PlacedRule& rule) {
     code_.move(reg::kFound, rule.slot.value_or(kPassedSlot));
     switch (rule.rule.action.fate) {
@@ -373,7 +357,6 @@ std::vector<bpf_insn> rule_code(std::vector<PlacedRule> rules, const RuleMaps& m
   }
   BpfCode code;
   ActionWriter actions(code, maps);
-  if (maps.outlives) actions.require_socket();
   write_headers(code, wanted);
   for (const PlacedRule& rule : rules) {
     const auto next = code.label();

@@ -31,8 +31,6 @@ struct RuleMaps {
   int counters = -1;  ///< an array of one value: kCounterSlots counters of 64 bits for each queue
   std::uint16_t queues = 0;
   HintCalls hints = {};  ///< with any, the program puts a HintRecord in front of the frames that it takes
-  /// Rules are for queues with a socket alone: none is in force once the process has ended, and the program has not.
-  bool outlives = false;
 };
 
 /// An XDP program that executes rules which check_rule_code accepts and which have slots, as `matches` says. A frame

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`xdp:` ports on interfaces of the guest's kernel: zero copy, and a place beside programs that libxdp has attached."""
+"""`xdp:` ports on interfaces of the guest's kernel: zero copy, and what programs of libxdp have attached."""
 
 import functools
 import pathlib
 
-from cases.access_modes import run_tests
 from cases.doctor import examine, require_state
 from cases.forwarding import pass_frames, require_counts
 from cases.refusals import refused
@@ -36,15 +35,6 @@ for port in /sys/class/net/eth*; do ethtool -K $(basename $port) rxvlan off; ip 
 for port in /sys/class/net/eth*; do await 20 grep -q 1 $port/carrier || fail no link on $port; done"""
 STOCK = Boot("stock kernel, igb and virtio interfaces", _machine, _PREPARE)
 NEWER = Boot("newer kernel, igb and virtio interfaces", _machine, _PREPARE, kernel="newer")
-
-
-def on_each_kernel(function):
-    """Registers a case for the stock kernel and for the newer one."""
-    for name, boot in (("stock", STOCK), ("newer", NEWER)):
-        registered = functools.partial(function)
-        registered.__name__ = f"{function.__name__}_{name}"
-        case(boot)(registered)
-    return function
 
 
 def xdp(fixture: Fixture, port: int, options: str) -> str:
@@ -94,27 +84,10 @@ ip addr add 10.6.0.1/24 dev plx0; ip link set plx0 up
 ip -n far addr add 10.6.0.2/24 dev plx1; ip -n far link set plx1 up
 ip netns exec far ethtool -K plx1 tx off >/dev/null"""
 REMOVE_VETH = "ip link del plx0; ip netns del far"
-SHARED = "xdp:plx0?share,rule=udp:5000"
 DATAGRAMS = 20
 SEND = f"ip netns exec far bash -c 'for i in $(seq {DATAGRAMS}); do echo $i >/dev/udp/10.6.0.1/5000; done'"
 # Datagrams that the kernel got, and for which it has no socket.
 UNWANTED = "awk '/^Udp:/ && !/NoPorts/ {print $3}' /proc/net/snmp"
-
-
-def load(fixture: Fixture, name: str) -> None:
-    fixture.guest.check(f"xdp-loader load -m native plx0 $(find /usr/lib -name {name}.o)")
-
-
-def programs(fixture: Fixture) -> list[str]:
-    """Those that xdp-loader finds in the dispatcher of plx0, in their order."""
-    lines = fixture.guest.check("xdp-loader status plx0").splitlines()
-    require(any("xdp_dispatcher" in line and "native" in line for line in lines), "\n".join(lines))
-    return [line.split()[2] for line in lines if line.strip().startswith("=>")]
-
-
-def require_programs(fixture: Fixture, *expected: str) -> None:
-    found = programs(fixture)
-    require(found == list(expected), f"the programs are {found}, not {expected}")
 
 
 def reaches_the_kernel(fixture: Fixture) -> bool:
@@ -141,52 +114,23 @@ def with_veth(function):
     return run
 
 
-@on_each_kernel
+@case(STOCK)
 @with_veth
-def xdp_shares_with_programs_of_libxdp(fixture: Fixture) -> None:
-    """Programs that xdp-loader loads before and after the port, one of which drops all frames."""
-    load(fixture, "xdpfilt_alw_all")
-    require_programs(fixture, "xdpfilt_alw_all")
-    with Forwarder(fixture.guest, SHARED, "null:") as l2fwd:
-        require_programs(fixture, "xdpfilt_alw_all", "pollux")
+def xdp_and_programs_of_libxdp_exclude_each_other(fixture: Fixture) -> None:
+    """Whichever comes first keeps the interface, and what it takes."""
+    load = "xdp-loader load -m native plx0 $(find /usr/lib -name xdpfilt_alw_all.o)"
+    fixture.guest.check(load)
+    uri = "xdp:plx0?rule=udp:5000"
+    refused(fixture, f"l2fwd '{uri}' null:", uri, "another XDP program is attached: xdp_dispatcher", "stop its owner")
+    require_state(examine(fixture, "xdp:plx0"), "program", "error", "xdp_dispatcher")
+    require(pings(fixture) and reaches_the_kernel(fixture), "the filter of xdp-tools does not pass all any more")
+    fixture.guest.check("xdp-loader unload plx0 --all")
+    with Forwarder(fixture.guest, uri, "null:") as l2fwd:
+        require(fixture.guest.run(load).status != 0, "xdp-loader has replaced the port's program")
         require(pings(fixture) and not reaches_the_kernel(fixture), "the port does not take the datagrams, or takes more")
-        load(fixture, "xdpfilt_dny_all")
-        require(sorted(programs(fixture)) == ["pollux", "xdpfilt_alw_all", "xdpfilt_dny_all"], f"{programs(fixture)}")
-        fixture.guest.check(SEND)
-        require(not pings(fixture), "the program that drops all has no effect")
-        fixture.guest.check("xdp-loader unload plx0 --id $(xdp-loader status plx0 | awk '/dny_all/ {print $4}')")
-        require_programs(fixture, "xdpfilt_alw_all", "pollux")
-        fixture.guest.check(SEND)
-        require(pings(fixture), "the program that dropped all is still there")
         summary = l2fwd.stop()
-    require(summary.conserved and summary.received == 2 * DATAGRAMS, str(summary))
-    require_programs(fixture, "xdpfilt_alw_all")
+    require(summary.conserved and summary.received == DATAGRAMS, str(summary))
     require(reaches_the_kernel(fixture), "datagrams do not reach the kernel afterwards")
-    fixture.guest.check("xdp-loader unload plx0 --all")
-
-
-@on_each_kernel
-@with_veth
-def xdp_of_a_killed_process_passes_all_and_is_removed(fixture: Fixture) -> None:
-    for other in ("", "xdpfilt_alw_all"):
-        if other:
-            load(fixture, other)
-        expected = [*filter(None, [other]), "pollux"]
-        for mend in ("pollux doctor --fix --yes xdp:plx0", f"timeout -s INT 3 l2fwd '{SHARED}' null:"):
-            with Forwarder(fixture.guest, SHARED, "null:") as l2fwd:
-                require(not reaches_the_kernel(fixture), "the port does not take the datagrams")
-                require_state(examine(fixture, "xdp:plx0"), "program", "warning", "share the interface")
-                fixture.guest.check("interrupt l2fwd KILL; finish l2fwd 20 >/dev/null 2>&1; true")
-                l2fwd.ended()
-            require_programs(fixture, *expected)
-            require(pings(fixture) and reaches_the_kernel(fixture), "what is left does not pass all frames")
-            require_state(examine(fixture, "xdp:plx0"), "program", "warning", "processes are left")
-            fixture.guest.run(mend, 30)
-            if other:
-                require_programs(fixture, other)
-            else:
-                require("xdp_dispatcher" not in fixture.guest.check("xdp-loader status plx0"), f"left after {mend}")
-    fixture.guest.check("xdp-loader unload plx0 --all")
 
 
 BOND = """modprobe bonding
@@ -212,9 +156,3 @@ def xdp_of_a_bond_takes_the_frames_of_its_ports(fixture: Fixture) -> None:
         refused(fixture, "l2fwd 'xdp:plxb?rule=udp:5000,mode=copy' null:", "xdp:plxb", "cannot attach", "leave out ?mode=")
     finally:
         fixture.guest.run("ip link del plxb")
-
-
-@on_each_kernel
-def xdp_share_conformance(fixture: Fixture) -> None:
-    """The tests of a port that shares: the test machine's kernel may not let programs replace functions."""
-    run_tests(fixture, "ports_test --gtest_filter='XdpShare.*'", 9, 120)

@@ -49,12 +49,9 @@ class XdpRuleCode : public PortFixture {
     counters_.emplace(must(RuleCounters::open("here", map_, 1)));
   }
 
-  /// `outlives`: with a map of sockets that has none.
-  void load(const std::vector<PlacedRule>& rules, bool outlives = false) {
+  void load(const std::vector<PlacedRule>& rules) {
     counters_->assign(rules);
-    if (outlives) sockets_ = xdp::create_map(BPF_MAP_TYPE_XSKMAP, sizeof(int), 1, 0);
-    const auto code = xdp::rule_code(
-        rules, {.sockets = sockets_.get(), .counters = map_.get(), .queues = 1, .hints = {}, .outlives = outlives});
+    const auto code = xdp::rule_code(rules, {.counters = map_.get(), .queues = 1, .hints = {}});
     bpf_attr attributes{};
     attributes.prog_type = BPF_PROG_TYPE_XDP;
     attributes.insns = reinterpret_cast<std::uintptr_t>(code.data());
@@ -87,7 +84,6 @@ class XdpRuleCode : public PortFixture {
   FileDescriptor map_;
   std::optional<RuleCounters> counters_;
   FileDescriptor program_;
-  FileDescriptor sockets_;
 };
 
 /// Makes rules of what is in frames, so that many match.
@@ -209,17 +205,6 @@ TEST_F(XdpRuleCode, TakesTheFirstRuleByPriorityAndAge) {
   const std::vector<std::uint64_t> counts{0, 1, 1, 0, 1};
   for (std::uint32_t slot = 0; slot < counts.size(); ++slot) EXPECT_EQ(counters_->value(slot), counts[slot]) << slot;
   EXPECT_EQ(counters_->value(xdp::kPassedSlot), 1U);
-}
-
-TEST_F(XdpRuleCode, WithoutASocketNoRuleOfAProgramThatOutlivesItsProcessIsInForce) {
-  for (const FlowAction& action : {to_drop(), to_port()}) {
-    ASSERT_NO_FATAL_FAILURE(load({placed({.match = match::eth(), .action = action})}, true));
-    const std::uint64_t passed = counters_->value(xdp::kPassedSlot);
-    EXPECT_EQ(verdict(Bytes(60)), XDP_PASS);
-    EXPECT_EQ(counters_->value(xdp::kPassedSlot), passed + 1);
-  }
-  ASSERT_NO_FATAL_FAILURE(load({}, true));
-  EXPECT_EQ(verdict(Bytes(60)), XDP_PASS);
 }
 
 TEST_F(XdpRuleCode, HoldsAsManyRulesAsThereAreCounters) {

@@ -25,7 +25,6 @@
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/links.hpp"
 #include "ports/xdp/local_side.hpp"
-#include "ports/xdp/shared_program.hpp"
 #include "started_port.hpp"
 
 namespace pollux::tool::doctor {
@@ -109,18 +108,6 @@ Finding check_program(const Subject& subject) {
   if (!interface) return not_known(interface.error());
   const std::string other = xdp::attached_program(interface->index());
   if (other.empty()) return {State::ok, "no XDP program is attached"};
-  if (const auto left = xdp::find_remains(interface->index()); !left.empty()) {
-    return {State::warning,
-            fmt::format("{} XDP programs of killed processes are left, which pass all frames", left.size()),
-            Remedy::of_steps({{{"pollux", "xdp-helper", "--clean", "--interface", subject.interface}}}),
-            "the next port on the interface removes them, too"};
-  }
-  if (other.starts_with("xdp_dispatcher ")) {
-    return {State::warning,
-            fmt::format("XDP programs share the interface: {}", other),
-            {},
-            fmt::format("xdp:{}?share joins them", subject.interface)};
-  }
   return {State::error, "another XDP program is attached: " + other,
           Remedy{fmt::format("ip link set dev {} xdp off", shell_quoted(subject.interface))},
           "stop its owner; the command is for a program that has none"};
