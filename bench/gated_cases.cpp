@@ -22,11 +22,17 @@ constexpr std::array<std::string_view, 3> kAlone{"forward", "forward_checksums",
 constexpr std::array<std::string_view, 3> kOnQueues{"forward_poller", "forward_run_loop", "forward_task"};
 constexpr std::array<std::uint16_t, 2> kQueues{4, 16};
 
+/// Descriptors of each ring. Counts repeat after a whole ring, and each instruction that is counted is a trap. With
+/// smaller rings bursts would take slower paths.
+constexpr std::uint32_t kRing = 128;
+/// Frames of several buffers in a burst: with these, few rounds lead to the same slot again.
+constexpr std::uint32_t kLongBurst = 8;
+
 bool is_one_of(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-Setup on_queues(std::uint16_t queues) { return {.ring = 128, .pool = 16384, .queues = queues}; }
+Setup on_queues(std::uint16_t queues) { return {.ring = kRing, .pool = 16384, .queues = queues}; }
 
 }  // namespace
 
@@ -43,11 +49,12 @@ std::vector<GatedCase> gated_cases(BurstMode mode) {
   for (const Case& one : cases()) {
     if (one.who != kPollux || is_one_of(kOtherForwards, one.name)) continue;
     if (!one.has_modes && mode != BurstMode::scalar) continue;
-    gated.push_back({&one, {.mode = mode}});
+    gated.push_back({&one, {.mode = mode, .ring = kRing}});
     const bool alone = is_one_of(kAlone, one.name) || one.name.starts_with("virtio") || one.name.starts_with("xdp");
-    if (alone) gated.push_back({&one, {.mode = mode, .burst = 1}});
-    if (one.name == "forward_offload") gated.push_back({&one, {.mode = mode, .marked = true}});
-    if (one.name == "forward" && mode == BurstMode::scalar) gated.push_back({&one, {.mode = mode, .frame = 9000}});
+    if (alone) gated.push_back({&one, {.mode = mode, .burst = 1, .ring = kRing}});
+    if (one.name == "forward_offload") gated.push_back({&one, {.mode = mode, .ring = kRing, .marked = true}});
+    if (one.name == "forward" && mode == BurstMode::scalar)
+      gated.push_back({&one, {.mode = mode, .burst = kLongBurst, .frame = 9000, .ring = kRing}});
     if (!is_one_of(kOnQueues, one.name)) continue;
     for (const std::uint16_t queues : kQueues) gated.push_back({&one, on_queues(queues)});
   }
