@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+
+#include "base/shell_words.hpp"
 
 namespace pollux {
 
@@ -67,6 +70,19 @@ Result<void> check_interface_name(std::string_view name, std::string_view what) 
   if (name == "all" || name == "default") {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}': the kernel reserves the name '{}'", what, name),
                 "choose another name");
+  }
+  return {};
+}
+
+Result<void> check_end_of_name(std::string_view text, std::string_view uri) {
+  for (std::size_t mark = text.find('?'); mark != std::string_view::npos;) {
+    mark = text.find('?', mark + 1);
+    const std::string name(text.substr(0, mark));
+    if (::if_nametoindex(name.c_str()) == 0) continue;
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("'{}': the interface '{}' has a '?' in its name, behind which a URI has options", uri, name),
+        fmt::format("rename it: ip link set dev {} name NAME", shell_quoted(name)));
   }
   return {};
 }

@@ -41,4 +41,8 @@ class UriOptions {
 /// Error invalid_argument, for `what`, if the kernel takes no network interface of that name.
 [[nodiscard]] Result<void> check_interface_name(std::string_view name, std::string_view what);
 
+/// `text` is the name of a network interface, and may go on with options behind a '?'. Error invalid_argument, for
+/// `uri`, if it begins with the name of an interface that has a '?' itself.
+[[nodiscard]] Result<void> check_end_of_name(std::string_view text, std::string_view uri);
+
 }  // namespace pollux

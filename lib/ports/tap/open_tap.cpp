@@ -116,6 +116,7 @@ class TapPort final : public ports::Port, private KernelInterface {
 
 Result<std::unique_ptr<PortDriver>> open_tap(Context& context, std::string_view which) {
   const std::string uri = fmt::format("tap:{}", which);
+  if (auto ends = check_end_of_name(which, uri); !ends) return pass_on(std::move(ends));
   const std::size_t question = which.find('?');
   constexpr std::array<std::string_view, 1> kKeys{"superframes"};
   Result<UriOptions> options;

@@ -88,6 +88,7 @@ Result<OpenParts> open_parts(const std::string& name, std::optional<std::string_
 
 Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view which) {
   const std::string uri = fmt::format("xdp:{}", which);
+  if (auto ends = check_end_of_name(which, uri); !ends) return pass_on(std::move(ends));
   const std::size_t question = which.find('?');
   constexpr std::array<std::string_view, 6> kKeys{"rule", "force", "mode", "busy-poll", "hints", "helper"};
   Result<UriOptions> options;

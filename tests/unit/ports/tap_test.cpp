@@ -136,6 +136,16 @@ TEST_F(TapPort, RejectsOptionsThatMeanNothing) {
   }
 }
 
+TEST_F(TapPort, AnInterfaceWithAQuestionMarkHasToBeRenamed) {
+  const auto interface = tap::Interface::open("plx?0");
+  ASSERT_TRUE(interface) << interface.error().message();
+  for (const char* const uri : {"tap:plx?0", "tap:plx?0?superframes", "xdp:plx?0?rule=all"}) {
+    const Error error = refused(uri);
+    EXPECT_EQ(error.code, ErrorCode::invalid_argument) << uri;
+    EXPECT_EQ(error.hint, "rename it: ip link set dev 'plx?0' name NAME") << uri;
+  }
+}
+
 TEST_F(TapPort, HasNoSuperframesIfTheyAreOff) {
   // Only a port with superframes needs a pool for frames of 64 KiB.
   auto small = must(Mempool::create(context_, {.count = 16}));
