@@ -40,7 +40,12 @@ pollux::Result<std::unique_ptr<pollux::PortDriver>> probe(pollux::Context& conte
   }
   const auto index = pollux::take_port_index(context, device->name());
   if (!index) return tl::unexpected<pollux::Error>(index.error());
-  return std::make_unique<Port>(context, std::move(device), *bar, *index);
+  try {
+    return std::make_unique<Port>(context, std::move(device), *bar, *index);
+  } catch (...) {
+    pollux::return_port_index(context, *index);
+    throw;
+  }
 }
 
 void write(const pollux::Bar& bar, const pollux::Mbuf& frame) noexcept {

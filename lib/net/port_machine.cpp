@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "mem/mempool_core.hpp"
 #include "net/config_check.hpp"
@@ -30,11 +31,18 @@ PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<
 }
 
 PortMachine::~PortMachine() {
-  close_at_end();
+  try {
+    close_at_end();
+  } catch (const std::bad_alloc&) {
+    if (state_ != PortState::closed) {
+      context_->return_port_index(info().index);
+      is_abandoned_ = true;  // the card might still use what was not released
+    }
+  }
   if (is_abandoned_) static_cast<void>(driver_.release());
 }
 
-void PortMachine::close_at_end() noexcept {
+void PortMachine::close_at_end() {
   if (state_ == PortState::closed) return;
   auto closed = close();
   if (!closed && state_ == PortState::started) {

@@ -157,7 +157,7 @@ class PortMachine {
   /// Fails on the way from or to `before`.
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why, const Before& before);
   [[nodiscard]] Result<void> release_device();
-  void close_at_end() noexcept;
+  void close_at_end();
   /// Whether the port is in one of these states and has the queue.
   [[nodiscard]] Result<void> expect_queue(std::initializer_list<PortState> states, std::string_view call,
                                           const char* kind, std::uint16_t index, bool exists) const;

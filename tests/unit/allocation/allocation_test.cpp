@@ -13,6 +13,7 @@
 
 #include "failing_new.hpp"
 #include "pollux/pollux.hpp"
+#include "support/lost_on_purpose.hpp"
 #include "support/quiet_context.hpp"
 #include "support/sanitized.hpp"
 
@@ -129,7 +130,7 @@ TEST(Allocation, FailsAnywhereAndTheContextStaysUsable) {
   EXPECT_GT(fail_each(work, left), 100u);
 }
 
-/// Opens both ports, starts them, and sends a frame from the first to the second, if they are connected.
+/// Opens both ports, starts them, sends a frame from the first to the second, if they are connected, and closes them.
 std::string use_pair(Context& context, const std::string& first, const std::string& second, bool connected) {
   try {
     auto pool = Mempool::create(context, {.count = 256});
@@ -144,15 +145,24 @@ std::string use_pair(Context& context, const std::string& first, const std::stri
     auto right = open(context, second, config);
     if (!right) return std::string(to_string(right.error().code));
     if (connected && !one_frame(context, *left, *right, cache)) return "lost";
-    if (auto stopped = left->stop(); !stopped) return std::string(to_string(stopped.error().code));
+    for (Port* port : {&*left, &*right}) {
+      if (auto closed = port->close(); !closed) return std::string(to_string(closed.error().code));
+    }
     return "forwarded";
   } catch (const std::bad_alloc&) {
     return "bad_alloc";
   }
 }
 
+/// The port's number that the next port gets.
+int next_number(Context& context) {
+  auto next = open_unconfigured(context, "null:");
+  EXPECT_TRUE(next);
+  return next ? next->info().index : -1;
+}
+
 // A name that an attempt has claimed is free again, and so is the port's number.
-TEST(Allocation, FailsAnywhereAndSoftwarePortsCanBeOpenedAgain) {
+TEST(Allocation, FailsAnywhereAndPortsCanBeOpenedAgain) {
   const std::string file = testing::TempDir() + "pollux_allocation.pcap";
   struct Ports {
     std::string first;
@@ -161,18 +171,58 @@ TEST(Allocation, FailsAnywhereAndSoftwarePortsCanBeOpenedAgain) {
   };
   for (const auto& [first, second, connected] :
        {Ports{"ring:a:0", "ring:a:1", true}, Ports{"null:", "null:?rx=64", true},
-        Ports{"pcap:out=" + file, "null:", false}}) {
+        Ports{"pcap:out=" + file, "null:", false}, Ports{"sim:0", "sim:1", false}}) {
     SCOPED_TRACE(first);
     Context context(test::quiet_context());
     const auto work = [&] { return use_pair(context, first, second, connected); };
     const auto left = [&] {
       EXPECT_EQ(work(), "forwarded");
-      auto next = open_unconfigured(context, "null:");
-      EXPECT_TRUE(next);
-      return next ? next->info().index : -1;
+      return next_number(context);
     };
     EXPECT_GT(fail_each(work, left), 20U);
   }
+}
+
+/// Opens a virtual function and closes it.
+std::string use_function(Context& context) {
+  try {
+    auto function = open_unconfigured(context, "sim:0.vf0");
+    if (!function) return std::string(to_string(function.error().code));
+    auto closed = function->close();
+    return closed ? "forwarded" : std::string(to_string(closed.error().code));
+  } catch (const std::bad_alloc&) {
+    return "bad_alloc";
+  }
+}
+
+TEST(Allocation, FailsAnywhereAndAVirtualFunctionCanBeOpenedAgain) {
+  Context context(test::quiet_context());
+  auto physical = open_unconfigured(context, "sim:0");
+  ASSERT_TRUE(physical && physical->capability<VirtualFunctions>()->set_functions(1));
+  ASSERT_TRUE(physical->configure({.rx = {.ring = 64}, .tx = {.ring = 64}}) && physical->start());
+  const auto work = [&] { return use_function(context); };
+  EXPECT_GT(fail_each(work, [&] { return next_number(context); }), 20U);
+}
+
+// A port that cannot be closed keeps what its card may use. The program goes on, also with the port at the other end.
+TEST(Allocation, FailsAnywhereInAPortsDestructor) {
+  const test::LostOnPurpose memory_of_the_port;
+  std::size_t n = 0;
+  for (bool failed = true; failed; ++n) {
+    Context context(test::quiet_context());
+    auto pool = Mempool::create(context, {.count = 256});
+    ASSERT_TRUE(pool);
+    const PortConfig config{.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}, .rx_queues = 1, .tx_queues = 1};
+    auto left = open(context, "sim:0", config);
+    auto right = open(context, "sim:1", config);
+    ASSERT_TRUE(left && right);
+    failing_new::fail_at(n);
+    { const Port lost = *std::move(left); }
+    failed = failing_new::disarm();
+    EXPECT_EQ(next_number(context), 0) << "after allocation " << n << " failed";
+    EXPECT_TRUE(right->stop() && right->close()) << "after allocation " << n << " failed";
+  }
+  EXPECT_GT(n, 2U);
 }
 
 /// What a poller runs. Its destructors run when memory is missing, too.

@@ -8,18 +8,8 @@
 
 #include <utility>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define POLLUX_TEST_LEAKS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POLLUX_TEST_LEAKS 1
-#endif
-#endif
-#if POLLUX_TEST_LEAKS
-#include <sanitizer/lsan_interface.h>
-#endif
-
 #include "pollux/mem/burst.hpp"
+#include "support/lost_on_purpose.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -245,10 +235,7 @@ TEST(ACardWhoseQueuesHang, IsStoppedByItsMasterDisable) {
 }
 
 TEST(ACardThatNothingStops, KeepsItsMemoryPermanently) {
-  // The memory that the port abandons is leaked on purpose.
-#if POLLUX_TEST_LEAKS
-  const __lsan::ScopedDisabler lost_on_purpose;
-#endif
+  const test::LostOnPurpose memory_of_the_port;
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);

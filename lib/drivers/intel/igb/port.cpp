@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/undo.hpp"
 #include "device/device_events.hpp"
 #include "device/power_state.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
@@ -61,15 +62,16 @@ Result<std::unique_ptr<PortDriver>> IgbPort::open(const std::shared_ptr<ContextS
                                                   const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
+  Undo give_back([&] { context->return_port_index(*index); });
   std::unique_ptr<IgbPort> port(new IgbPort(context, std::move(device), traits, *index));
   auto up = port->bring_up();
   if (up) up = port->functions_.adopt();
   if (!up) {
     // No queue is in use yet, so there is no DMA to stop.
     static_cast<void>(port->release(true));
-    context->return_port_index(*index);
     return pass_on(std::move(up));
   }
+  give_back.keep();
   return std::unique_ptr<PortDriver>(std::move(port));
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/undo.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "net/frame_size.hpp"
@@ -80,12 +81,13 @@ Result<std::unique_ptr<PortDriver>> IgbvfPort::open(const std::shared_ptr<Contex
                                                     std::unique_ptr<Device> device) {
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
+  Undo give_back([&] { context->return_port_index(*index); });
   std::unique_ptr<IgbvfPort> port(new IgbvfPort(context, std::move(device), traits, *index));
   if (auto up = port->bring_up(); !up) {
     static_cast<void>(port->release(true));
-    context->return_port_index(*index);
     return pass_on(std::move(up));
   }
+  give_back.keep();
   return std::unique_ptr<PortDriver>(std::move(port));
 }
 

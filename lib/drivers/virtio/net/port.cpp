@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/undo.hpp"
 #include "hw/virtio/ids.hpp"
 #include "hw/virtio/rings.hpp"
 #include "net/frame_size.hpp"
@@ -161,15 +162,16 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
   if (!found) return pass_on(std::move(found));
   const auto index = next_port_index(*context, device->name());
   if (!index) return tl::unexpected<Error>(index.error());
+  Undo give_back([&] { context->return_port_index(*index); });
   std::unique_ptr<Port> port(new Port(context, std::move(device), std::move(found->card), found->facts, *index));
   if (port->card_.has(feature::kCtrlVq)) {
     auto made = port->control_.allocate(port->card_, port->facts_.control, port->info().numa_node);
     if (!made) {
       static_cast<void>(port->release(true));
-      context->return_port_index(*index);
       return pass_on(std::move(made));
     }
   }
+  give_back.keep();
   return std::unique_ptr<PortDriver>(std::move(port));
 }
 
