@@ -131,6 +131,13 @@ TEST(Open, TheErrorContainsTheOutputOfAQemuThatEnds) {
   EXPECT_THAT(error.what, HasSubstr("exit status 3"));
 }
 
+TEST(Open, TheErrorNamesNoMessageOfAProgramThatPrintsNothing) {
+  const FakeProgram program("exit 0");
+  const Error error = error_of("0?qemu=" + program.path);
+  EXPECT_EQ(error.code, ErrorCode::io_error);
+  EXPECT_THAT(error.hint, HasSubstr("is it a QEMU?"));
+}
+
 TEST(Open, ASilentQemuTimesOut) {
   const FakeProgram program("sleep 1000");
   const Error error = error_of("0?timeout=100,qemu=" + program.path);

@@ -349,7 +349,8 @@ Error explain_exit(const std::string& uri, const Process& process) {
   Error error{
       .code = ErrorCode::io_error,
       .what = fmt::format("{}: QEMU ended with {}{}{}", uri, process.exit_text(), output.empty() ? "" : ": ", output),
-      .hint = "see its message; select another QEMU with qtest:0?qemu=PATH"};
+      .hint = output.empty() ? "it printed nothing: is it a QEMU? select another with qtest:0?qemu=PATH"
+                             : "see its message; select another QEMU with qtest:0?qemu=PATH"};
   for (const KnownError& known : kKnownErrors) {
     if (output.find(known.text) == std::string::npos) continue;
     error.code = known.code;

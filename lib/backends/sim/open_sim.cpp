@@ -245,7 +245,8 @@ namespace {
 Result<std::shared_ptr<Wire>> find_wire(Context& context, unsigned card) {
   std::shared_ptr<Wire> wire = context.service<WireRegistry>().find(card);
   if (wire == nullptr) {
-    return fail(ErrorCode::not_found, fmt::format("sim:{} has no wire", card), "open the card first");
+    return fail(ErrorCode::not_found, fmt::format("sim:{} is not open, so it has no wire", card),
+                "open the card first");
   }
   return wire;
 }

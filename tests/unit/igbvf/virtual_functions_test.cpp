@@ -301,6 +301,14 @@ TEST_F(PhysicalAndVirtual, AResetOfOneFunctionLeavesTheOther) {
   EXPECT_THAT(received(*first), testing::ElementsAre(again));
 }
 
+TEST_F(PhysicalAndVirtual, AFunctionThatIsNotEnabledIsNone) {
+  const auto none = open_unconfigured(context, "sim:0.vf2");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::device_removed);
+  EXPECT_THAT(none.error().what, testing::HasSubstr("no such virtual function"));
+  EXPECT_THAT(none.error().hint, testing::HasSubstr("set_functions"));
+}
+
 TEST_F(PhysicalAndVirtual, SettingsAreBackAfterAStopAndAStart) {
   ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .vlan = 7}));
   ASSERT_TRUE(physical->stop());

@@ -114,7 +114,11 @@ Result<void> IgbvfPort::bring_up() {
   auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   card_.regs = reg::Registers(*bar);
-  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (card_.regs.removed()) {
+    return fail(
+        ErrorCode::device_removed, fmt::format("{}: no such virtual function: its registers read all ones", card_.name),
+        "have the physical port enable it (VirtualFunctions::set_functions); if it was removed, reset its slot");
+  }
   auto mac = reset_function(card_, mailbox_);
   if (!mac) return pass_on(std::move(mac));
   granted_ = {.mac = mac->value_or(MacAddress{}), .multicast = {}, .vlans = {}};
