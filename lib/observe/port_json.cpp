@@ -88,17 +88,27 @@ constexpr std::array kTxFlags{
     FlagName{TxOffload::without_fcs, "without_fcs"},
 };
 
+using RxName = std::pair<RxOffload, std::string_view>;
+
 constexpr std::array kRxFlags{
-    FlagName{RxOffload::ipv4_checksum, "ipv4_checksum"},
-    FlagName{RxOffload::tcp_checksum, "tcp_checksum"},
-    FlagName{RxOffload::udp_checksum, "udp_checksum"},
-    FlagName{RxOffload::sctp_checksum, "sctp_checksum"},
-    FlagName{RxOffload::partial_checksum, "partial_checksum"},
-    FlagName{RxOffload::rss_hash, "rss_hash"},
-    FlagName{RxOffload::packet_type, "packet_type"},
-    FlagName{RxOffload::vlan, "vlan"},
-    FlagName{RxOffload::timestamp, "timestamp"},
+    RxName{RxOffload::ipv4_checksum, "ipv4_checksum"},
+    RxName{RxOffload::tcp_checksum, "tcp_checksum"},
+    RxName{RxOffload::udp_checksum, "udp_checksum"},
+    RxName{RxOffload::sctp_checksum, "sctp_checksum"},
+    RxName{RxOffload::partial_checksum, "partial_checksum"},
+    RxName{RxOffload::rss_hash, "rss_hash"},
+    RxName{RxOffload::packet_type, "packet_type"},
+    RxName{RxOffload::vlan, "vlan"},
+    RxName{RxOffload::timestamp, "timestamp"},
 };
+
+Json rx_names(const OffloadLimits& offloads) {
+  Json all = Json::array();
+  for (const auto& [flag, name] : kRxFlags) {
+    if (offloads.reports(flag)) all.push_back(name);
+  }
+  return all;
+}
 
 Json counts_json(const QueueStats& stats, bool counts_bytes) {
   Json json{{"packets", stats.packets}, {"drops", stats.drops}};
@@ -190,12 +200,15 @@ Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) 
 }
 
 Json offloads_json(const OffloadLimits& offloads) {
-  return {
-      {"tx", names_of(offloads.tx_flags, kTxFlags)},  {"tx_software", names_of(offloads.tx_software_flags, kTxFlags)},
-      {"rx", names_of(offloads.rx_flags, kRxFlags)},  {"max_tso", offloads.max_tso},
-      {"max_segments", offloads.max_segments},        {"max_tso_headers", offloads.max_tso_headers},
-      {"max_datagrams", offloads.max_datagrams},      {"max_tcp_segments", offloads.max_tcp_segments},
-      {"segments_tunnels", offloads.segments_tunnels}};
+  return {{"tx", names_of(offloads.tx_flags, kTxFlags)},
+          {"tx_software", names_of(offloads.tx_software_flags, kTxFlags)},
+          {"rx", rx_names(offloads)},
+          {"max_tso", offloads.max_tso},
+          {"max_segments", offloads.max_segments},
+          {"max_tso_headers", offloads.max_tso_headers},
+          {"max_datagrams", offloads.max_datagrams},
+          {"max_tcp_segments", offloads.max_tcp_segments},
+          {"segments_tunnels", offloads.segments_tunnels}};
 }
 
 Json rss_json(RssConfig config, std::uint32_t table_size) {

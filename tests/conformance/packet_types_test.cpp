@@ -57,7 +57,7 @@ class PacketTypes : public Conformance {
 CONFORMANCE_TEST(PacketTypes, AreListedOnce) {
   for (Port* port : {&left(), &right()}) {
     const auto& types = port->info().packet_types;
-    EXPECT_EQ(types.empty(), (port->offloads().rx_flags & RxOffload::packet_type) == 0);
+    EXPECT_EQ(types.empty(), !port->offloads().reports(RxOffload::packet_type));
     for (const PacketType& type : types) {
       EXPECT_EQ(std::count(types.begin(), types.end(), type), 1) << type.bits;
       EXPECT_NE(type.bits, 0U) << "every port may report no type";

@@ -137,9 +137,8 @@ class ReceivedChecksums : public Conformance {};
 CONFORMANCE_TEST_WHERE(ReceivedChecksums, AreReportedForGoodAndBadPackets,
                        traits.delivers && !traits.by_file && !traits.needs_relay) {
   start_both();
-  const std::uint32_t checked = right().offloads().rx_flags;
-  const auto expected = [&](std::uint32_t flag, bool good) {
-    if ((checked & flag) == 0) return ChecksumStatus::unknown;
+  const auto expected = [&](RxOffload flag, bool good) {
+    if (!right().offloads().reports(flag)) return ChecksumStatus::unknown;
     if (good) return ChecksumStatus::good;
     return traits().bad_checksums ? ChecksumStatus::bad : ChecksumStatus::unknown;
   };
@@ -170,7 +169,7 @@ CONFORMANCE_TEST_WHERE(ReceivedChecksums, AreReportedForGoodAndBadPackets,
       ASSERT_NE(arrived, nullptr);
       EXPECT_EQ(content(*arrived), frame);
       const RxMetadata metadata(*arrived);
-      const std::uint32_t l4_flag = tcp ? RxOffload::tcp_checksum : RxOffload::udp_checksum;
+      const RxOffload l4_flag = tcp ? RxOffload::tcp_checksum : RxOffload::udp_checksum;
       EXPECT_EQ(metadata.ip_checksum(), expected(RxOffload::ipv4_checksum, good_ip)) << tcp << good_ip << good_l4;
       if (good_ip) {
         EXPECT_EQ(metadata.l4_checksum(), expected(l4_flag, good_l4)) << tcp << good_l4;

@@ -89,7 +89,9 @@ class ManualAlarms;
 /// Thread rule: one thread at a time advances the clock; `now`, `make_alarm` and alarms may be used from any thread.
 class POLLUX_API ManualClock final : public Clock {
  public:
-  /// Called with the new time after each step. It may add followers, which are called from the next step on.
+  /// Called with the new time after each step. It may add followers, which are called from the next step on. It must
+  /// not throw: also functions that are noexcept advance time, as the closing of a port does, and an exception then
+  /// ends the program (std::terminate).
   using Follower = std::function<void(Duration now)>;
   /// Returns when its follower has work next, Time::max() if it has none. A time that has passed means the next step.
   using NextWork = std::function<Time()>;

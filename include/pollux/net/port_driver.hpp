@@ -109,8 +109,8 @@ class POLLUX_API RegisterDump {
 };
 
 /// Takes an unused port index of the Context, for PortInfo::index and Mbuf::port(). Closing the port returns the index;
-/// a driver whose probe fails after this call returns it by `return_port_index`. Error no_memory: no index is left.
-/// `port` is the name in that error.
+/// a driver whose probe fails after this call, also by an exception, returns it by `return_port_index`. Error
+/// no_memory: no index is left. `port` is the name in that error.
 [[nodiscard]] POLLUX_API Result<std::uint16_t> take_port_index(Context& context, std::string_view port);
 /// For a driver whose probe fails after `take_port_index`.
 POLLUX_API void return_port_index(Context& context, std::uint16_t index);

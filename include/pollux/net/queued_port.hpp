@@ -106,8 +106,7 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
 
 /// The offloads of such a port. It accepts frames with partial checksums; `in_software` are the checksums that it
 /// computes itself.
-[[nodiscard]] constexpr OffloadLimits software_offloads(std::uint32_t in_software,
-                                                        std::uint32_t rx_flags = 0) noexcept {
+[[nodiscard]] constexpr OffloadLimits software_offloads(std::uint32_t in_software, RxOffload rx_flags = {}) noexcept {
   return {.tx_flags = TxOffload::kChecksums,
           .tx_software_flags = in_software,
           .rx_flags = rx_flags,

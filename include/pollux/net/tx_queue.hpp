@@ -119,8 +119,9 @@ class POLLUX_API alignas(64) TxQueue {
   /// Counts frames as dropped that have already been freed.
   void count_drops(TxDrop why, std::uint64_t frames) noexcept { add_to(drops_.*why, frames); }
   /// For a queue that counts frames with `count_sent` when it gives them to the device, which may not send them:
-  /// `sent` then has no frame that may come back. `has_unsent` says whether there are some among `counted`, a value of
-  /// the count that was read before. Any thread may call it.
+  /// `sent` then has no frame that may come back. `has_unsent` says whether some of `counted`, a value of the count
+  /// that was read before, may come back: the device has frames that it has not sent, or a burst is being counted. Any
+  /// thread may call it.
   ///@{
   [[nodiscard]] virtual bool has_unsent(const TxSent& /*counted*/) const noexcept { return false; }
   /// Changes the count of a frame from sent to dropped.

@@ -26,7 +26,7 @@ ports::PortTraits traits_of(const Interface& interface, bool chains, std::uint16
   limits.rings_hold_buffers = true;
   limits.max_buffer = ChunkLayout::kMaxRoom;
   limits.max_rx_segments = chains ? kMaxPieces : 1;
-  std::uint32_t rx_flags = 0;
+  RxOffload rx_flags{};
   if ((hints & Hint::hash) != 0) rx_flags |= RxOffload::rss_hash;
   if ((hints & Hint::vlan) != 0) rx_flags |= RxOffload::vlan;
   return {.driver = "xdp",

@@ -117,8 +117,8 @@ void FeatureFixture::expect_described() {
     EXPECT_EQ(info.offloads.tx_software_flags == TxOffload::kChecksums, !has(feature::kCsum));
     EXPECT_EQ((info.offloads.tx_flags & TxOffload::tcp_segmentation) != 0, has(feature::kHostTso4));
     EXPECT_EQ((info.offloads.tx_flags & TxOffload::udp_segmentation) != 0, has(feature::kHostUso));
-    EXPECT_EQ((info.offloads.rx_flags & RxOffload::partial_checksum) != 0, has(feature::kGuestCsum));
-    EXPECT_EQ((info.offloads.rx_flags & RxOffload::rss_hash) != 0, has(feature::kHashReport));
+    EXPECT_EQ(info.offloads.reports(RxOffload::partial_checksum), has(feature::kGuestCsum));
+    EXPECT_EQ(info.offloads.reports(RxOffload::rss_hash), has(feature::kHashReport));
     EXPECT_EQ(bool(end->port.capability<UnicastFilter>()), has(feature::kCtrlRx));
     EXPECT_EQ(bool(end->port.capability<VlanFilter>()), has(feature::kCtrlVlan));
     EXPECT_EQ(bool(end->port.capability<Rss>()), has(feature::kRss));
