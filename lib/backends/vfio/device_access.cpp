@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -150,6 +151,10 @@ tl::unexpected<Error> explain_node(const std::string& path, const std::string& a
                                     path, control_file, address));
     default: return fail_errno(ErrorCode::io_error, fmt::format("{} cannot be opened: {}", address, path), error);
   }
+}
+
+std::string bind_for_this_user(const std::string& address) {
+  return fmt::format("as root: pollux bind --user $(id -nu {}) {}, or run as root", ::geteuid(), address);
 }
 
 Error explain_map_failure(const Host& host, const RejectedMapping& rejected, const Descriptor& container,

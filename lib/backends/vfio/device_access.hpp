@@ -65,6 +65,8 @@ class NarrowedIovaRanges final : public DmaDomain {
 /// is the hint for a user who may not open it.
 [[nodiscard]] tl::unexpected<Error> explain_node(const std::string& path, const std::string& address,
                                                  std::string_view control_file, int error, std::string permission);
+/// The hint for a user who may not open a device: the command names that user, whoever types it.
+[[nodiscard]] std::string bind_for_this_user(const std::string& address);
 
 /// A mapping that the kernel rejected.
 struct RejectedMapping {

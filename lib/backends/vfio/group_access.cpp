@@ -39,7 +39,7 @@ tl::unexpected<Error> explain_open(const std::string& path, const std::string& a
   }
   return explain_node(path, address, "/dev/vfio/vfio", error,
                       kind == GroupKind::behind_iommu
-                          ? fmt::format("pollux bind --user $USER {}, or run as root", address)
+                          ? bind_for_this_user(address)
                           : "run as root: a device without an IOMMU requires CAP_SYS_RAWIO, even from the owner of its "
                             "file");
 }

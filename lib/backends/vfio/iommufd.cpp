@@ -190,8 +190,7 @@ Result<Descriptor> open_node(const Host& host, const pci::DeviceInfo& device) {
   }
   const int opened = host.kernel->open(*node, O_RDWR);
   if (opened < 0) {
-    return explain_node(*node, address, "/dev/iommu", -opened,
-                        fmt::format("pollux bind --user $USER {}, or run as root", address));
+    return explain_node(*node, address, "/dev/iommu", -opened, bind_for_this_user(address));
   }
   return Descriptor(host.kernel, opened);
 }

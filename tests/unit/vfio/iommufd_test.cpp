@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <unistd.h>
+
 #include <cerrno>
 
 #include "fixture.hpp"
@@ -173,7 +175,7 @@ TEST(IommufdErrors, NoPermission) {
   EXPECT_THAT(iommu.hint, HasSubstr("chmod 0666"));
   const Error device = fixture.open_error_at("open vfio0", EACCES);
   EXPECT_EQ(device.code, ErrorCode::permission_denied);
-  EXPECT_THAT(device.hint, HasSubstr("pollux bind --user $USER " + kFirst));
+  EXPECT_THAT(device.hint, HasSubstr("pollux bind --user $(id -nu " + std::to_string(::geteuid()) + ") " + kFirst));
 }
 
 TEST(IommufdErrors, NoDeviceFile) {

@@ -160,7 +160,7 @@ TEST(OpenVfio, NamesTheFileThatMayNotBeOpened) {
   Error error = fixture.open_error();
   EXPECT_EQ(error.code, ErrorCode::permission_denied);
   EXPECT_THAT(error.what, HasSubstr("/dev/vfio/7"));
-  EXPECT_THAT(error.hint, HasSubstr("pollux bind --user"));
+  EXPECT_THAT(error.hint, HasSubstr("pollux bind --user $(id -nu "));
   EXPECT_THAT(error.hint, HasSubstr("root"));
   fixture.kernel->fail("open container", EPERM);
   error = fixture.open_error();
