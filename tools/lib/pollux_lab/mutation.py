@@ -22,6 +22,7 @@ KILLED, SURVIVED, NOT_BUILT, SAME = "killed", "survived", "did not build", "same
 CONFIGURE_SECONDS, BUILD_SECONDS = 120, 1800
 MUTANT_BUILD_SECONDS = 600
 TIME_FACTOR, EXTRA_SECONDS = 4, 20  # the time limit of a test program: this factor of its time without a mutant, plus these seconds
+WITHOUT_LONG = "--gtest_filter=-*.LongRun*"  # a case of minutes, which ctest leaves to the long tests, too
 MEMORY_BYTES = 4 << 30              # the limit of a test program's data, since a mutant may allocate without end
 
 
@@ -118,7 +119,7 @@ class BuildCopy:
 
     def _run(self, program: str, seconds: float) -> tuple[int, str]:
         path = self._program(program)
-        return self._command([str(path), "--gtest_brief=1", "--gtest_fail_fast"], seconds, path.parent, limited=True)
+        return self._command([str(path), "--gtest_brief=1", "--gtest_fail_fast", WITHOUT_LONG], seconds, path.parent, limited=True)
 
     def _require_success(self, command: list[str], seconds: float) -> None:
         status, output = self._command(command, seconds)
