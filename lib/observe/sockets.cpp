@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,9 +14,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -164,8 +167,10 @@ tl::unexpected<Error> cannot_make(const std::string& path, int error) {
 void remove_unused(const std::string& path, const sockaddr_un& address) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return;
-  const FileDescriptor probe = make_socket();
-  if (::connect(probe.get(), generic(address), sizeof address) != 0 && errno == ECONNREFUSED)
+  FileDescriptor probe = make_socket();
+  if (::connect(probe.get(), generic(address), sizeof address) == 0)
+    static_cast<void>(PeerSocket(std::move(probe)));  // whoever listens there may have sent anything
+  else if (errno == ECONNREFUSED)
     static_cast<void>(::unlink(path.c_str()));
 }
 
@@ -243,15 +248,30 @@ PeerSocket Listener::accept(bool& denied) const {
   return PeerSocket(std::move(client));
 }
 
-bool Listener::may_connect(int client) const {
+namespace {
+
+std::optional<ucred> peer_of(int socket) noexcept {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  return peer;
+}
+
+}  // namespace
+
+uid_t Listener::user_of(const PeerSocket& client) noexcept {
+  const auto peer = peer_of(client.get());
+  return peer ? peer->uid : static_cast<uid_t>(-1);
+}
+
+bool Listener::may_connect(int client) const {
+  const auto peer = peer_of(client);
+  if (!peer) return false;
+  if (peer->uid == 0 || peer->uid == ::geteuid()) return true;
   if (!group_) return false;
-  if (peer.gid == *group_) return true;
+  if (peer->gid == *group_) return true;
   std::vector<gid_t> groups(64);
-  size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
   // With more groups the call says how much room they need.
   if (::getsockopt(client, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) {
     if (errno != ERANGE) return false;
@@ -260,6 +280,11 @@ bool Listener::may_connect(int client) const {
   }
   groups.resize(size / sizeof(gid_t));
   return std::ranges::find(groups, *group_) != groups.end();
+}
+
+bool Connection::has_input() const noexcept {
+  pollfd waiting{socket_.get(), POLLIN, 0};
+  return ::poll(&waiting, 1, 0) > 0;
 }
 
 void Connection::receive() {
@@ -318,6 +343,26 @@ PeerSocket Connection::release(std::string& unsent) {
   sent_ = 0;
   broken_ = true;
   return std::move(socket_);
+}
+
+Connection* place_for(std::list<Connection>& clients, const Connection& newcomer) {
+  constexpr Duration kIdleTime = std::chrono::seconds(1);
+  Connection* idle = nullptr;
+  std::map<uid_t, std::size_t> counts;
+  for (Connection& client : clients) {
+    ++counts[client.user()];
+    const bool is_idle = newcomer.active() - client.active() >= kIdleTime && !client.has_input();
+    if (is_idle && (idle == nullptr || client.active() < idle->active())) idle = &client;
+  }
+  if (idle != nullptr || clients.empty()) return idle;
+  const auto most = std::ranges::max_element(counts, {}, [](const auto& count) { return count.second; });
+  if (most->second < counts[newcomer.user()] + 2) return nullptr;
+  Connection* silent = nullptr;  // for the longest time
+  for (Connection& client : clients) {
+    if (client.user() != most->first) continue;
+    if (silent == nullptr || client.active() < silent->active()) silent = &client;
+  }
+  return silent;
 }
 
 }  // namespace pollux::observe

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,6 +87,8 @@ class Listener {
   [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
   /// The next client that waits; an empty descriptor if none does. `denied`: it may not connect.
   [[nodiscard]] PeerSocket accept(bool& denied) const;
+  /// Whose process has connected.
+  [[nodiscard]] static uid_t user_of(const PeerSocket& client) noexcept;
 
  private:
   Listener(std::string path, std::optional<Claim> claim, FileDescriptor socket, std::optional<gid_t> group)
@@ -104,10 +107,12 @@ class Connection {
   static constexpr std::size_t kMaxRequest = std::size_t{64} << 10;  ///< bytes of a line
   static constexpr std::size_t kMaxQueued = std::size_t{1} << 20;    ///< bytes of replies
 
-  /// `socket` does not block. `now` is the time of its first sign of life.
-  Connection(std::uint64_t id, PeerSocket socket, Time now = {}) : id_(id), socket_(std::move(socket)), active_(now) {}
+  /// `socket` does not block. `now` is the time of its first sign of life. `user` has it.
+  Connection(std::uint64_t id, PeerSocket socket, Time now = {}, uid_t user = 0)
+      : id_(id), user_(user), socket_(std::move(socket)), active_(now) {}
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] uid_t user() const noexcept { return user_; }
   [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
   /// When it connected or asked last.
   [[nodiscard]] Time active() const noexcept { return active_; }
@@ -116,6 +121,8 @@ class Connection {
   [[nodiscard]] bool waits() const noexcept { return waits_; }
   void set_waits(bool waits) noexcept { waits_ = waits; }
 
+  /// Whether there is something to read: the client waits, and is not idle.
+  [[nodiscard]] bool has_input() const noexcept;
   /// Reads what has arrived, until a whole request is there.
   void receive();
   /// The next whole request, without its end of line.
@@ -144,6 +151,7 @@ class Connection {
 
  private:
   std::uint64_t id_;
+  uid_t user_;
   PeerSocket socket_;
   Time active_;
   std::string received_;
@@ -153,5 +161,9 @@ class Connection {
   bool ended_ = false;
   bool broken_ = false;
 };
+
+/// The client that loses its place to a new one where all are taken; nullptr if none does. It is one that has asked
+/// nothing for a second, or else one of a user who would still have more of them than the newcomer's.
+[[nodiscard]] Connection* place_for(std::list<Connection>& clients, const Connection& newcomer);
 
 }  // namespace pollux::observe

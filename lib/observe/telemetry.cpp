@@ -55,8 +55,6 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   /// kMaxRest, so that others get answers in time after a request that took long.
   static constexpr int kRest = 19;
   static constexpr Duration kMaxRest = std::chrono::milliseconds(200);
-  /// A client that has asked nothing for this time may lose its place to a new one.
-  static constexpr Duration kIdleTime = std::chrono::seconds(1);
   /// Captures at a time. Each may have 64 MiB of rings, and costs time for each frame.
   static constexpr std::size_t kMaxCaptures = 4;
 
@@ -84,8 +82,8 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   [[nodiscard]] bool serve_clients(Time end);
   [[nodiscard]] bool serve(Connection& client, Time end);
 
-  /// Whether a client may come: there is room, or an idle client has lost its place.
-  [[nodiscard]] bool make_place(Time now);
+  /// Whether a client may come: there is room, or another one has lost its place.
+  [[nodiscard]] bool make_place(const Connection& newcomer);
   void disconnect_finished();
   /// Answers the request. A connection that carries a capture from now on is over afterwards.
   void answer_to(const std::string& line, Connection& client);
@@ -184,9 +182,9 @@ bool TelemetryCore::accept_clients() {
       ++counts_.denied;
       continue;
     }
-    const Time now = context_.clock().now();
-    Connection client(++last_client_, std::move(socket), now);
-    if (!make_place(now) || !watch(epoll_, EPOLL_CTL_ADD, client.descriptor())) {
+    const uid_t user = observe::Listener::user_of(socket);
+    Connection client(++last_client_, std::move(socket), context_.clock().now(), user);
+    if (!make_place(client) || !watch(epoll_, EPOLL_CTL_ADD, client.descriptor())) {
       ++counts_.too_many;
       const auto busy =
           fail(ErrorCode::busy, fmt::format("the program has {} telemetry clients", clients_.size() + captures_.size()),
@@ -202,12 +200,12 @@ bool TelemetryCore::accept_clients() {
   return true;
 }
 
-bool TelemetryCore::make_place(Time now) {
+bool TelemetryCore::make_place(const Connection& newcomer) {
   if (clients_.size() + captures_.size() < options_.max_clients) return true;
-  const auto idle = std::ranges::min_element(clients_, {}, &Connection::active);
-  if (idle == clients_.end() || now - idle->active() < kIdleTime) return false;
+  Connection* const leaving = observe::place_for(clients_, newcomer);
+  if (leaving == nullptr) return false;
   ++counts_.idle;
-  idle->disconnect();
+  leaving->disconnect();
   disconnect_finished();
   return true;
 }
