@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -28,13 +29,18 @@ constexpr std::chrono::milliseconds kProgramLimit{2000};
 constexpr std::chrono::milliseconds kScrapeLimit{8000};
 /// More than a program with 64 ports needs.
 constexpr std::size_t kMostSamples = 10'000;
+/// Bytes of the labels of a program's samples.
+constexpr std::size_t kMostText = std::size_t{2} << 20;
 constexpr std::size_t kMostScrapedPorts = 256;
 
 /// Collects samples of metrics by the name of the metric.
 class Samples {
  public:
   /// From now on the samples are those of another program.
-  void next_program() { left_ = kMostSamples; }
+  void next_program() {
+    left_ = kMostSamples;
+    text_left_ = kMostText;
+  }
   [[nodiscard]] bool are_too_many() const noexcept { return left_ == 0; }
   void counter(const std::string& name, const std::string& help, const Labels& labels, const TelemetryJson& value) {
     if (ClientMetric* const sample = add(name, help, MetricType::Counter, labels, value))
@@ -55,7 +61,11 @@ class Samples {
   ClientMetric* add(const std::string& name, const std::string& help, MetricType type, const Labels& labels,
                     const TelemetryJson& value) {
     if (!value.is_number() || left_ == 0) return nullptr;
-    --left_;
+    std::size_t text = 0;
+    for (const ClientMetric::Label& label : labels) text += label.name.size() + label.value.size();
+    left_ = text > text_left_ ? 0 : left_ - 1;
+    if (left_ == 0) return nullptr;
+    text_left_ -= text;
     prometheus::MetricFamily& family = families_["pollux_" + name];
     family.name = "pollux_" + name;
     family.help = help;
@@ -67,6 +77,7 @@ class Samples {
 
   std::map<std::string, prometheus::MetricFamily> families_;
   std::size_t left_ = 0;
+  std::size_t text_left_ = 0;
 };
 
 /// The rest of the time that a program has for its answers.
@@ -223,12 +234,11 @@ Result<void> add_program(Samples& samples, TelemetryClient& client, const Deadli
   if (!ports) return pass_on(std::move(ports));
   std::size_t asked = 0;
   for (const TelemetryJson& port : *ports) {
-    if (++asked > kMostScrapedPorts || samples.are_too_many()) {
-      return fail(ErrorCode::io_error, "the program has too many ports or counters", "see what listens to its socket");
-    }
+    if (++asked > kMostScrapedPorts || samples.are_too_many()) break;
     if (auto added = add_port(samples, client, deadline, labels, port); !added) return added;
   }
-  return {};
+  if (asked <= kMostScrapedPorts && !samples.are_too_many()) return {};
+  return fail(ErrorCode::io_error, "the program has too many ports or counters", "see what listens to its socket");
 }
 
 /// What all samples of the program behind a socket have in common.
@@ -241,24 +251,39 @@ Labels labels_of(const std::string& socket, const Result<TelemetryClient>& clien
 
 }  // namespace
 
+namespace {
+
+void add_socket(Samples& samples, const std::string& socket, const Deadline& deadline) {
+  samples.next_program();
+  auto client = TelemetryClient::connect(socket);
+  // Nobody listens: the process has ended, and the next program removes its socket.
+  if (!client && client.error().code == ErrorCode::not_found) return;
+  const Labels process = labels_of(socket, client);
+  const Result<void> added = client ? add_program(samples, *client, deadline, process) : pass_on(std::move(client));
+  samples.next_program();
+  samples.gauge("program_up", "Whether the program answers.", process, added ? 1 : 0);
+  if (added) return;
+  samples.gauge("program_error", "Why a program is not up.",
+                with(process, {{"code", std::string(to_string(added.error().code))}}), 1);
+}
+
+}  // namespace
+
 std::vector<prometheus::MetricFamily> ProgramMetrics::Collect() const {
-  Samples samples;
-  const Deadline scrape(kScrapeLimit);
-  for (const std::string& socket : telemetry_sockets(directories_())) {
-    samples.next_program();
-    const Deadline deadline(std::min(kProgramLimit, scrape.left()));
-    auto client = TelemetryClient::connect(socket);
-    // Nobody listens: the process has ended, and the next program removes its socket.
-    if (!client && client.error().code == ErrorCode::not_found) continue;
-    const Labels process = labels_of(socket, client);
-    const Result<void> added = client ? add_program(samples, *client, deadline, process) : pass_on(std::move(client));
-    samples.next_program();
-    samples.gauge("program_up", "Whether the program answers.", process, added ? 1 : 0);
-    if (added) continue;
-    samples.gauge("program_error", "Why a program is not up.",
-                  with(process, {{"code", std::string(to_string(added.error().code))}}), 1);
+  try {
+    Samples samples;
+    const Deadline scrape(kScrapeLimit);
+    const std::vector<std::string> directories = directories_();
+    std::size_t directories_left = directories.size();
+    for (const std::string& directory : directories) {
+      const Deadline share(time_of_directory(scrape.left(), directories_left--));
+      for (const std::string& socket : telemetry_sockets({directory}))
+        add_socket(samples, socket, Deadline(std::min(kProgramLimit, share.left())));
+    }
+    return samples.take();
+  } catch (const std::bad_alloc&) {
+    return {};  // the HTTP server catches nothing
   }
-  return samples.take();
 }
 
 }  // namespace pollux::tool

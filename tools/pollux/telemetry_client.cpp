@@ -152,8 +152,8 @@ Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
   if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a socket", errno);
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
   if (::connect(socket.get(), generic, sizeof address) == 0) {
-    if (const auto user = trusted_user(socket.get(), path))
-      return TelemetryClient(path, PeerSocket(std::move(socket)), *user);
+    PeerSocket peer(std::move(socket));
+    if (const auto user = trusted_user(peer.get(), path)) return TelemetryClient(path, std::move(peer), *user);
     return fail(ErrorCode::permission_denied,
                 path + " belongs neither to root nor to this user or the owner of its directory",
                 "remove it, and let only its owner write to that directory");
@@ -311,15 +311,16 @@ Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::st
   return all;
 }
 
-RunningPorts running_ports(const std::vector<std::string>& directories, std::chrono::milliseconds limit) {
-  RunningPorts all;
-  const auto deadline = steady_clock::now() + limit;
-  for (const std::string& socket : telemetry_sockets(directories)) {
+namespace {
+
+void add_ports(RunningPorts& all, const std::string& directory, steady_clock::time_point deadline) {
+  for (const std::string& socket : telemetry_sockets({directory})) {
     const auto left = std::min<std::chrono::milliseconds>(TelemetryClient::kLimit, left_until(deadline));
     if (left == std::chrono::milliseconds(0)) {
-      all.failures.push_back({ErrorCode::timeout, "other programs were not asked, since these took too long",
+      all.failures.push_back({ErrorCode::timeout,
+                              directory + ": other programs were not asked, since these took too long",
                               "end those that do not answer"});
-      break;
+      return;
     }
     if (auto ports = ports_of(socket, left)) {
       std::ranges::move(*ports, std::back_inserter(all.ports));
@@ -328,6 +329,16 @@ RunningPorts running_ports(const std::vector<std::string>& directories, std::chr
       if (failure.what.find(socket) == std::string::npos) failure.what.insert(0, socket + ": ");
     }
   }
+}
+
+}  // namespace
+
+RunningPorts running_ports(const std::vector<std::string>& directories, std::chrono::milliseconds limit) {
+  RunningPorts all;
+  const auto deadline = steady_clock::now() + limit;
+  std::size_t directories_left = directories.size();
+  for (const std::string& directory : directories)
+    add_ports(all, directory, steady_clock::now() + time_of_directory(left_until(deadline), directories_left--));
   return all;
 }
 

@@ -94,12 +94,19 @@ enum class Users {
 [[nodiscard]] std::vector<std::string> telemetry_directories(Users users = Users::own);
 /// The sockets in these directories, also of programs that have ended; at most 256 of a directory.
 [[nodiscard]] std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories);
+/// How much of the time that is left the programs of the next directory have. Half of it is left to others, so that
+/// programs of one user that do not answer hide no others.
+[[nodiscard]] constexpr std::chrono::milliseconds time_of_directory(std::chrono::milliseconds left,
+                                                                    std::size_t directories_left) noexcept {
+  return directories_left > 1 ? left / 2 : left;
+}
+
 struct RunningPorts {
   std::vector<RunningPort> ports = {};
   std::vector<Error> failures = {};  ///< of programs that could not be asked; each names the socket
 };
 /// The ports of all programs that answer, and why others do not. Programs that have ended are left out. All of them
-/// have `limit` for their answers; those that are not asked in that time are a failure.
+/// have `limit` for their answers; a directory of which some are not asked in its part of that time is a failure.
 [[nodiscard]] RunningPorts running_ports(const std::vector<std::string>& directories,
                                          std::chrono::milliseconds limit = std::chrono::seconds(10));
 /// The ports of the program behind one socket, at most 256. Errors: those of TelemetryClient.

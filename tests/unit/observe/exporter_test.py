@@ -185,6 +185,15 @@ class Exporter(unittest.TestCase):
         self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
         self.assertLess(len(metrics.splitlines()), 11000)
 
+    def test_a_program_has_a_bounded_length_of_text(self):
+        name = "x" * 1000
+        drops = {f"{number:01000}": 1 for number in range(1500)}
+        answers = {("port.stats", name): {"state": "started", "drops": drops}, ("port.queues", name): {}, ("port.link", name): {}}
+        self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **answers, ("ports", None): [{"name": name}]}, [])
+        metrics = self.metrics()
+        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertLess(len(metrics), 4000000)
+
     def test_what_a_program_says_has_no_control_characters(self):
         drops = {'evil"} 1\npollux_fake{x="\x1b[2J': 5}
         answers = {("port.stats", "plx0"): {"state": "started", "drops": drops}, ("port.queues", "plx0"): {}, ("port.link", "plx0"): {}}

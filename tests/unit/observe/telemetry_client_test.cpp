@@ -174,7 +174,22 @@ TEST(TelemetryClient, ProgramsThatDoNotAnswerCostABoundedTime) {
   const auto begin = std::chrono::steady_clock::now();
   const RunningPorts running = running_ports({first.directory(), second.directory(), third.directory()}, 300ms);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s) << "each of them had 5 seconds";
-  EXPECT_THAT(running.failures.back().what, HasSubstr("were not asked"));
+  EXPECT_EQ(running.failures.size(), 3U);
+  EXPECT_THAT(running_ports({first.directory()}, 0ms).failures.back().what, HasSubstr("were not asked"));
+}
+
+TEST(TelemetryClient, ProgramsThatDoNotAnswerLeaveTimeForOtherDirectories) {
+  const FakeProgram mute([](int connection) {
+    std::array<char, 4096> chunk;
+    while (::recv(connection, chunk.data(), chunk.size(), 0) > 0) {
+    }
+  });
+  const FakeProgram other(
+      answering({{"process", R"("result":{"pid":7})"}, {"ports", R"("result":[{"name":"plx0"}])"}}));
+  const RunningPorts running = running_ports({mute.directory(), other.directory()}, 4s);  // less than one may take
+  EXPECT_EQ(running.ports.size(), 1U);
+  ASSERT_EQ(running.failures.size(), 1U);
+  EXPECT_THAT(running.failures.front().what, HasSubstr(mute.socket()));
 }
 
 TEST(TelemetryClient, JsonForATerminalHasNoControlCharacters) {
