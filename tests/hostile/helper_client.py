@@ -115,7 +115,7 @@ def start_port(client: Client) -> None:
     client.open()
     client.use(SOCKET, number(0))
     client.use(COUNTERS)
-    client.use(LOAD, raw_rules(1, 1) + number(0, 0, 0))
+    client.use(LOAD, raw_rules(1, 1) + number(0, 0))
     client.use(ATTACH, number(0))
     client.use(JOIN, text(b"\2\0\0\0\0\1") + number(0))
     client.use(WATCH)
@@ -207,8 +207,9 @@ class Helper:
     def __init__(self, program: str, folder: str, descriptors: int) -> None:
         self.path = f"{folder}/helper.sock"
         limits = ["prlimit", f"--nofile={descriptors}", "setpriv", "--no-new-privs", "--bounding-set=" + CAPABILITIES]
+        trap = ["env", "POLLUX_CONFINEMENT=trap"]  # a system call that is not allowed ends it
         words = [program, "xdp-helper", "--interface", INTERFACE, "--socket", self.path, "--group", grp.getgrgid(GROUP).gr_name]
-        self.program = Program(limits + words, "listening", output=True)
+        self.program = Program(trap + limits + words, "listening", output=True)
 
     def said(self) -> str:
         """Its last lines."""

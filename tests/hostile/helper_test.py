@@ -6,13 +6,13 @@ import json
 import os
 import random
 import socket
-import struct
 import sys
 import threading
 import time
 import unittest
 from collections.abc import Callable
 
+from descriptor_zoo import Lingering
 from helper_client import (ATTACH, ATTACKER, CALLS, COUNTERS, DETACH, INTERFACE, LOAD, NEIGHBOUR, OPEN, SOCKET, STATE,
                            VERSION, WATCH, Child, Client, Gone, be_neighbour, helper, number, raw_rules, start_port, text)
 from namespaces import enter_own_namespace
@@ -31,24 +31,6 @@ def repeat(attack: Callable[[], None]) -> None:
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
             attack()
-
-
-def lingering() -> int:
-    """A TCP socket whose close waits, since nobody reads what it has sent."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sender = socket.create_connection(server.getsockname())
-        KEPT.append(server.accept()[0])
-    sender.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            sender.send(bytes(65536))
-    sender.setblocking(True)
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
-    return sender.detach()
-
-
-KEPT: list[socket.socket] = []
 
 
 def silent(path: str) -> None:
@@ -90,23 +72,35 @@ def half_closed(path: str) -> None:
     repeat(attack)
 
 
+def send_lingering(path: str, *before: bytes, opens: bool = True) -> None:
+    """Messages, the last with a descriptor whose close waits, and then an end, on some connections. The helper looks at none of them
+    before the end, since an answer has not been received. So it is the last one that has the descriptor."""
+    with Lingering() as zoo:
+        for _ in range(5):
+            client = Client(path, seconds=0.5)
+            if opens:
+                client.open()
+            client.send(number(STATE) if opens else number(OPEN, VERSION) + text(b"lo"))
+            for message in before:
+                client.send(message)
+            with zoo.one() as sent:
+                client.send(number(STATE), [sent])
+            zoo.closes[-1].join(1)
+            client.close()
+        time.sleep(TIME)
+
+
 def descriptor(path: str) -> None:
-    """A request with a descriptor whose close waits, and an end."""
-    sent = lingering()
+    send_lingering(path)
 
-    def attack() -> None:
-        client = Client(path, seconds=0.5)
-        client.open()
-        with contextlib.suppress(Gone):
-            client.send(number(STATE), [sent])
-            client.receive()
-        client.close()
 
-    for _ in range(5):
-        with contextlib.suppress(Gone):
-            attack()
-    os.close(sent)
-    time.sleep(TIME)
+def descriptor_without_port(path: str) -> None:
+    send_lingering(path, opens=False)
+
+
+def descriptor_behind_empty(path: str) -> None:
+    """Messages without bytes look like the end of the connection."""
+    send_lingering(path, b"", b"")
 
 
 def messages(path: str) -> None:
@@ -121,7 +115,7 @@ def messages(path: str) -> None:
             rules = bytearray(raw_rules(dice.randrange(3), dice.randrange(3)))
             for _ in range(dice.randrange(3)):
                 rules[dice.randrange(len(rules))] = dice.choice([0, 1, 0x80, 0xff, dice.randrange(256)])
-            content = dice.choice([bytes(rules) + number(0, 0, 0), dice.randbytes(dice.randrange(40)), bytes(dice.randrange(200_000)),
+            content = dice.choice([bytes(rules) + number(0, 0), dice.randbytes(dice.randrange(40)), bytes(dice.randrange(200_000)),
                                    number(0)])
             client.send(number(dice.choice([dice.randrange(CALLS), dice.randrange(1 << 32)])) + content)
             if dice.random() < 0.9:
@@ -136,7 +130,7 @@ def messages(path: str) -> None:
 def vanishing(path: str) -> None:
     """Ports that end in the middle, each at another request, before they have received an answer or after."""
     steps = [(OPEN, number(VERSION) + text(INTERFACE.encode())), (COUNTERS, b""), (SOCKET, number(0)),
-             (LOAD, raw_rules(1, 1) + number(0, 0, 0)), (ATTACH, number(0)), (WATCH, b""), (DETACH, b"")]
+             (LOAD, raw_rules(1, 1) + number(0, 0)), (ATTACH, number(0)), (WATCH, b""), (DETACH, b"")]
     count = 0
 
     def attack() -> None:
@@ -154,7 +148,7 @@ def vanishing(path: str) -> None:
 
 def rules(path: str) -> None:
     """The longest requests, on as many connections as it gets."""
-    load = number(LOAD) + raw_rules(63, 16) + number(0, 0, 0)
+    load = number(LOAD) + raw_rules(63, 16) + number(0, 0)
 
     def attack(end: float) -> None:
         with contextlib.suppress(Gone):
@@ -208,6 +202,8 @@ ATTACKS: list[tuple[str, int, Callable[[str], None], str]] = [
     ("unread", 1024, unread, f"refused a process of user {ATTACKER}"),
     ("half_closed", 1024, half_closed, f"refused a process of user {ATTACKER}"),
     ("descriptor", 1024, descriptor, ""),
+    ("descriptor_without_port", 1024, descriptor_without_port, ""),
+    ("descriptor_behind_empty", 1024, descriptor_behind_empty, ""),
     ("messages", 1024, messages, ""),
     ("vanishing", 1024, vanishing, ""),
     ("rules", 1024, rules, ""),

@@ -2,6 +2,7 @@
 // `pollux xdp-helper`: does with privileges what `xdp:` ports of programs without any need (docs/xdp.md).
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sys/resource.h>
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "base/peer_socket.hpp"
 #include "base/socket_file.hpp"
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
@@ -143,7 +145,7 @@ bool accept_all(int listener, const Allowed& allowed, xdp::HelperSessions& sessi
 /// As many sessions as there are descriptors for.
 std::size_t most_sessions() {
   using xdp::HelperSessions;
-  constexpr rlim_t kOwn = 64;  // of the program, also while it shares an interface with other XDP programs
+  constexpr rlim_t kOwn = 64;  // of the program, also while it answers
   constexpr rlim_t kWanted = kOwn + HelperSessions::kMost * HelperSessions::kDescriptors;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
@@ -155,12 +157,23 @@ std::size_t most_sessions() {
   return std::max<std::size_t>(left / HelperSessions::kDescriptors, 1);
 }
 
+/// The capabilities are those that the systemd unit leaves for the sake of the ports.
+Confinement needs_of(const HelperOptions& options) {
+  return {.capabilities = {CAP_NET_RAW, CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF},
+          .opens_interfaces = true,
+          .read = {"/sys/kernel/btf"},
+          .removed = {options.socket}};
+}
+
 int run_helper(const Environment& environment, const HelperOptions& options) {
   const auto allowed = find_allowed(options);
   if (!allowed) return report(environment, allowed.error());
-  const auto listener = listen_at(options.socket, *allowed);
+  auto listener = listen_at(options.socket, *allowed);
   if (!listener) return report(environment, listener.error());
   const std::size_t most = most_sessions();
+  if (const auto confined = environment.confine(needs_of(options)); !confined) {
+    return report(environment, confined.error());
+  }
   const tools::StopSignals stop;
   environment.out << "listening at " << options.socket << '\n' << std::flush;
   const auto log = [&environment](LogLevel level, std::string_view message) {
@@ -177,6 +190,7 @@ int run_helper(const Environment& environment, const HelperOptions& options) {
     accepts = waiting.front().revents == 0 || accept_all(listener->get(), *allowed, sessions);
   }
   ::unlink(options.socket.c_str());
+  close_listener(*std::move(listener));
   return kSuccess;
 }
 

@@ -17,6 +17,7 @@ import unittest
 
 POLLUX = sys.argv.pop()
 NET_BIND_SERVICE = 1 << 10  # capabilities(7)
+OF_INTERFACES = 1 << 12 | 1 << 13 | 1 << 38 | 1 << 39  # NET_ADMIN, NET_RAW, PERFMON, BPF
 FILTERED = 2  # seccomp(2): SECCOMP_MODE_FILTER
 SECONDS = 60
 TRAP = os.environ | {"POLLUX_CONFINEMENT": "trap"}  # a system call that a server makes and is not allowed ends it
@@ -34,7 +35,7 @@ class Confinement(unittest.TestCase):
             server = subprocess.Popen([POLLUX, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder,
                                       env=TRAP)
             try:
-                self.assertRegex(server.stdout.readline(), "^(serving|a.sock: card)")
+                self.assertRegex(server.stdout.readline(), "^(serving|a.sock: card|listening at)")
                 return [dict(re.findall(r"(\w+):\s+(\w+)\n", (task / "status").read_text()))
                         for task in pathlib.Path(f"/proc/{server.pid}/task").iterdir()]
             finally:
@@ -57,6 +58,11 @@ class Confinement(unittest.TestCase):
         threads = self.threads_of("exporter", "--listen", f"127.0.0.1:{port}")
         self.assertGreater(len(threads), 1)
         self.expect(threads, NET_BIND_SERVICE)
+
+    def test_the_helper_keeps_what_interfaces_need(self):
+        threads = self.threads_of("xdp-helper", "--interface", "lo", "--user", "nobody", "--socket", "a.sock")
+        own = re.search(r"CapEff:\s+(\w+)", pathlib.Path("/proc/self/status").read_text())
+        self.expect(threads, OF_INTERFACES & int(own[1], 16))
 
 
 class Client:

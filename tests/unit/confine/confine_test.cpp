@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/landlock.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <pwd.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -168,6 +170,25 @@ TEST(Confine, SocketsOfNamedFamiliesAlone) {
     return passed({{"packet", [] { return ::socket(AF_PACKET, SOCK_RAW, 0); }},
                    {"netlink", [] { return ::socket(AF_NETLINK, SOCK_RAW, 0); }},
                    {"vsock", [] { return ::socket(AF_VSOCK, SOCK_STREAM, 0); }}});
+  });
+  EXPECT_THAT(ended.said, IsEmpty());
+}
+
+TEST(Confine, InterfacesNeedSocketsOfFewKinds) {
+  const auto ended = confined({.opens_interfaces = true}, [] {
+    if (::socket(AF_INET, SOCK_DGRAM, 0) < 0) return std::string("no socket of the internet");
+    for (const int protocol : {NETLINK_ROUTE, NETLINK_GENERIC}) {
+      if (::socket(AF_NETLINK, SOCK_RAW, protocol) < 0) return "no netlink socket " + std::to_string(protocol);
+    }
+    return passed({{"SIOCOUTQ", [] { return ::ioctl(-1, SIOCOUTQ, nullptr); }, EBADF},
+                   {"netfilter", [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER); }},
+                   {"audit", [] { return ::socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT); }},
+                   {"unix", [] { return ::socket(AF_UNIX, SOCK_STREAM, 0); }},
+                   {"vsock", [] { return ::socket(AF_VSOCK, SOCK_STREAM, 0); }},
+                   {"SIOCSIFFLAGS", [] { return ::ioctl(-1, SIOCSIFFLAGS, nullptr); }},
+                   {"setns", [] { return ::syscall(SYS_setns, -1, 0); }},
+                   {"mount", [] { return ::syscall(SYS_mount, 0, 0, 0, 0, 0); }},
+                   {"connect", [] { return ::connect(-1, nullptr, 0); }}});
   });
   EXPECT_THAT(ended.said, IsEmpty());
 }

@@ -36,7 +36,7 @@ Result<void> confine(const Confinement& needed, const LogCallback& log) {
   // So that no program gives capabilities back. Landlock and seccomp need it, too.
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("this process cannot refuse new privileges");
   if (auto restricted = restrict_paths(needed, log); !restricted) return restricted;
-  if (!restrict_calls(needed.makes_sockets)) return failed("the system calls of this process cannot be restricted");
+  if (!restrict_calls(needed)) return failed("the system calls of this process cannot be restricted");
   return {};
 }
 

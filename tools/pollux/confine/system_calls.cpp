@@ -2,6 +2,8 @@
 #include "confine/system_calls.hpp"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -66,14 +68,18 @@ constexpr const char* kCalls[] = {
 constexpr const char* kSocketCalls[] = {"bind", "connect", "listen"};
 constexpr int kFamilies[] = {AF_UNIX, AF_INET, AF_INET6};
 
+constexpr const char* kInterfaceCalls[] = {"bpf", "bind", "socketpair", "flock"};
+constexpr int kInterfaceFamilies[] = {AF_INET, AF_PACKET, AF_XDP};
+
 class Filter {
  public:
   explicit Filter(std::uint32_t other_calls) : filter_(::seccomp_init(other_calls), ::seccomp_release) {
     done_ = filter_ != nullptr && ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_CTL_LOG, 1) == 0;
   }
-  void allow(const char* name) { add(SCMP_ACT_ALLOW, name, {}); }
-  /// Allows the call if `test` holds of an argument.
-  void allow(const char* name, scmp_arg_cmp test) { add(SCMP_ACT_ALLOW, name, {test}); }
+  void allow(const char* name) { allow(name, std::initializer_list<scmp_arg_cmp>{}); }
+  /// Allows the call if all `tests` hold of its arguments.
+  void allow(const char* name, std::initializer_list<scmp_arg_cmp> tests) { add(SCMP_ACT_ALLOW, name, tests); }
+  void allow(const char* name, scmp_arg_cmp test) { allow(name, {test}); }
   void refuse(const char* name, int error) { add(SCMP_ACT_ERRNO(static_cast<unsigned>(error)), name, {}); }
   [[nodiscard]] bool load() const { return done_ && ::seccomp_load(filter_.get()) == 0; }
 
@@ -107,7 +113,7 @@ void add_checked_calls(Filter& filter) {
 #else
   constexpr unsigned kFlags = 0;
 #endif
-  filter.allow("clone", {kFlags, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0});
+  filter.allow("clone", scmp_arg_cmp{kFlags, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0});
   // A filter cannot read the flags of clone3, which are in memory. Without it the C library takes clone.
   filter.refuse("clone3", ENOSYS);
   filter.allow("unshare", int_equals(0, CLONE_FILES));
@@ -120,6 +126,21 @@ void add_checked_calls(Filter& filter) {
                                          F_ADD_SEALS, F_GETLK, F_SETLK, F_OFD_GETLK, F_OFD_SETLK}) {
     filter.allow("fcntl", int_equals(1, what));
     filter.allow("fcntl64", int_equals(1, what));
+  }
+}
+
+/// Of netlink only what tells of interfaces, routes and the features of drivers.
+void add_interface_calls(Filter& filter) {
+  for (const char* call : kInterfaceCalls) filter.allow(call);
+  for (const int family : kInterfaceFamilies) {
+    filter.allow("socket", int_equals(0, static_cast<std::uint32_t>(family)));
+  }
+  for (const std::uint32_t protocol : Values{NETLINK_ROUTE, NETLINK_GENERIC}) {
+    filter.allow("socket", {int_equals(0, AF_NETLINK), int_equals(2, protocol)});
+  }
+  for (const std::uint32_t what :
+       Values{SIOCGIFINDEX, SIOCGIFNAME, SIOCGIFHWADDR, SIOCGIFMTU, SIOCGIFFLAGS, SIOCETHTOOL, SIOCOUTQ}) {
+    filter.allow("ioctl", int_equals(1, what));
   }
 }
 
@@ -144,11 +165,12 @@ bool traps() {
 
 }  // namespace
 
-bool restrict_calls(bool makes_sockets) {
+bool restrict_calls(const Confinement& needed) {
   Filter filter(traps() ? SCMP_ACT_TRAP : kOtherCalls);
   for (const char* call : kCalls) filter.allow(call);
   add_checked_calls(filter);
-  if (makes_sockets) {
+  if (needed.opens_interfaces) add_interface_calls(filter);
+  if (needed.makes_sockets) {
     for (const char* call : kSocketCalls) filter.allow(call);
     for (const int family : kFamilies) filter.allow("socket", int_equals(0, static_cast<std::uint32_t>(family)));
   }
