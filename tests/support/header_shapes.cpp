@@ -123,6 +123,7 @@ std::vector<Network> networks() {
     return Extension{43, joined({{0, 2, type, left, 0, 0, 0, 0}, six(9)})};
   };
   const Extension home{60, joined({{0, 2, 1, 2, 0, 0, 0xC9, 16}, six(7)})};
+  const Extension padded_home{60, joined({{0, 3, 1, 2, 0, 0, 0xC9, 16}, six(7), {1, 4, 0, 0, 0, 0, 1, 0}})};
   return {four("IPv4", {}, kFour2),
           six("IPv6", {}),
           six("segment routing", {route(4, 1)}, 1, 9),
@@ -139,6 +140,7 @@ std::vector<Network> networks() {
           six("routing header of type 2", {route(2, 1)}, 1, 9),
           six("segment routing at its end", {route(4, 0)}),
           six("home address", {home}, 7),
+          six("home address, then padding without bytes", {padded_home}, 7),
           six("home address and a route", {route(2, 1), home}, 7, 9),
           six("atomic fragment", {{44, {0, 0, 0, 0, 0, 0, 0, 5}}}),
           refused(six("first fragment", {{44, {0, 0, 0, 1, 0, 0, 0, 5}}})),

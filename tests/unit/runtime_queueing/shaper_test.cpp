@@ -52,6 +52,17 @@ TEST_F(Shaper, EveryRateSendsWithTheLargestBurst) {
   }
 }
 
+// The overhead of many short frames is more than what the frames have.
+TEST_F(Shaper, TheOverheadCountsForEachFrameOfABurst) {
+  for (const std::uint64_t peak : {0U, 2'000'000U}) {
+    const Queue queue = bucket(
+        {.rate = 1'000'000, .burst = 11'000, .peak_rate = peak, .mtu = peak == 0 ? 0U : 11'000U, .overhead = 1000});
+    for (unsigned i = 0; i < 64; ++i) put(*queue, frame(i, 0, 100), seconds(1));
+    EXPECT_EQ(get_burst(*queue, seconds(1)).size(), 10U);
+    EXPECT_EQ(get(*queue, 64, seconds(1) + milliseconds(11)).size(), 10U);
+  }
+}
+
 TEST_F(Shaper, AFullBucketIsWorthItsBurstAndRefillsInTime) {
   for (const std::uint64_t rate : {std::uint64_t{1'000'000'000}, std::uint64_t{3'000'000'007}, kMaxRate}) {
     const Queue queue = bucket({.rate = rate, .burst = 150'000});

@@ -78,6 +78,20 @@ TEST_P(TxRing, AChainIsOneFrameWithAndWithoutTables) {
   }
 }
 
+TEST_P(TxRing, WhatLiesBehindABurstIsLeftAlone) {
+  QueueFixture queue(GetParam() | kOneSlot);
+  queue.start_tx();
+  auto frames = frames_of(queue, 1);
+  frames.push_back(queue.make(frame_of(600, 1), 100));  // a chain, which takes another path
+  for (std::uint8_t i = 2; i < 5; ++i) frames.push_back(queue.make(frame_of(60, i)));
+  std::vector<Mbuf*> array;
+  for (const MbufPtr& frame : frames) array.push_back(frame.get());
+  const bool is_packed = (GetParam() & feature::kRingPacked) != 0;
+  ASSERT_EQ(tx_burst_for(is_packed)(queue.tx, array.data(), 3), 3u);
+  for (std::size_t i = 0; i < 3; ++i) static_cast<void>(frames[i].release());
+  EXPECT_EQ(queue.device->look().size(), 3u);
+}
+
 TEST_P(TxRing, ADeviceMayUseBuffersOutOfOrder) {
   QueueFixture queue(GetParam() | kOneSlot);
   queue.start_tx();
