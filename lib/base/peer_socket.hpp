@@ -36,8 +36,8 @@ class PeerSocket {
 
   /// -1 if there is none.
   [[nodiscard]] int get() const noexcept { return socket_.get(); }
-  /// As recv(2) with MSG_DONTWAIT, but fails with EBADMSG if the peer has sent a descriptor with what would be read. A
-  /// message that is longer than `bytes` is cut.
+  /// As recv(2) with MSG_DONTWAIT, but fails with EBADMSG if the peer has sent a descriptor with what would be read, or
+  /// on a stream right behind it. A message that is longer than `bytes` is cut.
   [[nodiscard]] ssize_t receive(std::span<std::byte> bytes) const noexcept;
   /// The caller closes it.
   [[nodiscard]] FileDescriptor release() noexcept { return std::move(socket_); }

@@ -41,42 +41,31 @@ bool Connection::accept_header() {
   return !closed();
 }
 
-std::size_t Connection::read(std::span<std::byte> bytes, bool with_descriptors) {
-  ssize_t count = socket_.receive(bytes);
-  if (count < 0 && errno == EBADMSG) {
-    if (!with_descriptors) {
-      close("it sent descriptors inside a message");
-      return 0;
-    }
-    count = read_with_descriptors(bytes);
-  }
-  if (count < 0) {
-    if (errno != EAGAIN && errno != EINTR) close("the socket failed");
-    return 0;
-  }
-  if (count == 0) close("it closed the connection");
-  return static_cast<std::size_t>(count);
-}
-
 namespace {
 
 /// Memory (memfd, tmpfs, hugetlbfs: files that have seals) or an eventfd, which a command may need. No file system is
 /// asked, since that of the client may not answer.
 bool is_expected(int descriptor) { return ::fcntl(descriptor, F_GET_SEALS) >= 0 || is_eventfd(descriptor); }
 
+/// As many as a message can have: what has no room is closed by the kernel, in this thread. Linux, include/net/scm.h.
+constexpr std::size_t kRoom = 253;
+
 }  // namespace
 
-ssize_t Connection::read_with_descriptors(std::span<std::byte> bytes) {
+std::size_t Connection::read(std::span<std::byte> bytes, bool with_descriptors) {
   iovec data{bytes.data(), bytes.size()};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control;
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kRoom * sizeof(int))> control;
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  descriptors_.reserve(2 * kMaxDescriptors);  // so that none is lost for lack of memory
+  descriptors_.reserve(descriptors_.size() + kRoom);  // so that none is lost for lack of memory
   const ssize_t count = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (count < 0) return count;
+  if (count < 0) {
+    if (errno != EAGAIN && errno != EINTR) close("the socket failed");
+    return 0;
+  }
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t descriptors = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -91,11 +80,13 @@ ssize_t Connection::read_with_descriptors(std::span<std::byte> bytes) {
         close("it sent a file that is neither memory (memfd, tmpfs, hugetlbfs) nor an eventfd");
       }
     }
+    if (!with_descriptors) close("it sent descriptors inside a message");
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0 || descriptors_.size() > kMaxDescriptors) {
     close("it sent too many descriptors with a message");
   }
-  return count;
+  if (count == 0) close("it closed the connection");
+  return static_cast<std::size_t>(count);
 }
 
 void Connection::reply(std::span<const std::byte> payload) {

@@ -182,7 +182,6 @@ class Connection {
 
  private:
   [[nodiscard]] std::size_t read(std::span<std::byte> bytes, bool with_descriptors);
-  [[nodiscard]] ssize_t read_with_descriptors(std::span<std::byte> bytes);
   [[nodiscard]] bool accept_header();
   void send(const Header& header, std::span<const std::byte> payload);
 

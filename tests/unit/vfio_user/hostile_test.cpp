@@ -152,6 +152,19 @@ TEST_F(VfioUserHostileClient, PassesFilesThatNoCommandTakes) {
   EXPECT_TRUE(fixture.has_logged("neither memory (memfd, tmpfs, hugetlbfs) nor an eventfd"));
 }
 
+TEST_F(VfioUserHostileClient, MayQueueAMessageWithDescriptorsBehindOneWithout) {
+  const FileDescriptor file = memory_file(4096);
+  const std::array descriptors{file.get()};
+  client->send_raw(packed(Header{1, Command::region_read, 32, 0, 0}, RegionAccess{0, kConfigRegion, 4}));
+  client->send_raw(packed(Header{2, Command::dma_map, 48, 0, 0}, DmaMap{32, 3, 0, 4096, 4096}), descriptors);
+  for (std::uint16_t id = 1; id <= 2; ++id) {
+    const auto reply = client->receive();
+    ASSERT_TRUE(reply) << id;
+    EXPECT_EQ(reply->header.id, id);
+    EXPECT_EQ(reply->header.error, 0U);
+  }
+}
+
 TEST_F(VfioUserHostileClient, StopsInTheMiddleOfAMessage) {
   client->send_raw(packed(Header{1, Command::dma_map, 48, 0, 0}, std::uint64_t{0}));
   fixture.pump();
