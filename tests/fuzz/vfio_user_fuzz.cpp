@@ -144,7 +144,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 "sockets can be made");
   const FileDescriptor near(ends[0]);
   {
-    Session session(FileDescriptor(ends[1]), *fixture.device, fixture.regions, fixture.interrupts, *fixture.clock);
+    Session session(PeerSocket(FileDescriptor(ends[1])), nullptr, *fixture.device, fixture.regions, fixture.interrupts,
+                    *fixture.clock);
     Client client(fixture, near.get());
     constexpr std::array<std::uint8_t, 7> kVersion{1, 0, 4, 0, 0, 0, 0};  // command 1, nothing with it, version 0.0
     Input version(kVersion);

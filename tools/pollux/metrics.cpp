@@ -276,9 +276,11 @@ std::vector<prometheus::MetricFamily> ProgramMetrics::Collect() const {
     const std::vector<std::string> directories = directories_();
     std::size_t directories_left = directories.size();
     for (const std::string& directory : directories) {
-      const Deadline share(time_of_directory(scrape.left(), directories_left--));
-      for (const std::string& socket : telemetry_sockets({directory}))
-        add_socket(samples, socket, Deadline(std::min(kProgramLimit, share.left())));
+      const Deadline share(time_of_next(scrape.left(), directories_left--));
+      const std::vector<std::string> sockets = telemetry_sockets({directory});
+      std::size_t sockets_left = sockets.size();
+      for (const std::string& socket : sockets)
+        add_socket(samples, socket, Deadline(std::min(kProgramLimit, time_of_next(share.left(), sockets_left--))));
     }
     return samples.take();
   } catch (const std::bad_alloc&) {

@@ -314,8 +314,11 @@ Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::st
 namespace {
 
 void add_ports(RunningPorts& all, const std::string& directory, steady_clock::time_point deadline) {
-  for (const std::string& socket : telemetry_sockets({directory})) {
-    const auto left = std::min<std::chrono::milliseconds>(TelemetryClient::kLimit, left_until(deadline));
+  const std::vector<std::string> sockets = telemetry_sockets({directory});
+  std::size_t sockets_left = sockets.size();
+  for (const std::string& socket : sockets) {
+    const auto left = std::min<std::chrono::milliseconds>(TelemetryClient::kLimit,
+                                                          time_of_next(left_until(deadline), sockets_left--));
     if (left == std::chrono::milliseconds(0)) {
       all.failures.push_back({ErrorCode::timeout,
                               directory + ": other programs were not asked, since these took too long",
@@ -338,7 +341,7 @@ RunningPorts running_ports(const std::vector<std::string>& directories, std::chr
   const auto deadline = steady_clock::now() + limit;
   std::size_t directories_left = directories.size();
   for (const std::string& directory : directories)
-    add_ports(all, directory, steady_clock::now() + time_of_directory(left_until(deadline), directories_left--));
+    add_ports(all, directory, steady_clock::now() + time_of_next(left_until(deadline), directories_left--));
   return all;
 }
 

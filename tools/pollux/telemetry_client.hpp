@@ -94,11 +94,11 @@ enum class Users {
 [[nodiscard]] std::vector<std::string> telemetry_directories(Users users = Users::own);
 /// The sockets in these directories, also of programs that have ended; at most 256 of a directory.
 [[nodiscard]] std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories);
-/// How much of the time that is left the programs of the next directory have. Half of it is left to others, so that
-/// programs of one user that do not answer hide no others.
-[[nodiscard]] constexpr std::chrono::milliseconds time_of_directory(std::chrono::milliseconds left,
-                                                                    std::size_t directories_left) noexcept {
-  return directories_left > 1 ? left / 2 : left;
+/// How much of the time that is left the next of several directories, or of the programs of one, has. Half of it is
+/// left to the others, so that those that do not answer hide none.
+[[nodiscard]] constexpr std::chrono::milliseconds time_of_next(std::chrono::milliseconds left,
+                                                               std::size_t several) noexcept {
+  return several > 1 ? left / 2 : left;
 }
 
 struct RunningPorts {
