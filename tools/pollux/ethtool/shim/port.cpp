@@ -96,6 +96,36 @@ void explain(const std::string& what, const std::string& hint) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
+namespace {
+
+/// As recv(2), but fails if there is a descriptor, which it does not take: to close one may take as long as its sender
+/// likes.
+ssize_t receive_bytes(int socket, std::span<char> bytes) {
+  iovec data{bytes.data(), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  const ssize_t seen = ::recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT);
+  if (seen <= 0) return seen;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) {
+    errno = EBADMSG;
+    return -1;
+  }
+  return ::recv(socket, bytes.data(), static_cast<std::size_t>(seen), MSG_DONTWAIT);
+}
+
+}  // namespace
+
+Port::~Port() {
+  if (descriptor_ < 0) return;
+  ::shutdown(descriptor_, SHUT_RDWR);
+  std::array<char, 4096> rest;
+  ssize_t count = 1;
+  while (count > 0) count = receive_bytes(descriptor_, rest);
+  // With a descriptor in its queue it stays open until the process ends, which waits for none.
+  if (count == 0) ::close(descriptor_);
+}
+
 int Port::connect() {
   if (descriptor_ >= 0) return 0;
   sockaddr_un address{};
@@ -128,22 +158,6 @@ int Port::send(std::string_view request, Deadline deadline) {
   }
   return 0;
 }
-
-namespace {
-
-/// As recv(2), but takes no descriptor: to close one may take as long as its sender likes.
-ssize_t receive_bytes(int socket, std::span<char> bytes) {
-  iovec data{bytes.data(), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  const ssize_t seen = ::recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT);
-  if (seen <= 0) return seen;
-  if ((message.msg_flags & MSG_CTRUNC) != 0) return 0;
-  return ::recv(socket, bytes.data(), static_cast<std::size_t>(seen), MSG_DONTWAIT);
-}
-
-}  // namespace
 
 int Port::receive(std::string& line, Deadline deadline) {
   for (;;) {

@@ -34,6 +34,7 @@ class Port {
   Port(std::string socket, std::string name) : socket_(std::move(socket)), name_(std::move(name)) {}
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
+  ~Port();
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// Asks for something about the port. An error but EOPNOTSUPP, which ethtool expects, is explained on stderr.
@@ -55,7 +56,7 @@ class Port {
   std::string socket_;
   std::string name_;
   std::string received_;
-  int descriptor_ = -1;                  // open until the process ends, which waits for nothing that a program has sent
+  int descriptor_ = -1;
   int failure_ = 0;                      // of the connection: the program is asked no more
   std::chrono::milliseconds waited_{0};  // for answers so far
 };
