@@ -212,6 +212,20 @@ def lingering(server: Card) -> None:
     everywhere(server, server.held.enter_context(descriptor_zoo.Lingering()).one)
 
 
+def too_many_lingering(server: Card) -> None:
+    """More different ones in a message than there is room for. They are in flight alone before the connection is accepted."""
+    sockets = server.held.enter_context(descriptor_zoo.Lingering())
+    first = server.connect(0)
+    waiting = server.connect(0, negotiate=False)
+    with contextlib.ExitStack() as stack:
+        sent = [stack.enter_context(sockets.one()) for _ in range(17)]
+        waiting.send(DMA_MAP, MEMORY_REQUEST, sent)
+    for close in sockets.closes:
+        close.join()
+    first.close()
+    time.sleep(LONGEST + 1)
+
+
 def unaccepted(server: Card) -> None:
     """Connections that wait behind another one until the server ends. Each has sent a socket that lingers."""
     sockets = server.held.enter_context(descriptor_zoo.Lingering())
@@ -250,6 +264,7 @@ ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
     ("watchers", [], watchers),
     ("descriptors", [], descriptors),
     ("lingering", [], lingering),
+    ("too_many_lingering", [], too_many_lingering),
     ("unaccepted", [], unaccepted),
     ("unanswered", [], unanswered),
 ]
@@ -273,6 +288,25 @@ class Attacks(unittest.TestCase):
             self.assertEqual(neighbour.client.call(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, MEMORY, 4096))[0], 0, "it maps memory")
             self.assertNotIn("terminate", server.stop())
             self.assertEqual(server.process.returncode, 0)
+
+
+class Harmless(unittest.TestCase):
+    def test_sends_before_it_is_served(self) -> None:
+        """Messages wait for the server, and descriptors that come with later ones."""
+        with card(POLLUX) as server:
+            first, client = server.connect(0), server.connect(0, negotiate=False)
+            client.send(VERSION, b"\0\0\0\0{}\0")
+            client.send(REGION_READ, struct.pack("<QII", 0, CONFIG, 4))
+            file = os.memfd_create("client")
+            os.ftruncate(file, 4096)
+            for page in range(3):
+                client.send(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, MEMORY + 4096 * page, 4096), [file])
+            os.close(file)
+            first.close()
+            for command in (VERSION, REGION_READ, DMA_MAP, DMA_MAP, DMA_MAP):
+                _, answered, size, _, error = struct.unpack("<HHIII", client.take(16))
+                client.take(size - 16)
+                self.assertEqual((answered, error), (command, 0))
 
 
 def _case(options: list[str], run: Callable[[Card], None]) -> Callable[[Attacks], None]:
