@@ -12,6 +12,7 @@
 #include <span>
 #include <utility>
 
+#include "netlink/socket.hpp"
 #include "pci/network_reader.hpp"
 
 namespace pollux::pci {
@@ -92,12 +93,8 @@ std::uint32_t index_at(const std::byte* at) {
 
 /// Calls `found` with the place of each next hop (rtnexthop) of a route that has several.
 void for_each_next_hop(std::vector<std::byte>& message, const std::function<void(std::byte* at)>& found) {
-  Bytes hops = netlink::find_attribute(netlink::after_header(message, sizeof(rtmsg)), RTA_MULTIPATH);
-  while (const auto hop = netlink::read<rtnexthop>(hops)) {
-    if (hop->rtnh_len < sizeof *hop || hop->rtnh_len > hops.size()) break;
-    found(message.data() + (hops.data() - message.data()));
-    hops = netlink::after_header(hops, hop->rtnh_len);
-  }
+  const Bytes hops = netlink::find_attribute(netlink::after_header(message, sizeof(rtmsg)), RTA_MULTIPATH);
+  netlink::for_each_next_hop(hops, [&](Bytes hop) { found(message.data() + (hop.data() - message.data())); });
 }
 
 /// Calls `found` with the place of each interface index in a route.

@@ -285,6 +285,7 @@ Result<NetworkState> KernelNetwork::read() const {
     return fail_errno(ErrorCode::io_error, "cannot start a thread to read the host's network state",
                       error.code().value(), "raise the limit on threads: ulimit -u");
   }
+  if (!state) state.error().hint += ", or bind with --force if the port is known to be unused";
   return state;
 }
 

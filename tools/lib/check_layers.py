@@ -17,8 +17,9 @@ import check_includes  # noqa: E402
 VENDOR, CARD = "{vendor}", "{card}"
 ALLOWED = {
     "base": [],
+    "netlink": ["base"],
     "files": ["base"],
-    "pci": ["base"],
+    "pci": ["base", "netlink"],
     "mem": ["base"],
     "device": ["base", "mem"],
     "net": ["base", "mem", "device"],
@@ -34,7 +35,7 @@ ALLOWED = {
     "backends/vfio": ["base", "mem", "device", "pci"],
     "backends/*": ["base", "files", "mem", "device"],
     "servers/*": ["base", "mem", "device"],
-    "ports/*": ["base", "files", "mem", "net", "ports/common"],
+    "ports/*": ["base", "netlink", "files", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "net"],
     "observe": ["base", "mem", "device", "net", "runtime"],
     "laboratory": ["base", "mem", "net"],

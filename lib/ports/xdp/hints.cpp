@@ -3,54 +3,37 @@
 
 #include <linux/btf.h>
 #include <linux/genetlink.h>
-#include <sys/socket.h>
 
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <string_view>
+#include <vector>
 
-#include "base/file_descriptor.hpp"
 #include "base/open_file.hpp"
-#include "ports/xdp/netlink.hpp"
+#include "netlink/socket.hpp"
 
 namespace pollux::xdp {
 namespace {
 
 /// Linux 6.7, include/uapi/linux/netdev.h; missing in older headers.
 constexpr std::uint8_t kGetDevice = 1;            // NETDEV_CMD_DEV_GET
-constexpr int kDeviceIndex = 1;                   // NETDEV_A_DEV_IFINDEX
-constexpr int kDeviceHints = 5;                   // NETDEV_A_DEV_XDP_RX_METADATA_FEATURES
+constexpr std::uint16_t kDeviceIndex = 1;         // NETDEV_A_DEV_IFINDEX
+constexpr std::uint16_t kDeviceHints = 5;         // NETDEV_A_DEV_XDP_RX_METADATA_FEATURES
 constexpr std::uint64_t kHash = 2, kVlanTag = 4;  // enum netdev_xdp_rx_metadata
 
-/// Asks a family of generic netlink by a command with one attribute. Calls `use` as for_each_attribute does; not at all
-/// if the answer is an error.
-template <class Function>
-void ask_family(int netlink, std::uint16_t family, std::uint8_t command, int attribute, std::string_view value,
-                Function&& use) {
-  struct {
-    nlmsghdr head{};
-    genlmsghdr about{};
-    rtattr attribute{};
-    std::array<char, 16> value{};
-  } request;
-  request.attribute.rta_type = static_cast<std::uint16_t>(attribute);
-  request.attribute.rta_len = static_cast<std::uint16_t>(RTA_LENGTH(value.size()));
-  value.copy(request.value.data(), request.value.size());
-  request.head.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN + RTA_SPACE(value.size()));
-  request.head.nlmsg_type = family;
-  request.head.nlmsg_flags = NLM_F_REQUEST;
-  request.about.cmd = command;
-  request.about.version = 1;
-  if (::send(netlink, &request, request.head.nlmsg_len, 0) < 0) return;
-  std::array<char, 8192> answer{};
-  const auto bytes = ::recv(netlink, answer.data(), answer.size(), 0);
-  constexpr std::size_t kAttributes = NLMSG_LENGTH(GENL_HDRLEN);
-  if (bytes < static_cast<ssize_t>(kAttributes)) return;
-  nlmsghdr head{};
-  std::memcpy(&head, answer.data(), sizeof head);
-  if (head.nlmsg_type != family) return;
-  for_each_attribute({answer.data() + kAttributes, static_cast<std::size_t>(bytes) - kAttributes}, use);
+/// Asks a family of generic netlink by a command with one attribute. Returns the attributes of the answer; none if that
+/// is an error.
+std::vector<std::byte> ask_family(netlink::Socket& socket, std::uint16_t family, std::uint8_t command,
+                                  std::uint16_t attribute, netlink::Bytes value) {
+  std::vector<std::byte> attributes;
+  netlink::Payload request(genlmsghdr{.cmd = command, .version = 1, .reserved = 0});
+  const auto asked = socket.get(family, request.add(attribute, value), [&](std::uint16_t, netlink::Bytes answer) {
+    const netlink::Bytes found = netlink::after_header(answer, sizeof(genlmsghdr));
+    attributes.assign(found.begin(), found.end());
+  });
+  return asked ? attributes : std::vector<std::byte>();
 }
 
 /// The bytes of a type that follow its btf_type: Linux, Documentation/bpf/btf.rst. Kinds without any are not named.
@@ -96,20 +79,15 @@ void for_each_function(std::string_view btf, Function&& use) {
 }  // namespace
 
 std::uint16_t hints_of(unsigned interface) {
-  const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
-  if (!netlink) return {};
-  std::uint16_t family = 0;
-  constexpr std::string_view kFamily("netdev\0", 7);
-  ask_family(netlink.get(), GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kFamily,
-             [&](int type, std::string_view data) {
-               if (type == CTRL_ATTR_FAMILY_ID) family = number_in<std::uint16_t>(data);
-             });
-  if (family == 0) return {};
-  std::uint64_t features = 0;
-  const std::string_view index(reinterpret_cast<const char*>(&interface), sizeof interface);
-  ask_family(netlink.get(), family, kGetDevice, kDeviceIndex, index, [&](int type, std::string_view data) {
-    if (type == kDeviceHints) features = number_in<std::uint64_t>(data);
-  });
+  auto socket = netlink::Socket::open(NETLINK_GENERIC);
+  if (!socket) return {};
+  constexpr std::array<char, 7> kFamily{"netdev"};
+  const auto about =
+      ask_family(*socket, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, std::as_bytes(std::span(kFamily)));
+  const auto family = netlink::read<std::uint16_t>(netlink::find_attribute(about, CTRL_ATTR_FAMILY_ID));
+  if (!family) return {};
+  const auto device = ask_family(*socket, *family, kGetDevice, kDeviceIndex, std::as_bytes(std::span(&interface, 1)));
+  const auto features = netlink::read<std::uint64_t>(netlink::find_attribute(device, kDeviceHints)).value_or(0);
   std::uint16_t hints = 0;
   if ((features & kHash) != 0) hints |= Hint::hash;
   if ((features & kVlanTag) != 0) hints |= Hint::vlan;

@@ -2,7 +2,6 @@
 #include "ports/xdp/host_network.hpp"
 
 #include <linux/rtnetlink.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <bitset>
@@ -10,13 +9,12 @@
 #include <optional>
 #include <set>
 #include <span>
-#include <string_view>
+#include <utility>
 
-#include "base/file_descriptor.hpp"
 #include "net/flow/match_fields.hpp"
+#include "netlink/socket.hpp"
 #include "pollux/net/packet/ethernet.hpp"
 #include "ports/xdp/links.hpp"
-#include "ports/xdp/netlink.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -28,25 +26,20 @@ struct Routes {
   std::vector<HostAddresses> owned;
 };
 
-void read_next_hops(std::string_view hops, std::set<unsigned>& interfaces) {
-  while (hops.size() >= sizeof(rtnexthop)) {
-    rtnexthop hop{};
-    std::memcpy(&hop, hops.data(), sizeof hop);
-    if (hop.rtnh_len < sizeof hop || hop.rtnh_len > hops.size()) return;
-    interfaces.insert(static_cast<unsigned>(hop.rtnh_ifindex));
-    hops.remove_prefix(std::min<std::size_t>(RTNH_ALIGN(hop.rtnh_len), hops.size()));
-  }
-}
-
-void read_route(const rtmsg& about, std::string_view attributes, Routes& routes) {
+void read_route(netlink::Bytes message, Routes& routes) {
   constexpr unsigned kDefaultBits = 8;
+  const auto about = netlink::read<rtmsg>(message).value_or(rtmsg{});
   if (about.rtm_family != AF_INET && about.rtm_family != AF_INET6) return;
   HostAddresses to{.ipv6 = about.rtm_family == AF_INET6, .first = {}, .length = about.rtm_dst_len};
   std::set<unsigned> interfaces;
-  for_each_attribute(attributes, [&](int type, std::string_view data) {
+  netlink::for_each_attribute(netlink::after_header(message, sizeof about), [&](int type, netlink::Bytes data) {
     if (type == RTA_DST) std::memcpy(to.first.data(), data.data(), std::min(data.size(), to.first.size()));
-    if (type == RTA_OIF) interfaces.insert(number_in<std::uint32_t>(data));
-    if (type == RTA_MULTIPATH) read_next_hops(data, interfaces);
+    if (type == RTA_OIF) interfaces.insert(netlink::read<std::uint32_t>(data).value_or(0));
+    if (type == RTA_MULTIPATH) {
+      netlink::for_each_next_hop(data, [&](netlink::Bytes hop) {
+        interfaces.insert(static_cast<unsigned>(netlink::read<rtnexthop>(hop).value_or(rtnexthop{}).rtnh_ifindex));
+      });
+    }
   });
   if (about.rtm_type == RTN_LOCAL || about.rtm_type == RTN_BROADCAST || about.rtm_type == RTN_ANYCAST) {
     routes.owned.push_back(to);
@@ -58,16 +51,15 @@ void read_route(const rtmsg& about, std::string_view attributes, Routes& routes)
 
 /// rtnetlink(7), RTM_GETROUTE. nullopt: the kernel does not say.
 std::optional<Routes> read_routes() {
-  const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!netlink || !ask_kernel(netlink.get(), RTM_GETROUTE, NLM_F_DUMP, rtmsg{})) return std::nullopt;
+  auto socket = netlink::Socket::open();
+  if (!socket) return std::nullopt;
   Routes routes;
-  Answer answer = Answer::goes_on;
-  while (answer == Answer::goes_on) {
-    answer = read_answer<rtmsg>(netlink.get(), RTM_NEWROUTE, [&](const rtmsg& about, std::string_view attributes) {
-      read_route(about, attributes, routes);
-    });
-  }
-  return answer == Answer::ends ? std::optional(routes) : std::nullopt;
+  const auto read = socket->dump(
+      RTM_GETROUTE, netlink::Payload(rtmsg{}), [&] { routes = {}; },
+      [&](std::uint16_t type, netlink::Bytes message) {
+        if (type == RTM_NEWROUTE) read_route(message, routes);
+      });
+  return read ? std::optional(std::move(routes)) : std::nullopt;
 }
 
 // Rules.

@@ -66,7 +66,7 @@ Result<Interface> Interface::find(std::string_view name) {
                           : fmt::format("its name ends before the @: xdp:{}", name.substr(0, at)));
   }
   Interface found(std::string(name), std::move(control));
-  found.netlink_ = FileDescriptor(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (auto socket = netlink::Socket::open()) found.netlink_ = std::make_unique<netlink::Socket>(*std::move(socket));
   found.facts_.id.index = static_cast<unsigned>(request.ifr_ifindex);
   found.read_network();
   if (::ioctl(found.control_.get(), SIOCGIFHWADDR, &request) != 0) {
@@ -121,7 +121,7 @@ std::uint32_t Interface::speed() const {
 // The flag `is_running` follows the carrier up to a second later (Linux, net/core/link_watch.c). A driver may tell of a
 // link before the kernel sends on it, as igb does.
 bool Interface::has_carrier(const std::string& name, bool is_running) const {
-  if (netlink_) return read_carrier(netlink_.get(), index());
+  if (netlink_) return read_carrier(*netlink_, index());
   ethtool_value link{.cmd = ETHTOOL_GLINK, .data = 0};
   return is_running && (!ask_driver(control_.get(), name, link) || link.data != 0);
 }

@@ -13,6 +13,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "net/queue_event.hpp"
+#include "netlink/socket.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/link.hpp"
 
@@ -77,8 +78,8 @@ class Interface {
   std::string name_;
   InterfaceFacts facts_;
   FileDescriptor control_;  // a socket for ioctls, in the network namespace of the thread that opened the port
-  FileDescriptor netlink_;  // in the same one
-  std::function<InterfaceState()> ask_;  // instead of both
+  std::unique_ptr<netlink::Socket> netlink_;  // in the same one
+  std::function<InterfaceState()> ask_;       // instead of both
 };
 
 /// What the driver of an interface lets through besides its own address, while this object exists: the kernel undoes it

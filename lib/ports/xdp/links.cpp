@@ -4,52 +4,46 @@
 #include <fmt/format.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <string_view>
+#include <utility>
 
-#include "base/file_descriptor.hpp"
 #include "ports/xdp/bpf_calls.hpp"
-#include "ports/xdp/netlink.hpp"
 
 namespace pollux::xdp {
 namespace {
 
-std::string_view text(std::string_view data) noexcept { return data.substr(0, data.find('\0')); }
+using netlink::Bytes;
 
-void read_program(std::string_view attributes, LinkEntry& entry) {
-  for_each_attribute(attributes, [&](int type, std::string_view data) {
+std::uint32_t number_in(Bytes data) { return netlink::read<std::uint32_t>(data).value_or(0); }
+
+void read_program(Bytes attributes, LinkEntry& entry) {
+  netlink::for_each_attribute(attributes, [&](int type, Bytes data) {
     // With programs in several places there is no single one.
     const bool is_id = type == IFLA_XDP_PROG_ID || type == IFLA_XDP_DRV_PROG_ID || type == IFLA_XDP_SKB_PROG_ID ||
                        type == IFLA_XDP_HW_PROG_ID;
-    if (is_id && entry.program == 0) entry.program = number_in<std::uint32_t>(data);
+    if (is_id && entry.program == 0) entry.program = number_in(data);
   });
 }
 
 /// Whether an interface of that kind is an end of a pair: it refers to the other end, on which it does not lie.
-bool is_of_a_pair(std::string_view attributes) {
-  constexpr std::array<std::string_view, 2> kKinds{"veth", "netkit"};
-  bool found = false;
-  for_each_attribute(attributes, [&](int type, std::string_view data) {
-    found = found || (type == IFLA_INFO_KIND && std::ranges::find(kKinds, text(data)) != kKinds.end());
-  });
-  return found;
+bool is_of_a_pair(Bytes attributes) {
+  const std::string kind = netlink::read_string(netlink::find_attribute(attributes, IFLA_INFO_KIND));
+  return kind == "veth" || kind == "netkit";
 }
 
-LinkEntry entry_of(const ifinfomsg& about, std::string_view attributes) {
-  LinkEntry entry{.index = static_cast<unsigned>(about.ifi_index), .name = {}};
+void read_entry(std::uint16_t message_type, Bytes message, std::vector<LinkEntry>& entries) {
+  const auto about = netlink::read<ifinfomsg>(message);
+  if (message_type != RTM_NEWLINK || !about) return;
+  LinkEntry entry{.index = static_cast<unsigned>(about->ifi_index), .name = {}};
   bool is_elsewhere = false;  // what it refers to is in another network namespace
   bool is_pair = false;
-  for_each_attribute(attributes, [&](int type, std::string_view data) {
+  netlink::for_each_attribute(netlink::after_header(message, sizeof *about), [&](int type, Bytes data) {
     switch (type) {
-      case IFLA_IFNAME: entry.name = text(data); break;
-      case IFLA_CARRIER: entry.has_carrier = number_in<std::uint8_t>(data) != 0; break;
-      case IFLA_MASTER: entry.master = number_in<std::uint32_t>(data); break;
-      case IFLA_LINK: entry.lower = number_in<std::uint32_t>(data); break;
+      case IFLA_IFNAME: entry.name = netlink::read_string(data); break;
+      case IFLA_CARRIER: entry.has_carrier = netlink::read<std::uint8_t>(data).value_or(0) != 0; break;
+      case IFLA_MASTER: entry.master = number_in(data); break;
+      case IFLA_LINK: entry.lower = number_in(data); break;
       case IFLA_LINK_NETNSID: is_elsewhere = true; break;
       case IFLA_LINKINFO: is_pair = is_of_a_pair(data); break;
       case IFLA_XDP: read_program(data, entry); break;
@@ -57,33 +51,29 @@ LinkEntry entry_of(const ifinfomsg& about, std::string_view attributes) {
     }
   });
   if (is_elsewhere || is_pair || entry.lower == entry.index) entry.lower = 0;
-  return entry;
-}
-
-Answer read_entries(int netlink, std::vector<LinkEntry>& entries) {
-  return read_answer<ifinfomsg>(netlink, RTM_NEWLINK, [&](const ifinfomsg& about, std::string_view attributes) {
-    entries.push_back(entry_of(about, attributes));
-  });
+  entries.push_back(std::move(entry));
 }
 
 }  // namespace
 
 std::vector<LinkEntry> read_links() {
   std::vector<LinkEntry> entries;
-  const FileDescriptor netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!netlink || !ask_kernel(netlink.get(), RTM_GETLINK, NLM_F_DUMP, ifinfomsg{})) return entries;
-  while (read_entries(netlink.get(), entries) == Answer::goes_on) {
-  }
+  auto socket = netlink::Socket::open();
+  if (!socket) return entries;
+  const auto read = socket->dump(
+      RTM_GETLINK, netlink::Payload(ifinfomsg{}), [&] { entries.clear(); },
+      [&](std::uint16_t type, Bytes message) { read_entry(type, message, entries); });
+  if (!read) entries.clear();
   return entries;
 }
 
-bool read_carrier(int netlink, unsigned interface) {
+bool read_carrier(netlink::Socket& socket, unsigned interface) {
   std::vector<LinkEntry> entries;
   ifinfomsg about{};
   about.ifi_index = static_cast<int>(interface);
-  if (!ask_kernel(netlink, RTM_GETLINK, 0, about)) return false;
-  static_cast<void>(read_entries(netlink, entries));
-  return !entries.empty() && entries.front().has_carrier;
+  const auto read = socket.get(RTM_GETLINK, netlink::Payload(about),
+                               [&](std::uint16_t type, Bytes message) { read_entry(type, message, entries); });
+  return read && !entries.empty() && entries.front().has_carrier;
 }
 
 std::set<unsigned> interfaces_over(const std::vector<LinkEntry>& links, unsigned interface) {

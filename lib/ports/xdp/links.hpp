@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "netlink/socket.hpp"
+
 namespace pollux::xdp {
 
 /// An interface as the kernel lists it. rtnetlink(7), RTM_GETLINK.
@@ -21,9 +23,8 @@ struct LinkEntry {
 /// All interfaces of the thread's network namespace; empty if the kernel does not say.
 [[nodiscard]] std::vector<LinkEntry> read_links();
 
-/// Whether the kernel sends on that interface now. `netlink`: a socket for rtnetlink(7), in the interface's network
-/// namespace. Any thread: what several of them ask on one socket has the same answer.
-[[nodiscard]] bool read_carrier(int netlink, unsigned interface);
+/// Whether the kernel sends on that interface now. `socket`: in the interface's network namespace.
+[[nodiscard]] bool read_carrier(netlink::Socket& socket, unsigned interface);
 
 /// The interface, and those whose frames go over it: bridges and bonds that have it, VLANs and tunnels that lie on it,
 /// and so on.

@@ -7,6 +7,7 @@
 CONCERNED = {
     "lib/base": ["base", "mem"],
     "lib/files": ["files", "ports", "sim", "examples"],
+    "lib/netlink": ["netlink", "pci", "ports"],
     "lib/mem": ["mem", "ports", "igb"],
     "lib/device": ["trace", "sim", "faults"],
     "lib/net": ["net", "igb", "intel_queues", "ports"],
@@ -60,7 +61,7 @@ CONCERNED = {
     "README.md": ["tests/unit/guide"],
 }
 # The programs for mutants in all other files.
-EVERY = ["base", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
+EVERY = ["base", "netlink", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
 PUBLIC, LIBRARY, UNIT, PAGES = "include/pollux/", "lib/", "tests/unit/", "tests/unit/api"
 
 
