@@ -148,6 +148,33 @@ def reads(server: Card) -> None:
             client.send(REGION_READ, struct.pack("<QII", 0, CONFIG, 4096))
 
 
+def warnings(server: Card) -> None:
+    """Sessions that the log has a warning of. Nobody reads what the server logs until it ends."""
+    sparse = os.memfd_create("sparse")
+    os.ftruncate(sparse, 1 << 43)
+    for _ in range(700):
+        client = server.connect(0)
+        client.map(sparse, 1 << 43)
+        client.close()
+    os.close(sparse)
+
+
+def refused_accesses(server: Card) -> None:
+    """Rings at addresses where nothing is, which the log has an error of. Nobody reads it until the server ends."""
+    client = server.connect(0)
+    client.write(CONFIG, 4, 6, 2)
+    for _ in range(1000):
+        for status in (0, 1, 3):
+            client.write(4, 0x14, status, 1)
+        client.write(4, 8, 1, 4)
+        client.write(4, 0xC, (V1 | PLATFORM) >> 32, 4)
+        client.write(4, 0x14, 0xB, 1)
+        client.write(4, 0x16, 1, 2)
+        client.write(4, 0x1C, 1, 2)
+        client.write(4, 0x14, 0xF, 1)
+        kick(client, 1)
+
+
 def watchers(server: Card) -> None:
     """An eventfd that 40,000 watchers are told of."""
     event = os.eventfd(0)
@@ -261,6 +288,7 @@ ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
     ("address_space", [], address_space),
     ("messages", [], messages),
     ("reads", [], reads),
+    ("warnings", [], warnings),
     ("watchers", [], watchers),
     ("descriptors", [], descriptors),
     ("lingering", [], lingering),
@@ -271,7 +299,7 @@ ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
 
 
 class Attacks(unittest.TestCase):
-    def attack(self, options: list[str], run: Callable[[Card], None]) -> None:
+    def attack(self, options: list[str], run: Callable[[Card], None], status: int = 0) -> None:
         with card(POLLUX, *options) as server:
             neighbour = Neighbour(server.connect(1))
             neighbour.start()
@@ -287,7 +315,11 @@ class Attacks(unittest.TestCase):
             self.assertLess(neighbour.longest, LONGEST)
             self.assertEqual(neighbour.client.call(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, MEMORY, 4096))[0], 0, "it maps memory")
             self.assertNotIn("terminate", server.stop())
-            self.assertEqual(server.process.returncode, 0)
+            self.assertEqual(server.process.returncode, status)
+
+    def test_refused_accesses(self) -> None:
+        """The server's status tells that it has logged an error."""
+        self.attack(["--card", "virtio-net"], refused_accesses, status=1)
 
 
 class Harmless(unittest.TestCase):

@@ -102,6 +102,7 @@ constexpr std::uint32_t kEntryBytes = 16;
 constexpr std::uint32_t kEntryControl = 12;
 /// A platform waits 100 ms after a function-level reset. This card is ready much sooner.
 constexpr Duration kResetTime = std::chrono::milliseconds(2);
+constexpr Duration kReportInterval = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -129,10 +130,15 @@ bool SimDevice::refuses_access() noexcept {
   return true;
 }
 
-// Called after the access, without the wire's lock: the application's log callback may do anything.
-void SimDevice::log_refused_accesses() {
-  if (domain_->has_report()) [[unlikely]]
-    context_->log(LogLevel::error, fmt::format("{}: {}", name_, domain_->take_report()));
+// Called after the access, without the wire's lock: the application's log callback may do anything. The client of a
+// device server can cause as many as it likes.
+void SimDevice::log_refused_accesses(bool now) {
+  if (!domain_->has_report()) [[likely]]
+    return;
+  const Time time = context_->clock().now();
+  Time next = next_report_.load(std::memory_order_relaxed);
+  if ((!now && time < next) || !next_report_.compare_exchange_strong(next, time + kReportInterval)) return;
+  context_->log(LogLevel::error, fmt::format("{}: {}", name_, domain_->take_report()));
 }
 
 void SimDevice::log_wire_reports() {
@@ -181,6 +187,7 @@ SimDevice::~SimDevice() {
   });
   if (attached_) context_->detach(*domain_);
   wire_->release(place_);
+  log_refused_accesses(true);
   log_wire_reports();
 }
 

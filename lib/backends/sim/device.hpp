@@ -213,7 +213,8 @@ class SimDevice final : public Device {
 
   SimDevice(Context& context, std::string name, std::shared_ptr<Wire> wire, unsigned place);
   [[nodiscard]] Result<void> check_config_access(std::uint32_t offset, unsigned width) const;
-  void log_refused_accesses();
+  /// Logs the accesses that were refused: at most once a minute, or `now`.
+  void log_refused_accesses(bool now = false);
   /// Logs what happened to the wire's files. Called after reads, which no burst does.
   void log_wire_reports();
   /// Whether the card is in D3hot. Counts the access that this is asked for.
@@ -231,6 +232,7 @@ class SimDevice final : public Device {
   std::shared_ptr<Domain> domain_;
   std::atomic<bool> asleep_ = false;
   std::atomic<std::uint64_t> accesses_asleep_ = 0;
+  std::atomic<Time> next_report_ = Time::min();  // of refused accesses
   bool claimed_ = false;
   bool attached_ = false;
   std::array<std::unique_ptr<Window>, 6> windows_;

@@ -10,13 +10,6 @@
 
 namespace pollux::xdp {
 
-void SeldomWarning::log(std::string text) {
-  const Time now = clock_.now();
-  std::erase_if(logged_, [now](const auto& logged) { return now - logged.second >= std::chrono::minutes(1); });
-  const auto [logged, is_new] = logged_.try_emplace(std::move(text), now);
-  if (is_new) log_(LogLevel::warning, logged->first);
-}
-
 HelperSessions::HelperSessions(const Clock& clock, const HelperPolicy& policy, LogCallback log, std::size_t most)
     : clock_(clock), policy_(policy), log_(std::move(log)), warning_(clock, log_), most_(most) {}
 

@@ -7,29 +7,17 @@
 #include <chrono>
 #include <cstddef>
 #include <list>
-#include <map>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/seldom_warning.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/log.hpp"
 #include "ports/xdp/helper_session.hpp"
 
 namespace pollux::xdp {
-
-/// Logs a warning at most once a minute, so that no client can fill the log.
-class SeldomWarning {
- public:
-  SeldomWarning(const Clock& clock, LogCallback log) : clock_(clock), log_(std::move(log)) {}
-  void log(std::string text);
-
- private:
-  const Clock& clock_;
-  LogCallback log_;
-  std::map<std::string, Time> logged_;  // in the last minute
-};
 
 /// A helper's sessions, of which each user has a fair share: no more than are free, and one request in a round. So a
 /// user who takes all that there is leaves half of the sessions to others, and these wait for one request of each user.

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/file_descriptor.hpp"
+#include "base/seldom_warning.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
@@ -83,10 +84,12 @@ class Server {
   void end_session();
   /// Logs an error.
   void attempt(const std::function<Result<void>()>& call) noexcept;
+  /// Logs a warning at most once a minute.
   void log(LogLevel level, std::string_view text, std::string_view detail = {}) noexcept;
   [[nodiscard]] Result<void> restore_card();
 
   Context& context_;
+  SeldomWarning warning_;
   std::unique_ptr<Device> device_;
   std::array<std::uint32_t, 64> config_{};  // the first 256 bytes of configuration space before the first client
   Regions regions_;
