@@ -52,7 +52,7 @@ class Run(unittest.TestCase):
         """Runs the table; returns what was printed. The last step is `claims`."""
         last = [*last, self.step("claims")]
         with mock.patch.multiple(step_table, FIRST=list(first), IN_BACKGROUND=list(background), BESIDE_GUESTS=list(beside),
-                                 LAST=last, STEPS=[*first, *background, *beside, *last], CI_LEAVES_OUT={}), \
+                                 LAST=last, STEPS=[*first, *sum(background, []), *beside, *last], CI_LEAVES_OUT={}), \
                 contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
             status = run_all.RunAll(Options(self.root, **options)).run()
         if expected_status is not None:
@@ -94,9 +94,20 @@ class Order(Run):
         def meet(running):
             met.wait()
             running.results.append(Result("met", "passed"))
-        self.run_table(self.step("build"), background=[self.step("guest", function=meet), self.step("interop", function=meet)],
+        self.run_table(self.step("build"), background=[[self.step("guest", function=meet)], [self.step("interop", function=meet)]],
                        beside=[self.step("asan", function=meet), self.step("tsan")], last=[self.step("mutation")])
         self.assertEqual(self.ran, ["build", "tsan", "mutation", "claims"])
+
+    def test_guests_of_one_list_run_one_after_the_other(self):
+        running, together = threading.Lock(), []
+
+        def alone(step):
+            together.append(not running.acquire(blocking=False))
+            time.sleep(0.05)
+            running.release()
+            step.results.append(Result("alone", "passed"))
+        self.run_table(background=[[self.step("interop", function=alone), self.step("kernels", "interop", function=alone)]])
+        self.assertEqual(together, [False, False])
 
     def test_a_step_without_what_it_needs_is_not_run_and_not_passed(self):
         self.failing = {"build"}
@@ -219,6 +230,14 @@ class Cases(unittest.TestCase):
             listed = subprocess.run([ROOT / f"tests/{runner}/run", "--list"], capture_output=True, text=True).stdout.splitlines()
             self.assertEqual([name for name in names if name not in [line.split()[0] for line in listed]], [])
 
+    def test_each_case_in_a_guest_belongs_to_one_of_its_two_steps(self):
+        listed = {kernels: subprocess.run([ROOT / "tests/guest/run", "--list", "--kernels", kernels], capture_output=True,
+                                          text=True).stdout.splitlines() for kernels in ("all", "stock", "others")}
+        self.assertTrue(listed["stock"] and listed["others"])
+        self.assertEqual(sorted(listed["all"]), sorted(listed["stock"] + listed["others"]))
+        on_stock = [line.split()[0] for line in listed["stock"]]
+        self.assertEqual([name for name in runner_steps.PLAIN_GUEST if name not in on_stock], [])
+
     def test_a_name_that_no_case_has_is_an_error(self):
         self.assertEqual(cases.chosen(["a.one", "a.two", "b"], "one,b"), {"a.one", "b"})
         self.assertEqual(cases.chosen(["a", "b"], ""), {"a", "b"})
@@ -259,7 +278,7 @@ class ProcessorSeconds(Run):
         def sleep(running):
             running.command(["sleep", "0.6"], self.root / "sleep.log")
             running.results.append(Result("b", "passed"))
-        printed = self.run_table(self.step("first"), background=[self.step("sleep", function=sleep)],
+        printed = self.run_table(self.step("first"), background=[[self.step("sleep", function=sleep)]],
                                  beside=[self.step("burn", function=burn)])
         steps = {step["name"]: step for step in json.loads((self.root / "build/test-reports/results.json").read_text())["steps"]}
         self.assertGreaterEqual(steps["burn"]["processor_seconds"], 0.4)

@@ -67,8 +67,8 @@ class RunAll:
         self._say_what_is_left_out()
         self._run_each(step_table.FIRST)
         with contextlib.ExitStack() as background:
-            for step in step_table.IN_BACKGROUND:
-                background.enter_context(Background(partial(self._run_each, [step]), self._commands.end))
+            for steps in step_table.IN_BACKGROUND:
+                background.enter_context(Background(partial(self._run_each, steps), self._commands.end))
             self._run_each(step_table.BESIDE_GUESTS)
         self._run_each(step_table.LAST)
 

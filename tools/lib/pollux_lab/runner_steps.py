@@ -69,8 +69,9 @@ def read_checks(step: StepRun, name: str, words: list[str]) -> None:
     step.collect(name, check_results.read(log.read_text(errors="replace")), status)
 
 
-def guest_tests(step: StepRun, preset: str) -> None:
-    in_guests(step, f"guest.{preset}", "tests/guest/run", preset, PLAIN_GUEST)
+def guest_tests(step: StepRun, preset: str, kernels: str) -> None:
+    """Runs the cases on these kernels: stock, others or all."""
+    in_guests(step, f"guest.{preset}", "tests/guest/run", preset, PLAIN_GUEST, "--kernels", kernels)
 
 
 def interop(step: StepRun) -> None:
@@ -78,11 +79,11 @@ def interop(step: StepRun) -> None:
     in_guests(step, "interop", "tests/interop/run", "release", PLAIN_INTEROP)
 
 
-def in_guests(step: StepRun, suite: str, runner: str, preset: str, plain: tuple[str, ...]) -> None:
-    report = step.reports / f"{suite.replace('.', '-')}.xml"
+def in_guests(step: StepRun, suite: str, runner: str, preset: str, plain: tuple[str, ...], *words: str) -> None:
+    report = step.reports / f"{'-'.join([*suite.split('.'), *words[1:]])}.xml"
     depth = {PLAIN: ["--only", ",".join(plain)], CI: [], FULL: ["--full"]}[step.depth]
     status = step.command([str(step.root / runner), "--build", str(step.build_folder(preset)), "--kernel", step.options.kernel,
-                           "--junit", str(report), *depth])
+                           "--junit", str(report), *depth, *words])
     if step.depth == PLAIN:
         step.left_out(f"the other cases of {suite}", "a plain run has one boot of each kind", suite, "--ci runs them")
     step.collect(suite, junit.read_if_written(report, suite), status)

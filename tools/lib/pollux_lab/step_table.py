@@ -3,6 +3,7 @@
 
 import pathlib
 from functools import partial
+from itertools import chain
 
 from . import build_steps, runner_steps
 from .errors import UsageError
@@ -35,12 +36,16 @@ FIRST = [
     Step("unit.first", "the tests of the lowest layers", build_steps.unit_tests_first, ("build.first",), packages=COMPILERS, cost={PLAIN: 7, CI: 7}),
     build("release", "the optimised build: examples, tools and tests", needs=("build.first",), cost={PLAIN: 520, CI: 600}),
 ]
-# Guests wait for links and for each other most of the time. Each of these steps runs in the background of the steps of BESIDE_GUESTS.
+# Guests wait for links and for each other most of the time, so two run in the background of the steps of BESIDE_GUESTS: each of these
+# lists is one after the other, and they take about as long.
 IN_BACKGROUND = [
-    Step("guest.release", "tests in a guest, over VFIO", partial(runner_steps.guest_tests, preset="release"),
-         ("build.release",), packages=GUESTS, cost={PLAIN: 55, CI: 800}),
-    Step("interop", "third-party drivers on QEMU's cards and on the in-process card", runner_steps.interop,
-         ("build.release",), packages=GUESTS, full_packages=("baselines",), cost={PLAIN: 60, CI: 220}),
+    [Step("guest.release", "tests in a guest, over VFIO", partial(runner_steps.guest_tests, preset="release", kernels="stock"),
+          ("build.release",), packages=GUESTS, cost={PLAIN: 55, CI: 500})],
+    [Step("interop", "third-party drivers on QEMU's cards and on the in-process card", runner_steps.interop,
+          ("build.release",), packages=GUESTS, full_packages=("baselines",), cost={PLAIN: 60, CI: 260}),
+     Step("guest.kernels", "the same on other kernels than the distribution's: with all of VFIO, and a newer one",
+          partial(runner_steps.guest_tests, preset="release", kernels="others"), ("build.release",), depth=CI, packages=GUESTS,
+          cost={CI: 450})],
 ]
 BESIDE_GUESTS = [
     unit("release", "unit tests, the examples and tools, and QEMU's cards without a guest", cost={PLAIN: 550, CI: 550}),
@@ -63,7 +68,7 @@ BESIDE_GUESTS = [
          packages=COMPILERS, cost={CI: 110}),
 ]
 LAST = [
-    Step("guest.asan", "the tests in a guest again, on the sanitized build", partial(runner_steps.guest_tests, preset="asan"),
+    Step("guest.asan", "the tests in a guest again, on the sanitized build", partial(runner_steps.guest_tests, preset="asan", kernels="all"),
          ("build.asan",), depth=FULL, packages=GUESTS),
     Step("build.aarch64", "the build for 64-bit Arm", build_steps.build_for_arm, depth=FULL, packages=COMPILERS),
     Step("unit.aarch64", "unit tests on 64-bit Arm, emulated", build_steps.unit_tests_for_arm, ("build.aarch64",), depth=FULL,
@@ -76,7 +81,7 @@ LAST = [
          packages=("debs",)),
     Step("claims", "the claims of the documents, compared with the results of all steps", runner_steps.compare_claims),
 ]
-STEPS = [*FIRST, *IN_BACKGROUND, *BESIDE_GUESTS, *LAST]
+STEPS = [*FIRST, *chain.from_iterable(IN_BACKGROUND), *BESIDE_GUESTS, *LAST]
 JUDGES_ALL = "claims"  # can only be judged on a run of all steps
 
 # Parts of steps that a --ci run leaves to --full.
