@@ -6,8 +6,9 @@ import subprocess
 import tempfile
 import time
 import unittest
+from unittest import mock
 
-from pollux_lab import concerned
+from pollux_lab import concerned, mutation
 from pollux_lab.mutants import code_of, mutants_of
 
 RUN = pathlib.Path(__file__).resolve().parents[2] / "mutation/run"
@@ -90,6 +91,32 @@ class Programs(unittest.TestCase):
         self.assertEqual(concerned.programs("include/pollux/open.hpp"), concerned.programs("lib/open/open.cpp"))
         self.assertEqual(concerned.programs("lib/new/file.cpp"), concerned.EVERY)
         self.assertEqual(concerned.programs("examples/echo/main.cpp"), concerned.EVERY)
+
+
+class Detection(unittest.TestCase):
+    def detected(self, *statuses: int) -> tuple[str, list[float]]:
+        """What is said when the program ends with these statuses, one after the other; and the time limits that it had."""
+        copy = mutation.BuildCopy(pathlib.Path(), pathlib.Path(), "release")
+        copy.seconds["mem"] = 1
+        with mock.patch.object(copy, "_run", side_effect=[(status, "[  FAILED  ] A.B (3 ms)") for status in statuses]) as run:
+            said = copy._detected_by("mem")
+        self.assertEqual(run.call_count, len(statuses))
+        return said, [call.args[1] for call in run.call_args_list]
+
+    def test_a_test_that_fails_twice_detects_a_mutant(self):
+        self.assertEqual(self.detected(1, 1)[0], ": A.B")
+        self.assertEqual(self.detected(1, 0)[0], "")
+
+    def test_a_test_that_was_late_once_has_much_more_time(self):
+        said, limits = self.detected(mutation.HUNG, 0)
+        self.assertEqual(said, "")
+        self.assertGreaterEqual(limits[1], 5 * limits[0])
+        self.assertEqual(self.detected(mutation.HUNG, mutation.HUNG)[0], " did not end")
+
+    def test_one_hang_and_one_failure_decide_nothing(self):
+        self.assertEqual(self.detected(mutation.HUNG, 1, 0)[0], "")
+        self.assertEqual(self.detected(1, mutation.HUNG, 1)[0], ": A.B")
+        self.assertEqual(self.detected(mutation.HUNG, 1, mutation.HUNG)[0], " did not end")
 
 
 # A project whose only test checks twice(), but not the result of forgotten().

@@ -22,6 +22,8 @@ KILLED, SURVIVED, NOT_BUILT, SAME = "killed", "survived", "did not build", "same
 CONFIGURE_SECONDS, BUILD_SECONDS = 120, 1800
 MUTANT_BUILD_SECONDS = 600
 TIME_FACTOR, EXTRA_SECONDS = 4, 20  # the time limit of a test program: this factor of its time without a mutant, plus these seconds
+PATIENCE = 5  # the factor of this limit after a program did not end in time
+HUNG = 124    # the status of such a program
 WITHOUT_LONG = "--gtest_filter=-*.LongRun*"  # a case of minutes, which ctest leaves to the long tests, too
 MEMORY_BYTES = 4 << 30              # the limit of a test program's data, since a mutant may allocate without end
 
@@ -79,16 +81,27 @@ class BuildCopy:
         if not changed:
             return SAME, "the compiler generates the same code"
         for program in changed:
-            for _ in range(2):  # on a busy machine a test may fail for other reasons, but not twice
-                status, output = self._run(program, TIME_FACTOR * self.seconds[program] + EXTRA_SECONDS)
-                if status in (0, 124):
-                    break
-            if status == 124:
-                return KILLED, f"{program} did not end"
-            if status != 0:
-                failed = [line.split("]")[1].split(" (")[0].strip() for line in output.splitlines() if line.startswith("[  FAILED  ]")]
-                return KILLED, f"{program}: {failed[0] if failed else f'status {status}'}"
+            if detected := self._detected_by(program):
+                return KILLED, f"{program}{detected}"
         return SURVIVED, "passed " + ", ".join(changed)
+
+    def _detected_by(self, program: str) -> str:
+        """How the program detects the mutant; empty if it passes. It has to fail twice or to hang twice, since on a busy machine a test may
+        fail or be late for other reasons. After a hang it has much more time."""
+        seconds, hangs, failures = TIME_FACTOR * self.seconds[program] + EXTRA_SECONDS, 0, 0
+        while hangs < 2 and failures < 2:
+            status, output = self._run(program, seconds)
+            if status == 0:
+                return ""
+            if status == HUNG:
+                hangs += 1
+                seconds *= PATIENCE
+            else:
+                failures += 1
+        if hangs == 2:
+            return " did not end"
+        failed = [line.split("]")[1].split(" (")[0].strip() for line in output.splitlines() if line.startswith("[  FAILED  ]")]
+        return f": {failed[0] if failed else f'status {status}'}"
 
     def _copy(self) -> None:
         """Copies the sources. Unchanged files keep their times, so that they are not built again."""
@@ -127,7 +140,7 @@ class BuildCopy:
             raise LabError(f"{' '.join(command)} failed without any mutant", "", output[-3000:])
 
     def _command(self, command: list[str], seconds: float, folder: pathlib.Path | None = None, limited: bool = False) -> tuple[int, str]:
-        """Runs a command and ends its children. Returns its status, or 124 if it did not end in time, and its output."""
+        """Runs a command and ends its children. Returns its status, or HUNG if it did not end in time, and its output."""
         def begin():
             die_with_parent()
             if limited:
@@ -140,7 +153,7 @@ class BuildCopy:
             try:
                 status = process.wait(seconds)
             except subprocess.TimeoutExpired:
-                status = 124
+                status = HUNG
             finally:
                 end(process)
         return status, log.read_text(errors="replace")
