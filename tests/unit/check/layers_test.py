@@ -13,12 +13,13 @@ SCRIPT = ROOT / "tools/lib/check_layers.py"
 
 
 class Layers(unittest.TestCase):
-    def setUp(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="pollux-layers-")
-        self.addCleanup(self._folder.cleanup)
-        self.copy = pathlib.Path(self._folder.name)
-        for folder in ("include", "lib", "examples", "tools/common", "tools/pktgen", "tools/pollux"):
-            shutil.copytree(ROOT / folder, self.copy / folder)
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="pollux-layers-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.copy = pathlib.Path(folder.name)
+        for part in ("include", "lib", "examples", "tools/common", "tools/pktgen", "tools/pollux"):
+            shutil.copytree(ROOT / part, cls.copy / part)
 
     def run_check(self) -> tuple[int, str]:
         run = subprocess.run([sys.executable, SCRIPT, self.copy], capture_output=True, text=True, timeout=60, check=False)
@@ -26,9 +27,18 @@ class Layers(unittest.TestCase):
 
     def include(self, source: str, target: str) -> None:
         path = self.copy / source
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text() if path.exists() else ""
-        path.write_text(f'{text}\n#include "{target}"\n')
+        self.write(source, f'{text}\n#include "{target}"\n')
+
+    def write(self, source: str, text: str) -> None:
+        """Writes a file of the copy. After the test it is what it was before, since all tests share the copy."""
+        path = self.copy / source
+        if (ROOT / source).exists():
+            self.addCleanup(shutil.copy, ROOT / source, path)
+        else:
+            self.addCleanup(path.unlink)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
     def refuses(self, source: str, target: str, words: str) -> None:
         self.include(source, target)
@@ -72,8 +82,7 @@ class Layers(unittest.TestCase):
                      "layer 'backends/sim' may not include layer 'pci'")
 
     def test_refuses_a_driver_that_includes_the_registers_of_another_card(self):
-        (self.copy / "lib/hw/intel/other").mkdir()
-        (self.copy / "lib/hw/intel/other/ids.hpp").write_text("#pragma once\n")
+        self.write("lib/hw/intel/other/ids.hpp", "#pragma once\n")
         self.refuses("lib/drivers/intel/igb/probe.cpp", "hw/intel/other/ids.hpp",
                      "layer 'drivers/intel/igb' may not include layer 'hw/intel/other'")
 
@@ -98,13 +107,12 @@ class Layers(unittest.TestCase):
 
     def test_refuses_a_public_header_that_names_a_chip(self):
         for named in ("the 82576 lacks it", "QEMU's card lacks it"):
-            path = self.copy / "include/pollux/net/rss.hpp"
-            path.write_text(f"{path.read_text()}// Source: 82575 manual, 5.3; docs/82576/errata.md. {named}.\n")
+            header = "include/pollux/net/rss.hpp"
+            self.write(header, f"{(ROOT / header).read_text()}// Source: 82575 manual, 5.3; docs/82576/errata.md. {named}.\n")
             status, said = self.run_check()
             self.assertEqual(status, 1, said)
-            self.assertIn("include/pollux/net/rss.hpp", said)
+            self.assertIn(header, said)
             self.assertIn("names a chip", said)
-            shutil.copy(ROOT / "include/pollux/net/rss.hpp", path)
 
     def test_refuses_an_example_that_includes_a_private_header(self):
         self.refuses("examples/l2fwd/main.cpp", "mem/mempool_core.hpp", "an example may include public headers only")
