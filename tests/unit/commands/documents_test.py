@@ -162,9 +162,9 @@ class Completion(unittest.TestCase):
         return str(path)
 
     def program(self) -> str:
-        """In place of pollux: the running programs have two ports."""
+        """In place of pollux: the running programs have two ports, and some that a shell would read as commands."""
         path = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "pollux"
-        path.write_text("#!/bin/sh\n[ \"$*\" = ports ] && printf 'PORT PID\\nplx0 1\\nplx12 2\\n'\n")
+        path.write_text("#!/bin/sh\n[ \"$*\" = ports ] && printf '%s 2\\n' PORT plx0 plx12 'plx$(echo>&2)3' 'plx`echo`4' 'plx;5'\n")
         path.chmod(0o755)
         return str(path)
 

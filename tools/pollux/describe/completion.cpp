@@ -60,7 +60,8 @@ std::vector<std::string> option_names(const CommandDescription& command) {
   return names;
 }
 
-/// For bash and zsh: the ports that a word may become, and those of running programs, one a line.
+/// For bash and zsh: the ports that a word may become, and those of running programs, one a line. What else a program
+/// calls a port is left out: bash runs commands that a list of words contains (compgen -W).
 constexpr const char* kShellFunctions =
     "_pollux_ports() {\n"
     "  local device scheme=''\n"
@@ -70,7 +71,7 @@ constexpr const char* kShellFunctions =
     "  echo sim:1\n"
     "}\n"
     "_pollux_running() {\n"
-    "  command \"$1\" ports 2>/dev/null | while read -r name _; do [[ $name != plx* ]] || echo \"$name\"; done\n"
+    "  command \"$1\" ports 2>/dev/null | while read -r name _; do [[ ! $name =~ ^plx[0-9]+$ ]] || echo \"$name\"; done\n"
     "}\n";
 
 /// Lines of "pattern) action" for each option with a fixed set of values.
@@ -227,7 +228,7 @@ std::string fish_script(const std::vector<const CommandDescription*>& commands) 
                        "end\n"
                        "function __pollux_running\n"
                        "  set -l words (commandline -opc)\n"
-                       "  $words[1] ports 2>/dev/null | string match -rg '^(plx\\S*)'\n"
+                       "  $words[1] ports 2>/dev/null | string match -rg '^(plx[0-9]+)\\s'\n"
                        "end\n"
                        "complete -c pollux -e\n";
   for (const CommandDescription* command : commands) {
