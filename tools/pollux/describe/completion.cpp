@@ -71,7 +71,8 @@ constexpr const char* kShellFunctions =
     "  echo sim:1\n"
     "}\n"
     "_pollux_running() {\n"
-    "  command \"$1\" ports 2>/dev/null | while read -r name _; do [[ ! $name =~ ^plx[0-9]+$ ]] || echo \"$name\"; done\n"
+    "  command \"$1\" ports 2>/dev/null | while read -r name _; do [[ ! $name =~ ^plx[0-9]+$ ]] || echo \"$name\"; "
+    "done\n"
     "}\n";
 
 /// Lines of "pattern) action" for each option with a fixed set of values.
