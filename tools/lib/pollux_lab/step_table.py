@@ -62,7 +62,7 @@ BESIDE_GUESTS = [
     unit("debug", "unit tests of the unoptimised build", depth=FULL),
     long("debug"),
     build("tsan", "the build with the thread sanitizer; without --full only the tests with several threads", depth=CI, cost={CI: 150}),
-    unit("tsan", "unit tests of the build with the thread sanitizer", depth=CI, cost={CI: 25}),
+    unit("tsan", "unit tests of the build with the thread sanitizer", depth=CI, cost={CI: 45}),
     long("tsan"),
     Step("fuzz", "each fuzzer for some thousand inputs; with --full for ten minutes", build_steps.fuzz, ("build.asan",), depth=CI,
          packages=COMPILERS, cost={CI: 110}),
