@@ -19,10 +19,9 @@ SWITCHED_OFF = {PLAIN: {"release": ["BUILD_BENCH"]}, CI: {"release": ["BENCH_IN_
 CI_TARGETS = {"tsan": ["threaded_tests"]}     # all that is built
 # Suites that a --ci run leaves out of a build, since the other one has them. Neither they nor what they test depend on the build: on its
 # checks of ownership (POLLUX_CHECKED), on the set of instructions of the bursts, or on sanitizers: QEMU's cards are another program.
-# What the explorer searches for is states of the queues, and the release build has it for its stepped cases anyway.
-ONCE = {"asan": ["differential", "explorer", "qemu", "qemu.golden"],
-        "release": ["capture", "faults", "files", "flow", "hw", "igb", "igbvf", "models", "netlink", "observe", "open", "pci", "qtest",
-                    "runtime", "runtime_queueing", "sim", "steering", "trace", "vfio", "vfio_user", "virtio_model"]}
+ONCE = {"asan": ["differential", "qemu", "qemu.golden"],
+        "release": ["capture", "explorer", "faults", "files", "flow", "hw", "igb", "igbvf", "models", "netlink", "observe", "open", "pci",
+                    "qtest", "runtime", "runtime_queueing", "sim", "steering", "trace", "vfio", "vfio_user", "virtio_model"]}
 # The first suites to run, so that a newcomer sees results while the rest is compiled.
 FIRST_PRESET, FIRST_SUITES = "release", ("base", "mem", "packet", "net")
 FIRST_NAMES = rf"^({'|'.join(FIRST_SUITES)})(\.[0-9]+)?$"
