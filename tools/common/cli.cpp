@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/number_text.hpp"
+#include "pollux/base/error.hpp"
 
 namespace pollux::cli {
 namespace {
@@ -81,14 +82,17 @@ std::string command_of(const CLI::App& app) {
   return app.get_name() + (commands.empty() ? "" : ' ' + command_of(*commands.front()));
 }
 
+/// Without control characters, as messages of errors are: a word of the command line may be a name that others gave.
+std::string shown(const std::string& text) { return Error{ErrorCode::invalid_argument, text, {}}.message(); }
+
 int status_after(const CLI::App& app, const CLI::ParseError& error, std::ostream& out, std::ostream& err) {
   if (error.get_exit_code() == 0) return app.exit(error, out, err);
   if (const auto wrong = wrong_command(app, error)) {
-    err << '\'' << *wrong << "' is not a command; see " << app.get_name() << " --help\n";
+    err << '\'' << shown(*wrong) << "' is not a command; see " << app.get_name() << " --help\n";
   } else if (const auto unknown = unknown_option(app)) {
-    err << "there is no option '" << *unknown << "'; see " << command_of(app) << " --help\n";
+    err << "there is no option '" << shown(*unknown) << "'; see " << command_of(app) << " --help\n";
   } else {
-    app.exit(error, out, err);
+    app.exit(CLI::Error(error.get_name(), shown(error.what()), error.get_exit_code()), out, err);
   }
   return kUsageError;
 }

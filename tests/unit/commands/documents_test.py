@@ -67,6 +67,13 @@ class Help(unittest.TestCase):
         for words in (["nonsense"], ["bind"], ["list", "--nonsense"], ["completion", "tcsh"], []):
             self.assertEqual(run(POLLUX, *words).returncode, 2, words)
 
+    def test_words_of_the_command_line_are_shown_without_control_characters(self):
+        hostile = "\033[2J\nforged\u202e"
+        for words in ([hostile], ["list", hostile], ["list", f"--{hostile}"], ["list", f"--json={hostile}"], ["completion", hostile]):
+            shown = run(POLLUX, *words).stderr
+            self.assertIn("[2J?forged?", shown)
+            self.assertNotIn("\033", shown)
+
     def test_no_colours_without_a_terminal(self):
         self.assertNotIn("\033", run(POLLUX, "doctor").stdout)
 
