@@ -18,7 +18,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <span>
 #include <vector>
 
@@ -282,6 +281,10 @@ bool Listener::may_connect(int client) const {
   return std::ranges::find(groups, *group_) != groups.end();
 }
 
+Place Connection::place(Time now) const noexcept {
+  return {id_, user_, active_, now - active_ >= kIdleTime && !waits_ && !has_input()};
+}
+
 bool Connection::has_input() const noexcept {
   pollfd waiting{socket_.get(), POLLIN, 0};
   return ::poll(&waiting, 1, 0) > 0;
@@ -343,26 +346,6 @@ PeerSocket Connection::release(std::string& unsent) {
   sent_ = 0;
   broken_ = true;
   return std::move(socket_);
-}
-
-Connection* place_for(std::list<Connection>& clients, const Connection& newcomer) {
-  constexpr Duration kIdleTime = std::chrono::seconds(1);
-  Connection* idle = nullptr;
-  std::map<uid_t, std::size_t> counts;
-  for (Connection& client : clients) {
-    ++counts[client.user()];
-    const bool is_idle = newcomer.active() - client.active() >= kIdleTime && !client.has_input();
-    if (is_idle && (idle == nullptr || client.active() < idle->active())) idle = &client;
-  }
-  if (idle != nullptr || clients.empty()) return idle;
-  const auto most = std::ranges::max_element(counts, {}, [](const auto& count) { return count.second; });
-  if (most->second < counts[newcomer.user()] + 2) return nullptr;
-  Connection* silent = nullptr;  // for the longest time
-  for (Connection& client : clients) {
-    if (client.user() != most->first) continue;
-    if (silent == nullptr || client.active() < silent->active()) silent = &client;
-  }
-  return silent;
 }
 
 }  // namespace pollux::observe

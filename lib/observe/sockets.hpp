@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/peer_socket.hpp"
+#include "observe/places.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 
@@ -114,15 +114,13 @@ class Connection {
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] uid_t user() const noexcept { return user_; }
   [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
-  /// When it connected or asked last.
-  [[nodiscard]] Time active() const noexcept { return active_; }
   void set_active(Time now) noexcept { active_ = now; }
   /// An answer takes some time. The connection has no next request before, and is not over.
   [[nodiscard]] bool waits() const noexcept { return waits_; }
   void set_waits(bool waits) noexcept { waits_ = waits; }
 
-  /// Whether there is something to read: the client waits, and is not idle.
-  [[nodiscard]] bool has_input() const noexcept;
+  /// Its place among the clients.
+  [[nodiscard]] Place place(Time now) const noexcept;
   /// Reads what has arrived, until a whole request is there.
   void receive();
   /// The next whole request, without its end of line.
@@ -150,10 +148,13 @@ class Connection {
   }
 
  private:
+  /// Whether there is something to read: the client waits, and is not idle.
+  [[nodiscard]] bool has_input() const noexcept;
+
   std::uint64_t id_;
   uid_t user_;
   PeerSocket socket_;
-  Time active_;
+  Time active_;  // when it connected or asked last
   std::string received_;
   std::string replies_;
   std::size_t sent_ = 0;  // of replies_
@@ -161,9 +162,5 @@ class Connection {
   bool ended_ = false;
   bool broken_ = false;
 };
-
-/// The client that loses its place to a new one where all are taken; nullptr if none does. It is one that has asked
-/// nothing for a second, or else one of a user who would still have more of them than the newcomer's.
-[[nodiscard]] Connection* place_for(std::list<Connection>& clients, const Connection& newcomer);
 
 }  // namespace pollux::observe

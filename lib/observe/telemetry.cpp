@@ -6,20 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <list>
-#include <mutex>
 #include <new>
 #include <string_view>
 #include <utility>
 
-#include "base/file_descriptor.hpp"
 #include "mem/context_state.hpp"
-#include "mem/control_scheduler.hpp"
 #include "mem/leave_to_parent.hpp"
-#include "observe/capture/frame_filter.hpp"
-#include "observe/methods.hpp"
-#include "observe/sockets.hpp"
-#include "pollux/observe/capture.hpp"
+#include "observe/telemetry_core.hpp"
 
 namespace pollux {
 namespace {
@@ -37,79 +30,6 @@ bool watch(const FileDescriptor& epoll, int operation, int descriptor, unsigned 
 }
 
 }  // namespace
-
-/// The server of a Telemetry: a task of the Context's Control, which accepts clients and answers their requests.
-class TelemetryCore final : public ControlTask, public std::enable_shared_from_this<TelemetryCore> {
- public:
-  /// Between two runs while the program does not wait for Control::event_fd.
-  static constexpr Duration kInterval = std::chrono::milliseconds(20);
-  /// Between two runs that give names to new ports, while events start the others.
-  static constexpr Duration kIdleInterval = std::chrono::seconds(1);
-  /// Requests of one client in a run, so that none keeps the program or other clients waiting.
-  static constexpr int kRequestsPerRun = 4;
-  /// Connections that are accepted in a run.
-  static constexpr int kAcceptsPerRun = 64;
-  /// After this time a run begins no further request.
-  static constexpr Duration kMaxRun = std::chrono::microseconds(500);
-  /// The rest after a run, by the time that it took: clients get a twentieth of the thread's time. Not longer than
-  /// kMaxRest, so that others get answers in time after a request that took long.
-  static constexpr int kRest = 19;
-  static constexpr Duration kMaxRest = std::chrono::milliseconds(200);
-  /// Captures at a time. Each may have 64 MiB of rings, and costs time for each frame.
-  static constexpr std::size_t kMaxCaptures = 4;
-
-  [[nodiscard]] static Result<std::shared_ptr<TelemetryCore>> create(Context& context, TelemetryOptions options);
-  /// `epoll` watches the listener and the compiler.
-  TelemetryCore(Context& context, TelemetryOptions options, observe::OwnDirectory directory, observe::Listener listener,
-                std::unique_ptr<observe::FilterCompiler> compiler, FileDescriptor epoll);
-
-  [[nodiscard]] const std::string& socket() const noexcept { return listener_->path(); }
-  [[nodiscard]] Result<Time> run() override;
-  [[nodiscard]] bool is_own() const { return context_.state()->is_own(); }
-  /// Disconnects all clients, removes the socket, and gives the names back. Waits for a run on another thread.
-  void close();
-
- private:
-  /// A client that has asked for a capture, and gets no other answer before.
-  struct Waiting {
-    observe::Json id;
-    observe::CaptureRequest request;
-  };
-
-  /// These return whether more may be left to do.
-  [[nodiscard]] bool work(Time end);
-  [[nodiscard]] bool accept_clients();
-  [[nodiscard]] bool serve_clients(Time end);
-  [[nodiscard]] bool serve(Connection& client, Time end);
-
-  /// Whether a client may come: there is room, or another one has lost its place.
-  [[nodiscard]] bool make_place(const Connection& newcomer);
-  void disconnect_finished();
-  /// Answers the request. A connection that carries a capture from now on is over afterwards.
-  void answer_to(const std::string& line, Connection& client);
-  void prepare_capture(Connection& client, Waiting waiting);
-  void begin_compiled_captures();
-  void begin_capture(Connection& client, Waiting waiting, Result<observe::FrameFilter> filter);
-  void hand_over(Connection& client, std::unique_ptr<Capture> capture);
-  void forget_ended_captures();
-
-  Context& context_;
-  TelemetryOptions options_;
-  ControlScheduler::TaskId task_ = 0;
-  std::mutex mutex_;  // held by run and close
-  std::optional<observe::Listener> listener_;
-  std::unique_ptr<observe::FilterCompiler> compiler_;
-  FileDescriptor epoll_;
-  observe::NamedPorts ports_;
-  observe::PortMeters meters_;
-  observe::ClientCounts counts_;
-  std::list<Connection> clients_;
-  std::map<std::uint64_t, Waiting> waiting_;            // by client
-  std::list<std::unique_ptr<CaptureThread>> captures_;  // each has the connection of a client
-  Time rests_until_{};
-  std::uint64_t last_client_ = 0;
-  bool closed_ = false;
-};
 
 TelemetryCore::TelemetryCore(Context& context, TelemetryOptions options, observe::OwnDirectory directory,
                              observe::Listener listener, std::unique_ptr<observe::FilterCompiler> compiler,
@@ -184,7 +104,7 @@ bool TelemetryCore::accept_clients() {
     }
     const uid_t user = observe::Listener::user_of(socket);
     Connection client(++last_client_, std::move(socket), context_.clock().now(), user);
-    if (!make_place(client) || !watch(epoll_, EPOLL_CTL_ADD, client.descriptor())) {
+    if (!make_client_place(user) || !watch(epoll_, EPOLL_CTL_ADD, client.descriptor())) {
       ++counts_.too_many;
       const auto busy =
           fail(ErrorCode::busy, fmt::format("the program has {} telemetry clients", clients_.size() + captures_.size()),
@@ -200,13 +120,27 @@ bool TelemetryCore::accept_clients() {
   return true;
 }
 
-bool TelemetryCore::make_place(const Connection& newcomer) {
+bool TelemetryCore::make_client_place(uid_t user) {
   if (clients_.size() + captures_.size() < options_.max_clients) return true;
-  Connection* const leaving = observe::place_for(clients_, newcomer);
-  if (leaving == nullptr) return false;
-  ++counts_.idle;
-  leaving->disconnect();
+  std::vector<observe::Place> taken;
+  for (const Connection& client : clients_) taken.push_back(client.place(context_.clock().now()));
+  add_places_of_captures(taken);
+  if (!make_place(taken, options_.max_clients, user)) return false;
   disconnect_finished();
+  return true;
+}
+
+bool TelemetryCore::make_place(const std::vector<observe::Place>& taken, std::size_t limit, uid_t user) {
+  if (taken.size() < limit) return true;
+  const observe::Place* const lost = observe::place_for(taken, user);
+  if (lost == nullptr) return false;
+  ++counts_.idle;
+  if (const auto client = std::ranges::find(clients_, lost->client, &Connection::id); client != clients_.end())
+    client->disconnect();
+  const auto capture = std::ranges::find(captures_, lost->client, &ClientCapture::client);
+  if (capture == captures_.end()) return true;
+  capture->has_place = false;
+  capture->thread->end(Duration(0));
   return true;
 }
 
@@ -269,70 +203,6 @@ void TelemetryCore::answer_to(const std::string& line, Connection& client) {
   }
 }
 
-// A filter takes some time to translate. The client's other requests wait meanwhile.
-void TelemetryCore::prepare_capture(Connection& client, Waiting waiting) {
-  if (captures_.size() + waiting_.size() >= kMaxCaptures) {
-    const auto busy =
-        fail(ErrorCode::busy, fmt::format("the program has {} captures", kMaxCaptures), "end one of them");
-    ++counts_.errors;
-    return client.reply(observe::answer(waiting.id, busy));
-  }
-  if (waiting.request.options.filter.empty()) return begin_capture(client, std::move(waiting), observe::FrameFilter());
-  const auto entry = waiting_.emplace(client.id(), std::move(waiting)).first;
-  try {
-    compiler_->add(client.id(), entry->second.request.options.filter, entry->second.request.port);
-  } catch (const std::bad_alloc&) {
-    waiting_.erase(entry);
-    throw;
-  }
-  client.set_waits(true);
-}
-
-void TelemetryCore::begin_compiled_captures() {
-  while (auto compiled = compiler_->take()) {
-    const auto client = std::ranges::find(clients_, compiled->client, &Connection::id);
-    auto waiting = waiting_.extract(compiled->client);
-    if (client == clients_.end() || waiting.empty()) continue;
-    client->set_waits(false);
-    try {
-      begin_capture(*client, std::move(waiting.mapped()), std::move(compiled->filter));
-    } catch (const std::bad_alloc&) {
-      client->disconnect();
-    }
-  }
-}
-
-void TelemetryCore::begin_capture(Connection& client, Waiting waiting, Result<observe::FrameFilter> filter) {
-  observe::Server server{context_, options_, ports_, meters_, counts_, client.id(), {}};
-  Result<std::unique_ptr<Capture>> capture =
-      filter ? observe::begin_capture(server, waiting.request, *std::move(filter)) : pass_on(std::move(filter));
-  if (!capture) {
-    ++counts_.errors;
-    return client.reply(observe::answer(waiting.id, pass_on(std::move(capture))));
-  }
-  client.reply(
-      observe::answer(waiting.id, observe::Json{{"name", waiting.request.port}, {"uri", waiting.request.uri}}));
-  hand_over(client, *std::move(capture));
-}
-
-// The capture's thread writes the answer, too, so that nothing is between them.
-void TelemetryCore::hand_over(Connection& client, std::unique_ptr<Capture> capture) {
-  static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, client.descriptor(), nullptr));
-  std::string unsent;
-  PeerSocket socket = client.release(unsent);
-  auto thread = CaptureThread::start(std::move(capture), socket.release().release(), unsent);
-  if (thread) return captures_.push_back(*std::move(thread));
-  context_.log(LogLevel::error, thread.error().message());
-}
-
-void TelemetryCore::forget_ended_captures() {
-  std::erase_if(captures_, [this](const std::unique_ptr<CaptureThread>& capture) {
-    if (capture->is_running()) return false;
-    if (const auto result = capture->result(); !result) context_.log(LogLevel::warning, result.error().message());
-    return true;
-  });
-}
-
 void TelemetryCore::disconnect_finished() {
   std::vector<std::uint64_t> gone;
   std::erase_if(clients_, [&](const Connection& client) {
@@ -359,7 +229,9 @@ void TelemetryCore::close() {
   std::vector<OpenPort> ports = open_ports(context_);
   for (const Connection& client : clients_) meters_.forget_client(client.id(), ports);
   clients_.clear();
-  for (const auto& capture : captures_) capture->end();
+  for (const ClientCapture& capture : captures_) {
+    if (capture.has_place) capture.thread->end();
+  }
   captures_.clear();
   compiler_.reset();
   listener_.reset();

@@ -129,8 +129,11 @@ class POLLUX_API CaptureThread {
   /// Ends the capture, and waits for that: at most about kFinishLimit for each mebibyte that its rings hold.
   ~CaptureThread();
 
-  /// Asks the capture to end, and does not wait for that.
-  void end() noexcept;
+  /// Asks the capture to end, and does not wait for that. `limit`: how long its reader may take for each mebibyte of
+  /// the end of the file; 0: no longer. A later call may change it.
+  void end(Duration limit = kFinishLimit) noexcept;
+  /// How long the reader has taken nothing of what waits for it; 0 while nothing does.
+  [[nodiscard]] Duration blocked_for() const noexcept;
   /// Whether frames are still captured.
   [[nodiscard]] bool is_running() const noexcept;
   /// Why it has ended: no error if the reader did, or the port. Errors: io_error (such as a full disk), timeout (the

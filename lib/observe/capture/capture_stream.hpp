@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,11 +40,13 @@ class CaptureStream {
   /// frames arrive faster than they are written. Never waits for a socket or a pipe. Error io_error: writing failed.
   [[nodiscard]] Result<State> run();
   /// Ends the capture: detaches it, writes what is left, and the statistics. Error timeout: the reader did not take a
-  /// buffer of it within `limit` of real time.
-  [[nodiscard]] Result<void> finish(Duration limit);
+  /// buffer of it within `limit` of real time, which another thread may shorten.
+  [[nodiscard]] Result<void> finish(const std::atomic<Duration>& limit);
 
   [[nodiscard]] const Capture& capture() const noexcept { return *capture_; }
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+  /// What the reader has taken of the buffers.
+  [[nodiscard]] std::uint64_t bytes_taken() const noexcept { return bytes_taken_; }
 
  private:
   [[nodiscard]] Result<State> flush();
@@ -54,6 +57,7 @@ class CaptureStream {
   std::vector<std::byte> buffer_;
   std::size_t written_ = 0;          // of buffer_
   std::uint64_t buffers_taken_ = 0;  // by the reader, whole
+  std::uint64_t bytes_taken_ = 0;
 };
 
 }  // namespace pollux::observe

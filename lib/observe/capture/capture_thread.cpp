@@ -79,6 +79,7 @@ Result<CaptureStream::State> CaptureStream::flush() {
     const ssize_t count = write_some(target_, descriptor_.get(), from, bytes);
     if (count >= 0) {
       written_ += static_cast<std::size_t>(count);
+      bytes_taken_ += static_cast<std::uint64_t>(count);
       continue;
     }
     if (errno == EINTR) continue;
@@ -101,9 +102,9 @@ Result<CaptureStream::State> CaptureStream::run() {
   return State::more;
 }
 
-Result<void> CaptureStream::finish(Duration limit) {
+Result<void> CaptureStream::finish(const std::atomic<Duration>& limit) {
   const SteadyClock clock;
-  Time deadline = clock.now() + limit;
+  Time last_taken = clock.now();
   // A thread that does not leave its burst goes on capturing, which the statistics do not include.
   auto stopped = capture_->stop();
   bool has_statistics = false;
@@ -119,9 +120,9 @@ Result<void> CaptureStream::finish(Duration limit) {
       continue;
     }
     // What was captured before the stop is bounded, and both sides may be slow.
-    if (stopped && buffers_taken_ != taken) deadline = clock.now() + limit;
+    if (stopped && buffers_taken_ != taken) last_taken = clock.now();
     if (*state == State::more && stopped) continue;
-    const Duration left = deadline - clock.now();
+    const Duration left = last_taken + limit.load() - clock.now();
     if (left <= Duration(0)) {
       return fail(ErrorCode::timeout, "the reader of a capture did not take the end of it",
                   "read faster, or capture less: a filter, a smaller snapshot length");
@@ -155,7 +156,7 @@ class CaptureThread::Core {
   Core& operator=(const Core&) = delete;
   ~Core() {
     if (!thread_.joinable()) return;
-    end();
+    end(finish_limit_);
     thread_.join();
   }
 
@@ -163,7 +164,14 @@ class CaptureThread::Core {
     const SignalsBlocked blocked;
     thread_ = OwnThread([this] { work(); });
   }
-  void end() noexcept { static_cast<void>(::eventfd_write(stop_.get(), 1)); }
+  void end(Duration limit) noexcept {
+    finish_limit_ = limit;
+    static_cast<void>(::eventfd_write(stop_.get(), 1));
+  }
+  [[nodiscard]] Duration blocked_for() const noexcept {
+    const Time since = blocked_since_;
+    return since == kNotBlocked ? Duration(0) : SteadyClock().now() - since;
+  }
   [[nodiscard]] bool is_running() const noexcept { return running_.load(std::memory_order_acquire); }
   [[nodiscard]] Result<void> result() const {
     const std::lock_guard lock(mutex_);
@@ -176,11 +184,15 @@ class CaptureThread::Core {
   /// Waits for the reader or for more frames. Returns whether the capture is to end.
   [[nodiscard]] bool wait(int milliseconds, bool blocked);
 
+  static constexpr Time kNotBlocked = Time::max();
+
   std::optional<observe::CaptureStream> stream_;  // the thread's; empty once it has ended
   FileDescriptor stop_;
   mutable std::mutex mutex_;
   Result<void> result_;
   std::atomic<bool> running_{true};
+  std::atomic<Time> blocked_since_{kNotBlocked};
+  std::atomic<Duration> finish_limit_{kFinishLimit};
   OwnThread thread_;
 };
 
@@ -205,22 +217,30 @@ Result<void> CaptureThread::Core::write() {
   const SteadyClock clock;
   Time look_at_port = clock.now() + kPortInterval;
   std::uint64_t seen = 0;
+  std::uint64_t taken = 0;
   bool over = false;
   while (!over) {
     auto state = stream_->run();
     if (!state) return pass_on(std::move(state));
-    if (*state == State::closed) return stream_->finish(Duration(0));
+    if (*state == State::closed) finish_limit_ = Duration(0);
+    if (*state == State::closed) break;
     const std::uint64_t now_seen = stream_->capture().counts().seen;
     int milliseconds = now_seen != seen ? kBusyMilliseconds : kIdleMilliseconds;
     if (*state == State::more) milliseconds = 0;
     if (*state == State::blocked) milliseconds = kBlockedMilliseconds;
+    if (*state != State::blocked) {
+      blocked_since_ = kNotBlocked;
+    } else if (blocked_since_.load() == kNotBlocked || stream_->bytes_taken() != taken) {
+      blocked_since_ = clock.now();
+      taken = stream_->bytes_taken();
+    }
     seen = now_seen;
     over = wait(milliseconds, *state == State::blocked);
     if (clock.now() < look_at_port) continue;
     look_at_port = clock.now() + kPortInterval;
     over = over || !stream_->capture().is_port_open();
   }
-  return stream_->finish(kFinishLimit);
+  return stream_->finish(finish_limit_);
 }
 
 // A reader that has nothing to say shuts its side down when it wants the capture to end. What it sends is ignored.
@@ -250,7 +270,8 @@ Result<std::unique_ptr<CaptureThread>> CaptureThread::start(std::unique_ptr<Capt
 CaptureThread::CaptureThread(std::unique_ptr<Core> core) noexcept : core_(std::move(core)) {}
 CaptureThread::~CaptureThread() = default;
 
-void CaptureThread::end() noexcept { core_->end(); }
+void CaptureThread::end(Duration limit) noexcept { core_->end(limit); }
+Duration CaptureThread::blocked_for() const noexcept { return core_->blocked_for(); }
 bool CaptureThread::is_running() const noexcept { return core_->is_running(); }
 Result<void> CaptureThread::result() const { return core_->result(); }
 

@@ -68,7 +68,7 @@ TEST_F(CaptureStreamTest, WritesAWholeFile) {
   receive(3);
   EXPECT_EQ(stream.run(), CaptureStream::State::idle);
   receive(2);
-  ASSERT_TRUE(stream.finish(std::chrono::seconds(1)));
+  ASSERT_TRUE(stream.finish(Duration(std::chrono::seconds(1))));
   const auto file = test::read_pcapng(read_available());
   EXPECT_EQ(file.packets.size(), 5U);
   EXPECT_EQ(file.statistics.size(), 2U);
@@ -96,7 +96,7 @@ TEST_F(CaptureStreamTest, ASlowReaderCostsCountedFramesAndNoMemory) {
     all.insert(all.end(), more.begin(), more.end());
   }
   receive(1);
-  ASSERT_TRUE(stream.finish(std::chrono::seconds(1)));
+  ASSERT_TRUE(stream.finish(Duration(std::chrono::seconds(1))));
   const auto more = read_available();
   all.insert(all.end(), more.begin(), more.end());
   const auto file = test::read_pcapng(all);
@@ -126,7 +126,7 @@ TEST_F(CaptureStreamTest, AReaderThatTakesItAllSlowlyGetsAWholeFile) {
     }
   });
   // The six mebibytes take this reader about a second.
-  const auto finished = stream.finish(std::chrono::milliseconds(600));
+  const auto finished = stream.finish(Duration(std::chrono::milliseconds(600)));
   EXPECT_EQ(::shutdown(stream.descriptor(), SHUT_WR), 0);
   slow.join();
   ASSERT_TRUE(finished) << finished.error().message();
@@ -141,7 +141,7 @@ TEST_F(CaptureStreamTest, ReturnsAfterOneBufferAlthoughThereIsMore) {
   EXPECT_EQ(stream.run(), CaptureStream::State::more);
   EXPECT_EQ(stream.run(), CaptureStream::State::idle);
   receive(1000);
-  ASSERT_TRUE(stream.finish(std::chrono::seconds(10)));
+  ASSERT_TRUE(stream.finish(Duration(std::chrono::seconds(10))));
   std::vector<std::byte> bytes(std::size_t{8} << 20);
   const ssize_t count = ::pread(file.get(), bytes.data(), bytes.size(), 0);
   ASSERT_GT(count, 0);
@@ -157,7 +157,7 @@ TEST_F(CaptureStreamTest, AStalledReaderOfABlockingPipeDoesNotStopTheWriter) {
   receive(100);
   EXPECT_EQ(stream.run(), CaptureStream::State::blocked);
   EXPECT_EQ(::fcntl(stream.descriptor(), F_GETFL) & O_NONBLOCK, 0) << "other processes share the flags";
-  const auto finished = stream.finish(std::chrono::milliseconds(50));
+  const auto finished = stream.finish(Duration(std::chrono::milliseconds(50)));
   ASSERT_FALSE(finished);
   EXPECT_EQ(finished.error().code, ErrorCode::timeout);
 }
@@ -166,7 +166,7 @@ TEST_F(CaptureStreamTest, AClosedReaderIsNoError) {
   CaptureStream stream(start(), connect());
   reader = FileDescriptor();
   EXPECT_EQ(stream.run(), CaptureStream::State::closed);
-  EXPECT_TRUE(stream.finish(std::chrono::seconds(1)));
+  EXPECT_TRUE(stream.finish(Duration(std::chrono::seconds(1))));
 }
 
 TEST_F(CaptureStreamTest, AFullDiskIsAnErrorThatSaysSo) {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -188,6 +189,60 @@ TEST(CaptureLimit, SomeCapturesAtATime) {
   clients.push_back(fixture.client());
   EXPECT_EQ(start_error(fixture, clients.back(), ""), "busy");
   EXPECT_EQ(clients.back().error("process"), "");
+}
+
+/// More frames than a capture holds for a reader that takes nothing, while no ring is full.
+void fill_captures(TelemetryFixture& fixture) {
+  for (int i = 0; i < 1200; ++i) {
+    fixture.inject(counting_frame(1500));
+    ASSERT_EQ(fixture.receive_all().size(), 1U);
+  }
+}
+
+TEST(CaptureLimit, OneWithoutAReaderLosesItsPlace) {
+  TelemetryFixture fixture;
+  std::deque<TestClient> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(fixture.client());
+    clients.back().send(std::string(kStart) + '\n');
+  }
+  serve(fixture);
+  fill_captures(fixture);
+  TestClient newcomer = fixture.client();
+  std::string error = "busy";
+  // In real time a reader may take nothing for a second.
+  for (int i = 0; i < 1000 && error == "busy"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    error = start_error(fixture, newcomer, "");
+  }
+  EXPECT_EQ(error, "");
+  TestClient other = fixture.client();
+  EXPECT_EQ(other.result("process")["clients"]["idle"], 1);
+  // Its end is not waited for, since nobody reads it: one of the four is disconnected.
+  const auto ended = [&] {
+    return std::ranges::count_if(clients, [](const TestClient& client) {
+      pollfd waiting{client.descriptor(), POLLRDHUP, 0};
+      return ::poll(&waiting, 1, 0) > 0 && (waiting.revents & (POLLRDHUP | POLLHUP)) != 0;
+    });
+  };
+  for (int i = 0; i < 1000 && ended() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(ended(), 1);
+}
+
+TEST(CaptureLimit, ThatOfClientsCountsCapturesWithoutAReader) {
+  TelemetryFixture fixture({.max_clients = 1});
+  TestClient client = fixture.client();
+  client.send(std::string(kStart) + '\n');
+  serve(fixture);
+  fill_captures(fixture);
+  std::string answer;
+  for (int i = 0; i < 1000 && answer.find("result") == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    TestClient newcomer = fixture.client();
+    newcomer.send("{\"method\":\"process\"}\n");
+    answer = newcomer.receive_line().value_or("");
+  }
+  EXPECT_THAT(answer, testing::HasSubstr("\"idle\":1"));
 }
 
 TEST_F(CaptureStart, BadParametersAreRejectedAndTheConnectionGoesOn) {

@@ -13,7 +13,6 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -221,19 +220,20 @@ TEST(TelemetryClients, AnIdleOneLosesItsPlace) {
 TEST(TelemetryClients, AUserWithManyLosesAPlaceToOneWithFewer) {
   constexpr uid_t kMany = 1000;
   constexpr uid_t kFew = 1001;
-  std::list<observe::Connection> clients;
+  std::vector<observe::Place> places;
   for (std::uint64_t id = 0; id < 6; ++id)
-    clients.emplace_back(id, PeerSocket(), Time(std::chrono::milliseconds(10 + id)), kMany);
-  clients.emplace_back(6, PeerSocket(), Time(std::chrono::milliseconds(1)), kFew);
-  const auto leaving = [&](uid_t user, int milliseconds = 30) {
-    const auto* const one =
-        observe::place_for(clients, {7, PeerSocket(), Time(std::chrono::milliseconds(milliseconds)), user});
-    return one == nullptr ? -1 : static_cast<int>(one->id());
+    places.push_back({id, kMany, Time(std::chrono::milliseconds(10 + id)), false});
+  places.push_back({6, kFew, Time(std::chrono::milliseconds(1)), false});
+  const auto leaving = [&](uid_t user) {
+    const auto* const one = observe::place_for(places, user);
+    return one == nullptr ? -1 : static_cast<int>(one->client);
   };
   EXPECT_EQ(leaving(kMany), -1);
   EXPECT_EQ(leaving(kFew), 0) << "the one of the others that has been silent for the longest time";
-  EXPECT_EQ(leaving(kMany, 2000), 6) << "an idle one, whose ever it is";
-  while (clients.size() > 3) clients.pop_front();
+  places.back().is_idle = true;
+  EXPECT_EQ(leaving(kMany), 6) << "an idle one, whose ever it is";
+  places.back().is_idle = false;
+  places.erase(places.begin(), places.end() - 3);
   EXPECT_EQ(leaving(kFew), -1) << "they would exchange places for ever";
   EXPECT_EQ(leaving(1002), 4) << "one has none yet";
 }
@@ -242,12 +242,14 @@ TEST(TelemetryClients, OneThatWaitsForItsAnswerIsNotIdle) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
   const FileDescriptor client(ends[1]);
-  std::list<observe::Connection> clients;
-  clients.emplace_back(1, PeerSocket(FileDescriptor(ends[0])), Time(0));
-  const observe::Connection newcomer(2, PeerSocket(), Time(std::chrono::seconds(9)));
-  EXPECT_EQ(observe::place_for(clients, newcomer), &clients.front());
+  observe::Connection connection(1, PeerSocket(FileDescriptor(ends[0])), Time(0));
+  constexpr Time kLater = std::chrono::seconds(9);
+  EXPECT_TRUE(connection.place(kLater).is_idle);
+  connection.set_waits(true);
+  EXPECT_FALSE(connection.place(kLater).is_idle) << "its filter is being compiled";
+  connection.set_waits(false);
   ASSERT_EQ(::send(client.get(), "{", 1, 0), 1);
-  EXPECT_EQ(observe::place_for(clients, newcomer), nullptr);
+  EXPECT_FALSE(connection.place(kLater).is_idle);
 }
 
 // Each request of these clients takes a millisecond.
