@@ -119,7 +119,9 @@ TEST(Confine, NoNamespacesAndMounts) {
 TEST(Confine, NoOtherProcesses) {
   const pid_t self = ::getpid();
   const auto ended = confined({}, [self] {
-    return passed({{"kill", [self] { return ::kill(self, 0); }},
+    return passed({{"clone", [] { return made(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }},
+                   {"fork", [] { return made(::fork()); }},
+                   {"kill", [self] { return ::kill(self, 0); }},
                    {"tgkill", [self] { return ::syscall(SYS_tgkill, self, self, 0); }},
                    {"pidfd_open", [self] { return ::syscall(SYS_pidfd_open, self, 0); }},
                    {"pidfd_getfd", [] { return ::syscall(SYS_pidfd_getfd, -1, 0, 0); }},

@@ -113,7 +113,8 @@ void add_checked_calls(Filter& filter) {
 #else
   constexpr unsigned kFlags = 0;
 #endif
-  filter.allow("clone", scmp_arg_cmp{kFlags, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0});
+  constexpr std::uint64_t kThread = CLONE_VM | CLONE_THREAD;
+  filter.allow("clone", scmp_arg_cmp{kFlags, SCMP_CMP_MASKED_EQ, kNewNamespaces | kThread, kThread});
   // A filter cannot read the flags of clone3, which are in memory. Without it the C library takes clone.
   filter.refuse("clone3", ENOSYS);
   filter.allow("unshare", int_equals(0, CLONE_FILES));
