@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/xdp/host_network.hpp"
 
+#include <sys/socket.h>
+
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
