@@ -204,27 +204,28 @@ function(pollux_program)
   pollux_program_part(${PROGRAM_NAME} ${quick})
 endfunction()
 
-# pollux_test_program(NAME [BUSY] a_test.cpp ...): a GoogleTest program, which can include the library's private headers.
-# BUSY: the program computes for so long that it is compiled like the library, without POLLUX_TEST_FLAGS.
+# pollux_test_program(NAME a_test.cpp ...): a GoogleTest program, which can include the library's private headers.
 function(pollux_test_program target)
-  cmake_parse_arguments(PROGRAM "BUSY" "" "" ${ARGN})
-  add_executable(${target} ${PROGRAM_UNPARSED_ARGUMENTS})
+  add_executable(${target} ${ARGN})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${target} PRIVATE pollux::pollux pollux_options fmt::fmt GTest::gmock GTest::gtest_main
-    Threads::Threads)
+    Threads::Threads pollux_test_options)
   if(POLLUX_TOGETHER)
     pollux_compile_together(${target})
-  endif()
-  if(PROGRAM_BUSY)
-    return()
-  endif()
-  target_link_libraries(${target} PRIVATE pollux_test_options)
-  if(POLLUX_TOGETHER)
     if(NOT TARGET pollux_test_headers)
       file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/test_headers.cpp CONTENT "int main() {}\n")
       pollux_test_program(pollux_test_headers ${PROJECT_BINARY_DIR}/test_headers.cpp)
     endif()
     pollux_share_headers(${target} pollux_test_headers <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+endfunction()
+
+# pollux_busy_sources(a.cpp ...): sources of tests that compute for so long that optimising them takes less time than it saves. Without the
+# precompiled headers, since clang rejects those of other optimisations.
+function(pollux_busy_sources)
+  if(POLLUX_TEST_FLAGS MATCHES "-O0" AND NOT POLLUX_SANITIZE STREQUAL "thread")
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -O1)
+    set_property(SOURCE ${ARGN} PROPERTY SKIP_PRECOMPILE_HEADERS ON)
   endif()
 endfunction()
 

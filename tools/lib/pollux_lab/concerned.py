@@ -49,7 +49,7 @@ CONCERNED = {
     "tools/pollux/top": ["tests/unit/top"],
     "tools/silicon_probe": ["tests/unit/silicon", "tests/unit/examples"],
     "tests/conformance": ["conformance"],
-    "tests/explorer": ["explorer"],
+    "tests/explorer": ["explorer", "explorer_stepped"],
     "tests/golden": ["trace"],
     "tests/must_not_compile": ["tests/must_not_compile"],
     "tests/mutation": ["tests/unit/tools"],
