@@ -130,14 +130,31 @@ class Forwarder:
 
 
 @contextlib.contextmanager
-def forwarder(program: str, folder: str | None = None) -> Iterator[Forwarder]:
-    with tempfile.TemporaryDirectory() as other:
-        started = Forwarder(program, folder or other)
+def forwarder(program: str) -> Iterator[Forwarder]:
+    with tempfile.TemporaryDirectory() as folder:
+        started = Forwarder(program, folder)
         try:
             yield started
         finally:
             if started.process.poll() is None:
                 started.stop()
+
+
+@contextlib.contextmanager
+def quiet(program: str, folder: str) -> Iterator[dict[str, str]]:
+    """A program with telemetry that waits; the environment of clients that find it."""
+    environment = {"XDG_RUNTIME_DIR": folder, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    process = subprocess.Popen([program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 30
+        while not pathlib.Path(folder, "pollux", f"{process.pid}.sock").exists():
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise AssertionError(f"{program} has not started")
+            time.sleep(0.02)
+        yield environment
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 class Program:

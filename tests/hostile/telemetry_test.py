@@ -16,10 +16,11 @@ import unittest
 from collections.abc import Callable
 
 from descriptor_zoo import Lingering, various
-from telemetry_client import Client, Forwarder, Gone, Neighbour, Program, forwarder, send_rights
+from telemetry_client import Client, Forwarder, Gone, Neighbour, Program, forwarder, quiet, send_rights
 
 POLLUX = sys.argv.pop()
 L2FWD = sys.argv.pop()
+QUIET = sys.argv.pop()
 SECONDS = 2.0  # of an attack
 HAS_ETHTOOL = shutil.which("ethtool", path="/usr/sbin:/usr/bin:/sbin:/bin")
 LONGEST = 10.0  # that the neighbour may wait: far more than it does, since machines may be slow and busy
@@ -272,7 +273,7 @@ class Programs(unittest.TestCase):
     """A program that does harm at once, one that waits until it is asked about its port, and one that means well."""
 
     def judge(self, answer: Callable[[socket.socket, bytes, Lingering], None]) -> None:
-        with tempfile.TemporaryDirectory() as folder, Lingering() as sockets, forwarder(L2FWD, folder) as neighbour:
+        with tempfile.TemporaryDirectory() as folder, Lingering() as sockets, quiet(QUIET, folder) as environment:
 
             def harm(connection: socket.socket, line: bytes) -> None:
                 answer(connection, line, sockets)
@@ -284,11 +285,11 @@ class Programs(unittest.TestCase):
             with contextlib.ExitStack() as stack:
                 for name, serve in (("1", harm), ("2", harm_later)):
                     stack.callback(Program(folder, name, serve).close)
-                self.run_tools(neighbour)
+                self.run_tools(environment)
 
-    def run_tools(self, neighbour: Forwarder) -> None:
+    def run_tools(self, environment: dict[str, str]) -> None:
         all_words = [words for words in (*ASKING_ALL, *ASKING_ONE) if words[0] != "ethtool" or HAS_ETHTOOL]
-        tools = [subprocess.Popen([POLLUX, *words], env=neighbour.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        tools = [subprocess.Popen([POLLUX, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                  for words in all_words]
         deadline = time.monotonic() + TOOL_SECONDS
         for words, tool in zip(all_words, tools):
@@ -301,7 +302,7 @@ class Programs(unittest.TestCase):
             with self.subTest(words=words):
                 self.assertGreaterEqual(tool.returncode, 0, printed)
                 if words in ASKING_ALL:
-                    self.assertIn("l2fwd", printed, "it shows the program that means well")
+                    self.assertIn("quiet", printed, "it shows the program that means well")
                     self.assertRegex(printed, r'/1\.sock|pid="1"|hostile', "it shows the other one")
 
 
