@@ -43,21 +43,34 @@ void close_with_copy(int descriptor) {
 
 }  // namespace
 
-void close_elsewhere(FileDescriptor descriptor, std::shared_ptr<const void> held) noexcept {
-  if (!descriptor) return;
-  const int number = descriptor.release();
+void close_elsewhere(std::vector<FileDescriptor> descriptors, std::shared_ptr<const void> held) noexcept {
+  bool started = false;
   if (closers.fetch_add(1) < kMaxClosers) {
     try {
+      std::vector<int> numbers;
+      for (const FileDescriptor& descriptor : descriptors) numbers.push_back(descriptor.get());
       const SignalsBlocked blocked;
-      std::thread([number, owned = std::move(held)] {
-        close_with_copy(number);
+      std::thread([numbers = std::move(numbers), owned = std::move(held)] {
+        for (const int number : numbers) close_with_copy(number);
         closers.fetch_sub(1);
       }).detach();
-      return;
-    } catch (const std::exception&) {  // it stays open
+      started = true;
+    } catch (const std::exception&) {  // they stay open
     }
   }
-  closers.fetch_sub(1);
+  if (!started) closers.fetch_sub(1);
+  for (FileDescriptor& descriptor : descriptors) static_cast<void>(descriptor.release());
+}
+
+void close_elsewhere(FileDescriptor descriptor) noexcept {
+  if (!descriptor) return;
+  try {
+    std::vector<FileDescriptor> one(1);
+    one.front() = std::move(descriptor);
+    close_elsewhere(std::move(one));
+  } catch (const std::exception&) {
+    static_cast<void>(descriptor.release());
+  }
 }
 
 void close_listener(FileDescriptor listener) noexcept {

@@ -7,15 +7,17 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/file_descriptor.hpp"
 
 namespace pollux {
 
-/// Closes a descriptor that somebody else has sent, in a thread of its own, which ends with it: to close it may wait as
-/// long as the sender likes (a TCP socket with SO_LINGER, a file of a FUSE mount). Where no thread can be started, or
-/// too many of them wait, the descriptor stays open. `held` has another owner until it is closed.
-void close_elsewhere(FileDescriptor descriptor, std::shared_ptr<const void> held = nullptr) noexcept;
+/// Closes descriptors that somebody else has sent, one after the other in a thread of their own, which ends with them:
+/// to close one may wait as long as the sender likes (a TCP socket with SO_LINGER, a file of a FUSE mount). Where no
+/// thread can be started, or too many of them wait, they stay open. `held` has another owner until they are closed.
+void close_elsewhere(std::vector<FileDescriptor> descriptors, std::shared_ptr<const void> held = nullptr) noexcept;
+void close_elsewhere(FileDescriptor descriptor) noexcept;
 
 /// Closes a listening Unix socket. Never waits, whatever those have sent whose connections nobody has accepted.
 void close_listener(FileDescriptor listener) noexcept;

@@ -9,6 +9,7 @@ import contextlib
 import mmap
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -123,11 +124,13 @@ class Card:
         self.clients: list[Client] = []
         self.held = contextlib.ExitStack()  # what clients keep until the server has ended
         self.sockets = [str(pathlib.Path(folder) / name) for name in ("attacked", "neighbour")]
+        options = [option.replace("FOLDER", folder) for option in options]
+        self.functions = [option.split("=")[1] for option in options if re.match(r"\d=", option)]  # sockets of virtual functions
         command = [program, "card", *options, "--socket", self.sockets[0], "--socket", self.sockets[1]]
         environment = os.environ | {"POLLUX_CONFINEMENT": "trap"}  # a system call that is not allowed ends it
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         deadline = time.monotonic() + 30
-        while not all(pathlib.Path(path).exists() for path in self.sockets):
+        while not all(pathlib.Path(path).exists() for path in self.sockets + self.functions):
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError(f"pollux card has not started: {self.stop()}")
             time.sleep(0.02)
@@ -136,6 +139,10 @@ class Card:
         """A client of a socket, which stays until the server stops."""
         self.clients.append(Client(self.sockets[index], seconds, negotiate))
         return self.clients[-1]
+
+    def files(self) -> int:
+        """The number of files that the server has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def stop(self) -> str:
         self.process.send_signal(signal.SIGTERM)

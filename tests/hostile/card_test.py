@@ -5,7 +5,6 @@ import array
 import contextlib
 import os
 import random
-import select
 import socket
 import struct
 import sys
@@ -176,23 +175,36 @@ def refused_accesses(server: Card) -> None:
 
 
 def watchers(server: Card) -> None:
-    """An eventfd that 40,000 watchers are told of."""
-    event = os.eventfd(0)
-    copies = [os.dup(event) for _ in range(200)]
-    polls = [select.epoll() for _ in range(200)]
-    for poll in polls:
-        for copy in copies:
-            poll.register(copy, select.EPOLLIN | select.EPOLLET)
+    """An eventfd that many watch is signalled, and another one after each time."""
+    other = os.eventfd(0)
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        with contextlib.suppress(Gone):
-            client = server.connect(0, seconds=0.5)
-            client.call(SET_IRQS, struct.pack("<IIIII", 20, 36, 2, 0, 1), [event])
-            while time.monotonic() < end:
-                client.call(SET_IRQS, struct.pack("<IIIII", 20, 33, 2, 0, 1))
-    for descriptor in copies:
-        os.close(descriptor)
-    os.close(event)
+    was_served = is_disconnected = False
+    with descriptor_zoo.watched() as copies:
+        while time.monotonic() < end:
+            with contextlib.suppress(Gone):
+                client = server.connect(0, seconds=0.5)
+                client.call(SET_IRQS, struct.pack("<IIIII", 20, 36, 2, 0, 2), [copies[0], other])
+                was_served = True
+                while time.monotonic() < end:
+                    client.call(SET_IRQS, struct.pack("<IIIII", 20, 33, 2, 0, 1))
+                    client.call(SET_IRQS, struct.pack("<IIIII", 20, 33, 2, 1, 1))
+            is_disconnected = is_disconnected or was_served and time.monotonic() < end
+    os.close(other)
+    if not is_disconnected:
+        raise AssertionError("the client was not disconnected")
+
+
+def watched_to_the_end(server: Card) -> None:
+    """The server's descriptor is the last one of an eventfd that many watch."""
+    client = server.connect(0)
+    with contextlib.suppress(Gone):
+        for _ in range(100):
+            with descriptor_zoo.watched() as copies:
+                client.call(SET_IRQS, struct.pack("<IIIII", 20, 36, 2, 0, 1), [copies[0]])
+                while copies:
+                    os.close(copies.pop())
+                client.call(SET_IRQS, struct.pack("<IIIII", 20, 36, 2, 0, 1))
+        raise AssertionError("the client was not disconnected")
 
 
 MEMORY_REQUEST = struct.pack("<IIQQQ", 32, 3, 0, MEMORY, 4096)
@@ -280,6 +292,32 @@ def unanswered(server: Card) -> None:
     server.connect(0)
 
 
+def unanswered_by_many(server: Card) -> None:
+    """As many of them as clients of five sockets can send. Nothing is left of them when the mount has gone."""
+    before = server.files()
+    try:
+        with descriptor_zoo.fuse() as (file, mount):
+            for path in [server.sockets[0], *server.functions[:-1]]:
+                client = Client(path, 1, negotiate=False)
+                with contextlib.suppress(Gone):
+                    client.send(DMA_MAP, MEMORY_REQUEST, [file] * 253)
+                    client.take(16)
+                client.close()
+            if not mount.asked.wait(LONGEST):
+                raise AssertionError("nobody has asked the mount")
+            neighbour = Client(server.functions[-1], 20)
+            if (error := Memory(neighbour).error) != 0:
+                raise AssertionError(f"another client cannot map memory: {error}")
+            neighbour.close()
+    except OSError as error:
+        raise unittest.SkipTest(f"LEFT OUT: no FUSE mount can be made: {error}") from error
+    deadline = time.monotonic() + LONGEST
+    while server.files() > before + 2:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{server.files() - before} files stay open")
+        time.sleep(0.05)
+
+
 # Name, the card's options, the attack.
 ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
     ("segments", ["--card", "virtio-net+queue-size=4096"], segments),
@@ -290,11 +328,13 @@ ATTACKS: list[tuple[str, list[str], Callable[[Card], None]]] = [
     ("reads", [], reads),
     ("warnings", [], warnings),
     ("watchers", [], watchers),
+    ("watched_to_the_end", [], watched_to_the_end),
     ("descriptors", [], descriptors),
     ("lingering", [], lingering),
     ("too_many_lingering", [], too_many_lingering),
     ("unaccepted", [], unaccepted),
     ("unanswered", [], unanswered),
+    ("unanswered_by_many", [word for number in range(5) for word in ("--vf", f"{number}=FOLDER/{number}")], unanswered_by_many),
 ]
 
 

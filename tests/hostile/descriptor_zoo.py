@@ -62,6 +62,23 @@ def various() -> Iterator[list[int]]:
         yield opened
 
 
+@contextlib.contextmanager
+def watched() -> Iterator[list[int]]:
+    """All descriptors of an eventfd that 40,000 watchers are told of."""
+    copies = [os.eventfd(0)]
+    copies += [os.dup(copies[0]) for _ in range(199)]
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            poll = stack.enter_context(select.epoll())
+            for copy in copies:
+                poll.register(copy, select.EPOLLIN | select.EPOLLET)
+        try:
+            yield copies
+        finally:
+            for copy in copies:
+                os.close(copy)
+
+
 class Fuse(threading.Thread):
     """A file of a FUSE mount that answers nobody but this process. Linux, include/uapi/linux/fuse.h."""
 

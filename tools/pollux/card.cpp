@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
 #include "function_socket.hpp"
+#include "open_files.hpp"
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/open.hpp"
 #include "report.hpp"
@@ -162,6 +163,8 @@ Confinement needs_of(const CardOptions& options) {
 
 int run_card(const Environment& environment, const CardOptions& options) {
   if (auto checked = check(options); !checked) return report(environment, checked.error());
+  const std::size_t clients = options.sockets.size() + options.functions.size();
+  static_cast<void>(allow_open_files(kOwnFiles + clients * vfio_user::Server::kMaxDescriptors));
   auto exported = open_servers(environment, options);
   if (!exported) return report(environment, exported.error());
   const Servers& servers = exported->servers;

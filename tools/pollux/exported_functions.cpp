@@ -7,6 +7,7 @@
 
 #include "backends/sim/open_sim.hpp"
 #include "function_socket.hpp"
+#include "open_files.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -42,6 +43,7 @@ Result<void> ExportedFunctions::open_one(const std::string& port, const std::str
 }
 
 Result<void> ExportedFunctions::open(const std::string& port, const std::vector<std::string>& texts) {
+  static_cast<void>(allow_open_files(kOwnFiles + texts.size() * vfio_user::Server::kMaxDescriptors));
   for (const std::string& text : texts) {
     if (auto opened = open_one(port, text); !opened) return opened;
   }

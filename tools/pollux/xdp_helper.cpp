@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <pwd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -29,6 +28,7 @@
 #include "base/socket_file.hpp"
 #include "commands.hpp"
 #include "common/stop_signals.hpp"
+#include "open_files.hpp"
 #include "ports/xdp/helper_sessions.hpp"
 #include "ports/xdp/interface.hpp"
 #include "report.hpp"
@@ -145,15 +145,9 @@ bool accept_all(int listener, const Allowed& allowed, xdp::HelperSessions& sessi
 /// As many sessions as there are descriptors for.
 std::size_t most_sessions() {
   using xdp::HelperSessions;
-  constexpr rlim_t kOwn = 64;  // of the program, also while it answers
-  constexpr rlim_t kWanted = kOwn + HelperSessions::kMost * HelperSessions::kDescriptors;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
-  if (limit.rlim_cur < kWanted) {
-    limit.rlim_cur = std::min(limit.rlim_max, kWanted);
-    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
-  }
-  const rlim_t left = std::min(limit.rlim_cur, kWanted) - std::min(limit.rlim_cur, kOwn);
+  constexpr rlim_t kWanted = kOwnFiles + HelperSessions::kMost * HelperSessions::kDescriptors;
+  const rlim_t limit = allow_open_files(kWanted);
+  const rlim_t left = std::min(limit, kWanted) - std::min(limit, kOwnFiles);
   return std::max<std::size_t>(left / HelperSessions::kDescriptors, 1);
 }
 

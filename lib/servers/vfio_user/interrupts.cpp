@@ -133,6 +133,32 @@ std::uint32_t Interrupts::flags(std::uint32_t irq) noexcept {
   }
 }
 
+namespace {
+
+Duration read_clock(clockid_t clock) noexcept {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+}
+
+}  // namespace
+
+// A single one may be slow, since a virtual machine's processor may be interrupted, too.
+template <class Use>
+void Interrupts::measure(clockid_t clock, const Use& use) noexcept {
+  const Duration begin = read_clock(clock);
+  use();
+  const Duration took = read_clock(clock) - begin;
+  if (took <= kMaxUse) return;
+  if (clock != CLOCK_THREAD_CPUTIME_ID) {
+    is_suspect_ = true;
+    return;
+  }
+  const Duration now = read_clock(CLOCK_MONOTONIC);
+  slow_time_ = std::max(slow_time_ - (now - slow_at_) / kShare, Duration(0)) + took;
+  slow_at_ = now;
+}
+
 // Edge-triggered: each signal of the device is reported once, and its eventfd need not be read.
 bool Interrupts::watch(int descriptor, std::uint32_t irq, std::uint32_t index) {
   epoll_event event{};
@@ -168,10 +194,14 @@ int Interrupts::set_mask(const SetIrqs& request, std::span<const std::byte> data
 
 int Interrupts::set_unmask_event(std::span<FileDescriptor> descriptors) {
   if (!descriptors.empty() && !is_eventfd(descriptors[0].get())) return EINVAL;
-  // The client has the eventfd, too, so closing this descriptor does not end the watch.
-  if (unmask_event_) ::epoll_ctl(events_.get(), EPOLL_CTL_DEL, unmask_event_.get(), nullptr);
-  unmask_event_ = descriptors.empty() ? FileDescriptor() : std::move(descriptors[0]);
-  return !unmask_event_ || watch(unmask_event_.get(), kIntx, kUnmaskEvent) ? 0 : EIO;
+  bool done = true;
+  measure(CLOCK_THREAD_CPUTIME_ID, [&] {
+    // The client has the eventfd, too, so closing this descriptor does not end the watch.
+    if (unmask_event_) ::epoll_ctl(events_.get(), EPOLL_CTL_DEL, unmask_event_.get(), nullptr);
+    unmask_event_ = descriptors.empty() ? FileDescriptor() : std::move(descriptors[0]);
+    done = !unmask_event_ || watch(unmask_event_.get(), kIntx, kUnmaskEvent);
+  });
+  return done ? 0 : EIO;
 }
 
 int Interrupts::set_trigger(const SetIrqs& request, std::span<const std::byte> data,
@@ -198,7 +228,8 @@ int Interrupts::assign(const SetIrqs& request, std::span<FileDescriptor> descrip
   if (request.index == kIntx) pin_masked_ = false;
   for (std::uint32_t i = 0; i < request.count; ++i) {
     Line& line = lines_[request.index][request.start + i];
-    line.client = descriptors.empty() ? FileDescriptor() : std::move(descriptors[i]);
+    measure(CLOCK_THREAD_CPUTIME_ID,
+            [&] { line.client = descriptors.empty() ? FileDescriptor() : std::move(descriptors[i]); });
     if (line.pending) signal(line);
   }
   return 0;
@@ -220,7 +251,9 @@ int Interrupts::enable_vectors(std::uint32_t irq) {
 
 // The device closes its eventfds, which removes them from the epoll instance, too.
 void Interrupts::disable(std::uint32_t irq) {
-  for (Line& line : lines_[irq]) line = {};
+  measure(CLOCK_THREAD_CPUTIME_ID, [&] {
+    for (Line& line : lines_[irq]) line = {};
+  });
   if (irq == kIntx) static_cast<void>(set_unmask_event({}));
   if (irq != enabled_) return;
   enabled_ = kIrqs;
@@ -230,30 +263,18 @@ void Interrupts::disable(std::uint32_t irq) {
 
 void Interrupts::release() {
   for (std::uint32_t irq = 0; irq < kIrqs; ++irq) disable(irq);
-  slow_signals_ = 0;
 }
 
-namespace {
-
-Duration read_clock(clockid_t clock) noexcept {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+void Interrupts::close(std::vector<FileDescriptor>& descriptors) noexcept {
+  if (!descriptors.empty()) measure(CLOCK_THREAD_CPUTIME_ID, [&] { descriptors.clear(); });
 }
 
-}  // namespace
-
-// After a slow signal the next ones are measured in processor time, since the thread may have been interrupted. Several
-// have to be slow: a virtual machine's processor may be interrupted, too.
+// After a slow signal the next ones are measured in processor time, which costs more: the thread may have been
+// interrupted.
 void Interrupts::signal(Line& line) noexcept {
   line.pending = !line.client;
   if (!line.client || is_slow()) return;
-  const clockid_t clock = slow_signals_ == 0 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
-  const Duration begin = read_clock(clock);
-  signaller_->signal(line.client.get());
-  const Duration took = read_clock(clock) - begin;
-  slow_time_ = slow_signals_ == 0 ? took : slow_time_ + took;
-  slow_signals_ = took > kMaxSignal ? slow_signals_ + 1 : 0;
+  measure(is_suspect_ ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, [&] { signaller_->signal(line.client.get()); });
 }
 
 void Interrupts::relay() {

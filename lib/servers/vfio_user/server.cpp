@@ -94,10 +94,6 @@ namespace {
 /// may change the level at any time, without an event.
 constexpr Duration kPinInterval = std::chrono::milliseconds(1);
 
-/// How many times as long as the signals of such a client took no client is accepted. So it takes at most a hundredth
-/// of the others' time, however often it comes.
-constexpr int kRestAfterSlowSignals = 100;
-
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::create(Context& context, std::unique_ptr<Device> device,
@@ -140,10 +136,9 @@ void Server::work() {
   regions_.flush();
   interrupts_.relay();
   if (!session_) return;
-  if (const Duration held_up = interrupts_.held_up(); held_up != Duration(0)) {
-    session_->close("its eventfds are watched so often that signals take too long");
+  if (interrupts_.held_up() != Duration(0)) {
+    session_->close("its eventfds are watched so often that to use them takes too long");
     alive = false;
-    next_client_ = context_.clock().now() + kRestAfterSlowSignals * held_up;
   }
   if (const std::string_view notice = session_->take_notice(); !notice.empty()) log(LogLevel::warning, notice);
   if (!alive) end_session();
@@ -157,6 +152,8 @@ void Server::accept_client() {
   if (client.get() < 0) return;
   if (!listener_.may_connect(client.get())) return log(LogLevel::warning, "a client of another user was turned away");
   session_.emplace(std::move(client), closes_, *device_, regions_, interrupts_, context_.clock());
+  if (const Duration held_up = interrupts_.take_held_up(); held_up != Duration(0))
+    next_client_ = context_.clock().now() + Interrupts::kShare * held_up;
   log(LogLevel::info, "a client has connected to", device_->name());
 }
 

@@ -55,6 +55,8 @@ class Server {
   /// The Context gives clock and log and outlives the server. It may have no DMA memory, because that would be mapped
   /// for the card beside the client's. `passes_functions`: see Regions::create. Errors: those of Listener::create and
   /// of the device.
+  /// Descriptors that a client can make the process have: those of a message, and eventfds.
+  static constexpr unsigned kMaxDescriptors = 320;
   [[nodiscard]] static Result<std::unique_ptr<Server>> create(Context& context, std::unique_ptr<Device> device,
                                                               const std::string& path, bool passes_functions = false);
   Server(const Server&) = delete;

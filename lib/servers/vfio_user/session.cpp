@@ -45,7 +45,9 @@ namespace {
 
 /// Memory (memfd, tmpfs, hugetlbfs: files that have seals) or an eventfd, which a command may need. No file system is
 /// asked, since that of the client may not answer.
-bool is_expected(int descriptor) { return ::fcntl(descriptor, F_GET_SEALS) >= 0 || is_eventfd(descriptor); }
+bool is_expected(const FileDescriptor& descriptor) {
+  return ::fcntl(descriptor.get(), F_GET_SEALS) >= 0 || is_eventfd(descriptor.get());
+}
 
 /// As many as a message can have: what has no room is closed by the kernel, in this thread. Linux, include/net/scm.h.
 constexpr std::size_t kRoom = 253;
@@ -72,15 +74,13 @@ std::size_t Connection::read(std::span<std::byte> bytes, bool with_descriptors) 
     for (std::size_t i = 0; i < descriptors; ++i) {
       int number = -1;
       std::memcpy(&number, CMSG_DATA(part) + i * sizeof number, sizeof number);
-      FileDescriptor descriptor(number);
-      if (is_expected(descriptor.get())) {
-        descriptors_.push_back(std::move(descriptor));
-      } else {
-        close_elsewhere(std::move(descriptor), closes_);
-        close("it sent a file that is neither memory (memfd, tmpfs, hugetlbfs) nor an eventfd");
-      }
+      descriptors_.emplace_back(number);
     }
     if (!with_descriptors) close("it sent descriptors inside a message");
+  }
+  if (!std::ranges::all_of(descriptors_, is_expected)) {
+    close_elsewhere(std::exchange(descriptors_, {}), closes_);
+    close("it sent a file that is neither memory (memfd, tmpfs, hugetlbfs) nor an eventfd");
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0 || descriptors_.size() > kMaxDescriptors) {
     close("it sent too many descriptors with a message");
@@ -160,7 +160,10 @@ Session::Session(PeerSocket socket, std::shared_ptr<const void> closes, Device& 
       memory_(device.dma_domain()),
       stalled_since_(clock.now()) {}
 
-Session::~Session() { interrupts_.release(); }
+Session::~Session() {
+  interrupts_.release();
+  interrupts_.close(connection_.descriptors());
+}
 
 short Session::events() const noexcept { return connection_.has_unsent() ? POLLOUT : POLLIN; }
 
@@ -176,6 +179,7 @@ bool Session::work() {
     progress = true;
     if (!continues) reply_.clear();
     const int error = continues ? continue_writes() : process();
+    interrupts_.close(connection_.descriptors());
     if (!writes_.empty()) break;
     if ((connection_.header().flags & Header::kNoReply) != 0) continue;
     error == 0 ? connection_.reply(reply_) : connection_.reply_error(error);

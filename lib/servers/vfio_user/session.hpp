@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -81,11 +82,20 @@ class Interrupts {
   [[nodiscard]] int event_fd() const noexcept { return events_.get(); }
   /// Disables all interrupts and closes the client's eventfds.
   void release();
-  /// The time that signals took, once kSlowSignals in a row took longer than kMaxSignal; else 0. A signal takes time
-  /// for each epoll instance that watches the eventfd, and its owner decides how many do.
+  /// Closes what clients have sent.
+  void close(std::vector<FileDescriptor>& descriptors) noexcept;
+  /// The time that the clients' eventfds took lately, once it is longer than kMaxSlowTime; else 0. To signal, watch or
+  /// close one takes time for each epoll instance that watches it, and its owner decides how many do.
   [[nodiscard]] Duration held_up() const noexcept { return is_slow() ? slow_time_ : Duration(0); }
-  static constexpr Duration kMaxSignal = std::chrono::milliseconds(1);
-  static constexpr unsigned kSlowSignals = 4;
+  /// The same, and from now on nothing counts that was before.
+  [[nodiscard]] Duration take_held_up() noexcept {
+    return is_slow() ? std::exchange(slow_time_, Duration(0)) : Duration(0);
+  }
+  /// What is shorter does not count.
+  static constexpr Duration kMaxUse = std::chrono::milliseconds(1);
+  static constexpr Duration kMaxSlowTime = std::chrono::milliseconds(50);
+  /// The share of the server's time that clients' eventfds may take for ever: a hundredth.
+  static constexpr int kShare = 100;
 
  private:
   struct Line {
@@ -105,7 +115,10 @@ class Interrupts {
   void relay_pin();
   [[nodiscard]] bool watch(int descriptor, std::uint32_t irq, std::uint32_t index);
   void signal(Line& line) noexcept;
-  [[nodiscard]] bool is_slow() const noexcept { return slow_signals_ >= kSlowSignals; }
+  /// Uses eventfds of the client, and counts the time by that clock.
+  template <class Use>
+  void measure(clockid_t clock, const Use& use) noexcept;
+  [[nodiscard]] bool is_slow() const noexcept { return slow_time_ > kMaxSlowTime; }
 
   Device* device_;
   FileDescriptor events_;  // an epoll instance with the device's eventfds
@@ -113,8 +126,9 @@ class Interrupts {
   std::array<std::vector<Line>, kIrqs> lines_;
   std::uint32_t enabled_ = kIrqs;  // kMsi or kMsix while the device's vectors are enabled for it
   bool pin_masked_ = false;
-  unsigned slow_signals_ = 0;    // in a row
-  Duration slow_time_{0};        // that they took
+  bool is_suspect_ = false;      // a signal took long, or was interrupted
+  Duration slow_time_{0};        // of processor time, less a hundredth of the time that has passed since
+  Duration slow_at_{0};          // when it became that
   FileDescriptor unmask_event_;  // the client unmasks the pin by signalling it
 };
 

@@ -271,10 +271,13 @@ TEST(VfioUserEventfd, WithTooManyWatchersEndsItsClient) {
       ASSERT_EQ(::epoll_ctl(watcher.get(), EPOLL_CTL_ADD, copy.get(), &wanted), 0) << "more descriptors are needed";
     }
   }
-  const std::array events{watched.get()};
-  ASSERT_EQ(client->error_of(Command::device_set_irqs, packed(SetIrqs{20, kTriggerByEvent, kMsix, 0, 1}), events), 0);
-  for (unsigned i = 0; i < vfio_user::Interrupts::kSlowSignals; ++i)
-    static_cast<void>(client->error_of(Command::device_set_irqs, packed(SetIrqs{20, kTriggerNow, kMsix, 0, 1})));
+  const FileDescriptor other = event();
+  const std::array events{watched.get(), other.get()};
+  ASSERT_EQ(client->error_of(Command::device_set_irqs, packed(SetIrqs{20, kTriggerByEvent, kMsix, 0, 2}), events), 0);
+  for (unsigned i = 0; i < 200 && !client->closed(); ++i) {
+    for (const std::uint32_t line : {0U, 1U})
+      static_cast<void>(client->error_of(Command::device_set_irqs, packed(SetIrqs{20, kTriggerNow, kMsix, line, 1})));
+  }
   EXPECT_TRUE(client->closed());
   EXPECT_TRUE(fixture.has_logged("watched so often"));
   auto next = fixture.connected(0);
