@@ -65,9 +65,6 @@ constexpr const char* kCalls[] = {
     "accept", "accept4", "recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64", "send", "sendto", "sendmsg",
     "sendmmsg", "getsockopt", "setsockopt", "getsockname", "getpeername", "shutdown"};
 
-constexpr const char* kSocketCalls[] = {"bind", "connect", "listen"};
-constexpr int kFamilies[] = {AF_UNIX, AF_INET, AF_INET6};
-
 constexpr const char* kInterfaceCalls[] = {"bpf", "bind", "socketpair", "flock"};
 constexpr int kInterfaceFamilies[] = {AF_INET, AF_PACKET, AF_XDP};
 
@@ -171,9 +168,9 @@ bool restrict_calls(const Confinement& needed) {
   for (const char* call : kCalls) filter.allow(call);
   add_checked_calls(filter);
   if (needed.opens_interfaces) add_interface_calls(filter);
-  if (needed.makes_sockets) {
-    for (const char* call : kSocketCalls) filter.allow(call);
-    for (const int family : kFamilies) filter.allow("socket", int_equals(0, static_cast<std::uint32_t>(family)));
+  if (needed.connects) {
+    filter.allow("connect");
+    filter.allow("socket", int_equals(0, AF_UNIX));
   }
   return filter.load();
 }

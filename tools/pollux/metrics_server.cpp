@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "metrics_server.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace pollux::tool {
+namespace {
+
+constexpr int kUnacceptedClients = 1024;
+constexpr Duration kMaxWait = std::chrono::milliseconds(100);
+
+/// The address of a text that `listen_address` has returned; `size` becomes its size.
+sockaddr_storage parse(const std::string& text, socklen_t& size) {
+  sockaddr_storage address{};
+  const std::size_t colon = text.rfind(':');
+  const std::uint16_t port = htons(static_cast<std::uint16_t>(std::stoi(text.substr(colon + 1))));
+  if (text.front() == '[') {
+    auto& six = reinterpret_cast<sockaddr_in6&>(address);
+    six.sin6_family = AF_INET6;
+    six.sin6_port = port;
+    ::inet_pton(AF_INET6, text.substr(1, colon - 2).c_str(), &six.sin6_addr);
+    size = sizeof six;
+  } else {
+    auto& four = reinterpret_cast<sockaddr_in&>(address);
+    four.sin_family = AF_INET;
+    four.sin_port = port;
+    ::inet_pton(AF_INET, text.substr(0, colon).c_str(), &four.sin_addr);
+    size = sizeof four;
+  }
+  return address;
+}
+
+/// Whether the request, or as much of it as has come, ends with an empty line.
+bool is_whole(std::string_view request) {
+  return request.find("\r\n\r\n") != std::string_view::npos || request.find("\n\n") != std::string_view::npos;
+}
+
+/// The first words of the request: its method and its path, without a query.
+std::pair<std::string_view, std::string_view> parts_of(std::string_view request) {
+  const std::string_view line = request.substr(0, request.find_first_of("\r\n"));
+  const std::size_t method = std::min(line.find(' '), line.size());
+  const std::string_view rest = line.substr(std::min(method + 1, line.size()));
+  return {line.substr(0, method), rest.substr(0, rest.find_first_of(" ?"))};
+}
+
+}  // namespace
+
+Result<MetricsServer> MetricsServer::create(const std::string& address, Clock& clock,
+                                            std::function<std::string()> make_text) {
+  socklen_t size = 0;
+  const sockaddr_storage parsed = parse(address, size);
+  FileDescriptor listener(::socket(parsed.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  constexpr int kOn = 1;
+  if (listener && ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof kOn) == 0 &&
+      ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&parsed), size) == 0 &&
+      ::listen(listener.get(), kUnacceptedClients) == 0) {
+    return MetricsServer(std::move(listener), clock, std::move(make_text));
+  }
+  return fail_errno(ErrorCode::io_error, fmt::format("cannot serve {}", address), errno,
+                    "give an address of this machine and a free port, such as --listen 127.0.0.1:9877; ports below "
+                    "1024 need root");
+}
+
+Result<void> MetricsServer::serve(const std::function<bool()>& stopped) {
+  std::vector<pollfd> waiting;
+  while (!stopped()) {
+    waiting.assign(1, {listener_.get(), POLLIN, 0});
+    for (const Client& client : clients_)
+      waiting.push_back({client.socket.get(), static_cast<short>(client.state == State::sends ? POLLOUT : POLLIN), 0});
+    if (auto waited = clock_.wait(waiting, clock_.now() + kMaxWait); !waited) return pass_on(std::move(waited));
+    auto ready = waiting.begin();
+    for (Client& client : clients_) {
+      if ((++ready)->revents != 0) work(client);
+    }
+    if (waiting.front().revents != 0) accept_clients();
+    answer_waiting();
+    end_silent();
+  }
+  return {};
+}
+
+void MetricsServer::accept_clients() {
+  for (std::size_t i = 0; i < kMost; ++i) {
+    FileDescriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return;
+    make_place();
+    clients_.push_back({.socket = std::move(socket), .active = clock_.now()});
+    work(clients_.back());  // most have sent their request
+  }
+}
+
+void MetricsServer::make_place() {
+  if (clients_.size() < kMost) return;
+  clients_.erase(std::ranges::min_element(clients_, {}, [](const Client& client) {
+    return std::pair(client.state == State::waits || client.state == State::sends, client.active);
+  }));
+}
+
+void MetricsServer::work(Client& client) const { client.state == State::sends ? send(client) : receive(client); }
+
+// After the answer the client's end is waited for, and what it sends until then is read: the kernel drops the rest of
+// an answer to somebody whose bytes are not.
+void MetricsServer::receive(Client& client) const {
+  std::array<char, 4096> chunk;
+  const ssize_t count = ::recv(client.socket.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+  if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) client.state = State::over;
+  if (count <= 0 || client.state != State::reads) return;
+  client.request.append(chunk.data(), static_cast<std::size_t>(count));
+  if (client.request.size() > kLongestRequest) return answer(client, "431 Request Header Fields Too Large", 0, nullptr);
+  if (!is_whole(client.request)) return;
+  const auto [method, path] = parts_of(client.request);
+  if (path != "/metrics") return answer(client, "404 Not Found", 0, nullptr);
+  if (method == "HEAD") return answer(client, "200 OK", std::string::npos, nullptr);
+  if (method != "GET") return answer(client, "405 Method Not Allowed", 0, nullptr);
+  client.state = State::waits;
+}
+
+// The length of what is not sent may be left out: RFC 9110, 9.3.2.
+void MetricsServer::answer(Client& client, std::string_view status, std::size_t length, Text body) const {
+  client.head = fmt::format(
+      "HTTP/1.1 {}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nConnection: close\r\n", status);
+  if (length != std::string::npos) client.head += fmt::format("Content-Length: {}\r\n", length);
+  client.head += "\r\n";
+  client.body = body != nullptr ? std::move(body) : std::make_shared<const std::string>();
+  client.active = clock_.now();
+  client.state = State::sends;
+  send(client);
+}
+
+void MetricsServer::send(Client& client) const {
+  const std::string& head = client.head;
+  const std::string& body = *client.body;
+  const std::size_t of_head = std::min(client.sent, head.size());
+  const std::size_t of_body = client.sent - of_head;
+  std::array<iovec, 2> parts{iovec{const_cast<char*>(head.data()) + of_head, head.size() - of_head},
+                             iovec{const_cast<char*>(body.data()) + of_body, body.size() - of_body}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  const ssize_t count = ::sendmsg(client.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (count < 0 && errno != EAGAIN && errno != EINTR) client.state = State::over;
+  if (count <= 0) return;
+  client.sent += static_cast<std::size_t>(count);
+  client.active = clock_.now();
+  if (client.sent < head.size() + body.size()) return;
+  ::shutdown(client.socket.get(), SHUT_WR);
+  client.state = State::drains;
+}
+
+void MetricsServer::answer_waiting() {
+  if (std::ranges::none_of(clients_, [](const Client& client) { return client.state == State::waits; })) return;
+  if (text_ == nullptr || clock_.now() - made_ > kFresh) {
+    text_ = std::make_shared<const std::string>(make_text_());
+    made_ = clock_.now();
+  }
+  for (Client& client : clients_) {
+    if (client.state == State::waits) answer(client, "200 OK", text_->size(), text_);
+  }
+}
+
+void MetricsServer::end_silent() {
+  const Time now = clock_.now();
+  clients_.remove_if(
+      [now](const Client& client) { return client.state == State::over || now - client.active > kPatience; });
+}
+
+}  // namespace pollux::tool
