@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -238,6 +239,24 @@ TEST_F(ConfinedFiles, AreThoseThatItNamed) {
   });
   EXPECT_THAT(ended.said, IsEmpty());
   EXPECT_FALSE(std::filesystem::exists(folder / "own/a.sock"));
+}
+
+TEST_F(ConfinedFiles, AbstractSocketsOfOthersAreNone) {
+  if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) < 6)
+    GTEST_SKIP() << "this kernel's Landlock has no scopes";
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  const std::string name = folder.string();
+  name.copy(&address.sun_path[1], sizeof address.sun_path - 1);
+  const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(listener, generic, sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  const auto ended = confined({.connects = true}, [&] {
+    return passed(
+        {{"connects", [&] { return ::connect(::socket(AF_UNIX, SOCK_STREAM, 0), generic, sizeof address); }}});
+  });
+  ::close(listener);
+  EXPECT_THAT(ended.said, IsEmpty());
 }
 
 TEST_F(ConfinedFiles, AreNotTheMemoryOfOthers) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/file_descriptor.hpp"
@@ -47,12 +48,23 @@ std::uint64_t rights_of(long version) {
   return (std::uint64_t{1} << count) - 1;
 }
 
+/// As landlock_ruleset_attr from version 6 on; older headers have less of it.
+struct RulesetAttributes {
+  std::uint64_t files = 0;
+  std::uint64_t network = 0;
+  std::uint64_t scopes = 0;
+};
+
+/// Connections to abstract Unix sockets of other programs, and signals to them. From version 6 on.
+constexpr std::uint64_t kScopes = 1U << 0 | 1U << 1;
+
 class Ruleset {
  public:
-  explicit Ruleset(std::uint64_t handled) {
-    const landlock_ruleset_attr attributes{.handled_access_fs = handled};
-    descriptor_ =
-        FileDescriptor(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
+  explicit Ruleset(long version) {
+    const bool has_scopes = version >= 6;
+    const RulesetAttributes attributes{.files = rights_of(version), .scopes = has_scopes ? kScopes : 0};
+    const std::size_t size = has_scopes ? sizeof attributes : sizeof attributes.files;
+    descriptor_ = FileDescriptor(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
   }
   /// False with errno, unless there is no such file.
   [[nodiscard]] bool allow(const std::filesystem::path& path, std::uint64_t rights) const {
@@ -98,7 +110,7 @@ Result<void> restrict_paths(const Confinement& needed, const LogCallback& log) {
     if (log) log(LogLevel::debug, "this kernel has no Landlock, so files are not restricted");
     return {};
   }
-  const Ruleset rules(rights_of(version));
+  const Ruleset rules(version);
   if (rules && allow_all(rules, needed) && rules.enforce()) return {};
   return fail_errno(ErrorCode::io_error, "the files of this process cannot be restricted", errno,
                     "report this with the version of the kernel");
