@@ -3,10 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
+
+#include "base/peer_socket.hpp"
 
 namespace pollux {
 namespace {
@@ -46,6 +51,43 @@ int give_socket(const FileDescriptor& directory, const std::string& path, mode_t
   if (!S_ISSOCK(found.st_mode) || found.st_uid != ::geteuid()) return EEXIST;
   if (::fchmodat(directory.get(), name, mode, 0) != 0) return errno;
   return ::fchownat(directory.get(), name, user, group, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
+}
+
+SocketIdentity identity_of(const std::string& path) noexcept {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return {};
+  return {found.st_dev, found.st_ino, found.st_mtim};
+}
+
+namespace {
+
+// The number of a file that was removed may be used again at once.
+bool is_same(const SocketIdentity& one, const SocketIdentity& other) noexcept {
+  return one.inode != 0 && one.inode == other.inode && one.device == other.device &&
+         one.made.tv_sec == other.made.tv_sec && one.made.tv_nsec == other.made.tv_nsec;
+}
+
+}  // namespace
+
+void remove_socket(const std::string& path, const SocketIdentity& socket) noexcept {
+  if (is_same(socket, identity_of(path))) ::unlink(path.c_str());
+}
+
+int remove_unused_socket(const std::string& path, int type) {
+  const SocketIdentity found = identity_of(path);
+  sockaddr_un address{};
+  if (found.inode == 0 || path.size() >= sizeof address.sun_path) return 0;
+  address.sun_family = AF_UNIX;
+  path.copy(&address.sun_path[0], path.size());
+  FileDescriptor probe(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return errno;
+  const bool connected = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  const int error = connected ? 0 : errno;
+  static_cast<void>(PeerSocket(std::move(probe)));  // whoever listens there may have sent anything
+  if (connected || error == EAGAIN) return EADDRINUSE;
+  if (error != ECONNREFUSED) return error;
+  remove_socket(path, found);  // somebody else may have done the same meanwhile, and listens there by now
+  return 0;
 }
 
 }  // namespace pollux

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <ctime>
 #include <string>
 
 #include "base/file_descriptor.hpp"
@@ -19,5 +20,21 @@ namespace pollux {
 /// are). Whatever else has the name is left as it is. Returns an error of errno(3), or 0.
 [[nodiscard]] int give_socket(const FileDescriptor& directory, const std::string& path, mode_t mode, uid_t user,
                               gid_t group) noexcept;
+
+/// What tells a socket's file from another one that gets its name later; all zeros: there is no socket of that name.
+struct SocketIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  timespec made{};
+};
+[[nodiscard]] SocketIdentity identity_of(const std::string& path) noexcept;
+
+/// Removes that socket, unless another file has its name by now.
+void remove_socket(const std::string& path, const SocketIdentity& socket) noexcept;
+
+/// Removes a socket that nobody listens to, and leaves whatever else has the name, also a socket that got it since this
+/// was found out. `type`: of the socket that is to get the name. Returns 0; EADDRINUSE if somebody listens;
+/// another error of errno(3) if that cannot be found out.
+[[nodiscard]] int remove_unused_socket(const std::string& path, int type);
 
 }  // namespace pollux

@@ -162,17 +162,6 @@ tl::unexpected<Error> cannot_make(const std::string& path, int error) {
                     "choose another TelemetryOptions::socket, in a directory that the program may write to");
 }
 
-/// Removes a socket that nobody listens to. Whatever else has the path stays, and then bind fails.
-void remove_unused(const std::string& path, const sockaddr_un& address) {
-  struct stat found {};
-  if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return;
-  FileDescriptor probe = make_socket();
-  if (::connect(probe.get(), generic(address), sizeof address) == 0)
-    static_cast<void>(PeerSocket(std::move(probe)));  // whoever listens there may have sent anything
-  else if (errno == ECONNREFUSED)
-    static_cast<void>(::unlink(path.c_str()));
-}
-
 /// Where a socket is made until clients may connect: as long as `path`, since the length is limited.
 std::string first_path(const std::string& path) {
   std::string first = path;
@@ -189,7 +178,7 @@ Result<void> listen_at(int socket, const std::string& path, const std::string& l
       path,
       "choose another TelemetryOptions::socket, in a directory that belongs to the user and has no other writers");
   if (!directory) return tl::unexpected<Error>(directory.error());
-  remove_unused(path, *address);
+  static_cast<void>(remove_unused_socket(path, SOCK_STREAM));
   static_cast<void>(::fchmod(socket, options.mode & 0700));
   if (::bind(socket, generic(*address), sizeof *address) != 0) return cannot_make(later, errno);
   int error = give_socket(*directory, path, options.mode, static_cast<uid_t>(-1),
@@ -211,9 +200,8 @@ int rename_to(const std::string& first, const std::string& path) {
 
 /// Clients that see the socket can connect: it gets its name when it listens.
 Result<void> bind_to(int socket, const std::string& path, const ListenerOptions& options) {
-  const auto address = address_of(path);
-  if (!address) return tl::unexpected<Error>(address.error());
-  remove_unused(path, *address);
+  if (const auto address = address_of(path); !address) return tl::unexpected<Error>(address.error());
+  static_cast<void>(remove_unused_socket(path, SOCK_STREAM));
   const std::string first = first_path(path);
   if (auto listening = listen_at(socket, first, path, options); !listening) return listening;
   const int error = rename_to(first, path);
@@ -234,7 +222,7 @@ Result<Listener> Listener::create(const ListenerOptions& options) {
 }
 
 Listener::~Listener() {
-  if (socket_) static_cast<void>(::unlink(path_.c_str()));
+  if (socket_) remove_socket(path_, file_);
   close_listener(std::move(socket_));
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/peer_socket.hpp"
+#include "base/socket_file.hpp"
 #include "observe/places.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
@@ -92,10 +93,15 @@ class Listener {
 
  private:
   Listener(std::string path, std::optional<Claim> claim, FileDescriptor socket, std::optional<gid_t> group)
-      : path_(std::move(path)), claim_(std::move(claim)), socket_(std::move(socket)), group_(group) {}
+      : path_(std::move(path)),
+        file_(identity_of(path_)),
+        claim_(std::move(claim)),
+        socket_(std::move(socket)),
+        group_(group) {}
   [[nodiscard]] bool may_connect(int client) const;
 
   std::string path_;
+  SocketIdentity file_;
   std::optional<Claim> claim_;  // of the process's number, unless the program chose the path
   FileDescriptor socket_;
   std::optional<gid_t> group_;

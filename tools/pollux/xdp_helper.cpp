@@ -102,16 +102,12 @@ Result<FileDescriptor> listen_at(const std::string& path, const Allowed& allowed
   if (!made) return socket_error(path, "cannot make a socket");
   const auto directory = open_directory_of(path, "name a --socket in a directory of root's that has no other writers");
   if (!directory) return tl::unexpected<Error>(directory.error());
-  struct stat file {};
-  if (::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode)) {
-    const int error = ::connect(made.get(), raw, sizeof address) == 0 ? 0 : errno;
-    if (error == 0 || error == EAGAIN) {
-      return fail(ErrorCode::busy, fmt::format("{}: another helper listens there", path),
-                  "end it, or name another --socket");
-    }
-    if (error != ECONNREFUSED) return socket_error(path, "cannot find out whether a helper listens there");
-    ::unlink(path.c_str());
+  errno = remove_unused_socket(path, SOCK_SEQPACKET);
+  if (errno == EADDRINUSE) {
+    return fail(ErrorCode::busy, fmt::format("{}: another helper listens there", path),
+                "end it, or name another --socket");
   }
+  if (errno != 0) return socket_error(path, "cannot find out whether a helper listens there");
   static_cast<void>(::fchmod(made.get(), 0600));
   if (::bind(made.get(), raw, sizeof address) != 0) return socket_error(path, "cannot bind");
   errno = give_socket(*directory, path, allowed.group ? 0660 : 0600, allowed.user.value_or(static_cast<uid_t>(-1)),
@@ -164,6 +160,7 @@ int run_helper(const Environment& environment, const HelperOptions& options) {
   if (!allowed) return report(environment, allowed.error());
   auto listener = listen_at(options.socket, *allowed);
   if (!listener) return report(environment, listener.error());
+  const SocketIdentity file = identity_of(options.socket);
   const std::size_t most = most_sessions();
   if (const auto confined = environment.confine(needs_of(options)); !confined) {
     return report(environment, confined.error());
@@ -183,7 +180,7 @@ int run_helper(const Environment& environment, const HelperOptions& options) {
     sessions.serve(std::span(waiting).subspan(1));
     accepts = waiting.front().revents == 0 || accept_all(listener->get(), *allowed, sessions);
   }
-  ::unlink(options.socket.c_str());
+  remove_socket(options.socket, file);
   close_listener(*std::move(listener));
   return kSuccess;
 }

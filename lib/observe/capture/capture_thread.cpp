@@ -257,7 +257,11 @@ Result<std::unique_ptr<CaptureThread>> CaptureThread::start(std::unique_ptr<Capt
                                                             const std::string& first) {
   FileDescriptor target(descriptor);
   FileDescriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop) return fail_errno(ErrorCode::io_error, "no file descriptor is left for a capture", errno, kHint);
+  if (!stop) {
+    const int error = errno;
+    static_cast<void>(PeerSocket(std::move(target)));  // whose client may have sent descriptors
+    return fail_errno(ErrorCode::io_error, "no file descriptor is left for a capture", error, kHint);
+  }
   auto core = std::make_unique<Core>(std::move(capture), std::move(target), std::move(stop), first);
   try {
     core->start();

@@ -29,14 +29,6 @@ FileDescriptor make_socket() {
 
 const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
 
-/// A socket that a process left behind when it ended.
-bool is_stale(const sockaddr_un& address) {
-  struct stat file {};
-  if (::lstat(static_cast<const char*>(address.sun_path), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
-  const FileDescriptor probe = make_socket();
-  return probe && ::connect(probe.get(), generic(address), sizeof address) != 0 && errno == ECONNREFUSED;
-}
-
 }  // namespace
 
 Result<Listener> Listener::create(const std::string& path) {
@@ -51,17 +43,15 @@ Result<Listener> Listener::create(const std::string& path) {
   // The file gets the mode of the socket, so that it is open to nobody else for a moment.
   if (!socket || ::fchmod(socket.get(), kMode) != 0)
     return fail_errno(ErrorCode::io_error, "a Unix socket cannot be created", errno, "raise the limit of open files");
-  int bound = ::bind(socket.get(), generic(address), sizeof address);
-  if (bound != 0 && errno == EADDRINUSE) {
-    if (!is_stale(address)) {
-      return fail(ErrorCode::busy, fmt::format("{} is in use, or is no socket", path),
-                  "stop the process that listens there, or use another path");
-    }
-    ::unlink(path.c_str());
-    bound = ::bind(socket.get(), generic(address), sizeof address);
+  const auto bind = [&] { return ::bind(socket.get(), generic(address), sizeof address) == 0 ? 0 : errno; };
+  int error = bind();
+  if (error == EADDRINUSE && remove_unused_socket(path, SOCK_STREAM) == 0) error = bind();
+  if (error == EADDRINUSE) {
+    return fail(ErrorCode::busy, fmt::format("{} is in use, or is no socket", path),
+                "stop the process that listens there, or use another path");
   }
-  if (bound != 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("the socket {} cannot be created", path), errno,
+  if (error != 0) {
+    return fail_errno(ErrorCode::io_error, fmt::format("the socket {} cannot be created", path), error,
                       "use a path in an existing, writable folder");
   }
   Listener listener(std::move(socket), path);  // removes the file from here on
@@ -71,7 +61,7 @@ Result<Listener> Listener::create(const std::string& path) {
 }
 
 Listener::~Listener() {
-  if (socket_) ::unlink(path_.c_str());
+  if (socket_) remove_socket(path_, file_);
   close_listener(std::move(socket_));
 }
 
@@ -152,8 +142,6 @@ void Server::accept_client() {
   if (client.get() < 0) return;
   if (!listener_.may_connect(client.get())) return log(LogLevel::warning, "a client of another user was turned away");
   session_.emplace(std::move(client), closes_, *device_, regions_, interrupts_, context_.clock());
-  if (const Duration held_up = interrupts_.take_held_up(); held_up != Duration(0))
-    next_client_ = context_.clock().now() + Interrupts::kShare * held_up;
   log(LogLevel::info, "a client has connected to", device_->name());
 }
 
@@ -164,6 +152,8 @@ void Server::end_session() {
   attempt([this] { return device_->set_bus_master(false); });
   session_.reset();
   ++sessions_ended_;
+  if (const Duration held_up = interrupts_.take_held_up(); held_up != Duration(0))
+    next_client_ = context_.clock().now() + Interrupts::kShare * held_up;
   attempt([this] { return restore_card(); });
 }
 

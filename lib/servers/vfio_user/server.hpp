@@ -14,6 +14,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/seldom_warning.hpp"
+#include "base/socket_file.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
@@ -41,10 +42,12 @@ class Listener {
   [[nodiscard]] bool may_connect(int client) const;
 
  private:
-  Listener(FileDescriptor socket, std::string path) : socket_(std::move(socket)), path_(std::move(path)) {}
+  Listener(FileDescriptor socket, std::string path)
+      : socket_(std::move(socket)), path_(std::move(path)), file_(identity_of(path_)) {}
 
   FileDescriptor socket_;
   std::string path_;
+  SocketIdentity file_;
 };
 
 /// Exports a Device to another process, such as a virtual machine, by the vfio-user protocol: one socket, one client at
@@ -52,11 +55,11 @@ class Listener {
 /// Thread rule: one thread at a time. Nothing blocks.
 class Server {
  public:
+  /// Descriptors that a client can make the process have: those of a message, and eventfds.
+  static constexpr unsigned kMaxDescriptors = 320;
   /// The Context gives clock and log and outlives the server. It may have no DMA memory, because that would be mapped
   /// for the card beside the client's. `passes_functions`: see Regions::create. Errors: those of Listener::create and
   /// of the device.
-  /// Descriptors that a client can make the process have: those of a message, and eventfds.
-  static constexpr unsigned kMaxDescriptors = 320;
   [[nodiscard]] static Result<std::unique_ptr<Server>> create(Context& context, std::unique_ptr<Device> device,
                                                               const std::string& path, bool passes_functions = false);
   Server(const Server&) = delete;

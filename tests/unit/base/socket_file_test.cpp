@@ -106,5 +106,32 @@ TEST(SocketFile, IsInTheDirectoryThatWasChecked) {
   EXPECT_EQ(give_socket(*opened, path, 0666, static_cast<uid_t>(-1), static_cast<gid_t>(-1)), ENOENT);
 }
 
+TEST(SocketFile, IsRemovedIfNobodyListens) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() + "/x.sock";
+  EXPECT_EQ(remove_unused_socket(path, SOCK_STREAM), 0) << "there is none";
+  static_cast<void>(bound_at(path));
+  EXPECT_EQ(remove_unused_socket(path, SOCK_STREAM), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+  const FileDescriptor listener = bound_at(path);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  EXPECT_EQ(remove_unused_socket(path, SOCK_STREAM), EADDRINUSE);
+  EXPECT_EQ(remove_unused_socket(path, SOCK_SEQPACKET), EPROTOTYPE);
+  EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+TEST(SocketFile, IsNotRemovedInThePlaceOfAnotherOne) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() + "/x.sock";
+  const FileDescriptor first = bound_at(path);
+  const SocketIdentity identity = identity_of(path);
+  std::filesystem::rename(path, path + ".before");
+  const FileDescriptor second = bound_at(path);
+  remove_socket(path, identity);
+  EXPECT_TRUE(std::filesystem::exists(path));
+  remove_socket(path, identity_of(path));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 }  // namespace
 }  // namespace pollux::test

@@ -56,6 +56,21 @@ TEST(Listener, WhoSeesItsSocketCanConnect) {
   EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 
+TEST(Listener, LeavesAnotherOneThatHasItsNameByNow) {
+  TemporaryDirectory directory;
+  const std::string path = directory.path() + "/program.sock";
+  const auto listener = [&] {
+    return observe::Listener::create({.directory = *observe::OwnDirectory::open(directory.path()), .socket = path});
+  };
+  std::optional<Result<observe::Listener>> first(listener());
+  ASSERT_TRUE(*first);
+  std::filesystem::rename(path, path + ".before");
+  const auto second = listener();
+  ASSERT_TRUE(second);
+  first.reset();
+  EXPECT_TRUE(connects(path));
+}
+
 TEST(Listener, LeavesWhatHasItsNameAlone) {
   TemporaryDirectory directory;
   const std::string path = directory.path() + "/program.sock";

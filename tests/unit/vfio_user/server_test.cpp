@@ -89,6 +89,18 @@ TEST(VfioUserServer, RejectsPathsThatCannotBeSockets) {
   EXPECT_TRUE(std::filesystem::exists(file));
 }
 
+TEST(VfioUserServer, LeavesTheSocketOfAnotherOneThatHasItsPathByNow) {
+  const ServerFixture fixture({"sim:0"});
+  const std::string path = fixture.folder / "socket";
+  auto first = std::make_optional(Listener::create(path));
+  ASSERT_TRUE(*first);
+  std::filesystem::rename(path, path + ".before");
+  const auto second = Listener::create(path);
+  ASSERT_TRUE(second);
+  first.reset();
+  EXPECT_TRUE(std::filesystem::exists(path));
+}
+
 TEST(VfioUserServer, ReplacesOnlyASocketThatNobodyListensOn) {
   ServerFixture fixture;
   const auto in_use = Listener::create(fixture.path());
