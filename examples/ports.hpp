@@ -48,9 +48,10 @@ struct Ports {
     opened->pool = *std::move(pool);
     opened->cache.emplace(*opened->pool);
     for (Port& port : opened->ports) {
-      auto started = port.configure({.rx = {.pool = &*opened->pool, .cache = &*opened->cache},
-                                     .tx = {.cache = &*opened->cache},
-                                     .promiscuous = promiscuous && port.info().limits.promiscuous});
+      auto started =
+          port.configure({.rx = {.pool = &*opened->pool, .cache = &*opened->cache},
+                          .tx = {.cache = &*opened->cache},
+                          .promiscuous = promiscuous && port.info().supports.test(pollux::Setting::promiscuous)});
       if (started) started = port.start();
       if (!started) return pass_on(std::move(started));
     }

@@ -48,7 +48,7 @@ Result<void> start(Port& port, const Mempool& pool, const std::deque<MempoolCach
                     .tx = {.cache = &caches.front()},
                     .rx_queues = queues,
                     .tx_queues = queues,
-                    .promiscuous = port.info().limits.promiscuous};
+                    .promiscuous = port.info().supports.test(pollux::Setting::promiscuous)};
   for (std::uint16_t queue = 1; queue < queues; ++queue) {
     const MempoolCache& cache = caches[queue % caches.size()];
     config.rx_override[queue] = {.pool = &pool, .cache = &cache};

@@ -2,6 +2,7 @@
 #include "pollux/net/port.hpp"
 
 #include <chrono>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -84,9 +85,9 @@ Settings Port::settings() const {
   return core_->machine().settings();
 }
 
-Result<void> Port::restore(const Settings& settings) {
+Result<void> Port::change(const std::function<void(Settings&)>& edit) {
   const auto held = core_->lock();
-  return core_->machine().restore_settings(settings);
+  return core_->machine().change("change", edit);
 }
 
 std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {

@@ -311,10 +311,38 @@ Result<void> PortMachine::change(std::string_view call, const std::function<void
   if (auto fits = expect(kAlive, call); !fits) return fits;
   Settings to = settings();
   edit(to);
+  settle(to);
+  if (to.queues != queue_settings()) return set_up(to);
   if (auto valid = check(to); !valid) return valid;
   if (state_ == PortState::started || reaches_stopped(settings(), to)) return apply(std::move(to));
   driver_->settings_ = std::move(to);
   return {};
+}
+
+// What of the settings follows from others, or can be written in several ways. Another port's filters are not this
+// one's.
+void PortMachine::settle(Settings& to) const {
+  if (to.mac == driver_->permanent_mac()) to.mac = {};
+  std::ranges::sort(to.multicast);
+  to.multicast.erase(std::unique(to.multicast.begin(), to.multicast.end()), to.multicast.end());
+  if (to.stamps != settings().stamps && !to.clock_frequency) to.clock_frequency = 0;
+  to.slots = settings().slots;
+  for (PlacedRule& rule : to.rules) {
+    const auto& own = settings().rules;
+    const auto found = std::ranges::find(own, rule.id, &PlacedRule::id);
+    rule.slot = found != own.end() && found->rule == rule.rule ? found->slot : std::nullopt;
+    to.last_rule = std::max(to.last_rule, static_cast<std::uint64_t>(rule.id));
+  }
+}
+
+Result<void> PortMachine::set_up(const Settings& wanted) {
+  if (state_ == PortState::started) {
+    return fail(ErrorCode::bad_state,
+                fmt::format("{}: queues cannot be changed while the port is started", info().name),
+                "stop the port first, or restart one queue (Port::restart_rx)");
+  }
+  auto to = with_queues_of(wanted, info(), *context_);
+  return to ? configure(*std::move(to)) : pass_on(std::move(to));
 }
 
 Result<void> PortMachine::check(Settings& to) {

@@ -61,8 +61,6 @@ class PortMachine {
   [[nodiscard]] EffectiveConfig config() const;
 
   [[nodiscard]] Result<void> configure(const PortConfig& config);
-  /// See Port::restore.
-  [[nodiscard]] Result<void> restore_settings(const Settings& settings);
   [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
   [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
   [[nodiscard]] Result<void> resize(QueueId queue, std::uint32_t descriptors);
@@ -132,6 +130,9 @@ class PortMachine {
   /// Checks `to`, and sets up its queues.
   [[nodiscard]] Result<void> configure(Settings to);
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
+  void settle(Settings& to) const;
+  /// Configures the port with queues that differ from its own.
+  [[nodiscard]] Result<void> set_up(const Settings& wanted);
   [[nodiscard]] Result<void> check(Settings& to);
   [[nodiscard]] Result<void> apply(Settings to);
   /// Stops the card's DMA; its queues are closed.

@@ -98,31 +98,6 @@ Result<void> PortMachine::attach(std::unique_ptr<Device> device) {
   return restore();
 }
 
-Result<void> PortMachine::restore_settings(const Settings& settings) {
-  if (auto fits = expect({PortState::opened, PortState::configured}, "restore"); !fits) return fits;
-  auto to = with_queues_of(settings, info(), *context_);
-  if (!to) return pass_on(std::move(to));
-  if (to->mac == driver_->permanent_mac()) to->mac = {};
-  std::ranges::sort(to->multicast);
-  to->multicast.erase(std::unique(to->multicast.begin(), to->multicast.end()), to->multicast.end());
-  to->slots = {};
-  for (PlacedRule& rule : to->rules) {
-    rule.slot = {};
-    to->last_rule = std::max(to->last_rule, static_cast<std::uint64_t>(rule.id));
-  }
-  for (const std::string_view name : changed_settings(*to)) {
-    const auto entry =
-        std::ranges::find(setting_capabilities_->table(), name, [](const auto& one) { return one.id.name; });
-    // A driver with an interface of its own keeps the values itself, as virtio-net those of Interrupts.
-    if (entry == setting_capabilities_->table().end() || capability(entry->id) == entry->interface) continue;
-    return fail(ErrorCode::not_supported,
-                fmt::format("{}: the settings have {}, which the port does not have or does not keep among them",
-                            info().name, name),
-                "use a port of the same kind, or leave this setting out");
-  }
-  return configure(*std::move(to));
-}
-
 Result<Duration> PortMachine::watch_transmit(Duration within) {
   auto* const watch = driver_->capability<TransmitWatch>();
   if (watch == nullptr) return within;

@@ -32,16 +32,16 @@ enum class Need : std::uint8_t {
   stop,     ///< it is refused: the port has to be stopped first
 };
 
-/// A setting. `name` is that of the capability, or of the call without "set_".
-struct Setting {
-  std::string_view name;
-  bool (*differs)(const Settings& from, const Settings& to);
-  Need need;
-  Result<void> (*check)(const SettingsChange& change);  ///< of a value that differs
-  bool reaches_stopped = false;                         ///< it concerns the card of a port that is not started, too
-};
+using Differs = bool(const Settings& from, const Settings& to);
 
-Result<void> check_nothing(const SettingsChange&) { return {}; }
+struct SettingRow {
+  Setting id;
+  Differs* differs;
+  Need need;
+  Result<void> (*check)(const SettingsChange& change) = nullptr;  ///< of a value that differs
+  bool reaches_stopped = false;  ///< it concerns the card of a port that is not started, too
+  Differs* depends = nullptr;    ///< `check` is needed for this difference, too
+};
 
 Result<void> check_mac(const SettingsChange& change) {
   if (!change.to.mac || is_station_address(*change.to.mac)) return {};
@@ -49,11 +49,11 @@ Result<void> check_mac(const SettingsChange& change) {
                 "use an address that is not all zero and whose first byte is even");
 }
 
-Result<void> check_promiscuous(const SettingsChange& change) {
-  if (!change.to.promiscuous || change.port.limits.promiscuous) return {};
-  return fail(ErrorCode::not_supported,
-              fmt::format("{}: {} cannot receive frames for any destination", change.port.name, change.port.card),
-              "leave promiscuous off; a virtual function receives what is sent to its own address");
+// VLAN 0 is a priority tag, which belongs to no VLAN; Linux, igb_main.c, igb_restore_vlan, receives it, too.
+Result<void> check_vlans(const SettingsChange& change) {
+  constexpr std::size_t kReserved = 4095;
+  if (!change.to.vlans || !change.to.vlans->test(kReserved)) return {};
+  return check_vlan(change.port.name, kReserved);
 }
 
 Result<void> check_outer_type(const SettingsChange& change) {
@@ -193,44 +193,65 @@ bool differs(const Settings& from, const Settings& to) {
   return ((from.*Members != to.*Members) || ...);
 }
 
-bool rss_differs(const Settings& from, const Settings& to) {
-  return differs<&Settings::rss, &Settings::pools>(from, to) || from.queues.rx_queues() != to.queues.rx_queues();
+bool rx_queues_differ(const Settings& from, const Settings& to) {
+  return from.queues.rx_queues() != to.queues.rx_queues();
 }
 
-bool rules_differ(const Settings& from, const Settings& to) {
-  return from.rules != to.rules || from.queues.rx_queues() != to.queues.rx_queues();
+bool rss_depends(const Settings& from, const Settings& to) {
+  return from.pools != to.pools || rx_queues_differ(from, to);
 }
 
 bool number_of_functions_differs(const Settings& from, const Settings& to) {
   return from.functions.size() != to.functions.size();
 }
 
-constexpr std::array kSettings{
-    Setting{"mac", differs<&Settings::mac>, Need::nothing, check_mac},
-    Setting{"mtu", differs<&Settings::mtu>, Need::nothing, [](const auto& c) { return check_mtu(c.to, c.port); }},
-    Setting{"promiscuous", differs<&Settings::promiscuous>, Need::nothing, check_promiscuous},
-    Setting{"all_multicast", differs<&Settings::all_multicast>, Need::nothing, check_nothing},
-    Setting{"virtual_functions", number_of_functions_differs, Need::stop, check_nothing, true},
-    Setting{"virtual_function", differs<&Settings::functions>, Need::nothing, check_functions, true},
-    Setting{"unicast_filter", differs<&Settings::unicast, &Settings::functions>, Need::nothing, check_unicast},
-    Setting{"multicast_filter", differs<&Settings::multicast>, Need::nothing, check_multicast},
-    Setting{"vlan_filter", differs<&Settings::vlans>, Need::nothing, check_nothing},
-    Setting{"vlan_stripping", differs<&Settings::vlan_stripping>, Need::pause, check_nothing},
-    Setting{"double_vlan", differs<&Settings::outer_vlan_type>, Need::pause, check_outer_type},
-    Setting{"rss", rss_differs, Need::nothing, check_rss_change},
-    Setting{"flow_rules", rules_differ, Need::nothing, check_rules},
-    Setting{"queue_pools", differs<&Settings::pools>, Need::stop, check_nothing},
-    Setting{"tx_rate_limit", differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing, check_tx_rates},
-    Setting{"loopback", differs<&Settings::loopback>, Need::stop, check_nothing},
-    Setting{"flow_control", differs<&Settings::flow_control>, Need::nothing, check_nothing},
-    Setting{"link_control", differs<&Settings::link>, Need::nothing, check_link},
-    Setting{"phy_enabled", differs<&Settings::phy_enabled>, Need::nothing, check_nothing, true},
-    Setting{"interrupts", differs<&Settings::moderation>, Need::nothing, check_moderation},
-    Setting{"wake", differs<&Settings::wake>, Need::nothing, check_nothing},
-    Setting{"led", differs<&Settings::led>, Need::nothing, check_nothing, true},
-    Setting{"frame_stamps", differs<&Settings::stamps>, Need::nothing, check_nothing},
-    Setting{"clock", differs<&Settings::clock_frequency>, Need::nothing, check_clock, true},
+constexpr std::array kRows{
+    SettingRow{Setting::mac, differs<&Settings::mac>, Need::nothing, check_mac},
+    SettingRow{Setting::mtu, differs<&Settings::mtu>, Need::nothing,
+               [](const auto& c) { return check_mtu(c.to, c.port); }},
+    SettingRow{Setting::promiscuous, differs<&Settings::promiscuous>, Need::nothing},
+    SettingRow{Setting::all_multicast, differs<&Settings::all_multicast>, Need::nothing},
+    SettingRow{Setting::functions, number_of_functions_differs, Need::stop, nullptr, true},
+    SettingRow{Setting::functions, differs<&Settings::functions>, Need::nothing, check_functions, true},
+    SettingRow{Setting::unicast, differs<&Settings::unicast>, Need::nothing, check_unicast, false,
+               differs<&Settings::functions>},
+    SettingRow{Setting::multicast, differs<&Settings::multicast>, Need::nothing, check_multicast},
+    SettingRow{Setting::vlans, differs<&Settings::vlans>, Need::nothing, check_vlans},
+    SettingRow{Setting::vlan_stripping, differs<&Settings::vlan_stripping>, Need::pause},
+    SettingRow{Setting::outer_vlan_type, differs<&Settings::outer_vlan_type>, Need::pause, check_outer_type},
+    SettingRow{Setting::rss, differs<&Settings::rss>, Need::nothing, check_rss_change, false, rss_depends},
+    SettingRow{Setting::rules, differs<&Settings::rules>, Need::nothing, check_rules, false, rx_queues_differ},
+    SettingRow{Setting::pools, differs<&Settings::pools>, Need::stop},
+    SettingRow{Setting::tx_rates, differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing,
+               check_tx_rates},
+    SettingRow{Setting::loopback, differs<&Settings::loopback>, Need::stop},
+    SettingRow{Setting::flow_control, differs<&Settings::flow_control>, Need::nothing},
+    SettingRow{Setting::link, differs<&Settings::link>, Need::nothing, check_link},
+    SettingRow{Setting::phy_enabled, differs<&Settings::phy_enabled>, Need::nothing, nullptr, true},
+    SettingRow{Setting::moderation, differs<&Settings::moderation>, Need::nothing, check_moderation},
+    SettingRow{Setting::wake, differs<&Settings::wake>, Need::nothing},
+    SettingRow{Setting::led, differs<&Settings::led>, Need::nothing, nullptr, true},
+    SettingRow{Setting::stamps, differs<&Settings::stamps>, Need::nothing},
+    SettingRow{Setting::clock_frequency, differs<&Settings::clock_frequency>, Need::nothing, check_clock, true},
 };
+
+constexpr std::array<std::string_view, kSettings> kNames{
+    "queues",   "mac",          "mtu",    "promiscuous",    "all_multicast",
+    "unicast",  "multicast",    "vlans",  "vlan_stripping", "outer_vlan_type",
+    "rules",    "functions",    "rss",    "pools",          "tx_rates",
+    "loopback", "flow_control", "link",   "phy_enabled",    "moderation",
+    "wake",     "led",          "stamps", "clock_frequency"};
+
+Error unsupported(Setting setting, const PortInfo& port) {
+  std::string has;
+  for (std::size_t i = 0; i < kSettings; ++i) {
+    if (port.supports.test(Setting(i))) has += fmt::format("{}{}", has.empty() ? "" : ", ", kNames[i]);
+  }
+  return {ErrorCode::not_supported,
+          fmt::format("{}: {} has no setting {}", port.name, port.card.empty() ? port.driver : port.card,
+                      to_string(setting)),
+          fmt::format("leave it as it is, or use another port; this one has {}", has)};
+}
 
 }  // namespace
 
@@ -325,36 +346,33 @@ Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
 }
 
 Result<void> check_settings(const SettingsChange& change) {
-  for (const Setting& setting : kSettings) {
-    if (!setting.differs(change.from, change.to)) continue;
-    if (setting.need == Need::stop && change.state == PortState::started) {
-      return fail(ErrorCode::bad_state,
-                  fmt::format("{}: {} cannot be changed while the port is started", change.port.name, setting.name),
-                  "stop the port, set it, start the port again");
+  for (const SettingRow& row : kRows) {
+    const bool is_changed = row.differs(change.from, change.to);
+    if (is_changed && !change.port.supports.test(row.id))
+      return tl::unexpected<Error>(unsupported(row.id, change.port));
+    if (is_changed && row.need == Need::stop && change.state == PortState::started) {
+      return fail(
+          ErrorCode::bad_state,
+          fmt::format("{}: {} cannot be changed while the port is started", change.port.name, to_string(row.id)),
+          "stop the port, set it, start the port again");
     }
-    if (auto valid = setting.check(change); !valid) return valid;
+    if (row.check == nullptr || (!is_changed && (row.depends == nullptr || !row.depends(change.from, change.to))))
+      continue;
+    if (auto valid = row.check(change); !valid) return valid;
   }
   return {};
 }
 
-std::vector<std::string_view> changed_settings(const Settings& settings) {
-  Settings plain;
-  plain.queues = settings.queues;
-  std::vector<std::string_view> names;
-  for (const Setting& setting : kSettings) {
-    if (setting.differs(plain, settings)) names.push_back(setting.name);
-  }
-  return names;
-}
+std::string_view to_string(Setting setting) noexcept { return kNames[static_cast<std::size_t>(setting)]; }
 
 bool needs_pause(const Settings& from, const Settings& to) noexcept {
-  return std::any_of(kSettings.begin(), kSettings.end(),
-                     [&](const Setting& setting) { return setting.need == Need::pause && setting.differs(from, to); });
+  return std::any_of(kRows.begin(), kRows.end(),
+                     [&](const SettingRow& row) { return row.need == Need::pause && row.differs(from, to); });
 }
 
 bool reaches_stopped(const Settings& from, const Settings& to) noexcept {
-  return std::any_of(kSettings.begin(), kSettings.end(),
-                     [&](const Setting& setting) { return setting.reaches_stopped && setting.differs(from, to); });
+  return std::any_of(kRows.begin(), kRows.end(),
+                     [&](const SettingRow& row) { return row.reaches_stopped && row.differs(from, to); });
 }
 
 }  // namespace pollux

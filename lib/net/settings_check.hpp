@@ -32,12 +32,9 @@ struct SettingsChange {
 /// See UnicastFilter.
 [[nodiscard]] std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noexcept;
 
-/// Checks all of `change.to` that differs. Errors name the rule: invalid_argument, not_supported, bad_state (the
-/// setting cannot change in this state).
+/// Checks all of `change.to` that differs but the queues. Errors name the rule: invalid_argument, not_supported,
+/// bad_state (the setting cannot change in this state).
 [[nodiscard]] Result<void> check_settings(const SettingsChange& change);
-
-/// The names of the settings that a program has changed. Those of a capability have its name.
-[[nodiscard]] std::vector<std::string_view> changed_settings(const Settings& settings);
 
 /// Checks that the MTU is within the port's limits and that the frames that may arrive fit the buffers of the queues,
 /// or of one of `queues`. Error invalid_argument.

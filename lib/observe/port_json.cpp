@@ -159,8 +159,7 @@ Json limits_json(const PortLimits& limits) {
           {"min_frame", limits.min_frame},
           {"max_rx_segments", limits.max_rx_segments},
           {"max_rx_frame", limits.max_rx_frame},
-          {"max_tx_segments", limits.max_tx_segments},
-          {"promiscuous", limits.promiscuous}};
+          {"max_tx_segments", limits.max_tx_segments}};
 }
 
 Json stats_json(const Stats& stats) {

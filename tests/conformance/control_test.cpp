@@ -30,7 +30,7 @@ CONFORMANCE_TEST(Control, DescribesItself) {
     // The traits decide which cases run, so they must be correct.
     EXPECT_EQ(static_cast<bool>(port->capability<RegisterDump>()), traits().registers != 0);
     EXPECT_EQ(info.limits.max_rx_queues > 1 && info.limits.max_tx_queues > 1, traits().several_queues);
-    EXPECT_EQ(info.limits.promiscuous, traits().promiscuous);
+    EXPECT_EQ(info.supports.test(Setting::promiscuous), traits().promiscuous);
   }
   if (traits().two_ports()) {
     EXPECT_NE(left().info().index, right().info().index);
@@ -143,7 +143,7 @@ CONFORMANCE_TEST_WHERE(Control, ReceivesFurtherAddresses, traits.card_receive) {
 }
 
 CONFORMANCE_TEST_WHERE(Control, RejectsPromiscuousModeIfItHasNone, !traits.promiscuous) {
-  for (Port* port : {&left(), &right()}) EXPECT_FALSE(port->info().limits.promiscuous);
+  for (Port* port : {&left(), &right()}) EXPECT_FALSE(port->info().supports.test(Setting::promiscuous));
   PortConfig wanted = config();
   wanted.promiscuous = true;
   const auto configured = left().configure(wanted);

@@ -16,7 +16,7 @@ Result<void> succeed(test::settings::SimLab& lab, test::settings::SimPort& port,
   const auto settings = parse_settings(text, std::vector{lab.pools.frames, lab.pools.headers});
   if (!settings) return tl::unexpected<Error>(settings.error());
   port.asked.config = PortConfig{.packet_buffers = settings->queues.packet_buffers};
-  auto restored = port.port().restore(*settings);
+  auto restored = port.port().change([&](Settings& now) { now = *settings; });
   return restored ? port.settle() : restored;
 }
 

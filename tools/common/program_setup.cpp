@@ -84,7 +84,7 @@ PortConfig ProgramSetup::config_of(const Port& port, const PortOptions& options)
                     .tx_queues = options.fused ? std::min<std::uint16_t>(2, port.info().limits.max_tx_queues)
                                                : static_cast<std::uint16_t>(options.queues),
                     .mtu = options.mtu,
-                    .promiscuous = options.promiscuous && port.info().limits.promiscuous,
+                    .promiscuous = options.promiscuous && port.info().supports.test(pollux::Setting::promiscuous),
                     .burst_mode = options.burst_mode};
   for (std::uint16_t queue = 1; queue < options.queues; ++queue) {
     const MempoolCache& cache = caches_[queue % caches_.size()];

@@ -87,12 +87,23 @@ class POLLUX_API Port {
   /// Errors: invalid_argument (names the value and its range), bad_state, no_memory (also if there is no room for the
   /// port's own pool, see RxQueueConfig::pool).
   [[nodiscard]] Result<void> configure(const PortConfig& config = {});
-  /// All that the program has asked of the port, for `restore`. settings_text writes it as text.
+  /// What the program has asked of the port. settings_text writes it as text.
   [[nodiscard]] Settings settings() const;
-  /// Configures the port as another one is or was: with these settings in place of its own. Queues without a pool get
-  /// one of the port's own, and each queue gets a cache of its own. States: opened, configured. Errors: as `configure`
-  /// and the setters; not_supported (a setting whose capability this port lacks). An error changes nothing.
-  [[nodiscard]] Result<void> restore(const Settings& settings);
+  /// Lets `edit` change a copy of the settings, checks what then differs, and applies it as one step: all of it or
+  /// nothing. What is set stays in force, through stops, starts and resets, until it is changed or the port is closed.
+  ///
+  ///     port.change([](Settings& settings) { settings.mtu = 9000; settings.vlan_stripping = true; });
+  ///     port.change([&](Settings& settings) { settings = other.settings(); });   // as another port is, or was
+  ///
+  /// On a started port it takes effect at once; a setting for which the port has to stop is refused there. Queues
+  /// that differ are set up anew: those without a pool, or with one that another port has made, get one of the port's
+  /// own, and each gets a cache of its own.
+  /// `edit` runs with the port's mutex held: it must not call a port. What it throws leaves the call, with nothing
+  /// changed. States: opened, configured, started. Errors, which name the rule and change nothing: bad_state (also a
+  /// setting that cannot be changed in this state), not_supported (PortInfo::supports), invalid_argument, no_memory,
+  /// busy and timeout as the members of Settings say, permission_denied (of a virtual function: its host refuses),
+  /// device_removed. If the card takes neither the new settings nor the old ones, the port has failed.
+  [[nodiscard]] Result<void> change(const std::function<void(Settings&)>& edit);
   /// Gives buffers to the card and starts traffic. The link may come up seconds later: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
   /// Reconfigures one queue while the others run. On a started port the queue stops, the buffers in its ring return to

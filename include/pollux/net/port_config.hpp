@@ -209,7 +209,6 @@ struct PortLimits {
   std::uint32_t max_rx_frame = 0;
   std::uint32_t buffer_unit = 1;                 ///< bytes; the card uses a multiple of it in each receive buffer
   std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes; the card uses at most as many of a receive buffer
-  bool promiscuous = true;                       ///< whether promiscuous mode is supported
   bool rings_hold_buffers = false;               ///< while the port is started, every receive descriptor holds an mbuf
   bool keep_fcs = false;                         ///< whether PortConfig::keep_fcs is supported
   bool keep_bad_frames = false;                  ///< whether PortConfig::keep_bad_frames is supported

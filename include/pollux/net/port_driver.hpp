@@ -80,6 +80,7 @@ struct PortInfo {
   std::string backend;                            ///< "vfio", "sim"
   std::uint16_t index = 0;                        ///< index within the Context: Mbuf::port() of received frames
   int numa_node = -1;                             ///< of the card; -1: unknown, or a port without a card
+  SettingSet supports = kCommonSettings;          ///< the settings that it has; a change of others is not_supported
   PortLimits limits;                              ///< what `configure` accepts
   OffloadLimits offloads{};                       ///< what frames may request and metadata may contain
   MissedCount missed_count = MissedCount::exact;  ///< how exact Stats::rx_missed_errors is

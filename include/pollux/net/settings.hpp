@@ -2,10 +2,13 @@
 #pragma once
 
 #include <bitset>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "pollux/base/api.hpp"
@@ -106,8 +109,8 @@ struct FilterSlots {
   [[nodiscard]] bool operator==(const FilterSlots&) const = default;
 };
 
-/// What a program has asked of a port. The port has one such value; a setter copies it, changes the copy, has it
-/// validated and applied, and keeps it. A value that is absent is the card's choice.
+/// What a program has asked of a port. The port has one such value, which Port::change edits. A value that is absent is
+/// the card's choice.
 /// Not part of it: actions, such as a reset of the PHY, and what is observed, such as the link.
 struct Settings {
   ValidatedConfig queues = {};             ///< the queues and their memory; none until the port is configured
@@ -140,6 +143,63 @@ struct Settings {
 
   [[nodiscard]] bool operator==(const Settings&) const = default;
 };
+
+/// The members of Settings, by their names. `tx_rates` stands for `pool_tx_rates`, too.
+enum class Setting : std::uint8_t {
+  queues,
+  mac,
+  mtu,
+  promiscuous,
+  all_multicast,
+  unicast,
+  multicast,
+  vlans,
+  vlan_stripping,
+  outer_vlan_type,
+  rules,
+  functions,
+  rss,
+  pools,
+  tx_rates,
+  loopback,
+  flow_control,
+  link,
+  phy_enabled,
+  moderation,
+  wake,
+  led,
+  stamps,
+  clock_frequency,
+};
+inline constexpr std::size_t kSettings = 24;  ///< number of values of Setting
+
+/// The name of the member of Settings.
+[[nodiscard]] POLLUX_API std::string_view to_string(Setting setting) noexcept;
+
+/// A set of settings, such as those that a port has (PortInfo::supports).
+class SettingSet {
+ public:
+  /// These.
+  constexpr SettingSet(std::initializer_list<Setting> settings = {}) noexcept {
+    for (const Setting setting : settings) insert(setting);
+  }
+  /// Whether it is in the set.
+  [[nodiscard]] constexpr bool test(Setting setting) const noexcept { return (bits_ & bit(setting)) != 0; }
+  /// Adds or removes one.
+  ///@{
+  constexpr void insert(Setting setting) noexcept { bits_ |= bit(setting); }
+  constexpr void erase(Setting setting) noexcept { bits_ &= ~bit(setting); }
+  ///@}
+  [[nodiscard]] constexpr bool operator==(const SettingSet&) const noexcept = default;
+
+ private:
+  static constexpr std::uint32_t bit(Setting setting) noexcept { return 1U << static_cast<unsigned>(setting); }
+  std::uint32_t bits_ = 0;
+};
+
+/// What every port has.
+inline constexpr SettingSet kCommonSettings{Setting::queues, Setting::mac, Setting::mtu, Setting::promiscuous,
+                                            Setting::all_multicast};
 
 /// The limit of a queue or pool in tx_rates or pool_tx_rates, in Mb/s; 0: none.
 [[nodiscard]] POLLUX_API std::uint32_t rate_of(const std::map<std::uint16_t, std::uint32_t>& rates,

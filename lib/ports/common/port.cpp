@@ -16,6 +16,7 @@ PortInfo describe(const PortIdentity& identity, const PortTraits& traits) {
           .backend = "software",
           .index = identity.index,
           .numa_node = -1,
+          .supports = traits.supports,
           .limits = traits.limits,
           .offloads = traits.offloads};
 }

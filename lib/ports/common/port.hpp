@@ -19,6 +19,7 @@ namespace pollux::ports {
 struct PortTraits {
   std::string_view driver;  ///< "ring"
   std::string_view what;    ///< description for PortInfo::card, such as "a ring of mbufs"
+  SettingSet supports = kCommonSettings;
   PortLimits limits;
   OffloadLimits offloads{};
   std::span<const RxDrop> rx_drops = {};  ///< as QueuedPort::Drops

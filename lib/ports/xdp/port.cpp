@@ -29,8 +29,11 @@ ports::PortTraits traits_of(const Interface& interface, bool chains, std::uint16
   RxOffload rx_flags{};
   if ((hints & Hint::hash) != 0) rx_flags |= RxOffload::rss_hash;
   if ((hints & Hint::vlan) != 0) rx_flags |= RxOffload::vlan;
+  SettingSet supports = kCommonSettings;
+  supports.insert(Setting::rules);
   return {.driver = "xdp",
           .what = what,
+          .supports = supports,
           .limits = limits,
           .offloads = software_offloads(TxOffload::kChecksums, rx_flags),
           .rx_drops = kRxDrops,

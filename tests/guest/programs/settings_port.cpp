@@ -19,7 +19,7 @@ Result<Port> open_with(Context& context, const char* uri, const std::string& tex
   if (!settings) return tl::unexpected<Error>(settings.error());
   auto port = open_unconfigured(context, uri);
   if (!port) return port;
-  auto done = port->restore(*settings);
+  auto done = port->change([&](Settings& now) { now = *settings; });
   if (done) done = port->start();
   if (!done) return tl::unexpected<Error>(done.error());
   if (const auto link = port->wait_for_link(std::chrono::seconds(10)); !link)

@@ -52,7 +52,7 @@ TEST_F(FunctionPort, DescribesItself) {
   EXPECT_EQ(port.info().driver, "igbvf");
   EXPECT_EQ(port.info().card, "Intel 82576 virtual function");
   EXPECT_EQ(port.info().limits.max_rx_queues, 1);
-  EXPECT_FALSE(port.info().limits.promiscuous);
+  EXPECT_FALSE(port.info().supports.test(Setting::promiscuous));
   EXPECT_EQ(port.info().missed_count, MissedCount::lower_bound);
   EXPECT_EQ(port.mac(), kAssigned);
   EXPECT_TRUE(port.capability<RegisterDump>());

@@ -22,7 +22,7 @@ PortConfig config_of(const Port& port, const Mempool& pool, const MempoolCache& 
   return {.rx = {.pool = &pool, .cache = &cache, .ring = ring},
           .tx = {.cache = &cache, .ring = ring},
           .mtu = std::max(1500U, max_size - kOverhead),
-          .promiscuous = limits.promiscuous};
+          .promiscuous = port.info().supports.test(Setting::promiscuous)};
 }
 
 }  // namespace

@@ -27,7 +27,21 @@ bool frames_may_wait(const ValidatedConfig& config) {
   return std::any_of(config.rx.begin(), config.rx.end(), [](const ValidatedRxQueue& queue) { return !queue.drops; });
 }
 
-PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
+SettingSet settings_of(Device& device, const hw::igb::CardTraits& card) {
+  SettingSet settings = kCommonSettings;
+  for (const Setting setting :
+       {Setting::unicast, Setting::multicast, Setting::vlans, Setting::vlan_stripping, Setting::outer_vlan_type,
+        Setting::rss, Setting::tx_rates, Setting::loopback, Setting::flow_control, Setting::link, Setting::phy_enabled,
+        Setting::moderation, Setting::wake, Setting::led, Setting::stamps, Setting::clock_frequency}) {
+    settings.insert(setting);
+  }
+  if (card.pools > 1) settings.insert(Setting::pools);
+  if (card.features.flow_filters) settings.insert(Setting::rules);
+  if (device.max_functions() != 0) settings.insert(Setting::functions);
+  return settings;
+}
+
+PortInfo describe(Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.max_rx_frame = card.max_frame - kFcsBytes;
   limits.packet_buffers = packet_buffer_limits(card);
@@ -40,6 +54,7 @@ PortInfo describe(const Device& device, const hw::igb::CardTraits& card, std::ui
   limits.link_modes = kPhyModes;
   limits.clock = clock_limits(card.clock);
   PortInfo info = intel::describe_port(device, "igb", card.name, card.features, index, limits);
+  info.supports = settings_of(device, card);
   info.missed_count = card.features.counts_all_missed ? MissedCount::exact : MissedCount::lower_bound;
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;
   info.offloads.tx_flags |= TxOffload::timestamp;

@@ -23,7 +23,6 @@ constexpr std::uint32_t kMailboxVector = 0;
 // buffer full are counted for the physical function only.
 PortInfo describe(const Device& device, const hw::igbvf::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, card.max_frame - wire_bytes(0));
-  limits.promiscuous = false;
   limits.max_multicast = hw::igbvf::kMaxMulticast;
   limits.keep_fcs = false;         // the physical function decides for all (RCTL.SECRC)
   limits.keep_bad_frames = false;  // and here (RCTL.SBP)
@@ -31,6 +30,8 @@ PortInfo describe(const Device& device, const hw::igbvf::CardTraits& card, std::
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", card.name, card.features, index, limits);
+  info.supports = {Setting::queues,    Setting::mac,   Setting::mtu,       Setting::all_multicast,
+                   Setting::multicast, Setting::vlans, Setting::moderation};
   info.missed_count = MissedCount::lower_bound;
   return info;
 }

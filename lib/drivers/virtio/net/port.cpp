@@ -77,6 +77,15 @@ OffloadLimits offloads_of(const DeviceFacts& facts) {
   return limits;
 }
 
+SettingSet settings_of(Features features) {
+  SettingSet settings = kCommonSettings;
+  if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::unicast);
+  if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::multicast);
+  if ((features & feature::kCtrlVlan) != 0) settings.insert(Setting::vlans);
+  if ((features & feature::kRss) != 0) settings.insert(Setting::rss);
+  return settings;
+}
+
 PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t index) {
   const std::string& name = device.name();
   PortInfo info{.name = name,
@@ -85,6 +94,7 @@ PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t 
                 .backend = name.substr(0, name.find(':')),
                 .index = index,
                 .numa_node = device.numa_node(),
+                .supports = settings_of(facts.features),
                 .limits = limits_of(facts),
                 .offloads = offloads_of(facts)};
   info.missed_count = MissedCount::lower_bound;
