@@ -55,7 +55,7 @@ class ForwardChecksums final : public Forward {
 class ForwardVlan final : public Forward {
  public:
   explicit ForwardVlan(const Setup& setup) : Forward(setup) {
-    need(fixture.port().capability<VlanStripping>()->set_vlan_stripping(true));
+    need(fixture.port().change([](Settings& settings) { settings.vlan_stripping = true; }));
   }
   void run() override {
     RxQueue& rx = fixture.rx();

@@ -10,6 +10,7 @@
 #include "mem/context_state.hpp"
 #include "mem/leave_to_parent.hpp"
 #include "net/port_core.hpp"
+#include "net/settings_check.hpp"
 #include "pollux/net/open_ports.hpp"
 
 namespace pollux {
@@ -65,6 +66,8 @@ Error Port::lacks(const CapabilityId& capability) const {
                         : fmt::format("use another port; this one has {}", fmt::join(names, ", "))};
 }
 
+Error Port::lacks(Setting setting) const { return unsupported(setting, info()); }
+
 PortState Port::state() const {
   const auto lock = core_->lock();
   return core_->machine().state();
@@ -87,7 +90,7 @@ Settings Port::settings() const {
 
 Result<void> Port::change(const std::function<void(Settings&)>& edit) {
   const auto held = core_->lock();
-  return core_->machine().change("change", edit);
+  return core_->machine().change(edit);
 }
 
 std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {

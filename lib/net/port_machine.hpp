@@ -24,6 +24,9 @@ inline constexpr Duration kPollerLimit = std::chrono::seconds(1);
 /// The same for a short pause of a started port, and for a full ring to be sent.
 inline constexpr Duration kPauseLimit = std::chrono::milliseconds(100);
 
+inline constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
+inline constexpr auto kConfigured = {PortState::configured, PortState::started};
+
 class PortMachine;
 
 /// The capabilities that read and change settings, for all drivers. What is no setting, a driver does (C::Part).
@@ -93,7 +96,7 @@ class PortMachine {
   /// them. An error changes nothing, unless the old settings cannot be applied again either: then the port has failed.
   /// States: opened, configured, started. Errors: bad_state, and those of check_settings and PortDriver's check, pause
   /// and apply. `call` is the name in the first.
-  [[nodiscard]] Result<void> change(std::string_view call, const std::function<void(Settings&)>& edit);
+  [[nodiscard]] Result<void> change(const std::function<void(Settings&)>& edit, std::string_view call = "change");
   /// The interface with that id, of the driver or implemented by its settings; nullptr if the port does not have it.
   [[nodiscard]] void* capability(CapabilityId id) const noexcept;
   template <class C>

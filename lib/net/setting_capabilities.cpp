@@ -15,15 +15,12 @@
 #include "net/settings_check.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow_control.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
-#include "pollux/net/identify_led.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port_clock.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/settings.hpp"
-#include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
@@ -32,29 +29,11 @@ namespace {
 
 using Rates = std::map<std::uint16_t, std::uint32_t>;
 
-void set_rate(Rates& rates, std::uint16_t index, std::uint32_t megabits) {
-  if (megabits == 0) {
-    rates.erase(index);
-  } else {
-    rates[index] = megabits;
-  }
-}
-
 class AllSettings final : public SettingCapabilities,
-                          private UnicastFilter,
-                          private MulticastFilter,
-                          private VlanFilter,
-                          private VlanStripping,
-                          private DoubleVlan,
-                          private Rss,
-                          private QueuePools,
-                          private TxRateLimit,
-                          private Loopback,
                           private FlowControl,
                           private LinkControl,
                           private Interrupts,
                           private WakeOnLan,
-                          private IdentifyLed,
                           private FrameStamps,
                           private PortClock,
                           private FlowRules,
@@ -74,7 +53,7 @@ class AllSettings final : public SettingCapabilities,
     return driver().part<C>();
   }
   [[nodiscard]] Result<void> change(std::string_view call, const std::function<void(Settings&)>& edit) {
-    return port_.change(call, edit);
+    return port_.change(edit, call);
   }
   /// Lets the clock run, if no program has used it before.
   [[nodiscard]] Result<void> use_clock(std::string_view call) {
@@ -95,74 +74,6 @@ class AllSettings final : public SettingCapabilities,
                   fmt::format("the port has at most {}", port_limits().max_rx_queues));
   }
 
-  [[nodiscard]] Result<void> set_unicast(std::span<const MacAddress> addresses) override {
-    return change("set_unicast",
-                  [=](Settings& settings) { settings.unicast.assign(addresses.begin(), addresses.end()); });
-  }
-  [[nodiscard]] std::vector<MacAddress> unicast() const override { return settings().unicast; }
-  [[nodiscard]] std::size_t max_unicast() const override { return pollux::max_unicast(settings(), port_limits()); }
-  [[nodiscard]] Result<void> set_multicast(std::span<const MacAddress> groups) override {
-    const std::set<MacAddress> all(groups.begin(), groups.end());
-    return change("set_multicast", [&](Settings& settings) { settings.multicast.assign(all.begin(), all.end()); });
-  }
-
-  // The filter is on from the first call, since a port without it receives all VLANs. VLAN 0 is a priority tag, which
-  // belongs to no VLAN; Linux, igb_main.c, igb_restore_vlan, receives it, too.
-  [[nodiscard]] Result<void> set_vlan(std::uint16_t vlan, bool receive) override {
-    if (auto valid = check_vlan(port_.info().name, vlan); !valid) return valid;
-    return change("set_vlan", [=](Settings& settings) {
-      if (!settings.vlans) settings.vlans = VlanSet(1);
-      settings.vlans->set(vlan, receive);
-    });
-  }
-  [[nodiscard]] Result<void> set_vlan_stripping(bool on) override {
-    return change("set_vlan_stripping", [=](Settings& settings) { settings.vlan_stripping = on; });
-  }
-  [[nodiscard]] bool vlan_stripping() const override { return settings().vlan_stripping; }
-  [[nodiscard]] Result<void> set_outer_vlan_type(std::optional<std::uint16_t> ether_type) override {
-    return change("set_outer_vlan_type", [=](Settings& settings) { settings.outer_vlan_type = ether_type; });
-  }
-  [[nodiscard]] std::optional<std::uint16_t> outer_vlan_type() const override { return settings().outer_vlan_type; }
-  [[nodiscard]] Result<void> set_rss(const RssConfig& config) override {
-    return change("set_rss", [&](Settings& settings) { settings.rss = config; });
-  }
-  [[nodiscard]] RssConfig rss() const override { return effective_rss(settings(), port_limits()); }
-  [[nodiscard]] std::uint32_t table_size() const override { return port_limits().rss_table; }
-
-  // The limits of a pool end with it.
-  [[nodiscard]] Result<void> set_queue_pools(const QueuePoolsConfig& config) override {
-    return change("set_queue_pools", [&](Settings& settings) {
-      settings.pools = config;
-      std::erase_if(settings.pool_tx_rates, [&](const auto& rate) { return rate.first >= config.pools.size(); });
-    });
-  }
-  [[nodiscard]] QueuePoolsConfig queue_pools() const override { return settings().pools; }
-  [[nodiscard]] std::uint16_t queue_of(std::uint16_t pool, std::uint16_t index) const noexcept override {
-    return static_cast<std::uint16_t>(pool + index * port_limits().max_pools);
-  }
-
-  // With virtual functions the other queues belong to them, or to no pool.
-  [[nodiscard]] Result<void> set_tx_rate(std::uint16_t queue, std::uint32_t megabits) override {
-    const std::uint32_t queues = functions() != 0 ? 1 : port_limits().max_tx_queues;
-    if (queue >= queues) {
-      return refuse(port_.info().name, fmt::format("rate limit: there is no transmit queue {}", queue),
-                    fmt::format("the port has {} of them, counted from 0", queues));
-    }
-    return change("set_tx_rate", [=](Settings& settings) { set_rate(settings.tx_rates, queue, megabits); });
-  }
-  [[nodiscard]] std::uint32_t tx_rate(std::uint16_t queue) const override {
-    return rate_of(settings().tx_rates, queue);
-  }
-  [[nodiscard]] Result<void> set_pool_tx_rate(std::uint16_t pool, std::uint32_t megabits) override {
-    return change("set_pool_tx_rate", [=](Settings& settings) { set_rate(settings.pool_tx_rates, pool, megabits); });
-  }
-  [[nodiscard]] std::uint32_t pool_tx_rate(std::uint16_t pool) const override {
-    return rate_of(settings().pool_tx_rates, pool);
-  }
-  [[nodiscard]] Result<void> set_loopback(LoopbackMode mode) override {
-    return change("set_loopback", [=](Settings& settings) { settings.loopback = mode; });
-  }
-  [[nodiscard]] LoopbackMode loopback() const override { return settings().loopback; }
   [[nodiscard]] Result<void> set_flow_control(const FlowControlConfig& config) override {
     return change("set_flow_control", [&](Settings& settings) { settings.flow_control = config; });
   }
@@ -210,10 +121,6 @@ class AllSettings final : public SettingCapabilities,
   [[nodiscard]] Result<void> set_wake_events(const WakeEvents& events) override {
     return change("set_wake_events", [&](Settings& settings) { settings.wake = events; });
   }
-  [[nodiscard]] Result<void> set_led(LedMode mode) override {
-    return change("set_led", [=](Settings& settings) { settings.led = mode; });
-  }
-  [[nodiscard]] LedMode led() const override { return settings().led; }
   [[nodiscard]] Result<void> set_frame_stamps(const FrameStampsConfig& config) override {
     return change("set_frame_stamps", [&](Settings& settings) {
       settings.stamps = config;
@@ -286,13 +193,9 @@ class AllSettings final : public SettingCapabilities,
   }
 
   PortMachine& port_;
-  std::array<CapabilityEntry, 18> table_{
-      offer<UnicastFilter>(*this), offer<MulticastFilter>(*this), offer<VlanFilter>(*this),
-      offer<VlanStripping>(*this), offer<DoubleVlan>(*this),      offer<Rss>(*this),
-      offer<QueuePools>(*this),    offer<TxRateLimit>(*this),     offer<Loopback>(*this),
-      offer<FlowControl>(*this),   offer<LinkControl>(*this),     offer<Interrupts>(*this),
-      offer<WakeOnLan>(*this),     offer<IdentifyLed>(*this),     offer<FrameStamps>(*this),
-      offer<PortClock>(*this),     offer<FlowRules>(*this),       offer<VirtualFunctions>(*this)};
+  std::array<CapabilityEntry, 8> table_{
+      offer<FlowControl>(*this), offer<LinkControl>(*this), offer<Interrupts>(*this), offer<WakeOnLan>(*this),
+      offer<FrameStamps>(*this), offer<PortClock>(*this),   offer<FlowRules>(*this),  offer<VirtualFunctions>(*this)};
 };
 
 }  // namespace

@@ -13,7 +13,6 @@
 #include "net/flow/match_fields.hpp"
 #include "net/frame_size.hpp"
 #include "net/port_identity.hpp"
-#include "pollux/net/frame_filters.hpp"
 
 namespace pollux {
 namespace {
@@ -49,7 +48,6 @@ Result<void> check_mac(const SettingsChange& change) {
                 "use an address that is not all zero and whose first byte is even");
 }
 
-// VLAN 0 is a priority tag, which belongs to no VLAN; Linux, igb_main.c, igb_restore_vlan, receives it, too.
 Result<void> check_vlans(const SettingsChange& change) {
   constexpr std::size_t kReserved = 4095;
   if (!change.to.vlans || !change.to.vlans->test(kReserved)) return {};
@@ -57,8 +55,15 @@ Result<void> check_vlans(const SettingsChange& change) {
 }
 
 Result<void> check_outer_type(const SettingsChange& change) {
+  constexpr std::uint16_t kFirstType = 0x0600;
+  constexpr std::uint16_t kIpv4Type = 0x0800;
+  constexpr std::uint16_t kIpv6Type = 0x86DD;
   if (!change.to.outer_vlan_type) return {};
-  if (auto valid = check_outer_vlan_type(change.port.name, *change.to.outer_vlan_type); !valid) return valid;
+  const std::uint16_t type = *change.to.outer_vlan_type;
+  if (type < kFirstType || type == kIpv4Type || type == kIpv6Type) {
+    return refuse(change.port.name, fmt::format("{:#06x} is not the EtherType of a VLAN tag", type),
+                  "use 0x88A8 (IEEE 802.1ad), 0x8100 or 0x9100");
+  }
   return check_mtu(change.to, change.port);  // frames have two tags
 }
 
@@ -90,7 +95,7 @@ Result<void> check_multicast(const SettingsChange& change) {
   const std::uint32_t most = change.port.limits.max_multicast;
   if (groups.size() <= most) return {};
   return refuse(change.port.name, fmt::format("{} multicast groups are more than {}", groups.size(), most),
-                "use set_all_multicast");
+                "set all_multicast");
 }
 
 // DPDK, igb_rxtx.c, eth_igb_rss_hash_update, does not turn RSS on or off while the card receives, either.
@@ -105,17 +110,18 @@ Result<void> check_rss_change(const SettingsChange& change) {
               "stop the port, set RSS, start it again");
 }
 
+// With virtual functions the other queues belong to them, or to no pool; the port keeps what was set for them before.
 Result<void> check_tx_rates(const SettingsChange& change) {
-  const auto beyond = [](const auto& rates, std::size_t count) {
-    return !rates.empty() && rates.rbegin()->first >= count;
-  };
-  if (beyond(change.to.tx_rates, change.port.limits.max_tx_queues)) {
-    return refuse(change.port.name, "rate limit: the port has no such transmit queue",
-                  fmt::format("it has {} of them, counted from 0", change.port.limits.max_tx_queues));
+  const std::uint32_t queues = change.to.functions.empty() ? change.port.limits.max_tx_queues : 1;
+  for (const auto& [queue, megabits] : change.to.tx_rates) {
+    if (queue < queues || rate_of(change.from.tx_rates, queue) == megabits) continue;
+    return refuse(change.port.name, fmt::format("rate limit: there is no transmit queue {}", queue),
+                  fmt::format("the port has {} of them, counted from 0", queues));
   }
-  if (beyond(change.to.pool_tx_rates, change.to.pools.pools.size())) {
+  const auto& pool_rates = change.to.pool_tx_rates;
+  if (!pool_rates.empty() && pool_rates.rbegin()->first >= change.to.pools.pools.size()) {
     return refuse(change.port.name, "rate limit: there is no such pool",
-                  "set the pools first (QueuePools); they are counted from 0");
+                  "set the pools first (Settings::pools); they are counted from 0");
   }
   const std::uint32_t most = change.port.limits.max_tx_rate;
   for (const auto* const rates : {&change.to.tx_rates, &change.to.pool_tx_rates}) {
@@ -222,8 +228,8 @@ constexpr std::array kRows{
     SettingRow{Setting::rss, differs<&Settings::rss>, Need::nothing, check_rss_change, false, rss_depends},
     SettingRow{Setting::rules, differs<&Settings::rules>, Need::nothing, check_rules, false, rx_queues_differ},
     SettingRow{Setting::pools, differs<&Settings::pools>, Need::stop},
-    SettingRow{Setting::tx_rates, differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing,
-               check_tx_rates},
+    SettingRow{Setting::tx_rates, differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing, check_tx_rates,
+               false, differs<&Settings::pools>},
     SettingRow{Setting::loopback, differs<&Settings::loopback>, Need::stop},
     SettingRow{Setting::flow_control, differs<&Settings::flow_control>, Need::nothing},
     SettingRow{Setting::link, differs<&Settings::link>, Need::nothing, check_link},
@@ -242,17 +248,6 @@ constexpr std::array<std::string_view, kSettings> kNames{
     "loopback", "flow_control", "link",   "phy_enabled",    "moderation",
     "wake",     "led",          "stamps", "clock_frequency"};
 
-Error unsupported(Setting setting, const PortInfo& port) {
-  std::string has;
-  for (std::size_t i = 0; i < kSettings; ++i) {
-    if (port.supports.test(Setting(i))) has += fmt::format("{}{}", has.empty() ? "" : ", ", kNames[i]);
-  }
-  return {ErrorCode::not_supported,
-          fmt::format("{}: {} has no setting {}", port.name, port.card.empty() ? port.driver : port.card,
-                      to_string(setting)),
-          fmt::format("leave it as it is, or use another port; this one has {}", has)};
-}
-
 }  // namespace
 
 Result<void> check_vlan(std::string_view port, std::uint16_t vlan) {
@@ -260,16 +255,6 @@ Result<void> check_vlan(std::string_view port, std::uint16_t vlan) {
   if (vlan >= 1 && vlan <= kLastVlan) return {};
   return fail(ErrorCode::invalid_argument, fmt::format("{}: VLAN {} is outside 1 to 4,094", port, vlan),
               "0 means no VLAN, and 4,095 is reserved (IEEE 802.1Q)");
-}
-
-Result<void> check_outer_vlan_type(std::string_view port, std::uint16_t ether_type) {
-  constexpr std::uint16_t kFirstType = 0x0600;
-  constexpr std::uint16_t kIpv4Type = 0x0800;
-  constexpr std::uint16_t kIpv6Type = 0x86DD;
-  if (ether_type >= kFirstType && ether_type != kIpv4Type && ether_type != kIpv6Type) return {};
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: {:#06x} is not the EtherType of a VLAN tag", port, ether_type),
-              "use 0x88A8 (IEEE 802.1ad), 0x8100 or 0x9100");
 }
 
 std::uint32_t queues_of_a_pool(const QueuePoolsConfig& pools) noexcept {
@@ -321,7 +306,7 @@ Result<void> check_rss(const Settings& settings, const PortInfo& port) {
       port.name,
       fmt::format("entry {} of the RSS table is queue {}, and there are {} receive queues",
                   wrong - config.table.begin(), *wrong, queues),
-      "name only queues that the port has, or leave the table empty (Rss::set_rss) before configuring fewer queues");
+      "name only queues that the port has, or leave the table empty (Settings::rss) before configuring fewer queues");
 }
 
 // Virtual functions have the filters of addresses, so the port's pass by their hash: Linux, igb_main.c, igb_set_uta.
@@ -361,6 +346,16 @@ Result<void> check_settings(const SettingsChange& change) {
     if (auto valid = row.check(change); !valid) return valid;
   }
   return {};
+}
+
+Error unsupported(Setting setting, const PortInfo& port) {
+  std::string has;
+  for (std::size_t i = 0; i < kSettings; ++i) {
+    if (port.supports.test(Setting(i))) has += fmt::format("{}{}", has.empty() ? "" : ", ", kNames[i]);
+  }
+  const std::string who = port.card.empty() ? port.name : fmt::format("{}: {}", port.name, port.card);
+  return {ErrorCode::not_supported, fmt::format("{} has no setting {}", who, to_string(setting)),
+          fmt::format("leave it as it is, or use another port; this one has {}", has)};
 }
 
 std::string_view to_string(Setting setting) noexcept { return kNames[static_cast<std::size_t>(setting)]; }

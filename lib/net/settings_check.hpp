@@ -15,10 +15,7 @@ namespace pollux {
 /// The receive queues of the largest pool; 0 without pools.
 [[nodiscard]] std::uint32_t queues_of_a_pool(const QueuePoolsConfig& pools) noexcept;
 
-/// RSS as it is in force: what was asked for, with the port's choices for what was left open.
-[[nodiscard]] RssConfig effective_rss(const Settings& settings, const PortLimits& limits);
-
-/// Checks RSS for the queues and pools of `settings`. Errors: see Rss::set_rss.
+/// Checks RSS for the queues and pools of `settings`. Errors: see RssConfig.
 [[nodiscard]] Result<void> check_rss(const Settings& settings, const PortInfo& port);
 
 /// A change of a port's settings.
@@ -29,7 +26,10 @@ struct SettingsChange {
   PortState state;
 };
 
-/// See UnicastFilter.
+/// `vlan`: 1 to 4,094. `port` is its name in the error. Error invalid_argument.
+[[nodiscard]] Result<void> check_vlan(std::string_view port, std::uint16_t vlan);
+
+/// See Settings::unicast.
 [[nodiscard]] std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noexcept;
 
 /// Checks all of `change.to` that differs but the queues. Errors name the rule: invalid_argument, not_supported,
@@ -41,6 +41,9 @@ struct SettingsChange {
 [[nodiscard]] Result<void> check_mtu(const Settings& settings, const PortInfo& port);
 [[nodiscard]] Result<void> check_frame_fits(const Settings& settings, const ValidatedConfig& queues, std::size_t index,
                                             const PortInfo& port);
+
+/// Error not_supported: the port has no such setting. It names those that it has.
+[[nodiscard]] Error unsupported(Setting setting, const PortInfo& port);
 
 /// Whether a started port pauses its queues for the change (PortDriver::pause).
 [[nodiscard]] bool needs_pause(const Settings& from, const Settings& to) noexcept;

@@ -161,6 +161,12 @@ template <class C>
   return tl::unexpected<Error>(port.port->lacks(C::kId));
 }
 
+/// Error not_supported: the port lacks the setting.
+[[nodiscard]] inline Result<void> need_setting(NamedPort& port, Setting setting) {
+  if (port.port->info().supports.test(setting)) return {};
+  return tl::unexpected<Error>(port.port->lacks(setting));
+}
+
 /// The answer of a method that changes something: null.
 [[nodiscard]] inline Result<Json> done(Result<void>&& result) {
   if (!result) return pass_on(std::move(result));

@@ -148,6 +148,14 @@ Json details_json(const LinkDetails& details) {
   return json;
 }
 
+Json setting_names(const SettingSet& settings) {
+  Json names = Json::array();
+  for (std::size_t i = 0; i < kSettings; ++i) {
+    if (settings.test(Setting(i))) names.push_back(to_string(Setting(i)));
+  }
+  return names;
+}
+
 Json limits_json(const PortLimits& limits) {
   return {{"max_rx_queues", limits.max_rx_queues},
           {"max_tx_queues", limits.max_tx_queues},

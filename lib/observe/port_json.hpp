@@ -21,6 +21,8 @@ namespace pollux::observe {
 
 [[nodiscard]] Json link_json(const Link& link);
 [[nodiscard]] Json details_json(const LinkDetails& details);
+/// The names of the settings, as a list.
+[[nodiscard]] Json setting_names(const SettingSet& settings);
 [[nodiscard]] Json limits_json(const PortLimits& limits);
 [[nodiscard]] Json stats_json(const Stats& stats);
 [[nodiscard]] Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port);

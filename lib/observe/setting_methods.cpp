@@ -13,7 +13,6 @@
 #include "observe/port_json.hpp"
 #include "observe/setting_fields.hpp"
 #include "pollux/net/flow_control.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/link_control.hpp"
@@ -71,11 +70,9 @@ Result<Json> set_pause(Server&, NamedPort& named, const Params& params) {
 }
 
 Result<Json> set_rss(Server&, NamedPort& named, const Params& params) {
-  const auto rss = need<Rss>(named);
-  if (!rss) return tl::unexpected<Error>(rss.error());
-  RssConfig config = (*rss)->rss();
+  RssConfig config = effective_rss(named.port->settings(), named.port->info().limits);
   if (auto read = FieldReader().read_some(params.all(), config); !read) return pass_on(std::move(read));
-  return done((*rss)->set_rss(config));
+  return done(named.port->change([&](Settings& settings) { settings.rss = config; }));
 }
 
 Result<Json> set_moderation(Server&, NamedPort& named, const Params& params) {
@@ -135,9 +132,7 @@ Result<Json> set_rings(Server&, NamedPort& named, const Params& params) {
 Result<Json> set_vlan_stripping(Server&, NamedPort& named, const Params& params) {
   const auto on = params.flag("on");
   if (!on) return tl::unexpected<Error>(on.error());
-  const auto stripping = need<VlanStripping>(named);
-  if (!stripping) return tl::unexpected<Error>(stripping.error());
-  return done((*stripping)->set_vlan_stripping(*on));
+  return done(named.port->change([&](Settings& settings) { settings.vlan_stripping = *on; }));
 }
 
 // Methods that act on a port: start and stop it, its link, its light, its self-test.
@@ -166,20 +161,10 @@ Result<Json> set_phy(Server&, NamedPort& named, const Params& params) {
   return done((*control)->set_phy_enabled(*enabled));
 }
 
-constexpr std::array kLedModes{
-    std::pair{std::string_view("automatic"), LedMode::automatic}, std::pair{std::string_view("off"), LedMode::off},
-    std::pair{std::string_view("on"), LedMode::on}, std::pair{std::string_view("blink"), LedMode::blink}};
-
 Result<Json> set_led(Server&, NamedPort& named, const Params& params) {
-  const auto mode = params.text("mode");
-  if (!mode) return tl::unexpected<Error>(mode.error());
-  const auto led = need<IdentifyLed>(named);
-  if (!led) return tl::unexpected<Error>(led.error());
-  for (const auto& [name, value] : kLedModes) {
-    if (name == *mode) return done((*led)->set_led(value));
-  }
-  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no mode of a light", *mode),
-              "modes are automatic, off, on and blink");
+  LedMode mode{};
+  if (auto read = FieldReader().read_all(params.value("mode"), mode); !read) return pass_on(std::move(read));
+  return done(named.port->change([=](Settings& settings) { settings.led = mode; }));
 }
 
 Json results_json(const std::vector<SelfTestResult>& results) {

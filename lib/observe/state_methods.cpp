@@ -11,7 +11,6 @@
 #include "net/port_identity.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/nvm.hpp"
@@ -44,6 +43,7 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"burst_mode", name(port.config().burst_mode)},
               {"limits", limits_json(info.limits)},
               {"missed_count", info.missed_count == MissedCount::exact ? "exact" : "lower_bound"},
+              {"settings", setting_names(info.supports)},
               {"capabilities", port.capabilities()},
               {"facts", std::move(facts)}};
 }
@@ -103,10 +103,9 @@ Result<Json> link(Server&, NamedPort& named, const Params& params) {
 Result<Json> offloads(Server&, NamedPort& named, const Params&) { return offloads_json(named.port->offloads()); }
 
 Result<Json> rss(Server&, NamedPort& named, const Params&) {
-  const auto rss = need<Rss>(named);
-  if (!rss) return tl::unexpected<Error>(rss.error());
-  const RssConfig config = (*rss)->rss();
-  return rss_json(config, (*rss)->table_size());
+  const PortInfo& info = named.port->info();
+  if (auto has = need_setting(named, Setting::rss); !has) return pass_on(std::move(has));
+  return rss_json(effective_rss(named.port->settings(), info.limits), info.limits.rss_table);
 }
 
 Result<Json> flow_control(Server&, NamedPort& named, const Params&) {
@@ -272,9 +271,8 @@ Result<Json> set_wake(Server&, NamedPort& named, const Params& params) {
 }
 
 Result<Json> vlan(Server&, NamedPort& named, const Params&) {
-  const auto stripping = need<VlanStripping>(named);
-  if (!stripping) return tl::unexpected<Error>(stripping.error());
-  return Json{{"stripping", (*stripping)->vlan_stripping()}};
+  if (auto has = need_setting(named, Setting::vlan_stripping); !has) return pass_on(std::move(has));
+  return Json{{"stripping", named.port->settings().vlan_stripping}};
 }
 
 std::string_view name_of(StampedMessages messages) noexcept {

@@ -113,8 +113,8 @@ CONFORMANCE_TEST_WHERE(Control, FiltersByDestination, traits.filters) {
 
 CONFORMANCE_TEST_WHERE(Control, ReceivesFurtherAddresses, traits.card_receive) {
   start_both();
-  ASSERT_TRUE(right().capability<UnicastFilter>());
-  ASSERT_TRUE(right().capability<MulticastFilter>());
+  ASSERT_TRUE(right().info().supports.test(Setting::unicast));
+  ASSERT_TRUE(right().info().supports.test(Setting::multicast));
   constexpr MacAddress kThird{0x02, 0, 0, 0, 0, 0x78};
   const Bytes own = make_frame(60, 1, right().mac());
   const Bytes further = make_frame(60, 2, kStranger);
@@ -126,19 +126,19 @@ CONFORMANCE_TEST_WHERE(Control, ReceivesFurtherAddresses, traits.card_receive) {
     expect_silence(right());
   };
   expect_received({own}, "by default");
-  ASSERT_TRUE(right().capability<UnicastFilter>()->set_unicast(std::vector{kStranger}));
-  ASSERT_TRUE(right().capability<MulticastFilter>()->set_multicast(std::vector{kGroup}));
+  ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.unicast = std::vector{kStranger}; }));
+  ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.multicast = std::vector{kGroup}; }));
   expect_received({own, further, group}, "one address and one group");
   std::vector<MacAddress> many(40, kGroup);  // more than the card compares, so that they pass by their hash
   for (std::uint8_t i = 1; i < many.size(); ++i) many[i][3] = i;
-  ASSERT_TRUE(right().capability<MulticastFilter>()->set_multicast(many));
+  ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.multicast = many; }));
   expect_received({own, further, group}, "many groups");
   ASSERT_TRUE(right().stop());
   ASSERT_TRUE(right().start());
   wait_for_links();
   expect_received({own, further, group}, "after a restart");
-  ASSERT_TRUE(right().capability<UnicastFilter>()->set_unicast({}));
-  ASSERT_TRUE(right().capability<MulticastFilter>()->set_multicast({}));
+  ASSERT_TRUE(right().change([](pollux::Settings& settings) { settings.unicast = {}; }));
+  ASSERT_TRUE(right().change([](pollux::Settings& settings) { settings.multicast = {}; }));
   expect_received({own}, "none again");
 }
 

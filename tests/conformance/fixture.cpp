@@ -121,9 +121,7 @@ PortConfig Conformance::config(const Mempool& pool) {
 Port Conformance::open_port(const std::string& uri) {
   Port port = must(open_unconfigured(*context_, uri));
   if (traits().two_ports()) return port;
-  const auto loopback = port.capability<Loopback>();
-  if (!loopback) throw std::runtime_error(port.info().name + " has no loopback");
-  must(loopback->set_loopback(traits().loopback));
+  must(port.change([&](pollux::Settings& settings) { settings.loopback = traits().loopback; }));
   return port;
 }
 
@@ -213,9 +211,10 @@ void Conformance::receive_multicast(Port& port, const MacAddress& group, bool on
     ASSERT_TRUE(port.set_all_multicast(on));
     return;
   }
-  const auto filter = port.capability<MulticastFilter>();
-  ASSERT_TRUE(filter);
-  ASSERT_TRUE(filter->set_multicast(on ? std::span(&group, 1) : std::span<const MacAddress>()));
+  ASSERT_TRUE(port.change([&](pollux::Settings& settings) {
+    settings.multicast.clear();
+    if (on) settings.multicast.push_back(group);
+  }));
 }
 
 std::vector<Bytes> Conformance::receive(Port& port, std::size_t count) {

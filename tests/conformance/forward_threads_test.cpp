@@ -49,8 +49,6 @@ CONFORMANCE_TEST_WHERE(ForwardThreads, TagsChangeHandsWhileAForwardPathRuns,
   ASSERT_TRUE(left().start());
   ASSERT_TRUE(right().start());
   wait_for_links();
-  const auto stripping = right().capability<VlanStripping>();
-  ASSERT_TRUE(stripping);
   const Forwarder forwarder(**path, left().mac());
   constexpr std::uint32_t kInRound = 8;
   for (std::uint32_t round = 0; round < 40; ++round) {
@@ -62,7 +60,7 @@ CONFORMANCE_TEST_WHERE(ForwardThreads, TagsChangeHandsWhileAForwardPathRuns,
       ASSERT_TRUE(burst.push(mbuf));
     }
     ASSERT_EQ(right().tx(1).tx_burst(burst), kInRound);
-    ASSERT_TRUE(stripping->set_vlan_stripping(round % 2 == 0));
+    ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.vlan_stripping = round % 2 == 0; }));
     std::uint32_t forwarded = 0;
     std::uint32_t tagged = 0;
     static_cast<void>(wait_until(context_->clock(), "the frames of a round", std::chrono::seconds(20), [&] {

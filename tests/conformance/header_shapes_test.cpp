@@ -132,7 +132,7 @@ CONFORMANCE_TEST_WHERE(HeaderShapes, GetTheSegmentsThatTheyRequest,
 CONFORMANCE_TEST_WHERE(HeaderShapes, GetTheTagsThatTheyRequest, traits.card_receive) {
   start_both();
   for (const bool by_card : {false, true}) {
-    ASSERT_TRUE(left().capability<VlanStripping>()->set_vlan_stripping(by_card));
+    ASSERT_TRUE(left().change([&](pollux::Settings& settings) { settings.vlan_stripping = by_card; }));
     for (const std::uint32_t tags : {kTag, kBothTags}) {
       for (const HeaderShape& shape : test::header_shapes()) {
         if (!shape.has_checksum) continue;

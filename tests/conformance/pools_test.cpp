@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -31,8 +32,8 @@ class Pools : public Conformance {
     return frame.size() > 18 && frame[at] == 0x88 && frame[at + 1] == 0xB5;
   }
   void start_with(const QueuePoolsConfig& pools) {
-    ASSERT_TRUE(right().capability<QueuePools>());
-    ASSERT_TRUE(right().capability<QueuePools>()->set_queue_pools(pools));
+    ASSERT_TRUE(right().info().supports.test(Setting::pools));
+    ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.pools = pools; }));
     PortConfig wanted = config();
     wanted.rx_queues = kPools;
     wanted.tx_queues = kPools;
@@ -184,7 +185,7 @@ class PoolsOfTwoQueues : public Pools {
         const auto expected = packet::rss_hash(hash, frame, packet::parse(frame), rss.types);
         ASSERT_TRUE(expected);
         const bool second = pool != 1 && rss.table.at(*expected % rss.table.size()) == 1;
-        EXPECT_EQ(arrival.queue, right().capability<QueuePools>()->queue_of(pool, second ? 1 : 0));
+        EXPECT_EQ(arrival.queue, pool + (second ? right().info().limits.max_pools : 0));
         EXPECT_EQ(arrival.hash, expected);
         used.insert(arrival.queue);
       }
@@ -198,23 +199,20 @@ CONFORMANCE_TEST_WHERE(PoolsOfTwoQueues, SpreadFramesByRssOrAreRejected, traits.
   const QueuePoolsConfig wanted{.pools = {{.addresses = {address(0)}, .queues = 2},
                                           {.addresses = {address(1)}},
                                           {.addresses = {address(2)}, .queues = 2}}};
-  const auto pools = right().capability<QueuePools>();
-  ASSERT_TRUE(pools);
-  const auto set = pools->set_queue_pools(wanted);
+  const auto set = right().change([&](pollux::Settings& settings) { settings.pools = wanted; });
   if (!set) {
     EXPECT_NE(pair().name, "sim");
     EXPECT_EQ(set.error().code, ErrorCode::not_supported);
-    EXPECT_EQ(pools->queue_pools(), QueuePoolsConfig()) << "a refused call changes nothing";
+    EXPECT_EQ(right().settings().pools, QueuePoolsConfig()) << "a refused call changes nothing";
     return;
   }
   PortConfig receiver = config();
-  receiver.rx_queues = static_cast<std::uint16_t>(pools->queue_of(kPools - 1, 1) + 1);
+  receiver.rx_queues = static_cast<std::uint16_t>(kPools + right().info().limits.max_pools);
   start_both(config(), receiver);
-  const auto rss = right().capability<Rss>();
-  RssConfig other = rss->rss();
+  RssConfig other = test::rss_of(right());
   expect_spread(other);
   for (std::size_t entry = 0; entry < other.table.size(); ++entry) other.table[entry] = entry % 3 == 0 ? 1 : 0;
-  ASSERT_TRUE(rss->set_rss(other)) << "while the port is started";
+  ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.rss = other; })) << "while the port is started";
   expect_spread(other);
   stop_both();
   start_again();

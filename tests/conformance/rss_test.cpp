@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -69,9 +70,7 @@ std::vector<Flow> flows() {
 class RssSettings : public Conformance {
  protected:
   void start(const RssConfig& wanted) {
-    const auto rss = right().capability<Rss>();
-    ASSERT_TRUE(rss);
-    const auto set = rss->set_rss(wanted);
+    const auto set = right().change([&](pollux::Settings& settings) { settings.rss = wanted; });
     ASSERT_TRUE(set) << set.error().message();
     PortConfig several = config();
     several.rx_queues = kQueues;
@@ -129,7 +128,7 @@ class RssSettings : public Conformance {
 };
 
 CONFORMANCE_TEST(RssSettings, ExistsOnlyWhereTheTraitsSaySo) {
-  EXPECT_EQ(static_cast<bool>(right().capability<Rss>()), traits().has_rss);
+  EXPECT_EQ(right().info().supports.test(pollux::Setting::rss), traits().has_rss);
 }
 
 CONFORMANCE_TEST_WHERE(RssSettings, SpreadsFramesAsSoftwareSays, traits.has_rss) {
@@ -137,22 +136,22 @@ CONFORMANCE_TEST_WHERE(RssSettings, SpreadsFramesAsSoftwareSays, traits.has_rss)
   wanted.key[0] ^= 0x81;
   wanted.key[39] ^= 0x18;
   ASSERT_NO_FATAL_FAILURE(start(wanted));
-  EXPECT_EQ(right().capability<Rss>()->rss(), wanted);
+  EXPECT_EQ(test::rss_of(right()), wanted);
   expect_spread(wanted);
 }
 
 CONFORMANCE_TEST_WHERE(RssSettings, ChangesWhileThePortIsStartedAndOutlivesARestart, traits.has_rss) {
-  const RssConfig initial = right().capability<Rss>()->rss();
+  const RssConfig initial = test::rss_of(right());
   ASSERT_NO_FATAL_FAILURE(start(initial));
-  RssConfig wanted = right().capability<Rss>()->rss();
-  EXPECT_EQ(wanted.table.size(), right().capability<Rss>()->table_size());
+  RssConfig wanted = test::rss_of(right());
+  EXPECT_EQ(wanted.table.size(), right().info().limits.rss_table);
   wanted.types = {RssTypes::ipv4 | RssTypes::udp_ipv4 | RssTypes::ipv6};
   wanted.table = table(2);
-  ASSERT_TRUE(right().capability<Rss>()->set_rss(wanted));
+  ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.rss = wanted; }));
   expect_spread(wanted);
   stop_both();
   start_again();
-  EXPECT_EQ(right().capability<Rss>()->rss(), wanted);
+  EXPECT_EQ(test::rss_of(right()), wanted);
   expect_spread(wanted);
 }
 
@@ -169,12 +168,12 @@ CONFORMANCE_TEST_WHERE(RssSettings, SendsBothDirectionsToOneQueueWithASymmetricK
 }
 
 CONFORMANCE_TEST_WHERE(RssSettings, RejectsWhatTheCardCannotDo, traits.has_rss) {
-  const RssConfig initial = right().capability<Rss>()->rss();
+  const RssConfig initial = test::rss_of(right());
   ASSERT_NO_FATAL_FAILURE(start(initial));
-  const RssConfig before = right().capability<Rss>()->rss();
+  const RssConfig before = test::rss_of(right());
   const auto rejected = [&](const RssConfig& wanted) {
-    const auto set = right().capability<Rss>()->set_rss(wanted);
-    EXPECT_EQ(right().capability<Rss>()->rss(), before);
+    const auto set = right().change([&](pollux::Settings& settings) { settings.rss = wanted; });
+    EXPECT_EQ(test::rss_of(right()), before);
     return set ? std::optional<ErrorCode>() : set.error().code;
   };
   EXPECT_EQ(rejected({.table = {0, 1}}), ErrorCode::invalid_argument);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -197,13 +198,13 @@ CONFORMANCE_TEST_WHERE(Settings, KeepTheFrameCheckSequence, traits.card_receive)
 
 CONFORMANCE_TEST_WHERE(Settings, StripAndFilterVlans, traits.card_receive) {
   start_both();
-  ASSERT_TRUE(right().capability<VlanStripping>());
-  ASSERT_TRUE(right().capability<VlanFilter>());
+  ASSERT_TRUE(right().info().supports.test(Setting::vlan_stripping));
+  ASSERT_TRUE(right().info().supports.test(Setting::vlans));
   const Bytes plain = make_frame(80, 1);
   const Bytes in_7 = tagged(make_frame(80, 2), 0x6007);
   const Bytes in_8 = tagged(make_frame(80, 3), 8);
-  ASSERT_TRUE(right().capability<VlanFilter>()->set_vlan(7, true));
-  ASSERT_TRUE(right().capability<VlanStripping>()->set_vlan_stripping(true));
+  ASSERT_TRUE(right().change(test::with_vlan(7)));
+  ASSERT_TRUE(right().change([](pollux::Settings& settings) { settings.vlan_stripping = true; }));
   send(left(), {in_8, in_7, plain});
   std::vector<std::pair<Bytes, std::optional<std::uint16_t>>> arrived;
   for (int i = 0; i < 2000 && arrived.size() < 2; ++i) {
@@ -229,10 +230,10 @@ CONFORMANCE_TEST_WHERE(Settings, StripAndFilterVlans, traits.card_receive) {
 // QinQ: the card skips the outer tag, filters and strips the inner one, and reads the headers behind both.
 CONFORMANCE_TEST_WHERE(Settings, FilterAndStripInnerVlans, traits.card_receive) {
   start_both();
-  ASSERT_TRUE(right().capability<DoubleVlan>());
-  ASSERT_TRUE(right().capability<DoubleVlan>()->set_outer_vlan_type(0x88A8));
-  ASSERT_TRUE(right().capability<VlanFilter>()->set_vlan(7, true));
-  ASSERT_TRUE(right().capability<VlanStripping>()->set_vlan_stripping(true));
+  ASSERT_TRUE(right().info().supports.test(Setting::outer_vlan_type));
+  ASSERT_TRUE(right().change([](pollux::Settings& settings) { settings.outer_vlan_type = 0x88A8; }));
+  ASSERT_TRUE(right().change(test::with_vlan(7)));
+  ASSERT_TRUE(right().change([](pollux::Settings& settings) { settings.vlan_stripping = true; }));
   const auto outer = [](Bytes frame, std::uint16_t tag) { return tagged(std::move(frame), tag, 0x88A8); };
   Bytes udp = make_frame(60, 1);
   const Bytes headers{0x08, 0x00, 0x45, 0,  0, 46, 0, 0, 0, 0, 64, 17, 0x66, 0xBE, 10,

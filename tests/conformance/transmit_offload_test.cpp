@@ -217,7 +217,7 @@ CONFORMANCE_TEST_WHERE(TransmitOffloads, FramesMayBringTheirOwnCheckSequence, tr
 // By software, and by a card that strips tags.
 CONFORMANCE_TEST_WHERE(TransmitOffloads, TagsAreInserted, traits.card_receive) {
   start_both();
-  ASSERT_TRUE(left().capability<VlanStripping>());
+  ASSERT_TRUE(left().info().supports.test(Setting::vlan_stripping));
   const auto tagged = [](Bytes bytes) {
     const Bytes tag{0x81, 0x00, 0x60, 0x07};
     bytes.insert(bytes.begin() + 12, tag.begin(), tag.end());
@@ -225,7 +225,7 @@ CONFORMANCE_TEST_WHERE(TransmitOffloads, TagsAreInserted, traits.card_receive) {
   };
   std::uint32_t seed = 0;
   for (const bool by_card : {false, true, false, true}) {
-    ASSERT_TRUE(left().capability<VlanStripping>()->set_vlan_stripping(by_card));
+    ASSERT_TRUE(left().change([&](pollux::Settings& settings) { settings.vlan_stripping = by_card; }));
     std::vector<Bytes> expected;
     for (int bursts = 0; bursts < 3; ++bursts) {
       Burst<8> burst;

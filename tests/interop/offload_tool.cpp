@@ -161,9 +161,10 @@ int main(int argc, char** argv) {
   for (Port* port : {&*from, &*to}) {
     if (auto up = port->wait_for_link(std::chrono::seconds(10)); !up) return fail(up.error());
   }
-  // A card that strips tags also inserts them (VlanStripping).
+  // A card that strips tags also inserts them (Settings::vlan_stripping).
   if (card_tags) {
-    if (auto set = from->capability<VlanStripping>()->set_vlan_stripping(true); !set) return fail(set.error());
+    if (auto set = from->change([](Settings& settings) { settings.vlan_stripping = true; }); !set)
+      return fail(set.error());
   }
   Tool tool(context, *from, *to, cache);
   for (std::string line; std::getline(std::cin, line);) std::cout << tool.run(parse(line)) << std::endl;

@@ -61,7 +61,7 @@ TEST(Life, ASuspendedPortSleepsInD3hotAndPassesFramesAfterwards) {
   for (int round = 0; round < 2; ++round) {
     ASSERT_TRUE(left->suspend());
     EXPECT_EQ(state(), 3U);
-    EXPECT_EQ(left->capability<IdentifyLed>()->set_led(LedMode::on).error().code, ErrorCode::bad_state);
+    EXPECT_EQ(left->change([](Settings& settings) { settings.led = LedMode::on; }).error().code, ErrorCode::bad_state);
     const auto resumed = left->resume();
     ASSERT_TRUE(resumed) << resumed.error().message();
     EXPECT_EQ(state(), 0U);

@@ -50,7 +50,6 @@ TEST(LinkControl, RefusesForcedModesAndAStoppedPhy) {
 TEST(LinkControl, LetsTheLightBlink) {
   QemuFixture fixture;
   test::QemuPort card = fixture.start("0");
-  const auto led = card.port.capability<IdentifyLed>();
   const auto dump = card.port.capability<RegisterDump>();
   const auto value = [&] {
     for (const RegisterValue& one : dump->registers()) {
@@ -59,10 +58,10 @@ TEST(LinkControl, LetsTheLightBlink) {
     return 0u;
   };
   const std::uint32_t automatic = value();
-  ASSERT_TRUE(led->set_led(LedMode::blink));
+  ASSERT_TRUE(card.port.change([](Settings& settings) { settings.led = LedMode::blink; }));
   EXPECT_NE(value(), automatic);
   EXPECT_NE(value() & 0x80808080, automatic & 0x80808080) << "a light blinks";
-  ASSERT_TRUE(led->set_led(LedMode::automatic));
+  ASSERT_TRUE(card.port.change([](Settings& settings) { settings.led = LedMode::automatic; }));
   EXPECT_EQ(value(), automatic);
 }
 

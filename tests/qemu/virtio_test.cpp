@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "backends/qtest/device.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "qemu/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -94,10 +94,10 @@ TEST(Virtio, FiltersVlansAndAddresses) {
   QemuPort sender = fixture.start(VirtioPair::uri("0", {}));
   QemuPort receiver = fixture.open(VirtioPair::uri("1", {}));
   ASSERT_TRUE(receiver.port.configure(fixture.config));
-  ASSERT_TRUE(receiver.port.capability<VlanFilter>()->set_vlan(kVlan, true));
+  ASSERT_TRUE(receiver.port.change(test::with_vlan(kVlan)));
   ASSERT_TRUE(receiver.port.start());
   const MacAddress further{2, 0, 0, 0, 0, 0x77};
-  ASSERT_TRUE(receiver.port.capability<UnicastFilter>()->set_unicast(std::vector{further}));
+  ASSERT_TRUE(receiver.port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
   const auto tagged = [](std::uint8_t vlan) {
     test::Frame frame = test::numbered_frame(vlan, 60);
     frame[12] = std::byte{0x81};

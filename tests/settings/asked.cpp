@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "settings/asked.hpp"
+#include "support/settings_edits.hpp"
 
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/port_clock.hpp"
-#include "pollux/net/tx_rate_limit.hpp"
 
 namespace pollux::test::settings {
 namespace {
@@ -28,18 +27,20 @@ class Steps {
 };
 
 void set_filters(Steps& steps, Port& port, const Asked& asked) {
-  steps.then_if(!asked.unicast.empty(), [&] { return port.capability<UnicastFilter>()->set_unicast(asked.unicast); })
+  steps
+      .then_if(!asked.unicast.empty(),
+               [&] { return port.change([&](Settings& settings) { settings.unicast = asked.unicast; }); })
       .then_if(!asked.multicast.empty(),
-               [&] { return port.capability<MulticastFilter>()->set_multicast(asked.multicast); })
-      .then_if(asked.strip_tags, [&] { return port.capability<VlanStripping>()->set_vlan_stripping(true); })
+               [&] { return port.change([&](Settings& settings) { settings.multicast = asked.multicast; }); })
+      .then_if(asked.strip_tags,
+               [&] { return port.change([](Settings& settings) { settings.vlan_stripping = true; }); })
       .then_if(asked.outer_type.has_value(),
-               [&] { return port.capability<DoubleVlan>()->set_outer_vlan_type(asked.outer_type); });
+               [&] { return port.change([&](Settings& settings) { settings.outer_vlan_type = asked.outer_type; }); });
   if (!asked.vlans) return;
   // The first call turns the filter on.
-  steps.then([&] { return port.capability<VlanFilter>()->set_vlan(1, true); });
-  for (const std::uint16_t vlan : *asked.vlans)
-    steps.then([&] { return port.capability<VlanFilter>()->set_vlan(vlan, true); });
-  steps.then_if(!asked.vlans->contains(1), [&] { return port.capability<VlanFilter>()->set_vlan(1, false); });
+  steps.then([&] { return port.change(test::with_vlan(1)); });
+  for (const std::uint16_t vlan : *asked.vlans) steps.then([&] { return port.change(test::with_vlan(vlan)); });
+  steps.then_if(!asked.vlans->contains(1), [&] { return port.change(test::with_vlan(1, false)); });
 }
 
 void set_functions(Steps& steps, Port& port, const std::vector<VirtualFunctionConfig>& functions) {
@@ -53,13 +54,14 @@ void set_functions(Steps& steps, Port& port, const std::vector<VirtualFunctionCo
 
 void set_queues(Steps& steps, Port& port, const Asked& asked) {
   steps.then_if(asked.pools != QueuePoolsConfig{},
-                [&] { return port.capability<QueuePools>()->set_queue_pools(asked.pools); });
-  steps.then_if(asked.rss.has_value(), [&] { return port.capability<Rss>()->set_rss(*asked.rss); });
+                [&] { return port.change([&](Settings& settings) { settings.pools = asked.pools; }); });
+  steps.then_if(asked.rss.has_value(),
+                [&] { return port.change([&](Settings& settings) { settings.rss = *asked.rss; }); });
   for (const auto& [id, rule] : asked.rules) steps.then([&] { return port.capability<FlowRules>()->add(rule); });
   for (const auto& [queue, moderation] : asked.moderation)
     steps.then([&] { return port.capability<Interrupts>()->set_moderation(queue, moderation); });
   for (const auto& [pool, rate] : asked.pool_rates)
-    steps.then([&] { return port.capability<TxRateLimit>()->set_pool_tx_rate(pool, rate); });
+    steps.then([&] { return port.change([&](Settings& settings) { settings.pool_tx_rates[pool] = rate; }); });
 }
 
 void set_link(Steps& steps, Port& port, const Asked& asked) {
@@ -69,7 +71,7 @@ void set_link(Steps& steps, Port& port, const Asked& asked) {
       .then_if(asked.link != LinkConfig{}, [&] { return port.capability<LinkControl>()->set_link_config(asked.link); })
       .then_if(!asked.phy_enabled, [&] { return port.capability<LinkControl>()->set_phy_enabled(false); })
       .then_if(asked.loopback != LoopbackMode::none,
-               [&] { return port.capability<Loopback>()->set_loopback(asked.loopback); });
+               [&] { return port.change([&](Settings& settings) { settings.loopback = asked.loopback; }); });
 }
 
 }  // namespace
@@ -80,7 +82,7 @@ Result<void> set_all(Port& port, const Asked& asked) {
   steps.then([&] { return port.configure(asked.config.value_or(PortConfig{})); });
   steps.then_if(asked.mac.has_value(), [&] { return port.set_mac(*asked.mac); });
   for (const auto& [queue, rate] : asked.rates)
-    steps.then([&] { return port.capability<TxRateLimit>()->set_tx_rate(queue, rate); });
+    steps.then([&] { return port.change([&](Settings& settings) { settings.tx_rates[queue] = rate; }); });
   set_functions(steps, port, asked.functions);
   set_filters(steps, port, asked);
   set_queues(steps, port, asked);
@@ -89,7 +91,8 @@ Result<void> set_all(Port& port, const Asked& asked) {
       .then_if(asked.stamps != FrameStampsConfig{},
                [&] { return port.capability<FrameStamps>()->set_frame_stamps(asked.stamps); })
       .then_if(asked.wake.any(), [&] { return port.capability<WakeOnLan>()->set_wake_events(asked.wake); })
-      .then_if(asked.led != LedMode::automatic, [&] { return port.capability<IdentifyLed>()->set_led(asked.led); });
+      .then_if(asked.led != LedMode::automatic,
+               [&] { return port.change([&](Settings& settings) { settings.led = asked.led; }); });
   return std::move(steps).result();
 }
 

@@ -5,10 +5,10 @@
 
 #include <array>
 
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/self_test.hpp"
 #include "settings/arguments.hpp"
 #include "settings/call_kinds.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test::settings {
 namespace {
@@ -155,18 +155,23 @@ Call call_unicast(Source& from) {
   using List = std::vector<MacAddress>;
   return {"set_unicast " + text_of(list),
           pass(
-              list, [](Port& port, const List& value) { return port.capability<UnicastFilter>()->set_unicast(value); },
+              list,
+              [](Port& port, const List& value) {
+                return port.change([&](Settings& settings) { settings.unicast = value; });
+              },
               [](Asked& asked, const List& value) { asked.unicast = value; })};
 }
 
 Call call_multicast(Source& from) {
   const auto list = random_list(from.random, random_multicast);
   using List = std::vector<MacAddress>;
-  return {
-      "set_multicast " + text_of(list),
-      pass(
-          list, [](Port& port, const List& value) { return port.capability<MulticastFilter>()->set_multicast(value); },
-          [](Asked& asked, const List& value) { asked.multicast = value; })};
+  return {"set_multicast " + text_of(list),
+          pass(
+              list,
+              [](Port& port, const List& value) {
+                return port.change([&](Settings& settings) { settings.multicast = value; });
+              },
+              [](Asked& asked, const List& value) { asked.multicast = value; })};
 }
 
 Call call_vlan(Source& from) {
@@ -174,10 +179,7 @@ Call call_vlan(Source& from) {
   const bool receive = !from.random.once_in(3);
   return {fmt::format("set_vlan {} {}", vlan, receive),
           pass(
-              vlan,
-              [receive](Port& port, std::uint16_t value) {
-                return port.capability<VlanFilter>()->set_vlan(value, receive);
-              },
+              vlan, [receive](Port& port, std::uint16_t value) { return port.change(with_vlan(value, receive)); },
               [receive](Asked& asked, std::uint16_t value) {
                 if (!asked.vlans) asked.vlans.emplace();
                 receive ? void(asked.vlans->insert(value)) : void(asked.vlans->erase(value));
@@ -188,7 +190,10 @@ Call call_stripping(Source& from) {
   const bool on = from.random.flip();
   return {fmt::format("set_vlan_stripping {}", on),
           pass(
-              on, [](Port& port, bool value) { return port.capability<VlanStripping>()->set_vlan_stripping(value); },
+              on,
+              [](Port& port, bool value) {
+                return port.change([&](Settings& settings) { settings.vlan_stripping = value; });
+              },
               [](Asked& asked, bool value) { asked.strip_tags = value; })};
 }
 
@@ -197,7 +202,10 @@ Call call_outer_type(Source& from) {
   const Type type = from.random.one_of(std::array<Type, 3>{std::nullopt, Type(0x88A8), Type(0x9100)});
   return {fmt::format("set_outer_vlan_type {:#x}", type.value_or(0)),
           pass(
-              type, [](Port& port, Type value) { return port.capability<DoubleVlan>()->set_outer_vlan_type(value); },
+              type,
+              [](Port& port, Type value) {
+                return port.change([&](Settings& settings) { settings.outer_vlan_type = value; });
+              },
               [](Asked& asked, Type value) { asked.outer_type = value; })};
 }
 
@@ -205,7 +213,10 @@ Call call_rss(Source& from) {
   const RssConfig rss = random_rss(from.random);
   return {fmt::format("set_rss types {:#x}, key {:#x}..., table {}", rss.types.bits, rss.key[0], rss.table.size()),
           pass(
-              rss, [](Port& port, const RssConfig& value) { return port.capability<Rss>()->set_rss(value); },
+              rss,
+              [](Port& port, const RssConfig& value) {
+                return port.change([&](Settings& settings) { settings.rss = value; });
+              },
               [](Asked& asked, const RssConfig& value) { asked.rss = value; })};
 }
 
@@ -241,7 +252,7 @@ Call call_pools(Source& from) {
           pass(
               pools,
               [](Port& port, const QueuePoolsConfig& value) {
-                return port.capability<QueuePools>()->set_queue_pools(value);
+                return port.change([&](Settings& settings) { settings.pools = value; });
               },
               [](Asked& asked, const QueuePoolsConfig& value) {
                 asked.pools = value;

@@ -167,7 +167,7 @@ TEST(Settings, ReachTheCardOfAStoppedPort) {
     const auto control = port.port().capability<PhyRegisters>()->read_phy_register({.number = 0});
     EXPECT_EQ((control.value() & 0x0800) == 0, phy_enabled) << when;
   };
-  ASSERT_TRUE(port.port().capability<IdentifyLed>()->set_led(LedMode::blink));
+  ASSERT_TRUE(port.port().change([](Settings& settings) { settings.led = LedMode::blink; }));
   ASSERT_TRUE(port.port().capability<PortClock>()->set_frequency(0));
   expect("opened", true);
   ASSERT_TRUE(port.port().capability<LinkControl>()->set_phy_enabled(false));

@@ -6,7 +6,6 @@
 #include <chrono>
 
 #include "pollux/net/port_clock.hpp"
-#include "pollux/net/tx_rate_limit.hpp"
 #include "settings/arguments.hpp"
 #include "settings/call_kinds.hpp"
 
@@ -68,7 +67,7 @@ Call call_rate(Source& from) {
             pass(
                 rate,
                 [number](Port& port, std::uint32_t value) {
-                  return port.capability<TxRateLimit>()->set_tx_rate(number, value);
+                  return port.change([&](Settings& settings) { settings.tx_rates[number] = value; });
                 },
                 [number](Asked& asked, std::uint32_t value) { asked.rates[number] = value; })};
   }
@@ -76,7 +75,7 @@ Call call_rate(Source& from) {
           pass(
               rate,
               [number](Port& port, std::uint32_t value) {
-                return port.capability<TxRateLimit>()->set_pool_tx_rate(number, value);
+                return port.change([&](Settings& settings) { settings.pool_tx_rates[number] = value; });
               },
               [number](Asked& asked, std::uint32_t value) { asked.pool_rates[number] = value; })};
 }
@@ -111,7 +110,10 @@ Call call_loopback(Source& from) {
   if (!from.abilities.whole_phy && mode == LoopbackMode::phy) mode = LoopbackMode::mac;
   return {fmt::format("set_loopback {}", static_cast<int>(mode)),
           pass(
-              mode, [](Port& port, LoopbackMode value) { return port.capability<Loopback>()->set_loopback(value); },
+              mode,
+              [](Port& port, LoopbackMode value) {
+                return port.change([&](Settings& settings) { settings.loopback = value; });
+              },
               [](Asked& asked, LoopbackMode value) { asked.loopback = value; })};
 }
 
@@ -132,7 +134,8 @@ Call call_led(Source& from) {
   const LedMode mode = from.random.one_of(std::array{LedMode::automatic, LedMode::off, LedMode::on, LedMode::blink});
   return {fmt::format("set_led {}", static_cast<int>(mode)),
           pass(
-              mode, [](Port& port, LedMode value) { return port.capability<IdentifyLed>()->set_led(value); },
+              mode,
+              [](Port& port, LedMode value) { return port.change([&](Settings& settings) { settings.led = value; }); },
               [](Asked& asked, LedMode value) { asked.led = value; })};
 }
 

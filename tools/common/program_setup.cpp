@@ -12,11 +12,7 @@ namespace pollux::tools {
 namespace {
 
 Result<void> set_loopback(Port& port, LoopbackMode mode) {
-  if (mode == LoopbackMode::none) return {};
-  const auto loopback = port.capability<Loopback>();
-  if (loopback) return loopback->set_loopback(mode);
-  return fail(ErrorCode::not_supported, fmt::format("{} has no loopback", port.info().name),
-              "use a port of a card, or leave out --loopback");
+  return port.change([=](Settings& settings) { settings.loopback = mode; });
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 
 #include "commands.hpp"
 #include "common/mac_text.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "report.hpp"
 #include "started_port.hpp"
 
@@ -54,47 +53,29 @@ Result<Wanted> wanted(const AddrOptions& options) {
   return Wanted{*std::move(own), *std::move(unicast), *std::move(groups)};
 }
 
-// Before the start: a virtio device begins to filter with it.
+// VLANs before the start: a virtio device begins to filter with it.
 Result<void> change_vlans(Port& port, const AddrOptions& options) {
-  const auto vlan_filter = port.capability<VlanFilter>();
-  if (!options.vlans.empty() && !vlan_filter) return tl::unexpected<Error>(port.lacks(VlanFilter::kId));
-  for (const std::uint16_t vlan : options.vlans) {
-    if (auto set = vlan_filter->set_vlan(vlan, true); !set) return set;
-  }
-  return {};
-}
-
-Result<void> change_modes(Port& port, const AddrOptions& options) {
-  if (options.promiscuous) {
-    if (auto set = port.set_promiscuous(true); !set) return set;
-  }
-  return options.all_multicast ? port.set_all_multicast(true) : Result<void>();
+  if (options.vlans.empty()) return {};
+  return port.change([&](Settings& settings) {
+    settings.vlans.emplace();
+    for (const std::uint16_t vlan : options.vlans) settings.vlans->set(vlan);
+  });
 }
 
 Result<void> change(Port& port, const AddrOptions& options, const Wanted& addresses) {
-  const auto unicast_filter = port.capability<UnicastFilter>();
-  if (!addresses.unicast.empty() && !unicast_filter) return tl::unexpected<Error>(port.lacks(UnicastFilter::kId));
-  const auto groups_filter = port.capability<MulticastFilter>();
-  if (!addresses.groups.empty() && !groups_filter) return tl::unexpected<Error>(port.lacks(MulticastFilter::kId));
-  if (!addresses.own.empty()) {
-    if (auto set = port.set_mac(addresses.own.front()); !set) return set;
-  }
-  if (!addresses.unicast.empty()) {
-    if (auto set = unicast_filter->set_unicast(addresses.unicast); !set) return set;
-  }
-  if (!addresses.groups.empty()) {
-    if (auto set = groups_filter->set_multicast(addresses.groups); !set) return set;
-  }
-  return change_modes(port, options);
+  return port.change([&](Settings& settings) {
+    if (!addresses.own.empty()) settings.mac = addresses.own.front();
+    settings.unicast = addresses.unicast;
+    settings.multicast = addresses.groups;
+    settings.promiscuous |= options.promiscuous;
+    settings.all_multicast |= options.all_multicast;
+  });
 }
 
 void print(const Environment& environment, Port& port, const AddrOptions& options) {
-  const auto filter = port.capability<UnicastFilter>();
   std::vector<std::string> unicast;
-  const std::size_t most = filter ? filter->max_unicast() : 0;
-  if (filter) {
-    for (const MacAddress& mac : filter->unicast()) unicast.push_back(to_string(mac));
-  }
+  for (const MacAddress& mac : port.settings().unicast) unicast.push_back(to_string(mac));
+  const std::size_t most = port.info().limits.max_unicast;
   const EffectiveConfig config = port.config();
   if (options.json) {
     const nlohmann::json json = {{"port", options.port},

@@ -25,16 +25,15 @@ struct LedOptions {
 
 // Closing the port makes the light automatic again.
 Result<void> show(const Environment& environment, const LedOptions& options, Port& port) {
-  const auto led = port.capability<IdentifyLed>();
-  if (!led) return tl::unexpected<Error>(port.lacks(IdentifyLed::kId));
-  if (auto set = led->set_led(options.steady ? LedMode::on : LedMode::blink); !set) return set;
+  const auto set_led = [&](LedMode mode) { return port.change([=](Settings& settings) { settings.led = mode; }); };
+  if (auto set = set_led(options.steady ? LedMode::on : LedMode::blink); !set) return set;
   if (!options.json) {
     environment.out << fmt::format("{}: the light {} for {} s\n", options.port, options.steady ? "is on" : "blinks",
                                    options.seconds)
                     << std::flush;
   }
   environment.clock.sleep_for(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.seconds)));
-  if (auto reset = led->set_led(LedMode::automatic); !reset) return reset;
+  if (auto reset = set_led(LedMode::automatic); !reset) return reset;
   if (options.json) {
     const nlohmann::json json = {
         {"port", options.port}, {"mode", options.steady ? "on" : "blink"}, {"seconds", options.seconds}};

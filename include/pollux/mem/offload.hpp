@@ -88,7 +88,7 @@ enum class RxFormat : std::uint8_t {
   /// As `intel_advanced`, of a virtual function that has joined no VLAN: a stripped tag with a VLAN's number is the one
   /// that the host has assigned to the function, which does not see it.
   intel_assigned_tag = 13,
-  intel_inner_tag = 14,  ///< as `intel_advanced`; the stripped VLAN tag was behind an outer one (DoubleVlan)
+  intel_inner_tag = 14,  ///< as `intel_advanced`; the stripped VLAN tag was behind an outer one (outer_vlan_type)
   /// The write-back of Intel's advanced receive descriptor. This and the format before have the highest values, so that
   /// one comparison identifies the words that need no conversion.
   intel_advanced = 15,

@@ -42,7 +42,7 @@ template <class C>
   return {C::kId, &interface};
 }
 
-/// The row of a driver that applies the settings of C: `by_settings<VlanFilter>()`. `net` implements C.
+/// The row of a driver that applies the settings of C: `by_settings<FlowRules>()`. `net` implements C.
 template <class C>
 [[nodiscard]] constexpr CapabilityEntry by_settings() noexcept {
   return {C::kId};
@@ -55,7 +55,7 @@ template <class C>
 
 /// A reference to a capability of a port, or empty if the port does not have it:
 ///
-///     if (const auto vlans = port.capability<VlanFilter>()) vlans->set_vlan(7, true);
+///     if (const auto nvm = port.capability<Nvm>()) nvm->nvm_info();
 ///
 /// A call through `->` holds the port's mutex until the end of the full expression. So one expression must not call the
 /// port, or a capability of it, twice.

@@ -3,10 +3,6 @@
 
 #include <cstdint>
 
-#include "pollux/base/api.hpp"
-#include "pollux/base/error.hpp"
-#include "pollux/net/capability.hpp"
-
 namespace pollux {
 
 /// What the light shows.
@@ -15,19 +11,6 @@ enum class LedMode : std::uint8_t {
   off,
   on,
   blink,  ///< the card's own rate
-};
-
-/// Capability (see capability.hpp): the light that shows which port this is. The setting stays in force, through stops,
-/// starts and resets, until the port is closed; then the light is automatic again.
-class POLLUX_API IdentifyLed {
- public:
-  static constexpr CapabilityId kId{"led"};
-
-  virtual ~IdentifyLed() = default;
-  /// Errors: bad_state (closed), device_removed, timeout (the NVM, which names the light).
-  [[nodiscard]] virtual Result<void> set_led(LedMode mode) = 0;
-  /// As set.
-  [[nodiscard]] virtual LedMode led() const = 0;
 };
 
 }  // namespace pollux

@@ -288,6 +288,8 @@ class POLLUX_API Port {
   /// The error of a program that needs a capability which the port does not have: not_supported. It names those that
   /// the port has.
   [[nodiscard]] Error lacks(const CapabilityId& capability) const;
+  /// The same for a setting that it needs (PortInfo::supports).
+  [[nodiscard]] Error lacks(Setting setting) const;
 
   /// A field for the application, such as a pointer to its data about the port; Linux's netdev_priv. 0 at first. The
   /// library never changes it, and it moves with the Port. Thread rule: as a member of the program's own.

@@ -116,7 +116,7 @@ struct PortConfig {
   PacketBuffers packet_buffers = {};
   /// After this time, in which a transmit queue had frames and sent none although the link was up and no pause was
   /// requested, the port's service resets the port and restores all settings (PortEventKind::tx_timeout, counter
-  /// `tx_timeouts`). The time that the longest request needs at the queue's rate limit (TxRateLimit) is added; a
+  /// `tx_timeouts`). The time that the longest request needs at the queue's rate limit (Settings::tx_rates) is added; a
   /// virtual function does not know the limit that its host has set. 0: never. At least 100 ms. Linux's igb has the
   /// same five seconds (igb_main.c, watchdog_timeo).
   Duration tx_timeout = std::chrono::seconds(5);
@@ -217,12 +217,12 @@ struct PortLimits {
   std::uint32_t header_unit = 1;                 ///< bytes; the card uses a multiple of it in each header buffer
   std::uint32_t max_header = 0;                  ///< bytes of a header buffer; 0: header_pool is rejected
   DropChoice drop_enable = DropChoice::none;     ///< which values of RxQueueConfig::drop_enable are supported
-  std::uint32_t max_unicast = 0;                 ///< addresses besides the port's own; see UnicastFilter::max_unicast
+  std::uint32_t max_unicast = 0;                 ///< addresses besides the port's own; see Settings::unicast
   std::uint32_t max_multicast = 0;               ///< groups
-  std::uint16_t max_pools = 0;                   ///< of QueuePools; queue i of pool n is n + i * max_pools
+  std::uint16_t max_pools = 0;                   ///< of Settings::pools; queue i of pool n is n + i * max_pools
   std::uint32_t rss_table = 0;                   ///< entries
   std::uint32_t rss_types = 0;                   ///< bits of RssTypes
-  std::uint32_t max_tx_rate = 0;                 ///< of TxRateLimit, in Mb/s
+  std::uint32_t max_tx_rate = 0;                 ///< of Settings::tx_rates, in Mb/s
   LinkModes link_modes = {};                     ///< of LinkControl
   PortClockLimits clock = {};                    ///< of PortClock
   std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected

@@ -5,14 +5,11 @@
 #include <optional>
 #include <vector>
 
-#include "pollux/base/api.hpp"
-#include "pollux/base/error.hpp"
-#include "pollux/net/capability.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux {
 
-/// What one pool receives (QueuePools).
+/// What one pool of receive queues (VMDq) gets.
 struct QueuePool {
   std::vector<MacAddress> addresses = {};  ///< frames to these, unicast or multicast
   std::vector<std::uint16_t> vlans = {};   ///< 1 to 4,094: of tagged frames only those of these VLANs
@@ -23,9 +20,22 @@ struct QueuePool {
   [[nodiscard]] bool operator==(const QueuePool&) const = default;
 };
 
-/// The pools of a port.
+/// The pools of a port (VMDq). The card chooses a frame's pool by its destination and VLAN. If any pool names a VLAN,
+/// tagged frames reach only pools that name their VLAN. Settings::vlan_stripping applies to all pools. RSS chooses
+/// between the queues of a pool that has two. While there is such a pool, an entry of RssConfig::table is 0 for the
+/// pool's first queue and 1 for its second; one table serves all pools. Frames without a hash go to the first. Without
+/// such a pool RSS chooses nothing until there are no pools. Queues between those of the pools receive nothing. Flow
+/// rules and pools exclude each other. Copies, and frames from other pools, are not among the frames that the card
+/// counts as good ones, so Stats::rx_missed_errors is a lower bound with replication or local_loopback. Source: Linux,
+/// e1000_82575.h and igb_main.c (two queues: igb_setup_mrqc, igb_write_rss_indir_tbl, igb_cache_ring_register); QEMU,
+/// igb_core.c, igb_receive_assign. Not tried on silicon.
+/// Errors: invalid_argument (a queue of a pool that the port does not have, more pools than the card has, an address
+/// twice, more addresses or VLANs than the card can hold, a number that is no VLAN; two queues while the RSS table
+/// names others than 0 and 1, or RSS is off), not_supported (two queues, on a card whose pools have one), bad_state
+/// (started; the VLAN filter is on; there are further addresses, flow rules or virtual functions).
 struct QueuePoolsConfig {
-  /// QueuePools::queue_of says which queues they have. Empty: the queues belong to no pools.
+  /// Queue `i` of pool `n`, receive and transmit alike, is queue n + i * PortLimits::max_pools. Empty: the queues
+  /// belong to no pools.
   std::vector<QueuePool> pools = {};
   /// The pool of the port's own address, and, in promiscuous mode, of frames to addresses that no pool has. nullopt:
   /// none gets them.
@@ -38,33 +48,6 @@ struct QueuePoolsConfig {
   bool local_loopback = false;
 
   [[nodiscard]] bool operator==(const QueuePoolsConfig&) const = default;
-};
-
-/// Capability (see capability.hpp): pools of receive queues (VMDq). The card chooses a frame's pool by its destination
-/// and VLAN. If any pool names a VLAN, tagged frames reach only pools that name their VLAN. VlanStripping applies to
-/// all pools. RSS chooses between the queues of a pool that has two. While there is such a pool, an entry of
-/// RssConfig::table is 0 for the pool's first queue and 1 for its second; one table serves all pools. Frames without a
-/// hash go to the first. Without such a pool RSS chooses nothing until there are no pools. Queues between those of the
-/// pools receive nothing. Flow rules and pools exclude each other. Copies, and frames from other pools, are not among
-/// the frames that the card counts as good ones, so Stats::rx_missed_errors is a lower bound with replication or
-/// local_loopback. Source: Linux, e1000_82575.h and igb_main.c (two queues: igb_setup_mrqc, igb_write_rss_indir_tbl,
-/// igb_cache_ring_register); QEMU, igb_core.c, igb_receive_assign. Not tried on silicon.
-class POLLUX_API QueuePools {
- public:
-  static constexpr CapabilityId kId{"queue_pools"};
-
-  virtual ~QueuePools() = default;
-  /// Sets the pools from the next start on; the setting stays in force until the port is closed. A later configuration
-  /// without a receive queue of a pool is rejected.
-  /// Errors: invalid_argument (a queue of a pool that the port does not have, more pools than the card has, an address
-  /// twice, more addresses or VLANs than the card can hold, a number that is no VLAN; two queues while the RSS table
-  /// names others than 0 and 1, or RSS is off), not_supported (two queues, on a card whose pools have one), bad_state
-  /// (started or not open; the VLAN filter is on; there are further addresses, flow rules or virtual functions).
-  [[nodiscard]] virtual Result<void> set_queue_pools(const QueuePoolsConfig& config) = 0;
-  /// As set; no pools at first.
-  [[nodiscard]] virtual QueuePoolsConfig queue_pools() const = 0;
-  /// The number of queue `index` of a pool, receive and transmit alike, from 0 up to QueuePool::queues.
-  [[nodiscard]] virtual std::uint16_t queue_of(std::uint16_t pool, std::uint16_t index) const noexcept = 0;
 };
 
 }  // namespace pollux

@@ -4,9 +4,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "pollux/base/api.hpp"
-#include "pollux/base/error.hpp"
-#include "pollux/net/capability.hpp"
 #include "pollux/net/packet/toeplitz.hpp"
 
 namespace pollux {
@@ -40,11 +37,16 @@ struct RssTypes {
   [[nodiscard]] constexpr bool operator==(const RssTypes&) const noexcept = default;
 };
 
-/// How receive-side scaling spreads frames over the receive queues.
+/// How receive-side scaling spreads frames over the receive queues. On a started port a change takes effect at once;
+/// frames that arrive during it may be spread by a mixture of both. Errors: invalid_argument (a table of another size,
+/// a queue that the port does not have, a key that is not symmetric, no types while a pool has two queues),
+/// not_supported (a type that the card does not have), bad_state (the port is started, and RSS would be turned on or
+/// off; virtio: the table names a queue that is stopped, or queue 0 is). Fewer queues than the table names are refused,
+/// too.
 struct RssConfig {
   packet::RssKey key = packet::kDefaultRssKey;  ///< 40 bytes, first byte first
   /// The receive queue of each value of the hash's low bits; with pools of two queues, 0 or 1 for the queue of a pool
-  /// (QueuePools). Empty: the queues in turn. Otherwise it has Rss::table_size entries.
+  /// (Settings::pools). Empty: the queues in turn. Otherwise it has PortLimits::rss_table entries.
   std::vector<std::uint16_t> table = {};
   RssTypes types = {};  ///< none: RSS is off, and all frames go to queue 0
   /// Requires that both directions of a flow have the same hash. This depends on the key: it must repeat every 16 bits,
@@ -52,28 +54,6 @@ struct RssConfig {
   bool symmetric = false;
 
   [[nodiscard]] bool operator==(const RssConfig&) const = default;
-};
-
-/// Capability (see capability.hpp): receive-side scaling. A port without it has one receive queue, or spreads frames in
-/// a way that cannot be changed. The setting stays in force, through stops, starts and new configurations, until the
-/// port is closed. A new configuration with fewer queues than the table names is rejected.
-class POLLUX_API Rss {
- public:
-  static constexpr CapabilityId kId{"rss"};
-
-  virtual ~Rss() = default;
-  /// Takes effect at once on a started port. Frames that arrive during the change may be spread by a mixture of both
-  /// settings. A setting that is rejected changes nothing.
-  /// Errors: invalid_argument (a table of another size, a queue that the port does not have, a key that is not
-  /// symmetric, no types while a pool has two queues), not_supported (a type that the card does not have), bad_state
-  /// (the port is closed; it is started and RSS would be turned on or off; virtio: the table names a queue that is
-  /// stopped, or queue 0 is), device_removed.
-  [[nodiscard]] virtual Result<void> set_rss(const RssConfig& config) = 0;
-  /// The setting in force. Its table is empty if it was left empty and the port has not been configured. A port with
-  /// one receive queue has no types by default.
-  [[nodiscard]] virtual RssConfig rss() const = 0;
-  /// Entries of the table.
-  [[nodiscard]] virtual std::uint32_t table_size() const = 0;
 };
 
 }  // namespace pollux

@@ -47,14 +47,14 @@ class POLLUX_API RxMetadata {
     if ((low_ & kHashType) == 0) return std::nullopt;
     return static_cast<std::uint32_t>(low_ >> kHashShift);
   }
-  /// The tag control information of a VLAN tag that the card has stripped (VlanStripping), in host byte order. Empty if
-  /// the frame had no tag, or still has it. `put_back_vlan_tag` undoes the stripping.
+  /// The tag control information of a VLAN tag that the card has stripped (Settings::vlan_stripping), in host byte
+  /// order. Empty if the frame had no tag, or still has it. `put_back_vlan_tag` undoes the stripping.
   [[nodiscard]] std::optional<std::uint16_t> vlan() const noexcept {
     if ((high_ & kVlan) == 0) return std::nullopt;
     return static_cast<std::uint16_t>(high_ >> kVlanShift);
   }
-  /// Whether that tag was behind an outer one, which the frame still has (DoubleVlan). Otherwise it was behind the MAC
-  /// addresses.
+  /// Whether that tag was behind an outer one, which the frame still has (Settings::outer_vlan_type). Otherwise it was
+  /// behind the MAC addresses.
   [[nodiscard]] bool vlan_is_inner() const noexcept { return inner_tag_; }
   /// What the card has recognised; empty if it does not say.
   [[nodiscard]] PacketType packet_type() const noexcept {

@@ -113,33 +113,68 @@ struct FilterSlots {
 /// the card's choice.
 /// Not part of it: actions, such as a reset of the PHY, and what is observed, such as the link.
 struct Settings {
-  ValidatedConfig queues = {};             ///< the queues and their memory; none until the port is configured
-  std::optional<MacAddress> mac = {};      ///< absent: the card's permanent address
-  std::uint32_t mtu = 1500;                ///< bytes of an Ethernet payload
-  bool promiscuous = false;                ///< receive frames for any destination
-  bool all_multicast = false;              ///< receive every multicast frame
-  std::vector<MacAddress> unicast = {};    ///< see UnicastFilter
-  std::vector<MacAddress> multicast = {};  ///< see MulticastFilter; in order, each once
-  std::optional<VlanSet> vlans = {};       ///< received VLANs (VlanFilter); absent: all, or for a virtual function none
-  bool vlan_stripping = false;             ///< see VlanStripping
-  std::optional<std::uint16_t> outer_vlan_type = {};             ///< see DoubleVlan
-  FilterSlots slots = {};                                        ///< of the addresses and VLANs above, and of functions
-  std::vector<PlacedRule> rules = {};                            ///< in the order of their ids
-  std::uint64_t last_rule = 0;                                   ///< the id of the rule that was added last
-  std::vector<VirtualFunctionConfig> functions = {};             ///< those that are enabled (VirtualFunctions)
-  std::optional<RssConfig> rss = {};                             ///< see Rss; absent: over all queues
-  QueuePoolsConfig pools = {};                                   ///< see QueuePools
-  std::map<std::uint16_t, std::uint32_t> tx_rates = {};          ///< by queue, in Mb/s (TxRateLimit); absent: no limit
-  std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};     ///< by pool
-  LoopbackMode loopback = LoopbackMode::none;                    ///< see Loopback
-  FlowControlConfig flow_control = {};                           ///< see FlowControl
-  LinkConfig link = {};                                          ///< see LinkControl
-  bool phy_enabled = true;                                       ///< see LinkControl
+  ValidatedConfig queues = {};         ///< the queues and their memory; none until the port is configured
+  std::optional<MacAddress> mac = {};  ///< absent: the card's permanent address
+  std::uint32_t mtu = 1500;            ///< bytes of an Ethernet payload
+  bool promiscuous = false;            ///< receive frames for any destination
+  bool all_multicast = false;          ///< receive every multicast frame
+  /// Received besides the port's own address, at most PortLimits::max_unicast; with virtual functions, as many as the
+  /// card's table of hashes has bits (Linux, igb_main.c, igb_set_uta), and others may pass, too. One that stays is
+  /// received without a gap. Errors: invalid_argument (no unicast address, given twice, too many), bad_state (there are
+  /// pools, whose addresses are settings of theirs).
+  std::vector<MacAddress> unicast = {};
+  /// Received groups besides broadcasts, each once; the port keeps them in order. Others may pass, too. Errors:
+  /// invalid_argument (no multicast address, more than PortLimits::max_multicast), bad_state (there are pools),
+  /// timeout, permission_denied (the owner of the card refuses). A port that is not started requests at its start, and
+  /// then `start` has the last two.
+  std::vector<MacAddress> multicast = {};
+  /// Received VLANs, 1 to 4,094, also in promiscuous mode. Absent: all, or for a virtual function none. Frames without
+  /// a tag, or with tag 0 (a priority only), always pass. With virtual functions, broadcasts and multicasts pass only
+  /// in VLANs that the port or a function has requested. Errors: invalid_argument, bad_state (there are pools), busy
+  /// (virtual functions leave no room for another VLAN), timeout and permission_denied as for `multicast`.
+  std::optional<VlanSet> vlans = {};
+  /// The card strips the VLAN tag of received frames, and RxMetadata::vlan returns it; put_back_vlan_tag knows where it
+  /// was. Of two tags it strips the outer one, unless `outer_vlan_type` is set. With virtual functions, broadcasts and
+  /// multicasts lose their tags in any case. The card then also inserts the tags that frames request
+  /// (TxOffload::insert_vlan), unless `outer_vlan_type` is set; otherwise software does. On a started port bursts do
+  /// nothing during the change. Error timeout: a thread does not end its burst, or frames wait to be sent whose tags
+  /// the card would insert. Source: 82575 manual, CTRL.VME; Linux, igb_main.c, igb_vlan_mode.
+  bool vlan_stripping = false;
+  /// The EtherType of outer tags, 0x88A8 in IEEE 802.1ad: the port's frames have one (QinQ), which the card skips.
+  /// `vlans` and `vlan_stripping` then concern the inner tag, and packet types, checksums and RSS what follows both. A
+  /// frame without the outer tag passes the VLAN filter, keeps what tags it has, and has no packet type and no checksum
+  /// status. Frames up to the MTU may have both tags, but never be longer than the card's longest frame. Frames to send
+  /// need the outer tag, too, if they request checksums or segmentation. A stripped tag of a frame that still waits in
+  /// a queue counts as one of the new mode. Excludes virtual functions and flow rules (bad_state). Errors:
+  /// invalid_argument (below 0x0600, or the type of IPv4 or IPv6), timeout as for `vlan_stripping`. Source: I210
+  /// datasheet, 7.4.5; DPDK e1000, igb_ethdev.c, igb_vlan_hw_extend_enable. Not tried on silicon.
+  std::optional<std::uint16_t> outer_vlan_type = {};
+  FilterSlots slots = {};                             ///< of the addresses and VLANs above, and of functions
+  std::vector<PlacedRule> rules = {};                 ///< in the order of their ids
+  std::uint64_t last_rule = 0;                        ///< the id of the rule that was added last
+  std::vector<VirtualFunctionConfig> functions = {};  ///< those that are enabled (VirtualFunctions)
+  std::optional<RssConfig> rss = {};                  ///< absent: over all queues (effective_rss)
+  QueuePoolsConfig pools = {};                        ///< from the next start on
+  /// Limits of what transmit queues send, in Mb/s of the wire with preambles and gaps; absent or 0: none. Frames wait
+  /// in the queue's ring. At most PortLimits::max_tx_rate; one above the speed of the link has no effect. A limit takes
+  /// effect at the next service, or Port::wait_for_link, after the link is up, and at once from then on. With virtual
+  /// functions the port has queue 0 alone. Error invalid_argument: no such queue or pool, or too much. Source: Linux,
+  /// igb_main.c, igb_set_vf_rate_limit (queue n belongs to virtual function n); no silicon has been measured.
+  std::map<std::uint16_t, std::uint32_t> tx_rates = {};
+  /// The same of pools. The card limits queues alone, so of a pool that has two transmit queues each is limited to
+  /// half, also while the other one sends nothing. If such a queue has a limit of its own, the lower one holds.
+  std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};
+  LoopbackMode loopback = LoopbackMode::none;  ///< from the next start on; error bad_state: the port is started
+  FlowControlConfig flow_control = {};         ///< see FlowControl
+  LinkConfig link = {};                        ///< see LinkControl
+  bool phy_enabled = true;                     ///< see LinkControl
   std::map<std::uint16_t, InterruptModeration> moderation = {};  ///< by receive queue (Interrupts); absent: none
   WakeEvents wake = {};                                          ///< see WakeOnLan
-  LedMode led = LedMode::automatic;                              ///< see IdentifyLed
-  FrameStampsConfig stamps = {};                                 ///< see FrameStamps
-  std::optional<double> clock_frequency = {};                    ///< in ppb (PortClock); absent: the clock does not run
+  /// What the light shows that tells which port this is. When the port is closed it is automatic again. Error timeout:
+  /// the NVM, which names the light.
+  LedMode led = LedMode::automatic;
+  FrameStampsConfig stamps = {};               ///< see FrameStamps
+  std::optional<double> clock_frequency = {};  ///< in ppb (PortClock); absent: the clock does not run
 
   [[nodiscard]] bool operator==(const Settings&) const = default;
 };
@@ -200,6 +235,10 @@ class SettingSet {
 /// What every port has.
 inline constexpr SettingSet kCommonSettings{Setting::queues, Setting::mac, Setting::mtu, Setting::promiscuous,
                                             Setting::all_multicast};
+
+/// RSS as it is in force with these settings: an empty table is filled once there are queues, and a port with one
+/// receive queue has no types by default.
+[[nodiscard]] POLLUX_API RssConfig effective_rss(const Settings& settings, const PortLimits& limits);
 
 /// The limit of a queue or pool in tx_rates or pool_tx_rates, in Mb/s; 0: none.
 [[nodiscard]] POLLUX_API std::uint32_t rate_of(const std::map<std::uint16_t, std::uint32_t>& rates,

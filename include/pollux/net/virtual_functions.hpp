@@ -91,9 +91,9 @@ class POLLUX_API FunctionStates {
 
 /// Capability (see capability.hpp): the virtual functions (SR-IOV) of a physical port. While there are any, the
 /// port has one receive and one transmit queue; it counts the frames of all
-/// functions as its own; its further addresses (UnicastFilter, MulticastFilter) pass by their hash; QueuePools,
-/// FlowRules, DoubleVlan and stamps of sent frames (FrameStamps) cannot be used. A frame that finds no descriptor is
-/// dropped, whatever RxQueueConfig::drop_enable says, so that a queue that nobody polls holds up no other. Frames
+/// functions as its own; its further addresses (Settings::unicast, multicast) pass by their hash; pools,
+/// flow rules, outer VLAN tags and stamps of sent frames (FrameStamps) cannot be used. A frame that finds no descriptor
+/// is dropped, whatever RxQueueConfig::drop_enable says, so that a queue that nobody polls holds up no other. Frames
 /// between functions, or a function and the port, do not leave the card. The port serves the functions' requests from
 /// its start to its stop, in the Context's control object. Each start or reset of the port resets the functions: their
 /// drivers learn of it and must start again. Settings stay in force until the functions are disabled, the port's FLR

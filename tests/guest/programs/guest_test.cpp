@@ -20,6 +20,7 @@
 #include "open/registry.hpp"
 #include "pollux/device/register.hpp"
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -222,7 +223,7 @@ TEST(Suspend, TheKernelPutsTheCardIntoD3hotAndRestoresItAfterwards) {
     EXPECT_TRUE(port.service());
     EXPECT_FALSE(port.extended_stats().empty());
     EXPECT_TRUE(port.capability<RegisterDump>()->registers().empty());
-    EXPECT_EQ(port.capability<IdentifyLed>()->set_led(LedMode::on).error().code, ErrorCode::bad_state);
+    EXPECT_EQ(port.change([](Settings& settings) { settings.led = LedMode::on; }).error().code, ErrorCode::bad_state);
     const auto resumed = port.resume();
     ASSERT_TRUE(resumed) << resumed.error().message();
     ASSERT_TRUE(port.wait_for_link(seconds(20)));
@@ -295,16 +296,12 @@ TEST(VirtualFunction, CanSetMulticastAddressesAndVlans) {
   ASSERT_TRUE(pool) << pool.error().message();
   auto port = open(context, function_name(), {.rx = {.pool = &*pool}});
   ASSERT_TRUE(port) << port.error().message();
-  const auto vlans = port->capability<VlanFilter>();
-  ASSERT_TRUE(vlans);
-  const auto added = vlans->set_vlan(100, true);
+  const auto added = port->change(test::with_vlan(100));
   EXPECT_TRUE(added) << added.error().message();
-  const auto removed = vlans->set_vlan(100, false);
+  const auto removed = port->change(test::with_vlan(100, false));
   EXPECT_TRUE(removed) << removed.error().message();
-  const auto groups = port->capability<MulticastFilter>();
-  ASSERT_TRUE(groups);
-  const std::array<MacAddress, 2> wanted{MacAddress{0x01, 0, 0x5E, 0, 0, 1}, MacAddress{0x33, 0x33, 0, 0, 0, 1}};
-  const auto set = groups->set_multicast(wanted);
+  const std::vector<MacAddress> wanted{{0x01, 0, 0x5E, 0, 0, 1}, {0x33, 0x33, 0, 0, 0, 1}};
+  const auto set = port->change([&](Settings& settings) { settings.multicast = wanted; });
   EXPECT_TRUE(set) << set.error().message();
 }
 

@@ -14,7 +14,6 @@
 #include "pcapng_reader.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow/software_classifier.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/packet/builder.hpp"
 #include "pollux/observe/capture.hpp"
 #include "pollux/runtime/kernel_path.hpp"
@@ -98,9 +97,9 @@ class TagModes : public testing::TestWithParam<TagMode> {
   void SetUp() override {
     const auto [outer, strips, copies] = GetParam();
     if (outer != 0) {
-      ASSERT_TRUE(fixture.port.capability<DoubleVlan>()->set_outer_vlan_type(outer));
+      ASSERT_TRUE(fixture.port.change([&](Settings& settings) { settings.outer_vlan_type = outer; }));
     }
-    ASSERT_TRUE(fixture.port.capability<VlanStripping>()->set_vlan_stripping(strips));
+    ASSERT_TRUE(fixture.port.change([&](Settings& settings) { settings.vlan_stripping = strips; }));
   }
   /// Receives each layout's frame.
   void receive(Burst<32>& burst) {
@@ -207,7 +206,7 @@ struct SentTags : testing::Test {
 };
 
 TEST_F(SentTags, ACaptureHasEachTagThatIsInserted) {
-  ASSERT_TRUE(fixture.port.capability<VlanStripping>()->set_vlan_stripping(true));
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.vlan_stripping = true; }));
   constexpr TxOffload kInner{.flags = TxOffload::insert_vlan, .vlan = 5};
   constexpr TxOffload kBoth{.flags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan, .vlan = 5, .outer_vlan = 6};
   constexpr TxOffload kOuter{.flags = TxOffload::insert_outer_vlan, .outer_vlan = 6};

@@ -55,7 +55,7 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, [PKTGEN, "sim:0", "sim:1", "--loopback", "phy"], "--loopback", "one port")
         self.expect_error(2, [PKTGEN, "sim:0", "--loopback", "phy", "--receive"], "--loopback", "without --send or --receive")
         self.expect_error(2, [PKTGEN, "sim:0", "--loopback", "cable"], "cable", "phy")
-        self.expect_error(1, [PKTGEN, "null:", "--loopback", "mac", "--count", "1"], "no loopback")
+        self.expect_error(1, [PKTGEN, "null:", "--loopback", "mac", "--count", "1"], "no setting loopback")
 
     def test_wrong_options_end_with_status_two_and_name_the_range(self):
         for program in (L2FWD, PKTGEN):

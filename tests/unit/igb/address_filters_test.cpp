@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "hw/intel/igb/registers.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/queue_pools.hpp"
 #include "support/fixture.hpp"
 
@@ -47,10 +46,10 @@ class AddressFilters : public testing::Test {
     return frames == std::vector<Frame>{frame_to(address)};
   }
   [[nodiscard]] Result<void> set_unicast(const std::vector<MacAddress>& all) {
-    return fixture_.port.capability<UnicastFilter>()->set_unicast(all);
+    return fixture_.port.change([&](Settings& settings) { settings.unicast = all; });
   }
   [[nodiscard]] Result<void> set_multicast(const std::vector<MacAddress>& all) {
-    return fixture_.port.capability<MulticastFilter>()->set_multicast(all);
+    return fixture_.port.change([&](Settings& settings) { settings.multicast = all; });
   }
   void restart() {
     ASSERT_TRUE(fixture_.port.stop());
@@ -68,7 +67,7 @@ TEST_F(AddressFilters, FurtherUnicastAddressesAreReceived) {
   EXPECT_FALSE(receives(unicast(3)));
   EXPECT_TRUE(receives(fixture_.port.mac()));
   ASSERT_TRUE(set_unicast({unicast(3), unicast(2)}));
-  EXPECT_EQ(fixture_.port.capability<UnicastFilter>()->unicast(), (std::vector{unicast(3), unicast(2)}));
+  EXPECT_EQ(fixture_.port.settings().unicast, (std::vector{unicast(3), unicast(2)}));
   EXPECT_TRUE(receives(unicast(2)) && receives(unicast(3)));
   EXPECT_FALSE(receives(unicast(1)));
   ASSERT_TRUE(set_unicast({}));
@@ -77,7 +76,7 @@ TEST_F(AddressFilters, FurtherUnicastAddressesAreReceived) {
 }
 
 TEST_F(AddressFilters, AllReceiveAddressesAreUsable) {
-  const std::size_t most = fixture_.port.capability<UnicastFilter>()->max_unicast();
+  const std::size_t most = fixture_.port.info().limits.max_unicast;
   EXPECT_EQ(most, 23U);
   ASSERT_TRUE(set_unicast(unicasts(most)));
   for (const MacAddress& address : unicasts(most)) EXPECT_TRUE(receives(address)) << to_string(address);
@@ -85,7 +84,7 @@ TEST_F(AddressFilters, AllReceiveAddressesAreUsable) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   EXPECT_NE(refused.error().hint.find("promiscuous"), std::string::npos) << refused.error().hint;
-  EXPECT_EQ(fixture_.port.capability<UnicastFilter>()->unicast(), unicasts(most)) << "a refused list changes nothing";
+  EXPECT_EQ(fixture_.port.settings().unicast, unicasts(most)) << "a refused list changes nothing";
 }
 
 // A receive address that is rewritten misses frames meanwhile.
@@ -186,10 +185,9 @@ TEST_F(AddressFilters, AreNotMixedWithPools) {
   const QueuePoolsConfig one{.pools = {{.addresses = {unicast(9)}}}};
   ASSERT_TRUE(set_unicast({unicast(1)}));
   ASSERT_TRUE(fixture_.port.stop());
-  const auto pools = fixture_.port.capability<QueuePools>();
-  EXPECT_FALSE(pools->set_queue_pools(one));
+  EXPECT_FALSE(fixture_.port.change([&](Settings& settings) { settings.pools = one; }));
   ASSERT_TRUE(set_unicast({}));
-  ASSERT_TRUE(pools->set_queue_pools(one));
+  ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.pools = one; }));
   for (const auto& refused : {set_unicast({unicast(1)}), set_multicast({group(1)})}) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
@@ -198,9 +196,8 @@ TEST_F(AddressFilters, AreNotMixedWithPools) {
 }
 
 TEST_F(AddressFilters, OfAClosedPortAreRejected) {
-  const auto unicast_filter = fixture_.port.capability<UnicastFilter>();
   ASSERT_TRUE(fixture_.port.close());
-  const auto refused = unicast_filter->set_unicast({});
+  const auto refused = fixture_.port.change([](Settings& settings) { settings.unicast = {}; });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
 }

@@ -63,7 +63,8 @@ TEST_P(Features, LimitsAreThoseOfTheCard) {
 TEST_P(Features, WhatTheCardLacksIsNotSupported) {
   EXPECT_TRUE(as_expected(port.capability<LinkControl>()->set_phy_enabled(false)));
   EXPECT_TRUE(as_expected(port.capability<Nvm>()->write_nvm(0x1F, std::vector<std::uint16_t>{1})));
-  EXPECT_TRUE(as_expected(port.capability<QueuePools>()->set_queue_pools({.pools = {{.queues = 2}}})));
+  EXPECT_TRUE(as_expected(
+      port.change([](Settings& settings) { settings.pools = QueuePoolsConfig{.pools = {{.queues = 2}}}; })));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cards, Features, testing::Bool(),

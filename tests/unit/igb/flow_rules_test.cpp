@@ -8,9 +8,9 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow/software_classifier.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/packet/builder.hpp"
 #include "pollux/net/packet/transport.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -73,9 +73,9 @@ class FlowPort : public testing::Test {
     rules = port->capability<FlowRules>();
     ASSERT_NE(rules, nullptr);
     // All frames that no rule selects go to queue 0.
-    RssConfig rss = port->capability<Rss>()->rss();
+    RssConfig rss = test::rss_of(*port);
     rss.table.assign(rss.table.size(), 0);
-    ASSERT_TRUE(port->capability<Rss>()->set_rss(rss));
+    ASSERT_TRUE(port->change([&](Settings& settings) { settings.rss = rss; }));
   }
   [[nodiscard]] PortConfig config_with(std::uint16_t queues) const {
     PortConfig config = fixture.config();
@@ -268,7 +268,7 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
   std::mt19937 random(3);
   std::size_t installed = 0, refused = 0, selected = 0;
   for (int round = 0; round < 80; ++round) {
-    ASSERT_TRUE(port->capability<VlanStripping>()->set_vlan_stripping(round % 2 == 1));
+    ASSERT_TRUE(port->change([&](Settings& settings) { settings.vlan_stripping = round % 2 == 1; }));
     SoftwareClassifier software(kFlowQueues);
     std::vector<FlowRuleId> ids;
     for (int i = 0; i < 12; ++i) {
@@ -303,19 +303,21 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
 
 // The card would apply them only to frames with the outer tag.
 TEST_F(FlowPort, ExcludesOuterVlanTags) {
-  auto* const outer = port->capability<DoubleVlan>();
+  const auto set_outer_type = [&](std::optional<std::uint16_t> type) {
+    return port->change([=](Settings& settings) { settings.outer_vlan_type = type; });
+  };
   const FlowRule dns{match::ipv4().udp().destination_port(53), to_queue(1)};
   const FlowRuleId id = add(dns);
-  const auto refused = outer->set_outer_vlan_type(0x88A8);
+  const auto refused = set_outer_type(0x88A8);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
   EXPECT_NE(refused.error().hint.find("remove the rules"), std::string::npos);
-  EXPECT_EQ(outer->outer_vlan_type(), std::nullopt);
-  EXPECT_TRUE(outer->set_outer_vlan_type(std::nullopt)) << "it is off";
+  EXPECT_EQ(port->settings().outer_vlan_type, std::nullopt);
+  EXPECT_TRUE(set_outer_type(std::nullopt)) << "it is off";
   ASSERT_TRUE(rules->remove(id));
-  ASSERT_TRUE(outer->set_outer_vlan_type(0x88A8));
+  ASSERT_TRUE(set_outer_type(0x88A8));
   EXPECT_NE(refusal(dns).find("outer VLAN type"), std::string::npos);
-  ASSERT_TRUE(outer->set_outer_vlan_type(std::nullopt));
+  ASSERT_TRUE(set_outer_type(std::nullopt));
   EXPECT_EQ(refusal(dns), "");
 }
 

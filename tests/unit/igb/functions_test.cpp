@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "hw/intel/igbvf/registers.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
-#include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/net/virtual_functions.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/physical_function.hpp"
 
 namespace pollux::test {
@@ -72,14 +71,14 @@ TEST_F(FunctionSettings, SharesALimitBetweenTheQueuesThatAFunctionUses) {
 }
 
 TEST_F(FunctionSettings, DoesNotLimitTheQueuesOfFunctionsByThoseOfThePort) {
-  const auto limits = fixture.port.capability<TxRateLimit>();
-  ASSERT_TRUE(limits->set_tx_rate(6, 10));
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.tx_rates[6] = 10; }));
   ASSERT_TRUE(functions->set_functions(2));
   note_rates();
   start();
   EXPECT_EQ(factor(kSecondQueue), 0u) << "2 + 6 is function 0's";
-  EXPECT_EQ(limits->set_tx_rate(6, 20).error().code, ErrorCode::invalid_argument);
-  ASSERT_TRUE(limits->set_tx_rate(0, 50));
+  EXPECT_EQ(fixture.port.change([](Settings& settings) { settings.tx_rates[6] = 20; }).error().code,
+            ErrorCode::invalid_argument);
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.tx_rates[0] = 50; }));
   EXPECT_EQ(factor(2), 20u) << "the port's only queue";
   EXPECT_EQ(factor(kSecondQueue), 0u);
 }
@@ -112,9 +111,8 @@ TEST_F(FunctionSettings, GivesTheRoomOfOldRequestsToThePort) {
   for (std::uint16_t vlan = 100; vlan < 130; ++vlan) ASSERT_TRUE(joins(vlan)) << vlan;
   EXPECT_FALSE(joins(130)) << "the table is full";
   ASSERT_TRUE(fixture.port.stop());
-  const auto filter = fixture.port.capability<VlanFilter>();
   for (std::uint16_t vlan = 200; vlan < 230; ++vlan) {
-    const auto set = filter->set_vlan(vlan, true);
+    const auto set = fixture.port.change(test::with_vlan(vlan));
     ASSERT_TRUE(set) << set.error().message();
   }
   start();
@@ -130,12 +128,11 @@ TEST_F(FunctionSettings, FiltersThePortsVlansWhileItRuns) {
   send({vf::first_word(vf::Message::reset)});
   ASSERT_TRUE(joins(9));
   EXPECT_EQ(vlans()[9], 0b101u) << "without a filter the port receives it, too";
-  const auto filter = fixture.port.capability<VlanFilter>();
-  ASSERT_TRUE(filter->set_vlan(10, true));
+  ASSERT_TRUE(fixture.port.change(test::with_vlan(10)));
   const std::map<std::uint32_t, std::uint32_t> filtered{{0, 0b111}, {9, 0b001}, {10, 0b100}};
   EXPECT_EQ(vlans(), filtered);
   EXPECT_EQ(fixture.card.value<card_reg::VFTA>(0).raw(), 1U << 0 | 1U << 9 | 1U << 10);
-  ASSERT_TRUE(filter->set_vlan(10, false));
+  ASSERT_TRUE(fixture.port.change(test::with_vlan(10, false)));
   const std::map<std::uint32_t, std::uint32_t> left{{0, 0b111}, {9, 0b001}};
   EXPECT_EQ(vlans(), left);
 }
@@ -144,8 +141,7 @@ TEST_F(FunctionSettings, FiltersThePortsVlansWhileItRuns) {
 TEST_F(FunctionSettings, AVlanKeepsItsFilterAsLongAsAnyoneHasIt) {
   using card_reg::VLVF;
   enable(2);
-  const auto filter = fixture.port.capability<VlanFilter>();
-  for (std::uint16_t vlan = 5; vlan < 8; ++vlan) ASSERT_TRUE(filter->set_vlan(vlan, true));
+  for (std::uint16_t vlan = 5; vlan < 8; ++vlan) ASSERT_TRUE(fixture.port.change(test::with_vlan(vlan)));
   send({vf::first_word(vf::Message::reset)});
   ASSERT_TRUE(joins(8));
   const auto entry_of = [this](std::uint32_t vlan) {
@@ -154,9 +150,9 @@ TEST_F(FunctionSettings, AVlanKeepsItsFilterAsLongAsAnyoneHasIt) {
     return entry;
   };
   const std::uint32_t of_7 = entry_of(7), of_8 = entry_of(8);
-  ASSERT_TRUE(filter->set_vlan(5, false));
+  ASSERT_TRUE(fixture.port.change(test::with_vlan(5, false)));
   ASSERT_TRUE(functions->set_function(1, {.vlan = 8}));
-  ASSERT_TRUE(filter->set_vlan(4, true));
+  ASSERT_TRUE(fixture.port.change(test::with_vlan(4)));
   EXPECT_EQ(entry_of(7), of_7);
   EXPECT_EQ(entry_of(8), of_8) << "requested, and then a setting of another function";
   EXPECT_EQ(vlans()[8], 0b011u);
@@ -171,7 +167,7 @@ TEST_F(FunctionSettings, AFunctionLeavesTheVlansThatItHasRequestedWhenItGetsOneO
   send({vf::first_word(vf::Message::reset)});
   ASSERT_TRUE(joins(9));
   ASSERT_TRUE(joins(11));
-  ASSERT_TRUE(fixture.port.capability<VlanFilter>()->set_vlan(10, true));
+  ASSERT_TRUE(fixture.port.change(test::with_vlan(10)));
   ASSERT_TRUE(functions->set_function(0, {.vlan = 8}));  // in the place of one of them
   const std::map<std::uint32_t, std::uint32_t> table{{0, 0b110}, {8, 0b001}, {10, 0b100}};
   EXPECT_EQ(vlans(), table);

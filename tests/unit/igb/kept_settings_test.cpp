@@ -7,10 +7,10 @@
 
 #include "hw/intel/igb/phy.hpp"
 #include "pollux/net/flow_control.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/rss.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -68,12 +68,13 @@ TEST_F(KeptSettings, AnAddressAndPromiscuityThatAreSetBeforeTheStart) {
 TEST_F(KeptSettings, ATableThatIsSetBeforeTheStart) {
   CardFixture fixture({.start = false});
   std::vector<std::uint16_t> table(128, 1);
-  ASSERT_TRUE(fixture.port.capability<Rss>()->set_rss({.table = table})) << "not yet configured";
+  ASSERT_TRUE(fixture.port.change([&](Settings& settings) { settings.rss = RssConfig{.table = table}; }))
+      << "not yet configured";
   PortConfig config = fixture.config;
   config.rx_queues = 2;
   ASSERT_TRUE(fixture.port.configure(config));
   ASSERT_TRUE(fixture.port.start());
-  EXPECT_EQ(fixture.port.capability<Rss>()->rss().table, table);
+  EXPECT_EQ(rss_of(fixture.port).table, table);
   EXPECT_NE(fixture.card.value<reg::RETA>().raw(), 0U);
 }
 
@@ -84,7 +85,7 @@ TEST_F(KeptSettings, QueuesInTurnFollowTheirNumber) {
     PortConfig config = fixture.config;
     config.rx_queues = queues;
     ASSERT_TRUE(fixture.port.configure(config));
-    const std::vector<std::uint16_t> table = fixture.port.capability<Rss>()->rss().table;
+    const std::vector<std::uint16_t> table = rss_of(fixture.port).table;
     for (std::size_t entry = 0; entry < table.size(); ++entry) EXPECT_EQ(table[entry], entry % queues);
   }
 }
@@ -129,7 +130,7 @@ TEST_F(KeptSettings, ChangesOfFlowControlAndMtuDoNotStopReception) {
 TEST_F(KeptSettings, ManyGroupsOutliveTheEndOfPromiscuity) {
   std::vector<MacAddress> groups;
   for (std::uint8_t i = 0; i < 100; ++i) groups.push_back({1, 0, 0x5E, 0, 0, i});
-  ASSERT_TRUE(fixture_.port.capability<MulticastFilter>()->set_multicast(groups));
+  ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.multicast = groups; }));
   for (const bool on : {true, false}) {
     ASSERT_TRUE(fixture_.port.set_promiscuous(on));
     ASSERT_TRUE(fixture_.port.set_all_multicast(on));

@@ -355,22 +355,24 @@ TEST(LedValues, FollowTheNvm) {
 }
 
 TEST_F(PortLinkControl, TheLedSurvivesAResetAndBecomesAutomaticAgain) {
-  const auto led = fixture_.port.capability<IdentifyLed>();
-  EXPECT_EQ(led->led(), LedMode::automatic);
+  const auto set_led = [&](LedMode mode) {
+    return fixture_.port.change([=](Settings& settings) { settings.led = mode; });
+  };
+  EXPECT_EQ(fixture_.port.settings().led, LedMode::automatic);
   const std::uint32_t automatic = fixture_.card.value<reg::LEDCTL>().raw();
   const auto values = led_values(automatic, 0);
   for (const auto& [mode, value] : {std::pair{LedMode::blink, values.blink}, std::pair{LedMode::on, values.on},
                                     std::pair{LedMode::off, values.off}, std::pair{LedMode::automatic, automatic}}) {
-    ASSERT_TRUE(led->set_led(mode));
-    EXPECT_EQ(led->led(), mode);
+    ASSERT_TRUE(set_led(mode));
+    EXPECT_EQ(fixture_.port.settings().led, mode);
     EXPECT_EQ(fixture_.card.value<reg::LEDCTL>().raw(), value);
     restart();
     EXPECT_EQ(fixture_.card.value<reg::LEDCTL>().raw(), value);
   }
-  ASSERT_TRUE(led->set_led(LedMode::blink));
+  ASSERT_TRUE(set_led(LedMode::blink));
   ASSERT_TRUE(fixture_.port.close());
   EXPECT_EQ(fixture_.card.value<reg::LEDCTL>().raw(), automatic);
-  EXPECT_EQ(led->set_led(LedMode::on).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(set_led(LedMode::on).error().code, ErrorCode::bad_state);
 }
 
 }  // namespace

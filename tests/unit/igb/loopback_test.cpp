@@ -35,9 +35,7 @@ TEST_P(PortLoopback, ReturnsFramesUntilItIsSwitchedOff) {
   fixture.wire->set_carrier(!in_phy);
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  auto* const loopback = port->capability<Loopback>();
-  ASSERT_NE(loopback, nullptr);
-  ASSERT_TRUE(loopback->set_loopback(GetParam()));
+  ASSERT_TRUE(port->change([](Settings& settings) { settings.loopback = GetParam(); }));
   ASSERT_TRUE(port->configure(fixture.config()));
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
@@ -46,10 +44,12 @@ TEST_P(PortLoopback, ReturnsFramesUntilItIsSwitchedOff) {
   ASSERT_TRUE(port->set_promiscuous(true));
   EXPECT_EQ(received_after_sending(fixture, *port), 1u);
   EXPECT_TRUE(fixture.sent.empty());
-  EXPECT_EQ(loopback->set_loopback(LoopbackMode::none).error().code, ErrorCode::bad_state) << "started";
+  EXPECT_EQ(port->change([](Settings& settings) { settings.loopback = LoopbackMode::none; }).error().code,
+            ErrorCode::bad_state)
+      << "started";
 
   ASSERT_TRUE(port->stop());
-  ASSERT_TRUE(loopback->set_loopback(LoopbackMode::none));
+  ASSERT_TRUE(port->change([](Settings& settings) { settings.loopback = LoopbackMode::none; }));
   fixture.wire->set_carrier(true);
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
@@ -64,7 +64,7 @@ TEST(PortLoopbackInThePhy, IsRefusedDuringAManagementSession) {
   IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->capability<Loopback>()->set_loopback(LoopbackMode::phy));
+  ASSERT_TRUE(port->change([](Settings& settings) { settings.loopback = LoopbackMode::phy; }));
   ASSERT_TRUE(port->configure(fixture.config()));
   fixture.with_card([](models::igb::Card& card) {
     card.registers().set<reg::MANC>(reg::MANC::BLK_PHY_RST_ON_IDE);

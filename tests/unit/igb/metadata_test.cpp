@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "pollux/mem/burst.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "support/burst_modes.hpp"
 #include "support/flows.hpp"
 #include "unit/igb/fixture.hpp"
@@ -98,8 +97,7 @@ TEST_P(Metadata, LeavesATagInTheFrameAndHasNoTimestamp) {
 TEST_P(Metadata, OfSctpHasAChecksumStatusThatIsReliable) { pass(test::known_sctp_frames(), kCopies); }
 
 TEST_P(Metadata, HasTheTagThatTheCardHasStripped) {
-  auto* const stripping = port_->capability<VlanStripping>();
-  ASSERT_TRUE(stripping->set_vlan_stripping(true));
+  ASSERT_TRUE(port_->change([](Settings& settings) { settings.vlan_stripping = true; }));
   const KnownFrame frame = test::known_frames().front();
   KnownFrame tagged = frame;
   const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0x00}, std::byte{0x60}, std::byte{0x2A}};

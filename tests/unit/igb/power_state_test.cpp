@@ -13,7 +13,6 @@
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow_control.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/interrupts.hpp"
@@ -23,7 +22,6 @@
 #include "pollux/net/queue_pools.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/self_test.hpp"
-#include "pollux/net/tx_rate_limit.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 #include "unit/igb/fixture.hpp"
@@ -142,11 +140,12 @@ TEST_F(PowerState, NoRegisterIsAccessedByWhatIsAllowed) {
     EXPECT_TRUE(port->service());
     EXPECT_TRUE(capability<RegisterDump>().registers().empty());
     static_cast<void>(capability<FlowControl>().flow_control());
-    static_cast<void>(capability<Rss>().rss());
+    static_cast<void>(port->settings());
     static_cast<void>(capability<WakeOnLan>().wake_events());
     static_cast<void>(capability<FlowRules>().rules());
     EXPECT_EQ(capability<pollux::Interrupts>().set_moderation(0, {}).error().code, ErrorCode::bad_state);
-    EXPECT_EQ(capability<Loopback>().set_loopback(LoopbackMode::none).error().code, ErrorCode::bad_state);
+    EXPECT_EQ(port->change([](Settings& settings) { settings.loopback = LoopbackMode::none; }).error().code,
+              ErrorCode::bad_state);
     static_cast<void>(port->rx_queue(0)->arm());
     port->rx_queue(0)->disarm();
     static_cast<void>(port->rx_queue(0)->descriptor_status(0));
@@ -164,10 +163,7 @@ TEST_F(PowerState, CallsThatNeedTheCardAreRefused) {
   const auto outcome = [](auto result) -> std::optional<Error> {
     return result ? std::nullopt : std::optional<Error>(std::move(result).error());
   };
-  const std::vector<MacAddress> addresses{{2, 0, 0, 0, 0, 9}};
-  const std::vector<MacAddress> groups{{1, 0, 0x5E, 0, 0, 9}};
   const std::map<std::string, Refused> calls{
-      {"led", [&] { return outcome(capability<IdentifyLed>().set_led(LedMode::on)); }},
       {"clock", [&] { return outcome(capability<PortClock>().time()); }},
       {"set clock", [&] { return outcome(capability<PortClock>().set_time(1s)); }},
       {"stamps", [&] { return outcome(capability<FrameStamps>().set_frame_stamps({.transmit = true})); }},
@@ -180,15 +176,8 @@ TEST_F(PowerState, CallsThatNeedTheCardAreRefused) {
       {"phy", [&] { return outcome(capability<PhyRegisters>().read_phy_register({.number = 0})); }},
       {"wake-up", [&] { return outcome(capability<WakeOnLan>().set_wake_events({.magic = true})); }},
       {"wake-up support", [&] { return outcome(capability<WakeOnLan>().wake_support()); }},
-      {"rss", [&] { return outcome(capability<Rss>().set_rss(capability<Rss>().rss())); }},
-      {"vlan", [&] { return outcome(capability<VlanFilter>().set_vlan(5, true)); }},
-      {"vlan stripping", [&] { return outcome(capability<VlanStripping>().set_vlan_stripping(true)); }},
-      {"double vlan", [&] { return outcome(capability<DoubleVlan>().set_outer_vlan_type(0x88A8)); }},
-      {"unicast", [&] { return outcome(capability<UnicastFilter>().set_unicast(addresses)); }},
-      {"multicast", [&] { return outcome(capability<MulticastFilter>().set_multicast(groups)); }},
       {"flow control", [&] { return outcome(capability<FlowControl>().set_flow_control({})); }},
-      {"pools", [&] { return outcome(capability<QueuePools>().set_queue_pools({})); }},
-      {"rate", [&] { return outcome(capability<TxRateLimit>().set_tx_rate(0, 100)); }},
+      {"settings", [&] { return outcome(port->change([](Settings&) {})); }},
       {"flow rule",
        [&] {
          return outcome(capability<FlowRules>().add(FlowRule(match::ipv4().udp().destination_port(53), to_queue(0))));
@@ -234,7 +223,7 @@ TEST_F(PowerState, ACardThatStaysInD3hotFails) {
   EXPECT_THAT(resumed.error().what, HasSubstr("power state D0"));
   EXPECT_EQ(port->state(), PortState::failed);
   static_cast<void>(port->stats());
-  EXPECT_EQ(capability<IdentifyLed>().set_led(LedMode::on).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(port->change([](Settings& settings) { settings.led = LedMode::on; }).error().code, ErrorCode::bad_state);
   EXPECT_TRUE(port->detach());
   EXPECT_EQ(fixture.faults->accesses_asleep, 0U);
   fixture.faults->discards_config = nullptr;

@@ -9,11 +9,11 @@
 
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/queue_pools.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -32,7 +32,7 @@ class PortPools : public testing::Test {
     return {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 2};
   }
   [[nodiscard]] Result<void> set(const QueuePoolsConfig& pools) {
-    return fixture_.port.capability<QueuePools>()->set_queue_pools(pools);
+    return fixture_.port.change([&](Settings& settings) { settings.pools = pools; });
   }
   [[nodiscard]] ErrorCode refusal(const QueuePoolsConfig& pools) {
     const auto refused = set(pools);
@@ -68,7 +68,7 @@ class PortPools : public testing::Test {
 TEST_F(PortPools, OutliveRestartsAndChangesOfTheAddress) {
   ASSERT_TRUE(set(two_));
   start();
-  EXPECT_EQ(fixture_.port.capability<QueuePools>()->queue_pools(), two_);
+  EXPECT_EQ(fixture_.port.settings().pools, two_);
   EXPECT_EQ(counts({frame_to(address(0)), frame_to(address(1)), frame_to(address(1))}), Counts({1, 2}));
   ASSERT_TRUE(fixture_.port.set_mac(address(9)));
   EXPECT_EQ(counts({frame_to(address(9))}), Counts({1, 0})) << "the own address is the default pool's";
@@ -141,7 +141,7 @@ TEST_F(PortPools, FollowTheOtherSettings) {
   PortConfig config = two_queues();
   config.keep_fcs = true;
   start(config);
-  ASSERT_TRUE(fixture_.port.capability<VlanStripping>()->set_vlan_stripping(true));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.vlan_stripping = true; }));
   Frame tagged = frame_to(address(0));
   const std::array<std::byte, 4> tag{std::byte{0x81}, std::byte{0}, std::byte{0x60}, std::byte{42}};
   tagged.insert(tagged.begin() + 12, tag.begin(), tag.end());
@@ -178,7 +178,7 @@ TEST_F(PortPools, ThatTheCardCannotHaveAreRejected) {
   EXPECT_TRUE(set(pools));
   EXPECT_EQ(refusal({.pools = std::vector<QueuePool>(9)}), ErrorCode::invalid_argument);
   EXPECT_EQ(refusal({.pools = {{.addresses = {MacAddress{}}}}}), ErrorCode::invalid_argument);
-  EXPECT_EQ(fixture_.port.capability<QueuePools>()->queue_pools(), pools) << "a refused call changes nothing";
+  EXPECT_EQ(fixture_.port.settings().pools, pools) << "a refused call changes nothing";
   PortConfig one = two_queues();
   one.rx_queues = 1;
   one.rx.pool = &fixture_.pool;
@@ -218,30 +218,31 @@ TEST_F(PortPools, HaveTwoQueuesAtMost) {
 }
 
 TEST_F(PortPools, OfTwoQueuesNeedRssBetweenThem) {
-  const auto rss = fixture_.port.capability<Rss>();
   QueuePoolsConfig pools = two_;
   pools.pools[0].queues = 2;
-  ASSERT_TRUE(rss->set_rss({.types = {0}}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.rss = RssConfig{.types = {0}}; }));
   EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "RSS is off";
-  std::vector<std::uint16_t> table(rss->table_size(), 1);
+  std::vector<std::uint16_t> table(fixture_.port.info().limits.rss_table, 1);
   table.back() = 2;
-  ASSERT_TRUE(rss->set_rss({.table = table}));
+  ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.rss = RssConfig{.table = table}; }));
   EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "the table names queue 2";
-  EXPECT_EQ(fixture_.port.capability<QueuePools>()->queue_pools(), QueuePoolsConfig());
-  ASSERT_TRUE(rss->set_rss({}));
+  EXPECT_EQ(fixture_.port.settings().pools, QueuePoolsConfig());
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.rss = RssConfig{}; }));
   ASSERT_TRUE(set(pools));
-  EXPECT_EQ(rss->set_rss({.table = table}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(rss->set_rss({.types = {0}}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(fixture_.port.change([&](Settings& settings) { settings.rss = RssConfig{.table = table}; }).error().code,
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(fixture_.port.change([](Settings& settings) { settings.rss = RssConfig{.types = {0}}; }).error().code,
+            ErrorCode::invalid_argument);
   table.back() = 0;
-  EXPECT_TRUE(rss->set_rss({.table = table}));
+  EXPECT_TRUE(fixture_.port.change([&](Settings& settings) { settings.rss = RssConfig{.table = table}; }));
 }
 
 TEST_F(PortPools, ExcludeOtherWaysToChooseQueues) {
   ASSERT_TRUE(set(two_));
-  EXPECT_EQ(fixture_.port.capability<VlanFilter>()->set_vlan(7, true).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture_.port.change(test::with_vlan(7)).error().code, ErrorCode::bad_state);
   start();
   EXPECT_EQ(refusal({}), ErrorCode::bad_state) << "started";
-  ASSERT_TRUE(fixture_.port.capability<Rss>()->set_rss({}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.rss = RssConfig{}; }));
   EXPECT_EQ(fixture_.card.value<reg::MRQC>().get(reg::MRQC::ENABLE), 3u) << "RSS waits until there are no pools";
   ASSERT_TRUE(fixture_.port.stop());
   ASSERT_TRUE(set({}));

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "support/fixture.hpp"
 
@@ -157,12 +156,11 @@ TEST(DoubleTags, CountWhereAFrameHasToFitARing) {
   CardFixture fixture({.start = false});
   const Mempool kibibyte = Mempool::create(fixture.context, {.count = 512, .data_room = 1024}).value();
   ASSERT_TRUE(fixture.port.configure({.rx = {.pool = &kibibyte, .ring = 8}, .mtu = 7168 - 18}));
-  auto outer = fixture.port.capability<DoubleVlan>();
-  const auto refused = outer->set_outer_vlan_type(0x88A8);
+  const auto refused = fixture.port.change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; });
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().what, testing::HasSubstr("a frame of 7172 bytes does not fit receive queue 0"));
   ASSERT_TRUE(fixture.port.set_mtu(7168 - 22));
-  ASSERT_TRUE(outer->set_outer_vlan_type(0x88A8));
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; }));
   EXPECT_FALSE(fixture.port.set_mtu(7168 - 21));
 }
 

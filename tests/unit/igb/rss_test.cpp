@@ -7,6 +7,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/rss.hpp"
 #include "support/flows.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -37,18 +38,19 @@ struct RssPort : testing::Test {
   void open(std::uint16_t queues, const RssConfig& setting) {
     port = fixture.open();
     ASSERT_NE(port, nullptr);
-    rss = port->capability<Rss>();
-    ASSERT_NE(rss, nullptr);
-    const auto set = rss->set_rss(setting);
+    const auto set = set_rss(setting);
     ASSERT_TRUE(set) << set.error().message();
     ASSERT_TRUE(port->configure(with_queues(fixture, queues)));
     ASSERT_TRUE(port->start());
     fixture.clock->advance(std::chrono::seconds(1));
   }
 
+  [[nodiscard]] Result<void> set_rss(const RssConfig& wanted) {
+    return port->change([&](Settings& settings) { settings.rss = wanted; });
+  }
+
   IgbFixture fixture;
   std::unique_ptr<PortMachine> port;
-  Rss* rss = nullptr;
 };
 
 TEST_F(RssPort, HashesTheVerificationSuiteByPortsAndSpreadsItByTheTable) {
@@ -85,7 +87,7 @@ TEST_F(RssPort, OutlivesRestartsAndNewConfigurations) {
   EXPECT_NE(fewer.error().message().find("entry 0 of the RSS table is queue 2"), std::string::npos)
       << fewer.error().message();
   ASSERT_TRUE(port->configure(with_queues(fixture, 3)));
-  EXPECT_EQ(rss->rss().table, table);
+  EXPECT_EQ(test::rss_of(*port).table, table);
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
   expect_arrival(fixture, *port, udp, udp.hash, 2);
@@ -96,28 +98,27 @@ TEST_F(RssPort, IsOffWithoutATypeAndByDefaultWithOneQueue) {
   EXPECT_EQ(fixture.value<reg::MRQC>().raw(), 0u);
   const test::KnownFrame frame = test::known_frames()[0];
   expect_arrival(fixture, *port, frame, std::nullopt, 0);
-  const auto on = rss->set_rss({});
+  const auto on = set_rss({});
   ASSERT_FALSE(on) << "started";
   EXPECT_EQ(on.error().code, ErrorCode::bad_state);
   ASSERT_TRUE(port->stop());
-  ASSERT_TRUE(rss->set_rss({}));
+  ASSERT_TRUE(set_rss({}));
   ASSERT_TRUE(port->start());
   EXPECT_EQ(fixture.value<reg::MRQC>().get(reg::MRQC::ENABLE), 2u);
 
   IgbFixture other;
   const auto one = other.started();
   ASSERT_NE(one, nullptr);
-  EXPECT_EQ(one->capability<Rss>()->rss().types.bits, 0u);
+  EXPECT_EQ(test::rss_of(*one).types.bits, 0u);
 }
 
 TEST_F(RssPort, FillsInTheTableOnceTheQueuesAreKnown) {
   port = fixture.open();
   ASSERT_NE(port, nullptr);
-  rss = port->capability<Rss>();
-  EXPECT_TRUE(rss->rss().table.empty());
+  EXPECT_TRUE(test::rss_of(*port).table.empty());
   ASSERT_TRUE(port->configure(with_queues(fixture, 3)));
-  const RssConfig config = rss->rss();
-  ASSERT_EQ(config.table.size(), rss->table_size());
+  const RssConfig config = test::rss_of(*port);
+  ASSERT_EQ(config.table.size(), port->info().limits.rss_table);
   EXPECT_EQ(config.table[126], 0u);
   EXPECT_EQ(config.table[127], 1u);
   EXPECT_EQ(config.key, packet::kDefaultRssKey);
@@ -127,7 +128,7 @@ TEST_F(RssPort, FillsInTheTableOnceTheQueuesAreKnown) {
 TEST_F(RssPort, CannotBeSetOnAClosedPort) {
   ASSERT_NO_FATAL_FAILURE(open(1, {}));
   ASSERT_TRUE(port->close());
-  const auto set = rss->set_rss({});
+  const auto set = set_rss({});
   ASSERT_FALSE(set);
   EXPECT_EQ(set.error().code, ErrorCode::bad_state);
 }

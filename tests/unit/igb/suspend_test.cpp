@@ -14,7 +14,6 @@
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow_control.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port_clock.hpp"
@@ -23,6 +22,7 @@
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -122,13 +122,13 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
   ASSERT_TRUE(port.set_mac(own));
   ASSERT_TRUE(port.set_mtu(2000));
   ASSERT_TRUE(port.set_all_multicast(true));
-  ASSERT_TRUE(port.capability<UnicastFilter>()->set_unicast(std::vector{further}));
-  ASSERT_TRUE(port.capability<VlanFilter>()->set_vlan(5, true));
-  ASSERT_TRUE(port.capability<VlanStripping>()->set_vlan_stripping(true));
+  ASSERT_TRUE(port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
+  ASSERT_TRUE(port.change(test::with_vlan(5)));
+  ASSERT_TRUE(port.change([](Settings& settings) { settings.vlan_stripping = true; }));
   ASSERT_TRUE(port.capability<FlowRules>()->add(FlowRule(match::ipv4().udp().destination_port(53), to_queue(1))));
-  RssConfig rss = port.capability<Rss>()->rss();
-  rss.table.assign(port.capability<Rss>()->table_size(), 1);
-  ASSERT_TRUE(port.capability<Rss>()->set_rss(rss));
+  RssConfig rss = rss_of(port);
+  rss.table.assign(port.info().limits.rss_table, 1);
+  ASSERT_TRUE(port.change([&](Settings& settings) { settings.rss = rss; }));
   ASSERT_TRUE(port.capability<FlowControl>()->set_flow_control({.pause = {.receive = true, .transmit = true}}));
   ASSERT_TRUE(port.capability<Interrupts>()->set_moderation(0, {.interval = 50us}));
   ASSERT_TRUE(port.stop_rx(1));

@@ -47,7 +47,7 @@ TEST(CardTraits, ADriverAndAModelOfAnotherRowWorkTogether) {
   EXPECT_EQ(port->info().limits.max_rx_queues, 4u);
   EXPECT_EQ(port->info().limits.packet_buffers->max.receive, 36u * 1024);
   EXPECT_EQ(port->info().limits.max_tx_rate, 2500u);
-  EXPECT_EQ(port->capability<QueuePools>(), nullptr) << "one pool is none";
+  EXPECT_FALSE(port->info().supports.test(Setting::pools)) << "one pool is none";
   ASSERT_TRUE(port->configure(fixture.config()));
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));

@@ -7,7 +7,6 @@
 
 #include "hw/intel/igb/phy.hpp"
 #include "pollux/net/queue_pools.hpp"
-#include "pollux/net/tx_rate_limit.hpp"
 #include "support/fixture.hpp"
 
 namespace pollux::test {
@@ -22,7 +21,7 @@ class TxRate : public testing::Test {
   static constexpr std::size_t kWireBytes = kBytes + 24;  // FCS, preamble, gap
 
   [[nodiscard]] Result<void> limit(std::uint32_t megabits, std::uint16_t queue = 0) {
-    return fixture_.port.capability<TxRateLimit>()->set_tx_rate(queue, megabits);
+    return fixture_.port.change([&](Settings& settings) { settings.tx_rates[queue] = megabits; });
   }
   /// The megabits that the wire carries in one second while queue `queue` always has frames.
   [[nodiscard]] double measured(std::uint16_t queue = 0) {
@@ -47,7 +46,7 @@ class TxRate : public testing::Test {
 
 TEST_F(TxRate, IsHeldByOneQueueOnly) {
   ASSERT_TRUE(limit(50));
-  EXPECT_EQ(fixture_.port.capability<TxRateLimit>()->tx_rate(0), 50u);
+  EXPECT_EQ(rate_of(fixture_.port.settings().tx_rates, 0), 50u);
   EXPECT_NEAR(measured(0), 50, 1);
   EXPECT_GT(measured(1), 500);
   ASSERT_TRUE(limit(0));
@@ -115,19 +114,19 @@ class PoolTxRate : public TxRate {
     config.tx_timeout = tx_timeout;
     config.mtu = mtu;
     ASSERT_TRUE(fixture_.port.configure(config));
-    ASSERT_TRUE(fixture_.port.capability<QueuePools>()->set_queue_pools({.pools = {{}, {}}}));
+    ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.pools = QueuePoolsConfig{.pools = {{}, {}}}; }));
     ASSERT_TRUE(fixture_.port.start());
     ASSERT_TRUE(fixture_.port.wait_for_link(seconds(5)));
   }
   [[nodiscard]] Result<void> limit_pool(std::uint32_t megabits, std::uint16_t pool = 0) {
-    return fixture_.port.capability<TxRateLimit>()->set_pool_tx_rate(pool, megabits);
+    return fixture_.port.change([&](Settings& settings) { settings.pool_tx_rates[pool] = megabits; });
   }
 };
 
 TEST_F(PoolTxRate, IsHalvedBetweenTwoQueues) {
   start(9);
   ASSERT_TRUE(limit_pool(80));
-  EXPECT_EQ(fixture_.port.capability<TxRateLimit>()->pool_tx_rate(0), 80u);
+  EXPECT_EQ(rate_of(fixture_.port.settings().pool_tx_rates, 0), 80u);
   EXPECT_NEAR(measured(0), 40, 1);
   EXPECT_NEAR(measured(8), 40, 1);
   EXPECT_GT(measured(1), 500) << "another pool";
@@ -185,22 +184,26 @@ TEST_F(PoolTxRate, NeedsThePool) {
   EXPECT_EQ(limit_pool(1001).error().code, ErrorCode::invalid_argument);
   ASSERT_TRUE(limit_pool(50, 1));
   ASSERT_TRUE(fixture_.port.stop());
-  const auto pools = fixture_.port.capability<QueuePools>();
-  ASSERT_TRUE(pools->set_queue_pools({.pools = {{}}}));
-  ASSERT_TRUE(pools->set_queue_pools({.pools = {{}, {}}}));
-  const auto rates = fixture_.port.capability<TxRateLimit>();
-  EXPECT_EQ(rates->pool_tx_rate(1), 0u) << "its pool ended meanwhile";
+  const auto one_pool = [](Settings& settings) { settings.pools.pools.resize(1); };
+  const auto refused = fixture_.port.change(one_pool);
+  ASSERT_FALSE(refused) << "its limit would stay";
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(fixture_.port.change([&](Settings& settings) {
+    one_pool(settings);
+    settings.pool_tx_rates.clear();
+  }));
   ASSERT_TRUE(fixture_.port.close());
-  EXPECT_EQ(rates->set_pool_tx_rate(0, 10).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture_.port.change([](Settings& settings) { settings.pool_tx_rates[0] = 10; }).error().code,
+            ErrorCode::bad_state);
 }
 
 TEST_F(TxRate, ThatCannotBeIsRejected) {
   EXPECT_EQ(limit(1001).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(limit(10, 16).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(fixture_.port.capability<TxRateLimit>()->tx_rate(0), 0u);
-  auto rates = fixture_.port.capability<TxRateLimit>();
+  EXPECT_EQ(rate_of(fixture_.port.settings().tx_rates, 0), 0u);
   ASSERT_TRUE(fixture_.port.close());
-  EXPECT_EQ(rates->set_tx_rate(0, 10).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture_.port.change([](Settings& settings) { settings.tx_rates[0] = 10; }).error().code,
+            ErrorCode::bad_state);
 }
 
 }  // namespace

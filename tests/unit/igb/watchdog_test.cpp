@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "pollux/net/frame_filters.hpp"
 #include "support/fixture.hpp"
 
 namespace pollux::test {
@@ -83,7 +82,7 @@ TEST_F(Watchdog, SettingsAreRestored) {
   const MacAddress further{0x02, 0, 0, 0, 0, 9};
   ASSERT_TRUE(fixture_.port.set_mac({0x02, 0, 0, 0, 0, 8}));
   ASSERT_TRUE(fixture_.port.set_mtu(2000));
-  ASSERT_TRUE(fixture_.port.capability<UnicastFilter>()->set_unicast(std::vector{further}));
+  ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
   const EffectiveConfig before = fixture_.port.config();
   hang();
   send(1);

@@ -11,6 +11,7 @@
 
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/runtime/kernel_path.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igbvf/physical_and_virtual.hpp"
 
 namespace pollux::drivers {
@@ -47,7 +48,7 @@ class FunctionTraffic : public PhysicalAndVirtual {
     for (Port* const port : {&*first, &*second, &*physical}) static_cast<void>(received(*port));
   }
   [[nodiscard]] Result<void> join(Port& port, std::uint16_t vlan, bool on = true) {
-    return served([&] { return port.capability<VlanFilter>()->set_vlan(vlan, on); });
+    return served([&] { return port.change(test::with_vlan(vlan, on)); });
   }
   /// Whether the port's own filter lets all groups pass.
   [[nodiscard]] bool port_passes_all_groups() {
@@ -93,7 +94,7 @@ TEST_F(FunctionTraffic, FramesWithAPriorityAloneReachWhoeverGetsUntaggedOnes) {
   expect_as_untagged("no VLAN", 1);
   ASSERT_TRUE(join(*first, 5));
   expect_as_untagged("a function in VLAN 5", 1);
-  ASSERT_TRUE(physical->capability<VlanFilter>()->set_vlan(6, true));
+  ASSERT_TRUE(physical->change(test::with_vlan(6)));
   expect_as_untagged("the port in VLAN 6", 1);
   ASSERT_TRUE(join(*first, 5, false));
   ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .vlan = 7}));
@@ -135,7 +136,7 @@ TEST_F(FunctionTraffic, AllGroupsReachTheFunctionThatRequestsThem) {
 }
 
 TEST_F(FunctionTraffic, GroupsArriveInTheVlansOfAFunction) {
-  ASSERT_TRUE(served([&] { return first->capability<MulticastFilter>()->set_multicast({&kGroup, 1}); }));
+  ASSERT_TRUE(served([&] { return first->change([&](Settings& settings) { settings.multicast = {kGroup}; }); }));
   ASSERT_TRUE(join(*first, 9));
   EXPECT_EQ(arrives(tagged(kGroup, 9), *first), 1U);
   EXPECT_EQ(arrives(tagged(kGroup, 8), *first), 0U);
@@ -223,8 +224,7 @@ TEST_F(FunctionTraffic, AFunctionSeesTheTagsOfTheVlansThatItHasJoined) {
 }
 
 TEST_F(FunctionTraffic, OuterVlanTagsAndFunctionsExcludeEachOther) {
-  const auto outer = physical->capability<DoubleVlan>();
-  const auto refused = outer->set_outer_vlan_type(0x88A8);
+  const auto refused = physical->change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
   EXPECT_THAT(refused.error().hint, HasSubstr("disable the functions"));
@@ -232,11 +232,11 @@ TEST_F(FunctionTraffic, OuterVlanTagsAndFunctionsExcludeEachOther) {
   second.reset();
   ASSERT_TRUE(physical->stop());
   ASSERT_TRUE(functions->set_functions(0));
-  ASSERT_TRUE(outer->set_outer_vlan_type(0x88A8));
+  ASSERT_TRUE(physical->change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; }));
   const auto functions_refused = functions->set_functions(2);
   ASSERT_FALSE(functions_refused);
   EXPECT_EQ(functions_refused.error().code, ErrorCode::bad_state);
-  EXPECT_THAT(functions_refused.error().hint, HasSubstr("DoubleVlan"));
+  EXPECT_THAT(functions_refused.error().hint, HasSubstr("outer_vlan_type"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "drivers/intel/igbvf/driver.hpp"
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igbvf/fake_function.hpp"
 
 namespace pollux::drivers::igbvf {
@@ -56,8 +57,8 @@ TEST_F(FunctionPort, DescribesItself) {
   EXPECT_EQ(port.info().missed_count, MissedCount::lower_bound);
   EXPECT_EQ(port.mac(), kAssigned);
   EXPECT_TRUE(port.capability<RegisterDump>());
-  EXPECT_TRUE(port.capability<MulticastFilter>());
-  EXPECT_TRUE(port.capability<VlanFilter>());
+  EXPECT_TRUE(port.info().supports.test(Setting::multicast));
+  EXPECT_TRUE(port.info().supports.test(Setting::vlans));
 }
 
 TEST_F(FunctionPort, RequestsARandomAddressIfNoneIsAssigned) {
@@ -153,10 +154,10 @@ TEST_F(FunctionPort, DisablesItsQueuesBeforeItResets) {
 TEST_F(FunctionPort, RepeatsEveryRequestAtEachStart) {
   Port port = started();
   ASSERT_TRUE(port.set_all_multicast(true));
-  ASSERT_TRUE(port.capability<MulticastFilter>()->set_multicast(std::vector{kGroup}));
-  ASSERT_TRUE(port.capability<VlanFilter>()->set_vlan(7, true));
-  ASSERT_TRUE(port.capability<VlanFilter>()->set_vlan(8, true));
-  ASSERT_TRUE(port.capability<VlanFilter>()->set_vlan(7, false));
+  ASSERT_TRUE(port.change([&](Settings& settings) { settings.multicast = std::vector{kGroup}; }));
+  ASSERT_TRUE(port.change(test::with_vlan(7)));
+  ASSERT_TRUE(port.change(test::with_vlan(8)));
+  ASSERT_TRUE(port.change(test::with_vlan(7, false)));
   ASSERT_TRUE(port.set_mac(kOther));
   ASSERT_TRUE(port.stop());
   function->requests.clear();
@@ -171,52 +172,46 @@ TEST_F(FunctionPort, RepeatsEveryRequestAtEachStart) {
 
 TEST_F(FunctionPort, ARequestWithoutAnAnswerLeavesThePortAsItWas) {
   Port port = started();
-  const auto filter = port.capability<VlanFilter>();
-  ASSERT_TRUE(filter->set_vlan(7, true));
+  ASSERT_TRUE(port.change(test::with_vlan(7)));
   function->answers = false;
   EXPECT_EQ(port.set_mtu(1400).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.set_mac(kOther).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.set_all_multicast(true).error().code, ErrorCode::timeout);
-  EXPECT_EQ(filter->set_vlan(8, true).error().code, ErrorCode::timeout);
-  EXPECT_EQ(filter->set_vlan(7, false).error().code, ErrorCode::timeout);
+  EXPECT_EQ(port.change(test::with_vlan(8)).error().code, ErrorCode::timeout);
+  EXPECT_EQ(port.change(test::with_vlan(7, false)).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.state(), PortState::started);
   EXPECT_EQ(port.mtu(), 1500U);
   EXPECT_EQ(port.mac(), kAssigned);
   function->answers = true;
-  EXPECT_TRUE(filter->set_vlan(7, false));
+  EXPECT_TRUE(port.change(test::with_vlan(7, false)));
   EXPECT_TRUE(port.set_mtu(1400));
 }
 
 TEST_F(FunctionPort, RejectsInvalidGroupsAndVlans) {
   Port port = started();
   function->requests.clear();
-  const auto filter = port.capability<MulticastFilter>();
-  const auto station = filter->set_multicast(std::vector{kGroup, kOther});
+  const auto station = port.change([&](Settings& settings) { settings.multicast = std::vector{kGroup, kOther}; });
   ASSERT_FALSE(station);
   EXPECT_THAT(station.error().what, HasSubstr("02:11:22:33:44:66"));
   std::vector<MacAddress> groups;
   for (std::uint8_t last = 0; last < 31; ++last) groups.push_back({0x01, 0, 0x5E, 0, 0, last});
-  const auto many = filter->set_multicast(groups);
+  const auto many = port.change([&](Settings& settings) { settings.multicast = groups; });
   ASSERT_FALSE(many);
   EXPECT_THAT(many.error().what, HasSubstr("31"));
-  for (const std::uint16_t vlan : std::to_array<std::uint16_t>({0, 4095, 65535})) {
-    const auto set = port.capability<VlanFilter>()->set_vlan(vlan, true);
-    ASSERT_FALSE(set) << vlan;
-    EXPECT_EQ(set.error().code, ErrorCode::invalid_argument);
-  }
+  const auto set = port.change(test::with_vlan(4095));
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().code, ErrorCode::invalid_argument);
   EXPECT_THAT(function->requests, SizeIs(0));
-  EXPECT_TRUE(filter->set_multicast(std::vector<MacAddress>(30, kGroup)));
+  EXPECT_TRUE(port.change([&](Settings& settings) { settings.multicast = std::vector<MacAddress>(30, kGroup); }));
 }
 
 TEST_F(FunctionPort, AClosedPortHasNoFilters) {
   Port port = started();
-  const auto vlans = port.capability<VlanFilter>();
-  const auto groups = port.capability<MulticastFilter>();
   const auto dump = port.capability<RegisterDump>();
   EXPECT_FALSE(dump->registers().empty());
   ASSERT_TRUE(port.close());
-  EXPECT_EQ(vlans->set_vlan(7, true).error().code, ErrorCode::bad_state);
-  EXPECT_EQ(groups->set_multicast({}).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(port.change(test::with_vlan(7)).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(port.change([](Settings& settings) { settings.multicast = {}; }).error().code, ErrorCode::bad_state);
   EXPECT_TRUE(dump->registers().empty());
 }
 

@@ -5,6 +5,7 @@
 
 #include <iterator>
 
+#include "support/settings_edits.hpp"
 #include "unit/igbvf/physical_and_virtual.hpp"
 
 namespace pollux::drivers {
@@ -17,8 +18,8 @@ class FunctionRecovery : public PhysicalAndVirtual {
   void SetUp() override {
     PhysicalAndVirtual::SetUp();
     first.emplace(opened("sim:0.vf0"));
-    ASSERT_TRUE(served([&] { return first->capability<MulticastFilter>()->set_multicast({&kGroup, 1}); }));
-    ASSERT_TRUE(served([&] { return first->capability<VlanFilter>()->set_vlan(9, true); }));
+    ASSERT_TRUE(served([&] { return first->change([&](Settings& settings) { settings.multicast = {kGroup}; }); }));
+    ASSERT_TRUE(served([&] { return first->change(test::with_vlan(9)); }));
     ASSERT_TRUE(served([&] { return first->set_mtu(1600); }));
   }
   void expect_settings() {

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "support/settings_edits.hpp"
 #include "unit/igbvf/physical_and_virtual.hpp"
 
 namespace pollux::drivers {
@@ -14,7 +15,7 @@ namespace {
 TEST_F(PhysicalAndVirtual, OneThreadMayDriveAFunctionAndItsPort) {
   auto function = open(context, "sim:0.vf0", config());
   ASSERT_TRUE(function) << function.error().message();
-  const auto set = function->capability<VlanFilter>()->set_vlan(9, true);
+  const auto set = function->change(test::with_vlan(9));
   EXPECT_TRUE(set) << set.error().message();
   EXPECT_TRUE(function->stop());
   const auto started = function->start();
@@ -50,9 +51,8 @@ TEST(PhysicalAndVirtualOnAControlThread, NoRequestIsLeftUnanswered) {
   ASSERT_TRUE(physical->start());
   auto function = open(context, "sim:0.vf0", config);
   ASSERT_TRUE(function) << function.error().message();
-  const auto filter = function->capability<VlanFilter>();
   for (int i = 0; i < 200; ++i) {
-    const auto set = filter->set_vlan(9, i % 2 == 0);
+    const auto set = function->change(test::with_vlan(9, i % 2 == 0));
     ASSERT_TRUE(set) << i << ": " << set.error().message();
   }
 }

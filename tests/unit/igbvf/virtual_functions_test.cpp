@@ -8,6 +8,7 @@
 #include <iterator>
 #include <vector>
 
+#include "support/settings_edits.hpp"
 #include "unit/igbvf/physical_and_virtual.hpp"
 
 namespace pollux::drivers {
@@ -75,7 +76,7 @@ TEST_F(PhysicalAndVirtual, TagsOfForeignVlansAreDroppedAndReported) {
   transmit(*first, tagged);
   EXPECT_THAT(received(*partner), testing::IsEmpty());
   EXPECT_EQ(state(0).spoof_events, 1u);
-  ASSERT_TRUE(served([&] { return first->capability<VlanFilter>()->set_vlan(9, true); }));
+  ASSERT_TRUE(served([&] { return first->change(test::with_vlan(9)); }));
   transmit(*first, tagged);
   EXPECT_THAT(received(*partner), testing::ElementsAre(tagged));
   ASSERT_TRUE(functions->set_function(1, {.mac = kSecond, .spoof_check = false}));
@@ -135,7 +136,7 @@ TEST_F(PhysicalAndVirtual, AVlanThatIsSetIsInsertedStrippedAndKept) {
   transmit(*partner, back_tagged);
   EXPECT_THAT(received(*first), testing::ElementsAre(back));
 
-  const auto denied = served([&] { return first->capability<VlanFilter>()->set_vlan(9, true); });
+  const auto denied = served([&] { return first->change(test::with_vlan(9)); });
   ASSERT_FALSE(denied);
   EXPECT_EQ(denied.error().code, ErrorCode::permission_denied);
   EXPECT_THAT(denied.error().hint, HasSubstr("VLAN"));
@@ -148,15 +149,15 @@ TEST_F(PhysicalAndVirtual, AFunctionJoinsAndLeavesVlans) {
   const std::byte tag[]{std::byte{0x81}, std::byte{0x00}, std::byte{0x00}, std::byte{0x09}};
   in.insert(in.begin() + 12, std::begin(tag), std::end(tag));
   for (const bool joined : {true, false}) {
-    const auto set = served([&] { return first->capability<VlanFilter>()->set_vlan(9, joined); });
+    const auto set = served([&] { return first->change(test::with_vlan(9, joined)); });
     ASSERT_TRUE(set) << set.error().message();
     transmit(*partner, in);
     EXPECT_THAT(received(*first), testing::SizeIs(joined ? 1 : 0));
   }
   for (std::uint16_t vlan = 100; vlan < 131; ++vlan) {
-    ASSERT_TRUE(served([&] { return first->capability<VlanFilter>()->set_vlan(vlan, true); })) << vlan;
+    ASSERT_TRUE(served([&] { return first->change(test::with_vlan(vlan)); })) << vlan;
   }
-  EXPECT_FALSE(served([&] { return first->capability<VlanFilter>()->set_vlan(131, true); }));
+  EXPECT_FALSE(served([&] { return first->change(test::with_vlan(131)); }));
   EXPECT_EQ(refusals(0, VirtualFunctionRefusal::too_many_vlans), 1u);
   const auto busy = functions->set_function(1, {.mac = kSecond, .vlan = 200});
   ASSERT_FALSE(busy);
@@ -169,7 +170,7 @@ TEST_F(PhysicalAndVirtual, GroupsReachTheFunctionsThatRequestThem) {
   const MacAddress group{0x01, 0x00, 0x5E, 0x00, 0x00, 0x07};
   transmit(*partner, frame(group, partner->mac()));
   EXPECT_THAT(received(*first), testing::IsEmpty());
-  ASSERT_TRUE(served([&] { return first->capability<MulticastFilter>()->set_multicast({&group, 1}); }));
+  ASSERT_TRUE(served([&] { return first->change([&](Settings& settings) { settings.multicast = {group}; }); }));
   const test::Frame in = frame(group, partner->mac());
   transmit(*partner, in);
   EXPECT_THAT(received(*first), testing::ElementsAre(in));
@@ -180,15 +181,14 @@ TEST_F(PhysicalAndVirtual, GroupsReachTheFunctionsThatRequestThem) {
 TEST_F(PhysicalAndVirtual, ThePortsFurtherAddressesPassByTheirHash) {
   first.emplace(opened("sim:0.vf0"));
   const MacAddress group{0x01, 0x00, 0x5E, 0x00, 0x00, 0x07};
-  const auto unicast = physical->capability<UnicastFilter>();
   const auto passes = [&](const MacAddress& to) {
     transmit(*partner, frame(to, partner->mac()));
     return received(*physical).size() == 1;
   };
   EXPECT_FALSE(passes(kForeign));
   EXPECT_FALSE(passes(group));
-  ASSERT_TRUE(unicast->set_unicast({&kForeign, 1}));
-  ASSERT_TRUE(physical->capability<MulticastFilter>()->set_multicast({&group, 1}));
+  ASSERT_TRUE(physical->change([&](Settings& settings) { settings.unicast = {kForeign}; }));
+  ASSERT_TRUE(physical->change([&](Settings& settings) { settings.multicast = {group}; }));
   for (const bool restarted : {false, true}) {
     EXPECT_TRUE(passes(kForeign)) << restarted;
     EXPECT_TRUE(passes(group)) << restarted;
@@ -201,7 +201,7 @@ TEST_F(PhysicalAndVirtual, ThePortsFurtherAddressesPassByTheirHash) {
     clock->advance(3s);
     ASSERT_TRUE(physical->service());
   }
-  ASSERT_TRUE(unicast->set_unicast({}));
+  ASSERT_TRUE(physical->change([](Settings& settings) { settings.unicast = {}; }));
   EXPECT_FALSE(passes(kForeign));
   EXPECT_TRUE(passes(group));
 }
@@ -209,9 +209,7 @@ TEST_F(PhysicalAndVirtual, ThePortsFurtherAddressesPassByTheirHash) {
 TEST_F(PhysicalAndVirtual, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
   std::vector<MacAddress> many;
   for (std::uint8_t i = 0; i < 40; ++i) many.push_back({0x02, 0, 0, 0, i, 0x77});
-  const auto unicast = physical->capability<UnicastFilter>();
-  EXPECT_EQ(unicast->max_unicast(), 4096U);
-  ASSERT_TRUE(unicast->set_unicast(many));
+  ASSERT_TRUE(physical->change([&](Settings& settings) { settings.unicast = many; }));
   transmit(*partner, frame(many.back(), partner->mac()));
   EXPECT_THAT(received(*physical), testing::SizeIs(1));
   ASSERT_TRUE(physical->stop());
@@ -219,11 +217,10 @@ TEST_F(PhysicalAndVirtual, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(), HasSubstr("set fewer first"));
   many.resize(23);
-  ASSERT_TRUE(unicast->set_unicast(many));
+  ASSERT_TRUE(physical->change([&](Settings& settings) { settings.unicast = many; }));
   ASSERT_TRUE(functions->set_functions(0));
   ASSERT_TRUE(physical->start());
   clock->advance(3s);
-  EXPECT_EQ(unicast->max_unicast(), 23U);
   transmit(*partner, frame(many.back(), partner->mac()));
   EXPECT_THAT(received(*physical), testing::SizeIs(1)) << "compared exactly now";
 }

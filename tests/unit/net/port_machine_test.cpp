@@ -43,6 +43,7 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
   ScriptedDriver(Script& script, std::uint16_t index) : script_(script) {
     info_.name = "fake:0";
     info_.card = "a fake";
+    for (const Setting one : {Setting::vlan_stripping, Setting::led}) info_.supports.insert(one);
     info_.index = index;
     info_.limits = {.max_tx_queues = 2, .min_ring = 8, .max_ring = 512, .min_mtu = 68, .max_mtu = 9000};
     info_.limits.rings_hold_buffers = true;
@@ -275,7 +276,7 @@ TEST_F(Machine, ASettingThatItsOwnerRefusesHasChangedNothing) {
 TEST_F(Machine, TheQueuesPauseForASettingOfTags) {
   start();
   const auto strip = [&] {
-    return port_->change("test", [](Settings& settings) { settings.vlan_stripping = !settings.vlan_stripping; });
+    return port_->change([](Settings& settings) { settings.vlan_stripping = !settings.vlan_stripping; });
   };
   ASSERT_TRUE(strip());
   EXPECT_THAT(script_.calls, ElementsAre("pause", "apply stripping", "unpause"));
@@ -288,9 +289,9 @@ TEST_F(Machine, TheQueuesPauseForASettingOfTags) {
 
 TEST_F(Machine, OnlyWhatConcernsTheCardOfAStoppedPortIsAppliedThere) {
   open();
-  ASSERT_TRUE(port_->change("test", [](Settings& settings) { settings.vlan_stripping = true; }));
+  ASSERT_TRUE(port_->change([](Settings& settings) { settings.vlan_stripping = true; }));
   EXPECT_THAT(script_.calls, ElementsAre());
-  const auto set = [&](LedMode led) { return port_->change("test", [=](Settings& all) { all.led = led; }); };
+  const auto set = [&](LedMode led) { return port_->change([=](Settings& all) { all.led = led; }); };
   ASSERT_TRUE(set(LedMode::on));
   EXPECT_THAT(script_.calls, ElementsAre("apply led"));
   script_.apply = {ErrorCode::timeout};

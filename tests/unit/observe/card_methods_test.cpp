@@ -7,7 +7,6 @@
 #include "fixture.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/nvm.hpp"
 #include "pollux/net/wake_on_lan.hpp"
@@ -84,7 +83,7 @@ TEST(TelemetryCard, TurnsStrippingOfTagsOnAndOff) {
   TestClient client = fixture.client();
   EXPECT_EQ(client.result("port.vlan", of_plx0())["stripping"], false);
   EXPECT_EQ(client.error("port.set_vlan_stripping", of_plx0({{"on", true}})), "");
-  EXPECT_TRUE(fixture.port.capability<VlanStripping>()->vlan_stripping());
+  EXPECT_TRUE(fixture.port.settings().vlan_stripping);
   EXPECT_EQ(client.result("port.vlan", of_plx0())["stripping"], true);
   EXPECT_EQ(client.error("port.set_vlan_stripping", of_plx0()), "invalid_argument");
 }

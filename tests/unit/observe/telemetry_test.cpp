@@ -14,6 +14,7 @@
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/rss.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -163,12 +164,12 @@ TEST(Telemetry, ListsEveryCapabilityOfAPort) {
   TestClient client = fixture.client();
   const Json listed = client.result("port.info", kPlx0)["capabilities"];
   EXPECT_EQ(listed, Json(fixture.port.capabilities()));
-  EXPECT_THAT(
-      fixture.port.capabilities(),
-      UnorderedElementsAre("link_control", "flow_control", "rss", "interrupts", "clock", "registers", "led",
-                           "self_test", "nvm", "wake", "flow_rules", "phy_registers", "vlan_stripping", "frame_stamps",
-                           "virtual_functions", "tx_rate_limit", "loopback", "queue_pools", "unicast_filter",
-                           "multicast_filter", "vlan_filter", "double_vlan", "transmit_watch", "receive_watch"));
+  EXPECT_THAT(fixture.port.capabilities(),
+              UnorderedElementsAre("link_control", "flow_control", "interrupts", "clock", "registers", "self_test",
+                                   "nvm", "wake", "flow_rules", "phy_registers", "frame_stamps", "virtual_functions",
+                                   "transmit_watch", "receive_watch"));
+  const Json settings = client.result("port.info", kPlx0)["settings"];
+  EXPECT_EQ(settings.size(), kSettings) << "the 82576 has all";
 }
 
 TEST(Telemetry, ChangesSettings) {
@@ -186,7 +187,7 @@ TEST(Telemetry, ChangesSettings) {
   set("port.set_all_multicast", {{"on", true}});
   EXPECT_TRUE(fixture.port.config().promiscuous && fixture.port.config().all_multicast);
   set("port.set_led", {{"mode", "blink"}});
-  EXPECT_EQ(fixture.port.capability<IdentifyLed>()->led(), LedMode::blink);
+  EXPECT_EQ(fixture.port.settings().led, LedMode::blink);
   set("port.set_pause", {{"receive", true}, {"pause_time", 100}});
   const FlowControlConfig pause = fixture.port.capability<FlowControl>()->flow_control().config;
   EXPECT_TRUE(pause.pause.receive && !pause.pause.transmit && pause.autonegotiate);
@@ -211,18 +212,18 @@ TEST(Telemetry, ChangesHowFramesAreSpread) {
   ASSERT_EQ(rss["table"].size(), rss["table_size"]);
   std::vector<std::uint16_t> table(rss["table_size"].get<std::size_t>(), 1);
   EXPECT_EQ(client.error("port.set_rss", {{"port", "plx0"}, {"table", table}, {"types", {"ipv4", "udp_ipv4"}}}), "");
-  RssConfig now = fixture.port.capability<Rss>()->rss();
+  RssConfig now = rss_of(fixture.port);
   EXPECT_EQ(now.table, table);
   EXPECT_EQ(now.types.bits, RssTypes::ipv4 | RssTypes::udp_ipv4);
   EXPECT_EQ(client.error("port.set_rss", {{"port", "plx0"}, {"key", std::string(80, 'a')}}), "");
   EXPECT_EQ(client.result("port.rss", kPlx0)["key"], std::string(80, 'a'));
-  now = fixture.port.capability<Rss>()->rss();
+  now = rss_of(fixture.port);
   for (const Json& wrong : {Json{{"key", "zz"}}, Json{{"table", {7}}}, Json{{"table", "x"}}, Json{{"types", {"x"}}}}) {
     Json params = wrong;
     params["port"] = "plx0";
     EXPECT_EQ(client.error("port.set_rss", params), "invalid_argument") << wrong.dump();
   }
-  EXPECT_EQ(fixture.port.capability<Rss>()->rss(), now);
+  EXPECT_EQ(rss_of(fixture.port), now);
 }
 
 TEST(Telemetry, StopsStartsAndResetsAPort) {

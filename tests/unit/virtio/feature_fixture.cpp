@@ -14,12 +14,12 @@
 #include "models/virtio/net/options.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/checksum_offload.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"
 #include "support/chain.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::drivers::virtio::test {
 namespace {
@@ -84,8 +84,7 @@ FeatureFixture::End FeatureFixture::open(Context& context, const std::string& ur
       {.rx = {.pool = &pool_, .ring = kRing}, .tx = {.ring = kRing}, .rx_queues = queues_, .tx_queues = queues_}));
   const bool is_large = !has(feature::kMrgRxbuf) || end.port.set_mtu(kMtu).has_value();
   EXPECT_TRUE(is_large);
-  auto vlans = end.port.capability<VlanFilter>();
-  const bool is_filtered = !vlans || vlans->set_vlan(kVlan, true).has_value();
+  const bool is_filtered = !has(feature::kCtrlVlan) || end.port.change(pollux::test::with_vlan(kVlan)).has_value();
   EXPECT_TRUE(is_filtered);
   const auto started = end.port.start();
   EXPECT_TRUE(started) << started.error().message();
@@ -119,9 +118,9 @@ void FeatureFixture::expect_described() {
     EXPECT_EQ((info.offloads.tx_flags & TxOffload::udp_segmentation) != 0, has(feature::kHostUso));
     EXPECT_EQ(info.offloads.reports(RxOffload::partial_checksum), has(feature::kGuestCsum));
     EXPECT_EQ(info.offloads.reports(RxOffload::rss_hash), has(feature::kHashReport));
-    EXPECT_EQ(bool(end->port.capability<UnicastFilter>()), has(feature::kCtrlRx));
-    EXPECT_EQ(bool(end->port.capability<VlanFilter>()), has(feature::kCtrlVlan));
-    EXPECT_EQ(bool(end->port.capability<Rss>()), has(feature::kRss));
+    EXPECT_EQ(info.supports.test(Setting::unicast), has(feature::kCtrlRx));
+    EXPECT_EQ(info.supports.test(Setting::vlans), has(feature::kCtrlVlan));
+    EXPECT_EQ(info.supports.test(Setting::rss), has(feature::kRss));
     const auto counters = end->port.extended_stats();
     EXPECT_EQ(std::any_of(counters.begin(), counters.end(), [](const auto& c) { return c.name == "announcements"; }),
               has(feature::kGuestAnnounce));

@@ -21,12 +21,12 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/open.hpp"
 #include "support/chain.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/models/virtio/frames.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
@@ -211,16 +211,16 @@ TEST_P(VirtioPorts, AQueueThatIsRestartedStillLimitsItsInterrupts) {
 
 TEST_P(VirtioPorts, RssDoesNotNameAStoppedQueue) {
   open("", 2);
-  auto rss = right_->capability<Rss>();
-  RssConfig config = rss->rss();
+  RssConfig config = pollux::test::rss_of(*right_);
+  const auto set_rss = [&] { return right_->change([&](Settings& settings) { settings.rss = config; }); };
   ASSERT_THAT(config.table, Contains(1));
   ASSERT_TRUE(right_->stop_rx(1));
   config.key[0] ^= 1;
-  EXPECT_EQ(rss->set_rss(config).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(set_rss().error().code, ErrorCode::bad_state);
   EXPECT_EQ(right_->state(), PortState::started);
   std::ranges::fill(config.table, std::uint16_t{0});
-  EXPECT_TRUE(rss->set_rss(config));
-  EXPECT_EQ(rss->rss(), config);
+  EXPECT_TRUE(set_rss());
+  EXPECT_EQ(pollux::test::rss_of(*right_), config);
   ASSERT_TRUE(right_->start_rx(1));
   expect_traffic();
 }
@@ -291,12 +291,11 @@ TEST_P(VirtioPorts, ARingThatCannotHoldAFrameOfTheDeviceIsRefused) {
   EXPECT_EQ(port->info().limits.max_rx_frame, 9018U);
 }
 
-// 5.1.6.5.1: in promiscuous mode the device passes all, and VlanFilter concerns that mode, too.
+// 5.1.6.5.1: in promiscuous mode the device passes all, and Settings::vlans concern that mode, too.
 TEST_P(VirtioPorts, VlansAreFilteredInPromiscuousModeToo) {
   open("");
   ASSERT_TRUE(right_->stop());
-  auto vlans = right_->capability<VlanFilter>();
-  ASSERT_TRUE(vlans->set_vlan(5, true));
+  ASSERT_TRUE(right_->change(pollux::test::with_vlan(5)));
   ASSERT_TRUE(right_->start());
   const auto passes = [&](std::optional<std::uint8_t> vlan) {
     Bytes frame = frame_of(64, 2);  // to another station
@@ -314,8 +313,8 @@ TEST_P(VirtioPorts, VlansAreFilteredInPromiscuousModeToo) {
     }
     EXPECT_FALSE(passes(6));
   }
-  ASSERT_TRUE(vlans->set_vlan(6, true));
-  ASSERT_TRUE(vlans->set_vlan(5, false));
+  ASSERT_TRUE(right_->change(pollux::test::with_vlan(6)));
+  ASSERT_TRUE(right_->change(pollux::test::with_vlan(5, false)));
   EXPECT_TRUE(passes(6));
   EXPECT_FALSE(passes(5));
   expect_traffic();

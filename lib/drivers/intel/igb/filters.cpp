@@ -10,7 +10,6 @@
 #include "hw/intel/igb/limits.hpp"
 #include "net/config_check.hpp"
 #include "net/settings_check.hpp"
-#include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::igb {
 

@@ -6,7 +6,7 @@
 
 #include "drivers/intel/igb/functions.hpp"
 #include "net/port_identity.hpp"
-#include "pollux/net/frame_filters.hpp"
+#include "net/settings_check.hpp"
 
 // The requests of virtual functions. Whatever is in a message is untrusted.
 namespace pollux::drivers::igb {

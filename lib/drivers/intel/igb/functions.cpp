@@ -6,7 +6,6 @@
 
 #include "net/config_check.hpp"
 #include "net/port_identity.hpp"
-#include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::igb {
 namespace {

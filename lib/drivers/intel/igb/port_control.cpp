@@ -12,8 +12,6 @@
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/wake.hpp"
 #include "net/register_dump.hpp"
-#include "pollux/net/frame_filters.hpp"
-#include "pollux/net/tx_rate_limit.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -36,25 +34,15 @@ void IgbPort::list_capabilities() {
   capabilities_ = {by_settings<LinkControl>(*this),
                    offer<PhyRegisters>(*this),
                    by_settings<FlowControl>(*this),
-                   by_settings<Rss>(),
                    interrupt_capability(),
-                   by_settings<UnicastFilter>(),
-                   by_settings<MulticastFilter>(),
-                   by_settings<VlanFilter>(),
-                   by_settings<VlanStripping>(),
-                   by_settings<DoubleVlan>(),
-                   by_settings<TxRateLimit>(),
                    by_settings<PortClock>(clock_),
                    by_settings<FrameStamps>(stamps_),
                    by_settings<WakeOnLan>(*this),
-                   by_settings<Loopback>(),
                    offer<SelfTest>(*this),
-                   by_settings<IdentifyLed>(),
                    offer<Nvm>(nvm_),
                    offer<RegisterDump>(*this),
                    transmit_watch(),
                    receive_watch()};
-  if (card_.traits->pools > 1) capabilities_.push_back(by_settings<QueuePools>());
   if (card_.traits->features.flow_filters) capabilities_.push_back(by_settings<FlowRules>());
   if (functions_.max_functions() != 0) capabilities_.push_back(by_settings<VirtualFunctions>(functions_));
 }

@@ -67,7 +67,7 @@ void IgbPort::follow(const Link& link) {
 Result<void> IgbPort::check_link_is_free() const {
   if (running() && settings().loopback == LoopbackMode::phy) {
     return fail(ErrorCode::busy, fmt::format("{}: the PHY loops frames back, so it has no link to set", card_.name),
-                "stop the port and end the loopback (Loopback::set_loopback)");
+                "stop the port and end the loopback (Settings::loopback)");
   }
   const bool session = session_holds_link(card_);
   if (card_.regs.removed()) return fail_removed(card_.name);

@@ -35,12 +35,12 @@ struct Name {
   const char* hint;  ///< how to end it
 };
 constexpr std::array kNames{
-    Name{pools, "pools", "set no pools first, on the stopped port (QueuePools)"},
+    Name{pools, "pools", "set no pools first, on the stopped port (Settings::pools)"},
     Name{functions, "virtual functions", "disable the functions first, on the stopped port"},
     Name{vlan_filter, "the VLAN filter", "open the port again, and name VLANs in QueuePool::vlans"},
     Name{further_addresses, "further addresses", "clear them, and name them in QueuePool::addresses"},
     Name{flow_rules, "flow rules", "remove the rules first, or give them to SoftwareClassifier"},
-    Name{outer_vlan_type, "an outer VLAN type", "turn DoubleVlan off first"},
+    Name{outer_vlan_type, "an outer VLAN type", "set no outer_vlan_type first"},
     Name{transmit_stamps, "stamps of sent frames", "set FrameStampsConfig::transmit to false first"},
     Name{several_queues, "other queues than one in each direction", "configure the port with these first"},
 };

@@ -14,7 +14,6 @@
 #include "drivers/intel/queue/queue_port.hpp"
 #include "hw/intel/igbvf/ids.hpp"
 #include "pollux/device/device.hpp"
-#include "pollux/net/frame_filters.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/stats.hpp"
 
@@ -103,8 +102,7 @@ class IgbvfPort final : public intel::QueuePort, private RegisterDump {
 
   [[nodiscard]] std::vector<RegisterValue> registers() override;
 
-  std::array<CapabilityEntry, 5> capabilities_{offer<RegisterDump>(*this), transmit_watch(), interrupt_capability(),
-                                               by_settings<MulticastFilter>(), by_settings<VlanFilter>()};
+  std::array<CapabilityEntry, 3> capabilities_{offer<RegisterDump>(*this), transmit_watch(), interrupt_capability()};
   std::unique_ptr<Device> device_;
   const hw::igbvf::CardTraits& traits_;
   IgbvfCard card_;

@@ -12,7 +12,6 @@
 #include "hw/virtio/rings.hpp"
 #include "net/frame_size.hpp"
 #include "net/port_identity.hpp"
-#include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::virtio {
 namespace {

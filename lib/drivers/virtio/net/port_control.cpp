@@ -9,7 +9,6 @@
 #include "device/device_events.hpp"
 #include "drivers/virtio/net/port.hpp"
 #include "net/register_dump.hpp"
-#include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::virtio {
 namespace {
@@ -19,14 +18,7 @@ constexpr Duration kServiceInterval = std::chrono::seconds(1);
 }  // namespace
 
 void Port::list_capabilities() {
-  const auto has = [this](Features any) { return (facts_.features & any) != 0; };
   capabilities_ = {offer<RegisterDump>(*this), offer<Interrupts>(*this), offer<TransmitWatch>(*this)};
-  if (has(feature::kCtrlRx)) {
-    capabilities_.push_back(by_settings<UnicastFilter>());
-    capabilities_.push_back(by_settings<MulticastFilter>());
-  }
-  if (has(feature::kCtrlVlan)) capabilities_.push_back(by_settings<VlanFilter>());
-  if (has(feature::kRss)) capabilities_.push_back(by_settings<Rss>());
 }
 
 Link Port::link() { return card_.common().removed() ? Link{} : read_link(card_).link; }

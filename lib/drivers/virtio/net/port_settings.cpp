@@ -8,7 +8,6 @@
 #include "drivers/virtio/net/port.hpp"
 #include "net/frame_size.hpp"
 #include "net/settings_check.hpp"
-#include "pollux/net/frame_filters.hpp"
 
 namespace pollux::drivers::virtio {
 namespace {
