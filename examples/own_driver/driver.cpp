@@ -136,7 +136,7 @@ pollux::Result<void> Port::halt() {
 
 // The card receives everything, of every length: it has no filter, and the driver drops what is longer than the MTU
 // allows.
-pollux::Result<void> Port::apply(const pollux::Settings*, const pollux::Settings& to) {
+pollux::Result<void> Port::apply(const pollux::PlacedSettings*, const pollux::PlacedSettings& to) {
   filter_.set_mtu(to.mtu);
   const pollux::MacAddress mac = mac_of(to);
   std::array<std::uint32_t, 2> words{};

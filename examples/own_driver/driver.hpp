@@ -41,7 +41,8 @@ class Port final : public pollux::QueuedPort {
   [[nodiscard]] pollux::MacAddress permanent_mac() const override { return mac_; }
   [[nodiscard]] pollux::Result<void> start() override;
   [[nodiscard]] pollux::Result<void> halt() override;
-  [[nodiscard]] pollux::Result<void> apply(const pollux::Settings* from, const pollux::Settings& to) override;
+  [[nodiscard]] pollux::Result<void> apply(const pollux::PlacedSettings* from,
+                                           const pollux::PlacedSettings& to) override;
   [[nodiscard]] pollux::Link link() override;
   [[nodiscard]] pollux::Result<pollux::Duration> service() override;
   [[nodiscard]] pollux::Result<void> release(bool failed) override;

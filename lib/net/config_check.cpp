@@ -267,8 +267,8 @@ std::shared_ptr<MempoolCacheCore> card_transmit_cache(const ValidatedConfig& con
   return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
 }
 
-Result<Settings> with_config(const Settings& current, const PortConfig& config, const PortInfo& port,
-                             const ContextState& context) {
+Result<PlacedSettings> with_config(const PlacedSettings& current, const PortConfig& config, const PortInfo& port,
+                                   const ContextState& context) {
   if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
   if (auto mode = check_burst_mode(config, port); !mode) return pass_on(std::move(mode));
   if (auto can = check_port_settings(config, port); !can) return pass_on(std::move(can));
@@ -283,7 +283,7 @@ Result<Settings> with_config(const Settings& current, const PortConfig& config, 
   if (auto rx = check_rx_queues(config, port, context, valid); !rx) return pass_on(std::move(rx));
   if (valid.queues_of(nullptr) != 0) valid.own_pool = own_pool_for(valid, port);
   if (auto fits = settle_buffers(valid, port); !fits) return pass_on(std::move(fits));
-  Settings next = current;
+  PlacedSettings next = current;
   next.queues = std::move(valid);
   next.mtu = config.mtu;
   next.promiscuous = config.promiscuous;
@@ -292,7 +292,7 @@ Result<Settings> with_config(const Settings& current, const PortConfig& config, 
   return next;
 }
 
-Result<Settings> with_queues_of(const Settings& wanted, const PortInfo& port, const ContextState& context) {
+Result<PlacedSettings> with_queues_of(const PlacedSettings& wanted, const PortInfo& port, const ContextState& context) {
   const ValidatedConfig& queues = wanted.queues;
   std::deque<Mempool> handles;
   const auto handle = [&](const std::shared_ptr<MempoolCore>& pool) {

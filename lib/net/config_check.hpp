@@ -22,13 +22,13 @@ namespace pollux {
 
 /// `current`, settings in force, with those of `config`. Checks all of it and changes nothing. `context` is the port's.
 /// Error invalid_argument: names the value, its range and, for rings, the nearest allowed size.
-[[nodiscard]] Result<Settings> with_config(const Settings& current, const PortConfig& config, const PortInfo& port,
-                                           const ContextState& context);
+[[nodiscard]] Result<PlacedSettings> with_config(const PlacedSettings& current, const PortConfig& config,
+                                                 const PortInfo& port, const ContextState& context);
 
 /// `wanted`, the settings of another port, with its queues checked for this one. A queue has no cache, and no pool if
 /// it had the other port's own. Errors: as with_config's.
-[[nodiscard]] Result<Settings> with_queues_of(const Settings& wanted, const PortInfo& port,
-                                              const ContextState& context);
+[[nodiscard]] Result<PlacedSettings> with_queues_of(const PlacedSettings& wanted, const PortInfo& port,
+                                                    const ContextState& context);
 
 /// The queues of `current`, settings in force, with `config` for one queue of it. A pool that `config` leaves out is
 /// the one that the queue has. Errors: as with_config's, and invalid_argument where there is no such queue.

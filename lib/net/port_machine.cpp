@@ -24,7 +24,7 @@ constexpr auto kObserved = {PortState::configured, PortState::started, PortState
 
 PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver>&& driver)
     : context_(std::move(context)) {
-  driver->settings_ = driver->initial_settings();
+  static_cast<Settings&>(driver->settings_) = driver->initial_settings();
   driver_ = std::move(driver);
 }
 
@@ -66,11 +66,11 @@ Result<void> PortMachine::configure(const PortConfig& config) {
   return to ? configure(*std::move(to)) : pass_on(std::move(to));
 }
 
-Result<void> PortMachine::configure(Settings to) {
+Result<void> PortMachine::configure(PlacedSettings to) {
   if (auto valid = check(to); !valid) return valid;
   if (auto made = make_own_pool(to.queues); !made) return made;
   if (reaches_stopped(settings(), to)) {
-    Settings others = to;
+    PlacedSettings others = to;
     others.queues = queue_settings();
     if (auto applied = apply(std::move(others)); !applied) return applied;
   }
@@ -296,13 +296,9 @@ void PortMachine::detach_observers() noexcept {
 }
 
 void* PortMachine::capability(CapabilityId id) const noexcept {
-  const auto find = [&](std::span<const CapabilityEntry> table) -> const CapabilityEntry* {
-    const auto found = std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.id == id; });
-    return found == table.end() ? nullptr : &*found;
-  };
-  const CapabilityEntry* entry = find(driver_->capabilities());
-  if (entry != nullptr && entry->interface == nullptr) entry = find(setting_capabilities_->table());
-  return entry == nullptr ? nullptr : entry->interface;
+  const auto table = driver_->capabilities();
+  const auto found = std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.id == id; });
+  return found == table.end() ? nullptr : found->interface;
 }
 
 Link PortMachine::link() {

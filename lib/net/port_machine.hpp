@@ -27,18 +27,6 @@ inline constexpr Duration kPauseLimit = std::chrono::milliseconds(100);
 inline constexpr auto kAlive = {PortState::opened, PortState::configured, PortState::started};
 inline constexpr auto kConfigured = {PortState::configured, PortState::started};
 
-class PortMachine;
-
-/// The capabilities that read and change settings, for all drivers. What is no setting, a driver does (C::Part).
-/// Thread rule: as PortMachine.
-class SettingCapabilities {
- public:
-  virtual ~SettingCapabilities() = default;
-  [[nodiscard]] virtual std::span<const CapabilityEntry> table() const noexcept = 0;
-};
-/// `port` outlives the result.
-[[nodiscard]] std::unique_ptr<SettingCapabilities> make_setting_capabilities(PortMachine& port);
-
 /// The state machine of a port. It checks every call before the driver is called.
 ///
 ///     opened -- configure --> configured -- start --> started -- stop --> configured
@@ -91,13 +79,13 @@ class PortMachine {
   [[nodiscard]] Result<void> detach_observer(std::uint16_t queue, RxObserver& observer);
   [[nodiscard]] Result<void> detach_observer(std::uint16_t queue, TxObserver& observer);
 
-  [[nodiscard]] const Settings& settings() const noexcept { return driver_->settings_; }
+  [[nodiscard]] const PlacedSettings& settings() const noexcept { return driver_->settings_; }
   /// Checks the settings that `edit` makes of those in force, applies what differs if the port is started, and keeps
   /// them. An error changes nothing, unless the old settings cannot be applied again either: then the port has failed.
   /// States: opened, configured, started. Errors: bad_state, and those of check_settings and PortDriver's check, pause
   /// and apply. `call` is the name in the first.
   [[nodiscard]] Result<void> change(const std::function<void(Settings&)>& edit, std::string_view call = "change");
-  /// The interface with that id, of the driver or implemented by its settings; nullptr if the port does not have it.
+  /// The interface with that id; nullptr if the port does not have it.
   [[nodiscard]] void* capability(CapabilityId id) const noexcept;
   template <class C>
   [[nodiscard]] C* capability() const noexcept {
@@ -131,13 +119,13 @@ class PortMachine {
   }
   void forget_stopped_queues() noexcept;
   /// Checks `to`, and sets up its queues.
-  [[nodiscard]] Result<void> configure(Settings to);
+  [[nodiscard]] Result<void> configure(PlacedSettings to);
   [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
-  void settle(Settings& to) const;
+  void settle(PlacedSettings& to) const;
   /// Configures the port with queues that differ from its own.
-  [[nodiscard]] Result<void> set_up(const Settings& wanted);
-  [[nodiscard]] Result<void> check(Settings& to);
-  [[nodiscard]] Result<void> apply(Settings to);
+  [[nodiscard]] Result<void> set_up(const PlacedSettings& wanted);
+  [[nodiscard]] Result<void> check(PlacedSettings& to);
+  [[nodiscard]] Result<void> apply(PlacedSettings to);
   /// Stops the card's DMA; its queues are closed.
   [[nodiscard]] Result<void> halt();
   [[nodiscard]] const ValidatedConfig& queue_settings() const noexcept { return settings().queues; }
@@ -173,7 +161,6 @@ class PortMachine {
   [[nodiscard]] Queues queues_from(std::size_t rx, std::size_t tx) const;
   void detach_observers() noexcept;
 
-  std::unique_ptr<SettingCapabilities> setting_capabilities_ = make_setting_capabilities(*this);
   std::shared_ptr<ContextState> context_;
   std::unique_ptr<PortDriver> driver_;
   PortState state_ = PortState::opened;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "net/config_check.hpp"
 #include "net/port_machine.hpp"
@@ -11,7 +12,7 @@
 namespace pollux {
 Result<void> PortMachine::change(const std::function<void(Settings&)>& edit, std::string_view call) {
   if (auto fits = expect(kAlive, call); !fits) return fits;
-  Settings to = settings();
+  PlacedSettings to = settings();
   edit(to);
   settle(to);
   if (to.queues != queue_settings()) return set_up(to);
@@ -21,26 +22,29 @@ Result<void> PortMachine::change(const std::function<void(Settings&)>& edit, std
   return {};
 }
 
-// What of the settings follows from others, or can be written in several ways. Another port's filters are not this
-// one's.
-void PortMachine::settle(Settings& to) const {
+// What of the settings follows from others, or can be written in several ways.
+void PortMachine::settle(PlacedSettings& to) const {
   if (to.mac == driver_->permanent_mac()) to.mac = {};
+  std::ranges::sort(to.unicast);
   std::ranges::sort(to.multicast);
   to.multicast.erase(std::unique(to.multicast.begin(), to.multicast.end()), to.multicast.end());
   if (to.vlans) to.vlans->set(0);  // a priority tag, which belongs to no VLAN: Linux, igb_main.c, igb_restore_vlan
   for (auto* const rates : {&to.tx_rates, &to.pool_tx_rates})
     std::erase_if(*rates, [](const auto& rate) { return rate.second == 0; });
+  // A clock that runs goes on, in steps of its own.
+  if (!to.clock_frequency) to.clock_frequency = settings().clock_frequency;
   if (to.stamps != settings().stamps && !to.clock_frequency) to.clock_frequency = 0;
-  to.slots = settings().slots;
-  for (PlacedRule& rule : to.rules) {
-    const auto& own = settings().rules;
-    const auto found = std::ranges::find(own, rule.id, &PlacedRule::id);
-    rule.slot = found != own.end() && found->rule == rule.rule ? found->slot : std::nullopt;
-    to.last_rule = std::max(to.last_rule, static_cast<std::uint64_t>(rule.id));
-  }
+  const PortClockLimits& clock = info().limits.clock;
+  if (to.clock_frequency && clock.frequency_step != 0 && std::abs(*to.clock_frequency) <= clock.max_frequency)
+    to.clock_frequency = std::round(*to.clock_frequency / clock.frequency_step) * clock.frequency_step;
+  std::erase_if(to.slots.rules, [&](const auto& slot) {
+    const auto own = settings().rules.find(slot.first);
+    const auto rule = to.rules.find(slot.first);
+    return own == settings().rules.end() || rule == to.rules.end() || own->second != rule->second;
+  });
 }
 
-Result<void> PortMachine::set_up(const Settings& wanted) {
+Result<void> PortMachine::set_up(const PlacedSettings& wanted) {
   if (state_ == PortState::started) {
     return fail(ErrorCode::bad_state,
                 fmt::format("{}: queues cannot be changed while the port is started", info().name),
@@ -50,13 +54,13 @@ Result<void> PortMachine::set_up(const Settings& wanted) {
   return to ? configure(*std::move(to)) : pass_on(std::move(to));
 }
 
-Result<void> PortMachine::check(Settings& to) {
+Result<void> PortMachine::check(PlacedSettings& to) {
   auto valid = check_settings({settings(), to, info(), state_});
   return valid ? driver_->check(settings(), to) : valid;
 }
 
 // What a removed card had is lost anyway, and what its owner refuses has not changed.
-Result<void> PortMachine::apply(Settings to) {
+Result<void> PortMachine::apply(PlacedSettings to) {
   const bool pauses = state_ == PortState::started && needs_pause(settings(), to);
   if (pauses) {
     if (auto paused = driver_->pause(kPauseLimit); !paused) return paused;

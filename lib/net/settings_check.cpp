@@ -140,6 +140,10 @@ Result<void> check_link(const SettingsChange& change) {
 
 Result<void> check_moderation(const SettingsChange& change) {
   for (const auto& [queue, moderation] : change.to.moderation) {
+    if (queue >= change.port.limits.max_rx_queues) {
+      return refuse(change.port.name, fmt::format("moderation: there is no receive queue {}", queue),
+                    fmt::format("the port has at most {}, counted from 0", change.port.limits.max_rx_queues));
+    }
     const Duration interval = moderation.interval;
     const bool is_whole = interval == std::chrono::floor<std::chrono::microseconds>(interval);
     if (interval >= Duration::zero() && interval <= Interrupts::kMaxInterval && is_whole) continue;
@@ -159,10 +163,9 @@ Result<void> check_clock(const SettingsChange& change) {
 
 Result<void> check_rules(const SettingsChange& change) {
   const std::uint16_t queues = change.to.queues.rx_queues();
-  for (const PlacedRule& rule : change.to.rules) {
-    if (auto valid = check_rule(rule.rule); !valid) return valid;
-    auto fits =
-        check_queues(rule.rule.action, queues == 0 ? change.port.limits.max_rx_queues : queues, change.port.name);
+  for (const auto& [id, rule] : change.to.rules) {
+    if (auto valid = check_rule(rule); !valid) return valid;
+    auto fits = check_queues(rule.action, queues == 0 ? change.port.limits.max_rx_queues : queues, change.port.name);
     if (!fits) return fits;
   }
   return {};

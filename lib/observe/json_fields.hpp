@@ -26,6 +26,7 @@ namespace pollux::observe {
 
 /// A type that is one JSON value. `form` completes "it is not ...".
 ///     static std::string form();   static Json write(const T&);   static bool read(const Json&, T&);
+/// One that can say more than its form has `static Error why(const Json&)`.
 template <class T>
 struct Leaf;
 template <class T>
@@ -43,8 +44,8 @@ template <class T>
 inline constexpr bool kIsList<std::vector<T>> = true;
 template <class T>
 inline constexpr bool kIsMap = false;
-template <class T>
-inline constexpr bool kIsMap<std::map<std::uint16_t, T>> = true;
+template <class Key, class T>
+inline constexpr bool kIsMap<std::map<Key, T>> = true;
 template <class T>
 inline constexpr bool kIsPool = std::same_as<T, std::shared_ptr<MempoolCore>>;
 
@@ -105,7 +106,7 @@ class FieldWriter {
       return list;
     } else if constexpr (kIsMap<T>) {
       Json object = Json::object();
-      for (auto& [index, one] : value) object[std::to_string(index)] = write(one);
+      for (auto& [key, one] : value) object[Leaf<std::remove_cvref_t<decltype(key)>>::write(key).dump()] = write(one);
       return object;
     } else {
       FieldWriter fields;
@@ -135,6 +136,13 @@ class FieldReader {
     read(json, value, "");
     return result();
   }
+  /// Reads a merge patch (RFC 7396): what it does not name stays, without being read again, and null is the default.
+  template <class T>
+  [[nodiscard]] Result<void> patch(const Json& json, T& value) {
+    patches_ = true;
+    read(json, value, "");
+    return result();
+  }
   /// Reads those members of an object that `value` has.
   template <class T>
   [[nodiscard]] Result<void> read_some(const Json& object, T& value) {
@@ -156,12 +164,23 @@ class FieldReader {
   void read(const Json& json, T& value, const std::string& path) {
     if (error_) return;
     if constexpr (IsLeaf<T>) {
-      if (!Leaf<T>::read(json, value)) expect(false, path, Leaf<T>::form());
+      if (patches_ && json.is_object()) {
+        Json patched = Leaf<T>::write(value);
+        patched.merge_patch(json);
+        if (Leaf<T>::read(patched, value)) return;
+      } else if (Leaf<T>::read(json, value)) {
+        return;
+      }
+      if constexpr (requires { Leaf<T>::why(json); }) {
+        refuse(fmt::format("'{}': {}", path, Leaf<T>::why(json).what), Leaf<T>::why(json).hint);
+      } else {
+        expect(false, path, Leaf<T>::form());
+      }
     } else if constexpr (kIsPool<T>) {
       read_pool(json, value, path);
     } else if constexpr (kIsOptional<T>) {
-      value.reset();
-      if (!json.is_null()) read(json, value.emplace(), path);
+      if (!patches_ || json.is_null()) value.reset();
+      if (!json.is_null()) read(json, value ? *value : value.emplace(), path);
     } else if constexpr (kIsList<T>) {
       expect(json.is_array(), path, "a list");
       value.clear();
@@ -169,6 +188,8 @@ class FieldReader {
         read(json[i], value.emplace_back(), fmt::format("{}[{}]", path, i));
     } else if constexpr (kIsMap<T>) {
       read_map(json, value, path);
+    } else if (patches_) {
+      patch_object(json, value, path);
     } else {
       read_object(json, value, path);
     }
@@ -176,21 +197,46 @@ class FieldReader {
   template <class T>
   void read_map(const Json& json, T& map, const std::string& path) {
     expect(json.is_object(), path, "an object");
-    map.clear();
+    if (!patches_) map.clear();
     if (error_) return;
     for (const auto& [key, one] : json.items()) {
-      std::uint16_t index = 0;
+      typename T::key_type index{};
       const Json number = Json::parse(key, nullptr, false);
-      if (!Leaf<std::uint16_t>::read(number, index))
+      if (!Leaf<typename T::key_type>::read(number, index))
         return refuse(fmt::format("'{}' in '{}' is not an index", key, path));
-      read(one, map[index], fmt::format("{}.{}", path, key));
+      if (patches_ && one.is_null()) {
+        map.erase(index);
+      } else {
+        read(one, map[index], fmt::format("{}.{}", path, key));
+      }
     }
+  }
+  template <class T>
+  void patch_object(const Json& json, T& value, const std::string& path) {
+    expect(json.is_object(), path, "an object");
+    if (error_) return;
+    T untouched{};
+    const Json defaults = FieldWriter::write(untouched);
+    Json reset = Json::object();
+    Json rest = Json::object();
+    for (const auto& [key, one] : json.items()) {
+      if (one.is_null() && defaults.contains(key)) {
+        reset[key] = defaults[key];
+      } else {
+        rest[key] = one;
+      }
+    }
+    patches_ = false;
+    read_object(reset, value, path);
+    patches_ = true;
+    if (!error_) read_object(rest, value, path);
   }
   template <class T>
   void read_object(const Json& json, T& value, const std::string& path) {
     expect(json.is_object(), path, "an object");
     if (error_) return;
     FieldReader fields(pools_);
+    fields.patches_ = patches_;
     fields.json_ = &json;
     fields.path_ = path.empty() ? path : path + ".";
     members(fields, value);
@@ -216,6 +262,7 @@ class FieldReader {
   }
 
   std::span<const Mempool> pools_;
+  bool patches_ = false;
   const Json* json_ = nullptr;
   std::string path_;
   std::vector<std::string_view> known_;

@@ -147,7 +147,7 @@ Result<std::uint64_t> Params::number_or(const char* name, std::uint64_t otherwis
 namespace {
 
 std::array<std::span<const MethodEntry>, 4> tables() noexcept {
-  return {program_methods(), state_methods(), setting_methods(), flow_methods()};
+  return {program_methods(), state_methods(), setting_methods()};
 }
 
 const MethodEntry* find_method(std::string_view name) noexcept {

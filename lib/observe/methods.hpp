@@ -135,7 +135,6 @@ struct MethodEntry {
 [[nodiscard]] std::span<const MethodEntry> program_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> state_methods() noexcept;
 [[nodiscard]] std::span<const MethodEntry> setting_methods() noexcept;
-[[nodiscard]] std::span<const MethodEntry> flow_methods() noexcept;
 
 /// Starts a capture whose filter is compiled. Errors: not_found (the port was closed meanwhile), those of
 /// Capture::start.

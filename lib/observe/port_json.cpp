@@ -128,12 +128,7 @@ Json link_json(const Link& link) {
 }
 
 Json details_json(const LinkDetails& details) {
-  Json json{{"phy_enabled", details.phy_enabled},
-            {"phy", details.phy},
-            {"phy_id", details.phy_id},
-            {"supported", Leaf<LinkModes>::write(details.supported)},
-            {"advertised", Leaf<LinkModes>::write(details.config.advertised)}};
-  json["forced"] = details.config.forced ? Json(to_string(*details.config.forced)) : Json(nullptr);
+  Json json{{"phy", details.phy}, {"phy_id", details.phy_id}};
   json["partner"] = nullptr;
   if (details.partner) {
     json["partner"] = {{"negotiates", details.partner->negotiates},
@@ -253,6 +248,12 @@ Json settings_json(Settings settings) {
   return FieldWriter::write(settings);
 }
 
+std::string settings_tag(const Settings& settings) {
+  const std::string text =
+      settings_json(settings).dump(-1, ' ', false, Json::error_handler_t::replace);  // names of pools may be no UTF-8
+  return fmt::format("{:016x}", std::hash<std::string>()(text));
+}
+
 }  // namespace pollux::observe
 
 namespace pollux {
@@ -265,7 +266,7 @@ Result<Settings> parse_settings(std::string_view text, std::span<const Mempool> 
   const observe::Json json = observe::parse_bounded(text, observe::kSettingsLimits);
   if (json.is_discarded()) {
     return fail(ErrorCode::invalid_argument, "the settings are not JSON, or too long",
-                "give the result of the telemetry's port.config, or what settings_text wrote");
+                "give the result of the telemetry's port.settings, or what settings_text wrote");
   }
   Settings settings;
   auto read = observe::FieldReader(pools).read_all(json, settings);

@@ -32,8 +32,10 @@ namespace pollux::observe {
 [[nodiscard]] Json pool_json(const Mempool& pool);
 [[nodiscard]] Json meters_json(const PortMeters::Queues& meters, double cycles_per_second);
 
-/// The answer to `port.config`. A queue whose pool the port has made has the pool null.
+/// The settings of `port.settings`. A queue whose pool the port has made has the pool null.
 [[nodiscard]] Json settings_json(Settings settings);
+/// Differs for different settings.
+[[nodiscard]] std::string settings_tag(const Settings& settings);
 
 [[nodiscard]] Json flow_rule_json(const FlowRule& rule);
 

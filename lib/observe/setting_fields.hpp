@@ -33,14 +33,6 @@ void members(Fields& field, LinkConfig& value) {
   field("forced", forced);
 }
 
-// Another port chooses its own filters.
-template <class Fields>
-void members(Fields& field, PlacedRule& value) {
-  auto& [id, rule] = static_cast<InstalledRule&>(value);
-  field("id", id);
-  field("rule", rule);
-}
-
 template <class Fields>
 void members(Fields& field, VirtualFunctionConfig& value) {
   auto& [mac, vlan, qos, max_rate, spoof_check, trusted, enabled] = value;
@@ -173,8 +165,8 @@ void members(Fields& field, ValidatedConfig& value) {
 template <class Fields>
 void members(Fields& field, Settings& value) {
   auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, vlan_stripping, outer_vlan_type,
-         slots, rules, last_rule, functions, rss, pools, tx_rates, pool_tx_rates, loopback, flow_control, link,
-         phy_enabled, moderation, wake, led, stamps, clock_frequency] = value;
+         rules, functions, rss, pools, tx_rates, pool_tx_rates, loopback, flow_control, link, phy_enabled, moderation,
+         wake, led, stamps, clock_frequency] = value;
   members(field, queues);
   field("mac", mac);
   field("mtu", mtu);
@@ -186,7 +178,6 @@ void members(Fields& field, Settings& value) {
   field("vlan_stripping", vlan_stripping);
   field("outer_vlan_type", outer_vlan_type);
   field("rules", rules);
-  field("last_rule", last_rule);
   field("functions", functions);
   field("rss", rss);
   field("pools", pools);

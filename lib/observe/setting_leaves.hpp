@@ -196,21 +196,48 @@ struct Leaf<LinkModes> {
   }
 };
 
+/// Reads an object whose members are true, so that a merge patch adds and removes single ones; `insert` takes the
+/// names.
+template <class Insert>
+[[nodiscard]] bool read_keys(const Json& json, Insert insert) {
+  return json.is_object() && std::ranges::all_of(json.items(), [&](const auto& one) {
+           return one.value() == Json(true) && insert(one.key());
+         });
+}
+
+template <>
+struct Leaf<std::vector<MacAddress>> {
+  static std::string form() { return R"(an object such as {"02:00:00:00:00:01":true})"; }
+  static Json write(const std::vector<MacAddress>& all) {
+    Json object = Json::object();
+    for (const MacAddress& mac : all) object[to_string(mac)] = true;
+    return object;
+  }
+  static bool read(const Json& json, std::vector<MacAddress>& all) {
+    all.clear();
+    return read_keys(json, [&](const std::string& key) { return Leaf<MacAddress>::read(key, all.emplace_back()); });
+  }
+};
+
 template <>
 struct Leaf<VlanSet> {
-  static std::string form() { return fmt::format("a list of numbers from 0 to {}", VlanSet().size() - 1); }
+  static std::string form() {
+    return fmt::format(R"(an object of numbers from 0 to {}, such as {{"7":true}})", VlanSet().size() - 1);
+  }
   static Json write(const VlanSet& vlans) {
-    Json list = Json::array();
+    Json object = Json::object();
     for (std::size_t vlan = 0; vlan < vlans.size(); ++vlan) {
-      if (vlans.test(vlan)) list.push_back(vlan);
+      if (vlans.test(vlan)) object[std::to_string(vlan)] = true;
     }
-    return list;
+    return object;
   }
   static bool read(const Json& json, VlanSet& vlans) {
     vlans.reset();
-    return read_set<std::uint16_t>(json, [&](std::uint16_t vlan) {
-      if (vlan < vlans.size()) vlans.set(vlan);
-      return vlan < vlans.size();
+    return read_keys(json, [&](const std::string& key) {
+      std::uint16_t vlan = 0;
+      const bool fits = Leaf<std::uint16_t>::read(Json::parse(key, nullptr, false), vlan) && vlan < vlans.size();
+      if (fits) vlans.set(vlan);
+      return fits;
     });
   }
 };
@@ -238,6 +265,7 @@ struct Leaf<FlowRule> {
     rule = *std::move(parsed);
     return true;
   }
+  static Error why(const Json& json) { return parse_flow_rule(json).error(); }
 };
 
 }  // namespace pollux::observe

@@ -22,72 +22,40 @@
 namespace pollux::observe {
 namespace {
 
-constexpr std::uint64_t kMax16 = 0xFFFF;
 constexpr std::uint64_t kMax32 = 0xFFFF'FFFF;
 
-Result<Json> set_mac(Server&, NamedPort& named, const Params& params) {
-  MacAddress mac{};
-  if (auto read = FieldReader().read_all(params.value("mac"), mac); !read) return pass_on(std::move(read));
-  return done(named.port->set_mac(mac));
+std::vector<Mempool> pools_of(const Settings& settings) {
+  std::set<std::shared_ptr<MempoolCore>> pools;
+  for (const ValidatedRxQueue& queue : settings.queues.rx)
+    pools.insert({queue.pool, queue.copy_pool, queue.header_pool});
+  pools.erase(nullptr);
+  return {pools.begin(), pools.end()};
 }
 
-Result<Json> set_mtu(Server&, NamedPort& named, const Params& params) {
-  const auto bytes = params.number("mtu", 0, kMax32);
-  if (!bytes) return tl::unexpected<Error>(bytes.error());
-  return done(named.port->set_mtu(static_cast<std::uint32_t>(*bytes)));
-}
-
-Result<Json> set_promiscuous(Server&, NamedPort& named, const Params& params) {
-  const auto on = params.flag("on");
-  if (!on) return tl::unexpected<Error>(on.error());
-  return done(named.port->set_promiscuous(*on));
-}
-
-Result<Json> set_all_multicast(Server&, NamedPort& named, const Params& params) {
-  const auto on = params.flag("on");
-  if (!on) return tl::unexpected<Error>(on.error());
-  return done(named.port->set_all_multicast(*on));
-}
-
-// Parameters that are left out keep their values; "forced":null negotiates.
-Result<Json> set_link(Server&, NamedPort& named, const Params& params) {
-  const auto control = need<LinkControl>(named);
-  if (!control) return tl::unexpected<Error>(control.error());
-  LinkConfig config = (*control)->link_config();
-  if (params.contains("advertised")) config.forced = {};
-  if (auto read = FieldReader().read_some(params.all(), config); !read) return pass_on(std::move(read));
-  return done((*control)->set_link_config(config));
-}
-
-Result<Json> set_pause(Server&, NamedPort& named, const Params& params) {
-  const auto control = need<FlowControl>(named);
-  if (!control) return tl::unexpected<Error>(control.error());
-  FlowControlConfig config = (*control)->flow_control().config;
-  FieldReader reader;
-  auto read = reader.read_some(params.all(), config);
-  if (read) read = reader.read_some(params.all(), config.pause);
-  return read ? done((*control)->set_flow_control(config)) : pass_on(std::move(read));
-}
-
-Result<Json> set_rss(Server&, NamedPort& named, const Params& params) {
-  RssConfig config = effective_rss(named.port->settings(), named.port->info().limits);
-  if (auto read = FieldReader().read_some(params.all(), config); !read) return pass_on(std::move(read));
-  return done(named.port->change([&](Settings& settings) { settings.rss = config; }));
-}
-
-Result<Json> set_moderation(Server&, NamedPort& named, const Params& params) {
-  const auto queue = params.number("queue", 0, kMax16);
-  const auto interval = params.number("interval_us", 0, kMax32);
-  for (const auto* number : {&queue, &interval}) {
-    if (!*number) return tl::unexpected<Error>(number->error());
+// A merge patch (RFC 7396) of what port.settings answers.
+Result<Json> change(Server&, NamedPort& named, const Params& params) {
+  const Json patch = params.value("settings");
+  if (!patch.is_object()) {
+    return fail(ErrorCode::invalid_argument, "'settings' is no object",
+                R"(name what changes, such as "settings":{"mtu":1500}; null stands for the default)");
   }
-  const auto adaptive = params.flag_or("adaptive", false);
-  if (!adaptive) return tl::unexpected<Error>(adaptive.error());
-  const auto interrupts = need<Interrupts>(named);
-  if (!interrupts) return tl::unexpected<Error>(interrupts.error());
-  return done(
-      (*interrupts)
-          ->set_moderation(static_cast<std::uint16_t>(*queue), {std::chrono::microseconds(*interval), *adaptive}));
+  const Json tag = params.value("tag");
+  const PortLimits& limits = named.port->info().limits;
+  Result<void> read;
+  auto changed = named.port->change([&](Settings& settings) {
+    if (!tag.is_null() && tag != settings_tag(settings)) {
+      read = fail(ErrorCode::busy, named.name + ": the settings have changed since they were read",
+                  "read them again (port.settings), and send the new tag");
+      return;
+    }
+    Settings wanted = settings;
+    // What a patch of RSS leaves out is as it was in force.
+    if (!wanted.rss && patch.contains("rss") && patch["rss"].is_object()) wanted.rss = effective_rss(settings, limits);
+    const std::vector<Mempool> pools = pools_of(settings);
+    read = FieldReader(pools).patch(patch, wanted);
+    if (read) settings = std::move(wanted);
+  });
+  return done(read ? std::move(changed) : std::move(read));
 }
 
 // Queues whose ring has that size already are left alone, since a restart loses the frames in the ring.
@@ -129,12 +97,6 @@ Result<Json> set_rings(Server&, NamedPort& named, const Params& params) {
   return done(resize_all(config.tx, tx, [&](std::uint16_t queue) { return port.resize_tx(queue, tx); }));
 }
 
-Result<Json> set_vlan_stripping(Server&, NamedPort& named, const Params& params) {
-  const auto on = params.flag("on");
-  if (!on) return tl::unexpected<Error>(on.error());
-  return done(named.port->change([&](Settings& settings) { settings.vlan_stripping = *on; }));
-}
-
 // Methods that act on a port: start and stop it, its link, its light, its self-test.
 
 Result<Json> start(Server&, NamedPort& named, const Params&) { return done(named.port->start()); }
@@ -151,20 +113,6 @@ Result<Json> restart_link(Server&, NamedPort& named, const Params&) {
   const auto control = need<LinkControl>(named);
   if (!control) return tl::unexpected<Error>(control.error());
   return done((*control)->restart_negotiation());
-}
-
-Result<Json> set_phy(Server&, NamedPort& named, const Params& params) {
-  const auto enabled = params.flag("enabled");
-  if (!enabled) return tl::unexpected<Error>(enabled.error());
-  const auto control = need<LinkControl>(named);
-  if (!control) return tl::unexpected<Error>(control.error());
-  return done((*control)->set_phy_enabled(*enabled));
-}
-
-Result<Json> set_led(Server&, NamedPort& named, const Params& params) {
-  LedMode mode{};
-  if (auto read = FieldReader().read_all(params.value("mode"), mode); !read) return pass_on(std::move(read));
-  return done(named.port->change([=](Settings& settings) { settings.led = mode; }));
 }
 
 Json results_json(const std::vector<SelfTestResult>& results) {
@@ -208,22 +156,12 @@ Result<Json> self_test(Server&, NamedPort& named, const Params& params) {
 }
 
 constexpr std::array kSettingMethods{
-    MethodEntry{.name = "port.set_mac", .changes = true, .of_port = set_mac},
-    MethodEntry{.name = "port.set_mtu", .changes = true, .of_port = set_mtu},
-    MethodEntry{.name = "port.set_promiscuous", .changes = true, .of_port = set_promiscuous},
-    MethodEntry{.name = "port.set_all_multicast", .changes = true, .of_port = set_all_multicast},
-    MethodEntry{.name = "port.set_link", .changes = true, .of_port = set_link},
-    MethodEntry{.name = "port.set_pause", .changes = true, .of_port = set_pause},
-    MethodEntry{.name = "port.set_rss", .changes = true, .of_port = set_rss},
-    MethodEntry{.name = "port.set_moderation", .changes = true, .of_port = set_moderation},
+    MethodEntry{.name = "port.change", .changes = true, .of_port = change},
     MethodEntry{.name = "port.set_rings", .changes = true, .of_port = set_rings},
-    MethodEntry{.name = "port.set_vlan_stripping", .changes = true, .of_port = set_vlan_stripping},
     MethodEntry{.name = "port.start", .changes = true, .of_port = start},
     MethodEntry{.name = "port.stop", .changes = true, .of_port = stop},
     MethodEntry{.name = "port.reset", .changes = true, .of_port = reset},
     MethodEntry{.name = "port.restart_link", .changes = true, .of_port = restart_link},
-    MethodEntry{.name = "port.set_phy", .changes = true, .of_port = set_phy},
-    MethodEntry{.name = "port.set_led", .changes = true, .of_port = set_led},
     MethodEntry{.name = "port.self_test", .changes = true, .of_port = self_test},
 };
 

@@ -48,7 +48,10 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"facts", std::move(facts)}};
 }
 
-Result<Json> config(Server&, NamedPort& named, const Params&) { return settings_json(named.port->settings()); }
+Result<Json> settings(Server&, NamedPort& named, const Params&) {
+  const Settings settings = named.port->settings();
+  return Json{{"settings", settings_json(settings)}, {"tag", settings_tag(settings)}};
+}
 
 Result<Json> stats(Server& server, NamedPort& named, const Params&) {
   Json json{{"time_ns", server.context.clock().now().count()}, {"state", state_name(named.port->state())}};
@@ -97,6 +100,9 @@ Result<Json> link(Server&, NamedPort& named, const Params& params) {
   const auto details = control->link_details();
   if (!details) return tl::unexpected<Error>(details.error());
   json["details"] = details_json(*details);
+  json["details"]["supported"] = Leaf<LinkModes>::write(named.port->info().limits.link_modes);
+  json["details"]["advertised"] =
+      Leaf<LinkModes>::write(advertised_modes(named.port->settings(), named.port->info().limits));
   return json;
 }
 
@@ -122,14 +128,7 @@ Result<Json> interrupts(Server&, NamedPort& named, const Params&) {
   const std::size_t count = named.port->config().rx.size();
   Json queues = Json::array();
   for (std::size_t i = 0; i < count; ++i) {
-    const auto moderation = (*interrupts)->moderation(static_cast<std::uint16_t>(i));
-    Json queue{{"vector", nullptr}, {"interval_us", nullptr}, {"adaptive", nullptr}};
-    if (vectors && i < vectors->size()) queue["vector"] = (*vectors)[i];
-    if (moderation) {
-      queue["interval_us"] = std::chrono::duration_cast<std::chrono::microseconds>(moderation->interval).count();
-      queue["adaptive"] = moderation->adaptive;
-    }
-    queues.push_back(std::move(queue));
+    queues.push_back({{"vector", vectors && i < vectors->size() ? Json((*vectors)[i]) : Json(nullptr)}});
   }
   const auto longest = std::chrono::duration_cast<std::chrono::microseconds>(Interrupts::kMaxInterval).count();
   return Json{{"rx", std::move(queues)}, {"max_interval_us", longest}};
@@ -140,12 +139,8 @@ Result<Json> time(Server&, NamedPort& named, const Params&) {
   if (!clock) return tl::unexpected<Error>(clock.error());
   const auto now = (*clock)->time();
   if (!now) return tl::unexpected<Error>(now.error());
-  const double frequency = (*clock)->frequency();
-  const PortClockLimits limits = (*clock)->limits();
-  return Json{{"time_ns", now->count()},
-              {"frequency_ppb", frequency},
-              {"max_frequency_ppb", limits.max_frequency},
-              {"tick_ns", limits.tick.count()}};
+  const PortClockLimits& limits = named.port->info().limits.clock;
+  return Json{{"time_ns", now->count()}, {"max_frequency_ppb", limits.max_frequency}, {"tick_ns", limits.tick.count()}};
 }
 
 Result<Json> watch(Server& server, NamedPort& named, const Params& params) {
@@ -220,83 +215,17 @@ Result<Json> write_nvm(Server&, NamedPort& named, const Params& params) {
   return done((*memory)->write_nvm(static_cast<std::uint32_t>(*first), *words));
 }
 
-struct WakeEventName {
-  std::string_view name;
-  bool WakeEvents::*event;
-};
-constexpr std::array kWakeEventNames{
-    WakeEventName{"magic", &WakeEvents::magic}, WakeEventName{"unicast", &WakeEvents::unicast},
-    WakeEventName{"multicast", &WakeEvents::multicast}, WakeEventName{"broadcast", &WakeEvents::broadcast},
-    WakeEventName{"link_change", &WakeEvents::link_change}};
-
-Json events_json(const WakeEvents& events) {
-  Json names = Json::array();
-  for (const WakeEventName& one : kWakeEventNames) {
-    if (events.*one.event) names.push_back(one.name);
-  }
-  return names;
-}
-
 Result<Json> wake(Server&, NamedPort& named, const Params&) {
   const auto wake = need<WakeOnLan>(named);
   if (!wake) return tl::unexpected<Error>(wake.error());
-  const auto support = (*wake)->wake_support();
+  auto support = (*wake)->wake_support();
   if (!support) return tl::unexpected<Error>(support.error());
-  const WakeEvents events = (*wake)->wake_events();
-  return Json{{"supported", events_json(*support)}, {"events", events_json(events)}};
-}
-
-Result<WakeEvents> parse_events(const Json& names) {
-  WakeEvents events;
-  if (!names.is_array()) return fail(ErrorCode::invalid_argument, "'events' is no list", "list events such as magic");
-  for (const Json& name : names) {
-    const auto* const found = std::ranges::find_if(kWakeEventNames, [&](const WakeEventName& one) {
-      return name.is_string() && name.get<std::string>() == one.name;
-    });
-    if (found == kWakeEventNames.end()) {
-      return fail(ErrorCode::invalid_argument, "an event of 'events' is unknown",
-                  "events are magic, unicast, multicast, broadcast and link_change");
-    }
-    events.*(found->event) = true;
-  }
-  return events;
-}
-
-Result<Json> set_wake(Server&, NamedPort& named, const Params& params) {
-  const auto events = parse_events(params.value("events"));
-  if (!events) return tl::unexpected<Error>(events.error());
-  const auto wake = need<WakeOnLan>(named);
-  if (!wake) return tl::unexpected<Error>(wake.error());
-  return done((*wake)->set_wake_events(*events));
-}
-
-Result<Json> vlan(Server&, NamedPort& named, const Params&) {
-  if (auto has = need_setting(named, Setting::vlan_stripping); !has) return pass_on(std::move(has));
-  return Json{{"stripping", named.port->settings().vlan_stripping}};
-}
-
-std::string_view name_of(StampedMessages messages) noexcept {
-  switch (messages) {
-    case StampedMessages::none: return "none";
-    case StampedMessages::ptp1_sync: return "ptp1_sync";
-    case StampedMessages::ptp1_delay_request: return "ptp1_delay_request";
-    case StampedMessages::ptp2_ethernet: return "ptp2_ethernet";
-    case StampedMessages::ptp2_udp: return "ptp2_udp";
-    case StampedMessages::ptp2: return "ptp2";
-  }
-  return "none";
-}
-
-Result<Json> frame_stamps(Server&, NamedPort& named, const Params&) {
-  const auto stamps = need<FrameStamps>(named);
-  if (!stamps) return tl::unexpected<Error>(stamps.error());
-  const FrameStampsConfig config = (*stamps)->frame_stamps();
-  return Json{{"receive", name_of(config.receive)}, {"transmit", config.transmit}};
+  return Json{{"supported", FieldWriter::write(*support)}};
 }
 
 constexpr std::array kStateMethods{
     MethodEntry{.name = "port.info", .of_port = info},
-    MethodEntry{.name = "port.config", .of_port = config},
+    MethodEntry{.name = "port.settings", .of_port = settings},
     MethodEntry{.name = "port.stats", .of_port = stats},
     MethodEntry{.name = "port.queues", .of_port = queues},
     MethodEntry{.name = "port.xstats", .of_port = xstats},
@@ -312,9 +241,6 @@ constexpr std::array kStateMethods{
     MethodEntry{.name = "port.nvm", .of_port = nvm},
     MethodEntry{.name = "port.write_nvm", .changes = true, .of_port = write_nvm},
     MethodEntry{.name = "port.wake", .of_port = wake},
-    MethodEntry{.name = "port.set_wake", .changes = true, .of_port = set_wake},
-    MethodEntry{.name = "port.vlan", .of_port = vlan},
-    MethodEntry{.name = "port.frame_stamps", .of_port = frame_stamps},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/port_clock.hpp"
 #include "pollux/net/rx_metadata.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -48,6 +49,7 @@ CONFORMANCE_TEST(Clocks, RunAndAreSet) {
     EXPECT_EQ(left().offloads().tx_flags & TxOffload::timestamp, 0u);
     return;
   }
+  ASSERT_TRUE(test::run_clock(left()));
   const Time first = now(left());
   pass_time();
   pass_time();
@@ -59,7 +61,7 @@ CONFORMANCE_TEST(Clocks, RunAndAreSet) {
   EXPECT_GE(now(left()), 500'000s);
   EXPECT_LT(now(left()), 500'010s);
   // A new rate does not change time that has passed.
-  const auto frequency = left().capability<PortClock>()->set_frequency(100'000'000);
+  const auto frequency = test::run_clock(left(), 1e8);
   ASSERT_TRUE(frequency);
   EXPECT_NEAR(*frequency, 1e8, 100);
   EXPECT_GE(now(left()), 500'000s);
@@ -82,8 +84,8 @@ CONFORMANCE_TEST_WHERE(Clocks, StampSentAndReceivedMessages, traits.two_ports())
   ASSERT_EQ(has_stamps, static_cast<bool>(left().capability<PortClock>()));
   if (!has_stamps || !right().capability<FrameStamps>()) return;
   const FrameStampsConfig config{.receive = StampedMessages::ptp2_ethernet, .transmit = true};
-  ASSERT_TRUE(left().capability<FrameStamps>()->set_frame_stamps(config));
-  ASSERT_TRUE(right().capability<FrameStamps>()->set_frame_stamps(config));
+  ASSERT_TRUE(left().change([&](Settings& settings) { settings.stamps = config; }));
+  ASSERT_TRUE(right().change([&](Settings& settings) { settings.stamps = config; }));
   for (std::uint8_t sequence = 1; sequence <= 3; ++sequence) {
     const Time sending = now(left()), receiving = now(right());
     send_stamped(left(), sync(sequence));

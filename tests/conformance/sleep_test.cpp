@@ -212,7 +212,7 @@ class Moderating : public Sleeping {
     return 0;
   }
   void moderate(const InterruptModeration& wanted) {
-    const auto set = right().capability<Interrupts>()->set_moderation(0, wanted);
+    const auto set = right().change([&](pollux::Settings& settings) { settings.moderation[0] = wanted; });
     ASSERT_TRUE(set) << set.error().message();
   }
   /// An in-process card without a thread of its own sends a delayed message at the next access to a card.
@@ -272,7 +272,7 @@ CONFORMANCE_TEST_WHERE(Moderating, OutlivesARestart, traits.card_receive) {
   moderate(fixed);
   stop_both();
   start_again();
-  EXPECT_EQ(right().capability<Interrupts>()->moderation(0).value(), fixed);
+  EXPECT_EQ(right().settings().moderation.at(0), fixed);
   EXPECT_EQ(written(), 700U);
   EXPECT_EQ(sleep_for(3), 3U);
   moderate({});

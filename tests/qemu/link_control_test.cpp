@@ -17,7 +17,9 @@ TEST(LinkControl, AdvertisesAndNegotiatesAgain) {
   ASSERT_TRUE(QemuFixture::link_rises(card.port));
   const auto control = card.port.capability<LinkControl>();
   const auto registers = card.port.capability<PhyRegisters>();
-  ASSERT_TRUE(control->set_link_config({.advertised = {LinkMode::full_100, LinkMode::full_1000}}));
+  ASSERT_TRUE(card.port.change([](Settings& settings) {
+    settings.link = {.advertised = {LinkMode::full_100, LinkMode::full_1000}};
+  }));
   EXPECT_EQ(registers->read_phy_register({.number = 4}).value() & 0x01E0, 0x0100);
   ASSERT_TRUE(QemuFixture::link_rises(card.port));
   ASSERT_TRUE(control->restart_negotiation());
@@ -34,16 +36,15 @@ TEST(LinkControl, AdvertisesAndNegotiatesAgain) {
 TEST(LinkControl, RefusesForcedModesAndAStoppedPhy) {
   QemuFixture fixture;
   test::QemuPort card = fixture.start("0");
-  const auto control = card.port.capability<LinkControl>();
   const auto expect_refusal = [](const Result<void>& refused) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
     EXPECT_NE(refused.error().message().find("autonegotiation alone"), std::string::npos);
   };
-  const LinkConfig before = control->link_config();
-  expect_refusal(control->set_link_config({.forced = LinkMode::full_100}));
-  expect_refusal(control->set_phy_enabled(false));
-  EXPECT_EQ(control->link_config(), before);
+  const LinkConfig before = card.port.settings().link;
+  expect_refusal(card.port.change([](Settings& settings) { settings.link = {.forced = LinkMode::full_100}; }));
+  expect_refusal(card.port.change([](Settings& settings) { settings.phy_enabled = false; }));
+  EXPECT_EQ(card.port.settings().link, before);
   EXPECT_TRUE(QemuFixture::link_rises(card.port));
 }
 

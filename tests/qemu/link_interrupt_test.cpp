@@ -58,7 +58,7 @@ TEST_F(LinkInterrupt, ComesEachTimeTheLinkChanges) {
   expect_link();
   for (const bool pause : {true, false}) {
     // What the PHY advertises changes, so the link goes down and comes back.
-    ASSERT_TRUE(flow_control->set_flow_control({.pause = {.receive = pause}}));
+    ASSERT_TRUE(port->change([&](Settings& settings) { settings.flow_control = {.pause = {.receive = pause}}; }));
     expect_link();
   }
   ASSERT_TRUE(port->stop());

@@ -45,10 +45,9 @@ void set_filters(Steps& steps, Port& port, const Asked& asked) {
 
 void set_functions(Steps& steps, Port& port, const std::vector<VirtualFunctionConfig>& functions) {
   if (functions.empty()) return;
-  steps.then(
-      [&] { return port.capability<VirtualFunctions>()->set_functions(static_cast<unsigned>(functions.size())); });
+  steps.then([&] { return test::set_functions(port, static_cast<unsigned>(functions.size())); });
   for (unsigned number = 0; number < functions.size(); ++number) {
-    steps.then([&] { return port.capability<VirtualFunctions>()->set_function(number, functions[number]); });
+    steps.then([&] { return test::set_function(port, number, functions[number]); });
   }
 }
 
@@ -57,9 +56,9 @@ void set_queues(Steps& steps, Port& port, const Asked& asked) {
                 [&] { return port.change([&](Settings& settings) { settings.pools = asked.pools; }); });
   steps.then_if(asked.rss.has_value(),
                 [&] { return port.change([&](Settings& settings) { settings.rss = *asked.rss; }); });
-  for (const auto& [id, rule] : asked.rules) steps.then([&] { return port.capability<FlowRules>()->add(rule); });
+  for (const auto& [id, rule] : asked.rules) steps.then([&] { return test::add_rule(port, rule); });
   for (const auto& [queue, moderation] : asked.moderation)
-    steps.then([&] { return port.capability<Interrupts>()->set_moderation(queue, moderation); });
+    steps.then([&] { return port.change([&](Settings& settings) { settings.moderation[queue] = moderation; }); });
   for (const auto& [pool, rate] : asked.pool_rates)
     steps.then([&] { return port.change([&](Settings& settings) { settings.pool_tx_rates[pool] = rate; }); });
 }
@@ -67,9 +66,11 @@ void set_queues(Steps& steps, Port& port, const Asked& asked) {
 void set_link(Steps& steps, Port& port, const Asked& asked) {
   steps
       .then_if(asked.flow_control != FlowControlConfig{},
-               [&] { return port.capability<FlowControl>()->set_flow_control(asked.flow_control); })
-      .then_if(asked.link != LinkConfig{}, [&] { return port.capability<LinkControl>()->set_link_config(asked.link); })
-      .then_if(!asked.phy_enabled, [&] { return port.capability<LinkControl>()->set_phy_enabled(false); })
+               [&] { return port.change([&](Settings& settings) { settings.flow_control = asked.flow_control; }); })
+      .then_if(asked.link != LinkConfig{},
+               [&] { return port.change([&](Settings& settings) { settings.link = asked.link; }); })
+      .then_if(!asked.phy_enabled,
+               [&] { return port.change([](Settings& settings) { settings.phy_enabled = false; }); })
       .then_if(asked.loopback != LoopbackMode::none,
                [&] { return port.change([&](Settings& settings) { settings.loopback = asked.loopback; }); });
 }
@@ -87,10 +88,12 @@ Result<void> set_all(Port& port, const Asked& asked) {
   set_filters(steps, port, asked);
   set_queues(steps, port, asked);
   set_link(steps, port, asked);
-  steps.then_if(asked.clock.has_value(), [&] { return port.capability<PortClock>()->set_frequency(*asked.clock); })
+  steps
+      .then_if(asked.clock.has_value(),
+               [&] { return port.change([&](Settings& settings) { settings.clock_frequency = *asked.clock; }); })
       .then_if(asked.stamps != FrameStampsConfig{},
-               [&] { return port.capability<FrameStamps>()->set_frame_stamps(asked.stamps); })
-      .then_if(asked.wake.any(), [&] { return port.capability<WakeOnLan>()->set_wake_events(asked.wake); })
+               [&] { return port.change([&](Settings& settings) { settings.stamps = asked.stamps; }); })
+      .then_if(asked.wake.any(), [&] { return port.change([&](Settings& settings) { settings.wake = asked.wake; }); })
       .then_if(asked.led != LedMode::automatic,
                [&] { return port.change([&](Settings& settings) { settings.led = asked.led; }); });
   return std::move(steps).result();

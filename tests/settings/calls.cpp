@@ -225,9 +225,8 @@ Call call_add_rule(Source& from) {
   return {fmt::format("add a rule of {} items, to queue {}, priority {}", rule.match.size(), rule.action.queue,
                       rule.priority),
           [rule](CardPort& on) -> Result<void> {
-            const auto rules = on.port().capability<FlowRules>();
-            if (!rules) return {};
-            const auto id = rules->add(rule);
+            if (!on.port().info().supports.test(Setting::rules)) return {};
+            const auto id = test::add_rule(on.port(), rule);
             if (!id) return tl::unexpected<Error>(id.error());
             on.asked.rules.emplace_back(*id, rule);
             return {};
@@ -240,7 +239,7 @@ Call call_remove_rule(Source& from) {
             auto& rules = on.asked.rules;
             if (rules.empty()) return {};
             const auto at = rules.begin() + static_cast<std::ptrdiff_t>(which % rules.size());
-            auto removed = on.port().capability<FlowRules>()->remove(at->first);
+            auto removed = test::remove_rule(on.port(), at->first);
             if (removed) rules.erase(at);
             return removed;
           }};

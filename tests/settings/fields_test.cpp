@@ -168,9 +168,9 @@ TEST(Settings, ReachTheCardOfAStoppedPort) {
     EXPECT_EQ((control.value() & 0x0800) == 0, phy_enabled) << when;
   };
   ASSERT_TRUE(port.port().change([](Settings& settings) { settings.led = LedMode::blink; }));
-  ASSERT_TRUE(port.port().capability<PortClock>()->set_frequency(0));
+  ASSERT_TRUE(port.port().change([](Settings& settings) { settings.clock_frequency = 0; }));
   expect("opened", true);
-  ASSERT_TRUE(port.port().capability<LinkControl>()->set_phy_enabled(false));
+  ASSERT_TRUE(port.port().change([](Settings& settings) { settings.phy_enabled = false; }));
   expect("opened");
   ASSERT_TRUE(port.port().capability<SelfTest>()->test_offline());
   expect("after a self-test");

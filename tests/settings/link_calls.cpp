@@ -8,6 +8,7 @@
 #include "pollux/net/port_clock.hpp"
 #include "settings/arguments.hpp"
 #include "settings/call_kinds.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test::settings {
 
@@ -18,20 +19,21 @@ Call call_flow_control(Source& from) {
           pass(
               flow,
               [](Port& port, const FlowControlConfig& value) {
-                return port.capability<FlowControl>()->set_flow_control(value);
+                return port.change([&](Settings& settings) { settings.flow_control = value; });
               },
               [](Asked& asked, const FlowControlConfig& value) { asked.flow_control = value; })};
 }
 
 Call call_link(Source& from) {
   const LinkConfig link = random_link(from.random, from.abilities);
-  return {
-      fmt::format("set_link_config {}, forced {}", to_string(link.advertised),
-                  link.forced ? to_string(*link.forced) : "none"),
-      pass(
-          link,
-          [](Port& port, const LinkConfig& value) { return port.capability<LinkControl>()->set_link_config(value); },
-          [](Asked& asked, const LinkConfig& value) { asked.link = value; })};
+  return {fmt::format("set_link_config {}, forced {}", to_string(link.advertised),
+                      link.forced ? to_string(*link.forced) : "none"),
+          pass(
+              link,
+              [](Port& port, const LinkConfig& value) {
+                return port.change([&](Settings& settings) { settings.link = value; });
+              },
+              [](Asked& asked, const LinkConfig& value) { asked.link = value; })};
 }
 
 Call call_phy(Source& from) {
@@ -39,10 +41,12 @@ Call call_phy(Source& from) {
     return {"restart_negotiation",
             [](CardPort& on) { return on.port().capability<LinkControl>()->restart_negotiation(); }};
   const bool on = !from.random.once_in(3);
-  return {fmt::format("set_phy_enabled {}", on),
-          pass(
-              on, [](Port& port, bool value) { return port.capability<LinkControl>()->set_phy_enabled(value); },
-              [](Asked& asked, bool value) { asked.phy_enabled = value; })};
+  return {
+      fmt::format("set_phy_enabled {}", on),
+      pass(
+          on,
+          [](Port& port, bool value) { return port.change([&](Settings& settings) { settings.phy_enabled = value; }); },
+          [](Asked& asked, bool value) { asked.phy_enabled = value; })};
 }
 
 Call call_moderation(Source& from) {
@@ -54,7 +58,7 @@ Call call_moderation(Source& from) {
           pass(
               moderation,
               [queue](Port& port, const InterruptModeration& value) {
-                return port.capability<Interrupts>()->set_moderation(queue, value);
+                return port.change([&](Settings& settings) { settings.moderation[queue] = value; });
               },
               [queue](Asked& asked, const InterruptModeration& value) { asked.moderation[queue] = value; })};
 }
@@ -84,7 +88,10 @@ Call call_clock(Source& from) {
   const double ppb = 1000.0 * (static_cast<int>(from.random.below(200'000)) - 100'000);
   return {fmt::format("set_frequency {}", ppb),
           pass(
-              ppb, [](Port& port, double value) { return port.capability<PortClock>()->set_frequency(value); },
+              ppb,
+              [](Port& port, double value) {
+                return port.change([&](Settings& settings) { settings.clock_frequency = value; });
+              },
               [](Asked& asked, double value) { asked.clock = value; })};
 }
 
@@ -97,11 +104,11 @@ Call call_stamps(Source& from) {
           pass(
               stamps,
               [](Port& port, const FrameStampsConfig& value) {
-                return port.capability<FrameStamps>()->set_frame_stamps(value);
+                return port.change([&](Settings& settings) { settings.stamps = value; });
               },
               [](Asked& asked, const FrameStampsConfig& value) {
+                if (asked.stamps != value && !asked.clock) asked.clock = 0;  // stamps run the clock
                 asked.stamps = value;
-                if (!asked.clock) asked.clock = 0;  // stamps run the clock
               })};
 }
 
@@ -123,11 +130,12 @@ Call call_wake(Source& from) {
                         .multicast = from.random.flip(),
                         .broadcast = from.random.flip(),
                         .link_change = from.random.flip()};
-  return {"set_wake_events",
-          pass(
-              wake,
-              [](Port& port, const WakeEvents& value) { return port.capability<WakeOnLan>()->set_wake_events(value); },
-              [](Asked& asked, const WakeEvents& value) { asked.wake = value; })};
+  return {"set_wake_events", pass(
+                                 wake,
+                                 [](Port& port, const WakeEvents& value) {
+                                   return port.change([&](Settings& settings) { settings.wake = value; });
+                                 },
+                                 [](Asked& asked, const WakeEvents& value) { asked.wake = value; })};
 }
 
 Call call_led(Source& from) {
@@ -141,11 +149,10 @@ Call call_led(Source& from) {
 
 Call call_functions(Source& from) {
   const unsigned count = from.random.below(4);
-  return {
-      fmt::format("set_functions {}", count),
-      pass(
-          count, [](Port& port, unsigned value) { return port.capability<VirtualFunctions>()->set_functions(value); },
-          [](Asked& asked, unsigned value) { asked.functions.assign(value, {}); })};
+  return {fmt::format("set_functions {}", count),
+          pass(
+              count, [](Port& port, unsigned value) { return test::set_functions(port, value); },
+              [](Asked& asked, unsigned value) { asked.functions.assign(value, {}); })};
 }
 
 Call call_function(Source& from) {
@@ -155,15 +162,14 @@ Call call_function(Source& from) {
             [number](CardPort& on) { return on.port().capability<VirtualFunctions>()->reset_function(number); }};
   }
   const VirtualFunctionConfig config = random_function(from.random);
-  return {fmt::format("set_function {}: mac {}, vlan {}, qos {}, rate {}, spoof_check {}, trusted {}, enabled {}",
-                      number, config.mac ? to_string(*config.mac) : "none", config.vlan, config.qos, config.max_rate,
-                      config.spoof_check, config.trusted, config.enabled),
-          pass(
-              config,
-              [number](Port& port, const VirtualFunctionConfig& value) {
-                return port.capability<VirtualFunctions>()->set_function(number, value);
-              },
-              [number](Asked& asked, const VirtualFunctionConfig& value) { asked.functions[number] = value; })};
+  return {
+      fmt::format("set_function {}: mac {}, vlan {}, qos {}, rate {}, spoof_check {}, trusted {}, enabled {}", number,
+                  config.mac ? to_string(*config.mac) : "none", config.vlan, config.qos, config.max_rate,
+                  config.spoof_check, config.trusted, config.enabled),
+      pass(
+          config,
+          [number](Port& port, const VirtualFunctionConfig& value) { return test::set_function(port, number, value); },
+          [number](Asked& asked, const VirtualFunctionConfig& value) { asked.functions[number] = value; })};
 }
 
 // The messages are those of Linux igbvf, mbx.h: the kind, and information from bit 16 on.

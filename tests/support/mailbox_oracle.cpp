@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "hw/intel/igbvf/registers.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -30,8 +31,8 @@ std::uint64_t sum(const VirtualFunctionState& state) {
 
 MailboxOracle::MailboxOracle(CardFixture& fixture, Capability<VirtualFunctions> functions)
     : fixture_(fixture), functions_(std::move(functions)) {
-  require(functions_->set_functions(kFunctions).has_value(), "the functions can be enabled");
-  require(functions_->set_function(1, {.mac = kOtherMac}).has_value(), "a function can be set");
+  require(test::set_functions(fixture.port, kFunctions).has_value(), "the functions can be enabled");
+  require(test::set_function(fixture.port, 1, {.mac = kOtherMac}).has_value(), "a function can be set");
   require(fixture.port.start().has_value(), "the port starts");
   require(fixture.port.wait_for_link(std::chrono::seconds(5)).has_value(), "the link comes up");
   require(fixture.port.service().has_value(), "the port can be serviced");

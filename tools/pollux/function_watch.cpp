@@ -53,7 +53,7 @@ void FunctionWatch::print(unsigned number, const char* event, const std::string&
 
 Result<std::vector<VirtualFunctionState>> FunctionWatch::states() {
   std::vector<VirtualFunctionState> all;
-  const unsigned count = functions_->functions();
+  const auto count = static_cast<unsigned>(port_.settings().functions.size());
   for (unsigned number = 0; number < count; ++number) {
     auto state = functions_->function(number);
     if (!state) return pass_on(std::move(state));

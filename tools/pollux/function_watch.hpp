@@ -15,8 +15,8 @@ namespace pollux::tool {
 class FunctionWatch {
  public:
   /// The arguments outlive the object.
-  FunctionWatch(const Environment& environment, bool json, Capability<VirtualFunctions>& functions)
-      : environment_(environment), json_(json), functions_(functions) {}
+  FunctionWatch(const Environment& environment, bool json, Port& port)
+      : environment_(environment), json_(json), port_(port), functions_(port.capability<VirtualFunctions>()) {}
 
   /// Prints the port's name and the settings of all functions. Errors: those of VirtualFunctions::function.
   [[nodiscard]] Result<void> print_settings(const std::string& port);
@@ -36,7 +36,8 @@ class FunctionWatch {
 
   const Environment& environment_;
   bool json_;
-  Capability<VirtualFunctions>& functions_;
+  Port& port_;
+  Capability<VirtualFunctions> functions_;
   std::vector<VirtualFunctionState> seen_;
 };
 

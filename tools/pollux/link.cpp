@@ -63,23 +63,26 @@ nlohmann::json or_null(const std::optional<T>& value) {
   return value ? nlohmann::json(*value) : nlohmann::json(nullptr);
 }
 
-void print_json(const Environment& environment, const LinkOptions& options, const LinkDetails& details) {
+void print_json(const Environment& environment, const LinkOptions& options, const Port& port,
+                const LinkDetails& details) {
+  const Settings settings = port.settings();
+  const PortLimits& limits = port.info().limits;
   nlohmann::json json = {{"port", options.port},
                          {"up", details.link.up},
                          {"speed", details.link.speed},
                          {"duplex", details.link.duplex == Duplex::half ? "half" : "full"},
                          {"autonegotiated", details.link.autonegotiated},
-                         {"phy_enabled", details.phy_enabled},
+                         {"phy_enabled", settings.phy_enabled},
                          {"phy", details.phy},
                          {"phy_id", details.phy_id},
-                         {"supported", names(details.supported)},
-                         {"advertised", names(details.config.advertised)},
+                         {"supported", names(limits.link_modes)},
+                         {"advertised", names(advertised_modes(settings, limits))},
                          {"forced", nullptr},
                          {"partner", nullptr},
                          {"mdix", or_null(details.mdix)},
                          {"polarity_reversed", or_null(details.polarity_reversed)},
                          {"cable_metres", nullptr}};
-  if (details.config.forced) json["forced"] = to_string(*details.config.forced);
+  if (settings.link.forced) json["forced"] = to_string(*settings.link.forced);
   if (details.partner) {
     json["partner"] = {{"negotiates", details.partner->negotiates},
                        {"modes", names(details.partner->modes)},
@@ -101,16 +104,18 @@ std::string partner_text(const LinkDetails& details) {
   return to_string(details.partner->modes) + (pauses ? ", pause frames" : "");
 }
 
-void print(const Environment& environment, const LinkOptions& options, const LinkDetails& details) {
-  const LinkConfig& config = details.config;
+void print(const Environment& environment, const LinkOptions& options, const Port& port, const LinkDetails& details) {
+  const Settings settings = port.settings();
+  const PortLimits& limits = port.info().limits;
+  const auto& forced = settings.link.forced;
   const auto line = [&](const char* label, const std::string& value) {
     environment.out << fmt::format("  {:<18}{}\n", label, value);
   };
   environment.out << "Link of " << options.port << '\n';
-  line("link", details.phy_enabled ? to_string(details.link) : "down: the PHY is stopped");
-  line("mode", config.forced ? "forced: " + to_string(*config.forced) : "negotiated");
-  if (!config.forced) line("advertised", to_string(config.advertised));
-  line("supported", to_string(details.supported));
+  line("link", settings.phy_enabled ? to_string(details.link) : "down: the PHY is stopped");
+  line("mode", forced ? "forced: " + to_string(*forced) : "negotiated");
+  if (!forced) line("advertised", to_string(advertised_modes(settings, limits)));
+  line("supported", to_string(limits.link_modes));
   line("partner", partner_text(details));
   line("PHY", fmt::format("{}, id {:#010x}", details.phy, details.phy_id));
   line("pairs", flag_text(details.mdix, "crossed (MDI-X)", "straight (MDI)"));
@@ -119,10 +124,11 @@ void print(const Environment& environment, const LinkOptions& options, const Lin
 }
 
 Result<void> set_up(const LinkOptions& options, const LinkConfig& config, Port& port) {
-  const auto control = port.capability<LinkControl>();
-  if (!control) return tl::unexpected<Error>(port.lacks(LinkControl::kId));
-  if (auto set = control->set_link_config(config); !set) return set;
-  return options.down ? control->set_phy_enabled(false) : Result<void>();
+  if (!port.capability<LinkControl>()) return tl::unexpected<Error>(port.lacks(LinkControl::kId));
+  return port.change([&](Settings& settings) {
+    settings.link = config;
+    settings.phy_enabled = !options.down;
+  });
 }
 
 // A link that does not come up in time is down, which is no error of the command.
@@ -136,9 +142,9 @@ Result<void> show(const Environment& environment, const LinkOptions& options, Po
   const auto details = control->link_details();
   if (!details) return tl::unexpected<Error>(details.error());
   if (options.json) {
-    print_json(environment, options, *details);
+    print_json(environment, options, port, *details);
   } else {
-    print(environment, options, *details);
+    print(environment, options, port, *details);
   }
   return {};
 }

@@ -36,19 +36,20 @@ std::optional<Time> wanted_time(const std::string& text) {
   return Time(nanoseconds);
 }
 
-Result<void> change(const Capability<PortClock>& clock, const TimeOptions& options) {
-  if (options.frequency) {
-    if (auto changed = clock->set_frequency(*options.frequency); !changed) return pass_on(std::move(changed));
-  }
+Result<void> change(Port& port, const Capability<PortClock>& clock, const TimeOptions& options) {
+  auto runs = port.change([&](Settings& settings) {
+    settings.clock_frequency = options.frequency.value_or(settings.clock_frequency.value_or(0));
+  });
+  if (!runs) return runs;
   if (!options.set.empty()) {
     if (auto changed = clock->set_time(*wanted_time(options.set)); !changed) return changed;
   }
   return options.adjust ? clock->adjust_time(Duration(*options.adjust)) : Result<void>{};
 }
 
-void print(const Environment& environment, const TimeOptions& options, const Capability<PortClock>& clock, Time time) {
-  const double frequency = clock->frequency();
-  const PortClockLimits limits = clock->limits();
+void print(const Environment& environment, const TimeOptions& options, const Port& port, Time time) {
+  const double frequency = port.settings().clock_frequency.value_or(0);
+  const PortClockLimits& limits = port.info().limits.clock;
   if (options.json) {
     const nlohmann::json json = {{"port", options.port},
                                  {"time_ns", time.count()},
@@ -75,10 +76,10 @@ int run_time(const Environment& environment, const TimeOptions& options) {
   if (!port) return report(environment, port.error());
   const auto clock = port->capability<PortClock>();
   if (!clock) return report(environment, port->lacks(PortClock::kId));
-  if (auto changed = change(clock, options); !changed) return report(environment, changed.error());
+  if (auto changed = change(*port, clock, options); !changed) return report(environment, changed.error());
   const auto time = clock->time();
   if (!time) return report(environment, time.error());
-  print(environment, options, clock, *time);
+  print(environment, options, *port, *time);
   return kSuccess;
 }
 

@@ -46,9 +46,9 @@ int run_vf(const Environment& environment, const VfOptions& options, std::option
   const auto functions = port->capability<VirtualFunctions>();
   if (!functions) return report(environment, port->lacks(VirtualFunctions::kId));
   if (count) {
-    if (auto set = change_functions(functions, *count); !set) return report(environment, set.error());
+    if (auto set = change_functions(*port, *count); !set) return report(environment, set.error());
   }
-  const unsigned enabled = functions->functions();
+  const auto enabled = static_cast<unsigned>(port->settings().functions.size());
   print(environment, options, enabled, functions->max_functions());
   return kSuccess;
 }

@@ -3,30 +3,49 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "pollux/base/error.hpp"
+#include "pollux/net/port.hpp"
+#include "pollux/net/virtual_functions.hpp"
 
 namespace pollux::tool {
 
+/// A port's virtual functions.
+struct FunctionCount {
+  unsigned enabled = 0;
+  unsigned possible = 0;
+  std::function<Result<void>(unsigned count)> set;
+};
+
 /// Enables the first `count` functions of a port instead of those that it has. The kernel changes a number of functions
 /// only from or to 0, so those that exist end first. If it then refuses the new number, they are enabled again, with
-/// default settings. `functions`: a Capability<VirtualFunctions>, or a pointer to an object like it.
-template <class Functions>
-[[nodiscard]] Result<void> change_functions(Functions& functions, unsigned count) {
-  const unsigned before = functions->functions();
-  const unsigned possible = functions->max_functions();
-  if (count == before) return {};
-  if (count > possible) {
+/// default settings.
+[[nodiscard]] inline Result<void> change_functions(const FunctionCount& functions, unsigned count) {
+  if (count == functions.enabled) return {};
+  if (count > functions.possible) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{} virtual functions were requested, and the port can have {}", count, possible),
+                fmt::format("{} virtual functions were requested, and the port can have {}", count, functions.possible),
                 "request fewer; the functions that exist were not changed");
   }
-  if (auto none = functions->set_functions(0); !none) return none;
-  auto set = functions->set_functions(count);
-  if (set || before == 0) return set;
-  const auto back = functions->set_functions(before);
-  set.error().what +=
-      back ? fmt::format("; it has {} functions again", before) : fmt::format("; its {} functions are gone", before);
+  if (auto none = functions.set(0); !none) return none;
+  auto set = functions.set(count);
+  if (set || functions.enabled == 0) return set;
+  const auto back = functions.set(functions.enabled);
+  set.error().what += back ? fmt::format("; it has {} functions again", functions.enabled)
+                           : fmt::format("; its {} functions are gone", functions.enabled);
   return set;
+}
+
+/// The same. The port has the capability VirtualFunctions.
+[[nodiscard]] inline Result<void> change_functions(Port& port, unsigned count) {
+  const auto set = [&](unsigned wanted) {
+    return port.change([=](Settings& settings) { settings.functions.assign(wanted, {}); });
+  };
+  return change_functions({.enabled = static_cast<unsigned>(port.settings().functions.size()),
+                           .possible = port.capability<VirtualFunctions>()->max_functions(),
+                           .set = set},
+                          count);
 }
 
 }  // namespace pollux::tool

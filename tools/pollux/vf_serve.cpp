@@ -28,13 +28,11 @@ namespace {
 /// How often the functions' states are compared. A signal is noticed after this time at the latest.
 constexpr Duration kLookInterval = std::chrono::milliseconds(100);
 
-Result<void> set_up_functions(Capability<VirtualFunctions>& functions, unsigned count,
-                              const std::vector<FunctionSettings>& settings) {
-  if (auto set = change_functions(functions, count); !set) return set;
-  for (const FunctionSettings& each : settings) {
-    if (auto set = functions->set_function(each.number, each.config); !set) return set;
-  }
-  return {};
+Result<void> set_up_functions(Port& port, unsigned count, const std::vector<FunctionSettings>& settings) {
+  if (auto set = change_functions(port, count); !set) return set;
+  return port.change([&](Settings& now) {
+    for (const FunctionSettings& each : settings) now.functions.at(each.number) = each.config;
+  });
 }
 
 /// The command receives nothing, so the card drops what is addressed to the port itself.
@@ -105,12 +103,11 @@ Result<void> serve_port(const Environment& environment, const VfServeOptions& op
                         const std::vector<FunctionSettings>& settings, const Mempool& pool) {
   auto port = open_port(environment, options.port);
   if (!port) return tl::unexpected<Error>(port.error());
-  auto functions = port->capability<VirtualFunctions>();
-  if (!functions) return tl::unexpected<Error>(port->lacks(VirtualFunctions::kId));
-  if (auto set = set_up_functions(functions, options.count, settings); !set) return set;
+  if (!port->capability<VirtualFunctions>()) return tl::unexpected<Error>(port->lacks(VirtualFunctions::kId));
+  if (auto set = set_up_functions(*port, options.count, settings); !set) return set;
   ExportedFunctions exported(environment);
   if (auto opened = exported.open(port->info().name, options.sockets); !opened) return opened;
-  FunctionWatch watch(environment, options.json, functions);
+  FunctionWatch watch(environment, options.json, *port);
   port->on_event([&watch](const PortEvent& event) { watch.on_event(event); });
   auto done = start_dropping(*port, pool);
   if (done) done = serve_until_stopped(environment, options, exported, watch);

@@ -83,11 +83,12 @@ int run_wol(const Environment& environment, const WolOptions& options) {
   const auto wake = port->capability<WakeOnLan>();
   if (!wake) return report(environment, port->lacks(WakeOnLan::kId));
   if (!options.set.empty()) {
-    if (auto set = wake->set_wake_events(*wanted); !set) return report(environment, set.error());
+    auto set = port->change([&](Settings& settings) { settings.wake = *wanted; });
+    if (!set) return report(environment, set.error());
   }
   const auto supported = wake->wake_support();
   if (!supported) return report(environment, supported.error());
-  const WakeEvents set = wake->wake_events();
+  const WakeEvents set = port->settings().wake;
   if (auto closed = port->close(); !closed) return report(environment, closed.error());  // arms the card
   print(environment, options, *supported, set);
   return kSuccess;

@@ -32,25 +32,13 @@ struct CapabilityId {
 /// A row of a driver's table of capabilities.
 struct CapabilityEntry {
   CapabilityId id;            ///< what a program asks for
-  void* interface = nullptr;  ///< the sub-object of type C with this id; see offer() and by_settings()
-  void* part = nullptr;       ///< of type C::Part; see by_settings()
+  void* interface = nullptr;  ///< the sub-object of type C with this id
 };
 
-/// The row of a driver that implements C: `offer<Rss>(rss_)`.
+/// The row of a driver that implements C: `offer<Nvm>(nvm_)`.
 template <class C>
 [[nodiscard]] CapabilityEntry offer(C& interface) noexcept {
   return {C::kId, &interface};
-}
-
-/// The row of a driver that applies the settings of C: `by_settings<FlowRules>()`. `net` implements C.
-template <class C>
-[[nodiscard]] constexpr CapabilityEntry by_settings() noexcept {
-  return {C::kId};
-}
-/// The same for a C of which a part is no setting, which the driver implements: `by_settings<FlowControl>(*this)`.
-template <class C>
-[[nodiscard]] CapabilityEntry by_settings(typename C::Part& part) noexcept {
-  return {C::kId, nullptr, &part};
 }
 
 /// A reference to a capability of a port, or empty if the port does not have it:
@@ -66,7 +54,7 @@ class Capability {
  public:
   /// Empty.
   Capability() = default;
-  /// For Port::capability: `target` is what the driver or `net` implements; nullptr: the port lacks it.
+  /// For Port::capability: `target` is what the driver implements; nullptr: the port lacks it.
   Capability(std::shared_ptr<PortCore> core, C* target) noexcept : core_(std::move(core)), target_(target) {}
 
   /// Whether the port has it.

@@ -44,28 +44,14 @@ struct FlowControlState {
   std::uint32_t packet_buffer = 0;  ///< bytes that the card can hold for receive queues; 0: the port is not open
 };
 
-/// The part of FlowControl that is no setting.
-class POLLUX_API PauseState {
- public:
-  virtual ~PauseState() = default;
-  /// Asks the card. Never fails: without an answer no modes are active.
-  [[nodiscard]] virtual FlowControlState flow_control() = 0;
-};
-
-/// Capability (see capability.hpp): pause frames. Off until it is turned on, since a polled port then cannot stop its
-/// link partner. The setting stays in force, through stops and starts, until the port is closed.
-/// A card sends pause frames when its packet buffer fills up. That happens only if a receive queue lets frames wait
-/// (RxQueueConfig::drop_enable), as the only queue of a port does by default.
-class POLLUX_API FlowControl : public PauseState {
+/// Capability (see capability.hpp): what has become of pause frames (Settings::flow_control).
+class POLLUX_API FlowControl {
  public:
   static constexpr CapabilityId kId{"flow_control"};
-  using Part = PauseState;
 
-  /// On a started port, a change of what is advertised restarts autonegotiation: the link is down for some seconds.
-  /// The modes in force follow at the next service, or `Port::wait_for_link`, after the link is up.
-  /// Errors: invalid_argument (a water mark or a time outside its range), bad_state (closed), device_removed, timeout,
-  /// device_fault (the PHY).
-  [[nodiscard]] virtual Result<void> set_flow_control(const FlowControlConfig& config) = 0;
+  virtual ~FlowControl() = default;
+  /// Asks the card. Never fails: without an answer no modes are active.
+  [[nodiscard]] virtual FlowControlState flow_control() = 0;
 };
 
 }  // namespace pollux

@@ -38,37 +38,25 @@ struct RxFrameStamp {
   [[nodiscard]] bool operator==(const RxFrameStamp&) const = default;
 };
 
-/// The part of FrameStamps that is no setting. Errors: bad_state (the port is stopped or closed), device_removed.
-class POLLUX_API TakenStamps {
+/// Capability (see capability.hpp): the card notes by its clock (PortClock) when frames arrive and leave: those of
+/// Settings::stamps. A card may keep one stamp a direction and stamp no other frame until it has been read, so this is
+/// for clock synchronisation, not for measuring each frame. `RxMetadata::is_stamped` tells which received frame has
+/// been stamped.
+///
+/// A stamp that the program does not read is given up by `Port::service`, so that frames are stamped again: once two
+/// services at least five seconds apart have seen it. It is counted: `rx_stamps_unread`, `tx_stamps_unread`
+/// (Port::extended_stats). Stamps end with a stop.
+/// Errors: bad_state (the port is stopped or closed), device_removed.
+class POLLUX_API FrameStamps {
  public:
-  virtual ~TakenStamps() = default;
+  static constexpr CapabilityId kId{"frame_stamps"};
+
+  virtual ~FrameStamps() = default;
   /// The stamp of a received message; empty if there is none.
   [[nodiscard]] virtual Result<std::optional<RxFrameStamp>> take_rx_stamp() = 0;
   /// When the last frame that requested a stamp and got one was sent; empty if none has been. A program that sends one
   /// such frame at a time knows which it was.
   [[nodiscard]] virtual Result<std::optional<Time>> take_tx_stamp() = 0;
-};
-
-/// Capability (see capability.hpp): the card notes by its clock (PortClock) when frames arrive and leave. A card
-/// may keep one stamp a direction and stamp no other frame until it has been read, so this is for clock
-/// synchronisation, not for measuring each frame. `RxMetadata::is_stamped` tells which received frame has been stamped.
-///
-/// A stamp that the program does not read is given up by `Port::service`, so that frames are stamped again: once two
-/// services at least five seconds apart have seen it. It is counted: `rx_stamps_unread`, `tx_stamps_unread`
-/// (Port::extended_stats). The settings outlive stops and
-/// starts, but stamps do not.
-class POLLUX_API FrameStamps : public TakenStamps {
- public:
-  static constexpr CapabilityId kId{"frame_stamps"};
-  using Part = TakenStamps;
-
-  /// A change forgets stamps that were not read, and lets the clock run (PortClock). Messages over Ethernet need one of
-  /// the card's EtherType filters, those in UDP one of its five-tuple filters. Errors: busy (flow rules use all of
-  /// them, or one selects EtherType 0x88F7), bad_state (closed; `transmit` while there are virtual functions, which
-  /// could falsify the stamp), device_removed.
-  [[nodiscard]] virtual Result<void> set_frame_stamps(const FrameStampsConfig& config) = 0;
-  /// As set; nothing is stamped at first.
-  [[nodiscard]] virtual FrameStampsConfig frame_stamps() const = 0;
 };
 
 }  // namespace pollux

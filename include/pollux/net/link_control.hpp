@@ -98,7 +98,7 @@ inline constexpr LinkModes kAllLinkModes = [] {
 /// How a link finds its mode.
 struct LinkConfig {
   /// The modes that are offered to the link partner (IEEE 802.3, clause 28). kAllLinkModes: all that the port supports.
-  /// What is offered of pause frames belongs to FlowControl.
+  /// What is offered of pause frames belongs to FlowControlConfig.
   LinkModes advertised = kAllLinkModes;
   /// A mode that is used without negotiation; `advertised` is then not used. 10 or 100 Mb/s, since faster ones need
   /// negotiation (IEEE 802.3). A link partner that negotiates finds the speed, but assumes half duplex.
@@ -132,9 +132,6 @@ struct CableLength {
 /// PHY reports them.
 struct LinkDetails {
   Link link = {};                                ///< as Port::link
-  LinkConfig config = {};                        ///< as LinkControl::link_config
-  bool phy_enabled = true;                       ///< as LinkControl::phy_enabled
-  LinkModes supported = {};                      ///< as LinkControl::supported_modes
   std::string phy;                               ///< the kind of PHY, such as "IGP03"
   std::uint32_t phy_id = 0;                      ///< registers 2 (high half) and 3
   std::optional<PartnerAbilities> partner = {};  ///< what it offers
@@ -143,40 +140,17 @@ struct LinkDetails {
   std::optional<CableLength> cable = {};         ///< at 1000 Mb/s
 };
 
-/// The part of LinkControl that is no setting.
-class POLLUX_API LinkActions {
+/// Capability (see capability.hpp): the link, whose modes are Settings::link, and its PHY.
+class POLLUX_API LinkControl {
  public:
-  virtual ~LinkActions() = default;
+  static constexpr CapabilityId kId{"link_control"};
+
+  virtual ~LinkControl() = default;
   /// Negotiates again. Errors: bad_state (closed, not started, a forced mode, or the PHY is stopped), busy (a
   /// management session or a loopback holds the link), device_removed, timeout, device_fault (the PHY).
   [[nodiscard]] virtual Result<void> restart_negotiation() = 0;
   /// Asks the PHY, which takes some milliseconds. Errors: bad_state (closed), device_removed, timeout, device_fault.
   [[nodiscard]] virtual Result<LinkDetails> link_details() = 0;
-};
-
-/// Capability (see capability.hpp): the modes of the link, and its PHY. Settings stay in force, through stops, starts
-/// and resets, until the port is closed. A call on a started port takes the link down; it returns before the link is up
-/// again, which takes up to some seconds (see Port::wait_for_link and PortEvents). On another port it takes effect at
-/// the start.
-class POLLUX_API LinkControl : public LinkActions {
- public:
-  static constexpr CapabilityId kId{"link_control"};
-  using Part = LinkActions;
-
-  /// The modes of the card and its PHY, whatever is advertised.
-  [[nodiscard]] virtual LinkModes supported_modes() const = 0;
-  /// As in force; `advertised` names the modes.
-  [[nodiscard]] virtual LinkConfig link_config() const = 0;
-  /// Errors: invalid_argument (no mode, or 1000 Mb/s or more forced), not_supported (a mode that the card lacks; a
-  /// forced mode, if it has none), busy (a management session or a loopback holds the link), bad_state (closed),
-  /// device_removed, timeout, device_fault (the PHY).
-  [[nodiscard]] virtual Result<void> set_link_config(const LinkConfig& config) = 0;
-  /// As set; true at first.
-  [[nodiscard]] virtual bool phy_enabled() const = 0;
-  /// Stops or starts the PHY. A stopped one uses little power and sends nothing, so the link partner has no link,
-  /// either. Stopping takes effect at once on any open port; a port that is opened again starts its PHY. Errors:
-  /// not_supported (the PHY cannot be stopped), and those above.
-  [[nodiscard]] virtual Result<void> set_phy_enabled(bool enabled) = 0;
 };
 
 /// Checks a setting against the modes of a card. `port` is its name in the error. Errors: invalid_argument,
@@ -192,7 +166,7 @@ struct PhyRegister {
 };
 
 /// Capability (see capability.hpp): reads and writes registers of the PHY, for tools. The driver does not know of
-/// values that are written here; the next start of the port, or the next call of LinkControl, may overwrite them.
+/// values that are written here; the next start of the port, or change of its link, may overwrite them.
 class POLLUX_API PhyRegisters {
  public:
   static constexpr CapabilityId kId{"phy_registers"};

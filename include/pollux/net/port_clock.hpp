@@ -15,10 +15,20 @@ struct PortClockLimits {
   Duration tick{0};           ///< the clock advances in steps of this length
 };
 
-/// The part of PortClock that is no setting. Errors of all calls: bad_state (the port is closed), device_removed.
-class POLLUX_API ClockTime {
+/// Capability (see capability.hpp): the card's own clock, with which it stamps frames (FrameStamps). It counts
+/// nanoseconds from any origin that the program chooses; PTP counts from 1 January 1970 TAI. It runs, from 0 on, once
+/// Settings::clock_frequency is set, while the port is open, started or not.
+///
+/// Time and frequency outlive the resets of the card with which a port starts. The card's counter stands still
+/// meanwhile, so the Context's clock bridges that time, and the clock may then be wrong by some microseconds.
+/// A card's counter may wrap within hours. `Port::service`, or the Context's control tasks, must run more often,
+/// which they do if link changes are to be noticed; time then never jumps back.
+/// Errors of all calls: bad_state (the clock does not run, or the port is closed), device_removed.
+class POLLUX_API PortClock {
  public:
-  virtual ~ClockTime() = default;
+  static constexpr CapabilityId kId{"clock"};
+
+  virtual ~PortClock() = default;
   /// The card's time.
   [[nodiscard]] virtual Result<Time> time() = 0;
   /// Sets the clock. Later stamps follow it, also those of frames that were stamped before and are not read yet.
@@ -26,29 +36,6 @@ class POLLUX_API ClockTime {
   [[nodiscard]] virtual Result<void> set_time(Time time) = 0;
   /// Adds `offset` to the clock, whatever its rate. Error invalid_argument: it would leave the range of `set_time`.
   [[nodiscard]] virtual Result<void> adjust_time(Duration offset) = 0;
-};
-
-/// Capability (see capability.hpp): the card's own clock, with which it stamps frames (FrameStamps). It counts
-/// nanoseconds from any origin that the program chooses; PTP counts from 1 January 1970 TAI. It runs from the first
-/// call on, at 0, while the port is open, started or not.
-///
-/// Time and frequency outlive the resets of the card with which a port starts. The card's counter stands still
-/// meanwhile, so the Context's clock bridges that time, and the clock may then be wrong by some microseconds.
-/// A card's counter may wrap within hours. `Port::service`, or the Context's control tasks, must run more often,
-/// which they do if link changes are to be noticed; time then never jumps back.
-class POLLUX_API PortClock : public ClockTime {
- public:
-  static constexpr CapabilityId kId{"clock"};
-  using Part = ClockTime;
-
-  /// Makes the clock faster than its oscillator by `ppb` parts per billion, or slower. Returns the frequency that is in
-  /// force: the nearest multiple of PortClockLimits::frequency_step. Error invalid_argument: beyond max_frequency.
-  /// Others: as above.
-  [[nodiscard]] virtual Result<double> set_frequency(double ppb) = 0;
-  /// Parts per billion, as in force.
-  [[nodiscard]] virtual double frequency() const = 0;
-  /// How far the clock can be made faster or slower, and in which steps.
-  [[nodiscard]] virtual PortClockLimits limits() const = 0;
 };
 
 }  // namespace pollux

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -116,6 +118,33 @@ class POLLUX_API RegisterDump {
 /// For a driver whose probe fails after `take_port_index`.
 POLLUX_API void return_port_index(Context& context, std::uint16_t index);
 
+/// The filters that a card has for addresses, VLANs and rules, which keep them as long as they are set: the driver's
+/// choice.
+struct FilterSlots {
+  /// By the number of the card's filter.
+  ///@{
+  std::map<std::uint16_t, MacAddress> addresses = {};
+  std::map<std::uint16_t, std::uint16_t> vlans = {};
+  ///@}
+  std::map<FlowRuleId, std::uint32_t> rules = {};  ///< the filter, of those of the rule's kind
+};
+
+/// The settings of a port, and the filters that its card has for them, which no program sees.
+struct PlacedSettings : Settings {
+  FilterSlots slots = {};  ///< also of virtual functions
+};
+
+/// A flow rule of PlacedSettings, and its filter.
+struct PlacedRule : InstalledRule {
+  std::optional<std::uint32_t> slot = {};  ///< see FilterSlots
+
+  [[nodiscard]] bool operator==(const PlacedRule&) const = default;
+};
+/// The rules in the order of their ids.
+[[nodiscard]] POLLUX_API std::vector<PlacedRule> placed_rules(const PlacedSettings& settings);
+/// Keeps the filters of these rules.
+POLLUX_API void keep_slots(PlacedSettings& settings, const std::vector<PlacedRule>& rules);
+
 /// The operations that a driver or a software port implements. Before a call, the Port has checked the port's state and
 /// all arguments (PortMachine); each function says in which states it is called.
 /// Thread rule: the Port calls one function at a time; other threads may use `info`, queues that they have already got,
@@ -171,15 +200,15 @@ class POLLUX_API PortDriver {
 
   /// Called in states opened, configured and started. The rules that this driver adds to those of all ports
   /// (check_settings): a setting that it cannot have. `from` are the settings in force. Changes nothing else.
-  /// It may fill in what of `to` is the card's choice (PlacedRule, FilterSlots).
-  [[nodiscard]] virtual Result<void> check(const Settings& /*from*/, Settings& /*to*/) { return {}; }
+  /// It may fill in what of `to` is the card's choice (FilterSlots).
+  [[nodiscard]] virtual Result<void> check(const PlacedSettings& /*from*/, PlacedSettings& /*to*/) { return {}; }
   /// Called in state started. Brings the card from settings to others, at once: what does not differ is not written.
   /// `to` are settings() already. If that fails, it is called again with both exchanged, except after device_removed,
   /// and after permission_denied: the card's owner has refused, and nothing has changed. A change that also concerns
   /// the card of a stopped port, such as that of the LED, calls it in states opened and configured, too. A driver's
   /// start() calls it without `from`: then everything that a setting governs is written, whatever a reset has left.
   /// What is written depends on `to`, and on what is observed, such as the speed of the link, alone.
-  [[nodiscard]] virtual Result<void> apply(const Settings* from, const Settings& to) = 0;
+  [[nodiscard]] virtual Result<void> apply(const PlacedSettings* from, const PlacedSettings& to) = 0;
   /// Called in state started, around an `apply` of settings that decide what queued frames look like, such as how VLAN
   /// tags are stripped and inserted. Bursts do nothing until `unpause`, and no frame waits in the card whose tag it
   /// would insert. Error timeout: with nothing changed.
@@ -201,20 +230,13 @@ class POLLUX_API PortDriver {
   /// The capabilities of the port; the driver owns the table. Changes in `attach` only. Their functions are called with
   /// the port's mutex held, in any state; the interface says what each state allows.
   [[nodiscard]] virtual std::span<const CapabilityEntry> capabilities() const noexcept { return {}; }
-  /// That of the table; nullptr if there is none, or if `net` implements it.
+  /// That of the table; nullptr if there is none.
   template <class C>
   [[nodiscard]] C* capability() const noexcept {
     for (const CapabilityEntry& entry : capabilities()) {
       if (entry.id == C::kId) return static_cast<C*>(entry.interface);
     }
     return nullptr;
-  }
-  /// The part of C that `by_settings` names in the table.
-  template <class C>
-  [[nodiscard]] typename C::Part& part() const noexcept {
-    const auto all = capabilities();
-    const auto entry = std::find_if(all.begin(), all.end(), [](const auto& row) { return row.id == C::kId; });
-    return *static_cast<typename C::Part*>(entry->part);
   }
 
   /// Called in states opened and configured, with no buffer in a ring. Prepares the card for a sleep of the machine: it
@@ -241,13 +263,13 @@ class POLLUX_API PortDriver {
   virtual void retire() noexcept = 0;
 
   /// The settings in force, or, if the port is not started, those of its next start.
-  [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
+  [[nodiscard]] const PlacedSettings& settings() const noexcept { return settings_; }
   /// From before start() until before halt().
   [[nodiscard]] bool running() const noexcept { return running_; }
 
  private:
   friend class PortMachine;
-  Settings settings_;
+  PlacedSettings settings_;
   bool running_ = false;
 };
 

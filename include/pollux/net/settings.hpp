@@ -91,24 +91,6 @@ struct POLLUX_API ValidatedConfig {
 /// A set of VLANs, by number.
 using VlanSet = std::bitset<4096>;
 
-/// A flow rule of a port (FlowRules), and the filter that its card has for it, which it keeps: the driver's choice.
-struct PlacedRule : InstalledRule {
-  std::optional<std::uint32_t> slot = {};  ///< of the card's filters of its kind
-
-  [[nodiscard]] bool operator==(const PlacedRule&) const = default;
-};
-
-/// The filters that a card has for addresses and VLANs, which keep them as long as they are set: the driver's choice.
-struct FilterSlots {
-  /// By the number of the card's filter.
-  ///@{
-  std::map<std::uint16_t, MacAddress> addresses = {};
-  std::map<std::uint16_t, std::uint16_t> vlans = {};
-  ///@}
-
-  [[nodiscard]] bool operator==(const FilterSlots&) const = default;
-};
-
 /// What a program has asked of a port. The port has one such value, which Port::change edits. A value that is absent is
 /// the card's choice.
 /// Not part of it: actions, such as a reset of the PHY, and what is observed, such as the link.
@@ -120,8 +102,8 @@ struct Settings {
   bool all_multicast = false;          ///< receive every multicast frame
   /// Received besides the port's own address, at most PortLimits::max_unicast; with virtual functions, as many as the
   /// card's table of hashes has bits (Linux, igb_main.c, igb_set_uta), and others may pass, too. One that stays is
-  /// received without a gap. Errors: invalid_argument (no unicast address, given twice, too many), bad_state (there are
-  /// pools, whose addresses are settings of theirs).
+  /// received without a gap; the port keeps them in order. Errors: invalid_argument (no unicast address, given twice,
+  /// too many), bad_state (there are pools, whose addresses are settings of theirs).
   std::vector<MacAddress> unicast = {};
   /// Received groups besides broadcasts, each once; the port keeps them in order. Others may pass, too. Errors:
   /// invalid_argument (no multicast address, more than PortLimits::max_multicast), bad_state (there are pools),
@@ -149,12 +131,20 @@ struct Settings {
   /// invalid_argument (below 0x0600, or the type of IPv4 or IPv6), timeout as for `vlan_stripping`. Source: I210
   /// datasheet, 7.4.5; DPDK e1000, igb_ethdev.c, igb_vlan_hw_extend_enable. Not tried on silicon.
   std::optional<std::uint16_t> outer_vlan_type = {};
-  FilterSlots slots = {};                             ///< of the addresses and VLANs above, and of functions
-  std::vector<PlacedRule> rules = {};                 ///< in the order of their ids
-  std::uint64_t last_rule = 0;                        ///< the id of the rule that was added last
-  std::vector<VirtualFunctionConfig> functions = {};  ///< those that are enabled (VirtualFunctions)
-  std::optional<RssConfig> rss = {};                  ///< absent: over all queues (effective_rss)
-  QueuePoolsConfig pools = {};                        ///< from the next start on
+  /// Flow rules that the card executes, by ids of the program's choice; of rules of equal priority the one with the
+  /// lowest id takes precedence (add_rule). A rule that stays is executed without a gap. Errors: invalid_argument (see
+  /// check_rule, or the port does not have the queue), not_supported (the card cannot execute the rule: says which
+  /// item, field or action is the reason), busy (the card has no free filter of that kind, or another rule contradicts
+  /// this one), bad_state (there are pools or virtual functions, or an outer VLAN type).
+  std::map<FlowRuleId, FlowRule> rules = {};
+  /// The virtual functions that are enabled (VirtualFunctions). Their number changes while the port is stopped; what is
+  /// set for one, at any time. Closing the port disables them where the backend says so (sim). Errors: bad_state (the
+  /// number: the port is started, or there are pools, flow rules, an outer VLAN type, stamps of sent frames or more
+  /// than one queue), those of Device::set_functions, invalid_argument (a value outside its range), busy (the card
+  /// knows no more VLANs).
+  std::vector<VirtualFunctionConfig> functions = {};
+  std::optional<RssConfig> rss = {};  ///< absent: over all queues (effective_rss)
+  QueuePoolsConfig pools = {};        ///< from the next start on
   /// Limits of what transmit queues send, in Mb/s of the wire with preambles and gaps; absent or 0: none. Frames wait
   /// in the queue's ring. At most PortLimits::max_tx_rate; one above the speed of the link has no effect. A limit takes
   /// effect at the next service, or Port::wait_for_link, after the link is up, and at once from then on. With virtual
@@ -165,16 +155,43 @@ struct Settings {
   /// half, also while the other one sends nothing. If such a queue has a limit of its own, the lower one holds.
   std::map<std::uint16_t, std::uint32_t> pool_tx_rates = {};
   LoopbackMode loopback = LoopbackMode::none;  ///< from the next start on; error bad_state: the port is started
-  FlowControlConfig flow_control = {};         ///< see FlowControl
-  LinkConfig link = {};                        ///< see LinkControl
-  bool phy_enabled = true;                     ///< see LinkControl
-  std::map<std::uint16_t, InterruptModeration> moderation = {};  ///< by receive queue (Interrupts); absent: none
-  WakeEvents wake = {};                                          ///< see WakeOnLan
+  /// Pause frames. Off until they are turned on, since a polled port then cannot stop its link partner. A card sends
+  /// them when its packet buffer fills up. That happens only if a receive queue lets frames wait
+  /// (RxQueueConfig::drop_enable), as the only queue of a port does by default. On a started port, a change of what is
+  /// advertised restarts autonegotiation: the link is down for some seconds. The modes in force follow at the next
+  /// service, or Port::wait_for_link, after the link is up (FlowControl). Errors: invalid_argument (a water mark or a
+  /// time outside its range), timeout, device_fault (the PHY).
+  FlowControlConfig flow_control = {};
+  /// The modes of the link. On a started port a change takes the link down, and returns before it is up again, which
+  /// takes up to some seconds (see Port::wait_for_link and PortEvents). Errors: invalid_argument (no mode, or 1000 Mb/s
+  /// or more forced), not_supported (a mode that the card lacks; a forced mode, if it has none), busy (a management
+  /// session or a loopback holds the link), timeout, device_fault (the PHY).
+  LinkConfig link = {};
+  /// Whether the PHY runs. A stopped one uses little power and sends nothing, so the link partner has no link, either.
+  /// Stopping takes effect at once on any open port; a port that is opened again starts its PHY. Errors: not_supported
+  /// (the PHY cannot be stopped), and those of `link`.
+  bool phy_enabled = true;
+  /// By receive queue; absent: none. Takes effect at once, and also after the port's next starts. Queues that share a
+  /// vector (Interrupts::rx_vectors) share the moderation of the lowest of them that has one. Errors: not_supported (no
+  /// MSI-X vectors, or no moderation), invalid_argument (no such queue, or an interval that is negative, too long, or
+  /// no whole number of microseconds).
+  std::map<std::uint16_t, InterruptModeration> moderation = {};
+  /// What wakes the machine once the port is closed or suspended; see WakeOnLan. Errors: those of
+  /// WakeOnLan::wake_support, not_supported (an event that is not among them).
+  WakeEvents wake = {};
   /// What the light shows that tells which port this is. When the port is closed it is automatic again. Error timeout:
   /// the NVM, which names the light.
   LedMode led = LedMode::automatic;
-  FrameStampsConfig stamps = {};               ///< see FrameStamps
-  std::optional<double> clock_frequency = {};  ///< in ppb (PortClock); absent: the clock does not run
+  /// The frames that the card stamps (FrameStamps). A change forgets stamps that were not read; any stamps let the
+  /// clock run. Messages over Ethernet need one of the card's EtherType filters, those in UDP one of its five-tuple
+  /// filters. Errors: busy (flow rules use all of them, or one selects EtherType 0x88F7), bad_state (`transmit` while
+  /// there are virtual functions, which could falsify the stamp).
+  FrameStampsConfig stamps = {};
+  /// Lets the clock run (PortClock), and makes it faster than its oscillator by so many parts per billion, or slower:
+  /// the port keeps the nearest multiple of PortClockLimits::frequency_step, which is in force. Absent: the clock does
+  /// not run; once it does, absent means what was set last. Error invalid_argument: beyond
+  /// PortClockLimits::max_frequency.
+  std::optional<double> clock_frequency = {};
 
   [[nodiscard]] bool operator==(const Settings&) const = default;
 };
@@ -239,6 +256,12 @@ inline constexpr SettingSet kCommonSettings{Setting::queues, Setting::mac, Setti
 /// RSS as it is in force with these settings: an empty table is filled once there are queues, and a port with one
 /// receive queue has no types by default.
 [[nodiscard]] POLLUX_API RssConfig effective_rss(const Settings& settings, const PortLimits& limits);
+
+/// Adds a rule under an id above those of all others, and returns the id.
+POLLUX_API FlowRuleId add_rule(Settings& settings, FlowRule rule);
+
+/// The modes that are advertised with these settings: of all, those that the port has.
+[[nodiscard]] POLLUX_API LinkModes advertised_modes(const Settings& settings, const PortLimits& limits);
 
 /// The limit of a queue or pool in tx_rates or pool_tx_rates, in Mb/s; 0: none.
 [[nodiscard]] POLLUX_API std::uint32_t rate_of(const std::map<std::uint16_t, std::uint32_t>& rates,

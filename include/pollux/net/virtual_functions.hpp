@@ -77,41 +77,26 @@ struct VirtualFunctionState {
   VirtualFunctionCounters counters;  ///< see there
 };
 
-/// The part of VirtualFunctions that is no setting.
-class POLLUX_API FunctionStates {
+/// Capability (see capability.hpp): the virtual functions (SR-IOV) of a physical port (Settings::functions). While
+/// there are any, the port has one receive and one transmit queue; it counts the frames of all functions as its own;
+/// its further addresses (Settings::unicast, multicast) pass by their hash; pools, flow rules, outer VLAN tags and
+/// stamps of sent frames (FrameStamps) cannot be used. A frame that finds no descriptor is dropped, whatever
+/// RxQueueConfig::drop_enable says, so that a queue that nobody polls holds up no other. Frames between functions, or a
+/// function and the port, do not leave the card. The port serves the functions' requests from its start to its stop, in
+/// the Context's control object. Each start or reset of the port resets the functions: their drivers learn of it and
+/// must start again. Settings stay in force until the functions are disabled, the port's FLR included. Source: Linux,
+/// igb_main.c: igb_msg_task and the functions that it calls.
+class POLLUX_API VirtualFunctions {
  public:
-  virtual ~FunctionStates() = default;
+  static constexpr CapabilityId kId{"virtual_functions"};
+
+  virtual ~VirtualFunctions() = default;
   /// The highest number of functions; 0 if the backend or the card has none.
   [[nodiscard]] virtual unsigned max_functions() const = 0;
   /// Errors: invalid_argument (no such function), bad_state (closed).
   [[nodiscard]] virtual Result<VirtualFunctionState> function(unsigned number) = 0;
   /// Resets one function. Its driver must start again. Errors: invalid_argument, bad_state (stopped or closed).
   [[nodiscard]] virtual Result<void> reset_function(unsigned number) = 0;
-};
-
-/// Capability (see capability.hpp): the virtual functions (SR-IOV) of a physical port. While there are any, the
-/// port has one receive and one transmit queue; it counts the frames of all
-/// functions as its own; its further addresses (Settings::unicast, multicast) pass by their hash; pools,
-/// flow rules, outer VLAN tags and stamps of sent frames (FrameStamps) cannot be used. A frame that finds no descriptor
-/// is dropped, whatever RxQueueConfig::drop_enable says, so that a queue that nobody polls holds up no other. Frames
-/// between functions, or a function and the port, do not leave the card. The port serves the functions' requests from
-/// its start to its stop, in the Context's control object. Each start or reset of the port resets the functions: their
-/// drivers learn of it and must start again. Settings stay in force until the functions are disabled, the port's FLR
-/// included. Source: Linux, igb_main.c: igb_msg_task and the functions that it calls.
-class POLLUX_API VirtualFunctions : public FunctionStates {
- public:
-  static constexpr CapabilityId kId{"virtual_functions"};
-  using Part = FunctionStates;
-
-  /// The number of functions that are enabled; 0: none.
-  [[nodiscard]] virtual unsigned functions() const = 0;
-  /// Enables the first `count` functions with default settings; 0 disables all. Closing the port disables them, too,
-  /// where the backend says so (sim). Errors: bad_state (started or closed; there are pools, flow rules, an outer VLAN
-  /// type, stamps of sent frames or more than one queue), and those of Device::set_functions.
-  [[nodiscard]] virtual Result<void> set_functions(unsigned count) = 0;
-  /// Applies all of `config`, at any time. A refused one changes nothing. Errors: invalid_argument (no such function,
-  /// or a value outside its range), busy (the card knows no more VLANs), bad_state (closed), device_removed.
-  [[nodiscard]] virtual Result<void> set_function(unsigned number, const VirtualFunctionConfig& config) = 0;
 };
 
 }  // namespace pollux

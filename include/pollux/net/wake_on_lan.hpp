@@ -20,29 +20,18 @@ struct WakeEvents {
   friend bool operator==(const WakeEvents&, const WakeEvents&) noexcept = default;
 };
 
-/// The part of WakeOnLan that is no setting.
-class POLLUX_API WakeSupport {
+/// Capability (see capability.hpp): wake-on-LAN. The port arms its card when it is closed or suspended: the card then
+/// asks for power (PME) at one of the events of Settings::wake. Whether the machine wakes depends on what comes after:
+/// a reset of the card by the platform may end it, and the machine's firmware and the kernel must enable wake-up by the
+/// card.
+class POLLUX_API WakeOnLan {
  public:
-  virtual ~WakeSupport() = default;
+  static constexpr CapabilityId kId{"wake"};
+
+  virtual ~WakeOnLan() = default;
   /// The events that this port can be set to; none if its board does not wire it. Errors: bad_state (the port is
   /// closed or suspended), device_removed, timeout (the NVM).
   [[nodiscard]] virtual Result<WakeEvents> wake_support() = 0;
-};
-
-/// Capability (see capability.hpp): wake-on-LAN. The port arms its card when it is closed or suspended: the card then
-/// asks for power (PME) at one of the events. Whether the machine wakes depends on what comes after: a reset of the
-/// card by the platform may end it, and the machine's firmware and the kernel must enable wake-up by the card. Off by
-/// default.
-class POLLUX_API WakeOnLan : public WakeSupport {
- public:
-  static constexpr CapabilityId kId{"wake"};
-  using Part = WakeSupport;
-
-  /// The events that are set. They stay set until the port is closed.
-  [[nodiscard]] virtual WakeEvents wake_events() const = 0;
-  /// Replaces the events; none: the port does not wake. Errors: those of `wake_support`, not_supported (an event that
-  /// is not among them).
-  [[nodiscard]] virtual Result<void> set_wake_events(const WakeEvents& events) = 0;
 };
 
 }  // namespace pollux

@@ -22,7 +22,7 @@ struct ClockExchange {
 /// What to do with the local clock.
 struct ClockCorrection {
   Duration step{0};      ///< for PortClock::adjust_time, unless 0
-  double frequency = 0;  ///< for PortClock::set_frequency, in parts per billion
+  double frequency = 0;  ///< for Settings::clock_frequency, in parts per billion
 };
 
 /// How fast the servo follows, and what it believes.
@@ -43,9 +43,9 @@ struct ClockServoOptions {
 /// slope is what the oscillators differ by. An exchange counts less if it took longer than the shortest one, since
 /// delays by queues are not symmetric. It has no thread, no clock and no port, and allocates only when it is created.
 ///
-///     if (auto correction = servo.update(exchange, clock->frequency())) {
+///     if (auto correction = servo.update(exchange, *port.settings().clock_frequency)) {
 ///       if (correction->step != Duration(0)) clock->adjust_time(correction->step);
-///       clock->set_frequency(correction->frequency);
+///       port.change([&](Settings& settings) { settings.clock_frequency = correction->frequency; });
 ///     }
 ///
 /// Thread rule: one thread at a time.

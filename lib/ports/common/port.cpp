@@ -48,7 +48,7 @@ Result<void> Port::halt() {
   return {};
 }
 
-Result<void> Port::apply(const Settings* from, const Settings& to) {
+Result<void> Port::apply(const PlacedSettings* from, const PlacedSettings& to) {
   if (from == nullptr || from->mtu != to.mtu) {
     if (auto changed = change_mtu(to.mtu); !changed) return changed;
   }

@@ -43,7 +43,7 @@ class Port : public QueuedPort {
   [[nodiscard]] Result<void> start() final;
   [[nodiscard]] Result<void> halt() final;
 
-  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) final;
+  [[nodiscard]] Result<void> apply(const PlacedSettings* from, const PlacedSettings& to) final;
 
   [[nodiscard]] Link link() final { return begun_ ? running_link() : Link{}; }
   [[nodiscard]] Result<Duration> service() override;
@@ -57,7 +57,9 @@ class Port : public QueuedPort {
   [[nodiscard]] virtual Result<void> change_mtu(std::uint32_t /*bytes*/) { return {}; }
   /// Called when the address, a mode of the filter or a rule may have changed. `filter` has what concerns it already.
   /// Without `from` before `begin`.
-  [[nodiscard]] virtual Result<void> change_filter(const Settings* /*from*/, const Settings& /*to*/) { return {}; }
+  [[nodiscard]] virtual Result<void> change_filter(const PlacedSettings* /*from*/, const PlacedSettings& /*to*/) {
+    return {};
+  }
   /// Called before the queues open. A failure must have no effect.
   [[nodiscard]] virtual Result<void> begin() { return {}; }
   /// Called after the queues are closed. Drops and counts all frames that wait to be received.

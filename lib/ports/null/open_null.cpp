@@ -83,7 +83,7 @@ class NullPort final : public ports::Port {
     }
   }
 
-  [[nodiscard]] Result<void> check(const Settings&, Settings& to) override {
+  [[nodiscard]] Result<void> check(const PlacedSettings&, PlacedSettings& to) override {
     if (to.queues.rx.empty() || frame_.size() <= frame_bytes(to.mtu)) return {};
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: the frames that it generates are too long for mtu = {}", info().name, to.mtu),

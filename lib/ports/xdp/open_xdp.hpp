@@ -11,8 +11,8 @@
 namespace pollux::xdp {
 
 /// Opens a port on the kernel's interface `which`, the rest of an "xdp:" URI, by AF_XDP. While the port is started, it
-/// takes the frames that its flow rules (FlowRules) name, on the queues that it has configured; all others go to the
-/// kernel. The first rules are those of "?rule=": see parse_rules. Rules that take more than spares_host lists need
+/// takes the frames that its flow rules (Settings::rules) name, on the queues that it has configured; all others go to
+/// the kernel. The first rules are those of "?rule=": see parse_rules. Rules that take more than spares_host lists need
 /// "force" on the interface of the default route. Nothing of the interface is changed: the XDP program is attached at
 /// start and gone at stop, also if the process is killed. A receive queue and the transmit queue of the same number
 /// share a queue of the interface.

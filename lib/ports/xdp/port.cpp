@@ -67,27 +67,29 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
 Settings XdpPort::initial_settings() const {
   Settings settings;
   for (const FlowRule& rule : first_rules_) {
-    settings.rules.push_back({{FlowRuleId{++settings.last_rule}, rule}});
+    add_rule(settings, rule);
   }
   return settings;
 }
 
-Result<void> XdpPort::check(const Settings& from, Settings& to) {
+Result<void> XdpPort::check(const PlacedSettings& from, PlacedSettings& to) {
   const bool is_first = from.queues.rx_queues() == 0;  // those of the URI
   if (from.rules == to.rules && !is_first) return {};
-  for (const PlacedRule& placed : to.rules) {
+  std::vector<PlacedRule> rules = placed_rules(to);
+  for (const PlacedRule& placed : rules) {
     if (auto fits = check_rule_code(placed.rule, interface_.queues(), info().name); !fits) return fits;
   }
-  if (to.rules.size() > kMaxRules) {
+  if (rules.size() > kMaxRules) {
     return fail(ErrorCode::busy, fmt::format("{}: an interface has at most {} flow rules", info().name, kMaxRules),
                 "remove a rule, or use SoftwareClassifier");
   }
-  for (PlacedRule& placed : to.rules) {
+  for (PlacedRule& placed : rules) {
     for (std::uint32_t slot = 0; !placed.slot; ++slot) {
-      if (std::ranges::find(to.rules, std::optional(slot), &PlacedRule::slot) == to.rules.end()) placed.slot = slot;
+      if (std::ranges::find(rules, std::optional(slot), &PlacedRule::slot) == rules.end()) placed.slot = slot;
     }
   }
-  const std::string route = force_ ? std::string() : kernel_->route_at_risk(to.rules);
+  keep_slots(to, rules);
+  const std::string route = force_ ? std::string() : kernel_->route_at_risk(rules);
   if (route.empty()) return {};
   return fail(ErrorCode::invalid_argument,
               fmt::format("{}: the default route goes over {}, and the rules take more than frames which this host can "
@@ -143,10 +145,11 @@ Result<void> XdpPort::change_mtu(std::uint32_t bytes) {
       fmt::format("as root: ip link set {} mtu {}; or use a smaller mtu", shell_quoted(interface_.name()), bytes));
 }
 
-Result<void> XdpPort::change_filter(const Settings* from, const Settings& to) {
+Result<void> XdpPort::change_filter(const PlacedSettings* from, const PlacedSettings& to) {
   if (from != nullptr && socket_map_ && from->rules != to.rules) {
-    rule_counters_->assign(to.rules);
-    if (auto replaced = kernel_->replace(to.rules); !replaced) return replaced;
+    const std::vector<PlacedRule> rules = placed_rules(to);
+    rule_counters_->assign(rules);
+    if (auto replaced = kernel_->replace(rules); !replaced) return replaced;
   }
   const auto what = [this](const Settings& all) { return std::tuple(mac_of(all), all.promiscuous, all.all_multicast); };
   if (from != nullptr && what(*from) == what(to)) return {};
@@ -218,7 +221,7 @@ void XdpPort::append_counters(std::vector<Counter>& counters) {
                                    {"xdp_tx_copied", copied},
                                    {"xdp_tx_refused", refused}});
   if (!rule_counters_) return;
-  for (const PlacedRule& rule : settings().rules) {
+  for (const PlacedRule& rule : placed_rules(settings())) {
     counters.push_back({fmt::format("xdp_rule_{}", static_cast<std::uint64_t>(rule.id)),
                         rule_counters_->value(rule.slot.value_or(0))});
   }

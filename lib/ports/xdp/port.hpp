@@ -52,11 +52,11 @@ class XdpPort final : public ports::Port, private PortFacts {
   XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what);
 
   [[nodiscard]] Settings initial_settings() const override;
-  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) override;
+  [[nodiscard]] Result<void> check(const PlacedSettings& from, PlacedSettings& to) override;
   [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] Result<void> fill() override;
   [[nodiscard]] Result<void> change_mtu(std::uint32_t bytes) override;
-  [[nodiscard]] Result<void> change_filter(const Settings* from, const Settings& to) override;
+  [[nodiscard]] Result<void> change_filter(const PlacedSettings* from, const PlacedSettings& to) override;
   [[nodiscard]] std::vector<int> events() const override { return {control_events_.descriptor()}; }
   [[nodiscard]] Result<Duration> service() override;
   [[nodiscard]] Stats stats() override;
@@ -102,7 +102,7 @@ class XdpPort final : public ports::Port, private PortFacts {
   bool force_;
   std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
-  std::array<CapabilityEntry, 2> capabilities_{by_settings<FlowRules>(), offer<PortFacts>(*this)};
+  std::array<CapabilityEntry, 1> capabilities_{offer<PortFacts>(*this)};
   DeletionWatch watch_;
   std::deque<RxQueue> rx_;
   std::deque<TxQueue> tx_;

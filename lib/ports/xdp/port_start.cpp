@@ -74,8 +74,9 @@ Result<void> XdpPort::load_program(const Umem& area) {
     if (!counters) return pass_on(std::move(counters));
     rule_counters_.emplace(*std::move(counters));
   }
-  rule_counters_->assign(settings().rules);
-  auto map = kernel_->load(settings().rules, hints_, needs_chains(area));
+  const std::vector<PlacedRule> rules = placed_rules(settings());
+  rule_counters_->assign(rules);
+  auto map = kernel_->load(rules, hints_, needs_chains(area));
   if (!map) return pass_on(std::move(map));
   socket_map_ = *std::move(map);
   return {};

@@ -16,6 +16,7 @@
 #include "support/lost_on_purpose.hpp"
 #include "support/quiet_context.hpp"
 #include "support/sanitized.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -198,7 +199,7 @@ std::string use_function(Context& context) {
 TEST(Allocation, FailsAnywhereAndAVirtualFunctionCanBeOpenedAgain) {
   Context context(test::quiet_context());
   auto physical = open_unconfigured(context, "sim:0");
-  ASSERT_TRUE(physical && physical->capability<VirtualFunctions>()->set_functions(1));
+  ASSERT_TRUE(physical && test::set_functions(*physical, 1));
   ASSERT_TRUE(physical->configure({.rx = {.ring = 64}, .tx = {.ring = 64}}) && physical->start());
   const auto work = [&] { return use_function(context); };
   EXPECT_GT(fail_each(work, [&] { return next_number(context); }), 20U);

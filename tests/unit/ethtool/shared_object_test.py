@@ -102,7 +102,7 @@ class Settings(unittest.TestCase):
     """What ethtool's arguments become."""
 
     def test_a_direction_that_is_not_named_keeps_its_rings(self):
-        with FakeProgram({"port.info": {"limits": {"max_ring": 4096}}, "port.config": {"rx": [{"ring": 512}, {"ring": 256}], "tx": []},
+        with FakeProgram({"port.info": {"limits": {"max_ring": 4096}}, "port.settings": {"settings": {"rx": [{"ring": 512}, {"ring": 256}], "tx": []}},
                           "port.set_rings": None}) as program:
             outcome = program.ethtool("-G", "plx0", "rx", "1024")
             self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
@@ -112,10 +112,10 @@ class Settings(unittest.TestCase):
     def test_hashing_of_addresses_switches_their_type_on(self):
         for flow, enabled, sent in (("udp4", ["tcp_ipv4"], ["tcp_ipv4", "ipv4"]), ("udp4", ["udp_ipv4", "ipv4"], ["ipv4"]),
                                     ("sctp6", ["ipv4"], ["ipv4", "ipv6"]), ("tcp4", ["ipv4"], None)):
-            with FakeProgram({"port.rss": {"types": enabled}, "port.set_rss": None}) as program:
+            with FakeProgram({"port.rss": {"types": enabled}, "port.change": None}) as program:
                 outcome = program.ethtool("-N", "plx0", "rx-flow-hash", flow, "sd")
                 self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
-                self.assertEqual([params["types"] for params in program.params("port.set_rss")], [] if sent is None else [sent])
+                self.assertEqual([params["settings"]["rss"]["types"] for params in program.params("port.change")], [] if sent is None else [sent])
 
 
 @unittest.skipUnless(HAS_ETHTOOL, "ethtool is not installed")
@@ -138,8 +138,8 @@ class Hostile(unittest.TestCase):
 
     def test_control_characters_are_not_printed(self):
         evil = "\x1b]0;owned\x07\x1b[31m\x7f"
-        with FakeProgram({"port.info": {"driver": evil, "uri": evil}, "process": {"version": evil},
-                          "port.xstats": {"counters": {evil: 1}}, "port.queues": {}, "port.flow_rules": [{"id": 1, "rule": {evil: evil}}],
+        with FakeProgram({"port.info": {"driver": evil, "uri": evil, "settings": ["rules"]}, "process": {"version": evil},
+                          "port.xstats": {"counters": {evil: 1}}, "port.queues": {}, "port.settings": {"settings": {"rules": {"1": {evil: evil}}}},
                           "port.self_test": [{"part": "nvm", "outcome": "failed", "detail": evil}]}) as program:
             for words in (["-i"], ["-S"], ["-n"], ["-t"]):
                 outcome = program.ethtool(*words, "plx0")

@@ -57,11 +57,11 @@ TEST_P(Features, LimitsAreThoseOfTheCard) {
   EXPECT_EQ(info.missed_count, is_qemus ? MissedCount::lower_bound : MissedCount::exact);
   EXPECT_EQ(info.offloads.segments_tunnels, !is_qemus);
   EXPECT_EQ((info.offloads.tx_flags & TxOffload::udp_segmentation) != 0, !is_qemus);
-  EXPECT_EQ(bool(port.capability<FlowRules>()), !is_qemus);
+  EXPECT_EQ(port.info().supports.test(Setting::rules), !is_qemus);
 }
 
 TEST_P(Features, WhatTheCardLacksIsNotSupported) {
-  EXPECT_TRUE(as_expected(port.capability<LinkControl>()->set_phy_enabled(false)));
+  EXPECT_TRUE(as_expected(port.change([](Settings& settings) { settings.phy_enabled = false; })));
   EXPECT_TRUE(as_expected(port.capability<Nvm>()->write_nvm(0x1F, std::vector<std::uint16_t>{1})));
   EXPECT_TRUE(as_expected(
       port.change([](Settings& settings) { settings.pools = QueuePoolsConfig{.pools = {{.queues = 2}}}; })));

@@ -48,7 +48,7 @@ TEST(PauseNegotiation, GivesEachSideWhatBothCan) {
 class PortFlowControl : public testing::Test {
  protected:
   [[nodiscard]] Result<void> set(const FlowControlConfig& config) {
-    return fixture_.port.capability<FlowControl>()->set_flow_control(config);
+    return fixture_.port.change([&](Settings& settings) { settings.flow_control = config; });
   }
   [[nodiscard]] FlowControlState state() { return fixture_.port.capability<FlowControl>()->flow_control(); }
   void set_partner(unsigned abilities) {
@@ -156,7 +156,7 @@ class Flood : public testing::Test {
 
   [[nodiscard]] Port open_port(const char* uri, PauseModes pause) {
     auto port = open_unconfigured(context_, uri).value();
-    EXPECT_TRUE(port.capability<FlowControl>()->set_flow_control({.pause = pause}));
+    EXPECT_TRUE(port.change([&](Settings& settings) { settings.flow_control = {.pause = pause}; }));
     EXPECT_TRUE(port.configure({.rx = {.pool = &pool_, .ring = 64}, .tx = {.ring = 256}}));
     EXPECT_TRUE(port.start());
     return port;

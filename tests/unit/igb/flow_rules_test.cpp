@@ -70,8 +70,6 @@ class FlowPort : public testing::Test {
   void SetUp() override {
     port = fixture.started(config_with(kFlowQueues));
     ASSERT_NE(port, nullptr);
-    rules = port->capability<FlowRules>();
-    ASSERT_NE(rules, nullptr);
     // All frames that no rule selects go to queue 0.
     RssConfig rss = test::rss_of(*port);
     rss.table.assign(rss.table.size(), 0);
@@ -83,19 +81,19 @@ class FlowPort : public testing::Test {
     return config;
   }
   FlowRuleId add(const FlowRule& rule) {
-    const auto added = rules->add(rule);
+    const auto added = test::add_rule(*port, rule);
     EXPECT_TRUE(added) << added.error().message();
     return added.value_or(FlowRuleId{});
   }
   /// Why the card rejects a rule; empty if it does not.
   std::string refusal(const FlowRule& rule) {
-    const auto before = rules->rules();
-    const auto added = rules->add(rule);
+    const auto before = port->settings().rules;
+    const auto added = test::add_rule(*port, rule);
     if (added) {
-      EXPECT_TRUE(rules->remove(*added));
+      EXPECT_TRUE(test::remove_rule(*port, *added));
       return "";
     }
-    EXPECT_EQ(rules->rules(), before);
+    EXPECT_EQ(port->settings().rules, before);
     EXPECT_NE(added.error().hint, "");
     return added.error().what;
   }
@@ -117,7 +115,6 @@ class FlowPort : public testing::Test {
 
   IgbFixture fixture;
   std::unique_ptr<PortMachine> port;
-  FlowRules* rules = nullptr;
   DropCounter seen{"seen"};
 };
 
@@ -142,12 +139,11 @@ TEST_F(FlowPort, TakesRulesAwayAndKeepsTheOthers) {
   const FlowRuleId second = add({match::ipv4().udp().source_port(7), to_queue(2), 2});
   const FlowFrame both{.source_port = 7, .destination_port = 53};
   EXPECT_EQ(queue_of(both), 1);
-  ASSERT_TRUE(rules->remove(first));
+  ASSERT_TRUE(test::remove_rule(*port, first));
   EXPECT_EQ(queue_of(both), 2);
-  EXPECT_EQ(rules->remove(first).error().code, ErrorCode::not_found);
-  EXPECT_EQ(rules->rules().size(), 1U);
-  EXPECT_EQ(rules->rules()[0].id, second);
-  ASSERT_TRUE(rules->remove(second));
+  EXPECT_EQ(port->settings().rules.size(), 1U);
+  EXPECT_EQ(port->settings().rules.begin()->first, second);
+  ASSERT_TRUE(test::remove_rule(*port, second));
   EXPECT_EQ(queue_of(both), 0);
   EXPECT_EQ(fixture.value<reg::FTQF>(0).raw(), 0U);
 }
@@ -168,9 +164,9 @@ TEST_F(FlowPort, OutlivesRestartsAndNewConfigurations) {
   EXPECT_EQ(queue_of({.protocol = 6, .flags = kSyn}), 1);
   EXPECT_EQ(queue_of({.protocol = 6}), 2);
   EXPECT_EQ(queue_of({.ether_type = 0x88F7}), 1);
-  EXPECT_EQ(rules->rules().size(), 4U);
+  EXPECT_EQ(port->settings().rules.size(), 4U);
   ASSERT_TRUE(port->close());
-  EXPECT_EQ(rules->add({match::eth().type(0x88F8), to_queue(1)}).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(test::add_rule(*port, {match::eth().type(0x88F8), to_queue(1)}).error().code, ErrorCode::bad_state);
 }
 
 TEST_F(FlowPort, SaysWhyARuleDoesNotFit) {
@@ -273,7 +269,7 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
     std::vector<FlowRuleId> ids;
     for (int i = 0; i < 12; ++i) {
       const FlowRule rule = random_rule(random);
-      const auto added = rules->add(rule);
+      const auto added = test::add_rule(*port, rule);
       ++(added ? installed : refused);
       if (!added) continue;
       ids.push_back(*added);
@@ -294,7 +290,7 @@ TEST_F(FlowPort, SoftwareAgreesForRandomRulesAndFrames) {
       ASSERT_GE(queue, 0);
       selected += queue > 0 ? 1 : 0;
     }
-    for (const FlowRuleId id : ids) ASSERT_TRUE(rules->remove(id));
+    for (const FlowRuleId id : ids) ASSERT_TRUE(test::remove_rule(*port, id));
   }
   EXPECT_GT(installed, 200U);
   EXPECT_GT(refused, 20U);
@@ -314,7 +310,7 @@ TEST_F(FlowPort, ExcludesOuterVlanTags) {
   EXPECT_NE(refused.error().hint.find("remove the rules"), std::string::npos);
   EXPECT_EQ(port->settings().outer_vlan_type, std::nullopt);
   EXPECT_TRUE(set_outer_type(std::nullopt)) << "it is off";
-  ASSERT_TRUE(rules->remove(id));
+  ASSERT_TRUE(test::remove_rule(*port, id));
   ASSERT_TRUE(set_outer_type(0x88A8));
   EXPECT_NE(refusal(dns).find("outer VLAN type"), std::string::npos);
   ASSERT_TRUE(set_outer_type(std::nullopt));

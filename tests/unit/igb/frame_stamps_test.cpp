@@ -25,7 +25,8 @@ constexpr unsigned kSync = 0, kDelayRequest = 1, kAnnounce = 11;
 class FrameStampsTest : public testing::Test {
  protected:
   [[nodiscard]] Result<void> use(StampedMessages receive, bool transmit = true) {
-    return fixture_.port.capability<FrameStamps>()->set_frame_stamps({.receive = receive, .transmit = transmit});
+    return fixture_.port.change(
+        [&](Settings& settings) { settings.stamps = {.receive = receive, .transmit = transmit}; });
   }
   [[nodiscard]] std::optional<RxFrameStamp> rx_stamp() {
     const auto stamp = fixture_.port.capability<FrameStamps>()->take_rx_stamp();
@@ -184,16 +185,16 @@ TEST_F(FrameStampsTest, SettingsOutliveAResetAndStampsDoNot) {
 
 TEST_F(FrameStampsTest, FlowRulesAndStampsShareTheFilters) {
   const auto rule = [&](std::uint16_t type) {
-    return fixture_.port.capability<FlowRules>()->add(FlowRule(match::eth().type(type), to_queue(0)));
+    return test::add_rule(fixture_.port, FlowRule(match::eth().type(type), to_queue(0)));
   };
   const auto ptp = rule(0x88F7);
   ASSERT_TRUE(ptp) << ptp.error().message();
   const auto refused = use(StampedMessages::ptp2);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::busy);
-  EXPECT_EQ(fixture_.port.capability<FrameStamps>()->frame_stamps(), FrameStampsConfig{});
+  EXPECT_EQ(fixture_.port.settings().stamps, FrameStampsConfig{});
   EXPECT_TRUE(use(StampedMessages::ptp2_udp)) << "needs a filter of another kind";
-  ASSERT_TRUE(fixture_.port.capability<FlowRules>()->remove(*ptp));
+  ASSERT_TRUE(test::remove_rule(fixture_.port, *ptp));
   ASSERT_TRUE(use(StampedMessages::ptp2));
   EXPECT_EQ(rule(0x88F7).error().code, ErrorCode::busy);
   for (std::uint16_t type = 0x9000; type < 0x9007; ++type) ASSERT_TRUE(rule(type));

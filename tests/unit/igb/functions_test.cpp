@@ -56,7 +56,7 @@ class FunctionSettings : public PhysicalFunction {
 TEST_F(FunctionSettings, SharesALimitBetweenTheQueuesThatAFunctionUses) {
   enable(2);
   note_rates();
-  ASSERT_TRUE(functions->set_function(0, {.max_rate = 100}));
+  ASSERT_TRUE(test::set_function(fixture.port, 0, {.max_rate = 100}));
   EXPECT_EQ(factor(0), 10u);
   EXPECT_EQ(factor(kSecondQueue), 0x3FFFu) << "the lowest rate, until the function enables the queue";
   enable_second_queue(true);
@@ -65,14 +65,14 @@ TEST_F(FunctionSettings, SharesALimitBetweenTheQueuesThatAFunctionUses) {
   enable_second_queue(false);
   EXPECT_EQ(factor(0), 10u);
   EXPECT_EQ(factor(kSecondQueue), 0x3FFFu);
-  ASSERT_TRUE(functions->set_function(0, {}));
+  ASSERT_TRUE(test::set_function(fixture.port, 0, {}));
   EXPECT_EQ(factor(0), 0u);
   EXPECT_EQ(factor(kSecondQueue), 0u);
 }
 
 TEST_F(FunctionSettings, DoesNotLimitTheQueuesOfFunctionsByThoseOfThePort) {
   ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.tx_rates[6] = 10; }));
-  ASSERT_TRUE(functions->set_functions(2));
+  ASSERT_TRUE(test::set_functions(fixture.port, 2));
   note_rates();
   start();
   EXPECT_EQ(factor(kSecondQueue), 0u) << "2 + 6 is function 0's";
@@ -84,29 +84,29 @@ TEST_F(FunctionSettings, DoesNotLimitTheQueuesOfFunctionsByThoseOfThePort) {
 }
 
 TEST_F(FunctionSettings, RefusesStampsOfSentFramesWithFunctionsAndFunctionsWithStamps) {
-  const auto stamps = fixture.port.capability<FrameStamps>();
-  ASSERT_TRUE(stamps->set_frame_stamps({.transmit = true}));
-  const auto while_stamped = functions->set_functions(1);
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.stamps = {.transmit = true}; }));
+  const auto while_stamped = test::set_functions(fixture.port, 1);
   ASSERT_FALSE(while_stamped);
   EXPECT_EQ(while_stamped.error().code, ErrorCode::bad_state);
   EXPECT_THAT(while_stamped.error().hint, testing::HasSubstr("transmit to false"));
-  ASSERT_TRUE(stamps->set_frame_stamps({}));
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.stamps = {}; }));
   enable(1);
-  const auto with_functions = stamps->set_frame_stamps({.transmit = true});
+  const auto with_functions = fixture.port.change([](Settings& settings) { settings.stamps = {.transmit = true}; });
   ASSERT_FALSE(with_functions);
   EXPECT_EQ(with_functions.error().code, ErrorCode::bad_state);
   EXPECT_THAT(with_functions.error().hint, testing::HasSubstr("disable the functions"));
-  EXPECT_EQ(stamps->frame_stamps(), FrameStampsConfig{});
+  EXPECT_EQ(fixture.port.settings().stamps, FrameStampsConfig{});
   EXPECT_FALSE(fixture.card.value<card_reg::TSYNCTXCTL>().has(card_reg::TSYNCTXCTL::ENABLED));
-  EXPECT_TRUE(stamps->set_frame_stamps({.receive = StampedMessages::ptp2_ethernet}));
+  EXPECT_TRUE(
+      fixture.port.change([](Settings& settings) { settings.stamps = {.receive = StampedMessages::ptp2_ethernet}; }));
   ASSERT_TRUE(fixture.port.stop());
-  ASSERT_TRUE(functions->set_functions(0));
-  EXPECT_TRUE(stamps->set_frame_stamps({.transmit = true}));
+  ASSERT_TRUE(test::set_functions(fixture.port, 0));
+  EXPECT_TRUE(fixture.port.change([](Settings& settings) { settings.stamps = {.transmit = true}; }));
 }
 
 TEST_F(FunctionSettings, GivesTheRoomOfOldRequestsToThePort) {
   enable(2);
-  ASSERT_TRUE(functions->set_function(1, {.vlan = 7}));
+  ASSERT_TRUE(test::set_function(fixture.port, 1, {.vlan = 7}));
   send({vf::first_word(vf::Message::reset)});
   for (std::uint16_t vlan = 100; vlan < 130; ++vlan) ASSERT_TRUE(joins(vlan)) << vlan;
   EXPECT_FALSE(joins(130)) << "the table is full";
@@ -151,13 +151,12 @@ TEST_F(FunctionSettings, AVlanKeepsItsFilterAsLongAsAnyoneHasIt) {
   };
   const std::uint32_t of_7 = entry_of(7), of_8 = entry_of(8);
   ASSERT_TRUE(fixture.port.change(test::with_vlan(5, false)));
-  ASSERT_TRUE(functions->set_function(1, {.vlan = 8}));
+  ASSERT_TRUE(test::set_function(fixture.port, 1, {.vlan = 8}));
   ASSERT_TRUE(fixture.port.change(test::with_vlan(4)));
   EXPECT_EQ(entry_of(7), of_7);
   EXPECT_EQ(entry_of(8), of_8) << "requested, and then a setting of another function";
   EXPECT_EQ(vlans()[8], 0b011u);
-  EXPECT_EQ(fixture.port.settings().slots.vlans.at(static_cast<std::uint16_t>(of_8)), 8);
-  ASSERT_TRUE(functions->set_function(1, {}));
+  ASSERT_TRUE(test::set_function(fixture.port, 1, {}));
   EXPECT_EQ(entry_of(8), of_8) << "requested again alone";
   EXPECT_EQ(vlans()[8], 0b001u);
 }
@@ -168,7 +167,7 @@ TEST_F(FunctionSettings, AFunctionLeavesTheVlansThatItHasRequestedWhenItGetsOneO
   ASSERT_TRUE(joins(9));
   ASSERT_TRUE(joins(11));
   ASSERT_TRUE(fixture.port.change(test::with_vlan(10)));
-  ASSERT_TRUE(functions->set_function(0, {.vlan = 8}));  // in the place of one of them
+  ASSERT_TRUE(test::set_function(fixture.port, 0, {.vlan = 8}));  // in the place of one of them
   const std::map<std::uint32_t, std::uint32_t> table{{0, 0b110}, {8, 0b001}, {10, 0b100}};
   EXPECT_EQ(vlans(), table);
 }
@@ -176,7 +175,7 @@ TEST_F(FunctionSettings, AFunctionLeavesTheVlansThatItHasRequestedWhenItGetsOneO
 TEST_F(FunctionSettings, AnAddressThatAFunctionHasChosenEndsWithItsReset) {
   constexpr MacAddress kSet{2, 0, 0, 0, 0, 1};
   enable(1);
-  ASSERT_TRUE(functions->set_function(0, {.mac = kSet, .trusted = true}));
+  ASSERT_TRUE(test::set_function(fixture.port, 0, {.mac = kSet, .trusted = true}));
   send({vf::first_word(vf::Message::reset)});
   send({vf::first_word(vf::Message::set_address), 0x0000'0002, 0x0000'0900});
   EXPECT_EQ(state().mac, (MacAddress{2, 0, 0, 0, 0, 9}));
@@ -216,7 +215,7 @@ TEST_F(FunctionSettings, DoesNotAnswerItsOwnMessage) {
 // Linux's igbvf does so every 2 s until it has a link.
 TEST_F(FunctionSettings, TellsADriverThatReadsItsMailboxAgainWhetherItMaySendRequests) {
   enable(1);
-  ASSERT_TRUE(functions->set_function(0, {.mac = MacAddress{2, 0, 0, 0, 0, 7}}));
+  ASSERT_TRUE(test::set_function(fixture.port, 0, {.mac = MacAddress{2, 0, 0, 0, 0, 7}}));
   const std::uint32_t notice = vf::first_word(vf::Message::control);
   ASSERT_TRUE(fixture.port.stop());
   start();
@@ -315,14 +314,14 @@ TEST_F(FunctionSettings, NeedsOneQueueInEachDirection) {
     config.rx_queues = receives;
     config.tx_queues = transmits;
     ASSERT_TRUE(fixture.port.configure(config));
-    EXPECT_EQ(functions->set_functions(1).error().code, ErrorCode::bad_state) << receives << ", " << transmits;
+    EXPECT_EQ(test::set_functions(fixture.port, 1).error().code, ErrorCode::bad_state) << receives << ", " << transmits;
     config.rx_queues = config.tx_queues = 1;
     ASSERT_TRUE(fixture.port.configure(config));
-    ASSERT_TRUE(functions->set_functions(1));
+    ASSERT_TRUE(test::set_functions(fixture.port, 1));
     config.rx_queues = receives;
     config.tx_queues = transmits;
     EXPECT_EQ(fixture.port.configure(config).error().code, ErrorCode::bad_state);
-    ASSERT_TRUE(functions->set_functions(0));
+    ASSERT_TRUE(test::set_functions(fixture.port, 0));
   }
 }
 

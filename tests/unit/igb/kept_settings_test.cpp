@@ -91,7 +91,7 @@ TEST_F(KeptSettings, QueuesInTurnFollowTheirNumber) {
 }
 
 TEST_F(KeptSettings, ForcedPauseOutlivesTheCable) {
-  ASSERT_TRUE(fixture_.port.capability<FlowControl>()->set_flow_control({{true, true}, false}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.flow_control = {{true, true}, false}; }));
   for (int i = 0; i < 3; ++i) {
     pull_and_plug();
     const auto control = fixture_.card.value<reg::CTRL>();
@@ -106,10 +106,10 @@ TEST_F(KeptSettings, PauseThatIsOffStaysOff) {
     const auto value = fixture_.port.capability<PhyRegisters>()->read_phy_register({.number = mii::kAdvertise});
     return value.value() & (mii::kPause | mii::kPauseAsymmetric);
   };
-  ASSERT_TRUE(fixture_.port.capability<FlowControl>()->set_flow_control({{true, true}}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.flow_control = {{true, true}}; }));
   ASSERT_TRUE(fixture_.port.wait_for_link(seconds(5)));
   EXPECT_NE(advertised(), 0);
-  ASSERT_TRUE(fixture_.port.capability<FlowControl>()->set_flow_control({}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.flow_control = {}; }));
   ASSERT_TRUE(fixture_.port.wait_for_link(seconds(5)));
   pull_and_plug();
   EXPECT_EQ(advertised(), 0);
@@ -121,7 +121,7 @@ TEST_F(KeptSettings, ChangesOfFlowControlAndMtuDoNotStopReception) {
     static_cast<void>(fixture_.port.set_mtu(mtu));  // some are refused
     EXPECT_TRUE(receives(broadcast_)) << mtu;
     const bool on = mtu > 1500;
-    ASSERT_TRUE(fixture_.port.capability<FlowControl>()->set_flow_control({{on, on}, false}));
+    ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.flow_control = {{on, on}, false}; }));
     EXPECT_TRUE(receives(broadcast_)) << mtu;
   }
 }

@@ -58,31 +58,31 @@ class PortLinkControl : public testing::Test {
 
 TEST_F(PortLinkControl, AdvertisesWhatItIsTold) {
   for (const LinkMode mode : {LinkMode::full_10, LinkMode::half_100, LinkMode::full_100, LinkMode::full_1000}) {
-    ASSERT_TRUE(control()->set_link_config({.advertised = {mode}}));
+    ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.link = {.advertised = {mode}}; }));
     EXPECT_FALSE(fixture_.port.link().up) << "it negotiates again";
     EXPECT_EQ(link_soon(), "up, " + std::to_string(speed_of(mode)) + " Mb/s, " +
                                (duplex_of(mode) == Duplex::half ? "half" : "full") + " duplex");
     restart();
     EXPECT_THAT(link_soon(), HasSubstr("up, " + std::to_string(speed_of(mode)) + " Mb/s")) << "after a reset";
-    EXPECT_EQ(control()->link_config().advertised, LinkModes{mode});
+    EXPECT_EQ(fixture_.port.settings().link.advertised, LinkModes{mode});
   }
 }
 
 TEST_F(PortLinkControl, KeepsThePauseBitsOfFlowControl) {
-  ASSERT_TRUE(
-      fixture_.port.capability<FlowControl>()->set_flow_control({.pause = {.receive = true, .transmit = true}}));
-  ASSERT_TRUE(control()->set_link_config({.advertised = {LinkMode::full_100}}));
+  ASSERT_TRUE(fixture_.port.change(
+      [](Settings& settings) { settings.flow_control = {.pause = {.receive = true, .transmit = true}}; }));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {.advertised = {LinkMode::full_100}}; }));
   EXPECT_EQ(phy(mii::kAdvertise), mii::kSelector8023 | mii::k100Full | mii::kPause);
   EXPECT_THAT(link_soon(), HasSubstr("100 Mb/s"));
   EXPECT_TRUE(fixture_.port.capability<FlowControl>()->flow_control().active.any());
-  ASSERT_TRUE(control()->set_link_config({.forced = LinkMode::full_100}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {.forced = LinkMode::full_100}; }));
   EXPECT_THAT(link_soon(), HasSubstr("100 Mb/s, full"));
   EXPECT_FALSE(fixture_.port.capability<FlowControl>()->flow_control().active.any()) << "nothing was negotiated";
 }
 
 TEST_F(PortLinkControl, ForcesAMode) {
   for (const LinkMode mode : {LinkMode::half_10, LinkMode::full_10, LinkMode::half_100, LinkMode::full_100}) {
-    ASSERT_TRUE(control()->set_link_config({.forced = mode}));
+    ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.link = {.forced = mode}; }));
     EXPECT_THAT(link_soon(), HasSubstr(std::to_string(speed_of(mode)) + " Mb/s"));
     EXPECT_EQ(fixture_.port.link().duplex, duplex_of(mode));
     EXPECT_FALSE(fixture_.port.link().autonegotiated);
@@ -92,7 +92,7 @@ TEST_F(PortLinkControl, ForcesAMode) {
     restart();
     EXPECT_EQ(link_soon(), to_string(Link{true, speed_of(mode), duplex_of(mode), false})) << "after a reset";
   }
-  ASSERT_TRUE(control()->set_link_config({}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {}; }));
   EXPECT_EQ(link_soon(), "up, 1000 Mb/s, full duplex");
   EXPECT_TRUE(fixture_.port.link().autonegotiated);
   EXPECT_FALSE(fixture_.card.value<reg::CTRL>().has_any(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX));
@@ -100,11 +100,11 @@ TEST_F(PortLinkControl, ForcesAMode) {
 
 TEST_F(PortLinkControl, RefusesWhatCannotBeAndChangesNothing) {
   const LinkConfig good{.advertised = {LinkMode::full_100}};
-  ASSERT_TRUE(control()->set_link_config(good));
+  ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.link = good; }));
   const auto refusal = [&](const LinkConfig& config) {
-    const auto set = control()->set_link_config(config);
+    const auto set = fixture_.port.change([&](Settings& settings) { settings.link = config; });
     EXPECT_FALSE(set);
-    EXPECT_EQ(control()->link_config(), good);
+    EXPECT_EQ(fixture_.port.settings().link, good);
     return set ? std::string() : set.error().message();
   };
   EXPECT_THAT(refusal({.forced = LinkMode::full_1000}), HasSubstr("advertise 1000/full alone"));
@@ -117,15 +117,16 @@ TEST_F(PortLinkControl, RefusesWhatCannotBeAndChangesNothing) {
   });
   EXPECT_THAT(refusal({.forced = LinkMode::full_10}), HasSubstr("management session"));
   ASSERT_TRUE(fixture_.port.close());
-  EXPECT_EQ(control()->set_link_config(good).error().code, ErrorCode::bad_state);
-  EXPECT_EQ(control()->set_phy_enabled(false).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture_.port.change([&](Settings& settings) { settings.link = good; }).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(fixture_.port.change([](Settings& settings) { settings.phy_enabled = false; }).error().code,
+            ErrorCode::bad_state);
   EXPECT_EQ(control()->link_details().error().code, ErrorCode::bad_state);
   EXPECT_EQ(registers()->read_phy_register({.number = 1}).error().code, ErrorCode::bad_state);
 }
 
 TEST_F(PortLinkControl, IsSetBeforeTheStart) {
   ASSERT_TRUE(fixture_.port.stop());
-  ASSERT_TRUE(control()->set_link_config({.forced = LinkMode::half_10}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {.forced = LinkMode::half_10}; }));
   ASSERT_TRUE(fixture_.port.start());
   EXPECT_EQ(link_soon(), "up, 10 Mb/s, half duplex");
 }
@@ -135,15 +136,15 @@ TEST_F(PortLinkControl, NegotiatesAgain) {
   ASSERT_TRUE(control()->restart_negotiation());
   EXPECT_FALSE(fixture_.port.link().up);
   EXPECT_EQ(link_soon(), "up, 1000 Mb/s, full duplex");
-  ASSERT_TRUE(control()->set_link_config({.forced = LinkMode::full_100}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {.forced = LinkMode::full_100}; }));
   EXPECT_THAT(control()->restart_negotiation().error().message(), HasSubstr("forced"));
   ASSERT_TRUE(fixture_.port.stop());
   EXPECT_THAT(control()->restart_negotiation().error().message(), HasSubstr("not started"));
 }
 
 TEST_F(PortLinkControl, StopsAndStartsThePhy) {
-  ASSERT_TRUE(control()->set_phy_enabled(false));
-  EXPECT_FALSE(control()->phy_enabled());
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.phy_enabled = false; }));
+  EXPECT_FALSE(fixture_.port.settings().phy_enabled);
   EXPECT_FALSE(partner_sees_a_signal());
   fixture_.clock->advance(seconds(5));
   EXPECT_EQ(to_string(fixture_.port.link()), "down");
@@ -152,11 +153,11 @@ TEST_F(PortLinkControl, StopsAndStartsThePhy) {
   fixture_.clock->advance(seconds(5));
   EXPECT_EQ(to_string(fixture_.port.link()), "down") << "after a reset";
   EXPECT_FALSE(partner_sees_a_signal());
-  ASSERT_TRUE(control()->set_phy_enabled(true));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.phy_enabled = true; }));
   EXPECT_TRUE(partner_sees_a_signal());
   EXPECT_EQ(link_soon(), "up, 1000 Mb/s, full duplex");
   ASSERT_TRUE(fixture_.port.stop());
-  ASSERT_TRUE(control()->set_phy_enabled(false));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.phy_enabled = false; }));
   EXPECT_FALSE(partner_sees_a_signal()) << "at once, on a stopped port, too";
 }
 
@@ -209,7 +210,7 @@ TEST_F(PortLinkControl, ReportsTheCable) {
     return 0;
   });
   EXPECT_FALSE(control()->link_details()->cable) << "a gain outside the table";
-  ASSERT_TRUE(control()->set_link_config({.advertised = {LinkMode::full_10}}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {.advertised = {LinkMode::full_10}}; }));
   EXPECT_THAT(link_soon(), HasSubstr("10 Mb/s"));
   details = control()->link_details().value();
   EXPECT_EQ(details.polarity_reversed, true);
@@ -227,13 +228,13 @@ TEST_F(PortLinkControl, ReportsEachChangeAsAnEvent) {
     ASSERT_TRUE(fixture_.port.service());
   };
   seen.clear();
-  ASSERT_TRUE(control()->set_link_config({.advertised = {LinkMode::full_10}}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {.advertised = {LinkMode::full_10}}; }));
   follow();
   ASSERT_TRUE(control()->restart_negotiation());
   follow();
-  ASSERT_TRUE(control()->set_phy_enabled(false));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.phy_enabled = false; }));
   ASSERT_TRUE(fixture_.port.service());
-  ASSERT_TRUE(control()->set_phy_enabled(true));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.phy_enabled = true; }));
   follow();
   using Kind = PortEventKind;
   EXPECT_THAT(seen, testing::ElementsAre(Kind::link_down, Kind::link_up, Kind::link_down, Kind::link_up,
@@ -276,16 +277,18 @@ TEST(LinkedPorts, SeeEachOthersModes) {
   const auto both_up = [&] { return left.wait_for_link(seconds(5)) && right.wait_for_link(seconds(5)); };
   ASSERT_TRUE(both_up());
   const auto seen_by_right = [&] { return right.capability<LinkControl>()->link_details().value(); };
-  ASSERT_TRUE(left.capability<LinkControl>()->set_link_config({.advertised = {LinkMode::full_10, LinkMode::half_100}}));
+  ASSERT_TRUE(left.change([](Settings& settings) {
+    settings.link = {.advertised = {LinkMode::full_10, LinkMode::half_100}};
+  }));
   EXPECT_FALSE(right.link().up);
   ASSERT_TRUE(both_up());
   EXPECT_EQ(seen_by_right().partner->modes, (LinkModes{LinkMode::full_10, LinkMode::half_100}));
   EXPECT_EQ(to_string(right.link()), "up, 100 Mb/s, half duplex");
-  ASSERT_TRUE(left.capability<LinkControl>()->set_link_config({.forced = LinkMode::full_10}));
+  ASSERT_TRUE(left.change([](Settings& settings) { settings.link = {.forced = LinkMode::full_10}; }));
   ASSERT_TRUE(both_up());
   EXPECT_FALSE(seen_by_right().partner->negotiates);
   EXPECT_EQ(to_string(right.link()), "up, 10 Mb/s, half duplex") << "the duplex mode is not seen";
-  ASSERT_TRUE(left.capability<LinkControl>()->set_phy_enabled(false));
+  ASSERT_TRUE(left.change([](Settings& settings) { settings.phy_enabled = false; }));
   EXPECT_FALSE(right.link().up);
 }
 
@@ -297,7 +300,7 @@ TEST(PortWithUnknownPhy, NegotiatesByStandardRegisters) {
   options.card.traits = &traits;
   CardFixture fixture(options);
   const auto control = fixture.port.capability<LinkControl>();
-  ASSERT_TRUE(control->set_link_config({.forced = LinkMode::full_100}));
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.link = {.forced = LinkMode::full_100}; }));
   ASSERT_TRUE(fixture.port.wait_for_link(seconds(5)));
   EXPECT_THAT(control->link_details()->phy, HasSubstr("generic"));
   EXPECT_FALSE(control->link_details()->mdix);
@@ -322,7 +325,7 @@ TEST_F(PortLinkControl, CountsTheCollisionsOfHalfDuplex) {
     return leaves();
   };
   EXPECT_TRUE(meets({.collisions = 16})) << "full duplex";
-  ASSERT_TRUE(control()->set_link_config({.forced = LinkMode::half_100}));
+  ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.link = {.forced = LinkMode::half_100}; }));
   EXPECT_THAT(link_soon(), HasSubstr("half"));
   EXPECT_FALSE(leaves()) << "it meets what was injected before";
   EXPECT_TRUE(meets({.collisions = 1}));

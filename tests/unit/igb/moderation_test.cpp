@@ -28,7 +28,7 @@ class Moderation : public SleepOnACard {
 
 TEST_F(Moderation, ASecondMessageWaitsForTheInterval) {
   start(1);
-  ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(100)}));
+  ASSERT_TRUE(port->change([&](Settings& settings) { settings.moderation[0] = {.interval = microseconds(100)}; }));
   EXPECT_EQ(interval(1), 100U);
   ASSERT_TRUE(rx(0).arm());
   inject_to(0);
@@ -44,7 +44,8 @@ TEST_F(Moderation, ASecondMessageWaitsForTheInterval) {
 
 TEST_F(Moderation, AdaptsToTheFramesBetweenTwoSleeps) {
   start(1);
-  ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(400), .adaptive = true}));
+  ASSERT_TRUE(port->change(
+      [&](Settings& settings) { settings.moderation[0] = {.interval = microseconds(400), .adaptive = true}; }));
   EXPECT_EQ(interval(1), 0U);
   for (const auto& [frames, expected] : {std::pair{4U, 0U}, {5U, 100U}, {31U, 100U}, {32U, 400U}, {1U, 0U}}) {
     for (unsigned i = 0; i < frames; ++i) {
@@ -59,19 +60,19 @@ TEST_F(Moderation, AdaptsToTheFramesBetweenTwoSleeps) {
 
 TEST_F(Moderation, StaysInForceAndCountsForAllQueuesOfAVector) {
   start(2, 2);
-  ASSERT_TRUE(interrupts().set_moderation(1, {.interval = microseconds(7)}));
-  EXPECT_EQ(interrupts().moderation(0).value(), interrupts().moderation(1).value());
+  ASSERT_TRUE(port->change([&](Settings& settings) { settings.moderation[1] = {.interval = microseconds(7)}; }));
   ASSERT_TRUE(port->stop());
   ASSERT_TRUE(port->start());
   EXPECT_EQ(interval(1), 7U);
-  ASSERT_TRUE(interrupts().set_moderation(0, {}));
+  ASSERT_TRUE(port->change([](Settings& settings) { settings.moderation[0] = {}; }));
   EXPECT_EQ(interval(1), 0U);
 }
 
 // A reset of the card keeps its intervals (I-M-RESET).
 TEST_F(Moderation, ThatAnAdaptiveQueueReachedDoesNotOutliveARestart) {
   start(1);
-  ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(400), .adaptive = true}));
+  ASSERT_TRUE(port->change(
+      [&](Settings& settings) { settings.moderation[0] = {.interval = microseconds(400), .adaptive = true}; }));
   for (unsigned i = 0; i < 32; ++i) {
     inject_to(0);
     EXPECT_EQ(poll(0), 1U);
@@ -108,7 +109,7 @@ TEST_F(Moderation, OfOneQueueDoesNotReachTheNextConfiguration) {
   config.rx_queues = 2;
   ASSERT_TRUE(port->configure(config));
   EXPECT_EQ(interrupts().rx_vectors().error().code, ErrorCode::bad_state) << "those of an earlier configuration";
-  ASSERT_TRUE(interrupts().set_moderation(1, {.interval = microseconds(100)}));
+  ASSERT_TRUE(port->change([&](Settings& settings) { settings.moderation[1] = {.interval = microseconds(100)}; }));
   ASSERT_TRUE(port->start());
   EXPECT_EQ(interrupts().rx_vectors().value(), (std::vector<unsigned>{1, 2}));
   EXPECT_EQ(interval(1), 0U);
@@ -117,16 +118,17 @@ TEST_F(Moderation, OfOneQueueDoesNotReachTheNextConfiguration) {
 
 TEST_F(Moderation, RejectsWhatTheCardCannotDoAndChangesNothing) {
   start(1);
-  ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(8191)}));
+  ASSERT_TRUE(port->change([&](Settings& settings) { settings.moderation[0] = {.interval = microseconds(8191)}; }));
   for (const Duration wrong : {Duration(microseconds(8192)), Duration(-1000), Duration(1500)}) {
-    const auto refused = interrupts().set_moderation(0, {.interval = wrong});
+    const auto refused = port->change([&](Settings& settings) { settings.moderation[0] = {.interval = wrong}; });
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
     EXPECT_THAT(refused.error().message(), testing::HasSubstr("from 0 to 8191"));
   }
-  EXPECT_EQ(interrupts().set_moderation(16, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port->change([](Settings& settings) { settings.moderation[16] = {}; }).error().code,
+            ErrorCode::invalid_argument);
   EXPECT_EQ(interval(1), 8191U);
-  EXPECT_EQ(interrupts().moderation(0)->interval, microseconds(8191));
+  EXPECT_EQ(port->settings().moderation.at(0).interval, microseconds(8191));
 }
 
 TEST_F(Moderation, ADeviceWithoutMsixIsNamedWithItsFix) {
@@ -136,7 +138,8 @@ TEST_F(Moderation, ADeviceWithoutMsixIsNamedWithItsFix) {
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
   EXPECT_THAT(refused.error().message(), testing::HasSubstr("sim:0: the device has no MSI-X vectors"));
   EXPECT_THAT(refused.error().hint, testing::HasSubstr("poll the port's queues"));
-  EXPECT_EQ(interrupts().set_moderation(0, {}).error().code, ErrorCode::not_supported);
+  EXPECT_EQ(port->change([](Settings& settings) { settings.moderation[0] = {}; }).error().code,
+            ErrorCode::not_supported);
 }
 
 /// A steady stream of frames, and a thread that sleeps while none wait.
@@ -210,7 +213,8 @@ class ModeratedStream : public Moderation {
 TEST_F(ModeratedStream, AFixedIntervalHasOneMessage) {
   start(1);
   for (const unsigned interval : {50U, 100U, 1000U, 8191U}) {
-    ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(interval)}));
+    ASSERT_TRUE(
+        port->change([&](Settings& settings) { settings.moderation[0] = {.interval = microseconds(interval)}; }));
     fixture->clock->advance(milliseconds(20));  // the interval before has ended
     const Seen seen = run(microseconds(10), 20 * microseconds(interval) - microseconds(5));
     EXPECT_EQ(seen.frames, 2 * interval) << interval;
@@ -222,7 +226,7 @@ TEST_F(ModeratedStream, AFixedIntervalHasOneMessage) {
 
 TEST_F(ModeratedStream, AFrameAfterAPauseIsNotDelayed) {
   start(1);
-  ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(100)}));
+  ASSERT_TRUE(port->change([&](Settings& settings) { settings.moderation[0] = {.interval = microseconds(100)}; }));
   const Seen seen = run(microseconds(150), microseconds(15'000));
   EXPECT_EQ(seen.messages.size(), 100U) << "one for each frame";
   EXPECT_EQ(seen.longest_wait, Duration::zero());
@@ -237,7 +241,8 @@ TEST_F(ModeratedStream, WithoutModerationEachFrameHasOne) {
 
 TEST_F(ModeratedStream, AdaptiveModerationFollowsTheLoad) {
   start(1);
-  ASSERT_TRUE(interrupts().set_moderation(0, {.interval = microseconds(400), .adaptive = true}));
+  ASSERT_TRUE(port->change(
+      [&](Settings& settings) { settings.moderation[0] = {.interval = microseconds(400), .adaptive = true}; }));
   const auto settled = [&](Duration gap, Duration work) {
     static_cast<void>(run(gap, milliseconds(2), work));
     return run(gap, milliseconds(20), work);

@@ -82,7 +82,7 @@ TEST_F(PacketBufferSize, DecidesTheWaterMarks) {
   CardFixture fixture({.port = sized(32 * kKib)});
   const FlowControlConfig marks{.pause = {.transmit = true}, .autonegotiate = false, .high_water = 13312};
   const auto set = [&](const FlowControlConfig& config) {
-    return fixture.port.capability<FlowControl>()->set_flow_control(config);
+    return fixture.port.change([&](Settings& settings) { settings.flow_control = config; });
   };
   FlowControlConfig higher = marks;
   higher.high_water += 16;

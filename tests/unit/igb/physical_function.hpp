@@ -22,7 +22,7 @@ class PhysicalFunction : public testing::Test {
 
   void SetUp() override { ASSERT_TRUE(fixture.port.stop()); }
   void enable(unsigned count) {
-    const auto enabled = functions->set_functions(count);
+    const auto enabled = test::set_functions(fixture.port, count);
     ASSERT_TRUE(enabled) << enabled.error().message();
     start();
   }

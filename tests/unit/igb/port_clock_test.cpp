@@ -10,6 +10,7 @@
 
 #include "pollux/open.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -21,13 +22,14 @@ constexpr Duration kTick = 16ns;
 
 class PortClockTest : public testing::Test {
  protected:
+  void SetUp() override { ASSERT_EQ(tune(0), 0.0); }
   [[nodiscard]] Time now() {
     const auto time = fixture_.port.capability<PortClock>()->time();
     EXPECT_TRUE(time) << time.error().message();
     return time ? *time : Time(-1);
   }
   [[nodiscard]] Result<void> set(Time time) { return fixture_.port.capability<PortClock>()->set_time(time); }
-  [[nodiscard]] Result<double> tune(double ppb) { return fixture_.port.capability<PortClock>()->set_frequency(ppb); }
+  [[nodiscard]] Result<double> tune(double ppb) { return test::run_clock(fixture_.port, ppb); }
   void expect_near(Duration seen, Duration expected, Duration error = 2 * kTick) {
     EXPECT_LE(std::abs((seen - expected).count()), error.count()) << seen.count() << " and " << expected.count();
   }
@@ -43,13 +45,22 @@ class PortClockTest : public testing::Test {
   CardFixture fixture_;
 };
 
-TEST_F(PortClockTest, DoesNotRunUntilItIsUsed) {
-  EXPECT_EQ(fixture_.card.value<reg::TIMINCA>().raw(), 0u);
-  EXPECT_EQ(now(), 0ns);
-  fixture_.clock->advance(1s);
-  expect_near(now(), 1s);
-  EXPECT_EQ(fixture_.card.value<reg::TIMINCA>(),
+TEST(PortClockAtFirst, DoesNotRunUntilItsFrequencyIsSet) {
+  CardFixture fixture;
+  const auto clock = fixture.port.capability<PortClock>();
+  EXPECT_EQ(fixture.card.value<reg::TIMINCA>().raw(), 0u);
+  const auto set = clock->set_time(1s);
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().code, ErrorCode::bad_state);
+  EXPECT_NE(set.error().hint.find("clock_frequency"), std::string::npos);
+  EXPECT_EQ(clock->adjust_time(1s).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(clock->time().error().code, ErrorCode::bad_state);
+  ASSERT_EQ(test::run_clock(fixture.port), 0.0);
+  EXPECT_EQ(clock->time().value(), 0ns);
+  EXPECT_EQ(fixture.card.value<reg::TIMINCA>(),
             reg::TIMINCA::Value(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(16U << 19)));
+  EXPECT_TRUE(fixture.port.change([](Settings& settings) { settings.clock_frequency = {}; }));
+  EXPECT_EQ(fixture.port.settings().clock_frequency, 0.0) << "it goes on";
 }
 
 TEST_F(PortClockTest, IsSetAndAdjusted) {
@@ -72,23 +83,23 @@ TEST_F(PortClockTest, RefusesWhatItCannotHold) {
   EXPECT_TRUE(refused(fixture_.port.capability<PortClock>()->adjust_time(-6s)));
   EXPECT_TRUE(refused(fixture_.port.capability<PortClock>()->adjust_time(Duration::min())));
   EXPECT_TRUE(refused(fixture_.port.capability<PortClock>()->adjust_time(Duration::max())));
-  const double highest = fixture_.port.capability<PortClock>()->limits().max_frequency;
+  const double highest = fixture_.port.info().limits.clock.max_frequency;
   EXPECT_TRUE(refused(tune(highest + 1)));
   EXPECT_TRUE(refused(tune(-highest - 1)));
   EXPECT_TRUE(refused(tune(std::numeric_limits<double>::quiet_NaN())));
   expect_near(now(), 5s);
-  EXPECT_EQ(fixture_.port.capability<PortClock>()->frequency(), 0.0);
+  EXPECT_EQ(fixture_.port.settings().clock_frequency, 0.0);
 }
 
 TEST_F(PortClockTest, RunsAtTheFrequencyThatItReports) {
-  const PortClockLimits limits = fixture_.port.capability<PortClock>()->limits();
+  const PortClockLimits limits = fixture_.port.info().limits.clock;
   EXPECT_NEAR(limits.max_frequency, 999'999'881, 1) << "Linux, igb_ptp.c: max_adj";
   EXPECT_NEAR(limits.frequency_step, 119.2, 0.01) << "1 in 2^23";
   for (const double ppb : {0.0, 100.0, -100.0, 50'000.0, -200'000.0, limits.max_frequency, -limits.max_frequency}) {
     const auto in_force = tune(ppb);
     ASSERT_TRUE(in_force);
     EXPECT_LE(std::abs(*in_force - ppb), limits.frequency_step / 2 + 1e-6) << ppb;
-    EXPECT_EQ(fixture_.port.capability<PortClock>()->frequency(), *in_force);
+    EXPECT_EQ(fixture_.port.settings().clock_frequency, *in_force);
     const Time before = now();
     fixture_.clock->advance(10s);
     expect_near(now() - before, Duration(std::llround(1e10 * (1 + *in_force * 1e-9))), 3 * kTick);
@@ -138,7 +149,7 @@ TEST_F(PortClockTest, TimeAndFrequencyOutliveAReset) {
   ASSERT_TRUE(fixture_.port.start());
   // While the card is reset, the Context's clock gives the time.
   expect_near(now() - before, fixture_.clock->now() - host, 200us);
-  EXPECT_EQ(fixture_.port.capability<PortClock>()->frequency(), *in_force);
+  EXPECT_EQ(fixture_.port.settings().clock_frequency, *in_force);
   const Time started = now();
   fixture_.clock->advance(1s);
   expect_near(now() - started, 1s + 1ms, 100ns);
@@ -157,7 +168,7 @@ TEST_F(PortClockTest, AClosedPortHasNoTime) {
   ASSERT_TRUE(fixture_.port.close());
   if (const auto clock = fixture_.port.capability<PortClock>()) {
     EXPECT_EQ(clock->time().error().code, ErrorCode::bad_state);
-    EXPECT_EQ(clock->set_frequency(1).error().code, ErrorCode::bad_state);
+    EXPECT_EQ(tune(1).error().code, ErrorCode::bad_state);
   }
 }
 

@@ -24,6 +24,7 @@
 #include "pollux/net/self_test.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -106,7 +107,7 @@ TEST_F(PowerState, IsLeftAloneForTenMillisecondsAfterAChange) {
 
 TEST_F(PowerState, HasPmeExactlyForWakeUpEvents) {
   for (const bool wakes : {false, true, false}) {
-    ASSERT_TRUE(capability<WakeOnLan>().set_wake_events({.magic = wakes}));
+    ASSERT_TRUE(port->change([&](Settings& settings) { settings.wake = {.magic = wakes}; }));
     ASSERT_NO_FATAL_FAILURE(suspend());
     EXPECT_EQ((control() & PCI_PM_CTRL_PME_ENABLE) != 0, wakes);
     ASSERT_NO_FATAL_FAILURE(resume());
@@ -115,7 +116,7 @@ TEST_F(PowerState, HasPmeExactlyForWakeUpEvents) {
 }
 
 TEST_F(PowerState, AWakeUpEventSetsItsPmeStatusUntilTheResume) {
-  ASSERT_TRUE(capability<WakeOnLan>().set_wake_events({.broadcast = true}));
+  ASSERT_TRUE(port->change([](Settings& settings) { settings.wake = {.broadcast = true}; }));
   ASSERT_NO_FATAL_FAILURE(suspend());
   fixture.clock->advance(1s);
   EXPECT_EQ(control() & PCI_PM_CTRL_PME_STATUS, 0U);
@@ -141,9 +142,6 @@ TEST_F(PowerState, NoRegisterIsAccessedByWhatIsAllowed) {
     EXPECT_TRUE(capability<RegisterDump>().registers().empty());
     static_cast<void>(capability<FlowControl>().flow_control());
     static_cast<void>(port->settings());
-    static_cast<void>(capability<WakeOnLan>().wake_events());
-    static_cast<void>(capability<FlowRules>().rules());
-    EXPECT_EQ(capability<pollux::Interrupts>().set_moderation(0, {}).error().code, ErrorCode::bad_state);
     EXPECT_EQ(port->change([](Settings& settings) { settings.loopback = LoopbackMode::none; }).error().code,
               ErrorCode::bad_state);
     static_cast<void>(port->rx_queue(0)->arm());
@@ -166,22 +164,21 @@ TEST_F(PowerState, CallsThatNeedTheCardAreRefused) {
   const std::map<std::string, Refused> calls{
       {"clock", [&] { return outcome(capability<PortClock>().time()); }},
       {"set clock", [&] { return outcome(capability<PortClock>().set_time(1s)); }},
-      {"stamps", [&] { return outcome(capability<FrameStamps>().set_frame_stamps({.transmit = true})); }},
+      {"stamps",
+       [&] { return outcome(port->change([](Settings& settings) { settings.stamps = {.transmit = true}; })); }},
       {"self-test", [&] { return outcome(capability<SelfTest>().test_offline()); }},
       {"online test", [&] { return outcome(capability<SelfTest>().test_online()); }},
       {"nvm", [&] { return outcome(capability<Nvm>().nvm_info()); }},
       {"words of the nvm", [&] { return outcome(capability<Nvm>().read_nvm(0, 1)); }},
       {"link", [&] { return outcome(capability<LinkControl>().link_details()); }},
-      {"set link", [&] { return outcome(capability<LinkControl>().set_link_config({})); }},
+      {"set link", [&] { return outcome(port->change([](Settings& settings) { settings.link = {}; })); }},
       {"phy", [&] { return outcome(capability<PhyRegisters>().read_phy_register({.number = 0})); }},
-      {"wake-up", [&] { return outcome(capability<WakeOnLan>().set_wake_events({.magic = true})); }},
+      {"wake-up", [&] { return outcome(port->change([](Settings& settings) { settings.wake = {.magic = true}; })); }},
       {"wake-up support", [&] { return outcome(capability<WakeOnLan>().wake_support()); }},
-      {"flow control", [&] { return outcome(capability<FlowControl>().set_flow_control({})); }},
+      {"flow control", [&] { return outcome(port->change([](Settings& settings) { settings.flow_control = {}; })); }},
       {"settings", [&] { return outcome(port->change([](Settings&) {})); }},
       {"flow rule",
-       [&] {
-         return outcome(capability<FlowRules>().add(FlowRule(match::ipv4().udp().destination_port(53), to_queue(0))));
-       }},
+       [&] { return outcome(test::add_rule(*port, FlowRule(match::ipv4().udp().destination_port(53), to_queue(0)))); }},
       {"mtu", [&] { return outcome(port->set_mtu(1400)); }},
       {"mac", [&] {
          return outcome(port->set_mac({2, 0, 0, 0, 0, 8}));
@@ -201,7 +198,7 @@ TEST_F(PowerState, IsD0BeforeTheDeviceIsReleased) {
   enum class Way : std::uint8_t { close, detach, destruction };
   for (const Way way : {Way::close, Way::detach, Way::destruction}) {
     if (port == nullptr) port = fixture.started();
-    ASSERT_TRUE(capability<WakeOnLan>().set_wake_events({.magic = true}));
+    ASSERT_TRUE(port->change([](Settings& settings) { settings.wake = {.magic = true}; }));
     ASSERT_NO_FATAL_FAILURE(suspend());
     fixture.faults->writes.clear();
     if (way != Way::destruction) {
@@ -266,13 +263,13 @@ TEST(PowerStateOfFunctions, StaysD0WhileTheyAreEnabled) {
   PortMachine port(fixture.context.state(), *std::move(driver));
   ASSERT_TRUE(port.configure(fixture.config()));
   for (const unsigned functions : {2U, 0U}) {
-    ASSERT_TRUE(port.capability<VirtualFunctions>()->set_functions(functions));
+    ASSERT_TRUE(test::set_functions(port, functions));
     ASSERT_TRUE(port.suspend());
     EXPECT_EQ(card.read_config(kPowerControl, 2).value() & PCI_PM_CTRL_STATE_MASK, functions == 0 ? kD3hot : 0U);
-    const auto refused = port.capability<VirtualFunctions>()->set_functions(1);
+    const auto refused = test::set_functions(port, 1);
     EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
     ASSERT_TRUE(port.resume());
-    EXPECT_EQ(port.capability<VirtualFunctions>()->functions(), functions);
+    EXPECT_EQ(port.settings().functions.size(), functions);
   }
   EXPECT_EQ(card.accesses_asleep(), 0U);
 }

@@ -246,21 +246,19 @@ TEST_F(PortPools, ExcludeOtherWaysToChooseQueues) {
   EXPECT_EQ(fixture_.card.value<reg::MRQC>().get(reg::MRQC::ENABLE), 3u) << "RSS waits until there are no pools";
   ASSERT_TRUE(fixture_.port.stop());
   ASSERT_TRUE(set({}));
-  ASSERT_TRUE(
-      fixture_.port.capability<FlowRules>()->add(FlowRule{match::ipv4().udp().destination_port(53), to_queue(1)}));
+  ASSERT_TRUE(test::add_rule(fixture_.port, FlowRule{match::ipv4().udp().destination_port(53), to_queue(1)}));
   EXPECT_EQ(refusal(two_), ErrorCode::bad_state);
-  const auto rules = fixture_.port.capability<FlowRules>();
-  const FlowRuleId added = rules->rules().front().id;
-  ASSERT_TRUE(rules->remove(added));
+  const FlowRuleId added = fixture_.port.settings().rules.begin()->first;
+  ASSERT_TRUE(test::remove_rule(fixture_.port, added));
   ASSERT_TRUE(set(two_));
   const FlowRule rule{match::ipv4().udp().destination_port(53), to_queue(1)};
-  EXPECT_EQ(rules->add(rule).error().code, ErrorCode::bad_state) << "stopped";
+  EXPECT_EQ(test::add_rule(fixture_.port, rule).error().code, ErrorCode::bad_state) << "stopped";
   start_again();
-  EXPECT_EQ(rules->add(rule).error().code, ErrorCode::bad_state) << "started";
-  EXPECT_TRUE(rules->rules().empty());
+  EXPECT_EQ(test::add_rule(fixture_.port, rule).error().code, ErrorCode::bad_state) << "started";
+  EXPECT_TRUE(fixture_.port.settings().rules.empty());
   ASSERT_TRUE(fixture_.port.stop());
   ASSERT_TRUE(set({}));
-  EXPECT_TRUE(rules->add(rule)) << "without pools again";
+  EXPECT_TRUE(test::add_rule(fixture_.port, rule)) << "without pools again";
   ASSERT_TRUE(fixture_.port.close());
   EXPECT_EQ(refusal(two_), ErrorCode::bad_state);
 }

@@ -83,7 +83,7 @@ TEST_F(ReceiveWatchdog, AQueueThatDropsIsNamedWhileOthersWork) {
   PortConfig config = fixture_.config;
   config.rx.drop_enable = true;
   configure(config);
-  ASSERT_TRUE(fixture_.port.capability<FlowRules>()->add(FlowRule(match::eth().type(0x88B6), to_queue(1))));
+  ASSERT_TRUE(test::add_rule(fixture_.port, FlowRule(match::eth().type(0x88B6), to_queue(1))));
   hang(1);
   Frame selected = counting_frame(100);
   selected[13] = std::byte{0xB6};
@@ -142,8 +142,8 @@ TEST_F(ReceiveWatchdog, FramesOfVirtualFunctionsAreNotThePorts) {
   PortConfig config = fixture_.config;
   config.rx_queues = 1;
   ASSERT_TRUE(fixture_.port.configure(config));
-  ASSERT_TRUE(fixture_.port.capability<VirtualFunctions>()->set_functions(1));
-  ASSERT_TRUE(fixture_.port.capability<VirtualFunctions>()->set_function(0, {.mac = kFunction}));
+  ASSERT_TRUE(test::set_functions(fixture_.port, 1));
+  ASSERT_TRUE(test::set_function(fixture_.port, 0, {.mac = kFunction}));
   ASSERT_TRUE(fixture_.port.start());
   ASSERT_TRUE(fixture_.port.wait_for_link(5s));
   listen();

@@ -125,12 +125,13 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
   ASSERT_TRUE(port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
   ASSERT_TRUE(port.change(test::with_vlan(5)));
   ASSERT_TRUE(port.change([](Settings& settings) { settings.vlan_stripping = true; }));
-  ASSERT_TRUE(port.capability<FlowRules>()->add(FlowRule(match::ipv4().udp().destination_port(53), to_queue(1))));
+  ASSERT_TRUE(test::add_rule(port, FlowRule(match::ipv4().udp().destination_port(53), to_queue(1))));
   RssConfig rss = rss_of(port);
   rss.table.assign(port.info().limits.rss_table, 1);
   ASSERT_TRUE(port.change([&](Settings& settings) { settings.rss = rss; }));
-  ASSERT_TRUE(port.capability<FlowControl>()->set_flow_control({.pause = {.receive = true, .transmit = true}}));
-  ASSERT_TRUE(port.capability<Interrupts>()->set_moderation(0, {.interval = 50us}));
+  ASSERT_TRUE(
+      port.change([](Settings& settings) { settings.flow_control = {.pause = {.receive = true, .transmit = true}}; }));
+  ASSERT_TRUE(port.change([](Settings& settings) { settings.moderation[0] = {.interval = 50us}; }));
   ASSERT_TRUE(port.stop_rx(1));
   ASSERT_TRUE(port.wait_for_link(5s));
   ASSERT_TRUE(port.service());
@@ -140,7 +141,7 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
   ASSERT_TRUE(port.service());
   EXPECT_EQ(port.config(), config);
   EXPECT_EQ(port.mac(), own);
-  EXPECT_EQ(port.capability<FlowRules>()->rules().size(), 1U);
+  EXPECT_EQ(port.settings().rules.size(), 1U);
   const auto after = registers();
   ASSERT_EQ(after.size(), before.size());
   for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(after[i], before[i]);
@@ -163,8 +164,8 @@ TEST_P(AwayAndBack, TheStateBeforeIsTheStateAfter) {
 
 TEST_P(AwayAndBack, TheClockGoesOn) {
   const auto clock = [this] { return fixture_.port.capability<PortClock>(); };
+  ASSERT_TRUE(test::run_clock(fixture_.port));
   ASSERT_TRUE(clock()->set_time(1000s));
-  ASSERT_TRUE(clock()->set_frequency(0));
   ASSERT_NO_FATAL_FAILURE(away());
   fixture_.clock->advance(100s);
   ASSERT_NO_FATAL_FAILURE(back());
@@ -231,14 +232,14 @@ TEST_F(SuspendedCard, HasNoDmaAndSleeps) {
 }
 
 TEST_F(SuspendedCard, IsArmedToWake) {
-  ASSERT_TRUE(fixture.port.capability<WakeOnLan>()->set_wake_events({.magic = true}));
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.wake = {.magic = true}; }));
   ASSERT_TRUE(fixture.port.suspend());
   EXPECT_TRUE(fixture.card.value<hw_igb::WUFC>().has(hw_igb::WUFC::MAG));
   EXPECT_TRUE(fixture.card.value<hw_igb::WUC>().has(hw_igb::WUC::PME_EN));
   EXPECT_FALSE(phy_is_stopped());
   ASSERT_TRUE(fixture.port.resume());
   EXPECT_FALSE(fixture.card.value<hw_igb::WUFC>().has(hw_igb::WUFC::MAG));
-  EXPECT_TRUE(fixture.port.capability<WakeOnLan>()->wake_events().magic) << "for the next time";
+  EXPECT_TRUE(fixture.port.settings().wake.magic) << "for the next time";
 }
 
 TEST_F(SuspendedCard, ThatWasRemovedFails) {
@@ -256,8 +257,8 @@ TEST_F(SuspendedCard, ThatWasRemovedFails) {
 
 TEST_F(SuspendedCard, WithPoolsOrFunctionsKeepsThem) {
   ASSERT_TRUE(fixture.port.stop());
-  ASSERT_TRUE(fixture.port.capability<VirtualFunctions>()->set_functions(2));
-  ASSERT_TRUE(fixture.port.capability<VirtualFunctions>()->set_function(1, {.vlan = 7}));
+  ASSERT_TRUE(test::set_functions(fixture.port, 2));
+  ASSERT_TRUE(test::set_function(fixture.port, 1, {.vlan = 7}));
   ASSERT_TRUE(fixture.port.start());
   for (const bool by_detaching : {false, true}) {
     if (by_detaching) {
@@ -270,7 +271,7 @@ TEST_F(SuspendedCard, WithPoolsOrFunctionsKeepsThem) {
       ASSERT_TRUE(fixture.port.suspend());
       ASSERT_TRUE(fixture.port.resume());
     }
-    EXPECT_EQ(fixture.port.capability<VirtualFunctions>()->functions(), 2U);
+    EXPECT_EQ(fixture.port.settings().functions.size(), 2U);
     EXPECT_EQ(fixture.card.value<hw_igb::VMVIR>(1).get(hw_igb::VMVIR::TAG), 7U);
     ASSERT_TRUE(fixture.port.wait_for_link(5s));
     fixture.inject(counting_frame(100));

@@ -111,9 +111,8 @@ TEST(CardTraits, TheRowSaysWhichFiltersThereAre) {
   PortConfig config = fixture.config();
   config.rx_queues = 4;
   ASSERT_TRUE(port->configure(config));
-  auto* const rules = port->capability<FlowRules>();
   const auto refusal = [&](const FlowRule& rule) {
-    const auto added = rules->add(rule);
+    const auto added = test::add_rule(*port, rule);
     return added ? std::string() : added.error().message();
   };
   EXPECT_NE(refusal({match::ipv4().udp().destination_port(53), to_queue(1)}).find("the card has no five-tuple filters"),
@@ -124,13 +123,14 @@ TEST(CardTraits, TheRowSaysWhichFiltersThereAre) {
   }
   EXPECT_NE(refusal({match::eth().type(0x9904), to_queue(1)}).find("all 4 EtherType filters"), std::string::npos);
 
-  auto* const stamps = port->capability<FrameStamps>();
-  const auto over_udp = stamps->set_frame_stamps({.receive = StampedMessages::ptp2_udp});
+  const auto over_udp =
+      port->change([](Settings& settings) { settings.stamps = {.receive = StampedMessages::ptp2_udp}; });
   ASSERT_FALSE(over_udp);
   EXPECT_EQ(over_udp.error().code, ErrorCode::not_supported);
-  EXPECT_FALSE(stamps->set_frame_stamps({.receive = StampedMessages::ptp2_ethernet})) << "a rule has the last filter";
-  ASSERT_TRUE(rules->remove(rules->rules().back().id));
-  EXPECT_TRUE(stamps->set_frame_stamps({.receive = StampedMessages::ptp2_ethernet}));
+  EXPECT_FALSE(port->change([](Settings& settings) { settings.stamps = {.receive = StampedMessages::ptp2_ethernet}; }))
+      << "a rule has the last filter";
+  ASSERT_TRUE(test::remove_rule(*port, port->settings().rules.rbegin()->first));
+  EXPECT_TRUE(port->change([](Settings& settings) { settings.stamps = {.receive = StampedMessages::ptp2_ethernet}; }));
 }
 
 TEST(CardTraits, TheRowHasTheUnitOfTheClock) {
@@ -138,7 +138,7 @@ TEST(CardTraits, TheRowHasTheUnitOfTheClock) {
   auto port = open_as(fixture, kOther);
   ASSERT_NE(port, nullptr);
   auto* const clock = port->capability<PortClock>();
-  ASSERT_TRUE(clock->set_frequency(0));
+  ASSERT_TRUE(test::run_clock(*port));
   const Time before = clock->time().value();
   fixture.clock->advance(std::chrono::seconds(3));
   EXPECT_NEAR(static_cast<double>((clock->time().value() - before).count()), 3e9, 100);

@@ -31,7 +31,7 @@ struct SleepingCard : IgbFixture {
   explicit SleepingCard(const WakeEvents& events) {
     auto port = started();
     mac = port->mac();
-    EXPECT_TRUE(port->capability<WakeOnLan>()->set_wake_events(events));
+    EXPECT_TRUE(port->change([&](Settings& settings) { settings.wake = events; }));
     EXPECT_TRUE(port->stop());
     EXPECT_TRUE(port->close());
     clock->advance(std::chrono::seconds(1));
@@ -89,7 +89,7 @@ TEST(PortWake, TheLinkWakesIfItWasDown) {
   IgbFixture fixture;
   fixture.wire->set_carrier(false);
   auto port = fixture.open();
-  ASSERT_TRUE(port->capability<WakeOnLan>()->set_wake_events({.link_change = true}));
+  ASSERT_TRUE(port->change([&](Settings& settings) { settings.wake = {.link_change = true}; }));
   ASSERT_TRUE(port->close());
   EXPECT_TRUE(fixture.value<reg::WUFC>().has(reg::WUFC::LNKC));
   fixture.clock->advance(std::chrono::seconds(1));
@@ -106,7 +106,7 @@ TEST(PortWake, TheNextOpenDisarms) {
   EXPECT_TRUE(card.value<reg::WUC>().has(reg::WUC::PME_EN));
   auto port = card.open();
   EXPECT_EQ(card.value<reg::WUC>().raw(), 0u);
-  EXPECT_FALSE(port->capability<WakeOnLan>()->wake_events().any());
+  EXPECT_FALSE(port->settings().wake.any());
 }
 
 TEST(PortWake, TheSecondPortWakesIfItsNvmSaysSo) {
@@ -118,13 +118,13 @@ TEST(PortWake, TheSecondPortWakesIfItsNvmSaysSo) {
     });
     auto& wake = *port->capability<WakeOnLan>();
     EXPECT_EQ(wake.wake_support(), may ? kAll : WakeEvents{});
-    const auto set = wake.set_wake_events({.magic = true});
+    const auto set = port->change([](Settings& settings) { settings.wake = {.magic = true}; });
     EXPECT_EQ(set.has_value(), may);
     if (!may) {
       EXPECT_EQ(set.error().code, ErrorCode::not_supported);
     }
-    EXPECT_EQ(wake.wake_events().magic, may);
-    EXPECT_TRUE(wake.set_wake_events({})) << "off is always allowed";
+    EXPECT_EQ(port->settings().wake.magic, may);
+    EXPECT_TRUE(port->change([](Settings& settings) { settings.wake = {}; })) << "off is always allowed";
   }
 }
 

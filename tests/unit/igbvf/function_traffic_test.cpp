@@ -97,9 +97,9 @@ TEST_F(FunctionTraffic, FramesWithAPriorityAloneReachWhoeverGetsUntaggedOnes) {
   ASSERT_TRUE(physical->change(test::with_vlan(6)));
   expect_as_untagged("the port in VLAN 6", 1);
   ASSERT_TRUE(join(*first, 5, false));
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .vlan = 7}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7}));
   expect_as_untagged("a function with a VLAN that is set", 0);
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst}));
   expect_as_untagged("a function without it again", 1);
 }
 
@@ -181,7 +181,7 @@ TEST_F(FunctionTraffic, PromiscuousModeOfAFunctionIsRefusedByName) {
 
 // The card strips the tag and reports it; the function's driver must not.
 TEST_F(FunctionTraffic, AFunctionDoesNotSeeTheTagOfTheVlanThatIsSet) {
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .vlan = 7, .qos = 3}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7, .qos = 3}));
   for (const MacAddress& to : {kFirst, kAll}) {
     transmit(*partner, tagged(to, 0x6007));
     EXPECT_EQ(tag_of_next(*first), std::nullopt);
@@ -202,11 +202,11 @@ TEST_F(FunctionTraffic, AFunctionDoesNotSeeTheTagOfTheVlanThatIsSet) {
 
 TEST_F(FunctionTraffic, AFunctionSeesTheTagsOfTheVlansThatItHasJoined) {
   const auto refused_join = [&] { return join(*first, 9); };
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .vlan = 7}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7}));
   ASSERT_FALSE(refused_join());
   transmit(*partner, tagged(kFirst, 7));
   EXPECT_EQ(tag_of_next(*first), std::nullopt) << "a refused request changes nothing";
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst}));
   ASSERT_TRUE(join(*first, 9));
   ASSERT_TRUE(join(*first, 10));
   for (const std::uint16_t vlan : std::array<std::uint16_t, 2>{9, 10}) {
@@ -231,9 +231,9 @@ TEST_F(FunctionTraffic, OuterVlanTagsAndFunctionsExcludeEachOther) {
   first.reset();
   second.reset();
   ASSERT_TRUE(physical->stop());
-  ASSERT_TRUE(functions->set_functions(0));
+  ASSERT_TRUE(test::set_functions(*physical, 0));
   ASSERT_TRUE(physical->change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; }));
-  const auto functions_refused = functions->set_functions(2);
+  const auto functions_refused = test::set_functions(*physical, 2);
   ASSERT_FALSE(functions_refused);
   EXPECT_EQ(functions_refused.error().code, ErrorCode::bad_state);
   EXPECT_THAT(functions_refused.error().hint, HasSubstr("outer_vlan_type"));

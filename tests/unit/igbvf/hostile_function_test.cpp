@@ -73,7 +73,7 @@ TEST_F(HostileFunction, EachBadRequestIsRefusedUnderItsReason) {
   refused(Reason::invalid_frame_length, {first_word(Message::set_max_frame), 0xFFFF'FFFF});
   refused(Reason::invalid_vlan, {first_word(Message::set_vlan, 1), 4095});
   refused(Reason::promiscuous, {first_word(Message::set_promiscuous, 1)});
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .trusted = true}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .trusted = true}));
   refused(Reason::invalid_address, {first_word(Message::set_address), 0x01, 0});
   refused(Reason::invalid_address, {first_word(Message::set_address), 0, 0});
   for (std::uint32_t i = 0; i < 21; ++i) {

@@ -34,10 +34,10 @@ class PhysicalAndVirtual : public testing::Test {
     physical.emplace(*std::move(physical_opened));
     functions = physical->capability<VirtualFunctions>();
     ASSERT_TRUE(functions);
-    const auto enabled = functions->set_functions(2);
+    const auto enabled = test::set_functions(*physical, 2);
     ASSERT_TRUE(enabled) << enabled.error().message();
-    ASSERT_TRUE(functions->set_function(0, {.mac = kFirst}));
-    ASSERT_TRUE(functions->set_function(1, {.mac = kSecond}));
+    ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst}));
+    ASSERT_TRUE(test::set_function(*physical, 1, {.mac = kSecond}));
     const auto configured = physical->configure(config());
     ASSERT_TRUE(configured) << configured.error().message();
     const auto started = physical->start();

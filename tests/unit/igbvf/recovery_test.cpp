@@ -79,10 +79,10 @@ TEST_F(FunctionRecovery, AttachedAgainAfterAResetOfThePhysicalFunction) {
 }
 
 TEST_F(FunctionRecovery, AnAddressOfItsOwnIsKept) {
-  ASSERT_TRUE(functions->set_function(1, {}));
+  ASSERT_TRUE(test::set_function(*physical, 1, {}));
   ASSERT_TRUE(functions->reset_function(1));
   second.emplace(opened("sim:0.vf1"));
-  ASSERT_TRUE(functions->set_function(1, {.mac = std::nullopt}));
+  ASSERT_TRUE(test::set_function(*physical, 1, {.mac = std::nullopt}));
   const MacAddress own = second->mac();
   ASSERT_TRUE(second->detach());
   auto device = open_device(context, "sim:0.vf1");

@@ -28,7 +28,7 @@ TEST_F(PhysicalAndVirtual, AFunctionThatDoesNotSendIsResetByTheControl) {
   impatient.tx_timeout = 100ms;
   auto function = open(context, "sim:0.vf0", impatient);
   ASSERT_TRUE(function) << function.error().message();
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .enabled = false}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .enabled = false}));
   transmit(*function, frame(partner->mac(), kFirst));
   std::vector<PortEventKind> seen;
   function->on_event([&](const PortEvent& event) { seen.push_back(event.kind); });
@@ -45,7 +45,7 @@ TEST(PhysicalAndVirtualOnAControlThread, NoRequestIsLeftUnanswered) {
   Context context({.control_thread = true});
   auto physical = open_unconfigured(context, "sim:0");
   ASSERT_TRUE(physical) << physical.error().message();
-  ASSERT_TRUE(physical->capability<VirtualFunctions>()->set_functions(1));
+  ASSERT_TRUE(test::set_functions(*physical, 1));
   const PortConfig config{.rx = {.ring = 64}, .tx = {.ring = 64}};
   ASSERT_TRUE(physical->configure(config));
   ASSERT_TRUE(physical->start());

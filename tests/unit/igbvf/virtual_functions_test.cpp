@@ -62,7 +62,7 @@ TEST_F(PhysicalAndVirtual, ForgedFramesAreDroppedAndReported) {
   EXPECT_THAT(received(*partner), testing::IsEmpty());
   EXPECT_EQ(state(0).spoof_events, 1u);
   EXPECT_EQ(state(1).spoof_events, 0u);
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .spoof_check = false}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .spoof_check = false}));
   transmit(*first, frame(partner->mac(), kForeign));
   EXPECT_THAT(received(*partner), testing::SizeIs(1));
   EXPECT_EQ(state(0).spoof_events, 1u);
@@ -79,7 +79,7 @@ TEST_F(PhysicalAndVirtual, TagsOfForeignVlansAreDroppedAndReported) {
   ASSERT_TRUE(served([&] { return first->change(test::with_vlan(9)); }));
   transmit(*first, tagged);
   EXPECT_THAT(received(*partner), testing::ElementsAre(tagged));
-  ASSERT_TRUE(functions->set_function(1, {.mac = kSecond, .spoof_check = false}));
+  ASSERT_TRUE(test::set_function(*physical, 1, {.mac = kSecond, .spoof_check = false}));
   test::Frame others = tagged;
   std::memcpy(others.data() + 6, kSecond.data(), kSecond.size());
   transmit(*second, others);
@@ -96,7 +96,7 @@ TEST_F(PhysicalAndVirtual, AnAddressThatIsSetCannotBeReplacedWithoutTrust) {
   EXPECT_THAT(denied.error().hint, HasSubstr("trust"));
   EXPECT_EQ(refusals(0, VirtualFunctionRefusal::address_is_set), 1u);
   EXPECT_EQ(state(0).mac, kFirst);
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .trusted = true}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .trusted = true}));
   const auto set = served([&] { return first->set_mac(kForeign); });
   EXPECT_TRUE(set) << set.error().message();
   EXPECT_EQ(state(0).mac, kForeign);
@@ -106,7 +106,7 @@ TEST_F(PhysicalAndVirtual, AnAddressThatIsSetCannotBeReplacedWithoutTrust) {
 }
 
 TEST_F(PhysicalAndVirtual, AFunctionWithoutAnAddressChoosesOne) {
-  ASSERT_TRUE(functions->set_function(0, {}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {}));
   ASSERT_TRUE(functions->reset_function(0));
   open_functions();
   EXPECT_EQ(state(0).mac, first->mac());
@@ -117,7 +117,7 @@ TEST_F(PhysicalAndVirtual, AFunctionWithoutAnAddressChoosesOne) {
 }
 
 TEST_F(PhysicalAndVirtual, AVlanThatIsSetIsInsertedStrippedAndKept) {
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .vlan = 7, .qos = 3}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7, .qos = 3}));
   open_functions();
   const test::Frame out = frame(partner->mac(), kFirst);
   transmit(*first, out);
@@ -159,7 +159,7 @@ TEST_F(PhysicalAndVirtual, AFunctionJoinsAndLeavesVlans) {
   }
   EXPECT_FALSE(served([&] { return first->change(test::with_vlan(131)); }));
   EXPECT_EQ(refusals(0, VirtualFunctionRefusal::too_many_vlans), 1u);
-  const auto busy = functions->set_function(1, {.mac = kSecond, .vlan = 200});
+  const auto busy = test::set_function(*physical, 1, {.mac = kSecond, .vlan = 200});
   ASSERT_FALSE(busy);
   EXPECT_EQ(busy.error().code, ErrorCode::busy);
   EXPECT_EQ(state(1).config.vlan, 0) << "a refused setting changes nothing";
@@ -213,12 +213,12 @@ TEST_F(PhysicalAndVirtual, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
   transmit(*partner, frame(many.back(), partner->mac()));
   EXPECT_THAT(received(*physical), testing::SizeIs(1));
   ASSERT_TRUE(physical->stop());
-  const auto refused = functions->set_functions(0);
+  const auto refused = test::set_functions(*physical, 0);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(), HasSubstr("set fewer first"));
   many.resize(23);
   ASSERT_TRUE(physical->change([&](Settings& settings) { settings.unicast = many; }));
-  ASSERT_TRUE(functions->set_functions(0));
+  ASSERT_TRUE(test::set_functions(*physical, 0));
   ASSERT_TRUE(physical->start());
   clock->advance(3s);
   transmit(*partner, frame(many.back(), partner->mac()));
@@ -243,12 +243,12 @@ TEST_F(PhysicalAndVirtual, APromiscuousPortReceivesWhatFunctionsSendToOthers) {
 
 TEST_F(PhysicalAndVirtual, ADisabledFunctionNeitherSendsNorReceives) {
   open_functions();
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .enabled = false}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .enabled = false}));
   transmit(*first, frame(partner->mac(), kFirst));
   EXPECT_THAT(received(*partner), testing::IsEmpty());
   transmit(*partner, frame(kFirst, partner->mac()));
   EXPECT_THAT(received(*first), testing::IsEmpty());
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst}));
   clock->advance(1ms);
   EXPECT_THAT(received(*partner), testing::SizeIs(1)) << "the frame that waited in the function's ring";
 }
@@ -256,7 +256,7 @@ TEST_F(PhysicalAndVirtual, ADisabledFunctionNeitherSendsNorReceives) {
 // A frame of 124 bytes on the wire takes 0.99 ms at 1 Mb/s, and a frame is sent each millisecond after the burst.
 TEST_F(PhysicalAndVirtual, ARateLimitsTheFunctionAlone) {
   open_functions();
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .max_rate = 1}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .max_rate = 1}));
   const auto burst = [&](Port& from, const MacAddress& mac) {
     Burst<20> frames;
     for (unsigned i = 0; i < 20; ++i) {
@@ -273,9 +273,10 @@ TEST_F(PhysicalAndVirtual, ARateLimitsTheFunctionAlone) {
   const std::size_t limited = burst(*first, kFirst);
   EXPECT_GE(limited, 4u);
   EXPECT_LE(limited, 6u);
-  EXPECT_EQ(functions->set_function(0, {.mac = kFirst, .max_rate = 1001}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_function(*physical, 0, {.mac = kFirst, .max_rate = 1001}).error().code,
+            ErrorCode::invalid_argument);
   EXPECT_EQ(state(0).config.max_rate, 1u);
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst}));
   clock->advance(5ms);
   EXPECT_EQ(received(*partner).size(), 20 - limited);
 }
@@ -303,11 +304,11 @@ TEST_F(PhysicalAndVirtual, AFunctionThatIsNotEnabledIsNone) {
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ErrorCode::device_removed);
   EXPECT_THAT(none.error().what, testing::HasSubstr("no such virtual function"));
-  EXPECT_THAT(none.error().hint, testing::HasSubstr("set_functions"));
+  EXPECT_THAT(none.error().hint, testing::HasSubstr("Settings::functions"));
 }
 
 TEST_F(PhysicalAndVirtual, SettingsAreBackAfterAStopAndAStart) {
-  ASSERT_TRUE(functions->set_function(0, {.mac = kFirst, .vlan = 7}));
+  ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7}));
   ASSERT_TRUE(physical->stop());
   ASSERT_TRUE(physical->start());
   clock->advance(3s);
@@ -329,26 +330,25 @@ TEST_F(PhysicalAndVirtual, AResetOfThePhysicalFunctionReachesTheFunctions) {
 
 TEST_F(PhysicalAndVirtual, RefusedSettingsChangeNothing) {
   const auto check = [&](unsigned number, const VirtualFunctionConfig& config, const char* text) {
-    const auto refused = functions->set_function(number, config);
+    const auto refused = test::set_function(*physical, number, config);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
     EXPECT_THAT(refused.error().what, HasSubstr(text));
     EXPECT_FALSE(refused.error().hint.empty());
   };
-  check(2, {}, "no virtual function 2");
   check(0, {.mac = MacAddress{}}, "cannot be its address");
   check(0, {.mac = MacAddress{1, 0, 0, 0, 0, 1}}, "cannot be its address");
   check(0, {.vlan = 4095}, "4095");
   check(0, {.vlan = 1, .qos = 8}, "qos");
   check(0, {.qos = 1}, "qos without a vlan");
   EXPECT_EQ(state(0).config, VirtualFunctionConfig{.mac = kFirst});
-  EXPECT_EQ(functions->set_functions(0).error().code, ErrorCode::bad_state) << "the port is started";
+  EXPECT_EQ(test::set_functions(*physical, 0).error().code, ErrorCode::bad_state) << "the port is started";
   ASSERT_TRUE(physical->stop());
-  EXPECT_EQ(functions->set_functions(8).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(functions->set_functions(3).error().code, ErrorCode::busy);
+  EXPECT_EQ(test::set_functions(*physical, 8).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_functions(*physical, 3).error().code, ErrorCode::busy);
   EXPECT_EQ(physical->configure({.rx_queues = 2}).error().code, ErrorCode::bad_state);
-  ASSERT_TRUE(functions->set_functions(0));
-  EXPECT_EQ(functions->functions(), 0u);
+  ASSERT_TRUE(test::set_functions(*physical, 0));
+  EXPECT_EQ(physical->settings().functions.size(), 0u);
   ASSERT_TRUE(physical->start()) << "without functions it has all queues again";
   clock->advance(3s);
   const test::Frame in = frame(physical->mac(), partner->mac());

@@ -68,7 +68,9 @@ class FakeDriver final : public PortDriver {
     return alone(Result<void>());
   }
   [[nodiscard]] Result<void> halt() override { return alone(Result<void>()); }
-  [[nodiscard]] Result<void> apply(const Settings*, const Settings&) override { return alone(Result<void>()); }
+  [[nodiscard]] Result<void> apply(const PlacedSettings*, const PlacedSettings&) override {
+    return alone(Result<void>());
+  }
   [[nodiscard]] Link link() override { return alone(Link{.up = card_->speed != 0, .speed = card_->speed}); }
   [[nodiscard]] Stats stats() override { return alone(Stats{}); }
   void append_counters(std::vector<Counter>&) override {}

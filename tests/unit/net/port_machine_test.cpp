@@ -81,12 +81,12 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
     static_cast<void>(script_.note(reason == DrainReason::stopped ? "drain" : "drain removed"));
     return 7;
   }
-  [[nodiscard]] Result<void> check(const Settings&, Settings&) override {
+  [[nodiscard]] Result<void> check(const PlacedSettings&, PlacedSettings&) override {
     return script_.check ? fail(*script_.check, "check failed") : Result<void>();
   }
   [[nodiscard]] Result<void> pause(Duration) override { return script_.note("pause", script_.pause); }
   void unpause() noexcept override { static_cast<void>(script_.note("unpause")); }
-  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override {
+  [[nodiscard]] Result<void> apply(const PlacedSettings* from, const PlacedSettings& to) override {
     std::string call = "apply";
     if (from->mac != to.mac) call += " mac";
     if (from->mtu != to.mtu) call += " mtu " + std::to_string(to.mtu);

@@ -88,7 +88,7 @@ class PutPort final : public QueuedPort {
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
   [[nodiscard]] Result<void> start() override { return apply(nullptr, settings()); }
   [[nodiscard]] Result<void> halt() override { return {}; }
-  [[nodiscard]] Result<void> apply(const Settings*, const Settings& to) override {
+  [[nodiscard]] Result<void> apply(const PlacedSettings*, const PlacedSettings& to) override {
     filter_.set_mtu(to.mtu);
     return {};
   }

@@ -26,7 +26,7 @@ TEST(TelemetryCard, PermanentAddressOutlivesAnother) {
   TelemetryFixture fixture;
   TestClient client = fixture.client();
   const std::string own = to_string(fixture.port.mac());
-  EXPECT_EQ(client.error("port.set_mac", of_plx0({{"mac", "02:00:00:00:00:07"}})), "");
+  EXPECT_EQ(client.error("port.change", of_plx0({{"settings", {{"mac", "02:00:00:00:00:07"}}}})), "");
   const Json info = client.result("port.info", of_plx0());
   EXPECT_EQ(info["mac"], "02:00:00:00:00:07");
   EXPECT_EQ(info["permanent_mac"], own);
@@ -65,38 +65,9 @@ TEST(TelemetryCard, WritesWordsOfTheNvm) {
     EXPECT_EQ(client.error("port.write_nvm", of_plx0(wrong)), "invalid_argument") << wrong.dump();
 }
 
-TEST(TelemetryCard, SetsWakeUpEvents) {
+TEST(TelemetryCard, SaysWhatCanWakeTheMachine) {
   TelemetryFixture fixture;
-  TestClient client = fixture.client();
-  EXPECT_THAT(client.result("port.wake", of_plx0())["events"], IsEmpty());
-  EXPECT_EQ(client.error("port.set_wake", of_plx0({{"events", {"magic", "broadcast"}}})), "");
-  const WakeEvents events = fixture.port.capability<WakeOnLan>()->wake_events();
-  EXPECT_EQ(events, (WakeEvents{.magic = true, .broadcast = true}));
-  EXPECT_THAT(client.result("port.wake", of_plx0())["events"], ElementsAre("magic", "broadcast"));
-  for (const Json& wrong : {Json{{"events", "magic"}}, Json{{"events", {"x"}}}, Json{{"events", {1}}}, Json::object()})
-    EXPECT_EQ(client.error("port.set_wake", of_plx0(wrong)), "invalid_argument") << wrong.dump();
-  EXPECT_EQ(fixture.port.capability<WakeOnLan>()->wake_events(), events);
-}
-
-TEST(TelemetryCard, TurnsStrippingOfTagsOnAndOff) {
-  TelemetryFixture fixture;
-  TestClient client = fixture.client();
-  EXPECT_EQ(client.result("port.vlan", of_plx0())["stripping"], false);
-  EXPECT_EQ(client.error("port.set_vlan_stripping", of_plx0({{"on", true}})), "");
-  EXPECT_TRUE(fixture.port.settings().vlan_stripping);
-  EXPECT_EQ(client.result("port.vlan", of_plx0())["stripping"], true);
-  EXPECT_EQ(client.error("port.set_vlan_stripping", of_plx0()), "invalid_argument");
-}
-
-TEST(TelemetryCard, TellsWhichFramesAreStamped) {
-  TelemetryFixture fixture;
-  TestClient client = fixture.client();
-  EXPECT_EQ(client.result("port.frame_stamps", of_plx0())["receive"], "none");
-  ASSERT_TRUE(
-      fixture.port.capability<FrameStamps>()->set_frame_stamps({.receive = StampedMessages::ptp2, .transmit = true}));
-  const Json stamps = client.result("port.frame_stamps", of_plx0());
-  EXPECT_EQ(stamps["receive"], "ptp2");
-  EXPECT_EQ(stamps["transmit"], true);
+  EXPECT_EQ(fixture.client().result("port.wake", of_plx0())["supported"]["magic"], true);
 }
 
 TEST(TelemetryCard, ResizesRingsOfARunningPort) {
@@ -132,47 +103,75 @@ TEST(TelemetryCard, ResizedQueuesKeepTheirConfiguration) {
   EXPECT_FALSE(fixture.port.resize_tx(1, 128));
 }
 
-TEST(TelemetryFlowRules, AreAddedListedAndRemoved) {
-  CardFixtureOptions card;
-  card.port.rx_queues = 2;
-  TelemetryFixture fixture({}, card);
-  TestClient client = fixture.client();
+class TelemetryFlowRules : public testing::Test {
+ protected:
+  [[nodiscard]] std::string change(const Json& rules) {
+    return client_.error("port.change", of_plx0({{"settings", {{"rules", rules}}}}));
+  }
+  [[nodiscard]] Json listed() { return client_.result("port.settings", of_plx0())["settings"]["rules"]; }
+
+  [[nodiscard]] static CardFixtureOptions two_queues() {
+    CardFixtureOptions card;
+    card.port.rx_queues = 2;
+    return card;
+  }
+
+  TelemetryFixture fixture_{{}, two_queues()};
+  TestClient client_ = fixture_.client();
+};
+
+TEST_F(TelemetryFlowRules, AreAddedListedAndRemovedOneByOne) {
   const FlowRule wanted{match::ipv4().udp().destination_port(53), to_queue(1)};
   const Json match{{{"protocol", "ipv4"}},
                    {{"protocol", "udp"}, {"spec", "0000003500000000"}, {"mask", "0000ffff00000000"}}};
   const Json rule{{"match", match}, {"action", {{"fate", "queue"}, {"queue", 1}}}};
-  const Json added = client.result("port.add_flow_rule", of_plx0({{"rule", rule}}));
-  const auto installed = fixture.port.capability<FlowRules>()->rules();
-  ASSERT_EQ(installed.size(), 1U);
-  EXPECT_EQ(installed[0].rule, wanted);
-  const Json listed = client.result("port.flow_rules", of_plx0());
-  ASSERT_EQ(listed.size(), 1U);
-  EXPECT_EQ(listed[0]["id"], added["id"]);
-  EXPECT_EQ(listed[0]["rule"]["match"][1]["mask"], "0000ffff00000000");
-  EXPECT_EQ(listed[0]["rule"]["action"]["queue"], 1);
-  EXPECT_EQ(client.error("port.remove_flow_rule", of_plx0({{"id", 99}})), "not_found");
-  EXPECT_EQ(client.error("port.remove_flow_rule", of_plx0({{"id", added["id"]}})), "");
-  EXPECT_THAT(client.result("port.flow_rules", of_plx0()), IsEmpty());
+  EXPECT_EQ(change({{"7", rule}}), "");
+  EXPECT_EQ(fixture_.port.settings().rules, (std::map<FlowRuleId, FlowRule>{{FlowRuleId{7}, wanted}}));
+  EXPECT_EQ(listed()["7"]["match"][1]["mask"], "0000ffff00000000");
+  EXPECT_EQ(listed()["7"]["action"]["queue"], 1);
+  EXPECT_EQ(change({{"9",
+                     {{"match",
+                       {{{"protocol", "eth"},
+                         {"spec", "00000000000000000000000088b6"},
+                         {"mask", "000000000000000000000000ffff"}}}},
+                      {"action", {{"fate", "queue"}, {"queue", 0}}}}}}),
+            "");
+  EXPECT_EQ(listed().size(), 2U);
+  EXPECT_EQ(change({{"7", nullptr}}), "");
+  EXPECT_EQ(listed().size(), 1U);
+  EXPECT_TRUE(listed().contains("9"));
+  EXPECT_EQ(change(nullptr), "");
+  EXPECT_THAT(listed(), IsEmpty());
 }
 
-TEST(TelemetryFlowRules, WrongOnesAreRejected) {
-  TelemetryFixture fixture;
-  TestClient client = fixture.client();
+TEST_F(TelemetryFlowRules, OthersStayWhenOneIsAdded) {
+  ASSERT_TRUE(fixture_.port.change(
+      [&](Settings& settings) { settings.rules[FlowRuleId{1}] = FlowRule(match::eth().type(0x88B5), to_queue(1)); }));
+  const auto before = fixture_.port.settings().rules;
+  const Json rule{
+      {"match",
+       {{{"protocol", "eth"}, {"spec", "00000000000000000000000088b6"}, {"mask", "000000000000000000000000ffff"}}}},
+      {"action", {{"fate", "queue"}, {"queue", 0}}}};
+  EXPECT_EQ(change({{"2", rule}}), "");
+  EXPECT_EQ(fixture_.port.settings().rules.at(FlowRuleId{1}), before.at(FlowRuleId{1}));
+}
+
+TEST_F(TelemetryFlowRules, WrongOnesAreRejected) {
   const Json drop{{"fate", "drop"}};
   const auto rule_with = [&](const Json& item) { return Json{{"match", Json::array({item})}, {"action", drop}}; };
   const Json item{{"protocol", "udp"}};
   for (const Json& wrong :
-       {Json(nullptr), Json("x"), Json::object(), Json{{"match", "x"}, {"action", drop}}, rule_with(1),
-        rule_with({{"protocol", "x"}}), rule_with({{"protocol", "raw"}}),
-        rule_with({{"protocol", "udp"}, {"spec", "0"}}), rule_with({{"protocol", "udp"}, {"spec", "zz"}}),
-        rule_with({{"protocol", "udp"}, {"spec", 1}}),
+       {Json("x"), Json::object(), Json{{"match", "x"}, {"action", drop}}, rule_with(1), rule_with({{"protocol", "x"}}),
+        rule_with({{"protocol", "raw"}}), rule_with({{"protocol", "udp"}, {"spec", "0"}}),
+        rule_with({{"protocol", "udp"}, {"spec", "zz"}}), rule_with({{"protocol", "udp"}, {"spec", 1}}),
         rule_with({{"protocol", "udp"}, {"spec", std::string(300, '0')}}),
         Json{{"match", std::vector<Json>(17, item)}, {"action", drop}}, Json{{"match", {item}}},
         Json{{"match", {item}}, {"action", {{"fate", "rss"}}}},
         Json{{"match", {item}}, {"action", {{"fate", "queue"}, {"queue", 65536}}}},
         Json{{"match", {item}}, {"action", drop}, {"priority", -1}}})
-    EXPECT_EQ(client.error("port.add_flow_rule", of_plx0({{"rule", wrong}})), "invalid_argument") << wrong.dump();
-  EXPECT_THAT(client.result("port.flow_rules", of_plx0()), IsEmpty());
+    EXPECT_EQ(change({{"1", wrong}}), "invalid_argument") << wrong.dump();
+  EXPECT_EQ(change({{"x", rule_with(item)}}), "invalid_argument");
+  EXPECT_THAT(listed(), IsEmpty());
 }
 
 }  // namespace

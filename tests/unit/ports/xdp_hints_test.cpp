@@ -15,6 +15,7 @@
 #include "pollux/net/offload_limits.hpp"
 #include "pollux/net/port_facts.hpp"
 #include "pollux/net/rx_metadata.hpp"
+#include "support/settings_edits.hpp"
 #include "xdp_fixture.hpp"
 
 namespace pollux::ports {
@@ -147,8 +148,8 @@ TEST_F(XdpPortHints, HaveTheTagOfAVlan) {
 TEST_F(XdpPortHints, OutliveAChangeOfRules) {
   Port port = with_all_queues(kUri);
   KernelEnd kernel("plxu1", kIpv4);
-  must(port.capability<FlowRules>()->add({match::udp(), to_port()}));
-  ASSERT_TRUE(port.capability<FlowRules>()->remove(FlowRuleId{1}));
+  must(test::add_rule(port, {match::udp(), to_port()}));
+  ASSERT_TRUE(test::remove_rule(port, FlowRuleId{1}));
   kernel.send(datagram(7));
   EXPECT_TRUE(receive_one(port).hash);
   ASSERT_TRUE(port.stop());

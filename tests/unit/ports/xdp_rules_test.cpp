@@ -3,6 +3,7 @@
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/port_facts.hpp"
+#include "support/settings_edits.hpp"
 #include "xdp_fixture.hpp"
 
 namespace pollux::ports {
@@ -62,17 +63,17 @@ TEST_F(XdpPortRules, ChangeWhileThePortRuns) {
   KernelEnd near("plxu0");
   KernelEnd far("plxu1");
   const Bytes frame = ether(numbered(60, 1));
-  const FlowRuleId id = must(port.capability<FlowRules>()->add(experimental_));
+  const FlowRuleId id = must(test::add_rule(port, experimental_));
   for (int i = 0; i < 3; ++i) far.send(frame);
   EXPECT_EQ(receive(port, 3).size(), 3U);
   EXPECT_THAT(near.receive(), IsEmpty());
   EXPECT_EQ(counter(port, "xdp_rule_1"), 3U);
   EXPECT_EQ(fact(port, "takes"), "frames by 1 flow rules");
-  ASSERT_TRUE(port.capability<FlowRules>()->remove(id));
+  ASSERT_TRUE(test::remove_rule(port, id));
   far.send(frame);
   EXPECT_EQ(receive(near), frame);
   EXPECT_THAT(poll(port), IsEmpty());
-  must(port.capability<FlowRules>()->add(experimental_));
+  must(test::add_rule(port, experimental_));
   EXPECT_EQ(counter(port, "xdp_rule_2"), 0U) << "the counter of another rule had its place";
   far.send(frame);
   EXPECT_EQ(receive(port, 1).size(), 1U);
@@ -88,12 +89,12 @@ TEST_F(XdpPortRules, DropAndLeaveFramesToTheKernel) {
   Port port = started("xdp:plxu0?rule=all");
   KernelEnd near("plxu0");
   KernelEnd far("plxu1");
-  must(port.capability<FlowRules>()->add({.match = experimental_.match, .action = to_kernel()}));
+  must(test::add_rule(port, {.match = experimental_.match, .action = to_kernel()}));
   far.send(in_vlan(7));
   EXPECT_EQ(receive(port, 1).size(), 1U) << "the rule of the URI comes first";
-  ASSERT_TRUE(port.capability<FlowRules>()->remove(FlowRuleId{1}));
-  must(port.capability<FlowRules>()->add({.match = match::vlan().id(7), .action = to_drop()}));
-  must(port.capability<FlowRules>()->add({.match = {}, .action = to_port(), .priority = 1}));
+  ASSERT_TRUE(test::remove_rule(port, FlowRuleId{1}));
+  must(test::add_rule(port, {.match = match::vlan().id(7), .action = to_drop()}));
+  must(test::add_rule(port, {.match = {}, .action = to_port(), .priority = 1}));
   const Bytes frame = ether(numbered(60, 1));
   far.send(frame);
   EXPECT_EQ(receive(near), frame);
@@ -108,7 +109,7 @@ TEST_F(XdpPortRules, DropAndLeaveFramesToTheKernel) {
 
 TEST_F(XdpPortRules, FromTheUri) {
   Port port = started("xdp:plxu0?rule=vlan:7;type:0x88b6");
-  ASSERT_EQ(port.capability<FlowRules>()->rules().size(), 2U);
+  ASSERT_EQ(port.settings().rules.size(), 2U);
   KernelEnd near("plxu0");
   KernelEnd far("plxu1");
   far.send(ether(numbered(60, 1)));
@@ -150,16 +151,16 @@ TEST_F(XdpPortRules, SeveralVlansAreTagsInThatOrder) {
 TEST_F(XdpPortRules, RefusedOnesChangeNothing) {
   Port port = started("xdp:plxu0?rule=type:0x88b5");
   KernelEnd far("plxu1");
-  const auto queue = port.capability<FlowRules>()->add({.match = match::udp(), .action = to_queue(0)});
+  const auto queue = test::add_rule(port, {.match = match::udp(), .action = to_queue(0)});
   ASSERT_FALSE(queue);
   EXPECT_EQ(queue.error().code, ErrorCode::not_supported);
   for (std::uint16_t i = 0; i < 62; ++i) {
-    must(port.capability<FlowRules>()->add({.match = match::udp().destination_port(i), .action = to_port()}));
+    must(test::add_rule(port, {.match = match::udp().destination_port(i), .action = to_port()}));
   }
-  const auto more = port.capability<FlowRules>()->add({.match = match::udp(), .action = to_port()});
+  const auto more = test::add_rule(port, {.match = match::udp(), .action = to_port()});
   ASSERT_FALSE(more);
   EXPECT_EQ(more.error().code, ErrorCode::busy);
-  EXPECT_EQ(port.capability<FlowRules>()->rules().size(), 63U);
+  EXPECT_EQ(port.settings().rules.size(), 63U);
   far.send(ether(numbered(60, 1)));
   EXPECT_EQ(receive(port, 1).size(), 1U);
 }
@@ -175,8 +176,8 @@ TEST_F(XdpPortRules, WantForceOnTheInterfaceOfTheDefaultRoute) {
   }
   {
     Port narrow = started("xdp:plxu0?rule=udp:53");
-    EXPECT_FALSE(narrow.capability<FlowRules>()->add({.match = {}, .action = to_port()}));
-    EXPECT_TRUE(narrow.capability<FlowRules>()->add({.match = match::udp().destination_port(54), .action = to_port()}));
+    EXPECT_FALSE(test::add_rule(narrow, {.match = {}, .action = to_port()}));
+    EXPECT_TRUE(test::add_rule(narrow, {.match = match::udp().destination_port(54), .action = to_port()}));
   }
   EXPECT_TRUE(open(context_, "xdp:plxu0?rule=all,force", config()));
   shell("ip route del default");

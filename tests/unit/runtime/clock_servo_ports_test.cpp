@@ -18,6 +18,7 @@
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"
 #include "pollux/runtime/clock_servo.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -34,7 +35,8 @@ class PtpPort {
       : pool_(Mempool::create(context, {.count = 256}).value()),
         port_(open(context, uri, {.rx = {.pool = &pool_, .ring = 64}, .tx = {.ring = 64}}).value()),
         cache_(pool_) {
-    EXPECT_TRUE(stamps()->set_frame_stamps({.receive = StampedMessages::ptp2_ethernet, .transmit = true}));
+    EXPECT_TRUE(port_.change(
+        [](Settings& settings) { settings.stamps = {.receive = StampedMessages::ptp2_ethernet, .transmit = true}; }));
   }
 
   [[nodiscard]] Port& port() { return port_; }
@@ -100,7 +102,7 @@ class TwoPorts {
     EXPECT_TRUE(master_.port().wait_for_link(10s));
     EXPECT_TRUE(local_.port().wait_for_link(10s));
     // The oscillators differ by 37 ppm, and the clocks by half a century.
-    EXPECT_TRUE(master_.clock()->set_frequency(37'000));
+    EXPECT_TRUE(test::run_clock(master_.port(), 37'000));
     EXPECT_TRUE(master_.clock()->set_time(1'800'000'000s));
   }
 
@@ -139,12 +141,12 @@ class TwoPorts {
     made.request_received = master_.receive(*clock_, kDelayRequest, sequence_);
     master_.send(kDelayResponse, sequence_, made.request_received);
     made.request_received = local_.receive(*clock_, kDelayResponse, sequence_);
-    const auto correction = servo_.update(made, local_.clock()->frequency());
+    const auto correction = servo_.update(made, *local_.port().settings().clock_frequency);
     ASSERT_TRUE(correction);
     if (correction->step != 0ns) {
       EXPECT_TRUE(local_.clock()->adjust_time(correction->step));
     }
-    EXPECT_TRUE(local_.clock()->set_frequency(correction->frequency));
+    EXPECT_TRUE(test::run_clock(local_.port(), correction->frequency));
   }
   void note_offset() { offsets_.push_back(std::abs((local_.now() - master_.now()).count())); }
 

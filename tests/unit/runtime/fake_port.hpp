@@ -59,7 +59,7 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
   void open_queues() noexcept override {}
   [[nodiscard]] Result<void> close_queues(Duration) override { return {}; }
   [[nodiscard]] Result<void> halt() override { return {}; }
-  [[nodiscard]] Result<void> apply(const Settings*, const Settings& to) override {
+  [[nodiscard]] Result<void> apply(const PlacedSettings*, const PlacedSettings& to) override {
     state_.promiscuous = to.promiscuous;
     state_.all_multicast = to.all_multicast;
     return {};

@@ -275,8 +275,8 @@ void FeatureFixture::expect_wakeups() {
     EXPECT_GE(poll(waiting.data(), waiting.size(), 1000), 1);
     for (std::uint16_t queue = 0; queue < queues_; ++queue) to->port.rx(queue).disarm();
     EXPECT_EQ(receive(*to).size(), 1U);
-    const auto limited =
-        to->port.capability<Interrupts>()->set_moderation(0, {.interval = std::chrono::microseconds(50)});
+    const auto limited = to->port.change(
+        [](Settings& settings) { settings.moderation[0] = {.interval = std::chrono::microseconds(50)}; });
     EXPECT_EQ(limited.has_value(), has(feature::kNotfCoal | feature::kVqNotfCoal));
   }
 }

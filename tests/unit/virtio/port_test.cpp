@@ -198,13 +198,15 @@ TEST_P(VirtioPorts, AQueueThatIsRestartedStillLimitsItsInterrupts) {
     return ready == 1;
   };
   EXPECT_TRUE(wakes());
-  auto interrupts = right_->capability<Interrupts>();
-  ASSERT_TRUE(interrupts->set_moderation(0, {.interval = Interrupts::kMaxInterval}));
+  const auto moderate = [&](Duration interval) {
+    return right_->change([=](Settings& settings) { settings.moderation[0] = {.interval = interval}; });
+  };
+  ASSERT_TRUE(moderate(Interrupts::kMaxInterval));
   EXPECT_FALSE(wakes());
   ASSERT_TRUE(right_->restart_rx(0, {.pool = &pool_, .ring = 128}));
   EXPECT_FALSE(wakes());
   ASSERT_TRUE(right_->stop_rx(0));
-  EXPECT_TRUE(interrupts->set_moderation(0, {})) << "for the next start";
+  EXPECT_TRUE(moderate(Duration(0))) << "for the next start";
   ASSERT_TRUE(right_->start_rx(0));
   EXPECT_TRUE(wakes());
 }

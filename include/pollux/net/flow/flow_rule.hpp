@@ -13,8 +13,8 @@
 
 /// @file
 /// Flow rules: which frames, and what to do with them. They are data: the same rule is given to a card (capability
-/// FlowRules) or executed by software (SoftwareClassifier). The items and actions have the semantics of DPDK's rte_flow
-/// (DPDK, doc/guides/prog_guide/ethdev/flow_offload.rst). match.hpp builds items by name.
+/// Settings::rules) or executed by software (SoftwareClassifier). The items and actions have the semantics of DPDK's
+/// rte_flow (DPDK, doc/guides/prog_guide/ethdev/flow_offload.rst). match.hpp builds items by name.
 
 namespace pollux {
 
@@ -108,33 +108,15 @@ struct FlowRule {
 /// `check_rule` rejects does not match.
 [[nodiscard]] POLLUX_API bool matches(const FlowRule& rule, const Mbuf& frame) noexcept;
 
-/// A rule that was added. Never used again for another rule of the same port.
+/// Names a rule among those of a port (Settings::rules) or of a SoftwareClassifier.
 enum class FlowRuleId : std::uint64_t {};
 
-/// A rule that is in force.
+/// A rule of a SoftwareClassifier.
 struct InstalledRule {
   FlowRuleId id{};  ///< what `remove` takes
   FlowRule rule;    ///< as it was added
 
   [[nodiscard]] bool operator==(const InstalledRule&) const = default;
-};
-
-/// Capability (see capability.hpp): flow rules that the card executes. SoftwareClassifier has the same functions.
-/// Rules stay in force, through stops, starts and new configurations, until the port is closed or they are removed.
-class POLLUX_API FlowRules {
- public:
-  static constexpr CapabilityId kId{"flow_rules"};
-
-  virtual ~FlowRules() = default;
-  /// Takes effect at once on a started port. Errors: invalid_argument (see check_rule, or the port does not have the
-  /// queue), not_supported (the card cannot execute the rule: says which item, field or action is the reason), busy
-  /// (the card has no free filter of that kind, or another rule contradicts this one), bad_state (the port is closed,
-  /// has pools or virtual functions, or an outer VLAN type), device_removed.
-  [[nodiscard]] virtual Result<FlowRuleId> add(const FlowRule& rule) = 0;
-  /// Errors: not_found, bad_state (the port is closed), device_removed.
-  [[nodiscard]] virtual Result<void> remove(FlowRuleId id) = 0;
-  /// In the order in which they were added.
-  [[nodiscard]] virtual std::vector<InstalledRule> rules() const = 0;
 };
 
 }  // namespace pollux

@@ -24,16 +24,17 @@ namespace pollux {
 /// A frame that no rule sends elsewhere goes to queue 0. Rules that only mark are applied together with the first rule
 /// that decides where the frame goes; of several marks the one of the rule that takes precedence is stored.
 /// Thread rule: one thread at a time.
-class POLLUX_API SoftwareClassifier final : public FlowRules {
+class POLLUX_API SoftwareClassifier {
  public:
   /// `queues`: 1 to 65,535.
   explicit SoftwareClassifier(std::uint16_t queues) : queues_(queues) {}
 
   /// Errors: invalid_argument (see check_rule, or a queue that does not exist).
-  [[nodiscard]] Result<FlowRuleId> add(const FlowRule& rule) override;
+  [[nodiscard]] Result<FlowRuleId> add(const FlowRule& rule);
   /// Error not_found.
-  [[nodiscard]] Result<void> remove(FlowRuleId id) override;
-  [[nodiscard]] std::vector<InstalledRule> rules() const override;
+  [[nodiscard]] Result<void> remove(FlowRuleId id);
+  /// In the order in which they were added.
+  [[nodiscard]] std::vector<InstalledRule> rules() const;
 
   /// What becomes of a frame.
   struct Decision {

@@ -59,6 +59,10 @@ Result<void> CardClock::run_at(double frequency) {
 // Moves the pair of counter and time to now. The difference is right across a wrap.
 Result<void> CardClock::update() {
   if (auto is_open = expect_open(card_, "the clock cannot be used"); !is_open) return is_open;
+  if (state_ == State::off) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: the clock does not run", card_.name),
+                "set Settings::clock_frequency, such as to 0, which lets it run");
+  }
   if (state_ == State::suspended) {
     const Time now = card_.clock().now();
     time_ += now - suspended_at_;

@@ -17,7 +17,7 @@ namespace pollux::drivers::igb {
 
 /// The card's clock: SYSTIM counts (ClockTraits), and software adds the time at one of its values. SYSTIM itself is
 /// never written. Thread rule: the port's control calls.
-class CardClock final : public ClockTime {
+class CardClock final : public PortClock {
  public:
   /// `card` outlives this object.
   explicit CardClock(const IgbCard& card) noexcept : card_(card) {}
@@ -53,7 +53,7 @@ class CardClock final : public ClockTime {
 };
 
 /// The card's two latches of time stamps, and the filters that select stamped frames. Thread rule: control calls.
-class StampLatches final : public TakenStamps {
+class StampLatches final : public FrameStamps {
  public:
   /// All three outlive this object.
   StampLatches(const IgbCard& card, const CardClock& clock, const PortDriver& port)

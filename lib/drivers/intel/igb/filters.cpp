@@ -80,7 +80,7 @@ HashTable group_table(const IgbCard& card, const Settings& settings) {
 
 }  // namespace
 
-void place_addresses(const IgbCard& card, Settings& settings) {
+void place_addresses(const IgbCard& card, PlacedSettings& settings) {
   std::set<MacAddress> missing;
   if (settings.functions.empty()) {
     missing.insert(settings.unicast.begin(), settings.unicast.end());
@@ -93,15 +93,15 @@ void place_addresses(const IgbCard& card, Settings& settings) {
   }
 }
 
-void write_addresses(const IgbCard& card, const Settings* from, const Settings& to) {
-  const Settings none;
-  const Settings& before = from == nullptr ? none : *from;
+void write_addresses(const IgbCard& card, const PlacedSettings* from, const PlacedSettings& to) {
+  const PlacedSettings none;
+  const PlacedSettings& before = from == nullptr ? none : *from;
   const HashTable old_table = group_table(card, before);
   const HashTable table = group_table(card, to);
   HashTable both = table;
   for (std::size_t word = 0; word < both.size(); ++word) both[word] |= old_table[word];
   write_hashes<reg::MTA>(card, old_table, both);  // groups pass by their hash before they lose their receive address
-  const auto has = [](const Settings& settings, const auto& slot) {
+  const auto has = [](const PlacedSettings& settings, const auto& slot) {
     const auto found = settings.slots.addresses.find(slot.first);
     return found != settings.slots.addresses.end() && found->second == slot.second;
   };

@@ -41,10 +41,10 @@ void write_hashes(const IgbCard& card, const HashTable& before, const HashTable&
 /// Gives the further addresses of a port receive addresses. Unicast addresses are compared exactly. So are multicast
 /// groups if all of them fit beside these; otherwise they pass by their hash, which lets other groups pass, too.
 /// Virtual functions have the receive addresses for themselves, so all addresses of their port pass by their hash.
-void place_addresses(const IgbCard& card, Settings& settings);
+void place_addresses(const IgbCard& card, PlacedSettings& settings);
 /// Writes the further addresses of a port without functions; nullptr: after clear_filters. No address that stays in
 /// the list is missing at any time.
-void write_addresses(const IgbCard& card, const Settings* from, const Settings& to);
+void write_addresses(const IgbCard& card, const PlacedSettings* from, const PlacedSettings& to);
 
 /// The RCTL bits for promiscuous and all-multicast mode.
 [[nodiscard]] hw::igb::RCTL::Setting promiscuity(bool promiscuous, bool all_multicast);

@@ -182,9 +182,9 @@ void add_stamps(Image& image, StampedMessages messages, const IgbCard& card) {
 }
 
 // The rules of settings in force fit.
-Image image_of(const Settings& settings, const IgbCard& card) {
+Image image_of(const PlacedSettings& settings, const IgbCard& card) {
   Image image;
-  std::vector<PlacedRule> rules = settings.rules;
+  std::vector<PlacedRule> rules = placed_rules(settings);
   const auto entries = entries_of(rules, card).value_or(std::vector<Entry>());
   for (const Entry& entry : entries) {
     const CardFilter& filter = entry.filter;
@@ -228,10 +228,11 @@ void write_tuple(const IgbCard& card, std::uint32_t slot, const FiveTuple& wante
 
 }  // namespace
 
-Result<void> place_rules(const IgbCard& card, Settings& settings) {
+Result<void> place_rules(const IgbCard& card, PlacedSettings& settings) {
   const StampedMessages stamps = settings.stamps.receive;
   if (auto fits = check_stamp_filters(stamps, card); !fits) return fits;
-  auto entries = entries_of(settings.rules, card);
+  std::vector<PlacedRule> rules = placed_rules(settings);
+  auto entries = entries_of(rules, card);
   if (!entries) return pass_on(std::move(entries));
   for (const Entry& entry : *entries) {
     if (auto fits = check_stamps(entry, stamps, card); !fits) return fits;
@@ -244,11 +245,12 @@ Result<void> place_rules(const IgbCard& card, Settings& settings) {
     if (!slot) return tl::unexpected<Error>(slot.error());
     entry.placed->slot = *slot;
   }
+  keep_slots(settings, rules);
   return {};
 }
 
 // Only what changes is written, so that other rules stay in force meanwhile. A reset clears the filters.
-void write_filters(const IgbCard& card, const Settings* from, const Settings& to) {
+void write_filters(const IgbCard& card, const PlacedSettings* from, const PlacedSettings& to) {
   const Image present = from == nullptr ? Image() : image_of(*from, card);
   const Image wanted = image_of(to, card);
   for (std::uint32_t i = 0; i < wanted.ether_types.size(); ++i) {

@@ -40,9 +40,9 @@ struct CardFilter {
 /// Gives each rule of `settings` that has no filter a free one. Stamps have the last filter of a kind. Errors:
 /// not_supported (the card cannot execute the rule, or has no filter for the stamps), busy (no free filter, or rules or
 /// stamps contradict each other).
-[[nodiscard]] Result<void> place_rules(const IgbCard& card, Settings& settings);
+[[nodiscard]] Result<void> place_rules(const IgbCard& card, PlacedSettings& settings);
 
 /// Writes the filters of rules and stamps that differ from those of `from`; nullptr: the card was reset.
-void write_filters(const IgbCard& card, const Settings* from, const Settings& to);
+void write_filters(const IgbCard& card, const PlacedSettings* from, const PlacedSettings& to);
 
 }  // namespace pollux::drivers::igb

@@ -22,7 +22,7 @@ bool FunctionControl::port_has_all_groups(const Settings& settings) const {
 // its bits are set: igb_set_rx_mode and igb_set_uta. VLVF has VLAN 0 first: a function without a VLAN of its own is in
 // it (igb_vf_reset). With all VLANs for the port, VFTA lets every tag pass, and what no entry names goes to the default
 // pool (igb_vlan_promisc_enable).
-FunctionControl::Filters FunctionControl::filters(const Settings& settings) const {
+FunctionControl::Filters FunctionControl::filters(const PlacedSettings& settings) const {
   Filters filters;
   const auto functions = static_cast<std::uint32_t>(settings.functions.size());
   const std::uint32_t port = 1U << functions;
@@ -101,7 +101,7 @@ void FunctionControl::leave_vlans(unsigned number) {
 }
 
 // The entry of a VLAN that is requested already, by functions that may go on with it, becomes that of the setting.
-Result<void> FunctionControl::place_vlans(const Settings& from, Settings& to) const {
+Result<void> FunctionControl::place_vlans(const PlacedSettings& from, PlacedSettings& to) const {
   auto& slots = to.slots.vlans;
   VlanSet missing;
   std::uint32_t requesting = 0;

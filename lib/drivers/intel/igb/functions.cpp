@@ -41,7 +41,7 @@ Result<void> FunctionControl::attach() {
   return {};
 }
 
-Result<void> FunctionControl::check(const Settings& from, Settings& to) const {
+Result<void> FunctionControl::check(const PlacedSettings& from, PlacedSettings& to) const {
   if (to.functions.size() > max_functions()) {
     return refuse(card_.name,
                   fmt::format("{} virtual functions are more than {}", to.functions.size(), max_functions()),
@@ -50,7 +50,7 @@ Result<void> FunctionControl::check(const Settings& from, Settings& to) const {
   return place_vlans(from, to);
 }
 
-Result<void> FunctionControl::apply(const Settings& from, const Settings& to) {
+Result<void> FunctionControl::apply(const PlacedSettings& from, const PlacedSettings& to) {
   if (from.functions.size() != to.functions.size()) {
     functions_ = {};
     requested_vlans_ = {};
@@ -77,20 +77,27 @@ void FunctionControl::write(unsigned number) {
   write_traffic();
 }
 
+Result<void> FunctionControl::expect_function(unsigned number) const {
+  if (number < count()) return expect_open(card_);
+  return refuse(card_.name, fmt::format("there is no virtual function {}", number),
+                fmt::format("{} are enabled; they are counted from 0", count()));
+}
+
 Result<VirtualFunctionState> FunctionControl::function(unsigned number) {
-  if (auto is_open = expect_open(card_); !is_open) return pass_on(std::move(is_open));
+  if (auto exists = expect_function(number); !exists) return pass_on(std::move(exists));
   if (port_.running()) {
     count(number);
     count_forged();
   }
   VirtualFunctionState state = functions_[number].state;
+  state.config = config(number);
   state.mac = mac_of(number);
   return state;
 }
 
 // QEMU, igb_core.c, igb_set_vtctrl. The function's driver learns of it from a message without kClearToSend.
 Result<void> FunctionControl::reset_function(unsigned number) {
-  if (auto is_open = expect_open(card_); !is_open) return is_open;
+  if (auto exists = expect_function(number); !exists) return exists;
   if (!port_.running()) {
     return fail(ErrorCode::bad_state,
                 fmt::format("{}: virtual function {} cannot be reset while the port is stopped", card_.name, number),
@@ -111,7 +118,7 @@ Result<void> FunctionControl::reset_function(unsigned number) {
 void FunctionControl::start() {
   if (!enabled()) return;
   card_.regs.write<reg::QDE>(reg::QDE::QUEUES((1U << reg::kRxQueues) - 1));
-  const Settings& settings = port_.settings();
+  const PlacedSettings& settings = port_.settings();
   link_up_ = false;
   for (unsigned number = 0; number < count(); ++number) forget_requests(number);
   write(nullptr, filters(settings));
@@ -144,7 +151,7 @@ void FunctionControl::stop() {
   write_traffic();
 }
 
-void FunctionControl::write_port(const Settings& from, const Settings& to) {
+void FunctionControl::write_port(const PlacedSettings& from, const PlacedSettings& to) {
   const Filters before = filters(from);
   write(&before, filters(to));
   write_port_pool();
@@ -181,7 +188,7 @@ void FunctionControl::write_limits(unsigned number) const {
 // The unicast table serves the port's pool alone. In promiscuous mode all of its bits are set: Linux, igb_main.c,
 // igb_set_rx_mode and igb_set_uta.
 void FunctionControl::write_port_pool() const {
-  const Settings& settings = port_.settings();
+  const PlacedSettings& settings = port_.settings();
   reg::VMOLR::Value value = groups(port_has_all_groups(settings), !settings.multicast.empty())
                                 .with(reg::VMOLR::RLPML(limit_bytes(card_, receive_limit(settings))) | reg::VMOLR::LPE |
                                       reg::VMOLR::BAM | reg::VMOLR::AUPE);

@@ -42,7 +42,7 @@ bool write_message(const IgbCard& card, unsigned function, std::span<const std::
 
 /// The virtual functions of a port: writes their settings to the card, and answers their requests. Without functions it
 /// accesses no register. Function n has pool n; the port has the pool after the last function's.
-class FunctionControl final : public FunctionStates {
+class FunctionControl final : public VirtualFunctions {
  public:
   /// All outlive the object.
   FunctionControl(const IgbCard& card, const PortDriver& port, TxRates& rates)
@@ -67,10 +67,10 @@ class FunctionControl final : public FunctionStates {
 
   /// Gives the VLANs of the port and its functions filters. Errors: invalid_argument (too many functions), busy (no
   /// room for the VLANs).
-  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) const;
+  [[nodiscard]] Result<void> check(const PlacedSettings& from, PlacedSettings& to) const;
   /// Enables as many functions as there are now, or applies what has changed of one. Errors: those of
   /// Device::set_functions.
-  [[nodiscard]] Result<void> apply(const Settings& from, const Settings& to);
+  [[nodiscard]] Result<void> apply(const PlacedSettings& from, const PlacedSettings& to);
   /// The card's counters begin again.
   void note_counters();
   /// Writes the functions' settings and those of the port's pool. At each start, after the filters were cleared, and
@@ -81,7 +81,7 @@ class FunctionControl final : public FunctionStates {
   /// Stops the functions' traffic and tells them. They must begin again after the next start.
   void stop();
   /// Writes what has changed of the filters, and the settings of the port's own pool. The port runs.
-  void write_port(const Settings& from, const Settings& to);
+  void write_port(const PlacedSettings& from, const PlacedSettings& to);
   /// Answers at most one request of each function.
   void service();
   /// Tells the functions that the link has changed.
@@ -137,6 +137,7 @@ class FunctionControl final : public FunctionStates {
   }
   /// A pool for the port must be left.
   [[nodiscard]] unsigned most_functions() const noexcept { return card_.traits->pools - 1U; }
+  [[nodiscard]] Result<void> expect_function(unsigned number) const;
   void write(unsigned number);
   [[nodiscard]] std::optional<MacAddress> mac_of(unsigned number) const;
   void forget_requests(unsigned number);
@@ -155,13 +156,13 @@ class FunctionControl final : public FunctionStates {
 
   // function_filters.cpp
   [[nodiscard]] bool port_has_all_groups(const Settings& settings) const;
-  [[nodiscard]] Filters filters(const Settings& settings) const;
+  [[nodiscard]] Filters filters(const PlacedSettings& settings) const;
   /// Writes what differs from `before`, which the card has; nullptr: after clear_filters.
   void write(const Filters* before, const Filters& after) const;
   /// Writes what a change of requests changes. The port runs.
   void change_requests(const std::function<void()>& change);
   void leave_vlans(unsigned number);
-  [[nodiscard]] Result<void> place_vlans(const Settings& from, Settings& to) const;
+  [[nodiscard]] Result<void> place_vlans(const PlacedSettings& from, PlacedSettings& to) const;
   /// Returns false if there is no room.
   [[nodiscard]] bool request_vlan(unsigned number, std::uint16_t vlan, bool receive);
 

@@ -30,10 +30,10 @@ namespace pollux::drivers::igb {
 class IgbPort final : public intel::QueuePort,
                       private RegisterDump,
                       private SelfTest,
-                      private PauseState,
-                      private LinkActions,
+                      private FlowControl,
+                      private LinkControl,
                       private PhyRegisters,
-                      private WakeSupport {
+                      private WakeOnLan {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -48,9 +48,9 @@ class IgbPort final : public intel::QueuePort,
   [[nodiscard]] Result<void> halt() override;
   std::uint32_t drain(DrainReason reason) noexcept override;
 
-  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) override;
+  [[nodiscard]] Result<void> check(const PlacedSettings& from, PlacedSettings& to) override;
   [[nodiscard]] Settings initial_settings() const override;
-  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
+  [[nodiscard]] Result<void> apply(const PlacedSettings* from, const PlacedSettings& to) override;
   [[nodiscard]] Result<void> pause(Duration limit) override;
   void unpause() noexcept override;
   [[nodiscard]] Link link() override;

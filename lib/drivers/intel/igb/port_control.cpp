@@ -31,20 +31,11 @@ Result<std::unique_ptr<ForwardPath>> IgbPort::forward_path(std::uint16_t rx_queu
 }
 
 void IgbPort::list_capabilities() {
-  capabilities_ = {by_settings<LinkControl>(*this),
-                   offer<PhyRegisters>(*this),
-                   by_settings<FlowControl>(*this),
-                   interrupt_capability(),
-                   by_settings<PortClock>(clock_),
-                   by_settings<FrameStamps>(stamps_),
-                   by_settings<WakeOnLan>(*this),
-                   offer<SelfTest>(*this),
-                   offer<Nvm>(nvm_),
-                   offer<RegisterDump>(*this),
-                   transmit_watch(),
-                   receive_watch()};
-  if (card_.traits->features.flow_filters) capabilities_.push_back(by_settings<FlowRules>());
-  if (functions_.max_functions() != 0) capabilities_.push_back(by_settings<VirtualFunctions>(functions_));
+  capabilities_ = {offer<LinkControl>(*this),  offer<PhyRegisters>(*this), offer<FlowControl>(*this),
+                   interrupt_capability(),     offer<PortClock>(clock_),   offer<FrameStamps>(stamps_),
+                   offer<WakeOnLan>(*this),    offer<SelfTest>(*this),     offer<Nvm>(nvm_),
+                   offer<RegisterDump>(*this), transmit_watch(),           receive_watch()};
+  if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
 }
 
 Result<void> IgbPort::expect_open() const { return igb::expect_open(card_); }

@@ -105,7 +105,7 @@ Result<void> IgbPort::restart_negotiation() {
     return fail(ErrorCode::bad_state, fmt::format("{}: cannot negotiate: {}", card_.name, why), hint);
   };
   if (!running()) return refused("the port is not started", "start it; that negotiates");
-  if (!settings().phy_enabled) return refused("the PHY is stopped", "start the PHY (LinkControl::set_phy_enabled)");
+  if (!settings().phy_enabled) return refused("the PHY is stopped", "start the PHY (Settings::phy_enabled)");
   if (settings().link.forced) {
     return refused("the mode of the link is forced", "advertise modes instead of forcing one");
   }

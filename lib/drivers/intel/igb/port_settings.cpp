@@ -106,7 +106,7 @@ std::uint32_t features(const Settings& settings) {
 
 }  // namespace
 
-Result<void> IgbPort::check(const Settings& from, Settings& to) {
+Result<void> IgbPort::check(const PlacedSettings& from, PlacedSettings& to) {
   if (features(from) != features(to)) {
     if (auto fit = check_features(features(from), features(to), card_.name); !fit) return fit;
   }
@@ -142,7 +142,7 @@ Result<void> IgbPort::check(const Settings& from, Settings& to) {
 }
 
 // What concerns the card of a stopped port, too, is first. RCTL is the last: it lets the card receive.
-Result<void> IgbPort::apply(const Settings* from, const Settings& to) {
+Result<void> IgbPort::apply(const PlacedSettings* from, const PlacedSettings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
   if (changed(&Settings::led)) {
     if (auto shown = leds_.write(to.led); !shown) return shown;

@@ -222,7 +222,7 @@ TxRates::Rate TxRates::rate(std::uint32_t queue, const Settings& settings) const
   return own.megabits != 0 && own.megabits * pool.queues < pool.megabits ? own : pool;
 }
 
-void TxRates::apply(const Settings& from, const Settings& to) const {
+void TxRates::apply(const PlacedSettings& from, const PlacedSettings& to) const {
   for (std::uint32_t queue = 0; speed_ != 0 && queue < card_.traits->queues; ++queue) {
     if (const Rate wanted = rate(queue, to); wanted != rate(queue, from)) write(queue, wanted);
   }

@@ -109,7 +109,7 @@ class TxRates {
     uses_both_.reset();
   }
   /// Writes what differs, if the link has been up.
-  void apply(const Settings& from, const Settings& to) const;
+  void apply(const PlacedSettings& from, const PlacedSettings& to) const;
   /// Call it on a running port with its link.
   void follow(const Link& link, const Settings& settings);
   /// How long the longest request takes in the slowest of these queues of the card; 0 until the link has been up.

@@ -30,8 +30,9 @@ PortInfo describe(const Device& device, const hw::igbvf::CardTraits& card, std::
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", card.name, card.features, index, limits);
-  info.supports = {Setting::queues,    Setting::mac,   Setting::mtu,       Setting::all_multicast,
-                   Setting::multicast, Setting::vlans, Setting::moderation};
+  info.supports = {Setting::queues,        Setting::mac,       Setting::mtu,
+                   Setting::all_multicast, Setting::multicast, Setting::vlans};
+  if (device.interrupt_vectors() != 0) info.supports.insert(Setting::moderation);
   info.missed_count = MissedCount::lower_bound;
   return info;
 }
@@ -116,9 +117,9 @@ Result<void> IgbvfPort::bring_up() {
   if (!bar) return pass_on(std::move(bar));
   card_.regs = reg::Registers(*bar);
   if (card_.regs.removed()) {
-    return fail(
-        ErrorCode::device_removed, fmt::format("{}: no such virtual function: its registers read all ones", card_.name),
-        "have the physical port enable it (VirtualFunctions::set_functions); if it was removed, reset its slot");
+    return fail(ErrorCode::device_removed,
+                fmt::format("{}: no such virtual function: its registers read all ones", card_.name),
+                "have the physical port enable it (Settings::functions); if it was removed, reset its slot");
   }
   auto mac = reset_function(card_, mailbox_);
   if (!mac) return pass_on(std::move(mac));

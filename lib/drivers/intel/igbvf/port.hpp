@@ -71,7 +71,7 @@ class IgbvfPort final : public intel::QueuePort, private RegisterDump {
   [[nodiscard]] Result<void> start() override;
   [[nodiscard]] Result<void> halt() override;
 
-  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
+  [[nodiscard]] Result<void> apply(const PlacedSettings* from, const PlacedSettings& to) override;
   [[nodiscard]] Link link() override;
 
   [[nodiscard]] Stats stats() override;

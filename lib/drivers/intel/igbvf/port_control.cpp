@@ -134,7 +134,7 @@ Result<std::unique_ptr<ForwardPath>> IgbvfPort::forward_path(std::uint16_t rx_qu
 // Compared with what the physical function has granted: a reset makes it forget all, and what it refused or did not
 // answer is not taken back. The address that the host has assigned is not requested: Linux's igb refuses even that to
 // an untrusted function (igb_main.c, igb_set_vf_mac_addr).
-Result<void> IgbvfPort::apply(const Settings* from, const Settings& to) {
+Result<void> IgbvfPort::apply(const PlacedSettings* from, const PlacedSettings& to) {
   moderate(to);
   if (const MacAddress mac = mac_of(to); mac != granted_.mac) {
     if (auto set = request_address(card_, mailbox_, mac); !set) return set;

@@ -116,11 +116,12 @@ void QueueInterrupts::detach(QueueSet& queues) noexcept {
 }
 
 void QueueInterrupts::moderate(const std::map<std::uint16_t, InterruptModeration>& moderation) {
-  std::vector<InterruptModeration> wanted(enabled_);
+  std::vector<std::optional<InterruptModeration>> wanted(enabled_);
   for (const auto& [queue, wish] : moderation) {
-    if (queue < queues_) wanted[vector_of(queue)] = wish;
+    if (queue < queues_ && !wanted[vector_of(queue)]) wanted[vector_of(queue)] = wish;
   }
-  for (unsigned vector = 0; vector < enabled_; ++vector) vectors_[vector].moderate(wanted[vector]);
+  for (unsigned vector = 0; vector < enabled_; ++vector)
+    vectors_[vector].moderate(wanted[vector].value_or(InterruptModeration{}));
 }
 
 }  // namespace pollux::drivers::intel

@@ -69,7 +69,7 @@ class QueueInterrupts {
   /// The queues have no vector any more. Call it before the device closes its eventfds.
   void detach(QueueSet& queues) noexcept;
 
-  /// Writes what differs of Settings::moderation. Of queues that share a vector, the last one that is named counts.
+  /// Writes what differs of Settings::moderation. Of queues that share a vector, the lowest one that is named counts.
   void moderate(const std::map<std::uint16_t, InterruptModeration>& moderation);
 
   /// Vectors that are enabled.

@@ -35,7 +35,7 @@ namespace pollux::drivers::intel {
 
 /// The part of a driver that handles queues of advanced descriptors and their memory. A card's driver derives from it
 /// and adds the control of the card.
-class QueuePort : public QueuedPort, private InterruptVectors, private TransmitWatch, private ReceiveWatch {
+class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, private ReceiveWatch {
  public:
   [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
   [[nodiscard]] Result<void> fill() final { return queues_->fill(); }
@@ -59,7 +59,7 @@ class QueuePort : public QueuedPort, private InterruptVectors, private TransmitW
   [[nodiscard]] const QueueRegisters& queue_registers() const noexcept { return registers_; }
   [[nodiscard]] const RingMemory& rings() const noexcept { return rings_; }
   /// Capabilities that a card's driver adds to its table.
-  [[nodiscard]] CapabilityEntry interrupt_capability() noexcept { return by_settings<Interrupts>(*this); }
+  [[nodiscard]] CapabilityEntry interrupt_capability() noexcept { return offer<Interrupts>(*this); }
   [[nodiscard]] CapabilityEntry transmit_watch() noexcept { return offer<TransmitWatch>(*this); }
   /// Writes Settings::moderation. The vectors are enabled.
   void moderate(const Settings& settings);

@@ -76,12 +76,14 @@ OffloadLimits offloads_of(const DeviceFacts& facts) {
   return limits;
 }
 
-SettingSet settings_of(Features features) {
+SettingSet settings_of(const Device& device, Features features) {
   SettingSet settings = kCommonSettings;
   if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::unicast);
   if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::multicast);
   if ((features & feature::kCtrlVlan) != 0) settings.insert(Setting::vlans);
   if ((features & feature::kRss) != 0) settings.insert(Setting::rss);
+  if (device.interrupt_vectors() != 0 && (features & (feature::kNotfCoal | feature::kVqNotfCoal)) != 0)
+    settings.insert(Setting::moderation);
   return settings;
 }
 
@@ -93,7 +95,7 @@ PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t 
                 .backend = name.substr(0, name.find(':')),
                 .index = index,
                 .numa_node = device.numa_node(),
-                .supports = settings_of(facts.features),
+                .supports = settings_of(device, facts.features),
                 .limits = limits_of(facts),
                 .offloads = offloads_of(facts)};
   info.missed_count = MissedCount::lower_bound;
@@ -156,8 +158,7 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
     : QueuedPort(std::move(context), describe(*device, facts, index), {.rx = kRxDrops, .tx = kTxDrops}),
       device_(std::move(device)),
       card_(std::move(card)),
-      facts_(facts),
-      moderation_(facts.pairs) {
+      facts_(facts) {
   for (std::uint16_t pair = 0; pair < facts_.pairs; ++pair) {
     add(rx_.emplace_back(filter_, device_->interrupt_vectors() != 0, &vlans_));
     add(tx_.emplace_back());
@@ -211,9 +212,6 @@ Result<void> Port::start() {
   if (auto enabled = enable_queues(); !enabled) return enabled;
   if (auto begun = set_driver_ok(card_); !begun) return begun;
   if (auto applied = apply(nullptr, settings()); !applied) return applied;
-  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
-    if (auto moderated = apply_moderation(queue); !moderated) return moderated;
-  }
   for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) rx_[queue].publish_all();
   card_.common().flush();
   return {};

@@ -49,8 +49,8 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   [[nodiscard]] Result<void> halt() override;
   std::uint32_t drain(DrainReason reason) noexcept override;
 
-  [[nodiscard]] Result<void> check(const Settings& from, Settings& to) override;
-  [[nodiscard]] Result<void> apply(const Settings* from, const Settings& to) override;
+  [[nodiscard]] Result<void> check(const PlacedSettings& from, PlacedSettings& to) override;
+  [[nodiscard]] Result<void> apply(const PlacedSettings* from, const PlacedSettings& to) override;
   [[nodiscard]] Link link() override;
   void append_counters(std::vector<Counter>& counters) override;
   [[nodiscard]] Result<Duration> service() override;
@@ -88,9 +88,10 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   [[nodiscard]] unsigned vector_of(std::uint16_t queue) const noexcept;
   [[nodiscard]] Result<void> enable_queues();
   [[nodiscard]] Result<void> enable_one(QueueId queue);
-  [[nodiscard]] Result<void> apply_filters(const Settings* from, const Settings& to);
-  [[nodiscard]] Result<void> apply_spreading(const Settings* from, const Settings& to);
-  [[nodiscard]] Result<void> apply_moderation(std::uint16_t queue);
+  [[nodiscard]] Result<void> apply_filters(const PlacedSettings* from, const PlacedSettings& to);
+  [[nodiscard]] Result<void> apply_spreading(const PlacedSettings* from, const PlacedSettings& to);
+  /// Limits the interrupts of that queue.
+  [[nodiscard]] Result<void> moderate(const Settings& settings, std::uint16_t queue);
   [[nodiscard]] Result<void> check_faults() const;
   /// Waits, for a limited time, until the device has sent what the queues from `begin` to before `end` have. Needs
   /// their gates closed.
@@ -108,8 +109,6 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   [[nodiscard]] std::vector<RegisterValue> registers() override;
   [[nodiscard]] Report watch_transmit(Duration limit) override;
   [[nodiscard]] Result<std::vector<unsigned>> rx_vectors() override;
-  [[nodiscard]] Result<void> set_moderation(std::uint16_t queue, const InterruptModeration& moderation) override;
-  [[nodiscard]] Result<InterruptModeration> moderation(std::uint16_t queue) override;
 
   std::vector<CapabilityEntry> capabilities_;
   std::unique_ptr<Device> device_;
@@ -121,9 +120,8 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   std::deque<RxQueue> rx_;
   std::deque<TxQueue> tx_;
   std::optional<PreparedQueue> prepared_;
-  unsigned vectors_ = 0;                         // enabled
-  int config_event_ = -1;                        // of the vector for changes of the configuration
-  std::vector<InterruptModeration> moderation_;  // by receive queue
+  unsigned vectors_ = 0;   // enabled
+  int config_event_ = -1;  // of the vector for changes of the configuration
   std::uint64_t announcements_ = 0;
   bool dma_ended_ = true;           // false while DMA may be going on
   std::vector<Standstill> stands_;  // by transmit queue

@@ -142,49 +142,18 @@ Result<std::vector<unsigned>> Port::rx_vectors() {
   return vectors;
 }
 
-// "Notifications Coalescing": an interrupt after a number of frames or a time. Half a ring of frames must not wait. A
-// device refuses to limit a queue that is stopped, which is told when it starts.
-Result<void> Port::apply_moderation(std::uint16_t queue) {
-  const InterruptModeration& moderation = moderation_[queue];
-  const bool one = card_.has(feature::kVqNotfCoal);
-  if (!one && !card_.has(feature::kNotfCoal)) return {};
-  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(moderation.interval).count();
-  const bool on = microseconds != 0;
-  const hw::virtio::Coalescing coalescing{.max_packets = on ? rx_[queue].size() / 2 : 0,
+// "Notifications Coalescing": an interrupt after a number of frames or a time, of each queue or of all. Half a ring of
+// frames must not wait. A device refuses to limit a queue that is stopped, which is told when it starts.
+Result<void> Port::moderate(const Settings& settings, std::uint16_t queue) {
+  const bool each = card_.has(feature::kVqNotfCoal);
+  const auto set = each ? settings.moderation.find(queue) : settings.moderation.begin();
+  const Duration interval = set == settings.moderation.end() ? Duration(0) : set->second.interval;
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(interval).count();
+  const hw::virtio::Coalescing coalescing{.max_packets = microseconds != 0 ? rx_[queue].size() / 2 : 0,
                                           .max_microseconds = static_cast<std::uint32_t>(microseconds)};
+  if (!each) return card_.has(feature::kNotfCoal) ? commands().set_rx_coalescing(coalescing) : Result<void>();
   const std::uint16_t index = hw::virtio::rx_queue_index(queue);
-  if (one) return is_enabled(card_, index) ? commands().set_coalescing(index, coalescing) : Result<void>();
-  return commands().set_rx_coalescing(coalescing);
-}
-
-Result<void> Port::set_moderation(std::uint16_t queue, const InterruptModeration& moderation) {
-  if (device_ == nullptr || device_->interrupt_vectors() == 0 ||
-      ((facts_.features & (feature::kNotfCoal | feature::kVqNotfCoal)) == 0 && moderation != InterruptModeration())) {
-    return fail(ErrorCode::not_supported, fmt::format("{}: the device cannot limit its interrupts", info().name),
-                "use a device that has MSI-X vectors and offers NOTF_COAL");
-  }
-  const bool whole = moderation.interval % std::chrono::microseconds(1) == Duration::zero();
-  if (queue >= info().limits.max_rx_queues || moderation.interval < Duration::zero() ||
-      moderation.interval > kMaxInterval || !whole) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: no such queue, or no such interval", info().name),
-                fmt::format("use whole microseconds, at most {}",
-                            std::chrono::duration_cast<std::chrono::microseconds>(kMaxInterval).count()));
-  }
-  const bool one = (facts_.features & feature::kVqNotfCoal) != 0;
-  if (one) {
-    moderation_[queue] = moderation;
-  } else {
-    std::fill(moderation_.begin(), moderation_.end(), moderation);
-  }
-  return running() && queue < config().rx_queues() ? apply_moderation(queue) : Result<void>();
-}
-
-Result<InterruptModeration> Port::moderation(std::uint16_t queue) {
-  if (queue >= moderation_.size()) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: there is no receive queue {}", info().name, queue),
-                "name a lower one");
-  }
-  return moderation_[queue];
+  return is_enabled(card_, index) ? commands().set_coalescing(index, coalescing) : Result<void>();
 }
 
 }  // namespace pollux::drivers::virtio

@@ -177,7 +177,7 @@ Result<void> Port::start_queue(QueueId queue) {
   if (auto enabled = enable_one(queue); !enabled) return enabled;
   if (queue.receives()) {
     // The device has forgotten it (5.1.6.5.9).
-    if (auto moderated = apply_moderation(queue.index); !moderated) return moderated;
+    if (auto moderated = moderate(settings(), queue.index); !moderated) return moderated;
     rx_[queue.index].publish_all();
   }
   card_.common().flush();

@@ -48,7 +48,7 @@ Result<void> Port::check_ring(std::size_t index, const ValidatedRxQueue& queue) 
                   : "use a larger ring or a pool with a larger data_room");
 }
 
-Result<void> Port::check(const Settings& from, Settings& to) {
+Result<void> Port::check(const PlacedSettings& from, PlacedSettings& to) {
   const auto has = [this](Features any) { return (facts_.features & any) != 0; };
   if (to.mac != from.mac && to.mac && !has(feature::kCtrlMacAddr)) {
     return refuse(info().name, ErrorCode::not_supported, "the device's address cannot be changed",
@@ -89,14 +89,19 @@ Result<void> Port::check(const Settings& from, Settings& to) {
   return {};
 }
 
-Result<void> Port::apply(const Settings* from, const Settings& to) {
+Result<void> Port::apply(const PlacedSettings* from, const PlacedSettings& to) {
   if (auto filtered = apply_filters(from, to); !filtered) return filtered;
-  return apply_spreading(from, to);
+  if (auto spread = apply_spreading(from, to); !spread) return spread;
+  if (from != nullptr && from->moderation == to.moderation) return {};
+  for (std::uint16_t queue = 0; queue < to.queues.rx_queues(); ++queue) {
+    if (auto moderated = moderate(to, queue); !moderated) return moderated;
+  }
+  return {};
 }
 
 // A device without CTRL_RX passes everything, and software filters. One that has it may still pass more than it should
 // (5.1.6.5.1 "Packet Receive Filtering"), as a card's hash does.
-Result<void> Port::apply_filters(const Settings* from, const Settings& to) {
+Result<void> Port::apply_filters(const PlacedSettings* from, const PlacedSettings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
   const bool device_filters = card_.has(feature::kCtrlRx);
   filter_.set_mac(mac_of(to));
@@ -130,7 +135,7 @@ Result<void> Port::apply_filters(const Settings* from, const Settings& to) {
 }
 
 // After a reset the device uses one pair and reports no hashes. Without RSS nobody can choose what is hashed.
-Result<void> Port::apply_spreading(const Settings* from, const Settings& to) {
+Result<void> Port::apply_spreading(const PlacedSettings* from, const PlacedSettings& to) {
   if (from != nullptr && from->rss == to.rss) return {};
   RssConfig rss = effective_rss(to, info().limits);
   if (!card_.has(feature::kRss)) rss.types = {RssTypes().bits & info().limits.rss_types};

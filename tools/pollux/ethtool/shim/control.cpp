@@ -43,9 +43,9 @@ class HeldSignals {
 int identify(Port& port, void* data) {
   const std::uint32_t seconds = static_cast<const ethtool_value*>(data)->data;
   const HeldSignals signals;
-  if (const int error = port.change("port.set_led", {{"mode", "blink"}})) return error;
+  if (const int error = port.set({{"led", "blink"}})) return error;
   signals.wait(seconds);
-  return port.change("port.set_led", {{"mode", "automatic"}});
+  return port.set({{"led", "automatic"}});
 }
 
 /// The parts of the self-test, in the order and with the texts of Linux's igb.
@@ -104,14 +104,13 @@ constexpr std::uint32_t bit(unsigned number) { return std::uint32_t{1} << number
 
 // A clock of the program is no clock of the kernel, so it has no index.
 int time_stamping(Port& port, void* data) {
-  Json stamps;
-  const int error = port.ask("port.frame_stamps", stamps);
-  if (error != 0 && error != EOPNOTSUPP) return error;
+  Json info;
+  if (const int error = port.ask("port.info", info)) return error;
   auto& answer = *static_cast<ethtool_ts_info*>(data);
   answer = {};
   answer.cmd = ETHTOOL_GET_TS_INFO;
   answer.phc_index = -1;
-  if (error != 0) return 0;
+  if (!contains(member(info, "settings"), "stamps")) return 0;
   answer.so_timestamping = SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE;
   answer.tx_types = bit(HWTSTAMP_TX_OFF) | bit(HWTSTAMP_TX_ON);
   answer.rx_filters = bit(HWTSTAMP_FILTER_NONE) | bit(HWTSTAMP_FILTER_PTP_V1_L4_SYNC) |
@@ -127,34 +126,35 @@ struct Event {
 constexpr std::array kEvents{Event{WAKE_MAGIC, "magic"}, Event{WAKE_UCAST, "unicast"}, Event{WAKE_MCAST, "multicast"},
                              Event{WAKE_BCAST, "broadcast"}, Event{WAKE_PHY, "link_change"}};
 
-std::uint32_t options_of(const Json& names) {
+std::uint32_t options_of(const Json& events) {
   std::uint32_t options = 0;
   for (const Event& event : kEvents) {
-    if (contains(names, event.name)) options |= event.option;
+    if (flag(events, event.name)) options |= event.option;
   }
   return options;
 }
 
 int wake(Port& port, void* data) {
   Json state;
+  Json settings;
   if (const int error = port.ask("port.wake", state)) return error;
+  if (const int error = port.settings(settings)) return error;
   auto& answer = *static_cast<ethtool_wolinfo*>(data);
   answer = {};
   answer.cmd = ETHTOOL_GWOL;
   answer.supported = options_of(member(state, "supported"));
-  answer.wolopts = options_of(member(state, "events"));
+  answer.wolopts = options_of(member(settings, "wake"));
   return 0;
 }
 
 int set_wake(Port& port, void* data) {
   std::uint32_t left = static_cast<const ethtool_wolinfo*>(data)->wolopts;
-  Json names = Json::array();
+  Json events = Json::object();
   for (const Event& event : kEvents) {
-    if ((left & event.option) == 0) continue;
-    names.push_back(event.name);
+    events[event.name] = (left & event.option) != 0;
     left &= ~event.option;
   }
-  if (left == 0) return port.change("port.set_wake", {{"events", names}});
+  if (left == 0) return port.set({{"wake", events}});
   explain(port.name() + " cannot wake by an event of the list", "events are p, u, m, b and g; d is none");
   return EOPNOTSUPP;
 }

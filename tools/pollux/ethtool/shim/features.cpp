@@ -14,9 +14,8 @@ namespace {
 /// What is known about the port's features.
 struct State {
   Json offloads;
-  Json config;
+  Json settings;
   Json rss;
-  Json vlan;
   Json info;
 };
 
@@ -46,10 +45,10 @@ bool hashes(const State& state) {
   const Json& types = member(state.rss, "types");
   return types.is_array() && !types.empty();
 }
-bool strips_vlan(const State& state) { return flag(state.vlan, "stripping"); }
-bool filters_flows(const State& state) { return contains(member(state.info, "capabilities"), "flow_rules"); }
-bool keeps_fcs(const State& state) { return flag(state.config, "keep_fcs"); }
-bool keeps_bad_frames(const State& state) { return flag(state.config, "keep_bad_frames"); }
+bool strips_vlan(const State& state) { return flag(state.settings, "vlan_stripping"); }
+bool filters_flows(const State& state) { return contains(member(state.info, "settings"), "rules"); }
+bool keeps_fcs(const State& state) { return flag(state.settings, "keep_fcs"); }
+bool keeps_bad_frames(const State& state) { return flag(state.settings, "keep_bad_frames"); }
 
 constexpr std::array kFeatures{
     Feature{"tx-scatter-gather", gathers},
@@ -73,22 +72,16 @@ constexpr std::array kFeatures{
 };
 static_assert(kFeatures.size() <= 32, "a set of features is one word");
 
-/// What a port has no such thing for stays empty.
-int ask_if_there(Port& port, const char* method, Json& result) {
-  const int error = port.ask(method, result);
-  return error == EOPNOTSUPP ? 0 : error;
-}
-
 int state_of(Port& port, State& state) {
   if (const int error = port.ask("port.info", state.info)) return error;
   if (const int error = port.ask("port.offloads", state.offloads)) return error;
-  if (const int error = port.ask("port.config", state.config)) return error;
-  if (const int error = ask_if_there(port, "port.rss", state.rss)) return error;
-  return ask_if_there(port, "port.vlan", state.vlan);
+  if (const int error = port.settings(state.settings)) return error;
+  const int error = port.ask("port.rss", state.rss);
+  return error == EOPNOTSUPP ? 0 : error;
 }
 
 bool can_change(const State& state, const Feature& feature) {
-  return feature.changes && contains(member(state.info, "capabilities"), "vlan_stripping");
+  return feature.changes && contains(member(state.info, "settings"), "vlan_stripping");
 }
 
 int features(Port& port, void* data) {
@@ -124,7 +117,7 @@ int set_features(Port& port, void* data) {
       explain(std::string(kFeatures[i].name) + " of " + port.name() + " cannot be changed while its program runs");
       continue;
     }
-    const int error = port.change("port.set_vlan_stripping", {{"on", (wanted.features[0].requested & bit) != 0}});
+    const int error = port.set({{"vlan_stripping", (wanted.features[0].requested & bit) != 0}});
     if (error != 0) return error;
   }
   return 0;

@@ -3,6 +3,8 @@
 #include <array>
 #include <cerrno>
 #include <limits>
+#include <set>
+#include <string>
 
 #include "flow_spec.hpp"
 #include "verbs.hpp"
@@ -10,12 +12,26 @@
 namespace pollux::ethtool {
 namespace {
 
-/// Ids are never used again, so they may become larger than a location.
 constexpr std::uint64_t kMaxLocation = std::numeric_limits<std::int32_t>::max();
 
 int rules_of(Port& port, Json& rules) {
-  if (const int error = port.ask("port.flow_rules", rules)) return error;
-  return rules.is_array() ? 0 : EIO;
+  Json info;
+  Json settings;
+  if (const int error = port.ask("port.info", info)) return error;
+  if (!contains(member(info, "settings"), "rules")) {
+    explain(port.name() + " has no flow rules");
+    return EOPNOTSUPP;
+  }
+  if (const int error = port.settings(settings)) return error;
+  rules = member(settings, "rules");
+  return rules.is_object() ? 0 : EIO;
+}
+
+/// In ascending order.
+std::set<std::uint64_t> ids_of(const Json& rules) {
+  std::set<std::uint64_t> ids;
+  for (const auto& one : rules.items()) ids.insert(std::strtoull(one.key().c_str(), nullptr, 10));
+  return ids;
 }
 
 int rule_count(Port& port, void* data) {
@@ -34,8 +50,8 @@ int rule_locations(Port& port, void* data) {
   if (rules.size() > answer.rule_cnt) return EMSGSIZE;  // one was added meanwhile
   answer.rule_cnt = static_cast<std::uint32_t>(rules.size());
   answer.data = kMaxLocation;
-  for (std::size_t i = 0; i < rules.size(); ++i)
-    answer.rule_locs[i] = static_cast<std::uint32_t>(number(rules[i], "id"));
+  std::size_t count = 0;
+  for (const std::uint64_t id : ids_of(rules)) answer.rule_locs[count++] = static_cast<std::uint32_t>(id);
   return 0;
 }
 
@@ -63,12 +79,10 @@ int rule(Port& port, void* data) {
   Json rules;
   if (const int error = rules_of(port, rules)) return error;
   auto& request = *static_cast<ethtool_rxnfc*>(data);
-  for (const Json& one : rules) {
-    if (number(one, "id") != request.fs.location) continue;
-    put_rule(member(one, "rule"), request.fs);
-    return 0;
-  }
-  return ENOENT;
+  const Json& found = member(rules, std::to_string(request.fs.location).c_str());
+  if (found.is_null()) return ENOENT;
+  put_rule(found, request.fs);
+  return 0;
 }
 
 int reject(const char* what, const char* hint) {
@@ -88,15 +102,23 @@ int add_rule(Port& port, void* data) {
     return reject("the rule compares a field that Pollux does not", "share/doc/pollux/ethtool.md lists the fields");
   Json action{{"fate", drops ? "drop" : "queue"}};
   if (!drops) action["queue"] = spec.ring_cookie;
-  Json added;
-  const int error = port.change("port.add_flow_rule", {{"rule", {{"match", match}, {"action", action}}}}, added);
-  if (error != 0) return error;
-  spec.location = static_cast<std::uint32_t>(number(added, "id"));
+  Json rules;
+  if (const int error = rules_of(port, rules)) return error;
+  const std::set<std::uint64_t> ids = ids_of(rules);
+  const std::uint64_t id = ids.empty() ? 1 : *ids.rbegin() + 1;
+  if (id > kMaxLocation) return EMSGSIZE;
+  const Json wanted{{"match", match}, {"action", action}};
+  if (const int error = port.set({{"rules", {{std::to_string(id), wanted}}}})) return error;
+  spec.location = static_cast<std::uint32_t>(id);
   return 0;
 }
 
 int remove_rule(Port& port, void* data) {
-  return port.change("port.remove_flow_rule", {{"id", static_cast<const ethtool_rxnfc*>(data)->fs.location}});
+  Json rules;
+  if (const int error = rules_of(port, rules)) return error;
+  const std::string id = std::to_string(static_cast<const ethtool_rxnfc*>(data)->fs.location);
+  if (!rules.contains(id)) return ENOENT;
+  return port.set({{"rules", {{id, nullptr}}}});
 }
 
 constexpr std::array kFlowVerbs{

@@ -83,11 +83,11 @@ struct Masks {
   Modes partner;
 };
 
-Masks put_details(ethtool_link_settings& settings, const Json& details, const Json& flow_control) {
+Masks put_details(ethtool_link_settings& settings, const Json& details, const Json& set) {
   settings.port = PORT_TP;
   settings.phy_address = kPhyAddress;
   settings.transceiver = XCVR_INTERNAL;
-  const bool forced = !member(details, "forced").is_null();
+  const bool forced = !member(member(set, "link"), "forced").is_null();
   settings.autoneg = forced ? AUTONEG_DISABLE : AUTONEG_ENABLE;
   settings.eth_tp_mdix_ctrl = ETH_TP_MDI_AUTO;
   if (const Json& crossed = member(details, "mdix"); crossed.is_boolean())
@@ -99,7 +99,7 @@ Masks put_details(ethtool_link_settings& settings, const Json& details, const Js
   if (!forced) {
     masks.advertised.insert(kAutoneg);
     insert_all(masks.advertised, member(details, "advertised"));
-    insert_pause(masks.advertised, member(flow_control, "pause"));
+    insert_pause(masks.advertised, member(member(set, "flow_control"), "pause"));
   }
   const Json& partner = member(details, "partner");
   insert_all(masks.partner, member(partner, "modes"));
@@ -117,9 +117,9 @@ int read_settings(Port& port, ethtool_link_settings& settings, Masks& masks) {
   settings.autoneg = flag(link, "autonegotiated") ? AUTONEG_ENABLE : AUTONEG_DISABLE;
   const Json& details = member(link, "details");
   if (!details.is_object()) return 0;
-  Json flow_control;
-  if (const int error = port.ask("port.flow_control", flow_control); error != 0 && error != EOPNOTSUPP) return error;
-  masks = put_details(settings, details, flow_control);
+  Json set;
+  if (const int error = port.settings(set)) return error;
+  masks = put_details(settings, details, set);
   return 0;
 }
 
@@ -173,7 +173,7 @@ const Mode* forced_mode(const ethtool_link_settings& settings) {
 
 int force_mode(Port& port, const ethtool_link_settings& settings) {
   const Mode* const mode = forced_mode(settings);
-  if (mode != nullptr) return port.change("port.set_link", {{"forced", mode->name}});
+  if (mode != nullptr) return port.set({{"link", {{"forced", mode->name}}}});
   explain("a forced mode needs a speed and a duplex mode", "add for example: speed 100 duplex full");
   return EINVAL;
 }
@@ -181,8 +181,10 @@ int force_mode(Port& port, const ethtool_link_settings& settings) {
 int set_link_settings(Port& port, void* data) {
   const auto& settings = *static_cast<const ethtool_link_settings*>(data);
   if (settings.link_mode_masks_nwords != kWords) return EINVAL;
-  // As read_settings answers for a port whose link cannot be set; the program says so.
-  if (settings.port == PORT_OTHER) return port.change("port.set_link");
+  if (settings.port == PORT_OTHER) {  // as read_settings answers
+    explain(port.name() + " has no link that can be set", "leave it as it is, or use a port of an Intel card");
+    return EOPNOTSUPP;
+  }
   const bool changes_more =
       settings.port != PORT_TP || settings.phy_address != kPhyAddress ||
       (settings.eth_tp_mdix_ctrl != ETH_TP_MDI_AUTO && settings.eth_tp_mdix_ctrl != ETH_TP_MDI_INVALID);
@@ -202,7 +204,7 @@ int set_link_settings(Port& port, void* data) {
     explain("a mode to advertise is not known", "ethtool without options shows the modes of a port");
     return EINVAL;
   }
-  return port.change("port.set_link", {{"advertised", modes}});
+  return port.set({{"link", {{"advertised", modes}, {"forced", nullptr}}}});
 }
 
 int link_state(Port& port, void* data) {
@@ -225,9 +227,9 @@ int pause(Port& port, void* data) {
 
 int set_pause(Port& port, void* data) {
   const auto& wanted = *static_cast<const ethtool_pauseparam*>(data);
-  return port.change(
-      "port.set_pause",
-      {{"autonegotiate", wanted.autoneg != 0}, {"receive", wanted.rx_pause != 0}, {"transmit", wanted.tx_pause != 0}});
+  return port.set({{"flow_control",
+                    {{"autonegotiate", wanted.autoneg != 0},
+                     {"pause", {{"receive", wanted.rx_pause != 0}, {"transmit", wanted.tx_pause != 0}}}}}});
 }
 
 int restart_negotiation(Port& port, void* /*data*/) { return port.change("port.restart_link"); }

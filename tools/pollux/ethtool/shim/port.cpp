@@ -213,6 +213,13 @@ int Port::ask(const char* method, Json& result, Json params) {
   return call(method, std::move(params), result, Call::asks);
 }
 
+int Port::settings(Json& settings) {
+  Json answer;
+  if (const int error = ask("port.settings", answer)) return error;
+  settings = member(answer, "settings");
+  return settings.is_object() ? 0 : EIO;
+}
+
 int Port::change(const char* method, Json params) {
   Json nothing;
   return call(method, std::move(params), nothing, Call::changes);

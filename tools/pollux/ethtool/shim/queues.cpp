@@ -4,11 +4,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "verbs.hpp"
 
 namespace pollux::ethtool {
 namespace {
+
+constexpr std::uint64_t kNanoseconds = 1000;  // of a microsecond
 
 std::uint32_t number32(const Json& json, const char* name) { return static_cast<std::uint32_t>(number(json, name)); }
 
@@ -24,7 +27,7 @@ int limits_and_config(Port& port, Json& limits, Json& config) {
   Json info;
   if (const int error = port.ask("port.info", info)) return error;
   limits = member(info, "limits");
-  return port.ask("port.config", config);
+  return port.settings(config);
 }
 
 int rings(Port& port, void* data) {
@@ -84,12 +87,15 @@ int coalescing(Port& port, void* data) {
   Json interrupts;
   if (const int error = port.ask("port.interrupts", interrupts)) return error;
   const Json& queues = member(interrupts, "rx");
-  if (!queues.is_array() || queues.empty() || !member(queues[0], "interval_us").is_number()) return EOPNOTSUPP;
+  if (!queues.is_array() || queues.empty()) return EOPNOTSUPP;
+  Json settings;
+  if (const int error = port.settings(settings)) return error;
+  const Json& first = member(member(settings, "moderation"), "0");
   auto& answer = *static_cast<ethtool_coalesce*>(data);
   answer = {};
   answer.cmd = ETHTOOL_GCOALESCE;
-  answer.rx_coalesce_usecs = number32(queues[0], "interval_us");
-  answer.use_adaptive_rx_coalesce = flag(queues[0], "adaptive") ? 1 : 0;
+  answer.rx_coalesce_usecs = static_cast<std::uint32_t>(number(first, "interval_ns") / kNanoseconds);
+  answer.use_adaptive_rx_coalesce = flag(first, "adaptive") ? 1 : 0;
   return 0;
 }
 
@@ -111,13 +117,12 @@ int set_coalescing(Port& port, void* data) {
   Json interrupts;
   if (const int error = port.ask("port.interrupts", interrupts)) return error;
   const std::size_t count = member(interrupts, "rx").size();
+  Json moderation = Json::object();
   for (std::size_t queue = 0; queue < count; ++queue) {
-    const int error = port.change("port.set_moderation", {{"queue", queue},
-                                                          {"interval_us", wanted.rx_coalesce_usecs},
-                                                          {"adaptive", wanted.use_adaptive_rx_coalesce != 0}});
-    if (error != 0) return error;
+    moderation[std::to_string(queue)] = {{"interval_ns", kNanoseconds * wanted.rx_coalesce_usecs},
+                                         {"adaptive", wanted.use_adaptive_rx_coalesce != 0}};
   }
-  return 0;
+  return port.set({{"moderation", moderation}});
 }
 
 constexpr std::array kQueueVerbs{

@@ -32,9 +32,9 @@ int setting_of(Port& port, Setting& setting) {
 }
 
 int receive_rings(Port& port, void* data) {
-  Json config;
-  if (const int error = port.ask("port.config", config)) return error;
-  static_cast<ethtool_rxnfc*>(data)->data = member(config, "rx").size();
+  Json settings;
+  if (const int error = port.settings(settings)) return error;
+  static_cast<ethtool_rxnfc*>(data)->data = member(settings, "rx").size();
   return 0;
 }
 
@@ -75,7 +75,7 @@ int set_hashing(Port& port, void* data) {
   // NOLINTNEXTLINE(*-reinterpret-cast): the bytes after the table
   const auto* const key = reinterpret_cast<const std::uint8_t*>(wanted.rss_config + entries);
   if (wanted.key_size != 0) params["key"] = hex_of({key, wanted.key_size});
-  return port.change("port.set_rss", params);
+  return port.set({{"rss", params}});
 }
 
 /// The types of docs/telemetry.md that hash a kind of flow.
@@ -136,7 +136,7 @@ int set_flow_fields(Port& port, void* data) {
   const Json& enabled = member(rss, "types");
   if (!enabled.is_array()) return EIO;
   const Json changed = with_fields(enabled, *types, has_ports);
-  return changed == enabled ? 0 : port.change("port.set_rss", {{"types", changed}});
+  return changed == enabled ? 0 : port.set({{"rss", {{"types", changed}}}});
 }
 
 constexpr std::array kRssVerbs{
