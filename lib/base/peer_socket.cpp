@@ -22,8 +22,11 @@ constexpr int kMaxClosers = 256;
 constinit std::atomic<int> closers = 0;
 
 /// The kernel does not linger for a thread that exits. So a second thread takes a copy of the table of descriptors, and
-/// its end closes the last one.
-void close_with_copy(int descriptor) {
+/// its end closes the last ones.
+void close_with_copy(const std::vector<int>& descriptors) {
+  const auto close_all = [&] {
+    for (const int descriptor : descriptors) ::close(descriptor);
+  };
   std::latch copied(1);
   std::latch closed(1);
   try {
@@ -33,11 +36,11 @@ void close_with_copy(int descriptor) {
       closed.wait();
     });
     copied.wait();
-    ::close(descriptor);
+    close_all();
     closed.count_down();
     last.join();
   } catch (const std::exception&) {
-    ::close(descriptor);
+    close_all();
   }
 }
 
@@ -51,7 +54,7 @@ void close_elsewhere(std::vector<FileDescriptor> descriptors, std::shared_ptr<co
       for (const FileDescriptor& descriptor : descriptors) numbers.push_back(descriptor.get());
       const SignalsBlocked blocked;
       std::thread([numbers = std::move(numbers), owned = std::move(held)] {
-        for (const int number : numbers) close_with_copy(number);
+        close_with_copy(numbers);
         closers.fetch_sub(1);
       }).detach();
       started = true;
