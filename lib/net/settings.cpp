@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "pollux/net/port_driver.hpp"
+#include "pollux/net/placed_settings.hpp"
 
 namespace pollux {
 

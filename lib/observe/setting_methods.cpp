@@ -34,12 +34,12 @@ std::vector<Mempool> pools_of(const Settings& settings) {
 
 // A merge patch (RFC 7396) of what port.settings answers.
 Result<Json> change(Server&, NamedPort& named, const Params& params) {
-  const Json patch = params.value("settings");
+  const Json& patch = params.value("settings");
   if (!patch.is_object()) {
     return fail(ErrorCode::invalid_argument, "'settings' is no object",
                 R"(name what changes, such as "settings":{"mtu":1500}; null stands for the default)");
   }
-  const Json tag = params.value("tag");
+  const Json& tag = params.value("tag");
   const PortLimits& limits = named.port->info().limits;
   Result<void> read;
   auto changed = named.port->change([&](Settings& settings) {

@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,10 +20,10 @@
 #include "pollux/net/forward_path.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/offload_limits.hpp"
+#include "pollux/net/placed_settings.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/net/rx_queue.hpp"
-#include "pollux/net/settings.hpp"
 #include "pollux/net/stats.hpp"
 #include "pollux/net/tx_queue.hpp"
 
@@ -117,33 +115,6 @@ class POLLUX_API RegisterDump {
 [[nodiscard]] POLLUX_API Result<std::uint16_t> take_port_index(Context& context, std::string_view port);
 /// For a driver whose probe fails after `take_port_index`.
 POLLUX_API void return_port_index(Context& context, std::uint16_t index);
-
-/// The filters that a card has for addresses, VLANs and rules, which keep them as long as they are set: the driver's
-/// choice.
-struct FilterSlots {
-  /// By the number of the card's filter.
-  ///@{
-  std::map<std::uint16_t, MacAddress> addresses = {};
-  std::map<std::uint16_t, std::uint16_t> vlans = {};
-  ///@}
-  std::map<FlowRuleId, std::uint32_t> rules = {};  ///< the filter, of those of the rule's kind
-};
-
-/// The settings of a port, and the filters that its card has for them, which no program sees.
-struct PlacedSettings : Settings {
-  FilterSlots slots = {};  ///< also of virtual functions
-};
-
-/// A flow rule of PlacedSettings, and its filter.
-struct PlacedRule : InstalledRule {
-  std::optional<std::uint32_t> slot = {};  ///< see FilterSlots
-
-  [[nodiscard]] bool operator==(const PlacedRule&) const = default;
-};
-/// The rules in the order of their ids.
-[[nodiscard]] POLLUX_API std::vector<PlacedRule> placed_rules(const PlacedSettings& settings);
-/// Keeps the filters of these rules.
-POLLUX_API void keep_slots(PlacedSettings& settings, const std::vector<PlacedRule>& rules);
 
 /// The operations that a driver or a software port implements. Before a call, the Port has checked the port's state and
 /// all arguments (PortMachine); each function says in which states it is called.

@@ -10,7 +10,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/peer_socket.hpp"
-#include "pollux/net/settings.hpp"
+#include "pollux/net/placed_settings.hpp"
 #include "ports/xdp/interface.hpp"
 
 /// The messages between a port and `pollux xdp-helper`: packets of a Unix socket (SOCK_SEQPACKET). A request is a call

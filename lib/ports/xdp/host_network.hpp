@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "pollux/net/settings.hpp"
+#include "pollux/net/placed_settings.hpp"
 
 /// What a host needs of an interface that a port shares with it, and which flow rules leave it that.
 namespace pollux::xdp {

@@ -8,7 +8,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/net/settings.hpp"
+#include "pollux/net/placed_settings.hpp"
 #include "ports/xdp/hints.hpp"
 
 namespace pollux::xdp {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "pollux/base/error.hpp"
-#include "pollux/net/settings.hpp"
+#include "pollux/net/placed_settings.hpp"
 #include "ports/xdp/hints.hpp"
 
 namespace pollux::xdp {

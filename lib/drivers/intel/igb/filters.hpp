@@ -10,7 +10,7 @@
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "pollux/net/link.hpp"
-#include "pollux/net/settings.hpp"
+#include "pollux/net/placed_settings.hpp"
 
 namespace pollux::drivers::igb {
 

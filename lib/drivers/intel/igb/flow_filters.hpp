@@ -8,7 +8,7 @@
 #include "drivers/intel/igb/card.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
-#include "pollux/net/settings.hpp"
+#include "pollux/net/placed_settings.hpp"
 
 /// The card's filters for flow rules and time stamps: EtherType filters (ETQF), five-tuple filters (FTQF and others), a
 /// SYN filter (SYNQF).

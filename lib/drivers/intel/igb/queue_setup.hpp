@@ -14,9 +14,9 @@
 #include "net/validated_config.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/link.hpp"
+#include "pollux/net/placed_settings.hpp"
 #include "pollux/net/port_config.hpp"
 #include "pollux/net/rss.hpp"
-#include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::igb {
 
