@@ -15,17 +15,20 @@ namespace {
 constexpr std::array<std::string_view, 5> kOtherForwards{"forward_queues", "forward_observed", "forward_captured",
                                                          "forward_unmatched", "forward_raw"};
 
+/// Cases that receive as gated cases do, and send as others do.
+constexpr std::array<std::string_view, 2> kCombined{"virtio_split_forward_mergeable",
+                                                    "virtio_packed_forward_mergeable"};
+
 /// Cases that are also gated at burst 1, besides those of virtio-net and AF_XDP.
 constexpr std::array<std::string_view, 3> kAlone{"forward", "forward_checksums", "fused"};
 
 /// Cases that are also gated with several queues, whose rings are so small that every slot is used.
 constexpr std::array<std::string_view, 3> kOnQueues{"forward_poller", "forward_run_loop", "forward_task"};
-constexpr std::array<std::uint16_t, 2> kQueues{4, 16};
+constexpr std::uint16_t kQueues = 16;
 
-/// Descriptors of each ring. Counts repeat after a whole ring, and each instruction that is counted is a trap. With
-/// smaller rings bursts would take slower paths.
-constexpr std::uint32_t kRing = 128;
-/// Frames of several buffers in a burst: with these, few rounds lead to the same slot again.
+constexpr std::uint32_t kRingOfOne = 64;  // for bursts of one frame
+/// Frames of several buffers, and those of a burst: with these, few rounds lead to the same slot again.
+constexpr std::uint32_t kLongFrame = 8000;
 constexpr std::uint32_t kLongBurst = 8;
 
 bool is_one_of(std::span<const std::string_view> names, std::string_view name) {
@@ -47,16 +50,15 @@ std::string GatedCase::name() const {
 std::vector<GatedCase> gated_cases(BurstMode mode) {
   std::vector<GatedCase> gated;
   for (const Case& one : cases()) {
-    if (one.who != kPollux || is_one_of(kOtherForwards, one.name)) continue;
+    if (one.who != kPollux || is_one_of(kOtherForwards, one.name) || is_one_of(kCombined, one.name)) continue;
     if (!one.has_modes && mode != BurstMode::scalar) continue;
     gated.push_back({&one, {.mode = mode, .ring = kRing}});
     const bool alone = is_one_of(kAlone, one.name) || one.name.starts_with("virtio") || one.name.starts_with("xdp");
-    if (alone) gated.push_back({&one, {.mode = mode, .burst = 1, .ring = kRing}});
+    if (alone) gated.push_back({&one, {.mode = mode, .burst = 1, .ring = kRingOfOne}});
     if (one.name == "forward_offload") gated.push_back({&one, {.mode = mode, .ring = kRing, .marked = true}});
     if (one.name == "forward" && mode == BurstMode::scalar)
-      gated.push_back({&one, {.mode = mode, .burst = kLongBurst, .frame = 9000, .ring = kRing}});
-    if (!is_one_of(kOnQueues, one.name)) continue;
-    for (const std::uint16_t queues : kQueues) gated.push_back({&one, on_queues(queues)});
+      gated.push_back({&one, {.mode = mode, .burst = kLongBurst, .frame = kLongFrame, .ring = kRing}});
+    if (is_one_of(kOnQueues, one.name)) gated.push_back({&one, on_queues(kQueues)});
   }
   return gated;
 }

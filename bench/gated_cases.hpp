@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "workload.hpp"
 
 namespace pollux::bench {
+
+/// Descriptors of each ring. Counts repeat after a whole ring, and each instruction that is counted is a trap. With
+/// smaller rings long bursts would take slower paths.
+inline constexpr std::uint32_t kRing = 128;
 
 /// A case whose instruction count must not exceed a recorded value.
 struct GatedCase {

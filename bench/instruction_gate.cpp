@@ -70,8 +70,7 @@ std::optional<RecordedValues> recorded_for_us(const std::string& file) {
 
 double count(const GatedCase& gated) { return instructions_of(*gated.what, gated.setup); }
 
-double count_forwarding() { return count({&find_case("forward", kPollux), {}}); }
-double count_ownership() { return count_forwarding() - count({&find_case("forward_raw", kPollux), {}}); }
+double count_in_bursts(std::string_view name) { return count({&find_case(name, kPollux), {.ring = kRing}}); }
 
 int compare(const Options& options) {
   const std::optional<RecordedValues> recorded = recorded_for_us(options.file);
@@ -148,9 +147,9 @@ int prove_safety(const Options& options) {
   const double most = ownership_here == recorded->instructions.end()
                           ? kOwnershipAtMost
                           : std::max(kOwnershipAtMost, ownership_here->second * kTolerance);
-  const bool ownership = within("ownership types over raw pointers", count_ownership(), most);
-  const bool checks =
-      within("all checks together", count_forwarding() - count_unchecked(options.unchecked), kChecksAtMost);
+  const double forward = count_in_bursts("forward");
+  const bool ownership = within("ownership types over raw pointers", forward - count_in_bursts("forward_raw"), most);
+  const bool checks = within("all checks together", forward - count_unchecked(options.unchecked), kChecksAtMost);
   return ownership && checks ? kPassed : kFailed;
 }
 
@@ -170,7 +169,7 @@ int prove_flat() {
 
 int run(const Options& options) {
   if (options.print) {
-    fmt::print("{}\n", count({&find_case("forward", kPollux), {}}));
+    fmt::print("{}\n", count_in_bursts("forward"));
     return kPassed;
   }
   if (options.record) return record(options);
