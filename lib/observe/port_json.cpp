@@ -15,7 +15,8 @@ namespace pollux::observe {
 namespace {
 
 /// All VLANs are 4,095 values, and a rule of the longest kind some 30.
-constexpr JsonLimits kSettingsLimits{.keys = 256, .depth = 16, .values = 1U << 16};
+// As many members as there are VLANs; no port has more addresses.
+constexpr JsonLimits kSettingsLimits{.keys = 4096, .depth = 16, .values = 1U << 16};
 
 /// The buckets up to the last one that is not zero.
 template <std::size_t Buckets>

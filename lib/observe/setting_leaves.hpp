@@ -196,6 +196,11 @@ struct Leaf<LinkModes> {
   }
 };
 
+/// Adds a member that the object does not have. Json's own way looks for it among all others.
+inline void add_key(Json& object, std::string name) {
+  object.get_ref<Json::object_t&>().push_back({std::move(name), true});
+}
+
 /// Reads an object whose members are true, so that a merge patch adds and removes single ones; `insert` takes the
 /// names.
 template <class Insert>
@@ -210,7 +215,7 @@ struct Leaf<std::vector<MacAddress>> {
   static std::string form() { return R"(an object such as {"02:00:00:00:00:01":true})"; }
   static Json write(const std::vector<MacAddress>& all) {
     Json object = Json::object();
-    for (const MacAddress& mac : all) object[to_string(mac)] = true;
+    for (const MacAddress& mac : all) add_key(object, to_string(mac));
     return object;
   }
   static bool read(const Json& json, std::vector<MacAddress>& all) {
@@ -227,7 +232,7 @@ struct Leaf<VlanSet> {
   static Json write(const VlanSet& vlans) {
     Json object = Json::object();
     for (std::size_t vlan = 0; vlan < vlans.size(); ++vlan) {
-      if (vlans.test(vlan)) object[std::to_string(vlan)] = true;
+      if (vlans.test(vlan)) add_key(object, std::to_string(vlan));
     }
     return object;
   }

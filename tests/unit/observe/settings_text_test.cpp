@@ -185,6 +185,16 @@ TEST(SettingsText, IsReadAsTheSettingsThatWereWritten) {
   EXPECT_EQ(*parse_settings("{}"), Settings{}) << "what is left out has its default";
 }
 
+TEST(SettingsText, HasAllVlansAndAsManyAddressesAsACardTakes) {
+  Settings full;
+  full.vlans = VlanSet().set();
+  for (std::size_t i = 0; i < full.vlans->size(); ++i)
+    full.multicast.push_back({1, 0, 0x5E, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)});
+  const auto read = parsed(full, {});
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(*read, full);
+}
+
 TEST(SettingsText, IsThatOfTheTelemetry) {
   TelemetryFixture fixture;
   ASSERT_TRUE(fixture.port.set_mtu(1300));
