@@ -16,17 +16,19 @@ Result<RuleCounters> RuleCounters::open(const std::string& name, const FileDescr
 }
 
 RuleCounters::RuleCounters(RuleCounters&& other) noexcept
-    : values_(std::exchange(other.values_, nullptr)), queues_(other.queues_), owners_(other.owners_) {}
+    : values_(std::exchange(other.values_, nullptr)), queues_(other.queues_), owners_(std::move(other.owners_)) {}
 
 RuleCounters::~RuleCounters() {
   if (values_ != nullptr) ::munmap(values_, bytes_of(queues_));
 }
 
-void RuleCounters::assign(const std::vector<PlacedRule>& rules) noexcept {
+// An id may name another rule than before.
+void RuleCounters::assign(const std::vector<PlacedRule>& rules) {
+  Owners before(kMaxRules);
+  before.swap(owners_);
   for (const PlacedRule& rule : rules) {
-    FlowRuleId& owner = owners_[*rule.slot];
-    if (owner == rule.id) continue;
-    owner = rule.id;
+    owners_[*rule.slot] = rule;
+    if (before[*rule.slot] == owners_[*rule.slot]) continue;
     for (std::uint32_t queue = 0; queue < queues_; ++queue) {
       __atomic_store_n(&values_[queue * kCounterSlots + *rule.slot], 0, __ATOMIC_RELAXED);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +26,7 @@ class RuleCounters {
   ~RuleCounters();
 
   /// Sets the counters to 0 whose slot has another rule than before. Called before the rules are loaded.
-  void assign(const std::vector<PlacedRule>& rules) noexcept;
+  void assign(const std::vector<PlacedRule>& rules);
   /// The sum over all queues. Any thread.
   [[nodiscard]] std::uint64_t value(std::uint32_t slot) const noexcept;
 
@@ -39,7 +39,8 @@ class RuleCounters {
 
   std::uint64_t* values_;
   std::uint16_t queues_;
-  std::array<FlowRuleId, kMaxRules> owners_{};
+  using Owners = std::vector<std::optional<InstalledRule>>;  // by slot
+  Owners owners_ = Owners(kMaxRules);
 };
 
 }  // namespace pollux::xdp

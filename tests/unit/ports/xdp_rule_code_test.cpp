@@ -229,19 +229,30 @@ TEST(XdpRules, AreCountedOnAllQueues) {
   ASSERT_TRUE(opened);
   RuleCounters& counters = *opened;
   const PlacedRule first = placed({.match = {}, .action = to_port()}, 1);
+  const auto count = [&] {
+    for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+      const std::uint64_t frames = 10U + queue;
+      const auto at = static_cast<off_t>((queue * xdp::kCounterSlots + *first.slot) * sizeof frames);
+      ASSERT_EQ(::pwrite(map.get(), &frames, sizeof frames, at), static_cast<ssize_t>(sizeof frames));
+    }
+    EXPECT_EQ(counters.value(*first.slot), 33U);
+  };
   counters.assign({first});
-  for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
-    const std::uint64_t frames = 10U + queue;
-    const auto at = static_cast<off_t>((queue * xdp::kCounterSlots + *first.slot) * sizeof frames);
-    ASSERT_EQ(::pwrite(map.get(), &frames, sizeof frames, at), static_cast<ssize_t>(sizeof frames));
-  }
-  EXPECT_EQ(counters.value(*first.slot), 33U);
+  count();
   counters.assign({first});
   EXPECT_EQ(counters.value(*first.slot), 33U) << "the rule has been there before";
   PlacedRule second = first;
   second.id = FlowRuleId{2};
   counters.assign({second});
   EXPECT_EQ(counters.value(*first.slot), 0U);
+  count();
+  second.rule.action = to_drop();
+  counters.assign({second});
+  EXPECT_EQ(counters.value(*first.slot), 0U) << "another rule of that id";
+  count();
+  counters.assign({});
+  counters.assign({second});
+  EXPECT_EQ(counters.value(*first.slot), 0U) << "it was away";
 }
 
 TEST(XdpRules, NamesWhatTheProgramCannotDo) {

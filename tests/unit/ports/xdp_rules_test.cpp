@@ -74,15 +74,15 @@ TEST_F(XdpPortRules, ChangeWhileThePortRuns) {
   EXPECT_EQ(receive(near), frame);
   EXPECT_THAT(poll(port), IsEmpty());
   must(test::add_rule(port, experimental_));
-  EXPECT_EQ(counter(port, "xdp_rule_2"), 0U) << "the counter of another rule had its place";
+  EXPECT_EQ(counter(port, "xdp_rule_1"), 0U) << "the counter of another rule had its name and place";
   far.send(frame);
   EXPECT_EQ(receive(port, 1).size(), 1U);
   ASSERT_TRUE(port.stop());
-  EXPECT_EQ(counter(port, "xdp_rule_2"), 1U);
+  EXPECT_EQ(counter(port, "xdp_rule_1"), 1U);
   ASSERT_TRUE(port.start());
   far.send(frame);
   EXPECT_EQ(receive(port, 1).size(), 1U) << "rules stay";
-  EXPECT_EQ(counter(port, "xdp_rule_2"), 2U);
+  EXPECT_EQ(counter(port, "xdp_rule_1"), 2U);
 }
 
 TEST_F(XdpPortRules, DropAndLeaveFramesToTheKernel) {
