@@ -148,6 +148,16 @@ TEST_F(FlowPort, TakesRulesAwayAndKeepsTheOthers) {
   EXPECT_EQ(fixture.value<reg::FTQF>(0).raw(), 0U);
 }
 
+TEST_F(FlowPort, AnIdMayNameAnotherRuleAndItsFilterThenIsAnother) {
+  add({match::eth().type(0x88B5), to_queue(1)});
+  const FlowRuleId id = add({match::ipv4().udp().destination_port(53), to_queue(1)});
+  EXPECT_NE(fixture.value<reg::FTQF>(0).raw(), 0U);
+  ASSERT_TRUE(port->change([&](Settings& settings) { settings.rules[id] = {match::eth().type(0x88B6), to_queue(2)}; }));
+  EXPECT_EQ(fixture.value<reg::FTQF>(0).raw(), 0U);
+  EXPECT_EQ(fixture.value<reg::ETQF>(0).get(reg::ETQF::ETYPE), 0x88B5U);
+  EXPECT_EQ(fixture.value<reg::ETQF>(1).get(reg::ETQF::ETYPE), 0x88B6U);
+}
+
 TEST_F(FlowPort, OutlivesRestartsAndNewConfigurations) {
   add({match::ipv4().udp().destination_port(53), to_queue(2)});
   add({match::tcp().flags(kSyn, kSyn), to_queue(1), 0});
