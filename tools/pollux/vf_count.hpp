@@ -42,10 +42,9 @@ struct FunctionCount {
   const auto set = [&](unsigned wanted) {
     return port.change([=](Settings& settings) { settings.functions.assign(wanted, {}); });
   };
-  return change_functions({.enabled = static_cast<unsigned>(port.settings().functions.size()),
-                           .possible = port.capability<VirtualFunctions>()->max_functions(),
-                           .set = set},
-                          count);
+  const unsigned possible = port.capability<VirtualFunctions>()->max_functions();
+  return change_functions(
+      {.enabled = static_cast<unsigned>(port.settings().functions.size()), .possible = possible, .set = set}, count);
 }
 
 }  // namespace pollux::tool

@@ -29,9 +29,14 @@ namespace {
 constexpr Duration kLookInterval = std::chrono::milliseconds(100);
 
 Result<void> set_up_functions(Port& port, unsigned count, const std::vector<FunctionSettings>& settings) {
+  for (const FunctionSettings& each : settings) {
+    if (each.number < count) continue;
+    return fail(ErrorCode::invalid_argument, fmt::format("there is no virtual function {}", each.number),
+                fmt::format("{} are enabled; they are counted from 0", count));
+  }
   if (auto set = change_functions(port, count); !set) return set;
   return port.change([&](Settings& now) {
-    for (const FunctionSettings& each : settings) now.functions.at(each.number) = each.config;
+    for (const FunctionSettings& each : settings) now.functions[each.number] = each.config;
   });
 }
 
