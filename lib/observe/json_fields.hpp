@@ -143,13 +143,6 @@ class FieldReader {
     read(json, value, "");
     return result();
   }
-  /// Reads those members of an object that `value` has.
-  template <class T>
-  [[nodiscard]] Result<void> read_some(const Json& object, T& value) {
-    json_ = &object;
-    members(*this, value);
-    return result();
-  }
 
  private:
   [[nodiscard]] Result<void> result() const { return error_ ? tl::unexpected<Error>(*error_) : Result<void>(); }
