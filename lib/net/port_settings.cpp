@@ -10,6 +10,7 @@
 #include "net/settings_check.hpp"
 
 namespace pollux {
+
 Result<void> PortMachine::change(const std::function<void(Settings&)>& edit, std::string_view call) {
   if (auto fits = expect(kAlive, call); !fits) return fits;
   PlacedSettings to = settings();
@@ -80,9 +81,7 @@ Result<void> PortMachine::apply(PlacedSettings to) {
 }
 
 Result<void> PortMachine::set_mac(const MacAddress& mac) {
-  return change(
-      [&](Settings& settings) { settings.mac = mac == driver_->permanent_mac() ? std::nullopt : std::optional(mac); },
-      "set_mac");
+  return change([&](Settings& settings) { settings.mac = mac; }, "set_mac");
 }
 
 Result<void> PortMachine::set_mtu(std::uint32_t bytes) {
