@@ -109,6 +109,14 @@ class Settings(unittest.TestCase):
             self.assertEqual(program.params("port.set_rings"), [{"port": "plx0", "receive": 1024}])
 
 
+    def test_a_rule_is_added_to_the_rules_that_were_read(self):
+        with FakeProgram({"port.info": {"settings": ["rules"]}, "port.change": None,
+                          "port.settings": {"settings": {"rules": {"7": {}}}, "tag": "read"}}) as program:
+            outcome = program.ethtool("-N", "plx0", "flow-type", "ether", "proto", "0x88b5", "action", "0")
+            self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
+            change, = program.params("port.change")
+            self.assertEqual((list(change["settings"]["rules"]), change["tag"]), (["8"], "read"))
+
     def test_hashing_of_addresses_switches_their_type_on(self):
         for flow, enabled, sent in (("udp4", ["tcp_ipv4"], ["tcp_ipv4", "ipv4"]), ("udp4", ["udp_ipv4", "ipv4"], ["ipv4"]),
                                     ("sctp6", ["ipv4"], ["ipv4", "ipv6"]), ("tcp4", ["ipv4"], None)):

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kMaxLocation = std::numeric_limits<std::int32_t>::max();
 
-int rules_of(Port& port, Json& rules) {
+int rules_of(Port& port, Json& rules, Json* tag = nullptr) {
   Json info;
   Json settings;
   if (const int error = port.ask("port.info", info)) return error;
@@ -22,7 +22,7 @@ int rules_of(Port& port, Json& rules) {
     explain(port.name() + " has no flow rules");
     return EOPNOTSUPP;
   }
-  if (const int error = port.settings(settings)) return error;
+  if (const int error = port.settings(settings, tag)) return error;
   rules = member(settings, "rules");
   return rules.is_object() ? 0 : EIO;
 }
@@ -103,12 +103,13 @@ int add_rule(Port& port, void* data) {
   Json action{{"fate", drops ? "drop" : "queue"}};
   if (!drops) action["queue"] = spec.ring_cookie;
   Json rules;
-  if (const int error = rules_of(port, rules)) return error;
+  Json tag;  // another program may add a rule with the same id meanwhile
+  if (const int error = rules_of(port, rules, &tag)) return error;
   const std::set<std::uint64_t> ids = ids_of(rules);
   const std::uint64_t id = ids.empty() ? 1 : *ids.rbegin() + 1;
   if (id > kMaxLocation) return EMSGSIZE;
   const Json wanted{{"match", match}, {"action", action}};
-  if (const int error = port.set({{"rules", {{std::to_string(id), wanted}}}})) return error;
+  if (const int error = port.set({{"rules", {{std::to_string(id), wanted}}}}, tag)) return error;
   spec.location = static_cast<std::uint32_t>(id);
   return 0;
 }

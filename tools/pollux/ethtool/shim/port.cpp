@@ -213,10 +213,11 @@ int Port::ask(const char* method, Json& result, Json params) {
   return call(method, std::move(params), result, Call::asks);
 }
 
-int Port::settings(Json& settings) {
+int Port::settings(Json& settings, Json* tag) {
   Json answer;
   if (const int error = ask("port.settings", answer)) return error;
   settings = member(answer, "settings");
+  if (tag != nullptr) *tag = member(answer, "tag");
   return settings.is_object() ? 0 : EIO;
 }
 

@@ -41,10 +41,12 @@ class Port {
   [[nodiscard]] int ask(const char* method, Json& result, Json params = Json::object());
   /// Changes something. Each error is explained on stderr, since ethtool prints no more than its number.
   [[nodiscard]] int change(const char* method, Json params = Json::object());
-  /// Changes settings by a merge patch of them (port.change).
-  [[nodiscard]] int set(Json patch) { return change("port.change", {{"settings", std::move(patch)}}); }
-  /// The settings of the port.
-  [[nodiscard]] int settings(Json& settings);
+  /// Changes settings by a merge patch of them (port.change), with a tag only those that it belongs to.
+  [[nodiscard]] int set(Json patch, Json tag = nullptr) {
+    return change("port.change", {{"settings", std::move(patch)}, {"tag", std::move(tag)}});
+  }
+  /// The settings of the port, and their tag.
+  [[nodiscard]] int settings(Json& settings, Json* tag = nullptr);
   /// As `change`, with the result.
   [[nodiscard]] int change(const char* method, Json params, Json& result);
 
