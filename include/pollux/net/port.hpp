@@ -234,7 +234,7 @@ class POLLUX_API Port {
   /// Sets the MTU in bytes of payload. Takes effect at once on a started port if the buffers are large enough.
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
   /// Whether frames for any destination, or for any multicast group, are received, too. On a started port it takes
-  /// effect at once. Error not_supported: see PortLimits::promiscuous; others are those of all settings.
+  /// effect at once. Error not_supported: the port lacks it (PortInfo::supports); others are those of all settings.
   ///@{
   [[nodiscard]] Result<void> set_promiscuous(bool on);
   [[nodiscard]] Result<void> set_all_multicast(bool on);
