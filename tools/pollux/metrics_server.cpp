@@ -13,13 +13,23 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
 namespace pollux::tool {
 namespace {
 
-constexpr int kUnacceptedClients = 1024;
+/// As many as the kernel lets wait (net.core.somaxconn): beyond that it drops a client's request to connect, which the
+/// client repeats after a second.
+constexpr int kUnacceptedClients = std::numeric_limits<int>::max();
+/// Clients that are accepted before others get the next part of their answer.
+constexpr int kAcceptedAtOnce = 32;
+/// Bytes of an answer that the kernel keeps for a client, in memory that takes twice as much; more for one that has
+/// taken more than the kernel takes for a client that reads nothing.
+constexpr int kKept = 16 << 10;
+constexpr int kKeptOfReader = 128 << 10;
+constexpr std::size_t kUnread = 192 << 10;
 constexpr Duration kMaxWait = std::chrono::milliseconds(100);
 
 /// The address of a text that `listen_address` has returned; `size` becomes its size.
@@ -56,6 +66,11 @@ std::pair<std::string_view, std::string_view> parts_of(std::string_view request)
   return {line.substr(0, method), rest.substr(0, rest.find_first_of(" ?"))};
 }
 
+template <typename T>
+bool set_option(const FileDescriptor& socket, int option, const T& value) {
+  return ::setsockopt(socket.get(), SOL_SOCKET, option, &value, sizeof value) == 0;
+}
+
 }  // namespace
 
 Result<MetricsServer> MetricsServer::create(const std::string& address, Clock& clock,
@@ -64,7 +79,11 @@ Result<MetricsServer> MetricsServer::create(const std::string& address, Clock& c
   const sockaddr_storage parsed = parse(address, size);
   FileDescriptor listener(::socket(parsed.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   constexpr int kOn = 1;
-  if (listener && ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof kOn) == 0 &&
+  // What a client has not taken is dropped when it loses its place: the kernel would go on offering it.
+  constexpr linger kDrop{.l_onoff = 1, .l_linger = 0};
+  // The sockets of clients get these options from the listener.
+  if (listener && set_option(listener, SO_REUSEADDR, kOn) && set_option(listener, SO_SNDBUF, kKept) &&
+      set_option(listener, SO_LINGER, kDrop) &&
       ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&parsed), size) == 0 &&
       ::listen(listener.get(), kUnacceptedClients) == 0) {
     return MetricsServer(std::move(listener), clock, std::move(make_text));
@@ -93,7 +112,7 @@ Result<void> MetricsServer::serve(const std::function<bool()>& stopped) {
 }
 
 void MetricsServer::accept_clients() {
-  for (std::size_t i = 0; i < kMost; ++i) {
+  for (int i = 0; i < kAcceptedAtOnce; ++i) {
     FileDescriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return;
     make_place();
@@ -104,9 +123,7 @@ void MetricsServer::accept_clients() {
 
 void MetricsServer::make_place() {
   if (clients_.size() < kMost) return;
-  clients_.erase(std::ranges::min_element(clients_, {}, [](const Client& client) {
-    return std::pair(client.state == State::waits || client.state == State::sends, client.active);
-  }));
+  clients_.erase(std::ranges::min_element(clients_, {}, &Client::active));
 }
 
 void MetricsServer::work(Client& client) const { client.state == State::sends ? send(client) : receive(client); }
@@ -153,7 +170,8 @@ void MetricsServer::send(Client& client) const {
   const ssize_t count = ::sendmsg(client.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (count < 0 && errno != EAGAIN && errno != EINTR) client.state = State::over;
   if (count <= 0) return;
-  client.sent += static_cast<std::size_t>(count);
+  const std::size_t before = std::exchange(client.sent, client.sent + static_cast<std::size_t>(count));
+  if (before <= kUnread && client.sent > kUnread) set_option(client.socket, SO_SNDBUF, kKeptOfReader);
   client.active = clock_.now();
   if (client.sent < head.size() + body.size()) return;
   ::shutdown(client.socket.get(), SHUT_WR);

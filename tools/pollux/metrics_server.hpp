@@ -21,8 +21,7 @@ namespace pollux::tool {
 /// each other.
 class MetricsServer {
  public:
-  /// Connections at a time. If there are more, the one that has been silent for the longest time ends: one without a
-  /// request if there is any.
+  /// Connections at a time. If there are more, the one that has taken nothing for the longest time ends.
   static constexpr std::size_t kMost = 512;
   static constexpr std::size_t kLongestRequest = std::size_t{16} << 10;
   static constexpr Duration kFresh = std::chrono::seconds(1);
@@ -43,7 +42,7 @@ class MetricsServer {
 
   struct Client {
     FileDescriptor socket;
-    Time active;  ///< when it connected, or what was asked of it was done last
+    Time active;  ///< when it connected, or took a part of its answer last
     State state = State::reads;
     std::string request = {};
     std::string head = {};  ///< of the answer

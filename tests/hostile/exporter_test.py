@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clients of `pollux exporter` that mean harm, beside one that scrapes and takes its answers. An attack is a row of ATTACKS."""
+
+import collections
+import contextlib
+import json
+import math
+import multiprocessing
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from collections.abc import Callable
+
+from telemetry_client import Program
+
+POLLUX = sys.argv.pop()
+TIME = 6.0  # seconds of an attack
+LONGEST = 2.0  # seconds that a scrape may take: far more than it does, since machines may be slow and busy
+KEPT = 2 * (128 << 10)  # bytes of an answer that the kernel keeps
+MOST = 512  # clients of the exporter
+ATTACKERS = 2
+NAME = "x" * 200
+ASK = b"GET /metrics HTTP/1.1\r\n\r\n"
+
+
+def connect(port: int, window: int = 0) -> socket.socket:
+    """Does not wait for the exporter."""
+    client = socket.socket()
+    client.setblocking(False)
+    if window:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    with contextlib.suppress(BlockingIOError):
+        client.connect(("127.0.0.1", port))
+    return client
+
+
+def flood(port: int, text: bytes, window: int = 0) -> None:
+    """New connections all the time; each process keeps 400."""
+    kept: collections.deque[socket.socket] = collections.deque()
+    end = time.monotonic() + TIME
+    while time.monotonic() < end:
+        kept.append(connect(port, window))
+        with contextlib.suppress(OSError):
+            kept[-1].send(text)
+        if len(kept) > 400:
+            kept.popleft().close()
+    for client in kept:
+        client.close()
+
+
+def takes_nothing(port: int) -> None:
+    flood(port, ASK)
+
+
+def takes_nothing_with_a_small_window(port: int) -> None:
+    flood(port, ASK, 4096)
+
+
+def takes_nothing_with_a_large_window(port: int) -> None:
+    flood(port, ASK, 1 << 20)
+
+
+def asks_half(port: int) -> None:
+    flood(port, ASK[:-2])
+
+
+def takes_little(port: int) -> None:
+    """300 connections of each process, which take a part of their answers now and then."""
+    kept = []
+    for _ in range(300):
+        kept.append(connect(port, 4096))
+        with contextlib.suppress(OSError):
+            kept[-1].send(ASK)
+    end = time.monotonic() + TIME
+    while time.monotonic() < end:
+        for client in kept:
+            with contextlib.suppress(OSError):
+                client.recv(2048)
+        time.sleep(0.3)
+    for client in kept:
+        client.close()
+
+
+# Name, what each of several processes does.
+ATTACKS: list[tuple[str, Callable[[int], None]]] = [
+    ("takes_nothing", takes_nothing),
+    ("takes_nothing_with_a_small_window", takes_nothing_with_a_small_window),
+    ("takes_nothing_with_a_large_window", takes_nothing_with_a_large_window),
+    ("asks_half", asks_half),
+    ("takes_little", takes_little),
+]
+
+
+def answer(connection: socket.socket, line: bytes) -> None:
+    """A program whose metrics are a long text."""
+    request = json.loads(line)
+    results = {"process": {"pid": 7, "program": "long", "version": "1"}, "ports": [{"name": NAME, "uri": "sim:0"}],
+               "port.stats": {"state": "started"}, "port.link": {}, "port.queues": {"rx": [{"packets": 1, "drops": 0}] * 4000}}
+    connection.sendall(json.dumps({"id": request["id"], "result": results.get(request["method"])}).encode() + b"\n")
+
+
+def kept_of_answers(port: int) -> list[int]:
+    """Bytes that the kernel keeps for each client of the exporter, also for those that have ended."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    own = f"0100007F:{port:04X}"
+    return [int(words[4].split(":")[0], 16) for words in (line.split() for line in lines) if words[1] == own and words[3] != "0A"]
+
+
+def scrape(port: int) -> int:
+    """Its length."""
+    with socket.create_connection(("127.0.0.1", port), 60) as client:
+        client.sendall(ASK)
+        received = bytearray()
+        while part := client.recv(1 << 20):
+            received += part
+    return len(received)
+
+
+def scrape_while(attackers: list[multiprocessing.Process], port: int, length: int, times: list[float]) -> None:
+    """Adds how long each took; infinity for an answer that was cut."""
+    while any(attacker.is_alive() for attacker in attackers):
+        begin = time.monotonic()
+        try:
+            whole = scrape(port) == length
+        except (OSError, ValueError):
+            whole = False
+        times.append(time.monotonic() - begin if whole else math.inf)
+        time.sleep(0.05)
+
+
+class Attacks(unittest.TestCase):
+    def attack(self, run: Callable[[int], None]) -> None:
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        program = Program(folder, "7", answer)
+        self.addCleanup(program.close)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        environment = {"XDG_RUNTIME_DIR": folder, "PATH": "/usr/bin:/bin", "POLLUX_CONFINEMENT": "trap"}
+        exporter = subprocess.Popen([POLLUX, "exporter", "--listen", f"{port}"], env=environment, stdout=subprocess.PIPE)
+        self.addCleanup(exporter.communicate)
+        self.addCleanup(exporter.kill)
+        exporter.stdout.readline()
+        length = scrape(port)
+        self.assertGreater(length, 1 << 20)
+        attackers = [multiprocessing.Process(target=run, args=(port,)) for _ in range(ATTACKERS)]
+        for attacker in attackers:
+            attacker.start()
+        times: list[float] = []
+        scrapes = threading.Thread(target=scrape_while, args=(attackers, port, length, times))
+        scrapes.start()
+        kept: list[list[int]] = []
+        while any(attacker.is_alive() for attacker in attackers):
+            kept.append(kept_of_answers(port))
+            time.sleep(0.1)
+        for ends in (*attackers, scrapes):
+            ends.join()
+        self.assertIsNone(exporter.poll())
+        self.assertGreater(len(times), 1)
+        self.assertLess(max(times), LONGEST)
+        self.assertLess(max(map(sum, kept)), MOST * KEPT)
+
+
+def _case(attack: Callable[[int], None]) -> Callable[[unittest.TestCase], None]:
+    return lambda self: self.attack(attack)
+
+
+for _name, _attack in ATTACKS:
+    setattr(Attacks, f"test_{_name}", _case(_attack))
+
+if __name__ == "__main__":
+    unittest.main()
