@@ -18,7 +18,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <span>
+#include <system_error>
 #include <vector>
 
 #include "base/open_file.hpp"
@@ -39,18 +41,57 @@ bool is_same_file(int file, int directory, const std::string& name) {
          opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
-}  // namespace
+constexpr const char* kShared = "/tmp";
 
-std::string default_directory() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): read once, when Telemetry is created
+/// The default that nobody but the user and root can take.
+std::optional<std::string> safe_directory() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read when Telemetry is created
   const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
   if (runtime != nullptr && *runtime == '/') return std::string(runtime) + "/pollux";
-  return ::geteuid() == 0 ? "/run/pollux" : fmt::format("/tmp/pollux-{}", ::geteuid());
+  if (::geteuid() == 0) return "/run/pollux";
+  return std::nullopt;
+}
+
+std::string shared_directory() { return fmt::format("{}/pollux-{}", kShared, ::geteuid()); }
+
+}  // namespace
+
+bool is_directory_of(const std::string& path, uid_t owner) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == owner &&
+         (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+std::vector<std::string> default_directories() {
+  if (auto safe = safe_directory()) return {*std::move(safe)};
+  const std::string shared = shared_directory();
+  if (is_directory_of(shared, ::geteuid())) return {shared};
+  std::vector<std::string> found;
+  std::error_code error;
+  for (auto entry = std::filesystem::directory_iterator(kShared, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    std::string path = entry->path().string();
+    if (path.starts_with(shared + '-') && is_directory_of(path, ::geteuid())) found.push_back(std::move(path));
+  }
+  std::ranges::sort(found);
+  if (found.empty()) found.push_back(shared);
+  return found;
 }
 
 Result<OwnDirectory> OwnDirectory::open(std::string path) {
-  auto descriptor = open_own_directory(
-      path, "set TelemetryOptions::directory, or XDG_RUNTIME_DIR, to a directory of the user, or remove this one");
+  const std::string hint =
+      "set TelemetryOptions::directory, or XDG_RUNTIME_DIR, to a directory of the user, or remove this one";
+  const bool is_default = path.empty();
+  if (is_default) path = default_directories().front();
+  auto descriptor = open_own_directory(path, hint);
+  if (!descriptor && is_default && !safe_directory()) {
+    path += "-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr)
+      return fail_errno(ErrorCode::io_error, "cannot create the directory " + path, errno, hint);
+    descriptor = open_own_directory(path, hint);
+    // As of the usual one: those of the telemetry's group come to the sockets.
+    if (descriptor) static_cast<void>(::fchmod(descriptor->get(), 0755));
+  }
   if (!descriptor) return pass_on(std::move(descriptor));
   return OwnDirectory(std::move(path), *std::move(descriptor));
 }

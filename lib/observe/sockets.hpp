@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/file_descriptor.hpp"
 #include "base/peer_socket.hpp"
@@ -20,13 +21,19 @@
 
 namespace pollux::observe {
 
-/// The default directory of sockets and names; see TelemetryOptions::directory.
-[[nodiscard]] std::string default_directory();
+/// Whether it is a directory of `owner` to which nobody else may write. A link is none.
+[[nodiscard]] bool is_directory_of(const std::string& path, uid_t owner);
+
+/// Where this user's programs have their sockets and names; see TelemetryOptions::directory. The first is the next
+/// program's, if it can be made. There are several only if programs started at once where another user had taken the
+/// name.
+[[nodiscard]] std::vector<std::string> default_directories();
 
 /// A directory for which open_own_directory has been called. The sockets in it have permissions of their own.
 class OwnDirectory {
  public:
-  /// Creates it if there is none. Errors: those of open_own_directory.
+  /// Creates it if there is none. Empty: the default; a new one where another user has taken its name in /tmp. Errors:
+  /// those of open_own_directory.
   [[nodiscard]] static Result<OwnDirectory> open(std::string path);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }

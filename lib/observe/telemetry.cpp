@@ -244,7 +244,6 @@ Result<Telemetry> Telemetry::create(Context& context, TelemetryOptions options) 
                 fmt::format("{} clients of telemetry are not 1 to {}", options.max_clients, kMostClients),
                 "set TelemetryOptions::max_clients");
   }
-  if (options.directory.empty()) options.directory = observe::default_directory();
   if (options.program.empty()) options.program = program_invocation_short_name;
   auto core = TelemetryCore::create(context, std::move(options));
   if (!core) return pass_on(std::move(core));

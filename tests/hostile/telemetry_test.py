@@ -5,6 +5,7 @@ with anything, beside a program that means well. An attack is a row of ATTACKS o
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -267,6 +268,50 @@ class Attacks(unittest.TestCase):
                 with sockets.one() as descriptor:
                     target.connect().send(ASK, [descriptor])
             self.ends(target)
+
+
+class Folder(unittest.TestCase):
+    """Somebody else takes the name of a user's folder in /tmp, and 1,000 names that look like it."""
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can be two users")
+        self.user = 1_000_000_000 + os.getpid()
+        self.usual = pathlib.Path(f"/tmp/pollux-{self.user}")
+        self.programs = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.programs.chmod(0o755)
+        self.addCleanup(self.remove)
+        for place in (self.usual, *(self.name(number) for number in range(1000))):
+            place.mkdir(0o700)
+            os.chown(place, 65534, 65534)
+
+    def name(self, number: int) -> pathlib.Path:
+        return self.usual.with_name(f"{self.usual.name}-{number:06}")
+
+    def remove(self) -> None:
+        for place in self.usual.parent.glob(f"{self.usual.name}*"):
+            shutil.rmtree(place)
+
+    def start(self, program: str, *words: str) -> subprocess.Popen:
+        copy = self.programs / pathlib.Path(program).name
+        if not copy.exists():
+            shutil.copy(program, copy)
+        return subprocess.Popen([copy, *words], env={"PATH": "/usr/bin:/bin"}, user=self.user, group=65534, extra_groups=[],
+                                cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def test_taken_name(self):
+        program = self.start(QUIET)
+        deadline = time.monotonic() + 30
+        printed = ""
+        try:
+            while "plx1" not in printed and program.poll() is None and time.monotonic() < deadline:
+                begin = time.monotonic()
+                printed = self.start(POLLUX, "ports").communicate(timeout=30)[0]
+                self.assertLess(time.monotonic() - begin, 5)
+        finally:
+            program.terminate()
+            said = program.communicate(timeout=30)[0]
+        self.assertIn("quiet", printed, said)
 
 
 class Programs(unittest.TestCase):

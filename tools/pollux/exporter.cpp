@@ -41,7 +41,7 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
   if (!server) return report(environment, server.error());
   // Folders of programs that begin later may not be there yet.
   Confinement needed{.connects = true,
-                     .listed = {"/run", std::filesystem::path(observe::default_directory()).parent_path()}};
+                     .listed = {"/run", std::filesystem::path(observe::default_directories().front()).parent_path()}};
   if (options.all_users) needed.capabilities = {CAP_DAC_OVERRIDE};  // for the sockets of others
   if (const auto confined = environment.confine(needed); !confined) return report(environment, confined.error());
   const tools::StopSignals stop;

@@ -45,13 +45,6 @@ std::chrono::milliseconds left_until(steady_clock::time_point deadline) {
   return std::max(left, std::chrono::milliseconds(0));
 }
 
-/// A directory of `owner` to which nobody else may write.
-bool is_directory_of(const std::string& path, uid_t owner) {
-  struct stat found {};
-  return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == owner &&
-         (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 /// The directories of other users, by the numbers in their paths.
 std::vector<std::string> directories_of_others() {
   std::vector<std::string> found;
@@ -62,7 +55,7 @@ std::vector<std::string> directories_of_others() {
     uid_t user = 0;
     const auto [end, bad] = std::from_chars(number.data(), number.data() + number.size(), user);
     std::string path = (entry->path() / "pollux").string();
-    if (bad == std::errc() && end == number.data() + number.size() && is_directory_of(path, user))
+    if (bad == std::errc() && end == number.data() + number.size() && observe::is_directory_of(path, user))
       found.push_back(std::move(path));
   }
   return found;
@@ -258,11 +251,10 @@ std::string user_name(std::uint32_t user) {
 }
 
 std::vector<std::string> telemetry_directories(Users users) {
-  std::vector<std::string> directories;
-  const std::string own = observe::default_directory();
-  if (is_directory_of(own, ::geteuid())) directories.push_back(own);
+  std::vector<std::string> directories = observe::default_directories();
+  if (::geteuid() == 0 && directories.front() != kSystemDirectory) directories.emplace_back(kSystemDirectory);
+  std::erase_if(directories, [](const std::string& own) { return !observe::is_directory_of(own, ::geteuid()); });
   if (::geteuid() != 0) return directories;
-  if (own != kSystemDirectory && is_directory_of(kSystemDirectory, 0)) directories.emplace_back(kSystemDirectory);
   if (users == Users::own) return directories;
   for (std::string& other : directories_of_others()) {
     if (std::ranges::find(directories, other) == directories.end()) directories.push_back(std::move(other));

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "observe/sockets.hpp"
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
+#include "base/file_descriptor.hpp"
 #include "fixture.hpp"
 
 namespace pollux::test {
@@ -108,6 +114,55 @@ TEST(Claim, FilesAreInTheDirectoryThatWasChecked) {
   ASSERT_TRUE(claim && *claim);
   EXPECT_TRUE(directory.has("moved/plx0.lock"));
   EXPECT_FALSE(directory.has("pollux/plx0.lock"));
+}
+
+/// What a user without XDG_RUNTIME_DIR opens: the path, and what the tools read then. Run by root.
+std::string default_of(uid_t user) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return "no pipe";
+  const FileDescriptor told(ends[0]);
+  FileDescriptor tells(ends[1]);
+  const pid_t child = ::_Fork();  // it has the pipe
+  if (child == 0) {
+    if (::unsetenv("XDG_RUNTIME_DIR") != 0 || ::setresuid(user, user, user) != 0) ::_exit(1);
+    const auto opened = OwnDirectory::open("");
+    std::string text = opened ? opened->path() : opened.error().message();
+    if (opened && observe::default_directories() != std::vector{text}) text += ": not found again";
+    ::_exit(::write(tells.get(), text.data(), text.size()) > 0 ? 0 : 1);
+  }
+  tells = FileDescriptor();
+  std::array<char, 512> text{};
+  const ssize_t size = ::read(told.get(), text.data(), text.size());
+  ::waitpid(child, nullptr, 0);
+  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : "nothing";
+}
+
+// In /tmp anybody may take a name first.
+TEST(DefaultDirectory, IsAnotherWhereItsNameIsTaken) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be two users";
+  const uid_t user = 1'000'000'000U + static_cast<uid_t>(::getpid());
+  const std::string usual = "/tmp/pollux-" + std::to_string(user);
+  const std::string link = usual + "-000000";
+  const std::string of_another = usual + "-000001";
+  const std::string open_to_all = usual + "-000002";
+  constexpr uid_t kNobody = 65534;
+  for (const std::string& path : {usual, of_another, open_to_all}) std::filesystem::create_directory(path);
+  std::filesystem::create_directory_symlink(of_another, link);
+  EXPECT_EQ(::lchown(link.c_str(), user, user), 0);
+  EXPECT_EQ(::chown(usual.c_str(), kNobody, kNobody), 0);
+  EXPECT_EQ(::chown(of_another.c_str(), kNobody, kNobody), 0);
+  EXPECT_EQ(::chown(open_to_all.c_str(), user, user), 0);
+  EXPECT_EQ(::chmod(open_to_all.c_str(), 0777), 0);
+  const std::string own = default_of(user);
+  EXPECT_THAT(own, testing::MatchesRegex(usual + "-......"));
+  EXPECT_TRUE(observe::is_directory_of(own, user));
+  for (const std::string& path : {link, of_another, open_to_all}) EXPECT_NE(own, path);
+  EXPECT_EQ(default_of(user), own) << "the next program makes no other one";
+  std::filesystem::remove(usual);
+  EXPECT_EQ(default_of(user), own) << "its programs and those that follow see each other";
+  std::filesystem::remove_all(own);
+  EXPECT_EQ(default_of(user), usual);
+  for (const std::string& path : {usual, link, of_another, open_to_all}) std::filesystem::remove_all(path);
 }
 
 }  // namespace
