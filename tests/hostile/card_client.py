@@ -33,12 +33,22 @@ class Client:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(seconds)
         try:
-            self.socket.connect(path)
+            self.connect(path, time.monotonic() + seconds)
             if negotiate:
                 self.call(VERSION, b"\0\0\0\0{}\0")
         except Gone:
             self.close()
             raise
+
+    def connect(self, path: str, deadline: float) -> None:
+        """A server that has just started has its socket's file before it listens."""
+        while True:
+            try:
+                return self.socket.connect(path)
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.02)
 
     def close(self) -> None:
         self.socket.close()

@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import time
 
+from pollux_lab.built import programs_in
 from pollux_lab.cases import without_run
 from pollux_lab.errors import LabError
 from pollux_lab.junit import Result
@@ -51,7 +52,7 @@ def _result(suite: Suite) -> Result:
 
 
 def _failure(suite: Suite) -> str:
-    found = sorted(path for path in BUILD[0].rglob(suite.program) if path.is_file())
+    found = programs_in(BUILD[0], suite.program)
     if not found:
         raise LabError(f"no program '{suite.program}' was built in {BUILD[0]}", f"build first: cmake --build {BUILD[0]}")
     path = f"{pathlib.Path(newer_qemu()).parent}:{os.environ['PATH']}"

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """pollux_lab.programs finds the programs of a build."""
 
+import os
 import pathlib
 import tempfile
 import unittest
+from unittest import mock
 
 from pollux_lab import programs
 from pollux_lab.errors import LabError
@@ -23,6 +25,20 @@ class Build(unittest.TestCase):
     def test_programs_that_the_tests_of_installation_left_are_not_used(self):
         self.assertEqual(programs.built_programs(self.build, ["pollux"]), [self.build / "tools/pollux/pollux"])
         self.assertEqual(find(self.build, "pollux"), (self.build / "tools/pollux/pollux").resolve())
+
+    def test_other_tests_may_remove_folders_meanwhile(self):
+        gone = self.build / "tests/gone"
+        gone.mkdir()
+        scandir = os.scandir
+
+        def scan(path):
+            if pathlib.Path(path) == gone:
+                gone.rmdir()
+            return scandir(path)
+
+        with mock.patch("os.scandir", scan):
+            self.assertEqual(programs.built_programs(self.build, ["pollux"]), [self.build / "tools/pollux/pollux"])
+        self.assertFalse(gone.exists())
 
     def test_a_program_in_the_folder_itself_comes_first(self):
         for place in ("a/l2fwd", "l2fwd"):

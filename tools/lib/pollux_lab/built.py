@@ -8,6 +8,11 @@ INSTALLED = pathlib.Path("tests/install")  # of a build: its tests of installati
 
 
 def programs_in(build: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """The programs of this name below a folder, that in the folder itself first."""
-    return [path for path in sorted(build.rglob(name), key=lambda path: (path.parent != build, path))
-            if path.is_file() and os.access(path, os.X_OK) and not path.is_relative_to(build / INSTALLED)]
+    """The programs of this name below a folder, that in the folder itself first. Other tests may make and remove folders there."""
+    found = []
+    for folder, folders, files in os.walk(build):
+        path = pathlib.Path(folder)
+        folders[:] = [one for one in folders if path / one != build / INSTALLED]
+        if name in files and os.access(path / name, os.X_OK):
+            found.append(path / name)
+    return sorted(found, key=lambda path: (path.parent != build, path))
