@@ -202,7 +202,9 @@ class ReplayDevice final : public Device {
   // have no effect.
   void flush() noexcept {
     const std::lock_guard lock(mutex_);
-    if (diverged_ || reader_.peek().kind != Kind::flush) return;
+    if (diverged_) return;
+    skip_reads();
+    if (reader_.peek().kind != Kind::flush) return;
     if (++flushes_ >= reader_.peek().value) consume();
   }
 
@@ -264,6 +266,13 @@ class ReplayDevice final : public Device {
       consume();
     }
   }
+  /// Skips reads of counters and status registers, which the driver need not repeat.
+  void skip_reads() {
+    for (skip_counters(); is_status(reader_.peek()); skip_counters()) {
+      statuses_[reader_.peek().offset] = reader_.peek().value;
+      consume();
+    }
+  }
   // Returns the recorded value if the recording reads the register here, else the last value recorded before. Reads of
   // other status registers are passed: the driver may never repeat them.
   [[nodiscard]] std::uint32_t read_status(std::uint32_t offset) {
@@ -279,16 +288,7 @@ class ReplayDevice final : public Device {
   }
   /// Skips events that the driver need not repeat: polls, and reads of counters and status registers.
   void skip_optional_events() {
-    for (;;) {
-      skip_counters();
-      const RecordEvent& next = reader_.peek();
-      if (is_status(next)) {
-        statuses_[next.offset] = next.value;
-      } else if (next.kind != Kind::flush && !is_from_card(next.kind)) {
-        return;
-      }
-      consume();
-    }
+    for (skip_reads(); reader_.peek().kind == Kind::flush || is_from_card(reader_.peek().kind); skip_reads()) consume();
   }
   /// Consumes the event and applies all card events that follow it.
   void consume() {

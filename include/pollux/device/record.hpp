@@ -21,9 +21,9 @@
 /// first difference between the driver and the recording.
 ///
 /// The recorder gives the card rings of its own. When the driver writes a tail register, it copies armed descriptors to
-/// the card's ring. When the driver accesses any register, or polls a queue and finds it empty, it copies write-backs
-/// to the driver's ring. So each write-back is in the file before the driver sees it. Only descriptors are copied;
-/// frames stay in their buffers.
+/// the card's ring. When the driver accesses a register, other than to read a counter or a status, or polls a queue and
+/// finds it empty, it copies write-backs to the driver's ring. So each write-back is in the file before the driver sees
+/// it. Only descriptors are copied; frames stay in their buffers.
 
 namespace pollux {
 
