@@ -66,12 +66,12 @@ class Keeper {
   }
   [[nodiscard]] Port start() {
     Port port = need(open_unconfigured(context_, card_.device()));
-    RxQueueConfig rx{.pool = &pool_, .cache = &cache_, .ring = kRing};
+    RxQueueConfig rx{.pool = pool_, .cache = cache_, .ring = kRing};
     if (options_.copies) {
       rx.copy_break = options_.frame;
-      rx.copy_pool = &copy_pool_;
+      rx.copy_pool = copy_pool_;
     }
-    need(port.configure({.rx = rx, .tx = {.cache = &cache_, .ring = 64}}));
+    need(port.change([&](Settings& settings) { settings = {.rx = {rx}, .tx = {{.cache = cache_, .ring = 64}}}; }));
     need(port.start());
     return port;
   }

@@ -18,20 +18,20 @@ Mempool make_pool(Context& context, FakedCard& card, const Setup& setup) {
   return pool;
 }
 
-std::optional<Mempool> make_header_pool(Context& context, const Setup& setup) {
-  if (!setup.split) return std::nullopt;
+Mempool make_header_pool(Context& context, const Setup& setup) {
+  if (!setup.split) return {};
   return need(Mempool::create(context, {.count = setup.pool, .data_room = 128, .name = "headers"}));
 }
 
-Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache, const Mempool* headers,
+Port start(Context& context, FakedCard& card, const Mempool& pool, const MempoolCache& cache, const Mempool& headers,
            const Setup& setup) {
   Port port = need(open_unconfigured(context, card.device()));
-  need(port.configure({.rx = {.pool = &pool, .cache = &cache, .ring = setup.ring, .header_pool = headers},
-                       .tx = {.cache = &cache, .ring = setup.ring},
-                       .rx_queues = setup.queues,
-                       .tx_queues = setup.queues,
-                       .mtu = std::max(1500U, setup.frame),
-                       .burst_mode = setup.mode}));
+  need(port.change([&](Settings& settings) {
+    settings = {.rx = {setup.queues, {.pool = pool, .cache = cache, .ring = setup.ring, .header_pool = headers}},
+                .tx = {setup.queues, {.cache = cache, .ring = setup.ring}},
+                .mtu = std::max(1500U, setup.frame),
+                .burst_mode = setup.mode};
+  }));
   need(port.start());
   return port;
 }
@@ -44,7 +44,7 @@ PortFixture::PortFixture(const Setup& setup)
       pool_(make_pool(context_, card_, setup)),
       cache_(pool_, MempoolCache::kMaxCapacity),
       headers_(make_header_pool(context_, setup)),
-      port_(start(context_, card_, pool_, cache_, headers_ ? &*headers_ : nullptr, setup)) {
+      port_(start(context_, card_, pool_, cache_, headers_, setup)) {
   card_.restart();
   card_.set_cold(setup.cold);
   card_.set_marking(setup.marked);

@@ -53,7 +53,7 @@ class PortFixture {
   Context context_;
   Mempool pool_;
   MempoolCache cache_;
-  std::optional<Mempool> headers_;  // with Setup::split
+  Mempool headers_;  // with Setup::split
   Port port_;
   bool first_ = true;
   std::vector<MbufPtr> waiting_;  // with Setup::rotate, the mbufs to use next

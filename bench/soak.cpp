@@ -57,7 +57,7 @@ class Soak {
     for (const char* const uri : {"sim:0", "sim:1"}) {
       ports_.push_back(need(open(
           context_, uri,
-          {.rx = {.pool = &pool_, .cache = &cache_, .ring = kRing}, .tx = {.cache = &cache_}, .promiscuous = true})));
+          {.rx = {{.pool = pool_, .cache = cache_, .ring = kRing}}, .tx = {{.cache = cache_}}, .promiscuous = true})));
     }
     for (Port& port : ports_) need(port.wait_for_link(std::chrono::seconds(10)));
     Burst<kBurst> burst;

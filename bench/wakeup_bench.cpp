@@ -237,7 +237,7 @@ class PacketSocket {
 };
 
 Port open_port(Context& context, const char* uri, const Mempool& pool) {
-  Port port = need(open(context, uri, {.rx = {.pool = &pool}, .tx = {}}));
+  Port port = need(open(context, uri, {.rx = {{.pool = pool}}, .tx = {{}}}));
   need(port.wait_for_link(std::chrono::seconds(10)));
   return port;
 }
@@ -245,7 +245,7 @@ Port open_port(Context& context, const char* uri, const Mempool& pool) {
 void measure_cards() {
   Context context(logging_options());
   const Mempool pool = need(Mempool::create(context, {.count = 8192}));
-  Port left = need(open(context, "sim:0?thread", {.rx = {.pool = &pool}}));
+  Port left = need(open(context, "sim:0?thread", {.rx = {{.pool = pool}}}));
   Port right = open_port(context, "sim:1?thread", pool);
   MempoolCache cache(pool);
   DropCounter unsent("unsent");
@@ -266,7 +266,7 @@ void measure_cards() {
 void measure_tap() {
   Context context(logging_options());
   const Mempool pool = need(Mempool::create(context, {.count = 8192}));
-  auto opened = open(context, fmt::format("tap:{}", kTap), {.rx = {.pool = &pool}});
+  auto opened = open(context, fmt::format("tap:{}", kTap), {.rx = {{.pool = pool}}});
   if (!opened) {
     fmt::print("LEFT OUT: the TAP: {}\n", opened.error().message());
     return;

@@ -34,7 +34,8 @@ class RingPort final : public Workload {
   Context context_{logging_options()};
   Mempool pool_ = need(Mempool::create(context_, {.count = 1024}));
   MempoolCache cache_{pool_};
-  Port port_ = need(open(context_, "ring:bench", {.rx = {.pool = &pool_, .cache = &cache_}, .tx = {.cache = &cache_}}));
+  Port port_ =
+      need(open(context_, "ring:bench", {.rx = {{.pool = pool_, .cache = cache_}}, .tx = {{.cache = cache_}}}));
   DropCounter measured_{"measured"};
   Burst<Setup::kMaxBurst> burst_;
 };

@@ -48,10 +48,12 @@ struct Ports {
     opened->pool = *std::move(pool);
     opened->cache.emplace(*opened->pool);
     for (Port& port : opened->ports) {
-      auto started =
-          port.configure({.rx = {.pool = &*opened->pool, .cache = &*opened->cache},
-                          .tx = {.cache = &*opened->cache},
-                          .promiscuous = promiscuous && port.info().supports.test(pollux::Setting::promiscuous)});
+      const bool all = promiscuous && port.info().supports.test(Setting::promiscuous);
+      auto started = port.change([&](Settings& settings) {
+        settings.rx = {{.pool = *opened->pool, .cache = *opened->cache}};
+        settings.tx = {{.cache = *opened->cache}};
+        settings.promiscuous = all;
+      });
       if (started) started = port.start();
       if (!started) return pass_on(std::move(started));
     }

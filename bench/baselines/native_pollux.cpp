@@ -34,7 +34,7 @@ struct NativeFixture {
 
   NativeFixture() { shuffle(pool); }
   Port open(const char* uri) {
-    return need(pollux::open(context, uri, {.rx = {.pool = &pool, .cache = &cache}, .tx = {.cache = &cache}}));
+    return need(pollux::open(context, uri, {.rx = {{.pool = pool, .cache = cache}}, .tx = {{.cache = cache}}}));
   }
 };
 

@@ -31,11 +31,12 @@ struct PolluxSetup {
     for (const std::string& address : options.ports) {
       const bool is_address = address.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos;
       ports.push_back(need(pollux::open_unconfigured(context, is_address ? "vfio:" + address : address)));
-      need(ports.back().configure({.rx = {.pool = &pool, .cache = &cache},
-                                   .tx = {.cache = &cache},
-                                   .tx_queues = tx_queues,
-                                   .promiscuous = true,
-                                   .burst_mode = *mode}));
+      need(ports.back().change([&](pollux::Settings& settings) {
+        settings.rx = {{.pool = pool, .cache = cache}};
+        settings.tx = {tx_queues, {.cache = cache}};
+        settings.promiscuous = true;
+        settings.burst_mode = *mode;
+      }));
     }
   }
   void start() {

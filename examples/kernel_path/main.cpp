@@ -64,7 +64,8 @@ Result<void> serve(Ports& own, KernelPath& path, EchoResponder& responder, DropC
 Result<std::unique_ptr<KernelPath>> give_to_kernel(Ports& own, const InterfaceNetwork& network) {
   Port& card = own.ports[0];
   Port& representor = own.ports[1];
-  if (auto set = card.set_promiscuous(false); !set) return tl::unexpected(set.error());
+  if (auto set = card.change([](Settings& settings) { settings.promiscuous = false; }); !set)
+    return tl::unexpected(set.error());
   auto path = KernelPath::create(card, representor, *own.cache);
   if (!path) return path;
   if (auto given = give_network(network, representor.capability<KernelInterface>()); !given)

@@ -44,17 +44,17 @@ std::vector<RunLoopThreadOptions> threads_on(Words& words, std::uint16_t queues)
 
 /// Queue q is polled by thread q modulo their number, with that thread's cache.
 Result<void> start(Port& port, const Mempool& pool, const std::deque<MempoolCache>& caches, std::uint16_t queues) {
-  PortConfig config{.rx = {.pool = &pool, .cache = &caches.front()},
-                    .tx = {.cache = &caches.front()},
-                    .rx_queues = queues,
-                    .tx_queues = queues,
-                    .promiscuous = port.info().supports.test(pollux::Setting::promiscuous)};
-  for (std::uint16_t queue = 1; queue < queues; ++queue) {
-    const MempoolCache& cache = caches[queue % caches.size()];
-    config.rx_override[queue] = {.pool = &pool, .cache = &cache};
-    config.tx_override[queue] = {.cache = &cache};
-  }
-  auto configured = port.configure(config);
+  const bool promiscuous = port.info().supports.test(Setting::promiscuous);
+  auto configured = port.change([&](Settings& settings) {
+    settings.rx.clear();
+    settings.tx.clear();
+    for (std::uint16_t queue = 0; queue < queues; ++queue) {
+      const MempoolCache& cache = caches[queue % caches.size()];
+      settings.rx.push_back({.pool = pool, .cache = cache});
+      settings.tx.push_back({.cache = cache});
+    }
+    settings.promiscuous = promiscuous;
+  });
   return configured ? port.start() : configured;
 }
 

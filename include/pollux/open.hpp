@@ -52,18 +52,18 @@ namespace pollux {
 ///                         of 64 bytes (with FCS). It has up to 16 queues in each direction.
 ///
 /// Errors: invalid_argument if the URI is malformed or its scheme is unknown (the hint lists the schemes),
-/// not_supported if no driver knows the card, and those of the backend, of Port::configure and of Port::start. A port
+/// not_supported if no driver knows the card, and those of the backend, of Port::change and of Port::start. A port
 /// that fails to start is closed.
-[[nodiscard]] POLLUX_API Result<Port> open(Context& context, std::string_view uri, const PortConfig& config = {});
+/// What the URI says, and virtual functions that are enabled already, are added to `settings`.
+[[nodiscard]] POLLUX_API Result<Port> open(Context& context, std::string_view uri, Settings settings = {});
 
-/// Opens, configures and starts a port on `device`, with the driver that knows its card. Use it for a device that the
+/// Opens and starts a port on `device`, with the driver that knows its card. Use it for a device that the
 /// caller made or wrapped. The port owns the device.
-[[nodiscard]] POLLUX_API Result<Port> open(Context& context, std::unique_ptr<Device> device,
-                                           const PortConfig& config = {});
+[[nodiscard]] POLLUX_API Result<Port> open(Context& context, std::unique_ptr<Device> device, Settings settings = {});
 
-/// Opens a port without configuring it. It is in state `opened`; call Port::configure and Port::start next. Use it if
-/// the configuration depends on `Port::info`, or to join queues with Port::forward_path.
-/// Errors: those of `open`, except those of Port::configure and Port::start.
+/// Opens a port without queues. It is in state `opened`; call Port::change and Port::start next. Use it if the settings
+/// depend on `Port::info`, or to join queues with Port::forward_path.
+/// Errors: those of `open`, except those of Port::change and Port::start.
 [[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::string_view uri);
 /// The same for a device that the caller has opened, and perhaps wrapped.
 [[nodiscard]] POLLUX_API Result<Port> open_unconfigured(Context& context, std::unique_ptr<Device> device);

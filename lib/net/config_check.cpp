@@ -5,9 +5,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <deque>
-#include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 #include "mem/mempool_core.hpp"
@@ -17,36 +16,31 @@
 namespace pollux {
 namespace {
 
-Result<void> check_count(const char* name, std::uint16_t count, std::uint16_t max, const PortInfo& port) {
+Result<void> check_count(const char* direction, std::size_t count, std::uint16_t max, const PortInfo& port) {
   if (count <= max) return {};
-  return refuse(port.name, fmt::format("{} = {} is outside 0 to {}", name, count, max),
+  return refuse(port.name, fmt::format("{} {} queues are outside 0 to {}", count, direction, max),
                 fmt::format("{} has {} of them", port.card, max));
 }
 
-Result<void> check_queues(const PortConfig& config, const PortInfo& port) {
-  if (auto rx = check_count("rx_queues", config.rx_queues, port.limits.max_rx_queues, port); !rx) return rx;
-  if (auto tx = check_count("tx_queues", config.tx_queues, port.limits.max_tx_queues, port); !tx) return tx;
-  if (config.rx_queues != 0 || config.tx_queues != 0) return {};
-  return refuse(port.name, "rx_queues and tx_queues are both 0", "ask for at least one queue");
+Result<void> check_queues(const Settings& wanted, const PortInfo& port) {
+  if (auto rx = check_count("receive", wanted.rx.size(), port.limits.max_rx_queues, port); !rx) return rx;
+  if (auto tx = check_count("transmit", wanted.tx.size(), port.limits.max_tx_queues, port); !tx) return tx;
+  if (!wanted.rx.empty() || !wanted.tx.empty()) return {};
+  return refuse(port.name, "rx and tx are both empty: the port would have no queue", "ask for at least one queue");
 }
 
-Result<void> check_burst_mode(const PortConfig& config, const PortInfo& port) {
-  if (processor_has(config.burst_mode)) return {};
-  return refuse(port.name, fmt::format("this processor does not support burst_mode = {}", name(config.burst_mode)),
+Result<void> check_burst_mode(const Settings& wanted, const PortInfo& port) {
+  if (processor_has(wanted.burst_mode)) return {};
+  return refuse(port.name, fmt::format("this processor does not support burst_mode = {}", name(wanted.burst_mode)),
                 "use burst_mode = best, which selects a supported mode");
 }
 
-std::uint32_t ring_or_default(std::uint32_t size, const PortInfo& port) {
-  constexpr std::uint32_t kDefault = 512;
-  return size != 0 ? size : nearest_ring(kDefault, port.limits);
-}
-
 // The mbufs that rings and caches hold, and some for the application.
-MempoolOptions own_pool_for(const ValidatedConfig& config, const PortInfo& port) {
+MempoolOptions own_pool_for(const PlacedQueues& config, const PortInfo& port) {
   constexpr std::uint32_t kRxCache = 512, kTxCache = 64, kApplication = 2048;
   std::uint32_t count = kApplication;
-  for (const ValidatedRxQueue& queue : config.rx) count += queue.pool == nullptr ? queue.ring + kRxCache : 0;
-  for (const ValidatedTxQueue& queue : config.tx) count += queue.ring + kTxCache;
+  for (const PlacedRxQueue& queue : config.rx) count += queue.pool == nullptr ? queue.ring + kRxCache : 0;
+  for (const PlacedTxQueue& queue : config.tx) count += queue.ring + kTxCache;
   return {.count = count, .numa_node = port.numa_node, .name = port.name};
 }
 
@@ -64,13 +58,13 @@ Result<void> check_rx_cache(const std::string& prefix, const MempoolCacheCore& c
       fmt::format("create the cache from the pool in {}pool", prefix));
 }
 
-// A configuration without a pool uses `others`, the pool of the other queues.
-Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueueConfig& config,
-                                        const std::shared_ptr<MempoolCore>& others, const PortInfo& port,
-                                        const ContextState& context) {
-  const std::uint32_t ring = ring_or_default(config.ring, port);
+// A queue that names no pool has `made`, the one that the port has made, if there is one already.
+Result<PlacedRxQueue> check_rx_queue(const std::string& prefix, const RxQueueConfig& config,
+                                     const std::shared_ptr<MempoolCore>& made, const PortInfo& port,
+                                     const ContextState& context) {
+  const std::uint32_t ring = ring_or_default(config.ring, port.limits);
   if (auto valid = check_ring(prefix, ring, port); !valid) return pass_on(std::move(valid));
-  ValidatedRxQueue queue{.ring = ring, .pool = config.pool != nullptr ? config.pool->core() : others};
+  PlacedRxQueue queue{.ring = ring, .pool = config.pool ? config.pool.core() : made};
   if (auto settings = check_rx_settings(prefix, config, queue, port, context); !settings) {
     return pass_on(std::move(settings));
   }
@@ -78,24 +72,24 @@ Result<ValidatedRxQueue> check_rx_queue(const std::string& prefix, const RxQueue
     if (auto owner = check_pool_owner(prefix + "pool", *queue.pool, port, context); !owner)
       return pass_on(std::move(owner));
   }
-  if (config.cache == nullptr) return queue;
-  queue.cache = config.cache->core();
+  if (!config.cache) return queue;
+  queue.cache = config.cache.core();
   if (auto cache = check_rx_cache(prefix, *queue.cache, queue.pool.get(), port); !cache) {
     return pass_on(std::move(cache));
   }
   return queue;
 }
 
-Result<ValidatedTxQueue> check_tx_queue(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port,
-                                        const ContextState& context) {
-  const std::uint32_t ring = ring_or_default(config.ring, port);
+Result<PlacedTxQueue> check_tx_queue(const std::string& prefix, const TxQueueConfig& config, const PortInfo& port,
+                                     const ContextState& context) {
+  const std::uint32_t ring = ring_or_default(config.ring, port.limits);
   if (auto valid = check_ring(prefix, ring, port); !valid) return pass_on(std::move(valid));
   if (auto settings = check_tx_settings(prefix, config, port); !settings) return pass_on(std::move(settings));
-  ValidatedTxQueue queue{.ring = ring, .thresholds = config.thresholds};
-  if (config.cache == nullptr) return queue;
-  const MempoolCore& pool = config.cache->core()->pool();
+  PlacedTxQueue queue{.ring = ring, .thresholds = config.thresholds};
+  if (!config.cache) return queue;
+  const MempoolCore& pool = config.cache.core()->pool();
   if (&pool.context() == &context) {
-    queue.cache = config.cache->core();
+    queue.cache = config.cache.core();
     return queue;
   }
   return refuse(port.name,
@@ -103,44 +97,18 @@ Result<ValidatedTxQueue> check_tx_queue(const std::string& prefix, const TxQueue
                 "create the cache from a pool of the port's Context");
 }
 
-// Checks that overrides are for existing queues; `count` is the configured number.
-template <class Config>
-Result<void> check_overrides(const char* direction, const std::map<std::uint16_t, Config>& overrides,
-                             std::uint16_t count, const PortInfo& port) {
-  if (overrides.empty() || overrides.rbegin()->first < count) return {};
-  return refuse(port.name,
-                fmt::format("{0}_override[{1}]: there is no such queue with {0}_queues = {2}", direction,
-                            overrides.rbegin()->first, count),
-                fmt::format("the queues are 0 to {0}_queues - 1", direction));
-}
-
-Result<void> check_rx_queues(const PortConfig& config, const PortInfo& port, const ContextState& context,
-                             ValidatedConfig& valid) {
-  if (auto there = check_overrides("rx", config.rx_override, config.rx_queues, port); !there) return there;
-  const auto others = config.rx.pool != nullptr ? config.rx.pool->core() : nullptr;
-  for (std::uint16_t index = 0; index < config.rx_queues; ++index) {
-    const auto own = config.rx_override.find(index);
-    auto queue = own == config.rx_override.end()
-                     ? check_rx_queue("rx.", config.rx, others, port, context)
-                     : check_rx_queue(fmt::format("rx_override[{}].", index), own->second, others, port, context);
+Result<void> check_each(const Settings& wanted, const PortInfo& port, const ContextState& context,
+                        PlacedQueues& queues) {
+  for (const TxQueueConfig& config : wanted.tx) {
+    auto queue = check_tx_queue(fmt::format("tx[{}].", queues.tx.size()), config, port, context);
     if (!queue) return pass_on(std::move(queue));
-    const auto& wish = own == config.rx_override.end() ? config.rx : own->second;
-    queue->drops = drops_frames(wish.drop_enable, config.rx_queues, port);
-    valid.rx.push_back(*std::move(queue));
+    queues.tx.push_back(*std::move(queue));
   }
-  return {};
-}
-
-Result<void> check_tx_queues(const PortConfig& config, const PortInfo& port, const ContextState& context,
-                             ValidatedConfig& valid) {
-  if (auto there = check_overrides("tx", config.tx_override, config.tx_queues, port); !there) return there;
-  for (std::uint16_t index = 0; index < config.tx_queues; ++index) {
-    const auto own = config.tx_override.find(index);
-    auto queue = own == config.tx_override.end()
-                     ? check_tx_queue("tx.", config.tx, port, context)
-                     : check_tx_queue(fmt::format("tx_override[{}].", index), own->second, port, context);
+  for (const RxQueueConfig& config : wanted.rx) {
+    auto queue = check_rx_queue(fmt::format("rx[{}].", queues.rx.size()), config, queues.made_pool, port, context);
     if (!queue) return pass_on(std::move(queue));
-    valid.tx.push_back(*std::move(queue));
+    queue->drops = drops_frames(config.drop_enable, wanted.rx.size(), port);
+    queues.rx.push_back(*std::move(queue));
   }
   return {};
 }
@@ -155,9 +123,9 @@ Result<void> check_pool_size(const MempoolOptions& pool, std::uint32_t queues, s
 }
 
 // Checks the pool of each queue and stores the bytes used of its buffers.
-Result<void> settle_buffers(ValidatedConfig& config, const PortInfo& port) {
+Result<void> settle_buffers(PlacedQueues& config, const PortInfo& port) {
   for (std::size_t index = 0; index < config.rx.size(); ++index) {
-    ValidatedRxQueue& queue = config.rx[index];
+    PlacedRxQueue& queue = config.rx[index];
     const MempoolOptions& pool = config.pool_options(queue);
     queue.buffer_bytes = usable_buffer_bytes(pool.data_room, port.limits);
     if (queue.buffer_bytes == 0) {
@@ -181,21 +149,21 @@ Result<void> settle_buffers(ValidatedConfig& config, const PortInfo& port) {
 
 }  // namespace
 
-const MempoolOptions& ValidatedConfig::pool_options(const ValidatedRxQueue& queue) const {
+const MempoolOptions& PlacedQueues::pool_options(const PlacedRxQueue& queue) const {
   return queue.pool != nullptr ? queue.pool->options() : *own_pool;
 }
 
-std::uint32_t ValidatedConfig::queues_of(const MempoolCore* pool) const noexcept {
+std::uint32_t PlacedQueues::queues_of(const MempoolCore* pool) const noexcept {
   std::uint32_t queues = 0;
-  for (const ValidatedRxQueue& queue : rx) {
+  for (const PlacedRxQueue& queue : rx) {
     if (queue.pool.get() == pool || (pool != nullptr && queue.header_pool.get() == pool)) ++queues;
   }
   return queues;
 }
 
-std::uint64_t ValidatedConfig::descriptors_of(const MempoolCore* pool) const noexcept {
+std::uint64_t PlacedQueues::descriptors_of(const MempoolCore* pool) const noexcept {
   std::uint64_t descriptors = 0;
-  for (const ValidatedRxQueue& queue : rx) {
+  for (const PlacedRxQueue& queue : rx) {
     descriptors += queue.pool.get() == pool ? queue.ring : 0;
     descriptors += pool != nullptr && queue.header_pool.get() == pool ? queue.ring : 0;
   }
@@ -228,6 +196,11 @@ Result<void> check_ring(const std::string& prefix, std::uint32_t size, const Por
       fmt::format("the nearest is {}", nearest));
 }
 
+std::uint32_t ring_or_default(std::uint32_t size, const PortLimits& limits) noexcept {
+  constexpr std::uint32_t kDefault = 512;
+  return size != 0 ? size : nearest_ring(kDefault, limits);
+}
+
 std::uint32_t nearest_ring(std::uint32_t size, const PortLimits& limits) noexcept {
   if (size <= limits.min_ring) return limits.min_ring;
   if (size >= limits.max_ring) return limits.max_ring;
@@ -247,8 +220,8 @@ constexpr std::uint32_t kMaxCache = 512;
 
 // Large enough that the pool's shared list is seldom used. The caches together hold at most half of the mbufs that the
 // rings leave.
-std::shared_ptr<MempoolCacheCore> card_receive_cache(const ValidatedConfig& config, std::uint32_t queue) {
-  const ValidatedRxQueue& rx = config.rx[queue];
+std::shared_ptr<MempoolCacheCore> card_receive_cache(const PlacedQueues& config, std::uint32_t queue) {
+  const PlacedRxQueue& rx = config.rx[queue];
   if (rx.cache != nullptr) return rx.cache;
   const auto spare = static_cast<std::uint32_t>(rx.pool->options().count - config.descriptors_of(rx.pool.get()));
   return std::make_shared<MempoolCacheCore>(
@@ -258,7 +231,7 @@ std::shared_ptr<MempoolCacheCore> card_receive_cache(const ValidatedConfig& conf
 // Without a cache, mbufs return to the pool's shared list one by one. Yet a queue of a small pool has no cache, since
 // the receive side could not use the mbufs in it. The pool is that of the receive queue with the same index, because a
 // forwarder usually sends the frames of receive queue N on transmit queue N.
-std::shared_ptr<MempoolCacheCore> card_transmit_cache(const ValidatedConfig& config, std::uint32_t queue) {
+std::shared_ptr<MempoolCacheCore> card_transmit_cache(const PlacedQueues& config, std::uint32_t queue) {
   constexpr std::uint32_t kMinSpare = 1024;
   if (config.tx[queue].cache != nullptr) return config.tx[queue].cache;
   if (config.rx.empty()) return nullptr;
@@ -267,107 +240,51 @@ std::shared_ptr<MempoolCacheCore> card_transmit_cache(const ValidatedConfig& con
   return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
 }
 
-Result<PlacedSettings> with_config(const PlacedSettings& current, const PortConfig& config, const PortInfo& port,
-                                   const ContextState& context) {
-  if (auto queues = check_queues(config, port); !queues) return pass_on(std::move(queues));
-  if (auto mode = check_burst_mode(config, port); !mode) return pass_on(std::move(mode));
-  if (auto can = check_port_settings(config, port); !can) return pass_on(std::move(can));
-  ValidatedConfig valid{.keep_fcs = config.keep_fcs,
-                        .keep_bad_frames = config.keep_bad_frames,
-                        .count_bytes = config.count_bytes,
-                        .packet_buffers = config.packet_buffers,
-                        .tx_timeout = config.tx_timeout,
-                        .rx_timeout = config.rx_timeout,
-                        .burst_mode = config.burst_mode};
-  if (auto tx = check_tx_queues(config, port, context, valid); !tx) return pass_on(std::move(tx));
-  if (auto rx = check_rx_queues(config, port, context, valid); !rx) return pass_on(std::move(rx));
-  if (valid.queues_of(nullptr) != 0) valid.own_pool = own_pool_for(valid, port);
-  if (auto fits = settle_buffers(valid, port); !fits) return pass_on(std::move(fits));
-  PlacedSettings next = current;
-  next.queues = std::move(valid);
-  next.mtu = config.mtu;
-  next.promiscuous = config.promiscuous;
-  next.all_multicast = config.all_multicast;
-  if (auto mtu = check_mtu(next, port); !mtu) return pass_on(std::move(mtu));
-  return next;
+namespace {
+
+auto queue_members(auto& of) {
+  return std::tie(of.rx, of.tx, of.keep_fcs, of.keep_bad_frames, of.count_bytes, of.packet_buffers, of.tx_timeout,
+                  of.rx_timeout, of.burst_mode);
 }
 
-Result<PlacedSettings> with_queues_of(const PlacedSettings& wanted, const PortInfo& port, const ContextState& context) {
-  const ValidatedConfig& queues = wanted.queues;
-  std::deque<Mempool> handles;
-  const auto handle = [&](const std::shared_ptr<MempoolCore>& pool) {
-    return pool == nullptr || pool == queues.made_pool ? nullptr : &handles.emplace_back(pool);
-  };
-  PortConfig config{.rx_queues = queues.rx_queues(),
-                    .tx_queues = queues.tx_queues(),
-                    .mtu = wanted.mtu,
-                    .promiscuous = wanted.promiscuous,
-                    .all_multicast = wanted.all_multicast,
-                    .keep_fcs = queues.keep_fcs,
-                    .keep_bad_frames = queues.keep_bad_frames,
-                    .count_bytes = queues.count_bytes,
-                    .packet_buffers = queues.packet_buffers,
-                    .tx_timeout = queues.tx_timeout,
-                    .rx_timeout = queues.rx_timeout,
-                    .burst_mode = queues.burst_mode};
-  const bool chooses = port.limits.drop_enable == DropChoice::any;
-  for (const ValidatedRxQueue& queue : queues.rx) {
-    config.rx_override[static_cast<std::uint16_t>(config.rx_override.size())] = {
-        .pool = handle(queue.pool),
-        .ring = queue.ring,
-        .copy_break = queue.copy_break,
-        .copy_pool = handle(queue.copy_pool),
-        .header_pool = handle(queue.header_pool),
-        .drop_enable = queue.drops || chooses ? std::optional(queue.drops) : std::nullopt,
-        .thresholds = queue.thresholds};
+}  // namespace
+
+bool queues_differ(const Settings& one, const Settings& other) { return queue_members(one) != queue_members(other); }
+
+bool single_queues_differ(const Settings& one, const Settings& other) {
+  Settings same = one;
+  if (same.rx.size() == other.rx.size() && same.tx.size() == other.tx.size()) {
+    same.rx = other.rx;
+    same.tx = other.tx;
   }
-  for (const ValidatedTxQueue& queue : queues.tx) {
-    config.tx_override[static_cast<std::uint16_t>(config.tx_override.size())] = {.ring = queue.ring,
-                                                                                 .thresholds = queue.thresholds};
+  return !queues_differ(same, other);
+}
+
+void keep_queues(PlacedSettings& to, const PlacedSettings& from) {
+  queue_members(to) = queue_members(from);
+  to.queues = from.queues;
+}
+
+Result<PlacedQueues> place_queues(const Settings& wanted, const PortInfo& port, const ContextState& context,
+                                  const PlacedQueues* in_force) {
+  if (auto queues = check_queues(wanted, port); !queues) return pass_on(std::move(queues));
+  if (auto mode = check_burst_mode(wanted, port); !mode) return pass_on(std::move(mode));
+  if (auto can = check_port_settings(wanted, port); !can) return pass_on(std::move(can));
+  PlacedQueues queues;
+  if (in_force != nullptr) {
+    queues.own_pool = in_force->own_pool;
+    queues.made_pool = in_force->made_pool;
   }
-  return with_config(wanted, config, port, context);
-}
-
-Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue, const RxQueueConfig& config,
-                                      const PortInfo& port, const ContextState& context) {
-  if (auto there = check_index("receive", queue, current.queues.rx_queues(), port); !there)
-    return pass_on(std::move(there));
-  auto checked =
-      check_rx_queue(fmt::format("receive queue {}: ", queue), config, current.queues.rx[queue].pool, port, context);
-  if (!checked) return pass_on(std::move(checked));
-  checked->drops = drops_frames(config.drop_enable, current.queues.rx_queues(), port);
-  ValidatedConfig next = current.queues;
-  next.rx[queue] = *std::move(checked);
-  if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
-  if (auto fits = check_frame_fits(current, next, queue, port); !fits) return pass_on(std::move(fits));
-  return next;
-}
-
-Result<ValidatedConfig> with_tx_queue(const Settings& current, std::uint16_t queue, const TxQueueConfig& config,
-                                      const PortInfo& port, const ContextState& context) {
-  if (auto there = check_index("transmit", queue, current.queues.tx_queues(), port); !there)
-    return pass_on(std::move(there));
-  auto checked = check_tx_queue(fmt::format("transmit queue {}: ", queue), config, port, context);
-  if (!checked) return pass_on(std::move(checked));
-  ValidatedConfig next = current.queues;
-  next.tx[queue] = *std::move(checked);
-  return next;
-}
-
-Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue, std::uint32_t descriptors,
-                                  const PortInfo& port) {
-  const char* const direction = queue.receives() ? "receive" : "transmit";
-  const std::uint16_t count = queue.receives() ? current.queues.rx_queues() : current.queues.tx_queues();
-  if (auto there = check_index(direction, queue.index, count, port); !there) return pass_on(std::move(there));
-  auto ring = check_ring(fmt::format("{} queue {}: ", direction, queue.index), descriptors, port);
-  if (!ring) return pass_on(std::move(ring));
-  ValidatedConfig next = current.queues;
-  (queue.receives() ? next.rx[queue.index].ring : next.tx[queue.index].ring) = descriptors;
-  if (auto fits = settle_buffers(next, port); !fits) return pass_on(std::move(fits));
-  if (queue.receives()) {
-    if (auto fits = check_frame_fits(current, next, queue.index, port); !fits) return pass_on(std::move(fits));
+  if (auto each = check_each(wanted, port, context, queues); !each) return pass_on(std::move(each));
+  if (queues.queues_of(nullptr) != 0) {
+    if (in_force != nullptr) {
+      return fail(ErrorCode::bad_state, fmt::format("{}: a started port makes no pool", port.name),
+                  "stop the port first, or give the queue a pool");
+    }
+    queues.own_pool = own_pool_for(queues, port);
   }
-  return next;
+  if (auto fits = settle_buffers(queues, port); !fits) return pass_on(std::move(fits));
+  return queues;
 }
 
 }  // namespace pollux

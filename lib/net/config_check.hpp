@@ -20,38 +20,32 @@ namespace pollux {
 [[nodiscard]] Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16_t count,
                                        const PortInfo& port);
 
-/// `current`, settings in force, with those of `config`. Checks all of it and changes nothing. `context` is the port's.
-/// Error invalid_argument: names the value, its range and, for rings, the nearest allowed size.
-[[nodiscard]] Result<PlacedSettings> with_config(const PlacedSettings& current, const PortConfig& config,
-                                                 const PortInfo& port, const ContextState& context);
+/// Whether members differ that decide what queues a port has (Setting::queues).
+[[nodiscard]] bool queues_differ(const Settings& one, const Settings& other);
+/// Whether of these members at most options of single queues differ.
+[[nodiscard]] bool single_queues_differ(const Settings& one, const Settings& other);
+/// Gives `to` these members of `from`, and its queues.
+void keep_queues(PlacedSettings& to, const PlacedSettings& from);
 
-/// `wanted`, the settings of another port, with its queues checked for this one. A queue has no cache, and no pool if
-/// it had the other port's own. Errors: as with_config's.
-[[nodiscard]] Result<PlacedSettings> with_queues_of(const PlacedSettings& wanted, const PortInfo& port,
-                                                    const ContextState& context);
+/// The queues that `wanted` asks for, with the defaults filled in. Checks all of it and changes nothing. `context` is
+/// the port's. `in_force`: the queues of a started port, whose own pool stays; null: a pool is made for queues without
+/// one. Errors: invalid_argument (names the value, its range and, for rings, the nearest allowed size), bad_state (a
+/// pool would be made on a started port).
+[[nodiscard]] Result<PlacedQueues> place_queues(const Settings& wanted, const PortInfo& port,
+                                                const ContextState& context, const PlacedQueues* in_force = nullptr);
 
-/// The queues of `current`, settings in force, with `config` for one queue of it. A pool that `config` leaves out is
-/// the one that the queue has. Errors: as with_config's, and invalid_argument where there is no such queue.
-[[nodiscard]] Result<ValidatedConfig> with_rx_queue(const Settings& current, std::uint16_t queue,
-                                                    const RxQueueConfig& config, const PortInfo& port,
-                                                    const ContextState& context);
-[[nodiscard]] Result<ValidatedConfig> with_tx_queue(const Settings& current, std::uint16_t queue,
-                                                    const TxQueueConfig& config, const PortInfo& port,
-                                                    const ContextState& context);
+/// `size`, or the default of such a port for 0.
+[[nodiscard]] std::uint32_t ring_or_default(std::uint32_t size, const PortLimits& limits) noexcept;
 
-/// The queues of `current` with another ring for one of them. Errors: as with_rx_queue's.
-[[nodiscard]] Result<ValidatedConfig> with_ring(const Settings& current, QueueId queue, std::uint32_t descriptors,
-                                                const PortInfo& port);
-
-/// Checks the size of a ring. `prefix` is the start of the field's name, such as "rx." or "rx_override[3].". Error
-/// invalid_argument: names the nearest allowed size.
+/// Checks the size of a ring. `prefix` is the start of the field's name, such as "rx[3].". Error invalid_argument:
+/// names the nearest allowed size.
 [[nodiscard]] Result<void> check_ring(const std::string& prefix, std::uint32_t size, const PortInfo& port);
 
 /// The number of bytes that a port uses in a buffer of `room` bytes.
 [[nodiscard]] std::uint32_t usable_buffer_bytes(std::uint32_t room, const PortLimits& limits) noexcept;
 
 // The checks of the settings that only some ports support. `prefix` is the start of a field's name in messages, such as
-// "rx." or "rx_override[3].". Errors: invalid_argument (a wrong value), not_supported (the port cannot do it).
+// "rx[3].". Errors: invalid_argument (a wrong value), not_supported (the port cannot do it).
 
 /// Checks that the pool belongs to the port's Context. `field` is its name in messages.
 [[nodiscard]] Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
@@ -59,17 +53,16 @@ namespace pollux {
 
 /// Checks copying, drop_enable and thresholds of `config`, and stores copying and thresholds in `queue`.
 [[nodiscard]] Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& config,
-                                             ValidatedRxQueue& queue, const PortInfo& port,
-                                             const ContextState& context);
+                                             PlacedRxQueue& queue, const PortInfo& port, const ContextState& context);
 
 /// Checks thresholds of `config`.
 [[nodiscard]] Result<void> check_tx_settings(const std::string& prefix, const TxQueueConfig& config,
                                              const PortInfo& port);
 
 /// Whether a queue drops frames that find no free descriptor. `wish` has been checked.
-[[nodiscard]] bool drops_frames(std::optional<bool> wish, std::uint16_t rx_queues, const PortInfo& port) noexcept;
+[[nodiscard]] bool drops_frames(std::optional<bool> wish, std::size_t rx_queues, const PortInfo& port) noexcept;
 
 /// Checks keep_fcs, keep_bad_frames, count_bytes and packet_buffers.
-[[nodiscard]] Result<void> check_port_settings(const PortConfig& config, const PortInfo& port);
+[[nodiscard]] Result<void> check_port_settings(const Settings& wanted, const PortInfo& port);
 
 }  // namespace pollux

@@ -78,19 +78,16 @@ EffectiveConfig Port::config() const {
   return core_->machine().config();
 }
 
-Result<void> Port::configure(const PortConfig& config) {
-  const auto lock = core_->lock();
-  return core_->machine().configure(config);
-}
-
 Settings Port::settings() const {
   const auto held = core_->lock();
-  return core_->machine().settings();
+  Settings settings = core_->machine().settings();
+  for (RxQueueConfig& queue : settings.rx) queue.cache = {};
+  for (TxQueueConfig& queue : settings.tx) queue.cache = {};
+  return settings;
 }
 
 Result<void> Port::change(const std::function<void(Settings&)>& edit) {
-  const auto held = core_->lock();
-  return core_->machine().change(edit);
+  return core_->call([&](PortMachine& machine) { return machine.change(edit); });
 }
 
 std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {
@@ -98,40 +95,20 @@ std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {
   return core_->machine().rx_pool(queue);
 }
 
-Result<void> Port::restart_rx(std::uint16_t queue, const RxQueueConfig& config) {
-  return core_->restart([&](PortMachine& machine) { return machine.restart_rx(queue, config); });
-}
-
-Result<void> Port::restart_tx(std::uint16_t queue, const TxQueueConfig& config) {
-  return core_->restart([&](PortMachine& machine) { return machine.restart_tx(queue, config); });
-}
-
-Result<void> Port::resize_rx(std::uint16_t queue, std::uint32_t descriptors) {
-  return core_->restart([&](PortMachine& machine) {
-    return machine.resize({QueueDirection::receive, queue}, descriptors);
-  });
-}
-
-Result<void> Port::resize_tx(std::uint16_t queue, std::uint32_t descriptors) {
-  return core_->restart([&](PortMachine& machine) {
-    return machine.resize({QueueDirection::transmit, queue}, descriptors);
-  });
-}
-
 Result<void> Port::stop_rx(std::uint16_t queue) {
-  return core_->restart([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::receive, queue}); });
+  return core_->call([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::receive, queue}); });
 }
 
 Result<void> Port::start_rx(std::uint16_t queue) {
-  return core_->restart([&](PortMachine& machine) { return machine.start_queue({QueueDirection::receive, queue}); });
+  return core_->call([&](PortMachine& machine) { return machine.start_queue({QueueDirection::receive, queue}); });
 }
 
 Result<void> Port::stop_tx(std::uint16_t queue) {
-  return core_->restart([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::transmit, queue}); });
+  return core_->call([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::transmit, queue}); });
 }
 
 Result<void> Port::start_tx(std::uint16_t queue) {
-  return core_->restart([&](PortMachine& machine) { return machine.start_queue({QueueDirection::transmit, queue}); });
+  return core_->call([&](PortMachine& machine) { return machine.start_queue({QueueDirection::transmit, queue}); });
 }
 
 Result<void> Port::start() { return core_->start(); }
@@ -139,7 +116,7 @@ Result<void> Port::start() { return core_->start(); }
 Result<void> Port::stop() { return core_->stop(); }
 
 Result<void> Port::suspend() {
-  return core_->restart([](PortMachine& machine) { return machine.suspend(); });
+  return core_->call([](PortMachine& machine) { return machine.suspend(); });
 }
 
 Result<void> Port::resume() { return core_->resume(); }
@@ -188,29 +165,9 @@ MacAddress Port::permanent_mac() const {
   return core_->machine().driver().permanent_mac();
 }
 
-Result<void> Port::set_mac(const MacAddress& mac) {
-  const auto lock = core_->lock();
-  return core_->machine().set_mac(mac);
-}
-
 std::uint32_t Port::mtu() const {
   const auto lock = core_->lock();
   return core_->machine().mtu();
-}
-
-Result<void> Port::set_mtu(std::uint32_t bytes) {
-  const auto lock = core_->lock();
-  return core_->machine().set_mtu(bytes);
-}
-
-Result<void> Port::set_promiscuous(bool on) {
-  const auto lock = core_->lock();
-  return core_->machine().set_promiscuous(on);
-}
-
-Result<void> Port::set_all_multicast(bool on) {
-  const auto lock = core_->lock();
-  return core_->machine().set_all_multicast(on);
 }
 
 Link Port::link() {

@@ -280,17 +280,17 @@ Result<void> PortCore::attach(std::unique_ptr<Device> device) {
 }
 
 Result<void> PortCore::stop() {
-  return restart([](PortMachine& machine) { return machine.stop(); });
+  return call([](PortMachine& machine) { return machine.stop(); });
 }
 
-Result<void> PortCore::restart(const std::function<Result<void>(PortMachine&)>& restart) {
+Result<void> PortCore::call(const std::function<Result<void>(PortMachine&)>& function) {
   auto held = lock();
-  auto restarted = restart(*machine_);
+  auto result = function(*machine_);
   leave_if_failed();
   note_events();
   held.unlock();
   events_.deliver();
-  return restarted;
+  return result;
 }
 
 Result<Duration> PortCore::serve() {

@@ -149,8 +149,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
 
   // Control calls that also affect the service. Each takes the lock, and delivers events after it has released it.
   [[nodiscard]] Result<void> start();
-  /// Calls one of PortMachine's restarts, after which the port may have failed.
-  [[nodiscard]] Result<void> restart(const std::function<Result<void>(PortMachine&)>& restart);
+  /// Calls a function of PortMachine after which the port may have failed.
+  [[nodiscard]] Result<void> call(const std::function<Result<void>(PortMachine&)>& function);
   [[nodiscard]] Result<void> stop();
   [[nodiscard]] Result<void> resume();
   [[nodiscard]] Result<void> detach();

@@ -24,7 +24,9 @@ constexpr auto kObserved = {PortState::configured, PortState::started, PortState
 
 PortMachine::PortMachine(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver>&& driver)
     : context_(std::move(context)) {
-  static_cast<Settings&>(driver->settings_) = driver->initial_settings();
+  driver->settings_.rx.clear();
+  driver->settings_.tx.clear();
+  driver->add_initial(driver->settings_);
   driver_ = std::move(driver);
 }
 
@@ -60,75 +62,74 @@ bool PortMachine::is_alive() const noexcept {
   return std::find(kServed.begin(), kServed.end(), state_) != kServed.end();
 }
 
-Result<void> PortMachine::configure(const PortConfig& config) {
-  if (auto fits = expect({PortState::opened, PortState::configured}, "configure"); !fits) return fits;
-  auto to = with_config(settings(), config, info(), *context_);
-  return to ? configure(*std::move(to)) : pass_on(std::move(to));
-}
-
-Result<void> PortMachine::configure(PlacedSettings to) {
+Result<void> PortMachine::set_up(PlacedSettings to) {
+  auto placed = place_queues(to, info(), *context_);
+  if (!placed) return pass_on(std::move(placed));
+  to.queues = *std::move(placed);
+  if (auto mtu = check_mtu(to, info()); !mtu) return mtu;
   if (auto valid = check(to); !valid) return valid;
   if (auto made = make_own_pool(to.queues); !made) return made;
   if (reaches_stopped(settings(), to)) {
     PlacedSettings others = to;
-    others.queues = queue_settings();
+    keep_queues(others, settings());
     if (auto applied = apply(std::move(others)); !applied) return applied;
   }
   const Queues dropped = queues_from(to.queues.rx_queues(), to.queues.tx_queues());
   std::swap(driver_->settings_, to);
-  if (auto configured = driver_->configure(queue_settings()); !configured) {
+  if (auto configured = driver_->configure(settings()); !configured) {
     std::swap(driver_->settings_, to);
     return configured;
   }
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
   for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);
   const Queues all = queues_from(0, 0);
-  for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
-  for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, queue_settings().count_bytes);
+  for (RxQueue* const queue : all.rx) QueueObservation::count_bytes(*queue, settings().count_bytes);
+  for (TxQueue* const queue : all.tx) QueueObservation::count_bytes(*queue, settings().count_bytes);
   state_ = PortState::configured;
   return {};
 }
 
 // A port that is configured again keeps its pool if the size is unchanged.
-Result<void> PortMachine::make_own_pool(ValidatedConfig& config) const {
+Result<void> PortMachine::make_own_pool(PlacedQueues& config) const {
   if (!config.own_pool) return {};
-  if (queue_settings().own_pool && queue_settings().own_pool->count == config.own_pool->count) {
-    config.made_pool = queue_settings().made_pool;
+  if (queues().own_pool && queues().own_pool->count == config.own_pool->count) {
+    config.made_pool = queues().made_pool;
   } else {
     auto pool = MempoolCore::create(context_, *config.own_pool, MempoolCore::Owner::port);
     if (!pool) {
-      return fail(pool.error().code,
-                  fmt::format("{}: the port's own pool of {} mbufs could not be created: {}", info().name,
-                              config.own_pool->count, pool.error().what),
-                  pool.error().hint.empty()
-                      ? "use smaller rings, or set rx.pool to an existing pool"
-                      : fmt::format("{}; or use smaller rings, or set rx.pool to an existing pool", pool.error().hint));
+      return fail(
+          pool.error().code,
+          fmt::format("{}: the port's own pool of {} mbufs could not be created: {}", info().name,
+                      config.own_pool->count, pool.error().what),
+          pool.error().hint.empty()
+              ? "use smaller rings, or give the queues an existing pool"
+              : fmt::format("{}; or use smaller rings, or give the queues an existing pool", pool.error().hint));
     }
     config.made_pool = *std::move(pool);
   }
-  for (ValidatedRxQueue& queue : config.rx) {
+  for (PlacedRxQueue& queue : config.rx) {
     if (queue.pool == nullptr) queue.pool = config.made_pool;
   }
   return {};
 }
 
 std::optional<Mempool> PortMachine::rx_pool(std::uint16_t queue) const {
-  if (queue >= queue_settings().rx_queues()) return std::nullopt;
-  return queue_settings().rx[queue].mempool();
+  if (queue >= queues().rx_queues()) return std::nullopt;
+  return queues().rx[queue].mempool();
 }
 
 EffectiveConfig PortMachine::config() const {
   EffectiveConfig config{.mtu = settings().mtu,
                          .promiscuous = settings().promiscuous,
                          .all_multicast = settings().all_multicast,
-                         .keep_fcs = queue_settings().keep_fcs,
-                         .keep_bad_frames = queue_settings().keep_bad_frames,
-                         .count_bytes = queue_settings().count_bytes,
-                         .packet_buffers = queue_settings().packet_buffers,
-                         .tx_timeout = queue_settings().tx_timeout,
-                         .rx_timeout = queue_settings().rx_timeout,
-                         .burst_mode = best_of(queue_settings().burst_mode)};
-  for (const ValidatedRxQueue& queue : queue_settings().rx) {
+                         .keep_fcs = settings().keep_fcs,
+                         .keep_bad_frames = settings().keep_bad_frames,
+                         .count_bytes = settings().count_bytes,
+                         .packet_buffers = settings().packet_buffers,
+                         .tx_timeout = settings().tx_timeout,
+                         .rx_timeout = settings().rx_timeout,
+                         .burst_mode = best_of(settings().burst_mode)};
+  for (const PlacedRxQueue& queue : queues().rx) {
     config.rx.push_back({.ring = queue.ring,
                          .buffer_bytes = queue.buffer_bytes,
                          .pool = queue.pool->options().name,
@@ -137,7 +138,7 @@ EffectiveConfig PortMachine::config() const {
                          .header_bytes = queue.header_bytes,
                          .drops = queue.drops});
   }
-  for (const ValidatedTxQueue& queue : queue_settings().tx) {
+  for (const PlacedTxQueue& queue : queues().tx) {
     config.tx.push_back({.ring = queue.ring, .given_cache = queue.cache != nullptr});
   }
   for (const std::uint16_t queue : stopped_rx_) config.rx[queue].stopped = true;
@@ -221,6 +222,8 @@ Result<void> PortMachine::release_device() {
                               harmless ? "a thread is still polling" : "the card did not stop"),
                   "stop polling before the port is closed, or reset the slot");
   }
+  driver_->settings_.rx.clear();
+  driver_->settings_.tx.clear();
   driver_->settings_.queues = {};
   forget_stopped_queues();
   context_->return_port_index(info().index);
@@ -236,8 +239,8 @@ Result<std::unique_ptr<ForwardPath>> PortMachine::forward_path(std::uint16_t rx_
     return refuse(info().name, fmt::format("forward_path: {} belongs to another Context", out.info().name),
                   "open both ports in one Context: only then can both reach the buffers");
   }
-  if (queue_settings().count_bytes || out.queue_settings().count_bytes) {
-    return refuse((queue_settings().count_bytes ? *this : out).info().name, "forward_path: count_bytes is on",
+  if (settings().count_bytes || out.settings().count_bytes) {
+    return refuse((settings().count_bytes ? *this : out).info().name, "forward_path: count_bytes is on",
                   "configure the port without it: a forward path has no bursts whose bytes could be counted");
   }
   return driver_->forward_path(rx_queue, *out.driver_, tx_queue);
@@ -276,10 +279,10 @@ Result<void> PortMachine::detach_observer(std::uint16_t queue, TxObserver& obser
 
 PortMachine::Queues PortMachine::queues_from(std::size_t rx, std::size_t tx) const {
   Queues queues;
-  for (std::size_t i = rx; i < queue_settings().rx_queues(); ++i) {
+  for (std::size_t i = rx; i < this->queues().rx_queues(); ++i) {
     if (RxQueue* const queue = rx_queue(static_cast<std::uint16_t>(i))) queues.rx.push_back(queue);
   }
-  for (std::size_t i = tx; i < queue_settings().tx_queues(); ++i) {
+  for (std::size_t i = tx; i < this->queues().tx_queues(); ++i) {
     if (TxQueue* const queue = tx_queue(static_cast<std::uint16_t>(i))) queues.tx.push_back(queue);
   }
   return queues;
@@ -287,10 +290,10 @@ PortMachine::Queues PortMachine::queues_from(std::size_t rx, std::size_t tx) con
 
 // Allocates nothing: closing must not fail.
 void PortMachine::detach_observers() noexcept {
-  for (std::uint16_t i = 0; i < queue_settings().rx_queues(); ++i) {
+  for (std::uint16_t i = 0; i < queues().rx_queues(); ++i) {
     if (RxQueue* const queue = rx_queue(i)) QueueObservation::end(*queue);
   }
-  for (std::uint16_t i = 0; i < queue_settings().tx_queues(); ++i) {
+  for (std::uint16_t i = 0; i < queues().tx_queues(); ++i) {
     if (TxQueue* const queue = tx_queue(i)) QueueObservation::end(*queue);
   }
 }
@@ -314,7 +317,7 @@ Stats PortMachine::stats() {
 
 std::vector<Counter> PortMachine::extended_stats() {
   const bool is_card = info().limits.rings_hold_buffers;
-  std::vector<Counter> counters = named_counters(stats(), {.misses = is_card, .bytes = queue_settings().count_bytes});
+  std::vector<Counter> counters = named_counters(stats(), {.misses = is_card, .bytes = settings().count_bytes});
   if (is_card) counters.push_back({"removed_buffers", removed_buffers_});
   if (is_card) counters.push_back({"tx_timeouts", tx_timeouts_});
   if (is_card) counters.push_back({"rx_timeouts", rx_timeouts_});
@@ -328,8 +331,8 @@ Result<Duration> PortMachine::service() {
   auto within = driver_->service();
   if (!within) return enter_failed(within.error());
   if (state_ != PortState::started) return within;
-  if (queue_settings().rx_timeout != Duration(0)) watch_receive();
-  return queue_settings().tx_timeout == Duration(0) ? within : watch_transmit(*within);
+  if (settings().rx_timeout != Duration(0)) watch_receive();
+  return settings().tx_timeout == Duration(0) ? within : watch_transmit(*within);
 }
 
 }  // namespace pollux

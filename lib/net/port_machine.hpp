@@ -29,7 +29,7 @@ inline constexpr auto kConfigured = {PortState::configured, PortState::started};
 
 /// The state machine of a port. It checks every call before the driver is called.
 ///
-///     opened -- configure --> configured -- start --> started -- stop --> configured
+///     opened -- change (queues) --> configured -- start --> started -- stop --> configured
 ///     any -- close --> closed;   any -- the card was removed, faulty or does not stop --> failed -- close --> closed
 ///     opened, configured, started -- suspend --> suspended -- resume --> the state before
 ///     any, also failed -- detach --> detached -- attach --> the state before
@@ -51,10 +51,6 @@ class PortMachine {
   [[nodiscard]] const Error& failure() const noexcept { return failure_; }
   [[nodiscard]] EffectiveConfig config() const;
 
-  [[nodiscard]] Result<void> configure(const PortConfig& config);
-  [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
-  [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
-  [[nodiscard]] Result<void> resize(QueueId queue, std::uint32_t descriptors);
   /// Stops or starts one queue of a started port.
   [[nodiscard]] Result<void> stop_queue(QueueId queue);
   [[nodiscard]] Result<void> start_queue(QueueId queue);
@@ -83,8 +79,8 @@ class PortMachine {
   /// Checks the settings that `edit` makes of those in force, applies what differs if the port is started, and keeps
   /// them. An error changes nothing, unless the old settings cannot be applied again either: then the port has failed.
   /// States: opened, configured, started. Errors: bad_state, and those of check_settings and PortDriver's check, pause
-  /// and apply. `call` is the name in the first.
-  [[nodiscard]] Result<void> change(const std::function<void(Settings&)>& edit, std::string_view call = "change");
+  /// and apply.
+  [[nodiscard]] Result<void> change(const std::function<void(Settings&)>& edit);
   /// The interface with that id; nullptr if the port does not have it.
   [[nodiscard]] void* capability(CapabilityId id) const noexcept;
   template <class C>
@@ -93,11 +89,7 @@ class PortMachine {
   }
 
   [[nodiscard]] MacAddress mac() const { return driver_->mac_of(settings()); }
-  [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
   [[nodiscard]] std::uint32_t mtu() const noexcept { return settings().mtu; }
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
-  [[nodiscard]] Result<void> set_promiscuous(bool on);
-  [[nodiscard]] Result<void> set_all_multicast(bool on);
   [[nodiscard]] Link link();
 
   [[nodiscard]] Stats stats();
@@ -111,24 +103,26 @@ class PortMachine {
 
  private:
   [[nodiscard]] Result<void> expect(std::initializer_list<PortState> states, std::string_view call) const;
-  [[nodiscard]] Result<void> restart(QueueId queue, ValidatedConfig next);
+  [[nodiscard]] Result<void> restart(QueueId queue, PlacedSettings next);
   /// Whether the driver can restart the queue, which exists.
   [[nodiscard]] Result<QueueRestart*> restarter(QueueId queue) const;
   [[nodiscard]] std::set<std::uint16_t>& stopped(QueueId queue) noexcept {
     return queue.receives() ? stopped_rx_ : stopped_tx_;
   }
   void forget_stopped_queues() noexcept;
-  /// Checks `to`, and sets up its queues.
-  [[nodiscard]] Result<void> configure(PlacedSettings to);
-  [[nodiscard]] Result<void> make_own_pool(ValidatedConfig& config) const;
+  [[nodiscard]] Result<void> make_own_pool(PlacedQueues& config) const;
   void settle(PlacedSettings& to) const;
-  /// Configures the port with queues that differ from its own.
-  [[nodiscard]] Result<void> set_up(const PlacedSettings& wanted);
+  /// Checks `to`, of which single queues differ from a started port's, restarts these, and applies what else differs.
+  [[nodiscard]] Result<void> change_queues(PlacedSettings to);
+  /// Restarts the queues that differ from those of `to`, one after the other.
+  [[nodiscard]] Result<void> restart_changed(const PlacedSettings& to);
+  /// Checks `to`, whose queues differ from the port's, and sets them up.
+  [[nodiscard]] Result<void> set_up(PlacedSettings to);
   [[nodiscard]] Result<void> check(PlacedSettings& to);
   [[nodiscard]] Result<void> apply(PlacedSettings to);
   /// Stops the card's DMA; its queues are closed.
   [[nodiscard]] Result<void> halt();
-  [[nodiscard]] const ValidatedConfig& queue_settings() const noexcept { return settings().queues; }
+  [[nodiscard]] const PlacedQueues& queues() const noexcept { return settings().queues; }
   [[nodiscard]] tl::unexpected<Error> enter_failed(Error why);
   /// Resets the port if a transmit queue hangs. Returns when the service must run again, at most `within`.
   [[nodiscard]] Result<Duration> watch_transmit(Duration within);

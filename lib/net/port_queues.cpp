@@ -7,19 +7,20 @@
 #include "net/config_check.hpp"
 #include "net/port_core.hpp"
 #include "net/port_machine.hpp"
+#include "net/settings_check.hpp"
 #include "pollux/net/forward_path.hpp"
 
 namespace pollux {
 
 Result<QueueRestart*> PortMachine::restarter(QueueId queue) const {
-  auto there = queue.receives() ? check_index("receive", queue.index, queue_settings().rx_queues(), info())
-                                : check_index("transmit", queue.index, queue_settings().tx_queues(), info());
+  auto there = queue.receives() ? check_index("receive", queue.index, queues().rx_queues(), info())
+                                : check_index("transmit", queue.index, queues().tx_queues(), info());
   if (!there) return pass_on(std::move(there));
   QueueRestart* const driver = driver_->queue_restart();
   if (driver != nullptr) return driver;
   return fail(ErrorCode::not_supported,
               fmt::format("{}: the {} driver cannot restart one queue", info().name, info().driver),
-              "stop the port, configure it with an override for that queue, and start it");
+              "stop the port, change the queue, and start it");
 }
 
 void PortMachine::forget_stopped_queues() noexcept {
@@ -27,27 +28,47 @@ void PortMachine::forget_stopped_queues() noexcept {
   stopped_tx_.clear();
 }
 
-Result<void> PortMachine::restart_rx(std::uint16_t queue, const RxQueueConfig& config) {
-  if (auto fits = expect({PortState::configured, PortState::started}, "restart_rx"); !fits) return fits;
-  auto next = with_rx_queue(settings(), queue, config, info(), *context_);
-  return next ? restart({QueueDirection::receive, queue}, *std::move(next)) : pass_on(std::move(next));
+Result<void> PortMachine::change_queues(PlacedSettings to) {
+  if (!single_queues_differ(settings(), to)) {
+    return fail(ErrorCode::bad_state,
+                fmt::format("{}: of a started port only single queues change, not their number and what concerns all",
+                            info().name),
+                "stop the port first");
+  }
+  auto placed = place_queues(to, info(), *context_, &queues());
+  if (!placed) return pass_on(std::move(placed));
+  to.queues = *std::move(placed);
+  if (auto fits = check_mtu(to, info()); !fits) return fits;
+  if (auto valid = check(to); !valid) return valid;
+  const PlacedSettings before = settings();
+  auto changed = restart_changed(to);
+  if (changed && to != settings()) changed = apply(std::move(to));
+  if (changed || state_ != PortState::started) return changed;
+  if (auto back = restart_changed(before); !back && state_ == PortState::started) return enter_failed(back.error());
+  return changed;
 }
 
-Result<void> PortMachine::restart_tx(std::uint16_t queue, const TxQueueConfig& config) {
-  if (auto fits = expect({PortState::configured, PortState::started}, "restart_tx"); !fits) return fits;
-  auto next = with_tx_queue(settings(), queue, config, info(), *context_);
-  return next ? restart({QueueDirection::transmit, queue}, *std::move(next)) : pass_on(std::move(next));
-}
-
-Result<void> PortMachine::resize(QueueId queue, std::uint32_t descriptors) {
-  if (auto fits = expect({PortState::configured, PortState::started}, "resize a queue"); !fits) return fits;
-  auto next = with_ring(settings(), queue, descriptors, info());
-  return next ? restart(queue, *std::move(next)) : pass_on(std::move(next));
+Result<void> PortMachine::restart_changed(const PlacedSettings& to) {
+  for (std::uint16_t i = 0; i < to.rx.size(); ++i) {
+    if (to.rx[i] == settings().rx[i]) continue;
+    PlacedSettings next = settings();
+    next.rx[i] = to.rx[i];
+    next.queues.rx[i] = to.queues.rx[i];
+    if (auto restarted = restart({QueueDirection::receive, i}, std::move(next)); !restarted) return restarted;
+  }
+  for (std::uint16_t i = 0; i < to.tx.size(); ++i) {
+    if (to.tx[i] == settings().tx[i]) continue;
+    PlacedSettings next = settings();
+    next.tx[i] = to.tx[i];
+    next.queues.tx[i] = to.queues.tx[i];
+    if (auto restarted = restart({QueueDirection::transmit, i}, std::move(next)); !restarted) return restarted;
+  }
+  return {};
 }
 
 // If the queue does not stop, or does not start again, the port has failed, because it is not known what the card does
 // to memory.
-Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
+Result<void> PortMachine::restart(QueueId queue, PlacedSettings next) {
   auto found = restarter(queue);
   if (!found) return pass_on(std::move(found));
   QueueRestart* const driver = *found;
@@ -64,7 +85,7 @@ Result<void> PortMachine::restart(QueueId queue, ValidatedConfig next) {
       return enter_failed(halted.error());
     }
   }
-  driver_->settings_.queues = std::move(next);
+  driver_->settings_ = std::move(next);
   driver->exchange(queue);
   stopped(queue).erase(queue.index);
   if (!running) return {};
@@ -80,7 +101,7 @@ Result<void> PortMachine::stop_queue(QueueId queue) {
   if (!found) return pass_on(std::move(found));
   if (stopped(queue).contains(queue.index)) return {};
   QueueRestart* const driver = *found;
-  if (auto can = driver->prepare(queue, queue_settings(), false); !can) return can;
+  if (auto can = driver->prepare(queue, settings(), false); !can) return can;
   driver->discard();
   if (auto closed = driver->close_queue(queue, kPollerLimit); !closed) {
     driver->open_queue(queue);
@@ -94,7 +115,7 @@ Result<void> PortMachine::stop_queue(QueueId queue) {
 Result<void> PortMachine::start_queue(QueueId queue) {
   if (auto fits = expect({PortState::started}, "start a queue"); !fits) return fits;
   if (auto found = restarter(queue); !found) return pass_on(std::move(found));
-  return stopped(queue).contains(queue.index) ? restart(queue, queue_settings()) : Result<void>();
+  return stopped(queue).contains(queue.index) ? restart(queue, settings()) : Result<void>();
 }
 
 ForwardPath::ForwardPath() noexcept : gate_(&idle) {}

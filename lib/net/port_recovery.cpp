@@ -101,19 +101,19 @@ Result<void> PortMachine::attach(std::unique_ptr<Device> device) {
 Result<Duration> PortMachine::watch_transmit(Duration within) {
   auto* const watch = driver_->capability<TransmitWatch>();
   if (watch == nullptr) return within;
-  const TransmitWatch::Report report = watch->watch_transmit(queue_settings().tx_timeout);
+  const TransmitWatch::Report report = watch->watch_transmit(settings().tx_timeout);
   if (report.progress == TransmitWatch::Progress::idle) return within;
   if (report.progress == TransmitWatch::Progress::stands) {
     if (auto reset = reset_hung(report.queue); !reset) return pass_on(std::move(reset));
   }
-  return std::min(within, queue_settings().tx_timeout);
+  return std::min(within, settings().tx_timeout);
 }
 
 // The program decides what to do: a restart of the queue may lose less than a reset of the port.
 void PortMachine::watch_receive() {
   auto* const watch = driver_->capability<ReceiveWatch>();
   if (watch == nullptr) return;
-  hung_rx_queue_ = watch->watch_receive(queue_settings().rx_timeout);
+  hung_rx_queue_ = watch->watch_receive(settings().rx_timeout);
   if (hung_rx_queue_) ++rx_timeouts_;
 }
 

@@ -10,13 +10,28 @@
 #include "net/settings_check.hpp"
 
 namespace pollux {
+namespace {
 
-Result<void> PortMachine::change(const std::function<void(Settings&)>& edit, std::string_view call) {
-  if (auto fits = expect(kAlive, call); !fits) return fits;
+// What a program has read of the settings is without caches.
+template <class Queue>
+void settle_queues(std::vector<Queue>& queues, const std::vector<Queue>& own, const PortLimits& limits) {
+  for (std::size_t i = 0; i < queues.size(); ++i) {
+    queues[i].ring = ring_or_default(queues[i].ring, limits);
+    if (i >= own.size() || queues[i].cache) continue;
+    queues[i].cache = own[i].cache;
+    if (queues[i] != own[i]) queues[i].cache = {};
+  }
+}
+
+}  // namespace
+
+Result<void> PortMachine::change(const std::function<void(Settings&)>& edit) {
+  if (auto fits = expect(kAlive, "change"); !fits) return fits;
   PlacedSettings to = settings();
   edit(to);
   settle(to);
-  if (to.queues != queue_settings()) return set_up(to);
+  if (queues_differ(settings(), to))
+    return state_ == PortState::started ? change_queues(std::move(to)) : set_up(std::move(to));
   if (auto valid = check(to); !valid) return valid;
   if (state_ == PortState::started || reaches_stopped(settings(), to)) return apply(std::move(to));
   driver_->settings_ = std::move(to);
@@ -25,6 +40,8 @@ Result<void> PortMachine::change(const std::function<void(Settings&)>& edit, std
 
 // What of the settings follows from others, or can be written in several ways.
 void PortMachine::settle(PlacedSettings& to) const {
+  settle_queues(to.rx, settings().rx, info().limits);
+  settle_queues(to.tx, settings().tx, info().limits);
   if (to.mac == driver_->permanent_mac()) to.mac = {};
   std::ranges::sort(to.unicast);
   std::ranges::sort(to.multicast);
@@ -43,16 +60,6 @@ void PortMachine::settle(PlacedSettings& to) const {
     const auto rule = to.rules.find(slot.first);
     return own == settings().rules.end() || rule == to.rules.end() || own->second != rule->second;
   });
-}
-
-Result<void> PortMachine::set_up(const PlacedSettings& wanted) {
-  if (state_ == PortState::started) {
-    return fail(ErrorCode::bad_state,
-                fmt::format("{}: queues cannot be changed while the port is started", info().name),
-                "stop the port first, or restart one queue (Port::restart_rx)");
-  }
-  auto to = with_queues_of(wanted, info(), *context_);
-  return to ? configure(*std::move(to)) : pass_on(std::move(to));
 }
 
 Result<void> PortMachine::check(PlacedSettings& to) {
@@ -78,25 +85,6 @@ Result<void> PortMachine::apply(PlacedSettings to) {
   if (rebuilt) return applied;
   context_->log(LogLevel::error, rebuilt.error().message());
   return enter_failed(applied.error());
-}
-
-Result<void> PortMachine::set_mac(const MacAddress& mac) {
-  return change([&](Settings& settings) { settings.mac = mac; }, "set_mac");
-}
-
-Result<void> PortMachine::set_mtu(std::uint32_t bytes) {
-  if (auto fits = expect(kConfigured, "set_mtu"); !fits) return fits;
-  return change([=](Settings& settings) { settings.mtu = bytes; }, "set_mtu");
-}
-
-Result<void> PortMachine::set_promiscuous(bool on) {
-  if (auto fits = expect(kConfigured, "set_promiscuous"); !fits) return fits;
-  return change([=](Settings& settings) { settings.promiscuous = on; }, "set_promiscuous");
-}
-
-Result<void> PortMachine::set_all_multicast(bool on) {
-  if (auto fits = expect(kConfigured, "set_all_multicast"); !fits) return fits;
-  return change([=](Settings& settings) { settings.all_multicast = on; }, "set_all_multicast");
 }
 
 }  // namespace pollux

@@ -21,10 +21,10 @@ tl::unexpected<Error> cannot(const PortInfo& port, std::string what, std::string
   return fail(ErrorCode::not_supported, fmt::format("{}: {}", port.name, what), std::move(hint));
 }
 
-Result<void> check_copying(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
+Result<void> check_copying(const std::string& prefix, const RxQueueConfig& config, PlacedRxQueue& queue,
                            const PortInfo& port, const ContextState& context) {
   if (config.copy_break == 0) {
-    if (config.copy_pool == nullptr) return {};
+    if (!config.copy_pool) return {};
     return refuse(port.name, fmt::format("{0}copy_pool is set, but {0}copy_break is 0", prefix),
                   fmt::format("set {}copy_break to the longest frame that is copied", prefix));
   }
@@ -32,8 +32,8 @@ Result<void> check_copying(const std::string& prefix, const RxQueueConfig& confi
     return cannot(port, fmt::format("{}copy_break is not supported", prefix),
                   "a port in software copies its frames anyway; leave copy_break at 0");
   }
-  if (config.copy_pool != nullptr) {
-    queue.copy_pool = config.copy_pool->core();
+  if (config.copy_pool) {
+    queue.copy_pool = config.copy_pool.core();
     if (auto owner = check_pool_owner(prefix + "copy_pool", *queue.copy_pool, port, context); !owner) return owner;
   }
   const MempoolCore* const pool = queue.copy_pool != nullptr ? queue.copy_pool.get() : queue.pool.get();
@@ -49,9 +49,9 @@ Result<void> check_copying(const std::string& prefix, const RxQueueConfig& confi
 }
 
 // A pool's data_room is never less than a unit: Mempool::create.
-Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
+Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& config, PlacedRxQueue& queue,
                              const PortInfo& port, const ContextState& context) {
-  if (config.header_pool == nullptr) return {};
+  if (!config.header_pool) return {};
   const PortLimits& limits = port.limits;
   if (limits.max_header == 0) {
     return cannot(
@@ -62,7 +62,7 @@ Result<void> check_splitting(const std::string& prefix, const RxQueueConfig& con
     return refuse(port.name, fmt::format("{0}header_pool and {0}copy_break are both set", prefix),
                   "leave one of them: split headers already lie in small mbufs");
   }
-  queue.header_pool = config.header_pool->core();
+  queue.header_pool = config.header_pool.core();
   if (auto owner = check_pool_owner(prefix + "header_pool", *queue.header_pool, port, context); !owner) return owner;
   const std::uint32_t room = std::min(queue.header_pool->options().data_room, limits.max_header);
   queue.header_bytes = room / limits.header_unit * limits.header_unit;
@@ -124,11 +124,11 @@ Result<void> check_thresholds(const std::string& prefix, const std::optional<Que
 
 // A ring that does not hold the longest frame that its card may receive would never receive anything after it. How a
 // device without bad frames uses its buffers is for its driver to say.
-Result<void> check_bad_frames_fit(std::uint64_t buffers, const ValidatedConfig& queues, std::size_t index,
+Result<void> check_bad_frames_fit(std::uint64_t buffers, const PlacedSettings& settings, std::size_t index,
                                   const PortInfo& port) {
-  if (!queues.keep_bad_frames) return {};
-  const ValidatedRxQueue& queue = queues.rx[index];
-  const std::uint32_t frame = port.limits.max_rx_frame + (queues.keep_fcs ? kFcsBytes : 0);
+  if (!settings.keep_bad_frames) return {};
+  const PlacedRxQueue& queue = settings.queues.rx[index];
+  const std::uint32_t frame = port.limits.max_rx_frame + (settings.keep_fcs ? kFcsBytes : 0);
   if (frame <= buffers * queue.buffer_bytes) return {};
   return refuse(
       port.name,
@@ -147,7 +147,7 @@ Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool,
                 "create the pool in the port's Context");
 }
 
-Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& config, ValidatedRxQueue& queue,
+Result<void> check_rx_settings(const std::string& prefix, const RxQueueConfig& config, PlacedRxQueue& queue,
                                const PortInfo& port, const ContextState& context) {
   if (auto copying = check_copying(prefix, config, queue, port, context); !copying) return copying;
   if (auto splitting = check_splitting(prefix, config, queue, port, context); !splitting) return splitting;
@@ -163,7 +163,7 @@ Result<void> check_tx_settings(const std::string& prefix, const TxQueueConfig& c
 
 // A queue without descriptors must not block the others. With one queue, frames may wait in the packet buffer (Linux
 // igb, igb_main.c, igb_setup_srrctl).
-bool drops_frames(std::optional<bool> wish, std::uint16_t rx_queues, const PortInfo& port) noexcept {
+bool drops_frames(std::optional<bool> wish, std::size_t rx_queues, const PortInfo& port) noexcept {
   switch (port.limits.drop_enable) {
     case DropChoice::none: return false;
     case DropChoice::always: return true;
@@ -172,40 +172,39 @@ bool drops_frames(std::optional<bool> wish, std::uint16_t rx_queues, const PortI
   return wish.value_or(rx_queues > 1);
 }
 
-Result<void> check_port_settings(const PortConfig& config, const PortInfo& port) {
-  if (config.keep_fcs && !port.limits.keep_fcs) {
+Result<void> check_port_settings(const Settings& wanted, const PortInfo& port) {
+  if (wanted.keep_fcs && !port.limits.keep_fcs) {
     return cannot(port, fmt::format("keep_fcs: frames of {} have no frame check sequence", port.card),
                   "leave keep_fcs off");
   }
-  if (config.keep_bad_frames && !port.limits.keep_bad_frames) {
+  if (wanted.keep_bad_frames && !port.limits.keep_bad_frames) {
     return cannot(port, fmt::format("keep_bad_frames: {} delivers no bad frames", port.card),
                   "leave keep_bad_frames off");
   }
-  if (config.count_bytes && !port.limits.count_bytes) {
+  if (wanted.count_bytes && !port.limits.count_bytes) {
     return cannot(port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
                   "count in the program, or set PortLimits::count_bytes in the driver");
   }
-  for (const auto& [name, timeout] : {std::pair{"tx_timeout", config.tx_timeout}, {"rx_timeout", config.rx_timeout}}) {
+  for (const auto& [name, timeout] : {std::pair{"tx_timeout", wanted.tx_timeout}, {"rx_timeout", wanted.rx_timeout}}) {
     if (timeout == Duration(0) || (timeout >= kMinTimeout && timeout <= kMaxTimeout)) continue;
     return refuse(port.name,
                   fmt::format("{} = {} ms is neither 0 nor from 100 to 3,600,000 ms", name,
                               std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()),
                   "0 turns the watchdog off");
   }
-  return check_packet_buffers(config.packet_buffers, port);
+  return check_packet_buffers(wanted.packet_buffers, port);
 }
 
 // A ring that holds buffers always leaves one slot empty, so that a full ring differs from an empty one.
-Result<void> check_frame_fits(const Settings& settings, const ValidatedConfig& queues, std::size_t index,
-                              const PortInfo& port) {
+Result<void> check_frame_fits(const PlacedSettings& settings, std::size_t index, const PortInfo& port) {
   const PortLimits& limits = port.limits;
-  const ValidatedRxQueue& queue = queues.rx[index];
-  const MempoolOptions& pool = queues.pool_options(queue);
+  const PlacedRxQueue& queue = settings.queues.rx[index];
+  const MempoolOptions& pool = settings.queues.pool_options(queue);
   const std::uint32_t there = limits.rings_hold_buffers ? queue.ring - 1 : pool.count;
-  if (auto fits = check_bad_frames_fit(there, queues, index, port); !fits) return fits;
+  if (auto fits = check_bad_frames_fit(there, settings, index, port); !fits) return fits;
   const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
   const std::uint32_t frame =
-      frame_bytes(settings.mtu) + (settings.outer_vlan_type ? kVlanTagBytes : 0) + (queues.keep_fcs ? kFcsBytes : 0);
+      frame_bytes(settings.mtu) + (settings.outer_vlan_type ? kVlanTagBytes : 0) + (settings.keep_fcs ? kFcsBytes : 0);
   if (frame <= room) return {};
   if (limits.rings_hold_buffers) {
     return refuse(port.name,

@@ -23,9 +23,9 @@ constexpr std::array<TxDrop, 8> kCommonTxDrops{&TxDrops::too_short,         &TxD
                                                &TxDrops::bad_offload,       &TxDrops::unfit_headers};
 
 // The configured cache of a receive queue, or a new one. A new cache has 256 mbufs, or fewer if the pool is small.
-std::shared_ptr<MempoolCacheCore> receive_cache(const ValidatedConfig& config, std::uint16_t queue) {
+std::shared_ptr<MempoolCacheCore> receive_cache(const PlacedQueues& config, std::uint16_t queue) {
   constexpr std::uint32_t kCacheSize = 256;
-  const ValidatedRxQueue& rx = config.rx[queue];
+  const PlacedRxQueue& rx = config.rx[queue];
   if (rx.cache != nullptr) return rx.cache;
   const std::uint32_t share = rx.pool->options().count / (4U * config.queues_of(rx.pool.get()));
   return std::make_shared<MempoolCacheCore>(rx.pool, std::clamp(share, 1U, kCacheSize));
@@ -46,7 +46,8 @@ static_assert(RxFilter::kHeaderBytes == frame_bytes(0));
 QueuedPort::QueuedPort(std::shared_ptr<ContextState> context, PortInfo info, Drops drops)
     : context_(std::move(context)), info_(std::move(info)), drops_(drops) {}
 
-Result<void> QueuedPort::configure(const ValidatedConfig& config) {
+Result<void> QueuedPort::configure(const PlacedSettings& settings) {
+  const PlacedQueues& config = settings.queues;
   std::vector<std::shared_ptr<MempoolCacheCore>> caches;
   for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) caches.push_back(receive_cache(config, queue));
   QueuedPort::retire();
@@ -59,7 +60,7 @@ Result<void> QueuedPort::configure(const ValidatedConfig& config) {
   return {};
 }
 
-void QueuedPort::use_queues(const ValidatedConfig& config) noexcept {
+void QueuedPort::use_queues(const PlacedQueues& config) noexcept {
   rx_count_ = config.rx_queues();
   tx_count_ = config.tx_queues();
 }
@@ -104,8 +105,8 @@ Result<void> QueuedPort::close_result(Result<void> closed) const {
               "stop polling, then try again");
 }
 
-Result<void> QueuedPort::prepare(QueueId queue, const ValidatedConfig& next, bool /*running*/) {
-  if (queue.receives()) cache_ = receive_cache(next, queue.index);
+Result<void> QueuedPort::prepare(QueueId queue, const PlacedSettings& next, bool /*running*/) {
+  if (queue.receives()) cache_ = receive_cache(next.queues, queue.index);
   return {};
 }
 

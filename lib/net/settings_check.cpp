@@ -21,7 +21,7 @@ namespace {
 std::uint32_t choices(const Settings& settings, const PortLimits& limits) noexcept {
   const std::uint32_t in_pool = queues_of_a_pool(settings.pools);
   if (in_pool > 1) return in_pool;
-  return settings.queues.rx.empty() ? limits.max_rx_queues : settings.queues.rx_queues();
+  return settings.rx.empty() ? limits.max_rx_queues : static_cast<std::uint32_t>(settings.rx.size());
 }
 
 /// What a started port needs for a change of a setting.
@@ -162,7 +162,7 @@ Result<void> check_clock(const SettingsChange& change) {
 }
 
 Result<void> check_rules(const SettingsChange& change) {
-  const std::uint16_t queues = change.to.queues.rx_queues();
+  const auto queues = static_cast<std::uint16_t>(change.to.rx.size());
   for (const auto& [id, rule] : change.to.rules) {
     if (auto valid = check_rule(rule); !valid) return valid;
     auto fits = check_queues(rule.action, queues == 0 ? change.port.limits.max_rx_queues : queues, change.port.name);
@@ -202,9 +202,7 @@ bool differs(const Settings& from, const Settings& to) {
   return ((from.*Members != to.*Members) || ...);
 }
 
-bool rx_queues_differ(const Settings& from, const Settings& to) {
-  return from.queues.rx_queues() != to.queues.rx_queues();
-}
+bool rx_queues_differ(const Settings& from, const Settings& to) { return from.rx.size() != to.rx.size(); }
 
 bool rss_depends(const Settings& from, const Settings& to) {
   return from.pools != to.pools || rx_queues_differ(from, to);
@@ -271,8 +269,8 @@ RssConfig effective_rss(const Settings& settings, const PortLimits& limits) {
   RssConfig config = settings.rss.value_or(RssConfig{});
   // The default has types that not every card can hash.
   if (!settings.rss) config.types.bits &= limits.rss_types;
-  if (!settings.rss && settings.queues.rx_queues() == 1) config.types = {0};
-  if (!config.table.empty() || settings.queues.rx.empty()) return config;
+  if (!settings.rss && settings.rx.size() == 1) config.types = {0};
+  if (!config.table.empty() || settings.rx.empty()) return config;
   for (std::uint32_t entry = 0; entry < limits.rss_table; ++entry) {
     config.table.push_back(static_cast<std::uint16_t>(entry % choices(settings, limits)));
   }
@@ -317,7 +315,7 @@ std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noex
   return settings.functions.empty() ? limits.max_unicast : limits.max_multicast;
 }
 
-Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
+Result<void> check_mtu(const PlacedSettings& settings, const PortInfo& port) {
   const PortLimits& limits = port.limits;
   const std::uint32_t mtu = settings.mtu;
   if (mtu < limits.min_mtu || mtu > limits.max_mtu) {
@@ -328,7 +326,7 @@ Result<void> check_mtu(const Settings& settings, const PortInfo& port) {
             wire_bytes(limits.max_mtu)));
   }
   for (std::size_t index = 0; index < settings.queues.rx.size(); ++index) {
-    if (auto fits = check_frame_fits(settings, settings.queues, index, port); !fits) return fits;
+    if (auto fits = check_frame_fits(settings, index, port); !fits) return fits;
   }
   return {};
 }

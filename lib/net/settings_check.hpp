@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "pollux/base/error.hpp"
+#include "pollux/net/placed_settings.hpp"
 #include "pollux/net/port_driver.hpp"
-#include "pollux/net/settings.hpp"
 
 /// The rules for the settings of all ports. Those of one driver are in its PortDriver::check.
 namespace pollux {
@@ -20,8 +20,8 @@ namespace pollux {
 
 /// A change of a port's settings.
 struct SettingsChange {
-  const Settings& from;
-  const Settings& to;
+  const PlacedSettings& from;
+  const PlacedSettings& to;
   const PortInfo& port;
   PortState state;
 };
@@ -37,10 +37,9 @@ struct SettingsChange {
 [[nodiscard]] Result<void> check_settings(const SettingsChange& change);
 
 /// Checks that the MTU is within the port's limits and that the frames that may arrive fit the buffers of the queues,
-/// or of one of `queues`. Error invalid_argument.
-[[nodiscard]] Result<void> check_mtu(const Settings& settings, const PortInfo& port);
-[[nodiscard]] Result<void> check_frame_fits(const Settings& settings, const ValidatedConfig& queues, std::size_t index,
-                                            const PortInfo& port);
+/// or of one of them. Error invalid_argument.
+[[nodiscard]] Result<void> check_mtu(const PlacedSettings& settings, const PortInfo& port);
+[[nodiscard]] Result<void> check_frame_fits(const PlacedSettings& settings, std::size_t index, const PortInfo& port);
 
 /// Error not_supported: the port has no such setting. It names those that it has.
 [[nodiscard]] Error unsupported(Setting setting, const PortInfo& port);

@@ -47,7 +47,7 @@ inline constexpr bool kIsMap = false;
 template <class Key, class T>
 inline constexpr bool kIsMap<std::map<Key, T>> = true;
 template <class T>
-inline constexpr bool kIsPool = std::same_as<T, std::shared_ptr<MempoolCore>>;
+inline constexpr bool kIsPool = std::same_as<T, Mempool>;
 
 template <std::integral T>
 struct Leaf<T> {
@@ -97,7 +97,7 @@ class FieldWriter {
     if constexpr (IsLeaf<T>) {
       return Leaf<T>::write(value);
     } else if constexpr (kIsPool<T>) {
-      return value == nullptr ? Json(nullptr) : Json(Mempool(value).options().name);
+      return value ? Json(value.options().name) : Json(nullptr);
     } else if constexpr (kIsOptional<T>) {
       return value ? write(*value) : Json(nullptr);
     } else if constexpr (kIsList<T>) {
@@ -175,6 +175,7 @@ class FieldReader {
       if (!patches_ || json.is_null()) value.reset();
       if (!json.is_null()) read(json, value ? *value : value.emplace(), path);
     } else if constexpr (kIsList<T>) {
+      if (patches_ && json.is_object()) return patch_list(json, value, path);
       expect(json.is_array(), path, "a list");
       value.clear();
       for (std::size_t i = 0; !error_ && i < json.size(); ++i)
@@ -185,6 +186,17 @@ class FieldReader {
       patch_object(json, value, path);
     } else {
       read_object(json, value, path);
+    }
+  }
+  /// Of a list an object by index changes single elements.
+  template <class T>
+  void patch_list(const Json& json, T& list, const std::string& path) {
+    for (const auto& [key, one] : json.items()) {
+      std::size_t index = 0;
+      if (!Leaf<std::size_t>::read(Json::parse(key, nullptr, false), index) || index >= list.size())
+        return refuse(fmt::format("'{}' has no element '{}'", path, key),
+                      "name those that it has, or give the whole list");
+      read(one, list[index], fmt::format("{}[{}]", path, key));
     }
   }
   template <class T>
@@ -239,18 +251,18 @@ class FieldReader {
     }
     error_ = std::move(fields.error_);
   }
-  void read_pool(const Json& json, std::shared_ptr<MempoolCore>& pool, const std::string& path) {
-    pool = nullptr;
+  void read_pool(const Json& json, Mempool& pool, const std::string& path) {
+    pool = {};
     if (json.is_null()) return;
     expect(json.is_string(), path, "the name of a pool or null");
     if (error_) return;
     const auto& name = json.get_ref<const std::string&>();
     for (const Mempool& one : pools_) {
       if (one.options().name != name) continue;
-      if (pool != nullptr) return refuse(fmt::format("'{}': two pools are named '{}'", path, name), "give each a name");
-      pool = one.core();
+      if (pool) return refuse(fmt::format("'{}': two pools are named '{}'", path, name), "give each a name");
+      pool = one;
     }
-    if (pool == nullptr)
+    if (!pool)
       refuse(fmt::format("'{}': there is no pool '{}'", path, name), "create a pool with this name, and pass it");
   }
 

@@ -242,12 +242,7 @@ Json pool_json(const Mempool& pool) {
           {"ports", Json::array()}};
 }
 
-Json settings_json(Settings settings) {
-  for (ValidatedRxQueue& queue : settings.queues.rx) {
-    if (queue.pool == settings.queues.made_pool) queue.pool = nullptr;
-  }
-  return FieldWriter::write(settings);
-}
+Json settings_json(Settings settings) { return FieldWriter::write(settings); }
 
 std::string settings_tag(const Settings& settings) {
   const std::string text =

@@ -112,46 +112,37 @@ void members(Fields& field, QueueThresholds& value) {
   field("write_back", write_back);
 }
 
-template <class Fields>
-void members(Fields& field, MempoolOptions& value) {
-  auto& [count, data_room, headroom, ip_align, numa_node, name] = value;
-  field("count", count);
-  field("data_room", data_room);
-  field("headroom", headroom);
-  field("ip_align", ip_align);
-  field("numa_node", numa_node);
-  field("name", name);
-}
-
 // A cache belongs to a thread, and ends with it.
 template <class Fields>
-void members(Fields& field, ValidatedRxQueue& value) {
-  auto& [ring, buffer_bytes, pool, cache, copy_break, copy_pool, header_pool, header_bytes, drops, thresholds] = value;
-  field("ring", ring);
-  field("buffer_bytes", buffer_bytes);
+void members(Fields& field, RxQueueConfig& value) {
+  auto& [pool, cache, ring, copy_break, copy_pool, header_pool, drop_enable, thresholds] = value;
   field("pool", pool);
+  field("ring", ring);
   field("copy_break", copy_break);
   field("copy_pool", copy_pool);
   field("header_pool", header_pool);
-  field("header_bytes", header_bytes);
-  field("drops", drops);
+  field("drop_enable", drop_enable);
   field("thresholds", thresholds);
 }
 
 template <class Fields>
-void members(Fields& field, ValidatedTxQueue& value) {
-  auto& [ring, cache, thresholds] = value;
+void members(Fields& field, TxQueueConfig& value) {
+  auto& [cache, ring, thresholds] = value;
   field("ring", ring);
   field("thresholds", thresholds);
 }
 
-// The pool that the port has made follows from own_pool.
 template <class Fields>
-void members(Fields& field, ValidatedConfig& value) {
-  auto& [rx, tx, keep_fcs, keep_bad_frames, count_bytes, packet_buffers, tx_timeout, rx_timeout, burst_mode, own_pool,
-         made_pool] = value;
+void members(Fields& field, Settings& value) {
+  auto& [rx, tx, mtu, promiscuous, all_multicast, keep_fcs, keep_bad_frames, count_bytes, packet_buffers, tx_timeout,
+         rx_timeout, burst_mode, mac, unicast, multicast, vlans, vlan_stripping, outer_vlan_type, rules, functions, rss,
+         pools, tx_rates, pool_tx_rates, loopback, flow_control, link, phy_enabled, moderation, wake, led, stamps,
+         clock_frequency] = value;
   field("rx", rx);
   field("tx", tx);
+  field("mtu", mtu);
+  field("promiscuous", promiscuous);
+  field("all_multicast", all_multicast);
   field("keep_fcs", keep_fcs);
   field("keep_bad_frames", keep_bad_frames);
   field("count_bytes", count_bytes);
@@ -159,19 +150,7 @@ void members(Fields& field, ValidatedConfig& value) {
   field("tx_timeout_ns", tx_timeout);
   field("rx_timeout_ns", rx_timeout);
   field("burst_mode", burst_mode);
-  field("own_pool", own_pool);
-}
-
-template <class Fields>
-void members(Fields& field, Settings& value) {
-  auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, vlan_stripping, outer_vlan_type,
-         rules, functions, rss, pools, tx_rates, pool_tx_rates, loopback, flow_control, link, phy_enabled, moderation,
-         wake, led, stamps, clock_frequency] = value;
-  members(field, queues);
   field("mac", mac);
-  field("mtu", mtu);
-  field("promiscuous", promiscuous);
-  field("all_multicast", all_multicast);
   field("unicast", unicast);
   field("multicast", multicast);
   field("vlans", vlans);

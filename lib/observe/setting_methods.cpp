@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "net/config_check.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "observe/setting_fields.hpp"
@@ -22,14 +21,14 @@
 namespace pollux::observe {
 namespace {
 
-constexpr std::uint64_t kMax32 = 0xFFFF'FFFF;
-
 std::vector<Mempool> pools_of(const Settings& settings) {
-  std::set<std::shared_ptr<MempoolCore>> pools;
-  for (const ValidatedRxQueue& queue : settings.queues.rx)
-    pools.insert({queue.pool, queue.copy_pool, queue.header_pool});
-  pools.erase(nullptr);
-  return {pools.begin(), pools.end()};
+  std::vector<Mempool> pools;
+  for (const RxQueueConfig& queue : settings.rx) {
+    for (const Mempool& pool : {queue.pool, queue.copy_pool, queue.header_pool}) {
+      if (pool && std::ranges::find(pools, pool) == pools.end()) pools.push_back(pool);
+    }
+  }
+  return pools;
 }
 
 // A merge patch (RFC 7396) of what port.settings answers.
@@ -56,45 +55,6 @@ Result<Json> change(Server&, NamedPort& named, const Params& params) {
     if (read) settings = std::move(wanted);
   });
   return done(read ? std::move(changed) : std::move(read));
-}
-
-// Queues whose ring has that size already are left alone, since a restart loses the frames in the ring.
-template <class Queues, class Resize>
-Result<void> resize_all(const Queues& queues, std::uint64_t descriptors, Resize resize) {
-  for (std::size_t i = 0; i < queues.size(); ++i) {
-    if (queues[i].ring == descriptors) continue;
-    if (auto done = resize(static_cast<std::uint16_t>(i)); !done) return done;
-  }
-  return {};
-}
-
-/// Zero: stays as it is. Ports without rings reject what follows.
-Result<void> check_rings(const PortInfo& port, std::uint32_t receive, std::uint32_t transmit) {
-  if (port.limits.max_ring == 0) return {};
-  if (receive != 0) {
-    if (auto checked = check_ring("rx.", receive, port); !checked) return checked;
-  }
-  return transmit == 0 ? Result<void>() : check_ring("tx.", transmit, port);
-}
-
-Result<Json> set_rings(Server&, NamedPort& named, const Params& params) {
-  Port& port = *named.port;
-  const EffectiveConfig config = port.config();
-  const auto receive = params.number_or("receive", 0, 1, kMax32);
-  const auto transmit = params.number_or("transmit", 0, 1, kMax32);
-  for (const auto* number : {&receive, &transmit}) {
-    if (!*number) return tl::unexpected<Error>(number->error());
-  }
-  const auto rx = static_cast<std::uint32_t>(*receive);
-  const auto tx = static_cast<std::uint32_t>(*transmit);
-  // A refused request changes nothing.
-  if (auto checked = check_rings(port.info(), rx, tx); !checked) return pass_on(std::move(checked));
-  if (rx != 0) {
-    auto resized = resize_all(config.rx, rx, [&](std::uint16_t queue) { return port.resize_rx(queue, rx); });
-    if (!resized) return pass_on(std::move(resized));
-  }
-  if (tx == 0) return Json(nullptr);
-  return done(resize_all(config.tx, tx, [&](std::uint16_t queue) { return port.resize_tx(queue, tx); }));
 }
 
 // Methods that act on a port: start and stop it, its link, its light, its self-test.
@@ -157,7 +117,6 @@ Result<Json> self_test(Server&, NamedPort& named, const Params& params) {
 
 constexpr std::array kSettingMethods{
     MethodEntry{.name = "port.change", .changes = true, .of_port = change},
-    MethodEntry{.name = "port.set_rings", .changes = true, .of_port = set_rings},
     MethodEntry{.name = "port.start", .changes = true, .of_port = start},
     MethodEntry{.name = "port.stop", .changes = true, .of_port = stop},
     MethodEntry{.name = "port.reset", .changes = true, .of_port = reset},

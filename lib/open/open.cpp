@@ -244,21 +244,26 @@ Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view
 
 namespace {
 
-Result<Port> start(Result<Port> port, const PortConfig& config) {
-  if (!port) return port;
+// What the URI says, and what the device has already, holds beside what the program asks for.
+Result<Port> start(Context& context, Result<std::unique_ptr<PortDriver>> driver, Settings settings) {
+  if (!driver) return pass_on(std::move(driver));
+  (*driver)->add_initial(settings);
+  Port port(context.state(), *std::move(driver));
   // A port that fails here goes out of scope, which stops and closes it.
-  if (auto configured = port->configure(config); !configured) return pass_on(std::move(configured));
-  if (auto started = port->start(); !started) return pass_on(std::move(started));
+  if (auto set = port.change([&](Settings& own) { own = std::move(settings); }); !set) return pass_on(std::move(set));
+  if (auto started = port.start(); !started) return pass_on(std::move(started));
   return port;
+}
+
+Result<std::unique_ptr<PortDriver>> open_driver(Context& context, std::unique_ptr<Device> device) {
+  if (device != nullptr) return probe_driver(context, std::move(device));
+  return fail(ErrorCode::invalid_argument, "there is no device to open", "pass a Device, not an empty pointer");
 }
 
 }  // namespace
 
 Result<Port> open_unconfigured(Context& context, std::unique_ptr<Device> device) {
-  if (device == nullptr) {
-    return fail(ErrorCode::invalid_argument, "there is no device to open", "pass a Device, not an empty pointer");
-  }
-  auto driver = probe_driver(context, std::move(device));
+  auto driver = open_driver(context, std::move(device));
   if (!driver) return pass_on(std::move(driver));
   return Port(context.state(), *std::move(driver));
 }
@@ -269,12 +274,12 @@ Result<Port> open_unconfigured(Context& context, std::string_view uri) {
   return Port(context.state(), *std::move(driver));
 }
 
-Result<Port> open(Context& context, std::string_view uri, const PortConfig& config) {
-  return start(open_unconfigured(context, uri), config);
+Result<Port> open(Context& context, std::string_view uri, Settings settings) {
+  return start(context, open_port(context, uri), std::move(settings));
 }
 
-Result<Port> open(Context& context, std::unique_ptr<Device> device, const PortConfig& config) {
-  return start(open_unconfigured(context, std::move(device)), config);
+Result<Port> open(Context& context, std::unique_ptr<Device> device, Settings settings) {
+  return start(context, open_driver(context, std::move(device)), std::move(settings));
 }
 
 std::vector<SupportedCard> supported_cards(Context& context) {

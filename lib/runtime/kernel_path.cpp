@@ -34,14 +34,13 @@ class Changes {
 
 Result<void> check_queues(Port& port, Port& representor, std::uint16_t tx_queue) {
   if (port.tx_queue(tx_queue) == nullptr) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{} has no transmit queue {}", port.info().name, tx_queue),
-                fmt::format("configure it with PortConfig::tx_queues of at least {}, or choose another "
-                            "KernelPathOptions::tx_queue",
-                            tx_queue + 1));
+    return fail(
+        ErrorCode::invalid_argument, fmt::format("{} has no transmit queue {}", port.info().name, tx_queue),
+        fmt::format("give it at least {} (Settings::tx), or choose another KernelPathOptions::tx_queue", tx_queue + 1));
   }
   if (representor.tx_queue(0) == nullptr || representor.rx_queue(0) == nullptr) {
     return fail(ErrorCode::invalid_argument, fmt::format("{} has no queues", representor.info().name),
-                "configure the representor first (Port::configure)");
+                "give the representor queues first (Settings::rx and tx)");
   }
   return {};
 }
@@ -69,7 +68,7 @@ Result<void> KernelPath::check(Port& port, Port& representor, const KernelPathOp
   if (port.config().keep_fcs) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} keeps the FCS of received frames, which the kernel does not expect", port.info().name),
-                "configure it with PortConfig::keep_fcs = false");
+                "set Settings::keep_fcs to false");
   }
   const std::uint32_t longest = representor.info().limits.max_mtu;
   if (port.mtu() > longest) {
@@ -84,16 +83,22 @@ Result<void> KernelPath::apply(bool all_multicast) {
   const std::uint32_t mtu = representor_.mtu();
   const bool promiscuous = representor_.config().promiscuous;
   const bool multicast = shared_.config().all_multicast;
+  const std::uint32_t wanted_mtu = shared_.mtu();
   const Result<MacAddress> mac = interface_ ? interface_->interface_mac() : Result<MacAddress>(MacAddress{});
   if (!mac) return tl::unexpected<Error>(mac.error());
   Changes changes;
-  changes.make([&] { return representor_.set_mtu(shared_.mtu()); },
-               [&] { static_cast<void>(representor_.set_mtu(mtu)); });
-  changes.make([&] { return representor_.set_promiscuous(true); },
-               [&] { static_cast<void>(representor_.set_promiscuous(promiscuous)); });
+  const auto represent = [this](std::uint32_t bytes, bool all) {
+    return representor_.change([=](Settings& settings) {
+      settings.mtu = bytes;
+      settings.promiscuous = all;
+    });
+  };
+  changes.make([&] { return represent(wanted_mtu, true); }, [&] { static_cast<void>(represent(mtu, promiscuous)); });
   if (all_multicast) {
-    changes.make([&] { return shared_.set_all_multicast(true); },
-                 [&] { static_cast<void>(shared_.set_all_multicast(multicast)); });
+    const auto receive_all = [this](bool all) {
+      return shared_.change([=](Settings& settings) { settings.all_multicast = all; });
+    };
+    changes.make([=] { return receive_all(true); }, [=] { static_cast<void>(receive_all(multicast)); });
   }
   if (interface_) {
     changes.make([&] { return interface_->set_interface_mac(shared_.mac()); },
@@ -113,7 +118,8 @@ Result<std::unique_ptr<KernelPath>> KernelPath::create(Port& port, Port& represe
 
 Result<void> KernelPath::follow() {
   if (const std::uint32_t mtu = shared_.mtu(); mtu != representor_.mtu()) {
-    if (auto set = representor_.set_mtu(mtu); !set) return set;
+    auto set = representor_.change([=](Settings& settings) { settings.mtu = mtu; });
+    if (!set) return set;
   }
   if (!interface_) return {};
   const MacAddress mac = shared_.mac();

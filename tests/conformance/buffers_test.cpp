@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -27,7 +28,7 @@ CONFORMANCE_TEST_WHERE(Buffers, SurvivesAnExhaustedPool,
     send(left(), make_frames(32, 60));
     right_.reset();
     right_ = open_port(pair().right);
-    ASSERT_TRUE(right().configure(config(*small)));
+    ASSERT_TRUE(test::configure_port(right(), config(*small)));
     ASSERT_TRUE(right().start());
   }
   std::vector<MbufPtr> stolen;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -42,8 +43,8 @@ CONFORMANCE_TEST(Control, DescribesItself) {
 CONFORMANCE_TEST_WHERE(Control, ReturnsTheConfigurationInForce, traits.two_ports()) {
   EXPECT_TRUE(right().config().rx.empty());
   EXPECT_TRUE(right().config().tx.empty());
-  PortConfig wanted = config();
-  wanted.tx.ring = 128;
+  pollux::Settings wanted = config();
+  wanted.tx[0].ring = 128;
   wanted.promiscuous = traits().promiscuous;
   wanted.burst_mode = BurstMode::scalar;
   start_both(config(), wanted);
@@ -59,21 +60,21 @@ CONFORMANCE_TEST_WHERE(Control, ReturnsTheConfigurationInForce, traits.two_ports
       .burst_mode = BurstMode::scalar};
   EXPECT_EQ(right().config(), expected);
   EXPECT_NE(left().config().burst_mode, BurstMode::best);
-  ASSERT_TRUE(right().set_mtu(1600));
-  ASSERT_TRUE(right().set_promiscuous(false));
-  ASSERT_TRUE(right().set_all_multicast(true));
-  EXPECT_FALSE(right().set_mtu(1));
+  ASSERT_TRUE(test::set_mtu(right(), 1600));
+  ASSERT_TRUE(test::set_promiscuous(right(), false));
+  ASSERT_TRUE(test::set_all_multicast(right(), true));
+  EXPECT_FALSE(test::set_mtu(right(), 1));
   expected.mtu = 1600;
   expected.promiscuous = false;
   expected.all_multicast = true;
   EXPECT_EQ(right().config(), expected);
   ASSERT_TRUE(right().stop());
   EXPECT_EQ(right().config(), expected);
-  PortConfig refused = config();
-  refused.rx.ring = 65;
-  EXPECT_FALSE(right().configure(refused));
+  pollux::Settings refused = config();
+  refused.rx[0].ring = 65;
+  EXPECT_FALSE(test::configure_port(right(), refused));
   EXPECT_EQ(right().config(), expected) << "a rejected configuration must change nothing";
-  ASSERT_TRUE(right().configure({.tx = {.ring = 64}, .rx_queues = 0}));
+  ASSERT_TRUE(test::configure_port(right(), {.rx = {}, .tx = {{.ring = 64}}}));
   expected = {.tx = {{.ring = 64}},
               .mtu = 1500,
               .tx_timeout = std::chrono::seconds(5),
@@ -100,11 +101,11 @@ CONFORMANCE_TEST_WHERE(Control, FiltersByDestination, traits.filters) {
   receive_multicast(right(), kGroup, true);
   expect_received({own, group, broadcast}, "with multicast");
   if (traits().promiscuous) {
-    ASSERT_TRUE(right().set_promiscuous(true));
+    ASSERT_TRUE(test::set_promiscuous(right(), true));
     expect_received({own, other, group, broadcast}, "promiscuous");
     receive_multicast(right(), kGroup, false);
     expect_received({own, other, group, broadcast}, "promiscuous");
-    ASSERT_TRUE(right().set_promiscuous(false));
+    ASSERT_TRUE(test::set_promiscuous(right(), false));
   } else {
     receive_multicast(right(), kGroup, false);
   }
@@ -144,38 +145,38 @@ CONFORMANCE_TEST_WHERE(Control, ReceivesFurtherAddresses, traits.card_receive) {
 
 CONFORMANCE_TEST_WHERE(Control, RejectsPromiscuousModeIfItHasNone, !traits.promiscuous) {
   for (Port* port : {&left(), &right()}) EXPECT_FALSE(port->info().supports.test(Setting::promiscuous));
-  PortConfig wanted = config();
+  pollux::Settings wanted = config();
   wanted.promiscuous = true;
-  const auto configured = left().configure(wanted);
+  const auto configured = test::configure_port(left(), wanted);
   ASSERT_FALSE(configured);
   EXPECT_EQ(configured.error().code, ErrorCode::not_supported);
   start_both();
-  const auto set = right().set_promiscuous(true);
+  const auto set = test::set_promiscuous(right(), true);
   ASSERT_FALSE(set);
   EXPECT_EQ(set.error().code, ErrorCode::not_supported);
   send(left(), {make_frame(60, 1, kStranger), make_frame(60, 2)});
   EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{make_frame(60, 2)});
-  EXPECT_TRUE(right().set_promiscuous(false));
+  EXPECT_TRUE(test::set_promiscuous(right(), false));
 }
 
 CONFORMANCE_TEST_WHERE(Control, ReceivesWhateverTheDestinationWithoutAFilter, !traits.filters && traits.delivers) {
   start_both();
   EXPECT_EQ(exchange(left(), right(), {make_frame(60, 1, kStranger), make_frame(60, 2, kGroup)}).size(), 2U);
-  EXPECT_TRUE(right().set_promiscuous(true));
-  EXPECT_TRUE(right().set_promiscuous(false));
+  EXPECT_TRUE(test::set_promiscuous(right(), true));
+  EXPECT_TRUE(test::set_promiscuous(right(), false));
 }
 
 CONFORMANCE_TEST(Control, ChangesItsAddress) {
   for (const MacAddress& bad : {kGroup, MacAddress{}, kBroadcast}) {
     const MacAddress before = right().mac();
-    const auto refused = right().set_mac(bad);
+    const auto refused = test::set_mac(right(), bad);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
     EXPECT_EQ(right().mac(), before);
   }
   start_both();
   const MacAddress before = right().mac();
-  ASSERT_TRUE(right().set_mac(kStranger));
+  ASSERT_TRUE(test::set_mac(right(), kStranger));
   EXPECT_EQ(right().mac(), kStranger);
   if (traits().filters) {
     send(left(), {make_frame(60, 1, before), make_frame(60, 2, kStranger)});
@@ -194,25 +195,25 @@ CONFORMANCE_TEST_WHERE(Control, EnforcesItsMtu, traits.two_ports()) {
   EXPECT_EQ(right().mtu(), 1500U);
   const PortLimits limits = right().info().limits;
   for (const std::uint32_t bad : {limits.min_mtu - 1, limits.max_mtu + 1, 0U}) {
-    const auto refused = right().set_mtu(bad);
+    const auto refused = test::set_mtu(right(), bad);
     ASSERT_FALSE(refused) << bad;
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument) << bad;
   }
   EXPECT_EQ(right().mtu(), 1500U);
   if (traits().delivers && !traits().by_file) {
     if (left().mtu() < 3000) {
-      ASSERT_TRUE(left().set_mtu(3000));
+      ASSERT_TRUE(test::set_mtu(left(), 3000));
     }
     // The longest frame includes a VLAN tag. The kernel between two TAP ports accepts that length only with a tag.
     const std::uint32_t headers = traits().needs_relay ? 14 : 18;
     const auto longest = [&](std::uint32_t mtu, std::uint32_t number) { return make_frame(mtu + headers, number); };
     send(left(), {longest(1500, 1), make_frame(1519, 2), make_frame(60, 3)});
     EXPECT_EQ(receive(right(), 2), (std::vector<Bytes>{longest(1500, 1), make_frame(60, 3)}));
-    ASSERT_TRUE(right().set_mtu(2000));
+    ASSERT_TRUE(test::set_mtu(right(), 2000));
     EXPECT_EQ(right().mtu(), 2000U);
     send(left(), {longest(2000, 4)});
     EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{longest(2000, 4)});
-    ASSERT_TRUE(right().set_mtu(1000));
+    ASSERT_TRUE(test::set_mtu(right(), 1000));
     send(left(), {make_frame(1500, 5), longest(1000, 6)});
     EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{longest(1000, 6)});
   }
@@ -235,8 +236,9 @@ CONFORMANCE_TEST_WHERE(Control, SendsAndReceivesOnSeveralQueues, traits.delivers
   const auto queues =
       std::min<std::uint16_t>(4, std::min({left().info().limits.max_tx_queues, right().info().limits.max_rx_queues}));
   ASSERT_GE(queues, 2);
-  PortConfig several = config();
-  several.rx_queues = several.tx_queues = queues;
+  pollux::Settings several = config();
+  several.rx.resize(queues, several.rx[0]);
+  several.tx.resize(queues, several.tx[0]);
   start_both(several, several);
   EXPECT_EQ(left().rx_queue(queues), nullptr);
   EXPECT_EQ(left().tx_queue(queues), nullptr);
@@ -310,9 +312,9 @@ CONFORMANCE_TEST_WHERE(Control, NamesEachCounterOnce, traits.two_ports()) {
 CONFORMANCE_TEST(Control, CountsPacketsAndDropsOfEachQueue) {
   const std::uint16_t queues =
       std::min({std::uint16_t{2}, left().info().limits.max_tx_queues, right().info().limits.max_rx_queues});
-  PortConfig both = config();
-  both.rx_queues = std::min(queues, left().info().limits.max_rx_queues);
-  both.tx_queues = queues;
+  pollux::Settings both = config();
+  both.rx.resize(std::min(queues, left().info().limits.max_rx_queues), both.rx[0]);
+  both.tx.resize(queues, both.tx[0]);
   start_both(both, both);
   // Only the last queue rejects a frame, because of its length.
   MbufPtr runt = make_mbuf(make_frame(22, 0));
@@ -338,7 +340,7 @@ CONFORMANCE_TEST(Control, CountsPacketsAndDropsOfEachQueue) {
     EXPECT_EQ(packets, stats.tx_burst_packets);
     EXPECT_EQ(drops, stats.tx_dropped);
     packets = drops = 0;
-    ASSERT_EQ(stats.rx_queues.size(), both.rx_queues);
+    ASSERT_EQ(stats.rx_queues.size(), both.rx.size());
     for (std::size_t i = 0; i < stats.rx_queues.size(); ++i) {
       packets += stats.rx_queues[i].packets;
       drops += stats.rx_queues[i].drops;

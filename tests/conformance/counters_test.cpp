@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -75,10 +76,10 @@ CONFORMANCE_TEST(Counters, NeverFall) {
   for (const auto& [first, second] : {std::pair(&left(), &right()), std::pair(&right(), &left())}) {
     send_some(40);
     then("restart of a transmit queue",
-         [&, port = first] { ok(port->restart_tx(0, {.cache = &*cache_, .ring = 128})); });
+         [&, port = first] { ok(test::restart_tx(*port, 0, {.cache = *cache_, .ring = 128})); });
     send_some(40);
     then("restart of a receive queue",
-         [&, port = first] { ok(port->restart_rx(0, {.pool = &*pool_, .cache = &*cache_, .ring = 128})); });
+         [&, port = first] { ok(test::restart_rx(*port, 0, {.pool = *pool_, .cache = *cache_, .ring = 128})); });
     send_some(40);
     then("a queue that is stopped and started", [&, port = first] {
       ok(port->stop_tx(0));
@@ -90,19 +91,20 @@ CONFORMANCE_TEST(Counters, NeverFall) {
     then("stop of one port", [&, port = first] { ok(port->stop()); });
     if (traits().two_ports()) then("stop of the other port", [&, port = second] { ok(port->stop()); });
     then("another configuration", [&, port = first] {
-      PortConfig smaller = config();
-      smaller.rx.ring = smaller.tx.ring = 32;
-      ok(port->configure(smaller));
+      pollux::Settings smaller = config();
+      smaller.rx[0].ring = smaller.tx[0].ring = 32;
+      ok(test::configure_port(*port, smaller));
     });
-    then("the same configuration", [&, port = first] { ok(port->configure(config())); });
+    then("the same configuration", [&, port = first] { ok(test::configure_port(*port, config())); });
     then("start", [&] { start_again(); });
     send_some(40);
   }
 }
 
 CONFORMANCE_TEST_WHERE(Counters, NeverFallWithFewerQueues, traits.several_queues) {
-  PortConfig several = config();
-  several.rx_queues = several.tx_queues = 4;
+  pollux::Settings several = config();
+  several.rx.resize(4, several.rx[0]);
+  several.tx.resize(4, several.tx[0]);
   start_both(several, several);
   for (std::uint16_t queue = 0; queue < 4; ++queue) {
     Burst<1> burst;
@@ -114,11 +116,12 @@ CONFORMANCE_TEST_WHERE(Counters, NeverFallWithFewerQueues, traits.several_queues
   for (const std::uint16_t queues : std::initializer_list<std::uint16_t>{2, 1, 4}) {
     stop_both();
     expect_none_fell("stop");
-    PortConfig fewer = config();
-    fewer.rx_queues = fewer.tx_queues = queues;
-    ASSERT_TRUE(left().configure(fewer));
+    pollux::Settings fewer = config();
+    fewer.rx.resize(queues, fewer.rx[0]);
+    fewer.tx.resize(queues, fewer.tx[0]);
+    ASSERT_TRUE(test::configure_port(left(), fewer));
     if (traits().two_ports()) {
-      ASSERT_TRUE(right().configure(fewer));
+      ASSERT_TRUE(test::configure_port(right(), fewer));
     }
     expect_none_fell("another number of queues");
     start_again();

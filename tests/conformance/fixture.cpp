@@ -2,6 +2,7 @@
 #include "conformance/fixture.hpp"
 
 #include "conformance/own_network.hpp"
+#include "support/settings_edits.hpp"
 
 #include <unistd.h>
 
@@ -108,14 +109,14 @@ void Conformance::TearDown() {
   if (traits().by_file) ::unlink(pair().left.substr(pair().left.find('=') + 1).c_str());
 }
 
-PortConfig Conformance::config() {
-  PortConfig config = this->config(*pool_);
-  config.rx.cache = config.tx.cache = &*cache_;
+pollux::Settings Conformance::config() {
+  pollux::Settings config = this->config(*pool_);
+  config.rx[0].cache = config.tx[0].cache = *cache_;
   return config;
 }
 
-PortConfig Conformance::config(const Mempool& pool) {
-  return {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}, .burst_mode = chosen_burst_mode()};
+pollux::Settings Conformance::config(const Mempool& pool) {
+  return {.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}, .burst_mode = chosen_burst_mode()};
 }
 
 Port Conformance::open_port(const std::string& uri) {
@@ -127,16 +128,16 @@ Port Conformance::open_port(const std::string& uri) {
 
 void Conformance::start_both() { start_both(config(), config()); }
 
-void Conformance::start_both(const PortConfig& left, const PortConfig& right) {
+void Conformance::start_both(const pollux::Settings& left, const pollux::Settings& right) {
   if (traits().two_ports()) {
-    must(left_->configure(left));
-    must(right_->configure(right));
+    must(test::configure_port(*left_, left));
+    must(test::configure_port(*right_, right));
     must(left_->start());
     must(right_->start());
   } else {
-    PortConfig both = left;
+    pollux::Settings both = left;
     both.rx = right.rx;
-    must(left_->configure(both));
+    must(test::configure_port(*left_, both));
     must(left_->start());
   }
   wait_for_links();
@@ -208,7 +209,7 @@ void Conformance::discard_own(Port& port) {
 
 void Conformance::receive_multicast(Port& port, const MacAddress& group, bool on) {
   if (traits().all_multicast) {
-    ASSERT_TRUE(port.set_all_multicast(on));
+    ASSERT_TRUE(test::set_all_multicast(port, on));
     return;
   }
   ASSERT_TRUE(port.change([&](pollux::Settings& settings) {
@@ -248,12 +249,12 @@ std::vector<Bytes> Conformance::receive(Port& port, std::size_t count) {
 
 // A newly opened receiver reads the file from its beginning, so frames that were received before are skipped.
 void Conformance::reopen_receiver() {
-  const PortConfig again = config();
+  const pollux::Settings again = config();
   const std::uint32_t mtu = right_->mtu();
   right_.reset();
   right_ = open_port(pair().right);
-  must(right_->configure(again));
-  if (mtu != again.mtu) must(right_->set_mtu(mtu));
+  must(test::configure_port(*right_, again));
+  if (mtu != again.mtu) must(test::set_mtu(*right_, mtu));
   must(right_->start());
   static_cast<void>(receive(*right_, frames_in_file_));
 }

@@ -45,15 +45,15 @@ class Conformance : public testing::Test {
   /// Opens, configures and starts both ports and waits for their links.
   void start_both();
   /// One port in loopback gets the left configuration with the right one's receive side.
-  void start_both(const PortConfig& left, const PortConfig& right);
+  void start_both(const pollux::Settings& left, const pollux::Settings& right);
   void stop_both();
   /// Starts both ports after `stop_both`, and waits for their links.
   void start_again();
   [[nodiscard]] Port& left() { return *left_; }
   [[nodiscard]] Port& right() { return traits().two_ports() ? *right_ : *left_; }
   /// Rings of 64 descriptors, one queue in each direction, both with the pool and its cache.
-  [[nodiscard]] PortConfig config();
-  [[nodiscard]] PortConfig config(const Mempool& pool);
+  [[nodiscard]] pollux::Settings config();
+  [[nodiscard]] pollux::Settings config(const Mempool& pool);
   [[nodiscard]] Port open_port(const std::string& uri);
   void wait_for_links();
 

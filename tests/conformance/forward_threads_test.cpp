@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -40,10 +41,10 @@ class ForwardThreads : public Conformance {};
 // their thread goes on meanwhile.
 CONFORMANCE_TEST_WHERE(ForwardThreads, TagsChangeHandsWhileAForwardPathRuns,
                        traits.forward_paths&& traits.card_receive) {
-  PortConfig own = config(*pool_);
-  ASSERT_TRUE(left().configure(own));
-  own.tx_queues = 2;
-  ASSERT_TRUE(right().configure(own));
+  pollux::Settings own = config(*pool_);
+  ASSERT_TRUE(test::configure_port(left(), own));
+  own.tx.resize(2, own.tx[0]);
+  ASSERT_TRUE(test::configure_port(right(), own));
   auto path = right().forward_path(0, right(), 0);
   ASSERT_TRUE(path) << path.error().message();
   ASSERT_TRUE(left().start());

@@ -15,9 +15,9 @@ class Headers : public Conformance {};
 // [I-HDRSPLIT] QEMU's card splits more frames than the silicon, at the same places.
 CONFORMANCE_TEST_WHERE(Headers, AreSplitFromFrames, traits.card_receive) {
   const Mempool headers = Mempool::create(*context_, {.count = 512, .data_room = 256, .name = "headers"}).value();
-  PortConfig wanted = config();
+  pollux::Settings wanted = config();
   wanted.mtu = 4000;
-  wanted.rx.header_pool = &headers;
+  wanted.rx[0].header_pool = headers;
   start_both(wanted, wanted);
   EXPECT_EQ(right().config().rx.at(0).header_bytes, 256U);
   std::vector<test::SplittableFrame> frames = test::splittable_frames();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -100,18 +101,19 @@ CONFORMANCE_TEST(Observers, AreRejectedWithANamedError) {
 }
 
 CONFORMANCE_TEST_WHERE(Observers, EndWithTheirQueue, traits.several_queues) {
-  PortConfig two = config();
-  two.rx_queues = two.tx_queues = 2;
-  ASSERT_TRUE(left().configure(two));
+  pollux::Settings two = config();
+  two.rx.resize(2, two.rx[0]);
+  two.tx.resize(2, two.tx[0]);
+  ASSERT_TRUE(test::configure_port(left(), two));
   Recorder recorder;
   RxObserver& rx = recorder;
   TxObserver& tx = recorder;
   ASSERT_TRUE(left().attach_observer(0, rx));
   ASSERT_TRUE(left().attach_observer(1, rx));
   ASSERT_TRUE(left().attach_observer(1, tx));
-  ASSERT_TRUE(left().configure(config()));
+  ASSERT_TRUE(test::configure_port(left(), config()));
   EXPECT_EQ(left().detach_observer(1, rx).error().code, ErrorCode::invalid_argument);
-  ASSERT_TRUE(left().configure(two));
+  ASSERT_TRUE(test::configure_port(left(), two));
   EXPECT_EQ(left().detach_observer(1, rx).error().code, ErrorCode::not_found);
   EXPECT_EQ(left().detach_observer(1, tx).error().code, ErrorCode::not_found);
   EXPECT_TRUE(left().detach_observer(0, rx)) << "a queue that stays keeps its observer";

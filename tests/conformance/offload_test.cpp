@@ -5,6 +5,7 @@
 #include <array>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -139,7 +140,7 @@ class Offloads : public Conformance {
     const std::size_t seen = frames_in_file_++;
     right_.reset();
     right_ = open_port(pair().right);
-    ASSERT_TRUE(right().configure(config()));
+    ASSERT_TRUE(test::configure_port(right(), config()));
     ASSERT_TRUE(right().start());
     static_cast<void>(receive(right(), seen));
   }

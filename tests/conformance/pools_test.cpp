@@ -34,9 +34,9 @@ class Pools : public Conformance {
   void start_with(const QueuePoolsConfig& pools) {
     ASSERT_TRUE(right().info().supports.test(Setting::pools));
     ASSERT_TRUE(right().change([&](pollux::Settings& settings) { settings.pools = pools; }));
-    PortConfig wanted = config();
-    wanted.rx_queues = kPools;
-    wanted.tx_queues = kPools;
+    pollux::Settings wanted = config();
+    wanted.rx.resize(kPools, wanted.rx[0]);
+    wanted.tx.resize(kPools, wanted.tx[0]);
     start_both(config(), wanted);
   }
   /// Polls until `count` of the suite's frames have arrived, and then for a moment longer.
@@ -118,7 +118,7 @@ CONFORMANCE_TEST_WHERE(Pools, GetAllGroupsWhileThePortDoes, traits.card_receive&
   start_with({.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}, {.addresses = {address(2)}}}});
   const MacAddress group{0x01, 0x00, 0x5E, 0x11, 0x22, 0x33};
   for (const bool all : {false, true, false}) {
-    ASSERT_TRUE(right().set_all_multicast(all));
+    ASSERT_TRUE(test::set_all_multicast(right(), all));
     const Bytes to_group = make_frame(80, 1, group);
     const Bytes to_1 = make_frame(80, 2, address(1));
     send(left(), {to_group, to_1});
@@ -132,7 +132,7 @@ CONFORMANCE_TEST_WHERE(Pools, GetAllGroupsWhileThePortDoes, traits.card_receive&
 CONFORMANCE_TEST_WHERE(Pools, SendToEachOther, traits.card_receive&& traits.two_ports()) {
   start_with({.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}, {.addresses = {address(2)}}},
               .local_loopback = true});
-  ASSERT_TRUE(left().set_promiscuous(true));
+  ASSERT_TRUE(test::set_promiscuous(left(), true));
   const Bytes inside = make_frame(80, 1, address(1));
   const Bytes outside = make_frame(80, 2, kOutside);
   send(right(), {inside, outside});  // on queue 0, which is pool 0
@@ -206,8 +206,8 @@ CONFORMANCE_TEST_WHERE(PoolsOfTwoQueues, SpreadFramesByRssOrAreRejected, traits.
     EXPECT_EQ(right().settings().pools, QueuePoolsConfig()) << "a refused call changes nothing";
     return;
   }
-  PortConfig receiver = config();
-  receiver.rx_queues = static_cast<std::uint16_t>(kPools + right().info().limits.max_pools);
+  pollux::Settings receiver = config();
+  receiver.rx.resize(static_cast<std::uint16_t>(kPools + right().info().limits.max_pools), receiver.rx[0]);
   start_both(config(), receiver);
   RssConfig other = test::rss_of(right());
   expect_spread(other);

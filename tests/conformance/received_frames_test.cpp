@@ -8,6 +8,7 @@
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/flow/software_classifier.hpp"
 #include "pollux/net/packet/builder.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -90,8 +91,8 @@ class ForwardPaths : public Conformance {};
 
 // The right port returns each frame to its sender.
 CONFORMANCE_TEST_WHERE(ForwardPaths, MoveFramesFromRingToRing, traits.forward_paths) {
-  ASSERT_TRUE(left().configure(config()));
-  ASSERT_TRUE(right().configure(config()));
+  ASSERT_TRUE(test::configure_port(left(), config()));
+  ASSERT_TRUE(test::configure_port(right(), config()));
   auto path = right().forward_path(0, right(), 0);
   ASSERT_TRUE(path) << path.error().message();
   ASSERT_TRUE(left().start());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -11,12 +12,12 @@ class Restart : public Conformance {
  protected:
   /// Restarts a queue with a ring of `ring` slots and the fixture's pool and cache.
   void restart_rx(Port& port, std::uint16_t queue, std::uint32_t ring) {
-    const auto restarted = port.restart_rx(queue, {.pool = &*pool_, .cache = &*cache_, .ring = ring});
+    const auto restarted = test::restart_rx(port, queue, {.pool = *pool_, .cache = *cache_, .ring = ring});
     ASSERT_TRUE(restarted) << restarted.error().message();
     EXPECT_EQ(port.config().rx[queue].ring, ring);
   }
   void restart_tx(Port& port, std::uint16_t queue, std::uint32_t ring) {
-    const auto restarted = port.restart_tx(queue, {.cache = &*cache_, .ring = ring});
+    const auto restarted = test::restart_tx(port, queue, {.cache = *cache_, .ring = ring});
     ASSERT_TRUE(restarted) << restarted.error().message();
     EXPECT_EQ(port.config().tx[queue].ring, ring);
   }
@@ -56,8 +57,9 @@ CONFORMANCE_TEST_WHERE(Restart, OfEachQueueResumesItsTraffic, traits.delivers &&
 
 CONFORMANCE_TEST_WHERE(Restart, DoesNotAffectTheOtherQueues,
                        traits.delivers&& traits.several_queues && !traits.by_file) {
-  PortConfig several = config();
-  several.rx_queues = several.tx_queues = 2;
+  pollux::Settings several = config();
+  several.rx.resize(2, several.rx[0]);
+  several.tx.resize(2, several.tx[0]);
   start_both(several, several);
   // A card receives frames without IP in queue 0. A ring port receives them in the queue on which they were sent.
   send(left(), make_frames(20, 64));
@@ -104,8 +106,9 @@ CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted, traits.delivers && 
 
 CONFORMANCE_TEST_WHERE(Restart, OthersRunWhileAQueueIsStopped,
                        traits.delivers&& traits.several_queues && !traits.by_file) {
-  PortConfig several = config();
-  several.rx_queues = several.tx_queues = 2;
+  pollux::Settings several = config();
+  several.rx.resize(2, several.rx[0]);
+  several.tx.resize(2, several.tx[0]);
   start_both(several, several);
   ASSERT_TRUE(right().stop_rx(1));
   ASSERT_TRUE(right().stop_tx(1));
@@ -122,18 +125,18 @@ CONFORMANCE_TEST_WHERE(Restart, OthersRunWhileAQueueIsStopped,
 }
 
 CONFORMANCE_TEST(Restart, ThatIsRefusedChangesNothing) {
-  PortConfig named = config();
+  pollux::Settings named = config();
   start_both(named, named);
   const EffectiveConfig before = right().config();
-  EXPECT_EQ(right().restart_rx(63, {}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(right().restart_tx(63, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::restart_rx(right(), 63, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::restart_tx(right(), 63, {}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(right().stop_rx(63).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(right().start_tx(63).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(right().restart_rx(0, {.ring = 65}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::restart_rx(right(), 0, {.ring = 65}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(right().config(), before);
   EXPECT_EQ(right().state(), PortState::started);
   ASSERT_TRUE(right().close());
-  EXPECT_EQ(right().restart_rx(0, {}).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(test::restart_rx(right(), 0, {}).error().code, ErrorCode::bad_state);
 }
 
 }  // namespace

@@ -72,8 +72,8 @@ class RssSettings : public Conformance {
   void start(const RssConfig& wanted) {
     const auto set = right().change([&](pollux::Settings& settings) { settings.rss = wanted; });
     ASSERT_TRUE(set) << set.error().message();
-    PortConfig several = config();
-    several.rx_queues = kQueues;
+    pollux::Settings several = config();
+    several.rx.resize(kQueues, several.rx[0]);
     start_both(several, several);
   }
 

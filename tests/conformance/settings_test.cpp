@@ -16,8 +16,8 @@ namespace {
 
 class Settings : public Conformance {
  protected:
-  [[nodiscard]] static std::optional<ErrorCode> refusal(Port& port, const PortConfig& wanted) {
-    const auto configured = port.configure(wanted);
+  [[nodiscard]] static std::optional<ErrorCode> refusal(Port& port, const pollux::Settings& wanted) {
+    const auto configured = test::configure_port(port, wanted);
     if (configured) return std::nullopt;
     EXPECT_FALSE(configured.error().hint.empty());
     return configured.error().code;
@@ -34,7 +34,7 @@ class Settings : public Conformance {
 CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
   for (Port* port : {&left(), &right()}) {
     const PortLimits& limits = port->info().limits;
-    PortConfig wanted = config();
+    pollux::Settings wanted = config();
     wanted.keep_fcs = true;
     if (!limits.keep_fcs) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
@@ -50,17 +50,17 @@ CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
     wanted = config();
-    wanted.rx.copy_break = 64;
+    wanted.rx[0].copy_break = 64;
     if (!limits.copy_break) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
     wanted = config();
-    wanted.rx.header_pool = &*pool_;
+    wanted.rx[0].header_pool = *pool_;
     if (limits.max_header == 0) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
     wanted = config();
-    wanted.rx.drop_enable = false;
+    wanted.rx[0].drop_enable = false;
     if (limits.drop_enable != DropChoice::any) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
@@ -68,11 +68,11 @@ CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
     wanted.packet_buffers.receive = 1000;
     EXPECT_EQ(refusal(*port, wanted), limits.packet_buffers ? ErrorCode::invalid_argument : ErrorCode::not_supported);
     wanted = config();
-    wanted.tx.thresholds = QueueThresholds{.prefetch = 8, .host = 1, .write_back = 1};
+    wanted.tx[0].thresholds = QueueThresholds{.prefetch = 8, .host = 1, .write_back = 1};
     if (!limits.max_thresholds) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
-    wanted.tx.thresholds->write_back = 16;
+    wanted.tx[0].thresholds->write_back = 16;
     EXPECT_NE(refusal(*port, wanted), std::nullopt) << "a polled queue would stall";
     EXPECT_EQ(refusal(*port, config()), std::nullopt);
   }
@@ -80,7 +80,7 @@ CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
 
 // Flow control counts in the receive packet buffer. QEMU's card keeps the size and has no such buffer.
 CONFORMANCE_TEST_WHERE(Settings, SizeThePacketBuffers, traits.card_receive) {
-  PortConfig wanted = config();
+  pollux::Settings wanted = config();
   wanted.packet_buffers = {.receive = 32 * 1024, .transmit = 20 * 1024};
   start_both(wanted, wanted);
   EXPECT_EQ(right().config().packet_buffers, wanted.packet_buffers);
@@ -100,13 +100,12 @@ CONFORMANCE_TEST_WHERE(Settings, SizeThePacketBuffers, traits.card_receive) {
 
 // QEMU's card keeps these registers and uses none of them.
 CONFORMANCE_TEST_WHERE(Settings, PutDropsAndThresholdsIntoRegisters, traits.card_receive) {
-  PortConfig wanted = config();
-  wanted.rx.drop_enable = true;
-  wanted.rx.thresholds = QueueThresholds{.prefetch = 4, .host = 2, .write_back = 0};
-  wanted.tx.thresholds = QueueThresholds{.prefetch = 15, .host = 3, .write_back = 1};
-  wanted.rx_queues = 2;
-  wanted.rx_override[1] = wanted.rx;
-  wanted.rx_override[1].drop_enable = false;
+  pollux::Settings wanted = config();
+  wanted.rx[0].drop_enable = true;
+  wanted.rx[0].thresholds = QueueThresholds{.prefetch = 4, .host = 2, .write_back = 0};
+  wanted.tx[0].thresholds = QueueThresholds{.prefetch = 15, .host = 3, .write_back = 1};
+  wanted.rx.resize(2, wanted.rx[0]);
+  wanted.rx[1].drop_enable = false;
   start_both(config(), wanted);
   EXPECT_TRUE(right().config().rx.at(0).drops);
   EXPECT_FALSE(right().config().rx.at(1).drops);
@@ -127,7 +126,7 @@ CONFORMANCE_TEST_WHERE(Settings, PutDropsAndThresholdsIntoRegisters, traits.card
 }
 
 CONFORMANCE_TEST(Settings, CountTheBytesOfEachQueue) {
-  PortConfig wanted = config();
+  pollux::Settings wanted = config();
   wanted.count_bytes = true;
   start_both(wanted, wanted);
   EXPECT_TRUE(left().config().count_bytes);
@@ -170,9 +169,9 @@ CONFORMANCE_TEST_WHERE(Settings, CountNoBytesUnlessAsked, traits.delivers && !tr
 
 CONFORMANCE_TEST_WHERE(Settings, CopyShortFrames, traits.card_receive) {
   const Mempool copies = Mempool::create(*context_, {.count = 256, .data_room = 256}).value();
-  PortConfig wanted = config();
-  wanted.rx.copy_break = 128;
-  wanted.rx.copy_pool = &copies;
+  pollux::Settings wanted = config();
+  wanted.rx[0].copy_break = 128;
+  wanted.rx[0].copy_pool = copies;
   start_both(config(), wanted);
   EXPECT_EQ(right().config().rx.at(0).copy_break, 128U);
   std::vector<Bytes> frames;
@@ -183,7 +182,7 @@ CONFORMANCE_TEST_WHERE(Settings, CopyShortFrames, traits.card_receive) {
 
 // QEMU's card appends zeros, since no wire computes a sum.
 CONFORMANCE_TEST_WHERE(Settings, KeepTheFrameCheckSequence, traits.card_receive) {
-  PortConfig wanted = config();
+  pollux::Settings wanted = config();
   wanted.keep_fcs = true;
   start_both(config(), wanted);
   const std::vector<Bytes> frames = make_frames(20, 100);
@@ -265,7 +264,7 @@ CONFORMANCE_TEST_WHERE(Settings, FilterAndStripInnerVlans, traits.card_receive) 
 
 CONFORMANCE_TEST_WHERE(Settings, UseAllQueues, traits.card_receive) {
   const std::uint16_t queues = 16;
-  PortConfig wanted{.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = queues, .tx_queues = queues};
+  pollux::Settings wanted{.rx = {queues, {.ring = 64}}, .tx = {queues, {.ring = 64}}};
   start_both(wanted, wanted);
   std::uint32_t sent = 0;
   std::vector<Bytes> frames;
@@ -294,8 +293,8 @@ CONFORMANCE_TEST_WHERE(Settings, UseAllQueues, traits.card_receive) {
   EXPECT_GE(used, 12U) << "64 flows on 16 queues";
   for (const QueueStats& queue : left().stats().tx_queues) EXPECT_EQ(queue.packets, 4U);
   // One queue in the middle is restarted while the others run.
-  ASSERT_TRUE(right().restart_rx(11, {.ring = 128}));
-  ASSERT_TRUE(left().restart_tx(15, {.ring = 128}));
+  ASSERT_TRUE(test::restart_rx(right(), 11, {.ring = 128}));
+  ASSERT_TRUE(test::restart_tx(left(), 15, {.ring = 128}));
   EXPECT_EQ(right().config().rx.at(11).ring, 128U);
   EXPECT_EQ(left().config().tx.at(15).ring, 128U);
 }

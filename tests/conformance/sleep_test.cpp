@@ -117,7 +117,7 @@ CONFORMANCE_TEST_WHERE(Sleeping, AFrameWakes, traits.delivers && !traits.by_file
 CONFORMANCE_TEST_WHERE(Sleeping, EachOfManyQueuesWakes, traits.card_receive) {
   constexpr std::uint16_t kManyQueues = 16;
   constexpr std::uint32_t kFlows = 64;
-  const PortConfig wanted{.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = kManyQueues, .tx_queues = 1};
+  const pollux::Settings wanted{.rx = {kManyQueues, {.ring = 64}}, .tx = {{.ring = 64}}};
   start_both(wanted, wanted);
   Clock& clock = context_->clock();
   const auto interrupts = right().capability<Interrupts>();

@@ -76,7 +76,7 @@ class Threads : public Conformance {
 };
 
 CONFORMANCE_TEST_WHERE(Threads, StopsAndStartsWhileAnotherThreadPolls, traits.two_ports()) {
-  PortConfig own = config(*pool_);  // queues have caches of their own
+  pollux::Settings own = config(*pool_);  // queues have caches of their own
   start_both(own, own);
   Poller poller(left(), right(), *pool_);
   for (int round = 0; round < 3; ++round) {
@@ -108,7 +108,7 @@ CONFORMANCE_TEST_WHERE(Threads, StopsAndStartsWhileAnotherThreadPolls, traits.tw
 }
 
 CONFORMANCE_TEST(Threads, AllowsAnyThreadToReadCounters) {
-  PortConfig own = config(*pool_);
+  pollux::Settings own = config(*pool_);
   start_both(own, own);
   Poller poller(left(), right(), *pool_);
   std::uint64_t last = 0;
@@ -127,7 +127,7 @@ CONFORMANCE_TEST(Threads, AllowsAnyThreadToReadCounters) {
 
 CONFORMANCE_TEST_WHERE(Threads, ReceivesOnOneThreadWhatAnotherSends,
                        traits.delivers && !traits.by_file && !traits.needs_relay) {
-  PortConfig own = config(*pool_);
+  pollux::Settings own = config(*pool_);
   start_both(own, own);
   constexpr std::uint32_t kFrames = 2000;
   std::atomic<std::uint32_t> received{0};
@@ -218,7 +218,7 @@ class Sharer {
 };
 
 CONFORMANCE_TEST_WHERE(Threads, SeveralThreadsShareAQueue, traits.delivers && !traits.by_file && !traits.needs_relay) {
-  PortConfig own = config(*pool_);
+  pollux::Settings own = config(*pool_);
   start_both(own, own);
   auto shared = SharedTxQueue::create(left().tx(0), *pool_);
   ASSERT_TRUE(shared) << shared.error().message();
@@ -306,7 +306,7 @@ class SleepingReceiver {
 
 CONFORMANCE_TEST_WHERE(Threads, WakesAWaitingReceiverForEachFrame,
                        traits.delivers && !traits.by_file && !traits.needs_relay) {
-  PortConfig own = config(*pool_);
+  pollux::Settings own = config(*pool_);
   start_both(own, own);
   if (right().rx(0).event_fd() < 0) return;
   SleepingReceiver receiver(right(), context_->clock(), *pool_);
@@ -335,7 +335,7 @@ CONFORMANCE_TEST_WHERE(Threads, WakesAWaitingReceiverForEachFrame,
 }
 
 CONFORMANCE_TEST(Threads, AStopWakesAWaitingReceiver) {
-  PortConfig own = config(*pool_);
+  pollux::Settings own = config(*pool_);
   start_both(own, own);
   if (right().rx(0).event_fd() < 0 || pair().right == "null:?rx=64") return;
   for (int round = 0; round < 20; ++round) {
@@ -364,7 +364,7 @@ class PlainCounter final : public RxObserver, public TxObserver {
 };
 
 CONFORMANCE_TEST(Threads, ObserversAreAttachedAndDetachedWhileAnotherThreadPolls) {
-  PortConfig own = config(*pool_);
+  pollux::Settings own = config(*pool_);
   start_both(own, own);
   PlainCounter all;
   ASSERT_TRUE(left().attach_observer(0, static_cast<TxObserver&>(all)));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "conformance/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -76,7 +77,7 @@ CONFORMANCE_TEST_WHERE(Traffic, SendsChains, traits.delivers) {
 }
 
 CONFORMANCE_TEST_WHERE(Traffic, CarriesJumboFrames, traits.delivers) {
-  PortConfig jumbo = config();
+  pollux::Settings jumbo = config();
   jumbo.mtu = 9000;
   start_both(jumbo, jumbo);
   std::vector<Bytes> frames;
@@ -90,9 +91,9 @@ CONFORMANCE_TEST_WHERE(Traffic, PutsJumboFramesIntoSmallBuffers,
                        traits.two_ports() && traits.delivers && !traits.is_zero_copy) {
   const auto small = Mempool::create(*context_, {.count = 1024, .data_room = 1024});
   ASSERT_TRUE(small);
-  PortConfig sender = config();
+  pollux::Settings sender = config();
   sender.mtu = 4000;
-  PortConfig receiver = config(*small);
+  pollux::Settings receiver = config(*small);
   receiver.mtu = 4000;
   start_both(sender, receiver);
   const std::vector<Bytes> frames = make_frames(10, 4014);
@@ -100,7 +101,7 @@ CONFORMANCE_TEST_WHERE(Traffic, PutsJumboFramesIntoSmallBuffers,
     send(left(), frames, 2000);
     right_.reset();
     right_ = open_port(pair().right);
-    ASSERT_TRUE(right().configure(receiver));
+    ASSERT_TRUE(test::configure_port(right(), receiver));
     ASSERT_TRUE(right().start());
     EXPECT_EQ(receive(right(), frames.size()), frames);
   } else {

@@ -13,6 +13,7 @@
 #include "fuzz/require.hpp"
 #include "models/intel/igb/card.hpp"
 #include "pollux/open.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -68,8 +69,8 @@ void exchange(Port& port, Machine& machine) {
 }
 
 void live(Port& port, Machine& machine, FuzzedDataProvider& input) {
-  if (!port.configure({.rx = {.pool = &machine.pool, .cache = &machine.cache, .ring = 64},
-                       .tx = {.cache = &machine.cache, .ring = 64}}))
+  if (!configure_port(port, {.rx = {{.pool = machine.pool, .cache = machine.cache, .ring = 64}},
+                             .tx = {{.cache = machine.cache, .ring = 64}}}))
     return;
   for (int starts = 0; starts < 3; ++starts) {
     if (!port.start()) return;
@@ -81,8 +82,8 @@ void live(Port& port, Machine& machine, FuzzedDataProvider& input) {
     static_cast<void>(port.stats());
     static_cast<void>(port.extended_stats());
     if (const auto dump = port.capability<RegisterDump>()) static_cast<void>(dump->registers());
-    static_cast<void>(port.set_mtu(input.ConsumeIntegralInRange<std::uint32_t>(0, 10'000)));
-    static_cast<void>(port.set_promiscuous(input.ConsumeBool()));
+    static_cast<void>(set_mtu(port, input.ConsumeIntegralInRange<std::uint32_t>(0, 10'000)));
+    static_cast<void>(set_promiscuous(port, input.ConsumeBool()));
     exchange(port, machine);
     if (!port.stop()) return;
     if (input.remaining_bytes() == 0) return;

@@ -7,6 +7,7 @@
 #include "fuzz/input_file.hpp"
 #include "fuzz/require.hpp"
 #include "pollux/open.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -33,8 +34,8 @@ void require_sound(Mbuf& frame) {
 }
 
 void live(Port& port, Machine& machine) {
-  if (!port.configure({.rx = {.pool = &machine.pool, .cache = &machine.cache, .ring = 64},
-                       .tx = {.cache = &machine.cache, .ring = 64}}))
+  if (!configure_port(port, {.rx = {{.pool = machine.pool, .cache = machine.cache, .ring = 64}},
+                             .tx = {{.cache = machine.cache, .ring = 64}}}))
     return;
   if (!port.start()) return;
   DropCounter inspected("inspected");

@@ -17,7 +17,7 @@ constexpr std::uint8_t kResets = 0x80;  // in the flags: the function resets its
 
 /// A port with two virtual functions, whose first is the input's.
 struct Fixture {
-  test::CardFixture card{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}}}};
+  test::CardFixture card{{.port = {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}}};
   test::MailboxOracle oracle{stopped(), card.port.capability<VirtualFunctions>()};
 
   test::CardFixture& stopped() {

@@ -20,6 +20,7 @@
 #include "pollux/mem/mempool.hpp"
 #include "pollux/open.hpp"
 #include "support/card_layout.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -120,7 +121,7 @@ std::vector<Phase> trace_life(const char* uri, std::shared_ptr<Clock> clock) {
   }
   const auto pool = Mempool::create(context, {.count = 512});
   phase = &phases[1];
-  EXPECT_TRUE(port->configure({.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}}));
+  EXPECT_TRUE(configure_port(*port, {.rx = {{.pool = *pool, .ring = 64}}, .tx = {{.ring = 64}}}));
   EXPECT_TRUE(port->start());
   phase = &waiting;
   EXPECT_TRUE(port->wait_for_link(std::chrono::seconds(20)));

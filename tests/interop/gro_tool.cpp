@@ -21,7 +21,7 @@ using namespace pollux;
 
 volatile std::sig_atomic_t stopped = 0;
 
-Result<Port> open_in(Context& context, const char* name_space, const char* uri, const PortConfig& config) {
+Result<Port> open_in(Context& context, const char* name_space, const char* uri, const Settings& config) {
   const FileDescriptor file(::open(name_space, O_RDONLY | O_CLOEXEC));
   if (file.get() < 0 || ::setns(file.get(), CLONE_NEWNET) != 0) {
     return tl::unexpected(Error{ErrorCode::io_error, fmt::format("cannot enter {}", name_space), "run this as root"});
@@ -79,7 +79,7 @@ class Forwarder {
 
 int run(const char* from, const char* to, bool merges) {
   Context context{{.huge_pages = HugePages::never}};
-  PortConfig config{.mtu = 9000};
+  Settings config{.mtu = 9000};
   config.promiscuous = true;
   auto in = open_in(context, from, "tap:plxa", config);
   if (!in) return failed(in.error());

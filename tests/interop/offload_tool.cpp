@@ -153,7 +153,7 @@ int main(int argc, char** argv) {
   auto pool = Mempool::create(context, {.count = 2048});
   if (!pool) return fail(pool.error());
   MempoolCache cache(*pool);
-  const PortConfig config{.rx = {.pool = &*pool, .cache = &cache}, .tx = {.cache = &cache}, .mtu = 9000};
+  const Settings config{.rx = {{.pool = *pool, .cache = cache}}, .tx = {{.cache = cache}}, .mtu = 9000};
   auto from = open(context, uris[0], config);
   if (!from) return fail(from.error());
   auto to = open(context, uris[1], config);

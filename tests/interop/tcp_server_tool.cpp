@@ -63,7 +63,7 @@ std::string frames_at(Port& port) {
 int main(int, char** arguments) {
   Context context({.huge_pages = HugePages::never});
   Port own = need(open(context, "ring:stack:0"));
-  PortConfig config;
+  Settings config;
   config.promiscuous = true;
   Port other = need(open(context, "ring:stack:1", config));
   Mempool pool = need(Mempool::create(context, {.count = 4096}));

@@ -46,10 +46,11 @@ Frame tail(const Frame& frame) { return {frame.begin() + 12, frame.end()}; }
 struct Pair {
   Pair(const FarEnd& far_end, const std::string& properties, std::uint32_t ring = 64, Duration tx_timeout = {}) {
     fixture.config.tx_timeout = tx_timeout;
-    fixture.config.rx.ring = fixture.config.tx.ring = ring;
-    fixture.config.rx_queues = fixture.config.tx_queues = FarEnd::kQueues;
+    fixture.config.rx[0].ring = fixture.config.tx[0].ring = ring;
     // The queues of a port share no cache.
-    fixture.config.rx.cache = fixture.config.tx.cache = nullptr;
+    fixture.config.rx[0].cache = fixture.config.tx[0].cache = {};
+    fixture.config.rx.resize(FarEnd::kQueues, fixture.config.rx[0]);
+    fixture.config.tx.resize(FarEnd::kQueues, fixture.config.tx[0]);
     for (const char* number : {"0?", "1?"}) {
       ports.push_back(fixture.start(number + far_end.uri_options() + ",properties=mq:on" + properties));
     }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "backends/qtest/device.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -55,7 +56,7 @@ QemuFixture::QemuFixture()
           {.log = [this](LogLevel, std::string_view text) { log.emplace_back(text); }, .huge_pages = HugePages::never}),
       pool(must(Mempool::create(context, {.count = kMbufs, .name = "qemu"}))),
       cache(pool),
-      config{.rx = {.pool = &pool, .cache = &cache}, .tx = {.cache = &cache}} {}
+      config{.rx = {{.pool = pool, .cache = cache}}, .tx = {{.cache = cache}}} {}
 
 QemuFixture::~QemuFixture() {
   if (!testing::Test::HasFailure()) return;
@@ -70,7 +71,7 @@ QemuPort QemuFixture::open(const std::string& which) {
 
 QemuPort QemuFixture::start(const std::string& which) {
   QemuPort opened = open(which);
-  must(opened.port.configure(config));
+  must(configure_port(opened.port, config));
   must(opened.port.start());
   return opened;
 }

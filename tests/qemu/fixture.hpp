@@ -61,7 +61,7 @@ struct QemuFixture {
   Context context;
   Mempool pool;
   MempoolCache cache;
-  PortConfig config;
+  Settings config;
 };
 
 }  // namespace pollux::test

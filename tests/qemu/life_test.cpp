@@ -14,6 +14,7 @@
 #include "device/capability_list.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "qemu/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -52,7 +53,7 @@ TEST(Life, ASuspendedPortSleepsInD3hotAndPassesFramesAfterwards) {
   Device& card = **device;
   auto left = open_unconfigured(fixture.context, *std::move(device));
   ASSERT_TRUE(left) << left.error().message();
-  ASSERT_TRUE(left->configure(fixture.config));
+  ASSERT_TRUE(test::configure_port(*left, fixture.config));
   ASSERT_TRUE(left->start());
   const auto at = find_capability(
       PCI_CAP_ID_PM, [&card](std::uint32_t offset, unsigned width) { return card.read_config(offset, width); });

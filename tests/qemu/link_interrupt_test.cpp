@@ -10,6 +10,7 @@
 #include "net/port_machine.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "qemu/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -24,7 +25,7 @@ struct LinkInterrupt : testing::Test {
     ASSERT_TRUE(driver) << driver.error().message();
     port = std::make_unique<PortMachine>(fixture.context.state(), *std::move(driver));
     flow_control = port->capability<FlowControl>();
-    ASSERT_TRUE(port->configure(fixture.config));
+    ASSERT_TRUE(test::configure_port(*port, fixture.config));
     ASSERT_TRUE(port->start());
     watch();
   }

@@ -48,7 +48,7 @@ class Metadata : public testing::TestWithParam<BurstMode> {};
 void expect_all(QemuFixture& fixture, Port& port, std::vector<KnownFrame> frames) {
   DropCounter seen("seen");
   EXPECT_TRUE(test::eventually([&] {
-    for (std::uint16_t queue = 0; queue < fixture.config.rx_queues; ++queue) {
+    for (std::uint16_t queue = 0; queue < fixture.config.rx.size(); ++queue) {
       Burst<64> burst;
       port.rx(queue).rx_burst(burst);
       for (const Mbuf& mbuf : burst) {
@@ -56,7 +56,7 @@ void expect_all(QemuFixture& fixture, Port& port, std::vector<KnownFrame> frames
                                         [&](const KnownFrame& frame) { return test::holds(mbuf, frame); });
         EXPECT_NE(found, frames.end()) << "a frame that was not sent";
         if (found == frames.end()) continue;
-        EXPECT_EQ(queue, found->hash.value_or(0) % 128 % fixture.config.rx_queues) << found->name;
+        EXPECT_EQ(queue, found->hash.value_or(0) % 128 % fixture.config.rx.size()) << found->name;
         test::expect_metadata(mbuf, *found);
         frames.erase(found);
       }
@@ -72,7 +72,7 @@ TEST_P(Metadata, IsWhatTheCardReported) {
   QemuFixture fixture;
   fixture.config.burst_mode = GetParam();
   QemuPort left = fixture.start("0");
-  fixture.config.rx_queues = 4;
+  fixture.config.rx.resize(4, fixture.config.rx[0]);
   QemuPort right = fixture.start("1");
   ASSERT_TRUE(QemuFixture::link_rises(left.port));
   ASSERT_TRUE(QemuFixture::link_rises(right.port));
@@ -89,7 +89,7 @@ TEST_P(Metadata, IsWhatTheCardReported) {
 TEST(SoftwareView, IsTheCards) {
   QemuFixture fixture;
   QemuPort left = fixture.start("0");
-  fixture.config.rx_queues = 4;
+  fixture.config.rx.resize(4, fixture.config.rx[0]);
   QemuPort right = fixture.start("1");
   ASSERT_TRUE(QemuFixture::link_rises(left.port));
   ASSERT_TRUE(QemuFixture::link_rises(right.port));
@@ -103,7 +103,7 @@ TEST(SoftwareView, IsTheCards) {
   const packet::ToeplitzHash hash;
   DropCounter seen("seen");
   EXPECT_TRUE(test::eventually([&] {
-    for (std::uint16_t queue = 0; queue < fixture.config.rx_queues; ++queue) {
+    for (std::uint16_t queue = 0; queue < fixture.config.rx.size(); ++queue) {
       Burst<64> burst;
       right.port.rx(queue).rx_burst(burst);
       for (const Mbuf& mbuf : burst) expect_software_agrees(hash, mbuf);

@@ -33,8 +33,8 @@ TEST(Traffic, TenThousandFramesArriveIntactInBothDirections) {
 // this.
 TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
   QemuFixture fixture;
-  fixture.config.rx_queues = 4;
-  fixture.config.rx.ring = 64;
+  fixture.config.rx[0].ring = 64;
+  fixture.config.rx.resize(4, fixture.config.rx[0]);
   QemuPort left = fixture.start("0");
   QemuPort right = fixture.start("1");
   ASSERT_TRUE(QemuFixture::link_rises(left.port));
@@ -47,7 +47,7 @@ TEST(Traffic, MissedCountIsNotExactOnACardThatCannotCount) {
     left.port.tx(0).tx_done_cleanup();
     return left.port.tx(0).in_flight() == 0;
   }));
-  const std::size_t armed = fixture.config.rx.ring - 1;  // broadcasts go only to queue 0
+  const std::size_t armed = fixture.config.rx[0].ring - 1;  // broadcasts go only to queue 0
   const std::size_t received = fixture.receive(right.port, armed).size();
   const Stats stats = right.port.stats();
   EXPECT_EQ(received, armed) << "frames without a descriptor are lost";

@@ -23,6 +23,7 @@
 #include "drivers/virtio/net/driver.hpp"
 #include "net/port_machine.hpp"
 #include "qemu/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -104,7 +105,7 @@ TEST(VirtioAnnounce, InterruptsIsAcknowledgedAndCounted) {
     auto driver = drivers::virtio::probe(fixture.context, *std::move(device));
     ASSERT_TRUE(driver) << driver.error().message();
     PortMachine port(fixture.context.state(), *std::move(driver));
-    ASSERT_TRUE(port.configure(fixture.config));
+    ASSERT_TRUE(test::configure_port(port, fixture.config));
     ASSERT_TRUE(port.start());
     EXPECT_EQ(announcements(port), 0U);
     ASSERT_FALSE(port.events().empty());

@@ -23,6 +23,7 @@
 #include "pollux/net/rx_metadata.hpp"
 #include "qemu/fixture.hpp"
 #include "support/chain.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/models/virtio/frames.hpp"
 
 namespace pollux {
@@ -109,11 +110,13 @@ class BridgedPair {
     }
     bridge();
     for (test::QemuPort& opened : ports_) {
-      PortConfig config = fixture.config;
-      config.rx_queues = config.tx_queues = std::min<std::uint16_t>(2, opened.port.info().limits.max_rx_queues);
-      config.rx.cache = nullptr;
-      config.tx.cache = nullptr;
-      EXPECT_TRUE(opened.port.configure(config));
+      Settings config = fixture.config;
+      config.rx[0].cache = {};
+      config.tx[0].cache = {};
+      const auto queues = std::min<std::uint16_t>(2, opened.port.info().limits.max_rx_queues);
+      config.rx.resize(queues, config.rx[0]);
+      config.tx.resize(queues, config.tx[0]);
+      EXPECT_TRUE(test::configure_port(opened.port, config));
       const auto started = opened.port.start();
       EXPECT_TRUE(started) << started.error().message();
     }

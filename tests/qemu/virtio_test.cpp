@@ -93,7 +93,7 @@ TEST(Virtio, FiltersVlansAndAddresses) {
   QemuFixture fixture;
   QemuPort sender = fixture.start(VirtioPair::uri("0", {}));
   QemuPort receiver = fixture.open(VirtioPair::uri("1", {}));
-  ASSERT_TRUE(receiver.port.configure(fixture.config));
+  ASSERT_TRUE(test::configure_port(receiver.port, fixture.config));
   ASSERT_TRUE(receiver.port.change(test::with_vlan(kVlan)));
   ASSERT_TRUE(receiver.port.start());
   const MacAddress further{2, 0, 0, 0, 0, 0x77};
@@ -124,8 +124,8 @@ TEST(Virtio, AQueueIsRestartedWithAndWithoutRingReset) {
     SCOPED_TRACE(properties);
     VirtioPair pair(properties);
     pair.fixture.exchange(pair.left.port, pair.right.port, 100);
-    ASSERT_TRUE(pair.right.port.restart_rx(0, {.pool = &pair.fixture.pool, .ring = 64}));
-    ASSERT_TRUE(pair.left.port.restart_tx(0, {.ring = 64}));
+    ASSERT_TRUE(test::restart_rx(pair.right.port, 0, {.pool = pair.fixture.pool, .ring = 64}));
+    ASSERT_TRUE(test::restart_tx(pair.left.port, 0, {.ring = 64}));
     pair.fixture.exchange(pair.left.port, pair.right.port, 64);
     pair.fixture.exchange(pair.right.port, pair.left.port, 64);
   }

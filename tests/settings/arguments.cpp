@@ -33,8 +33,8 @@ std::optional<QueueThresholds> random_thresholds(Random& random) {
 }  // namespace
 
 RxQueueConfig random_rx_queue(Random& random, const Pools& pools) {
-  RxQueueConfig queue{.pool = &pools.frames, .ring = random.one_of(std::array{32U, 64U, 128U})};
-  if (random.once_in(4)) queue.header_pool = &pools.headers;
+  RxQueueConfig queue{.pool = pools.frames, .ring = random.one_of(std::array{32U, 64U, 128U})};
+  if (random.once_in(4)) queue.header_pool = pools.headers;
   if (random.once_in(3)) queue.drop_enable = random.flip();
   queue.thresholds = random_thresholds(random);
   return queue;
@@ -44,13 +44,16 @@ TxQueueConfig random_tx_queue(Random& random) {
   return {.ring = random.one_of(std::array{32U, 64U, 128U}), .thresholds = random_thresholds(random)};
 }
 
-PortConfig random_config(Random& random, const Pools& pools, const Abilities& abilities) {
+Settings random_config(Random& random, const Pools& pools, const Abilities& abilities) {
   constexpr std::array<std::uint16_t, 8> kQueues{1, 1, 1, 2, 3, 8, 9, 16};
-  PortConfig config{.rx = random_rx_queue(random, pools), .tx = random_tx_queue(random)};
-  config.rx_queues = std::min<std::uint16_t>(random.one_of(kQueues), static_cast<std::uint16_t>(abilities.most_queues));
-  config.tx_queues = random.flip() ? config.rx_queues
-                                   : std::min<std::uint16_t>(random.one_of(kQueues),
-                                                             static_cast<std::uint16_t>(abilities.most_queues));
+  const auto random_count = [&] {
+    return std::min<std::size_t>(random.one_of(kQueues), static_cast<std::size_t>(abilities.most_queues));
+  };
+  const RxQueueConfig rx = random_rx_queue(random, pools);
+  const TxQueueConfig tx = random_tx_queue(random);
+  Settings config;
+  config.rx.assign(random_count(), rx);
+  config.tx.assign(random.flip() ? config.rx.size() : random_count(), tx);
   config.mtu = random.flip() ? 1500 : 100 + random.below(9000);
   config.promiscuous = random.once_in(4);
   config.all_multicast = random.once_in(4);
@@ -58,9 +61,8 @@ PortConfig random_config(Random& random, const Pools& pools, const Abilities& ab
   config.keep_bad_frames = random.once_in(5);
   if (random.once_in(3)) config.packet_buffers.receive = (20 + random.below(45)) * 1024;
   if (random.once_in(3)) config.packet_buffers.transmit = (10 + random.below(31)) * 1024;
-  if (random.once_in(3))
-    config.rx_override[random.below<std::uint16_t>(config.rx_queues)] = random_rx_queue(random, pools);
-  if (random.once_in(3)) config.tx_override[random.below<std::uint16_t>(config.tx_queues)] = random_tx_queue(random);
+  if (random.once_in(3)) config.rx[random.below(config.rx.size())] = random_rx_queue(random, pools);
+  if (random.once_in(3)) config.tx[random.below(config.tx.size())] = random_tx_queue(random);
   return config;
 }
 
@@ -136,7 +138,7 @@ QueuePoolsConfig random_pools(Random& random) {
     pool.untagged = pool.vlans.empty() || random.flip();
     config.pools.push_back(pool);
   }
-  if (random.once_in(4)) config.default_pool = std::nullopt;
+  if (random.once_in(4)) config.default_pool = {};
   if (count > 1 && random.flip()) config.default_pool = random.below<std::uint16_t>(count);
   return config;
 }

@@ -16,7 +16,7 @@ namespace pollux::test::settings {
 [[nodiscard]] std::uint16_t random_vlan(Random& random);
 [[nodiscard]] RxQueueConfig random_rx_queue(Random& random, const Pools& pools);
 [[nodiscard]] TxQueueConfig random_tx_queue(Random& random);
-[[nodiscard]] PortConfig random_config(Random& random, const Pools& pools, const Abilities& abilities);
+[[nodiscard]] Settings random_config(Random& random, const Pools& pools, const Abilities& abilities);
 [[nodiscard]] RssConfig random_rss(Random& random);
 [[nodiscard]] FlowRule random_rule(Random& random);
 [[nodiscard]] FlowControlConfig random_flow_control(Random& random);

@@ -80,8 +80,8 @@ void set_link(Steps& steps, Port& port, const Asked& asked) {
 // RSS follows the pools, since its table must fit their queues. Rates precede the functions, which take queues away.
 Result<void> set_all(Port& port, const Asked& asked) {
   Steps steps;
-  steps.then([&] { return port.configure(asked.config.value_or(PortConfig{})); });
-  steps.then_if(asked.mac.has_value(), [&] { return port.set_mac(*asked.mac); });
+  steps.then([&] { return configure_port(port, asked.config.value_or(Settings{})); });
+  steps.then_if(asked.mac.has_value(), [&] { return set_mac(port, *asked.mac); });
   for (const auto& [queue, rate] : asked.rates)
     steps.then([&] { return port.change([&](Settings& settings) { settings.tx_rates[queue] = rate; }); });
   set_functions(steps, port, asked.functions);

@@ -25,7 +25,7 @@ namespace pollux::test::settings {
 
 /// What a program has asked of a port, in the terms of the public API. A call that the port refuses changes nothing.
 struct Asked {
-  std::optional<PortConfig> config = {};  ///< with the later values of setters and of restarted queues
+  std::optional<Settings> config = {};  ///< with the later values of setters and of restarted queues
   std::optional<MacAddress> mac = {};
   std::vector<MacAddress> unicast = {};
   std::vector<MacAddress> multicast = {};

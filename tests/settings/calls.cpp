@@ -29,16 +29,15 @@ std::string text_of(const std::vector<MacAddress>& list) {
 // States of the port.
 
 Call call_configure(Source& from) {
-  const PortConfig config = random_config(from.random, from.pools, from.abilities);
-  return {
-      fmt::format("configure: rx {} x {}, tx {} x {}, mtu {}, promiscuous {}, all_multicast {}, fcs {}, bad {}, "
-                  "buffers {} {}, overrides {} {}",
-                  config.rx_queues, config.rx.ring, config.tx_queues, config.tx.ring, config.mtu, config.promiscuous,
-                  config.all_multicast, config.keep_fcs, config.keep_bad_frames, config.packet_buffers.receive,
-                  config.packet_buffers.transmit, config.rx_override.size(), config.tx_override.size()),
-      pass(
-          config, [](Port& port, const PortConfig& value) { return port.configure(value); },
-          [](Asked& asked, const PortConfig& value) { asked.config = value; })};
+  const Settings config = random_config(from.random, from.pools, from.abilities);
+  return {fmt::format("configure: rx {} x {}, tx {} x {}, mtu {}, promiscuous {}, all_multicast {}, fcs {}, bad {}, "
+                      "buffers {} {}",
+                      config.rx.size(), config.rx[0].ring, config.tx.size(), config.tx[0].ring, config.mtu,
+                      config.promiscuous, config.all_multicast, config.keep_fcs, config.keep_bad_frames,
+                      config.packet_buffers.receive, config.packet_buffers.transmit),
+          pass(
+              config, [](Port& port, const Settings& value) { return configure_port(port, value); },
+              [](Asked& asked, const Settings& value) { asked.config = value; })};
 }
 
 Call call_state(Source& from) {
@@ -75,8 +74,8 @@ Call call_restart_rx(Source& from) {
   return {fmt::format("restart_rx {}", queue),
           pass(
               random_rx_queue(from.random, from.pools),
-              [queue](Port& port, const RxQueueConfig& value) { return port.restart_rx(queue, value); },
-              [queue](Asked& asked, const RxQueueConfig& value) { asked.config->rx_override[queue] = value; })};
+              [queue](Port& port, const RxQueueConfig& value) { return restart_rx(port, queue, value); },
+              [queue](Asked& asked, const RxQueueConfig& value) { asked.config->rx[queue] = value; })};
 }
 
 Call call_restart_tx(Source& from) {
@@ -84,8 +83,8 @@ Call call_restart_tx(Source& from) {
   return {fmt::format("restart_tx {}", queue),
           pass(
               random_tx_queue(from.random),
-              [queue](Port& port, const TxQueueConfig& value) { return port.restart_tx(queue, value); },
-              [queue](Asked& asked, const TxQueueConfig& value) { asked.config->tx_override[queue] = value; })};
+              [queue](Port& port, const TxQueueConfig& value) { return restart_tx(port, queue, value); },
+              [queue](Asked& asked, const TxQueueConfig& value) { asked.config->tx[queue] = value; })};
 }
 
 Call call_resize(Source& from) {
@@ -94,17 +93,13 @@ Call call_resize(Source& from) {
   if (from.random.flip()) {
     return {fmt::format("resize_rx {} to {}", queue, ring),
             pass(
-                ring, [queue](Port& port, std::uint32_t value) { return port.resize_rx(queue, value); },
-                [queue](Asked& asked, std::uint32_t value) {
-                  asked.config->rx_override.try_emplace(queue, asked.config->rx).first->second.ring = value;
-                })};
+                ring, [queue](Port& port, std::uint32_t value) { return resize_rx(port, queue, value); },
+                [queue](Asked& asked, std::uint32_t value) { asked.config->rx[queue].ring = value; })};
   }
   return {fmt::format("resize_tx {} to {}", queue, ring),
           pass(
-              ring, [queue](Port& port, std::uint32_t value) { return port.resize_tx(queue, value); },
-              [queue](Asked& asked, std::uint32_t value) {
-                asked.config->tx_override.try_emplace(queue, asked.config->tx).first->second.ring = value;
-              })};
+              ring, [queue](Port& port, std::uint32_t value) { return resize_tx(port, queue, value); },
+              [queue](Asked& asked, std::uint32_t value) { asked.config->tx[queue].ring = value; })};
 }
 
 Call call_stop_queue(Source& from) {
@@ -124,15 +119,16 @@ Call call_stop_queue(Source& from) {
 
 Call call_mac(Source& from) {
   const MacAddress mac = random_unicast(from.random);
-  return {"set_mac " + to_string(mac), pass(
-                                           mac, [](Port& port, const MacAddress& value) { return port.set_mac(value); },
-                                           [](Asked& asked, const MacAddress& value) { asked.mac = value; })};
+  return {"set_mac " + to_string(mac),
+          pass(
+              mac, [](Port& port, const MacAddress& value) { return set_mac(port, value); },
+              [](Asked& asked, const MacAddress& value) { asked.mac = value; })};
 }
 
 Call call_mtu(Source& from) {
   const std::uint32_t mtu = from.random.flip() ? 1500 : 68 + from.random.below(9400);
   return {fmt::format("set_mtu {}", mtu), pass(
-                                              mtu, [](Port& port, std::uint32_t value) { return port.set_mtu(value); },
+                                              mtu, [](Port& port, std::uint32_t value) { return set_mtu(port, value); },
                                               [](Asked& asked, std::uint32_t value) { asked.config->mtu = value; })};
 }
 
@@ -141,12 +137,12 @@ Call call_promiscuity(Source& from) {
   if (from.random.flip()) {
     return {fmt::format("set_promiscuous {}", on),
             pass(
-                on, [](Port& port, bool value) { return port.set_promiscuous(value); },
+                on, [](Port& port, bool value) { return set_promiscuous(port, value); },
                 [](Asked& asked, bool value) { asked.config->promiscuous = value; })};
   }
   return {fmt::format("set_all_multicast {}", on),
           pass(
-              on, [](Port& port, bool value) { return port.set_all_multicast(value); },
+              on, [](Port& port, bool value) { return set_all_multicast(port, value); },
               [](Asked& asked, bool value) { asked.config->all_multicast = value; })};
 }
 

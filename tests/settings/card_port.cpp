@@ -10,6 +10,7 @@
 
 #include "pollux/mem/burst.hpp"
 #include "pollux/open.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test::settings {
 namespace {
@@ -147,8 +148,8 @@ Result<void> CardPort::request(unsigned function, const std::vector<std::uint32_
 
 Result<void> CardPort::settle() {
   if (state() == PortState::opened) {
-    asked.config = PortConfig{.rx = {.pool = &pools_.frames, .ring = 64}, .tx = {.ring = 64}};
-    if (auto configured = port().configure(*asked.config); !configured) return configured;
+    asked.config = Settings{.rx = {{.pool = pools_.frames, .ring = 64}}, .tx = {{.ring = 64}}};
+    if (auto configured = configure_port(port(), *asked.config); !configured) return configured;
   }
   if (auto started = start(); !started) return started;
   for (const std::uint16_t queue : stopped_rx) {

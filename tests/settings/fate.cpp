@@ -77,7 +77,7 @@ std::vector<std::uint8_t> hashed(const Probe& probe, RssTypes types) {
 
 std::uint16_t rss_queue(const Probe& probe, const Asked& asked) {
   RssConfig rss = asked.rss.value_or(RssConfig{});
-  const std::uint16_t queues = asked.config->rx_queues;
+  const auto queues = static_cast<std::uint16_t>(asked.config->rx.size());
   if (!asked.rss && queues == 1) return 0;
   const auto input = hashed(probe, rss.types);
   if (input.empty()) return 0;

@@ -17,8 +17,7 @@ namespace {
 
 /// Four queues each way, and what the row asks.
 Asked asked_by(const FieldRow& row, const Pools& pools) {
-  Asked asked{.config = PortConfig{
-                  .rx = {.pool = &pools.frames, .ring = 64}, .tx = {.ring = 64}, .rx_queues = 4, .tx_queues = 4}};
+  Asked asked{.config = Settings{.rx = {4, {.pool = pools.frames, .ring = 64}}, .tx = {4, {.ring = 64}}}};
   row.ask(asked);
   return asked;
 }

@@ -30,9 +30,10 @@ FlowRule numbered_rule(Random& random, std::uint32_t priority, std::uint16_t que
 }
 
 Asked random_settings(Random& random, const Pools& pools) {
-  Asked asked{.config = PortConfig{.rx = {.pool = &pools.frames, .ring = 64}, .tx = {.ring = 64}}};
-  PortConfig& config = *asked.config;
-  config.rx_queues = random.one_of(std::array<std::uint16_t, 4>{1, 2, 4, 8});
+  Asked asked{.config = Settings{.rx = {{.pool = pools.frames, .ring = 64}}, .tx = {{.ring = 64}}}};
+  Settings& config = *asked.config;
+  const auto queues = random.one_of(std::array<std::uint16_t, 4>{1, 2, 4, 8});
+  config.rx.resize(queues, config.rx[0]);
   config.mtu = random.flip() ? 1500 : 200 + random.below(3000);
   config.promiscuous = random.once_in(4);
   config.all_multicast = random.once_in(4);
@@ -50,13 +51,13 @@ Asked random_settings(Random& random, const Pools& pools) {
     for (unsigned i = random.below(5); i > 0; --i) asked.vlans->insert(random_vlan(random));
   }
   asked.strip_tags = random.flip();
-  if (config.rx_queues > 1 && random.flip()) {
+  if (queues > 1 && random.flip()) {
     asked.rss = random_rss(random);
-    for (std::uint16_t& queue : asked.rss->table) queue = static_cast<std::uint16_t>(queue % config.rx_queues);
+    for (std::uint16_t& queue : asked.rss->table) queue = static_cast<std::uint16_t>(queue % queues);
   }
   if (random.flip()) {
     for (std::uint32_t i = random.below(4); i > 0; --i)
-      asked.rules.emplace_back(FlowRuleId{}, numbered_rule(random, i, config.rx_queues));
+      asked.rules.emplace_back(FlowRuleId{}, numbered_rule(random, i, queues));
   }
   if (random.once_in(3)) asked.loopback = random.flip() ? LoopbackMode::mac : LoopbackMode::phy;
   return asked;
@@ -119,7 +120,7 @@ std::string wrong_with(SimPort& port, const Probe& probe) {
   } else if (const std::string refused = transmit(port.port(), port.pools(), probe.frame()); !refused.empty()) {
     return refused;
   }
-  const auto got = receive_all(port.port(), asked.config->rx_queues);
+  const auto got = receive_all(port.port(), static_cast<std::uint16_t>(asked.config->rx.size()));
   if (!port.take_sent().empty()) return "it left for the wire";
   const bool counted = port.port().stats().rx_length_errors != errors;
   if (counted != (fate.end == Fate::End::too_long) && fate.end != Fate::End::open)

@@ -15,7 +15,8 @@ FlowControlConfig pause(bool receive, bool transmit) {
 }
 
 void ask_for_functions(Asked& asked) {
-  asked.config->rx_queues = asked.config->tx_queues = 1;
+  asked.config->rx.resize(1);
+  asked.config->tx.resize(1);
   asked.functions = {{.mac = MacAddress{0x02, 0, 0, 0, 0, 0x21}, .vlan = 9, .qos = 5},
                      {.mac = MacAddress{0x02, 0, 0, 0, 0, 0x22}, .spoof_check = false}};
 }
@@ -76,7 +77,7 @@ std::span<const FieldRow> other_rows() {
        "Linux, e1000_mac.c, igb_id_led_init, igb_blink_led: by default light 3 is off, then on (ID_LED_OFF1_ON2)"},
       // Vector 0 for other causes, then one for each receive queue: those from 8 on in the third byte.
       {"vectors",
-       [](Asked& a) { a.config->rx_queues = 9; },
+       [](Asked& a) { a.config->rx.resize(9, a.config->rx[0]); },
        {{kIvar, 0xFF00FF, 0x890081},
         {kIvar + 4 * 7, 0xFF, 0x88},
         {kIvarMisc, 0xFF00, 0x8000},

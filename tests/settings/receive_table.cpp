@@ -157,7 +157,7 @@ std::span<const FieldRow> receive_rows() {
        "Linux, e1000_mac.c, igb_vfta_set: POOLSEL from bit 12; its first entry is for VLAN 0"},
       {"two queues in a pool",
        [](Asked& a) {
-         a.config->rx_queues = 9;
+         a.config->rx.resize(9, a.config->rx[0]);
          a.pools = {.pools = {{.queues = 2}}};
        },
        {{kMrqc, 0x7, 5}, {kReta, kAllBits, 0x08000800}, {kVmolr, 0x20000, 0x20000}},
@@ -171,13 +171,13 @@ std::span<const FieldRow> receive_rows() {
         {0xC008 + kQueue, 0xFFF80, 64 * 16}},
        "Linux, igb_main.c, igb_configure_rx_ring, igb_setup_srrctl"},
       {"drop_enable false",
-       [](Asked& a) { a.config->rx.drop_enable = false; },
+       [](Asked& a) { a.config->rx[0].drop_enable = false; },
        {{kSrrctl, 0x80000000, 0}},
        "Linux, e1000_82575.h, SRRCTL.DROP_EN"},
       {"thresholds",
        [](Asked& a) {
-         a.config->rx.thresholds = QueueThresholds{.prefetch = 5, .host = 6, .write_back = 1};
-         a.config->tx.thresholds = QueueThresholds{.prefetch = 31, .host = 3, .write_back = 0};
+         a.config->rx[0].thresholds = QueueThresholds{.prefetch = 5, .host = 6, .write_back = 1};
+         a.config->tx[0].thresholds = QueueThresholds{.prefetch = 31, .host = 3, .write_back = 0};
        },
        {{kRxdctl, 0x1F1F1F, 0x010605}, {kTxdctl, 0x1F1F1F, 0x00031F}},
        "Linux, igb_main.c, igb_configure_rx_ring, igb_configure_tx_ring: PTHRESH, HTHRESH from 8, WTHRESH from 16"},

@@ -15,7 +15,7 @@ using namespace pollux;
 Result<void> succeed(test::settings::SimLab& lab, test::settings::SimPort& port, const std::string& text) {
   const auto settings = parse_settings(text, std::vector{lab.pools.frames, lab.pools.headers});
   if (!settings) return tl::unexpected<Error>(settings.error());
-  port.asked.config = PortConfig{.packet_buffers = settings->queues.packet_buffers};
+  port.asked.config = Settings{.packet_buffers = settings->packet_buffers};
   auto restored = port.port().change([&](Settings& now) { now = *settings; });
   return restored ? port.settle() : restored;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -58,10 +59,9 @@ CardFixture::CardFixture(const CardFixtureOptions& options)
           [this](std::span<const std::byte> frame) { sent.emplace_back(frame.begin(), frame.end()); })),
       card(*wire, 0),
       port(open_port()) {
-  config.rx.pool = &pool;
-  config.rx.cache = config.tx.cache = &cache;
+  use_pool(config, pool, cache);
   if (!options.start) return;
-  must(port.configure(config));
+  must(configure_port(port, config));
   must(port.start());
   must(port.wait_for_link(std::chrono::seconds(5)));
 }
@@ -137,8 +137,8 @@ std::uint64_t CardFixture::counter(std::string_view name) { return value_of_coun
 testing::AssertionResult CardFixture::every_mbuf_accounted_for(std::uint32_t held) {
   std::uint32_t expected = held;
   if (port.state() == PortState::started) {
-    expected += config.rx_queues * config.rx.ring;
-    for (std::uint16_t queue = 0; queue < config.tx_queues; ++queue) expected += port.tx(queue).in_flight();
+    for (const RxQueueConfig& queue : config.rx) expected += queue.ring;
+    for (std::uint16_t queue = 0; queue < config.tx.size(); ++queue) expected += port.tx(queue).in_flight();
   }
   const std::uint32_t in_use = pool.stats().in_use();
   if (in_use == expected) return testing::AssertionSuccess();

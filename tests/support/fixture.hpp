@@ -32,7 +32,7 @@ using Frame = std::vector<std::byte>;
 [[nodiscard]] Frame content(const Mbuf& mbuf);
 
 struct CardFixtureOptions {
-  PortConfig port{.rx = {.ring = 64}, .tx = {.ring = 64}};  ///< its pool and cache are the CardFixture's
+  Settings port{.rx = {{.ring = 64}}, .tx = {{.ring = 64}}};  ///< its pool and cache are the CardFixture's
   MempoolOptions pool{.count = 1024};
   models::igb::CardOptions card{.used_before = true};
   bool start = true;  ///< false: the port is only opened; the test configures it
@@ -94,7 +94,7 @@ struct CardFixture {
   Context context;
   Mempool pool;
   MempoolCache cache;
-  PortConfig config;
+  Settings config;
   std::shared_ptr<sim::Wire> wire;
   TestCard card;
   static constexpr std::uint32_t rx = 0;  ///< the queue that rx_burst polls

@@ -8,6 +8,82 @@
 
 namespace pollux::test {
 
+/// Sets up the queues of a port that is not started, with what concerns all of them, and the frames that it receives;
+/// all other settings stay. `Port` is a Port or a PortMachine, here and below.
+template <class Port>
+[[nodiscard]] Result<void> configure_port(Port& port, const Settings& wanted = {}) {
+  return port.change([&](Settings& settings) {
+    settings.rx = wanted.rx;
+    settings.tx = wanted.tx;
+    settings.mtu = wanted.mtu;
+    settings.promiscuous = wanted.promiscuous;
+    settings.all_multicast = wanted.all_multicast;
+    settings.keep_fcs = wanted.keep_fcs;
+    settings.keep_bad_frames = wanted.keep_bad_frames;
+    settings.count_bytes = wanted.count_bytes;
+    settings.packet_buffers = wanted.packet_buffers;
+    settings.tx_timeout = wanted.tx_timeout;
+    settings.rx_timeout = wanted.rx_timeout;
+    settings.burst_mode = wanted.burst_mode;
+  });
+}
+
+/// Gives all queues a pool and a cache of it.
+inline void use_pool(Settings& settings, const Mempool& pool, const MempoolCache& cache = {}) {
+  for (RxQueueConfig& queue : settings.rx) {
+    queue.pool = pool;
+    queue.cache = cache;
+  }
+  for (TxQueueConfig& queue : settings.tx) queue.cache = cache;
+}
+
+/// Changes the options of one queue. Without a pool in `config` it keeps the one that it has.
+///@{
+template <class Port>
+[[nodiscard]] Result<void> restart_rx(Port& port, std::uint16_t queue, RxQueueConfig config) {
+  if (queue >= port.settings().rx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
+  return port.change([&](Settings& settings) {
+    if (!config.pool) config.pool = settings.rx[queue].pool;
+    settings.rx[queue] = config;
+  });
+}
+template <class Port>
+[[nodiscard]] Result<void> restart_tx(Port& port, std::uint16_t queue, const TxQueueConfig& config) {
+  if (queue >= port.settings().tx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
+  return port.change([&](Settings& settings) { settings.tx[queue] = config; });
+}
+template <class Port>
+[[nodiscard]] Result<void> resize_rx(Port& port, std::uint16_t queue, std::uint32_t ring) {
+  if (queue >= port.settings().rx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
+  return port.change([=](Settings& settings) { settings.rx[queue].ring = ring; });
+}
+template <class Port>
+[[nodiscard]] Result<void> resize_tx(Port& port, std::uint16_t queue, std::uint32_t ring) {
+  if (queue >= port.settings().tx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
+  return port.change([=](Settings& settings) { settings.tx[queue].ring = ring; });
+}
+///@}
+
+/// One setting.
+///@{
+template <class Port>
+[[nodiscard]] Result<void> set_mac(Port& port, const MacAddress& mac) {
+  return port.change([&](Settings& settings) { settings.mac = mac; });
+}
+template <class Port>
+[[nodiscard]] Result<void> set_mtu(Port& port, std::uint32_t bytes) {
+  return port.change([=](Settings& settings) { settings.mtu = bytes; });
+}
+template <class Port>
+[[nodiscard]] Result<void> set_promiscuous(Port& port, bool on) {
+  return port.change([=](Settings& settings) { settings.promiscuous = on; });
+}
+template <class Port>
+[[nodiscard]] Result<void> set_all_multicast(Port& port, bool on) {
+  return port.change([=](Settings& settings) { settings.all_multicast = on; });
+}
+///@}
+
 /// For Port::change: the port receives that VLAN, or does not any more.
 [[nodiscard]] inline auto with_vlan(std::uint16_t vlan, bool receive = true) {
   return [=](Settings& settings) {

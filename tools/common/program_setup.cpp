@@ -33,8 +33,9 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   setup->pool_ = *std::move(pool);
   for (std::size_t i = 0; i < worker_count(options); ++i) setup->caches_.emplace_back(*setup->pool_);
   for (Port& port : setup->ports_) {
-    if (auto configured = port.configure(setup->config_of(port, options)); !configured)
-      return pass_on(std::move(configured));
+    const PortInfo& info = port.info();
+    auto set = port.change([&](Settings& settings) { setup->choose(options, info, settings); });
+    if (!set) return pass_on(std::move(set));
     if (auto looped = set_loopback(port, options.loopback); !looped) return pass_on(std::move(looped));
   }
   if (options.fused) {
@@ -72,22 +73,19 @@ Result<void> ProgramSetup::start_telemetry() {
 }
 
 // Each queue uses the cache of the thread that polls it.
-PortConfig ProgramSetup::config_of(const Port& port, const PortOptions& options) const {
-  PortConfig config{.rx = {.pool = &*pool_, .cache = &caches_.front(), .ring = options.rx_ring},
-                    .tx = {.cache = &caches_.front(), .ring = options.tx_ring},
-                    .rx_queues = options.queues,
-                    // A port that cannot have a forward path says so itself.
-                    .tx_queues = options.fused ? std::min<std::uint16_t>(2, port.info().limits.max_tx_queues)
-                                               : static_cast<std::uint16_t>(options.queues),
-                    .mtu = options.mtu,
-                    .promiscuous = options.promiscuous && port.info().supports.test(pollux::Setting::promiscuous),
-                    .burst_mode = options.burst_mode};
-  for (std::uint16_t queue = 1; queue < options.queues; ++queue) {
+void ProgramSetup::choose(const PortOptions& options, const PortInfo& info, Settings& settings) const {
+  settings.rx.clear();
+  settings.tx.clear();
+  for (std::uint16_t queue = 0; queue < options.queues; ++queue) {
     const MempoolCache& cache = caches_[queue % caches_.size()];
-    config.rx_override[queue] = {.pool = &*pool_, .cache = &cache, .ring = options.rx_ring};
-    config.tx_override[queue] = {.cache = &cache, .ring = options.tx_ring};
+    settings.rx.push_back({.pool = *pool_, .cache = cache, .ring = options.rx_ring});
+    settings.tx.push_back({.cache = cache, .ring = options.tx_ring});
   }
-  return config;
+  // A port that cannot have a forward path says so itself.
+  if (options.fused) settings.tx.resize(std::min<std::size_t>(2, info.limits.max_tx_queues), settings.tx[0]);
+  settings.mtu = options.mtu;
+  settings.promiscuous = options.promiscuous && info.supports.test(Setting::promiscuous);
+  settings.burst_mode = options.burst_mode;
 }
 
 Result<void> ProgramSetup::fuse() {

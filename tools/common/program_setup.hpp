@@ -45,7 +45,7 @@ class ProgramSetup {
   [[nodiscard]] std::vector<std::string> link_changes();
 
  private:
-  [[nodiscard]] PortConfig config_of(const Port& port, const PortOptions& options) const;
+  void choose(const PortOptions& options, const PortInfo& info, Settings& settings) const;
   [[nodiscard]] Result<void> fuse();
   [[nodiscard]] Result<void> start_telemetry();
   [[nodiscard]] Result<void> watch_checksums();

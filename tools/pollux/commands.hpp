@@ -38,6 +38,7 @@ void add_exporter(cli::App& app, const Environment& environment, int& exit_code)
 /// Only in builds with ncurses (POLLUX_HAS_TOP).
 void add_top(cli::App& app, const Environment& environment, int& exit_code);
 void add_ports(cli::App& app, const Environment& environment, int& exit_code);
+void add_settings(cli::App& app, const Environment& environment, int& exit_code);
 void add_stats(cli::App& app, const Environment& environment, int& exit_code);
 void add_info(cli::App& app, const Environment& environment, int& exit_code);
 

@@ -116,6 +116,7 @@ int run(int argc, char** argv) {
   add_exporter(app, environment, exit_code);
 #endif
   add_ports(app, environment, exit_code);
+  add_settings(app, environment, exit_code);
   add_stats(app, environment, exit_code);
 #ifdef POLLUX_HAS_TOP
   add_top(app, environment, exit_code);

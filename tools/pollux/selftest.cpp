@@ -29,7 +29,11 @@ Result<std::vector<SelfTestResult>> run_parts(Port& port, bool online) {
   const auto test = port.capability<SelfTest>();
   if (!test) return tl::unexpected<Error>(port.lacks(SelfTest::kId));
   if (!online) return test->test_offline();
-  if (auto configured = port.configure(); !configured) return pass_on(std::move(configured));
+  auto configured = port.change([](Settings& settings) {
+    settings.rx.resize(1);
+    settings.tx.resize(1);
+  });
+  if (!configured) return pass_on(std::move(configured));
   if (auto started = port.start(); !started) return pass_on(std::move(started));
   static_cast<void>(port.wait_for_link(kOnlineLinkLimit));
   return test->test_online();

@@ -16,7 +16,10 @@ Result<void> start_port(Port& port, const Mempool& pool) {
   constexpr std::uint32_t kRing = 64;
   const PortLimits& limits = port.info().limits;
   const std::uint32_t ring = nearest_ring(kRing, limits);
-  auto configured = port.configure({.rx = {.pool = &pool, .ring = ring}, .tx = {.ring = ring}});
+  auto configured = port.change([&](Settings& settings) {
+    settings.rx = {{.pool = pool, .ring = ring}};
+    settings.tx = {{.ring = ring}};
+  });
   return configured ? port.start() : configured;
 }
 

@@ -43,7 +43,10 @@ Result<void> set_up_functions(Port& port, unsigned count, const std::vector<Func
 /// The command receives nothing, so the card drops what is addressed to the port itself.
 Result<void> start_dropping(Port& port, const Mempool& pool) {
   constexpr std::uint32_t kDescriptors = 64;
-  auto configured = port.configure({.rx = {.pool = &pool, .ring = kDescriptors}, .tx = {.ring = kDescriptors}});
+  auto configured = port.change([&](Settings& settings) {
+    settings.rx = {{.pool = pool, .ring = kDescriptors}};
+    settings.tx = {{.ring = kDescriptors}};
+  });
   return configured ? port.start() : configured;
 }
 

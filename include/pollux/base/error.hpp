@@ -18,7 +18,7 @@ enum class ErrorCode {
   /// text names.
   invalid_argument,
   /// The call is not allowed in the object's state (such as start of a started port). Fix: make the call that the hint
-  /// names first, such as Port::stop or Port::configure.
+  /// names first, such as Port::stop or Port::change.
   bad_state,
   /// The device, driver, group, network, file, rule or observer named does not exist. Fix: check the name;
   /// `pollux list` shows the machine's devices.

@@ -47,11 +47,13 @@ struct MempoolStats {
 
 /// A fixed number of mbufs of one size in DMA memory. An allocation from an exhausted pool fails at once and is
 /// counted.
-/// Ownership: a handle; copies refer to the same pool. Queues and caches keep the pool alive, and so do allocated mbufs
-/// (checked builds report them as a `leak` misuse when the last handle, queue and cache are gone).
+/// Ownership: a handle; copies refer to the same pool. A default-constructed one is empty and refers to none: only
+/// `core`, comparisons and the test for emptiness are allowed then. Queues and caches keep the pool alive, and so do
+/// allocated mbufs (checked builds report them as a `leak` misuse when the last handle, queue and cache are gone).
 /// Thread rule: every member may be called from any thread.
 class POLLUX_API Mempool {
  public:
+  Mempool() noexcept = default;
   /// Another handle to an existing pool.
   explicit Mempool(std::shared_ptr<MempoolCore> core) : core_(std::move(core)) {}
   /// Errors: invalid_argument (a value outside its range), no_memory, and those of Context::allocate.
@@ -66,6 +68,10 @@ class POLLUX_API Mempool {
   [[nodiscard]] const MempoolOptions& options() const noexcept;
   /// The pool itself, for drivers. It keeps the pool alive.
   [[nodiscard]] const std::shared_ptr<MempoolCore>& core() const noexcept { return core_; }
+  /// Whether it refers to a pool.
+  [[nodiscard]] explicit operator bool() const noexcept { return core_ != nullptr; }
+  /// Whether both refer to the same pool.
+  [[nodiscard]] bool operator==(const Mempool&) const noexcept = default;
 
  private:
   std::shared_ptr<MempoolCore> core_;
@@ -116,6 +122,8 @@ class POLLUX_API MempoolCache {
  public:
   static constexpr std::uint32_t kMaxCapacity = MempoolCacheObjects::kMaxCapacity;  ///< mbufs
 
+  /// An empty handle, which refers to no cache: as an empty Mempool.
+  MempoolCache() noexcept = default;
   /// `capacity` in mbufs, 64 to kMaxCapacity; 0 selects an eighth of the pool. Values outside these limits are clamped.
   explicit MempoolCache(const Mempool& pool, std::uint32_t capacity = 0);
 
@@ -164,13 +172,17 @@ class POLLUX_API MempoolCache {
 
   /// The cache itself, for drivers. It keeps the pool alive.
   [[nodiscard]] const std::shared_ptr<MempoolCacheCore>& core() const noexcept { return core_; }
+  /// Whether it refers to a cache.
+  [[nodiscard]] explicit operator bool() const noexcept { return core_ != nullptr; }
+  /// Whether both are the same cache.
+  [[nodiscard]] bool operator==(const MempoolCache&) const noexcept = default;
 
  private:
   [[nodiscard]] bool refill(std::size_t wanted) noexcept;
   void free_slow(std::span<Mbuf* const> mbufs, Site site) noexcept;
 
   std::shared_ptr<MempoolCacheCore> core_;
-  MempoolCacheObjects* objects_;  // part of core_
+  MempoolCacheObjects* objects_ = nullptr;  // part of core_
 };
 
 }  // namespace pollux

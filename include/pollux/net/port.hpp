@@ -28,12 +28,12 @@ enum class PortEventKind : std::uint8_t {
   link_down,  ///< the link went down, or the port was stopped
   removed,    ///< the device was removed, or the host asks for it back; the port is `failed`
   error,      ///< the device does not work any more; the port is `failed`
-  /// A transmit queue had frames and sent none for PortConfig::tx_timeout. The port was reset, works again with all
+  /// A transmit queue had frames and sent none for Settings::tx_timeout. The port was reset, works again with all
   /// settings, and has no link until it has negotiated one. Frames that were in its rings are lost and counted.
   tx_timeout,
-  /// For PortConfig::rx_timeout a receive queue had free descriptors and took none of the frames that arrived. If all
+  /// For Settings::rx_timeout a receive queue had free descriptors and took none of the frames that arrived. If all
   /// queues stand, the first one is named: any of them may hold up the others. The port was not reset, since a restart
-  /// of the queue (Port::restart_rx) may help; stop and start reset the card. Reported again while it lasts.
+  /// of the queue (Port::stop_rx, start_rx) may help; stop and start reset the card. Reported again while it lasts.
   rx_timeout,
 };
 
@@ -79,15 +79,11 @@ class POLLUX_API Port {
   [[nodiscard]] const OffloadLimits& offloads() const { return info().offloads; }
   /// The state now. Another thread, or a removed card, may change it at any time.
   [[nodiscard]] PortState state() const;
-  /// The configuration that results from `configure` and the setters. In states `opened` and `closed` it has no queues.
+  /// What results from the settings. In states `opened` and `closed` there are no queues.
   [[nodiscard]] EffectiveConfig config() const;
 
-  /// Validates `config` and sets up the queues. Allowed in states `opened` and `configured`; a second call replaces the
-  /// first configuration.
-  /// Errors: invalid_argument (names the value and its range), bad_state, no_memory (also if there is no room for the
-  /// port's own pool, see RxQueueConfig::pool).
-  [[nodiscard]] Result<void> configure(const PortConfig& config = {});
   /// What the program has asked of the port. settings_text writes it as text.
+  /// In states opened and closed there are no queues (Settings::rx and tx).
   [[nodiscard]] Settings settings() const;
   /// Lets `edit` change a copy of the settings, checks what then differs, and applies it as one step: all of it or
   /// nothing. What is set stays in force, through stops, starts and resets, until it is changed or the port is closed.
@@ -95,41 +91,31 @@ class POLLUX_API Port {
   ///     port.change([](Settings& settings) { settings.mtu = 9000; settings.vlan_stripping = true; });
   ///     port.change([&](Settings& settings) { settings = other.settings(); });   // as another port is, or was
   ///
-  /// On a started port it takes effect at once; a setting for which the port has to stop is refused there. Queues
-  /// that differ are set up anew: those without a pool, or with one that another port has made, get one of the port's
-  /// own, and each gets a cache of its own.
+  /// On a started port it takes effect at once; a setting for which the port has to stop is refused there. If queues
+  /// differ, all are set up anew, and a port in state opened is then configured. On a started port only the queues that
+  /// differ restart, one after the other, while the others run: the buffers in the ring return to their pool, frames
+  /// among them under a named counter (`rx_stopped`; `tx_stopped`, but they are sent first if the link is up, for a
+  /// bounded time), and frames that the card receives for the queue meanwhile are missed frames. The polling thread may
+  /// go on polling, but must not call `use_cache` or `in_flight`. The ring and the mbufs that a queue needs in addition
+  /// are allocated before it stops. A queue that was stopped (`stop_rx`) runs again. If the card does not stop a queue,
+  /// or does not start it again, the port is `failed`.
   /// `edit` runs with the port's mutex held: it must not call a port. What it throws leaves the call, with nothing
   /// changed. States: opened, configured, started. Errors, which name the rule and change nothing: bad_state (also a
-  /// setting that cannot be changed in this state), not_supported (PortInfo::supports), invalid_argument, no_memory,
-  /// busy and timeout as the members of Settings say, permission_denied (of a virtual function: its host refuses),
-  /// device_removed. If the card takes neither the new settings nor the old ones, the port has failed.
+  /// setting that cannot be changed in this state), not_supported (PortInfo::supports, or the driver cannot
+  /// restart one queue), invalid_argument, no_memory, busy and timeout as the members of Settings say, and of a queue
+  /// busy (a forward path uses it) and timeout (a poller does not leave its burst; the queue runs on unchanged),
+  /// permission_denied (of a virtual function: its host refuses), device_removed. If the card takes neither the new
+  /// settings nor the old ones, the port has failed.
   [[nodiscard]] Result<void> change(const std::function<void(Settings&)>& edit);
   /// Gives buffers to the card and starts traffic. The link may come up seconds later: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
-  /// Reconfigures one queue while the others run. On a started port the queue stops, the buffers in its ring return to
-  /// their pool, frames among them under a named counter (`rx_stopped`, `tx_stopped`), and the queue starts again with
-  /// `config`. Frames that the card receives for it meanwhile are missed frames. On a configured port `config` applies
-  /// from the next start. Without a pool in `config`, the queue keeps its pool; without a cache, it gets its own. The
-  /// polling thread may go on polling, but must not call `use_cache` or `in_flight` meanwhile. The ring and the mbufs
-  /// that the queue needs in addition are allocated before it stops, so a refused restart changes nothing. Errors:
-  /// bad_state, invalid_argument, no_memory, not_supported (the driver cannot do it), busy (a forward path uses the
-  /// queue), timeout (a poller does not leave its burst; the queue runs on unchanged). If the card does not stop the
-  /// queue, or does not start it again, the port is `failed`.
-  [[nodiscard]] Result<void> restart_rx(std::uint16_t queue, const RxQueueConfig& config);
-  /// As `restart_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
-  [[nodiscard]] Result<void> restart_tx(std::uint16_t queue, const TxQueueConfig& config);
-  /// Restarts one queue with a ring of `descriptors`, as PortLimits allow, and all else that was
-  /// configured for it. Errors: as `restart_rx`.
-  ///@{
-  [[nodiscard]] Result<void> resize_rx(std::uint16_t queue, std::uint32_t descriptors);
-  [[nodiscard]] Result<void> resize_tx(std::uint16_t queue, std::uint32_t descriptors);
-  ///@}
   /// Stops one queue of a started port while the others run. Its bursts are empty, and the card does not use its ring.
-  /// Frames that the card receives for it are missed frames. It stays stopped until `start_rx`, `restart_rx` or the
-  /// next start of the port. Stopping a stopped queue does nothing. Errors: as `restart_rx`.
+  /// Frames that the card receives for it are missed frames. It stays stopped until `start_rx`, a change of its
+  /// settings, or the next start of the port. Stopping a stopped queue does nothing. Errors: bad_state,
+  /// invalid_argument (no such queue), and those of a restart by `change`.
   [[nodiscard]] Result<void> stop_rx(std::uint16_t queue);
   /// Starts a stopped queue with the configuration that it had. Frames that were in its ring are counted as
-  /// `rx_stopped`. Starting a running queue does nothing. Errors: as `restart_rx`.
+  /// `rx_stopped`. Starting a running queue does nothing. Errors: as `stop_rx`.
   [[nodiscard]] Result<void> start_rx(std::uint16_t queue);
   /// As `stop_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
   [[nodiscard]] Result<void> stop_tx(std::uint16_t queue);
@@ -149,10 +135,10 @@ class POLLUX_API Port {
   /// port is `failed`.
   [[nodiscard]] Result<void> suspend();
   /// Returns the card to D0, resets it and brings the port back to the state that it had before `suspend`, with all
-  /// settings: those of the configuration, of setters and of capabilities. A port that was started has no link until it
-  /// has negotiated one, and queues that were stopped alone stay stopped. The time of PortClock goes on by the
-  /// Context's clock, which may not count the sleep (SteadyClock does not). Source: Linux, igb_main.c, igb_resume.
-  /// Errors: bad_state; after any other error the port is `failed`, also after a timeout: the card stays in D3hot.
+  /// settings. A port that was started has no link until it has negotiated one, and queues that were stopped alone stay
+  /// stopped. The time of PortClock goes on by the Context's clock, which may not count the sleep (SteadyClock does
+  /// not). Source: Linux, igb_main.c, igb_resume. Errors: bad_state; after any other error the port is `failed`, also
+  /// after a timeout: the card stays in D3hot.
   [[nodiscard]] Result<void> resume();
   /// Stops the port and releases its device, so that the host can take it back, replace it or reset its slot. The
   /// queues, all settings and `info` stay; bursts are empty. This is also the way out of state `failed` after the card
@@ -223,22 +209,12 @@ class POLLUX_API Port {
   [[nodiscard]] Result<void> detach_observer(std::uint16_t tx_queue, TxObserver& observer);
   ///@}
 
-  /// The port's own address, as set or, without a call of `set_mac`, the permanent one.
+  /// The port's own address: Settings::mac, or the permanent one.
   [[nodiscard]] MacAddress mac() const;
-  /// The address that the port had when it was opened, whatever `set_mac` has set since.
+  /// The address that the port had when it was opened.
   [[nodiscard]] MacAddress permanent_mac() const;
-  /// Error invalid_argument for a multicast or all-zero address.
-  [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
-  /// Bytes of payload, as configured or set.
+  /// Settings::mtu: bytes of payload.
   [[nodiscard]] std::uint32_t mtu() const;
-  /// Sets the MTU in bytes of payload. Takes effect at once on a started port if the buffers are large enough.
-  [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
-  /// Whether frames for any destination, or for any multicast group, are received, too. On a started port it takes
-  /// effect at once. Error not_supported: the port lacks it (PortInfo::supports); others are those of all settings.
-  ///@{
-  [[nodiscard]] Result<void> set_promiscuous(bool on);
-  [[nodiscard]] Result<void> set_all_multicast(bool on);
-  ///@}
 
   /// Asks the card, without waiting and without changing anything.
   [[nodiscard]] Link link();
@@ -249,22 +225,21 @@ class POLLUX_API Port {
   [[nodiscard]] Result<Link> wait_for_link(Duration limit);
 
   /// Calls `handler` with each event of the port; an empty one ends that. The handler runs on the thread that notices
-  /// the event: the one that runs the Context's Control, or one in `start`, `stop`, a restart of a queue, `service` or
-  /// `wait_for_link`.
-  /// It runs once at a time, in the order of the events, and without the port's lock: it may call this and other ports,
-  /// but must not move or destroy this one. An event that arises while it runs, be it by a call of the handler or of
-  /// another thread, waits until it returns; the call that causes the event does not wait. Otherwise a call returns
-  /// when the handler has seen the events that the call has caused. Handlers that feed one another, that is, whose
-  /// calls cause further events, meet a limit: a call, with those that handlers make in it, delivers at most 32 events,
-  /// of any ports, more than its own port has waiting. The Control's next run delivers the rest, or the next of these
-  /// calls of the port whose events they are. An event that waits gives way to a later one of its kind and queue, and a
-  /// change of the link between the two does, too: at most one link_down and one link_up wait, the newest Link last.
-  /// Each handler starts with the link down, so the first service on a started port with a link reports link_up. A
-  /// change of the link of a card with MSI-X and a receive queue makes Control::event_fd readable at once. Other ports
-  /// report it at their next service, at most a second later. Of several changes between two services only the result
-  /// is reported. Events between the last service and the end of the port are not reported.
-  /// Waits while another thread runs the old handler; so does the Port's destructor. Do not hold a lock then that the
-  /// handler takes. In a handler of any port, on_event does not wait, and the old handler may not have returned yet.
+  /// the event: the one that runs the Context's Control, or one in `start`, `stop`, `change`, `service` or
+  /// `wait_for_link`. It runs once at a time, in the order of the events, and without the port's lock: it may call this
+  /// and other ports, but must not move or destroy this one. An event that arises while it runs, be it by a call of the
+  /// handler or of another thread, waits until it returns; the call that causes the event does not wait. Otherwise a
+  /// call returns when the handler has seen the events that the call has caused. Handlers that feed one another, that
+  /// is, whose calls cause further events, meet a limit: a call, with those that handlers make in it, delivers at most
+  /// 32 events, of any ports, more than its own port has waiting. The Control's next run delivers the rest, or the next
+  /// of these calls of the port whose events they are. An event that waits gives way to a later one of its kind and
+  /// queue, and a change of the link between the two does, too: at most one link_down and one link_up wait, the newest
+  /// Link last. Each handler starts with the link down, so the first service on a started port with a link reports
+  /// link_up. A change of the link of a card with MSI-X and a receive queue makes Control::event_fd readable at once.
+  /// Other ports report it at their next service, at most a second later. Of several changes between two services only
+  /// the result is reported. Events between the last service and the end of the port are not reported. Waits while
+  /// another thread runs the old handler; so does the Port's destructor. Do not hold a lock then that the handler
+  /// takes. In a handler of any port, on_event does not wait, and the old handler may not have returned yet.
   void on_event(PortEventHandler handler);
 
   /// Frames, bytes, errors and drops since the port was opened; the numbers only grow, but for the exception that Stats

@@ -25,52 +25,57 @@ struct QueueThresholds {
 
 /// The configuration of a receive queue.
 struct RxQueueConfig {
-  /// The pool of the queue; the port keeps it alive. nullptr in PortConfig::rx: the port creates a pool of its own (see
-  /// Port::rx_pool) on the card's NUMA node. Its mbufs have 2,048 bytes after 128 bytes of headroom. It has
-  ///   - one mbuf for each descriptor of the rings, receive and transmit,
-  ///   - for caches 512 mbufs per receive queue and 64 per transmit queue,
+  /// The pool of the queue; the port keeps it alive. Empty: the port creates a pool of its own (see Port::rx_pool) on
+  /// the card's NUMA node, for all such queues. Its mbufs have 2,048 bytes after 128 bytes of headroom. It has
+  ///   - one mbuf for each descriptor of these rings and those of the transmit queues,
+  ///   - for caches 512 mbufs for each of these queues and 64 per transmit queue,
   ///   - 2,048 mbufs for the application and other ports
   /// (3,648 by default, 10 MiB in huge pages). It exists until the port is closed and all of its mbufs are free, also
-  /// those sent by other ports. nullptr in an override: the pool of the other queues.
+  /// those sent by other ports.
   /// A pool that the application creates needs as many mbufs. A pool that several ports share needs the sum of their
   /// mbufs. With fewer, ports start, but frames are dropped as "rx_pool_empty" while transmit rings and caches hold the
   /// mbufs. Ports that forward to each other are faster with one pool (and one cache) for all: after transmission,
   /// mbufs of another pool are freed one by one.
-  const Mempool* pool = nullptr;
-  /// A cache of that pool, used only by the thread that polls the queue. nullptr: the queue has its own until
-  /// `RxQueue::use_cache`. For fast forwarding, use one cache for all queues that a thread polls.
-  const MempoolCache* cache = nullptr;
+  Mempool pool = {};
+  /// A cache of that pool, used only by the thread that polls the queue. Absent: the queue keeps the one that it has,
+  /// or has its own, until `RxQueue::use_cache`. For fast forwarding, use one cache for all queues that a thread polls.
+  /// Port::settings leaves it out, so that a copy of the settings gives no other port the cache of a thread.
+  MempoolCache cache = {};
   std::uint32_t ring = 0;  ///< descriptors, as PortLimits allow; 0: the nearest size to 512 that the port has
   /// Bytes: frames up to this length are copied to mbufs of `copy_pool`, and their buffers are used again at once. So
   /// small frames that a program keeps do not hold large buffers. 0: no frame is copied. If `copy_pool` is exhausted,
   /// frames are returned uncopied. Needs PortLimits::copy_break.
   std::uint32_t copy_break = 0;
-  /// The pool of the copies, with a data_room of at least `copy_break`. nullptr: the pool of the queue.
-  const Mempool* copy_pool = nullptr;
+  /// The pool of the copies, with a data_room of at least `copy_break`. Empty: the pool of the queue.
+  Mempool copy_pool = {};
   /// If set, the card puts the headers of TCP, UDP and fragments over IPv4 and IPv6 into an mbuf of this pool, and what
   /// follows them into the next mbuf of the chain, which is of the pool of the queue. The Ethernet header and tags go
   /// with them. Of an IP fragment the header ends with that of IP. A frame that ends with its headers is the first mbuf
   /// alone. All other frames arrive unsplit, in mbufs of the pool of the queue; so do frames of NFS, and those whose
   /// headers are longer than the pool's data_room (rounded down to PortLimits::header_unit) or than
   /// PortLimits::max_header. The pool needs an mbuf for each descriptor and some for the application and caches. Such a
-  /// queue has a burst of its own, slower than that of others. nullptr: no frame is split. Needs
+  /// queue has a burst of its own, slower than that of others. Empty: no frame is split. Needs
   /// PortLimits::max_header, and excludes copy_break and forward paths.
-  const Mempool* header_pool = nullptr;
+  Mempool header_pool = {};
   /// What happens to a frame that finds no free descriptor. true: the card drops and counts it (`rx_missed_errors`), so
   /// that it does not hold up other queues. false: it waits in the card's packet buffer, and so do all frames behind
   /// it, also those of other queues. nullopt: true if the port has several receive queues. While a port has virtual
   /// functions (VirtualFunctions), its card drops such frames in any case. Needs PortLimits::drop_enable.
   std::optional<bool> drop_enable = std::nullopt;
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
+
+  [[nodiscard]] bool operator==(const RxQueueConfig&) const = default;
 };
 
 /// The configuration of a transmit queue.
 struct TxQueueConfig {
-  /// The cache to which sent mbufs are freed first, used only by the sending thread. nullptr: the queue has its own or
-  /// none until `TxQueue::use_cache`.
-  const MempoolCache* cache = nullptr;
+  /// The cache to which sent mbufs are freed first, used only by the sending thread. Empty: the queue keeps the one
+  /// that it has, or has its own or none, until `TxQueue::use_cache`. Port::settings leaves it out.
+  MempoolCache cache = {};
   std::uint32_t ring = 0;                                    ///< as for a receive queue
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's, which suit polling
+
+  [[nodiscard]] bool operator==(const TxQueueConfig&) const = default;
 };
 
 /// The sizes of a card's packet buffers, in which frames wait between the wire and the rings, in bytes.
@@ -89,49 +94,6 @@ struct PacketBufferLimits {
   PacketBuffers min = {};
   PacketBuffers max = {};
   ///@}
-};
-
-/// The configuration of a port. It is checked completely before the first register is written, so a rejected
-/// configuration changes nothing.
-struct PortConfig {
-  RxQueueConfig rx = {};        ///< for every receive queue without an override
-  TxQueueConfig tx = {};        ///< for every transmit queue without an override
-  std::uint16_t rx_queues = 1;  ///< at most PortLimits::max_rx_queues
-  std::uint16_t tx_queues = 1;  ///< at most PortLimits::max_tx_queues
-  std::uint32_t mtu = 1500;     ///< bytes of an Ethernet payload, within PortLimits
-  bool promiscuous = false;     ///< receive frames for any destination
-  bool all_multicast = false;   ///< receive every multicast frame
-  /// Keep the frame check sequence at the end of received frames: each has four bytes more. Do not forward such frames,
-  /// since a sender would add another one. Needs PortLimits::keep_fcs.
-  bool keep_fcs = false;
-  /// Receive bad frames, too: with a wrong FCS, too short or too long. RxMetadata::is_bad_frame marks them. They count
-  /// in rx_errors and in rx_burst_packets or drops. Needs PortLimits::keep_bad_frames.
-  bool keep_bad_frames = false;
-  /// Count the bytes of each queue (QueueStats::bytes). Each burst then reads the lengths of its frames. Needs
-  /// PortLimits::count_bytes, and excludes forward paths.
-  bool count_bytes = false;
-  /// Smaller packet buffers: with a small one for receiving, a port that does not poll loses frames, or sends pause
-  /// frames (FlowControl), sooner, and no frame waits in it for long. FlowControl's water marks follow from its size.
-  /// The sizes apply from the next start on. Needs PortLimits::packet_buffers.
-  PacketBuffers packet_buffers = {};
-  /// After this time, in which a transmit queue had frames and sent none although the link was up and no pause was
-  /// requested, the port's service resets the port and restores all settings (PortEventKind::tx_timeout, counter
-  /// `tx_timeouts`). The time that the longest request needs at the queue's rate limit (Settings::tx_rates) is added; a
-  /// virtual function does not know the limit that its host has set. 0: never. At least 100 ms. Linux's igb has the
-  /// same five seconds (igb_main.c, watchdog_timeo).
-  Duration tx_timeout = std::chrono::seconds(5);
-  /// After this time, in which a receive queue had free descriptors and took none of the frames that the card counted,
-  /// the port's service reports it (PortEventKind::rx_timeout, counter `rx_timeouts`). 0: never. At least 100 ms. Needs
-  /// a card that counts its frames (capability "receive_watch").
-  Duration rx_timeout = std::chrono::seconds(5);
-  /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
-  /// `best` only for tests and measurements.
-  BurstMode burst_mode = BurstMode::best;
-  /// Overrides by queue index. An override replaces all of `rx` or `tx`: a field that it leaves out has the default
-  /// value of the struct, not the value in `rx` or `tx`. The exception is `pool`: if it is left out, the queue uses the
-  /// pool of `rx`.
-  std::map<std::uint16_t, RxQueueConfig> rx_override = {};
-  std::map<std::uint16_t, TxQueueConfig> tx_override = {};  ///< see `rx_override`
 };
 
 /// The configuration in force of a receive queue.
@@ -162,7 +124,7 @@ struct EffectiveConfig {
   std::vector<EffectiveRxQueue> rx = {};  ///< each receive queue, by index
   std::vector<EffectiveTxQueue> tx = {};  ///< each transmit queue, by index
   std::uint32_t mtu = 0;                  ///< bytes
-  /// As in PortConfig, and as set since.
+  /// As in Settings.
   ///@{
   bool promiscuous = false;
   bool all_multicast = false;
@@ -171,7 +133,7 @@ struct EffectiveConfig {
   bool count_bytes = false;
   ///@}
   PacketBuffers packet_buffers = {};  ///< as requested
-  /// As in PortConfig; 0: off.
+  /// As in Settings; 0: off.
   ///@{
   Duration tx_timeout{0};
   Duration rx_timeout{0};
@@ -191,7 +153,7 @@ enum class DropChoice : std::uint8_t {
 
 /// The limits of the card.
 struct PortLimits {
-  /// That `configure` accepts.
+  /// The most queues of each direction.
   ///@{
   std::uint16_t max_rx_queues = 0;
   std::uint16_t max_tx_queues = 0;
@@ -210,9 +172,9 @@ struct PortLimits {
   std::uint32_t buffer_unit = 1;                 ///< bytes; the card uses a multiple of it in each receive buffer
   std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes; the card uses at most as many of a receive buffer
   bool rings_hold_buffers = false;               ///< while the port is started, every receive descriptor holds an mbuf
-  bool keep_fcs = false;                         ///< whether PortConfig::keep_fcs is supported
-  bool keep_bad_frames = false;                  ///< whether PortConfig::keep_bad_frames is supported
-  bool count_bytes = false;                      ///< whether PortConfig::count_bytes is supported
+  bool keep_fcs = false;                         ///< whether Settings::keep_fcs is supported
+  bool keep_bad_frames = false;                  ///< whether Settings::keep_bad_frames is supported
+  bool count_bytes = false;                      ///< whether Settings::count_bytes is supported
   bool copy_break = false;                       ///< whether RxQueueConfig::copy_break is supported
   std::uint32_t header_unit = 1;                 ///< bytes; the card uses a multiple of it in each header buffer
   std::uint32_t max_header = 0;                  ///< bytes of a header buffer; 0: header_pool is rejected

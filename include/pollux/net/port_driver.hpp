@@ -41,7 +41,7 @@ struct QueueId {
   [[nodiscard]] bool receives() const noexcept { return direction == QueueDirection::receive; }
 };
 
-/// Implemented by a driver that can restart one queue while the others run. Port::restart_rx and restart_tx call it in
+/// Implemented by a driver that can restart one queue while the others run. Port::change calls it in
 /// this order:
 ///
 ///     configured port:  prepare, exchange
@@ -55,7 +55,7 @@ class POLLUX_API QueueRestart {
   /// Allocates the memory and mbufs that the queue needs to run with `next`. That configuration differs from the
   /// current one only in this queue. `running`: the port is started. On failure nothing has changed. Errors: no_memory,
   /// busy (something else moves the queue's frames).
-  [[nodiscard]] virtual Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) = 0;
+  [[nodiscard]] virtual Result<void> prepare(QueueId queue, const PlacedSettings& next, bool running) = 0;
   /// Returns the memory and mbufs that were prepared and not exchanged.
   virtual void discard() noexcept = 0;
   /// Makes later bursts of that queue empty, and waits for a running one. Error timeout: it has not ended.
@@ -81,7 +81,7 @@ struct PortInfo {
   std::uint16_t index = 0;                        ///< index within the Context: Mbuf::port() of received frames
   int numa_node = -1;                             ///< of the card; -1: unknown, or a port without a card
   SettingSet supports = kCommonSettings;          ///< the settings that it has; a change of others is not_supported
-  PortLimits limits;                              ///< what `configure` accepts
+  PortLimits limits;                              ///< what its settings may be
   OffloadLimits offloads{};                       ///< what frames may request and metadata may contain
   MissedCount missed_count = MissedCount::exact;  ///< how exact Stats::rx_missed_errors is
   /// The types that RxMetadata::packet_type may report of received frames, besides the empty one. Refers to memory that
@@ -136,7 +136,7 @@ class POLLUX_API PortDriver {
 
   /// Called in states opened and configured, with the queues of settings(). Sets up the queues. On failure nothing has
   /// changed.
-  [[nodiscard]] virtual Result<void> configure(const ValidatedConfig& config) = 0;
+  [[nodiscard]] virtual Result<void> configure(const PlacedSettings& settings) = 0;
   /// The queue, or nullptr if `index` is not below the configured number.
   ///@{
   [[nodiscard]] virtual RxQueue* rx_queue(std::uint16_t index) = 0;
@@ -146,8 +146,9 @@ class POLLUX_API PortDriver {
   [[nodiscard]] virtual Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                           std::uint16_t tx_queue);
 
-  /// Called once, before all others: what the device has been set to already.
-  [[nodiscard]] virtual Settings initial_settings() const { return {}; }
+  /// Adds to `settings`, with which a port is about to be opened, what the device has been set to already and what its
+  /// URI says.
+  virtual void add_initial(Settings& /*settings*/) const {}
 
   /// Called in state configured. Fills the receive rings with buffers, if they hold any. Error no_memory, with nothing
   /// allocated.

@@ -52,7 +52,7 @@ class POLLUX_API TxObserver {
   virtual void sent(const TxQueue& queue, std::uint32_t count) noexcept = 0;
 };
 
-/// The observers of one queue, and the count of its bytes (PortConfig::count_bytes). A cold member of
+/// The observers of one queue, and the count of its bytes (Settings::count_bytes). A cold member of
 /// RxQueue and TxQueue. Thread rule: the control thread changes it while no burst of the
 /// queue looks at it. Any thread may call `bytes`.
 template <class Function, class Observer>

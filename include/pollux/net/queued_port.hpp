@@ -22,7 +22,7 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   ///@{
   [[nodiscard]] const PortInfo& info() const final { return info_; }
 
-  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
+  [[nodiscard]] Result<void> configure(const PlacedSettings& settings) override;
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) final { return index < rx_count_ ? rx_[index] : nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) final { return index < tx_count_ ? tx_[index] : nullptr; }
   void open_queues() noexcept override;
@@ -55,17 +55,17 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   /// The Context's state, which the port keeps alive.
   [[nodiscard]] const std::shared_ptr<ContextState>& context() const noexcept { return context_; }
   /// The configuration of the queues in force.
-  [[nodiscard]] const ValidatedConfig& config() const noexcept { return settings().queues; }
+  [[nodiscard]] const PlacedQueues& config() const noexcept { return settings().queues; }
   /// Sets up a queue as `config` says. Called with the queue closed, by `configure` and when a queue is restarted.
   virtual void set_up(QueueId queue) noexcept;
   /// The first queues are in use from now on.
-  void use_queues(const ValidatedConfig& config) noexcept;
+  void use_queues(const PlacedQueues& config) noexcept;
   /// Adds what the queues have counted to `stats`: frames of bursts, drops by reason, each queue's frames and drops;
   /// and what has arrived and was sent, of a card that does not count that itself.
   void count(Stats& stats) const;
 
   // The steps of a restart: see QueueRestart. The defaults are for queues whose frames software moves.
-  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
+  [[nodiscard]] Result<void> prepare(QueueId queue, const PlacedSettings& next, bool running) override;
   void discard() noexcept override { cache_ = {}; }
   [[nodiscard]] Result<void> close_queue(QueueId queue, Duration limit) final;
   [[nodiscard]] Result<void> halt_queue(QueueId /*queue*/) override { return {}; }

@@ -64,7 +64,7 @@ class POLLUX_API RxMetadata {
     return {static_cast<std::uint32_t>(low_ >> kTypeShift & kTypeMask)};
   }
   /// Whether the card reported an error in the frame: a wrong FCS, for example. Such frames are received only with
-  /// PortConfig::keep_bad_frames. The other members of a bad frame say nothing.
+  /// Settings::keep_bad_frames. The other members of a bad frame say nothing.
   [[nodiscard]] bool is_bad_frame() const noexcept { return (high_ & kDataError) != 0; }
   /// Whether the card noted when this frame arrived: FrameStamps.
   [[nodiscard]] bool is_stamped() const noexcept { return (high_ & kTimeStamped) != 0; }

@@ -143,7 +143,7 @@ class POLLUX_API alignas(64) RxQueue {
   /// Wakes a sleeping thread, because the port's state has changed. Called by the control thread.
   void notify_change() noexcept;
   /// Bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are counted
-  /// (PortConfig::count_bytes), those of these bursts are.
+  /// (Settings::count_bytes), those of these bursts are.
   void open_bursts(BurstFunction* function) noexcept;
 
   /// An empty mbuf with this port as its origin. nullptr if the pool is exhausted, which is counted there.
@@ -186,7 +186,7 @@ class POLLUX_API alignas(64) RxQueue {
 
   /// Any thread may call the next four. Frames that bursts returned:
   [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
-  /// Bytes of bursts that were counted (PortConfig::count_bytes).
+  /// Bytes of bursts that were counted (Settings::count_bytes).
   [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   /// What has been counted since the port was opened.
   ///@{

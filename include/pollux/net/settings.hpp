@@ -29,65 +29,6 @@
 
 namespace pollux {
 
-/// The checked configuration of a receive queue.
-struct POLLUX_API ValidatedRxQueue {
-  std::uint32_t ring = 0;                             ///< descriptors
-  std::uint32_t buffer_bytes = 0;                     ///< bytes used of a buffer, a multiple of PortLimits::buffer_unit
-  std::shared_ptr<MempoolCore> pool = nullptr;        ///< not null when a driver gets it
-  std::shared_ptr<MempoolCacheCore> cache = nullptr;  ///< of `pool`; null: the queue creates one
-  std::uint32_t copy_break = 0;                       ///< bytes; 0: no frame is copied
-  std::shared_ptr<MempoolCore> copy_pool = nullptr;   ///< null: `pool`
-  std::shared_ptr<MempoolCore> header_pool = nullptr;  ///< null: headers are not split from frames
-  std::uint32_t header_bytes = 0;                      ///< of a header buffer, a multiple of PortLimits::header_unit
-  bool drops = false;                                  ///< the card drops frames that find no free descriptor
-  std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
-
-  /// A handle to the pool.
-  [[nodiscard]] Mempool mempool() const { return Mempool(pool); }
-  [[nodiscard]] bool operator==(const ValidatedRxQueue&) const = default;
-};
-
-/// The checked configuration of a transmit queue.
-struct POLLUX_API ValidatedTxQueue {
-  std::uint32_t ring = 0;                                    ///< descriptors
-  std::shared_ptr<MempoolCacheCore> cache = nullptr;         ///< null: the queue creates one or has none
-  std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
-
-  [[nodiscard]] bool operator==(const ValidatedTxQueue&) const = default;
-};
-
-/// A checked configuration with all defaults filled in, as drivers get it.
-struct POLLUX_API ValidatedConfig {
-  std::vector<ValidatedRxQueue> rx = {};  ///< each receive queue, by index
-  std::vector<ValidatedTxQueue> tx = {};  ///< each transmit queue, by index
-  /// As in PortConfig, with the defaults filled in.
-  ///@{
-  bool keep_fcs = false;
-  bool keep_bad_frames = false;
-  bool count_bytes = false;
-  PacketBuffers packet_buffers = {};
-  Duration tx_timeout{0};
-  Duration rx_timeout{0};
-  BurstMode burst_mode = BurstMode::best;
-  ///@}
-  /// Options of the pool that the port creates for queues without one, and that pool once it exists.
-  std::optional<MempoolOptions> own_pool = std::nullopt;
-  std::shared_ptr<MempoolCore> made_pool = nullptr;  ///< see `own_pool`
-
-  /// Number of queues.
-  ///@{
-  [[nodiscard]] std::uint16_t rx_queues() const noexcept { return static_cast<std::uint16_t>(rx.size()); }
-  [[nodiscard]] std::uint16_t tx_queues() const noexcept { return static_cast<std::uint16_t>(tx.size()); }
-  ///@}
-  /// The options of the queue's existing or future pool.
-  [[nodiscard]] const MempoolOptions& pool_options(const ValidatedRxQueue& queue) const;
-  /// Number of receive queues that use that pool, and of its mbufs that their rings hold.
-  [[nodiscard]] std::uint32_t queues_of(const MempoolCore* pool) const noexcept;
-  /// Number of descriptors of those queues together.
-  [[nodiscard]] std::uint64_t descriptors_of(const MempoolCore* pool) const noexcept;
-  [[nodiscard]] bool operator==(const ValidatedConfig&) const = default;
-};
-
 /// A set of VLANs, by number.
 using VlanSet = std::bitset<4096>;
 
@@ -95,11 +36,39 @@ using VlanSet = std::bitset<4096>;
 /// the card's choice.
 /// Not part of it: actions, such as a reset of the PHY, and what is observed, such as the link.
 struct Settings {
-  ValidatedConfig queues = {};         ///< the queues and their memory; none until the port is configured
-  std::optional<MacAddress> mac = {};  ///< absent: the card's permanent address
-  std::uint32_t mtu = 1500;            ///< bytes of an Ethernet payload
-  bool promiscuous = false;            ///< receive frames for any destination
-  bool all_multicast = false;          ///< receive every multicast frame
+  std::vector<RxQueueConfig> rx{1};  ///< each receive queue, by index; at most PortLimits::max_rx_queues
+  std::vector<TxQueueConfig> tx{1};  ///< each transmit queue, by index; at most PortLimits::max_tx_queues
+  std::uint32_t mtu = 1500;          ///< bytes of an Ethernet payload, within PortLimits
+  bool promiscuous = false;          ///< receive frames for any destination
+  bool all_multicast = false;        ///< receive every multicast frame
+  /// Keep the frame check sequence at the end of received frames: each has four bytes more. Do not forward such frames,
+  /// since a sender would add another one. Needs PortLimits::keep_fcs.
+  bool keep_fcs = false;
+  /// Receive bad frames, too: with a wrong FCS, too short or too long. RxMetadata::is_bad_frame marks them. They count
+  /// in rx_errors and in rx_burst_packets or drops. Needs PortLimits::keep_bad_frames.
+  bool keep_bad_frames = false;
+  /// Count the bytes of each queue (QueueStats::bytes). Each burst then reads the lengths of its frames. Needs
+  /// PortLimits::count_bytes, and excludes forward paths.
+  bool count_bytes = false;
+  /// Smaller packet buffers: with a small one for receiving, a port that does not poll loses frames, or sends pause
+  /// frames (FlowControl), sooner, and no frame waits in it for long. FlowControl's water marks follow from its size.
+  /// The sizes apply from the next start on. Needs PortLimits::packet_buffers.
+  PacketBuffers packet_buffers = {};
+  /// After this time, in which a transmit queue had frames and sent none although the link was up and no pause was
+  /// requested, the port's service resets the port and restores all settings (PortEventKind::tx_timeout, counter
+  /// `tx_timeouts`). The time that the longest request needs at the queue's rate limit (Settings::tx_rates) is added; a
+  /// virtual function does not know the limit that its host has set. 0: never. At least 100 ms. Linux's igb has the
+  /// same five seconds (igb_main.c, watchdog_timeo).
+  Duration tx_timeout = std::chrono::seconds(5);
+  /// After this time, in which a receive queue had free descriptors and took none of the frames that the card counted,
+  /// the port's service reports it (PortEventKind::rx_timeout, counter `rx_timeouts`). 0: never. At least 100 ms. Needs
+  /// a card that counts its frames (capability "receive_watch").
+  Duration rx_timeout = std::chrono::seconds(5);
+  /// The instructions that bursts use. A mode that the processor does not support is rejected. Use other modes than
+  /// `best` only for tests and measurements.
+  BurstMode burst_mode = BurstMode::best;
+  /// The port's own address. Absent: the card's permanent one. Error invalid_argument: multicast, or all zero.
+  std::optional<MacAddress> mac = {};
   /// Received besides the port's own address, at most PortLimits::max_unicast; with virtual functions, as many as the
   /// card's table of hashes has bits (Linux, igb_main.c, igb_set_uta), and others may pass, too. One that stays is
   /// received without a gap; the port keeps them in order. Errors: invalid_argument (no unicast address, given twice,
@@ -196,7 +165,8 @@ struct Settings {
   [[nodiscard]] bool operator==(const Settings&) const = default;
 };
 
-/// The members of Settings, by their names. `tx_rates` stands for `pool_tx_rates`, too.
+/// The members of Settings, by their names. `tx_rates` stands for `pool_tx_rates`, too, and `queues` for those that
+/// decide what queues the port has: `rx`, `tx`, and from `keep_fcs` to `burst_mode`.
 enum class Setting : std::uint8_t {
   queues,
   mac,

@@ -11,7 +11,7 @@
 namespace pollux {
 
 /// Capability (see capability.hpp) of a driver, for Port's watchdog: whether a transmit queue still sends. Applications
-/// do not need it; PortConfig::tx_timeout is the setting.
+/// do not need it; Settings::tx_timeout is the setting.
 class POLLUX_API TransmitWatch {
  public:
   static constexpr CapabilityId kId{"transmit_watch"};
@@ -34,7 +34,7 @@ class POLLUX_API TransmitWatch {
 };
 
 /// Capability (see capability.hpp) of a driver, for Port's watchdog: whether a receive queue still takes frames.
-/// Applications do not need it; PortConfig::rx_timeout is the setting.
+/// Applications do not need it; Settings::rx_timeout is the setting.
 class POLLUX_API ReceiveWatch {
  public:
   static constexpr CapabilityId kId{"receive_watch"};

@@ -93,7 +93,7 @@ class POLLUX_API alignas(64) TxQueue {
   /// Later bursts take nothing. Error timeout: see BurstGate::close.
   [[nodiscard]] virtual Result<void> close(Clock& clock, Duration limit);
   /// Bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are counted
-  /// (PortConfig::count_bytes), those of these bursts are.
+  /// (Settings::count_bytes), those of these bursts are.
   void open_bursts(BurstFunction* function) noexcept;
   /// `cache` and `shortest` have changed. Called on the thread of `set_up`, `retire` or `use_cache`.
   virtual void cache_changed() noexcept {}
@@ -144,7 +144,7 @@ class POLLUX_API alignas(64) TxQueue {
 
   /// Any thread may call the next three. Frames that bursts took, dropped ones included:
   [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
-  /// Bytes of bursts that were counted (PortConfig::count_bytes).
+  /// Bytes of bursts that were counted (Settings::count_bytes).
   [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
   /// What has been counted since the port was opened.
   [[nodiscard]] TxDrops drops() const noexcept;
@@ -210,8 +210,8 @@ class POLLUX_API alignas(64) TxQueue {
 /// thread costs less. The lock is held for one call of the queue, so a stop of the port waits for it as for a burst.
 ///
 /// The queue frees sent mbufs to a cache that belongs to this object, since a thread's cache must not be used by
-/// others. Mbufs of `pool` take the fast path. `Port::configure` and `restart_tx` give the queue the configuration's
-/// cache again, so create a new object after them.
+/// others. Mbufs of `pool` take the fast path. A change of the queue (Port::change) gives it the cache of its settings
+/// again, so create a new object after that.
 /// Ownership: borrows the queue, which must outlive it. While it exists, nobody else sends on the queue.
 /// Thread rule: any thread calls the functions below; each burst belongs to the thread that sends it.
 class POLLUX_API SharedTxQueue {

@@ -89,7 +89,7 @@ class POLLUX_API KernelPath {
   /// The same in the other direction.
   [[nodiscard]] std::uint64_t frames_to_port() const noexcept { return port_.frames; }
   /// Why frames were dropped here:
-  ///   kernel_path_bad_frame        the card marked the frame as bad (PortConfig::keep_bad_frames)
+  ///   kernel_path_bad_frame        the card marked the frame as bad (Settings::keep_bad_frames)
   ///   kernel_path_no_tag_room      no headroom for the stripped VLAN tag, or shared bytes
   ///   kernel_path_kernel_full      the representor's queue had no room
   ///   kernel_path_port_full        the port's queue had no room

@@ -85,7 +85,7 @@ class TapPort final : public ports::Port, private KernelInterface {
   }
   /// Each read needs buffers for the longest frame, whatever comes.
   [[nodiscard]] Result<void> check_superframes_fit() const {
-    const ValidatedRxQueue& queue = config().rx.front();
+    const PlacedRxQueue& queue = config().rx.front();
     const std::uint32_t count = std::min(config().pool_options(queue).count, info().limits.max_rx_segments);
     const std::uint64_t room = std::uint64_t{count} * queue.buffer_bytes;
     if (!superframes_ || room >= kMaxSegmentedFrame) return {};

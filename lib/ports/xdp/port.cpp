@@ -64,12 +64,8 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
   }
 }
 
-Settings XdpPort::initial_settings() const {
-  Settings settings;
-  for (const FlowRule& rule : first_rules_) {
-    add_rule(settings, rule);
-  }
-  return settings;
+void XdpPort::add_initial(Settings& settings) const {
+  for (const FlowRule& rule : first_rules_) add_rule(settings, rule);
 }
 
 Result<void> XdpPort::check(const PlacedSettings& from, PlacedSettings& to) {
@@ -112,7 +108,7 @@ Result<std::vector<Mbuf*>> XdpPort::take(MempoolCore& pool, std::uint32_t count)
 }
 
 Result<void> XdpPort::fill() {
-  for (const ValidatedRxQueue& queue : config().rx) {
+  for (const PlacedRxQueue& queue : config().rx) {
     auto mbufs = take(*queue.pool, queue.ring);
     if (!mbufs) {
       static_cast<void>(drain(DrainReason::stopped));
@@ -242,10 +238,10 @@ void XdpPort::set_up(QueueId queue) noexcept {
 }
 
 // The two directions share a socket, so a queue keeps its socket, and the kernel keeps the mbufs that it has.
-Result<void> XdpPort::prepare(QueueId queue, const ValidatedConfig& next, bool running) {
+Result<void> XdpPort::prepare(QueueId queue, const PlacedSettings& next, bool running) {
   if (running) {
-    const ValidatedRxQueue* const rx = queue.receives() ? &next.rx[queue.index] : nullptr;
-    const std::uint32_t ring = rx != nullptr ? rx->ring : next.tx[queue.index].ring;
+    const PlacedRxQueue* const rx = queue.receives() ? &next.queues.rx[queue.index] : nullptr;
+    const std::uint32_t ring = rx != nullptr ? rx->ring : next.queues.tx[queue.index].ring;
     const std::uint32_t most = slots_for(rx != nullptr ? config().rx[queue.index].ring : config().tx[queue.index].ring);
     if (ring > most || (rx != nullptr && rx->pool != config().rx[queue.index].pool)) {
       return fail(

@@ -51,7 +51,7 @@ class XdpPort final : public ports::Port, private PortFacts {
  public:
   XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what);
 
-  [[nodiscard]] Settings initial_settings() const override;
+  void add_initial(Settings& settings) const override;
   [[nodiscard]] Result<void> check(const PlacedSettings& from, PlacedSettings& to) override;
   [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] Result<void> fill() override;
@@ -69,7 +69,7 @@ class XdpPort final : public ports::Port, private PortFacts {
   void close() override { memory_.close(interface_.id()); }
   [[nodiscard]] Link running_link() override { return interface_.link(); }
   void set_up(QueueId queue) noexcept override;
-  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
+  [[nodiscard]] Result<void> prepare(QueueId queue, const PlacedSettings& next, bool running) override;
   void discard() noexcept override;
   void exchange(QueueId queue) noexcept override;
 

@@ -26,7 +26,7 @@ constexpr const char* kSendsOnly = "a queue that only sends would keep the kerne
 // All receive queues have mbufs of one layout, in one area.
 Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
   std::vector<const MempoolCore*> pools;
-  for (const ValidatedRxQueue& queue : config().rx) {
+  for (const PlacedRxQueue& queue : config().rx) {
     if (std::find(pools.begin(), pools.end(), queue.pool.get()) == pools.end()) pools.push_back(queue.pool.get());
   }
   auto layout = ChunkLayout::of(pools.empty() ? MempoolOptions{} : pools.front()->options(), info().name);

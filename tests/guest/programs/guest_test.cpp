@@ -121,9 +121,9 @@ struct RssFixture {
     if (!made) return tl::unexpected(made.error());
     pool = *std::move(made);
     for (std::size_t i = 0; i < ports.size(); ++i) {
-      PortConfig config{.rx = {.pool = &*pool}};
-      if (i == 0) config.rx_queues = kQueues;
-      if (auto configured = ports[i].configure(config); !configured) return configured;
+      Settings config{.rx = {{.pool = *pool}}};
+      if (i == 0) config.rx.resize(kQueues, config.rx[0]);
+      if (auto configured = test::configure_port(ports[i], config); !configured) return configured;
       if (auto started = ports[i].start(); !started) return started;
     }
     for (Port& port : ports) {
@@ -279,10 +279,10 @@ TEST(VirtualFunction, KeepsAnAssignedAddress) {
   Context context;
   const auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
-  auto port = open(context, function_name(), {.rx = {.pool = &*pool}});
+  auto port = open(context, function_name(), {.rx = {{.pool = *pool}}});
   ASSERT_TRUE(port) << port.error().message();
   const MacAddress given = port->mac();
-  const auto set = port->set_mac(kOtherAddress);
+  const auto set = test::set_mac(*port, kOtherAddress);
   ASSERT_FALSE(set);
   EXPECT_EQ(set.error().code, ErrorCode::permission_denied);
   EXPECT_NE(set.error().hint.find("trust on"), std::string::npos) << set.error().hint;
@@ -294,7 +294,7 @@ TEST(VirtualFunction, CanSetMulticastAddressesAndVlans) {
   Context context;
   const auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
-  auto port = open(context, function_name(), {.rx = {.pool = &*pool}});
+  auto port = open(context, function_name(), {.rx = {{.pool = *pool}}});
   ASSERT_TRUE(port) << port.error().message();
   const auto added = port->change(test::with_vlan(100));
   EXPECT_TRUE(added) << added.error().message();

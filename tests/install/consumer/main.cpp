@@ -14,9 +14,9 @@ pollux::Result<bool> send() {
   pollux::Context context;
   auto pool = pollux::Mempool::create(context, {.count = 2048});
   if (!pool) return pollux::pass_on(std::move(pool));
-  auto near = pollux::open(context, "sim:0", {.rx = {.pool = &*pool}});
+  auto near = pollux::open(context, "sim:0", {.rx = {{.pool = *pool}}});
   if (!near) return pollux::pass_on(std::move(near));
-  auto far = pollux::open(context, "sim:1", {.rx = {.pool = &*pool}, .promiscuous = true});
+  auto far = pollux::open(context, "sim:1", {.rx = {{.pool = *pool}}, .promiscuous = true});
   if (!far) return pollux::pass_on(std::move(far));
   return send_one_across(context, *pool, *near, *far);
 }

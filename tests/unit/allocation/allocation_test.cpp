@@ -55,7 +55,7 @@ bool forward(Context& context, std::optional<Error>& failure) {
   auto pool = Mempool::create(context, {.count = 256});
   if (!note(pool)) return false;
   MempoolCache cache(*pool);
-  const PortConfig config{.rx = {.pool = &*pool, .cache = &cache, .ring = 64}, .tx = {.cache = &cache, .ring = 64}};
+  const Settings config{.rx = {{.pool = *pool, .cache = cache, .ring = 64}}, .tx = {{.cache = cache, .ring = 64}}};
   auto in = open(context, "sim:0", config);
   if (!note(in)) return false;
   auto out = open(context, "sim:1", config);
@@ -137,10 +137,7 @@ std::string use_pair(Context& context, const std::string& first, const std::stri
     auto pool = Mempool::create(context, {.count = 256});
     if (!pool) return std::string(to_string(pool.error().code));
     MempoolCache cache(*pool);
-    const PortConfig config{.rx = {.pool = &*pool, .cache = &cache, .ring = 64},
-                            .tx = {.cache = &cache, .ring = 64},
-                            .rx_queues = 1,
-                            .tx_queues = 1};
+    const Settings config{.rx = {{.pool = *pool, .cache = cache, .ring = 64}}, .tx = {{.cache = cache, .ring = 64}}};
     auto left = open(context, first, config);
     if (!left) return std::string(to_string(left.error().code));
     auto right = open(context, second, config);
@@ -200,7 +197,7 @@ TEST(Allocation, FailsAnywhereAndAVirtualFunctionCanBeOpenedAgain) {
   Context context(test::quiet_context());
   auto physical = open_unconfigured(context, "sim:0");
   ASSERT_TRUE(physical && test::set_functions(*physical, 1));
-  ASSERT_TRUE(physical->configure({.rx = {.ring = 64}, .tx = {.ring = 64}}) && physical->start());
+  ASSERT_TRUE(test::configure_port(*physical, {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}) && physical->start());
   const auto work = [&] { return use_function(context); };
   EXPECT_GT(fail_each(work, [&] { return next_number(context); }), 20U);
 }
@@ -213,7 +210,7 @@ TEST(Allocation, FailsAnywhereInAPortsDestructor) {
     Context context(test::quiet_context());
     auto pool = Mempool::create(context, {.count = 256});
     ASSERT_TRUE(pool);
-    const PortConfig config{.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}, .rx_queues = 1, .tx_queues = 1};
+    const Settings config{.rx = {{.pool = *pool, .ring = 64}}, .tx = {{.ring = 64}}};
     auto left = open(context, "sim:0", config);
     auto right = open(context, "sim:1", config);
     ASSERT_TRUE(left && right);

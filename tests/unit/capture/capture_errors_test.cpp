@@ -11,6 +11,7 @@
 #include "pcapng_reader.hpp"
 #include "pollux/observe/capture.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -64,10 +65,10 @@ TEST_F(CaptureErrors, APortWithoutQueuesIsRejected) {
 }
 
 TEST_F(CaptureErrors, AQueueWithAForwardPathIsRejectedAndTheOthersCanBeCaptured) {
-  PortConfig two = fixture.config;
-  two.tx_queues = 2;
+  Settings two = fixture.config;
+  two.tx.resize(2, two.tx[0]);
   ASSERT_TRUE(fixture.port.stop());
-  ASSERT_TRUE(fixture.port.configure(two));
+  ASSERT_TRUE(test::configure_port(fixture.port, two));
   auto path = fixture.port.forward_path(0, fixture.port, 1);
   ASSERT_TRUE(path);
   expect_refused({}, ErrorCode::busy, "forward path");
@@ -124,13 +125,14 @@ TEST_F(CaptureErrors, AMovedPortGoesOnAndADestroyedPortEndsIt) {
 }
 
 TEST_F(CaptureErrors, AConfigurationWithoutItsQueueEndsThatQueue) {
-  PortConfig two = fixture.config;
-  two.rx_queues = two.tx_queues = 2;
+  Settings two = fixture.config;
+  two.rx.resize(2, two.rx[0]);
+  two.tx.resize(2, two.tx[0]);
   ASSERT_TRUE(fixture.port.stop());
-  ASSERT_TRUE(fixture.port.configure(two));
+  ASSERT_TRUE(test::configure_port(fixture.port, two));
   auto capture = Capture::start(fixture.port);
   ASSERT_TRUE(capture);
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  ASSERT_TRUE(test::configure_port(fixture.port, fixture.config));
   EXPECT_TRUE((*capture)->stop());
 }
 

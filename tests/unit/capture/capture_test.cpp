@@ -12,6 +12,7 @@
 
 #include "pcapng_reader.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -71,11 +72,11 @@ TEST_F(CaptureTest, HasTheFramesOfBothDirectionsWithTheirTimes) {
 }
 
 TEST_F(CaptureTest, NamesEachDirectionOfEachQueue) {
-  PortConfig two = fixture.config;
-  two.rx_queues = 2;
-  two.tx_queues = 3;
+  Settings two = fixture.config;
+  two.rx.resize(2, two.rx[0]);
+  two.tx.resize(3, two.tx[0]);
   ASSERT_TRUE(fixture.port.stop());
-  ASSERT_TRUE(fixture.port.configure(two));
+  ASSERT_TRUE(test::configure_port(fixture.port, two));
   const auto names = [&](const CaptureOptions& options) {
     std::vector<std::string> all;
     const auto capture = start(options);

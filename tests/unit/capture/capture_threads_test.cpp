@@ -80,7 +80,7 @@ struct CaptureThreads : testing::Test {
   void SetUp() override {
     ASSERT_TRUE(pool);
     for (auto* const port : {&left, &right}) {
-      auto opened = open(context, port == &left ? "ring:capture:0" : "ring:capture:1", {.rx = {.pool = &*pool}});
+      auto opened = open(context, port == &left ? "ring:capture:0" : "ring:capture:1", {.rx = {{.pool = *pool}}});
       ASSERT_TRUE(opened) << opened.error().message();
       port->emplace(*std::move(opened));
     }

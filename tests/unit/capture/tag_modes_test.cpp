@@ -91,7 +91,7 @@ class TagModes : public testing::TestWithParam<TagMode> {
  protected:
   static test::CardFixtureOptions options() {
     test::CardFixtureOptions options;
-    if (std::get<2>(GetParam())) options.port.rx.copy_break = 256;
+    if (std::get<2>(GetParam())) options.port.rx[0].copy_break = 256;
     return options;
   }
   void SetUp() override {

@@ -103,10 +103,11 @@ class Settings(unittest.TestCase):
 
     def test_a_direction_that_is_not_named_keeps_its_rings(self):
         with FakeProgram({"port.info": {"limits": {"max_ring": 4096}}, "port.settings": {"settings": {"rx": [{"ring": 512}, {"ring": 256}], "tx": []}},
-                          "port.set_rings": None}) as program:
+                          "port.change": None}) as program:
             outcome = program.ethtool("-G", "plx0", "rx", "1024")
             self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
-            self.assertEqual(program.params("port.set_rings"), [{"port": "plx0", "receive": 1024}])
+            self.assertEqual([params["settings"] for params in program.params("port.change")],
+                             [{"rx": {"0": {"ring": 1024}, "1": {"ring": 1024}}}])
 
 
     def test_a_rule_is_added_to_the_rules_that_were_read(self):

@@ -91,7 +91,7 @@ TEST(Account, CountsFramesInFlightOfEveryTransmitQueue) {
   auto pool = Mempool::create(context, {.count = 2048});
   ASSERT_TRUE(pool);
   std::vector<Port> ports;
-  ports.push_back(open(context, "sim:0", {.rx = {.pool = &*pool}, .tx_queues = 2}).value());
+  ports.push_back(open(context, "sim:0", {.rx = {{.pool = *pool}}, .tx = std::vector<TxQueueConfig>(2)}).value());
   for (std::uint16_t queue = 0; queue < 2; ++queue) {
     Burst<1> burst;
     MbufPtr mbuf = pool->allocate();
@@ -126,7 +126,7 @@ TEST(Account, StopAllClosesAFailedPortAndFreesItsBuffers) {
   auto pool = Mempool::create(context, {.count = 2048});
   ASSERT_TRUE(pool);
   std::vector<Port> ports;
-  ports.push_back(open(context, "fault:removal@3000,sim:0", {.rx = {.pool = &*pool}}).value());
+  ports.push_back(open(context, "fault:removal@3000,sim:0", {.rx = {{.pool = *pool}}}).value());
   ASSERT_TRUE(ports[0].wait_for_link(std::chrono::seconds(10)));
   for (int i = 0; i < 100'000 && ports[0].service(); ++i) {
   }

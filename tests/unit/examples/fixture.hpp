@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::examples {
 
@@ -16,10 +17,9 @@ namespace pollux::examples {
 /// pool and one cache.
 class Fixture {
  public:
-  explicit Fixture(unsigned ports, PortConfig config = {}, std::uint32_t mbufs = 8192)
+  explicit Fixture(unsigned ports, Settings config = {}, std::uint32_t mbufs = 8192)
       : context_(options(clock_)), pool_(make_pool(context_, mbufs)), cache_(*pool_) {
-    config.rx.pool = &*pool_;
-    config.rx.cache = config.tx.cache = &cache_;
+    pollux::test::use_pool(config, *pool_, cache_);
     config.promiscuous = true;
     for (unsigned i = 0; i < ports; ++i) {
       auto port = pollux::open(context_, "sim:" + std::to_string(i), config);

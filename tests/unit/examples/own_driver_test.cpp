@@ -13,6 +13,7 @@
 #include "own_driver/registers.hpp"
 #include "pollux/device/trace.hpp"
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -115,7 +116,7 @@ TEST_F(Registered, EachDropHasACounter) {
     }
   }
   EXPECT_EQ(left->stats().tx_packets, 0U);
-  EXPECT_TRUE(left->set_mac({0x02, 1, 2, 3, 4, 5}));
+  EXPECT_TRUE(test::set_mac(*left, {0x02, 1, 2, 3, 4, 5}));
   EXPECT_EQ(left->mac(), (MacAddress{0x02, 1, 2, 3, 4, 5}));
   const Result<void> configured = left->stop();
   EXPECT_TRUE(configured);

@@ -90,7 +90,7 @@ TEST(Pktgen, ChecksMixedLengthsOfManyFlows) {
 }
 
 TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
-  PortConfig config;
+  Settings config;
   config.mtu = 9500;
   Fixture fixture(2, config);
   Sender sender = make_sender(fixture, 300, {9514});
@@ -101,8 +101,8 @@ TEST(Pktgen, SendsAndChecksFramesOfSeveralBuffers) {
 }
 
 TEST(Pktgen, AccountsForEveryFrameIncludingUnsentOnes) {
-  PortConfig config;
-  config.tx.ring = 32;
+  Settings config;
+  config.tx[0].ring = 32;
   Fixture fixture(2, config);
   Sender sender = make_sender(fixture, 1000);
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {});
@@ -122,9 +122,9 @@ TEST(Pktgen, AccountsForEveryFrameIncludingUnsentOnes) {
 }
 
 TEST(Pktgen, ContinuesIfTheRingOrThePoolIsSmallerThanABurst) {
-  PortConfig config;
-  config.tx.ring = 8;
-  config.rx.ring = 64;
+  Settings config;
+  config.tx[0].ring = 8;
+  config.rx[0].ring = 64;
   Fixture fixture(2, config, 160);
   Sender sender = make_sender(fixture, 500);
   Receiver receiver(fixture.port(1).rx(0), fixture.cache(), {.check = true});

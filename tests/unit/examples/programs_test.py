@@ -163,7 +163,7 @@ class CommandLine(unittest.TestCase):
         for program, words in ((L2FWD, []), (PKTGEN, ["--receive"])):
             self.expect_error(2, [program, "nosuch:1", *words], "error:", "nosuch", "vfio:", "sim:")
             self.expect_error(2, [program, "sim:0?loss=0,loss=1", *words], "'loss' is given twice")
-            self.expect_error(2, [program, "sim:0", "--rx-ring", "100", *words], "rx.ring", "power of two")
+            self.expect_error(2, [program, "sim:0", "--rx-ring", "100", *words], "rx[0].ring", "power of two")
             self.expect_error(2, [program, "sim:0", "--mbufs", "64", *words], "pool", "512")
 
     def test_other_library_errors_end_with_status_one_and_a_hint(self):

@@ -9,6 +9,7 @@
 
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux {
@@ -83,7 +84,7 @@ TEST(DeviceDecorator, SupportsAPort) {
   auto driver = drivers::igb::probe(fixture.context, std::make_unique<AccessRecorder>(fixture.device(), reads, writes));
   ASSERT_TRUE(driver) << driver.error().message();
   PortMachine port(fixture.context.state(), *std::move(driver));
-  ASSERT_TRUE(port.configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(port, fixture.config()));
   ASSERT_TRUE(port.start());
   ASSERT_TRUE(port.close());
   EXPECT_FALSE(reads.empty());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "drivers/intel/igb/driver.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -57,7 +58,7 @@ void FaultFixture::run() {
   open();
   if (port_ != nullptr) {
     enter(Phase::configure);
-    if (good(port_->configure({.rx = {.pool = &*pool_, .ring = kRing}, .tx = {.ring = kRing}, .mtu = 4000}),
+    if (good(configure_port(*port_, {.rx = {{.pool = *pool_, .ring = kRing}}, .tx = {{.ring = kRing}}, .mtu = 4000}),
              "configure")) {
       start();
     }
@@ -155,7 +156,7 @@ void FaultFixture::recover() {
   auto port = drivers::igb::probe(*context_, std::move(device));
   if (!port) return finding("the card cannot be opened again: " + port.error().message());
   port_ = std::make_unique<PortMachine>(context_->state(), *std::move(port));
-  Result<void> step = port_->configure({.rx = {.pool = &*pool_, .ring = kRing}, .tx = {.ring = kRing}});
+  Result<void> step = configure_port(*port_, {.rx = {{.pool = *pool_, .ring = kRing}}, .tx = {{.ring = kRing}}});
   if (step) step = port_->start();
   if (!step) return finding("the card cannot be started again: " + step.error().message());
   no_link_ = false;

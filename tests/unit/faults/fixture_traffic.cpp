@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "support/settings_edits.hpp"
 #include "unit/faults/fixture.hpp"
 
 namespace pollux::test {
@@ -150,7 +151,7 @@ void FaultFixture::control() {
   if (port_->state() != PortState::started || !good(port_->service(), "service")) return;
   static_cast<void>(port_->link());
   static_cast<void>(port_->stats());
-  if (good(port_->set_promiscuous(true), "set")) good(port_->set_mtu(4000), "set");
+  if (good(set_promiscuous(*port_, true), "set")) good(set_mtu(*port_, 4000), "set");
 }
 
 /// Checks that every frame is accounted for: received = sent + counted drops.

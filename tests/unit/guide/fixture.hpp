@@ -45,7 +45,7 @@ class Guide : public testing::Test {
     }
   }
   [[nodiscard]] pollux::Result<pollux::Port> open(const char* uri) {
-    return pollux::open(context_, uri, {.rx = {.pool = &pool_, .cache = &cache_}, .tx = {.cache = &cache_}});
+    return pollux::open(context_, uri, {.rx = {{.pool = pool_, .cache = cache_}}, .tx = {{.cache = cache_}}});
   }
 
   /// Its time passes only where somebody waits, so a link is up at once.

@@ -11,6 +11,7 @@
 
 #include "hw/intel/igb/phy.hpp"
 #include "pollux/mem/burst.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -84,7 +85,7 @@ TEST(BringUp, KeepsACompletionTimeoutThatTheHostHasSet) {
   EXPECT_EQ(card.read_config(kDeviceControl2, 2).value(), 0x5u) << "16 to 55 ms instead of the default";
   ASSERT_TRUE(card.write_config(kDeviceControl2, 2, 0x1A));
   PortMachine port(fixture.context.state(), *std::move(driver));
-  ASSERT_TRUE(port.configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(port, fixture.config()));
   ASSERT_TRUE(port.start());
   EXPECT_EQ(card.read_config(kDeviceControl2, 2).value(), 0x1Au);
 }
@@ -205,7 +206,7 @@ TEST(BringUp, LeavesTheLinkOfAManagementSessionAlone) {
   begin_session(fixture);
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(port->start());
     EXPECT_EQ(to_string(port->link()), "up, 100 Mb/s, full duplex");
@@ -236,8 +237,8 @@ TEST_P(NvmLoad, IsNeverTooLateForTheAddressAndTheLink) {
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->mac(), own);
-  ASSERT_TRUE(port->set_mac({0x02, 1, 2, 3, 4, 5}));
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::set_mac(*port, {0x02, 1, 2, 3, 4, 5}));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
   EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");

@@ -19,6 +19,7 @@
 #include "pollux/base/clock.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/faulty_device.hpp"
 
 namespace pollux::drivers::igb {
@@ -50,12 +51,12 @@ struct IgbFixture {
     EXPECT_TRUE(port) << port.error().message();
     return port ? std::make_unique<PortMachine>(context.state(), *std::move(port)) : nullptr;
   }
-  [[nodiscard]] PortConfig config() const { return {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}}; }
+  [[nodiscard]] Settings config() const { return {.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}}; }
   [[nodiscard]] std::unique_ptr<PortMachine> started() { return started(config()); }
-  [[nodiscard]] std::unique_ptr<PortMachine> started(const PortConfig& config) {
+  [[nodiscard]] std::unique_ptr<PortMachine> started(const Settings& config) {
     auto port = open();
     if (port == nullptr) return port;
-    const auto configured = port->configure(config);
+    const auto configured = test::configure_port(*port, config);
     EXPECT_TRUE(configured) << configured.error().message();
     const auto up = port->start();
     EXPECT_TRUE(up) << up.error().message();

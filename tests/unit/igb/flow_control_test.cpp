@@ -13,6 +13,7 @@
 #include "pollux/net/flow_control.hpp"
 #include "pollux/open.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -157,7 +158,7 @@ class Flood : public testing::Test {
   [[nodiscard]] Port open_port(const char* uri, PauseModes pause) {
     auto port = open_unconfigured(context_, uri).value();
     EXPECT_TRUE(port.change([&](Settings& settings) { settings.flow_control = {.pause = pause}; }));
-    EXPECT_TRUE(port.configure({.rx = {.pool = &pool_, .ring = 64}, .tx = {.ring = 256}}));
+    EXPECT_TRUE(configure_port(port, {.rx = {{.pool = pool_, .ring = 64}}, .tx = {{.ring = 256}}}));
     EXPECT_TRUE(port.start());
     return port;
   }

@@ -75,9 +75,9 @@ class FlowPort : public testing::Test {
     rss.table.assign(rss.table.size(), 0);
     ASSERT_TRUE(port->change([&](Settings& settings) { settings.rss = rss; }));
   }
-  [[nodiscard]] PortConfig config_with(std::uint16_t queues) const {
-    PortConfig config = fixture.config();
-    config.rx_queues = queues;
+  [[nodiscard]] Settings config_with(std::uint16_t queues) const {
+    Settings config = fixture.config();
+    config.rx.resize(queues, config.rx[0]);
     return config;
   }
   FlowRuleId add(const FlowRule& rule) {
@@ -163,10 +163,10 @@ TEST_F(FlowPort, OutlivesRestartsAndNewConfigurations) {
   add({match::tcp().flags(kSyn, kSyn), to_queue(1), 0});
   add({match::ipv4().tcp(), to_queue(2), 1});
   ASSERT_TRUE(port->stop());
-  const auto fewer = port->configure(config_with(2));
+  const auto fewer = test::configure_port(*port, config_with(2));
   ASSERT_FALSE(fewer);
   EXPECT_EQ(fewer.error().code, ErrorCode::invalid_argument);
-  ASSERT_TRUE(port->configure(config_with(3)));
+  ASSERT_TRUE(test::configure_port(*port, config_with(3)));
   add({match::eth().type(0x88F7), to_queue(1)});
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -19,7 +20,7 @@ CardFixtureOptions not_started() {
 /// A CardFixture whose port is configured and has a forward path to itself.
 struct ForwardFixture : CardFixture {
   ForwardFixture() : CardFixture(not_started()) {
-    EXPECT_TRUE(port.configure(config));
+    EXPECT_TRUE(configure_port(port, config));
     path = std::move(port.forward_path(0, port, 0).value());
   }
   void start() {
@@ -48,7 +49,7 @@ void expect_refused(const Result<std::unique_ptr<ForwardPath>>& path, ErrorCode 
 TEST(ForwardPath, IsMadeBetweenConfigureAndStart) {
   CardFixture fixture(not_started());
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::bad_state, "forward_path");
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  ASSERT_TRUE(configure_port(fixture.port, fixture.config));
   ASSERT_TRUE(fixture.port.forward_path(0, fixture.port, 0));
   ASSERT_TRUE(fixture.port.start());
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::bad_state, "forward_path");
@@ -61,7 +62,7 @@ TEST(ForwardPath, NeedsQueuesThatExistAndAreFree) {
   expect_refused(fixture.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument,
                  "receive queue 0 already has a path");
   CardFixture other(not_started());
-  ASSERT_TRUE(other.port.configure(other.config));
+  ASSERT_TRUE(configure_port(other.port, other.config));
   expect_refused(other.port.forward_path(0, other.port, 7), ErrorCode::invalid_argument,
                  "transmit queue 7 does not exist");
   expect_refused(other.port.forward_path(0, fixture.port, 0), ErrorCode::invalid_argument, "another Context");
@@ -96,10 +97,10 @@ TEST(ForwardPath, IsNotObservedSinceItsFramesAreInNoBurst) {
 
 TEST(ForwardPath, NeedsTwoPortsOfTheSameDriver) {
   CardFixture fixture(not_started());
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  ASSERT_TRUE(configure_port(fixture.port, fixture.config));
   auto null = open_unconfigured(fixture.context, "null:");
   ASSERT_TRUE(null) << null.error().message();
-  ASSERT_TRUE(null->configure({.rx_queues = 0}));
+  ASSERT_TRUE(configure_port(*null, {.rx = {}}));
   expect_refused(fixture.port.forward_path(0, *null, 0), ErrorCode::not_supported, "another driver");
   expect_refused(null->forward_path(0, fixture.port, 0), ErrorCode::not_supported, "no forward path");
 }
@@ -113,7 +114,7 @@ TEST(ForwardPath, MovesFramesAndCountsThem) {
   EXPECT_EQ(fixture.sent[7], counting_frame(67, 7));
   EXPECT_EQ(fixture.port.stats().rx_burst_packets, 20u);
   EXPECT_EQ(fixture.port.stats().tx_burst_packets, 20u);
-  EXPECT_EQ(fixture.pool.stats().in_use(), fixture.config.rx.ring + fixture.config.tx.ring);
+  EXPECT_EQ(fixture.pool.stats().in_use(), fixture.config.rx[0].ring + fixture.config.tx[0].ring);
   ASSERT_TRUE(fixture.port.stop());
   EXPECT_EQ(fixture.pool.stats().in_use(), 0u);
 }
@@ -144,7 +145,8 @@ TEST(ForwardPath, ReturnsTheQueuesWhileTheyRun) {
 
 TEST(ForwardPath, IsDetachedWhenItsPortIsConfiguredAgain) {
   ForwardFixture fixture;
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  fixture.config.rx[0].ring = 128;
+  ASSERT_TRUE(configure_port(fixture.port, fixture.config));
   fixture.start();
   fixture.inject(counting_frame(60));
   EXPECT_EQ(fixture.forward(), 0u);
@@ -156,14 +158,15 @@ TEST(ForwardPath, IsDetachedFromAQueueThatNoLongerExists) {
   const Mempool pool = Mempool::create(context, {.count = 1024}).value();
   Port in = open_unconfigured(context, "sim:0").value();
   Port out = open_unconfigured(context, "sim:1").value();
-  PortConfig config{.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 2};
-  ASSERT_TRUE(in.configure(config));
-  ASSERT_TRUE(out.configure(config));
+  Settings config{.rx = {2, {.pool = pool, .ring = 64}}, .tx = {2, {.ring = 64}}};
+  ASSERT_TRUE(configure_port(in, config));
+  ASSERT_TRUE(configure_port(out, config));
   const auto path = in.forward_path(1, out, 0);
   const auto return_path = out.forward_path(1, in, 1);
   ASSERT_TRUE(path && return_path);
-  config.rx_queues = config.tx_queues = 1;
-  ASSERT_TRUE(in.configure(config));
+  config.rx.resize(1, config.rx[0]);
+  config.tx.resize(1, config.tx[0]);
+  ASSERT_TRUE(configure_port(in, config));
   EXPECT_TRUE(out.forward_path(0, out, 0)) << "the transmit queue is free again";
   EXPECT_TRUE(out.forward_path(1, out, 1)) << "the receive queue is free again";
 }
@@ -180,7 +183,7 @@ TEST(ForwardPath, StartFailsIfThePoolIsTooSmallForItsSpares) {
   CardFixtureOptions options = not_started();
   options.pool.count = 100;  // 64 for the receive ring, and 64 more
   CardFixture fixture(options);
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  ASSERT_TRUE(configure_port(fixture.port, fixture.config));
   auto path = fixture.port.forward_path(0, fixture.port, 0);
   ASSERT_TRUE(path);
   const auto started = fixture.port.start();

@@ -309,18 +309,19 @@ TEST_F(FunctionSettings, KeepsCountersOverARestart) {
 
 TEST_F(FunctionSettings, NeedsOneQueueInEachDirection) {
   for (const auto& [receives, transmits] : std::vector<std::array<std::uint16_t, 2>>{{1, 0}, {0, 1}, {2, 1}, {1, 2}}) {
-    PortConfig config = fixture.config;
-    config.rx.pool = &fixture.pool;
-    config.rx_queues = receives;
-    config.tx_queues = transmits;
-    ASSERT_TRUE(fixture.port.configure(config));
+    Settings config = fixture.config;
+    config.rx[0].pool = fixture.pool;
+    config.rx.resize(receives, config.rx[0]);
+    config.tx.resize(transmits, config.tx[0]);
+    ASSERT_TRUE(configure_port(fixture.port, config));
     EXPECT_EQ(test::set_functions(fixture.port, 1).error().code, ErrorCode::bad_state) << receives << ", " << transmits;
-    config.rx_queues = config.tx_queues = 1;
-    ASSERT_TRUE(fixture.port.configure(config));
+    config.rx.resize(1, config.rx[0]);
+    config.tx.resize(1, config.tx[0]);
+    ASSERT_TRUE(configure_port(fixture.port, config));
     ASSERT_TRUE(test::set_functions(fixture.port, 1));
-    config.rx_queues = receives;
-    config.tx_queues = transmits;
-    EXPECT_EQ(fixture.port.configure(config).error().code, ErrorCode::bad_state);
+    config.rx.resize(receives, config.rx[0]);
+    config.tx.resize(transmits, config.tx[0]);
+    EXPECT_EQ(configure_port(fixture.port, config).error().code, ErrorCode::bad_state);
     ASSERT_TRUE(test::set_functions(fixture.port, 0));
   }
 }

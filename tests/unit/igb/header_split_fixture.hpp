@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 #include "support/split_frames.hpp"
 
 namespace pollux::test {
@@ -24,11 +25,11 @@ class HeaderSplit : public testing::Test {
  protected:
   void start(std::uint32_t data_room = 256, std::uint32_t headers = 300) {
     headers_ = Mempool::create(fixture_.context, {.count = headers, .data_room = data_room, .name = "headers"}).value();
-    fixture_.config.rx.header_pool = &*headers_;
+    fixture_.config.rx[0].header_pool = *headers_;
     start_again();
   }
   void start_again() {
-    ASSERT_TRUE(fixture_.port.configure(fixture_.config));
+    ASSERT_TRUE(configure_port(fixture_.port, fixture_.config));
     ASSERT_TRUE(fixture_.port.start());
     ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pollux/net/rx_metadata.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/header_split_fixture.hpp"
 
 namespace pollux::test {
@@ -183,22 +184,22 @@ TEST_F(HeaderSplit, ComesAndGoesWithARestart) {
   const Mempool others = Mempool::create(fixture_.context, {.count = 70, .data_room = 128, .name = "others"}).value();
   const Frame frame = frame_of(tcp_segment(100));
   ASSERT_EQ(split(frame).size(), 2U);
-  RxQueueConfig wanted = fixture_.config.rx;
-  ASSERT_TRUE(fixture_.port.restart_rx(0, wanted)) << "with the buffers that it has: the pool has no others";
+  RxQueueConfig wanted = fixture_.config.rx[0];
+  ASSERT_TRUE(restart_rx(fixture_.port, 0, wanted)) << "with the buffers that it has: the pool has no others";
   EXPECT_EQ(split(frame).size(), 2U);
-  wanted.header_pool = &others;
-  ASSERT_TRUE(fixture_.port.restart_rx(0, wanted));
+  wanted.header_pool = others;
+  ASSERT_TRUE(restart_rx(fixture_.port, 0, wanted));
   EXPECT_EQ(headers_->stats().in_use(), 0U);
   EXPECT_EQ(split(frame).size(), 2U);
-  wanted.header_pool = nullptr;
-  ASSERT_TRUE(fixture_.port.restart_rx(0, wanted));
+  wanted.header_pool = {};
+  ASSERT_TRUE(restart_rx(fixture_.port, 0, wanted));
   EXPECT_EQ(split(frame).size(), 1U);
   EXPECT_EQ(others.stats().in_use(), 0U);
-  wanted.header_pool = &*headers_;
-  ASSERT_TRUE(fixture_.port.restart_rx(0, wanted));
+  wanted.header_pool = *headers_;
+  ASSERT_TRUE(restart_rx(fixture_.port, 0, wanted));
   EXPECT_EQ(split(frame).size(), 2U);
   wanted.ring = 128;
-  const auto refused = fixture_.port.restart_rx(0, wanted);
+  const auto refused = restart_rx(fixture_.port, 0, wanted);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message().find("too small for its rings"), std::string::npos) << refused.error().message();
   EXPECT_EQ(split(frame).size(), 2U) << "a refused restart changes nothing";
@@ -208,9 +209,9 @@ TEST_F(HeaderSplit, LeavesAllBuffersIfTheNewRingFindsTooFew) {
   start(256, 200);
   std::vector<MbufPtr> held;
   while (headers_->stats().shared > 30) held.push_back(headers_->allocate());
-  RxQueueConfig wanted = fixture_.config.rx;
+  RxQueueConfig wanted = fixture_.config.rx[0];
   wanted.ring = 128;
-  const auto refused = fixture_.port.restart_rx(0, wanted);
+  const auto refused = restart_rx(fixture_.port, 0, wanted);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
   EXPECT_NE(refused.error().message().find("mempool headers"), std::string::npos) << refused.error().message();
@@ -227,11 +228,9 @@ TEST_F(HeaderSplit, LeavesAllBuffersIfTheNewRingFindsTooFew) {
 
 TEST_F(HeaderSplit, MayDifferFromQueueToQueueAndShareAPool) {
   headers_ = Mempool::create(fixture_.context, {.count = 1024, .name = "both"}).value();
-  fixture_.config.rx_queues = 2;
-  fixture_.config.rx.pool = &*headers_;
-  fixture_.config.rx.cache = nullptr;
-  fixture_.config.tx.cache = nullptr;
-  fixture_.config.rx_override[0] = {.pool = &*headers_, .ring = 64, .header_pool = &*headers_};
+  use_pool(fixture_.config, *headers_);
+  fixture_.config.rx.resize(2, fixture_.config.rx[0]);
+  fixture_.config.rx[0] = {.pool = *headers_, .ring = 64, .header_pool = *headers_};
   start_again();
   EXPECT_EQ(fixture_.port.config().rx[0].header_bytes, 960U);
   EXPECT_EQ(fixture_.port.config().rx[1].header_bytes, 0U);
@@ -244,18 +243,18 @@ TEST_F(HeaderSplit, IsRejectedIfItCannotBe) {
   headers_ = Mempool::create(fixture_.context, {.count = 100, .data_room = 128, .name = "headers"}).value();
   const Mempool few = Mempool::create(fixture_.context, {.count = 63, .data_room = 128, .name = "few"}).value();
   const auto refused = [&](const RxQueueConfig& config) {
-    const auto configured = fixture_.port.configure({.rx = config});
+    const auto configured = configure_port(fixture_.port, {.rx = {config}});
     return configured ? std::string() : configured.error().message();
   };
   EXPECT_NE(
-      refused({.ring = 64, .copy_break = 128, .header_pool = &*headers_}).find("rx.header_pool and rx.copy_break"),
+      refused({.ring = 64, .copy_break = 128, .header_pool = *headers_}).find("rx[0].header_pool and rx[0].copy_break"),
       std::string::npos);
-  EXPECT_NE(refused({.ring = 64, .header_pool = &few}).find("pool 'few' has 63 mbufs, 1 receive ring needs 64"),
+  EXPECT_NE(refused({.ring = 64, .header_pool = few}).find("pool 'few' has 63 mbufs, 1 receive ring needs 64"),
             std::string::npos);
   Context other;
   const Mempool foreign = Mempool::create(other, {.count = 100, .name = "foreign"}).value();
-  EXPECT_NE(refused({.ring = 64, .header_pool = &foreign}).find("rx.header_pool: pool 'foreign'"), std::string::npos);
-  ASSERT_TRUE(fixture_.port.configure({.rx = {.ring = 64, .header_pool = &*headers_}}));
+  EXPECT_NE(refused({.ring = 64, .header_pool = foreign}).find("rx[0].header_pool: pool 'foreign'"), std::string::npos);
+  ASSERT_TRUE(configure_port(fixture_.port, {.rx = {{.ring = 64, .header_pool = *headers_}}}));
   const auto path = fixture_.port.forward_path(0, fixture_.port, 0);
   ASSERT_FALSE(path);
   EXPECT_NE(path.error().message().find("receive queue 0 has header_pool"), std::string::npos);

@@ -42,22 +42,37 @@ class KeptSettings : public testing::Test {
 };
 
 TEST_F(KeptSettings, PromiscuityOutlivesNewRings) {
-  ASSERT_TRUE(fixture_.port.set_promiscuous(true));
-  ASSERT_TRUE(fixture_.port.resize_rx(0, 128));
-  ASSERT_TRUE(fixture_.port.resize_tx(0, 128));
+  ASSERT_TRUE(set_promiscuous(fixture_.port, true));
+  ASSERT_TRUE(resize_rx(fixture_.port, 0, 128));
+  ASSERT_TRUE(resize_tx(fixture_.port, 0, 128));
   EXPECT_TRUE(receives(to_another_));
-  RxQueueConfig queue = fixture_.config.rx;
+  RxQueueConfig queue = fixture_.config.rx[0];
   queue.ring = 32;
-  ASSERT_TRUE(fixture_.port.restart_rx(0, queue));
+  ASSERT_TRUE(restart_rx(fixture_.port, 0, queue));
   EXPECT_TRUE(receives(to_another_));
+}
+
+// What a program reads of the settings has no caches, and a ring that it left to the port.
+TEST_F(KeptSettings, WhatWasReadChangesNothing) {
+  const Settings read = fixture_.port.settings();
+  EXPECT_FALSE(read.rx[0].cache);
+  EXPECT_FALSE(read.tx[0].cache);
+  fixture_.inject(broadcast_);
+  ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings = read; }));
+  EXPECT_TRUE(fixture_.port.config().rx[0].given_cache);
+  EXPECT_EQ(fixture_.receive_all().size(), 1U) << "no queue has restarted";
+  CardFixture defaults({.port = {}, .start = false});
+  ASSERT_TRUE(configure_port(defaults.port));
+  EXPECT_EQ(defaults.port.settings().rx[0].ring, 512U);
+  EXPECT_EQ(defaults.port.settings().tx[0].ring, 512U);
 }
 
 TEST_F(KeptSettings, AnAddressAndPromiscuityThatAreSetBeforeTheStart) {
   CardFixture fixture({.start = false});
   const MacAddress own{2, 0, 0, 0, 0, 9};
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
-  ASSERT_TRUE(fixture.port.set_mac(own));
-  ASSERT_TRUE(fixture.port.set_promiscuous(true));
+  ASSERT_TRUE(configure_port(fixture.port, fixture.config));
+  ASSERT_TRUE(set_mac(fixture.port, own));
+  ASSERT_TRUE(set_promiscuous(fixture.port, true));
   ASSERT_TRUE(fixture.port.start());
   EXPECT_EQ(fixture.port.mac(), own);
   EXPECT_TRUE(fixture.card.value<reg::RCTL>().has(reg::RCTL::UPE));
@@ -70,9 +85,9 @@ TEST_F(KeptSettings, ATableThatIsSetBeforeTheStart) {
   std::vector<std::uint16_t> table(128, 1);
   ASSERT_TRUE(fixture.port.change([&](Settings& settings) { settings.rss = RssConfig{.table = table}; }))
       << "not yet configured";
-  PortConfig config = fixture.config;
-  config.rx_queues = 2;
-  ASSERT_TRUE(fixture.port.configure(config));
+  Settings config = fixture.config;
+  config.rx.resize(2, config.rx[0]);
+  ASSERT_TRUE(configure_port(fixture.port, config));
   ASSERT_TRUE(fixture.port.start());
   EXPECT_EQ(rss_of(fixture.port).table, table);
   EXPECT_NE(fixture.card.value<reg::RETA>().raw(), 0U);
@@ -82,9 +97,9 @@ TEST_F(KeptSettings, ATableThatIsSetBeforeTheStart) {
 TEST_F(KeptSettings, QueuesInTurnFollowTheirNumber) {
   CardFixture fixture({.start = false});
   for (const std::uint16_t queues : std::initializer_list<std::uint16_t>{4, 2}) {
-    PortConfig config = fixture.config;
-    config.rx_queues = queues;
-    ASSERT_TRUE(fixture.port.configure(config));
+    Settings config = fixture.config;
+    config.rx.resize(queues, config.rx[0]);
+    ASSERT_TRUE(configure_port(fixture.port, config));
     const std::vector<std::uint16_t> table = rss_of(fixture.port).table;
     for (std::size_t entry = 0; entry < table.size(); ++entry) EXPECT_EQ(table[entry], entry % queues);
   }
@@ -118,7 +133,7 @@ TEST_F(KeptSettings, PauseThatIsOffStaysOff) {
 
 TEST_F(KeptSettings, ChangesOfFlowControlAndMtuDoNotStopReception) {
   for (const std::uint32_t mtu : {1500U, 9000U, 70'000U, 68U, 1U, 1500U}) {
-    static_cast<void>(fixture_.port.set_mtu(mtu));  // some are refused
+    static_cast<void>(set_mtu(fixture_.port, mtu));  // some are refused
     EXPECT_TRUE(receives(broadcast_)) << mtu;
     const bool on = mtu > 1500;
     ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.flow_control = {{on, on}, false}; }));
@@ -132,8 +147,8 @@ TEST_F(KeptSettings, ManyGroupsOutliveTheEndOfPromiscuity) {
   for (std::uint8_t i = 0; i < 100; ++i) groups.push_back({1, 0, 0x5E, 0, 0, i});
   ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.multicast = groups; }));
   for (const bool on : {true, false}) {
-    ASSERT_TRUE(fixture_.port.set_promiscuous(on));
-    ASSERT_TRUE(fixture_.port.set_all_multicast(on));
+    ASSERT_TRUE(set_promiscuous(fixture_.port, on));
+    ASSERT_TRUE(set_all_multicast(fixture_.port, on));
   }
   Frame frame = counting_frame(64);
   for (std::size_t i = 0; i < 6; ++i) frame[i] = static_cast<std::byte>(groups.back()[i]);

@@ -15,6 +15,7 @@
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -49,7 +50,7 @@ class PortLinkControl : public testing::Test {
   /// Stops, configures and starts the port: the card is reset.
   void restart() {
     ASSERT_TRUE(fixture_.port.stop());
-    ASSERT_TRUE(fixture_.port.configure(fixture_.config));
+    ASSERT_TRUE(configure_port(fixture_.port, fixture_.config));
     ASSERT_TRUE(fixture_.port.start());
   }
 
@@ -271,7 +272,7 @@ TEST(LinkedPorts, SeeEachOthersModes) {
   context_options.clock = std::make_shared<ManualClock>();
   Context context(context_options);
   Mempool pool = Mempool::create(context, {.count = 1024}).value();
-  const PortConfig config{.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}};
+  const Settings config{.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}};
   Port left = open(context, "sim:0", config).value();
   Port right = open(context, "sim:1", config).value();
   const auto both_up = [&] { return left.wait_for_link(seconds(5)) && right.wait_for_link(seconds(5)); };

@@ -6,6 +6,7 @@
 
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/loopback.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -36,12 +37,12 @@ TEST_P(PortLoopback, ReturnsFramesUntilItIsSwitchedOff) {
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->change([](Settings& settings) { settings.loopback = GetParam(); }));
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
   EXPECT_EQ(to_string(port->link()), "up, 1000 Mb/s, full duplex");
   EXPECT_EQ(received_after_sending(fixture, *port), 1u);
-  ASSERT_TRUE(port->set_promiscuous(true));
+  ASSERT_TRUE(test::set_promiscuous(*port, true));
   EXPECT_EQ(received_after_sending(fixture, *port), 1u);
   EXPECT_TRUE(fixture.sent.empty());
   EXPECT_EQ(port->change([](Settings& settings) { settings.loopback = LoopbackMode::none; }).error().code,
@@ -65,7 +66,7 @@ TEST(PortLoopbackInThePhy, IsRefusedDuringAManagementSession) {
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
   ASSERT_TRUE(port->change([](Settings& settings) { settings.loopback = LoopbackMode::phy; }));
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   fixture.with_card([](models::igb::Card& card) {
     card.registers().set<reg::MANC>(reg::MANC::BLK_PHY_RST_ON_IDE);
     return 0;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pollux/mem/burst.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -50,9 +51,9 @@ TEST(ARemovedCard, CountsFramesAndBuffersThatAreFreed) {
 TEST(StartFails, AndNoBufferOfAnEarlierQueueIsLostWhenALaterOneCannotBeFilled) {
   IgbFixture fixture({}, {.count = 200});
   auto port = fixture.open();
-  PortConfig config = fixture.config();
-  config.rx_queues = 3;
-  ASSERT_TRUE(port->configure(config));
+  Settings config = fixture.config();
+  config.rx.resize(3, config.rx[0]);
+  ASSERT_TRUE(test::configure_port(*port, config));
   std::vector<MbufPtr> held;
   for (int i = 0; i < 20; ++i) held.push_back(fixture.pool.allocate());
   const auto started = port->start();

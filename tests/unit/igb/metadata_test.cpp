@@ -23,8 +23,8 @@ class Metadata : public testing::TestWithParam<BurstMode> {
  protected:
   void SetUp() override {
     if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
-    PortConfig config = fixture_.config();
-    config.rx_queues = kQueues;
+    Settings config = fixture_.config();
+    config.rx.resize(kQueues, config.rx[0]);
     config.burst_mode = GetParam();
     port_ = fixture_.started(config);
     ASSERT_NE(port_, nullptr);

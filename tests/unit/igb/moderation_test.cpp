@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pollux/net/interrupts.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/sleep_fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -105,9 +106,9 @@ TEST_F(Moderation, ReportsTheVectorOfEachQueue) {
 TEST_F(Moderation, OfOneQueueDoesNotReachTheNextConfiguration) {
   start(1, 4);
   ASSERT_TRUE(port->stop());
-  PortConfig config = fixture->config();
-  config.rx_queues = 2;
-  ASSERT_TRUE(port->configure(config));
+  Settings config = fixture->config();
+  config.rx.resize(2, config.rx[0]);
+  ASSERT_TRUE(test::configure_port(*port, config));
   EXPECT_EQ(interrupts().rx_vectors().error().code, ErrorCode::bad_state) << "those of an earlier configuration";
   ASSERT_TRUE(port->change([&](Settings& settings) { settings.moderation[1] = {.interval = microseconds(100)}; }));
   ASSERT_TRUE(port->start());

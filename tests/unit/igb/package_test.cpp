@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 #include "unit/igb/turn_clock.hpp"
 
@@ -46,7 +47,7 @@ struct PackageFixture {
       ASSERT_TRUE(driver) << driver.error().message();
       PortMachine port(own.state(), *std::move(driver));
       EXPECT_EQ(port.mac()[5], 0x60 + number);
-      ASSERT_TRUE(port.configure({.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}}));
+      ASSERT_TRUE(test::configure_port(port, {.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}}));
       const auto started = port.start();
       ASSERT_TRUE(started) << started.error().message();
       ASSERT_TRUE(port.close());

@@ -7,6 +7,7 @@
 
 #include "pollux/net/flow_control.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -17,9 +18,9 @@ constexpr std::uint32_t kKib = 1024;
 
 class PacketBufferSize : public testing::Test {
  protected:
-  [[nodiscard]] static PortConfig sized(std::uint32_t receive, std::uint32_t transmit = 0) {
-    return {.rx = {.ring = 8, .drop_enable = false},
-            .tx = {.ring = 64},
+  [[nodiscard]] static Settings sized(std::uint32_t receive, std::uint32_t transmit = 0) {
+    return {.rx = {{.ring = 8, .drop_enable = false}},
+            .tx = {{.ring = 64}},
             .packet_buffers = {.receive = receive, .transmit = transmit}};
   }
   [[nodiscard]] static std::uint32_t receive_kib(CardFixture& fixture) {
@@ -51,7 +52,7 @@ TEST_F(PacketBufferSize, OutlivesRestartsAndEndsWithTheSetting) {
   EXPECT_EQ(receive_kib(fixture), 24u);
   EXPECT_EQ(transmit_kib(fixture), 16u);
   ASSERT_TRUE(fixture.port.stop());
-  ASSERT_TRUE(fixture.port.configure(sized(0, 20 * kKib)));
+  ASSERT_TRUE(configure_port(fixture.port, sized(0, 20 * kKib)));
   ASSERT_TRUE(fixture.port.start());
   EXPECT_EQ(receive_kib(fixture), 64u) << "the size that the card had";
   EXPECT_EQ(transmit_kib(fixture), 20u);
@@ -63,8 +64,8 @@ TEST_F(PacketBufferSize, OutlivesRestartsAndEndsWithTheSetting) {
 
 TEST_F(PacketBufferSize, IsRejectedOutsideOfWhatTheCardHas) {
   CardFixture fixture({.start = false});
-  const auto refusal = [&](const PortConfig& config) {
-    const auto refused = fixture.port.configure(config);
+  const auto refusal = [&](const Settings& config) {
+    const auto refused = configure_port(fixture.port, config);
     return refused ? std::string() : refused.error().what;
   };
   for (const std::uint32_t bad : {1U, 19 * kKib, 20 * kKib + 1, 65 * kKib}) {
@@ -91,12 +92,13 @@ TEST_F(PacketBufferSize, DecidesTheWaterMarks) {
   EXPECT_EQ(fixture.card.value<reg::FCRTH>().get(reg::FCRTH::RTH), 13312u / 16);
   EXPECT_EQ(fixture.port.capability<FlowControl>()->flow_control().packet_buffer, 32 * kKib);
   ASSERT_TRUE(fixture.port.stop());
-  EXPECT_FALSE(fixture.port.configure(sized(31 * kKib))) << "the high mark would be too high";
+  EXPECT_FALSE(configure_port(fixture.port, sized(31 * kKib))) << "the high mark would be too high";
   EXPECT_EQ(fixture.port.config().packet_buffers.receive, 32 * kKib);
   ASSERT_TRUE(set({.high_water = marks.high_water}));
-  EXPECT_FALSE(fixture.port.configure(sized(31 * kKib))) << "nor without flow control: they would not be accepted then";
+  EXPECT_FALSE(configure_port(fixture.port, sized(31 * kKib)))
+      << "nor without flow control: they would not be accepted then";
   ASSERT_TRUE(set({.pause = {.transmit = true}, .autonegotiate = false}));
-  ASSERT_TRUE(fixture.port.configure(sized(24 * kKib)));
+  ASSERT_TRUE(configure_port(fixture.port, sized(24 * kKib)));
   EXPECT_EQ(fixture.port.capability<FlowControl>()->flow_control().config.high_water, 24 * kKib - 2 * 9728);
   ASSERT_TRUE(fixture.port.start());
   EXPECT_EQ(fixture.card.value<reg::FCRTH>().get(reg::FCRTH::RTH), (24 * kKib - 2 * 9728) / 16);

@@ -12,8 +12,8 @@ namespace {
 
 TEST(SoftwareView, IsTheSameAsTheCards) {
   IgbFixture fixture;
-  PortConfig config = fixture.config();
-  config.rx_queues = 4;
+  Settings config = fixture.config();
+  config.rx.resize(4, config.rx[0]);
   const auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   const packet::ToeplitzHash hash;
@@ -21,7 +21,7 @@ TEST(SoftwareView, IsTheSameAsTheCards) {
   for (const test::NamedFrame& frame : test::various_frames()) {
     fixture.wire->inject(std::as_bytes(std::span(frame.bytes)));
     Burst<8> burst;
-    for (std::uint16_t queue = 0; queue < config.rx_queues; ++queue) port->rx_queue(queue)->rx_burst(burst);
+    for (std::uint16_t queue = 0; queue < config.rx.size(); ++queue) port->rx_queue(queue)->rx_burst(burst);
     ASSERT_EQ(burst.size(), 1U) << frame.name;
     const Mbuf& mbuf = burst[0];
     const packet::Layout layout = packet::parse(mbuf);

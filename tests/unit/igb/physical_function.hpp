@@ -82,7 +82,7 @@ class PhysicalFunction : public testing::Test {
   }
 
  protected:
-  CardFixture fixture{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}}}};
+  CardFixture fixture{{.port = {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}}};
   Capability<VirtualFunctions> functions = fixture.port.capability<VirtualFunctions>();
 };
 

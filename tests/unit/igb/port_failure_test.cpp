@@ -10,6 +10,7 @@
 
 #include "pollux/mem/burst.hpp"
 #include "support/lost_on_purpose.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -19,7 +20,9 @@ using testing::HasSubstr;
 
 /// Starts a configured port whose card has a fault, and returns the error.
 struct Start {
-  explicit Start(IgbFixture& fixture) : port(fixture.open()) { EXPECT_TRUE(port->configure(fixture.config())); }
+  explicit Start(IgbFixture& fixture) : port(fixture.open()) {
+    EXPECT_TRUE(test::configure_port(*port, fixture.config()));
+  }
   Error error() {
     auto started = port->start();
     EXPECT_FALSE(started);
@@ -103,10 +106,10 @@ TEST(ARemovedCard, IsAnErrorEverywhereAndNeverAnEndlessWait) {
   const Stats before = port->stats();
   fixture.faults->removed = true;
   const Duration start = fixture.clock->now();
-  EXPECT_EQ(port->set_mtu(2000).error().code, ErrorCode::device_removed);
-  EXPECT_EQ(port->set_promiscuous(true).error().code, ErrorCode::device_removed);
-  EXPECT_EQ(port->set_all_multicast(true).error().code, ErrorCode::device_removed);
-  EXPECT_EQ(port->set_mac({2, 0, 0, 0, 0, 1}).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(test::set_mtu(*port, 2000).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(test::set_promiscuous(*port, true).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(test::set_all_multicast(*port, true).error().code, ErrorCode::device_removed);
+  EXPECT_EQ(test::set_mac(*port, {2, 0, 0, 0, 0, 1}).error().code, ErrorCode::device_removed);
   EXPECT_FALSE(port->link().up);
   EXPECT_EQ(port->stats().rx_packets, before.rx_packets);
   for (const Counter& counter : port->extended_stats()) EXPECT_LT(counter.value, 0xFFFFFFFFu) << counter.name;
@@ -192,7 +195,7 @@ TEST(ACardThatDoesNotStop, IsTakenOffTheBusBeforeItsMacIsReset) {
   IgbFixture fixture;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   fixture.with_card([](models::igb::Card& card) {
     card.control().hang_master();
     return 0;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "pollux/mem/burst.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -13,7 +14,7 @@ TEST(PortStates, OpenConfigureStartStopClose) {
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->state(), PortState::opened);
   EXPECT_EQ(port->rx_queue(0), nullptr);
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   EXPECT_EQ(port->state(), PortState::configured);
   ASSERT_NE(port->rx_queue(0), nullptr);
   EXPECT_EQ(port->rx_queue(1), nullptr);
@@ -66,7 +67,7 @@ class PortCalls : public testing::TestWithParam<Call> {
       ASSERT_TRUE(port.close());
       return;
     }
-    ASSERT_TRUE(port.configure(fixture.config()));
+    ASSERT_TRUE(test::configure_port(port, fixture.config()));
     if (state == PortState::started) {
       ASSERT_TRUE(port.start());
     }
@@ -98,21 +99,23 @@ TEST_P(PortCalls, SucceedOrAreRejectedWithoutAChange) {
 INSTANTIATE_TEST_SUITE_P(
     All, PortCalls,
     testing::Values(
-        Call{"configure", [](PortMachine& port, IgbFixture& fixture) { return port.configure(fixture.config()); }, true,
-             true, false, false},
+        Call{"configure",
+             [](PortMachine& port, IgbFixture& fixture) { return test::configure_port(port, fixture.config()); }, true,
+             true, true, false},
         Call{"start", [](PortMachine& port, IgbFixture&) { return port.start(); }, false, true, false, false},
         Call{"stop", [](PortMachine& port, IgbFixture&) { return port.stop(); }, false, false, true, false},
         Call{"close", [](PortMachine& port, IgbFixture&) { return port.close(); }, true, true, true, false},
         Call{"set_mac",
              [](PortMachine& port, IgbFixture&) {
-               return port.set_mac({2, 0, 0, 0, 0, 9});
+               return test::set_mac(port, {2, 0, 0, 0, 0, 9});
              },
              true, true, true, false},
-        Call{"set_mtu", [](PortMachine& port, IgbFixture&) { return port.set_mtu(1400); }, false, true, true, false},
-        Call{"set_promiscuous", [](PortMachine& port, IgbFixture&) { return port.set_promiscuous(true); }, false, true,
-             true, false},
-        Call{"set_all_multicast", [](PortMachine& port, IgbFixture&) { return port.set_all_multicast(true); }, false,
+        Call{"set_mtu", [](PortMachine& port, IgbFixture&) { return test::set_mtu(port, 1400); }, true, true, true,
+             false},
+        Call{"set_promiscuous", [](PortMachine& port, IgbFixture&) { return test::set_promiscuous(port, true); }, true,
              true, true, false},
+        Call{"set_all_multicast", [](PortMachine& port, IgbFixture&) { return test::set_all_multicast(port, true); },
+             true, true, true, false},
         Call{"service", [](PortMachine& port, IgbFixture&) { return drop_value(port.service()); }, true, true, true,
              false}),
     [](const auto& call) { return std::string(call.param.name); });
@@ -142,16 +145,16 @@ TEST(PortStates, ConfiguresAgainWithOtherQueuesAndRings) {
   IgbFixture fixture({}, {.count = 4096});
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  PortConfig config = fixture.config();
+  Settings config = fixture.config();
   for (const std::uint16_t queues : std::initializer_list<std::uint16_t>{1, 16, 3, 1}) {
-    config.rx_queues = queues;
-    config.tx_queues = queues;
-    config.rx.ring = queues == 3 ? 128 : 32;
-    ASSERT_TRUE(port->configure(config));
+    config.rx[0].ring = queues == 3 ? 128 : 32;
+    config.rx.assign(queues, RxQueueConfig(config.rx[0]));
+    config.tx.resize(queues, config.tx[0]);
+    ASSERT_TRUE(test::configure_port(*port, config));
     ASSERT_TRUE(port->start());
     EXPECT_NE(port->rx_queue(static_cast<std::uint16_t>(queues - 1)), nullptr);
     EXPECT_EQ(port->tx_queue(queues), nullptr);
-    EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), config.rx.ring * 16);
+    EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), config.rx[0].ring * 16);
     ASSERT_TRUE(port->stop());
     EXPECT_TRUE(fixture.all_mbufs_free());
   }

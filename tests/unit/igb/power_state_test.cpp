@@ -179,9 +179,9 @@ TEST_F(PowerState, CallsThatNeedTheCardAreRefused) {
       {"settings", [&] { return outcome(port->change([](Settings&) {})); }},
       {"flow rule",
        [&] { return outcome(test::add_rule(*port, FlowRule(match::ipv4().udp().destination_port(53), to_queue(0)))); }},
-      {"mtu", [&] { return outcome(port->set_mtu(1400)); }},
+      {"mtu", [&] { return outcome(test::set_mtu(*port, 1400)); }},
       {"mac", [&] {
-         return outcome(port->set_mac({2, 0, 0, 0, 0, 8}));
+         return outcome(test::set_mac(*port, {2, 0, 0, 0, 0, 8}));
        }}};
   ASSERT_NO_FATAL_FAILURE(suspend());
   for (const auto& [name, call] : calls) {
@@ -261,7 +261,7 @@ TEST(PowerStateOfFunctions, StaysD0WhileTheyAreEnabled) {
   auto driver = probe(fixture.context, *std::move(device));
   ASSERT_TRUE(driver);
   PortMachine port(fixture.context.state(), *std::move(driver));
-  ASSERT_TRUE(port.configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(port, fixture.config()));
   for (const unsigned functions : {2U, 0U}) {
     ASSERT_TRUE(test::set_functions(port, functions));
     ASSERT_TRUE(port.suspend());

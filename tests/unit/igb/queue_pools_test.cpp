@@ -28,9 +28,7 @@ class PortPools : public testing::Test {
     std::transform(to.begin(), to.end(), frame.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
     return frame;
   }
-  [[nodiscard]] static PortConfig two_queues() {
-    return {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 2};
-  }
+  [[nodiscard]] static Settings two_queues() { return {.rx = {2, {.ring = 64}}, .tx = {2, {.ring = 64}}}; }
   [[nodiscard]] Result<void> set(const QueuePoolsConfig& pools) {
     return fixture_.port.change([&](Settings& settings) { settings.pools = pools; });
   }
@@ -39,10 +37,10 @@ class PortPools : public testing::Test {
     EXPECT_FALSE(refused);
     return refused ? ErrorCode::not_found : refused.error().code;
   }
-  void start(const PortConfig& config = two_queues()) {
-    PortConfig wanted = config;
-    wanted.rx.pool = &fixture_.pool;
-    ASSERT_TRUE(fixture_.port.configure(wanted));
+  void start(const Settings& config = two_queues()) {
+    Settings wanted = config;
+    use_pool(wanted, fixture_.pool);
+    ASSERT_TRUE(configure_port(fixture_.port, wanted));
     start_again();
   }
   void start_again() {
@@ -70,7 +68,7 @@ TEST_F(PortPools, OutliveRestartsAndChangesOfTheAddress) {
   start();
   EXPECT_EQ(fixture_.port.settings().pools, two_);
   EXPECT_EQ(counts({frame_to(address(0)), frame_to(address(1)), frame_to(address(1))}), Counts({1, 2}));
-  ASSERT_TRUE(fixture_.port.set_mac(address(9)));
+  ASSERT_TRUE(set_mac(fixture_.port, address(9)));
   EXPECT_EQ(counts({frame_to(address(9))}), Counts({1, 0})) << "the own address is the default pool's";
   ASSERT_TRUE(fixture_.port.stop());
   start_again();
@@ -103,7 +101,7 @@ TEST_F(PortPools, TheDefaultPoolGetsUnknownAddressesInPromiscuousMode) {
   ASSERT_TRUE(set(pools));
   start();
   EXPECT_EQ(counts({frame_to(address(7))}), Counts({0, 0}));
-  ASSERT_TRUE(fixture_.port.set_promiscuous(true));
+  ASSERT_TRUE(set_promiscuous(fixture_.port, true));
   EXPECT_EQ(counts({frame_to(address(7))}), Counts({0, 1}));
   const MacAddress group{0x03, 0, 0, 0, 0, 1};
   EXPECT_EQ(counts({frame_to(group)}), Counts({1, 1}));
@@ -125,7 +123,7 @@ TEST_F(PortPools, TakeAPriorityAloneForNoVlan) {
   pools.pools[0].broadcasts = pools.pools[1].broadcasts = true;
   pools.pools[0].vlans = pools.pools[1].vlans = {5};
   pools.pools[1].untagged = false;
-  pools.default_pool = std::nullopt;
+  pools.default_pool = {};
   ASSERT_TRUE(set(pools));
   start();
   for (const std::uint8_t priority : std::array<std::uint8_t, 3>{0, 3, 7}) {
@@ -138,7 +136,7 @@ TEST_F(PortPools, TakeAPriorityAloneForNoVlan) {
 
 TEST_F(PortPools, FollowTheOtherSettings) {
   ASSERT_TRUE(set({.pools = {{.addresses = {address(0)}, .vlans = {42}}, {.addresses = {address(1)}}}}));
-  PortConfig config = two_queues();
+  Settings config = two_queues();
   config.keep_fcs = true;
   start(config);
   ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.vlan_stripping = true; }));
@@ -152,7 +150,7 @@ TEST_F(PortPools, FollowTheOtherSettings) {
   EXPECT_EQ(RxMetadata(burst[0]).vlan(), 0x602A);
   burst = {};
   EXPECT_EQ(counts({frame_to(address(1), 1519), frame_to(address(0), 1518)}), Counts({1, 0}));
-  ASSERT_TRUE(fixture_.port.set_mtu(1600));
+  ASSERT_TRUE(set_mtu(fixture_.port, 1600));
   EXPECT_EQ(counts({frame_to(address(1), 1519)}), Counts({0, 1}));
 }
 
@@ -179,10 +177,10 @@ TEST_F(PortPools, ThatTheCardCannotHaveAreRejected) {
   EXPECT_EQ(refusal({.pools = std::vector<QueuePool>(9)}), ErrorCode::invalid_argument);
   EXPECT_EQ(refusal({.pools = {{.addresses = {MacAddress{}}}}}), ErrorCode::invalid_argument);
   EXPECT_EQ(fixture_.port.settings().pools, pools) << "a refused call changes nothing";
-  PortConfig one = two_queues();
-  one.rx_queues = 1;
-  one.rx.pool = &fixture_.pool;
-  EXPECT_FALSE(fixture_.port.configure(one)) << "fewer queues than pools";
+  Settings one = two_queues();
+  one.rx.resize(1, one.rx[0]);
+  one.rx[0].pool = fixture_.pool;
+  EXPECT_FALSE(configure_port(fixture_.port, one)) << "fewer queues than pools";
 }
 
 TEST_F(PortPools, HaveTwoQueuesAtMost) {
@@ -193,12 +191,12 @@ TEST_F(PortPools, HaveTwoQueuesAtMost) {
   EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument);
   pools.pools[1].queues = 2;
   ASSERT_TRUE(set(pools));
-  PortConfig config = two_queues();
-  config.rx.pool = &fixture_.pool;
-  config.rx_queues = 9;
-  EXPECT_FALSE(fixture_.port.configure(config)) << "pool 1 needs queue 9";
-  config.rx_queues = 10;
-  EXPECT_TRUE(fixture_.port.configure(config));
+  Settings config = two_queues();
+  config.rx[0].pool = fixture_.pool;
+  config.rx.resize(9, config.rx[0]);
+  EXPECT_FALSE(configure_port(fixture_.port, config)) << "pool 1 needs queue 9";
+  config.rx.resize(10, config.rx[0]);
+  EXPECT_TRUE(configure_port(fixture_.port, config));
   pools.pools.push_back({.queues = 2});
   EXPECT_EQ(refusal(pools), ErrorCode::invalid_argument) << "pool 2 needs queue 10";
   start_again();

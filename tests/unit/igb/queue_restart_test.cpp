@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pollux/mem/burst.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -21,9 +22,10 @@ constexpr unsigned kHosts = 64;
 class RestartOfAQueue : public testing::Test {
  protected:
   void start(std::uint32_t ring = 64) {
-    PortConfig config = fixture.config();
-    config.rx.ring = ring;
-    config.rx_queues = config.tx_queues = 2;
+    Settings config = fixture.config();
+    config.rx[0].ring = ring;
+    config.rx.resize(2, config.rx[0]);
+    config.tx.resize(2, config.tx[0]);
     port = fixture.started(config);
   }
   /// Injects one frame of each host. RSS distributes the hosts over both queues.
@@ -93,7 +95,7 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
     inject_hosts();
     return false;
   };
-  const auto restarted = port->restart_rx(1, {.pool = &large, .ring = 128});
+  const auto restarted = test::restart_rx(*port, 1, {.pool = large, .ring = 128});
   ASSERT_TRUE(restarted) << restarted.error().message();
   EXPECT_FALSE(once);
   EXPECT_EQ(fixture.faults->resets, resets);
@@ -113,7 +115,7 @@ TEST_F(RestartOfAQueue, ReceivesIntoAnotherPoolAndRingWhileTheOtherQueueRuns) {
   EXPECT_EQ(port->config().rx[1].ring, 128U);
   EXPECT_EQ(port->config().rx[1].buffer_bytes, 4096U);
   EXPECT_EQ(fixture.value<reg::RDLEN>(1).raw(), 128U * 16);
-  ASSERT_TRUE(port->set_mtu(3000));
+  ASSERT_TRUE(test::set_mtu(*port, 3000));
   inject_hosts(3000);
   EXPECT_EQ(poll(1), of_queue_1);
   EXPECT_EQ(segments, 1U);
@@ -134,12 +136,12 @@ TEST_F(RestartOfAQueue, KeepsItsBuffersIfThePoolIsExhausted) {
   };
   for (const std::uint32_t ring : {256U, 64U}) {
     hold_all();
-    const auto restarted = port->restart_rx(1, {.ring = ring});
+    const auto restarted = test::restart_rx(*port, 1, {.ring = ring});
     ASSERT_TRUE(restarted) << restarted.error().message();
     EXPECT_EQ(fixture.pool.stats().in_use(), held.size() + 256 + ring);
   }
   hold_all();
-  const auto refused = port->restart_rx(1, {.ring = 128});
+  const auto refused = test::restart_rx(*port, 1, {.ring = 128});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
   EXPECT_THAT(refused.error().what, HasSubstr("needs 64 more"));
@@ -149,7 +151,7 @@ TEST_F(RestartOfAQueue, KeepsItsBuffersIfThePoolIsExhausted) {
   EXPECT_GT(poll(1), 0U);
   poll(0);
   expect_every_frame_counted();
-  ASSERT_TRUE(port->restart_rx(1, {.ring = 128}));
+  ASSERT_TRUE(test::restart_rx(*port, 1, {.ring = 128}));
   inject_hosts();
   EXPECT_GT(poll(1), 0U);
   poll(0);
@@ -162,7 +164,7 @@ TEST_F(RestartOfAQueue, SendsWhatATransmitQueueTookBeforeItStops) {
   start();
   ASSERT_EQ(send_frames(0, 20), 20U);
   ASSERT_EQ(send_frames(1, 20), 20U);
-  ASSERT_TRUE(port->restart_tx(1, {.ring = 256}));
+  ASSERT_TRUE(test::restart_tx(*port, 1, {.ring = 256}));
   EXPECT_EQ(port->tx_queue(1)->in_flight(), 0U);
   EXPECT_EQ(fixture.sent.size(), 40U);
   EXPECT_EQ(drops("tx_stopped"), 0U);
@@ -180,8 +182,8 @@ TEST_F(RestartOfAQueue, OfAConfiguredPortIsForItsNextStart) {
   start();
   ASSERT_TRUE(port->stop());
   const std::size_t writes = fixture.faults->writes.size();
-  ASSERT_TRUE(port->restart_rx(1, {.pool = &large, .ring = 32}));
-  ASSERT_TRUE(port->restart_tx(0, {.ring = 16}));
+  ASSERT_TRUE(test::restart_rx(*port, 1, {.pool = large, .ring = 32}));
+  ASSERT_TRUE(test::restart_tx(*port, 0, {.ring = 16}));
   EXPECT_EQ(fixture.faults->writes.size(), writes);
   EXPECT_EQ(port->state(), PortState::configured);
   ASSERT_TRUE(port->start());
@@ -207,21 +209,18 @@ TEST_F(RestartOfAQueue, ThatIsRefusedChangesNothing) {
     EXPECT_EQ(few.stats().in_use(), 0U);
   };
   using enum ErrorCode;
-  expect_refused(port->restart_rx(2, {}), invalid_argument, "no receive queue 2");
-  expect_refused(port->restart_tx(9, {}), invalid_argument, "no transmit queue 9");
-  expect_refused(port->restart_rx(1, {.ring = 100}), invalid_argument, "receive queue 1: ring = 100");
-  expect_refused(port->restart_tx(1, {.ring = 7}), invalid_argument, "transmit queue 1: ring = 7");
-  expect_refused(port->restart_rx(1, {.cache = &cache}), invalid_argument,
-                 "receive queue 1: cache belongs to pool 'few'");
-  expect_refused(port->restart_rx(0, {.pool = &few, .ring = 64}), invalid_argument, "pool 'few' has 40 mbufs");
+  expect_refused(test::restart_rx(*port, 1, {.ring = 100}), invalid_argument, "rx[1].ring = 100");
+  expect_refused(test::restart_tx(*port, 1, {.ring = 7}), invalid_argument, "tx[1].ring = 7");
+  expect_refused(test::restart_rx(*port, 1, {.cache = cache}), invalid_argument, "rx[1].cache belongs to pool 'few'");
+  expect_refused(test::restart_rx(*port, 0, {.pool = few, .ring = 64}), invalid_argument, "pool 'few' has 40 mbufs");
   {
     const MbufPtr held = few.allocate();
-    const auto refused = port->restart_rx(0, {.pool = &few, .ring = 32});
+    const auto refused = test::restart_rx(*port, 0, {.pool = few, .ring = 32});
     ASSERT_TRUE(refused);
   }
   ASSERT_TRUE(port->stop());
   ASSERT_TRUE(port->close());
-  EXPECT_EQ(port->restart_rx(0, {}).error().code, bad_state);
+  EXPECT_EQ(port->change([](Settings&) {}).error().code, bad_state);
   EXPECT_EQ(few.stats().in_use(), 0U);
 }
 
@@ -230,18 +229,61 @@ TEST_F(RestartOfAQueue, IsRejectedIfAForwardPathUsesTheQueue) {
   ASSERT_TRUE(port->stop());
   auto path = port->forward_path(1, *port, 0);
   ASSERT_TRUE(path);
-  for (const bool running : {false, true}) {
-    if (running) {
-      ASSERT_TRUE(port->start());
-    }
-    const auto rx = port->restart_rx(1, {});
-    ASSERT_FALSE(rx);
-    EXPECT_EQ(rx.error().code, ErrorCode::busy);
-    EXPECT_THAT(rx.error().what, HasSubstr("a forward path has receive queue 1"));
-    EXPECT_EQ(port->restart_tx(0, {}).error().code, ErrorCode::busy);
-    EXPECT_TRUE(port->restart_rx(0, {.ring = 32}));
-    EXPECT_TRUE(port->restart_tx(1, {.ring = 32}));
-  }
+  ASSERT_TRUE(port->start());
+  const auto rx = test::restart_rx(*port, 1, {});
+  ASSERT_FALSE(rx);
+  EXPECT_EQ(rx.error().code, ErrorCode::busy);
+  EXPECT_THAT(rx.error().what, HasSubstr("a forward path has receive queue 1"));
+  EXPECT_EQ(test::restart_tx(*port, 0, {}).error().code, ErrorCode::busy);
+  EXPECT_TRUE(test::restart_rx(*port, 0, {.ring = 32}));
+  EXPECT_TRUE(test::restart_tx(*port, 1, {.ring = 32}));
+}
+
+TEST_F(RestartOfAQueue, SeveralQueuesAndSettingsChangeTogetherOrNotAtAll) {
+  start();
+  const auto change = [&](const Mempool& second, std::uint32_t mtu) {
+    return port->change([&](Settings& settings) {
+      settings.rx[0].ring = 128;
+      settings.rx[1].pool = second;
+      settings.tx[1].ring = 32;
+      settings.mtu = mtu;
+    });
+  };
+  const EffectiveConfig before = port->config();
+  std::vector<MbufPtr> held;
+  while (MbufPtr mbuf = large.allocate()) held.push_back(std::move(mbuf));
+  EXPECT_EQ(change(large, 1400).error().code, ErrorCode::no_memory) << "when queue 0 has restarted already";
+  EXPECT_EQ(port->config(), before);
+  held.clear();
+  EXPECT_EQ(change(large, 100'000).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(port->config(), before);
+  inject_hosts();
+  EXPECT_GT(poll(0), 0U);
+  EXPECT_GT(poll(1), 0U);
+  ASSERT_TRUE(change(large, 1400));
+  EXPECT_EQ(port->config().rx[0].ring, 128U);
+  EXPECT_EQ(port->config().rx[1].pool, "large");
+  EXPECT_EQ(port->config().tx[1].ring, 32U);
+  EXPECT_EQ(port->config().mtu, 1400U);
+  inject_hosts();
+  EXPECT_GT(poll(0), 0U);
+  EXPECT_GT(poll(1), 0U);
+  expect_every_frame_counted();
+  ASSERT_TRUE(port->close());
+  EXPECT_TRUE(fixture.all_mbufs_free());
+}
+
+TEST_F(RestartOfAQueue, NeedsAStopForAnotherNumberAndForANewPool) {
+  start();
+  const std::size_t writes = fixture.faults->writes.size();
+  const auto more = port->change([](Settings& settings) { settings.rx.resize(3, settings.rx[0]); });
+  EXPECT_EQ(more.error().code, ErrorCode::bad_state);
+  EXPECT_THAT(more.error().what, HasSubstr("not their number"));
+  EXPECT_EQ(port->change([](Settings& settings) { settings.keep_fcs = true; }).error().code, ErrorCode::bad_state);
+  const auto own = port->change([](Settings& settings) { settings.rx[0].pool = {}; });
+  EXPECT_EQ(own.error().code, ErrorCode::bad_state);
+  EXPECT_THAT(own.error().hint, HasSubstr("give the queue a pool"));
+  EXPECT_EQ(fixture.faults->writes.size(), writes);
 }
 
 /// A register write of a restart that the card ignores.
@@ -263,8 +305,8 @@ TEST_P(RestartFaults, FailThePort) {
   fixture.faults->discards = [&](std::uint32_t offset, std::uint32_t value) {
     return offset == fault.offset && (value & fault.mask) == fault.value;
   };
-  const auto restarted =
-      fault.receives ? port->restart_rx(1, {.pool = &large, .ring = 128}) : port->restart_tx(1, {.ring = 32});
+  const auto restarted = fault.receives ? test::restart_rx(*port, 1, {.pool = large, .ring = 128})
+                                        : test::restart_tx(*port, 1, {.ring = 32});
   ASSERT_FALSE(restarted);
   EXPECT_EQ(restarted.error().code, fault.code);
   EXPECT_EQ(port->state(), PortState::failed);
@@ -292,7 +334,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(RestartOfAQueue, OfARemovedCardFails) {
   start();
   fixture.faults->removed = true;
-  const auto restarted = port->restart_rx(0, {.pool = &large, .ring = 128});
+  const auto restarted = test::restart_rx(*port, 0, {.pool = large, .ring = 128});
   ASSERT_FALSE(restarted);
   EXPECT_EQ(restarted.error().code, ErrorCode::device_removed);
   EXPECT_EQ(port->state(), PortState::failed);

@@ -10,15 +10,16 @@
 
 #include "pollux/net/rx_metadata.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
 
 namespace reg = hw::igb;
 
-CardFixtureOptions with(const PortConfig& port) { return {.port = port}; }
+CardFixtureOptions with(const Settings& port) { return {.port = port}; }
 
-PortConfig small_rings() { return {.rx = {.ring = 64}, .tx = {.ring = 64}}; }
+Settings small_rings() { return {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}; }
 
 /// The CRC-32 of IEEE 802.3, bit by bit, in the order of the wire.
 Frame fcs_of(const Frame& frame) {
@@ -33,7 +34,7 @@ Frame fcs_of(const Frame& frame) {
 }
 
 TEST(KeptFcs, IsAtTheEndOfEachFrame) {
-  PortConfig config = small_rings();
+  Settings config = small_rings();
   config.keep_fcs = true;
   CardFixture fixture(with(config));
   for (const std::size_t bytes : {60U, 1518U}) {
@@ -51,10 +52,10 @@ TEST(KeptFcs, NeedsRoomInTheBuffers) {
   CardFixture fixture({.start = false});
   const Mempool tight = Mempool::create(fixture.context, {.count = 512, .data_room = 1024}).value();
   // 7 buffers of 1,024 bytes hold a frame of 7,168 bytes with its header and tag.
-  PortConfig config{.rx = {.pool = &tight, .ring = 8}, .mtu = 7168 - 18};
-  ASSERT_TRUE(fixture.port.configure(config));
+  Settings config{.rx = {{.pool = tight, .ring = 8}}, .mtu = 7168 - 18};
+  ASSERT_TRUE(configure_port(fixture.port, config));
   config.keep_fcs = true;
-  const auto refused = fixture.port.configure(config);
+  const auto refused = configure_port(fixture.port, config);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
 }
@@ -78,7 +79,7 @@ TEST_F(BadFrames, AreCountedAndNotReceived) {
 }
 
 TEST_F(BadFrames, AreReceivedAndMarkedIfTheyAreKept) {
-  PortConfig config = small_rings();
+  Settings config = small_rings();
   config.keep_bad_frames = true;
   CardFixture fixture(with(config));
   fixture.inject(counting_frame(64, 1));
@@ -106,7 +107,7 @@ TEST_F(BadFrames, AreReceivedAndMarkedIfTheyAreKept) {
 // The descriptor of such a frame shows no error.
 TEST_F(BadFrames, OfAWrongLengthAreMarkedToo) {
   for (const bool keep_fcs : {false, true}) {
-    PortConfig config = small_rings();
+    Settings config = small_rings();
     config.keep_bad_frames = true;
     config.keep_fcs = keep_fcs;
     CardFixture fixture(with(config));
@@ -122,7 +123,7 @@ TEST_F(BadFrames, OfAWrongLengthAreMarkedToo) {
     EXPECT_FALSE(is_bad(1518));
     EXPECT_TRUE(is_bad(1519));
     EXPECT_TRUE(is_bad(9000)) << "in several buffers";
-    ASSERT_TRUE(fixture.port.set_mtu(1600));
+    ASSERT_TRUE(set_mtu(fixture.port, 1600));
     EXPECT_FALSE(is_bad(1618));
     EXPECT_TRUE(is_bad(1619));
     fixture.inject(counting_frame(1619));  // is not polled
@@ -139,33 +140,33 @@ TEST_F(BadFrames, OfAWrongLengthAreMarkedToo) {
 TEST_F(BadFrames, OfAnyLengthFitTheRing) {
   CardFixture fixture({.start = false});
   const Mempool kibibyte = Mempool::create(fixture.context, {.count = 512, .data_room = 1024}).value();
-  PortConfig config{.rx = {.pool = &kibibyte, .ring = 8}};
-  ASSERT_TRUE(fixture.port.configure(config));
+  Settings config{.rx = {{.pool = kibibyte, .ring = 8}}};
+  ASSERT_TRUE(configure_port(fixture.port, config));
   config.keep_bad_frames = true;
-  const auto refused = fixture.port.configure(config);
+  const auto refused = configure_port(fixture.port, config);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   EXPECT_THAT(refused.error().what, testing::HasSubstr("a frame of 9724 bytes"));
   EXPECT_THAT(refused.error().what, testing::HasSubstr("ring = 8 has at most 7 buffers of 1024"));
-  config.rx.ring = 16;
-  ASSERT_TRUE(fixture.port.configure(config));
-  EXPECT_FALSE(fixture.port.restart_rx(0, {.pool = &kibibyte, .ring = 8}));
+  config.rx[0].ring = 16;
+  ASSERT_TRUE(configure_port(fixture.port, config));
+  EXPECT_FALSE(restart_rx(fixture.port, 0, {.pool = kibibyte, .ring = 8}));
 }
 
 TEST(DoubleTags, CountWhereAFrameHasToFitARing) {
   CardFixture fixture({.start = false});
   const Mempool kibibyte = Mempool::create(fixture.context, {.count = 512, .data_room = 1024}).value();
-  ASSERT_TRUE(fixture.port.configure({.rx = {.pool = &kibibyte, .ring = 8}, .mtu = 7168 - 18}));
+  ASSERT_TRUE(configure_port(fixture.port, {.rx = {{.pool = kibibyte, .ring = 8}}, .mtu = 7168 - 18}));
   const auto refused = fixture.port.change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; });
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().what, testing::HasSubstr("a frame of 7172 bytes does not fit receive queue 0"));
-  ASSERT_TRUE(fixture.port.set_mtu(7168 - 22));
+  ASSERT_TRUE(set_mtu(fixture.port, 7168 - 22));
   ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; }));
-  EXPECT_FALSE(fixture.port.set_mtu(7168 - 21));
+  EXPECT_FALSE(set_mtu(fixture.port, 7168 - 21));
 }
 
 TEST_F(BadFrames, DoNotHideMissedFrames) {
-  PortConfig config{.rx = {.ring = 8, .drop_enable = true}, .tx = {.ring = 64}, .keep_bad_frames = true};
+  Settings config{.rx = {{.ring = 8, .drop_enable = true}}, .tx = {{.ring = 64}}, .keep_bad_frames = true};
   CardFixture fixture(with(config));
   damage(fixture, counting_frame(64));
   for (unsigned i = 0; i < 10; ++i) fixture.inject(counting_frame(64, i));
@@ -177,7 +178,7 @@ TEST_F(BadFrames, DoNotHideMissedFrames) {
 TEST(DropEnable, DecidesWhetherFramesWait) {
   for (const std::optional<bool> wish : {std::optional<bool>(), std::optional(true), std::optional(false)}) {
     const bool drops = wish.value_or(false);
-    CardFixture fixture(with({.rx = {.ring = 8, .drop_enable = wish}, .tx = {.ring = 64}}));
+    CardFixture fixture(with({.rx = {{.ring = 8, .drop_enable = wish}}, .tx = {{.ring = 64}}}));
     EXPECT_EQ(fixture.card.value<reg::SRRCTL>().has(reg::SRRCTL::DROP_EN), drops);
     EXPECT_EQ(fixture.port.config().rx[0].drops, drops);
     for (unsigned i = 0; i < 20; ++i) fixture.inject(counting_frame(64, i));
@@ -188,8 +189,8 @@ TEST(DropEnable, DecidesWhetherFramesWait) {
 
 // Frames of the queue that waits are in the packet buffer, and are not missed as long as the port runs.
 TEST(DropEnable, MayDifferFromQueueToQueue) {
-  PortConfig config{.rx = {.ring = 8}, .tx = {.ring = 64}, .rx_queues = 2};
-  config.rx_override[0] = {.ring = 8, .drop_enable = false};
+  Settings config{.rx = {2, {.ring = 8}}, .tx = {{.ring = 64}}};
+  config.rx[0] = {.ring = 8, .drop_enable = false};
   CardFixture fixture(with(config));
   EXPECT_FALSE(fixture.port.config().rx[0].drops);
   EXPECT_TRUE(fixture.port.config().rx[1].drops);
@@ -201,8 +202,8 @@ TEST(DropEnable, MayDifferFromQueueToQueue) {
 }
 
 TEST(DropEnable, ChangesWithARestart) {
-  CardFixture fixture(with({.rx = {.ring = 8, .drop_enable = true}, .tx = {.ring = 64}}));
-  ASSERT_TRUE(fixture.port.restart_rx(0, {.ring = 8, .drop_enable = false}));
+  CardFixture fixture(with({.rx = {{.ring = 8, .drop_enable = true}}, .tx = {{.ring = 64}}}));
+  ASSERT_TRUE(restart_rx(fixture.port, 0, {.ring = 8, .drop_enable = false}));
   for (unsigned i = 0; i < 20; ++i) fixture.inject(counting_frame(64, i));
   EXPECT_EQ(fixture.port.stats().rx_missed_errors, 0u);
   EXPECT_EQ(fixture.receive_all().size(), 20u);
@@ -211,7 +212,7 @@ TEST(DropEnable, ChangesWithARestart) {
 TEST(Thresholds, ReachTheCard) {
   const QueueThresholds rx{.prefetch = 4, .host = 2, .write_back = 0};
   const QueueThresholds tx{.prefetch = 31, .host = 3, .write_back = 1};
-  CardFixture fixture(with({.rx = {.ring = 64, .thresholds = rx}, .tx = {.ring = 64, .thresholds = tx}}));
+  CardFixture fixture(with({.rx = {{.ring = 64, .thresholds = rx}}, .tx = {{.ring = 64, .thresholds = tx}}}));
   const auto rxdctl = fixture.card.value<reg::RXDCTL>();
   EXPECT_EQ(rxdctl.get(reg::RXDCTL::PTHRESH), 4u);
   EXPECT_EQ(rxdctl.get(reg::RXDCTL::HTHRESH), 2u);
@@ -224,16 +225,16 @@ TEST(Thresholds, ReachTheCard) {
 
 TEST(Thresholds, AreRejectedWithTheReason) {
   CardFixture fixture({.start = false});
-  const auto refused = [&](const PortConfig& config) {
-    const auto configured = fixture.port.configure(config);
+  const auto refused = [&](const Settings& config) {
+    const auto configured = configure_port(fixture.port, config);
     return configured ? std::string() : configured.error().message();
   };
-  EXPECT_NE(refused({.rx = {.thresholds = QueueThresholds{.write_back = 2}}}).find("a polled queue would stall"),
+  EXPECT_NE(refused({.rx = {{.thresholds = QueueThresholds{.write_back = 2}}}}).find("a polled queue would stall"),
             std::string::npos);
-  EXPECT_NE(refused({.tx = {.thresholds = QueueThresholds{.prefetch = 32}}}).find("tx.thresholds.prefetch = 32"),
+  EXPECT_NE(refused({.tx = {{.thresholds = QueueThresholds{.prefetch = 32}}}}).find("tx[0].thresholds.prefetch = 32"),
             std::string::npos);
-  EXPECT_NE(refused({.rx_override = {{0, {.thresholds = QueueThresholds{.host = 99}}}}})
-                .find("rx_override[0].thresholds.host = 99 is more than 31"),
+  EXPECT_NE(refused({.rx = {{}, {.thresholds = QueueThresholds{.host = 99}}}})
+                .find("rx[1].thresholds.host = 99 is more than 31"),
             std::string::npos);
 }
 
@@ -242,9 +243,9 @@ class CopyBreak : public testing::Test {
   void start(std::uint32_t copies = 64) {
     copies_ = Mempool::create(fixture_.context, {.count = copies, .data_room = 256, .name = "copies"}).value();
     fixture_.config.mtu = 9000;
-    fixture_.config.rx.copy_break = 256;
-    fixture_.config.rx.copy_pool = &*copies_;
-    ASSERT_TRUE(fixture_.port.configure(fixture_.config));
+    fixture_.config.rx[0].copy_break = 256;
+    fixture_.config.rx[0].copy_pool = *copies_;
+    ASSERT_TRUE(configure_port(fixture_.port, fixture_.config));
     ASSERT_TRUE(fixture_.port.start());
     ASSERT_TRUE(fixture_.port.wait_for_link(std::chrono::seconds(5)));
   }
@@ -288,21 +289,21 @@ TEST_F(CopyBreak, FramesStayWhereTheyAreIfTheCopiesAreExhausted) {
 TEST_F(CopyBreak, IsRejectedIfItCannotBe) {
   const Mempool tiny = Mempool::create(fixture_.context, {.count = 64, .data_room = 128}).value();
   const auto refused = [&](const RxQueueConfig& rx) {
-    const auto configured = fixture_.port.configure({.rx = rx});
+    const auto configured = configure_port(fixture_.port, {.rx = {rx}});
     return configured ? std::string() : configured.error().message();
   };
-  EXPECT_NE(refused({.copy_break = 129, .copy_pool = &tiny}).find("rx.copy_break = 129 is more than the 128"),
+  EXPECT_NE(refused({.copy_break = 129, .copy_pool = tiny}).find("rx[0].copy_break = 129 is more than the 128"),
             std::string::npos);
   EXPECT_NE(refused({.copy_break = 4096}).find("more than the 2048"), std::string::npos);
-  EXPECT_NE(refused({.copy_pool = &tiny}).find("rx.copy_pool is set, but rx.copy_break is 0"), std::string::npos);
-  ASSERT_TRUE(fixture_.port.configure({.rx = {.copy_break = 128}}));
+  EXPECT_NE(refused({.copy_pool = tiny}).find("rx[0].copy_pool is set, but rx[0].copy_break is 0"), std::string::npos);
+  ASSERT_TRUE(configure_port(fixture_.port, {.rx = {{.copy_break = 128}}}));
   const auto path = fixture_.port.forward_path(0, fixture_.port, 0);
   ASSERT_FALSE(path);
   EXPECT_NE(path.error().message().find("copy_break"), std::string::npos);
 }
 
 TEST(DescriptorStatus, ShowsTheBacklog) {
-  CardFixture fixture(with({.rx = {.ring = 8}, .tx = {.ring = 8}}));
+  CardFixture fixture(with({.rx = {{.ring = 8}}, .tx = {{.ring = 8}}}));
   RxQueue& rx = fixture.port.rx(0);
   EXPECT_EQ(rx.descriptor_status(0), RxDescriptorStatus::empty);
   for (unsigned i = 0; i < 3; ++i) fixture.inject(counting_frame(64, i));

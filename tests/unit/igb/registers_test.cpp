@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -14,9 +15,9 @@ namespace {
 
 TEST(PortRegisters, RingsAndBuffers) {
   IgbFixture fixture({}, {.count = 1024, .data_room = 4096});
-  PortConfig config = fixture.config();
-  config.rx.ring = 256;
-  config.tx.ring = 128;
+  Settings config = fixture.config();
+  config.rx[0].ring = 256;
+  config.tx[0].ring = 128;
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(fixture.value<reg::RDLEN>(0).raw(), 256u * 16);
@@ -38,8 +39,8 @@ TEST(PortRegisters, RingsAndBuffers) {
 
 TEST(PortRegisters, NoTailIsWrittenBeforeItsQueueIsEnabled) {  // [I-RDT]
   IgbFixture fixture;
-  PortConfig config = fixture.config();
-  config.rx_queues = 2;
+  Settings config = fixture.config();
+  config.rx.resize(2, config.rx[0]);
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   fixture.with_card([](models::igb::Card& card) {
@@ -53,7 +54,7 @@ TEST(PortRegisters, NoTailIsWrittenBeforeItsQueueIsEnabled) {  // [I-RDT]
 TEST(PortRegisters, NoReceiveQueueIsEnabledIfNoneIsConfigured) {
   IgbFixture fixture;
   auto port = fixture.open();
-  ASSERT_TRUE(port->configure({.rx_queues = 0, .tx_queues = 1}));
+  ASSERT_TRUE(test::configure_port(*port, {.rx = {}}));
   ASSERT_TRUE(port->start());
   EXPECT_FALSE(fixture.value<reg::RXDCTL>(0).has(reg::RXDCTL::ENABLE));
   EXPECT_FALSE(fixture.value<reg::RCTL>().has(reg::RCTL::RXEN));
@@ -65,7 +66,7 @@ TEST(PortRegisters, ReceiveControlFollowsTheConfiguration) {
   for (const bool promiscuous : {false, true}) {
     for (const bool all_multicast : {false, true}) {
       IgbFixture fixture;
-      PortConfig config = fixture.config();
+      Settings config = fixture.config();
       config.promiscuous = promiscuous;
       config.all_multicast = all_multicast;
       config.mtu = 3000;
@@ -86,16 +87,16 @@ TEST(PortRegisters, SettersChangeARunningCard) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->set_promiscuous(true));
+  ASSERT_TRUE(test::set_promiscuous(*port, true));
   EXPECT_TRUE(fixture.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
-  ASSERT_TRUE(port->set_promiscuous(false));
+  ASSERT_TRUE(test::set_promiscuous(*port, false));
   EXPECT_FALSE(fixture.value<reg::RCTL>().has_any(reg::RCTL::UPE | reg::RCTL::MPE));
-  ASSERT_TRUE(port->set_all_multicast(true));
+  ASSERT_TRUE(test::set_all_multicast(*port, true));
   EXPECT_TRUE(fixture.value<reg::RCTL>().has(reg::RCTL::MPE | reg::RCTL::RXEN));
-  ASSERT_TRUE(port->set_mtu(9000));
+  ASSERT_TRUE(test::set_mtu(*port, 9000));
   EXPECT_EQ(port->mtu(), 9000u);
   EXPECT_EQ(fixture.value<reg::RLPML>().raw(), 9022u);
-  ASSERT_TRUE(port->set_mac({0x02, 0x11, 0x22, 0x33, 0x44, 0x55}));
+  ASSERT_TRUE(test::set_mac(*port, {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}));
   EXPECT_EQ(fixture.value<reg::RAL>(0).raw(), 0x33221102u);
   EXPECT_EQ(fixture.value<reg::RAH>(0).raw(), 0x80005544u);
 }
@@ -104,11 +105,11 @@ TEST(PortRegisters, SettersSurviveARestart) {
   IgbFixture fixture;
   auto port = fixture.started();
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->set_promiscuous(true));
-  ASSERT_TRUE(port->set_mtu(2000));
-  ASSERT_TRUE(port->set_mac({0x02, 1, 2, 3, 4, 5}));
+  ASSERT_TRUE(test::set_promiscuous(*port, true));
+  ASSERT_TRUE(test::set_mtu(*port, 2000));
+  ASSERT_TRUE(test::set_mac(*port, {0x02, 1, 2, 3, 4, 5}));
   ASSERT_TRUE(port->stop());
-  ASSERT_TRUE(port->set_all_multicast(true));
+  ASSERT_TRUE(test::set_all_multicast(*port, true));
   ASSERT_TRUE(port->start());
   EXPECT_TRUE(fixture.value<reg::RCTL>().has(reg::RCTL::UPE | reg::RCTL::MPE));
   EXPECT_EQ(fixture.value<reg::RLPML>().raw(), 2022u);
@@ -121,11 +122,11 @@ TEST(PortRegisters, RejectedSettersChangeNothing) {
   ASSERT_NE(port, nullptr);
   const MacAddress before = port->mac();
   const std::size_t writes = fixture.faults->writes.size();
-  EXPECT_EQ(port->set_mac({}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port->set_mac({1, 0, 0, 0, 0, 0}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port->set_mac({0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port->set_mtu(9707).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port->set_mtu(67).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_mac(*port, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_mac(*port, {1, 0, 0, 0, 0, 0}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_mac(*port, {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_mtu(*port, 9707).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_mtu(*port, 67).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(port->mac(), before);
   EXPECT_EQ(port->mtu(), 1500u);
   EXPECT_EQ(fixture.faults->writes.size(), writes);
@@ -134,7 +135,7 @@ TEST(PortRegisters, RejectedSettersChangeNothing) {
 TEST(PortRegisters, ForeignFiltersAreCleared) {
   IgbFixture fixture;
   auto port = fixture.open();
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   // On silicon, CTRL.RST does not clear the tables, which are memory. So the test writes other values into them.
   fixture.faults->on_read = [&, written = false](std::uint32_t offset) mutable -> std::optional<std::uint32_t> {
     if (!written && offset == reg::GCR::offset()) {
@@ -159,8 +160,8 @@ TEST(PortRegisters, ForeignFiltersAreCleared) {
 
 TEST(PortRegisters, SpreadsOverAllQueuesRoundRobin) {
   IgbFixture fixture({}, {.count = 4096});
-  PortConfig config = fixture.config();
-  config.rx_queues = 5;
+  Settings config = fixture.config();
+  config.rx.resize(5, config.rx[0]);
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   EXPECT_TRUE(fixture.value<reg::MRQC>().has(reg::MRQC::RSS | reg::MRQC::TCP_IPV4 | reg::MRQC::IPV4 | reg::MRQC::IPV6));

@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::uint16_t kRssQueues = 4;
 
-PortConfig with_queues(const IgbFixture& fixture, std::uint16_t queues) {
-  PortConfig config = fixture.config();
-  config.rx_queues = queues;
+Settings with_queues(const IgbFixture& fixture, std::uint16_t queues) {
+  Settings config = fixture.config();
+  config.rx.resize(queues, config.rx[0]);
   return config;
 }
 
@@ -40,7 +40,7 @@ struct RssPort : testing::Test {
     ASSERT_NE(port, nullptr);
     const auto set = set_rss(setting);
     ASSERT_TRUE(set) << set.error().message();
-    ASSERT_TRUE(port->configure(with_queues(fixture, queues)));
+    ASSERT_TRUE(test::configure_port(*port, with_queues(fixture, queues)));
     ASSERT_TRUE(port->start());
     fixture.clock->advance(std::chrono::seconds(1));
   }
@@ -81,12 +81,12 @@ TEST_F(RssPort, OutlivesRestartsAndNewConfigurations) {
   ASSERT_TRUE(udp.type.has(PacketType::udp));
   expect_arrival(fixture, *port, udp, udp.hash, 2);
   ASSERT_TRUE(port->stop());
-  const auto fewer = port->configure(with_queues(fixture, 2));
+  const auto fewer = test::configure_port(*port, with_queues(fixture, 2));
   ASSERT_FALSE(fewer);
   EXPECT_EQ(fewer.error().code, ErrorCode::invalid_argument);
   EXPECT_NE(fewer.error().message().find("entry 0 of the RSS table is queue 2"), std::string::npos)
       << fewer.error().message();
-  ASSERT_TRUE(port->configure(with_queues(fixture, 3)));
+  ASSERT_TRUE(test::configure_port(*port, with_queues(fixture, 3)));
   EXPECT_EQ(test::rss_of(*port).table, table);
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
@@ -116,7 +116,7 @@ TEST_F(RssPort, FillsInTheTableOnceTheQueuesAreKnown) {
   port = fixture.open();
   ASSERT_NE(port, nullptr);
   EXPECT_TRUE(test::rss_of(*port).table.empty());
-  ASSERT_TRUE(port->configure(with_queues(fixture, 3)));
+  ASSERT_TRUE(test::configure_port(*port, with_queues(fixture, 3)));
   const RssConfig config = test::rss_of(*port);
   ASSERT_EQ(config.table.size(), port->info().limits.rss_table);
   EXPECT_EQ(config.table[126], 0u);

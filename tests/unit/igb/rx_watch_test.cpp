@@ -13,6 +13,7 @@
 #include "pollux/net/flow/match.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -45,15 +46,15 @@ class ReceiveWatchdog : public testing::Test {
     fixture_.card.with([queue](models::igb::Card& card) { card.receiver().queue(queue).hang(); });
   }
   [[nodiscard]] std::uint64_t timeouts() { return fixture_.counter("rx_timeouts"); }
-  void configure(const PortConfig& config) {
+  void configure(const Settings& config) {
     ASSERT_TRUE(fixture_.port.stop());
-    ASSERT_TRUE(fixture_.port.configure(config));
+    ASSERT_TRUE(configure_port(fixture_.port, config));
     ASSERT_TRUE(fixture_.port.start());
     ASSERT_TRUE(fixture_.port.wait_for_link(5s));
     listen();
   }
 
-  CardFixture fixture_{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 1}}};
+  CardFixture fixture_{{.port = {.rx = {2, {.ring = 64}}, .tx = {{.ring = 64}}}}};
   std::vector<std::string> seen_;
 };
 
@@ -68,7 +69,8 @@ TEST_F(ReceiveWatchdog, AHungQueueIsAnEventAndARestartHelps) {
   EXPECT_THAT(fixture_.receive_all(), IsEmpty());
   serve(10, [this] { arrive(); });
   EXPECT_EQ(timeouts(), 2U) << "while it lasts";
-  ASSERT_TRUE(fixture_.port.restart_rx(0, {.pool = &fixture_.pool, .ring = 64}));
+  ASSERT_TRUE(fixture_.port.stop_rx(0));
+  ASSERT_TRUE(fixture_.port.start_rx(0));
   arrive();
   EXPECT_THAT(fixture_.receive_all(), testing::SizeIs(1));
   serve(20, [this] {
@@ -80,8 +82,8 @@ TEST_F(ReceiveWatchdog, AHungQueueIsAnEventAndARestartHelps) {
 }
 
 TEST_F(ReceiveWatchdog, AQueueThatDropsIsNamedWhileOthersWork) {
-  PortConfig config = fixture_.config;
-  config.rx.drop_enable = true;
+  Settings config = fixture_.config;
+  config.rx[0].drop_enable = true;
   configure(config);
   ASSERT_TRUE(test::add_rule(fixture_.port, FlowRule(match::eth().type(0x88B6), to_queue(1))));
   hang(1);
@@ -139,9 +141,9 @@ TEST_F(ReceiveWatchdog, AnIdleOrStoppedQueueIsLeftAlone) {
 TEST_F(ReceiveWatchdog, FramesOfVirtualFunctionsAreNotThePorts) {
   constexpr MacAddress kFunction{0x02, 0, 0, 0, 0, 0x21};
   ASSERT_TRUE(fixture_.port.stop());
-  PortConfig config = fixture_.config;
-  config.rx_queues = 1;
-  ASSERT_TRUE(fixture_.port.configure(config));
+  Settings config = fixture_.config;
+  config.rx.resize(1, config.rx[0]);
+  ASSERT_TRUE(configure_port(fixture_.port, config));
   ASSERT_TRUE(test::set_functions(fixture_.port, 1));
   ASSERT_TRUE(test::set_function(fixture_.port, 0, {.mac = kFunction}));
   ASSERT_TRUE(fixture_.port.start());
@@ -157,15 +159,15 @@ TEST_F(ReceiveWatchdog, FramesOfVirtualFunctionsAreNotThePorts) {
 }
 
 TEST_F(ReceiveWatchdog, CanBeTurnedOffAndSet) {
-  PortConfig config = fixture_.config;
+  Settings config = fixture_.config;
   ASSERT_TRUE(fixture_.port.stop());
   for (const Duration wrong : {Duration(-1s), Duration(99ms), Duration(2h)}) {
     config.rx_timeout = wrong;
-    const auto refused = fixture_.port.configure(config);
+    const auto refused = configure_port(fixture_.port, config);
     ASSERT_FALSE(refused);
     EXPECT_THAT(refused.error().what, testing::HasSubstr("rx_timeout"));
   }
-  ASSERT_TRUE(fixture_.port.configure(fixture_.config));
+  ASSERT_TRUE(configure_port(fixture_.port, fixture_.config));
   ASSERT_TRUE(fixture_.port.start());
   config.rx_timeout = 1s;
   configure(config);

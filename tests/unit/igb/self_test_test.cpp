@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -37,8 +38,8 @@ TEST(PortSelfTest, AGoodCardPasses) {
 
 TEST(PortSelfTest, ThePortWorksAfterwards) {
   SelfTestFixture fixture;
-  ASSERT_TRUE(fixture.port->configure(fixture.config()));
-  ASSERT_TRUE(fixture.port->set_mac({0x02, 1, 2, 3, 4, 5}));
+  ASSERT_TRUE(test::configure_port(*fixture.port, fixture.config()));
+  ASSERT_TRUE(test::set_mac(*fixture.port, {0x02, 1, 2, 3, 4, 5}));
   ASSERT_TRUE(fixture.port->start());
   EXPECT_EQ(fixture.test.test_offline().error().code, ErrorCode::bad_state);
   ASSERT_TRUE(fixture.port->stop());

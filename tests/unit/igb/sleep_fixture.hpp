@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pollux/mem/burst.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -25,9 +26,9 @@ class SleepOnACard : public testing::Test {
   void start(std::uint16_t queues, unsigned vectors = 25) {
     fixture.emplace(models::igb::CardOptions{.vectors = vectors}, MempoolOptions{.count = 4096});
     open();
-    PortConfig config = fixture->config();
-    config.rx_queues = queues;
-    ASSERT_TRUE(port->configure(config));
+    Settings config = fixture->config();
+    config.rx.resize(queues, config.rx[0]);
+    ASSERT_TRUE(test::configure_port(*port, config));
     ASSERT_TRUE(port->start());
     fixture->clock->advance(std::chrono::seconds(1));
     for (std::uint16_t queue = 0; queue < queues; ++queue) {

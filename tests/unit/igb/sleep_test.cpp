@@ -7,6 +7,7 @@
 
 #include <array>
 
+#include "support/settings_edits.hpp"
 #include "unit/igb/sleep_fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -152,7 +153,7 @@ TEST_F(SleepOnACard, ARestartedQueueWakesItsThread) {
   start(2);
   ASSERT_TRUE(rx(1).arm());
   EXPECT_FALSE(has_event(rx(1)));
-  ASSERT_TRUE(port->restart_rx(1, {.pool = &fixture->pool, .ring = 128}));
+  ASSERT_TRUE(test::restart_rx(*port, 1, {.pool = fixture->pool, .ring = 128}));
   EXPECT_TRUE(has_event(rx(1)));
   EXPECT_FALSE(rx(1).arm());
   ASSERT_TRUE(rx(1).arm());
@@ -163,7 +164,7 @@ TEST_F(SleepOnACard, ARestartedQueueWakesItsThread) {
 TEST_F(SleepOnACard, AQueueOfAForwardPathIsNeverArmed) {
   fixture.emplace();
   port = fixture->open();
-  ASSERT_TRUE(port->configure(fixture->config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture->config()));
   auto path = port->forward_path(0, *port, 0);
   ASSERT_TRUE(path);
   ASSERT_TRUE(port->start());

@@ -90,7 +90,7 @@ class AwayAndBack : public testing::TestWithParam<Way> {
     return fixture_.receive_all().size() == 1;
   }
 
-  CardFixture fixture_{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 2}}};
+  CardFixture fixture_{{.port = {.rx = {2, {.ring = 64}}, .tx = {2, {.ring = 64}}}}};
 };
 
 TEST_P(AwayAndBack, FramesPassAgainAndNoBufferIsLost) {
@@ -119,9 +119,9 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
   Port& port = fixture_.port;
   const MacAddress own{2, 0, 0, 0, 0, 8};
   const MacAddress further{2, 0, 0, 0, 0, 9};
-  ASSERT_TRUE(port.set_mac(own));
-  ASSERT_TRUE(port.set_mtu(2000));
-  ASSERT_TRUE(port.set_all_multicast(true));
+  ASSERT_TRUE(set_mac(port, own));
+  ASSERT_TRUE(set_mtu(port, 2000));
+  ASSERT_TRUE(set_all_multicast(port, true));
   ASSERT_TRUE(port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
   ASSERT_TRUE(port.change(test::with_vlan(5)));
   ASSERT_TRUE(port.change([](Settings& settings) { settings.vlan_stripping = true; }));
@@ -152,7 +152,7 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
 
 TEST_P(AwayAndBack, TheStateBeforeIsTheStateAfter) {
   ASSERT_TRUE(fixture_.port.stop());
-  ASSERT_TRUE(fixture_.port.configure({.rx = {.pool = &fixture_.pool, .ring = 128}}));
+  ASSERT_TRUE(configure_port(fixture_.port, {.rx = {{.pool = fixture_.pool, .ring = 128}}}));
   const EffectiveConfig config = fixture_.port.config();
   ASSERT_NO_FATAL_FAILURE(away_and_back());
   EXPECT_EQ(fixture_.port.state(), PortState::configured);
@@ -177,8 +177,8 @@ TEST_P(AwayAndBack, TheClockGoesOn) {
 
 TEST_P(AwayAndBack, CallsAreRefusedMeanwhile) {
   ASSERT_NO_FATAL_FAILURE(away());
-  for (const auto& refused : {fixture_.port.start(), fixture_.port.stop(), fixture_.port.configure(),
-                              fixture_.port.suspend(), fixture_.port.set_mtu(1400), fixture_.port.stop_rx(1)}) {
+  for (const auto& refused : {fixture_.port.start(), fixture_.port.stop(), configure_port(fixture_.port, {}),
+                              fixture_.port.suspend(), set_mtu(fixture_.port, 1400), fixture_.port.stop_rx(1)}) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
     EXPECT_THAT(refused.error().hint, testing::AnyOf(HasSubstr("resume"), HasSubstr("attach")));

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "pollux/mem/burst.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -83,7 +84,7 @@ TEST(Receive, DeliversFramesWholeAndInOrder) {
 
 TEST(Receive, TakesJumboFramesInSeveralBuffers) {
   IgbFixture fixture;
-  PortConfig config = fixture.config();
+  Settings config = fixture.config();
   config.mtu = 9706;
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
@@ -104,7 +105,7 @@ TEST(Receive, KeepsToTheMtu) {
   fixture.wire->inject(broadcast(1518));
   fixture.wire->inject(broadcast(1519));
   EXPECT_EQ(receive(*port), 1u);
-  ASSERT_TRUE(port->set_mtu(4000));
+  ASSERT_TRUE(test::set_mtu(*port, 4000));
   fixture.wire->inject(broadcast(4018));
   fixture.wire->inject(broadcast(4019));
   EXPECT_EQ(receive(*port), 1u);
@@ -126,15 +127,15 @@ TEST(Receive, FiltersByDestination) {
   EXPECT_TRUE(arrives(port->mac()));
   EXPECT_FALSE(arrives(other));
   EXPECT_FALSE(arrives(group));
-  ASSERT_TRUE(port->set_all_multicast(true));
+  ASSERT_TRUE(test::set_all_multicast(*port, true));
   EXPECT_TRUE(arrives(group));
   EXPECT_FALSE(arrives(other));
-  ASSERT_TRUE(port->set_promiscuous(true));
+  ASSERT_TRUE(test::set_promiscuous(*port, true));
   EXPECT_TRUE(arrives(other));
-  ASSERT_TRUE(port->set_promiscuous(false));
+  ASSERT_TRUE(test::set_promiscuous(*port, false));
   EXPECT_FALSE(arrives(other));
   const MacAddress before = port->mac();
-  ASSERT_TRUE(port->set_mac(other));
+  ASSERT_TRUE(test::set_mac(*port, other));
   EXPECT_TRUE(arrives(other));
   EXPECT_FALSE(arrives(before));
 }
@@ -149,9 +150,9 @@ std::vector<std::byte> ipv4(std::uint8_t host) {
 
 TEST(Receive, SpreadsOverSixteenQueues) {
   IgbFixture fixture({}, {.count = 4096});
-  PortConfig config = fixture.config();
-  config.rx_queues = 16;
-  config.rx.ring = 128;
+  Settings config = fixture.config();
+  config.rx[0].ring = 128;
+  config.rx.resize(16, config.rx[0]);
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   for (unsigned host = 0; host < 256; ++host) fixture.wire->inject(ipv4(static_cast<std::uint8_t>(host)));
@@ -168,8 +169,8 @@ TEST(Receive, SpreadsOverSixteenQueues) {
 
 TEST(Transmit, SendsOnEveryQueue) {
   IgbFixture fixture;
-  PortConfig config = fixture.config();
-  config.tx_queues = 16;
+  Settings config = fixture.config();
+  config.tx.resize(16, config.tx[0]);
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   for (std::uint16_t queue = 0; queue < 16; ++queue) send(fixture, *port, 100u + queue, 2000, queue);
@@ -234,7 +235,7 @@ TEST(Stop, CountsSurviveRestartAndClose) {
   EXPECT_EQ(receive(*port), 1u);
   send(fixture, *port, 64);
   ASSERT_TRUE(port->stop());
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
   fixture.wire->inject(broadcast(64));
@@ -257,8 +258,8 @@ TEST(TransmitCache, ExistsIfThePoolIsLargeEnough) {
   for (const Case& each :
        {Case{64 + 1024, 1, true}, Case{64 + 1023, 1, false}, Case{64 + 2048, 2, true}, Case{64 + 2047, 2, false}}) {
     IgbFixture fixture({}, {.count = each.pool});
-    PortConfig config = fixture.config();
-    config.tx_queues = each.tx_queues;
+    Settings config = fixture.config();
+    config.tx.resize(each.tx_queues, config.tx[0]);
     auto port = fixture.started(config);
     ASSERT_NE(port, nullptr);
     const std::uint32_t cached_before = fixture.pool.stats().cached;
@@ -275,7 +276,7 @@ TEST(TransmitCache, ExistsIfThePoolIsLargeEnough) {
 
 TEST(TransmitCache, DoesNotExistWithoutReceiveQueues) {
   IgbFixture fixture({}, {.count = 4096});
-  auto port = fixture.started({.tx = {.ring = 64}, .rx_queues = 0});
+  auto port = fixture.started({.rx = {}, .tx = {{.ring = 64}}});
   ASSERT_NE(port, nullptr);
   send(fixture, *port, 60);
   port->tx_queue(0)->tx_done_cleanup();
@@ -286,7 +287,7 @@ TEST(TransmitCache, DoesNotExistWithoutReceiveQueues) {
 TEST(Link, ComesUpByItself) {
   IgbFixture fixture;
   auto port = fixture.open();
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   EXPECT_FALSE(port->link().up);
   ASSERT_TRUE(port->start());
   EXPECT_FALSE(port->link().up);
@@ -319,8 +320,8 @@ TEST(ExtendedStats, NameEachCounterOnce) {
 /// place.
 TEST(Traffic, NoFrameOfAFullRingIsMissedWhileAThreadPolls) {
   IgbFixture fixture;
-  PortConfig config = fixture.config();
-  config.rx_queues = 2;  // so that frames without a descriptor are dropped
+  Settings config = fixture.config();
+  config.rx.resize(2, config.rx[0]);  // so that frames without a descriptor are dropped
   auto port = fixture.started(config);
   ASSERT_NE(port, nullptr);
   const auto arrive = [&fixture](unsigned frames) {

@@ -13,6 +13,7 @@
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/port_clock.hpp"
 #include "pollux/net/queue_pools.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -48,7 +49,7 @@ TEST(CardTraits, ADriverAndAModelOfAnotherRowWorkTogether) {
   EXPECT_EQ(port->info().limits.packet_buffers->max.receive, 36u * 1024);
   EXPECT_EQ(port->info().limits.max_tx_rate, 2500u);
   EXPECT_FALSE(port->info().supports.test(Setting::pools)) << "one pool is none";
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
   EXPECT_TRUE(port->link().up);
@@ -64,7 +65,7 @@ TEST(CardTraits, TheRowOfAnotherCardIsDetected) {
   wrong.phy.id = reg::phy::kId;
   auto port = open_as(fixture, wrong);
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   ASSERT_TRUE(port->start());
   EXPECT_TRUE(fixture.has_logged("unknown PHY"));
 }
@@ -75,7 +76,7 @@ TEST(CardTraits, APhyIsReachedAtItsAddress) {
   wrong.phy = {};
   auto port = open_as(fixture, wrong);
   ASSERT_NE(port, nullptr);
-  ASSERT_TRUE(port->configure(fixture.config()));
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
   const auto started = port->start();
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, ErrorCode::device_fault);
@@ -86,9 +87,9 @@ TEST(CardTraits, TheRowSaysWhereTheVectorsOfQueuesAre) {
   IgbFixture fixture({.traits = &kOther}, {.count = 4096});
   auto port = open_as(fixture, kOther);
   ASSERT_NE(port, nullptr);
-  PortConfig config = fixture.config();
-  config.rx_queues = 3;
-  ASSERT_TRUE(port->configure(config));
+  Settings config = fixture.config();
+  config.rx.resize(3, config.rx[0]);
+  ASSERT_TRUE(test::configure_port(*port, config));
   ASSERT_TRUE(port->start());
   const reg::IVAR::Value first = fixture.value<reg::IVAR>(0);
   const reg::IVAR::Value second = fixture.value<reg::IVAR>(1);
@@ -108,9 +109,9 @@ TEST(CardTraits, TheRowSaysWhichFiltersThereAre) {
   IgbFixture fixture({.traits = &kOther}, {.count = 4096});
   auto port = open_as(fixture, kOther);
   ASSERT_NE(port, nullptr);
-  PortConfig config = fixture.config();
-  config.rx_queues = 4;
-  ASSERT_TRUE(port->configure(config));
+  Settings config = fixture.config();
+  config.rx.resize(4, config.rx[0]);
+  ASSERT_TRUE(test::configure_port(*port, config));
   const auto refusal = [&](const FlowRule& rule) {
     const auto added = test::add_rule(*port, rule);
     return added ? std::string() : added.error().message();

@@ -8,6 +8,7 @@
 #include "hw/intel/igb/phy.hpp"
 #include "pollux/net/queue_pools.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -41,7 +42,7 @@ class TxRate : public testing::Test {
     return static_cast<double>(fixture_.sent.size() * kWireBytes * 8) / 0.1 / 1e6;
   }
 
-  CardFixture fixture_{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .tx_queues = 2}}};
+  CardFixture fixture_{{.port = {.rx = {{.ring = 64}}, .tx = {2, {.ring = 64}}}}};
 };
 
 TEST_F(TxRate, IsHeldByOneQueueOnly) {
@@ -87,7 +88,7 @@ TEST_F(TxRate, ABurstThatAStopCutsIsCountedOnceFrameByFrame) {
     if (whole_port) {
       ASSERT_TRUE(fixture_.port.stop());
     } else {
-      ASSERT_TRUE(fixture_.port.restart_tx(0, {.ring = 64}));
+      ASSERT_TRUE(restart_tx(fixture_.port, 0, {.ring = 128}));
     }
     const Stats stats = fixture_.port.stats();
     EXPECT_EQ(stats.tx_packets, fixture_.sent.size());
@@ -107,13 +108,13 @@ class PoolTxRate : public TxRate {
     if (fixture_.port.state() == PortState::started) {
       ASSERT_TRUE(fixture_.port.stop());
     }
-    PortConfig config = fixture_.config;
-    config.rx.pool = &fixture_.pool;
-    config.rx_queues = 2;
-    config.tx_queues = queues;
+    Settings config = fixture_.config;
+    config.rx[0].pool = fixture_.pool;
+    config.rx.resize(2, config.rx[0]);
+    config.tx.resize(queues, config.tx[0]);
     config.tx_timeout = tx_timeout;
     config.mtu = mtu;
-    ASSERT_TRUE(fixture_.port.configure(config));
+    ASSERT_TRUE(configure_port(fixture_.port, config));
     ASSERT_TRUE(fixture_.port.change([](Settings& settings) { settings.pools = QueuePoolsConfig{.pools = {{}, {}}}; }));
     ASSERT_TRUE(fixture_.port.start());
     ASSERT_TRUE(fixture_.port.wait_for_link(seconds(5)));

@@ -55,7 +55,7 @@ TEST_F(Vlan, AllAreReceivedUntilOneIsRequested) {
 
 TEST_F(Vlan, TheFilterOutlivesAResetAndPromiscuousMode) {
   ASSERT_TRUE(receive(100, true));
-  ASSERT_TRUE(fixture_.port.set_promiscuous(true));
+  ASSERT_TRUE(set_promiscuous(fixture_.port, true));
   EXPECT_EQ(received({tagged(99), tagged(100)}), std::vector<Frame>{tagged(100)});
   ASSERT_TRUE(fixture_.port.stop());
   ASSERT_TRUE(receive(99, true));  // on a stopped port
@@ -153,11 +153,11 @@ TEST_F(OuterVlan, TheLongestFrameHasBothTags) {
   EXPECT_EQ(limit(), one_tag + 4);
   const Frame longest = twice_tagged(1, 2, 1514);
   EXPECT_EQ(received({longest, twice_tagged(1, 2, 1515)}), std::vector<Frame>{longest});
-  ASSERT_TRUE(fixture_.port.set_mtu(2000));
+  ASSERT_TRUE(set_mtu(fixture_.port, 2000));
   EXPECT_EQ(limit(), 2000u + 14 + 8 + 4);
-  ASSERT_TRUE(fixture_.port.set_mtu(fixture_.port.info().limits.max_mtu));
+  ASSERT_TRUE(set_mtu(fixture_.port, fixture_.port.info().limits.max_mtu));
   EXPECT_EQ(limit(), 9728u) << "the card's longest frame";
-  ASSERT_TRUE(fixture_.port.set_mtu(2000));
+  ASSERT_TRUE(set_mtu(fixture_.port, 2000));
   ASSERT_TRUE(set(std::nullopt));
   EXPECT_EQ(limit(), 2000u + 14 + 4 + 4);
 }

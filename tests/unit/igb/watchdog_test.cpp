@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -44,7 +45,7 @@ class Watchdog : public testing::Test {
     fixture_.card.with([](models::igb::Card& card) { card.transmitter().queue(0).hang(); });
   }
 
-  CardFixture fixture_{{.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 2, .tx_queues = 2}}};
+  CardFixture fixture_{{.port = {.rx = {2, {.ring = 64}}, .tx = {2, {.ring = 64}}}}};
   std::vector<std::string> seen_;
 };
 
@@ -80,8 +81,8 @@ TEST_F(Watchdog, LostFramesAreNamed) {
 
 TEST_F(Watchdog, SettingsAreRestored) {
   const MacAddress further{0x02, 0, 0, 0, 0, 9};
-  ASSERT_TRUE(fixture_.port.set_mac({0x02, 0, 0, 0, 0, 8}));
-  ASSERT_TRUE(fixture_.port.set_mtu(2000));
+  ASSERT_TRUE(set_mac(fixture_.port, {0x02, 0, 0, 0, 0, 8}));
+  ASSERT_TRUE(set_mtu(fixture_.port, 2000));
   ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
   const EffectiveConfig before = fixture_.port.config();
   hang();
@@ -179,15 +180,15 @@ TEST_F(Watchdog, ARemovedCardFailsInstead) {
 
 TEST_F(Watchdog, CanBeTurnedOffAndSet) {
   ASSERT_TRUE(fixture_.port.stop());
-  PortConfig config = fixture_.config;
+  Settings config = fixture_.config;
   for (const Duration wrong : {Duration(-1s), Duration(99ms), Duration(2h)}) {
     config.tx_timeout = wrong;
-    const auto refused = fixture_.port.configure(config);
+    const auto refused = configure_port(fixture_.port, config);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   }
   config.tx_timeout = Duration(0);
-  ASSERT_TRUE(fixture_.port.configure(config));
+  ASSERT_TRUE(configure_port(fixture_.port, config));
   ASSERT_TRUE(fixture_.port.start());
   ASSERT_TRUE(fixture_.port.wait_for_link(5s));
   hang();

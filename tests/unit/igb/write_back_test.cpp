@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "pollux/mem/burst.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
 namespace pollux::drivers::igb {
@@ -27,11 +28,11 @@ TEST_P(WriteBackStyle, LosesNoFrameAndNoBuffer) {
     card.transmitter().queue(0).set_write_back_style(GetParam().card);
     return 0;
   });
-  PortConfig config = fixture.config();
+  Settings config = fixture.config();
   config.burst_mode = GetParam().mode;
   auto port = fixture.open();
   ASSERT_NE(port, nullptr);
-  if (!port->configure(config)) GTEST_SKIP() << "the processor does not support " << GetParam().name;
+  if (!test::configure_port(*port, config)) GTEST_SKIP() << "the processor does not support " << GetParam().name;
   ASSERT_TRUE(port->start());
   fixture.clock->advance(std::chrono::seconds(1));
   std::uint32_t number = 0;

@@ -38,7 +38,7 @@ class FunctionOfCard : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().message();
     function.emplace(*std::move(opened));
   }
-  [[nodiscard]] static PortConfig config() { return {.rx = {.ring = 64}, .tx = {.ring = 64}}; }
+  [[nodiscard]] static Settings config() { return {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}; }
 
   /// Sends a frame from one port, and returns what the other one has received a millisecond later.
   [[nodiscard]] test::Frame send(Port& from, Port& to, const test::Frame& frame) {

@@ -119,7 +119,7 @@ TEST_F(FunctionTraffic, AFunctionSendsFramesWithAPriorityAlone) {
 TEST_F(FunctionTraffic, AllGroupsReachTheFunctionThatRequestsThem) {
   for (const MacAddress& group : {kGroup, kOtherGroup}) EXPECT_EQ(arrives(frame(group, partner->mac()), *first), 0U);
   for (int round = 0; round < 2; ++round) {
-    ASSERT_TRUE(served([&] { return first->set_all_multicast(true); }));
+    ASSERT_TRUE(served([&] { return test::set_all_multicast(*first, true); }));
     for (const MacAddress& group : {kGroup, kOtherGroup}) {
       EXPECT_EQ(arrives(frame(group, partner->mac()), *first), 1U) << round;
       EXPECT_EQ(arrives(tagged(group, 0x6000), *first), 1U) << round;
@@ -127,10 +127,10 @@ TEST_F(FunctionTraffic, AllGroupsReachTheFunctionThatRequestsThem) {
       EXPECT_THAT(received(*physical), IsEmpty());
     }
     // Another setting of the port leaves it as it is.
-    ASSERT_TRUE(physical->set_promiscuous(true));
-    ASSERT_TRUE(physical->set_promiscuous(false));
+    ASSERT_TRUE(test::set_promiscuous(*physical, true));
+    ASSERT_TRUE(test::set_promiscuous(*physical, false));
     EXPECT_EQ(arrives(frame(kGroup, partner->mac()), *first), 1U);
-    ASSERT_TRUE(served([&] { return first->set_all_multicast(false); }));
+    ASSERT_TRUE(served([&] { return test::set_all_multicast(*first, false); }));
     EXPECT_EQ(arrives(frame(kGroup, partner->mac()), *first), 0U);
   }
 }
@@ -141,39 +141,39 @@ TEST_F(FunctionTraffic, GroupsArriveInTheVlansOfAFunction) {
   EXPECT_EQ(arrives(tagged(kGroup, 9), *first), 1U);
   EXPECT_EQ(arrives(tagged(kGroup, 8), *first), 0U);
   EXPECT_EQ(arrives(tagged(kOtherGroup, 9), *first), 0U);
-  ASSERT_TRUE(served([&] { return first->set_all_multicast(true); }));
+  ASSERT_TRUE(served([&] { return test::set_all_multicast(*first, true); }));
   EXPECT_EQ(arrives(tagged(kOtherGroup, 9), *first), 1U);
   EXPECT_EQ(arrives(tagged(kOtherGroup, 8), *first), 0U);
 }
 
 TEST_F(FunctionTraffic, AllGroupsEndWithTheFunctionThatRequestedThem) {
-  ASSERT_TRUE(served([&] { return first->set_all_multicast(true); }));
+  ASSERT_TRUE(served([&] { return test::set_all_multicast(*first, true); }));
   EXPECT_TRUE(port_passes_all_groups());
   ASSERT_TRUE(functions->reset_function(0));
   EXPECT_FALSE(port_passes_all_groups());
   first.reset();
   first.emplace(opened("sim:0.vf0"));
   EXPECT_EQ(arrives(frame(kGroup, partner->mac()), *first), 0U);
-  ASSERT_TRUE(served([&] { return first->set_all_multicast(true); }));
+  ASSERT_TRUE(served([&] { return test::set_all_multicast(*first, true); }));
   ASSERT_TRUE(physical->stop());
   ASSERT_TRUE(physical->start());
   EXPECT_FALSE(port_passes_all_groups());
 }
 
 TEST_F(FunctionTraffic, EachFunctionHasItsOwnLengthOfFrames) {
-  ASSERT_TRUE(served([&] { return first->set_mtu(2000); }));
+  ASSERT_TRUE(served([&] { return test::set_mtu(*first, 2000); }));
   test::Frame longer = test::counting_frame(1900);
   std::memcpy(longer.data(), kFirst.data(), kFirst.size());
   EXPECT_EQ(arrives(longer, *first), 1U);
   std::memcpy(longer.data(), kSecond.data(), kSecond.size());
   EXPECT_EQ(arrives(longer, *second), 0U);
-  ASSERT_TRUE(served([&] { return first->set_mtu(1500); }));
+  ASSERT_TRUE(served([&] { return test::set_mtu(*first, 1500); }));
   std::memcpy(longer.data(), kFirst.data(), kFirst.size());
   EXPECT_EQ(arrives(longer, *first), 0U);
 }
 
 TEST_F(FunctionTraffic, PromiscuousModeOfAFunctionIsRefusedByName) {
-  const auto refused = served([&] { return first->set_promiscuous(true); });
+  const auto refused = served([&] { return test::set_promiscuous(*first, true); });
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(), HasSubstr("promiscuous"));
   EXPECT_EQ(arrives(frame(kForeign, partner->mac()), *first), 0U);

@@ -15,6 +15,7 @@
 
 #include "pollux/pollux.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::drivers {
 
@@ -38,7 +39,7 @@ class PhysicalAndVirtual : public testing::Test {
     ASSERT_TRUE(enabled) << enabled.error().message();
     ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst}));
     ASSERT_TRUE(test::set_function(*physical, 1, {.mac = kSecond}));
-    const auto configured = physical->configure(config());
+    const auto configured = test::configure_port(*physical, config());
     ASSERT_TRUE(configured) << configured.error().message();
     const auto started = physical->start();
     ASSERT_TRUE(started) << started.error().message();
@@ -46,7 +47,7 @@ class PhysicalAndVirtual : public testing::Test {
     ASSERT_TRUE(physical->service());
     clock->follow([this](Duration) { serve(); });
   }
-  [[nodiscard]] static PortConfig config() { return {.rx = {.ring = 64}, .tx = {.ring = 64}}; }
+  [[nodiscard]] static Settings config() { return {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}; }
   /// Runs `work`, which waits for the physical function, while that one is serviced in virtual time.
   template <class Work>
   auto served(Work work) {

@@ -33,10 +33,10 @@ class FunctionPort : public testing::Test {
     return Port(context.state(), *std::move(driver));
   }
   Port opened() { return try_open().value(); }
-  PortConfig config() { return {.rx = {.pool = &*pool, .ring = 64}, .tx = {.ring = 64}}; }
+  Settings config() { return {.rx = {{.pool = *pool, .ring = 64}}, .tx = {{.ring = 64}}}; }
   Port started() {
     Port port = opened();
-    EXPECT_TRUE(port.configure(config()));
+    EXPECT_TRUE(test::configure_port(port, config()));
     const auto started = port.start();
     EXPECT_TRUE(started) << (started ? "" : started.error().message());
     return port;
@@ -66,7 +66,7 @@ TEST_F(FunctionPort, RequestsARandomAddressIfNoneIsAssigned) {
   Port port = opened();
   const MacAddress own = port.mac();
   EXPECT_EQ(own[0] & 3, 2);
-  ASSERT_TRUE(port.configure(config()));
+  ASSERT_TRUE(test::configure_port(port, config()));
   ASSERT_TRUE(port.start());
   const auto requested = function->requests_of(Message::set_address);
   ASSERT_THAT(requested, SizeIs(1));
@@ -105,7 +105,7 @@ TEST_F(FunctionPort, ProgramsItsRingsAtTheOffsetsOfAFunction) {
 
 TEST_F(FunctionPort, RequestsItsMtuAtEachStartAndChange) {
   Port port = started();
-  ASSERT_TRUE(port.set_mtu(1400));
+  ASSERT_TRUE(test::set_mtu(port, 1400));
   const auto requested = function->requests_of(Message::set_max_frame);
   ASSERT_THAT(requested, SizeIs(2));
   EXPECT_EQ(requested[0][1], 1522U);
@@ -115,26 +115,26 @@ TEST_F(FunctionPort, RequestsItsMtuAtEachStartAndChange) {
 TEST_F(FunctionPort, KeepsItsAddressIfAnotherIsRefused) {
   Port port = started();
   function->refuses = Message::set_address;
-  const auto set = port.set_mac(kOther);
+  const auto set = test::set_mac(port, kOther);
   ASSERT_FALSE(set);
   EXPECT_EQ(set.error().code, ErrorCode::permission_denied);
   EXPECT_EQ(port.mac(), kAssigned);
   function->refuses.reset();
-  ASSERT_TRUE(port.set_mac(kOther));
+  ASSERT_TRUE(test::set_mac(port, kOther));
   EXPECT_EQ(port.mac(), kOther);
 }
 
 TEST_F(FunctionPort, KeepsItsMtuIfAnotherIsRefused) {
   Port port = started();
   function->refuses = Message::set_max_frame;
-  ASSERT_FALSE(port.set_mtu(1400));
+  ASSERT_FALSE(test::set_mtu(port, 1400));
   EXPECT_EQ(port.mtu(), 1500U);
 }
 
 TEST_F(FunctionPort, KeepsItsMulticastModeIfAChangeIsRefused) {
   Port port = started();
   function->refuses = Message::set_promiscuous;
-  ASSERT_FALSE(port.set_all_multicast(true));
+  ASSERT_FALSE(test::set_all_multicast(port, true));
   function->refuses.reset();
   function->requests.clear();
   ASSERT_TRUE(port.stop());
@@ -153,12 +153,12 @@ TEST_F(FunctionPort, DisablesItsQueuesBeforeItResets) {
 
 TEST_F(FunctionPort, RepeatsEveryRequestAtEachStart) {
   Port port = started();
-  ASSERT_TRUE(port.set_all_multicast(true));
+  ASSERT_TRUE(test::set_all_multicast(port, true));
   ASSERT_TRUE(port.change([&](Settings& settings) { settings.multicast = std::vector{kGroup}; }));
   ASSERT_TRUE(port.change(test::with_vlan(7)));
   ASSERT_TRUE(port.change(test::with_vlan(8)));
   ASSERT_TRUE(port.change(test::with_vlan(7, false)));
-  ASSERT_TRUE(port.set_mac(kOther));
+  ASSERT_TRUE(test::set_mac(port, kOther));
   ASSERT_TRUE(port.stop());
   function->requests.clear();
   ASSERT_TRUE(port.start());
@@ -174,9 +174,9 @@ TEST_F(FunctionPort, ARequestWithoutAnAnswerLeavesThePortAsItWas) {
   Port port = started();
   ASSERT_TRUE(port.change(test::with_vlan(7)));
   function->answers = false;
-  EXPECT_EQ(port.set_mtu(1400).error().code, ErrorCode::timeout);
-  EXPECT_EQ(port.set_mac(kOther).error().code, ErrorCode::timeout);
-  EXPECT_EQ(port.set_all_multicast(true).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::set_mtu(port, 1400).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::set_mac(port, kOther).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::set_all_multicast(port, true).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.change(test::with_vlan(8)).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.change(test::with_vlan(7, false)).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.state(), PortState::started);
@@ -184,7 +184,7 @@ TEST_F(FunctionPort, ARequestWithoutAnAnswerLeavesThePortAsItWas) {
   EXPECT_EQ(port.mac(), kAssigned);
   function->answers = true;
   EXPECT_TRUE(port.change(test::with_vlan(7, false)));
-  EXPECT_TRUE(port.set_mtu(1400));
+  EXPECT_TRUE(test::set_mtu(port, 1400));
 }
 
 TEST_F(FunctionPort, RejectsInvalidGroupsAndVlans) {
@@ -242,7 +242,7 @@ TEST_F(FunctionPort, AResetBeforeTheStartIsHarmless) {
   function->reset_by_physical();
   ASSERT_TRUE(port.service());
   EXPECT_FALSE(port.link().up);
-  ASSERT_TRUE(port.configure(config()));
+  ASSERT_TRUE(test::configure_port(port, config()));
   ASSERT_TRUE(port.start());
   EXPECT_TRUE(port.link().up);
 }
@@ -250,7 +250,7 @@ TEST_F(FunctionPort, AResetBeforeTheStartIsHarmless) {
 TEST_F(FunctionPort, DoesNotStartWithAQueueThatStaysOff) {
   function->queues_stay_off = true;
   Port port = opened();
-  ASSERT_TRUE(port.configure(config()));
+  ASSERT_TRUE(test::configure_port(port, config()));
   const auto started = port.start();
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, ErrorCode::timeout);
@@ -261,15 +261,15 @@ TEST_F(FunctionPort, DoesNotStartWithAQueueThatStaysOff) {
 TEST_F(FunctionPort, RestartsAQueueWithoutAReset) {
   Port port = started();
   const std::size_t resets = function->requests_of(Message::reset).size();
-  ASSERT_TRUE(port.restart_rx(0, {.ring = 128}));
-  ASSERT_TRUE(port.restart_tx(0, {.ring = 32}));
+  ASSERT_TRUE(test::restart_rx(port, 0, {.ring = 128}));
+  ASSERT_TRUE(test::restart_tx(port, 0, {.ring = 32}));
   EXPECT_EQ(function->requests_of(Message::reset).size(), resets);
   EXPECT_EQ(port.state(), PortState::started);
   EXPECT_EQ(port.config().rx[0].ring, 128U);
   EXPECT_EQ(port.config().tx[0].ring, 32U);
   EXPECT_EQ(pool->stats().in_use(), 128U);
   function->queues_stay_off = true;
-  EXPECT_EQ(port.restart_rx(0, {.ring = 64}).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::restart_rx(port, 0, {.ring = 64}).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.state(), PortState::failed);
   ASSERT_TRUE(port.close());
   EXPECT_EQ(pool->stats().in_use(), 0U);

@@ -20,7 +20,7 @@ class FunctionRecovery : public PhysicalAndVirtual {
     first.emplace(opened("sim:0.vf0"));
     ASSERT_TRUE(served([&] { return first->change([&](Settings& settings) { settings.multicast = {kGroup}; }); }));
     ASSERT_TRUE(served([&] { return first->change(test::with_vlan(9)); }));
-    ASSERT_TRUE(served([&] { return first->set_mtu(1600); }));
+    ASSERT_TRUE(served([&] { return test::set_mtu(*first, 1600); }));
   }
   void expect_settings() {
     ASSERT_EQ(first->state(), PortState::started);
@@ -48,7 +48,7 @@ class FunctionRecovery : public PhysicalAndVirtual {
 };
 
 TEST_F(FunctionRecovery, SuspendedAndResumed) {
-  ASSERT_TRUE(partner->set_mtu(1600));
+  ASSERT_TRUE(test::set_mtu(*partner, 1600));
   ASSERT_TRUE(first->suspend());
   EXPECT_TRUE(first->service());
   transmit(*partner, frame(kFirst, partner->mac()));

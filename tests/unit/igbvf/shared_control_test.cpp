@@ -24,7 +24,7 @@ TEST_F(PhysicalAndVirtual, OneThreadMayDriveAFunctionAndItsPort) {
 
 // The Control that resets the function's port also serves the physical function's.
 TEST_F(PhysicalAndVirtual, AFunctionThatDoesNotSendIsResetByTheControl) {
-  PortConfig impatient = config();
+  Settings impatient = config();
   impatient.tx_timeout = 100ms;
   auto function = open(context, "sim:0.vf0", impatient);
   ASSERT_TRUE(function) << function.error().message();
@@ -46,8 +46,8 @@ TEST(PhysicalAndVirtualOnAControlThread, NoRequestIsLeftUnanswered) {
   auto physical = open_unconfigured(context, "sim:0");
   ASSERT_TRUE(physical) << physical.error().message();
   ASSERT_TRUE(test::set_functions(*physical, 1));
-  const PortConfig config{.rx = {.ring = 64}, .tx = {.ring = 64}};
-  ASSERT_TRUE(physical->configure(config));
+  const Settings config{.rx = {{.ring = 64}}, .tx = {{.ring = 64}}};
+  ASSERT_TRUE(test::configure_port(*physical, config));
   ASSERT_TRUE(physical->start());
   auto function = open(context, "sim:0.vf0", config);
   ASSERT_TRUE(function) << function.error().message();

@@ -90,14 +90,14 @@ TEST_F(PhysicalAndVirtual, TagsOfForeignVlansAreDroppedAndReported) {
 
 TEST_F(PhysicalAndVirtual, AnAddressThatIsSetCannotBeReplacedWithoutTrust) {
   open_functions();
-  const auto denied = served([&] { return first->set_mac(kForeign); });
+  const auto denied = served([&] { return test::set_mac(*first, kForeign); });
   ASSERT_FALSE(denied);
   EXPECT_EQ(denied.error().code, ErrorCode::permission_denied);
   EXPECT_THAT(denied.error().hint, HasSubstr("trust"));
   EXPECT_EQ(refusals(0, VirtualFunctionRefusal::address_is_set), 1u);
   EXPECT_EQ(state(0).mac, kFirst);
   ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .trusted = true}));
-  const auto set = served([&] { return first->set_mac(kForeign); });
+  const auto set = served([&] { return test::set_mac(*first, kForeign); });
   EXPECT_TRUE(set) << set.error().message();
   EXPECT_EQ(state(0).mac, kForeign);
   const test::Frame to_new = frame(kForeign, partner->mac());
@@ -229,7 +229,7 @@ TEST_F(PhysicalAndVirtual, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
 TEST_F(PhysicalAndVirtual, APromiscuousPortReceivesWhatFunctionsSendToOthers) {
   open_functions();
   for (const bool promiscuous : {false, true, false}) {
-    ASSERT_TRUE(physical->set_promiscuous(promiscuous));
+    ASSERT_TRUE(test::set_promiscuous(*physical, promiscuous));
     transmit(*first, frame(kForeign, kFirst));
     EXPECT_THAT(received(*partner), testing::SizeIs(0));
     EXPECT_THAT(received(*physical), testing::SizeIs(promiscuous ? 1 : 0));
@@ -346,7 +346,7 @@ TEST_F(PhysicalAndVirtual, RefusedSettingsChangeNothing) {
   ASSERT_TRUE(physical->stop());
   EXPECT_EQ(test::set_functions(*physical, 8).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(test::set_functions(*physical, 3).error().code, ErrorCode::busy);
-  EXPECT_EQ(physical->configure({.rx_queues = 2}).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(test::configure_port(*physical, {.rx = std::vector<RxQueueConfig>(2)}).error().code, ErrorCode::bad_state);
   ASSERT_TRUE(test::set_functions(*physical, 0));
   EXPECT_EQ(physical->settings().functions.size(), 0u);
   ASSERT_TRUE(physical->start()) << "without functions it has all queues again";

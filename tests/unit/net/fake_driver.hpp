@@ -55,7 +55,7 @@ class FakeDriver final : public PortDriver {
   [[nodiscard]] const PortInfo& info() const override { return info_; }
   [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
-  [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return alone(Result<void>()); }
+  [[nodiscard]] Result<void> configure(const PlacedSettings&) override { return alone(Result<void>()); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] Result<void> start() override {
@@ -110,6 +110,6 @@ class FakeDriver final : public PortDriver {
 }
 
 /// A configuration for the fake port: it has no pool.
-[[nodiscard]] inline PortConfig sending_only() { return {.rx_queues = 0}; }
+[[nodiscard]] inline Settings sending_only() { return {.rx = {}}; }
 
 }  // namespace pollux::test

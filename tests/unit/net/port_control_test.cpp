@@ -20,6 +20,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -55,7 +56,7 @@ class PortControl : public testing::Test {
   }
   void open_and_start() {
     port_.emplace(open(context_, card_));
-    ASSERT_TRUE(port_->configure(test::sending_only()));
+    ASSERT_TRUE(test::configure_port(*port_, test::sending_only()));
     ASSERT_TRUE(port_->start());
   }
   /// Calls run_due at the times that it returns, for the given duration.
@@ -80,12 +81,12 @@ TEST_F(PortControl, TheDefaultRingIsTheNearestThatThePortHas) {
   card_->limits = {
       .max_tx_queues = 1, .min_ring = 16, .max_ring = 240, .ring_multiple = 16, .min_mtu = 68, .max_mtu = 1500};
   Port small = open(context_, card_);
-  ASSERT_TRUE(small.configure(test::sending_only()));
+  ASSERT_TRUE(test::configure_port(small, test::sending_only()));
   EXPECT_EQ(small.config().tx[0].ring, 240U);
   card_->limits.min_ring = 1024;
   card_->limits.max_ring = 4096;
   Port large = open(context_, card_, "fake:1");
-  ASSERT_TRUE(large.configure(test::sending_only()));
+  ASSERT_TRUE(test::configure_port(large, test::sending_only()));
   EXPECT_EQ(large.config().tx[0].ring, 1024U);
 }
 
@@ -232,7 +233,7 @@ TEST_F(PortControl, AnOverdueServiceIsReportedOncePerLapse) {
 TEST_F(PortControl, AServiceIsOverdueOnlyWhileStarted) {
   port_.emplace(open(context_, card_));
   clock_->advance(1min);
-  ASSERT_TRUE(port_->configure(test::sending_only()));
+  ASSERT_TRUE(test::configure_port(*port_, test::sending_only()));
   clock_->advance(1min);
   ASSERT_TRUE(port_->start());
   static_cast<void>(port_->stats());
@@ -304,7 +305,7 @@ TEST(PortThreads, ControlCallsOfAllThreadsWaitForEachOther) {
   };
   std::thread callers[] = {
       repeat([&] {
-        EXPECT_TRUE(port.configure(test::sending_only()));
+        EXPECT_TRUE(test::configure_port(port, test::sending_only()));
         EXPECT_TRUE(port.start());
         EXPECT_TRUE(port.stop());
       }),
@@ -327,7 +328,7 @@ TEST_F(PortControl, APortInAControlCallDoesNotHoldUpTheServiceOfOthers) {
   const auto other_card = std::make_shared<FakeCard>();
   Port busy = open(context_, card_);
   Port other = open(context_, other_card, "fake:1");
-  ASSERT_TRUE(busy.configure(test::sending_only()));
+  ASSERT_TRUE(test::configure_port(busy, test::sending_only()));
   std::atomic<bool> inside{false};
   bool was_served = false;
   card_->during_start = [&] {
@@ -366,7 +367,7 @@ TEST(PortThreads, TheControlThreadServicesAPort) {
 TEST_F(PortControl, AWaitForTheLinkSaysWhatToCheck) {
   Context context(watched());
   Port port = open(context, card_);
-  ASSERT_TRUE(port.configure(test::sending_only()));
+  ASSERT_TRUE(test::configure_port(port, test::sending_only()));
   const auto stopped = port.wait_for_link(20ms);
   ASSERT_FALSE(stopped);
   EXPECT_EQ(stopped.error().code, ErrorCode::timeout);
@@ -381,7 +382,7 @@ TEST_F(PortControl, AWaitForTheLinkSaysWhatToCheck) {
 TEST_F(PortControl, AWaitForTheLinkOfARemovedCardSaysThatItWasRemoved) {
   Context context(watched());
   Port port = open(context, card_);
-  ASSERT_TRUE(port.configure(test::sending_only()));
+  ASSERT_TRUE(test::configure_port(port, test::sending_only()));
   ASSERT_TRUE(port.start());
   card_->removed = true;
   EXPECT_EQ(port.wait_for_link(20ms).error().code, ErrorCode::device_removed);

@@ -17,6 +17,7 @@
 #include "net/port_core.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -37,7 +38,7 @@ constexpr unsigned kForEver = 5000;
 struct Watched {
   Watched(Context& context, const std::string& name) : port(context.state(), std::make_unique<FakeDriver>(card, name)) {
     card->speed = 1000;
-    EXPECT_TRUE(port.configure(test::sending_only()));
+    EXPECT_TRUE(test::configure_port(port, test::sending_only()));
     EXPECT_TRUE(port.start());
   }
   void restart() {

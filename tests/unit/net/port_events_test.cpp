@@ -18,6 +18,7 @@
 #include "fake_driver.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -33,7 +34,7 @@ class PortEvents : public testing::Test {
  protected:
   void open_and_start(Context& context) {
     port_.emplace(context.state(), std::make_unique<FakeDriver>(card_, "fake:0"));
-    ASSERT_TRUE(port_->configure(test::sending_only()));
+    ASSERT_TRUE(test::configure_port(*port_, test::sending_only()));
     ASSERT_TRUE(port_->start());
   }
   void listen() {
@@ -236,7 +237,7 @@ TEST_F(PortEvents, AHandlerMayReplaceThatOfAnotherPortWhichRuns) {
   const auto card = std::make_shared<FakeCard>();
   card->speed = 100;
   Port replacing(context_.state(), std::make_unique<FakeDriver>(card, "fake:1"));
-  ASSERT_TRUE(replacing.configure(test::sending_only()));
+  ASSERT_TRUE(test::configure_port(replacing, test::sending_only()));
   std::promise<void> done;
   replacing.on_event([&](const PortEvent&) {
     port_->on_event({});

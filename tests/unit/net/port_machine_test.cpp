@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pollux/mem/context.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -52,12 +53,12 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
   ~ScriptedDriver() override { script_.driver = nullptr; }
   [[nodiscard]] const PortInfo& info() const override { return info_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
-  [[nodiscard]] Result<void> configure(const ValidatedConfig&) override { return script_.note("configure"); }
+  [[nodiscard]] Result<void> configure(const PlacedSettings&) override { return script_.note("configure"); }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] Result<void> fill() override { return script_.note("fill"); }
   [[nodiscard]] QueueRestart* queue_restart() noexcept override { return script_.restarts ? this : nullptr; }
-  [[nodiscard]] Result<void> prepare(QueueId, const ValidatedConfig&, bool) override {
+  [[nodiscard]] Result<void> prepare(QueueId, const PlacedSettings&, bool) override {
     return script_.note("prepare", script_.prepare);
   }
   void discard() noexcept override { static_cast<void>(script_.note("discard")); }
@@ -125,7 +126,7 @@ class Machine : public testing::Test {
   }
   void start() {
     open();
-    ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+    ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
     ASSERT_TRUE(port_->start());
     script_.calls.clear();
   }
@@ -144,7 +145,7 @@ class Machine : public testing::Test {
 TEST_F(Machine, CallsTheDriverInOrder) {
   open();
   EXPECT_THAT(script_.calls, IsEmpty());
-  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
   ASSERT_TRUE(port_->start());
   EXPECT_THAT(script_.calls, ElementsAre("configure", "fill", "start", "open_queues"));
   script_.calls.clear();
@@ -158,33 +159,33 @@ TEST_F(Machine, CallsTheDriverInOrder) {
 
 TEST_F(Machine, RestartsOneQueueStepByStep) {
   start();
-  ASSERT_TRUE(port_->restart_tx(0, {.ring = 32}));
+  ASSERT_TRUE(test::restart_tx(*port_, 0, {.ring = 32}));
   EXPECT_THAT(script_.calls,
               ElementsAre("prepare", "close_queue 0", "halt_queue", "exchange", "start_queue", "open_queue"));
   EXPECT_EQ(port_->config().tx[0].ring, 32U);
   ASSERT_TRUE(port_->stop());
   script_.calls.clear();
-  ASSERT_TRUE(port_->restart_tx(0, {.ring = 64}));
-  EXPECT_THAT(script_.calls, ElementsAre("prepare", "exchange"));
+  ASSERT_TRUE(test::restart_tx(*port_, 0, {.ring = 64}));
+  EXPECT_THAT(script_.calls, ElementsAre("configure"));
 }
 
 TEST_F(Machine, KeepsAQueueWhoseRestartIsRefused) {
   start();
   const EffectiveConfig before = port_->config();
-  EXPECT_FALSE(port_->restart_tx(0, {.ring = 33}));
+  EXPECT_FALSE(test::restart_tx(*port_, 0, {.ring = 33}));
   EXPECT_THAT(script_.calls, IsEmpty());
   script_.prepare = ErrorCode::no_memory;
-  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::no_memory);
+  EXPECT_EQ(test::restart_tx(*port_, 0, {.ring = 32}).error().code, ErrorCode::no_memory);
   EXPECT_THAT(script_.calls, ElementsAre("prepare"));
   script_.prepare.reset();
   script_.calls.clear();
   script_.close_queue = ErrorCode::timeout;
-  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::restart_tx(*port_, 0, {.ring = 32}).error().code, ErrorCode::timeout);
   EXPECT_THAT(script_.calls, ElementsAre("prepare", "close_queue 0", "open_queue", "discard"));
   EXPECT_EQ(port_->state(), PortState::started);
   EXPECT_EQ(port_->config(), before);
   script_.restarts = false;
-  const auto refused = port_->restart_tx(0, {.ring = 32});
+  const auto refused = test::restart_tx(*port_, 0, {.ring = 32});
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
   EXPECT_THAT(refused.error().hint, HasSubstr("stop the port"));
 }
@@ -192,14 +193,14 @@ TEST_F(Machine, KeepsAQueueWhoseRestartIsRefused) {
 TEST_F(Machine, FailsWhereAQueueDoesNotStopOrStart) {
   start();
   script_.halt_queue = ErrorCode::timeout;
-  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::restart_tx(*port_, 0, {.ring = 32}).error().code, ErrorCode::timeout);
   EXPECT_THAT(script_.calls, ElementsAre("prepare", "close_queue 0", "halt_queue", "discard", "close_queues", "halt"));
   EXPECT_EQ(port_->state(), PortState::failed);
-  EXPECT_EQ(port_->restart_tx(0, {}).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(test::restart_tx(*port_, 0, {}).error().code, ErrorCode::bad_state);
   script_ = {};
   start();
   script_.start_queue = ErrorCode::device_fault;
-  EXPECT_EQ(port_->restart_tx(0, {.ring = 32}).error().code, ErrorCode::device_fault);
+  EXPECT_EQ(test::restart_tx(*port_, 0, {.ring = 32}).error().code, ErrorCode::device_fault);
   EXPECT_THAT(script_.calls,
               ElementsAre("prepare", "close_queue 0", "halt_queue", "exchange", "start_queue", "close_queues", "halt"));
   EXPECT_EQ(port_->state(), PortState::failed);
@@ -208,13 +209,13 @@ TEST_F(Machine, FailsWhereAQueueDoesNotStopOrStart) {
 TEST_F(Machine, CallsNothingInAWrongState) {
   open();
   EXPECT_EQ(port_->start().error().code, ErrorCode::bad_state);
-  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::bad_state);
-  EXPECT_EQ(port_->configure({.rx_queues = 0, .tx_queues = 3}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port_->configure({.tx = {.ring = 12}, .rx_queues = 0}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port_->set_mac({1, 0, 0, 0, 0, 1}).error().code, ErrorCode::invalid_argument) << "a group's";
-  EXPECT_EQ(port_->set_mac({}).error().code, ErrorCode::invalid_argument);
-  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
-  EXPECT_EQ(port_->set_mtu(9001).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::configure_port(*port_, {.rx = {}, .tx = std::vector<TxQueueConfig>(3)}).error().code,
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(test::configure_port(*port_, {.rx = {}, .tx = {{.ring = 12}}}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(test::set_mac(*port_, {1, 0, 0, 0, 0, 1}).error().code, ErrorCode::invalid_argument) << "a group's";
+  EXPECT_EQ(test::set_mac(*port_, {}).error().code, ErrorCode::invalid_argument);
+  ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
+  EXPECT_EQ(test::set_mtu(*port_, 9001).error().code, ErrorCode::invalid_argument);
   EXPECT_THAT(script_.calls, ElementsAre("configure"));
   EXPECT_EQ(port_->mac(), (MacAddress{2, 0, 0, 0, 0, 1}));
   EXPECT_EQ(port_->mtu(), 1500u);
@@ -222,9 +223,9 @@ TEST_F(Machine, CallsNothingInAWrongState) {
 
 TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
   open();
-  ASSERT_TRUE(port_->set_mac({2, 0, 0, 0, 0, 9}));
-  ASSERT_TRUE(port_->configure({.rx_queues = 0, .mtu = 1400}));
-  ASSERT_TRUE(port_->set_promiscuous(true));
+  ASSERT_TRUE(test::set_mac(*port_, {2, 0, 0, 0, 0, 9}));
+  ASSERT_TRUE(test::configure_port(*port_, {.rx = {}, .mtu = 1400}));
+  ASSERT_TRUE(test::set_promiscuous(*port_, true));
   EXPECT_THAT(script_.calls, ElementsAre("configure"));
   ASSERT_TRUE(port_->start());
   EXPECT_EQ(script_.settings.mac, (MacAddress{2, 0, 0, 0, 0, 9}));
@@ -232,10 +233,10 @@ TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
   EXPECT_TRUE(script_.settings.promiscuous);
   EXPECT_FALSE(script_.settings.all_multicast);
   script_.calls.clear();
-  ASSERT_TRUE(port_->set_mac({2, 0, 0, 0, 0, 8}));
-  ASSERT_TRUE(port_->set_mtu(1300));
-  ASSERT_TRUE(port_->set_all_multicast(true));
-  ASSERT_TRUE(port_->set_promiscuous(false));
+  ASSERT_TRUE(test::set_mac(*port_, {2, 0, 0, 0, 0, 8}));
+  ASSERT_TRUE(test::set_mtu(*port_, 1300));
+  ASSERT_TRUE(test::set_all_multicast(*port_, true));
+  ASSERT_TRUE(test::set_promiscuous(*port_, false));
   EXPECT_THAT(script_.calls, ElementsAre("apply mac", "apply mtu 1300", "apply all_multicast", "apply promiscuous"));
   EXPECT_EQ(port_->mtu(), 1300u);
 }
@@ -243,7 +244,7 @@ TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
 TEST_F(Machine, ARefusedSettingReachesNoCard) {
   start();
   script_.check = ErrorCode::not_supported;
-  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::not_supported);
+  EXPECT_EQ(test::set_mtu(*port_, 1400).error().code, ErrorCode::not_supported);
   EXPECT_THAT(script_.calls, IsEmpty());
   EXPECT_EQ(port_->mtu(), 1500u);
 }
@@ -251,7 +252,7 @@ TEST_F(Machine, ARefusedSettingReachesNoCard) {
 TEST_F(Machine, ASettingThatFailsIsTakenBack) {
   start();
   script_.apply = {ErrorCode::timeout};
-  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::set_mtu(*port_, 1400).error().code, ErrorCode::timeout);
   EXPECT_THAT(script_.calls, ElementsAre("apply mtu 1400", "apply mtu 1500"));
   EXPECT_EQ(port_->mtu(), 1500u);
   EXPECT_EQ(port_->state(), PortState::started);
@@ -260,7 +261,7 @@ TEST_F(Machine, ASettingThatFailsIsTakenBack) {
 TEST_F(Machine, ThePortFailsIfTheOldSettingFailsToo) {
   start();
   script_.apply = {ErrorCode::device_fault, ErrorCode::timeout};
-  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::timeout);
+  EXPECT_EQ(test::set_mtu(*port_, 1400).error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->mtu(), 1500u);
   EXPECT_EQ(port_->state(), PortState::failed);
 }
@@ -268,7 +269,7 @@ TEST_F(Machine, ThePortFailsIfTheOldSettingFailsToo) {
 TEST_F(Machine, ASettingThatItsOwnerRefusesHasChangedNothing) {
   start();
   script_.apply = {ErrorCode::permission_denied};
-  EXPECT_EQ(port_->set_mtu(1400).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(test::set_mtu(*port_, 1400).error().code, ErrorCode::permission_denied);
   EXPECT_THAT(script_.calls, ElementsAre("apply mtu 1400"));
   EXPECT_EQ(port_->state(), PortState::started);
 }
@@ -302,7 +303,7 @@ TEST_F(Machine, OnlyWhatConcernsTheCardOfAStoppedPortIsAppliedThere) {
 
 TEST_F(Machine, AFailedStartIsUndone) {
   open();
-  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
   script_.start = ErrorCode::timeout;
   script_.calls.clear();
   EXPECT_EQ(port_->start().error().code, ErrorCode::timeout);
@@ -314,7 +315,7 @@ TEST_F(Machine, AFailedStartIsUndone) {
 
 TEST_F(Machine, AStartWithARemovedCardFailsThePort) {
   open();
-  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
   script_.start = ErrorCode::device_removed;
   EXPECT_EQ(port_->start().error().code, ErrorCode::device_removed);
   EXPECT_EQ(port_->state(), PortState::failed);
@@ -330,7 +331,8 @@ TEST_F(Machine, ACardThatDoesNotStopKeepsItsMemory) {
   script_.harmless = false;
   EXPECT_EQ(port_->stop().error().code, ErrorCode::timeout);
   EXPECT_EQ(port_->state(), PortState::failed);
-  EXPECT_THAT(port_->configure({.rx_queues = 0}).error().what, HasSubstr("halt failed")) << "the reason of the failure";
+  EXPECT_THAT(test::configure_port(*port_, {.rx = {}}).error().what, HasSubstr("halt failed"))
+      << "the reason of the failure";
   script_.calls.clear();
   const auto closed = port_->close();
   ASSERT_FALSE(closed);
@@ -386,12 +388,12 @@ TEST_F(Machine, AnErrorOfReleaseIsReturnedAndThePortClosed) {
 
 TEST_F(Machine, RejectsAForwardPathBetweenTwoContexts) {
   open();
-  ASSERT_TRUE(port_->configure({.rx_queues = 0}));
+  ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
   Context other({.huge_pages = HugePages::never});
   Script script;
   PortMachine second(other.state(), std::make_unique<ScriptedDriver>(script, other.state()->take_port_index()));
   EXPECT_EQ(port_->forward_path(0, second, 0).error().code, ErrorCode::bad_state);
-  ASSERT_TRUE(second.configure({.rx_queues = 0}));
+  ASSERT_TRUE(test::configure_port(second, {.rx = {}}));
   EXPECT_THAT(port_->forward_path(0, second, 0).error().what, HasSubstr("another Context"));
 }
 

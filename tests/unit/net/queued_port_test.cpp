@@ -15,6 +15,7 @@
 
 #include "net/port_machine.hpp"
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
@@ -113,8 +114,8 @@ class QueuedPortTest : public testing::Test {
     driver_ = driver.get();
     port_ = std::make_unique<PortMachine>(context_.state(), std::move(driver));
   }
-  void start(const PortConfig& config = {}) {
-    auto configured = port_->configure(config);
+  void start(const Settings& config = {}) {
+    auto configured = test::configure_port(*port_, config);
     ASSERT_TRUE(configured) << configured.error().message();
     ASSERT_TRUE(port_->start());
   }
@@ -190,7 +191,7 @@ TEST_F(QueuedPortTest, RestartsAQueueWithAnotherPool) {
   start();
   auto pool = Mempool::create(context_, {.count = 64});
   ASSERT_TRUE(pool);
-  ASSERT_TRUE(port_->restart_rx(0, {.pool = &*pool}));
+  ASSERT_TRUE(test::restart_rx(*port_, 0, {.pool = *pool}));
   driver_->rx.put();
   Burst<8> burst;
   ASSERT_EQ(port_->rx_queue(0)->rx_burst(burst), 1U);
@@ -206,7 +207,7 @@ TEST_F(QueuedPortTest, ReleasesItsPoolsWhenItIsClosed) {
   RxQueue& queue = *port_->rx_queue(0);
   auto pool = Mempool::create(context_, {.count = 64});
   ASSERT_TRUE(pool);
-  ASSERT_TRUE(port_->restart_rx(0, {.pool = &*pool}));
+  ASSERT_TRUE(test::restart_rx(*port_, 0, {.pool = *pool}));
   ASSERT_TRUE(port_->close());
   EXPECT_EQ(pool->core().use_count(), 1);
   EXPECT_EQ(queue.use_cache(MempoolCache(*pool)).error().code, ErrorCode::invalid_argument);

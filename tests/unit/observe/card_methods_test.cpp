@@ -10,6 +10,7 @@
 #include "pollux/net/frame_stamps.hpp"
 #include "pollux/net/nvm.hpp"
 #include "pollux/net/wake_on_lan.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -70,37 +71,45 @@ TEST(TelemetryCard, SaysWhatCanWakeTheMachine) {
   EXPECT_EQ(fixture.client().result("port.wake", of_plx0())["supported"]["magic"], true);
 }
 
+// Of a list an object by index changes elements.
+Json ring(const char* direction, const Json& descriptors) {
+  return {{"settings", {{direction, {{"0", {{"ring", descriptors}}}}}}}};
+}
+
 TEST(TelemetryCard, ResizesRingsOfARunningPort) {
   TelemetryFixture fixture;
   TestClient client = fixture.client();
-  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 128}})), "");
+  EXPECT_EQ(client.error("port.change", of_plx0(ring("rx", 128))), "");
   EXPECT_EQ(fixture.port.config().rx[0].ring, 128U);
   EXPECT_EQ(fixture.port.config().tx[0].ring, 64U);
-  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 128}, {"transmit", 256}})), "");
+  EXPECT_EQ(client.error("port.change", of_plx0(ring("tx", 256))), "");
   EXPECT_EQ(fixture.port.config().tx[0].ring, 256U);
   fixture.inject(counting_frame(60));
   EXPECT_EQ(fixture.receive_all().size(), 1U);
   EXPECT_TRUE(fixture.transmit(counting_frame(60)));
-  for (const Json& wrong :
-       {Json{{"receive", 100}}, Json{{"receive", 1 << 20}}, Json{{"transmit", "x"}}, Json{{"transmit", 0}}})
-    EXPECT_EQ(client.error("port.set_rings", of_plx0(wrong)), "invalid_argument") << wrong.dump();
-  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 256}, {"transmit", 100}})), "invalid_argument");
+  for (const Json& wrong : {ring("rx", 100), ring("rx", 1 << 20), ring("tx", "x"), ring("tx", -1)})
+    EXPECT_EQ(client.error("port.change", of_plx0(wrong)), "invalid_argument") << wrong.dump();
+  Json both = ring("rx", 256);
+  both["settings"]["tx"] = ring("tx", 100)["settings"]["tx"];
+  EXPECT_EQ(client.error("port.change", of_plx0(both)), "invalid_argument");
+  for (const char* index : {"1", "-1", "x", "4294967296"}) {
+    const Json wrong{{"settings", {{"rx", {{index, {{"ring", 256}}}}}}}};
+    EXPECT_EQ(client.error("port.change", of_plx0(wrong)), "invalid_argument") << index;
+  }
   EXPECT_EQ(fixture.port.config().rx[0].ring, 128U) << "a refused request changes nothing";
 }
 
-// What a caller of restart_rx would have to name again stays as it was.
+// What a patch does not name stays as it was.
 TEST(TelemetryCard, ResizedQueuesKeepTheirConfiguration) {
   CardFixtureOptions card;
-  card.port.rx.copy_break = 256;
+  card.port.rx[0].copy_break = 256;
   TelemetryFixture fixture({}, card);
   TestClient client = fixture.client();
-  EXPECT_EQ(client.error("port.set_rings", of_plx0({{"receive", 128}, {"transmit", 128}})), "");
+  EXPECT_EQ(client.error("port.change", of_plx0(ring("rx", 128))), "");
   const EffectiveConfig config = fixture.port.config();
   EXPECT_EQ(config.rx[0].ring, 128U);
   EXPECT_EQ(config.rx[0].copy_break, 256U);
-  EXPECT_EQ(config.tx[0].ring, 128U);
-  EXPECT_FALSE(fixture.port.resize_rx(1, 128));
-  EXPECT_FALSE(fixture.port.resize_tx(1, 128));
+  EXPECT_TRUE(config.rx[0].given_cache);
 }
 
 class TelemetryFlowRules : public testing::Test {
@@ -112,7 +121,7 @@ class TelemetryFlowRules : public testing::Test {
 
   [[nodiscard]] static CardFixtureOptions two_queues() {
     CardFixtureOptions card;
-    card.port.rx_queues = 2;
+    card.port.rx.resize(2, card.port.rx[0]);
     return card;
   }
 

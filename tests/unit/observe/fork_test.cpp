@@ -34,7 +34,7 @@ struct Everything {
     pool.emplace(need(Mempool::create(context, {.count = 4096})));
     cache.emplace(*pool);
     for (const char* uri : {"sim:0", "sim:1"}) {
-      ports.push_back(std::make_unique<Port>(need(open(context, uri, {.rx = {.pool = &*pool}}))));
+      ports.push_back(std::make_unique<Port>(need(open(context, uri, {.rx = {{.pool = *pool}}}))));
     }
     for (const auto& port : ports) need(port->wait_for_link(std::chrono::seconds(10)));
     telemetry.emplace(need(Telemetry::create(context, {.socket = directory + "/socket", .directory = directory})));

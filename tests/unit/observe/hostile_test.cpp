@@ -19,6 +19,7 @@
 
 #include "fixture.hpp"
 #include "observe/sockets.hpp"
+#include "support/settings_edits.hpp"
 #include "support/slow_clock.hpp"
 
 namespace pollux::test {
@@ -374,11 +375,11 @@ TEST(TelemetryHistograms, FollowAPortThatIsConfiguredAgain) {
   TestClient client = fixture.client();
   EXPECT_EQ(client.error("port.watch", {{"port", "plx0"}, {"on", true}}), "");
   ASSERT_TRUE(fixture.port.stop());
-  fixture.config.rx_queues = 2;
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  fixture.config.rx.resize(2, fixture.config.rx[0]);
+  ASSERT_TRUE(configure_port(fixture.port, fixture.config));
   EXPECT_EQ(client.result("port.histograms", kPort)["rx"].size(), 2U);
-  fixture.config.rx_queues = 1;
-  ASSERT_TRUE(fixture.port.configure(fixture.config));
+  fixture.config.rx.resize(1, fixture.config.rx[0]);
+  ASSERT_TRUE(configure_port(fixture.port, fixture.config));
   ASSERT_TRUE(fixture.port.start());
   EXPECT_EQ(client.result("port.histograms", kPort)["rx"].size(), 1U);
   ASSERT_TRUE(fixture.port.close());

@@ -167,6 +167,32 @@ class RunningProgram(unittest.TestCase):
             self.assertIn("plx1 (sim:1", several)
             self.assertIn("plx0 (sim:0", self.pollux("stats", "plx7", status=1))
 
+    def test_settings_are_set_as_they_are_shown(self):
+        def shown():
+            return dict(line.split("=", 1) for line in self.pollux("show", "plx0").splitlines())
+
+        with self.l2fwd():
+            before = shown()
+            self.assertEqual((before["mtu"], before["promiscuous"], before["mac"]), ("1500", "on", "none"))
+            self.pollux("set", "plx0", "mtu=1400", "vlan_stripping=on", "rx.0.ring=64", "vlans.7=on", "loopback=mac",
+                        'rules.7={"match":[],"action":{"fate":"drop"}}', status=1)
+            self.assertEqual(shown(), before, "loopback needs a stopped port: all of it is refused")
+            self.pollux("set", "plx0", "mtu=1400", "vlan_stripping=on", "rx.0.ring=64", "vlans.7=on", "mac=02:00:00:00:00:07")
+            after = shown()
+            self.assertEqual(after["mac"], "02:00:00:00:00:07")
+            self.assertEqual({name for name in after if after[name] != before.get(name)},
+                             {"mtu", "vlan_stripping", "rx.0.ring", "vlans.0", "vlans.7", "mac"})
+            self.assertEqual(json.loads(self.pollux("show", "plx0", "--json"))["vlans"], {"0": True, "7": True})
+            changed = [f"{name}={value}" for name, value in before.items() if after.get(name) != value]
+            self.pollux("set", "plx0", *changed)
+            self.assertEqual(shown(), before)
+            for wrong, message in (("mtu", "has no value"), ("mtu.=1", "names no setting"), ("=1", "names no setting"),
+                                   ("mtu.x=1", "'mtu' is not"), ("MTU=1500", "no member 'MTU'"), ("mtu=big", "'mtu' is not"),
+                                   ("rx.9.ring=64", "no element '9'")):
+                self.assertIn(message, self.pollux("set", "plx0", wrong, status=2), wrong)
+            self.assertIn("given twice", self.pollux("set", "plx0", "mtu=1400", "mtu=1500", status=2))
+            self.assertIn("is within one", self.pollux("set", "plx0", "mtu=1400", "mtu.x=1500", status=2))
+
     def test_a_program_without_telemetry_is_not_there(self):
         self.assertEqual(json.loads(self.pollux("ports", "--json")), [])
         self.assertIn("--telemetry", self.pollux("stats", "plx0", status=1))

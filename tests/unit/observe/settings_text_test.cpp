@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 // The members of each struct. One that is added does not compile until it is named here, and then has to be changed
-// below. What is not written is left out: caches, and the pool that a port has made.
+// below. What is not written is left out: caches.
 auto members_of(const PauseModes& value) {
   const auto& [receive, transmit] = value;
   return std::tie(receive, transmit);
@@ -49,21 +49,13 @@ auto members_of(const QueueThresholds& value) {
   const auto& [prefetch, host, write_back] = value;
   return std::tie(prefetch, host, write_back);
 }
-auto members_of(const MempoolOptions& value) {
-  const auto& [count, room, headroom, align, node, name] = value;
-  return std::tie(count, room, headroom, align, node, name);
+auto members_of(const RxQueueConfig& value) {
+  const auto& [pool, cache, ring, copies, copy_pool, header_pool, drops, thresholds] = value;
+  return std::tie(pool, ring, copies, copy_pool, header_pool, drops, thresholds);
 }
-auto members_of(const ValidatedRxQueue& value) {
-  const auto& [ring, bytes, pool, cache, copies, copy_pool, header_pool, header, drops, thresholds] = value;
-  return std::tie(ring, bytes, pool, copies, copy_pool, header_pool, header, drops, thresholds);
-}
-auto members_of(const ValidatedTxQueue& value) {
-  const auto& [ring, cache, thresholds] = value;
+auto members_of(const TxQueueConfig& value) {
+  const auto& [cache, ring, thresholds] = value;
   return std::tie(ring, thresholds);
-}
-auto members_of(const ValidatedConfig& value) {
-  const auto& [rx, tx, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, own_pool, made_pool] = value;
-  return std::tie(rx, tx, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, own_pool);
 }
 auto members_of(const LinkConfig& value) {
   const auto& [advertised, forced] = value;
@@ -86,12 +78,12 @@ auto members_of(const VirtualFunctionConfig& value) {
   return std::tie(mac, vlan, qos, max_rate, spoof_check, trusted, enabled);
 }
 auto members_of(const Settings& value) {
-  const auto& [queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rules,
-               functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led,
-               stamps, clock] = value;
-  return std::tie(queues, mac, mtu, promiscuous, all_multicast, unicast, multicast, vlans, stripping, outer, rules,
-                  functions, rss, pools, rates, pool_rates, loopback, flow_control, link, phy, moderation, wake, led,
-                  stamps, clock);
+  const auto& [rx, tx, mtu, promiscuous, all_multicast, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, mac,
+               unicast, multicast, vlans, stripping, outer, rules, functions, rss, pools, rates, pool_rates, loopback,
+               flow_control, link, phy, moderation, wake, led, stamps, clock] = value;
+  return std::tie(rx, tx, mtu, promiscuous, all_multicast, fcs, bad, bytes, buffers, tx_timeout, rx_timeout, mode, mac,
+                  unicast, multicast, vlans, stripping, outer, rules, functions, rss, pools, rates, pool_rates,
+                  loopback, flow_control, link, phy, moderation, wake, led, stamps, clock);
 }
 
 template <class T>
@@ -125,25 +117,20 @@ void expect_changed(const T& value, const T& plain, const std::string& where) {
 /// Settings in which nothing has its default value. No port could have all of them.
 Settings all_changed(const Mempool& pool) {
   Settings settings;
-  settings.queues = {.rx = {{.ring = 64,
-                             .buffer_bytes = 2048,
-                             .pool = pool.core(),
-                             .copy_break = 256,
-                             .copy_pool = pool.core(),
-                             .header_pool = pool.core(),
-                             .header_bytes = 128,
-                             .drops = true,
-                             .thresholds = QueueThresholds{8, 4, 1}},
-                            {.ring = 128}},
-                     .tx = {{.ring = 32, .thresholds = QueueThresholds{1, 2, 3}}},
-                     .keep_fcs = true,
-                     .keep_bad_frames = true,
-                     .count_bytes = true,
-                     .packet_buffers = {32768, 16384},
-                     .tx_timeout = 7s,
-                     .rx_timeout = 9s,
-                     .burst_mode = BurstMode::scalar,
-                     .own_pool = MempoolOptions{4096, 1024, 64, true, 1, "port's \"own\""}};
+  settings.rx = {{.pool = pool,
+                  .ring = 64,
+                  .copy_break = 256,
+                  .copy_pool = pool,
+                  .header_pool = pool,
+                  .drop_enable = true,
+                  .thresholds = QueueThresholds{8, 4, 1}},
+                 {.ring = 128}};
+  settings.tx = {{.ring = 32, .thresholds = QueueThresholds{1, 2, 3}}};
+  settings.keep_fcs = settings.keep_bad_frames = settings.count_bytes = true;
+  settings.packet_buffers = {32768, 16384};
+  settings.tx_timeout = 7s;
+  settings.rx_timeout = 9s;
+  settings.burst_mode = BurstMode::scalar;
   settings.mac = MacAddress{2, 0, 0, 0, 0, 0xFE};
   settings.mtu = 9000;
   settings.promiscuous = settings.all_multicast = settings.vlan_stripping = true;
@@ -197,7 +184,7 @@ TEST(SettingsText, HasAllVlansAndAsManyAddressesAsACardTakes) {
 
 TEST(SettingsText, IsThatOfTheTelemetry) {
   TelemetryFixture fixture;
-  ASSERT_TRUE(fixture.port.set_mtu(1300));
+  ASSERT_TRUE(set_mtu(fixture.port, 1300));
   EXPECT_EQ(fixture.client().result("port.settings", {{"port", "plx0"}})["settings"],
             Json::parse(settings_text(fixture.port.settings())));
 }
@@ -255,7 +242,7 @@ struct RestoreTest : testing::Test {
     auto port = open_unconfigured(other.context, uri);
     ASSERT_TRUE(port) << port.error().message();
     Settings plain;
-    plain.queues.rx = {{.ring = 64}};
+    plain.rx = {{.ring = 64}};
     Settings wanted = plain;
     set(wanted);
     const auto restored = port->change([&](Settings& now) { now = wanted; });
@@ -269,8 +256,8 @@ struct RestoreTest : testing::Test {
 };
 
 TEST_F(RestoreTest, APortHasTheSettingsOfAnother) {
-  ASSERT_TRUE(fixture.port.set_mtu(1300));
-  ASSERT_TRUE(fixture.port.set_mac({2, 0, 0, 0, 0, 7}));
+  ASSERT_TRUE(set_mtu(fixture.port, 1300));
+  ASSERT_TRUE(set_mac(fixture.port, {2, 0, 0, 0, 0, 7}));
   ASSERT_TRUE(fixture.port.change(test::with_vlan(7)));
   ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.tx_rates[0] = 100; }));
   const Settings saved = fixture.port.settings();
@@ -282,14 +269,14 @@ TEST_F(RestoreTest, APortHasTheSettingsOfAnother) {
   EXPECT_EQ(settings_text(other.port.settings()), settings_text(saved));
   EXPECT_TRUE(other.port.start());
   EXPECT_TRUE(other.port.change([&](Settings& now) { now = *read; })) << "nothing differs";
-  const auto refused = other.port.change([](Settings& now) { now.queues.rx[0].ring *= 2; });
+  const auto refused = other.port.change([](Settings& now) { now.rx.resize(2); });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
 }
 
 TEST_F(RestoreTest, QueuesWithoutAPoolGetOneOfThePort) {
   CardFixture first({.start = false});
-  ASSERT_TRUE(first.port.configure({.rx = {.ring = 64}, .rx_queues = 2}));
+  ASSERT_TRUE(configure_port(first.port, {.rx = {2, {.ring = 64}}}));
   const auto read = parsed(first.port.settings(), {});
   ASSERT_TRUE(read) << read.error().message();
   ASSERT_TRUE(other.port.change([&](Settings& now) { now = *read; }));
@@ -301,8 +288,8 @@ TEST_F(RestoreTest, RefusesWhatThePortCannotHaveAndChangesNothing) {
   const Settings before = other.port.settings();
   const auto refused = [&](void (*change)(Settings&)) {
     Settings wanted;
-    wanted.queues.rx = {{.ring = 64}};
-    wanted.queues.tx = {{.ring = 64}};
+    wanted.rx = {{.ring = 64}};
+    wanted.tx = {{.ring = 64}};
     change(wanted);
     const auto restored = other.port.change([&](Settings& now) { now = wanted; });
     EXPECT_FALSE(restored);
@@ -310,7 +297,7 @@ TEST_F(RestoreTest, RefusesWhatThePortCannotHaveAndChangesNothing) {
     EXPECT_EQ(other.port.state(), PortState::opened);
     return restored ? std::string() : restored.error().what;
   };
-  EXPECT_THAT(refused([](Settings& wanted) { wanted.queues.rx[0].ring = 63; }), HasSubstr("rx_override[0].ring = 63"));
+  EXPECT_THAT(refused([](Settings& wanted) { wanted.rx[0].ring = 63; }), HasSubstr("rx[0].ring = 63"));
   EXPECT_THAT(refused([](Settings& wanted) { wanted.mtu = 70000; }), HasSubstr("mtu = 70000"));
   EXPECT_THAT(refused([](Settings& wanted) { wanted.mac = MacAddress{1}; }), HasSubstr("cannot be a port's address"));
   EXPECT_THAT(refused([](Settings& wanted) { wanted.tx_rates = {{16, 10}}; }), HasSubstr("rate limit"));

@@ -88,7 +88,7 @@ TEST(Telemetry, NamesOfClosedPortsAreFreeAgain) {
   ASSERT_TRUE(fixture.port.close());
   EXPECT_TRUE(client.result("ports").empty());
   EXPECT_FALSE(fixture.directory.has("plx0.lock"));
-  auto ring = open(fixture.context, "ring:a:0", {.rx = {.pool = &fixture.pool}});
+  auto ring = open(fixture.context, "ring:a:0", {.rx = {{.pool = fixture.pool}}});
   ASSERT_TRUE(ring);
   EXPECT_EQ(client.result("ports")[0]["name"], "plx0");
   EXPECT_EQ(client.result("port.info", {{"port", "ring:a:0"}})["uri"], "ring:a:0");
@@ -150,7 +150,7 @@ TEST(Telemetry, EveryReadingMethodAnswersForACard) {
 
 TEST(Telemetry, APortWithoutACardSaysWhatItLacks) {
   TelemetryFixture fixture;
-  auto null = open(fixture.context, "null:", {.rx = {.pool = &fixture.pool}});
+  auto null = open(fixture.context, "null:", {.rx = {{.pool = fixture.pool}}});
   ASSERT_TRUE(null);
   TestClient client = fixture.client();
   const Json port{{"port", "null:"}};
@@ -255,7 +255,7 @@ TEST(Telemetry, ATagKeepsAClientFromUndoingTheChangeOfAnother) {
 
 TEST(Telemetry, ChangesHowFramesAreSpread) {
   CardFixtureOptions card;
-  card.port.rx_queues = 2;
+  card.port.rx.resize(2, card.port.rx[0]);
   TelemetryFixture fixture({}, card);
   TestClient client = fixture.client();
   const auto change = [&](const Json& rss) {
@@ -331,15 +331,15 @@ TEST(Telemetry, ReadOnlyTelemetryChangesNothing) {
     EXPECT_EQ(client.error(method["method"], kPlx0), "permission_denied") << method.dump();
     refused.push_back(method["method"]);
   }
-  EXPECT_THAT(refused, UnorderedElementsAre("port.change", "port.set_rings", "port.start", "port.stop", "port.reset",
-                                            "port.restart_link", "port.self_test", "port.write_nvm"));
+  EXPECT_THAT(refused, UnorderedElementsAre("port.change", "port.start", "port.stop", "port.reset", "port.restart_link",
+                                            "port.self_test", "port.write_nvm"));
   EXPECT_EQ(client.result("port.stats", kPlx0)["state"], "started");
 }
 
 TEST(Telemetry, SeveralPortsOfOneUriAreAmbiguous) {
   TelemetryFixture fixture;
-  auto first = open(fixture.context, "null:", {.rx = {.pool = &fixture.pool}});
-  auto second = open(fixture.context, "null:", {.rx = {.pool = &fixture.pool}});
+  auto first = open(fixture.context, "null:", {.rx = {{.pool = fixture.pool}}});
+  auto second = open(fixture.context, "null:", {.rx = {{.pool = fixture.pool}}});
   ASSERT_TRUE(first && second);
   TestClient client = fixture.client();
   const Json answer = client.ask("port.info", {{"port", "null:"}});

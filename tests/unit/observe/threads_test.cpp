@@ -20,7 +20,7 @@ TEST(TelemetryThreads, AskWhileAnotherOpensPollsAndCloses) {
   std::atomic<int> asked{0};
   std::thread program([&] {
     while (running) {
-      auto port = open(context, "null:?rx=64", {.rx = {.pool = &*pool}});
+      auto port = open(context, "null:?rx=64", {.rx = {{.pool = *pool}}});
       if (!port) return ADD_FAILURE() << port.error().message(), void();
       // Each port lives until something was asked, so that requests meet living and closing ones on any machine.
       for (const int before = asked; running && asked == before;) {

@@ -152,7 +152,7 @@ TEST_F(Open, LeavesAPortUnconfiguredWithoutAConfiguration) {
 TEST_F(Open, StartsAPortWithAConfiguration) {
   const auto pool = Mempool::create(context_, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
-  const auto port = open(context_, "sim:0", {.rx = {.pool = &*pool}});
+  const auto port = open(context_, "sim:0", {.rx = {{.pool = *pool}}});
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_EQ(port->state(), PortState::started);
 }
@@ -160,12 +160,12 @@ TEST_F(Open, StartsAPortWithAConfiguration) {
 TEST_F(Open, ClosesThePortIfTheConfigurationIsRejected) {
   const auto pool = Mempool::create(context_, {.count = 1024});
   ASSERT_TRUE(pool) << pool.error().message();
-  const auto refused = open(context_, "sim:0", {.rx = {.pool = &*pool, .ring = 100}});
+  const auto refused = open(context_, "sim:0", {.rx = {{.pool = *pool, .ring = 100}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(pool->stats().in_use(), 0U);
   // The card is free again.
-  EXPECT_TRUE(open(context_, "sim:0", {.rx = {.pool = &*pool}}));
+  EXPECT_TRUE(open(context_, "sim:0", {.rx = {{.pool = *pool}}}));
 }
 
 TEST_F(Open, ClosesThePortIfItDoesNotStart) {
@@ -174,12 +174,12 @@ TEST_F(Open, ClosesThePortIfItDoesNotStart) {
   // The pool is large enough for the configuration, but its mbufs are in use at the start.
   std::vector<MbufPtr> held;
   for (int i = 0; i < 50; ++i) held.push_back(pool->allocate());
-  const auto port = open(context_, "sim:0", {.rx = {.pool = &*pool, .ring = 64}});
+  const auto port = open(context_, "sim:0", {.rx = {{.pool = *pool, .ring = 64}}});
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().code, ErrorCode::no_memory) << port.error().message();
   EXPECT_EQ(pool->stats().in_use(), held.size());
   held.clear();
-  EXPECT_TRUE(open(context_, "sim:0", {.rx = {.pool = &*pool, .ring = 64}}));
+  EXPECT_TRUE(open(context_, "sim:0", {.rx = {{.pool = *pool, .ring = 64}}}));
 }
 
 TEST_F(Open, TheWholeLibraryHasTheLaboratoryOnce) {

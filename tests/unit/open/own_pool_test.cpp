@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/mem/fake_domain.hpp"
 
 namespace pollux {
@@ -26,7 +27,7 @@ using testing::IsEmpty;
 /// A Context that a test can destroy, with its reports of misuse.
 class OwnPool : public testing::Test {
  protected:
-  [[nodiscard]] Port opened(const std::string& uri, const PortConfig& config = {}) {
+  [[nodiscard]] Port opened(const std::string& uri, const Settings& config = {}) {
     auto port = open(*context_, uri, config);
     if (!port) throw std::runtime_error(port.error().message());
     return *std::move(port);
@@ -59,13 +60,13 @@ TEST_F(OwnPool, HasTheSizeThatTheRingsNeed) {
   EXPECT_EQ(plain.rx_pool()->options().count, 512U + 512 + 512 + 64 + 2048) << "as documented at RxQueueConfig::pool";
   EXPECT_EQ(plain.rx_pool()->options().data_room, 2048U);
   EXPECT_EQ(plain.rx_pool()->options().name, "null:");
-  const Port wide = opened("null:", {.rx = {.ring = 64}, .tx = {.ring = 128}, .rx_queues = 2, .tx_queues = 3});
+  const Port wide = opened("null:", {.rx = {2, {.ring = 64}}, .tx = {3, {.ring = 128}}});
   EXPECT_EQ(wide.rx_pool(1)->options().count, 2U * (64 + 512) + 3U * (128 + 64) + 2048);
   EXPECT_FALSE(wide.rx_pool(2)) << "there are two queues";
 }
 
 TEST_F(OwnPool, IsMadeOnlyForPortsThatReceive) {
-  EXPECT_FALSE(opened("null:", {.rx_queues = 0}).rx_pool());
+  EXPECT_FALSE(opened("null:", {.rx = {}}).rx_pool());
   EXPECT_FALSE(unconfigured("null:").rx_pool());
 }
 
@@ -81,25 +82,25 @@ TEST_F(OwnPool, CarriesFrames) {
 TEST_F(OwnPool, ServesOtherPorts) {
   const Port first = opened("null:");
   const auto pool = first.rx_pool();
-  const Port second = opened("null:", {.rx = {.pool = &*pool}});
+  const Port second = opened("null:", {.rx = {{.pool = *pool}}});
   EXPECT_EQ(second.rx_pool()->core(), pool->core());
 }
 
 TEST_F(OwnPool, IsKeptIfTheSizeDoesNotChange) {
   Port port = unconfigured("null:");
-  ASSERT_TRUE(port.configure());
+  ASSERT_TRUE(test::configure_port(port, {}));
   const auto first = port.rx_pool()->core();
-  ASSERT_TRUE(port.configure({.promiscuous = true}));
+  ASSERT_TRUE(test::configure_port(port, {.promiscuous = true}));
   EXPECT_EQ(port.rx_pool()->core(), first);
-  ASSERT_FALSE(port.configure({.rx = {.ring = 100}}));
+  ASSERT_FALSE(test::configure_port(port, {.rx = {{.ring = 100}}}));
   EXPECT_EQ(port.rx_pool()->core(), first) << "a rejected configuration must change nothing";
-  ASSERT_TRUE(port.configure({.rx = {.ring = 1024}}));
+  ASSERT_TRUE(test::configure_port(port, {.rx = {{.ring = 1024}}}));
   EXPECT_NE(port.rx_pool()->core(), first);
   const auto given = Mempool::create(*context_, {.count = 100});
   ASSERT_TRUE(given);
-  ASSERT_TRUE(port.configure({.rx = {.pool = &*given}}));
+  ASSERT_TRUE(test::configure_port(port, {.rx = {{.pool = *given}}}));
   EXPECT_EQ(port.rx_pool()->core(), given->core());
-  ASSERT_TRUE(port.configure());
+  ASSERT_TRUE(test::configure_port(port, {}));
   EXPECT_NE(port.rx_pool()->core(), given->core());
 }
 
@@ -110,14 +111,15 @@ TEST_F(OwnPool, ReportsMissingMemoryAndChangesNothing) {
       std::make_shared<test::FakeDomain>(std::vector<IovaRange>{{.first = 16 * kMi, .last = 28 * kMi - 1}})));
   auto port = open_unconfigured(small, "null:");
   ASSERT_TRUE(port) << port.error().message();
-  const auto refused = port->configure();
+  const auto refused = test::configure_port(*port, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
   EXPECT_THAT(refused.error().what,
               AllOf(HasSubstr("null:"), HasSubstr("the port's own pool"), HasSubstr("3648 mbufs")));
-  EXPECT_THAT(refused.error().hint, HasSubstr("rx.pool"));
+  EXPECT_THAT(refused.error().hint, HasSubstr("give the queues an existing pool"));
   EXPECT_EQ(port->state(), PortState::opened);
-  EXPECT_TRUE(port->configure({.rx = {.ring = 8}, .tx = {.ring = 8}})) << "the memory is enough for smaller rings";
+  EXPECT_TRUE(test::configure_port(*port, {.rx = {{.ring = 8}}, .tx = {{.ring = 8}}}))
+      << "the memory is enough for smaller rings";
 }
 
 TEST_F(OwnPool, OutlivesItsPortWhileMbufsAreInUse) {

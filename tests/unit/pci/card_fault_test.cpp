@@ -29,8 +29,8 @@ class CardFaultTest : public testing::Test {
     auto injected = CardFault::inject(context, text, *device);
     ASSERT_TRUE(injected) << injected.error().message();
     fault = *std::move(injected);
-    faulty.emplace(*open(context, *std::move(device), {.rx = {.pool = &pool}}));
-    sender.emplace(*open(context, "sim:1", {.rx = {.pool = &pool}}));
+    faulty.emplace(*open(context, *std::move(device), {.rx = {{.pool = pool}}}));
+    sender.emplace(*open(context, "sim:1", {.rx = {{.pool = pool}}}));
     ASSERT_TRUE(faulty->wait_for_link(10s) && sender->wait_for_link(10s));
   }
   void send(Port& port, unsigned frames) {

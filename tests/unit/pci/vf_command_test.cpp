@@ -29,6 +29,7 @@
 #include "pollux/net/open_ports.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/open.hpp"
+#include "support/settings_edits.hpp"
 #include "support/vfio_user_client.hpp"
 #include "vf_settings.hpp"
 
@@ -91,7 +92,7 @@ class VfServe : public testing::Test {
     return result;
   }
   [[nodiscard]] std::optional<Port> opened_function(const std::string& uri) {
-    auto port = answered([&] { return open(context, uri, {.rx = {.ring = 64}, .tx = {.ring = 64}}); });
+    auto port = answered([&] { return open(context, uri, {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}); });
     EXPECT_TRUE(port) << port.error().message();
     return port ? std::optional<Port>(*std::move(port)) : std::nullopt;
   }
@@ -128,15 +129,16 @@ class VfServe : public testing::Test {
 
 TEST_F(VfServe, AppliesSettingsAndAnswersAFunction) {
   std::optional<Port> function;
-  const int status = serve(
-      "2 sim:0 --vf 0:mac=02:00:00:00:00:01,vlan=7,qos=3,rate=100 --vf 1:trust=on,link=off", {[&] {
-        EXPECT_EQ(state(0).config, (VirtualFunctionConfig{.mac = kGiven, .vlan = 7, .qos = 3, .max_rate = 100}));
-        EXPECT_EQ(state(1).config, (VirtualFunctionConfig{.trusted = true, .enabled = false}));
-        function = opened_function("sim:0.vf0");
-        ASSERT_TRUE(function);
-        EXPECT_EQ(function->mac(), kGiven);
-        EXPECT_EQ(answered([&] { return function->set_mac(kWished); }).error().code, ErrorCode::permission_denied);
-      }});
+  const int status =
+      serve("2 sim:0 --vf 0:mac=02:00:00:00:00:01,vlan=7,qos=3,rate=100 --vf 1:trust=on,link=off", {[&] {
+              EXPECT_EQ(state(0).config, (VirtualFunctionConfig{.mac = kGiven, .vlan = 7, .qos = 3, .max_rate = 100}));
+              EXPECT_EQ(state(1).config, (VirtualFunctionConfig{.trusted = true, .enabled = false}));
+              function = opened_function("sim:0.vf0");
+              ASSERT_TRUE(function);
+              EXPECT_EQ(function->mac(), kGiven);
+              EXPECT_EQ(answered([&] { return test::set_mac(*function, kWished); }).error().code,
+                        ErrorCode::permission_denied);
+            }});
   EXPECT_EQ(status, kSuccess) << err.str();
   EXPECT_THAT(
       out.str(),
@@ -194,7 +196,7 @@ TEST_F(VfServe, DoesNotTakeTheLastRequestOfADriverForAnotherDriver) {
   std::optional<Port> function;
   const auto ask_and_end = [&] {
     ASSERT_TRUE(function);
-    EXPECT_TRUE(answered([&] { return function->set_mac(kWished); }));
+    EXPECT_TRUE(answered([&] { return test::set_mac(*function, kWished); }));
     function.reset();
   };
   const int status = serve("1 sim:0", {[&] { function = opened_function("sim:0.vf0"); }, ask_and_end, [] {}});
@@ -295,7 +297,7 @@ class FunctionProgram {
     EXPECT_TRUE(made) << made.error().message();
     pool_ = *std::move(made);
     auto device = std::make_unique<test::VfioUserDevice>(own_, path, [] { std::this_thread::sleep_for(300us); });
-    auto opened = open(own_, std::move(device), {.rx = {.pool = &*pool_, .ring = 64}, .tx = {.ring = 64}});
+    auto opened = open(own_, std::move(device), {.rx = {{.pool = *pool_, .ring = 64}}, .tx = {{.ring = 64}}});
     EXPECT_TRUE(opened) << opened.error().message();
     if (opened) port_ = *std::move(opened);
   }
@@ -340,7 +342,7 @@ TEST_F(VfServeSocket, AnswersADriverInAnotherContext) {
     ASSERT_TRUE(function.is_open());
     EXPECT_EQ(function.port().info().driver, "igbvf");
     EXPECT_EQ(function.port().mac(), kGiven);
-    EXPECT_EQ(function.port().set_mac(kWished).error().code, ErrorCode::permission_denied);
+    EXPECT_EQ(test::set_mac(function.port(), kWished).error().code, ErrorCode::permission_denied);
   }
   end();
   EXPECT_EQ(status, kSuccess) << err.str();

@@ -45,8 +45,8 @@ class PortFixture : public testing::Test {
     if constexpr (!std::is_void_v<T>) return *std::move(result);
   }
 
-  [[nodiscard]] PortConfig config() {
-    return {.rx = {.pool = &pool_, .cache = &cache_, .ring = 64}, .tx = {.cache = &cache_, .ring = 64}};
+  [[nodiscard]] Settings config() {
+    return {.rx = {{.pool = pool_, .cache = cache_, .ring = 64}}, .tx = {{.cache = cache_, .ring = 64}}};
   }
   [[nodiscard]] Port started(const std::string& uri) { return must(open(context_, uri, config())); }
   [[nodiscard]] Error refused(const std::string& uri) {

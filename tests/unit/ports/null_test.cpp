@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -35,13 +36,13 @@ TEST_F(NullPort, GeneratesLongFramesInChainsIfTheMtuAllows) {
   }();
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.hint, HasSubstr("8996"));
-  PortConfig jumbo = config();
+  Settings jumbo = config();
   jumbo.mtu = 8996;
   Port port = must(open(context_, "null:?rx=9018", jumbo));
   const auto frames = poll(port);
   ASSERT_EQ(frames.size(), 32U);
   EXPECT_EQ(frames[31].size(), 9014U);
-  EXPECT_FALSE(port.set_mtu(1500));
+  EXPECT_FALSE(test::set_mtu(port, 1500));
   EXPECT_EQ(port.mtu(), 8996U);
 }
 
@@ -56,7 +57,7 @@ TEST_F(NullPort, RejectsUnknownOptions) {
 
 TEST_F(NullPort, ResumesWhenThePoolHasMbufsAgain) {
   auto small = must(Mempool::create(context_, {.count = 16}));
-  Port port = must(open(context_, "null:?rx=64", {.rx = {.pool = &small}}));
+  Port port = must(open(context_, "null:?rx=64", {.rx = {{.pool = small}}}));
   Burst<32> held;
   EXPECT_EQ(port.rx(0).rx_burst(held), 16U);
   Burst<32> none;

@@ -184,7 +184,7 @@ TEST_F(PcapInput, WaitsWhileThePoolIsExhausted) {
   for (std::uint8_t i = 0; i < 20; ++i) capture.add(numbered(60, i));
   capture.write(file("in.pcap"));
   auto small = must(Mempool::create(context_, {.count = 8}));
-  Port port = must(open(context_, "pcap:in=" + file("in.pcap"), {.rx = {.pool = &small}}));
+  Port port = must(open(context_, "pcap:in=" + file("in.pcap"), {.rx = {{.pool = small}}}));
   std::size_t received = 0;
   for (int polls = 0; polls < 3; ++polls) received += poll(port).size();
   EXPECT_EQ(received, 20U);

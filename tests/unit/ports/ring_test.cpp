@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -72,10 +73,11 @@ TEST_F(RingPort, CountsFramesWithoutAReceiver) {
 }
 
 TEST_F(RingPort, ConnectsEachQueueToItsCounterpart) {
-  PortConfig three = config();
-  three.rx_queues = three.tx_queues = 3;
+  Settings three = config();
+  three.rx.resize(3, three.rx[0]);
+  three.tx.resize(3, three.tx[0]);
   Port left = must(open(context_, "ring:a:0", three));
-  Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &pool_, .ring = 8}, .rx_queues = 2}));
+  Port right = must(open(context_, "ring:a:1", {.rx = {2, {.pool = pool_, .ring = 8}}}));
   for (std::uint16_t queue = 0; queue < 3; ++queue) {
     EXPECT_EQ(send(left, {numbered(60, static_cast<std::uint8_t>(queue))}, queue), 1U);
   }
@@ -88,7 +90,7 @@ TEST_F(RingPort, ConnectsEachQueueToItsCounterpart) {
 TEST_F(RingPort, KeepsTheOrderOfFramesOfAllKinds) {
   Port left = started("ring:a:0");
   Port right = started("ring:a:1");
-  ASSERT_TRUE(right.set_promiscuous(false));
+  ASSERT_TRUE(test::set_promiscuous(right, false));
   const MacAddress own = right.mac();
   const auto addressed = [](const MacAddress& to, std::uint8_t number) {
     Bytes frame = numbered(60 + number, number);
@@ -123,12 +125,12 @@ TEST_F(RingPort, CountsMulticasts) {
   Port right = started("ring:a:1");
   Bytes group = numbered(60, 1);
   group[0] = 0x01;
-  ASSERT_TRUE(right.set_all_multicast(true));
+  ASSERT_TRUE(test::set_all_multicast(right, true));
   EXPECT_EQ(send(left, {numbered(60, 2), group, numbered(60, 3)}), 3U);
   EXPECT_EQ(poll(right).size(), 3U);
   EXPECT_EQ(right.stats().multicast, 1U);
-  ASSERT_TRUE(right.set_all_multicast(false));
-  ASSERT_TRUE(right.set_promiscuous(true));
+  ASSERT_TRUE(test::set_all_multicast(right, false));
+  ASSERT_TRUE(test::set_promiscuous(right, true));
   EXPECT_EQ(send(left, {group, numbered(60, 3)}), 2U);
   EXPECT_EQ(poll(right).size(), 2U);
   EXPECT_EQ(right.stats().multicast, 2U);
@@ -136,7 +138,7 @@ TEST_F(RingPort, CountsMulticasts) {
 
 TEST_F(RingPort, HoldsAsManyAsTheReceiversRing) {
   Port left = started("ring:a:0");
-  Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &pool_, .ring = 8}}));
+  Port right = must(open(context_, "ring:a:1", {.rx = {{.pool = pool_, .ring = 8}}}));
   const std::vector<Bytes> frames(12, numbered(60, 1));
   EXPECT_EQ(send(left, frames), 8U);
   EXPECT_EQ(poll(right).size(), 8U);
@@ -164,7 +166,7 @@ TEST_F(RingPort, CopiesSharedFrames) {
 TEST_F(RingPort, LetsASharedFrameWaitWhileThePoolIsExhausted) {
   auto small = must(Mempool::create(context_, {.count = 4}));
   Port left = started("ring:a:0");
-  Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &small, .ring = 8}}));
+  Port right = must(open(context_, "ring:a:1", {.rx = {{.pool = small, .ring = 8}}}));
   std::vector<MbufPtr> all;
   while (MbufPtr mbuf = small.allocate()) all.push_back(std::move(mbuf));
   MbufPtr original = make_mbuf(numbered(60, 9));

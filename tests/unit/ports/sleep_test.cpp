@@ -279,7 +279,7 @@ TEST_F(Sleep, ARingsDescriptorIsSilentWhileTheQueueIsNotArmed) {
 TEST_F(Sleep, ASharedFrameThatWaitsForAnExhaustedPoolKeepsTheDescriptorReadable) {
   Port left = started("ring:a:0");
   Mempool small = must(Mempool::create(context_, {.count = 8}));
-  Port right = must(open(context_, "ring:a:1", {.rx = {.pool = &small, .ring = 8}}));
+  Port right = must(open(context_, "ring:a:1", {.rx = {{.pool = small, .ring = 8}}}));
   ASSERT_TRUE(arms(right.rx(0)));
   std::vector<MbufPtr> all;
   while (MbufPtr mbuf = small.allocate()) all.push_back(std::move(mbuf));

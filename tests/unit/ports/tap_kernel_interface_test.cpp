@@ -14,6 +14,7 @@
 
 #include "conformance/own_network.hpp"
 #include "fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -103,7 +104,7 @@ TEST_F(TapKernelInterface, KeepsItsInterfaceWhenThatIsRenamed) {
             0);
   EXPECT_EQ(kernel()->interface_name(), "plxn");
   EXPECT_TRUE(port_->link().up);
-  ASSERT_TRUE(port_->set_mtu(1400));
+  ASSERT_TRUE(test::set_mtu(*port_, 1400));
   EXPECT_EQ(std::system("ip link show plxn | grep -q 'mtu 1400' && ip link show plxk | grep -q 'mtu 1500'"), 0);
   must(kernel()->add_interface_address({.bytes = {10, 1, 2, 3}, .prefix = 24}));
   EXPECT_EQ(std::system("ip address show plxn | grep -q 10.1.2.3/24"), 0);
@@ -139,9 +140,9 @@ TEST_F(TapKernelInterface, OtherPortsHaveNone) {
 
 TEST_F(TapKernelInterface, APoolThatIsTooSmallForSuperframesIsRefused) {
   Mempool small = must(Mempool::create(context_, {.count = 32}));
-  PortConfig config = this->config();
-  config.rx.pool = &small;
-  config.rx.cache = nullptr;
+  Settings config = this->config();
+  config.rx[0].pool = small;
+  config.rx[0].cache = {};
   const auto refused = open(context_, "tap:plxz?superframes", config);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);

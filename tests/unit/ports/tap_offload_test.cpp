@@ -6,6 +6,7 @@
 
 #include "kernel_host.hpp"
 #include "pollux/net/packet/builder.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -184,7 +185,7 @@ TEST_F(TapOffload, APartialChecksumIsCompletedInACapture) {
   ASSERT_TRUE(burst.push(frame));
   ASSERT_EQ(capture.tx(0).tx_burst(burst), 1U);
   Port reader = started("pcap:in=" + file("out.pcap"));
-  ASSERT_TRUE(reader.set_promiscuous(true));
+  ASSERT_TRUE(test::set_promiscuous(reader, true));
   const std::vector<Bytes> written = poll(reader);
   ASSERT_EQ(written.size(), 1U);
   EXPECT_EQ(transport_sum(written[0]), 0xFFFFU);

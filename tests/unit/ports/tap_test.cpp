@@ -10,6 +10,7 @@
 #include "fixture.hpp"
 #include "kernel_end.hpp"
 #include "ports/tap/interface.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::ports {
 namespace {
@@ -63,7 +64,7 @@ TEST_F(TapPort, AFrameThatComesAfterTheLastBurstWakes) {
 
 TEST_F(TapPort, ReadsLongFramesIntoChainsAndKeepsNoSpareBuffer) {
   auto small = must(Mempool::create(context_, {.count = 64, .data_room = 1024}));
-  Port port = must(open(context_, "tap:plx0", {.rx = {.pool = &small}, .mtu = 9000}));
+  Port port = must(open(context_, "tap:plx0", {.rx = {{.pool = small}}, .mtu = 9000}));
   KernelEnd kernel("plx0");
   EXPECT_EQ(kernel.mtu(), 9000);
   const std::vector<Bytes> frames{ether(numbered(9014, 1)), ether(numbered(60, 2)), ether(numbered(1025, 3))};
@@ -77,10 +78,10 @@ TEST_F(TapPort, ReadsLongFramesIntoChainsAndKeepsNoSpareBuffer) {
 TEST_F(TapPort, CountsFramesLongerThanItsMtu) {
   Port port = started("tap:plx0");
   KernelEnd kernel("plx0");
-  ASSERT_TRUE(port.set_mtu(3000));
+  ASSERT_TRUE(test::set_mtu(port, 3000));
   kernel.send(ether(numbered(3014, 1)));
   // The kernel sent it before the MTU changed.
-  ASSERT_TRUE(port.set_mtu(1500));
+  ASSERT_TRUE(test::set_mtu(port, 1500));
   kernel.send(ether(numbered(60, 2)));
   EXPECT_THAT(poll(port), ElementsAre(ether(numbered(60, 2))));
   EXPECT_EQ(drops(port, "rx_too_long"), 1U);
@@ -149,7 +150,7 @@ TEST_F(TapPort, AnInterfaceWithAQuestionMarkHasToBeRenamed) {
 TEST_F(TapPort, HasNoSuperframesIfTheyAreOff) {
   // Only a port with superframes needs a pool for frames of 64 KiB.
   auto small = must(Mempool::create(context_, {.count = 16}));
-  const PortConfig config{.rx = {.pool = &small, .ring = 8}};
+  const Settings config{.rx = {{.pool = small, .ring = 8}}};
   for (const char* const off : {"", "?superframes=0", "?superframes=no", "?superframes=off", "?superframes=false"})
     EXPECT_TRUE(open(context_, std::string("tap:plx0") + off, config)) << off;
   for (const char* const on : {"?superframes", "?superframes=1", "?superframes=yes"})

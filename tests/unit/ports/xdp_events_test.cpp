@@ -208,8 +208,9 @@ TEST_F(XdpPortEvents, AnotherNameOfAnInterfaceIsTheSame) {
 }
 
 TEST_F(XdpPortEvents, QueuesThatAreInUseStay) {
-  PortConfig config = XdpPort::config();
-  config.rx_queues = config.tx_queues = 4;
+  Settings config = XdpPort::config();
+  config.rx.resize(4, config.rx[0]);
+  config.tx.resize(4, config.tx[0]);
   Port port = must(open(context_, "xdp:plxe0?rule=all", config));
   shell("ethtool -L plxe1 rx 8 tx 1");  // XDP on veth wants no fewer queues than the link partner sends on
   EXPECT_NE(std::system("ethtool -L plxe0 rx 2 tx 2 2>/dev/null"), 0) << "the kernel refuses it";
@@ -256,8 +257,8 @@ TEST_F(XdpPortEvents, ATakenQueueIsABusyPort) {
   Context others({.huge_pages = HugePages::never});
   const auto first = open(others, "xdp:plxe0?rule=all");
   ASSERT_TRUE(first) << first.error().message();
-  PortConfig sender = config();
-  sender.rx_queues = 0;
+  Settings sender = config();
+  sender.rx.clear();
   const Error error = refused_start("xdp:plxe0", sender);
   EXPECT_EQ(error.code, ErrorCode::busy);
   EXPECT_THAT(error.what, HasSubstr("cannot bind to queue 0"));

@@ -89,7 +89,7 @@ class XdpPort : public PortFixture {
     ADD_FAILURE() << "there is no counter " << name;
     return 0;
   }
-  [[nodiscard]] Error refused_start(const std::string& uri, const PortConfig& config) {
+  [[nodiscard]] Error refused_start(const std::string& uri, const Settings& config) {
     const auto port = open(context_, uri, config);
     EXPECT_FALSE(port) << uri;
     return port ? Error{} : port.error();

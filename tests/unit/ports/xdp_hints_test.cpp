@@ -64,8 +64,8 @@ class XdpPortHints : public XdpPort {
   };
   /// With all queues of the interface: the kernel spreads flows over them.
   Port with_all_queues(const std::string& uri, std::uint32_t mtu = 1500) {
-    PortConfig all = config();
-    all.rx_queues = kQueues;
+    Settings all = config();
+    all.rx.resize(kQueues, all.rx[0]);
     all.mtu = mtu;
     return must(open(context_, uri, all));
   }

@@ -71,9 +71,9 @@ TEST_F(XdpPort, CountsMbufsThatAPoolDoesNotHave) {
   std::vector<MbufPtr> taken;
   while (MbufPtr mbuf = cache.allocate()) taken.push_back(std::move(mbuf));
   const std::uint64_t before = small.stats().allocation_failures;
-  PortConfig next = config();
-  next.rx.pool = &small;
-  next.rx.cache = nullptr;
+  Settings next = config();
+  next.rx[0].pool = small;
+  next.rx[0].cache = {};
   EXPECT_EQ(refused_start("xdp:plxu0?rule=all", next).code, ErrorCode::no_memory);
   EXPECT_EQ(small.stats().allocation_failures, before + 1);
 }

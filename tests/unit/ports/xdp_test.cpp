@@ -68,8 +68,8 @@ TEST_F(XdpPort, TakesTheModeThatIsDemanded) {
 
 // Zero copy would take the buffers of the kernel's frames from a ring that nobody fills.
 TEST_F(XdpPort, AQueueThatOnlySendsLeavesReceivingToTheKernel) {
-  PortConfig config = this->config();
-  config.rx_queues = 0;
+  Settings config = this->config();
+  config.rx.clear();
   const Error error = refused_start("xdp:plxu0?mode=zero-copy", config);
   EXPECT_EQ(error.code, ErrorCode::not_supported);
   EXPECT_THAT(error.hint, HasSubstr("as many receive queues"));
@@ -85,7 +85,7 @@ TEST_F(XdpPort, AQueueThatOnlySendsLeavesReceivingToTheKernel) {
 }
 
 TEST_F(XdpPort, MovesLongFramesInSeveralBuffers) {
-  PortConfig jumbo = config();
+  Settings jumbo = config();
   jumbo.mtu = 9000;
   Port port = must(open(context_, "xdp:plxu0?rule=all", jumbo));
   KernelEnd kernel("plxu1");
@@ -115,7 +115,7 @@ TEST_F(XdpPort, ReceivesIntoSmallMbufs) {
   for (const std::uint32_t room : {448U, 1024U}) {
     Context context({.huge_pages = HugePages::never});
     auto small = must(Mempool::create(context, {.count = 128, .data_room = room, .headroom = 64}));
-    Port port = must(open(context, "xdp:plxu0?rule=all", {.rx = {.pool = &small, .ring = 64}, .mtu = 1000}));
+    Port port = must(open(context, "xdp:plxu0?rule=all", {.rx = {{.pool = small, .ring = 64}}, .mtu = 1000}));
     KernelEnd kernel("plxu1");
     for (int round = 0; round < 200; ++round) {
       const Bytes frame = ether(numbered(60 + 4 * static_cast<std::size_t>(round), static_cast<std::uint8_t>(round)));
@@ -133,7 +133,7 @@ TEST_F(XdpPort, ReceivesIntoSmallMbufs) {
 
 TEST_F(XdpPort, ReceivesIntoPartsOfLargeMbufs) {
   auto large = must(Mempool::create(context_, {.count = 128, .data_room = 16384}));
-  Port port = must(open(context_, "xdp:plxu0?rule=all", {.rx = {.pool = &large, .ring = 64}, .mtu = 9000}));
+  Port port = must(open(context_, "xdp:plxu0?rule=all", {.rx = {{.pool = large, .ring = 64}}, .mtu = 9000}));
   KernelEnd kernel("plxu1");
   const Bytes frame = ether(numbered(9014, 5));
   kernel.send(frame);
@@ -191,8 +191,8 @@ TEST_F(XdpPort, CopiesFramesOfPoolsThatItDoesNotReach) {
 }
 
 TEST_F(XdpPort, CountsFramesForWhichTheRingHasNoRoom) {
-  PortConfig small = config();
-  small.rx.ring = 8;
+  Settings small = config();
+  small.rx[0].ring = 8;
   Port port = must(open(context_, "xdp:plxu0?rule=all", small));
   KernelEnd kernel("plxu1");
   constexpr std::uint64_t kFrames = 50;
@@ -279,7 +279,7 @@ TEST_F(XdpPort, ADeletedInterfaceWakesASleeperAndFailsThePort) {
 }
 
 TEST_F(XdpPort, WantsAnInterfaceWhoseMtuIsLargeEnough) {
-  PortConfig large = config();
+  Settings large = config();
   large.mtu = 9216;
   ASSERT_EQ(std::system("ip link set plxu0 mtu 9000"), 0);
   const Error error = refused_start("xdp:plxu0?rule=all", large);
@@ -295,11 +295,11 @@ TEST_F(XdpPort, SaysWhatIsMissing) {
   EXPECT_THAT(refused("xdp:plxu0?speed=1").hint, HasSubstr("mode"));
   EXPECT_EQ(refused("xdp:plxu0?rule=all,share,hints").code, ErrorCode::invalid_argument);
   auto tight = must(Mempool::create(context_, {.count = 128, .headroom = 32}));
-  const Error error = refused_start("xdp:plxu0?rule=all", {.rx = {.pool = &tight, .ring = 64}});
+  const Error error = refused_start("xdp:plxu0?rule=all", {.rx = {{.pool = tight, .ring = 64}}});
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.hint, HasSubstr("headroom = 64"));
   auto small = must(Mempool::create(context_, {.count = 128, .data_room = 64}));
-  EXPECT_THAT(refused_start("xdp:plxu0?rule=all", {.rx = {.pool = &small, .ring = 64}, .mtu = 1000}).hint,
+  EXPECT_THAT(refused_start("xdp:plxu0?rule=all", {.rx = {{.pool = small, .ring = 64}}, .mtu = 1000}).hint,
               HasSubstr("data_room = 448"));
 }
 

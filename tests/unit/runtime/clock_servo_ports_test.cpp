@@ -33,7 +33,7 @@ class PtpPort {
  public:
   PtpPort(Context& context, const std::string& uri)
       : pool_(Mempool::create(context, {.count = 256}).value()),
-        port_(open(context, uri, {.rx = {.pool = &pool_, .ring = 64}, .tx = {.ring = 64}}).value()),
+        port_(open(context, uri, {.rx = {{.pool = pool_, .ring = 64}}, .tx = {{.ring = 64}}}).value()),
         cache_(pool_) {
     EXPECT_TRUE(port_.change(
         [](Settings& settings) { settings.stamps = {.receive = StampedMessages::ptp2_ethernet, .transmit = true}; }));

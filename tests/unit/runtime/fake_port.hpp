@@ -49,8 +49,8 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
 
   [[nodiscard]] const PortInfo& info() const override { return info_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return state_.mac; }
-  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override {
-    queues_ = config.tx_queues();
+  [[nodiscard]] Result<void> configure(const PlacedSettings& settings) override {
+    queues_ = settings.queues.tx_queues();
     return {};
   }
   [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) override { return index == 0 && queues_ != 0 ? &rx_ : nullptr; }

@@ -22,7 +22,7 @@ class Flood : public testing::Test {
  protected:
   void set_up(const std::vector<std::uint32_t>& weights, Duration task_unit) {
     fixture_.emplace(CardFixtureOptions{
-        .port = {.rx = {.ring = 512}, .tx = {.ring = 64}, .rx_queues = static_cast<std::uint16_t>(weights.size())},
+        .port = {.rx = {static_cast<std::uint16_t>(weights.size()), {.ring = 512}}, .tx = {{.ring = 64}}},
         .pool = {.count = 8192}});
     poller_.emplace(fixture_->context);
     for (std::uint16_t queue = 0; queue < weights.size(); ++queue) {

@@ -8,6 +8,7 @@
 #include "fake_port.hpp"
 #include "pollux/net/checksum_offload.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 #include "tcp_frames.hpp"
 
 namespace pollux::test {
@@ -26,12 +27,12 @@ class KernelPathTest : public MergeFixture {
   void open() {
     card_.emplace(context_.state(), std::make_unique<FakePortDriver>(card_state_, cache_, "card"));
     kernel_.emplace(context_.state(), std::make_unique<FakePortDriver>(kernel_state_, cache_, "kernel"));
-    must(card_->configure(config()));
-    must(kernel_->configure(config()));
+    must(configure_port(*card_, config()));
+    must(configure_port(*kernel_, config()));
     must(card_->start());
     must(kernel_->start());
   }
-  [[nodiscard]] PortConfig config() { return {.rx = {.pool = &pool_, .cache = &cache_}, .tx = {.cache = &cache_}}; }
+  [[nodiscard]] Settings config() { return {.rx = {{.pool = pool_, .cache = cache_}}, .tx = {{.cache = cache_}}}; }
   template <class T>
   static T must(Result<T> result) {
     if (!result) throw std::runtime_error(result.error().message());
@@ -212,7 +213,7 @@ TEST_F(KernelPathTest, TheRepresentorBecomesThePort) {
   kernel_state_.has_interface = true;
   card_state_.link = false;
   open();
-  must(card_->set_mtu(1400));
+  must(set_mtu(*card_, 1400));
   path_ = must(KernelPath::create(*card_, *kernel_, cache_));
   EXPECT_EQ(kernel_->mtu(), 1400U);
   EXPECT_TRUE(kernel_state_.promiscuous);
@@ -226,8 +227,8 @@ TEST_F(KernelPathTest, TheRepresentorFollowsThePort) {
   kernel_state_.has_interface = true;
   make();
   card_state_.link = false;
-  must(card_->set_mtu(1300));
-  must(card_->set_mac({2, 0, 0, 0, 0, 7}));
+  must(set_mtu(*card_, 1300));
+  must(set_mac(*card_, {2, 0, 0, 0, 0, 7}));
   must(path_->follow());
   EXPECT_FALSE(kernel_state_.carrier);
   EXPECT_EQ(kernel_->mtu(), 1300U);
@@ -258,25 +259,25 @@ TEST_F(KernelPathTest, RejectsWhatItCannotShare) {
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.what, HasSubstr("card has no transmit queue 1"));
   EXPECT_THAT(error.hint, HasSubstr("at least 2"));
-  must(card_->set_mtu(2001));
+  must(set_mtu(*card_, 2001));
   error = refused();
   EXPECT_THAT(error.what, HasSubstr("the MTU of card, 2001"));
   EXPECT_THAT(error.hint, HasSubstr("at most 2000"));
   must(card_->stop());
-  PortConfig with_fcs = config();
+  Settings with_fcs = config();
   with_fcs.keep_fcs = true;
-  must(card_->configure(with_fcs));
-  EXPECT_THAT(refused().hint, HasSubstr("keep_fcs = false"));
-  must(card_->configure(config()));
+  must(configure_port(*card_, with_fcs));
+  EXPECT_THAT(refused().hint, HasSubstr("Settings::keep_fcs to false"));
+  must(configure_port(*card_, config()));
   kernel_.emplace(context_.state(), std::make_unique<FakePortDriver>(kernel_state_, cache_, "kernel"));
-  EXPECT_THAT(refused().hint, HasSubstr("Port::configure"));
+  EXPECT_THAT(refused().hint, HasSubstr("Settings::rx and tx"));
 }
 
 TEST_F(KernelPathTest, AFailureChangesNothing) {
   kernel_state_.has_interface = true;
   kernel_state_.rejects_mac = true;
   open();
-  must(card_->set_mtu(1400));
+  must(set_mtu(*card_, 1400));
   const EffectiveConfig card = card_->config();
   const EffectiveConfig kernel = kernel_->config();
   EXPECT_EQ(refused().code, ErrorCode::permission_denied);
@@ -288,7 +289,7 @@ TEST_F(KernelPathTest, AFailureChangesNothing) {
 class KernelPathOfACard : public testing::Test {
  protected:
   KernelPathOfACard() {
-    EXPECT_TRUE(kernel_.configure(lab_.config));
+    EXPECT_TRUE(configure_port(kernel_, lab_.config));
     EXPECT_TRUE(kernel_.start());
     auto path = KernelPath::create(lab_.port, kernel_, lab_.cache);
     if (!path) throw std::runtime_error(path.error().message());

@@ -316,7 +316,7 @@ TEST_F(PollerSleep, ABlockingReceiveWaitsForAsLongAsADurationLasts) {
 }
 
 TEST(PollerCard, QueuesThatShareAVectorWakeIt) {
-  CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = 4}, .card = {.vectors = 2}});
+  CardFixture fixture({.port = {.rx = {4, {.ring = 64}}, .tx = {{.ring = 64}}}, .card = {.vectors = 2}});
   std::uint64_t frames = 0;
   DropCounter handled("handled");
   Poller poller(fixture.context);

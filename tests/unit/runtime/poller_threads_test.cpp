@@ -60,8 +60,8 @@ class PollerThread : public testing::Test {
   }
 
   Context context_{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
-  Port sender_ = must(open(context_, "ring:threads:0", {.rx = {.ring = 64}, .tx = {.ring = 64}}));
-  Port receiver_ = must(open(context_, "ring:threads:1", {.rx = {.ring = 64}, .tx = {.ring = 64}}));
+  Port sender_ = must(open(context_, "ring:threads:0", {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}));
+  Port receiver_ = must(open(context_, "ring:threads:1", {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}));
   DropCounter handled_{"handled"};
   std::atomic<bool> over_{false};
   std::atomic<bool> held_{false};
@@ -147,7 +147,7 @@ TEST_F(PollerThread, APortMayBeClosedOnceItsQueueIsDisabled) {
 }
 
 TEST_F(PollerThread, AHandlerMayDisableAnotherQueueWhileItIsWaitedFor) {
-  Port other = must(open(context_, "ring:other:0", {.rx = {.ring = 64}, .tx = {.ring = 64}}));
+  Port other = must(open(context_, "ring:other:0", {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}));
   PolledQueue* const second = must(poller_.add(other.rx(0), [this](Burst<64>& burst) { burst.drop(handled_); }));
   std::atomic<bool> waits{false};
   std::atomic<bool> was_disabled{false};

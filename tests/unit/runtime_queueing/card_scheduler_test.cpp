@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -26,7 +27,7 @@ class CardScheduler : public testing::Test {
   [[nodiscard]] Port open_port(const char* uri, PauseModes pause = {}) {
     auto port = open_unconfigured(context_, uri).value();
     EXPECT_TRUE(port.change([&](Settings& settings) { settings.flow_control = {.pause = pause}; }));
-    EXPECT_TRUE(port.configure({.rx = {.pool = &pool_, .ring = kRing}, .tx = {.ring = kRing}}));
+    EXPECT_TRUE(configure_port(port, {.rx = {{.pool = pool_, .ring = kRing}}, .tx = {{.ring = kRing}}}));
     EXPECT_TRUE(port.start());
     return port;
   }

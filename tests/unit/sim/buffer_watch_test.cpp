@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {
@@ -24,7 +25,7 @@ class SimBuffers : public testing::Test {
     ASSERT_TRUE(opened) << opened.error().message();
     port.emplace(*std::move(opened));
     fixture.config.mtu = 5000;
-    ASSERT_TRUE(port->configure(fixture.config));
+    ASSERT_TRUE(configure_port(*port, fixture.config));
     ASSERT_TRUE(port->start());
     ASSERT_TRUE(port->wait_for_link(std::chrono::seconds(5)));
   }
@@ -38,7 +39,7 @@ class SimBuffers : public testing::Test {
     port->tx(0).tx_burst(burst);
   }
 
-  CardFixture fixture{{.port = {.rx = {.ring = 32}, .tx = {.ring = 32}}, .pool = {.count = 160}, .start = false}};
+  CardFixture fixture{{.port = {.rx = {{.ring = 32}}, .tx = {{.ring = 32}}}, .pool = {.count = 160}, .start = false}};
   std::vector<Frame> sent;
   std::shared_ptr<sim::Wire> wire =
       sim::Wire::create(*fixture.clock, std::make_unique<models::igb::Card>(),

@@ -36,8 +36,8 @@ Frame flow(std::uint32_t number, std::size_t bytes = 60) {
 class Overload : public testing::Test {
  protected:
   void set_up(std::uint16_t queues = kQueues, MempoolOptions pool = {.count = 1024}) {
-    fixture_.emplace(CardFixtureOptions{
-        .port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .rx_queues = queues, .mtu = 4000}, .pool = pool});
+    fixture_.emplace(
+        CardFixtureOptions{.port = {.rx = {queues, {.ring = 64}}, .tx = {{.ring = 64}}, .mtu = 4000}, .pool = pool});
   }
   void inject(std::uint64_t frames, std::size_t bytes = 60) {
     for (std::uint64_t i = 0; i < frames; ++i) {
@@ -48,7 +48,7 @@ class Overload : public testing::Test {
   std::uint64_t poll_once() {
     std::uint64_t count = 0;
     DropCounter received("received");
-    for (std::uint16_t queue = 0; queue < fixture_->config.rx_queues; ++queue) {
+    for (std::uint16_t queue = 0; queue < fixture_->config.rx.size(); ++queue) {
       Burst<32> burst;
       count += fixture_->port.rx(queue).rx_burst(burst);
       burst.drop(received, fixture_->cache);
@@ -198,7 +198,7 @@ TEST(OverloadThreaded, EveryFrameIsReceivedDroppedOrMissed) {
   Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
   Mempool pool = Mempool::create(context, {.count = 4096}).value();
   const auto open_port = [&](std::string_view uri, std::uint16_t queues) {
-    auto port = open(context, uri, {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 512}, .rx_queues = queues});
+    auto port = open(context, uri, {.rx = {queues, {.pool = pool, .ring = 64}}, .tx = {{.ring = 512}}});
     EXPECT_TRUE(port) << port.error().message();
     return *std::move(port);
   };

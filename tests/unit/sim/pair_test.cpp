@@ -19,11 +19,11 @@ struct Pair {
   explicit Pair(std::shared_ptr<Clock> clock)
       : context({.clock = std::move(clock), .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}),
         pool(Mempool::create(context, {.count = 2048}).value()) {
-    const PortConfig config{.rx = {.pool = &pool, .ring = 128}, .tx = {.ring = 128}};
+    const Settings config{.rx = {{.pool = pool, .ring = 128}}, .tx = {{.ring = 128}}};
     left = open_port("sim:0", config);
     right = open_port("sim:1", config);
   }
-  [[nodiscard]] std::optional<Port> open_port(std::string_view uri, const PortConfig& config) {
+  [[nodiscard]] std::optional<Port> open_port(std::string_view uri, const Settings& config) {
     auto port = open(context, uri, config);
     EXPECT_TRUE(port) << port.error().message();
     return port ? std::optional<Port>(*std::move(port)) : std::nullopt;
@@ -102,7 +102,7 @@ TEST(SimPair, LinkComesUpWithOneOpenPortInRealTime) {
   Context context({.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30});
   auto pool = Mempool::create(context, {.count = 1024});
   ASSERT_TRUE(pool);
-  auto port = open(context, "sim:8", {.rx = {.pool = &*pool}});
+  auto port = open(context, "sim:8", {.rx = {{.pool = *pool}}});
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_TRUE(port->wait_for_link(10s));
 }

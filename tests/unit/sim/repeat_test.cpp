@@ -40,7 +40,7 @@ class Tracer final : public DmaInterceptor {
 
 /// Opens a device whose memory accesses `tracer` records.
 std::optional<Port> open_traced(Context& context, std::shared_ptr<sim::Wire> wire, unsigned end, Tracer& tracer,
-                                const PortConfig& config) {
+                                const Settings& config) {
   auto device = sim::SimDevice::create(context, fmt::format("sim:{}", end), std::move(wire), end);
   EXPECT_TRUE(device) << device.error().message();
   if (!device) return std::nullopt;
@@ -67,7 +67,7 @@ std::vector<std::string> run(std::uint64_t seed) {
                                        .duplicate = 0.05,
                                        .reorder = 0.05,
                                        .seed = seed});
-  const PortConfig config{.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}};
+  const Settings config{.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}};
   auto left = open_traced(context, wire, 0, tracer, config);
   auto right = open_traced(context, wire, 1, tracer, config);
   if (!left || !right || !left->wait_for_link(5s) || !right->wait_for_link(5s)) return {};

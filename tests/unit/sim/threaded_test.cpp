@@ -20,7 +20,7 @@ constexpr auto kLimit = 60s;
 class SimThreaded : public testing::Test {
  protected:
   [[nodiscard]] std::optional<Port> open_port(std::string_view uri) {
-    auto port = open(context, uri, {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}});
+    auto port = open(context, uri, {.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}});
     EXPECT_TRUE(port) << port.error().message();
     return port ? std::optional<Port>(*std::move(port)) : std::nullopt;
   }

@@ -84,7 +84,7 @@ TEST(SimTraffic, SendsInOrderOverManyRingWraps) {
 }
 
 TEST(SimTraffic, CarriesJumboFramesInSeveralSegments) {
-  CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .mtu = 9000}});
+  CardFixture fixture({.port = {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}, .mtu = 9000}});
   const Frame frame = counting_frame(9014, 7);
   fixture.inject(frame);
   {
@@ -100,7 +100,7 @@ TEST(SimTraffic, CarriesJumboFramesInSeveralSegments) {
 }
 
 TEST(SimTraffic, ResumesWhenAnExhaustedPoolIsRefilled) {
-  CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}}, .pool = {.count = 160}});
+  CardFixture fixture({.port = {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}, .pool = {.count = 160}});
   std::vector<MbufPtr> taken;
   for (MbufPtr mbuf = fixture.pool.allocate(); mbuf != nullptr; mbuf = fixture.pool.allocate())
     taken.push_back(std::move(mbuf));
@@ -217,7 +217,7 @@ TEST(SimTraffic, DetectsARemovedCard) {
 }
 
 TEST(SimTraffic, NeverAccessesUnmappedMemory) {
-  CardFixture fixture({.port = {.rx = {.ring = 64}, .tx = {.ring = 64}, .mtu = 9000}});
+  CardFixture fixture({.port = {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}, .mtu = 9000}});
   for (unsigned i = 0; i < 200; ++i) {
     fixture.inject(counting_frame(60 + i * 40, i));
     ASSERT_EQ(fixture.receive_all().size(), 1u);

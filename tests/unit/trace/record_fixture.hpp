@@ -24,6 +24,7 @@
 #include "pollux/open.hpp"
 #include "support/card_layout.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 
@@ -42,9 +43,9 @@ struct ContextFixture {
   Mempool headers = Mempool::create(context, {.count = 200, .data_room = 256}).value();
   bool splits = false;  // received frames have their headers in mbufs of their own
 
-  [[nodiscard]] PortConfig config() {
-    return {.rx = {.pool = &pool, .cache = &cache, .ring = 64, .header_pool = splits ? &headers : nullptr},
-            .tx = {.cache = &cache, .ring = 64}};
+  [[nodiscard]] Settings config() {
+    return {.rx = {{.pool = pool, .cache = cache, .ring = 64, .header_pool = splits ? headers : Mempool()}},
+            .tx = {{.cache = cache, .ring = 64}}};
   }
 };
 
@@ -100,7 +101,7 @@ inline constexpr int kRounds = 400;
 using WrapDevice = std::function<std::unique_ptr<Device>(Context&, std::unique_ptr<Device>)>;
 
 inline void start(ContextFixture& fixture, Port& port) {
-  ASSERT_TRUE(port.configure(fixture.config()));
+  ASSERT_TRUE(configure_port(port, fixture.config()));
   ASSERT_TRUE(port.start());
   ASSERT_TRUE(port.wait_for_link(std::chrono::seconds(20)));
 }
@@ -112,6 +113,7 @@ struct RecordOptions {
   std::shared_ptr<Clock> clock = std::make_shared<ManualClock>();
   WrapDevice wrap = nullptr;  ///< if set, wraps the recorded card below the recorder
   bool splits = false;        ///< ContextFixture::splits, and frames are UDP
+  std::function<void(Port&)> before_round = nullptr;
 };
 
 class RecordTest : public testing::Test {
@@ -141,6 +143,7 @@ class RecordTest : public testing::Test {
       link_partner->rx(0).rx_burst(back);
       answers_ += back.size();
       back.drop(dropped, fixture.cache);
+      if (options.before_round) options.before_round(*port);
       application.round();
     }
     return application.finish();

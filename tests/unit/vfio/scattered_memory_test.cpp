@@ -8,6 +8,7 @@
 #include <set>
 
 #include "pollux/pollux.hpp"
+#include "support/settings_edits.hpp"
 #include "unit/mem/fake_domain.hpp"
 #include "unit/mem/fake_physical.hpp"
 #include "unit/mem/machine.hpp"
@@ -43,8 +44,8 @@ struct Scattered {
     EXPECT_TRUE(made) << made.error().message();
     pool = *std::move(made);
     for (Port& port : ports) {
-      EXPECT_TRUE(
-          port.configure({.rx = {.pool = &*pool, .ring = 512}, .tx = {.ring = 512}, .mtu = 9000, .promiscuous = true}));
+      EXPECT_TRUE(pollux::test::configure_port(
+          port, {.rx = {{.pool = *pool, .ring = 512}}, .tx = {{.ring = 512}}, .mtu = 9000, .promiscuous = true}));
       EXPECT_TRUE(port.start());
     }
     for (Port& port : ports) EXPECT_TRUE(port.wait_for_link(std::chrono::seconds(10)));

@@ -23,7 +23,7 @@ class VfioUserDriver : public testing::Test {
 
   std::optional<Port> open_card(unsigned index) {
     auto device = std::make_unique<VfioUserDevice>(context, fixture.path(index), [this] { fixture.pump(); });
-    auto port = open(context, std::move(device), {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}});
+    auto port = open(context, std::move(device), {.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}});
     EXPECT_TRUE(port) << port.error().message();
     return port ? std::optional<Port>(*std::move(port)) : std::nullopt;
   }
@@ -93,7 +93,7 @@ class VfioUserDriverOnAFaultyCard : public VfioUserDriver {
 
 TEST_F(VfioUserDriverOnAFaultyCard, SeesTheFault) {
   auto device = std::make_unique<VfioUserDevice>(context, fixture.path(), [this] { fixture.pump(); });
-  const auto port = open(context, std::move(device), {.rx = {.pool = &pool, .ring = 64}, .tx = {.ring = 64}});
+  const auto port = open(context, std::move(device), {.rx = {{.pool = pool, .ring = 64}}, .tx = {{.ring = 64}}});
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().code, ErrorCode::device_removed) << port.error().message();
 }

@@ -80,9 +80,9 @@ FeatureFixture::End FeatureFixture::open(Context& context, const std::string& ur
   auto device = open_device(context, uri).value();
   Transport transport = Transport::find(*device).value();
   End end(std::move(transport), open_unconfigured(context, std::move(device)).value());
-  EXPECT_TRUE(end.port.configure(
-      {.rx = {.pool = &pool_, .ring = kRing}, .tx = {.ring = kRing}, .rx_queues = queues_, .tx_queues = queues_}));
-  const bool is_large = !has(feature::kMrgRxbuf) || end.port.set_mtu(kMtu).has_value();
+  EXPECT_TRUE(pollux::test::configure_port(
+      end.port, {.rx = {queues_, {.pool = pool_, .ring = kRing}}, .tx = {queues_, {.ring = kRing}}}));
+  const bool is_large = !has(feature::kMrgRxbuf) || pollux::test::set_mtu(end.port, kMtu).has_value();
   EXPECT_TRUE(is_large);
   const bool is_filtered = !has(feature::kCtrlVlan) || end.port.change(pollux::test::with_vlan(kVlan)).has_value();
   EXPECT_TRUE(is_filtered);
@@ -164,7 +164,7 @@ void FeatureFixture::expect_filtered() {
     EXPECT_THAT(pass(*from, *to, frame_to(to->port.mac())), ElementsAre(frame_to(to->port.mac())));
     EXPECT_THAT(pass(*from, *to, frame_to(another)), IsEmpty());
     if (!has(feature::kCtrlRx)) ++to->filtered;
-    EXPECT_EQ(to->port.set_mac(another).has_value(), has(feature::kCtrlMacAddr));
+    EXPECT_EQ(pollux::test::set_mac(to->port, another).has_value(), has(feature::kCtrlMacAddr));
     const bool is_new = has(feature::kCtrlMacAddr);
     EXPECT_THAT(pass(*from, *to, frame_to(another)), testing::SizeIs(is_new ? 1 : 0));
     if (!is_new && !has(feature::kCtrlRx)) ++to->filtered;
@@ -257,8 +257,8 @@ void FeatureFixture::expect_restarted() {
   for (auto [from, to] : {std::pair(&left_, &right_), std::pair(&right_, &left_)}) {
     EXPECT_EQ(to->port.stop_rx(0).has_value(), has(feature::kRingReset));
     EXPECT_TRUE(to->port.start_rx(0));
-    EXPECT_TRUE(from->port.restart_tx(0, {.ring = kRing}));
-    EXPECT_TRUE(to->port.restart_rx(0, {.pool = &pool_, .ring = kRing}));
+    EXPECT_TRUE(pollux::test::restart_tx(from->port, 0, {.ring = kRing}));
+    EXPECT_TRUE(pollux::test::restart_rx(to->port, 0, {.pool = pool_, .ring = kRing}));
     expect_plain_frames(*from, *to);
   }
 }

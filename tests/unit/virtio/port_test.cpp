@@ -43,7 +43,8 @@ class VirtioPorts : public testing::TestWithParam<const char*> {
  protected:
   void open(const std::string& options, std::uint16_t queues = 1) {
     kind_ = "?card=virtio-net" + std::string(GetParam()) + options;
-    config_.rx_queues = config_.tx_queues = queues;
+    config_.rx.resize(queues, config_.rx[0]);
+    config_.tx.resize(queues, config_.tx[0]);
     left_.emplace(pollux::open(context_, "sim:0" + kind_, config_).value());
     right_.emplace(pollux::open(context_, "sim:1" + kind_, config_).value());
   }
@@ -76,7 +77,7 @@ class VirtioPorts : public testing::TestWithParam<const char*> {
   }
   /// A frame passes from each queue of one port to the other, and back.
   void expect_traffic() {
-    for (std::uint16_t queue = 0; queue < config_.tx_queues; ++queue) {
+    for (std::uint16_t queue = 0; queue < config_.tx.size(); ++queue) {
       const auto number = static_cast<std::uint8_t>(queue + 1);
       EXPECT_EQ(send(*left_, queue, number), 1U);
       EXPECT_THAT(receive(*right_), ElementsAre(broadcast(number)));
@@ -88,7 +89,7 @@ class VirtioPorts : public testing::TestWithParam<const char*> {
   // A clock that stands still: limits of interrupts do not end during a slow test.
   Context context_{{.clock = std::make_shared<ManualClock>(), .huge_pages = HugePages::never}};
   Mempool pool_ = Mempool::create(context_, {.count = 1024, .name = "ports"}).value();
-  PortConfig config_{.rx = {.pool = &pool_, .ring = 64}, .tx = {.ring = 64}};
+  Settings config_{.rx = {{.pool = pool_, .ring = 64}}, .tx = {{.ring = 64}}};
   std::string kind_;
   std::optional<Port> left_;
   std::optional<Port> right_;
@@ -103,9 +104,9 @@ TEST_P(VirtioPorts, AQueueIsRestartedByAResetOfTheDeviceWithoutRingReset) {
   expect_traffic();
   EXPECT_EQ(send(*left_, 0, 1, 3), 3U);
   for (std::uint16_t queue = 0; queue < 2; ++queue) {
-    const auto receiver = right_->restart_rx(queue, {.pool = &pool_, .ring = 128});
+    const auto receiver = pollux::test::restart_rx(*right_, queue, {.pool = pool_, .ring = 128});
     ASSERT_TRUE(receiver) << receiver.error().message();
-    const auto sender = right_->restart_tx(queue, {.ring = 32});
+    const auto sender = pollux::test::restart_tx(*right_, queue, {.ring = 32});
     ASSERT_TRUE(sender) << sender.error().message();
     EXPECT_EQ(right_->config().rx[queue].ring, 128U);
     EXPECT_EQ(right_->config().tx[queue].ring, 32U);
@@ -125,10 +126,10 @@ TEST_P(VirtioPorts, ARestartOfAQueueTakesNothingBackFromTheOthers) {
   EXPECT_EQ(send(*left_, 1, 1, 3), 3U);
   EXPECT_THAT(receive(*right_), SizeIs(3));
   const auto in_use = pool_.stats().in_use();
-  const auto restarted = left_->restart_tx(0, {.ring = 32});
+  const auto restarted = pollux::test::restart_tx(*left_, 0, {.ring = 32});
   ASSERT_TRUE(restarted) << restarted.error().message();
   EXPECT_EQ(pool_.stats().in_use(), in_use) << "the three are taken back by the next burst on their queue";
-  const auto own = left_->restart_tx(1, {.ring = 32});
+  const auto own = pollux::test::restart_tx(*left_, 1, {.ring = 32});
   ASSERT_TRUE(own) << own.error().message();
   EXPECT_EQ(pool_.stats().in_use(), in_use - 3);
   expect_traffic();
@@ -138,7 +139,7 @@ TEST_P(VirtioPorts, AControlQueueThatDoesNotAnswerIsATimeoutAndFailsThePort) {
   open("+fault=no-answer@8");
   std::optional<ErrorCode> code;
   for (int command = 0; !code && command < 20; ++command) {
-    if (const auto set = left_->set_promiscuous(command % 2 == 0); !set) code = set.error().code;
+    if (const auto set = pollux::test::set_promiscuous(*left_, command % 2 == 0); !set) code = set.error().code;
   }
   EXPECT_EQ(code, ErrorCode::timeout);
   EXPECT_EQ(left_->state(), PortState::failed) << "nobody knows which settings the device has";
@@ -203,7 +204,7 @@ TEST_P(VirtioPorts, AQueueThatIsRestartedStillLimitsItsInterrupts) {
   };
   ASSERT_TRUE(moderate(Interrupts::kMaxInterval));
   EXPECT_FALSE(wakes());
-  ASSERT_TRUE(right_->restart_rx(0, {.pool = &pool_, .ring = 128}));
+  ASSERT_TRUE(pollux::test::restart_rx(*right_, 0, {.pool = pool_, .ring = 128}));
   EXPECT_FALSE(wakes());
   ASSERT_TRUE(right_->stop_rx(0));
   EXPECT_TRUE(moderate(Duration(0))) << "for the next start";
@@ -228,7 +229,7 @@ TEST_P(VirtioPorts, RssDoesNotNameAStoppedQueue) {
 }
 
 TEST_P(VirtioPorts, AFrameOfMoreMbufsThanTheQueueHasDescriptorsIsDroppedAndCounted) {
-  config_.rx.ring = config_.tx.ring = 8;
+  config_.rx[0].ring = config_.tx[0].ring = 8;
   open("+queue-size=8");
   EXPECT_EQ(left_->info().limits.max_tx_segments, 7U);
   EXPECT_EQ(left_->offloads().max_segments, 7U);
@@ -249,7 +250,7 @@ TEST_P(VirtioPorts, AFrameOfMoreMbufsThanTheQueueHasDescriptorsIsDroppedAndCount
 TEST_P(VirtioPorts, ARingTooSmallForUnsegmentedFramesGetsSegments) {
   constexpr std::uint16_t kSegment = 1400;
   for (const std::uint32_t ring : {16U, 64U}) {
-    config_.rx.ring = ring;
+    config_.rx[0].ring = ring;
     left_.reset();
     right_.reset();
     open("");
@@ -271,7 +272,7 @@ TEST_P(VirtioPorts, ARingTooSmallForUnsegmentedFramesGetsSegments) {
     std::size_t received = 0;
     for (std::size_t more = 1; more != 0; received += more) more = receive(*right_).size();
     EXPECT_EQ(received, 1 + (ring == 64 ? 1 : (40'000 + kSegment - 1) / kSegment)) << "ring " << ring;
-    const auto shorter = right_->restart_rx(0, {.pool = &pool_, .ring = 8});
+    const auto shorter = pollux::test::restart_rx(*right_, 0, {.pool = pool_, .ring = 8});
     EXPECT_EQ(shorter.has_value(), ring == 16) << "the device does not segment meanwhile";
     if (!shorter) {
       EXPECT_EQ(shorter.error().code, ErrorCode::bad_state);
@@ -281,7 +282,7 @@ TEST_P(VirtioPorts, ARingTooSmallForUnsegmentedFramesGetsSegments) {
 }
 
 TEST_P(VirtioPorts, ARingThatCannotHoldAFrameOfTheDeviceIsRefused) {
-  config_.rx.ring = 16;
+  config_.rx[0].ring = 16;
   const std::string uri = "?card=virtio-net" + std::string(GetParam());
   const auto refused = pollux::open(context_, "sim:0" + uri + "+no-mtu", config_);
   ASSERT_FALSE(refused);
@@ -309,7 +310,7 @@ TEST_P(VirtioPorts, VlansAreFilteredInPromiscuousModeToo) {
     return receive(*right_).size() == 1;
   };
   for (const bool promiscuous : {false, true, false, true}) {
-    ASSERT_TRUE(right_->set_promiscuous(promiscuous));
+    ASSERT_TRUE(pollux::test::set_promiscuous(*right_, promiscuous));
     for (const auto vlan : std::initializer_list<std::optional<std::uint8_t>>{std::nullopt, 0, 5}) {
       EXPECT_EQ(passes(vlan), promiscuous) << int{vlan.value_or(0)};
     }
@@ -324,7 +325,7 @@ TEST_P(VirtioPorts, VlansAreFilteredInPromiscuousModeToo) {
 
 // What a device must drop is counted as dropped, and not as sent.
 TEST_P(VirtioPorts, SuperframesBeyondTheLimitsAreDroppedAndCounted) {
-  config_.rx.ring = config_.tx.ring = 128;
+  config_.rx[0].ring = config_.tx[0].ring = 128;
   open("");
   const OffloadLimits limits = left_->offloads();
   EXPECT_EQ(limits.max_tcp_segments, 4096U);

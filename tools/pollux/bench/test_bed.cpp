@@ -16,13 +16,13 @@ constexpr std::uint32_t kMbufs = 8192;
 constexpr std::uint32_t kOverhead = 18;
 constexpr std::uint64_t kBitsPerMegabit = 1'000'000;
 
-PortConfig config_of(const Port& port, const Mempool& pool, const MempoolCache& cache, std::uint32_t max_size) {
-  const PortLimits& limits = port.info().limits;
-  const std::uint32_t ring = nearest_ring(kRing, limits);
-  return {.rx = {.pool = &pool, .cache = &cache, .ring = ring},
-          .tx = {.cache = &cache, .ring = ring},
-          .mtu = std::max(1500U, max_size - kOverhead),
-          .promiscuous = port.info().supports.test(Setting::promiscuous)};
+void choose(const PortInfo& info, const Mempool& pool, const MempoolCache& cache, std::uint32_t max_size,
+            Settings& settings) {
+  const std::uint32_t ring = nearest_ring(kRing, info.limits);
+  settings.rx = {{.pool = pool, .cache = cache, .ring = ring}};
+  settings.tx = {{.cache = cache, .ring = ring}};
+  settings.mtu = std::max(1500U, max_size - kOverhead);
+  settings.promiscuous = info.supports.test(Setting::promiscuous);
 }
 
 }  // namespace
@@ -63,7 +63,8 @@ Result<void> TestBed::start(const TestBedOptions& options) {
   if (!pool) return pass_on(std::move(pool));
   cache_.emplace(pool_.emplace(*std::move(pool)));
   for (Port& port : ports_) {
-    auto done = port.configure(config_of(port, *pool_, *cache_, options.max_size));
+    const PortInfo& info = port.info();
+    auto done = port.change([&](Settings& own) { choose(info, *pool_, *cache_, options.max_size, own); });
     if (done) done = port.start();
     if (!done) return done;
   }

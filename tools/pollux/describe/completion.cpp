@@ -30,7 +30,7 @@ std::string fish_quoted(const std::string& text) {
 }
 
 /// The commands whose ports are those of running programs, by name.
-constexpr std::array<std::string_view, 3> kOfRunningPrograms{"capture", "ethtool", "stats"};
+constexpr std::array<std::string_view, 5> kOfRunningPrograms{"capture", "ethtool", "set", "show", "stats"};
 
 bool takes_running_ports(const CommandDescription& command) {
   return std::ranges::find(kOfRunningPrograms, command.path.back()) != kOfRunningPrograms.end();

@@ -28,7 +28,7 @@ struct MeterSample {
 struct QueueSample {
   std::uint64_t packets = 0;
   std::uint64_t drops = 0;
-  std::optional<std::uint64_t> bytes = {};  ///< only with PortConfig::count_bytes
+  std::optional<std::uint64_t> bytes = {};  ///< only with Settings::count_bytes
   std::optional<MeterSample> meter = {};    ///< only while the program measures it
 };
 

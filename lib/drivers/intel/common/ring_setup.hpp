@@ -11,7 +11,7 @@
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "hw/intel/descriptors.hpp"
 #include "hw/intel/registers_queue.hpp"
-#include "net/validated_config.hpp"
+#include "net/queue_caches.hpp"
 
 /// Programs, enables and disables the card's queues of advanced descriptors. The card's driver enables the receive and
 /// transmit units themselves.
@@ -42,7 +42,7 @@ struct RxQueueFormat {
   reg::RXDCTL::Setting thresholds = kRxThresholds;
 };
 
-[[nodiscard]] inline RxQueueFormat rx_format(const ValidatedRxQueue& queue) {
+[[nodiscard]] inline RxQueueFormat rx_format(const PlacedRxQueue& queue) {
   RxQueueFormat format{.buffer_bytes = queue.buffer_bytes, .header_bytes = queue.header_bytes, .drop = queue.drops};
   if (const auto& wish = queue.thresholds) {
     format.thresholds = reg::RXDCTL::PTHRESH(wish->prefetch) | reg::RXDCTL::HTHRESH(wish->host) |
@@ -51,7 +51,7 @@ struct RxQueueFormat {
   return format;
 }
 
-[[nodiscard]] inline reg::TXDCTL::Setting tx_thresholds(const ValidatedTxQueue& queue) {
+[[nodiscard]] inline reg::TXDCTL::Setting tx_thresholds(const PlacedTxQueue& queue) {
   const auto& wish = queue.thresholds;
   if (!wish) return kTxThresholds;
   return reg::TXDCTL::PTHRESH(wish->prefetch) | reg::TXDCTL::HTHRESH(wish->host) |
@@ -244,7 +244,7 @@ template <class Registers>
 /// timeout.
 template <class Registers>
 [[nodiscard]] Result<void> start_queue(const Card<Registers>& card, QueueId queue, QueueSet& queues,
-                                       const RingMemory& rings, const ValidatedConfig& config) {
+                                       const RingMemory& rings, const PlacedQueues& config) {
   const std::uint16_t index = queue.index;
   auto started = queue.receives() ? program_rx_ring(card, index, rings.rx(index), rx_format(config.rx[index]))
                                   : program_tx_ring(card, index, rings.tx(index), tx_thresholds(config.tx[index]));

@@ -307,7 +307,7 @@ void write_pool_settings(const IgbCard& card, const Settings& settings) {
   for (std::uint32_t number = 0; number < card.traits->pools; ++number) {
     reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card, receive_limit(settings))) | reg::VMOLR::LPE;
     if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);
-    if (!settings.queues.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
+    if (!settings.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
     if (number < config.pools.size()) {
       const QueuePool& pool = config.pools[number];
       if (pool.untagged) value = value.with(reg::VMOLR::AUPE);
@@ -324,7 +324,7 @@ void write_pool_settings(const IgbCard& card, const Settings& settings) {
   }
   reg::RPLOLR::Value copies;
   if (settings.vlan_stripping) copies = copies.with(reg::RPLOLR::STRVLAN);
-  if (!settings.queues.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
+  if (!settings.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
   card.regs.write<reg::RPLOLR>(copies);
 }
 
@@ -332,8 +332,8 @@ void write_receive_control(const IgbCard& card, const Settings& settings, bool a
   const ReceiveControl control{
       .promiscuous = settings.promiscuous,
       .all_multicast = settings.all_multicast || all_groups,
-      .keep_fcs = settings.queues.keep_fcs,
-      .keep_bad_frames = settings.queues.keep_bad_frames,
+      .keep_fcs = settings.keep_fcs,
+      .keep_bad_frames = settings.keep_bad_frames,
       .filter_vlans = !settings.functions.empty() || pool_vlans(settings.pools).any() || settings.vlans.has_value(),
       .loopback = settings.loopback};
   write_receive_control(card, control);

@@ -23,8 +23,8 @@
 namespace pollux::drivers::igb {
 namespace {
 
-bool frames_may_wait(const ValidatedConfig& config) {
-  return std::any_of(config.rx.begin(), config.rx.end(), [](const ValidatedRxQueue& queue) { return !queue.drops; });
+bool frames_may_wait(const PlacedQueues& config) {
+  return std::any_of(config.rx.begin(), config.rx.end(), [](const PlacedRxQueue& queue) { return !queue.drops; });
 }
 
 SettingSet settings_of(Device& device, const hw::igb::CardTraits& card) {
@@ -92,10 +92,8 @@ Result<std::unique_ptr<PortDriver>> IgbPort::open(const std::shared_ptr<ContextS
 }
 
 // A backend may keep the functions while no process has the card open.
-Settings IgbPort::initial_settings() const {
-  Settings settings;
-  settings.functions.resize(device_->functions());
-  return settings;
+void IgbPort::add_initial(Settings& settings) const {
+  if (settings.functions.empty()) settings.functions.resize(device_->functions());
 }
 
 intel::QueueRegisters IgbPort::queue_window() const {
@@ -134,7 +132,7 @@ Result<void> IgbPort::start() {
   announce_driver(card_, true);
   if (auto link = start_link(card_, link_setup(settings())); !link) return link;
   tx_rates_.forget();
-  packet_buffers_.write(config().packet_buffers);
+  packet_buffers_.write(settings().packet_buffers);
   statistics_.discard();
   // Linux, igb_main.c, igb_cache_ring_register: the first queues belong to the functions.
   card_.first_queue = functions_.count();

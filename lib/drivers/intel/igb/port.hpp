@@ -49,7 +49,7 @@ class IgbPort final : public intel::QueuePort,
   std::uint32_t drain(DrainReason reason) noexcept override;
 
   [[nodiscard]] Result<void> check(const PlacedSettings& from, PlacedSettings& to) override;
-  [[nodiscard]] Settings initial_settings() const override;
+  void add_initial(Settings& settings) const override;
   [[nodiscard]] Result<void> apply(const PlacedSettings* from, const PlacedSettings& to) override;
   [[nodiscard]] Result<void> pause(Duration limit) override;
   void unpause() noexcept override;

@@ -147,7 +147,7 @@ Result<void> IgbPort::write_phy_register(const PhyRegister& which, std::uint16_t
 
 // The longest frame that the card accepts, so that a later change of the MTU needs no other water marks.
 Result<FlowControlConfig> IgbPort::with_marks(const Settings& settings) const {
-  return with_water_marks(settings.flow_control, packet_buffers_.receive_bytes(settings.queues.packet_buffers),
+  return with_water_marks(settings.flow_control, packet_buffers_.receive_bytes(settings.packet_buffers),
                           wire_bytes(info().limits.max_mtu), card_.name);
 }
 
@@ -185,7 +185,7 @@ FlowControlState IgbPort::flow_control() {
   const auto valid = with_marks(settings());
   return {.config = valid ? *valid : settings().flow_control,
           .active = running() && link.up ? pause_ : PauseModes{},
-          .packet_buffer = packet_buffers_.receive_bytes(config().packet_buffers)};
+          .packet_buffer = packet_buffers_.receive_bytes(settings().packet_buffers)};
 }
 
 }  // namespace pollux::drivers::igb

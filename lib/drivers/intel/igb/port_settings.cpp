@@ -90,8 +90,7 @@ VlanSet vlans_of(const Settings& settings) {
 
 /// The features in use that exclude others.
 std::uint32_t features(const Settings& settings) {
-  const ValidatedConfig& queues = settings.queues;
-  const bool configured = queues.rx_queues() + queues.tx_queues() != 0;
+  const bool configured = !settings.rx.empty() || !settings.tx.empty();
   std::uint32_t all = 0;
   if (!settings.pools.pools.empty()) all |= Feature::pools;
   if (!settings.functions.empty()) all |= Feature::functions;
@@ -100,7 +99,7 @@ std::uint32_t features(const Settings& settings) {
   if (!settings.rules.empty()) all |= Feature::flow_rules;
   if (settings.outer_vlan_type) all |= Feature::outer_vlan_type;
   if (settings.stamps.transmit) all |= Feature::transmit_stamps;
-  if (configured && (queues.rx_queues() != 1 || queues.tx_queues() != 1)) all |= Feature::several_queues;
+  if (configured && (settings.rx.size() != 1 || settings.tx.size() != 1)) all |= Feature::several_queues;
   return all;
 }
 
@@ -135,7 +134,7 @@ Result<void> IgbPort::check(const PlacedSettings& from, PlacedSettings& to) {
                   "use the card's first port; the NVM says whether the second one is wired to wake");
     }
   }
-  const bool marks = to.flow_control != from.flow_control || to.queues.packet_buffers != from.queues.packet_buffers;
+  const bool marks = to.flow_control != from.flow_control || to.packet_buffers != from.packet_buffers;
   if (!marks || card_.regs.removed()) return {};
   auto valid = with_marks(to);
   return valid ? Result<void>() : pass_on(std::move(valid));

@@ -18,16 +18,16 @@ namespace {
 constexpr std::uint32_t kCollisionThreshold = 15;
 constexpr std::uint32_t kCollisionDistance = 63;
 
-bool splits_headers(const ValidatedConfig& config) {
+bool splits_headers(const PlacedQueues& config) {
   return std::any_of(config.rx.begin(), config.rx.end(),
-                     [](const ValidatedRxQueue& queue) { return queue.header_bytes != 0; });
+                     [](const PlacedRxQueue& queue) { return queue.header_bytes != 0; });
 }
 
 }  // namespace
 
 // Linux, igb_main.c, igb_setup_tctl, and e1000_82575.c, igb_config_collision_dist: pad short packets, retransmit on
 // late collision. The DMA engine's packet limit stays at its default of 9.5 KiB, which is the card's longest frame.
-Result<void> start_transmit(const IgbCard& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
+Result<void> start_transmit(const IgbCard& card, const PlacedQueues& config, const intel::RingMemory& rings) {
   if (config.tx_queues() == 0) return {};
   for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
     auto programmed = program_tx_ring(card, queue, rings.tx(queue), intel::tx_thresholds(config.tx[queue]));
@@ -43,7 +43,7 @@ Result<void> start_transmit(const IgbCard& card, const ValidatedConfig& config, 
   return {};
 }
 
-Result<void> program_receive(const IgbCard& card, const ValidatedConfig& config, const intel::RingMemory& rings) {
+Result<void> program_receive(const IgbCard& card, const PlacedQueues& config, const intel::RingMemory& rings) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     auto programmed = program_rx_ring(card, queue, rings.rx(queue), intel::rx_format(config.rx[queue]));
     if (!programmed) return programmed;
@@ -58,7 +58,7 @@ Result<void> program_receive(const IgbCard& card, const ValidatedConfig& config,
 
 // [I-QENABLE] [I-RDT] A queue reports itself enabled only when RCTL.RXEN is set, and ignores RDT until then: Linux,
 // tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_hw_init; 82575 manual, 14.3.59.
-Result<void> wait_receive(const IgbCard& card, const ValidatedConfig& config) {
+Result<void> wait_receive(const IgbCard& card, const PlacedQueues& config) {
   for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
     if (auto enabled = wait_rx_enabled(card, queue); !enabled) return enabled;
   }
@@ -67,7 +67,7 @@ Result<void> wait_receive(const IgbCard& card, const ValidatedConfig& config) {
 
 // [I-PSRTYPE] Which register a queue follows depends on the pools, so all have the same types. They say nothing to
 // queues that do not split.
-void write_split_types(const IgbCard& card, const ValidatedConfig& config) {
+void write_split_types(const IgbCard& card, const PlacedQueues& config) {
   constexpr reg::PSRTYPE::Value kTypes = reg::PSRTYPE::IPV4_FRAGMENT | reg::PSRTYPE::IPV4_TCP | reg::PSRTYPE::IPV4_UDP |
                                          reg::PSRTYPE::TUNNEL_FRAGMENT | reg::PSRTYPE::TUNNEL_TCP |
                                          reg::PSRTYPE::TUNNEL_UDP | reg::PSRTYPE::IPV6_FRAGMENT |
@@ -217,7 +217,7 @@ TxRates::Rate TxRates::rate(std::uint32_t queue, const Settings& settings) const
   if (functions != 0 && queue != functions) return {};
   const Rate own{.megabits = rate_of(settings.tx_rates, static_cast<std::uint16_t>(queue - functions))};
   const Rate pool{.megabits = rate_of(settings.pool_tx_rates, static_cast<std::uint16_t>(number)),
-                  .queues = number + card_.traits->pools < settings.queues.tx_queues() ? kQueuesOfAPool : 1};
+                  .queues = number + card_.traits->pools < settings.tx.size() ? kQueuesOfAPool : 1};
   if (pool.megabits == 0) return own;
   return own.megabits != 0 && own.megabits * pool.queues < pool.megabits ? own : pool;
 }

@@ -11,7 +11,7 @@
 #include "drivers/intel/queue/interrupts.hpp"
 #include "drivers/intel/queue/queue_set.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
-#include "net/validated_config.hpp"
+#include "net/queue_caches.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/placed_settings.hpp"
@@ -38,18 +38,18 @@ struct ReceiveLimit {
 
 /// Programs the transmit queues for `config` and enables sending. TDT may be written afterwards. Call it after a reset.
 /// Errors: device_removed, timeout (a queue does not report itself enabled).
-[[nodiscard]] Result<void> start_transmit(const IgbCard& card, const ValidatedConfig& config,
+[[nodiscard]] Result<void> start_transmit(const IgbCard& card, const PlacedQueues& config,
                                           const intel::RingMemory& rings);
 
 /// Programs the receive queues for `config`, after a reset. They work once RCTL lets the card receive. Error
 /// device_removed.
-[[nodiscard]] Result<void> program_receive(const IgbCard& card, const ValidatedConfig& config,
+[[nodiscard]] Result<void> program_receive(const IgbCard& card, const PlacedQueues& config,
                                            const intel::RingMemory& rings);
 /// Waits until they do. RDT may be written afterwards. Errors: device_removed, timeout.
-[[nodiscard]] Result<void> wait_receive(const IgbCard& card, const ValidatedConfig& config);
+[[nodiscard]] Result<void> wait_receive(const IgbCard& card, const PlacedQueues& config);
 
 /// Selects the frames whose headers queues with a header_pool split off, or none if there is no such queue.
-void write_split_types(const IgbCard& card, const ValidatedConfig& config);
+void write_split_types(const IgbCard& card, const PlacedQueues& config);
 
 [[nodiscard]] inline ReceiveLimit receive_limit(const Settings& settings) noexcept {
   return {settings.mtu, settings.outer_vlan_type.has_value()};

@@ -97,14 +97,14 @@ QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info)
   queues_->for_each_tx([this](IntelTxQueue& queue) { add(queue); });
 }
 
-Result<void> QueuePort::configure(const ValidatedConfig& config) {
-  auto rings = RingMemory::allocate(*context(), config, info().numa_node, info().name);
+Result<void> QueuePort::configure(const PlacedSettings& settings) {
+  auto rings = RingMemory::allocate(*context(), settings.queues, info().numa_node, info().name);
   if (!rings) return pass_on(std::move(rings));
   // The vectors were those of the queues until now; which queues share one is known when the port starts.
   if (QueueInterrupts* const interrupts = queues_->interrupts()) interrupts->detach(*queues_);
-  queues_->setup(registers_, config, *rings, context(), info().index);
+  queues_->setup(registers_, settings, *rings, context(), info().index);
   rings_ = *std::move(rings);
-  use_queues(config);
+  use_queues(settings.queues);
   return {};
 }
 

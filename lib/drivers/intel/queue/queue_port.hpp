@@ -12,7 +12,7 @@
 #include "drivers/intel/queue/ring_memory.hpp"
 #include "hw/intel/features.hpp"
 #include "mem/context_state.hpp"
-#include "net/validated_config.hpp"
+#include "net/queue_caches.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/queued_port.hpp"
@@ -37,7 +37,7 @@ namespace pollux::drivers::intel {
 /// and adds the control of the card.
 class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, private ReceiveWatch {
  public:
-  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
+  [[nodiscard]] Result<void> configure(const PlacedSettings& settings) override;
   [[nodiscard]] Result<void> fill() final { return queues_->fill(); }
   void open_queues() noexcept final;
   std::uint32_t drain(DrainReason reason) noexcept override { return queues_->drain(reason); }
@@ -88,7 +88,7 @@ class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, 
     bool has_buffers = false;
   };
 
-  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) final;
+  [[nodiscard]] Result<void> prepare(QueueId queue, const PlacedSettings& next, bool running) final;
   [[nodiscard]] Result<void> take_buffers(PreparedQueue& prepared, const IntelRxQueue& queue);
   void discard() noexcept final;
   void exchange(QueueId queue) noexcept final;

@@ -24,7 +24,7 @@ Result<void> take_all(MempoolCore& pool, std::span<Mbuf*> slots, const std::stri
 
 }  // namespace
 
-Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool running) {
+Result<void> QueuePort::prepare(QueueId queue, const PlacedSettings& next, bool running) {
   const bool rx = queue.receives();
   if (rx ? queues_->rx(queue.index)->is_lent() : queues_->tx(queue.index)->is_lent()) {
     return fail(
@@ -32,7 +32,7 @@ Result<void> QueuePort::prepare(QueueId queue, const ValidatedConfig& next, bool
         fmt::format("{}: a forward path has {} queue {}", info().name, rx ? "receive" : "transmit", queue.index),
         "destroy the forward path first");
   }
-  const std::uint32_t size = rx ? next.rx[queue.index].ring : next.tx[queue.index].ring;
+  const std::uint32_t size = rx ? next.queues.rx[queue.index].ring : next.queues.tx[queue.index].ring;
   auto ring = RingMemory::allocate_one(*context(), size, info().numa_node, info().name);
   if (!ring) return pass_on(std::move(ring));
   PreparedQueue prepared{.ring = *std::move(ring)};

@@ -13,7 +13,7 @@ constexpr std::uint32_t kRemoved = ~std::uint32_t{0};
 constexpr std::uint32_t kMinCache = 64;
 
 // A cache of the copies' pool. Without a pool of their own, copies come from the queue's cache.
-RxCopying copying(const ValidatedRxQueue& queue) {
+RxCopying copying(const PlacedRxQueue& queue) {
   RxCopying copying{.max_length = queue.copy_break, .cache = nullptr};
   if (queue.copy_pool != nullptr && queue.copy_pool != queue.pool) {
     copying.cache = std::make_shared<MempoolCacheCore>(queue.copy_pool, kMinCache);
@@ -22,7 +22,7 @@ RxCopying copying(const ValidatedRxQueue& queue) {
 }
 
 // A cache of the headers' pool.
-RxSplitting splitting(const ValidatedRxQueue& queue) {
+RxSplitting splitting(const PlacedRxQueue& queue) {
   if (queue.header_pool == nullptr) return {};
   return {.cache = std::make_shared<MempoolCacheCore>(queue.header_pool, kMinCache),
           .header_bytes = queue.header_bytes};
@@ -30,25 +30,25 @@ RxSplitting splitting(const ValidatedRxQueue& queue) {
 
 }  // namespace
 
-IntelRxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+IntelRxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const PlacedSettings& settings,
                                      std::uint32_t queue, const Ring& ring, std::uint16_t port) {
   return {.ring = ring.descriptors,
           .size = ring.size,
-          .buffer_bytes = config.rx[queue].buffer_bytes,
+          .buffer_bytes = settings.queues.rx[queue].buffer_bytes,
           .tail = registers.rx_tail(queue),
           .registers = registers.bar,
           .head_offset = registers.rx_head(queue),
-          .pool = config.rx[queue].pool,
-          .cache = card_receive_cache(config, queue),
+          .pool = settings.queues.rx[queue].pool,
+          .cache = card_receive_cache(settings.queues, queue),
           .port = port,
-          .mode = config.burst_mode,
-          .keep_bad_frames = config.keep_bad_frames,
-          .keep_fcs = config.keep_fcs,
-          .copying = copying(config.rx[queue]),
-          .splitting = splitting(config.rx[queue])};
+          .mode = settings.burst_mode,
+          .keep_bad_frames = settings.keep_bad_frames,
+          .keep_fcs = settings.keep_fcs,
+          .copying = copying(settings.queues.rx[queue]),
+          .splitting = splitting(settings.queues.rx[queue])};
 }
 
-IntelTxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+IntelTxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const PlacedSettings& settings,
                                      std::uint32_t queue, const Ring& ring,
                                      const std::shared_ptr<const ContextState>& context) const {
   return {.ring = ring.descriptors,
@@ -57,24 +57,24 @@ IntelTxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Vali
           .segments_tunnels = segments_tunnels_,
           .offloads = offloads_,
           .tail = registers.tx_tail(queue),
-          .cache = card_transmit_cache(config, queue),
+          .cache = card_transmit_cache(settings.queues, queue),
           .context = context,
-          .mode = config.burst_mode};
+          .mode = settings.burst_mode};
 }
 
-void QueueSet::setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
+void QueueSet::setup(const QueueRegisters& registers, const PlacedSettings& settings, const RingMemory& rings,
                      const std::shared_ptr<const ContextState>& context, std::uint16_t port) {
-  for (std::uint32_t queue = 0; queue < config.rx_queues(); ++queue) {
-    rx_[queue].setup(rx_setup(registers, config, queue, rings.rx(queue), port));
+  for (std::uint32_t queue = 0; queue < settings.queues.rx_queues(); ++queue) {
+    rx_[queue].setup(rx_setup(registers, settings, queue, rings.rx(queue), port));
   }
-  for (std::uint32_t queue = 0; queue < config.tx_queues(); ++queue) {
-    tx_[queue].setup(tx_setup(registers, config, queue, rings.tx(queue), context));
+  for (std::uint32_t queue = 0; queue < settings.queues.tx_queues(); ++queue) {
+    tx_[queue].setup(tx_setup(registers, settings, queue, rings.tx(queue), context));
   }
   // Detaches forward paths from queues that are no longer in use.
-  std::for_each(rx_.begin() + config.rx_queues(), rx_.end(), [](IntelRxQueue& queue) { queue.end_lending(); });
-  std::for_each(tx_.begin() + config.tx_queues(), tx_.end(), [](IntelTxQueue& queue) { queue.end_lending(); });
-  rx_count_ = config.rx_queues();
-  tx_count_ = config.tx_queues();
+  std::for_each(rx_.begin() + settings.queues.rx_queues(), rx_.end(), [](IntelRxQueue& queue) { queue.end_lending(); });
+  std::for_each(tx_.begin() + settings.queues.tx_queues(), tx_.end(), [](IntelTxQueue& queue) { queue.end_lending(); });
+  rx_count_ = settings.queues.rx_queues();
+  tx_count_ = settings.queues.tx_queues();
 }
 
 void QueueSet::exchange_registers(const QueueRegisters& registers) noexcept {

@@ -12,7 +12,7 @@
 #include "drivers/intel/queue/rx_queue.hpp"
 #include "drivers/intel/queue/tx_queue.hpp"
 #include "net/frame_size.hpp"
-#include "net/validated_config.hpp"
+#include "net/queue_caches.hpp"
 #include "pollux/device/bar.hpp"
 #include "pollux/net/offload_limits.hpp"
 #include "pollux/net/stats.hpp"
@@ -43,13 +43,13 @@ class QueueSet {
         segments_tunnels_(offloads.segments_tunnels),
         offloads_(offloads.tx_flags) {}
 
-  /// Sets up the first queues as `config` says. No ring may hold a buffer. `port`: Mbuf::port() of received frames.
-  void setup(const QueueRegisters& registers, const ValidatedConfig& config, const RingMemory& rings,
+  /// Sets up the first queues as `settings` says. No ring may hold a buffer. `port`: Mbuf::port() of received frames.
+  void setup(const QueueRegisters& registers, const PlacedSettings& settings, const RingMemory& rings,
              const std::shared_ptr<const ContextState>& context, std::uint16_t port);
   /// The setup of one queue. `ring` is its own ring.
-  [[nodiscard]] static IntelRxQueueSetup rx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+  [[nodiscard]] static IntelRxQueueSetup rx_setup(const QueueRegisters& registers, const PlacedSettings& settings,
                                                   std::uint32_t queue, const Ring& ring, std::uint16_t port);
-  [[nodiscard]] IntelTxQueueSetup tx_setup(const QueueRegisters& registers, const ValidatedConfig& config,
+  [[nodiscard]] IntelTxQueueSetup tx_setup(const QueueRegisters& registers, const PlacedSettings& settings,
                                            std::uint32_t queue, const Ring& ring,
                                            const std::shared_ptr<const ContextState>& context) const;
   /// The queues access another device's registers from now on. Needs them closed.

@@ -54,12 +54,12 @@ tl::unexpected<Error> does_not_fit(std::string_view port) {
 
 }  // namespace
 
-Result<RingMemory> RingMemory::allocate(ContextState& context, const ValidatedConfig& config, int numa_node,
+Result<RingMemory> RingMemory::allocate(ContextState& context, const PlacedQueues& config, int numa_node,
                                         std::string_view port) {
   std::size_t bytes = 0;
   const auto add = [&](std::uint32_t ring) { bytes += ring * sizeof(Descriptor) + kApartFromStream; };
-  for (const ValidatedRxQueue& queue : config.rx) add(queue.ring);
-  for (const ValidatedTxQueue& queue : config.tx) add(queue.ring);
+  for (const PlacedRxQueue& queue : config.rx) add(queue.ring);
+  for (const PlacedTxQueue& queue : config.tx) add(queue.ring);
   const std::string purpose = fmt::format("rings of {}", port);
   auto memory = context.allocate({.size = bytes, .numa_node = numa_node, .purpose = purpose});
   if (!memory) return pass_on(std::move(memory));

@@ -7,7 +7,7 @@
 
 #include "hw/intel/descriptors.hpp"
 #include "mem/context_state.hpp"
-#include "net/validated_config.hpp"
+#include "net/queue_caches.hpp"
 #include "pollux/mem/dma_memory.hpp"
 #include "pollux/net/port_driver.hpp"
 
@@ -29,7 +29,7 @@ class RingMemory {
  public:
   RingMemory() = default;
   /// Errors: those of Context::allocate; no_memory if a ring does not fit into a segment.
-  [[nodiscard]] static Result<RingMemory> allocate(ContextState& context, const ValidatedConfig& config, int numa_node,
+  [[nodiscard]] static Result<RingMemory> allocate(ContextState& context, const PlacedQueues& config, int numa_node,
                                                    std::string_view port);
 
   /// A ring in memory of its own, to take the place of another.

@@ -32,7 +32,7 @@ struct DeviceFacts {
 };
 
 /// Whether a queue's ring has buffers for the longest frame that a device may leave unsegmented.
-[[nodiscard]] bool holds_superframes(const ValidatedRxQueue& queue) noexcept;
+[[nodiscard]] bool holds_superframes(const PlacedRxQueue& queue) noexcept;
 
 /// A port of a virtio network device. Every start begins with a reset of the device, and ends with its receive rings.
 class Port final : public QueuedPort, private RegisterDump, private Interrupts, private TransmitWatch {
@@ -43,7 +43,7 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
 
   [[nodiscard]] MacAddress permanent_mac() const override { return facts_.config.mac; }
 
-  [[nodiscard]] Result<void> configure(const ValidatedConfig& config) override;
+  [[nodiscard]] Result<void> configure(const PlacedSettings& settings) override;
   [[nodiscard]] Result<void> fill() override;
   [[nodiscard]] Result<void> start() override;
   [[nodiscard]] Result<void> halt() override;
@@ -65,7 +65,7 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
  private:
   /// What a restart of a queue has prepared.
   struct PreparedQueue {
-    ValidatedConfig config;
+    PlacedQueues config;
     Virtqueue memory;
     std::vector<Mbuf*> buffers = {};  // of a receive queue that runs: as many as `kept` lacks
     std::uint32_t kept = 0;           // of the old ring's buffers
@@ -76,11 +76,11 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
 
   void list_capabilities();
   /// Whether a receive queue holds the longest frame that the device may pass on. Errors: invalid_argument, bad_state.
-  [[nodiscard]] Result<void> check_ring(std::size_t index, const ValidatedRxQueue& queue) const;
+  [[nodiscard]] Result<void> check_ring(std::size_t index, const PlacedRxQueue& queue) const;
   [[nodiscard]] Commands commands() noexcept { return {card_, control_}; }
-  [[nodiscard]] Result<Virtqueue> allocate_queue(QueueId queue, const ValidatedConfig& config);
-  void set_up_rx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory);
-  void set_up_tx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory);
+  [[nodiscard]] Result<Virtqueue> allocate_queue(QueueId queue, const PlacedQueues& config);
+  void set_up_rx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory);
+  void set_up_tx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory);
   /// The features that this start leaves out of those that the device offers.
   [[nodiscard]] Features refused() const noexcept;
   void enable_interrupts();
@@ -100,7 +100,7 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   [[nodiscard]] bool resets_queues() const noexcept;
   void clear_others(QueueId queue) noexcept;
 
-  [[nodiscard]] Result<void> prepare(QueueId queue, const ValidatedConfig& next, bool running) override;
+  [[nodiscard]] Result<void> prepare(QueueId queue, const PlacedSettings& settings, bool running) override;
   void discard() noexcept override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   void exchange(QueueId queue) noexcept override;

@@ -8,7 +8,7 @@
 
 #include "drivers/virtio/net/port.hpp"
 #include "net/frame_size.hpp"
-#include "net/validated_config.hpp"
+#include "net/queue_caches.hpp"
 
 namespace pollux::drivers::virtio {
 namespace {
@@ -18,13 +18,13 @@ constexpr Duration kCloseLimit = std::chrono::seconds(1);
 
 }  // namespace
 
-Result<Virtqueue> Port::allocate_queue(QueueId queue, const ValidatedConfig& config) {
+Result<Virtqueue> Port::allocate_queue(QueueId queue, const PlacedQueues& config) {
   const std::uint32_t size = queue.receives() ? config.rx[queue.index].ring : config.tx[queue.index].ring;
   const std::size_t extra = queue.receives() ? 0 : tx_extra_bytes(facts_.features, size);
   return allocate_virtqueue(*context(), facts_.features, size, extra, info().numa_node, info().name);
 }
 
-void Port::set_up_rx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory) {
+void Port::set_up_rx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory) {
   rx_[queue].setup({.memory = std::move(memory),
                     .features = facts_.features,
                     .buffer_bytes = config.rx[queue].buffer_bytes,
@@ -33,7 +33,7 @@ void Port::set_up_rx(std::uint16_t queue, const ValidatedConfig& config, Virtque
                     .port = info().index});
 }
 
-void Port::set_up_tx(std::uint16_t queue, const ValidatedConfig& config, Virtqueue memory) {
+void Port::set_up_tx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory) {
   tx_[queue].setup({.memory = std::move(memory),
                     .features = facts_.features,
                     .limits = {.min_frame = info().limits.min_frame,
@@ -43,7 +43,8 @@ void Port::set_up_tx(std::uint16_t queue, const ValidatedConfig& config, Virtque
                     .context = context()});
 }
 
-Result<void> Port::configure(const ValidatedConfig& config) {
+Result<void> Port::configure(const PlacedSettings& settings) {
+  const PlacedQueues& config = settings.queues;
   std::vector<Virtqueue> rx;
   std::vector<Virtqueue> tx;
   for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) {
@@ -88,7 +89,8 @@ bool Port::resets_queues() const noexcept {
 
 // A queue that keeps its pool keeps its buffers, because the pool may have no others. Without RING_RESET the device is
 // reset and started with all queues, so none can be left out.
-Result<void> Port::prepare(QueueId queue, const ValidatedConfig& next, bool running) {
+Result<void> Port::prepare(QueueId queue, const PlacedSettings& settings, bool running) {
+  const PlacedQueues& next = settings.queues;
   if (this->running() && !running && !resets_queues()) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: the device cannot stop one queue: it lacks RING_RESET", info().name),

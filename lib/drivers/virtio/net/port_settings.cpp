@@ -17,25 +17,25 @@ tl::unexpected<Error> refuse(const std::string& port, ErrorCode code, std::strin
 }
 
 // Of a frame in one buffer. The port's own pool has headroom enough.
-std::uint32_t room(const ValidatedRxQueue& queue) noexcept {
+std::uint32_t room(const PlacedRxQueue& queue) noexcept {
   if (queue.pool == nullptr) return queue.buffer_bytes;
   const std::uint32_t data = std::max(queue.pool->data_offset(), std::uint32_t{sizeof(hw::virtio::NetHeaderWithHash)});
   return std::min(queue.buffer_bytes, queue.pool->buffer_size() - data);
 }
 
 // Each buffer has room for a header, which only the first one has.
-bool holds(const ValidatedRxQueue& queue, std::uint64_t frame) noexcept {
+bool holds(const PlacedRxQueue& queue, std::uint64_t frame) noexcept {
   constexpr std::uint64_t kHeader = sizeof(hw::virtio::NetHeader);
   return queue.ring * (kHeader + room(queue)) >= kHeader + frame;
 }
 
 }  // namespace
 
-bool holds_superframes(const ValidatedRxQueue& queue) noexcept { return holds(queue, kMaxSegmentedFrame); }
+bool holds_superframes(const PlacedRxQueue& queue) noexcept { return holds(queue, kMaxSegmentedFrame); }
 
 // Without MRG_RXBUF a device drops what does not fit one buffer. With it, a frame waits in the device until there are
 // enough, and all others behind it.
-Result<void> Port::check_ring(std::size_t index, const ValidatedRxQueue& queue) const {
+Result<void> Port::check_ring(std::size_t index, const PlacedRxQueue& queue) const {
   const bool unsegmented = running() && card_.has(kSuperframes);
   const std::uint32_t longest = unsegmented ? kMaxSegmentedFrame : info().limits.max_rx_frame;
   if ((facts_.features & feature::kMrgRxbuf) == 0 || holds(queue, longest)) return {};
@@ -72,7 +72,7 @@ Result<void> Port::check(const PlacedSettings& from, PlacedSettings& to) {
     if (auto fits = check_ring(queue, to.queues.rx[queue]); !fits) return fits;
   }
   if (!has(feature::kMrgRxbuf)) {
-    for (const ValidatedRxQueue& queue : to.queues.rx) {
+    for (const PlacedRxQueue& queue : to.queues.rx) {
       if (queue.pool == nullptr || frame_bytes(to.mtu) <= room(queue)) continue;
       return refuse(
           info().name, ErrorCode::invalid_argument,

@@ -99,8 +99,9 @@ TEST_F(VirtioWire, OptionsOfTheCardArePartOfItsName) {
 
 // The device cannot hash by the addresses in extension headers, which the default asks for.
 TEST_F(VirtioWire, APortWithSeveralQueuesHashesWhatTheDeviceCan) {
-  PortConfig config;
-  config.rx_queues = config.tx_queues = 2;
+  pollux::Settings config;
+  config.rx.resize(2, config.rx[0]);
+  config.tx.resize(2, config.tx[0]);
   auto port = open(context, "sim:0?card=virtio-net", config);
   ASSERT_TRUE(port) << port.error().message();
   EXPECT_EQ(effective_rss(port->settings(), port->info().limits).types.bits,

@@ -45,6 +45,15 @@ int rings(Port& port, void* data) {
   return 0;
 }
 
+/// A change of the rings of those queues that have another size, so that no other loses frames.
+Json resized(const Json& queues, std::uint32_t descriptors) {
+  Json patch = Json::object();
+  for (std::size_t i = 0; queues.is_array() && i < queues.size(); ++i) {
+    if (number32(queues[i], "ring") != descriptors) patch[std::to_string(i)] = {{"ring", descriptors}};
+  }
+  return patch;
+}
+
 // ethtool sends back what `rings` reported for a direction that the user does not name. Such a direction is left out:
 // it may have no queue, or queues of different sizes.
 int set_rings(Port& port, void* data) {
@@ -52,10 +61,12 @@ int set_rings(Port& port, void* data) {
   if (wanted.rx_mini_pending != 0 || wanted.rx_jumbo_pending != 0) return EINVAL;
   ethtool_ringparam reported{};
   if (const int error = rings(port, &reported)) return error;
-  Json params = Json::object();
-  if (wanted.rx_pending != reported.rx_pending) params["receive"] = wanted.rx_pending;
-  if (wanted.tx_pending != reported.tx_pending) params["transmit"] = wanted.tx_pending;
-  return params.empty() ? 0 : port.change("port.set_rings", params);
+  Json config;
+  if (const int error = port.settings(config)) return error;
+  Json patch = Json::object();
+  if (wanted.rx_pending != reported.rx_pending) patch["rx"] = resized(member(config, "rx"), wanted.rx_pending);
+  if (wanted.tx_pending != reported.tx_pending) patch["tx"] = resized(member(config, "tx"), wanted.tx_pending);
+  return patch.empty() ? 0 : port.set(std::move(patch));
 }
 
 int channels(Port& port, void* data) {

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `pollux show` and `pollux set`: the settings of a port of a running program.
+#include <fmt/format.h>
+#include "common/cli.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.hpp"
+#include "report.hpp"
+#include "telemetry_client.hpp"
+
+namespace pollux::tool {
+namespace {
+
+struct SettingsOptions {
+  std::string port;
+  std::vector<std::string> words;
+  bool json = false;
+  bool all_users = false;
+};
+
+/// The program of a port.
+struct Connection {
+  TelemetryClient client;
+  std::string port;  ///< its name
+
+  [[nodiscard]] Result<TelemetryJson> call(std::string_view method, TelemetryJson params) {
+    params["port"] = port;
+    return client.call(method, std::move(params));
+  }
+};
+
+Result<Connection> connect(const SettingsOptions& options) {
+  auto port =
+      select_port(running_ports(telemetry_directories(options.all_users ? Users::all : Users::own)), options.port);
+  if (!port) return pass_on(std::move(port));
+  auto client = TelemetryClient::connect(port->socket);
+  if (!client) return pass_on(std::move(client));
+  return Connection{*std::move(client), port->name};
+}
+
+/// `on` and `off` are true and false, `none` is null; all else is JSON, or else a string.
+TelemetryJson value_of(const std::string& text) {
+  if (text == "on" || text == "off") return text == "on";
+  if (text == "none") return nullptr;
+  TelemetryJson json = TelemetryJson::parse(text, nullptr, false);
+  return json.is_discarded() ? TelemetryJson(text) : json;
+}
+
+/// A merge patch with all of the changes, each `member.member=value`.
+Result<TelemetryJson> patch_of(const std::vector<std::string>& changes) {
+  TelemetryJson patch = TelemetryJson::object();
+  for (const std::string& change : changes) {
+    const std::size_t equals = change.find('=');
+    const auto refuse = [&](std::string_view why) {
+      return fail(ErrorCode::invalid_argument, fmt::format("'{}' {}", printable(change), why),
+                  "write each change as SETTING=VALUE, such as mtu=9000, vlan_stripping=on or rx.0.ring=1024");
+    };
+    if (equals == std::string::npos) return refuse("has no value");
+    TelemetryJson* at = &patch;
+    for (std::size_t from = 0; from <= equals;) {
+      const std::size_t to = std::min(change.find('.', from), equals);
+      if (to == from) return refuse("names no setting");
+      if (!at->is_null() && !at->is_object()) return refuse("is within one that has a value");
+      at = &(*at)[change.substr(from, to - from)];
+      from = to + 1;
+    }
+    if (!at->is_null()) return refuse("is given twice");
+    *at = value_of(change.substr(equals + 1));
+  }
+  return patch;
+}
+
+/// A line for each setting, as `pollux set` takes it. A flow rule is one value.
+void print(const Environment& environment, const std::string& name, const TelemetryJson& value) {
+  const bool is_rule = name.starts_with("rules.");
+  const bool is_list = value.is_array() && !value.empty() && value.front().is_object();
+  if (!is_rule && ((value.is_object() && !value.empty()) || is_list)) {
+    for (const auto& [key, one] : value.items()) print(environment, name.empty() ? key : name + "." + key, one);
+    return;
+  }
+  const std::string text = value.is_boolean()  ? (value == true ? "on" : "off")
+                           : value.is_null()   ? "none"
+                           : value.is_string() ? printable(value.get_ref<const std::string&>())
+                                               : value.dump(-1, ' ', true, TelemetryJson::error_handler_t::replace);
+  environment.out << fmt::format("{}={}\n", printable(name), text);
+}
+
+int run_show(const Environment& environment, const SettingsOptions& options) {
+  auto connection = connect(options);
+  if (!connection) return report(environment, connection.error());
+  const auto answer = connection->call("port.settings", TelemetryJson::object());
+  if (!answer) return report(environment, answer.error());
+  const TelemetryJson& settings = member(*answer, "settings");
+  if (options.json) {
+    environment.out << json_text(settings) << '\n';
+  } else {
+    print(environment, "", settings);
+  }
+  return kSuccess;
+}
+
+int run_set(const Environment& environment, const SettingsOptions& options) {
+  const auto patch = patch_of(options.words);
+  if (!patch) return report(environment, patch.error());
+  auto connection = connect(options);
+  if (!connection) return report(environment, connection.error());
+  const auto changed = connection->call("port.change", {{"settings", *patch}});
+  return changed ? kSuccess : report(environment, changed.error());
+}
+
+void add_port(cli::App& command, SettingsOptions& options) {
+  command.add_option("port", options.port, "A port as `pollux ports` lists it: its name, its URI, or the process id")
+      ->required();
+  command.add_flag("--all-users", options.all_users, "As root: also ask the programs of other users");
+}
+
+}  // namespace
+
+void add_settings(cli::App& app, const Environment& environment, int& exit_code) {
+  auto options = std::make_shared<SettingsOptions>();
+  cli::App* show = app.add_subcommand("show", "Show the settings of a port of a running program");
+  add_port(*show, *options);
+  show->add_flag("--json", options->json, "Print JSON");
+  show->footer("pollux show plx0\nEach line is as `pollux set` takes it.");
+  show->callback([options, &environment, &exit_code] { exit_code = run_show(environment, *options); });
+
+  cli::App* set = app.add_subcommand("set", "Change settings of a port of a running program");
+  add_port(*set, *options);
+  set->add_option("changes", options->words, "SETTING=VALUE, all of them or none; `none` stands for the default")
+      ->required();
+  set->footer(
+      "pollux set plx0 mtu=9000 vlan_stripping=on rx.0.ring=1024 vlans.7=on\n"
+      "Needs a program whose telemetry may change settings. share/doc/pollux/telemetry.md lists them.");
+  set->callback([options, &environment, &exit_code] { exit_code = run_set(environment, *options); });
+}
+
+}  // namespace pollux::tool
