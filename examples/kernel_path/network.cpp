@@ -37,9 +37,9 @@ Result<InterfaceNetwork> network_before_bind(std::string_view port) {
   const std::string_view text = port.substr(kScheme.size());
   const auto address = pci::Address::parse(text.substr(0, text.find('?')));
   if (!address) return tl::unexpected<Error>(address.error());
-  auto interfaces = pci::saved_interfaces({}, *address);
+  auto interfaces = host::saved_interfaces({}, *address);
   if (!interfaces) return pass_on(std::move(interfaces));
-  const auto used = std::find_if(interfaces->begin(), interfaces->end(), [](const pci::InterfaceBackup& one) {
+  const auto used = std::find_if(interfaces->begin(), interfaces->end(), [](const host::InterfaceBackup& one) {
     return !one.addresses.empty() || one.master != 0;
   });
   if (used != interfaces->end()) return InterfaceNetwork{{}, std::move(*used)};
@@ -54,7 +54,7 @@ packet::Ipv4Address first_ipv4_address(const InterfaceNetwork& network) {
   };
   for (const InterfaceAddress& address : network.addresses) take(address.ipv6, address.bytes);
   if (!network.saved) return first;
-  for (const pci::IpPrefix& address : pci::addresses_of(*network.saved)) take(address.v6, address.bytes);
+  for (const host::IpPrefix& address : host::addresses_of(*network.saved)) take(address.v6, address.bytes);
   return first;
 }
 
@@ -63,7 +63,7 @@ Result<void> give_network(const InterfaceNetwork& network, const Capability<Kern
     if (auto added = interface->add_interface_address(address); !added) return added;
   }
   if (!network.saved) return {};
-  return pci::hand_network_to(*network.saved, interface->interface_name());
+  return host::hand_network_to(*network.saved, interface->interface_name());
 }
 
 }  // namespace pollux::examples

@@ -6,23 +6,23 @@
 #include <string_view>
 #include <vector>
 
+#include "pollux/host/interface_backup.hpp"
 #include "pollux/net/capability.hpp"
 #include "pollux/net/kernel_interface.hpp"
 #include "pollux/net/packet/ethernet.hpp"
-#include "pollux/pci/interface_backup.hpp"
 
 namespace pollux::examples {
 
 /// What the kernel's interface gets: addresses, or the network that the card's interface had before `pollux bind`.
 struct InterfaceNetwork {
   std::vector<InterfaceAddress> addresses;
-  std::optional<pci::InterfaceBackup> saved;
+  std::optional<host::InterfaceBackup> saved;
 };
 
 /// An address such as "10.0.0.1/24"; nullopt if it is none.
 [[nodiscard]] std::optional<InterfaceAddress> parse_interface_address(const std::string& text);
 
-/// The network that was saved when the port was bound. Errors: those of pci::saved_interfaces; `not_found` if the port
+/// The network that was saved when the port was bound. Errors: those of host::saved_interfaces; `not_found` if the port
 /// is none of vfio: or its interface had no address.
 [[nodiscard]] Result<InterfaceNetwork> network_before_bind(std::string_view port);
 

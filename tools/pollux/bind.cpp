@@ -11,8 +11,8 @@
 #include "commands.hpp"
 #include "common/cli.hpp"
 #include "confirm/confirmed_bind.hpp"
-#include "pollux/pci/binding.hpp"
-#include "pollux/pci/handover.hpp"
+#include "pollux/host/binding.hpp"
+#include "pollux/host/handover.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -27,25 +27,25 @@ struct BindOptions {
   bool hold = false;
 };
 
-int hand_over(const Environment& environment, const std::vector<pci::BindOutcome>& outcomes, const pci::User& user) {
+int hand_over(const Environment& environment, const std::vector<host::BindOutcome>& outcomes, const host::User& user) {
   std::set<std::uint32_t> groups;
-  for (const pci::BindOutcome& outcome : outcomes) {
+  for (const host::BindOutcome& outcome : outcomes) {
     if (outcome.iommu_group) groups.insert(*outcome.iommu_group);
   }
   for (const std::uint32_t group : groups) {
-    const auto handed = pci::hand_group_to(environment.paths, environment.clock, group, user);
+    const auto handed = host::hand_group_to(environment.paths, environment.clock, group, user);
     if (!handed) return report(environment, handed.error());
     for (const auto& file : *handed) {
       environment.out << "group " << group << ": " << file.string() << " belongs to " << user.name << '\n';
     }
   }
-  environment.out << pci::memlock_advice(user, {.ports = outcomes.size()});
+  environment.out << host::memlock_advice(user, {.ports = outcomes.size()});
   return kSuccess;
 }
 
 int bind_and_hand_over(const Environment& environment, const std::vector<pci::Address>& addresses,
-                       const pci::BindOptions& options, const std::optional<pci::User>& user) {
-  pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
+                       const host::BindOptions& options, const std::optional<host::User>& user) {
+  host::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
   const auto outcomes = binder.bind(addresses, options);
   if (!outcomes) return report(environment, outcomes.error());
   print_outcomes(environment, *outcomes);
@@ -56,17 +56,17 @@ int run_bind(const Environment& environment, const BindOptions& options) {
   if (options.confirmed) return confirm_binding(environment);
   const auto addresses = parse_addresses(options.ports);
   if (!addresses) return report(environment, addresses.error());
-  std::optional<pci::User> user;
+  std::optional<host::User> user;
   if (!options.user.empty()) {
-    const auto found = pci::find_user(options.user);
+    const auto found = host::find_user(options.user);
     if (!found) return report(environment, found.error());
     user = *found;
     for (const pci::Address& address : *addresses) {
-      const auto able = pci::check_hand_over(environment.paths, address, *user);
+      const auto able = host::check_hand_over(environment.paths, address, *user);
       if (!able) return report(environment, able.error());
     }
   }
-  const pci::BindOptions how{.force = options.force};
+  const host::BindOptions how{.force = options.force};
   const auto bind = [&] { return bind_and_hand_over(environment, *addresses, how, user); };
   if (options.confirm == 0 && !options.hold) return bind();
   HostActions actions;

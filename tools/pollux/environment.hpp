@@ -8,9 +8,9 @@
 #include "confine/confinement.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/log.hpp"
+#include "pollux/host/network_state.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port.hpp"
-#include "pollux/pci/network_state.hpp"
 #include "pollux/pci/paths.hpp"
 #include "run_command.hpp"
 
@@ -41,7 +41,7 @@ using Confine = std::function<Result<void>(const Confinement& needed)>;
 struct Environment {
   pci::SystemPaths paths;
   Clock& clock;
-  const pci::HostNetwork& network;
+  const host::HostNetwork& network;
   LogCallback log;
   DriverOf driver_of;
   std::ostream& out;  ///< results

@@ -12,8 +12,8 @@
 #include "base/printable.hpp"
 #include "commands.hpp"
 #include "pci_facts.hpp"
+#include "pollux/host/names.hpp"
 #include "pollux/pci/device_info.hpp"
-#include "pollux/pci/names.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -59,7 +59,7 @@ int run_list(const Environment& environment, const ListOptions& options) {
   auto devices = pci::list_devices(environment.paths);
   if (!devices) return report(environment, devices.error());
   if (!options.all) std::erase_if(*devices, [](const auto& device) { return !device.is_network_controller(); });
-  pci::Names names(environment.paths.pci_ids);
+  host::Names names(environment.paths.pci_ids);
   for (auto& device : *devices) names.name(device);
   if (options.json) {
     nlohmann::json listed = nlohmann::json::array();

@@ -56,7 +56,7 @@ int run(int argc, char** argv) {
   logger->set_level(spdlog::level::warn);
 
   pollux::SteadyClock clock;
-  const pollux::pci::KernelNetwork network;
+  const pollux::host::KernelNetwork network;
   pollux::ContextOptions options;
   std::atomic<bool> has_errors = false;
   options.log = [&](pollux::LogLevel level, std::string_view message) {

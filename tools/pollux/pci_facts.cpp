@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "pollux/host/names.hpp"
 #include "pollux/pci/iommu_group.hpp"
-#include "pollux/pci/names.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -62,7 +62,7 @@ nlohmann::json to_json(const pci::DeviceInfo& device, const DriverOf& driver_of)
 }
 
 Result<Facts> pci_facts(const Environment& environment, pci::Address address) {
-  pci::Names names(environment.paths.pci_ids);
+  host::Names names(environment.paths.pci_ids);
   auto device = pci::read_device(environment.paths, address);
   if (!device) return pass_on(std::move(device));
   names.name(*device);

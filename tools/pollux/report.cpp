@@ -33,8 +33,8 @@ Result<std::vector<pci::Address>> parse_addresses(const std::vector<std::string>
   return addresses;
 }
 
-void print_outcomes(const Environment& environment, const std::vector<pci::BindOutcome>& outcomes) {
-  for (const pci::BindOutcome& outcome : outcomes) {
+void print_outcomes(const Environment& environment, const std::vector<host::BindOutcome>& outcomes) {
+  for (const host::BindOutcome& outcome : outcomes) {
     const std::string group = outcome.iommu_group ? fmt::format(" (group {})", *outcome.iommu_group) : std::string();
     const auto name = [](const std::string& driver) { return driver.empty() ? std::string("no driver") : driver; };
     environment.out << outcome.address.to_string() << ": "

@@ -8,8 +8,8 @@
 
 #include "environment.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/host/binding.hpp"
 #include "pollux/pci/address.hpp"
-#include "pollux/pci/binding.hpp"
 
 namespace pollux::tool {
 
@@ -23,7 +23,7 @@ int report(const Environment& environment, const Error& error);
 [[nodiscard]] Result<std::vector<pci::Address>> parse_addresses(const std::vector<std::string>& words);
 
 /// Prints one line per device.
-void print_outcomes(const Environment& environment, const std::vector<pci::BindOutcome>& outcomes);
+void print_outcomes(const Environment& environment, const std::vector<host::BindOutcome>& outcomes);
 
 /// Returns "-" for an empty text.
 [[nodiscard]] std::string or_dash(std::string_view text);

@@ -14,7 +14,7 @@
 
 #include "base/shell_words.hpp"
 #include "commands.hpp"
-#include "pollux/pci/handover.hpp"
+#include "pollux/host/handover.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -52,7 +52,7 @@ std::string udev_rules(const std::string& group) {
 
 /// limits.conf(5): memlock is in KiB.
 std::string memlock_limit(const SetupOptions& options) {
-  const pci::MemlockDemand demand{.ports = options.ports};
+  const host::MemlockDemand demand{.ports = options.ports};
   return fmt::format("{}# Enough for {} ports with 16,384 mbufs each.\n@{} - memlock {}\n", kMark, options.ports,
                      options.group, demand.bytes() / 1024);
 }
@@ -96,7 +96,7 @@ Result<void> check_names(const SetupOptions& options) {
     }
   }
   if (options.user.empty()) return {};
-  if (auto user = pci::find_user(options.user); !user) return pass_on(std::move(user));
+  if (auto user = host::find_user(options.user); !user) return pass_on(std::move(user));
   return {};
 }
 

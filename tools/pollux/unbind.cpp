@@ -3,7 +3,7 @@
 #include "common/cli.hpp"
 
 #include "commands.hpp"
-#include "pollux/pci/binding.hpp"
+#include "pollux/host/binding.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -12,7 +12,7 @@ namespace {
 int run_unbind(const Environment& environment, const std::vector<std::string>& ports) {
   const auto addresses = parse_addresses(ports);
   if (!addresses) return report(environment, addresses.error());
-  pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
+  host::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
   const auto outcomes = binder.unbind(*addresses);
   if (!outcomes) return report(environment, outcomes.error());
   print_outcomes(environment, *outcomes);

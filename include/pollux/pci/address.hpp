@@ -9,8 +9,7 @@
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 
-/// What a program that binds and lists devices needs; the core has addresses, devices and groups, the rest is the
-/// component `host`.
+/// PCI devices and their IOMMU groups, as sysfs has them.
 namespace pollux::pci {
 
 /// The address of a PCI function: domain, bus, device (0..31), function (0..7). The order is that of `lspci`.

@@ -26,7 +26,7 @@ struct DeviceInfo {
   ///@}
   std::uint32_t class_code = 0;              ///< base class, subclass, programming interface: 24 bits
   std::uint8_t revision = 0;                 ///< as in its configuration space
-  std::string vendor_name;                   ///< empty: not in the list of names, or not asked for (`Names::name`)
+  std::string vendor_name;                   ///< empty: not in the list of names, or not asked for (`host::Names`)
   std::string device_name;                   ///< likewise
   std::string class_name;                    ///< likewise
   std::optional<std::uint32_t> iommu_group;  ///< none: the machine has no IOMMU, or it is off

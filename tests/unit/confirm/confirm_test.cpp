@@ -73,7 +73,7 @@ TEST_F(Pending, IsNotMadeWhereOthersMayWrite) {
 /// Real time and real processes. Nothing is bound, so the roll-back only restores the interface.
 struct ConfirmedBind : Machine {
   ConfirmedBind() {
-    actions.restore = [file = machine.paths.run / "restored", this](const pci::InterfaceBackup& backup,
+    actions.restore = [file = machine.paths.run / "restored", this](const host::InterfaceBackup& backup,
                                                                     const std::string&) -> Result<void> {
       machine.write(file, backup.name);
       return {};
@@ -216,7 +216,7 @@ TEST_F(HeldBind, ThatFailsIsRolledBackAtOnce) {
 }
 
 TEST_F(HeldBind, SaysWhatIsNotAsBefore) {
-  actions.restore = [](const pci::InterfaceBackup&, const std::string&) -> Result<void> {
+  actions.restore = [](const host::InterfaceBackup&, const std::string&) -> Result<void> {
     return fail(ErrorCode::io_error, "the route was rejected");
   };
   end_input();

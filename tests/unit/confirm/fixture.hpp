@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "confirm/guard.hpp"
-#include "fake_machine.hpp"
+#include "pollux/host/binding.hpp"
 #include "pollux/mem/context.hpp"
-#include "pollux/pci/binding.hpp"
+#include "unit/host/fake_network.hpp"
+#include "unit/pci/fake_machine.hpp"
 
 namespace pollux::tool {
 
@@ -20,13 +21,13 @@ namespace pollux::tool {
 struct Machine : testing::Test {
   Machine() {
     machine.load_driver("vfio-pci");
-    network.state = pci::test::host_with_port("0000:01:00.0");
+    network.state = host::test::host_with_port("0000:01:00.0");
     actions.save = [](const std::string& name) {
-      pci::InterfaceBackup backup;
+      host::InterfaceBackup backup;
       backup.name = name;
       return backup;
     };
-    actions.restore = [this](const pci::InterfaceBackup& backup, const std::string& name) {
+    actions.restore = [this](const host::InterfaceBackup& backup, const std::string& name) {
       events.push_back("restore " + backup.name + " as " + name);
       machine.write(machine.paths.run / "restored", backup.name);
       return restored;
@@ -39,11 +40,11 @@ struct Machine : testing::Test {
 
   Result<Rollback> prepare() { return Rollback::prepare(environment, actions, {port}); }
   void bind() {
-    ASSERT_TRUE(pci::Binder(machine.paths, machine.clock, network).bind(std::array{port}, {.force = true}));
+    ASSERT_TRUE(host::Binder(machine.paths, machine.clock, network).bind(std::array{port}, {.force = true}));
   }
 
   pci::test::FakeMachine machine;
-  pci::test::FakeNetwork network;
+  host::test::FakeNetwork network;
   pci::Address port = machine.add({.address = "0000:01:00.0", .group = 7, .interface = "eth1"});
   HostActions actions;
   Result<void> restored;

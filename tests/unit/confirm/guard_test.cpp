@@ -112,9 +112,9 @@ TEST_F(RollbackCase, EndsAllProcessesThatHaveThePortOpen) {
 }
 
 TEST_F(RollbackCase, RefusesWhatWouldBeLostForGood) {
-  pci::NetworkNamespace& own = network.state.namespaces[0];
+  host::NetworkNamespace& own = network.state.namespaces[0];
   own.links.push_back({.index = 3, .name = "eth1.5", .kind = "vlan", .lower = 2});
-  own.addresses.push_back({3, pci::test::prefix("192.0.2.7/24")});
+  own.addresses.push_back({3, host::test::prefix("192.0.2.7/24")});
   const auto rollback = prepare();
   ASSERT_FALSE(rollback);
   EXPECT_EQ(rollback.error().code, ErrorCode::not_supported);
@@ -130,20 +130,20 @@ TEST_F(RollbackCase, RefusesAPppoeSession) {
 }
 
 TEST_F(RollbackCase, AllowsASessionAndABridge) {
-  pci::NetworkNamespace& own = network.state.namespaces[0];
+  host::NetworkNamespace& own = network.state.namespaces[0];
   own.links[1].master = 9;
   own.links.push_back({.index = 9, .name = "br0", .kind = "bridge"});
-  own.addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
-  own.connections = {pci::test::prefix("192.0.2.7/32")};
+  own.addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
+  own.connections = {host::test::prefix("192.0.2.7/32")};
   EXPECT_TRUE(prepare());
 }
 
 TEST_F(RollbackCase, RefusesAPortWhoseVirtualFunctionsAreUsed) {
   machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
   EXPECT_TRUE(prepare()) << "nobody uses it";
-  pci::NetworkNamespace& own = network.state.namespaces[0];
+  host::NetworkNamespace& own = network.state.namespaces[0];
   own.links.push_back({.index = 3, .name = "eth1v0", .parent_device = "0000:01:10.0"});
-  own.addresses.push_back({3, pci::test::prefix("192.0.2.7/24")});
+  own.addresses.push_back({3, host::test::prefix("192.0.2.7/24")});
   const auto rollback = prepare();
   ASSERT_FALSE(rollback);
   EXPECT_EQ(rollback.error().code, ErrorCode::not_supported);

@@ -102,8 +102,8 @@ TEST_F(Fix, ReportsFaultsThatStay) {
 
 TEST_F(Fix, LeavesWhatTheHostUses) {
   bind("igb");
-  network.state = pci::test::host_with_port("0000:01:00.0");
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  network.state = host::test::host_with_port("0000:01:00.0");
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   machine.add_process(42, "l2fwd", machine.paths.dev / "vfio/7");
   EXPECT_THAT(outcomes(), IsEmpty());
   EXPECT_THAT(commands, IsEmpty());

@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "doctor/checks.hpp"
-#include "fake_machine.hpp"
 #include "pollux/mem/context.hpp"
+#include "unit/host/fake_network.hpp"
+#include "unit/pci/fake_machine.hpp"
 
 namespace pollux::tool::doctor {
 
@@ -91,7 +92,7 @@ struct Machine : testing::Test {
   static std::string driver_of(std::uint16_t, std::uint16_t device) { return device == 0x10c9 ? "igb" : ""; }
 
   pci::test::FakeMachine machine;
-  pci::test::FakeNetwork network;
+  host::test::FakeNetwork network;
   pci::Address port = machine.add({.address = "0000:01:00.0", .group = 7});
   std::vector<pci::Address> others;  ///< bound together with it
   std::ostringstream out;

@@ -17,7 +17,7 @@ struct PortChecks : Machine {
   void give_to_kernel() {
     bind("igb");
     machine.write(device() / "net/eth1/operstate", "up\n");
-    network.state = pci::test::host_with_port("0000:01:00.0");
+    network.state = host::test::host_with_port("0000:01:00.0");
   }
   template <class Register>
   void set(std::uint32_t value) const {
@@ -38,7 +38,7 @@ TEST_F(PortChecks, AHealthyPortIsOk) {
 TEST_F(PortChecks, TheHostUsesIt) {
   give_to_kernel();
   EXPECT_EQ(run(&check_host_use).state, State::ok);
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   const Finding finding = run(&check_host_use);
   EXPECT_EQ(finding.state, State::error);
   EXPECT_THAT(finding.found, AllOf(HasSubstr("eth1"), HasSubstr("192.0.2.7/24")));
@@ -56,16 +56,16 @@ TEST_F(PortChecks, TheHostsUseIsNotKnown) {
 
 TEST_F(PortChecks, NoCommandEndsATcpConnection) {
   give_to_kernel();
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("fe80::7/64")});
-  network.state.namespaces[0].connections = {pci::test::prefix("fe80::7/128")};
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("fe80::7/64")});
+  network.state.namespaces[0].connections = {host::test::prefix("fe80::7/128")};
   EXPECT_EQ(run(&check_host_use).state, State::error);
   EXPECT_FALSE(run(&check_host_use).remedy.has_value());
 }
 
 TEST_F(PortChecks, WhatDoesNotComeBack) {
   give_to_kernel();
-  pci::NetworkNamespace& own = network.state.namespaces[0];
-  own.addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  host::NetworkNamespace& own = network.state.namespaces[0];
+  own.addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   EXPECT_EQ(run(&check_give_back).state, State::ok) << "an address does";
   own.links.push_back({.index = 5, .name = "eth1.7", .kind = "vlan", .lower = 2});
   const Finding finding = run(&check_give_back);
@@ -74,7 +74,7 @@ TEST_F(PortChecks, WhatDoesNotComeBack) {
   EXPECT_EQ(command_of(finding), "ip link del eth1.7");
   EXPECT_FALSE(is_safe(finding));
   own.links.pop_back();
-  network.state.ssh_session = pci::test::prefix("192.0.2.7/32");
+  network.state.ssh_session = host::test::prefix("192.0.2.7/32");
   EXPECT_EQ(run(&check_give_back).state, State::warning);
   EXPECT_THAT(run(&check_give_back).found, HasSubstr("carries your own ssh session"));
   network.broken = Error{ErrorCode::io_error, "no netlink", "look"};
@@ -84,9 +84,9 @@ TEST_F(PortChecks, WhatDoesNotComeBack) {
 TEST_F(PortChecks, AVirtualFunctionInUseDoesNotComeBack) {
   give_to_kernel();
   machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
-  network.state = pci::test::host_with_port("0000:01:10.0", "eth1v0");
+  network.state = host::test::host_with_port("0000:01:10.0", "eth1v0");
   EXPECT_EQ(run(&check_give_back).state, State::ok);
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   EXPECT_EQ(run(&check_give_back).state, State::warning);
 }
 
@@ -107,8 +107,8 @@ TEST_F(PortChecks, AnotherPortOfItsGroup) {
   EXPECT_THAT(finding.found, HasSubstr("0000:01:00.1 (igb)"));
   EXPECT_EQ(command_of(finding), "pollux bind --user alice 0000:01:00.0 0000:01:00.1");
   EXPECT_TRUE(is_safe(finding));
-  network.state = pci::test::host_with_port("0000:01:00.1");
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  network.state = host::test::host_with_port("0000:01:00.1");
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   finding = run(&check_group);
   EXPECT_FALSE(is_safe(finding)) << "the host uses the other port";
 }
@@ -136,7 +136,7 @@ TEST_F(PortChecks, BoundToTheKernel) {
   EXPECT_TRUE(is_safe(finding));
   caller.uid = 0;
   EXPECT_EQ(command_of(run(&check_driver)), "pollux bind 0000:01:00.0");
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   finding = run(&check_driver);
   EXPECT_FALSE(is_safe(finding)) << "the host uses the port";
   EXPECT_THAT(finding.advice, HasSubstr("in use by the host"));
@@ -145,9 +145,9 @@ TEST_F(PortChecks, BoundToTheKernel) {
 TEST_F(PortChecks, TheHostUsesAVirtualFunctionOfIt) {
   give_to_kernel();
   machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
-  network.state = pci::test::host_with_port("0000:01:10.0", "eth1v0");
+  network.state = host::test::host_with_port("0000:01:10.0", "eth1v0");
   EXPECT_TRUE(is_safe(run(&check_driver)));
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   EXPECT_EQ(run(&check_host_use).state, State::error);
   EXPECT_THAT(run(&check_host_use).found, HasSubstr("eth1v0"));
   EXPECT_FALSE(is_safe(run(&check_driver))) << "binding the port removes the function";

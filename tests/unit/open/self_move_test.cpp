@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "pollux/pci/names.hpp"
+#include "pollux/host/names.hpp"
 #include "pollux/pollux.hpp"
 #include "support/quiet_context.hpp"
 
@@ -109,7 +109,7 @@ TEST_F(SelfMove, ACaptureFileStaysOpen) {
 }
 
 TEST_F(SelfMove, TheNamesOfCardsStay) {
-  pci::Names names;
+  host::Names names;
   const std::string before = names.vendor(0x8086);
   assign_to_itself(names);
   EXPECT_EQ(names.vendor(0x8086), before);

@@ -9,8 +9,9 @@
 #include <sstream>
 
 #include "commands.hpp"
-#include "fake_machine.hpp"
 #include "pollux/open.hpp"
+#include "unit/host/fake_network.hpp"
+#include "unit/pci/fake_machine.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -59,7 +60,7 @@ class Command : public testing::Test {
   }
 
   pci::test::FakeMachine machine;
-  pci::test::FakeNetwork network;
+  host::test::FakeNetwork network;
   std::ostringstream out;
   std::ostringstream err;
   Context context;
@@ -154,8 +155,8 @@ TEST_F(Command, BindChangesNothingForAnUnknownUser) {
 }
 
 TEST_F(Command, BindRefusesWhatTheHostUsesUnlessForced) {
-  network.state = pci::test::host_with_port("0000:01:00.0");
-  network.state.namespaces[0].addresses.push_back({2, pci::test::prefix("192.0.2.7/24")});
+  network.state = host::test::host_with_port("0000:01:00.0");
+  network.state.namespaces[0].addresses.push_back({2, host::test::prefix("192.0.2.7/24")});
   EXPECT_EQ(run("bind 0000:01:00.0"), kFailure);
   EXPECT_THAT(err.str(), AllOf(HasSubstr("192.0.2.7/24"), HasSubstr("--force")));
   EXPECT_EQ(run("bind --force 0000:01:00.0"), kSuccess) << err.str();

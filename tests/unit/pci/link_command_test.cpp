@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "commands.hpp"
-#include "fake_machine.hpp"
 #include "pollux/open.hpp"
+#include "unit/host/fake_network.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -36,7 +36,7 @@ class LinkCommand : public testing::Test {
   [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(out.str()); }
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  pci::test::FakeNetwork network;
+  host::test::FakeNetwork network;
   std::ostringstream out;
   std::ostringstream err;
   Context context{[this] {

@@ -11,9 +11,9 @@
 #include <sstream>
 
 #include "commands.hpp"
-#include "fake_machine.hpp"
 #include "pollux/net/nvm.hpp"
 #include "pollux/open.hpp"
+#include "unit/host/fake_network.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -50,7 +50,7 @@ class PortCommand : public testing::Test {
 
   std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("pollux-port-command-" + std::to_string(::getpid()));
-  pci::test::FakeNetwork network;
+  host::test::FakeNetwork network;
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
   std::ostringstream out;

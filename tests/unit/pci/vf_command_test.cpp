@@ -24,13 +24,13 @@
 
 #include "backends/sim/open_sim.hpp"
 #include "commands.hpp"
-#include "fake_machine.hpp"
 #include "models/intel/igb/card.hpp"
 #include "pollux/net/open_ports.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/open.hpp"
 #include "support/settings_edits.hpp"
 #include "support/vfio_user_client.hpp"
+#include "unit/host/fake_network.hpp"
 #include "vf_settings.hpp"
 
 namespace pollux::tool {
@@ -98,7 +98,7 @@ class VfServe : public testing::Test {
   }
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-  pci::test::FakeNetwork network;
+  host::test::FakeNetwork network;
   std::ostringstream out;
   std::ostringstream err;
   Context context{{.clock = clock, .huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};
@@ -279,7 +279,7 @@ class VfServeSocket : public testing::Test {
   const LateSignal late_signal;
   const std::array<std::string, 2> paths{path_of(0), path_of(1)};
   SteadyClock clock;
-  pci::test::FakeNetwork network;
+  host::test::FakeNetwork network;
   std::ostringstream out;  // read them after `end`
   std::ostringstream err;
   Context context{{.huge_pages = HugePages::never, .arena_size = std::size_t{1} << 30}};

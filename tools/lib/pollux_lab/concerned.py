@@ -7,7 +7,7 @@
 CONCERNED = {
     "lib/base": ["base", "mem"],
     "lib/files": ["files", "ports", "sim", "examples"],
-    "lib/netlink": ["netlink", "pci", "ports"],
+    "lib/netlink": ["netlink", "host", "ports"],
     "lib/mem": ["mem", "ports", "igb"],
     "lib/device": ["trace", "sim", "faults"],
     "lib/net": ["net", "igb", "intel_queues", "ports"],
@@ -25,7 +25,8 @@ CONCERNED = {
     "lib/backends/vfio": ["vfio"],
     "lib/backends/qtest": ["qtest"],
     "lib/servers": ["vfio_user"],
-    "lib/pci": ["pci", "command"],
+    "lib/pci": ["pci", "host", "command"],
+    "lib/host": ["host", "command"],
     "lib/runtime": ["runtime"],
     "lib/runtime/queueing": ["runtime_queueing", "runtime"],
     "lib/runtime/packet_steering.cpp": ["steering"],
@@ -61,7 +62,7 @@ CONCERNED = {
     "README.md": ["tests/unit/guide"],
 }
 # The programs for mutants in all other files.
-EVERY = ["base", "netlink", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "vfio"]
+EVERY = ["base", "netlink", "mem", "net", "hw", "models", "igb", "intel_queues", "trace", "faults", "sim", "open", "ports", "pci", "host", "vfio"]
 PUBLIC, LIBRARY, UNIT, PAGES = "include/pollux/", "lib/", "tests/unit/", "tests/unit/api"
 
 

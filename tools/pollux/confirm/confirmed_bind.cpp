@@ -56,10 +56,10 @@ struct GuardedPorts {
 };
 
 GuardedPorts bind_guarded(const Environment& environment, const std::vector<pci::Address>& addresses,
-                          const pci::BindOptions& options, const HostActions& actions, std::optional<Time> deadline,
+                          const host::BindOptions& options, const HostActions& actions, std::optional<Time> deadline,
                           const BindPorts& bind) {
   const auto failed = [&](const Error& error) { return GuardedPorts{{}, {}, report(environment, error)}; };
-  const pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
+  const host::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
   if (const auto able = binder.check_bind(addresses, options); !able) return failed(able.error());
   const auto rollback = Rollback::prepare(environment, actions, addresses);
   if (!rollback) return failed(rollback.error());
@@ -86,7 +86,7 @@ int confirm_binding(const Environment& environment) {
 }
 
 int bind_with_confirmation(const Environment& environment, const std::vector<pci::Address>& addresses,
-                           const pci::BindOptions& options, Duration limit, const HostActions& actions,
+                           const host::BindOptions& options, Duration limit, const HostActions& actions,
                            const BindPorts& bind) {
   auto guarded = bind_guarded(environment, addresses, options, actions, environment.clock.now() + limit, bind);
   if (!guarded.guard) return guarded.exit_code;
@@ -104,7 +104,7 @@ int bind_with_confirmation(const Environment& environment, const std::vector<pci
 }
 
 int bind_and_hold(const Environment& environment, const std::vector<pci::Address>& addresses,
-                  const pci::BindOptions& options, int input, const HostActions& actions, const BindPorts& bind) {
+                  const host::BindOptions& options, int input, const HostActions& actions, const BindPorts& bind) {
   auto guarded = bind_guarded(environment, addresses, options, actions, std::nullopt, bind);
   if (!guarded.guard) return guarded.exit_code;
   environment.out << "the ports are given back when standard input ends\n" << std::flush;

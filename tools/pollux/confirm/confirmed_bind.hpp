@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "confirm/rollback.hpp"
-#include "pollux/pci/binding.hpp"
+#include "pollux/host/binding.hpp"
 
 namespace pollux::tool {
 
@@ -16,14 +16,14 @@ using BindPorts = std::function<int()>;
 /// confirmed: by Enter on the environment's terminal, or by `confirm_binding` in any process. Without a terminal it
 /// returns as soon as the ports are bound. Returns the exit code: kFailure if the binding was taken back.
 [[nodiscard]] int bind_with_confirmation(const Environment& environment, const std::vector<pci::Address>& addresses,
-                                         const pci::BindOptions& options, Duration limit, const HostActions& actions,
+                                         const host::BindOptions& options, Duration limit, const HostActions& actions,
                                          const BindPorts& bind);
 
 /// Runs `bind`, which binds `addresses`, under a guard that takes the binding back when `input` ends, or when this
 /// process does, by whatever signal. Returns after that. Returns the exit code: kFailure if not everything is as
 /// before.
 [[nodiscard]] int bind_and_hold(const Environment& environment, const std::vector<pci::Address>& addresses,
-                                const pci::BindOptions& options, int input, const HostActions& actions,
+                                const host::BindOptions& options, int input, const HostActions& actions,
                                 const BindPorts& bind);
 
 /// `pollux bind --confirmed`.

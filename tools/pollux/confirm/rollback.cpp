@@ -11,9 +11,9 @@
 
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/pci/binding.hpp"
+#include "pollux/host/binding.hpp"
+#include "pollux/host/host_use.hpp"
 #include "pollux/pci/device_info.hpp"
-#include "pollux/pci/host_use.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::tool {
@@ -21,9 +21,9 @@ namespace {
 
 constexpr Duration kPollInterval = std::chrono::milliseconds(50);
 
-Result<void> check_restorable(const pci::NetworkState& state, const pci::SystemPaths& paths, pci::Address address) {
-  for (const pci::HostUse& use : pci::find_losses(state, pci::bus_names(paths, address))) {
-    if (use.restored == pci::Restored::partly) continue;
+Result<void> check_restorable(const host::NetworkState& state, const pci::SystemPaths& paths, pci::Address address) {
+  for (const host::HostUse& use : host::find_losses(state, host::bus_names(paths, address))) {
+    if (use.restored == host::Restored::partly) continue;
     return fail(ErrorCode::not_supported,
                 fmt::format("{} {} in {}: a roll-back could not restore this", use.interface, use.reason,
                             use.network_namespace),
@@ -33,12 +33,12 @@ Result<void> check_restorable(const pci::NetworkState& state, const pci::SystemP
 }
 
 /// Virtual functions end when the driver leaves their physical function, and a roll-back does not create them again.
-Result<void> check_functions_unused(const pci::NetworkState& state, const pci::SystemPaths& paths,
+Result<void> check_functions_unused(const host::NetworkState& state, const pci::SystemPaths& paths,
                                     pci::Address address) {
   for (const pci::Address& function : pci::sysfs::virtual_functions(paths, address)) {
-    const auto uses = pci::find_host_use(state, pci::bus_names(paths, function));
+    const auto uses = host::find_host_use(state, host::bus_names(paths, function));
     if (uses.empty()) continue;
-    const pci::HostUse& use = uses.front();
+    const host::HostUse& use = uses.front();
     return fail(ErrorCode::not_supported,
                 fmt::format("{} {} in {}, and is on the virtual function {}: a roll-back could not restore this",
                             use.interface, use.reason, use.network_namespace, function.to_string()),
@@ -124,14 +124,14 @@ void Rollback::end_holders(const Environment& environment, const Port& port) con
 }
 
 Result<void> Rollback::give_back(const Environment& environment, const Port& port) const {
-  pci::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
+  host::Binder binder(environment.paths, environment.clock, environment.network, environment.log);
   Result<void> first_error;
   if (auto unbound = binder.unbind(std::array{port.address}); !unbound) {
     // A port that has its driver again can also get its network again.
     if (!has_left_vfio(environment.paths, port.address)) return pass_on(std::move(unbound));
     first_error = pass_on(std::move(unbound));
   }
-  for (const pci::InterfaceBackup& interface : port.interfaces) {
+  for (const host::InterfaceBackup& interface : port.interfaces) {
     const auto names = [&] { return interfaces_of(environment.paths, port.address); };
     // udev may rename the interface some time after it has appeared. restore() renames it if that does not happen.
     static_cast<void>(wait_until(

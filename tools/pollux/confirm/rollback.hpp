@@ -7,16 +7,16 @@
 
 #include "environment.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/host/interface_backup.hpp"
 #include "pollux/pci/address.hpp"
-#include "pollux/pci/interface_backup.hpp"
 
 namespace pollux::tool {
 
 /// What a roll-back does to the rest of the machine. Tests replace it.
 struct HostActions {
-  std::function<Result<pci::InterfaceBackup>(const std::string& name)> save = &pci::back_up_interface;
-  std::function<Result<void>(const pci::InterfaceBackup&, const std::string& current_name)> restore =
-      &pci::restore_interface;
+  std::function<Result<host::InterfaceBackup>(const std::string& name)> save = &host::back_up_interface;
+  std::function<Result<void>(const host::InterfaceBackup&, const std::string& current_name)> restore =
+      &host::restore_interface;
   std::function<void(int process, int signal)> kill;
 };
 
@@ -41,7 +41,7 @@ class Rollback {
  private:
   struct Port {
     pci::Address address;
-    std::vector<pci::InterfaceBackup> interfaces;
+    std::vector<host::InterfaceBackup> interfaces;
   };
   void end_holders(const Environment& environment, const Port& port) const;
   [[nodiscard]] Result<void> give_back(const Environment& environment, const Port& port) const;

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "pci/sysfs.hpp"
-#include "pollux/pci/handover.hpp"
+#include "pollux/host/handover.hpp"
 
 namespace pollux::tool::doctor {
 namespace {
@@ -43,7 +43,7 @@ std::string name_of_user(uid_t uid) {
   return std::to_string(uid);
 }
 
-std::vector<gid_t> groups_of(const pci::User& user) {
+std::vector<gid_t> groups_of(const host::User& user) {
   int count = 64;
   std::vector<gid_t> groups(static_cast<std::size_t>(count));
   if (::getgrouplist(user.name.c_str(), user.gid, groups.data(), &count) < 0) {
@@ -54,7 +54,7 @@ std::vector<gid_t> groups_of(const pci::User& user) {
   return groups;
 }
 
-bool mode_allows(const std::filesystem::path& file, const pci::User& user, const std::vector<gid_t>& groups) {
+bool mode_allows(const std::filesystem::path& file, const host::User& user, const std::vector<gid_t>& groups) {
   if (user.uid == 0) return true;
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) return false;
@@ -78,7 +78,7 @@ Caller this_caller(const pci::SystemPaths& paths) {
 }
 
 Result<Caller> caller_named(const std::string& name) {
-  auto user = pci::find_user(name);
+  auto user = host::find_user(name);
   if (!user) return pass_on(std::move(user));
   const auto may_open = [user = *user, groups = groups_of(*user)](const std::filesystem::path& file) {
     return mode_allows(file, user, groups);

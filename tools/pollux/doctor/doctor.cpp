@@ -12,7 +12,7 @@
 #include "doctor/diagnosis.hpp"
 #include "doctor/interface_checks.hpp"
 #include "pci_facts.hpp"
-#include "pollux/pci/names.hpp"
+#include "pollux/host/names.hpp"
 #include "ports/xdp/interface.hpp"
 #include "report.hpp"
 
@@ -53,7 +53,7 @@ Result<Subject> read_subject(const Environment& environment, const DoctorOptions
     addresses.error().hint += "; or give an interface of the kernel, such as xdp:eth0";
     return pass_on(std::move(addresses));
   }
-  pci::Names names(environment.paths.pci_ids);
+  host::Names names(environment.paths.pci_ids);
   for (const pci::Address& address : *addresses) {
     auto device = pci::read_device(environment.paths, address);
     if (!device) return pass_on(std::move(device));

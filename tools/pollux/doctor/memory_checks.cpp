@@ -13,13 +13,13 @@
 #include "doctor/vfio_files.hpp"
 #include "mem/huge_pages.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/handover.hpp"
+#include "pollux/host/handover.hpp"
 
 namespace pollux::tool::doctor {
 namespace {
 
 /// What a port with default settings maps: its own pool of 3,648 mbufs and two rings of 512 descriptors.
-constexpr pci::MemlockDemand kDefaultPort{1, 3648, 2368, 2, 512 * 16, 2ULL << 20U};
+constexpr host::MemlockDemand kDefaultPort{1, 3648, 2368, 2, 512 * 16, 2ULL << 20U};
 /// What --fix reserves: enough for three ports with 16,384 mbufs each.
 constexpr std::uint64_t kReserved = 128ULL << 20U;
 
@@ -102,7 +102,7 @@ Finding check_memlock(const Subject& subject) {
   }
   const std::string found = fmt::format("{} may lock {}", subject.caller.name, limit_text(locks->soft));
   if (locks->exempt) return {State::ok, subject.caller.name + " may lock any amount (CAP_IPC_LOCK)"};
-  const std::uint64_t wanted = pci::MemlockDemand{}.bytes();
+  const std::uint64_t wanted = host::MemlockDemand{}.bytes();
   if (!locks->soft || *locks->soft >= wanted) return {State::ok, found};
   Finding finding{*locks->soft < kDefaultPort.bytes() ? State::error : State::warning, found};
   finding.found += fmt::format("; a port needs {} with default settings, {} with 16,384 mbufs and all queues",

@@ -11,9 +11,9 @@
 #include "doctor/vfio_files.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/pci/binding.hpp"
-#include "pollux/pci/handover.hpp"
-#include "pollux/pci/host_use.hpp"
+#include "pollux/host/binding.hpp"
+#include "pollux/host/handover.hpp"
+#include "pollux/host/host_use.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::tool::doctor {
@@ -22,25 +22,26 @@ namespace {
 std::vector<std::string> names_of_functions(const pci::SystemPaths& paths, pci::Address address) {
   std::vector<std::string> names;
   for (const pci::Address& function : pci::sysfs::virtual_functions(paths, address)) {
-    const auto more = pci::bus_names(paths, function);
+    const auto more = host::bus_names(paths, function);
     names.insert(names.end(), more.begin(), more.end());
   }
   return names;
 }
 
 /// How the host uses a port or its virtual functions, which end when the port leaves its driver.
-std::vector<pci::HostUse> uses_of(const pci::SystemPaths& paths, const pci::NetworkState& state, pci::Address address) {
-  auto names = pci::bus_names(paths, address);
+std::vector<host::HostUse> uses_of(const pci::SystemPaths& paths, const host::NetworkState& state,
+                                   pci::Address address) {
+  auto names = host::bus_names(paths, address);
   const auto functions = names_of_functions(paths, address);
   names.insert(names.end(), functions.begin(), functions.end());
-  return pci::find_host_use(state, names);
+  return host::find_host_use(state, names);
 }
 
 /// Names all uses, and the commands that end them.
-Finding describe(State state, const std::vector<pci::HostUse>& uses) {
+Finding describe(State state, const std::vector<host::HostUse>& uses) {
   std::vector<std::string> reasons;
   std::vector<std::string> remedies;
-  for (const pci::HostUse& use : uses) {
+  for (const host::HostUse& use : uses) {
     reasons.push_back(fmt::format("{} {} in {}", use.interface, use.reason, use.network_namespace));
     if (!use.remedy.empty()) remedies.push_back(use.remedy);
   }
@@ -52,8 +53,8 @@ Finding describe(State state, const std::vector<pci::HostUse>& uses) {
 /// The command that binds the port, and those that leave their drivers with it, for the user if that is possible.
 Invocation bind_command(const Subject& subject) {
   Invocation command{{"pollux", "bind"}};
-  const pci::User user{subject.caller.name, subject.caller.uid, 0};
-  const bool able = pci::check_hand_over(subject.paths(), subject.device->address, user).has_value();
+  const host::User user{subject.caller.name, subject.caller.uid, 0};
+  const bool able = host::check_hand_over(subject.paths(), subject.device->address, user).has_value();
   if (user.uid != 0 && able) command.words.insert(command.words.end(), {"--user", user.name});
   for (const pci::Address& address : subject.leaving()) command.words.push_back(address.to_string());
   return command;
@@ -104,8 +105,8 @@ Finding check_give_back(const Subject& subject) {
   const auto state = subject.environment.network.read();
   if (!state) return {State::unknown, state.error().what, {}, state.error().hint};
   const pci::Address address = subject.device->address;
-  auto losses = pci::find_losses(*state, pci::bus_names(subject.paths(), address));
-  const auto of_functions = pci::find_host_use(*state, names_of_functions(subject.paths(), address));
+  auto losses = host::find_losses(*state, host::bus_names(subject.paths(), address));
+  const auto of_functions = host::find_host_use(*state, names_of_functions(subject.paths(), address));
   losses.insert(losses.end(), of_functions.begin(), of_functions.end());
   if (losses.empty()) return {State::ok, "all that the kernel has on the port comes back"};
   Finding finding = describe(State::warning, losses);
@@ -138,7 +139,7 @@ Finding check_group(const Subject& subject) {
 Finding check_driver(const Subject& subject) {
   const pci::DeviceInfo& device = *subject.device;
   if (pci::is_vfio_driver(device.driver)) return {State::ok, device.driver};
-  const pci::Binder binder(subject.paths(), subject.environment.clock, subject.environment.network);
+  const host::Binder binder(subject.paths(), subject.environment.clock, subject.environment.network);
   const auto bindable = binder.check_bind(subject.leaving());
   Finding finding{State::error, device.driver.empty() ? "none" : device.driver};
   finding.remedy = Remedy::of_steps({bind_command(subject)}, bindable.has_value());

@@ -10,11 +10,11 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/host/interface_backup.hpp"
 #include "pollux/pci/address.hpp"
-#include "pollux/pci/interface_backup.hpp"
 #include "pollux/pci/paths.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
 /// The text files below RUN/pollux, by which a process tells later ones what it has changed.
 namespace record_file {
@@ -48,18 +48,18 @@ struct DriverRecord {
 [[nodiscard]] bool is_driver_name(const std::string& name);
 
 /// Replaces the record atomically. Errors: `permission_denied`, `io_error`.
-[[nodiscard]] Result<void> save_record(const SystemPaths& paths, Address address, const DriverRecord& record);
+[[nodiscard]] Result<void> save_record(const pci::SystemPaths& paths, pci::Address address, const DriverRecord& record);
 
 /// Returns nullopt if there is no record. Error: `io_error` if it is malformed.
-[[nodiscard]] Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Address address);
+[[nodiscard]] Result<std::optional<DriverRecord>> load_record(const pci::SystemPaths& paths, pci::Address address);
 
-void remove_record(const SystemPaths& paths, Address address);
+void remove_record(const pci::SystemPaths& paths, pci::Address address);
 
 /// The lock that a process holds while it changes bindings. The kernel releases it when the process ends.
 class BindingLock {
  public:
   /// Error: `busy` if another process holds the lock for longer than `limit`.
-  [[nodiscard]] static Result<BindingLock> take(const SystemPaths& paths, Clock& clock, Duration limit);
+  [[nodiscard]] static Result<BindingLock> take(const pci::SystemPaths& paths, Clock& clock, Duration limit);
 
  private:
   explicit BindingLock(FileDescriptor descriptor) : descriptor_(std::move(descriptor)) {}
@@ -77,11 +77,13 @@ struct InterfaceRecord {
 };
 
 /// Replaces the record atomically. Errors: `permission_denied`, `io_error`.
-[[nodiscard]] Result<void> save_interfaces(const SystemPaths& paths, Address address, const InterfaceRecord& record);
+[[nodiscard]] Result<void> save_interfaces(const pci::SystemPaths& paths, pci::Address address,
+                                           const InterfaceRecord& record);
 
 /// Returns nullopt if there is no record. Error: `io_error` if it is malformed.
-[[nodiscard]] Result<std::optional<InterfaceRecord>> load_interfaces(const SystemPaths& paths, Address address);
+[[nodiscard]] Result<std::optional<InterfaceRecord>> load_interfaces(const pci::SystemPaths& paths,
+                                                                     pci::Address address);
 
-void remove_interfaces(const SystemPaths& paths, Address address);
+void remove_interfaces(const pci::SystemPaths& paths, pci::Address address);
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/binding_records.hpp"
+#include "host/binding_records.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "fake_machine.hpp"
 #include "pci/sysfs.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
-using test::FakeMachine;
+using pci::test::FakeMachine;
 using testing::HasSubstr;
 
-const Address kAddress{0, 1, 0, 0};
+const pci::Address kAddress{0, 1, 0, 0};
 const DriverRecord kRecord{"igb", "", 0x8086, 0x10c9};
 
 TEST(DriverRecord, IsReadBackUnchanged) {
@@ -30,7 +30,7 @@ TEST(DriverRecord, IsReadBackUnchanged) {
 TEST(DriverRecord, IsKeptByAddress) {
   FakeMachine machine;
   ASSERT_TRUE(save_record(machine.paths, kAddress, kRecord));
-  EXPECT_EQ(load_record(machine.paths, Address{0, 2, 0, 0}).value(), std::nullopt);
+  EXPECT_EQ(load_record(machine.paths, pci::Address{0, 2, 0, 0}).value(), std::nullopt);
   remove_record(machine.paths, kAddress);
   EXPECT_EQ(load_record(machine.paths, kAddress).value(), std::nullopt);
 }
@@ -39,7 +39,7 @@ TEST(DriverRecord, LeavesNothingElseBehind) {
   FakeMachine machine;
   ASSERT_TRUE(save_record(machine.paths, kAddress, kRecord));
   ASSERT_TRUE(save_record(machine.paths, kAddress, kRecord));
-  EXPECT_THAT(sysfs::entries(machine.paths.run / "pollux/drivers"), testing::ElementsAre("0000:01:00.0"));
+  EXPECT_THAT(pci::sysfs::entries(machine.paths.run / "pollux/drivers"), testing::ElementsAre("0000:01:00.0"));
 }
 
 class DamagedRecord : public testing::TestWithParam<std::string> {};
@@ -119,4 +119,4 @@ TEST(BindingLock, IsNotTakenInADirectoryOfOthers) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/binding.hpp"
+#include "pollux/host/binding.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "fake_machine.hpp"
+#include "fake_network.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
-using test::FakeMachine;
+using pci::test::FakeMachine;
 using test::FakeNetwork;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -24,15 +25,15 @@ class Binding : public testing::Test {
     return Binder(machine.paths, machine.clock, network,
                   [this](LogLevel, std::string_view message) { log.emplace_back(message); });
   }
-  [[nodiscard]] std::string override_of(Address address) const {
+  [[nodiscard]] std::string override_of(pci::Address address) const {
     return machine.read(machine.device(address) / "driver_override");
   }
 
   FakeMachine machine;
   FakeNetwork network;
   std::vector<std::string> log;
-  Address first = machine.add({.address = "0000:01:00.0", .group = 7});
-  Address second = machine.add({.address = "0000:02:00.0", .group = 8});
+  pci::Address first = machine.add({.address = "0000:01:00.0", .group = 7});
+  pci::Address second = machine.add({.address = "0000:02:00.0", .group = 8});
 };
 
 TEST_F(Binding, MovesAPortToVfio) {
@@ -114,7 +115,7 @@ TEST_F(Binding, LetsTheKernelChooseTheDriverWithoutARecord) {
 }
 
 TEST_F(Binding, UnbindsADeviceThatNoDriverSupports) {
-  const Address odd = machine.add({.address = "0000:03:00.0", .driver = "", .group = 9});
+  const pci::Address odd = machine.add({.address = "0000:03:00.0", .driver = "", .group = 9});
   ASSERT_TRUE(binder().bind(std::vector{odd}));
   const auto freed = binder().unbind(std::vector{odd});
   ASSERT_TRUE(freed) << freed.error().message();
@@ -186,7 +187,7 @@ TEST_F(Binding, UndoesAnInterruptedBind) {
 }
 
 TEST_F(Binding, BindsAWholeGroupInOneCommand) {
-  const Address sibling = machine.add({.address = "0000:01:00.1", .group = 7});
+  const pci::Address sibling = machine.add({.address = "0000:01:00.1", .group = 7});
   EXPECT_FALSE(binder().bind(std::vector{first}));
   const auto bound = binder().bind(std::vector{first, sibling});
   ASSERT_TRUE(bound) << bound.error().message();
@@ -195,7 +196,7 @@ TEST_F(Binding, BindsAWholeGroupInOneCommand) {
 
 TEST_F(Binding, RestoresEveryPortIfADriverRejectsOne) {
   machine.load_driver("stubborn");
-  const Address third = machine.add({.address = "0000:03:00.0", .driver = "stubborn", .group = 9});
+  const pci::Address third = machine.add({.address = "0000:03:00.0", .driver = "stubborn", .group = 9});
   machine.cling("stubborn");
   const auto bound = binder().bind(std::vector{first, third});
   ASSERT_FALSE(bound);
@@ -209,7 +210,7 @@ TEST_F(Binding, RestoresEveryPortIfADriverRejectsOne) {
 }
 
 TEST_F(Binding, BindsWithoutAGroupInNoIommuMode) {
-  const Address bare = machine.add({.address = "0000:03:00.0"});
+  const pci::Address bare = machine.add({.address = "0000:03:00.0"});
   std::filesystem::create_directories(machine.paths.sys / "module/vfio/parameters");
   machine.write(machine.paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
   const auto bound = binder().bind(std::vector{bare});
@@ -232,4 +233,4 @@ TEST_F(Binding, ReportsNamespacesThatItCannotRead) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

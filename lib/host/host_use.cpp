@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/host_use.hpp"
+#include "pollux/host/host_use.hpp"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 #include "base/shell_words.hpp"
 #include "pci/sysfs.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 constexpr std::size_t kReasonsShown = 6;
@@ -214,15 +214,15 @@ std::vector<HostUse> find_losses(const NetworkState& state, const std::vector<st
   return losses;
 }
 
-std::vector<std::string> bus_names(const SystemPaths& paths, Address address) {
+std::vector<std::string> bus_names(const pci::SystemPaths& paths, pci::Address address) {
   std::vector<std::string> names{address.to_string()};
-  for (const std::string& child : sysfs::entries(sysfs::device(paths, address))) {
+  for (const std::string& child : pci::sysfs::entries(pci::sysfs::device(paths, address))) {
     if (child.starts_with("virtio")) names.push_back(child);
   }
   return names;
 }
 
-Result<void> check_unused(const SystemPaths& paths, const NetworkState& state, Address address) {
+Result<void> check_unused(const pci::SystemPaths& paths, const NetworkState& state, pci::Address address) {
   const auto uses = find_host_use(state, bus_names(paths, address));
   if (uses.empty()) return {};
   std::string reasons;
@@ -238,4 +238,4 @@ Result<void> check_unused(const SystemPaths& paths, const NetworkState& state, A
                           remedies.empty() ? remedies : remedies + "or, "));
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

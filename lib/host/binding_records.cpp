@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/binding_records.hpp"
+#include "host/binding_records.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -26,14 +26,14 @@
 #include "pollux/pci/device_info.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr const char* kFirstLine = "pollux driver record 1";
 
-fs::path record_path(const SystemPaths& paths, Address address) {
+fs::path record_path(const pci::SystemPaths& paths, pci::Address address) {
   return paths.run / "pollux/drivers" / address.to_string();
 }
 
@@ -73,7 +73,7 @@ constexpr std::string_view kInterfacesLastLine = "end";
 /// Of a message of rtnetlink, whose length has 16 bits in an attribute.
 constexpr std::size_t kLongestMessage = 1U << 16U;
 
-std::filesystem::path interfaces_path(const SystemPaths& paths, Address address) {
+std::filesystem::path interfaces_path(const pci::SystemPaths& paths, pci::Address address) {
   return paths.run / "pollux/interfaces" / address.to_string();
 }
 
@@ -228,29 +228,29 @@ bool is_driver_name(const std::string& name) {
   return !name.empty() && name.size() <= 64 && name.front() != '.' && std::all_of(name.begin(), name.end(), fits);
 }
 
-Result<void> save_record(const SystemPaths& paths, Address address, const DriverRecord& record) {
+Result<void> save_record(const pci::SystemPaths& paths, pci::Address address, const DriverRecord& record) {
   return record_file::replace(
       record_path(paths, address),
       fmt::format("{}\nvendor={:04x}\ndevice={:04x}\ndriver={}\ndriver_override={}\n{}", kFirstLine, record.vendor,
                   record.device, record.driver, record.driver_override, record.unbinding ? "unbinding=\n" : ""));
 }
 
-Result<std::optional<DriverRecord>> load_record(const SystemPaths& paths, Address address) {
+Result<std::optional<DriverRecord>> load_record(const pci::SystemPaths& paths, pci::Address address) {
   const fs::path file = record_path(paths, address);
-  if (!sysfs::exists(file)) return std::nullopt;
-  const auto text = sysfs::read_text(file);
+  if (!pci::sysfs::exists(file)) return std::nullopt;
+  const auto text = pci::sysfs::read_text(file);
   auto record = text ? parse(*text) : std::nullopt;
   if (record) return record;
   return fail(ErrorCode::io_error, fmt::format("the record of the previous driver in {} is malformed", file.string()),
               fmt::format("remove it; the kernel then chooses the driver: rm {}", file.string()));
 }
 
-void remove_record(const SystemPaths& paths, Address address) {
+void remove_record(const pci::SystemPaths& paths, pci::Address address) {
   std::error_code ignored;
   fs::remove(record_path(paths, address), ignored);
 }
 
-Result<BindingLock> BindingLock::take(const SystemPaths& paths, Clock& clock, Duration limit) {
+Result<BindingLock> BindingLock::take(const pci::SystemPaths& paths, Clock& clock, Duration limit) {
   const fs::path file = paths.run / "pollux/lock";
   const auto directory = record_file::open_directory(file.parent_path());
   if (!directory) return tl::unexpected<Error>(directory.error());
@@ -266,7 +266,7 @@ Result<BindingLock> BindingLock::take(const SystemPaths& paths, Clock& clock, Du
   return BindingLock(std::move(descriptor));
 }
 
-Result<void> save_interfaces(const SystemPaths& paths, Address address, const InterfaceRecord& record) {
+Result<void> save_interfaces(const pci::SystemPaths& paths, pci::Address address, const InterfaceRecord& record) {
   std::string text =
       fmt::format("{}\nvendor={:04x}\ndevice={:04x}\n", kInterfacesFirstLine, record.vendor, record.device);
   for (const InterfaceBackup& interface : record.interfaces) text += record_text(interface);
@@ -275,9 +275,9 @@ Result<void> save_interfaces(const SystemPaths& paths, Address address, const In
   return record_file::replace(interfaces_path(paths, address), text);
 }
 
-Result<std::optional<InterfaceRecord>> load_interfaces(const SystemPaths& paths, Address address) {
+Result<std::optional<InterfaceRecord>> load_interfaces(const pci::SystemPaths& paths, pci::Address address) {
   const std::filesystem::path file = interfaces_path(paths, address);
-  if (!sysfs::exists(file)) return std::nullopt;
+  if (!pci::sysfs::exists(file)) return std::nullopt;
   std::ifstream text(file);
   auto record = parse_interfaces(text);
   if (record) return record;
@@ -285,13 +285,13 @@ Result<std::optional<InterfaceRecord>> load_interfaces(const SystemPaths& paths,
               fmt::format("remove it, and set addresses and routes by hand: rm {}", file.string()));
 }
 
-void remove_interfaces(const SystemPaths& paths, Address address) {
+void remove_interfaces(const pci::SystemPaths& paths, pci::Address address) {
   std::error_code ignored;
   std::filesystem::remove(interfaces_path(paths, address), ignored);
 }
 
-Result<std::vector<InterfaceBackup>> saved_interfaces(const SystemPaths& paths, Address address) {
-  const auto device = read_device(paths, address);
+Result<std::vector<InterfaceBackup>> saved_interfaces(const pci::SystemPaths& paths, pci::Address address) {
+  const auto device = pci::read_device(paths, address);
   if (!device) return tl::unexpected<Error>(device.error());
   auto record = load_interfaces(paths, address);
   if (!record) return pass_on(std::move(record));
@@ -301,7 +301,7 @@ Result<std::vector<InterfaceBackup>> saved_interfaces(const SystemPaths& paths, 
     return fail(ErrorCode::not_found, fmt::format("no addresses and routes were saved for {}", name),
                 "bind the port by the command pollux, which saves them: " + again);
   }
-  if (!is_vfio_driver(device->driver)) {
+  if (!pci::is_vfio_driver(device->driver)) {
     return fail(ErrorCode::not_bound,
                 fmt::format("what was saved of the interfaces of {} is out of date: the port has left vfio-pci", name),
                 "bind it again, which saves them anew: pollux bind --force " + name);
@@ -315,4 +315,4 @@ Result<std::vector<InterfaceBackup>> saved_interfaces(const SystemPaths& paths, 
   return std::move((*record)->interfaces);
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/bind_checks.hpp"
+#include "host/bind_checks.hpp"
 
 #include <fmt/format.h>
 
@@ -7,9 +7,9 @@
 
 #include "pci/sysfs.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
-Result<void> check_addresses(std::span<const Address> addresses) {
+Result<void> check_addresses(std::span<const pci::Address> addresses) {
   if (addresses.empty())
     return fail(ErrorCode::invalid_argument, "no device was named", "name at least one PCI address");
   for (std::size_t i = 0; i < addresses.size(); ++i) {
@@ -21,7 +21,7 @@ Result<void> check_addresses(std::span<const Address> addresses) {
   return {};
 }
 
-Result<void> check_kind(const DeviceInfo& device, bool force) {
+Result<void> check_kind(const pci::DeviceInfo& device, bool force) {
   const std::string name = device.address.to_string();
   if (device.is_bridge()) {
     return fail(ErrorCode::invalid_argument, name + " is a PCI bridge; VFIO does not support bridges",
@@ -36,19 +36,19 @@ Result<void> check_kind(const DeviceInfo& device, bool force) {
   return {};
 }
 
-Result<void> check_vfio_loaded(const SystemPaths& paths) {
-  if (sysfs::exists(paths.sys / "bus/pci/drivers" / kVfioDriver)) return {};
-  const bool has_iommu = !sysfs::entries(paths.sys / "kernel/iommu_groups").empty();
+Result<void> check_vfio_loaded(const pci::SystemPaths& paths) {
+  if (pci::sysfs::exists(paths.sys / "bus/pci/drivers" / kVfioDriver)) return {};
+  const bool has_iommu = !pci::sysfs::entries(paths.sys / "kernel/iommu_groups").empty();
   return fail(ErrorCode::module_not_loaded, "the kernel module vfio-pci is not loaded",
               has_iommu ? "modprobe vfio-pci" : "modprobe vfio-pci; this machine also lacks an IOMMU: `pollux doctor`");
 }
 
-std::optional<bool> noiommu_mode(const SystemPaths& paths) {
-  const auto mode = sysfs::read_text(paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode");
+std::optional<bool> noiommu_mode(const pci::SystemPaths& paths) {
+  const auto mode = pci::sysfs::read_text(paths.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode");
   return mode ? std::optional(*mode == "Y") : std::nullopt;
 }
 
-Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
+Result<void> check_iommu(const pci::SystemPaths& paths, const pci::DeviceInfo& device) {
   if (device.iommu_group) return {};
   const auto without = noiommu_mode(paths);
   if (without.value_or(false)) return {};
@@ -57,7 +57,7 @@ Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
       without ? "; or use no IOMMU, so that the card can access all memory of this machine: "
                 "echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode, and open it with ?via=noiommu"
               : "";
-  if (sysfs::entries(paths.sys / "kernel/iommu_groups").empty()) {
+  if (pci::sysfs::entries(paths.sys / "kernel/iommu_groups").empty()) {
     return fail(
         ErrorCode::no_iommu, name + " has no IOMMU group: this machine has no IOMMU, or the IOMMU is disabled",
         fmt::format("enable VT-d or AMD-Vi in the firmware's setup and boot with the kernel parameter intel_iommu=on "
@@ -70,10 +70,10 @@ Result<void> check_iommu(const SystemPaths& paths, const DeviceInfo& device) {
                   noiommu_hint));
 }
 
-Result<void> check_permission(const SystemPaths& paths, const DeviceInfo& device) {
-  auto writable = sysfs::check_writable(sysfs::device(paths, device.address) / "driver_override");
+Result<void> check_permission(const pci::SystemPaths& paths, const pci::DeviceInfo& device) {
+  auto writable = pci::sysfs::check_writable(pci::sysfs::device(paths, device.address) / "driver_override");
   if (!writable) return writable;
-  return sysfs::check_writable(paths.sys / "bus/pci/drivers_probe");
+  return pci::sysfs::check_writable(paths.sys / "bus/pci/drivers_probe");
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

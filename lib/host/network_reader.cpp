@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/network_reader.hpp"
+#include "host/network_reader.hpp"
 
 #include <linux/ethtool.h>
 #include <linux/net_namespace.h>
@@ -17,7 +17,7 @@
 #include "base/file_descriptor.hpp"
 #include "netlink/socket.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 using netlink::Bytes;
@@ -188,4 +188,4 @@ std::int32_t namespace_number(int descriptor) {
   return asked ? number : -1;
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/names.hpp"
+#include "pollux/host/names.hpp"
 
 #include <array>
 #include <csetjmp>
@@ -12,7 +12,7 @@ extern "C" {
 // So the handler uses longjmp to return to `lookup_name`. All frames in between are C code, and `lookup_name` has no
 // objects with destructors. libpci passes no user pointer to the handler, so the jump buffer is thread-local; it is set
 // only during a lookup. pci_init is not called: names do not need it, and it accesses hardware.
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 thread_local std::jmp_buf* escape = nullptr;
@@ -92,10 +92,10 @@ std::string Names::device_class(std::uint32_t class_code) {
   return library_->lookup({PCI_LOOKUP_CLASS, static_cast<int>((class_code >> 8U) & 0xffffU), 0});
 }
 
-void Names::name(DeviceInfo& info) {
+void Names::name(pci::DeviceInfo& info) {
   info.vendor_name = vendor(info.vendor);
   info.device_name = device(info.vendor, info.device);
   info.class_name = device_class(info.class_code);
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

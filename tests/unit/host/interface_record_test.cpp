@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pci/binding_records.hpp"
+#include "host/binding_records.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "fake_machine.hpp"
 #include "pci/sysfs.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
-using test::FakeMachine;
+using pci::test::FakeMachine;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -45,7 +45,7 @@ class InterfaceRecords : public testing::Test {
   }
 
   FakeMachine machine;
-  Address port = machine.add({.address = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
+  pci::Address port = machine.add({.address = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
   InterfaceRecord record{0x8086, 0x10c9, {some_interface("eth1")}};
 };
 
@@ -58,7 +58,7 @@ TEST_F(InterfaceRecords, AreReadBackUnchanged) {
   EXPECT_EQ(**loaded, record);
   save({0x8086, 0x10c9, {}});
   EXPECT_TRUE((*load_interfaces(machine.paths, port))->interfaces.empty());
-  EXPECT_THAT(sysfs::entries(file().parent_path()), testing::ElementsAre("0000:01:00.0"));
+  EXPECT_THAT(pci::sysfs::entries(file().parent_path()), testing::ElementsAre("0000:01:00.0"));
   remove_interfaces(machine.paths, port);
   EXPECT_EQ(load_interfaces(machine.paths, port).value(), std::nullopt);
 }
@@ -84,7 +84,7 @@ TEST_F(InterfaceRecords, MissingOnesAreAnErrorThatNamesTheFix) {
 }
 
 TEST_F(InterfaceRecords, OfAPortThatHasLeftVfioAreOutOfDate) {
-  const Address other = machine.add({.address = "0000:02:00.0", .group = 8});
+  const pci::Address other = machine.add({.address = "0000:02:00.0", .group = 8});
   record.interfaces = {some_interface("eth1")};
   ASSERT_TRUE(save_interfaces(machine.paths, other, record));
   const auto saved = saved_interfaces(machine.paths, other);
@@ -104,7 +104,7 @@ TEST_F(InterfaceRecords, OfAnotherCardAreRejected) {
 }
 
 TEST_F(InterfaceRecords, OfNoDeviceAreRejected) {
-  EXPECT_EQ(saved_interfaces(machine.paths, Address{0, 9, 0, 0}).error().code, ErrorCode::not_found);
+  EXPECT_EQ(saved_interfaces(machine.paths, pci::Address{0, 9, 0, 0}).error().code, ErrorCode::not_found);
 }
 
 TEST_F(InterfaceRecords, DamagedOnesAreAnErrorThatNamesTheFile) {
@@ -139,4 +139,4 @@ TEST_F(InterfaceRecords, DamagedOnesAreAnErrorThatNamesTheFile) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

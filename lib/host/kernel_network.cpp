@@ -22,12 +22,12 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/shell_words.hpp"
-#include "pci/network_reader.hpp"
+#include "host/network_reader.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/interface_backup.hpp"
-#include "pollux/pci/network_state.hpp"
+#include "pollux/host/interface_backup.hpp"
+#include "pollux/host/network_state.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 namespace fs = std::filesystem;
@@ -118,7 +118,7 @@ std::vector<IpPrefix> tcp_connections(const fs::path& net) {
 /// The address of this machine to which the user of this process, or of one of its parents, is connected by ssh. sudo
 /// removes the variable, so the environments of the parents are searched, too. ssh(1): it has the address and port
 /// of the client, then those of the server.
-std::optional<IpPrefix> ssh_session(const SystemPaths& paths) {
+std::optional<IpPrefix> ssh_session(const pci::SystemPaths& paths) {
   constexpr int kMaxParents = 64;
   std::string process = "self";
   for (int parents = 0; parents < kMaxParents && process != "0"; ++parents) {
@@ -143,11 +143,11 @@ struct FoundNamespace {
 /// Collects all network namespaces, each once, with the first name found.
 class NamespaceFinder {
  public:
-  explicit NamespaceFinder(const SystemPaths& paths) : paths_(paths) {}
+  explicit NamespaceFinder(const pci::SystemPaths& paths) : paths_(paths) {}
 
   std::vector<FoundNamespace> find() {
     add(paths_.proc / "thread-self/ns/net", "this network namespace", "");
-    for (const std::string& name : sysfs::entries(paths_.run / "netns")) {
+    for (const std::string& name : pci::sysfs::entries(paths_.run / "netns")) {
       add(paths_.run / "netns" / name, "network namespace " + name,
           fmt::format("ip netns exec {} ", shell_quoted(name)));
     }
@@ -192,16 +192,16 @@ class NamespaceFinder {
   }
 
   void add_of_processes() {
-    for (const std::string& process : sysfs::entries(paths_.proc)) {
+    for (const std::string& process : pci::sysfs::entries(paths_.proc)) {
       if (process.find_first_not_of("0123456789") != std::string::npos) continue;
       const fs::path directory = paths_.proc / process;
       add(directory / "ns/net",
-          fmt::format("the network namespace of process {} ({})", process, sysfs::process_name(directory)),
+          fmt::format("the network namespace of process {} ({})", process, pci::sysfs::process_name(directory)),
           fmt::format("nsenter --target {} --net ", process));
     }
   }
 
-  const SystemPaths& paths_;
+  const pci::SystemPaths& paths_;
   std::vector<FoundNamespace> found_;
 };
 
@@ -229,7 +229,7 @@ class NamespaceNumbers {
 // drivers/net/ppp/pppoe.c, pppoe_seq_show. The file exists while the module is loaded.
 std::vector<std::string> read_pppoe(const fs::path& file) {
   std::vector<std::string> interfaces;
-  std::istringstream lines(sysfs::read_text(file).value_or(""));
+  std::istringstream lines(pci::sysfs::read_text(file).value_or(""));
   std::string line;
   std::getline(lines, line);  // the titles
   while (std::getline(lines, line)) {
@@ -242,7 +242,7 @@ std::vector<std::string> read_pppoe(const fs::path& file) {
   return interfaces;
 }
 
-Result<void> read_here(const SystemPaths& paths, NetworkNamespace& into, const std::vector<FoundNamespace>& all) {
+Result<void> read_here(const pci::SystemPaths& paths, NetworkNamespace& into, const std::vector<FoundNamespace>& all) {
   NamespaceNumbers numbers(all);
   into.pppoe = read_pppoe(paths.proc / "thread-self/net/pppoe");
   into.connections = tcp_connections(paths.proc / "thread-self/net");
@@ -250,7 +250,7 @@ Result<void> read_here(const SystemPaths& paths, NetworkNamespace& into, const s
 }
 
 // Runs in a separate thread, because it changes the thread's namespace.
-Result<NetworkState> visit_all(const SystemPaths& paths) {
+Result<NetworkState> visit_all(const pci::SystemPaths& paths) {
   const std::vector<FoundNamespace> all = NamespaceFinder(paths).find();
   NetworkState state;
   state.ssh_session = ssh_session(paths);
@@ -295,4 +295,4 @@ Result<void> KernelNetwork::restore(const InterfaceBackup& backup, const std::st
   return restore_interface(backup, interface);
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/handover.hpp"
+#include "pollux/host/handover.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fake_machine.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
-using test::FakeMachine;
+using pci::test::FakeMachine;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -40,8 +40,8 @@ TEST(Handover, MakesTheUserOwnTheGroup) {
 TEST(Handover, MakesTheUserOwnTheFilesOfItsDevicesToo) {
   if (::geteuid() != 0) GTEST_SKIP() << "chown needs root";
   FakeMachine machine;
-  const Address device = machine.add({.address = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
-  const Address other = machine.add({.address = "0000:02:00.0", .driver = "vfio-pci", .group = 8});
+  const pci::Address device = machine.add({.address = "0000:01:00.0", .driver = "vfio-pci", .group = 7});
+  const pci::Address other = machine.add({.address = "0000:02:00.0", .driver = "vfio-pci", .group = 8});
   machine.write(machine.paths.dev / "vfio/7", "");
   machine.write(machine.device(device) / "vfio-dev/vfio0/dev", "");
   machine.write(machine.device(other) / "vfio-dev/vfio1/dev", "");
@@ -105,4 +105,4 @@ TEST(Memlock, AdviceShowsBothWaysToSetTheLimit) {
 TEST(Memlock, RootNeedsNone) { EXPECT_THAT(memlock_advice({"root", 0, 0}, {}), HasSubstr("no memlock limit")); }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

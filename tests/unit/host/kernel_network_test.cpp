@@ -11,11 +11,11 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "fake_machine.hpp"
-#include "pollux/pci/host_use.hpp"
-#include "pollux/pci/network_state.hpp"
+#include "pollux/host/host_use.hpp"
+#include "pollux/host/network_state.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 const NetworkLink* find_link(const NetworkNamespace& where, const std::string& name) {
@@ -179,7 +179,7 @@ TEST_F(KernelNetworkFixture, SeesANamespaceThatOnlyAProcessHolds) {
 }
 
 TEST(KernelNetworkFiles, NameTheInterfacesOfPppoeSessions) {
-  test::FakeMachine machine;
+  pci::test::FakeMachine machine;
   machine.write(machine.paths.proc / "thread-self/net/pppoe",
                 "Id       Address              Device\n"
                 "00000100 02:00:00:00:00:07     eth1\n"
@@ -190,7 +190,7 @@ TEST(KernelNetworkFiles, NameTheInterfacesOfPppoeSessions) {
 }
 
 TEST(KernelNetworkFiles, NameTheLocalAddressesOfTcpConnections) {
-  test::FakeMachine machine;
+  pci::test::FakeMachine machine;
   const std::string title = "  sl  local_address rem_address   st tx_queue rx_queue\n";
   const std::string remote = " 036433C6:9C40";
   machine.write(machine.paths.proc / "thread-self/net/tcp",
@@ -208,7 +208,7 @@ TEST(KernelNetworkFiles, NameTheLocalAddressesOfTcpConnections) {
 }
 
 TEST(KernelNetworkFiles, NameTheSshSessionAlsoBehindSudo) {
-  test::FakeMachine machine;
+  pci::test::FakeMachine machine;
   const auto session = [&] { return KernelNetwork(machine.paths).read().value().ssh_session; };
   using std::string_literals::operator""s;
   machine.write(machine.paths.proc / "self/environ", "TERM=xterm\0SUDO_UID=1000\0"s);
@@ -228,4 +228,4 @@ TEST(KernelNetworkFiles, NameTheSshSessionAlsoBehindSudo) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

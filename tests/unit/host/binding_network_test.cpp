@@ -3,14 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "fake_machine.hpp"
-#include "pollux/pci/binding.hpp"
-#include "pollux/pci/interface_backup.hpp"
+#include "fake_network.hpp"
+#include "pollux/host/binding.hpp"
+#include "pollux/host/interface_backup.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
-using test::FakeMachine;
+using pci::test::FakeMachine;
 using test::FakeNetwork;
 using testing::AllOf;
 using testing::Contains;
@@ -31,7 +32,7 @@ class BindingNetwork : public testing::Test {
   FakeMachine machine;
   FakeNetwork network;
   std::vector<std::string> log;
-  Address port = machine.add({.address = "0000:01:00.0", .group = 7, .interface = "eth1"});
+  pci::Address port = machine.add({.address = "0000:01:00.0", .group = 7, .interface = "eth1"});
 
  private:
   [[nodiscard]] Binder binder() {
@@ -54,7 +55,7 @@ TEST_F(BindingNetwork, IsSavedByBindAndRestoredByUnbind) {
 }
 
 TEST_F(BindingNetwork, OfAVirtioCardIsBelowItsVirtioDevice) {
-  const Address card = machine.add({.address = "0000:02:00.0", .driver = "virtio-pci", .group = 8});
+  const pci::Address card = machine.add({.address = "0000:02:00.0", .driver = "virtio-pci", .group = 8});
   std::filesystem::create_directories(machine.device(card) / "virtio3/net/eth5");
   Binder binder(machine.paths, machine.clock, network);
   ASSERT_TRUE(binder.bind(std::vector{card}));
@@ -216,4 +217,4 @@ TEST_F(BindingNetwork, UnbindForgetsWhatWasSavedOfAPortThatHasLeftVfio) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

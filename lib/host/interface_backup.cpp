@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/interface_backup.hpp"
+#include "pollux/host/interface_backup.hpp"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -12,10 +12,10 @@
 #include <span>
 #include <utility>
 
+#include "host/network_reader.hpp"
 #include "netlink/socket.hpp"
-#include "pci/network_reader.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 using netlink::Bytes;
@@ -348,4 +348,4 @@ Result<void> hand_network_to(const InterfaceBackup& backup, const std::string& i
   return errors.take();
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

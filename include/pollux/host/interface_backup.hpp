@@ -8,11 +8,11 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/host/network_state.hpp"
 #include "pollux/pci/address.hpp"
-#include "pollux/pci/network_state.hpp"
 #include "pollux/pci/paths.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
 /// What the kernel forgets about a network interface when its driver leaves the device: a message of rtnetlink(7) for
 /// each address and route, and the properties of the link. Link-local IPv6 addresses that the kernel adds by itself are
@@ -51,7 +51,7 @@ struct InterfaceBackup {
 /// What `Binder::bind` saved of the interfaces of a device that is bound to vfio-pci now. Empty: the device had none.
 /// Errors, each with a hint: `not_found` (no such device, or nothing was saved), `not_bound` (what was saved is out of
 /// date), `bad_state` (it is of another card), `io_error` (it is malformed).
-[[nodiscard]] POLLUX_API Result<std::vector<InterfaceBackup>> saved_interfaces(const SystemPaths& paths,
-                                                                               Address address);
+[[nodiscard]] POLLUX_API Result<std::vector<InterfaceBackup>> saved_interfaces(const pci::SystemPaths& paths,
+                                                                               pci::Address address);
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -12,7 +12,7 @@
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
 /// A user account of this machine.
 struct User {
@@ -26,13 +26,14 @@ struct User {
 
 /// Checks, before a device is bound, that `hand_group_to` can work afterwards. Errors: `not_supported` (without an
 /// IOMMU only root can open a device), `not_found` (no such device).
-[[nodiscard]] POLLUX_API Result<void> check_hand_over(const SystemPaths& paths, Address address, const User& user);
+[[nodiscard]] POLLUX_API Result<void> check_hand_over(const pci::SystemPaths& paths, pci::Address address,
+                                                      const User& user);
 
 /// Makes `user` the owner of /dev/vfio/GROUP and of the device files of the group's devices (/dev/vfio/devices/vfioN,
 /// Linux 6.6), so that the user's processes can open them. Returns the files. The change lasts until the devices leave
 /// VFIO. The files appear shortly after the bind: the call waits for the group's file on `clock`, at most 2 s.
 /// Errors: `timeout`, `permission_denied`, `io_error`, `not_supported` (without an IOMMU only root can open a device).
-[[nodiscard]] POLLUX_API Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths,
+[[nodiscard]] POLLUX_API Result<std::vector<std::filesystem::path>> hand_group_to(const pci::SystemPaths& paths,
                                                                                   Clock& clock, std::uint32_t group,
                                                                                   const User& user);
 
@@ -53,4 +54,4 @@ struct POLLUX_API MemlockDemand {
 /// A text of several lines: the memlock limit that `user` needs, and how to set it in limits.conf or a systemd unit.
 [[nodiscard]] POLLUX_API std::string memlock_advice(const User& user, const MemlockDemand& demand);
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Saves and restores an interface of the real kernel, in a network namespace of the test's own thread.
-#include "pollux/pci/interface_backup.hpp"
+#include "pollux/host/interface_backup.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@
 #include <string>
 #include <thread>
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 using testing::AllOf;
@@ -268,4 +268,4 @@ TEST(InterfaceBackup, ReportsWhatTheKernelRejects) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -9,7 +9,7 @@
 #include "pollux/base/api.hpp"
 #include "pollux/pci/device_info.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
 /// Vendor, device and class names from the machine's pci.ids, through libpci. The list is read at the first lookup. An
 /// unknown ID gives an empty string. So does a missing or damaged list, since names are only for display. Thread rule:
@@ -33,11 +33,11 @@ class POLLUX_API Names {
   /// `class_code` is the 24-bit code of sysfs. Only class and subclass are looked up.
   [[nodiscard]] std::string device_class(std::uint32_t class_code);
   /// Fills in the three names of a device.
-  void name(DeviceInfo& info);
+  void name(pci::DeviceInfo& info);
 
  private:
   class Library;
   std::unique_ptr<Library> library_;
 };
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/binding.hpp"
+#include "pollux/host/binding.hpp"
 
 #include <fmt/format.h>
 
@@ -7,15 +7,15 @@
 #include <utility>
 
 #include "base/shell_words.hpp"
-#include "pci/bind_checks.hpp"
-#include "pci/binding_records.hpp"
+#include "host/bind_checks.hpp"
+#include "host/binding_records.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/pci/host_use.hpp"
-#include "pollux/pci/interface_backup.hpp"
+#include "pollux/host/host_use.hpp"
+#include "pollux/host/interface_backup.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 constexpr Duration kInterval = std::chrono::milliseconds(5);
@@ -26,34 +26,35 @@ constexpr Duration kInterfaceLimit = std::chrono::seconds(5);
 
 std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
 
-Result<std::vector<DeviceInfo>> read_all(const SystemPaths& paths, std::span<const Address> addresses) {
+Result<std::vector<pci::DeviceInfo>> read_all(const pci::SystemPaths& paths, std::span<const pci::Address> addresses) {
   if (auto valid = check_addresses(addresses); !valid) return pass_on(std::move(valid));
-  std::vector<DeviceInfo> devices;
-  for (const Address& address : addresses) {
-    auto info = read_device(paths, address);
+  std::vector<pci::DeviceInfo> devices;
+  for (const pci::Address& address : addresses) {
+    auto info = pci::read_device(paths, address);
     if (!info) return pass_on(std::move(info));
     devices.push_back(*std::move(info));
   }
   return devices;
 }
 
-Result<void> check_group(const SystemPaths& paths, const DeviceInfo& device, std::span<const Address> leaving) {
+Result<void> check_group(const pci::SystemPaths& paths, const pci::DeviceInfo& device,
+                         std::span<const pci::Address> leaving) {
   if (!device.iommu_group) return {};
-  const auto group = read_group(paths, *device.iommu_group);
+  const auto group = pci::read_group(paths, *device.iommu_group);
   if (!group) return tl::unexpected<Error>(group.error());
   // The message names only those of `leaving` that are in this group.
-  std::vector<Address> together;
-  for (const GroupMember& member : group->members) {
+  std::vector<pci::Address> together;
+  for (const pci::GroupMember& member : group->members) {
     if (member.address && std::find(leaving.begin(), leaving.end(), *member.address) != leaving.end()) {
       together.push_back(*member.address);
     }
   }
-  return check_viable(*group, together);
+  return pci::check_viable(*group, together);
 }
 
 /// A device loses its virtual functions, and the host their interfaces, when it leaves its driver.
-Result<void> check_functions_unused(const SystemPaths& paths, const NetworkState& state, Address address) {
-  for (const Address& function : sysfs::virtual_functions(paths, address)) {
+Result<void> check_functions_unused(const pci::SystemPaths& paths, const NetworkState& state, pci::Address address) {
+  for (const pci::Address& function : pci::sysfs::virtual_functions(paths, address)) {
     auto unused = check_unused(paths, state, function);
     if (unused) continue;
     unused.error().what =
@@ -65,71 +66,71 @@ Result<void> check_functions_unused(const SystemPaths& paths, const NetworkState
 
 /// Error `group_in_use` if the kernel would wait without limit for a process: a VFIO driver leaves a device only when
 /// nobody has it open, and a virtual function likewise. Asked once more under the lock, directly before the change.
-Result<void> check_not_held(const SystemPaths& paths, const DeviceInfo& device, bool by_vfio) {
+Result<void> check_not_held(const pci::SystemPaths& paths, const pci::DeviceInfo& device, bool by_vfio) {
   if (by_vfio) {
-    if (auto free = check_not_open(paths, device); !free) return free;
+    if (auto free = pci::check_not_open(paths, device); !free) return free;
   }
-  return check_functions_not_open(paths, device);
+  return pci::check_functions_not_open(paths, device);
 }
 
 /// Whether a bind or unbind was interrupted after the device had lost its driver.
-bool was_interrupted(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
+bool was_interrupted(const pci::DeviceInfo& device, const std::optional<DriverRecord>& record) {
   return device.driver.empty() && (record.has_value() || device.driver_override == kVfioDriver);
 }
 
 /// Whether an unbind has given the device its driver again, and was interrupted or failed before its network was
 /// restored.
-bool lacks_its_network(const DeviceInfo& device, const std::optional<DriverRecord>& record) {
-  if (!record || !record->unbinding || device.driver.empty() || is_vfio_driver(device.driver)) return false;
+bool lacks_its_network(const pci::DeviceInfo& device, const std::optional<DriverRecord>& record) {
+  if (!record || !record->unbinding || device.driver.empty() || pci::is_vfio_driver(device.driver)) return false;
   return record->driver.empty() || record->driver == device.driver;
 }
 
 template <class Record>
-bool matches(const Record& record, const DeviceInfo& device) {
+bool matches(const Record& record, const pci::DeviceInfo& device) {
   return record.vendor == device.vendor && record.device == device.device;
 }
 
 }  // namespace
 
-Binder::Binder(SystemPaths paths, Clock& clock, const HostNetwork& network, LogCallback log)
+Binder::Binder(pci::SystemPaths paths, Clock& clock, const HostNetwork& network, LogCallback log)
     : paths_(std::move(paths)), clock_(&clock), network_(&network), log_(std::move(log)) {}
 
 void Binder::log(LogLevel level, const std::string& message) const {
   if (log_) log_(level, message);
 }
 
-Result<void> Binder::check_bind(std::span<const Address> addresses, const BindOptions& options) const {
+Result<void> Binder::check_bind(std::span<const pci::Address> addresses, const BindOptions& options) const {
   auto devices = read_all(paths_, addresses);
   if (!devices) return pass_on(std::move(devices));
-  std::erase_if(*devices, [](const DeviceInfo& device) { return device.driver == kVfioDriver; });
+  std::erase_if(*devices, [](const pci::DeviceInfo& device) { return device.driver == kVfioDriver; });
   if (devices->empty()) return {};
-  for (const DeviceInfo& device : *devices) {
+  for (const pci::DeviceInfo& device : *devices) {
     if (auto kind = check_kind(device, options.force); !kind) return kind;
   }
   if (auto loaded = check_vfio_loaded(paths_); !loaded) return loaded;
-  for (const DeviceInfo& device : *devices) {
+  for (const pci::DeviceInfo& device : *devices) {
     if (auto iommu = check_iommu(paths_, device); !iommu) return iommu;
     if (auto viable = check_group(paths_, device, addresses); !viable) return viable;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
-    if (auto free = check_not_held(paths_, device, is_vfio_driver(device.driver)); !free) return free;
+    if (auto free = check_not_held(paths_, device, pci::is_vfio_driver(device.driver)); !free) return free;
   }
   if (options.force) return {};
   auto state = network_->read();
   if (!state) return pass_on(std::move(state));
   for (const std::string& name : state->unseen) log(LogLevel::warning, "cannot read the state of " + name);
-  for (const DeviceInfo& device : *devices) {
+  for (const pci::DeviceInfo& device : *devices) {
     if (auto unused = check_unused(paths_, *state, device.address); !unused) return unused;
     if (auto unused = check_functions_unused(paths_, *state, device.address); !unused) return unused;
   }
   return {};
 }
 
-Result<std::vector<BindOutcome>> Binder::bind(std::span<const Address> addresses, const BindOptions& options) {
+Result<std::vector<BindOutcome>> Binder::bind(std::span<const pci::Address> addresses, const BindOptions& options) {
   if (auto checked = check_bind(addresses, options); !checked) return pass_on(std::move(checked));
   auto lock = BindingLock::take(paths_, *clock_, kLimit);
   if (!lock) return pass_on(std::move(lock));
   std::vector<BindOutcome> outcomes;
-  for (const Address& address : addresses) {
+  for (const pci::Address& address : addresses) {
     auto outcome = bind_one(address);
     if (outcome) {
       outcomes.push_back(*std::move(outcome));
@@ -144,12 +145,12 @@ Result<std::vector<BindOutcome>> Binder::bind(std::span<const Address> addresses
   return outcomes;
 }
 
-Result<BindOutcome> Binder::bind_one(Address address) {
-  auto device = read_device(paths_, address);
+Result<BindOutcome> Binder::bind_one(pci::Address address) {
+  auto device = pci::read_device(paths_, address);
   if (!device) return pass_on(std::move(device));
   BindOutcome outcome{address, false, device->driver, device->driver, device->iommu_group};
   if (device->driver == kVfioDriver) return outcome;
-  if (auto free = check_not_held(paths_, *device, is_vfio_driver(device->driver)); !free)
+  if (auto free = check_not_held(paths_, *device, pci::is_vfio_driver(device->driver)); !free)
     return pass_on(std::move(free));
 
   const auto known = load_record(paths_, address);
@@ -171,15 +172,16 @@ Result<BindOutcome> Binder::bind_one(Address address) {
   outcome.previous_driver = record.driver;
   outcome.driver = kVfioDriver;
   // Without an IOMMU the kernel creates the group only during the bind.
-  if (const auto now = read_device(paths_, address)) outcome.iommu_group = now->iommu_group;
+  if (const auto now = pci::read_device(paths_, address)) outcome.iommu_group = now->iommu_group;
   log(LogLevel::info, fmt::format("{}: {} -> {}", address.to_string(), or_none(record.driver), kVfioDriver));
   return outcome;
 }
 
-void Binder::undo_bind(const DeviceInfo& device, DriverRecord record, Error& reason) {
-  const Address address = device.address;
+void Binder::undo_bind(const pci::DeviceInfo& device, DriverRecord record, Error& reason) {
+  const pci::Address address = device.address;
   const auto back = record.driver.empty() ? Result<void>{} : move_to(address, record.driver);
-  const auto cleared = sysfs::write(sysfs::device(paths_, address) / "driver_override", record.driver_override + "\n");
+  const auto cleared =
+      pci::sysfs::write(pci::sysfs::device(paths_, address) / "driver_override", record.driver_override + "\n");
   if (!back || !cleared) {
     reason.what += fmt::format("; restoring {} failed", or_none(record.driver));
     reason.hint += "; then restore the driver: pollux unbind " + address.to_string();
@@ -197,17 +199,17 @@ void Binder::undo_bind(const DeviceInfo& device, DriverRecord record, Error& rea
   reason.hint += "; then restore its network: pollux unbind " + address.to_string();
 }
 
-Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
+Result<void> Binder::check_unbind(std::span<const pci::Address> addresses) const {
   auto devices = read_all(paths_, addresses);
   if (!devices) return pass_on(std::move(devices));
-  for (const DeviceInfo& device : *devices) {
+  for (const pci::DeviceInfo& device : *devices) {
     const auto record = load_record(paths_, device.address);
     const auto& known = record ? *record : std::nullopt;
     if (device.driver != kVfioDriver && !was_interrupted(device, known)) continue;
     if (auto permitted = check_permission(paths_, device); !permitted) return permitted;
     if (auto free = check_not_held(paths_, device, true); !free) return free;
     const bool wanted = known && matches(*known, device) && !known->driver.empty();
-    if (wanted && !sysfs::exists(paths_.sys / "bus/pci/drivers" / known->driver)) {
+    if (wanted && !pci::sysfs::exists(paths_.sys / "bus/pci/drivers" / known->driver)) {
       return fail(ErrorCode::module_not_loaded,
                   fmt::format("{} had the driver {}, which is not loaded", device.address.to_string(), known->driver),
                   "modprobe " + shell_quoted(known->driver));
@@ -216,12 +218,12 @@ Result<void> Binder::check_unbind(std::span<const Address> addresses) const {
   return {};
 }
 
-Result<std::vector<BindOutcome>> Binder::unbind(std::span<const Address> addresses) {
+Result<std::vector<BindOutcome>> Binder::unbind(std::span<const pci::Address> addresses) {
   if (auto checked = check_unbind(addresses); !checked) return pass_on(std::move(checked));
   auto lock = BindingLock::take(paths_, *clock_, kLimit);
   if (!lock) return pass_on(std::move(lock));
   std::vector<BindOutcome> outcomes;
-  for (const Address& address : addresses) {
+  for (const pci::Address& address : addresses) {
     auto outcome = unbind_one(address);
     if (!outcome) return pass_on(std::move(outcome));
     outcomes.push_back(*std::move(outcome));
@@ -229,8 +231,8 @@ Result<std::vector<BindOutcome>> Binder::unbind(std::span<const Address> address
   return outcomes;
 }
 
-Result<BindOutcome> Binder::unbind_one(Address address) {
-  auto device = read_device(paths_, address);
+Result<BindOutcome> Binder::unbind_one(pci::Address address) {
+  auto device = pci::read_device(paths_, address);
   if (!device) return pass_on(std::move(device));
   auto loaded = load_record(paths_, address);
   if (!loaded) log(LogLevel::warning, loaded.error().what + "; the kernel chooses the driver");
@@ -253,7 +255,7 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
     target.unbinding = true;
     if (auto saved = save_record(paths_, address, target); !saved) return pass_on(std::move(saved));
     // An override such as "none" keeps all drivers away from the device. One to VFIO would undo the unbind.
-    const bool to_vfio = is_vfio_driver(target.driver_override);
+    const bool to_vfio = pci::is_vfio_driver(target.driver_override);
     auto moved = move_to(address, target.driver, to_vfio ? std::string() : target.driver_override);
     if (!moved) return pass_on(std::move(moved));
   }
@@ -262,13 +264,13 @@ Result<BindOutcome> Binder::unbind_one(Address address) {
 }
 
 // The files are removed last, so that another unbind can do what this one fails to do.
-Result<void> Binder::finish_unbind(const DeviceInfo& device, const DriverRecord& target, BindOutcome& outcome) {
+Result<void> Binder::finish_unbind(const pci::DeviceInfo& device, const DriverRecord& target, BindOutcome& outcome) {
   const std::string name = device.address.to_string();
-  const auto directory = sysfs::device(paths_, device.address);
-  if (auto cleared = sysfs::write(directory / "driver_override", target.driver_override + "\n"); !cleared) {
+  const auto directory = pci::sysfs::device(paths_, device.address);
+  if (auto cleared = pci::sysfs::write(directory / "driver_override", target.driver_override + "\n"); !cleared) {
     return cleared;
   }
-  outcome.driver = sysfs::link_target_name(directory / "driver");
+  outcome.driver = pci::sysfs::link_target_name(directory / "driver");
   if (outcome.changed) {
     log(LogLevel::info, fmt::format("{}: {} -> {}", name, or_none(device.driver), or_none(outcome.driver)));
   }
@@ -282,7 +284,7 @@ Result<void> Binder::finish_unbind(const DeviceInfo& device, const DriverRecord&
   return {};
 }
 
-Result<void> Binder::save_network(const DeviceInfo& device) const {
+Result<void> Binder::save_network(const pci::DeviceInfo& device) const {
   InterfaceRecord record{device.vendor, device.device, {}};
   for (const std::string& name : device.interfaces) {
     auto backup = network_->save(name);
@@ -300,7 +302,7 @@ Result<void> Binder::save_network(const DeviceInfo& device) const {
 }
 
 // What was saved is removed once it is restored: later the interface may have another configuration.
-Result<void> Binder::restore_network(const DeviceInfo& device) const {
+Result<void> Binder::restore_network(const pci::DeviceInfo& device) const {
   const auto record = load_interfaces(paths_, device.address);
   if (!record) log(LogLevel::warning, record.error().what + "; addresses and routes are not restored");
   Result<void> first_error;
@@ -314,9 +316,9 @@ Result<void> Binder::restore_network(const DeviceInfo& device) const {
   return first_error;
 }
 
-Result<void> Binder::restore_interface(Address address, const InterfaceBackup& backup) const {
+Result<void> Binder::restore_interface(pci::Address address, const InterfaceBackup& backup) const {
   const auto names = [&] {
-    const auto device = read_device(paths_, address);
+    const auto device = pci::read_device(paths_, address);
     return device ? device->interfaces : std::vector<std::string>{};
   };
   const auto has_name = [&] {
@@ -326,7 +328,7 @@ Result<void> Binder::restore_interface(Address address, const InterfaceBackup& b
   static_cast<void>(wait_until(
       *clock_, "an interface", kInterfaceLimit, [&] { return !names().empty(); }, kInterval));
   // udev names an interface some time after it has appeared.
-  const Duration naming = sysfs::exists(paths_.run / "udev/control") ? kInterfaceLimit : Duration{0};
+  const Duration naming = pci::sysfs::exists(paths_.run / "udev/control") ? kInterfaceLimit : Duration{0};
   static_cast<void>(wait_until(*clock_, backup.name, naming, has_name, kInterval));
   const auto now = names();
   if (now.empty()) {
@@ -338,16 +340,16 @@ Result<void> Binder::restore_interface(Address address, const InterfaceBackup& b
 
 // With driver_override no other driver can bind to the device, also one that is loaded meanwhile. The driver need not
 // know the device's ids. Linux, Documentation/ABI/testing/sysfs-bus-pci, "driver_override".
-Result<void> Binder::move_to(Address address, const std::string& driver, const std::string& without_driver) {
+Result<void> Binder::move_to(pci::Address address, const std::string& driver, const std::string& without_driver) {
   const std::string name = address.to_string();
-  const auto device = sysfs::device(paths_, address);
-  const auto current = [&] { return sysfs::link_target_name(device / "driver"); };
+  const auto device = pci::sysfs::device(paths_, address);
+  const auto current = [&] { return pci::sysfs::link_target_name(device / "driver"); };
   if (!driver.empty() && current() == driver) return {};
   // An empty line clears the attribute. An empty write would not reach the kernel.
-  auto overridden = sysfs::write(device / "driver_override", (driver.empty() ? without_driver : driver) + "\n");
+  auto overridden = pci::sysfs::write(device / "driver_override", (driver.empty() ? without_driver : driver) + "\n");
   if (!overridden) return overridden;
   if (const std::string holder = current(); !holder.empty()) {
-    if (auto released = sysfs::write(device / "driver/unbind", name); !released) return released;
+    if (auto released = pci::sysfs::write(device / "driver/unbind", name); !released) return released;
     const auto gone = wait_until(
         *clock_, "release", kLimit, [&] { return current() != holder; }, kInterval);
     if (!gone) {
@@ -356,7 +358,7 @@ Result<void> Binder::move_to(Address address, const std::string& driver, const s
     }
   }
   if (current().empty()) {
-    if (auto probed = sysfs::write(paths_.sys / "bus/pci/drivers_probe", name); !probed) return probed;
+    if (auto probed = pci::sysfs::write(paths_.sys / "bus/pci/drivers_probe", name); !probed) return probed;
   }
   const bool taken = wait_until(
                          *clock_, "probe", driver.empty() ? kChoiceLimit : kLimit,
@@ -367,4 +369,4 @@ Result<void> Binder::move_to(Address address, const std::string& driver, const s
               "see why in the kernel's log: dmesg | grep -e vfio -e " + name);
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/host_use.hpp"
+#include "pollux/host/host_use.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
 
-#include "fake_machine.hpp"
+#include "fake_network.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 using test::host_with_port;
@@ -21,13 +22,13 @@ const std::string kPort = "0000:01:00.0";
 /// A host with one namespace, in which the port is eth1 (number 2).
 class HostUse : public testing::Test {
  protected:
-  [[nodiscard]] std::vector<pci::HostUse> found() const { return find_host_use(state, {kPort}); }
-  [[nodiscard]] static std::string only_of(const std::vector<pci::HostUse>& uses) {
+  [[nodiscard]] std::vector<host::HostUse> found() const { return find_host_use(state, {kPort}); }
+  [[nodiscard]] static std::string only_of(const std::vector<host::HostUse>& uses) {
     return uses.size() == 1 ? uses[0].interface + " " + uses[0].reason + " in " + uses[0].network_namespace
                             : std::to_string(uses.size()) + " reasons";
   }
   [[nodiscard]] std::string only_reason() const { return only_of(found()); }
-  [[nodiscard]] std::vector<pci::HostUse> lost() const { return find_losses(state, {kPort}); }
+  [[nodiscard]] std::vector<host::HostUse> lost() const { return find_losses(state, {kPort}); }
   NetworkNamespace& own() { return state.namespaces[0]; }
   NetworkNamespace& add_namespace(const std::string& name) {
     NetworkNamespace other;
@@ -62,7 +63,7 @@ TEST_F(HostUse, QuotesNamesInCommands) {
   own().routes.push_back({.link = 2, .destination = prefix("198.51.100.0/24"), .table = 254});
   own().links.push_back({.index = 5, .name = "t|id", .kind = "macvtap", .lower = 2});
   std::vector<std::string> remedies;
-  for (const pci::HostUse& use : found()) remedies.push_back(use.remedy);
+  for (const host::HostUse& use : found()) remedies.push_back(use.remedy);
   EXPECT_THAT(remedies, testing::UnorderedElementsAre(
                             "ip link set 'a;$(id)' nomaster", "ip address del 192.0.2.7/24 dev 'a;$(id)'",
                             "ip route del 198.51.100.0/24 dev 'a;$(id)' table 254", "ip link del 't|id'"));
@@ -283,8 +284,8 @@ TEST_F(HostUse, EndsOnInterfacesThatAreStackedInACycle) {
 }
 
 TEST_F(HostUse, RecognisesAPortByItsVirtioName) {
-  test::FakeMachine machine;
-  const Address address = machine.add({.address = kPort, .driver = "virtio-pci"});
+  pci::test::FakeMachine machine;
+  const pci::Address address = machine.add({.address = kPort, .driver = "virtio-pci"});
   std::filesystem::create_directories(machine.device(address) / "virtio3/net/eth1");
   EXPECT_THAT(bus_names(machine.paths, address), testing::ElementsAre(kPort, "virtio3"));
   state = host_with_port("virtio3");
@@ -293,8 +294,8 @@ TEST_F(HostUse, RecognisesAPortByItsVirtioName) {
 }
 
 TEST_F(HostUse, BecomesAnErrorWithReasonInterfaceNamespaceAndRemedy) {
-  test::FakeMachine machine;
-  const Address address = machine.add({.address = kPort});
+  pci::test::FakeMachine machine;
+  const pci::Address address = machine.add({.address = kPort});
   EXPECT_TRUE(check_unused(machine.paths, state, address));
   own().addresses.push_back({2, prefix("192.0.2.7/24")});
   own().routes.push_back({.link = 2, .destination = prefix("0.0.0.0/0"), .has_gateway = true, .table = 254});
@@ -307,8 +308,8 @@ TEST_F(HostUse, BecomesAnErrorWithReasonInterfaceNamespaceAndRemedy) {
 }
 
 TEST_F(HostUse, WithoutARemedyBecomesAnErrorThatNamesForce) {
-  test::FakeMachine machine;
-  const Address address = machine.add({.address = kPort});
+  pci::test::FakeMachine machine;
+  const pci::Address address = machine.add({.address = kPort});
   own().addresses = {{2, prefix("fe80::7/64")}};
   own().connections = {prefix("fe80::7/128")};
   const auto checked = check_unused(machine.paths, state, address);
@@ -317,8 +318,8 @@ TEST_F(HostUse, WithoutARemedyBecomesAnErrorThatNamesForce) {
 }
 
 TEST_F(HostUse, LimitsTheNumberOfReasons) {
-  test::FakeMachine machine;
-  const Address address = machine.add({.address = kPort});
+  pci::test::FakeMachine machine;
+  const pci::Address address = machine.add({.address = kPort});
   for (int i = 1; i <= 50; ++i) own().addresses.push_back({2, prefix("192.0.2." + std::to_string(i) + "/24")});
   const auto checked = check_unused(machine.paths, state, address);
   ASSERT_FALSE(checked);
@@ -329,4 +330,4 @@ TEST_F(HostUse, LimitsTheNumberOfReasons) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -12,7 +12,7 @@
 #include "pollux/base/error.hpp"
 #include "pollux/pci/paths.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
 /// An IPv4 or IPv6 address with its prefix length in bits.
 struct POLLUX_API IpPrefix {
@@ -92,7 +92,7 @@ class POLLUX_API HostNetwork {
 
   /// Takes a snapshot. Fails only if the caller's own namespace cannot be read.
   [[nodiscard]] virtual Result<NetworkState> read() const = 0;
-  /// As `back_up_interface` (pollux/pci/interface_backup.hpp).
+  /// As `back_up_interface` (pollux/host/interface_backup.hpp).
   [[nodiscard]] virtual Result<InterfaceBackup> save(const std::string& interface) const = 0;
   /// As `restore_interface`.
   [[nodiscard]] virtual Result<void> restore(const InterfaceBackup& backup, const std::string& interface) const = 0;
@@ -104,13 +104,13 @@ class POLLUX_API HostNetwork {
 class POLLUX_API KernelNetwork final : public HostNetwork {
  public:
   /// `paths` has the mount points; the default is the machine's.
-  explicit KernelNetwork(SystemPaths paths = {}) : paths_(std::move(paths)) {}
+  explicit KernelNetwork(pci::SystemPaths paths = {}) : paths_(std::move(paths)) {}
   [[nodiscard]] Result<NetworkState> read() const override;
   [[nodiscard]] Result<InterfaceBackup> save(const std::string& interface) const override;
   [[nodiscard]] Result<void> restore(const InterfaceBackup& backup, const std::string& interface) const override;
 
  private:
-  SystemPaths paths_;
+  pci::SystemPaths paths_;
 };
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

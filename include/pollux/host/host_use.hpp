@@ -6,10 +6,10 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/host/network_state.hpp"
 #include "pollux/pci/address.hpp"
-#include "pollux/pci/network_state.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
 /// How much of a use comes back when the port returns to the kernel (`Binder::unbind`).
 enum class Restored {
@@ -42,10 +42,10 @@ struct HostUse {
                                                           const std::vector<std::string>& device_names);
 
 /// The `device_names` of a PCI function for `find_host_use`.
-[[nodiscard]] POLLUX_API std::vector<std::string> bus_names(const SystemPaths& paths, Address address);
+[[nodiscard]] POLLUX_API std::vector<std::string> bus_names(const pci::SystemPaths& paths, pci::Address address);
 
 /// Error: `in_use_by_host` if the host uses the port; it names the reasons, interfaces and namespaces.
-[[nodiscard]] POLLUX_API Result<void> check_unused(const SystemPaths& paths, const NetworkState& state,
-                                                   Address address);
+[[nodiscard]] POLLUX_API Result<void> check_unused(const pci::SystemPaths& paths, const NetworkState& state,
+                                                   pci::Address address);
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -7,9 +7,9 @@
 
 #include "netlink/messages.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/pci/network_state.hpp"
+#include "pollux/host/network_state.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 
 /// Returns the id of the namespace that the current one knows as `nsid`, or `NetworkLink::kUnknownNamespace`.
 using NamespaceResolver = std::function<std::uint64_t(std::int32_t nsid)>;
@@ -26,4 +26,4 @@ using NamespaceResolver = std::function<std::uint64_t(std::int32_t nsid)>;
 /// The number by which the current namespace knows the namespace of `descriptor`; negative if it has none.
 [[nodiscard]] std::int32_t namespace_number(int descriptor);
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

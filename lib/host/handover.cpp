@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/handover.hpp"
+#include "pollux/host/handover.hpp"
 
 #include <fmt/format.h>
 #include <pwd.h>
@@ -7,12 +7,12 @@
 
 #include <cerrno>
 
-#include "pci/bind_checks.hpp"
+#include "host/bind_checks.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/pci/device_info.hpp"
 #include "pollux/pci/iommu_group.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
 constexpr std::size_t kMaxEntry = 1U << 20U;
@@ -31,15 +31,15 @@ Result<void> change_owner(const std::filesystem::path& node, const User& user) {
                     refused ? "run the command as root, with sudo" : "check the file: ls -l " + node.string());
 }
 
-std::vector<std::filesystem::path> device_files(const SystemPaths& paths, std::uint32_t number) {
+std::vector<std::filesystem::path> device_files(const pci::SystemPaths& paths, std::uint32_t number) {
   std::vector<std::filesystem::path> files;
-  const auto group = read_group(paths, number);
+  const auto group = pci::read_group(paths, number);
   if (!group) return files;
-  for (const GroupMember& member : group->members) {
+  for (const pci::GroupMember& member : group->members) {
     if (!member.address) continue;
-    for (const std::string& name : sysfs::entries(sysfs::device(paths, *member.address) / "vfio-dev")) {
+    for (const std::string& name : pci::sysfs::entries(pci::sysfs::device(paths, *member.address) / "vfio-dev")) {
       const auto file = paths.dev / "vfio/devices" / name;
-      if (sysfs::exists(file)) files.push_back(file);
+      if (pci::sysfs::exists(file)) files.push_back(file);
     }
   }
   return files;
@@ -61,12 +61,12 @@ Result<User> find_user(const std::string& name) {
               "see `getent passwd` for all users, or add one: useradd NAME");
 }
 
-Result<void> check_hand_over(const SystemPaths& paths, Address address, const User& user) {
-  auto device = read_device(paths, address);
+Result<void> check_hand_over(const pci::SystemPaths& paths, pci::Address address, const User& user) {
+  auto device = pci::read_device(paths, address);
   if (!device) return pass_on(std::move(device));
-  const bool without_iommu = device->iommu_group
-                                 ? sysfs::exists(paths.dev / "vfio" / fmt::format("noiommu-{}", *device->iommu_group))
-                                 : noiommu_mode(paths).value_or(false);
+  const bool without_iommu =
+      device->iommu_group ? pci::sysfs::exists(paths.dev / "vfio" / fmt::format("noiommu-{}", *device->iommu_group))
+                          : noiommu_mode(paths).value_or(false);
   if (!without_iommu) return {};
   return fail(
       ErrorCode::not_supported,
@@ -75,14 +75,14 @@ Result<void> check_hand_over(const SystemPaths& paths, Address address, const Us
       "DMA");
 }
 
-Result<std::vector<std::filesystem::path>> hand_group_to(const SystemPaths& paths, Clock& clock, std::uint32_t group,
-                                                         const User& user) {
+Result<std::vector<std::filesystem::path>> hand_group_to(const pci::SystemPaths& paths, Clock& clock,
+                                                         std::uint32_t group, const User& user) {
   const auto node = paths.dev / "vfio" / std::to_string(group);
   const auto without_iommu = paths.dev / "vfio" / fmt::format("noiommu-{}", group);
   const auto appeared = wait_until(
-      clock, node.string(), kNodeLimit, [&] { return sysfs::exists(node) || sysfs::exists(without_iommu); },
+      clock, node.string(), kNodeLimit, [&] { return pci::sysfs::exists(node) || pci::sysfs::exists(without_iommu); },
       std::chrono::milliseconds(10));
-  if (appeared && !sysfs::exists(node)) {
+  if (appeared && !pci::sysfs::exists(node)) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{} cannot open {}: without an IOMMU only root can open a device", user.name,
                             without_iommu.string()),
@@ -118,4 +118,4 @@ std::string memlock_advice(const User& user, const MemlockDemand& demand) {
       demand.rings_per_port, demand.ring_bytes / 1024, kibibytes);
 }
 
-}  // namespace pollux::pci
+}  // namespace pollux::host

@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 #include "base/file_descriptor.hpp"
-#include "fake_machine.hpp"
-#include "pollux/pci/binding.hpp"
+#include "fake_network.hpp"
+#include "pollux/host/binding.hpp"
+#include "unit/pci/fake_machine.hpp"
 
-namespace pollux::pci {
+namespace pollux::host {
 namespace {
 
-using test::FakeMachine;
+using pci::test::FakeMachine;
 using test::FakeNetwork;
 using testing::AllOf;
 using testing::HasSubstr;
@@ -25,7 +26,7 @@ class BindingError : public testing::Test {
   BindingError() { machine.load_driver("vfio-pci"); }
 
   /// Binds `addresses`. This must fail before anything is changed.
-  Error refused(const std::vector<Address>& addresses, const BindOptions& options = {}) {
+  Error refused(const std::vector<pci::Address>& addresses, const BindOptions& options = {}) {
     Binder binder(machine.paths, machine.clock, network);
     const auto checked = binder.check_bind(addresses, options);
     const auto bound = binder.bind(addresses, options);
@@ -39,12 +40,12 @@ class BindingError : public testing::Test {
     EXPECT_FALSE(bound.error().hint.empty());
     return bound.error();
   }
-  Error failed(const std::vector<Address>& addresses) {
+  Error failed(const std::vector<pci::Address>& addresses) {
     const auto bound = Binder(machine.paths, machine.clock, network).bind(addresses);
     EXPECT_FALSE(bound);
     return bound ? Error{} : bound.error();
   }
-  Error not_freed(const std::vector<Address>& addresses) {
+  Error not_freed(const std::vector<pci::Address>& addresses) {
     const auto freed = Binder(machine.paths, machine.clock, network).unbind(addresses);
     EXPECT_FALSE(freed);
     return freed ? Error{} : freed.error();
@@ -53,7 +54,7 @@ class BindingError : public testing::Test {
 
   FakeMachine machine;
   FakeNetwork network;
-  Address port = machine.add({.address = "0000:01:00.0", .group = 7});
+  pci::Address port = machine.add({.address = "0000:01:00.0", .group = 7});
 };
 
 TEST_F(BindingError, NothingNamed) { EXPECT_EQ(refused({}).code, ErrorCode::invalid_argument); }
@@ -65,14 +66,14 @@ TEST_F(BindingError, NamedTwice) {
 }
 
 TEST_F(BindingError, NoSuchDevice) {
-  const Error error = refused({port, Address{0, 9, 0, 0}});
+  const Error error = refused({port, pci::Address{0, 9, 0, 0}});
   EXPECT_EQ(error.code, ErrorCode::not_found);
   EXPECT_THAT(error.what, HasSubstr("0000:09:00.0"));
   EXPECT_THAT(error.hint, HasSubstr("pollux list"));
 }
 
 TEST_F(BindingError, Bridge) {
-  const Address bridge =
+  const pci::Address bridge =
       machine.add({.address = "0000:00:01.0", .driver = "pcieport", .group = 9, .class_code = "0x060400"});
   const Error error = refused({port, bridge}, {.force = true});
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
@@ -80,7 +81,8 @@ TEST_F(BindingError, Bridge) {
 }
 
 TEST_F(BindingError, NoNetworkController) {
-  const Address disk = machine.add({.address = "0000:03:00.0", .driver = "nvme", .group = 9, .class_code = "0x010802"});
+  const pci::Address disk =
+      machine.add({.address = "0000:03:00.0", .driver = "nvme", .group = 9, .class_code = "0x010802"});
   const Error error = refused({port, disk});
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.what, AllOf(HasSubstr("0000:03:00.0"), HasSubstr("not a network controller"), HasSubstr("nvme")));
@@ -109,7 +111,7 @@ TEST_F(BindingError, NoIommuInTheMachine) {
 }
 
 TEST_F(BindingError, NoIommuForThisDevice) {
-  const Address bare = machine.add({.address = "0000:03:00.0"});
+  const pci::Address bare = machine.add({.address = "0000:03:00.0"});
   const Error error = refused({port, bare});
   EXPECT_EQ(error.code, ErrorCode::no_iommu);
   EXPECT_THAT(error.what, AllOf(HasSubstr("0000:03:00.0"), HasSubstr("other devices have")));
@@ -124,7 +126,7 @@ TEST_F(BindingError, GroupNotViable) {
 }
 
 TEST_F(BindingError, GroupNotViableForTheSecondOfTwo) {
-  const Address other = machine.add({.address = "0000:02:00.0", .group = 8});
+  const pci::Address other = machine.add({.address = "0000:02:00.0", .group = 8});
   machine.add({.address = "0000:02:00.1", .group = 8});
   const Error error = refused({port, other});
   EXPECT_EQ(error.code, ErrorCode::group_not_viable);
@@ -190,7 +192,7 @@ TEST_F(BindingError, OldDriverDoesNotReleaseTheDevice) {
 
 TEST_F(BindingError, UnbindNoSuchDevice) {
   bind_port();
-  EXPECT_EQ(not_freed({port, Address{0, 9, 0, 0}}).code, ErrorCode::not_found);
+  EXPECT_EQ(not_freed({port, pci::Address{0, 9, 0, 0}}).code, ErrorCode::not_found);
   EXPECT_EQ(machine.driver_of(port), "vfio-pci");
 }
 
@@ -231,7 +233,7 @@ TEST_F(BindingError, UnbindWhenAProcessOpensTheDeviceMeanwhile) {
 
 TEST_F(BindingError, AProcessOpensAPortWhoseBindIsUndone) {
   machine.load_driver("stubborn");
-  const Address other = machine.add({.address = "0000:02:00.0", .driver = "stubborn", .group = 8});
+  const pci::Address other = machine.add({.address = "0000:02:00.0", .driver = "stubborn", .group = 8});
   machine.cling("stubborn");
   bool opened = false;
   machine.clock.follow([&](Duration) {
@@ -245,7 +247,7 @@ TEST_F(BindingError, AProcessOpensAPortWhoseBindIsUndone) {
 }
 
 TEST_F(BindingError, OpenByAnotherVfioDriver) {
-  const Address other = machine.add({.address = "0000:02:00.0", .driver = "mlx5_vfio_pci", .group = 8});
+  const pci::Address other = machine.add({.address = "0000:02:00.0", .driver = "mlx5_vfio_pci", .group = 8});
   machine.add_process(42, "qemu", machine.paths.dev / "vfio/8");
   const Error error = refused({other});
   EXPECT_EQ(error.code, ErrorCode::group_in_use);
@@ -281,7 +283,7 @@ class BindingFunctions : public BindingError {
                                               machine.device(function) / "driver");
     machine.add_process(42, "qemu", machine.paths.dev / "vfio/9");
   }
-  Address function = machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
+  pci::Address function = machine.add_function(port, {.address = "0000:01:10.0", .driver = "igbvf", .group = 9});
 };
 
 TEST_F(BindingFunctions, UsedByTheHost) {
@@ -317,4 +319,4 @@ TEST_F(BindingFunctions, UnbindWhileAProcessHasOneOpen) {
 }
 
 }  // namespace
-}  // namespace pollux::pci
+}  // namespace pollux::host
