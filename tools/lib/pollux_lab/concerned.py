@@ -41,7 +41,7 @@ CONCERNED = {
     "tools/pktgen": ["tests/unit/examples"],
     "tools/lib/check_layers.py": ["tests/unit/check"],
     "tools/lib/pollux_lab/error_codes.py": ["tests/unit/api"],
-    "tools/pollux": ["tests/unit/pci", "tests/unit/commands", "tests/unit/observe"],
+    "tools/pollux": ["tests/unit/commands", "tests/unit/observe"],
     "tools/pollux/bench": ["tests/unit/rfc2544"],
     "tools/pollux/confirm": ["tests/unit/confirm"],
     "tools/pollux/confine": ["tests/unit/confine", "tests/unit/commands", "tests/unit/observe"],
