@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fails on an include in the wrong direction between layers, on an include of a missing file, and on a cycle of files.
+"""Fails on an include in the wrong direction between layers, on an include of a missing file, on a cycle of files, and on a folder of the
+library with layers of several components.
 
 usage: check_layers.py ROOT
 """
@@ -44,6 +45,10 @@ ALLOWED = {
 }
 # The depth of the folders that are independent parts of a layer.
 DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "servers": 2, "ports": 2}
+# Folders of the library with layers of several components: the Poller is the only part of runtime that the core has, decorators share
+# the private headers of their device, and open has one file for each library that it knows the parts of.
+SEVERAL_COMPONENTS = {"device", "open", "runtime"}
+COMPONENT = re.compile(r"^pollux_layer\(.*\bCOMPONENT (\w+)", re.M)
 UMBRELLA = pathlib.Path("include/pollux/pollux.hpp")
 # Manuals and pages may be cited.
 CHIP = re.compile(r"(?<!docs/)\b8257\d\b(?! manual)|QEMU's (?:card|igb|PHY)")
@@ -106,6 +111,16 @@ def names_of_chips(root: pathlib.Path, source: pathlib.Path) -> list[str]:
             for number, line in enumerate(lines, 1) if CHIP.search(line)]
 
 
+def components(root: pathlib.Path) -> list[str]:
+    """The folders that have layers of several components, unless they are known to."""
+    found = []
+    for file in sorted((root / "lib").rglob("CMakeLists.txt")):
+        folder, names = file.parent.relative_to(root / "lib").as_posix(), sorted(set(COMPONENT.findall(file.read_text())))
+        if len(names) > 1 and folder not in SEVERAL_COMPONENTS:
+            found.append(f"lib/{folder} has layers of several components ({', '.join(names)}); a component has folders of its own")
+    return found
+
+
 def main() -> int:
     root = pathlib.Path(sys.argv[1]).resolve()
     sources = check_includes.sources(root)
@@ -119,6 +134,7 @@ def main() -> int:
             why = complaint(source, target) if target else "there is no such file"
             if why:
                 complaints.append(f"{source}:{line}: #include \"{written}\": {why}")
+    complaints += components(root)
     cycle = check_includes.find_cycle(edges)
     if cycle:
         complaints.append("a cycle of includes: " + " -> ".join(map(str, cycle)))

@@ -106,6 +106,11 @@ class Layers(unittest.TestCase):
             self.assertIn(header, said)
             self.assertIn("names a chip", said)
 
+    def test_refuses_a_folder_of_two_components(self):
+        layers = "lib/pci/CMakeLists.txt"
+        self.write(layers, f"{(ROOT / layers).read_text()}pollux_layer(NAME names COMPONENT host SELDOM\n  CONTROL names.cpp)\n")
+        self.assertEqual(self.run_check(), (1, "lib/pci has layers of several components (core, host); a component has folders of its own\n"))
+
     def test_refuses_a_cycle_inside_a_layer(self):
         self.include("lib/base/one.hpp", "base/two.hpp")
         self.include("lib/base/two.hpp", "base/three.hpp")
