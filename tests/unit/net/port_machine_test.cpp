@@ -212,12 +212,11 @@ TEST_F(Machine, CallsNothingInAWrongState) {
   EXPECT_EQ(test::configure_port(*port_, {.rx = {}, .tx = std::vector<TxQueueConfig>(3)}).error().code,
             ErrorCode::invalid_argument);
   EXPECT_EQ(test::configure_port(*port_, {.rx = {}, .tx = {{.ring = 12}}}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(test::set_mac(*port_, {1, 0, 0, 0, 0, 1}).error().code, ErrorCode::invalid_argument) << "a group's";
-  EXPECT_EQ(test::set_mac(*port_, {}).error().code, ErrorCode::invalid_argument);
+  for (const MacAddress& wrong : {MacAddress{1, 0, 0, 0, 0, 1}, MacAddress{}})
+    EXPECT_EQ(test::set_mac(*port_, wrong).error().code, ErrorCode::invalid_argument);
   ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
   EXPECT_EQ(test::set_mtu(*port_, 9001).error().code, ErrorCode::invalid_argument);
   EXPECT_THAT(script_.calls, ElementsAre("configure"));
-  EXPECT_EQ(port_->mac(), (MacAddress{2, 0, 0, 0, 0, 1}));
   EXPECT_EQ(port_->mtu(), 1500u);
 }
 
