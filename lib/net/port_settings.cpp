@@ -30,8 +30,11 @@ Result<void> PortMachine::change(const std::function<void(Settings&)>& edit) {
   PlacedSettings to = settings();
   edit(to);
   settle(to);
-  if (queues_differ(settings(), to))
-    return state_ == PortState::started ? change_queues(std::move(to)) : set_up(std::move(to));
+  if (queues_differ(settings(), to)) {
+    const bool to_come = state_ == PortState::opened && to.rx.empty() && to.tx.empty();
+    if (!to_come) return state_ == PortState::started ? change_queues(std::move(to)) : set_up(std::move(to));
+    if (auto can = check_port_settings(to, info()); !can) return can;
+  }
   if (auto valid = check(to); !valid) return valid;
   if (state_ == PortState::started || reaches_stopped(settings(), to)) return apply(std::move(to));
   driver_->settings_ = std::move(to);

@@ -67,6 +67,17 @@ TEST_F(KeptSettings, WhatWasReadChangesNothing) {
   EXPECT_EQ(defaults.port.settings().tx[0].ring, 512U);
 }
 
+TEST_F(KeptSettings, WhatConcernsAllQueuesMayBeSetBeforeThereAreAny) {
+  CardFixture fixture({.start = false});
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.keep_fcs = true; }));
+  EXPECT_EQ(fixture.port.state(), PortState::opened);
+  EXPECT_EQ(fixture.port.change([](Settings& settings) { settings.tx_timeout = Duration(1); }).error().code,
+            ErrorCode::invalid_argument);
+  ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.rx.resize(1); }));
+  EXPECT_EQ(fixture.port.state(), PortState::configured);
+  EXPECT_TRUE(fixture.port.config().keep_fcs);
+}
+
 TEST_F(KeptSettings, AnAddressAndPromiscuityThatAreSetBeforeTheStart) {
   CardFixture fixture({.start = false});
   const MacAddress own{2, 0, 0, 0, 0, 9};
