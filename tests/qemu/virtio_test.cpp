@@ -124,8 +124,8 @@ TEST(Virtio, AQueueIsRestartedWithAndWithoutRingReset) {
     SCOPED_TRACE(properties);
     VirtioPair pair(properties);
     pair.fixture.exchange(pair.left.port, pair.right.port, 100);
-    ASSERT_TRUE(test::restart_rx(pair.right.port, 0, {.pool = pair.fixture.pool, .ring = 64}));
-    ASSERT_TRUE(test::restart_tx(pair.left.port, 0, {.ring = 64}));
+    ASSERT_TRUE(test::restart_rx(pair.right.port, 0, {.pool = pair.fixture.pool, .ring = 128}));
+    ASSERT_TRUE(test::restart_tx(pair.left.port, 0, {.ring = 128}));
     pair.fixture.exchange(pair.left.port, pair.right.port, 64);
     pair.fixture.exchange(pair.right.port, pair.left.port, 64);
   }

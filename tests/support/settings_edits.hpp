@@ -37,30 +37,39 @@ inline void use_pool(Settings& settings, const Mempool& pool, const MempoolCache
   for (TxQueueConfig& queue : settings.tx) queue.cache = cache;
 }
 
-/// Changes the options of one queue. Without a pool in `config` it keeps the one that it has.
+/// Changes one queue, of those that `queues` gives, by `edit`.
+template <class Port, class Edit>
+[[nodiscard]] Result<void> change_queue(Port& port, auto Settings::*queues, std::uint16_t queue, const Edit& edit) {
+  bool there = true;
+  auto changed = port.change([&](Settings& settings) {
+    there = queue < (settings.*queues).size();
+    if (there) edit((settings.*queues)[queue]);
+  });
+  if (changed && !there) return fail(ErrorCode::invalid_argument, "no such queue");
+  return changed;
+}
+
+/// Changes the options of one queue, which restarts if they differ. Without a pool in `config` it keeps the one that it
+/// has.
 ///@{
 template <class Port>
 [[nodiscard]] Result<void> restart_rx(Port& port, std::uint16_t queue, RxQueueConfig config) {
-  if (queue >= port.settings().rx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
-  return port.change([&](Settings& settings) {
-    if (!config.pool) config.pool = settings.rx[queue].pool;
-    settings.rx[queue] = config;
+  return change_queue(port, &Settings::rx, queue, [&](RxQueueConfig& own) {
+    if (!config.pool) config.pool = own.pool;
+    own = config;
   });
 }
 template <class Port>
 [[nodiscard]] Result<void> restart_tx(Port& port, std::uint16_t queue, const TxQueueConfig& config) {
-  if (queue >= port.settings().tx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
-  return port.change([&](Settings& settings) { settings.tx[queue] = config; });
+  return change_queue(port, &Settings::tx, queue, [&](TxQueueConfig& own) { own = config; });
 }
 template <class Port>
 [[nodiscard]] Result<void> resize_rx(Port& port, std::uint16_t queue, std::uint32_t ring) {
-  if (queue >= port.settings().rx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
-  return port.change([=](Settings& settings) { settings.rx[queue].ring = ring; });
+  return change_queue(port, &Settings::rx, queue, [&](RxQueueConfig& own) { own.ring = ring; });
 }
 template <class Port>
 [[nodiscard]] Result<void> resize_tx(Port& port, std::uint16_t queue, std::uint32_t ring) {
-  if (queue >= port.settings().tx.size()) return fail(ErrorCode::invalid_argument, "no such queue");
-  return port.change([=](Settings& settings) { settings.tx[queue].ring = ring; });
+  return change_queue(port, &Settings::tx, queue, [&](TxQueueConfig& own) { own.ring = ring; });
 }
 ///@}
 
