@@ -49,19 +49,22 @@ Result<void> PortMachine::change_queues(PlacedSettings to) {
 }
 
 Result<void> PortMachine::restart_changed(const PlacedSettings& to) {
-  for (std::uint16_t i = 0; i < to.rx.size(); ++i) {
+  const auto restart_one = [this](QueueDirection direction, std::size_t queue, PlacedSettings next) {
+    return restart({direction, static_cast<std::uint16_t>(queue)}, std::move(next));
+  };
+  for (std::size_t i = 0; i < to.rx.size(); ++i) {
     if (to.rx[i] == settings().rx[i]) continue;
     PlacedSettings next = settings();
     next.rx[i] = to.rx[i];
     next.queues.rx[i] = to.queues.rx[i];
-    if (auto restarted = restart({QueueDirection::receive, i}, std::move(next)); !restarted) return restarted;
+    if (auto restarted = restart_one(QueueDirection::receive, i, std::move(next)); !restarted) return restarted;
   }
-  for (std::uint16_t i = 0; i < to.tx.size(); ++i) {
+  for (std::size_t i = 0; i < to.tx.size(); ++i) {
     if (to.tx[i] == settings().tx[i]) continue;
     PlacedSettings next = settings();
     next.tx[i] = to.tx[i];
     next.queues.tx[i] = to.queues.tx[i];
-    if (auto restarted = restart({QueueDirection::transmit, i}, std::move(next)); !restarted) return restarted;
+    if (auto restarted = restart_one(QueueDirection::transmit, i, std::move(next)); !restarted) return restarted;
   }
   return {};
 }

@@ -81,7 +81,8 @@ void print(const Environment& environment, const std::string& name, const Teleme
   const bool is_rule = name.starts_with("rules.");
   const bool is_list = value.is_array() && !value.empty() && value.front().is_object();
   if (!is_rule && ((value.is_object() && !value.empty()) || is_list)) {
-    for (const auto& [key, one] : value.items()) print(environment, name.empty() ? key : name + "." + key, one);
+    for (const auto& [key, one] : value.items())
+      print(environment, name.empty() ? key : fmt::format("{}.{}", name, key), one);
     return;
   }
   const std::string text = value.is_boolean()  ? (value == true ? "on" : "off")
