@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -40,11 +41,12 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
 };
 
+/// By what the kernel knows already: a file of another user's process may belong to a file system that never answers.
 std::optional<FileIdentity> identity_of(const fs::path& path) {
-  struct stat file {};
-  if (::stat(path.c_str(), &file) != 0) return std::nullopt;
-  if (S_ISCHR(file.st_mode)) return FileIdentity{true, file.st_rdev, 0};
-  return FileIdentity{false, file.st_dev, file.st_ino};
+  struct statx file {};
+  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &file) != 0) return std::nullopt;
+  if (S_ISCHR(file.stx_mode)) return FileIdentity{true, makedev(file.stx_rdev_major, file.stx_rdev_minor), 0};
+  return FileIdentity{false, makedev(file.stx_dev_major, file.stx_dev_minor), file.stx_ino};
 }
 
 struct Node {

@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import errno
 import os
 import pathlib
 import select
@@ -82,7 +83,7 @@ def watched() -> Iterator[list[int]]:
 class Fuse(threading.Thread):
     """A file of a FUSE mount that answers nobody but this process. Linux, include/uapi/linux/fuse.h."""
 
-    LOOKUP, GETATTR, OPEN, FLUSH, INIT = 1, 3, 14, 25, 26
+    LOOKUP, GETATTR, OPEN, STATFS, FLUSH, INIT = 1, 3, 14, 17, 25, 26
     ATTRIBUTES = struct.pack("<6Q10I", 2, 4096, 8, 0, 0, 0, 0, 0, 0, 0o100666, 1, 0, 0, 0, 4096, 0)
 
     def __init__(self) -> None:
@@ -105,6 +106,7 @@ class Fuse(threading.Thread):
             self.LOOKUP: struct.pack("<4Q2I", 2, 0, 0, 0, 0, 0) + self.ATTRIBUTES,
             self.GETATTR: struct.pack("<Q2I", 0, 0, 0) + self.ATTRIBUTES,
             self.OPEN: bytes(16),
+            self.STATFS: struct.pack("<5Q10I", 0, 0, 0, 0, 0, 4096, 255, *[0] * 8),
             self.FLUSH: b"",
         }
         while not self.ends.is_set():
@@ -114,14 +116,16 @@ class Fuse(threading.Thread):
             _, operation, unique, _, _, _, thread = struct.unpack_from("<IIQQIII", request)
             if operation != self.INIT and not pathlib.Path(f"/proc/self/task/{thread}").exists():
                 self.asked.set()
-            elif operation in answers:
-                os.write(self.device, struct.pack("<IiQ", 16 + len(answers[operation]), 0, unique) + answers[operation])
+            else:
+                answer = answers.get(operation, b"")
+                error = 0 if operation in answers else -errno.ENOSYS
+                os.write(self.device, struct.pack("<IiQ", 16 + len(answer), error, unique) + answer)
 
     def close(self) -> None:
         """Whoever waits gets an error."""
-        self.libc.umount2(self.folder.encode(), 2)
         self.ends.set()
         self.join()
+        self.libc.umount2(self.folder.encode(), 2)
         os.close(self.device)
         pathlib.Path(self.folder).rmdir()
 
