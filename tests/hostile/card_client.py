@@ -157,6 +157,9 @@ class Card:
     def stop(self) -> str:
         self.process.send_signal(signal.SIGTERM)
         try:
+            if self.process.stdout.closed:
+                self.process.wait(30)
+                return ""
             return self.process.communicate(timeout=30)[0]
         finally:
             self.held.close()

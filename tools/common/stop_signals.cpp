@@ -30,4 +30,6 @@ StopSignals::~StopSignals() {
 
 bool StopSignals::raised() const noexcept { return stop_raised.load(std::memory_order_relaxed); }
 
+void outlive_readers() { ::signal(SIGPIPE, SIG_IGN); }
+
 }  // namespace pollux::tools

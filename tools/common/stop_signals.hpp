@@ -27,4 +27,8 @@ class StopSignals {
   struct sigaction terminate_before_ {};
 };
 
+/// For servers: from now on, a write to a pipe or socket that nobody reads any more fails with EPIPE and ends nothing.
+/// Else a client that makes the server log something would end it for all others once the log's reader has gone.
+void outlive_readers();
+
 }  // namespace pollux::tools
