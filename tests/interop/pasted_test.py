@@ -124,7 +124,7 @@ class Pasted(unittest.TestCase):
         pasted = 0
         for document in DOCUMENTS:
             name = str(document.relative_to(ROOT))
-            lines = [line for block in blocks_of(document) for line in block]
+            lines = [line for block in blocks_of(document) for line in block if not line.lstrip().startswith("#")]
             chosen = [line for line in lines if line and not need_of(line)]
             for line in lines:
                 if need := need_of(line):
