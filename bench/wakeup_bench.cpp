@@ -237,7 +237,7 @@ class PacketSocket {
 };
 
 Port open_port(Context& context, const char* uri, const Mempool& pool) {
-  Port port = need(open(context, uri, {.rx = {{.pool = pool}}, .tx = {{}}}));
+  Port port = need(open(context, uri, {.rx = {{.pool = pool}}}));
   need(port.wait_for_link(std::chrono::seconds(10)));
   return port;
 }

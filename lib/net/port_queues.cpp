@@ -49,24 +49,19 @@ Result<void> PortMachine::change_queues(PlacedSettings to) {
 }
 
 Result<void> PortMachine::restart_changed(const PlacedSettings& to) {
-  const auto restart_one = [this](QueueDirection direction, std::size_t queue, PlacedSettings next) {
-    return restart({direction, static_cast<std::uint16_t>(queue)}, std::move(next));
+  const auto restart_each = [&](QueueDirection direction, auto asked, auto placed) -> Result<void> {
+    for (std::size_t i = 0; i < (to.*asked).size(); ++i) {
+      if ((to.*asked)[i] == (settings().*asked)[i]) continue;
+      PlacedSettings next = settings();
+      (next.*asked)[i] = (to.*asked)[i];
+      (next.queues.*placed)[i] = (to.queues.*placed)[i];
+      auto restarted = restart({direction, static_cast<std::uint16_t>(i)}, std::move(next));
+      if (!restarted) return restarted;
+    }
+    return {};
   };
-  for (std::size_t i = 0; i < to.rx.size(); ++i) {
-    if (to.rx[i] == settings().rx[i]) continue;
-    PlacedSettings next = settings();
-    next.rx[i] = to.rx[i];
-    next.queues.rx[i] = to.queues.rx[i];
-    if (auto restarted = restart_one(QueueDirection::receive, i, std::move(next)); !restarted) return restarted;
-  }
-  for (std::size_t i = 0; i < to.tx.size(); ++i) {
-    if (to.tx[i] == settings().tx[i]) continue;
-    PlacedSettings next = settings();
-    next.tx[i] = to.tx[i];
-    next.queues.tx[i] = to.queues.tx[i];
-    if (auto restarted = restart_one(QueueDirection::transmit, i, std::move(next)); !restarted) return restarted;
-  }
-  return {};
+  auto done = restart_each(QueueDirection::receive, &Settings::rx, &PlacedQueues::rx);
+  return done ? restart_each(QueueDirection::transmit, &Settings::tx, &PlacedQueues::tx) : done;
 }
 
 // If the queue does not stop, or does not start again, the port has failed, because it is not known what the card does

@@ -2,8 +2,8 @@
 // Methods that change settings of a port.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <chrono>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -11,11 +11,7 @@
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "observe/setting_fields.hpp"
-#include "pollux/net/flow_control.hpp"
-#include "pollux/net/identify_led.hpp"
-#include "pollux/net/interrupts.hpp"
 #include "pollux/net/link_control.hpp"
-#include "pollux/net/rss.hpp"
 #include "pollux/net/self_test.hpp"
 
 namespace pollux::observe {

@@ -27,7 +27,6 @@ struct POLLUX_API PlacedRxQueue {
 
   /// A handle to the pool.
   [[nodiscard]] Mempool mempool() const { return Mempool(pool); }
-  [[nodiscard]] bool operator==(const PlacedRxQueue&) const = default;
 };
 
 /// The checked configuration of a transmit queue.
@@ -35,8 +34,6 @@ struct POLLUX_API PlacedTxQueue {
   std::uint32_t ring = 0;                                    ///< descriptors
   std::shared_ptr<MempoolCacheCore> cache = nullptr;         ///< null: the queue creates one or has none
   std::optional<QueueThresholds> thresholds = std::nullopt;  ///< nullopt: the driver's
-
-  [[nodiscard]] bool operator==(const PlacedTxQueue&) const = default;
 };
 
 /// A checked configuration with all defaults filled in, as drivers get it.
@@ -58,7 +55,6 @@ struct POLLUX_API PlacedQueues {
   [[nodiscard]] std::uint32_t queues_of(const MempoolCore* pool) const noexcept;
   /// Number of descriptors of those queues together.
   [[nodiscard]] std::uint64_t descriptors_of(const MempoolCore* pool) const noexcept;
-  [[nodiscard]] bool operator==(const PlacedQueues&) const = default;
 };
 
 /// The filters that a card has for addresses, VLANs and rules, which keep them as long as they are set: the driver's
