@@ -158,12 +158,6 @@ def warnings(server: Card) -> None:
     os.close(sparse)
 
 
-def log_without_reader(server: Card) -> None:
-    """Warnings that go to a pipe whose reader has ended. So the server cannot write what it has counted, which its status tells."""
-    server.process.stdout.close()
-    warnings(server)
-
-
 def refused_accesses(server: Card) -> None:
     """Rings at addresses where nothing is, which the log has an error of. Nobody reads it until the server ends."""
     client = server.connect(0)
@@ -368,7 +362,8 @@ class Attacks(unittest.TestCase):
         self.attack(["--card", "virtio-net"], refused_accesses, status=1)
 
     def test_log_without_reader(self) -> None:
-        self.attack([], log_without_reader, status=1)
+        """Warnings go to a pipe whose reader has ended. So the server cannot write what it has counted, which its status tells."""
+        self.attack([], lambda server: (server.process.stdout.close(), warnings(server)), status=1)
 
 
 class Harmless(unittest.TestCase):
