@@ -3,8 +3,10 @@
 
 import array
 import contextlib
+import functools
 import os
 import random
+import signal
 import socket
 import struct
 import sys
@@ -365,6 +367,10 @@ class Attacks(unittest.TestCase):
         """Warnings go to a pipe whose reader has ended. So the server cannot write what it has counted, which its status tells."""
         self.attack([], lambda server: (server.process.stdout.close(), warnings(server)), status=1)
 
+    def test_log_that_may_not_grow(self) -> None:
+        """The kernel's signal of that: setrlimit(2), RLIMIT_FSIZE."""
+        self.attack([], lambda server: server.process.send_signal(signal.SIGXFSZ))
+
 
 class Harmless(unittest.TestCase):
     def test_sends_before_it_is_served(self) -> None:
@@ -385,12 +391,8 @@ class Harmless(unittest.TestCase):
                 self.assertEqual((answered, error), (command, 0))
 
 
-def _case(options: list[str], run: Callable[[Card], None]) -> Callable[[Attacks], None]:
-    return lambda self: self.attack(options, run)
-
-
 for _name, _options, _run in ATTACKS:
-    setattr(Attacks, f"test_{_name}", _case(_options, _run))
+    setattr(Attacks, f"test_{_name}", functools.partialmethod(Attacks.attack, _options, _run))
 
 if __name__ == "__main__":
     unittest.main()

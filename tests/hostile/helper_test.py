@@ -241,6 +241,7 @@ class Attacks(unittest.TestCase):
             self.assertGreater(opened, 20)
             self.assertIn(warns, server.program.said())
             self.assertNotIn("cannot", server.program.said())
+            self.assertEqual(server.program.said().count(f"{INTERFACE}: opened"), 1, "in a minute")
             Child(NEIGHBOUR, lambda _: start_port(Client(server.path))).join()
             server.program.summary()  # it ends as it should
         return written, begin, end

@@ -30,6 +30,9 @@ StopSignals::~StopSignals() {
 
 bool StopSignals::raised() const noexcept { return stop_raised.load(std::memory_order_relaxed); }
 
-void outlive_readers() { ::signal(SIGPIPE, SIG_IGN); }
+void outlive_failed_writes() {
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+}
 
 }  // namespace pollux::tools

@@ -27,8 +27,9 @@ class StopSignals {
   struct sigaction terminate_before_ {};
 };
 
-/// For servers: from now on, a write to a pipe or socket that nobody reads any more fails with EPIPE and ends nothing.
-/// Else a client that makes the server log something would end it for all others once the log's reader has gone.
-void outlive_readers();
+/// For servers: from now on a write that fails ends nothing, neither to a pipe or socket that nobody reads any more
+/// (EPIPE) nor to a file that may not grow (EFBIG). Else a client that makes the server log something would end it for
+/// all others.
+void outlive_failed_writes();
 
 }  // namespace pollux::tools

@@ -171,7 +171,7 @@ int run_card(const Environment& environment, const CardOptions& options) {
   if (const auto confined = environment.confine(needs_of(options)); !confined)
     return report(environment, confined.error());
   const tools::StopSignals signals;
-  tools::outlive_readers();
+  tools::outlive_failed_writes();
   const vfio_user::BusErrorGuard guard;
   print_start(environment, servers);
   const Time start = environment.context.clock().now();

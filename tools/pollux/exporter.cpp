@@ -45,7 +45,7 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
   if (options.all_users) needed.capabilities = {CAP_DAC_OVERRIDE};  // for the sockets of others
   if (const auto confined = environment.confine(needed); !confined) return report(environment, confined.error());
   const tools::StopSignals stop;
-  tools::outlive_readers();
+  tools::outlive_failed_writes();
   environment.out << fmt::format("serving http://{}/metrics\n", options.listen) << std::flush;
   const auto served = server->serve([&stop] { return stop.raised(); });
   return served ? kSuccess : report(environment, served.error());

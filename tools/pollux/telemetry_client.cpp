@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "telemetry_client.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "base/connect_socket.hpp"
+#include "base/file_descriptor.hpp"
 #include "observe/json.hpp"
 #include "observe/sockets.hpp"
 
@@ -72,17 +72,14 @@ Error error_of(const TelemetryJson& error) {
   return {code == kCodes.end() ? ErrorCode::io_error : *code, text_of(error, "what"), text_of(error, "hint")};
 }
 
-/// The user who listens there, if it is the owner of the directory, or root or this user in a directory of theirs.
+/// The user who listens there, if it is the `owner` of the directory, or root or this user in a directory of theirs.
 /// Others may have put a socket into it, to say anything.
-std::optional<uid_t> trusted_user(int socket, const std::string& path) {
+std::optional<uid_t> trusted_user(int socket, uid_t owner) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  struct stat directory {};
-  const std::string parent = std::filesystem::path(path).parent_path().string();
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
-  if (::stat(parent.empty() ? "." : parent.c_str(), &directory) != 0) return std::nullopt;
   const auto is_own = [](uid_t user) { return user == 0 || user == ::geteuid(); };
-  const bool is_trusted = peer.uid == directory.st_uid || (is_own(peer.uid) && is_own(directory.st_uid));
+  const bool is_trusted = peer.uid == owner || (is_own(peer.uid) && is_own(owner));
   return is_trusted ? std::optional(peer.uid) : std::nullopt;
 }
 
@@ -136,22 +133,17 @@ std::string json_text(const TelemetryJson& json) {
 }
 
 Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return fail(ErrorCode::not_found, path + ": no socket has a path that long", "name the socket of a program");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a socket", errno);
-  const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
-  if (::connect(socket.get(), generic, sizeof address) == 0) {
+  uid_t owner = 0;
+  const int error = connect_socket(socket.get(), path, owner);
+  if (error == 0) {
     PeerSocket peer(std::move(socket));
-    if (const auto user = trusted_user(peer.get(), path)) return TelemetryClient(path, std::move(peer), *user);
+    if (const auto user = trusted_user(peer.get(), owner)) return TelemetryClient(path, std::move(peer), *user);
     return fail(ErrorCode::permission_denied,
                 path + " belongs neither to root nor to this user or the owner of its directory",
                 "remove it, and let only its owner write to that directory");
   }
-  const int error = errno;
   if (error == EAGAIN) {
     return fail(ErrorCode::busy, path + ": too many clients wait for the program",
                 "it must call Control::run_due when it is due; see whether it is stopped");
@@ -264,13 +256,16 @@ std::vector<std::string> telemetry_directories(Users users) {
 
 std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories) {
   std::vector<std::string> sockets;
-  for (const std::string& directory : directories) {
+  for (const std::filesystem::path directory : directories) {
+    // Its owner may put a link in its place at any time.
+    const FileDescriptor opened(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) continue;
     std::error_code error;
     std::size_t found = 0;
-    for (auto entry = std::filesystem::directory_iterator(directory, error);
+    for (auto entry = std::filesystem::directory_iterator(fmt::format("/proc/self/fd/{}", opened.get()), error);
          !error && found < kMostSockets && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
       if (entry->path().extension() != ".sock") continue;
-      sockets.push_back(entry->path().string());
+      sockets.push_back(directory / entry->path().filename());
       ++found;
     }
   }

@@ -101,7 +101,7 @@ class Serving {
 Result<void> serve_until_stopped(const Environment& environment, const VfServeOptions& options,
                                  const ExportedFunctions& exported, FunctionWatch& watch) {
   const tools::StopSignals signals;
-  tools::outlive_readers();
+  tools::outlive_failed_writes();
   if (auto printed = watch.print_settings(options.port); !printed) return printed;
   Serving serving(environment.context, watch);
   auto served = exported.servers().empty() ? serving.run(signals) : serving.run(signals, exported.servers());

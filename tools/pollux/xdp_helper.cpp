@@ -166,7 +166,7 @@ int run_helper(const Environment& environment, const HelperOptions& options) {
     return report(environment, confined.error());
   }
   const tools::StopSignals stop;
-  tools::outlive_readers();
+  tools::outlive_failed_writes();
   environment.out << "listening at " << options.socket << '\n' << std::flush;
   const auto log = [&environment](LogLevel level, std::string_view message) {
     (level == LogLevel::info ? environment.out : environment.err) << message << '\n' << std::flush;

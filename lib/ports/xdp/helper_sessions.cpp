@@ -11,7 +11,7 @@
 namespace pollux::xdp {
 
 HelperSessions::HelperSessions(const Clock& clock, const HelperPolicy& policy, LogCallback log, std::size_t most)
-    : clock_(clock), policy_(policy), log_(std::move(log)), warning_(clock, log_), most_(most) {}
+    : clock_(clock), policy_(policy), seldom_(clock, std::move(log)), most_(most) {}
 
 void HelperSessions::accept(PeerSocket connection, uid_t user) {
   const auto of_user = static_cast<std::size_t>(std::ranges::count(clients_, user, &Client::user));
@@ -88,8 +88,8 @@ void HelperSessions::end_silent() {
   });
 }
 
-void HelperSessions::say(const char* what, const HelperSession& session) const {
-  log_(LogLevel::info, fmt::format("{}: {}", session.interface(), what));
+void HelperSessions::say(const char* what, const HelperSession& session) {
+  seldom_.log(LogLevel::info, fmt::format("{}: {}", session.interface(), what));
 }
 
 }  // namespace pollux::xdp

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/seldom_warning.hpp"
+#include "base/seldom_log.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/log.hpp"
 #include "ports/xdp/helper_session.hpp"
@@ -40,7 +40,7 @@ class HelperSessions {
   void append(std::vector<pollfd>& waiting);
   void serve(std::span<const pollfd> ready);
   /// Logs a warning about clients.
-  void warn(std::string text) { warning_.log(std::move(text)); }
+  void warn(std::string text) { seldom_.log(LogLevel::warning, std::move(text)); }
 
  private:
   struct Client {
@@ -56,12 +56,11 @@ class HelperSessions {
 
   void serve_request(Clients::iterator client);
   void end_silent();
-  void say(const char* what, const HelperSession& session) const;
+  void say(const char* what, const HelperSession& session);
 
   const Clock& clock_;
   const HelperPolicy& policy_;
-  LogCallback log_;
-  SeldomWarning warning_;
+  SeldomLog seldom_;
   std::size_t most_;
   Clients clients_;
 };

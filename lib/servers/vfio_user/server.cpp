@@ -101,7 +101,7 @@ Result<std::unique_ptr<Server>> Server::create(Context& context, std::unique_ptr
 Server::Server(Context& context, std::unique_ptr<Device> device, Regions regions, Interrupts interrupts,
                Listener listener)
     : context_(context),
-      warning_(context.clock(), [&context](LogLevel level, std::string_view text) { context.log(level, text); }),
+      seldom_(context.clock(), [&context](LogLevel level, std::string_view text) { context.log(level, text); }),
       device_(std::move(device)),
       regions_(regions),
       interrupts_(std::move(interrupts)),
@@ -168,7 +168,7 @@ void Server::attempt(const std::function<Result<void>()>& call) noexcept {
 void Server::log(LogLevel level, std::string_view text, std::string_view detail) noexcept {
   try {
     std::string message = fmt::format("{}: {}{}{}", path(), text, detail.empty() ? "" : " ", detail);
-    level == LogLevel::warning ? warning_.log(std::move(message)) : context_.log(level, message);
+    level == LogLevel::warning ? seldom_.log(level, std::move(message)) : context_.log(level, message);
   } catch (const std::bad_alloc&) {  // there is no memory for the text
   }
 }

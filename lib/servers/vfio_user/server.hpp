@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "base/file_descriptor.hpp"
-#include "base/seldom_warning.hpp"
+#include "base/seldom_log.hpp"
 #include "base/socket_file.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
@@ -94,7 +94,7 @@ class Server {
   [[nodiscard]] Result<void> restore_card();
 
   Context& context_;
-  SeldomWarning warning_;
+  SeldomLog seldom_;
   std::unique_ptr<Device> device_;
   std::array<std::uint32_t, 64> config_{};  // the first 256 bytes of configuration space before the first client
   Regions regions_;

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -144,6 +145,39 @@ class Hostile(unittest.TestCase):
                 for answer in self.ANSWERS:
                     for words in (["-i"], ["-S"], ["-x"], ["-d"], ["-k"], ["-n"], ["-e"], ["-g"], ["-c"], []):
                         self.judge(listener, path, answer, words)
+
+    def test_sizes_that_change_between_two_requests(self):
+        """ethtool makes room for the first answer, and prints what the second says."""
+        sizes = iter([0, 99_000])
+
+        class Growing(FakeProgram):
+            def answer(self, connection: socket.socket, request: dict) -> None:
+                if request["method"] == "port.rss":
+                    self.results["port.rss"] = {"table": [1] * next(sizes, 99_000), "key": ""}
+                super().answer(connection, request)
+
+        with Growing({"port.info": {"driver": "igb"}, "port.settings": {"settings": {"rx": [{}, {}]}}}) as program:
+            outcome = program.ethtool("-x", "plx0")
+            self.assertGreater(len(program.params("port.rss")), 0)
+            self.assertGreaterEqual(outcome.returncode, 0)
+            self.assertNotIn(" 1 ", outcome.stdout)
+
+    def test_a_driver_whose_dump_ethtool_decodes(self):
+        """It reads as far as that driver's dump goes, however short this one is."""
+        for driver, shown in (("ibm_emac", "pollux-ibm_emac"), ("igb", "igb"), ("xdp", "xdp")):
+            with FakeProgram({"port.info": {"driver": driver}, "process": {},
+                              "port.registers": [{"name": "A", "value": 0xFFFFFFFF}]}) as program:
+                self.assertIn(f"driver: {shown}\n", program.ethtool("-i", "plx0").stdout)
+                self.assertGreaterEqual(program.ethtool("-d", "plx0").returncode, 0)
+
+    def test_a_link_in_place_of_the_socket(self):
+        """Whoever has the folder could lead root's ethtool to a program of root's."""
+        with FakeProgram({"port.info": {}, "process": {}}) as program:
+            link = program.path + ".link"
+            os.symlink(program.path, link)
+            program.path = link
+            self.assertNotEqual(program.ethtool("-i", "plx0").returncode, 0)
+            self.assertEqual(program.requests, [])
 
     def test_control_characters_are_not_printed(self):
         evil = "\x1b]0;owned\x07\x1b[31m\x7f"

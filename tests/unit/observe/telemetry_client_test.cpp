@@ -31,7 +31,9 @@ namespace pollux::tool {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 /// A directory with a socket on which `serve` is called with each connection, one at a time.
 class FakeProgram {
@@ -317,6 +319,20 @@ TEST(TelemetryClient, AProgramThatHasEndedIsNotNamed) {
   EXPECT_TRUE(running.failures.empty());
   EXPECT_THAT(select_port(running, "plx0").error().hint, HasSubstr("--telemetry"));
   std::filesystem::remove_all(directory);
+}
+
+// Its owner chooses where it leads: to a socket of root's, or into a file system that never answers.
+TEST(TelemetryClient, ALinkIsNotFollowed) {
+  FakeProgram program([](int) {});
+  const std::string name = program.directory() + "/2.sock";
+  const std::string directory = program.directory() + "/link";
+  ASSERT_EQ(::symlink(program.socket().c_str(), name.c_str()), 0);
+  ASSERT_EQ(::symlink(program.directory().c_str(), directory.c_str()), 0);
+  EXPECT_TRUE(TelemetryClient::connect(program.socket()));
+  EXPECT_EQ(TelemetryClient::connect(name).error().code, ErrorCode::not_found);
+  EXPECT_EQ(TelemetryClient::connect(directory + "/1.sock").error().code, ErrorCode::not_found);
+  EXPECT_THAT(telemetry_sockets({directory}), IsEmpty());
+  EXPECT_THAT(telemetry_sockets({program.directory()}), ElementsAre(program.socket(), name));
 }
 
 // As in /tmp/pollux-UID of a user who lets all write there.

@@ -19,6 +19,15 @@ std::string bus_info(const std::string& uri) {
   return uri.substr(kScheme.size(), uri.find('?') - kScheme.size());
 }
 
+/// ethtool decodes a dump of registers by the name of a driver of Linux, and reads as far as that driver's dump goes,
+/// however long the dump is. So igb keeps its name with a dump of that length, and others whose dumps ethtool does not
+/// decode.
+std::string driver_name(const std::string& name, std::uint32_t dump_bytes) {
+  constexpr std::array<std::string_view, 7> kNotDecoded{"igbvf", "virtio_net", "xdp", "tap", "ring", "pcap", "null"};
+  const bool is_igb = name == "igb" && dump_bytes == kIgbDumpBytes;
+  return is_igb || std::ranges::find(kNotDecoded, name) != kNotDecoded.end() ? name : "pollux-" + name;
+}
+
 int driver_info(Port& port, void* data) {
   Json info;
   if (const int error = port.ask("port.info", info)) return error;
@@ -27,13 +36,13 @@ int driver_info(Port& port, void* data) {
   auto& driver = *static_cast<ethtool_drvinfo*>(data);
   driver = {};
   driver.cmd = ETHTOOL_GDRVINFO;
-  put(driver.driver, sizeof driver.driver, text(info, "driver"));
   put(driver.version, sizeof driver.version, text(process, "version"));
   put(driver.bus_info, sizeof driver.bus_info, bus_info(text(info, "uri")));
   const NvmSummary nvm = nvm_summary(port);
   put(driver.fw_version, sizeof driver.fw_version, nvm.version);
   driver.eedump_len = nvm.bytes;
   driver.regdump_len = register_bytes(port);
+  put(driver.driver, sizeof driver.driver, driver_name(text(info, "driver"), driver.regdump_len));
   if (contains(member(info, "capabilities"), "self_test"))
     driver.testinfo_len = static_cast<std::uint32_t>(test_names().size());
   driver.n_stats = static_cast<std::uint32_t>(statistics_names(port).size());

@@ -130,7 +130,7 @@ constexpr std::array kRuns{one(0, "CTRL"),
                            several(703, "TXDCTL", 12, 4),
                            several(715, "TDWBAL", 12, 4),
                            several(727, "TDWBAH", 12, 4)};
-constexpr std::size_t kIgbWords = 740;
+constexpr std::size_t kIgbWords = kIgbDumpBytes / sizeof(std::uint32_t);
 /// Format 1 of the dump, in the highest byte.
 constexpr std::uint32_t kIgbVersion = std::uint32_t{1} << 24;
 

@@ -11,6 +11,9 @@ namespace pollux::ethtool {
 /// Bytes of the dump of the port's registers; 0: it has none.
 [[nodiscard]] std::uint32_t register_bytes(Port& port);
 
+/// The dump that ethtool decodes where the driver has the name igb.
+constexpr std::uint32_t kIgbDumpBytes = 2960;
+
 struct NvmSummary {
   std::uint32_t bytes = 0;   ///< 0: there is no NVM
   std::string version = {};  ///< of its image

@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/connect_socket.hpp"
 #include "base/printable.hpp"
 #include "observe/json.hpp"
 
@@ -128,16 +128,11 @@ Port::~Port() {
 
 int Port::connect() {
   if (descriptor_ >= 0) return 0;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket_.size() >= sizeof address.sun_path) return ENAMETOOLONG;
-  std::memcpy(address.sun_path, socket_.c_str(), socket_.size() + 1);
   const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return errno;
   ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &kConnectLimit, sizeof kConnectLimit);
-  const auto* const generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT(*-reinterpret-cast): connect(2)
-  if (::connect(descriptor, generic, sizeof address) != 0) {
-    const int error = errno;
+  uid_t owner = 0;
+  if (const int error = connect_socket(descriptor, socket_, owner); error != 0) {
     ::close(descriptor);
     return error;
   }

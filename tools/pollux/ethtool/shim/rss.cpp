@@ -46,6 +46,7 @@ int hashing(Port& port, void* data) {
   if (const int error = setting_of(port, setting)) return error;
   const auto entries = static_cast<std::uint32_t>(setting.table.size());
   const auto key_bytes = static_cast<std::uint32_t>(setting.key.size());
+  if (entries == 0 && key_bytes == 0) return EOPNOTSUPP;  // else the second request would look like the first
   const bool has_room = request.indir_size == entries && request.key_size == key_bytes;
   const bool asks_sizes = request.indir_size == 0 && request.key_size == 0;
   if (!has_room && !asks_sizes) return EINVAL;

@@ -10,13 +10,13 @@
 
 namespace pollux {
 
-/// Logs each warning at most once a minute, so that no client can fill the log, or hold others up by it.
+/// Logs each message at most once a minute, so that no client can fill the log, or hold others up by it.
 /// Thread rule: one thread.
-class SeldomWarning {
+class SeldomLog {
  public:
   /// `clock` outlives it.
-  SeldomWarning(const Clock& clock, LogCallback log) : clock_(clock), log_(std::move(log)) {}
-  void log(std::string text);
+  SeldomLog(const Clock& clock, LogCallback log) : clock_(clock), log_(std::move(log)) {}
+  void log(LogLevel level, std::string text);
 
  private:
   const Clock& clock_;
