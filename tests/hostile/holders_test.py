@@ -48,9 +48,9 @@ def make_card() -> None:
 @unittest.skipUnless(os.geteuid() == 0, "only root can mount")
 class Holders(unittest.TestCase):
     def test_files_that_answer_nobody_are_not_asked(self) -> None:
-        enter_own_mounts()
         with contextlib.ExitStack() as stack:
             try:
+                enter_own_mounts()
                 fuse = descriptor_zoo.Fuse()
                 stack.callback(fuse.close)  # whoever still waits gets an error
                 fuse.start()
