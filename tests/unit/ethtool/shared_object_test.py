@@ -170,6 +170,18 @@ class Hostile(unittest.TestCase):
                 self.assertIn(f"driver: {shown}\n", program.ethtool("-i", "plx0").stdout)
                 self.assertGreaterEqual(program.ethtool("-d", "plx0").returncode, 0)
 
+        class Later(FakeProgram):
+            """It has registers once it was asked."""
+            def answer(self, connection: socket.socket, request: dict) -> None:
+                super().answer(connection, request)
+                if request["method"] == "port.registers":
+                    self.results["port.registers"] = []
+
+        with Later({"port.info": {"driver": "igb"}, "process": {}}) as program:
+            outcome = program.ethtool("-d", "plx0")
+            self.assertEqual((outcome.returncode > 0, outcome.stdout), (True, ""), outcome)
+            self.assertIn("driver: igb\n", program.ethtool("-i", "plx0").stdout)
+
     def test_a_link_in_place_of_the_socket(self):
         """Whoever has the folder could lead root's ethtool to a program of root's."""
         with FakeProgram({"port.info": {}, "process": {}}) as program:

@@ -20,11 +20,11 @@ std::string bus_info(const std::string& uri) {
 }
 
 /// ethtool decodes a dump of registers by the name of a driver of Linux, and reads as far as that driver's dump goes,
-/// however long the dump is. So igb keeps its name with a dump of that length, and others whose dumps ethtool does not
-/// decode.
+/// however long the dump is. So igb keeps its name with a dump of that length or none, and others whose dumps ethtool
+/// does not decode.
 std::string driver_name(const std::string& name, std::uint32_t dump_bytes) {
   constexpr std::array<std::string_view, 7> kNotDecoded{"igbvf", "virtio_net", "xdp", "tap", "ring", "pcap", "null"};
-  const bool is_igb = name == "igb" && dump_bytes == kIgbDumpBytes;
+  const bool is_igb = name == "igb" && (dump_bytes == kIgbDumpBytes || dump_bytes == 0);
   return is_igb || std::ranges::find(kNotDecoded, name) != kNotDecoded.end() ? name : "pollux-" + name;
 }
 

@@ -170,6 +170,7 @@ int read_registers(Port& port, Registers& dump, std::uint32_t& version) {
 
 int registers(Port& port, void* data) {
   auto& request = *static_cast<ethtool_regs*>(data);
+  if (request.len == 0) return EOPNOTSUPP;  // ethtool has no room, and would decode what is behind it
   Registers dump;
   std::uint32_t version = 0;
   if (const int error = read_registers(port, dump, version)) return error;
