@@ -229,6 +229,7 @@ class Attacks(unittest.TestCase):
 
     def times_of(self, descriptors: int, work: Callable[[str], None], warns: str) -> tuple[str, float, float]:
         """What the attack writes, and when the neighbour's longest call began and ended."""
+        started = time.monotonic()
         with helper(POLLUX, descriptors) as server:
             neighbour = Child(NEIGHBOUR, be_neighbour(server.path))
             neighbour.wait()
@@ -241,7 +242,8 @@ class Attacks(unittest.TestCase):
             self.assertGreater(opened, 20)
             self.assertIn(warns, server.program.said())
             self.assertNotIn("cannot", server.program.said())
-            self.assertEqual(server.program.said().count(f"{INTERFACE}: opened"), 1, "in a minute")
+            minutes = 1 + (time.monotonic() - started) // 60
+            self.assertLessEqual(server.program.said().count(f"{INTERFACE}: opened"), minutes, "once a minute")
             Child(NEIGHBOUR, lambda _: start_port(Client(server.path))).join()
             server.program.summary()  # it ends as it should
         return written, begin, end
