@@ -54,7 +54,10 @@ namespace pollux {
 /// Errors: invalid_argument if the URI is malformed or its scheme is unknown (the hint lists the schemes),
 /// not_supported if no driver knows the card, and those of the backend, of Port::change and of Port::start. A port
 /// that fails to start is closed.
-/// What the URI says, and virtual functions that are enabled already, are added to `settings`.
+/// What the URI says, and virtual functions that are enabled already, are added to `settings`. Each setting is an
+/// option of the URI: sim:0?set.mtu=9000,set.vlan_stripping=on,set.rx.0.ring=128. The names are those of settings_text;
+/// a value is `on`, `off`, `none` for the default, or as in JSON, and has no comma. It holds over `settings`, and over
+/// those with which the program first sets up a port that it has opened by `open_unconfigured`.
 [[nodiscard]] POLLUX_API Result<Port> open(Context& context, std::string_view uri, Settings settings = {});
 
 /// Opens and starts a port on `device`, with the driver that knows its card. Use it for a device that the

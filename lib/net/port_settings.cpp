@@ -29,9 +29,12 @@ Result<void> PortMachine::change(const std::function<void(Settings&)>& edit) {
   if (auto fits = expect(kAlive, "change"); !fits) return fits;
   PlacedSettings to = settings();
   edit(to);
+  const bool to_come = state_ == PortState::opened && to.rx.empty() && to.tx.empty();
+  if (state_ == PortState::opened && !to_come && driver_->said_) {
+    if (auto said = driver_->said_(to); !said) return said;
+  }
   settle(to);
   if (queues_differ(settings(), to)) {
-    const bool to_come = state_ == PortState::opened && to.rx.empty() && to.tx.empty();
     if (!to_come) return state_ == PortState::started ? change_queues(std::move(to)) : set_up(std::move(to));
     if (auto can = check_port_settings(to, info()); !can) return can;
   }

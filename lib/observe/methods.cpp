@@ -16,7 +16,7 @@ constexpr const char* kPrefix = "plx";
 constexpr unsigned kMaxPorts = 10'000;
 
 /// More than any request needs. Thousands of keys would keep the thread that polls for a tenth of a second.
-constexpr JsonLimits kRequestLimits{.keys = 64, .depth = 32, .values = 1024};
+constexpr json::JsonLimits kRequestLimits{.keys = 64, .depth = 32, .values = 1024};
 
 tl::unexpected<Error> wrong(const char* name, std::string_view wanted) {
   return fail(ErrorCode::invalid_argument, fmt::format("the parameter '{}' is missing, or is not {}", name, wanted),
@@ -67,7 +67,7 @@ Result<NamedPort> NamedPorts::find(const std::string& name) {
 }
 
 Result<Request> parse_request(std::string_view line, Json& id) {
-  if (exceeds(line, kRequestLimits)) {
+  if (json::exceeds(line, kRequestLimits)) {
     return fail(
         ErrorCode::invalid_argument, "the request has too many members, or nests too deep",
         fmt::format("an object has at most {} of them, a request at most {} values, and lists and objects nest at "

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "net/json/json.hpp"
 #include "observe/capture/frame_filter.hpp"
-#include "observe/json.hpp"
 #include "observe/port_meters.hpp"
 #include "observe/sockets.hpp"
 #include "pollux/base/error.hpp"
@@ -20,6 +20,8 @@
 #include "pollux/observe/telemetry.hpp"
 
 namespace pollux::observe {
+
+using json::Json;
 
 /// A port of the Context under its name.
 struct NamedPort {

@@ -6,17 +6,13 @@
 #include <span>
 #include <utility>
 
+#include "net/json/setting_members.hpp"
+#include "net/json/settings_json.hpp"
 #include "net/stats.hpp"
-#include "observe/setting_fields.hpp"
 #include "pollux/net/tx_queue.hpp"
-#include "pollux/observe/settings_text.hpp"
 
 namespace pollux::observe {
 namespace {
-
-/// All VLANs are 4,095 values, and a rule of the longest kind some 30.
-// As many members as there are VLANs; no port has more addresses.
-constexpr JsonLimits kSettingsLimits{.keys = 4096, .depth = 16, .values = 1U << 16};
 
 /// The buckets up to the last one that is not zero.
 template <std::size_t Buckets>
@@ -133,7 +129,7 @@ Json details_json(const LinkDetails& details) {
   json["partner"] = nullptr;
   if (details.partner) {
     json["partner"] = {{"negotiates", details.partner->negotiates},
-                       {"modes", Leaf<LinkModes>::write(details.partner->modes)},
+                       {"modes", json::Leaf<LinkModes>::write(details.partner->modes)},
                        {"pause", details.partner->pause},
                        {"asymmetric_pause", details.partner->asymmetric_pause}};
   }
@@ -215,14 +211,14 @@ Json offloads_json(const OffloadLimits& offloads) {
 }
 
 Json rss_json(RssConfig config, std::uint32_t table_size) {
-  Json json = FieldWriter::write(config);
+  Json json = json::FieldWriter::write(config);
   json["table_size"] = table_size;
   return json;
 }
 
 Json flow_control_json(FlowControlState state) {
-  Json json = FieldWriter::write(state.config);
-  json["active"] = FieldWriter::write(state.active);
+  Json json = json::FieldWriter::write(state.config);
+  json["active"] = json::FieldWriter::write(state.active);
   json["packet_buffer"] = state.packet_buffer;
   return json;
 }
@@ -242,32 +238,10 @@ Json pool_json(const Mempool& pool) {
           {"ports", Json::array()}};
 }
 
-Json settings_json(Settings settings) { return FieldWriter::write(settings); }
-
 std::string settings_tag(const Settings& settings) {
-  const std::string text =
-      settings_json(settings).dump(-1, ' ', false, Json::error_handler_t::replace);  // names of pools may be no UTF-8
+  const std::string text = json::settings_json(settings).dump(
+      -1, ' ', false, Json::error_handler_t::replace);  // names of pools may be no UTF-8
   return fmt::format("{:016x}", std::hash<std::string>()(text));
 }
 
 }  // namespace pollux::observe
-
-namespace pollux {
-
-std::string settings_text(const Settings& settings) {
-  return observe::settings_json(settings).dump(2, ' ', false, observe::Json::error_handler_t::replace);
-}
-
-Result<Settings> parse_settings(std::string_view text, std::span<const Mempool> pools) {
-  const observe::Json json = observe::parse_bounded(text, observe::kSettingsLimits);
-  if (json.is_discarded()) {
-    return fail(ErrorCode::invalid_argument, "the settings are not JSON, or too long",
-                "give the result of the telemetry's port.settings, or what settings_text wrote");
-  }
-  Settings settings;
-  auto read = observe::FieldReader(pools).read_all(json, settings);
-  if (read) return settings;
-  return fail(read.error().code, "settings: " + read.error().what, read.error().hint);
-}
-
-}  // namespace pollux

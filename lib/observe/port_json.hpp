@@ -3,11 +3,10 @@
 
 #include <string_view>
 
-#include "observe/json.hpp"
+#include "net/json/json.hpp"
 #include "observe/port_meters.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/mempool.hpp"
-#include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port.hpp"
@@ -16,6 +15,8 @@
 
 /// What the protocol says about a port's values: docs/telemetry.md.
 namespace pollux::observe {
+
+using json::Json;
 
 [[nodiscard]] std::string_view name_of(Duplex duplex) noexcept;
 
@@ -32,14 +33,7 @@ namespace pollux::observe {
 [[nodiscard]] Json pool_json(const Mempool& pool);
 [[nodiscard]] Json meters_json(const PortMeters::Queues& meters, double cycles_per_second);
 
-/// The settings of `port.settings`. A queue whose pool the port has made has the pool null.
-[[nodiscard]] Json settings_json(Settings settings);
 /// Differs for different settings.
 [[nodiscard]] std::string settings_tag(const Settings& settings);
-
-[[nodiscard]] Json flow_rule_json(const FlowRule& rule);
-
-/// Error invalid_argument: names the member that is wrong. Whether the rule makes sense is the port's to say.
-[[nodiscard]] Result<FlowRule> parse_flow_rule(const Json& json);
 
 }  // namespace pollux::observe

@@ -8,24 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "net/json/settings_json.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
-#include "observe/setting_fields.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/self_test.hpp"
 
 namespace pollux::observe {
 namespace {
-
-std::vector<Mempool> pools_of(const Settings& settings) {
-  std::vector<Mempool> pools;
-  for (const RxQueueConfig& queue : settings.rx) {
-    for (const Mempool& pool : {queue.pool, queue.copy_pool, queue.header_pool}) {
-      if (pool && std::ranges::find(pools, pool) == pools.end()) pools.push_back(pool);
-    }
-  }
-  return pools;
-}
 
 // A merge patch (RFC 7396) of what port.settings answers.
 Result<Json> change(Server&, NamedPort& named, const Params& params) {
@@ -35,7 +25,6 @@ Result<Json> change(Server&, NamedPort& named, const Params& params) {
                 R"(name what changes, such as "settings":{"mtu":1500}; null stands for the default)");
   }
   const Json& tag = params.value("tag");
-  const PortLimits& limits = named.port->info().limits;
   Result<void> read;
   auto changed = named.port->change([&](Settings& settings) {
     if (!tag.is_null() && tag != settings_tag(settings)) {
@@ -43,12 +32,7 @@ Result<Json> change(Server&, NamedPort& named, const Params& params) {
                   "read them again (port.settings), and send the new tag");
       return;
     }
-    Settings wanted = settings;
-    // What a patch of RSS leaves out is as it was in force.
-    if (!wanted.rss && patch.contains("rss") && patch["rss"].is_object()) wanted.rss = effective_rss(settings, limits);
-    const std::vector<Mempool> pools = pools_of(settings);
-    read = FieldReader(pools).patch(patch, wanted);
-    if (read) settings = std::move(wanted);
+    read = json::patch_settings(settings, patch, named.port->info().limits);
   });
   return done(read ? std::move(changed) : std::move(read));
 }

@@ -50,7 +50,7 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
 
 Result<Json> settings(Server&, NamedPort& named, const Params&) {
   const Settings settings = named.port->settings();
-  return Json{{"settings", settings_json(settings)}, {"tag", settings_tag(settings)}};
+  return Json{{"settings", json::settings_json(settings)}, {"tag", settings_tag(settings)}};
 }
 
 Result<Json> stats(Server& server, NamedPort& named, const Params&) {
@@ -100,9 +100,9 @@ Result<Json> link(Server&, NamedPort& named, const Params& params) {
   const auto details = control->link_details();
   if (!details) return tl::unexpected<Error>(details.error());
   json["details"] = details_json(*details);
-  json["details"]["supported"] = Leaf<LinkModes>::write(named.port->info().limits.link_modes);
+  json["details"]["supported"] = json::Leaf<LinkModes>::write(named.port->info().limits.link_modes);
   json["details"]["advertised"] =
-      Leaf<LinkModes>::write(advertised_modes(named.port->settings(), named.port->info().limits));
+      json::Leaf<LinkModes>::write(advertised_modes(named.port->settings(), named.port->info().limits));
   return json;
 }
 
@@ -220,7 +220,7 @@ Result<Json> wake(Server&, NamedPort& named, const Params&) {
   if (!wake) return tl::unexpected<Error>(wake.error());
   auto support = (*wake)->wake_support();
   if (!support) return tl::unexpected<Error>(support.error());
-  return Json{{"supported", FieldWriter::write(*support)}};
+  return Json{{"supported", json::FieldWriter::write(*support)}};
 }
 
 constexpr std::array kStateMethods{

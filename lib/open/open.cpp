@@ -15,6 +15,7 @@
 #include <fmt/ranges.h>
 
 #include "backends/vfio/open_vfio.hpp"
+#include "net/json/settings_json.hpp"
 #include "open/registry.hpp"
 #include "pollux/pci/address.hpp"
 
@@ -230,7 +231,32 @@ Result<std::unique_ptr<Device>> open_device(Context& context, std::string_view u
   return open_named_device(context, *target);
 }
 
-Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri) {
+namespace {
+
+/// The settings that a URI has among its options, which follow the last '?': set.mtu=9000.
+struct UriSettings {
+  std::string uri;  ///< without them
+  std::vector<std::string> changes;
+
+  explicit UriSettings(std::string_view text) : uri(text.substr(0, text.rfind('?'))) {
+    char before = '?';
+    for (text.remove_prefix(uri.size()); !text.empty();) {
+      text.remove_prefix(1);
+      const std::string_view option = text.substr(0, text.find(','));
+      text.remove_prefix(option.size());
+      if (option.starts_with(kPrefix)) {
+        changes.emplace_back(option.substr(kPrefix.size()));
+      } else {
+        uri.append(1, std::exchange(before, ',')).append(option);
+      }
+    }
+  }
+
+ private:
+  static constexpr std::string_view kPrefix = "set.";
+};
+
+Result<std::unique_ptr<PortDriver>> open_plain_port(Context& context, std::string_view uri) {
   if (!is_pci_address(uri)) {
     auto target = resolve(context.service<Registry>(), uri);
     if (!target) return pass_on(std::move(target));
@@ -242,9 +268,32 @@ Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view
   return probe_driver(context, *std::move(device));
 }
 
+}  // namespace
+
+Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri) {
+  const UriSettings settings(uri);
+  if (settings.changes.empty()) return open_plain_port(context, uri);
+  auto patch = json::patch_of(settings.changes);
+  if (!patch) return pass_on(std::move(patch));
+  auto driver = open_plain_port(context, settings.uri);
+  if (!driver) return driver;
+  const PortLimits& limits = (*driver)->info().limits;
+  const auto said = [uri = std::string(uri), &limits, patch = *std::move(patch)](Settings& all) -> Result<void> {
+    auto patched = json::patch_settings(all, patch, limits);
+    if (patched) return patched;
+    return fail(patched.error().code, fmt::format("'{}': {}", uri, patched.error().what), patched.error().hint);
+  };
+  Settings any;
+  any.rx.resize(limits.max_rx_queues);
+  any.tx.resize(limits.max_tx_queues);
+  if (auto can = said(any); !can) return pass_on(std::move(can));
+  (*driver)->set_said(said);
+  return driver;
+}
+
 namespace {
 
-// What the URI says, and what the device has already, holds beside what the program asks for.
+// What the device has already holds beside what the program asks for.
 Result<Port> start(Context& context, Result<std::unique_ptr<PortDriver>> driver, Settings settings) {
   if (!driver) return pass_on(std::move(driver));
   (*driver)->add_initial(settings);

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <vector>
 
-#include "pollux/observe/settings_text.hpp"
+#include "pollux/net/settings_text.hpp"
 #include "settings/sim_port.hpp"
 
 namespace {

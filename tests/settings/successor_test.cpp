@@ -10,7 +10,7 @@
 #include <fstream>
 #include <string>
 
-#include "pollux/observe/settings_text.hpp"
+#include "pollux/net/settings_text.hpp"
 #include "settings/calls.hpp"
 #include "settings/sim_port.hpp"
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "net/json/settings_json.hpp"
 #include "report.hpp"
 #include "telemetry_client.hpp"
 
@@ -44,38 +45,6 @@ Result<Connection> connect(const SettingsOptions& options) {
   return Connection{*std::move(client), port->name};
 }
 
-/// `on` and `off` are true and false, `none` is null; all else is JSON, or else a string.
-TelemetryJson value_of(const std::string& text) {
-  if (text == "on" || text == "off") return text == "on";
-  if (text == "none") return nullptr;
-  TelemetryJson json = TelemetryJson::parse(text, nullptr, false);
-  return json.is_discarded() ? TelemetryJson(text) : json;
-}
-
-/// A merge patch with all of the changes, each `member.member=value`.
-Result<TelemetryJson> patch_of(const std::vector<std::string>& changes) {
-  TelemetryJson patch = TelemetryJson::object();
-  for (const std::string& change : changes) {
-    const std::size_t equals = change.find('=');
-    const auto refuse = [&](std::string_view why) {
-      return fail(ErrorCode::invalid_argument, fmt::format("'{}' {}", printable(change), why),
-                  "write each change as SETTING=VALUE, such as mtu=9000, vlan_stripping=on or rx.0.ring=1024");
-    };
-    if (equals == std::string::npos) return refuse("has no value");
-    TelemetryJson* at = &patch;
-    for (std::size_t from = 0; from <= equals;) {
-      const std::size_t to = std::min(change.find('.', from), equals);
-      if (to == from) return refuse("names no setting");
-      if (!at->is_null() && !at->is_object()) return refuse("is within one that has a value");
-      at = &(*at)[change.substr(from, to - from)];
-      from = to + 1;
-    }
-    if (!at->is_null()) return refuse("is given twice");
-    *at = value_of(change.substr(equals + 1));
-  }
-  return patch;
-}
-
 /// A line for each setting, as `pollux set` takes it. A flow rule is one value.
 void print(const Environment& environment, const std::string& name, const TelemetryJson& value) {
   const bool is_rule = name.starts_with("rules.");
@@ -107,7 +76,7 @@ int run_show(const Environment& environment, const SettingsOptions& options) {
 }
 
 int run_set(const Environment& environment, const SettingsOptions& options) {
-  const auto patch = patch_of(options.words);
+  const auto patch = json::patch_of(options.words);
   if (!patch) return report(environment, patch.error());
   auto connection = connect(options);
   if (!connection) return report(environment, connection.error());

@@ -20,7 +20,7 @@
 
 #include "base/connect_socket.hpp"
 #include "base/file_descriptor.hpp"
-#include "observe/json.hpp"
+#include "net/json/json.hpp"
 #include "observe/sockets.hpp"
 
 namespace pollux::tool {
@@ -31,7 +31,7 @@ constexpr std::size_t kLongestRequest = std::size_t{64} << 10;
 /// No answer is longer: docs/telemetry.md.
 constexpr std::size_t kLongestAnswer = std::size_t{2} << 20;
 /// More than any answer needs.
-constexpr observe::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32, .values = 100'000};
+constexpr json::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32, .values = 100'000};
 constexpr std::size_t kLongestText = 1024;
 constexpr std::size_t kMostPorts = 256;
 constexpr std::size_t kMostSockets = 256;
@@ -218,7 +218,7 @@ Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJs
   while (std::chrono::steady_clock::now() < deadline) {
     const auto line = receive(deadline);
     if (!line) return tl::unexpected<Error>(line.error());
-    TelemetryJson answer = observe::parse_bounded(*line, kAnswerLimits);
+    TelemetryJson answer = json::parse_bounded(*line, kAnswerLimits);
     if (!answer.is_object()) {
       return fail(ErrorCode::io_error, name_ + ": the answer is no JSON object, or has too many members",
                   "see what listens to that socket");

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pollux/base/api.hpp"
@@ -234,6 +236,10 @@ class POLLUX_API PortDriver {
   /// and memory are then never freed.
   virtual void retire() noexcept = 0;
 
+  /// What whoever opened the port said of its settings, as in a URI. It holds over those with which the port is first
+  /// set up.
+  void set_said(std::function<Result<void>(Settings&)> said) { said_ = std::move(said); }
+
   /// The settings in force, or, if the port is not started, those of its next start.
   [[nodiscard]] const PlacedSettings& settings() const noexcept { return settings_; }
   /// From before start() until before halt().
@@ -242,6 +248,7 @@ class POLLUX_API PortDriver {
  private:
   friend class PortMachine;
   PlacedSettings settings_;
+  std::function<Result<void>(Settings&)> said_;
   bool running_ = false;
 };
 

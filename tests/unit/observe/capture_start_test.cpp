@@ -61,7 +61,7 @@ struct CaptureStart : testing::Test {
     const std::string all = read_to_end(client);
     const std::size_t end = all.find('\n');
     EXPECT_NE(end, std::string::npos);
-    const auto answer = observe::Json::parse(all.substr(0, end));
+    const auto answer = json::Json::parse(all.substr(0, end));
     EXPECT_EQ(answer["id"], 7);
     EXPECT_EQ(answer["result"]["name"], "plx0");
     const auto* const bytes = reinterpret_cast<const std::byte*>(all.data());
@@ -156,11 +156,11 @@ TEST_F(CaptureStart, AFilterThatLibpcapRejectsIsAnAnswerAndTheRequestsAfterItWai
 
 /// The code of the error to capture.start; empty if the capture has started, which a thread says in real time.
 std::string start_error(TelemetryFixture& fixture, TestClient& client, const std::string& filter) {
-  client.send(observe::Json{{"method", "capture.start"}, {"params", {{"port", "plx0"}, {"filter", filter}}}}.dump() +
+  client.send(json::Json{{"method", "capture.start"}, {"params", {{"port", "plx0"}, {"filter", filter}}}}.dump() +
               '\n');
   pollfd answer{client.descriptor(), POLLIN, 0};
   for (int i = 0; i < 20'000 && ::poll(&answer, 1, 1) == 0; ++i) serve(fixture);
-  const auto line = observe::Json::parse(client.receive_line().value_or("{}"));
+  const auto line = json::Json::parse(client.receive_line().value_or("{}"));
   EXPECT_TRUE(line.contains("result") || line.contains("error"));
   return line.contains("error") ? line["error"]["code"].get<std::string>() : "";
 }

@@ -7,13 +7,13 @@
 #include <string>
 
 #include "base/file_descriptor.hpp"
-#include "observe/json.hpp"
+#include "net/json/json.hpp"
 #include "pollux/observe/telemetry.hpp"
 #include "support/fixture.hpp"
 
 namespace pollux::test {
 
-using observe::Json;
+using json::Json;
 
 /// A directory under /tmp that ends with the object.
 class TemporaryDirectory {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The settings of a port as text, and a port that is brought to them.
-#include "pollux/observe/settings_text.hpp"
+#include "pollux/net/settings_text.hpp"
 #include "pollux/net/flow/match.hpp"
 
 #include <gmock/gmock.h>

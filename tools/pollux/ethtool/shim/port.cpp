@@ -19,7 +19,7 @@
 
 #include "base/connect_socket.hpp"
 #include "base/printable.hpp"
-#include "observe/json.hpp"
+#include "net/json/json.hpp"
 
 namespace pollux::ethtool {
 namespace {
@@ -27,7 +27,7 @@ namespace {
 /// No answer is longer: docs/telemetry.md.
 constexpr std::size_t kLongestAnswer = std::size_t{2} << 20;
 /// More than any answer needs.
-constexpr observe::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32, .values = 100'000};
+constexpr json::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32, .values = 100'000};
 /// How long an answer may take. An offline self-test, which is a change, takes some 12 seconds.
 constexpr std::chrono::seconds kAskLimit{15};
 constexpr std::chrono::seconds kChangeLimit{60};
@@ -193,7 +193,7 @@ int Port::call(const char* method, Json params, Json& result, Call how) {
     explain("the program of " + name_ + " does not answer on " + socket_, "see whether it is stopped or has ended");
     return failure_;
   }
-  Json answer = observe::parse_bounded(line, kAnswerLimits);
+  Json answer = json::parse_bounded(line, kAnswerLimits);
   if (answer.is_object() && answer.contains("result")) {
     result = std::move(answer["result"]);
     return 0;

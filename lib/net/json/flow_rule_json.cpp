@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "observe/port_json.hpp"
+#include "net/json/flow_rule_json.hpp"
 
 #include <fmt/format.h>
 
@@ -12,9 +12,7 @@
 #include <string_view>
 #include <utility>
 
-#include "observe/methods.hpp"
-
-namespace pollux::observe {
+namespace pollux::json {
 namespace {
 
 constexpr std::size_t kMaxItems = 16;
@@ -166,4 +164,4 @@ Result<FlowRule> parse_flow_rule(const Json& json) {
   return rule;
 }
 
-}  // namespace pollux::observe
+}  // namespace pollux::json

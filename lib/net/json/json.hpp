@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace pollux::observe {
+namespace pollux::json {
 
 /// Members keep their order, so that answers read well.
 using Json = nlohmann::ordered_json;
@@ -77,4 +77,4 @@ class JsonMeasure final : public nlohmann::json_sax<Json> {
   return exceeds(text, limits) ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
 }
 
-}  // namespace pollux::observe
+}  // namespace pollux::json

@@ -11,14 +11,14 @@
 #include <type_traits>
 #include <utility>
 
-#include "observe/json_fields.hpp"
-#include "observe/port_json.hpp"
+#include "net/json/fields.hpp"
+#include "net/json/flow_rule_json.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/settings.hpp"
 
 /// The values of settings as JSON.
-namespace pollux::observe {
+namespace pollux::json {
 
 [[nodiscard]] inline bool read_hex(std::string_view digits, std::uint8_t& byte) {
   const char* const end = digits.data() + digits.size();
@@ -273,4 +273,4 @@ struct Leaf<FlowRule> {
   static Error why(const Json& json) { return parse_flow_rule(json).error(); }
 };
 
-}  // namespace pollux::observe
+}  // namespace pollux::json

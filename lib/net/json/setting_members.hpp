@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include "observe/json_fields.hpp"
-#include "observe/setting_leaves.hpp"
+#include "net/json/fields.hpp"
+#include "net/json/setting_values.hpp"
 #include "pollux/net/settings.hpp"
 
 /// The tables of the members of settings. A structured binding names all members of a struct, so that one that is added
 /// does not compile until it is in the table, or is left out on purpose.
-namespace pollux::observe {
+namespace pollux::json {
 
 template <class Fields>
 void members(Fields& field, PauseModes& value) {
@@ -173,4 +173,4 @@ void members(Fields& field, Settings& value) {
   field("clock_frequency", clock_frequency);
 }
 
-}  // namespace pollux::observe
+}  // namespace pollux::json

@@ -16,13 +16,13 @@
 
 #include <fmt/format.h>
 
-#include "observe/json.hpp"
+#include "net/json/json.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/mempool.hpp"
 
 /// Writes and reads structs as JSON objects. A struct has one table of its members, which serves both directions:
 /// `template <class Fields> void members(Fields& field, T& value)`, with a call `field("name", member)` for each.
-namespace pollux::observe {
+namespace pollux::json {
 
 /// A type that is one JSON value. `form` completes "it is not ...".
 ///     static std::string form();   static Json write(const T&);   static bool read(const Json&, T&);
@@ -274,4 +274,4 @@ class FieldReader {
   std::optional<Error> error_;
 };
 
-}  // namespace pollux::observe
+}  // namespace pollux::json

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/json/settings_json.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/printable.hpp"
+#include "net/json/setting_members.hpp"
+#include "pollux/net/settings_text.hpp"
+
+namespace pollux::json {
+namespace {
+
+// As many members as there are VLANs; no port has more addresses. All VLANs are 4,095 values, and a rule of the longest
+// kind some 30.
+constexpr JsonLimits kLimits{.keys = 4096, .depth = 16, .values = 1U << 16};
+
+std::vector<Mempool> pools_of(const Settings& settings) {
+  std::vector<Mempool> pools;
+  for (const RxQueueConfig& queue : settings.rx) {
+    for (const Mempool& pool : {queue.pool, queue.copy_pool, queue.header_pool}) {
+      if (pool && std::ranges::find(pools, pool) == pools.end()) pools.push_back(pool);
+    }
+  }
+  return pools;
+}
+
+Json value_of(const std::string& text) {
+  if (text == "on" || text == "off") return text == "on";
+  if (text == "none") return nullptr;
+  Json json = parse_bounded(text, kLimits);
+  return json.is_discarded() ? Json(text) : json;
+}
+
+}  // namespace
+
+Json settings_json(Settings settings) { return FieldWriter::write(settings); }
+
+Result<void> patch_settings(Settings& settings, const Json& patch, const PortLimits& limits) {
+  Settings wanted = settings;
+  if (!wanted.rss && patch.contains("rss") && patch["rss"].is_object()) wanted.rss = effective_rss(settings, limits);
+  const std::vector<Mempool> pools = pools_of(settings);
+  auto read = FieldReader(pools).patch(patch, wanted);
+  if (read) settings = std::move(wanted);
+  return read;
+}
+
+Result<Json> patch_of(std::span<const std::string> changes) {
+  Json patch = Json::object();
+  for (const std::string& change : changes) {
+    const std::size_t equals = change.find('=');
+    const auto refuse = [&](std::string_view why) {
+      return fail(ErrorCode::invalid_argument, fmt::format("'{}' {}", printable(change), why),
+                  "write each change as SETTING=VALUE, such as mtu=9000, vlan_stripping=on or rx.0.ring=1024");
+    };
+    if (equals == std::string::npos) return refuse("has no value");
+    Json* at = &patch;
+    std::size_t depth = 0;
+    for (std::size_t from = 0; from <= equals;) {
+      const std::size_t to = std::min(change.find('.', from), equals);
+      if (to == from || ++depth > kLimits.depth) return refuse("names no setting");
+      if (!at->is_null() && !at->is_object()) return refuse("is within one that has a value");
+      at = &(*at)[change.substr(from, to - from)];
+      from = to + 1;
+    }
+    if (!at->is_null()) return refuse("is given twice");
+    *at = value_of(change.substr(equals + 1));
+  }
+  return patch;
+}
+
+}  // namespace pollux::json
+
+namespace pollux {
+
+std::string settings_text(const Settings& settings) {
+  return json::settings_json(settings).dump(2, ' ', false, json::Json::error_handler_t::replace);
+}
+
+Result<Settings> parse_settings(std::string_view text, std::span<const Mempool> pools) {
+  const json::Json json = json::parse_bounded(text, json::kLimits);
+  if (json.is_discarded()) {
+    return fail(ErrorCode::invalid_argument, "the settings are not JSON, or too long",
+                "give the result of the telemetry's port.settings, or what settings_text wrote");
+  }
+  Settings settings;
+  auto read = json::FieldReader(pools).read_all(json, settings);
+  if (read) return settings;
+  return fail(read.error().code, "settings: " + read.error().what, read.error().hint);
+}
+
+}  // namespace pollux
