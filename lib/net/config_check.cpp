@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
-#include <tuple>
 #include <utility>
 
 #include "mem/mempool_core.hpp"
@@ -27,12 +26,6 @@ Result<void> check_queues(const Settings& wanted, const PortInfo& port) {
   if (auto tx = check_count("transmit", wanted.tx.size(), port.limits.max_tx_queues, port); !tx) return tx;
   if (!wanted.rx.empty() || !wanted.tx.empty()) return {};
   return refuse(port.name, "rx and tx are both empty: the port would have no queue", "ask for at least one queue");
-}
-
-Result<void> check_burst_mode(const Settings& wanted, const PortInfo& port) {
-  if (processor_has(wanted.burst_mode)) return {};
-  return refuse(port.name, fmt::format("this processor does not support burst_mode = {}", name(wanted.burst_mode)),
-                "use burst_mode = best, which selects a supported mode");
 }
 
 // The mbufs that rings and caches hold, and some for the application.
@@ -240,36 +233,9 @@ std::shared_ptr<MempoolCacheCore> card_transmit_cache(const PlacedQueues& config
   return spare / config.tx_queues() >= kMinSpare ? std::make_shared<MempoolCacheCore>(pool, kMinCache) : nullptr;
 }
 
-namespace {
-
-auto queue_members(auto& of) {
-  return std::tie(of.rx, of.tx, of.keep_fcs, of.keep_bad_frames, of.count_bytes, of.packet_buffers, of.tx_timeout,
-                  of.rx_timeout, of.burst_mode);
-}
-
-}  // namespace
-
-bool queues_differ(const Settings& one, const Settings& other) { return queue_members(one) != queue_members(other); }
-
-bool single_queues_differ(const Settings& one, const Settings& other) {
-  Settings same = one;
-  if (same.rx.size() == other.rx.size() && same.tx.size() == other.tx.size()) {
-    same.rx = other.rx;
-    same.tx = other.tx;
-  }
-  return !queues_differ(same, other);
-}
-
-void keep_queues(PlacedSettings& to, const PlacedSettings& from) {
-  queue_members(to) = queue_members(from);
-  to.queues = from.queues;
-}
-
 Result<PlacedQueues> place_queues(const Settings& wanted, const PortInfo& port, const ContextState& context,
                                   const PlacedQueues* in_force) {
   if (auto queues = check_queues(wanted, port); !queues) return pass_on(std::move(queues));
-  if (auto mode = check_burst_mode(wanted, port); !mode) return pass_on(std::move(mode));
-  if (auto can = check_port_settings(wanted, port); !can) return pass_on(std::move(can));
   PlacedQueues queues;
   if (in_force != nullptr) {
     queues.own_pool = in_force->own_pool;

@@ -20,13 +20,6 @@ namespace pollux {
 [[nodiscard]] Result<void> check_index(const char* direction, std::uint16_t queue, std::uint16_t count,
                                        const PortInfo& port);
 
-/// Whether members differ that decide what queues a port has (Setting::queues).
-[[nodiscard]] bool queues_differ(const Settings& one, const Settings& other);
-/// Whether of these members at most options of single queues differ.
-[[nodiscard]] bool single_queues_differ(const Settings& one, const Settings& other);
-/// Gives `to` these members of `from`, and its queues.
-void keep_queues(PlacedSettings& to, const PlacedSettings& from);
-
 /// The queues that `wanted` asks for, with the defaults filled in. Checks all of it and changes nothing. `context` is
 /// the port's. `in_force`: the queues of a started port, whose own pool stays; null: a pool is made for queues without
 /// one. Errors: invalid_argument (names the value, its range and, for rings, the nearest allowed size), bad_state (a
@@ -61,8 +54,5 @@ void keep_queues(PlacedSettings& to, const PlacedSettings& from);
 
 /// Whether a queue drops frames that find no free descriptor. `wish` has been checked.
 [[nodiscard]] bool drops_frames(std::optional<bool> wish, std::size_t rx_queues, const PortInfo& port) noexcept;
-
-/// Checks keep_fcs, keep_bad_frames, count_bytes and packet_buffers.
-[[nodiscard]] Result<void> check_port_settings(const Settings& wanted, const PortInfo& port);
 
 }  // namespace pollux

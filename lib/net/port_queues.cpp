@@ -29,12 +29,6 @@ void PortMachine::forget_stopped_queues() noexcept {
 }
 
 Result<void> PortMachine::change_queues(PlacedSettings to) {
-  if (!single_queues_differ(settings(), to)) {
-    return fail(ErrorCode::bad_state,
-                fmt::format("{}: of a started port only single queues change, not their number and what concerns all",
-                            info().name),
-                "stop the port first");
-  }
   auto placed = place_queues(to, info(), *context_, &queues());
   if (!placed) return pass_on(std::move(placed));
   to.queues = *std::move(placed);

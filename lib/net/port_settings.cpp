@@ -34,10 +34,9 @@ Result<void> PortMachine::change(const std::function<void(Settings&)>& edit) {
     if (auto said = driver_->said_(to); !said) return said;
   }
   settle(to);
-  if (queues_differ(settings(), to)) {
-    if (!to_come) return state_ == PortState::started ? change_queues(std::move(to)) : set_up(std::move(to));
-    if (auto can = check_port_settings(to, info()); !can) return can;
-  }
+  if (auto can = check_changeable({settings(), to, info(), state_}); !can) return can;
+  if (!to_come && queues_differ(settings(), to))
+    return state_ == PortState::started ? change_queues(std::move(to)) : set_up(std::move(to));
   if (auto valid = check(to); !valid) return valid;
   if (state_ == PortState::started || reaches_stopped(settings(), to)) return apply(std::move(to));
   driver_->settings_ = std::move(to);

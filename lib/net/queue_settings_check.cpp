@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "mem/mempool_core.hpp"
@@ -13,9 +12,6 @@
 
 namespace pollux {
 namespace {
-
-constexpr Duration kMinTimeout = std::chrono::milliseconds(100);
-constexpr Duration kMaxTimeout = std::chrono::hours(1);
 
 tl::unexpected<Error> cannot(const PortInfo& port, std::string what, std::string hint) {
   return fail(ErrorCode::not_supported, fmt::format("{}: {}", port.name, what), std::move(hint));
@@ -78,30 +74,6 @@ Result<void> check_drop_enable(const std::string& prefix, std::optional<bool> wi
   if (*wish) return {};
   return cannot(port, fmt::format("{}drop_enable = false is not supported", prefix),
                 "leave it unset: a virtual function's queue that waits would hold up the queues of all functions");
-}
-
-// `size` is one of the two; 0 leaves it as it is.
-Result<void> check_packet_buffer(const char* field, std::uint32_t size, std::uint32_t min, std::uint32_t max,
-                                 const PortInfo& port) {
-  const std::uint32_t unit = port.limits.packet_buffers->unit;
-  if (size == 0 || (size >= min && size <= max && size % unit == 0)) return {};
-  return refuse(
-      port.name,
-      fmt::format("packet_buffers.{} = {} is not a multiple of {} from {} to {}", field, size, unit, min, max),
-      fmt::format("the largest is what the card has, the smallest holds its longest frames; 0 leaves the size "
-                  "as it is"));
-}
-
-Result<void> check_packet_buffers(const PacketBuffers& wish, const PortInfo& port) {
-  if (wish == PacketBuffers{}) return {};
-  if (!port.limits.packet_buffers) {
-    return cannot(port, fmt::format("packet_buffers: {} has none whose size can be set", port.card),
-                  "leave packet_buffers unset");
-  }
-  const PacketBufferLimits& limits = *port.limits.packet_buffers;
-  auto fits = check_packet_buffer("receive", wish.receive, limits.min.receive, limits.max.receive, port);
-  if (!fits) return fits;
-  return check_packet_buffer("transmit", wish.transmit, limits.min.transmit, limits.max.transmit, port);
 }
 
 Result<void> check_thresholds(const std::string& prefix, const std::optional<QueueThresholds>& thresholds,
@@ -170,29 +142,6 @@ bool drops_frames(std::optional<bool> wish, std::size_t rx_queues, const PortInf
     case DropChoice::any: break;
   }
   return wish.value_or(rx_queues > 1);
-}
-
-Result<void> check_port_settings(const Settings& wanted, const PortInfo& port) {
-  if (wanted.keep_fcs && !port.limits.keep_fcs) {
-    return cannot(port, fmt::format("keep_fcs: frames of {} have no frame check sequence", port.card),
-                  "leave keep_fcs off");
-  }
-  if (wanted.keep_bad_frames && !port.limits.keep_bad_frames) {
-    return cannot(port, fmt::format("keep_bad_frames: {} delivers no bad frames", port.card),
-                  "leave keep_bad_frames off");
-  }
-  if (wanted.count_bytes && !port.limits.count_bytes) {
-    return cannot(port, fmt::format("count_bytes: the queues of the {} driver cannot count them", port.driver),
-                  "count in the program, or set PortLimits::count_bytes in the driver");
-  }
-  for (const auto& [name, timeout] : {std::pair{"tx_timeout", wanted.tx_timeout}, {"rx_timeout", wanted.rx_timeout}}) {
-    if (timeout == Duration(0) || (timeout >= kMinTimeout && timeout <= kMaxTimeout)) continue;
-    return refuse(port.name,
-                  fmt::format("{} = {} ms is neither 0 nor from 100 to 3,600,000 ms", name,
-                              std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()),
-                  "0 turns the watchdog off");
-  }
-  return check_packet_buffers(wanted.packet_buffers, port);
 }
 
 // A ring that holds buffers always leaves one slot empty, so that a full ring differs from an empty one.

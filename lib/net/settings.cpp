@@ -6,7 +6,6 @@
 #include "pollux/net/placed_settings.hpp"
 
 namespace pollux {
-
 std::uint32_t rate_of(const std::map<std::uint16_t, std::uint32_t>& rates, std::uint16_t index) noexcept {
   const auto rate = rates.find(index);
   return rate == rates.end() ? 0 : rate->second;

@@ -17,18 +17,12 @@
 namespace pollux {
 namespace {
 
-// The number of queues that entries of the table may name. A port that is not configured may have all.
-std::uint32_t choices(const Settings& settings, const PortLimits& limits) noexcept {
-  const std::uint32_t in_pool = queues_of_a_pool(settings.pools);
-  if (in_pool > 1) return in_pool;
-  return settings.rx.empty() ? limits.max_rx_queues : static_cast<std::uint32_t>(settings.rx.size());
-}
-
 /// What a started port needs for a change of a setting.
 enum class Need : std::uint8_t {
   nothing,  ///< it takes effect at once
   pause,    ///< the queues pause meanwhile
   stop,     ///< it is refused: the port has to be stopped first
+  queues,   ///< the same, and then all queues are set up anew
 };
 
 using Differs = bool(const Settings& from, const Settings& to);
@@ -36,11 +30,49 @@ using Differs = bool(const Settings& from, const Settings& to);
 struct SettingRow {
   Setting id;
   Differs* differs;
+  void (*copy)(Settings& to, const Settings& from);
   Need need;
   Result<void> (*check)(const SettingsChange& change) = nullptr;  ///< of a value that differs
   bool reaches_stopped = false;  ///< it concerns the card of a port that is not started, too
   Differs* depends = nullptr;    ///< `check` is needed for this difference, too
 };
+
+// `size` is one of the two; 0 leaves it as it is.
+Result<void> check_packet_buffer(const char* field, std::uint32_t size, std::uint32_t min, std::uint32_t max,
+                                 const PortInfo& port) {
+  const std::uint32_t unit = port.limits.packet_buffers.unit;
+  if (size == 0 || (size >= min && size <= max && size % unit == 0)) return {};
+  return refuse(
+      port.name,
+      fmt::format("packet_buffers.{} = {} is not a multiple of {} from {} to {}", field, size, unit, min, max),
+      fmt::format("the largest is what the card has, the smallest holds its longest frames; 0 leaves the size "
+                  "as it is"));
+}
+
+Result<void> check_packet_buffers(const SettingsChange& change) {
+  const PacketBuffers& wish = change.to.packet_buffers;
+  const PacketBufferLimits& limits = change.port.limits.packet_buffers;
+  auto fits = check_packet_buffer("receive", wish.receive, limits.min.receive, limits.max.receive, change.port);
+  if (!fits) return fits;
+  return check_packet_buffer("transmit", wish.transmit, limits.min.transmit, limits.max.transmit, change.port);
+}
+
+Result<void> check_timeout(const SettingsChange& change, std::string_view name, Duration timeout) {
+  constexpr Duration kMin = std::chrono::milliseconds(100);
+  constexpr Duration kMax = std::chrono::hours(1);
+  if (timeout == Duration(0) || (timeout >= kMin && timeout <= kMax)) return {};
+  return refuse(change.port.name,
+                fmt::format("{} = {} ms is neither 0 nor from 100 to 3,600,000 ms", name,
+                            std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()),
+                "0 turns the watchdog off");
+}
+
+Result<void> check_burst_mode(const SettingsChange& change) {
+  const BurstMode mode = change.to.burst_mode;
+  if (processor_has(mode)) return {};
+  return refuse(change.port.name, fmt::format("this processor does not support burst_mode = {}", name(mode)),
+                "use burst_mode = best, which selects a supported mode");
+}
 
 Result<void> check_mac(const SettingsChange& change) {
   if (!change.to.mac || is_station_address(*change.to.mac)) return {};
@@ -197,9 +229,9 @@ Result<void> check_functions(const SettingsChange& change) {
   return {};
 }
 
-template <auto... Members>
+template <auto Member>
 bool differs(const Settings& from, const Settings& to) {
-  return ((from.*Members != to.*Members) || ...);
+  return from.*Member != to.*Member;
 }
 
 bool rx_queues_differ(const Settings& from, const Settings& to) { return from.rx.size() != to.rx.size(); }
@@ -212,42 +244,59 @@ bool number_of_functions_differs(const Settings& from, const Settings& to) {
   return from.functions.size() != to.functions.size();
 }
 
-constexpr std::array kRows{
-    SettingRow{Setting::mac, differs<&Settings::mac>, Need::nothing, check_mac},
-    SettingRow{Setting::mtu, differs<&Settings::mtu>, Need::nothing,
-               [](const auto& c) { return check_mtu(c.to, c.port); }},
-    SettingRow{Setting::promiscuous, differs<&Settings::promiscuous>, Need::nothing},
-    SettingRow{Setting::all_multicast, differs<&Settings::all_multicast>, Need::nothing},
-    SettingRow{Setting::functions, number_of_functions_differs, Need::stop, nullptr, true},
-    SettingRow{Setting::functions, differs<&Settings::functions>, Need::nothing, check_functions, true},
-    SettingRow{Setting::unicast, differs<&Settings::unicast>, Need::nothing, check_unicast, false,
-               differs<&Settings::functions>},
-    SettingRow{Setting::multicast, differs<&Settings::multicast>, Need::nothing, check_multicast},
-    SettingRow{Setting::vlans, differs<&Settings::vlans>, Need::nothing, check_vlans},
-    SettingRow{Setting::vlan_stripping, differs<&Settings::vlan_stripping>, Need::pause},
-    SettingRow{Setting::outer_vlan_type, differs<&Settings::outer_vlan_type>, Need::pause, check_outer_type},
-    SettingRow{Setting::rss, differs<&Settings::rss>, Need::nothing, check_rss_change, false, rss_depends},
-    SettingRow{Setting::rules, differs<&Settings::rules>, Need::nothing, check_rules, false, rx_queues_differ},
-    SettingRow{Setting::pools, differs<&Settings::pools>, Need::stop},
-    SettingRow{Setting::tx_rates, differs<&Settings::tx_rates, &Settings::pool_tx_rates>, Need::nothing, check_tx_rates,
-               false, differs<&Settings::pools>},
-    SettingRow{Setting::loopback, differs<&Settings::loopback>, Need::stop},
-    SettingRow{Setting::flow_control, differs<&Settings::flow_control>, Need::nothing},
-    SettingRow{Setting::link, differs<&Settings::link>, Need::nothing, check_link},
-    SettingRow{Setting::phy_enabled, differs<&Settings::phy_enabled>, Need::nothing, nullptr, true},
-    SettingRow{Setting::moderation, differs<&Settings::moderation>, Need::nothing, check_moderation},
-    SettingRow{Setting::wake, differs<&Settings::wake>, Need::nothing},
-    SettingRow{Setting::led, differs<&Settings::led>, Need::nothing, nullptr, true},
-    SettingRow{Setting::stamps, differs<&Settings::stamps>, Need::nothing},
-    SettingRow{Setting::clock_frequency, differs<&Settings::clock_frequency>, Need::nothing, check_clock, true},
-};
+bool tx_queues_differ(const Settings& from, const Settings& to) { return from.tx.size() != to.tx.size(); }
 
-constexpr std::array<std::string_view, kSettings> kNames{
-    "queues",   "mac",          "mtu",    "promiscuous",    "all_multicast",
-    "unicast",  "multicast",    "vlans",  "vlan_stripping", "outer_vlan_type",
-    "rules",    "functions",    "rss",    "pools",          "tx_rates",
-    "loopback", "flow_control", "link",   "phy_enabled",    "moderation",
-    "wake",     "led",          "stamps", "clock_frequency"};
+template <auto Member>
+void copy(Settings& to, const Settings& from) {
+  to.*Member = from.*Member;
+}
+
+template <auto Member>
+constexpr SettingRow row(Setting id, Need need, Result<void> (*check)(const SettingsChange&) = nullptr,
+                         bool reaches_stopped = false, Differs* depends = nullptr) {
+  return {id, differs<Member>, copy<Member>, need, check, reaches_stopped, depends};
+}
+
+// The options of a single queue are not here: of a started port that queue alone restarts.
+constexpr std::array kRows{
+    SettingRow{Setting::rx, rx_queues_differ, copy<&Settings::rx>, Need::queues},
+    SettingRow{Setting::tx, tx_queues_differ, copy<&Settings::tx>, Need::queues},
+    row<&Settings::keep_fcs>(Setting::keep_fcs, Need::queues),
+    row<&Settings::keep_bad_frames>(Setting::keep_bad_frames, Need::queues),
+    row<&Settings::count_bytes>(Setting::count_bytes, Need::queues),
+    row<&Settings::packet_buffers>(Setting::packet_buffers, Need::queues, check_packet_buffers),
+    row<&Settings::tx_timeout>(Setting::tx_timeout, Need::queues,
+                               [](const auto& c) { return check_timeout(c, "tx_timeout", c.to.tx_timeout); }),
+    row<&Settings::rx_timeout>(Setting::rx_timeout, Need::queues,
+                               [](const auto& c) { return check_timeout(c, "rx_timeout", c.to.rx_timeout); }),
+    row<&Settings::burst_mode>(Setting::burst_mode, Need::queues, check_burst_mode),
+    row<&Settings::mac>(Setting::mac, Need::nothing, check_mac),
+    row<&Settings::mtu>(Setting::mtu, Need::nothing, [](const auto& c) { return check_mtu(c.to, c.port); }),
+    row<&Settings::promiscuous>(Setting::promiscuous, Need::nothing),
+    row<&Settings::all_multicast>(Setting::all_multicast, Need::nothing),
+    SettingRow{Setting::functions, number_of_functions_differs, nullptr, Need::stop, nullptr, true},
+    row<&Settings::functions>(Setting::functions, Need::nothing, check_functions, true),
+    row<&Settings::unicast>(Setting::unicast, Need::nothing, check_unicast, false, differs<&Settings::functions>),
+    row<&Settings::multicast>(Setting::multicast, Need::nothing, check_multicast),
+    row<&Settings::vlans>(Setting::vlans, Need::nothing, check_vlans),
+    row<&Settings::vlan_stripping>(Setting::vlan_stripping, Need::pause),
+    row<&Settings::outer_vlan_type>(Setting::outer_vlan_type, Need::pause, check_outer_type),
+    row<&Settings::rss>(Setting::rss, Need::nothing, check_rss_change, false, rss_depends),
+    row<&Settings::rules>(Setting::rules, Need::nothing, check_rules, false, rx_queues_differ),
+    row<&Settings::pools>(Setting::pools, Need::stop),
+    row<&Settings::tx_rates>(Setting::tx_rates, Need::nothing, check_tx_rates),
+    row<&Settings::pool_tx_rates>(Setting::pool_tx_rates, Need::nothing, check_tx_rates, false,
+                                  differs<&Settings::pools>),
+    row<&Settings::loopback>(Setting::loopback, Need::stop),
+    row<&Settings::flow_control>(Setting::flow_control, Need::nothing),
+    row<&Settings::link>(Setting::link, Need::nothing, check_link),
+    row<&Settings::phy_enabled>(Setting::phy_enabled, Need::nothing, nullptr, true),
+    row<&Settings::moderation>(Setting::moderation, Need::nothing, check_moderation),
+    row<&Settings::wake>(Setting::wake, Need::nothing),
+    row<&Settings::led>(Setting::led, Need::nothing, nullptr, true),
+    row<&Settings::stamps>(Setting::stamps, Need::nothing),
+    row<&Settings::clock_frequency>(Setting::clock_frequency, Need::nothing, check_clock, true),
+};
 
 }  // namespace
 
@@ -256,58 +305,6 @@ Result<void> check_vlan(std::string_view port, std::uint16_t vlan) {
   if (vlan >= 1 && vlan <= kLastVlan) return {};
   return fail(ErrorCode::invalid_argument, fmt::format("{}: VLAN {} is outside 1 to 4,094", port, vlan),
               "0 means no VLAN, and 4,095 is reserved (IEEE 802.1Q)");
-}
-
-std::uint32_t queues_of_a_pool(const QueuePoolsConfig& pools) noexcept {
-  std::uint32_t queues = 0;
-  for (const QueuePool& pool : pools.pools) queues = std::max<std::uint32_t>(queues, pool.queues);
-  return queues;
-}
-
-// Round robin, as in Linux (igb_main.c, igb_setup_mrqc) and DPDK (igb_rxtx.c, igb_rss_configure).
-RssConfig effective_rss(const Settings& settings, const PortLimits& limits) {
-  RssConfig config = settings.rss.value_or(RssConfig{});
-  // The default has types that not every card can hash.
-  if (!settings.rss) config.types.bits &= limits.rss_types;
-  if (!settings.rss && settings.rx.size() == 1) config.types = {0};
-  if (!config.table.empty() || settings.rx.empty()) return config;
-  for (std::uint32_t entry = 0; entry < limits.rss_table; ++entry) {
-    config.table.push_back(static_cast<std::uint16_t>(entry % choices(settings, limits)));
-  }
-  return config;
-}
-
-Result<void> check_rss(const Settings& settings, const PortInfo& port) {
-  if (!settings.rss) return {};
-  const RssConfig& config = *settings.rss;
-  const PortLimits& limits = port.limits;
-  if (!config.table.empty() && config.table.size() != limits.rss_table) {
-    return refuse(port.name, fmt::format("the RSS table has {} entries", config.table.size()),
-                  fmt::format("give all {} entries, or none to use the queues in turn", limits.rss_table));
-  }
-  if ((config.types.bits & ~limits.rss_types) != 0) {
-    return fail(
-        ErrorCode::not_supported,
-        fmt::format("{}: the card cannot hash RSS types {:#x}", port.name, config.types.bits & ~limits.rss_types),
-        fmt::format("use only types of {:#x} (RssTypes)", limits.rss_types));
-  }
-  if (config.symmetric && !packet::is_symmetric(config.key)) {
-    return refuse(port.name, "the RSS key does not give both directions of a flow the same hash",
-                  "use a key that repeats every 16 bits, such as packet::kSymmetricRssKey");
-  }
-  if (config.types.bits == 0 && queues_of_a_pool(settings.pools) > 1) {
-    return refuse(port.name, "RSS is off, but a pool has two queues, between which it chooses",
-                  "set RSS with types, or pools of one queue");
-  }
-  const std::uint32_t queues = choices(settings, limits);
-  const auto wrong =
-      std::find_if(config.table.begin(), config.table.end(), [=](auto queue) { return queue >= queues; });
-  if (wrong == config.table.end()) return {};
-  return refuse(
-      port.name,
-      fmt::format("entry {} of the RSS table is queue {}, and there are {} receive queues",
-                  wrong - config.table.begin(), *wrong, queues),
-      "name only queues that the port has, or leave the table empty (Settings::rss) before configuring fewer queues");
 }
 
 // Virtual functions have the filters of addresses, so the port's pass by their hash: Linux, igb_main.c, igb_set_uta.
@@ -331,19 +328,39 @@ Result<void> check_mtu(const PlacedSettings& settings, const PortInfo& port) {
   return {};
 }
 
+bool queues_differ(const Settings& one, const Settings& other) {
+  return one.rx != other.rx || one.tx != other.tx || std::ranges::any_of(kRows, [&](const SettingRow& row) {
+           return row.need == Need::queues && row.differs(one, other);
+         });
+}
+
+void keep_queues(PlacedSettings& to, const PlacedSettings& from) {
+  for (const SettingRow& row : kRows) {
+    if (row.need == Need::queues) row.copy(to, from);
+  }
+  to.queues = from.queues;
+}
+
+Result<void> check_changeable(const SettingsChange& change) {
+  for (const SettingRow& row : kRows) {
+    if (!row.differs(change.from, change.to)) continue;
+    if (!change.port.supports.test(row.id)) return tl::unexpected<Error>(unsupported(row.id, change.port));
+    const bool needs_stop = row.need == Need::stop || row.need == Need::queues;
+    if (!needs_stop || change.state != PortState::started) continue;
+    const bool is_number = row.id == Setting::rx || row.id == Setting::tx;
+    return fail(ErrorCode::bad_state,
+                fmt::format("{}: {}{} cannot be changed while the port is started", change.port.name,
+                            is_number ? "the number of elements of " : "", to_string(row.id)),
+                "stop the port, set it, start the port again");
+  }
+  return {};
+}
+
 Result<void> check_settings(const SettingsChange& change) {
   for (const SettingRow& row : kRows) {
-    const bool is_changed = row.differs(change.from, change.to);
-    if (is_changed && !change.port.supports.test(row.id))
-      return tl::unexpected<Error>(unsupported(row.id, change.port));
-    if (is_changed && row.need == Need::stop && change.state == PortState::started) {
-      return fail(
-          ErrorCode::bad_state,
-          fmt::format("{}: {} cannot be changed while the port is started", change.port.name, to_string(row.id)),
-          "stop the port, set it, start the port again");
-    }
-    if (row.check == nullptr || (!is_changed && (row.depends == nullptr || !row.depends(change.from, change.to))))
-      continue;
+    const bool is_concerned =
+        row.differs(change.from, change.to) || (row.depends != nullptr && row.depends(change.from, change.to));
+    if (row.check == nullptr || !is_concerned) continue;
     if (auto valid = row.check(change); !valid) return valid;
   }
   return {};
@@ -352,14 +369,12 @@ Result<void> check_settings(const SettingsChange& change) {
 Error unsupported(Setting setting, const PortInfo& port) {
   std::string has;
   for (std::size_t i = 0; i < kSettings; ++i) {
-    if (port.supports.test(Setting(i))) has += fmt::format("{}{}", has.empty() ? "" : ", ", kNames[i]);
+    if (port.supports.test(Setting(i))) has += fmt::format("{}{}", has.empty() ? "" : ", ", to_string(Setting(i)));
   }
   const std::string who = port.card.empty() ? port.name : fmt::format("{}: {}", port.name, port.card);
   return {ErrorCode::not_supported, fmt::format("{} has no setting {}", who, to_string(setting)),
           fmt::format("leave it as it is, or use another port; this one has {}", has)};
 }
-
-std::string_view to_string(Setting setting) noexcept { return kNames[static_cast<std::size_t>(setting)]; }
 
 bool needs_pause(const Settings& from, const Settings& to) noexcept {
   return std::any_of(kRows.begin(), kRows.end(),

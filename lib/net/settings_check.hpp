@@ -32,8 +32,16 @@ struct SettingsChange {
 /// See Settings::unicast.
 [[nodiscard]] std::size_t max_unicast(const Settings& settings, const PortLimits& limits) noexcept;
 
-/// Checks all of `change.to` that differs but the queues. Errors name the rule: invalid_argument, not_supported,
-/// bad_state (the setting cannot change in this state).
+/// Whether members differ for which the queues are set up anew, or one of them restarts.
+[[nodiscard]] bool queues_differ(const Settings& one, const Settings& other);
+/// Gives `to` these members of `from`, and its queues.
+void keep_queues(PlacedSettings& to, const PlacedSettings& from);
+
+/// Checks that the port has all that differs, and that it can change in this state. Errors name the setting:
+/// not_supported, bad_state.
+[[nodiscard]] Result<void> check_changeable(const SettingsChange& change);
+
+/// Checks all of `change.to` that differs but the queues. Error invalid_argument names the rule.
 [[nodiscard]] Result<void> check_settings(const SettingsChange& change);
 
 /// Checks that the MTU is within the port's limits and that the frames that may arrive fit the buffers of the queues,

@@ -34,19 +34,15 @@ class Settings : public Conformance {
 CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
   for (Port* port : {&left(), &right()}) {
     const PortLimits& limits = port->info().limits;
+    const SettingSet& supports = port->info().supports;
     pollux::Settings wanted = config();
     wanted.keep_fcs = true;
-    if (!limits.keep_fcs) {
+    if (!supports.test(Setting::keep_fcs)) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
     wanted = config();
     wanted.keep_bad_frames = true;
-    if (!limits.keep_bad_frames) {
-      EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
-    }
-    wanted = config();
-    wanted.count_bytes = true;
-    if (!limits.count_bytes) {
+    if (!supports.test(Setting::keep_bad_frames)) {
       EXPECT_EQ(refusal(*port, wanted), ErrorCode::not_supported);
     }
     wanted = config();
@@ -66,7 +62,8 @@ CONFORMANCE_TEST(Settings, WithoutSupportAreRejectedByName) {
     }
     wanted = config();
     wanted.packet_buffers.receive = 1000;
-    EXPECT_EQ(refusal(*port, wanted), limits.packet_buffers ? ErrorCode::invalid_argument : ErrorCode::not_supported);
+    EXPECT_EQ(refusal(*port, wanted),
+              supports.test(Setting::packet_buffers) ? ErrorCode::invalid_argument : ErrorCode::not_supported);
     wanted = config();
     wanted.tx[0].thresholds = QueueThresholds{.prefetch = 8, .host = 1, .write_back = 1};
     if (!limits.max_thresholds) {

@@ -172,9 +172,6 @@ struct PortLimits {
   std::uint32_t buffer_unit = 1;                 ///< bytes; the card uses a multiple of it in each receive buffer
   std::uint32_t max_buffer = ~std::uint32_t{0};  ///< bytes; the card uses at most as many of a receive buffer
   bool rings_hold_buffers = false;               ///< while the port is started, every receive descriptor holds an mbuf
-  bool keep_fcs = false;                         ///< whether Settings::keep_fcs is supported
-  bool keep_bad_frames = false;                  ///< whether Settings::keep_bad_frames is supported
-  bool count_bytes = false;                      ///< whether Settings::count_bytes is supported
   bool copy_break = false;                       ///< whether RxQueueConfig::copy_break is supported
   std::uint32_t header_unit = 1;                 ///< bytes; the card uses a multiple of it in each header buffer
   std::uint32_t max_header = 0;                  ///< bytes of a header buffer; 0: header_pool is rejected
@@ -187,8 +184,8 @@ struct PortLimits {
   std::uint32_t max_tx_rate = 0;                 ///< of Settings::tx_rates, in Mb/s
   LinkModes link_modes = {};                     ///< of LinkControl
   PortClockLimits clock = {};                    ///< of PortClock
-  std::optional<QueueThresholds> max_thresholds = std::nullopt;     ///< of any queue; nullopt: thresholds are rejected
-  std::optional<PacketBufferLimits> packet_buffers = std::nullopt;  ///< nullopt: they have one size
+  std::optional<QueueThresholds> max_thresholds = std::nullopt;  ///< of any queue; nullopt: thresholds are rejected
+  PacketBufferLimits packet_buffers = {};                        ///< of Settings::packet_buffers
 };
 
 /// The size nearest to `descriptors` of a ring that the port can have.

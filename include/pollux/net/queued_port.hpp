@@ -100,8 +100,7 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
           .max_mtu = max_mtu,
           .max_tx_segments = 255,
           .min_frame = 14,  // an Ethernet header
-          .max_rx_segments = 255,
-          .count_bytes = true};
+          .max_rx_segments = 255};
 }
 
 /// The offloads of such a port. It accepts frames with partial checksums; `in_software` are the checksums that it

@@ -42,17 +42,17 @@ struct Settings {
   bool promiscuous = false;          ///< receive frames for any destination
   bool all_multicast = false;        ///< receive every multicast frame
   /// Keep the frame check sequence at the end of received frames: each has four bytes more. Do not forward such frames,
-  /// since a sender would add another one. Needs PortLimits::keep_fcs.
+  /// since a sender would add another one.
   bool keep_fcs = false;
   /// Receive bad frames, too: with a wrong FCS, too short or too long. RxMetadata::is_bad_frame marks them. They count
-  /// in rx_errors and in rx_burst_packets or drops. Needs PortLimits::keep_bad_frames.
+  /// in rx_errors and in rx_burst_packets or drops.
   bool keep_bad_frames = false;
-  /// Count the bytes of each queue (QueueStats::bytes). Each burst then reads the lengths of its frames. Needs
-  /// PortLimits::count_bytes, and excludes forward paths.
+  /// Count the bytes of each queue (QueueStats::bytes). Each burst then reads the lengths of its frames. Excludes
+  /// forward paths.
   bool count_bytes = false;
   /// Smaller packet buffers: with a small one for receiving, a port that does not poll loses frames, or sends pause
   /// frames (FlowControl), sooner, and no frame waits in it for long. FlowControl's water marks follow from its size.
-  /// The sizes apply from the next start on. Needs PortLimits::packet_buffers.
+  /// The sizes apply from the next start on, and are within PortLimits::packet_buffers.
   PacketBuffers packet_buffers = {};
   /// After this time, in which a transmit queue had frames and sent none although the link was up and no pause was
   /// requested, the port's service resets the port and restores all settings (PortEventKind::tx_timeout, counter
@@ -165,14 +165,21 @@ struct Settings {
   [[nodiscard]] bool operator==(const Settings&) const = default;
 };
 
-/// The members of Settings, by their names. `tx_rates` stands for `pool_tx_rates`, too, and `queues` for those that
-/// decide what queues the port has: `rx`, `tx`, and from `keep_fcs` to `burst_mode`.
+/// The members of Settings, in their order.
 enum class Setting : std::uint8_t {
-  queues,
-  mac,
+  rx,
+  tx,
   mtu,
   promiscuous,
   all_multicast,
+  keep_fcs,
+  keep_bad_frames,
+  count_bytes,
+  packet_buffers,
+  tx_timeout,
+  rx_timeout,
+  burst_mode,
+  mac,
   unicast,
   multicast,
   vlans,
@@ -183,6 +190,7 @@ enum class Setting : std::uint8_t {
   rss,
   pools,
   tx_rates,
+  pool_tx_rates,
   loopback,
   flow_control,
   link,
@@ -193,9 +201,9 @@ enum class Setting : std::uint8_t {
   stamps,
   clock_frequency,
 };
-inline constexpr std::size_t kSettings = 24;  ///< number of values of Setting
+inline constexpr std::size_t kSettings = 33;  ///< number of values of Setting
 
-/// The name of the member of Settings.
+/// The name of the member in JSON (settings_text).
 [[nodiscard]] POLLUX_API std::string_view to_string(Setting setting) noexcept;
 
 /// A set of settings, such as those that a port has (PortInfo::supports).
@@ -215,13 +223,14 @@ class SettingSet {
   [[nodiscard]] constexpr bool operator==(const SettingSet&) const noexcept = default;
 
  private:
-  static constexpr std::uint32_t bit(Setting setting) noexcept { return 1U << static_cast<unsigned>(setting); }
-  std::uint32_t bits_ = 0;
+  static constexpr std::uint64_t bit(Setting setting) noexcept { return 1ULL << static_cast<unsigned>(setting); }
+  std::uint64_t bits_ = 0;
 };
 
 /// What every port has.
-inline constexpr SettingSet kCommonSettings{Setting::queues, Setting::mac, Setting::mtu, Setting::promiscuous,
-                                            Setting::all_multicast};
+inline constexpr SettingSet kCommonSettings{
+    Setting::rx,          Setting::tx,         Setting::mtu,        Setting::promiscuous, Setting::all_multicast,
+    Setting::count_bytes, Setting::tx_timeout, Setting::rx_timeout, Setting::burst_mode,  Setting::mac};
 
 /// RSS as it is in force with these settings: an empty table is filled once there are queues, and a port with one
 /// receive queue has no types by default.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <limits>
@@ -83,6 +84,25 @@ struct Leaf<std::string> {
     if (json.is_string()) value = json.get<std::string>();
     return json.is_string();
   }
+};
+
+/// The names of a struct's members, in their order.
+template <std::size_t Count>
+class FieldNames {
+ public:
+  template <class T>
+  explicit FieldNames(T value) noexcept {
+    members(*this, value);
+  }
+  template <class T>
+  void operator()(const char* name, T& /*value*/) noexcept {
+    if (count_ < Count) names_[count_++] = name;
+  }
+  [[nodiscard]] std::string_view of(std::size_t index) const noexcept { return names_.at(index); }
+
+ private:
+  std::array<std::string_view, Count> names_;
+  std::size_t count_ = 0;
 };
 
 class FieldWriter {

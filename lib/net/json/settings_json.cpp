@@ -77,6 +77,11 @@ Result<Json> patch_of(std::span<const std::string> changes) {
 
 namespace pollux {
 
+std::string_view to_string(Setting setting) noexcept {
+  static const json::FieldNames<kSettings> names{Settings{}};
+  return names.of(static_cast<std::size_t>(setting));
+}
+
 std::string settings_text(const Settings& settings) {
   return json::settings_json(settings).dump(2, ' ', false, json::Json::error_handler_t::replace);
 }

@@ -278,7 +278,7 @@ TEST_F(RestartOfAQueue, NeedsAStopForAnotherNumberAndForANewPool) {
   const std::size_t writes = fixture.faults->writes.size();
   const auto more = port->change([](Settings& settings) { settings.rx.resize(3, settings.rx[0]); });
   EXPECT_EQ(more.error().code, ErrorCode::bad_state);
-  EXPECT_THAT(more.error().what, HasSubstr("not their number"));
+  EXPECT_THAT(more.error().what, HasSubstr("the number of elements of rx"));
   EXPECT_EQ(port->change([](Settings& settings) { settings.keep_fcs = true; }).error().code, ErrorCode::bad_state);
   const auto own = port->change([](Settings& settings) { settings.rx[0].pool = {}; });
   EXPECT_EQ(own.error().code, ErrorCode::bad_state);

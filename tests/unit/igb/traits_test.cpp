@@ -46,7 +46,7 @@ TEST(CardTraits, ADriverAndAModelOfAnotherRowWorkTogether) {
   ASSERT_NE(port, nullptr);
   EXPECT_EQ(port->info().card, "Intel other card");
   EXPECT_EQ(port->info().limits.max_rx_queues, 4u);
-  EXPECT_EQ(port->info().limits.packet_buffers->max.receive, 36u * 1024);
+  EXPECT_EQ(port->info().limits.packet_buffers.max.receive, 36u * 1024);
   EXPECT_EQ(port->info().limits.max_tx_rate, 2500u);
   EXPECT_FALSE(port->info().supports.test(Setting::pools)) << "one pool is none";
   ASSERT_TRUE(test::configure_port(*port, fixture.config()));

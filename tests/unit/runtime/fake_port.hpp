@@ -43,8 +43,8 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
                     .max_ring = 512,
                     .min_mtu = 68,
                     .max_mtu = state.max_mtu,
-                    .max_rx_segments = 255,
-                    .keep_fcs = true};
+                    .max_rx_segments = 255};
+    info_.supports.insert(Setting::keep_fcs);
   }
 
   [[nodiscard]] const PortInfo& info() const override { return info_; }

@@ -24,14 +24,13 @@ constexpr std::uint32_t kMailboxVector = 0;
 PortInfo describe(const Device& device, const hw::igbvf::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, card.max_frame - wire_bytes(0));
   limits.max_multicast = hw::igbvf::kMaxMulticast;
-  limits.keep_fcs = false;         // the physical function decides for all (RCTL.SECRC)
-  limits.keep_bad_frames = false;  // and here (RCTL.SBP)
-  limits.max_header = 0;           // and here (PSRTYPE)
+  limits.max_header = 0;  // the physical function decides for all (PSRTYPE, and RCTL.SECRC and SBP)
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", card.name, card.features, index, limits);
-  info.supports = {Setting::queues,        Setting::mac,       Setting::mtu,
-                   Setting::all_multicast, Setting::multicast, Setting::vlans};
+  info.supports.erase(Setting::promiscuous);
+  info.supports.insert(Setting::multicast);
+  info.supports.insert(Setting::vlans);
   if (device.interrupt_vectors() != 0) info.supports.insert(Setting::moderation);
   info.missed_count = MissedCount::lower_bound;
   return info;

@@ -47,7 +47,6 @@ PortLimits limits_of(const DeviceFacts& facts) {
           .max_rx_segments = mergeable ? 255U : 1U,
           .max_rx_frame = mergeable ? longest : 0,
           .rings_hold_buffers = true,
-          .count_bytes = true,
           .max_unicast = filters ? kMaxAddresses : 0,
           .max_multicast = filters ? kMaxAddresses : 0,
           .rss_table = facts.config.rss_table,
