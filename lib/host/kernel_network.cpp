@@ -12,7 +12,8 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
-#include <map>
+#include <functional>
+#include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -132,48 +133,56 @@ std::optional<IpPrefix> ssh_session(const pci::SystemPaths& paths) {
   return std::nullopt;
 }
 
-/// A network namespace. It is kept open, so that the kernel does not reuse its id.
+/// A network namespace. It is not kept open: there may be more than descriptors.
 struct FoundNamespace {
-  FileDescriptor descriptor;
+  fs::path file;
   std::uint64_t id = 0;
   std::string name;
   std::string command_prefix;
 };
 
-/// Collects all network namespaces, each once, with the first name found.
+/// Returns none if `file` is no namespace, as `ip netns` can leave behind.
+FileDescriptor open_namespace(const fs::path& file, std::uint64_t& id) {
+  FileDescriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct statfs system {};
+  struct stat status {};
+  if (!descriptor || ::fstatfs(descriptor.get(), &system) != 0 || system.f_type != NSFS_MAGIC) return {};
+  if (::fstat(descriptor.get(), &status) != 0) return {};
+  id = status.st_ino;
+  return descriptor;
+}
+
+/// Returns none if it has gone.
+FileDescriptor open_namespace(const FoundNamespace& found) {
+  std::uint64_t id = 0;
+  FileDescriptor descriptor = open_namespace(found.file, id);
+  return id == found.id ? std::move(descriptor) : FileDescriptor();
+}
+
+/// Finds all network namespaces but that of `own_id`, each once, by the first name found.
 class NamespaceFinder {
  public:
-  explicit NamespaceFinder(const pci::SystemPaths& paths) : paths_(paths) {}
+  using Found = std::function<void(const FoundNamespace& found, const FileDescriptor& descriptor)>;
+  NamespaceFinder(const pci::SystemPaths& paths, std::uint64_t own_id, Found found)
+      : paths_(paths), found_(std::move(found)), known_{own_id} {}
 
-  std::vector<FoundNamespace> find() {
-    add(paths_.proc / "thread-self/ns/net", "this network namespace", "");
+  void find() {
     for (const std::string& name : pci::sysfs::entries(paths_.run / "netns")) {
       add(paths_.run / "netns" / name, "network namespace " + name,
           fmt::format("ip netns exec {} ", shell_quoted(name)));
     }
     add_mounted();
     add_of_processes();
-    return std::move(found_);
   }
 
  private:
   void add(const fs::path& file, const std::string& name, const std::string& command_prefix) {
     struct stat status {};
-    if (::stat(file.c_str(), &status) != 0 || known(status.st_ino)) return;
-    FileDescriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    // The file may have changed between the two calls, and `ip netns` can leave regular files behind.
-    if (!descriptor || !is_namespace(descriptor) || ::fstat(descriptor.get(), &status) != 0) return;
-    if (known(status.st_ino)) return;
-    found_.push_back({std::move(descriptor), status.st_ino, name, command_prefix});
-  }
-
-  static bool is_namespace(const FileDescriptor& descriptor) {
-    struct statfs system {};
-    return ::fstatfs(descriptor.get(), &system) == 0 && system.f_type == NSFS_MAGIC;
-  }
-
-  [[nodiscard]] bool known(std::uint64_t id) const {
-    return std::any_of(found_.begin(), found_.end(), [&](const FoundNamespace& other) { return other.id == id; });
+    if (::stat(file.c_str(), &status) != 0 || known_.contains(status.st_ino)) return;
+    std::uint64_t id = 0;
+    const FileDescriptor descriptor = open_namespace(file, id);
+    // The file may have changed between the two calls.
+    if (descriptor && known_.insert(id).second) found_({file, id, name, command_prefix}, descriptor);
   }
 
   // Container engines mount namespaces in other directories: proc(5), /proc/pid/mountinfo.
@@ -202,27 +211,8 @@ class NamespaceFinder {
   }
 
   const pci::SystemPaths& paths_;
-  std::vector<FoundNamespace> found_;
-};
-
-/// Maps the numbers by which the thread's namespace knows the others to their ids. It queries the kernel once, when an
-/// interface first needs it.
-class NamespaceNumbers {
- public:
-  explicit NamespaceNumbers(const std::vector<FoundNamespace>& all) : all_(all) {}
-
-  std::uint64_t id_of(std::int32_t number) {
-    if (!std::exchange(queried_, true)) {
-      for (const FoundNamespace& one : all_) ids_.emplace(namespace_number(one.descriptor.get()), one.id);
-    }
-    const auto found = ids_.find(number);
-    return number < 0 || found == ids_.end() ? NetworkLink::kUnknownNamespace : found->second;
-  }
-
- private:
-  const std::vector<FoundNamespace>& all_;
-  std::map<std::int32_t, std::uint64_t> ids_;
-  bool queried_ = false;
+  Found found_;
+  std::set<std::uint64_t> known_;
 };
 
 // A line has the number of the session, the address of the other end, and the interface: Linux,
@@ -242,44 +232,103 @@ std::vector<std::string> read_pppoe(const fs::path& file) {
   return interfaces;
 }
 
-Result<void> read_here(const pci::SystemPaths& paths, NetworkNamespace& into, const std::vector<FoundNamespace>& all) {
-  NamespaceNumbers numbers(all);
-  into.pppoe = read_pppoe(paths.proc / "thread-self/net/pppoe");
-  into.connections = tcp_connections(paths.proc / "thread-self/net");
-  return read_current_namespace(into, [&](std::int32_t number) { return numbers.id_of(number); });
-}
+/// A namespace that was read.
+struct VisitedNamespace {
+  FoundNamespace found;
+  NamespaceNumbers numbers;  ///< of its links whose `lower_namespace` is unknown
+  bool concerns = false;     ///< its own links or those below them are hardware, or of the caller's namespace
+};
 
-// Runs in a separate thread, because it changes the thread's namespace.
-Result<NetworkState> visit_all(const pci::SystemPaths& paths) {
-  const std::vector<FoundNamespace> all = NamespaceFinder(paths).find();
-  NetworkState state;
-  state.ssh_session = ssh_session(paths);
-  NetworkNamespace own;
-  own.name = "this network namespace";
-  if (!all.empty() && all.front().command_prefix.empty()) own.id = all.front().id;
-  if (auto read = read_here(paths, own, all); !read) return pass_on(std::move(read));
-  state.namespaces.push_back(std::move(own));
-  for (const FoundNamespace& other : all) {
-    if (other.id == state.namespaces.front().id) continue;
-    NetworkNamespace there;
-    there.id = other.id;
-    there.name = other.name;
-    there.command_prefix = other.command_prefix;
-    if (::setns(other.descriptor.get(), CLONE_NEWNET) == 0 && read_here(paths, there, all)) {
-      state.namespaces.push_back(std::move(there));
-    } else {
-      state.unseen.push_back(other.name);
+/// Runs in a thread of its own, because it changes the thread's namespace. Any user can have thousands of namespaces.
+/// So each is entered once, and once more for each one that concerns the hardware, if it may have links on that.
+class Visitor {
+ public:
+  explicit Visitor(const pci::SystemPaths& paths) : paths_(paths) {}
+
+  Result<NetworkState> visit_all() {
+    state_.ssh_session = ssh_session(paths_);
+    FoundNamespace own{.file = {}, .id = 0, .name = "this network namespace", .command_prefix = {}};
+    own_ = open_namespace(paths_.proc / "thread-self/ns/net", own.id);
+    // That path leads to where the thread is.
+    own.file = paths_.proc / "self/fd" / std::to_string(own_.get());
+    if (auto read = read_here(own); !read) return pass_on(std::move(read));
+    const auto visit = [this](const FoundNamespace& other, const FileDescriptor& descriptor) {
+      if (!enter(descriptor) || !read_here(other)) state_.unseen.push_back(other.name);
+    };
+    NamespaceFinder(paths_, own.id, visit).find();
+    follow_links();
+    return std::move(state_);
+  }
+
+ private:
+  static bool enter(const FileDescriptor& descriptor) {
+    return descriptor && ::setns(descriptor.get(), CLONE_NEWNET) == 0;
+  }
+
+  Result<void> read_here(const FoundNamespace& found) {
+    NetworkNamespace where{.id = found.id, .name = found.name, .command_prefix = found.command_prefix};
+    VisitedNamespace visited{.found = found, .numbers = {}};
+    if (auto read = read_current_namespace(where, visited.numbers); !read) return read;
+    where.pppoe = read_pppoe(paths_.proc / "thread-self/net/pppoe");
+    visited.concerns = visited_.empty() || std::ranges::any_of(where.links, [](const NetworkLink& link) {
+                         return !link.parent_device.empty();
+                       });
+    // The kernel goes through all connections of the machine for it.
+    if (visited.concerns) where.connections = tcp_connections(paths_.proc / "thread-self/net");
+    if (visited.concerns) to_follow_.push_back(visited_.size());
+    state_.namespaces.push_back(std::move(where));
+    visited_.push_back(std::move(visited));
+    return {};
+  }
+
+  /// Finds the links whose lower one is in a namespace that concerns the hardware, so that theirs does, too.
+  void follow_links() {
+    while (!to_follow_.empty()) {
+      const std::size_t lower = to_follow_.back();
+      to_follow_.pop_back();
+      const FileDescriptor descriptor = open_namespace(visited_[lower].found);
+      if (!descriptor) continue;
+      for (std::size_t upper = 0; upper < visited_.size(); ++upper) {
+        if (!visited_[upper].numbers.empty()) follow_links(upper, lower, descriptor);
+      }
     }
   }
-  return state;
-}
+
+  void follow_links(std::size_t upper, std::size_t lower, const FileDescriptor& descriptor) {
+    VisitedNamespace& visited = visited_[upper];
+    const FileDescriptor there = open_namespace(visited.found);
+    if (!there) {  // its process has ended; another one may still have it
+      state_.unseen.push_back(visited.found.name);
+      return visited.numbers.clear();
+    }
+    if (!enter(there)) return;
+    const std::int32_t number = namespace_number(descriptor.get());
+    bool leads = false;
+    for (NetworkLink& link : state_.namespaces[upper].links) {
+      const auto found = visited.numbers.find(link.index);
+      if (number < 0 || found == visited.numbers.end() || found->second != number) continue;
+      visited.numbers.erase(found);
+      link.lower_namespace = state_.namespaces[lower].id;
+      leads = true;
+    }
+    if (!leads || std::exchange(visited.concerns, true)) return;
+    state_.namespaces[upper].connections = tcp_connections(paths_.proc / "thread-self/net");
+    to_follow_.push_back(upper);
+  }
+
+  const pci::SystemPaths& paths_;
+  FileDescriptor own_;
+  NetworkState state_;
+  std::vector<VisitedNamespace> visited_;  // as those of the state
+  std::vector<std::size_t> to_follow_;     // indices of those that concern the hardware
+};
 
 }  // namespace
 
 Result<NetworkState> KernelNetwork::read() const {
   Result<NetworkState> state;
   try {
-    std::thread visitor([&] { state = visit_all(paths_); });
+    std::thread visitor([&] { state = Visitor(paths_).visit_all(); });
     visitor.join();
   } catch (const std::system_error& error) {
     return fail_errno(ErrorCode::io_error, "cannot start a thread to read the host's network state",

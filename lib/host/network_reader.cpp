@@ -35,7 +35,7 @@ std::string query_ethtool(const std::string& interface) {
   return {answer.bus_info, ::strnlen(answer.bus_info, sizeof answer.bus_info)};
 }
 
-void add_link(NetworkNamespace& into, Bytes message, const NamespaceResolver& resolve) {
+void add_link(NetworkNamespace& into, Bytes message, NamespaceNumbers& numbers) {
   const auto header = netlink::read<ifinfomsg>(message);
   if (!header) return;
   NetworkLink link;
@@ -47,7 +47,10 @@ void add_link(NetworkNamespace& into, Bytes message, const NamespaceResolver& re
       case IFLA_PARENT_DEV_NAME: link.parent_device = netlink::read_string(payload); break;
       case IFLA_MASTER: link.master = netlink::read<std::uint32_t>(payload).value_or(0); break;
       case IFLA_LINK: link.lower = netlink::read<std::uint32_t>(payload).value_or(0); break;
-      case IFLA_LINK_NETNSID: link.lower_namespace = resolve(netlink::read<std::int32_t>(payload).value_or(-1)); break;
+      case IFLA_LINK_NETNSID:
+        numbers[link.index] = netlink::read<std::int32_t>(payload).value_or(-1);
+        link.lower_namespace = NetworkLink::kUnknownNamespace;
+        break;
       default: break;
     }
   });
@@ -108,13 +111,17 @@ void add_route(NetworkNamespace& into, Bytes message) {
   }
 }
 
-Result<void> dump_links(netlink::Socket& socket, NetworkNamespace& into, const NamespaceResolver& resolve) {
+Result<void> dump_links(netlink::Socket& socket, NetworkNamespace& into, NamespaceNumbers& numbers) {
   netlink::Payload request(ifinfomsg{});
   request.add(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
   return socket.dump(
-      RTM_GETLINK, request, [&] { into.links.clear(); },
+      RTM_GETLINK, request,
+      [&] {
+        into.links.clear();
+        numbers.clear();
+      },
       [&](std::uint16_t type, Bytes message) {
-        if (type == RTM_NEWLINK) add_link(into, message, resolve);
+        if (type == RTM_NEWLINK) add_link(into, message, numbers);
       });
 }
 
@@ -165,10 +172,10 @@ std::optional<IpPrefix> read_destination(Bytes message) {
   return IpPrefix{.v6 = header->rtm_family == AF_INET6, .bytes = {}, .length = header->rtm_dst_len};
 }
 
-Result<void> read_current_namespace(NetworkNamespace& into, const NamespaceResolver& resolve) {
+Result<void> read_current_namespace(NetworkNamespace& into, NamespaceNumbers& numbers) {
   auto socket = netlink::Socket::open();
   if (!socket) return pass_on(std::move(socket));
-  if (auto links = dump_links(*socket, into, resolve); !links) return links;
+  if (auto links = dump_links(*socket, into, numbers); !links) return links;
   if (auto addresses = dump_addresses(*socket, into); !addresses) return addresses;
   if (auto routes = dump_routes(*socket, into, AF_INET); !routes) return routes;
   return dump_routes(*socket, into, AF_INET6);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <optional>
 
 #include "netlink/messages.hpp"
@@ -11,11 +11,13 @@
 
 namespace pollux::host {
 
-/// Returns the id of the namespace that the current one knows as `nsid`, or `NetworkLink::kUnknownNamespace`.
-using NamespaceResolver = std::function<std::uint64_t(std::int32_t nsid)>;
+/// For the index of each link whose lower one is in another namespace: the number by which the link's namespace knows
+/// that one.
+using NamespaceNumbers = std::map<std::uint32_t, std::int32_t>;
 
-/// Fills links, addresses and routes from the network namespace of the calling thread.
-[[nodiscard]] Result<void> read_current_namespace(NetworkNamespace& into, const NamespaceResolver& resolve);
+/// Fills links, addresses and routes from the network namespace of the calling thread. The `lower_namespace` of those
+/// in `numbers` is unknown.
+[[nodiscard]] Result<void> read_current_namespace(NetworkNamespace& into, NamespaceNumbers& numbers);
 
 /// The address in a message RTM_NEWADDR, or nullopt if there is no IPv4 or IPv6 address in it.
 [[nodiscard]] std::optional<LinkAddress> read_address(netlink::Bytes message);

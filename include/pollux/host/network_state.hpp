@@ -28,7 +28,7 @@ struct POLLUX_API IpPrefix {
 
 /// A network interface; rtnetlink calls it a link. Indexes are unique only within a namespace.
 struct NetworkLink {
-  /// A `lower_namespace` that this process cannot see.
+  /// A `lower_namespace` that this process cannot see, or that leads to no hardware and not to the process's own.
   static constexpr std::uint64_t kUnknownNamespace = UINT64_MAX;
 
   std::uint32_t index = 0;            ///< from 1 on
@@ -68,8 +68,10 @@ struct NetworkNamespace {
   std::vector<LinkAddress> addresses = {};
   std::vector<LinkRoute> routes = {};
   ///@}
-  std::vector<std::string> pppoe = {};     ///< names of the links that carry PPPoE sessions of the kernel
-  std::vector<IpPrefix> connections = {};  ///< the local address of each established TCP connection
+  std::vector<std::string> pppoe = {};  ///< names of the links that carry PPPoE sessions of the kernel
+  /// The local address of each established TCP connection. Read where a link is hardware, or stacked on such a link,
+  /// and of the caller's namespace and those stacked on it.
+  std::vector<IpPrefix> connections = {};
 };
 
 /// All namespaces at one time, as far as this process may see them.

@@ -107,7 +107,14 @@ TEST_F(KernelNetworkFixture, ReadsTheLocalEndOfAPointToPointAddress) {
   EXPECT_THAT(addresses_of(*where, *find_link(*where, "v0")), testing::ElementsAre("192.0.2.7/32"));
 }
 
-TEST_F(KernelNetworkFixture, ResolvesALowerInterfaceInAnotherNamespace) {
+// They are followed from the test's own namespace, and from those with hardware.
+TEST_F(KernelNetworkFixture, ResolvesLowerInterfacesInOtherNamespaces) {
+  const auto apart = KernelNetwork().read();
+  ASSERT_TRUE(apart);
+  ASSERT_NE(find(*apart, blue), nullptr);
+  EXPECT_EQ(find_link(*find(*apart, blue), "v0")->lower_namespace, NetworkLink::kUnknownNamespace);
+  const std::string end = "plx" + std::to_string(::getpid());
+  ASSERT_TRUE(run("ip link add " + end + " type veth peer name v2 netns " + blue));  // goes with that namespace
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state);
   const NetworkNamespace* here = find(*state, blue);
@@ -116,6 +123,9 @@ TEST_F(KernelNetworkFixture, ResolvesALowerInterfaceInAnotherNamespace) {
   ASSERT_NE(there, nullptr);
   EXPECT_EQ(find_link(*here, "v0")->lower, find_link(*there, "v1")->index);
   EXPECT_EQ(find_link(*here, "v0")->lower_namespace, there->id);
+  EXPECT_EQ(find_link(*there, "v1")->lower_namespace, here->id);
+  EXPECT_EQ(find_link(*here, "v2")->lower_namespace, state->namespaces[0].id);
+  EXPECT_EQ(find_link(state->namespaces[0], end)->lower_namespace, here->id);
 }
 
 TEST_F(KernelNetworkFixture, ReadsMembershipInABridge) {
