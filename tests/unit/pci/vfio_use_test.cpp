@@ -3,10 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fake_machine.hpp"
@@ -80,6 +82,37 @@ TEST_F(VfioUse, FindsHoldersUnderOtherPathsByTheDeviceNumber) {
   EXPECT_EQ(checked.error().code, ErrorCode::group_in_use);
   EXPECT_THAT(checked.error().what, HasSubstr("2 processes"));
   EXPECT_THAT(checked.error().hint, AllOf(HasSubstr(" 42"), HasSubstr(" 43")));
+}
+
+TEST_F(VfioUse, AsksTheKernelWhereTheTimeIsOver) {
+  std::filesystem::create_directories(machine.paths.dev / "vfio");
+  std::filesystem::create_symlink("/dev/full", machine.paths.dev / "vfio/7");
+  open_in(machine, 42, "/dev/full");
+  const DeviceInfo device = *read_device(machine.paths, port);
+  const auto over = [] { return true; };
+  const auto free = [](const std::filesystem::path&) { return 0; };
+  const auto busy = [](const std::filesystem::path&) { return EBUSY; };
+  EXPECT_FALSE(find_holders(machine.paths, device, free, over).complete);
+  EXPECT_TRUE(check_not_open(machine.paths, device, free, over));
+  const auto checked = check_not_open(machine.paths, device, busy, over);
+  ASSERT_FALSE(checked);
+  EXPECT_THAT(checked.error().what, HasSubstr("was not found in time: too many files are open"));
+}
+
+TEST_F(VfioUse, LooksAtProcessesOfOtherUsersLast) {
+  if (::geteuid() != 0) GTEST_SKIP() << "to give files away needs root";
+  std::filesystem::create_directories(machine.paths.dev / "vfio");
+  std::filesystem::create_symlink("/dev/full", machine.paths.dev / "vfio/7");
+  open_in(machine, 41, "/dev/null");
+  open_in(machine, 42, "/dev/full");
+  ASSERT_EQ(::chown((machine.paths.proc / "41").c_str(), 61001, 61001), 0);
+  bool over = false;
+  const auto holders = find_holders(
+      machine.paths, *read_device(machine.paths, port), [](const std::filesystem::path&) { return ENOENT; },
+      [&over] { return std::exchange(over, true); });  // there is time for one file
+  EXPECT_FALSE(holders.complete);
+  ASSERT_EQ(holders.found.size(), 1U);
+  EXPECT_EQ(holders.found[0].process, "42");
 }
 
 // prctl(PR_SET_NAME) takes any bytes, and root reads the message on a terminal.

@@ -105,7 +105,7 @@ Result<void> Rollback::run(const Environment& environment) const {
 void Rollback::end_holders(const Environment& environment, const Port& port) const {
   const auto device = pci::read_device(environment.paths, port.address);
   if (!device) return;
-  const auto holders = [&] { return pci::find_holders(environment.paths, *device); };
+  const auto holders = [&] { return pci::find_holders(environment.paths, *device).found; };
   for (const int signal : {SIGTERM, SIGKILL, SIGKILL}) {
     bool signalled = false;
     for (const pci::DeviceHolder& holder : holders()) {

@@ -149,17 +149,18 @@ Finding check_driver(const Subject& subject) {
 }
 
 Finding check_holder(const Subject& subject) {
-  const auto holders = pci::find_holders(subject.paths(), *subject.device);
-  if (holders.empty()) return {State::ok, "no process has it open"};
+  const auto [holders, complete] = pci::find_holders(subject.paths(), *subject.device);
+  const std::string missing = complete ? "" : "; not all were looked at, since they have too many files open";
+  if (holders.empty()) return {complete ? State::ok : State::unknown, "no process has it open" + missing};
   const pci::DeviceHolder& first = holders.front();
   if (first.process.empty()) {
-    return {State::error, fmt::format("a process that is not visible here has {} open", first.node.string()),
+    return {State::error, fmt::format("a process that is not visible here has {} open{}", first.node.string(), missing),
             Remedy{"fuser -v " + shell_quoted(first.node.string())}, "end the process that this shows on the host"};
   }
   std::string command = "kill";
   for (const pci::DeviceHolder& holder : holders) command += ' ' + holder.process;
   const std::string others = holders.size() == 1 ? "" : fmt::format(" and {} others", holders.size() - 1);
-  return {State::error, fmt::format("process {} ({}){} has it open", first.process, first.name, others),
+  return {State::error, fmt::format("process {} ({}){} has it open{}", first.process, first.name, others, missing),
           Remedy{command}, "it loses the port; wait for its end instead if it does its work"};
 }
 
