@@ -6,7 +6,9 @@ import contextlib
 import json
 import math
 import multiprocessing
+import os
 import pathlib
+import resource
 import socket
 import subprocess
 import sys
@@ -22,6 +24,7 @@ POLLUX = sys.argv.pop()
 TIME = 6.0  # seconds of an attack
 LONGEST = 2.0  # seconds that a scrape may take: far more than it does, since machines may be slow and busy
 KEPT = 2 * (128 << 10)  # bytes of an answer that the kernel keeps
+FILES, IDLE = 64, 3.0  # open files that an exporter may have, and seconds of its idle clients
 MOST = 512  # clients of the exporter
 ATTACKERS = 2
 NAME = "x" * 200
@@ -164,6 +167,26 @@ class Attacks(unittest.TestCase):
         self.assertGreater(len(times), 1)
         self.assertLess(max(times), LONGEST)
         self.assertLess(max(map(sum, kept)), MOST * KEPT)
+
+
+class FewFiles(unittest.TestCase):
+    def test_more_idle_clients_than_files(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        exporter = subprocess.Popen([POLLUX, "exporter", "--listen", f"{port}"], stdout=subprocess.PIPE,
+                                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES)))
+        self.addCleanup(exporter.communicate)
+        exporter.stdout.readline()
+        clients = [connect(port) for _ in range(4 * FILES)]
+        time.sleep(IDLE)
+        self.assertGreater(scrape(port), 0)
+        for client in clients:
+            client.close()
+        exporter.terminate()
+        _, status, used = os.wait4(exporter.pid, 0)
+        self.assertEqual(status, 0)
+        self.assertLess(used.ru_utime + used.ru_stime, IDLE / 4)
 
 
 def _case(attack: Callable[[int], None]) -> Callable[[unittest.TestCase], None]:

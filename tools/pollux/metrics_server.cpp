@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "open_files.hpp"
+
 namespace pollux::tool {
 namespace {
 
@@ -93,10 +95,17 @@ Result<MetricsServer> MetricsServer::create(const std::string& address, Clock& c
                     "1024 need root");
 }
 
+MetricsServer::MetricsServer(FileDescriptor listener, Clock& clock, std::function<std::string()> make_text)
+    : listener_(std::move(listener)), clock_(clock), make_text_(std::move(make_text)) {
+  const rlim_t limit = allow_open_files(kOwnFiles + kMost);
+  most_ = std::min<std::size_t>(kMost, limit > 2 * kOwnFiles ? limit - kOwnFiles : limit / 2);
+}
+
 Result<void> MetricsServer::serve(const std::function<bool()>& stopped) {
   std::vector<pollfd> waiting;
+  bool accepts = true;
   while (!stopped()) {
-    waiting.assign(1, {listener_.get(), POLLIN, 0});
+    waiting.assign(1, {accepts ? listener_.get() : -1, POLLIN, 0});
     for (const Client& client : clients_)
       waiting.push_back({client.socket.get(), static_cast<short>(client.state == State::sends ? POLLOUT : POLLIN), 0});
     if (auto waited = clock_.wait(waiting, clock_.now() + kMaxWait); !waited) return pass_on(std::move(waited));
@@ -104,25 +113,26 @@ Result<void> MetricsServer::serve(const std::function<bool()>& stopped) {
     for (Client& client : clients_) {
       if ((++ready)->revents != 0) work(client);
     }
-    if (waiting.front().revents != 0) accept_clients();
+    accepts = waiting.front().revents == 0 || accept_clients();
     answer_waiting();
     end_silent();
   }
   return {};
 }
 
-void MetricsServer::accept_clients() {
+bool MetricsServer::accept_clients() {
   for (int i = 0; i < kAcceptedAtOnce; ++i) {
     FileDescriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) return;
+    if (!socket) return errno == EAGAIN || errno == ECONNABORTED;
     make_place();
     clients_.push_back({.socket = std::move(socket), .active = clock_.now()});
     work(clients_.back());  // most have sent their request
   }
+  return true;
 }
 
 void MetricsServer::make_place() {
-  if (clients_.size() < kMost) return;
+  if (clients_.size() < most_) return;
   clients_.erase(std::ranges::min_element(clients_, {}, &Client::active));
 }
 

@@ -21,7 +21,8 @@ namespace pollux::tool {
 /// each other.
 class MetricsServer {
  public:
-  /// Connections at a time. If there are more, the one that has taken nothing for the longest time ends.
+  /// Connections at a time; fewer where the limit of open files asks for it. If there are more, the one that has taken
+  /// nothing for the longest time ends.
   static constexpr std::size_t kMost = 512;
   static constexpr std::size_t kLongestRequest = std::size_t{16} << 10;
   static constexpr Duration kFresh = std::chrono::seconds(1);
@@ -50,10 +51,10 @@ class MetricsServer {
     std::size_t sent = 0;  ///< of both
   };
 
-  MetricsServer(FileDescriptor listener, Clock& clock, std::function<std::string()> make_text)
-      : listener_(std::move(listener)), clock_(clock), make_text_(std::move(make_text)) {}
+  MetricsServer(FileDescriptor listener, Clock& clock, std::function<std::string()> make_text);
 
-  void accept_clients();
+  /// Returns whether the next one can be accepted now.
+  bool accept_clients();
   void make_place();
   void work(Client& client) const;
   void receive(Client& client) const;
@@ -65,6 +66,7 @@ class MetricsServer {
   FileDescriptor listener_;
   Clock& clock_;
   std::function<std::string()> make_text_;
+  std::size_t most_;
   std::list<Client> clients_;
   Text text_;
   Time made_{};
