@@ -314,6 +314,23 @@ class Folder(unittest.TestCase):
         self.assertIn("quiet", printed, said)
 
 
+class Files(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be two users")
+    def test_pipe_of_a_stranger(self):
+        with tempfile.TemporaryDirectory() as folder, quiet(QUIET, folder) as environment:
+            pipe = pathlib.Path(folder, "for-all", "capture")
+            pipe.parent.mkdir()
+            pipe.parent.chmod(0o1777)
+            os.mkfifo(pipe)
+            os.chown(pipe, 61001, 61001)
+            reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+            said = subprocess.run([POLLUX, "capture", "plx1", "-w", pipe, "--seconds", "1"], env=environment, text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=TOOL_SECONDS, check=False).stderr
+            self.assertEqual(os.read(reader, 1), b"")
+            os.close(reader)
+        self.assertIn("another user", said)
+
+
 class Programs(unittest.TestCase):
     """A program that does harm at once, one that waits until it is asked about its port, and one that means well."""
 

@@ -7,6 +7,7 @@
 #include "common/cli.hpp"
 
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -34,6 +35,17 @@ struct CaptureCommand {
   bool all_users = false;
 };
 
+/// Whether somebody else has made the pipe in a folder where all may, such as /tmp, so that the frames would be theirs:
+/// proc(5), /proc/sys/fs/protected_fifos, which is not on everywhere.
+bool is_pipe_of_others(const FileDescriptor& pipe, const std::string& path) {
+  struct stat made {};
+  struct stat folder {};
+  const auto parent = std::filesystem::absolute(path).parent_path();
+  if (::fstat(pipe.get(), &made) != 0 || ::stat(parent.c_str(), &folder) != 0 || !S_ISFIFO(made.st_mode)) return false;
+  const bool open_to_all = (folder.st_mode & S_ISVTX) != 0 && (folder.st_mode & S_IWOTH) != 0;
+  return open_to_all && made.st_uid != ::geteuid() && made.st_uid != folder.st_uid;
+}
+
 /// The file, or a copy of standard output for "-".
 Result<FileDescriptor> open_output(const std::string& file) {
   if (file == "-") {
@@ -47,6 +59,10 @@ Result<FileDescriptor> open_output(const std::string& file) {
     return open_output_file(file, "capture");
   } else {
     FileDescriptor opened(::open(file.c_str(), O_WRONLY | O_CLOEXEC));  // a pipe
+    if (opened && is_pipe_of_others(opened, file)) {
+      return fail(ErrorCode::permission_denied, file + " is a pipe of another user's in a folder where all may write",
+                  "make the pipe in a folder of your own");
+    }
     if (opened) return opened;
   }
   const int error = errno;
