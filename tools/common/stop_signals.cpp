@@ -28,11 +28,8 @@ StopSignals::~StopSignals() {
   sigaction(SIGTERM, &terminate_before_, nullptr);
 }
 
-bool StopSignals::raised() const noexcept { return stop_raised.load(std::memory_order_relaxed); }
+bool StopSignals::raised() const noexcept { return stop_was_raised(); }
 
-void outlive_failed_writes() {
-  ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);
-}
+bool stop_was_raised() noexcept { return stop_raised.load(std::memory_order_relaxed); }
 
 }  // namespace pollux::tools

@@ -27,9 +27,7 @@ class StopSignals {
   struct sigaction terminate_before_ {};
 };
 
-/// For servers: from now on a write that fails ends nothing, neither to a pipe or socket that nobody reads any more
-/// (EPIPE) nor to a file that may not grow (EFBIG). Else a client that makes the server log something would end it for
-/// all others.
-void outlive_failed_writes();
+/// Whether such a signal has come, also after the object's end.
+[[nodiscard]] bool stop_was_raised() noexcept;
 
 }  // namespace pollux::tools

@@ -16,6 +16,7 @@
 #include "pollux/backends/sim/wire.hpp"
 #include "pollux/open.hpp"
 #include "report.hpp"
+#include "server_output.hpp"
 #include "servers/vfio_user/client_memory.hpp"
 #include "servers/vfio_user/server.hpp"
 
@@ -168,10 +169,10 @@ int run_card(const Environment& environment, const CardOptions& options) {
   auto exported = open_servers(environment, options);
   if (!exported) return report(environment, exported.error());
   const Servers& servers = exported->servers;
+  never_wait_for_readers();
   if (const auto confined = environment.confine(needs_of(options)); !confined)
     return report(environment, confined.error());
   const tools::StopSignals signals;
-  tools::outlive_failed_writes();
   const vfio_user::BusErrorGuard guard;
   print_start(environment, servers);
   const Time start = environment.context.clock().now();

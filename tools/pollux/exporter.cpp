@@ -18,6 +18,7 @@
 #include "metrics_server.hpp"
 #include "observe/sockets.hpp"
 #include "report.hpp"
+#include "server_output.hpp"
 #include "telemetry_client.hpp"
 
 namespace pollux::tool {
@@ -43,9 +44,9 @@ int serve_metrics(const Environment& environment, const ExporterOptions& options
   Confinement needed{.connects = true,
                      .listed = {"/run", std::filesystem::path(observe::default_directories().front()).parent_path()}};
   if (options.all_users) needed.capabilities = {CAP_DAC_OVERRIDE};  // for the sockets of others
+  never_wait_for_readers();
   if (const auto confined = environment.confine(needed); !confined) return report(environment, confined.error());
   const tools::StopSignals stop;
-  tools::outlive_failed_writes();
   environment.out << fmt::format("serving http://{}/metrics\n", options.listen) << std::flush;
   const auto served = server->serve([&stop] { return stop.raised(); });
   return served ? kSuccess : report(environment, served.error());

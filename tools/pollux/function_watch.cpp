@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <ostream>
+#include <utility>
 
 #include "pci_facts.hpp"
 #include "report.hpp"
@@ -11,6 +13,9 @@
 
 namespace pollux::tool {
 namespace {
+
+/// Lines of a kind for each function; what comes beyond that is one line.
+constexpr unsigned kPrintedAMinute = 10;
 
 nlohmann::json totals_json(unsigned number, const VirtualFunctionState& state) {
   nlohmann::json refused = nlohmann::json::object();
@@ -44,11 +49,30 @@ std::string totals_text(unsigned number, const VirtualFunctionState& state) {
 // Whoever waits for an event reads it at once.
 void FunctionWatch::line(const std::string& text) { environment_.out << text << '\n' << std::flush; }
 
+void FunctionWatch::print_now(unsigned number, const std::string& text, const nlohmann::json& json) {
+  line(json_ ? json.dump() : fmt::format("function {}: {}", number, text));
+}
+
 void FunctionWatch::print(unsigned number, const char* event, const std::string& text, nlohmann::json json) {
-  if (!json_) return line(fmt::format("function {}: {}", number, text));
+  Seldom& seldom = seldom_[{number, json.contains("reason") ? json["reason"].get<std::string>() : event}];
+  if (seldom.printed == 0) seldom.begin = environment_.clock.now();
   json["event"] = event;
   json["function"] = number;
-  line(json.dump());
+  if (seldom.printed++ < kPrintedAMinute) return print_now(number, text, json);
+  ++seldom.left_out;
+  seldom.text = text;
+  seldom.json = std::move(json);
+}
+
+void FunctionWatch::print_left_out() {
+  for (auto& [of, seldom] : seldom_) {
+    if (seldom.printed == 0 || environment_.clock.now() - seldom.begin < std::chrono::minutes(1)) continue;
+    if (seldom.left_out != 0) {
+      seldom.json["times"] = seldom.left_out;
+      print_now(of.first, fmt::format("{}; {} times since the last line", seldom.text, seldom.left_out), seldom.json);
+    }
+    seldom = {};
+  }
 }
 
 Result<std::vector<VirtualFunctionState>> FunctionWatch::states() {
@@ -87,7 +111,9 @@ Result<void> FunctionWatch::print_settings(const std::string& port) {
 Result<void> FunctionWatch::look() {
   auto now = states();
   if (!now) return pass_on(std::move(now));
+  print_left_out();
   for (unsigned number = 0; number < now->size(); ++number) compare(number, seen_[number], (*now)[number]);
+  environment_.out << std::flush;  // what was not taken earlier
   seen_ = *std::move(now);
   return {};
 }

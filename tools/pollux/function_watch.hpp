@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "environment.hpp"
@@ -30,15 +33,28 @@ class FunctionWatch {
  private:
   [[nodiscard]] Result<std::vector<VirtualFunctionState>> states();
   void compare(unsigned number, const VirtualFunctionState& before, const VirtualFunctionState& now);
-  /// Prints `text`, or `json` with the name of the event and the function.
+  /// Prints `text`, or `json` with the name of the event and the function, unless it comes too often.
   void print(unsigned number, const char* event, const std::string& text, nlohmann::json json = {});
+  void print_now(unsigned number, const std::string& text, const nlohmann::json& json);
+  /// Prints what `Seldom` has left out, once its minute is over.
+  void print_left_out();
   void line(const std::string& text);
+
+  /// Events of the same kind of one function. A client can cause them all the time.
+  struct Seldom {
+    Time begin = {};  ///< of the minute
+    unsigned printed = 0;
+    std::uint64_t left_out = 0;
+    std::string text = {};  ///< of the last one that was left out
+    nlohmann::json json = {};
+  };
 
   const Environment& environment_;
   bool json_;
   Port& port_;
   Capability<VirtualFunctions> functions_;
   std::vector<VirtualFunctionState> seen_;
+  std::map<std::pair<unsigned, std::string>, Seldom> seldom_;  // by function and kind
 };
 
 }  // namespace pollux::tool

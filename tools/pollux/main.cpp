@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The `pollux` command: lists ports, moves them between the kernel and Pollux, controls their links, and
 // exports in-process cards.
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -21,6 +21,7 @@
 #include "common/standard_streams.hpp"
 #include "pollux/pollux.hpp"
 #include "run_command.hpp"
+#include "server_output.hpp"
 
 namespace {
 
@@ -51,7 +52,8 @@ bool shows_colours() {
 
 int run(int argc, char** argv) {
   using namespace pollux::tool;
-  const auto logger = std::make_shared<spdlog::logger>("pollux", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  const auto logger =
+      std::make_shared<spdlog::logger>("pollux", std::make_shared<spdlog::sinks::ostream_sink_mt>(std::cerr, true));
   logger->set_pattern("%n: %l: %v");
   logger->set_level(spdlog::level::warn);
 
@@ -143,7 +145,8 @@ int main(int argc, char** argv) {
     return pollux::tool::kFailure;
   }
   const int status = run(argc, argv);
-  const int error = flush_output();
+  int error = flush_output();
+  if (error == 0) error = pollux::tool::output_error();
   if (error != 0) std::cerr << "pollux: " << cannot_write(error) << '\n';
   return error != 0 && status == pollux::tool::kSuccess ? pollux::tool::kFailure : status;
 }

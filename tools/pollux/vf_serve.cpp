@@ -16,6 +16,7 @@
 #include "function_watch.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "report.hpp"
+#include "server_output.hpp"
 #include "servers/vfio_user/client_memory.hpp"
 #include "servers/vfio_user/server.hpp"
 #include "started_port.hpp"
@@ -97,11 +98,15 @@ class Serving {
   Time next_look_{};
 };
 
+std::string left_out_json(std::uint64_t lines) {
+  return nlohmann::json{{"event", "left_out"}, {"lines", lines}}.dump() + '\n';
+}
+
 // Whoever reads that the command serves may interrupt it.
 Result<void> serve_until_stopped(const Environment& environment, const VfServeOptions& options,
                                  const ExportedFunctions& exported, FunctionWatch& watch) {
   const tools::StopSignals signals;
-  tools::outlive_failed_writes();
+  never_wait_for_readers(options.json ? left_out_json : left_out_text);
   if (auto printed = watch.print_settings(options.port); !printed) return printed;
   Serving serving(environment.context, watch);
   auto served = exported.servers().empty() ? serving.run(signals) : serving.run(signals, exported.servers());

@@ -32,6 +32,7 @@
 #include "ports/xdp/helper_sessions.hpp"
 #include "ports/xdp/interface.hpp"
 #include "report.hpp"
+#include "server_output.hpp"
 
 namespace pollux::tool {
 namespace {
@@ -162,11 +163,11 @@ int run_helper(const Environment& environment, const HelperOptions& options) {
   if (!listener) return report(environment, listener.error());
   const SocketIdentity file = identity_of(options.socket);
   const std::size_t most = most_sessions();
+  never_wait_for_readers();
   if (const auto confined = environment.confine(needs_of(options)); !confined) {
     return report(environment, confined.error());
   }
   const tools::StopSignals stop;
-  tools::outlive_failed_writes();
   environment.out << "listening at " << options.socket << '\n' << std::flush;
   const auto log = [&environment](LogLevel level, std::string_view message) {
     (level == LogLevel::info ? environment.out : environment.err) << message << '\n' << std::flush;

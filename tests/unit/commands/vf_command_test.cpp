@@ -192,6 +192,16 @@ TEST_F(VfServe, ReportsADriverThatComesAndGoesBetweenTwoLooks) {
   EXPECT_EQ(count_of("function 0: its driver has ended\n", out.str()), 1) << out.str();
 }
 
+TEST_F(VfServe, PrintsTenEventsOfAKindAMinuteAndTheNumberOfTheOthers) {
+  std::vector<Step> steps(15, [&] { opened_function("sim:0.vf0").reset(); });
+  steps.emplace_back([&] { clock->advance(1min); });
+  steps.emplace_back([&] { opened_function("sim:0.vf0").reset(); });
+  steps.emplace_back([] {});
+  EXPECT_EQ(serve("2 sim:0", std::move(steps)), kSuccess) << err.str();
+  EXPECT_EQ(count_of("function 0: its driver has started\n", out.str()), 10 + 1) << out.str();
+  EXPECT_EQ(count_of("function 0: its driver has started; 5 times since the last line\n", out.str()), 1) << out.str();
+}
+
 TEST_F(VfServe, DoesNotTakeTheLastRequestOfADriverForAnotherDriver) {
   std::optional<Port> function;
   const auto ask_and_end = [&] {
