@@ -85,7 +85,7 @@ std::vector<std::string> processes_in_order(const SystemPaths& paths, const std:
   std::vector<std::string> processes = sysfs::entries(paths.proc);
   std::erase_if(processes,
                 [](const std::string& name) { return name.find_first_not_of("0123456789") != std::string::npos; });
-  std::ranges::stable_partition(processes, [&](const std::string& process) {
+  std::stable_partition(processes.begin(), processes.end(), [&](const std::string& process) {
     const auto state = state_of(AT_FDCWD, (paths.proc / process).c_str());
     if (!state) return false;
     const auto is_owner = [&](const Node& node) { return node.owner == state->stx_uid; };
