@@ -4,8 +4,8 @@
 #include <optional>
 #include <span>
 
+#include "pci/device_info.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/paths.hpp"
 
 /// Checks that Binder makes before it changes a binding. None of these functions changes anything.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 
 #include <fmt/format.h>
 
@@ -9,11 +9,11 @@
 #include "base/shell_words.hpp"
 #include "host/bind_checks.hpp"
 #include "host/binding_records.hpp"
+#include "host/host_use.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/host/host_use.hpp"
 #include "pollux/host/interface_backup.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::host {
 namespace {

@@ -22,9 +22,9 @@
 #include <utility>
 
 #include "base/open_file.hpp"
+#include "pci/device_info.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/device_info.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::host {
 namespace {

@@ -8,9 +8,9 @@
 #include <cerrno>
 
 #include "host/bind_checks.hpp"
+#include "pci/device_info.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/device_info.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::host {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/host/host_use.hpp"
+#include "host/host_use.hpp"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

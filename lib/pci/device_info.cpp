@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/device_info.hpp"
+#include "pci/device_info.hpp"
 
 #include <algorithm>
 #include <charconv>

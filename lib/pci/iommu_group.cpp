@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/iommu_group.hpp"
+#include "pci/iommu_group.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "base/shell_words.hpp"
+#include "pci/device_info.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/device_info.hpp"
 
 namespace pollux::pci {
 namespace {

@@ -15,8 +15,8 @@
 
 #include "base/file_descriptor.hpp"
 #include "base/shell_words.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::pci {
 namespace {

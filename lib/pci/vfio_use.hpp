@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "pci/device_info.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::pci {

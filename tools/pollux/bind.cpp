@@ -11,7 +11,7 @@
 #include "commands.hpp"
 #include "common/cli.hpp"
 #include "confirm/confirmed_bind.hpp"
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 #include "pollux/host/handover.hpp"
 #include "report.hpp"
 

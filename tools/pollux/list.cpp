@@ -11,9 +11,9 @@
 
 #include "base/printable.hpp"
 #include "commands.hpp"
+#include "host/names.hpp"
+#include "pci/device_info.hpp"
 #include "pci_facts.hpp"
-#include "pollux/host/names.hpp"
-#include "pollux/pci/device_info.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

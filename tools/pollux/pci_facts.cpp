@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "pollux/host/names.hpp"
-#include "pollux/pci/iommu_group.hpp"
+#include "host/names.hpp"
+#include "pci/iommu_group.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "environment.hpp"
+#include "pci/device_info.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/pci/device_info.hpp"
 
 namespace pollux::tool {
 

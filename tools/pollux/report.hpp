@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "environment.hpp"
+#include "host/binding.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/host/binding.hpp"
 #include "pollux/pci/address.hpp"
 
 namespace pollux::tool {

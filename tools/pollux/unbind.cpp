@@ -3,7 +3,7 @@
 #include "common/cli.hpp"
 
 #include "commands.hpp"
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

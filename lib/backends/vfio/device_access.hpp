@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "backends/vfio/kernel.hpp"
+#include "pci/device_info.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/dma_domain.hpp"
-#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::vfio {

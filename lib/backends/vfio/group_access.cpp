@@ -17,9 +17,9 @@
 #include "backends/vfio/kernel.hpp"
 #include "base/undo.hpp"
 #include "mem/context_state.hpp"
+#include "pci/device_info.hpp"
+#include "pci/iommu_group.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/pci/device_info.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::vfio {
 namespace {

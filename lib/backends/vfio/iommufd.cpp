@@ -17,10 +17,10 @@
 #include "backends/vfio/kernel.hpp"
 #include "backends/vfio/region.hpp"
 #include "mem/context_state.hpp"
+#include "pci/device_info.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/mem/dma_domain.hpp"
-#include "pollux/pci/device_info.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::vfio {
 namespace {

@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "backends/vfio/device_access.hpp"
+#include "pci/device_info.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/device_info.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::vfio {
 namespace {

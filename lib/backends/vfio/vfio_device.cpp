@@ -21,12 +21,12 @@
 #include "backends/vfio/kernel.hpp"
 #include "backends/vfio/region.hpp"
 #include "device/power_state.hpp"
+#include "pci/device_info.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
-#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::vfio {

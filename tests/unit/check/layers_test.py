@@ -32,7 +32,7 @@ REFUSED = [
     ("a backend other than VFIO that includes pci", "lib/backends/sim/open_sim.cpp",
      "pollux/pci/address.hpp", "layer 'backends/sim' may not include layer 'pci'"),
     ("a core that includes the host's administration", "lib/pci/address.cpp",
-     "pollux/host/binding.hpp", "layer 'pci' may not include layer 'host'"),
+     "host/binding.hpp", "layer 'pci' may not include layer 'host'"),
     ("a driver that includes the registers of another card", "lib/drivers/intel/igb/probe.cpp",
      "hw/intel/other/ids.hpp", "layer 'drivers/intel/igb' may not include layer 'hw/intel/other'"),
     ("a driver that includes the driver of another card", "lib/drivers/intel/other/probe.cpp",

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "confirm/guard.hpp"
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 #include "pollux/mem/context.hpp"
 #include "unit/host/fake_network.hpp"
 #include "unit/pci/fake_machine.hpp"

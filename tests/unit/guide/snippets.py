@@ -16,7 +16,7 @@ PROGRAM = re.compile(r"^int main\(", re.M)
 # Code in front of all snippets.
 HEADERS = """
 #include <pollux/pollux.hpp>
-#include <pollux/pci/device_info.hpp>
+#include <pci/device_info.hpp>
 #include <cstdio>
 #include <cstring>
 """

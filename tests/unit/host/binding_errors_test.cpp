@@ -9,7 +9,7 @@
 
 #include "base/file_descriptor.hpp"
 #include "fake_network.hpp"
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 #include "unit/pci/fake_machine.hpp"
 
 namespace pollux::host {

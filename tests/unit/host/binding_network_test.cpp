@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "fake_network.hpp"
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 #include "pollux/host/interface_backup.hpp"
 #include "unit/pci/fake_machine.hpp"
 

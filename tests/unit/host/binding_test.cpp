@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "pollux/host/host_use.hpp"
+#include "host/host_use.hpp"
 #include "pollux/host/network_state.hpp"
 #include "unit/pci/fake_machine.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/host/names.hpp"
+#include "host/names.hpp"
 
 #include <gtest/gtest.h>
 

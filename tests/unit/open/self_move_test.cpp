@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "pollux/host/names.hpp"
+#include "host/names.hpp"
 #include "pollux/pollux.hpp"
 #include "support/quiet_context.hpp"
 

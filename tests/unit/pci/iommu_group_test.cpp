@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/pci/iommu_group.hpp"
+#include "pci/iommu_group.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "confirm/rollback.hpp"
-#include "pollux/host/binding.hpp"
+#include "host/binding.hpp"
 
 namespace pollux::tool {
 

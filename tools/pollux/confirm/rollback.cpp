@@ -9,12 +9,12 @@
 #include <charconv>
 #include <chrono>
 
+#include "host/binding.hpp"
+#include "host/host_use.hpp"
+#include "pci/device_info.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/host/binding.hpp"
-#include "pollux/host/host_use.hpp"
-#include "pollux/pci/device_info.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::tool {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/pci/iommu_group.hpp"
 #include "started_port.hpp"
 
 namespace pollux::tool::doctor {

@@ -8,7 +8,7 @@
 
 #include "doctor/caller.hpp"
 #include "environment.hpp"
-#include "pollux/pci/device_info.hpp"
+#include "pci/device_info.hpp"
 
 namespace pollux::tool::doctor {
 

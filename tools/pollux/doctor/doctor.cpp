@@ -11,8 +11,8 @@
 #include "commands.hpp"
 #include "doctor/diagnosis.hpp"
 #include "doctor/interface_checks.hpp"
+#include "host/names.hpp"
 #include "pci_facts.hpp"
-#include "pollux/host/names.hpp"
 #include "ports/xdp/interface.hpp"
 #include "report.hpp"
 

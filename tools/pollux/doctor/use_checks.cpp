@@ -9,12 +9,12 @@
 #include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
 #include "doctor/vfio_files.hpp"
+#include "host/binding.hpp"
+#include "host/host_use.hpp"
+#include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/host/binding.hpp"
 #include "pollux/host/handover.hpp"
-#include "pollux/host/host_use.hpp"
-#include "pollux/pci/iommu_group.hpp"
 
 namespace pollux::tool::doctor {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "pollux/pci/device_info.hpp"
+#include "pci/device_info.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::tool::doctor {

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
@@ -44,10 +43,10 @@ struct DeviceInfo {
 };
 
 /// Reads one function. Error `not_found` if there is no such device.
-[[nodiscard]] POLLUX_API Result<DeviceInfo> read_device(const SystemPaths& paths, Address address);
+[[nodiscard]] Result<DeviceInfo> read_device(const SystemPaths& paths, Address address);
 
 /// Reads all PCI functions of the machine, sorted by address. Functions that disappear during the call are left out.
 /// Error: `not_supported` if sysfs has no PCI bus.
-[[nodiscard]] POLLUX_API Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths);
+[[nodiscard]] Result<std::vector<DeviceInfo>> list_devices(const SystemPaths& paths);
 
 }  // namespace pollux::pci

@@ -8,16 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "pollux/base/api.hpp"
+#include "pci/device_info.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/log.hpp"
 #include "pollux/host/network_state.hpp"
 #include "pollux/pci/address.hpp"
-#include "pollux/pci/device_info.hpp"
 #include "pollux/pci/paths.hpp"
 
-/// Administration of the host: which driver a device has, how the host uses it, and what its network has to get back.
 namespace pollux::host {
 
 struct DriverRecord;
@@ -41,7 +39,7 @@ struct BindOutcome {
 /// the previous driver of a device and the network of its interfaces below /run/pollux, so that another process can
 /// restore them. Interfaces in other network namespaces are not seen. A lock serialises the Binders of all processes.
 /// Thread rule: one thread at a time. Keeps references to `clock` and `network`.
-class POLLUX_API Binder {
+class Binder {
  public:
   /// The longest wait for a driver to release or probe a device, and for another Binder to finish.
   static constexpr Duration kLimit = std::chrono::seconds(5);

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/host/network_state.hpp"
 #include "pollux/pci/address.hpp"
@@ -33,19 +32,17 @@ struct HostUse {
 /// checks the port's interfaces and those stacked on them (VLAN, macvlan, ...) in all network namespaces.
 /// `device_names` are the names that the kernel may use for the bus device of the interface: the PCI address, and for
 /// virtio also the name of the virtio device.
-[[nodiscard]] POLLUX_API std::vector<HostUse> find_host_use(const NetworkState& state,
-                                                            const std::vector<std::string>& device_names);
+[[nodiscard]] std::vector<HostUse> find_host_use(const NetworkState& state,
+                                                 const std::vector<std::string>& device_names);
 
 /// Finds what does not come back completely when a port returns to the kernel: such uses of its interfaces, and each
 /// interface that is stacked on them, also if nobody uses it.
-[[nodiscard]] POLLUX_API std::vector<HostUse> find_losses(const NetworkState& state,
-                                                          const std::vector<std::string>& device_names);
+[[nodiscard]] std::vector<HostUse> find_losses(const NetworkState& state, const std::vector<std::string>& device_names);
 
 /// The `device_names` of a PCI function for `find_host_use`.
-[[nodiscard]] POLLUX_API std::vector<std::string> bus_names(const pci::SystemPaths& paths, pci::Address address);
+[[nodiscard]] std::vector<std::string> bus_names(const pci::SystemPaths& paths, pci::Address address);
 
 /// Error: `in_use_by_host` if the host uses the port; it names the reasons, interfaces and namespaces.
-[[nodiscard]] POLLUX_API Result<void> check_unused(const pci::SystemPaths& paths, const NetworkState& state,
-                                                   pci::Address address);
+[[nodiscard]] Result<void> check_unused(const pci::SystemPaths& paths, const NetworkState& state, pci::Address address);
 
 }  // namespace pollux::host

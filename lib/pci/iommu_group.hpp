@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
@@ -16,7 +15,7 @@
 namespace pollux::pci {
 
 /// One device of an IOMMU group.
-struct POLLUX_API GroupMember {
+struct GroupMember {
   std::string name;                 ///< its name in sysfs: a PCI address or the name of a platform device
   std::optional<Address> address;   ///< none: not a PCI device
   std::string driver;               ///< empty: none
@@ -30,7 +29,7 @@ struct POLLUX_API GroupMember {
 
 /// A set of devices that the IOMMU cannot isolate from each other. VFIO uses all of them or none. A plain value; any
 /// thread.
-struct POLLUX_API IommuGroup {
+struct IommuGroup {
   std::uint32_t number = 0;          ///< as under /sys/kernel/iommu_groups
   std::vector<GroupMember> members;  ///< sorted by name
 
@@ -39,13 +38,13 @@ struct POLLUX_API IommuGroup {
 };
 
 /// Whether a driver is a VFIO driver: vfio-pci or a variant of it.
-[[nodiscard]] POLLUX_API bool is_vfio_driver(std::string_view driver);
+[[nodiscard]] bool is_vfio_driver(std::string_view driver);
 
 /// Reads a group's members. Error `not_found` if there is no such group.
-[[nodiscard]] POLLUX_API Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number);
+[[nodiscard]] Result<IommuGroup> read_group(const SystemPaths& paths, std::uint32_t number);
 
 /// Checks that VFIO can open the group after `leaving` are bound to vfio-pci. Error: `group_not_viable`, with each
 /// obstacle, its driver and the command that unbinds it.
-[[nodiscard]] POLLUX_API Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving);
+[[nodiscard]] Result<void> check_viable(const IommuGroup& group, std::span<const Address> leaving);
 
 }  // namespace pollux::pci

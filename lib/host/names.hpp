@@ -6,15 +6,14 @@
 #include <memory>
 #include <string>
 
-#include "pollux/base/api.hpp"
-#include "pollux/pci/device_info.hpp"
+#include "pci/device_info.hpp"
 
 namespace pollux::host {
 
 /// Vendor, device and class names from the machine's pci.ids, through libpci. The list is read at the first lookup. An
 /// unknown ID gives an empty string. So does a missing or damaged list, since names are only for display. Thread rule:
 /// one thread at a time.
-class POLLUX_API Names {
+class Names {
  public:
   /// `pci_ids` is the path of the list; empty means libpci's default.
   explicit Names(const std::filesystem::path& pci_ids = {});
