@@ -255,7 +255,7 @@ namespace {
 
 void add_socket(Samples& samples, const std::string& socket, const Deadline& deadline) {
   samples.next_program();
-  auto client = TelemetryClient::connect(socket);
+  auto client = TelemetryClient::connect(socket, deadline.left());
   // Nobody listens: the process has ended, and the next program removes its socket.
   if (!client && client.error().code == ErrorCode::not_found) return;
   const Labels process = labels_of(socket, client);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,6 +39,7 @@ constexpr std::size_t kMostSockets = 256;
 constexpr const char* kSystemDirectory = "/run/pollux";
 
 using std::chrono::steady_clock;
+using namespace std::chrono_literals;
 
 /// What is left of the time; nothing if it is over.
 std::chrono::milliseconds left_until(steady_clock::time_point deadline) {
@@ -132,9 +134,14 @@ std::string json_text(const TelemetryJson& json) {
   return json.dump(2, ' ', true, TelemetryJson::error_handler_t::replace);
 }
 
-Result<TelemetryClient> TelemetryClient::connect(const std::string& path) {
-  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+// Others may connect all the time. Whoever waits for a place in the program's queue gets one in turn; whoever does not
+// is refused most of the time.
+Result<TelemetryClient> TelemetryClient::connect(const std::string& path, std::chrono::milliseconds limit) {
+  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno(ErrorCode::io_error, "cannot make a socket", errno);
+  limit = std::max(limit, std::chrono::milliseconds(1));  // 0 would be none
+  const timeval wait{.tv_sec = limit / 1s, .tv_usec = limit % 1s / 1us};
+  static_cast<void>(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait));
   uid_t owner = 0;
   const int error = connect_socket(socket.get(), path, owner);
   if (error == 0) {
@@ -274,9 +281,10 @@ std::vector<std::string> telemetry_sockets(const std::vector<std::string>& direc
 }
 
 Result<std::vector<RunningPort>> ports_of(const std::string& socket, std::chrono::milliseconds limit) {
-  auto client = TelemetryClient::connect(socket);
+  const auto deadline = steady_clock::now() + limit;
+  auto client = TelemetryClient::connect(socket, limit);
   if (!client) return pass_on(std::move(client));
-  return ports_of(*client, socket, limit);
+  return ports_of(*client, socket, left_until(deadline));
 }
 
 Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::string& socket,

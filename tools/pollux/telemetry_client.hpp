@@ -33,8 +33,9 @@ class TelemetryClient {
   static constexpr std::chrono::seconds kLimit{5};
 
   /// Errors: not_found (no socket there, or nobody listens), permission_denied (also if another user than root, this
-  /// one or the owner of the directory listens), busy (others wait for a connection), io_error.
-  [[nodiscard]] static Result<TelemetryClient> connect(const std::string& socket);
+  /// one or the owner of the directory listens), busy (others wait for a connection for `limit`), io_error.
+  [[nodiscard]] static Result<TelemetryClient> connect(const std::string& socket,
+                                                       std::chrono::milliseconds limit = kLimit);
 
   /// Sends a request and waits for its answer. Errors: that of the answer, timeout (the program does not answer within
   /// `limit`), io_error (the program ended or sent nonsense).

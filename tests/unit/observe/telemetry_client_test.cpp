@@ -321,6 +321,12 @@ TEST(TelemetryClient, AProgramThatHasEndedIsNotNamed) {
   std::filesystem::remove_all(directory);
 }
 
+TEST(TelemetryClient, WaitsForAPlaceInTheQueueOfConnections) {
+  const FakeProgram program([](int) { std::this_thread::sleep_for(50ms); });
+  while (TelemetryClient::connect(program.socket(), 1ms)) continue;
+  EXPECT_TRUE(TelemetryClient::connect(program.socket()));
+}
+
 // Its owner chooses where it leads: to a socket of root's, or into a file system that never answers.
 TEST(TelemetryClient, ALinkIsNotFollowed) {
   FakeProgram program([](int) {});
