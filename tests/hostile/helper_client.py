@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "interop"))
 from namespaces import SECONDS, Program, run  # noqa: E402 pylint: disable=wrong-import-position
 
-VERSION = 5
+VERSION = 6
 OPEN, SOCKET, COUNTERS, LOAD, ATTACH, REPLACE, DETACH, JOIN, PROGRAM, ROUTE, STATE, WATCH = range(12)
 CALLS = 12
 RAW = 7  # MatchProtocol
@@ -113,7 +113,7 @@ class Client:
 def start_port(client: Client) -> None:
     """All that a helper does for a port."""
     client.open()
-    client.use(SOCKET, number(0))
+    client.use(SOCKET, number(0, 512, 512))
     client.use(COUNTERS)
     client.use(LOAD, raw_rules(1, 1) + number(0, 0))
     client.use(ATTACH, number(0))
@@ -191,7 +191,7 @@ def be_neighbour(path: str) -> Callable[[int], None]:
                 measure(lambda: port.use(STATE))
                 other = Client(path)
                 measure(other.open)
-                measure(lambda: other.use(SOCKET, number(0)))
+                measure(lambda: other.use(SOCKET, number(0, 512, 512)))
                 other.close()
                 opened += 1
             except Gone as error:

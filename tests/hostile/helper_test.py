@@ -54,7 +54,7 @@ def unread(path: str) -> None:
         client.socket.setblocking(False)
         for _ in range(20):
             client.send(number(WATCH))
-            client.send(number(SOCKET, 0))
+            client.send(number(SOCKET, 0, 512, 512))
 
     repeat(attack)
 
@@ -67,7 +67,7 @@ def half_closed(path: str) -> None:
         client = Client(path, seconds=0.1)
         kept.append(client)
         client.open()
-        client.send(number(SOCKET, 0))
+        client.send(number(SOCKET, 0, 512, 512))
         client.socket.shutdown(socket.SHUT_RDWR if len(kept) % 2 else socket.SHUT_WR)
 
     repeat(attack)
@@ -130,7 +130,7 @@ def messages(path: str) -> None:
 
 def vanishing(path: str) -> None:
     """Ports that end in the middle, each at another request, before they have received an answer or after."""
-    steps = [(OPEN, number(VERSION) + text(INTERFACE.encode())), (COUNTERS, b""), (SOCKET, number(0)),
+    steps = [(OPEN, number(VERSION) + text(INTERFACE.encode())), (COUNTERS, b""), (SOCKET, number(0, 512, 512)),
              (LOAD, raw_rules(1, 1) + number(0, 0)), (ATTACH, number(0)), (WATCH, b""), (DETACH, b"")]
     count = 0
 
@@ -254,7 +254,7 @@ class Attacks(unittest.TestCase):
             port = Client(path)
             port.open()
             with self.assertRaises(Gone):
-                port.use(SOCKET, number(0))
+                port.use(SOCKET, number(0, 512, 512))
 
         with helper(POLLUX, 140) as server, contextlib.ExitStack() as stack:
             ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -116,9 +116,11 @@ Result<std::vector<FileDescriptor>> HelperClient::watch() {
   return std::move(answer->descriptors);
 }
 
-Result<FileDescriptor> HelperClient::make_socket(std::optional<std::uint32_t> busy_poll) {
+Result<FileDescriptor> HelperClient::make_socket(std::optional<std::uint32_t> busy_poll, RingSlots slots) {
   MessageWriter request = request_for(HelperCall::socket);
   request.number(busy_poll.value_or(0));
+  request.number(slots.rx);
+  request.number(slots.tx);
   return ask_for_descriptor(request);
 }
 

@@ -30,7 +30,7 @@ class HelperClient final : public KernelSide {
 
   [[nodiscard]] bool has_chains() const noexcept override { return chains_; }
   [[nodiscard]] std::uint16_t hints() const override { return hints_; }
-  [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
+  [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll, RingSlots slots) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
   [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints,
                                             bool chains) override;

@@ -17,7 +17,7 @@
 /// and its arguments, an answer a result; each may carry descriptors. Both ends are of one build: open has a version.
 namespace pollux::xdp {
 
-inline constexpr std::uint32_t kHelperVersion = 5;
+inline constexpr std::uint32_t kHelperVersion = 6;
 
 enum class HelperCall : std::uint32_t {
   open,

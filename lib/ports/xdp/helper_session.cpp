@@ -13,6 +13,7 @@
 
 #include "base/shell_words.hpp"
 #include "ports/xdp/rule_code.hpp"
+#include "ports/xdp/socket.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -79,11 +80,7 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer(MessageReader
   if (!kernel_) return call == HelperCall::open ? answer_open(request) : std::nullopt;
   switch (call) {
     case HelperCall::open: break;
-    case HelperCall::socket: {
-      const auto busy_poll = request.number();
-      if (!busy_poll) return std::nullopt;
-      return with_descriptor<Answer>(kernel_->make_socket(*busy_poll == 0 ? std::nullopt : busy_poll));
-    }
+    case HelperCall::socket: return answer_socket(request);
     case HelperCall::counters: has_counters_ = true; return with_descriptor<Answer>(kernel_->make_counters());
     case HelperCall::load:
     case HelperCall::replace: return answer_rules(request, call == HelperCall::replace);
@@ -128,6 +125,23 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_open(MessageR
                   .facts = interface_->facts()};
   };
   return made();
+}
+
+// The helper makes the rings, since the kernel limits neither their sizes nor the memory that they take: a ring that
+// the port does not want has one slot, so that it cannot make another one there.
+std::optional<Result<HelperSession::Answer>> HelperSession::answer_socket(MessageReader& request) {
+  const auto busy_poll = request.number();
+  const auto rx = request.number();
+  const auto tx = request.number();
+  if (!busy_poll || !rx || !tx || *rx > kMaxSlots || *tx > kMaxSlots) return std::nullopt;
+  const RingSlots slots{.rx = std::max(*rx, 1U), .tx = std::max(*tx, 1U)};
+  auto made = kernel_->make_socket(*busy_poll == 0 ? std::nullopt : busy_poll, slots);
+  if (const int error = made ? make_rings(made->get(), slots) : 0; error != 0) {
+    return Result<Answer>(fail_errno(ErrorCode::not_supported,
+                                     fmt::format("xdp:{}: the helper cannot make a socket's rings", interface_->name()),
+                                     error, "use a kernel of 5.10 or newer"));
+  }
+  return with_descriptor<Answer>(std::move(made));
 }
 
 Result<void> HelperSession::check(const std::vector<PlacedRule>& rules) {

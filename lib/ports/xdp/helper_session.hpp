@@ -61,6 +61,7 @@ class HelperSession {
   /// nullopt: the request is none.
   [[nodiscard]] std::optional<Result<Answer>> answer(MessageReader& request);
   [[nodiscard]] std::optional<Result<Answer>> answer_open(MessageReader& request);
+  [[nodiscard]] std::optional<Result<Answer>> answer_socket(MessageReader& request);
   [[nodiscard]] std::optional<Result<Answer>> answer_rules(MessageReader& request, bool replaces);
   [[nodiscard]] std::optional<Result<Answer>> answer_join(MessageReader& request);
   [[nodiscard]] Result<Answer> answer_watch();

@@ -19,6 +19,14 @@ enum class Attach : std::uint8_t {
   generic,  ///< in the stack, for drivers without XDP; each frame has been copied to a socket buffer before
 };
 
+/// Of a socket's rings of frames; those of addresses have as many, and at least one. Powers of two, or 0: no ring.
+struct RingSlots {
+  std::uint32_t rx = 0;
+  std::uint32_t tx = 0;
+};
+/// Of a port.
+inline constexpr std::uint32_t kMaxSlots = 4096;
+
 /// What a port needs privileges for: sockets, maps, and the XDP program of an interface, which gives the frames that
 /// flow rules take to the socket in their queue's slot of a map, and all others to the kernel's stack. The process does
 /// it itself (LocalSide), or asks a helper (HelperClient). All ends when the object is destroyed or the process dies.
@@ -36,9 +44,10 @@ class KernelSide {
 
   // Errors of all: permission_denied, not_supported, io_error.
 
-  /// An AF_XDP socket. `busy_poll`: system calls of it run the queue in the kernel, for at most as many microseconds,
-  /// and interrupts do not while such calls come: Linux, Documentation/networking/napi.rst, "Busy polling".
-  [[nodiscard]] virtual Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) = 0;
+  /// An AF_XDP socket, whose rings need not have these slots yet: Socket makes them. `busy_poll`: system calls of it
+  /// run the queue in the kernel, for at most as many microseconds, and interrupts do not while such calls come: Linux,
+  /// Documentation/networking/napi.rst, "Busy polling".
+  [[nodiscard]] virtual Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll, RingSlots slots) = 0;
   /// The map for RuleCounters.
   [[nodiscard]] virtual Result<FileDescriptor> make_counters() = 0;
   /// Loads a program with these rules, after `make_counters`. Returns its map of sockets (set_socket). It puts a

@@ -98,7 +98,7 @@ bool LocalSide::has_chains() const noexcept {
   return socket && bind_to(socket.get(), 0, 0, kUseChains, -1) != EINVAL;
 }
 
-Result<FileDescriptor> LocalSide::make_socket(std::optional<std::uint32_t> busy_poll) {
+Result<FileDescriptor> LocalSide::make_socket(std::optional<std::uint32_t> busy_poll, RingSlots /*slots*/) {
   FileDescriptor socket(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (!socket) return socket_error(name_, errno);
   const int error = busy_poll ? set_busy_poll(socket.get(), *busy_poll) : 0;

@@ -24,7 +24,7 @@ class LocalSide final : public KernelSide {
 
   [[nodiscard]] bool has_chains() const noexcept override;
   [[nodiscard]] std::uint16_t hints() const override { return hints_of(interface_.index()); }
-  [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll) override;
+  [[nodiscard]] Result<FileDescriptor> make_socket(std::optional<std::uint32_t> busy_poll, RingSlots slots) override;
   [[nodiscard]] Result<FileDescriptor> make_counters() override;
   [[nodiscard]] Result<FileDescriptor> load(const std::vector<PlacedRule>& rules, std::uint16_t hints,
                                             bool chains) override;

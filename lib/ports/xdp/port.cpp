@@ -23,6 +23,7 @@ constexpr std::uint32_t kMaxMtuOfAPage = 3498;
 constexpr std::uint32_t kMaxMtu = 9216;
 ports::PortTraits traits_of(const Interface& interface, bool chains, std::uint16_t hints, std::string_view what) {
   PortLimits limits = software_limits(interface.queues(), interface.queues(), chains ? kMaxMtu : kMaxMtuOfAPage);
+  limits.max_ring = kMaxSlots;
   limits.rings_hold_buffers = true;
   limits.max_buffer = ChunkLayout::kMaxRoom;
   limits.max_rx_segments = chains ? kMaxPieces : 1;

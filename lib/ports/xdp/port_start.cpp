@@ -136,14 +136,14 @@ tl::unexpected<Error> XdpPort::not_bound(int error, std::uint16_t queue) const {
 Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue) {
   const SocketRequest request{.interface = interface_.index(),
                               .queue = queue,
-                              .rx_slots = queue < config().rx_queues() ? slots_for(config().rx[queue].ring) : 0,
-                              .tx_slots = queue < config().tx_queues() ? slots_for(config().tx[queue].ring) : 0};
+                              .slots = {.rx = queue < config().rx_queues() ? slots_for(config().rx[queue].ring) : 0,
+                                        .tx = queue < config().tx_queues() ? slots_for(config().tx[queue].ring) : 0}};
   const auto make = [&](std::optional<Umem::Bound> shared) -> Result<Socket> {
-    auto descriptor = kernel_->make_socket(busy_poll_);
+    auto descriptor = kernel_->make_socket(busy_poll_, request.slots);
     if (!descriptor) return pass_on(std::move(descriptor));
     auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared);
     // Some drivers without copies never receive if there is no buffer when the socket is bound.
-    if (socket && request.rx_slots != 0)
+    if (socket && request.slots.rx != 0)
       rx_[queue].attach(socket->rings(), socket->descriptor(), *area, filled_[queue],
                         {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
     return socket;
@@ -156,7 +156,7 @@ Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint
     return socket && socket->bind(0) == 0 ? std::optional(*std::move(socket)) : std::nullopt;
   };
   std::optional<Socket> own;
-  const bool copies = request.rx_slots == 0 || mode_ == Mode::copy || mode_ == Mode::generic ||
+  const bool copies = request.slots.rx == 0 || mode_ == Mode::copy || mode_ == Mode::generic ||
                       !why_not_native_.empty() || !why_not_zero_copy_.empty();
   if (!copies) {
     if (auto socket = share(true)) return *std::move(socket);

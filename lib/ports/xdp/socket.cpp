@@ -49,6 +49,19 @@ int bind_to(int socket, unsigned interface, std::uint16_t queue, std::uint16_t f
   return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
 }
 
+int make_rings(int socket, const RingSlots& slots) {
+  // The kernel wants both rings of addresses, whatever the direction.
+  const std::pair<int, std::uint32_t> sizes[] = {{XDP_UMEM_FILL_RING, std::max(slots.rx, 1U)},
+                                                 {XDP_UMEM_COMPLETION_RING, std::max(slots.tx, 1U)},
+                                                 {XDP_RX_RING, slots.rx},
+                                                 {XDP_TX_RING, slots.tx}};
+  for (const auto& [option, size] : sizes) {
+    if (size == 0) continue;
+    if (const int error = set_option(socket, option, &size, sizeof size); error != 0) return error;
+  }
+  return 0;
+}
+
 namespace {
 
 tl::unexpected<Error> area_error(const std::string& name, const Umem& area, int error) {
@@ -107,18 +120,9 @@ Socket::~Socket() {
 }
 
 int Socket::set_up() {
-  // The kernel wants both rings of addresses, whatever the direction.
-  const std::uint32_t fills = std::max(request_.rx_slots, 1U);
-  const std::uint32_t completions = std::max(request_.tx_slots, 1U);
-  const std::pair<int, std::uint32_t> sizes[] = {{XDP_UMEM_FILL_RING, fills},
-                                                 {XDP_UMEM_COMPLETION_RING, completions},
-                                                 {XDP_RX_RING, request_.rx_slots},
-                                                 {XDP_TX_RING, request_.tx_slots}};
-  for (const auto& [option, slots] : sizes) {
-    if (slots == 0) continue;
-    if (const int error = set_option(descriptor_.get(), option, &slots, sizeof slots); error != 0) return error;
-  }
-  return map_rings();
+  const int error = make_rings(descriptor_.get(), request_.slots);
+  // EINVAL: a helper has made them; if there are none, they cannot be mapped.
+  return error == 0 || error == EINVAL ? map_rings() : error;
 }
 
 int Socket::map_rings() {
@@ -126,11 +130,11 @@ int Socket::map_rings() {
   socklen_t bytes = sizeof at;
   if (::getsockopt(descriptor_.get(), SOL_XDP, XDP_MMAP_OFFSETS, &at, &bytes) != 0) return errno;
   if (bytes != sizeof at) return ENOTSUP;  // a kernel before 5.4 has no flags
-  int error = map(rings_.fill, at.fr, std::max(request_.rx_slots, 1U), XDP_UMEM_PGOFF_FILL_RING);
+  int error = map(rings_.fill, at.fr, std::max(request_.slots.rx, 1U), XDP_UMEM_PGOFF_FILL_RING);
   if (error == 0)
-    error = map(rings_.completion, at.cr, std::max(request_.tx_slots, 1U), XDP_UMEM_PGOFF_COMPLETION_RING);
-  if (error == 0 && request_.rx_slots != 0) error = map(rings_.rx, at.rx, request_.rx_slots, XDP_PGOFF_RX_RING);
-  if (error == 0 && request_.tx_slots != 0) error = map(rings_.tx, at.tx, request_.tx_slots, XDP_PGOFF_TX_RING);
+    error = map(rings_.completion, at.cr, std::max(request_.slots.tx, 1U), XDP_UMEM_PGOFF_COMPLETION_RING);
+  if (error == 0 && request_.slots.rx != 0) error = map(rings_.rx, at.rx, request_.slots.rx, XDP_PGOFF_RX_RING);
+  if (error == 0 && request_.slots.tx != 0) error = map(rings_.tx, at.tx, request_.slots.tx, XDP_PGOFF_TX_RING);
   return error;
 }
 

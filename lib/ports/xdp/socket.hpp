@@ -14,6 +14,7 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
+#include "ports/xdp/kernel_side.hpp"
 #include "ports/xdp/rings.hpp"
 #include "ports/xdp/umem.hpp"
 
@@ -37,12 +38,14 @@ inline constexpr std::uint16_t kUseChains = 1U << 4;
 /// or -1. Returns 0 or errno.
 [[nodiscard]] int bind_to(int socket, unsigned interface, std::uint16_t queue, std::uint16_t flags, int shared_with);
 
+/// Makes its four rings. The kernel makes each only once. Returns 0 or errno.
+[[nodiscard]] int make_rings(int socket, const RingSlots& slots);
+
 /// What the socket asks the kernel for.
 struct SocketRequest {
   unsigned interface = 0;  ///< index
   std::uint16_t queue = 0;
-  std::uint32_t rx_slots = 0;  ///< powers of two; 0: none in that direction
-  std::uint32_t tx_slots = 0;
+  RingSlots slots;
 };
 
 /// An AF_XDP socket with its four rings. Linux, Documentation/networking/af_xdp.rst.

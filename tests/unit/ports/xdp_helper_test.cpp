@@ -98,6 +98,23 @@ class Client {
     EXPECT_EQ(xdp::MessageReader(answer->bytes).number(), 0U);
     return std::move(answer->descriptors);
   }
+  void open() {
+    auto open = request(HelperCall::open);
+    open.number(xdp::kHelperVersion);
+    open.text("plxu0");
+    EXPECT_THAT(ask(open), IsEmpty());
+  }
+  static xdp::MessageWriter request_for_socket(std::uint32_t rx, std::uint32_t tx) {
+    auto socket = request(HelperCall::socket);
+    for (const std::uint32_t value : {0U, rx, tx}) socket.number(value);
+    return socket;
+  }
+  /// Whether the helper ends the connection.
+  bool is_refused(const xdp::MessageWriter& request) {
+    EXPECT_EQ(xdp::send_message(connection_.get(), request.all(), {}), 0);
+    const auto answer = xdp::receive_message(connection_.get());
+    return !answer || answer->bytes.empty();
+  }
 
  private:
   FileDescriptor connection_;
@@ -114,13 +131,8 @@ std::optional<int> family_of(const FileDescriptor& descriptor) {
 // A netlink socket of its namespace would be a way to change that: the kernel asks who opened it.
 TEST_F(XdpHelper, GivesNoSocketsButThoseForFrames) {
   Client client(socket_);
-  auto open = Client::request(HelperCall::open);
-  open.number(xdp::kHelperVersion);
-  open.text("plxu0");
-  EXPECT_THAT(client.ask(open), IsEmpty());
-  auto socket = Client::request(HelperCall::socket);
-  socket.number(0);
-  const auto sockets = client.ask(socket);
+  client.open();
+  const auto sockets = client.ask(Client::request_for_socket(512, 512));
   ASSERT_EQ(sockets.size(), 1U);
   EXPECT_EQ(family_of(sockets[0]), AF_XDP);
   const auto counters = client.ask(Client::request(HelperCall::counters));
@@ -141,6 +153,21 @@ TEST_F(XdpHelper, GivesNoSocketsButThoseForFrames) {
     EXPECT_EQ(family_of(one), AF_UNIX);
     EXPECT_EQ(::send(one.get(), "x", 1, MSG_NOSIGNAL), -1) << "what nobody reads would wait in the helper";
   }
+}
+
+// The kernel limits neither their size nor whose memory they are.
+TEST_F(XdpHelper, ItsSocketsGetNoLargerRings) {
+  Client client(socket_);
+  client.open();
+  for (const std::uint32_t rx : {0U, 4096U}) {
+    const auto sockets = client.ask(Client::request_for_socket(rx, 512));
+    ASSERT_EQ(sockets.size(), 1U);
+    for (const int ring : {XDP_RX_RING, XDP_TX_RING, XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING}) {
+      constexpr std::uint32_t kMany = 1 << 16;
+      EXPECT_EQ(::setsockopt(sockets[0].get(), SOL_XDP, ring, &kMany, sizeof kMany), -1) << ring;
+    }
+  }
+  EXPECT_TRUE(client.is_refused(Client::request_for_socket(512, 8192)));
 }
 
 TEST_F(XdpHelper, APortOfAnotherNetworkGoesOnWithoutItsHelperAndItsLinkIsUnknown) {
