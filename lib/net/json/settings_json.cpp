@@ -63,12 +63,14 @@ Result<Json> patch_of(std::span<const std::string> changes) {
     for (std::size_t from = 0; from <= equals;) {
       const std::size_t to = std::min(change.find('.', from), equals);
       if (to == from || ++depth > kLimits.depth) return refuse("names no setting");
-      if (!at->is_null() && !at->is_object()) return refuse("is within one that has a value");
-      at = &(*at)[change.substr(from, to - from)];
+      if (!at->is_object()) return refuse("is within one that has a value");
+      const bool is_last = to == equals;
+      const auto [place, is_new] =
+          at->emplace(change.substr(from, to - from), is_last ? value_of(change.substr(equals + 1)) : Json::object());
+      if (is_last && !is_new) return refuse("is given twice");
+      at = &*place;
       from = to + 1;
     }
-    if (!at->is_null()) return refuse("is given twice");
-    *at = value_of(change.substr(equals + 1));
   }
   return patch;
 }

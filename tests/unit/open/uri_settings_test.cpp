@@ -80,6 +80,8 @@ TEST_F(UriSettings, NameWhatIsWrong) {
       {"sim:0?set.mtu", "'mtu' has no value"},
       {"sim:0?set.=1", "names no setting"},
       {"sim:0?set.mtu=1500,set.mtu=1300", "'mtu=1300' is given twice"},
+      {"sim:0?set.mtu=none,set.mtu=1300", "'mtu=1300' is given twice"},
+      {"sim:0?set.vlans=none,set.vlans.7=on", "'vlans.7=on' is within one that has a value"},
       {"sim:0?set.rx.70.ring=64", "'rx' has no element '70'"},
       {"sim:0?set.mtu=1", "mtu = 1 is outside"},
       {"null:?set.vlan_stripping=on", "vlan_stripping"},
