@@ -27,7 +27,8 @@ namespace pollux::json {
 
 /// A type that is one JSON value. `form` completes "it is not ...".
 ///     static std::string form();   static Json write(const T&);   static bool read(const Json&, T&);
-/// One that can say more than its form has `static Error why(const Json&)`.
+/// One that can say more than its form has `static Error why(const Json&)`, one whose object may be patched otherwise
+/// than as JSON `static bool patch(const Json&, T&)`.
 template <class T>
 struct Leaf;
 template <class T>
@@ -178,9 +179,7 @@ class FieldReader {
     if (error_) return;
     if constexpr (IsLeaf<T>) {
       if (patches_ && json.is_object()) {
-        Json patched = Leaf<T>::write(value);
-        patched.merge_patch(json);
-        if (Leaf<T>::read(patched, value)) return;
+        if (patch_leaf(json, value)) return;
       } else if (Leaf<T>::read(json, value)) {
         return;
       }
@@ -193,7 +192,9 @@ class FieldReader {
       read_pool(json, value, path);
     } else if constexpr (kIsOptional<T>) {
       if (!patches_ || json.is_null()) value.reset();
+      const bool removes = patches_ && !value && removes_only(json);
       if (!json.is_null()) read(json, value ? *value : value.emplace(), path);
+      if (removes) value.reset();
     } else if constexpr (kIsList<T>) {
       if (patches_ && json.is_object()) return patch_list(json, value, path);
       expect(json.is_array(), path, "a list");
@@ -206,6 +207,22 @@ class FieldReader {
       patch_object(json, value, path);
     } else {
       read_object(json, value, path);
+    }
+  }
+  /// What is absent does not begin because of what is to be removed from it: a filter without entries lets nothing
+  /// pass.
+  [[nodiscard]] static bool removes_only(const Json& json) {
+    return json.is_object() && !json.empty() &&
+           std::ranges::all_of(json, [](const Json& one) { return one.is_null(); });
+  }
+  template <class T>
+  [[nodiscard]] static bool patch_leaf(const Json& json, T& value) {
+    if constexpr (requires { Leaf<T>::patch(json, value); }) {
+      return Leaf<T>::patch(json, value);
+    } else {
+      Json patched = Leaf<T>::write(value);
+      patched.merge_patch(json);
+      return Leaf<T>::read(patched, value);
     }
   }
   /// Of a list an object by index changes single elements.

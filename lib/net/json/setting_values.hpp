@@ -210,6 +210,16 @@ template <class Insert>
          });
 }
 
+/// A merge patch of such an object: `change` takes each name, and whether it is there from now on. A name may be
+/// written in several ways, so names are not compared as text.
+template <class Change>
+[[nodiscard]] bool patch_keys(const Json& json, Change change) {
+  return std::ranges::all_of(json.items(), [&](const auto& one) {
+    const bool is_there = one.value() == Json(true);
+    return (is_there || one.value().is_null()) && change(one.key(), is_there);
+  });
+}
+
 template <>
 struct Leaf<std::vector<MacAddress>> {
   static std::string form() { return R"(an object such as {"02:00:00:00:00:01":true})"; }
@@ -221,6 +231,15 @@ struct Leaf<std::vector<MacAddress>> {
   static bool read(const Json& json, std::vector<MacAddress>& all) {
     all.clear();
     return read_keys(json, [&](const std::string& key) { return Leaf<MacAddress>::read(key, all.emplace_back()); });
+  }
+  static bool patch(const Json& json, std::vector<MacAddress>& all) {
+    return patch_keys(json, [&](const std::string& key, bool is_there) {
+      MacAddress mac{};
+      if (!Leaf<MacAddress>::read(key, mac)) return false;
+      std::erase(all, mac);
+      if (is_there) all.push_back(mac);
+      return true;
+    });
   }
 };
 
@@ -238,12 +257,16 @@ struct Leaf<VlanSet> {
   }
   static bool read(const Json& json, VlanSet& vlans) {
     vlans.reset();
-    return read_keys(json, [&](const std::string& key) {
-      std::uint16_t vlan = 0;
-      const bool fits = Leaf<std::uint16_t>::read(Json::parse(key, nullptr, false), vlan) && vlan < vlans.size();
-      if (fits) vlans.set(vlan);
-      return fits;
-    });
+    return read_keys(json, [&](const std::string& key) { return set(vlans, key, true); });
+  }
+  static bool patch(const Json& json, VlanSet& vlans) {
+    return patch_keys(json, [&](const std::string& key, bool is_there) { return set(vlans, key, is_there); });
+  }
+  static bool set(VlanSet& vlans, const std::string& key, bool is_there) {
+    std::uint16_t vlan = 0;
+    const bool fits = Leaf<std::uint16_t>::read(Json::parse(key, nullptr, false), vlan) && vlan < vlans.size();
+    if (fits) vlans.set(vlan, is_there);
+    return fits;
   }
 };
 

@@ -195,6 +195,10 @@ TEST(Telemetry, ChangesSettings) {
   EXPECT_EQ(change({{"unicast", {{"02:00:00:00:00:02", true}, {"02:00:00:00:00:03", true}}}}).unicast.size(), 2U);
   EXPECT_EQ(change({{"unicast", {{"02:00:00:00:00:02", nullptr}}}}).unicast,
             (std::vector{MacAddress{2, 0, 0, 0, 0, 3}}));
+  EXPECT_EQ(change({{"unicast", {{"02:00:00:00:00:0A", true}, {"02:00:00:00:00:0a", true}}}}).unicast.size(), 2U);
+  EXPECT_EQ(change({{"unicast", {{"02:00:00:00:00:0A", nullptr}}}}).unicast,
+            (std::vector{MacAddress{2, 0, 0, 0, 0, 3}}));
+  EXPECT_EQ(change({{"vlans", {{"7", nullptr}}}}).vlans, std::nullopt) << "there is no filter, and none begins";
   change({{"vlans", {{"7", true}, {"9", true}}}});
   EXPECT_EQ(change({{"vlans", {{"7", nullptr}}}}).vlans, VlanSet().set(0).set(9));
   EXPECT_EQ(change({{"vlans", nullptr}}).vlans, std::nullopt);
@@ -227,6 +231,9 @@ TEST(Telemetry, ARefusedChangeChangesNothing) {
                                 {{"moderation", {{"0", 7}}}},
                                 {{"led", "party"}},
                                 {{"phy_enabled", 0}},
+                                {{"unicast", {{"02:00:00:00:00:0g", nullptr}}}},
+                                {{"unicast", {{"02:00:00:00:00:02", false}}}},
+                                {{"vlans", {{"4096", nullptr}}}},
                                 {{"fly", true}},
                                 {{"fly", nullptr}},
                                 {{"promiscuous", true}, {"led", "blink"}, {"mtu", 100000}}};
