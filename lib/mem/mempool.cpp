@@ -171,6 +171,17 @@ std::uint32_t MempoolCore::take(std::span<Mbuf*> mbufs) noexcept {
   }
 }
 
+Result<void> MempoolCore::take_all(std::span<Mbuf*> mbufs, std::string_view user) {
+  const std::uint32_t taken = take(mbufs);
+  if (taken == mbufs.size()) return {};
+  put(mbufs.first(taken));
+  std::fill_n(mbufs.begin(), taken, nullptr);
+  count_failure();
+  return fail(ErrorCode::no_memory,
+              fmt::format("mempool {} has {} mbufs left and {} needs {}", options_.name, taken, user, mbufs.size()),
+              "make the pool larger (count) or the rings smaller (rx.ring, tx.ring)");
+}
+
 void MempoolCore::put(std::span<Mbuf* const> mbufs) noexcept {
   if (mbufs.empty()) return;
   for (std::size_t i = 0; i + 1 < mbufs.size(); ++i) {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/compiler.hpp"
@@ -49,6 +50,9 @@ class MempoolCore {
 
   /// Takes up to `mbufs.size()` mbufs from the shared list, in no order. Returns the number taken.
   [[nodiscard]] std::uint32_t take(std::span<Mbuf*> mbufs) noexcept;
+  /// Fills all of `mbufs`. On error no_memory it takes none, leaves them nullptr and counts the failure; `user` is who
+  /// needs them, such as "a receive ring".
+  [[nodiscard]] Result<void> take_all(std::span<Mbuf*> mbufs, std::string_view user);
   /// Returns direct, single-segment mbufs of this pool to the shared list.
   void put(std::span<Mbuf* const> mbufs) noexcept;
   void count_failures(std::uint64_t failures) noexcept {
@@ -142,6 +146,23 @@ class alignas(kApart) MempoolCacheCore : public MempoolCacheObjects {
   /// At most kSlack frames.
   void free_group(std::span<Mbuf* const> group, Site site = {}) noexcept;
   void count_failure() noexcept { __atomic_store_n(&allocation_failures, allocation_failures + 1, __ATOMIC_RELAXED); }
+  /// Whether `pop` has an mbuf, if need be from the pool. Counts the failure otherwise.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE bool has_one() noexcept {
+    if (count() == 0) [[unlikely]] {
+      refill(1);
+      if (count() == 0) {
+        count_failure();
+        return false;
+      }
+    }
+    return true;
+  }
+  /// An mbuf of the cache, which has one.
+  [[nodiscard]] POLLUX_ALWAYS_INLINE Mbuf& pop() noexcept {
+    Mbuf& mbuf = **objects();
+    set_first(first + 1);
+    return mbuf;
+  }
   [[nodiscard]] MempoolCore& pool() const noexcept { return *pool_owner_; }
 
  private:

@@ -119,18 +119,11 @@ Result<void> RxQueue::use_cache(const MempoolCache& cache) {
 std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t) const noexcept { return std::nullopt; }
 
 Mbuf* RxQueue::allocate() noexcept {
-  if (cache_->count() == 0) [[unlikely]] {
-    cache_->refill(1);
-    if (cache_->count() == 0) {
-      cache_->count_failure();
-      return nullptr;
-    }
-  }
-  Mbuf* const mbuf = *cache_->objects();
-  cache_->set_first(cache_->first + 1);
-  MbufAccess::set_word(*mbuf, empty_word_);
-  MbufAccess::stamp(*mbuf, kSite);
-  return mbuf;
+  if (!cache_->has_one()) return nullptr;
+  Mbuf& mbuf = cache_->pop();
+  MbufAccess::set_word(mbuf, empty_word_);
+  MbufAccess::stamp(mbuf, kSite);
+  return &mbuf;
 }
 
 MbufPtr RxQueue::allocate_chain(std::uint32_t bytes) noexcept {

@@ -96,26 +96,14 @@ Result<void> XdpPort::check(const PlacedSettings& from, PlacedSettings& to) {
                           interface_.name(), info().name, info().name.find('?') == std::string::npos ? '?' : ','));
 }
 
-Result<std::vector<Mbuf*>> XdpPort::take(MempoolCore& pool, std::uint32_t count) const {
-  std::vector<Mbuf*> mbufs(count);
-  const std::uint32_t taken = pool.take(mbufs);
-  if (taken == count) return mbufs;
-  pool.put(std::span(mbufs).first(taken));
-  pool.count_failure();
-  return fail(ErrorCode::no_memory,
-              fmt::format("{}: the pool '{}' has {} free mbufs and a receive ring needs {}", info().name,
-                          pool.options().name, taken, count),
-              "create the pool with more mbufs, or use smaller rings");
-}
-
 Result<void> XdpPort::fill() {
   for (const PlacedRxQueue& queue : config().rx) {
-    auto mbufs = take(*queue.pool, queue.ring);
-    if (!mbufs) {
+    std::vector<Mbuf*> mbufs(queue.ring);
+    if (auto taken = queue.pool->take_all(mbufs, "a receive ring of " + info().name); !taken) {
       static_cast<void>(drain(DrainReason::stopped));
-      return pass_on(std::move(mbufs));
+      return taken;
     }
-    filled_.push_back(*std::move(mbufs));
+    filled_.push_back(std::move(mbufs));
   }
   return {};
 }
@@ -252,9 +240,9 @@ Result<void> XdpPort::prepare(QueueId queue, const PlacedSettings& next, bool ru
     }
     const std::uint32_t posted = rx != nullptr ? rx_[queue.index].posted() : 0;
     if (rx != nullptr && ring > posted) {
-      auto more = take(*rx->pool, ring - posted);
-      if (!more) return pass_on(std::move(more));
-      more_ = *std::move(more);
+      std::vector<Mbuf*> more(ring - posted);
+      if (auto taken = rx->pool->take_all(more, "a new ring of " + info().name); !taken) return taken;
+      more_ = std::move(more);
     }
   }
   return ports::Port::prepare(queue, next, running);

@@ -86,7 +86,6 @@ class XdpPort final : public ports::Port, private PortFacts {
   [[nodiscard]] Result<void> open_sockets(const std::shared_ptr<Umem>& area);
   [[nodiscard]] Result<Socket> open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue);
   [[nodiscard]] tl::unexpected<Error> not_bound(int error, std::uint16_t queue) const;
-  [[nodiscard]] Result<std::vector<Mbuf*>> take(MempoolCore& pool, std::uint32_t count) const;
   [[nodiscard]] KernelCounts counts() const;
   void close_sockets() noexcept;
 

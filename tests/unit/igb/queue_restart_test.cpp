@@ -144,7 +144,7 @@ TEST_F(RestartOfAQueue, KeepsItsBuffersIfThePoolIsExhausted) {
   const auto refused = test::restart_rx(*port, 1, {.ring = 128});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::no_memory);
-  EXPECT_THAT(refused.error().what, HasSubstr("needs 64 more"));
+  EXPECT_THAT(refused.error().what, HasSubstr("a new ring of sim:0 needs 64"));
   EXPECT_EQ(port->config().rx[1].ring, 64U) << "a rejected restart changes nothing";
   held.clear();
   inject_hosts();

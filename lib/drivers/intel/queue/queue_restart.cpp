@@ -8,21 +8,6 @@
 #include "drivers/intel/queue/queue_port.hpp"
 
 namespace pollux::drivers::intel {
-namespace {
-
-// Fills all `slots` or, on error no_memory, none.
-Result<void> take_all(MempoolCore& pool, std::span<Mbuf*> slots, const std::string& port) {
-  const std::uint32_t taken = pool.take(slots);
-  if (taken == slots.size()) return {};
-  pool.put(slots.first(taken));
-  pool.count_failure();
-  return fail(ErrorCode::no_memory,
-              fmt::format("{}: mempool {} has {} mbufs left and the queue's new ring needs {} more", port,
-                          pool.options().name, taken, slots.size()),
-              "make the pool larger (count) or the ring smaller");
-}
-
-}  // namespace
 
 Result<void> QueuePort::prepare(QueueId queue, const PlacedSettings& next, bool running) {
   const bool rx = queue.receives();
@@ -59,11 +44,12 @@ Result<void> QueuePort::take_buffers(PreparedQueue& prepared, const IntelRxQueue
   MempoolCore& pool = *prepared.rx.pool;
   prepared.kept = &pool == queue.pool().get() ? std::min(size, old_size) : 0;
   const std::span frames(prepared.rx_slots.frames.data(), size);
-  if (auto taken = take_all(pool, frames.subspan(prepared.kept), info().name); !taken) return taken;
+  const std::string user = "a new ring of " + info().name;
+  if (auto taken = pool.take_all(frames.subspan(prepared.kept), user); !taken) return taken;
   if (prepared.rx.splitting.cache != nullptr) {
     MempoolCore& headers = prepared.rx.splitting.cache->pool();
     prepared.kept_headers = &headers == queue.header_pool() ? std::min(size, old_size) : 0;
-    auto taken = take_all(headers, std::span(prepared.rx_slots.headers).subspan(prepared.kept_headers), info().name);
+    auto taken = headers.take_all(std::span(prepared.rx_slots.headers).subspan(prepared.kept_headers), user);
     if (!taken) {
       pool.put(frames.subspan(prepared.kept));
       return taken;

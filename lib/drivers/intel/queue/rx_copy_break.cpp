@@ -14,10 +14,8 @@ constexpr Site kCopySite{"igb receive copy", 0};
 
 // nullptr: the pool of the copies is exhausted.
 Mbuf* copy_of(const RxRing& ring, MempoolCacheCore& cache, const Mbuf& frame) noexcept {
-  if (cache.count() == 0) cache.refill(1);
-  if (cache.count() == 0) return nullptr;
-  Mbuf& copy = **cache.objects();
-  cache.set_first(cache.first + 1);
+  if (!cache.has_one()) return nullptr;
+  Mbuf& copy = cache.pop();
   const std::uint32_t length = frame.length();
   MbufAccess::rx_low(copy) = frame.rx_word(0);
   MbufAccess::rx_high(copy) = frame.rx_word(1);

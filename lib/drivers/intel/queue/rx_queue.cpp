@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/intel/queue/rx_queue.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -17,25 +15,11 @@ namespace {
 
 // Fills all `slots` or, on error no_memory, none.
 Result<void> take_buffers(std::span<Mbuf*> slots, const std::shared_ptr<MempoolCacheCore>& cache) {
-  MempoolCore& pool = cache->pool();
-  const auto count = static_cast<std::uint32_t>(slots.size());
-  std::vector<Mbuf*> fresh(count);
   // Only a cache that no other object refers to may be used here. Any other may be in use on its thread.
-  const std::uint32_t from_cache = cache.use_count() == 1 ? std::min(cache->count(), count) : 0;
-  const std::uint32_t from_pool = pool.take({fresh.data(), count - from_cache});
-  if (from_cache + from_pool < count) {
-    pool.put({fresh.data(), from_pool});
-    pool.count_failure();
-    return fail(ErrorCode::no_memory,
-                fmt::format("mempool {} has {} mbufs left and a receive ring needs {}", pool.options().name,
-                            from_cache + from_pool, count),
-                "make the pool larger (count) or the rings smaller (rx.ring)");
-  }
-  if (from_cache != 0) {  // otherwise write nothing to the cache, not even its count: its thread may use it
-    std::copy_n(cache->objects(), from_cache, fresh.data() + from_pool);
-    cache->set_first(cache->first + from_cache);
-  }
-  std::copy(fresh.begin(), fresh.end(), slots.begin());
+  const std::size_t from_cache = cache.use_count() == 1 ? std::min<std::size_t>(cache->count(), slots.size()) : 0;
+  auto taken = cache->pool().take_all(slots.first(slots.size() - from_cache), "a receive ring");
+  if (!taken) return taken;
+  for (Mbuf*& slot : slots.last(from_cache)) slot = &cache->pop();
   return {};
 }
 

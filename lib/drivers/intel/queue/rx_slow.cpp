@@ -44,27 +44,12 @@ void arm_again(RxRing& ring, std::uint32_t slot) noexcept {
 
 namespace {
 
-// Whether `take_fresh` finds a buffer. False if the pool is exhausted.
-POLLUX_ALWAYS_INLINE bool has_fresh(MempoolCacheCore& cache) noexcept {
-  if (cache.count() == 0) cache.refill(1);
-  if (cache.count() != 0) return true;
-  cache.count_failure();
-  return false;
-}
-
-POLLUX_ALWAYS_INLINE Mbuf* take_fresh(MempoolCacheCore& cache) noexcept {
-  Mbuf* const fresh = *cache.objects();
-  cache.set_first(cache.first + 1);
-  return fresh;
-}
-
 // Puts a fresh buffer into `slot` and arms the slot. Returns false if the pool is exhausted.
 template <RxHeaders Where>
 POLLUX_ALWAYS_INLINE bool replace(RxRing& ring, std::uint32_t slot) noexcept {
   MempoolCacheCore& cache = *ring.cache_;
-  if (!has_fresh(cache)) return false;
-  ring.slots[slot] = *cache.objects();
-  cache.set_first(cache.first + 1);
+  if (!cache.has_one()) return false;
+  ring.slots[slot] = &cache.pop();
   if constexpr (Where == RxHeaders::in_frame) {
     arm(ring, slot);
   } else {
@@ -186,13 +171,13 @@ POLLUX_ALWAYS_INLINE RxOutcome take_split(RxRing& ring, std::uint64_t low, std::
   const std::uint32_t slot = ring.next;
   const std::uint32_t length = rx::length(status);
   MempoolCacheCore& headers = *ring.splitting.cache;
-  if (!has_fresh(headers) || (length != 0 && !has_fresh(*ring.cache_))) {
+  if (!headers.has_one() || (length != 0 && !ring.cache_->has_one())) {
     return reject(ring, ring.drops_.pool_empty, status);
   }
   Mbuf& head = *ring.headers[slot];
   Mbuf& payload = *ring.slots[slot];
-  ring.headers[slot] = take_fresh(headers);
-  if (length != 0) ring.slots[slot] = take_fresh(*ring.cache_);
+  ring.headers[slot] = &headers.pop();
+  if (length != 0) ring.slots[slot] = &ring.cache_->pop();
   arm_again(ring, slot);
   MbufAccess::rx_low(head) = low;
   MbufAccess::rx_high(head) = status;

@@ -5,8 +5,6 @@
 #include <bit>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "base/compiler.hpp"
 #include "mem/context_state.hpp"
 #include "mem/mempool_core.hpp"
@@ -99,19 +97,9 @@ void IntelTxQueue::clear() noexcept {
 
 Result<void> IntelTxQueue::fill() {
   if (borrower_ == nullptr) return {};
-  const std::uint32_t count = mask + 1;
-  MempoolCore& pool = *spares_pool_;
-  const std::uint32_t taken = pool.take(slot_memory_);
-  if (taken < count) {
-    pool.put({slots, taken});
-    pool.count_failure();
-    return fail(ErrorCode::no_memory,
-                fmt::format("mempool {} has {} mbufs left and a forward path's transmit ring needs {}",
-                            pool.options().name, taken, count),
-                "make the pool larger (count) or the rings smaller (rx.ring, tx.ring)");
-  }
-  has_spares = true;
-  return {};
+  auto taken = spares_pool_->take_all(slot_memory_, "a forward path's transmit ring");
+  has_spares = taken.has_value();
+  return taken;
 }
 
 void IntelTxQueue::give_back_spares() noexcept {

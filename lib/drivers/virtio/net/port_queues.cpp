@@ -109,15 +109,7 @@ Result<void> Port::prepare(QueueId queue, const PlacedSettings& settings, bool r
     prepared.kept = &pool == rx.pool().get() ? std::min(size, rx.size()) : 0;
     prepared.buffers.resize(size);
     const auto missing = std::span(prepared.buffers).subspan(prepared.kept);
-    const std::uint32_t taken = pool.take(missing);
-    if (taken != missing.size()) {
-      pool.put(missing.first(taken));
-      pool.count_failure();
-      return fail(ErrorCode::no_memory,
-                  fmt::format("{}: mempool {} has {} mbufs left and the queue's new ring needs {} more", info().name,
-                              pool.options().name, taken, missing.size()),
-                  "make the pool larger (count) or the ring smaller");
-    }
+    if (auto taken = pool.take_all(missing, "a new ring of " + info().name); !taken) return taken;
   }
   prepared_ = std::move(prepared);
   return {};

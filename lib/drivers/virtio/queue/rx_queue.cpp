@@ -6,8 +6,6 @@
 #include <numeric>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "hw/virtio/net.hpp"
 #include "net/frame_size.hpp"
 #include "net/virtio_net_header.hpp"
@@ -70,16 +68,7 @@ void RxQueue::setup(RxQueueSetup setup) {
 Result<void> RxQueue::fill(std::span<Mbuf* const> given) {
   const std::span all(slot_memory_);
   const auto missing = all.subspan(std::min(given.size(), all.size()));
-  const std::uint32_t taken = pool()->take(missing);
-  if (taken != missing.size()) {
-    pool()->put(missing.first(taken));
-    std::fill(missing.begin(), missing.end(), nullptr);
-    pool()->count_failure();
-    return fail(ErrorCode::no_memory,
-                fmt::format("mempool {} has {} mbufs left and a receive ring needs {}", pool()->options().name, taken,
-                            missing.size()),
-                "make the pool larger (count) or the rings smaller (rx.ring)");
-  }
+  if (auto taken = pool()->take_all(missing, "a receive ring"); !taken) return taken;
   std::copy_n(given.begin(), all.size() - missing.size(), all.begin());
   clear_ring();
   return {};

@@ -141,14 +141,6 @@ Mbuf& exchange(RxVirtqueue& queue, std::uint32_t id, Mbuf& fresh) noexcept {
   return received;
 }
 
-Mbuf* take_fresh(MempoolCacheCore& cache) noexcept {
-  if (cache.count() == 0) cache.refill(1);
-  if (cache.count() == 0) return nullptr;
-  Mbuf* const fresh = *cache.objects();
-  cache.set_first(cache.first + 1);
-  return fresh;
-}
-
 /// Adds the buffer at the queue's position to a frame, from byte `skip` on, or posts it again if the frame is
 /// dropped.
 template <class Ring>
@@ -157,16 +149,12 @@ void add(RxVirtqueue& queue, const UsedBuffer& used, std::uint32_t skip, Buildin
   const bool fits = used.length > skip && used.length <= path.room;
   if (!fits) frame.why = &RxDrops::bad_length;
   if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
-  Mbuf* const fresh = frame.why == nullptr ? take_fresh(*queue.cache_) : nullptr;
-  if (fresh == nullptr) {
-    if (frame.why == nullptr) {
-      frame.why = &RxDrops::pool_empty;
-      queue.cache_->count_failure();
-    }
+  if (frame.why == nullptr && !queue.cache_->has_one()) frame.why = &RxDrops::pool_empty;
+  if (frame.why != nullptr) {
     static_cast<void>(exchange<Ring>(queue, used.id, *queue.slots[used.id]));
     return;
   }
-  Mbuf& segment = exchange<Ring>(queue, used.id, *fresh);
+  Mbuf& segment = exchange<Ring>(queue, used.id, queue.cache_->pop());
   const std::uint64_t length = used.length - skip;
   const std::uint64_t back = path.header_bytes - skip;
   MbufAccess::set_word(segment,
