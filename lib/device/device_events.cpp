@@ -16,7 +16,10 @@ bool is_signalled(int event) {
 
 }  // namespace
 
-std::vector<int> device_events(const Device& device) { return {device.error_event(), device.removal_event()}; }
+std::vector<int> device_events(const Device* device, int own) {
+  if (device == nullptr) return {};
+  return {device->error_event(), device->removal_event(), own};
+}
 
 Result<void> check_device(const Device& device) {
   if (device.removed()) {

@@ -8,9 +8,9 @@
 
 namespace pollux {
 
-/// The device's eventfds for errors and removal. When one is signalled, the port's service is due at once. -1 if the
-/// backend has none.
-[[nodiscard]] std::vector<int> device_events(const Device& device);
+/// What makes a port's service due at once: the device's eventfds for errors and removal, and `own`, the driver's own
+/// interrupt. -1 for what there is not. Without a device there are none.
+[[nodiscard]] std::vector<int> device_events(const Device* device, int own);
 
 /// Checks the device and its eventfds. Errors: device_removed (the host requests the card's removal), device_fault (an
 /// uncorrected PCI Express error).

@@ -131,11 +131,6 @@ void QueuedPort::open_queue(QueueId queue) noexcept {
 
 Stats QueuedPort::stats() {
   Stats stats;
-  count(stats);
-  return stats;
-}
-
-void QueuedPort::count(Stats& stats) const {
   RxDrops rx_drops;
   for (std::size_t i = 0; i < rx_.size(); ++i) {
     const RxDrops drops = rx_[i]->drops();
@@ -164,6 +159,7 @@ void QueuedPort::count(Stats& stats) const {
   listed.insert(listed.end(), drops_.tx.begin(), drops_.tx.end());
   add_drops(stats.drops, kRxDrops, rx_drops, drops_.rx);
   add_drops(stats.drops, kTxDrops, tx_drops, std::span<const TxDrop>(listed));
+  return stats;
 }
 
 }  // namespace pollux

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "pollux/base/clock.hpp"
+#include "pollux/net/transmit_watch.hpp"
 
 namespace pollux {
 
@@ -31,6 +33,32 @@ class Standstill {
   std::optional<std::uint32_t> position_;
   Time seen_{0};  // at the last look
   Duration lasted_{0};
+};
+
+/// Whether transmit queues with frames move.
+class TxWatch {
+ public:
+  /// `position` of a queue: where it is, or nullopt if it has no frames or a reason to wait.
+  template <class Position>
+  [[nodiscard]] TransmitWatch::Report look(std::uint16_t queues, Time now, Duration limit, Position position) {
+    stands_.resize(queues);
+    TransmitWatch::Report report;
+    for (std::uint16_t queue = 0; queue < queues; ++queue) {
+      const std::optional<std::uint32_t> at = position(queue);
+      if (!at) {
+        stands_[queue].end();
+        continue;
+      }
+      if (stands_[queue].lasts(*at, now, limit)) return {TransmitWatch::Progress::stands, queue};
+      report.progress = TransmitWatch::Progress::sends;
+    }
+    return report;
+  }
+  /// All have a reason to wait, or start anew. So their time begins again.
+  void forget() noexcept { stands_.clear(); }
+
+ private:
+  std::vector<Standstill> stands_;  // by queue
 };
 
 }  // namespace pollux

@@ -30,7 +30,8 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   [[nodiscard]] QueueRestart* queue_restart() noexcept final { return this; }
   ///@}
 
-  /// What the queues have counted.
+  /// What the queues have counted: frames of bursts, drops by reason, each queue's frames and drops; and what has
+  /// arrived and was sent, of a card that does not count that itself. A driver adds the card's counters.
   [[nodiscard]] Stats stats() override;
   void append_counters(std::vector<Counter>& /*counters*/) override {}
   void retire() noexcept override;
@@ -60,9 +61,6 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   virtual void set_up(QueueId queue) noexcept;
   /// The first queues are in use from now on.
   void use_queues(const PlacedQueues& config) noexcept;
-  /// Adds what the queues have counted to `stats`: frames of bursts, drops by reason, each queue's frames and drops;
-  /// and what has arrived and was sent, of a card that does not count that itself.
-  void count(Stats& stats) const;
 
   // The steps of a restart: see QueueRestart. The defaults are for queues whose frames software moves.
   [[nodiscard]] Result<void> prepare(QueueId queue, const PlacedSettings& next, bool running) override;

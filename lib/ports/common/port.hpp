@@ -7,9 +7,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/undo.hpp"
 #include "mem/context_state.hpp"
-#include "net/port_identity.hpp"
+#include "net/new_port.hpp"
 #include "pollux/net/queued_port.hpp"
 #include "pollux/net/rx_filter.hpp"
 
@@ -78,13 +77,11 @@ class Port : public QueuedPort {
 template <class Kind, class... Arguments>
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> make_port(Context& context, std::string name, const MacAddress& mac,
                                                             Arguments&&... arguments) {
-  const auto index = next_port_index(*context.state(), name);
-  if (!index) return tl::unexpected<Error>(index.error());
-  Undo give_back([&] { context.state()->return_port_index(*index); });
-  std::unique_ptr<PortDriver> port = std::make_unique<Kind>(PortIdentity{context.state(), std::move(name), *index, mac},
-                                                            std::forward<Arguments>(arguments)...);
-  give_back.keep();
-  return Result<std::unique_ptr<PortDriver>>(std::move(port));
+  const auto make = [&](std::uint16_t index) {
+    return std::make_unique<Kind>(PortIdentity{context.state(), std::move(name), index, mac},
+                                  std::forward<Arguments>(arguments)...);
+  };
+  return new_port(*context.state(), name, make, [](PortDriver&) { return Result<void>(); });
 }
 
 /// A locally administered MAC address that depends only on `name` (IEEE 802, 8.4: bit 1 of the first byte).

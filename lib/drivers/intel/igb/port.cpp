@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "base/undo.hpp"
 #include "device/device_events.hpp"
 #include "device/power_state.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
@@ -18,7 +17,7 @@
 #include "drivers/intel/igb/wake.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/limits.hpp"
-#include "net/port_identity.hpp"
+#include "net/new_port.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
@@ -80,19 +79,13 @@ IgbPort::IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> 
 
 Result<std::unique_ptr<PortDriver>> IgbPort::open(const std::shared_ptr<ContextState>& context,
                                                   const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
-  const auto index = next_port_index(*context, device->name());
-  if (!index) return tl::unexpected<Error>(index.error());
-  Undo give_back([&] { context->return_port_index(*index); });
-  std::unique_ptr<IgbPort> port(new IgbPort(context, std::move(device), traits, *index));
-  auto up = port->bring_up();
-  if (up) up = port->functions_.adopt();
-  if (!up) {
-    // No queue is in use yet, so there is no DMA to stop.
-    static_cast<void>(port->release(true));
-    return pass_on(std::move(up));
-  }
-  give_back.keep();
-  return std::unique_ptr<PortDriver>(std::move(port));
+  const auto make = [&](std::uint16_t index) {
+    return std::unique_ptr<IgbPort>(new IgbPort(context, std::move(device), traits, index));
+  };
+  return new_port(*context, device->name(), make, [](IgbPort& port) {
+    auto up = port.bring_up();
+    return up ? port.functions_.adopt() : up;
+  });
 }
 
 // A backend may keep the functions while no process has the card open.
@@ -224,7 +217,7 @@ Result<void> IgbPort::release(bool failed) {
   }
   statistics_.detach();
   card_.regs = {};
-  if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
+  queues()->detach_interrupts();
   device_.reset();
   card_.device = nullptr;
   return result;
@@ -254,7 +247,7 @@ Result<void> IgbPort::suspend() {
 // (drivers/pci/pci.c, pci_set_low_power_state).
 Result<void> IgbPort::fall_asleep() {
   statistics_.detach();
-  if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
+  queues()->detach_interrupts();
   card_.regs = {};
   card_.asleep = true;
   if (auto off = device_->set_bus_master(false); !off) return off;

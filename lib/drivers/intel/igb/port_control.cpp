@@ -65,8 +65,7 @@ Result<WakeEvents> IgbPort::wake_support() {
 }
 
 Stats IgbPort::stats() {
-  Stats stats;
-  count(stats);
+  Stats stats = QueuedPort::stats();
   statistics_.fill(stats);
   return stats;
 }
@@ -93,12 +92,7 @@ Result<Duration> IgbPort::service() {
   return must_poll ? kMailboxInterval : IgbStatistics::kUpdateInterval;
 }
 
-std::vector<int> IgbPort::events() const {
-  if (device_ == nullptr) return {};
-  std::vector<int> events = device_events(*device_);
-  if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
-  return events;
-}
+std::vector<int> IgbPort::events() const { return device_events(device_.get(), queues()->other_event()); }
 
 std::vector<RegisterValue> IgbPort::registers() {
   if (!expect_open()) return {};

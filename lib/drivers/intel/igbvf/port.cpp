@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "base/undo.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "net/frame_size.hpp"
+#include "net/new_port.hpp"
 #include "net/port_identity.hpp"
 
 namespace pollux::drivers::igbvf {
@@ -80,16 +80,10 @@ IgbvfPort::IgbvfPort(std::shared_ptr<ContextState> context, std::unique_ptr<Devi
 Result<std::unique_ptr<PortDriver>> IgbvfPort::open(const std::shared_ptr<ContextState>& context,
                                                     const hw::igbvf::CardTraits& traits,
                                                     std::unique_ptr<Device> device) {
-  const auto index = next_port_index(*context, device->name());
-  if (!index) return tl::unexpected<Error>(index.error());
-  Undo give_back([&] { context->return_port_index(*index); });
-  std::unique_ptr<IgbvfPort> port(new IgbvfPort(context, std::move(device), traits, *index));
-  if (auto up = port->bring_up(); !up) {
-    static_cast<void>(port->release(true));
-    return pass_on(std::move(up));
-  }
-  give_back.keep();
-  return std::unique_ptr<PortDriver>(std::move(port));
+  const auto make = [&](std::uint16_t index) {
+    return std::unique_ptr<IgbvfPort>(new IgbvfPort(context, std::move(device), traits, index));
+  };
+  return new_port(*context, device->name(), make, [](IgbvfPort& port) { return port.bring_up(); });
 }
 
 CardDriver driver() {
@@ -221,7 +215,7 @@ Result<void> IgbvfPort::release(bool failed) {
   if (!failed) statistics_.accumulate();
   statistics_.detach();
   card_.regs = {};
-  if (auto* const interrupts = queues()->interrupts()) interrupts->detach(*queues());
+  queues()->detach_interrupts();
   device_.reset();
   return {};
 }

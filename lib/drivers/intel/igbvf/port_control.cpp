@@ -202,8 +202,7 @@ Link IgbvfPort::link() {
 }
 
 Stats IgbvfPort::stats() {
-  Stats stats;
-  count(stats);
+  Stats stats = QueuedPort::stats();
   statistics_.fill(stats);
   return stats;
 }
@@ -230,12 +229,7 @@ Result<Duration> IgbvfPort::service() {
   return IgbvfStatistics::kUpdateInterval;
 }
 
-std::vector<int> IgbvfPort::events() const {
-  if (device_ == nullptr) return {};
-  std::vector<int> events = device_events(*device_);
-  if (const auto* const interrupts = queues()->interrupts()) events.push_back(interrupts->other_event());
-  return events;
-}
+std::vector<int> IgbvfPort::events() const { return device_events(device_.get(), queues()->other_event()); }
 
 std::vector<RegisterValue> IgbvfPort::registers() {
   if (!expect_open()) return {};

@@ -98,7 +98,7 @@ Result<void> QueuePort::configure(const PlacedSettings& settings) {
   auto rings = RingMemory::allocate(*context(), settings.queues, info().numa_node, info().name);
   if (!rings) return pass_on(std::move(rings));
   // The vectors were those of the queues until now; which queues share one is known when the port starts.
-  if (QueueInterrupts* const interrupts = queues_->interrupts()) interrupts->detach(*queues_);
+  queues_->detach_interrupts();
   queues_->setup(registers_, settings, *rings, context(), info().index);
   rings_ = *std::move(rings);
   use_queues(settings.queues);
@@ -107,8 +107,8 @@ Result<void> QueuePort::configure(const PlacedSettings& settings) {
 
 TransmitWatch::Report QueuePort::watch_transmit(Duration limit) {
   if (may_transmit()) {
-    return tx_watch_.look(registers_, static_cast<std::uint16_t>(config().tx_queues()), context()->clock().now(),
-                          limit + longest_request());
+    return tx_watch_.look(config().tx_queues(), context()->clock().now(), limit + longest_request(),
+                          [this](std::uint16_t queue) { return tx_position(registers_, queue); });
   }
   tx_watch_.forget();
   return {};

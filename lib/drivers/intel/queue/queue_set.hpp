@@ -65,6 +65,12 @@ class QueueSet {
   void allow_sleeping(unsigned vectors);
   /// The vectors; nullptr if the card has none.
   [[nodiscard]] QueueInterrupts* interrupts() noexcept { return interrupts_ ? &*interrupts_ : nullptr; }
+  /// See QueueInterrupts::detach.
+  void detach_interrupts() noexcept {
+    if (interrupts_) interrupts_->detach(*this);
+  }
+  /// See QueueInterrupts::other_event; -1 without vectors.
+  [[nodiscard]] int other_event() const noexcept { return interrupts_ ? interrupts_->other_event() : -1; }
   /// Calls `action` with each receive queue, in use or not.
   template <class Action>
   void for_each_rx(Action action) {

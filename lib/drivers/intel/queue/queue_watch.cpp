@@ -15,22 +15,14 @@ constexpr std::uint32_t kMostDescriptors = 10;
 
 }  // namespace
 
-// A queue that was stopped alone keeps what was in its ring, and sends it to no one.
-TransmitWatch::Report TxWatch::look(const QueueRegisters& registers, std::uint16_t queues, Time now, Duration limit) {
-  stands_.resize(queues);
-  TransmitWatch::Report report;
-  for (std::uint16_t queue = 0; queue < queues; ++queue) {
-    const std::uint32_t tail_register = registers.tdt + queue * registers.stride;
-    const std::uint32_t head = registers.bar.read32(tail_register - kToHead);
-    const hw::intel::TXDCTL::Value control(registers.bar.read32(tail_register + kTxdctlAfterTdt));
-    if (head == registers.bar.read32(tail_register) || !control.has(hw::intel::TXDCTL::ENABLE)) {
-      stands_[queue].end();
-      continue;
-    }
-    if (stands_[queue].lasts(head, now, limit)) return {TransmitWatch::Progress::stands, queue};
-    report.progress = TransmitWatch::Progress::sends;
-  }
-  return report;
+// Linux, igb_main.c, igb_clean_tx_irq, compares the age of the oldest frame, which only the queue's own thread knows;
+// the head is there for any thread. A queue that was stopped alone keeps its frames in the ring and does not send them.
+std::optional<std::uint32_t> tx_position(const QueueRegisters& registers, std::uint16_t queue) {
+  const std::uint32_t tail_register = registers.tdt + queue * registers.stride;
+  const std::uint32_t head = registers.bar.read32(tail_register - kToHead);
+  const hw::intel::TXDCTL::Value control(registers.bar.read32(tail_register + kTxdctlAfterTdt));
+  if (head == registers.bar.read32(tail_register) || !control.has(hw::intel::TXDCTL::ENABLE)) return std::nullopt;
+  return head;
 }
 
 // The counters are read before the head: a frame that they count before `base` may still be on its way at the first

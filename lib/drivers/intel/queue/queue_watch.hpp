@@ -6,25 +6,12 @@
 #include <vector>
 
 #include "drivers/intel/queue/queue_set.hpp"
-#include "net/standstill.hpp"
 #include "pollux/base/clock.hpp"
-#include "pollux/net/transmit_watch.hpp"
 
 namespace pollux::drivers::intel {
 
-/// Whether the heads of the transmit queues move. Linux, igb_main.c, igb_clean_tx_irq, compares the age of the oldest
-/// frame, which only the queue's own thread knows; the head is there for any thread.
-class TxWatch {
- public:
-  /// `queues`: how many of the card's are in use.
-  [[nodiscard]] TransmitWatch::Report look(const QueueRegisters& registers, std::uint16_t queues, Time now,
-                                           Duration limit);
-  /// Waiting frames have a reason to wait, or the queues start anew. So their time begins again.
-  void forget() noexcept { stands_.clear(); }
-
- private:
-  std::vector<Standstill> stands_;  // by queue
-};
+/// The head of a transmit queue, for TxWatch; nullopt if it has no frames or was stopped.
+[[nodiscard]] std::optional<std::uint32_t> tx_position(const QueueRegisters& registers, std::uint16_t queue);
 
 /// Frames that a card has counted since any moment.
 struct CountedFrames {

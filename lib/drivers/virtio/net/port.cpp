@@ -7,11 +7,10 @@
 
 #include <fmt/format.h>
 
-#include "base/undo.hpp"
 #include "hw/virtio/ids.hpp"
 #include "hw/virtio/rings.hpp"
 #include "net/frame_size.hpp"
-#include "net/port_identity.hpp"
+#include "net/new_port.hpp"
 
 namespace pollux::drivers::virtio {
 namespace {
@@ -169,19 +168,13 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
                                                std::unique_ptr<Device> device) {
   auto found = find_device(context, *device);
   if (!found) return pass_on(std::move(found));
-  const auto index = next_port_index(*context, device->name());
-  if (!index) return tl::unexpected<Error>(index.error());
-  Undo give_back([&] { context->return_port_index(*index); });
-  std::unique_ptr<Port> port(new Port(context, std::move(device), std::move(found->card), found->facts, *index));
-  if (port->card_.has(feature::kCtrlVq)) {
-    auto made = port->control_.allocate(port->card_, port->facts_.control, port->info().numa_node);
-    if (!made) {
-      static_cast<void>(port->release(true));
-      return pass_on(std::move(made));
-    }
-  }
-  give_back.keep();
-  return std::unique_ptr<PortDriver>(std::move(port));
+  const auto make = [&](std::uint16_t index) {
+    return std::unique_ptr<Port>(new Port(context, std::move(device), std::move(found->card), found->facts, index));
+  };
+  return new_port(*context, device->name(), make, [](Port& port) {
+    if (!port.card_.has(feature::kCtrlVq)) return Result<void>();
+    return port.control_.allocate(port.card_, port.facts_.control, port.info().numa_node);
+  });
 }
 
 // The control queue would have to let all VLANs pass one by one (5.1.6.5.3), so filtering begins with a start. A frame
@@ -201,7 +194,7 @@ Result<void> Port::start() {
                             card_.features, facts_.features),
                 "close the port and open it again");
   }
-  stands_.clear();
+  tx_watch_.forget();
   if ((facts_.features & refused() & kSuperframes) != 0)
     card_.log(LogLevel::info,
               "a receive ring is too small for frames that are left unsegmented, so the device segments");

@@ -123,8 +123,8 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
   unsigned vectors_ = 0;   // enabled
   int config_event_ = -1;  // of the vector for changes of the configuration
   std::uint64_t announcements_ = 0;
-  bool dma_ended_ = true;           // false while DMA may be going on
-  std::vector<Standstill> stands_;  // by transmit queue
+  bool dma_ended_ = true;  // false while DMA may be going on
+  TxWatch tx_watch_;
 };
 
 }  // namespace pollux::drivers::virtio

@@ -62,12 +62,7 @@ Result<Duration> Port::service() {
   return kServiceInterval;
 }
 
-std::vector<int> Port::events() const {
-  if (device_ == nullptr) return {};
-  std::vector<int> events = device_events(*device_);
-  events.push_back(config_event_);
-  return events;
-}
+std::vector<int> Port::events() const { return device_events(device_.get(), config_event_); }
 
 // QUEUE_SELECT selects what the registers after it show; a dump must not move it while a queue is being set up, which
 // the port's mutex ensures.
@@ -80,23 +75,12 @@ std::vector<RegisterValue> Port::registers() {
 }
 
 TransmitWatch::Report Port::watch_transmit(Duration limit) {
-  stands_.resize(config().tx_queues());
-  Report report;
-  const Time now = card_.clock().now();
-  const bool up = link().up;
-  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
-    const auto position = up ? tx_[queue].progress() : std::nullopt;
-    if (!position) {
-      stands_[queue].end();
-      continue;
-    }
-    if (stands_[queue].lasts(*position, now, limit)) {
-      stands_.clear();
-      return {Progress::stands, queue};
-    }
-    report.progress = Progress::sends;
+  if (link().up) {
+    return tx_watch_.look(config().tx_queues(), card_.clock().now(), limit,
+                          [this](std::uint16_t queue) { return tx_[queue].progress(); });
   }
-  return report;
+  tx_watch_.forget();
+  return {};
 }
 
 // Vector 0 is for changes of the configuration; the receive queues have the others, in turn if there are too few. With
