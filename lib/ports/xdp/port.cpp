@@ -2,14 +2,18 @@
 #include "ports/xdp/port.hpp"
 
 #include <fmt/format.h>
+#include <linux/if_xdp.h>
 
 #include <algorithm>
 #include <array>
-#include <tuple>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "base/shell_words.hpp"
 #include "mem/context_state.hpp"
+#include "mem/dma_region.hpp"
+#include "ports/xdp/privileges.hpp"
 
 namespace pollux::xdp {
 namespace {
@@ -21,6 +25,11 @@ constexpr std::array kTxDrops{&TxDrops::write_failed, &TxDrops::shared_checksum,
 /// With one buffer a frame, drivers accept no larger MTU: a page less what the kernel puts around a frame.
 constexpr std::uint32_t kMaxMtuOfAPage = 3498;
 constexpr std::uint32_t kMaxMtu = 9216;
+
+/// Without copies a driver puts all frames of a queue into buffers of its fill ring, also those for the kernel. Some
+/// send nothing without an XDP program, either.
+constexpr const char* kSendsOnly = "a queue that only sends would keep the kernel from receiving there";
+
 ports::PortTraits traits_of(const Interface& interface, bool chains, std::uint16_t hints, std::string_view what) {
   PortLimits limits = software_limits(interface.queues(), interface.queues(), chains ? kMaxMtu : kMaxMtuOfAPage);
   limits.max_ring = kMaxSlots;
@@ -65,95 +74,226 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
   }
 }
 
-void XdpPort::add_initial(Settings& settings) const {
-  for (const FlowRule& rule : first_rules_) add_rule(settings, rule);
-}
-
-Result<void> XdpPort::check(const PlacedSettings& from, PlacedSettings& to) {
-  const bool is_first = from.queues.rx_queues() == 0;  // those of the URI
-  if (from.rules == to.rules && !is_first) return {};
-  std::vector<PlacedRule> rules = placed_rules(to);
-  for (const PlacedRule& placed : rules) {
-    if (auto fits = check_rule_code(placed.rule, interface_.queues(), info().name); !fits) return fits;
-  }
-  if (rules.size() > kMaxRules) {
-    return fail(ErrorCode::busy, fmt::format("{}: an interface has at most {} flow rules", info().name, kMaxRules),
-                "remove a rule, or use SoftwareClassifier");
-  }
-  for (PlacedRule& placed : rules) {
-    for (std::uint32_t slot = 0; !placed.slot; ++slot) {
-      if (std::ranges::find(rules, std::optional(slot), &PlacedRule::slot) == rules.end()) placed.slot = slot;
-    }
-  }
-  keep_slots(to, rules);
-  const std::string route = force_ ? std::string() : kernel_->route_at_risk(rules);
-  if (route.empty()) return {};
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: the default route goes over {}, and the rules take more than frames which this host can "
-                          "do without: it would lose its connections",
-                          info().name, route),
-              fmt::format("take less, such as xdp:{}?rule=udp:53, or say that it is meant: '{}{}force'",
-                          interface_.name(), info().name, info().name.find('?') == std::string::npos ? '?' : ','));
-}
-
-Result<void> XdpPort::fill() {
+// All receive queues have mbufs of one layout, in one area.
+Result<std::shared_ptr<Umem>> XdpPort::choose_area() {
+  std::vector<const MempoolCore*> pools;
   for (const PlacedRxQueue& queue : config().rx) {
-    std::vector<Mbuf*> mbufs(queue.ring);
-    if (auto taken = queue.pool->take_all(mbufs, "a receive ring of " + info().name); !taken) {
-      static_cast<void>(drain(DrainReason::stopped));
-      return taken;
+    if (std::find(pools.begin(), pools.end(), queue.pool.get()) == pools.end()) pools.push_back(queue.pool.get());
+  }
+  auto layout = ChunkLayout::of(pools.empty() ? MempoolOptions{} : pools.front()->options(), info().name);
+  for (const MempoolCore* const pool : pools) {
+    const auto own = ChunkLayout::of(pool->options(), info().name);
+    if (!own) return tl::unexpected<Error>(own.error());
+    if (*own == *layout) continue;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: the pools '{}' and '{}' of its receive queues differ in data_room or headroom",
+                            info().name, pools.front()->options().name, pool->options().name),
+                "use pools with the same values, or one pool");
+  }
+  if (mode_ == Mode::zero_copy && config().tx_queues() > config().rx_queues()) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: no zero copy: {}", info().name, kSendsOnly),
+                "configure as many receive queues as transmit queues, with ?rule=none if nothing is to be received");
+  }
+  // A driver without copies loses frames that cross a page, without a word, unless the next page follows in memory.
+  const auto is_small = [](const MempoolCore* pool) { return pool->page_size() <= ordinary_page_size(); };
+  const auto small = std::find_if(pools.begin(), pools.end(), is_small);
+  why_not_zero_copy_.clear();
+  if (small != pools.end()) {
+    why_not_zero_copy_ = fmt::format("pool '{}' is not in huge pages", (*small)->options().name);
+    if (mode_ == Mode::zero_copy) {
+      return fail(ErrorCode::not_supported, fmt::format("{}: {}", info().name, why_not_zero_copy_),
+                  "as root: sysctl -w vm.nr_hugepages=64, and set ContextOptions::huge_pages to HugePages::require");
     }
-    filled_.push_back(std::move(mbufs));
+  }
+  if (config().rx_queues() == 0) why_not_zero_copy_ = kSendsOnly;
+  auto area = memory_.area(pools, *layout);
+  if (area != nullptr) return area;
+  if (pools.empty()) {
+    return fail(ErrorCode::bad_state, fmt::format("{}: there is no memory to send from", info().name),
+                "create a pool before the port is started");
+  }
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: the pools of its receive queues do not lie side by side in memory", info().name),
+              "use one pool for all receive queues");
+}
+
+Result<void> XdpPort::load_program(const Umem& area) {
+  if (!rule_counters_) {
+    auto map = kernel_->make_counters();
+    if (!map) return pass_on(std::move(map));
+    auto counters = RuleCounters::open(info().name, *map, interface_.queues());
+    if (!counters) return pass_on(std::move(counters));
+    rule_counters_.emplace(*std::move(counters));
+  }
+  const std::vector<PlacedRule> rules = placed_rules(settings());
+  rule_counters_->assign(rules);
+  auto map = kernel_->load(rules, hints_, needs_chains(area));
+  if (!map) return pass_on(std::move(map));
+  socket_map_ = *std::move(map);
+  return {};
+}
+
+Result<void> XdpPort::attach_program() {
+  int error = 0;
+  why_not_native_.clear();
+  if (mode_ != Mode::generic && interface_.driver() == "bonding") {
+    // The kernel would run the program in the bond's ports, and loses what it takes there for a socket of the bond.
+    // Linux, net/xdp/xsk.c, xsk_rcv_check.
+    error = EOPNOTSUPP;
+    why_not_native_ = "the frames of a bond are those of its ports";
+  } else if (mode_ != Mode::generic) {
+    error = kernel_->attach(Attach::native);
+    if (error != 0) why_not_native_ = std::strerror(error);
+  }
+  const bool taken = error == EBUSY || error == EEXIST;
+  if (mode_ == Mode::generic || (mode_ == Mode::best && hints_ == 0 && error != 0 && !taken && error != EPERM)) {
+    error = kernel_->attach(Attach::generic);
+  }
+  if (error == 0) return {};
+  const std::string what = fmt::format("{}: cannot attach the XDP program", info().name);
+  const std::string& name = interface_.name();
+  switch (error) {
+    case EBUSY:
+    case EEXIST:
+      return fail_errno(ErrorCode::busy, what, error,
+                        fmt::format("another XDP program is attached: {1}; stop its owner, or a child that a killed "
+                                    "owner has left, or, if there is none, as root: ip link set dev {0} xdp off",
+                                    shell_quoted(name), kernel_->other_program()));
+    case EPERM: return fail_errno(ErrorCode::permission_denied, what, error, kPrivilegesHint);
+    case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
+    default:
+      return fail_errno(ErrorCode::not_supported, what, error,
+                        fmt::format("leave out ?mode= so that the best is taken, or use a smaller mtu: ip link set dev "
+                                    "{} mtu 1500",
+                                    name));
+  }
+}
+
+tl::unexpected<Error> XdpPort::not_bound(int error, std::uint16_t queue) const {
+  const std::string what = fmt::format("{}: cannot bind to queue {}", info().name, queue);
+  switch (error) {
+    case EBUSY:
+      return fail_errno(ErrorCode::busy, what, error, "another program has this queue of the interface: stop it");
+    case ENODEV: return fail_errno(ErrorCode::device_removed, what, error, "the interface was deleted");
+    default:
+      return fail_errno(ErrorCode::not_supported, what, error,
+                        mode_ == Mode::zero_copy
+                            ? "the driver has no zero copy, or none for frames over several buffers: leave out ?mode="
+                            : "leave out ?mode= so that the best is taken");
+  }
+}
+
+// Shares the area with a socket that has it already, if that has the same mode: the kernel gives both one mode.
+Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint16_t queue) {
+  const SocketRequest request{.interface = interface_.index(),
+                              .queue = queue,
+                              .slots = {.rx = queue < config().rx_queues() ? slots_for(config().rx[queue].ring) : 0,
+                                        .tx = queue < config().tx_queues() ? slots_for(config().tx[queue].ring) : 0}};
+  const auto make = [&](std::optional<Umem::Bound> shared) -> Result<Socket> {
+    auto descriptor = kernel_->make_socket(busy_poll_, request.slots);
+    if (!descriptor) return pass_on(std::move(descriptor));
+    auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared);
+    // Some drivers without copies never receive if there is no buffer when the socket is bound.
+    if (socket && request.slots.rx != 0)
+      rx_[queue].attach(socket->rings(), socket->descriptor(), *area, filled_[queue],
+                        {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
+    return socket;
+  };
+  const std::uint16_t chains = chains_ ? kUseChains : 0;
+  const auto share = [&](bool zero_copy) -> std::optional<Socket> {
+    const auto shared = area->bound_socket(zero_copy);
+    if (!shared || (needs_chains(*area) && !shared->chains)) return std::nullopt;
+    auto socket = make(shared);
+    return socket && socket->bind(0) == 0 ? std::optional(*std::move(socket)) : std::nullopt;
+  };
+  std::optional<Socket> own;
+  const bool copies = request.slots.rx == 0 || mode_ == Mode::copy || mode_ == Mode::generic ||
+                      !why_not_native_.empty() || !why_not_zero_copy_.empty();
+  if (!copies) {
+    if (auto socket = share(true)) return *std::move(socket);
+    auto socket = make(std::nullopt);
+    int error = 0;
+    // Few drivers have both zero copy and frames over several buffers, so the latter is left out where it is not
+    // needed.
+    for (const bool with_chains : {true, false}) {
+      if (!socket || (!with_chains && (!chains_ || needs_chains(*area)))) break;
+      error = socket->bind(static_cast<std::uint16_t>(XDP_ZEROCOPY | (with_chains ? chains : 0)));
+      if (error == 0) return socket;
+      if (error == EBUSY || error == ENODEV) return not_bound(error, queue);
+    }
+    if (mode_ == Mode::zero_copy) return socket ? Result<Socket>(not_bound(error, queue)) : std::move(socket);
+    why_not_zero_copy_ = socket ? std::strerror(error) : socket.error().what;
+    if (socket) own.emplace(*std::move(socket));
+  }
+  if (area->bound_socket(false)) own.reset();
+  if (auto socket = share(false)) return *std::move(socket);
+  // The same socket may be bound again. Another one would register the area a second time, before the kernel has
+  // returned the pages of this one.
+  auto socket = own ? Result<Socket>(*std::move(own)) : make(std::nullopt);
+  if (!socket) return socket;
+  const int error = socket->bind(static_cast<std::uint16_t>(XDP_COPY | chains));
+  return error == 0 ? std::move(socket) : Result<Socket>(not_bound(error, queue));
+}
+
+Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
+  const std::uint16_t queues = std::max(config().rx_queues(), config().tx_queues());
+  sockets_.reserve(queues);
+  std::optional<Mempool> copies;
+  if (config().rx_queues() != 0) copies = config().rx.front().mempool();
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    const bool receives = queue < config().rx_queues();
+    auto socket = open_socket(area, queue);
+    if (receives && rx_[queue].posted() != 0) filled_[queue].clear();
+    if (!socket) return pass_on(std::move(socket));
+    sockets_.push_back(*std::move(socket));
+    if (queue < config().tx_queues()) {
+      const Socket& bound = sockets_.back();
+      tx_[queue].attach(bound.rings(), bound.descriptor(), bound.is_zero_copy(), area, copies,
+                        bound.has_chains() ? kMaxPieces : 1);
+      tx_[queue].wake_driver(bound.is_zero_copy() && busy_poll_.has_value());
+    }
+    if (!receives) continue;
+    if (const int error = set_socket(socket_map_.get(), queue, sockets_.back().descriptor()); error != 0) {
+      return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot redirect queue {}", info().name, queue), error);
+    }
   }
   return {};
 }
 
-std::uint32_t XdpPort::drain(DrainReason) noexcept {
-  std::uint32_t freed = 0;
-  for (const std::vector<Mbuf*>& mbufs : filled_) {
-    for (Mbuf* const mbuf : mbufs) MbufAccess::pool(*mbuf).put({&mbuf, 1});
-    freed += static_cast<std::uint32_t>(mbufs.size());
+Result<void> XdpPort::begin() {
+  auto area = choose_area();
+  if (!area) return pass_on(std::move(area));
+  auto begun = config().rx_queues() == 0 ? Result<void>() : load_program(**area);
+  if (begun && socket_map_) begun = attach_program();
+  if (begun) begun = open_sockets(*area);
+  if (!begun) {
+    close_sockets();
+    return begun;
   }
-  filled_.clear();
-  for (RxQueue& queue : rx_) freed += queue.detach();
-  for (TxQueue& queue : tx_) freed += queue.detach();
-  return freed;
+  const bool native = mode_ != Mode::generic && why_not_native_.empty();
+  mode_text_ = fmt::format("{}{}, {}{}", native ? "native" : "generic",
+                           why_not_native_.empty() ? "" : " (native: " + why_not_native_ + ")",
+                           sockets_.front().is_zero_copy() ? "zero copy" : "copies frames",
+                           why_not_zero_copy_.empty() ? "" : " (zero copy: " + why_not_zero_copy_ + ")");
+  report();
+  return {};
 }
 
-Result<void> XdpPort::change_mtu(std::uint32_t bytes) {
-  const auto mtu = interface_.mtu();
-  if (!mtu) return tl::unexpected<Error>(mtu.error());
-  if (*mtu >= bytes) return {};
-  return fail(
-      ErrorCode::invalid_argument,
-      fmt::format("{}: mtu = {}, but that of the interface is {}", info().name, bytes, *mtu),
-      fmt::format("as root: ip link set {} mtu {}; or use a smaller mtu", shell_quoted(interface_.name()), bytes));
-}
-
-Result<void> XdpPort::change_filter(const PlacedSettings* from, const PlacedSettings& to) {
-  if (from != nullptr && socket_map_ && from->rules != to.rules) {
-    const std::vector<PlacedRule> rules = placed_rules(to);
-    rule_counters_->assign(rules);
-    if (auto replaced = kernel_->replace(rules); !replaced) return replaced;
+void XdpPort::report() const {
+  context()->log(LogLevel::info, fmt::format("{}: {}", info().name, mode_text_));
+  if (socket_map_ && settings().rules.empty() && !is_quiet_) {
+    context()->log(LogLevel::warning,
+                   fmt::format("{0}: takes no frames, since no rule says which: xdp:{1}?rule=all takes all, "
+                               "xdp:{1}?rule=udp:53 some",
+                               info().name, interface_.name()));
   }
-  const auto what = [this](const Settings& all) { return std::tuple(mac_of(all), all.promiscuous, all.all_multicast); };
-  if (from != nullptr && what(*from) == what(to)) return {};
-  return kernel_->join(mac_of(to), to.promiscuous, to.all_multicast);
-}
-
-std::vector<PortFact> XdpPort::facts() {
-  const std::size_t rules = settings().rules.size();
-  std::vector<PortFact> facts{
-      {"takes", rules == 0 ? "no frames: no rule says which" : fmt::format("frames by {} flow rules", rules)}};
-  if (busy_poll_) facts.push_back({"busy polling", fmt::format("{} us a call", *busy_poll_)});
-  if (hints_ != 0) {
-    const std::string hash = (hints_ & Hint::hash) != 0 ? "hash" : "";
-    const std::string vlan = (hints_ & Hint::vlan) != 0 ? "VLAN tag" : "";
-    facts.push_back({"hints", hash + (hash.empty() || vlan.empty() ? "" : ", ") + vlan});
+  if (!interface_.link().up) {
+    context()->log(
+        LogLevel::warning,
+        fmt::format("{}: the interface has no link: {}", info().name,
+                    interface_.is_up() ? "look at its other end: a cable, or a peer that is down"
+                                       : "as root: ip link set dev " + shell_quoted(interface_.name()) + " up"));
   }
-  if (!interface_.state().is_known) facts.push_back({"link", "unknown: the helper has ended"});
-  if (!mode_text_.empty()) facts.insert(facts.begin(), {"mode", mode_text_});
-  return facts;
 }
 
 // First the program, so that no frame comes after those that wait.
@@ -178,84 +318,6 @@ KernelCounts XdpPort::counts() const {
   KernelCounts sum = past_;
   for (const Socket& socket : sockets_) sum += socket.counts();
   return sum;
-}
-
-// What the kernel dropped has not reached a queue.
-Stats XdpPort::stats() {
-  Stats stats = ports::Port::stats();
-  const KernelCounts kernel = counts();
-  stats.rx_missed_errors = kernel.rx_dropped + kernel.rx_ring_full;
-  stats.rx_packets += stats.rx_missed_errors;
-  return stats;
-}
-
-void XdpPort::append_counters(std::vector<Counter>& counters) {
-  const KernelCounts kernel = counts();
-  std::uint64_t copied = 0;
-  std::uint64_t refused = 0;
-  for (const TxQueue& queue : tx_) {
-    copied += queue.copied();
-    refused += queue.refused();
-  }
-  counters.insert(counters.end(), {{"xdp_rx_dropped", kernel.rx_dropped},
-                                   {"xdp_rx_invalid_descs", kernel.rx_invalid_descs},
-                                   {"xdp_tx_invalid_descs", kernel.tx_invalid_descs},
-                                   {"xdp_rx_ring_full", kernel.rx_ring_full},
-                                   {"xdp_rx_fill_ring_empty_descs", kernel.rx_fill_empty},
-                                   {"xdp_tx_ring_empty_descs", kernel.tx_ring_empty},
-                                   {"xdp_tx_copied", copied},
-                                   {"xdp_tx_refused", refused}});
-  if (!rule_counters_) return;
-  for (const PlacedRule& rule : placed_rules(settings())) {
-    counters.push_back({fmt::format("xdp_rule_{}", static_cast<std::uint64_t>(rule.id)),
-                        rule_counters_->value(rule.slot.value_or(0))});
-  }
-  counters.push_back({"xdp_passed", rule_counters_->value(kPassedSlot)});
-}
-
-Result<Duration> XdpPort::service() {
-  control_events_.clear();
-  if (interface_.exists()) return ports::Port::service();
-  return fail(ErrorCode::device_removed,
-              fmt::format("{}: the interface was deleted, or moved to another network namespace", info().name),
-              "close the port and open it again");
-}
-
-void XdpPort::set_up(QueueId queue) noexcept {
-  ports::Port::set_up(queue);
-  if (!queue.receives()) tx_[queue.index].set_ring(config().tx[queue.index].ring);
-}
-
-// The two directions share a socket, so a queue keeps its socket, and the kernel keeps the mbufs that it has.
-Result<void> XdpPort::prepare(QueueId queue, const PlacedSettings& next, bool running) {
-  if (running) {
-    const PlacedRxQueue* const rx = queue.receives() ? &next.queues.rx[queue.index] : nullptr;
-    const std::uint32_t ring = rx != nullptr ? rx->ring : next.queues.tx[queue.index].ring;
-    const std::uint32_t most = slots_for(rx != nullptr ? config().rx[queue.index].ring : config().tx[queue.index].ring);
-    if (ring > most || (rx != nullptr && rx->pool != config().rx[queue.index].pool)) {
-      return fail(
-          ErrorCode::not_supported,
-          fmt::format("{}: a queue of a started port keeps its pool, and has a ring of at most {}", info().name, most),
-          "stop the port, then configure it");
-    }
-    const std::uint32_t posted = rx != nullptr ? rx_[queue.index].posted() : 0;
-    if (rx != nullptr && ring > posted) {
-      std::vector<Mbuf*> more(ring - posted);
-      if (auto taken = rx->pool->take_all(more, "a new ring of " + info().name); !taken) return taken;
-      more_ = std::move(more);
-    }
-  }
-  return ports::Port::prepare(queue, next, running);
-}
-
-void XdpPort::discard() noexcept {
-  for (Mbuf* const mbuf : std::exchange(more_, {})) MbufAccess::pool(*mbuf).put({&mbuf, 1});
-  ports::Port::discard();
-}
-
-void XdpPort::exchange(QueueId queue) noexcept {
-  if (!more_.empty()) rx_[queue.index].add(std::exchange(more_, {}));
-  ports::Port::exchange(queue);
 }
 
 }  // namespace pollux::xdp

@@ -192,37 +192,6 @@ std::uint32_t IgbPort::drain(DrainReason reason) noexcept {
   return buffers;
 }
 
-bool IgbPort::make_harmless() {
-  if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
-  return force_off_bus(card_).has_value();
-}
-
-// The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.
-Result<void> IgbPort::release(bool failed) {
-  Result<void> result;
-  if (card_.asleep) {
-    if (auto awake = wake_up(); !awake && !std::exchange(failed, true)) result = awake;
-  }
-  statistics_.accumulate();
-  clock_.suspend();
-  card_.asleep = false;
-  if (!failed) {
-    result = reset_card(card_);
-    if (result) {
-      packet_buffers_.restore();
-      result = arm_wake(card_, settings().wake, mac_of(settings()), settings().link);
-      announce_driver(card_, false);
-    }
-    card_.regs.bar().flush();
-  }
-  statistics_.detach();
-  card_.regs = {};
-  queues()->detach_interrupts();
-  device_.reset();
-  card_.device = nullptr;
-  return result;
-}
-
 // Linux, igb_main.c, __igb_shutdown: arms the wake-up, or powers the PHY down (igb_power_down_link, which leaves the
 // PHY to a management controller that receives by it), then hands the card to the firmware. The functions were told by
 // `halt`.
@@ -304,6 +273,37 @@ Result<void> IgbPort::attach(std::unique_ptr<Device> device) {
     return up;
   }
   return {};
+}
+
+bool IgbPort::make_harmless() {
+  if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
+  return force_off_bus(card_).has_value();
+}
+
+// The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.
+Result<void> IgbPort::release(bool failed) {
+  Result<void> result;
+  if (card_.asleep) {
+    if (auto awake = wake_up(); !awake && !std::exchange(failed, true)) result = awake;
+  }
+  statistics_.accumulate();
+  clock_.suspend();
+  card_.asleep = false;
+  if (!failed) {
+    result = reset_card(card_);
+    if (result) {
+      packet_buffers_.restore();
+      result = arm_wake(card_, settings().wake, mac_of(settings()), settings().link);
+      announce_driver(card_, false);
+    }
+    card_.regs.bar().flush();
+  }
+  statistics_.detach();
+  card_.regs = {};
+  queues()->detach_interrupts();
+  device_.reset();
+  card_.device = nullptr;
+  return result;
 }
 
 }  // namespace pollux::drivers::igb

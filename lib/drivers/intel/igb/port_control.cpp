@@ -38,32 +38,6 @@ void IgbPort::list_capabilities() {
   if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
 }
 
-Result<void> IgbPort::expect_open() const { return igb::expect_open(card_); }
-
-bool IgbPort::may_transmit() const {
-  const auto status = card_.regs.read<reg::STATUS>();
-  return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
-}
-
-Duration IgbPort::longest_request() const {
-  return tx_rates_.longest_request(settings(), card_.first_queue, config().tx_queues());
-}
-
-// The card counts the frames of all pools together.
-intel::CountedFrames IgbPort::counted_frames() {
-  auto [all, dropped] = statistics_.counted_frames();
-  dropped.resize(config().rx_queues());
-  if (!settings().pools.pools.empty() || functions_.enabled())
-    return {.all = std::nullopt, .dropped = std::move(dropped)};
-  return {.all = all, .dropped = std::move(dropped)};
-}
-
-Result<WakeEvents> IgbPort::wake_support() {
-  const auto wakes = may_wake(card_);
-  if (!wakes) return tl::unexpected<Error>(wakes.error());
-  return *wakes ? WakeEvents{true, true, true, true, true} : WakeEvents{};
-}
-
 Stats IgbPort::stats() {
   Stats stats = QueuedPort::stats();
   statistics_.fill(stats);
@@ -98,5 +72,31 @@ std::vector<RegisterValue> IgbPort::registers() {
   if (!expect_open()) return {};
   return dump_registers(card_.regs.bar(), hw::igb::kRegisters, kNotDumped);
 }
+
+bool IgbPort::may_transmit() const {
+  const auto status = card_.regs.read<reg::STATUS>();
+  return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
+}
+
+Duration IgbPort::longest_request() const {
+  return tx_rates_.longest_request(settings(), card_.first_queue, config().tx_queues());
+}
+
+// The card counts the frames of all pools together.
+intel::CountedFrames IgbPort::counted_frames() {
+  auto [all, dropped] = statistics_.counted_frames();
+  dropped.resize(config().rx_queues());
+  if (!settings().pools.pools.empty() || functions_.enabled())
+    return {.all = std::nullopt, .dropped = std::move(dropped)};
+  return {.all = all, .dropped = std::move(dropped)};
+}
+
+Result<WakeEvents> IgbPort::wake_support() {
+  const auto wakes = may_wake(card_);
+  if (!wakes) return tl::unexpected<Error>(wakes.error());
+  return *wakes ? WakeEvents{true, true, true, true, true} : WakeEvents{};
+}
+
+Result<void> IgbPort::expect_open() const { return igb::expect_open(card_); }
 
 }  // namespace pollux::drivers::igb

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/common/ring_setup.hpp"
-#include "drivers/intel/igbvf/driver.hpp"
 #include "net/frame_size.hpp"
 #include "net/new_port.hpp"
 #include "net/port_identity.hpp"
@@ -84,25 +83,6 @@ Result<std::unique_ptr<PortDriver>> IgbvfPort::open(const std::shared_ptr<Contex
     return std::unique_ptr<IgbvfPort>(new IgbvfPort(context, std::move(device), traits, index));
   };
   return new_port(*context, device->name(), make, [](IgbvfPort& port) { return port.bring_up(); });
-}
-
-CardDriver driver() {
-  CardDriver row{.name = "igbvf", .cards = {}, .probe = probe};
-  for (const hw::igbvf::CardTraits& card : hw::igbvf::kCards) {
-    if (card.subsystem != hw::intel::Subsystem{}) continue;  // the id has a row without one
-    row.cards.push_back({.vendor = hw::igbvf::kVendorId, .device = card.id, .name = std::string(card.name)});
-  }
-  return row;
-}
-
-Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
-  const PciIdentity card = device->identity();
-  const hw::igbvf::CardTraits* const traits = hw::igbvf::find_card(card);
-  if (traits != nullptr) return IgbvfPort::open(context.state(), *traits, std::move(device));
-  return fail(
-      ErrorCode::not_supported,
-      fmt::format("{}: {:04x}:{:04x} is not a virtual function of an 82576", device->name(), card.vendor, card.device),
-      "use a card that the igbvf driver knows");
 }
 
 Result<void> IgbvfPort::bring_up() {

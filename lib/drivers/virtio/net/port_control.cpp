@@ -126,18 +126,4 @@ Result<std::vector<unsigned>> Port::rx_vectors() {
   return vectors;
 }
 
-// "Notifications Coalescing": an interrupt after a number of frames or a time, of each queue or of all. Half a ring of
-// frames must not wait. A device refuses to limit a queue that is stopped, which is told when it starts.
-Result<void> Port::moderate(const Settings& settings, std::uint16_t queue) {
-  const bool each = card_.has(feature::kVqNotfCoal);
-  const auto set = each ? settings.moderation.find(queue) : settings.moderation.begin();
-  const Duration interval = set == settings.moderation.end() ? Duration(0) : set->second.interval;
-  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(interval).count();
-  const hw::virtio::Coalescing coalescing{.max_packets = microseconds != 0 ? rx_[queue].size() / 2 : 0,
-                                          .max_microseconds = static_cast<std::uint32_t>(microseconds)};
-  if (!each) return card_.has(feature::kNotfCoal) ? commands().set_rx_coalescing(coalescing) : Result<void>();
-  const std::uint16_t index = hw::virtio::rx_queue_index(queue);
-  return is_enabled(card_, index) ? commands().set_coalescing(index, coalescing) : Result<void>();
-}
-
 }  // namespace pollux::drivers::virtio
