@@ -91,7 +91,7 @@ class Receiver {
   Ring ring_;
   Setup setup_;
   RxFilter filter_;
-  driver::RxQueue queue_{filter_, false};
+  driver::VirtioRxQueue queue_{filter_, false};
 };
 
 class Sender {
@@ -123,7 +123,7 @@ class Sender {
 
  private:
   Ring ring_;
-  driver::TxQueue queue_;
+  driver::VirtioTxQueue queue_;
   bool first_ = true;
 };
 

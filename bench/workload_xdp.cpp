@@ -104,8 +104,8 @@ class XdpWorkload : public Workload {
   test::FakedXdpSocket sender_{setup_.ring};
   RxFilter filter_;
   xdp::DeletionWatch watch_{[] { return true; }, xdp::DeletionEvents(FileDescriptor())};
-  xdp::RxQueue rx_{filter_, watch_};
-  xdp::TxQueue tx_;
+  xdp::XdpRxQueue rx_{filter_, watch_};
+  xdp::XdpTxQueue tx_;
   DropCounter measured_{"measured"};
   Burst<Setup::kMaxBurst> burst_;
 };

@@ -42,16 +42,16 @@ struct VirtioSleep {
 };
 
 /// A queue whose arming is stepped through.
-class SteppedQueue final : public drivers::virtio::RxQueue {
+class SteppedQueue final : public drivers::virtio::VirtioRxQueue {
  public:
   SteppedQueue(const RxFilter& filter, std::function<bool(const SteppedThread&)> between)
-      : drivers::virtio::RxQueue(filter, true), between_(std::move(between)) {}
+      : drivers::virtio::VirtioRxQueue(filter, true), between_(std::move(between)) {}
 
  private:
   [[nodiscard]] bool watch() noexcept override {
     bool quiet = false;
     const std::span<const std::byte> rings(memory.descriptors.address, memory.extra.address);
-    step_through([&] { quiet = drivers::virtio::RxQueue::watch(); }, rings, between_);
+    step_through([&] { quiet = drivers::virtio::VirtioRxQueue::watch(); }, rings, between_);
     return quiet;
   }
 

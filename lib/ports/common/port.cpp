@@ -32,23 +32,23 @@ MacAddress mac_for(std::string_view name) noexcept {
   return mac;
 }
 
-Port::Port(const PortIdentity& identity, const PortTraits& traits)
+SoftwarePort::SoftwarePort(const PortIdentity& identity, const PortTraits& traits)
     : QueuedPort(identity.context, describe(identity, traits), {.rx = traits.rx_drops, .tx = traits.tx_drops}),
       mac_(identity.mac) {}
 
-Result<void> Port::start() {
+Result<void> SoftwarePort::start() {
   if (auto applied = apply(nullptr, settings()); !applied) return applied;
   auto begun = begin();
   begun_ = begun.has_value();
   return begun;
 }
 
-Result<void> Port::halt() {
+Result<void> SoftwarePort::halt() {
   if (std::exchange(begun_, false)) end();
   return {};
 }
 
-Result<void> Port::apply(const PlacedSettings* from, const PlacedSettings& to) {
+Result<void> SoftwarePort::apply(const PlacedSettings* from, const PlacedSettings& to) {
   if (from == nullptr || from->mtu != to.mtu) {
     if (auto changed = change_mtu(to.mtu); !changed) return changed;
   }
@@ -59,11 +59,11 @@ Result<void> Port::apply(const PlacedSettings* from, const PlacedSettings& to) {
   return change_filter(from, to);
 }
 
-Result<Duration> Port::service() { return kServiceInterval; }
+Result<Duration> SoftwarePort::service() { return kServiceInterval; }
 
 // If the port still runs, a thread may be using its file descriptors. They then stay open, since the kernel could give
 // their numbers to other files.
-Result<void> Port::release(bool) {
+Result<void> SoftwarePort::release(bool) {
   if (!begun_) close();
   return {};
 }

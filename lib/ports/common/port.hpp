@@ -36,7 +36,7 @@ struct PortIdentity {
 /// A port whose frames software moves. Its queues' frames come from and go to what a derived class adds: a ring, files,
 /// an interface of the kernel. No frame stays in flight: when tx_burst returns, each accepted frame is in another
 /// queue, the kernel, a file or its pool.
-class Port : public QueuedPort {
+class SoftwarePort : public QueuedPort {
  public:
   [[nodiscard]] MacAddress permanent_mac() const final { return mac_; }
   [[nodiscard]] Result<void> start() final;
@@ -49,7 +49,7 @@ class Port : public QueuedPort {
   [[nodiscard]] Result<void> release(bool failed) final;
 
  protected:
-  Port(const PortIdentity& identity, const PortTraits& traits);
+  SoftwarePort(const PortIdentity& identity, const PortTraits& traits);
 
   [[nodiscard]] const RxFilter& filter() const noexcept { return filter_; }
   /// Called before the port receives frames of that length, also before `begin`.

@@ -73,10 +73,10 @@ constexpr std::string_view kExample = "null: or null:?rx=64";
 constexpr ports::PortTraits kTraits{
     .driver = "null", .what = "nothing", .limits = kLimits, .offloads = software_offloads(0)};
 
-class NullPort final : public ports::Port {
+class NullPort final : public ports::SoftwarePort {
  public:
   NullPort(const ports::PortIdentity& identity, std::vector<std::uint8_t> frame)
-      : ports::Port(identity, kTraits), frame_(std::move(frame)) {
+      : ports::SoftwarePort(identity, kTraits), frame_(std::move(frame)) {
     for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
       add(rx_.emplace_back(frame_));
       add(tx_[queue]);

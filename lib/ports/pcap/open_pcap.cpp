@@ -207,11 +207,11 @@ constexpr ports::PortTraits kTraits{.driver = "pcap",
                                     .rx_drops = kRxDrops,
                                     .tx_drops = kTxDrops};
 
-class PcapPort final : public ports::Port {
+class PcapPort final : public ports::SoftwarePort {
  public:
   PcapPort(const ports::PortIdentity& identity, std::optional<CaptureFileReader> reader,
            std::optional<files::CaptureFileWriter> writer, std::unique_ptr<Alarm> alarm, bool loop)
-      : ports::Port(identity, kTraits),
+      : ports::SoftwarePort(identity, kTraits),
         rx_(filter(), context()->clock(), std::move(reader), std::move(alarm), loop),
         tx_(context()->clock(), std::move(writer)) {
     add(rx_);
@@ -220,7 +220,7 @@ class PcapPort final : public ports::Port {
 
   [[nodiscard]] Result<Duration> service() override {
     log_failures();
-    return ports::Port::service();
+    return ports::SoftwarePort::service();
   }
 
  private:

@@ -62,11 +62,15 @@ class RingPairs {
 };
 
 /// One end of a ring pair.
-class RingPort final : public ports::Port {
+class RingPort final : public ports::SoftwarePort {
  public:
   RingPort(const ports::PortIdentity& identity, RingPairs& pairs, std::shared_ptr<RingPair> pair, std::string name,
            unsigned end)
-      : ports::Port(identity, kTraits), pairs_(pairs), pair_(std::move(pair)), name_(std::move(name)), end_(end) {
+      : ports::SoftwarePort(identity, kTraits),
+        pairs_(pairs),
+        pair_(std::move(pair)),
+        name_(std::move(name)),
+        end_(end) {
     for (FrameRing& ring : pair_->rings[end_]) add(rx_.emplace_back(filter(), ring, context()->clock()));
     for (FrameRing& ring : pair_->rings[pair_->other(end_)]) add(tx_.emplace_back(ring));
     const std::lock_guard guard(pair_->control);
@@ -86,7 +90,7 @@ class RingPort final : public ports::Port {
 
   // Waiting frames stay, even if they are more than the new limit.
   void set_up(QueueId queue) noexcept override {
-    ports::Port::set_up(queue);
+    ports::SoftwarePort::set_up(queue);
     if (!queue.receives() || !running()) return;
     const std::lock_guard guard(pair_->control);
     pair_->rings[end_][queue.index].open(config().rx[queue.index].ring);

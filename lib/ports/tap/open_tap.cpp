@@ -45,10 +45,10 @@ constexpr ports::PortTraits tap_traits(std::uint32_t segmentation) noexcept {
 constexpr ports::PortTraits kTraits = tap_traits(TxOffload::tcp_segmentation | TxOffload::udp_segmentation);
 constexpr ports::PortTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmentation);
 
-class TapPort final : public ports::Port, private KernelInterface {
+class TapPort final : public ports::SoftwarePort, private KernelInterface {
  public:
   TapPort(const ports::PortIdentity& identity, Interface interface, bool superframes)
-      : ports::Port(identity, interface.segments_udp() ? kTraits : kTraitsWithoutUdp),
+      : ports::SoftwarePort(identity, interface.segments_udp() ? kTraits : kTraitsWithoutUdp),
         interface_(std::move(interface)),
         superframes_(superframes),
         rx_(filter(), interface_.descriptor(), superframes),
@@ -61,7 +61,7 @@ class TapPort final : public ports::Port, private KernelInterface {
   [[nodiscard]] Result<void> change_mtu(std::uint32_t bytes) override { return interface_.set_mtu(bytes); }
   [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] Result<Duration> service() override {
-    if (!rx_.is_deleted()) return ports::Port::service();
+    if (!rx_.is_deleted()) return ports::SoftwarePort::service();
     return fail(ErrorCode::device_removed, fmt::format("tap:{}: the interface was deleted", interface_.name()),
                 "close the port and open it again");
   }

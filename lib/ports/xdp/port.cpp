@@ -53,7 +53,7 @@ ports::PortTraits traits_of(const Interface& interface, bool chains, std::uint16
 }  // namespace
 
 XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what)
-    : ports::Port(identity, traits_of(*parts.interface, parts.kernel->has_chains(), parts.hints, what)),
+    : ports::SoftwarePort(identity, traits_of(*parts.interface, parts.kernel->has_chains(), parts.hints, what)),
       held_interface_(std::move(parts.interface)),
       interface_(*held_interface_),
       kernel_(std::move(parts.kernel)),
@@ -309,7 +309,7 @@ void XdpPort::close_sockets() noexcept {
   past_ = counts();
   kernel_->detach();
   socket_map_ = FileDescriptor();
-  for (TxQueue& queue : tx_) queue.forget_rings();
+  for (XdpTxQueue& queue : tx_) queue.forget_rings();
   sockets_.clear();
   static_cast<void>(kernel_->join(interface_.mac(), false, false));
 }

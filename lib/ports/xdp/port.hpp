@@ -47,7 +47,7 @@ struct Parts {
 };
 
 /// A port on an interface of the kernel.
-class XdpPort final : public ports::Port, private PortFacts {
+class XdpPort final : public ports::SoftwarePort, private PortFacts {
  public:
   XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what);
 
@@ -103,8 +103,8 @@ class XdpPort final : public ports::Port, private PortFacts {
   std::optional<std::uint32_t> busy_poll_;
   std::array<CapabilityEntry, 1> capabilities_{offer<PortFacts>(*this)};
   DeletionWatch watch_;
-  std::deque<RxQueue> rx_;
-  std::deque<TxQueue> tx_;
+  std::deque<XdpRxQueue> rx_;
+  std::deque<XdpTxQueue> tx_;
   std::vector<std::vector<Mbuf*>> filled_;     // by receive queue: mbufs for a start
   std::vector<Mbuf*> more_;                    // prepared for the restart of a receive queue
   std::optional<RuleCounters> rule_counters_;  // from the first start on

@@ -25,7 +25,7 @@ std::vector<PortFact> XdpPort::facts() {
 
 // What the kernel dropped has not reached a queue.
 Stats XdpPort::stats() {
-  Stats stats = ports::Port::stats();
+  Stats stats = ports::SoftwarePort::stats();
   const KernelCounts kernel = counts();
   stats.rx_missed_errors = kernel.rx_dropped + kernel.rx_ring_full;
   stats.rx_packets += stats.rx_missed_errors;
@@ -36,7 +36,7 @@ void XdpPort::append_counters(std::vector<Counter>& counters) {
   const KernelCounts kernel = counts();
   std::uint64_t copied = 0;
   std::uint64_t refused = 0;
-  for (const TxQueue& queue : tx_) {
+  for (const XdpTxQueue& queue : tx_) {
     copied += queue.copied();
     refused += queue.refused();
   }
@@ -58,7 +58,7 @@ void XdpPort::append_counters(std::vector<Counter>& counters) {
 
 Result<Duration> XdpPort::service() {
   control_events_.clear();
-  if (interface_.exists()) return ports::Port::service();
+  if (interface_.exists()) return ports::SoftwarePort::service();
   return fail(ErrorCode::device_removed,
               fmt::format("{}: the interface was deleted, or moved to another network namespace", info().name),
               "close the port and open it again");

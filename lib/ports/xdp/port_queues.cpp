@@ -29,13 +29,13 @@ std::uint32_t XdpPort::drain(DrainReason) noexcept {
     freed += static_cast<std::uint32_t>(mbufs.size());
   }
   filled_.clear();
-  for (RxQueue& queue : rx_) freed += queue.detach();
-  for (TxQueue& queue : tx_) freed += queue.detach();
+  for (XdpRxQueue& queue : rx_) freed += queue.detach();
+  for (XdpTxQueue& queue : tx_) freed += queue.detach();
   return freed;
 }
 
 void XdpPort::set_up(QueueId queue) noexcept {
-  ports::Port::set_up(queue);
+  ports::SoftwarePort::set_up(queue);
   if (!queue.receives()) tx_[queue.index].set_ring(config().tx[queue.index].ring);
 }
 
@@ -58,17 +58,17 @@ Result<void> XdpPort::prepare(QueueId queue, const PlacedSettings& next, bool ru
       more_ = std::move(more);
     }
   }
-  return ports::Port::prepare(queue, next, running);
+  return ports::SoftwarePort::prepare(queue, next, running);
 }
 
 void XdpPort::discard() noexcept {
   for (Mbuf* const mbuf : std::exchange(more_, {})) MbufAccess::pool(*mbuf).put({&mbuf, 1});
-  ports::Port::discard();
+  ports::SoftwarePort::discard();
 }
 
 void XdpPort::exchange(QueueId queue) noexcept {
   if (!more_.empty()) rx_[queue.index].add(std::exchange(more_, {}));
-  ports::Port::exchange(queue);
+  ports::SoftwarePort::exchange(queue);
 }
 
 }  // namespace pollux::xdp

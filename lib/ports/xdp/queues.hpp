@@ -36,15 +36,15 @@ struct RxModes {
 /// Receives the frames of a socket in the mbufs into which the kernel has written them. For each frame the queue passes
 /// another mbuf to the kernel. Without one, the frame is dropped and its mbuf passed again, so the kernel always has as
 /// many.
-class RxQueue final : public pollux::RxQueue {
+class XdpRxQueue final : public RxQueue {
  public:
-  RxQueue(const RxFilter& filter, DeletionWatch& watch);
+  XdpRxQueue(const RxFilter& filter, DeletionWatch& watch);
 
-  using pollux::RxQueue::arrivals;
-  using pollux::RxQueue::drops;
-  using pollux::RxQueue::open;
-  using pollux::RxQueue::retire;
-  using pollux::RxQueue::set_up;
+  using RxQueue::arrivals;
+  using RxQueue::drops;
+  using RxQueue::open;
+  using RxQueue::retire;
+  using RxQueue::set_up;
   /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel: those of them
   /// that it cannot take are freed, and removed. May be called again, with another socket, if this one was not bound.
   void attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, const RxModes& modes);
@@ -59,7 +59,7 @@ class RxQueue final : public pollux::RxQueue {
   [[nodiscard]] const std::shared_ptr<QueueEvent>& sleeper() const noexcept { return event(); }
 
  private:
-  static std::uint32_t burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   struct Wanted;
   template <class Filter>
   [[nodiscard]] bool take_plain(const LentPlaces& places, const std::uint64_t& data, const Filter& filter,
@@ -122,13 +122,13 @@ class RxQueue final : public pollux::RxQueue {
 
 /// Sends frames from the mbufs in which they are. Frames that the kernel cannot reach, clones and external memory, are
 /// copied to mbufs of the port's pool first.
-class TxQueue final : public pollux::TxQueue {
+class XdpTxQueue final : public TxQueue {
  public:
-  TxQueue() : pollux::TxQueue(&burst) {}
+  XdpTxQueue() : TxQueue(&burst) {}
 
-  using pollux::TxQueue::retire;
-  using pollux::TxQueue::sent;
-  using pollux::TxQueue::set_up;
+  using TxQueue::retire;
+  using TxQueue::sent;
+  using TxQueue::set_up;
   /// Control path, with the gate closed. `copies`: a pool in the area, for copies.
   void attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
               std::optional<Mempool> copies, std::uint32_t max_segments);
@@ -144,7 +144,7 @@ class TxQueue final : public pollux::TxQueue {
   void count_unsent_frames() noexcept;
   /// The socket is about to be closed, and its rings with it.
   void forget_rings() noexcept { tx_ = {}; }
-  /// As that of RxQueue.
+  /// As that of XdpRxQueue.
   std::uint32_t detach() noexcept;
   [[nodiscard]] std::uint32_t in_flight() const noexcept override { return read_counter(in_flight_); }
   [[nodiscard]] bool has_unsent(const TxSent& counted) const noexcept override;
@@ -154,8 +154,8 @@ class TxQueue final : public pollux::TxQueue {
   [[nodiscard]] std::uint64_t refused() const noexcept { return read_counter(refused_); }
 
  private:
-  static std::uint32_t burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
-  static std::uint32_t burst_and_wake(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  static std::uint32_t burst_and_wake(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   void cache_changed() noexcept override;
   /// Frees what the kernel has sent. Plain mbufs go to the cache without a look at them. Returns their number.
   std::uint32_t reclaim() noexcept;

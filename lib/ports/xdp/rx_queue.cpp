@@ -18,12 +18,12 @@ constexpr Site kSite{"an AF_XDP receive queue", 0};
 
 }  // namespace
 
-RxQueue::RxQueue(const RxFilter& filter, DeletionWatch& watch) : pollux::RxQueue(&burst, &filter), watch_(watch) {
+XdpRxQueue::XdpRxQueue(const RxFilter& filter, DeletionWatch& watch) : RxQueue(&burst, &filter), watch_(watch) {
   allow_sleeping(watch.descriptor());
 }
 
-void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs,
-                     const RxModes& modes) {
+void XdpRxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs,
+                        const RxModes& modes) {
   const std::uint32_t before = area.layout().before;
   lent_.reset(area.first() + before, area.bytes() - before);
   rx_ = rings.rx;
@@ -43,7 +43,7 @@ void RxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vect
   is_watched_ = false;
 }
 
-void RxQueue::add(std::span<Mbuf* const> mbufs) noexcept {
+void XdpRxQueue::add(std::span<Mbuf* const> mbufs) noexcept {
   for (Mbuf* const mbuf : mbufs) {
     if (is_outside(mbuf)) {
       MbufAccess::stamp(*mbuf, kSite);
@@ -56,7 +56,7 @@ void RxQueue::add(std::span<Mbuf* const> mbufs) noexcept {
   submit(fill_);
 }
 
-void RxQueue::set_aside(MempoolCacheCore& cache, std::uint32_t count) noexcept {
+void XdpRxQueue::set_aside(MempoolCacheCore& cache, std::uint32_t count) noexcept {
   Mbuf** const objects = cache.objects();
   std::uint32_t removed = 0;
   for (std::uint32_t i = 0; i < std::min(count + removed, cache.count()); ++i) {
@@ -68,25 +68,25 @@ void RxQueue::set_aside(MempoolCacheCore& cache, std::uint32_t count) noexcept {
   cache.set_first(cache.first + removed);
 }
 
-void RxQueue::post(Mbuf& mbuf) noexcept {
+void XdpRxQueue::post(Mbuf& mbuf) noexcept {
   MbufAccess::stamp(mbuf, kSite);
   fill_.at(fill_.own++) = lent_.lend(mbuf, Lent::Kind::plain);
 }
 
-POLLUX_NOINLINE std::uint32_t RxQueue::wake_kernel(std::uint32_t received) const noexcept {
+POLLUX_NOINLINE std::uint32_t XdpRxQueue::wake_kernel(std::uint32_t received) const noexcept {
   static_cast<void>(::recvfrom(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, nullptr));
   return received;
 }
 
 // What the kernel says about a frame that it has written is trusted: it writes where it likes.
-void RxQueue::set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept {
+void XdpRxQueue::set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept {
   // Signed: the frame may begin before that of an empty mbuf.
   const std::int64_t moved = static_cast<std::int64_t>(frame.addr - plain_.offset) >> XSK_UNALIGNED_BUF_OFFSET_SHIFT;
   MbufAccess::set_word(mbuf, plain_.word + (static_cast<std::uint64_t>(moved) << MbufAccess::kOffsetShift) + frame.len);
   if (modes_.hints && chain_.bytes == 0) attach_hints(mbuf);
 }
 
-void RxQueue::attach_hints(Mbuf& mbuf) noexcept {
+void XdpRxQueue::attach_hints(Mbuf& mbuf) noexcept {
   HintRecord record;
   std::memcpy(&record, mbuf.data() - sizeof record, sizeof record);
   SoftwareRxMetadata metadata;
@@ -96,7 +96,7 @@ void RxQueue::attach_hints(Mbuf& mbuf) noexcept {
 }
 
 /// What of a filter decides whether a frame needs no further look at it, read once for many frames.
-struct RxQueue::Wanted {
+struct XdpRxQueue::Wanted {
   explicit Wanted(const RxFilter& filter) noexcept
       : mac_(filter.mac()), compared_(filter.compared()), longest_(filter.longest()) {}
 
@@ -113,8 +113,9 @@ struct RxQueue::Wanted {
 /// Takes a plain frame back from the kernel. Returns false, with nothing changed, if the frame is not plain. `filter`:
 /// an RxFilter, or the Wanted of many frames.
 template <class Filter>
-POLLUX_ALWAYS_INLINE bool RxQueue::take_plain(const LentPlaces& places, const std::uint64_t& data, const Filter& filter,
-                                              const xdp_desc& frame, Mbuf*& out, std::uint64_t& bytes) const noexcept {
+POLLUX_ALWAYS_INLINE bool XdpRxQueue::take_plain(const LentPlaces& places, const std::uint64_t& data,
+                                                 const Filter& filter, const xdp_desc& frame, Mbuf*& out,
+                                                 std::uint64_t& bytes) const noexcept {
   const std::uint64_t distance = frame.addr - plain_.offset;
   const std::uint64_t line = Lent::line(distance);
   if (line >= lent_.lines) [[unlikely]]
@@ -138,15 +139,15 @@ POLLUX_ALWAYS_INLINE bool RxQueue::take_plain(const LentPlaces& places, const st
 }
 
 /// As post, with a slot of the fill ring.
-POLLUX_ALWAYS_INLINE void RxQueue::post_at(const LentPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept {
+POLLUX_ALWAYS_INLINE void XdpRxQueue::post_at(const LentPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept {
   MbufAccess::stamp(mbuf, kSite);
   const auto distance = static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(&mbuf) - places.area);
   slot = distance;
   places.marks[distance / Lent::kBlock] = Lent::mark(distance, Lent::Kind::plain);
 }
 
-std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
-  auto& queue = static_cast<RxQueue&>(base);
+std::uint32_t XdpRxQueue::burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<XdpRxQueue&>(base);
   FrameRing& rx = queue.rx_;
   const bool is_one = rx.peer - rx.own < limit ? waiting(rx) == 1 : limit == 1;
   if (!is_one || !queue.receive_one(*out)) return queue.receive(out, limit);
@@ -154,7 +155,7 @@ std::uint32_t RxQueue::burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t li
   return needs_wakeup(queue.fill_) ? queue.wake_kernel(1) : 1;
 }
 
-POLLUX_ALWAYS_INLINE bool RxQueue::receive_one(Mbuf*& out) noexcept {
+POLLUX_ALWAYS_INLINE bool XdpRxQueue::receive_one(Mbuf*& out) noexcept {
   if (cache_->first == MempoolCacheCore::kSlots || !may_be_plain_) [[unlikely]]
     return false;
   forget_memory();  // what follows is read only when it is needed, so that no registers have to be saved
@@ -175,7 +176,7 @@ POLLUX_ALWAYS_INLINE bool RxQueue::receive_one(Mbuf*& out) noexcept {
 }
 
 // Usually all are plain, and neither ring ends among them.
-POLLUX_NOINLINE std::uint32_t RxQueue::receive(Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_NOINLINE std::uint32_t XdpRxQueue::receive(Mbuf** out, std::uint32_t limit) noexcept {
   const std::uint32_t count = std::min(limit, rx_.peer - rx_.own);
   if (count == 0) return modes_.busy || needs_wakeup(fill_) ? wake_kernel(0) : 0;
   if (cache_->count() < count) [[unlikely]]
@@ -190,7 +191,7 @@ POLLUX_NOINLINE std::uint32_t RxQueue::receive(Mbuf** out, std::uint32_t limit) 
 
 /// Receives plain frames, up to the first other one or the end of a ring. Returns their number. Not inline: the loop
 /// needs all registers.
-POLLUX_HOT std::uint32_t RxQueue::receive_run(Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_HOT std::uint32_t XdpRxQueue::receive_run(Mbuf** out, std::uint32_t limit) noexcept {
   const std::uint32_t count = std::min({limit, rx_.until_end(), fill_.until_end()});
   const Wanted wanted(filter());
   const LentPlaces places = lent_;
@@ -213,7 +214,7 @@ POLLUX_HOT std::uint32_t RxQueue::receive_run(Mbuf** out, std::uint32_t limit) n
   return done;
 }
 
-POLLUX_NOINLINE std::uint32_t RxQueue::receive_rest(Mbuf** out, std::uint32_t count) noexcept {
+POLLUX_NOINLINE std::uint32_t XdpRxQueue::receive_rest(Mbuf** out, std::uint32_t count) noexcept {
   MempoolCacheCore& cache = *cache_;
   if (is_small_) set_aside(cache, count);
   std::uint32_t spares = std::min(count, cache.count());
@@ -237,7 +238,7 @@ POLLUX_NOINLINE std::uint32_t RxQueue::receive_rest(Mbuf** out, std::uint32_t co
   return static_cast<std::uint32_t>(next - out);
 }
 
-POLLUX_NOINLINE Mbuf* RxQueue::receive_other(const xdp_desc& piece, Mbuf*& replacement) noexcept {
+POLLUX_NOINLINE Mbuf* XdpRxQueue::receive_other(const xdp_desc& piece, Mbuf*& replacement) noexcept {
   Mbuf* const mbuf = lent_.take_back(piece.addr);
   if (mbuf == nullptr) {
     count_error();
@@ -251,7 +252,7 @@ POLLUX_NOINLINE Mbuf* RxQueue::receive_other(const xdp_desc& piece, Mbuf*& repla
   return admitted ? mbuf : nullptr;
 }
 
-Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacement) noexcept {
+Mbuf* XdpRxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacement) noexcept {
   set_received(mbuf, piece);
   if (chain_.bytes == 0) std::copy_n(mbuf.data(), chain_.destination.size(), chain_.destination.begin());
   chain_.bytes += piece.len;
@@ -283,20 +284,20 @@ Mbuf* RxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replacemen
 // costs the kernel two locks a frame, also while nobody sleeps, so it is not watched before somebody does.
 // An interface from which frames have come since the last time is not asked whether it was deleted, which would be a
 // system call at each waking: if it was, the watch is readable, and the thread comes back without a frame.
-bool RxQueue::watch() noexcept {
+bool XdpRxQueue::watch() noexcept {
   is_watched_ = is_watched_ || event()->add_source(socket_);
   if (std::exchange(packets_before_, packets_) == packets_) static_cast<void>(watch_closed());
   return watch_.is_deleted() || (is_watched_ && waiting(rx_) == 0);
 }
 
 // After a deletion nothing else is worth waiting for.
-bool RxQueue::watch_closed() noexcept {
+bool XdpRxQueue::watch_closed() noexcept {
   watch_.check();
   if (watch_.is_deleted()) event()->set_source(-1);
   return true;
 }
 
-void RxQueue::drop_waiting() noexcept {
+void XdpRxQueue::drop_waiting() noexcept {
   for (std::uint32_t left = waiting(rx_); left != 0; --left) {
     const xdp_desc piece = rx_.at(rx_.own++);
     Mbuf* const mbuf = lent_.take_back(piece.addr);
@@ -312,7 +313,7 @@ void RxQueue::drop_waiting() noexcept {
   chain_ = {};
 }
 
-std::uint32_t RxQueue::detach() noexcept {
+std::uint32_t XdpRxQueue::detach() noexcept {
   posted_ = 0;
   for (Mbuf* const mbuf : std::exchange(outside_, {})) MbufDeleter{}(mbuf);
   return free_all(lent_);

@@ -32,8 +32,8 @@ POLLUX_ALWAYS_INLINE bool take_back_plain(const LentPlaces& places, std::uint64_
 
 }  // namespace
 
-void TxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
-                     std::optional<Mempool> copies, std::uint32_t max_segments) {
+void XdpTxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
+                        std::optional<Mempool> copies, std::uint32_t max_segments) {
   lent_.reset(area->first(), area->bytes());
   constexpr std::uint64_t kHeader = std::uint64_t{Mbuf::kHeaderSize} << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
   plain_ = {.base = reinterpret_cast<std::uintptr_t>(lent_.area) - kHeader,
@@ -51,7 +51,7 @@ void TxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::shared
   cache_changed();
 }
 
-void TxQueue::cache_changed() noexcept {
+void XdpTxQueue::cache_changed() noexcept {
   max_excess_ =
       std::min<std::uint32_t>(limits().max_frame, std::numeric_limits<std::uint16_t>::max()) - limits().min_frame;
   const bool is_direct =
@@ -60,7 +60,7 @@ void TxQueue::cache_changed() noexcept {
   lent_.forget_plain();
 }
 
-void TxQueue::put(const Mbuf& mbuf, std::uint32_t options) noexcept {
+void XdpTxQueue::put(const Mbuf& mbuf, std::uint32_t options) noexcept {
   const auto offset = static_cast<std::uint64_t>(mbuf.data() - reinterpret_cast<const std::uint8_t*>(&mbuf));
   tx_.at(tx_.own++) = {.addr = lent_.lend(mbuf, Lent::Kind::other) | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
                        .len = mbuf.length(),
@@ -68,7 +68,7 @@ void TxQueue::put(const Mbuf& mbuf, std::uint32_t options) noexcept {
   publish(in_flight_, in_flight_ + 1);
 }
 
-POLLUX_ALWAYS_INLINE bool TxQueue::reclaim_one() noexcept {
+POLLUX_ALWAYS_INLINE bool XdpTxQueue::reclaim_one() noexcept {
   MempoolCacheCore* const to = cache();
   if (to == nullptr || to->first <= to->reserved) [[unlikely]]
     return false;
@@ -81,7 +81,7 @@ POLLUX_ALWAYS_INLINE bool TxQueue::reclaim_one() noexcept {
 }
 
 // Usually all are plain, and the ring does not end among them.
-POLLUX_NOINLINE std::uint32_t TxQueue::reclaim() noexcept {
+POLLUX_NOINLINE std::uint32_t XdpTxQueue::reclaim() noexcept {
   const std::uint32_t count = waiting(completion_);
   if (count == 0) return 0;
   std::uint32_t freed = cache() != nullptr ? reclaim_run(count) : 0;
@@ -93,7 +93,7 @@ POLLUX_NOINLINE std::uint32_t TxQueue::reclaim() noexcept {
 }
 
 /// Frees plain mbufs, up to the first other address or the end of the ring. Returns their number.
-POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::reclaim_run(std::uint32_t limit) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t XdpTxQueue::reclaim_run(std::uint32_t limit) noexcept {
   MempoolCacheCore& to = *cache();
   const std::uint32_t count = std::min({limit, completion_.until_end(), MempoolCacheCore::kSlack});
   to.make_room(count);
@@ -109,7 +109,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::reclaim_run(std::uint32_t limit) noe
   return done;
 }
 
-POLLUX_NOINLINE std::uint32_t TxQueue::reclaim_rest(std::uint32_t count) noexcept {
+POLLUX_NOINLINE std::uint32_t XdpTxQueue::reclaim_rest(std::uint32_t count) noexcept {
   MempoolCacheCore* const to = cache();
   std::uint32_t freed = 0;
   for (std::uint32_t left = count; left != 0;) {
@@ -130,7 +130,7 @@ POLLUX_NOINLINE std::uint32_t TxQueue::reclaim_rest(std::uint32_t count) noexcep
   return freed;
 }
 
-bool TxQueue::is_reachable(const Mbuf& frame) const noexcept {
+bool XdpTxQueue::is_reachable(const Mbuf& frame) const noexcept {
   const bool single = frame.next() == nullptr;
   for (const Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint8_t special = MbufAccess::special(const_cast<Mbuf&>(*segment));
@@ -144,7 +144,7 @@ bool TxQueue::is_reachable(const Mbuf& frame) const noexcept {
 }
 
 // A copy in mbufs that the kernel reaches. Empty if there are too few.
-MbufPtr TxQueue::copy(const Mbuf& frame) noexcept {
+MbufPtr XdpTxQueue::copy(const Mbuf& frame) noexcept {
   MbufPtr whole;
   for (std::uint32_t at = 0; at < frame.packet_length();) {
     MbufPtr part = copies_->allocate();
@@ -161,7 +161,7 @@ MbufPtr TxQueue::copy(const Mbuf& frame) noexcept {
   return whole;
 }
 
-void TxQueue::put_frame(Mbuf& frame) noexcept {
+void XdpTxQueue::put_frame(Mbuf& frame) noexcept {
   for (Mbuf* segment = &frame; segment != nullptr;) {
     Mbuf* const next = segment->next();
     static_cast<void>(next == nullptr || MbufAccess::unlink(*segment));
@@ -170,7 +170,7 @@ void TxQueue::put_frame(Mbuf& frame) noexcept {
   }
 }
 
-POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame) noexcept {
+POLLUX_NOINLINE bool XdpTxQueue::send_slow(Mbuf* frame) noexcept {
   if (reject(frame)) return true;
   switch (complete_checksums(*frame)) {
     case ChecksumCompletion::complete: break;
@@ -205,7 +205,7 @@ POLLUX_NOINLINE bool TxQueue::send_slow(Mbuf* frame) noexcept {
   return true;
 }
 
-POLLUX_ALWAYS_INLINE bool TxQueue::is_plain(const Mbuf& mbuf) const noexcept {
+POLLUX_ALWAYS_INLINE bool XdpTxQueue::is_plain(const Mbuf& mbuf) const noexcept {
   if (POLLUX_CHECKED != 0) return false;  // checked builds look at each mbuf
   // One comparison covers length, pool and `special`: see TxQueue::reject.
   return static_cast<std::uint32_t>(MbufAccess::word(mbuf)) - direct_ <= max_excess_;
@@ -214,8 +214,8 @@ POLLUX_ALWAYS_INLINE bool TxQueue::is_plain(const Mbuf& mbuf) const noexcept {
 /// Puts a plain frame into a slot of the ring, and returns its length. An mbuf's address less `base` is that of data
 /// which begins right after the header, in the kernel's form; divided by the size of a block it is the distance of the
 /// mark from `marks`.
-POLLUX_ALWAYS_INLINE std::uint64_t TxQueue::put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf,
-                                                      xdp_desc& slot) noexcept {
+POLLUX_ALWAYS_INLINE std::uint64_t XdpTxQueue::put_plain(std::uintptr_t base, std::uintptr_t marks, const Mbuf& mbuf,
+                                                         xdp_desc& slot) noexcept {
   const std::uint64_t offset = MbufAccess::data_offset(const_cast<Mbuf&>(mbuf));
   const std::uint64_t address = reinterpret_cast<std::uintptr_t>(&mbuf) - base;
   slot.addr = address + (offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT);
@@ -225,7 +225,7 @@ POLLUX_ALWAYS_INLINE std::uint64_t TxQueue::put_plain(std::uintptr_t base, std::
   return length;
 }
 
-POLLUX_ALWAYS_INLINE bool TxQueue::send_one(const Mbuf& mbuf) noexcept {
+POLLUX_ALWAYS_INLINE bool XdpTxQueue::send_one(const Mbuf& mbuf) noexcept {
   const std::uint32_t completed = waiting(completion_);
   if (completed > 1 || in_flight_ >= limit_ || !is_plain(mbuf)) return false;
   if (completed == 0) {
@@ -242,13 +242,13 @@ POLLUX_ALWAYS_INLINE bool TxQueue::send_one(const Mbuf& mbuf) noexcept {
 }
 
 // Usually all are plain, and the ring does not end among them.
-POLLUX_NOINLINE std::uint32_t TxQueue::put(Mbuf* const* mbufs, std::uint32_t count) noexcept {
+POLLUX_NOINLINE std::uint32_t XdpTxQueue::put(Mbuf* const* mbufs, std::uint32_t count) noexcept {
   const std::uint32_t done = in_flight_ < limit_ ? put_run(mbufs, count) : 0;
   return done == count ? done : done + put_rest(mbufs + done, count - done);
 }
 
 /// Puts plain frames into the ring, up to the first other one or the end of the ring. Returns their number.
-POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::put_run(Mbuf* const* mbufs, std::uint32_t limit) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t XdpTxQueue::put_run(Mbuf* const* mbufs, std::uint32_t limit) noexcept {
   const std::uint32_t count = std::min({limit, limit_ - in_flight_, tx_.until_end()});
   const std::uintptr_t base = plain_.base;
   const std::uintptr_t marks = plain_.marks;
@@ -265,7 +265,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t TxQueue::put_run(Mbuf* const* mbufs, std::uin
   return done;
 }
 
-POLLUX_NOINLINE std::uint32_t TxQueue::put_rest(Mbuf* const* mbufs, std::uint32_t count) noexcept {
+POLLUX_NOINLINE std::uint32_t XdpTxQueue::put_rest(Mbuf* const* mbufs, std::uint32_t count) noexcept {
   std::uint32_t taken = 0;
   while (taken < count && in_flight_ < limit_) {
     const std::uint32_t done = put_run(mbufs + taken, count - taken);
@@ -277,15 +277,15 @@ POLLUX_NOINLINE std::uint32_t TxQueue::put_rest(Mbuf* const* mbufs, std::uint32_
   return taken;
 }
 
-std::uint32_t TxQueue::burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  auto& queue = static_cast<TxQueue&>(base);
+std::uint32_t XdpTxQueue::burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<XdpTxQueue&>(base);
   if (count != 1 || !queue.send_one(**mbufs)) return queue.send(mbufs, count);
   if (needs_wakeup(queue.tx_)) return queue.kick_one();
   queue.count_taken(1);
   return 1;
 }
 
-POLLUX_NOINLINE std::uint32_t TxQueue::send(Mbuf* const* mbufs, std::uint32_t count) noexcept {
+POLLUX_NOINLINE std::uint32_t XdpTxQueue::send(Mbuf* const* mbufs, std::uint32_t count) noexcept {
   const std::uint32_t freed = reclaim();
   const std::uint32_t taken = put(mbufs, count);
   submit(tx_);
@@ -294,13 +294,13 @@ POLLUX_NOINLINE std::uint32_t TxQueue::send(Mbuf* const* mbufs, std::uint32_t co
   return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
 }
 
-void TxQueue::open() noexcept { wakes_driver_ ? open_bursts(&burst_and_wake) : pollux::TxQueue::open(); }
+void XdpTxQueue::open() noexcept { wakes_driver_ ? open_bursts(&burst_and_wake) : TxQueue::open(); }
 
 // With busy polling, sendto runs what polls the queue's receiving half, and wakes nothing (Linux, net/xdp/xsk.c,
 // xsk_no_wakeup). That sends only if the driver has both halves of a queue on one interrupt; igb has two for few
 // queues. poll wakes the driver.
-std::uint32_t TxQueue::burst_and_wake(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
-  auto& queue = static_cast<TxQueue&>(base);
+std::uint32_t XdpTxQueue::burst_and_wake(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  auto& queue = static_cast<XdpTxQueue&>(base);
   const std::uint32_t done = queue.send(mbufs, count);
   if (needs_wakeup(queue.tx_) && consumed(queue.tx_) != queue.tx_.own) {
     pollfd sending{.fd = queue.socket_, .events = POLLOUT, .revents = 0};
@@ -309,13 +309,13 @@ std::uint32_t TxQueue::burst_and_wake(pollux::TxQueue& base, Mbuf* const* mbufs,
   return done;
 }
 
-POLLUX_NOINLINE void TxQueue::kick() noexcept {
+POLLUX_NOINLINE void XdpTxQueue::kick() noexcept {
   kicked_ = consumed(tx_);
   while (kicked_ != tx_.own && kick_once()) {
   }
 }
 
-POLLUX_NOINLINE std::uint32_t TxQueue::kick_one() noexcept {
+POLLUX_NOINLINE std::uint32_t XdpTxQueue::kick_one() noexcept {
   kicked_ = consumed(tx_);
   if (kick_once()) kick();
   count_taken(1);
@@ -324,11 +324,11 @@ POLLUX_NOINLINE std::uint32_t TxQueue::kick_one() noexcept {
 
 // The kernel sends a few frames a call, and ends a call at a frame that the driver does not take: EBUSY if that frame
 // is lost, EAGAIN if it is tried again (Linux, net/xdp/xsk.c, __xsk_generic_xmit).
-POLLUX_ALWAYS_INLINE bool TxQueue::kick_once() noexcept {
+POLLUX_ALWAYS_INLINE bool XdpTxQueue::kick_once() noexcept {
   return ::sendto(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0 && has_sent(errno);
 }
 
-POLLUX_NOINLINE bool TxQueue::has_sent(int error) noexcept {
+POLLUX_NOINLINE bool XdpTxQueue::has_sent(int error) noexcept {
   const std::uint32_t after = consumed(tx_);
   if (after == std::exchange(kicked_, after)) {
     if (error != EAGAIN) add_to(refused_, 1);
@@ -339,19 +339,19 @@ POLLUX_NOINLINE bool TxQueue::has_sent(int error) noexcept {
 }
 
 // The frame that ends before `end` in the ring was counted as sent, but was lost.
-void TxQueue::count_lost(std::uint32_t end, TxDrop why) noexcept {
+void XdpTxQueue::count_lost(std::uint32_t end, TxDrop why) noexcept {
   std::uint32_t bytes = tx_.at(--end).len;
   for (; (tx_.at(end - 1).options & kContinues) != 0 && bytes < limits().max_frame; --end) bytes += tx_.at(end - 1).len;
   count_unsent(bytes, why);
 }
 
 // Frames are taken once those are counted as lost that the kernel took from the ring and did not send.
-bool TxQueue::has_unsent(const TxSent& counted) const noexcept {
+bool XdpTxQueue::has_unsent(const TxSent& counted) const noexcept {
   if (tx_.producer == nullptr) return false;
   return !is_between_bursts(counted) || consumed(tx_) != __atomic_load_n(tx_.producer, __ATOMIC_ACQUIRE);
 }
 
-void TxQueue::finish() noexcept {
+void XdpTxQueue::finish() noexcept {
   SteadyClock clock;  // as for Socket::bind
   static_cast<void>(wait_until(clock, "sending", std::chrono::milliseconds(50), [&] {
     kick();
@@ -360,7 +360,7 @@ void TxQueue::finish() noexcept {
   }));
 }
 
-void TxQueue::count_unsent_frames() noexcept {
+void XdpTxQueue::count_unsent_frames() noexcept {
   std::uint32_t end = consumed(tx_);
   while (end != tx_.own) {
     while ((tx_.at(end).options & kContinues) != 0) ++end;
@@ -368,7 +368,7 @@ void TxQueue::count_unsent_frames() noexcept {
   }
 }
 
-std::uint32_t TxQueue::detach() noexcept {
+std::uint32_t XdpTxQueue::detach() noexcept {
   copies_.reset();
   area_ = nullptr;
   publish(in_flight_, 0U);

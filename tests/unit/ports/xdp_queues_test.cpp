@@ -98,8 +98,8 @@ class XdpQueues : public PortFixture {
   test::FakedXdpSocket socket_{kRing};
   RxFilter filter_;
   xdp::DeletionWatch watch_{[] { return true; }, xdp::DeletionEvents(FileDescriptor())};
-  xdp::RxQueue rx_{filter_, watch_};
-  xdp::TxQueue tx_;
+  xdp::XdpRxQueue rx_{filter_, watch_};
+  xdp::XdpTxQueue tx_;
   DropCounter looked_at_{"looked at"};
 };
 

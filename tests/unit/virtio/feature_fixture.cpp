@@ -268,7 +268,7 @@ void FeatureFixture::expect_wakeups() {
   for (auto [from, to] : {std::pair(&left_, &right_), std::pair(&right_, &left_)}) {
     std::vector<pollfd> waiting;
     for (std::uint16_t queue = 0; queue < queues_; ++queue) {
-      pollux::RxQueue& rx = to->port.rx(queue);
+      RxQueue& rx = to->port.rx(queue);
       EXPECT_TRUE(rx.arm() || rx.arm()) << "only a start of the queue refuses once";
       waiting.push_back({.fd = rx.event_fd(), .events = POLLIN, .revents = 0});
     }

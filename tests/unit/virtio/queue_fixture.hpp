@@ -107,8 +107,8 @@ struct QueueFixture {
   MempoolCache cache;
   RxFilter filter;
   hw::virtio::Features features;
-  RxQueue rx{filter, true};
-  TxQueue tx;
+  VirtioRxQueue rx{filter, true};
+  VirtioTxQueue tx;
   std::optional<DeviceSide> device;
   std::uint16_t doorbell = 0xFFFF;
   DropCounter seen{"seen"};

@@ -36,7 +36,7 @@ Features choose(Features offered, Features refused) noexcept {
   return hw::virtio::without_unmet(features);
 }
 
-Features read_offered(const Card& card) noexcept {
+Features read_offered(const VirtioNetCard& card) noexcept {
   Features offered = 0;
   for (std::uint32_t half = 0; half < 2; ++half) {
     card.common().write<reg::DEVICE_FEATURE_SELECT>(reg::DEVICE_FEATURE_SELECT::Value(half));
@@ -45,24 +45,24 @@ Features read_offered(const Card& card) noexcept {
   return offered;
 }
 
-void write_address(const Card& card, auto address_register, std::uint64_t iova) {
+void write_address(const VirtioNetCard& card, auto address_register, std::uint64_t iova) {
   using Address = decltype(address_register);
   card.common().write<Address>(0, typename Address::Value(static_cast<std::uint32_t>(iova)));
   card.common().write<Address>(1, typename Address::Value(static_cast<std::uint32_t>(iova >> 32)));
 }
 
-void select(const Card& card, std::uint16_t queue) noexcept {
+void select(const VirtioNetCard& card, std::uint16_t queue) noexcept {
   card.common().write<reg::QUEUE_SELECT>(reg::QUEUE_SELECT::Value(queue));
 }
 
-tl::unexpected<Error> fault(const Card& card, std::string_view what) {
+tl::unexpected<Error> fault(const VirtioNetCard& card, std::string_view what) {
   if (card.common().removed()) return fail_removed(card.name);
   return fail(ErrorCode::device_fault, fmt::format("{}: {}", card.name, what),
               "close the port and open it again; if the error persists, restart the virtual machine's device");
 }
 
 // A device without an address leaves it to the driver to make one (5.1.5 "Device Initialization").
-MacAddress read_mac(const Card& card) {
+MacAddress read_mac(const VirtioNetCard& card) {
   if (!card.has(feature::kMac)) return random_station_address();
   MacAddress mac;
   for (std::uint32_t i = 0; i < mac.size(); ++i) {
@@ -73,7 +73,7 @@ MacAddress read_mac(const Card& card) {
 
 }  // namespace
 
-Result<void> reset_device(Card& card) {
+Result<void> reset_device(VirtioNetCard& card) {
   card.features = 0;
   card.common().write<reg::DEVICE_STATUS>({});
   const auto is_reset = [&] {
@@ -87,7 +87,7 @@ Result<void> reset_device(Card& card) {
 }
 
 // 3.1.1 "Driver Requirements: Device Initialization".
-Result<void> negotiate(Card& card, Features refused) {
+Result<void> negotiate(VirtioNetCard& card, Features refused) {
   if (auto reset = reset_device(card); !reset) return reset;
   card.common().write<reg::DEVICE_STATUS>(reg::DEVICE_STATUS::ACKNOWLEDGE);
   card.common().write<reg::DEVICE_STATUS>(reg::DEVICE_STATUS::ACKNOWLEDGE | reg::DEVICE_STATUS::DRIVER);
@@ -116,10 +116,12 @@ Result<void> negotiate(Card& card, Features refused) {
   return {};
 }
 
-void give_up(const Card& card) noexcept { card.common().modify<reg::DEVICE_STATUS>(reg::DEVICE_STATUS::FAILED); }
+void give_up(const VirtioNetCard& card) noexcept {
+  card.common().modify<reg::DEVICE_STATUS>(reg::DEVICE_STATUS::FAILED);
+}
 
 // 2.5.1: values that belong together have been read between two equal generations.
-Result<NetConfig> read_config(const Card& card) {
+Result<NetConfig> read_config(const VirtioNetCard& card) {
   constexpr int kMaxTries = 100;
   const hw::virtio::NetRegisters& net = card.transport.net();
   for (int tries = 0; tries < kMaxTries; ++tries) {
@@ -142,7 +144,7 @@ Result<NetConfig> read_config(const Card& card) {
 
 // Without STATUS the link is always up (5.1.4.2); without SPEED_DUPLEX its speed is unknown, as that of a port without
 // a card.
-LinkStatus read_link(const Card& card) noexcept {
+LinkStatus read_link(const VirtioNetCard& card) noexcept {
   constexpr std::uint32_t kUnknownFrom = 0x80000000;
   constexpr std::uint32_t kNoCard = 10'000;
   LinkStatus status;
@@ -161,19 +163,20 @@ LinkStatus read_link(const Card& card) noexcept {
   return status;
 }
 
-std::uint32_t queue_limit(const Card& card, std::uint16_t queue) noexcept {
+std::uint32_t queue_limit(const VirtioNetCard& card, std::uint16_t queue) noexcept {
   select(card, queue);
   const std::uint32_t size = card.common().read<reg::QUEUE_SIZE>().raw();
   return std::bit_floor(std::min(size, hw::virtio::kMaxQueueSize));
 }
 
-bool is_enabled(const Card& card, std::uint16_t queue) noexcept {
+bool is_enabled(const VirtioNetCard& card, std::uint16_t queue) noexcept {
   select(card, queue);
   return card.common().read<reg::QUEUE_ENABLE>().raw() != 0;
 }
 
 // 4.1.5.1.3 "Virtqueue Configuration". The registers that say where the device may write are read back.
-Result<Notifier> enable_queue(const Card& card, std::uint16_t queue, const Virtqueue& memory, std::uint32_t vector) {
+Result<Notifier> enable_queue(const VirtioNetCard& card, std::uint16_t queue, const Virtqueue& memory,
+                              std::uint32_t vector) {
   if (queue_limit(card, queue) < memory.size)
     return fault(card, fmt::format("queue {} has no room for {} descriptors", queue, memory.size));
   card.common().write<reg::QUEUE_SIZE>(reg::QUEUE_SIZE::Value(memory.size));
@@ -197,7 +200,7 @@ Result<Notifier> enable_queue(const Card& card, std::uint16_t queue, const Virtq
 }
 
 // 2.6.1 "Virtqueue Reset".
-Result<void> reset_queue(const Card& card, std::uint16_t queue) {
+Result<void> reset_queue(const VirtioNetCard& card, std::uint16_t queue) {
   select(card, queue);
   card.common().write<reg::QUEUE_RESET>(reg::QUEUE_RESET::Value(1));
   const auto is_reset = [&] {
@@ -210,7 +213,7 @@ Result<void> reset_queue(const Card& card, std::uint16_t queue) {
   return timed_out(fmt::format("{}: the reset of queue {}", card.name, queue), kResetLimit);
 }
 
-Result<void> set_driver_ok(const Card& card) {
+Result<void> set_driver_ok(const VirtioNetCard& card) {
   card.common().modify<reg::DEVICE_STATUS>(reg::DEVICE_STATUS::DRIVER_OK);
   const auto status = card.common().read<reg::DEVICE_STATUS>();
   if (status.all_ones()) return fail_removed(card.name);

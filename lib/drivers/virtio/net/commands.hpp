@@ -17,7 +17,7 @@ namespace pollux::drivers::virtio {
 
 /// A started device, for commands.
 struct Commands {
-  const Card& card;
+  const VirtioNetCard& card;
   ControlQueue& queue;
 
   [[nodiscard]] Result<void> set_promiscuous(bool on) const;

@@ -24,7 +24,7 @@ constexpr std::uint32_t kMaxSize = 64;
 
 }  // namespace
 
-Result<void> ControlQueue::allocate(const Card& card, std::uint16_t queue, int numa_node) {
+Result<void> ControlQueue::allocate(const VirtioNetCard& card, std::uint16_t queue, int numa_node) {
   const std::uint32_t size = std::min(queue_limit(card, queue), kMaxSize);
   if (size < kMinSize) {
     return fail(ErrorCode::device_fault, fmt::format("{}: its control queue has {} descriptors", card.name, size),
@@ -41,7 +41,7 @@ Result<void> ControlQueue::allocate(const Card& card, std::uint16_t queue, int n
   return {};
 }
 
-Result<void> ControlQueue::start(const Card& card) {
+Result<void> ControlQueue::start(const VirtioNetCard& card) {
   std::memset(memory_.descriptors.address, 0,
               static_cast<std::size_t>(memory_.extra.address - memory_.descriptors.address));
   next_ = entry_ = 0;
@@ -89,8 +89,9 @@ void ControlQueue::write(std::uint32_t data_bytes) noexcept {
 // There is one command, so whatever buffer the device returns means that one.
 bool ControlQueue::take_used() noexcept { return packed_ ? packed_ring_.ready(next_) != 0 : split_.ready(entry_) != 0; }
 
-Result<void> ControlQueue::send(const Card& card, std::string_view name, hw::virtio::ControlClass control_class,
-                                std::uint8_t command, std::span<const std::uint8_t> data) {
+Result<void> ControlQueue::send(const VirtioNetCard& card, std::string_view name,
+                                hw::virtio::ControlClass control_class, std::uint8_t command,
+                                std::span<const std::uint8_t> data) {
   const auto silent = [&] {
     return fail(ErrorCode::timeout,
                 fmt::format("{}: the device did not answer the command {} within a second", card.name, name),

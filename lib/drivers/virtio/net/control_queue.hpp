@@ -21,13 +21,14 @@ class ControlQueue {
 
   /// Takes memory for a queue of the device that `card` describes, once for all starts. Errors: those of
   /// allocate_virtqueue; device_fault (the device has too short a queue).
-  [[nodiscard]] Result<void> allocate(const Card& card, std::uint16_t queue, int numa_node);
+  [[nodiscard]] Result<void> allocate(const VirtioNetCard& card, std::uint16_t queue, int numa_node);
   /// Empties the queue and gives it to the device, after its reset. Errors: see enable_queue.
-  [[nodiscard]] Result<void> start(const Card& card);
+  [[nodiscard]] Result<void> start(const VirtioNetCard& card);
   /// Sends a command and waits for the device's answer. `name` is for messages. Errors: device_fault (the device
   /// refuses), timeout (the device does not answer: no command can be sent until the next start), device_removed.
-  [[nodiscard]] Result<void> send(const Card& card, std::string_view name, hw::virtio::ControlClass control_class,
-                                  std::uint8_t command, std::span<const std::uint8_t> data);
+  [[nodiscard]] Result<void> send(const VirtioNetCard& card, std::string_view name,
+                                  hw::virtio::ControlClass control_class, std::uint8_t command,
+                                  std::span<const std::uint8_t> data);
 
  private:
   [[nodiscard]] bool take_used() noexcept;

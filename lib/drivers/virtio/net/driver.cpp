@@ -18,7 +18,7 @@ CardDriver driver() {
 }
 
 Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
-  return Port::open(context.state(), std::move(device));
+  return VirtioNetPort::open(context.state(), std::move(device));
 }
 
 }  // namespace pollux::drivers::virtio

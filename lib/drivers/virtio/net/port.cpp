@@ -101,7 +101,7 @@ PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t 
 }
 
 // The pairs whose queues exist. All have a size of their own; the smallest decides.
-Result<DeviceFacts> read_facts(const Card& card) {
+Result<DeviceFacts> read_facts(const VirtioNetCard& card) {
   auto config = read_config(card);
   if (!config) return pass_on(std::move(config));
   const bool several = card.has(feature::kMq | feature::kRss);
@@ -120,7 +120,7 @@ Result<DeviceFacts> read_facts(const Card& card) {
 
 /// The device's structures and what it is, after a reset.
 struct Found {
-  Card card;
+  VirtioNetCard card;
   DeviceFacts facts;
 };
 
@@ -151,8 +151,8 @@ Result<Found> find_device(const std::shared_ptr<ContextState>& context, Device& 
 
 }  // namespace
 
-Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, Card card, const DeviceFacts& facts,
-           std::uint16_t index)
+VirtioNetPort::VirtioNetPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, VirtioNetCard card,
+                             const DeviceFacts& facts, std::uint16_t index)
     : QueuedPort(std::move(context), describe(*device, facts, index), {.rx = kRxDrops, .tx = kTxDrops}),
       device_(std::move(device)),
       card_(std::move(card)),
@@ -164,14 +164,15 @@ Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device
   list_capabilities();
 }
 
-Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextState>& context,
-                                               std::unique_ptr<Device> device) {
+Result<std::unique_ptr<PortDriver>> VirtioNetPort::open(const std::shared_ptr<ContextState>& context,
+                                                        std::unique_ptr<Device> device) {
   auto found = find_device(context, *device);
   if (!found) return pass_on(std::move(found));
   const auto make = [&](std::uint16_t index) {
-    return std::unique_ptr<Port>(new Port(context, std::move(device), std::move(found->card), found->facts, index));
+    return std::unique_ptr<VirtioNetPort>(
+        new VirtioNetPort(context, std::move(device), std::move(found->card), found->facts, index));
   };
-  return new_port(*context, device->name(), make, [](Port& port) {
+  return new_port(*context, device->name(), make, [](VirtioNetPort& port) {
     if (!port.card_.has(feature::kCtrlVq)) return Result<void>();
     return port.control_.allocate(port.card_, port.facts_.control, port.info().numa_node);
   });
@@ -179,14 +180,14 @@ Result<std::unique_ptr<PortDriver>> Port::open(const std::shared_ptr<ContextStat
 
 // The control queue would have to let all VLANs pass one by one (5.1.6.5.3), so filtering begins with a start. A frame
 // that is left unsegmented and does not fit a ring would stay in the device, and all others behind it.
-Features Port::refused() const noexcept {
+Features VirtioNetPort::refused() const noexcept {
   const bool fit = std::ranges::all_of(config().rx, holds_superframes);
   return (settings().vlans ? 0 : feature::kCtrlVlan) | (fit ? 0 : kSuperframes);
 }
 
 // 3.1.1: reset, features, queues, DRIVER_OK. Commands follow, and the receive buffers come last: until then no frame
 // can arrive that the settings do not let pass.
-Result<void> Port::start() {
+Result<void> VirtioNetPort::start() {
   if (auto ready = negotiate(card_, refused()); !ready) return ready;
   if ((facts_.features & ~refused()) != (card_.features & ~refused())) {
     return fail(ErrorCode::device_fault,
@@ -209,7 +210,7 @@ Result<void> Port::start() {
   return {};
 }
 
-Result<void> Port::enable_queues() {
+Result<void> VirtioNetPort::enable_queues() {
   for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
     if (auto enabled = enable_one({QueueDirection::receive, queue}); !enabled) return enabled;
   }
@@ -219,7 +220,7 @@ Result<void> Port::enable_queues() {
   return card_.has(feature::kCtrlVq) ? control_.start(card_) : Result<void>();
 }
 
-Result<void> Port::enable_one(QueueId queue) {
+Result<void> VirtioNetPort::enable_one(QueueId queue) {
   const bool rx = queue.receives();
   const std::uint16_t index = rx ? hw::virtio::rx_queue_index(queue.index) : hw::virtio::tx_queue_index(queue.index);
   const std::uint32_t vector = rx && vectors_ != 0 ? vector_of(queue.index) : hw::virtio::kNoVector;
@@ -234,7 +235,7 @@ Result<void> Port::enable_one(QueueId queue) {
 }
 
 // A full ring may wait for a far end that does not receive. Frames that have not been sent by then count as dropped.
-void Port::wait_for_transmit(std::uint16_t begin, std::uint16_t end) {
+void VirtioNetPort::wait_for_transmit(std::uint16_t begin, std::uint16_t end) {
   const auto finished = [&] {
     card_.common().flush();
     bool all = true;
@@ -246,7 +247,7 @@ void Port::wait_for_transmit(std::uint16_t begin, std::uint16_t end) {
   if (!sent) card_.log(LogLevel::warning, sent.error().what);
 }
 
-Result<void> Port::halt() {
+Result<void> VirtioNetPort::halt() {
   if (card_.common().removed()) return fail_removed(card_.name);
   if (read_link(card_).link.up) wait_for_transmit(0, config().tx_queues());
   if (auto reset = reset_device(card_); !reset) return reset;
@@ -257,7 +258,7 @@ Result<void> Port::halt() {
 }
 
 // The settings are applied by the start that may follow.
-Result<void> Port::attach(std::unique_ptr<Device> device) {
+Result<void> VirtioNetPort::attach(std::unique_ptr<Device> device) {
   auto found = find_device(context(), *device);
   if (!found) return pass_on(std::move(found));
   const DeviceFacts& other = found->facts;
@@ -275,12 +276,12 @@ Result<void> Port::attach(std::unique_ptr<Device> device) {
   return {};
 }
 
-bool Port::make_harmless() {
+bool VirtioNetPort::make_harmless() {
   if (dma_ended_ || device_ == nullptr || card_.common().removed()) return true;
   return reset_device(card_).has_value() || device_->reset().has_value();
 }
 
-Result<void> Port::release(bool failed) {
+Result<void> VirtioNetPort::release(bool failed) {
   Result<void> reset;
   if (!failed && device_ != nullptr && !card_.common().removed()) reset = reset_device(card_);
   forget_vectors();

@@ -35,7 +35,7 @@ struct DeviceFacts {
 [[nodiscard]] bool holds_superframes(const PlacedRxQueue& queue) noexcept;
 
 /// A port of a virtio network device. Every start begins with a reset of the device, and ends with its receive rings.
-class Port final : public QueuedPort, private RegisterDump, private Interrupts, private TransmitWatch {
+class VirtioNetPort final : public QueuedPort, private RegisterDump, private Interrupts, private TransmitWatch {
  public:
   /// Brings the device up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -71,8 +71,8 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
     std::uint32_t kept = 0;           // of the old ring's buffers
   };
 
-  Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, Card card, const DeviceFacts& facts,
-       std::uint16_t index);
+  VirtioNetPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, VirtioNetCard card,
+                const DeviceFacts& facts, std::uint16_t index);
 
   void list_capabilities();
   /// Whether a receive queue holds the longest frame that the device may pass on. Errors: invalid_argument, bad_state.
@@ -112,13 +112,13 @@ class Port final : public QueuedPort, private RegisterDump, private Interrupts, 
 
   std::vector<CapabilityEntry> capabilities_;
   std::unique_ptr<Device> device_;
-  Card card_;
+  VirtioNetCard card_;
   DeviceFacts facts_;
   ControlQueue control_;
   RxFilter filter_;
   VlansInSoftware vlans_;
-  std::deque<RxQueue> rx_;
-  std::deque<TxQueue> tx_;
+  std::deque<VirtioRxQueue> rx_;
+  std::deque<VirtioTxQueue> tx_;
   std::optional<PreparedQueue> prepared_;
   unsigned vectors_ = 0;   // enabled
   int config_event_ = -1;  // of the vector for changes of the configuration

@@ -17,18 +17,18 @@ constexpr Duration kServiceInterval = std::chrono::seconds(1);
 
 }  // namespace
 
-void Port::list_capabilities() {
+void VirtioNetPort::list_capabilities() {
   capabilities_ = {offer<RegisterDump>(*this), offer<Interrupts>(*this), offer<TransmitWatch>(*this)};
 }
 
-Link Port::link() { return card_.common().removed() ? Link{} : read_link(card_).link; }
+Link VirtioNetPort::link() { return card_.common().removed() ? Link{} : read_link(card_).link; }
 
-void Port::append_counters(std::vector<Counter>& counters) {
+void VirtioNetPort::append_counters(std::vector<Counter>& counters) {
   if ((facts_.features & feature::kGuestAnnounce) != 0) counters.push_back({"announcements", announcements_});
 }
 
 // A queue that its device has spoiled cannot be used again without a reset.
-Result<void> Port::check_faults() const {
+Result<void> VirtioNetPort::check_faults() const {
   const auto check = [&](std::string_view direction, std::uint16_t queue, const char* fault) -> Result<void> {
     if (fault == nullptr) return {};
     return fail(ErrorCode::device_fault,
@@ -44,7 +44,7 @@ Result<void> Port::check_faults() const {
   return {};
 }
 
-Result<Duration> Port::service() {
+Result<Duration> VirtioNetPort::service() {
   const auto status = card_.common().read<reg::DEVICE_STATUS>();
   if (status.all_ones()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
@@ -62,11 +62,11 @@ Result<Duration> Port::service() {
   return kServiceInterval;
 }
 
-std::vector<int> Port::events() const { return device_events(device_.get(), config_event_); }
+std::vector<int> VirtioNetPort::events() const { return device_events(device_.get(), config_event_); }
 
 // QUEUE_SELECT selects what the registers after it show; a dump must not move it while a queue is being set up, which
 // the port's mutex ensures.
-std::vector<RegisterValue> Port::registers() {
+std::vector<RegisterValue> VirtioNetPort::registers() {
   if (device_ == nullptr) return {};
   auto values = dump_registers(card_.common().bar(), hw::virtio::kCommonRegisters, {});
   auto net = dump_registers(card_.transport.net().bar(), hw::virtio::kNetRegisters, {});
@@ -74,7 +74,7 @@ std::vector<RegisterValue> Port::registers() {
   return values;
 }
 
-TransmitWatch::Report Port::watch_transmit(Duration limit) {
+TransmitWatch::Report VirtioNetPort::watch_transmit(Duration limit) {
   if (link().up) {
     return tx_watch_.look(config().tx_queues(), card_.clock().now(), limit,
                           [this](std::uint16_t queue) { return tx_[queue].progress(); });
@@ -85,16 +85,18 @@ TransmitWatch::Report Port::watch_transmit(Duration limit) {
 
 // Vector 0 is for changes of the configuration; the receive queues have the others, in turn if there are too few. With
 // a single vector the queues share it, and changes have none.
-unsigned Port::vector_of(std::uint16_t queue) const noexcept { return vectors_ < 2 ? 0 : 1 + queue % (vectors_ - 1); }
+unsigned VirtioNetPort::vector_of(std::uint16_t queue) const noexcept {
+  return vectors_ < 2 ? 0 : 1 + queue % (vectors_ - 1);
+}
 
-void Port::forget_vectors() noexcept {
-  for (RxQueue& queue : rx_) queue.attach_vector(-1);
+void VirtioNetPort::forget_vectors() noexcept {
+  for (VirtioRxQueue& queue : rx_) queue.attach_vector(-1);
   config_event_ = -1;
   vectors_ = 0;
 }
 
 // After a reset no vector is set.
-void Port::enable_interrupts() {
+void VirtioNetPort::enable_interrupts() {
   forget_vectors();
   const unsigned wanted = std::min(device_->interrupt_vectors(), config().rx_queues() + 1U);
   if (wanted == 0 || config().rx_queues() == 0) return;
@@ -112,7 +114,7 @@ void Port::enable_interrupts() {
   if (card_.common().read<reg::CONFIG_MSIX_VECTOR>().raw() == 0) config_event_ = events->front();
 }
 
-Result<std::vector<unsigned>> Port::rx_vectors() {
+Result<std::vector<unsigned>> VirtioNetPort::rx_vectors() {
   if (device_ == nullptr || device_->interrupt_vectors() == 0) {
     return fail(ErrorCode::not_supported, fmt::format("{}: the device has no MSI-X vectors", info().name),
                 "poll its queues");

@@ -18,13 +18,13 @@ constexpr Duration kCloseLimit = std::chrono::seconds(1);
 
 }  // namespace
 
-Result<Virtqueue> Port::allocate_queue(QueueId queue, const PlacedQueues& config) {
+Result<Virtqueue> VirtioNetPort::allocate_queue(QueueId queue, const PlacedQueues& config) {
   const std::uint32_t size = queue.receives() ? config.rx[queue.index].ring : config.tx[queue.index].ring;
   const std::size_t extra = queue.receives() ? 0 : tx_extra_bytes(facts_.features, size);
   return allocate_virtqueue(*context(), facts_.features, size, extra, info().numa_node, info().name);
 }
 
-void Port::set_up_rx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory) {
+void VirtioNetPort::set_up_rx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory) {
   rx_[queue].setup({.memory = std::move(memory),
                     .features = facts_.features,
                     .buffer_bytes = config.rx[queue].buffer_bytes,
@@ -33,7 +33,7 @@ void Port::set_up_rx(std::uint16_t queue, const PlacedQueues& config, Virtqueue 
                     .port = info().index});
 }
 
-void Port::set_up_tx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory) {
+void VirtioNetPort::set_up_tx(std::uint16_t queue, const PlacedQueues& config, Virtqueue memory) {
   tx_[queue].setup({.memory = std::move(memory),
                     .features = facts_.features,
                     .limits = {.min_frame = info().limits.min_frame,
@@ -43,7 +43,7 @@ void Port::set_up_tx(std::uint16_t queue, const PlacedQueues& config, Virtqueue 
                     .context = context()});
 }
 
-Result<void> Port::configure(const PlacedSettings& settings) {
+Result<void> VirtioNetPort::configure(const PlacedSettings& settings) {
   const PlacedQueues& config = settings.queues;
   std::vector<Virtqueue> rx;
   std::vector<Virtqueue> tx;
@@ -65,7 +65,7 @@ Result<void> Port::configure(const PlacedSettings& settings) {
   return {};
 }
 
-Result<void> Port::fill() {
+Result<void> VirtioNetPort::fill() {
   for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
     if (auto filled = rx_[queue].fill(); !filled) {
       for (std::uint16_t undo = 0; undo < queue; ++undo) rx_[undo].drain(DrainReason::stopped);
@@ -76,20 +76,20 @@ Result<void> Port::fill() {
   return {};
 }
 
-std::uint32_t Port::drain(DrainReason reason) noexcept {
+std::uint32_t VirtioNetPort::drain(DrainReason reason) noexcept {
   std::uint32_t buffers = 0;
   for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) buffers += rx_[queue].drain(reason);
   for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) buffers += tx_[queue].drain(reason);
   return buffers;
 }
 
-bool Port::resets_queues() const noexcept {
+bool VirtioNetPort::resets_queues() const noexcept {
   return (facts_.features & feature::kRingReset) != 0 && card_.transport.has_queue_reset();
 }
 
 // A queue that keeps its pool keeps its buffers, because the pool may have no others. Without RING_RESET the device is
 // reset and started with all queues, so none can be left out.
-Result<void> Port::prepare(QueueId queue, const PlacedSettings& settings, bool running) {
+Result<void> VirtioNetPort::prepare(QueueId queue, const PlacedSettings& settings, bool running) {
   const PlacedQueues& next = settings.queues;
   if (this->running() && !running && !resets_queues()) {
     return fail(ErrorCode::not_supported,
@@ -103,7 +103,7 @@ Result<void> Port::prepare(QueueId queue, const PlacedSettings& settings, bool r
   if (!memory) return pass_on(std::move(memory));
   PreparedQueue prepared{.config = next, .memory = *std::move(memory)};
   if (running && queue.receives()) {
-    const RxQueue& rx = rx_[queue.index];
+    const VirtioRxQueue& rx = rx_[queue.index];
     MempoolCore& pool = *next.rx[queue.index].pool;
     const std::uint32_t size = prepared.memory.size;
     prepared.kept = &pool == rx.pool().get() ? std::min(size, rx.size()) : 0;
@@ -115,7 +115,7 @@ Result<void> Port::prepare(QueueId queue, const PlacedSettings& settings, bool r
   return {};
 }
 
-void Port::discard() noexcept {
+void VirtioNetPort::discard() noexcept {
   if (prepared_ && !prepared_->buffers.empty()) {
     const auto own = std::span(prepared_->buffers).subspan(prepared_->kept);
     if (!own.empty()) MbufAccess::pool(*own.front()).put(own);
@@ -123,7 +123,7 @@ void Port::discard() noexcept {
   prepared_.reset();
 }
 
-Result<void> Port::halt_queue(QueueId queue) {
+Result<void> VirtioNetPort::halt_queue(QueueId queue) {
   if (!resets_queues()) {
     auto closed = close_queues(kCloseLimit);
     return closed ? halt() : closed;
@@ -134,10 +134,10 @@ Result<void> Port::halt_queue(QueueId queue) {
       card_, queue.receives() ? hw::virtio::rx_queue_index(queue.index) : hw::virtio::tx_queue_index(queue.index));
 }
 
-void Port::exchange(QueueId queue) noexcept {
+void VirtioNetPort::exchange(QueueId queue) noexcept {
   PreparedQueue prepared = *std::exchange(prepared_, std::nullopt);
   if (queue.receives()) {
-    RxQueue& rx = rx_[queue.index];
+    VirtioRxQueue& rx = rx_[queue.index];
     rx.drain(DrainReason::stopped, std::span(prepared.buffers).first(prepared.kept));
     set_up_rx(queue.index, prepared.config, std::move(prepared.memory));
     // With all buffers given it takes none of the pool, and cannot fail.
@@ -149,7 +149,7 @@ void Port::exchange(QueueId queue) noexcept {
 }
 
 // The other queues of a device that was reset as a whole. Receive queues keep their buffers.
-void Port::clear_others(QueueId queue) noexcept {
+void VirtioNetPort::clear_others(QueueId queue) noexcept {
   for (std::uint16_t other = 0; other < config().rx_queues(); ++other) {
     if (queue.receives() && other == queue.index) continue;
     std::vector<Mbuf*> buffers(rx_[other].size());
@@ -161,7 +161,7 @@ void Port::clear_others(QueueId queue) noexcept {
   }
 }
 
-Result<void> Port::start_queue(QueueId queue) {
+Result<void> VirtioNetPort::start_queue(QueueId queue) {
   if (!resets_queues()) {
     clear_others(queue);
     auto started = start();

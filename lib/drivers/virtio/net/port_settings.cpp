@@ -36,7 +36,7 @@ bool holds_superframes(const PlacedRxQueue& queue) noexcept { return holds(queue
 
 // Without MRG_RXBUF a device drops what does not fit one buffer. With it, a frame waits in the device until there are
 // enough, and all others behind it.
-Result<void> Port::check_ring(std::size_t index, const PlacedRxQueue& queue) const {
+Result<void> VirtioNetPort::check_ring(std::size_t index, const PlacedRxQueue& queue) const {
   const bool unsegmented = running() && card_.has(kSuperframes);
   const std::uint32_t longest = unsegmented ? kMaxSegmentedFrame : info().limits.max_rx_frame;
   if ((facts_.features & feature::kMrgRxbuf) == 0 || holds(queue, longest)) return {};
@@ -49,7 +49,7 @@ Result<void> Port::check_ring(std::size_t index, const PlacedRxQueue& queue) con
                   : "use a larger ring or a pool with a larger data_room");
 }
 
-Result<void> Port::check(const PlacedSettings& from, PlacedSettings& to) {
+Result<void> VirtioNetPort::check(const PlacedSettings& from, PlacedSettings& to) {
   const auto has = [this](Features any) { return (facts_.features & any) != 0; };
   if (to.mac != from.mac && to.mac && !has(feature::kCtrlMacAddr)) {
     return refuse(info().name, ErrorCode::not_supported, "the device's address cannot be changed",
@@ -90,7 +90,7 @@ Result<void> Port::check(const PlacedSettings& from, PlacedSettings& to) {
   return {};
 }
 
-Result<void> Port::apply(const PlacedSettings* from, const PlacedSettings& to) {
+Result<void> VirtioNetPort::apply(const PlacedSettings* from, const PlacedSettings& to) {
   if (auto filtered = apply_filters(from, to); !filtered) return filtered;
   if (auto spread = apply_spreading(from, to); !spread) return spread;
   if (from != nullptr && from->moderation == to.moderation) return {};
@@ -102,7 +102,7 @@ Result<void> Port::apply(const PlacedSettings* from, const PlacedSettings& to) {
 
 // A device without CTRL_RX passes everything, and software filters. One that has it may still pass more than it should
 // (5.1.6.5.1 "Packet Receive Filtering"), as a card's hash does.
-Result<void> Port::apply_filters(const PlacedSettings* from, const PlacedSettings& to) {
+Result<void> VirtioNetPort::apply_filters(const PlacedSettings* from, const PlacedSettings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
   const bool device_filters = card_.has(feature::kCtrlRx);
   filter_.set_mac(mac_of(to));
@@ -136,7 +136,7 @@ Result<void> Port::apply_filters(const PlacedSettings* from, const PlacedSetting
 }
 
 // After a reset the device uses one pair and reports no hashes. Without RSS nobody can choose what is hashed.
-Result<void> Port::apply_spreading(const PlacedSettings* from, const PlacedSettings& to) {
+Result<void> VirtioNetPort::apply_spreading(const PlacedSettings* from, const PlacedSettings& to) {
   if (from != nullptr && from->rss == to.rss) return {};
   RssConfig rss = effective_rss(to, info().limits);
   if (!card_.has(feature::kRss)) rss.types = {RssTypes().bits & info().limits.rss_types};
@@ -151,7 +151,7 @@ Result<void> Port::apply_spreading(const PlacedSettings* from, const PlacedSetti
 
 // "Notifications Coalescing": an interrupt after a number of frames or a time, of each queue or of all. Half a ring of
 // frames must not wait. A device refuses to limit a queue that is stopped, which is told when it starts.
-Result<void> Port::moderate(const Settings& settings, std::uint16_t queue) {
+Result<void> VirtioNetPort::moderate(const Settings& settings, std::uint16_t queue) {
   const bool each = card_.has(feature::kVqNotfCoal);
   const auto set = each ? settings.moderation.find(queue) : settings.moderation.begin();
   const Duration interval = set == settings.moderation.end() ? Duration(0) : set->second.interval;

@@ -187,7 +187,7 @@ POLLUX_ALWAYS_INLINE bool rx_burst_one(RxVirtqueue& queue, Mbuf*& out) noexcept 
 
 /// One burst: runs of fast-path frames, and between them frames that need the slow path.
 template <class Ring>
-POLLUX_ALWAYS_INLINE std::uint32_t rx_burst(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t rx_burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxVirtqueue&>(base);
   const std::uint32_t first = queue.next;
   std::uint32_t taken = 0;
@@ -221,25 +221,24 @@ POLLUX_ALWAYS_INLINE std::uint32_t rx_burst(pollux::RxQueue& base, Mbuf** out, s
 namespace {
 
 template <class Ring>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_loop(pollux::RxQueue& queue, Mbuf** out,
-                                                       std::uint32_t limit) noexcept {
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_loop(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   return rx_burst<Ring>(queue, out, limit);
 }
 template <class Ring>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_single(pollux::RxQueue& queue, Mbuf** out) noexcept {
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_single(RxQueue& queue, Mbuf** out) noexcept {
   if (rx_burst_one<Ring>(static_cast<RxVirtqueue&>(queue), *out)) [[likely]]
     return 1;
   return rx_burst_loop<Ring>(queue, out, 1);
 }
 // Each saves the registers that it needs.
 template <class Ring>
-POLLUX_HOT std::uint32_t rx_burst_any(pollux::RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_HOT std::uint32_t rx_burst_any(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
   return limit == 1 ? rx_burst_single<Ring>(queue, out) : rx_burst_loop<Ring>(queue, out, limit);
 }
 
 }  // namespace
 
-pollux::RxQueue::BurstFunction* rx_burst_for(bool packed) noexcept {
+RxQueue::BurstFunction* rx_burst_for(bool packed) noexcept {
   return packed ? &rx_burst_any<PackedRing> : &rx_burst_any<SplitRing>;
 }
 

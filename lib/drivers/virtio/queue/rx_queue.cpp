@@ -26,13 +26,14 @@ std::uint64_t header_mask(hw::virtio::Features features) noexcept {
 
 }  // namespace
 
-RxQueue::RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software) : RxVirtqueue(&idle, &filter) {
+VirtioRxQueue::VirtioRxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software)
+    : RxVirtqueue(&idle, &filter) {
   vlans = software;
   if (sleeps) use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
 }
 
 // The header lies in front of the frame, which begins where that of any port does, if there is headroom for it.
-void RxQueue::setup(RxQueueSetup setup) {
+void VirtioRxQueue::setup(RxQueueSetup setup) {
   using namespace hw::virtio;
   features = setup.features;
   packed_ = (setup.features & feature::kRingPacked) != 0;
@@ -65,7 +66,7 @@ void RxQueue::setup(RxQueueSetup setup) {
   slot_of.resize(memory.size);
 }
 
-Result<void> RxQueue::fill(std::span<Mbuf* const> given) {
+Result<void> VirtioRxQueue::fill(std::span<Mbuf* const> given) {
   const std::span all(slot_memory_);
   const auto missing = all.subspan(std::min(given.size(), all.size()));
   if (auto taken = pool()->take_all(missing, "a receive ring"); !taken) return taken;
@@ -74,7 +75,7 @@ Result<void> RxQueue::fill(std::span<Mbuf* const> given) {
   return {};
 }
 
-void RxQueue::clear_ring() noexcept {
+void VirtioRxQueue::clear_ring() noexcept {
   next = 0;
   published = memory.size;
   batch_end.reset();
@@ -88,7 +89,7 @@ void RxQueue::clear_ring() noexcept {
   with_ring([](const auto& ring) { ring.ask_none(0); });
 }
 
-void RxQueue::publish_all() noexcept {
+void VirtioRxQueue::publish_all() noexcept {
   with_ring([&](const auto& ring) {
     for (std::uint32_t slot = 0; slot <= mask; ++slot) {
       post(ring, slot, slot, MbufAccess::iova(*slots[slot]) + fast_path.iova_at, fast_path.room);
@@ -98,12 +99,12 @@ void RxQueue::publish_all() noexcept {
   notifier.flush();
 }
 
-void RxQueue::open() noexcept {
+void VirtioRxQueue::open() noexcept {
   open_bursts(rx_burst_for(packed_));
   notify_change();
 }
 
-std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {
+std::uint32_t VirtioRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {
   if (slots == nullptr || slots[0] == nullptr) return 0;
   const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
   const std::uint32_t behind = next + mask + 1;
@@ -129,37 +130,37 @@ std::uint32_t RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept
   return mask + 1;
 }
 
-void RxQueue::retire() noexcept {
-  pollux::RxQueue::retire();
+void VirtioRxQueue::retire() noexcept {
+  RxQueue::retire();
   slots = nullptr;
   slot_memory_.clear();
   memory = {};
 }
 
-std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t offset) const noexcept {
+std::optional<RxDescriptorStatus> VirtioRxQueue::descriptor_status(std::uint32_t offset) const noexcept {
   if (slots == nullptr || slots[0] == nullptr || offset > mask) return std::nullopt;
   const bool done = packed_ ? packed_ring.ready(next + offset) != 0 : split_ring.ready(next) > offset;
   return done ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
 }
 
-void RxQueue::attach_vector(int source) noexcept {
+void VirtioRxQueue::attach_vector(int source) noexcept {
   has_vector_ = source >= 0;
   if (event() != nullptr) event()->set_source(source);
 }
 
-bool RxQueue::has_frame() const noexcept {
+bool VirtioRxQueue::has_frame() const noexcept {
   return with_ring([&](const auto& ring) { return ring.ready(next) != 0; });
 }
 
 // The first look saves the barrier. The second one finds the frames that came before the device was asked.
-bool RxQueue::watch() noexcept {
+bool VirtioRxQueue::watch() noexcept {
   if (!has_vector_ || has_frame()) return false;
   with_ring([&](const auto& ring) { ring.ask_interrupt(next); });
   notifier.flush();
   return !has_frame();
 }
 
-void RxQueue::unwatch() noexcept {
+void VirtioRxQueue::unwatch() noexcept {
   gate_.visit(&idle, [&] { with_ring([&](const auto& ring) { ring.ask_none(next); }); });
 }
 

@@ -80,21 +80,21 @@ struct RxFastPath {
 };
 
 /// A receive virtqueue: all that bursts read and write. rx_burst.cpp has its fast path, rx_slow.cpp its slow path.
-/// RxQueue sets it up and changes it while no burst runs.
+/// VirtioRxQueue sets it up and changes it while no burst runs.
 ///
 /// Every slot of the ring always has a buffer, whose id is the slot. A received buffer is replaced at once. If the pool
 /// is exhausted, the frame is dropped and its buffer posted again. A device that uses buffers in another order than
 /// they were posted moves the queue to its slow path, in which a slot may have any id.
 ///
 /// A device that returns what it does not have ends the queue: bursts are empty, and `fault` says what happened.
-struct alignas(kApart) RxVirtqueue : pollux::RxQueue {
-  using pollux::RxQueue::cache_;
-  using pollux::RxQueue::count_arrival;
-  using pollux::RxQueue::count_arrivals;
-  using pollux::RxQueue::count_drop;
-  using pollux::RxQueue::count_returned;
-  using pollux::RxQueue::filter;
-  using pollux::RxQueue::RxQueue;
+struct alignas(kApart) RxVirtqueue : RxQueue {
+  using RxQueue::cache_;
+  using RxQueue::count_arrival;
+  using RxQueue::count_arrivals;
+  using RxQueue::count_drop;
+  using RxQueue::count_returned;
+  using RxQueue::filter;
+  using RxQueue::RxQueue;
 
   template <class Ring>
   [[nodiscard]] const Ring& ring() const noexcept {
@@ -142,16 +142,16 @@ struct alignas(kApart) RxVirtqueue : pollux::RxQueue {
 };
 
 /// A receive queue: the control of a virtqueue. Tests derive from it, to step through `watch`.
-class RxQueue : public RxVirtqueue {
+class VirtioRxQueue : public RxVirtqueue {
  public:
   /// `sleeps`: the device has interrupts, so a thread may sleep on the queue. While `software` is active, `filter` is
   /// not promiscuous: the fast path looks at no tag.
-  RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software = nullptr);
+  VirtioRxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software = nullptr);
 
-  using pollux::RxQueue::arrivals;
-  using pollux::RxQueue::drops;
-  using pollux::RxQueue::notify_change;
-  using pollux::RxQueue::pool;
+  using RxQueue::arrivals;
+  using RxQueue::drops;
+  using RxQueue::notify_change;
+  using RxQueue::pool;
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(RxQueueSetup setup);
@@ -192,7 +192,7 @@ class RxQueue : public RxVirtqueue {
 };
 
 /// The bursts of a receive queue.
-[[nodiscard]] pollux::RxQueue::BurstFunction* rx_burst_for(bool packed) noexcept;
+[[nodiscard]] RxQueue::BurstFunction* rx_burst_for(bool packed) noexcept;
 
 // rx_slow.cpp
 

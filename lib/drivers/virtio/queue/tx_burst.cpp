@@ -211,7 +211,7 @@ POLLUX_ALWAYS_INLINE bool tx_burst_one(TxVirtqueue& queue, Mbuf* const* frame) n
 
 /// One burst: runs of fast-path frames, and between them frames that need the slow path.
 template <class Ring>
-POLLUX_ALWAYS_INLINE std::uint32_t tx_burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+POLLUX_ALWAYS_INLINE std::uint32_t tx_burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxVirtqueue&>(base);
   const std::uint32_t in_flight = queue.in_flight();
   tx_reclaim<Ring>(queue, queue.sent_cache);
@@ -238,25 +238,25 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_burst(pollux::TxQueue& base, Mbuf* const* 
 namespace {
 
 template <class Ring>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t tx_burst_loop(pollux::TxQueue& queue, Mbuf* const* mbufs,
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t tx_burst_loop(TxQueue& queue, Mbuf* const* mbufs,
                                                        std::uint32_t count) noexcept {
   return tx_burst<Ring>(queue, mbufs, count);
 }
 template <class Ring>
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t tx_burst_single(pollux::TxQueue& queue, Mbuf* const* frame) noexcept {
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t tx_burst_single(TxQueue& queue, Mbuf* const* frame) noexcept {
   if (tx_burst_one<Ring>(static_cast<TxVirtqueue&>(queue), frame)) [[likely]]
     return 1;
   return tx_burst_loop<Ring>(queue, frame, 1);
 }
 // As with a receive burst of one.
 template <class Ring>
-POLLUX_HOT std::uint32_t tx_burst_any(pollux::TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+POLLUX_HOT std::uint32_t tx_burst_any(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   return count == 1 ? tx_burst_single<Ring>(queue, mbufs) : tx_burst_loop<Ring>(queue, mbufs, count);
 }
 
 }  // namespace
 
-pollux::TxQueue::BurstFunction* tx_burst_for(bool packed) noexcept {
+TxQueue::BurstFunction* tx_burst_for(bool packed) noexcept {
   return packed ? &tx_burst_any<PackedRing> : &tx_burst_any<SplitRing>;
 }
 

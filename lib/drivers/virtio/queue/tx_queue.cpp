@@ -9,7 +9,7 @@
 
 namespace pollux::drivers::virtio {
 
-void TxQueue::setup(TxQueueSetup setup) {
+void VirtioTxQueue::setup(TxQueueSetup setup) {
   using namespace hw::virtio;
   features = setup.features;
   packed_ = (features & feature::kRingPacked) != 0;
@@ -30,7 +30,7 @@ void TxQueue::setup(TxQueueSetup setup) {
 }
 
 // Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
-void TxQueue::cache_changed() noexcept {
+void VirtioTxQueue::cache_changed() noexcept {
   sent_cache = cache();
   direct = shortest();
   for (std::uint32_t position = clean; position != next; ++position) {
@@ -41,7 +41,7 @@ void TxQueue::cache_changed() noexcept {
   }
 }
 
-void TxQueue::clear() noexcept {
+void VirtioTxQueue::clear() noexcept {
   next = clean = entries = used = 0;
   forget_mark(0);
   fault_.store(nullptr, std::memory_order_release);
@@ -52,16 +52,16 @@ void TxQueue::clear() noexcept {
   with_ring([](const auto& ring) { ring.ask_none(0); });
 }
 
-void TxQueue::open() noexcept { open_bursts(tx_burst_for(packed_)); }
+void VirtioTxQueue::open() noexcept { open_bursts(tx_burst_for(packed_)); }
 
 // The sending thread may be using the cache with another port's queues, so buffers go to the shared lists.
-bool TxQueue::finished() noexcept {
+bool VirtioTxQueue::finished() noexcept {
   if (memory.memory == nullptr) return true;
   tx_reclaim_shared(*this, packed_);
   return next == clean;
 }
 
-std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
+std::uint32_t VirtioTxQueue::drain(DrainReason reason) noexcept {
   if (memory.memory == nullptr) return 0;
   std::uint32_t buffers = 0;
   for (std::uint32_t position = clean; position != next; ++position) {
@@ -83,8 +83,8 @@ std::uint32_t TxQueue::drain(DrainReason reason) noexcept {
   return buffers;
 }
 
-void TxQueue::retire() noexcept {
-  pollux::TxQueue::retire();
+void VirtioTxQueue::retire() noexcept {
+  TxQueue::retire();
   next = clean = 0;
   slots = nullptr;
   slot_memory_.clear();
@@ -94,7 +94,7 @@ void TxQueue::retire() noexcept {
 // A device writes the first descriptor of a frame that it has used, or of a batch, if in order; a frame's other
 // descriptors still have the id that the driver gave to all of them. Behind several descriptors that were used out of
 // order nothing is found until they are freed.
-std::uint32_t TxQueue::first_unused(std::uint32_t from, std::uint32_t end) const noexcept {
+std::uint32_t VirtioTxQueue::first_unused(std::uint32_t from, std::uint32_t end) const noexcept {
   if (!packed_) return from + std::min(split_ring.ready(from), end - from);
   const auto before_end = [&] { return static_cast<std::int32_t>(end - from) > 0; };
   const auto id = [&] { return static_cast<std::uint16_t>(io::load_acquire(*packed_ring.word_at(from & mask)) >> 32); };
@@ -110,7 +110,7 @@ std::uint32_t TxQueue::first_unused(std::uint32_t from, std::uint32_t end) const
 
 // Another thread may be moving `used` on: it then sees an older position, which is no progress, once. A sender that
 // rests frees nothing, so what the device has used is looked at, not what has been freed.
-std::optional<std::uint32_t> TxQueue::progress() const noexcept {
+std::optional<std::uint32_t> VirtioTxQueue::progress() const noexcept {
   const std::uint32_t freed = read_counter(used);
   const std::uint32_t end = read_counter(entries);
   const std::uint32_t position = first_unused(freed, end);
@@ -118,14 +118,14 @@ std::optional<std::uint32_t> TxQueue::progress() const noexcept {
   return position;
 }
 
-bool TxQueue::has_unsent(const TxSent& counted) const noexcept {
+bool VirtioTxQueue::has_unsent(const TxSent& counted) const noexcept {
   if (memory.memory == nullptr) return false;
   if (!is_between_bursts(counted)) return true;
   const std::uint32_t end = read_counter(entries);
   return first_unused(read_counter(used), end) != end;
 }
 
-std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t offset) const noexcept {
+std::optional<TxDescriptorStatus> VirtioTxQueue::descriptor_status(std::uint32_t offset) const noexcept {
   if (memory.memory == nullptr || offset > mask) return std::nullopt;
   const std::uint32_t free = mask + 1 - in_flight();
   if (offset < free) return TxDescriptorStatus::free;

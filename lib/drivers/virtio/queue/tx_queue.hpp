@@ -53,24 +53,24 @@ struct TxQueueSetup {
 };
 
 /// A transmit virtqueue: all that bursts read and write. tx_burst.cpp has its fast path, tx_slow.cpp its slow path.
-/// TxQueue sets it up and changes it while no burst runs.
+/// VirtioTxQueue sets it up and changes it while no burst runs.
 ///
 /// A frame's id is the slot of its first descriptor. Slots are used again in the order in which they were written, so a
 /// device that uses buffers out of order has fewer of them meanwhile.
 ///
 /// A device that returns what it does not have ends the queue: bursts take nothing, and `fault` says what happened.
-struct alignas(kApart) TxVirtqueue : pollux::TxQueue {
+struct alignas(kApart) TxVirtqueue : TxQueue {
   /// What an element of `slots` has besides a frame.
   static constexpr std::uintptr_t kSpecial = 1;
   static constexpr std::uintptr_t kDone = 2;
   static constexpr std::uintptr_t kTags = 3;
 
-  using pollux::TxQueue::count_sent;
-  using pollux::TxQueue::count_taken;
-  using pollux::TxQueue::drop;
-  using pollux::TxQueue::limits;
-  using pollux::TxQueue::note_sent;
-  using pollux::TxQueue::reject;
+  using TxQueue::count_sent;
+  using TxQueue::count_taken;
+  using TxQueue::drop;
+  using TxQueue::limits;
+  using TxQueue::note_sent;
+  using TxQueue::reject;
 
   template <class Ring>
   [[nodiscard]] const Ring& ring() const noexcept {
@@ -84,7 +84,7 @@ struct alignas(kApart) TxVirtqueue : pollux::TxQueue {
   [[nodiscard]] std::uint32_t in_flight() const noexcept final { return next - clean; }
   [[nodiscard]] std::uint32_t free_slots() const noexcept { return mask + 1 - (next - clean); }
   ///@{
-  /// `TxQueue::progress` reads both positions in any thread.
+  /// `VirtioTxQueue::progress` reads both positions in any thread.
   POLLUX_ALWAYS_INLINE void add_entries(std::uint32_t count) noexcept { add_to(entries, count); }
   POLLUX_ALWAYS_INLINE void pass_used(std::uint32_t count) noexcept { add_to(used, count); }
   ///@}
@@ -122,12 +122,12 @@ struct alignas(kApart) TxVirtqueue : pollux::TxQueue {
 };
 
 /// A transmit queue: the control of a virtqueue.
-class TxQueue final : public TxVirtqueue {
+class VirtioTxQueue final : public TxVirtqueue {
  public:
-  TxQueue() = default;
+  VirtioTxQueue() = default;
 
-  using pollux::TxQueue::drops;
-  using pollux::TxQueue::sent;
+  using TxQueue::drops;
+  using TxQueue::sent;
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(TxQueueSetup setup);
@@ -162,7 +162,7 @@ class TxQueue final : public TxVirtqueue {
 };
 
 /// The bursts of a transmit queue.
-[[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_for(bool packed) noexcept;
+[[nodiscard]] TxQueue::BurstFunction* tx_burst_for(bool packed) noexcept;
 /// Frees the frames that the device has sent, to the shared lists of their pools.
 void tx_reclaim_shared(TxVirtqueue& queue, bool packed) noexcept;
 
