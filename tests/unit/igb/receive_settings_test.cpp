@@ -283,6 +283,7 @@ TEST_F(CopyBreak, FramesStayWhereTheyAreIfTheCopiesAreExhausted) {
     frames += held.back().size();
   }
   EXPECT_EQ(frames, 40u) << "none is lost";
+  EXPECT_EQ(copies_->stats().allocation_failures, 24u) << "one for each frame that was not copied";
   EXPECT_EQ(fixture_.port.stats().rx_dropped, 0u);
 }
 
