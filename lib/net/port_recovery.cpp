@@ -103,7 +103,7 @@ Result<Duration> PortMachine::watch_transmit(Duration within) {
   if (watch == nullptr) return within;
   const TransmitWatch::Report report = watch->watch_transmit(settings().tx_timeout);
   if (report.progress == TransmitWatch::Progress::idle) return within;
-  if (report.progress == TransmitWatch::Progress::stands) {
+  if (report.progress == TransmitWatch::Progress::stalled) {
     if (auto reset = reset_hung(report.queue); !reset) return pass_on(std::move(reset));
   }
   return std::min(within, settings().tx_timeout);

@@ -40,7 +40,7 @@ Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr
     return fail(ErrorCode::not_supported, device->name() + ": this is not an 82576 with copper ports",
                 "'pollux list' shows which cards are");
   }
-  auto bar = drivers::intel::take_over(*device, reg::kRegisterBar, reg::kRegisterBytes);
+  auto bar = drivers::intel::map_and_reset(*device, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   std::unique_ptr<RawPort> port(new RawPort(context, std::move(device), *traits));
   port->card_.regs = reg::Registers(*bar);

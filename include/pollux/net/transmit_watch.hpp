@@ -18,14 +18,14 @@ class POLLUX_API TransmitWatch {
 
   /// How a transmit queue gets on.
   enum class Progress : std::uint8_t {
-    idle,    ///< nothing to send, or the port may not send: no link, or the link partner asks for a pause
-    sends,   ///< frames wait, and the queue has moved on within the limit
-    stands,  ///< frames wait, and for the limit none was sent
+    idle,     ///< nothing to send, or the port may not send: no link, or the link partner asks for a pause
+    sends,    ///< frames wait, and the queue has moved on within the limit
+    stalled,  ///< frames wait, and for the limit none was sent
   };
   /// What `watch` found.
   struct Report {
-    Progress progress = Progress::idle;  ///< `stands` if any queue does
-    std::uint16_t queue = 0;             ///< of `stands`
+    Progress progress = Progress::idle;  ///< `stalled` if any queue does
+    std::uint16_t queue = 0;             ///< of `stalled`
   };
 
   virtual ~TransmitWatch() = default;

@@ -43,7 +43,7 @@ struct Card {
 
 /// Maps BAR `bar` with the card's registers and resets the function if the backend supports that. Errors: device_fault
 /// (the BAR has fewer than `bytes`), and those of Device::bar and Device::reset.
-[[nodiscard]] inline Result<Bar> take_over(Device& device, unsigned bar, std::uint32_t bytes) {
+[[nodiscard]] inline Result<Bar> map_and_reset(Device& device, unsigned bar, std::uint32_t bytes) {
   auto window = device.bar(bar);
   if (!window) return window;
   if (window->size() < bytes) {

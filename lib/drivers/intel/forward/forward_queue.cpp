@@ -81,8 +81,8 @@ POLLUX_COLD bool forward_slow(ForwardQueue& path, ForwardedFrame& frame) noexcep
 ForwardQueue::ForwardQueue(std::shared_ptr<void> owner_in, IntelRxQueue& in, std::shared_ptr<void> owner_out,
                            IntelTxQueue& out)
     : rx(&in), tx(&out), rx_owner(std::move(owner_in)), tx_owner(std::move(owner_out)) {
-  in.lend(*this);
-  out.lend(*this, in.pool());
+  in.set_borrower(*this);
+  out.set_borrower(*this, in.pool());
 }
 
 ForwardQueue::~ForwardQueue() {
@@ -129,8 +129,8 @@ void ForwardQueue::give_back() noexcept {
   // No wait is needed: a path must not be polled while it is destroyed.
   gate_.open(&idle);
   drop_waiting(DrainReason::stopped);
-  std::exchange(tx, nullptr)->take_back();
-  std::exchange(rx, nullptr)->take_back();
+  std::exchange(tx, nullptr)->clear_borrower();
+  std::exchange(rx, nullptr)->clear_borrower();
 }
 
 Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint16_t rx_queue, PortDriver& out,
@@ -148,7 +148,7 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
   const auto check = [&](const PortDriver& port, const char* kind, std::uint16_t index, const auto* queue) {
     if (queue == nullptr)
       return refused(port, kind, index, "does not exist", "configure more queues, or use a lower queue index");
-    if (queue->is_lent())
+    if (queue->is_borrowed())
       return refused(port, kind, index, "already has a path", "destroy that path first, or use another queue");
     if (queue->is_observed())
       return refused(port, kind, index, "has an observer", "detach it first: it would see no frames of the path");

@@ -102,7 +102,7 @@ intel::QueueRegisters IgbPort::queue_window() const {
 }
 
 Result<void> IgbPort::bring_up() {
-  auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
+  auto bar = intel::map_and_reset(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   card_.regs = hw::igb::Registers(*bar);
   if (card_.regs.removed()) return fail_removed(card_.name);
@@ -207,14 +207,14 @@ Result<void> IgbPort::suspend() {
   }
   announce_driver(card_, false);
   if (auto flushed = flush_registers(card_); !flushed) return flushed;
-  return fall_asleep();
+  return enter_low_power();
 }
 
 // An access to a register in D3hot raises SIGBUS over VFIO (Linux, vfio_pci_core.c, __vfio_pci_memory_enabled). So
 // nothing has a window of registers meanwhile. VFIO does not put a card into D3hot whose functions are enabled
 // (vfio_pci_set_power_state). Where the platform has another reason, the card waits in D0, as in Linux
 // (drivers/pci/pci.c, pci_set_low_power_state).
-Result<void> IgbPort::fall_asleep() {
+Result<void> IgbPort::enter_low_power() {
   statistics_.detach();
   queues()->detach_interrupts();
   card_.regs = {};

@@ -82,7 +82,7 @@ class IgbPort final : public intel::QueuePort,
   void list_capabilities();
   [[nodiscard]] Result<void> check_same_card(const Device& device) const;
   /// Gives up the card's registers and enters power state D3hot, if the platform allows it.
-  [[nodiscard]] Result<void> fall_asleep();
+  [[nodiscard]] Result<void> enter_low_power();
   /// Returns to D0, and has registers again.
   [[nodiscard]] Result<void> wake_up();
   /// Ends the card's DMA, then disables bus mastering in its PCI command register. Needs the queues closed.

@@ -86,7 +86,7 @@ Result<std::unique_ptr<PortDriver>> IgbvfPort::open(const std::shared_ptr<Contex
 }
 
 Result<void> IgbvfPort::bring_up() {
-  auto bar = intel::take_over(*device_, reg::kRegisterBar, reg::kRegisterBytes);
+  auto bar = intel::map_and_reset(*device_, reg::kRegisterBar, reg::kRegisterBytes);
   if (!bar) return pass_on(std::move(bar));
   card_.regs = reg::Registers(*bar);
   if (card_.regs.removed()) {

@@ -13,7 +13,7 @@
 #include "hw/intel/features.hpp"
 #include "mem/context_state.hpp"
 #include "net/queue_caches.hpp"
-#include "net/standstill.hpp"
+#include "net/tx_watch.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/queued_port.hpp"

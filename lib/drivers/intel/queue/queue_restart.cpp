@@ -11,7 +11,7 @@ namespace pollux::drivers::intel {
 
 Result<void> QueuePort::prepare(QueueId queue, const PlacedSettings& next, bool running) {
   const bool rx = queue.receives();
-  if (rx ? queues_->rx(queue.index)->is_lent() : queues_->tx(queue.index)->is_lent()) {
+  if (rx ? queues_->rx(queue.index)->is_borrowed() : queues_->tx(queue.index)->is_borrowed()) {
     return fail(
         ErrorCode::busy,
         fmt::format("{}: a forward path has {} queue {}", info().name, rx ? "receive" : "transmit", queue.index),

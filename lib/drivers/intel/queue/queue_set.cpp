@@ -71,8 +71,10 @@ void QueueSet::setup(const QueueRegisters& registers, const PlacedSettings& sett
     tx_[queue].setup(tx_setup(registers, settings, queue, rings.tx(queue), context));
   }
   // Detaches forward paths from queues that are no longer in use.
-  std::for_each(rx_.begin() + settings.queues.rx_queues(), rx_.end(), [](IntelRxQueue& queue) { queue.end_lending(); });
-  std::for_each(tx_.begin() + settings.queues.tx_queues(), tx_.end(), [](IntelTxQueue& queue) { queue.end_lending(); });
+  std::for_each(rx_.begin() + settings.queues.rx_queues(), rx_.end(),
+                [](IntelRxQueue& queue) { queue.detach_borrower(); });
+  std::for_each(tx_.begin() + settings.queues.tx_queues(), tx_.end(),
+                [](IntelTxQueue& queue) { queue.detach_borrower(); });
   rx_count_ = settings.queues.rx_queues();
   tx_count_ = settings.queues.tx_queues();
 }
@@ -135,7 +137,7 @@ void QueueSet::let_card_insert_tags(bool on) noexcept {
 
 Result<void> QueueSet::pause_transmit(Clock& clock, Duration limit) {
   for (std::uint32_t queue = 0; queue < tx_count_; ++queue) {
-    if (!tx_[queue].is_open() || tx_[queue].is_lent()) continue;
+    if (!tx_[queue].is_open() || tx_[queue].is_borrowed()) continue;
     paused_.push_back(&tx_[queue]);
     if (auto closed = tx_[queue].close(clock, limit); !closed) return closed;
   }

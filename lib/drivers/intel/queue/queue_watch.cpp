@@ -33,7 +33,7 @@ bool RxWatch::Evidence::holds(std::uint64_t counted, Time now, Duration limit) {
   return since && now - *since >= limit;
 }
 
-bool RxWatch::stands(Queue& queue, const QueueRegisters& registers, IntelRxQueue& ring, std::uint16_t number) {
+bool RxWatch::is_stalled(Queue& queue, const QueueRegisters& registers, IntelRxQueue& ring, std::uint16_t number) {
   const std::uint32_t head = registers.bar.read32(registers.rx_head(number));
   const std::uint64_t packets = ring.packets();
   if (queue.head != head || queue.packets != packets) {
@@ -52,16 +52,16 @@ std::optional<std::uint16_t> RxWatch::look(const QueueRegisters& registers, Queu
                                            const CountedFrames& counted, Time now, Duration limit) {
   queues_.resize(count);
   std::optional<std::uint16_t> hangs;
-  bool all_stand = counted.all.has_value();
+  bool all_stalled = counted.all.has_value();
   for (std::uint16_t number = 0; number < count; ++number) {
     Queue& queue = queues_[number];
-    if (!stands(queue, registers, *queues.rx(number), number)) {
-      all_stand = false;
+    if (!is_stalled(queue, registers, *queues.rx(number), number)) {
+      all_stalled = false;
     } else if (number < counted.dropped.size() && queue.dropped.holds(counted.dropped[number], now, limit) && !hangs) {
       hangs = number;
     }
   }
-  if (!all_stand) {
+  if (!all_stalled) {
     all_ = {};
   } else if (count != 0 && all_.holds(*counted.all, now, limit) && !hangs) {
     hangs = std::uint16_t{0};

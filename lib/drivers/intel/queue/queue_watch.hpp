@@ -21,9 +21,9 @@ struct CountedFrames {
   std::vector<std::uint64_t> dropped = {};
 };
 
-/// Whether receive queues take frames. A queue stands if it has free descriptors, but neither the card's head nor the
-/// program moves. It hangs if the card counts frames meanwhile: frames that it drops at this queue, or any while all
-/// queues stand, since a queue that does not drop holds up the others.
+/// Whether receive queues take frames. A queue is stalled if it has free descriptors, but neither the card's head nor
+/// the program moves. It hangs if the card counts frames meanwhile: frames that it drops at this queue, or any while
+/// all queues are stalled, since a queue that does not drop holds up the others.
 class RxWatch {
  public:
   /// `counted` was read before the call. Returns the first queue that hangs; it is watched anew.
@@ -34,7 +34,7 @@ class RxWatch {
   void forget() noexcept;
 
  private:
-  /// Frames that are counted while a queue stands.
+  /// Frames that are counted while a queue is stalled.
   struct Evidence {
     std::optional<std::uint64_t> base;
     std::optional<Time> since;  ///< the first one that was counted after `base`
@@ -47,9 +47,9 @@ class RxWatch {
     Evidence dropped;
   };
 
-  /// Notes where the queue is. Returns whether it stands.
-  [[nodiscard]] static bool stands(Queue& queue, const QueueRegisters& registers, IntelRxQueue& ring,
-                                   std::uint16_t number);
+  /// Notes where the queue is. Returns whether it is stalled.
+  [[nodiscard]] static bool is_stalled(Queue& queue, const QueueRegisters& registers, IntelRxQueue& ring,
+                                       std::uint16_t number);
 
   std::vector<Queue> queues_;
   Evidence all_;

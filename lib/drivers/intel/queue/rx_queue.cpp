@@ -26,7 +26,7 @@ Result<void> take_buffers(std::span<Mbuf*> slots, const std::shared_ptr<MempoolC
 }  // namespace
 
 void IntelRxQueue::setup(IntelRxQueueSetup setup) {
-  end_lending();
+  detach_borrower();
   RxSlots empty{.frames = std::vector<Mbuf*>(setup.size + kPrefetchDistance),
                 .headers = std::vector<Mbuf*>(setup.splitting.cache != nullptr ? setup.size : 0)};
   apply(std::move(setup));
@@ -77,13 +77,13 @@ void IntelRxQueue::set_format(RxFormat format) noexcept {
   }
 }
 
-void IntelRxQueue::lend(QueueBorrower& borrower) noexcept {
+void IntelRxQueue::set_borrower(QueueBorrower& borrower) noexcept {
   const std::lock_guard lock(borrower_lock_);
   borrower_ = &borrower;
   observers().forbid(QueueBorrower::kNoObservers);
 }
 
-void IntelRxQueue::take_back() noexcept {
+void IntelRxQueue::clear_borrower() noexcept {
   {
     const std::lock_guard lock(borrower_lock_);
     borrower_ = nullptr;
@@ -92,7 +92,7 @@ void IntelRxQueue::take_back() noexcept {
   if (open_) open_gate();
 }
 
-void IntelRxQueue::end_lending() noexcept {
+void IntelRxQueue::detach_borrower() noexcept {
   if (borrower_ != nullptr) borrower_->give_back();
 }
 

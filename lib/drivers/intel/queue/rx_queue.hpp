@@ -86,12 +86,12 @@ class IntelRxQueue final : public RxRing {
   void set_format(RxFormat format) noexcept;
 
   /// Lends the queue to `borrower`, which moves its frames from now on. Needs the gate closed, and no other borrower.
-  void lend(QueueBorrower& borrower) noexcept;
+  void set_borrower(QueueBorrower& borrower) noexcept;
   /// Called by the borrower to return the queue. If the queue is open, its own bursts work again.
-  void take_back() noexcept;
+  void clear_borrower() noexcept;
   /// Makes the borrower, if there is one, return the queue.
-  void end_lending() noexcept;
-  [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
+  void detach_borrower() noexcept;
+  [[nodiscard]] bool is_borrowed() const noexcept { return borrower_ != nullptr; }
   /// The setting because of which frames have to be polled out of this ring, as "has ..."; nullptr: there is none.
   [[nodiscard]] const char* needs_polling() const noexcept {
     if (copying.max_length != 0) return "has copy_break";

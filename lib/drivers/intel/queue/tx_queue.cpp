@@ -22,7 +22,7 @@ constexpr Site kBorrower{"forward path", 0};
 }  // namespace
 
 void IntelTxQueue::setup(IntelTxQueueSetup setup) {
-  end_lending();
+  detach_borrower();
   const std::size_t size = setup.size;
   apply(std::move(setup));
   slot_memory_.assign(size, nullptr);
@@ -59,13 +59,13 @@ void IntelTxQueue::let_card_insert_tags(bool on) noexcept {
   contexts.forget_repeats();
 }
 
-void IntelTxQueue::lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
+void IntelTxQueue::set_borrower(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept {
   borrower_ = &borrower;
   observers().forbid(QueueBorrower::kNoObservers);
   spares_pool_ = std::move(pool);
 }
 
-void IntelTxQueue::take_back() noexcept {
+void IntelTxQueue::clear_borrower() noexcept {
   give_back_spares();
   borrower_ = nullptr;
   observers().forbid(nullptr);
@@ -73,7 +73,7 @@ void IntelTxQueue::take_back() noexcept {
   if (open_) open_gate();
 }
 
-void IntelTxQueue::end_lending() noexcept {
+void IntelTxQueue::detach_borrower() noexcept {
   if (borrower_ != nullptr) borrower_->give_back();
 }
 

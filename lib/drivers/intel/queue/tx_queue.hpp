@@ -60,10 +60,10 @@ class IntelTxQueue final : public TxRing {
   void let_card_insert_tags(bool on) noexcept;
 
   /// As in RxQueue. The borrower exchanges received buffers for sent ones, all of `pool`.
-  void lend(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept;
-  void take_back() noexcept;
-  void end_lending() noexcept;
-  [[nodiscard]] bool is_lent() const noexcept { return borrower_ != nullptr; }
+  void set_borrower(QueueBorrower& borrower, std::shared_ptr<MempoolCore> pool) noexcept;
+  void clear_borrower() noexcept;
+  void detach_borrower() noexcept;
+  [[nodiscard]] bool is_borrowed() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers().empty(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   /// Puts a spare buffer into every slot of a lent queue; the borrower exchanges it for a received one. Does nothing

@@ -13,7 +13,7 @@
 #include "drivers/virtio/net/control_queue.hpp"
 #include "drivers/virtio/queue/rx_queue.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
-#include "net/standstill.hpp"
+#include "net/tx_watch.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/queued_port.hpp"
