@@ -119,16 +119,7 @@ std::optional<Mempool> PortMachine::rx_pool(std::uint16_t queue) const {
 }
 
 EffectiveConfig PortMachine::config() const {
-  EffectiveConfig config{.mtu = settings().mtu,
-                         .promiscuous = settings().promiscuous,
-                         .all_multicast = settings().all_multicast,
-                         .keep_fcs = settings().keep_fcs,
-                         .keep_bad_frames = settings().keep_bad_frames,
-                         .count_bytes = settings().count_bytes,
-                         .packet_buffers = settings().packet_buffers,
-                         .tx_timeout = settings().tx_timeout,
-                         .rx_timeout = settings().rx_timeout,
-                         .burst_mode = best_of(settings().burst_mode)};
+  EffectiveConfig config{.burst_mode = best_of(settings().burst_mode)};
   for (const PlacedRxQueue& queue : queues().rx) {
     config.rx.push_back({.ring = queue.ring,
                          .buffer_bytes = queue.buffer_bytes,

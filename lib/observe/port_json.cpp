@@ -177,9 +177,10 @@ std::uint32_t in_flight_of(const TxQueue* queue, std::uint32_t ring) {
 
 // Removed queues that counted something are among the statistics, but not in the configuration.
 Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) {
+  const bool counts_bytes = port.settings().count_bytes;
   Json rx = Json::array();
   for (std::size_t i = 0; i < stats.rx_queues.size(); ++i) {
-    Json queue = counts_json(stats.rx_queues[i], config.count_bytes);
+    Json queue = counts_json(stats.rx_queues[i], counts_bytes);
     queue["missed_at_least"] = stats.rx_queues[i].missed_at_least;
     queue["configured"] = i < config.rx.size();
     queue["stopped"] = i < config.rx.size() && config.rx[i].stopped;
@@ -187,7 +188,7 @@ Json queues_json(const Stats& stats, const EffectiveConfig& config, Port& port) 
   }
   Json tx = Json::array();
   for (std::size_t i = 0; i < stats.tx_queues.size(); ++i) {
-    Json queue = counts_json(stats.tx_queues[i], config.count_bytes);
+    Json queue = counts_json(stats.tx_queues[i], counts_bytes);
     const bool is_configured = i < config.tx.size();
     queue["in_flight"] =
         is_configured ? in_flight_of(port.tx_queue(static_cast<std::uint16_t>(i)), config.tx[i].ring) : 0;

@@ -65,7 +65,7 @@ Result<void> KernelPath::check(Port& port, Port& representor, const KernelPathOp
                 "open a representor, such as tap:plx0");
   }
   if (auto checked = check_queues(port, representor, options.tx_queue); !checked) return checked;
-  if (port.config().keep_fcs) {
+  if (port.settings().keep_fcs) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} keeps the FCS of received frames, which the kernel does not expect", port.info().name),
                 "set Settings::keep_fcs to false");
@@ -81,8 +81,8 @@ Result<void> KernelPath::check(Port& port, Port& representor, const KernelPathOp
 
 Result<void> KernelPath::apply(bool all_multicast) {
   const std::uint32_t mtu = representor_.mtu();
-  const bool promiscuous = representor_.config().promiscuous;
-  const bool multicast = shared_.config().all_multicast;
+  const bool promiscuous = representor_.settings().promiscuous;
+  const bool multicast = shared_.settings().all_multicast;
   const std::uint32_t wanted_mtu = shared_.mtu();
   const Result<MacAddress> mac = interface_ ? interface_->interface_mac() : Result<MacAddress>(MacAddress{});
   if (!mac) return tl::unexpected<Error>(mac.error());

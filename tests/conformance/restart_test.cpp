@@ -127,13 +127,13 @@ CONFORMANCE_TEST_WHERE(Restart, OthersRunWhileAQueueIsStopped,
 CONFORMANCE_TEST(Restart, ThatIsRefusedChangesNothing) {
   pollux::Settings named = config();
   start_both(named, named);
-  const EffectiveConfig before = right().config();
+  const auto before = test::state_of(right());
   EXPECT_EQ(test::restart_rx(right(), 63, {}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(test::restart_tx(right(), 63, {}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(right().stop_rx(63).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(right().start_tx(63).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(test::restart_rx(right(), 0, {.ring = 65}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(right().config(), before);
+  EXPECT_EQ(test::state_of(right()), before);
   EXPECT_EQ(right().state(), PortState::started);
   ASSERT_TRUE(right().close());
   EXPECT_EQ(test::restart_rx(right(), 0, {}).error().code, ErrorCode::bad_state);

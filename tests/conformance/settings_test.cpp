@@ -80,7 +80,7 @@ CONFORMANCE_TEST_WHERE(Settings, SizeThePacketBuffers, traits.card_receive) {
   pollux::Settings wanted = config();
   wanted.packet_buffers = {.receive = 32 * 1024, .transmit = 20 * 1024};
   start_both(wanted, wanted);
-  EXPECT_EQ(right().config().packet_buffers, wanted.packet_buffers);
+  EXPECT_EQ(right().settings().packet_buffers, wanted.packet_buffers);
   ASSERT_TRUE(right().capability<FlowControl>());
   EXPECT_EQ(right().capability<FlowControl>()->flow_control().packet_buffer, wanted.packet_buffers.receive);
   std::optional<std::uint32_t> receive_size;
@@ -126,7 +126,7 @@ CONFORMANCE_TEST(Settings, CountTheBytesOfEachQueue) {
   pollux::Settings wanted = config();
   wanted.count_bytes = true;
   start_both(wanted, wanted);
-  EXPECT_TRUE(left().config().count_bytes);
+  EXPECT_TRUE(left().settings().count_bytes);
   std::vector<Bytes> frames;
   std::uint64_t bytes = 0;
   for (std::uint32_t i = 0; i < 50; ++i) {

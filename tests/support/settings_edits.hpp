@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "pollux/base/error.hpp"
 #include "pollux/net/settings.hpp"
@@ -26,6 +27,12 @@ template <class Port>
     settings.rx_timeout = wanted.rx_timeout;
     settings.burst_mode = wanted.burst_mode;
   });
+}
+
+/// What was set on the port, and what resulted from it.
+template <class Port>
+[[nodiscard]] std::pair<Settings, EffectiveConfig> state_of(const Port& port) {
+  return {port.settings(), port.config()};
 }
 
 /// Gives all queues a pool and a cache of it.

@@ -73,10 +73,10 @@ Result<void> change(Port& port, const AddrOptions& options, const Wanted& addres
 }
 
 void print(const Environment& environment, Port& port, const AddrOptions& options) {
+  const Settings settings = port.settings();
   std::vector<std::string> unicast;
-  for (const MacAddress& mac : port.settings().unicast) unicast.push_back(to_string(mac));
+  for (const MacAddress& mac : settings.unicast) unicast.push_back(to_string(mac));
   const std::size_t most = port.info().limits.max_unicast;
-  const EffectiveConfig config = port.config();
   if (options.json) {
     const nlohmann::json json = {{"port", options.port},
                                  {"mac", to_string(port.mac())},
@@ -84,18 +84,18 @@ void print(const Environment& environment, Port& port, const AddrOptions& option
                                  {"max_unicast", most},
                                  {"multicast", options.multicast},
                                  {"vlans", options.vlans},
-                                 {"promiscuous", config.promiscuous},
-                                 {"all_multicast", config.all_multicast}};
+                                 {"promiscuous", settings.promiscuous},
+                                 {"all_multicast", settings.all_multicast}};
     environment.out << json.dump(2) << '\n';
     return;
   }
   environment.out << fmt::format("address    {}\n", to_string(port.mac()));
   environment.out << fmt::format("unicast    {} (at most {})\n", or_dash(fmt::format("{}", fmt::join(unicast, " "))),
                                  most);
-  const std::string groups = config.all_multicast ? "all" : fmt::format("{}", fmt::join(options.multicast, " "));
+  const std::string groups = settings.all_multicast ? "all" : fmt::format("{}", fmt::join(options.multicast, " "));
   environment.out << fmt::format("multicast  {}\n", or_dash(groups));
   environment.out << fmt::format("VLANs      {}\n", or_dash(fmt::format("{}", fmt::join(options.vlans, " "))));
-  if (config.promiscuous) environment.out << "promiscuous: receives frames for any address\n";
+  if (settings.promiscuous) environment.out << "promiscuous: receives frames for any address\n";
 }
 
 int run_addr(const Environment& environment, const AddrOptions& options) {

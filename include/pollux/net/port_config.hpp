@@ -119,25 +119,10 @@ struct EffectiveTxQueue {
   [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };
 
-/// The configuration in force: the requested values, the defaults that were chosen, and later changes.
+/// What results from the settings: the sizes and modes that were chosen.
 struct EffectiveConfig {
   std::vector<EffectiveRxQueue> rx = {};  ///< each receive queue, by index
   std::vector<EffectiveTxQueue> tx = {};  ///< each transmit queue, by index
-  std::uint32_t mtu = 0;                  ///< bytes
-  /// As in Settings.
-  ///@{
-  bool promiscuous = false;
-  bool all_multicast = false;
-  bool keep_fcs = false;
-  bool keep_bad_frames = false;
-  bool count_bytes = false;
-  ///@}
-  PacketBuffers packet_buffers = {};  ///< as requested
-  /// As in Settings; 0: off.
-  ///@{
-  Duration tx_timeout{0};
-  Duration rx_timeout{0};
-  ///@}
   /// Never `best`; small rings and pools in several segments use `scalar` anyway.
   BurstMode burst_mode = BurstMode::scalar;
 

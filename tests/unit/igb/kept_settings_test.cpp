@@ -75,7 +75,7 @@ TEST_F(KeptSettings, WhatConcernsAllQueuesMayBeSetBeforeThereAreAny) {
             ErrorCode::invalid_argument);
   ASSERT_TRUE(fixture.port.change([](Settings& settings) { settings.rx.resize(1); }));
   EXPECT_EQ(fixture.port.state(), PortState::configured);
-  EXPECT_TRUE(fixture.port.config().keep_fcs);
+  EXPECT_TRUE(fixture.port.settings().keep_fcs);
 }
 
 TEST_F(KeptSettings, AnAddressAndPromiscuityThatAreSetBeforeTheStart) {

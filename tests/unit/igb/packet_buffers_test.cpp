@@ -36,7 +36,7 @@ TEST_F(PacketBufferSize, IsHowMuchMayWait) {
   for (const std::uint32_t kib : {20U, 32U, 64U}) {
     CardFixture fixture({.port = sized(kib * kKib)});
     EXPECT_EQ(receive_kib(fixture), kib);
-    EXPECT_EQ(fixture.port.config().packet_buffers.receive, kib * kKib);
+    EXPECT_EQ(fixture.port.settings().packet_buffers.receive, kib * kKib);
     const std::uint32_t waiting = kib * kKib / 1004;
     for (unsigned i = 0; i < 7 + waiting + 5; ++i) fixture.inject(counting_frame(1000, i));
     EXPECT_EQ(fixture.card.value<reg::MPC>().raw(), 5u) << kib;
@@ -93,7 +93,7 @@ TEST_F(PacketBufferSize, DecidesTheWaterMarks) {
   EXPECT_EQ(fixture.port.capability<FlowControl>()->flow_control().packet_buffer, 32 * kKib);
   ASSERT_TRUE(fixture.port.stop());
   EXPECT_FALSE(configure_port(fixture.port, sized(31 * kKib))) << "the high mark would be too high";
-  EXPECT_EQ(fixture.port.config().packet_buffers.receive, 32 * kKib);
+  EXPECT_EQ(fixture.port.settings().packet_buffers.receive, 32 * kKib);
   ASSERT_TRUE(set({.high_water = marks.high_water}));
   EXPECT_FALSE(configure_port(fixture.port, sized(31 * kKib)))
       << "nor without flow control: they would not be accepted then";

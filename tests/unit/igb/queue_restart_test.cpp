@@ -198,14 +198,14 @@ TEST_F(RestartOfAQueue, ThatIsRefusedChangesNothing) {
   Mempool few = Mempool::create(fixture.context, {.count = 40, .name = "few"}).value();
   const MempoolCache cache(few);
   const std::size_t writes = fixture.faults->writes.size();
-  const EffectiveConfig before = port->config();
+  const auto before = test::state_of(*port);
   const auto expect_refused = [&](const Result<void>& result, ErrorCode code, const char* what) {
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().code, code);
     EXPECT_THAT(result.error().what, HasSubstr(what));
     EXPECT_NE(result.error().hint, "");
     EXPECT_EQ(fixture.faults->writes.size(), writes);
-    EXPECT_EQ(port->config(), before);
+    EXPECT_EQ(test::state_of(*port), before);
     EXPECT_EQ(few.stats().in_use(), 0U);
   };
   using enum ErrorCode;
@@ -249,14 +249,14 @@ TEST_F(RestartOfAQueue, SeveralQueuesAndSettingsChangeTogetherOrNotAtAll) {
       settings.mtu = mtu;
     });
   };
-  const EffectiveConfig before = port->config();
+  const auto before = test::state_of(*port);
   std::vector<MbufPtr> held;
   while (MbufPtr mbuf = large.allocate()) held.push_back(std::move(mbuf));
   EXPECT_EQ(change(large, 1400).error().code, ErrorCode::no_memory) << "when queue 0 has restarted already";
-  EXPECT_EQ(port->config(), before);
+  EXPECT_EQ(test::state_of(*port), before);
   held.clear();
   EXPECT_EQ(change(large, 100'000).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(port->config(), before);
+  EXPECT_EQ(test::state_of(*port), before);
   inject_hosts();
   EXPECT_GT(poll(0), 0U);
   EXPECT_GT(poll(1), 0U);
@@ -264,7 +264,7 @@ TEST_F(RestartOfAQueue, SeveralQueuesAndSettingsChangeTogetherOrNotAtAll) {
   EXPECT_EQ(port->config().rx[0].ring, 128U);
   EXPECT_EQ(port->config().rx[1].pool, "large");
   EXPECT_EQ(port->config().tx[1].ring, 32U);
-  EXPECT_EQ(port->config().mtu, 1400U);
+  EXPECT_EQ(port->settings().mtu, 1400U);
   inject_hosts();
   EXPECT_GT(poll(0), 0U);
   EXPECT_GT(poll(1), 0U);

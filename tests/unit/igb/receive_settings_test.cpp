@@ -45,7 +45,7 @@ TEST(KeptFcs, IsAtTheEndOfEachFrame) {
     EXPECT_EQ(fixture.receive_all(), std::vector<Frame>{frame});
   }
   EXPECT_EQ(fixture.port.stats().rx_bytes, 60u + 1518) << "without FCS, as always";
-  EXPECT_TRUE(fixture.port.config().keep_fcs);
+  EXPECT_TRUE(fixture.port.settings().keep_fcs);
 }
 
 TEST(KeptFcs, NeedsRoomInTheBuffers) {

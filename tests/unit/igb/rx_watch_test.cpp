@@ -171,7 +171,7 @@ TEST_F(ReceiveWatchdog, CanBeTurnedOffAndSet) {
   ASSERT_TRUE(fixture_.port.start());
   config.rx_timeout = 1s;
   configure(config);
-  EXPECT_EQ(fixture_.port.config().rx_timeout, Duration(1s));
+  EXPECT_EQ(fixture_.port.settings().rx_timeout, Duration(1s));
   hang(0);
   serve(5, [this] { arrive(); });
   EXPECT_THAT(seen_, Contains(kHangs0));

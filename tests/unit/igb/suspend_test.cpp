@@ -135,11 +135,11 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
   ASSERT_TRUE(port.stop_rx(1));
   ASSERT_TRUE(port.wait_for_link(5s));
   ASSERT_TRUE(port.service());
-  const EffectiveConfig config = port.config();
+  const auto state = state_of(port);
   const auto before = registers();
   ASSERT_NO_FATAL_FAILURE(away_and_back());
   ASSERT_TRUE(port.service());
-  EXPECT_EQ(port.config(), config);
+  EXPECT_EQ(state_of(port), state);
   EXPECT_EQ(port.mac(), own);
   EXPECT_EQ(port.settings().rules.size(), 1U);
   const auto after = registers();
@@ -153,10 +153,10 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
 TEST_P(AwayAndBack, TheStateBeforeIsTheStateAfter) {
   ASSERT_TRUE(fixture_.port.stop());
   ASSERT_TRUE(configure_port(fixture_.port, {.rx = {{.pool = fixture_.pool, .ring = 128}}}));
-  const EffectiveConfig config = fixture_.port.config();
+  const auto state = state_of(fixture_.port);
   ASSERT_NO_FATAL_FAILURE(away_and_back());
   EXPECT_EQ(fixture_.port.state(), PortState::configured);
-  EXPECT_EQ(fixture_.port.config(), config);
+  EXPECT_EQ(state_of(fixture_.port), state);
   ASSERT_TRUE(fixture_.port.start());
   ASSERT_TRUE(fixture_.port.wait_for_link(5s));
   EXPECT_TRUE(passes(fixture_.port.mac()));

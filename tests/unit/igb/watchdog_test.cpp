@@ -84,13 +84,13 @@ TEST_F(Watchdog, SettingsAreRestored) {
   ASSERT_TRUE(set_mac(fixture_.port, {0x02, 0, 0, 0, 0, 8}));
   ASSERT_TRUE(set_mtu(fixture_.port, 2000));
   ASSERT_TRUE(fixture_.port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
-  const EffectiveConfig before = fixture_.port.config();
+  const auto before = state_of(fixture_.port);
   hang();
   send(1);
   serve(6s);
   ASSERT_EQ(counter("tx_timeouts"), 1U);
   ASSERT_TRUE(fixture_.port.wait_for_link(5s));
-  EXPECT_EQ(fixture_.port.config(), before);
+  EXPECT_EQ(state_of(fixture_.port), before);
   EXPECT_EQ(fixture_.port.mac(), (MacAddress{0x02, 0, 0, 0, 0, 8}));
   for (const MacAddress& address : {further, fixture_.port.mac()}) {
     Frame frame = counting_frame(1800);
@@ -103,13 +103,13 @@ TEST_F(Watchdog, SettingsAreRestored) {
 TEST_F(Watchdog, AStoppedQueueStaysStopped) {
   ASSERT_TRUE(fixture_.port.stop_tx(1));
   ASSERT_TRUE(fixture_.port.stop_rx(1));
-  const EffectiveConfig before = fixture_.port.config();
-  ASSERT_TRUE(before.tx[1].stopped && before.rx[1].stopped);
+  const auto before = state_of(fixture_.port);
+  ASSERT_TRUE(before.second.tx[1].stopped && before.second.rx[1].stopped);
   hang();
   send(1);
   serve(6s);
   EXPECT_EQ(counter("tx_timeouts"), 1U);
-  EXPECT_EQ(fixture_.port.config(), before);
+  EXPECT_EQ(state_of(fixture_.port), before);
 }
 
 TEST_F(Watchdog, AnIdleOrWorkingQueueIsLeftAlone) {

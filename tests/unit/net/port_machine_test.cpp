@@ -171,7 +171,7 @@ TEST_F(Machine, RestartsOneQueueStepByStep) {
 
 TEST_F(Machine, KeepsAQueueWhoseRestartIsRefused) {
   start();
-  const EffectiveConfig before = port_->config();
+  const auto before = test::state_of(*port_);
   EXPECT_FALSE(test::restart_tx(*port_, 0, {.ring = 33}));
   EXPECT_THAT(script_.calls, IsEmpty());
   script_.prepare = ErrorCode::no_memory;
@@ -183,7 +183,7 @@ TEST_F(Machine, KeepsAQueueWhoseRestartIsRefused) {
   EXPECT_EQ(test::restart_tx(*port_, 0, {.ring = 32}).error().code, ErrorCode::timeout);
   EXPECT_THAT(script_.calls, ElementsAre("prepare", "close_queue 0", "open_queue", "discard"));
   EXPECT_EQ(port_->state(), PortState::started);
-  EXPECT_EQ(port_->config(), before);
+  EXPECT_EQ(test::state_of(*port_), before);
   script_.restarts = false;
   const auto refused = test::restart_tx(*port_, 0, {.ring = 32});
   EXPECT_EQ(refused.error().code, ErrorCode::not_supported);

@@ -312,7 +312,7 @@ TEST(Telemetry, TestsALivePortOfflineOnlyIfAsked) {
 TEST(Telemetry, RejectsWrongParametersAndChangesNothing) {
   TelemetryFixture fixture;
   TestClient client = fixture.client();
-  const EffectiveConfig before = fixture.port.config();
+  const auto before = state_of(fixture.port);
   const std::vector<std::pair<const char*, Json>> wrong{
       {"port.watch", Json::object()},
       {"port.registers", {{"fields", 3}}},
@@ -325,7 +325,7 @@ TEST(Telemetry, RejectsWrongParametersAndChangesNothing) {
   EXPECT_EQ(client.error("port.stats", {{"port", 7}}), "invalid_argument");
   EXPECT_EQ(client.error("port.stats"), "invalid_argument");
   EXPECT_EQ(client.error("port.fly", kPlx0), "not_found");
-  EXPECT_EQ(fixture.port.config(), before);
+  EXPECT_EQ(state_of(fixture.port), before);
   EXPECT_EQ(client.result("process")["clients"]["errors"], wrong.size() + 3);
 }
 

@@ -278,11 +278,11 @@ TEST_F(KernelPathTest, AFailureChangesNothing) {
   kernel_state_.rejects_mac = true;
   open();
   must(set_mtu(*card_, 1400));
-  const EffectiveConfig card = card_->config();
-  const EffectiveConfig kernel = kernel_->config();
+  const auto card = state_of(*card_);
+  const auto kernel = state_of(*kernel_);
   EXPECT_EQ(refused().code, ErrorCode::permission_denied);
-  EXPECT_EQ(card_->config(), card);
-  EXPECT_EQ(kernel_->config(), kernel);
+  EXPECT_EQ(state_of(*card_), card);
+  EXPECT_EQ(state_of(*kernel_), kernel);
 }
 
 /// An in-process card, and a representor whose frames the test sees.
