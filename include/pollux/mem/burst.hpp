@@ -21,12 +21,15 @@ POLLUX_API void drop_unnamed(std::span<Mbuf* const> mbufs) noexcept;
 template <class Ring>
 class BasicMbufRing;
 
+/// The most mbufs that a burst moves.
+inline constexpr std::uint32_t kMaxBurst = 4096;
+
 /// An array of up to `Capacity` mbufs that owns them: rx_burst fills it and tx_burst empties it. Move-only; meant for
 /// the stack. The destructor returns the mbufs that are left to their pools, which count them as unnamed drops.
 /// Thread rule: one thread.
 template <std::uint32_t Capacity>
 class Burst {
-  static_assert(Capacity >= 1 && Capacity <= 4096);
+  static_assert(Capacity >= 1 && Capacity <= kMaxBurst);
 
  public:
   Burst() noexcept = default;

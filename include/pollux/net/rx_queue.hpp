@@ -54,20 +54,20 @@ class POLLUX_API alignas(64) RxQueue {
   /// Appends received frames to `burst`, in order: at most `limit`, and at most as many as fit. Returns their number.
   /// Never waits. Even if no frame arrived, it refills the ring and sends posted register writes.
   template <std::uint32_t Capacity>
-  std::uint32_t rx_burst(Burst<Capacity>& burst, std::uint32_t limit = Capacity,
-                         [[maybe_unused]] Site site = Site::here()) noexcept {
+  std::uint32_t rx_burst(Burst<Capacity>& burst, std::uint32_t limit = Capacity, Site site = Site::here()) noexcept {
     Mbuf** const out = burst.mbufs_ + burst.size_;
     // std::uint32_t{limit} is a copy: choosing between two variables, as std::min does, makes the compiler store both
     // in memory.
     const std::uint32_t most = std::uint32_t{limit} < burst.room() ? std::uint32_t{limit} : burst.room();
-    const std::uint32_t count = gate_.call(*this, out, most);
-#if POLLUX_CHECKED
-    for (std::uint32_t i = 0; i < count; ++i) {
-      for (Mbuf* segment = out[i]; segment != nullptr; segment = segment->next()) MbufAccess::stamp(*segment, site);
-    }
-#endif
+    const std::uint32_t count = poll(out, most, site);
     burst.size_ += count;
     return count;
+  }
+  /// The same for an array with room for `limit` mbufs, of which kMaxBurst are used at most: for bindings to other
+  /// languages. The caller owns the mbufs that are stored, from `mbufs[0]` on: each is freed (MbufPtr) or given to
+  /// `tx_burst`, once. What else is in the array does not change.
+  std::uint32_t rx_burst(Mbuf** mbufs, std::uint32_t limit, Site site = Site::here()) noexcept {
+    return poll(mbufs, limit < kMaxBurst ? limit : kMaxBurst, site);
   }
 
   /// A program may sleep instead of polling an empty queue. The order is: poll, arm, then wait. So no wakeup
@@ -212,6 +212,17 @@ class POLLUX_API alignas(64) RxQueue {
  private:
   friend struct QueueObservation;
   friend class QueuedPort;
+
+  /// Calls the burst function; `limit` is at most kMaxBurst.
+  std::uint32_t poll(Mbuf** mbufs, std::uint32_t limit, [[maybe_unused]] Site site) noexcept {
+    const std::uint32_t count = gate_.call(*this, mbufs, limit);
+#if POLLUX_CHECKED
+    for (std::uint32_t i = 0; i < count; ++i) {
+      for (Mbuf* segment = mbufs[i]; segment != nullptr; segment = segment->next()) MbufAccess::stamp(*segment, site);
+    }
+#endif
+    return count;
+  }
 
   /// Calls the queue's own burst function and shows its frames to the observers.
   static std::uint32_t burst_observed(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;

@@ -61,6 +61,13 @@ class POLLUX_API alignas(64) TxQueue {
     burst.forget_front(taken);
     return taken;
   }
+  /// The same for an array of `count` mbufs that the caller owns, of which kMaxBurst are taken at most: for bindings to
+  /// other languages. The queue owns the first ones, as many as the result says, and the caller the rest. The array
+  /// does not change: what was taken must not be used again, and is a misuse, which checked builds report, as a null
+  /// pointer is.
+  std::uint32_t tx_burst(Mbuf* const* mbufs, std::uint32_t count) noexcept {
+    return gate_.call(*this, mbufs, count < kMaxBurst ? count : kMaxBurst);
+  }
 
   /// Frees every buffer that the card has sent and returns the number of freed slots. Bursts do this by themselves, in
   /// groups; call it for a queue that has nothing to send.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <array>
 #include <string>
 #include <vector>
 
@@ -11,15 +12,6 @@ namespace {
 
 using testing::ElementsAre;
 using Parts = std::vector<std::string>;
-
-// A burst rejects a null pointer, so the test writes one into its private array.
-using Slots = Mbuf* [4];
-Slots& slots_of(Burst<4>& burst);
-template <Slots Burst<4>::*Member>
-struct PrivateSlots {
-  friend Slots& slots_of(Burst<4>& burst) { return burst.*Member; }
-};
-template struct PrivateSlots<&Burst<4>::mbufs_>;
 
 class TxMisuse : public testing::Test {
  protected:
@@ -34,6 +26,9 @@ class TxMisuse : public testing::Test {
   /// The good frames before and after the misused one are still sent.
   void expect_others_sent(Burst<4>& burst) {
     ASSERT_EQ(fixture_.tx.tx_burst(burst), 3u);
+    look_at_others();
+  }
+  void look_at_others() {
     for (int i = 0; i < 2; ++i) fixture_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
     fixture_.look();
     fixture_.transmitter->process(10);
@@ -48,12 +43,9 @@ class TxMisuse : public testing::Test {
 };
 
 TEST_F(TxMisuse, ANullMbufIsReportedAndSkipped) {
-  Burst<4> burst;
-  for (int i = 0; i < 3; ++i) push(burst, good());
-  Mbuf*& middle = slots_of(burst)[1];
-  MbufPtr removed(std::exchange(middle, nullptr));
-  removed.reset();
-  expect_others_sent(burst);
+  const std::array<Mbuf*, 3> mbufs{good().release(), nullptr, good().release()};
+  ASSERT_EQ(fixture_.tx.tx_burst(mbufs.data(), mbufs.size()), 3u);
+  look_at_others();
   EXPECT_THAT(fixture_.fixture.misuses(), ElementsAre(IsMisuse(MisuseKind::null_mbuf, Parts{"null mbuf", "tx_burst"})));
 }
 
@@ -85,6 +77,20 @@ TEST_F(TxMisuse, AFreeMbufIsReportedAndNotFreedAgain) {
   expect_others_sent(burst);
   EXPECT_THAT(fixture_.fixture.misuses(),
               ElementsAre(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx", location(site)})));
+}
+
+TEST_F(TxMisuse, AnArrayThatIsSentAgainIsReportedAndDropped) {
+  const std::array<Mbuf*, 2> mbufs{good().release(), good().release()};
+  ASSERT_EQ(fixture_.tx.tx_burst(mbufs.data(), mbufs.size()), 2u);
+  for (int i = 0; i < 2; ++i) fixture_.transmitter->expect(std::vector<std::uint8_t>(60, 7));
+  fixture_.look();
+  fixture_.transmitter->process(10);
+  static_cast<void>(fixture_.tx.tx_done_cleanup());
+  ASSERT_EQ(fixture_.tx.tx_burst(mbufs.data(), mbufs.size()), 2u);
+  EXPECT_EQ(fixture_.tx.drops().unreachable, 2u);
+  EXPECT_EQ(fixture_.in_use(), fixture_.options.rx_ring);
+  EXPECT_THAT(fixture_.fixture.misuses(), testing::Each(IsMisuse(MisuseKind::use_after_free, Parts{"mempool rx"})));
+  EXPECT_EQ(fixture_.fixture.misuses().size(), 2u);
 }
 
 TEST_F(TxMisuse, AnMbufFreedWhileInFlightIsFreedOnce) {

@@ -158,6 +158,34 @@ TEST_F(QueuedPortTest, CountsWhatItsQueuesReceiveAndSend) {
   EXPECT_EQ(stats.rx_queues[0].bytes, 120U);
 }
 
+TEST_F(QueuedPortTest, FillsAndTakesArraysThatTheCallerOwns) {
+  start();
+  for (int i = 0; i < 3; ++i) driver_->rx.put();
+  std::array<Mbuf*, 4> mbufs{};
+  EXPECT_EQ(port_->rx_queue(0)->rx_burst(mbufs.data(), 0), 0U);
+  ASSERT_EQ(port_->rx_queue(0)->rx_burst(mbufs.data(), 2), 2U);
+  EXPECT_EQ(mbufs[2], nullptr) << "beyond the limit";
+  ASSERT_EQ(port_->rx_queue(0)->rx_burst(&mbufs[2], 2), 1U);
+  EXPECT_EQ(mbufs[3], nullptr);
+  EXPECT_EQ(mbufs[2]->port(), port_->info().index);
+  const MbufPtr kept(mbufs[2]);
+  EXPECT_EQ(port_->tx_queue(0)->tx_burst(mbufs.data(), 2), 2U);
+  EXPECT_EQ(port_->rx_pool(0)->stats().in_use(), 1U);
+  EXPECT_EQ(port_->stats().tx_packets, 2U);
+}
+
+TEST_F(QueuedPortTest, MovesNoMoreThanABurstWhateverTheLengthOfAnArray) {
+  auto pool = Mempool::create(context_, {.count = 2 * kMaxBurst});
+  ASSERT_TRUE(pool);
+  start({.rx = {{.pool = *pool}}});
+  for (std::uint32_t i = 0; i < kMaxBurst + 2; ++i) driver_->rx.put();
+  std::vector<Mbuf*> mbufs(kMaxBurst + 1);
+  ASSERT_EQ(port_->rx_queue(0)->rx_burst(mbufs.data(), ~0U), kMaxBurst);
+  EXPECT_EQ(mbufs[kMaxBurst], nullptr);
+  ASSERT_EQ(port_->tx_queue(0)->tx_burst(mbufs.data(), ~0U), kMaxBurst);
+  EXPECT_EQ(pool->stats().in_use(), 0U);
+}
+
 TEST_F(QueuedPortTest, NamesADropThatTheDriverDoesNotList) {
   start();
   EXPECT_EQ(drops("rx_filtered"), 0U);
