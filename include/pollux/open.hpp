@@ -12,6 +12,7 @@
 #include "pollux/mem/context.hpp"
 #include "pollux/net/card_driver.hpp"
 #include "pollux/net/port.hpp"
+#include "pollux/net/settings.hpp"
 
 namespace pollux {
 

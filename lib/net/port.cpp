@@ -28,17 +28,17 @@ Result<void> PortDriver::attach(std::unique_ptr<Device>) {
 std::uint32_t PortDriver::drain(DrainReason) noexcept { return 0; }
 
 Port::Port(std::shared_ptr<ContextState> context, std::unique_ptr<PortDriver> driver)
-    : core_(PortCore::create(std::move(context), std::move(driver))), driver_(&core_->machine().driver()) {}
+    : core_(PortCore::create(std::move(context), std::move(driver))), queues_(&core_->machine().driver().queues()) {}
 
-Port::Port(std::shared_ptr<PortCore> core) : core_(std::move(core)), driver_(&core_->machine().driver()) {}
+Port::Port(std::shared_ptr<PortCore> core) : core_(std::move(core)), queues_(&core_->machine().driver().queues()) {}
 
 Port::Port(Port&& other) noexcept
-    : core_(std::move(other.core_)), driver_(std::exchange(other.driver_, nullptr)), user_(other.user_) {}
+    : core_(std::move(other.core_)), queues_(std::exchange(other.queues_, nullptr)), user_(other.user_) {}
 
 Port& Port::operator=(Port&& other) noexcept {
   Port taken(std::move(other));  // `other` may be this port
   std::swap(core_, taken.core_);
-  std::swap(driver_, taken.driver_);
+  std::swap(queues_, taken.queues_);
   std::swap(user_, taken.user_);
   return *this;
 }
@@ -52,10 +52,14 @@ Port::~Port() {
   }
 }
 
+const PortInfo& Port::info() const { return core_->machine().info(); }
+
+const OffloadLimits& Port::offloads() const { return info().offloads; }
+
 std::vector<std::string_view> Port::capabilities() const {
   const auto lock = core_->lock();
   std::vector<std::string_view> names;
-  for (const CapabilityEntry& entry : driver_->capabilities()) names.push_back(entry.id.name);
+  for (const CapabilityEntry& entry : core_->machine().driver().capabilities()) names.push_back(entry.id.name);
   return names;
 }
 
@@ -68,56 +72,34 @@ Error Port::lacks(const CapabilityId& capability) const {
 
 Error Port::lacks(Setting setting) const { return unsupported(setting, info()); }
 
-PortState Port::state() const {
-  const auto lock = core_->lock();
-  return core_->machine().state();
-}
+PortState Port::state() const { return core_->with_lock(&PortMachine::state); }
 
-EffectiveConfig Port::config() const {
-  const auto lock = core_->lock();
-  return core_->machine().config();
-}
+EffectiveConfig Port::config() const { return core_->with_lock(&PortMachine::config); }
 
 Settings Port::settings() const {
-  const auto held = core_->lock();
-  Settings settings = core_->machine().settings();
+  Settings settings = core_->with_lock([](PortMachine& machine) { return Settings(machine.settings()); });
   for (RxQueueConfig& queue : settings.rx) queue.cache = {};
   for (TxQueueConfig& queue : settings.tx) queue.cache = {};
   return settings;
 }
 
 Result<void> Port::change(const std::function<void(Settings&)>& edit) {
-  return core_->call([&](PortMachine& machine) { return machine.change(edit); });
+  return core_->call(&PortMachine::change, edit);
 }
 
 std::optional<Mempool> Port::rx_pool(std::uint16_t queue) const {
-  const auto lock = core_->lock();
-  return core_->machine().rx_pool(queue);
+  return core_->with_lock(&PortMachine::rx_pool, queue);
 }
 
-Result<void> Port::stop_rx(std::uint16_t queue) {
-  return core_->call([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::receive, queue}); });
-}
+Result<void> Port::stop_queue(QueueId queue) { return core_->call(&PortMachine::stop_queue, queue); }
 
-Result<void> Port::start_rx(std::uint16_t queue) {
-  return core_->call([&](PortMachine& machine) { return machine.start_queue({QueueDirection::receive, queue}); });
-}
-
-Result<void> Port::stop_tx(std::uint16_t queue) {
-  return core_->call([&](PortMachine& machine) { return machine.stop_queue({QueueDirection::transmit, queue}); });
-}
-
-Result<void> Port::start_tx(std::uint16_t queue) {
-  return core_->call([&](PortMachine& machine) { return machine.start_queue({QueueDirection::transmit, queue}); });
-}
+Result<void> Port::start_queue(QueueId queue) { return core_->call(&PortMachine::start_queue, queue); }
 
 Result<void> Port::start() { return core_->start(); }
 
-Result<void> Port::stop() { return core_->stop(); }
+Result<void> Port::stop() { return core_->call(&PortMachine::stop); }
 
-Result<void> Port::suspend() {
-  return core_->call([](PortMachine& machine) { return machine.suspend(); });
-}
+Result<void> Port::suspend() { return core_->call(&PortMachine::suspend); }
 
 Result<void> Port::resume() { return core_->resume(); }
 
@@ -136,44 +118,28 @@ Result<std::unique_ptr<ForwardPath>> Port::forward_path(std::uint16_t rx_queue, 
 }
 
 Result<void> Port::attach_observer(std::uint16_t rx_queue, RxObserver& observer) {
-  const auto lock = core_->lock();
-  return core_->machine().attach_observer(rx_queue, observer);
+  return core_->with_lock([&](PortMachine& machine) { return machine.attach_observer(rx_queue, observer); });
 }
 
 Result<void> Port::attach_observer(std::uint16_t tx_queue, TxObserver& observer) {
-  const auto lock = core_->lock();
-  return core_->machine().attach_observer(tx_queue, observer);
+  return core_->with_lock([&](PortMachine& machine) { return machine.attach_observer(tx_queue, observer); });
 }
 
 Result<void> Port::detach_observer(std::uint16_t rx_queue, RxObserver& observer) {
-  const auto lock = core_->lock();
-  return core_->machine().detach_observer(rx_queue, observer);
+  return core_->with_lock([&](PortMachine& machine) { return machine.detach_observer(rx_queue, observer); });
 }
 
 Result<void> Port::detach_observer(std::uint16_t tx_queue, TxObserver& observer) {
-  const auto lock = core_->lock();
-  return core_->machine().detach_observer(tx_queue, observer);
+  return core_->with_lock([&](PortMachine& machine) { return machine.detach_observer(tx_queue, observer); });
 }
 
-MacAddress Port::mac() const {
-  const auto lock = core_->lock();
-  return core_->machine().mac();
-}
+MacAddress Port::mac() const { return core_->with_lock(&PortMachine::mac); }
 
 MacAddress Port::permanent_mac() const {
-  const auto lock = core_->lock();
-  return core_->machine().driver().permanent_mac();
+  return core_->with_lock([](PortMachine& machine) { return machine.driver().permanent_mac(); });
 }
 
-std::uint32_t Port::mtu() const {
-  const auto lock = core_->lock();
-  return core_->machine().mtu();
-}
-
-Link Port::link() {
-  const auto lock = core_->lock();
-  return core_->machine().link();
-}
+Link Port::link() { return core_->with_lock(&PortMachine::link); }
 
 // The mutex is released between two polls, so other control calls can run.
 Result<Link> Port::wait_for_link(Duration limit) {
@@ -197,15 +163,9 @@ Result<Link> Port::wait_for_link(Duration limit) {
 
 void Port::on_event(PortEventHandler handler) { core_->on_event(std::move(handler)); }
 
-Stats Port::stats() {
-  const auto lock = core_->lock();
-  return core_->machine().stats();
-}
+Stats Port::stats() { return core_->with_lock(&PortMachine::stats); }
 
-std::vector<Counter> Port::extended_stats() {
-  const auto lock = core_->lock();
-  return core_->machine().extended_stats();
-}
+std::vector<Counter> Port::extended_stats() { return core_->with_lock(&PortMachine::extended_stats); }
 
 Result<Duration> Port::service() { return core_->service(); }
 
@@ -213,8 +173,7 @@ std::unique_lock<std::mutex> lock_port(PortCore& core) { return core.lock(); }
 
 // The driver may replace its table when a device is attached.
 void* Port::find_capability(CapabilityId id) {
-  const auto lock = core_->lock();
-  return core_->machine().capability(id);
+  return core_->with_lock([&](PortMachine& machine) { return machine.capability(id); });
 }
 
 RxQueue& Port::missing_rx(std::uint16_t index, Site site) { return core_->missing_rx(index, site); }

@@ -244,10 +244,7 @@ Result<void> PortCore::start_and_watch(const std::function<Result<void>(PortMach
   if (task_) context_->scheduler().set_events(*task_, machine_->events());
   serviced_ = context_->clock().now();
   reported_ = false;
-  leave_if_failed();
-  note_events();
-  held.unlock();
-  events_.deliver();
+  finish(std::move(held));
   return started;
 }
 
@@ -279,18 +276,11 @@ Result<void> PortCore::attach(std::unique_ptr<Device> device) {
   });
 }
 
-Result<void> PortCore::stop() {
-  return call([](PortMachine& machine) { return machine.stop(); });
-}
-
-Result<void> PortCore::call(const std::function<Result<void>(PortMachine&)>& function) {
-  auto held = lock();
-  auto result = function(*machine_);
+void PortCore::finish(std::unique_lock<std::mutex> held) {
   leave_if_failed();
   note_events();
   held.unlock();
   events_.deliver();
-  return result;
 }
 
 Result<Duration> PortCore::serve() {

@@ -141,6 +141,12 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
   /// The caller must hold the lock, except to use the driver's queues and properties that do not change.
   [[nodiscard]] PortMachine& machine() noexcept { return *machine_; }
+  /// Calls a function of PortMachine that does not change the port's state, with the lock held.
+  template <class Function, class... Arguments>
+  [[nodiscard]] auto with_lock(Function function, Arguments&&... arguments) {
+    const auto held = lock();
+    return std::invoke(function, *machine_, std::forward<Arguments>(arguments)...);
+  }
   /// Whether the Port was destroyed; there is no machine then. The caller must hold the lock.
   [[nodiscard]] bool is_retired() const noexcept { return !machine_; }
 
@@ -149,9 +155,14 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
 
   // Control calls that also affect the service. Each takes the lock, and delivers events after it has released it.
   [[nodiscard]] Result<void> start();
-  /// Calls a function of PortMachine after which the port may have failed.
-  [[nodiscard]] Result<void> call(const std::function<Result<void>(PortMachine&)>& function);
-  [[nodiscard]] Result<void> stop();
+  /// Calls a function of PortMachine that may change the port's state.
+  template <class Function, class... Arguments>
+  [[nodiscard]] Result<void> call(Function function, Arguments&&... arguments) {
+    auto held = lock();
+    auto result = std::invoke(function, *machine_, std::forward<Arguments>(arguments)...);
+    finish(std::move(held));
+    return result;
+  }
   [[nodiscard]] Result<void> resume();
   [[nodiscard]] Result<void> detach();
   [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device);
@@ -182,6 +193,8 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   void leave_control();
   /// Stops the service of a failed port. The caller gets the error, so the Control must not return it again.
   void leave_if_failed();
+  /// The end of such a call: what it did to the port is noted, and delivered without the lock.
+  void finish(std::unique_lock<std::mutex> held);
   void report_overdue(std::unique_lock<std::mutex>& held);
   [[nodiscard]] std::optional<Misuse> find_overdue();
   void report_missing(const char* kind, const char* call, std::uint16_t index, Site site);

@@ -8,7 +8,7 @@
 #include "mem/context_state.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/link.hpp"
-#include "pollux/net/port_config.hpp"
+#include "pollux/net/port.hpp"
 
 /// Port indices and MAC addresses, for all ports.
 namespace pollux {

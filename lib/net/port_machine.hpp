@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "mem/context_state.hpp"
+#include "pollux/net/port.hpp"
 #include "pollux/net/port_driver.hpp"
 
 namespace pollux {
@@ -64,8 +65,8 @@ class PortMachine {
   /// Whether the port has a device that works: `service` may be called.
   [[nodiscard]] bool is_alive() const noexcept;
 
-  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) const { return driver_->rx_queue(index); }
-  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) const { return driver_->tx_queue(index); }
+  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) const { return driver_->queues().rx_queue(index); }
+  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) const { return driver_->queues().tx_queue(index); }
   [[nodiscard]] std::optional<Mempool> rx_pool(std::uint16_t queue) const;
   [[nodiscard]] Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortMachine& out,
                                                                   std::uint16_t tx_queue);
@@ -89,7 +90,6 @@ class PortMachine {
   }
 
   [[nodiscard]] MacAddress mac() const { return driver_->mac_of(settings()); }
-  [[nodiscard]] std::uint32_t mtu() const noexcept { return settings().mtu; }
   [[nodiscard]] Link link();
 
   [[nodiscard]] Stats stats();

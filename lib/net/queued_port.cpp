@@ -52,40 +52,40 @@ Result<void> QueuedPort::configure(const PlacedSettings& settings) {
   for (std::uint16_t queue = 0; queue < config.rx_queues(); ++queue) caches.push_back(receive_cache(config, queue));
   QueuedPort::retire();
   use_queues(config);
-  for (std::uint16_t queue = 0; queue < rx_count_; ++queue) {
+  for (std::uint16_t queue = 0; queue < queues_.rx_count; ++queue) {
     cache_ = std::move(caches[queue]);
     set_up({QueueDirection::receive, queue});
   }
-  for (std::uint16_t queue = 0; queue < tx_count_; ++queue) set_up({QueueDirection::transmit, queue});
+  for (std::uint16_t queue = 0; queue < queues_.tx_count; ++queue) set_up({QueueDirection::transmit, queue});
   return {};
 }
 
 void QueuedPort::use_queues(const PlacedQueues& config) noexcept {
-  rx_count_ = config.rx_queues();
-  tx_count_ = config.tx_queues();
+  queues_.rx_count = config.rx_queues();
+  queues_.tx_count = config.tx_queues();
 }
 
 void QueuedPort::set_up(QueueId queue) noexcept {
   if (queue.receives()) {
-    rx_[queue.index]->set_up(config().rx[queue.index].pool, std::move(cache_), info_.index);
+    queues_.rx[queue.index]->set_up(config().rx[queue.index].pool, std::move(cache_), info_.index);
   } else {
-    tx_[queue.index]->set_up({.min_frame = info_.limits.min_frame,
-                              .max_frame = frame_bytes(info_.limits.max_mtu),
-                              .offloads = info_.offloads.tx_flags},
-                             config().tx[queue.index].cache, context_);
+    queues_.tx[queue.index]->set_up({.min_frame = info_.limits.min_frame,
+                                     .max_frame = frame_bytes(info_.limits.max_mtu),
+                                     .offloads = info_.offloads.tx_flags},
+                                    config().tx[queue.index].cache, context_);
   }
 }
 
 // Releases the caches of the queues, even if the application still refers to a queue.
 void QueuedPort::retire() noexcept {
-  std::for_each_n(rx_.begin(), rx_count_.load(), [](RxQueue* queue) { queue->retire(); });
-  std::for_each_n(tx_.begin(), tx_count_.load(), [](TxQueue* queue) { queue->retire(); });
+  std::for_each_n(queues_.rx.begin(), queues_.rx_count.load(), [](RxQueue* queue) { queue->retire(); });
+  std::for_each_n(queues_.tx.begin(), queues_.tx_count.load(), [](TxQueue* queue) { queue->retire(); });
   use_queues({});
 }
 
 void QueuedPort::open_queues() noexcept {
-  std::for_each_n(rx_.begin(), rx_count_.load(), [](RxQueue* queue) { queue->open(); });
-  std::for_each_n(tx_.begin(), tx_count_.load(), [](TxQueue* queue) { queue->open(); });
+  std::for_each_n(queues_.rx.begin(), queues_.rx_count.load(), [](RxQueue* queue) { queue->open(); });
+  std::for_each_n(queues_.tx.begin(), queues_.tx_count.load(), [](TxQueue* queue) { queue->open(); });
 }
 
 Result<void> QueuedPort::close_queues(Duration limit) {
@@ -93,8 +93,8 @@ Result<void> QueuedPort::close_queues(Duration limit) {
   const auto close_one = [&](auto* queue) {
     if (auto closed = close_result(queue->close(context_->clock(), limit)); !closed) result = std::move(closed);
   };
-  std::for_each_n(rx_.begin(), rx_count_.load(), close_one);
-  std::for_each_n(tx_.begin(), tx_count_.load(), close_one);
+  std::for_each_n(queues_.rx.begin(), queues_.rx_count.load(), close_one);
+  std::for_each_n(queues_.tx.begin(), queues_.tx_count.load(), close_one);
   return result;
 }
 
@@ -112,7 +112,8 @@ Result<void> QueuedPort::prepare(QueueId queue, const PlacedSettings& next, bool
 
 Result<void> QueuedPort::close_queue(QueueId queue, Duration limit) {
   Clock& clock = context_->clock();
-  return close_result(queue.receives() ? rx_[queue.index]->close(clock, limit) : tx_[queue.index]->close(clock, limit));
+  return close_result(queue.receives() ? queues_.rx[queue.index]->close(clock, limit)
+                                       : queues_.tx[queue.index]->close(clock, limit));
 }
 
 // Frames that wait for a receive queue are not dropped.
@@ -123,37 +124,39 @@ void QueuedPort::exchange(QueueId queue) noexcept {
 
 void QueuedPort::open_queue(QueueId queue) noexcept {
   if (queue.receives()) {
-    rx_[queue.index]->open();
+    queues_.rx[queue.index]->open();
   } else {
-    tx_[queue.index]->open();
+    queues_.tx[queue.index]->open();
   }
 }
 
 Stats QueuedPort::stats() {
   Stats stats;
   RxDrops rx_drops;
-  for (std::size_t i = 0; i < rx_.size(); ++i) {
-    const RxDrops drops = rx_[i]->drops();
-    const RxArrivals arrivals = rx_[i]->arrivals();
-    const std::uint64_t packets = rx_[i]->packets();
+  for (std::size_t i = 0; i < queues_.rx.size(); ++i) {
+    const RxDrops drops = queues_.rx[i]->drops();
+    const RxArrivals arrivals = queues_.rx[i]->arrivals();
+    const std::uint64_t packets = queues_.rx[i]->packets();
     for (const auto& [why, name] : kRxDrops) rx_drops.*why += drops.*why;
     stats.rx_burst_packets += packets;
     stats.rx_packets += arrivals.packets;
     stats.rx_bytes += arrivals.bytes;
     stats.multicast += arrivals.multicast;
     stats.rx_errors += arrivals.errors;
-    put_if_used(stats.rx_queues, i, rx_count_, {.packets = packets, .drops = drops.sum(), .bytes = rx_[i]->bytes()});
+    put_if_used(stats.rx_queues, i, queues_.rx_count,
+                {.packets = packets, .drops = drops.sum(), .bytes = queues_.rx[i]->bytes()});
   }
   TxDrops tx_drops;
-  for (std::size_t i = 0; i < tx_.size(); ++i) {
-    const TxDrops drops = tx_[i]->drops();
-    const TxSent sent = tx_[i]->sent();
-    const std::uint64_t packets = tx_[i]->packets();
+  for (std::size_t i = 0; i < queues_.tx.size(); ++i) {
+    const TxDrops drops = queues_.tx[i]->drops();
+    const TxSent sent = queues_.tx[i]->sent();
+    const std::uint64_t packets = queues_.tx[i]->packets();
     for (const auto& [why, name] : kTxDrops) tx_drops.*why += drops.*why;
     stats.tx_burst_packets += packets;
     stats.tx_packets += sent.packets;
     stats.tx_bytes += sent.bytes;
-    put_if_used(stats.tx_queues, i, tx_count_, {.packets = packets, .drops = drops.sum(), .bytes = tx_[i]->bytes()});
+    put_if_used(stats.tx_queues, i, queues_.tx_count,
+                {.packets = packets, .drops = drops.sum(), .bytes = queues_.tx[i]->bytes()});
   }
   std::vector<TxDrop> listed(kCommonTxDrops.begin(), kCommonTxDrops.end());
   listed.insert(listed.end(), drops_.tx.begin(), drops_.tx.end());

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "pollux/device/register.hpp"
-#include "pollux/net/port_driver.hpp"
+#include "pollux/net/register_dump.hpp"
 
 namespace pollux {
 

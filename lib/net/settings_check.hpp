@@ -7,6 +7,7 @@
 
 #include "pollux/base/error.hpp"
 #include "pollux/net/placed_settings.hpp"
+#include "pollux/net/port.hpp"
 #include "pollux/net/port_driver.hpp"
 
 /// The rules for the settings of all ports. Those of one driver are in its PortDriver::check.

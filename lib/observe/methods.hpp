@@ -16,6 +16,7 @@
 #include "observe/sockets.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/open_ports.hpp"
+#include "pollux/net/port_info.hpp"
 #include "pollux/observe/capture.hpp"
 #include "pollux/observe/telemetry.hpp"
 

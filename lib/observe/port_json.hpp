@@ -12,6 +12,7 @@
 #include "pollux/net/port.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/settings.hpp"
+#include "pollux/net/stats.hpp"
 
 /// What the protocol says about a port's values: docs/telemetry.md.
 namespace pollux::observe {

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "pollux/net/port_config.hpp"
+
 namespace pollux::observe {
 namespace {
 

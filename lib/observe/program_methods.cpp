@@ -13,6 +13,7 @@
 #include "observe/capture/capture_core.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
+#include "pollux/net/port_info.hpp"
 
 namespace pollux::observe {
 namespace {

@@ -12,6 +12,7 @@
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
 #include "pollux/net/link_control.hpp"
+#include "pollux/net/port_info.hpp"
 #include "pollux/net/self_test.hpp"
 
 namespace pollux::observe {

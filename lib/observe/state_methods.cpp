@@ -16,7 +16,10 @@
 #include "pollux/net/nvm.hpp"
 #include "pollux/net/port_clock.hpp"
 #include "pollux/net/port_facts.hpp"
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/self_test.hpp"
+#include "pollux/net/stats.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux::observe {
@@ -39,7 +42,7 @@ Result<Json> info(Server&, NamedPort& named, const Params&) {
               {"state", state_name(port.state())},
               {"mac", to_string(port.mac())},
               {"permanent_mac", to_string(port.permanent_mac())},
-              {"mtu", port.mtu()},
+              {"mtu", port.settings().mtu},
               {"burst_mode", name(port.config().burst_mode)},
               {"limits", limits_json(info.limits)},
               {"missed_count", info.missed_count == MissedCount::exact ? "exact" : "lower_bound"},

@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/settings.hpp"
+
 namespace pollux {
 namespace {
 
@@ -65,25 +68,25 @@ Result<void> KernelPath::check(Port& port, Port& representor, const KernelPathOp
                 "open a representor, such as tap:plx0");
   }
   if (auto checked = check_queues(port, representor, options.tx_queue); !checked) return checked;
-  if (port.settings().keep_fcs) {
+  const Settings settings = port.settings();
+  if (settings.keep_fcs) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} keeps the FCS of received frames, which the kernel does not expect", port.info().name),
                 "set Settings::keep_fcs to false");
   }
   const std::uint32_t longest = representor.info().limits.max_mtu;
-  if (port.mtu() > longest) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} cannot have the MTU of {}, {}", representor.info().name, port.info().name, port.mtu()),
-                fmt::format("set the port's MTU to at most {}", longest));
+  if (settings.mtu > longest) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{} cannot have the MTU of {}, {}", representor.info().name, port.info().name, settings.mtu),
+        fmt::format("set the port's MTU to at most {}", longest));
   }
   return {};
 }
 
 Result<void> KernelPath::apply(bool all_multicast) {
-  const std::uint32_t mtu = representor_.mtu();
-  const bool promiscuous = representor_.settings().promiscuous;
-  const bool multicast = shared_.settings().all_multicast;
-  const std::uint32_t wanted_mtu = shared_.mtu();
+  const Settings before = representor_.settings();
+  const Settings shared = shared_.settings();
   const Result<MacAddress> mac = interface_ ? interface_->interface_mac() : Result<MacAddress>(MacAddress{});
   if (!mac) return tl::unexpected<Error>(mac.error());
   Changes changes;
@@ -93,12 +96,14 @@ Result<void> KernelPath::apply(bool all_multicast) {
       settings.promiscuous = all;
     });
   };
-  changes.make([&] { return represent(wanted_mtu, true); }, [&] { static_cast<void>(represent(mtu, promiscuous)); });
+  changes.make([&] { return represent(shared.mtu, true); },
+               [&] { static_cast<void>(represent(before.mtu, before.promiscuous)); });
   if (all_multicast) {
     const auto receive_all = [this](bool all) {
       return shared_.change([=](Settings& settings) { settings.all_multicast = all; });
     };
-    changes.make([=] { return receive_all(true); }, [=] { static_cast<void>(receive_all(multicast)); });
+    changes.make([receive_all] { return receive_all(true); },
+                 [receive_all, &shared] { static_cast<void>(receive_all(shared.all_multicast)); });
   }
   if (interface_) {
     changes.make([&] { return interface_->set_interface_mac(shared_.mac()); },
@@ -117,7 +122,7 @@ Result<std::unique_ptr<KernelPath>> KernelPath::create(Port& port, Port& represe
 }
 
 Result<void> KernelPath::follow() {
-  if (const std::uint32_t mtu = shared_.mtu(); mtu != representor_.mtu()) {
+  if (const std::uint32_t mtu = shared_.settings().mtu; mtu != representor_.settings().mtu) {
     auto set = representor_.change([=](Settings& settings) { settings.mtu = mtu; });
     if (!set) return set;
   }

@@ -77,7 +77,7 @@ CONFORMANCE_TEST_WHERE(Control, ReturnsTheConfigurationInForce, traits.two_ports
   expect(1600, false, true);  // a rejected configuration must change nothing
   ASSERT_TRUE(test::configure_port(right(), {.rx = {}, .tx = {{.ring = 64}}}));
   EXPECT_EQ(right().config(), (EffectiveConfig{.tx = {{.ring = 64}}, .burst_mode = best_of(BurstMode::best)}));
-  EXPECT_EQ(right().mtu(), 1500U);
+  EXPECT_EQ(right().settings().mtu, 1500U);
   ASSERT_TRUE(right().close());
   EXPECT_TRUE(right().config().tx.empty());
 }
@@ -189,16 +189,16 @@ CONFORMANCE_TEST(Control, ChangesItsAddress) {
 
 CONFORMANCE_TEST_WHERE(Control, EnforcesItsMtu, traits.two_ports()) {
   start_both();
-  EXPECT_EQ(right().mtu(), 1500U);
+  EXPECT_EQ(right().settings().mtu, 1500U);
   const PortLimits limits = right().info().limits;
   for (const std::uint32_t bad : {limits.min_mtu - 1, limits.max_mtu + 1, 0U}) {
     const auto refused = test::set_mtu(right(), bad);
     ASSERT_FALSE(refused) << bad;
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument) << bad;
   }
-  EXPECT_EQ(right().mtu(), 1500U);
+  EXPECT_EQ(right().settings().mtu, 1500U);
   if (traits().delivers && !traits().by_file) {
-    if (left().mtu() < 3000) {
+    if (left().settings().mtu < 3000) {
       ASSERT_TRUE(test::set_mtu(left(), 3000));
     }
     // The longest frame includes a VLAN tag. The kernel between two TAP ports accepts that length only with a tag.
@@ -207,7 +207,7 @@ CONFORMANCE_TEST_WHERE(Control, EnforcesItsMtu, traits.two_ports()) {
     send(left(), {longest(1500, 1), make_frame(1519, 2), make_frame(60, 3)});
     EXPECT_EQ(receive(right(), 2), (std::vector<Bytes>{longest(1500, 1), make_frame(60, 3)}));
     ASSERT_TRUE(test::set_mtu(right(), 2000));
-    EXPECT_EQ(right().mtu(), 2000U);
+    EXPECT_EQ(right().settings().mtu, 2000U);
     send(left(), {longest(2000, 4)});
     EXPECT_EQ(receive(right(), 1), std::vector<Bytes>{longest(2000, 4)});
     ASSERT_TRUE(test::set_mtu(right(), 1000));

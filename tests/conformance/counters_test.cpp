@@ -82,10 +82,10 @@ CONFORMANCE_TEST(Counters, NeverFall) {
          [&, port = first] { ok(test::restart_rx(*port, 0, {.pool = *pool_, .cache = *cache_, .ring = 128})); });
     send_some(40);
     then("a queue that is stopped and started", [&, port = first] {
-      ok(port->stop_tx(0));
-      ok(port->start_tx(0));
-      ok(port->stop_rx(0));
-      ok(port->start_rx(0));
+      ok(port->stop_queue(QueueId::tx(0)));
+      ok(port->start_queue(QueueId::tx(0)));
+      ok(port->stop_queue(QueueId::rx(0)));
+      ok(port->start_queue(QueueId::rx(0)));
     });
     send_some(40);
     then("stop of one port", [&, port = first] { ok(port->stop()); });

@@ -250,7 +250,7 @@ std::vector<Bytes> Conformance::receive(Port& port, std::size_t count) {
 // A newly opened receiver reads the file from its beginning, so frames that were received before are skipped.
 void Conformance::reopen_receiver() {
   const pollux::Settings again = config();
-  const std::uint32_t mtu = right_->mtu();
+  const std::uint32_t mtu = right_->settings().mtu;
   right_.reset();
   right_ = open_port(pair().right);
   must(test::configure_port(*right_, again));

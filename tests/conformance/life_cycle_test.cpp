@@ -174,7 +174,7 @@ CONFORMANCE_TEST(LifeCycle, ChangesNothingForARefusedConfiguration) {
   refuse_all(PortState::configured);
   const pollux::Settings no_queues{.rx = {}, .tx = {}};
   EXPECT_EQ(code_of(test::configure_port(left(), no_queues)), ErrorCode::invalid_argument);
-  EXPECT_EQ(left().mtu(), config().mtu);
+  EXPECT_EQ(left().settings().mtu, config().mtu);
   ASSERT_TRUE(test::configure_port(right(), config()));
   start_again();
   expect_exchange(make_frames(traits().delivers ? 40 : 0, 60));

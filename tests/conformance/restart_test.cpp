@@ -77,9 +77,9 @@ CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted, traits.delivers && 
   start_both();
   expect_exchange(make_frames(50, 64));
   for (int round = 0; round < 2; ++round) {
-    ASSERT_TRUE(right().stop_rx(0));
-    ASSERT_TRUE(right().stop_rx(0)) << "a stopped queue";
-    ASSERT_TRUE(left().stop_tx(0));
+    ASSERT_TRUE(right().stop_queue(QueueId::rx(0)));
+    ASSERT_TRUE(right().stop_queue(QueueId::rx(0))) << "a stopped queue";
+    ASSERT_TRUE(left().stop_queue(QueueId::tx(0)));
     EXPECT_TRUE(right().config().rx[0].stopped);
     EXPECT_TRUE(left().config().tx[0].stopped);
     Burst<4> burst;
@@ -88,17 +88,17 @@ CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted, traits.delivers && 
     EXPECT_EQ(left().tx(0).tx_burst(burst), 0U) << "a stopped queue takes nothing";
     EXPECT_EQ(right().rx(0).rx_burst(burst), 0U);
     burst = {};
-    ASSERT_TRUE(right().start_rx(0));
-    ASSERT_TRUE(left().start_tx(0));
-    ASSERT_TRUE(left().start_tx(0)) << "a running queue";
+    ASSERT_TRUE(right().start_queue(QueueId::rx(0)));
+    ASSERT_TRUE(left().start_queue(QueueId::tx(0)));
+    ASSERT_TRUE(left().start_queue(QueueId::tx(0))) << "a running queue";
     EXPECT_FALSE(right().config().rx[0].stopped);
     EXPECT_FALSE(left().config().tx[0].stopped);
     expect_exchange(make_frames(100, 64));
   }
   // The port's stop and start start it, too.
-  ASSERT_TRUE(left().stop_tx(0));
+  ASSERT_TRUE(left().stop_queue(QueueId::tx(0)));
   ASSERT_TRUE(left().stop());
-  EXPECT_EQ(left().stop_tx(0).error().code, ErrorCode::bad_state);
+  EXPECT_EQ(left().stop_queue(QueueId::tx(0)).error().code, ErrorCode::bad_state);
   ASSERT_TRUE(left().start());
   wait_for_links();
   expect_exchange(make_frames(100, 64));
@@ -110,13 +110,13 @@ CONFORMANCE_TEST_WHERE(Restart, OthersRunWhileAQueueIsStopped,
   several.rx.resize(2, several.rx[0]);
   several.tx.resize(2, several.tx[0]);
   start_both(several, several);
-  ASSERT_TRUE(right().stop_rx(1));
-  ASSERT_TRUE(right().stop_tx(1));
-  ASSERT_TRUE(left().stop_rx(1));
-  ASSERT_TRUE(left().stop_tx(1));
+  ASSERT_TRUE(right().stop_queue(QueueId::rx(1)));
+  ASSERT_TRUE(right().stop_queue(QueueId::tx(1)));
+  ASSERT_TRUE(left().stop_queue(QueueId::rx(1)));
+  ASSERT_TRUE(left().stop_queue(QueueId::tx(1)));
   expect_exchange(make_frames(100, 64));
-  ASSERT_TRUE(left().start_tx(1));
-  ASSERT_TRUE(left().start_rx(1));
+  ASSERT_TRUE(left().start_queue(QueueId::tx(1)));
+  ASSERT_TRUE(left().start_queue(QueueId::rx(1)));
   ASSERT_TRUE(right().stop());
   ASSERT_TRUE(right().start());
   wait_for_links();
@@ -130,8 +130,8 @@ CONFORMANCE_TEST(Restart, ThatIsRefusedChangesNothing) {
   const auto before = test::state_of(right());
   EXPECT_EQ(test::restart_rx(right(), 63, {}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(test::restart_tx(right(), 63, {}).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(right().stop_rx(63).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(right().start_tx(63).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(right().stop_queue(QueueId::rx(63)).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(right().start_queue(QueueId::tx(63)).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(test::restart_rx(right(), 0, {.ring = 65}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(test::state_of(right()), before);
   EXPECT_EQ(right().state(), PortState::started);

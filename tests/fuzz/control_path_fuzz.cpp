@@ -12,6 +12,7 @@
 #include "device/decorator.hpp"
 #include "fuzz/require.hpp"
 #include "models/intel/igb/card.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/open.hpp"
 #include "support/settings_edits.hpp"
 

@@ -4,6 +4,7 @@
 
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/link_control.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "qemu/fixture.hpp"
 
 namespace pollux {

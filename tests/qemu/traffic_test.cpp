@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "pollux/net/register_dump.hpp"
 #include "qemu/fixture.hpp"
 
 namespace pollux {

@@ -18,6 +18,7 @@
 #include "pollux/net/port.hpp"
 #include "pollux/net/queue_pools.hpp"
 #include "pollux/net/rss.hpp"
+#include "pollux/net/settings.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 

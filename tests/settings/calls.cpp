@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "pollux/net/port_info.hpp"
 #include "pollux/net/self_test.hpp"
 #include "settings/arguments.hpp"
 #include "settings/call_kinds.hpp"
@@ -107,8 +108,8 @@ Call call_stop_queue(Source& from) {
   const bool receives = from.random.flip(), stops = from.random.flip();
   return {fmt::format("{}_{} {}", stops ? "stop" : "start", receives ? "rx" : "tx", queue), [=](CardPort& on) {
             Port& port = on.port();
-            auto done = receives ? (stops ? port.stop_rx(queue) : port.start_rx(queue))
-                                 : (stops ? port.stop_tx(queue) : port.start_tx(queue));
+            const QueueId id = receives ? QueueId::rx(queue) : QueueId::tx(queue);
+            auto done = stops ? port.stop_queue(id) : port.start_queue(id);
             auto& stopped = receives ? on.stopped_rx : on.stopped_tx;
             if (done) stops ? void(stopped.insert(queue)) : void(stopped.erase(queue));
             return done;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "pollux/mem/burst.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/open.hpp"
 #include "support/settings_edits.hpp"
 
@@ -153,10 +154,10 @@ Result<void> CardPort::settle() {
   }
   if (auto started = start(); !started) return started;
   for (const std::uint16_t queue : stopped_rx) {
-    if (auto started = port().start_rx(queue); !started) return started;
+    if (auto started = port().start_queue(QueueId::rx(queue)); !started) return started;
   }
   for (const std::uint16_t queue : stopped_tx) {
-    if (auto started = port().start_tx(queue); !started) return started;
+    if (auto started = port().start_queue(QueueId::tx(queue)); !started) return started;
   }
   stopped_rx.clear();
   stopped_tx.clear();

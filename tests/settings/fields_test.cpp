@@ -8,6 +8,7 @@
 #include <string>
 
 #include "pollux/net/port_clock.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/self_test.hpp"
 #include "settings/field_table.hpp"
 #include "settings/sim_port.hpp"

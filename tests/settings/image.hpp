@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "pollux/net/port_driver.hpp"
+#include "pollux/net/register_dump.hpp"
 
 namespace pollux::test::settings {
 

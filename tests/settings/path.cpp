@@ -37,7 +37,7 @@ bool open_and_forward() {
 bool change_and_hang() {
   using std::chrono::seconds;
   pollux::test::CardFixture fixture;
-  bool done = test::set_mtu(fixture.port, 4000) && fixture.port.mtu() == 4000;
+  bool done = test::set_mtu(fixture.port, 4000) && fixture.port.settings().mtu == 4000;
   fixture.card.with([](auto& card) { card.transmitter().queue(0).hang(); });
   done = done && fixture.transmit(pollux::test::counting_frame(60));
   for (int second = 0; second < 7; ++second) {

@@ -9,6 +9,8 @@
 
 #include "commands.hpp"
 #include "common/mac_text.hpp"
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/settings.hpp"
 #include "report.hpp"
 #include "started_port.hpp"
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pci_facts.hpp"
+#include "pollux/net/settings.hpp"
 #include "report.hpp"
 #include "vf_settings.hpp"
 

@@ -10,6 +10,7 @@
 #include "commands.hpp"
 #include "pci_facts.hpp"
 #include "pollux/net/identify_led.hpp"
+#include "pollux/net/settings.hpp"
 #include "report.hpp"
 #include "started_port.hpp"
 

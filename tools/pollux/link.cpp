@@ -12,6 +12,8 @@
 #include "commands.hpp"
 #include "pci_facts.hpp"
 #include "pollux/net/link_control.hpp"
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/settings.hpp"
 #include "report.hpp"
 #include "started_port.hpp"
 

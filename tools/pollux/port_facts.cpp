@@ -5,6 +5,8 @@
 
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/port_facts.hpp"
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "started_port.hpp"
 
 namespace pollux::tool {

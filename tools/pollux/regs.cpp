@@ -11,6 +11,7 @@
 #include <ostream>
 
 #include "commands.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

@@ -11,6 +11,7 @@
 
 #include "commands.hpp"
 #include "pollux/net/self_test.hpp"
+#include "pollux/net/settings.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/settings.hpp"
+
 namespace pollux::tool {
 
 Result<Port> open_port(const Environment& environment, const std::string& uri) {

@@ -11,6 +11,8 @@
 
 #include "commands.hpp"
 #include "pollux/net/port_clock.hpp"
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/settings.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

@@ -10,6 +10,7 @@
 
 #include "commands.hpp"
 #include "pci_facts.hpp"
+#include "pollux/net/settings.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "report.hpp"
 #include "vf_count.hpp"

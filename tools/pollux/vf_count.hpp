@@ -7,6 +7,7 @@
 
 #include "pollux/base/error.hpp"
 #include "pollux/net/port.hpp"
+#include "pollux/net/settings.hpp"
 #include "pollux/net/virtual_functions.hpp"
 
 namespace pollux::tool {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "commands.hpp"
+#include "pollux/net/settings.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 #include "report.hpp"
 

@@ -13,14 +13,40 @@
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
-#include "pollux/device/device.hpp"
-#include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/capability.hpp"
 #include "pollux/net/link.hpp"
-#include "pollux/net/port_driver.hpp"
+#include "pollux/net/port_queues.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 
 namespace pollux {
+
+// What the functions below take and return is in the header of that name, or in port_config.hpp, port_info.hpp (also
+// OffloadLimits), settings.hpp (also Setting) and stats.hpp (also Counter).
+class ContextState;
+class Device;
+class ForwardPath;
+class PortCore;
+class PortDriver;
+struct Counter;
+struct EffectiveConfig;
+struct OffloadLimits;
+struct PortInfo;
+struct Settings;
+struct Stats;
+enum class Setting : std::uint8_t;
+
+/// What may be called: each call names the states in which it is allowed.
+enum class PortState {
+  opened,      ///< the card is reset and its addresses are read; no queues yet
+  configured,  ///< queues exist, DMA is off
+  started,     ///< frames flow
+  closed,      ///< the device is released; the port can only be destroyed
+  failed,      ///< the card was removed or did not stop; only close and detach are allowed
+  suspended,   ///< DMA is off, and the card waits for wake-up events or sleeps: see Port::suspend
+  detached,    ///< the device is released, and another one may take its place: see Port::detach
+};
 
 /// What a PortEvent tells of.
 enum class PortEventKind : std::uint8_t {
@@ -33,7 +59,8 @@ enum class PortEventKind : std::uint8_t {
   tx_timeout,
   /// For Settings::rx_timeout a receive queue had free descriptors and took none of the frames that arrived. If all
   /// queues stand, the first one is named: any of them may hold up the others. The port was not reset, since a restart
-  /// of the queue (Port::stop_rx, start_rx) may help; stop and start reset the card. Reported again while it lasts.
+  /// of the queue (Port::stop_queue, start_queue) may help; stop and start reset the card. Reported again while it
+  /// lasts.
   rx_timeout,
 };
 
@@ -52,8 +79,6 @@ struct PortEvent {
 /// See Port::on_event. An exception that leaves it leaves the call in which the handler runs, when that has done its
 /// work; a control thread logs it.
 using PortEventHandler = std::function<void(const PortEvent&)>;
-
-class PortCore;
 
 /// A network port, of a card or in software. `open()` creates it.
 /// Ownership: move-only; owns its queues and its device. The destructor closes it. A moved-from port can only be
@@ -74,9 +99,9 @@ class POLLUX_API Port {
   ~Port();
 
   /// What does not change as long as the port is open. Its texts live as long as the Port.
-  [[nodiscard]] const PortInfo& info() const { return driver_->info(); }
+  [[nodiscard]] const PortInfo& info() const;
   /// The offloads that frames may request, and what the port reports about received frames.
-  [[nodiscard]] const OffloadLimits& offloads() const { return info().offloads; }
+  [[nodiscard]] const OffloadLimits& offloads() const;
   /// The state now. Another thread, or a removed card, may change it at any time.
   [[nodiscard]] PortState state() const;
   /// What results from the settings. In states `opened` and `closed` there are no queues.
@@ -97,30 +122,26 @@ class POLLUX_API Port {
   /// among them under a named counter (`rx_stopped`; `tx_stopped`, but they are sent first if the link is up, for a
   /// bounded time), and frames that the card receives for the queue meanwhile are missed frames. The polling thread may
   /// go on polling, but must not call `use_cache` or `in_flight`. The ring and the mbufs that a queue needs in addition
-  /// are allocated before it stops. A queue that was stopped (`stop_rx`) runs again. If the card does not stop a queue,
-  /// or does not start it again, the port is `failed`.
-  /// `edit` runs with the port's mutex held: it must not call a port. What it throws leaves the call, with nothing
-  /// changed. States: opened, configured, started. Errors, which name the rule and change nothing: bad_state (also a
-  /// setting that cannot be changed in this state), not_supported (PortInfo::supports, or the driver cannot
-  /// restart one queue), invalid_argument, no_memory, busy and timeout as the members of Settings say, and of a queue
-  /// busy (a forward path uses it) and timeout (a poller does not leave its burst; the queue runs on unchanged),
-  /// permission_denied (of a virtual function: its host refuses), device_removed. If the card takes neither the new
-  /// settings nor the old ones, the port has failed.
+  /// are allocated before it stops. A queue that was stopped (`stop_queue`) runs again. If the card does not stop a
+  /// queue, or does not start it again, the port is `failed`. `edit` runs with the port's mutex held: it must not call
+  /// a port. What it throws leaves the call, with nothing changed. States: opened, configured, started. Errors, which
+  /// name the rule and change nothing: bad_state (also a setting that cannot be changed in this state), not_supported
+  /// (PortInfo::supports, or the driver cannot restart one queue), invalid_argument, no_memory, busy and timeout as the
+  /// members of Settings say, and of a queue busy (a forward path uses it) and timeout (a poller does not leave its
+  /// burst; the queue runs on unchanged), permission_denied (of a virtual function: its host refuses), device_removed.
+  /// If the card takes neither the new settings nor the old ones, the port has failed.
   [[nodiscard]] Result<void> change(const std::function<void(Settings&)>& edit);
   /// Gives buffers to the card and starts traffic. The link may come up seconds later: see `wait_for_link`.
   [[nodiscard]] Result<void> start();
-  /// Stops one queue of a started port while the others run. Its bursts are empty, and the card does not use its ring.
-  /// Frames that the card receives for it are missed frames. It stays stopped until `start_rx`, a change of its
+  /// Stops one queue of a started port while the others run: `port.stop_queue(QueueId::rx(3))`. Its bursts are empty,
+  /// and the card does not use its ring. Frames that the card receives for it are missed frames; those in a transmit
+  /// ring are sent first if the link is up, for a bounded time. It stays stopped until `start_queue`, a change of its
   /// settings, or the next start of the port. Stopping a stopped queue does nothing. Errors: bad_state,
   /// invalid_argument (no such queue), and those of a restart by `change`.
-  [[nodiscard]] Result<void> stop_rx(std::uint16_t queue);
+  [[nodiscard]] Result<void> stop_queue(QueueId queue);
   /// Starts a stopped queue with the configuration that it had. Frames that were in its ring are counted as
-  /// `rx_stopped`. Starting a running queue does nothing. Errors: as `stop_rx`.
-  [[nodiscard]] Result<void> start_rx(std::uint16_t queue);
-  /// As `stop_rx`. The frames in the ring are sent first if the link is up, for a bounded time.
-  [[nodiscard]] Result<void> stop_tx(std::uint16_t queue);
-  /// As `start_rx`. Frames that were in its ring are counted as `tx_stopped`.
-  [[nodiscard]] Result<void> start_tx(std::uint16_t queue);
+  /// `rx_stopped` or `tx_stopped`. Starting a running queue does nothing. Errors: as `stop_queue`.
+  [[nodiscard]] Result<void> start_queue(QueueId queue);
   /// Stops traffic and DMA, and returns the buffers in the rings to their pools under a named counter. Waits (bounded)
   /// for pollers on other threads; afterwards their bursts are empty.
   [[nodiscard]] Result<void> stop();
@@ -159,7 +180,7 @@ class POLLUX_API Port {
   /// The queue with that index, which must be below the configured number: use `rx_queue` to check an index from
   /// outside. Builds with POLLUX_CHECKED report a bad index as a misuse and return a queue that carries no frames.
   [[nodiscard]] RxQueue& rx(std::uint16_t index, [[maybe_unused]] Site site = Site::here()) {
-    RxQueue* const queue = driver_->rx_queue(index);
+    RxQueue* const queue = queues_->rx_queue(index);
 #if POLLUX_CHECKED
     if (queue == nullptr) return missing_rx(index, site);
 #endif
@@ -167,7 +188,7 @@ class POLLUX_API Port {
   }
   /// As `rx`.
   [[nodiscard]] TxQueue& tx(std::uint16_t index, [[maybe_unused]] Site site = Site::here()) {
-    TxQueue* const queue = driver_->tx_queue(index);
+    TxQueue* const queue = queues_->tx_queue(index);
 #if POLLUX_CHECKED
     if (queue == nullptr) return missing_tx(index, site);
 #endif
@@ -178,8 +199,8 @@ class POLLUX_API Port {
   [[nodiscard]] std::optional<Mempool> rx_pool(std::uint16_t queue = 0) const;
   /// nullptr if there is no such queue.
   ///@{
-  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return driver_->rx_queue(index); }
-  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) { return driver_->tx_queue(index); }
+  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) { return queues_->rx_queue(index); }
+  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) { return queues_->tx_queue(index); }
   ///@}
 
   /// Creates a ForwardPath from one of this port's receive queues to a transmit queue of `out`, which may be this port:
@@ -213,8 +234,6 @@ class POLLUX_API Port {
   [[nodiscard]] MacAddress mac() const;
   /// The address that the port had when it was opened.
   [[nodiscard]] MacAddress permanent_mac() const;
-  /// Settings::mtu: bytes of payload.
-  [[nodiscard]] std::uint32_t mtu() const;
 
   /// Asks the card, without waiting and without changing anything.
   [[nodiscard]] Link link();
@@ -281,7 +300,7 @@ class POLLUX_API Port {
   [[nodiscard]] TxQueue& missing_tx(std::uint16_t index, Site site);
 
   std::shared_ptr<PortCore> core_;
-  PortDriver* driver_;  // owned by core_; a copy for quick access to queues
+  const PortQueues* queues_;  // the driver's, so owned by core_
   std::uint64_t user_ = 0;
 
   friend struct PortAccess;

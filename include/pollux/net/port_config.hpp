@@ -105,7 +105,7 @@ struct EffectiveRxQueue {
   std::uint32_t copy_break = 0;    ///< bytes
   std::uint32_t header_bytes = 0;  ///< most bytes of headers that are split from a frame; 0: none are
   bool drops = false;              ///< the card drops frames that find no free descriptor
-  bool stopped = false;            ///< by Port::stop_rx
+  bool stopped = false;            ///< by Port::stop_queue
 
   [[nodiscard]] bool operator==(const EffectiveRxQueue&) const = default;
 };
@@ -114,7 +114,7 @@ struct EffectiveRxQueue {
 struct EffectiveTxQueue {
   std::uint32_t ring = 0;    ///< descriptors
   bool given_cache = false;  ///< as for a receive queue
-  bool stopped = false;      ///< by Port::stop_tx
+  bool stopped = false;      ///< by Port::stop_queue
 
   [[nodiscard]] bool operator==(const EffectiveTxQueue&) const = default;
 };
@@ -175,16 +175,5 @@ struct PortLimits {
 
 /// The size nearest to `descriptors` of a ring that the port can have.
 [[nodiscard]] POLLUX_API std::uint32_t nearest_ring(std::uint32_t descriptors, const PortLimits& limits) noexcept;
-
-/// What may be called: each call names the states in which it is allowed.
-enum class PortState {
-  opened,      ///< the card is reset and its addresses are read; no queues yet
-  configured,  ///< queues exist, DMA is off
-  started,     ///< frames flow
-  closed,      ///< the device is released; the port can only be destroyed
-  failed,      ///< the card was removed or did not stop; only close and detach are allowed
-  suspended,   ///< DMA is off, and the card waits for wake-up events or sleeps: see Port::suspend
-  detached,    ///< the device is released, and another one may take its place: see Port::detach
-};
 
 }  // namespace pollux

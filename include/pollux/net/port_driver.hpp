@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,33 +14,17 @@
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
-#include "pollux/device/register_info.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/capability.hpp"
 #include "pollux/net/drops.hpp"
 #include "pollux/net/forward_path.hpp"
 #include "pollux/net/link.hpp"
-#include "pollux/net/offload_limits.hpp"
 #include "pollux/net/placed_settings.hpp"
-#include "pollux/net/port_config.hpp"
-#include "pollux/net/rx_metadata.hpp"
-#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/port_queues.hpp"
 #include "pollux/net/stats.hpp"
-#include "pollux/net/tx_queue.hpp"
 
 namespace pollux {
-
-/// As seen from the port.
-enum class QueueDirection : std::uint8_t { receive, transmit };
-
-/// One queue of a port.
-struct QueueId {
-  QueueDirection direction = QueueDirection::receive;  ///< whether it receives or sends
-  std::uint16_t index = 0;                             ///< of all queues in that direction, from 0 on
-
-  /// Whether it is a receive queue.
-  [[nodiscard]] bool receives() const noexcept { return direction == QueueDirection::receive; }
-};
 
 /// Implemented by a driver that can restart one queue while the others run. Port::change calls it in
 /// this order:
@@ -74,43 +57,6 @@ class POLLUX_API QueueRestart {
   virtual void open_queue(QueueId queue) noexcept = 0;
 };
 
-/// Properties of a port that do not change while it is open.
-struct PortInfo {
-  std::string name;                               ///< the URI that opened it
-  std::string driver;                             ///< its name
-  std::string card;                               ///< maker and name
-  std::string backend;                            ///< "vfio", "sim"
-  std::uint16_t index = 0;                        ///< index within the Context: Mbuf::port() of received frames
-  int numa_node = -1;                             ///< of the card; -1: unknown, or a port without a card
-  SettingSet supports = kCommonSettings;          ///< the settings that it has; a change of others is not_supported
-  PortLimits limits;                              ///< what its settings may be
-  OffloadLimits offloads{};                       ///< what frames may request and metadata may contain
-  MissedCount missed_count = MissedCount::exact;  ///< how exact Stats::rx_missed_errors is
-  /// The types that RxMetadata::packet_type may report of received frames, besides the empty one. Refers to memory that
-  /// the driver's code owns. Empty: the port recognises no headers (packet::parse does).
-  std::span<const PacketType> packet_types = {};
-};
-
-/// A register's value for a dump.
-struct RegisterValue {
-  std::string name;                        ///< name in the datasheet; with an index if there are several, such as "[3]"
-  std::uint32_t offset = 0;                ///< in bytes, in the card's register window
-  std::uint32_t value = 0;                 ///< as read
-  std::span<const FieldInfo> fields = {};  ///< of the register; refers to memory that the driver's code owns
-};
-
-/// Capability (see capability.hpp): reads the card's registers. Reading changes nothing on the card, since
-/// clear-on-read registers are left out.
-class POLLUX_API RegisterDump {
- public:
-  static constexpr CapabilityId kId{"registers"};
-
-  virtual ~RegisterDump() = default;
-  /// All registers that can be read without a side effect. Empty if the port is closed; values of all ones if the card
-  /// has been removed.
-  [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
-};
-
 /// Takes an unused port index of the Context, for PortInfo::index and Mbuf::port(). Closing the port returns the index;
 /// a driver whose probe fails after this call, also by an exception, returns it by `return_port_index`. Error
 /// no_memory: no index is left. `port` is the name in that error.
@@ -136,14 +82,9 @@ class POLLUX_API PortDriver {
   /// The address of a port with these settings.
   [[nodiscard]] MacAddress mac_of(const Settings& settings) const { return settings.mac.value_or(permanent_mac()); }
 
-  /// Called in states opened and configured, with the queues of settings(). Sets up the queues. On failure nothing has
-  /// changed.
+  /// Called in states opened and configured, with the queues of settings(). Sets up the queues, and
+  /// says in `queues_` how many there are. On failure nothing has changed.
   [[nodiscard]] virtual Result<void> configure(const PlacedSettings& settings) = 0;
-  /// The queue, or nullptr if `index` is not below the configured number.
-  ///@{
-  [[nodiscard]] virtual RxQueue* rx_queue(std::uint16_t index) = 0;
-  [[nodiscard]] virtual TxQueue* tx_queue(std::uint16_t index) = 0;
-  ///@}
   /// Called in state configured. `out` is configured, too, and belongs to the same Context. See Port::forward_path.
   [[nodiscard]] virtual Result<std::unique_ptr<ForwardPath>> forward_path(std::uint16_t rx_queue, PortDriver& out,
                                                                           std::uint16_t tx_queue);
@@ -244,6 +185,11 @@ class POLLUX_API PortDriver {
   [[nodiscard]] const PlacedSettings& settings() const noexcept { return settings_; }
   /// From before start() until before halt().
   [[nodiscard]] bool running() const noexcept { return running_; }
+  /// The queues: none in use before `configure` and after `retire`.
+  [[nodiscard]] const PortQueues& queues() const noexcept { return queues_; }
+
+ protected:
+  PortQueues queues_;  ///< of the driver, which fills it; see `queues`
 
  private:
   friend class PortMachine;

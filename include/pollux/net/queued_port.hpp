@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/net/drops.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/rx_filter.hpp"
 
 namespace pollux {
 
@@ -23,8 +22,6 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   [[nodiscard]] const PortInfo& info() const final { return info_; }
 
   [[nodiscard]] Result<void> configure(const PlacedSettings& settings) override;
-  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) final { return index < rx_count_ ? rx_[index] : nullptr; }
-  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) final { return index < tx_count_ ? tx_[index] : nullptr; }
   void open_queues() noexcept override;
   [[nodiscard]] Result<void> close_queues(Duration limit) final;
   [[nodiscard]] QueueRestart* queue_restart() noexcept final { return this; }
@@ -49,8 +46,8 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
 
   /// The next queue: all that the limits allow, in the driver's constructor. They exist as long as the driver.
   ///@{
-  void add(RxQueue& queue) { rx_.push_back(&queue); }
-  void add(TxQueue& queue) { tx_.push_back(&queue); }
+  void add(RxQueue& queue) { queues_.rx.push_back(&queue); }
+  void add(TxQueue& queue) { queues_.tx.push_back(&queue); }
   ///@}
 
   /// The Context's state, which the port keeps alive.
@@ -78,12 +75,7 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   std::shared_ptr<ContextState> context_;
   PortInfo info_;
   Drops drops_;
-  std::vector<RxQueue*> rx_;
-  std::vector<TxQueue*> tx_;
   std::shared_ptr<MempoolCacheCore> cache_;  // of the receive queue that is set up next
-  // The numbers of queues in use, for threads that read counters.
-  std::atomic<std::uint16_t> rx_count_ = 0;
-  std::atomic<std::uint16_t> tx_count_ = 0;
 };
 
 /// The limits of a port whose frames software moves. The default MTU is the largest for which the length of a frame

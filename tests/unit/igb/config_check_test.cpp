@@ -274,7 +274,7 @@ TEST(ConfigCheck, ARejectedConfigurationChangesNothing) {
   bad.rx[0].ring = 100;
   EXPECT_FALSE(test::configure_port(*port, bad));
   EXPECT_EQ(port->state(), PortState::configured);
-  EXPECT_EQ(port->mtu(), 1400u);
+  EXPECT_EQ(port->settings().mtu, 1400u);
   EXPECT_NE(port->tx_queue(1), nullptr);
   EXPECT_EQ(fixture.faults->writes.size(), writes);
   EXPECT_TRUE(port->start());

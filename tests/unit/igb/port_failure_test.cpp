@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "pollux/mem/burst.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "support/lost_on_purpose.hpp"
 #include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"

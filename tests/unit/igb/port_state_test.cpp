@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "pollux/mem/burst.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 

@@ -20,6 +20,7 @@
 #include "pollux/net/nvm.hpp"
 #include "pollux/net/port_clock.hpp"
 #include "pollux/net/queue_pools.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/self_test.hpp"
 #include "pollux/net/virtual_functions.hpp"

@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "pollux/net/register_dump.hpp"
 #include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
 
@@ -94,7 +95,7 @@ TEST(PortRegisters, SettersChangeARunningCard) {
   ASSERT_TRUE(test::set_all_multicast(*port, true));
   EXPECT_TRUE(fixture.value<reg::RCTL>().has(reg::RCTL::MPE | reg::RCTL::RXEN));
   ASSERT_TRUE(test::set_mtu(*port, 9000));
-  EXPECT_EQ(port->mtu(), 9000u);
+  EXPECT_EQ(port->settings().mtu, 9000u);
   EXPECT_EQ(fixture.value<reg::RLPML>().raw(), 9022u);
   ASSERT_TRUE(test::set_mac(*port, {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}));
   EXPECT_EQ(fixture.value<reg::RAL>(0).raw(), 0x33221102u);
@@ -128,7 +129,7 @@ TEST(PortRegisters, RejectedSettersChangeNothing) {
   EXPECT_EQ(test::set_mtu(*port, 9707).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(test::set_mtu(*port, 67).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(port->mac(), before);
-  EXPECT_EQ(port->mtu(), 1500u);
+  EXPECT_EQ(port->settings().mtu, 1500u);
   EXPECT_EQ(fixture.faults->writes.size(), writes);
 }
 

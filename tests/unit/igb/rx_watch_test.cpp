@@ -69,8 +69,8 @@ TEST_F(ReceiveWatchdog, AHungQueueIsAnEventAndARestartHelps) {
   EXPECT_THAT(fixture_.receive_all(), IsEmpty());
   serve(10, [this] { arrive(); });
   EXPECT_EQ(timeouts(), 2U) << "while it lasts";
-  ASSERT_TRUE(fixture_.port.stop_rx(0));
-  ASSERT_TRUE(fixture_.port.start_rx(0));
+  ASSERT_TRUE(fixture_.port.stop_queue(QueueId::rx(0)));
+  ASSERT_TRUE(fixture_.port.start_queue(QueueId::rx(0)));
   arrive();
   EXPECT_THAT(fixture_.receive_all(), testing::SizeIs(1));
   serve(20, [this] {
@@ -132,7 +132,7 @@ TEST_F(ReceiveWatchdog, AnIdleOrStoppedQueueIsLeftAlone) {
   hang(0);
   serve(20, [] {});
   EXPECT_THAT(seen_, IsEmpty()) << "no frame arrives";
-  ASSERT_TRUE(fixture_.port.stop_rx(0));
+  ASSERT_TRUE(fixture_.port.stop_queue(QueueId::rx(0)));
   serve(20, [this] { arrive(); });
   EXPECT_THAT(seen_, IsEmpty()) << "the queue is stopped";
 }

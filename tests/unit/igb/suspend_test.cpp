@@ -18,6 +18,7 @@
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/port_clock.hpp"
 #include "pollux/net/queue_pools.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/rss.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "pollux/net/wake_on_lan.hpp"
@@ -132,7 +133,7 @@ TEST_P(AwayAndBack, SettingsAreRestored) {
   ASSERT_TRUE(
       port.change([](Settings& settings) { settings.flow_control = {.pause = {.receive = true, .transmit = true}}; }));
   ASSERT_TRUE(port.change([](Settings& settings) { settings.moderation[0] = {.interval = 50us}; }));
-  ASSERT_TRUE(port.stop_rx(1));
+  ASSERT_TRUE(port.stop_queue(QueueId::rx(1)));
   ASSERT_TRUE(port.wait_for_link(5s));
   ASSERT_TRUE(port.service());
   const auto state = state_of(port);
@@ -177,8 +178,9 @@ TEST_P(AwayAndBack, TheClockGoesOn) {
 
 TEST_P(AwayAndBack, CallsAreRefusedMeanwhile) {
   ASSERT_NO_FATAL_FAILURE(away());
-  for (const auto& refused : {fixture_.port.start(), fixture_.port.stop(), configure_port(fixture_.port, {}),
-                              fixture_.port.suspend(), set_mtu(fixture_.port, 1400), fixture_.port.stop_rx(1)}) {
+  for (const auto& refused :
+       {fixture_.port.start(), fixture_.port.stop(), configure_port(fixture_.port, {}), fixture_.port.suspend(),
+        set_mtu(fixture_.port, 1400), fixture_.port.stop_queue(QueueId::rx(1))}) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
     EXPECT_THAT(refused.error().hint, testing::AnyOf(HasSubstr("resume"), HasSubstr("attach")));

@@ -101,8 +101,8 @@ TEST_F(Watchdog, SettingsAreRestored) {
 }
 
 TEST_F(Watchdog, AStoppedQueueStaysStopped) {
-  ASSERT_TRUE(fixture_.port.stop_tx(1));
-  ASSERT_TRUE(fixture_.port.stop_rx(1));
+  ASSERT_TRUE(fixture_.port.stop_queue(QueueId::tx(1)));
+  ASSERT_TRUE(fixture_.port.stop_queue(QueueId::rx(1)));
   const auto before = state_of(fixture_.port);
   ASSERT_TRUE(before.second.tx[1].stopped && before.second.rx[1].stopped);
   hang();

@@ -128,7 +128,7 @@ TEST_F(FunctionPort, KeepsItsMtuIfAnotherIsRefused) {
   Port port = started();
   function->refuses = Message::set_max_frame;
   ASSERT_FALSE(test::set_mtu(port, 1400));
-  EXPECT_EQ(port.mtu(), 1500U);
+  EXPECT_EQ(port.settings().mtu, 1500U);
 }
 
 TEST_F(FunctionPort, KeepsItsMulticastModeIfAChangeIsRefused) {
@@ -180,7 +180,7 @@ TEST_F(FunctionPort, ARequestWithoutAnAnswerLeavesThePortAsItWas) {
   EXPECT_EQ(port.change(test::with_vlan(8)).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.change(test::with_vlan(7, false)).error().code, ErrorCode::timeout);
   EXPECT_EQ(port.state(), PortState::started);
-  EXPECT_EQ(port.mtu(), 1500U);
+  EXPECT_EQ(port.settings().mtu, 1500U);
   EXPECT_EQ(port.mac(), kAssigned);
   function->answers = true;
   EXPECT_TRUE(port.change(test::with_vlan(7, false)));

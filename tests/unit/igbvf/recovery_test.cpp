@@ -25,7 +25,7 @@ class FunctionRecovery : public PhysicalAndVirtual {
   void expect_settings() {
     ASSERT_EQ(first->state(), PortState::started);
     EXPECT_EQ(first->mac(), kFirst);
-    EXPECT_EQ(first->mtu(), 1600U);
+    EXPECT_EQ(first->settings().mtu, 1600U);
     test::Frame tagged = frame(kFirst, partner->mac());
     const std::byte tag[]{std::byte{0x81}, std::byte{0x00}, std::byte{0x00}, std::byte{0x09}};
     tagged.insert(tagged.begin() + 12, std::begin(tag), std::end(tag));

@@ -56,8 +56,6 @@ class FakeDriver final : public PortDriver {
   [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
   [[nodiscard]] Result<void> configure(const PlacedSettings&) override { return alone(Result<void>()); }
-  [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
-  [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] Result<void> start() override {
     if (card_->during_start) card_->during_start();
     return alone(Result<void>());

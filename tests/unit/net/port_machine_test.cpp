@@ -54,8 +54,6 @@ class ScriptedDriver final : public PortDriver, private QueueRestart {
   [[nodiscard]] const PortInfo& info() const override { return info_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return {2, 0, 0, 0, 0, 1}; }
   [[nodiscard]] Result<void> configure(const PlacedSettings&) override { return script_.note("configure"); }
-  [[nodiscard]] RxQueue* rx_queue(std::uint16_t) override { return nullptr; }
-  [[nodiscard]] TxQueue* tx_queue(std::uint16_t) override { return nullptr; }
   [[nodiscard]] Result<void> fill() override { return script_.note("fill"); }
   [[nodiscard]] QueueRestart* queue_restart() noexcept override { return script_.restarts ? this : nullptr; }
   [[nodiscard]] Result<void> prepare(QueueId, const PlacedSettings&, bool) override {
@@ -217,7 +215,7 @@ TEST_F(Machine, CallsNothingInAWrongState) {
   ASSERT_TRUE(test::configure_port(*port_, {.rx = {}}));
   EXPECT_EQ(test::set_mtu(*port_, 9001).error().code, ErrorCode::invalid_argument);
   EXPECT_THAT(script_.calls, ElementsAre("configure"));
-  EXPECT_EQ(port_->mtu(), 1500u);
+  EXPECT_EQ(port_->settings().mtu, 1500u);
 }
 
 TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
@@ -237,7 +235,7 @@ TEST_F(Machine, ASettingIsAppliedAtStartOrAtOnce) {
   ASSERT_TRUE(test::set_all_multicast(*port_, true));
   ASSERT_TRUE(test::set_promiscuous(*port_, false));
   EXPECT_THAT(script_.calls, ElementsAre("apply mac", "apply mtu 1300", "apply all_multicast", "apply promiscuous"));
-  EXPECT_EQ(port_->mtu(), 1300u);
+  EXPECT_EQ(port_->settings().mtu, 1300u);
 }
 
 TEST_F(Machine, ARefusedSettingReachesNoCard) {
@@ -245,7 +243,7 @@ TEST_F(Machine, ARefusedSettingReachesNoCard) {
   script_.check = ErrorCode::not_supported;
   EXPECT_EQ(test::set_mtu(*port_, 1400).error().code, ErrorCode::not_supported);
   EXPECT_THAT(script_.calls, IsEmpty());
-  EXPECT_EQ(port_->mtu(), 1500u);
+  EXPECT_EQ(port_->settings().mtu, 1500u);
 }
 
 TEST_F(Machine, ASettingThatFailsIsTakenBack) {
@@ -253,7 +251,7 @@ TEST_F(Machine, ASettingThatFailsIsTakenBack) {
   script_.apply = {ErrorCode::timeout};
   EXPECT_EQ(test::set_mtu(*port_, 1400).error().code, ErrorCode::timeout);
   EXPECT_THAT(script_.calls, ElementsAre("apply mtu 1400", "apply mtu 1500"));
-  EXPECT_EQ(port_->mtu(), 1500u);
+  EXPECT_EQ(port_->settings().mtu, 1500u);
   EXPECT_EQ(port_->state(), PortState::started);
 }
 
@@ -261,7 +259,7 @@ TEST_F(Machine, ThePortFailsIfTheOldSettingFailsToo) {
   start();
   script_.apply = {ErrorCode::device_fault, ErrorCode::timeout};
   EXPECT_EQ(test::set_mtu(*port_, 1400).error().code, ErrorCode::timeout);
-  EXPECT_EQ(port_->mtu(), 1500u);
+  EXPECT_EQ(port_->settings().mtu, 1500u);
   EXPECT_EQ(port_->state(), PortState::failed);
 }
 

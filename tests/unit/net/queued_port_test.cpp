@@ -179,10 +179,14 @@ TEST_F(QueuedPortTest, MovesNoMoreThanABurstWhateverTheLengthOfAnArray) {
   ASSERT_TRUE(pool);
   start({.rx = {{.pool = *pool}}});
   for (std::uint32_t i = 0; i < kMaxBurst + 2; ++i) driver_->rx.put();
-  std::vector<Mbuf*> mbufs(kMaxBurst + 1);
-  ASSERT_EQ(port_->rx_queue(0)->rx_burst(mbufs.data(), ~0U), kMaxBurst);
+  std::vector<Mbuf*> mbufs(kMaxBurst + 2);
+  RxQueue& rx = *port_->rx_queue(0);
+  TxQueue& tx = *port_->tx_queue(0);
+  ASSERT_EQ(rx.rx_burst(mbufs.data(), ~0U), kMaxBurst);
   EXPECT_EQ(mbufs[kMaxBurst], nullptr);
-  ASSERT_EQ(port_->tx_queue(0)->tx_burst(mbufs.data(), ~0U), kMaxBurst);
+  ASSERT_EQ(rx.rx_burst(&mbufs[kMaxBurst], 2), 2U);
+  EXPECT_EQ(tx.tx_burst(mbufs.data(), kMaxBurst + 2), kMaxBurst);
+  EXPECT_EQ(tx.tx_burst(&mbufs[kMaxBurst], 2), 2U);
   EXPECT_EQ(pool->stats().in_use(), 0U);
 }
 

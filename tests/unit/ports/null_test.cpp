@@ -43,7 +43,37 @@ TEST_F(NullPort, GeneratesLongFramesInChainsIfTheMtuAllows) {
   ASSERT_EQ(frames.size(), 32U);
   EXPECT_EQ(frames[31].size(), 9014U);
   EXPECT_FALSE(test::set_mtu(port, 1500));
-  EXPECT_EQ(port.mtu(), 8996U);
+  EXPECT_EQ(port.settings().mtu, 8996U);
+}
+
+TEST_F(NullPort, QueuesFollowEachChangeByWhateverReference) {
+  Port port = must(open_unconfigured(context_, "null:"));
+  EXPECT_EQ(port.rx_queue(0), nullptr);
+  const auto with = [](std::uint16_t rx, std::uint16_t tx) {
+    return [=](Settings& settings) {
+      settings.rx.resize(rx);
+      settings.tx.resize(tx);
+    };
+  };
+  ASSERT_TRUE(open_ports(context_).at(0)->change(with(3, 2)));
+  RxQueue* const last = port.rx_queue(2);
+  EXPECT_EQ(last, &port.rx(2));
+  EXPECT_NE(last, nullptr);
+  EXPECT_NE(port.tx_queue(1), nullptr);
+  EXPECT_EQ(port.rx_queue(3), nullptr);
+  EXPECT_EQ(port.tx_queue(2), nullptr);
+  Port moved(std::move(port));
+  EXPECT_EQ(moved.rx_queue(2), last);
+  EXPECT_EQ(open_ports(context_).at(0)->rx_queue(2), last);
+  port = must(open_unconfigured(context_, "null:"));
+  EXPECT_EQ(port.rx_queue(0), nullptr) << "of the other port";
+  port = std::move(moved);
+  ASSERT_TRUE(port.change(with(1, 3)));
+  EXPECT_EQ(port.rx_queue(1), nullptr);
+  EXPECT_NE(port.tx_queue(2), nullptr);
+  ASSERT_TRUE(open_ports(context_).at(0)->close());
+  EXPECT_EQ(port.rx_queue(0), nullptr);
+  EXPECT_EQ(port.tx_queue(0), nullptr);
 }
 
 TEST_F(NullPort, RejectsUnknownOptions) {

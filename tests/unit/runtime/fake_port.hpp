@@ -12,6 +12,7 @@
 #include "keeping_queue.hpp"
 #include "pollux/net/kernel_interface.hpp"
 #include "pollux/net/port.hpp"
+#include "pollux/net/port_driver.hpp"
 
 namespace pollux::test {
 
@@ -45,16 +46,17 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
                     .max_mtu = state.max_mtu,
                     .max_rx_segments = 255};
     info_.supports.insert(Setting::keep_fcs);
+    queues_.rx = {&rx_};
+    queues_.tx = {&state_.tx, &state_.tx};
   }
 
   [[nodiscard]] const PortInfo& info() const override { return info_; }
   [[nodiscard]] MacAddress permanent_mac() const override { return state_.mac; }
   [[nodiscard]] Result<void> configure(const PlacedSettings& settings) override {
-    queues_ = settings.queues.tx_queues();
+    queues_.rx_count = settings.queues.rx_queues();
+    queues_.tx_count = settings.queues.tx_queues();
     return {};
   }
-  [[nodiscard]] RxQueue* rx_queue(std::uint16_t index) override { return index == 0 && queues_ != 0 ? &rx_ : nullptr; }
-  [[nodiscard]] TxQueue* tx_queue(std::uint16_t index) override { return index < queues_ ? &state_.tx : nullptr; }
   [[nodiscard]] Result<void> start() override { return {}; }
   void open_queues() noexcept override {}
   [[nodiscard]] Result<void> close_queues(Duration) override { return {}; }
@@ -72,7 +74,7 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
     return std::span(capabilities_).first(state_.has_interface ? 1 : 0);
   }
   [[nodiscard]] Result<void> release(bool) override { return {}; }
-  void retire() noexcept override { queues_ = 0; }
+  void retire() noexcept override { queues_.rx_count = queues_.tx_count = 0; }
 
  private:
   [[nodiscard]] std::string interface_name() const override { return "fake0"; }
@@ -92,7 +94,6 @@ class FakePortDriver final : public PortDriver, private KernelInterface {
   std::array<CapabilityEntry, 1> capabilities_{offer<KernelInterface>(*this)};
   PortInfo info_;
   FakeQueue rx_;
-  std::uint16_t queues_ = 0;
 };
 
 }  // namespace pollux::test

@@ -215,7 +215,7 @@ TEST_F(KernelPathTest, TheRepresentorBecomesThePort) {
   open();
   must(set_mtu(*card_, 1400));
   path_ = must(KernelPath::create(*card_, *kernel_, cache_));
-  EXPECT_EQ(kernel_->mtu(), 1400U);
+  EXPECT_EQ(kernel_->settings().mtu, 1400U);
   EXPECT_TRUE(kernel_state_.promiscuous);
   EXPECT_TRUE(card_state_.all_multicast);
   EXPECT_FALSE(card_state_.promiscuous);
@@ -231,7 +231,7 @@ TEST_F(KernelPathTest, TheRepresentorFollowsThePort) {
   must(set_mac(*card_, {2, 0, 0, 0, 0, 7}));
   must(path_->follow());
   EXPECT_FALSE(kernel_state_.carrier);
-  EXPECT_EQ(kernel_->mtu(), 1300U);
+  EXPECT_EQ(kernel_->settings().mtu, 1300U);
   EXPECT_EQ(kernel_state_.interface_mac, (MacAddress{2, 0, 0, 0, 0, 7}));
   card_state_.link = true;
   must(path_->follow());

@@ -255,8 +255,8 @@ void FeatureFixture::expect_segments(End& from, End& to, const PacketKind& kind,
 
 void FeatureFixture::expect_restarted() {
   for (auto [from, to] : {std::pair(&left_, &right_), std::pair(&right_, &left_)}) {
-    EXPECT_EQ(to->port.stop_rx(0).has_value(), has(feature::kRingReset));
-    EXPECT_TRUE(to->port.start_rx(0));
+    EXPECT_EQ(to->port.stop_queue(QueueId::rx(0)).has_value(), has(feature::kRingReset));
+    EXPECT_TRUE(to->port.start_queue(QueueId::rx(0)));
     const auto other = [](std::uint32_t ring) { return ring == kRing ? 2 * kRing : kRing; };
     EXPECT_TRUE(pollux::test::resize_tx(from->port, 0, other(from->port.config().tx[0].ring)));
     EXPECT_TRUE(pollux::test::resize_rx(to->port, 0, other(to->port.config().rx[0].ring)));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/virtio/net/options.hpp"
+#include "pollux/net/stats.hpp"
 #include "unit/virtio/feature_fixture.hpp"
 
 namespace pollux::drivers::virtio::test {

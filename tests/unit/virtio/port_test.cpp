@@ -116,7 +116,7 @@ TEST_P(VirtioPorts, AQueueIsRestartedByAResetOfTheDeviceWithoutRingReset) {
   for (const Counter& counter : right_->stats().drops) {
     EXPECT_EQ(counter.value, counter.name == "rx_stopped" ? 3U : 0U) << counter.name;
   }
-  EXPECT_EQ(right_->stop_rx(0).error().code, ErrorCode::not_supported);
+  EXPECT_EQ(right_->stop_queue(QueueId::rx(0)).error().code, ErrorCode::not_supported);
   expect_traffic();
 }
 
@@ -206,9 +206,9 @@ TEST_P(VirtioPorts, AQueueThatIsRestartedStillLimitsItsInterrupts) {
   EXPECT_FALSE(wakes());
   ASSERT_TRUE(pollux::test::restart_rx(*right_, 0, {.pool = pool_, .ring = 128}));
   EXPECT_FALSE(wakes());
-  ASSERT_TRUE(right_->stop_rx(0));
+  ASSERT_TRUE(right_->stop_queue(QueueId::rx(0)));
   EXPECT_TRUE(moderate(Duration(0))) << "for the next start";
-  ASSERT_TRUE(right_->start_rx(0));
+  ASSERT_TRUE(right_->start_queue(QueueId::rx(0)));
   EXPECT_TRUE(wakes());
 }
 
@@ -217,14 +217,14 @@ TEST_P(VirtioPorts, RssDoesNotNameAStoppedQueue) {
   RssConfig config = pollux::test::rss_of(*right_);
   const auto set_rss = [&] { return right_->change([&](Settings& settings) { settings.rss = config; }); };
   ASSERT_THAT(config.table, Contains(1));
-  ASSERT_TRUE(right_->stop_rx(1));
+  ASSERT_TRUE(right_->stop_queue(QueueId::rx(1)));
   config.key[0] ^= 1;
   EXPECT_EQ(set_rss().error().code, ErrorCode::bad_state);
   EXPECT_EQ(right_->state(), PortState::started);
   std::ranges::fill(config.table, std::uint16_t{0});
   EXPECT_TRUE(set_rss());
   EXPECT_EQ(pollux::test::rss_of(*right_), config);
-  ASSERT_TRUE(right_->start_rx(1));
+  ASSERT_TRUE(right_->start_queue(QueueId::rx(1)));
   expect_traffic();
 }
 
