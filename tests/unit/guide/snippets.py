@@ -16,7 +16,6 @@ PROGRAM = re.compile(r"^int main\(", re.M)
 # Code in front of all snippets.
 HEADERS = """
 #include <pollux/pollux.hpp>
-#include <pci/device_info.hpp>
 #include <cstdio>
 #include <cstring>
 """
