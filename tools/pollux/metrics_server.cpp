@@ -133,7 +133,11 @@ bool MetricsServer::accept_clients() {
 
 void MetricsServer::make_place() {
   if (clients_.size() < most_) return;
-  clients_.erase(std::ranges::min_element(clients_, {}, &Client::active));
+  // Those that have not asked have a half of the places, so that however many connect, an answer is sent to its end.
+  const auto has_asked = [](const Client& client) { return client.state != State::reads; };
+  const bool keeps_asked = 2 * static_cast<std::size_t>(std::ranges::count_if(clients_, has_asked)) <= clients_.size();
+  clients_.erase(std::ranges::min_element(
+      clients_, {}, [&](const Client& client) { return std::pair(has_asked(client) == keeps_asked, client.active); }));
 }
 
 void MetricsServer::work(Client& client) const { client.state == State::sends ? send(client) : receive(client); }
