@@ -298,6 +298,17 @@ constexpr std::array kRows{
     row<&Settings::clock_frequency>(Setting::clock_frequency, Need::nothing, check_clock, true),
 };
 
+constexpr bool has_row(std::size_t setting) {
+  return std::ranges::any_of(kRows, [=](const SettingRow& row) { return row.id == Setting(setting); });
+}
+constexpr bool all_have_rows() {
+  for (std::size_t setting = 0; setting < kSettings; ++setting) {
+    if (!has_row(setting)) return false;
+  }
+  return true;
+}
+static_assert(all_have_rows(), "without a row each port would take the setting, and ignore it");
+
 }  // namespace
 
 Result<void> check_vlan(std::string_view port, std::uint16_t vlan) {

@@ -172,6 +172,16 @@ TEST(SettingsText, IsReadAsTheSettingsThatWereWritten) {
   EXPECT_EQ(*parse_settings("{}"), Settings{}) << "what is left out has its default";
 }
 
+// The enumerators of Setting are counted by hand, and named by their places among the members.
+TEST(SettingsText, HasTheMembersOfSettingInTheirOrder) {
+  const Json json = Json::parse(settings_text(Settings{}));
+  ASSERT_EQ(json.size(), kSettings);
+  std::size_t index = 0;
+  for (const auto& [name, value] : json.items()) EXPECT_EQ(to_string(Setting(index++)), name);
+  EXPECT_EQ(to_string(Setting::clock_frequency), "clock_frequency") << "the last one";
+  EXPECT_EQ(to_string(Setting::vlan_stripping), "vlan_stripping");
+}
+
 TEST(SettingsText, HasAllVlansAndAsManyAddressesAsACardTakes) {
   Settings full;
   full.vlans = VlanSet().set();

@@ -26,25 +26,6 @@ bool frames_may_wait(const PlacedQueues& config) {
   return std::any_of(config.rx.begin(), config.rx.end(), [](const PlacedRxQueue& queue) { return !queue.drops; });
 }
 
-SettingSet settings_of(Device& device, const hw::igb::CardTraits& card) {
-  SettingSet settings = kCommonSettings;
-  for (const Setting setting :
-       {Setting::keep_fcs, Setting::keep_bad_frames, Setting::packet_buffers, Setting::unicast, Setting::multicast,
-        Setting::vlans, Setting::vlan_stripping, Setting::outer_vlan_type, Setting::rss, Setting::tx_rates,
-        Setting::loopback, Setting::flow_control, Setting::link, Setting::phy_enabled, Setting::wake, Setting::led,
-        Setting::stamps, Setting::clock_frequency}) {
-    settings.insert(setting);
-  }
-  if (device.interrupt_vectors() != 0) settings.insert(Setting::moderation);
-  if (card.pools > 1) {
-    settings.insert(Setting::pools);
-    settings.insert(Setting::pool_tx_rates);
-  }
-  if (card.features.flow_filters) settings.insert(Setting::rules);
-  if (device.max_functions() != 0) settings.insert(Setting::functions);
-  return settings;
-}
-
 PortInfo describe(Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.max_rx_frame = card.max_frame - kFcsBytes;
@@ -58,7 +39,7 @@ PortInfo describe(Device& device, const hw::igb::CardTraits& card, std::uint16_t
   limits.link_modes = kPhyModes;
   limits.clock = clock_limits(card.clock);
   PortInfo info = intel::describe_port(device, "igb", card.name, card.features, index, limits);
-  info.supports = settings_of(device, card);
+  info.supports = supported_settings(device, card);
   info.missed_count = card.features.counts_all_missed ? MissedCount::exact : MissedCount::lower_bound;
   info.offloads.rx_flags |= RxOffload::sctp_checksum | RxOffload::vlan | RxOffload::timestamp;
   info.offloads.tx_flags |= TxOffload::timestamp;

@@ -21,10 +21,14 @@
 #include "pollux/device/device.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/self_test.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux::drivers::igb {
+
+/// What of Settings a port of the card has.
+[[nodiscard]] SettingSet supported_settings(Device& device, const hw::igb::CardTraits& card);
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
 class IgbPort final : public intel::QueuePort,

@@ -27,10 +27,7 @@ PortInfo describe(const Device& device, const hw::igbvf::CardTraits& card, std::
   // Linux igbvf, netdev.c, igbvf_setup_srrctl: frames that waited for a descriptor would block the other functions.
   limits.drop_enable = DropChoice::always;
   PortInfo info = intel::describe_port(device, "igbvf", card.name, card.features, index, limits);
-  info.supports.erase(Setting::promiscuous);
-  info.supports.insert(Setting::multicast);
-  info.supports.insert(Setting::vlans);
-  if (device.interrupt_vectors() != 0) info.supports.insert(Setting::moderation);
+  info.supports = supported_settings(device);
   info.missed_count = MissedCount::lower_bound;
   return info;
 }

@@ -15,9 +15,13 @@
 #include "hw/intel/igbvf/ids.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/stats.hpp"
 
 namespace pollux::drivers::igbvf {
+
+/// What of Settings a port of a virtual function has.
+[[nodiscard]] SettingSet supported_settings(const Device& device);
 
 /// A port of a virtual function. The physical function's driver, the kernel's or another, owns the link, the filters
 /// and the address. The port requests its settings through the mailbox, again at every start.

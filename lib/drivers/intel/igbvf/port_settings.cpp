@@ -11,6 +11,15 @@ constexpr Duration kReceiveLimit = milliseconds(100);
 
 }  // namespace
 
+SettingSet supported_settings(const Device& device) {
+  SettingSet settings = kCommonSettings;
+  settings.erase(Setting::promiscuous);
+  settings.insert(Setting::multicast);
+  settings.insert(Setting::vlans);
+  if (device.interrupt_vectors() != 0) settings.insert(Setting::moderation);
+  return settings;
+}
+
 // Compared with what the physical function has granted: a reset makes it forget all, and what it refused or did not
 // answer is not taken back. The address that the host has assigned is not requested: Linux's igb refuses even that to
 // an untrusted function (igb_main.c, igb_set_vf_mac_addr).

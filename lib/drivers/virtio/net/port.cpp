@@ -74,17 +74,6 @@ OffloadLimits offloads_of(const DeviceFacts& facts) {
   return limits;
 }
 
-SettingSet settings_of(const Device& device, Features features) {
-  SettingSet settings = kCommonSettings;
-  if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::unicast);
-  if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::multicast);
-  if ((features & feature::kCtrlVlan) != 0) settings.insert(Setting::vlans);
-  if ((features & feature::kRss) != 0) settings.insert(Setting::rss);
-  if (device.interrupt_vectors() != 0 && (features & (feature::kNotfCoal | feature::kVqNotfCoal)) != 0)
-    settings.insert(Setting::moderation);
-  return settings;
-}
-
 PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t index) {
   const std::string& name = device.name();
   PortInfo info{.name = name,
@@ -93,7 +82,7 @@ PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t 
                 .backend = name.substr(0, name.find(':')),
                 .index = index,
                 .numa_node = device.numa_node(),
-                .supports = settings_of(device, facts.features),
+                .supports = supported_settings(device, facts.features),
                 .limits = limits_of(facts),
                 .offloads = offloads_of(facts)};
   info.missed_count = MissedCount::lower_bound;

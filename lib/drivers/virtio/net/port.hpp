@@ -17,6 +17,7 @@
 #include "pollux/device/device.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/queued_port.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/rx_filter.hpp"
 #include "pollux/net/transmit_watch.hpp"
 
@@ -30,6 +31,9 @@ struct DeviceFacts {
   std::uint32_t max_ring = 0;  ///< descriptors of the smallest queue
   std::uint16_t control = 0;   ///< index of the control queue
 };
+
+/// What of Settings a port of the device has.
+[[nodiscard]] SettingSet supported_settings(const Device& device, Features features);
 
 /// Whether a queue's ring has buffers for the longest frame that a device may leave unsegmented.
 [[nodiscard]] bool holds_superframes(const PlacedRxQueue& queue) noexcept;

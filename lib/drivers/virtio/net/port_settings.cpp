@@ -32,6 +32,17 @@ bool holds(const PlacedRxQueue& queue, std::uint64_t frame) noexcept {
 
 }  // namespace
 
+SettingSet supported_settings(const Device& device, Features features) {
+  SettingSet settings = kCommonSettings;
+  if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::unicast);
+  if ((features & feature::kCtrlRx) != 0) settings.insert(Setting::multicast);
+  if ((features & feature::kCtrlVlan) != 0) settings.insert(Setting::vlans);
+  if ((features & feature::kRss) != 0) settings.insert(Setting::rss);
+  if (device.interrupt_vectors() != 0 && (features & (feature::kNotfCoal | feature::kVqNotfCoal)) != 0)
+    settings.insert(Setting::moderation);
+  return settings;
+}
+
 bool holds_superframes(const PlacedRxQueue& queue) noexcept { return holds(queue, kMaxSegmentedFrame); }
 
 // Without MRG_RXBUF a device drops what does not fit one buffer. With it, a frame waits in the device until there are
