@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "pollux/net/settings.hpp"
+
 namespace pollux {
 
 inline constexpr std::uint32_t kEthernetHeaderBytes = 14;
@@ -16,7 +18,11 @@ inline constexpr std::uint32_t kMinMtu = 68;
 [[nodiscard]] constexpr std::uint32_t frame_bytes(std::uint32_t mtu) noexcept {
   return mtu + kEthernetHeaderBytes + kVlanTagBytes;
 }
-/// The same on the wire, with FCS.
+/// What a received frame has after that in memory.
+[[nodiscard]] constexpr std::uint32_t kept_fcs_bytes(const Settings& settings) noexcept {
+  return settings.keep_fcs ? kFcsBytes : 0;
+}
+/// The length on the wire for an MTU, with FCS.
 [[nodiscard]] constexpr std::uint32_t wire_bytes(std::uint32_t mtu) noexcept { return frame_bytes(mtu) + kFcsBytes; }
 
 /// The longest frame that may request segmentation: an IP packet of the greatest length with two VLAN tags.

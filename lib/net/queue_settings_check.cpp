@@ -100,7 +100,7 @@ Result<void> check_bad_frames_fit(std::uint64_t buffers, const PlacedSettings& s
                                   const PortInfo& port) {
   if (!settings.keep_bad_frames) return {};
   const PlacedRxQueue& queue = settings.queues.rx[index];
-  const std::uint32_t frame = port.limits.max_rx_frame + (settings.keep_fcs ? kFcsBytes : 0);
+  const std::uint32_t frame = port.limits.max_rx_frame + kept_fcs_bytes(settings);
   if (frame <= buffers * queue.buffer_bytes) return {};
   return refuse(
       port.name,
@@ -153,7 +153,7 @@ Result<void> check_frame_fits(const PlacedSettings& settings, std::size_t index,
   if (auto fits = check_bad_frames_fit(there, settings, index, port); !fits) return fits;
   const std::uint64_t room = std::uint64_t{std::min(there, limits.max_rx_segments)} * queue.buffer_bytes;
   const std::uint32_t frame =
-      frame_bytes(settings.mtu) + (settings.outer_vlan_type ? kVlanTagBytes : 0) + (settings.keep_fcs ? kFcsBytes : 0);
+      frame_bytes(settings.mtu) + (settings.outer_vlan_type ? kVlanTagBytes : 0) + kept_fcs_bytes(settings);
   if (frame <= room) return {};
   if (limits.rings_hold_buffers) {
     return refuse(port.name,

@@ -24,7 +24,7 @@ struct QueueStats {
   std::uint64_t packets = 0;  ///< frames that rx_burst returned or tx_burst took
   /// Frames that the library dropped. In a receive queue they are not part of `packets`; in a transmit queue they are.
   std::uint64_t drops = 0;
-  /// Bytes of `packets`, without FCS unless Settings::keep_fcs keeps it. Counted only with Settings::count_bytes.
+  /// Bytes of `packets`, without FCS unless the settings keep it. Counted only with Settings::count_bytes.
   std::uint64_t bytes = 0;
   /// Frames that found no free descriptor in this receive queue. A lower bound: the card does not count all of them by
   /// queue.

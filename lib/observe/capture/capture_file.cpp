@@ -66,7 +66,7 @@ void Capture::Core::note_port() {
   about_ = fmt::format("{} ({}, {})", info.name, info.card.empty() ? info.driver : info.card, info.driver);
   mac_ = machine.mac();
   speed_ = machine.link().speed * kMega;
-  fcs_bytes_ = machine.settings().keep_fcs ? std::uint8_t{kFcsBytes} : std::uint8_t{0};
+  fcs_bytes_ = static_cast<std::uint8_t>(kept_fcs_bytes(machine.settings()));
   before_ = machine.stats();
   started_ = context_->clock().now();
   last_time_ = started_;

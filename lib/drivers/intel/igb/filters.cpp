@@ -307,7 +307,7 @@ void write_pool_settings(const IgbCard& card, const Settings& settings) {
   for (std::uint32_t number = 0; number < card.traits->pools; ++number) {
     reg::VMOLR::Value value = reg::VMOLR::RLPML(limit_bytes(card, receive_limit(settings))) | reg::VMOLR::LPE;
     if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);
-    if (!settings.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
+    if (strips_fcs(settings)) value = value.with(reg::VMOLR::STRCRC);
     if (number < config.pools.size()) {
       const QueuePool& pool = config.pools[number];
       if (pool.untagged) value = value.with(reg::VMOLR::AUPE);
@@ -324,19 +324,24 @@ void write_pool_settings(const IgbCard& card, const Settings& settings) {
   }
   reg::RPLOLR::Value copies;
   if (settings.vlan_stripping) copies = copies.with(reg::RPLOLR::STRVLAN);
-  if (!settings.keep_fcs) copies = copies.with(reg::RPLOLR::STRCRC);
+  if (strips_fcs(settings)) copies = copies.with(reg::RPLOLR::STRCRC);
   card.regs.write<reg::RPLOLR>(copies);
 }
 
+// [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
+// packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
+// The multicast hash uses address bits 47:36. [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.
 void write_receive_control(const IgbCard& card, const Settings& settings, bool all_groups) {
-  const ReceiveControl control{
-      .promiscuous = settings.promiscuous,
-      .all_multicast = settings.all_multicast || all_groups,
-      .keep_fcs = settings.keep_fcs,
-      .keep_bad_frames = settings.keep_bad_frames,
-      .filter_vlans = !settings.functions.empty() || pool_vlans(settings.pools).any() || settings.vlans.has_value(),
-      .loopback = settings.loopback};
-  write_receive_control(card, control);
+  const bool filters_vlans =
+      !settings.functions.empty() || pool_vlans(settings.pools).any() || settings.vlans.has_value();
+  reg::RCTL::Setting bits = reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::RXEN |
+                            promiscuity(settings.promiscuous, settings.all_multicast || all_groups) |
+                            (settings.loopback == LoopbackMode::mac ? reg::RCTL::LBM_MAC : reg::RCTL::LBM_NONE);
+  if (strips_fcs(settings)) bits = bits | reg::RCTL::SECRC;
+  if (settings.keep_bad_frames) bits = bits | reg::RCTL::SBP;
+  if (filters_vlans) bits = bits | reg::RCTL::VFE;
+  card.regs.write<reg::RCTL>(bits);
+  card.regs.bar().flush();
 }
 
 }  // namespace pollux::drivers::igb

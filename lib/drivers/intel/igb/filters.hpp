@@ -70,7 +70,7 @@ void write_outer_vlan_type(const IgbCard& card, std::optional<std::uint16_t> eth
 void start_pools(const IgbCard& card, const Settings& settings);
 /// Writes what pools have of the port's other settings; at any time.
 void write_pool_settings(const IgbCard& card, const Settings& settings);
-/// Enables receiving. `all_groups`: a virtual function receives every multicast frame.
+/// Enables receiving, as the settings say. `all_groups`: a virtual function receives every multicast frame.
 void write_receive_control(const IgbCard& card, const Settings& settings, bool all_groups);
 
 }  // namespace pollux::drivers::igb

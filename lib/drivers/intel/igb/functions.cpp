@@ -125,8 +125,8 @@ void FunctionControl::start() {
   write_port_pool();
   for (unsigned number = 0; number < count(); ++number) write(number);
   card_.regs.write<reg::VT_CTL>(reg::VT_CTL::DEFAULT_POOL(count()) | reg::VT_CTL::REPLICATION_EN);
-  card_.regs.write<reg::RPLOLR>(settings.keep_fcs ? reg::RPLOLR::Value(reg::RPLOLR::STRVLAN)
-                                                  : reg::RPLOLR::Value(reg::RPLOLR::STRVLAN | reg::RPLOLR::STRCRC));
+  card_.regs.write<reg::RPLOLR>(strips_fcs(settings) ? reg::RPLOLR::Value(reg::RPLOLR::STRVLAN | reg::RPLOLR::STRCRC)
+                                                     : reg::RPLOLR::Value(reg::RPLOLR::STRVLAN));
   card_.regs.write<reg::MRQC>(reg::MRQC::VMDQ);
 }
 
@@ -179,7 +179,7 @@ void FunctionControl::write_limits(unsigned number) const {
   reg::VMOLR::Value value =
       groups(requests.wants_all_groups(), !requests.groups.empty())
           .with(reg::VMOLR::RLPML(requests.max_frame) | reg::VMOLR::LPE | reg::VMOLR::BAM | reg::VMOLR::STRVLAN);
-  if (!port_.settings().keep_fcs) value = value.with(reg::VMOLR::STRCRC);
+  if (strips_fcs(port_.settings())) value = value.with(reg::VMOLR::STRCRC);
   if (config(number).vlan == 0) value = value.with(reg::VMOLR::AUPE);
   card_.regs.write<reg::VMOLR>(number, value);
 }
@@ -192,7 +192,7 @@ void FunctionControl::write_port_pool() const {
                                 .with(reg::VMOLR::RLPML(limit_bytes(card_, receive_limit(settings))) | reg::VMOLR::LPE |
                                       reg::VMOLR::BAM | reg::VMOLR::AUPE);
   if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);
-  if (!settings.keep_fcs) value = value.with(reg::VMOLR::STRCRC);
+  if (strips_fcs(settings)) value = value.with(reg::VMOLR::STRCRC);
   if (settings.promiscuous || !settings.unicast.empty()) value = value.with(reg::VMOLR::ROPE);
   card_.regs.write<reg::VMOLR>(count(), value);
 }

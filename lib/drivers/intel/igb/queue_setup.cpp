@@ -81,20 +81,6 @@ std::uint32_t limit_bytes(const IgbCard& card, ReceiveLimit limit) noexcept {
   return std::min(wire_bytes(limit.mtu) + (limit.outer_vlan ? kVlanTagBytes : 0), card.traits->max_frame);
 }
 
-// [I-CRC] [I-RLPML] Linux, igb_main.c, igb_setup_rctl: strip the CRC, allow long packets up to RLPML, do not store bad
-// packets, unless the configuration says otherwise (igb_set_features: NETIF_F_RXALL sets SBP). Broadcasts are accepted.
-// The multicast hash uses address bits 47:36. [I-LOOPBACK] Writes the whole register, so that no bit depends on a read.
-void write_receive_control(const IgbCard& card, const ReceiveControl& control) {
-  const reg::RCTL::Setting loop = control.loopback == LoopbackMode::mac ? reg::RCTL::LBM_MAC : reg::RCTL::LBM_NONE;
-  reg::RCTL::Setting bits = reg::RCTL::BAM | reg::RCTL::LPE | reg::RCTL::RXEN |
-                            promiscuity(control.promiscuous, control.all_multicast) | loop;
-  if (!control.keep_fcs) bits = bits | reg::RCTL::SECRC;
-  if (control.keep_bad_frames) bits = bits | reg::RCTL::SBP;
-  if (control.filter_vlans) bits = bits | reg::RCTL::VFE;
-  card.regs.write<reg::RCTL>(bits);
-  card.regs.bar().flush();
-}
-
 namespace {
 
 /// The bit of an entry that selects the second queue of a pool: Linux, igb_main.c, igb_write_rss_indir_tbl.

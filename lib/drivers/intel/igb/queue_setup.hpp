@@ -20,16 +20,6 @@
 
 namespace pollux::drivers::igb {
 
-/// What RCTL says, besides what is always on.
-struct ReceiveControl {
-  bool promiscuous = false;
-  bool all_multicast = false;
-  bool keep_fcs = false;
-  bool keep_bad_frames = false;
-  bool filter_vlans = false;
-  LoopbackMode loopback = LoopbackMode::none;
-};
-
 /// The longest frame that is received.
 struct ReceiveLimit {
   std::uint32_t mtu = 0;
@@ -54,11 +44,10 @@ void write_split_types(const IgbCard& card, const PlacedQueues& config);
 [[nodiscard]] inline ReceiveLimit receive_limit(const Settings& settings) noexcept {
   return {settings.mtu, settings.outer_vlan_type.has_value()};
 }
-/// That length in bytes with FCS.
+/// Whether the card removes the frame check sequence of received frames.
+[[nodiscard]] inline bool strips_fcs(const Settings& settings) noexcept { return kept_fcs_bytes(settings) == 0; }
+/// The length of the limit in bytes with FCS.
 [[nodiscard]] std::uint32_t limit_bytes(const IgbCard& card, ReceiveLimit limit) noexcept;
-
-/// Enables receiving as `control` says.
-void write_receive_control(const IgbCard& card, const ReceiveControl& control);
 
 /// Lets write-backs have the hash instead of a checksum of the packet, which RSS needs.
 void enable_hash(const IgbCard& card);

@@ -122,7 +122,10 @@ Result<void> start_queues(const IgbCard& card, const LoopbackFrames& frames, Loo
   if (auto programmed = program_rx_ring(card, 0, frames.rx_ring(), {.buffer_bytes = kTestBuffer}); !programmed) {
     return programmed;
   }
-  write_receive_control(card, {.promiscuous = true, .loopback = mode});
+  Settings receive;
+  receive.promiscuous = true;
+  receive.loopback = mode;
+  write_receive_control(card, receive, false);
   return wait_rx_enabled(card, 0);
 }
 

@@ -42,8 +42,8 @@ IntelRxQueueSetup QueueSet::rx_setup(const QueueRegisters& registers, const Plac
           .cache = card_receive_cache(settings.queues, queue),
           .port = port,
           .mode = settings.burst_mode,
-          .keep_bad_frames = settings.keep_bad_frames,
-          .keep_fcs = settings.keep_fcs,
+          .keeps_bad_frames = settings.keep_bad_frames,
+          .keeps_fcs = kept_fcs_bytes(settings) != 0,
           .copying = copying(settings.queues.rx[queue]),
           .splitting = splitting(settings.queues.rx[queue])};
 }

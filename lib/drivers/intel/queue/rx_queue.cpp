@@ -54,8 +54,8 @@ void IntelRxQueue::apply(IntelRxQueueSetup setup) noexcept {
   registers = setup.registers;
   head_offset = setup.head_offset;
   mode_ = setup.mode;
-  keeps_bad_frames = setup.keep_bad_frames;
-  keeps_fcs = setup.keep_fcs;
+  keeps_bad_frames = setup.keeps_bad_frames;
+  keeps_fcs = setup.keeps_fcs;
   copying = std::move(setup.copying);
   splitting = std::move(setup.splitting);
   set_up(std::move(setup.pool), std::move(setup.cache), setup.port);

@@ -39,8 +39,8 @@ struct IntelRxQueueSetup {
   std::shared_ptr<MempoolCacheCore> cache;  ///< of `pool`
   std::uint16_t port = 0;
   BurstMode mode = BurstMode::best;  ///< one that the processor supports
-  bool keep_bad_frames = false;      ///< return frames in which the card reports an error
-  bool keep_fcs = false;             ///< frames end with their frame check sequence
+  bool keeps_bad_frames = false;     ///< return frames in which the card reports an error
+  bool keeps_fcs = false;            ///< frames end with their frame check sequence
   RxCopying copying = {};
   RxSplitting splitting = {};
 };
