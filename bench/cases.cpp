@@ -13,6 +13,7 @@ std::span<const Case> cases() {
       Case{"forward_offload", kPollux, &forward_offload},
       Case{"forward_checksums", kPollux, &forward_checksums},
       Case{"forward_vlan", kPollux, &forward_vlan},
+      Case{"forward_c", kPollux, &forward_c, true, false},
       Case{"forward_shared", kPollux, &forward_shared, true, false},
       Case{"forward_poller", kPollux, &forward_poller, true, false},
       Case{"forward_run_loop", kPollux, &forward_run_loop, true, false},

@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 2> kCombined{"virtio_split_forward_mergea
                                                     "virtio_packed_forward_mergeable"};
 
 /// Cases that are also gated at burst 1, besides those of virtio-net and AF_XDP.
-constexpr std::array<std::string_view, 3> kAlone{"forward", "forward_checksums", "fused"};
+constexpr std::array<std::string_view, 4> kAlone{"forward", "forward_c", "forward_checksums", "fused"};
 
 /// Cases that are also gated with several queues, whose rings are so small that every slot is used.
 constexpr std::array<std::string_view, 3> kOnQueues{"forward_poller", "forward_run_loop", "forward_task"};

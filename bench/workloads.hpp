@@ -12,6 +12,7 @@ std::unique_ptr<Workload> forward_offload(const Setup& setup);
 std::unique_ptr<Workload> forward_checksums(const Setup& setup);
 std::unique_ptr<Workload> forward_vlan(const Setup& setup);
 std::unique_ptr<Workload> transmit_segments(const Setup& setup);
+std::unique_ptr<Workload> forward_c(const Setup& setup);
 std::unique_ptr<Workload> forward_shared(const Setup& setup);
 std::unique_ptr<Workload> forward_poller(const Setup& setup);
 std::unique_ptr<Workload> forward_run_loop(const Setup& setup);

@@ -3,7 +3,7 @@
 # installed tree may be moved as a whole.
 include(CMakePackageConfigHelpers)
 
-install(DIRECTORY include/pollux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY include/pollux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
 # Help texts and messages name them.
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" PATTERN "*.yml")
 # Each component has an export set of its own, so that a package of the core alone is complete.
@@ -13,6 +13,7 @@ function(pollux_export set)
 endfunction()
 pollux_export(headers pollux_headers)
 pollux_export(all pollux_static pollux_shared)
+pollux_export(c pollux_for_c)
 foreach(component IN LISTS POLLUX_COMPONENTS)
   if(TARGET pollux_part_${component})
     pollux_export(${component} pollux_part_${component})
@@ -30,10 +31,15 @@ file(RELATIVE_PATH POLLUX_PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL
 file(RELATIVE_PATH POLLUX_PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 # pollux_pkg_config(NAME, what is linked with it, and with it if it is static)
 function(pollux_pkg_config PC_NAME PC_REQUIRES PC_LIBS PC_REQUIRES_PRIVATE PC_LIBS_PRIVATE)
+  set(PC_CXX_FLAGS " -DPOLLUX_CHECKED=${POLLUX_IS_CHECKED} -std=c++20")
+  if(PC_NAME STREQUAL "pollux-c")
+    set(PC_CXX_FLAGS "")
+  endif()
   configure_file(cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/${PC_NAME}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${PC_NAME}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 pollux_pkg_config(pollux "" "-lpollux" "libpci fmt" "-lpcap -lnuma -ldl -lpthread")
+pollux_pkg_config(pollux-c "" "-lpollux-c" "" "")
 pollux_pkg_config(pollux-core "fmt" "-lpollux-core -lnuma -ldl -lpthread" "" "")
 pollux_pkg_config(pollux-laboratory "pollux-core" "-lpollux-laboratory -lpcap" "" "")
 pollux_pkg_config(pollux-dataplane "pollux-core" "-lpollux-dataplane" "" "")

@@ -138,6 +138,20 @@ function(pollux_binary target kind name)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name})
 endfunction()
 
+# pollux_c_library(): the interface for C, with all of the library in itself but `host`, whose libpci is under the GPL. Its soname is that of
+# its own interface, so it has no symbols but those.
+function(pollux_c_library)
+  pollux_binary(pollux_for_c shared pollux-c core laboratory dataplane observe built_in c)
+  set_target_properties(pollux_for_c PROPERTIES VERSION 1.${PROJECT_VERSION} SOVERSION 1 EXPORT_NAME c)
+  set(exports ${PROJECT_SOURCE_DIR}/cmake/exports-c.map)
+  target_link_options(pollux_for_c PRIVATE LINKER:--version-script=${exports})
+  set_target_properties(pollux_for_c PROPERTIES LINK_DEPENDS ${exports})
+  # What C programs need of it.
+  set_property(TARGET pollux_for_c PROPERTY INTERFACE_LINK_LIBRARIES "")
+  target_include_directories(pollux_for_c INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  add_library(pollux::c ALIAS pollux_for_c)
+endfunction()
+
 # pollux_libraries(): makes the whole library, static and shared, and the components, which are static.
 function(pollux_libraries)
   foreach(kind static shared)
@@ -149,6 +163,7 @@ function(pollux_libraries)
   set_target_properties(pollux_shared PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
   set_target_properties(pollux_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   add_library(pollux::pollux ALIAS pollux_static)
+  pollux_c_library()
   if(POLLUX_SANITIZE)
     return()  # such libraries are not installed
   endif()

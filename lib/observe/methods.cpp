@@ -28,7 +28,8 @@ tl::unexpected<Error> wrong(const char* name, std::string_view wanted) {
 std::string NamedPorts::name_of(std::uint64_t id) {
   const auto known = names_.find(id);
   if (known != names_.end()) return known->second.name();
-  auto claim = claim_numbered(directory_, kPrefix, kMaxPorts);
+  if (!directory_) return {};
+  auto claim = claim_numbered(*directory_, kPrefix, kMaxPorts);
   if (!claim) {
     if (!std::exchange(has_warned_, true))
       context_.log(LogLevel::warning, "a port has no name in telemetry: " + claim.error().message());
@@ -55,7 +56,8 @@ Result<NamedPort> NamedPorts::find(const std::string& name) {
   std::vector<std::string> names;
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < ports.size(); ++i) {
-    names.push_back(fmt::format("{} ({})", ports[i].name, ports[i].port->info().name));
+    const std::string& uri = ports[i].port->info().name;
+    names.push_back(ports[i].name.empty() ? uri : fmt::format("{} ({})", ports[i].name, uri));
     if (ports[i].name == name) return std::move(ports[i]);
     if (ports[i].port->info().name == name) found.push_back(i);
   }
@@ -169,7 +171,7 @@ Result<Json> call_for_port(Server& server, const MethodEntry& method, const Para
 
 }  // namespace
 
-Result<Json> execute(Server& server, const Request& request) {
+Result<Json> execute(Server& server, const Request& request, NamedPort* port) {
   const MethodEntry* const method = find_method(request.method);
   if (method == nullptr) {
     return fail(ErrorCode::not_found, fmt::format("there is no method '{}'", request.method),
@@ -186,6 +188,7 @@ Result<Json> execute(Server& server, const Request& request) {
   }
   const Params params(request.params);
   if (method->general != nullptr) return method->general(server, params);
+  if (port != nullptr) return method->of_port(server, *port, params);
   return call_for_port(server, *method, params);
 }
 

@@ -33,7 +33,9 @@ struct NamedPort {
 /// The names of a Context's ports.
 class NamedPorts {
  public:
-  NamedPorts(Context& context, OwnDirectory directory) : context_(context), directory_(std::move(directory)) {}
+  /// `directory`: where names are claimed; without one, ports have no names.
+  NamedPorts(Context& context, std::optional<OwnDirectory> directory)
+      : context_(context), directory_(std::move(directory)) {}
 
   /// All ports that are not closed. New ones get a name; the names of those that are gone are free again.
   [[nodiscard]] std::vector<NamedPort> all();
@@ -46,7 +48,7 @@ class NamedPorts {
   [[nodiscard]] std::string name_of(std::uint64_t id);
 
   Context& context_;
-  OwnDirectory directory_;
+  std::optional<OwnDirectory> directory_;
   std::map<std::uint64_t, Claim> names_;  // by OpenPort::id
   bool has_warned_ = false;
 };
@@ -144,9 +146,9 @@ struct MethodEntry {
 [[nodiscard]] Result<std::unique_ptr<Capture>> begin_capture(Server& server, CaptureRequest request,
                                                              FrameFilter filter);
 
-/// Executes a request. Errors: not_found (no such method or port), permission_denied (the server is read-only, or does
-/// not permit captures), and those of the method.
-[[nodiscard]] Result<Json> execute(Server& server, const Request& request);
+/// Executes a request: for `port` if there is one, else for that which the request names. Errors: not_found (no such
+/// method or port), permission_denied (the server is read-only, or does not permit captures), and those of the method.
+[[nodiscard]] Result<Json> execute(Server& server, const Request& request, NamedPort* port = nullptr);
 /// All methods, as the method "methods" lists them.
 [[nodiscard]] Json list_methods();
 

@@ -343,6 +343,7 @@ struct POLLUX_API MbufAccess {
   static std::uint32_t& packet_length(Mbuf& mbuf) noexcept { return mbuf.packet_length_; }
   static Mbuf*& next(Mbuf& mbuf) noexcept { return mbuf.next_; }
   static std::uint8_t*& buffer(Mbuf& mbuf) noexcept { return mbuf.buffer_; }
+  static std::uint8_t whole_units(const Mbuf& mbuf) noexcept { return mbuf.whole_units_; }
   /// Copies what belongs to a frame besides its bytes and receive metadata: offload request, timestamp, the
   /// application's field and the port's words.
   static void copy_metadata(const Mbuf& from, Mbuf& to) noexcept { from.copy_metadata_to(to); }
