@@ -27,6 +27,7 @@ namespace {
 
 constexpr double kTolerance = 1.01;     // of the recorded value
 constexpr double kOwnershipAtMost = 1;  // instructions per frame that Burst may cost over raw pointers
+constexpr double kCAtMost = 15;         // instructions per frame that the interface for C may cost over that for C++
 constexpr double kChecksAtMost = 6;     // instructions per frame that all checks together may cost
 // The entry for a compiler that is known to need more than kOwnershipAtMost. --record never writes it.
 constexpr const char* kOwnership = "forward less forward_raw/scalar/burst:32";
@@ -139,7 +140,7 @@ bool within(const char* what, double cost, double most) {
   return cost <= most;
 }
 
-// Checks the cost of ownership types and of checks, both with bursts of 32 in scalar mode.
+// Checks the cost of ownership types, of checks and of the interface for C, all with bursts of 32 in scalar mode.
 int prove_safety(const Options& options) {
   const std::optional<RecordedValues> recorded = recorded_for_us(options.file);
   if (!recorded) return kLeftOut;
@@ -150,7 +151,8 @@ int prove_safety(const Options& options) {
   const double forward = count_in_bursts("forward");
   const bool ownership = within("ownership types over raw pointers", forward - count_in_bursts("forward_raw"), most);
   const bool checks = within("all checks together", forward - count_unchecked(options.unchecked), kChecksAtMost);
-  return ownership && checks ? kPassed : kFailed;
+  const bool c = within("C over C++", count_in_bursts("forward_c") - forward, kCAtMost);
+  return ownership && checks && c ? kPassed : kFailed;
 }
 
 int prove_flat() {

@@ -23,41 +23,77 @@ constexpr Site kFreed{"pollux_free", 0};
 
 using Mbufs = std::array<Mbuf*, kChunk>;
 
-// Unrolled, since the loop's own instructions would be a fifth of the rest.
-void describe_all(pollux_frame* frames, const Mbufs& mbufs, std::uint32_t count) noexcept {
-#pragma GCC unroll 8
-  for (std::uint32_t i = 0; i < count; ++i) describe(frames[i], *mbufs[i]);
+/// Calls `step` with 0 to `count` - 1. Unrolled, since the loop's own instructions would be a fifth of the rest.
+template <class Step>
+[[gnu::always_inline]] inline void each(std::uint32_t count, Step step) noexcept {
+  std::uint32_t i = 0;
+#pragma GCC unroll 1
+  for (; count - i >= 8; i += 8) {
+    step(i);
+    step(i + 1);
+    step(i + 2);
+    step(i + 3);
+    step(i + 4);
+    step(i + 5);
+    step(i + 6);
+    step(i + 7);
+  }
+#pragma GCC unroll 1
+  for (; i < count; ++i) step(i);
 }
 
-void take_all(Mbufs& mbufs, const pollux_frame* frames, std::uint32_t count) noexcept {
-#pragma GCC unroll 8
-  for (std::uint32_t i = 0; i < count; ++i) mbufs[i] = &mbuf_of(frames[i]);
+[[gnu::always_inline]] inline void describe_all(pollux_frame* frames, const Mbufs& mbufs,
+                                                std::uint32_t count) noexcept {
+  each(count, [&](std::uint32_t i) { describe(frames[i], *mbufs[i]); });
+}
+
+[[gnu::always_inline]] inline void take_all(Mbufs& mbufs, const pollux_frame* frames, std::uint32_t count) noexcept {
+  each(count, [&](std::uint32_t i) { mbufs[i] = &mbuf_of(frames[i]); });
+}
+
+/// Bursts of at most kChunk frames.
+///@{
+[[gnu::always_inline]] inline std::uint32_t receive(RxQueue& queue, pollux_frame* frames,
+                                                    std::uint32_t count) noexcept {
+  Mbufs mbufs;
+  const std::uint32_t found = queue.rx_burst(mbufs.data(), count, kReceived);
+  describe_all(frames, mbufs, found);
+  return found;
+}
+
+[[gnu::always_inline]] inline std::uint32_t send(TxQueue& queue, const pollux_frame* frames,
+                                                 std::uint32_t count) noexcept {
+  Mbufs mbufs;
+  take_all(mbufs, frames, count);
+  return queue.tx_burst(mbufs.data(), count);
+}
+///@}
+
+/// A burst of the caller in as many of these as it needs.
+template <class Part>
+[[gnu::noinline, gnu::cold]] std::uint32_t in_parts(std::uint32_t count, Part part) noexcept {
+  for (std::uint32_t moved = 0;;) {
+    const std::uint32_t most = std::min(count - moved, kChunk);
+    const std::uint32_t now = part(moved, most);
+    moved += now;
+    if (now < most || moved == count) return moved;
+  }
 }
 
 }  // namespace
 
 uint32_t pollux_rx_burst(pollux_rx* rx, pollux_frame* frames, uint32_t count) {
   RxQueue& queue = queue_of(rx);
-  Mbufs mbufs;
-  for (std::uint32_t received = 0;;) {
-    const std::uint32_t most = std::min(count - received, kChunk);
-    const std::uint32_t found = queue.rx_burst(mbufs.data(), most, kReceived);
-    describe_all(frames + received, mbufs, found);
-    received += found;
-    if (found < most || received == count) return received;
-  }
+  if (count <= kChunk) [[likely]]
+    return receive(queue, frames, count);
+  return in_parts(count, [&](std::uint32_t from, std::uint32_t most) { return receive(queue, frames + from, most); });
 }
 
 uint32_t pollux_tx_burst(pollux_tx* tx, const pollux_frame* frames, uint32_t count) {
   TxQueue& queue = queue_of(tx);
-  Mbufs mbufs;
-  for (std::uint32_t sent = 0;;) {
-    const std::uint32_t most = std::min(count - sent, kChunk);
-    take_all(mbufs, frames + sent, most);
-    const std::uint32_t taken = queue.tx_burst(mbufs.data(), most);
-    sent += taken;
-    if (taken < most || sent == count) return sent;
-  }
+  if (count <= kChunk) [[likely]]
+    return send(queue, frames, count);
+  return in_parts(count, [&](std::uint32_t from, std::uint32_t most) { return send(queue, frames + from, most); });
 }
 
 bool pollux_alloc(pollux_pool* pool, pollux_frame* frames, uint32_t count, uint32_t bytes) {

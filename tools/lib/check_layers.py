@@ -40,6 +40,7 @@ ALLOWED = {
     "ports/*": ["base", "netlink", "files", "mem", "net", "ports/common"],
     "runtime": ["base", "mem", "net"],
     "observe": ["base", "mem", "device", "net", "runtime"],
+    "c": ["base", "mem", "net", "backends/sim", "observe", "open", "pollux", "runtime"],
     "laboratory": ["base", "mem", "net"],
     "open": ["base", "mem", "device", "net", "pci", "hw/*", "hw/*/*", "drivers/*/*", "models/*/*", "backends/*", "ports/*", "laboratory"],
 }

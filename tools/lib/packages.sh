@@ -14,7 +14,7 @@ packages_for() {
     conformance) echo libgtest-dev libgmock-dev ;;
     silicon) echo kmod pciutils ;;
     test)
-      echo git ccache doxygen libgtest-dev libgmock-dev libbenchmark-dev gcovr liblwip-dev curl
+      echo git ccache doxygen libgtest-dev libgmock-dev libbenchmark-dev gcovr liblwip-dev libuv1-dev curl
       # cmake/clang.cmake needs version 16 or newer, and Debian 12 has 14 by default.
       if [[ ${POLLUX_DISTRO:-} == debian-12 ]]; then echo clang-16 libclang-rt-16-dev lld-16 llvm-16; else echo clang libclang-rt-dev lld llvm; fi
       ;;
