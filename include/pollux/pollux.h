@@ -26,8 +26,8 @@
  *
  * Errors: a call that can fail has a `pollux_error *` as its last parameter, which may be NULL. It writes the code and
  * a message that says what failed and how to fix it; a call that succeeds writes POLLUX_OK and an empty message.
- * Running out of memory is an error like any other. No call prints, exits, raises a signal or passes a C++ exception
- * on; what a callback throws, if it is not in C, is reported to the log callback. NULL for an object is
+ * Running out of memory is an error like any other, but where JSON is read or written (docs/security.md). No call
+ * prints, exits, raises a signal or passes a C++ exception on; callbacks must not throw. NULL for an object is
  * POLLUX_INVALID_ARGUMENT where a call has an error; elsewhere it is undefined, as in the C library, but for the calls
  * that close and free.
  *

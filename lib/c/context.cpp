@@ -57,7 +57,10 @@ uint64_t pollux_context_now(const pollux_context* context) {
 }
 
 void pollux_context_sleep(pollux_context* context, uint64_t nanoseconds) {
-  context->core->context.clock().sleep_for(duration(nanoseconds));
+  or_else(*context->core, 0, [&] {
+    context->core->context.clock().sleep_for(duration(nanoseconds));
+    return 0;
+  });
 }
 
 pollux_code pollux_context_run_due(pollux_context* context, uint64_t* next, pollux_error* error) {
@@ -70,7 +73,9 @@ pollux_code pollux_context_run_due(pollux_context* context, uint64_t* next, poll
   });
 }
 
-int pollux_context_event_fd(pollux_context* context) { return context->core->context.control().event_fd(); }
+int pollux_context_event_fd(pollux_context* context) {
+  return or_else(*context->core, -1, [&] { return context->core->context.control().event_fd(); });
+}
 
 pollux_drop_counter* pollux_drop_counter_open(pollux_context* context, const char* name, pollux_error* error) {
   pollux_drop_counter* opened = nullptr;

@@ -123,6 +123,20 @@ char* make_text(pollux_error* error, Work&& work) noexcept {
   });
 }
 
+/// Calls `work` for a call that returns no error: what is thrown goes to the log of `core`, and the result is
+/// `otherwise`.
+template <class Work, class Value>
+Value or_else(const Core& core, Value otherwise, Work&& work) noexcept {
+  pollux_error error;
+  try {
+    return work();
+  } catch (...) {
+    note_exception(&error);
+  }
+  core.context.log(LogLevel::error, error.message);
+  return otherwise;
+}
+
 /// Error invalid_argument: a null pointer where there has to be an object.
 [[nodiscard]] Result<void> need(const void* object, const char* name);
 

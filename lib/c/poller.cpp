@@ -33,7 +33,13 @@ struct Handler {
 
 }  // namespace
 
-int pollux_rx_event_fd(const pollux_rx* rx) { return queue_of(rx).event_fd(); }
+int pollux_rx_event_fd(const pollux_rx* rx) {
+  try {
+    return queue_of(rx).event_fd();
+  } catch (const std::bad_alloc&) {
+    return -1;
+  }
+}
 
 bool pollux_rx_arm(pollux_rx* rx) { return queue_of(rx).arm(); }
 

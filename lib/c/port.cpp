@@ -91,13 +91,16 @@ char* pollux_request(pollux_context* context, pollux_port* port, const char* met
 }
 
 void pollux_port_on_event(pollux_port* port, pollux_event_callback* callback, void* user) {
-  if (callback == nullptr) {
-    port->port.on_event({});
-    return;
+  PortEventHandler handler;
+  if (callback != nullptr) {
+    handler = [callback, user](const PortEvent& happened) {
+      const std::string text = to_string(happened);
+      const pollux_event event{.kind = number(happened.kind), .queue = happened.queue, .text = text.c_str()};
+      callback(user, &event);
+    };
   }
-  port->port.on_event([callback, user](const PortEvent& happened) {
-    const std::string text = to_string(happened);
-    const pollux_event event{.kind = number(happened.kind), .queue = happened.queue, .text = text.c_str()};
-    callback(user, &event);
+  or_else(*port->core, 0, [&] {
+    port->port.on_event(std::move(handler));
+    return 0;
   });
 }
