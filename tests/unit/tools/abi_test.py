@@ -73,6 +73,22 @@ class Abi(unittest.TestCase):
         self.assertEqual((outcome.returncode, last_line(outcome)), (1, FAILED), outcome)
         self.assertIn("abidiff ended with status 1", outcome.stderr)
 
+    def test_a_program_in_c_of_then_runs_with_the_library_of_now(self):
+        """Where the earlier version has a library for C: another interface fails, and so does a program that does not run."""
+        header = self.sandbox.root / "include/pollux/pollux.h"
+        header.parent.mkdir(parents=True)
+        header.write_text("")
+        git(self.sandbox, "add", "include")
+        git(self.sandbox, "commit", "-m", "two")
+        git(self.sandbox, "tag", "v0.1")
+        for status, program, last in ((0, 0, "2 passed, 0 failed, 0 skipped"), (12, 0, "1 passed, 1 failed, 0 skipped"),
+                                      (0, 3, "1 passed, 1 failed, 0 skipped")):
+            with self.subTest((status, program)):
+                self.sandbox.fake("abidiff", f"echo 'a call went'; for file; do [[ $file != *pollux-c.so ]] || exit {status}; done")
+                self.sandbox.fake("cc", f'while [[ $1 != -o ]]; do shift; done; printf "#!/bin/sh\\nexit {program}" >"$2"; chmod +x "$2"')
+                outcome = self.sandbox.run("tools/abi")
+                self.assertEqual((outcome.returncode == 0, last_line(outcome)), (status == program, last), outcome)
+
     def test_a_missing_tag_is_named(self):
         outcome = self.sandbox.run("tools/abi", "v9")
         self.assertEqual((outcome.returncode, last_line(outcome)), (2, FAILED), outcome)

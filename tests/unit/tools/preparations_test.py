@@ -285,7 +285,8 @@ class Folders(unittest.TestCase):
             folder = sandbox.folder / "a prefix/lib/pkgconfig"
             folder.mkdir(parents=True)
             text = (ROOT / "cmake/pollux.pc.in").read_text()
-            for name, value in (("POLLUX_PC_PREFIX", "../.."), ("POLLUX_PC_LIBDIR", "lib"), ("POLLUX_PC_INCLUDEDIR", "include")):
+            for name, value in (("POLLUX_PC_PREFIX", "../.."), ("POLLUX_PC_LIBDIR", "lib"), ("POLLUX_PC_INCLUDEDIR", "include"),
+                                ("PC_CXX_FLAGS", "")):
                 text = text.replace(f"@{name}@", value)
             text = "\n".join(line for line in text.splitlines() if not line.startswith("Requires"))
             (folder / "pollux.pc").write_text(text)

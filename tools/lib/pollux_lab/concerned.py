@@ -33,8 +33,11 @@ CONCERNED = {
     "lib/observe": ["observe"],
     "lib/observe/capture": ["capture", "observe"],
     "lib/open": ["open", "sim"],
+    "lib/c": ["c"],
+    "include/pollux/pollux.h": ["c"],
     "lib/ports": ["ports", "conformance"],
     "examples": ["tests/unit/examples"],
+    "examples/c": ["tests/unit/c"],
     "examples/hello": ["tests/unit/guide"],
     "tools": ["tests/unit/tools"],
     "tools/common": ["tests/unit/examples"],
@@ -68,6 +71,8 @@ PUBLIC, LIBRARY, UNIT, PAGES = "include/pollux/", "lib/", "tests/unit/", "tests/
 
 def tests(path: str) -> list[str]:
     """The tests for a file; none if the table has no row for it."""
+    if path in CONCERNED:
+        return CONCERNED[path]
     if path.startswith(PUBLIC):
         of_library = tests(LIBRARY + path.removeprefix(PUBLIC).removesuffix(".hpp"))  # open.hpp belongs to lib/open
         return [*of_library, PAGES] if of_library else []
