@@ -29,7 +29,8 @@ class Snippets(unittest.TestCase):
     def test_every_document_of_the_guide_shows_some(self):
         for document in documents.documents():
             if document != documents.DPDK:
-                self.assertTrue(documents.blocks(document), document)
+                # The chapters of other languages have tests of their own.
+            self.assertRegex(document.read_text(), r"(?m)^```(cpp|c|python|rust)$", document)
 
 
 class Table(unittest.TestCase):
