@@ -27,10 +27,10 @@ class Snippets(unittest.TestCase):
                               "failure-and-recovery"}, running)
 
     def test_every_document_of_the_guide_shows_some(self):
+        """The chapters of other languages have tests of their own."""
         for document in documents.documents():
             if document != documents.DPDK:
-                # The chapters of other languages have tests of their own.
-            self.assertRegex(document.read_text(), r"(?m)^```(cpp|c|python|rust)$", document)
+                self.assertRegex(document.read_text(), r"(?m)^```(cpp|c|python|rust)$", document)
 
 
 class Table(unittest.TestCase):
