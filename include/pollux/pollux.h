@@ -192,7 +192,7 @@ POLLUX_C_API void pollux_port_on_event(pollux_port* port, pollux_event_callback*
 
 /* Of pollux_frame.flags. */
 enum {
-  POLLUX_FRAME_SHARED = 1,   /* another frame has the same bytes: do not write them */
+  POLLUX_FRAME_SHARED = 17,  /* either bit: another frame has the same bytes: do not write them */
   POLLUX_FRAME_SEGMENTED = 2 /* it goes on in further buffers: pollux_frame_next */
 };
 /* A frame, or a part of one that has several buffers. `data` and what is there may be written, unless another frame

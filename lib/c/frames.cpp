@@ -14,7 +14,8 @@ using namespace pollux::c;
 
 namespace {
 
-static_assert(POLLUX_FRAME_SHARED == MbufAccess::kShared && POLLUX_FRAME_SEGMENTED == MbufAccess::kMultiSegment);
+static_assert(POLLUX_FRAME_SHARED == (MbufAccess::kShared | MbufAccess::kClone) &&
+              POLLUX_FRAME_SEGMENTED == MbufAccess::kMultiSegment);
 static_assert(POLLUX_IPV4 == std::uint32_t{PacketType::ipv4} && POLLUX_TCP == std::uint32_t{PacketType::tcp} &&
               POLLUX_SCTP == std::uint32_t{PacketType::sctp});
 static_assert(POLLUX_CHECKSUM_GOOD == static_cast<int>(ChecksumStatus::good) &&

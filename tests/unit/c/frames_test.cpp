@@ -49,6 +49,7 @@ TEST_F(C, ACloneSharesItsBytes) {
   EXPECT_EQ(second.data, one.data);
   EXPECT_NE(second.handle, one.handle);
   EXPECT_NE(one.flags & POLLUX_FRAME_SHARED, 0);
+  EXPECT_NE(second.flags & POLLUX_FRAME_SHARED, 0);
   EXPECT_EQ(pollux_frame_append(&one, 1), nullptr) << "others share the bytes";
   pollux_free(nullptr, &one, 1);
   pollux_free(nullptr, &second, 1);
