@@ -27,21 +27,39 @@ using std::chrono::steady_clock;
 /// A program that has not answered everything in this time is down. A scrape ends after 10 seconds by default.
 constexpr std::chrono::milliseconds kProgramLimit{2000};
 constexpr std::chrono::milliseconds kScrapeLimit{8000};
-/// More than a program with 64 ports needs.
-constexpr std::size_t kMostSamples = 10'000;
-/// Bytes of the labels of a program's samples.
-constexpr std::size_t kMostText = std::size_t{2} << 20;
 constexpr std::size_t kMostScrapedPorts = 256;
+
+/// A number of samples, and the bytes of their labels.
+struct Room {
+  std::size_t samples = 0;
+  std::size_t text = 0;
+};
+/// More than a program with 64 ports needs.
+constexpr Room kOfProgram{.samples = 10'000, .text = std::size_t{2} << 20};
+constexpr Room kOfAll{.samples = 5 * kOfProgram.samples, .text = 5 * kOfProgram.text};
+
+Room least(const Room& one, const Room& other) {
+  return {.samples = std::min(one.samples, other.samples), .text = std::min(one.text, other.text)};
+}
 
 /// Collects samples of metrics by the name of the metric.
 class Samples {
  public:
-  /// From now on the samples are those of another program.
-  void next_program() {
-    left_ = kMostSamples;
-    text_left_ = kMostText;
+  /// From now on the samples are those of programs in the next of several directories.
+  void next_directory(std::size_t several) {
+    directory_ = {.samples = share_of_next(all_.samples, several), .text = share_of_next(all_.text, several)};
   }
-  [[nodiscard]] bool are_too_many() const noexcept { return left_ == 0; }
+  /// From now on they are those of another program. False: those in this directory have no room left.
+  [[nodiscard]] bool next_program() {
+    program_ = least(kOfProgram, directory_);
+    are_too_many_ = program_.samples == 0;
+    return !are_too_many_;
+  }
+  [[nodiscard]] bool are_too_many() const noexcept { return are_too_many_; }
+  /// What is said of a program always has room.
+  void about_program(const std::string& name, const std::string& help, const Labels& labels, int value) {
+    place(name, help, MetricType::Gauge, labels).gauge.value = value;
+  }
   void counter(const std::string& name, const std::string& help, const Labels& labels, const TelemetryJson& value) {
     if (ClientMetric* const sample = add(name, help, MetricType::Counter, labels, value))
       sample->counter.value = value.get<double>();
@@ -60,24 +78,35 @@ class Samples {
   /// nullptr: `value` is no number, since the program does not know it.
   ClientMetric* add(const std::string& name, const std::string& help, MetricType type, const Labels& labels,
                     const TelemetryJson& value) {
-    if (!value.is_number() || left_ == 0) return nullptr;
-    std::size_t text = 0;
-    for (const ClientMetric::Label& label : labels) text += label.name.size() + label.value.size();
-    left_ = text > text_left_ ? 0 : left_ - 1;
-    if (left_ == 0) return nullptr;
-    text_left_ -= text;
+    if (!value.is_number() || are_too_many_) return nullptr;
+    Room needed{.samples = 1, .text = 0};
+    for (const ClientMetric::Label& label : labels) needed.text += label.name.size() + label.value.size();
+    const auto has_place = [&](const Room& room) { return needed.samples <= room.samples && needed.text <= room.text; };
+    are_too_many_ = !has_place(program_);
+    if (!has_place(directory_)) directory_ = {};  // the other programs in it need not be asked
+    if (are_too_many_) return nullptr;
+    for (Room* room : {&program_, &directory_, &all_}) {
+      room->samples -= needed.samples;
+      room->text -= needed.text;
+    }
+    return &place(name, help, type, labels);
+  }
+
+  ClientMetric& place(const std::string& name, const std::string& help, MetricType type, const Labels& labels) {
     prometheus::MetricFamily& family = families_["pollux_" + name];
     family.name = "pollux_" + name;
     family.help = help;
     family.type = type;
     ClientMetric& sample = family.metric.emplace_back();
     sample.label = labels;
-    return &sample;
+    return sample;
   }
 
   std::map<std::string, prometheus::MetricFamily> families_;
-  std::size_t left_ = 0;
-  std::size_t text_left_ = 0;
+  Room all_ = kOfAll;  ///< that is left
+  Room directory_;
+  Room program_;
+  bool are_too_many_ = false;
 };
 
 /// The rest of the time that a program has for its answers.
@@ -216,6 +245,10 @@ Result<void> add_port(Samples& samples, TelemetryClient& client, const Deadline&
   return {};
 }
 
+tl::unexpected<Error> too_many() {
+  return fail(ErrorCode::io_error, "there are too many ports or counters", "see what listens to the sockets");
+}
+
 /// Asks one program. Error: it did not answer a request, or all of them in time; or it said too much. Requests after
 /// the first one without an answer are not sent.
 Result<void> add_program(Samples& samples, TelemetryClient& client, const Deadline& deadline, Labels labels) {
@@ -227,6 +260,7 @@ Result<void> add_program(Samples& samples, TelemetryClient& client, const Deadli
   auto pools = ask("pools");
   if (!pools) return pass_on(std::move(pools));
   add_pools(samples, labels, *pools);
+  if (samples.are_too_many()) return too_many();
   auto account = ask("account");
   if (!account) return pass_on(std::move(account));
   add_account(samples, labels, *account);
@@ -238,7 +272,7 @@ Result<void> add_program(Samples& samples, TelemetryClient& client, const Deadli
     if (auto added = add_port(samples, client, deadline, labels, port); !added) return added;
   }
   if (asked <= kMostScrapedPorts && !samples.are_too_many()) return {};
-  return fail(ErrorCode::io_error, "the program has too many ports or counters", "see what listens to its socket");
+  return too_many();
 }
 
 /// What all samples of the program behind a socket have in common.
@@ -254,17 +288,17 @@ Labels labels_of(const std::string& socket, const Result<TelemetryClient>& clien
 namespace {
 
 void add_socket(Samples& samples, const std::string& socket, const Deadline& deadline) {
-  samples.next_program();
+  const bool has_room = samples.next_program();
   auto client = TelemetryClient::connect(socket, deadline.left());
   // Nobody listens: the process has ended, and the next program removes its socket.
   if (!client && client.error().code == ErrorCode::not_found) return;
   const Labels process = labels_of(socket, client);
-  const Result<void> added = client ? add_program(samples, *client, deadline, process) : pass_on(std::move(client));
-  samples.next_program();
-  samples.gauge("program_up", "Whether the program answers.", process, added ? 1 : 0);
+  Result<void> added = has_room ? Result<void>() : too_many();
+  if (added) added = client ? add_program(samples, *client, deadline, process) : pass_on(std::move(client));
+  samples.about_program("program_up", "Whether the program answers.", process, added ? 1 : 0);
   if (added) return;
-  samples.gauge("program_error", "Why a program is not up.",
-                with(process, {{"code", std::string(to_string(added.error().code))}}), 1);
+  samples.about_program("program_error", "Why a program is not up.",
+                        with(process, {{"code", std::string(to_string(added.error().code))}}), 1);
 }
 
 }  // namespace
@@ -276,11 +310,12 @@ std::vector<prometheus::MetricFamily> ProgramMetrics::Collect() const {
     const std::vector<std::string> directories = directories_();
     std::size_t directories_left = directories.size();
     for (const std::string& directory : directories) {
-      const Deadline share(time_of_next(scrape.left(), directories_left--));
+      samples.next_directory(directories_left);
+      const Deadline share(share_of_next(scrape.left(), directories_left--));
       const std::vector<std::string> sockets = telemetry_sockets({directory});
       std::size_t sockets_left = sockets.size();
       for (const std::string& socket : sockets)
-        add_socket(samples, socket, Deadline(std::min(kProgramLimit, time_of_next(share.left(), sockets_left--))));
+        add_socket(samples, socket, Deadline(std::min(kProgramLimit, share_of_next(share.left(), sockets_left--))));
     }
     return samples.take();
   } catch (const std::bad_alloc&) {

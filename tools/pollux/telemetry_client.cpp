@@ -16,6 +16,7 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -35,7 +36,11 @@ constexpr std::size_t kLongestAnswer = std::size_t{2} << 20;
 constexpr json::JsonLimits kAnswerLimits{.keys = 4096, .depth = 32, .values = 100'000};
 constexpr std::size_t kLongestText = 1024;
 constexpr std::size_t kMostPorts = 256;
+/// Of all programs; the last one may have more.
+constexpr std::size_t kMostRunningPorts = 2048;
+constexpr std::size_t kMostNamed = 16;
 constexpr std::size_t kMostSockets = 256;
+constexpr std::size_t kMostFiles = 16'384;
 constexpr const char* kSystemDirectory = "/run/pollux";
 
 using std::chrono::steady_clock;
@@ -85,18 +90,19 @@ std::optional<uid_t> trusted_user(int socket, uid_t owner) {
   return is_trusted ? std::optional(peer.uid) : std::nullopt;
 }
 
-std::vector<std::string> names_of(const std::vector<RunningPort>& ports) {
+std::string names_of(const std::vector<RunningPort>& ports) {
   std::vector<std::string> names;
-  for (const RunningPort& port : ports)
+  for (const RunningPort& port : std::span(ports).first(std::min(ports.size(), kMostNamed)))
     names.push_back(
         fmt::format("{} ({} of {}, process {}, user {})", port.name, port.uri, port.program, port.pid, port.user));
-  return names;
+  if (ports.size() > kMostNamed) names.push_back(fmt::format("and {} others", ports.size() - kMostNamed));
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 /// What to do if no port has the name that was given.
 std::string hint_of(const RunningPorts& running) {
   std::vector<std::string> hints;
-  if (!running.ports.empty()) hints.push_back(fmt::format("name one of {}", fmt::join(names_of(running.ports), ", ")));
+  if (!running.ports.empty()) hints.push_back(fmt::format("name one of {}", names_of(running.ports)));
   for (const Error& failure : running.failures) hints.push_back(fmt::format("{} ({})", failure.what, failure.hint));
   if (!hints.empty()) return fmt::format("{}", fmt::join(hints, "; "));
   constexpr const char* kNone =
@@ -269,8 +275,11 @@ std::vector<std::string> telemetry_sockets(const std::vector<std::string>& direc
     if (!opened) continue;
     std::error_code error;
     std::size_t found = 0;
+    std::size_t files = 0;
     for (auto entry = std::filesystem::directory_iterator(fmt::format("/proc/self/fd/{}", opened.get()), error);
-         !error && found < kMostSockets && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+         !error && found < kMostSockets && files < kMostFiles && entry != std::filesystem::directory_iterator();
+         entry.increment(error)) {
+      ++files;
       if (entry->path().extension() != ".sock") continue;
       sockets.push_back(directory / entry->path().filename());
       ++found;
@@ -308,12 +317,19 @@ Result<std::vector<RunningPort>> ports_of(TelemetryClient& client, const std::st
 
 namespace {
 
-void add_ports(RunningPorts& all, const std::string& directory, steady_clock::time_point deadline) {
+/// Asks no more programs of the directory once there are `most` ports of all.
+void add_ports(RunningPorts& all, const std::string& directory, steady_clock::time_point deadline, std::size_t most) {
   const std::vector<std::string> sockets = telemetry_sockets({directory});
   std::size_t sockets_left = sockets.size();
   for (const std::string& socket : sockets) {
+    if (all.ports.size() >= most) {
+      all.failures.push_back({ErrorCode::io_error,
+                              directory + ": other programs were not asked, since these have too many ports",
+                              "see what listens to these sockets"});
+      return;
+    }
     const auto left = std::min<std::chrono::milliseconds>(TelemetryClient::kLimit,
-                                                          time_of_next(left_until(deadline), sockets_left--));
+                                                          share_of_next(left_until(deadline), sockets_left--));
     if (left == std::chrono::milliseconds(0)) {
       all.failures.push_back({ErrorCode::timeout,
                               directory + ": other programs were not asked, since these took too long",
@@ -335,8 +351,13 @@ RunningPorts running_ports(const std::vector<std::string>& directories, std::chr
   RunningPorts all;
   const auto deadline = steady_clock::now() + limit;
   std::size_t directories_left = directories.size();
-  for (const std::string& directory : directories)
-    add_ports(all, directory, steady_clock::now() + time_of_next(left_until(deadline), directories_left--));
+  for (const std::string& directory : directories) {
+    const std::size_t ports = all.ports.size();
+    const std::size_t ports_left = kMostRunningPorts - std::min(ports, kMostRunningPorts);
+    add_ports(all, directory, steady_clock::now() + share_of_next(left_until(deadline), directories_left),
+              ports + share_of_next(ports_left, directories_left));
+    --directories_left;
+  }
   return all;
 }
 
@@ -349,7 +370,7 @@ Result<RunningPort> select_port(const RunningPorts& running, const std::string& 
   if (found.size() == 1) return found.front();
   if (!found.empty()) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}' may be several ports", text),
-                fmt::format("name one of {}", fmt::join(names_of(found), ", ")));
+                fmt::format("name one of {}", names_of(found)));
   }
   return fail(ErrorCode::not_found, fmt::format("no running program has a port '{}'", text), hint_of(running));
 }

@@ -93,12 +93,13 @@ enum class Users {
 /// Where programs have their sockets. Directories that belong to another user than they should, or to which others may
 /// write, are left out.
 [[nodiscard]] std::vector<std::string> telemetry_directories(Users users = Users::own);
-/// The sockets in these directories, also of programs that have ended; at most 256 of a directory.
+/// The sockets in these directories, also of programs that have ended; at most 256 of a directory, and none beyond its
+/// first 16,384 files.
 [[nodiscard]] std::vector<std::string> telemetry_sockets(const std::vector<std::string>& directories);
-/// How much of the time that is left the next of several directories, or of the programs of one, has. Half of it is
-/// left to the others, so that those that do not answer hide none.
-[[nodiscard]] constexpr std::chrono::milliseconds time_of_next(std::chrono::milliseconds left,
-                                                               std::size_t several) noexcept {
+/// How much of what is left (time, samples) the next of several directories has, or of the programs of one. Half of it
+/// is left to the others, so that nobody takes it all.
+template <class Amount>
+[[nodiscard]] constexpr Amount share_of_next(Amount left, std::size_t several) noexcept {
   return several > 1 ? left / 2 : left;
 }
 
@@ -107,7 +108,8 @@ struct RunningPorts {
   std::vector<Error> failures = {};  ///< of programs that could not be asked; each names the socket
 };
 /// The ports of all programs that answer, and why others do not. Programs that have ended are left out. All of them
-/// have `limit` for their answers; a directory of which some are not asked in its part of that time is a failure.
+/// have `limit` for their answers, and room for some 2,000 ports; a directory of which some are not asked in its part
+/// of these is a failure.
 [[nodiscard]] RunningPorts running_ports(const std::vector<std::string>& directories,
                                          std::chrono::milliseconds limit = std::chrono::seconds(10));
 /// The ports of the program behind one socket, at most 256. Errors: those of TelemetryClient.

@@ -25,6 +25,7 @@
 #include <thread>
 
 #include "capture/copy_capture.hpp"
+#include "fake_program.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {
@@ -34,71 +35,6 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-/// A directory with a socket on which `serve` is called with each connection, one at a time.
-class FakeProgram {
- public:
-  explicit FakeProgram(std::function<void(int)> serve) : serve_(std::move(serve)) {
-    EXPECT_NE(::mkdtemp(directory_.data()), nullptr);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, socket().c_str(), sizeof address.sun_path - 1);
-    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::listen(listener_.get(), 8), 0);
-    thread_ = std::thread([this] { work(); });
-  }
-  FakeProgram(const FakeProgram&) = delete;
-  FakeProgram& operator=(const FakeProgram&) = delete;
-  ~FakeProgram() {
-    ::shutdown(listener_.get(), SHUT_RDWR);
-    thread_.join();
-    std::filesystem::remove_all(directory_);
-  }
-
-  [[nodiscard]] std::string socket() const { return directory_ + "/1.sock"; }
-  [[nodiscard]] const std::string& directory() const { return directory_; }
-
- private:
-  void work() {
-    while (true) {
-      const FileDescriptor connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (!connection) return;
-      serve_(connection.get());
-    }
-  }
-
-  std::function<void(int)> serve_;
-  std::string directory_ = "/tmp/pollux-client-XXXXXX";
-  FileDescriptor listener_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  std::thread thread_;
-};
-
-bool say(int connection, const std::string& text) {
-  for (std::size_t said = 0; said < text.size();) {
-    const ssize_t count = ::send(connection, text.data() + said, text.size() - said, MSG_NOSIGNAL);
-    if (count <= 0) return false;
-    said += static_cast<std::size_t>(count);
-  }
-  return true;
-}
-
-/// Answers each request by its method with the JSON text, until the client leaves.
-std::function<void(int)> answering(std::map<std::string, std::string> members) {
-  return [members = std::move(members)](int connection) {
-    std::string received;
-    std::array<char, 4096> chunk;
-    for (ssize_t count = 0; (count = ::recv(connection, chunk.data(), chunk.size(), 0)) > 0;) {
-      received.append(chunk.data(), static_cast<std::size_t>(count));
-      for (auto end = received.find('\n'); end != std::string::npos; end = received.find('\n')) {
-        const auto request = TelemetryJson::parse(received.substr(0, end));
-        received.erase(0, end + 1);
-        const auto found = members.find(request["method"].get<std::string>());
-        const std::string answer = found == members.end() ? R"("result":null)" : found->second;
-        if (!say(connection, R"({"id":)" + request["id"].dump() + "," + answer + "}\n")) return;
-      }
-    }
-  };
-}
 
 Result<TelemetryJson> call(const FakeProgram& program, std::chrono::milliseconds limit = 5s) {
   auto client = TelemetryClient::connect(program.socket());
@@ -192,6 +128,33 @@ TEST(TelemetryClient, ProgramsThatDoNotAnswerLeaveTimeForOtherDirectories) {
   EXPECT_EQ(running.ports.size(), 1U);
   ASSERT_EQ(running.failures.size(), 1U);
   EXPECT_THAT(running.failures.front().what, HasSubstr(mute.socket()));
+}
+
+TEST(TelemetryClient, ProgramsWithManyPortsLeaveRoomForOtherDirectories) {
+  std::string ports = R"({"name":"plx0"})";
+  for (int i = 1; i < 256; ++i) ports += R"(,{"name":"plx1"})";
+  const FakeProgram greedy(answering({{"ports", R"("result":[)" + ports + "]"}}));
+  greedy.link_socket(20);
+  const FakeProgram other(answering({{"ports", R"("result":[{"name":"plx2"}])"}}));
+  const RunningPorts running = running_ports({greedy.directory(), other.directory()}, 60s);
+  EXPECT_EQ(running.ports.size(), 1024U + 1);
+  EXPECT_EQ(running.ports.back().name, "plx2");
+  ASSERT_EQ(running.failures.size(), 1U);
+  EXPECT_THAT(running.failures.front().what, HasSubstr("too many ports"));
+  const auto none = select_port(running, "plx3");
+  ASSERT_FALSE(none);
+  EXPECT_LT(none.error().message().size(), 2000U);
+}
+
+TEST(TelemetryClient, ADirectoryHasABoundedNumberOfFiles) {
+  const FakeProgram program(answering({}));
+  program.link_socket(32);
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string name = program.directory() + "/" + std::to_string(i);
+    ASSERT_EQ(::link(program.socket().c_str(), name.c_str()), 0);
+  }
+  program.link_socket(32);
+  EXPECT_LT(telemetry_sockets({program.directory()}).size(), 65U) << "those behind others are not seen";
 }
 
 TEST(TelemetryClient, JsonForATerminalHasNoControlCharacters) {
