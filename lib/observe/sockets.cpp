@@ -43,15 +43,6 @@ bool is_same_file(int file, int directory, const std::string& name) {
 
 constexpr const char* kShared = "/tmp";
 
-/// The default that nobody but the user and root can take.
-std::optional<std::string> safe_directory() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): read when Telemetry is created
-  const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && *runtime == '/') return std::string(runtime) + "/pollux";
-  if (::geteuid() == 0) return "/run/pollux";
-  return std::nullopt;
-}
-
 std::string shared_directory() { return fmt::format("{}/pollux-{}", kShared, ::geteuid()); }
 
 }  // namespace
@@ -61,6 +52,21 @@ bool is_directory_of(const std::string& path, uid_t owner) {
   return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == owner &&
          (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
+
+namespace {
+
+/// The default that nobody but the user and root can take. su(1) leaves the directory of the user before, where that
+/// one may put anything.
+std::optional<std::string> safe_directory() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read when Telemetry is created
+  const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && *runtime == '/' && is_directory_of(runtime, ::geteuid()))
+    return std::string(runtime) + "/pollux";
+  if (::geteuid() == 0) return "/run/pollux";
+  return std::nullopt;
+}
+
+}  // namespace
 
 std::vector<std::string> default_directories() {
   if (auto safe = safe_directory()) return {*std::move(safe)};

@@ -36,9 +36,9 @@ struct TelemetryAccount {
 struct TelemetryOptions {
   /// Path of the socket, at most 107 bytes. Empty: PID.sock in `directory`.
   std::string socket = {};
-  /// Where tools look for sockets, and where the ports' names are claimed. Empty: pollux/ in $XDG_RUNTIME_DIR, or in
-  /// /run for root; /tmp/pollux-UID for other users without that variable, or /tmp/pollux-UID-XXXXXX where somebody
-  /// else has taken that name. It is created, and must belong to the user, who alone may write to it.
+  /// Where tools look for sockets, and where the ports' names are claimed. Empty: pollux/ in $XDG_RUNTIME_DIR, if that
+  /// is the user's alone, or in /run for root; else /tmp/pollux-UID, or /tmp/pollux-UID-XXXXXX where somebody else has
+  /// taken that name. It is created, and must belong to the user, who alone may write to it.
   std::string directory = {};
   /// Who may connect, as the permissions of the socket. Besides that, a client must run as the program's user, as
   /// root, or be in `group`.

@@ -116,15 +116,16 @@ TEST(Claim, FilesAreInTheDirectoryThatWasChecked) {
   EXPECT_FALSE(directory.has("pollux/plx0.lock"));
 }
 
-/// What a user without XDG_RUNTIME_DIR opens: the path, and what the tools read then. Run by root.
-std::string default_of(uid_t user) {
+/// What a user with this XDG_RUNTIME_DIR opens: the path, and what the tools read then. Run by root.
+std::string default_of(uid_t user, const char* runtime = nullptr) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return "no pipe";
   const FileDescriptor told(ends[0]);
   FileDescriptor tells(ends[1]);
   const pid_t child = ::_Fork();  // it has the pipe
   if (child == 0) {
-    if (::unsetenv("XDG_RUNTIME_DIR") != 0 || ::setresuid(user, user, user) != 0) ::_exit(1);
+    const int set = runtime == nullptr ? ::unsetenv("XDG_RUNTIME_DIR") : ::setenv("XDG_RUNTIME_DIR", runtime, 1);
+    if (set != 0 || ::setresuid(user, user, user) != 0) ::_exit(1);
     const auto opened = OwnDirectory::open("");
     std::string text = opened ? opened->path() : opened.error().message();
     if (opened && observe::default_directories() != std::vector{text}) text += ": not found again";
@@ -163,6 +164,23 @@ TEST(DefaultDirectory, IsAnotherWhereItsNameIsTaken) {
   std::filesystem::remove_all(own);
   EXPECT_EQ(default_of(user), usual);
   for (const std::string& path : {usual, link, of_another, open_to_all}) std::filesystem::remove_all(path);
+}
+
+// su(1) leaves the variable of the user before.
+TEST(DefaultDirectory, IsNotInTheRuntimeDirectoryOfAnotherUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be two users";
+  const uid_t user = 1'100'000'000U + static_cast<uid_t>(::getpid());
+  const std::string usual = "/tmp/pollux-" + std::to_string(user);
+  std::string runtime = "/tmp/pollux-runtime-XXXXXX";
+  ASSERT_NE(::mkdtemp(runtime.data()), nullptr);
+  EXPECT_EQ(default_of(user, runtime.c_str()), usual);
+  ASSERT_EQ(::chown(runtime.c_str(), user, user), 0);
+  EXPECT_EQ(default_of(user, runtime.c_str()), runtime + "/pollux");
+  ASSERT_EQ(::chmod(runtime.c_str(), 0777), 0);
+  EXPECT_EQ(default_of(user, runtime.c_str()), usual) << "anybody may write to it";
+  EXPECT_EQ(default_of(user, (runtime + "/missing").c_str()), usual);
+  std::filesystem::remove_all(runtime);
+  std::filesystem::remove_all(usual);
 }
 
 }  // namespace
