@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "net/json/setting_members.hpp"
+#include "net/json/settings_json.hpp"
 #include "net/port_identity.hpp"
 #include "observe/methods.hpp"
 #include "observe/port_json.hpp"
