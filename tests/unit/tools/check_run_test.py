@@ -2,6 +2,7 @@
 """tools/check when it cannot check the files: it never passes then, and its last line counts the checks."""
 
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -88,6 +89,26 @@ class Checks(unittest.TestCase):
             self.assertEqual(self.compiled(sandbox), {"inner": 2, "outer": 2})
             sandbox.fake("clang++", "exit 1")
             self.assertEqual(self.compiled(sandbox, "0 passed, 1 failed, 0 skipped"), {})
+
+    def test_a_private_header_that_has_changed_compiles_alone(self):
+        with Sandbox() as sandbox:
+            git(sandbox, "init")
+            sandbox.fake("clang++", "true")
+            sandbox.fake("g++", f'exec {shutil.which("g++")} "$@"')
+            headers = sandbox.root / "lib/net"
+            headers.mkdir(parents=True)
+            for name in ("changed", "other"):
+                (headers / f"{name}.hpp").write_text("std::string text;\n")
+            git(sandbox, "add", "lib")
+            git(sandbox, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-m", "first")
+            (headers / "changed.hpp").write_text("#pragma once\ninline std::string text;\n")
+            outcome = sandbox.run("tools/check", "--changed", "HEAD", "headers")
+            self.assertEqual(last_line(outcome), ONE_FAILED, outcome)
+            self.assertIn("lib/net/changed.hpp alone", outcome.stdout)
+            self.assertNotIn("other.hpp", outcome.stdout)
+            (headers / "changed.hpp").write_text("#pragma once\n#include <string>\ninline std::string text;\n")
+            outcome = sandbox.run("tools/check", "--changed", "HEAD", "headers")
+            self.assertEqual(last_line(outcome), "1 passed, 0 failed, 0 skipped", outcome)
 
     def compiled(self, sandbox: Sandbox, expected: str = "1 passed, 0 failed, 0 skipped") -> dict[str, int]:
         """How often `tools/check headers` compiled each header, with any compiler."""
