@@ -65,7 +65,7 @@ FlowRule rule_of(Input& input) {
   FlowRule rule;
   const std::uint8_t head = input.byte();
   for (unsigned items = head % 6; items != 0; --items) rule.match.push_back(item_of(input));
-  rule.action.fate = static_cast<FlowAction::Fate>(input.byte() % 5);
+  rule.action.kind = static_cast<FlowAction::Kind>(input.byte() % 5);
   rule.action.queue = static_cast<std::uint16_t>(head >> 3 & 7);
   if ((head & 0x40) != 0) rule.action.mark = head;
   if ((head & 0x80) != 0) rule.action.rss.table = {0, 3, input.byte()};

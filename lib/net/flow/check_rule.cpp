@@ -106,12 +106,12 @@ Result<void> check_raw(std::size_t index, const MatchItem& item) {
 }
 
 Result<void> check_action(const FlowAction& action) {
-  if (action.fate > FlowAction::Fate::kernel)
+  if (action.kind > FlowAction::Kind::kernel)
     return reject("the action is not a known one", "use to_queue and the others");
-  if (action.fate == FlowAction::Fate::keep && !action.mark) {
+  if (action.kind == FlowAction::Kind::keep && !action.mark) {
     return reject("the action does nothing", "use to_queue, to_queues, to_port, to_drop or to_mark");
   }
-  if (action.fate != FlowAction::Fate::rss) return {};
+  if (action.kind != FlowAction::Kind::rss) return {};
   if (action.rss.table.empty()) return reject("the rss action has no queues", "fill the table of its RssConfig");
   if ((action.rss.types.bits & ~RssTypes::kAll) != 0) {
     return reject("the rss action has unknown types", "use the bits of RssTypes");
@@ -147,8 +147,8 @@ Result<void> check_rule(const FlowRule& rule) {
 
 Result<void> check_queues(const FlowAction& action, std::uint32_t queues, std::string_view owner) {
   std::uint32_t highest = 0;
-  if (action.fate == FlowAction::Fate::queue) highest = action.queue;
-  if (action.fate == FlowAction::Fate::rss) {
+  if (action.kind == FlowAction::Kind::queue) highest = action.queue;
+  if (action.kind == FlowAction::Kind::rss) {
     highest = *std::max_element(action.rss.table.begin(), action.rss.table.end());
   }
   if (highest < queues) return {};

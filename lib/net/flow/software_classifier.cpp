@@ -14,7 +14,7 @@ namespace pollux {
 Result<FlowRuleId> SoftwareClassifier::add(const FlowRule& rule) {
   if (auto checked = check_rule(rule); !checked) return pass_on(std::move(checked));
   if (auto checked = check_queues(rule.action, queues_, "the classifier"); !checked) return pass_on(std::move(checked));
-  if (rule.action.fate == FlowAction::Fate::kernel) {
+  if (rule.action.kind == FlowAction::Kind::kernel) {
     return fail(ErrorCode::not_supported, "flow rule: the classifier does not pass frames to the kernel",
                 "use to_drop, or KernelPath");
   }
@@ -49,10 +49,10 @@ SoftwareClassifier::Decision SoftwareClassifier::decide(const Mbuf& frame) const
     const FlowAction& action = compiled.rule.action;
     if (!matches_parsed(compiled.rule, wire, layout)) continue;
     if (!decision.mark) decision.mark = action.mark;
-    if (action.fate == FlowAction::Fate::keep) continue;
-    decision.drop = action.fate == FlowAction::Fate::drop;
-    if (action.fate == FlowAction::Fate::queue) decision.queue = action.queue;
-    if (action.fate == FlowAction::Fate::rss) {
+    if (action.kind == FlowAction::Kind::keep) continue;
+    decision.drop = action.kind == FlowAction::Kind::drop;
+    if (action.kind == FlowAction::Kind::queue) decision.queue = action.queue;
+    if (action.kind == FlowAction::Kind::rss) {
       const packet::Layout stored = wire.is_as_stored() ? layout : packet::parse(frame);
       const auto hash = packet::rss_hash(compiled.hash, frame, stored, action.rss.types).value_or(0);
       decision.queue = action.rss.table[hash % action.rss.table.size()];

@@ -3,14 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <charconv>
-#include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "net/json/setting_values.hpp"
 
 namespace pollux::json {
 namespace {
@@ -19,39 +16,6 @@ constexpr std::size_t kMaxItems = 16;
 constexpr std::size_t kMaxItemBytes = 128;
 constexpr std::uint64_t kMaxRuleQueue = 0xFFFF;
 constexpr std::uint64_t kMaxMark = 0xFFFF'FFFF;
-
-using ProtocolName = std::pair<MatchProtocol, std::string_view>;
-constexpr std::array kProtocolNames{
-    ProtocolName{MatchProtocol::eth, "eth"},   ProtocolName{MatchProtocol::vlan, "vlan"},
-    ProtocolName{MatchProtocol::ipv4, "ipv4"}, ProtocolName{MatchProtocol::ipv6, "ipv6"},
-    ProtocolName{MatchProtocol::tcp, "tcp"},   ProtocolName{MatchProtocol::udp, "udp"},
-    ProtocolName{MatchProtocol::sctp, "sctp"}, ProtocolName{MatchProtocol::raw, "raw"}};
-
-using FateName = std::pair<FlowAction::Fate, std::string_view>;
-constexpr std::array kFateNames{
-    FateName{FlowAction::Fate::keep, "keep"},       FateName{FlowAction::Fate::queue, "queue"},
-    FateName{FlowAction::Fate::drop, "drop"},       FateName{FlowAction::Fate::rss, "rss"},
-    FateName{FlowAction::Fate::receive, "receive"}, FateName{FlowAction::Fate::kernel, "kernel"}};
-
-template <class Value, std::size_t N>
-std::string_view name_in(const std::array<std::pair<Value, std::string_view>, N>& names, Value value) {
-  const auto found = std::ranges::find(names, value, &std::pair<Value, std::string_view>::first);
-  return found == names.end() ? "" : found->second;
-}
-
-template <class Value, std::size_t N>
-std::optional<Value> value_in(const std::array<std::pair<Value, std::string_view>, N>& names, const Json& name) {
-  if (!name.is_string()) return std::nullopt;
-  const auto found =
-      std::ranges::find(names, name.get_ref<const std::string&>(), &std::pair<Value, std::string_view>::second);
-  return found == names.end() ? std::nullopt : std::optional(found->first);
-}
-
-std::string hex_of(const std::vector<std::uint8_t>& bytes) {
-  std::string text;
-  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
-}
 
 tl::unexpected<Error> wrong_member(std::string_view name, std::string hint) {
   return fail(ErrorCode::invalid_argument, fmt::format("the member '{}' of a flow rule is wrong", name),
@@ -73,12 +37,9 @@ Result<std::vector<std::uint8_t>> parse_bytes(const Json& item, const char* name
   };
   if (!text.is_string()) return reject();
   const std::string_view digits = text.get_ref<const std::string&>();
-  if (digits.size() % 2 != 0 || digits.size() > 2 * kMaxItemBytes) return reject();
+  if (digits.size() > 2 * kMaxItemBytes) return reject();
   for (std::size_t i = 0; i < digits.size(); i += 2) {
-    std::uint8_t byte = 0;
-    const char* const end = digits.data() + i + 2;
-    if (std::from_chars(digits.data() + i, end, byte, 16).ptr != end) return reject();
-    bytes.push_back(byte);
+    if (!read_hex(digits.substr(i, 2), bytes.emplace_back())) return reject();
   }
   return bytes;
 }
@@ -91,10 +52,10 @@ Result<std::uint64_t> parse_number(const Json& json, const char* name, std::uint
 }
 
 Result<MatchItem> parse_item(const Json& json) {
-  const auto protocol = json.is_object() ? value_in(kProtocolNames, member_of(json, "protocol")) : std::nullopt;
-  if (!protocol) return wrong_member("protocol", "it is eth, vlan, ipv4, ipv6, tcp, udp, sctp or raw");
-  if (*protocol == MatchProtocol::raw) return wrong_member("protocol", "raw items are not taken from clients");
-  MatchItem item{.protocol = *protocol};
+  MatchItem item;
+  if (!json.is_object() || !Leaf<MatchProtocol>::read(member_of(json, "protocol"), item.protocol))
+    return wrong_member("protocol", "it is " + Leaf<MatchProtocol>::form());
+  if (item.protocol == MatchProtocol::raw) return wrong_member("protocol", "raw items are not taken from clients");
   for (const auto& [name, bytes] :
        {std::pair{"spec", &item.spec}, std::pair{"mask", &item.mask}, std::pair{"last", &item.last}}) {
     auto parsed = parse_bytes(json, name);
@@ -105,10 +66,10 @@ Result<MatchItem> parse_item(const Json& json) {
 }
 
 Result<FlowAction> parse_action(const Json& json) {
-  const auto fate = json.is_object() ? value_in(kFateNames, member_of(json, "fate")) : std::nullopt;
-  if (!fate || *fate == FlowAction::Fate::rss)
-    return wrong_member("fate", "it is keep, queue, drop, receive or kernel");
-  FlowAction action{.fate = *fate};
+  FlowAction action;
+  if (!json.is_object() || !Leaf<FlowAction::Kind>::read(member_of(json, "kind"), action.kind) ||
+      action.kind == FlowAction::Kind::rss)
+    return wrong_member("kind", "it is keep, queue, drop, receive or kernel");
   const auto queue = parse_number(json, "queue", kMaxRuleQueue);
   if (!queue) return tl::unexpected<Error>(queue.error());
   action.queue = static_cast<std::uint16_t>(*queue);
@@ -120,10 +81,10 @@ Result<FlowAction> parse_action(const Json& json) {
 }
 
 Json item_json(const MatchItem& item) {
-  Json json{{"protocol", name_in(kProtocolNames, item.protocol)},
-            {"spec", hex_of(item.spec)},
-            {"mask", hex_of(item.mask)},
-            {"last", hex_of(item.last)}};
+  Json json{{"protocol", Leaf<MatchProtocol>::write(item.protocol)},
+            {"spec", to_hex(item.spec)},
+            {"mask", to_hex(item.mask)},
+            {"last", to_hex(item.last)}};
   if (item.protocol == MatchProtocol::raw) {
     json["relative"] = item.relative;
     json["search"] = item.search;
@@ -138,9 +99,10 @@ Json item_json(const MatchItem& item) {
 Json flow_rule_json(const FlowRule& rule) {
   Json match = Json::array();
   for (const MatchItem& item : rule.match) match.push_back(item_json(item));
-  Json action{{"fate", name_in(kFateNames, rule.action.fate)}, {"queue", rule.action.queue}, {"mark", nullptr}};
+  Json action{
+      {"kind", Leaf<FlowAction::Kind>::write(rule.action.kind)}, {"queue", rule.action.queue}, {"mark", nullptr}};
   if (rule.action.mark) action["mark"] = *rule.action.mark;
-  if (rule.action.fate == FlowAction::Fate::rss) action["table"] = rule.action.rss.table;
+  if (rule.action.kind == FlowAction::Kind::rss) action["table"] = rule.action.rss.table;
   return {{"match", std::move(match)}, {"action", std::move(action)}, {"priority", rule.priority}};
 }
 

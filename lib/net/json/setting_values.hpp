@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -24,6 +26,12 @@ namespace pollux::json {
   const char* const end = digits.data() + digits.size();
   const auto [stop, error] = std::from_chars(digits.data(), end, byte, 16);
   return digits.size() == 2 && error == std::errc{} && stop == end;
+}
+
+[[nodiscard]] inline std::string to_hex(std::span<const std::uint8_t> bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
 }
 
 template <>
@@ -64,11 +72,7 @@ struct Leaf<MacAddress> {
 template <>
 struct Leaf<packet::RssKey> {
   static std::string form() { return fmt::format("a key: {0} bytes as {1} hexadecimal digits", kBytes, 2 * kBytes); }
-  static Json write(const packet::RssKey& key) {
-    std::string text;
-    for (const std::uint8_t byte : key) text += fmt::format("{:02x}", byte);
-    return text;
-  }
+  static Json write(const packet::RssKey& key) { return to_hex(key); }
   static bool read(const Json& json, packet::RssKey& key) {
     const std::string text = json.is_string() ? json.get<std::string>() : "";
     bool fits = text.size() == 2 * kBytes;
@@ -123,6 +127,28 @@ struct Names<BurstMode> {
                                                                                {BurstMode::neon, "neon"}}};
 };
 
+template <>
+struct Names<MatchProtocol> {
+  static constexpr std::array<std::pair<MatchProtocol, std::string_view>, 8> kAll{{{MatchProtocol::eth, "eth"},
+                                                                                   {MatchProtocol::vlan, "vlan"},
+                                                                                   {MatchProtocol::ipv4, "ipv4"},
+                                                                                   {MatchProtocol::ipv6, "ipv6"},
+                                                                                   {MatchProtocol::tcp, "tcp"},
+                                                                                   {MatchProtocol::udp, "udp"},
+                                                                                   {MatchProtocol::sctp, "sctp"},
+                                                                                   {MatchProtocol::raw, "raw"}}};
+};
+template <>
+struct Names<FlowAction::Kind> {
+  static constexpr std::array<std::pair<FlowAction::Kind, std::string_view>, 6> kAll{
+      {{FlowAction::Kind::keep, "keep"},
+       {FlowAction::Kind::queue, "queue"},
+       {FlowAction::Kind::drop, "drop"},
+       {FlowAction::Kind::rss, "rss"},
+       {FlowAction::Kind::receive, "receive"},
+       {FlowAction::Kind::kernel, "kernel"}}};
+};
+
 template <class T>
 requires requires { Names<T>::kAll; }
 struct Leaf<T> {
@@ -131,8 +157,10 @@ struct Leaf<T> {
     for (const auto& [value, name] : Names<T>::kAll) all += fmt::format("{}{}", all.empty() ? "one of " : ", ", name);
     return all;
   }
+  /// null for a value that has no name.
   static Json write(T value) {
-    return std::ranges::find(Names<T>::kAll, value, &std::pair<T, std::string_view>::first)->second;
+    const auto* const found = std::ranges::find(Names<T>::kAll, value, &std::pair<T, std::string_view>::first);
+    return found == Names<T>::kAll.end() ? Json(nullptr) : Json(found->second);
   }
   static bool read(const Json& json, T& value) {
     const auto* const found = std::ranges::find_if(

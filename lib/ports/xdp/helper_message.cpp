@@ -37,7 +37,7 @@ void MessageWriter::rules(const std::vector<PlacedRule>& rules) {
     number(static_cast<std::uint32_t>(static_cast<std::uint64_t>(placed.id)));
     number(placed.slot.value_or(0));
     number(placed.rule.priority);
-    number(static_cast<std::uint32_t>(placed.rule.action.fate));
+    number(static_cast<std::uint32_t>(placed.rule.action.kind));
     number(static_cast<std::uint32_t>(placed.rule.match.size()));
     for (const MatchItem& item : placed.rule.match) {
       number(static_cast<std::uint32_t>(item.protocol));
@@ -111,16 +111,16 @@ std::optional<std::vector<PlacedRule>> MessageReader::rules() {
     const auto id = number();
     const auto slot = number();
     const auto priority = number();
-    const auto fate = number();
+    const auto kind = number();
     const auto items = number();
-    if (!id || !slot || !priority || !fate || !items || *items > kMaxItems || *slot >= kMaxRules ||
-        *fate > static_cast<std::uint32_t>(FlowAction::Fate::kernel) || !slots.insert(*slot).second) {
+    if (!id || !slot || !priority || !kind || !items || *items > kMaxItems || *slot >= kMaxRules ||
+        *kind > static_cast<std::uint32_t>(FlowAction::Kind::kernel) || !slots.insert(*slot).second) {
       return std::nullopt;
     }
     placed.id = FlowRuleId{*id};
     placed.slot = *slot;
     placed.rule.priority = *priority;
-    placed.rule.action.fate = static_cast<FlowAction::Fate>(*fate);
+    placed.rule.action.kind = static_cast<FlowAction::Kind>(*kind);
     for (std::uint32_t j = 0; j < *items; ++j) {
       auto read = item();
       if (!read) return std::nullopt;

@@ -155,7 +155,7 @@ class Judge {
 
   /// Whether this rule, with those before, leaves the host what it needs.
   [[nodiscard]] bool spares(const FlowRule& rule) {
-    if (rule.action.fate == FlowAction::Fate::kernel) return true;
+    if (rule.action.kind == FlowAction::Kind::kernel) return true;
     if (std::ranges::any_of(rule.match, [this](const MatchItem& item) { return is_of_others(item); })) return true;
     for (const MatchItem& item : rule.match) {
       if (item.protocol == MatchProtocol::tcp) return adds_few(item, tcp_);

@@ -197,12 +197,12 @@ class ActionWriter {
 
   void write(const PlacedRule& rule) {
     code_.move(reg::kFound, rule.slot.value_or(kPassedSlot));
-    switch (rule.rule.action.fate) {
-      case FlowAction::Fate::drop:
+    switch (rule.rule.action.kind) {
+      case FlowAction::Kind::drop:
         code_.move(BPF_REG_0, XDP_DROP);
         code_.jump(count_);
         break;
-      case FlowAction::Fate::kernel:
+      case FlowAction::Kind::kernel:
         code_.move(BPF_REG_0, XDP_PASS);
         code_.jump(count_);
         break;
@@ -321,7 +321,7 @@ Result<void> check_rule_code(const FlowRule& rule, std::uint16_t queues, std::st
   };
   const FlowAction& action = rule.action;
   if (action.mark) return refuse("received frames have no mark", "leave the mark out, or use SoftwareClassifier");
-  if (action.fate == FlowAction::Fate::rss || (action.fate == FlowAction::Fate::queue && queues != 1)) {
+  if (action.kind == FlowAction::Kind::rss || (action.kind == FlowAction::Kind::queue && queues != 1)) {
     return refuse("a frame stays on the interface's queue on which it arrives",
                   "use to_port, and let the card choose queues: ethtool -N, or ethtool -X");
   }

@@ -285,7 +285,7 @@ class Ethtool(unittest.TestCase):
 
     def test_rule_without_a_form_in_ethtool_is_shown_as_such(self):
         match = [{"protocol": "eth"}, {"protocol": "ipv4"}, {"protocol": "udp", "spec": "0000003500000000", "mask": "0000ffff00000000"}]
-        self.ask("port.change", settings={"rules": {"7": {"match": match, "action": {"fate": "queue", "queue": 0}}}})
+        self.ask("port.change", settings={"rules": {"7": {"match": match, "action": {"kind": "queue", "queue": 0}}}})
         outcome = self.run_tool("-n", "plx0")
         self.assertIn("Unknown flow type", outcome.stderr)
         self.assertIn("has no form in ethtool", outcome.stderr)

@@ -94,7 +94,7 @@ TEST(CheckRule, RejectsActionsThatMakeNoSense) {
   EXPECT_NE(reason({{}, to_queues({.table = {1}, .types = {512}})}).find("unknown types"), std::string::npos);
   EXPECT_NE(reason({{}, to_queues({.table = {1}, .symmetric = true})}).find("not symmetric"), std::string::npos);
   FlowAction unknown = to_drop();
-  unknown.fate = static_cast<FlowAction::Fate>(9);
+  unknown.kind = static_cast<FlowAction::Kind>(9);
   EXPECT_NE(reason({{}, unknown}).find("not a known one"), std::string::npos);
 }
 

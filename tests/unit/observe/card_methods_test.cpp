@@ -133,7 +133,7 @@ TEST_F(TelemetryFlowRules, AreAddedListedAndRemovedOneByOne) {
   const FlowRule wanted{match::ipv4().udp().destination_port(53), to_queue(1)};
   const Json match{{{"protocol", "ipv4"}},
                    {{"protocol", "udp"}, {"spec", "0000003500000000"}, {"mask", "0000ffff00000000"}}};
-  const Json rule{{"match", match}, {"action", {{"fate", "queue"}, {"queue", 1}}}};
+  const Json rule{{"match", match}, {"action", {{"kind", "queue"}, {"queue", 1}}}};
   EXPECT_EQ(change({{"7", rule}}), "");
   EXPECT_EQ(fixture_.port.settings().rules, (std::map<FlowRuleId, FlowRule>{{FlowRuleId{7}, wanted}}));
   EXPECT_EQ(listed()["7"]["match"][1]["mask"], "0000ffff00000000");
@@ -143,7 +143,7 @@ TEST_F(TelemetryFlowRules, AreAddedListedAndRemovedOneByOne) {
                        {{{"protocol", "eth"},
                          {"spec", "00000000000000000000000088b6"},
                          {"mask", "000000000000000000000000ffff"}}}},
-                      {"action", {{"fate", "queue"}, {"queue", 0}}}}}}),
+                      {"action", {{"kind", "queue"}, {"queue", 0}}}}}}),
             "");
   EXPECT_EQ(listed().size(), 2U);
   EXPECT_EQ(change({{"7", nullptr}}), "");
@@ -160,13 +160,13 @@ TEST_F(TelemetryFlowRules, OthersStayWhenOneIsAdded) {
   const Json rule{
       {"match",
        {{{"protocol", "eth"}, {"spec", "00000000000000000000000088b6"}, {"mask", "000000000000000000000000ffff"}}}},
-      {"action", {{"fate", "queue"}, {"queue", 0}}}};
+      {"action", {{"kind", "queue"}, {"queue", 0}}}};
   EXPECT_EQ(change({{"2", rule}}), "");
   EXPECT_EQ(fixture_.port.settings().rules.at(FlowRuleId{1}), before.at(FlowRuleId{1}));
 }
 
 TEST_F(TelemetryFlowRules, WrongOnesAreRejected) {
-  const Json drop{{"fate", "drop"}};
+  const Json drop{{"kind", "drop"}};
   const auto rule_with = [&](const Json& item) { return Json{{"match", Json::array({item})}, {"action", drop}}; };
   const Json item{{"protocol", "udp"}};
   for (const Json& wrong :
@@ -175,8 +175,8 @@ TEST_F(TelemetryFlowRules, WrongOnesAreRejected) {
         rule_with({{"protocol", "udp"}, {"spec", "zz"}}), rule_with({{"protocol", "udp"}, {"spec", 1}}),
         rule_with({{"protocol", "udp"}, {"spec", std::string(300, '0')}}),
         Json{{"match", std::vector<Json>(17, item)}, {"action", drop}}, Json{{"match", {item}}},
-        Json{{"match", {item}}, {"action", {{"fate", "rss"}}}},
-        Json{{"match", {item}}, {"action", {{"fate", "queue"}, {"queue", 65536}}}},
+        Json{{"match", {item}}, {"action", {{"kind", "rss"}}}},
+        Json{{"match", {item}}, {"action", {{"kind", "queue"}, {"queue", 65536}}}},
         Json{{"match", {item}}, {"action", drop}, {"priority", -1}}})
     EXPECT_EQ(change({{"1", wrong}}), "invalid_argument") << wrong.dump();
   EXPECT_EQ(change({{"x", rule_with(item)}}), "invalid_argument");

@@ -175,7 +175,7 @@ class RunningProgram(unittest.TestCase):
             before = shown()
             self.assertEqual((before["mtu"], before["promiscuous"], before["mac"]), ("1500", "on", "none"))
             self.pollux("set", "plx0", "mtu=1400", "vlan_stripping=on", "rx.0.ring=64", "vlans.7=on", "loopback=mac",
-                        'rules.7={"match":[],"action":{"fate":"drop"}}', status=1)
+                        'rules.7={"match":[],"action":{"kind":"drop"}}', status=1)
             self.assertEqual(shown(), before, "loopback needs a stopped port: all of it is refused")
             self.pollux("set", "plx0", "mtu=1400", "vlan_stripping=on", "rx.0.ring=64", "vlans.7=on", "mac=02:00:00:00:00:07")
             after = shown()

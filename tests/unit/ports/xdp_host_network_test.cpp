@@ -77,7 +77,7 @@ class XdpHostNetwork : public PortFixture {
   }
   static bool takes(const std::vector<FlowRule>& rules, const Mbuf& frame) {
     return std::ranges::any_of(rules, [&](const FlowRule& rule) {
-      return rule.action.fate != FlowAction::Fate::kernel && matches(rule, frame);
+      return rule.action.kind != FlowAction::Kind::kernel && matches(rule, frame);
     });
   }
   /// How many of the values at `at` make a frame that the rules take.

@@ -47,7 +47,7 @@ struct MatchItem {
 /// What happens to a frame that matches. Use the functions below.
 struct FlowAction {
   /// Where the frame goes.
-  enum class Fate : std::uint8_t {
+  enum class Kind : std::uint8_t {
     keep,     ///< as without the rule
     queue,    ///< to `queue`
     drop,     ///< the port does not receive it
@@ -55,8 +55,8 @@ struct FlowAction {
     receive,  ///< to the port, on the queue on which the frame arrives without the rule
     kernel,   ///< to the kernel's network stack, on a port that shares an interface with it (`xdp:`)
   };
-  Fate fate = Fate::keep;                  ///< where the frame goes
-  std::uint16_t queue = 0;                 ///< of Fate::queue
+  Kind kind = Kind::keep;                  ///< where the frame goes
+  std::uint16_t queue = 0;                 ///< of Kind::queue
   std::optional<std::uint32_t> mark = {};  ///< stored in Mbuf::user
   RssConfig rss = {};                      ///< its table is not empty; it may have any length
 
@@ -73,14 +73,14 @@ struct FlowAction {
 /// frame's way.
 ///@{
 [[nodiscard]] inline FlowAction to_queue(std::uint16_t queue) {
-  return {.fate = FlowAction::Fate::queue, .queue = queue};
+  return {.kind = FlowAction::Kind::queue, .queue = queue};
 }
-[[nodiscard]] inline FlowAction to_drop() { return {.fate = FlowAction::Fate::drop}; }
-[[nodiscard]] inline FlowAction to_port() { return {.fate = FlowAction::Fate::receive}; }
-[[nodiscard]] inline FlowAction to_kernel() { return {.fate = FlowAction::Fate::kernel}; }
+[[nodiscard]] inline FlowAction to_drop() { return {.kind = FlowAction::Kind::drop}; }
+[[nodiscard]] inline FlowAction to_port() { return {.kind = FlowAction::Kind::receive}; }
+[[nodiscard]] inline FlowAction to_kernel() { return {.kind = FlowAction::Kind::kernel}; }
 [[nodiscard]] inline FlowAction to_mark(std::uint32_t number) { return FlowAction{}.with_mark(number); }
 [[nodiscard]] inline FlowAction to_queues(RssConfig rss) {
-  return {.fate = FlowAction::Fate::rss, .rss = std::move(rss)};
+  return {.kind = FlowAction::Kind::rss, .rss = std::move(rss)};
 }
 ///@}
 

@@ -195,7 +195,7 @@ std::uint32_t filters_of(const hw::igb::FilterTraits& card, CardFilter::Kind kin
 }
 
 Result<CardFilter> fit_filter(const FlowRule& rule, const hw::igb::FilterTraits& card, std::string_view port) {
-  if (rule.action.fate != FlowAction::Fate::queue) {
+  if (rule.action.kind != FlowAction::Kind::queue) {
     return does_not_fit(port, "its action: the card's filters only send frames to a queue");
   }
   if (rule.action.mark) return does_not_fit(port, "its action: the card's filters do not mark frames");

@@ -57,9 +57,9 @@ int rule_locations(Port& port, void* data) {
 
 /// The action in ethtool's terms. false: it has none for it.
 bool put_action(const Json& action, ethtool_rx_flow_spec& spec) {
-  const std::string fate = text(action, "fate");
-  spec.ring_cookie = fate == "drop" ? RX_CLS_FLOW_DISC : number(action, "queue");
-  return (fate == "drop" || fate == "queue") && member(action, "mark").is_null();
+  const std::string kind = text(action, "kind");
+  spec.ring_cookie = kind == "drop" ? RX_CLS_FLOW_DISC : number(action, "queue");
+  return (kind == "drop" || kind == "queue") && member(action, "mark").is_null();
 }
 
 void put_rule(const Json& rule, ethtool_rx_flow_spec& spec) {
@@ -100,7 +100,7 @@ int add_rule(Port& port, void* data) {
   const Json match = match_of(spec);
   if (match.is_null())
     return reject("the rule compares a field that Pollux does not", "share/doc/pollux/ethtool.md lists the fields");
-  Json action{{"fate", drops ? "drop" : "queue"}};
+  Json action{{"kind", drops ? "drop" : "queue"}};
   if (!drops) action["queue"] = spec.ring_cookie;
   Json rules;
   Json tag;  // another program may add a rule with the same id meanwhile
