@@ -103,8 +103,8 @@ class XdpWorkload : public Workload {
   test::FakedXdpSocket receiver_{setup_.ring};
   test::FakedXdpSocket sender_{setup_.ring};
   RxFilter filter_;
-  xdp::DeletionWatch watch_{[] { return true; }, xdp::DeletionEvents(FileDescriptor())};
-  xdp::XdpRxQueue rx_{filter_, watch_};
+  xdp::DeletionNotifier deletion_{[] { return true; }, xdp::DeletionEvents(FileDescriptor())};
+  xdp::XdpRxQueue rx_{filter_, deletion_};
   xdp::XdpTxQueue tx_;
   DropCounter measured_{"measured"};
   Burst<Setup::kMaxBurst> burst_;

@@ -26,7 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "interop"))
 from namespaces import SECONDS, Program, run  # noqa: E402 pylint: disable=wrong-import-position
 
 VERSION = 6
-OPEN, SOCKET, COUNTERS, LOAD, ATTACH, REPLACE, DETACH, JOIN, PROGRAM, ROUTE, STATE, WATCH = range(12)
+OPEN, SOCKET, COUNTERS, LOAD, ATTACH, REPLACE, DETACH, JOIN, PROGRAM, ROUTE, STATE, SUBSCRIBE = range(12)
 CALLS = 12
 RAW = 7  # MatchProtocol
 INTERFACE = "plxh0"
@@ -118,7 +118,7 @@ def start_port(client: Client) -> None:
     client.use(LOAD, raw_rules(1, 1) + number(0, 0))
     client.use(ATTACH, number(0))
     client.use(JOIN, text(b"\2\0\0\0\0\1") + number(0))
-    client.use(WATCH)
+    client.use(SUBSCRIBE)
 
 
 class Child:

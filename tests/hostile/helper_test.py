@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from descriptor_zoo import Lingering
 from helper_client import (ATTACH, ATTACKER, CALLS, COUNTERS, DETACH, INTERFACE, LOAD, NEIGHBOUR, OPEN, SOCKET, STATE,
-                           VERSION, WATCH, Child, Client, Gone, be_neighbour, helper, number, raw_rules, start_port, text)
+                           SUBSCRIBE, VERSION, Child, Client, Gone, be_neighbour, helper, number, raw_rules, start_port,
+                           text)
 from namespaces import enter_own_namespace
 
 POLLUX = sys.argv.pop()
@@ -53,7 +54,7 @@ def unread(path: str) -> None:
         client.open()
         client.socket.setblocking(False)
         for _ in range(20):
-            client.send(number(WATCH))
+            client.send(number(SUBSCRIBE))
             client.send(number(SOCKET, 0, 512, 512))
 
     repeat(attack)
@@ -131,7 +132,7 @@ def messages(path: str) -> None:
 def vanishing(path: str) -> None:
     """Ports that end in the middle, each at another request, before they have received an answer or after."""
     steps = [(OPEN, number(VERSION) + text(INTERFACE.encode())), (COUNTERS, b""), (SOCKET, number(0, 512, 512)),
-             (LOAD, raw_rules(1, 1) + number(0, 0)), (ATTACH, number(0)), (WATCH, b""), (DETACH, b"")]
+             (LOAD, raw_rules(1, 1) + number(0, 0)), (ATTACH, number(0)), (SUBSCRIBE, b""), (DETACH, b"")]
     count = 0
 
     def attack() -> None:

@@ -110,8 +110,8 @@ InterfaceState HelperClient::state() {
   return state_;
 }
 
-Result<std::vector<FileDescriptor>> HelperClient::watch() {
-  auto answer = ask(request_for(HelperCall::watch), 2);
+Result<std::vector<FileDescriptor>> HelperClient::subscribe() {
+  auto answer = ask(request_for(HelperCall::subscribe), 2);
   if (!answer) return pass_on(std::move(answer));
   return std::move(answer->descriptors);
 }

@@ -26,7 +26,7 @@ class HelperClient final : public KernelSide {
   /// How the interface is; once the helper has ended, how it was last. Any thread.
   [[nodiscard]] InterfaceState state();
   /// Two sockets for DeletionEvents, once.
-  [[nodiscard]] Result<std::vector<FileDescriptor>> watch();
+  [[nodiscard]] Result<std::vector<FileDescriptor>> subscribe();
 
   [[nodiscard]] bool has_chains() const noexcept override { return chains_; }
   [[nodiscard]] std::uint16_t hints() const override { return hints_; }

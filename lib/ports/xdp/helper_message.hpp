@@ -31,7 +31,7 @@ enum class HelperCall : std::uint32_t {
   program,
   route,
   state,
-  watch,
+  subscribe,
 };
 
 /// Writes a message: numbers of 32 bits, and bytes with their length in front.

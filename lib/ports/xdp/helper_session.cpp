@@ -99,7 +99,7 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer(MessageReader
       return Answer{.text = policy_.force ? std::string() : kernel_->route_at_risk(*rules)};
     }
     case HelperCall::state: return Answer{.state = interface_->state()};
-    case HelperCall::watch: return answer_watch();
+    case HelperCall::subscribe: return answer_subscribe();
   }
   return std::nullopt;
 }
@@ -178,19 +178,19 @@ std::optional<Result<HelperSession::Answer>> HelperSession::answer_join(MessageR
 
 // The port gets no netlink socket: with one, a process that has CAP_NET_ADMIN in another network namespace could change
 // this one. It cannot send on these, so that nothing of it waits here.
-Result<HelperSession::Answer> HelperSession::answer_watch() {
-  if (events_) return fail(ErrorCode::bad_state, fmt::format("xdp:{}: watched already", interface_->name()));
+Result<HelperSession::Answer> HelperSession::answer_subscribe() {
+  if (events_) return fail(ErrorCode::bad_state, fmt::format("xdp:{}: subscribed already", interface_->name()));
   auto events = DeletionEvents::subscribe(*interface_);
   if (!events) return pass_on(std::move(events));
   Answer answer;
-  watchers_.clear();  // of an attempt that failed
+  subscribers_.clear();  // of an attempt that failed
   for (int i = 0; i < 2; ++i) {
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair.data()) != 0) {
       return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot make a socket", interface_->name()), errno);
     }
     ::shutdown(pair[0], SHUT_RD);
-    watchers_.emplace_back(pair[0]);
+    subscribers_.emplace_back(pair[0]);
     answer.made.emplace_back(pair[1]);
   }
   events_ = *std::move(events);
@@ -199,8 +199,8 @@ Result<HelperSession::Answer> HelperSession::answer_watch() {
 
 void HelperSession::tell() const noexcept {
   if (!events_ || !events_->clear() || interface_->exists()) return;
-  for (const FileDescriptor& watcher : watchers_) {
-    static_cast<void>(::send(watcher.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL));
+  for (const FileDescriptor& subscriber : subscribers_) {
+    static_cast<void>(::send(subscriber.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL));
   }
 }
 

@@ -29,7 +29,7 @@ class HelperSession {
   [[nodiscard]] int descriptor() const noexcept { return connection_.get(); }
   /// Readable when it is time to `tell`; -1: never.
   [[nodiscard]] int events() const noexcept { return events_ ? events_->descriptor() : -1; }
-  /// Tells a port that watches if the interface is gone.
+  /// Tells a port that subscribed if the interface is gone.
   void tell() const noexcept;
 
   enum class Served {
@@ -64,7 +64,7 @@ class HelperSession {
   [[nodiscard]] std::optional<Result<Answer>> answer_socket(MessageReader& request);
   [[nodiscard]] std::optional<Result<Answer>> answer_rules(MessageReader& request, bool replaces);
   [[nodiscard]] std::optional<Result<Answer>> answer_join(MessageReader& request);
-  [[nodiscard]] Result<Answer> answer_watch();
+  [[nodiscard]] Result<Answer> answer_subscribe();
   [[nodiscard]] Result<void> check(const std::vector<PlacedRule>& rules);
 
   PeerSocket connection_;
@@ -73,7 +73,7 @@ class HelperSession {
   std::optional<LocalSide> kernel_;
   bool has_counters_ = false;
   std::optional<DeletionEvents> events_;
-  std::vector<FileDescriptor> watchers_;  // connected to what the port has
+  std::vector<FileDescriptor> subscribers_;  // connected to what the port has
   int send_error_ = 0;
 };
 

@@ -194,7 +194,8 @@ Result<DeletionEvents> DeletionEvents::subscribe(const Interface& interface) {
   address.nl_groups = RTMGRP_LINK;
   if (!netlink || ::setsockopt(netlink.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ||
       ::bind(netlink.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot watch the interface", interface.name()), errno);
+    return fail_errno(ErrorCode::io_error, fmt::format("xdp:{}: cannot subscribe to its deletion", interface.name()),
+                      errno);
   }
   return DeletionEvents(std::move(netlink));
 }
@@ -207,7 +208,7 @@ bool DeletionEvents::clear() const noexcept {
   return any;
 }
 
-void DeletionWatch::check() noexcept {
+void DeletionNotifier::check() noexcept {
   if (!events_.clear() || is_deleted() || exists_()) return;
   deleted_.store(true, std::memory_order_relaxed);
   for (const auto& sleeper : sleepers_) sleeper->raise();

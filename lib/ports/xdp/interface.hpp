@@ -112,10 +112,10 @@ class DeletionEvents {
 
 /// Wakes all that sleep on an interface's queues when it is deleted: the kernel does not wake those that sleep on a
 /// socket of it. Thread rule: `check` and `is_deleted` may be called from any thread.
-class DeletionWatch {
+class DeletionNotifier {
  public:
   /// `exists`: whether the interface does.
-  DeletionWatch(std::function<bool()> exists, DeletionEvents events)
+  DeletionNotifier(std::function<bool()> exists, DeletionEvents events)
       : exists_(std::move(exists)), events_(std::move(events)) {}
 
   /// Readable when it is time to `check`.

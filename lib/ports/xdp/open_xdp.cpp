@@ -68,11 +68,11 @@ Result<OpenParts> open_by_helper(const std::string& name, std::string_view path,
   if (own && own->id().network != 0 && own->id() == helper.interface().id) {
     return with_events(std::make_unique<Interface>(*std::move(own)), *std::move(client));
   }
-  auto watched = helper.watch();
-  if (!watched) return pass_on(std::move(watched));
+  auto events = helper.subscribe();
+  if (!events) return pass_on(std::move(events));
   return OpenParts{std::make_unique<Interface>(name, helper.interface(), [&helper] { return helper.state(); }),
-                   *std::move(client), DeletionEvents(std::move((*watched)[0])),
-                   DeletionEvents(std::move((*watched)[1]))};
+                   *std::move(client), DeletionEvents(std::move((*events)[0])),
+                   DeletionEvents(std::move((*events)[1]))};
 }
 
 Result<OpenParts> open_parts(const std::string& name, std::optional<std::string_view> helper, const std::string& uri) {

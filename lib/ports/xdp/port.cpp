@@ -66,11 +66,11 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
       force_(parts.force),
       hints_(parts.hints),
       busy_poll_(parts.busy_poll),
-      watch_([this] { return interface_.exists(); }, std::move(parts.queue_events)) {
+      deletion_([this] { return interface_.exists(); }, std::move(parts.queue_events)) {
   for (std::uint16_t queue = 0; queue < interface_.queues(); ++queue) {
-    QueuedPort::add(rx_.emplace_back(filter(), watch_));
+    QueuedPort::add(rx_.emplace_back(filter(), deletion_));
     QueuedPort::add(tx_.emplace_back());
-    watch_.add(rx_.back().sleeper());
+    deletion_.add(rx_.back().sleeper());
   }
 }
 

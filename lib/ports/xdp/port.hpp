@@ -102,7 +102,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts {
   std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
   std::array<CapabilityEntry, 1> capabilities_{offer<PortFacts>(*this)};
-  DeletionWatch watch_;
+  DeletionNotifier deletion_;
   std::deque<XdpRxQueue> rx_;
   std::deque<XdpTxQueue> tx_;
   std::vector<std::vector<Mbuf*>> filled_;     // by receive queue: mbufs for a start

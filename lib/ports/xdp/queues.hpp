@@ -11,17 +11,17 @@
 #include "mem/dma_region.hpp"
 #include "pollux/net/rx_queue.hpp"
 #include "pollux/net/tx_queue.hpp"
+#include "ports/xdp/borrowed_mbufs.hpp"
 #include "ports/xdp/interface.hpp"
-#include "ports/xdp/lent.hpp"
 #include "ports/xdp/rings.hpp"
 #include "ports/xdp/umem.hpp"
 
 namespace pollux::xdp {
 
 // No cache: they belong to the threads that poll.
-[[nodiscard]] inline std::uint32_t free_all(Lent& lent) noexcept {
+[[nodiscard]] inline std::uint32_t free_all(BorrowedMbufs& borrowed) noexcept {
   std::uint32_t freed = 0;
-  lent.take_back_all([&freed](Mbuf& mbuf) {
+  borrowed.remove_all([&freed](Mbuf& mbuf) {
     MbufDeleter{}(&mbuf);
     ++freed;
   });
@@ -38,7 +38,7 @@ struct RxModes {
 /// many.
 class XdpRxQueue final : public RxQueue {
  public:
-  XdpRxQueue(const RxFilter& filter, DeletionWatch& watch);
+  XdpRxQueue(const RxFilter& filter, DeletionNotifier& deletion);
 
   using RxQueue::arrivals;
   using RxQueue::drops;
@@ -62,9 +62,9 @@ class XdpRxQueue final : public RxQueue {
   static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
   struct Wanted;
   template <class Filter>
-  [[nodiscard]] bool take_plain(const LentPlaces& places, const std::uint64_t& data, const Filter& filter,
+  [[nodiscard]] bool take_plain(const BorrowedPlaces& places, const std::uint64_t& data, const Filter& filter,
                                 const xdp_desc& frame, Mbuf*& out, std::uint64_t& bytes) const noexcept;
-  static void post_at(const LentPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept;
+  static void post_at(const BorrowedPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept;
   /// Receives the only frame that waits, if it is plain: in one buffer, where an empty mbuf's data begins, and Wanted.
   [[nodiscard]] bool receive_one(Mbuf*& out) noexcept;
   /// A burst of at most `limit` frames of those that are known to wait, dropped ones included.
@@ -86,14 +86,14 @@ class XdpRxQueue final : public RxQueue {
   std::uint32_t wake_kernel(std::uint32_t received) const noexcept;
   /// Whether the chunk of a small mbuf begins in front of the area. There are a few such mbufs at most.
   [[nodiscard]] bool is_outside(const Mbuf* mbuf) const noexcept {
-    return reinterpret_cast<const std::byte*>(mbuf) < lent_.area;
+    return reinterpret_cast<const std::byte*>(mbuf) < borrowed_.area;
   }
   /// Removes mbufs for which that is true from the first `count` of the cache, and keeps them.
   void set_aside(MempoolCacheCore& cache, std::uint32_t count) noexcept;
 
   FrameRing rx_;
   AddressRing fill_;
-  Lent lent_;
+  BorrowedMbufs borrowed_;
   /// How most frames come: where an empty mbuf's data begins.
   struct Plain {
     std::uint64_t offset = 0;  // of the frame in its chunk, in the upper 16 bits
@@ -115,8 +115,8 @@ class XdpRxQueue final : public RxQueue {
     std::array<std::uint8_t, 6> destination{};
   };
   Chain chain_;  // bytes is 0 between frames
-  DeletionWatch& watch_;
-  bool is_watched_ = false;           // the socket
+  DeletionNotifier& deletion_;
+  bool wakes_by_socket_ = false;
   std::uint64_t packets_before_ = 0;  // at the last `watch`
 };
 
@@ -196,7 +196,7 @@ class XdpTxQueue final : public TxQueue {
 
   FrameRing tx_;
   AddressRing completion_;
-  Lent lent_;
+  BorrowedMbufs borrowed_;
   /// For frames that need no look: see put_plain.
   struct Plain {
     std::uintptr_t base = 0;

@@ -18,14 +18,15 @@ constexpr Site kSite{"an AF_XDP receive queue", 0};
 
 }  // namespace
 
-XdpRxQueue::XdpRxQueue(const RxFilter& filter, DeletionWatch& watch) : RxQueue(&burst, &filter), watch_(watch) {
-  allow_sleeping(watch.descriptor());
+XdpRxQueue::XdpRxQueue(const RxFilter& filter, DeletionNotifier& deletion)
+    : RxQueue(&burst, &filter), deletion_(deletion) {
+  allow_sleeping(deletion.descriptor());
 }
 
 void XdpRxQueue::attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs,
                         const RxModes& modes) {
   const std::uint32_t before = area.layout().before;
-  lent_.reset(area.first() + before, area.bytes() - before);
+  borrowed_.reset(area.first() + before, area.bytes() - before);
   rx_ = rings.rx;
   fill_ = rings.fill;
   socket_ = socket;
@@ -40,7 +41,7 @@ void XdpRxQueue::attach(const Rings& rings, int socket, const Umem& area, std::v
             .word = pool()->empty_word(RxFormat::none, port())};
   add(mbufs);
   std::erase_if(mbufs, [this](const Mbuf* mbuf) { return is_outside(mbuf); });
-  is_watched_ = false;
+  wakes_by_socket_ = false;
 }
 
 void XdpRxQueue::add(std::span<Mbuf* const> mbufs) noexcept {
@@ -70,7 +71,7 @@ void XdpRxQueue::set_aside(MempoolCacheCore& cache, std::uint32_t count) noexcep
 
 void XdpRxQueue::post(Mbuf& mbuf) noexcept {
   MbufAccess::stamp(mbuf, kSite);
-  fill_.at(fill_.own++) = lent_.lend(mbuf, Lent::Kind::plain);
+  fill_.at(fill_.own++) = borrowed_.add(mbuf, BorrowedMbufs::Kind::plain);
 }
 
 POLLUX_NOINLINE std::uint32_t XdpRxQueue::wake_kernel(std::uint32_t received) const noexcept {
@@ -113,17 +114,17 @@ struct XdpRxQueue::Wanted {
 /// Takes a plain frame back from the kernel. Returns false, with nothing changed, if the frame is not plain. `filter`:
 /// an RxFilter, or the Wanted of many frames.
 template <class Filter>
-POLLUX_ALWAYS_INLINE bool XdpRxQueue::take_plain(const LentPlaces& places, const std::uint64_t& data,
+POLLUX_ALWAYS_INLINE bool XdpRxQueue::take_plain(const BorrowedPlaces& places, const std::uint64_t& data,
                                                  const Filter& filter, const xdp_desc& frame, Mbuf*& out,
                                                  std::uint64_t& bytes) const noexcept {
   const std::uint64_t distance = frame.addr - plain_.offset;
-  const std::uint64_t line = Lent::line(distance);
-  if (line >= lent_.lines) [[unlikely]]
+  const std::uint64_t line = BorrowedMbufs::line(distance);
+  if (line >= borrowed_.lines) [[unlikely]]
     return false;
-  std::uint8_t& mark = places.marks[Lent::block_of(line)];
+  std::uint8_t& mark = places.marks[BorrowedMbufs::block_of(line)];
   std::uint64_t length = 0;  // and in the upper half the options
   std::memcpy(&length, &frame.len, sizeof length);
-  if (mark != Lent::mark(distance, Lent::Kind::plain) || length > filter.longest()) [[unlikely]]
+  if (mark != BorrowedMbufs::mark(distance, BorrowedMbufs::Kind::plain) || length > filter.longest()) [[unlikely]]
     return false;
   std::uint64_t destination = 0;
   std::byte* const start = places.area + distance;
@@ -131,7 +132,7 @@ POLLUX_ALWAYS_INLINE bool XdpRxQueue::take_plain(const LentPlaces& places, const
   if (((destination ^ filter.mac()) & filter.compared()) != 0) [[unlikely]]
     return false;
   Mbuf* const mbuf = reinterpret_cast<Mbuf*>(start);
-  mark = Lent::kNone;
+  mark = BorrowedMbufs::kNone;
   MbufAccess::set_word(*mbuf, plain_.word + length);
   bytes += length;
   out = mbuf;
@@ -139,11 +140,11 @@ POLLUX_ALWAYS_INLINE bool XdpRxQueue::take_plain(const LentPlaces& places, const
 }
 
 /// As post, with a slot of the fill ring.
-POLLUX_ALWAYS_INLINE void XdpRxQueue::post_at(const LentPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept {
+POLLUX_ALWAYS_INLINE void XdpRxQueue::post_at(const BorrowedPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept {
   MbufAccess::stamp(mbuf, kSite);
   const auto distance = static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(&mbuf) - places.area);
   slot = distance;
-  places.marks[distance / Lent::kBlock] = Lent::mark(distance, Lent::Kind::plain);
+  places.marks[distance / BorrowedMbufs::kBlock] = BorrowedMbufs::mark(distance, BorrowedMbufs::Kind::plain);
 }
 
 std::uint32_t XdpRxQueue::burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
@@ -160,14 +161,14 @@ POLLUX_ALWAYS_INLINE bool XdpRxQueue::receive_one(Mbuf*& out) noexcept {
     return false;
   forget_memory();  // what follows is read only when it is needed, so that no registers have to be saved
   std::uint64_t bytes = 0;
-  if (!take_plain(lent_, plain_.data, filter(), rx_.at(rx_.own), out, bytes)) return false;
+  if (!take_plain(borrowed_, plain_.data, filter(), rx_.at(rx_.own), out, bytes)) return false;
   forget_memory();
   ++rx_.own;
   release(rx_);
   MempoolCacheCore& cache = *cache_;
   const std::uint32_t first = cache.first;
   const std::uint32_t posted = fill_.own;
-  post_at(lent_, *cache.mbufs[first], fill_.at(posted));
+  post_at(borrowed_, *cache.mbufs[first], fill_.at(posted));
   fill_.own = posted + 1;
   submit(fill_);
   cache.set_first(first + 1);
@@ -194,7 +195,7 @@ POLLUX_NOINLINE std::uint32_t XdpRxQueue::receive(Mbuf** out, std::uint32_t limi
 POLLUX_HOT std::uint32_t XdpRxQueue::receive_run(Mbuf** out, std::uint32_t limit) noexcept {
   const std::uint32_t count = std::min({limit, rx_.until_end(), fill_.until_end()});
   const Wanted wanted(filter());
-  const LentPlaces places = lent_;
+  const BorrowedPlaces places = borrowed_;
   Mbuf* const* const fresh = cache_->objects() + count;
   const xdp_desc* const frames_end = &rx_.at(rx_.own) + count;
   std::uint64_t* const slots = &fill_.at(fill_.own) + count;
@@ -239,7 +240,7 @@ POLLUX_NOINLINE std::uint32_t XdpRxQueue::receive_rest(Mbuf** out, std::uint32_t
 }
 
 POLLUX_NOINLINE Mbuf* XdpRxQueue::receive_other(const xdp_desc& piece, Mbuf*& replacement) noexcept {
-  Mbuf* const mbuf = lent_.take_back(piece.addr);
+  Mbuf* const mbuf = borrowed_.remove(piece.addr);
   if (mbuf == nullptr) {
     count_error();
     return nullptr;
@@ -280,29 +281,29 @@ Mbuf* XdpRxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replace
   return admit(done.destination.data(), done.bytes) ? done.frame.release() : nullptr;
 }
 
-// A frame that has come wakes the thread by the socket, and so does the deletion of the interface. A watched socket
-// costs the kernel two locks a frame, also while nobody sleeps, so it is not watched before somebody does.
+// A frame that has come wakes the thread by the socket, and so does the deletion of the interface. A socket in an
+// epoll set costs the kernel two locks a frame, also while nobody sleeps, so it is not added before somebody does.
 // An interface from which frames have come since the last time is not asked whether it was deleted, which would be a
-// system call at each waking: if it was, the watch is readable, and the thread comes back without a frame.
+// system call at each waking: if it was, the events are readable, and the thread comes back without a frame.
 bool XdpRxQueue::watch() noexcept {
-  is_watched_ = is_watched_ || event()->add_source(socket_);
+  wakes_by_socket_ = wakes_by_socket_ || event()->add_source(socket_);
   if (std::exchange(packets_before_, packets_) == packets_) static_cast<void>(watch_closed());
-  return watch_.is_deleted() || (is_watched_ && waiting(rx_) == 0);
+  return deletion_.is_deleted() || (wakes_by_socket_ && waiting(rx_) == 0);
 }
 
 // After a deletion nothing else is worth waiting for.
 bool XdpRxQueue::watch_closed() noexcept {
-  watch_.check();
-  if (watch_.is_deleted()) event()->set_source(-1);
+  deletion_.check();
+  if (deletion_.is_deleted()) event()->set_source(-1);
   return true;
 }
 
 void XdpRxQueue::drop_waiting() noexcept {
   for (std::uint32_t left = waiting(rx_); left != 0; --left) {
     const xdp_desc piece = rx_.at(rx_.own++);
-    Mbuf* const mbuf = lent_.take_back(piece.addr);
+    Mbuf* const mbuf = borrowed_.remove(piece.addr);
     if (mbuf == nullptr) continue;
-    static_cast<void>(lent_.lend(*mbuf, Lent::Kind::plain));  // detach frees it
+    static_cast<void>(borrowed_.add(*mbuf, BorrowedMbufs::Kind::plain));  // detach frees it
     set_received(*mbuf, piece);
     if (chain_.bytes == 0) std::copy_n(mbuf->data(), chain_.destination.size(), chain_.destination.begin());
     chain_.bytes += piece.len;
@@ -316,7 +317,7 @@ void XdpRxQueue::drop_waiting() noexcept {
 std::uint32_t XdpRxQueue::detach() noexcept {
   posted_ = 0;
   for (Mbuf* const mbuf : std::exchange(outside_, {})) MbufDeleter{}(mbuf);
-  return free_all(lent_);
+  return free_all(borrowed_);
 }
 
 }  // namespace pollux::xdp

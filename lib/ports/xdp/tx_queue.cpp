@@ -16,16 +16,16 @@ namespace pollux::xdp {
 namespace {
 
 /// A plain mbuf that the kernel returns, in `out`. Returns false, with nothing changed, for any other address.
-POLLUX_ALWAYS_INLINE bool take_back_plain(const LentPlaces& places, std::uint64_t lines, std::uint64_t address,
-                                          Mbuf*& out) noexcept {
+POLLUX_ALWAYS_INLINE bool remove_plain(const BorrowedPlaces& places, std::uint64_t lines, std::uint64_t address,
+                                       Mbuf*& out) noexcept {
   const std::uint64_t distance = address & XSK_UNALIGNED_BUF_ADDR_MASK;
-  const std::uint64_t line = Lent::line(distance);
+  const std::uint64_t line = BorrowedMbufs::line(distance);
   if (line >= lines) [[unlikely]]
     return false;
-  std::uint8_t& mark = places.marks[Lent::block_of(line)];
-  if (mark != Lent::mark(distance, Lent::Kind::plain)) [[unlikely]]
+  std::uint8_t& mark = places.marks[BorrowedMbufs::block_of(line)];
+  if (mark != BorrowedMbufs::mark(distance, BorrowedMbufs::Kind::plain)) [[unlikely]]
     return false;
-  mark = Lent::kNone;
+  mark = BorrowedMbufs::kNone;
   out = reinterpret_cast<Mbuf*>(places.area + distance);
   return true;
 }
@@ -34,10 +34,10 @@ POLLUX_ALWAYS_INLINE bool take_back_plain(const LentPlaces& places, std::uint64_
 
 void XdpTxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
                         std::optional<Mempool> copies, std::uint32_t max_segments) {
-  lent_.reset(area->first(), area->bytes());
+  borrowed_.reset(area->first(), area->bytes());
   constexpr std::uint64_t kHeader = std::uint64_t{Mbuf::kHeaderSize} << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
-  plain_ = {.base = reinterpret_cast<std::uintptr_t>(lent_.area) - kHeader,
-            .marks = reinterpret_cast<std::uintptr_t>(lent_.marks) - kHeader / Lent::kBlock};
+  plain_ = {.base = reinterpret_cast<std::uintptr_t>(borrowed_.area) - kHeader,
+            .marks = reinterpret_cast<std::uintptr_t>(borrowed_.marks) - kHeader / BorrowedMbufs::kBlock};
   tx_ = rings.tx;
   completion_ = rings.completion;
   socket_ = socket;
@@ -57,14 +57,15 @@ void XdpTxQueue::cache_changed() noexcept {
   const bool is_direct =
       cache() != nullptr && area_ != nullptr && area_->holds(cache()->pool()) && may_be_in(cache()->pool());
   direct_ = is_direct ? shortest() : direct_word(nullptr, 0);
-  lent_.forget_plain();
+  borrowed_.forget_plain();
 }
 
 void XdpTxQueue::put(const Mbuf& mbuf, std::uint32_t options) noexcept {
   const auto offset = static_cast<std::uint64_t>(mbuf.data() - reinterpret_cast<const std::uint8_t*>(&mbuf));
-  tx_.at(tx_.own++) = {.addr = lent_.lend(mbuf, Lent::Kind::other) | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
-                       .len = mbuf.length(),
-                       .options = options};
+  tx_.at(tx_.own++) = {
+      .addr = borrowed_.add(mbuf, BorrowedMbufs::Kind::other) | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
+      .len = mbuf.length(),
+      .options = options};
   publish(in_flight_, in_flight_ + 1);
 }
 
@@ -73,7 +74,7 @@ POLLUX_ALWAYS_INLINE bool XdpTxQueue::reclaim_one() noexcept {
   if (to == nullptr || to->first <= to->reserved) [[unlikely]]
     return false;
   const std::uint32_t slot = to->first - 1;
-  if (!take_back_plain(lent_, lent_.lines, completion_.at(completion_.own), to->mbufs[slot])) return false;
+  if (!remove_plain(borrowed_, borrowed_.lines, completion_.at(completion_.own), to->mbufs[slot])) return false;
   to->set_first(slot);
   ++completion_.own;
   release(completion_);
@@ -97,11 +98,11 @@ POLLUX_ALWAYS_INLINE std::uint32_t XdpTxQueue::reclaim_run(std::uint32_t limit) 
   MempoolCacheCore& to = *cache();
   const std::uint32_t count = std::min({limit, completion_.until_end(), MempoolCacheCore::kSlack});
   to.make_room(count);
-  const LentPlaces places = lent_;
+  const BorrowedPlaces places = borrowed_;
   Mbuf** const end = to.objects();
   const std::uint64_t* const addresses = &completion_.at(completion_.own) + count;
   std::intptr_t i = -static_cast<std::intptr_t>(count);
-  while (i != 0 && take_back_plain(places, lent_.lines, addresses[i], end[i])) ++i;
+  while (i != 0 && remove_plain(places, borrowed_.lines, addresses[i], end[i])) ++i;
   const std::uint32_t done = count + static_cast<std::uint32_t>(i);
   if (i != 0) std::copy_backward(end - count, end - count + done, end);
   to.set_first(to.first - done);
@@ -118,7 +119,7 @@ POLLUX_NOINLINE std::uint32_t XdpTxQueue::reclaim_rest(std::uint32_t count) noex
     left -= done;
     if (done != 0) continue;
     --left;
-    Mbuf* const mbuf = lent_.take_back(completion_.at(completion_.own++));
+    Mbuf* const mbuf = borrowed_.remove(completion_.at(completion_.own++));
     if (mbuf == nullptr) continue;
     ++freed;
     if (to != nullptr) {
@@ -221,7 +222,8 @@ POLLUX_ALWAYS_INLINE std::uint64_t XdpTxQueue::put_plain(std::uintptr_t base, st
   slot.addr = address + (offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT);
   const std::uint64_t length = static_cast<std::uint16_t>(MbufAccess::word(mbuf));  // and in the upper half no options
   std::memcpy(&slot.len, &length, sizeof length);
-  *reinterpret_cast<std::uint8_t*>(marks + address / Lent::kBlock) = Lent::mark(address, Lent::Kind::plain);
+  *reinterpret_cast<std::uint8_t*>(marks + address / BorrowedMbufs::kBlock) =
+      BorrowedMbufs::mark(address, BorrowedMbufs::Kind::plain);
   return length;
 }
 
@@ -372,7 +374,7 @@ std::uint32_t XdpTxQueue::detach() noexcept {
   copies_.reset();
   area_ = nullptr;
   publish(in_flight_, 0U);
-  return free_all(lent_);
+  return free_all(borrowed_);
 }
 
 }  // namespace pollux::xdp

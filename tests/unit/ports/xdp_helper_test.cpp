@@ -147,9 +147,9 @@ TEST_F(XdpHelper, GivesNoSocketsButThoseForFrames) {
   for (const HelperCall call : {HelperCall::state, HelperCall::program}) {
     EXPECT_THAT(client.ask(Client::request(call)), IsEmpty());
   }
-  const auto watched = client.ask(Client::request(HelperCall::watch));
-  ASSERT_EQ(watched.size(), 2U);
-  for (const FileDescriptor& one : watched) {
+  const auto events = client.ask(Client::request(HelperCall::subscribe));
+  ASSERT_EQ(events.size(), 2U);
+  for (const FileDescriptor& one : events) {
     EXPECT_EQ(family_of(one), AF_UNIX);
     EXPECT_EQ(::send(one.get(), "x", 1, MSG_NOSIGNAL), -1) << "what nobody reads would wait in the helper";
   }

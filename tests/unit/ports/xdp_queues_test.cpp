@@ -97,8 +97,8 @@ class XdpQueues : public PortFixture {
   std::shared_ptr<xdp::Umem> area_;
   test::FakedXdpSocket socket_{kRing};
   RxFilter filter_;
-  xdp::DeletionWatch watch_{[] { return true; }, xdp::DeletionEvents(FileDescriptor())};
-  xdp::XdpRxQueue rx_{filter_, watch_};
+  xdp::DeletionNotifier deletion_{[] { return true; }, xdp::DeletionEvents(FileDescriptor())};
+  xdp::XdpRxQueue rx_{filter_, deletion_};
   xdp::XdpTxQueue tx_;
   DropCounter looked_at_{"looked at"};
 };
@@ -130,13 +130,13 @@ TEST_F(XdpQueues, FramesBeginWhereTheKernelSays) {
 TEST_F(XdpQueues, AnAddressThatTheKernelWasNotGivenIsAnError) {
   const Bytes frame = unicast(60, 1);
   const std::uint64_t offset = std::uint64_t{layout_.headroom + 256} << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
-  const std::uint64_t lent = socket_.fill.next();
+  const std::uint64_t borrowed = socket_.fill.next();
   Mbuf* const own = pool_.allocate().release();
   const auto at = static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(own) - area_->first());
   std::uint64_t errors = 0;
-  for (const std::uint64_t wrong :
-       {at, changed(lent, 1), changed(lent, -1), changed(lent, 32), changed(lent, 64), changed(lent, -64),
-        changed(lent, 256), std::uint64_t{area_->bytes()}, std::uint64_t{area_->bytes() - 64}, kAddressMask}) {
+  for (const std::uint64_t wrong : {at, changed(borrowed, 1), changed(borrowed, -1), changed(borrowed, 32),
+                                    changed(borrowed, 64), changed(borrowed, -64), changed(borrowed, 256),
+                                    std::uint64_t{area_->bytes()}, std::uint64_t{area_->bytes() - 64}, kAddressMask}) {
     for (std::uint32_t count = 1; count < 3; ++count) {
       for (std::uint32_t i = 0; i < count; ++i) socket_.rx.put({.addr = wrong | offset, .len = 60, .options = 0});
       EXPECT_TRUE(received().empty()) << wrong;
@@ -144,7 +144,7 @@ TEST_F(XdpQueues, AnAddressThatTheKernelWasNotGivenIsAnError) {
     }
   }
   arrive(frame);
-  socket_.rx.put({.addr = lent | offset, .len = 60, .options = 0});
+  socket_.rx.put({.addr = borrowed | offset, .len = 60, .options = 0});
   EXPECT_EQ(received(), std::vector({frame})) << "the second time it is not the kernel's";
   EXPECT_EQ(rx_.arrivals().errors, errors + 1);
   EXPECT_EQ(rx_.arrivals().packets, 1U);

@@ -66,8 +66,8 @@ class IntelTxQueue final : public TxRing {
   [[nodiscard]] bool is_borrowed() const noexcept { return borrower_ != nullptr; }
   [[nodiscard]] bool is_observed() const noexcept { return !observers().empty(); }
   [[nodiscard]] bool is_open() const noexcept { return open_; }
-  /// Puts a spare buffer into every slot of a lent queue; the borrower exchanges it for a received one. Does nothing
-  /// for other queues. On error no_memory it takes no buffer.
+  /// Puts a spare buffer into every slot of a borrowed queue; the borrower exchanges it for a received one. Does
+  /// nothing for other queues. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
 
   [[nodiscard]] std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
@@ -87,7 +87,7 @@ class IntelTxQueue final : public TxRing {
   bool open_ = false;
   std::optional<std::uint32_t> stopped_at_;
   QueueBorrower* borrower_ = nullptr;
-  std::shared_ptr<MempoolCore> spares_pool_;  // the pool of the spare buffers while the queue is lent
+  std::shared_ptr<MempoolCore> spares_pool_;  // the pool of the spare buffers while the queue is borrowed
   std::vector<Mbuf*> slot_memory_;
 };
 

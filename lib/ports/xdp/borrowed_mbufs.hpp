@@ -13,8 +13,9 @@
 
 namespace pollux::xdp {
 
-/// Where the area and the marks of Lent begin. Loops copy it: they store bytes, which may change any other object.
-struct LentPlaces {
+/// Where the area and the marks of BorrowedMbufs begin. Loops copy it: they store bytes, which may change any other
+/// object.
+struct BorrowedPlaces {
   std::byte* area = nullptr;
   std::uint8_t* marks = nullptr;
 };
@@ -25,7 +26,7 @@ struct LentPlaces {
 /// The kernel knows an mbuf by its distance from `area`, in bytes; the upper 16 bits of an address have the distance of
 /// the data from the mbuf (XSK_UNALIGNED_BUF_OFFSET_SHIFT). For each block of the area, in which one mbuf begins at
 /// most, `marks` has a byte: the distance of the mbuf from the block's start plus its kind, or kNone.
-struct Lent : LentPlaces {
+struct BorrowedMbufs : BorrowedPlaces {
   enum class Kind : std::uint8_t {
     plain = 0,  ///< every one of a receive queue; else a direct, single-segment mbuf of the pool of the queue's cache
     other = 2,
@@ -54,13 +55,13 @@ struct Lent : LentPlaces {
     lines = all_marks.size() * kBlock / kLine;
   }
   /// Marks an mbuf as the kernel's, and returns its distance.
-  [[nodiscard]] std::uint64_t lend(const Mbuf& mbuf, Kind kind) noexcept {
+  [[nodiscard]] std::uint64_t add(const Mbuf& mbuf, Kind kind) noexcept {
     const auto distance = static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(&mbuf) - area);
     marks[distance / kBlock] = mark(distance, kind);
     return distance;
   }
   /// The mbuf at an address that the kernel has returned; nullptr if the kernel did not have it.
-  [[nodiscard]] Mbuf* take_back(std::uint64_t address) noexcept {
+  [[nodiscard]] Mbuf* remove(std::uint64_t address) noexcept {
     const std::uint64_t distance = address & XSK_UNALIGNED_BUF_ADDR_MASK;
     if (line(distance) >= lines) return nullptr;
     std::uint8_t& found = marks[distance / kBlock];
@@ -76,7 +77,7 @@ struct Lent : LentPlaces {
   }
   /// Calls `function` with each mbuf that the kernel has, which then is the caller's.
   template <class Function>
-  void take_back_all(Function&& function) noexcept {
+  void remove_all(Function&& function) noexcept {
     lines = 0;
     for (std::uint64_t block = 0; block < all_marks.size(); ++block) {
       const std::uint64_t distance = block * kBlock + marks[block] / kLine * kLine;
