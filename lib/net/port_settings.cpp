@@ -30,8 +30,8 @@ Result<void> PortMachine::change(const std::function<void(Settings&)>& edit) {
   PlacedSettings to = settings();
   edit(to);
   const bool to_come = state_ == PortState::opened && to.rx.empty() && to.tx.empty();
-  if (state_ == PortState::opened && !to_come && driver_->said_) {
-    if (auto said = driver_->said_(to); !said) return said;
+  if (state_ == PortState::opened && !to_come && driver_->uri_settings_) {
+    if (auto edited = driver_->uri_settings_(to); !edited) return edited;
   }
   settle(to);
   if (auto can = check_changeable({settings(), to, info(), state_}); !can) return can;

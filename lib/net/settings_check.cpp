@@ -382,7 +382,7 @@ Error unsupported(Setting setting, const PortInfo& port) {
   for (std::size_t i = 0; i < kSettings; ++i) {
     if (port.supports.test(Setting(i))) has += fmt::format("{}{}", has.empty() ? "" : ", ", to_string(Setting(i)));
   }
-  const std::string who = port.card.empty() ? port.name : fmt::format("{}: {}", port.name, port.card);
+  const std::string who = port.card.empty() ? port.name : fmt::format("{} ({})", port.name, port.card);
   return {ErrorCode::not_supported, fmt::format("{} has no setting {}", who, to_string(setting)),
           fmt::format("leave it as it is, or use another port; this one has {}", has)};
 }

@@ -278,7 +278,7 @@ Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view
   auto driver = open_plain_port(context, settings.uri);
   if (!driver) return driver;
   const PortLimits& limits = (*driver)->info().limits;
-  const auto said = [uri = std::string(uri), &limits, patch = *std::move(patch)](Settings& all) -> Result<void> {
+  const auto edit = [uri = std::string(uri), &limits, patch = *std::move(patch)](Settings& all) -> Result<void> {
     auto patched = json::patch_settings(all, patch, limits);
     if (patched) return patched;
     return fail(patched.error().code, fmt::format("'{}': {}", uri, patched.error().what), patched.error().hint);
@@ -286,8 +286,8 @@ Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view
   Settings any;
   any.rx.resize(limits.max_rx_queues);
   any.tx.resize(limits.max_tx_queues);
-  if (auto can = said(any); !can) return pass_on(std::move(can));
-  (*driver)->set_said(said);
+  if (auto can = edit(any); !can) return pass_on(std::move(can));
+  (*driver)->set_uri_settings(edit);
   return driver;
 }
 

@@ -177,9 +177,9 @@ class POLLUX_API PortDriver {
   /// and memory are then never freed.
   virtual void retire() noexcept = 0;
 
-  /// What whoever opened the port said of its settings, as in a URI. It holds over those with which the port is first
-  /// set up.
-  void set_said(std::function<Result<void>(Settings&)> said) { said_ = std::move(said); }
+  /// Edits the settings as the URI that opened the port asks: they hold over those with which the program first sets
+  /// it up.
+  void set_uri_settings(std::function<Result<void>(Settings&)> edit) { uri_settings_ = std::move(edit); }
 
   /// The settings in force, or, if the port is not started, those of its next start.
   [[nodiscard]] const PlacedSettings& settings() const noexcept { return settings_; }
@@ -194,7 +194,7 @@ class POLLUX_API PortDriver {
  private:
   friend class PortMachine;
   PlacedSettings settings_;
-  std::function<Result<void>(Settings&)> said_;
+  std::function<Result<void>(Settings&)> uri_settings_;
   bool running_ = false;
 };
 

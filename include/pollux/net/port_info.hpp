@@ -15,7 +15,7 @@ namespace pollux {
 
 /// Properties of a port that do not change while it is open.
 struct PortInfo {
-  std::string name;                               ///< the URI that opened it
+  std::string name;                               ///< the URI that opened it, without `set.` options
   std::string driver;                             ///< its name
   std::string card;                               ///< maker and name
   std::string backend;                            ///< "vfio", "sim"

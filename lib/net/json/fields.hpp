@@ -99,7 +99,10 @@ class FieldNames {
   void operator()(const char* name, T& /*value*/) noexcept {
     if (count_ < Count) names_[count_++] = name;
   }
-  [[nodiscard]] std::string_view of(std::size_t index) const noexcept { return names_.at(index); }
+  /// Empty for what is not a member.
+  [[nodiscard]] std::string_view of(std::size_t index) const noexcept {
+    return index < count_ ? names_[index] : std::string_view();
+  }
 
  private:
   std::array<std::string_view, Count> names_;

@@ -71,7 +71,7 @@ constexpr std::uint32_t kMaxFrame = wire_bytes(kLimits.max_mtu);
 constexpr std::string_view kExample = "null: or null:?rx=64";
 
 constexpr ports::PortTraits kTraits{
-    .driver = "null", .what = "nothing", .limits = kLimits, .offloads = software_offloads(0)};
+    .driver = "null", .what = "no card", .limits = kLimits, .offloads = software_offloads(0)};
 
 class NullPort final : public ports::SoftwarePort {
  public:

@@ -180,6 +180,7 @@ TEST(SettingsText, HasTheMembersOfSettingInTheirOrder) {
   for (const auto& [name, value] : json.items()) EXPECT_EQ(to_string(Setting(index++)), name);
   EXPECT_EQ(to_string(Setting::clock_frequency), "clock_frequency") << "the last one";
   EXPECT_EQ(to_string(Setting::vlan_stripping), "vlan_stripping");
+  EXPECT_EQ(to_string(Setting(kSettings)), "") << "not a setting";
 }
 
 TEST(SettingsText, HasAllVlansAndAsManyAddressesAsACardTakes) {

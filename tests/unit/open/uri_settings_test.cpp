@@ -84,7 +84,7 @@ TEST_F(UriSettings, NameWhatIsWrong) {
       {"sim:0?set.vlans=none,set.vlans.7=on", "'vlans.7=on' is within one that has a value"},
       {"sim:0?set.rx.70.ring=64", "'rx' has no element '70'"},
       {"sim:0?set.mtu=1", "mtu = 1 is outside"},
-      {"null:?set.vlan_stripping=on", "vlan_stripping"},
+      {"null:?set.vlan_stripping=on", "null: (no card) has no setting vlan_stripping"},
       {"sim:0?set.mtu=1300,color=red", "unknown option 'color'"},
   };
   for (const auto& [uri, what] : wrong) EXPECT_THAT(refused(uri).what, HasSubstr(what)) << uri;
