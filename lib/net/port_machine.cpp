@@ -69,16 +69,20 @@ Result<void> PortMachine::set_up(PlacedSettings to) {
   if (auto mtu = check_mtu(to, info()); !mtu) return mtu;
   if (auto valid = check(to); !valid) return valid;
   if (auto made = make_own_pool(to.queues); !made) return made;
-  if (reaches_stopped(settings(), to)) {
+  const PlacedSettings before = settings();
+  const bool applies = reaches_stopped(before, to);
+  if (applies) {
     PlacedSettings others = to;
-    keep_queues(others, settings());
+    keep_queues(others, before);
     if (auto applied = apply(std::move(others)); !applied) return applied;
   }
   const Queues dropped = queues_from(to.queues.rx_queues(), to.queues.tx_queues());
   std::swap(driver_->settings_, to);
   if (auto configured = driver_->configure(settings()); !configured) {
     std::swap(driver_->settings_, to);
-    return configured;
+    if (!applies) return configured;
+    auto back = apply(before);
+    return back || state_ == PortState::failed ? configured : enter_failed(back.error());
   }
   for (RxQueue* const queue : dropped.rx) QueueObservation::end(*queue);
   for (TxQueue* const queue : dropped.tx) QueueObservation::end(*queue);

@@ -119,7 +119,14 @@ class PortMachine {
   /// Checks `to`, whose queues differ from the port's, and sets them up.
   [[nodiscard]] Result<void> set_up(PlacedSettings to);
   [[nodiscard]] Result<void> check(PlacedSettings& to);
+  /// Applies `to`. On an error the settings are as before, unless they cannot be applied again: then the port has
+  /// failed.
   [[nodiscard]] Result<void> apply(PlacedSettings to);
+  struct Applied {
+    Result<void> done;
+    Result<void> kept = {};  ///< after an error: whether what was in force is again
+  };
+  [[nodiscard]] Applied try_apply(PlacedSettings to);
   /// Stops the card's DMA; its queues are closed.
   [[nodiscard]] Result<void> halt();
   [[nodiscard]] const PlacedQueues& queues() const noexcept { return settings().queues; }

@@ -35,11 +35,13 @@ Result<void> PortMachine::change_queues(PlacedSettings to) {
   if (auto fits = check_mtu(to, info()); !fits) return fits;
   if (auto valid = check(to); !valid) return valid;
   const PlacedSettings before = settings();
-  auto changed = restart_changed(to);
-  if (changed && to != settings()) changed = apply(std::move(to));
-  if (changed || state_ != PortState::started) return changed;
-  if (auto back = restart_changed(before); !back && state_ == PortState::started) return enter_failed(back.error());
-  return changed;
+  Applied applied{.done = restart_changed(to)};
+  if (applied.done && to != settings()) applied = try_apply(std::move(to));
+  if (applied.done || state_ != PortState::started) return applied.done;
+  // Even if the port is about to fail: its rings then are those of its settings.
+  auto back = restart_changed(before);
+  if (state_ != PortState::started || (back && applied.kept)) return applied.done;
+  return enter_failed(back ? applied.done.error() : back.error());
 }
 
 Result<void> PortMachine::restart_changed(const PlacedSettings& to) {

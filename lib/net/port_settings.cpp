@@ -72,24 +72,27 @@ Result<void> PortMachine::check(PlacedSettings& to) {
   return valid ? driver_->check(settings(), to) : valid;
 }
 
-// What a removed card had is lost anyway, and what its owner refuses has not changed.
 Result<void> PortMachine::apply(PlacedSettings to) {
+  Applied applied = try_apply(std::move(to));
+  return applied.kept ? std::move(applied.done) : enter_failed(applied.done.error());
+}
+
+// What a removed card had is lost anyway, and what its owner refuses has not changed.
+PortMachine::Applied PortMachine::try_apply(PlacedSettings to) {
   const bool pauses = state_ == PortState::started && needs_pause(settings(), to);
   if (pauses) {
-    if (auto paused = driver_->pause(kPauseLimit); !paused) return paused;
+    if (auto paused = driver_->pause(kPauseLimit); !paused) return {.done = std::move(paused)};
   }
   std::swap(to, driver_->settings_);
-  auto applied = driver_->apply(&to, settings());
-  if (!applied) std::swap(to, driver_->settings_);
-  Result<void> rebuilt;
-  const ErrorCode code = applied ? ErrorCode{} : applied.error().code;
-  if (!applied && code != ErrorCode::device_removed && code != ErrorCode::permission_denied) {
-    rebuilt = driver_->apply(&to, settings());
+  Applied applied{.done = driver_->apply(&to, settings())};
+  if (!applied.done) std::swap(to, driver_->settings_);
+  const ErrorCode code = applied.done ? ErrorCode{} : applied.done.error().code;
+  if (!applied.done && code != ErrorCode::device_removed && code != ErrorCode::permission_denied) {
+    applied.kept = driver_->apply(&to, settings());
   }
   if (pauses) driver_->unpause();
-  if (rebuilt) return applied;
-  context_->log(LogLevel::error, rebuilt.error().message());
-  return enter_failed(applied.error());
+  if (!applied.kept) context_->log(LogLevel::error, applied.kept.error().message());
+  return applied;
 }
 
 }  // namespace pollux

@@ -273,6 +273,27 @@ TEST_F(RestartOfAQueue, SeveralQueuesAndSettingsChangeTogetherOrNotAtAll) {
   EXPECT_TRUE(fixture.all_mbufs_free());
 }
 
+// The port fails, as the PHY takes nothing, but its settings and its rings are those of before.
+TEST_F(RestartOfAQueue, IsTakenBackIfThePhyIsStuck) {
+  start();
+  const auto before = test::state_of(*port);
+  fixture.faults->on_read = [](std::uint32_t offset) {
+    return offset == reg::MDIC::offset() ? std::optional(0U) : std::nullopt;
+  };
+  const auto changed = port->change([&](Settings& settings) {
+    settings.rx[0] = {.pool = large, .ring = 128};
+    settings.tx[1].ring = 32;
+    settings.link.advertised = {LinkMode::full_100};
+  });
+  ASSERT_FALSE(changed);
+  EXPECT_THAT(changed.error().what, HasSubstr("MDIC.READY"));
+  EXPECT_EQ(port->state(), PortState::failed);
+  EXPECT_EQ(test::state_of(*port), before);
+  EXPECT_EQ(large.stats().in_use(), 0U);
+  ASSERT_TRUE(port->close());
+  EXPECT_TRUE(fixture.all_mbufs_free());
+}
+
 TEST_F(RestartOfAQueue, NeedsAStopForAnotherNumberAndForANewPool) {
   start();
   const std::size_t writes = fixture.faults->writes.size();
