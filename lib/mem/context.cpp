@@ -145,6 +145,22 @@ void ContextState::return_pool_id(std::uint8_t id) {
   if (id != 0) pool_ids_[id - 1U] = false;
 }
 
+void ContextState::add_pool(const std::shared_ptr<MempoolCore>& pool) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(pools_, [](const auto& known) { return known.expired(); });
+  pools_.push_back(pool);
+}
+
+std::vector<std::shared_ptr<MempoolCore>> ContextState::pools() const {
+  std::vector<std::shared_ptr<MempoolCore>> all;
+  const std::lock_guard lock(mutex_);
+  all.reserve(pools_.size());  // a failure later would destroy pools, which takes the lock
+  for (const auto& known : pools_) {
+    if (auto pool = known.lock()) all.push_back(std::move(pool));
+  }
+  return all;
+}
+
 std::uint16_t ContextState::take_port_index() {
   const std::lock_guard lock(mutex_);
   return static_cast<std::uint16_t>(take_lowest(port_indices_));

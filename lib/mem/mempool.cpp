@@ -286,6 +286,7 @@ Result<std::shared_ptr<MempoolCore>> MempoolCore::create(const std::shared_ptr<C
 Result<Mempool> Mempool::create(Context& context, MempoolOptions options) {
   auto core = MempoolCore::create(context.state(), std::move(options), MempoolCore::Owner::application);
   if (!core) return pass_on(std::move(core));
+  context.state()->add_pool(*core);
   return Mempool(*std::move(core));
 }
 

@@ -19,7 +19,7 @@ namespace pollux::observe {
 namespace {
 
 // A merge patch (RFC 7396) of what port.settings answers.
-Result<Json> change(Server&, NamedPort& named, const Params& params) {
+Result<Json> change(Server& server, NamedPort& named, const Params& params) {
   const Json& patch = params.value("settings");
   if (!patch.is_object()) {
     return fail(ErrorCode::invalid_argument, "'settings' is no object",
@@ -33,7 +33,7 @@ Result<Json> change(Server&, NamedPort& named, const Params& params) {
                   "read them again (port.settings), and send the new tag");
       return;
     }
-    read = json::patch_settings(settings, patch, named.port->info().limits);
+    read = json::patch_settings(settings, patch, named.port->info().limits, *server.context.state());
   });
   return done(read ? std::move(changed) : std::move(read));
 }

@@ -278,8 +278,9 @@ Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view
   auto driver = open_plain_port(context, settings.uri);
   if (!driver) return driver;
   const PortLimits& limits = (*driver)->info().limits;
-  const auto edit = [uri = std::string(uri), &limits, patch = *std::move(patch)](Settings& all) -> Result<void> {
-    auto patched = json::patch_settings(all, patch, limits);
+  const auto edit = [uri = std::string(uri), &limits, patch = *std::move(patch),
+                     state = context.state()](Settings& all) -> Result<void> {
+    auto patched = json::patch_settings(all, patch, limits, *state);
     if (patched) return patched;
     return fail(patched.error().code, fmt::format("'{}': {}", uri, patched.error().what), patched.error().hint);
   };

@@ -19,13 +19,21 @@ namespace {
 // kind some 30.
 constexpr JsonLimits kLimits{.keys = 4096, .depth = 16, .values = 1U << 16};
 
-std::vector<Mempool> pools_of(const Settings& settings) {
+// A pool of the port hides others of the same name.
+std::vector<Mempool> pools_for(const Settings& settings, const ContextState& context) {
   std::vector<Mempool> pools;
   for (const RxQueueConfig& queue : settings.rx) {
     for (const Mempool& pool : {queue.pool, queue.copy_pool, queue.header_pool}) {
       if (pool && std::ranges::find(pools, pool) == pools.end()) pools.push_back(pool);
     }
   }
+  std::vector<Mempool> others;
+  for (auto& core : context.pools()) {
+    const Mempool pool(std::move(core));
+    const auto has_its_name = [&](const Mempool& own) { return own.options().name == pool.options().name; };
+    if (std::ranges::none_of(pools, has_its_name)) others.push_back(pool);
+  }
+  pools.insert(pools.end(), others.begin(), others.end());
   return pools;
 }
 
@@ -40,13 +48,19 @@ Json value_of(const std::string& text) {
 
 Json settings_json(Settings settings) { return FieldWriter::write(settings); }
 
-Result<void> patch_settings(Settings& settings, const Json& patch, const PortLimits& limits) {
+Result<void> patch_settings(Settings& settings, const Json& patch, const PortLimits& limits,
+                            const ContextState& context) {
   Settings wanted = settings;
   if (!wanted.rss && patch.contains("rss") && patch["rss"].is_object()) wanted.rss = effective_rss(settings, limits);
-  const std::vector<Mempool> pools = pools_of(settings);
+  const std::vector<Mempool> pools = pools_for(settings, context);
   auto read = FieldReader(pools).patch(patch, wanted);
-  if (read) settings = std::move(wanted);
-  return read;
+  if (!read) return read;
+  // A cache, which has no name, is one of the queue's pool.
+  for (std::size_t i = 0; i < std::min(settings.rx.size(), wanted.rx.size()); ++i) {
+    if (wanted.rx[i].pool != settings.rx[i].pool) wanted.rx[i].cache = {};
+  }
+  settings = std::move(wanted);
+  return {};
 }
 
 Result<Json> patch_of(std::span<const std::string> changes) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -110,6 +111,28 @@ TEST(TelemetryCard, ResizedQueuesKeepTheirConfiguration) {
   EXPECT_EQ(config.rx[0].ring, 128U);
   EXPECT_EQ(config.rx[0].copy_break, 256U);
   EXPECT_TRUE(config.rx[0].given_cache);
+}
+
+TEST(TelemetryCard, APoolThatNoQueueUsesCanBeNamedAgain) {
+  TelemetryFixture fixture;
+  TestClient client = fixture.client();
+  const auto use = [&](const std::string& name) {
+    return client.error("port.change", of_plx0({{"settings", {{"rx", {{"0", {{"pool", name}}}}}}}}));
+  };
+  const Json before = client.result("port.settings", of_plx0())["settings"]["rx"];
+  std::optional<Mempool> other = Mempool::create(fixture.context, {.count = 512, .name = "other"}).value();
+  EXPECT_EQ(use("other"), "");
+  EXPECT_EQ(fixture.port.config().rx[0].pool, "other");
+  EXPECT_EQ(client.error("port.change", of_plx0({{"settings", {{"rx", before}}}})), "");
+  EXPECT_EQ(client.result("port.settings", of_plx0())["settings"]["rx"], before);
+  const auto twin = Mempool::create(fixture.context, {.count = 512, .name = fixture.port.config().rx[0].pool}).value();
+  EXPECT_EQ(use(twin.options().name), "") << "the port's own goes before its namesake";
+  EXPECT_EQ(fixture.port.settings().rx[0].pool, fixture.pool);
+  other.reset();
+  EXPECT_EQ(use("other"), "invalid_argument") << "nobody uses it any more";
+  const auto one = Mempool::create(fixture.context, {.count = 512, .name = "two"}).value();
+  const auto two = Mempool::create(fixture.context, {.count = 512, .name = "two"}).value();
+  EXPECT_EQ(use("two"), "invalid_argument") << "which of them?";
 }
 
 class TelemetryFlowRules : public testing::Test {
