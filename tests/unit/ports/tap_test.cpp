@@ -87,6 +87,21 @@ TEST_F(TapPort, CountsFramesLongerThanItsMtu) {
   EXPECT_EQ(drops(port, "rx_too_long"), 1U);
 }
 
+TEST_F(TapPort, AnotherMtuOfTheInterfaceStaysUntilTheNextStart) {
+  Port port = started("tap:plx0");
+  KernelEnd kernel("plx0");
+  ASSERT_EQ(std::system("ip link set plx0 mtu 3000"), 0);
+  ASSERT_TRUE(test::set_all_multicast(port, true));
+  EXPECT_EQ(kernel.mtu(), 3000) << "that was no change of the MTU";
+  EXPECT_EQ(port.settings().mtu, 1500U);
+  kernel.send(ether(numbered(3014, 1)));
+  EXPECT_THAT(poll(port), IsEmpty());
+  EXPECT_EQ(drops(port, "rx_too_long"), 1U);
+  ASSERT_TRUE(port.stop());
+  ASSERT_TRUE(port.start());
+  EXPECT_EQ(kernel.mtu(), 1500);
+}
+
 TEST_F(TapPort, DropsWaitingFramesWhenItStops) {
   Port port = started("tap:plx0");
   KernelEnd kernel("plx0");
