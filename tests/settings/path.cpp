@@ -21,6 +21,8 @@ bool watched_frame(pollux::Port& from, pollux::Port& to, pollux::Burst<1>& burst
   return true;
 }
 
+pollux::Result<void> watched_mtu(pollux::Port& port) { return pollux::test::set_mtu(port, 4000); }
+
 bool open_and_forward() {
   pollux::Context context;
   auto left = watched_opening(context);
@@ -37,7 +39,7 @@ bool open_and_forward() {
 bool change_and_hang() {
   using std::chrono::seconds;
   pollux::test::CardFixture fixture;
-  bool done = test::set_mtu(fixture.port, 4000) && fixture.port.settings().mtu == 4000;
+  bool done = watched_mtu(fixture.port) && fixture.port.settings().mtu == 4000;
   fixture.card.with([](auto& card) { card.transmitter().queue(0).hang(); });
   done = done && fixture.transmit(pollux::test::counting_frame(60));
   for (int second = 0; second < 7; ++second) {
