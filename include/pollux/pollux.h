@@ -208,7 +208,7 @@ typedef struct pollux_frame {
   uint16_t headroom; /* bytes before `data` */
   uint16_t origin;   /* reserved for the library; see pollux_metadata.port */
   uint32_t capacity; /* bytes of the buffer with its headroom, rounded down to 256; of a shared frame it says nothing */
-  uint32_t unused;
+  uint32_t unused;   /* for bindings: the library neither reads nor writes it */
 } pollux_frame;
 
 /* Bytes of the whole frame, all of its buffers together. */

@@ -41,6 +41,30 @@ TEST_F(C, AFrameDescribesItsBuffer) {
   pollux_free(pool, &one, 1);
 }
 
+TEST_F(C, WhatBindingsNoteInAFrameStays) {
+  open_wire();
+  pollux_frame one{};
+  one.unused = 7;
+  ASSERT_TRUE(pollux_alloc(pool, &one, 1, 60));
+  ASSERT_NE(pollux_frame_append(&one, 4), nullptr);
+  ASSERT_NE(pollux_frame_prepend(&one, 4), nullptr);
+  ASSERT_TRUE(pollux_frame_strip(&one, 4) && pollux_frame_trim(&one, 4));
+  std::fill_n(one.data, 60, std::uint8_t{0xFF});
+  pollux_frame second{};
+  second.unused = 8;
+  ASSERT_TRUE(pollux_frame_clone(&one, pool, &second));
+  EXPECT_EQ(second.unused, 8U);
+  pollux_free(pool, &second, 1);
+  EXPECT_EQ(pollux_tx_burst(pollux_port_tx(left, 0), &one, 1), 1U);
+  EXPECT_EQ(one.unused, 7U);
+  pollux_context_sleep(context, 1'000'000);
+  pollux_frame received{};
+  received.unused = 9;
+  ASSERT_EQ(pollux_rx_burst(pollux_port_rx(right, 0), &received, 1), 1U);
+  EXPECT_EQ(received.unused, 9U);
+  pollux_free(pool, &received, 1);
+}
+
 TEST_F(C, ACloneSharesItsBytes) {
   open_wire();
   pollux_frame one = frame(1);
