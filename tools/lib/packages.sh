@@ -18,6 +18,8 @@ packages_for() {
       # cmake/clang.cmake needs version 16 or newer, and Debian 12 has 14 by default.
       if [[ ${POLLUX_DISTRO:-} == debian-12 ]]; then echo clang-16 libclang-rt-16-dev lld-16 llvm-16; else echo clang libclang-rt-dev lld llvm; fi
       ;;
+    # bindgen and rustfmt show that the bindings are those of the header; tokio has an example.
+    rust) echo cargo rustc rustfmt bindgen librust-tokio-dev valgrind ;;
     check) echo git cmake ninja-build clang clang-format clang-tidy shellcheck python3 reuse ;;
     abi) echo abigail-tools ;;
     release) echo git reuse ;;

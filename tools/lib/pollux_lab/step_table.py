@@ -26,7 +26,8 @@ def unit(preset: str, what: str, **facts) -> Step:
 
 def long(preset: str) -> Step:
     return Step(f"long.{preset}", f"the long tests of the {preset} build: soaks, many restarts, large searches",
-                partial(build_steps.long_tests, preset=preset), (f"build.{preset}",), depth=FULL, packages=TOOLS_OF_TESTS)
+                partial(build_steps.long_tests, preset=preset), (f"build.{preset}",), depth=FULL,
+                packages=(*TOOLS_OF_TESTS, "rust"))
 
 
 # The costs are processor seconds of a Xeon of 2023 at 2.3 GHz, with an empty compiler cache.
@@ -48,7 +49,8 @@ IN_BACKGROUND = [
           cost={CI: 450})],
 ]
 BESIDE_GUESTS = [
-    unit("release", "unit tests, the examples and tools, and QEMU's cards without a guest", cost={PLAIN: 550, CI: 550}),
+    unit("release", "unit tests, the examples and tools, and QEMU's cards without a guest", full_packages=("rust",),
+         cost={PLAIN: 550, CI: 550}),
     Step("check", "tools/check: format, layers, headers, clang-tidy and others", runner_steps.check_what_changed, depth=CI, cost={CI: 60},
          packages=(*COMPILERS, "check")),
     long("release"),
