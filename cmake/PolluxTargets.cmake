@@ -307,15 +307,21 @@ endfunction()
 
 # pollux_python_test(ENTRY script_test.py [ARGUMENT...]): a unittest script, which may use the tools' modules. Python tests do not
 # depend on the build, so builds with sanitizers leave them out, unless PROGRAMS says that the script runs built programs whose code no
-# other test runs with sanitizers.
+# other test runs with sanitizers. PACKAGE: it imports the Python package, and warnings are errors.
 function(pollux_python_test entry script)
-  cmake_parse_arguments(TEST "PROGRAMS" "" "" ${ARGN})
+  cmake_parse_arguments(TEST "PROGRAMS;PACKAGE" "" "" ${ARGN})
   if(POLLUX_SANITIZE AND NOT TEST_PROGRAMS)
     return()
   endif()
+  set(path ${PROJECT_SOURCE_DIR}/tools/lib)
+  set(options "")
+  if(TEST_PACKAGE)
+    string(APPEND path ":${PROJECT_BINARY_DIR}/python")
+    set(options -W error -X dev)
+  endif()
   add_test(NAME ${entry}
-    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${PROJECT_SOURCE_DIR}/tools/lib
-      /usr/bin/python3 -m pollux_lab.run_unittest ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${TEST_UNPARSED_ARGUMENTS})
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${path}
+      /usr/bin/python3 ${options} -m pollux_lab.run_unittest ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${TEST_UNPARSED_ARGUMENTS})
   set_tests_properties(${entry} PROPERTIES TIMEOUT 300)
   pollux_cases(${entry} ${entry})
 endfunction()

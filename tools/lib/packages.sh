@@ -13,6 +13,7 @@ packages_for() {
     show) echo python3 ;;
     conformance) echo libgtest-dev libgmock-dev ;;
     silicon) echo kmod pciutils ;;
+    python) echo python3-dev python3-pip python3-venv python3-numpy python3-pytest python3-scapy mypy ;;
     test)
       echo git ccache doxygen libgtest-dev libgmock-dev libbenchmark-dev gcovr liblwip-dev libuv1-dev curl
       # cmake/clang.cmake needs version 16 or newer, and Debian 12 has 14 by default.

@@ -8,7 +8,7 @@ from .ctest_results import Known
 from .junit import Result
 from .steps import PLAIN, Step, StepRun, left_out
 
-PACKAGES = ("build", "test", "check", "interop", "plots")  # all but QEMU and what is for guests
+PACKAGES = ("build", "test", "check", "interop", "plots", "python")  # all but QEMU and what is for guests
 CHECKS = ["licence", "length", "words", "format", "shell", "layers"]
 LEFT_OUT_CHECKS = {"check.headers": "each public header alone, with two compilers", "check.tidy": "clang-tidy"}
 LEFT_OUT_LABELS = {"qemu": "it needs QEMU", build_steps.LONG_LABEL: "long"}

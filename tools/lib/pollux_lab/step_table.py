@@ -11,7 +11,7 @@ from .junit import Result
 from .steps import CI, FULL, PLAIN, Options, Step, left_out
 
 COMPILERS = ("build", "test")
-TOOLS_OF_TESTS = (*COMPILERS, "emulator", "guest", "interop", "plots", "qemu", "kernel-files")
+TOOLS_OF_TESTS = (*COMPILERS, "emulator", "guest", "interop", "plots", "python", "qemu", "kernel-files")
 GUESTS = (*TOOLS_OF_TESTS, "kernel")
 
 
