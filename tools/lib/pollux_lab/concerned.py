@@ -35,9 +35,11 @@ CONCERNED = {
     "lib/open": ["open", "sim"],
     "lib/c": ["c"],
     "include/pollux/pollux.h": ["c"],
+    "lib/python": ["tests/unit/python"],
     "lib/ports": ["ports", "conformance"],
     "examples": ["tests/unit/examples"],
     "examples/c": ["tests/unit/c"],
+    "examples/python": ["tests/unit/python"],
     "examples/hello": ["tests/unit/guide"],
     "tools": ["tests/unit/tools"],
     "tools/common": ["tests/unit/examples"],
@@ -62,6 +64,8 @@ CONCERNED = {
     "docs": ["tests/unit/tools", "tests/unit/guide", "tests/unit/api"],
     "docs/82576": ["hw", "faults", "silicon"],
     "docs/guide": ["tests/unit/guide"],
+    "docs/guide/python.md": ["tests/unit/python", "tests/unit/guide"],
+    "pyproject.toml": ["tests/unit/python"],
     "README.md": ["tests/unit/guide"],
 }
 # The programs for mutants in all other files.
