@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-use crate::frame::empty;
+use crate::frame::{empty, shared, SHARED};
 use crate::{guard, DropCounter, Frame};
 use pollux_sys as sys;
 use std::ops::{Deref, DerefMut, Range};
@@ -27,6 +27,8 @@ pub struct Burst<const N: usize> {
     count: usize,
     /// Frames of other Contexts may be in it.
     mixed: bool,
+    /// The Context of the counter.
+    context: u32,
     dropped: DropCounter,
 }
 
@@ -41,6 +43,7 @@ impl<const N: usize> Burst<N> {
             frames: [empty(dropped.context()); N],
             count: 0,
             mixed: false,
+            context: dropped.context(),
             dropped: dropped.clone(),
         }
     }
@@ -54,7 +57,7 @@ impl<const N: usize> Burst<N> {
         if self.count == N {
             return Err(frame);
         }
-        self.mixed |= frame.context() != self.dropped.context();
+        self.mixed |= frame.context() != self.context;
         self.frames[self.count] = frame.release();
         self.count += 1;
         Ok(())
@@ -79,9 +82,25 @@ impl<const N: usize> Burst<N> {
             mixed,
         }
     }
+    /// The bytes of each frame's first buffer, to write: as `iter_mut`, but a burst is checked once, not each frame. Panics
+    /// at a frame whose bytes another one shares.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> impl Iterator<Item = &mut [u8]> + '_ {
+        let count = if guard::is_forked() { 0 } else { self.count };
+        self.frames[..count].iter().map(|frame| {
+            if frame.flags & SHARED != 0 {
+                shared();
+            }
+            // SAFETY: the buffer is this frame's alone, has that many bytes, and the burst is borrowed for as long.
+            unsafe { std::slice::from_raw_parts_mut(frame.data, usize::from(frame.length)) }
+        })
+    }
     /// Frees all frames, and counts them under the burst's counter.
+    #[inline]
     pub fn drop_frames(&mut self) {
-        self.drop_range(0..self.count);
+        if self.count != 0 {
+            self.drop_range(0..self.count);
+        }
     }
     /// Frees all frames as consumed: no counter counts them. [`crate::Pool::free`] is faster.
     pub fn free(&mut self) {
@@ -110,7 +129,7 @@ impl<const N: usize> Burst<N> {
         let room = self.room().min(limit);
         let stored = store(self.frames[self.count..].as_mut_ptr(), room as u32) as usize;
         debug_assert!(stored <= room);
-        if context != self.dropped.context() {
+        if context != self.context {
             self.mixed = true;
             for frame in &mut self.frames[self.count..self.count + stored] {
                 frame.unused = context;
@@ -125,6 +144,8 @@ impl<const N: usize> Burst<N> {
     pub(crate) fn take(&mut self, context: u32, take: impl FnOnce(*const sys::pollux_frame, u32) -> u32) -> usize {
         if !self.is_of(context) {
             self.drop_others(context);
+        } else {
+            self.mixed = false;
         }
         let taken = take(self.frames.as_ptr(), self.count as u32) as usize;
         self.forget(0..taken);
@@ -134,8 +155,9 @@ impl<const N: usize> Burst<N> {
     /// Whether all frames are of that Context.
     #[inline]
     fn is_of(&self, context: u32) -> bool {
-        let one = self.dropped.context() == context;
-        one && (!self.mixed || self.frames[..self.count].iter().all(|frame| frame.unused == context))
+        // All are compared, since a branch for each costs as much again.
+        let differ = |bits: u32, frame: &sys::pollux_frame| bits | (frame.unused ^ context);
+        self.context == context && (!self.mixed || self.frames[..self.count].iter().fold(0, differ) == 0)
     }
     #[cold]
     fn drop_others(&mut self, context: u32) {
@@ -165,7 +187,7 @@ impl<const N: usize> Burst<N> {
         let count = self.count - range.len();
         if self.mixed {
             for frame in &mut self.frames[count..self.count] {
-                frame.unused = self.dropped.context();
+                frame.unused = self.context;
             }
             self.mixed = count != 0;
         }

@@ -45,6 +45,7 @@ impl Frame {
     }
 
     /// The bytes of the first buffer, to write; `None` if another frame shares them.
+    #[inline]
     pub fn try_mut(&mut self) -> Option<&mut [u8]> {
         if self.raw.flags & SHARED != 0 {
             return None;
@@ -146,7 +147,7 @@ impl Frame {
 }
 
 /// The original of a clone has the one bit, the clone the other.
-const SHARED: u8 = sys::POLLUX_FRAME_SHARED as u8;
+pub(crate) const SHARED: u8 = sys::POLLUX_FRAME_SHARED as u8;
 
 impl Deref for Frame {
     type Target = [u8];
@@ -163,9 +164,16 @@ impl Deref for Frame {
 impl DerefMut for Frame {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.try_mut()
-            .expect("another frame shares these bytes: Frame::try_mut tells")
+        match self.try_mut() {
+            Some(bytes) => bytes,
+            None => shared(),
+        }
     }
+}
+
+#[cold]
+pub(crate) fn shared() -> ! {
+    panic!("another frame shares these bytes: Frame::try_mut tells");
 }
 
 impl Drop for Frame {

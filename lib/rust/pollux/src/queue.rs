@@ -18,6 +18,7 @@ use std::time::Duration;
 pub struct RxQueue {
     raw: NonNull<sys::pollux_rx>,
     index: u16,
+    context: u32,
     port: Arc<PortInner>,
     not_sync: PhantomData<Cell<()>>,
 }
@@ -30,12 +31,13 @@ impl RxQueue {
         RxQueue {
             raw,
             index,
+            context: port.core.number,
             port,
             not_sync: PhantomData,
         }
     }
     pub(crate) fn context(&self) -> u32 {
-        self.port.core.number
+        self.context
     }
     pub(crate) fn raw(&self) -> *mut sys::pollux_rx {
         self.raw.as_ptr()
@@ -52,7 +54,7 @@ impl RxQueue {
             return 0;
         }
         // SAFETY: the port is open, and there is room for that many frames.
-        burst.fill(self.port.core.number, N, |frames, room| unsafe {
+        burst.fill(self.context, N, |frames, room| unsafe {
             sys::pollux_rx_burst(self.raw(), frames, room)
         })
     }
@@ -63,7 +65,7 @@ impl RxQueue {
         let context = self.port.core.raw.as_ptr();
         let mut outcome = Ok(());
         // SAFETY: the port is open, and there is room for that many frames.
-        let received = burst.fill(self.port.core.number, N, |frames, room| unsafe {
+        let received = burst.fill(self.context, N, |frames, room| unsafe {
             let mut received = 0;
             outcome = check(|written| {
                 sys::pollux_rx_wait(
@@ -127,6 +129,7 @@ impl std::fmt::Debug for RxQueue {
 pub struct TxQueue {
     raw: NonNull<sys::pollux_tx>,
     index: u16,
+    context: u32,
     port: Arc<PortInner>,
     not_sync: PhantomData<Cell<()>>,
 }
@@ -139,6 +142,7 @@ impl TxQueue {
         TxQueue {
             raw,
             index,
+            context: port.core.number,
             port,
             not_sync: PhantomData,
         }
@@ -157,7 +161,7 @@ impl TxQueue {
             return 0;
         }
         // SAFETY: the port is open, and the burst forgets the frames that are taken.
-        burst.take(self.port.core.number, |frames, count| unsafe {
+        burst.take(self.context, |frames, count| unsafe {
             sys::pollux_tx_burst(self.raw.as_ptr(), frames, count)
         })
     }
@@ -165,7 +169,7 @@ impl TxQueue {
     pub fn send_one(&mut self, frame: Frame) -> Result<(), Frame> {
         // SAFETY: the port is open, and a frame that is taken is forgotten.
         let taken = !guard::is_forked()
-            && frame.context() == self.port.core.number
+            && frame.context() == self.context
             && unsafe { sys::pollux_tx_burst(self.raw.as_ptr(), frame.raw(), 1) } == 1;
         if taken {
             frame.release();

@@ -159,15 +159,23 @@ fn shared_bytes_are_not_written() {
     // Each is sent, and two of them by one burst.
     let (mut tx, mut rx) = (pair.left.tx(0).unwrap(), pair.right.rx(0).unwrap());
     let mut burst = pair.burst();
+    burst.push(pair.frame(7)).unwrap();
     burst.push(first).unwrap();
     burst.push(second).unwrap();
-    assert_eq!(tx.send(&mut burst), 2);
+    let mut read = 0;
+    let writes = catch_unwind(AssertUnwindSafe(|| {
+        burst.bytes_mut().for_each(|bytes| read += bytes.len())
+    }));
+    assert!(writes.is_err() && read == 64, "{read}");
+    assert_eq!(tx.send(&mut burst), 3);
     tx.send_one(third).unwrap();
     pair.pass();
-    assert_eq!(rx.receive(&mut burst), 3);
-    assert!(burst
-        .iter_mut()
-        .all(|frame| frame[63] == 1 && frame.try_mut().is_some()));
+    assert_eq!(rx.receive(&mut burst), 4);
+    let numbers: Vec<u8> = burst.iter().map(|frame| frame[63]).collect();
+    assert_eq!(numbers, [7, 1, 1, 1]);
+    assert!(burst.iter_mut().all(|frame| frame.try_mut().is_some()));
+    burst.bytes_mut().for_each(|bytes| bytes[63] = 8);
+    assert!(burst.iter().all(|frame| frame[63] == 8));
 }
 
 #[test]

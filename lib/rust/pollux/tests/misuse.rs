@@ -5,7 +5,7 @@ mod common;
 use common::{frame, pair, pair_with, Pair};
 use pollux::{Burst, Code, Context, DropCounter, Frame, Poller, Pool, PoolOptions, Port, RxQueue, TxQueue};
 use std::os::unix::io::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -195,24 +195,26 @@ fn a_port_is_changed_while_another_thread_polls() {
 
 #[test]
 fn two_threads_count_under_one_name() {
+    const EACH: u64 = 20_000;
     let pair = pair();
-    let threads: Vec<_> = (0..2)
-        .map(|_| {
-            let (counter, mut pool) = (
-                pair.context.drop_counter("test_unread").unwrap(),
-                pair.left.pool(0).unwrap(),
-            );
-            thread::spawn(move || {
-                let mut burst = Burst::<4>::new(&counter);
-                for _ in 0..5_000 {
-                    assert!(pool.alloc_burst(&mut burst, 1, 60));
-                    burst.drop_frames();
-                }
-            })
-        })
-        .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    assert_eq!(pair.unread.count(), 10_000);
+    let begin = Arc::new(Barrier::new(2));
+    let count = |begin: Arc<Barrier>, counter: DropCounter, mut pool: Pool| {
+        let mut burst = Burst::<4>::new(&counter);
+        begin.wait();
+        for _ in 0..EACH {
+            assert!(pool.alloc_burst(&mut burst, 1, 60));
+            burst.drop_frames();
+        }
+    };
+    let (other, its_pool) = (
+        pair.context.drop_counter("test_unread").unwrap(),
+        pair.left.pool(0).unwrap(),
+    );
+    let its_begin = begin.clone();
+    let thread = thread::spawn(move || count(its_begin, other, its_pool));
+    count(begin, pair.unread.clone(), pair.left.pool(0).unwrap());
+    thread.join().unwrap();
+    assert_eq!(pair.unread.count(), 2 * EACH);
 }
 
 #[test]
@@ -320,6 +322,7 @@ fn use_in_child(parts: (Pair, RxQueue, TxQueue, Burst<32>, Frame, Poller)) -> i3
         refused(poller.run_once(Duration::ZERO).map(|_| ())),
         rx.receive(&mut burst) == 0 && !rx.arm(),
         tx.send(&mut burst) == 0,
+        burst.bytes_mut().fold(0, |count, _| count + 1) == 0,
         burst.len() == 2 && burst.iter().all(|frame| frame.is_empty()),
         one.bytes() == 0 && one.buffers().count() == 0 && one.copy_to(0, &mut [0; 9]) == 0,
         one.try_mut().unwrap().is_empty() && one.append(1).is_none() && !one.strip(1) && !one.trim(1),
