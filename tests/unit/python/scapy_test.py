@@ -12,18 +12,23 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "interop"))
 import namespaces
 import pollux
 
+logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
 try:
-    logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
     import scapy.all as scapy
     from scapy.all import ARP, ICMP, IP, UDP, Ether, IPv6, Raw
     from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest
 except ImportError:
-    raise unittest.SkipTest("scapy is not installed (python3-scapy): PolluxSocket was NOT tested") from None
-
-from pollux.scapy import PolluxSocket
+    scapy = None
+else:
+    from pollux.scapy import PolluxSocket
 
 SECONDS = 20
 SOURCE, HOST, OURS = "02:00:00:00:00:09", "10.9.0.1", "10.9.0.2"
+
+
+def setUpModule():
+    if scapy is None:
+        raise unittest.SkipTest("scapy is not installed (python3-scapy): PolluxSocket was NOT tested")
 
 
 class OverTap(unittest.TestCase):
