@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include <vector>
+
 #include "c/handles.hpp"
+#include "mem/context_state.hpp"
 #include "pollux/net/port_info.hpp"
 #include "pollux/net/settings.hpp"
 #include "pollux/net/settings_text.hpp"
@@ -32,7 +35,9 @@ pollux_port* pollux_port_open(pollux_context* context, const char* uri, const ch
     if (auto there = need(uri, "uri"); !there) return pass_on(std::move(there));
     Settings asked;
     if (settings != nullptr) {
-      auto read = parse_settings(settings);
+      std::vector<Mempool> pools;
+      for (auto& pool : context->core->context.state()->pools()) pools.emplace_back(std::move(pool));
+      auto read = parse_settings(settings, pools);
       if (!read) return pass_on(std::move(read));
       asked = *std::move(read);
     }

@@ -114,6 +114,20 @@ TEST_F(C, SettingsAreReadAndChanged) {
   EXPECT_EQ(error.code, POLLUX_INVALID_ARGUMENT);
 }
 
+TEST_F(C, SettingsNameThePoolsOfTheProgram) {
+  pollux_pool_options options{};
+  options.size = sizeof options;
+  options.name = "answers";
+  options.count = 4096;
+  pool = pollux_pool_open(context, &options, &error);
+  ASSERT_NE(pool, nullptr) << error.message;
+  left = pollux_port_open(context, "null:", R"({"rx":[{"pool":"answers"}],"tx":[{}]})", &error);
+  ASSERT_NE(left, nullptr) << error.message;
+  EXPECT_EQ(pollux_rx_use_pool(pollux_port_rx(left, 0), pool, &error), POLLUX_OK) << error.message;
+  EXPECT_EQ(pollux_port_open(context, "null:", R"({"rx":[{"pool":"others"}]})", &error), nullptr);
+  EXPECT_THAT(std::string(error.message), HasSubstr("others"));
+}
+
 TEST_F(C, RequestsAreThoseOfTheTelemetry) {
   open_wire();
   EXPECT_EQ(ask(left, "port.info")["uri"], "sim:0");
