@@ -79,6 +79,14 @@ std::optional<fs::path> open_node(const fs::path& process, const std::vector<Nod
   return std::nullopt;
 }
 
+std::vector<Node> existing_nodes(const std::vector<fs::path>& candidates) {
+  std::vector<Node> nodes;
+  for (const fs::path& path : candidates) {
+    if (const auto node = state_of(AT_FDCWD, path.c_str())) nodes.push_back({path, identity_of(*node), node->stx_uid});
+  }
+  return nodes;
+}
+
 /// The numbers of all processes, with those of root and of the owners of `nodes` first: others may have any number of
 /// files open, to hide those.
 std::vector<std::string> processes_in_order(const SystemPaths& paths, const std::vector<Node>& nodes) {
@@ -110,10 +118,7 @@ SearchEnd end_of_search() {
 DeviceHolders find_holders(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe,
                            const SearchEnd& end) {
   const auto candidates = nodes_of(paths, device);
-  std::vector<Node> nodes;
-  for (const fs::path& path : candidates) {
-    if (const auto node = state_of(AT_FDCWD, path.c_str())) nodes.push_back({path, identity_of(*node), node->stx_uid});
-  }
+  const auto nodes = existing_nodes(candidates);
   DeviceHolders holders;
   const auto processes = nodes.empty() ? std::vector<std::string>() : processes_in_order(paths, nodes);
   for (const std::string& process : processes) {
@@ -130,6 +135,10 @@ DeviceHolders find_holders(const SystemPaths& paths, const DeviceInfo& device, c
     break;
   }
   return holders;
+}
+
+bool is_holder(const SystemPaths& paths, const DeviceInfo& device, const std::string& process) {
+  return open_node(paths.proc / process, existing_nodes(nodes_of(paths, device)), end_of_search()).has_value();
 }
 
 Result<void> check_not_open(const SystemPaths& paths, const DeviceInfo& device, const NodeProbe& probe,

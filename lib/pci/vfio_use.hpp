@@ -41,6 +41,10 @@ using SearchEnd = std::function<bool()>;
 [[nodiscard]] DeviceHolders find_holders(const SystemPaths& paths, const DeviceInfo& device,
                                          const NodeProbe& probe = probe_node, const SearchEnd& end = end_of_search());
 
+/// Whether the process with this number has the device or its IOMMU group open now. The number of a holder that was
+/// found before may have become another process's.
+[[nodiscard]] bool is_holder(const SystemPaths& paths, const DeviceInfo& device, const std::string& process);
+
 /// Error: `group_in_use` if a process has the device or its IOMMU group open. The error names the process if it is
 /// visible in /proc. Unbinding such a device from vfio-pci would block uninterruptibly until that process closes it.
 /// Where the time was over, a device counts as free if it can be opened: its group, and a device file that is in use,

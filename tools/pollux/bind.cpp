@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -69,8 +68,7 @@ int run_bind(const Environment& environment, const BindOptions& options) {
   const host::BindOptions how{.force = options.force};
   const auto bind = [&] { return bind_and_hand_over(environment, *addresses, how, user); };
   if (options.confirm == 0 && !options.hold) return bind();
-  HostActions actions;
-  actions.kill = [](int process, int signal) { ::kill(process, signal); };
+  const HostActions actions;
   if (options.hold) return bind_and_hold(environment, *addresses, how, STDIN_FILENO, actions, bind);
   return bind_with_confirmation(environment, *addresses, how, std::chrono::seconds(options.confirm), actions, bind);
 }

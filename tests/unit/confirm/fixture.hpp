@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -32,7 +33,8 @@ struct Machine : testing::Test {
       machine.write(machine.paths.run / "restored", backup.name);
       return restored;
     };
-    actions.kill = [this](int process, int signal) {
+    actions.kill = [this](int process, int signal, const std::function<bool()>& is_meant) {
+      if (!is_meant()) return;
       events.push_back("kill " + std::to_string(process) + " by " + std::to_string(signal));
       if (signal == deadly) std::filesystem::remove_all(machine.paths.proc / std::to_string(process));
     };

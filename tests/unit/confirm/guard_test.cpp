@@ -2,10 +2,14 @@
 // The roll-back, and the guard that decides on it.
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "fixture.hpp"
 
@@ -109,6 +113,37 @@ TEST_F(RollbackCase, EndsAllProcessesThatHaveThePortOpen) {
   EXPECT_THAT(events, UnorderedElementsAre("kill 42 by 15", "kill 43 by 15", "kill 44 by 15", "kill 45 by 15",
                                            "restore eth1 as eth1"));
   EXPECT_EQ(machine.driver_of(port), "igb");
+}
+
+// While the files of other processes are looked at, a holder may end and its number become another process's.
+TEST_F(RollbackCase, ANumberThatHasBecomeAnotherProcessIsNotSignalled) {
+  std::vector<bool> meant;
+  actions.kill = [&](int process, int /*signal*/, const std::function<bool()>& is_meant) {
+    meant.push_back(is_meant());
+    std::filesystem::remove_all(machine.paths.proc / std::to_string(process));
+    machine.add_process(process, "sshd", machine.paths.dev / "vfio/8");
+    meant.push_back(is_meant());
+  };
+  const auto rollback = prepare();
+  bind();
+  machine.add_process(42, "l2fwd", machine.paths.dev / "vfio/7");
+  EXPECT_TRUE(rollback->run(environment));
+  EXPECT_THAT(meant, ElementsAre(true, false));
+}
+
+TEST(SignalIf, SignalsOnlyWhoIsMeant) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  ASSERT_GT(child, 0);
+  signal_if(child, SIGKILL, [] { return false; });
+  signal_if(child, SIGTERM, [] { return true; });
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGTERM);
 }
 
 TEST_F(RollbackCase, RefusesWhatWouldBeLostForGood) {

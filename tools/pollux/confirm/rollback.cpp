@@ -2,13 +2,16 @@
 #include "confirm/rollback.hpp"
 
 #include <fmt/format.h>
-#include <csignal>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 
+#include "base/file_descriptor.hpp"
 #include "host/binding.hpp"
 #include "host/host_use.hpp"
 #include "pci/device_info.hpp"
@@ -65,6 +68,11 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
+void signal_if(int process, int signal, const std::function<bool()>& is_meant) {
+  const FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  if (handle && is_meant()) static_cast<void>(::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0));
+}
+
 Result<Rollback> Rollback::prepare(const Environment& environment, HostActions actions,
                                    const std::vector<pci::Address>& addresses) {
   Rollback rollback;
@@ -113,7 +121,7 @@ void Rollback::end_holders(const Environment& environment, const Port& port) con
       int process = 0;
       const auto [end, bad] = std::from_chars(number.data(), number.data() + number.size(), process);
       if (bad != std::errc() || process <= 1) continue;
-      if (actions_.kill) actions_.kill(process, signal);
+      actions_.kill(process, signal, [&] { return pci::is_holder(environment.paths, *device, number); });
       signalled = true;
     }
     if (!signalled) return;

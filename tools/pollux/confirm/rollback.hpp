@@ -12,12 +12,16 @@
 
 namespace pollux::tool {
 
+/// Sends a signal to the process that has this number if `is_meant` says so afterwards: what it says is true of that
+/// process, and not of a later one with the same number.
+void signal_if(int process, int signal, const std::function<bool()>& is_meant);
+
 /// What a roll-back does to the rest of the machine. Tests replace it.
 struct HostActions {
   std::function<Result<host::InterfaceBackup>(const std::string& name)> save = &host::back_up_interface;
   std::function<Result<void>(const host::InterfaceBackup&, const std::string& current_name)> restore =
       &host::restore_interface;
-  std::function<void(int process, int signal)> kill;
+  std::function<void(int process, int signal, const std::function<bool()>& is_meant)> kill = &signal_if;
 };
 
 /// What has to be given back to the kernel: ports, and how their interfaces were configured.
