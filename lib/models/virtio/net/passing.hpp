@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 
 #include "models/virtio/net/core.hpp"
 #include "models/virtio/net/packet.hpp"
@@ -47,7 +47,8 @@ class Incoming {
   }
 
   const Core* receiver_;
-  std::unordered_map<std::size_t, hw::NetHeader> headers_;
+  /// Ordered: a sender may choose frames whose hashes are in the same bucket of an unordered one.
+  std::map<std::size_t, hw::NetHeader> headers_;
   std::deque<std::size_t> order_;  // the keys, oldest first
 };
 
