@@ -239,8 +239,9 @@ struct VisitedNamespace {
   bool concerns = false;     ///< its own links or those below them are hardware, or of the caller's namespace
 };
 
-/// Runs in a thread of its own, because it changes the thread's namespace. Any user can have thousands of namespaces.
-/// So each is entered once, and once more for each one that concerns the hardware, if it may have links on that.
+/// Runs in a thread of its own, because it changes the thread's namespace. Any user can have thousands of namespaces,
+/// with millions of routes. So each is entered once, and once more for each one that concerns the hardware, if it may
+/// have links on that; and only of those that concern it more is read than links.
 class Visitor {
  public:
   explicit Visitor(const pci::SystemPaths& paths) : paths_(paths) {}
@@ -268,17 +269,25 @@ class Visitor {
   Result<void> read_here(const FoundNamespace& found) {
     NetworkNamespace where{.id = found.id, .name = found.name, .command_prefix = found.command_prefix};
     VisitedNamespace visited{.found = found, .numbers = {}};
-    if (auto read = read_current_namespace(where, visited.numbers); !read) return read;
-    where.pppoe = read_pppoe(paths_.proc / "thread-self/net/pppoe");
+    if (auto read = read_links(where, visited.numbers); !read) return read;
     visited.concerns = visited_.empty() || std::ranges::any_of(where.links, [](const NetworkLink& link) {
                          return !link.parent_device.empty();
                        });
-    // The kernel goes through all connections of the machine for it.
-    if (visited.concerns) where.connections = tcp_connections(paths_.proc / "thread-self/net");
-    if (visited.concerns) to_follow_.push_back(visited_.size());
+    if (visited.concerns) {
+      if (auto read = read_uses(where); !read) return read;
+      to_follow_.push_back(visited_.size());
+    }
     state_.namespaces.push_back(std::move(where));
     visited_.push_back(std::move(visited));
     return {};
+  }
+
+  /// What uses the links of the namespace in which the thread is.
+  Result<void> read_uses(NetworkNamespace& where) const {
+    const fs::path net = paths_.proc / "thread-self/net";
+    where.pppoe = read_pppoe(net / "pppoe");
+    where.connections = tcp_connections(net);  // the kernel goes through all connections of the machine for it
+    return read_addresses_and_routes(where);
   }
 
   /// Finds the links whose lower one is in a namespace that concerns the hardware, so that theirs does, too.
@@ -312,7 +321,7 @@ class Visitor {
       leads = true;
     }
     if (!leads || std::exchange(visited.concerns, true)) return;
-    state_.namespaces[upper].connections = tcp_connections(paths_.proc / "thread-self/net");
+    if (!read_uses(state_.namespaces[upper])) state_.unseen.push_back(visited.found.name);
     to_follow_.push_back(upper);
   }
 

@@ -172,10 +172,15 @@ std::optional<IpPrefix> read_destination(Bytes message) {
   return IpPrefix{.v6 = header->rtm_family == AF_INET6, .bytes = {}, .length = header->rtm_dst_len};
 }
 
-Result<void> read_current_namespace(NetworkNamespace& into, NamespaceNumbers& numbers) {
+Result<void> read_links(NetworkNamespace& into, NamespaceNumbers& numbers) {
   auto socket = netlink::Socket::open();
   if (!socket) return pass_on(std::move(socket));
-  if (auto links = dump_links(*socket, into, numbers); !links) return links;
+  return dump_links(*socket, into, numbers);
+}
+
+Result<void> read_addresses_and_routes(NetworkNamespace& into) {
+  auto socket = netlink::Socket::open();
+  if (!socket) return pass_on(std::move(socket));
   if (auto addresses = dump_addresses(*socket, into); !addresses) return addresses;
   if (auto routes = dump_routes(*socket, into, AF_INET); !routes) return routes;
   return dump_routes(*socket, into, AF_INET6);

@@ -15,9 +15,12 @@ namespace pollux::host {
 /// that one.
 using NamespaceNumbers = std::map<std::uint32_t, std::int32_t>;
 
-/// Fills links, addresses and routes from the network namespace of the calling thread. The `lower_namespace` of those
-/// in `numbers` is unknown.
-[[nodiscard]] Result<void> read_current_namespace(NetworkNamespace& into, NamespaceNumbers& numbers);
+/// Fills links from the network namespace of the calling thread. The `lower_namespace` of those in `numbers` is
+/// unknown.
+[[nodiscard]] Result<void> read_links(NetworkNamespace& into, NamespaceNumbers& numbers);
+
+/// Fills addresses and routes from the network namespace of the calling thread.
+[[nodiscard]] Result<void> read_addresses_and_routes(NetworkNamespace& into);
 
 /// The address in a message RTM_NEWADDR, or nullopt if there is no IPv4 or IPv6 address in it.
 [[nodiscard]] std::optional<LinkAddress> read_address(netlink::Bytes message);

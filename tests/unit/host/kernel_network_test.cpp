@@ -60,6 +60,12 @@ class KernelNetworkFixture : public testing::Test {
     return nullptr;
   }
 
+  /// By a link from the test's own namespace, v2 there. It goes with that namespace.
+  [[nodiscard]] bool connect(const std::string& other) const {
+    return run("ip link add " + own_end + " type veth peer name v2 netns " + other);
+  }
+
+  const std::string own_end = "plx" + std::to_string(::getpid());
   const std::string blue = "plx-blue-" + std::to_string(::getpid());
   const std::string red = "plx-red-" + std::to_string(::getpid());
 };
@@ -78,6 +84,7 @@ TEST_F(KernelNetworkFixture, SeesLinksAddressesAndRoutesInOtherNamespaces) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 2001:db8::7/64 dev v0 nodad"));
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
   ASSERT_TRUE(run("ip -n " + red + " link set v1 up"));
+  ASSERT_TRUE(connect(blue));
   ASSERT_TRUE(run("ip -n " + blue + " route add default via 192.0.2.1"));
   const std::uint64_t before = own_namespace();
   const auto state = KernelNetwork().read();
@@ -100,11 +107,25 @@ TEST_F(KernelNetworkFixture, SeesLinksAddressesAndRoutesInOtherNamespaces) {
 
 TEST_F(KernelNetworkFixture, ReadsTheLocalEndOfAPointToPointAddress) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 192.0.2.7 peer 198.51.100.1/32 dev v0"));
+  ASSERT_TRUE(connect(blue));
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state) << state.error().message();
   const NetworkNamespace* where = find(*state, blue);
   ASSERT_NE(where, nullptr);
   EXPECT_THAT(addresses_of(*where, *find_link(*where, "v0")), testing::ElementsAre("192.0.2.7/32"));
+}
+
+// Somebody else may have a million of them.
+TEST_F(KernelNetworkFixture, DoesNotReadAddressesAndRoutesWhereNoLinkLeadsToHardware) {
+  ASSERT_TRUE(run("ip -n " + blue + " addr add 192.0.2.7/24 dev v0"));
+  ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
+  const auto state = KernelNetwork().read();
+  ASSERT_TRUE(state) << state.error().message();
+  const NetworkNamespace* where = find(*state, blue);
+  ASSERT_NE(where, nullptr);
+  EXPECT_NE(find_link(*where, "v0"), nullptr);
+  EXPECT_THAT(where->addresses, testing::IsEmpty());
+  EXPECT_THAT(where->routes, testing::IsEmpty());
 }
 
 // They are followed from the test's own namespace, and from those with hardware.
@@ -113,8 +134,7 @@ TEST_F(KernelNetworkFixture, ResolvesLowerInterfacesInOtherNamespaces) {
   ASSERT_TRUE(apart);
   ASSERT_NE(find(*apart, blue), nullptr);
   EXPECT_EQ(find_link(*find(*apart, blue), "v0")->lower_namespace, NetworkLink::kUnknownNamespace);
-  const std::string end = "plx" + std::to_string(::getpid());
-  ASSERT_TRUE(run("ip link add " + end + " type veth peer name v2 netns " + blue));  // goes with that namespace
+  ASSERT_TRUE(connect(blue));
   const auto state = KernelNetwork().read();
   ASSERT_TRUE(state);
   const NetworkNamespace* here = find(*state, blue);
@@ -125,7 +145,7 @@ TEST_F(KernelNetworkFixture, ResolvesLowerInterfacesInOtherNamespaces) {
   EXPECT_EQ(find_link(*here, "v0")->lower_namespace, there->id);
   EXPECT_EQ(find_link(*there, "v1")->lower_namespace, here->id);
   EXPECT_EQ(find_link(*here, "v2")->lower_namespace, state->namespaces[0].id);
-  EXPECT_EQ(find_link(state->namespaces[0], end)->lower_namespace, here->id);
+  EXPECT_EQ(find_link(state->namespaces[0], own_end)->lower_namespace, here->id);
 }
 
 TEST_F(KernelNetworkFixture, ReadsMembershipInABridge) {
@@ -142,6 +162,7 @@ TEST_F(KernelNetworkFixture, ReadsMembershipInABridge) {
 // Entries that the kernel adds automatically do not count as use; all others do.
 TEST_F(KernelNetworkFixture, InterpretsTheRealTablesCorrectly) {
   ASSERT_TRUE(run("ip -n " + blue + " addr add 169.254.7.7/16 dev v0"));
+  ASSERT_TRUE(connect(blue));
   ASSERT_TRUE(run("ip -n " + blue + " link set v0 up"));
   ASSERT_TRUE(run("ip -n " + red + " link set v1 up"));
   const auto uses = [&] {
