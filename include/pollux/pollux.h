@@ -345,7 +345,8 @@ POLLUX_C_API uint32_t pollux_rx_burst(pollux_rx* rx, pollux_frame* frames, uint3
  * what was sent. */
 POLLUX_C_API uint32_t pollux_tx_burst(pollux_tx* tx, const pollux_frame* frames, uint32_t count);
 /* The queue takes its buffers from this handle, or returns them to it, from now on: one of the thread that uses the
- * queue. POLLUX_INVALID_ARGUMENT: `pool` is not the pool of the receive queue. */
+ * queue. POLLUX_INVALID_ARGUMENT: `pool` is not the pool of the receive queue. Not while another thread changes the
+ * port. */
 POLLUX_C_API pollux_code pollux_rx_use_pool(pollux_rx* rx, const pollux_pool* pool, pollux_error* error);
 POLLUX_C_API pollux_code pollux_tx_use_pool(pollux_tx* tx, const pollux_pool* pool, pollux_error* error);
 
