@@ -16,18 +16,19 @@ Result<Json> parse_object(std::string_view text) {
 
 }  // namespace
 
-LocalRequests::LocalRequests(Context& context)
-    : context_(context), options_{.captures = false}, ports_(context, std::nullopt), meters_(context) {}
+LocalRequests::LocalRequests(Context& context) : context_(context), options_{.captures = false}, meters_(context) {}
 
 Result<Json> LocalRequests::call(Port* port, std::string_view method, Json params) {
-  const std::lock_guard lock(mutex_);
-  Server server{context_, options_, ports_, meters_, counts_};
+  NamedPorts ports(context_, std::nullopt);
+  ClientCounts counts;
+  Server server{context_, options_, ports, meters_, counts};
   const Request request{.id = nullptr, .method = std::string(method), .params = std::move(params)};
   if (port == nullptr) return execute(server, request);
   std::vector<OpenPort> all = open_ports(context_);
   const auto found = std::ranges::find_if(all, [&](OpenPort& one) { return &one->info() == &port->info(); });
   if (found == all.end()) return fail(ErrorCode::bad_state, "the port is closed", "open it again, or ask another port");
   NamedPort named{port->info().name, std::move(*found)};
+  all.clear();
   return execute(server, request, &named);
 }
 

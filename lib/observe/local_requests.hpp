@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -15,7 +14,8 @@
 namespace pollux::observe {
 
 /// The telemetry's methods for the program itself, without a socket or names of ports. Captures are not among them.
-/// Thread rule: any thread; requests wait for one another.
+/// Thread rule: any thread, also in a port's event handler: nothing is locked, and no other port held, while a method
+/// calls its port.
 class LocalRequests {
  public:
   explicit LocalRequests(Context& context);
@@ -31,10 +31,7 @@ class LocalRequests {
 
   Context& context_;
   TelemetryOptions options_;
-  std::mutex mutex_;
-  NamedPorts ports_;
   PortMeters meters_;
-  ClientCounts counts_;
 };
 
 }  // namespace pollux::observe

@@ -137,6 +137,9 @@ class PortMeters {
 
   explicit PortMeters(Context& context) : store_(context.service<MeterStore>()) {}
 
+  /// Threads that share the meters hold it while they use them, and what `find` returns.
+  [[nodiscard]] std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
+
   /// Error: that of Port::attach_observer; then nothing is attached.
   [[nodiscard]] Result<void> watch(OpenPort& port, std::uint64_t client);
   void unwatch(OpenPort& port, std::uint64_t client);
@@ -156,6 +159,7 @@ class PortMeters {
   void detach(OpenPort& port, const Queues& queues);
 
   MeterStore& store_;
+  std::mutex mutex_;
   CycleRate rate_;
   std::map<std::uint64_t, Watched> watched_;  // by OpenPort::id
 };

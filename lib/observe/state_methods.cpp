@@ -151,12 +151,14 @@ Result<Json> time(Server&, NamedPort& named, const Params&) {
 Result<Json> watch(Server& server, NamedPort& named, const Params& params) {
   const auto on = params.flag("on");
   if (!on) return tl::unexpected<Error>(on.error());
+  const auto lock = server.meters.lock();
   if (*on) return done(server.meters.watch(named.port, server.client));
   server.meters.unwatch(named.port, server.client);
   return Json(nullptr);
 }
 
 Result<Json> histograms(Server& server, NamedPort& named, const Params&) {
+  const auto lock = server.meters.lock();
   const PortMeters::Queues* const meters = server.meters.find(named.port);
   if (meters == nullptr) return Json(nullptr);
   return meters_json(*meters, server.meters.cycles_per_second());

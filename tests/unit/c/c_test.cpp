@@ -173,6 +173,26 @@ TEST_F(C, EventsReachTheCallback) {
   EXPECT_EQ(seen.size(), 2U);
 }
 
+// The event comes within the request that stops the port, and the request waits for the callback.
+TEST_F(C, ACallbackMayMakeRequestsAndCloseAnotherPort) {
+  open_wire();
+  pollux_port_on_event(
+      left,
+      [](void* user, const pollux_event* event) {
+        if (event->kind != POLLUX_LINK_DOWN) return;
+        C& self = *static_cast<C*>(user);
+        EXPECT_EQ(self.ask(self.left, "port.info")["uri"], "sim:0");
+        EXPECT_EQ(pollux_port_change(self.left, R"({"mtu":1400})", &self.error), POLLUX_OK) << self.error.message;
+        EXPECT_EQ(pollux_port_close(std::exchange(self.right, nullptr), &self.error), POLLUX_OK);
+      },
+      this);
+  pollux_context_sleep(context, 2'000'000'000);
+  ASSERT_EQ(pollux_context_run_due(context, nullptr, &error), POLLUX_OK) << error.message;
+  ASSERT_NE(right, nullptr);
+  EXPECT_TRUE(ask(left, "port.stop").is_null());
+  EXPECT_EQ(right, nullptr) << "no event came";
+}
+
 TEST_F(C, WhatIsOpenOutlivesTheContext) {
   open_wire();
   pollux_frame one = frame(7);

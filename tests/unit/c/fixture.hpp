@@ -24,6 +24,18 @@ inline std::string take(char* text) {
 
 /// Two in-process cards with a wire between them, in virtual time.
 class C : public ::testing::Test {
+ public:
+  nlohmann::json ask(pollux_port* port, const char* method, const char* params = nullptr) {
+    return nlohmann::json::parse(take(pollux_request(context, port, method, params, &error)), nullptr, false);
+  }
+
+  pollux_context* context = nullptr;
+  pollux_port* left = nullptr;
+  pollux_port* right = nullptr;
+  pollux_pool* pool = nullptr;
+  pollux_error error{};
+  std::string logged;
+
  protected:
   void SetUp() override {
     pollux_context_options options{};
@@ -70,16 +82,6 @@ class C : public ::testing::Test {
     pollux_context_sleep(context, 1'000'000);
     return pollux_rx_burst(pollux_port_rx(right, 0), &one, 1);
   }
-  nlohmann::json ask(pollux_port* port, const char* method, const char* params = nullptr) {
-    return nlohmann::json::parse(take(pollux_request(context, port, method, params, &error)), nullptr, false);
-  }
-
-  pollux_context* context = nullptr;
-  pollux_port* left = nullptr;
-  pollux_port* right = nullptr;
-  pollux_pool* pool = nullptr;
-  pollux_error error{};
-  std::string logged;
 };
 
 }  // namespace pollux::c::test
