@@ -297,11 +297,12 @@ static PyObject* context_drop(Context* self, PyObject* args) {
   PyObject* frames;
   const char* name;
   if (!PyArg_ParseTuple(args, "Os:drop", &frames, &name)) return NULL;
-  pollux_drop_counter* counter = counter_named(self, name);
   Batch batch;
-  if (counter == NULL || !batch_take(&batch, self, frames)) return NULL;
-  pollux_drop(counter, NULL, batch.frames, batch.count); /* with the GIL: one thread at a time counts */
-  batch_end(&batch, batch.count);
+  if (!batch_take(&batch, self, frames)) return NULL;
+  pollux_drop_counter* counter = counter_named(self, name); /* now, since an iterator may have closed the context */
+  if (counter != NULL) pollux_drop(counter, NULL, batch.frames, batch.count); /* with the GIL: one thread counts */
+  batch_end(&batch, counter == NULL ? 0 : batch.count);
+  if (counter == NULL) return NULL;
   Py_RETURN_NONE;
 }
 

@@ -124,18 +124,19 @@ bool port_allocate(Port* self, pollux_frame* frame, uint32_t bytes) {
 }
 
 static PyObject* port_frame(Port* self, PyObject* content) {
-  if (!port_usable(self)) return NULL;
   pollux_frame frame;
   if (PyLong_Check(content)) {
     unsigned long bytes = PyLong_AsUnsignedLong(content);
     if (bytes == (unsigned long)-1 && PyErr_Occurred()) return NULL;
-    if (!port_allocate(self, &frame, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes)) return NULL;
+    if (!port_usable(self) || !port_allocate(self, &frame, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes))
+      return NULL;
     memset(frame.data, 0, frame.length);
     return frame_new(self->context, &frame);
   }
   Py_buffer view;
   if (PyObject_GetBuffer(content, &view, PyBUF_SIMPLE) != 0) return NULL;
-  const bool allocated = port_allocate(self, &frame, view.len > UINT32_MAX ? UINT32_MAX : (uint32_t)view.len);
+  const bool allocated =
+      port_usable(self) && port_allocate(self, &frame, view.len > UINT32_MAX ? UINT32_MAX : (uint32_t)view.len);
   if (allocated) memcpy(frame.data, view.buf, (size_t)view.len);
   PyBuffer_Release(&view);
   return allocated ? frame_new(self->context, &frame) : NULL;
@@ -225,12 +226,12 @@ static PyObject* port_on_event(Port* self, PyObject* callback) {
     Py_INCREF(callback);
     self->on_event = callback;
   }
-  Py_XDECREF(old);
   self->users++;
   Py_BEGIN_ALLOW_THREADS
   pollux_port_on_event(self->handle, callback == Py_None ? NULL : event_notice, self);
   Py_END_ALLOW_THREADS
   self->users--;
+  Py_XDECREF(old); /* last, since its __del__ may close the port */
   Py_RETURN_NONE;
 }
 

@@ -170,6 +170,29 @@ class Callbacks(Fixture):
             self.assertTrue(context.closed and ports[0].closed)
         self.assertEqual(caught.seen, [])
 
+    def test_an_old_callback_that_closes_the_port(self):
+        class Callback:
+            def __call__(_, *event):
+                pass
+
+            def __del__(_):
+                self.left.close()
+
+        self.left.on_event(Callback())
+        self.left.on_event(None)
+        self.assertTrue(self.left.closed)
+
+    def test_an_iterator_that_closes_the_context(self):
+        frames = [self.left.frame(FRAME), self.left.frame(FRAME)]
+
+        def closes():
+            yield from frames
+            self.context.close()
+
+        with self.assertRaisesRegex(ValueError, "the context is closed"):
+            self.context.drop(closes(), "unwanted")
+        self.assertEqual([bytes(frame) for frame in frames], [FRAME, FRAME])
+
     def test_an_index_that_sends_the_frame(self):
         frame = self.pass_one()
 
