@@ -129,7 +129,8 @@ impl<const N: usize> Burst<N> {
         let room = self.room().min(limit);
         let stored = store(self.frames[self.count..].as_mut_ptr(), room as u32) as usize;
         debug_assert!(stored <= room);
-        if context != self.context {
+        // Frames that a forgotten `Drain` has left behind may be of another Context.
+        if self.mixed || context != self.context {
             self.mixed = true;
             for frame in &mut self.frames[self.count..self.count + stored] {
                 frame.unused = context;
