@@ -144,6 +144,64 @@ TEST(CardChecksums, AreReportedInTheWriteBack) {
   EXPECT_EQ(fixture.memory.descriptor(CardFixture::kRxRing, 1).lo >> intel::rx::kIpIdShift, 0u);
 }
 
+/// As the standards have it.
+std::uint32_t crc_by_bits(std::span<const std::byte> bytes, std::uint32_t polynomial) {
+  std::uint32_t crc = ~std::uint32_t{0};
+  for (const std::byte byte : bytes) {
+    crc ^= std::to_integer<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? polynomial : 0U);
+  }
+  return ~crc;
+}
+
+TEST(CardChecksums, CrcsAreRightForEachLength) {
+  const Frame frame = CardFixture::frame(60);
+  for (std::size_t size = 0; size <= frame.size(); ++size) {
+    const auto part = std::span(frame).last(size);
+    EXPECT_EQ(frame_check_sequence(part), crc_by_bits(part, 0xEDB88320)) << size;
+    EXPECT_EQ(crc32c(part), crc_by_bits(part, 0x82F63B78)) << size;
+  }
+}
+
+// Others wait for the server of a card whose driver sends long frames with CRCs all the time.
+TEST(CardChecksums, CrcsAreCountedAsWork) {
+  CardFixture fixture;
+  fixture.link_up();
+  fixture.start_rx();
+  fixture.start_tx();
+  const auto work_of = [&](const auto& call) {
+    const std::int64_t before = fixture.budget.left();
+    call();
+    return before - fixture.budget.left();
+  };
+  WorkBudget crc;
+  const auto units_of = [&](std::size_t bytes) {
+    crc.start(0);
+    crc.charge(kCrcWork * bytes);
+    return -crc.left();
+  };
+  const auto receive = [&](const Frame& frame) { return work_of([&] { fixture.card.receive(frame); }); };
+  const Frame plain = CardFixture::frame(1500);
+  EXPECT_EQ(receive(plain), 0) << "memory and wire are charged by the platform";
+  EXPECT_EQ(receive(kIpv4Sctp), 0);
+  fixture.write<hw::RXCSUM>(fixture.read<hw::RXCSUM>().with(hw::RXCSUM::CRCOFL));
+  EXPECT_EQ(receive(kIpv4Sctp), units_of(kIpv4Sctp.size()));
+  fixture.write<hw::RCTL>(fixture.read<hw::RCTL>().without(hw::RCTL::SECRC));
+  EXPECT_EQ(receive(plain), units_of(plain.size()));
+
+  std::memcpy(fixture.memory.at(CardFixture::buffer(0)), plain.data(), plain.size());
+  const auto send = [&](std::uint32_t slot, std::uint64_t without) {
+    intel::Descriptor& data = fixture.memory.descriptor(CardFixture::kTxRing, slot);
+    data = intel::tx::data(CardFixture::buffer(0), 1500, 1500, intel::tx::kEndOfPacket);
+    data.hi &= ~without;
+    fixture.write<hw::TDT>(0, hw::TDT::TAIL(slot + 1));
+    return WorkBudget::kPerAccess - fixture.budget.left();
+  };
+  EXPECT_EQ(send(0, 0), 0);
+  EXPECT_EQ(send(1, intel::tx::kInsertCrc), units_of(1500 - hw::kCrcBytes))
+      << "its own frame check sequence is checked";
+}
+
 TEST(CardChecksums, HaveTheCheckValueOfCrc32c) {
   const std::string_view text = "123456789";
   EXPECT_EQ(crc32c(std::as_bytes(std::span(text))), 0xE3069283u);

@@ -187,6 +187,19 @@ TEST_F(CardOffloads, InsertChecksumsLikeScapy) {
   EXPECT_EQ(fixture.sent.size(), 4u);
 }
 
+TEST_F(CardOffloads, ACrcIsMoreWorkThanASum) {
+  send_whole(kTcpOverIpv4, kTcp4, kChecksums);
+  const std::int64_t sum = WorkBudget::kPerAccess - fixture.budget.left();
+  Bytes longer = kSctpOverIpv4;
+  longer.resize(1500);
+  send_whole(longer, kSctp4, kChecksums);
+  WorkBudget crc;
+  crc.start(0);
+  crc.charge(kCrcWork * longer.size());
+  EXPECT_EQ(WorkBudget::kPerAccess - fixture.budget.left(), -crc.left());
+  EXPECT_LT(sum, 10);
+}
+
 TEST_F(CardOffloads, InsertOnlyTheRequestedChecksum) {
   Bytes open = kTcpOverIpv4;
   put16(open, 24, 0);

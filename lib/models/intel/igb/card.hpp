@@ -125,7 +125,10 @@ class Card final : public DeviceModel {
   void receive(std::span<const std::byte> frame) noexcept override;
   void receive_corrupt(std::span<const std::byte> frame) noexcept override;
   [[nodiscard]] bool can_receive() const noexcept override;
-  void set_work_budget(WorkBudget& budget) noexcept override { transmit_.set_work_budget(budget); }
+  void set_work_budget(WorkBudget& budget) noexcept override {
+    transmit_.set_work_budget(budget);
+    receive_.set_work_budget(budget);
+  }
   void set_wire_busy(bool busy) noexcept override { transmit_.hold(Transmit::Hold::wire, busy); }
   void set_carrier(bool present) noexcept override;
   [[nodiscard]] LinkSignal link_signal() const override;

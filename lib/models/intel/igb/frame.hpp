@@ -53,6 +53,8 @@ struct TagTypes {
 };
 /// Parses a frame. Never reads beyond it.
 [[nodiscard]] Headers parse(std::span<const std::byte> frame, TagTypes types) noexcept;
+/// The work of a CRC: a byte of it takes as long as copying so many (WorkBudget).
+inline constexpr std::size_t kCrcWork = 4;
 /// The Ethernet FCS in wire order, least significant byte first.
 [[nodiscard]] std::uint32_t frame_check_sequence(std::span<const std::byte> frame) noexcept;
 

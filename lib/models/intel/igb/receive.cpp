@@ -102,6 +102,10 @@ void Receive::set_level(std::size_t bytes) {
   if (level_) level_(bytes);
 }
 
+void Receive::charge_crc(std::size_t bytes) const noexcept {
+  if (budget_ != nullptr) budget_->charge(kCrcWork * bytes);
+}
+
 std::size_t Receive::capacity() const { return std::size_t{registers_.get<hw::RXPBS>().get(hw::RXPBS::SIZE)} * 1024; }
 
 bool Receive::has_room() const {
@@ -145,6 +149,7 @@ intel::rx::WriteBack Receive::describe(std::span<const std::byte> frame, const H
     what.hash = read_big16(frame, headers.ipv4 + 4);  // [I-M-PCSD]
   }
   if (headers.ipv4 != 0 || headers.ipv6 != 0) {
+    if (headers.sctp != 0 && checksums.has(hw::RXCSUM::CRCOFL)) charge_crc(frame.size());
     what.status |= checksum_status(frame, headers, checksums, registers_.get<hw::RFCTL>());
   }
   if (match == Filter::Match::inexact) what.status |= intel::rx::kInexact;
@@ -278,6 +283,7 @@ std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, 
   const std::ptrdiff_t tag = has_outer_tags() ? 16 : 12;
   if (strip) scratch_.erase(scratch_.begin() + tag, scratch_.begin() + tag + 4);
   if (append_crc) {
+    charge_crc(frame.size());
     const std::uint32_t crc = frame_check_sequence(frame);
     for (unsigned i = 0; i < hw::kCrcBytes; ++i) scratch_.push_back(static_cast<std::byte>(crc >> 8 * i & 0xFF));
   }

@@ -107,6 +107,7 @@ class Receive {
           TimeSync& time, std::uint32_t exact_addresses);
 
   void reset();
+  void set_work_budget(WorkBudget& budget) noexcept { budget_ = &budget; }
   /// Loads the port's address into RAL[0] and RAH[0].
   void set_mac(std::array<std::uint8_t, 6> mac) { filter_.set_mac(mac); }
   /// Receives a frame without FCS. `link_up` is STATUS.LU.
@@ -162,6 +163,7 @@ class Receive {
   void flush_write_backs(std::uint32_t queue);
   void set_level(std::size_t bytes);
   [[nodiscard]] std::size_t capacity() const;
+  void charge_crc(std::size_t bytes) const noexcept;
 
   RegisterFile& registers_;
   Timers& timers_;
@@ -179,6 +181,7 @@ class Receive {
   std::size_t buffered_bytes_ = 0;
   std::vector<std::byte> scratch_;
   Losses losses_;
+  WorkBudget* budget_ = nullptr;
 };
 
 }  // namespace pollux::models::igb

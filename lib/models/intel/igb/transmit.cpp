@@ -232,6 +232,7 @@ void Transmit::send(std::uint32_t number, TxFrame& frame) {
 void Transmit::send_with_own_fcs(std::uint32_t number, std::span<const std::byte> frame, std::uint64_t flags) {
   if (frame.size() < hw::kMinFrameBytes) return void(++losses_.without_crc);
   const auto body = frame.first(frame.size() - hw::kCrcBytes);
+  if (budget_ != nullptr) budget_->charge(kCrcWork * body.size());
   const std::uint32_t right = frame_check_sequence(body);
   if (std::memcmp(&right, frame.data() + body.size(), sizeof right) == 0) return send_to_wire(number, body, flags, 0);
   if (!collisions_.send()) return;
@@ -244,7 +245,8 @@ void Transmit::send_with_own_fcs(std::uint32_t number, std::span<const std::byte
 void Transmit::continue_request() {
   while (link_up_ && holds_ == 0 && may_work() && !request_.finished()) {
     const std::span<const std::byte> frame = request_.next();
-    if (budget_ != nullptr) budget_->charge(frame.size());  // a frame between pools does not reach the wire
+    const std::size_t work = request_.makes_crc() ? kCrcWork : 1;
+    if (budget_ != nullptr) budget_->charge(work * frame.size());  // a frame between pools does not reach the wire
     send_to_wire(request_queue_, frame, request_.flags(), request_.vlan());
   }
 }

@@ -126,6 +126,10 @@ class TxOffload {
   [[nodiscard]] std::span<const std::byte> next();
   [[nodiscard]] std::uint64_t flags() const noexcept { return flags_; }
   [[nodiscard]] std::uint16_t vlan() const noexcept { return context_.vlan; }
+  /// Whether the frames' checksum is a CRC.
+  [[nodiscard]] bool makes_crc() const noexcept {
+    return asks(intel::tx::kInsertL4Checksum) && layer4() == intel::tx::kContextSctp;
+  }
   void discard() noexcept { sent_ = count_ = 0; }
 
  private:
