@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Callable
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPTIONS = ("TESTS", "BENCH", "EXAMPLES", "TOOLS")
@@ -52,6 +53,26 @@ Requires-Dist: scapy >=2.5 ; extra == 'scapy'
 """
 
 
+def add_info(add: Callable[[str, bytes], None], info: str) -> None:
+    """What pip and pytest read of the package."""
+    add(f"{info}/METADATA", metadata().encode())
+    add(f"{info}/entry_points.txt", b"[pytest11]\npollux = pollux.testing\n")
+
+
+def install(build_folder: str, folder: str) -> None:
+    """Puts a package that has been built into a folder of modules. The library for C is that of the system."""
+    target = pathlib.Path(folder)
+
+    def add(name: str, content: bytes) -> None:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
+
+    for file in pathlib.Path(build_folder, "python/pollux").iterdir():
+        if file.is_file() and not file.name.startswith("lib"):
+            add(f"pollux/{file.name}", file.read_bytes())
+    add_info(add, f"pollux-{version()}.dist-info")
+
+
 class Wheel:
     """A wheel that is being written."""
 
@@ -83,8 +104,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
             wheel.add(f"pollux/{file.name}", file.read_bytes(), executable=os.access(file, os.X_OK))
     for licence in sorted((ROOT / "LICENSES").iterdir()):
         wheel.add(f"{info}/licenses/{licence.name}", licence.read_bytes())
-    wheel.add(f"{info}/METADATA", metadata().encode())
+    add_info(wheel.add, info)
     wheel.add(f"{info}/WHEEL", f"Wheel-Version: 1.0\nGenerator: pollux_build\nRoot-Is-Purelib: false\nTag: {tag}\n".encode())
-    wheel.add(f"{info}/entry_points.txt", b"[pytest11]\npollux = pollux.testing\n")
     wheel.close(info)
     return name

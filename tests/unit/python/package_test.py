@@ -4,6 +4,7 @@
 usage: package_test.py BUILD
 """
 
+import importlib.metadata
 import importlib.util
 import pathlib
 import re
@@ -85,6 +86,16 @@ class Package(unittest.TestCase):
         ran = fixture.run(EXAMPLE.read_text())
         self.assertEqual((ran.stdout, ran.stderr), (SAID, ""))
         self.assertLessEqual(len(EXAMPLE.read_text().split("import pollux\n")[1].strip().splitlines()), 10)
+
+    def test_the_folder_of_a_distribution(self):
+        """What debian/rules puts together: the library for C is not in it, and pytest finds the plugin."""
+        with tempfile.TemporaryDirectory() as folder:
+            made = run(sys.executable, "-B", "-c", f"import pollux_build; pollux_build.install({str(BUILD)!r}, {folder!r})", cwd=ROOT / "lib/python")
+            self.assertEqual(made.returncode, 0, made.stderr)
+            files = {path.name for path in pathlib.Path(folder, "pollux").iterdir()}
+            self.assertEqual({"_pollux.abi3.so", "__init__.py", "py.typed", "libpollux-c.so.1"} & files, {"_pollux.abi3.so", "__init__.py", "py.typed"})
+            [plugin] = importlib.metadata.distributions(path=[folder])
+            self.assertEqual([entry.value for entry in plugin.entry_points.select(group="pytest11")], ["pollux.testing"])
 
     def test_the_chapter(self):
         """Its blocks run one after another, as one program."""
