@@ -95,8 +95,7 @@ static PyObject* context_new(PyTypeObject* type, PyObject* args, PyObject* words
     return NULL;
   }
   State* state = PyType_GetModuleState(type);
-  allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-  Context* self = state == NULL ? NULL : (Context*)allocate(type, 0);
+  Context* self = state == NULL ? NULL : (Context*)new_object(type);
   if (self == NULL) return NULL;
   self->state = state;
   self->forks = pollux_python_forks;
@@ -143,9 +142,12 @@ static bool close_context(Context* self) {
     if (!closed) PyErr_WriteUnraisable((PyObject*)self); /* it is closed, but not all of it was released properly */
   }
   pollux_context* handle = self->handle;
+  pollux_telemetry* telemetry = self->telemetry;
   self->handle = NULL;
   self->forgotten_counter = NULL;
+  self->telemetry = NULL;
   Py_BEGIN_ALLOW_THREADS
+  pollux_telemetry_close(telemetry);
   pollux_context_close(handle);
   Py_END_ALLOW_THREADS
   deliver(self);
@@ -178,6 +180,7 @@ static void context_dealloc(Context* self) {
     if (self->forgotten_counter != NULL && PyErr_WarnEx(PyExc_ResourceWarning, "unclosed pollux.Context", 1) != 0)
       PyErr_WriteUnraisable(NULL);
     PyErr_Restore(type, value, traceback);
+    pollux_telemetry_close(self->telemetry);
     pollux_context_close(self->handle); /* its ports have references, so there are none */
   }
   for (Notice* notice; (notice = next_notice(self)) != NULL;) free(notice);
@@ -285,6 +288,23 @@ static PyObject* context_wire_counters(Context* self, PyObject* args) {
   return text_of(self->state, result, &error);
 }
 
+static PyObject* context_serve(Context* self, PyObject* args) {
+  pollux_telemetry_options options = {.size = sizeof options};
+  int is_read_only;
+  if (!PyArg_ParseTuple(args, "zzp:serve", &options.socket, &options.program, &is_read_only) || !context_usable(self))
+    return NULL;
+  if (self->telemetry != NULL) {
+    PyErr_SetString(PyExc_ValueError, "the context serves telemetry already");
+    return NULL;
+  }
+  options.flags = is_read_only ? POLLUX_TELEMETRY_READ_ONLY : 0;
+  pollux_error error;
+  self->telemetry = pollux_telemetry_open(self->handle, &options, &error); /* which takes no time */
+  deliver(self);
+  if (self->telemetry == NULL) return raise_error(self->state, &error);
+  Py_RETURN_NONE;
+}
+
 static pollux_drop_counter* counter_named(Context* self, const char* name) {
   if (!context_usable(self)) return NULL;
   pollux_error error;
@@ -330,6 +350,7 @@ static PyMethodDef context_methods[] = {
     {"fileno", (PyCFunction)context_fileno, METH_NOARGS, NULL},
     {"request", (PyCFunction)context_request, METH_VARARGS, NULL},
     {"wire_counters", (PyCFunction)context_wire_counters, METH_VARARGS, NULL},
+    {"serve", (PyCFunction)context_serve, METH_VARARGS, NULL},
     {"drop", (PyCFunction)context_drop, METH_VARARGS, NULL},
     {"dropped", (PyCFunction)context_dropped, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

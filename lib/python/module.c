@@ -45,6 +45,11 @@ bool raise_forked(const char* what) {
   return false;
 }
 
+PyObject* new_object(PyTypeObject* type) {
+  allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+  return allocate(type, 0);
+}
+
 void free_object(PyObject* self) {
   PyTypeObject* type = Py_TYPE((PyObject*)self);
   freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);

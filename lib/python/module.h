@@ -41,11 +41,12 @@ typedef struct Context {
   PyObject_HEAD State* state;
   pollux_context* handle; /* NULL: closed */
   pollux_drop_counter* forgotten_counter;
-  uint64_t forgotten; /* frames that were garbage-collected */
-  unsigned forks;     /* forks of the process before it was opened */
-  unsigned users;     /* threads in calls without the GIL */
-  struct Port* ports; /* the open ones */
-  PyObject* log;      /* NULL: none */
+  pollux_telemetry* telemetry; /* NULL: closed */
+  uint64_t forgotten;          /* frames that were garbage-collected */
+  unsigned forks;              /* forks of the process before it was opened */
+  unsigned users;              /* threads in calls without the GIL */
+  struct Port* ports;          /* the open ones */
+  PyObject* log;               /* NULL: none */
   /* Callbacks of the library append to this list without the GIL, which its thread could be waiting for in vain: the
    * one that has it may wait for a lock of the library. */
   pthread_mutex_t mutex;
@@ -91,6 +92,8 @@ bool nanoseconds_of(PyObject* seconds, uint64_t* nanoseconds) POLLUX_HIDDEN;
 /* A text of the library, which it frees. */
 PyObject* text_of(State* state, char* text, const pollux_error* error) POLLUX_HIDDEN;
 bool raise_forked(const char* what) POLLUX_HIDDEN;
+/* A new instance, of zeros, which the garbage collector knows. */
+PyObject* new_object(PyTypeObject* type) POLLUX_HIDDEN;
 /* Of an instance: frees the memory, and the reference to its type. */
 void free_object(PyObject* self) POLLUX_HIDDEN;
 

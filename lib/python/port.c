@@ -18,8 +18,7 @@ static void unlink_port(Port* self) {
 }
 
 PyObject* port_new(Context* context, pollux_port* handle) {
-  allocfunc allocate = (allocfunc)PyType_GetSlot(context->state->port, Py_tp_alloc);
-  Port* self = (Port*)allocate(context->state->port, 0);
+  Port* self = (Port*)new_object(context->state->port);
   if (self == NULL) {
     pollux_port_close(handle, NULL);
     return NULL;

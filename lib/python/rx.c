@@ -14,16 +14,22 @@ bool queue_begin(Port* port, bool* busy) {
 }
 
 PyObject* rx_new(Port* port, pollux_rx* queue) {
-  Rx* self = PyObject_New(Rx, port->context->state->rx);
+  Rx* self = (Rx*)new_object(port->context->state->rx);
   if (self == NULL) return NULL;
   Py_INCREF((PyObject*)port);
   self->port = port;
   self->queue = queue;
-  self->busy = false;
   return (PyObject*)self;
 }
 
+static int rx_traverse(Rx* self, visitproc visit, void* arg) {
+  Py_VISIT((PyObject*)Py_TYPE((PyObject*)self));
+  Py_VISIT((PyObject*)self->port);
+  return 0;
+}
+
 static void rx_dealloc(Rx* self) {
+  PyObject_GC_UnTrack(self);
   Py_DECREF((PyObject*)self->port);
   free_object((PyObject*)self);
 }
@@ -176,12 +182,25 @@ static PyMethodDef rx_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject* rx_closed(Rx* self, void* Py_UNUSED(closure)) { return PyBool_FromLong(self->port->handle == NULL); }
+
+static PyGetSetDef rx_getters[] = {
+    {"closed", (getter)rx_closed, NULL, "Its port is.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot rx_slots[] = {
-    {Py_tp_dealloc, rx_dealloc}, {Py_tp_methods, rx_methods}, {Py_tp_doc, "A receive queue of a port."}, {0, NULL}};
+    {Py_tp_dealloc, rx_dealloc},
+    {Py_tp_traverse, rx_traverse},
+    {Py_tp_methods, rx_methods},
+    {Py_tp_getset, rx_getters},
+    {Py_tp_doc, "A receive queue of a port."},
+    {0, NULL},
+};
 
 PyType_Spec rx_spec = {
     .name = "pollux.Rx",
     .basicsize = sizeof(Rx),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = rx_slots,
 };

@@ -4,16 +4,22 @@
 #include "module.h"
 
 PyObject* tx_new(Port* port, pollux_tx* queue) {
-  Tx* self = PyObject_New(Tx, port->context->state->tx);
+  Tx* self = (Tx*)new_object(port->context->state->tx);
   if (self == NULL) return NULL;
   Py_INCREF((PyObject*)port);
   self->port = port;
   self->queue = queue;
-  self->busy = false;
   return (PyObject*)self;
 }
 
+static int tx_traverse(Tx* self, visitproc visit, void* arg) {
+  Py_VISIT((PyObject*)Py_TYPE((PyObject*)self));
+  Py_VISIT((PyObject*)self->port);
+  return 0;
+}
+
 static void tx_dealloc(Tx* self) {
+  PyObject_GC_UnTrack(self);
   Py_DECREF((PyObject*)self->port);
   free_object((PyObject*)self);
 }
@@ -73,11 +79,16 @@ static PyMethodDef tx_methods[] = {
 };
 
 static PyType_Slot tx_slots[] = {
-    {Py_tp_dealloc, tx_dealloc}, {Py_tp_methods, tx_methods}, {Py_tp_doc, "A transmit queue of a port."}, {0, NULL}};
+    {Py_tp_dealloc, tx_dealloc},
+    {Py_tp_traverse, tx_traverse},
+    {Py_tp_methods, tx_methods},
+    {Py_tp_doc, "A transmit queue of a port."},
+    {0, NULL},
+};
 
 PyType_Spec tx_spec = {
     .name = "pollux.Tx",
     .basicsize = sizeof(Tx),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = tx_slots,
 };

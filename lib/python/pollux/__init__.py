@@ -16,11 +16,11 @@ says how to fix what failed. A queue belongs to one thread at a time; what a pro
 import atexit
 import enum
 import json
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from . import _aio
 from ._errors import Error, InvalidArgument, NotFound, NotPermitted, NotSupported, OutOfMemory, TimedOut
 from ._pollux import Context as _Context
 from ._pollux import Frame, Rx, Tx, free
@@ -85,7 +85,10 @@ class Context:
 
     def close(self) -> None:
         """Closes the ports that are open, and the context. Frames, and views of their bytes, stay valid."""
-        self._handle.close()
+        try:
+            self._handle.close()
+        finally:
+            _aio.wake_closed()
 
     @property
     def closed(self) -> bool:
@@ -122,6 +125,12 @@ class Context:
         counters: dict[str, int] = json.loads(self._handle.wire_counters(card))
         return counters
 
+    def serve(self, socket: str | None = None, *, program: str | None = None, read_only: bool = False) -> None:
+        """Answers `pollux stats`, `pollux capture` and the other tools in run_due(), until the context is closed.
+
+        socket: path of the socket; without it, where the tools look. program: the name in answers."""
+        self._handle.serve(socket, program, read_only)
+
     def drop(self, frames: Iterable[Frame], reason: str) -> None:
         """Frees frames, and counts them under a name of the program. Telemetry and captures show it."""
         self._handle.drop(frames, reason)
@@ -142,14 +151,14 @@ class _Queues(Sequence[Any]):
 
     def __init__(self, make: Callable[[int], Any]) -> None:
         self._make = make
-        self._lock = threading.Lock()
-        self._queues: list[Any] = []
+        self._queues: dict[int, Any] = {}
 
     def _all(self) -> list[Any]:
-        with self._lock:
-            while (queue := self._make(len(self._queues))) is not None:
-                self._queues.append(queue)
-            return self._queues
+        index = len(self._queues)
+        while (queue := self._make(index)) is not None:
+            self._queues.setdefault(index, queue)  # one step, since a signal's handler or another thread may come here, too
+            index += 1
+        return list(self._queues.values())
 
     def __len__(self) -> int:
         return len(self._all())
@@ -173,7 +182,10 @@ class Port:
 
     def close(self) -> None:
         """Stops the port and releases its device. Frames, and views of their bytes, stay valid."""
-        self._handle.close()
+        try:
+            self._handle.close()
+        finally:
+            _aio.wake_closed()
 
     @property
     def closed(self) -> bool:

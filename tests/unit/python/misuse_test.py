@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a program must not do is an exception: closed ports, frames that are gone, views that are kept, several threads, fork, the end
-of the interpreter, and callbacks that raise. arguments_test.py has wrong types and values."""
+"""What a program must not do is an exception: closed ports, frames that are gone, views that are kept, several threads, and
+callbacks that raise. arguments_test.py has wrong types and values, processes_test.py fork and the end of the interpreter."""
 
 import array
+import copy
 import gc
+import pickle
 import sys
 import threading
 import time
@@ -127,6 +129,32 @@ class States(Fixture):
         gc.collect()
         self.assertIsNone(gone())
 
+    def test_cycles_through_a_queue_are_collected(self):
+        """The queue refers to the port, which has the callback."""
+        for queue in ("rx", "tx"):
+            port = self.context.open("sim:4")
+            port.on_event(lambda *_, queue=getattr(port, queue)[0]: queue)
+            with self.assertWarnsRegex(ResourceWarning, "unclosed pollux.Port"):
+                del port
+                gc.collect()
+
+    def test_objects_keep_no_reference_to_their_type(self):
+        for make in (lambda: self.left.frame(1), lambda: self.left._handle.rx(0), lambda: self.left._handle.tx(0)):
+            kind = type(make())
+            before = sys.getrefcount(kind)
+            for _ in range(1000):
+                made = make()
+                if kind is pollux.Frame:
+                    made.free()
+                del made
+            self.assertLess(abs(sys.getrefcount(kind) - before), 10)
+
+    def test_copies_are_refused(self):
+        for thing in (self.left.frame(1), self.left.rx[0], self.left._handle, self.context._handle):
+            for use in (copy.copy, copy.deepcopy, pickle.dumps, lambda it: object.__new__(type(it))):
+                with self.assertRaises(TypeError):
+                    use(thing)
+
 
 class CaughtByHook:
     """Collects what sys.unraisablehook gets."""
@@ -192,6 +220,20 @@ class Callbacks(Fixture):
         with self.assertRaisesRegex(ValueError, "the context is closed"):
             self.context.drop(closes(), "unwanted")
         self.assertEqual([bytes(frame) for frame in frames], [FRAME, FRAME])
+
+    def test_queues_that_are_looked_for_while_they_are(self):
+        """By the handler of a signal, or a finalizer, which run in the thread that looks: no lock is held."""
+        queues = self.left.rx
+        make = queues._make
+
+        def with_another_look(index):
+            queues._make = make
+            self.assertEqual(len(queues), 1)
+            return make(index)
+
+        queues._make = with_another_look
+        self.assertEqual(len(queues), 1)
+        self.assertIs(queues[0], queues[0])
 
     def test_an_index_that_sends_the_frame(self):
         frame = self.pass_one()
@@ -261,70 +303,6 @@ class Threads(unittest.TestCase):
         [thread.join() for thread in threads]
         self.assertEqual(counts, dict.fromkeys("bcd", 2400))
         self.assertEqual(self.context.forgotten, 0)
-
-
-class Processes(unittest.TestCase):
-    def test_fork(self):
-        """The child may use nothing, its end does no harm, and the parent goes on."""
-        ran = fixture.run("""
-import gc, os, pollux, sys
-context = pollux.Context(virtual_time=True)
-left, right = context.open("sim:0"), context.open("sim:1")
-left.wait_for_link(10)
-frames = [left.frame(b"\\xff" * 60) for _ in range(3)]
-rx, tx = left.rx[0], left.tx[0]
-child = os.fork()
-if child == 0:
-    uses = [rx.burst, lambda: tx.send(bytes(60)), lambda: tx.burst(frames), left.stats, context.now, lambda: bytes(frames[0]),
-            lambda: memoryview(frames[0]), lambda: frames[0][0], frames[0].free, lambda: context.open("sim:4"), lambda: pollux.free(frames)]
-    for use in uses:
-        try: use()
-        except RuntimeError as error: assert "forked" in str(error)
-        else: os._exit(9)
-    repr(frames[0])
-    left.close()
-    context.close()
-    del frames, rx, tx, left, right, context
-    gc.collect()
-    with pollux.Context(virtual_time=True) as own, own.open("sim:0") as port, own.open("sim:1"):
-        port.wait_for_link(10)
-    sys.exit(7)
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-assert tx.burst(frames) == 3
-context.sleep(0.001)
-print(len(right.rx[0].read()))
-context.close()
-""")
-        self.assertEqual((ran.stdout, ran.stderr, ran.returncode), ("3\n", "", 0))
-
-    def test_the_end_of_the_interpreter(self):
-        """With everything open, views, a thread of the library, and one of Python that waits."""
-        ran = fixture.run("""
-import pollux, threading, time
-context = pollux.Context(control_thread=True, log=lambda level, text: None)
-left, right = context.open("ring:a:0"), context.open("ring:a:1")
-left.wait_for_link(10)
-left.on_event(lambda *_: None)
-left.tx[0].send(b"\\xff" * 60)
-[frame] = right.rx[0].wait(seconds=10)
-view = memoryview(frame)
-cycle = [view]
-cycle.append(cycle)
-threading.Thread(target=left.rx[0].wait, daemon=True).start()
-time.sleep(0.2)
-print("end")
-""")
-        self.assertEqual((ran.stdout, ran.stderr, ran.returncode), ("end\n", "", 0))
-
-    def test_an_exception_with_everything_open(self):
-        ran = fixture.run("""
-import pollux
-context = pollux.Context(control_thread=True)
-port = context.open("sim:0")
-frame = port.frame(60)
-raise SystemExit(5)
-""")
-        self.assertEqual((ran.stdout, ran.stderr, ran.returncode), ("", "", 5))
 
 
 if __name__ == "__main__":

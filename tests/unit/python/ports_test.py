@@ -2,7 +2,10 @@
 """Contexts, ports and queues from Python."""
 
 import asyncio
+import pathlib
 import select
+import socket
+import tempfile
 import threading
 import time
 
@@ -194,6 +197,28 @@ class Waiting(Fixture):
             return bytes(frame)
 
         self.assertEqual(asyncio.run(receive()), FRAME)
+
+    def test_telemetry_is_served(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/it.sock"
+            self.context.serve(path, program="a test", read_only=True)
+            with self.assertRaisesRegex(ValueError, "already"):
+                self.context.serve(path)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+                client.sendall(b'{"id": 1, "method": "ports"}\n')
+                client.setblocking(False)
+                deadline, said = time.monotonic() + 30, b""
+                while b"\n" not in said and time.monotonic() < deadline:
+                    self.context.sleep(0.01)
+                    self.context.run_due()
+                    try:
+                        said += client.recv(4096)
+                    except BlockingIOError:
+                        time.sleep(0.001)
+            self.assertIn(b"ring:a:1", said)
+            self.context.close()
+            self.assertFalse(pathlib.Path(path).exists())
 
     def test_a_signal_ends_a_wait(self):
         script = """
