@@ -9,6 +9,7 @@ import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "interop"))
+import fixture
 import namespaces
 import pollux
 
@@ -113,6 +114,11 @@ class OverCards(unittest.TestCase):
                 PolluxSocket(left).send(b"\xff" * 60)
             reading.join()
             self.assertEqual(len(received[0]), 2000)
+
+    def test_the_example(self):
+        example = pathlib.Path(__file__).parents[3] / "examples/python/scapy_loss.py"
+        ran = fixture.run(example.read_text())
+        self.assertEqual((ran.stdout, ran.returncode), ("0 received; lost on the wire: 1\n", 0), ran.stderr)
 
     def test_closing(self):
         self.left.close()
