@@ -7,7 +7,6 @@
     sniff(opened_socket=socket, count=10)
 """
 
-import collections
 import select
 import time
 
@@ -23,6 +22,7 @@ _LONGEST_WAIT = 0.05
 # A queue that cannot wake a program is polled that often, and a full ring tried again; virtual time advances by it.
 _STEP = 0.0005
 _SECONDS_FOR_A_FULL_RING = 5.0
+_BURST = 64
 
 
 class PolluxSocket(SuperSocket):
@@ -52,7 +52,9 @@ class PolluxSocket(SuperSocket):
             self.port.change(promiscuous=True)
         self.iface = self.port.uri
         self._rx, self._tx = self.port.rx[0], self.port.tx[0]
-        self._received = collections.deque()
+        # The frames of the last burst, the oldest at the end, and when they were taken.
+        self._received: list[bytes] = []
+        self._when = 0.0
         try:
             self._descriptor = self._rx.fileno()
         except NotSupported:
@@ -76,15 +78,15 @@ class PolluxSocket(SuperSocket):
         return len(content)
 
     def recv_raw(self, x=MTU):
-        if not self._has_frames():
+        if not self._received and not self._has_frames():
             return None, None, None
-        content, received = self._received.popleft()
-        return Ether, content[:x], received
+        return Ether, self._received.pop()[:x], self._when
 
     def _has_frames(self) -> bool:
         if not self._received:
-            now = time.time()
-            self._received.extend((content, now) for content in self._rx.read())
+            self._received = self._rx.read(_BURST)
+            self._received.reverse()
+            self._when = time.time()
         return bool(self._received)
 
     def fileno(self) -> int:
