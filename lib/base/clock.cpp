@@ -186,6 +186,7 @@ Result<std::unique_ptr<Alarm>> ManualClock::make_alarm() { return ManualAlarm::c
 
 void ManualClock::follow(Follower follower, NextWork next, std::optional<std::weak_ptr<const void>> owner) {
   Entry entry{std::move(follower), std::move(next), std::move(owner)};
+  const std::lock_guard lock(mutex_);
   for (Entry& old : followers_) {
     if (!old.owner || !old.owner->expired()) continue;
     old = std::move(entry);
@@ -196,6 +197,7 @@ void ManualClock::follow(Follower follower, NextWork next, std::optional<std::we
 
 void ManualClock::advance(Duration span) {
   while (span > Duration::zero()) {
+    const std::lock_guard lock(mutex_);
     const Duration step = next_step(span);
     const Duration then = now() + step;
     now_.store(then.count(), std::memory_order_release);

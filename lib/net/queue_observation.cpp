@@ -24,7 +24,7 @@ void barrier_on_all_threads(Clock& clock) {
       ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) {
     return;
   }
-  clock.sleep_for(std::chrono::milliseconds(1));
+  clock.for_threads().sleep_for(std::chrono::milliseconds(1));
 }
 
 namespace {

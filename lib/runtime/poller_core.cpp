@@ -235,7 +235,7 @@ Result<void> PollerCore::disable(PolledQueue& queue, Duration limit) {
 
 Result<void> PollerCore::wait_for_burst(const PolledQueue& queue, Duration limit) {
   barrier_on_all_threads(clock_);
-  auto ended = wait_until(clock_, "the end of the polling thread's burst", limit,
+  auto ended = wait_until(clock_.for_threads(), "the end of the polling thread's burst", limit,
                           [&queue] { return queue.gate_.is_idle() || queue.is_enabled(); });
   if (ended) return ended;
   return fail(ended.error().code, fmt::format("poller: {}: {}", queue.name_, ended.error().what),

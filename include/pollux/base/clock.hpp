@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -68,6 +69,9 @@ class POLLUX_API Clock {
   /// The default `wait` sleeps this long between two polls.
   static constexpr Duration kWaitStep = std::chrono::microseconds(10);
 
+  /// The clock for waits for another thread, which needs processor time: this one, unless its time is virtual.
+  [[nodiscard]] virtual Clock& for_threads() noexcept { return *this; }
+
   /// Makes an alarm on this clock; it is not set yet. The default is a timer of the machine: `set` starts it with the
   /// time that remains on this clock. Error io_error: the process has no descriptor left.
   [[nodiscard]] virtual Result<std::unique_ptr<Alarm>> make_alarm();
@@ -86,7 +90,7 @@ class ManualAlarms;
 
 /// Virtual time, which advances only when `sleep_for`, `wait` or `advance` is called, and then runs its followers. An
 /// in-process card is a follower, so it works while a driver waits. `wait` never sleeps in real time.
-/// Thread rule: one thread at a time advances the clock; `now`, `make_alarm` and alarms may be used from any thread.
+/// Thread rule: any thread. Steps of several threads follow each other, so that time passes by their sum.
 class POLLUX_API ManualClock final : public Clock {
  public:
   /// Called with the new time after each step. It may add followers, which are called from the next step on. It must
@@ -101,6 +105,8 @@ class POLLUX_API ManualClock final : public Clock {
 
   [[nodiscard]] Duration now() const override { return Duration(now_.load(std::memory_order_acquire)); }
   void sleep_for(Duration span) override { advance(span); }
+  /// The machine's: virtual time passes at once.
+  [[nodiscard]] Clock& for_threads() noexcept override { return machine_; }
   /// Advances time in steps and calls every follower after each step. A step is `kStep`, or several of them if no alarm
   /// is due and no follower has work before its end. The last step may be shorter.
   void advance(Duration span);
@@ -122,6 +128,8 @@ class POLLUX_API ManualClock final : public Clock {
   [[nodiscard]] Duration next_step(Duration limit) const;
 
   std::atomic<Duration::rep> now_{0};
+  SteadyClock machine_;
+  std::recursive_mutex mutex_;   // held for each step, in which followers may add others
   std::deque<Entry> followers_;  // one that adds another is not moved meanwhile
   std::shared_ptr<ManualAlarms> alarms_;
 };

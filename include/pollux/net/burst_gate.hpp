@@ -64,11 +64,11 @@ class BurstGate {
 
   /// Later bursts call `idle`. Returns when no burst is inside the earlier function. Error timeout if the polling
   /// thread does not finish its burst within `limit`, because it hangs or was preempted. The gate then stays closed,
-  /// and close() may be called again.
+  /// and close() may be called again. In virtual time, `limit` is one of the machine's time.
   [[nodiscard]] Result<void> close(Function* idle, Clock& clock, Duration limit) {
     function_.store(idle, std::memory_order_release);
     barrier_on_all_threads(clock);
-    return wait_until(clock, "the end of the polling thread's burst", limit,
+    return wait_until(clock.for_threads(), "the end of the polling thread's burst", limit,
                       [this] { return polling_.load(std::memory_order_acquire) == 0; });
   }
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include <array>
+#include <thread>
 #include <vector>
 
 namespace pollux {
@@ -44,6 +45,22 @@ TEST(ManualClock, CallsFollowersAfterEachStep) {
   clock.follow([&](Duration now) { seen.push_back(now); });
   clock.advance(2 * ManualClock::kStep + 3us);
   EXPECT_EQ(seen, (std::vector<Duration>{ManualClock::kStep, 2 * ManualClock::kStep, 2 * ManualClock::kStep + 3us}));
+}
+
+TEST(ManualClock, ThreadsAdvanceItTogether) {
+  constexpr int kSteps = 20'000;
+  ManualClock clock;
+  int seen = 0;  // not atomic: steps follow each other
+  clock.follow([&](Duration) { ++seen; });
+  const auto advance = [&] {
+    for (int i = 0; i < kSteps; ++i) clock.advance(ManualClock::kStep);
+  };
+  std::thread other(advance);
+  for (int i = 0; i < 100; ++i) clock.follow([](Duration) {});
+  advance();
+  other.join();
+  EXPECT_EQ(seen, 2 * kSteps);
+  EXPECT_EQ(clock.now(), 2 * kSteps * ManualClock::kStep);
 }
 
 TEST(ManualClock, AFollowerMayAddOthers) {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <chrono>
+#include <span>
+#include <thread>
+
 #include "fixture.hpp"
 #include "support/settings_edits.hpp"
 
@@ -44,6 +49,26 @@ TEST_F(NullPort, GeneratesLongFramesInChainsIfTheMtuAllows) {
   EXPECT_EQ(frames[31].size(), 9014U);
   EXPECT_FALSE(test::set_mtu(port, 1500));
   EXPECT_EQ(port.settings().mtu, 8996U);
+}
+
+// Virtual time passes at once, but the thread in the burst needs time of the machine.
+TEST_F(NullPort, StopsInVirtualTimeWhileAThreadIsInABurst) {
+  class Slow final : public RxObserver {
+   public:
+    void received(const RxQueue&, std::span<Mbuf* const>) noexcept override {
+      is_inside = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    std::atomic<bool> is_inside{false};
+  };
+  Port port = started("null:?rx=64");
+  Slow slow;
+  ASSERT_TRUE(port.attach_observer(0, slow));
+  std::thread thread([&] { EXPECT_EQ(poll(port).size(), 32U); });
+  while (!slow.is_inside) std::this_thread::yield();
+  const auto stopped = port.stop();
+  thread.join();
+  EXPECT_TRUE(stopped) << stopped.error().message();
 }
 
 TEST_F(NullPort, QueuesFollowEachChangeByWhateverReference) {
