@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <exception>
 #include <functional>
-#include <limits>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -33,8 +32,6 @@
 namespace pollux {
 
 namespace {
-
-constexpr std::size_t kPoolIds = std::numeric_limits<std::uint8_t>::max();
 
 /// Marks the lowest free number as taken and returns it; `numbers.size()` if all are taken.
 std::size_t take_lowest(std::vector<bool>& numbers) {
@@ -57,7 +54,6 @@ ContextState::ContextState(ContextOptions options, HugePagePaths paths)
                  .huge_page_size = options_.huge_page_size,
                  .arena_size = options_.arena_size},
                 std::move(paths)),
-      pool_ids_(kPoolIds),
       port_indices_(Mbuf::kNoPort) {}
 
 void ContextState::log(LogLevel level, std::string_view message) const {
@@ -132,17 +128,6 @@ Result<void> ContextState::attach(std::shared_ptr<DmaDomain> domain) {
 void ContextState::detach(const DmaDomain& domain) {
   // The result is destroyed after the lock is released: its destructor may call the Context.
   static_cast<void>(with_registry([&](PendingLog& pending) { return registry_.detach(domain, pending); }));
-}
-
-std::uint8_t ContextState::take_pool_id() {
-  const std::lock_guard lock(mutex_);
-  const std::size_t taken = take_lowest(pool_ids_);
-  return taken == pool_ids_.size() ? std::uint8_t{0} : static_cast<std::uint8_t>(taken + 1);
-}
-
-void ContextState::return_pool_id(std::uint8_t id) {
-  const std::lock_guard lock(mutex_);
-  if (id != 0) pool_ids_[id - 1U] = false;
 }
 
 void ContextState::add_pool(const std::shared_ptr<MempoolCore>& pool) {

@@ -50,9 +50,6 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
   void detach(const DmaDomain& domain);
 
-  /// A pool's id, 1 to 255, by which a queue recognises the direct mbufs of that pool; 0 if all are taken.
-  [[nodiscard]] std::uint8_t take_pool_id();
-  void return_pool_id(std::uint8_t id);
   /// A pool of the program, which is listed as long as somebody uses it.
   void add_pool(const std::shared_ptr<MempoolCore>& pool);
   [[nodiscard]] std::vector<std::shared_ptr<MempoolCore>> pools() const;
@@ -80,7 +77,6 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   Control control_{scheduler_};
   mutable std::mutex mutex_;
   DmaRegistry registry_;
-  std::vector<bool> pool_ids_;
   std::vector<std::weak_ptr<MempoolCore>> pools_;
   std::vector<bool> port_indices_;
   std::map<std::type_index, std::shared_ptr<void>> services_;

@@ -155,6 +155,7 @@ void Mbuf::shrink_offload(std::uint32_t bytes) noexcept {
 }
 
 MbufPtr Mbuf::clone(MempoolCache& cache, Site site) noexcept {
+  if (&cache.core()->pool().context() != &pool_->context()) return {};
   MbufPtr copy;
   for (Mbuf* segment = this; segment != nullptr; segment = segment->next()) {
     if (segment->buffer_owner().reference_count_.load(std::memory_order_relaxed) >= kMaxUsers) return {};

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
 #include <map>
 #include <utility>
 
@@ -68,15 +71,30 @@ Result<DmaMemory> allocate_for(ContextState& context, const MempoolOptions& opti
   return allocate(page);
 }
 
+// A bit for each id that is taken; 0 always is.
+std::array<std::atomic<std::uint64_t>, 4> pool_ids{1};
+
 }  // namespace
 
-MempoolCore::MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory,
-                         std::uint8_t id, Owner owner)
-    : context_(std::move(context)), options_(std::move(options)), memory_(std::move(memory)), id_(id), owner_(owner) {
-  lay_out();
+PoolId::PoolId() noexcept {
+  for (std::size_t i = 0; i < pool_ids.size() && value_ == 0; ++i) {
+    std::uint64_t taken = pool_ids[i].load(std::memory_order_relaxed);
+    while (~taken != 0 && value_ == 0) {
+      const auto bit = static_cast<unsigned>(std::countr_one(taken));
+      if (pool_ids[i].compare_exchange_weak(taken, taken | std::uint64_t{1} << bit, std::memory_order_relaxed))
+        value_ = static_cast<std::uint8_t>(i * 64 + bit);
+    }
+  }
 }
 
-MempoolCore::~MempoolCore() { context_->return_pool_id(id_); }
+PoolId::~PoolId() {
+  if (value_ != 0) pool_ids[value_ / 64].fetch_and(~(std::uint64_t{1} << value_ % 64), std::memory_order_relaxed);
+}
+
+MempoolCore::MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, Owner owner)
+    : context_(std::move(context)), options_(std::move(options)), memory_(std::move(memory)), owner_(owner) {
+  lay_out();
+}
 
 std::uint32_t MempoolCore::stride(const MempoolOptions& options) noexcept {
   const std::size_t bytes = Mbuf::kHeaderSize + options.headroom + (options.ip_align ? 2 : 0) + options.data_room;
@@ -118,7 +136,7 @@ void MempoolCore::fill(const DmaSegment& segment, std::size_t block) {
   for (std::size_t start = 0; start + block <= segment.size; start += block) {
     std::size_t at = start + start / block % (spare_lines + 1) * kLine;
     for (std::size_t i = 0; i < per_block && mbufs_.size() < options_.count; ++i, at += step) {
-      mbufs_.push_back(MbufAccess::construct(segment.address + at, *this, id_));
+      mbufs_.push_back(MbufAccess::construct(segment.address + at, *this, id()));
     }
   }
 }
@@ -135,7 +153,7 @@ std::uint64_t MempoolCore::buffer_iova(const Mbuf& mbuf) const noexcept {
 
 std::uint64_t MempoolCore::empty_word(RxFormat format, std::uint16_t port) const noexcept {
   const std::uint64_t origin = std::uint64_t{static_cast<std::uint8_t>(format)} << 12 | (port & Mbuf::kNoPort);
-  return std::uint64_t{id_} << MbufAccess::kPoolShift | std::uint64_t{data_offset()} << MbufAccess::kOffsetShift |
+  return std::uint64_t{id()} << MbufAccess::kPoolShift | std::uint64_t{data_offset()} << MbufAccess::kOffsetShift |
          origin << MbufAccess::kOriginShift;
 }
 
@@ -278,8 +296,7 @@ Result<std::shared_ptr<MempoolCore>> MempoolCore::create(const std::shared_ptr<C
   if (auto checked = check(options); !checked) return pass_on(std::move(checked));
   auto memory = allocate_for(*context, options);
   if (!memory) return pass_on(std::move(memory));
-  const std::uint8_t id = context->take_pool_id();
-  return std::shared_ptr<MempoolCore>(new MempoolCore(context, std::move(options), *std::move(memory), id, owner),
+  return std::shared_ptr<MempoolCore>(new MempoolCore(context, std::move(options), *std::move(memory), owner),
                                       &MempoolCore::retire);
 }
 

@@ -19,6 +19,21 @@ namespace pollux {
 
 class ContextState;
 
+/// The id of a pool, 1 to 255, by which queues and caches recognise the direct mbufs of their own pool. It is unique in
+/// the process, so an mbuf of another Context is never taken for one of theirs. 0 if all are taken: the mbufs of a pool
+/// without an id take the slow path. It takes no lock, since a forked child may make pools.
+class PoolId {
+ public:
+  PoolId() noexcept;
+  PoolId(const PoolId&) = delete;
+  PoolId& operator=(const PoolId&) = delete;
+  ~PoolId();
+  [[nodiscard]] std::uint8_t value() const noexcept { return value_; }
+
+ private:
+  std::uint8_t value_ = 0;
+};
+
 /// The buffers of a pool and their shared free list, a lock-free stack (Treiber's). A link is a 32-bit distance from
 /// the first mbuf in cache lines. The upper half of the head is a tag that counts changes, which avoids the ABA
 /// problem.
@@ -30,11 +45,10 @@ class MempoolCore {
     port,         ///< when the Context is destroyed: until then, received frames may be in another port's ring
   };
 
-  MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory, std::uint8_t id,
+  MempoolCore(std::shared_ptr<ContextState> context, MempoolOptions options, DmaMemory memory,
               Owner owner = Owner::application);
   MempoolCore(const MempoolCore&) = delete;
   MempoolCore& operator=(const MempoolCore&) = delete;
-  ~MempoolCore();
 
   /// Creates a pool in memory of `context`.
   /// Errors: see Mempool::create.
@@ -63,7 +77,7 @@ class MempoolCore {
 
   [[nodiscard]] const MempoolOptions& options() const noexcept { return options_; }
   [[nodiscard]] ContextState& context() const noexcept { return *context_; }
-  [[nodiscard]] std::uint8_t id() const noexcept { return id_; }
+  [[nodiscard]] std::uint8_t id() const noexcept { return id_.value(); }
   /// Offset of the frame in the buffer of an empty mbuf.
   [[nodiscard]] std::uint32_t data_offset() const noexcept { return options_.headroom + (options_.ip_align ? 2 : 0); }
   /// Bytes of a buffer, headroom included.
@@ -108,7 +122,7 @@ class MempoolCore {
   std::vector<Mbuf*> mbufs_;
   std::byte* lowest_ = nullptr;  // the lowest segment address, from which links count
   std::uint32_t buffer_size_ = 0;
-  std::uint8_t id_;
+  PoolId id_;
   Owner owner_;
   mutable std::mutex caches_mutex_;
   std::vector<MempoolCacheCore*> caches_;

@@ -122,8 +122,8 @@ class POLLUX_API alignas(64) Mbuf {
   [[nodiscard]] std::size_t copy_out(std::size_t offset, std::span<std::uint8_t> out) const noexcept;
 
   /// Returns a second mbuf chain that shares this frame's bytes. The headers are allocated from `cache`; the result is
-  /// empty if there are too few. A buffer returns to its pool when the last mbuf that uses it is freed. Nobody may
-  /// write shared data; this is not enforced.
+  /// empty if there are too few, or if `cache` is of another Context. A buffer returns to its pool when the last mbuf
+  /// that uses it is freed. Nobody may write shared data; this is not enforced.
   [[nodiscard]] MbufPtr clone(MempoolCache& cache, Site site = Site::here()) noexcept;
   /// Whether another mbuf uses this one's bytes, too.
   [[nodiscard]] bool is_shared() const noexcept {

@@ -53,8 +53,7 @@ class POLLUX_API alignas(64) TxQueue {
   /// Takes frames from the front of `burst`, in order, until the ring is full; the rest stays in the burst. Returns the
   /// number taken. Frames that cannot be sent (too long, too short, too many segments, memory that the card cannot
   /// access) are taken, too: they are freed and counted in Stats::drops. An empty burst only frees what was sent, as
-  /// `tx_done_cleanup` does. Mbufs of another Context are a misuse: checked builds report them; other builds may
-  /// confuse them with their own, since pool ids are unique within a Context only.
+  /// `tx_done_cleanup` does. Mbufs of another Context are dropped as `unreachable`, and checked builds report them.
   template <std::uint32_t Capacity>
   std::uint32_t tx_burst(Burst<Capacity>& burst) noexcept {
     const std::uint32_t taken = gate_.call(*this, static_cast<Mbuf* const*>(burst.mbufs_), burst.size_);

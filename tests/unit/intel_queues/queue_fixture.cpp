@@ -111,8 +111,7 @@ void QueueFixture::make_pool() {
       value_of(fixture.context().allocate({.size = (options.pool.count + 4) * stride, .purpose = "split pool"}));
   split(two, *domain);
   const auto& state = fixture.context().state();
-  pool = std::shared_ptr<MempoolCore>(new MempoolCore(state, options.pool, std::move(two), state->take_pool_id()),
-                                      &MempoolCore::retire);
+  pool = std::shared_ptr<MempoolCore>(new MempoolCore(state, options.pool, std::move(two)), &MempoolCore::retire);
   cache = std::make_shared<MempoolCacheCore>(pool, options.cache);
 }
 

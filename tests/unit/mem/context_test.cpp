@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -103,20 +102,6 @@ TEST(Context, CreatesOneServiceForEachTypeAndContext) {
     EXPECT_EQ(CountedService::gone, 0);
   }
   EXPECT_EQ(CountedService::gone, 2);
-}
-
-TEST(Context, PoolIdsAreDistinctAndThenZero) {
-  const auto state = std::make_shared<ContextState>(ContextOptions{});
-  std::set<int> ids;
-  for (int i = 0; i < 255; ++i) ids.insert(state->take_pool_id());
-  EXPECT_EQ(ids.size(), 255U);
-  EXPECT_EQ(*ids.begin(), 1);
-  EXPECT_EQ(state->take_pool_id(), 0);
-  EXPECT_EQ(state->take_pool_id(), 0);
-  state->return_pool_id(0);
-  EXPECT_EQ(state->take_pool_id(), 0);
-  state->return_pool_id(42);
-  EXPECT_EQ(state->take_pool_id(), 42);
 }
 
 TEST(Context, PortIndicesAreDistinctAndThenNoPort) {

@@ -40,6 +40,22 @@ TEST(MempoolCache, StatsAreExactAtRest) {
   EXPECT_EQ(pool.stats().in_use(), 2u) << "an mbuf may be freed to any cache of its pool";
 }
 
+TEST(MempoolCache, AnMbufOfAnotherContextIsFreedToItsPool) {
+  test::PoolFixture here;
+  test::PoolFixture there;
+  Mempool own = here.pool({.count = 100});
+  Mempool foreign = there.pool({.count = 100});  // each is the first pool of its Context
+  MempoolCache cache(own, 64);
+  cache.free(foreign.allocate());
+  EXPECT_EQ(foreign.stats().shared, 100u);
+  MbufPtr frame = foreign.allocate();
+  EXPECT_EQ(frame->clone(cache), nullptr) << "a card of the cache's Context would read other memory";
+  std::vector<MbufPtr> all;
+  for (int i = 0; i < 100; ++i) all.push_back(cache.allocate());
+  EXPECT_EQ(own.stats().in_use(), 100u);
+  EXPECT_TRUE(here.misuses().empty() && there.misuses().empty());
+}
+
 // It runs in the middle of a drop, and may use the cache that frees the frame.
 TEST(MempoolCache, WhatFreesExternalMemoryMayAllocateAndFree) {
   struct Owner {
@@ -236,13 +252,14 @@ TEST(MempoolCache, KeepsItsPoolAlive) {
   test::PoolFixture fixture;
   std::optional<Mempool> pool(fixture.pool({.count = 100, .data_room = 64, .headroom = 0}));
   std::optional<MempoolCache> cache(*pool);
+  const int id = pool->core()->id();
   pool.reset();
   MbufPtr mbuf = cache->allocate();
   ASSERT_NE(mbuf, nullptr);
   cache->free(std::move(mbuf));
   cache.reset();
   EXPECT_TRUE(fixture.misuses().empty());
-  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), 1) << "the pool is destroyed";
+  EXPECT_EQ(fixture.pool({.count = 1}).core()->id(), id) << "the pool is destroyed";
 }
 
 }  // namespace
