@@ -226,6 +226,10 @@ POLLUX_C_API uint8_t* pollux_frame_prepend(pollux_frame* frame, uint32_t bytes);
 POLLUX_C_API bool pollux_frame_strip(pollux_frame* frame, uint32_t bytes);
 POLLUX_C_API bool pollux_frame_trim(pollux_frame* frame, uint32_t bytes);
 
+/* Appends the buffers of `more`, which is consumed, to those of `frame`. False, with nothing changed: together they
+ * would have more than 255. */
+POLLUX_C_API bool pollux_frame_chain(pollux_frame* frame, const pollux_frame* more);
+
 /* Of pollux_metadata.flags. */
 enum {
   POLLUX_HAS_RSS_HASH = 1,

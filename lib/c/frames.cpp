@@ -77,6 +77,14 @@ bool pollux_frame_trim(pollux_frame* frame, uint32_t bytes) {
   return trimmed;
 }
 
+bool pollux_frame_chain(pollux_frame* frame, const pollux_frame* more) {
+  MbufPtr joined(&mbuf_of(*more));
+  const bool chained = mbuf_of(*frame).chain(joined);
+  static_cast<void>(joined.release());  // of a frame that was not chained: the caller's
+  describe(*frame, mbuf_of(*frame));
+  return chained;
+}
+
 bool pollux_frame_clone(pollux_frame* frame, pollux_pool* pool, pollux_frame* clone) {
   MbufPtr second = mbuf_of(*frame).clone(pool->cache);
   if (second == nullptr) return false;

@@ -219,6 +219,19 @@ static PyObject* frame_prepend(Frame* self, PyObject* content) { return grow(sel
 static PyObject* frame_strip(Frame* self, PyObject* count) { return shrink(self, count, pollux_frame_strip); }
 static PyObject* frame_trim(Frame* self, PyObject* count) { return shrink(self, count, pollux_frame_trim); }
 
+static PyObject* frame_chain(Frame* self, PyObject* object) {
+  if (Py_TYPE(object) != self->context->state->frame)
+    return PyErr_Format(PyExc_TypeError, "a frame is expected, not %R", Py_TYPE(object));
+  Frame* more = (Frame*)object;
+  if (!frame_is_whole(self) || !frame_is_whole(more)) return NULL;
+  if (more->context != self->context || !pollux_frame_chain(&self->frame, &more->frame)) {
+    PyErr_SetString(PyExc_ValueError, "this very frame, one of another context, or more than 255 buffers in all");
+    return NULL;
+  }
+  more->frame.handle = NULL;
+  Py_RETURN_NONE;
+}
+
 static PyObject* frame_free(Frame* self, PyObject* Py_UNUSED(ignored)) {
   if (!frame_is_whole(self)) return NULL;
   pollux_free(NULL, &self->frame, 1);
@@ -248,6 +261,7 @@ static PyMethodDef frame_methods[] = {
     {"prepend", (PyCFunction)frame_prepend, METH_O, "Adds bytes at the front."},
     {"strip", (PyCFunction)frame_strip, METH_O, "Removes that many bytes from the front."},
     {"trim", (PyCFunction)frame_trim, METH_O, "Removes that many bytes from the end."},
+    {"chain", (PyCFunction)frame_chain, METH_O, "Appends the buffers of another frame, which is used up."},
     {"free", (PyCFunction)frame_free, METH_NOARGS, "Returns the buffer to its pool: the frame was consumed."},
     {"request", (PyCFunction)(void (*)(void))frame_request, METH_VARARGS | METH_KEYWORDS,
      "Sets what the port that sends it is asked to do."},

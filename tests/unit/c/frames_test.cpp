@@ -142,6 +142,40 @@ TEST_F(C, AFrameOfSeveralBuffersIsRead) {
   pollux_pool_close(large);
 }
 
+TEST_F(C, FramesAreChained) {
+  open_wire();
+  pollux_frame whole = frame(1);
+  for (std::uint8_t i = 2; i < 5; ++i) {
+    const pollux_frame more = frame(i);
+    ASSERT_TRUE(pollux_frame_chain(&whole, &more));
+  }
+  EXPECT_EQ(whole.flags, POLLUX_FRAME_SEGMENTED);
+  EXPECT_EQ(pollux_frame_bytes(&whole), 240U);
+  ASSERT_NE(pollux_frame_append(&whole, 4), nullptr) << "at the end of the last buffer";
+  ASSERT_TRUE(pollux_frame_trim(&whole, 4));
+  EXPECT_FALSE(pollux_frame_chain(&whole, &whole));
+  ASSERT_EQ(pass(whole), 1U);
+  EXPECT_EQ(pollux_frame_bytes(&whole), 240U);
+  for (std::uint8_t i = 1; i < 5; ++i) {
+    std::uint8_t last = 0;
+    EXPECT_EQ(pollux_frame_copy(&whole, i * 60U - 1, &last, 1), 1U);
+    EXPECT_EQ(last, i);
+  }
+  pollux_free(nullptr, &whole, 1);
+
+  pollux_frame longest = frame();
+  for (int i = 1; i < 255; ++i) {
+    const pollux_frame more = frame();
+    ASSERT_TRUE(pollux_frame_chain(&longest, &more)) << i;
+  }
+  pollux_frame more = frame(7);
+  EXPECT_FALSE(pollux_frame_chain(&longest, &more));
+  EXPECT_EQ(more.data[59], 7);
+  pollux_free(pool, &more, 1);
+  pollux_free(pool, &longest, 1);
+  EXPECT_EQ(ask(nullptr, "pools")[0]["unnamed_drops"], 0);
+}
+
 // An IPv4 and UDP frame whose checksums the card computes, and checks at the other end.
 TEST_F(C, MetadataAndRequests) {
   open_wire();

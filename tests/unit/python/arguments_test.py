@@ -113,6 +113,8 @@ class Arguments(Fixture):
             (TypeError, lambda: frame.append("x")),
             (ValueError, lambda: frame.append(bytes(100000))),
             (ValueError, lambda: frame.prepend(bytes(1000))),
+            (ValueError, lambda: frame.chain(frame)),
+            (TypeError, lambda: frame.chain(FRAME)),
             (ValueError, lambda: frame.request(0, l2=-1)),
             (TypeError, lambda: frame.request("x")),
             (ValueError, lambda: frame.request(-1)),

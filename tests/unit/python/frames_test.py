@@ -127,6 +127,19 @@ class Bytes(Fixture):
             frame[0] = 1
         frame.free()
 
+    def test_frames_are_chained(self):
+        whole, more = self.left.frame(FRAME), self.left.frame(b"more")
+        view = memoryview(whole)
+        with self.assertRaises(BufferError):
+            whole.chain(more)
+        view.release()
+        whole.chain(more)
+        self.assertEqual((bytes(whole), whole.is_segmented), (FRAME + b"more", True))
+        with self.assertRaises(ValueError):
+            len(more)
+        self.assertEqual(self.left.tx[0].burst([whole]), 1)
+        self.assertEqual([bytes(one) for one in self.receive()], [FRAME + b"more"])
+
 
 class Metadata(Fixture):
     def restart(self, **settings):

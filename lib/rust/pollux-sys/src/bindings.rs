@@ -213,6 +213,9 @@ extern "C" {
 extern "C" {
     pub fn pollux_frame_trim(frame: *mut pollux_frame, bytes: u32) -> bool;
 }
+extern "C" {
+    pub fn pollux_frame_chain(frame: *mut pollux_frame, more: *const pollux_frame) -> bool;
+}
 pub const POLLUX_HAS_RSS_HASH: _bindgen_ty_6 = 1;
 pub const POLLUX_HAS_VLAN: _bindgen_ty_6 = 2;
 pub const POLLUX_VLAN_IS_INNER: _bindgen_ty_6 = 4;
