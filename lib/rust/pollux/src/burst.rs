@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-use crate::frame::{empty, shared, SHARED};
+use crate::frame::{shared, EMPTY, SHARED};
 use crate::{guard, DropCounter, Frame};
 use pollux_sys as sys;
 use std::ops::{Deref, DerefMut, Range};
@@ -22,13 +22,8 @@ use std::ptr::null_mut;
 /// # }
 /// ```
 pub struct Burst<const N: usize> {
-    /// Those after `count` have the number of the counter's Context, which so stands in what the library writes there.
     frames: [sys::pollux_frame; N],
     count: usize,
-    /// Frames of other Contexts may be in it.
-    mixed: bool,
-    /// The Context of the counter.
-    context: u32,
     dropped: DropCounter,
 }
 
@@ -40,10 +35,8 @@ impl<const N: usize> Burst<N> {
     /// An empty one. `dropped` counts the frames that are in it when it is dropped.
     pub fn new(dropped: &DropCounter) -> Burst<N> {
         Burst {
-            frames: [empty(dropped.context()); N],
+            frames: [EMPTY; N],
             count: 0,
-            mixed: false,
-            context: dropped.context(),
             dropped: dropped.clone(),
         }
     }
@@ -57,7 +50,6 @@ impl<const N: usize> Burst<N> {
         if self.count == N {
             return Err(frame);
         }
-        self.mixed |= frame.context() != self.context;
         self.frames[self.count] = frame.release();
         self.count += 1;
         Ok(())
@@ -74,12 +66,10 @@ impl<const N: usize> Burst<N> {
     pub fn drain(&mut self) -> Drain<'_, N> {
         // Empty until the iterator is dropped, which may never happen (mem::forget): no frame has two owners.
         let end = std::mem::take(&mut self.count);
-        let mixed = std::mem::replace(&mut self.mixed, true);
         Drain {
             burst: self,
             next: 0,
             end,
-            mixed,
         }
     }
     /// The bytes of each frame's first buffer, to write: as `iter_mut`, but a burst is checked once, not each frame. Panics
@@ -98,101 +88,50 @@ impl<const N: usize> Burst<N> {
     /// Frees all frames, and counts them under the burst's counter.
     #[inline]
     pub fn drop_frames(&mut self) {
-        if self.count != 0 {
-            self.drop_range(0..self.count);
+        if self.count != 0 && !guard::is_forked() {
+            // SAFETY: the frames are owned, and forgotten after this.
+            unsafe { self.dropped.drop_frames(self.frames.as_mut_ptr(), self.count) };
         }
+        self.forget(0..self.count);
     }
     /// Frees all frames as consumed: no counter counts them. [`crate::Pool::free`] is faster.
     pub fn free(&mut self) {
         // SAFETY: no pool stands for the shared list of the frames' own.
-        unsafe { self.free_to(null_mut(), 0) };
+        unsafe { self.free_to(null_mut()) };
     }
 
     /// # Safety
-    /// `pool` is NULL, or belongs to this thread and is of that Context.
-    pub(crate) unsafe fn free_to(&mut self, pool: *mut sys::pollux_pool, context: u32) {
+    /// `pool` is NULL, or belongs to this thread.
+    pub(crate) unsafe fn free_to(&mut self, pool: *mut sys::pollux_pool) {
         if self.count != 0 && !guard::is_forked() {
-            let pool = if self.is_of(context) { pool } else { null_mut() };
             sys::pollux_free(pool, self.frames.as_mut_ptr(), self.count as u32);
         }
         self.forget(0..self.count);
     }
-    /// Calls `store` with where at most `limit` frames of that Context have room, and that number; it returns how many it
-    /// has stored.
+    /// Calls `store` with where at most `limit` frames have room, and that number; it returns how many it has stored.
     #[inline]
-    pub(crate) fn fill(
-        &mut self,
-        context: u32,
-        limit: usize,
-        store: impl FnOnce(*mut sys::pollux_frame, u32) -> u32,
-    ) -> usize {
+    pub(crate) fn fill(&mut self, limit: usize, store: impl FnOnce(*mut sys::pollux_frame, u32) -> u32) -> usize {
         let room = self.room().min(limit);
         let stored = store(self.frames[self.count..].as_mut_ptr(), room as u32) as usize;
         debug_assert!(stored <= room);
-        // Frames that a forgotten `Drain` has left behind may be of another Context.
-        if self.mixed || context != self.context {
-            self.mixed = true;
-            for frame in &mut self.frames[self.count..self.count + stored] {
-                frame.unused = context;
-            }
-        }
         self.count += stored;
         stored
     }
-    /// Calls `take` with the frames, which are of that Context; it returns how many it has taken from the front. Frames of
-    /// other Contexts are dropped before that.
+    /// Calls `take` with the frames; it returns how many it has taken from the front.
     #[inline]
-    pub(crate) fn take(&mut self, context: u32, take: impl FnOnce(*const sys::pollux_frame, u32) -> u32) -> usize {
-        if !self.is_of(context) {
-            self.drop_others(context);
-        } else {
-            self.mixed = false;
-        }
+    pub(crate) fn take(&mut self, take: impl FnOnce(*const sys::pollux_frame, u32) -> u32) -> usize {
         let taken = take(self.frames.as_ptr(), self.count as u32) as usize;
         self.forget(0..taken);
         taken
     }
 
-    /// Whether all frames are of that Context.
-    #[inline]
-    fn is_of(&self, context: u32) -> bool {
-        // All are compared, since a branch for each costs as much again.
-        let differ = |bits: u32, frame: &sys::pollux_frame| bits | (frame.unused ^ context);
-        self.context == context && (!self.mixed || self.frames[..self.count].iter().fold(0, differ) == 0)
-    }
-    #[cold]
-    fn drop_others(&mut self, context: u32) {
-        let mut place = 0;
-        while place < self.count {
-            if self.frames[place].unused == context {
-                place += 1;
-            } else {
-                self.drop_range(place..place + 1);
-            }
-        }
-    }
-    fn drop_range(&mut self, range: Range<usize>) {
-        if !range.is_empty() && !guard::is_forked() {
-            let frames = &mut self.frames[range.clone()];
-            // SAFETY: the frames are owned, and forgotten after this.
-            unsafe { self.dropped.drop_frames(frames.as_mut_ptr(), frames.len()) };
-        }
-        self.forget(range);
-    }
     /// They are not the burst's any more.
     #[inline]
     fn forget(&mut self, range: Range<usize>) {
         if range.end != self.count {
             self.frames.copy_within(range.end..self.count, range.start);
         }
-        let count = self.count - range.len();
-        if self.mixed {
-            for frame in &mut self.frames[count..self.count] {
-                frame.unused = self.context;
-            }
-            self.mixed = count != 0;
-        }
-        self.count = count;
+        self.count -= range.len();
     }
 }
 
@@ -208,8 +147,7 @@ impl<const N: usize> Deref for Burst<N> {
 impl<const N: usize> DerefMut for Burst<N> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [Frame] {
-        self.mixed = true; // frames may be exchanged for those of another burst
-                           // SAFETY: as for `deref`.
+        // SAFETY: as for `deref`.
         unsafe { std::slice::from_raw_parts_mut(self.frames.as_mut_ptr().cast(), self.count) }
     }
 }
@@ -231,7 +169,6 @@ pub struct Drain<'a, const N: usize> {
     burst: &'a mut Burst<N>,
     next: usize,
     end: usize,
-    mixed: bool,
 }
 
 impl<const N: usize> Iterator for Drain<'_, N> {
@@ -248,7 +185,6 @@ impl<const N: usize> Iterator for Drain<'_, N> {
 impl<const N: usize> Drop for Drain<'_, N> {
     fn drop(&mut self) {
         self.burst.count = self.end;
-        self.burst.mixed = self.mixed;
         self.burst.forget(0..self.next);
     }
 }

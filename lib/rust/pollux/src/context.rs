@@ -7,7 +7,6 @@ use std::ffi::{c_void, CStr};
 use std::os::raw::c_char;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::ptr::{null_mut, NonNull};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -95,11 +94,9 @@ impl ContextOptions {
         };
         // SAFETY: the options are complete, and what they point to is never freed.
         let raw = object(|written| unsafe { sys::pollux_context_open(&options, written) })?;
-        static NEXT: AtomicU32 = AtomicU32::new(1);
         Ok(Context {
             core: Arc::new(Core {
                 raw,
-                number: NEXT.fetch_add(1, Ordering::Relaxed),
                 counters: Mutex::default(),
             }),
         })
@@ -122,9 +119,6 @@ unsafe extern "C" fn log_message(user: *mut c_void, level: sys::pollux_log_level
 /// What all that was opened with a Context keeps alive.
 pub(crate) struct Core {
     pub(crate) raw: NonNull<sys::pollux_context>,
-    /// Its frames have it in `unused`, which the library does not touch. A port and a pool must not get those of another
-    /// Context, whose memory they do not know.
-    pub(crate) number: u32,
     pub(crate) counters: Mutex<HashMap<String, Weak<crate::drops::Counter>>>,
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Counter {
     raw: NonNull<sys::pollux_drop_counter>,
     lock: Mutex<()>, // one thread at a time counts
     name: String,
-    core: Arc<Core>,
+    _core: Arc<Core>,
 }
 
 // SAFETY: `lock` is held while frames are counted, and any thread may read the count.
@@ -40,7 +40,7 @@ impl DropCounter {
             raw,
             lock: Mutex::new(()),
             name: name.to_owned(),
-            core: core.clone(),
+            _core: core.clone(),
         });
         counters.insert(name.to_owned(), Arc::downgrade(&counter));
         Ok(DropCounter { counter })
@@ -55,10 +55,6 @@ impl DropCounter {
     pub fn count(&self) -> u64 {
         // SAFETY: the counter lives as long as the context.
         unsafe { sys::pollux_drop_count(self.counter.raw.as_ptr()) }
-    }
-
-    pub(crate) fn context(&self) -> u32 {
-        self.counter.core.number
     }
 
     /// # Safety

@@ -18,20 +18,18 @@ pub struct Frame {
 unsafe impl Send for Frame {}
 unsafe impl Sync for Frame {}
 
-/// What is there before the library writes frames of a Context to it.
-pub(crate) const fn empty(context: u32) -> sys::pollux_frame {
-    sys::pollux_frame {
-        data: null_mut(),
-        handle: null_mut(),
-        length: 0,
-        reserved: 0,
-        flags: 0,
-        headroom: 0,
-        origin: 0,
-        capacity: 0,
-        unused: context,
-    }
-}
+/// What is there before the library writes a frame to it.
+pub(crate) const EMPTY: sys::pollux_frame = sys::pollux_frame {
+    data: null_mut(),
+    handle: null_mut(),
+    length: 0,
+    reserved: 0,
+    flags: 0,
+    headroom: 0,
+    origin: 0,
+    capacity: 0,
+    unused: 0,
+};
 
 impl Frame {
     /// # Safety
@@ -108,21 +106,26 @@ impl Frame {
         // SAFETY: the frame is owned.
         !guard::is_forked() && unsafe { sys::pollux_frame_trim(&mut self.raw, bytes) }
     }
+    /// Appends the buffers of `more` to those of the frame, or returns `more`: together they would have more than 255.
+    pub fn chain(&mut self, more: Frame) -> Result<(), Frame> {
+        // SAFETY: both frames are owned, and what is chained is forgotten.
+        if guard::is_forked() || !unsafe { sys::pollux_frame_chain(&mut self.raw, &more.raw) } {
+            return Err(more);
+        }
+        more.release();
+        Ok(())
+    }
     /// A second frame with the same bytes, to send it twice; neither may be written any more. Its header is from `pool`.
     /// `None`: the pool is exhausted, or of another Context.
     pub fn try_clone(&mut self, pool: &mut Pool) -> Option<Frame> {
-        if guard::is_forked() || self.context() != pool.context() {
+        if guard::is_forked() {
             return None;
         }
-        let mut clone = empty(self.context());
+        let mut clone = EMPTY;
         // SAFETY: the frame is owned, and the pool open.
         unsafe { sys::pollux_frame_clone(&mut self.raw, pool.raw(), &mut clone).then(|| Frame::own(clone)) }
     }
 
-    /// The Context of its memory.
-    pub(crate) fn context(&self) -> u32 {
-        self.raw.unused
-    }
     pub(crate) fn raw_mut(&mut self) -> &mut sys::pollux_frame {
         &mut self.raw
     }
@@ -203,7 +206,7 @@ impl<'a> Iterator for Buffers<'a> {
         let current = self.next?;
         // SAFETY: the frame is borrowed, and owns all of its buffers.
         unsafe {
-            let mut next = empty(current.unused);
+            let mut next = EMPTY;
             self.next = sys::pollux_frame_next(&current, &mut next).then_some(next);
             Some(std::slice::from_raw_parts(current.data, usize::from(current.length)))
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 use crate::context::{nanoseconds, Core, SendPtr};
 use crate::error::{check, error, object, Code, Error};
-use crate::frame::empty;
+use crate::frame::EMPTY;
 use crate::{guard, Burst, Context, DropCounter, RxQueue};
 use pollux_sys as sys;
 use std::any::Any;
@@ -106,7 +106,9 @@ impl Poller {
                 .ok_or_else(|| error(Code::NotFound, "the poller does not poll this queue: add it first"))?;
             let rx = (*self.queues[place].as_ptr()).queue.raw();
             check(|written| sys::pollux_poller_remove(self.raw(), rx, written))?;
-            Ok(Box::from_raw(self.queues.swap_remove(place).as_ptr()).queue)
+            let polled = *Box::from_raw(self.queues.swap_remove(place).as_ptr());
+            drop(polled.handler); // where it panics, the queue is dropped, too
+            Ok(polled.queue)
         }
     }
     /// Polls each queue in its turn; if none has frames, sleeps until one has, `limit` has passed, or a [`Waker`] wakes
@@ -158,14 +160,13 @@ impl Drop for Poller {
 
 unsafe extern "C" fn handle(user: *mut c_void, frames: *mut sys::pollux_frame, count: u32) {
     let polled = &mut *user.cast::<Polled>();
-    let context = polled.queue.context();
     let mut next = frames;
     let mut left = count as usize;
     // One burst is never longer than MOST; if it were, no frame would be lost.
     while left != 0 {
-        let stored = polled.burst.fill(context, left, |room, most| {
+        let stored = polled.burst.fill(left, |room, most| {
             for place in 0..most as usize {
-                room.add(place).write(copy_of(next.add(place), context));
+                room.add(place).write(copy_of(next.add(place)));
             }
             most
         });
@@ -182,7 +183,7 @@ unsafe extern "C" fn handle(user: *mut c_void, frames: *mut sys::pollux_frame, c
 }
 
 /// Without what the library leaves uninitialised.
-unsafe fn copy_of(frame: *const sys::pollux_frame, context: u32) -> sys::pollux_frame {
+unsafe fn copy_of(frame: *const sys::pollux_frame) -> sys::pollux_frame {
     use std::ptr::addr_of;
     sys::pollux_frame {
         data: addr_of!((*frame).data).read(),
@@ -193,7 +194,7 @@ unsafe fn copy_of(frame: *const sys::pollux_frame, context: u32) -> sys::pollux_
         headroom: addr_of!((*frame).headroom).read(),
         origin: addr_of!((*frame).origin).read(),
         capacity: addr_of!((*frame).capacity).read(),
-        ..empty(context)
+        ..EMPTY
     }
 }
 

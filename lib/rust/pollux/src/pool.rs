@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 use crate::context::{Core, SendPtr};
 use crate::error::{c_text, object, pointer, Error};
-use crate::frame::empty;
+use crate::frame::EMPTY;
 use crate::{guard, Burst, Frame};
 use pollux_sys as sys;
 use std::cell::Cell;
@@ -25,7 +25,6 @@ pub struct PoolOptions {
 /// A handle on a pool of frames, with a cache of its own: one thread at a time has it. Its frames may outlive it.
 pub struct Pool {
     raw: NonNull<sys::pollux_pool>,
-    context: u32,
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -44,18 +43,13 @@ impl Pool {
             headroom: options.headroom,
         };
         // SAFETY: the context is open, and the options complete.
-        object(|written| unsafe { sys::pollux_pool_open(core.raw.as_ptr(), &options, written) })
-            .map(|raw| Pool::own(raw, core.number))
+        object(|written| unsafe { sys::pollux_pool_open(core.raw.as_ptr(), &options, written) }).map(Pool::own)
     }
-    pub(crate) fn own(raw: NonNull<sys::pollux_pool>, context: u32) -> Pool {
+    pub(crate) fn own(raw: NonNull<sys::pollux_pool>) -> Pool {
         Pool {
             raw,
-            context,
             not_sync: PhantomData,
         }
-    }
-    pub(crate) fn context(&self) -> u32 {
-        self.context
     }
     pub(crate) fn raw(&mut self) -> *mut sys::pollux_pool {
         self.raw.as_ptr()
@@ -64,7 +58,7 @@ impl Pool {
     /// A frame of that many bytes, whose content is left over from earlier use. `None`: the pool is exhausted, which it
     /// counts, or a frame has not that much room.
     pub fn alloc(&mut self, bytes: u32) -> Option<Frame> {
-        let mut frame = empty(self.context);
+        let mut frame = EMPTY;
         if guard::is_forked() {
             return None;
         }
@@ -80,7 +74,7 @@ impl Pool {
         let raw = self.raw();
         // SAFETY: the pool is open, and there is room for that many frames.
         count
-            == burst.fill(self.context, count, |frames, count| unsafe {
+            == burst.fill(count, |frames, count| unsafe {
                 if sys::pollux_alloc(raw, frames, count, bytes) {
                     count
                 } else {
@@ -91,7 +85,7 @@ impl Pool {
     /// Frees the frames of a burst as consumed: no counter counts them. They may belong to any pool.
     pub fn free<const N: usize>(&mut self, burst: &mut Burst<N>) {
         // SAFETY: the pool belongs to this thread.
-        unsafe { burst.free_to(self.raw(), self.context) };
+        unsafe { burst.free_to(self.raw()) };
     }
 }
 

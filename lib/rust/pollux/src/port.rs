@@ -105,8 +105,7 @@ impl Port {
     pub fn pool(&self, queue: u16) -> Result<Pool, Error> {
         guard::usable()?;
         // SAFETY: the port is open.
-        object(|written| unsafe { sys::pollux_pool_of_port(self.raw(), queue, written) })
-            .map(|raw| Pool::own(raw, self.inner.core.number))
+        object(|written| unsafe { sys::pollux_pool_of_port(self.raw(), queue, written) }).map(Pool::own)
     }
 
     /// Waits until the link is up. An error of kind [`Code::Timeout`] says what to check.

@@ -18,7 +18,6 @@ use std::time::Duration;
 pub struct RxQueue {
     raw: NonNull<sys::pollux_rx>,
     index: u16,
-    context: u32,
     port: Arc<PortInner>,
     not_sync: PhantomData<Cell<()>>,
 }
@@ -31,13 +30,9 @@ impl RxQueue {
         RxQueue {
             raw,
             index,
-            context: port.core.number,
             port,
             not_sync: PhantomData,
         }
-    }
-    pub(crate) fn context(&self) -> u32 {
-        self.context
     }
     pub(crate) fn raw(&self) -> *mut sys::pollux_rx {
         self.raw.as_ptr()
@@ -54,7 +49,7 @@ impl RxQueue {
             return 0;
         }
         // SAFETY: the port is open, and there is room for that many frames.
-        burst.fill(self.context, N, |frames, room| unsafe {
+        burst.fill(N, |frames, room| unsafe {
             sys::pollux_rx_burst(self.raw(), frames, room)
         })
     }
@@ -65,7 +60,7 @@ impl RxQueue {
         let context = self.port.core.raw.as_ptr();
         let mut outcome = Ok(());
         // SAFETY: the port is open, and there is room for that many frames.
-        let received = burst.fill(self.context, N, |frames, room| unsafe {
+        let received = burst.fill(N, |frames, room| unsafe {
             let mut received = 0;
             outcome = check(|written| {
                 sys::pollux_rx_wait(
@@ -129,7 +124,6 @@ impl std::fmt::Debug for RxQueue {
 pub struct TxQueue {
     raw: NonNull<sys::pollux_tx>,
     index: u16,
-    context: u32,
     port: Arc<PortInner>,
     not_sync: PhantomData<Cell<()>>,
 }
@@ -142,7 +136,6 @@ impl TxQueue {
         TxQueue {
             raw,
             index,
-            context: port.core.number,
             port,
             not_sync: PhantomData,
         }
@@ -153,24 +146,20 @@ impl TxQueue {
         self.index
     }
     /// Takes frames from the front of the burst until the ring is full, and returns their number; the rest stays in the
-    /// burst. Frames that cannot be sent (too long, too short) are taken, too, and counted as drops of the port; those of
-    /// another Context are dropped under the burst's counter before that. An empty burst only frees what was sent.
+    /// burst. Frames that cannot be sent (too long, too short, of another Context) are taken, too, and counted as drops of
+    /// the port. An empty burst only frees what was sent.
     #[inline]
     pub fn send<const N: usize>(&mut self, burst: &mut Burst<N>) -> usize {
         if guard::is_forked() {
             return 0;
         }
         // SAFETY: the port is open, and the burst forgets the frames that are taken.
-        burst.take(self.context, |frames, count| unsafe {
-            sys::pollux_tx_burst(self.raw.as_ptr(), frames, count)
-        })
+        burst.take(|frames, count| unsafe { sys::pollux_tx_burst(self.raw.as_ptr(), frames, count) })
     }
-    /// Sends one frame, or returns it if the ring is full or it is of another Context.
+    /// Sends one frame, or returns it if the ring is full.
     pub fn send_one(&mut self, frame: Frame) -> Result<(), Frame> {
         // SAFETY: the port is open, and a frame that is taken is forgotten.
-        let taken = !guard::is_forked()
-            && frame.context() == self.context
-            && unsafe { sys::pollux_tx_burst(self.raw.as_ptr(), frame.raw(), 1) } == 1;
+        let taken = !guard::is_forked() && unsafe { sys::pollux_tx_burst(self.raw.as_ptr(), frame.raw(), 1) } == 1;
         if taken {
             frame.release();
             return Ok(());

@@ -226,6 +226,28 @@ fn a_frame_of_several_buffers_reads_as_one() {
     assert_eq!(clone.buffers().flatten().count(), 5000);
 }
 
+#[test]
+fn frames_are_chained() {
+    let mut pair = pair();
+    let mut whole = pair.frame(1);
+    for number in 0..3 {
+        whole.chain(pair.frame(number)).unwrap();
+    }
+    assert_eq!((whole.len(), whole.bytes(), whole.buffers().count()), (64, 256, 4));
+    pair.left.tx(0).unwrap().send_one(whole).unwrap();
+    pair.pass();
+    let mut burst = pair.burst();
+    assert_eq!(pair.right.rx(0).unwrap().receive(&mut burst), 1);
+    assert_eq!((burst[0].bytes(), burst[0][127], burst[0][255]), (256, 0, 2));
+    // 255 buffers are the most.
+    let mut long = pair.frame(0);
+    for _ in 1..255 {
+        long.chain(pair.frame(0)).unwrap();
+    }
+    assert_eq!(long.chain(pair.frame(8)).unwrap_err()[63], 8);
+    assert_eq!(long.buffers().count(), 255);
+}
+
 /// A UDP datagram of 4 bytes over IPv4, without checksums.
 fn datagram(pool: &mut pollux::Pool) -> pollux::Frame {
     let mut datagram = frame(pool, 0);
