@@ -122,20 +122,6 @@ fn a_drained_frame_has_one_owner() {
 }
 
 #[test]
-fn a_forgotten_iterator_leaves_no_mark_of_another_context() {
-    let (mut own, mut other) = (pair(), pair());
-    let mut burst = own.burst();
-    burst.push(other.frame(1)).unwrap();
-    std::mem::forget(burst.drain());
-    // What comes to the place of its frame is the burst's own Context's.
-    assert!(own.left.tx(0).unwrap().send_one(own.frame(2)).is_ok());
-    own.pass();
-    assert_eq!(own.right.rx(0).unwrap().receive(&mut burst), 1);
-    assert_eq!(other.left.tx(0).unwrap().send(&mut burst), 0);
-    assert_eq!((burst.len(), own.unread.count()), (0, 1));
-}
-
-#[test]
 fn frames_grow_and_shrink() {
     let mut pair = pair();
     let mut frame = pair.pool.alloc(0).unwrap();
