@@ -22,6 +22,7 @@ from collections.abc import Iterator
 VERSION, DMA_MAP, SET_IRQS, REGION_READ, REGION_WRITE = 1, 2, 8, 9, 10
 CONFIG = 7
 MEMORY = 1 << 32  # the address of a client's memory
+V1, PLATFORM, CSUM, TSO6, INDIRECT, CONTROL, MERGE = 1 << 32, 1 << 33, 1 << 0, 1 << 12, 1 << 28, 1 << 17, 1 << 15
 
 
 class Gone(Exception):
@@ -103,6 +104,45 @@ class Memory:
 
     def put(self, offset: int, layout: str, *values: int) -> None:
         struct.pack_into("<" + layout, self.bytes, offset, *values)
+
+
+def start_virtio(client: Client, features: int, queues: int, size: int) -> Memory:
+    """Queue n has its parts at n times 256 KiB; the rest of the memory is free."""
+    memory = Memory(client)
+    client.write(CONFIG, 4, 6, 2)
+    for status in (0, 1, 3):
+        client.write(4, 0x14, status, 1)
+    for half in (0, 1):
+        client.write(4, 8, half, 4)
+        client.write(4, 0xC, (features | V1 | PLATFORM) >> 32 * half & 0xFFFFFFFF, 4)
+    client.write(4, 0x14, 0xB, 1)
+    for queue in range(queues):
+        client.write(4, 0x16, queue, 2)
+        client.write(4, 0x18, size, 2)
+        for area in range(3):
+            address = MEMORY + queue * 0x40000 + area * 0x10000
+            client.write(4, 0x20 + 8 * area, address & 0xFFFFFFFF, 4)
+            client.write(4, 0x24 + 8 * area, address >> 32, 4)
+        client.write(4, 0x1C, 1, 2)
+    client.write(4, 0x14, 0xF, 1)
+    return memory
+
+
+def kick(client: Client, queue: int) -> None:
+    client.write(4, 0x3000 + 4 * queue, queue, 2)
+
+
+def start_82576(client: Client, control: int, *more: tuple[int, int]) -> Memory:
+    """The PHY turns frames back. The ring of transmission is at 0, and that of reception at 256 KiB."""
+    memory = Memory(client)
+    client.write(CONFIG, 4, 6, 2)
+    for offset, value in ((0x0000, 0x41), (0x0020, 1 << 26 | 1 << 21 | 0x4140), (0x0000, control),
+                          (0x0400, 0xA), (0x0100, 0x801A), (0xE000, 0), (0xE004, MEMORY >> 32), (0xE008, 65536),
+                          (0xE028, 1 << 25), (0xC000, 0x40000), (0xC004, MEMORY >> 32), (0xC008, 4096), (0xC028, 1 << 25), *more):
+        client.write(0, offset, value, 4)
+    if not any(client.read(0, 8, 4)[1][0] & 2 or time.sleep(0.05) for _ in range(200)):
+        raise AssertionError("the card has no link, so it sends nothing")
+    return memory
 
 
 class Neighbour(threading.Thread):

@@ -15,39 +15,12 @@ import unittest
 from collections.abc import Callable
 
 import descriptor_zoo
-from card_client import CONFIG, DMA_MAP, MEMORY, REGION_READ, SET_IRQS, VERSION, Card, Client, Gone, Memory, Neighbour, card
+from card_client import (CONFIG, CONTROL, CSUM, DMA_MAP, INDIRECT, MEMORY, MERGE, PLATFORM, REGION_READ, SET_IRQS, TSO6, V1,
+                         VERSION, Card, Client, Gone, Memory, Neighbour, card, kick, start_82576, start_virtio)
 
 POLLUX = sys.argv.pop()
 SECONDS = 2.0  # of an attack
 LONGEST = 5.0  # that the neighbour may wait: far more than it does, since machines may be slow and busy
-
-V1, PLATFORM, CSUM, TSO6, INDIRECT, CONTROL, MERGE = 1 << 32, 1 << 33, 1 << 0, 1 << 12, 1 << 28, 1 << 17, 1 << 15
-
-
-def start_virtio(client: Client, features: int, queues: int, size: int) -> Memory:
-    """Queue n has its parts at n times 256 KiB; the rest of the memory is free."""
-    memory = Memory(client)
-    client.write(CONFIG, 4, 6, 2)
-    for status in (0, 1, 3):
-        client.write(4, 0x14, status, 1)
-    for half in (0, 1):
-        client.write(4, 8, half, 4)
-        client.write(4, 0xC, (features | V1 | PLATFORM) >> 32 * half & 0xFFFFFFFF, 4)
-    client.write(4, 0x14, 0xB, 1)
-    for queue in range(queues):
-        client.write(4, 0x16, queue, 2)
-        client.write(4, 0x18, size, 2)
-        for area in range(3):
-            address = MEMORY + queue * 0x40000 + area * 0x10000
-            client.write(4, 0x20 + 8 * area, address & 0xFFFFFFFF, 4)
-            client.write(4, 0x24 + 8 * area, address >> 32, 4)
-        client.write(4, 0x1C, 1, 2)
-    client.write(4, 0x14, 0xF, 1)
-    return memory
-
-
-def kick(client: Client, queue: int) -> None:
-    client.write(4, 0x3000 + 4 * queue, queue, 2)
 
 
 def segments(server: Card) -> None:
@@ -101,15 +74,20 @@ def scribbles_virtio(server: Card) -> None:
 
 def scribbles_82576(server: Card) -> None:
     client = server.connect(0)
-    memory = Memory(client)
-    client.write(CONFIG, 4, 6, 2)
-    for offset, value in ((0x0000, 0x41), (0x0020, 1 << 26 | 1 << 21 | 0x4140), (0x0000, 0x1841),  # the PHY turns frames back
-                          (0x0400, 0xA), (0x0100, 0x801A), (0xE000, 0), (0xE004, MEMORY >> 32), (0xE008, 65536),
-                          (0xE028, 1 << 25), (0xC000, 0x40000), (0xC004, MEMORY >> 32), (0xC008, 4096), (0xC028, 1 << 25)):
-        client.write(0, offset, value, 4)
-    if not any(client.read(0, 8, 4)[1][0] & 2 or time.sleep(0.05) for _ in range(200)):
-        raise AssertionError("the card has no link, so it sends nothing")
+    memory = start_82576(client, 0x1841)
     scribbles(client, memory, [(0, 0xE018, 4, 4096), (0, 0xC018, 4, 256), (0, 0x0000, 4, 0x100)])
+
+
+def pauses(server: Card) -> None:
+    """A frame that is not taken, and a pause frame each 512 ns therefore."""
+    client = server.connect(0)
+    memory = start_82576(client, 0x18001841, (0x2160, 0), (0x2168, 16), (0x0170, 0xFFFF), (0x2460, 0xFFFE))
+    memory.put(0x100000, "Q", (1 << 48) - 1)
+    memory.put(0, "QQ", MEMORY + 0x100000, 60 << 46 | 0x2B << 24 | 3 << 20 | 60)
+    client.write(0, 0xE018, 1, 4)
+    time.sleep(SECONDS)
+    if struct.unpack("<I", client.read(0, 0x4054, 4)[1])[0] < 100:
+        raise AssertionError("the card sends no pause frames")
 
 
 def address_space(server: Card) -> None:
@@ -329,6 +307,7 @@ ATTACKS: list[Attack | tuple[str, list[str], Callable[[Card], None], int]] = [
     ("segments", ["--card", "virtio-net+queue-size=4096"], segments),
     ("scribbles_virtio", ["--card", "virtio-net"], scribbles_virtio),
     ("scribbles_82576", [], scribbles_82576, 1),
+    ("pauses", [], pauses),
     ("refused_accesses", ["--card", "virtio-net"], refused_accesses, 1),
     ("address_space", [], address_space),
     ("messages", [], messages),

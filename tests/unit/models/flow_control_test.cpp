@@ -207,6 +207,19 @@ TEST_F(CardSendsPauses, AgainWhenTheTimeReachesTheThreshold) {
   EXPECT_EQ(pauses_sent(), (Quanta{1000, 1000, 0})) << "none after XON";
 }
 
+TEST_F(CardSendsPauses, NoMoreOftenThanThereIsTimeToSendThem) {
+  fixture.write<hw::FCTTV>(hw::FCTTV::TTV(0xFFFF));
+  fixture.write<hw::FCRTV>(hw::FCRTV::REFRESH(0xFFFE));  // again after 512 ns
+  fill(10);
+  fixture.pass(50ms);
+  const std::size_t sent = fixture.sent.size();
+  EXPECT_GT(sent, 100u);
+  EXPECT_LT(sent, 20'000u) << "of 100,000";
+  EXPECT_EQ(fixture.card.next_event(), fixture.now + WorkBudget::kPause);
+  fixture.pass(WorkBudget::kPause);
+  EXPECT_EQ(fixture.sent.size(), sent + 1) << "what there was no time for is not made up for";
+}
+
 TEST_F(CardSendsPauses, EvenWhileItIsPausedItself) {
   fixture.card.receive(pause(0xFFFF));
   fill(10);

@@ -126,6 +126,7 @@ class Card final : public DeviceModel {
   void receive_corrupt(std::span<const std::byte> frame) noexcept override;
   [[nodiscard]] bool can_receive() const noexcept override;
   void set_work_budget(WorkBudget& budget) noexcept override {
+    timers_.set_work_budget(budget);
     transmit_.set_work_budget(budget);
     receive_.set_work_budget(budget);
   }

@@ -10,6 +10,7 @@
 
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/base/clock.hpp"
+#include "pollux/device/device_model.hpp"
 
 namespace pollux::models::igb {
 
@@ -33,14 +34,19 @@ class Timers {
   /// A time before which no timer is due; Duration::max() if no timer runs.
   [[nodiscard]] Duration next() const { return next_; }
 
+  void set_work_budget(WorkBudget& budget) noexcept { budget_ = &budget; }
+
   /// Runs all timers that are due at `now`, in order of due time, each at its own time. Time never decreases.
+  /// What the budget leaves no room for runs later: software chooses intervals that are shorter than their work.
   void advance(Duration now) {
     while (next_ <= now) {
+      if (budget_ != nullptr && !budget_->has_left()) return postpone(now);
       const auto earliest = std::ranges::min_element(entries_, {}, &Entry::due);
       next_ = earliest == entries_.end() ? kNever : earliest->due;
       if (next_ > now || next_ == kNever) break;
       now_ = std::max(now_, earliest->due);
       earliest->due = kNever;
+      if (budget_ != nullptr) budget_->charge(0);
       earliest->action();
     }
     now_ = std::max(now_, now);
@@ -53,7 +59,17 @@ class Timers {
     std::function<void()> action;
   };
 
+  void postpone(Duration now) {
+    now_ = std::max(now_, now);
+    next_ = now_ + WorkBudget::kPause;
+    for (Entry& entry : entries_) {
+      if (entry.due <= now_) entry.due = next_;
+      next_ = std::min(next_, entry.due);
+    }
+  }
+
   std::vector<Entry> entries_;
+  WorkBudget* budget_ = nullptr;  // nullptr: no limit
   Duration now_{0};
   Duration next_ = kNever;  // no timer is due before this
 };
