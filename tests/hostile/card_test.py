@@ -308,6 +308,7 @@ ATTACKS: list[Attack | tuple[str, list[str], Callable[[Card], None], int]] = [
     ("scribbles_virtio", ["--card", "virtio-net"], scribbles_virtio),
     ("scribbles_82576", [], scribbles_82576, 1),
     ("pauses", [], pauses),
+    ("pauses_on_a_slow_wire", ["--wire", "rate=1G,delay=1ms"], pauses),
     ("refused_accesses", ["--card", "virtio-net"], refused_accesses, 1),
     ("address_space", [], address_space),
     ("messages", [], messages),

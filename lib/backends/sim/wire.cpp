@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kMinFrame = 60;
 /// Maximum number of frames taken from a link partner while the lock is held. Bounds how long the lock is held.
 constexpr unsigned kMaxFramesPerPoll = 256;
+/// The work to deliver a frame, besides that of the card (WorkBudget).
+constexpr std::int64_t kArrivalWork = 16;
 
 }  // namespace
 
@@ -171,13 +173,17 @@ void Wire::run_until(Duration now) {
   advance_cards(now);
 }
 
-void Wire::advance_cards(Duration now) {
+// Returns the work that this was (WorkBudget).
+std::int64_t Wire::advance_cards(Duration now) {
+  std::int64_t work = 0;
   now_ = std::max(now_, now);
   for (End& end : ends_) {
     if (end.card == nullptr) continue;
     budget_->start(WorkBudget::kPerAdvance);
     end.card->advance(now_);
+    work += WorkBudget::kPerAdvance - budget_->left();
   }
+  return work;
 }
 
 void Wire::settle() {
@@ -206,18 +212,25 @@ std::vector<WireReport> Wire::take_reports() {
 }
 
 // Processes events on the wire in order, each at its own time. So two runs with the same clock behave the same, even if
-// they poll at different moments.
+// they poll at different moments. What is more than the work of an `advance` comes with the next call: cards may send
+// faster than their frames can be delivered. All that arrives at one time is delivered at once.
 void Wire::process_arrivals(Duration now) {
   if (!ends_[0].channel) return;
-  for (Duration next = next_on_wire(); next <= now; next = next_on_wire()) {
-    advance_cards(next);
+  std::int64_t left = WorkBudget::kPerAdvance;
+  for (Duration next = next_on_wire(); next <= now && left > 0; next = next_on_wire()) {
+    left -= advance_cards(next) + kArrivalWork;
+    const std::int64_t before = budget_->left();
     for (unsigned from = 0; from < ends_.size(); ++from) {
       End& end = ends_[from];
-      while (auto frame = end.channel->take(now_, end.sent)) deliver(from, frame->bytes, frame->corrupt);
+      while (auto frame = end.channel->take(next, end.sent)) {
+        left -= kArrivalWork;
+        deliver(from, frame->bytes, frame->corrupt);
+      }
       if (!end.paused || end.channel->congested(now_)) continue;
       end.paused = false;
       if (end.card != nullptr) end.card->set_wire_busy(false);
     }
+    left -= before - budget_->left();
   }
 }
 

@@ -277,7 +277,7 @@ class Wire final : public std::enable_shared_from_this<Wire>, private Runner::Ma
   void start_or_stop_runner();
   void catch_up();
   void run_until(Duration now);
-  void advance_cards(Duration now);
+  std::int64_t advance_cards(Duration now);
   void settle();
   void collect_reports(bool closing);
   void poll_link_partner(Duration now);
