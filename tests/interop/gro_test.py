@@ -53,7 +53,7 @@ class Selftest(unittest.TestCase):
     def setUpClass(cls):
         if os.geteuid() != 0:
             raise unittest.SkipTest("needs root for two network namespaces")
-        found = subprocess.run([ROOT / "tools/lib/kernel-files"], stdout=subprocess.PIPE, text=True, check=True, timeout=10 * SECONDS)
+        found = subprocess.run([ROOT / "tools/lib/fetch", "kernel-files"], stdout=subprocess.PIPE, text=True, check=True, timeout=10 * SECONDS)
         cls._folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls._folder.cleanup)
         source = pathlib.Path(found.stdout.strip()) / "tools/testing/selftests/net/gro.c"

@@ -39,7 +39,7 @@ class Kernel(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
-        got = subprocess.run([HERE.parents[1] / "tools/lib/kernel-files"], capture_output=True, text=True, check=False)
+        got = subprocess.run([HERE.parents[1] / "tools/lib/fetch", "kernel-files"], capture_output=True, text=True, check=False)
         cls.lacks = got.stderr.strip() if got.returncode != 0 else None
         if cls.lacks is None:
             cls.compile(pathlib.Path(got.stdout.strip()), pathlib.Path(cls.folder.name))

@@ -13,7 +13,7 @@ unset CDPATH PYTHONHOME GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE GIT_
 POLLUX_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034  # read by the tools
 POLLUX_ROOT=$(cd "$POLLUX_LIB/../.." && pwd)
-for part in messages options jobs ending distro packages own_apt dpdk qemu newer_qemu kernel newer_kernel test_kernel kernel_files build; do
+for part in messages options jobs ending distro packages own_apt dpdk qemu newer_qemu kernel newer_kernel test_kernel kernel_files prometheus build; do
   # shellcheck source=/dev/null
   . "$POLLUX_LIB/$part.sh"
 done

@@ -36,7 +36,7 @@ CONTENDERS = {
 
 def measure(session: Session, figures: Figures) -> None:
     try:
-        kernel = kernel_at(fetched.printed_by("newer-kernel"))
+        kernel = kernel_at(fetched.folder("newer-kernel"))
     except LabError as error:
         tell(f"LEFT OUT: zero copy of igb, since {error.what}")
         return

@@ -111,7 +111,7 @@ OUTCOMES: dict[str, dict[str, dict]] = {}
 
 @functools.cache
 def newer_qemu() -> str:
-    printed = subprocess.run([ROOT / "tools/lib/newer-qemu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    printed = subprocess.run([ROOT / "tools/lib/fetch", "newer-qemu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              stdin=subprocess.DEVNULL, text=True)
     if printed.returncode != 0:
         raise LabError("there is no newer QEMU", detail=printed.stderr)

@@ -26,7 +26,7 @@ RULES = ROOT / "docs" / "prometheus"
 
 
 def tool(name: str) -> str:
-    folder = subprocess.run([ROOT / "tools/lib/prometheus"], capture_output=True, text=True, timeout=300, check=False)
+    folder = subprocess.run([ROOT / "tools/lib/fetch", "prometheus"], capture_output=True, text=True, timeout=300, check=False)
     if folder.returncode != 0:
         raise AssertionError(folder.stderr)
     return str(pathlib.Path(folder.stdout.strip()) / name)

@@ -50,11 +50,11 @@ class Command(unittest.TestCase):
 class Kernel(unittest.TestCase):
     def test_without_the_kernel_it_is_left_out_aloud(self):
         figures = Figures()
-        with mock.patch.object(zero_copy.fetched, "printed_by", side_effect=LabError("there is no kernel for the guest")), \
+        with mock.patch.object(zero_copy.fetched, "folder", side_effect=LabError("there is no newer-kernel")), \
                 contextlib.redirect_stderr(io.StringIO()) as said:
             zero_copy.measure(mock.Mock(quick=False), figures)
         self.assertEqual(figures.rows(), [])
-        self.assertIn("LEFT OUT: zero copy of igb, since there is no kernel for the guest", said.getvalue())
+        self.assertIn("LEFT OUT: zero copy of igb, since there is no newer-kernel", said.getvalue())
 
 
 if __name__ == "__main__":

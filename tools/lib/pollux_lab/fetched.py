@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What guests have from elsewhere: kernels that scripts of tools/lib fetch or build, and the BPF programs of packages."""
+"""What tests have from elsewhere: what tools/lib/fetch downloads or builds, and the BPF programs of packages."""
 
 import pathlib
 import subprocess
@@ -7,14 +7,14 @@ import subprocess
 from . import initramfs
 from .errors import LabError
 
-SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
+FETCH = pathlib.Path(__file__).resolve().parent.parent / "fetch"
 
 
-def printed_by(script_name: str) -> str:
-    """Runs a script of tools/lib, which downloads or builds a kernel at its first run. Returns the kernel's path."""
-    printed = subprocess.run([str(SCRIPTS / script_name)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+def folder(name: str) -> str:
+    """The folder of what tools/lib/fetch has under this name; downloads or builds it the first time."""
+    printed = subprocess.run([FETCH, name], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     if printed.returncode != 0:
-        raise LabError("there is no kernel for the guest", "see the error above")
+        raise LabError(f"there is no {name}", "see the error above")
     return printed.stdout.strip()
 
 
