@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// `pollux show` and `pollux set`: the settings of a port of a running program.
+// `pollux settings`, `pollux show` and `pollux set`: which settings ports have, and those of a port of a running
+// program.
 #include <fmt/format.h>
 #include "common/cli.hpp"
 
@@ -84,6 +85,20 @@ int run_set(const Environment& environment, const SettingsOptions& options) {
   return changed ? kSuccess : report(environment, changed.error());
 }
 
+int run_settings(const Environment& environment, bool as_json) {
+  const std::vector<json::ListedField> settings = json::list_settings();
+  if (as_json) {
+    TelemetryJson list = TelemetryJson::array();
+    for (const auto& [name, value, about] : settings)
+      list.push_back({{"name", name}, {"value", value}, {"about", about}});
+    environment.out << json_text(list) << '\n';
+  } else {
+    for (const auto& [name, value, about] : settings)
+      environment.out << fmt::format("{}={}\n    {}\n", name, value, about);
+  }
+  return kSuccess;
+}
+
 void add_port(cli::App& command, SettingsOptions& options) {
   command.add_option("port", options.port, "A port as `pollux ports` lists it: its name, its URI, or the process id")
       ->required();
@@ -94,6 +109,13 @@ void add_port(cli::App& command, SettingsOptions& options) {
 
 void add_settings(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<SettingsOptions>();
+  cli::App* list = app.add_subcommand("settings", "List what can be set of a port: names, values and units");
+  list->add_flag("--json", options->json, "Print JSON");
+  list->footer(
+      "pollux settings\nEach as `pollux set` takes it. N stands for an index or a key; true and false are on and off.\n"
+      "A port refuses what it does not have.");
+  list->callback([options, &environment, &exit_code] { exit_code = run_settings(environment, options->json); });
+
   cli::App* show = app.add_subcommand("show", "Show the settings of a port of a running program");
   add_port(*show, *options);
   show->add_flag("--json", options->json, "Print JSON");
@@ -106,7 +128,7 @@ void add_settings(cli::App& app, const Environment& environment, int& exit_code)
       ->required();
   set->footer(
       "pollux set plx0 mtu=9000 vlan_stripping=on rx.0.ring=1024 vlans.7=on\n"
-      "Needs a program whose telemetry may change settings. share/doc/pollux/telemetry.md lists them.");
+      "Needs a program whose telemetry may change settings. `pollux settings` lists them.");
   set->callback([options, &environment, &exit_code] { exit_code = run_set(environment, *options); });
 }
 

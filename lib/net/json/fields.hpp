@@ -22,7 +22,8 @@
 #include "pollux/mem/mempool.hpp"
 
 /// Writes and reads structs as JSON objects. A struct has one table of its members, which serves both directions:
-/// `template <class Fields> void members(Fields& field, T& value)`, with a call `field("name", member)` for each.
+/// `template <class Fields> void members(Fields& field, T& value)`, with a call `field("name", member, "what it is")`
+/// for each; of a member that has members itself the last is left out.
 namespace pollux::json {
 
 /// A type that is one JSON value. `form` completes "it is not ...".
@@ -96,7 +97,7 @@ class FieldNames {
     members(*this, value);
   }
   template <class T>
-  void operator()(const char* name, T& /*value*/) noexcept {
+  void operator()(const char* name, T& /*value*/, const char* /*about*/ = "") noexcept {
     if (count_ < Count) names_[count_++] = name;
   }
   /// Empty for what is not a member.
@@ -112,7 +113,7 @@ class FieldNames {
 class FieldWriter {
  public:
   template <class T>
-  void operator()(const char* name, T& value) {
+  void operator()(const char* name, T& value, const char* /*about*/ = "") {
     json_[name] = write(value);
   }
   /// Pools are written by name.
@@ -150,7 +151,7 @@ class FieldReader {
   explicit FieldReader(std::span<const Mempool> pools = {}) : pools_(pools) {}
 
   template <class T>
-  void operator()(const char* name, T& value) {
+  void operator()(const char* name, T& value, const char* /*about*/ = "") {
     known_.emplace_back(name);
     if (const auto found = json_->find(name); found != json_->end()) read(*found, value, path_ + name);
   }
@@ -170,7 +171,7 @@ class FieldReader {
 
  private:
   [[nodiscard]] Result<void> result() const { return error_ ? tl::unexpected<Error>(*error_) : Result<void>(); }
-  void refuse(std::string what, std::string hint = "share/doc/pollux/telemetry.md lists the members and their values") {
+  void refuse(std::string what, std::string hint = "`pollux settings` lists the members and their values") {
     if (!error_) error_ = Error{ErrorCode::invalid_argument, std::move(what), std::move(hint)};
   }
   void expect(bool fits, const std::string& path, std::string_view form) {

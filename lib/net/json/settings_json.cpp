@@ -89,6 +89,8 @@ Result<Json> patch_of(std::span<const std::string> changes) {
   return patch;
 }
 
+std::vector<ListedField> list_settings() { return FieldList::of<Settings>(); }
+
 }  // namespace pollux::json
 
 namespace pollux {

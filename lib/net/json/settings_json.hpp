@@ -3,8 +3,10 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "mem/context_state.hpp"
+#include "net/json/field_list.hpp"
 #include "net/json/json.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/port_config.hpp"
@@ -25,5 +27,8 @@ namespace pollux::json {
 /// A merge patch of changes such as mtu=9000, vlan_stripping=on or rx.0.ring=1024: `on` and `off` are true and false,
 /// `none` is null, all else is JSON or else a string. Error invalid_argument: the change that is wrong.
 [[nodiscard]] Result<Json> patch_of(std::span<const std::string> changes);
+
+/// Every setting of a port.
+[[nodiscard]] std::vector<ListedField> list_settings();
 
 }  // namespace pollux::json

@@ -2,6 +2,7 @@
 """What the pollux command says about itself: --help and man pages of each subcommand, and completion in bash, zsh and fish. The shells and
 mandoc judge."""
 
+import json
 import pathlib
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import unittest
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 POLLUX = sys.argv.pop(1) if len(sys.argv) > 1 else "pollux"
 
 
@@ -45,6 +47,30 @@ class WrongWords(unittest.TestCase):
                 shown = run(POLLUX, *words)
                 self.assertEqual(shown.returncode, 2, shown)
                 self.assertIn("'bogus'", shown.stderr)
+
+
+class Settings(unittest.TestCase):
+    def setUp(self):
+        self.listed = json.loads(run(POLLUX, "settings", "--json").stdout)
+
+    def test_each_has_a_name_of_its_own_values_and_a_meaning(self):
+        self.assertEqual(len({one["name"] for one in self.listed}), len(self.listed))
+        for one in self.listed:
+            self.assertTrue(one["value"] and one["about"], one)
+
+    def test_all_members_of_settings_are_listed(self):
+        header = (ROOT / "include/pollux/net/settings.hpp").read_text()
+        members = re.findall(r"^  (\w+),$", header[header.index("enum class Setting "):header.index("inline constexpr std::size_t kSettings")], re.M)
+        names = {one["name"].split(".")[0].removesuffix("_ns") for one in self.listed}
+        self.assertEqual(names, set(members))
+
+    def test_the_document_has_this_list(self):
+        rows = "".join(f"| `{one['name']}` | {one['value']} | {one['about']} |\n" for one in self.listed)
+        self.assertIn(rows, (ROOT / "docs/settings.md").read_text(), "put these rows into docs/settings.md")
+
+    def test_the_text_has_a_setting_and_its_meaning_in_turn(self):
+        lines = run(POLLUX, "settings").stdout.splitlines()
+        self.assertEqual(lines, [line for one in self.listed for line in (f"{one['name']}={one['value']}", f"    {one['about']}")])
 
 
 class Help(unittest.TestCase):
