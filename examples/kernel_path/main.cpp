@@ -73,7 +73,7 @@ Result<std::unique_ptr<KernelPath>> give_to_kernel(Ports& own, const InterfaceNe
   return path;
 }
 
-Result<void> share(Words& words) {
+Result<void> kernel_path(Words& words) {
   const std::string interface = words.value("--tap");
   if (interface.empty()) words.refuse("--tap is required");
   Result<InterfaceNetwork> network = InterfaceNetwork();
@@ -107,4 +107,4 @@ Result<void> share(Words& words) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run_example(argc, argv, kUsage, share); }
+int main(int argc, char** argv) { return run_example(argc, argv, kUsage, kernel_path); }

@@ -115,8 +115,6 @@ bool has_datagram(const FrameBytes& frame, const TxOffload& request, const Trans
   return packet::covered_end(frame, l4, end, transport.protocol).has_value();
 }
 
-constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
-
 bool fits(const FrameBytes& frame, const TxOffload& request) noexcept {
   if ((request.flags & TxOffload::ipv4_checksum) != 0 && !ipv4_fits(frame, request)) return false;
   if ((request.flags & TxOffload::kL4Checksums) == 0) return true;
@@ -135,7 +133,7 @@ std::uint16_t pseudo_header_sum(const FrameBytes& frame, const TxOffload& reques
   add(addresses.destination);
   sum.add(transport.protocol);
   // For segmentation, the card adds the length of each segment (82576 and DPDK, rte_ip.h, rte_ipv4_phdr_cksum).
-  if ((request.flags & kSegmentation) == 0) {
+  if ((request.flags & TxOffload::kSegmentation) == 0) {
     sum.add(static_cast<std::uint32_t>(checksum_end(frame, request, transport) - request.l4_offset()));
   }
   return sum.folded();
@@ -322,7 +320,7 @@ bool request_checksums(Mbuf& frame, const TxOffload& request) noexcept {
   if ((request.flags & TxOffload::tcp_segmentation) != 0) checked.flags |= TxOffload::tcp_checksum;
   if ((request.flags & TxOffload::udp_segmentation) != 0) checked.flags |= TxOffload::udp_checksum;
   if (!fits(bytes, checked) || !can_write_checksums(bytes, checked)) return false;
-  const bool is_segmented = (request.flags & kSegmentation) != 0;
+  const bool is_segmented = (request.flags & TxOffload::kSegmentation) != 0;
   const auto transport = transport_of(checked);
   if (transport) {
     const auto headers = packet::read_ip_headers(bytes, request.l3_offset(), request.l3);

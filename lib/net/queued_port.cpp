@@ -12,6 +12,8 @@
 #include "mem/mempool_core.hpp"
 #include "net/frame_size.hpp"
 #include "net/stats.hpp"
+#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/tx_queue.hpp"
 
 namespace pollux {
 namespace {

@@ -32,7 +32,7 @@ POLLUX_COLD RxMetadata::Words RxMetadata::decode(const Mbuf& mbuf) noexcept {
         std::uint64_t{1} << check.checked | std::uint64_t{1} << check.error | std::uint64_t{1} << check.partial;
   };
   set_partial(TxOffload::ipv4_checksum, kIp);
-  set_partial(TxOffload::kL4Checksums | TxOffload::tcp_segmentation | TxOffload::udp_segmentation, kL4);
+  set_partial(TxOffload::kL4Checksums | TxOffload::kSegmentation, kL4);
   return words;
 }
 

@@ -62,7 +62,7 @@ TxDrop TxQueue::drop_reason(Mbuf& frame) const noexcept {
     has_gap = has_gap || segment->length() == 0;
     bytes += segment->length();
   }
-  const bool is_segmented = (flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) != 0;
+  const bool is_segmented = (flags & TxOffload::kSegmentation) != 0;
   if (bytes < limits_.min_frame) return &TxDrops::too_short;
   if (bytes > (is_segmented ? kMaxSegmentedFrame : limits_.max_frame)) return &TxDrops::too_long;
   if (has_gap) return &TxDrops::bad_segment;

@@ -41,7 +41,6 @@ bool asks_too_much(const Mbuf& frame, const TxOffload& request) noexcept {
          ((request.flags & kTags) != 0 && ethernet != packet::EthernetHeader::kLength);
 }
 
-constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
 constexpr std::uint32_t kTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
 constexpr std::uint32_t kMacBytes = 12;  // bytes before the tags
 constexpr std::uint16_t kTag = 4;
@@ -49,7 +48,7 @@ constexpr std::uint16_t kTag = 4;
 /// Whether nothing is asked for that the segments would lack. A stamp is the port's.
 bool keeps_request(const TxOffload& request, std::uint32_t port_flags) noexcept {
   const bool is_tcp = (request.flags & TxOffload::tcp_segmentation) != 0;
-  const std::uint32_t own = kSegmentation | kTags | TxOffload::ipv4_checksum |
+  const std::uint32_t own = TxOffload::kSegmentation | kTags | TxOffload::ipv4_checksum |
                             std::uint32_t{is_tcp ? TxOffload::tcp_checksum : TxOffload::udp_checksum};
   return (request.flags & ~(own | (port_flags & TxOffload::timestamp))) == 0;
 }
@@ -145,7 +144,7 @@ void write_tunnel(Mbuf& segment, const TxOffload& request, std::uint16_t index) 
 
 bool port_segments(const OffloadLimits& limits, const Mbuf& frame) noexcept {
   const TxOffload request = frame.tx_offload();
-  if ((request.flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) == 0) return true;
+  if ((request.flags & TxOffload::kSegmentation) == 0) return true;
   if (!is_within(limits, frame, request) || asks_too_much(frame, request)) return false;
   if (request.outer_l2 + request.outer_l3 != 0) return limits.segments_tunnels && suits_tunnel_offload(frame, request);
   if (!segmentation_fits(frame) || !has_ip_length(frame)) return false;
@@ -159,7 +158,7 @@ bool Segmenter::start(MbufPtr& frame, const OffloadLimits& limits) noexcept {
   if (frame == nullptr || frame_ != nullptr) return false;
   const TxOffload request = frame->tx_offload();
   const bool in_tunnel = request.outer_l2 + request.outer_l3 != 0;
-  if ((request.flags & kSegmentation) == 0 || request.l3_offset() < kMacBytes + 2 ||
+  if ((request.flags & TxOffload::kSegmentation) == 0 || request.l3_offset() < kMacBytes + 2 ||
       !keeps_request(request, limits.tx_flags) ||
       !(in_tunnel ? tunnel_segmentation_fits(*frame) : segmentation_fits(*frame))) {
     return false;

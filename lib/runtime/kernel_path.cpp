@@ -166,7 +166,7 @@ bool KernelPath::computes_checksums(const OffloadLimits& limits, const Mbuf& fra
   if (!frame.has_partial_checksum()) [[likely]]
     return true;
   const TxOffload request = frame.tx_offload();
-  if ((request.flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) != 0) return true;
+  if ((request.flags & TxOffload::kSegmentation) != 0) return true;
   const std::uint32_t missing = request.flags & TxOffload::kChecksums & ~limits.tx_flags;
   return missing == 0 && request.outer_l2 + request.outer_l3 + request.l2 <= limits.max_l2 &&
          request.l3 <= limits.max_l3;

@@ -88,7 +88,7 @@ class Merger {
   }
   /// The number of frames that a frame goes out as.
   std::uint32_t segmented(MbufPtr frame) {
-    if ((frame->tx_offload().flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) == 0) return 1;
+    if ((frame->tx_offload().flags & TxOffload::kSegmentation) == 0) return 1;
     Segmenter segmenter;
     require(segmenter.start(frame, {}), "a merged frame can be segmented");
     return count_segments(segmenter, UINT32_MAX);

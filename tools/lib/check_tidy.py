@@ -29,9 +29,9 @@ SECONDS = 600
 MOST_TOGETHER = 90
 INCLUDE = re.compile(r'\s*#\s*include\s+(\S+)')
 OF_PROGRAMS = ("main", "kUsage")  # names that several programs have
-# Sources that compile with no others: <linux/bpf.h> and libpcap's headers have structures of the same names, and a program has one of
-# built_in.cpp and built_in_core.cpp.
-APART = ("lib/ports/xdp", "lib/open/built_in_core.cpp")
+# Sources that compile with no others: <linux/bpf.h> and libpcap's headers have structures of the same names, macros of
+# <linux/ethtool.h> those of fields of registers, and a program has one of built_in.cpp and built_in_core.cpp.
+APART = ("lib/ports/xdp", "lib/host/network_reader.cpp", "lib/open/built_in_core.cpp")
 BURST = re.compile(r'_burst(_\w+)?$')  # one function for several sets of instructions: each source defines the same names
 
 

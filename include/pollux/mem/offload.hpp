@@ -54,6 +54,8 @@ struct TxOffload {
   static constexpr std::uint32_t kL4Checksums = tcp_checksum | udp_checksum | sctp_checksum;
   /// The same and that of the IPv4 header; those of a tunnel's outer headers are not among them.
   static constexpr std::uint32_t kChecksums = kL4Checksums | ipv4_checksum;
+  /// The flags that request segmentation.
+  static constexpr std::uint32_t kSegmentation = tcp_segmentation | udp_segmentation;
   /// The flags that need none of the lengths.
   static constexpr std::uint32_t kWithoutLengths = insert_vlan | insert_outer_vlan | timestamp | without_fcs;
 

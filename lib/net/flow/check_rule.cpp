@@ -32,7 +32,7 @@ std::string item_name(std::size_t index, const MatchItem& item) {
   return fmt::format("match[{}] ({})", index, match_header(item.protocol).name);
 }
 
-tl::unexpected<Error> reject(const std::string& what, std::string hint) {
+tl::unexpected<Error> invalid_rule(const std::string& what, std::string hint) {
   return fail(ErrorCode::invalid_argument, "flow rule: " + what, std::move(hint));
 }
 
@@ -49,13 +49,13 @@ bool may_follow(RuleLayer before, const MatchItem& item, std::size_t tags) noexc
 Result<void> check_sizes(std::size_t index, const MatchItem& item) {
   if (item.spec.empty()) {
     if (item.mask.empty() && item.last.empty()) return {};
-    return reject(item_name(index, item) + " has a mask or an end of a range without a spec", "give it a spec");
+    return invalid_rule(item_name(index, item) + " has a mask or an end of a range without a spec", "give it a spec");
   }
   const std::size_t bytes = item.protocol == MatchProtocol::raw ? item.spec.size() : match_header(item.protocol).bytes;
   const auto fits = [&](const std::vector<std::uint8_t>& part) { return part.empty() || part.size() == bytes; };
   if (fits(item.spec) && fits(item.mask) && fits(item.last)) return {};
-  return reject(item_name(index, item) + " has bytes of the wrong number",
-                fmt::format("spec, mask and last have {} bytes each", bytes));
+  return invalid_rule(item_name(index, item) + " has bytes of the wrong number",
+                      fmt::format("spec, mask and last have {} bytes each", bytes));
 }
 
 /// A field of `part`, under the item's mask.
@@ -79,8 +79,8 @@ Result<void> check_ranges(std::size_t index, const MatchItem& item) {
       continue;
     }
     if (masked(item, field, item.last) < masked(item, field, item.spec)) {
-      return reject(fmt::format("{}: the range of {} ends before it starts", item_name(index, item), field.name),
-                    "exchange spec and last, or set the field of last to 0 for a single value");
+      return invalid_rule(fmt::format("{}: the range of {} ends before it starts", item_name(index, item), field.name),
+                          "exchange spec and last, or set the field of last to 0 for a single value");
     }
   }
   return {};
@@ -90,15 +90,15 @@ Result<void> check_raw(std::size_t index, const MatchItem& item) {
   const bool is_raw = item.protocol == MatchProtocol::raw;
   if (!is_raw) {
     if (!item.relative && !item.search && item.offset == 0 && item.limit == 0) return {};
-    return reject(item_name(index, item) + " has a position", "only raw items have one");
+    return invalid_rule(item_name(index, item) + " has a position", "only raw items have one");
   }
   if (item.spec.empty() || item.spec.size() > kMaxRawBytes) {
-    return reject(fmt::format("{} has {} bytes", item_name(index, item), item.spec.size()),
-                  fmt::format("give it 1 to {}", kMaxRawBytes));
+    return invalid_rule(fmt::format("{} has {} bytes", item_name(index, item), item.spec.size()),
+                        fmt::format("give it 1 to {}", kMaxRawBytes));
   }
-  if (!item.last.empty()) return reject(item_name(index, item) + " has a range", "raw items have none");
+  if (!item.last.empty()) return invalid_rule(item_name(index, item) + " has a range", "raw items have none");
   if (item.offset < 0 && !item.relative) {
-    return reject(
+    return invalid_rule(
         fmt::format("{} starts {} bytes before the frame", item_name(index, item), -std::int64_t{item.offset}),
         "use an offset of 0 or more, or one relative to the item before");
   }
@@ -107,17 +107,17 @@ Result<void> check_raw(std::size_t index, const MatchItem& item) {
 
 Result<void> check_action(const FlowAction& action) {
   if (action.kind > FlowAction::Kind::kernel)
-    return reject("the action is not a known one", "use to_queue and the others");
+    return invalid_rule("the action is not a known one", "use to_queue and the others");
   if (action.kind == FlowAction::Kind::keep && !action.mark) {
-    return reject("the action does nothing", "use to_queue, to_queues, to_port, to_drop or to_mark");
+    return invalid_rule("the action does nothing", "use to_queue, to_queues, to_port, to_drop or to_mark");
   }
   if (action.kind != FlowAction::Kind::rss) return {};
-  if (action.rss.table.empty()) return reject("the rss action has no queues", "fill the table of its RssConfig");
+  if (action.rss.table.empty()) return invalid_rule("the rss action has no queues", "fill the table of its RssConfig");
   if ((action.rss.types.bits & ~RssTypes::kAll) != 0) {
-    return reject("the rss action has unknown types", "use the bits of RssTypes");
+    return invalid_rule("the rss action has unknown types", "use the bits of RssTypes");
   }
   if (action.rss.symmetric && !packet::is_symmetric(action.rss.key)) {
-    return reject("the key of the rss action is not symmetric", "use packet::kSymmetricRssKey");
+    return invalid_rule("the key of the rss action is not symmetric", "use packet::kSymmetricRssKey");
   }
   return {};
 }
@@ -130,7 +130,7 @@ Result<void> check_rule(const FlowRule& rule) {
   for (std::size_t i = 0; i < rule.match.size(); ++i) {
     const MatchItem& item = rule.match[i];
     if (!may_follow(before, item, tags)) {
-      return reject(
+      return invalid_rule(
           item_name(i, item) + " is not allowed here",
           "the order is eth, up to two vlan, ipv4 or ipv6, tcp or udp or sctp, raw, with none left out between");
     }

@@ -42,7 +42,7 @@ constexpr ports::PortTraits tap_traits(std::uint32_t segmentation) noexcept {
           .rx_drops = kRxDrops,
           .tx_drops = kTxDrops};
 }
-constexpr ports::PortTraits kTraits = tap_traits(TxOffload::tcp_segmentation | TxOffload::udp_segmentation);
+constexpr ports::PortTraits kTraits = tap_traits(TxOffload::kSegmentation);
 constexpr ports::PortTraits kTraitsWithoutUdp = tap_traits(TxOffload::tcp_segmentation);
 
 class TapPort final : public ports::SoftwarePort, private KernelInterface {

@@ -21,7 +21,6 @@ namespace {
 
 constexpr std::array<std::uint8_t, 6> kNoDestination{};
 constexpr std::size_t kHeaderBytes = sizeof(VirtioNetHeader);
-constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
 constexpr std::uint16_t kTcpChecksum = 16;  // offset in the header: RFC 9293, 3.1
 constexpr std::uint16_t kUdpChecksum = 6;   // RFC 768
 
@@ -189,7 +188,7 @@ void TapRxQueue::drain() noexcept {
 
 // Returns 0 or errno.
 int TapTxQueue::write_frame(Mbuf& frame) noexcept {
-  if ((frame.tx_offload().flags & kSegmentation) != 0) return write_superframe(frame);
+  if ((frame.tx_offload().flags & TxOffload::kSegmentation) != 0) return write_superframe(frame);
   if (frame.has_partial_checksum()) return write_partial(frame);
   VirtioNetHeader header;
   // As Linux does for frames that it passes to a TAP (include/linux/virtio_net.h, virtio_net_hdr_from_skb).

@@ -71,8 +71,7 @@ TEST_F(SegmentingTxTest, EachKindIsSegmentedByThePortOrInSoftware) {
 }
 
 TEST_F(SegmentingTxTest, APortGetsOnlyWhatItSegmentsAsSoftwareWould) {
-  const OffloadLimits limits{.tx_flags = TxOffload::tcp_segmentation | TxOffload::udp_segmentation |
-                                         TxOffload::insert_vlan | TxOffload::timestamp,
+  const OffloadLimits limits{.tx_flags = TxOffload::kSegmentation | TxOffload::insert_vlan | TxOffload::timestamp,
                              .max_l2 = 127,
                              .max_l3 = 511,
                              .max_segments = 255,

@@ -166,13 +166,12 @@ void QueueFixture::start_tx() {
   auto memory =
       allocate_virtqueue(*context.state(), features, kSize, tx_extra_bytes(features, kSize), -1, "test").value();
   device.emplace(memory, features);
-  tx.setup({.memory = memory,
-            .features = features,
-            .limits = {.min_frame = 14,
-                       .max_frame = 1518,
-                       .offloads = TxOffload::kChecksums | TxOffload::tcp_segmentation | TxOffload::udp_segmentation},
-            .cache = cache.core(),
-            .context = context.state()});
+  tx.setup(
+      {.memory = memory,
+       .features = features,
+       .limits = {.min_frame = 14, .max_frame = 1518, .offloads = TxOffload::kChecksums | TxOffload::kSegmentation},
+       .cache = cache.core(),
+       .context = context.state()});
   tx.use_notifier(Notifier(Bar(reinterpret_cast<volatile std::uint8_t*>(&doorbell), 2), 0, 1, false));
   tx.open();
 }

@@ -28,7 +28,6 @@ constexpr std::uint32_t kIpv6Length = 4;
 constexpr std::uint32_t kTcpDataOffset = 12;
 constexpr std::uint32_t kSctpChecksum = 8;
 
-constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
 constexpr std::uint32_t kTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
 /// The longest frame that may end in padding of the Ethernet. The card would include the padding in a checksum, so
 /// these frames are always checked (60 bytes without FCS, IEEE 802.3, 3.2.8).
@@ -172,8 +171,8 @@ struct TagInsertion {
 
 std::uint64_t* prepare_segments(TxDrops& drops, Mbuf& frame, const TxOffload& request, const Transport& transport,
                                 std::uint32_t max_frame, const TagInsertion& tag, TxCommand& command) noexcept {
-  if ((request.flags & kSegmentation) == kSegmentation || !headers_match(frame, request, transport) ||
-      !segments_fit(frame, request, transport, max_frame)) {
+  if ((request.flags & TxOffload::kSegmentation) == TxOffload::kSegmentation ||
+      !headers_match(frame, request, transport) || !segments_fit(frame, request, transport, max_frame)) {
     return &drops.bad_offload;
   }
   if (!clear_for_segments(frame, request)) return &drops.shared_checksum;

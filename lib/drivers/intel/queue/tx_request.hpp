@@ -137,7 +137,7 @@ inline constexpr std::uint32_t kMaxTsoSlots = kMaxTsoSegments + 2;
 
 /// Whether the frame requests segmentation.
 [[nodiscard]] inline bool is_segmented(const TxOffload& request) noexcept {
-  return (request.flags & (TxOffload::tcp_segmentation | TxOffload::udp_segmentation)) != 0;
+  return (request.flags & TxOffload::kSegmentation) != 0;
 }
 
 /// Bytes of a packet that requests segmentation, up to its payload.

@@ -21,8 +21,6 @@ namespace {
 using hw::virtio::feature::kCsum;
 using hw::virtio::feature::kIndirectDesc;
 
-constexpr std::uint32_t kSegmentation = TxOffload::tcp_segmentation | TxOffload::udp_segmentation;
-
 /// A part of what the device sends as one frame.
 struct Part {
   std::uint64_t iova;
@@ -93,7 +91,7 @@ bool leave_to_device(const TxVirtqueue& queue, const Mbuf& frame, const TxOffloa
 TxDrop prepare(TxVirtqueue& queue, Mbuf& frame, std::span<std::uint8_t> copy, VirtioNetHeader& header,
                std::uint32_t& copied) noexcept {
   const TxOffload request = frame.tx_offload();
-  if ((request.flags & kSegmentation) != 0) {
+  if ((request.flags & TxOffload::kSegmentation) != 0) {
     const std::uint32_t headers = request.l4_offset() + request.l4;
     if (headers > copy.size()) return &TxDrops::unfit_headers;
     if ((request.flags & TxOffload::tcp_segmentation) != 0 && segments_of(frame) > kMaxTcpSegments)
