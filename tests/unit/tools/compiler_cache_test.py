@@ -70,6 +70,14 @@ class CompilerCache(unittest.TestCase):
         self.assertIn("first()", self.compiled())
         self.assertEqual(self.hits(), before + 1)
 
+    def test_what_was_compiled_in_another_locale_is_found_again(self):
+        """tools/test sets LC_ALL, so that nothing that it had compiled was found by a build by hand."""
+        self.compiled()
+        before = self.hits()
+        self.environment["LC_ALL"] = "C" if self.environment.get("LC_ALL") == "C.UTF-8" else "C.UTF-8"
+        self.compiled()
+        self.assertEqual(self.hits(), before + 1)
+
     def checkout(self, name: str) -> pathlib.Path:
         """A folder with the project and precompiled headers, configured for clang."""
         root = self.root / name
