@@ -144,22 +144,37 @@ bool TelemetryCore::make_place(const std::vector<observe::Place>& taken, std::si
   return true;
 }
 
-// Who was served goes to the end of the list, so that the others are first in the next run if this one ends. On a slow
-// machine the time may be over before the first request, which is answered nevertheless.
+// Who was served goes to the end of the list, so that the others are first in the next run if this one ends: a user
+// with many clients, or with new ones all the time, does not come before one who has a single client. On a slow machine
+// the time may be over before the first request, which is answered nevertheless.
 bool TelemetryCore::serve_clients(Time end) {
   bool has_more = false;
-  const auto answered = counts_.requests;
+  std::vector<uid_t> served;
   for (std::size_t left = clients_.size(); left > 0; --left) {
-    if (counts_.requests != answered && context_.clock().now() >= end) return true;
+    if (!served.empty() && context_.clock().now() >= end) {
+      put_last(served);
+      return true;
+    }
     const auto client = clients_.begin();
     clients_.splice(clients_.end(), clients_, client);
+    const auto answered = counts_.requests;
     try {
       has_more = serve(*client, end) || has_more;
     } catch (const std::bad_alloc&) {
       client->disconnect();
     }
+    if (counts_.requests != answered) served.push_back(client->user());
   }
   return has_more;
+}
+
+void TelemetryCore::put_last(std::span<const uid_t> users) {
+  std::list<Connection> last;
+  for (auto next = clients_.begin(); next != clients_.end();) {
+    const auto client = next++;
+    if (std::ranges::find(users, client->user()) != users.end()) last.splice(last.end(), clients_, client);
+  }
+  clients_.splice(clients_.end(), last);
 }
 
 bool TelemetryCore::serve(Connection& client, Time end) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,8 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   [[nodiscard]] bool accept_clients();
   [[nodiscard]] bool serve_clients(Time end);
   [[nodiscard]] bool serve(observe::Connection& client, Time end);
+  /// The clients of these users come after those of all others.
+  void put_last(std::span<const uid_t> users);
 
   /// These return whether a client of that user, or its capture, may come: there is room, or another one has lost its
   /// place.

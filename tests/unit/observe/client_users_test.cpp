@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Clients of several users.
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "fixture.hpp"
+#include "observe/places.hpp"
+
+namespace pollux::test {
+namespace {
+
+// Each request takes a run.
+TEST(TelemetryClients, AUserWithManyDoesNotKeepAnotherWaiting) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can have a client of another user";
+  constexpr uid_t kOther = 65534;
+  ManualClock* clock = nullptr;
+  int answers = 0;
+  TelemetryFixture fixture({.group = 0, .account = [&]() -> std::optional<TelemetryAccount> {
+                              clock->advance(std::chrono::milliseconds(1));
+                              ++answers;
+                              return std::nullopt;
+                            }});
+  clock = fixture.clock.get();
+  ASSERT_EQ(::chmod(fixture.directory.path().c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(fixture.telemetry.socket().c_str(), 0666), 0);
+  TestClient own = fixture.client();
+  std::deque<TestClient> others;
+  ASSERT_EQ(::seteuid(kOther), 0);
+  for (int i = 0; i < 12; ++i) others.push_back(fixture.client());
+  ASSERT_EQ(::seteuid(0), 0);
+  for (TestClient& other : others) {
+    for (int i = 0; i < 100; ++i) other.send("{\"method\":\"account\"}\n");
+  }
+  ASSERT_EQ(own.ask("account").count("error"), 0U);
+  for (int i = 0; i < 10; ++i) {
+    const int before = answers;
+    ASSERT_EQ(own.ask("account").count("error"), 0U);
+    EXPECT_LE(answers - before, 3) << "its own, and one or two of the other user's";
+  }
+}
+
+TEST(TelemetryClients, AUserWithManyLosesAPlaceToOneWithFewer) {
+  constexpr uid_t kMany = 1000;
+  constexpr uid_t kFew = 1001;
+  std::vector<observe::Place> places;
+  for (std::uint64_t id = 0; id < 6; ++id)
+    places.push_back({id, kMany, Time(std::chrono::milliseconds(10 + id)), false});
+  places.push_back({6, kFew, Time(std::chrono::milliseconds(1)), false});
+  const auto leaving = [&](uid_t user) {
+    const auto* const one = observe::place_for(places, user);
+    return one == nullptr ? -1 : static_cast<int>(one->client);
+  };
+  EXPECT_EQ(leaving(kMany), -1);
+  EXPECT_EQ(leaving(kFew), 0) << "the one of the others that has been silent for the longest time";
+  places.back().is_idle = true;
+  EXPECT_EQ(leaving(kMany), 6) << "an idle one, whose ever it is";
+  places.back().is_idle = false;
+  places.erase(places.begin(), places.end() - 3);
+  EXPECT_EQ(leaving(kFew), -1) << "they would exchange places for ever";
+  EXPECT_EQ(leaving(1002), 4) << "one has none yet";
+}
+
+// The permissions of the socket would let this client in.
+TEST(TelemetryClients, OtherUsersAreDisconnected) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can run a client as another user";
+  TelemetryFixture fixture({.mode = 0666});
+  ASSERT_EQ(::chmod(fixture.directory.path().c_str(), 0755), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr uid_t kNobody = 65534;
+    if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) ::_exit(2);
+    TestClient client = fixture.client();
+    pollfd waiting{client.descriptor(), POLLIN, 0};
+    char byte = 0;
+    const bool is_closed = ::poll(&waiting, 1, 10'000) == 1 && ::recv(client.descriptor(), &byte, 1, 0) == 0;
+    ::_exit(is_closed ? 0 : 1);
+  }
+  int status = -1;
+  while (::waitpid(child, &status, WNOHANG) == 0) {
+    fixture.clock->advance(std::chrono::milliseconds(20));
+    static_cast<void>(fixture.context.control().run_due());
+  }
+  EXPECT_EQ(status, 0);
+  TestClient client = fixture.client();
+  EXPECT_EQ(client.result("process")["clients"]["denied"], 1);
+}
+
+}  // namespace
+}  // namespace pollux::test
