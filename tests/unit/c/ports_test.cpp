@@ -218,7 +218,9 @@ class CPorts : public ::testing::TestWithParam<Pair> {
   }
   void expect_exchange(const std::vector<Bytes>& frames, std::size_t part = 2048) {
     EXPECT_EQ(exchange(left_, right_, frames, part), frames);
-    if (!GetParam().by_file) EXPECT_EQ(exchange(right_, left_, frames, part), frames);
+    if (!GetParam().by_file) {
+      EXPECT_EQ(exchange(right_, left_, frames, part), frames);
+    }
   }
   /// Whether the test's pool has all of its frames.
   bool all_are_free() {
@@ -366,7 +368,9 @@ TEST_P(CPorts, TakeNothingWhileTheyAreStopped) {
   EXPECT_EQ(ask(left_, "port.start"), nullptr);
   ASSERT_EQ(pollux_port_wait_for_link(left_, 10'000'000'000, &error_), POLLUX_OK) << error_.message;
   send(left_, {frame});
-  if (GetParam().delivers && !GetParam().by_file) EXPECT_EQ(contents(receive(right_, 1)).size(), 1U);
+  if (GetParam().delivers && !GetParam().by_file) {
+    EXPECT_EQ(contents(receive(right_, 1)).size(), 1U);
+  }
   settle(left_);
 }
 
