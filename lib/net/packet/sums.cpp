@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "base/crc_tables.hpp"
+
 namespace pollux::packet {
 namespace {
 
@@ -14,26 +16,7 @@ std::uint16_t fold_sum(std::uint64_t sum) noexcept {
 
 std::uint16_t swap_bytes(std::uint16_t value) noexcept { return static_cast<std::uint16_t>(value << 8 | value >> 8); }
 
-/// Tables of the reflected polynomial: kCrcTables[n][byte] is the CRC of `byte` followed by n zero bytes.
-constexpr std::size_t kCrcStep = 8;
-using CrcTables = std::array<std::array<std::uint32_t, 256>, kCrcStep>;
-constexpr CrcTables make_crc_tables() {
-  constexpr std::uint32_t kReflectedPolynomial = 0x82F63B78;
-  CrcTables tables{};
-  for (std::uint32_t byte = 0; byte < 256; ++byte) {
-    std::uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? kReflectedPolynomial : 0);
-    tables[0][byte] = crc;
-  }
-  for (std::size_t n = 1; n < kCrcStep; ++n) {
-    for (std::size_t byte = 0; byte < 256; ++byte) {
-      const std::uint32_t crc = tables[n - 1][byte];
-      tables[n][byte] = crc >> 8 ^ tables[0][crc & 0xFF];
-    }
-  }
-  return tables;
-}
-constexpr CrcTables kCrcTables = make_crc_tables();
+constexpr CrcTables kCrcTables = make_crc_tables(0x82F63B78);
 
 }  // namespace
 
@@ -95,11 +78,11 @@ InternetSum pseudo_header(const Ipv6Address& source, const Ipv6Address& destinat
 // Handles eight bytes in each step with eight tables ("slicing by 8": M. Kounavis and F. Berry, 2005).
 void Crc32c::add(std::span<const std::uint8_t> bytes) noexcept {
   std::uint32_t crc = crc_;
-  for (; bytes.size() >= kCrcStep; bytes = bytes.subspan(kCrcStep)) {
+  for (; bytes.size() >= kCrcTables.size(); bytes = bytes.subspan(kCrcTables.size())) {
     std::uint32_t next = 0;
-    for (std::size_t i = 0; i < kCrcStep; ++i) {
+    for (std::size_t i = 0; i < kCrcTables.size(); ++i) {
       const std::uint32_t mixed = i < 4 ? crc >> 8 * i & 0xFF : 0;
-      next ^= kCrcTables[kCrcStep - 1 - i][mixed ^ bytes[i]];
+      next ^= kCrcTables[kCrcTables.size() - 1 - i][mixed ^ bytes[i]];
     }
     crc = next;
   }

@@ -7,6 +7,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/crc_tables.hpp"
+
 namespace pollux::models::igb {
 namespace {
 
@@ -187,29 +189,10 @@ std::uint64_t pseudo_header(Bytes frame, const Headers& headers, std::uint8_t pr
   return add_words(std::uint64_t{htons(protocol)} + htons(static_cast<std::uint16_t>(length)), addresses);
 }
 
-using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
-
-/// Row n has the CRC of each byte with n zero bytes behind it.
-constexpr CrcTables crc_tables(std::uint32_t polynomial) {
-  CrcTables tables{};
-  for (std::uint32_t byte = 0; byte < tables[0].size(); ++byte) {
-    std::uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? polynomial : 0U);
-    tables[0][byte] = crc;
-  }
-  for (std::size_t row = 1; row < tables.size(); ++row) {
-    for (std::size_t byte = 0; byte < tables[row].size(); ++byte) {
-      const std::uint32_t crc = tables[row - 1][byte];
-      tables[row][byte] = crc >> 8 ^ tables[0][crc & 0xFF];
-    }
-  }
-  return tables;
-}
-
 /// Eight bytes in each step, since others wait for the server of a card whose driver sends long frames all the time.
 template <std::uint32_t kPolynomial>
 std::uint32_t reflected_crc(Bytes bytes) noexcept {
-  static constexpr CrcTables kTables = crc_tables(kPolynomial);
+  static constexpr CrcTables kTables = make_crc_tables(kPolynomial);
   std::uint32_t crc = ~std::uint32_t{0};
   for (; bytes.size() >= kTables.size(); bytes = bytes.subspan(kTables.size())) {
     std::uint64_t word = 0;
