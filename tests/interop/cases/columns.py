@@ -8,12 +8,11 @@ import functools
 import inspect
 import pathlib
 import re
-import subprocess
 import tempfile
 import tomllib
 from collections.abc import Callable
 
-from pollux_lab import cases, wire
+from pollux_lab import cases, fetched, wire
 from pollux_lab.cases import Fixture, Boot
 from pollux_lab.errors import LabError, QemuCrashed
 from pollux_lab.guest import Guest
@@ -111,11 +110,7 @@ OUTCOMES: dict[str, dict[str, dict]] = {}
 
 @functools.cache
 def newer_qemu() -> str:
-    printed = subprocess.run([ROOT / "tools/lib/fetch", "newer-qemu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             stdin=subprocess.DEVNULL, text=True)
-    if printed.returncode != 0:
-        raise LabError("there is no newer QEMU", detail=printed.stderr)
-    return printed.stdout.strip() + "/start/qemu-system-x86_64"
+    return fetched.folder("newer-qemu") + "/start/qemu-system-x86_64"
 
 
 def two_igbs(key: str, emulator: str) -> Machine:
