@@ -21,8 +21,9 @@ struct Place {
 
 constexpr Duration kIdleTime = std::chrono::seconds(1);
 
-/// The place that is lost to a newcomer's where all are taken; nullptr if none is. It is the one that has been idle for
-/// the longest time, or else one of a user who would still have more of them than the newcomer's.
+/// The place that is lost to a newcomer's where all are taken; nullptr if none is. It is an idle one, unless its user
+/// has fewer places than the newcomer's, or else one of a user who would still have as many as the newcomer's. Of
+/// several it is one of the user with most places, the one that has been silent for the longest time.
 [[nodiscard]] const Place* place_for(std::span<const Place> taken, uid_t newcomer);
 
 }  // namespace pollux::observe

@@ -66,8 +66,13 @@ TEST(TelemetryClients, AUserWithManyLosesAPlaceToOneWithFewer) {
   EXPECT_EQ(leaving(kMany), -1);
   EXPECT_EQ(leaving(kFew), 0) << "the one of the others that has been silent for the longest time";
   places.back().is_idle = true;
-  EXPECT_EQ(leaving(kMany), 6) << "an idle one, whose ever it is";
-  places.back().is_idle = false;
+  EXPECT_EQ(leaving(kFew), 6) << "an idle one comes first";
+  EXPECT_EQ(leaving(kMany), -1) << "but not to a user who has more places";
+  EXPECT_EQ(leaving(1002), 6);
+  places.front().is_idle = true;
+  EXPECT_EQ(leaving(kFew), 0) << "of idle ones that of the user with most places";
+  EXPECT_EQ(leaving(kMany), 0);
+  places.front().is_idle = places.back().is_idle = false;
   places.erase(places.begin(), places.end() - 3);
   EXPECT_EQ(leaving(kFew), -1) << "they would exchange places for ever";
   EXPECT_EQ(leaving(1002), 4) << "one has none yet";
