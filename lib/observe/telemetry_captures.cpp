@@ -45,7 +45,8 @@ void TelemetryCore::prepare_capture(Connection& client, Waiting waiting) {
   if (waiting.request.options.filter.empty()) return begin_capture(client, std::move(waiting), observe::FrameFilter());
   const auto entry = waiting_.emplace(client.id(), std::move(waiting)).first;
   try {
-    compiler_->add(client.id(), entry->second.request.options.filter, entry->second.request.port);
+    const observe::CaptureRequest& request = entry->second.request;
+    compiler_->add(client.id(), client.user(), request.options.filter, request.port);
   } catch (const std::bad_alloc&) {
     waiting_.erase(entry);
     throw;

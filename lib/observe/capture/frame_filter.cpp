@@ -297,9 +297,9 @@ FilterCompiler::~FilterCompiler() {
   if (thread_.joinable()) thread_.join();
 }
 
-void FilterCompiler::add(std::uint64_t client, std::string expression, std::string port) {
+void FilterCompiler::add(std::uint64_t client, uid_t user, std::string expression, std::string port) {
   const std::lock_guard lock(mutex_);
-  waiting_.push_back({client, std::move(expression), std::move(port)});
+  waiting_.push_back({client, user, std::move(expression), std::move(port)});
   if (!running_) start_thread();
 }
 
@@ -332,9 +332,13 @@ void FilterCompiler::work() noexcept {
   // Linux has a niceness for each thread. If it cannot be set, the thread works all the same.
   static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness));
   Jobs job;
+  std::optional<uid_t> last;
   std::unique_lock lock(mutex_);
   for (; !waiting_.empty(); deliver(job)) {
-    job.splice(job.end(), waiting_, waiting_.begin());
+    auto next = std::ranges::find_if(waiting_, [&](const Job& waiting) { return waiting.user != last; });
+    if (next == waiting_.end()) next = waiting_.begin();
+    last = next->user;
+    job.splice(job.end(), waiting_, next);
     lock.unlock();
     job.front().filter = compile(job.front().expression, job.front().port);
     lock.lock();

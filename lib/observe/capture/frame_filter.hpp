@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -54,8 +56,9 @@ class FrameFilter {
 
 namespace pollux::observe {
 
-/// Compiles capture filters one after the other, on a thread that runs only while there are any. The thread has a low
-/// priority: where it shares a processor with the thread that forwards, that one goes on.
+/// Compiles capture filters one after the other, on a thread that runs only while there are any. Users have their
+/// turns: one who has asked for many keeps others waiting for one of them only. The thread has a low priority: where it
+/// shares a processor with the thread that forwards, that one goes on.
 /// Thread rule: one thread at a time.
 class FilterCompiler {
  public:
@@ -66,8 +69,8 @@ class FilterCompiler {
   /// Waits for the filter that is being compiled, which takes at most some 200 ms.
   ~FilterCompiler();
 
-  /// `port` is for messages, `client` returns with the filter.
-  void add(std::uint64_t client, std::string expression, std::string port);
+  /// `port` is for messages, `client` returns with the filter. `user` has it.
+  void add(std::uint64_t client, uid_t user, std::string expression, std::string port);
   /// The client wants no filter any more.
   void forget(std::uint64_t client);
 
@@ -83,6 +86,7 @@ class FilterCompiler {
  private:
   struct Job {
     std::uint64_t client;
+    uid_t user;
     std::string expression;
     std::string port;
     Result<FrameFilter> filter = {};

@@ -201,9 +201,9 @@ TEST(CaptureFilterCompiler, CompilesInTurnAndForgetsWhatIsNotWanted) {
   FilterCompiler& filters = **compiler;
   EXPECT_FALSE(filters.take());
   for (int round = 0; round < 3; ++round) {
-    filters.add(1, "arp", "plx0");
-    filters.add(2, "tcp port or 80", "plx0");
-    filters.add(3, "ip", "plx0");
+    filters.add(1, 0, "arp", "plx0");
+    filters.add(2, 0, "tcp port or 80", "plx0");
+    filters.add(3, 0, "ip", "plx0");
     filters.forget(4);
     const auto first = next_of(filters);
     EXPECT_EQ(first.client, 1u);
@@ -213,7 +213,22 @@ TEST(CaptureFilterCompiler, CompilesInTurnAndForgetsWhatIsNotWanted) {
     EXPECT_FALSE(second.filter);
     EXPECT_EQ(next_of(filters).client, 3u);
   }
-  filters.add(5, "arp", "plx0");  // is compiled while the object goes, or not at all
+  filters.add(5, 0, "arp", "plx0");  // is compiled while the object goes, or not at all
+}
+
+// The others wait long before the first one is ready.
+TEST(CaptureFilterCompiler, UsersHaveTheirTurns) {
+  constexpr uid_t kMany = 1000;
+  constexpr uid_t kOne = 1001;
+  const auto compiler = FilterCompiler::create();
+  ASSERT_TRUE(compiler) << compiler.error().message();
+  FilterCompiler& filters = **compiler;
+  const std::string slow = any_of(40, [](int i) { return fmt::format("portrange {}-{}", i, i + 5); });
+  for (std::uint64_t client = 1; client <= 3; ++client) filters.add(client, kMany, slow, "plx0");
+  for (std::uint64_t client = 4; client <= 5; ++client) filters.add(client, kOne, "arp", "plx0");
+  std::vector<std::uint64_t> order;
+  for (int i = 0; i < 5; ++i) order.push_back(next_of(filters).client);
+  EXPECT_THAT(order, testing::ElementsAre(1, 4, 2, 5, 3));
 }
 
 }  // namespace
