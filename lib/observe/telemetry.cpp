@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -253,12 +254,24 @@ void TelemetryCore::close() {
   ports_.forget_all();
 }
 
+namespace {
+
+/// The program needs files itself, and a client that cannot be accepted gets no place of another one's.
+unsigned half_of_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMostClients;
+  return static_cast<unsigned>(std::clamp<rlim_t>(limit.rlim_cur / 2, 1, kMostClients));
+}
+
+}  // namespace
+
 Result<Telemetry> Telemetry::create(Context& context, TelemetryOptions options) {
   if (options.max_clients == 0 || options.max_clients > kMostClients) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} clients of telemetry are not 1 to {}", options.max_clients, kMostClients),
                 "set TelemetryOptions::max_clients");
   }
+  options.max_clients = std::min(options.max_clients, half_of_open_files());
   if (options.program.empty()) options.program = program_invocation_short_name;
   auto core = TelemetryCore::create(context, std::move(options));
   if (!core) return pass_on(std::move(core));

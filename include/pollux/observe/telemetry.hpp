@@ -49,8 +49,9 @@ struct TelemetryOptions {
   bool read_only = false;
   /// Clients may copy the frames of the ports (capture.start). Empty: unless `read_only` is set.
   std::optional<bool> captures = {};
-  /// At most 1,024, captures included. Once there are as many, a new client gets the place of one that has asked nothing
-  /// for a second or more, unless its user has fewer of them, or of one of a user who has more.
+  /// At most 1,024, captures included. If that is more than a half of the files that the program may open when
+  /// Telemetry is created (RLIMIT_NOFILE), the half. Where all places are taken, a new client gets that of one that has
+  /// asked nothing for a second or more, unless its user has fewer of them, or of one of a user who has more.
   unsigned max_clients = 16;
   std::string program = {};  ///< the name in answers; empty: that of the process
   /// Computes the program's account; nullopt if it cannot now. It runs on the thread that runs the Control, for each

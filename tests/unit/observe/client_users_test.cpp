@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -76,6 +77,37 @@ TEST(TelemetryClients, AUserWithManyLosesAPlaceToOneWithFewer) {
   places.erase(places.begin(), places.end() - 3);
   EXPECT_EQ(leaving(kFew), -1) << "they would exchange places for ever";
   EXPECT_EQ(leaving(1002), 4) << "one has none yet";
+}
+
+/// Sets how many files the process may open, until its end.
+class OpenFiles {
+ public:
+  explicit OpenFiles(rlim_t most) {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const rlimit less{most, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &less), 0);
+  }
+  ~OpenFiles() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  OpenFiles(const OpenFiles&) = delete;
+  OpenFiles& operator=(const OpenFiles&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(TelemetryClients, LeaveAHalfOfTheOpenFilesToTheProgram) {
+  auto few = std::make_optional<OpenFiles>(64);
+  TelemetryFixture fixture({.max_clients = 1024});
+  few.reset();
+  std::deque<TestClient> clients;
+  for (int i = 1; i <= 32; ++i) {
+    clients.push_back(fixture.client());
+    ASSERT_EQ(clients.back().result("process")["clients"]["connected"], i);
+  }
+  TestClient next = fixture.client();
+  const auto answer = next.receive_line();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(Json::parse(*answer)["error"]["code"], "busy");
 }
 
 // The permissions of the socket would let this client in.
