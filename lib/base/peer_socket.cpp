@@ -142,7 +142,7 @@ bool PeerSocket::has_descriptors_left() const noexcept {
   if (!is_stream && ::setsockopt(socket_.get(), SOL_SOCKET, SO_PASSCRED, &kOn, sizeof kOn) != 0) return true;
   constexpr int kReads = 64;
   for (int i = 0; i < kReads; ++i) {
-    std::array<std::byte, 4096> bytes;
+    std::array<std::byte, 32768> bytes;  // a peer may have filled the socket, and waits for nothing
     alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(ucred))> room;
     std::span<std::byte> credentials = is_stream ? std::span<std::byte>() : room;
     const ssize_t count = receive_without_descriptors(socket_.get(), bytes, credentials);

@@ -83,7 +83,7 @@ bool TelemetryCore::work(Time end) {
     static_cast<void>(ports_.all());
     forget_ended_captures();
     begin_compiled_captures();
-    has_more = accept_clients();
+    has_more = accept_clients(end);
     has_more = serve_clients(end) || has_more;
     disconnect_finished();
   } catch (const std::bad_alloc&) {
@@ -94,8 +94,8 @@ bool TelemetryCore::work(Time end) {
 
 // The Control notices that the epoll set becomes ready, but not that it stays ready. So whatever is left in a socket
 // needs another run.
-bool TelemetryCore::accept_clients() {
-  for (int i = 0; i < kAcceptsPerRun; ++i) {
+bool TelemetryCore::accept_clients(Time end) {
+  for (int i = 0; i < kAcceptsPerRun && (i == 0 || context_.clock().now() < end); ++i) {
     bool denied = false;
     PeerSocket socket = listener_->accept(denied);
     if (socket.get() < 0) return false;

@@ -38,7 +38,7 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
   static constexpr int kRequestsPerRun = 4;
   /// Connections that are accepted in a run.
   static constexpr int kAcceptsPerRun = 64;
-  /// After this time a run begins no further request.
+  /// After this time a run accepts nobody and begins no request, but for the first ones.
   static constexpr Duration kMaxRun = std::chrono::microseconds(500);
   /// The rest after a run, by the time that it took: clients get a twentieth of the thread's time. Not longer than
   /// kMaxRest, so that others get answers in time after a request that took long.
@@ -76,7 +76,7 @@ class TelemetryCore final : public ControlTask, public std::enable_shared_from_t
 
   /// These return whether more may be left to do.
   [[nodiscard]] bool work(Time end);
-  [[nodiscard]] bool accept_clients();
+  [[nodiscard]] bool accept_clients(Time end);
   [[nodiscard]] bool serve_clients(Time end);
   [[nodiscard]] bool serve(observe::Connection& client, Time end);
   /// The clients of these users come after those of all others.

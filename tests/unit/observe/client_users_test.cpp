@@ -12,12 +12,14 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fixture.hpp"
 #include "observe/places.hpp"
+#include "support/slow_clock.hpp"
 
 namespace pollux::test {
 namespace {
@@ -77,6 +79,21 @@ TEST(TelemetryClients, AUserWithManyLosesAPlaceToOneWithFewer) {
   places.erase(places.begin(), places.end() - 3);
   EXPECT_EQ(leaving(kFew), -1) << "they would exchange places for ever";
   EXPECT_EQ(leaving(1002), 4) << "one has none yet";
+}
+
+TEST(TelemetryClients, NewOnesDoNotMakeARunLong) {
+  const TemporaryDirectory directory;
+  Context context(
+      {.clock = std::make_shared<SlowClock>(std::chrono::microseconds(100)), .huge_pages = HugePages::never});
+  const auto telemetry = Telemetry::create(context, {.directory = directory.path()});
+  ASSERT_TRUE(telemetry) << telemetry.error().message();
+  TestClient client(context, telemetry->socket());
+  ASSERT_EQ(client.result("process")["clients"]["connected"], 1);
+  std::deque<TestClient> others;
+  for (int i = 0; i < 12; ++i) others.emplace_back(context, telemetry->socket());
+  EXPECT_LT(client.result("process")["clients"]["connected"], 13);
+  for (int i = 0; i < 12; ++i) static_cast<void>(client.result("process"));
+  EXPECT_EQ(client.result("process")["clients"]["connected"], 13);
 }
 
 /// Sets how many files the process may open, until its end.
