@@ -226,7 +226,8 @@ fn virtual_time_passes_in_several_threads() {
 fn clones_end_in_two_threads() {
     let mut pair = pair();
     let before = common::frames_in_use(&pair.context);
-    let (sender, receiver) = std::sync::mpsc::channel::<Frame>();
+    // No more than the pool has, however slow the other thread is.
+    let (sender, receiver) = std::sync::mpsc::sync_channel::<Frame>(64);
     let other = thread::spawn(move || receiver.iter().map(|frame| u32::from(frame[63])).sum::<u32>());
     for _ in 0..2000 {
         let mut original = pair.frame(1);
