@@ -146,14 +146,22 @@ impl Drop for Poller {
         if guard::is_forked() {
             return;
         }
+        let mut panic = None;
         while let Some(polled) = self.queues.pop() {
             // SAFETY: the poller does not use the box any more once it does not poll the queue.
-            unsafe {
+            let end = AssertUnwindSafe(|| unsafe {
                 let rx = (*polled.as_ptr()).queue.raw();
                 if check(|written| sys::pollux_poller_remove(self.raw(), rx, written)).is_ok() {
                     drop(Box::from_raw(polled.as_ptr()));
                 }
+            });
+            // A handler whose destructor panics keeps no other queue.
+            if let Err(payload) = catch_unwind(end) {
+                keep_first(&mut panic, payload);
             }
+        }
+        if let Some(payload) = panic {
+            resume_unwind(payload);
         }
     }
 }
@@ -174,11 +182,17 @@ unsafe extern "C" fn handle(user: *mut c_void, frames: *mut sys::pollux_frame, c
         left -= stored;
         let handler = AssertUnwindSafe(|| (polled.handler)(&mut polled.burst));
         if let Err(payload) = catch_unwind(handler) {
-            if let Some(second) = polled.panic.replace(payload) {
-                std::mem::forget(second);
-            }
+            keep_first(&mut polled.panic, payload);
         }
         polled.burst.drop_frames();
+    }
+}
+
+/// The destructor of another one could panic, too.
+fn keep_first(panic: &mut Option<Box<dyn Any + Send>>, payload: Box<dyn Any + Send>) {
+    match panic {
+        None => *panic = Some(payload),
+        Some(_) => std::mem::forget(payload),
     }
 }
 

@@ -205,6 +205,25 @@ fn panics_do_not_pass_through_c() {
 }
 
 #[test]
+fn a_panic_of_one_destructor_keeps_no_other_queue() {
+    let pair = pair_with(r#"{"rx":[{},{},{}]}"#);
+    let drops = Arc::new(Mutex::new(0));
+    let mut poller = Poller::open(&pair.context).unwrap();
+    for number in 0..3 {
+        let kept = Panics(drops.clone());
+        let handler = move |_: &mut Burst<64>| {
+            let _owned = &kept;
+        };
+        poller.add(pair.right.rx(number).unwrap(), 0, &pair.unread, handler).unwrap();
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(poller))).is_err());
+    assert_eq!(*drops.lock().unwrap_or_else(|poisoned| poisoned.into_inner()), 3);
+    for number in 0..3 {
+        assert!(pair.right.rx(number).is_ok(), "queue {number} has come back");
+    }
+}
+
+#[test]
 fn virtual_time_passes_in_several_threads() {
     let pair = pair();
     let begun = pair.context.now();
