@@ -7,6 +7,10 @@ set(POLLUX_SHARED_HEADERS
 
 # Larger groups leave a processor idle at the end, and need more memory.
 set(POLLUX_SOURCES_TOGETHER 24)
+# g++ collects garbage again and again to stay below what a group needs anyway, some 1 GB: without, it takes an eighth less time.
+if(POLLUX_TOGETHER AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:--param=ggc-min-heapsize=524288>)
+endif()
 
 # pollux_compile_together(TARGET): compiles its sources in groups. A source that cannot be grouped has the property
 # SKIP_UNITY_BUILD_INCLUSION, or definitions of its own. CMake's own unity builds name sources by absolute paths, so that no compiler cache
