@@ -4,9 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <regex>
 #include <set>
 #include <string>
+
+#include "support/matches.hpp"
 
 namespace pollux::differential {
 namespace {
@@ -16,9 +17,8 @@ TEST(Differences, HaveTheSameTagsAsTheDocument) {
   for (const Difference& difference : known_differences()) used.insert(difference.tag);
   std::set<std::string> explained;
   std::ifstream document(POLLUX_DIFFERENCES);
-  const std::regex row("^\\| (D-[A-Z]+) \\|");
   for (std::string line; std::getline(document, line);) {
-    if (std::smatch found; std::regex_search(line, found, row)) explained.insert(found[1]);
+    for (const test::Match& row : test::matches(line, R"(^\| (D-[A-Z]+) \|)")) explained.insert(row.groups[1]);
   }
   EXPECT_EQ(used, explained);
 }

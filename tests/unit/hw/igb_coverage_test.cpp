@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <regex>
 #include <set>
 #include <string>
 
 #include "hw/intel/igb/registers.hpp"
+#include "support/matches.hpp"
 
 namespace pollux::hw::igb {
 namespace {
@@ -22,14 +22,11 @@ std::string content(const std::filesystem::path& path) {
 /// The registers that sources name, as in reg::CTRL.
 std::set<std::string> used() {
   std::set<std::string> names;
-  const std::regex pattern(R"((?:reg|hw::igb)::(\w+))");
   for (const char* folder : {"igb", "common", "queue"}) {
     for (const auto& entry :
          std::filesystem::directory_iterator(std::filesystem::path(POLLUX_DRIVERS_INTEL) / folder)) {
-      const std::string text = content(entry.path());
-      for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) {
-        names.insert((*match)[1]);
-      }
+      for (const test::Match& match : test::matches(content(entry.path()), R"((reg|hw::igb)::(\w+))"))
+        names.insert(match.groups[2]);
     }
   }
   return names;
@@ -43,11 +40,8 @@ std::set<std::string> listed() {
   EXPECT_NE(start, std::string::npos);
   const std::string section = text.substr(start, end - start);
   std::set<std::string> names;
-  const std::regex row(R"(\n\| ([A-Z][^|]*) \|)");
-  const std::regex name(R"(\w+)");
-  for (std::sregex_iterator line(section.begin(), section.end(), row), none; line != none; ++line) {
-    const std::string cell = (*line)[1];
-    for (std::sregex_iterator match(cell.begin(), cell.end(), name); match != none; ++match) names.insert(match->str());
+  for (const test::Match& row : test::matches(section, "\n\\| ([A-Z][^|]*) \\|")) {
+    for (const test::Match& name : test::matches(row.groups[1], R"(\w+)")) names.insert(name.groups[0]);
   }
   return names;
 }

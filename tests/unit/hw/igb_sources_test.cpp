@@ -7,12 +7,12 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "hw/intel/igb/registers.hpp"
+#include "support/matches.hpp"
 
 namespace pollux::hw::igb {
 namespace {
@@ -36,11 +36,11 @@ std::string declarations() {
 TEST(IgbSources, EveryDeclaredRegisterIsInTheTable) {
   const std::string text = declarations();
   std::set<std::string> declared;
-  const std::regex pattern(R"(struct (\w+) : (Register|Causes|ExtendedCauses)<(\w+),)");
-  for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) {
-    if ((*match)[1] == "Causes" || (*match)[1] == "ExtendedCauses") continue;
-    EXPECT_EQ((*match)[1], (*match)[3]) << "a register names another as itself";
-    declared.insert((*match)[1]);
+  for (const auto& [position, match] :
+       test::matches(text, R"(struct (\w+) : (Register|Causes|ExtendedCauses)<(\w+),)")) {
+    if (match[1] == "Causes" || match[1] == "ExtendedCauses") continue;
+    EXPECT_EQ(match[1], match[3]) << "a register names another as itself";
+    declared.insert(match[1]);
   }
   std::set<std::string> listed;
   for (const RegisterInfo& info : kRegisters) listed.emplace(info.name);
@@ -51,15 +51,10 @@ TEST(IgbSources, EveryDeclaredRegisterIsInTheTable) {
 TEST(IgbSources, EveryDeclaredFieldIsInItsRegistersList) {
   const std::string text = declarations();
   std::map<std::string, std::set<std::string>> declared;
-  const std::regex pattern(R"(struct (\w+) :|static constexpr (?:Bit|Field) ([^;]*);)");
-  const std::regex name(R"((\w+)\{)");
   std::string current;
-  for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) {
-    if ((*match)[1].matched) current = (*match)[1];
-    const std::string members = (*match)[2];
-    for (std::sregex_iterator one(members.begin(), members.end(), name); one != end; ++one) {
-      declared[current].insert((*one)[1]);
-    }
+  for (const auto& [position, match] : test::matches(text, R"(struct (\w+) :|static constexpr (Bit|Field) ([^;]*);)")) {
+    if (!match[1].empty()) current = match[1];
+    for (const test::Match& name : test::matches(match[3], R"((\w+)\{)")) declared[current].insert(name.groups[1]);
   }
   EXPECT_GT(declared.size(), 60u);
   std::map<std::string, std::set<std::string>> listed;
@@ -89,7 +84,7 @@ TEST(IgbSources, CoverageHasTheCountsOfTheTable) {
   for (const auto& [group, counts] : counted) {
     const std::string row = "\\| " + group + " \\| registers_[a-z]+\\.hpp \\| " + std::to_string(counts.first) +
                             " \\| " + std::to_string(counts.second) + " \\|";
-    EXPECT_TRUE(std::regex_search(text, std::regex(row))) << "docs/82576/coverage.md lacks: " << row;
+    EXPECT_TRUE(!test::matches(text, row).empty()) << "docs/82576/coverage.md lacks: " << row;
   }
 }
 

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <array>
-#include <regex>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "support/matches.hpp"
 #include "xdp_fixture.hpp"
 
 namespace pollux::ports {
@@ -56,8 +56,8 @@ TEST_F(XdpPort, AdvisesALimitOfLockedMemoryThatIsEnough) {
     const Error error = refused_start("xdp:plxu0?rule=all", config());
     EXPECT_EQ(error.code, ErrorCode::memlock_too_small);
     const auto number = [](const std::string& text, const char* pattern) {
-      std::smatch found;
-      return std::regex_search(text, found, std::regex(pattern)) ? std::stoull(found[1]) : 0U;
+      const auto found = test::matches(text, pattern);
+      return found.empty() ? 0U : std::stoull(found[0].groups[1]);
     };
     const auto wanted = number(error.what, "does not take ([0-9]+) bytes");
     EXPECT_GT(wanted, 1U << 20);

@@ -6,12 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 
 #include "silicon_probe/ask.hpp"
 #include "silicon_probe/report.hpp"
+#include "support/matches.hpp"
 
 namespace pollux::silicon {
 namespace {
@@ -128,10 +128,9 @@ TEST(Questions, EachHasAProbeOrAReason) {
   ASSERT_NE(from, std::string::npos);
   std::map<std::string, std::string> listed;
   std::set<std::string> open;
-  const std::regex row(R"(\n\| (I-[A-Z0-9-]+) \| ([^|\n]*) \|)");
-  for (std::sregex_iterator at(document.begin(), document.end(), row), end; at != end; ++at) {
-    if (static_cast<std::size_t>(at->position()) < from) open.insert((*at)[1]);
-    if (static_cast<std::size_t>(at->position()) >= from) listed[(*at)[1]] = (*at)[2];
+  for (const auto& [position, row] : test::matches(document, "\n\\| (I-[A-Z0-9-]+) \\| ([^|\n]*) \\|")) {
+    if (position < from) open.insert(row[1]);
+    if (position >= from) listed[row[1]] = row[2];
   }
   std::map<std::string, std::string> expected;
   for (const Probe& probe : probes()) {
