@@ -222,6 +222,11 @@ endfunction()
 # pollux_test_program(NAME a_test.cpp ...): a GoogleTest program, which can include the library's private headers.
 function(pollux_test_program target)
   add_executable(${target} ${ARGN})
+  pollux_test_part(${target})
+endfunction()
+
+# pollux_test_part(TARGET): a test program, or a library of sources that several of them have.
+function(pollux_test_part target)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${target} PRIVATE pollux::pollux pollux_options fmt::fmt GTest::gmock GTest::gtest_main
     Threads::Threads pollux_test_options)

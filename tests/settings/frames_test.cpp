@@ -12,6 +12,7 @@
 
 #include "pollux/mem/burst.hpp"
 #include "pollux/net/rx_metadata.hpp"
+#include "pollux/net/stats.hpp"
 #include "settings/arguments.hpp"
 #include "settings/fate.hpp"
 #include "settings/sim_port.hpp"
