@@ -15,6 +15,10 @@ if(POLLUX_SANITIZE)
   if(POLLUX_SANITIZE MATCHES "address")
     target_compile_options(pollux_options INTERFACE -fno-sanitize=object-size)
   endif()
+  # Another quarter. What is read or written through them is still checked.
+  if(NOT POLLUX_SANITIZE_POINTERS)
+    target_compile_options(pollux_options INTERFACE -fno-sanitize=null,alignment,pointer-overflow)
+  endif()
   # With a sanitizer the first three of these warnings are false: its interceptors confuse GCC's flow analysis.
   # GCC also warns that the thread sanitizer does not support fences.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)

@@ -91,6 +91,7 @@ CI_LEAVES_OUT = {
     "build.release.bench": "the benchmarks that no test runs",
     "unit.once": "suites that depend on no build on both, the optimised and the sanitized one",
     "build.asan.programs": "the examples and tools with sanitizers, and their tests",
+    "build.asan.pointers": "checks of null, misaligned and overflowing pointers before they are used",
     "build.tsan.rest": "the thread sanitizer on tests that have one thread",
 }
 
