@@ -14,14 +14,19 @@ ACCESS_MODES = {"group": ALL_MODES, "iommufd": ALL_MODES, "noiommu": ALL_MODES_B
 IN_VIRTUAL_TIME = {"group": VIRTUAL_TIME, "iommufd": VIRTUAL_TIME, "noiommu": ALL_MODES_BARE}
 
 
-def in_every_access_mode(long: str = "", boots=ACCESS_MODES):
+def in_every_access_mode(long: str = "", boots=ACCESS_MODES, short: tuple[str, ...] = ()):
+    """Declares a case for each mode. Those other than `short` may be long ones, for the reason `long`."""
     def register(function):
         for mode, boot in boots.items():
             run = functools.partial(_run_in, mode, function)
             run.__name__ = f"{function.__name__}_via_{mode}"
-            case(boot, long)(run)
+            case(boot, "" if mode in short else long)(run)
         return function
     return register
+
+
+# For what does not depend on the mode: a short run has it by group alone.
+by_group_first = functools.partial(in_every_access_mode, "what it shows by group depends on no access mode", short=("group",))
 
 
 def _run_in(mode: str, function, fixture: Fixture) -> None:
@@ -40,7 +45,7 @@ def frames_pass_intact(fixture: Fixture) -> None:
         require_counts(l2fwd.stop(), passed)
 
 
-@in_every_access_mode()
+@by_group_first()
 def restarts(fixture: Fixture) -> None:
     fixture.bind(A, B)
     restart(fixture, 2)
@@ -120,7 +125,7 @@ def interrupts_queues_and_removal(fixture: Fixture) -> None:
               POLLUX_GUEST_PORTS=f"{fixture.uri(C)},{fixture.uri(G)}", **emulated)
 
 
-@in_every_access_mode()
+@by_group_first()
 def a_suspended_port_sleeps_in_d3hot(fixture: Fixture) -> None:
     fixture.bind(C, G)
     run_tests(fixture, "guest_test --gtest_filter='Suspend.*'", 1, 60, POLLUX_GUEST_PORTS=f"{fixture.uri(C)},{fixture.uri(G)}")

@@ -7,7 +7,7 @@ import tempfile
 
 from cases.boots import A, B
 from cases.forwarding import pass_frames, require_counts
-from cases.access_modes import in_every_access_mode
+from cases.access_modes import by_group_first
 from pollux_lab import frames
 from pollux_lab.cases import Fixture, require
 from pollux_lab.programs import Forwarder, summary_in
@@ -19,7 +19,7 @@ RUN = ["--no-mac-updating", "--packets", str(COUNT)]
 COUNTS = ["received", "sent", "drops", "in_flight", "mbufs_in_use"]
 
 
-@in_every_access_mode()
+@by_group_first()
 def a_recording_replays_without_the_cards(fixture: Fixture) -> None:
     fixture.bind(A, B)
     files = ["/tmp/a.rec", "/tmp/b.rec"]

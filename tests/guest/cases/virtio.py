@@ -48,7 +48,7 @@ def virtio_conformance_complete(fixture: Fixture) -> None:
     conform_to(fixture, f"{fixture.uri(C)},{fixture.uri(G)}", "virtio", 600, but="LifeCycle.FreesAllBuffersWhenTheReceiverClosesFirst")
 
 
-@in_every_access_mode()
+@access_modes.by_group_first(boots=ACCESS_MODES)
 def virtio_pktgen_checks_its_frames(fixture: Fixture) -> None:
     fixture.bind(C, G)
     summary = fixture.pktgen(C, G, options="--count 5000 --window 64 --check --expect-all")

@@ -69,7 +69,7 @@ def jumbo_frames(lab: Lab) -> None:
     require(checked.longest > 8000, f"the longest frame has {checked.longest} bytes")
 
 
-@on_every_card(short=ALL)
+@on_every_card(short=MODEL)
 def tcp_with_offloads(lab: Lab) -> None:
     """TCP in both directions with checksums, segmentation and scatter by the card; every frame on the wire is correct."""
     lab.connect()

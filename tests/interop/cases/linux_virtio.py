@@ -152,10 +152,20 @@ def several_queues(lab: Lab) -> None:
 
 
 @on_virtio(short=("packed", "split"))
+def up_and_down(lab: Lab) -> None:
+    """Three times down and up, then the driver is removed and loaded again; pings are answered and TCP works."""
+    _up_and_down(lab, 3)
+
+
+@on_virtio()
 def up_and_down_50_times(lab: Lab) -> None:
-    """50 times down and up, then the driver is removed and loaded again; pings are answered and TCP works."""
+    """The same 50 times."""
+    _up_and_down(lab, 50)
+
+
+def _up_and_down(lab: Lab, times: int) -> None:
     lab.connect()
-    for _ in range(50):
+    for _ in range(times):
         lab.guest.check(f"ip -n left link set port down\nip -n left link set port up\n{network.has_link('left')}", 60)
     lab.connect()
     network.ping(lab, 1400)

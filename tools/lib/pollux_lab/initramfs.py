@@ -16,7 +16,7 @@ from .kernel import Kernel
 INSIDE = pathlib.Path(__file__).parent / "inside"
 # dash is the shell, since busybox's shell prefers its own applets to programs of the same name.
 # bash opens UDP sockets, which no applet does that the guest has.
-HOST_TOOLS = ["bash", "dash", "env", "kmod", "ip", "tc", "setpriv", "prlimit"]
+HOST_TOOLS = ["bash", "dash", "env", "kmod", "ip", "nice", "tc", "setpriv", "prlimit"]
 KMOD_NAMES = ["modprobe", "rmmod", "insmod", "lsmod"]
 # Loaded by name at run time, so ldd does not list it.
 LOADED_AT_RUN_TIME = ["libhugetlbfs.so.0"]
