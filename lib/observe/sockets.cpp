@@ -331,6 +331,7 @@ void Connection::receive() {
     const ssize_t count = socket_.receive(std::as_writable_bytes(std::span(chunk)));
     if (count > 0) {
       received_.append(chunk.data(), static_cast<std::size_t>(count));
+      taken_ += static_cast<std::uint64_t>(count);
     } else if (count == 0) {
       ended_ = true;
     } else if (errno != EINTR) {

@@ -136,6 +136,8 @@ class Connection {
   [[nodiscard]] Place place(Time now) const noexcept;
   /// Reads what has arrived, until a whole request is there.
   void receive();
+  /// Bytes that it has read.
+  [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
   /// The next whole request, without its end of line.
   [[nodiscard]] std::optional<std::string> next_request();
   [[nodiscard]] bool has_request() const noexcept { return received_.find('\n') != std::string::npos; }
@@ -169,6 +171,7 @@ class Connection {
   PeerSocket socket_;
   Time active_;  // when it connected or asked last
   std::string received_;
+  std::uint64_t taken_ = 0;
   std::string replies_;
   std::size_t sent_ = 0;  // of replies_
   bool waits_ = false;

@@ -146,8 +146,9 @@ bool TelemetryCore::make_place(const std::vector<observe::Place>& taken, std::si
 }
 
 // Who was served goes to the end of the list, so that the others are first in the next run if this one ends: a user
-// with many clients, or with new ones all the time, does not come before one who has a single client. On a slow machine
-// the time may be over before the first request, which is answered nevertheless.
+// with many clients, or with new ones all the time, does not come before one who has a single client. Reading what is no
+// request takes time, too. On a slow machine the time may be over before the first client has something, which is
+// served nevertheless.
 bool TelemetryCore::serve_clients(Time end) {
   bool has_more = false;
   std::vector<uid_t> served;
@@ -159,12 +160,13 @@ bool TelemetryCore::serve_clients(Time end) {
     const auto client = clients_.begin();
     clients_.splice(clients_.end(), clients_, client);
     const auto answered = counts_.requests;
+    const auto taken = client->taken();
     try {
       has_more = serve(*client, end) || has_more;
     } catch (const std::bad_alloc&) {
       client->disconnect();
     }
-    if (counts_.requests != answered) served.push_back(client->user());
+    if (counts_.requests != answered || client->taken() != taken) served.push_back(client->user());
   }
   return has_more;
 }

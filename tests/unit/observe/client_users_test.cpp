@@ -9,9 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,6 +97,34 @@ TEST(TelemetryClients, NewOnesDoNotMakeARunLong) {
   EXPECT_LT(client.result("process")["clients"]["connected"], 13);
   for (int i = 0; i < 12; ++i) static_cast<void>(client.result("process"));
   EXPECT_EQ(client.result("process")["clients"]["connected"], 13);
+}
+
+TEST(TelemetryClients, WhatIsNoRequestDoesNotMakeARunLong) {
+  const TemporaryDirectory directory;
+  Context context(
+      {.clock = std::make_shared<SlowClock>(std::chrono::microseconds(100)), .huge_pages = HugePages::never});
+  const auto telemetry = Telemetry::create(context, {.directory = directory.path()});
+  ASSERT_TRUE(telemetry) << telemetry.error().message();
+  std::deque<TestClient> clients;
+  const std::string endless(70'000, 'x');
+  for (int i = 0; i < 12; ++i) {
+    clients.emplace_back(context, telemetry->socket());
+    static_cast<void>(clients.back().result("process"));
+  }
+  for (const TestClient& client : clients)
+    ASSERT_EQ(::send(client.descriptor(), endless.data(), endless.size(), MSG_DONTWAIT), std::ssize(endless));
+  const auto gone_after_a_run = [&] {
+    context.clock().sleep_for(std::chrono::seconds(1));
+    EXPECT_TRUE(context.control().run_due());
+    return std::ranges::count_if(clients, [](const TestClient& client) {
+      char byte = 0;
+      const ssize_t count = ::recv(client.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      return count == 0 || (count < 0 && errno != EAGAIN);
+    });
+  };
+  EXPECT_LT(gone_after_a_run(), 12);
+  for (int i = 0; i < 12; ++i) static_cast<void>(gone_after_a_run());
+  EXPECT_EQ(gone_after_a_run(), 12);
 }
 
 /// Sets how many files the process may open, until its end.
