@@ -146,8 +146,8 @@ bool TelemetryCore::make_place(const std::vector<observe::Place>& taken, std::si
 }
 
 // Who was served goes to the end of the list, so that the others are first in the next run if this one ends: a user
-// with many clients, or with new ones all the time, does not come before one who has a single client. Reading what is no
-// request takes time, too. On a slow machine the time may be over before the first client has something, which is
+// with many clients, or with new ones all the time, does not come before one who has a single client. Reading what is
+// no request takes time, too. On a slow machine the time may be over before the first client has something, which is
 // served nevertheless.
 bool TelemetryCore::serve_clients(Time end) {
   bool has_more = false;
