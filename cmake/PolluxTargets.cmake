@@ -316,11 +316,18 @@ endfunction()
 
 # pollux_python_test(ENTRY script_test.py [ARGUMENT...]): a unittest script, which may use the tools' modules. Python tests do not
 # depend on the build, so builds with sanitizers leave them out, unless PROGRAMS says that the script runs built programs whose code no
-# other test runs with sanitizers. PACKAGE: it imports the Python package, and warnings are errors.
+# other test runs with sanitizers. PACKAGE: it imports the Python package, and warnings are errors; long runs of builds with the address
+# sanitizer have it, too, with the sanitizer's runtime preloaded. The interpreter's own leaks are not looked for.
 function(pollux_python_test entry script)
   cmake_parse_arguments(TEST "PROGRAMS;PACKAGE" "" "" ${ARGN})
-  if(POLLUX_SANITIZE AND NOT TEST_PROGRAMS)
+  if(POLLUX_SANITIZE AND NOT TEST_PROGRAMS AND NOT TEST_PACKAGE)
     return()
+  endif()
+  set(words "")
+  if(POLLUX_SANITIZE AND TEST_PACKAGE)
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libclang_rt.asan-${CMAKE_SYSTEM_PROCESSOR}.so OUTPUT_VARIABLE runtime
+      OUTPUT_STRIP_TRAILING_WHITESPACE)
+    set(words LD_PRELOAD=${runtime} ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc)
   endif()
   set(path ${PROJECT_SOURCE_DIR}/tools/lib)
   set(options "")
@@ -329,8 +336,11 @@ function(pollux_python_test entry script)
     set(options -W error -X dev)
   endif()
   add_test(NAME ${entry}
-    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${path}
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${path} ${words}
       /usr/bin/python3 ${options} -m pollux_lab.run_unittest ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${TEST_UNPARSED_ARGUMENTS})
   set_tests_properties(${entry} PROPERTIES TIMEOUT 300)
+  if(words)
+    set_tests_properties(${entry} PROPERTIES LABELS long TIMEOUT 900)
+  endif()
   pollux_cases(${entry} ${entry})
 endfunction()

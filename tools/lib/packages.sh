@@ -28,7 +28,7 @@ packages_for() {
     kernel) echo gcc make libelf-dev xz-utils kmod ;;
     kernel-files) echo gcc xz-utils ;;
     arm) echo g++-aarch64-linux-gnu qemu-user ;;
-    bench) echo libbenchmark-dev util-linux python3 ;;
+    bench) echo libbenchmark-dev util-linux python3 python3-dev ;;
     # What DPDK's static libraries and headers need; they are not installed.
     dpdk) echo dpkg-dev gcc libbsd-dev libnuma-dev ;;
     plots) echo python3-matplotlib ;;

@@ -3,6 +3,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -13,15 +14,17 @@ import textwrap
 import time
 from collections.abc import Iterator
 
-from . import bench_plots, bench_scale, bench_side, bench_table, readme_factor
+from . import bench_languages, bench_plots, bench_scale, bench_side, bench_table, readme_factor
 from .bench_records import measure, widest
 from .errors import LabError
 from .guest import end_on_signals
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
 HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
-PAGE = ("Side by side", "virtio-net", "On the bus", "Queues and threads", "What features cost")  # the tables of docs/performance.md
+PAGE = ("Side by side", "virtio-net", "On the bus", "Queues and threads", "What features cost", "Languages",
+        "Receiving in Python")  # the tables of docs/performance.md
 
 SIDE_RUNS = 8  # of each contender in each process of side_by_side
 
@@ -43,6 +46,7 @@ class Run:
         self._options = options
         self._bench = options.build / "bench"
         self._side: list[dict] = []
+        self._languages: list[dict] = []
         self._records: list[dict] = []
         self._context: dict = {}
         self._parts: dict[str, list[dict]] = {}
@@ -60,6 +64,7 @@ class Run:
     def _measure(self) -> None:
         with huge_pages(self._options.huge_pages):
             self._side_by_side()
+            self._in_languages()
             if self._options.quick:
                 if self._options.plots:
                     self._step("bursts and rings", "faked_card_bench", SIZES)
@@ -81,6 +86,21 @@ class Run:
         self._side, context = bench_side.measure(self._bench / "side_by_side", self._options.core, SIDE_RUNS, STEP_SECONDS)
         self._context = context | {"load_avg": load, "date": date}
         tell(f"[side by side] {time.monotonic() - start:.0f} s")
+
+    def _in_languages(self) -> None:
+        start = time.monotonic()
+        programs = bench_languages.programs(self._options.build, ROOT)
+        for name in bench_languages.LANGUAGES:
+            if name not in programs:
+                tell(f"LEFT OUT: {name}, whose program was not built")
+        tell(f"[languages] {', '.join(programs)} ...")
+        self._languages = bench_languages.measure(programs, self._options.core, rate(self._context))
+        if "Python" in programs and os.geteuid() == 0 and importlib.util.find_spec("scapy"):
+            script = ["unshare", "-n", "/usr/bin/python3", str(ROOT / "bench/languages/scapy_sockets.py")]
+            self._languages += bench_languages.measure_sockets(script, programs["Python"][1], self._options.core, rate(self._context))
+        else:
+            tell("LEFT OUT: receiving in Python, which needs the package, scapy (package python3-scapy) and root, for a veth of its own")
+        tell(f"[languages] {time.monotonic() - start:.0f} s")
 
     def _step(self, what: str, program: str, pattern: str) -> None:
         records, _ = self._measured(what, program, pattern)
@@ -131,6 +151,10 @@ class Run:
                                     ("What features cost", bench_scale.FEATURES_REMARK, bench_scale.feature_table)):
             if len(cells := make(self._side)) > 1:
                 tables.append((title, remark, cells))
+        for title, remark, make in (("Languages", bench_languages.REMARK, bench_languages.table),
+                                    ("Receiving in Python", bench_languages.SOCKETS_REMARK, bench_languages.sockets_table)):
+            if len(cells := make(self._languages)) > 1:
+                tables.append((title, remark, cells))
         if self._options.quick or not self._records:
             return tables
         tables += [("The budget", f"At 1 Gb/s a frame of 64 bytes takes 672 ns, {672e-9 * ticks:,.0f} ticks on this machine. The shares of one core "
@@ -165,7 +189,7 @@ class Run:
     def _write_json(self) -> None:
         if self._options.json:
             parts = [{**record, "who": f"pollux without {part.replace('_', ' ')}"} for part, records in self._parts.items() for record in records]
-            self._options.json.write_text(json.dumps(self._side + self._records + parts, indent=1) + "\n")
+            self._options.json.write_text(json.dumps(self._side + self._languages + self._records + parts, indent=1) + "\n")
             tell(f"wrote {self._options.json}")
 
     def _write_markdown(self) -> None:

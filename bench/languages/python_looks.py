@@ -4,7 +4,7 @@
 of sim: ports, whose models of cards are part of it. Prints million frames for each second of processor time, so that other load on
 the machine matters less; 256 frames circulate, in bursts of 32.
 
-usage: PYTHONPATH=build/release/python bench/python/forward.py
+usage: PYTHONPATH=build/release/python bench/languages/python_looks.py
 """
 
 import array

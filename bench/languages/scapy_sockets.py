@@ -3,7 +3,7 @@
 """What it costs to receive from a veth in Python: scapy's own socket, AF_PACKET, PolluxSocket and a queue of Pollux. Each gets the same frames
 of 60 bytes, 32 at a time, and each frame is read. Prints microseconds of processor time a frame, without those of sending.
 
-usage: PYTHONPATH=build/release/python unshare -rn bench/python/scapy_sockets.py      # or as root; needs python3-scapy
+usage: PYTHONPATH=build/release/python unshare -rn bench/languages/scapy_sockets.py      # or as root; needs python3-scapy
 """
 
 import logging
