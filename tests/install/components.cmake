@@ -42,6 +42,11 @@ foreach(file IN LISTS targets)
   endif()
 endforeach()
 
+# What follows depends on no component.
+if(NOT COMPONENTS STREQUAL "core")
+  return()
+endif()
+
 # A program may do without what is not complete.
 file(WRITE ${WORK}/optional/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(optional LANGUAGES CXX)
 find_package(pollux)\nmessage(STATUS \"\${pollux_NOT_FOUND_MESSAGE}\")\n")
