@@ -9,7 +9,7 @@
 #include <cstring>
 #include <set>
 
-#include "ports/xdp/rule_code.hpp"
+#include "ports/xdp/bpf/rule_code.hpp"
 
 namespace pollux::xdp {
 namespace {

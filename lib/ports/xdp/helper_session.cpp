@@ -12,7 +12,7 @@
 #include <exception>
 
 #include "base/shell_words.hpp"
-#include "ports/xdp/rule_code.hpp"
+#include "ports/xdp/bpf/rule_code.hpp"
 #include "ports/xdp/socket.hpp"
 
 namespace pollux::xdp {

@@ -9,7 +9,7 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/placed_settings.hpp"
-#include "ports/xdp/hints.hpp"
+#include "ports/xdp/bpf/hints.hpp"
 
 namespace pollux::xdp {
 

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "ports/xdp/bpf_calls.hpp"
+#include "ports/xdp/bpf/calls.hpp"
 
 namespace pollux::xdp {
 namespace {

@@ -13,12 +13,12 @@
 #include <cstring>
 #include <utility>
 
-#include "ports/xdp/bpf_calls.hpp"
+#include "ports/xdp/bpf/calls.hpp"
+#include "ports/xdp/bpf/rule_code.hpp"
+#include "ports/xdp/bpf/rule_counters.hpp"
 #include "ports/xdp/host_network.hpp"
 #include "ports/xdp/links.hpp"
 #include "ports/xdp/privileges.hpp"
-#include "ports/xdp/rule_code.hpp"
-#include "ports/xdp/rule_counters.hpp"
 #include "ports/xdp/socket.hpp"
 
 namespace pollux::xdp {

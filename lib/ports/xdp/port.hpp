@@ -13,10 +13,10 @@
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/port_facts.hpp"
 #include "ports/common/port.hpp"
+#include "ports/xdp/bpf/rule_counters.hpp"
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/kernel_side.hpp"
 #include "ports/xdp/queues.hpp"
-#include "ports/xdp/rule_counters.hpp"
 #include "ports/xdp/socket.hpp"
 #include "ports/xdp/umem.hpp"
 

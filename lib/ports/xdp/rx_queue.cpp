@@ -9,7 +9,7 @@
 
 #include "net/queue_event.hpp"
 #include "pollux/net/rx_metadata.hpp"
-#include "ports/xdp/hints.hpp"
+#include "ports/xdp/bpf/hints.hpp"
 
 namespace pollux::xdp {
 namespace {

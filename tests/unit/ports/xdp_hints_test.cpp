@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the driver at hand, veth, tells about received frames besides their bytes.
-#include "ports/xdp/hints.hpp"
+#include "ports/xdp/bpf/hints.hpp"
 
 #include <net/if.h>
 

@@ -15,10 +15,10 @@
 
 #include "fixture.hpp"
 #include "pollux/net/flow/match.hpp"
-#include "ports/xdp/bpf_calls.hpp"
+#include "ports/xdp/bpf/calls.hpp"
+#include "ports/xdp/bpf/rule_code.hpp"
+#include "ports/xdp/bpf/rule_counters.hpp"
 #include "ports/xdp/local_side.hpp"
-#include "ports/xdp/rule_code.hpp"
-#include "ports/xdp/rule_counters.hpp"
 #include "ports/xdp/rule_text.hpp"
 #include "support/various_frames.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ports/xdp/rule_counters.hpp"
+#include "ports/xdp/bpf/rule_counters.hpp"
 
 #include <fmt/format.h>
 #include <sys/mman.h>

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "ports/xdp/bpf_code.hpp"
+#include "ports/xdp/bpf/code.hpp"
 
 /// The first part of the XDP program: it finds a frame's headers as packet::parse does, and saves them on the stack at
 /// fixed places, where rules compare them.

@@ -10,7 +10,7 @@
 
 #include "pollux/base/error.hpp"
 #include "pollux/net/placed_settings.hpp"
-#include "ports/xdp/hints.hpp"
+#include "ports/xdp/bpf/hints.hpp"
 
 namespace pollux::xdp {
 

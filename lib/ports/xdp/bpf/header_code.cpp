@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ports/xdp/header_code.hpp"
+#include "ports/xdp/bpf/header_code.hpp"
 
 #include <arpa/inet.h>
 
@@ -9,7 +9,7 @@
 
 #include "pollux/net/packet/ethernet.hpp"
 #include "pollux/net/packet/ip.hpp"
-#include "ports/xdp/rule_code.hpp"
+#include "ports/xdp/bpf/rule_code.hpp"
 
 namespace pollux::xdp {
 namespace {

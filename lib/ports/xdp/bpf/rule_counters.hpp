@@ -9,7 +9,7 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/placed_settings.hpp"
-#include "ports/xdp/rule_code.hpp"
+#include "ports/xdp/bpf/rule_code.hpp"
 
 namespace pollux::xdp {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ports/xdp/hints.hpp"
+#include "ports/xdp/bpf/hints.hpp"
 
 #include <linux/btf.h>
 #include <linux/genetlink.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ports/xdp/rule_code.hpp"
+#include "ports/xdp/bpf/rule_code.hpp"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -11,8 +11,8 @@
 
 #include "net/flow/match_fields.hpp"
 #include "pollux/net/packet/ethernet.hpp"
-#include "ports/xdp/bpf_code.hpp"
-#include "ports/xdp/header_code.hpp"
+#include "ports/xdp/bpf/code.hpp"
+#include "ports/xdp/bpf/header_code.hpp"
 
 namespace pollux::xdp {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ports/xdp/bpf_calls.hpp"
+#include "ports/xdp/bpf/calls.hpp"
 
 #include <sys/syscall.h>
 #include <unistd.h>
