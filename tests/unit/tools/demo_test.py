@@ -10,7 +10,7 @@ from sandbox import Sandbox, await_file, end_all_of, processes_in
 SUMMARY = {"received": 10, "sent": 10, "drops": {}, "in_flight": 0, "made": 0, "conserved": True, "mbufs_in_use": 0, "seconds": 1.0,
            "mpps": 1.5, "good": 10, "corrupt": 0}
 # Each step writes a line into `steps`. A file is awaited for a time that is longer than any test takes.
-AWAIT = 'await() { for ((i = 0; i < 300; ++i)); do [[ ! -e $HOME/$1 ]] || return 0; sleep 0.05; done; exit 9; }'
+AWAIT = 'await() { for ((i = 0; i < 2400; ++i)); do [[ ! -e $HOME/$1 ]] || return 0; sleep 0.05; done; exit 9; }'
 BUILDS = r"""[[ $1 == --build ]] || { echo configure >>"$HOME/steps"; exit; }
 shift 3; echo "build $*" >>"$HOME/steps"; touch "$HOME/compiling"
 cp "$HOME/program" "$HOME/checkout/build/demo/l2fwd"; cp "$HOME/program" "$HOME/checkout/build/demo/pktgen" """
