@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Forwards from a port that makes frames to one that discards them. forward.c, forward.py and lib/rust/pollux/examples/forward_cost.rs do the same.
-// usage: forward_in_cpp BURST keep|swap; prints nanoseconds of processor time a frame.
+// Forwards from a port that makes frames to one that discards them. forward.c, forward.py and
+// lib/rust/pollux/examples/forward_cost.rs do the same. usage: forward_in_cpp BURST keep|swap; prints nanoseconds of
+// processor time a frame.
 #include <pollux/pollux.hpp>
 
 #include <algorithm>
