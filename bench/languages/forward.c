@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { BURST = 32 };
+
 static double seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -20,7 +22,7 @@ static void swap_macs(uint8_t* data) {
 }
 
 static double forward(pollux_rx* rx, pollux_tx* tx, uint32_t limit, bool swaps, double duration) {
-  pollux_frame frames[32];
+  pollux_frame frames[BURST];
   double all = 0, passed = 0;
   for (const double begun = seconds(); passed < duration; passed = seconds() - begun) {
     for (int i = 0; i < 1000; ++i) {
@@ -35,8 +37,9 @@ static double forward(pollux_rx* rx, pollux_tx* tx, uint32_t limit, bool swaps, 
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) return fprintf(stderr, "usage: forward_in_c BURST keep|swap\n"), 2;
-  const uint32_t limit = (uint32_t)atoi(argv[1]);
+  const int limit = argc == 3 ? atoi(argv[1]) : 0;
+  if (limit < 1 || limit > BURST)
+    return fprintf(stderr, "usage: forward_in_c BURST keep|swap; a burst has 1 to 32 frames\n"), 2;
   const bool swaps = strcmp(argv[2], "swap") == 0;
   pollux_error error;
   pollux_context* context = pollux_context_open(NULL, &error);
@@ -45,8 +48,8 @@ int main(int argc, char** argv) {
   if (to == NULL) return fprintf(stderr, "forward_in_c: %s\n", error.message), 1;
   pollux_rx* rx = pollux_port_rx(from, 0);
   pollux_tx* tx = pollux_port_tx(to, 0);
-  forward(rx, tx, limit, swaps, 0.05);
-  printf("%.3f\n", forward(rx, tx, limit, swaps, 0.2));
+  forward(rx, tx, (uint32_t)limit, swaps, 0.05);
+  printf("%.3f\n", forward(rx, tx, (uint32_t)limit, swaps, 0.2));
   pollux_port_close(to, NULL);
   pollux_port_close(from, NULL);
   pollux_context_close(context);
