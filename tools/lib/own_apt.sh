@@ -15,13 +15,19 @@ debian_codename() {
   esac
 }
 
-# debian_mirror CODENAME: prints the mirror that this machine was installed from.
+# debian_mirror CODENAME: prints the mirror that this machine was installed from. It is read from apt's settings, so the lists may be missing;
+# only where those name no codename ("stable") do the lists say which suite that is.
 debian_mirror() {
   local mirror
-  # shellcheck disable=SC2016  # apt's own variable
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $1" 2>/dev/null | sed -n 1p)
+  mirror=$(repositories --no-release-info "Release: $1") || exit 1
+  [[ -n $mirror ]] || mirror=$(repositories "Codename: $1") || exit 1
   [[ -n $mirror ]] || die "apt knows no mirror with $1" "see /etc/apt/sources.list*; then run 'apt-get update' as root"
-  printf '%s\n' "$mirror"
+  printf '%s\n' "${mirror%%$'\n'*}"
+}
+
+repositories() {
+  # shellcheck disable=SC2016  # apt's own variable
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "$@" || die "apt does not tell its mirrors" "see the error above"
 }
 
 # make_own_apt FOLDER MIRROR SUITE...: downloads the lists of packages and of their sources.
