@@ -33,6 +33,8 @@ class Languages(unittest.TestCase):
         found = bench_languages.programs(self.folder, ROOT)
         self.assertEqual(list(found), ["C++", "Rust", "Python"])
         self.assertTrue(pathlib.Path(found["Python"][0][-1]).exists())
+        self.assertEqual(found["Python"][1], {"PYTHONPATH": str(self.folder / "python")})
+        self.assertEqual(found["Rust"][1], {"LD_LIBRARY_PATH": str(self.folder / "lib")})
 
     def test_each_case_of_each_language_has_a_cell(self):
         fast, slow = self.program("fast", 'echo "$1.0"'), self.program("slow", 'test "$2" = keep && echo 100 || echo "$ADDED"')
