@@ -153,19 +153,18 @@ static PyObject* frame_item(Frame* self, Py_ssize_t index) {
 }
 
 static PyObject* frame_subscript(Frame* self, PyObject* key) {
-  if (!frame_usable(self)) return NULL;
-  const Py_ssize_t length = pollux_frame_bytes(&self->frame);
+  /* The key's __index__ may send the frame or shorten it. */
   if (PyIndex_Check(key)) {
     Py_ssize_t index = PyNumber_AsSsize_t(key, PyExc_IndexError);
-    if (index == -1 && PyErr_Occurred()) return NULL;
-    return frame_item(self, index < 0 ? index + length : index);
+    if ((index == -1 && PyErr_Occurred()) || !frame_usable(self)) return NULL;
+    return frame_item(self, index < 0 ? index + (Py_ssize_t)pollux_frame_bytes(&self->frame) : index);
   }
   if (!PySlice_Check(key))
     return PyErr_Format(PyExc_TypeError, "a frame is indexed by integers or slices, not %R", key);
   Py_ssize_t start, stop, step;
-  if (PySlice_Unpack(key, &start, &stop, &step) != 0) return NULL;
+  if (PySlice_Unpack(key, &start, &stop, &step) != 0 || !frame_usable(self)) return NULL;
+  const Py_ssize_t length = pollux_frame_bytes(&self->frame);
   const Py_ssize_t count = PySlice_AdjustIndices(length, &start, &stop, step);
-  if (!frame_usable(self)) return NULL; /* __index__ of the slice may have sent it */
   if (step == 1) return copy_of(self, (size_t)start, (size_t)count);
   PyObject* all = copy_of(self, 0, (size_t)length);
   PyObject* some = all == NULL ? NULL : PyObject_GetItem(all, key);

@@ -250,6 +250,20 @@ class Callbacks(Fixture):
         with self.assertRaises(ValueError):
             frame[Index()]
 
+    def test_an_index_that_shortens_the_frame(self):
+        class Index:
+            def __init__(self, index):
+                self.index = index
+
+            def __index__(self):
+                frame.trim(20)
+                return self.index
+
+        frame = self.pass_one()
+        self.assertEqual(frame[Index(1) : 60], FRAME[1:40])
+        frame = self.pass_one()
+        self.assertEqual(frame[Index(-1)], FRAME[39])
+
 
 class Threads(unittest.TestCase):
     def setUp(self):
