@@ -26,6 +26,16 @@ if(POLLUX_SANITIZE)
   endif()
 endif()
 
+# pollux_sanitize_c(TARGET): a target in C that uses the library. The runtime of the undefined behaviour sanitizer has parts for C++, which the
+# library needs, and which only a linker for C++ adds to a program.
+function(pollux_sanitize_c target)
+  if(POLLUX_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(${target} PRIVATE -fsanitize=${POLLUX_SANITIZE})
+    set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
+  endif()
+endfunction()
+
 # Code that handles no frames is compiled with few optimisations. GCC 13 and newer reject headers that were precompiled with other ones.
 set(POLLUX_QUICK "")
 if(CMAKE_BUILD_TYPE STREQUAL Release AND CMAKE_CXX_FLAGS_RELEASE MATCHES "-O[23]"
