@@ -56,7 +56,8 @@ TEST(ManualClock, ThreadsAdvanceItTogether) {
     for (int i = 0; i < kSteps; ++i) clock.advance(ManualClock::kStep);
   };
   std::thread other(advance);
-  for (int i = 0; i < 100; ++i) clock.follow([](Duration) {});
+  while (clock.now() == Time{}) std::this_thread::yield();
+  for (int i = 0; i < 100; ++i) clock.follow([](Duration) {});  // while the other one is calling them
   advance();
   other.join();
   EXPECT_EQ(seen, 2 * kSteps);
