@@ -46,8 +46,11 @@ void XdpTxQueue::attach(const Rings& rings, int socket, bool zero_copy, std::sha
   max_segments_ = max_segments;
   zero_copy_ = zero_copy;
   area_ = std::move(area);
-  copies_.reset();
-  if (copies) copies_.emplace(*copies);
+  if (copies) {
+    copies_.emplace(*copies);
+  } else {
+    copies_.reset();
+  }
   cache_changed();
 }
 
