@@ -78,13 +78,15 @@ std::vector<Invocation> commands_of(const SetupOptions& options) {
   return commands;
 }
 
-/// Whether a name can stand in the files as it is. useradd(8) and groupadd(8) make only such.
+/// Whether a name can stand in the files as it is. useradd(8) and groupadd(8) make only such. udev and usermod take one
+/// of digits alone for a number: that of root's group, perhaps.
 bool is_plain_name(const std::string& name) {
   const auto fits = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
            c == '.';
   };
-  return !name.empty() && name.size() <= 32 && name.front() != '-' && std::all_of(name.begin(), name.end(), fits);
+  return !name.empty() && name.size() <= 32 && name.front() != '-' && std::all_of(name.begin(), name.end(), fits) &&
+         name.find_first_not_of("0123456789") != std::string::npos;
 }
 
 Result<void> check_names(const SetupOptions& options) {
@@ -92,7 +94,7 @@ Result<void> check_names(const SetupOptions& options) {
     if (name.empty() && options.remove) continue;
     if (!is_plain_name(name)) {
       return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a name of a user or group", name),
-                  "use letters, digits, '_', '-' and '.'");
+                  "use letters, digits, '_', '-' and '.', and not digits alone");
     }
   }
   if (options.user.empty()) return {};

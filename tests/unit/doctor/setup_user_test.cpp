@@ -116,8 +116,10 @@ TEST_F(SetupUser, ReportsACommandThatFails) {
 }
 
 TEST_F(SetupUser, RejectsBadNames) {
-  for (const char* words : {"setup-user", "setup-user --yes 'a;b'", "setup-user --yes --group 'x y' nobody",
-                            "setup-user --yes --group=-x nobody", "setup-user --yes --ports 0 nobody"}) {
+  for (const char* words :
+       {"setup-user", "setup-user --yes 'a;b'", "setup-user --yes --group 'x y' nobody",
+        "setup-user --yes --group=-x nobody", "setup-user --yes --group 0 nobody",
+        "setup-user --yes --group 4294967295 nobody", "setup-user --yes 1000", "setup-user --yes --ports 0 nobody"}) {
     EXPECT_EQ(run_command(words), kUsage) << words;
     EXPECT_FALSE(is_set_up());
     EXPECT_THAT(commands, IsEmpty());
