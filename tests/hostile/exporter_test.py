@@ -113,14 +113,18 @@ def kept_of_answers(port: int) -> list[int]:
     return [int(words[4].split(":")[0], 16) for words in (line.split() for line in lines) if words[1] == own and words[3] != "0A"]
 
 
-def scrape(port: int) -> int:
-    """The length of what came; 0: the place was lost before the request was there."""
+def answer_to(port: int, request: bytes) -> bytes:
     received = bytearray()
     with socket.create_connection(("127.0.0.1", port), 60) as client, contextlib.suppress(OSError):
-        client.sendall(ASK)
+        client.sendall(request)
         while part := client.recv(1 << 20):
             received += part
-    return len(received)
+    return bytes(received)
+
+
+def scrape(port: int) -> int:
+    """The length of what came; 0: the place was lost before the request was there."""
+    return len(answer_to(port, ASK))
 
 
 def scrape_all(port: int, lengths: list[int]) -> None:
@@ -183,6 +187,50 @@ class FewFiles(unittest.TestCase):
         _, status, used = os.wait4(exporter.pid, 0)
         self.assertEqual(status, 0)
         self.assertLess(used.ru_utime + used.ru_stime, IDLE / 4)
+
+
+class WebPages(unittest.TestCase):
+    """A page whose owner says that its name is 127.0.0.1 may read what comes from there. The browser sends the name."""
+
+    def setUp(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    def start(self, address: str) -> None:
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        program = Program(folder, "7", answer)
+        self.addCleanup(program.close)
+        exporter = subprocess.Popen([POLLUX, "exporter", "--listen", f"{address}:{self.port}"], stdout=subprocess.PIPE,
+                                    env={"XDG_RUNTIME_DIR": folder, "PATH": "/usr/bin:/bin", "POLLUX_CONFINEMENT": "trap"})
+        self.addCleanup(exporter.communicate)
+        self.addCleanup(exporter.kill)
+        exporter.stdout.readline()
+
+    def is_told(self, fields: str) -> bool:
+        told = answer_to(self.port, f"GET /metrics HTTP/1.1\r\n{fields}\r\n".replace("PORT", str(self.port)).encode())
+        self.assertRegex(told, b"^HTTP/1.1 (200|421) ")
+        return b"pollux_" in told
+
+    def test_names_of_others(self):
+        self.start("127.0.0.1")
+        for fields in ("Host: page.example:PORT\r\n", "Host: page.example\r\n", "host:page.example:PORT\r\n",
+                       "HOST: \tPAGE.EXAMPLE:PORT \r\n",
+                       "Accept: */*\r\nHost: page.example\r\nOrigin: http://page.example\r\n", "Host: 127.0.0.1.page.example\r\n",
+                       "Host: localhost.page.example:PORT\r\n", "Host: mylocalhost:PORT\r\n", "Host: .localhost\r\n", "Host: page\r\n",
+                       "Host: localhost\r\nHost: page.example\r\n", "Host: page.example\n\n"):  # fmt: skip
+            self.assertFalse(self.is_told(fields), fields)
+
+    def test_names_of_the_machine_itself(self):
+        self.start("127.0.0.1")
+        for fields in ("Host: 127.0.0.1:PORT\r\n", "Host: localhost:PORT\r\n", "Host: LOCALHOST\r\n", "Host: [::1]:PORT\r\n",
+                       "Host: 192.0.2.1:PORT\r\n", "Host: metrics.localhost\r\n", "Host:\r\n", "", "X-Host: page.example\r\n",
+                       "Referer: http://page.example\r\n"):  # fmt: skip
+            self.assertTrue(self.is_told(fields), fields)
+
+    def test_names_of_a_machine_that_serves_others(self):
+        self.start("0.0.0.0")
+        self.assertTrue(self.is_told("Host: machine.example:PORT\r\n"))
 
 
 def _case(attack: Callable[[int], None]) -> Callable[[unittest.TestCase], None]:

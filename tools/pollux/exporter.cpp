@@ -77,7 +77,7 @@ void add_exporter(cli::App& app, const Environment& environment, int& exit_code)
       "pollux exporter --listen 127.0.0.1:9877\n"
       "Programs are asked at each scrape, and may come and go. share/doc/pollux/prometheus has rules for alerts.\n"
       "Whoever reaches the address may read the counters: leave it on this machine, and let a proxy with encryption\n"
-      "and passwords serve others.");
+      "and passwords serve others. At 127.0.0.1 it answers those alone who ask for the host localhost or an address.");
   command->callback([options, &environment, &exit_code] { exit_code = run_exporter(environment, *options); });
 }
 

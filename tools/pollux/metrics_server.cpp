@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -55,6 +56,12 @@ sockaddr_storage parse(const std::string& text, socklen_t& size) {
   return address;
 }
 
+bool is_loopback(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET6)
+    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr) != 0;
+  return ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 /// Whether the request, or as much of it as has come, ends with an empty line.
 bool is_whole(std::string_view request) {
   return request.find("\r\n\r\n") != std::string_view::npos || request.find("\n\n") != std::string_view::npos;
@@ -66,6 +73,44 @@ std::pair<std::string_view, std::string_view> parts_of(std::string_view request)
   const std::size_t method = std::min(line.find(' '), line.size());
   const std::string_view rest = line.substr(std::min(method + 1, line.size()));
   return {line.substr(0, method), rest.substr(0, rest.find_first_of(" ?"))};
+}
+
+bool is_same_word(std::string_view one, std::string_view other) {
+  return one.size() == other.size() && ::strncasecmp(one.data(), other.data(), one.size()) == 0;
+}
+
+/// The host of the value of a field `Host`, without the port, and without the brackets of an IPv6 address.
+std::string_view host_of(std::string_view value) {
+  value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+  value = value.substr(0, value.find_last_not_of(" \t\r") + 1);
+  if (value.starts_with('[')) return value.substr(1, value.find(']') - 1);
+  return value.substr(0, value.rfind(':'));
+}
+
+/// Whether nobody but this machine can have given the host its address: it is `localhost`, or an address itself.
+bool is_of_this_machine(std::string_view host) {
+  constexpr std::string_view kLocal = "localhost";
+  constexpr std::string_view kBelowLocal = ".localhost";  // RFC 6761, 6.3
+  in6_addr address{};
+  const std::string text(host);
+  return is_same_word(host, kLocal) || ::inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &address) == 1 ||
+         (host.size() > kBelowLocal.size() && is_same_word(host.substr(host.size() - kBelowLocal.size()), kBelowLocal));
+}
+
+/// Whether the request names another host than this machine: a browser sends the name that its page has, and who owns
+/// that name may tell the browser that it is 127.0.0.1 (DNS rebinding). What names no host comes from no browser.
+bool is_for_another_host(std::string_view request) {
+  while (!request.empty()) {
+    const std::size_t end = std::min(request.find('\n'), request.size() - 1);
+    const std::string_view line = request.substr(0, end);
+    request.remove_prefix(end + 1);
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos || !is_same_word(line.substr(0, colon), "host")) continue;
+    if (const std::string_view host = host_of(line.substr(colon + 1)); !host.empty() && !is_of_this_machine(host))
+      return true;
+  }
+  return false;
 }
 
 template <typename T>
@@ -88,15 +133,16 @@ Result<MetricsServer> MetricsServer::create(const std::string& address, Clock& c
       set_option(listener, SO_LINGER, kDrop) &&
       ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&parsed), size) == 0 &&
       ::listen(listener.get(), kUnacceptedClients) == 0) {
-    return MetricsServer(std::move(listener), clock, std::move(make_text));
+    return MetricsServer(std::move(listener), is_loopback(parsed), clock, std::move(make_text));
   }
   return fail_errno(ErrorCode::io_error, fmt::format("cannot serve {}", address), errno,
                     "give an address of this machine and a free port, such as --listen 127.0.0.1:9877; ports below "
                     "1024 need root");
 }
 
-MetricsServer::MetricsServer(FileDescriptor listener, Clock& clock, std::function<std::string()> make_text)
-    : listener_(std::move(listener)), clock_(clock), make_text_(std::move(make_text)) {
+MetricsServer::MetricsServer(FileDescriptor listener, bool is_local, Clock& clock,
+                             std::function<std::string()> make_text)
+    : listener_(std::move(listener)), is_local_(is_local), clock_(clock), make_text_(std::move(make_text)) {
   const rlim_t limit = allow_open_files(kOwnFiles + kMost);
   most_ = std::min<std::size_t>(kMost, limit > 2 * kOwnFiles ? limit - kOwnFiles : limit / 2);
 }
@@ -152,6 +198,11 @@ void MetricsServer::receive(Client& client) const {
   client.request.append(chunk.data(), static_cast<std::size_t>(count));
   if (client.request.size() > kLongestRequest) return answer(client, "431 Request Header Fields Too Large", 0, nullptr);
   if (!is_whole(client.request)) return;
+  if (is_local_ && is_for_another_host(client.request)) {
+    static const Text kWhy = std::make_shared<const std::string>(
+        "This exporter is for its own machine. A proxy has to ask for the host localhost.\n");
+    return answer(client, "421 Misdirected Request", kWhy->size(), kWhy);
+  }
   const auto [method, path] = parts_of(client.request);
   if (path != "/metrics") return answer(client, "404 Not Found", 0, nullptr);
   if (method == "HEAD") return answer(client, "200 OK", std::string::npos, nullptr);

@@ -51,7 +51,7 @@ class MetricsServer {
     std::size_t sent = 0;  ///< of both
   };
 
-  MetricsServer(FileDescriptor listener, Clock& clock, std::function<std::string()> make_text);
+  MetricsServer(FileDescriptor listener, bool is_local, Clock& clock, std::function<std::string()> make_text);
 
   /// Returns whether the next one can be accepted now.
   bool accept_clients();
@@ -64,6 +64,7 @@ class MetricsServer {
   void end_silent();
 
   FileDescriptor listener_;
+  bool is_local_;  ///< it listens at a loopback address: a request that names another host gets no counters
   Clock& clock_;
   std::function<std::string()> make_text_;
   std::size_t most_;
