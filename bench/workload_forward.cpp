@@ -3,6 +3,7 @@
 #include "workload_forward.hpp"
 
 #include "do_not_optimize.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "workloads.hpp"
 
@@ -145,13 +146,13 @@ class ForwardObserved final : public Forward {
 
 // Forwarding with raw pointers, to show the cost of the ownership types. An application cannot do this: a derived class
 // accesses the queue's gate.
-struct RawRx : RxQueue {
+struct RawRx : RxQueueDriver {
   static constexpr auto kGate = &RawRx::gate_;
 
  protected:
   ~RawRx() = default;
 };
-struct RawTx : TxQueue {
+struct RawTx : TxQueueDriver {
   static constexpr auto kGate = &RawTx::gate_;
 
  protected:

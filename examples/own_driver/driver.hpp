@@ -12,9 +12,9 @@ namespace own_driver {
 /// The row for `pollux::add_driver`.
 [[nodiscard]] pollux::CardDriver driver();
 
-class RxQueue final : public pollux::RxQueue {
+class RxQueue final : public pollux::RxQueueDriver {
  public:
-  RxQueue(const pollux::Bar& bar, const pollux::RxFilter& filter) : pollux::RxQueue(&burst, &filter), bar_(bar) {}
+  RxQueue(const pollux::Bar& bar, const pollux::RxFilter& filter) : pollux::RxQueueDriver(&burst, &filter), bar_(bar) {}
 
  private:
   static std::uint32_t burst(pollux::RxQueue& base, pollux::Mbuf** out, std::uint32_t limit) noexcept;
@@ -22,9 +22,9 @@ class RxQueue final : public pollux::RxQueue {
   pollux::Bar bar_;
 };
 
-class TxQueue final : public pollux::TxQueue {
+class TxQueue final : public pollux::TxQueueDriver {
  public:
-  explicit TxQueue(const pollux::Bar& bar) : pollux::TxQueue(&burst), bar_(bar) {}
+  explicit TxQueue(const pollux::Bar& bar) : pollux::TxQueueDriver(&burst), bar_(bar) {}
 
  private:
   static std::uint32_t burst(pollux::TxQueue& base, pollux::Mbuf* const* mbufs, std::uint32_t count) noexcept;

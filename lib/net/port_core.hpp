@@ -25,8 +25,7 @@
 #include "pollux/net/link.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/net/port_driver.hpp"
-#include "pollux/net/rx_queue.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux {
 
@@ -107,14 +106,14 @@ class PortEventQueue final : public ControlTask {
 };
 
 /// Stands for a queue that the port does not have (builds with POLLUX_CHECKED). Its bursts are empty.
-class MissingRxQueue final : public RxQueue {
+class MissingRxQueue final : public RxQueueDriver {
  public:
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override {
     return fail(ErrorCode::invalid_argument, "there is no such receive queue", "configure the port with more queues");
   }
 };
 
-class MissingTxQueue final : public TxQueue {
+class MissingTxQueue final : public TxQueueDriver {
  public:
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override {
     return fail(ErrorCode::invalid_argument, "there is no such transmit queue", "configure the port with more queues");

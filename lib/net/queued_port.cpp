@@ -12,13 +12,11 @@
 #include "mem/mempool_core.hpp"
 #include "net/frame_size.hpp"
 #include "net/stats.hpp"
-#include "pollux/net/rx_queue.hpp"
-#include "pollux/net/tx_queue.hpp"
 
 namespace pollux {
 namespace {
 
-/// The reasons of TxQueue::reject.
+/// The reasons of TxQueueDriver::reject.
 constexpr std::array<TxDrop, 8> kCommonTxDrops{&TxDrops::too_short,         &TxDrops::too_long,
                                                &TxDrops::too_many_segments, &TxDrops::bad_segment,
                                                &TxDrops::unreachable,       &TxDrops::unsupported_offload,
@@ -48,6 +46,16 @@ static_assert(RxFilter::kHeaderBytes == frame_bytes(0));
 QueuedPort::QueuedPort(std::shared_ptr<ContextState> context, PortInfo info, Drops drops)
     : context_(std::move(context)), info_(std::move(info)), drops_(drops) {}
 
+void QueuedPort::add(RxQueueDriver& queue) {
+  rx_.push_back(&queue);
+  queues_.rx.push_back(&queue);
+}
+
+void QueuedPort::add(TxQueueDriver& queue) {
+  tx_.push_back(&queue);
+  queues_.tx.push_back(&queue);
+}
+
 Result<void> QueuedPort::configure(const PlacedSettings& settings) {
   const PlacedQueues& config = settings.queues;
   std::vector<std::shared_ptr<MempoolCacheCore>> caches;
@@ -69,25 +77,25 @@ void QueuedPort::use_queues(const PlacedQueues& config) noexcept {
 
 void QueuedPort::set_up(QueueId queue) noexcept {
   if (queue.receives()) {
-    queues_.rx[queue.index]->set_up(config().rx[queue.index].pool, std::move(cache_), info_.index);
+    rx_[queue.index]->set_up(config().rx[queue.index].pool, std::move(cache_), info_.index);
   } else {
-    queues_.tx[queue.index]->set_up({.min_frame = info_.limits.min_frame,
-                                     .max_frame = frame_bytes(info_.limits.max_mtu),
-                                     .offloads = info_.offloads.tx_flags},
-                                    config().tx[queue.index].cache, context_);
+    tx_[queue.index]->set_up({.min_frame = info_.limits.min_frame,
+                              .max_frame = frame_bytes(info_.limits.max_mtu),
+                              .offloads = info_.offloads.tx_flags},
+                             config().tx[queue.index].cache, context_);
   }
 }
 
 // Releases the caches of the queues, even if the application still refers to a queue.
 void QueuedPort::retire() noexcept {
-  std::for_each_n(queues_.rx.begin(), queues_.rx_count.load(), [](RxQueue* queue) { queue->retire(); });
-  std::for_each_n(queues_.tx.begin(), queues_.tx_count.load(), [](TxQueue* queue) { queue->retire(); });
+  std::for_each_n(rx_.begin(), queues_.rx_count.load(), [](RxQueueDriver* queue) { queue->retire(); });
+  std::for_each_n(tx_.begin(), queues_.tx_count.load(), [](TxQueueDriver* queue) { queue->retire(); });
   use_queues({});
 }
 
 void QueuedPort::open_queues() noexcept {
-  std::for_each_n(queues_.rx.begin(), queues_.rx_count.load(), [](RxQueue* queue) { queue->open(); });
-  std::for_each_n(queues_.tx.begin(), queues_.tx_count.load(), [](TxQueue* queue) { queue->open(); });
+  std::for_each_n(rx_.begin(), queues_.rx_count.load(), [](RxQueueDriver* queue) { queue->open(); });
+  std::for_each_n(tx_.begin(), queues_.tx_count.load(), [](TxQueueDriver* queue) { queue->open(); });
 }
 
 Result<void> QueuedPort::close_queues(Duration limit) {
@@ -95,8 +103,8 @@ Result<void> QueuedPort::close_queues(Duration limit) {
   const auto close_one = [&](auto* queue) {
     if (auto closed = close_result(queue->close(context_->clock(), limit)); !closed) result = std::move(closed);
   };
-  std::for_each_n(queues_.rx.begin(), queues_.rx_count.load(), close_one);
-  std::for_each_n(queues_.tx.begin(), queues_.tx_count.load(), close_one);
+  std::for_each_n(rx_.begin(), queues_.rx_count.load(), close_one);
+  std::for_each_n(tx_.begin(), queues_.tx_count.load(), close_one);
   return result;
 }
 
@@ -114,8 +122,7 @@ Result<void> QueuedPort::prepare(QueueId queue, const PlacedSettings& next, bool
 
 Result<void> QueuedPort::close_queue(QueueId queue, Duration limit) {
   Clock& clock = context_->clock();
-  return close_result(queue.receives() ? queues_.rx[queue.index]->close(clock, limit)
-                                       : queues_.tx[queue.index]->close(clock, limit));
+  return close_result(queue.receives() ? rx_[queue.index]->close(clock, limit) : tx_[queue.index]->close(clock, limit));
 }
 
 // Frames that wait for a receive queue are not dropped.
@@ -126,19 +133,19 @@ void QueuedPort::exchange(QueueId queue) noexcept {
 
 void QueuedPort::open_queue(QueueId queue) noexcept {
   if (queue.receives()) {
-    queues_.rx[queue.index]->open();
+    rx_[queue.index]->open();
   } else {
-    queues_.tx[queue.index]->open();
+    tx_[queue.index]->open();
   }
 }
 
 Stats QueuedPort::stats() {
   Stats stats;
   RxDrops rx_drops;
-  for (std::size_t i = 0; i < queues_.rx.size(); ++i) {
-    const RxDrops drops = queues_.rx[i]->drops();
-    const RxArrivals arrivals = queues_.rx[i]->arrivals();
-    const std::uint64_t packets = queues_.rx[i]->packets();
+  for (std::size_t i = 0; i < rx_.size(); ++i) {
+    const RxDrops drops = rx_[i]->drops();
+    const RxArrivals arrivals = rx_[i]->arrivals();
+    const std::uint64_t packets = rx_[i]->packets();
     for (const auto& [why, name] : kRxDrops) rx_drops.*why += drops.*why;
     stats.rx_burst_packets += packets;
     stats.rx_packets += arrivals.packets;
@@ -146,19 +153,19 @@ Stats QueuedPort::stats() {
     stats.multicast += arrivals.multicast;
     stats.rx_errors += arrivals.errors;
     put_if_used(stats.rx_queues, i, queues_.rx_count,
-                {.packets = packets, .drops = drops.sum(), .bytes = queues_.rx[i]->bytes()});
+                {.packets = packets, .drops = drops.sum(), .bytes = rx_[i]->bytes()});
   }
   TxDrops tx_drops;
-  for (std::size_t i = 0; i < queues_.tx.size(); ++i) {
-    const TxDrops drops = queues_.tx[i]->drops();
-    const TxSent sent = queues_.tx[i]->sent();
-    const std::uint64_t packets = queues_.tx[i]->packets();
+  for (std::size_t i = 0; i < tx_.size(); ++i) {
+    const TxDrops drops = tx_[i]->drops();
+    const TxSent sent = tx_[i]->sent();
+    const std::uint64_t packets = tx_[i]->packets();
     for (const auto& [why, name] : kTxDrops) tx_drops.*why += drops.*why;
     stats.tx_burst_packets += packets;
     stats.tx_packets += sent.packets;
     stats.tx_bytes += sent.bytes;
     put_if_used(stats.tx_queues, i, queues_.tx_count,
-                {.packets = packets, .drops = drops.sum(), .bytes = queues_.tx[i]->bytes()});
+                {.packets = packets, .drops = drops.sum(), .bytes = tx_[i]->bytes()});
   }
   std::vector<TxDrop> listed(kCommonTxDrops.begin(), kCommonTxDrops.end());
   listed.insert(listed.end(), drops_.tx.begin(), drops_.tx.end());

@@ -7,6 +7,7 @@
 
 #include "mem/mempool_core.hpp"
 #include "net/queue_event.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux {
 namespace {
@@ -44,14 +45,17 @@ RxQueue::RxQueue(BurstFunction* burst, const RxFilter* filter, std::shared_ptr<Q
 
 RxQueue::~RxQueue() = default;
 
-void RxQueue::allow_sleeping(int source) { event_ = std::make_shared<QueueEvent>(source); }
+RxQueueDriver::RxQueueDriver(BurstFunction* burst, const RxFilter* filter, std::shared_ptr<QueueEvent> event) noexcept
+    : RxQueue(burst, filter, std::move(event)) {}
 
-void RxQueue::wake() noexcept {
+void RxQueueDriver::allow_sleeping(int source) { event_ = std::make_shared<QueueEvent>(source); }
+
+void RxQueueDriver::wake() noexcept {
   if (event_ != nullptr) event_->raise();
 }
 
-void RxQueue::set_up(std::shared_ptr<MempoolCore> pool, std::shared_ptr<MempoolCacheCore> cache,
-                     std::uint16_t port) noexcept {
+void RxQueueDriver::set_up(std::shared_ptr<MempoolCore> pool, std::shared_ptr<MempoolCacheCore> cache,
+                           std::uint16_t port) noexcept {
   pool_ = std::move(pool);
   cache_owner_ = std::move(cache);
   cache_ = cache_owner_.get();
@@ -60,33 +64,33 @@ void RxQueue::set_up(std::shared_ptr<MempoolCore> pool, std::shared_ptr<MempoolC
   room_ = pool_->buffer_size() - pool_->data_offset();
 }
 
-void RxQueue::retire() noexcept {
+void RxQueueDriver::retire() noexcept {
   cache_ = nullptr;
   cache_owner_ = nullptr;
   pool_ = nullptr;
   notify_change();
 }
 
-void RxQueue::open() noexcept {
+void RxQueueDriver::open() noexcept {
   open_bursts(burst_);
   notify_change();
 }
 
-Result<void> RxQueue::close(Clock& clock, Duration limit) {
+Result<void> RxQueueDriver::close(Clock& clock, Duration limit) {
   auto closed = gate_.close(&idle, clock, limit);
   notify_change();
   return closed;
 }
 
 // In this order, because `arm` clears the event first and reads the flag last.
-void RxQueue::notify_change() noexcept {
+void RxQueueDriver::notify_change() noexcept {
   has_changed_.store(true);
   wake();
 }
 
-int RxQueue::event_fd() const { return event_ != nullptr ? event_->descriptor() : -1; }
+int RxQueueDriver::event_fd() const { return event_ != nullptr ? event_->descriptor() : -1; }
 
-bool RxQueue::arm() noexcept {
+bool RxQueueDriver::arm() noexcept {
   if (event_fd() < 0) return false;
   event_->clear();
   bool is_quiet = false;
@@ -100,13 +104,13 @@ bool RxQueue::arm() noexcept {
   return false;
 }
 
-void RxQueue::disarm() noexcept {
+void RxQueueDriver::disarm() noexcept {
   if (event_ == nullptr) return;
   unwatch();
   event_->clear();
 }
 
-Result<void> RxQueue::use_cache(const MempoolCache& cache) {
+Result<void> RxQueueDriver::use_cache(const MempoolCache& cache) {
   if (pool_ == nullptr || &cache.core()->pool() != pool_.get()) {
     return fail(ErrorCode::invalid_argument, "the cache belongs to another mempool than the receive queue",
                 "make the cache from the pool that was given as RxQueueConfig::pool");
@@ -116,9 +120,11 @@ Result<void> RxQueue::use_cache(const MempoolCache& cache) {
   return {};
 }
 
-std::optional<RxDescriptorStatus> RxQueue::descriptor_status(std::uint32_t) const noexcept { return std::nullopt; }
+std::optional<RxDescriptorStatus> RxQueueDriver::descriptor_status(std::uint32_t) const noexcept {
+  return std::nullopt;
+}
 
-Mbuf* RxQueue::allocate() noexcept {
+Mbuf* RxQueueDriver::allocate() noexcept {
   if (!cache_->has_one()) return nullptr;
   Mbuf& mbuf = cache_->pop();
   MbufAccess::set_word(mbuf, empty_word_);
@@ -126,7 +132,7 @@ Mbuf* RxQueue::allocate() noexcept {
   return &mbuf;
 }
 
-MbufPtr RxQueue::allocate_chain(std::uint32_t bytes) noexcept {
+MbufPtr RxQueueDriver::allocate_chain(std::uint32_t bytes) noexcept {
   MbufPtr chain(allocate());
   if (chain == nullptr) return chain;
   for (std::uint64_t room = room_; room < bytes; room += room_) {
@@ -140,7 +146,7 @@ MbufPtr RxQueue::allocate_chain(std::uint32_t bytes) noexcept {
   return chain;
 }
 
-MbufPtr RxQueue::copy(std::span<const std::uint8_t> bytes) noexcept {
+MbufPtr RxQueueDriver::copy(std::span<const std::uint8_t> bytes) noexcept {
   const auto length = static_cast<std::uint32_t>(bytes.size());
   MbufPtr own = allocate_chain(length);
   if (own == nullptr) return own;
@@ -152,7 +158,7 @@ MbufPtr RxQueue::copy(std::span<const std::uint8_t> bytes) noexcept {
   return own;
 }
 
-MbufPtr RxQueue::copy(const Mbuf& frame) noexcept {
+MbufPtr RxQueueDriver::copy(const Mbuf& frame) noexcept {
   const std::uint32_t length = frame.packet_length();
   MbufPtr own = allocate_chain(length);
   if (own == nullptr) return own;
@@ -165,20 +171,20 @@ MbufPtr RxQueue::copy(const Mbuf& frame) noexcept {
   return own;
 }
 
-void RxQueue::give_back(Mbuf& frame) noexcept { cache_->free(frame); }
+void RxQueueDriver::give_back(Mbuf& frame) noexcept { cache_->free(frame); }
 
-void RxQueue::drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept {
+void RxQueueDriver::drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept {
   count_arrival(destination, bytes);
   count_drop(why);
 }
 
-RxDrops RxQueue::drops() const noexcept {
+RxDrops RxQueueDriver::drops() const noexcept {
   RxDrops seen;
   for (const auto& [why, name] : kRxDrops) seen.*why = read_counter(drops_.*why);
   return seen;
 }
 
-RxArrivals RxQueue::arrivals() const noexcept {
+RxArrivals RxQueueDriver::arrivals() const noexcept {
   return {.packets = read_counter(arrivals_.packets),
           .bytes = read_counter(arrivals_.bytes),
           .multicast = read_counter(arrivals_.multicast),

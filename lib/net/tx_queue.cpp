@@ -12,6 +12,7 @@
 #include "mem/ownership.hpp"
 #include "net/checksums.hpp"
 #include "net/frame_size.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux {
 
@@ -19,8 +20,10 @@ TxQueue::TxQueue(BurstFunction* burst) noexcept : burst_(burst), shortest_(direc
 
 TxQueue::~TxQueue() = default;
 
-void TxQueue::set_up(const TxQueueLimits& limits, std::shared_ptr<MempoolCacheCore> cache,
-                     std::shared_ptr<const ContextState> context) noexcept {
+TxQueueDriver::TxQueueDriver(BurstFunction* burst) noexcept : TxQueue(burst) {}
+
+void TxQueueDriver::set_up(const TxQueueLimits& limits, std::shared_ptr<MempoolCacheCore> cache,
+                           std::shared_ptr<const ContextState> context) noexcept {
   limits_ = limits;
   max_excess_ = std::min<std::uint32_t>(limits.max_frame, std::numeric_limits<std::uint16_t>::max()) - limits.min_frame;
   context_ = std::move(context);
@@ -28,19 +31,19 @@ void TxQueue::set_up(const TxQueueLimits& limits, std::shared_ptr<MempoolCacheCo
 }
 
 // Only mbufs of the cache's pool take the fast path; without a cache none does.
-void TxQueue::set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept {
+void TxQueueDriver::set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept {
   cache_owner_ = std::move(cache);
   shortest_ = direct_word(cache_owner_.get(), limits_.min_frame);
   cache_changed();
 }
 
-void TxQueue::retire() noexcept { set_cache(nullptr); }
+void TxQueueDriver::retire() noexcept { set_cache(nullptr); }
 
-void TxQueue::open() noexcept { open_bursts(burst_); }
+void TxQueueDriver::open() noexcept { open_bursts(burst_); }
 
-Result<void> TxQueue::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
+Result<void> TxQueueDriver::close(Clock& clock, Duration limit) { return gate_.close(&idle, clock, limit); }
 
-Result<void> TxQueue::use_cache(const MempoolCache& cache) {
+Result<void> TxQueueDriver::use_cache(const MempoolCache& cache) {
   if (context_ == nullptr || &cache.core()->pool().context() != context_.get()) {
     return fail(ErrorCode::invalid_argument, "the cache belongs to another Context than the transmit queue",
                 "make the cache from a pool of the Context that opened the port");
@@ -49,9 +52,11 @@ Result<void> TxQueue::use_cache(const MempoolCache& cache) {
   return {};
 }
 
-std::optional<TxDescriptorStatus> TxQueue::descriptor_status(std::uint32_t) const noexcept { return std::nullopt; }
+std::optional<TxDescriptorStatus> TxQueueDriver::descriptor_status(std::uint32_t) const noexcept {
+  return std::nullopt;
+}
 
-TxDrop TxQueue::drop_reason(Mbuf& frame) const noexcept {
+TxDrop TxQueueDriver::drop_reason(Mbuf& frame) const noexcept {
   const std::uint32_t flags = frame.tx_offload().flags;
   if ((flags & ~limits_.offloads) != 0) return &TxDrops::unsupported_offload;
   bool has_gap = false;
@@ -75,7 +80,7 @@ TxDrop TxQueue::drop_reason(Mbuf& frame) const noexcept {
   return is_udp && segments_of(frame) > kMaxDatagrams ? &TxDrops::too_many_segments : nullptr;
 }
 
-POLLUX_NOINLINE bool TxQueue::reject_slow(Mbuf* frame) noexcept {
+POLLUX_NOINLINE bool TxQueueDriver::reject_slow(Mbuf* frame) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *context_)) {
       // An mbuf that the caller does not own is not freed. An mbuf of another Context is freed to its own pool.
@@ -92,12 +97,12 @@ POLLUX_NOINLINE bool TxQueue::reject_slow(Mbuf* frame) noexcept {
   return why != nullptr;
 }
 
-void TxQueue::drop(Mbuf& frame, TxDrop why) noexcept {
+void TxQueueDriver::drop(Mbuf& frame, TxDrop why) noexcept {
   count_drops(why, 1);
   give_back(frame);
 }
 
-void TxQueue::give_back(Mbuf& frame) noexcept {
+void TxQueueDriver::give_back(Mbuf& frame) noexcept {
   if (cache_owner_ != nullptr) {
     cache_owner_->free(frame);
   } else {
@@ -105,7 +110,7 @@ void TxQueue::give_back(Mbuf& frame) noexcept {
   }
 }
 
-TxDrops TxQueue::drops() const noexcept {
+TxDrops TxQueueDriver::drops() const noexcept {
   TxDrops seen;
   for (const auto& [why, name] : kTxDrops) seen.*why = read_counter(drops_.*why);
   return seen;
@@ -125,14 +130,14 @@ void write(TxSent& counted, const TxSent& value) noexcept {
 
 }  // namespace
 
-TxSent TxQueue::sent() noexcept {
+TxSent TxQueueDriver::sent() noexcept {
   TxSent now = read(sent_);
   if (has_unsent(now)) now = read(certain_);
   told_ = {.packets = std::max(told_.packets, now.packets), .bytes = std::max(told_.bytes, now.bytes)};
   return told_;
 }
 
-void TxQueue::count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
+void TxQueueDriver::count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
   count_sent(~std::uint64_t{bytes} + 1, ~std::uint64_t{0});
   count_drops(why, 1);
   // The frame may be behind the mark: then less than what was sent is certain.
@@ -140,14 +145,14 @@ void TxQueue::count_unsent(std::uint32_t bytes, TxDrop why) noexcept {
   marked_.bytes -= bytes;
 }
 
-POLLUX_NOINLINE void TxQueue::move_mark(std::uint32_t next) noexcept {
+POLLUX_NOINLINE void TxQueueDriver::move_mark(std::uint32_t next) noexcept {
   constexpr std::uint32_t kMore = 64;  // so that a ring that is nearly empty does not move it with each burst
   write(certain_, marked_);
   marked_ = sent_;
   mark_ = next + kMore;
 }
 
-void TxQueue::forget_mark(std::uint32_t next) noexcept {
+void TxQueueDriver::forget_mark(std::uint32_t next) noexcept {
   marked_ = sent_;
   move_mark(next);
 }

@@ -18,6 +18,7 @@
 #include "pollux/mem/spsc_ring.hpp"
 #include "pollux/net/burst_gate.hpp"
 #include "pollux/net/packet/parse.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "pollux/runtime/flow_table.hpp"
 
 namespace pollux {
@@ -50,7 +51,7 @@ Result<void> check(const SteeringOptions& options) {
 }  // namespace
 
 /// The queue of one consumer: a ring that the steering thread fills. Positions count frames since the start.
-class SteeredQueue final : public RxQueue {
+class SteeredQueue final : public RxQueueDriver {
  public:
   /// Frames that are collected before they are put into the ring together.
   static constexpr std::uint32_t kStage = 64;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every interleaving of a Poller with another thread: frames arrive, queues are disabled, enabled and scheduled, and
-// their ports change state, before and within each of the poller's calls to a queue and to the clock. No frame is left
-// behind while the poller sleeps, and a disabled queue is not touched. The code is the library's; only one of the two
-// threads runs at a time, from one call to the next.
+// ports change state, before and in each of the poller's calls to a queue and to the clock. No frame is left behind
+// while it sleeps, and a disabled queue is not touched. The code is the library's; the two threads take turns.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -21,6 +20,7 @@
 #include "explorer/choices.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "pollux/runtime/poller.hpp"
 #include "runtime/poller_core.hpp"
 
@@ -124,7 +124,7 @@ struct ExploredQueueKind {
 };
 
 /// A queue that keeps RxQueue's contract, and whose calls have several steps.
-class ExploredQueue final : public RxQueue {
+class ExploredQueue final : public RxQueueDriver {
  public:
   ExploredQueue(TurnTaking& turns, MempoolCache& cache, std::string name, ExploredQueueKind kind)
       : turns_(turns), cache_(cache), name_(std::move(name)), kind_(kind) {

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "pollux/base/api.hpp"
 #include "pollux/net/drops.hpp"
 #include "pollux/net/port_driver.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "pollux/net/rx_filter.hpp"
 
 namespace pollux {
@@ -34,8 +36,8 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   void retire() noexcept override;
 
  protected:
-  /// Reasons for which the queues drop frames. Those of TxQueue::reject are always reported, and others once they have
-  /// counted a frame.
+  /// Reasons for which the queues drop frames. Those of TxQueueDriver::reject are always reported, and others once they
+  /// have counted a frame.
   struct Drops {
     std::span<const RxDrop> rx = {};  ///< of the receive queues
     std::span<const TxDrop> tx = {};  ///< of the transmit queues
@@ -46,8 +48,8 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
 
   /// The next queue: all that the limits allow, in the driver's constructor. They exist as long as the driver.
   ///@{
-  void add(RxQueue& queue) { queues_.rx.push_back(&queue); }
-  void add(TxQueue& queue) { queues_.tx.push_back(&queue); }
+  void add(RxQueueDriver& queue);
+  void add(TxQueueDriver& queue);
   ///@}
 
   /// The Context's state, which the port keeps alive.
@@ -75,6 +77,8 @@ class POLLUX_API QueuedPort : public PortDriver, private QueueRestart {
   std::shared_ptr<ContextState> context_;
   PortInfo info_;
   Drops drops_;
+  std::vector<RxQueueDriver*> rx_;  // all, as PortQueues has them
+  std::vector<TxQueueDriver*> tx_;
   std::shared_ptr<MempoolCacheCore> cache_;  // of the receive queue that is set up next
 };
 

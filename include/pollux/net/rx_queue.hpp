@@ -5,12 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
-#include <utility>
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
-#include "pollux/base/counter.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/misuse.hpp"
 #include "pollux/mem/burst.hpp"
@@ -18,11 +15,11 @@
 #include "pollux/net/burst_gate.hpp"
 #include "pollux/net/drops.hpp"
 #include "pollux/net/queue_observer.hpp"
-#include "pollux/net/rx_filter.hpp"
 
 namespace pollux {
 
 class QueueEvent;
+class RxFilter;
 
 /// The state of a receive descriptor.
 enum class RxDescriptorStatus : std::uint8_t {
@@ -39,7 +36,7 @@ struct RxArrivals {
   std::uint64_t errors = 0;     ///< malformed records in place of frames
 };
 
-/// A receive queue of a port. The driver derives from it and supplies the burst function.
+/// A receive queue of a port. Drivers derive from RxQueueDriver.
 /// Ownership: the port's. A reference stays valid until the port is closed; while the port is stopped, bursts are
 /// empty.
 /// Thread rule: one thread at a time polls a queue. Another thread may start and stop the port meanwhile.
@@ -89,129 +86,31 @@ class POLLUX_API alignas(64) RxQueue {
   /// port is closed. Any thread may call this.
   /// -1: the queue cannot wake a program and has to be polled, such as those of a card without MSI-X vectors. It is
   /// also the result if the process has no descriptor left.
-  [[nodiscard]] virtual int event_fd() const;
+  [[nodiscard]] virtual int event_fd() const = 0;
   /// Asks the queue to make the descriptor readable when a frame arrives. Called by the polling thread. A stopped queue
   /// can be armed, too; the descriptor then becomes readable when the port starts.
   /// False: the queue is not armed. Do not sleep, poll again. Either a frame is waiting already (perhaps for a free
   /// mbuf), or the port was started or stopped since the last call, or the queue cannot wake a program.
-  [[nodiscard]] virtual bool arm() noexcept;
+  [[nodiscard]] virtual bool arm() noexcept = 0;
   /// The queue no longer changes the descriptor. Called by the polling thread. Polling an armed queue is allowed, but
   /// the descriptor may then become readable although no frame is left.
-  virtual void disarm() noexcept;
+  virtual void disarm() noexcept = 0;
 
   /// The state of the descriptor that is `offset` after the next one to be polled. So `offset` frames or more are
   /// waiting if those before it are `done`. Reads memory only, but the descriptor's cache line is then read twice: use
   /// it to estimate a backlog, not for each frame. nullopt: the queue has no such descriptor, or the port is not
   /// started. Called by the polling thread while no other thread stops or restarts the queue.
-  [[nodiscard]] virtual std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept;
+  [[nodiscard]] virtual std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept = 0;
 
   /// Refills the ring from `cache` from now on; its pool must be the queue's. Call it from the polling thread, or
   /// before polling starts. Error: invalid_argument for a cache of another pool.
-  [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache);
-
- protected:
-  /// What follows is for drivers.
-  /// `burst`: called by rx_burst while the queue is open. It returns the frames, and calls `count_returned` at its end.
-  /// `filter`: for `admit`; it outlives the queue. `event`: wakes a sleeping thread; null: none can sleep on the queue.
-  explicit RxQueue(BurstFunction* burst = &idle, const RxFilter* filter = nullptr,
-                   std::shared_ptr<QueueEvent> event = nullptr) noexcept;
-  virtual ~RxQueue();
-
-  /// A thread may sleep on this queue. `source`: a descriptor that wakes it while it is readable, besides `wake`; -1:
-  /// none. It must stay open as long as the queue is used. Call it before the queue is used.
-  void allow_sleeping(int source = -1);
-  /// Replaces the event of the constructor. Call it before the queue is used.
-  void use_event(std::shared_ptr<QueueEvent> event) noexcept { event_ = std::move(event); }
-  /// Wakes a thread that sleeps on this queue. Any thread may call it.
-  void wake() noexcept;
-  /// Returns true if no frame waits; the queue's event is then raised when one arrives. False: poll again. Called by
-  /// the polling thread inside the gate, as a burst is.
-  [[nodiscard]] virtual bool watch() noexcept { return false; }
-  /// Ends what `watch` began. Called by the polling thread, also while the queue is closed.
-  virtual void unwatch() noexcept {}
-  /// Whether a thread may sleep although the queue is closed.
-  [[nodiscard]] virtual bool watch_closed() noexcept { return true; }
-
-  /// Control path, with the gate closed: the queue's pool, a cache of it, and Mbuf::port() of its frames.
-  void set_up(std::shared_ptr<MempoolCore> pool, std::shared_ptr<MempoolCacheCore> cache, std::uint16_t port) noexcept;
-  /// Releases pool and cache. Control path, with the gate closed.
-  virtual void retire() noexcept;
-  /// Opens the gate. Control path, as `close`.
-  virtual void open() noexcept;
-  /// Later bursts are empty. Error timeout: see BurstGate::close.
-  [[nodiscard]] virtual Result<void> close(Clock& clock, Duration limit);
-  /// Wakes a sleeping thread, because the port's state has changed. Called by the control thread.
-  void notify_change() noexcept;
-  /// Bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are counted
-  /// (Settings::count_bytes), those of these bursts are.
-  void open_bursts(BurstFunction* function) noexcept;
-
-  /// An empty mbuf with this port as its origin. nullptr if the pool is exhausted, which is counted there.
-  [[nodiscard]] Mbuf* allocate() noexcept;
-  /// A copy of these bytes. Fails as `allocate` does, with an empty pointer.
-  [[nodiscard]] MbufPtr copy(std::span<const std::uint8_t> bytes) noexcept;
-  /// A copy of a frame with its offload request, timestamp and application field. Fails in the same way.
-  [[nodiscard]] MbufPtr copy(const Mbuf& frame) noexcept;
-  /// Frees a frame, to the cache of the queue if it can.
-  void give_back(Mbuf& frame) noexcept;
-
-  /// Filters and counts a frame of `bytes` bytes; its first six bytes are at `destination`. Returns false if the frame
-  /// was counted as dropped; the caller then frees it.
-  [[nodiscard]] bool admit(const std::uint8_t* destination, std::uint32_t bytes) noexcept {
-    if (const RxDrop why = filter_->drop_reason(destination, bytes)) {
-      drop(why, destination, bytes);
-      return false;
-    }
-    count_arrival(destination, bytes);
-    return true;
-  }
-  /// Counts a frame as arrived. For frames that `admit` does not see.
-  void count_arrival(const std::uint8_t* destination, std::uint32_t bytes) noexcept {
-    count_arrivals(1, bytes);
-    if (RxFilter::is_multicast(destination)) add_to(arrivals_.multicast, 1);
-  }
-  /// Frames that are no multicasts, `bytes` in total.
-  void count_arrivals(std::uint64_t frames, std::uint64_t bytes) noexcept {
-    add_to(arrivals_.packets, frames);
-    add_to(arrivals_.bytes, bytes);
-  }
-  /// Counts a malformed record in place of a frame (RxArrivals::errors).
-  void count_error() noexcept { add_to(arrivals_.errors, 1); }
-  /// Counts a frame as dropped; `drop` counts its arrival, too.
-  void count_drop(RxDrop why) noexcept { add_to(drops_.*why, 1); }
-  /// Counts a frame that has arrived as dropped. Call it with the gate closed or on the polling thread.
-  void drop(RxDrop why, const std::uint8_t* destination, std::uint32_t bytes) noexcept;
-  /// Frames that a burst returns.
-  void count_returned(std::uint64_t frames) noexcept { add_to(packets_, frames); }
-
-  /// Any thread may call the next four. Frames that bursts returned:
-  [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
-  /// Bytes of bursts that were counted (Settings::count_bytes).
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
-  /// What has been counted since the port was opened.
-  ///@{
-  [[nodiscard]] RxDrops drops() const noexcept;
-  [[nodiscard]] RxArrivals arrivals() const noexcept;
-  ///@}
-
-  /// As given to the constructor, `set_up` and `use_event`.
-  ///@{
-  [[nodiscard]] const RxFilter& filter() const noexcept { return *filter_; }
-  [[nodiscard]] const std::shared_ptr<MempoolCore>& pool() const noexcept { return pool_; }
-  /// Mbuf::port() of received frames.
-  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
-  [[nodiscard]] RxObservers& observers() noexcept { return observers_; }
-  [[nodiscard]] const RxObservers& observers() const noexcept { return observers_; }
-  [[nodiscard]] const std::shared_ptr<MempoolCacheCore>& cache() const noexcept { return cache_owner_; }
-  [[nodiscard]] const std::shared_ptr<QueueEvent>& event() const noexcept { return event_; }
-  ///@}
-
-  /// The burst of a queue without a driver: no frames.
-  static std::uint32_t idle(RxQueue&, Mbuf**, std::uint32_t) noexcept { return 0; }
+  [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
 
  private:
   friend struct QueueObservation;
-  friend class QueuedPort;
+  friend class RxQueueDriver;
+
+  RxQueue(BurstFunction* burst, const RxFilter* filter, std::shared_ptr<QueueEvent> event) noexcept;
 
   /// Calls the burst function; `limit` is at most kMaxBurst.
   std::uint32_t poll(Mbuf** mbufs, std::uint32_t limit, [[maybe_unused]] Site site) noexcept {
@@ -224,15 +123,15 @@ class POLLUX_API alignas(64) RxQueue {
     return count;
   }
 
+  /// Bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are counted
+  /// (Settings::count_bytes), those of these bursts are.
+  void open_bursts(BurstFunction* function) noexcept;
   /// Calls the queue's own burst function and shows its frames to the observers.
   static std::uint32_t burst_observed(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
   /// Calls the queue's own burst function and adds up the bytes of its frames.
   static std::uint32_t burst_counted(RxQueue& queue, Mbuf** mbufs, std::uint32_t limit) noexcept;
-
   /// Tells the observers that the program may sleep now.
   void note_armed() noexcept;
-  /// A chain of empty mbufs for `bytes`. Fails as `allocate` does, with an empty pointer.
-  [[nodiscard]] MbufPtr allocate_chain(std::uint32_t bytes) noexcept;
 
   // Cold. The members that bursts read come last, so that those of the driver's class follow in the same cache line.
   BurstFunction* burst_;
@@ -248,6 +147,10 @@ class POLLUX_API alignas(64) RxQueue {
   RxArrivals arrivals_;
 
  protected:
+  virtual ~RxQueue();
+  /// The burst of a queue without a driver: no frames.
+  static std::uint32_t idle(RxQueue&, Mbuf**, std::uint32_t) noexcept { return 0; }
+
   /// For the driver's bursts: what was dropped, the gate that `open` opens, frames that bursts returned, and the
   /// queue's cache.
   ///@{

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "pollux/base/api.hpp"
-#include "pollux/base/counter.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/mempool.hpp"
@@ -38,7 +37,7 @@ struct TxQueueLimits {
   std::uint32_t offloads = 0;   ///< OffloadLimits::tx_flags
 };
 
-/// A transmit queue of a port. The driver derives from it and supplies the burst function.
+/// A transmit queue of a port. Drivers derive from TxQueueDriver.
 /// Ownership: the port's. A reference stays valid until the port is closed; while the port is stopped, bursts take
 /// nothing.
 /// Thread rule: one thread at a time sends on a queue. Another thread may start and stop the port meanwhile.
@@ -74,119 +73,27 @@ class POLLUX_API alignas(64) TxQueue {
 
   /// Frees sent mbufs of `cache`'s pool to `cache` from now on. Call it from the sending thread, or before sending
   /// starts.
-  [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache);
+  [[nodiscard]] virtual Result<void> use_cache(const MempoolCache& cache) = 0;
   /// The state of the descriptor that is `offset` after the next one to be written. The oldest in flight is at ring
   /// size less `in_flight`. nullopt: the queue has no such descriptor. Called by the sending thread while no other
   /// thread stops or restarts the queue.
-  [[nodiscard]] virtual std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept;
+  [[nodiscard]] virtual std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept = 0;
   /// Slots whose buffers are not freed yet. Exact on the sending thread.
-  [[nodiscard]] virtual std::uint32_t in_flight() const noexcept { return 0; }
-
- protected:
-  /// What follows is for drivers.
-  /// `burst`: called by tx_burst while the queue is open. It takes frames, and calls `count_taken` at its end.
-  explicit TxQueue(BurstFunction* burst = &idle) noexcept;
-  virtual ~TxQueue();
-
-  /// Control path, with the gate closed. `cache`: for sent mbufs; null: each returns to its pool's shared list.
-  /// `context`: the one to which mbufs must belong.
-  void set_up(const TxQueueLimits& limits, std::shared_ptr<MempoolCacheCore> cache,
-              std::shared_ptr<const ContextState> context) noexcept;
-  /// Releases the cache. Control path, with the gate closed.
-  virtual void retire() noexcept;
-  /// Opens the gate. Control path, as `close`.
-  virtual void open() noexcept;
-  /// Later bursts take nothing. Error timeout: see BurstGate::close.
-  [[nodiscard]] virtual Result<void> close(Clock& clock, Duration limit);
-  /// Bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are counted
-  /// (Settings::count_bytes), those of these bursts are.
-  void open_bursts(BurstFunction* function) noexcept;
-  /// `cache` and `shortest` have changed. Called on the thread of `set_up`, `retire` or `use_cache`.
-  virtual void cache_changed() noexcept {}
-
-  /// Returns true if `frame` cannot be sent: it does not keep the limits of `set_up`. It has then been counted and
-  /// freed. For software that sends each frame before its burst ends.
-  [[nodiscard]] bool reject(Mbuf* frame) noexcept {
-    // One comparison covers length, pool and `special`: direct, single-segment mbufs of the cache's pool need no other.
-    if (POLLUX_CHECKED == 0 && static_cast<std::uint32_t>(MbufAccess::word(*frame)) - shortest_ <= max_excess_)
-        [[likely]]
-      return false;
-    return reject_slow(frame);
-  }
-  /// Counts a frame as dropped and frees it.
-  void drop(Mbuf& frame, TxDrop why) noexcept;
-  /// Frees a frame.
-  void give_back(Mbuf& frame) noexcept;
-  /// Counts frames as sent, with `bytes` in total. Does not free them.
-  void count_sent(std::uint64_t bytes, std::uint64_t frames = 1) noexcept {
-    add_to(sent_.packets, frames);
-    add_to(sent_.bytes, bytes);
-  }
-  /// Counts frames as dropped that have already been freed.
-  void count_drops(TxDrop why, std::uint64_t frames) noexcept { add_to(drops_.*why, frames); }
-  /// For a queue that counts frames with `count_sent` when it gives them to the device, which may not send them:
-  /// `sent` then has no frame that may come back. `has_unsent` says whether some of `counted`, a value of the count
-  /// that was read before, may come back: the device has frames that it has not sent, or a burst is being counted. Any
-  /// thread may call it.
-  ///@{
-  [[nodiscard]] virtual bool has_unsent(const TxSent& /*counted*/) const noexcept { return false; }
-  /// Changes the count of a frame from sent to dropped.
-  void count_unsent(std::uint32_t bytes, TxDrop why) noexcept;
-  /// The device has sent what lies in front of `position` of the ring; the next frame is put at `next`. Called by the
-  /// sending thread now and then: the count of a busy queue is about a ring behind.
-  void note_sent(std::uint32_t position, std::uint32_t next) noexcept {
-    if (static_cast<std::int32_t>(position - mark_) >= 0) [[unlikely]]
-      move_mark(next);
-  }
-  /// No frame is in the ring, whose next one is put at `next`. Control path, with the gate closed.
-  void forget_mark(std::uint32_t next) noexcept;
-  /// Whether no burst is between `count_sent` and `count_taken` while the count is `counted`.
-  [[nodiscard]] bool is_between_bursts(const TxSent& counted) const noexcept {
-    return packets() == counted.packets + drops().sum();
-  }
-  ///@}
-  /// Frames that a burst takes, dropped ones included.
-  void count_taken(std::uint64_t frames) noexcept { add_to(packets_, frames); }
-
-  /// Any thread may call the next three. Frames that bursts took, dropped ones included:
-  [[nodiscard]] std::uint64_t packets() const noexcept { return read_counter(packets_); }
-  /// Bytes of bursts that were counted (Settings::count_bytes).
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return observers_.bytes(); }
-  /// What has been counted since the port was opened.
-  [[nodiscard]] TxDrops drops() const noexcept;
-  /// Frames that were sent since the port was opened. Never decreases. Control path.
-  [[nodiscard]] TxSent sent() noexcept;
-
-  /// nullptr: buffers return to the shared list of their pool.
-  [[nodiscard]] MempoolCacheCore* cache() const noexcept { return cache_owner_.get(); }
-  /// The Context of the mbufs that it takes.
-  [[nodiscard]] const ContextState* context() const noexcept { return context_.get(); }
-  /// The lower half of MbufAccess::word of the shortest direct, single-segment mbuf of the cache's pool. Subtracted
-  /// from that of another one, it leaves the excess length; it leaves more than any length for all other mbufs.
-  [[nodiscard]] std::uint32_t shortest() const noexcept { return shortest_; }
-  /// As given to `set_up`, and the observers of its bursts.
-  ///@{
-  [[nodiscard]] const TxQueueLimits& limits() const noexcept { return limits_; }
-  [[nodiscard]] TxObservers& observers() noexcept { return observers_; }
-  [[nodiscard]] const TxObservers& observers() const noexcept { return observers_; }
-  ///@}
-
-  /// The burst of a queue without a driver: takes no frames.
-  static std::uint32_t idle(TxQueue&, Mbuf* const*, std::uint32_t) noexcept { return 0; }
+  [[nodiscard]] virtual std::uint32_t in_flight() const noexcept = 0;
 
  private:
   friend struct QueueObservation;
-  friend class QueuedPort;
+  friend class TxQueueDriver;
 
+  explicit TxQueue(BurstFunction* burst) noexcept;
+
+  /// Bursts go to `function` from now on, and observers see the frames of these bursts. If bytes are counted
+  /// (Settings::count_bytes), those of these bursts are.
+  void open_bursts(BurstFunction* function) noexcept;
   /// Calls the queue's own burst function and shows its frames to the observers.
   static std::uint32_t burst_observed(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   /// Calls the queue's own burst function and adds up the bytes of its frames.
   static std::uint32_t burst_counted(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept;
-
-  [[nodiscard]] TxDrop drop_reason(Mbuf& frame) const noexcept;
-  [[nodiscard]] bool reject_slow(Mbuf* frame) noexcept;
-  void set_cache(std::shared_ptr<MempoolCacheCore> cache) noexcept;
-  void move_mark(std::uint32_t next) noexcept;
 
   // Cold. The members that bursts read come last, so that those of the driver's class follow in the same cache line.
   BurstFunction* burst_;
@@ -203,6 +110,10 @@ class POLLUX_API alignas(64) TxQueue {
   TxSent sent_;
 
  protected:
+  virtual ~TxQueue();
+  /// The burst of a queue without a driver: takes no frames.
+  static std::uint32_t idle(TxQueue&, Mbuf* const*, std::uint32_t) noexcept { return 0; }
+
   /// For the driver's bursts: what was dropped, the gate that `open` opens, and frames that bursts took.
   ///@{
   TxDrops drops_;

@@ -14,18 +14,19 @@
 
 #include "base/uri_options.hpp"
 #include "net/frame_size.hpp"
-#include "pollux/net/rx_queue.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "ports/common/port.hpp"
 
 namespace pollux::null {
 namespace {
 
 /// Returns copies of a frame, or no frames if it is empty.
-class NullRxQueue final : public RxQueue {
+class NullRxQueue final : public RxQueueDriver {
  public:
   /// `frame` outlives the queue.
-  explicit NullRxQueue(const std::vector<std::uint8_t>& frame) : RxQueue(&burst), frame_(frame) { allow_sleeping(); }
+  explicit NullRxQueue(const std::vector<std::uint8_t>& frame) : RxQueueDriver(&burst), frame_(frame) {
+    allow_sleeping();
+  }
 
  private:
   static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
@@ -47,9 +48,9 @@ class NullRxQueue final : public RxQueue {
 };
 
 /// Counts frames as sent and frees them.
-class NullTxQueue final : public TxQueue {
+class NullTxQueue final : public TxQueueDriver {
  public:
-  NullTxQueue() noexcept : TxQueue(&burst) {}
+  NullTxQueue() noexcept : TxQueueDriver(&burst) {}
 
  private:
   static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {

@@ -19,8 +19,7 @@
 #include "net/frame_size.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/files/capture_file_reader.hpp"
-#include "pollux/net/rx_queue.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "ports/common/port.hpp"
 
 namespace pollux::pcap {
@@ -30,11 +29,15 @@ constexpr std::array<std::uint8_t, 6> kNoDestination{};
 
 /// Receives the frames of a file. While the pool is exhausted, the next frame waits. `alarm` wakes a sleeping program
 /// when the next frame is due; null: frames come as fast as the queue is polled.
-class PcapRxQueue final : public RxQueue {
+class PcapRxQueue final : public RxQueueDriver {
  public:
   PcapRxQueue(const RxFilter& filter, Clock& clock, std::optional<CaptureFileReader> reader,
               std::unique_ptr<Alarm> alarm, bool loop)
-      : RxQueue(&burst, &filter), clock_(clock), reader_(std::move(reader)), alarm_(std::move(alarm)), loop_(loop) {
+      : RxQueueDriver(&burst, &filter),
+        clock_(clock),
+        reader_(std::move(reader)),
+        alarm_(std::move(alarm)),
+        loop_(loop) {
     allow_sleeping(alarm_ != nullptr ? alarm_->event_fd() : -1);
   }
 
@@ -140,10 +143,10 @@ class PcapRxQueue final : public RxQueue {
 };
 
 /// Writes frames to a file and completes their checksums. Drops all frames if there is no file.
-class PcapTxQueue final : public TxQueue {
+class PcapTxQueue final : public TxQueueDriver {
  public:
   PcapTxQueue(Clock& clock, std::optional<files::CaptureFileWriter> writer)
-      : TxQueue(&burst), clock_(clock), writer_(std::move(writer)) {}
+      : TxQueueDriver(&burst), clock_(clock), writer_(std::move(writer)) {}
 
   /// Closes the file. Call it with the queue closed.
   void end() noexcept {

@@ -12,8 +12,7 @@
 #include "net/queue_event.hpp"
 #include "pollux/mem/mbuf.hpp"
 #include "pollux/mem/spsc_ring.hpp"
-#include "pollux/net/rx_queue.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::ring {
 
@@ -114,11 +113,11 @@ struct RingPair {
 
 /// Receives frames from a ring. It returns the sender's mbufs. A frame with shared bytes is copied, because the
 /// receiver may write to a frame. If the pool is exhausted, such a frame waits in the ring.
-class RingRxQueue final : public RxQueue {
+class RingRxQueue final : public RxQueueDriver {
  public:
   /// `clock`: see barrier_on_all_threads.
   RingRxQueue(const RxFilter& filter, FrameRing& ring, Clock& clock)
-      : RxQueue(&burst, &filter, ring.wake_event()), ring_(ring), clock_(clock) {}
+      : RxQueueDriver(&burst, &filter, ring.wake_event()), ring_(ring), clock_(clock) {}
 
   /// Drops all waiting frames. Call it with the queue closed.
   void drain() noexcept;
@@ -141,9 +140,9 @@ class RingRxQueue final : public RxQueue {
 };
 
 /// Sends frames to a ring. A frame counts as sent when it is in the ring.
-class RingTxQueue final : public TxQueue {
+class RingTxQueue final : public TxQueueDriver {
  public:
-  explicit RingTxQueue(FrameRing& ring) noexcept : TxQueue(&burst), ring_(ring) {}
+  explicit RingTxQueue(FrameRing& ring) noexcept : TxQueueDriver(&burst), ring_(ring) {}
 
  private:
   static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;

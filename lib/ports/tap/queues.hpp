@@ -7,18 +7,17 @@
 #include <vector>
 
 #include "net/virtio_net_header.hpp"
-#include "pollux/net/rx_queue.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::tap {
 
 /// Reads frames that the kernel sends on the interface, one system call each. While the pool is exhausted, frames wait
 /// in the kernel's queue. Partial checksums of the kernel stay partial in the mbuf.
-class TapRxQueue final : public RxQueue {
+class TapRxQueue final : public RxQueueDriver {
  public:
   /// `superframes`: the kernel may send frames that request segmentation.
   TapRxQueue(const RxFilter& filter, int descriptor, bool superframes)
-      : RxQueue(&burst, &filter), descriptor_(descriptor), superframes_(superframes) {
+      : RxQueueDriver(&burst, &filter), descriptor_(descriptor), superframes_(superframes) {
     allow_sleeping(descriptor);
   }
 
@@ -55,9 +54,9 @@ class TapRxQueue final : public RxQueue {
 /// Writes frames, which the kernel receives from the interface. It passes partial TCP and UDP checksums to the kernel,
 /// and frames that request segmentation, and computes other checksums. A frame whose metadata says that its checksum is
 /// good carries VIRTIO_NET_HDR_F_DATA_VALID; Linux 6.18 ignores that and checks again.
-class TapTxQueue : public TxQueue {
+class TapTxQueue : public TxQueueDriver {
  public:
-  explicit TapTxQueue(int descriptor) noexcept : TxQueue(&burst), descriptor_(descriptor) {}
+  explicit TapTxQueue(int descriptor) noexcept : TxQueueDriver(&burst), descriptor_(descriptor) {}
 
  private:
   static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;

@@ -9,8 +9,7 @@
 #include <vector>
 
 #include "mem/dma_region.hpp"
-#include "pollux/net/rx_queue.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "ports/xdp/borrowed_mbufs.hpp"
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/rings.hpp"
@@ -36,15 +35,15 @@ struct RxModes {
 /// Receives the frames of a socket in the mbufs into which the kernel has written them. For each frame the queue passes
 /// another mbuf to the kernel. Without one, the frame is dropped and its mbuf passed again, so the kernel always has as
 /// many.
-class XdpRxQueue final : public RxQueue {
+class XdpRxQueue final : public RxQueueDriver {
  public:
   XdpRxQueue(const RxFilter& filter, DeletionNotifier& deletion);
 
-  using RxQueue::arrivals;
-  using RxQueue::drops;
-  using RxQueue::open;
-  using RxQueue::retire;
-  using RxQueue::set_up;
+  using RxQueueDriver::arrivals;
+  using RxQueueDriver::drops;
+  using RxQueueDriver::open;
+  using RxQueueDriver::retire;
+  using RxQueueDriver::set_up;
   /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel: those of them
   /// that it cannot take are freed, and removed. May be called again, with another socket, if this one was not bound.
   void attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, const RxModes& modes);
@@ -122,13 +121,13 @@ class XdpRxQueue final : public RxQueue {
 
 /// Sends frames from the mbufs in which they are. Frames that the kernel cannot reach, clones and external memory, are
 /// copied to mbufs of the port's pool first.
-class XdpTxQueue final : public TxQueue {
+class XdpTxQueue final : public TxQueueDriver {
  public:
-  XdpTxQueue() : TxQueue(&burst) {}
+  XdpTxQueue() : TxQueueDriver(&burst) {}
 
-  using TxQueue::retire;
-  using TxQueue::sent;
-  using TxQueue::set_up;
+  using TxQueueDriver::retire;
+  using TxQueueDriver::sent;
+  using TxQueueDriver::set_up;
   /// Control path, with the gate closed. `copies`: a pool in the area, for copies.
   void attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
               std::optional<Mempool> copies, std::uint32_t max_segments);

@@ -19,7 +19,7 @@ constexpr Site kSite{"an AF_XDP receive queue", 0};
 }  // namespace
 
 XdpRxQueue::XdpRxQueue(const RxFilter& filter, DeletionNotifier& deletion)
-    : RxQueue(&burst, &filter), deletion_(deletion) {
+    : RxQueueDriver(&burst, &filter), deletion_(deletion) {
   allow_sleeping(deletion.descriptor());
 }
 

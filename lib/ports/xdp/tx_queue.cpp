@@ -299,7 +299,7 @@ POLLUX_NOINLINE std::uint32_t XdpTxQueue::send(Mbuf* const* mbufs, std::uint32_t
   return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
 }
 
-void XdpTxQueue::open() noexcept { wakes_driver_ ? open_bursts(&burst_and_wake) : TxQueue::open(); }
+void XdpTxQueue::open() noexcept { wakes_driver_ ? open_bursts(&burst_and_wake) : TxQueueDriver::open(); }
 
 // With busy polling, sendto runs what polls the queue's receiving half, and wakes nothing (Linux, net/xdp/xsk.c,
 // xsk_no_wakeup). That sends only if the driver has both halves of a queue on one interrupt; igb has two for few

@@ -7,6 +7,7 @@
 
 #include "common/account.hpp"
 #include "l2fwd/workers.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "unit/examples/fixture.hpp"
 
 namespace pollux::examples {
@@ -16,7 +17,7 @@ using namespace tools;
 using Bytes = std::vector<std::uint8_t>;
 
 /// A queue that accepts at most `room` frames in all, and keeps them.
-class SmallQueue final : public TxQueue {
+class SmallQueue final : public TxQueueDriver {
  public:
   explicit SmallQueue(std::uint32_t room) : room_(room) { gate_.open(&take); }
   ~SmallQueue() { EXPECT_TRUE(kept_.size() <= Burst<512>::capacity()); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/queue_observation.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "pollux/pollux.hpp"
 
 namespace pollux {
@@ -16,7 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 
 /// Returns the same mbuf in each burst. The test owns the mbuf.
-class OneFrameQueue final : public RxQueue {
+class OneFrameQueue final : public RxQueueDriver {
  public:
   explicit OneFrameQueue(Mbuf& mbuf) noexcept : mbuf_(&mbuf) {}
 
@@ -47,7 +48,7 @@ class OneFrameQueue final : public RxQueue {
 };
 
 /// Takes at most the first frame of each burst.
-class TakesOneQueue final : public TxQueue {
+class TakesOneQueue final : public TxQueueDriver {
  public:
   void open() noexcept override { open_bursts(&burst); }
   [[nodiscard]] Result<void> use_cache(const MempoolCache&) override { return {}; }

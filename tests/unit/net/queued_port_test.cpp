@@ -22,9 +22,9 @@ namespace {
 
 constexpr std::array kRxDrops{&RxDrops::filtered};
 
-class PutQueue final : public RxQueue {
+class PutQueue final : public RxQueueDriver {
  public:
-  explicit PutQueue(const RxFilter& filter) : RxQueue(&burst, &filter) { allow_sleeping(); }
+  explicit PutQueue(const RxFilter& filter) : RxQueueDriver(&burst, &filter) { allow_sleeping(); }
 
   /// A broadcast of 60 bytes arrives.
   void put() {
@@ -53,9 +53,9 @@ class PutQueue final : public RxQueue {
   std::atomic<std::uint32_t> waiting_{0};
 };
 
-class SinkQueue final : public TxQueue {
+class SinkQueue final : public TxQueueDriver {
  public:
-  SinkQueue() : TxQueue(&burst) {}
+  SinkQueue() : TxQueueDriver(&burst) {}
 
  private:
   static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {

@@ -13,13 +13,13 @@
 #include "base/file_descriptor.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/mem/mempool.hpp"
-#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "pollux/runtime/poller.hpp"
 
 namespace pollux::test {
 
 /// A receive queue whose frames the test puts in, and which notes how it is used.
-class FakeQueue final : public RxQueue {
+class FakeQueue final : public RxQueueDriver {
  public:
   explicit FakeQueue(MempoolCache& cache, bool can_sleep = true) : cache_(cache) {
     if (can_sleep) event_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <deque>
 
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::test {
 
 /// A transmit queue whose frames are sent when the test says so.
-class FakeTxQueue final : public TxQueue {
+class FakeTxQueue final : public TxQueueDriver {
  public:
   explicit FakeTxQueue(std::uint32_t slots) : slots_(slots) { open_bursts(&burst); }
   ~FakeTxQueue() override = default;

@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::test {
 
 /// A transmit queue that keeps what it takes, until it has no room.
-class KeepingQueue final : public TxQueue {
+class KeepingQueue final : public TxQueueDriver {
  public:
   KeepingQueue() { open_bursts(&burst); }
   ~KeepingQueue() override { clear(); }

@@ -7,12 +7,12 @@
 #include <functional>
 
 #include "pollux/base/clock.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::test {
 
 /// A transmit queue with a ring of `slots` and a link of `rate` bytes a second. The test says what time it is.
-class LinkQueue final : public TxQueue {
+class LinkQueue final : public TxQueueDriver {
  public:
   LinkQueue(std::uint32_t slots, std::uint64_t rate) : slots_(slots), rate_(rate) { open_bursts(&burst); }
   ~LinkQueue() override {

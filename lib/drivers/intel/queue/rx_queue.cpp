@@ -157,7 +157,7 @@ Result<void> IntelRxQueue::close(Clock& clock, Duration limit) {
   if (borrower_ != nullptr) {
     if (auto closed = borrower_->close(clock, limit); !closed) return closed;
   }
-  return pollux::RxQueue::close(clock, limit);
+  return pollux::RxQueueDriver::close(clock, limit);
 }
 
 std::uint32_t IntelRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept, std::span<Mbuf*> kept_headers) noexcept {

@@ -53,11 +53,11 @@ class IntelRxQueue final : public RxRing {
  public:
   IntelRxQueue() = default;
 
-  using pollux::RxQueue::bytes;
-  using pollux::RxQueue::drops;
-  using pollux::RxQueue::notify_change;
-  using pollux::RxQueue::packets;
-  using pollux::RxQueue::pool;
+  using pollux::RxQueueDriver::bytes;
+  using pollux::RxQueueDriver::drops;
+  using pollux::RxQueueDriver::notify_change;
+  using pollux::RxQueueDriver::packets;
+  using pollux::RxQueueDriver::pool;
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(IntelRxQueueSetup setup);

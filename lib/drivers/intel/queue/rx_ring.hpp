@@ -12,7 +12,7 @@
 #include "mem/mempool_core.hpp"
 #include "net/frame_size.hpp"
 #include "pollux/device/bar.hpp"
-#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -45,7 +45,7 @@ struct RxFastPath {
 
 /// A receive ring: all that bursts read and write. rx_burst.hpp has its fast path, rx_slow.cpp its slow path.
 /// IntelRxQueue sets it up and changes it while no burst runs.
-struct alignas(kApart) RxRing : pollux::RxQueue {
+struct alignas(kApart) RxRing : pollux::RxQueueDriver {
   /// Distance in slots from the current frame to the one whose data is prefetched: far enough to cover a cache miss to
   /// memory, near enough to stay in the first-level cache. Halves the cost of a backlog whose data is not cached.
   static constexpr std::uint32_t kPrefetchDistance = 24;
@@ -68,9 +68,9 @@ struct alignas(kApart) RxRing : pollux::RxQueue {
   /// The state of a frame in several buffers.
   enum class Chain : std::uint8_t { none, growing, discarding };
 
-  using pollux::RxQueue::cache_;
-  using pollux::RxQueue::drops_;
-  using pollux::RxQueue::packets_;
+  using pollux::RxQueueDriver::cache_;
+  using pollux::RxQueueDriver::drops_;
+  using pollux::RxQueueDriver::packets_;
 
   /// Whether a received frame of so many bytes has a length that no good frame has. The card reports a wrong frame
   /// check sequence alone in the descriptor (I210 datasheet, 7.1.4.1, on RXE).

@@ -141,7 +141,7 @@ Result<void> IntelTxQueue::close(Clock& clock, Duration limit) {
   if (borrower_ != nullptr) {
     if (auto closed = borrower_->close(clock, limit); !closed) return closed;
   }
-  return pollux::TxQueue::close(clock, limit);
+  return pollux::TxQueueDriver::close(clock, limit);
 }
 
 std::uint32_t IntelTxQueue::reclaim_sent() noexcept {

@@ -33,9 +33,9 @@ class IntelTxQueue final : public TxRing {
  public:
   IntelTxQueue() = default;
 
-  using pollux::TxQueue::bytes;
-  using pollux::TxQueue::drops;
-  using pollux::TxQueue::packets;
+  using pollux::TxQueueDriver::bytes;
+  using pollux::TxQueueDriver::drops;
+  using pollux::TxQueueDriver::packets;
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(IntelTxQueueSetup setup);

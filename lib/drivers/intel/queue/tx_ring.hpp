@@ -10,7 +10,7 @@
 #include "mem/mempool_core.hpp"
 #include "pollux/base/ring_index.hpp"
 #include "pollux/device/bar.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -29,7 +29,7 @@ struct TxFastPath {
 ///
 /// The ring is divided into groups of slots. Only the last slot of a group and of a burst has RS set, so that the card
 /// reports it done. A done group is cleaned as a whole, by what its slots have (GroupContent).
-struct alignas(kApart) TxRing : pollux::TxQueue {
+struct alignas(kApart) TxRing : pollux::TxQueueDriver {
   /// Slots in a group. Rings of fewer than four groups have groups of a quarter.
   static constexpr std::uint32_t kGroup = 32;
   /// The shortest frame, without FCS. The card pads frames to 60 bytes, but needs at least 17 (Linux igb pads shorter
@@ -49,10 +49,10 @@ struct alignas(kApart) TxRing : pollux::TxQueue {
     kMixed = 1 << 1  ///< mbufs that must be freed one by one; slots of contexts, which have none
   };
 
-  using pollux::TxQueue::context;
-  using pollux::TxQueue::drops_;
-  using pollux::TxQueue::limits;
-  using pollux::TxQueue::packets_;
+  using pollux::TxQueueDriver::context;
+  using pollux::TxQueueDriver::drops_;
+  using pollux::TxQueueDriver::limits;
+  using pollux::TxQueueDriver::packets_;
 
   // First cache line, after the base's gate and counter.
   RingIndex next;                // next slot to write

@@ -131,7 +131,7 @@ std::uint32_t VirtioRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) no
 }
 
 void VirtioRxQueue::retire() noexcept {
-  RxQueue::retire();
+  RxQueueDriver::retire();
   slots = nullptr;
   slot_memory_.clear();
   memory = {};

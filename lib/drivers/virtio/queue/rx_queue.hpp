@@ -21,7 +21,7 @@
 #include "pollux/net/drops.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ethernet.hpp"
-#include "pollux/net/rx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 #include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::virtio {
@@ -87,14 +87,14 @@ struct RxFastPath {
 /// they were posted moves the queue to its slow path, in which a slot may have any id.
 ///
 /// A device that returns what it does not have ends the queue: bursts are empty, and `fault` says what happened.
-struct alignas(kApart) RxVirtqueue : RxQueue {
-  using RxQueue::cache_;
-  using RxQueue::count_arrival;
-  using RxQueue::count_arrivals;
-  using RxQueue::count_drop;
-  using RxQueue::count_returned;
-  using RxQueue::filter;
-  using RxQueue::RxQueue;
+struct alignas(kApart) RxVirtqueue : RxQueueDriver {
+  using RxQueueDriver::cache_;
+  using RxQueueDriver::count_arrival;
+  using RxQueueDriver::count_arrivals;
+  using RxQueueDriver::count_drop;
+  using RxQueueDriver::count_returned;
+  using RxQueueDriver::filter;
+  using RxQueueDriver::RxQueueDriver;
 
   template <class Ring>
   [[nodiscard]] const Ring& ring() const noexcept {
@@ -148,10 +148,10 @@ class VirtioRxQueue : public RxVirtqueue {
   /// not promiscuous: the fast path looks at no tag.
   VirtioRxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software = nullptr);
 
-  using RxQueue::arrivals;
-  using RxQueue::drops;
-  using RxQueue::notify_change;
-  using RxQueue::pool;
+  using RxQueueDriver::arrivals;
+  using RxQueueDriver::drops;
+  using RxQueueDriver::notify_change;
+  using RxQueueDriver::pool;
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(RxQueueSetup setup);

@@ -84,7 +84,7 @@ std::uint32_t VirtioTxQueue::drain(DrainReason reason) noexcept {
 }
 
 void VirtioTxQueue::retire() noexcept {
-  TxQueue::retire();
+  TxQueueDriver::retire();
   next = clean = 0;
   slots = nullptr;
   slot_memory_.clear();

@@ -15,7 +15,7 @@
 #include "hw/virtio/net.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/net/drops.hpp"
-#include "pollux/net/tx_queue.hpp"
+#include "pollux/net/queue_driver.hpp"
 
 namespace pollux::drivers::virtio {
 
@@ -59,18 +59,18 @@ struct TxQueueSetup {
 /// device that uses buffers out of order has fewer of them meanwhile.
 ///
 /// A device that returns what it does not have ends the queue: bursts take nothing, and `fault` says what happened.
-struct alignas(kApart) TxVirtqueue : TxQueue {
+struct alignas(kApart) TxVirtqueue : TxQueueDriver {
   /// What an element of `slots` has besides a frame.
   static constexpr std::uintptr_t kSpecial = 1;
   static constexpr std::uintptr_t kDone = 2;
   static constexpr std::uintptr_t kTags = 3;
 
-  using TxQueue::count_sent;
-  using TxQueue::count_taken;
-  using TxQueue::drop;
-  using TxQueue::limits;
-  using TxQueue::note_sent;
-  using TxQueue::reject;
+  using TxQueueDriver::count_sent;
+  using TxQueueDriver::count_taken;
+  using TxQueueDriver::drop;
+  using TxQueueDriver::limits;
+  using TxQueueDriver::note_sent;
+  using TxQueueDriver::reject;
 
   template <class Ring>
   [[nodiscard]] const Ring& ring() const noexcept {
@@ -126,8 +126,8 @@ class VirtioTxQueue final : public TxVirtqueue {
  public:
   VirtioTxQueue() = default;
 
-  using TxQueue::drops;
-  using TxQueue::sent;
+  using TxQueueDriver::drops;
+  using TxQueueDriver::sent;
 
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(TxQueueSetup setup);
