@@ -51,8 +51,8 @@ DEPTH = {"hw": 3, "drivers": 3, "models": 3, "backends": 2, "servers": 2, "ports
 SEVERAL_COMPONENTS = {"device", "open", "runtime"}
 COMPONENT = re.compile(r"^pollux_layer\(.*\bCOMPONENT (\w+)", re.M)
 UMBRELLA = pathlib.Path("include/pollux/pollux.hpp")
-# Manuals and pages may be cited.
-CHIP = re.compile(r"(?<!docs/)\b8257\d\b(?! manual)|QEMU's (?:card|igb|PHY)")
+# Manuals, datasheets and pages may be cited.
+CHIP = re.compile(r"(?<!docs/)\b8257\d\b(?! manual| datasheet)|QEMU's (?:card|igb|PHY)")
 
 
 def layer_of(path: pathlib.Path) -> str:

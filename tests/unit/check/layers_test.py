@@ -106,6 +106,11 @@ class Layers(unittest.TestCase):
             self.assertIn(header, said)
             self.assertIn("names a chip", said)
 
+    def test_a_public_header_may_name_a_source(self):
+        header = "include/pollux/net/rss.hpp"
+        self.write(header, f"{(ROOT / header).read_text()}// Source: 82575 manual, 5.3; 82576 datasheet, 8.10.1; docs/82576/errata.md.\n")
+        self.assertEqual(self.run_check(), (0, ""))
+
     def test_refuses_a_folder_of_two_components(self):
         layers = "lib/pci/CMakeLists.txt"
         self.write(layers, f"{(ROOT / layers).read_text()}pollux_layer(NAME names COMPONENT host SELDOM\n  CONTROL names.cpp)\n")
