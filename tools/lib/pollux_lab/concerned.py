@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which tests concern a file: for the mutation tests, and for tools/test --quick."""
 
+# Of the settings of a port, and of their table, which telemetry has, too.
+SETTINGS = ["net", "igb", "intel_queues", "ports", "settings", "observe"]
 # The tests that concern the files of a folder, the quickest first. The longest matching path decides. include/pollux/X is as
 # lib/X, and has pages, too; the tests of tests/unit/X are those of that folder. A name without a slash is a GoogleTest program; one with a slash is
 # a folder, and stands for all tests that are registered there.
@@ -12,7 +14,9 @@ CONCERNED = {
     "lib/device": ["trace", "sim", "faults"],
     "lib/net": ["net", "igb", "intel_queues", "ports"],
     "lib/net/flow": ["flow", "igb"],
+    "lib/net/json": SETTINGS,
     "lib/net/packet": ["packet", "flow", "igb"],
+    "lib/net/settings_check.cpp": SETTINGS,
     "lib/hw": ["hw", "igb", "models"],
     "lib/hw/virtio": ["virtio_model", "virtio_queues"],
     "lib/drivers": ["igb", "intel_queues", "sim"],
@@ -34,6 +38,7 @@ CONCERNED = {
     "lib/observe/capture": ["capture", "observe"],
     "lib/open": ["open", "sim"],
     "lib/c": ["c"],
+    "include/pollux/net/settings.hpp": [*SETTINGS, "tests/unit/commands", "tests/unit/api"],
     "include/pollux/pollux.h": ["c"],
     "lib/python": ["tests/unit/python"],
     "lib/ports": ["ports", "conformance"],
@@ -64,6 +69,7 @@ CONCERNED = {
     "docs": ["tests/unit/tools", "tests/unit/guide", "tests/unit/api"],
     "docs/82576": ["hw", "faults", "silicon"],
     "docs/guide": ["tests/unit/guide"],
+    "docs/settings.md": ["tests/unit/commands"],
     "docs/guide/python.md": ["tests/unit/python", "tests/unit/guide"],
     "pyproject.toml": ["tests/unit/python"],
     "README.md": ["tests/unit/guide"],
