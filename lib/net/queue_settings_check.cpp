@@ -110,7 +110,27 @@ Result<void> check_bad_frames_fit(std::uint64_t buffers, const PlacedSettings& s
       "use a larger ring or a pool with a larger data_room");
 }
 
+// `size` is one of the two; 0 leaves it as it is.
+Result<void> check_packet_buffer(const char* field, std::uint32_t size, std::uint32_t min, std::uint32_t max,
+                                 const PortInfo& port) {
+  const std::uint32_t unit = port.limits.packet_buffers.unit;
+  if (size == 0 || (size >= min && size <= max && size % unit == 0)) return {};
+  return refuse(
+      port.name,
+      fmt::format("packet_buffers.{} = {} is not a multiple of {} from {} to {}", field, size, unit, min, max),
+      fmt::format("the largest is what the card has, the smallest holds its longest frames; 0 leaves the size "
+                  "as it is"));
+}
+
 }  // namespace
+
+Result<void> check_packet_buffers(const SettingsChange& change) {
+  const PacketBuffers& wish = change.to.packet_buffers;
+  const PacketBufferLimits& limits = change.port.limits.packet_buffers;
+  auto fits = check_packet_buffer("receive", wish.receive, limits.min.receive, limits.max.receive, change.port);
+  if (!fits) return fits;
+  return check_packet_buffer("transmit", wish.transmit, limits.min.transmit, limits.max.transmit, change.port);
+}
 
 Result<void> check_pool_owner(const std::string& field, const MempoolCore& pool, const PortInfo& port,
                               const ContextState& context) {

@@ -71,4 +71,16 @@ Result<void> check_rss(const Settings& settings, const PortInfo& port) {
       "name only queues that the port has, or leave the table empty (Settings::rss) before configuring fewer queues");
 }
 
+// DPDK, igb_rxtx.c, eth_igb_rss_hash_update, does not turn RSS on or off while the card receives, either.
+Result<void> check_rss_change(const SettingsChange& change) {
+  if (auto valid = check_rss(change.to, change.port); !valid) return valid;
+  const auto is_on = [&](const Settings& settings) {
+    return effective_rss(settings, change.port.limits).types.bits != 0;
+  };
+  if (change.state != PortState::started || is_on(change.from) == is_on(change.to)) return {};
+  return fail(ErrorCode::bad_state,
+              fmt::format("{}: RSS cannot be turned on or off while the port is started", change.port.name),
+              "stop the port, set RSS, start it again");
+}
+
 }  // namespace pollux

@@ -37,26 +37,6 @@ struct SettingRow {
   Differs* depends = nullptr;    ///< `check` is needed for this difference, too
 };
 
-// `size` is one of the two; 0 leaves it as it is.
-Result<void> check_packet_buffer(const char* field, std::uint32_t size, std::uint32_t min, std::uint32_t max,
-                                 const PortInfo& port) {
-  const std::uint32_t unit = port.limits.packet_buffers.unit;
-  if (size == 0 || (size >= min && size <= max && size % unit == 0)) return {};
-  return refuse(
-      port.name,
-      fmt::format("packet_buffers.{} = {} is not a multiple of {} from {} to {}", field, size, unit, min, max),
-      fmt::format("the largest is what the card has, the smallest holds its longest frames; 0 leaves the size "
-                  "as it is"));
-}
-
-Result<void> check_packet_buffers(const SettingsChange& change) {
-  const PacketBuffers& wish = change.to.packet_buffers;
-  const PacketBufferLimits& limits = change.port.limits.packet_buffers;
-  auto fits = check_packet_buffer("receive", wish.receive, limits.min.receive, limits.max.receive, change.port);
-  if (!fits) return fits;
-  return check_packet_buffer("transmit", wish.transmit, limits.min.transmit, limits.max.transmit, change.port);
-}
-
 Result<void> check_timeout(const SettingsChange& change, std::string_view name, Duration timeout) {
   constexpr Duration kMin = std::chrono::milliseconds(100);
   constexpr Duration kMax = std::chrono::hours(1);
@@ -128,18 +108,6 @@ Result<void> check_multicast(const SettingsChange& change) {
   if (groups.size() <= most) return {};
   return refuse(change.port.name, fmt::format("{} multicast groups are more than {}", groups.size(), most),
                 "set all_multicast");
-}
-
-// DPDK, igb_rxtx.c, eth_igb_rss_hash_update, does not turn RSS on or off while the card receives, either.
-Result<void> check_rss_change(const SettingsChange& change) {
-  if (auto valid = check_rss(change.to, change.port); !valid) return valid;
-  const auto is_on = [&](const Settings& settings) {
-    return effective_rss(settings, change.port.limits).types.bits != 0;
-  };
-  if (change.state != PortState::started || is_on(change.from) == is_on(change.to)) return {};
-  return fail(ErrorCode::bad_state,
-              fmt::format("{}: RSS cannot be turned on or off while the port is started", change.port.name),
-              "stop the port, set RSS, start it again");
 }
 
 // With virtual functions the other queues belong to them, or to no pool; the port keeps what was set for them before.

@@ -27,6 +27,11 @@ struct SettingsChange {
   PortState state;
 };
 
+/// Checks that RSS is not turned on or off while the port is started, and what `check_rss` does. Error bad_state.
+[[nodiscard]] Result<void> check_rss_change(const SettingsChange& change);
+/// Checks Settings::packet_buffers. Error invalid_argument.
+[[nodiscard]] Result<void> check_packet_buffers(const SettingsChange& change);
+
 /// `vlan`: 1 to 4,094. `port` is its name in the error. Error invalid_argument.
 [[nodiscard]] Result<void> check_vlan(std::string_view port, std::uint16_t vlan);
 
