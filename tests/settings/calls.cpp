@@ -257,18 +257,17 @@ Call call_pools(Source& from) {
 }
 
 /// What each sequence has.
-constexpr std::array<Kind, 3> kAlways{call_configure, call_state, call_stop_start};
+constexpr std::array kAlways{call_configure, call_state, call_stop_start};
 /// What a sequence has or has not. Some exclude each other, so most would be refused if all of them were mixed.
-constexpr std::array<Kind, 25> kSometimes{
-    call_restart_rx, call_restart_tx, call_resize,     call_stop_queue, call_mac,    call_mtu,      call_promiscuity,
-    call_unicast,    call_multicast,  call_vlan,       call_stripping,  call_rss,    call_rate,     call_flow_control,
-    call_link,       call_phy,        call_moderation, call_clock,      call_stamps, call_loopback, call_wake,
-    call_led,        call_test,       call_rss,        call_mac};
-constexpr std::array<Kind, 5> kExclusive{call_outer_type, call_add_rule, call_remove_rule, call_pools, call_functions};
+constexpr std::array kSometimes{call_restart_rx, call_restart_tx,  call_resize,  call_stop_queue,   call_mac,
+                                call_mtu,        call_promiscuity, call_unicast, call_multicast,    call_vlan,
+                                call_stripping,  call_rss,         call_rate,    call_flow_control, call_link,
+                                call_phy,        call_moderation,  call_clock,   call_stamps,       call_loopback,
+                                call_wake,       call_led,         call_test,    call_rss,          call_mac};
+constexpr std::array kExclusive{call_outer_type, call_add_rule, call_remove_rule, call_pools, call_functions};
 /// What a sequence with functions has besides: settings of functions, and those that share filters with them.
-constexpr std::array<Kind, 10> kOfFunctions{call_announce,  call_functions,  call_function, call_function,
-                                            call_function,  call_function,   call_vlan,     call_unicast,
-                                            call_multicast, call_promiscuity};
+constexpr std::array kOfFunctions{call_announce, call_functions, call_function, call_function,  call_function,
+                                  call_function, call_vlan,      call_unicast,  call_multicast, call_promiscuity};
 
 }  // namespace
 
