@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Each part of a checkout can be configured alone.
+include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
+set(parts BENCH EXAMPLES PYTHON TOOLS)
+foreach(part IN LISTS parts)
+  file(REMOVE_RECURSE ${WORK})
+  set(options -DPOLLUX_BUILD_TESTS=OFF)
+  foreach(other IN LISTS parts)
+    if(other STREQUAL part)
+      list(APPEND options -DPOLLUX_BUILD_${other}=ON)
+    else()
+      list(APPEND options -DPOLLUX_BUILD_${other}=OFF)
+    endif()
+  endforeach()
+  step("configuring ${part} alone" ${CMAKE_COMMAND} -G Ninja -S ${POLLUX} -B ${WORK} -DCMAKE_CXX_COMPILER=${COMPILER} ${options})
+endforeach()
