@@ -44,16 +44,16 @@ class Languages(unittest.TestCase):
         self.assertEqual(len(records[0]["runs"]), bench_languages.ROUNDS)
         head, *rows = bench_languages.table(records)
         self.assertEqual(head, ["forward from", "kept, burst 32", "kept, burst 1", "swapped, burst 32", "swapped, burst 1"])
-        self.assertEqual(rows, [["C++", *(f"{ticks} [{ticks} to {ticks}]" for ticks in ("64.0", "2.0", "64.0", "2.0"))],
-                                ["Python", *(f"{ticks} [{ticks} to {ticks}]" for ticks in ("200.0", "200.0", "600.0", "600.0"))]])
+        self.assertEqual(rows, [["C++", *(f"{ticks} [{ticks} to {ticks}]" for ticks in ("64", "2", "64", "2"))],
+                                ["Python", *(f"{ticks} [{ticks} to {ticks}]" for ticks in ("200", "200", "600", "600"))]])
         self.assertEqual(len(bench_languages.table([])), 1)
 
     def test_ways_to_receive_are_compared_with_the_queue(self):
         script = self.program("sockets", 'echo "scapy_raw 10"; echo "pollux_read 0.5"')
         records = bench_languages.measure_sockets([str(script)], {}, min(os.sched_getaffinity(0)), 2e9)
         _, *rows = bench_languages.sockets_table(records)
-        self.assertEqual(rows, [["scapy's own socket, `recv_raw`", "20000.0 [20000.0 to 20000.0]", "20.0"],
-                                ["`rx.read(32)` of Pollux", "1000.0 [1000.0 to 1000.0]", "1.0"]])
+        self.assertEqual(rows, [["scapy's own socket, `recv_raw`", "20,000 [20,000 to 20,000]", "20.0"],
+                                ["`rx.read(32)` of Pollux", "1,000 [1,000 to 1,000]", "1.0"]])
         self.assertEqual(len(bench_languages.table(records)), 1)
 
     def test_a_program_that_fails_is_named(self):

@@ -173,7 +173,7 @@ class Run:
     def _show(self) -> None:
         print(f"\n{machine(self._context)}")
         for title, remark, rows in self._tables():
-            print(f"\n{title}\n{bench_table.text(rows)}\n{remark}", flush=True)
+            print(f"\n{title}\n{bench_table.text(rows)}\n{filled(remark, 140)}", flush=True)
 
     def _write(self) -> None:
         """Writes all files that can be written, even if one fails."""

@@ -5,7 +5,7 @@ import os
 import pathlib
 import subprocess
 
-from .bench_side import middle, span
+from .bench_side import middle
 from .errors import LabError
 
 ROUNDS = 5
@@ -65,12 +65,17 @@ def _printed(command: list[str], words: dict[str, str]) -> str:
     return ended.stdout
 
 
+def _span(record: dict) -> str:
+    low, most = f"{record['cycles_min']:,.0f}", f"{record['cycles_max']:,.0f}"
+    return f"{record['cycles_middle']:,.0f} [{low} to {most}]"
+
+
 def table(records: list[dict]) -> list[list[str]]:
     """The heading alone without measurements."""
     cells = [["forward from", *[f"{'kept' if what == 'keep' else 'swapped'}, burst {burst}" for burst, what in CASES]]]
     of = {(record["who"], record["burst"], record["case"]): record for record in records if "burst" in record}
     for name in dict.fromkeys(who for who, _, _ in of):
-        cells.append([name, *[span(of[name, burst, f"forward_{what}"]) for burst, what in CASES]])
+        cells.append([name, *[_span(of[name, burst, f"forward_{what}"]) for burst, what in CASES]])
     return cells
 
 
@@ -80,5 +85,5 @@ def sockets_table(records: list[dict]) -> list[list[str]]:
     of = {record["who"]: record for record in records if record["case"] == "receive_veth"}
     for name, title in SOCKETS.items():
         if name in of:
-            cells.append([title, span(of[name]), f"{of[name]['cycles_middle'] / of['pollux_read']['cycles_middle']:.1f}"])
+            cells.append([title, _span(of[name]), f"{of[name]['cycles_middle'] / of['pollux_read']['cycles_middle']:.1f}"])
     return cells
