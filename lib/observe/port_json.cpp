@@ -9,6 +9,7 @@
 #include "net/json/setting_members.hpp"
 #include "net/json/settings_json.hpp"
 #include "net/stats.hpp"
+#include "pollux/net/offload_limits.hpp"
 #include "pollux/net/tx_queue.hpp"
 
 namespace pollux::observe {

@@ -3,13 +3,15 @@
 """Compiles each public header alone, twice in one file: it must include what it needs and cause no warning. Other compilers than the
 first find the same missing includes, so they compile all headers in one file, for their warnings.
 A clean header is remembered (clean_marks.py) and is not compiled again until it, or a file that it includes, changes.
-Private headers take 3 s each, so of these only those that have changed themselves are compiled, by the first compiler.
+Private headers and the library's sources take 3 s each, so of these only those that have changed themselves are compiled, by the first
+compiler. Of the sources, most builds compile only groups, in which one has what another includes.
 
 usage: check_headers.py ROOT COMPILER... [-- FILE...]     with FILEs, checks only public headers that depend on them, and the private ones
-                                                          among them
+                                                          and sources among them
 """
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -18,14 +20,15 @@ import check_includes  # noqa: E402
 import clean_marks  # noqa: E402
 
 FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion",
-         "-Wold-style-cast", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Wcast-align", "-Werror", "-x", "c++", "-"]
+         "-Wold-style-cast", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Wcast-align", "-Werror", '-DPOLLUX_VERSION="0"', "-x", "c++", "-"]
 SECONDS = 120
 OTHER_PROCESSORS = {pathlib.Path("lib/drivers/intel/queue/neon.hpp")}
+NEVER_IN_A_GROUP = re.compile(r"_(avx2|avx512|neon)\.cpp$")  # they have flags of their own
 
 
 def compile_in_turn(root: pathlib.Path, compiler: str, headers: list[pathlib.Path], what: str) -> str:
-    """Compiles a file that includes each header twice. The compiler's complaints; empty if there are none."""
-    lines = "".join(f'#include "{header.relative_to(header.parts[0])}"\n' * 2 for header in headers)
+    """Compiles a file that includes each header twice, or a source once. The compiler's complaints; empty if there are none."""
+    lines = "".join(f'#include "{header.relative_to(header.parts[0])}"\n' * (2 if header.suffix == ".hpp" else 1) for header in headers)
     folders = [f"-I{root / folder}" for folder in sorted({"include", *(header.parts[0] for header in headers)})]
     try:
         run = subprocess.run([compiler, *folders, *FLAGS], input=lines, capture_output=True, text=True,
@@ -44,7 +47,7 @@ def main() -> int:
     root, compilers = pathlib.Path(words[0]).resolve(), words[1:]
     edges = check_includes.graph(root)
     headers = [path for path in edges if path.parts[0] == "include" and path.suffix == ".hpp"]
-    private = [path for path in edges if path.parts[0] == "lib" and path.suffix == ".hpp" and path in only - OTHER_PROCESSORS]
+    private = [path for path in edges if path.parts[0] == "lib" and path in only - OTHER_PROCESSORS and not NEVER_IN_A_GROUP.search(path.name)]
     if only:
         headers = [header for header in headers if check_includes.closure(edges, header) & only]
     if not headers and not only:
