@@ -13,6 +13,7 @@
 #include "pollux/net/rx_metadata.hpp"
 #include "pollux/open.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 namespace {

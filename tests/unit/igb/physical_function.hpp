@@ -12,6 +12,7 @@
 #include "hw/intel/igbvf/registers.hpp"
 #include "pollux/net/virtual_functions.hpp"
 #include "support/fixture.hpp"
+#include "support/settings_edits.hpp"
 
 namespace pollux::test {
 

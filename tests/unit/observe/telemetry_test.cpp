@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -202,7 +203,8 @@ TEST(Telemetry, ChangesSettings) {
   change({{"vlans", {{"7", true}, {"9", true}}}});
   EXPECT_EQ(change({{"vlans", {{"7", nullptr}}}}).vlans, VlanSet().set(0).set(9));
   EXPECT_EQ(change({{"vlans", nullptr}}).vlans, std::nullopt);
-  EXPECT_EQ(change({{"moderation", {{"0", {{"interval_ns", 50000}}}}}}).moderation.at(0).interval, 50us);
+  EXPECT_EQ(change({{"moderation", {{"0", {{"interval_ns", 50000}}}}}}).moderation.at(0).interval,
+            std::chrono::microseconds(50));
   EXPECT_TRUE(change({{"moderation", {{"0", nullptr}}}}).moderation.empty());
   EXPECT_EQ(client.error("port.restart_link", kPlx0), "");
   EXPECT_FALSE(change({{"phy_enabled", false}}).phy_enabled);
