@@ -2,12 +2,15 @@
 """What a guest boots."""
 
 import lzma
+import os
 import pathlib
 import struct
 import tempfile
+import time
 import unittest
 import unittest.mock
 
+from pollux_lab import initramfs
 from pollux_lab.kernel import Kernel
 
 ELF = b"\x7fELF and the rest of a kernel"
@@ -48,6 +51,39 @@ class Image(unittest.TestCase):
     def test_what_is_packed_otherwise_stays(self):
         for content in (bz_image(b"\x28\xb5\x2f\xfd"), bz_image(b""), b"HdrS", b"", bytes(4096)):
             self.assertEqual(self.image(content).name, "vmlinuz")
+
+
+class Archive(unittest.TestCase):
+    """The base of the guest's file system, which runs at the same time, of several checkouts, share."""
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.cache = pathlib.Path(holder.name)
+        (self.cache / "version").write_text("6.1.0\n")
+        (self.cache / "vmlinuz").write_bytes(bz_image(lzma.compress(ELF)))
+        self.kernel = Kernel(self.cache)
+        for name in ("_add_busybox", "_add_modules", "add_programs"):
+            self.enterContext(unittest.mock.patch.object(initramfs, name))
+        self.enterContext(unittest.mock.patch.object(initramfs, "tool", lambda _: self.cache / "version"))
+        self.enterContext(unittest.mock.patch.object(initramfs, "pack", lambda _, archive: archive.write_bytes(b"packed")))
+
+    def test_another_run_that_unpacks_the_kernel_uses_the_same(self):
+        archive = initramfs.base_archive(self.kernel, self.cache)
+        self.kernel.image.unlink()
+        self.assertTrue(self.kernel.image.exists())
+        self.assertEqual(initramfs.base_archive(self.kernel, self.cache), archive)
+        self.assertEqual(archive.read_bytes(), b"packed")
+
+    def test_what_another_checkout_uses_stays_for_a_day(self):
+        others = [self.cache / "initramfs" / name for name in ("6.1.0-used.cpio", "6.1.0-forgotten.cpio", "6.2.0-kernel.cpio")]
+        others[0].parent.mkdir()
+        for other in others:
+            other.write_bytes(b"")
+        for other in others[1:]:
+            os.utime(other, (time.time() - 2 * 24 * 3600,) * 2)
+        initramfs.base_archive(self.kernel, self.cache)
+        self.assertEqual([other.exists() for other in others], [True, False, True])
 
 
 if __name__ == "__main__":

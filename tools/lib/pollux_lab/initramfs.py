@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The guest's file system: a cached base that depends only on the kernel, and a payload made for each boot."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 
 from .errors import LabError
@@ -20,16 +22,21 @@ HOST_TOOLS = ["bash", "dash", "env", "kmod", "ip", "nice", "tc", "setpriv", "prl
 KMOD_NAMES = ["modprobe", "rmmod", "insmod", "lsmod"]
 # Loaded by name at run time, so ldd does not list it.
 LOADED_AT_RUN_TIME = ["libhugetlbfs.so.0"]
+DAY = 24 * 3600
 
 
 def base_archive(kernel: Kernel, cache: pathlib.Path) -> pathlib.Path:
     """An archive of busybox, a few host tools and the kernel's modules; packed once."""
     archive = cache / "initramfs" / f"{kernel.version}-{_base_key(kernel)}.cpio"
-    if archive.exists():
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(archive)  # in use
         return archive
     archive.parent.mkdir(parents=True, exist_ok=True)
+    # Another checkout, with other sources, may have used one less than a day ago.
     for older in archive.parent.glob(f"{kernel.version}-*.cpio"):
-        older.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if older.stat().st_mtime < time.time() - DAY:
+                older.unlink()
     with tempfile.TemporaryDirectory(prefix="pollux-initramfs-") as work:
         root = pathlib.Path(work) / "root"
         _make_tree(root)
@@ -93,7 +100,7 @@ def _base_key(kernel: Kernel) -> str:
     sources = [INSIDE / "init", INSIDE / "lab.sh", pathlib.Path(__file__), pathlib.Path(__file__).parent / "kernel.py"]
     for source in sources:
         digest.update(source.read_bytes())
-    for program in [tool("busybox"), *map(tool, HOST_TOOLS), kernel.image]:
+    for program in [tool("busybox"), *map(tool, HOST_TOOLS), kernel.packed_image]:
         status = program.stat()
         digest.update(f"{program} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

@@ -38,10 +38,15 @@ class Kernel:
     directory: pathlib.Path
 
     @property
+    def packed_image(self) -> pathlib.Path:
+        """As the distribution has it; it never changes."""
+        return self.directory / "vmlinuz"
+
+    @property
     def image(self) -> pathlib.Path:
         """What QEMU boots. An image of the distribution's that xz has packed is unpacked here, once: an emulated processor takes 5 s for
         it at each start."""
-        packed, unpacked = self.directory / "vmlinuz", self.directory / "vmlinux"
+        packed, unpacked = self.packed_image, self.directory / "vmlinux"
         if not unpacked.exists():
             content = _packed_kernel(packed.read_bytes())
             if not content.startswith(_XZ) or not os.access(self.directory, os.W_OK):
