@@ -199,9 +199,9 @@ void MetricsServer::receive(Client& client) const {
   if (client.request.size() > kLongestRequest) return answer(client, "431 Request Header Fields Too Large", 0, nullptr);
   if (!is_whole(client.request)) return;
   if (is_local_ && is_for_another_host(client.request)) {
-    static const Text kWhy = std::make_shared<const std::string>(
+    static const Text why = std::make_shared<const std::string>(
         "This exporter is for its own machine. A proxy has to ask for the host localhost.\n");
-    return answer(client, "421 Misdirected Request", kWhy->size(), kWhy);
+    return answer(client, "421 Misdirected Request", why->size(), why);
   }
   const auto [method, path] = parts_of(client.request);
   if (path != "/metrics") return answer(client, "404 Not Found", 0, nullptr);

@@ -45,9 +45,9 @@ def created(fixture: Fixture, count: int):
 
 @contextlib.contextmanager
 def held(fixture: Fixture, count: int):
-    """As `created`, with a process that holds the physical function."""
+    """As `created`, with a process that holds the physical function, and answers the functions within a second."""
     with created(fixture, count) as made:
-        with Forwarder(fixture.guest, with_token(fixture.addresses[C]), name=HOLDER) as holder:
+        with Forwarder(fixture.guest, with_token(fixture.addresses[C]), name=HOLDER, niceness=0) as holder:
             yield made
             require(holder.stop().conserved, "the frames of the process that holds the physical function do not add up")
 

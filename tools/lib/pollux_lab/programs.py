@@ -71,17 +71,18 @@ def summary_in(output: str) -> dict:
 
 
 class Forwarder:
-    """l2fwd in the guest, forwarding while the `with` block runs."""
+    """l2fwd in the guest, forwarding while the `with` block runs. It polls, and the guest may have one processor, which the programs that
+    a case starts beside it need, too: so its niceness is the highest, unless these programs wait for it."""
 
-    def __init__(self, guest: Guest, *words: str, name: str = "l2fwd"):
+    def __init__(self, guest: Guest, *words: str, name: str = "l2fwd", niceness: int = 19):
         self._guest = guest
+        self._niceness = niceness
         self._name = name
         self._words = ["l2fwd", *words, "--json"]
         self._running = False
 
     def __enter__(self) -> "Forwarder":
-        # It polls, and the guest may have one processor, which the programs that a case starts beside it need, too.
-        self._guest.check(f"spawn {self._name} nice -n 19 {shlex.join(self._words)}\n"
+        self._guest.check(f"spawn {self._name} nice -n {self._niceness} {shlex.join(self._words)}\n"
                           f"await_line {self._name} '^l2fwd: forwarding' {START_SECONDS}", START_SECONDS + 10)
         self._running = True
         return self
