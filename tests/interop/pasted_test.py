@@ -33,9 +33,10 @@ NEEDS = {
     r"PORT|FILE|4711|net_vhost|vhost-user": "what the reader has in this place",
     r"tshark -[Di]|helper|alice": "a user (interop.capture, interop.xdp)",
 }
+UNTIL_IT_ANSWERS = "until pollux ports | grep -q plx0; do sleep 0.1; done"
 # Ports of a program that others talk to must be there before: in the document's text, or by an earlier line that needs a card.
 BEFORE = {"docs/ports.md": "pktgen pcap:out=a.pcap --send --count 1000"} | {
-    name: "l2fwd --telemetry sim:0 sim:1 --circulate 256 >/dev/null 2>&1 & until pollux ports | grep -q plx0; do sleep 0.1; done"
+    name: "l2fwd --telemetry sim:0 sim:1 --circulate 256 >/dev/null 2>&1 &"
     for name in ("docs/binding.md", "docs/capture.md", "docs/ethtool.md")}
 # What it takes until the output is judged right; elsewhere, that no command fails.
 SAYS = {"docs/xdp.md": ["received 100 = ", " 1 (packets )?received, 0% packet loss"], "docs/ports.md": ["good 1000000, lost 0, corrupt 0"],
@@ -92,7 +93,9 @@ class Terminal:
             status = 0 if status == 128 + signal.SIGINT else status
         if status is None:
             raise AssertionError(f"'{text}' does not end:\n{self.said[before:]}")
-        if re.search(r"& *(#|$)", text):
+        if re.search(r"--telemetry .*& *(#|$)", text):
+            self.paste(UNTIL_IT_ANSWERS, ends=True)
+        elif re.search(r"& *(#|$)", text):
             time.sleep(1)  # as long as a reader needs for the next line
         return status
 
