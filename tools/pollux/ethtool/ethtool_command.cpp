@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `pollux ethtool`: the distribution's ethtool on a port of a running program.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 #include "common/cli.hpp"
@@ -10,6 +11,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "commands.hpp"
@@ -41,6 +43,17 @@ Result<std::string> find_shim() {
               "install Pollux again: cmake --install");
 }
 
+/// Lets ethtool inherit what is open. A program that was asked may have sent a descriptor whose close takes long, and
+/// which a thread is closing (close_elsewhere): exec would close it itself, and wait. At the end of a process nothing
+/// waits.
+void leave_open() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    const int descriptor = std::stoi(entry.path().filename().string());
+    if (descriptor > STDERR_FILENO) static_cast<void>(::fcntl(descriptor, F_SETFD, 0));
+  }
+}
+
 /// Replaces this process by ethtool. Returns only if that fails.
 Error run_ethtool(const std::string& tool, const std::string& shim, const RunningPort& port,
                   const std::vector<std::string>& words) {
@@ -53,6 +66,7 @@ Error run_ethtool(const std::string& tool, const std::string& shim, const Runnin
   std::vector<char*> arguments;
   for (std::string& word : copies) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  leave_open();
   ::execv(tool.c_str(), arguments.data());
   return fail_errno(ErrorCode::io_error, "cannot run " + tool, errno, "see whether it is a program of this machine")
       .value();
