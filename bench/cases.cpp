@@ -19,6 +19,7 @@ std::span<const Case> cases() {
       Case{"forward_run_loop", kPollux, &forward_run_loop, true, false},
       Case{"forward_task", kPollux, &forward_task, true, false},
       Case{"forward_queues", kPollux, &forward_queues},
+      Case{"forward_arrivals", kPollux, &forward_arrivals},
       Case{"forward_observed", kPollux, &forward_observed},
       Case{"forward_captured", kPollux, &forward_captured},
       Case{"forward_unmatched", kPollux, &forward_unmatched},

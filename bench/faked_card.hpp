@@ -48,6 +48,11 @@ class FakedCard {
   /// that is longer than a buffer takes several. If the queue splits frames, the first 54 bytes go to the other buffer
   /// of the first descriptor.
   void receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length);
+  /// So many frames arrive for a receive queue. They wait in the card until `deliver`, which moves as many as the queue
+  /// has armed descriptors for. Those for which the card has no room are lost. For one thread.
+  void offer(std::uint32_t queue, std::uint32_t count);
+  void deliver(std::uint32_t queue, std::uint32_t length);
+  [[nodiscard]] std::uint64_t lost() const { return lost_; }
   /// A queue's tail registers, RDT and TDT.
   [[nodiscard]] const volatile std::uint32_t* rx_tail(std::uint32_t queue) const;
   [[nodiscard]] const volatile std::uint32_t* tx_tail(std::uint32_t queue) const;
@@ -83,8 +88,11 @@ class FakedCard {
   bool cold_ = false;
   bool marking_ = false;
   bool older_addresses_ = false;
+  std::uint32_t waiting_ = 0;  // frames, of all queues
+  std::uint64_t lost_ = 0;
   struct alignas(64) Queue {
     std::uint32_t rx_head = 0;
+    std::uint32_t waiting = 0;
     std::uint32_t tx_head = 0;
     volatile std::uint64_t sink = 0;
     Sent sent;

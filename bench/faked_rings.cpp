@@ -18,7 +18,8 @@ using hw::intel::Descriptor;
 namespace {
 
 constexpr std::uint32_t kLine = 64;
-constexpr std::uint32_t kHeaderBytes = 54;  // Ethernet, IPv4 and TCP
+constexpr std::uint32_t kHeaderBytes = 54;     // Ethernet, IPv4 and TCP
+constexpr std::uint32_t kPacketBuffer = 1024;  // frames of 64 bytes in 64 KiB, the 82576's default (datasheet, RXPBS)
 
 // An Ethernet header and an IPv4 header of a TCP packet of 50 bytes, followed by zeros.
 constexpr std::array<std::byte, 10240> kFrame = [] {
@@ -120,6 +121,22 @@ void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t 
   }
   queues_[queue].rx_head = head;
   if (cold_) _mm_mfence();
+}
+
+void FakedCard::offer(std::uint32_t queue, std::uint32_t count) {
+  const std::uint32_t taken = std::min(count, kPacketBuffer - waiting_);
+  lost_ += count - taken;
+  waiting_ += taken;
+  queues_[queue].waiting += taken;
+}
+
+void FakedCard::deliver(std::uint32_t queue, std::uint32_t length) {
+  const std::uint32_t mask = ring<reg::RDLEN>(queue) / std::uint32_t{sizeof(Descriptor)} - 1;
+  const std::uint32_t armed = (ring<reg::RDT>(queue) - queues_[queue].rx_head) & mask;
+  const std::uint32_t count = std::min(queues_[queue].waiting, armed);
+  receive(queue, count, length);
+  queues_[queue].waiting -= count;
+  waiting_ -= count;
 }
 
 std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {

@@ -9,10 +9,14 @@
 namespace pollux::bench {
 
 double cycles_of_round(Workload& workload, double overhead) {
-  workload.prepare();
-  const std::uint64_t start = start_cycles();
-  workload.run();
-  return std::max(0.0, static_cast<double>(stop_cycles() - start) - overhead);
+  double cycles = 0;
+  for (std::uint32_t piece = 0; piece < workload.pieces(); ++piece) {
+    workload.prepare();
+    const std::uint64_t start = start_cycles();
+    workload.run();
+    cycles += std::max(0.0, static_cast<double>(stop_cycles() - start) - overhead);
+  }
+  return cycles;
 }
 
 Counts counts_of(const Case& one, Setup setup) {

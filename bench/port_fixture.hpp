@@ -41,6 +41,7 @@ class PortFixture {
   [[nodiscard]] TxQueue& tx(std::uint16_t queue = 0) { return port_.tx(queue); }
   [[nodiscard]] Port& port() { return port_; }
   [[nodiscard]] const FakedCard& card() const { return card_; }
+  [[nodiscard]] FakedCard& card() { return card_; }
   [[nodiscard]] Context& context() { return context_; }
   [[nodiscard]] Mempool& pool() { return pool_; }
   [[nodiscard]] MempoolCache& cache() { return cache_; }

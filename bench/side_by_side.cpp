@@ -32,6 +32,7 @@ constexpr std::string_view kMain = "main";
 constexpr std::string_view kBursts = "bursts";
 constexpr std::string_view kQueues = "queues";
 constexpr std::string_view kThreads = "threads";
+constexpr std::string_view kArrivals = "arrivals";
 constexpr std::string_view kFeatures = "features";
 constexpr std::string_view kVirtio = "virtio";
 
@@ -48,6 +49,9 @@ struct Row {
 
 constexpr Row on_queues(std::uint16_t queues, std::uint32_t ring) {
   return {"forward_queues", 32, false, false, "", kQueues, queues, ring};
+}
+constexpr Row arrivals(std::uint16_t queues, std::uint32_t ring) {
+  return {"forward_arrivals", 32, false, false, "", kArrivals, queues, ring};
 }
 constexpr Row of_burst(std::uint32_t burst) { return {"forward", burst, false, false, "", kBursts}; }
 constexpr Row feature(std::string_view name) { return {name, 32, false, false, "", kFeatures}; }
@@ -84,6 +88,10 @@ constexpr std::array kRows = {
     on_queues(4, 512),
     on_queues(8, 512),
     on_queues(16, 512),
+    arrivals(1, 512),
+    arrivals(1, 2048),
+    arrivals(4, 512),
+    arrivals(16, 512),
     feature("forward"),
     feature("forward_poller"),
     feature("forward_captured"),
@@ -120,6 +128,7 @@ struct Contender {
   const Case* one;
   Setup setup;
   std::vector<double> cycles{};
+  double lost = 0;  // of a million frames that arrived, in the last run
 };
 
 Setup setup_of(const Row& row, BurstMode mode) {
@@ -166,20 +175,24 @@ std::vector<Contender> contenders_of(const Row& row) {
   return contenders;
 }
 
-double measure_once(const Contender& contender) {
+double measure_once(Contender& contender) {
   constexpr std::uint32_t kFrames = 100'000;
+  constexpr std::uint32_t kFramesInPieces = 1'000'000;
   static const double overhead = overhead_cycles();
   const std::unique_ptr<Workload> workload = contender.one->make(contender.setup);
-  const std::uint32_t count = kFrames / workload->operations();
+  const std::uint32_t count = (workload->pieces() > 1 ? kFramesInPieces : kFrames) / workload->operations();
   std::vector<double> rounds;
   for (std::uint32_t i = 0; i < count / 4; ++i) static_cast<void>(cycles_of_round(*workload, overhead));
   for (std::uint32_t i = 0; i < count; ++i) rounds.push_back(cycles_of_round(*workload, overhead));
+  const double arrived = static_cast<double>(count + count / 4) * workload->operations();
+  contender.lost = 1e6 * static_cast<double>(workload->lost()) / arrived;
   return median(std::move(rounds)) / workload->operations();
 }
 
 // What is counted is the same warm and cold, and for one queue and many. Counting takes longer than all else, so it is
 // done once, on the smallest rings whose groups are those of the larger ones.
 std::string counts_of(const Row& row, const Contender& contender) {
+  if (row.table == kArrivals) return fmt::format(R"("lost":{:.0f},)", contender.lost);
   if (row.cold || row.table == kQueues || contender.one->who == kMinimalLoop) return {};
   Setup setup = contender.setup;
   setup.ring = 128;
@@ -214,7 +227,8 @@ std::vector<std::string> measure(const Row& row, unsigned long runs, bool counte
   }
   std::vector<std::string> records;
   for (const Contender& one : contenders) {
-    std::string more = !counted || is_beaten(one, contenders) ? "" : counts_of(row, one);
+    const bool counts = row.table == kArrivals || (counted && !is_beaten(one, contenders));
+    std::string more = counts ? counts_of(row, one) : "";
     if (!one.one->variant.empty()) more += fmt::format(R"("variant":"{}",)", one.one->variant);
     records.push_back(record_of(row, one.one->who, one.setup.mode, more, one.cycles));
   }

@@ -13,10 +13,11 @@ namespace pollux::bench {
 class FakedCard;
 
 /// A case on a fixture of its own. In each round, `prepare` does the card's work, which is not measured; then `run`
-/// does the software's work.
+/// does the software's work. With several `pieces`, a round is so many pairs of these calls.
 class Workload {
  public:
-  Workload(std::uint32_t operations, std::uint32_t rounds) : operations_(operations), rounds_(rounds) {}
+  Workload(std::uint32_t operations, std::uint32_t rounds, std::uint32_t pieces = 1)
+      : operations_(operations), rounds_(rounds), pieces_(pieces) {}
   Workload(const Workload&) = delete;
   Workload& operator=(const Workload&) = delete;
   virtual ~Workload() = default;
@@ -28,14 +29,19 @@ class Workload {
   [[nodiscard]] virtual const FakedCard* card() const { return nullptr; }
   [[nodiscard]] virtual std::uint32_t card_queue() const { return 0; }
 
-  /// Frames, calls or mbufs that `run` handles.
+  /// Frames that the card has lost.
+  [[nodiscard]] virtual std::uint64_t lost() const { return 0; }
+
+  /// Frames, calls or mbufs that a round handles.
   [[nodiscard]] std::uint32_t operations() const noexcept { return operations_; }
   /// Rounds after which every ring is at the same slot again.
   [[nodiscard]] std::uint32_t rounds() const noexcept { return rounds_; }
+  [[nodiscard]] std::uint32_t pieces() const noexcept { return pieces_; }
 
  private:
   std::uint32_t operations_;
   std::uint32_t rounds_;
+  std::uint32_t pieces_;
 };
 
 /// A case: its name, and whose code runs it (`who`).

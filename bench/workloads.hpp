@@ -18,6 +18,7 @@ std::unique_ptr<Workload> forward_poller(const Setup& setup);
 std::unique_ptr<Workload> forward_run_loop(const Setup& setup);
 std::unique_ptr<Workload> forward_task(const Setup& setup);
 std::unique_ptr<Workload> forward_queues(const Setup& setup);
+std::unique_ptr<Workload> forward_arrivals(const Setup& setup);
 std::unique_ptr<Workload> forward_observed(const Setup& setup);
 std::unique_ptr<Workload> forward_captured(const Setup& setup);
 std::unique_ptr<Workload> forward_unmatched(const Setup& setup);

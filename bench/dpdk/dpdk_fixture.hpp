@@ -73,6 +73,7 @@ class DpdkFixture {
   }
   rte_mempool* pool() { return pool_.get(); }
   [[nodiscard]] const FakedCard& card() const { return card_; }
+  [[nodiscard]] FakedCard& card() { return card_; }
 
  private:
   const DpdkIgb& driver_;

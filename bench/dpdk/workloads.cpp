@@ -5,6 +5,7 @@
 
 #include <rte_version.h>
 
+#include "arrivals.hpp"
 #include "do_not_optimize.hpp"
 #include "dpdk_fixture.hpp"
 #include "one_way.hpp"
@@ -94,6 +95,26 @@ class DpdkForwardQueues final : public Workload {
   bool first_ = true;
 };
 
+class DpdkArrivalsPort : public DpdkFixture {
+ public:
+  using DpdkFixture::DpdkFixture;
+  std::uint32_t forward(std::uint16_t queue, std::uint32_t limit) {
+    std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
+    const std::uint32_t count = rx(mbufs.data(), limit, queue);
+    if (count == 0) return 0;
+    for (std::uint32_t i = 0; i < count; ++i) swap_macs(data_of(mbufs[i]));
+    return tx(mbufs.data(), count, queue);
+  }
+};
+
+// Polls the same arrivals as Pollux, with rings of `Ring` descriptors; 0: with those of the row.
+template <const DpdkIgb& Driver, std::uint32_t Ring>
+std::unique_ptr<Workload> make_arrivals(const Setup& setup) {
+  Setup own = setup;
+  if (Ring != 0) own.ring = Ring;
+  return std::make_unique<ForwardArrivals<DpdkArrivalsPort>>(own, Driver);
+}
+
 class DpdkEmptyPoll final : public Workload {
  public:
   DpdkEmptyPoll(const Setup& setup, const DpdkIgb& driver) : Workload(kPolls, 1), fixture_(driver, setup) {}
@@ -135,6 +156,10 @@ std::span<const Case> dpdk_cases() {
   static constexpr std::array kCases = {
       Case{"forward", kDpdkPackaged, &make<DpdkForward<OnlySwap>, dpdk_igb_packaged>, true, false},
       Case{"forward_queues", kDpdkPackaged, &make<DpdkForwardQueues, dpdk_igb_packaged>, true, false},
+      Case{"forward_arrivals", kDpdkPackaged, &make_arrivals<dpdk_igb_packaged, 0>, true, false},
+      Case{"forward_arrivals", kDpdkPackaged, &make_arrivals<dpdk_igb_packaged, 64>, true, false, "rings of 64"},
+      Case{"forward_arrivals", kDpdkPackaged, &make_arrivals<dpdk_igb_packaged, 128>, true, false, "rings of 128"},
+      Case{"forward_arrivals", kDpdkPackaged, &make_arrivals<dpdk_igb_packaged, 256>, true, false, "rings of 256"},
       Case{"forward_offload", kDpdkPackaged, &make<DpdkForward<ReadOffloads>, dpdk_igb_packaged>, true, false},
       Case{"forward_checksums", kDpdkPackaged, &make<DpdkForward<RequestChecksums>, dpdk_igb_packaged>, true, false},
       Case{"rx", kDpdkPackaged, &make<DpdkReceiving<DpdkFixture>, dpdk_igb_packaged>, true, false},
@@ -142,6 +167,10 @@ std::span<const Case> dpdk_cases() {
       Case{"empty_poll", kDpdkPackaged, &make<DpdkEmptyPoll, dpdk_igb_packaged>, false, false},
       Case{"forward", kDpdkNative, &make<DpdkForward<OnlySwap>, dpdk_igb_native>, true, false},
       Case{"forward_queues", kDpdkNative, &make<DpdkForwardQueues, dpdk_igb_native>, true, false},
+      Case{"forward_arrivals", kDpdkNative, &make_arrivals<dpdk_igb_native, 0>, true, false},
+      Case{"forward_arrivals", kDpdkNative, &make_arrivals<dpdk_igb_native, 64>, true, false, "rings of 64"},
+      Case{"forward_arrivals", kDpdkNative, &make_arrivals<dpdk_igb_native, 128>, true, false, "rings of 128"},
+      Case{"forward_arrivals", kDpdkNative, &make_arrivals<dpdk_igb_native, 256>, true, false, "rings of 256"},
       Case{"forward_offload", kDpdkNative, &make<DpdkForward<ReadOffloads>, dpdk_igb_native>, true, false},
       Case{"forward_checksums", kDpdkNative, &make<DpdkForward<RequestChecksums>, dpdk_igb_native>, true, false},
       Case{"rx", kDpdkNative, &make<DpdkReceiving<DpdkFixture>, dpdk_igb_native>, true, false},

@@ -97,6 +97,29 @@ class Scale(unittest.TestCase):
         self.assertEqual(rows[4][6], "1.25")
 
 
+class Arrivals(unittest.TestCase):
+    def rows(self, *printed: tuple[str, float, int, dict]) -> list[list[str]]:
+        all_of = [side(who, "avx2" if who == "pollux" else "scalar", [ticks] * 3, case="forward_arrivals", table="arrivals") | {"lost": lost} | more
+                  for who, ticks, lost, more in printed]
+        return bench_scale.arrivals_table(records_of(SIDE + all_of))[1:]
+
+    def test_dpdks_best_rings_are_the_fastest_that_lose_no_more(self):
+        small = {"variant": "rings of 64"}
+        ours, theirs = ("pollux", 10.0, 0, {}), ("dpdk_native", 50.0, 0, {})
+        [row] = self.rows(ours, theirs, ("dpdk_native", 40.0, 0, small), ("dpdk_packaged", 30.0, 12000, {"variant": "rings of 128"}))
+        self.assertEqual(row, ["by a seed", "512", "1", "10.0 [10.0 to 10.0]", "1.00", "0", "50.0 [50.0 to 50.0]", "0", "40.0 [40.0 to 40.0]", "64",
+                               "**4.0** [4.0 to 4.0]"])
+        [row] = self.rows(ours, theirs, ("dpdk_native", 60.0, 0, small))
+        self.assertEqual(row[8:10], ["50.0 [50.0 to 50.0]", "512"])
+
+    def test_frames_lost_are_a_share_and_rows_are_compared_with_the_first(self):
+        [_, row] = self.rows(("pollux", 10.0, 0, {}), ("pollux", 15.0, 25000, {"ring": 2048}), ("dpdk_native", 30.0, 35000, {"ring": 2048}))
+        self.assertEqual(row[3:], ["15.0 [15.0 to 15.0]", "1.50", "2.5 %", "30.0 [30.0 to 30.0]", "3.5 %", "", "", ""])
+
+    def test_without_dpdk_its_cells_are_empty(self):
+        self.assertEqual(self.rows(("pollux", 10.0, 0, {}))[0][6:], [""] * 5)
+
+
 class Features(unittest.TestCase):
     def rows(self, *cases: tuple[str, float, float]) -> list[list[str]]:
         printed = [side(who, "scalar", [instructions / 2] * 3, case=case, instructions=instructions, table="features")

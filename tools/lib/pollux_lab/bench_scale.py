@@ -7,6 +7,10 @@ BUS_REMARK = ("The same run. Ticks as above; all else is counted. A doorbell is 
               "and one write-back more, for both.")
 SCALE_REMARK = ("Forwarding at burst 32, warm, in the same run. Each queue has rings of so many descriptors. One thread polls its queues in turn. "
                 "With a thread for each queue, each has a processor, and ticks are those of the thread that handles the frame.")
+ARRIVALS_REMARK = ("Forwarding by one thread at burst 32, warm, in the same run. At once 32, 64 or 256 frames arrive on each queue, by a seed; then the thread "
+                   "polls its queues eight times in turn, and between two turns the card works. It keeps up to 1,024 frames that find no "
+                   "descriptor; further ones are lost. DPDK's best are its rings of the row or of 64, 128 or 256 descriptors, of those that "
+                   "lose no more frames than Pollux.")
 FEATURES_REMARK = ("A frame at burst 32, in the same run; DPDK's libraries as packaged. What is measured by forwarding is the difference to the same "
                    "forwarding without it, in scalar mode, and a captured frame is half of what forwarding and capturing each frame twice costs "
                    "more. docs/performance-details.md says what each pair does.")
@@ -41,6 +45,26 @@ def scale_table(records: list[dict]) -> list[list[str]]:
             cells.append([row.title, str(row.ring), str(row.queues), bench_side.span(row.ours), _relative(row.ours, one.ours),
                           *([bench_side.span(row.dpdk), _relative(row.dpdk, one.dpdk), bench_side.factor(row)] if row.dpdk else ["", "", ""])])
     return cells
+
+
+def arrivals_table(records: list[dict]) -> list[list[str]]:
+    cells = [["forward what arrives", "rings", "queues", "Pollux", "to the first", "lost", "DPDK's igb", "lost", "DPDK's best", "its rings", "factor"]]
+    first = None
+    for row in bench_side.rows_of([record for record in records if "variant" not in record], "arrivals"):
+        first = first or row
+        same = [record for record in records if (record["table"], record["queues"], record["ring"]) == ("arrivals", row.queues, row.ring)]
+        kept = [record for record in same if record["lost"] <= row.ours["lost"]]
+        [best] = bench_side.rows_of([row.ours, *(record for record in kept if record["who"] in bench_side.BUILDS)], "arrivals")
+        theirs = [bench_side.span(row.dpdk), _lost(row.dpdk)] if row.dpdk else ["", ""]
+        if best.dpdk:
+            theirs += [bench_side.span(best.dpdk), best.dpdk.get("variant", "").removeprefix("rings of ") or str(row.ring), bench_side.factor(best)]
+        cells.append([row.title, str(row.ring), str(row.queues), bench_side.span(row.ours), _relative(row.ours, first.ours), _lost(row.ours),
+                      *theirs, *[""] * (3 if not best.dpdk else 0)])
+    return cells
+
+
+def _lost(record: dict) -> str:
+    return f"{record['lost'] / 1e4:.2g} %" if record["lost"] else "0"
 
 
 def feature_table(records: list[dict]) -> list[list[str]]:

@@ -11,7 +11,7 @@ from .errors import LabError
 
 TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_poll": "empty poll",
           "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read",
-          "forward_queues": "one thread", "forward_threads": "a thread for each",
+          "forward_queues": "one thread", "forward_arrivals": "by a seed", "forward_threads": "a thread for each",
           **{f"virtio_{ring}_{case}{buffers}": f"{ring} ring{', mergeable' if buffers else ''}: {title}" for ring in ("split", "packed")
              for case, title in (("forward", "forward"), ("rx", "receive only"), ("tx", "send only")) for buffers in ("", "_mergeable")}}
 PROCESSES = 5  # each has memory of its own, and its code at another address, on which many cases depend
