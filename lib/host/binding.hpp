@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "host/network_state.hpp"
 #include "pci/device_info.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/base/log.hpp"
-#include "pollux/host/network_state.hpp"
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pollux/host/handover.hpp"
+#include "host/handover.hpp"
 
 #include <fmt/format.h>
 #include <pwd.h>

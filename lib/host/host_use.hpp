@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "host/network_state.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/host/network_state.hpp"
 #include "pollux/pci/address.hpp"
 
 namespace pollux::host {

@@ -24,9 +24,9 @@
 #include "base/file_descriptor.hpp"
 #include "base/shell_words.hpp"
 #include "host/network_reader.hpp"
+#include "host/network_state.hpp"
 #include "pci/sysfs.hpp"
 #include "pollux/host/interface_backup.hpp"
-#include "pollux/host/network_state.hpp"
 
 namespace pollux::host {
 namespace {

@@ -5,9 +5,9 @@
 #include <map>
 #include <optional>
 
+#include "host/network_state.hpp"
 #include "netlink/messages.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/host/network_state.hpp"
 
 namespace pollux::host {
 

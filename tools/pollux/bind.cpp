@@ -11,7 +11,7 @@
 #include "common/cli.hpp"
 #include "confirm/confirmed_bind.hpp"
 #include "host/binding.hpp"
-#include "pollux/host/handover.hpp"
+#include "host/handover.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "confine/confinement.hpp"
+#include "host/network_state.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/log.hpp"
-#include "pollux/host/network_state.hpp"
 #include "pollux/mem/context.hpp"
 #include "pollux/net/port.hpp"
 #include "pollux/pci/paths.hpp"

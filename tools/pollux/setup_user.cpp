@@ -14,7 +14,7 @@
 
 #include "base/shell_words.hpp"
 #include "commands.hpp"
-#include "pollux/host/handover.hpp"
+#include "host/handover.hpp"
 #include "report.hpp"
 
 namespace pollux::tool {

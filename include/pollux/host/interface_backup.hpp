@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,11 +9,22 @@
 
 #include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
-#include "pollux/host/network_state.hpp"
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::host {
+
+/// An IPv4 or IPv6 address with its prefix length in bits.
+struct POLLUX_API IpPrefix {
+  bool v6 = false;                       ///< false: IPv4
+  std::array<std::uint8_t, 16> bytes{};  ///< network order; IPv4 uses the first four
+  std::uint8_t length = 0;               ///< 0..32 or 0..128
+
+  [[nodiscard]] bool is_link_local() const;  ///< within 169.254.0.0/16 or fe80::/10
+  [[nodiscard]] bool is_multicast() const;   ///< within 224.0.0.0/4 or ff00::/8
+  /// Such as "192.0.2.7/24" or "2001:db8::1/64".
+  [[nodiscard]] std::string to_string() const;
+};
 
 /// What the kernel forgets about a network interface when its driver leaves the device: a message of rtnetlink(7) for
 /// each address and route, and the properties of the link. Link-local IPv6 addresses that the kernel adds by itself are

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "host/network_state.hpp"
 #include "pollux/host/interface_backup.hpp"
-#include "pollux/host/network_state.hpp"
 
 namespace pollux::host::test {
 

@@ -12,7 +12,7 @@
 #include <cstdlib>
 
 #include "host/host_use.hpp"
-#include "pollux/host/network_state.hpp"
+#include "host/network_state.hpp"
 #include "unit/pci/fake_machine.hpp"
 
 namespace pollux::host {

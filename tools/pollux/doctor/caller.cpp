@@ -14,8 +14,8 @@
 #include <charconv>
 #include <vector>
 
+#include "host/handover.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/host/handover.hpp"
 
 namespace pollux::tool::doctor {
 namespace {

@@ -11,9 +11,9 @@
 #include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
 #include "doctor/vfio_files.hpp"
+#include "host/handover.hpp"
 #include "mem/huge_pages.hpp"
 #include "pci/sysfs.hpp"
-#include "pollux/host/handover.hpp"
 
 namespace pollux::tool::doctor {
 namespace {

@@ -10,11 +10,11 @@
 #include "doctor/checks.hpp"
 #include "doctor/vfio_files.hpp"
 #include "host/binding.hpp"
+#include "host/handover.hpp"
 #include "host/host_use.hpp"
 #include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
 #include "pci/vfio_use.hpp"
-#include "pollux/host/handover.hpp"
 
 namespace pollux::tool::doctor {
 namespace {

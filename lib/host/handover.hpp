@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "pollux/base/api.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/pci/address.hpp"
@@ -22,23 +21,21 @@ struct User {
 };
 
 /// Finds a user by name in the machine's user database. Error: `not_found` if there is none.
-[[nodiscard]] POLLUX_API Result<User> find_user(const std::string& name);
+[[nodiscard]] Result<User> find_user(const std::string& name);
 
 /// Checks, before a device is bound, that `hand_group_to` can work afterwards. Errors: `not_supported` (without an
 /// IOMMU only root can open a device), `not_found` (no such device).
-[[nodiscard]] POLLUX_API Result<void> check_hand_over(const pci::SystemPaths& paths, pci::Address address,
-                                                      const User& user);
+[[nodiscard]] Result<void> check_hand_over(const pci::SystemPaths& paths, pci::Address address, const User& user);
 
 /// Makes `user` the owner of /dev/vfio/GROUP and of the device files of the group's devices (/dev/vfio/devices/vfioN,
 /// Linux 6.6), so that the user's processes can open them. Returns the files. The change lasts until the devices leave
 /// VFIO. The files appear shortly after the bind: the call waits for the group's file on `clock`, at most 2 s.
 /// Errors: `timeout`, `permission_denied`, `io_error`, `not_supported` (without an IOMMU only root can open a device).
-[[nodiscard]] POLLUX_API Result<std::vector<std::filesystem::path>> hand_group_to(const pci::SystemPaths& paths,
-                                                                                  Clock& clock, std::uint32_t group,
-                                                                                  const User& user);
+[[nodiscard]] Result<std::vector<std::filesystem::path>> hand_group_to(const pci::SystemPaths& paths, Clock& clock,
+                                                                       std::uint32_t group, const User& user);
 
 /// The memory that a process will map for DMA. VFIO pins it and counts it against RLIMIT_MEMLOCK, including huge pages.
-struct POLLUX_API MemlockDemand {
+struct MemlockDemand {
   std::uint64_t ports = 1;                 ///< that the process opens
   std::uint64_t mbufs_per_port = 16384;    ///< of the pools that the process makes
   std::uint64_t bytes_per_mbuf = 2368;     ///< 37 cache lines: header, headroom, 2,048 bytes of data
@@ -52,6 +49,6 @@ struct POLLUX_API MemlockDemand {
 };
 
 /// A text of several lines: the memlock limit that `user` needs, and how to set it in limits.conf or a systemd unit.
-[[nodiscard]] POLLUX_API std::string memlock_advice(const User& user, const MemlockDemand& demand);
+[[nodiscard]] std::string memlock_advice(const User& user, const MemlockDemand& demand);
 
 }  // namespace pollux::host

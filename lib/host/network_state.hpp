@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "pollux/base/api.hpp"
 #include "pollux/base/error.hpp"
+#include "pollux/host/interface_backup.hpp"
 #include "pollux/pci/paths.hpp"
 
 /// What the host's network loses when a program takes a card, and gets back.
 namespace pollux::host {
-
-/// An IPv4 or IPv6 address with its prefix length in bits.
-struct POLLUX_API IpPrefix {
-  bool v6 = false;                       ///< false: IPv4
-  std::array<std::uint8_t, 16> bytes{};  ///< network order; IPv4 uses the first four
-  std::uint8_t length = 0;               ///< 0..32 or 0..128
-
-  [[nodiscard]] bool is_link_local() const;  ///< within 169.254.0.0/16 or fe80::/10
-  [[nodiscard]] bool is_multicast() const;   ///< within 224.0.0.0/4 or ff00::/8
-  /// Such as "192.0.2.7/24" or "2001:db8::1/64".
-  [[nodiscard]] std::string to_string() const;
-};
 
 /// A network interface; rtnetlink calls it a link. Indexes are unique only within a namespace.
 struct NetworkLink {
@@ -83,10 +70,8 @@ struct NetworkState {
   std::optional<IpPrefix> ssh_session = {};
 };
 
-struct InterfaceBackup;
-
 /// Reads the configuration of the host's network interfaces, and saves and restores that of one.
-class POLLUX_API HostNetwork {
+class HostNetwork {
  public:
   HostNetwork() = default;
   HostNetwork(const HostNetwork&) = delete;
@@ -95,7 +80,7 @@ class POLLUX_API HostNetwork {
 
   /// Takes a snapshot. Fails only if the caller's own namespace cannot be read.
   [[nodiscard]] virtual Result<NetworkState> read() const = 0;
-  /// As `back_up_interface` (pollux/host/interface_backup.hpp).
+  /// As `back_up_interface`.
   [[nodiscard]] virtual Result<InterfaceBackup> save(const std::string& interface) const = 0;
   /// As `restore_interface`.
   [[nodiscard]] virtual Result<void> restore(const InterfaceBackup& backup, const std::string& interface) const = 0;
@@ -104,7 +89,7 @@ class POLLUX_API HostNetwork {
 /// Reads the state of all network namespaces by rtnetlink: those of processes, and those that `ip netns` and container
 /// engines mount. A separate thread enters the namespaces, so the caller's namespace does not change. Namespaces other
 /// than the caller's need CAP_SYS_ADMIN. Thread rule: any thread.
-class POLLUX_API KernelNetwork final : public HostNetwork {
+class KernelNetwork final : public HostNetwork {
  public:
   /// `paths` has the mount points; the default is the machine's.
   explicit KernelNetwork(pci::SystemPaths paths = {}) : paths_(std::move(paths)) {}
