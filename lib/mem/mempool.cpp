@@ -57,12 +57,15 @@ Result<void> check(const MempoolOptions& options) {
   return {};
 }
 
-// The size of a pool depends on the size of its pages, which is only known after an allocation.
+// The size of a pool depends on the size of its pages, which is only known after an allocation. It is allocated again
+// only in huge pages smaller than kHugePage.
 Result<DmaMemory> allocate_for(ContextState& context, const MempoolOptions& options) {
   const std::string purpose = "mempool " + options.name;
   const auto allocate = [&](std::size_t page) {
-    return context.allocate(
-        {.size = MempoolCore::bytes_for(options, page), .numa_node = options.numa_node, .purpose = purpose});
+    return context.allocate({.size = MempoolCore::bytes_for(options, page),
+                             .numa_node = options.numa_node,
+                             .purpose = purpose,
+                             .ordinary_size = MempoolCore::bytes_for(options, ordinary_page_size())});
   };
   auto memory = allocate(kHugePage);
   if (!memory || memory->size() >= MempoolCore::bytes_for(options, memory->page_size())) return memory;

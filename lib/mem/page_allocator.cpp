@@ -33,6 +33,11 @@ Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova
                 "request less or set ContextOptions::arena_size higher");
   }
   if (auto node = numa::check_node(request.numa_node); !node) return pass_on(std::move(node));
+  const auto take_ordinary = [&] {
+    DmaRequest resized = request;
+    if (request.ordinary_size != 0) resized.size = request.ordinary_size;
+    return place(resized, ordinary_page_size(), iova);
+  };
   const bool only_huge = kind == PageKind::huge;
   if (only_huge && options_.huge_pages == HugePages::never) {
     return fail(ErrorCode::not_supported,
@@ -46,11 +51,11 @@ Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova
     Result<DmaRegion> huge = take_huge(request, iova, shortage);
     const bool huge_required = only_huge || options_.huge_pages == HugePages::require;
     if (huge || huge.error().code != ErrorCode::no_memory || huge_required) return huge;
-    Result<DmaRegion> ordinary = place(request, ordinary_page_size(), iova);
+    Result<DmaRegion> ordinary = take_ordinary();
     if (ordinary) warn_once(request, shortage, log);
     return ordinary;
   }
-  return place(request, ordinary_page_size(), iova);
+  return take_ordinary();
 }
 
 void PageAllocator::give_back(const DmaRegion& region, IovaSpace& iova) {

@@ -92,6 +92,8 @@ struct DmaRequest {
   std::size_t size = 0;           ///< bytes, at least 1; rounded up to whole pages
   int numa_node = -1;             ///< -1: any node
   std::string_view purpose = {};  ///< used in messages, such as "mempool rx"
+  /// Bytes if the memory is in ordinary pages, of which a user with objects of one page each needs more; 0: as `size`.
+  std::size_t ordinary_size = 0;
 };
 
 /// Owns what would otherwise be global state: clock, log and misuse callbacks, DMA memory, the IOVA space (the

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "mem/mempool_core.hpp"
+#include "unit/mem/context_fixture.hpp"
+#include "unit/mem/fake_domain.hpp"
 #include "unit/mem/pool_fixture.hpp"
 
 namespace pollux {
@@ -150,6 +152,17 @@ TEST(Mempool, NoBufferCrossesAPageUnlessItIsLonger) {
     const std::size_t spare_lines = (4096 - in_a_page * stride) / 64;
     EXPECT_GE(places.size(), std::min<std::size_t>(32, in_a_page * (spare_lines + 1))) << room;
   }
+}
+
+// Which takes a page for each mbuf, and time.
+TEST(Mempool, OrdinaryPagesAreTakenOnce) {
+  test::ContextFixture fixture(test::ContextFixture::ordinary());
+  const auto domain = std::make_shared<test::FakeDomain>();
+  ASSERT_TRUE(fixture.state->attach(domain));
+  const auto pool = MempoolCore::create(fixture.state, {.count = 3000}, MempoolCore::Owner::application);
+  ASSERT_TRUE(pool) << pool.error().message();
+  EXPECT_EQ(domain->map_calls, 1);
+  EXPECT_EQ(domain->mapped.front().size, 3000 * (*pool)->page_size());
 }
 
 TEST(Mempool, TheDefaultStrideIs37Lines) { EXPECT_EQ(MempoolCore::stride({}), 37u * 64u); }
