@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from pollux_lab import bench, bench_side, readme_factor
+from pollux_lab import bench, bench_side, readme_figures
 from pollux_lab.errors import LabError
 from records import CARD, SIDE
 
@@ -92,22 +92,26 @@ class Markdown(unittest.TestCase):
         self.assertNotIn("old", page)
         self.assertNotIn("Every case", page)
 
-    def test_the_readme_gets_the_factor_of_its_projects_page(self):
-        sentence, row = "takes **{} times** as\nlong, in bursts of 32 and more", "| forward | 32 | warm | 9 [8 to 9] avx2 | **{}** [3 to 5] |\n"
+    def test_the_readme_and_the_page_say_what_the_tables_have(self):
+        sentence = "takes **{} ns, where DPDK's takes {}** for\nthe same work; on 16 queues of 512, {} and {} more"
+        tables = ("CPU, time stamp counter 2.500 GHz, gcc\n| forward | 32 | warm | {} [8 to 9] avx2 | 45 | {} [3 to 5] | 1 |\n"
+                  "| one thread | 512 | 16 | {} [7 to 8] | 8.97 | {} [7 to 8] | 1.96 |\n")
         with tempfile.TemporaryDirectory() as folder:
-            readme, page = pathlib.Path(folder) / "README.md", pathlib.Path(folder) / "docs/performance.md"
+            readme, page = pathlib.Path(folder).resolve() / "README.md", pathlib.Path(folder).resolve() / "docs/performance.md"
             page.parent.mkdir()
-            readme.write_text(sentence.format("3.8"))
-            page.write_text(row.format("4.1"))
-            self.assertEqual(readme_factor.update(page), readme.resolve())
-            self.assertEqual(readme.read_text(), sentence.format("4.1"))
-            self.assertIsNone(readme_factor.update(page), "it is said already")
+            old, new = sentence.format("1.0", "2.0", "3.0", "4.0"), sentence.format("4.0", "16.0", "32.0", "30.0")
+            readme.write_text(old)
+            page.write_text(old + tables.format("10.0", "40.0", "80.0", "75.0"))
+            self.assertEqual(readme_figures.update(page), [page, readme])
+            self.assertEqual(readme.read_text(), new)
+            self.assertTrue(page.read_text().startswith(new))
+            self.assertEqual(readme_figures.update(page), [], "it is said already")
             other = page.with_name("other.md")
-            other.write_text(row.format("5.0"))
-            self.assertIsNone(readme_factor.update(other))
+            other.write_text(old + tables.format("5.0", "5.0", "5.0", "5.0"))
+            self.assertEqual(readme_figures.update(other), [])
             page.write_text("no table\n")
-            self.assertIsNone(readme_factor.update(page))
-            self.assertEqual(readme.read_text(), sentence.format("4.1"))
+            self.assertEqual(readme_figures.update(page), [])
+            self.assertEqual(readme.read_text(), new)
 
     def test_another_file_gets_all_tables(self):
         for before in (None, "old\n"):

@@ -14,7 +14,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 
-from . import bench_languages, bench_plots, bench_scale, bench_side, bench_table, readme_factor
+from . import bench_languages, bench_plots, bench_scale, bench_side, bench_table, readme_figures
 from .bench_records import measure, widest
 from .errors import LabError
 from .guest import end_on_signals
@@ -204,7 +204,7 @@ class Run:
         if page is None:
             page = "\n".join([f"{machine(self._context)}\n", *[f"## {title}\n\n{text}" for title, text in tables.items()]])
         file.write_text(page)
-        for written in filter(None, (file, readme_factor.update(file))):
+        for written in dict.fromkeys((file.resolve(), *readme_figures.update(file))):
             tell(f"wrote {written}")
 
     def _write_plots(self) -> None:
