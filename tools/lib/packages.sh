@@ -30,7 +30,7 @@ packages_for() {
     arm) echo g++-aarch64-linux-gnu qemu-user ;;
     bench) echo libbenchmark-dev util-linux python3 python3-dev ;;
     # What DPDK's static libraries and headers need; they are not installed.
-    dpdk) echo dpkg-dev gcc libbsd-dev libnuma-dev ;;
+    dpdk) echo dpkg-dev gcc libbsd-dev libnuma-dev libxdp-dev libbpf-dev ;;
     plots) echo python3-matplotlib ;;
     baselines) echo dpdk dpdk-dev libdpdk-dev libxdp-dev libbpf-dev ethtool ;;
     # That of Debian 12 has no igb; need_qemu_with_igb installs a newer one.
