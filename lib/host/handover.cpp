@@ -111,7 +111,9 @@ std::string memlock_advice(const User& user, const MemlockDemand& demand) {
   if (user.uid == 0) return fmt::format("root needs no memlock limit ({} MiB will be pinned)\n", mebibytes);
   return fmt::format(
       "{0} needs a memlock limit of {1} MiB. VFIO pins all memory mapped for DMA, also huge pages: here {2} port{3}\n"
-      "with {4} mbufs of {5} bytes and {6} rings of {7} KiB each. More mbufs need more. Set it in one of these:\n"
+      "with {4} mbufs of {5} bytes (huge pages need 2368) and {6} rings of {7} KiB each. More mbufs need more. Set it "
+      "in\n"
+      "one of these:\n"
       "  /etc/security/limits.d/pollux.conf, for the next login:  {0} - memlock {8}\n"
       "  the unit of a systemd service:                           LimitMEMLOCK={1}M\n",
       user.name, mebibytes, demand.ports, demand.ports == 1 ? "" : "s", demand.mbufs_per_port, demand.bytes_per_mbuf,

@@ -38,7 +38,7 @@ struct User {
 struct MemlockDemand {
   std::uint64_t ports = 1;                 ///< that the process opens
   std::uint64_t mbufs_per_port = 16384;    ///< of the pools that the process makes
-  std::uint64_t bytes_per_mbuf = 2368;     ///< 37 cache lines: header, headroom, 2,048 bytes of data
+  std::uint64_t bytes_per_mbuf = 4096;     ///< an ordinary page for each; in huge pages it is 37 cache lines, 2,368
   std::uint64_t rings_per_port = 32;       ///< 16 receive rings, 16 transmit rings
   std::uint64_t ring_bytes = 4096 * 16;    ///< the longest ring, 16 bytes per descriptor
   std::uint64_t page_bytes = 2ULL << 20U;  ///< the size of each pool and of each port's rings is rounded up to this

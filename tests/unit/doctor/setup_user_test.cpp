@@ -45,7 +45,7 @@ TEST_F(SetupUser, WritesTheRuleAndTheLimit) {
   EXPECT_THAT(machine.read(rules),
               AllOf(HasSubstr("SUBSYSTEM==\"vfio\", KERNEL==\"[0-9]*\", GROUP=\"pollux\", MODE=\"0660\"\n"),
                     HasSubstr("SUBSYSTEM==\"vfio-dev\", GROUP=\"pollux\""), HasSubstr("KERNEL==\"iommu\"")));
-  EXPECT_THAT(machine.read(limits), HasSubstr("\n@pollux - memlock 163840\n")) << "4 ports of 40 MiB";
+  EXPECT_THAT(machine.read(limits), HasSubstr("\n@pollux - memlock 270336\n")) << "4 ports of 66 MiB";
   EXPECT_THAT(commands, ElementsAre("groupadd --system --force pollux", "usermod --append --groups pollux nobody",
                                     "udevadm control --reload", StartsWith("udevadm trigger --action=change ")));
   EXPECT_THAT(out.str(), HasSubstr("nobody's next login"));
@@ -94,7 +94,7 @@ TEST_F(SetupUser, CanBeRepeatedWithOtherValues) {
   ASSERT_EQ(run_command("setup-user --yes nobody"), kSuccess);
   EXPECT_EQ(run_command("setup-user --yes --group wheel --ports 1 nobody"), kSuccess);
   EXPECT_THAT(machine.read(rules), HasSubstr("GROUP=\"wheel\""));
-  EXPECT_THAT(machine.read(limits), HasSubstr("\n@wheel - memlock 40960\n"));
+  EXPECT_THAT(machine.read(limits), HasSubstr("\n@wheel - memlock 67584\n"));
 }
 
 TEST_F(SetupUser, LeavesFilesOfOthersAlone) {

@@ -92,13 +92,13 @@ TEST(Memlock, FollowsItsFormula) {
                            .page_bytes = 4096}
                  .bytes()),
             2U * (4096U + 4096U));
-  // 16,384 mbufs of 2,368 bytes are 37 MiB, so 38 in whole 2 MiB pages; 32 rings of 64 KiB are 2 MiB.
-  EXPECT_EQ(MemlockDemand{}.bytes(), 40ULL << 20U);
+  // 16,384 mbufs with an ordinary page each are 64 MiB; 32 rings of 64 KiB are 2 MiB.
+  EXPECT_EQ(MemlockDemand{}.bytes(), 66ULL << 20U);
 }
 
 TEST(Memlock, AdviceShowsBothWaysToSetTheLimit) {
   EXPECT_THAT(memlock_advice({"ada", 1000, 1000}, {.ports = 2}),
-              AllOf(HasSubstr("80 MiB"), HasSubstr("ada - memlock 81920"), HasSubstr("LimitMEMLOCK=80M"),
+              AllOf(HasSubstr("132 MiB"), HasSubstr("ada - memlock 135168"), HasSubstr("LimitMEMLOCK=132M"),
                     HasSubstr("2 ports")));
 }
 

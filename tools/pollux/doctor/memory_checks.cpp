@@ -18,8 +18,9 @@
 namespace pollux::tool::doctor {
 namespace {
 
-/// What a port with default settings maps: its own pool of 3,648 mbufs and two rings of 512 descriptors.
+/// What a port with default settings maps in huge pages: its own pool of 3,648 mbufs and two rings of 512 descriptors.
 constexpr host::MemlockDemand kDefaultPort{1, 3648, 2368, 2, 512 * 16, 2ULL << 20U};
+constexpr host::MemlockDemand kInOrdinaryPages{1, 3648, 4096, 2, 512 * 16, 2ULL << 20U};
 /// What --fix reserves: enough for three ports with 16,384 mbufs each.
 constexpr std::uint64_t kReserved = 128ULL << 20U;
 
@@ -105,8 +106,9 @@ Finding check_memlock(const Subject& subject) {
   const std::uint64_t wanted = host::MemlockDemand{}.bytes();
   if (!locks->soft || *locks->soft >= wanted) return {State::ok, found};
   Finding finding{*locks->soft < kDefaultPort.bytes() ? State::error : State::warning, found};
-  finding.found += fmt::format("; a port needs {} with default settings, {} with 16,384 mbufs and all queues",
-                               readable_size(kDefaultPort.bytes()), readable_size(wanted));
+  finding.found += fmt::format(
+      "; a port needs {} with default settings in huge pages, {} in ordinary ones, {} with 16,384 mbufs and all queues",
+      readable_size(kDefaultPort.bytes()), readable_size(kInOrdinaryPages.bytes()), readable_size(wanted));
   // "$$" is the shell into which the user pastes the command: the limit holds for it and its children.
   const bool raisable = !locks->hard || *locks->hard >= wanted;
   finding.remedy = raisable ? Remedy{fmt::format("ulimit -l {}", wanted / 1024), false}
