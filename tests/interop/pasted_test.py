@@ -32,7 +32,7 @@ NEEDS = {
     r"^[a-z]+:": "a command before it",
     r"PORT|FILE|4711|net_vhost|vhost-user": "what the reader has in this place",
     r"tshark -[Di]|helper|alice": "a user (interop.capture, interop.xdp)",
-}
+} | ({r"--cores ": "a second core"} if len(os.sched_getaffinity(0)) == 1 else {})
 UNTIL_IT_ANSWERS = "until pollux ports | grep -q plx0; do sleep 0.1; done"
 # Ports of a program that others talk to must be there before: in the document's text, or by an earlier line that needs a card.
 BEFORE = {"docs/ports.md": "pktgen pcap:out=a.pcap --send --count 1000"} | {
