@@ -57,6 +57,8 @@ std::span<const Case> cases() {
       Case{"xdp_tx", kPollux, &xdp_transmit, false, false},
       Case{"xdp_forward", kPollux, &xdp_forward, false, false},
       Case{"forward", kMinimalLoop, &minimal_forward, true, false},
+      Case{"forward_checksums", kMinimalLoop, &minimal_forward_checksums, true, false},
+      Case{"forward_offload", kMinimalLoop, &minimal_forward_offload, true, false},
       Case{"fused", kMinimalLoop, &minimal_fused, true, false},
       Case{"rx", kMinimalLoop, &minimal_receive, true, false},
       Case{"tx", kMinimalLoop, &minimal_transmit, true, false},

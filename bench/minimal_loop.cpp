@@ -63,7 +63,9 @@ MinimalLoop<Slots>::MinimalLoop(Context& context, FakedCard& card, const Setup& 
 }
 
 template <std::uint32_t Slots>
-__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst(Buffer** buffers, std::uint32_t limit) noexcept {
+template <bool Whole>
+__attribute__((always_inline)) inline std::uint32_t MinimalLoop<Slots>::receive(Buffer** buffers,
+                                                                                std::uint32_t limit) noexcept {
   if (top_ < limit) return 0;
   std::uint32_t slot = rx_.next;
   std::uint32_t count = 0;
@@ -75,6 +77,10 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst(Buffer** bu
     Buffer* const buffer = rx_.slots[slot];
     buffer->length = hw::intel::rx::length(status);
     buffer->status = static_cast<std::uint32_t>(status);
+    if constexpr (Whole) {
+      buffer->low = descriptor.lo;
+      buffer->vlan = hw::intel::rx::vlan(status);
+    }
     buffers[count] = buffer;
     Buffer* const replacement = *--fresh;
     rx_.slots[slot] = replacement;
@@ -87,6 +93,17 @@ __attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst(Buffer** bu
     io::write_ordered(rx_.tail, (slot - 1) & kMask);
   }
   return count;
+}
+
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst(Buffer** buffers, std::uint32_t limit) noexcept {
+  return receive<false>(buffers, limit);
+}
+
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::rx_burst_whole(Buffer** buffers,
+                                                                           std::uint32_t limit) noexcept {
+  return receive<true>(buffers, limit);
 }
 
 template <std::uint32_t Slots>
@@ -105,19 +122,41 @@ __attribute__((always_inline)) inline std::uint32_t MinimalLoop<Slots>::clean() 
 }
 
 template <std::uint32_t Slots>
-__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst(Buffer* const* buffers,
-                                                                     std::uint32_t count) noexcept {
+template <bool Checksums>
+__attribute__((always_inline)) inline std::uint32_t MinimalLoop<Slots>::send(Buffer* const* buffers,
+                                                                             std::uint32_t count) noexcept {
+  constexpr std::size_t kIpChecksum = 14 + 10;
+  constexpr std::uint64_t kInserted = hw::intel::tx::kInsertIpChecksum | hw::intel::tx::kInsertL4Checksum;
   count = std::min(count, kMask - clean());
   std::uint32_t slot = tx_.next;
-  for (std::uint32_t i = 0; i < count; ++i) {
+  std::uint32_t i = 0;
+  for (; i < count; ++i) {
     Buffer* const buffer = buffers[i];
+    if constexpr (Checksums) {
+      if (buffer->request != kRequest) [[unlikely]]
+        break;
+      std::memset(buffer->data.data() + kIpChecksum, 0, 2);
+    }
     tx_.slots[slot] = buffer;
-    tx_.descriptors[slot] = {reinterpret_cast<std::uintptr_t>(buffer->data.data()) + to_iova_, command(buffer->length)};
+    tx_.descriptors[slot] = {reinterpret_cast<std::uintptr_t>(buffer->data.data()) + to_iova_,
+                             command(buffer->length) | (Checksums ? kInserted : 0)};
     slot = (slot + 1) & kMask;
   }
   tx_.next = slot;
   io::write_ordered(tx_.tail, slot);
-  return count;
+  return i;
+}
+
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst(Buffer* const* buffers,
+                                                                     std::uint32_t count) noexcept {
+  return send<false>(buffers, count);
+}
+
+template <std::uint32_t Slots>
+__attribute__((noinline)) std::uint32_t MinimalLoop<Slots>::tx_burst_checksums(Buffer* const* buffers,
+                                                                               std::uint32_t count) noexcept {
+  return send<true>(buffers, count);
 }
 
 template <std::uint32_t Slots>

@@ -12,11 +12,22 @@
 
 namespace pollux::bench {
 
+/// What a program asks of the card for a frame, as wide as Pollux's TxOffload that checksums need.
+struct MinimalRequest {
+  std::uint64_t flags = 0;
+  std::uint64_t lengths = 0;
+
+  [[nodiscard]] bool operator==(const MinimalRequest&) const noexcept = default;
+};
+
 struct MinimalBuffer {
   // In the order of a descriptor that was written back.
   std::uint32_t status;
   std::uint32_t length;
-  std::array<std::uint8_t, 56> rest_of_line;
+  std::uint64_t low;  // its first word, and the VLAN tag: only by rx_burst_whole
+  std::uint64_t vlan;
+  MinimalRequest request;
+  std::array<std::uint8_t, 24> rest_of_line;
   std::array<std::uint8_t, 2240> data;
 };
 
@@ -34,7 +45,13 @@ class MinimalLoop {
   using Buffer = MinimalBuffer;
 
   std::uint32_t rx_burst(Buffer** buffers, std::uint32_t limit) noexcept;
+  /// The same, and keeps all that the card has reported: hash, type, checksums and tag.
+  std::uint32_t rx_burst_whole(Buffer** buffers, std::uint32_t limit) noexcept;
   std::uint32_t tx_burst(Buffer* const* buffers, std::uint32_t count) noexcept;
+  /// The same for packets of IPv4 and TCP whose request is kRequest, which the card's context is taken to describe
+  /// already: the checksum of IPv4 is cleared, and both are inserted. It ends at a frame with another request.
+  std::uint32_t tx_burst_checksums(Buffer* const* buffers, std::uint32_t count) noexcept;
+  static constexpr MinimalRequest kRequest{.flags = 3, .lengths = 20 << 9 | 14};
   /// Forwards by exchanging the buffers of a receive and a transmit slot, without a stack and without metadata.
   std::uint32_t fused(std::uint32_t limit) noexcept;
 
@@ -54,6 +71,10 @@ class MinimalLoop {
     return reinterpret_cast<std::uintptr_t>(buffer->data.data()) + to_iova_;
   }
 
+  template <bool Whole>
+  std::uint32_t receive(Buffer** buffers, std::uint32_t limit) noexcept;
+  template <bool Checksums>
+  std::uint32_t send(Buffer* const* buffers, std::uint32_t count) noexcept;
   /// Takes the buffers of all groups of 32 that the card has sent. Returns the number of slots in use.
   std::uint32_t clean() noexcept;
 

@@ -41,7 +41,7 @@ struct Row {
   std::uint32_t burst = 32;
   bool cold = false;
   bool marked = false;
-  std::string_view minimal = name;  ///< the minimal loop has no offloads
+  std::string_view minimal = name;
   std::string_view table = kMain;
   std::uint16_t queues = 1;
   std::uint32_t ring = Setup{}.ring;
@@ -72,9 +72,9 @@ constexpr std::array kRows = {
     Row{"rx"},
     Row{"tx"},
     Row{"empty_poll"},
-    Row{"forward_checksums", 32, false, false, "forward"},
-    Row{"forward_checksums", 1, false, false, "forward"},
-    Row{"forward_offload", 32, false, true, "forward"},
+    Row{"forward_checksums", 32},
+    Row{"forward_checksums", 1},
+    Row{"forward_offload", 32, false, true},
     of_burst(4),
     of_burst(8),
     of_burst(16),

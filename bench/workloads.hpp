@@ -43,6 +43,8 @@ std::unique_ptr<Workload> queue_fq_codel(const Setup& setup);
 std::unique_ptr<Workload> queue_fq_codel_classified(const Setup& setup);
 
 std::unique_ptr<Workload> minimal_forward(const Setup& setup);
+std::unique_ptr<Workload> minimal_forward_checksums(const Setup& setup);
+std::unique_ptr<Workload> minimal_forward_offload(const Setup& setup);
 std::unique_ptr<Workload> minimal_fused(const Setup& setup);
 std::unique_ptr<Workload> minimal_receive(const Setup& setup);
 std::unique_ptr<Workload> minimal_transmit(const Setup& setup);
