@@ -100,7 +100,7 @@ struct Machine : testing::Test {
   Context context;
   Environment environment{machine.paths, machine.clock, network, {}, &driver_of, out, err, context};
   std::set<std::filesystem::path> forbidden;  ///< files that the caller may not open
-  Caller caller{"alice", 1000, LockLimits{64ULL << 20U, 64ULL << 20U, false}, {}};
+  Caller caller{"alice", 1000, LockLimits{128ULL << 20U, 128ULL << 20U, false}, {}};
 };
 
 /// The command that a finding prints; empty if there is none.

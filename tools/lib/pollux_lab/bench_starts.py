@@ -193,6 +193,8 @@ def measure(build: pathlib.Path, rounds: int) -> dict[tuple[str, str], list[Star
             print(f"[starts] {number + 1} of {rounds}", file=sys.stderr, flush=True)
             for case, (observe, command, where) in cases(build).items():
                 time.sleep(0.3)  # the kernel keeps the queues of an earlier program for a moment
+                for name in NEAR:
+                    _run("ip", "link", "set", "dev", name, "xdp", "off")  # DPDK's stays when its program is killed
                 runs[case].append(observe(command, where))
     return runs
 
