@@ -41,13 +41,16 @@ TEST_F(HeaderSplit, PutsTheHeadersOfEachFrameInTheirOwnMbuf) {
 
 TEST_F(HeaderSplit, ReportsWhatItReportsOfWholeFrames) {
   start();
-  fixture_.inject(frame_of(tcp_segment(100)));
-  Burst<32> burst = fixture_.rx_burst();
-  ASSERT_EQ(burst.size(), 1U);
-  const RxMetadata metadata(burst[0]);
-  EXPECT_EQ(metadata.packet_type(), (PacketType{PacketType::ipv4 | PacketType::tcp}));
-  EXPECT_EQ(metadata.ip_checksum(), ChecksumStatus::good);
-  EXPECT_EQ(metadata.l4_checksum(), ChecksumStatus::good);
+  for (const std::size_t payload : {std::size_t{0}, std::size_t{100}}) {
+    SCOPED_TRACE(payload);
+    fixture_.inject(frame_of(tcp_segment(payload)));
+    Burst<32> burst = fixture_.rx_burst();
+    ASSERT_EQ(burst.size(), 1U);
+    const RxMetadata metadata(burst[0]);
+    EXPECT_EQ(metadata.packet_type(), (PacketType{PacketType::ipv4 | PacketType::tcp}));
+    EXPECT_EQ(metadata.ip_checksum(), ChecksumStatus::good);
+    EXPECT_EQ(metadata.l4_checksum(), ChecksumStatus::good);
+  }
 }
 
 TEST_F(HeaderSplit, SplitsTheFirstPartOfAJumboFrameAlone) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -165,6 +166,17 @@ TEST_F(Classify, ChecksTheAddressesAndBytesThatAChecksumCovers) {
     }
     EXPECT_EQ(addresses, frame.addresses) << frame.name;
   }
+}
+
+TEST_F(Classify, ReadsTheLastOptionOfADestinationHeader) {
+  auto bytes = test::routed_frames()[5].bytes;
+  constexpr std::size_t kOptions = 14 + 40 + 2;  // 4 bytes of padding, then the home address
+  std::copy_n(bytes.begin() + kOptions + 4, 18, bytes.begin() + kOptions);
+  for (const std::size_t at : {kOptions + 18, kOptions + 20}) {
+    bytes[at] = 1;  // PadN
+    bytes[at + 1] = 0;
+  }
+  EXPECT_EQ(l4_checksum(bytes, parse(bytes)), ChecksumStatus::good);
 }
 
 TEST_F(Classify, ChecksNothingBehindHeadersThatItDoesNotUnderstand) {
