@@ -71,7 +71,7 @@ class FqCodel final : public QueueDiscipline {
       return;
     }
     for (Mbuf* const frame : frames) {
-      add(*frame, static_cast<std::uint32_t>(std::uint64_t{flow_hash(*frame, seed_)} * flows_.size() >> 32U), now);
+      add(*frame, static_cast<std::uint32_t>(std::uint64_t{flow_hash(*frame, seed_)} * options_.flows >> 32U), now);
     }
   }
 

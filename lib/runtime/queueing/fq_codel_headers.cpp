@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/packet/ethernet.hpp"
+#include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/parse.hpp"
 #include "pollux/net/packet/sums.hpp"
 
@@ -53,15 +55,29 @@ class Hash {
   std::uint64_t state_;
 };
 
-constexpr unsigned kNotCapable = 0;
-constexpr unsigned kCongestion = 3;
-constexpr std::uint32_t kIpv4Minimum = 20;
-constexpr std::uint32_t kChecksum = 10;  // offset in the header
+// Offsets in a packet of TCP or UDP over IPv4 without a tag, an option or fragments.
+constexpr std::size_t kUsualIp = packet::EthernetHeader::kLength;
+constexpr std::size_t kUsualPorts = kUsualIp + 20;
+constexpr std::size_t kUsualBytes = kUsualPorts + 20;  // with a header of TCP
 
-}  // namespace
+/// Whether the frame is such a packet with its headers in the first mbuf, as nearly every one is. `parse` finds the
+/// same in it, for more instructions.
+bool is_usual(const Mbuf& frame) noexcept {
+  constexpr std::uint8_t kDoNotFragment = 0x40;
+  if (frame.length() < kUsualBytes) return false;
+  const std::uint8_t* const ip = frame.data() + kUsualIp;
+  return packet::load16(ip - 2) == packet::ether_type::kIpv4 && ip[0] == 0x45 && (ip[6] & ~kDoNotFragment) == 0 &&
+         ip[7] == 0 && (ip[9] == packet::ip_protocol::kTcp || ip[9] == packet::ip_protocol::kUdp);
+}
 
-std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
-  Hash hash(seed);
+std::uint64_t protocol_and_ports(std::uint8_t protocol, const std::uint8_t* ports) noexcept {
+  std::uint32_t both = 0;
+  std::memcpy(&both, ports, kPorts);
+  return std::uint64_t{both} << 8U | protocol;
+}
+
+// A function of its own, so that usual packets save no registers for it.
+[[gnu::noinline]] std::uint32_t parsed_flow_hash(const Mbuf& frame, Hash hash) noexcept {
   const packet::Layout layout = packet::parse(frame);
   const std::uint8_t* data = frame.data();
   std::size_t size = frame.length();
@@ -79,9 +95,28 @@ std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
   hash.add(data + layout.l3 + addresses.offset, addresses.bytes);
   // Only the first fragment of a datagram has ports and, over IPv6, a protocol. All of them must be one flow.
   if (layout.fragment != packet::Fragment::none) return hash.value();
-  hash.add(std::uint64_t{layout.protocol});
-  const bool has_ports = layout.payload > layout.l4 && layout.l4 != 0;
-  if (has_ports && layout.l4 + kPorts <= size) hash.add(data + layout.l4, kPorts);
+  // Also behind lengths that contradict each other, of which is_usual knows nothing.
+  const bool has_ports = layout.protocol == packet::ip_protocol::kTcp || layout.protocol == packet::ip_protocol::kUdp ||
+                         layout.protocol == packet::ip_protocol::kSctp;
+  const bool all_there = has_ports && layout.l4 + kPorts <= size;
+  hash.add(all_there ? protocol_and_ports(layout.protocol, data + layout.l4) : layout.protocol);
+  return hash.value();
+}
+
+constexpr unsigned kNotCapable = 0;
+constexpr unsigned kCongestion = 3;
+constexpr std::uint32_t kIpv4Minimum = 20;
+constexpr std::uint32_t kChecksum = 10;  // offset in the header
+
+}  // namespace
+
+std::uint32_t flow_hash(const Mbuf& frame, std::uint64_t seed) noexcept {
+  Hash hash(seed);
+  if (!is_usual(frame)) [[unlikely]]
+    return parsed_flow_hash(frame, hash);
+  const std::uint8_t* const ip = frame.data() + kUsualIp;
+  hash.add(ip + kIpv4.offset, kIpv4.bytes);
+  hash.add(protocol_and_ports(ip[9], frame.data() + kUsualPorts));
   return hash.value();
 }
 
